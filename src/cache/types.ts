@@ -1,0 +1,76 @@
+import type { Manifest, ManifestFile } from "../sources/manifest.ts";
+import type { TransferItem, TransferResult } from "../transfer/types.ts";
+
+/** The two ways a model lies on disk. */
+export type LayoutName = "local" | "hub";
+
+/** Where caches lie: the paths that follow from `AIM_CACHE_PATH`, `HF_HOME` and `HF_HUB_CACHE`. All absolute. */
+export interface CachePaths {
+  /** `AIM_CACHE_PATH`: local directories are `<root>/org/model`. */
+  readonly root: string;
+  /** `HF_HUB_CACHE`, else `HF_HOME/hub`: hub layouts are `<hub>/models--org--model`. */
+  readonly hub: string;
+  /** `HF_HOME`. */
+  readonly hfHome: string;
+}
+
+/** What one layout makes of a manifest, before any byte moves. */
+export interface PlacementPlan {
+  /** Files that must be brought. */
+  readonly items: readonly TransferItem[];
+  /** Files that are already there, whole: by size and recorded digest, not re-hashed. */
+  readonly present: readonly ManifestFile[];
+  /** Bytes still to bring. */
+  readonly missingBytes: number;
+}
+
+/** One model's place in one layout: `plan`, then a transfer, then `publish`. */
+export interface Placement {
+  readonly layout: LayoutName;
+  /** The local name, `org/model`. */
+  readonly name: string;
+  /** Directory that belongs to this model alone: the lease and everything staged lie in it. */
+  readonly directory: string;
+  /** Looks at what is there and plans the rest. Creates nothing. With `force`, nothing counts as present. */
+  plan(manifest: Manifest, options?: { force?: boolean }): Promise<PlacementPlan>;
+  /**
+   * Makes the finished transfer a model: links, refs, Python's metadata files, and last of all `.aim/manifest.json`.
+   * Idempotent; safe when two processes do it at once.
+   */
+  publish(manifest: Manifest, plan: PlacementPlan, result: TransferResult): Promise<PublishedModel>;
+}
+
+export interface PublishedModel {
+  /** What a reader opens: the model directory, or the snapshot directory. */
+  readonly path: string;
+  readonly commit: string | null;
+}
+
+/** A place that resolution looked at, and what it found. */
+export interface PlaceLookedAt {
+  readonly layout: LayoutName | "path";
+  readonly path: string;
+  readonly state: "complete" | "partial" | "absent";
+  /** One clause; for partial ones what is missing ("shard model-00002-of-00002.safetensors is missing"). */
+  readonly reason: string;
+}
+
+/** Where serving would find a model. */
+export type Resolution =
+  | {
+    readonly kind: "path";
+    readonly path: string;
+    readonly name: string;
+    readonly looked: readonly PlaceLookedAt[];
+  }
+  | {
+    readonly kind: "hub";
+    /** `org/model`: what vLLM is given; it finds the snapshot by `env`. */
+    readonly id: string;
+    readonly snapshot: string;
+    readonly revision: string;
+    /** `HF_HOME` or `HF_HUB_CACHE`, and `HF_HUB_OFFLINE=1`. */
+    readonly env: Readonly<Record<string, string>>;
+    readonly looked: readonly PlaceLookedAt[];
+  }
+  | { readonly kind: "missing"; readonly looked: readonly PlaceLookedAt[] };

@@ -1,0 +1,61 @@
+import type { Config, SettingName } from "../config/mod.ts";
+
+/** What a command's process may do; everything else is revoked at dispatch. */
+export interface CommandPermissions {
+  /** Files are always readable: configuration, profiles and the bundle itself are files. */
+  readonly write: boolean;
+  readonly net: boolean;
+  /** Start other programs. */
+  readonly run: boolean;
+  /** Load `libc.so.6`. */
+  readonly ffi: boolean;
+}
+
+/** A flag that only some commands have. Settings with an environment variable are in the settings table instead. */
+export interface FlagSpec {
+  /** `--name`, without dashes. */
+  readonly name: string;
+  readonly aliases?: readonly string[];
+  /** One letter, without dash. */
+  readonly short?: string;
+  /** `boolean` takes no value; `list` may be repeated. */
+  readonly type: "boolean" | "string" | "list";
+  /** Word for the value in help, as `FORMAT`. */
+  readonly value?: string;
+  readonly choices?: readonly string[];
+  readonly default?: string;
+  readonly help: string;
+}
+
+/** What a command is given. */
+export interface CommandContext {
+  readonly config: Config;
+  readonly args: readonly string[];
+  /** Values of the command's own flags by name: validated against `choices`, defaults filled in. */
+  readonly flags: Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Writes to standard output. */
+  print(text: string): void;
+  /** Aborted by SIGINT and SIGTERM; the reason is the AimError to end with. */
+  readonly signal: AbortSignal;
+}
+
+/** A command: thin, it parses, validates, calls a workflow and prints. */
+export interface Command {
+  /** As typed: `cache verify`. */
+  readonly name: string;
+  readonly summary: string;
+  /** Positional arguments for the usage line, as `[MODEL]`. */
+  readonly positionals: readonly {
+    readonly name: string;
+    readonly required: boolean;
+    readonly many?: boolean;
+  }[];
+  /** Settings whose flags the command takes. */
+  readonly settings: readonly SettingName[];
+  readonly flags: readonly FlagSpec[];
+  readonly examples: readonly { readonly command: string; readonly does: string }[];
+  readonly permissions: CommandPermissions;
+  /** Resolves to the exit code; throws AimError. */
+  run(context: CommandContext): Promise<number>;
+}

@@ -1,0 +1,24 @@
+import type { SettingName, SETTINGS, SettingType } from "./settings.ts";
+
+/** The value that a setting's type parses to. */
+type ValueOf<T extends SettingType> = T extends { kind: "choice"; choices: readonly (infer C)[] } ? C
+  : T extends { kind: "boolean" } ? boolean
+  : T extends { kind: "integer"; auto: true } ? number | "auto"
+  : T extends { kind: "integer" | "size" | "duration" } ? number
+  : string;
+
+/** Every setting's value after flags, environment and defaults; `null` where unset without default. */
+export type Settings = {
+  readonly [N in SettingName]: (typeof SETTINGS)[N]["default"] extends null
+    ? ValueOf<(typeof SETTINGS)[N]["type"]> | null
+    : ValueOf<(typeof SETTINGS)[N]["type"]>;
+};
+
+/** Where a value came from. */
+export type SettingOrigin = "flag" | "environment" | "default";
+
+/** The resolved configuration. */
+export interface Config extends Settings {
+  /** Where each value came from, for messages that name the variable or the flag that was used. */
+  readonly origins: Readonly<Record<SettingName, SettingOrigin>>;
+}

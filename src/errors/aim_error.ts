@@ -1,0 +1,40 @@
+import { type ErrorKind, EXIT_CODES } from "./exit_codes.ts";
+
+/** Options of {@linkcode AimError}. */
+export interface AimErrorOptions {
+  /** What the user can do next: an imperative clause without a final full stop. */
+  hint?: string;
+  /** The failure beneath this one. */
+  cause?: unknown;
+}
+
+/**
+ * A failure that aim understands: one line for the user (what failed, the value, what to do next) and an exit code.
+ *
+ * @example
+ * ```ts
+ * throw new AimError("usage", `AIM_PORT is "99999"`, { hint: "use a port from 1 to 65535" });
+ * ```
+ */
+export class AimError extends Error {
+  override readonly name = "AimError";
+  readonly kind: ErrorKind;
+  readonly hint: string | undefined;
+
+  constructor(kind: ErrorKind, message: string, options: AimErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.kind = kind;
+    this.hint = options.hint;
+  }
+
+  /** The process's exit code for this failure. */
+  get exitCode(): number {
+    return EXIT_CODES[this.kind].code;
+  }
+
+  /** The one line that is printed: message, then the hint. Line breaks inside values become `\n`. */
+  get line(): string {
+    const text = this.hint === undefined ? this.message : `${this.message}; ${this.hint}`;
+    return text.replaceAll("\r", "\\r").replaceAll("\n", "\\n");
+  }
+}

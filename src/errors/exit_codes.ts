@@ -1,0 +1,28 @@
+/** What a failure is about. Each kind has one exit code (see {@linkcode EXIT_CODES}). */
+export type ErrorKind =
+  | "unexpected"
+  | "usage"
+  | "no-profile"
+  | "unauthorized"
+  | "not-found"
+  | "network"
+  | "no-space"
+  | "integrity"
+  | "engine"
+  | "interrupted"
+  | "terminated";
+
+/** The documented exit codes: the one table that help, README and the process read. */
+export const EXIT_CODES: Readonly<Record<ErrorKind, { code: number; meaning: string }>> = {
+  unexpected: { code: 1, meaning: "unexpected error" },
+  usage: { code: 2, meaning: "usage or configuration" },
+  "no-profile": { code: 3, meaning: "no compatible profile" },
+  unauthorized: { code: 4, meaning: "not authorised (gated, token, S3 denied)" },
+  "not-found": { code: 5, meaning: "not found (model, revision, bucket, not in cache offline)" },
+  network: { code: 6, meaning: "network: retries exhausted" },
+  "no-space": { code: 7, meaning: "no space, quota, not writable" },
+  integrity: { code: 8, meaning: "integrity: digest or size mismatch" },
+  engine: { code: 9, meaning: "engine not found or exec failed" },
+  interrupted: { code: 130, meaning: "interrupted (SIGINT)" },
+  terminated: { code: 143, meaning: "terminated (SIGTERM)" },
+};

@@ -1,0 +1,56 @@
+import { AimError } from "./aim_error.ts";
+
+/**
+ * Turns anything thrown into an {@linkcode AimError}. File system failures that have a documented exit code
+ * (`ENOSPC`, `EDQUOT`, `EROFS`, `EACCES`) get it; the rest is `unexpected`.
+ *
+ * @param doing What was being done, as "writing /cache/org/model": it opens the message.
+ */
+export function errorFrom(thrown: unknown, doing: string): AimError {
+  if (thrown instanceof AimError) return thrown;
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  const code = errnoOf(thrown);
+  const hint = code === undefined ? undefined : SPACE_HINTS[code];
+  return hint === undefined
+    ? new AimError("unexpected", `${doing}: ${message}`, { cause: thrown })
+    : new AimError("no-space", `${doing}: ${message}`, { hint, cause: thrown });
+}
+
+/** The errno name of a failed system call (`ENOSPC`, …) in a Deno or Node error, where there is one. */
+export function errnoOf(thrown: unknown): string | undefined {
+  if (!(thrown instanceof Error)) return undefined;
+  const code = (thrown as Error & { code?: unknown }).code;
+  if (typeof code === "string" && /^E[A-Z0-9]+$/.test(code)) return code;
+  const number = /\(os error (\d+)\)/.exec(thrown.message)?.[1];
+  return number === undefined ? undefined : ERRNO[number];
+}
+
+// Linux numbers (errno(3), asm-generic/errno-base.h and errno.h).
+const ERRNO: Readonly<Record<string, string>> = {
+  "1": "EPERM",
+  "2": "ENOENT",
+  "5": "EIO",
+  "13": "EACCES",
+  "17": "EEXIST",
+  "18": "EXDEV",
+  "20": "ENOTDIR",
+  "21": "EISDIR",
+  "27": "EFBIG",
+  "28": "ENOSPC",
+  "30": "EROFS",
+  "36": "ENAMETOOLONG",
+  "39": "ENOTEMPTY",
+  "40": "ELOOP",
+  "95": "EOPNOTSUPP",
+  "116": "ESTALE",
+  "122": "EDQUOT",
+};
+
+const SPACE_HINTS: Readonly<Record<string, string>> = {
+  ENOSPC: "free some space or use a larger volume, then run again: what is already there is kept",
+  EDQUOT: "raise the quota or free some space, then run again: what is already there is kept",
+  EROFS: "mount it writable or set AIM_CACHE_PATH to a writable directory",
+  EACCES: "check owner and mode of the directory, or run as a user that may write there",
+  EPERM: "check owner and mode of the directory, or run as a user that may write there",
+  EFBIG: "use a file system that holds files of this size",
+};

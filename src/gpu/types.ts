@@ -1,0 +1,53 @@
+/** Where a fact about a GPU comes from. */
+export type GpuSource = "override" | "sysfs" | "amd-smi";
+
+/** One GPU, or one partition of a partitioned GPU. */
+export interface Gpu {
+  /** Position in the order in which ROCm enumerates, before any filter. */
+  readonly index: number;
+  /** AIM's name (`MI300X`), or `UNKNOWN`. */
+  readonly model: string;
+  /** PCI device id as `0x74a1`; `null` where nothing tells. */
+  readonly deviceId: string | null;
+  /** `0000:c1:00.0`. */
+  readonly pciAddress: string | null;
+  /** `GPU-<16 hex digits>`, as `ROCR_VISIBLE_DEVICES` takes it. */
+  readonly uuid: string | null;
+  /** `/dev/dri/renderD128`. */
+  readonly renderNode: string | null;
+  /** Bytes. A partition's own share. */
+  readonly vramTotal: number | null;
+  /** Bytes. */
+  readonly vramUsed: number | null;
+  /** 0 to 100. */
+  readonly busyPercent: number | null;
+  /** `null` for a whole GPU. */
+  readonly partition: {
+    readonly compute: string;
+    readonly memory: string;
+    readonly index: number;
+    readonly count: number;
+  } | null;
+  /** Whether this container can use it. */
+  readonly visible: boolean;
+  /** Why not, in words; `null` where visible. */
+  readonly hiddenBecause: string | null;
+  readonly source: GpuSource;
+}
+
+/** What was found, and what follows from it. */
+export interface GpuInventory {
+  readonly source: GpuSource | "none";
+  /** All found, visible or not, by index. */
+  readonly gpus: readonly Gpu[];
+  /** The most numerous model among visible GPUs; `null` where none is visible. */
+  readonly model: string | null;
+  /** How many visible GPUs are of that model. */
+  readonly count: number;
+  /** True where those GPUs are partitions. */
+  readonly partitioned: boolean;
+  /** Things an operator should know (mixed models, busy GPUs, unreadable files), one line each. */
+  readonly warnings: readonly string[];
+  /** Why nothing was found or is visible, by source tried; empty where something is. */
+  readonly reasons: readonly string[];
+}

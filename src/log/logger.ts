@@ -1,0 +1,70 @@
+import { redact } from "./redact.ts";
+
+/** Log levels in rising order, named as Python's logging names them (operators set them so). */
+export const LOG_LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** How log lines look. */
+export type LogFormat = "text" | "json";
+
+/** Settings of the process-wide logger. */
+export interface LogOptions {
+  /** Lines below this level are dropped. @default {"INFO"} */
+  level: LogLevel;
+  /** @default {"text"} */
+  format: LogFormat;
+  /** Where a finished line (without line break) goes. @default {standard error} */
+  write?: (line: string) => void;
+  /** @default {() => new Date()} */
+  now?: () => Date;
+}
+
+const state: Required<LogOptions> = {
+  level: "INFO",
+  format: "text",
+  write: writeToStderr,
+  now: () => new Date(),
+};
+
+/** Sets level, format and sink for the whole process. */
+export function configureLog(options: Partial<LogOptions>): void {
+  Object.assign(state, options);
+}
+
+/** True when lines of this level are written. */
+export function logEnabled(level: LogLevel): boolean {
+  return LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf(state.level);
+}
+
+/** The process-wide logger. Lines go to standard error, redacted; standard output carries results alone. */
+export const log = {
+  debug: (message: string, fields?: Record<string, unknown>) => emit("DEBUG", message, fields),
+  info: (message: string, fields?: Record<string, unknown>) => emit("INFO", message, fields),
+  warn: (message: string, fields?: Record<string, unknown>) => emit("WARNING", message, fields),
+  error: (message: string, fields?: Record<string, unknown>) => emit("ERROR", message, fields),
+  critical: (message: string, fields?: Record<string, unknown>) => emit("CRITICAL", message, fields),
+};
+
+function emit(level: LogLevel, message: string, fields: Record<string, unknown> = {}): void {
+  if (!logEnabled(level)) return;
+  const time = state.now().toISOString();
+  const line = state.format === "json"
+    ? JSON.stringify({ time, level, message, ...fields })
+    : [time, level, message, ...Object.entries(fields).map(([k, v]) => `${k}=${textOf(v)}`)].join(" ");
+  state.write(redact(line).replaceAll("\n", "\\n"));
+}
+
+function textOf(value: unknown): string {
+  if (typeof value !== "string") return JSON.stringify(value) ?? "undefined";
+  return /^[\w./:@+-]+$/.test(value) ? value : JSON.stringify(value);
+}
+
+const encoder = new TextEncoder();
+
+function writeToStderr(line: string): void {
+  const bytes = encoder.encode(line + "\n");
+  // A closed standard error must not end a download.
+  try {
+    for (let at = 0; at < bytes.length;) at += Deno.stderr.writeSync(bytes.subarray(at));
+  } catch { /* nowhere left to say so */ }
+}

@@ -1,0 +1,23 @@
+const secrets = new Set<string>();
+
+/** Registers a value that must never be printed: tokens, keys, passwords in a proxy address. */
+export function keepSecret(value: string | undefined): void {
+  if (value !== undefined && value.length >= 4) secrets.add(value);
+}
+
+/** Replaces registered secrets, bearer tokens, user info in URLs and the signatures of presigned queries by `***`. */
+export function redact(text: string): string {
+  let clean = text;
+  for (const secret of secrets) {
+    clean = clean.replaceAll(secret, "***").replaceAll(encodeURIComponent(secret), "***");
+  }
+  return clean
+    .replace(/\bhf_[A-Za-z0-9]{8,}/g, "hf_***")
+    .replace(/\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]+/gi, "$1 ***")
+    .replace(/([a-z][a-z0-9+.-]*:\/\/)[^/\s@"']+@/gi, "$1***@")
+    .replace(SIGNED_QUERY, "$1***");
+}
+
+// Query parameters that grant access: AWS SigV4 and V2 presigned URLs, CloudFront, GCS, Azure SAS, the hub's CDN.
+const SIGNED_QUERY =
+  /([?&](?:X-Amz-[A-Za-z-]+|X-Goog-[A-Za-z-]+|AWSAccessKeyId|Signature|Policy|Key-Pair-Id|Expires|sig|sv|se|token|access_token)=)[^&\s"']*/gi;

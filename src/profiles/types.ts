@@ -1,0 +1,98 @@
+/** A value from YAML or JSON. Numbers keep how they were spelled: `2.0` is not `2` on a command line. */
+export type ConfigValue =
+  | null
+  | boolean
+  | string
+  | NumberLiteral
+  | readonly ConfigValue[]
+  | ConfigMap;
+
+/** A mapping in the order it was written. */
+export type ConfigMap = ReadonlyMap<string, ConfigValue>;
+
+/** A number and its spelling. */
+export interface NumberLiteral {
+  readonly value: number;
+  readonly text: string;
+}
+
+export const PRECISIONS = ["int4", "int8", "fp4", "fp8", "fp16", "bf16", "fp32"] as const;
+/** Ranked: the earlier is preferred. */
+export type Precision = (typeof PRECISIONS)[number];
+
+export const METRICS = ["latency", "throughput"] as const;
+export type Metric = (typeof METRICS)[number];
+
+export const PROFILE_TYPES = ["optimized", "preview", "unoptimized", "general"] as const;
+/** Ranked: the earlier is preferred. */
+export type ProfileType = (typeof PROFILE_TYPES)[number];
+
+/** A profile file's content, and where it comes from. */
+export interface Profile {
+  /** The file's stem, prefixed `general/`, `custom/general/` or `custom/<org>/<model>/`. */
+  readonly id: string;
+  /** Path on disk, or `embedded:<path below profiles/>`. */
+  readonly path: string;
+  readonly origin: "disk" | "embedded";
+  /** 1 custom, 2 model, 3 general. */
+  readonly priority: 1 | 2 | 3;
+  readonly aimId: string | null;
+  readonly modelId: string | null;
+  readonly metadata: {
+    readonly engine: string;
+    readonly gpu: string;
+    readonly precision: Precision;
+    readonly gpuCount: number;
+    readonly metric: Metric;
+    readonly manualSelectionOnly: boolean;
+    readonly type: ProfileType;
+  };
+  readonly engineArgs: ConfigMap;
+  readonly envVars: ReadonlyMap<string, string>;
+}
+
+/** A fault in a profile file: `file:line:column: reason`. Lines and columns count from 1. */
+export interface ProfileFault {
+  readonly path: string;
+  readonly line: number;
+  readonly column: number;
+  readonly reason: string;
+}
+
+/** What a profile must fit. */
+export interface Criteria {
+  readonly engine: string;
+  readonly metric: Metric;
+  /** `AIM_ID`, else `AIM_MODEL_ID`; `null` where the model is an S3 URI or a path, and only general profiles are candidates. */
+  readonly model: string | null;
+  /** `null`: no GPU can be seen and none was named; GPU criteria are dropped (pre-download only). */
+  readonly gpu: {
+    readonly model: string;
+    /** How many there are. */
+    readonly available: number;
+    /** A count that was asked for and must match exactly; `null` for `auto`. */
+    readonly requested: number | null;
+    /** True where the devices are partitions of GPUs: profiles for whole GPUs do not fit. */
+    readonly partitioned: boolean;
+  } | null;
+  readonly precision: Precision | "auto";
+  readonly generalFallback: boolean;
+}
+
+export type ProfileState =
+  | "engine_mismatch"
+  | "metric_mismatch"
+  | "model_mismatch"
+  | "gpu_mismatch"
+  | "precision_mismatch"
+  | "compatible";
+
+/** A profile judged. */
+export interface JudgedProfile {
+  readonly profile: Profile;
+  readonly state: ProfileState;
+  /** One clause: what differs, with both values; for compatible ones, why it ranks where it does. */
+  readonly reason: string;
+  /** Never selected automatically: `manual_selection_only`, or a general profile with the fallback off. */
+  readonly manualOnly: boolean;
+}

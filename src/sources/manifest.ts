@@ -1,0 +1,59 @@
+/** A full 40-digit git commit id, or the digest that stands for one in an S3 snapshot. */
+export type CommitSha = string & { readonly __brand: "CommitSha" };
+
+/** A path inside a model: relative, `/`-separated, without `.`, `..`, empty parts, NUL or backslash. */
+export type RelativePath = string & { readonly __brand: "RelativePath" };
+
+/** A half-open range of bytes `[start, end)`, unlike HTTP's, whose end is inclusive. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * What a source says the bytes of a file hash to.
+ *
+ * - `sha256`: hex; the hub's LFS object id, or an S3 full-object checksum.
+ * - `git-sha1`: hex; git's blob id, SHA-1 over `blob <size>\0` and the bytes.
+ * - `md5`: hex; a plain S3 ETag.
+ * - `multipart-md5`: hex and `partSizes`, the size of each uploaded part in order; a multipart ETag `hex-N` is the MD5 of the parts' binary MD5s.
+ * - `crc64nvme`, `crc32c`, `crc32`, `sha1`: hex (big-endian); S3 full-object checksums.
+ */
+export type Digest =
+  | {
+    readonly algorithm: "sha256" | "git-sha1" | "md5" | "crc64nvme" | "crc32c" | "crc32" | "sha1";
+    readonly hex: string;
+  }
+  | { readonly algorithm: "multipart-md5"; readonly hex: string; readonly partSizes: readonly number[] };
+
+export type DigestAlgorithm = Digest["algorithm"];
+
+/** One file of a model. */
+export interface ManifestFile {
+  readonly path: RelativePath;
+  /** Bytes. */
+  readonly size: number;
+  /** `null` only where the source stores nothing that proves the bytes (S3 with SSE-KMS, say); then size alone is checked, and said so. */
+  readonly digest: Digest | null;
+  /** The source's ETag without quotes or `W/`: the hub's linked ETag (SHA-256 of LFS files, else git SHA-1), or S3's. It binds part records and `If-Match`. */
+  readonly etag: string;
+  /** The hub's xet hash, where the file is stored in xet. */
+  readonly xetHash?: string;
+}
+
+/** What a model consists of, at one commit. */
+export interface Manifest {
+  /** Canonical: `hf://org/model` or `s3://bucket/prefix`. */
+  readonly source: string;
+  /** The revision asked for (`main`, a tag, a commit); `null` for S3. */
+  readonly revision: string | null;
+  /** The hub's commit; for S3, `null` until every file's SHA-256 is known. */
+  readonly commit: CommitSha | null;
+  /** Sorted by path, no path twice, none a directory of another. */
+  readonly files: readonly ManifestFile[];
+}
+
+/** Sum of all file sizes, in bytes. */
+export function totalBytes(manifest: Pick<Manifest, "files">): number {
+  return manifest.files.reduce((sum, file) => sum + file.size, 0);
+}

@@ -1,0 +1,87 @@
+import type { DigestAlgorithm, ManifestFile } from "../sources/manifest.ts";
+
+/** One file to bring: what it is, where it is written meanwhile, where it ends. */
+export interface TransferItem {
+  readonly file: ManifestFile;
+  /** Absolute path of the partial file (`….incomplete`), on the target's file system. Its part record lies beside it at `${staging}.parts`. */
+  readonly staging: string;
+  /** Digests wanted beside the one that proves the file: a cache that names files by SHA-256 asks for it. */
+  readonly compute: readonly DigestAlgorithm[];
+  /** The absolute final path, given the digests (hex) that are then known. `rename(2)` from staging to it happens after the proof. */
+  readonly target: (digests: ComputedDigests) => string;
+}
+
+/** Digests of a file's bytes by algorithm, hex. */
+export type ComputedDigests = Readonly<Partial<Record<DigestAlgorithm, string>>>;
+
+/** How a transfer is run. */
+export interface TransferOptions {
+  /** Connections at most, over all files. */
+  readonly jobs: number;
+  /** Bytes a part, at most. */
+  readonly partSize: number;
+  /** Bytes a second over all connections; `null`: no limit. */
+  readonly maxBandwidth: number | null;
+  /** Milliseconds without a byte after which a connection counts as stalled. */
+  readonly stallTimeout: number;
+  /** Check digests. Sizes are always checked. */
+  readonly verify: boolean;
+  /** Binds part records: commit for the hub, URI for S3 (each file's ETag and size are bound besides). */
+  readonly revision: string;
+  readonly signal: AbortSignal;
+  readonly onEvent?: (event: TransferEvent) => void;
+  /** Time and chance, so that tests can own them. @default {the system's} */
+  readonly clock?: Clock;
+  /** A number in [0, 1). @default {Math.random} */
+  readonly random?: () => number;
+}
+
+/** Time as the transfer sees it. */
+export interface Clock {
+  /** Milliseconds, monotonic. */
+  now(): number;
+  /** Resolves after `ms`, rejects with the signal's reason when aborted. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+export type FileState = "waiting" | "active" | "verifying" | "done" | "failed";
+
+/** What happens in a transfer; rendering is done elsewhere. */
+export type TransferEvent =
+  | { readonly type: "start"; readonly files: number; readonly bytes: number; readonly bytesPresent: number }
+  | { readonly type: "file"; readonly path: string; readonly state: FileState; readonly size: number }
+  /** `bytes` since the last event of this file; negative when bytes are thrown away. */
+  | { readonly type: "bytes"; readonly path: string; readonly bytes: number }
+  | {
+    readonly type: "retry";
+    readonly path: string;
+    readonly attempt: number;
+    readonly delay: number;
+    readonly reason: string;
+  }
+  | {
+    readonly type: "end";
+    readonly bytesMoved: number;
+    readonly bytesPresent: number;
+    readonly elapsed: number;
+  };
+
+/** One finished file. */
+export interface TransferredFile {
+  readonly file: ManifestFile;
+  readonly target: string;
+  readonly digests: ComputedDigests;
+  /** How the bytes were proven; `size` where verification is off or the source stores no digest. */
+  readonly proof: "digest" | "size";
+}
+
+/** What a transfer did. */
+export interface TransferResult {
+  readonly files: readonly TransferredFile[];
+  /** Bytes that came over the network and were kept or lost. */
+  readonly bytesMoved: number;
+  /** Bytes that were there from an earlier run. */
+  readonly bytesPresent: number;
+  /** Milliseconds. */
+  readonly elapsed: number;
+}
