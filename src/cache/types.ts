@@ -31,6 +31,11 @@ export interface Placement {
   readonly name: string;
   /** Directory that belongs to this model alone: the lease and everything staged lie in it. */
   readonly directory: string;
+  /**
+   * The published model, when all of this very manifest is there and published already (by sizes and records, nothing is
+   * re-hashed): then there is nothing to do. The download workflow asks this before it takes the lease.
+   */
+  existing(manifest: Manifest): Promise<PublishedModel | null>;
   /** Looks at what is there and plans the rest. Creates nothing. With `force`, nothing counts as present. */
   plan(manifest: Manifest, options?: { force?: boolean }): Promise<PlacementPlan>;
   /**

@@ -1,0 +1,135 @@
+import { AimError } from "../errors/mod.ts";
+import { log } from "../log/mod.ts";
+import type { Placement } from "../cache/mod.ts";
+import { type Manifest, type Source, SourceChangedError, totalBytes } from "../sources/mod.ts";
+import { transfer, type TransferEvent, type TransferOptions, type TransferResult, withLease } from "../transfer/mod.ts";
+
+/** What is wanted of a source's files, and how they are brought. */
+export interface DownloadOptions {
+  /** Branch, tag or commit (hub only). @default {the hub's default branch} */
+  readonly revision?: string | undefined;
+  /** Globs; empty means all. */
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+  /** Fetch everything again. */
+  readonly force: boolean;
+  readonly transfer: Omit<TransferOptions, "revision" | "onEvent" | "signal">;
+  readonly signal: AbortSignal;
+  readonly onEvent?: (event: TransferEvent) => void;
+}
+
+/** What a download did. */
+export interface DownloadReport {
+  /** Canonical URI of the source. */
+  readonly source: string;
+  readonly commit: string | null;
+  readonly layout: Placement["layout"];
+  /** What a reader opens: the model directory, or the snapshot directory. */
+  readonly path: string;
+  readonly files: number;
+  /** All of the model, in bytes. */
+  readonly bytes: number;
+  /** Bytes that came over the network. */
+  readonly bytesMoved: number;
+  /** Bytes that were there before. */
+  readonly bytesPresent: number;
+  /** Files of this run that were proven by size alone, since the source stores no digest or `--no-verify` was given. */
+  readonly provenBySize: number;
+  /** Milliseconds. */
+  readonly elapsed: number;
+}
+
+/** A source that changes while it is read is listed anew this many times before the download gives up. */
+const RELISTINGS = 3;
+
+/**
+ * Brings a model from a source to its place: list, plan, transfer, publish. One process a model does it at a time;
+ * others wait, then find it done. Running it again when all is there moves no file.
+ *
+ * @throws {AimError} `unauthorized`, `not-found`, `network`, `no-space`, `integrity`, `interrupted`, `terminated`.
+ */
+export async function downloadModel(
+  source: Source,
+  placement: Placement,
+  options: DownloadOptions,
+): Promise<DownloadReport> {
+  const started = performance.now();
+  const manifest = await list(source, options);
+  const existing = options.force ? null : await placement.existing(manifest);
+  if (existing !== null) return report(placement, manifest, existing, null, performance.now() - started);
+  return await withLease(
+    placement.directory,
+    { signal: options.signal, onWait: (holder) => log.info(`waiting for ${holder}`, { model: placement.name }) },
+    (lease) => downloadAlone(source, placement, manifest, options, lease.signal, started),
+  );
+}
+
+async function downloadAlone(
+  source: Source,
+  placement: Placement,
+  first: Manifest,
+  options: DownloadOptions,
+  signal: AbortSignal,
+  started: number,
+): Promise<DownloadReport> {
+  for (let attempt = 1, manifest = first;; attempt++) {
+    try {
+      const plan = await placement.plan(manifest, options);
+      const result = await transfer(source, plan.items, {
+        ...options.transfer,
+        revision: manifest.commit ?? manifest.source,
+        signal,
+        ...(options.onEvent === undefined ? {} : { onEvent: options.onEvent }),
+      });
+      const published = await placement.publish(manifest, plan, result);
+      return report(placement, manifest, published, result, performance.now() - started);
+    } catch (error) {
+      if (!(error instanceof SourceChangedError)) throw error;
+      if (attempt > RELISTINGS) {
+        throw new AimError("integrity", `${source.uri} keeps changing while it is read: ${error.message}`, {
+          hint: "download again when nobody writes to it",
+          cause: error,
+        });
+      }
+      log.warn(`${source.uri} changed while it was read, listing it again`, { file: error.path });
+      manifest = await list(source, options);
+    }
+  }
+}
+
+async function list(source: Source, options: DownloadOptions): Promise<Manifest> {
+  const manifest = await source.manifest({
+    revision: options.revision,
+    include: options.include,
+    exclude: options.exclude,
+    signal: options.signal,
+  });
+  if (manifest.files.length > 0) return manifest;
+  const filtered = options.include.length + options.exclude.length > 0;
+  throw new AimError("not-found", `${source.uri} has no files${filtered ? " that match" : ""}`, {
+    hint: filtered ? "check --include and --exclude" : "check the name",
+  });
+}
+
+function report(
+  placement: Placement,
+  manifest: Manifest,
+  published: { path: string; commit: string | null },
+  result: TransferResult | null,
+  elapsed: number,
+): DownloadReport {
+  const bytes = totalBytes(manifest);
+  const fetched = result?.files.reduce((sum, f) => sum + f.file.size, 0) ?? 0;
+  return {
+    source: manifest.source,
+    commit: published.commit,
+    layout: placement.layout,
+    path: published.path,
+    files: manifest.files.length,
+    bytes,
+    bytesMoved: result?.bytesMoved ?? 0,
+    bytesPresent: bytes - fetched + (result?.bytesPresent ?? 0),
+    provenBySize: result?.files.filter((f) => f.proof === "size").length ?? 0,
+    elapsed,
+  };
+}
