@@ -1,0 +1,95 @@
+import { assertEquals } from "@std/assert";
+import { dirname, fromFileUrl, join, relative, resolve } from "@std/path";
+
+const ROOT = fromFileUrl(new URL("../../", import.meta.url));
+const SRC = join(ROOT, "src");
+
+/** What each folder of `src/` may import; a folder may always import itself. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  errors: [],
+  log: ["errors"],
+  config: ["errors", "log"],
+  os: ["errors", "log"],
+  gpu: ["os", "config", "log", "errors"],
+  profiles: ["gpu", "os", "config", "log", "errors"],
+  sources: ["os", "config", "log", "errors"],
+  transfer: ["sources", "os", "config", "log", "errors"],
+  cache: ["transfer", "sources", "os", "config", "log", "errors"],
+  engine: ["profiles", "os", "config", "log", "errors"],
+  download: ["cache", "transfer", "sources", "gpu", "profiles", "os", "config", "log", "errors"],
+  serve: [
+    "download",
+    "engine",
+    "cache",
+    "transfer",
+    "sources",
+    "gpu",
+    "profiles",
+    "os",
+    "config",
+    "log",
+    "errors",
+  ],
+  cli: [
+    ...["serve", "download", "engine", "cache", "transfer", "sources", "gpu", "profiles"],
+    ...["os", "config", "log", "errors"],
+  ],
+  types: [],
+};
+
+Deno.test("every folder of src has its place in the order of imports", () => {
+  const folders = [...Deno.readDirSync(SRC)].filter((e) => e.isDirectory).map((e) => e.name).sort();
+  assertEquals(folders.filter((name) => !(name in MAY_IMPORT)), []);
+});
+
+Deno.test("no folder imports its caller", () => {
+  const wrong: string[] = [];
+  for (const file of sourceFiles(SRC)) {
+    const from = folderOf(file);
+    for (const target of importsOf(file)) {
+      const to = folderOf(target);
+      if (to !== from && !MAY_IMPORT[from]?.includes(to)) {
+        wrong.push(`${relative(ROOT, file)} imports ${relative(ROOT, target)}`);
+      }
+    }
+  }
+  assertEquals(wrong, []);
+});
+
+Deno.test("the top level holds nothing beside what the README names", () => {
+  const allowed = new Set([
+    "src",
+    "main.ts",
+    "deno.json",
+    "deno.lock",
+    "profiles",
+    "container",
+    "tests",
+    "README.md",
+    "LICENSE",
+  ]);
+  const made = new Set(["dist", "node_modules"]);
+  const odd = [...Deno.readDirSync(ROOT)].map((e) => e.name)
+    .filter((name) => !name.startsWith(".") && !allowed.has(name) && !made.has(name));
+  assertEquals(odd, []);
+});
+
+function folderOf(path: string): string {
+  return relative(SRC, path).split("/")[0] ?? "";
+}
+
+function importsOf(file: string): string[] {
+  const text = Deno.readTextFileSync(file);
+  const specifiers = [...text.matchAll(/(?:from\s+|import\(\s*|new URL\(\s*)"(\.[^"]+\.ts)"/g)].map((m) =>
+    m[1] ?? ""
+  );
+  return specifiers.map((s) => resolve(dirname(file), s)).filter((path) => path.startsWith(SRC + "/"));
+}
+
+function* sourceFiles(directory: string): Generator<string> {
+  for (const entry of Deno.readDirSync(directory)) {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory) yield* sourceFiles(path);
+    else if (entry.name.endsWith(".ts")) yield path;
+  }
+}
