@@ -4,11 +4,11 @@ export type SettingType =
   | { readonly kind: "path" }
   | { readonly kind: "choice"; readonly choices: readonly string[]; readonly ignoreCase?: boolean }
   | { readonly kind: "boolean" }
-  /** A whole number in `[min, max]`; with `auto`, the word `auto` is `null`. */
+  /** A whole number in `[min, max]`, or the word `auto` where that is allowed. */
   | { readonly kind: "integer"; readonly min: number; readonly max: number; readonly auto?: boolean }
-  /** Bytes: `8MiB`, `64M`, `1048576`. */
-  | { readonly kind: "size"; readonly min: number; readonly max: number }
-  /** Seconds in, milliseconds out: `120`, `2m`. */
+  /** Bytes, spelled as GNU coreutils do: `1048576`, `8M` and `8MiB` (powers of 1024), `8MB` (powers of 1000). A rate may end in `/s`. */
+  | { readonly kind: "size"; readonly min: number; readonly max: number; readonly rate?: boolean }
+  /** Seconds in, milliseconds out: `120`, `500ms`, `2m`, `1h`. `min` and `max` in seconds. */
   | { readonly kind: "duration"; readonly min: number; readonly max: number }
   | { readonly kind: "json-object" }
   | { readonly kind: "url" };
@@ -21,7 +21,7 @@ export interface Setting {
   readonly flag: string | null;
   readonly flagAliases?: readonly string[];
   readonly type: SettingType;
-  /** Text as a user would write it; `null`: unset. */
+  /** Text as a user would write it; a leading `$NAME` stands for that setting's value. `null`: unset. */
   readonly default: string | null;
   /** Word for the value in help. */
   readonly value: string;
@@ -202,18 +202,18 @@ export const SETTINGS = {
     env: ["HF_HOME"],
     flag: null,
     type: { kind: "path" },
-    default: null,
+    default: "$AIM_CACHE_PATH",
     value: "DIR",
-    help: "Hugging Face directory (default: AIM_CACHE_PATH)",
+    help: "Hugging Face directory",
     group: "cache",
   }),
   hfHubCache: setting({
     env: ["HF_HUB_CACHE"],
     flag: null,
     type: { kind: "path" },
-    default: null,
+    default: "$HF_HOME/hub",
     value: "DIR",
-    help: "Hugging Face cache (default: HF_HOME/hub)",
+    help: "Hugging Face cache",
     group: "cache",
   }),
   hfEndpoint: setting({
@@ -231,7 +231,7 @@ export const SETTINGS = {
     type: { kind: "text" },
     default: null,
     value: "TOKEN",
-    help: "hub token (else the file HF_TOKEN_PATH, else HF_HOME/token)",
+    help: "hub token; without it, the one in the file HF_TOKEN_PATH",
     group: "source",
     secret: true,
   }),
@@ -239,9 +239,9 @@ export const SETTINGS = {
     env: ["HF_TOKEN_PATH"],
     flag: null,
     type: { kind: "path" },
-    default: null,
+    default: "$HF_HOME/token",
     value: "FILE",
-    help: "file that holds the hub token (default: HF_HOME/token)",
+    help: "file that holds the hub token",
     group: "source",
   }),
   offline: setting({
@@ -283,7 +283,7 @@ export const SETTINGS = {
   maxBandwidth: setting({
     env: ["AIM_DOWNLOAD_MAX_BANDWIDTH"],
     flag: "max-bandwidth",
-    type: { kind: "size", min: 1024, max: 2 ** 50 },
+    type: { kind: "size", min: 1024, max: 2 ** 50, rate: true },
     default: null,
     value: "RATE",
     help: "bytes a second over all connections, as 50MiB",

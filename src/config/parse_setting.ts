@@ -1,0 +1,144 @@
+import { AimError } from "../errors/mod.ts";
+import type { SettingType } from "./settings.ts";
+import { nearest } from "./nearest.ts";
+
+/** What parsing must know beside the text. */
+export interface ParseSettingOptions {
+  /** How messages name the setting: `AIM_PORT` or `--port`. */
+  readonly name: string;
+  /** Absolute directory that relative paths start from. */
+  readonly cwd: string;
+  /** What a leading `~/` stands for. */
+  readonly home: string | undefined;
+  /** The value must not be shown. */
+  readonly secret: boolean;
+}
+
+/**
+ * A setting's text as a value of its type: string, number, boolean or `"auto"`.
+ *
+ * @throws {AimError} `usage`, with name, value and what is allowed.
+ */
+export function parseSetting(
+  text: string,
+  type: SettingType,
+  options: ParseSettingOptions,
+): string | number | boolean {
+  const bad = (allowed: string) => badValue(options.name, options.secret ? null : text, allowed);
+  if (text.includes("\0")) throw bad("a text without NUL");
+  switch (type.kind) {
+    case "text":
+      return text;
+    case "path":
+      return absolutePath(text, options);
+    case "choice": {
+      const choice = parseChoice(text, type.choices, type.ignoreCase === true);
+      if (choice === undefined) throw badChoice(options.name, text, type.choices);
+      return choice;
+    }
+    case "boolean": {
+      const value = parseBoolean(text);
+      if (value === undefined) throw bad("true or false");
+      return value;
+    }
+    case "integer": {
+      if (type.auto && text === "auto") return text;
+      const value = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
+      if (value >= type.min && value <= type.max) return value;
+      throw bad(`${type.auto ? "auto or " : ""}a whole number from ${type.min} to ${type.max}`);
+    }
+    case "size": {
+      const value = parseSize(type.rate ? text.replace(/\/s$/, "") : text);
+      if (value !== null && value >= type.min && value <= type.max) return value;
+      const [example, per] = type.rate ? ["50MiB", " a second"] : ["8MiB", ""];
+      throw bad(`bytes${per}, as ${example}, from ${formatSize(type.min)} to ${formatSize(type.max)}`);
+    }
+    case "duration": {
+      const value = parseDuration(text);
+      if (value !== null && value >= type.min * 1000 && value <= type.max * 1000) return value;
+      throw bad(`seconds, as 90 or 2m, from ${type.min} to ${type.max}`);
+    }
+    case "json-object": {
+      const fault = jsonObjectFault(text);
+      if (fault !== null) throw bad(`a JSON object, as {"max-model-len": 4096} (${fault})`);
+      return text;
+    }
+    case "url": {
+      if (!/^https?:\/\/[^/\s]/.test(text) || !URL.canParse(text)) {
+        throw bad("an http:// or https:// address");
+      }
+      return text.replace(/\/+$/, "");
+    }
+  }
+}
+
+/** The error for a value that is none of the choices, with the nearest one. */
+export function badChoice(name: string, text: string, choices: readonly string[]): AimError {
+  const near = nearest(text, choices);
+  const allowed = choices.length === 1 ? choices[0] : `one of ${choices.join(", ")}`;
+  return badValue(name, text, `${allowed}${near === null ? "" : ` (did you mean ${near}?)`}`);
+}
+
+function badValue(name: string, text: string | null, allowed: string): AimError {
+  const value = text === null ? "is not valid" : `is ${JSON.stringify(text)}`;
+  return new AimError("usage", `${name} ${value}`, { hint: `use ${allowed}` });
+}
+
+function parseChoice(text: string, choices: readonly string[], ignoreCase: boolean): string | undefined {
+  return choices.find((c) => c === text || (ignoreCase && c.toLowerCase() === text.toLowerCase()));
+}
+
+/** `true`, `1`, `yes`, `on` and their opposites, in any case; `undefined` for everything else. */
+export function parseBoolean(text: string): boolean | undefined {
+  const word = text.toLowerCase();
+  if (["true", "1", "yes", "on"].includes(word)) return true;
+  if (["false", "0", "no", "off"].includes(word)) return false;
+  return undefined;
+}
+
+/** Bytes of `1048576`, `8M`, `8MiB` (powers of 1024), `8MB` (powers of 1000); `null` where it is no size. */
+export function parseSize(text: string): number | null {
+  const match = /^(\d{1,15}(?:\.\d{1,6})?)\s*(?:([KMGTP])(iB|B)?|B)?$/i.exec(text);
+  if (match === null) return null;
+  const power = match[2] === undefined ? 0 : "KMGTP".indexOf(match[2].toUpperCase()) + 1;
+  const base = match[3]?.toUpperCase() === "B" ? 1000 : 1024;
+  const bytes = Math.round(Number(match[1]) * base ** power);
+  return Number.isSafeInteger(bytes) ? bytes : null;
+}
+
+/** Milliseconds of `90`, `90s`, `500ms`, `2m`, `1h`; `null` where it is no duration. */
+export function parseDuration(text: string): number | null {
+  const match = /^(\d{1,9}(?:\.\d{1,3})?)\s*(ms|s|m|h)?$/.exec(text);
+  if (match === null) return null;
+  const unit = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[match[2] ?? "s"] ?? 1000;
+  return Math.round(Number(match[1]) * unit);
+}
+
+function formatSize(bytes: number): string {
+  const power = Math.min(5, Math.floor(Math.log2(bytes) / 10));
+  return power === 0 ? `${bytes}` : `${bytes / 1024 ** power}${" KMGTP"[power]}iB`;
+}
+
+function jsonObjectFault(text: string): string | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (value !== null && typeof value === "object" && !Array.isArray(value)) return null;
+    return `this is ${value === null ? "null" : Array.isArray(value) ? "a list" : `a ${typeof value}`}`;
+  } catch (error) {
+    // V8 quotes the text again after the reason.
+    return error instanceof Error ? error.message.replace(/, "[\s\S]*$/, "") : String(error);
+  }
+}
+
+/** Joins and normalises: `.` and empty parts go, `..` takes its parent along, a final `/` goes. */
+function absolutePath(text: string, { cwd, home }: ParseSettingOptions): string {
+  const expanded = home !== undefined && (text === "~" || text.startsWith("~/"))
+    ? home + text.slice(1)
+    : text;
+  const parts: string[] = [];
+  for (const part of (expanded.startsWith("/") ? expanded : `${cwd}/${expanded}`).split("/")) {
+    if (part === "..") parts.pop();
+    else if (part !== "" && part !== ".") parts.push(part);
+  }
+  return `/${parts.join("/")}`;
+}

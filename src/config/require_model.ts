@@ -1,0 +1,30 @@
+import { AimError } from "../errors/mod.ts";
+import type { Config } from "./config.ts";
+
+/** The model that a command selects a profile for, and the setting that names it. */
+export type WantedModel =
+  | { readonly setting: "aimId"; readonly model: string }
+  | { readonly setting: "modelId"; readonly model: string };
+
+/**
+ * For commands that select a profile: exactly one of `AIM_ID` and `AIM_MODEL_ID` names the model.
+ *
+ * @throws {AimError} `usage` where both or neither is set.
+ */
+export function requireModel(config: Pick<Config, "aimId" | "modelId" | "origins">): WantedModel {
+  const { aimId, modelId, origins } = config;
+  if (aimId !== null && modelId !== null) {
+    const first = origins.aimId === "flag" ? "--aim-id" : "AIM_ID";
+    const second = origins.modelId === "flag" ? "--model" : "AIM_MODEL_ID";
+    throw new AimError(
+      "usage",
+      `${first} is ${JSON.stringify(aimId)} and ${second} is ${JSON.stringify(modelId)}`,
+      {
+        hint: "set one of them: an image made for a model has AIM_ID already, others take AIM_MODEL_ID",
+      },
+    );
+  }
+  if (aimId !== null) return { setting: "aimId", model: aimId };
+  if (modelId !== null) return { setting: "modelId", model: modelId };
+  throw new AimError("usage", "no model is named", { hint: "set AIM_MODEL_ID or give --model org/model" });
+}

@@ -1,0 +1,78 @@
+import { AimError } from "../errors/mod.ts";
+import { keepSecret } from "../log/mod.ts";
+import type { Config, SettingOrigin, Settings } from "./config.ts";
+import { parseSetting } from "./parse_setting.ts";
+import { type Setting, type SettingName, SETTINGS } from "./settings.ts";
+
+/** What the configuration is made of. */
+export interface ConfigInputs {
+  /** Text of the flags that were given. */
+  readonly flags: Readonly<Partial<Record<SettingName, string>>>;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Directory that relative paths start from. @default {"/"} */
+  readonly cwd?: string;
+}
+
+const NAMES = Object.keys(SETTINGS) as SettingName[];
+const BY_VARIABLE = new Map<string, SettingName>(NAMES.flatMap((n) => SETTINGS[n].env.map((v) => [v, n])));
+
+/**
+ * Every setting's value: flag over environment over default. An environment variable that is empty counts as unset, since
+ * container tools can only set, not unset. Secrets are registered with the log, so that no later message shows them.
+ *
+ * @throws {AimError} `usage`, naming the variable or the flag that was used, the value and what is allowed.
+ */
+export function resolveConfig({ flags, env, cwd = "/" }: ConfigInputs): Config {
+  const values: Partial<Record<SettingName, unknown>> = {};
+  const origins: Partial<Record<SettingName, SettingOrigin>> = {};
+  const resolve = (name: SettingName): unknown => {
+    if (name in values) return values[name];
+    const setting: Setting = SETTINGS[name];
+    const given = givenText(name, setting, flags, env);
+    if (setting.secret && given !== null) keepSecret(given.text);
+    origins[name] = given?.origin ?? "default";
+    const text = given?.text ?? defaultText(setting, resolve);
+    const options = { name: given?.name ?? name, cwd, home: env.HOME, secret: setting.secret === true };
+    return values[name] = text === null ? null : parseSetting(text, setting.type, options);
+  };
+  NAMES.forEach(resolve);
+  // AIM_DEBUG is the switch for troubleshooting: it wins over a level baked into an image, not over one that was typed.
+  if (values.debug === true && origins.logLevel !== "flag") values.logLevel = "DEBUG";
+  return { ...values as Settings, origins: origins as Record<SettingName, SettingOrigin> };
+}
+
+interface GivenText {
+  readonly text: string;
+  readonly origin: "flag" | "environment";
+  /** As messages name it: `--port` or `AIM_PORT`. */
+  readonly name: string;
+}
+
+function givenText(
+  name: SettingName,
+  setting: Setting,
+  flags: ConfigInputs["flags"],
+  env: ConfigInputs["env"],
+): GivenText | null {
+  const flag = flags[name];
+  if (flag !== undefined) {
+    const text = flag.trim();
+    if (text !== "") return { text, origin: "flag", name: `--${setting.flag}` };
+    throw new AimError("usage", `--${setting.flag} is empty`, { hint: "give a value or leave it out" });
+  }
+  for (const variable of setting.env) {
+    const text = env[variable]?.trim() ?? "";
+    if (text !== "") return { text, origin: "environment", name: variable };
+  }
+  return null;
+}
+
+function defaultText(setting: Setting, resolve: (name: SettingName) => unknown): string | null {
+  const text = setting.default;
+  if (text === null || !text.startsWith("$")) return text;
+  return text.replace(/^\$([A-Z_]+)/, (_, variable: string) => {
+    const name = BY_VARIABLE.get(variable);
+    if (name === undefined) throw new Error(`the default ${text} names no setting`);
+    return String(resolve(name));
+  });
+}
