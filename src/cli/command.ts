@@ -18,7 +18,10 @@ export interface FlagSpec {
   readonly aliases?: readonly string[];
   /** One letter, without dash. */
   readonly short?: string;
-  /** `boolean` takes no value; `list` may be repeated. */
+  /**
+   * `boolean` takes no value (`--force`, also `--no-force` and `--force=false`) and is false where not given; `list` may be
+   * repeated and is empty where not given; `string` is undefined where not given and without default.
+   */
   readonly type: "boolean" | "string" | "list";
   /** Word for the value in help, as `FORMAT`. */
   readonly value?: string;
@@ -27,8 +30,15 @@ export interface FlagSpec {
   readonly help: string;
 }
 
-/** What a command is given. */
-export interface CommandContext {
+/** What standard output or standard error is connected to. */
+export interface Terminal {
+  readonly isTerminal: boolean;
+  /** Colour is wanted: by NO_COLOR, CLICOLOR_FORCE, TERM and whether this is a terminal. */
+  readonly colour: boolean;
+}
+
+/** What a command is given. `Prepared` is what its own `prepare` resolved to. */
+export interface CommandContext<Prepared = unknown> {
   readonly config: Config;
   readonly args: readonly string[];
   /** Values of the command's own flags by name: validated against `choices`, defaults filled in. */
@@ -38,10 +48,14 @@ export interface CommandContext {
   print(text: string): void;
   /** Aborted by SIGINT and SIGTERM; the reason is the AimError to end with. */
   readonly signal: AbortSignal;
+  readonly stdout: Terminal;
+  readonly stderr: Terminal;
+  /** What `prepare` resolved to; `undefined` without one. */
+  readonly prepared: Prepared;
 }
 
 /** A command: thin, it parses, validates, calls a workflow and prints. */
-export interface Command {
+export interface Command<Prepared = unknown> {
   /** As typed: `cache verify`. */
   readonly name: string;
   readonly summary: string;
@@ -56,6 +70,11 @@ export interface Command {
   readonly flags: readonly FlagSpec[];
   readonly examples: readonly { readonly command: string; readonly does: string }[];
   readonly permissions: CommandPermissions;
+  /**
+   * A first stage that may also load libraries and start programs, whatever `permissions` says of that: hardware is looked at
+   * here. The right to both is given up before `run`, unless declared.
+   */
+  prepare?(context: CommandContext<undefined>): Promise<Prepared>;
   /** Resolves to the exit code; throws AimError. */
-  run(context: CommandContext): Promise<number>;
+  run(context: CommandContext<Prepared>): Promise<number>;
 }

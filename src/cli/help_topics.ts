@@ -1,0 +1,116 @@
+import { type SettingName, SETTINGS } from "../config/mod.ts";
+import { EXIT_CODES } from "../errors/mod.ts";
+import { settingRow, twoColumns } from "./render_help.ts";
+import { commandNames, loadCommand } from "./registry.ts";
+import { style } from "./style.ts";
+
+/** A page of help that is about no single command. */
+export interface HelpTopic {
+  readonly name: string;
+  readonly summary: string;
+  render(colour: boolean): Promise<string> | string;
+}
+
+/** Variables that libraries honour and no setting of aim's own covers. */
+export const FOREIGN_VARIABLES: readonly (readonly [string, string])[] = [
+  [
+    "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN",
+    "S3 credentials; else the AWS default chain (shared config, web identity, container, instance)",
+  ],
+  [
+    "AWS_PROFILE, AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE",
+    "which shared configuration the AWS default chain reads",
+  ],
+  ["AWS_REGION, AWS_DEFAULT_REGION", "S3 region (default us-east-1)"],
+  [
+    "AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL",
+    "S3 endpoint other than AWS, as MinIO or Ceph; addressed path-style",
+  ],
+  ["HTTPS_PROXY, HTTP_PROXY, NO_PROXY", "proxy for the hub and S3, and hosts reached without one"],
+  [
+    "SSL_CERT_FILE, NODE_EXTRA_CA_CERTS, AWS_CA_BUNDLE",
+    "PEM file with certificate authorities to trust beside the usual ones",
+  ],
+  [
+    "ROCR_VISIBLE_DEVICES, HIP_VISIBLE_DEVICES, CUDA_VISIBLE_DEVICES",
+    "which GPUs are used: the first by index or GPU-<uuid>, the others by index within it",
+  ],
+  [
+    "NO_COLOR, CLICOLOR_FORCE, TERM=dumb",
+    "no colour, colour also when piped, no colour and no live progress",
+  ],
+];
+
+/** The pages. */
+export const TOPICS: readonly HelpTopic[] = [
+  { name: "environment", summary: "every variable, its flag and default", render: renderEnvironment },
+  { name: "exit-codes", summary: "what the exit codes mean", render: renderExitCodes },
+  { name: "permissions", summary: "what each command may do", render: renderPermissions },
+];
+
+const GROUPS = {
+  model: "Model and engine",
+  profile: "Profile selection",
+  gpu: "GPUs",
+  cache: "Cache",
+  source: "Sources",
+  download: "Download",
+  log: "Logs",
+} as const;
+
+function renderEnvironment(colour: boolean): string {
+  const { bold } = style(colour);
+  const groups = Object.entries(GROUPS).flatMap(([group, title]) => {
+    const names = (Object.keys(SETTINGS) as SettingName[]).filter((n) => SETTINGS[n].group === group);
+    return [bold(title), ...twoColumns(names.map(environmentRow)), ""];
+  });
+  return page([
+    bold("aim help environment"),
+    "",
+    "Every setting has a variable, and most have a flag: flag over environment over default.",
+    "An empty variable counts as unset. Booleans: true, false, 1, 0, yes, no, on, off in any case.",
+    "Sizes: 1048576, 8M or 8MiB (powers of 1024), 8MB (powers of 1000). Durations: 90, 500ms, 2m, 1h.",
+    "",
+    ...groups,
+    bold("Honoured besides"),
+    ...twoColumns(FOREIGN_VARIABLES),
+  ]);
+}
+
+function environmentRow(name: SettingName): [string, string] {
+  const { env, flag } = SETTINGS[name];
+  const [first, second] = settingRow(name);
+  if (flag === null) return [first, second];
+  return [env.join(", "), second.replace(env.join(", "), first)];
+}
+
+function renderExitCodes(colour: boolean): string {
+  const rows = Object.values(EXIT_CODES).map((
+    { code, meaning },
+  ): [string, string] => [String(code), meaning]);
+  return page([style(colour).bold("aim help exit-codes"), "", ...twoColumns([["0", "done"], ...rows])]);
+}
+
+async function renderPermissions(colour: boolean): Promise<string> {
+  const { bold } = style(colour);
+  const commands = (await Promise.all(commandNames().map(loadCommand))).filter((c) => c !== null);
+  const yes = (may: boolean) => (may ? "yes" : "-").padEnd(7);
+  const width = Math.max(...commands.map((c) => c.name.length)) + 4;
+  return page([
+    bold("aim help permissions"),
+    "",
+    "What each command's process may do while it runs; all else is given up before. All may read files.",
+    "Commands marked * look at the hardware first, with run and ffi, and give both up then.",
+    "",
+    bold(`  ${"command".padEnd(width)}write  net    run    ffi`),
+    ...commands.map(({ name, permissions: p, prepare }) =>
+      `  ${(prepare === undefined ? name : `${name} *`).padEnd(width)}${yes(p.write)}${yes(p.net)}${
+        yes(p.run)
+      }${yes(p.ffi)}`
+    ),
+  ]);
+}
+
+function page(rows: readonly string[]): string {
+  return `${rows.map((r) => r.trimEnd()).join("\n").trimEnd()}\n`;
+}

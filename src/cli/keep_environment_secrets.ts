@@ -1,0 +1,16 @@
+import { keepSecret } from "../log/mod.ts";
+
+const SECRETS = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+const PROXIES = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy"];
+
+/** Registers the secrets of the environment, before anything can be printed. */
+export function keepEnvironmentSecrets(env: Readonly<Record<string, string | undefined>>): void {
+  for (const name of SECRETS) keepSecret(env[name]?.trim());
+  // AWS's own key ids have 20 characters; a short one is a local test's, as likely a word of other messages.
+  const keyId = env.AWS_ACCESS_KEY_ID?.trim() ?? "";
+  if (keyId.length >= 16) keepSecret(keyId);
+  for (const name of PROXIES) {
+    const password = /^[a-z0-9+.-]+:\/\/[^/@\s]*?:([^/\s]*)@/i.exec(env[name] ?? "")?.[1];
+    if (password !== undefined) keepSecret(password);
+  }
+}

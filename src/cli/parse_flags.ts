@@ -1,0 +1,179 @@
+import { badChoice, nearest, parseBoolean, type Setting, type SettingName, SETTINGS } from "../config/mod.ts";
+import { AimError } from "../errors/mod.ts";
+import type { Command, CommandContext, FlagSpec } from "./command.ts";
+
+/** What a command line says, beside the command's own words. */
+export interface ParsedFlags {
+  /** Text of the settings' flags. */
+  readonly settings: Readonly<Partial<Record<SettingName, string>>>;
+  /** Values of the command's own flags. */
+  readonly flags: CommandContext["flags"];
+  readonly positionals: readonly string[];
+}
+
+/** Settings that every command takes. */
+export const GLOBAL_SETTINGS = ["logLevel", "logFormat"] as const satisfies readonly SettingName[];
+
+/** The part of a command that parsing needs. */
+export type Syntax = Pick<Command, "name" | "settings" | "flags" | "positionals">;
+
+/** A flag as parsing sees it, whichever table it comes from. */
+interface Flag {
+  /** With dashes. */
+  readonly name: string;
+  readonly type: FlagSpec["type"];
+  readonly choices: readonly string[] | undefined;
+  /** A boolean of a setting may also take its value from the next word: `--offline true`. */
+  readonly setting: SettingName | null;
+}
+
+/**
+ * Parses the words after a command: `--flag=value`, `--flag value`, `--flag`/`--no-flag` for booleans, short flags,
+ * `--` before words that begin with a dash.
+ *
+ * @throws {AimError} `usage`: unknown flag (with the nearest), flag given twice, value missing, unwanted or not among the choices, too
+ *   many or too few positionals.
+ */
+export function parseFlags(command: Syntax, argv: readonly string[]): ParsedFlags {
+  const known = flagsOf(command);
+  const given = new Map<Flag, string[]>();
+  const positionals: string[] = [];
+  for (let at = 0; at < argv.length; at++) {
+    const word = argv[at] ?? "";
+    if (word === "--") {
+      positionals.push(...argv.slice(at + 1));
+      break;
+    }
+    if (word === "-" || !word.startsWith("-")) {
+      positionals.push(word);
+      continue;
+    }
+    const equals = word.indexOf("=");
+    const typed = equals === -1 ? word : word.slice(0, equals);
+    const { flag, negated } = lookUp(typed, known, command.name);
+    let value = equals === -1 ? null : word.slice(equals + 1);
+    if (flag.type === "boolean") {
+      const next = argv[at + 1];
+      if (
+        value === null && !negated && flag.setting !== null && next !== undefined &&
+        parseBoolean(next) !== undefined
+      ) {
+        [value, at] = [next, at + 1];
+      }
+      value = booleanText(typed, value, negated, flag);
+    } else if (value === null) {
+      value = nextValue(typed, argv[++at]);
+    }
+    if (flag.setting === null && flag.choices !== undefined && !flag.choices.includes(value)) {
+      throw badChoice(typed, value, flag.choices);
+    }
+    const before = given.get(flag);
+    if (before !== undefined && flag.type !== "list") {
+      throw new AimError("usage", `${flag.name} is given twice`, { hint: "give it once" });
+    }
+    given.set(flag, [...before ?? [], value]);
+  }
+  checkPositionals(command, positionals);
+  return { ...collect(command, given), positionals };
+}
+
+function flagsOf(command: Syntax): Map<string, Flag> {
+  const known = new Map<string, Flag>();
+  for (const name of [...command.settings, ...GLOBAL_SETTINGS]) {
+    const setting: Setting = SETTINGS[name];
+    if (setting.flag === null) continue;
+    const type = setting.type.kind === "boolean" ? "boolean" : "string";
+    const flag: Flag = { name: `--${setting.flag}`, type, choices: undefined, setting: name };
+    for (const spelling of [setting.flag, ...setting.flagAliases ?? []]) known.set(`--${spelling}`, flag);
+  }
+  for (const spec of command.flags) {
+    const flag: Flag = { name: `--${spec.name}`, type: spec.type, choices: spec.choices, setting: null };
+    for (const spelling of [spec.name, ...spec.aliases ?? []]) known.set(`--${spelling}`, flag);
+    if (spec.short !== undefined) known.set(`-${spec.short}`, flag);
+  }
+  return known;
+}
+
+function lookUp(
+  typed: string,
+  known: ReadonlyMap<string, Flag>,
+  command: string,
+): { flag: Flag; negated: boolean } {
+  const flag = known.get(typed);
+  if (flag !== undefined) return { flag, negated: false };
+  const positive = typed.startsWith("--no-") ? known.get(`--${typed.slice(5)}`) : undefined;
+  if (positive?.type === "boolean") return { flag: positive, negated: true };
+  const near = typed.startsWith("--")
+    ? nearest(typed.slice(2), [...known.keys()].map((k) => k.replace(/^--/, "")))
+    : null;
+  const elsewhere = Object.values<Setting>(SETTINGS).find((s) => s.flag !== null && `--${s.flag}` === typed);
+  if (elsewhere !== undefined) {
+    throw new AimError("usage", `aim ${command} takes no ${typed}`, { hint: `see aim help ${command}` });
+  }
+  throw new AimError("usage", `unknown flag ${typed}`, {
+    hint: near === null || !known.has(`--${near}`) ? `see aim help ${command}` : `did you mean --${near}?`,
+  });
+}
+
+function booleanText(typed: string, value: string | null, negated: boolean, flag: Flag): string {
+  if (value === null) return negated ? "false" : "true";
+  const parsed = negated ? undefined : parseBoolean(value);
+  if (parsed !== undefined) return String(parsed);
+  throw new AimError("usage", `${typed} is ${JSON.stringify(value)}`, {
+    hint: negated ? `use ${typed} without a value` : `use ${flag.name} or ${flag.name}=false`,
+  });
+}
+
+function nextValue(typed: string, next: string | undefined): string {
+  // A word that begins with a dash is the next flag, unless it is a number.
+  if (next !== undefined && (next === "-" || !next.startsWith("-") || /^-\d/.test(next))) return next;
+  throw new AimError("usage", `${typed} needs a value`, {
+    hint: next === undefined
+      ? `write ${typed} VALUE`
+      : `write ${typed}=VALUE where the value begins with a dash`,
+  });
+}
+
+function checkPositionals(command: Syntax, given: readonly string[]): void {
+  const specs = command.positionals;
+  const missing = specs.filter((s) => s.required)[given.length];
+  if (missing !== undefined) {
+    throw new AimError("usage", `aim ${command.name} needs ${missing.name}`, {
+      hint: `see aim help ${command.name}`,
+    });
+  }
+  const extra = specs.some((s) => s.many) ? undefined : given[specs.length];
+  if (extra !== undefined) {
+    throw new AimError("usage", `unexpected argument ${JSON.stringify(extra)}`, {
+      hint: `see aim help ${command.name}`,
+    });
+  }
+  if (given.includes("")) {
+    throw new AimError("usage", "an argument is empty", { hint: `see aim help ${command.name}` });
+  }
+}
+
+function collect(
+  command: Syntax,
+  given: ReadonlyMap<Flag, readonly string[]>,
+): Omit<ParsedFlags, "positionals"> {
+  const settings: Partial<Record<SettingName, string>> = {};
+  const flags: Record<string, string | boolean | readonly string[] | undefined> = {};
+  for (const spec of command.flags) {
+    flags[spec.name] = spec.type === "boolean"
+      ? spec.default === "true"
+      : spec.type === "list"
+      ? (spec.default === undefined ? [] : [spec.default])
+      : spec.default;
+  }
+  for (const [flag, values] of given) {
+    const last = values.at(-1) ?? "";
+    if (flag.setting !== null) settings[flag.setting] = last;
+    else {flags[flag.name.slice(2)] = flag.type === "boolean"
+        ? last === "true"
+        : flag.type === "list"
+        ? values
+        : last;}
+  }
+  return { settings, flags };
+}

@@ -1,0 +1,32 @@
+import { AimError, errorFrom } from "../errors/mod.ts";
+import { log, logEnabled, redact } from "../log/mod.ts";
+
+/**
+ * The line for standard error that an error ends the process with (without line break), and the exit code. Secrets are
+ * redacted. With `json`: `{"time","level","message","kind","exitCode","hint"}`. The stack goes to the log, at `DEBUG`.
+ */
+export function reportError(
+  thrown: unknown,
+  format: "text" | "json",
+  now: () => Date = () => new Date(),
+): { line: string; code: number } {
+  const error = errorFrom(thrown, "unexpected error");
+  if (logEnabled("DEBUG")) log.debug("stack", { stack: stackOf(thrown) });
+  if (format === "text") return { line: redact(`aim: error: ${error.line}`), code: error.exitCode };
+  const fields = {
+    time: now().toISOString(),
+    level: "ERROR",
+    message: error.message,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+    kind: error.kind,
+    exitCode: error.exitCode,
+  };
+  return { line: redact(JSON.stringify(fields)), code: error.exitCode };
+}
+
+function stackOf(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown);
+  const own = thrown.stack ?? thrown.message;
+  const note = thrown instanceof AimError && thrown.hint !== undefined ? ` (${thrown.hint})` : "";
+  return thrown.cause === undefined ? own + note : `${own}${note}\ncaused by ${stackOf(thrown.cause)}`;
+}

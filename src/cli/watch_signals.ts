@@ -1,0 +1,22 @@
+import { AimError } from "../errors/mod.ts";
+
+const SIGNALS = {
+  SIGINT: { kind: "interrupted", code: 130 },
+  SIGTERM: { kind: "terminated", code: 143 },
+} as const;
+
+/**
+ * A signal that aborts at the first SIGINT or SIGTERM, with the error to end with as its reason. The second one ends the
+ * process at once.
+ */
+export function watchSignals(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    const { kind, code } = SIGNALS[name];
+    Deno.addSignalListener(name, () => {
+      if (controller.signal.aborted) Deno.exit(code);
+      controller.abort(new AimError(kind, `stopped by ${name}`));
+    });
+  }
+  return controller.signal;
+}
