@@ -1,0 +1,38 @@
+import { AimError } from "../errors/mod.ts";
+
+/** A process to start. */
+export interface ScriptParts {
+  /** Variables to export, in this order. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly argv: readonly string[];
+}
+
+/**
+ * A bash script that becomes the process: one `export` a variable, then `exec` on one line, every word quoted where the
+ * shell would otherwise read something into it.
+ *
+ * @throws {AimError} `usage`: a name that no shell variable can have, or NUL in a value.
+ */
+export function renderBashScript(parts: ScriptParts): string {
+  const exports = Object.entries(parts.env).map(([name, value]) => {
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
+      throw new AimError("usage", `${JSON.stringify(name)} is not a name of an environment variable`, {
+        hint: "use letters, digits and _ in the profile's env_vars",
+      });
+    }
+    return `export ${name}=${shellWord(value)}`;
+  });
+  return ["#!/bin/bash", ...exports, `exec ${parts.argv.map(shellWord).join(" ")}`, ""].join("\n");
+}
+
+/**
+ * A word as a POSIX shell reads it back: bare where nothing in it is special, else in single quotes.
+ *
+ * @throws {AimError} `usage` where it holds NUL.
+ */
+export function shellWord(word: string): string {
+  if (word.includes("\0")) {
+    throw new AimError("usage", `${JSON.stringify(word)} holds NUL and cannot go into a script`);
+  }
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
