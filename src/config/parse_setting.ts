@@ -45,6 +45,7 @@ export function parseSetting(
       if (type.auto && text === "auto") return text;
       const value = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
       if (value >= type.min && value <= type.max) return value;
+      if (text.startsWith("tcp://") && options.name === "AIM_PORT") throw serviceLink(text);
       throw bad(`${type.auto ? "auto or " : ""}a whole number from ${type.min} to ${type.max}`);
     }
     case "size": {
@@ -72,6 +73,14 @@ export function parseSetting(
   }
 }
 
+/** Kubernetes sets `<SERVICE>_PORT=tcp://…` in every pod of a namespace with a service of that name. */
+function serviceLink(text: string): AimError {
+  return new AimError("usage", `AIM_PORT is ${JSON.stringify(text)}`, {
+    hint:
+      'this is Kubernetes naming a service called "aim": set AIM_PORT, or enableServiceLinks: false in the pod',
+  });
+}
+
 /** The error for a value that is none of the choices, with the nearest one. */
 export function badChoice(name: string, text: string, choices: readonly string[]): AimError {
   const near = nearest(text, choices);
@@ -80,8 +89,14 @@ export function badChoice(name: string, text: string, choices: readonly string[]
 }
 
 function badValue(name: string, text: string | null, allowed: string): AimError {
-  const value = text === null ? "is not valid" : `is ${JSON.stringify(text)}`;
+  const value = text === null ? "is not valid" : `is ${JSON.stringify(shortened(text))}`;
   return new AimError("usage", `${name} ${value}`, { hint: `use ${allowed}` });
+}
+
+const SHOWN = 120;
+
+function shortened(text: string): string {
+  return text.length <= SHOWN ? text : `${text.slice(0, SHOWN)}…`;
 }
 
 function parseChoice(text: string, choices: readonly string[], ignoreCase: boolean): string | undefined {

@@ -1,0 +1,223 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import {
+  requireModel,
+  resolveConfig,
+  type Setting,
+  type SettingName,
+  SETTINGS,
+} from "../../src/config/mod.ts";
+import { AimError } from "../../src/errors/mod.ts";
+import { redact } from "../../src/log/mod.ts";
+
+const NAMES = Object.keys(SETTINGS) as SettingName[];
+
+/** A valid text for each kind of setting that is not the default, and another one. */
+function samples(setting: Setting): [string, string] {
+  switch (setting.type.kind) {
+    case "text":
+      return ["first-sample", "second-sample"];
+    case "path":
+      return ["/first", "/second"];
+    case "choice": {
+      const { choices } = setting.type;
+      return [choices[0] ?? "", choices.at(-1) ?? ""];
+    }
+    case "boolean":
+      return ["true", "false"];
+    case "integer":
+      return [String(setting.type.min), String(setting.type.max)];
+    case "size":
+      return ["70000", "80000"];
+    case "duration":
+      return ["3", "4"];
+    case "json-object":
+      return ['{"a":1}', '{"b":2}'];
+    case "url":
+      return ["http://first", "http://second"];
+  }
+}
+
+Deno.test("every setting is taken from its flag, else its variable, else its default", () => {
+  for (const name of NAMES) {
+    const setting: Setting = SETTINGS[name];
+    const [fromEnv, fromFlag] = samples(setting);
+    const variable = setting.env[0] ?? "";
+    const alone = resolveConfig({ flags: {}, env: {} });
+    assertEquals(alone.origins[name], "default");
+    assertEquals(alone[name] === null, setting.default === null, `${name} has the default of its table row`);
+    const byEnv = resolveConfig({ flags: {}, env: { [variable]: fromEnv } });
+    assertEquals(byEnv.origins[name], "environment");
+    if (setting.flag === null) continue;
+    const byFlag = resolveConfig({ flags: { [name]: fromFlag }, env: { [variable]: fromEnv } });
+    assertEquals(byFlag.origins[name], "flag");
+    assertEquals(byFlag[name], resolveConfig({ flags: { [name]: fromFlag }, env: {} })[name]);
+  }
+});
+
+Deno.test("no two settings share a variable or a flag", () => {
+  const words = NAMES.flatMap((n) => {
+    const { env, flag, flagAliases }: Setting = SETTINGS[n];
+    return [...env, ...[flag, ...flagAliases ?? []].filter((f) => f !== null)];
+  });
+  assertEquals(new Set(words).size, words.length);
+});
+
+Deno.test("the defaults are the documented ones", () => {
+  const c = resolveConfig({ flags: {}, env: {} });
+  assertEquals(
+    [c.precision, c.gpuCount, c.engine, c.metric, c.port, c.offline, c.embeddedProfiles, c.generalFallback],
+    ["auto", "auto", "vllm", "latency", 8000, false, true, true],
+  );
+  assertEquals([c.cachePath, c.hfHome], ["/workspace/model-cache", "/workspace/model-cache"]);
+  assertEquals([c.hfHubCache, c.hfTokenPath], ["/workspace/model-cache/hub", "/workspace/model-cache/token"]);
+  assertEquals([c.profilePath, c.stallTimeout], ["/workspace/aim-runtime/profiles", 120_000]);
+  assertEquals([c.logLevel, c.logLevelRoot, c.logFormat], ["INFO", "WARNING", "text"]);
+});
+
+Deno.test("the Hugging Face directories follow AIM_CACHE_PATH, and HF_HUB_CACHE wins over HF_HOME", () => {
+  const paths = (env: Record<string, string>) => {
+    const c = resolveConfig({ flags: {}, env, cwd: "/here" });
+    return [c.cachePath, c.hfHome, c.hfHubCache, c.hfTokenPath];
+  };
+  assertEquals(paths({ AIM_CACHE_PATH: "/c" }), ["/c", "/c", "/c/hub", "/c/token"]);
+  assertEquals(paths({ AIM_CACHE_PATH: "/c", HF_HOME: "/h" }), ["/c", "/h", "/h/hub", "/h/token"]);
+  assertEquals(paths({ HF_HOME: "/h", HF_HUB_CACHE: "/k", HF_TOKEN_PATH: "/t" }), [
+    "/workspace/model-cache",
+    "/h",
+    "/k",
+    "/t",
+  ]);
+  assertEquals(paths({ AIM_CACHE_PATH: "c/./d/../e/" })[0], "/here/c/e");
+  assertEquals(paths({ HF_HOME: "~/.hf", HOME: "/home/u" })[2], "/home/u/.hf/hub");
+});
+
+Deno.test("a variable that is empty or blank counts as unset", () => {
+  const c = resolveConfig({ flags: {}, env: { AIM_PRECISION: "", AIM_PORT: "  ", AIM_MODEL_ID: "" } });
+  assertEquals([c.precision, c.port, c.modelId], ["auto", 8000, null]);
+  assertEquals(c.origins.precision, "default");
+});
+
+Deno.test("space around a value is no part of it, as a secret mounted from a file ends in a line break", () => {
+  assertEquals(resolveConfig({ flags: {}, env: { HF_TOKEN: "token-value\n" } }).hfToken, "token-value");
+});
+
+Deno.test("booleans are read in any case and spelling", () => {
+  for (const text of ["true", "TRUE", "1", "yes", "On"]) {
+    assertEquals(resolveConfig({ flags: {}, env: { HF_HUB_OFFLINE: text } }).offline, true, text);
+  }
+  for (const text of ["false", "False", "0", "NO", "off"]) {
+    assertEquals(
+      resolveConfig({ flags: {}, env: { AIM_EMBEDDED_PROFILES: text } }).embeddedProfiles,
+      false,
+      text,
+    );
+  }
+});
+
+Deno.test("sizes and rates are bytes, spelled as GNU coreutils does", () => {
+  const cases: [string, number][] = [
+    ["1048576", 1048576],
+    ["8M", 8 * 1024 ** 2],
+    ["8MiB", 8 * 1024 ** 2],
+    ["8mib", 8 * 1024 ** 2],
+    ["8MB", 8_000_000],
+    ["1.5G", 1.5 * 1024 ** 3],
+    ["64KiB", 65536],
+    ["70000B", 70000],
+  ];
+  for (const [text, bytes] of cases) {
+    assertEquals(resolveConfig({ flags: { partSize: text }, env: {} }).partSize, bytes, text);
+  }
+  assertEquals(resolveConfig({ flags: { maxBandwidth: "50MB/s" }, env: {} }).maxBandwidth, 50_000_000);
+});
+
+Deno.test("durations are milliseconds, a bare number seconds", () => {
+  const cases: [string, number][] = [["90", 90_000], ["1.5", 1500], ["2500ms", 2500], ["2m", 120_000], [
+    "1h",
+    3_600_000,
+  ]];
+  for (const [text, ms] of cases) {
+    assertEquals(resolveConfig({ flags: {}, env: { STALL_TIMEOUT: text } }).stallTimeout, ms, text);
+  }
+});
+
+Deno.test("AIM_DEBUG wins over a level from the environment, not over a flag", () => {
+  const env = { AIM_DEBUG: "true", AIM_LOG_LEVEL: "ERROR" };
+  assertEquals(resolveConfig({ flags: {}, env }).logLevel, "DEBUG");
+  assertEquals(resolveConfig({ flags: { logLevel: "warning" }, env }).logLevel, "WARNING");
+});
+
+Deno.test("a bad value is an error that names what was used, the value and what is allowed", () => {
+  const cases: [Partial<Record<SettingName, string>>, Record<string, string>, string][] = [
+    [{}, { AIM_PRECISION: "fp15" }, PRECISION_LINE("AIM_PRECISION", "fp15")],
+    [{ precision: "fp15" }, { AIM_PRECISION: "fp8" }, PRECISION_LINE("--precision", "fp15")],
+    [{}, { AIM_METRIC: "speed" }, 'AIM_METRIC is "speed"; use one of latency, throughput'],
+    [{}, { AIM_ENGINE: "vlm" }, 'AIM_ENGINE is "vlm"; use vllm (did you mean vllm?)'],
+    [{}, { AIM_PORT: "0" }, 'AIM_PORT is "0"; use a whole number from 1 to 65535'],
+    [{}, { AIM_PORT: "80a" }, 'AIM_PORT is "80a"; use a whole number from 1 to 65535'],
+    [{ port: "65536" }, {}, '--port is "65536"; use a whole number from 1 to 65535'],
+    [
+      {},
+      {
+        AIM_PORT: "tcp://10.0.0.7:8000",
+      },
+      'AIM_PORT is "tcp://10.0.0.7:8000"; this is Kubernetes naming a service called "aim": set AIM_PORT, or enableServiceLinks: false in the pod',
+    ],
+    [{}, { AIM_GPU_COUNT: "9" }, 'AIM_GPU_COUNT is "9"; use auto or a whole number from 0 to 8'],
+    [{}, { AIM_GPU_COUNT: "-1" }, 'AIM_GPU_COUNT is "-1"; use auto or a whole number from 0 to 8'],
+    [{}, { HF_HUB_OFFLINE: "maybe" }, 'HF_HUB_OFFLINE is "maybe"; use true or false'],
+    [{}, { HF_ENDPOINT: "hub.local" }, 'HF_ENDPOINT is "hub.local"; use an http:// or https:// address'],
+    [{}, {
+      AIM_ENGINE_ARGS: "[1]",
+    }, 'AIM_ENGINE_ARGS is "[1]"; use a JSON object, as {"max-model-len": 4096} (this is a list)'],
+    [
+      { partSize: "1K" },
+      {},
+      '--part-size is "1K"; use bytes, as 8MiB, from 64KiB to 1TiB',
+    ],
+    [
+      { maxBandwidth: "50Mbit" },
+      {},
+      '--max-bandwidth is "50Mbit"; use bytes a second, as 50MiB, from 1KiB to 1PiB',
+    ],
+    [{}, { STALL_TIMEOUT: "0" }, 'STALL_TIMEOUT is "0"; use seconds, as 90 or 2m, from 1 to 86400'],
+    [{ modelId: " " }, {}, "--model is empty; give a value or leave it out"],
+  ];
+  for (const [flags, env, line] of cases) {
+    const error = assertThrows(() => resolveConfig({ flags, env }), AimError);
+    assertEquals([error.line, error.exitCode], [line, 2]);
+  }
+});
+
+function PRECISION_LINE(name: string, value: string): string {
+  return `${name} is "${value}"; use one of auto, fp4, fp8, fp16, fp32, bf16, int4, int8 (did you mean fp16?)`;
+}
+
+Deno.test("a long bad value is shown shortened", () => {
+  const error = assertThrows(
+    () => resolveConfig({ flags: {}, env: { AIM_ENGINE_ARGS: `[${"1,".repeat(5000)}1]` } }),
+    AimError,
+  );
+  assert(error.line.length < 300, error.line);
+});
+
+Deno.test("a secret is registered, so that no output shows it", () => {
+  resolveConfig({ flags: {}, env: { HF_TOKEN: "planted-token-3f9a" } });
+  assertEquals(redact("it is planted-token-3f9a"), "it is ***");
+});
+
+Deno.test("exactly one of AIM_ID and AIM_MODEL_ID names the model", () => {
+  const wanted = (env: Record<string, string>, flags = {}) => requireModel(resolveConfig({ flags, env }));
+  assertEquals(wanted({ AIM_ID: "a/b" }), { setting: "aimId", model: "a/b" });
+  assertEquals(wanted({ AIM_MODEL_ID: "s3://b/p" }), { setting: "modelId", model: "s3://b/p" });
+  const neither = assertThrows(() => wanted({}), AimError);
+  assertEquals([neither.exitCode, neither.line], [
+    2,
+    "no model is named; set AIM_MODEL_ID or give --model org/model",
+  ]);
+  const both = assertThrows(() => wanted({ AIM_ID: "a/b" }, { modelId: "c/d" }), AimError);
+  assertEquals(
+    both.line,
+    'AIM_ID is "a/b" and --model is "c/d"; set one of them: an image made for a model has AIM_ID already, others take AIM_MODEL_ID',
+  );
+});
