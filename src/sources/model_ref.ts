@@ -1,0 +1,116 @@
+import { AimError } from "../errors/mod.ts";
+import { partFault } from "./safe_path.ts";
+
+/** What a user names a model by. */
+export type ModelRef =
+  | {
+    readonly kind: "hub";
+    /** `org/model`, or `model` for the hub's oldest repositories. */
+    readonly id: string;
+    /** Branch, tag or commit; `null` where none was named. */
+    readonly revision: string | null;
+  }
+  | {
+    readonly kind: "s3";
+    readonly bucket: string;
+    /** Without leading or trailing slash; empty for the whole bucket. */
+    readonly prefix: string;
+  }
+  | { readonly kind: "path"; readonly path: string };
+
+const FORMS = "use org/model, hf://org/model[@REVISION], s3://bucket/prefix, or an absolute path";
+
+/**
+ * Reads a model's name as a user writes it: `org/model`, `hf://org/model`, either with `@REVISION`; `s3://bucket/prefix`;
+ * or an absolute path. `hf://org/model:REVISION` is KServe's spelling of the same.
+ *
+ * @throws {AimError} `usage`, naming the value and what is wrong with it.
+ */
+export function parseModelRef(text: string): ModelRef {
+  if (text.trim() === "") throw new AimError("usage", "the model's name is empty", { hint: FORMS });
+  // deno-lint-ignore no-control-regex
+  if (/[\x00-\x1f\x7f]/.test(text)) throw refused(text, "it holds a control character");
+  if (text.startsWith("/")) return { kind: "path", path: text.replace(/(?<=.)\/+$/, "") };
+  const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(text);
+  const rest = text.slice(scheme?.[0].length ?? 0);
+  switch (scheme?.[1]?.toLowerCase()) {
+    case undefined:
+      return hubRef(text, rest, /@/);
+    case "hf":
+      return hubRef(text, rest, /[@:]/);
+    case "s3":
+      return s3Ref(text, rest);
+    default:
+      throw refused(text, `${scheme?.[1]}:// is not a source of models`);
+  }
+}
+
+/** The canonical spelling of a reference, without revision: what a manifest names as its source. */
+export function uriOf(ref: ModelRef): string {
+  switch (ref.kind) {
+    case "hub":
+      return `hf://${ref.id}`;
+    case "s3":
+      return ref.prefix === "" ? `s3://${ref.bucket}` : `s3://${ref.bucket}/${ref.prefix}`;
+    case "path":
+      return ref.path;
+  }
+}
+
+function hubRef(text: string, rest: string, separator: RegExp): ModelRef {
+  const at = rest.search(separator);
+  const id = at < 0 ? rest : rest.slice(0, at);
+  const revision = at < 0 ? null : rest.slice(at + 1);
+  const fault = hubIdFault(id);
+  if (fault !== null) throw refused(text, fault);
+  if (revision !== null) assertRevision(revision);
+  return { kind: "hub", id, revision };
+}
+
+/** The rules of the hub's repository names, as huggingface_hub's validate_repo_id has them. */
+function hubIdFault(id: string): string | null {
+  const parts = id.split("/");
+  if (parts.length > 2) return "a hub model has the form org/model";
+  for (const part of parts) {
+    const fault = partFault(part);
+    if (fault !== null) return fault;
+    if (!/^[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?$/.test(part)) {
+      return "a hub name has letters, digits, -, _ and . only, and neither begins nor ends with - or .";
+    }
+  }
+  if (id.length > 96) return "a hub name has 96 characters at most";
+  if (id.includes("..") || id.includes("--")) return "a hub name has neither .. nor --";
+  if (id.endsWith(".git")) return "a hub name does not end with .git";
+  return null;
+}
+
+/**
+ * Holds a revision (branch, tag, commit, `refs/pr/N`) to what git allows in one.
+ *
+ * @throws {AimError} `usage`.
+ */
+export function assertRevision(revision: string): void {
+  // deno-lint-ignore no-control-regex
+  const odd = /[\x00-\x20\x7f~^:?*[\\]|\.\.|@\{|\/\/|^[/-]|[/.]$|^$/.exec(revision);
+  if (odd === null && !revision.split("/").some((part) => part.startsWith("."))) return;
+  throw new AimError("usage", `revision ${JSON.stringify(revision)} is not one that git allows`, {
+    hint: "use a branch, a tag or a commit",
+  });
+}
+
+function s3Ref(text: string, rest: string): ModelRef {
+  const [bucket = "", ...parts] = rest.replace(/\/+$/, "").split("/");
+  // Amazon's rule for old buckets and what Ceph allows: wider than today's rule for new ones.
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/.test(bucket) || bucket.includes("..")) {
+    throw refused(text, bucket === "" ? "it names no bucket" : `"${bucket}" is not a bucket's name`);
+  }
+  for (const part of parts) {
+    const fault = partFault(part);
+    if (fault !== null) throw refused(text, fault);
+  }
+  return { kind: "s3", bucket, prefix: parts.join("/") };
+}
+
+function refused(text: string, fault: string): AimError {
+  return new AimError("usage", `${JSON.stringify(text)} is not a model: ${fault}`, { hint: FORMS });
+}

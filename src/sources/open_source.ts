@@ -1,0 +1,28 @@
+import { AimError } from "../errors/mod.ts";
+import { type ModelRef, uriOf } from "./model_ref.ts";
+import type { Source } from "./source.ts";
+import type { SourceOptions } from "./source_options.ts";
+
+/**
+ * Opens the place a model comes from. Nothing is asked of the network yet.
+ *
+ * @throws {AimError} `not-found` when offline; `usage` for a path, which is served as it is.
+ */
+export async function openSource(ref: ModelRef, options: SourceOptions): Promise<Source> {
+  if (ref.kind === "path") {
+    throw new AimError("usage", `${ref.path} is a path on this machine, there is nothing to download`, {
+      hint: "name a model as org/model, hf://org/model or s3://bucket/prefix",
+    });
+  }
+  if (options.offline) {
+    throw new AimError("not-found", `${uriOf(ref)} cannot be reached: HF_HUB_OFFLINE (--offline) is on`, {
+      hint: "unset it, or bring the model into the cache first with aim download-to-cache",
+    });
+  }
+  if (ref.kind === "hub") {
+    const { HubSource } = await import("./hub/hub_source.ts");
+    return new HubSource(ref, options);
+  }
+  const { S3Source } = await import("./s3/s3_source.ts");
+  return new S3Source(ref, options);
+}

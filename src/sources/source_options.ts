@@ -1,0 +1,75 @@
+import { join } from "@std/path";
+import type { Config } from "../config/mod.ts";
+import { AimError } from "../errors/mod.ts";
+import { keepSecret } from "../log/mod.ts";
+import { parseProtocols, type Protocol } from "./protocols.ts";
+
+/** What sources need to know of the configuration and the environment. */
+export interface SourceOptions {
+  /** `HF_ENDPOINT`, with a path where the hub lies behind one. */
+  readonly hfEndpoint: string;
+  /** The hub's token; asked for when a hub source is first used. */
+  readonly hfToken: () => Promise<string | null>;
+  /** How hub files are read, in the order tried. */
+  readonly protocols: readonly Protocol[];
+  /** No network at all. */
+  readonly offline: boolean;
+  /** `AWS_*`, proxy and certificate variables. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Connections kept open for reading, at most. */
+  readonly jobs: number;
+}
+
+type Wanted = Pick<
+  Config,
+  "hfEndpoint" | "hfToken" | "hfTokenPath" | "hfHome" | "cachePath" | "protocols" | "offline" | "jobs"
+>;
+
+/**
+ * Sources' options from the configuration and the environment. The token is `HF_TOKEN`, else what the file
+ * `HF_TOKEN_PATH` holds, else `HF_HOME/token`.
+ *
+ * @throws {AimError} `usage` for an unknown protocol.
+ */
+export function sourceOptions(
+  config: Wanted,
+  env: Readonly<Record<string, string | undefined>>,
+): SourceOptions {
+  return {
+    hfEndpoint: config.hfEndpoint,
+    hfToken: () => resolveToken(config),
+    protocols: parseProtocols(config.protocols),
+    offline: config.offline,
+    env,
+    jobs: config.jobs,
+  };
+}
+
+async function resolveToken(config: Wanted): Promise<string | null> {
+  const path = config.hfTokenPath ?? join(config.hfHome ?? config.cachePath, "token");
+  const where = config.hfToken ? "HF_TOKEN" : path;
+  const text = config.hfToken || await readToken(path, config.hfTokenPath !== null);
+  const token = text.trim();
+  keepSecret(token);
+  if (token === "") return null;
+  // It becomes a header's value.
+  if (/^[\x21-\x7e]+$/.test(token)) return token;
+  throw new AimError("usage", `the hub token in ${where} holds characters that no token has`, {
+    hint: "set it to the token alone",
+  });
+}
+
+/** A file that was named must be readable; the default one may be missing. */
+async function readToken(path: string, named: boolean): Promise<string> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound && !named) return "";
+    const reason = error instanceof Deno.errors.NotFound ? "there is no such file" : "it cannot be read";
+    if (!named) return "";
+    throw new AimError("usage", `HF_TOKEN_PATH is ${path}: ${reason}`, {
+      hint: "name a readable file that holds the hub token, or unset it",
+      cause: error,
+    });
+  }
+}
