@@ -27,8 +27,8 @@ export function findCommand(argv: readonly string[], names: readonly string[], b
   const end = argv.includes("--") ? argv.indexOf("--") : argv.length;
   const words = wordsOf(argv, end);
   const firsts = new Set(names.map((n) => n.split(" ")[0] ?? n));
-  // A flag that only some commands know may take the word after it; the first word that names a command decides.
-  const first = words.find((w) => firsts.has(w.text)) ?? words.find((w) => !w.afterFlag);
+  // A flag that only some commands know may take the word after it: there a word counts only if it names a command.
+  const first = words.find((w) => firsts.has(w.text) || !w.afterFlag);
   const before = argv.slice(0, end);
   const wantsHelp = before.some((a) => a === "--help" || a === "-h");
   if (!wantsHelp && before.includes("--version")) return { kind: "version" };
@@ -43,8 +43,7 @@ export function findCommand(argv: readonly string[], names: readonly string[], b
   const seconds = names.filter((n) => n.startsWith(`${first.text} `)).map((n) =>
     n.slice(first.text.length + 1)
   );
-  const second = words.find((w) => w.at > first.at && seconds.includes(w.text)) ??
-    words.find((w) => w.at > first.at && !w.afterFlag);
+  const second = words.find((w) => w.at > first.at && (seconds.includes(w.text) || !w.afterFlag));
   if (second === undefined) {
     if (wantsHelp) return { kind: "help", topic: first.text };
     throw new AimError("usage", `aim ${first.text} needs one more word`, {

@@ -1,0 +1,72 @@
+import type { SettingName } from "../config/mod.ts";
+import type { DownloadOptions } from "../download/mod.ts";
+import type { CommandContext, FlagSpec } from "./command.ts";
+
+/** Settings of every command that downloads. */
+export const DOWNLOAD_SETTINGS = [
+  "cachePath",
+  "hfEndpoint",
+  "offline",
+  "jobs",
+  "partSize",
+  "maxBandwidth",
+  "stallTimeout",
+] as const satisfies readonly SettingName[];
+
+/** Flags of every command that downloads on request. */
+export const DOWNLOAD_FLAGS = [
+  { name: "revision", type: "string", value: "REV", help: "branch, tag or commit of a hub model" },
+  {
+    name: "include",
+    type: "list",
+    value: "GLOB",
+    help: "only files that match (may be repeated; * also matches /)",
+  },
+  { name: "exclude", type: "list", value: "GLOB", help: "no files that match (may be repeated)" },
+  { name: "force", type: "boolean", help: "fetch everything again" },
+  { name: "no-verify", type: "boolean", help: "check sizes alone, not digests" },
+  {
+    name: "format",
+    type: "string",
+    value: "FORMAT",
+    choices: ["text", "json"],
+    default: "text",
+    help: "how the result is printed",
+  },
+  {
+    name: "progress",
+    type: "string",
+    value: "MODE",
+    choices: ["auto", "bar", "log", "json", "none"],
+    default: "auto",
+    help: "how progress is shown, on standard error",
+  },
+] as const satisfies readonly FlagSpec[];
+
+/** The download's options, from configuration and flags. */
+export function downloadOptions(context: CommandContext): Omit<DownloadOptions, "onEvent"> {
+  const { config, flags, signal } = context;
+  return {
+    revision: text(flags.revision),
+    include: list(flags.include),
+    exclude: list(flags.exclude),
+    force: flags.force === true,
+    signal,
+    transfer: {
+      jobs: config.jobs,
+      partSize: config.partSize,
+      maxBandwidth: config.maxBandwidth,
+      stallTimeout: config.stallTimeout,
+      verify: flags["no-verify"] !== true,
+    },
+  };
+}
+
+/** A string flag's value, `undefined` where it was not given. */
+export function text(value: CommandContext["flags"][string]): string | undefined {
+  return typeof value === "string" ? value : undefined;
+}
+
+function list(value: CommandContext["flags"][string]): readonly string[] {
+  return Array.isArray(value) ? value : [];
+}

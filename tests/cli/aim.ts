@@ -1,0 +1,41 @@
+/** What a run of the program printed and returned. */
+export interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+
+/** Permission arguments of every start from source: the project's set, and no questions. */
+export const DENO_RUN = ["run", "-q", "-P", "--no-prompt", `--config=${ROOT}deno.json`] as const;
+export const MAIN = `${ROOT}main.ts`;
+
+/**
+ * Runs aim from source in its own process, with nothing of this process's environment but what Deno itself needs, and
+ * waits for it.
+ */
+export async function aim(
+  args: readonly string[],
+  options: { env?: Record<string, string>; cwd?: string; preload?: string } = {},
+): Promise<Ran> {
+  const preload = options.preload === undefined ? [] : ["--preload", options.preload];
+  const output = await new Deno.Command(Deno.execPath(), {
+    args: [...DENO_RUN, ...preload, MAIN, ...args],
+    clearEnv: true,
+    env: { ...plainEnvironment(), ...options.env },
+    stdin: "null",
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code: output.code, stdout: text(output.stdout), stderr: text(output.stderr) };
+}
+
+/** The variables that a start from source needs: where programs and Deno's cache are. */
+export function plainEnvironment(): Record<string, string> {
+  const kept = ["PATH", "HOME", "DENO_DIR", "TMPDIR"];
+  return Object.fromEntries(kept.flatMap((name) => {
+    const value = Deno.env.get(name);
+    return value === undefined ? [] : [[name, value]];
+  }));
+}

@@ -1,0 +1,78 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { type Call, findCommand } from "../../src/cli/find_command.ts";
+import { AimError } from "../../src/errors/mod.ts";
+
+const NAMES = [
+  "serve",
+  "dry-run",
+  "gpus",
+  "resolve",
+  "cache list",
+  "cache verify",
+  "profiles validate",
+  "help",
+];
+const find = (line: string): Call => findCommand(line.split(" ").filter((w) => w !== ""), NAMES, "serve");
+const command = (name: string, rest = ""): Call => ({
+  kind: "command",
+  name,
+  rest: rest.split(" ").filter((w) => w !== ""),
+});
+
+Deno.test("the command is the first word that is neither a flag nor a flag's value", () => {
+  const cases: [string, Call][] = [
+    ["", command("serve")],
+    ["--port 80", command("serve", "--port 80")],
+    ["dry-run", command("dry-run")],
+    ["dry-run --format json", command("dry-run", "--format json")],
+    ["--model gpus dry-run", command("dry-run", "--model gpus")],
+    ["--model=x dry-run --port 1", command("dry-run", "--model=x --port 1")],
+    ["--offline dry-run", command("dry-run", "--offline")],
+    ["--custom-model-name serve resolve", command("resolve", "--custom-model-name serve")],
+    ["--format json dry-run", command("dry-run", "--format json")],
+    ["--verbose gpus", command("gpus", "--verbose")],
+    ["resolve gpus", command("resolve", "gpus")],
+    ["cache verify", command("cache verify")],
+    ["cache --yes verify a/b", command("cache verify", "--yes a/b")],
+    ["--cache-path /c cache list", command("cache list", "--cache-path /c")],
+    ["profiles validate a.yaml", command("profiles validate", "a.yaml")],
+    ["serve -- gpus", command("serve", "-- gpus")],
+    ["-- gpus", command("serve", "-- gpus")],
+    ["help cache verify", command("help", "cache verify")],
+  ];
+  for (const [line, call] of cases) assertEquals(find(line), call, line);
+});
+
+Deno.test("help and version are found wherever they stand, help first", () => {
+  const cases: [string, Call][] = [
+    ["--help", { kind: "help", topic: null }],
+    ["-h", { kind: "help", topic: null }],
+    ["--port 80 -h", { kind: "help", topic: null }],
+    ["dry-run --format nonsense -h", { kind: "help", topic: "dry-run" }],
+    ["cache --help", { kind: "help", topic: "cache" }],
+    ["cache verify -h", { kind: "help", topic: "cache verify" }],
+    ["--version", { kind: "version" }],
+    ["dry-run --version", { kind: "version" }],
+    ["--version --help", { kind: "help", topic: null }],
+    ["resolve -- --help", command("resolve", "-- --help")],
+  ];
+  for (const [line, call] of cases) assertEquals(find(line), call, line);
+});
+
+Deno.test("an unknown command is refused with the nearest one", () => {
+  const cases: [string, string][] = [
+    ["dry-rn", 'unknown command "dry-rn"; did you mean aim dry-run?'],
+    ["gpu --format json", 'unknown command "gpu"; did you mean aim gpus?'],
+    ["--model x sevre", 'unknown command "sevre"; did you mean aim serve?'],
+    ["frobnicate", 'unknown command "frobnicate"; see aim help'],
+    ["frobnicate gpus", 'unknown command "frobnicate"; see aim help'],
+    ["cahce verify", 'unknown command "cahce"; did you mean aim cache?'],
+    ["cache", "aim cache needs one more word; use aim cache list, aim cache verify"],
+    ["cache verfy", 'unknown command "cache verfy"; did you mean aim cache verify?'],
+    ["cache frob", 'unknown command "cache frob"; use aim cache list, aim cache verify'],
+  ];
+  for (const [line, message] of cases) {
+    const error = assertThrows(() => find(line), AimError);
+    assertEquals([error.line, error.exitCode], [message, 2]);
+  }
+});

@@ -1,0 +1,103 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { parseFlags, type Syntax } from "../../src/cli/parse_flags.ts";
+import { AimError } from "../../src/errors/mod.ts";
+
+const COMMAND: Syntax = {
+  name: "try",
+  positionals: [{ name: "[MODEL]", required: false }],
+  settings: ["modelId", "modelName", "offline", "port"],
+  flags: [
+    { name: "format", short: "f", type: "string", choices: ["text", "json"], default: "text", help: "" },
+    { name: "include", type: "list", help: "" },
+    { name: "revision", type: "string", help: "" },
+    { name: "force", type: "boolean", help: "" },
+    { name: "no-verify", type: "boolean", help: "" },
+  ],
+};
+const parse = (...argv: string[]) => parseFlags(COMMAND, argv);
+const DEFAULTS = { format: "text", include: [], revision: undefined, force: false, "no-verify": false };
+
+Deno.test("flags take their value after a space or an equals sign, in any order with positionals", () => {
+  const expected = { settings: { modelId: "a/b", port: "80" }, flags: DEFAULTS, positionals: ["m"] };
+  assertEquals(parse("--model", "a/b", "m", "--port=80"), expected);
+  assertEquals(parse("m", "--port", "80", "--model=a/b"), expected);
+});
+
+Deno.test("a value may hold equals signs, spaces and a leading number sign, or be given after the equals sign with a dash", () => {
+  assertEquals(parse("--revision=a=b").flags.revision, "a=b");
+  assertEquals(parse("--revision", "a b").flags.revision, "a b");
+  assertEquals(parse("--revision=-x").flags.revision, "-x");
+  assertEquals(parse("--port", "-1").settings.port, "-1");
+});
+
+Deno.test("a boolean is true when named, false with no-, and takes a value after an equals sign", () => {
+  assertEquals(parse("--force").flags.force, true);
+  assertEquals(parse("--no-force").flags.force, false);
+  assertEquals(parse("--force=false").flags.force, false);
+  assertEquals(parse("--no-verify").flags["no-verify"], true);
+  assertEquals(parse("--offline").settings.offline, "true");
+  assertEquals(parse("--no-offline").settings.offline, "false");
+  assertEquals(parse("--offline=0").settings.offline, "false");
+});
+
+Deno.test("a boolean setting also takes a boolean word after a space, a command's own boolean never does", () => {
+  assertEquals(parse("--offline", "false").settings.offline, "false");
+  assertEquals(parse("--offline", "m"), {
+    settings: { offline: "true" },
+    flags: DEFAULTS,
+    positionals: ["m"],
+  });
+  assertEquals(parse("--force", "false").positionals, ["false"]);
+});
+
+Deno.test("a list flag collects its values, aliases and short flags mean the same flag", () => {
+  assertEquals(parse("--include", "*.json", "--include=*.txt").flags.include, ["*.json", "*.txt"]);
+  assertEquals(parse("--custom-model-name", "o/m").settings.modelName, "o/m");
+  assertEquals(parse("-f", "json").flags.format, "json");
+});
+
+Deno.test("everything after two dashes is positional", () => {
+  assertEquals(parse("--", "--force").positionals, ["--force"]);
+});
+
+Deno.test("every command takes the settings of the log", () => {
+  assertEquals(parse("--log-level", "DEBUG", "--log-format=json").settings, {
+    logLevel: "DEBUG",
+    logFormat: "json",
+  });
+});
+
+Deno.test("wrong flags are refused, each with its own line", () => {
+  const cases: [string[], string][] = [
+    [["--modle", "x"], "unknown flag --modle; did you mean --model?"],
+    [["--wat"], "unknown flag --wat; see aim help try"],
+    [["-x"], "unknown flag -x; see aim help try"],
+    [["--precision", "fp8"], "aim try takes no --precision; see aim help try"],
+    [["--model"], "--model needs a value; write --model VALUE"],
+    [
+      ["--model", "--port", "80"],
+      "--model needs a value; write --model=VALUE where the value begins with a dash",
+    ],
+    [["--port", "1", "--port", "2"], "--port is given twice; give it once"],
+    [["--model-name", "a", "--custom-model-name", "b"], "--model-name is given twice; give it once"],
+    [["--format", "jsn"], '--format is "jsn"; use one of text, json (did you mean json?)'],
+    [["--force=maybe"], '--force is "maybe"; use --force or --force=false'],
+    [["--no-force=true"], '--no-force is "true"; use --no-force without a value'],
+    [["a", "b"], 'unexpected argument "b"; see aim help try'],
+    [[""], "an argument is empty; see aim help try"],
+  ];
+  for (const [argv, line] of cases) {
+    const error = assertThrows(() => parse(...argv), AimError);
+    assertEquals([error.line, error.exitCode], [line, 2]);
+  }
+});
+
+Deno.test("a required positional that is missing is named", () => {
+  const command = {
+    ...COMMAND,
+    positionals: [{ name: "URI", required: true }, { name: "DEST", required: false }],
+  };
+  const error = assertThrows(() => parseFlags(command, []), AimError);
+  assertEquals(error.line, "aim try needs URI; see aim help try");
+  assertEquals(parseFlags(command, ["u", "d"]).positionals, ["u", "d"]);
+});

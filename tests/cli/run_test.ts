@@ -1,0 +1,92 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { colourEnabled } from "../../src/cli/output.ts";
+import { reportError } from "../../src/cli/report_error.ts";
+import { AimError, type ErrorKind, EXIT_CODES } from "../../src/errors/mod.ts";
+import { keepSecret } from "../../src/log/mod.ts";
+import { aim, DENO_RUN, MAIN, plainEnvironment } from "./aim.ts";
+
+Deno.test("--version tells version, commit, Deno and form on one line", async () => {
+  const { code, stdout, stderr } = await aim(["--version"]);
+  assertEquals([code, stderr], [0, ""]);
+  assertMatch(stdout, /^aim \d+\.\d+\.\d+ \((commit [0-9a-f]{12}, )?Deno \d+\.\d+\.\d+, source\)\n$/);
+});
+
+Deno.test("help goes to standard output, wherever the flag stands, also where the environment is wrong", async () => {
+  const env = { AIM_PORT: "nonsense" };
+  const [overview, flag] = await Promise.all([aim(["help"], { env }), aim(["--help"], { env })]);
+  assertEquals([overview.code, overview.stderr, flag.stdout], [0, "", overview.stdout]);
+  assertMatch(overview.stdout, /^Usage: aim /m);
+  const one = await aim(["help", "--help"], { env });
+  assertMatch(one.stdout, /^aim help: /);
+});
+
+Deno.test("a usage error is one line on standard error, nothing on standard output, exit 2", async () => {
+  const { code, stdout, stderr } = await aim(["hlp"]);
+  assertEquals([code, stdout, stderr], [
+    2,
+    "",
+    'aim: error: unknown command "hlp"; did you mean aim help?\n',
+  ]);
+});
+
+Deno.test("with the JSON log format the error is a JSON line, also when the configuration is what is wrong", async () => {
+  for (
+    const [args, env] of [[["--log-format=json", "hlp"], {}], [["hlp"], { AIM_LOG_FORMAT: "JSON" }]] as const
+  ) {
+    const { code, stderr } = await aim(args, { env });
+    const { time, ...rest } = JSON.parse(stderr);
+    assertEquals(rest, {
+      level: "ERROR",
+      message: 'unknown command "hlp"',
+      hint: "did you mean aim help?",
+      kind: "usage",
+      exitCode: 2,
+    });
+    assert(!Number.isNaN(Date.parse(time)));
+    assertEquals(code, 2);
+  }
+});
+
+Deno.test("every kind of error has its documented exit code and stays on one line without secrets", () => {
+  keepSecret("planted-secret-77");
+  for (const kind of Object.keys(EXIT_CODES) as ErrorKind[]) {
+    const error = new AimError(kind, "first\nsecond planted-secret-77", { hint: "do this" });
+    const { line, code } = reportError(error, "text");
+    assertEquals([line, code], ["aim: error: first\\nsecond ***; do this", EXIT_CODES[kind].code]);
+    assertEquals(reportError(error, "json").line.includes("planted"), false);
+  }
+  assertEquals(reportError(new TypeError("odd"), "text"), {
+    line: "aim: error: unexpected error: odd",
+    code: 1,
+  });
+  assertEquals(reportError("thrown text", "text").code, 1);
+});
+
+Deno.test("a reader that goes away ends the program quietly", async () => {
+  const shell = `"$0" "$@" | head -c 20 >/dev/null; echo "\${PIPESTATUS[0]}"`;
+  const output = await new Deno.Command("bash", {
+    args: ["-c", shell, Deno.execPath(), ...DENO_RUN, MAIN, "help", "environment"],
+    clearEnv: true,
+    env: plainEnvironment(),
+  }).output();
+  assertEquals(new TextDecoder().decode(output.stderr), "");
+  assertEquals(new TextDecoder().decode(output.stdout), "0\n");
+});
+
+Deno.test("colours follow NO_COLOR, CLICOLOR_FORCE, TERM and the terminal, in that order", () => {
+  const cases: [Record<string, string>, boolean, boolean][] = [
+    [{}, true, true],
+    [{}, false, false],
+    [{ NO_COLOR: "1" }, true, false],
+    [{ NO_COLOR: "" }, true, true],
+    [{ NO_COLOR: "1", CLICOLOR_FORCE: "1" }, true, false],
+    [{ CLICOLOR_FORCE: "1" }, false, true],
+    [{ CLICOLOR_FORCE: "0" }, false, false],
+    [{ CLICOLOR: "0" }, true, false],
+    [{ TERM: "dumb" }, true, false],
+    [{ TERM: "dumb", CLICOLOR_FORCE: "1" }, false, true],
+  ];
+  for (const [env, isTerminal, expected] of cases) {
+    assertEquals(colourEnabled(env, isTerminal), expected, JSON.stringify([env, isTerminal]));
+  }
+});
