@@ -101,7 +101,7 @@ export function assertRevision(revision: string): void {
 function s3Ref(text: string, rest: string): ModelRef {
   const [bucket = "", ...parts] = rest.replace(/\/+$/, "").split("/");
   // Amazon's rule for old buckets and what Ceph allows: wider than today's rule for new ones.
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/.test(bucket) || bucket.includes("..")) {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/.test(bucket) || bucket.includes("..")) {
     throw refused(text, bucket === "" ? "it names no bucket" : `"${bucket}" is not a bucket's name`);
   }
   for (const part of parts) {
