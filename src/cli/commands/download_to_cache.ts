@@ -1,0 +1,84 @@
+import { AimError } from "../../errors/mod.ts";
+import { bring, type CachePlace, inCache, placementOf } from "../../download/mod.ts";
+import type { GpuInventory } from "../../gpu/mod.ts";
+import { parseModelRef } from "../../sources/mod.ts";
+import { profileModel } from "../../serve/mod.ts";
+import type { Command, CommandContext } from "../command.ts";
+import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
+import { DOWNLOAD_FLAGS, DOWNLOAD_SETTINGS, downloadOptions, text } from "../download_flags.ts";
+import { downloadResult } from "../download_result.ts";
+import { startProgress } from "../start_progress.ts";
+
+/** `aim download-to-cache`: bring a model into one of the two cache layouts. */
+export const downloadToCache: Command<GpuInventory | null> = {
+  name: "download-to-cache",
+  summary: "download a model into the cache",
+  positionals: [],
+  settings: [...SELECTION_SETTINGS, ...DOWNLOAD_SETTINGS],
+  flags: [
+    {
+      name: "model-id",
+      type: "string",
+      value: "URI",
+      help: "download exactly this model (hf://org/model, s3://bucket/prefix), without selecting a profile",
+    },
+    { name: "use-hf-cache", type: "boolean", help: "store it in the Hugging Face cache instead of a local directory" },
+    ...DOWNLOAD_FLAGS,
+  ],
+  examples: [
+    {
+      command: "aim download-to-cache --model meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X --precision fp16",
+      does: "the model that the profile for this GPU and precision loads",
+    },
+    { command: "aim download-to-cache --model-id hf://mistralai/Mistral-7B-v0.1", does: "exactly this model" },
+    {
+      command: "aim download-to-cache --model-id s3://bucket/deep/path/model --model-name custom-org/my-model",
+      does: "from S3, under a name of your own",
+    },
+  ],
+  permissions: { write: true, net: true, run: false, ffi: false },
+  // Naming the model bypasses profiles, so the hardware does not matter.
+  prepare: async (context) => text(context.flags["model-id"]) === undefined ? await detectHardware(context) : null,
+  async run(context) {
+    const { config, env, flags, prepared, print } = context;
+    const layout = flags["use-hf-cache"] === true ? "hub" : "local";
+    const place: CachePlace = { layout, ...await wantedModel(context, prepared) };
+    const pinned = place.ref.kind === "hub" ? place.ref.revision : null;
+    const options = downloadOptions(context);
+    const revision = revisionOf(options.revision, pinned);
+    const placement = placementOf(config, place, revision);
+    const offline = config.offline ? await inCache(config, placement) : null;
+    if (offline !== null) {
+      print(downloadResult(context, { ...offline, model: placement.name }));
+      return 0;
+    }
+    const progress = startProgress(context, text(flags.progress) ?? "auto");
+    try {
+      const report = await bring(config, env, place.ref, placement, { ...options, revision, onEvent: progress.onEvent });
+      progress.finish(report);
+      print(downloadResult(context, { ...report, model: placement.name }));
+    } finally {
+      progress.close();
+    }
+    return 0;
+  },
+};
+
+async function wantedModel(
+  { config, flags }: CommandContext<GpuInventory | null>,
+  gpus: GpuInventory | null,
+): Promise<Omit<CachePlace, "layout">> {
+  const given = text(flags["model-id"]);
+  if (given !== undefined) return { ref: parseModelRef(given), modelName: config.modelName };
+  if (gpus === null) throw new AimError("usage", "no model is named", { hint: "give --model-id" });
+  return await profileModel(config, gpus);
+}
+
+function revisionOf(flag: string | undefined, pinned: string | null): string | undefined {
+  if (flag !== undefined && pinned !== null && flag !== pinned) {
+    throw new AimError("usage", `--revision is "${flag}", and the model names revision "${pinned}"`, {
+      hint: "give one of them",
+    });
+  }
+  return flag ?? pinned ?? undefined;
+}

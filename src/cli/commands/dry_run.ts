@@ -1,0 +1,46 @@
+import { findEngine } from "../../engine/mod.ts";
+import type { GpuInventory } from "../../gpu/mod.ts";
+import { chooseServing, planServing, resolveServing } from "../../serve/mod.ts";
+import type { Command } from "../command.ts";
+import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
+
+/** `aim dry-run`: everything that serving would do, without downloading or executing. */
+export const dryRun: Command<GpuInventory> = {
+  name: "dry-run",
+  summary: "show what serve would do, without downloading or executing",
+  positionals: [],
+  settings: [...SELECTION_SETTINGS, "engineArgs", "port", "cachePath", "hfEndpoint", "offline"],
+  flags: [{
+    name: "format",
+    type: "string",
+    value: "FORMAT",
+    choices: ["yaml", "json"],
+    default: "yaml",
+    help: "yaml: the profile and a bash script; json: one array for programs, with the model's size",
+  }],
+  examples: [
+    { command: "aim dry-run --model meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X", does: "the command line on one MI300X" },
+    { command: "aim dry-run --format json --model meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X", does: "the same for programs" },
+    {
+      command: "aim dry-run --model meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X | sed -n '/^#!/,$p'",
+      does: "the script alone",
+    },
+  ],
+  // The model's size is asked of its source for --format json.
+  permissions: { write: false, net: true, run: false, ffi: false },
+  prepare: detectHardware,
+  async run({ config, env, flags, prepared, print, signal }) {
+    if (flags.format !== "json") Deno.permissions.revokeSync({ name: "net" });
+    const choice = await chooseServing(config, prepared);
+    const resolution = await resolveServing(config, choice);
+    const plan = planServing(config, choice, resolution, findEngine(env)?.name ?? "python3");
+    if (flags.format === "json") {
+      const { dryRunJson, modelBytes } = await import("../../serve/dry_run.ts");
+      print(`${dryRunJson(plan, await modelBytes(config, env, plan, signal))}\n`);
+    } else {
+      const { dryRunText } = await import("../../serve/dry_run.ts");
+      print(await dryRunText(plan));
+    }
+    return 0;
+  },
+};

@@ -1,0 +1,39 @@
+import type { SettingName } from "../config/mod.ts";
+import { detectGpus, type GpuInventory } from "../gpu/mod.ts";
+import type { CommandContext } from "./command.ts";
+
+/** Settings of every command that looks at the hardware. */
+export const HARDWARE_SETTINGS = [
+  "gpuModel",
+  "gpuCount",
+  "sysfsRoot",
+  "devRoot",
+  "amdSmi",
+] as const satisfies readonly SettingName[];
+
+/** Settings of every command that selects a profile. */
+export const SELECTION_SETTINGS = [
+  "aimId",
+  "modelId",
+  "modelName",
+  "precision",
+  "metric",
+  "engine",
+  "profileId",
+  "profilePath",
+  "embeddedProfiles",
+  "generalFallback",
+  ...HARDWARE_SETTINGS,
+] as const satisfies readonly SettingName[];
+
+/** The `prepare` stage of commands that look at the hardware. */
+export async function detectHardware({ config, env }: CommandContext<undefined>): Promise<GpuInventory> {
+  return await detectGpus({
+    sysRoot: config.sysfsRoot,
+    devRoot: config.devRoot,
+    amdSmi: config.amdSmi,
+    env,
+    model: config.gpuModel,
+    count: config.gpuCount === "auto" ? null : config.gpuCount,
+  });
+}
