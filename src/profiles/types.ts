@@ -87,6 +87,15 @@ export type ProfileState =
   | "precision_mismatch"
   | "compatible";
 
+/** One thing in which a profile differs from what is wanted. */
+export interface Mismatch {
+  readonly state: Exclude<ProfileState, "compatible">;
+  /** One clause with both values. */
+  readonly reason: string;
+  /** The setting that would make it fit, as `AIM_METRIC=latency`; `null` where only other hardware would. */
+  readonly remedy: string | null;
+}
+
 /** A profile judged. */
 export interface JudgedProfile {
   readonly profile: Profile;
@@ -95,4 +104,6 @@ export interface JudgedProfile {
   readonly reason: string;
   /** Never selected automatically: `manual_selection_only`, or a general profile with the fallback off. */
   readonly manualOnly: boolean;
+  /** All that differs, in the order of states; the first gave the state. Empty where compatible. */
+  readonly mismatches: readonly Mismatch[];
 }

@@ -1,0 +1,124 @@
+import { fromFileUrl, join } from "@std/path";
+import { embeddedRoot } from "./embedded_root.ts";
+import type { ProfilePlace } from "./profile_from_value.ts";
+import { compareText } from "./rank.ts";
+import { readProfile } from "./read_profile.ts";
+import type { Profile, ProfileFault } from "./types.ts";
+
+/** Which profiles to load. */
+export interface LoadProfilesOptions {
+  /** `AIM_PROFILE_PATH`; a folder that is not there holds no profiles. */
+  profilePath: string;
+  /** Also those that come with the program. */
+  embedded: boolean;
+  /** The profile set, `org/model`; `null`: only general profiles are candidates. */
+  model: string | null;
+  /** Where the program's own profiles lie. @default {embeddedRoot()} */
+  embeddedPath?: string;
+}
+
+/** What was found. */
+export interface LoadedProfiles {
+  /** One a profile id: the first in the order of search. */
+  readonly profiles: readonly Profile[];
+  /** Files that are left out, and why. */
+  readonly faults: readonly ProfileFault[];
+}
+
+/**
+ * Loads the profiles of one set. Only the folders of the search path are read, in this order, and the first profile of an id
+ * shadows later ones: `custom/<org>/<model>/` and `custom/general/` on disk, `<org>/<model>/` on disk, the same embedded,
+ * `general/` on disk, embedded.
+ *
+ * A file that cannot be used is in `faults` and shadows nothing. Requires `--allow-read`.
+ */
+export async function loadProfiles(options: LoadProfilesOptions): Promise<LoadedProfiles> {
+  const profiles = new Map<string, Profile>();
+  const faults: ProfileFault[] = [];
+  for (const folder of searchPath(options)) {
+    for (const { name, path } of filesOf(folder, faults)) {
+      const id = folder.prefix + name.replace(/\.ya?ml$/, "");
+      if (profiles.has(id)) continue;
+      const place: ProfilePlace = {
+        id,
+        path: folder.origin === "disk" ? path : `embedded:${folder.below}/${name}`,
+        origin: folder.origin,
+        priority: folder.priority,
+        kind: folder.kind,
+      };
+      const bytes = bytesOf(path, place.path, faults);
+      if (bytes === null) continue;
+      const file = await readProfile(bytes, place);
+      faults.push(...file.faults);
+      if (file.profile !== null) profiles.set(id, file.profile);
+    }
+  }
+  return { profiles: [...profiles.values()], faults };
+}
+
+/** A folder of the search path. */
+interface Folder extends Pick<ProfilePlace, "origin" | "priority" | "kind"> {
+  readonly path: string;
+  /** Path below the root that it belongs to. */
+  readonly below: string;
+  /** What profile ids begin with. */
+  readonly prefix: string;
+}
+
+function searchPath(options: LoadProfilesOptions): Folder[] {
+  const model = options.model !== null && isFolderName(options.model) ? options.model : null;
+  const below: Omit<Folder, "path" | "origin">[] = [
+    ...(model === null
+      ? []
+      : [{ below: `custom/${model}`, prefix: `custom/${model}/`, priority: 1, kind: "model" } as const]),
+    { below: "custom/general", prefix: "custom/general/", priority: 1, kind: "general" },
+    ...(model === null ? [] : [{ below: model, prefix: "", priority: 2, kind: "model" } as const]),
+    { below: "general", prefix: "general/", priority: 3, kind: "general" },
+  ];
+  const embedded = options.embedded ? options.embeddedPath ?? fromFileUrl(embeddedRoot()) : null;
+  return below.flatMap((folder) => [
+    { ...folder, origin: "disk" as const, path: join(options.profilePath, folder.below) },
+    ...(embedded === null || folder.priority === 1
+      ? []
+      : [{ ...folder, origin: "embedded" as const, path: join(embedded, folder.below) }]),
+  ]);
+}
+
+/** A model's name that is a folder of its own: no way out of the root, and none of the folders that mean something else. */
+function isFolderName(model: string): boolean {
+  const parts = model.split("/");
+  return parts.length >= 2 && !["custom", "general", "schemas"].includes(parts[0] ?? "") &&
+    parts.every((part) => /^[^.\\\0][^\\\0]*$/.test(part));
+}
+
+/** The profile files right in a folder, by name; a `.yaml` before a `.yml` of the same stem. */
+function filesOf(folder: Folder, faults: ProfileFault[]): { name: string; path: string }[] {
+  try {
+    return [...Deno.readDirSync(folder.path)]
+      // Links too: a Kubernetes ConfigMap is mounted as links into a hidden folder.
+      .filter((entry) => !entry.isDirectory && /^[^.].*\.ya?ml$/.test(entry.name))
+      .map((entry) => ({ name: entry.name, path: join(folder.path, entry.name) }))
+      .sort((a, b) => compareText(a.name, b.name));
+  } catch (thrown) {
+    if (!isMissing(thrown)) faults.push(unreadable(folder.path, thrown));
+    return [];
+  }
+}
+
+function bytesOf(path: string, shown: string, faults: ProfileFault[]): Uint8Array | null {
+  try {
+    return Deno.readFileSync(path);
+  } catch (thrown) {
+    faults.push(unreadable(shown, thrown));
+    return null;
+  }
+}
+
+function isMissing(thrown: unknown): boolean {
+  return thrown instanceof Deno.errors.NotFound || thrown instanceof Deno.errors.NotADirectory;
+}
+
+function unreadable(path: string, thrown: unknown): ProfileFault {
+  const reason = thrown instanceof Error ? thrown.message : String(thrown);
+  return { path, line: 1, column: 1, reason: `it cannot be read: ${reason.replace(/: readfile .*/, "")}` };
+}

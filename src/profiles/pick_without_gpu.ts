@@ -1,0 +1,41 @@
+import { compareText } from "./rank.ts";
+import type { JudgedProfile } from "./types.ts";
+
+/** A choice made without knowing the GPU. */
+export interface GpuLessPick {
+  readonly judged: JudgedProfile;
+  /** GPU models of the other profiles that could have been meant, each once, sorted. Its own is not among them. */
+  readonly otherGpus: readonly string[];
+  /** Models (`model_id`) that those profiles load and this one does not, each once, sorted. */
+  readonly otherModels: readonly string[];
+}
+
+/** Options of {@linkcode pickWithoutGpu}. */
+export interface PickOptions {
+  /** A count that was asked for: only profiles of that count are looked at. @default {null} */
+  gpuCount?: number | null;
+}
+
+/**
+ * Picks a profile where no GPU can be seen and none was named, from profiles judged with `criteria.gpu` `null`: the
+ * best-ranked one, with what else could have been meant. For downloads only: serving needs a GPU. `null` where none is left.
+ */
+export function pickWithoutGpu(
+  judged: readonly JudgedProfile[],
+  options: PickOptions = {},
+): GpuLessPick | null {
+  const count = options.gpuCount ?? null;
+  const left = judged.filter((one) =>
+    one.state === "compatible" && !one.manualOnly &&
+    (count === null || one.profile.metadata.gpuCount === count)
+  );
+  const [best] = left;
+  if (best === undefined) return null;
+  const others = (values: (string | null)[], own: string | null) =>
+    [...new Set(values)].filter((value) => value !== null && value !== own).map(String).sort(compareText);
+  return {
+    judged: best,
+    otherGpus: others(left.map((one) => one.profile.metadata.gpu), best.profile.metadata.gpu),
+    otherModels: others(left.map((one) => one.profile.modelId), best.profile.modelId),
+  };
+}
