@@ -1,3 +1,4 @@
+export * from "./criteria.ts";
 export * from "./describe_no_match.ts";
 export * from "./embedded_root.ts";
 export * from "./judge.ts";

@@ -1,0 +1,50 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { buildCommand } from "../../src/engine/mod.ts";
+import { mergeEngineArgs, parseEngineArgsJson, servedModelNames } from "../../src/engine/mod.ts";
+import { AimError } from "../../src/errors/mod.ts";
+import { judge, loadProfiles, selectProfile } from "../../src/profiles/mod.ts";
+import { referenceProfiles } from "../profiles/reference.ts";
+
+const reference = referenceProfiles();
+
+Deno.test({
+  name: "the published profile of Llama 3.1 8B on one MI300X gives the published command line",
+  ignore: reference === null,
+  fn: async () => {
+    const aimId = "meta-llama/Llama-3.1-8B-Instruct";
+    const { profiles } = await loadProfiles({ profilePath: reference ?? "", embedded: false, model: aimId });
+    const judged = judge(profiles, {
+      engine: "vllm",
+      metric: "latency",
+      model: aimId,
+      gpu: { model: "MI300X", available: 1, requested: 1, partitioned: false },
+      precision: "auto",
+      generalFallback: true,
+    });
+    const selection = selectProfile(judged, { profileId: null });
+    if (selection.kind !== "selected") throw new Error(selection.kind);
+    const { profile } = selection.judged;
+    assertEquals(profile.id, "vllm-mi300x-fp8-tp1-latency");
+    const modelId = profile.modelId ?? "";
+    const args = mergeEngineArgs(profile.engineArgs, null, {
+      port: 8000,
+      servedModelNames: servedModelNames({ modelId, aimId }),
+      models: [modelId],
+    });
+    assertEquals(
+      buildCommand({ interpreter: "python3", model: modelId, args }).join(" "),
+      "python3 -m vllm.entrypoints.openai.api_server --model amd/Llama-3.1-8B-Instruct-FP8-KV --async-scheduling " +
+        "--disable-uvicorn-access-log --distributed_executor_backend mp --gpu-memory-utilization 0.9 --kv-cache-dtype fp8 " +
+        "--max-model-len 32768 --max-num-batched-tokens 1024 --max-num-seqs 512 --max-seq-len-to-capture 32768 " +
+        "--no-enable-log-requests --no-enable-prefix-caching --no-trust-remote-code --swap-space 64 " +
+        "--tensor-parallel-size 1 --port 8000 --served-model-name amd/Llama-3.1-8B-Instruct-FP8-KV " +
+        "meta-llama/Llama-3.1-8B-Instruct",
+    );
+  },
+});
+
+Deno.test("no word of the command line can hold NUL", () => {
+  const args = parseEngineArgsJson('{"chat-template": "a\\u0000b"}');
+  const error = assertThrows(() => buildCommand({ interpreter: "python3", model: "m", args }), AimError);
+  assertEquals(error.exitCode, 2);
+});

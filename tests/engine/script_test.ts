@@ -1,0 +1,81 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { renderBashScript, shellWord } from "../../src/engine/mod.ts";
+import { AimError } from "../../src/errors/mod.ts";
+
+const HOSTILE = [
+  "",
+  "plain",
+  "two words",
+  "it's",
+  "''",
+  "'\\''",
+  '"$(touch pwned)" `id` ${HOME} $HOME',
+  "a\nb",
+  "\n",
+  "tab\there",
+  "\\",
+  "trailing\\",
+  "!history !! !$",
+  "*",
+  "~",
+  "~root/x",
+  "{a,b}",
+  "[a-z]?",
+  "#comment",
+  "a;b&c|d<e>f(g)",
+  "-n",
+  "--",
+  "=x",
+  "ümläut 😀",
+  '{"a": "it\'s", "b": [1, 2.0]}',
+  "\u0001\u007f\r",
+];
+
+/** Runs the script by bash; `python3` in it is a program that prints its arguments and X_*, each ended by NUL. */
+async function run(script: string): Promise<{ words: string[]; env: string[] }> {
+  const { success, stdout, stderr } = await new Deno.Command("bash", {
+    args: ["-c", script],
+    env: { LC_ALL: "C.UTF-8" },
+  }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+  const [words = "", env = ""] = new TextDecoder().decode(stdout).split("\0==\0");
+  return { words: words.split("\0"), env: env.split("\0") };
+}
+
+Deno.test("bash reads back every word and every variable as it was, and expands nothing", async () => {
+  const print = 'printf "%s\\0" "$@"; printf "==\\0"; for n in "${!X_@}"; do printf "%s\\0" "${!n}"; done';
+  const env = Object.fromEntries(
+    HOSTILE.map((value, index) => [`X_${String(index).padStart(2, "0")}`, value]),
+  );
+  const script = renderBashScript({ env, argv: ["bash", "-c", print, "bash", ...HOSTILE, "end"] });
+  const { words, env: values } = await run(script);
+  assertEquals(words, [...HOSTILE, "end"]);
+  assertEquals(values.slice(0, -1), HOSTILE);
+});
+
+Deno.test("the script replaces the shell, so that signals reach the engine", async () => {
+  const script = renderBashScript({ env: {}, argv: ["bash", "-c", 'echo "$PPID $$"'] });
+  const child = new Deno.Command("bash", { args: ["-c", script], stdout: "piped" }).spawn();
+  const { stdout } = await child.output();
+  assertEquals(new TextDecoder().decode(stdout).trim(), `${Deno.pid} ${child.pid}`);
+});
+
+Deno.test("words without anything special stay bare, so that --model can be looked for", () => {
+  const script = renderBashScript({
+    env: { A: "1" },
+    argv: ["python3", "-m", "x.y", "--model", "/cache/org/m-1.0"],
+  });
+  assertEquals(script, "#!/bin/bash\nexport A=1\nexec python3 -m x.y --model /cache/org/m-1.0\n");
+});
+
+Deno.test("a name that is no variable's, and NUL, are refused", () => {
+  for (const name of ["A-B", "A B", "1A", "", "A;rm -rf x", "A=B", "Ä"]) {
+    assertThrows(
+      () => renderBashScript({ env: { [name]: "x" }, argv: ["true"] }),
+      AimError,
+      "environment variable",
+    );
+  }
+  assertThrows(() => shellWord("a\0b"), AimError, "NUL");
+  assertThrows(() => renderBashScript({ env: { A: "\0" }, argv: ["true"] }), AimError, "NUL");
+});
