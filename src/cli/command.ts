@@ -64,6 +64,7 @@ export interface Command<Prepared = unknown> {
     readonly name: string;
     readonly required: boolean;
     readonly many?: boolean;
+    readonly choices?: readonly string[];
   }[];
   /** Settings whose flags the command takes. */
   readonly settings: readonly SettingName[];

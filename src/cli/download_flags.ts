@@ -1,5 +1,6 @@
 import type { SettingName } from "../config/mod.ts";
 import type { DownloadOptions } from "../download/mod.ts";
+import { AimError } from "../errors/mod.ts";
 import type { CommandContext, FlagSpec } from "./command.ts";
 
 /** Settings of every command that downloads. */
@@ -60,6 +61,20 @@ export function downloadOptions(context: CommandContext): Omit<DownloadOptions, 
       verify: flags["no-verify"] !== true,
     },
   };
+}
+
+/**
+ * The revision from `--revision` and from the model's own `@REV`.
+ *
+ * @throws {AimError} `usage` where they differ.
+ */
+export function revisionOf(flag: string | undefined, pinned: string | null): string | undefined {
+  if (flag !== undefined && pinned !== null && flag !== pinned) {
+    throw new AimError("usage", `--revision is "${flag}", and the model names revision "${pinned}"`, {
+      hint: "give one of them",
+    });
+  }
+  return flag ?? pinned ?? undefined;
 }
 
 /** A string flag's value, `undefined` where it was not given. */

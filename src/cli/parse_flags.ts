@@ -148,7 +148,14 @@ function checkPositionals(command: Syntax, given: readonly string[]): void {
       hint: `see aim help ${command.name}`,
     });
   }
-  if (given.includes("")) {
+  for (const [at, { name, choices }] of specs.entries()) {
+    const word = given[at];
+    if (word !== undefined && choices !== undefined && !choices.includes(word)) {
+      throw badChoice(name, word, choices);
+    }
+  }
+  // The word that a shell is to complete may be empty.
+  if (given.includes("") && command.name !== "__complete") {
     throw new AimError("usage", "an argument is empty", { hint: `see aim help ${command.name}` });
   }
 }

@@ -1,25 +1,42 @@
 import type { Command } from "./command.ts";
 
+type Load = () => Promise<Command>;
+
 /**
  * Every command by the words that call it, in the order of help. A command's module is loaded only when it runs or its
  * help is shown: what is not loaded costs no start-up time.
  */
-export const COMMANDS = {
+const COMMANDS: Readonly<Record<string, Load>> = {
+  "completions": async () => (await import("./commands/completions.ts")).completions,
   "help": async () => (await import("./commands/help.ts")).help,
-} as const satisfies Readonly<Record<string, () => Promise<Command>>>;
+};
+
+/** Commands that programs call, and help does not show. */
+const HIDDEN: Readonly<Record<string, Load>> = {
+  "__complete": async () => (await import("./commands/complete_words.ts")).completeWords,
+};
 
 /** What `aim` alone means. */
 export const DEFAULT_COMMAND = "serve";
 
 /** Loads a command; `null` where there is none of that name. */
 export async function loadCommand(name: string): Promise<Command | null> {
-  const entry = Object.entries<() => Promise<Command>>(COMMANDS).find(([key]) => key === name);
-  return entry === undefined ? null : await entry[1]();
+  const load = Object.hasOwn(COMMANDS, name)
+    ? COMMANDS[name]
+    : Object.hasOwn(HIDDEN, name)
+    ? HIDDEN[name]
+    : undefined;
+  return load === undefined ? null : await load();
 }
 
 /** The names of all commands, in the order of help. */
 export function commandNames(): string[] {
   return Object.keys(COMMANDS);
+}
+
+/** The same with those that help does not show. */
+export function allCommandNames(): string[] {
+  return [...Object.keys(COMMANDS), ...Object.keys(HIDDEN)];
 }
 
 /** Second words of a two-word command's first word: `cache` → `list`, `prune`, …; empty where it is none. */

@@ -7,7 +7,7 @@ import { findCommand } from "./find_command.ts";
 import { keepEnvironmentSecrets } from "./keep_environment_secrets.ts";
 import { ClosedOutput, terminalOf, writeAll } from "./output.ts";
 import { parseFlags } from "./parse_flags.ts";
-import { commandNames, DEFAULT_COMMAND, loadCommand } from "./registry.ts";
+import { allCommandNames, DEFAULT_COMMAND, loadCommand } from "./registry.ts";
 import { reportError } from "./report_error.ts";
 import { revokePermissions } from "./revoke_permissions.ts";
 import { watchSignals } from "./watch_signals.ts";
@@ -54,7 +54,7 @@ async function dispatch(
   root: string,
   onConfig: (config: Config) => void,
 ): Promise<number> {
-  const call = findCommand(argv, commandNames(), DEFAULT_COMMAND);
+  const call = findCommand(argv, allCommandNames(), DEFAULT_COMMAND);
   const print = (text: string) => writeAll(Deno.stdout, text);
   if (call.kind === "version") {
     print(versionLine(root));

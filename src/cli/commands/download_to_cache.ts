@@ -5,7 +5,7 @@ import { parseModelRef } from "../../sources/mod.ts";
 import { profileModel } from "../../serve/mod.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
-import { DOWNLOAD_FLAGS, DOWNLOAD_SETTINGS, downloadOptions, text } from "../download_flags.ts";
+import { DOWNLOAD_FLAGS, DOWNLOAD_SETTINGS, downloadOptions, revisionOf, text } from "../download_flags.ts";
 import { downloadResult } from "../download_result.ts";
 import { startProgress } from "../start_progress.ts";
 
@@ -22,23 +22,33 @@ export const downloadToCache: Command<GpuInventory | null> = {
       value: "URI",
       help: "download exactly this model (hf://org/model, s3://bucket/prefix), without selecting a profile",
     },
-    { name: "use-hf-cache", type: "boolean", help: "store it in the Hugging Face cache instead of a local directory" },
+    {
+      name: "use-hf-cache",
+      type: "boolean",
+      help: "store it in the Hugging Face cache instead of a local directory",
+    },
     ...DOWNLOAD_FLAGS,
   ],
   examples: [
     {
-      command: "aim download-to-cache --model meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X --precision fp16",
+      command:
+        "aim download-to-cache --model meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X --precision fp16",
       does: "the model that the profile for this GPU and precision loads",
     },
-    { command: "aim download-to-cache --model-id hf://mistralai/Mistral-7B-v0.1", does: "exactly this model" },
     {
-      command: "aim download-to-cache --model-id s3://bucket/deep/path/model --model-name custom-org/my-model",
+      command: "aim download-to-cache --model-id hf://mistralai/Mistral-7B-v0.1",
+      does: "exactly this model",
+    },
+    {
+      command:
+        "aim download-to-cache --model-id s3://bucket/deep/path/model --model-name custom-org/my-model",
       does: "from S3, under a name of your own",
     },
   ],
   permissions: { write: true, net: true, run: false, ffi: false },
   // Naming the model bypasses profiles, so the hardware does not matter.
-  prepare: async (context) => text(context.flags["model-id"]) === undefined ? await detectHardware(context) : null,
+  prepare: async (context) =>
+    text(context.flags["model-id"]) === undefined ? await detectHardware(context) : null,
   async run(context) {
     const { config, env, flags, prepared, print } = context;
     const layout = flags["use-hf-cache"] === true ? "hub" : "local";
@@ -54,7 +64,11 @@ export const downloadToCache: Command<GpuInventory | null> = {
     }
     const progress = startProgress(context, text(flags.progress) ?? "auto");
     try {
-      const report = await bring(config, env, place.ref, placement, { ...options, revision, onEvent: progress.onEvent });
+      const report = await bring(config, env, place.ref, placement, {
+        ...options,
+        revision,
+        onEvent: progress.onEvent,
+      });
       progress.finish(report);
       print(downloadResult(context, { ...report, model: placement.name }));
     } finally {
@@ -72,13 +86,4 @@ async function wantedModel(
   if (given !== undefined) return { ref: parseModelRef(given), modelName: config.modelName };
   if (gpus === null) throw new AimError("usage", "no model is named", { hint: "give --model-id" });
   return await profileModel(config, gpus);
-}
-
-function revisionOf(flag: string | undefined, pinned: string | null): string | undefined {
-  if (flag !== undefined && pinned !== null && flag !== pinned) {
-    throw new AimError("usage", `--revision is "${flag}", and the model names revision "${pinned}"`, {
-      hint: "give one of them",
-    });
-  }
-  return flag ?? pinned ?? undefined;
 }

@@ -19,8 +19,14 @@ export const dryRun: Command<GpuInventory> = {
     help: "yaml: the profile and a bash script; json: one array for programs, with the model's size",
   }],
   examples: [
-    { command: "aim dry-run --model meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X", does: "the command line on one MI300X" },
-    { command: "aim dry-run --format json --model meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X", does: "the same for programs" },
+    {
+      command: "aim dry-run --model meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X",
+      does: "the command line on one MI300X",
+    },
+    {
+      command: "aim dry-run --format json --model meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X",
+      does: "the same for programs",
+    },
     {
       command: "aim dry-run --model meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X | sed -n '/^#!/,$p'",
       does: "the script alone",

@@ -18,7 +18,10 @@ export const serve: Command<GpuInventory> = {
       command: "aim serve --model s3://models/org/llama-7b --port 8080",
       does: "serve from S3, credentials from the environment",
     },
-    { command: "aim serve --model /models/llama --engine-args '{\"max-model-len\": 8192}'", does: "serve a directory" },
+    {
+      command: "aim serve --model /models/llama --engine-args '{\"max-model-len\": 8192}'",
+      does: "serve a directory",
+    },
   ],
   permissions: { write: true, net: true, run: true, ffi: true },
   prepare: detectHardware,

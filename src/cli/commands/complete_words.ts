@@ -1,0 +1,68 @@
+import { resolveConfig, type SettingName, SETTINGS } from "../../config/mod.ts";
+import { complete } from "../complete.ts";
+import type { Command, CommandContext } from "../command.ts";
+import { TOPICS } from "../help_topics.ts";
+import { commandNames, loadCommand } from "../registry.ts";
+
+/** `aim __complete -- WORDS…`: what may stand in the place of the last word; called by the completion scripts. */
+export const completeWords: Command = {
+  name: "__complete",
+  summary: "say what may come next; for completion scripts",
+  positionals: [{ name: "[WORD]", required: false, many: true }],
+  settings: [],
+  flags: [],
+  examples: [],
+  permissions: { write: false, net: false, run: false, ffi: false },
+  async run(context) {
+    const { candidates, paths } = await complete(context.args, {
+      commandNames: commandNames(),
+      loadCommand,
+      topics: TOPICS.map((t) => t.name),
+      profileIds: () => quietly(() => profileIds(context)),
+      cachedModels: () => quietly(() => cachedModels(context)),
+    });
+    for (const { word, help } of candidates) context.print(help === "" ? `${word}\n` : `${word}\t${help}\n`);
+    if (paths === "files") context.print(":files\n");
+    return 0;
+  },
+};
+
+/** A shell that completes is no place for errors: then there is nothing to offer. */
+async function quietly(list: () => Promise<readonly string[]>): Promise<readonly string[]> {
+  try {
+    return await list();
+  } catch {
+    return [];
+  }
+}
+
+async function profileIds(context: CommandContext): Promise<readonly string[]> {
+  const { loadProfiles } = await import("../../profiles/mod.ts");
+  const config = configOfWords(context);
+  const { profiles } = await loadProfiles({
+    profilePath: config.profilePath,
+    embedded: config.embeddedProfiles,
+    model: config.aimId ?? config.modelId,
+  });
+  return profiles.map((p) => p.id).sort();
+}
+
+async function cachedModels(context: CommandContext): Promise<readonly string[]> {
+  const { cachedModelNames } = await import("../cached_model_names.ts");
+  return await cachedModelNames(configOfWords(context));
+}
+
+/** The configuration with the flags that were typed so far. */
+function configOfWords({ args, env }: CommandContext) {
+  const flags: Partial<Record<SettingName, string>> = {};
+  const typed = args.slice(0, -1);
+  for (const name of Object.keys(SETTINGS) as SettingName[]) {
+    const flag = `--${SETTINGS[name].flag}`;
+    const at = typed.indexOf(flag);
+    const value = at === -1
+      ? typed.find((w) => w.startsWith(`${flag}=`))?.slice(flag.length + 1)
+      : typed[at + 1];
+    if (SETTINGS[name].flag !== null && value !== undefined && value !== "") flags[name] = value;
+  }
+  return resolveConfig({ flags, env, cwd: Deno.cwd() });
+}

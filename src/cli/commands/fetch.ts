@@ -1,0 +1,54 @@
+import { directPlacement } from "../../cache/mod.ts";
+import { artifactReporter, bring } from "../../download/mod.ts";
+import { parseModelRef } from "../../sources/mod.ts";
+import type { Command } from "../command.ts";
+import { DOWNLOAD_FLAGS, DOWNLOAD_SETTINGS, downloadOptions, revisionOf, text } from "../download_flags.ts";
+import { downloadResult } from "../download_result.ts";
+import { startProgress } from "../start_progress.ts";
+
+/** `aim fetch`: download into exactly one directory. */
+export const fetch: Command = {
+  name: "fetch",
+  summary: "download a model into exactly one directory",
+  positionals: [{ name: "URI", required: true }, { name: "DEST", required: false }],
+  settings: DOWNLOAD_SETTINGS,
+  flags: DOWNLOAD_FLAGS,
+  examples: [
+    {
+      command: "aim fetch hf://mistralai/Mistral-7B-v0.1 /mnt/models",
+      does: "what a KServe storage initializer does",
+    },
+    { command: "aim fetch s3://bucket/models/org/m ./m --exclude '*.bin'", does: "leave some files out" },
+    {
+      command: "aim fetch hf://org/model --revision v1.0",
+      does: "one revision, into TARGET_DIR (default /cache)",
+    },
+  ],
+  permissions: { write: true, net: true, run: false, ffi: false },
+  async run(context) {
+    const { config, env, args, flags, print } = context;
+    const ref = parseModelRef(args[0] ?? "");
+    const directory = args[1] ?? env.TARGET_DIR ?? "/cache";
+    const options = downloadOptions(context);
+    const revision = revisionOf(options.revision, ref.kind === "hub" ? ref.revision : null);
+    const placement = directPlacement({ directory });
+    const progress = startProgress(context, text(flags.progress) ?? "auto");
+    const artifact = await artifactReporter(env);
+    try {
+      const report = await bring(config, env, ref, placement, {
+        ...options,
+        revision,
+        onEvent: (event) => {
+          progress.onEvent(event);
+          artifact?.onEvent(event);
+        },
+      });
+      progress.finish(report);
+      print(downloadResult(context, { ...report, model: placement.name }));
+    } finally {
+      progress.close();
+      await artifact?.close();
+    }
+    return 0;
+  },
+};
