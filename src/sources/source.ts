@@ -4,6 +4,11 @@ import type { ByteRange, Manifest, ManifestFile } from "./manifest.ts";
 export interface RangeBody {
   /** What will arrive: the range asked for, or the whole file where the server ignored `Range`. */
   readonly range: ByteRange;
+  /**
+   * `Content-Length`, where the server sent one and the body is not content-encoded. HTTP holds such a body to this length, so that it may
+   * be piped to a file unread; a body without it is read chunk by chunk, and cut at the end of its range.
+   */
+  readonly length?: number | null;
   /** Straight from `fetch`, not wrapped, so that `pipeTo(file.writable)` stays on Deno's fast path. May still end early: count the bytes. */
   readonly body: ReadableStream<Uint8Array>;
 }
