@@ -33,7 +33,7 @@ export async function aim(
 
 /** The variables that a start from source needs: where programs and Deno's cache are. */
 export function plainEnvironment(): Record<string, string> {
-  const kept = ["PATH", "HOME", "DENO_DIR", "TMPDIR"];
+  const kept = ["PATH", "HOME", "DENO_DIR", "XDG_CACHE_HOME", "TMPDIR"];
   return Object.fromEntries(kept.flatMap((name) => {
     const value = Deno.env.get(name);
     return value === undefined ? [] : [[name, value]];

@@ -7,7 +7,9 @@ _aim() {
   for line in "${(@f)$("${words[1]}" __complete -- "${(@)words[2,CURRENT]}" 2>/dev/null)}"; do
     [[ -z $line ]] && continue
     if [[ $line == :files ]]; then paths=1; continue; fi
-    word=${line%%$'\t'*} help=${line#*$'\t'}
+    word=${line%%$'\t'*}
+    help=${line#"$word"}
+    help=${help#$'\t'}
     candidates+=("${word//:/\\:}${help:+:$help}")
   done
   (( $#candidates )) && _describe aim candidates

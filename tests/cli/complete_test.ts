@@ -1,0 +1,141 @@
+import { assertEquals } from "@std/assert";
+import { cachedModelNames } from "../../src/cli/cached_model_names.ts";
+import { complete } from "../../src/cli/complete.ts";
+import type { Command } from "../../src/cli/command.ts";
+import { DENO_RUN, MAIN, plainEnvironment } from "./aim.ts";
+
+const PERMISSIONS = { write: false, net: false, run: false, ffi: false };
+const command = (name: string, more: Partial<Command>): Command => ({
+  name,
+  summary: "",
+  positionals: [],
+  settings: [],
+  flags: [],
+  examples: [],
+  permissions: PERMISSIONS,
+  run: () => Promise.resolve(0),
+  ...more,
+});
+const COMMANDS: readonly Command[] = [
+  command("serve", { settings: ["modelId", "precision", "profileId", "offline"] }),
+  command("resolve", {
+    positionals: [{ name: "[MODEL]", required: false }],
+    flags: [{ name: "format", short: "f", type: "string", choices: ["text", "json"], help: "how it looks" }],
+  }),
+  command("cache list", {}),
+  command("cache verify", { positionals: [{ name: "[MODEL]", required: false, many: true }] }),
+  command("profiles validate", { positionals: [{ name: "PATH", required: true, many: true }] }),
+  command("help", {}),
+];
+
+/** What is offered for a line; the last word is begun, or empty after a space. */
+async function offered(line: string): Promise<string[]> {
+  const { candidates, paths } = await complete(line.split(" "), {
+    commandNames: COMMANDS.map((c) => c.name),
+    loadCommand: (name) => Promise.resolve(COMMANDS.find((c) => c.name === name) ?? null),
+    topics: ["environment"],
+    profileIds: () =>
+      Promise.resolve(["vllm-mi300x-fp8-tp1-latency", "general/vllm-mi300x-fp16-tp1-latency"]),
+    cachedModels: () => Promise.resolve(["org/a", "org/b"]),
+  });
+  return [...candidates.map((c) => c.word), ...(paths === "files" ? [":files"] : [])];
+}
+
+Deno.test("commands, their second words, flags, values, profile ids, cached models and paths are offered", async () => {
+  const cases: [string, string[]][] = [
+    ["", ["serve", "resolve", "cache", "profiles", "help"]],
+    ["c", ["cache"]],
+    ["cache ", ["list", "verify"]],
+    ["cache v", ["verify"]],
+    ["resolve --f", ["--format"]],
+    ["resolve --format ", ["text", "json"]],
+    ["resolve -f j", ["json"]],
+    ["resolve --format=j", ["--format=json"]],
+    ["resolve o", ["org/a", "org/b"]],
+    ["resolve org/a ", []],
+    ["cache verify org/a org/", ["org/a", "org/b"]],
+    ["serve --prec", ["--precision"]],
+    ["serve --precision fp1", ["fp16"]],
+    ["serve --profile g", ["general/vllm-mi300x-fp16-tp1-latency"]],
+    ["serve --model ", ["org/a", "org/b"]],
+    ["serve --offline ", []],
+    ["--model org/a re", ["resolve"]],
+    ["--precision fp4", ["fp4"]],
+    ["profiles validate x", [":files"]],
+    ["--profile-path ", [":files"]],
+    ["help env", ["environment"]],
+    ["help cache ", ["list", "verify"]],
+    ["frobnicate ", []],
+  ];
+  for (const [line, expected] of cases) assertEquals(await offered(line), expected, line);
+});
+
+Deno.test("models are offered from both layouts, and what is no model is not", async () => {
+  const root = await Deno.makeTempDir();
+  try {
+    for (
+      const d of ["org/model", "lost+found/x", ".aim/y", "org/.hidden", "hub/models--a--b--c", "hub/.locks"]
+    ) {
+      await Deno.mkdir(`${root}/${d}`, { recursive: true });
+    }
+    const names = await cachedModelNames({ cachePath: root, hfHubCache: `${root}/hub` });
+    assertEquals(names, ["a/b--c", "org/model"]);
+    assertEquals(await cachedModelNames({ cachePath: `${root}/none`, hfHubCache: "/none" }), []);
+  } finally {
+    await Deno.remove(root, { recursive: true });
+  }
+});
+
+/** In each real shell: a program that prints what completion offers for `aim completions ` and `aim help exit`. */
+const SHELLS: Readonly<Record<string, string>> = {
+  bash: `source <(aim completions bash)
+    for COMP_LINE in "aim completions " "aim help exit"; do
+      COMP_POINT=\${#COMP_LINE}; _aim; printf '%s\\n' "\${COMPREPLY[@]}"
+    done`,
+  zsh: `compdef() { :; }
+    _describe() { print -l -- "\${candidates[@]}"; }
+    source <(aim completions zsh)
+    words=(aim completions ""); CURRENT=3; _aim
+    words=(aim help exit); CURRENT=3; _aim`,
+  fish: `aim completions fish | source
+    complete -C "aim completions "
+    complete -C "aim help exit"`,
+};
+
+for (const [shell, program] of Object.entries(SHELLS)) {
+  const installed = (Deno.env.get("PATH") ?? "").split(":").some((directory) => {
+    try {
+      return Deno.statSync(`${directory}/${shell}`).isFile;
+    } catch {
+      return false;
+    }
+  });
+  Deno.test({
+    name: `the completion script works in ${shell}${installed ? "" : " (skipped: not installed)"}`,
+    ignore: !installed,
+    async fn() {
+      const directory = await Deno.makeTempDir();
+      try {
+        const words = [Deno.execPath(), ...DENO_RUN, MAIN].map((w) => `'${w}'`).join(" ");
+        await Deno.writeTextFile(`${directory}/aim`, `#!/bin/sh\nexec ${words} "$@"\n`, { mode: 0o755 });
+        const { stdout, stderr } = await new Deno.Command(shell, {
+          args: ["-c", program],
+          clearEnv: true,
+          env: {
+            ...plainEnvironment(),
+            PATH: `${directory}:${Deno.env.get("PATH")}`,
+            XDG_CONFIG_HOME: directory,
+            XDG_DATA_HOME: directory,
+          },
+        }).output();
+        const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+        assertEquals([text(stderr), text(stdout).trim().split("\n").sort()], [
+          "",
+          ["bash", "exit-codes", "fish", "zsh"],
+        ]);
+      } finally {
+        await Deno.remove(directory, { recursive: true });
+      }
+    },
+  });
+}
