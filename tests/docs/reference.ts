@@ -1,0 +1,97 @@
+// Writes the reference tables of README.md from the program's own tables, between `<!-- BEGIN name -->` and `<!-- END name -->`.
+// With --check it writes nothing and fails where they differ.
+import { FOREIGN_VARIABLES } from "../../src/cli/help_topics.ts";
+import { commandNames, loadCommand } from "../../src/cli/registry.ts";
+import { type Setting, SETTINGS } from "../../src/config/mod.ts";
+import { EXIT_CODES } from "../../src/errors/mod.ts";
+import type { Command } from "../../src/cli/command.ts";
+
+type Row = readonly string[];
+
+/** The tables by name, as Markdown. */
+export async function referenceTables(): Promise<Readonly<Record<string, string>>> {
+  const commands = (await Promise.all(commandNames().map(loadCommand))).filter((c) => c !== null);
+  return {
+    settings: table(
+      ["variable", "flag", "default", "meaning"],
+      Object.values<Setting>(SETTINGS).map(settingRow),
+    ),
+    variables: table(
+      ["variable", "meaning"],
+      FOREIGN_VARIABLES.map(([names, meaning]) => [names.split(", ").map(code).join(", "), meaning]),
+    ),
+    commands: table(["command", "does"], commands.map((c) => [code(usage(c)), c.summary])),
+    "exit-codes": table(["code", "meaning"], [
+      ["0", "done"],
+      ...Object.values(EXIT_CODES).map(({ code, meaning }) => [String(code), meaning]),
+    ]),
+    permissions: table(["command", "write", "net", "run", "ffi"], commands.map(permissionRow)),
+  };
+}
+
+/** The text with each table in its place. */
+export function withTables(text: string, tables: Readonly<Record<string, string>>): string {
+  return Object.entries(tables).reduce((all, [name, content]) => {
+    const begin = `<!-- BEGIN ${name} -->`;
+    const end = `<!-- END ${name} -->`;
+    const from = all.indexOf(begin);
+    const to = all.indexOf(end, from);
+    return from === -1 || to === -1
+      ? all
+      : `${all.slice(0, from + begin.length)}\n\n${content}\n\n${all.slice(to)}`;
+  }, text);
+}
+
+function settingRow({ env, flag, flagAliases, type, default: value, help }: Setting): Row {
+  const flags = [flag, ...flagAliases ?? []].filter((f) => f !== null).map((f) => code(`--${f}`)).join(", ");
+  const choices = type.kind === "choice" && type.choices.length > 1
+    ? ` (${type.choices.map(code).join(" ")})`
+    : "";
+  return [env.map(code).join(", "), flags, value === null ? "" : code(value), help + choices];
+}
+
+function usage({ name, positionals }: Command): string {
+  const words = positionals.map((p) => {
+    const bare = p.choices?.join("|") ?? p.name.replace(/[[\]….]/g, "");
+    const many = p.many ? `${bare}…` : bare;
+    return p.required ? many : `[${many}]`;
+  });
+  return ["aim", name, ...words].join(" ");
+}
+
+function permissionRow({ name, permissions: p, prepare }: Command): Row {
+  const early = prepare === undefined ? "" : "at first";
+  return [
+    code(`aim ${name}`),
+    p.write ? "yes" : "",
+    p.net ? "yes" : "",
+    p.run ? "yes" : early,
+    p.ffi ? "yes" : early,
+  ];
+}
+
+function code(text: string): string {
+  return `\`${text}\``;
+}
+
+/** A Markdown table with its columns aligned, as `deno fmt` leaves it. */
+function table(head: Row, rows: readonly Row[]): string {
+  const all = [head, ...rows].map((row) => row.map((cell) => cell.replaceAll("|", "\\|")));
+  const widths = head.map((_, column) => Math.max(3, ...all.map((row) => row[column]?.length ?? 0)));
+  const line = (row: Row) =>
+    `| ${widths.map((width, column) => (row[column] ?? "").padEnd(width)).join(" | ")} |`;
+  const [first, ...rest] = all;
+  return [line(first ?? []), line(widths.map((width) => "-".repeat(width))), ...rest.map(line)].join("\n");
+}
+
+if (import.meta.main) {
+  const path = new URL("../../README.md", import.meta.url);
+  const text = await Deno.readTextFile(path);
+  const wanted = withTables(text, await referenceTables());
+  if (Deno.args.includes("--check")) {
+    if (text !== wanted) {
+      console.error("README.md differs from the program's tables; run deno run -P tests/docs/reference.ts");
+      Deno.exit(1);
+    }
+  } else if (text !== wanted) await Deno.writeTextFile(path, wanted);
+}
