@@ -1,6 +1,6 @@
 import { type Config, resolveConfig } from "../config/mod.ts";
 import { AimError } from "../errors/mod.ts";
-import { configureLog } from "../log/mod.ts";
+import { captureConsole, configureLog } from "../log/mod.ts";
 import { readBuildInfo } from "./build_info.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { findCommand } from "./find_command.ts";
@@ -73,6 +73,7 @@ async function dispatch(
   });
   onConfig(config);
   configureLog({ level: config.logLevel, format: config.logFormat });
+  captureConsole(config.logLevelRoot);
   const context: CommandContext<undefined> = {
     config,
     args: parsed.positionals,

@@ -46,7 +46,11 @@ export const log = {
 };
 
 function emit(level: LogLevel, message: string, fields: Record<string, unknown> = {}): void {
-  if (!logEnabled(level)) return;
+  if (logEnabled(level)) writeLogLine(level, message, fields);
+}
+
+/** Writes a line whatever the logger's level is: for those that have a level of their own. */
+export function writeLogLine(level: LogLevel, message: string, fields: Record<string, unknown> = {}): void {
   const time = state.now().toISOString();
   const line = state.format === "json"
     ? JSON.stringify({ time, level, message, ...fields })

@@ -1,2 +1,3 @@
+export * from "./capture_console.ts";
 export * from "./logger.ts";
 export * from "./redact.ts";

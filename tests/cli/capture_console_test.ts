@@ -1,0 +1,42 @@
+import { assertEquals } from "@std/assert";
+import { captureConsole, configureLog, type LogLevel } from "../../src/log/mod.ts";
+
+/** Lines that a library's console calls become. */
+function linesOf(root: LogLevel, use: (console: Console) => void): string[] {
+  const lines: string[] = [];
+  const console = { ...globalThis.console };
+  configureLog({
+    level: "CRITICAL",
+    format: "text",
+    write: (line) => lines.push(line),
+    now: () => new Date(0),
+  });
+  captureConsole(root, console);
+  use(console);
+  configureLog({ level: "INFO" });
+  return lines;
+}
+
+Deno.test("what libraries write to the console is logged at AIM_LOG_LEVEL_ROOT, whatever AIM_LOG_LEVEL is", () => {
+  const all = (console: Console) => {
+    console.debug("d");
+    console.log("l");
+    console.info("i");
+    console.warn("w", { a: 1 });
+    console.error(new Error("e").message);
+  };
+  const time = "1970-01-01T00:00:00.000Z";
+  assertEquals(linesOf("WARNING", all), [
+    `${time} WARNING w { a: 1 } library=true`,
+    `${time} ERROR e library=true`,
+  ]);
+  assertEquals(linesOf("DEBUG", all).length, 5);
+  assertEquals(linesOf("CRITICAL", all), []);
+});
+
+Deno.test("a secret that a library writes is not shown", () => {
+  assertEquals(
+    linesOf("WARNING", (console) => console.warn("Authorization: Bearer abcdef.123")),
+    ["1970-01-01T00:00:00.000Z WARNING Authorization: Bearer *** library=true"],
+  );
+});
