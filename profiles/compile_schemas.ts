@@ -20,7 +20,9 @@ export async function compileSchemas(): Promise<string> {
   });
   const exported: Record<string, string> = {};
   for (const [name, file] of Object.entries(SCHEMAS)) {
-    const schema = JSON.parse(await Deno.readTextFile(new URL(`schemas/${file}.schema.json`, import.meta.url)));
+    const schema = JSON.parse(
+      await Deno.readTextFile(new URL(`schemas/${file}.schema.json`, import.meta.url)),
+    );
     ajv.addSchema(schema);
     exported[name] = schema.$id;
   }
