@@ -1,0 +1,89 @@
+// A forward proxy, as HTTP_PROXY and HTTPS_PROXY name one: absolute addresses for http, CONNECT for https.
+import { connect, createServer, type Socket } from "node:net";
+import type { AddressInfo } from "node:net";
+
+export interface ForwardProxy extends AsyncDisposable {
+  /** `http://127.0.0.1:PORT`, or with `user:password@` where those are asked for. */
+  readonly url: string;
+  /** First line of each request that came: `CONNECT 127.0.0.1:443 HTTP/1.1`. */
+  readonly requests: string[];
+  close(): Promise<void>;
+}
+
+/**
+ * Starts one on 127.0.0.1.
+ *
+ * @param options.credentials `user:password` that a client must bring; 407 without.
+ * @param options.resolve Where a host and port really are: lets a client speak of a name that exists nowhere.
+ */
+export async function startForwardProxy(
+  options: {
+    credentials?: string;
+    resolve?: (host: string, port: number) => { host: string; port: number };
+  } = {},
+): Promise<ForwardProxy> {
+  const requests: string[] = [];
+  const open = new Set<Socket>();
+  const server = createServer((client) => {
+    open.add(client);
+    client.on("close", () => open.delete(client));
+    client.on("error", () => {});
+    let head = "";
+    const onData = (data: Uint8Array) => {
+      head += new TextDecoder("latin1").decode(data);
+      const end = head.indexOf("\r\n\r\n");
+      if (end < 0) return;
+      client.off("data", onData);
+      client.pause();
+      forward(client, head.slice(0, end), head.slice(end + 4));
+    };
+    client.on("data", onData);
+  });
+
+  const forward = (client: Socket, head: string, rest: string) => {
+    const [line = "", ...headers] = head.split("\r\n");
+    requests.push(line);
+    const { credentials } = options;
+    const wanted = credentials === undefined ? null : `proxy-authorization: Basic ${btoa(credentials)}`;
+    const brought = (header: string) => header.replace(/^[^:]*/, (name) => name.toLowerCase()) === wanted;
+    if (wanted !== null && !headers.some(brought)) {
+      client.end(
+        "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n",
+      );
+      return;
+    }
+    const [method = "", target = ""] = line.split(" ");
+    const url = new URL(method === "CONNECT" ? `https://${target}` : target);
+    const asked = { host: url.hostname, port: Number(url.port || (url.protocol === "https:" ? 443 : 80)) };
+    const upstream = connect(options.resolve?.(asked.host, asked.port) ?? asked);
+    open.add(upstream);
+    upstream.on("close", () => {
+      open.delete(upstream);
+      client.destroy();
+    });
+    upstream.on("error", () => client.destroy());
+    client.on("close", () => upstream.destroy());
+    upstream.on("connect", () => {
+      if (method === "CONNECT") client.write("HTTP/1.1 200 Connection established\r\n\r\n");
+      else {
+        // One request a connection: what follows on it may be for another host.
+        const kept = headers.filter((header) => !/^(proxy-|connection:)/i.test(header));
+        const first = `${method} ${url.pathname}${url.search} HTTP/1.1`;
+        upstream.write([first, ...kept, "Connection: close", "", ""].join("\r\n"), "latin1");
+      }
+      if (rest !== "") upstream.write(rest, "latin1");
+      client.pipe(upstream);
+      upstream.pipe(client);
+    });
+  };
+
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  const close = () =>
+    new Promise<void>((resolve) => {
+      for (const socket of open) socket.destroy();
+      server.close(() => resolve());
+    });
+  const user = options.credentials === undefined ? "" : `${options.credentials}@`;
+  return { url: `http://${user}127.0.0.1:${port}`, requests, close, [Symbol.asyncDispose]: close };
+}
