@@ -1,0 +1,139 @@
+import type { Resolution } from "../../cache/mod.ts";
+import type { Config } from "../../config/mod.ts";
+import type { GpuInventory } from "../../gpu/mod.ts";
+import { chooseServing, resolveServing, type ServingChoice, wantedModel } from "../../serve/mod.ts";
+import { type ModelRef, parseModelRef } from "../../sources/mod.ts";
+import { readBuildInfo } from "../build_info.ts";
+import type { Command } from "../command.ts";
+import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
+import { attempt, type Check, checkOf } from "../doctor/check.ts";
+import { checkDirectory } from "../doctor/check_directory.ts";
+import { checkEngine } from "../doctor/check_engine.ts";
+import { checkGpus } from "../doctor/check_gpus.ts";
+import { checkNetworkSettings } from "../doctor/check_network_settings.ts";
+import { checkSources } from "../doctor/check_sources.ts";
+import { doctorJson, doctorText, stopping } from "../doctor/render_doctor.ts";
+
+/** `aim doctor`: why it does not work here. */
+export const doctor: Command<GpuInventory> = {
+  name: "doctor",
+  summary: "look at all that serving needs, and say what is wrong",
+  positionals: [],
+  settings: [
+    ...SELECTION_SETTINGS,
+    "engineArgs",
+    "cachePath",
+    "hfHome",
+    "hfHubCache",
+    "hfEndpoint",
+    "hfToken",
+    "hfTokenPath",
+    "offline",
+  ],
+  flags: [{
+    name: "format",
+    type: "string",
+    value: "FORMAT",
+    choices: ["text", "json"],
+    default: "text",
+    help: "how the page is printed",
+  }],
+  examples: [
+    {
+      command: "aim doctor --model meta-llama/Llama-3.1-8B-Instruct",
+      does: "would serving this model work here?",
+    },
+    {
+      command: "aim doctor --model meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X --offline",
+      does: "the same without asking the network, as if there were an MI300X",
+    },
+    {
+      command: "aim doctor --format json",
+      does: "the same for programs; exit 1 when something would stop serve",
+    },
+  ],
+  permissions: { write: true, net: true, run: true, ffi: true },
+  prepare: detectHardware,
+  async run({ config, env, flags, prepared, print, signal, stdout }) {
+    const choice = await attempt(() => chooseServing(config, prepared));
+    const chosen = "value" in choice ? choice.value : null;
+    const resolution = chosen === null ? null : await attempt(() => resolveServing(config, chosen));
+    const place = resolution !== null && "value" in resolution ? resolution.value : null;
+    const needed = place?.kind === "missing" && !config.offline;
+    const ref = chosen?.model.ref ?? await namedRef(config);
+    const [engine, directories, sources] = await Promise.all([
+      checkEngine(env),
+      checkCaches(config, ref, needed),
+      checkSources({ config, env, ref, needed, signal }),
+    ]);
+    const checks: Check[] = [
+      checkProgram(),
+      ...checkGpus(prepared),
+      "error" in choice ? checkOf("profile", choice.error, "failed") : checkChoice(choice.value),
+      engine,
+      ...directories,
+      ...(resolution === null ? [] : [
+        "error" in resolution
+          ? checkOf("model", resolution.error, "failed")
+          : checkPlace(config, resolution.value),
+      ]),
+      ...sources,
+      ...checkNetworkSettings(env),
+    ];
+    print(flags.format === "json" ? doctorJson(checks) : doctorText(checks, stdout.colour));
+    return stopping(checks) === 0 ? 0 : 1;
+  },
+};
+
+function checkProgram(): Check {
+  const { version, form } = readBuildInfo(new URL("./", Deno.mainModule).href);
+  return { name: "aim", state: "ok", found: `${version}, ${form}, Deno ${Deno.version.deno}` };
+}
+
+function checkChoice({ profile, model, hipVisibleDevices }: ServingChoice): Check {
+  const devices = hipVisibleDevices === null ? "" : `, on GPUs ${hipVisibleDevices}`;
+  return {
+    name: "profile",
+    state: "ok",
+    found: `${profile.id} (${profile.metadata.type}) loads ${model.uri}${devices}`,
+  };
+}
+
+/** The cache that a download would go to must be right where one is needed; the other one may be as it is. */
+async function checkCaches(config: Config, ref: ModelRef | null, needed: boolean): Promise<Check[]> {
+  const own = ref?.kind === "s3" ? config.cachePath : config.hfHubCache;
+  const paths = [...new Set([config.cachePath, config.hfHubCache])];
+  return await Promise.all(
+    paths.map((path) => checkDirectory("cache", path, needed && path === own ? "failed" : "warning")),
+  );
+}
+
+function checkPlace(config: Config, resolution: Resolution): Check {
+  if (resolution.kind === "path") {
+    return { name: "model", state: "ok", found: `served from ${resolution.path}` };
+  }
+  if (resolution.kind === "hub") {
+    return { name: "model", state: "ok", found: `served from ${resolution.snapshot}` };
+  }
+  const found = `not in the cache (${resolution.looked.map((p) => `${p.path}: ${p.reason}`).join("; ")})`;
+  return config.offline
+    ? {
+      name: "model",
+      state: "failed",
+      found,
+      todo: "bring it there with aim download-to-cache on a connected host",
+    }
+    : {
+      name: "model",
+      state: "warning",
+      found,
+      todo: "serve downloads it first; aim download-to-cache does so ahead",
+    };
+}
+
+/** The model that was named, where no profile fits. */
+async function namedRef(config: Config): Promise<ModelRef | null> {
+  const wanted = await attempt(() => wantedModel(config));
+  if ("error" in wanted) return null;
+  return wanted.value.ref ?? (config.aimId === null ? null : parseModelRef(config.aimId));
+}

@@ -1,0 +1,64 @@
+import { count } from "../format.ts";
+import { redact } from "../../log/mod.ts";
+import type { Check } from "./check.ts";
+
+const PROXIES = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+const AUTHORITIES = [
+  "SSL_CERT_FILE",
+  "NODE_EXTRA_CA_CERTS",
+  "AWS_CA_BUNDLE",
+  "REQUESTS_CA_BUNDLE",
+  "CURL_CA_BUNDLE",
+];
+
+/** Proxies and certificate authorities that the environment names. Passwords are never shown. */
+export function checkNetworkSettings(env: Readonly<Record<string, string | undefined>>): Check[] {
+  const proxies = PROXIES.filter((name) => env[name]).map((name) => checkProxy(name, env[name] ?? ""));
+  const except = env.NO_PROXY || env.no_proxy;
+  return [
+    ...(proxies.length === 0 ? [{ name: "proxy", state: "ok", found: "none is set" } as const] : proxies),
+    ...(proxies.length > 0 && except
+      ? [{ name: "proxy", state: "ok", found: `not for ${except}` } as const]
+      : []),
+    ...AUTHORITIES.filter((name) => env[name]).map((name) => checkAuthorities(name, env[name] ?? "")),
+  ];
+}
+
+function checkProxy(name: string, address: string): Check {
+  const shown = redact(address);
+  if (/^(https?|socks5h?):\/\//.test(address) && URL.canParse(address)) {
+    return { name: "proxy", state: "ok", found: `${name} is ${shown}` };
+  }
+  return {
+    name: "proxy",
+    state: "warning",
+    found: `${name} is ${JSON.stringify(shown)}, which is no address`,
+    todo: "write it as http://HOST:PORT",
+  };
+}
+
+function checkAuthorities(name: string, path: string): Check {
+  try {
+    const found = Deno.readTextFileSync(path).match(/-----BEGIN CERTIFICATE-----/g)?.length ?? 0;
+    if (found > 0) {
+      return {
+        name: "certificates",
+        state: "ok",
+        found: `${name} is ${path}, with ${count(found, "certificate")}`,
+      };
+    }
+    return {
+      name: "certificates",
+      state: "warning",
+      found: `${name} is ${path}, which holds no certificate`,
+      todo: "name a PEM file of certificate authorities, or unset it",
+    };
+  } catch {
+    return {
+      name: "certificates",
+      state: "warning",
+      found: `${name} is ${path}, which cannot be read`,
+      todo: "name a readable PEM file of certificate authorities, or unset it",
+    };
+  }
+}

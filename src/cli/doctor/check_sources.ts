@@ -1,0 +1,173 @@
+import type { Config } from "../../config/mod.ts";
+import { type ModelRef, openSource, sourceOptions, totalBytes } from "../../sources/mod.ts";
+import { count, formatBytes, formatDuration } from "../format.ts";
+import { attempt, type Check, checkOf, type CheckState } from "./check.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What is asked of the sources, and how much hangs on it. */
+export interface CheckSourcesOptions {
+  readonly config: Config;
+  readonly env: Environment;
+  /** The model that would be served; `null` where none is named or no profile fits. */
+  readonly ref: ModelRef | null;
+  /** Serving has to download it: then a source that does not answer stops it. */
+  readonly needed: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Milliseconds that a source is waited for. */
+const PATIENCE = 20_000;
+
+/** Whether the hub and S3 answer, how fast, and with which credentials. Credentials are named by where they were found, never shown. */
+export async function checkSources(options: CheckSourcesOptions): Promise<Check[]> {
+  const { config, env, ref, needed } = options;
+  if (config.offline) {
+    return [{ name: "network", state: "ok", found: `not asked: ${nameOfOffline(config)} is on` }];
+  }
+  const bad: CheckState = needed ? "failed" : "warning";
+  const wantsS3 = ref?.kind === "s3" || S3_SIGNS.some((name) => env[name]);
+  const [hub, s3] = await Promise.all([
+    ref?.kind === "hub"
+      ? askForModel("hub", config.hfEndpoint, options, ref, bad)
+      : askAddress("hub", config.hfEndpoint),
+    ref?.kind === "s3"
+      ? askForModel("S3", s3Endpoint(env) ?? "AWS", options, ref, bad)
+      : wantsS3 && s3Endpoint(env) !== null
+      ? askAddress("S3", s3Endpoint(env) ?? "")
+      : null,
+  ]);
+  return [
+    hub,
+    await checkToken(config, env, bad),
+    ...(s3 === null ? [] : [s3]),
+    ...(wantsS3 ? [checkS3Credentials(env)] : []),
+  ];
+}
+
+/** Lists the model, as a download would. */
+async function askForModel(
+  name: string,
+  address: string,
+  { config, env, signal }: CheckSourcesOptions,
+  ref: ModelRef,
+  bad: CheckState,
+): Promise<Check> {
+  const started = performance.now();
+  const patience = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]);
+  const outcome = await attempt(async () => {
+    const source = await openSource(ref, sourceOptions(config, env));
+    try {
+      const revision = ref.kind === "hub" ? ref.revision ?? undefined : undefined;
+      return { uri: source.uri, manifest: await source.manifest({ revision, signal: patience }) };
+    } finally {
+      source.close();
+    }
+  });
+  signal.throwIfAborted();
+  if ("error" in outcome) {
+    return patience.aborted ? noAnswer(name, address, bad) : checkOf(name, outcome.error, bad);
+  }
+  const { uri, manifest } = outcome.value;
+  const size = `${count(manifest.files.length, "file")}, ${formatBytes(totalBytes(manifest))}`;
+  const found = `${address} lists ${uri} in ${latency(started)}: ${size}`;
+  return { name, state: "ok", found };
+}
+
+/** Whether anything answers at all; nothing hangs on it. */
+async function askAddress(name: string, address: string): Promise<Check> {
+  const started = performance.now();
+  try {
+    const response = await fetch(address, {
+      method: "HEAD",
+      redirect: "manual",
+      signal: AbortSignal.timeout(PATIENCE / 4),
+    });
+    await response.body?.cancel();
+    return { name, state: "ok", found: `${address} answers in ${latency(started)}` };
+  } catch {
+    return noAnswer(name, address, "warning");
+  }
+}
+
+function noAnswer(name: string, address: string, state: CheckState): Check {
+  return {
+    name,
+    state,
+    found: `${address} does not answer`,
+    todo: "check the address, the network and the proxy settings, or work offline from a prepared cache",
+  };
+}
+
+async function checkToken(config: Config, env: Environment, bad: CheckState): Promise<Check> {
+  const outcome = await attempt(() => sourceOptions(config, env).hfToken());
+  if ("error" in outcome) return checkOf("hub token", outcome.error, bad);
+  if (outcome.value === null) {
+    return { name: "hub token", state: "ok", found: "none: public models only (set HF_TOKEN for others)" };
+  }
+  const where = config.hfToken === null ? `the file ${config.hfTokenPath}` : "HF_TOKEN";
+  return { name: "hub token", state: "ok", found: `found in ${where}` };
+}
+
+/** Variables that tell of S3 being used. */
+const S3_SIGNS = [
+  "AWS_ACCESS_KEY_ID",
+  "AWS_ENDPOINT_URL_S3",
+  "AWS_ENDPOINT_URL",
+  "AWS_PROFILE",
+  "AWS_WEB_IDENTITY_TOKEN_FILE",
+];
+
+/** Where the AWS default chain finds credentials, in its order; the first that there is. */
+function checkS3Credentials(env: Environment): Check {
+  const home = env.HOME ?? "";
+  const file = env.AWS_SHARED_CREDENTIALS_FILE || `${home}/.aws/credentials`;
+  const config = env.AWS_CONFIG_FILE || `${home}/.aws/config`;
+  const name = "S3 credentials";
+  if (env.AWS_ACCESS_KEY_ID && env.AWS_SECRET_ACCESS_KEY) {
+    return { name, state: "ok", found: "found in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" };
+  }
+  if (env.AWS_ACCESS_KEY_ID) {
+    return {
+      name,
+      state: "warning",
+      found: "AWS_ACCESS_KEY_ID is set, AWS_SECRET_ACCESS_KEY is not",
+      todo: "set both, or neither",
+    };
+  }
+  if (env.AWS_WEB_IDENTITY_TOKEN_FILE) {
+    return { name, state: "ok", found: "a web identity, from AWS_WEB_IDENTITY_TOKEN_FILE" };
+  }
+  const shared = [file, config].find(isFile);
+  if (shared !== undefined) return { name, state: "ok", found: `shared configuration in ${shared}` };
+  if (env.AWS_CONTAINER_CREDENTIALS_RELATIVE_URI || env.AWS_CONTAINER_CREDENTIALS_FULL_URI) {
+    return { name, state: "ok", found: "from the container's credentials endpoint" };
+  }
+  return {
+    name,
+    state: "warning",
+    found: "none in the environment or in files; an instance's role is tried last",
+    todo: "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY where there is no such role",
+  };
+}
+
+function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
+function s3Endpoint(env: Environment): string | null {
+  return env.AWS_ENDPOINT_URL_S3 || env.AWS_ENDPOINT_URL || null;
+}
+
+function nameOfOffline(config: Config): string {
+  return config.origins.offline === "flag" ? "--offline" : "HF_HUB_OFFLINE";
+}
+
+function latency(started: number): string {
+  const ms = performance.now() - started;
+  return ms < 1000 ? `${Math.round(ms)} ms` : formatDuration(ms);
+}

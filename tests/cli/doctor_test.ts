@@ -1,0 +1,119 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { checkDirectory } from "../../src/cli/doctor/check_directory.ts";
+import { checkGpus } from "../../src/cli/doctor/check_gpus.ts";
+import { checkNetworkSettings } from "../../src/cli/doctor/check_network_settings.ts";
+import { doctorJson, doctorText } from "../../src/cli/doctor/render_doctor.ts";
+import type { Gpu, GpuInventory } from "../../src/gpu/types.ts";
+
+const GPU: Gpu = {
+  index: 0,
+  model: "MI300X",
+  deviceId: "0x74a1",
+  pciAddress: "0000:c1:00.0",
+  uuid: null,
+  renderNode: "/dev/dri/renderD128",
+  vramTotal: 1,
+  vramUsed: 0,
+  busyPercent: 0,
+  partition: null,
+  visible: true,
+  hiddenBecause: null,
+  source: "sysfs",
+};
+const FOUND: GpuInventory = {
+  source: "sysfs",
+  gpus: [GPU],
+  model: "MI300X",
+  count: 1,
+  partitioned: false,
+  warnings: [],
+  reasons: [],
+};
+
+Deno.test("GPUs that are there are ok, those kept from this container are told with the reason", () => {
+  const hidden = { ...GPU, index: 1, visible: false, hiddenBecause: "/dev/dri/renderD129 cannot be opened" };
+  assertEquals(checkGpus({ ...FOUND, gpus: [GPU, hidden], warnings: ["GPU 0 is busy"] }), [
+    { name: "GPUs", state: "ok", found: "1 × MI300X, from sysfs" },
+    { name: "GPUs", state: "warning", found: "GPU 0 is busy" },
+    {
+      name: "GPUs",
+      state: "ok",
+      found: "GPU 1 (MI300X at 0000:c1:00.0) is not used: /dev/dri/renderD129 cannot be opened",
+    },
+  ]);
+});
+
+Deno.test("without any GPU the doctor says what was tried and what to do", () => {
+  const none = {
+    ...FOUND,
+    source: "none",
+    gpus: [],
+    model: null,
+    count: 0,
+    reasons: ["no /sys/class/kfd"],
+  } as const;
+  assertEquals(checkGpus(none).map((c) => [c.state, c.found]), [["failed", "no /sys/class/kfd"]]);
+});
+
+Deno.test("a directory is tried by writing a file, which does not stay", async () => {
+  const root = await Deno.makeTempDir();
+  try {
+    const check = await checkDirectory("cache", root, "failed");
+    assertEquals(check.state, "ok");
+    assertMatch(check.found, /: .*iB free, writable$/);
+    assertEquals([...Deno.readDirSync(root)], []);
+    const absent = await checkDirectory("cache", `${root}/a/b`, "failed");
+    assertEquals(absent.state, "ok");
+    assertMatch(absent.found, /writable, not there yet$/);
+    await Deno.writeTextFile(`${root}/file`, "");
+    assertEquals((await checkDirectory("cache", `${root}/file`, "failed")).state, "failed");
+  } finally {
+    await Deno.remove(root, { recursive: true });
+  }
+});
+
+Deno.test("proxies and authorities are shown without passwords, and what cannot work is warned about", async () => {
+  assertEquals(checkNetworkSettings({}), [{ name: "proxy", state: "ok", found: "none is set" }]);
+  const pem = await Deno.makeTempFile();
+  try {
+    await Deno.writeTextFile(pem, "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n");
+    const checks = checkNetworkSettings({
+      HTTPS_PROXY: "http://user:planted-pass@proxy:3128",
+      http_proxy: "proxy:3128",
+      NO_PROXY: ".local",
+      SSL_CERT_FILE: pem,
+      AWS_CA_BUNDLE: "/none.pem",
+    });
+    assertEquals(checks.map((c) => [c.name, c.state, c.found]), [
+      ["proxy", "ok", "HTTPS_PROXY is http://***@proxy:3128"],
+      ["proxy", "warning", 'http_proxy is "proxy:3128", which is no address'],
+      ["proxy", "ok", "not for .local"],
+      ["certificates", "ok", `SSL_CERT_FILE is ${pem}, with 1 certificate`],
+      ["certificates", "warning", "AWS_CA_BUNDLE is /none.pem, which cannot be read"],
+    ]);
+  } finally {
+    await Deno.remove(pem);
+  }
+});
+
+Deno.test("the page says what to do beneath what is wrong, and what it comes to", () => {
+  const checks = [
+    { name: "GPUs", state: "ok", found: "1 × MI300X", todo: "not shown" },
+    { name: "cache", state: "warning", found: "/c: not writable", todo: "mount it writable" },
+    { name: "cache", state: "failed", found: "/d: full" },
+  ] as const;
+  assertEquals(
+    doctorText(checks, false),
+    [
+      "ok       GPUs   1 × MI300X",
+      "warning  cache  /c: not writable",
+      "                → mount it writable",
+      "failed          /d: full",
+      "",
+      "1 thing would stop serve, 1 warning",
+      "",
+    ].join("\n"),
+  );
+  assertEquals(JSON.parse(doctorJson(checks)), { version: 1, ok: false, checks });
+  assertEquals(JSON.parse(doctorJson(checks.slice(0, 2))).ok, true);
+});
