@@ -23,7 +23,15 @@ export type HttpReply =
     readonly body?: Uint8Array | string;
   }
   /** A file: ranges and conditions are looked after here. `etag` with its quotes. */
-  | { readonly file: Content; readonly etag: string; readonly headers?: Readonly<Record<string, string>> };
+  | {
+    readonly file: Content;
+    readonly etag: string;
+    /** Of all of it; 206 where it is a part of something by itself. @default {200} */
+    readonly status?: 200 | 206;
+    readonly headers?: Readonly<Record<string, string>>;
+    /** Body (XML) that goes with 412 and 416. */
+    readonly explain?: (status: 412 | 416) => string;
+  };
 
 export interface HttpServerOptions {
   /** @default {0} */
@@ -301,21 +309,23 @@ class Connection {
     if (!headers.has("content-type")) headers.set("content-type", "application/octet-stream");
     const ifMatch = seen.headers.get("if-match");
     const failed = ifMatch !== null && !matches(ifMatch, etag);
-    if (failed) return planPlain({ status: 412, headers: { etag }, body: "" });
+    const explain = (status: 412 | 416, extra: Record<string, string>) => {
+      const body = reply.explain?.(status) ?? "";
+      const headers = body === "" ? extra : { ...extra, "content-type": "application/xml" };
+      return planPlain({ status, headers, body });
+    };
+    if (failed) return explain(412, {});
     const ifNoneMatch = seen.headers.get("if-none-match");
     if (ifNoneMatch !== null && matches(ifNoneMatch, etag)) {
       return planPlain({ status: 304, headers: { etag } });
     }
-    const whole: Planned = { status: 200, headers, content: file, start: 0, end: file.size };
+    const whole: Planned = { status: reply.status ?? 200, headers, content: file, start: 0, end: file.size };
     const ifRange = seen.headers.get("if-range");
     if (seen.range === null || (ifRange !== null && ifRange !== etag)) return whole;
     const range = parseRange(seen.range, file.size);
     if (range === null) return whole;
     if (this.#draw.take("ignore-range", seen) !== null) return whole;
-    if (range === "unsatisfiable") {
-      const plain = planPlain({ status: 416, headers: { "content-range": `bytes */${file.size}` } });
-      return plain;
-    }
+    if (range === "unsatisfiable") return explain(416, { "content-range": `bytes */${file.size}` });
     headers.set("content-range", `bytes ${range.start}-${range.end - 1}/${file.size}`);
     return { status: 206, headers, content: file, ...range };
   }
