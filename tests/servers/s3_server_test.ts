@@ -162,6 +162,7 @@ async function runClient(command: string, args: string[], env: Record<string, st
   const { code, stdout, stderr } = await new Deno.Command(command, {
     args,
     env,
+    clearEnv: true,
     stdout: "piped",
     stderr: "piped",
   })
