@@ -1,0 +1,71 @@
+import { assert, assertEquals } from "@std/assert";
+import type { Command } from "../../src/cli/command.ts";
+import { findCommand } from "../../src/cli/find_command.ts";
+import { parseFlags } from "../../src/cli/parse_flags.ts";
+import { commandNames, loadCommand } from "../../src/cli/registry.ts";
+import { startWorld } from "./world.ts";
+
+const COMMANDS = (await Promise.all(commandNames().map(loadCommand))).filter((c): c is Command => c !== null);
+
+/** Commands whose examples need nothing come first, those that clean up last. */
+const ORDER = ["download-to-cache", "fetch", "serve"];
+const LAST = ["cache remove", "cache prune"];
+
+/** Serving needs a GPU, and a doctor finds no GPU here. */
+const MAY_RETURN: Readonly<Record<string, readonly number[]>> = { doctor: [0, 1] };
+
+Deno.test("every command has three examples and a summary, and lists no setting or flag twice", () => {
+  for (const { name, summary, examples, settings, flags } of COMMANDS) {
+    assertEquals(examples.length, 3, name);
+    assert(summary.length > 0 && !summary.endsWith("."), name);
+    assertEquals(new Set(settings).size, settings.length, name);
+    assertEquals(new Set(flags.map((f) => f.name)).size, flags.length, name);
+  }
+});
+
+Deno.test("every example of the help works as printed", async (t) => {
+  await using world = await startWorld();
+  const { directory, env } = world;
+  const model = `${directory}/models/llama`;
+  await Deno.mkdir(model, { recursive: true });
+  await Deno.writeTextFile(`${model}/config.json`, "{}");
+  await Deno.writeTextFile(`${model}/model.safetensors`, "weights");
+  const rank = (name: string) => LAST.includes(name) ? 2 : ORDER.includes(name) ? 0 : 1;
+  for (const command of [...COMMANDS].sort((a, b) => rank(a.name) - rank(b.name))) {
+    await t.step(command.name, async () => {
+      for (const example of command.examples) {
+        // The one thing that is not as printed: absolute directories lie below the test's own.
+        const line = example.command.replaceAll(/(?<=\s|=)\/(?=models|data|mnt|cache)/g, `${directory}/`);
+        const { code, stdout, stderr } = await new Deno.Command("bash", {
+          args: ["-o", "pipefail", "-c", line],
+          clearEnv: true,
+          env: { ...env, AIM_GPU_MODEL: "MI300X" },
+          cwd: directory,
+          stdin: "null",
+        }).output();
+        const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+        assert(
+          (MAY_RETURN[command.name] ?? [0]).includes(code),
+          `${line}: ${code}\n${text(stderr)}${text(stdout)}`,
+        );
+      }
+    });
+  }
+});
+
+Deno.test("every example names its own command and only flags that it takes", () => {
+  for (const command of COMMANDS) {
+    for (const { command: line } of command.examples) {
+      const words = wordsOf(line);
+      const call = findCommand(words, commandNames(), "serve");
+      assert(call.kind === "command" && call.name === command.name, line);
+      parseFlags(command, call.rest);
+    }
+  }
+});
+
+/** The words after `aim`, up to what belongs to the shell. */
+function wordsOf(line: string): string[] {
+  const own = line.slice(line.indexOf("aim ") + 4).split(/ [|>&]|\)/)[0] ?? "";
+  return [...own.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g)].map((m) => m[1] ?? m[2] ?? m[3] ?? "");
+}

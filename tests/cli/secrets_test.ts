@@ -1,0 +1,106 @@
+import { assert, assertEquals } from "@std/assert";
+import { commandNames } from "../../src/cli/registry.ts";
+import { aim } from "./aim.ts";
+import { GATED, startWorld, type World } from "./world.ts";
+
+/** What is planted; none of it may come out anywhere. */
+const TOKEN = "hf_PlantedHubToken4711";
+const SECRET_KEY = "PlantedSecretKey/4711+abcdefghijklmnop";
+const SESSION = "PlantedSessionToken4711==";
+const KEY_ID = "PLANTEDKEYID47114711";
+const PROXY_PASSWORD = "PlantedProxyPass4711";
+const PLANTED = [TOKEN, SECRET_KEY, SESSION, KEY_ID, PROXY_PASSWORD];
+
+/** Query parameters of signed addresses, with a value that is not blanked. */
+const SIGNED = /(Signature|X-Amz-Security-Token|X-Amz-Credential|Policy|Key-Pair-Id)=(?!\*\*\*)[^\s&"]/i;
+
+/** The words that bring each command as far as it gets; commands that are not here are run without any. */
+const WORDS: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  "download-to-cache": [
+    ["--model-id", `hf://${GATED}`],
+    ["--model-id", "s3://models/org/llama-7b"],
+    ["--model-id", "s3://models/org/llama-7b", "--use-hf-cache", "--progress", "json", "--format", "json"],
+  ],
+  "fetch": [[`hf://${GATED}`, "fetched"], ["s3://models/org/llama-7b", "fetched-s3"]],
+  "size": [[`hf://${GATED}`], ["s3://models/org/llama-7b"]],
+  "dry-run": [["--model", GATED, "--format", "json"], ["--model", GATED]],
+  "serve": [["--model", GATED]],
+  "doctor": [["--model", GATED], ["--model", "s3://models/org/llama-7b", "--format", "json"]],
+  "list-profiles": [["--model", GATED], ["--model", GATED, "--format", "json"]],
+  "resolve": [[GATED], [GATED, "--format", "json"]],
+  "cache verify": [[GATED]],
+  "cache remove": [["org/llama-7b", "--yes"]],
+  "cache prune": [["--yes"]],
+  "profiles validate": [["none.yaml"]],
+  "completions": [["bash"]],
+  "__complete": [["--", "serve", "--model", ""]],
+};
+
+async function searched(world: World, args: readonly string[], env: Record<string, string>): Promise<void> {
+  for (const format of ["text", "json"]) {
+    const { stdout, stderr } = await aim(args, {
+      cwd: world.directory,
+      env: {
+        ...world.env,
+        AIM_LOG_LEVEL: "DEBUG",
+        AIM_LOG_LEVEL_ROOT: "DEBUG",
+        AIM_LOG_FORMAT: format,
+        ...env,
+      },
+    });
+    const all = stdout + stderr;
+    for (const secret of PLANTED) {
+      for (const form of [secret, encodeURIComponent(secret), btoa(secret)]) {
+        assert(!all.includes(form), `aim ${args.join(" ")} shows ${form}:\n${all}`);
+      }
+    }
+    assert(!SIGNED.test(all), `aim ${args.join(" ")} shows a signature:\n${all}`);
+  }
+}
+
+Deno.test("no command shows a token, a key, a password or a signature, at any level, in either log format", async (t) => {
+  await using world = await startWorld(TOKEN);
+  const env = {
+    AIM_GPU_MODEL: "MI300X",
+    HF_TOKEN: TOKEN,
+    HTTPS_PROXY: `http://someone:${PROXY_PASSWORD}@127.0.0.1:9`,
+  };
+  for (const name of [...commandNames(), "__complete"]) {
+    await t.step(name, async () => {
+      for (const words of WORDS[name] ?? [[]]) await searched(world, [...name.split(" "), ...words], env);
+    });
+  }
+});
+
+Deno.test("nor where the server refuses them, the address is wrong, or a value is refused", async (t) => {
+  await using world = await startWorld("hf_anothertoken0002");
+  const planted = {
+    AIM_GPU_MODEL: "MI300X",
+    HF_TOKEN: TOKEN,
+    AWS_ACCESS_KEY_ID: KEY_ID,
+    AWS_SECRET_ACCESS_KEY: SECRET_KEY,
+    AWS_SESSION_TOKEN: SESSION,
+  };
+  const cases: readonly (readonly [string, readonly string[], Record<string, string>])[] = [
+    ["a token that the hub does not know", ["size", `hf://${GATED}`], {}],
+    ["keys that S3 does not know", ["size", "s3://models/org/llama-7b"], {}],
+    ["a token that is none", ["size", `hf://${GATED}`], { HF_TOKEN: `${TOKEN} ${SECRET_KEY}` }],
+    ["an endpoint with a password", ["size", `hf://${GATED}`], {
+      HF_ENDPOINT: `http://u:${PROXY_PASSWORD}@127.0.0.1:9`,
+    }],
+    ["an endpoint that is none", ["size", `hf://${GATED}`], { HF_ENDPOINT: `u:${PROXY_PASSWORD}@hub` }],
+    ["a model with a password", ["size", `s3://${KEY_ID}:${SECRET_KEY}@models/x`], {}],
+  ];
+  for (const [name, args, env] of cases) {
+    await t.step(name, () => searched(world, args, { ...planted, ...env }));
+  }
+});
+
+Deno.test("the world's secrets reach the servers, so that these tests look for what is really used", async () => {
+  await using world = await startWorld(TOKEN);
+  const { code } = await aim(["fetch", `hf://${GATED}`, "here"], {
+    cwd: world.directory,
+    env: { ...world.env, HF_TOKEN: TOKEN },
+  });
+  assertEquals([code, world.hub.leaks], [0, []]);
+});
