@@ -7,6 +7,7 @@ type Load = () => Promise<Command>;
  * help is shown: what is not loaded costs no start-up time.
  */
 const COMMANDS: Readonly<Record<string, Load>> = {
+  "profiles validate": async () => (await import("./commands/profiles_validate.ts")).profilesValidate,
   "completions": async () => (await import("./commands/completions.ts")).completions,
   "help": async () => (await import("./commands/help.ts")).help,
 };
