@@ -1,6 +1,6 @@
 // Serves a model directory by the hub's protocol:
 //   deno run -q -P tests/servers/hub_main.ts --dir DIR --id org/model [--port N] [--gated --token TOKEN] [--fault JSON]…
-// Prints one line of JSON with its addresses, then a line for each request on standard error with --verbose. Ends with Ctrl-C.
+// Prints one line of JSON with its addresses. Ends with Ctrl-C.
 import { parseArgs } from "@std/cli/parse-args";
 import { directoryContents } from "./directory_contents.ts";
 import type { Fault } from "./faults.ts";
