@@ -1,0 +1,65 @@
+/**
+ * Says which paths are wanted, as huggingface_hub's `filter_repo_objects` does with allow and ignore patterns: globs of Python's
+ * `fnmatch` over the whole path (`*` crosses `/`), case-sensitive; a pattern that ends in `/` means all beneath it.
+ *
+ * @param include Empty means everything.
+ */
+export function pathFilter(
+  include: readonly string[],
+  exclude: readonly string[],
+): (path: string) => boolean {
+  const allowed = include.map(fnmatchRegExp);
+  const ignored = exclude.map(fnmatchRegExp);
+  return (path) =>
+    (allowed.length === 0 || allowed.some((pattern) => pattern.test(path))) &&
+    !ignored.some((pattern) => pattern.test(path));
+}
+
+function fnmatchRegExp(glob: string): RegExp {
+  const pattern = glob.endsWith("/") ? `${glob}*` : glob;
+  // By code point: `?` stands for one character, whatever its plane.
+  const chars = [...pattern];
+  let source = "";
+  for (let i = 0; i < chars.length; i++) {
+    const char = chars[i] ?? "";
+    if (char === "*") source += ".*";
+    else if (char === "?") source += ".";
+    else if (char !== "[") source += char === "-" ? "-" : escaped(char);
+    else {
+      const end = classEnd(chars, i + 1);
+      // An unclosed bracket is an ordinary character.
+      source += end < 0 ? "\\[" : classSource(chars.slice(i + 1, end));
+      if (end >= 0) i = end;
+    }
+  }
+  return new RegExp(`^(?:${source})$`, "su");
+}
+
+/** Where a class that begins at `from` ends: a `]` first in it (after `!`) belongs to it. */
+function classEnd(chars: readonly string[], from: number): number {
+  const first = chars[from] === "!" ? from + 1 : from;
+  return chars.indexOf("]", chars[first] === "]" ? first + 1 : first);
+}
+
+function classSource(chars: readonly string[]): string {
+  const negated = chars[0] === "!";
+  const members = negated ? chars.slice(1) : chars;
+  const parts: string[] = [];
+  for (let i = 0; i < members.length; i++) {
+    const low = members[i] ?? "";
+    const high = members[i + 1] === "-" ? members[i + 2] : undefined;
+    if (high === undefined) {
+      parts.push(escaped(low));
+      continue;
+    }
+    // A range that runs backwards matches nothing.
+    if ((low.codePointAt(0) ?? 0) <= (high.codePointAt(0) ?? 0)) parts.push(`${escaped(low)}-${escaped(high)}`);
+    i += 2;
+  }
+  if (parts.length === 0) return negated ? "." : "(?!)";
+  return `[${negated ? "^" : ""}${parts.join("")}]`;
+}
+
+function escaped(char: string): string {
+  return /[\\^$.*+?()[\]{}|/-]/.test(char) ? `\\${char}` : char;
+}

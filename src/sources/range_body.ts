@@ -1,0 +1,80 @@
+import type { ByteRange, ManifestFile } from "./manifest.ts";
+import { type RangeBody, SourceChangedError, TransientError } from "./source.ts";
+
+/** The `Range` header that asks for a range; nothing for a whole file. */
+export function rangeHeader(range: ByteRange | null): Readonly<Record<string, string>> {
+  return range === null ? {} : { range: `bytes=${range.start}-${range.end - 1}` };
+}
+
+/**
+ * Makes data of an answer (200 or 206) to a request for `range` of `file`, or refuses it: the range that is announced must be
+ * the one asked for, the total size the manifest's, and an ETag the manifest's.
+ *
+ * @param etag The answer's ETag where it can be compared to the manifest's; `null` where it is another kind of tag.
+ * @throws {SourceChangedError} another ETag or total size.
+ * @throws {TransientError} an answer that contradicts itself or the request.
+ */
+export async function rangeBody(
+  response: Response,
+  file: ManifestFile,
+  range: ByteRange | null,
+  etag: string | null,
+): Promise<RangeBody> {
+  const fault = faultOf(response, file, range, etag);
+  if (fault !== null) {
+    await response.body?.cancel().catch(() => {});
+    throw fault;
+  }
+  const whole = response.status !== 206 || range === null;
+  return { range: whole ? { start: 0, end: file.size } : range, body: response.body ?? emptyBody() };
+}
+
+/** A body without bytes. */
+export function emptyBody(): ReadableStream<Uint8Array> {
+  return new ReadableStream({ start: (controller) => controller.close() });
+}
+
+/** An ETag without quotes and `W/`; `null` for no header. */
+export function plainEtag(header: string | null): string | null {
+  return header === null ? null : header.trim().replace(/^W\//, "").replace(/^"(.*)"$/, "$1");
+}
+
+function faultOf(
+  response: Response,
+  file: ManifestFile,
+  range: ByteRange | null,
+  etag: string | null,
+): Error | null {
+  const { path, size } = file;
+  const wrong = (text: string) => new TransientError(`the server's answer for ${path} is wrong: ${text}`);
+  if (etag !== null && etag !== file.etag) {
+    return new SourceChangedError(path, `${path} has ETag ${etag}, it was ${file.etag}`);
+  }
+  const length = contentLength(response);
+  if (response.status === 200) {
+    if (length === null || length === size) return null;
+    // With the very ETag of the manifest the size cannot have changed: then it is the answer that is wrong.
+    if (etag !== null) return wrong(`${length} bytes of ${size}`);
+    return new SourceChangedError(path, `${path} has ${length} bytes, it had ${size}`);
+  }
+  if (response.status !== 206) return wrong(`status ${response.status}`);
+  if (response.headers.has("content-encoding")) return wrong("a range of encoded bytes");
+  const header = response.headers.get("content-range");
+  const parsed = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(header?.trim() ?? "");
+  if (parsed === null) return wrong(`Content-Range ${header ?? "is missing"}`);
+  const [, first, last, total] = parsed;
+  if (total !== "*" && Number(total) !== size) {
+    return new SourceChangedError(path, `${path} has ${total} bytes, it had ${size}`);
+  }
+  const { start, end } = range ?? { start: 0, end: size };
+  if (Number(first) !== start || Number(last) !== end - 1) {
+    return wrong(`Content-Range ${header}, bytes ${start}-${end - 1} were asked for`);
+  }
+  return length === null || length === end - start ? null : wrong(`${length} bytes of ${end - start}`);
+}
+
+/** `null` where there is none, or where it counts encoded bytes. */
+function contentLength(response: Response): number | null {
+  const header = response.headers.get("content-length");
+  return header === null || response.headers.has("content-encoding") ? null : Number(header);
+}

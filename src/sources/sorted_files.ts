@@ -1,0 +1,28 @@
+import { AimError } from "../errors/mod.ts";
+import type { ManifestFile } from "./manifest.ts";
+
+/**
+ * Sorts a manifest's files by path and refuses what no directory can hold: a path twice, or a file that is also a directory.
+ *
+ * @throws {AimError} `integrity`, naming the path.
+ */
+export function sortedFiles(files: readonly ManifestFile[], source: string): readonly ManifestFile[] {
+  const byPath = new Map<string, ManifestFile>();
+  for (const file of files) {
+    if (byPath.has(file.path)) throw clash(source, file.path, "twice");
+    byPath.set(file.path, file);
+  }
+  for (const path of byPath.keys()) {
+    for (let at = path.indexOf("/"); at >= 0; at = path.indexOf("/", at + 1)) {
+      const parent = path.slice(0, at);
+      if (byPath.has(parent)) throw clash(source, parent, `as a file and as the directory of ${JSON.stringify(path)}`);
+    }
+  }
+  return [...byPath.values()].sort((a, b) => a.path < b.path ? -1 : 1);
+}
+
+function clash(source: string, path: string, how: string): AimError {
+  return new AimError("integrity", `${source} has ${JSON.stringify(path)} ${how}`, {
+    hint: "rename or remove one at the source, or leave one out with --exclude",
+  });
+}

@@ -1,0 +1,84 @@
+import { AimError } from "../../errors/mod.ts";
+import { TransientError } from "../source.ts";
+
+/**
+ * What a failed `fetch` means: an {@linkcode AimError} where another attempt cannot help (unknown certificate authority),
+ * a {@linkcode TransientError} else. One line, with the host and never the path: a path may carry a signature.
+ *
+ * @param thrown What `fetch` rejected with, or what reading a body did.
+ * @param env Names the proxy, where one is set.
+ */
+export function networkFault(
+  thrown: unknown,
+  url: URL,
+  env: Readonly<Record<string, string | undefined>>,
+): AimError | TransientError {
+  const text = textOf(thrown);
+  const proxy = proxyVariable(url, env);
+  const via = proxy === null ? "" : ` through the proxy in ${proxy}`;
+  const transient = (message: string) => new TransientError(message, { cause: thrown });
+  const fatal = (message: string, hint: string) => new AimError("network", message, { hint, cause: thrown });
+
+  if (/Requests to port \d+ are blocked/.test(text)) {
+    return fatal(`${url.host} cannot be reached: its port is one that HTTP clients refuse`, "use another port");
+  }
+  const certificate = /invalid peer certificate: (.*?)(?:$|\n)/.exec(text)?.[1];
+  if (certificate !== undefined) return fatal(...certificateFault(url.host, certificate));
+  if (/corrupt message|InvalidContentType|received fatal alert|HandshakeFail/i.test(text)) {
+    return fatal(`${url.host}${via} does not speak TLS as expected`, "check whether the address is http, not https");
+  }
+  if (/proxy auth|407/i.test(text)) {
+    return fatal(`the proxy in ${proxy ?? "HTTPS_PROXY"} asks for a password`, "give it as http://USER:PASSWORD@HOST");
+  }
+  if (/tunnel/i.test(text)) return transient(`the proxy in ${proxy ?? "HTTPS_PROXY"} gives no way to ${url.host}`);
+  if (/dns error|failed to lookup/i.test(text)) return transient(`${nameLooked(url, proxy)} cannot be resolved by DNS`);
+  if (/Connection refused/i.test(text)) return transient(`${url.host}${via} refuses the connection`);
+  if (/reset|broken pipe|closed before|connection closed|eof|IncompleteMessage|body/i.test(text)) {
+    return transient(`${url.host}${via} broke the connection`);
+  }
+  if (/timed out|unreachable|No route/i.test(text)) return transient(`${url.host}${via} cannot be reached`);
+  return transient(`${url.host}${via} cannot be read: ${lastClause(text)}`);
+}
+
+function certificateFault(host: string, reason: string): [message: string, hint: string] {
+  if (/UnknownIssuer|CaUsedAsEndEntity/.test(reason)) {
+    return [
+      `${host} shows a certificate from an authority that is not known here`,
+      "name its PEM file in SSL_CERT_FILE",
+    ];
+  }
+  if (/NotValidForName/.test(reason)) {
+    return [`${host} shows a certificate for another name`, "check the address"];
+  }
+  if (/Expired|NotValidYet/i.test(reason)) {
+    return [`${host} shows a certificate that is not valid at this time`, "check the clock of this machine"];
+  }
+  return [`${host} shows a certificate that is not valid: ${reason}`, "check the server"];
+}
+
+/** The variable that sends requests for this URL through a proxy; `null` where none is set or `NO_PROXY` names the host. */
+function proxyVariable(url: URL, env: Readonly<Record<string, string | undefined>>): string | null {
+  const own = url.protocol === "https:" ? ["HTTPS_PROXY", "https_proxy"] : ["HTTP_PROXY", "http_proxy"];
+  const name = [...own, "ALL_PROXY", "all_proxy"].find((variable) => env[variable]);
+  if (name === undefined) return null;
+  const exceptions = (env.NO_PROXY ?? env.no_proxy ?? "").split(",").map((text) => text.trim()).filter(Boolean);
+  const excepted = exceptions.some((text) => {
+    const host = text.replace(/^\*?\./, "");
+    return text === "*" || url.hostname === host || url.hostname.endsWith(`.${host}`);
+  });
+  return excepted ? null : name;
+}
+
+function nameLooked(url: URL, proxy: string | null): string {
+  return proxy === null ? url.hostname : `${url.hostname} (or the proxy in ${proxy})`;
+}
+
+function textOf(thrown: unknown): string {
+  const lines: string[] = [];
+  for (let error = thrown; error instanceof Error; error = error.cause) lines.push(error.message);
+  return lines.length === 0 ? String(thrown) : lines.join("\n");
+}
+
+function lastClause(text: string): string {
+  return (text.split("\n").at(-1) ?? text).replace(/^.*for url \([^)]*\): /, "");
+}
