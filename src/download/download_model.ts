@@ -2,7 +2,13 @@ import { AimError } from "../errors/mod.ts";
 import { log } from "../log/mod.ts";
 import type { Placement } from "../cache/mod.ts";
 import { type Manifest, type Source, SourceChangedError, totalBytes } from "../sources/mod.ts";
-import { transfer, type TransferEvent, type TransferOptions, type TransferResult, withLease } from "../transfer/mod.ts";
+import {
+  transfer,
+  type TransferEvent,
+  type TransferOptions,
+  type TransferResult,
+  withLease,
+} from "../transfer/mod.ts";
 
 /** What is wanted of a source's files, and how they are brought. */
 export interface DownloadOptions {
@@ -59,7 +65,10 @@ export async function downloadModel(
   if (existing !== null) return report(placement, manifest, existing, null, performance.now() - started);
   return await withLease(
     placement.directory,
-    { signal: options.signal, onWait: (holder) => log.info(`waiting for ${holder}`, { model: placement.name }) },
+    {
+      signal: options.signal,
+      onWait: (holder) => log.info(`waiting for ${holder}`, { model: placement.name }),
+    },
     (lease) => downloadAlone(source, placement, manifest, options, lease.signal, started),
   );
 }

@@ -5,6 +5,8 @@ export type GpuSource = "override" | "sysfs" | "amd-smi";
 export interface Gpu {
   /** Position in the order in which ROCm enumerates, before any filter. */
   readonly index: number;
+  /** Position as HIP counts, after `ROCR_VISIBLE_DEVICES` and before `HIP_VISIBLE_DEVICES`; `null` where HIP does not see it. */
+  readonly hipIndex: number | null;
   /** AIM's name (`MI300X`), or `UNKNOWN`. */
   readonly model: string;
   /** PCI device id as `0x74a1`; `null` where nothing tells. */

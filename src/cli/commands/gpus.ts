@@ -1,0 +1,41 @@
+import type { GpuInventory } from "../../gpu/mod.ts";
+import type { Command } from "../command.ts";
+import { detectHardware, HARDWARE_SETTINGS } from "../detect_hardware.ts";
+import { gpuTable } from "../gpu_table.ts";
+
+/** Version of the JSON that `aim gpus` prints. */
+const VERSION = 1;
+
+/** `aim gpus`: what was detected, from which source, and what is visible to this container. */
+export const gpus: Command<GpuInventory> = {
+  name: "gpus",
+  summary: "show the GPUs, where that is known from, and which this container can use",
+  positionals: [],
+  settings: HARDWARE_SETTINGS,
+  flags: [{
+    name: "format",
+    type: "string",
+    value: "FORMAT",
+    choices: ["table", "json"],
+    default: "table",
+    help: "how the result is printed",
+  }],
+  examples: [
+    { command: "aim gpus", does: "a table" },
+    { command: "aim gpus --format json", does: "the same for programs" },
+    {
+      command: "aim gpus --gpu-model MI300X --gpu-count 2",
+      does: "what the other commands take for granted with these settings",
+    },
+  ],
+  permissions: { write: false, net: false, run: false, ffi: false },
+  prepare: detectHardware,
+  run({ flags, prepared, print, stdout }) {
+    print(
+      flags.format === "json"
+        ? `${JSON.stringify({ version: VERSION, ...prepared })}\n`
+        : gpuTable(prepared, { colour: stdout.colour }),
+    );
+    return Promise.resolve(0);
+  },
+};

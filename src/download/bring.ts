@@ -1,0 +1,41 @@
+import { cachePaths, hubPlacement, type LayoutName, localPlacement, type Placement } from "../cache/mod.ts";
+import type { Config } from "../config/mod.ts";
+import { localNameOf, type ModelRef, openSource, sourceOptions } from "../sources/mod.ts";
+import { downloadModel, type DownloadOptions, type DownloadReport } from "./download_model.ts";
+
+/** Where a model goes: into a layout of the caches, under its local name. */
+export interface CachePlace {
+  readonly ref: ModelRef;
+  readonly layout: LayoutName;
+  /** `--model-name`. */
+  readonly modelName: string | null;
+}
+
+/** The place in the caches that a model belongs to. */
+export function placementOf(config: Config, place: CachePlace, revision: string | undefined): Placement {
+  const paths = cachePaths(config);
+  const name = localNameOf(place.ref, { modelName: place.modelName });
+  return place.layout === "local"
+    ? localPlacement({ paths, name })
+    : hubPlacement({ paths, name, ...(revision === undefined ? {} : { revision }) });
+}
+
+/**
+ * Downloads a model into a placement, from the source that its reference names.
+ *
+ * @throws {AimError} as {@linkcode downloadModel}, and `not-found` when offline.
+ */
+export async function bring(
+  config: Config,
+  env: Readonly<Record<string, string | undefined>>,
+  ref: ModelRef,
+  placement: Placement,
+  options: DownloadOptions,
+): Promise<DownloadReport> {
+  const source = await openSource(ref, sourceOptions(config, env));
+  try {
+    return await downloadModel(source, placement, options);
+  } finally {
+    source.close();
+  }
+}

@@ -1,0 +1,2 @@
+export * from "./bring.ts";
+export * from "./download_model.ts";

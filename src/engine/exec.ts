@@ -1,0 +1,127 @@
+import { AimError } from "../errors/mod.ts";
+import { log } from "../log/mod.ts";
+import { cString, describeErrno, kernelFiles, lastErrno, loadLibc } from "../os/mod.ts";
+
+/** A program to become. */
+export interface Program {
+  readonly path: string;
+  /** With the program's own name first. */
+  readonly argv: readonly string[];
+  /** All of its environment. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/**
+ * Replaces this process by a program with execve(2): same PID; standard input, output and error inherited, no other file
+ * descriptor; every signal at its default and none blocked. Does not return.
+ *
+ * Where the C library cannot be loaded, the program runs as a child that gets every signal sent to this process; then the
+ * exit code is the child's (128 + N where signal N ended it).
+ *
+ * @throws {AimError} `engine` where the program cannot be executed; `usage` for words with NUL.
+ */
+export async function replaceProcess(program: Program): Promise<number> {
+  const libc = loadLibc();
+  if ("refused" in libc) {
+    log.debug(`the C library cannot be loaded (${libc.refused}), running the engine as a child`);
+    return await runAsChild(program);
+  }
+  const { library } = libc;
+  const argv = pointerArray(program.argv);
+  const env = pointerArray(
+    Object.entries(program.env).flatMap(([name, value]) => value === undefined ? [] : [`${name}=${value}`]),
+  );
+  const path = cString(program.path);
+  closeOnExec(library);
+  resetSignals(library);
+  library.execve(path, argv.pointers, env.pointers);
+  throw new AimError("engine", `${program.path} cannot be executed: ${describeErrno(lastErrno(library))}`, {
+    hint: "check that it is a program for this machine and may be executed",
+  });
+}
+
+type Library = Extract<ReturnType<typeof loadLibc>, { library: unknown }>["library"];
+
+const F_SETFD = 2, F_GETFL = 3, F_SETFL = 4, FD_CLOEXEC = 1, O_NONBLOCK = 0o4000;
+const SIG_SETMASK = 2;
+// SIGKILL and SIGSTOP cannot be set; 32 and 33 belong to the C library's threads.
+const FIXED_SIGNALS = new Set([9, 19, 32, 33]);
+
+function closeOnExec(library: Library): void {
+  const open = kernelFiles().list("/proc/self/fd");
+  const fds = open.kind === "ok" ? open.value.map(Number) : Array.from({ length: 1024 }, (_, fd) => fd);
+  for (const fd of fds) if (fd > 2) library.fcntl(fd, F_SETFD, FD_CLOEXEC);
+  // A runtime that reads asynchronously may have made these non-blocking; Python expects them to block.
+  for (const fd of [0, 1, 2]) {
+    const flags = library.fcntl(fd, F_GETFL, 0);
+    if (flags >= 0 && (flags & O_NONBLOCK) !== 0) library.fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+  }
+}
+
+function resetSignals(library: Library): void {
+  for (let signal = 1; signal <= 64; signal++) {
+    if (!FIXED_SIGNALS.has(signal)) library.signal(signal, null);
+  }
+  // sigset_t has 1024 bits in glibc.
+  library.sigprocmask(SIG_SETMASK, new Uint8Array(128), null);
+}
+
+/** `char *const []`: the strings' addresses, then null. The strings live as long as the object. */
+function pointerArray(
+  words: readonly string[],
+): { pointers: BigUint64Array<ArrayBuffer>; strings: Uint8Array[] } {
+  const strings = words.map(cString);
+  const pointers = new BigUint64Array(strings.length + 1);
+  strings.forEach((bytes, at) => {
+    pointers[at] = BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes)));
+  });
+  return { pointers, strings };
+}
+
+// What a supervisor sends. SIGKILL and SIGSTOP cannot be caught; the rest is about this process alone.
+const FORWARDED = [
+  "SIGHUP",
+  "SIGINT",
+  "SIGQUIT",
+  "SIGTERM",
+  "SIGUSR1",
+  "SIGUSR2",
+  "SIGWINCH",
+  "SIGCONT",
+  "SIGTSTP",
+] as const;
+
+async function runAsChild({ path, argv, env }: Program): Promise<number> {
+  let child: Deno.ChildProcess;
+  try {
+    child = new Deno.Command(path, {
+      args: argv.slice(1),
+      clearEnv: true,
+      env: Object.fromEntries(
+        Object.entries(env).filter((pair): pair is [string, string] => pair[1] !== undefined),
+      ),
+      stdin: "inherit",
+      stdout: "inherit",
+      stderr: "inherit",
+    }).spawn();
+  } catch (cause) {
+    throw new AimError(
+      "engine",
+      `${path} cannot be executed: ${cause instanceof Error ? cause.message : cause}`,
+      {
+        hint: "check that it is a program for this machine and may be executed",
+        cause,
+      },
+    );
+  }
+  for (const signal of FORWARDED) {
+    Deno.addSignalListener(signal, () => {
+      // The child may have ended in the meantime.
+      try {
+        child.kill(signal);
+      } catch { /* then its status is on its way */ }
+    });
+  }
+  const status = await child.status;
+  Deno.exit(status.code);
+}

@@ -1,0 +1,55 @@
+import type { Device } from "./devices.ts";
+import type { Gpu, GpuSource } from "./types.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Which devices this process can use, and why not the others: first what it can open, then `ROCR_VISIBLE_DEVICES` (indices or
+ * `GPU-<uuid>`), then `HIP_VISIBLE_DEVICES`, else `CUDA_VISIBLE_DEVICES`, each within what is left and in its own order.
+ *
+ * Sources: ROCr's `amd_filter_device.cpp` (an empty value selects nothing; the first word that names no device, or one named
+ * already, ends the list) and HIP's device initialisation (an empty value counts as unset; the first bad index ends the list).
+ */
+export function applyVisibility(devices: readonly Device[], source: GpuSource, env: Environment): Gpu[] {
+  const open = devices.filter((device) => device.closedBecause === null);
+  const rocr = env.ROCR_VISIBLE_DEVICES;
+  const byRocr = rocr === undefined ? open : pick(rocr, open);
+  const name = env.HIP_VISIBLE_DEVICES ? "HIP_VISIBLE_DEVICES" : "CUDA_VISIBLE_DEVICES";
+  const hip = env[name] || undefined;
+  const byHip = hip === undefined ? byRocr : pick(hip, byRocr);
+  return devices.map(({ closedBecause, ...device }, index) => {
+    const original = devices[index];
+    const hipIndex = original === undefined ? -1 : byRocr.indexOf(original);
+    const hiddenBecause = closedBecause ??
+      (hipIndex === -1
+        ? `ROCR_VISIBLE_DEVICES is "${rocr ?? ""}"`
+        : original !== undefined && !byHip.includes(original)
+        ? `${name} is "${hip ?? ""}"`
+        : null);
+    return {
+      index,
+      hipIndex: hipIndex === -1 ? null : hipIndex,
+      ...device,
+      visible: hiddenBecause === null,
+      hiddenBecause,
+      source,
+    };
+  });
+}
+
+function pick(list: string, devices: readonly Device[]): Device[] {
+  const picked: Device[] = [];
+  for (const word of list.split(",").map((part) => part.trim())) {
+    const device = /^\d+$/.test(word) ? devices[Number(word)] : byUuid(word, devices);
+    if (device === undefined || picked.includes(device)) break;
+    picked.push(device);
+  }
+  return picked;
+}
+
+/** A UUID may be shortened as long as it names one device. */
+function byUuid(word: string, devices: readonly Device[]): Device | undefined {
+  if (!/^GPU-[0-9a-f]+$/i.test(word)) return undefined;
+  const found = devices.filter((device) => device.uuid?.toLowerCase().startsWith(word.toLowerCase()));
+  return found.length === 1 ? found[0] : undefined;
+}

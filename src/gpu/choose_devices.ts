@@ -1,0 +1,44 @@
+import { isBusy, loadOf } from "./take_inventory.ts";
+import type { Gpu, GpuInventory } from "./types.ts";
+
+/** GPUs for the engine. */
+export interface DeviceChoice {
+  /** For `HIP_VISIBLE_DEVICES`: indices as HIP counts before it; `null` where the engine may see what aim sees. */
+  readonly hipVisibleDevices: string | null;
+  /** One line each. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Chooses the GPUs that the engine gets: where more of the model that counts are visible than are needed (or others beside
+ * them), idle ones, in the order of HIP.
+ *
+ * @param needed How many the profile uses.
+ */
+export function chooseDevices(inventory: GpuInventory, needed: number): DeviceChoice {
+  const visible = inventory.gpus.filter((gpu) => gpu.visible && gpu.source !== "override");
+  const usable = visible.filter((gpu) =>
+    gpu.model === inventory.model && (gpu.partition !== null) === inventory.partitioned &&
+    gpu.hipIndex !== null
+  );
+  // A named model or a profile chosen by id may ask for more than there is: the engine will say so.
+  if (usable.length < needed || visible.length === needed) return { hipVisibleDevices: null, warnings: [] };
+  const chosen = [...usable].sort((a, b) => load(a) - load(b) || order(a) - order(b)).slice(0, needed);
+  const busy = chosen.filter(isBusy);
+  const ids = chosen.map(order).sort((a, b) => a - b);
+  return {
+    hipVisibleDevices: ids.join(","),
+    warnings: busy.map((gpu) =>
+      `no idle GPU is left: the engine gets GPU ${gpu.index}, which is busy (${loadOf(gpu)})`
+    ),
+  };
+}
+
+function load(gpu: Gpu): number {
+  if (!isBusy(gpu)) return 0;
+  return 1 + (gpu.busyPercent ?? 0) + 100 * (gpu.vramUsed ?? 0) / (gpu.vramTotal || 1);
+}
+
+function order(gpu: Gpu): number {
+  return gpu.hipIndex ?? gpu.index;
+}

@@ -1,0 +1,118 @@
+import { errnoOf } from "../errors/mod.ts";
+import { cString, describeErrno, lastErrno, loadLibc } from "./libc.ts";
+
+/** What reading came to: the value, or why not (`ENOENT` as `absent`, everything else with its reason). */
+export type Read<T> =
+  | { readonly kind: "ok"; readonly value: T }
+  | { readonly kind: "absent" }
+  | { readonly kind: "failed"; readonly reason: string };
+
+/** Reads small files and folders, also those that Deno itself refuses (`/sys`, `/proc`, `/dev`). Never throws. */
+export interface KernelFiles {
+  text(path: string): Read<string>;
+  /** Names in a folder, sorted. */
+  list(path: string): Read<readonly string[]>;
+  /** Whether it can be opened for reading and writing, as ROCm opens device nodes. */
+  openable(path: string): Read<true>;
+  /** Where a link points, as it stands in the link. */
+  link(path: string): Read<string>;
+}
+
+/** Through the C library; where that cannot be loaded, through Deno (which then refuses kernel paths, and says so). */
+export function kernelFiles(): KernelFiles {
+  const libc = loadLibc();
+  return "library" in libc ? throughLibc(libc.library) : throughDeno();
+}
+
+const ENOENT = 2, ENOTDIR = 20;
+const O_RDONLY = 0, O_RDWR = 2, O_NONBLOCK = 0o4000, O_CLOEXEC = 0o2000000;
+// Attributes of sysfs are a page at most; amdgpu's tables and /proc files stay far below this.
+const LARGEST = 1 << 20;
+
+type Library = Extract<ReturnType<typeof loadLibc>, { library: unknown }>["library"];
+
+function throughLibc(library: Library): KernelFiles {
+  const failure = <T>(): Read<T> => {
+    const errno = lastErrno(library);
+    return errno === ENOENT || errno === ENOTDIR
+      ? { kind: "absent" }
+      : { kind: "failed", reason: describeErrno(errno) };
+  };
+  return {
+    text(path) {
+      const fd = library.open(cString(path), O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
+      if (fd < 0) return failure();
+      try {
+        const chunks: Uint8Array[] = [];
+        for (let total = 0; total < LARGEST;) {
+          const chunk = new Uint8Array(65536);
+          const count = Number(library.read(fd, chunk, BigInt(chunk.length)));
+          if (count < 0) return failure();
+          if (count === 0) break;
+          chunks.push(chunk.subarray(0, count));
+          total += count;
+        }
+        return { kind: "ok", value: decode(chunks) };
+      } finally {
+        library.close(fd);
+      }
+    },
+    list(path) {
+      const directory = library.opendir(cString(path));
+      if (directory === null) return failure();
+      const names: string[] = [];
+      try {
+        // struct dirent of 64-bit Linux: d_ino 8, d_off 8, d_reclen 2, d_type 1, then the name.
+        for (let entry = library.readdir(directory); entry !== null; entry = library.readdir(directory)) {
+          const name = new Deno.UnsafePointerView(entry).getCString(19);
+          if (name !== "." && name !== "..") names.push(name);
+        }
+      } finally {
+        library.closedir(directory);
+      }
+      return { kind: "ok", value: names.sort() };
+    },
+    openable(path) {
+      const fd = library.open(cString(path), O_RDWR | O_CLOEXEC | O_NONBLOCK, 0);
+      if (fd < 0) return failure();
+      library.close(fd);
+      return { kind: "ok", value: true };
+    },
+    link(path) {
+      const buffer = new Uint8Array(4096);
+      const count = Number(library.readlink(cString(path), buffer, BigInt(buffer.length)));
+      return count < 0
+        ? failure()
+        : { kind: "ok", value: new TextDecoder().decode(buffer.subarray(0, count)) };
+    },
+  };
+}
+
+function throughDeno(): KernelFiles {
+  const attempt = <T>(read: () => T): Read<T> => {
+    try {
+      return { kind: "ok", value: read() };
+    } catch (error) {
+      const code = errnoOf(error);
+      if (code === "ENOENT" || code === "ENOTDIR" || error instanceof Deno.errors.NotFound) {
+        return { kind: "absent" };
+      }
+      return { kind: "failed", reason: error instanceof Error ? error.message : String(error) };
+    }
+  };
+  return {
+    text: (path) => attempt(() => Deno.readTextFileSync(path)),
+    list: (path) => attempt(() => [...Deno.readDirSync(path)].map((entry) => entry.name).sort()),
+    openable: (path) =>
+      attempt(() => {
+        Deno.openSync(path, { read: true, write: true }).close();
+        return true as const;
+      }),
+    link: (path) => attempt(() => Deno.readLinkSync(path)),
+  };
+}
+
+function decode(chunks: readonly Uint8Array[]): string {
+  const decoder = new TextDecoder();
+  return chunks.map((chunk) => decoder.decode(chunk, { stream: true })).join("") + decoder.decode();
+}

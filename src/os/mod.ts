@@ -1,0 +1,2 @@
+export * from "./kernel_files.ts";
+export * from "./libc.ts";

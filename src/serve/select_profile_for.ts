@@ -1,0 +1,109 @@
+import type { Config } from "../config/mod.ts";
+import { AimError } from "../errors/mod.ts";
+import type { GpuInventory } from "../gpu/mod.ts";
+import { log } from "../log/mod.ts";
+import {
+  type Criteria,
+  criteriaOf,
+  describeNoMatch,
+  judge,
+  type JudgedProfile,
+  loadProfiles,
+  pickWithoutGpu,
+  type Profile,
+  type ProfileFault,
+  selectProfile,
+} from "../profiles/mod.ts";
+import { type ModelRef, uriOf } from "../sources/mod.ts";
+import { modelToLoad, type WantedModel, wantedModel } from "./named_model.ts";
+
+/** Every profile of a model, judged. */
+export interface JudgedSet {
+  readonly wanted: WantedModel;
+  readonly criteria: Criteria;
+  /** Best first. */
+  readonly judged: readonly JudgedProfile[];
+  readonly faults: readonly ProfileFault[];
+}
+
+/**
+ * Loads and judges the profiles that a configuration can choose from. Faulty files are warned about and left out.
+ *
+ * @throws {AimError} `usage` where no model is named.
+ */
+export async function judgeProfilesFor(config: Config, gpus: GpuInventory): Promise<JudgedSet> {
+  const wanted = wantedModel(config);
+  const { profiles, faults } = await loadProfiles({
+    profilePath: config.profilePath,
+    embedded: config.embeddedProfiles,
+    model: wanted.profileSet,
+  });
+  for (const fault of faults) {
+    log.warn(`skipped profile ${fault.path}:${fault.line}:${fault.column}: ${fault.reason}`);
+  }
+  const { criteria, warnings } = criteriaOf(config, gpus, wanted.profileSet);
+  for (const warning of warnings) log.warn(warning);
+  return { wanted, criteria, judged: judge(profiles, criteria), faults };
+}
+
+/**
+ * Selects the profile to serve or download with.
+ *
+ * @param need `serve` needs a GPU; a `download` without one takes the best-ranked profile and warns.
+ * @throws {AimError} `no-profile` where nothing fits, or where serving lacks a GPU.
+ */
+export async function selectProfileFor(
+  config: Config,
+  gpus: GpuInventory,
+  need: "serve" | "download",
+): Promise<{ profile: Profile; wanted: WantedModel; criteria: Criteria }> {
+  const { wanted, criteria, judged } = await judgeProfilesFor(config, gpus);
+  if (criteria.gpu === null && config.profileId === null) {
+    if (need === "serve") throw noGpu(gpus);
+    const pick = pickWithoutGpu(judged, { gpuCount: config.gpuCount === "auto" ? null : config.gpuCount });
+    if (pick !== null) {
+      warnOfGuess(pick);
+      return { profile: pick.judged.profile, wanted, criteria };
+    }
+  }
+  const selection = selectProfile(judged, { profileId: config.profileId });
+  if (selection.kind !== "selected") throw describeNoMatch(selection, criteria);
+  return { profile: selection.judged.profile, wanted, criteria };
+}
+
+function noGpu(gpus: GpuInventory): AimError {
+  const why = gpus.reasons[0] ?? "nothing was found";
+  return new AimError("no-profile", `no GPU can be seen: ${why}`, {
+    hint: "give the container /dev/kfd and /dev/dri, or name the GPU with AIM_GPU_MODEL (see aim gpus)",
+  });
+}
+
+function warnOfGuess(pick: NonNullable<ReturnType<typeof pickWithoutGpu>>): void {
+  const { profile } = pick.judged;
+  const others = pick.otherModels.length === 0
+    ? ""
+    : `; other GPUs or precisions would take ${pick.otherModels.join(", ")}`;
+  const gpus = pick.otherGpus.length === 0 ? "" : ` (also ${pick.otherGpus.join(", ")})`;
+  log.warn(
+    `no GPU can be seen and none is named: taking ${profile.id} for ${profile.metadata.gpu}${gpus}${others}; ` +
+      "set AIM_GPU_MODEL (and AIM_PRECISION) to choose",
+  );
+}
+
+/**
+ * The model that the selected profile loads, for a download: its reference and, for S3, the name given. A model named by an S3 URI needs
+ * no profile.
+ *
+ * @throws {AimError} `usage`, `no-profile`.
+ */
+export async function profileModel(
+  config: Config,
+  gpus: GpuInventory,
+): Promise<{ ref: ModelRef; modelName: string | null }> {
+  const asked = wantedModel(config);
+  if (asked.ref !== null && asked.ref.kind !== "hub") return { ref: asked.ref, modelName: config.modelName };
+  const { profile, wanted } = await selectProfileFor(config, gpus, "download");
+  const { ref } = modelToLoad(config, wanted, profile.modelId);
+  log.info(`profile ${profile.id} loads ${uriOf(ref)}`, { path: profile.path });
+  return { ref, modelName: ref === wanted.ref ? config.modelName : null };
+}

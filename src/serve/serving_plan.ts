@@ -1,0 +1,135 @@
+import { cachePaths, type Resolution, resolveModel } from "../cache/mod.ts";
+import type { Config } from "../config/mod.ts";
+import {
+  buildCommand,
+  mergeEngineArgs,
+  parseEngineArgsJson,
+  servedModelNames,
+  validateEngineArgs,
+} from "../engine/mod.ts";
+import { AimError } from "../errors/mod.ts";
+import { chooseDevices, type GpuInventory } from "../gpu/mod.ts";
+import { log } from "../log/mod.ts";
+import { type ConfigMap, type ConfigValue, numberLiteral, type Profile } from "../profiles/mod.ts";
+import { modelToLoad, type NamedModel } from "./named_model.ts";
+import { selectProfileFor } from "./select_profile_for.ts";
+
+/** What will be served, worked out from configuration and hardware alone. */
+export interface ServingChoice {
+  readonly profile: Profile;
+  readonly model: NamedModel;
+  /** The user's engine arguments; `null` without any. */
+  readonly userArgs: ConfigMap | null;
+  /** GPUs to leave to the engine, as `HIP_VISIBLE_DEVICES` takes them; `null`: all. */
+  readonly hipVisibleDevices: string | null;
+}
+
+/** A choice with the place that its model lies in. */
+export interface ServingPlan extends ServingChoice {
+  readonly resolution: Resolution;
+  /** Engine's command line; the first word is the interpreter. */
+  readonly argv: readonly string[];
+  /** What is exported over the caller's environment: the profile's, then the chosen devices, then what the model's place needs. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/**
+ * Chooses profile, model and devices, and checks the engine's arguments.
+ *
+ * @throws {AimError} `usage`, `no-profile`.
+ */
+export async function chooseServing(config: Config, gpus: GpuInventory): Promise<ServingChoice> {
+  const { profile, wanted } = await selectProfileFor(config, gpus, "serve");
+  const model = modelToLoad(config, wanted, profile.modelId);
+  const devices = chooseDevices(gpus, profile.metadata.gpuCount);
+  for (const warning of devices.warnings) log.warn(warning);
+  const userArgs = config.engineArgs === null ? null : parseEngineArgsJson(config.engineArgs);
+  const choice = { profile, model, userArgs, hipVisibleDevices: devices.hipVisibleDevices };
+  validateEngineArgs(mergedArgs(config, choice, []));
+  return choice;
+}
+
+/** Looks the chosen model up in the caches. */
+export async function resolveServing(config: Config, { model }: ServingChoice): Promise<Resolution> {
+  if (model.ref.kind === "path") return await resolvePath(model.ref.path, model.name);
+  const revision = model.ref.kind === "hub" ? model.ref.revision : null;
+  return await resolveModel({
+    paths: cachePaths(config),
+    name: model.name,
+    ...(revision === null ? {} : { revision }),
+  });
+}
+
+/**
+ * The command line and environment that follow from a choice and the model's place. Where the model is missing they are what they
+ * will be once it is downloaded: the hub's into the Hugging Face cache, S3's into the local directory.
+ */
+export function planServing(
+  config: Config,
+  choice: ServingChoice,
+  resolution: Resolution,
+  interpreter: string,
+): ServingPlan {
+  const { model, profile } = choice;
+  const place = placeOf(config, model, resolution);
+  const spellings = [model.name, model.uri, place.model];
+  const args = new Map(mergedArgs(config, choice, spellings));
+  const revision = model.ref.kind === "hub" ? model.ref.revision : null;
+  // A local directory is one revision; the hub's cache has several.
+  if (revision !== null && place.model === model.name) args.set("revision", revision);
+  const env = {
+    ...Object.fromEntries(profile.envVars),
+    ...(choice.hipVisibleDevices === null ? {} : { HIP_VISIBLE_DEVICES: choice.hipVisibleDevices }),
+    ...place.env,
+  };
+  return { ...choice, resolution, argv: buildCommand({ interpreter, model: place.model, args }), env };
+}
+
+function mergedArgs(config: Config, choice: ServingChoice, models: readonly string[]): ConfigMap {
+  return mergeEngineArgs(choice.profile.engineArgs, choice.userArgs, {
+    port: config.port,
+    servedModelNames: servedModelNames({ modelId: choice.model.name, aimId: config.aimId }),
+    models: [choice.model.name, choice.model.uri, ...models],
+  });
+}
+
+function placeOf(
+  config: Config,
+  model: NamedModel,
+  resolution: Resolution,
+): { model: string; env: Readonly<Record<string, string>> } {
+  switch (resolution.kind) {
+    case "path":
+      return { model: resolution.path, env: {} };
+    case "hub":
+      return { model: resolution.id, env: resolution.env };
+    case "missing":
+      return model.ref.kind === "hub"
+        ? { model: model.name, env: hubEnv(config) }
+        : { model: `${cachePaths(config).root}/${model.name}`, env: {} };
+  }
+}
+
+/** How the engine finds the Hugging Face cache, and asks no network for what is in it. */
+function hubEnv(config: Config): Record<string, string> {
+  const { hub, hfHome } = cachePaths(config);
+  return { HF_HOME: hfHome, ...(hub === `${hfHome}/hub` ? {} : { HF_HUB_CACHE: hub }), HF_HUB_OFFLINE: "1" };
+}
+
+async function resolvePath(path: string, name: string): Promise<Resolution> {
+  try {
+    await Deno.stat(path);
+  } catch (cause) {
+    throw new AimError("not-found", `AIM_MODEL_ID is ${path}, and there is no such file or directory`, {
+      hint: "check the path and that its volume is mounted",
+      cause,
+    });
+  }
+  const looked = [{
+    layout: "path" as const,
+    path,
+    state: "complete" as const,
+    reason: "a path is served as it is",
+  }];
+  return { kind: "path", path, name, looked };
+}
