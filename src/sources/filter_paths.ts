@@ -53,7 +53,9 @@ function classSource(chars: readonly string[]): string {
       continue;
     }
     // A range that runs backwards matches nothing.
-    if ((low.codePointAt(0) ?? 0) <= (high.codePointAt(0) ?? 0)) parts.push(`${escaped(low)}-${escaped(high)}`);
+    if ((low.codePointAt(0) ?? 0) <= (high.codePointAt(0) ?? 0)) {
+      parts.push(`${escaped(low)}-${escaped(high)}`);
+    }
     i += 2;
   }
   if (parts.length === 0) return negated ? "." : "(?!)";

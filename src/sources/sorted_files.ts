@@ -15,7 +15,9 @@ export function sortedFiles(files: readonly ManifestFile[], source: string): rea
   for (const path of byPath.keys()) {
     for (let at = path.indexOf("/"); at >= 0; at = path.indexOf("/", at + 1)) {
       const parent = path.slice(0, at);
-      if (byPath.has(parent)) throw clash(source, parent, `as a file and as the directory of ${JSON.stringify(path)}`);
+      if (byPath.has(parent)) {
+        throw clash(source, parent, `as a file and as the directory of ${JSON.stringify(path)}`);
+      }
     }
   }
   return [...byPath.values()].sort((a, b) => a.path < b.path ? -1 : 1);

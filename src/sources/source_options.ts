@@ -18,6 +18,8 @@ export interface SourceOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Connections kept open for reading, at most. */
   readonly jobs: number;
+  /** Waits between attempts at metadata. @default {a timer} */
+  readonly sleep?: ((ms: number, signal?: AbortSignal) => Promise<void>) | undefined;
 }
 
 type Wanted = Pick<

@@ -20,18 +20,31 @@ export function networkFault(
   const fatal = (message: string, hint: string) => new AimError("network", message, { hint, cause: thrown });
 
   if (/Requests to port \d+ are blocked/.test(text)) {
-    return fatal(`${url.host} cannot be reached: its port is one that HTTP clients refuse`, "use another port");
+    return fatal(
+      `${url.host} cannot be reached: its port is one that HTTP clients refuse`,
+      "use another port",
+    );
   }
   const certificate = /invalid peer certificate: (.*?)(?:$|\n)/.exec(text)?.[1];
   if (certificate !== undefined) return fatal(...certificateFault(url.host, certificate));
   if (/corrupt message|InvalidContentType|received fatal alert|HandshakeFail/i.test(text)) {
-    return fatal(`${url.host}${via} does not speak TLS as expected`, "check whether the address is http, not https");
+    return fatal(
+      `${url.host}${via} does not speak TLS as expected`,
+      "check whether the address is http, not https",
+    );
   }
   if (/proxy auth|407/i.test(text)) {
-    return fatal(`the proxy in ${proxy ?? "HTTPS_PROXY"} asks for a password`, "give it as http://USER:PASSWORD@HOST");
+    return fatal(
+      `the proxy in ${proxy ?? "HTTPS_PROXY"} asks for a password`,
+      "give it as http://USER:PASSWORD@HOST",
+    );
   }
-  if (/tunnel/i.test(text)) return transient(`the proxy in ${proxy ?? "HTTPS_PROXY"} gives no way to ${url.host}`);
-  if (/dns error|failed to lookup/i.test(text)) return transient(`${nameLooked(url, proxy)} cannot be resolved by DNS`);
+  if (/tunnel/i.test(text)) {
+    return transient(`the proxy in ${proxy ?? "HTTPS_PROXY"} gives no way to ${url.host}`);
+  }
+  if (/dns error|failed to lookup/i.test(text)) {
+    return transient(`${nameLooked(url, proxy)} cannot be resolved by DNS`);
+  }
   if (/Connection refused/i.test(text)) return transient(`${url.host}${via} refuses the connection`);
   if (/reset|broken pipe|closed before|connection closed|eof|IncompleteMessage|body/i.test(text)) {
     return transient(`${url.host}${via} broke the connection`);
@@ -61,7 +74,9 @@ function proxyVariable(url: URL, env: Readonly<Record<string, string | undefined
   const own = url.protocol === "https:" ? ["HTTPS_PROXY", "https_proxy"] : ["HTTP_PROXY", "http_proxy"];
   const name = [...own, "ALL_PROXY", "all_proxy"].find((variable) => env[variable]);
   if (name === undefined) return null;
-  const exceptions = (env.NO_PROXY ?? env.no_proxy ?? "").split(",").map((text) => text.trim()).filter(Boolean);
+  const exceptions = (env.NO_PROXY ?? env.no_proxy ?? "").split(",").map((text) => text.trim()).filter(
+    Boolean,
+  );
   const excepted = exceptions.some((text) => {
     const host = text.replace(/^\*?\./, "");
     return text === "*" || url.hostname === host || url.hostname.endsWith(`.${host}`);

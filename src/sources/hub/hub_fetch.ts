@@ -1,0 +1,86 @@
+import { AimError } from "../../errors/mod.ts";
+import type { Transport, TransportRequest } from "../transport/transport.ts";
+
+/** Where the hub is, and how one is known there. */
+export interface HubAccess {
+  /** Without a slash at the end. */
+  readonly endpoint: string;
+  readonly token: string | null;
+}
+
+const REDIRECTS = 5;
+/** What public mirrors keep naming in their answers. */
+const PUBLIC_HUB = "https://huggingface.co";
+
+/**
+ * A `fetch` for the hub's API: the token goes to the hub's own origin and nowhere else, redirects are followed by hand, and passing
+ * errors are tried again.
+ *
+ * @param attempt `request` of a transport for metadata, `fetch` for one attempt.
+ */
+export function hubFetch(
+  access: HubAccess,
+  attempt: Transport["request"],
+  signal: AbortSignal | undefined,
+): typeof fetch {
+  return async (input, init) => {
+    const request = new Request(input, { ...init, signal: null });
+    let url = atEndpoint(new URL(request.url), access.endpoint);
+    for (let hop = 0;; hop++) {
+      const sent: TransportRequest = {
+        method: request.method,
+        headers: hubHeaders(url, access, request.headers),
+        signal,
+      };
+      const response = await attempt(url, sent);
+      const next = redirectOf(response, url, access.endpoint);
+      if (next === null) return withAbsoluteLink(response, url);
+      await response.body?.cancel();
+      if (hop >= REDIRECTS) {
+        throw new AimError("network", `${url.host} redirects without end`, { hint: "check HF_ENDPOINT" });
+      }
+      url = next;
+    }
+  };
+}
+
+/** Headers for a request to this URL: the token joins them at the hub's own origin, and is not there at any other. */
+export function hubHeaders(url: URL, access: HubAccess, given: HeadersInit = {}): Headers {
+  const headers = new Headers(given);
+  headers.set("user-agent", "aim");
+  if (access.token !== null && url.origin === new URL(access.endpoint).origin) {
+    if (!headers.has("authorization")) headers.set("authorization", `Bearer ${access.token}`);
+  }
+  return headers;
+}
+
+/** Where a redirect leads; `null` for any other answer. */
+export function redirectOf(response: Response, from: URL, endpoint: string): URL | null {
+  const location = response.headers.get("location");
+  if (![301, 302, 303, 307, 308].includes(response.status) || location === null) return null;
+  return atEndpoint(new URL(location, from), endpoint);
+}
+
+/** Behind a mirror, what names the public hub means the mirror. */
+function atEndpoint(url: URL, endpoint: string): URL {
+  if (url.origin !== PUBLIC_HUB || new URL(endpoint).origin === PUBLIC_HUB) return url;
+  return new URL(endpoint + url.pathname + url.search);
+}
+
+/**
+ * The hub's library knows `Link: <https://…>; rel="next"` alone and takes anything else for the last page: a list cut short. So a
+ * link is brought into that form, or is an error.
+ */
+function withAbsoluteLink(response: Response, url: URL): Response {
+  const link = response.headers.get("link");
+  if (link === null || !/rel="?next\b/i.test(link)) return response;
+  const target = /<([^>]*)>\s*;[^,<]*rel="?next"?/i.exec(link)?.[1];
+  if (target === undefined) {
+    throw new AimError("network", `${url.host} names a next page that cannot be read: ${link}`, {
+      hint: "check HF_ENDPOINT",
+    });
+  }
+  const headers = new Headers(response.headers);
+  headers.set("link", `<${new URL(target, url).href}>; rel="next"`);
+  return new Response(response.body, { status: response.status, headers });
+}

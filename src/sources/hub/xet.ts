@@ -1,0 +1,57 @@
+import type { ByteRange, ManifestFile } from "../manifest.ts";
+import { type RangeBody, TransientError } from "../source.ts";
+
+/** What the xet reader needs beside the file. */
+export interface XetAccess {
+  /** Where the hub gives a read token for the xet store. */
+  readonly refreshUrl: string;
+  readonly fetch: typeof fetch;
+  /** Told once when the data breaks off after {@linkcode readXet} has resolved. */
+  readonly onBroken: (error: unknown) => void;
+}
+
+/**
+ * Reads a range of a file by the xet protocol, with the hub library's reader. Resolves once the first bytes are there.
+ *
+ * @throws {TransientError} whatever fails: the next protocol may do better.
+ */
+export async function readXet(
+  file: ManifestFile,
+  range: ByteRange | null,
+  access: XetAccess,
+): Promise<RangeBody> {
+  const { __internal_XetBlob: XetBlob } = await import("@huggingface/hub");
+  const wanted = range ?? { start: 0, end: file.size };
+  const blob = new XetBlob({
+    hash: file.xetHash ?? "",
+    size: file.size,
+    refreshUrl: access.refreshUrl,
+    fetch: access.fetch,
+    // Parts are read side by side already; the library's own parallel reader holds up to 256 MiB for each.
+    parallelDownloads: false,
+  });
+  const reader = blob.slice(wanted.start, wanted.end).stream().getReader();
+  const failed = (error: unknown) => {
+    const reason = error instanceof Error ? error.message : String(error);
+    return new TransientError(`${file.path} cannot be read by XET: ${reason}`, { cause: error });
+  };
+  const first = await reader.read().catch((error) => {
+    throw failed(error);
+  });
+  if (first.done) throw failed("no data");
+  const body = new ReadableStream<Uint8Array>({
+    start: (controller) => controller.enqueue(first.value),
+    async pull(controller) {
+      try {
+        const { done, value } = await reader.read();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      } catch (error) {
+        access.onBroken(error);
+        controller.error(failed(error));
+      }
+    },
+    cancel: (reason) => reader.cancel(reason),
+  });
+  return { range: wanted, body };
+}
