@@ -1,0 +1,164 @@
+// The main job, end to end, on loopback: a hub and an S3 endpoint with a tiny but real model, and each command as a user types it.
+// `deno task demo`. Ends with 0 where every command did and showed what it must, and leaves nothing behind.
+import { makeModel } from "../fixtures/model/make_model.ts";
+import { type HubServer, startHub } from "../servers/hub_server.ts";
+import { type S3Server, startS3 } from "../servers/s3_server.ts";
+import { Shell, type Shown } from "./shell.ts";
+
+const MODEL = "example/tiny-llama";
+const FROM_S3 = "example/tiny-llama-s3";
+const SCRIPT = new URL("stub_engine.sh", import.meta.url);
+
+const started = performance.now();
+const files = makeModel();
+const work = await Deno.makeTempDir({ prefix: "aim-demo-" });
+const hub = await startHub({ repos: [{ id: MODEL, files }] });
+const s3 = await startS3({ buckets: { models: objects() } });
+const shell = new Shell(new URL("../../main.ts", import.meta.url));
+let failure: unknown = null;
+try {
+  await demonstrate(hub, s3);
+} catch (error) {
+  failure = error;
+} finally {
+  await hub.close();
+  await s3.close();
+  await Deno.remove(work, { recursive: true });
+}
+if (failure === null) {
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  shell.comment(`All of it did what it must, in ${seconds} s. The servers are stopped, ${work} is removed.`);
+} else {
+  console.error(`\nthe demo failed: ${failure instanceof Error ? failure.message : failure}`);
+}
+Deno.exit(failure === null ? 0 : 1);
+
+async function demonstrate(hub: HubServer, s3: S3Server): Promise<void> {
+  const cache = `${work}/cache`;
+  shell.comment(
+    "A hub and an S3 endpoint run on this machine, each with a Llama of random weights (3 MB): config, tokenizer, two shards.",
+    "Nothing else is asked of any network.",
+  );
+  shell.export({ HF_ENDPOINT: hub.url, AIM_CACHE_PATH: cache, AIM_LOG_LEVEL: "WARNING" });
+  shell.set({ HF_HOME: cache, AIM_PROFILE_PATH: `${work}/profiles` });
+
+  shell.comment("Which AMD GPUs are there, and from which source is that known?");
+  const gpus = await shell.aim("gpus");
+  if (!(await sees(shell))) {
+    shell.comment(
+      "This machine has none, so one is named: from here on, profiles are chosen for one MI300X.",
+    );
+    shell.export({ AIM_GPU_MODEL: "MI300X", AIM_GPU_COUNT: "1" });
+    shows(await shell.aim("gpus"), /MI300X/);
+  } else shows(gpus, /MI\d+/);
+
+  shell.comment(
+    "Which profiles fit this GPU and the model? The model has none of its own: general ones serve it.",
+  );
+  shell.export({ AIM_MODEL_ID: MODEL });
+  shows(await shell.aim("list-profiles", "--state", "compatible"), /general\/\S+/);
+
+  shell.comment("From the hub into a local directory. Every file is checked against the hub's digest.");
+  shows(await shell.aim("download-to-cache", "--model-id", `hf://${MODEL}`), `${cache}/${MODEL}`);
+  await same(`${cache}/${MODEL}`);
+
+  shell.comment("Once more: all of it is there, no file moves.");
+  const before = hub.bytesSent();
+  await shell.aim("download-to-cache", "--model-id", `hf://${MODEL}`);
+  expect(hub.bytesSent() === before, "the second run moved bytes of files");
+
+  shell.comment("Where will serving find the model?");
+  shows(await shell.aim("resolve"), `${cache}/${MODEL}`);
+
+  shell.comment(
+    "What would serve do? The profile, then a script that could be run; --model is the local directory.",
+  );
+  shows(await shell.aim("dry-run"), `--model ${cache}/${MODEL}`);
+
+  shell.comment("The same model into the Hugging Face cache, as Python's libraries lay it out.");
+  await shell.aim("download-to-cache", "--model-id", `hf://${MODEL}`, "--use-hf-cache");
+  const snapshot = `${cache}/hub/models--example--tiny-llama/snapshots/${hub.commit(MODEL)}`;
+  await same(snapshot);
+  shows(
+    await shell.run("ls", "-1", `${cache}/hub/models--example--tiny-llama/blobs`),
+    hub.digests(MODEL, WEIGHTS).sha256,
+  );
+
+  shell.comment("From S3. The local name is the end of the prefix.");
+  shell.export({ AWS_ENDPOINT_URL: s3.url, AWS_ACCESS_KEY_ID: s3.accessKey });
+  shell.exportSecret("AWS_SECRET_ACCESS_KEY", s3.secretKey);
+  shell.set({
+    AWS_CONFIG_FILE: "/dev/null",
+    AWS_SHARED_CREDENTIALS_FILE: "/dev/null",
+    AWS_EC2_METADATA_DISABLED: "true",
+  });
+  shows(await shell.aim("download-to-cache", "--model-id", `s3://models/${FROM_S3}`), `${cache}/${FROM_S3}`);
+  await same(`${cache}/${FROM_S3}`);
+
+  shell.comment(
+    "Serving. In place of vLLM, a shell script called python3 prints how it was started. It must have the PID that aim had:",
+    "aim does not start the engine, it becomes it.",
+  );
+  const engines = await installEngine();
+  shell.export({ PATH: `${engines}:$PATH` });
+  const served = await shell.aim("serve", "--port", "8080", "--engine-args", '{"max-model-len": 2048}');
+  shows(served, `PID ${served.pid}\n`);
+  shows(served, `  --model\n  ${cache}/${MODEL}\n`);
+  shows(served, "  --max-model-len\n  2048\n");
+  shows(served, `  --port\n  8080\n  --served-model-name\n  ${MODEL}\n`);
+
+  shell.comment(
+    "Air-gapped: the servers are stopped, only the Hugging Face cache is left, and it serves all the same.",
+  );
+  await hub.close();
+  await s3.close();
+  await Deno.remove(`${cache}/${MODEL}`, { recursive: true });
+  const offline = await shell.aim("serve");
+  shows(offline, `PID ${offline.pid}\n`);
+  shows(offline, `  --model\n  ${MODEL}\n`);
+  shows(offline, "  HF_HUB_OFFLINE=1\n");
+}
+
+const WEIGHTS = "model-00001-of-00002.safetensors";
+
+function objects(): Record<string, Uint8Array> {
+  return Object.fromEntries(Object.entries(files).map(([path, bytes]) => [`${FROM_S3}/${path}`, bytes]));
+}
+
+/** Whether GPUs were found without being named. */
+async function sees(shell: Shell): Promise<boolean> {
+  const { stdout } = await shell.quietly("gpus", "--format", "json");
+  return /MI\d+/.test(stdout);
+}
+
+/** A directory on PATH with the stub under both names that an engine may be started by. */
+async function installEngine(): Promise<string> {
+  const directory = `${work}/bin`;
+  await Deno.mkdir(directory);
+  for (const name of ["python", "python3"]) {
+    await Deno.writeTextFile(`${directory}/${name}`, await Deno.readTextFile(SCRIPT), { mode: 0o755 });
+  }
+  return directory;
+}
+
+function expect(holds: boolean, otherwise: string): void {
+  if (!holds) throw new Error(otherwise);
+}
+
+function shows(shown: Shown, what: string | RegExp): void {
+  const found = typeof what === "string" ? shown.stdout.includes(what) : what.test(shown.stdout);
+  expect(
+    found,
+    `"${shown.command}" does not print ${typeof what === "string" ? JSON.stringify(what) : what}`,
+  );
+}
+
+/** Every file of the model is in the directory, byte for byte. */
+async function same(directory: string): Promise<void> {
+  for (const [path, bytes] of Object.entries(files)) {
+    const there = await Deno.readFile(`${directory}/${path}`);
+    const equal = there.length === bytes.length && there.every((byte, i) => byte === bytes[i]);
+    expect(equal, `${directory}/${path} differs from its source`);
+  }
+  shell.note(`the demo: ${Object.keys(files).length} files, all equal to the source byte for byte`);
+}
