@@ -1,0 +1,110 @@
+import { createHash } from "node:crypto";
+import type { Digest, DigestAlgorithm } from "../sources/manifest.ts";
+import { type Crc, crc32, crc32c, crc64nvme } from "./crc.ts";
+import type { ComputedDigests } from "./types.ts";
+
+/** What to compute: an algorithm, and for a multipart ETag the sizes of the parts. Plain data, it crosses to a worker. */
+export type DigestSpec =
+  | { readonly algorithm: Exclude<DigestAlgorithm, "multipart-md5"> }
+  | { readonly algorithm: "multipart-md5"; readonly partSizes: readonly number[] };
+
+/** What must be computed to check a digest (if any) and to know the others wanted; each algorithm once. */
+export function digestSpecs(digest: Digest | null, others: readonly DigestAlgorithm[] = []): DigestSpec[] {
+  const specs = new Map<DigestAlgorithm, DigestSpec>();
+  for (const algorithm of others) {
+    // Without part sizes there is no such digest.
+    if (algorithm !== "multipart-md5") specs.set(algorithm, { algorithm });
+  }
+  if (digest !== null) {
+    specs.set(
+      digest.algorithm,
+      digest.algorithm === "multipart-md5"
+        ? { algorithm: digest.algorithm, partSizes: digest.partSizes }
+        : { algorithm: digest.algorithm },
+    );
+  }
+  return [...specs.values()];
+}
+
+/** True when the computed digest is the one the source names. A multipart ETag may carry its `-N`. */
+export function digestMatches(expected: Digest, computed: ComputedDigests): boolean {
+  return expected.hex.toLowerCase().replace(/-\d+$/, "") === computed[expected.algorithm];
+}
+
+/** Several digests of one file in one pass. */
+export interface DigestStream {
+  update(bytes: Uint8Array): void;
+  /** Ends it. */
+  digests(): ComputedDigests;
+}
+
+/**
+ * Starts digests of a file.
+ *
+ * @param size Bytes of the whole file: git's blob id hashes it before the content.
+ */
+export function digestStream(specs: readonly DigestSpec[], size: number): DigestStream {
+  const running = specs.map((spec) => ({ algorithm: spec.algorithm, hash: start(spec, size) }));
+  return {
+    update(bytes) {
+      for (const { hash } of running) hash.update(bytes);
+    },
+    digests: () => Object.fromEntries(running.map(({ algorithm, hash }) => [algorithm, hash.hex()])),
+  };
+}
+
+function start(spec: DigestSpec, size: number): Crc {
+  switch (spec.algorithm) {
+    case "sha256":
+    case "sha1":
+    case "md5":
+      return native(spec.algorithm);
+    case "git-sha1": {
+      const hash = native("sha1");
+      hash.update(new TextEncoder().encode(`blob ${size}\0`));
+      return hash;
+    }
+    case "multipart-md5":
+      return multipartMd5(spec.partSizes);
+    case "crc64nvme":
+      return crc64nvme();
+    case "crc32c":
+      return crc32c();
+    case "crc32":
+      return crc32();
+  }
+}
+
+function native(algorithm: "sha256" | "sha1" | "md5"): Crc {
+  const hash = createHash(algorithm);
+  return { update: (bytes) => void hash.update(bytes), hex: () => hash.digest("hex") };
+}
+
+/** The MD5 of the parts' binary MD5s. Bytes beyond the last part belong to it, so that they cannot go unseen. */
+function multipartMd5(partSizes: readonly number[]): Crc {
+  const outer = createHash("md5");
+  let part = 0;
+  let left = partSizes[0] ?? Infinity;
+  let inner = createHash("md5");
+  const next = () => {
+    outer.update(inner.digest());
+    inner = createHash("md5");
+    part++;
+    left = partSizes[part] ?? Infinity;
+  };
+  return {
+    update(bytes) {
+      for (let at = 0; at < bytes.length;) {
+        if (left === 0 && part + 1 < partSizes.length) next();
+        const take = part + 1 < partSizes.length ? Math.min(left, bytes.length - at) : bytes.length - at;
+        inner.update(bytes.subarray(at, at + take));
+        left -= take;
+        at += take;
+      }
+    },
+    hex() {
+      while (part < partSizes.length) next();
+      return outer.digest("hex");
+    },
+  };
+}

@@ -1,0 +1,41 @@
+import { statfs } from "node:fs/promises";
+import { dirname } from "@std/path";
+import { AimError } from "../errors/mod.ts";
+
+/** Where bytes will go. */
+export interface SpaceNeed {
+  readonly directory: string;
+  /** Bytes. */
+  readonly bytes: number;
+}
+
+/**
+ * Checks, before the first byte, that what is missing fits. Requires sys permission for `statfs`.
+ *
+ * @throws {AimError} `no-space` with both numbers.
+ */
+export async function checkFreeSpace(need: SpaceNeed): Promise<void> {
+  if (need.bytes === 0) return;
+  const place = await freeBytes(need.directory);
+  if (place === null || place.free >= need.bytes) return;
+  throw new AimError(
+    "no-space",
+    `${need.directory} has ${place.free} bytes free, ${need.bytes} bytes are still to be downloaded`,
+    { hint: "free some space or use a larger volume" },
+  );
+}
+
+/** Bytes that this user may still write on the file system of a path that need not exist yet; `null` where it does not say. */
+export async function freeBytes(path: string): Promise<{ free: number; at: string } | null> {
+  for (let at = path;; at = dirname(at)) {
+    try {
+      const { bavail, bsize, blocks } = await statfs(at);
+      // Some network and user-space file systems report nothing.
+      return blocks === 0 ? null : { free: bavail * bsize, at };
+    } catch (error) {
+      if (!(error instanceof Error) || !("code" in error) || error.code !== "ENOENT" || dirname(at) === at) {
+        return null;
+      }
+    }
+  }
+}

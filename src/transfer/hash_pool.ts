@@ -1,0 +1,144 @@
+import type { Digest, DigestAlgorithm } from "../sources/manifest.ts";
+import { type DigestSpec, digestSpecs } from "./digests.ts";
+import type { HashReply, HashRequest } from "./hash_protocol.ts";
+import type { ComputedDigests } from "./types.ts";
+
+/** Hashing of one file that is still being written. */
+export interface HashJob {
+  /** Bytes `[0, to)` are on disk and will not change. */
+  advance(to: number): void;
+  /** Resolves once all bytes have been announced and hashed. */
+  readonly done: Promise<ComputedDigests>;
+  /** Gives it up; `done` rejects. */
+  cancel(): void;
+}
+
+/** Threads that hash files. They start when first needed. */
+export interface HashPool {
+  /** Hashes a file that is there. @param onBytes Told of bytes hashed since the last call. */
+  hash(
+    path: string,
+    digests: readonly (Digest | DigestAlgorithm)[],
+    onBytes?: (bytes: number) => void,
+  ): Promise<ComputedDigests>;
+  /** Hashes a file while it grows. */
+  open(path: string, size: number, specs: readonly DigestSpec[], onBytes?: (bytes: number) => void): HashJob;
+  /** Stops the threads; unfinished work rejects. */
+  close(): void;
+}
+
+interface Pending {
+  readonly resolve: (digests: ComputedDigests) => void;
+  readonly reject: (error: Error) => void;
+  readonly worker: PoolWorker;
+  readonly onBytes: ((bytes: number) => void) | undefined;
+  readonly size: number;
+  hashed: number;
+}
+
+interface PoolWorker {
+  readonly worker: Worker;
+  jobs: number;
+}
+
+/**
+ * A pool of hashing threads. Requires read permission for what is hashed.
+ *
+ * @param options `workers`: threads at most. @default {the number of processors, at most 4}
+ */
+export function hashPool(options: { workers?: number } = {}): HashPool {
+  const most = Math.max(1, options.workers ?? Math.min(4, navigator.hardwareConcurrency));
+  const workers: PoolWorker[] = [];
+  const pending = new Map<number, Pending>();
+  let lastId = 0;
+
+  const idlest = (): PoolWorker => {
+    const least = workers.toSorted((a, b) => a.jobs - b.jobs)[0];
+    if (least !== undefined && (least.jobs === 0 || workers.length >= most)) return least;
+    const started: PoolWorker = { worker: new Worker(workerUrl(), { type: "module" }), jobs: 0 };
+    started.worker.onmessage = ({ data }: MessageEvent<HashReply>) => receive(data);
+    started.worker.onerror = (event) => {
+      event.preventDefault();
+      fail(started, new Error(`the hashing thread failed: ${event.message}`));
+    };
+    workers.push(started);
+    return started;
+  };
+
+  const settle = (id: number): Pending | undefined => {
+    const job = pending.get(id);
+    if (job === undefined) return undefined;
+    pending.delete(id);
+    job.worker.jobs--;
+    return job;
+  };
+
+  const receive = (reply: HashReply) => {
+    if (reply.type === "hashed") {
+      const job = pending.get(reply.id);
+      if (job === undefined) return;
+      job.onBytes?.(reply.at - job.hashed);
+      job.hashed = reply.at;
+      return;
+    }
+    const job = settle(reply.id);
+    if (job === undefined) return;
+    if (reply.type === "failed") return job.reject(new Error(reply.message));
+    job.onBytes?.(job.size - job.hashed);
+    job.resolve(reply.digests);
+  };
+
+  const fail = (worker: PoolWorker, error: Error) => {
+    const at = workers.indexOf(worker);
+    if (at >= 0) workers.splice(at, 1);
+    worker.worker.terminate();
+    for (const [id, job] of [...pending]) if (job.worker === worker) settle(id)?.reject(error);
+  };
+
+  const open: HashPool["open"] = (path, size, specs, onBytes) => {
+    const id = ++lastId;
+    const worker = idlest();
+    worker.jobs++;
+    const send = (request: HashRequest) => worker.worker.postMessage(request);
+    const done = new Promise<ComputedDigests>((resolve, reject) => {
+      pending.set(id, { resolve, reject, worker, onBytes, size, hashed: 0 });
+    });
+    // Whoever waits sees the failure; nobody waits for work that was given up.
+    done.catch(() => {});
+    send({ type: "open", id, path, size, specs });
+    let announced = 0;
+    return {
+      advance(to) {
+        if (to <= announced || !pending.has(id)) return;
+        announced = to;
+        send({ type: "advance", id, to });
+      },
+      done,
+      cancel() {
+        const job = settle(id);
+        if (job === undefined) return;
+        send({ type: "cancel", id });
+        job.reject(new Error("hashing was given up"));
+      },
+    };
+  };
+
+  return {
+    open,
+    async hash(path, digests, onBytes) {
+      const { size } = await Deno.stat(path);
+      const specs = digests.flatMap((d) => typeof d === "string" ? digestSpecs(null, [d]) : digestSpecs(d));
+      const job = open(path, size, specs, onBytes);
+      job.advance(size);
+      return await job.done;
+    },
+    close() {
+      for (const worker of [...workers]) fail(worker, new Error("hashing was stopped"));
+    },
+  };
+}
+
+/** Where the worker's module lies: beside this one, compiled as this one is. */
+function workerUrl(): URL {
+  return new URL(import.meta.url.endsWith(".ts") ? "./hash_worker.ts" : "./hash_worker.js", import.meta.url);
+}

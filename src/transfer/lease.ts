@@ -1,0 +1,285 @@
+import { join } from "@std/path";
+import { errnoOf, errorFrom } from "../errors/mod.ts";
+import { log } from "../log/mod.ts";
+import { systemClock } from "./clock.ts";
+import { type HostIdentity, hostIdentity, knownGone } from "./host_identity.ts";
+import type { Clock } from "./types.ts";
+
+/** How a lease is taken and kept. */
+export interface LeaseOptions {
+  /** Ends waiting, and is part of the lease's own signal. */
+  readonly signal: AbortSignal;
+  /** Told who holds the lease and for how long, at once and then every half minute. */
+  readonly onWait?: (holder: string) => void;
+  /** Milliseconds without a sign of life after which a holder counts as gone. @default {20_000} */
+  readonly leaseTime?: number;
+  /** Milliseconds between two signs of life. @default {2_000} */
+  readonly renewEvery?: number;
+  /** @default {the system's} */
+  readonly clock?: Clock;
+}
+
+/** What the holder of a lease is given. */
+export interface Lease {
+  /** Aborted when the caller's signal is, or when the lease is lost to another process. */
+  readonly signal: AbortSignal;
+}
+
+/** The lease went to another process: this one has been silent for too long, or the lock was removed. */
+class LeaseLostError extends Error {
+  override readonly name = "LeaseLostError";
+}
+
+/** What a lock says. `beat` grows with every sign of life; clocks of two hosts are never compared. */
+interface LockText extends HostIdentity {
+  /** ISO 8601, for people. */
+  readonly since: string;
+  readonly nonce: string;
+  readonly beat: number;
+}
+
+/** Milliseconds that a new holder waits to see whether another has taken the lease in the same moment. */
+const SETTLE = 200;
+const TELL_EVERY = 30_000;
+
+/**
+ * Runs something as the only process that does so in a directory, over all hosts that share it. The lock is the file `.aim/lock`, made by
+ * link(2) and kept by rewriting it; no flock(2), which network file systems do not always have. A holder that gives no sign of life for the
+ * lease time loses it, one on this host whose process is gone after a few beats. A holder that loses it is stopped, waits, and runs again.
+ *
+ * Nothing correct may rest on the lease: it saves bandwidth.
+ *
+ * @param directory Made when missing. Requires read and write permission for it.
+ * @throws {AimError} `no-space` where the directory is not writable; the signal's reason; what `run` throws.
+ */
+export async function withLease<T>(
+  directory: string,
+  options: LeaseOptions,
+  run: (lease: Lease) => Promise<T>,
+): Promise<T> {
+  for (;;) {
+    const held = await acquire(directory, options);
+    try {
+      return await run({ signal: held.signal });
+    } catch (error) {
+      if (!(held.signal.reason instanceof LeaseLostError) || options.signal.aborted) throw error;
+      log.warn(`another process has taken the lease of ${directory}: waiting for it`);
+    } finally {
+      await held.release();
+    }
+  }
+}
+
+interface Held {
+  readonly signal: AbortSignal;
+  release(): Promise<void>;
+}
+
+async function acquire(directory: string, options: LeaseOptions): Promise<Held> {
+  const { signal, leaseTime = 20_000, renewEvery = 2_000, clock = systemClock } = options;
+  const path = join(directory, ".aim", "lock");
+  const self = hostIdentity();
+  const mine: LockText = { ...self, since: new Date().toISOString(), nonce: crypto.randomUUID(), beat: 0 };
+  let seen = "";
+  let unchangedSince = clock.now();
+  let told = -Infinity;
+  for (;;) {
+    signal.throwIfAborted();
+    try {
+      Deno.mkdirSync(join(directory, ".aim"), { recursive: true });
+      if (takeFree(path, mine)) return keep(path, mine, options);
+    } catch (error) {
+      throw errorFrom(error, `locking ${directory}`);
+    }
+    const text = readLock(path);
+    // It has just been released.
+    if (text === null) continue;
+    const now = clock.now();
+    if (text !== seen) {
+      seen = text;
+      unchangedSince = now;
+    }
+    const holder = parseLock(text);
+    // A process that cannot be seen here may live in another container of the same name: its beats tell.
+    const patience = holder !== null && knownGone(holder, self) ? 2.5 * renewEvery : leaseTime;
+    if (now - unchangedSince >= patience) {
+      log.info(`${describe(holder)} is gone, taking over its lease of ${directory}`);
+      if (await takeOver(path, mine, text, clock, signal)) return keep(path, mine, options);
+      continue;
+    }
+    if (now - told >= TELL_EVERY) {
+      told = now;
+      options.onWait?.(describe(holder));
+    }
+    await clock.sleep(Math.min(500, renewEvery / 2), signal);
+  }
+}
+
+/** Takes a lock that nobody holds. */
+function takeFree(path: string, mine: LockText): boolean {
+  const own = ownPath(path, mine);
+  try {
+    Deno.lstatSync(path);
+    return false;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  Deno.writeTextFileSync(own, JSON.stringify(mine), { createNew: true, mode: 0o644 });
+  try {
+    // Unlike O_EXCL, link(2) makes the lock appear with its text, and is atomic on every NFS.
+    Deno.linkSync(own, path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) return holds(path, mine);
+    if (
+      !["EPERM", "EOPNOTSUPP", "ENOSYS", "EMLINK"].includes(errnoOf(error) ?? "") &&
+      !(error instanceof Deno.errors.NotSupported)
+    ) {
+      throw error;
+    }
+    // A file system without hard links.
+    try {
+      Deno.writeTextFileSync(path, JSON.stringify(mine), { createNew: true, mode: 0o644 });
+      return true;
+    } catch (inner) {
+      if (inner instanceof Deno.errors.AlreadyExists) return false;
+      throw inner;
+    }
+  } finally {
+    removeIfThere(own);
+  }
+}
+
+/** Replaces a dead holder's lock. Of several processes that do so at once, the last one has it. */
+async function takeOver(
+  path: string,
+  mine: LockText,
+  stale: string,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const own = ownPath(path, mine);
+  try {
+    Deno.writeTextFileSync(own, JSON.stringify(mine), { createNew: true, mode: 0o644 });
+    if (readLock(path) !== stale) return false;
+    Deno.renameSync(own, path);
+  } catch (error) {
+    throw errorFrom(error, `locking ${path}`);
+  } finally {
+    removeIfThere(own);
+  }
+  await clock.sleep(SETTLE, signal);
+  return holds(path, mine);
+}
+
+/** Gives signs of life and watches for the loss of the lease. */
+function keep(path: string, mine: LockText, options: LeaseOptions): Held {
+  const { renewEvery = 2_000, leaseTime = 20_000, clock = systemClock } = options;
+  const ended = new AbortController();
+  const lost = new AbortController();
+  const beating = (async () => {
+    let beat = 0;
+    let failingSince: number | null = null;
+    for (;;) {
+      await clock.sleep(renewEvery, ended.signal);
+      try {
+        if (!renew(path, { ...mine, beat: ++beat })) {
+          return lost.abort(new LeaseLostError("the lease is lost"));
+        }
+        failingSince = null;
+      } catch (error) {
+        // A file system that hangs or is full: others count us as gone after the lease time.
+        failingSince ??= clock.now();
+        if (clock.now() - failingSince > leaseTime) return lost.abort(new LeaseLostError(String(error)));
+      }
+    }
+  })().catch(() => {});
+  return {
+    signal: AbortSignal.any([options.signal, lost.signal]),
+    async release() {
+      ended.abort();
+      await beating;
+      try {
+        if (holds(path, mine)) removeIfThere(path);
+      } catch (error) {
+        log.debug(`cannot remove ${path}: ${error instanceof Error ? error.message : error}`);
+      }
+    },
+  };
+}
+
+/** A sign of life. A lock that was removed is taken again; one that is another's stays so. @returns whether the lease is still ours. */
+function renew(path: string, mine: LockText): boolean {
+  let file: Deno.FsFile;
+  try {
+    file = Deno.openSync(path, { read: true, write: true });
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return takeFree(path, mine);
+    throw error;
+  }
+  // Written in place through the very handle that was read: should the path be another's by now, this is no longer its file.
+  try {
+    const buffer = new Uint8Array(4096);
+    const text = decoder.decode(buffer.subarray(0, file.readSync(buffer) ?? 0));
+    if (parseLock(text)?.nonce !== mine.nonce) return false;
+    const bytes = encoder.encode(JSON.stringify(mine));
+    file.seekSync(0, Deno.SeekMode.Start);
+    file.writeSync(bytes);
+    file.truncateSync(bytes.length);
+    return true;
+  } finally {
+    file.close();
+  }
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+function ownPath(path: string, mine: LockText): string {
+  return `${path}.${mine.nonce.slice(0, 8)}`;
+}
+
+function holds(path: string, mine: LockText): boolean {
+  const text = readLock(path);
+  return text !== null && parseLock(text)?.nonce === mine.nonce;
+}
+
+function readLock(path: string): string | null {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw errorFrom(error, `locking ${path}`);
+  }
+}
+
+function parseLock(text: string): LockText | null {
+  try {
+    const { host, pid, boot, since, nonce, beat } = JSON.parse(text);
+    if (typeof host !== "string" || typeof nonce !== "string" || typeof since !== "string") return null;
+    if (typeof pid !== "number" || typeof boot !== "number" || typeof beat !== "number") return null;
+    return { host, pid, boot, since, nonce, beat };
+  } catch {
+    return null;
+  }
+}
+
+function describe(holder: LockText | null): string {
+  return holder === null
+    ? "an unknown process"
+    : `process ${holder.pid} on ${holder.host}, at it since ${holder.since}`;
+}
+
+function removeIfThere(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/** The holder of a directory's lease, in words; `null` where nobody has it. It may have died since. */
+export function leaseHolder(directory: string): string | null {
+  const text = readLock(join(directory, ".aim", "lock"));
+  return text === null ? null : describe(parseLock(text));
+}

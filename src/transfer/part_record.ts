@@ -1,0 +1,115 @@
+import type { ByteRange, ManifestFile } from "../sources/manifest.ts";
+import { crc32 } from "./crc.ts";
+import { type HostIdentity, sameBoot } from "./host_identity.ts";
+import { addRange } from "./ranges.ts";
+
+/** What a record is about: bytes of anything else are not these bytes. */
+export interface RecordBinding {
+  /** Commit of the hub, URI of an S3 prefix. */
+  readonly revision: string;
+  readonly etag: string;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/** What binds a file's record. */
+export function bindingOf(revision: string, file: Pick<ManifestFile, "etag" | "size">): RecordBinding {
+  return { revision, etag: file.etag, size: file.size };
+}
+
+/** What a record says when it is read. */
+export interface ReadRecord {
+  readonly binding: RecordBinding;
+  readonly writer: HostIdentity;
+  /** Its writer stopped in order: nobody writes to the file any more. */
+  readonly closed: boolean;
+  /** Ranges that survive loss of power. */
+  readonly flushed: readonly ByteRange[];
+  /** Ranges that are there: flushed, or written on this machine since it started. */
+  readonly done: readonly ByteRange[];
+}
+
+// One line an entry: CRC-32 of the rest, a space, the entry. A torn last line is no entry.
+//   open <JSON>          first line: format, binding, writer
+//   wrote <start> <end>  handed to the operating system: survives the death of the process
+//   flushed <start> <end> survives loss of power: written after fdatasync(2) of the file
+//   closed               the writer stopped
+
+/** The first line of a record. */
+export function openLine(binding: RecordBinding, writer: HostIdentity): string {
+  return line(`open ${JSON.stringify({ format: 1, ...binding, ...writer })}`);
+}
+
+export function wroteLine({ start, end }: ByteRange): string {
+  return line(`wrote ${start} ${end}`);
+}
+
+export function flushedLine({ start, end }: ByteRange): string {
+  return line(`flushed ${start} ${end}`);
+}
+
+export function closedLine(): string {
+  return line("closed");
+}
+
+/**
+ * Reads a record; `null` where it is none, or cut within its first line. Reading ends at the first damaged line.
+ *
+ * @param reader Who asks: what was written but not flushed counts only where it was written on this machine since it started.
+ */
+export function readRecord(text: string, reader: HostIdentity): ReadRecord | null {
+  const entries = wholeLines(text);
+  const head = entries[0] === undefined ? null : parseHead(entries[0]);
+  if (head === null) return null;
+  const trustWritten = sameBoot(head.writer, reader);
+  let done: ByteRange[] = [];
+  let flushed: ByteRange[] = [];
+  let closed = false;
+  for (const entry of entries.slice(1)) {
+    const [word, start, end] = entry.split(" ");
+    closed = word === "closed";
+    if (word !== "flushed" && !(word === "wrote" && trustWritten)) continue;
+    const range = { start: Number(start), end: Number(end) };
+    const valid = Number.isSafeInteger(range.start) && Number.isSafeInteger(range.end) && range.start >= 0 &&
+      range.end <= head.binding.size && range.start < range.end;
+    if (!valid) continue;
+    done = addRange(done, range);
+    if (word === "flushed") flushed = addRange(flushed, range);
+  }
+  return { ...head, closed, flushed, done };
+}
+
+function line(entry: string): string {
+  return `${checksum(entry)} ${entry}\n`;
+}
+
+function checksum(text: string): string {
+  const crc = crc32();
+  crc.update(new TextEncoder().encode(text));
+  return crc.hex();
+}
+
+function wholeLines(text: string): string[] {
+  const lines = text.split("\n").slice(0, -1);
+  const damaged = lines.findIndex((l) => l.slice(0, 9) !== `${checksum(l.slice(9))} `);
+  return (damaged < 0 ? lines : lines.slice(0, damaged)).map((l) => l.slice(9));
+}
+
+function parseHead(entry: string): { binding: RecordBinding; writer: HostIdentity } | null {
+  if (!entry.startsWith("open ")) return null;
+  // Its checksum is right, so the JSON is what was written; another format is another program's.
+  const { format, revision, etag, size, host, pid, boot } = JSON.parse(entry.slice(5));
+  if (format !== 1 || typeof revision !== "string" || typeof etag !== "string") return null;
+  if (
+    typeof size !== "number" || typeof host !== "string" || typeof pid !== "number" ||
+    typeof boot !== "number"
+  ) {
+    return null;
+  }
+  return { binding: { revision, etag, size }, writer: { host, pid, boot } };
+}
+
+/** True when a record is about this very content. */
+export function sameBinding(a: RecordBinding, b: RecordBinding): boolean {
+  return a.revision === b.revision && a.etag === b.etag && a.size === b.size;
+}

@@ -1,0 +1,249 @@
+import { dirname, join } from "@std/path";
+import type { ByteRange } from "../sources/manifest.ts";
+import { type HostIdentity, knownGone } from "./host_identity.ts";
+import {
+  closedLine,
+  flushedLine,
+  openLine,
+  type ReadRecord,
+  readRecord,
+  type RecordBinding,
+  sameBinding,
+  wroteLine,
+} from "./part_record.ts";
+import { addRange, gaps, prefixEnd, rangeBytes } from "./ranges.ts";
+import { ownStaging, recordPath } from "./staging_names.ts";
+
+/** Another process has taken the partial file over: the lease was defeated. */
+export class StagingLostError extends Error {
+  override readonly name = "StagingLostError";
+}
+
+/**
+ * A file while it arrives, with the record of what has. The record never claims a byte that is not on disk. A name is used by one run
+ * only; a later run takes the file over by renaming it, which the earlier one notices should it still live.
+ */
+export class PartialFile {
+  readonly path: string;
+  readonly #binding: RecordBinding;
+  readonly #self: HostIdentity;
+  #done: readonly ByteRange[];
+  #unflushed: readonly ByteRange[] = [];
+  #files: { readonly data: Deno.FsFile; readonly record: Deno.FsFile; readonly inode: number | null } | null =
+    null;
+  #exists: boolean;
+
+  private constructor(path: string, binding: RecordBinding, self: HostIdentity, adopted: ReadRecord | null) {
+    this.path = path;
+    this.#binding = binding;
+    this.#self = self;
+    this.#done = adopted?.done ?? [];
+    this.#exists = adopted !== null;
+  }
+
+  /** A partial file from nothing. Created when first opened. */
+  static fresh(staging: string, nonce: string, binding: RecordBinding, self: HostIdentity): PartialFile {
+    return new PartialFile(ownStaging(staging, nonce), binding, self, null);
+  }
+
+  /**
+   * Takes over what an earlier run left of this very content, and removes what else there is of it.
+   *
+   * @param names File names in the staging directory that earlier runs left for this file.
+   * @returns `settled`: no other process can still be writing to it.
+   */
+  static adopt(
+    staging: string,
+    nonce: string,
+    binding: RecordBinding,
+    self: HostIdentity,
+    names: readonly string[],
+  ): { partial: PartialFile; settled: boolean } {
+    const path = ownStaging(staging, nonce);
+    const found = names.map((name) => join(dirname(staging), name))
+      .map((from) => ({ from, record: usableRecord(from, binding, self) }))
+      .toSorted((a, b) => rangeBytes(b.record?.done ?? []) - rangeBytes(a.record?.done ?? []));
+    const best = found[0];
+    const taken = best !== undefined && best.record !== null && takeOver(best.from, path, best.record, self);
+    for (const { from } of taken ? found.slice(1) : found) removePartial(from);
+    const record = taken ? best.record : null;
+    return {
+      partial: new PartialFile(path, binding, self, record),
+      settled: record === null || record.closed || knownGone(record.writer, self),
+    };
+  }
+
+  /** Sorted, disjoint. */
+  get done(): readonly ByteRange[] {
+    return this.#done;
+  }
+
+  get missing(): ByteRange[] {
+    return gaps(this.#done, this.#binding.size);
+  }
+
+  get whole(): boolean {
+    return prefixEnd(this.#done) === this.#binding.size;
+  }
+
+  /** Creates the file, sparse and of its full size, and the record; or opens what was taken over. */
+  open(): void {
+    if (this.#files !== null) return;
+    const create = this.#exists ? {} : { createNew: true, mode: 0o644 };
+    // The record first: a file without one is worth nothing, a record without file neither.
+    const record = Deno.openSync(recordPath(this.path), { append: true, ...create });
+    try {
+      if (!this.#exists) writeText(record, openLine(this.#binding, this.#self));
+      const data = Deno.openSync(this.path, { read: true, write: true, ...create });
+      if (!this.#exists) data.truncateSync(this.#binding.size);
+      this.#files = { data, record, inode: data.statSync().ino };
+      this.#exists = true;
+    } catch (error) {
+      record.close();
+      throw error;
+    }
+  }
+
+  /** A handle for writing at an offset. The caller closes it. */
+  writer(offset: number): Deno.FsFile {
+    this.open();
+    let file: Deno.FsFile;
+    try {
+      file = Deno.openSync(this.path, { write: true });
+    } catch (error) {
+      throw error instanceof Deno.errors.NotFound ? lost(this.path) : error;
+    }
+    file.seekSync(offset, Deno.SeekMode.Start);
+    return file;
+  }
+
+  /** Notes bytes that were handed to the operating system. */
+  wrote(range: ByteRange): void {
+    if (range.end <= range.start) return;
+    this.#done = addRange(this.#done, range);
+    this.#unflushed = addRange(this.#unflushed, range);
+    if (this.#files !== null) writeText(this.#files.record, wroteLine(range));
+  }
+
+  /** Brings to disk what was written so far, and then notes so. */
+  async flush(): Promise<void> {
+    const files = this.#files;
+    if (files === null || this.#unflushed.length === 0) return;
+    const flushing = this.#unflushed;
+    this.#unflushed = [];
+    await files.data.syncData();
+    if (this.#files === files) writeText(files.record, flushing.map(flushedLine).join(""));
+  }
+
+  /** @throws {StagingLostError} when another process has renamed, removed or replaced the file. */
+  checkOwned(): void {
+    if (this.#files === null) return;
+    try {
+      if (Deno.lstatSync(this.path).ino === this.#files.inode) return;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+    throw lost(this.path);
+  }
+
+  /** Throws away what was brought. The name stays this run's. */
+  discard(): void {
+    this.#shut();
+    this.#done = [];
+    this.#unflushed = [];
+    this.#exists = false;
+    removePartial(this.path);
+  }
+
+  /** Flushes to disk and renames to the final path: the bytes are proven. @throws {StagingLostError} */
+  async publish(target: string): Promise<void> {
+    this.open();
+    const files = this.#files;
+    if (files === null) throw lost(this.path);
+    const { size } = files.data.statSync();
+    if (size !== this.#binding.size) throw lost(this.path);
+    await files.data.syncData();
+    renameOwned(this.path, target);
+    this.#shut();
+    removeIfThere(recordPath(this.path));
+  }
+
+  /** Ends this run's use in order; what was brought stays for a later one. */
+  close(): void {
+    if (this.#files === null) return;
+    // A full disk must not hide why the run ends.
+    try {
+      writeText(this.#files.record, closedLine());
+    } catch { /* the next run waits a moment instead */ }
+    this.#shut();
+  }
+
+  #shut(): void {
+    this.#files?.data.close();
+    this.#files?.record.close();
+    this.#files = null;
+  }
+}
+
+/** Renames a run's own file to its final path. @throws {StagingLostError} when the file is no longer there. */
+export function renameOwned(path: string, target: string): void {
+  try {
+    Deno.mkdirSync(dirname(target), { recursive: true });
+    Deno.renameSync(path, target);
+  } catch (error) {
+    throw error instanceof Deno.errors.NotFound ? lost(path) : error;
+  }
+}
+
+/** Removes a partial file and its record. */
+export function removePartial(path: string): void {
+  removeIfThere(path);
+  removeIfThere(recordPath(path));
+}
+
+function removeIfThere(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+function usableRecord(path: string, binding: RecordBinding, self: HostIdentity): ReadRecord | null {
+  try {
+    const info = Deno.lstatSync(path);
+    if (!info.isFile || info.size !== binding.size) return null;
+    const record = readRecord(Deno.readTextFileSync(recordPath(path)), self);
+    return record !== null && sameBinding(record.binding, binding) ? record : null;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  }
+}
+
+/** Renames the file to this run's name, its record first: whenever the process dies, one whole pair is there. */
+function takeOver(from: string, to: string, record: ReadRecord, self: HostIdentity): boolean {
+  const text = openLine(record.binding, self) + record.flushed.map(flushedLine).join("") +
+    record.done.map(wroteLine).join("");
+  Deno.writeTextFileSync(recordPath(to), text, { createNew: true, mode: 0o644 });
+  try {
+    Deno.renameSync(from, to);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    removeIfThere(recordPath(to));
+    return false;
+  }
+  removeIfThere(recordPath(from));
+  return true;
+}
+
+const encoder = new TextEncoder();
+
+function writeText(file: Deno.FsFile, text: string): void {
+  const bytes = encoder.encode(text);
+  for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
+}
+
+function lost(path: string): StagingLostError {
+  return new StagingLostError(`${path} was taken over by another process`);
+}

@@ -1,0 +1,71 @@
+import type { ByteRange } from "../sources/manifest.ts";
+import { gaps } from "./ranges.ts";
+
+/** A file as the planner sees it. */
+export interface PlannedFile {
+  /** Bytes. */
+  readonly size: number;
+  /** Sorted, disjoint ranges that are there from an earlier run. */
+  readonly done: readonly ByteRange[];
+}
+
+/** One thing a connection does: bring a range of a file, or a small file whole. `file` is the index in the input. */
+export type WorkUnit =
+  | { readonly kind: "part"; readonly file: number; readonly range: ByteRange }
+  | { readonly kind: "whole"; readonly file: number };
+
+/** What the plan may use. */
+export interface PlanBudget {
+  /** Connections at once. */
+  readonly jobs: number;
+  /** Bytes a part, at most. */
+  readonly partSize: number;
+  /** Bytes that all files held in memory at once may take. */
+  readonly memory: number;
+}
+
+/** Above this a file is written as it arrives, so that it can be resumed. */
+const LARGEST_WHOLE = 1024 * 1024;
+
+/** Files up to this many bytes are held in memory, proven there and written at once: one connection holds one at most. */
+export function wholeLimit(budget: PlanBudget): number {
+  return Math.min(LARGEST_WHOLE, budget.partSize, Math.floor(budget.memory / budget.jobs));
+}
+
+/** The missing bytes of a file, in file order, in pieces of at most `partSize`. */
+export function partsOf(file: PlannedFile, partSize: number): ByteRange[] {
+  return gaps(file.done, file.size).flatMap(({ start, end }) => {
+    const parts: ByteRange[] = [];
+    for (let at = start; at < end; at += partSize) {
+      parts.push({ start: at, end: Math.min(end, at + partSize) });
+    }
+    return parts;
+  });
+}
+
+/**
+ * The order of work. Large files first, each in file order so that hashing follows closely; small files, whose cost is latency, are
+ * spread evenly between the parts, so that neither kind is left over at the end. Lazy: a model of terabytes has no list.
+ */
+export function* planOrder(files: readonly PlannedFile[], budget: PlanBudget): Generator<WorkUnit> {
+  const limit = wholeLimit(budget);
+  const bySize = files.map((file, index) => ({ file, index })).toSorted((a, b) => b.file.size - a.file.size);
+  const large = bySize.filter(({ file }) => file.size > limit);
+  const small = bySize.filter(({ file }) => file.size <= limit);
+  const parts = large.reduce((sum, { file }) => sum + partsOf(file, budget.partSize).length, 0);
+  let given = 0;
+  let next = 0;
+  for (const { file, index } of large) {
+    for (const range of partsOf(file, budget.partSize)) {
+      yield { kind: "part", file: index, range };
+      given++;
+      for (; next < Math.floor(small.length * given / parts); next++) yield whole(small[next]);
+    }
+  }
+  for (; next < small.length; next++) yield whole(small[next]);
+}
+
+function whole(entry: { index: number } | undefined): WorkUnit {
+  if (entry === undefined) throw new RangeError("more small files than there are");
+  return { kind: "whole", file: entry.index };
+}

@@ -1,0 +1,36 @@
+import { createHash } from "node:crypto";
+import { basename, dirname, join } from "@std/path";
+
+// Every run writes under names of its own: NAME.aim-<8 hex>.incomplete. No two processes ever share a name, so that a rename by one
+// can never publish bytes that another is still writing, even with the lease defeated.
+const OWN_NAME = /^(.+)\.aim-([0-9a-f]{8})\.incomplete(\.parts)?$/s;
+
+/** Names a run's own partial file for what a placement calls `NAME.incomplete`. */
+export function ownStaging(staging: string, nonce: string): string {
+  return join(dirname(staging), `${stemOf(staging)}.aim-${nonce}.incomplete`);
+}
+
+/** The record of a partial file. */
+export function recordPath(partial: string): string {
+  return `${partial}.parts`;
+}
+
+/** Partial files of earlier runs in a directory, by stem. Records without a file are listed as well. */
+export function leftovers(names: Iterable<string>): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (const name of names) {
+    const stem = OWN_NAME.exec(name)?.[1];
+    if (stem === undefined) continue;
+    const partial = name.replace(/\.parts$/, "");
+    const known = found.get(stem) ?? [];
+    if (!known.includes(partial)) found.set(stem, [...known, partial]);
+  }
+  return found;
+}
+
+/** What a partial file's own name starts with; a name near the file system's limit of 255 bytes gives way to its digest. */
+export function stemOf(staging: string): string {
+  const stem = basename(staging).replace(/\.incomplete$/, "");
+  if (new TextEncoder().encode(stem).length <= 200) return stem;
+  return createHash("sha256").update(stem).digest("hex");
+}
