@@ -5,5 +5,7 @@ export * from "./judge.ts";
 export * from "./load_profiles.ts";
 export * from "./number_literal.ts";
 export * from "./pick_without_gpu.ts";
+export * from "./rank.ts";
 export * from "./select_profile.ts";
 export * from "./types.ts";
+export * from "./validate_profile_files.ts";

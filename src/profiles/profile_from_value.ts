@@ -11,8 +11,8 @@ import {
 
 /** Where a profile file lies, as far as it says what the profile is. */
 export type ProfilePlace = Pick<Profile, "id" | "path" | "origin" | "priority"> & {
-  /** Which schema holds. */
-  readonly kind: "general" | "model";
+  /** Which schema holds; `either`: the one that the content looks like. */
+  readonly kind: "general" | "model" | "either";
 };
 
 /** A profile, or why a file's content is none. */
@@ -37,7 +37,7 @@ export function profileFromValue(
   place: ProfilePlace,
   options: ProfileFromValueOptions = {},
 ): ProfileReading {
-  const faults = options.trusted === true ? [] : checkSchema(place.kind, content);
+  const faults = options.trusted === true ? [] : checkSchema(schemaFor(place, content), content);
   if (faults.length > 0) return { kind: "faults", faults };
   const metadata = mapAt(content, "metadata");
   const { kind: _, ...own } = place;
@@ -60,6 +60,12 @@ export function profileFromValue(
       envVars: new Map([...mapAt(content, "env_vars")].map(([name, value]) => [name, pythonText(value)])),
     },
   };
+}
+
+function schemaFor(place: ProfilePlace, content: ConfigMap): "general" | "model" {
+  if (place.kind !== "either") return place.kind;
+  const named = content.has("aim_id") || content.has("model_id");
+  return !named && mapAt(content, "metadata").get("type") === "general" ? "general" : "model";
 }
 
 function mapAt(map: ConfigMap, key: string): ConfigMap {

@@ -45,17 +45,8 @@ export async function readFullYaml(text: string): Promise<YamlFile> {
   const refused = refusedCharacter(clean) ?? tooDeep(clean);
   if (refused !== null) return broken([refused]);
   try {
-    const documents = library.parseAllDocuments(clean, {
-      // Every scalar stays text; what it means is decided here, by PyYAML's rules.
-      schema: "failsafe",
-      merge: false,
-      uniqueKeys: false,
-      lineCounter: lines,
-      prettyErrors: false,
-      logLevel: "silent",
-      stringKeys: false,
-    });
-    const [document, another] = Array.isArray(documents) ? documents : [];
+    const documents = parse(library, clean, lines);
+    const [document, another] = documents;
     if (document === undefined) return broken([{ line: 1, column: 1, reason: "the file is empty" }]);
     if (another !== undefined) {
       const at = lines.linePos(another.range[0]);
@@ -65,12 +56,32 @@ export async function readFullYaml(text: string): Promise<YamlFile> {
         reason: "a second document begins; a profile is one",
       }]);
     }
-    return new Reading(library, document, lines).file();
+    return new Reading(library, document, lines, clean).file();
   } catch (thrown) {
     // The library's own recursion on what is nested beyond reason.
     const reason = thrown instanceof Error ? thrown.message : String(thrown);
     return broken([{ line: 1, column: 1, reason: `it cannot be read as YAML: ${reason}` }]);
   }
+}
+
+function parse(library: Library, text: string, lineCounter: LineCounter): Document.Parsed[] {
+  const options = {
+    // Every scalar stays text; what it means is decided here, by PyYAML's rules.
+    schema: "failsafe",
+    merge: false,
+    uniqueKeys: false,
+    prettyErrors: false,
+    logLevel: "silent",
+    stringKeys: false,
+  } as const;
+  const list = (documents: ReturnType<Library["parseAllDocuments"]>) =>
+    (Array.isArray(documents) ? documents : []) as Document.Parsed[];
+  const strict = list(library.parseAllDocuments(text, { ...options, lineCounter }));
+  const errors = strict.flatMap((document) => document.errors);
+  // As PyYAML, take a closing bracket that stands no deeper than its key; the library's lenience takes more than that.
+  const brackets = errors.length > 0 &&
+    errors.every((error) => error.code === "BAD_INDENT" && /end with a [\]}]$/.test(error.message));
+  return brackets ? list(library.parseAllDocuments(text, { ...options, strict: false })) : strict;
 }
 
 function broken(faults: readonly YamlFault[]): YamlFile {
@@ -81,7 +92,10 @@ function broken(faults: readonly YamlFault[]): YamlFile {
 
 /** PyYAML's reader takes printable characters only (`yaml/reader.py`, NON_PRINTABLE). */
 function refusedCharacter(text: string): YamlFault | null {
-  const at = text.search(/[^\t\n\x20-\x7e\u0085\u00a0-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/u);
+  // Line and paragraph separator are line breaks to PyYAML, and to no one who looks at the file.
+  const at = text.search(
+    /[^\t\n\x20-\x7e\u0085\u00a0-\u2027\u202a-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/u,
+  );
   if (at < 0) return null;
   const code = (text.codePointAt(at) ?? 0).toString(16).padStart(4, "0").toUpperCase();
   return { ...positionAt(text, at), reason: `character U+${code} is not allowed in YAML` };
@@ -125,6 +139,7 @@ class Reading {
   readonly #library: Library;
   readonly #document: Document;
   readonly #lines: LineCounter;
+  readonly #text: string;
   readonly #faults: YamlFault[] = [];
   readonly #notes: YamlFault[] = [];
   readonly #places = new Map<string, Place>();
@@ -133,7 +148,8 @@ class Reading {
   readonly #inside = new Set<unknown>();
   #nodes = 0;
 
-  constructor(library: Library, document: Document, lines: LineCounter) {
+  constructor(library: Library, document: Document, lines: LineCounter, text: string) {
+    this.#text = text;
     this.#library = library;
     this.#document = document;
     this.#lines = lines;
@@ -142,6 +158,8 @@ class Reading {
   file(): YamlFile {
     for (const error of this.#document.errors) this.#fault(error.pos[0], error.message);
     this.#collectAnchors();
+    this.#findTabs();
+    if (/^%YAML +(?!1\.)/m.test(this.#text)) this.#fault(0, "the file is of another version than YAML 1");
     const top = this.#document.contents as Node;
     let value: ConfigMap | null = null;
     if (this.#faults.length === 0) {
@@ -190,6 +208,35 @@ class Reading {
     });
   }
 
+  /** PyYAML takes a tab inside quotes, block text and comments only: anywhere else it cannot start a token, nor go on in one. */
+  #findTabs(): void {
+    if (!this.#text.includes("\t")) return;
+    const opaque: { start: number; end: number }[] = [];
+    this.#library.visit(this.#document, {
+      Scalar: (_, { type, range }) => {
+        if (type !== "PLAIN" && range) opaque.push({ start: range[0], end: range[1] });
+      },
+    });
+    const inside = (at: number) => opaque.some(({ start, end }) => start <= at && at < end);
+    for (let at = this.#text.indexOf("\t"); at >= 0; at = this.#text.indexOf("\t", at + 1)) {
+      if (inside(at) || this.#inComment(at, inside)) continue;
+      this.#fault(at, "a tab stands where YAML allows spaces only");
+      return;
+    }
+  }
+
+  #inComment(at: number, inside: (at: number) => boolean): boolean {
+    const start = this.#text.lastIndexOf("\n", at - 1) + 1;
+    for (
+      let hash = this.#text.indexOf("#", start);
+      hash >= 0 && hash < at;
+      hash = this.#text.indexOf("#", hash + 1)
+    ) {
+      if ((hash === start || /\s/.test(this.#text[hash - 1] ?? "")) && !inside(hash)) return true;
+    }
+    return false;
+  }
+
   /** Counts a node; false where there are too many or it is too deep: then that has been said, and the node is left out. */
   #enter(offset: number, depth: number): boolean {
     if (++this.#nodes > MAX_NODES) {
@@ -210,7 +257,8 @@ class Reading {
     if (this.#library.isMap(target)) return this.#map(target, path, depth);
     if (this.#library.isSeq(target)) return this.#list(target, path, depth);
     const means = this.#scalar(target as Scalar);
-    return means.kind === "value" ? means.value : means.kind === "merge" ? "<<" : null;
+    if (means.kind === "merge") this.#fault(offset, '"<<" is a merge key, not a value; put it in quotes');
+    return means.kind === "value" ? means.value : null;
   }
 
   /** The node, or what it is an alias for; `null` for an alias without sense, which is then a fault. */
@@ -263,11 +311,23 @@ class Reading {
     for (const { key, value } of node.items as { key: Node; value: Node }[]) {
       const offset = offsetOf(key);
       const name = this.#key(key);
+      if (this.#spansLines(key)) this.#fault(offset, "a key and its colon must stand on one line");
       if (name.kind === "merge") {
         if (this.#enter(offset, depth)) merged.push(...this.#merged(value, depth + 1));
       } else if (name.kind === "key") own.push({ key: name.key, keyOffset: offset, value, merged: false });
     }
     return [...merged, ...own];
+  }
+
+  /** A key whose colon comes lines later, which only `?` allows. */
+  #spansLines(key: Node): boolean {
+    const range = key?.range;
+    if (!range) return false;
+    const colon = this.#text.indexOf(":", range[1]);
+    if (colon < 0 || !this.#text.slice(range[0], colon).includes("\n")) return false;
+    const before = this.#text.slice(this.#text.lastIndexOf("\n", range[0] - 1) + 1, range[0]);
+    // Without a colon of its own (`{a, b}`) something else follows the key.
+    return !/\?\s*$/.test(before) && /^\s*$/.test(this.#text.slice(range[1], colon).replace(/#.*/g, ""));
   }
 
   #merged(node: Node, depth: number): Entry[] {
@@ -315,8 +375,9 @@ class Reading {
   }
 
   #scalar(node: Scalar): PlainScalar {
-    const text = String(node.value ?? "");
-    const means = node.tag !== undefined
+    const text = this.#textOf(node);
+    if (!this.#isClosed(node)) this.#fault(offsetOf(node), "the closing quote is missing");
+    const means = node.tag !== undefined && !(node.tag === "!" && node.type === "PLAIN")
       ? taggedScalar(node.tag, text)
       : node.type === "PLAIN"
       ? plainScalar(text)
@@ -328,6 +389,21 @@ class Reading {
     }
     if (means.kind === "fault") this.#fault(offsetOf(node), means.reason);
     return means;
+  }
+
+  /** The library takes `'1''` at a line's end for a whole. */
+  #isClosed({ type, range }: Scalar): boolean {
+    if (!range || (type !== "QUOTE_SINGLE" && type !== "QUOTE_DOUBLE")) return true;
+    const source = this.#text.slice(range[0], range[1]);
+    return (type === "QUOTE_SINGLE" ? /^'(?:[^']|'')*'$/ : /^"(?:[^"\\]|\\[^])*"$/).test(source);
+  }
+
+  #textOf(node: Scalar): string {
+    const text = typeof node.value === "string" ? node.value : node.source ?? "";
+    // Where the file ends without a line break, so does the block text that ends it.
+    const block = node.type === "BLOCK_LITERAL" || node.type === "BLOCK_FOLDED";
+    const cut = block && !this.#text.endsWith("\n") && (node.range?.[1] ?? 0) >= this.#text.length;
+    return cut ? text.replace(/\n$/, "") : text;
   }
 
   #tagIs(node: YAMLMap | YAMLSeq, name: "map" | "seq"): boolean {
