@@ -52,7 +52,7 @@ function gpuOf(
   }
   const count = asked ?? 1;
   return {
-    gpu: { model, available: count, requested: count, partitioned: false },
+    gpu: { model, available: count, requested: count, partitioned: false, named: true },
     warnings: asked === null
       ? [`AIM_GPU_MODEL is ${config.gpuModel} without AIM_GPU_COUNT: taking 1 GPU`]
       : [],

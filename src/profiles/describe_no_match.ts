@@ -58,7 +58,7 @@ export function describeNearest({ judged, remedies }: NearestMiss): string {
 /** The criteria in words: `meta-llama/Llama-3.1-8B-Instruct on 2 x MI300X, vllm, latency, precision fp8`. */
 export function describeCriteria(criteria: Criteria): string {
   const { gpu } = criteria;
-  const on = gpu === null
+  const on = gpu === null || gpu.available + (gpu.requested ?? 0) === 0
     ? ""
     : ` on ${gpu.requested ?? gpu.available} x ${gpu.model}${gpu.partitioned ? " partition" : ""}`;
   const precision = criteria.precision === "auto" ? "any precision" : `precision ${criteria.precision}`;

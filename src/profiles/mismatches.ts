@@ -60,8 +60,8 @@ function gpuMismatch(profile: Profile, gpu: NonNullable<Criteria["gpu"]>): Misma
   }
   if (count !== gpu.requested) {
     return differs(
-      `it uses ${gpus(count)}, asked for ${gpu.requested === 1 ? "is" : "are"} ${gpu.requested}`,
-      count <= gpu.available || gpu.available === gpu.requested ? `AIM_GPU_COUNT=${count}` : null,
+      `it uses ${gpus(count)}, ${gpu.requested} ${gpu.requested === 1 ? "was" : "were"} asked for`,
+      count <= gpu.available || gpu.named === true ? `AIM_GPU_COUNT=${count}` : null,
     );
   }
   return count <= gpu.available

@@ -74,6 +74,8 @@ export interface Criteria {
     readonly requested: number | null;
     /** True where the devices are partitions of GPUs: profiles for whole GPUs do not fit. */
     readonly partitioned: boolean;
+    /** True where `AIM_GPU_MODEL` named it and nothing was looked at: any count can be asked for. */
+    readonly named?: boolean;
   } | null;
   readonly precision: Precision | "auto";
   readonly generalFallback: boolean;

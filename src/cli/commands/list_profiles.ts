@@ -1,0 +1,94 @@
+import type { GpuInventory } from "../../gpu/mod.ts";
+import { loadProfiles, PROFILE_STATES } from "../../profiles/mod.ts";
+import { wantedModel } from "../../serve/named_model.ts";
+import { judgeProfilesFor } from "../../serve/select_profile_for.ts";
+import type { Command } from "../command.ts";
+import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
+import { gpuTable } from "../gpu_table.ts";
+import {
+  judgedListing,
+  listingEnding,
+  listingHeading,
+  listingJson,
+  listingText,
+  plainListing,
+} from "../profile_listing.ts";
+import { profileTable } from "../profile_table.ts";
+
+/** `aim list-profiles`: every profile and why it does or does not fit. */
+export const listProfiles: Command<GpuInventory | null> = {
+  name: "list-profiles",
+  summary: "show every profile and why it does or does not fit",
+  positionals: [],
+  settings: SELECTION_SETTINGS,
+  flags: [
+    {
+      name: "state",
+      type: "string",
+      value: "STATE",
+      choices: PROFILE_STATES,
+      help: "only profiles in this state",
+    },
+    {
+      name: "format",
+      type: "string",
+      value: "FORMAT",
+      choices: ["table", "text", "json"],
+      default: "table",
+      help: "table: one a line; text: a paragraph each; json: one object for programs",
+    },
+    {
+      name: "skip-compatibility-check",
+      type: "boolean",
+      help: "look at no GPU and judge nothing: only what there is",
+    },
+    {
+      name: "verbose",
+      short: "v",
+      type: "boolean",
+      help: "also models and paths; as text and json also arguments and environment",
+    },
+  ],
+  examples: [
+    { command: "aim list-profiles --model meta-llama/Llama-3.1-8B-Instruct", does: "what fits this host" },
+    {
+      command: "aim list-profiles --model openai/gpt-oss-20b --gpu-model MI325X --state compatible",
+      does: "what would fit another",
+    },
+    {
+      command: "aim list-profiles --model Qwen/Qwen3-32B --skip-compatibility-check",
+      does: "all there is for a model",
+    },
+  ],
+  permissions: { write: false, net: false, run: false, ffi: false },
+  async prepare(context) {
+    return context.flags["skip-compatibility-check"] === true ? null : await detectHardware(context);
+  },
+  async run({ config, flags, prepared: gpus, print, stdout }) {
+    const verbose = flags.verbose === true;
+    const model = wantedModel(config).profileSet;
+    const all = gpus === null
+      ? plainListing(await loadProfiles({ ...config, embedded: config.embeddedProfiles, model }))
+      : judgedListing(await judgeProfilesFor(config, gpus), config);
+    const rows = all.rows.filter((row) => flags.state === undefined || row.judged?.state === flags.state);
+    const listing = { ...all, rows };
+    if (flags.format === "json") {
+      print(`${JSON.stringify(listingJson(listing, gpus, verbose), null, 2)}\n`);
+      return 0;
+    }
+    const width = stdout.isTerminal ? Deno.consoleSize().columns : Infinity;
+    const parts = [
+      ...(gpus === null ? [] : [gpuTable(gpus, { colour: stdout.colour })]),
+      `${listingHeading(all, model)}\n`,
+      ...(rows.length === 0 ? [] : [
+        flags.format === "text"
+          ? listingText(listing, verbose)
+          : profileTable(rows, { width, colour: stdout.colour, verbose }),
+      ]),
+    ];
+    const ending = listingEnding(all);
+    if (ending !== null) parts.push(`${ending}\n`);
+    print(parts.join("\n"));
+    return 0;
+  },
+};

@@ -1,0 +1,37 @@
+import { validateProfileFiles } from "../../profiles/mod.ts";
+import type { Command } from "../command.ts";
+import { count } from "../format.ts";
+
+/** `aim profiles validate PATH…`: every fault of profile files. */
+export const profilesValidate: Command = {
+  name: "profiles validate",
+  summary: "check profile files; every fault with file:line:column",
+  positionals: [{ name: "PATH", required: true, many: true }],
+  settings: [],
+  flags: [{
+    name: "format",
+    type: "string",
+    value: "FORMAT",
+    choices: ["text", "json"],
+    default: "text",
+    help: "text: a line a fault; json: one object for programs",
+  }],
+  examples: [
+    { command: "aim profiles validate profiles/custom", does: "all profiles in a folder, at any depth" },
+    { command: "aim profiles validate my-profile.yaml", does: "one file; exit code 2 where it has faults" },
+  ],
+  permissions: { write: false, net: false, run: false, ffi: false },
+  async run({ args, flags, print }) {
+    const { files, faults } = await validateProfileFiles(args);
+    if (flags.format === "json") print(`${JSON.stringify({ files, faults }, null, 2)}\n`);
+    else {
+      const lines = faults.map(({ path, line, column, reason }) => `${path}:${line}:${column}: ${reason}`);
+      const bad = new Set(faults.map((fault) => fault.path)).size;
+      const summary = faults.length === 0
+        ? `${count(files, "file")}, no faults`
+        : `${count(files, "file")}, ${count(faults.length, "fault")} in ${count(bad, "file")}`;
+      print([...lines, summary, ""].join("\n"));
+    }
+    return faults.length === 0 ? 0 : 2;
+  },
+};
