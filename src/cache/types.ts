@@ -20,11 +20,11 @@ export interface PlacementPlan {
   readonly items: readonly TransferItem[];
   /** Files that are already there, whole: by size and recorded digest, not re-hashed. */
   readonly present: readonly ManifestFile[];
-  /** Bytes still to bring. */
-  readonly missingBytes: number;
+  /** Names of the blobs that hold the present files, by path (Hugging Face cache only). */
+  readonly blobs: ReadonlyMap<string, string>;
 }
 
-/** One model's place in one layout: `plan`, then a transfer, then `publish`. */
+/** One model's place in one layout: `plan`, `begin`, then a transfer, then `publish`. */
 export interface Placement {
   readonly layout: LayoutName;
   /** The local name, `org/model`. */
@@ -38,6 +38,12 @@ export interface Placement {
   existing(manifest: Manifest): Promise<PublishedModel | null>;
   /** Looks at what is there and plans the rest. Creates nothing. With `force`, nothing counts as present. */
   plan(manifest: Manifest, options?: { force?: boolean }): Promise<PlacementPlan>;
+  /**
+   * Makes ready for a transfer: directories, checked for planted links; what says that the model is whole is taken back; files that
+   * lie in the other layout on the same file system are linked instead of fetched, once their digest is proven. Returns what is
+   * then left to do.
+   */
+  begin(manifest: Manifest, plan: PlacementPlan): Promise<PlacementPlan>;
   /**
    * Makes the finished transfer a model: links, refs, Python's metadata files, and last of all `.aim/manifest.json`.
    * Idempotent; safe when two processes do it at once.

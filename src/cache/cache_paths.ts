@@ -1,0 +1,24 @@
+import type { CachePaths } from "./types.ts";
+
+/** The settings that say where caches lie; `null` where unset. */
+export interface CacheSettings {
+  readonly cachePath: string;
+  readonly hfHome: string | null;
+  readonly hfHubCache: string | null;
+}
+
+/** Where the caches lie: `HF_HUB_CACHE` wins over `HF_HOME/hub`, and `HF_HOME` is `AIM_CACHE_PATH` where unset. */
+export function cachePaths(settings: CacheSettings): CachePaths {
+  const root = withoutSlash(settings.cachePath);
+  const hfHome = withoutSlash(settings.hfHome ?? root);
+  return { root, hfHome, hub: withoutSlash(settings.hfHubCache ?? `${hfHome}/hub`) };
+}
+
+/** The folder of a model in the Hugging Face cache: `models--org--model`. */
+export function hubFolder(paths: Pick<CachePaths, "hub">, name: string): string {
+  return `${paths.hub}/models--${name.replaceAll("/", "--")}`;
+}
+
+function withoutSlash(path: string): string {
+  return path.replace(/(?<=.)\/+$/, "");
+}

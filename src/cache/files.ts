@@ -1,0 +1,148 @@
+import { AimError, errnoOf, errorFrom } from "../errors/mod.ts";
+
+/** Information on what a path names, links followed; `null` where nothing is there. */
+export async function statOrNull(path: string): Promise<Deno.FileInfo | null> {
+  return await orNull(() => Deno.stat(path), path);
+}
+
+/** The same of a link itself. */
+export async function lstatOrNull(path: string): Promise<Deno.FileInfo | null> {
+  return await orNull(() => Deno.lstat(path), path);
+}
+
+/** A text file's content; `null` where it is not there. */
+export async function readTextOrNull(path: string): Promise<string | null> {
+  return await orNull(() => Deno.readTextFile(path), path);
+}
+
+async function orNull<T>(look: () => Promise<T>, path: string): Promise<T | null> {
+  try {
+    return await look();
+  } catch (error) {
+    if (isAbsence(error)) return null;
+    throw errorFrom(error, `reading ${path}`);
+  }
+}
+
+/** True for errors that say that nothing is at a path (also where a parent is no directory, or links go in circles). */
+export function isAbsence(error: unknown): boolean {
+  if (error instanceof Deno.errors.NotFound) return true;
+  return ["ENOENT", "ENOTDIR", "ELOOP"].includes(errnoOf(error) ?? "");
+}
+
+/**
+ * Writes a file whole or not at all: beside it first, then rename(2).
+ *
+ * @throws {AimError} `no-space` where it cannot be written.
+ */
+export async function writeAtomically(path: string, text: string): Promise<void> {
+  const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
+  try {
+    await Deno.writeTextFile(temporary, text, { createNew: true });
+    await Deno.rename(temporary, path);
+  } catch (error) {
+    await Deno.remove(temporary).catch(() => {});
+    throw errorFrom(error, `writing ${path}`);
+  }
+}
+
+/** Removes a file if it is there. */
+export async function removeIfThere(path: string): Promise<void> {
+  try {
+    await Deno.remove(path);
+  } catch (error) {
+    if (!isAbsence(error)) throw errorFrom(error, `removing ${path}`);
+  }
+}
+
+/**
+ * Makes `base/inside` with all its parents, and makes sure that nothing on the way below `base` is a link: what is written
+ * must not leave the cache by a link that someone planted.
+ *
+ * @param base Trusted; made if missing.
+ * @throws {AimError} `no-space`, naming the link, or what cannot be made.
+ */
+export async function makeInside(
+  base: string,
+  inside: string,
+  checked: Set<string> = new Set(),
+): Promise<string> {
+  await make(base, true);
+  let path = base;
+  for (const part of inside.split("/").filter((one) => one !== "")) {
+    path = `${path}/${part}`;
+    if (checked.has(path)) continue;
+    await make(path, false);
+    checked.add(path);
+  }
+  return path;
+}
+
+async function make(path: string, trusted: boolean): Promise<void> {
+  const there = await (trusted ? statOrNull(path) : lstatOrNull(path));
+  if (there?.isSymlink) throw linkInTheWay(path);
+  if (there?.isDirectory) return;
+  if (there !== null) {
+    throw new AimError("no-space", `${path} is not a directory`, {
+      hint: "move it away, or choose another AIM_CACHE_PATH",
+    });
+  }
+  try {
+    await Deno.mkdir(path, { recursive: trusted });
+  } catch (error) {
+    // Another process may have made it just now.
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw errorFrom(error, `making ${path}`);
+    if ((await lstatOrNull(path))?.isSymlink && !trusted) throw linkInTheWay(path);
+  }
+}
+
+/** Nothing is written through a link inside the cache. */
+export function linkInTheWay(path: string): AimError {
+  return new AimError(
+    "no-space",
+    `${path} is a symbolic link, and nothing is written through links inside the cache`,
+    {
+      hint: "remove the link, or mount the volume there instead",
+    },
+  );
+}
+
+/** Files below a folder by relative path, with sizes; links to files are followed, folders behind links are not entered. */
+export async function listFiles(
+  folder: string,
+  options: { skip?: (relative: string) => boolean } = {},
+): Promise<Map<string, number>> {
+  const files = new Map<string, number>();
+  const walk = async (path: string, prefix: string): Promise<void> => {
+    let entries: Deno.DirEntry[];
+    try {
+      entries = await Array.fromAsync(Deno.readDir(path));
+    } catch (error) {
+      if (isAbsence(error)) return;
+      throw errorFrom(error, `reading ${path}`);
+    }
+    await Promise.all(entries.map(async (entry) => {
+      const relative = `${prefix}${entry.name}`;
+      if (options.skip?.(relative)) return;
+      if (entry.isDirectory) return await walk(`${path}/${entry.name}`, `${relative}/`);
+      const info = await statOrNull(`${path}/${entry.name}`);
+      if (info?.isFile) files.set(relative, info.size);
+    }));
+  };
+  await walk(folder, "");
+  return files;
+}
+
+/** Bytes of the files below a folder, links to files followed; what aim and Python keep beside the model does not count. */
+export async function directoryBytes(folder: string): Promise<number> {
+  const info = await statOrNull(folder);
+  if (info?.isFile) return info.size;
+  let sum = 0;
+  for (const size of (await listFiles(folder, { skip: isBookkeeping })).values()) sum += size;
+  return sum;
+}
+
+/** Folders in a model directory that are no part of the model. */
+export function isBookkeeping(relative: string): boolean {
+  return /^(?:\.aim|\.cache|lost\+found)(?:\/|$)/.test(relative);
+}

@@ -1,0 +1,37 @@
+import { readTextOrNull, statOrNull, writeAtomically } from "./files.ts";
+
+// Python's huggingface_hub keeps, for a model in a local directory, what each file was downloaded as:
+// `.cache/huggingface/download/<path>.metadata`, three lines: commit, ETag, seconds since 1970 (`_local_folder.py`).
+
+/** Where Python keeps a file's metadata, relative to the model directory. */
+export function metadataPath(path: string): string {
+  return `.cache/huggingface/download/${path}.metadata`;
+}
+
+/** What Python (or aim in its place) wrote of a file. */
+export interface FileMetadata {
+  readonly commit: string;
+  readonly etag: string;
+  /** Seconds. */
+  readonly timestamp: number;
+}
+
+/**
+ * Reads a file's metadata; `null` where there is none, or where the file was changed afterwards (as Python sees it: more than a second
+ * later).
+ */
+export async function readMetadata(directory: string, path: string): Promise<FileMetadata | null> {
+  const text = await readTextOrNull(`${directory}/${metadataPath(path)}`);
+  const [commit = "", etag = "", time = ""] = text?.split("\n") ?? [];
+  const timestamp = Number(time);
+  if (text === null || etag === "" || time.trim() === "" || !Number.isFinite(timestamp)) return null;
+  const modified = (await statOrNull(`${directory}/${path}`))?.mtime?.getTime();
+  if (modified === undefined || modified / 1000 - 1 > timestamp) return null;
+  return { commit, etag, timestamp };
+}
+
+/** Writes a file's metadata as Python does. Its folder must be there. */
+export async function writeMetadata(directory: string, path: string, metadata: FileMetadata): Promise<void> {
+  const text = `${metadata.commit}\n${metadata.etag}\n${metadata.timestamp}\n`;
+  await writeAtomically(`${directory}/${metadataPath(path)}`, text);
+}

@@ -1,0 +1,101 @@
+import type { Digest, Manifest } from "../sources/mod.ts";
+import { readTextOrNull, writeAtomically } from "./files.ts";
+
+/** Version of the record's format. */
+const VERSION = 1;
+
+/** One file of a record. */
+export interface RecordedFile {
+  readonly path: string;
+  readonly size: number;
+  readonly digest: Digest | null;
+  /** The source's. */
+  readonly etag: string;
+  /** Name of the blob that holds it (Hugging Face cache only). */
+  readonly blob?: string;
+}
+
+/**
+ * What a model says of itself: `.aim/manifest.json` in a local directory, `.aim/<commit>.json` in a Hugging Face cache. It is written when
+ * all files are there, last.
+ */
+export interface ModelRecord {
+  readonly version: typeof VERSION;
+  readonly source: string;
+  readonly revision: string | null;
+  readonly commit: string | null;
+  readonly files: readonly RecordedFile[];
+  /** RFC 3339. */
+  readonly finishedAt: string;
+}
+
+/** Makes a record of a manifest. */
+export function recordOf(
+  manifest: Manifest,
+  commit: string | null,
+  blobs: ReadonlyMap<string, string> | null,
+  now: Date,
+): ModelRecord {
+  const files = manifest.files.map((file): RecordedFile => {
+    const blob = blobs?.get(file.path);
+    return {
+      path: file.path,
+      size: file.size,
+      digest: file.digest,
+      etag: file.etag,
+      ...(blob === undefined ? {} : { blob }),
+    };
+  });
+  return {
+    version: VERSION,
+    source: manifest.source,
+    revision: manifest.revision,
+    commit,
+    files,
+    finishedAt: now.toISOString(),
+  };
+}
+
+/** Reads a record; `null` where there is none, or none that this version understands. */
+export async function readRecord(path: string): Promise<ModelRecord | null> {
+  const text = await readTextOrNull(path);
+  if (text === null) return null;
+  try {
+    const value: unknown = JSON.parse(text);
+    return isRecord(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Writes a record, whole or not at all. */
+export async function writeRecord(path: string, record: ModelRecord): Promise<void> {
+  await writeAtomically(path, `${JSON.stringify(record, null, 1)}\n`);
+}
+
+/** True when a record tells of exactly these files. */
+export function sameFiles(record: ModelRecord, manifest: Manifest): boolean {
+  if (record.files.length !== manifest.files.length) return false;
+  const known = new Map(record.files.map((file) => [file.path, file]));
+  return manifest.files.every((file) => {
+    const before = known.get(file.path);
+    return before !== undefined && before.size === file.size && before.etag === file.etag;
+  });
+}
+
+function isRecord(value: unknown): value is ModelRecord {
+  if (typeof value !== "object" || value === null) return false;
+  const { version, source, files } = value as Partial<Record<keyof ModelRecord, unknown>>;
+  return version === VERSION && typeof source === "string" && Array.isArray(files) && files.every(isFile);
+}
+
+// A record arrives by rsync from who knows where: its paths are held to the same rules as a source's.
+function isFile(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const { path, size, blob } = value as Partial<Record<keyof RecordedFile, unknown>>;
+  const safe = (text: unknown) =>
+    typeof text === "string" && text !== "" && !text.includes("\0") &&
+    text.split("/").every((part) => part !== "" && part !== "." && part !== "..");
+  return safe(path) && typeof size === "number" && size >= 0 &&
+    (blob === undefined || (safe(blob) && !String(blob).includes("/")));
+}
