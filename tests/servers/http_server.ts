@@ -17,11 +17,7 @@ export interface HttpRequest {
 
 /** What a handler answers. */
 export type HttpReply =
-  | {
-    readonly status: number;
-    readonly headers?: Readonly<Record<string, string>>;
-    readonly body?: Uint8Array | string;
-  }
+  | PlainReply
   /** A file: ranges and conditions are looked after here. `etag` with its quotes. */
   | {
     readonly file: Content;
@@ -31,7 +27,23 @@ export type HttpReply =
     readonly headers?: Readonly<Record<string, string>>;
     /** Body (XML) that goes with 412 and 416. */
     readonly explain?: (status: 412 | 416) => string;
+  }
+  /** What another server answered: `length` bytes from `start` of something that is `total` long. */
+  | {
+    readonly relay: AsyncIterable<Uint8Array>;
+    readonly status: number;
+    readonly headers: Headers;
+    readonly start: number;
+    readonly length: number;
+    readonly total: number;
   };
+
+/** A reply whose body is at hand. */
+export interface PlainReply {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array | string;
+}
 
 export interface HttpServerOptions {
   /** @default {0} */
@@ -47,7 +59,7 @@ export interface HttpServerOptions {
   readonly classify: (method: string, url: URL) => { role: Role; file: string | null };
   readonly handle: (request: HttpRequest) => Promise<HttpReply>;
   /** The answer where a fault asks for a status. @default {plain text} */
-  readonly failure?: (status: number, request: HttpRequest) => HttpReply;
+  readonly failure?: (status: number, request: HttpRequest) => PlainReply;
 }
 
 export interface HttpServer extends AsyncDisposable {
@@ -188,7 +200,7 @@ class Connection {
     const status = this.#draw.take("status", seen);
     let reply: HttpReply;
     if (status !== null) {
-      const failure = this.#options.failure?.(status.status, request) ??
+      const failure: PlainReply = this.#options.failure?.(status.status, request) ??
         { status: status.status, headers: { "content-type": "text/plain" }, body: "misbehaving as told\n" };
       const retryAfter = status.retryAfter === undefined
         ? undefined
@@ -210,7 +222,11 @@ class Connection {
   }
 
   async #send(seen: SeenRequest, reply: HttpReply): Promise<void> {
-    const planned = "file" in reply ? this.#planFile(seen, reply) : planPlain(reply);
+    const planned = "file" in reply
+      ? this.#planFile(seen, reply)
+      : "relay" in reply
+      ? planRelay(reply)
+      : planPlain(reply);
     const { status, headers } = planned;
     let end = planned.end;
     let declared = end - planned.start;
@@ -413,7 +429,26 @@ interface Planned {
   readonly end: number;
 }
 
-function planPlain(reply: Exclude<HttpReply, { file: Content }>): Planned {
+function planRelay(reply: Extract<HttpReply, { relay: unknown }>): Planned {
+  const { status, headers, start, length, total } = reply;
+  const content: Content = {
+    size: total,
+    read: (from, to) => firstBytes(reply.relay, to - from),
+    digests: () => Promise.reject(new Error("not known")),
+  };
+  return { status, headers, content, start, end: start + length };
+}
+
+async function* firstBytes(pieces: AsyncIterable<Uint8Array>, count: number): AsyncGenerator<Uint8Array> {
+  let left = count;
+  for await (const piece of pieces) {
+    yield piece.subarray(0, left);
+    left -= piece.length;
+    if (left <= 0) return;
+  }
+}
+
+function planPlain(reply: PlainReply): Planned {
   const content = bytesContent(reply.body ?? "");
   return { status: reply.status, headers: new Headers(reply.headers), content, start: 0, end: content.size };
 }

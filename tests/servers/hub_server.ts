@@ -11,7 +11,13 @@
 import { createHash } from "node:crypto";
 import { bytesContent, type Content, type ContentDigests } from "./content.ts";
 import type { Fault, SeenRequest } from "./faults.ts";
-import { type HttpReply, type HttpRequest, type HttpServer, serveHttp } from "./http_server.ts";
+import {
+  type HttpReply,
+  type HttpRequest,
+  type HttpServer,
+  type PlainReply,
+  serveHttp,
+} from "./http_server.ts";
 
 export type FileContents = Readonly<Record<string, Content | Uint8Array | string>>;
 
@@ -326,7 +332,7 @@ class Hub implements HubServer {
   }
 
   /** A repository that the token may know of. Without a token the hub does not say whether a hidden one is there. */
-  #readable(id: string, token: string | null): Repo | Exclude<HttpReply, { file: Content }> {
+  #readable(id: string, token: string | null): Repo | PlainReply {
     const repo = this.#repos.get(id);
     const hidden = repo?.options.private === true && !(repo.options.allowed ?? []).includes(token ?? "");
     if (repo !== undefined && !hidden) return repo;
@@ -750,8 +756,6 @@ function hex(algorithm: string, text: string): string {
 function encodePath(path: string): string {
   return path.split("/").map(encodeURIComponent).join("/");
 }
-
-type PlainReply = Exclude<HttpReply, { file: Content }>;
 
 function json(status: number, value: unknown, headers: Readonly<Record<string, string>> = {}): PlainReply {
   return {

@@ -9,7 +9,7 @@ import { createHash } from "node:crypto";
 import { bytesContent, type Content, contentBytes } from "./content.ts";
 import { crc32, crc32c, crc64nvme } from "./crc.ts";
 import type { Fault, Role, SeenRequest } from "./faults.ts";
-import { type HttpReply, type HttpRequest, serveHttp } from "./http_server.ts";
+import { type HttpReply, type HttpRequest, type PlainReply, serveHttp } from "./http_server.ts";
 import { checkSigV4 } from "./sigv4.ts";
 
 export type ChecksumAlgorithm = "CRC32" | "CRC32C" | "CRC64NVME" | "SHA1" | "SHA256";
@@ -127,7 +127,7 @@ class S3 implements S3Server {
       faults: this.faults,
       requests: this.requests,
       seed: options.seed ?? 1,
-      classify,
+      classify: classifyS3,
       handle: (request) => this.#handle(request),
       failure: (status, request) =>
         failure(status, FAILURES[status] ?? "InternalError", "as told", request.target),
@@ -564,7 +564,8 @@ function attributes(request: HttpRequest, stored: Stored): HttpReply {
   });
 }
 
-function classify(method: string, url: URL): { role: Role; file: string | null } {
+/** Which side of S3 a request is for, and for which key. */
+export function classifyS3(method: string, url: URL): { role: Role; file: string | null } {
   const { key } = split3(url.pathname);
   if (key === "") return { role: "list", file: null };
   if (method !== "GET" && method !== "HEAD") return { role: "write", file: key };
@@ -705,8 +706,6 @@ function element(
   const inner = Object.entries(children).map(([child, text]) => `<${child}>${text}</${child}>`).join("");
   return `<${name}${attributes}>${inner}${more}</${name}>`;
 }
-
-type PlainReply = Exclude<HttpReply, { file: Content }>;
 
 function xml(status: number, body: string, headers: Readonly<Record<string, string>> = {}): PlainReply {
   const all = { "Content-Type": "application/xml", "x-amz-request-id": "0000000000000001", ...headers };
