@@ -7,6 +7,13 @@ type Load = () => Promise<Command>;
  * help is shown: what is not loaded costs no start-up time.
  */
 const COMMANDS: Readonly<Record<string, Load>> = {
+  "serve": async () => (await import("./commands/serve.ts")).serve,
+  "dry-run": async () => (await import("./commands/dry_run.ts")).dryRun,
+  "list-profiles": async () => (await import("./commands/list_profiles.ts")).listProfiles,
+  "download-to-cache": async () => (await import("./commands/download_to_cache.ts")).downloadToCache,
+  "fetch": async () => (await import("./commands/fetch.ts")).fetch,
+  "gpus": async () => (await import("./commands/gpus.ts")).gpus,
+  "doctor": async () => (await import("./commands/doctor.ts")).doctor,
   "profiles validate": async () => (await import("./commands/profiles_validate.ts")).profilesValidate,
   "completions": async () => (await import("./commands/completions.ts")).completions,
   "help": async () => (await import("./commands/help.ts")).help,

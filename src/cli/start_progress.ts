@@ -1,13 +1,15 @@
 import { configureLog, log, redact } from "../log/mod.ts";
 import type { CommandContext } from "./command.ts";
 import { writeAll } from "./output.ts";
-import { createProgress, type Progress, type ProgressMode } from "./progress.ts";
+import { createProgress, type Progress, PROGRESS_MODES } from "./progress.ts";
 
 /**
  * Shows a transfer on this process's standard error. Log lines go above a live display while it is there: call
  * `finish` or `close` in any case.
+ *
+ * @param mode The value of `--progress`.
  */
-export function startProgress(context: Pick<CommandContext, "stderr" | "env">, mode: ProgressMode): Progress {
+export function startProgress(context: Pick<CommandContext, "stderr" | "env">, mode: string): Progress {
   const write = (text: string) => {
     // A closed standard error must not end a download.
     try {
@@ -15,7 +17,7 @@ export function startProgress(context: Pick<CommandContext, "stderr" | "env">, m
     } catch { /* nowhere left to say so */ }
   };
   const progress = createProgress({
-    mode,
+    mode: PROGRESS_MODES.find((known) => known === mode) ?? "auto",
     isTerminal: context.stderr.isTerminal && context.env.TERM !== "dumb",
     write,
     log: log.info,

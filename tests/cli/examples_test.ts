@@ -26,6 +26,12 @@ Deno.test("every command has three examples and a summary, and lists no setting 
 Deno.test("every example of the help works as printed", async (t) => {
   await using world = await startWorld();
   const { directory, env } = world;
+  const profiles = new URL("../../profiles/general/", import.meta.url);
+  const profile = [...Deno.readDirSync(profiles)].find((e) => e.name.endsWith(".yaml"))?.name ?? "";
+  await Deno.mkdir(`${directory}/profiles/custom/general`, { recursive: true });
+  for (const copy of [`profiles/custom/general/${profile}`, "my-profile.yaml"]) {
+    await Deno.copyFile(new URL(profile, profiles), `${directory}/${copy}`);
+  }
   const model = `${directory}/models/llama`;
   await Deno.mkdir(model, { recursive: true });
   await Deno.writeTextFile(`${model}/config.json`, "{}");
