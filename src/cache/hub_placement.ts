@@ -21,8 +21,10 @@ import {
 } from "./files.ts";
 import { checkLocalName } from "./local_name.ts";
 import { AIM_FOLDER, eachOf } from "./local_placement.ts";
+import { lookHub } from "./resolve_model.ts";
+import { storedModel } from "./stored_model.ts";
 import { type ModelRecord, readRecord, recordOf, sameFiles, writeRecord } from "./record.ts";
-import type { CachePaths, Placement, PlacementPlan, PublishedModel } from "./types.ts";
+import type { CachePaths, Placement, PlacementPlan, PublishedModel, StoredModel } from "./types.ts";
 
 const COMMIT = /^[0-9a-f]{40}$/;
 
@@ -68,6 +70,17 @@ class HubPlacement implements Placement {
       if (there.every((one) => one)) return { path, commit };
     }
     return null;
+  }
+
+  async lookUp(revision: string | undefined): Promise<StoredModel | null> {
+    const { snapshot } = await lookHub(this.#paths, this.name, revision ?? this.#revision);
+    if (snapshot === null) return null;
+    const commit = snapshot.slice(snapshot.lastIndexOf("/") + 1);
+    return await storedModel(snapshot, await readRecord(snapshotRecord(this.directory, commit)), commit);
+  }
+
+  async secure(): Promise<void> {
+    await makeInside(this.#paths.hub, `${this.directory.slice(this.#paths.hub.length)}/${AIM_FOLDER}`);
   }
 
   async plan(manifest: Manifest, { force = false }: { force?: boolean } = {}): Promise<PlacementPlan> {

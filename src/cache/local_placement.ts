@@ -14,8 +14,10 @@ import {
 import { checkLocalName } from "./local_name.ts";
 import { proveFile } from "./prove_file.ts";
 import { metadataPath, readMetadata, writeMetadata } from "./python_metadata.ts";
+import { lookLocal } from "./resolve_model.ts";
+import { storedModel } from "./stored_model.ts";
 import { type ModelRecord, readRecord, recordOf, sameFiles, writeRecord } from "./record.ts";
-import type { CachePaths, Placement, PlacementPlan, PublishedModel } from "./types.ts";
+import type { CachePaths, Placement, PlacementPlan, PublishedModel, StoredModel } from "./types.ts";
 
 /** Name of the folder with what aim keeps of a model. */
 export const AIM_FOLDER = ".aim";
@@ -64,6 +66,18 @@ class LocalPlacement implements Placement {
     });
     if (manifest.files.some((file) => files.get(file.path) !== file.size)) return null;
     return { path: this.directory, commit: record.commit };
+  }
+
+  async lookUp(revision: string | undefined): Promise<StoredModel | null> {
+    const { state } = await lookLocal(this.directory, revision);
+    return state === "complete"
+      ? await storedModel(this.directory, await readRecord(`${this.directory}/${MANIFEST}`))
+      : null;
+  }
+
+  async secure(): Promise<void> {
+    await makeInside(this.#base, this.#inside);
+    await makeInside(this.#base, `${this.#inside}/${AIM_FOLDER}`);
   }
 
   async plan(manifest: Manifest, { force = false }: { force?: boolean } = {}): Promise<PlacementPlan> {

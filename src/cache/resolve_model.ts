@@ -83,7 +83,8 @@ async function judgeLocal(path: string, revision: string | undefined): Promise<J
   return await judgeFiles(files, (name) => readTextOrNull(`${path}/${name}`));
 }
 
-async function lookHub(
+/** Judges the Hugging Face cache's snapshot of a revision. */
+export async function lookHub(
   paths: CachePaths,
   name: string,
   revision: string,

@@ -14,6 +14,14 @@ export interface CachePaths {
   readonly hfHome: string;
 }
 
+/** A whole model in the cache. */
+export interface StoredModel extends PublishedModel {
+  readonly source: string;
+  readonly files: number;
+  /** All of its files, in bytes. */
+  readonly bytes: number;
+}
+
 /** What one layout makes of a manifest, before any byte moves. */
 export interface PlacementPlan {
   /** Files that must be brought. */
@@ -36,6 +44,10 @@ export interface Placement {
    * re-hashed): then there is nothing to do. The download workflow asks this before it takes the lease.
    */
   existing(manifest: Manifest): Promise<PublishedModel | null>;
+  /** The model as it lies there, whole, asking no source; `null` where it is not whole. */
+  lookUp(revision: string | undefined): Promise<StoredModel | null>;
+  /** Makes the model's directory, in which the lease lies, and makes sure that no planted link leads it out of the cache. */
+  secure(): Promise<void>;
   /** Looks at what is there and plans the rest. Creates nothing. With `force`, nothing counts as present. */
   plan(manifest: Manifest, options?: { force?: boolean }): Promise<PlacementPlan>;
   /**

@@ -2,6 +2,9 @@ import type { SettingName } from "../config/mod.ts";
 import type { DownloadOptions } from "../download/mod.ts";
 import { AimError } from "../errors/mod.ts";
 import type { CommandContext, FlagSpec } from "./command.ts";
+import type { ProgressMode } from "./progress.ts";
+
+const PROGRESS_MODES = ["auto", "bar", "log", "json", "none"] as const satisfies readonly ProgressMode[];
 
 /** Settings of every command that downloads. */
 export const DOWNLOAD_SETTINGS = [
@@ -38,7 +41,7 @@ export const DOWNLOAD_FLAGS = [
     name: "progress",
     type: "string",
     value: "MODE",
-    choices: ["auto", "bar", "log", "json", "none"],
+    choices: PROGRESS_MODES,
     default: "auto",
     help: "how progress is shown, on standard error",
   },
@@ -75,6 +78,12 @@ export function revisionOf(flag: string | undefined, pinned: string | null): str
     });
   }
   return flag ?? pinned ?? undefined;
+}
+
+/** The mode that `--progress` names. */
+export function progressMode(context: CommandContext): ProgressMode {
+  const mode = context.flags.progress;
+  return PROGRESS_MODES.find((one) => one === mode) ?? "auto";
 }
 
 /** A string flag's value, `undefined` where it was not given. */

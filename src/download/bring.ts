@@ -39,3 +39,22 @@ export async function bring(
     source.close();
   }
 }
+
+/**
+ * A model as it lies in a placement already, for a download without network; `null` where it is not whole.
+ */
+export async function inCache(
+  placement: Placement,
+  revision: string | undefined,
+): Promise<DownloadReport | null> {
+  const found = await placement.lookUp(revision);
+  if (found === null) return null;
+  return {
+    ...found,
+    layout: placement.layout,
+    bytesMoved: 0,
+    bytesPresent: found.bytes,
+    provenBySize: 0,
+    elapsed: 0,
+  };
+}

@@ -63,6 +63,7 @@ export async function downloadModel(
   const manifest = await list(source, options);
   const existing = options.force ? null : await placement.existing(manifest);
   if (existing !== null) return report(placement, manifest, existing, null, performance.now() - started);
+  await placement.secure();
   return await withLease(
     placement.directory,
     {
@@ -83,7 +84,7 @@ async function downloadAlone(
 ): Promise<DownloadReport> {
   for (let attempt = 1, manifest = first;; attempt++) {
     try {
-      const plan = await placement.plan(manifest, options);
+      const plan = await placement.begin(manifest, await placement.plan(manifest, options));
       const result = await transfer(source, plan.items, {
         ...options.transfer,
         revision: manifest.commit ?? manifest.source,

@@ -37,7 +37,7 @@ export async function dryRunText(plan: ServingPlan): Promise<string> {
     stringify: ({ value }: { value: unknown }) => (value as NumberLiteral).text,
   };
   const value = new Map([["filename", plan.profile.path], ...profileValue(plan.profile)]);
-  const yaml = stringify(value, { version: "1.1", lineWidth: 0, customTags: [spelledNumber] });
+  const yaml = stringify(value, { compat: "yaml-1.1", lineWidth: 0, customTags: [spelledNumber] });
   return `${yaml}---\n${renderBashScript({ env: plan.env, argv: plan.argv })}`;
 }
 

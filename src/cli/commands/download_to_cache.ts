@@ -5,7 +5,14 @@ import { parseModelRef } from "../../sources/mod.ts";
 import { profileModel } from "../../serve/mod.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
-import { DOWNLOAD_FLAGS, DOWNLOAD_SETTINGS, downloadOptions, revisionOf, text } from "../download_flags.ts";
+import {
+  DOWNLOAD_FLAGS,
+  DOWNLOAD_SETTINGS,
+  downloadOptions,
+  progressMode,
+  revisionOf,
+  text,
+} from "../download_flags.ts";
 import { downloadResult } from "../download_result.ts";
 import { startProgress } from "../start_progress.ts";
 
@@ -57,12 +64,12 @@ export const downloadToCache: Command<GpuInventory | null> = {
     const options = downloadOptions(context);
     const revision = revisionOf(options.revision, pinned);
     const placement = placementOf(config, place, revision);
-    const offline = config.offline ? await inCache(config, placement) : null;
+    const offline = config.offline ? await inCache(placement, revision) : null;
     if (offline !== null) {
       print(downloadResult(context, { ...offline, model: placement.name }));
       return 0;
     }
-    const progress = startProgress(context, text(flags.progress) ?? "auto");
+    const progress = startProgress(context, progressMode(context));
     try {
       const report = await bring(config, env, place.ref, placement, {
         ...options,

@@ -1,8 +1,14 @@
 import { directPlacement } from "../../cache/mod.ts";
-import { artifactReporter, bring } from "../../download/mod.ts";
+import { bring } from "../../download/mod.ts";
 import { parseModelRef } from "../../sources/mod.ts";
 import type { Command } from "../command.ts";
-import { DOWNLOAD_FLAGS, DOWNLOAD_SETTINGS, downloadOptions, revisionOf, text } from "../download_flags.ts";
+import {
+  DOWNLOAD_FLAGS,
+  DOWNLOAD_SETTINGS,
+  downloadOptions,
+  progressMode,
+  revisionOf,
+} from "../download_flags.ts";
 import { downloadResult } from "../download_result.ts";
 import { startProgress } from "../start_progress.ts";
 
@@ -26,28 +32,23 @@ export const fetch: Command = {
   ],
   permissions: { write: true, net: true, run: false, ffi: false },
   async run(context) {
-    const { config, env, args, flags, print } = context;
+    const { config, env, args, print } = context;
     const ref = parseModelRef(args[0] ?? "");
     const directory = args[1] ?? env.TARGET_DIR ?? "/cache";
     const options = downloadOptions(context);
     const revision = revisionOf(options.revision, ref.kind === "hub" ? ref.revision : null);
     const placement = directPlacement({ directory });
-    const progress = startProgress(context, text(flags.progress) ?? "auto");
-    const artifact = await artifactReporter(env);
+    const progress = startProgress(context, progressMode(context));
     try {
       const report = await bring(config, env, ref, placement, {
         ...options,
         revision,
-        onEvent: (event) => {
-          progress.onEvent(event);
-          artifact?.onEvent(event);
-        },
+        onEvent: progress.onEvent,
       });
       progress.finish(report);
       print(downloadResult(context, { ...report, model: placement.name }));
     } finally {
       progress.close();
-      await artifact?.close();
     }
     return 0;
   },

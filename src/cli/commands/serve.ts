@@ -27,7 +27,7 @@ export const serve: Command<GpuInventory> = {
   prepare: detectHardware,
   async run(context) {
     const { config, env, prepared, signal } = context;
-    const progress = startProgress(context, "auto");
-    return await serveModel({ config, env, gpus: prepared, signal, progress });
+    const openProgress = () => startProgress(context, "auto");
+    return await serveModel({ config, env, gpus: prepared, signal, openProgress });
   },
 };

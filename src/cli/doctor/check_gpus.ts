@@ -7,7 +7,13 @@ export function checkGpus(gpus: GpuInventory): Check[] {
   const model = gpus.model ?? "GPU";
   const parts = gpus.partitioned ? " partitions" : "";
   const first: Check = gpus.model !== null && gpus.count > 0
-    ? { name: "GPUs", state: "ok", found: `${gpus.count} × ${model}${parts}, from ${gpus.source}` }
+    ? {
+      name: "GPUs",
+      state: "ok",
+      found: `${gpus.count} × ${model}${parts}, ${
+        gpus.source === "override" ? "as AIM_GPU_MODEL says" : `from ${gpus.source}`
+      }`,
+    }
     : {
       name: "GPUs",
       state: "failed",

@@ -20,8 +20,18 @@ export function checkNetworkSettings(env: Readonly<Record<string, string | undef
     ...(proxies.length > 0 && except
       ? [{ name: "proxy", state: "ok", found: `not for ${except}` } as const]
       : []),
-    ...AUTHORITIES.filter((name) => env[name]).map((name) => checkAuthorities(name, env[name] ?? "")),
+    ...authorities(env).map(([path, names]) => checkAuthorities(names.join(", "), path)),
   ];
+}
+
+/** The files that variables name, each with its variables. */
+function authorities(env: Readonly<Record<string, string | undefined>>): [string, string[]][] {
+  const files = new Map<string, string[]>();
+  for (const name of AUTHORITIES) {
+    const path = env[name];
+    if (path) files.set(path, [...files.get(path) ?? [], name]);
+  }
+  return [...files];
 }
 
 function checkProxy(name: string, address: string): Check {
@@ -37,27 +47,27 @@ function checkProxy(name: string, address: string): Check {
   };
 }
 
-function checkAuthorities(name: string, path: string): Check {
+function checkAuthorities(names: string, path: string): Check {
   try {
     const found = Deno.readTextFileSync(path).match(/-----BEGIN CERTIFICATE-----/g)?.length ?? 0;
     if (found > 0) {
       return {
         name: "certificates",
         state: "ok",
-        found: `${name} is ${path}, with ${count(found, "certificate")}`,
+        found: `${path}, named by ${names}: ${count(found, "certificate")}`,
       };
     }
     return {
       name: "certificates",
       state: "warning",
-      found: `${name} is ${path}, which holds no certificate`,
+      found: `${path}, named by ${names}, holds no certificate`,
       todo: "name a PEM file of certificate authorities, or unset it",
     };
   } catch {
     return {
       name: "certificates",
       state: "warning",
-      found: `${name} is ${path}, which cannot be read`,
+      found: `${path}, named by ${names}, cannot be read`,
       todo: "name a readable PEM file of certificate authorities, or unset it",
     };
   }
