@@ -1,4 +1,3 @@
-import { join } from "@std/path";
 import type { Config } from "../config/mod.ts";
 import { AimError } from "../errors/mod.ts";
 import { keepSecret } from "../log/mod.ts";
@@ -24,7 +23,7 @@ export interface SourceOptions {
 
 type Wanted = Pick<
   Config,
-  "hfEndpoint" | "hfToken" | "hfTokenPath" | "hfHome" | "cachePath" | "protocols" | "offline" | "jobs"
+  "hfEndpoint" | "hfToken" | "hfTokenPath" | "protocols" | "offline" | "jobs" | "origins"
 >;
 
 /**
@@ -48,9 +47,9 @@ export function sourceOptions(
 }
 
 async function resolveToken(config: Wanted): Promise<string | null> {
-  const path = config.hfTokenPath ?? join(config.hfHome ?? config.cachePath, "token");
+  const path = config.hfTokenPath;
   const where = config.hfToken ? "HF_TOKEN" : path;
-  const text = config.hfToken || await readToken(path, config.hfTokenPath !== null);
+  const text = config.hfToken || await readToken(path, config.origins.hfTokenPath !== "default");
   const token = text.trim();
   keepSecret(token);
   if (token === "") return null;
