@@ -24,7 +24,13 @@ export type Digest =
     readonly algorithm: "sha256" | "git-sha1" | "md5" | "crc64nvme" | "crc32c" | "crc32" | "sha1";
     readonly hex: string;
   }
-  | { readonly algorithm: "multipart-md5"; readonly hex: string; readonly partSizes: readonly number[] };
+  | {
+    readonly algorithm: "multipart-md5";
+    readonly hex: string;
+    readonly partSizes: readonly number[];
+    /** Where the server does not tell the part sizes: further divisions that may be the right one. A match with any is a proof. */
+    readonly otherPartSizes?: readonly (readonly number[])[];
+  };
 
 export type DigestAlgorithm = Digest["algorithm"];
 

@@ -1,0 +1,267 @@
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { createHash } from "node:crypto";
+import { AimError, type ErrorKind } from "../../src/errors/mod.ts";
+import {
+  type ManifestFile,
+  openSource,
+  parseModelRef,
+  type Source,
+  SourceChangedError,
+} from "../../src/sources/mod.ts";
+import { type SourceOptions, TransientError } from "../../src/sources/mod.ts";
+import { type S3Given, type S3Server, startS3 } from "../servers/s3_server.ts";
+
+const SIGNAL = new AbortController().signal;
+const BYTES = Uint8Array.from({ length: 100_000 }, (_, i) => (i * 13 + (i >> 9)) & 255);
+
+function options(env: Readonly<Record<string, string>>): SourceOptions {
+  return {
+    hfEndpoint: "http://127.0.0.1:1",
+    hfToken: () => Promise.reject(new Error("S3 needs no hub token")),
+    protocols: ["HTTP"],
+    offline: false,
+    env,
+    jobs: 4,
+    sleep: () => Promise.resolve(),
+  };
+}
+
+async function open(model: string, env: Readonly<Record<string, string>>): Promise<Source & Disposable> {
+  const source = await openSource(parseModelRef(model), options(env));
+  return Object.assign(source, { [Symbol.dispose]: () => source.close() });
+}
+
+async function fileOf(source: Source, path: string): Promise<ManifestFile> {
+  const file = (await source.manifest()).files.find((f) => f.path === path);
+  assert(file !== undefined, path);
+  return file;
+}
+
+async function listed(s3: S3Server, model: string): Promise<string[]> {
+  using source = await open(model, s3.env);
+  return (await source.manifest()).files.map((f) => f.path);
+}
+
+function serve(objects: Record<string, S3Given>, more: Partial<Parameters<typeof startS3>[0]> = {}) {
+  return startS3({ buckets: { models: objects }, ...more });
+}
+
+const md5 = (bytes: Uint8Array) => createHash("md5").update(bytes).digest("hex");
+
+Deno.test("a prefix is a directory, not the beginning of names", async () => {
+  await using s3 = await serve({ "llama/config.json": "{}", "llama-2/config.json": "{}", "llama.txt": "x" });
+  assertEquals(await listed(s3, "s3://models/llama"), ["config.json"]);
+  assertEquals(await listed(s3, "s3://models/llama/"), ["config.json"]);
+  assertEquals(await listed(s3, "s3://models"), ["llama-2/config.json", "llama.txt", "llama/config.json"]);
+});
+
+Deno.test("every page of a list is read, and small files cost no request each", async () => {
+  const objects = Object.fromEntries(Array.from({ length: 57 }, (_, i) => [`m/d/f${i}.txt`, `content ${i}`]));
+  await using s3 = await serve(objects, { pageSize: 10 });
+  using source = await open("s3://models/m", s3.env);
+  const { files } = await source.manifest();
+  assertEquals(files.length, 57);
+  assertEquals(files[0]?.digest, { algorithm: "md5", hex: md5(new TextEncoder().encode("content 0")) });
+  assertEquals(s3.requests.filter((r) => r.role === "list").length, 6);
+  assertEquals(s3.requests.filter((r) => r.role === "object").length, 1);
+});
+
+Deno.test("files read as they are, whole and in ranges, whatever their names", async () => {
+  const names = ["config.json", "sp ace+plus%25#1?x&y=z.json", "é/日本 (1)!'*.bin", "a~b@c:d,e;f.txt"];
+  const objects: Record<string, S3Given> = Object.fromEntries(names.map((name) => [`p/m/${name}`, BYTES]));
+  await using s3 = await serve({ ...objects, "p/m/empty": "", "p/m/": "", "p/m/dir/": "" });
+  using source = await open("s3://models/p/m", s3.env);
+  const { files } = await source.manifest();
+  assertEquals(files.map((f) => f.path as string).sort(), [...names, "empty"].sort());
+  for (const file of files) {
+    const { body } = await source.read(file, null, SIGNAL);
+    assertEquals(await new Response(body).bytes(), file.size === 0 ? new Uint8Array() : BYTES, file.path);
+    if (file.size === 0) continue;
+    const part = await source.read(file, { start: 17, end: 70_001 }, SIGNAL);
+    assertEquals(await new Response(part.body).bytes(), BYTES.slice(17, 70_001));
+  }
+  const reads = s3.requests.filter((r) => r.method === "GET" && r.role === "object");
+  assertEquals(reads.filter((r) => !r.headers.has("if-match")), []);
+});
+
+Deno.test("each kind of upload is proven by what S3 stores of it", async () => {
+  const content = BYTES;
+  const sums = (algorithm: "SHA256" | "CRC64NVME" | "CRC32C") => ({ content, checksum: { algorithm } });
+  await using s3 = await serve({
+    "m/sha256": sums("SHA256"),
+    "m/crc64": sums("CRC64NVME"),
+    "m/parts": { content, partSize: 30_000 },
+    "m/parts-crc": { content, partSize: 30_000, checksum: { algorithm: "CRC64NVME" } },
+    "m/parts-composite": { content, partSize: 40_000, checksum: { algorithm: "SHA256", type: "COMPOSITE" } },
+    "m/opaque": { content, etag: "not-a-digest" },
+  });
+  const digests: Record<string, ManifestFile["digest"]> = {};
+  for (const path of ["sha256", "crc64", "parts", "parts-crc", "parts-composite", "opaque"]) {
+    using source = await open(`s3://models/m/${path}`, s3.env);
+    digests[path] = (await fileOf(source, path)).digest;
+  }
+  assertEquals(digests["sha256"], {
+    algorithm: "sha256",
+    hex: createHash("sha256").update(BYTES).digest("hex"),
+  });
+  assertEquals(digests["crc64"]?.algorithm, "crc64nvme");
+  assertEquals(digests["crc64"]?.hex.length, 16);
+  const parts = digests["parts"];
+  assert(parts?.algorithm === "multipart-md5");
+  assertEquals(parts.partSizes, [30_000, 30_000, 30_000, 10_000]);
+  assertEquals(`${parts.hex}-4`, s3.etag("models", "m/parts"));
+  assertEquals(digests["parts-crc"], digests["crc64"]);
+  const composite = digests["parts-composite"];
+  assert(composite?.algorithm === "multipart-md5");
+  assertEquals(composite.partSizes, [40_000, 40_000, 20_000]);
+  assertEquals(digests["opaque"], null);
+});
+
+Deno.test("an object replaced or removed while it is read is a changed source", async () => {
+  await using s3 = await serve({ "m/a": BYTES, "m/b": BYTES });
+  using source = await open("s3://models/m", s3.env);
+  const [a, b] = (await source.manifest()).files;
+  assert(a !== undefined && b !== undefined);
+  await s3.put("models", "m/a", "another");
+  s3.remove("models", "m/b");
+  await assertRejects(() => source.read(a, { start: 0, end: 10 }, SIGNAL), SourceChangedError);
+  await assertRejects(() => source.read(b, { start: 0, end: 10 }, SIGNAL), SourceChangedError);
+});
+
+Deno.test("keys that would leave the destination are refused by name, and can be left out", async () => {
+  for (const key of ["../evil", "a/../../evil", "/etc/passwd", "a//b", "back\\slash", "line\nbreak", "./x"]) {
+    await using s3 = await serve({ "m/ok": "x", [`m/${key}`]: "x" });
+    using source = await open("s3://models/m", s3.env);
+    const error = await assertRejects(() => source.manifest(), AimError);
+    assertEquals(error.kind, "integrity");
+    assertStringIncludes(error.line, JSON.stringify(key).replaceAll("\\n", "\\n"));
+    assertEquals((await source.manifest({ include: ["ok"] })).files.length, 1);
+  }
+});
+
+Deno.test("a key that is a file and a directory is refused by name", async () => {
+  await using s3 = await serve({ "m/a": "x", "m/a/b": "x" });
+  using source = await open("s3://models/m", s3.env);
+  assertStringIncludes((await assertRejects(() => source.manifest(), AimError)).line, '"a" as a file and as');
+});
+
+Deno.test("a prefix that is an object itself is a model of one file", async () => {
+  await using s3 = await serve({ "m/model.gguf": BYTES });
+  using source = await open("s3://models/m/model.gguf", s3.env);
+  const file = await fileOf(source, "model.gguf");
+  assertEquals(file.size, BYTES.length);
+  assertEquals(await new Response((await source.read(file, null, SIGNAL)).body).bytes(), BYTES);
+});
+
+Deno.test("refusals name the endpoint and what to do, never a key", async (t) => {
+  await using s3 = await startS3({
+    buckets: { models: { "m/a": "x" }, denied: { "m/a": "x" } },
+    deniedBuckets: ["denied"],
+  });
+  const wrongKey = { ...s3.env, AWS_ACCESS_KEY_ID: "AKIAUNKNOWN" };
+  const wrongSecret = { ...s3.env, AWS_SECRET_ACCESS_KEY: "wrongsecretwrong" };
+  const cases: [what: string, model: string, env: Record<string, string>, kind: ErrorKind, words: string][] =
+    [
+      ["no such bucket", "s3://nothere/m", s3.env, "not-found", 'has no bucket "nothere"'],
+      ["nothing there", "s3://models/none", s3.env, "not-found", "there is nothing under s3://models/none/"],
+      ["denied", "s3://denied/m", s3.env, "unauthorized", "denies access to s3://denied/m"],
+      ["unknown key", "s3://models/m", wrongKey, "unauthorized", "does not know the access key"],
+      ["wrong secret", "s3://models/m", wrongSecret, "unauthorized", "rejects the signature"],
+    ];
+  for (const [what, model, env, kind, words] of cases) {
+    await t.step(what, async () => {
+      using source = await open(model, env);
+      const error = await assertRejects(() => source.manifest(), AimError);
+      assertEquals(error.kind, kind, error.line);
+      assertStringIncludes(error.line, words);
+      for (const secret of [env.AWS_ACCESS_KEY_ID, env.AWS_SECRET_ACCESS_KEY]) {
+        assert(secret !== undefined && !error.line.includes(secret), error.line);
+      }
+      if (kind !== "not-found" || what === "no such bucket") {
+        assertStringIncludes(error.line, new URL(s3.url).host);
+      }
+    });
+  }
+});
+
+Deno.test("a public bucket is read without credentials, any other says that there are none", async () => {
+  await using s3 = await startS3({
+    buckets: { open: { "m/a": BYTES }, closed: { "m/a": BYTES } },
+    publicBuckets: ["open"],
+  });
+  const { AWS_ACCESS_KEY_ID: _key, AWS_SECRET_ACCESS_KEY: _secret, ...bare } = s3.env;
+  const restore = withoutCredentials();
+  try {
+    using source = await open("s3://open/m", bare);
+    const file = await fileOf(source, "a");
+    assertEquals(await new Response((await source.read(file, null, SIGNAL)).body).bytes(), BYTES);
+    assertEquals(s3.requests.filter((r) => r.authorized), []);
+    using closed = await open("s3://closed/m", bare);
+    const error = await assertRejects(() => closed.manifest(), AimError);
+    assertEquals(error.kind, "unauthorized");
+    assertStringIncludes(error.line, "no AWS credentials were found");
+  } finally {
+    restore();
+  }
+});
+
+Deno.test("a machine whose clock is off is put right by the server's time", async () => {
+  await using s3 = await serve({ "m/a": BYTES });
+  using source = await open("s3://models/m", s3.env);
+  s3.clockSkew = 3_600_000;
+  const file = await fileOf(source, "a");
+  assertEquals(await new Response((await source.read(file, null, SIGNAL)).body).bytes(), BYTES);
+  s3.clockSkew = -3_600_000;
+  await assertRejects(() => source.read(file, null, SIGNAL), TransientError);
+  assertEquals(await new Response((await source.read(file, null, SIGNAL)).body).bytes(), BYTES);
+});
+
+Deno.test("lists go on through passing errors; a read fails by one attempt", async () => {
+  await using s3 = await serve({ "m/a": BYTES });
+  using source = await open("s3://models/m", s3.env);
+  s3.faults.push({ kind: "status", status: 503, roles: ["list"], times: 3 });
+  const file = await fileOf(source, "a");
+  s3.faults.push({ kind: "status", status: 503, retryAfter: 2, times: 1 });
+  const error = await assertRejects(() => source.read(file, null, SIGNAL), TransientError);
+  assertEquals(error.retryAfter, 2000);
+  s3.faults.push({ kind: "status", status: 503, roles: ["list"] });
+  assertEquals((await assertRejects(() => source.manifest(), AimError)).kind, "network");
+});
+
+Deno.test("an answer for another range is never data, and a server without ranges says what it sends", async () => {
+  await using s3 = await serve({ "m/a": BYTES });
+  using source = await open("s3://models/m", s3.env);
+  const file = await fileOf(source, "a");
+  const range = { start: 100, end: 200 };
+  for (const value of [null, "bytes 0-99/100000", { shift: -1 }]) {
+    s3.faults.push({ kind: "content-range", value, times: 1 });
+    await assertRejects(() => source.read(file, range, SIGNAL), TransientError);
+  }
+  s3.faults.push({ kind: "ignore-range", times: 1 });
+  const whole = await source.read(file, range, SIGNAL);
+  assertEquals(whole.range, { start: 0, end: BYTES.length });
+  assertEquals(await new Response(whole.body).bytes(), BYTES);
+});
+
+Deno.test("an endpoint that is no address is an error of usage that names its variable", async () => {
+  using source = await open("s3://models/m", { AWS_ENDPOINT_URL_S3: "minio:9000/x?y" });
+  const error = await assertRejects(() => source.manifest(), AimError);
+  assertEquals(error.kind, "usage");
+  assertStringIncludes(error.line, "AWS_ENDPOINT_URL_S3");
+});
+
+/** Hides what the process's environment and home may hold from the SDK; returns the way back. */
+function withoutCredentials(): () => void {
+  const hidden: Record<string, string> = {
+    AWS_CONFIG_FILE: "/dev/null",
+    AWS_SHARED_CREDENTIALS_FILE: "/dev/null",
+    AWS_EC2_METADATA_DISABLED: "true",
+  };
+  const before = Object.entries(Deno.env.toObject()).filter(([name]) => name.startsWith("AWS_"));
+  for (const [name] of before) Deno.env.delete(name);
+  for (const [name, value] of Object.entries(hidden)) Deno.env.set(name, value);
+  return () => {
+    for (const name of Object.keys(hidden)) Deno.env.delete(name);
+    for (const [name, value] of before) Deno.env.set(name, value);
+  };
+}
