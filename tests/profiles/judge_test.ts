@@ -1,0 +1,246 @@
+import { assert, assertEquals } from "@std/assert";
+import {
+  compareProfiles,
+  type Criteria,
+  judge,
+  METRICS,
+  PRECISIONS,
+  type Profile,
+  PROFILE_TYPES,
+  selectProfile,
+} from "../../src/profiles/mod.ts";
+import { makeCriteria, makeProfile } from "./make_profile.ts";
+import { Random } from "./random.ts";
+
+const stateOf = (profile: Profile, criteria: Criteria) => judge([profile], criteria)[0]?.state;
+
+Deno.test("the first difference in the order engine, metric, model, GPU, precision gives the state", () => {
+  const differences: [string, Partial<Profile["metadata"]>, Partial<Profile>][] = [
+    ["engine_mismatch", { engine: "sglang" }, {}],
+    ["metric_mismatch", { metric: "throughput" }, {}],
+    ["model_mismatch", {}, { aimId: "org/other" }],
+    ["gpu_mismatch", { gpu: "MI325X" }, {}],
+    ["precision_mismatch", { precision: "fp8" }, {}],
+  ];
+  const criteria = makeCriteria({ precision: "fp16" });
+  assertEquals(stateOf(makeProfile(), criteria), "compatible");
+  for (let from = 0; from < differences.length; from++) {
+    const rest = differences.slice(from);
+    const metadata = Object.assign({}, ...rest.map(([, part]) => part));
+    const profile = makeProfile({ metadata, ...Object.assign({}, ...rest.map(([, , part]) => part)) });
+    const judged = judge([profile], criteria)[0];
+    assertEquals(judged?.state, rest[0]?.[0]);
+    assertEquals(judged?.mismatches.map((mismatch) => mismatch.state), rest.map(([state]) => state));
+  }
+});
+
+Deno.test("of a GPU's differences the model is told before the count", () => {
+  const [judged] = judge(
+    [makeProfile({ metadata: { gpu: "MI325X", gpuCount: 4 } })],
+    makeCriteria({
+      gpu: { available: 1, requested: 1 },
+    }),
+  );
+  assertEquals(judged?.reason, "it is for MI325X, there is MI300X");
+});
+
+Deno.test("a count that was asked for matches exactly, not at most", () => {
+  for (const count of [1, 2, 4, 8]) {
+    for (const requested of [0, 1, 2, 3, 4, 8]) {
+      const profile = makeProfile({ metadata: { gpuCount: count } });
+      const state = stateOf(profile, makeCriteria({ gpu: { available: 8, requested } }));
+      assertEquals(state, count === requested ? "compatible" : "gpu_mismatch", `${count} for ${requested}`);
+    }
+  }
+});
+
+Deno.test("a count that was asked for and is not there fits nothing", () => {
+  const criteria = makeCriteria({ gpu: { available: 2, requested: 4 } });
+  assertEquals(stateOf(makeProfile({ metadata: { gpuCount: 4 } }), criteria), "gpu_mismatch");
+  assertEquals(stateOf(makeProfile({ metadata: { gpuCount: 2 } }), criteria), "gpu_mismatch");
+});
+
+Deno.test("an automatic count takes the exact match, else the largest count below what is there", () => {
+  const profiles = [1, 2, 4, 8].map((gpuCount) =>
+    makeProfile({ id: `tp${gpuCount}`, metadata: { gpuCount } })
+  );
+  const expected: [number, string | null][] = [
+    ...[[0, null], [1, "tp1"], [2, "tp2"], [3, "tp2"], [4, "tp4"]],
+    ...[[5, "tp4"], [6, "tp4"], [7, "tp4"], [8, "tp8"], [16, "tp8"]],
+  ] as [number, string | null][];
+  for (const [available, id] of expected) {
+    const selection = selectProfile(judge(profiles, makeCriteria({ gpu: { available } })), {
+      profileId: null,
+    });
+    assertEquals(selection.kind === "selected" ? selection.judged.profile.id : null, id, `${available} GPUs`);
+  }
+});
+
+Deno.test("a profile for whole GPUs does not fit partitions, and the reason says so", () => {
+  const [judged] = judge([makeProfile()], makeCriteria({ gpu: { partitioned: true } }));
+  assertEquals(judged?.state, "gpu_mismatch");
+  assert(judged?.reason.includes("whole MI300X GPUs"));
+});
+
+Deno.test("the GPU model is compared whatever its case", () => {
+  assertEquals(stateOf(makeProfile(), makeCriteria({ gpu: { model: "mi300x" } })), "compatible");
+});
+
+Deno.test("a general profile fits any model, and a model that has no name", () => {
+  const general = makeProfile({ aimId: null, modelId: null, priority: 3 });
+  assertEquals(stateOf(general, makeCriteria({ model: "any/other" })), "compatible");
+  assertEquals(stateOf(general, makeCriteria({ model: null })), "compatible");
+  assertEquals(stateOf(makeProfile(), makeCriteria({ model: null })), "model_mismatch");
+});
+
+Deno.test("without GPU criteria no profile is a GPU mismatch", () => {
+  assertEquals(
+    stateOf(makeProfile({ metadata: { gpu: "MI250X", gpuCount: 8 } }), makeCriteria({ gpu: null })),
+    "compatible",
+  );
+});
+
+Deno.test("better goes by priority, then precision, then type, then the larger automatic count, then id", () => {
+  const ranked: Profile[] = [
+    makeProfile({ id: "custom/a", priority: 1, metadata: { precision: "fp32", type: "general" } }),
+    ...PRECISIONS.flatMap((precision) =>
+      PROFILE_TYPES.flatMap((type) =>
+        [8, 4, 1].flatMap((gpuCount) =>
+          ["a", "b"].map((tail) =>
+            makeProfile({
+              id: `${precision}-${type}-${gpuCount}-${tail}`,
+              metadata: { precision, type, gpuCount },
+            })
+          )
+        )
+      )
+    ),
+    makeProfile({
+      id: "general/a",
+      priority: 3,
+      aimId: null,
+      metadata: { precision: "int4", type: "optimized" },
+    }),
+  ];
+  const judged = judge(new Random(1).shuffled(ranked), makeCriteria());
+  assertEquals(judged.map((one) => one.profile.id), ranked.map((profile) => profile.id));
+});
+
+Deno.test("with the fallback off a general profile, and always a manual one, is compatible but never selected", () => {
+  const general = makeProfile({ id: "general/g", aimId: null, modelId: null, priority: 3 });
+  const manual = makeProfile({ id: "m", metadata: { manualSelectionOnly: true } });
+  const pick = (profiles: Profile[], generalFallback: boolean) => {
+    const judged = judge(profiles, makeCriteria({ generalFallback }));
+    assertEquals(judged.map((one) => one.state), profiles.map(() => "compatible"));
+    const selection = selectProfile(judged, { profileId: null });
+    return selection.kind === "selected" ? selection.judged.profile.id : null;
+  };
+  assertEquals(pick([manual], true), null);
+  assertEquals(pick([manual, general], true), "general/g");
+  assertEquals(pick([manual, general], false), null);
+});
+
+// ---- properties, over random sets of profiles and random criteria
+
+const random = new Random(20_240_601);
+const GPU_NAMES = ["MI250X", "MI300X", "MI325X"];
+
+function randomProfile(index: number): Profile {
+  const general = random.next() < 0.3;
+  return makeProfile({
+    id: `p${index}`,
+    priority: general ? random.pick([1, 3] as const) : random.pick([1, 2] as const),
+    aimId: general ? null : random.next() < 0.9 ? "org/model" : "org/other",
+    metadata: {
+      engine: random.next() < 0.95 ? "vllm" : "sglang",
+      gpu: random.pick(GPU_NAMES),
+      precision: random.pick(PRECISIONS),
+      gpuCount: random.pick([1, 2, 4, 8]),
+      metric: random.pick(METRICS),
+      type: random.pick(PROFILE_TYPES),
+      manualSelectionOnly: random.next() < 0.3,
+    },
+  });
+}
+
+function randomCriteria(): Criteria {
+  const available = random.below(9);
+  return makeCriteria({
+    metric: random.pick(METRICS),
+    precision: random.next() < 0.5 ? "auto" : random.pick(PRECISIONS),
+    generalFallback: random.next() < 0.7,
+    gpu: random.next() < 0.1 ? null : {
+      model: random.pick(GPU_NAMES),
+      available,
+      requested: random.next() < 0.5 ? null : random.below(9),
+      partitioned: random.next() < 0.05,
+    },
+  });
+}
+
+const SETS = Array.from({ length: 300 }, () => ({
+  profiles: Array.from({ length: random.below(40) }, (_, index) => randomProfile(index)),
+  criteria: randomCriteria(),
+}));
+
+Deno.test("the order of profiles is total: antisymmetric, transitive, and nothing equal but itself", () => {
+  for (const { profiles, criteria } of SETS) {
+    const options = { automaticCount: criteria.gpu?.requested === null };
+    const [a, b, c] = [random, random, random].map((r) => profiles.length === 0 ? null : r.pick(profiles));
+    if (!a || !b || !c) continue;
+    const sign = (x: Profile, y: Profile) => Math.sign(compareProfiles(x, y, options));
+    assertEquals(sign(a, b), -sign(b, a) + 0);
+    assertEquals(sign(a, b) === 0, a === b);
+    if (sign(a, b) <= 0 && sign(b, c) <= 0) assert(sign(a, c) <= 0);
+  }
+});
+
+Deno.test("the order in which files are found changes nothing", () => {
+  for (const { profiles, criteria } of SETS) {
+    const ids = (list: readonly Profile[]) =>
+      judge(list, criteria).map((one) => `${one.profile.id} ${one.state}`);
+    assertEquals(ids(random.shuffled(profiles)), ids(profiles));
+  }
+});
+
+Deno.test("a compatible profile is never passed over for a lesser one, and only compatible ones are selected", () => {
+  let selected = 0;
+  for (const { profiles, criteria } of SETS) {
+    const selection = selectProfile(judge(profiles, criteria), { profileId: null });
+    const eligible = profiles.filter((profile) => fits(profile, criteria));
+    if (selection.kind !== "selected") {
+      assertEquals(eligible.map((profile) => profile.id), []);
+      continue;
+    }
+    selected++;
+    const best = selection.judged.profile;
+    assert(eligible.includes(best));
+    for (const other of eligible) {
+      assert(keyOf(best, criteria) <= keyOf(other, criteria), `${best.id} over ${other.id}`);
+    }
+  }
+  assert(selected > 30, `only ${selected} sets had something to select`);
+});
+
+/** The rules once more, said another way: what may be selected. */
+function fits(
+  { metadata, aimId }: Profile,
+  { engine, metric, model, gpu, precision, generalFallback }: Criteria,
+): boolean {
+  if (metadata.manualSelectionOnly || (aimId === null && !generalFallback)) return false;
+  if (metadata.engine !== engine || metadata.metric !== metric) return false;
+  if (aimId !== null && aimId !== model) return false;
+  if (precision !== "auto" && metadata.precision !== precision) return false;
+  if (gpu === null) return true;
+  if (gpu.partitioned || metadata.gpu !== gpu.model || metadata.gpuCount > gpu.available) return false;
+  return gpu.requested === null || gpu.requested === metadata.gpuCount;
+}
+
+/** The same for the order: texts that sort as the profiles do. */
+function keyOf({ metadata, priority, id }: Profile, { gpu }: Criteria): string {
+  const automatic = gpu === null || gpu.requested === null;
+  const two = (n: number) => String(n).padStart(2, "0");
+  const precision = ["int4", "int8", "fp4", "fp8", "fp16", "bf16", "fp32"].indexOf(metadata.precision);
+  const type = ["optimized", "preview", "unoptimized", "general"].indexOf(metadata.type);
+  return [priority, precision, type, automatic ? two(50 - metadata.gpuCount) : "", id].join(" ");
+}

@@ -1,0 +1,45 @@
+import type { Criteria, Profile } from "../../src/profiles/mod.ts";
+
+/** A profile for tests; `metadata` in part. */
+export function makeProfile(
+  parts: Partial<Omit<Profile, "metadata">> & { metadata?: Partial<Profile["metadata"]> } = {},
+): Profile {
+  return {
+    id: "p",
+    path: `/profiles/${parts.id ?? "p"}.yaml`,
+    origin: "disk",
+    priority: 2,
+    aimId: "org/model",
+    modelId: "org/model",
+    engineArgs: new Map(),
+    envVars: new Map(),
+    ...parts,
+    metadata: {
+      engine: "vllm",
+      gpu: "MI300X",
+      precision: "fp16",
+      gpuCount: 1,
+      metric: "latency",
+      manualSelectionOnly: false,
+      type: "optimized",
+      ...parts.metadata,
+    },
+  };
+}
+
+/** Criteria for tests: eight MI300X, all automatic. */
+export function makeCriteria(
+  parts: Partial<Omit<Criteria, "gpu">> & { gpu?: Partial<NonNullable<Criteria["gpu"]>> | null } = {},
+): Criteria {
+  return {
+    engine: "vllm",
+    metric: "latency",
+    model: "org/model",
+    precision: "auto",
+    generalFallback: true,
+    ...parts,
+    gpu: parts.gpu === null
+      ? null
+      : { model: "MI300X", available: 8, requested: null, partitioned: false, ...parts.gpu },
+  };
+}

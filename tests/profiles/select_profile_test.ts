@@ -1,0 +1,168 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import {
+  type Criteria,
+  describeNoMatch,
+  judge,
+  pickWithoutGpu,
+  type Profile,
+  selectProfile,
+} from "../../src/profiles/mod.ts";
+import { makeCriteria, makeProfile } from "./make_profile.ts";
+
+function noMatch(profiles: Profile[], criteria: Criteria, profileId: string | null = null) {
+  const selection = selectProfile(judge(profiles, criteria), { profileId });
+  if (selection.kind === "selected") throw new Error(`${selection.judged.profile.id} was selected`);
+  const error = describeNoMatch(selection, criteria);
+  assertEquals(error.exitCode, 3);
+  return error.line;
+}
+
+Deno.test("AIM_PROFILE_ID selects by id, whatever the criteria say", () => {
+  const profile = makeProfile({
+    id: "general/x",
+    aimId: null,
+    metadata: {
+      engine: "other",
+      gpu: "MI250X",
+      gpuCount: 8,
+      metric: "throughput",
+      manualSelectionOnly: true,
+    },
+  });
+  const judged = judge([profile], makeCriteria({ generalFallback: false, precision: "int4" }));
+  for (const profileId of ["general/x", "general/x.yaml"]) {
+    const selection = selectProfile(judged, { profileId });
+    assertEquals(selection.kind === "selected" && [selection.judged.profile.id, selection.by], [
+      "general/x",
+      "id",
+    ]);
+  }
+});
+
+Deno.test("an unknown AIM_PROFILE_ID ends with exit 3 and the nearest spelling", () => {
+  const line = noMatch(
+    [makeProfile({ id: "vllm-mi300x-fp8-tp1-latency" }), makeProfile({ id: "vllm-mi325x-fp8-tp1-latency" })],
+    makeCriteria(),
+    "vllm-mi300x-fp8-tp1-latecny",
+  );
+  assertStringIncludes(line, 'AIM_PROFILE_ID is "vllm-mi300x-fp8-tp1-latecny"');
+  assertStringIncludes(line, "did you mean vllm-mi300x-fp8-tp1-latency?");
+  assertStringIncludes(noMatch([], makeCriteria(), "x"), "AIM_PROFILE_PATH");
+});
+
+Deno.test("where nothing fits, the profiles are counted by state", () => {
+  const line = noMatch([
+    makeProfile({ id: "a", metadata: { metric: "throughput" } }),
+    makeProfile({ id: "b", metadata: { metric: "throughput" } }),
+    makeProfile({ id: "c", metadata: { gpu: "MI325X" } }),
+    makeProfile({ id: "d", metadata: { manualSelectionOnly: true } }),
+  ], makeCriteria());
+  assertStringIncludes(line, "2 metric_mismatch, 1 gpu_mismatch, 1 compatible but for manual selection only");
+});
+
+Deno.test("no profiles at all is said as that", () => {
+  assertStringIncludes(noMatch([], makeCriteria()), "there are none at all");
+});
+
+const NEAREST: [string, Profile[], Criteria, string][] = [
+  [
+    "the metric",
+    [makeProfile({ metadata: { metric: "throughput" } })],
+    makeCriteria(),
+    "it is tuned for throughput, wanted is latency; set AIM_METRIC=throughput",
+  ],
+  [
+    "the precision",
+    [makeProfile({ metadata: { precision: "fp8" } })],
+    makeCriteria({ precision: "fp16" }),
+    "it has precision fp8, wanted is fp16; set AIM_PRECISION=fp8",
+  ],
+  [
+    "the count that was asked for",
+    [makeProfile({ metadata: { gpuCount: 2 } })],
+    makeCriteria({ gpu: { available: 4, requested: 4 } }),
+    "it uses 2 GPUs, 4 were asked for; set AIM_GPU_COUNT=2",
+  ],
+  [
+    "a larger count, where the GPU is named and not looked at",
+    [makeProfile({ metadata: { gpuCount: 8 } })],
+    makeCriteria({ gpu: { available: 1, requested: 1, named: true } }),
+    "it uses 8 GPUs, 1 was asked for; set AIM_GPU_COUNT=8",
+  ],
+  [
+    "manual selection",
+    [makeProfile({ metadata: { manualSelectionOnly: true } })],
+    makeCriteria(),
+    "it is for manual selection only; set AIM_PROFILE_ID=p",
+  ],
+  [
+    "the general fallback",
+    [makeProfile({ aimId: null })],
+    makeCriteria({ generalFallback: false }),
+    "the general fallback is off; set AIM_ALLOW_GENERAL_PROFILE_FALLBACK=true",
+  ],
+  [
+    "more GPUs than there are",
+    [makeProfile({ metadata: { gpuCount: 8 } })],
+    makeCriteria({ gpu: { available: 2 } }),
+    "it needs 8 GPUs, 2 are there; it takes other hardware",
+  ],
+  [
+    "one change rather than two",
+    [
+      makeProfile({ id: "two", metadata: { metric: "throughput", precision: "fp8" } }),
+      makeProfile({ id: "one", metadata: { metric: "throughput", precision: "fp16" } }),
+    ],
+    makeCriteria({ precision: "fp16" }),
+    "nearest is one:",
+  ],
+  [
+    "a setting rather than hardware",
+    [
+      makeProfile({ id: "hardware", metadata: { gpu: "MI325X" } }),
+      makeProfile({ id: "setting", metadata: { metric: "throughput", precision: "fp8" } }),
+    ],
+    makeCriteria({ precision: "fp16" }),
+    "set AIM_METRIC=throughput and AIM_PRECISION=fp8",
+  ],
+  [
+    "a measured profile rather than one that nobody vouches for",
+    [
+      makeProfile({ id: "manual", metadata: { manualSelectionOnly: true } }),
+      makeProfile({ id: "measured", metadata: { metric: "throughput" } }),
+    ],
+    makeCriteria(),
+    "nearest is measured:",
+  ],
+];
+
+for (const [what, profiles, criteria, expected] of NEAREST) {
+  Deno.test(`the nearest miss names what would make it fit: ${what}`, () => {
+    assertStringIncludes(noMatch(profiles, criteria), expected);
+  });
+}
+
+Deno.test("without a GPU the best-ranked profile is picked, with what else could have been meant", () => {
+  const profiles = [
+    makeProfile({ id: "a", modelId: "q/model-fp8", metadata: { precision: "fp8", gpu: "MI325X" } }),
+    makeProfile({
+      id: "b",
+      modelId: "q/model-fp8",
+      metadata: { precision: "fp8", gpu: "MI300X", type: "preview" },
+    }),
+    makeProfile({
+      id: "c",
+      modelId: "org/model",
+      metadata: { precision: "fp16", gpu: "MI250X", gpuCount: 2 },
+    }),
+    makeProfile({ id: "d", metadata: { precision: "int4", manualSelectionOnly: true, gpu: "MI355X" } }),
+    makeProfile({ id: "e", metadata: { precision: "int4", metric: "throughput" } }),
+  ];
+  const judged = judge(profiles, makeCriteria({ gpu: null }));
+  const pick = pickWithoutGpu(judged);
+  assertEquals(pick?.judged.profile.id, "a");
+  assertEquals(pick?.otherGpus, ["MI250X", "MI300X"]);
+  assertEquals(pick?.otherModels, ["org/model"]);
+  assertEquals(pickWithoutGpu(judged, { gpuCount: 2 })?.judged.profile.id, "c");
+  assertEquals(pickWithoutGpu(judged, { gpuCount: 8 }), null);
+});
