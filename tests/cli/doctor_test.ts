@@ -7,6 +7,7 @@ import type { Gpu, GpuInventory } from "../../src/gpu/types.ts";
 
 const GPU: Gpu = {
   index: 0,
+  hipIndex: 0,
   model: "MI300X",
   deviceId: "0x74a1",
   pciAddress: "0000:c1:00.0",
@@ -82,14 +83,15 @@ Deno.test("proxies and authorities are shown without passwords, and what cannot 
       http_proxy: "proxy:3128",
       NO_PROXY: ".local",
       SSL_CERT_FILE: pem,
+      NODE_EXTRA_CA_CERTS: pem,
       AWS_CA_BUNDLE: "/none.pem",
     });
     assertEquals(checks.map((c) => [c.name, c.state, c.found]), [
       ["proxy", "ok", "HTTPS_PROXY is http://***@proxy:3128"],
       ["proxy", "warning", 'http_proxy is "proxy:3128", which is no address'],
       ["proxy", "ok", "not for .local"],
-      ["certificates", "ok", `SSL_CERT_FILE is ${pem}, with 1 certificate`],
-      ["certificates", "warning", "AWS_CA_BUNDLE is /none.pem, which cannot be read"],
+      ["certificates", "ok", `${pem}, named by SSL_CERT_FILE, NODE_EXTRA_CA_CERTS: 1 certificate`],
+      ["certificates", "warning", "/none.pem, named by AWS_CA_BUNDLE, cannot be read"],
     ]);
   } finally {
     await Deno.remove(pem);
