@@ -52,5 +52,6 @@ const SPACE_HINTS: Readonly<Record<string, string>> = {
   EROFS: "mount it writable or set AIM_CACHE_PATH to a writable directory",
   EACCES: "check owner and mode of the directory, or run as a user that may write there",
   EPERM: "check owner and mode of the directory, or run as a user that may write there",
+  ENOTDIR: "a file stands where a directory should be: move it away or choose another path",
   EFBIG: "use a file system that holds files of this size",
 };
