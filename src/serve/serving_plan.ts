@@ -50,7 +50,10 @@ export async function chooseServing(config: Config, gpus: GpuInventory): Promise
 }
 
 /** Looks the chosen model up in the caches. */
-export async function resolveServing(config: Config, { model }: ServingChoice): Promise<Resolution> {
+export async function resolveServing(
+  config: Config,
+  { model }: Pick<ServingChoice, "model">,
+): Promise<Resolution> {
   if (model.ref.kind === "path") return await resolvePath(model.ref.path, model.name);
   const revision = model.ref.kind === "hub" ? model.ref.revision : null;
   return await resolveModel({
