@@ -12,6 +12,7 @@ const COMMANDS: Readonly<Record<string, Load>> = {
   "list-profiles": async () => (await import("./commands/list_profiles.ts")).listProfiles,
   "download-to-cache": async () => (await import("./commands/download_to_cache.ts")).downloadToCache,
   "fetch": async () => (await import("./commands/fetch.ts")).fetch,
+  "size": async () => (await import("./commands/size.ts")).size,
   "resolve": async () => (await import("./commands/resolve.ts")).resolve,
   "gpus": async () => (await import("./commands/gpus.ts")).gpus,
   "doctor": async () => (await import("./commands/doctor.ts")).doctor,

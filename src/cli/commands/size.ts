@@ -1,0 +1,39 @@
+import { openSource, parseModelRef, sourceOptions, totalBytes } from "../../sources/mod.ts";
+import type { Command } from "../command.ts";
+import { DOWNLOAD_FLAGS, revisionOf } from "../download_flags.ts";
+
+/** `aim size`: how many bytes a download would bring, without downloading. */
+export const size: Command = {
+  name: "size",
+  summary: "print how large a model is at its source",
+  positionals: [{ name: "URI", required: true }],
+  settings: ["hfEndpoint", "offline"],
+  flags: DOWNLOAD_FLAGS.filter(({ name }) => ["revision", "include", "exclude"].includes(name)),
+  examples: [
+    { command: "aim size hf://mistralai/Mistral-7B-v0.1", does: "one line of JSON with url and sizeBytes" },
+    { command: "aim size s3://bucket/models/org/m --include '*.safetensors'", does: "the weights alone" },
+  ],
+  permissions: { write: false, net: true, run: false, ffi: false },
+  async run({ args, config, env, flags, print, signal }) {
+    const url = args[0] ?? "";
+    const ref = parseModelRef(url);
+    const given = typeof flags.revision === "string" ? flags.revision : undefined;
+    const source = await openSource(ref, sourceOptions(config, env));
+    try {
+      const manifest = await source.manifest({
+        revision: revisionOf(given, ref.kind === "hub" ? ref.revision : null),
+        include: listOf(flags.include),
+        exclude: listOf(flags.exclude),
+        signal,
+      });
+      print(JSON.stringify({ url, sizeBytes: totalBytes(manifest) }));
+    } finally {
+      source.close();
+    }
+    return 0;
+  },
+};
+
+function listOf(value: string | boolean | readonly string[] | undefined): readonly string[] {
+  return Array.isArray(value) ? value : [];
+}
