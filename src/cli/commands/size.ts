@@ -26,7 +26,7 @@ export const size: Command = {
         exclude: listOf(flags.exclude),
         signal,
       });
-      print(JSON.stringify({ url, sizeBytes: totalBytes(manifest) }));
+      print(`${JSON.stringify({ url, sizeBytes: totalBytes(manifest) })}\n`);
     } finally {
       source.close();
     }
