@@ -2,6 +2,7 @@ import { type Config, resolveConfig } from "../config/mod.ts";
 import { AimError } from "../errors/mod.ts";
 import { captureConsole, configureLog } from "../log/mod.ts";
 import { readBuildInfo } from "./build_info.ts";
+import { callersEnvironment } from "./callers_environment.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { findCommand } from "./find_command.ts";
 import { keepEnvironmentSecrets } from "./keep_environment_secrets.ts";
@@ -21,7 +22,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * @param root URL of the directory of the main module, with a final `/`.
  */
 export async function run(argv: readonly string[], root: string): Promise<number> {
-  const env: Environment = Deno.env.toObject();
+  const env: Environment = callersEnvironment(Deno.env.toObject());
   // Until the configuration is known, an error is shown as far as argv and environment can already tell.
   let format = guessFormat(argv, env);
   const fail = (thrown: unknown): number => {

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { callersEnvironment } from "../../src/cli/callers_environment.ts";
 import { colourEnabled } from "../../src/cli/output.ts";
 import { reportError } from "../../src/cli/report_error.ts";
 import { AimError, type ErrorKind, EXIT_CODES } from "../../src/errors/mod.ts";
@@ -89,4 +90,12 @@ Deno.test("colours follow NO_COLOR, CLICOLOR_FORCE, TERM and the terminal, in th
   for (const [env, isTerminal, expected] of cases) {
     assertEquals(colourEnabled(env, isTerminal), expected, JSON.stringify([env, isTerminal]));
   }
+});
+
+Deno.test("what Deno adds to the environment is taken out again, so that the engine does not see it", () => {
+  const given = { PATH: "/usr/bin:/bin", HOME: "/root" };
+  assertEquals(callersEnvironment(given), given);
+  const added = { ...given, PATH: "/deno/node_compat_bin:/usr/bin:/bin", DENO_NODE_SHIM_ACTIVE: "1" };
+  assertEquals(callersEnvironment(added), given);
+  assertEquals(callersEnvironment({ HOME: "/root" }), { HOME: "/root" });
 });
