@@ -2,13 +2,20 @@ import { AimError } from "./aim_error.ts";
 
 /**
  * Turns anything thrown into an {@linkcode AimError}. File system failures that have a documented exit code
- * (`ENOSPC`, `EDQUOT`, `EROFS`, `EACCES`) get it; the rest is `unexpected`.
+ * (`ENOSPC`, `EDQUOT`, `EROFS`, `EACCES`) get it; the rest is `unexpected`. Deno refuses paths below /dev, /proc and /sys to every
+ * program without all permissions.
  *
  * @param doing What was being done, as "writing /cache/org/model": it opens the message.
  */
 export function errorFrom(thrown: unknown, doing: string): AimError {
   if (thrown instanceof AimError) return thrown;
   const message = thrown instanceof Error ? thrown.message : String(thrown);
+  if (/^Requires all access to/.test(message)) {
+    return new AimError("no-space", `${doing}: paths below /dev, /proc and /sys are closed to this program`, {
+      hint: "choose another path, as a mounted volume or a tmpfs elsewhere",
+      cause: thrown,
+    });
+  }
   const code = errnoOf(thrown);
   const hint = code === undefined ? undefined : SPACE_HINTS[code];
   return hint === undefined
