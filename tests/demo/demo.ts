@@ -7,6 +7,7 @@ import { Shell, type Shown } from "./shell.ts";
 
 const MODEL = "example/tiny-llama";
 const FROM_S3 = "example/tiny-llama-s3";
+const WEIGHTS = "model-00001-of-00002.safetensors";
 const SCRIPT = new URL("stub_engine.sh", import.meta.url);
 
 const started = performance.now();
@@ -118,8 +119,6 @@ async function demonstrate(hub: HubServer, s3: S3Server): Promise<void> {
   shows(offline, `  --model\n  ${MODEL}\n`);
   shows(offline, "  HF_HUB_OFFLINE=1\n");
 }
-
-const WEIGHTS = "model-00001-of-00002.safetensors";
 
 function objects(): Record<string, Uint8Array> {
   return Object.fromEntries(Object.entries(files).map(([path, bytes]) => [`${FROM_S3}/${path}`, bytes]));
