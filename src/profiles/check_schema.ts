@@ -117,7 +117,7 @@ function faultOf(error: SchemaError, plain: Record<string, unknown>, names: Spel
 }
 
 function extraReason(error: SchemaError, subject: string, extra: string): string {
-  if (error.schemaPath.includes("env_vars")) {
+  if (error.instancePath === "/env_vars") {
     return `${subject} has ${JSON.stringify(extra)}, which no environment variable can be named`;
   }
   const near = nearest(extra, KNOWN_ENTRIES);

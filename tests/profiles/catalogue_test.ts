@@ -1,0 +1,147 @@
+import { assert, assertEquals } from "@std/assert";
+import { fromFileUrl, join, relative } from "@std/path";
+import { drift } from "../../profiles/generate.ts";
+import { MODELS } from "../../profiles/catalogue.ts";
+import {
+  embeddedRoot,
+  judge,
+  loadProfiles,
+  type Profile,
+  selectProfile,
+  validateProfileFiles,
+} from "../../src/profiles/mod.ts";
+import { makeCriteria } from "./make_profile.ts";
+import { referenceModels, referenceProfiles } from "./reference.ts";
+
+const root = fromFileUrl(embeddedRoot());
+
+async function embedded(model: string | null): Promise<Profile[]> {
+  const { profiles, faults } = await loadProfiles({ profilePath: "/nonexistent", embedded: true, model });
+  assertEquals(faults, []);
+  return [...profiles];
+}
+
+Deno.test("every generated file is what its generator writes", async () => {
+  assertEquals(await drift(), []);
+});
+
+Deno.test("every profile of the catalogue is valid, by the full reader and the schema", async () => {
+  const { files, faults } = await validateProfileFiles([root]);
+  assert(files > 300);
+  assertEquals(faults, []);
+});
+
+Deno.test("every profile of the catalogue is found under the model that it is for, and names its schema", async () => {
+  let found = 0;
+  for (const { aimId } of MODELS) {
+    for (const profile of await embedded(aimId)) {
+      const path = profile.path.replace("embedded:", "");
+      if (profile.priority === 2) assertEquals(profile.aimId, aimId);
+      const [first = ""] = Deno.readTextFileSync(join(root, path)).split("\n");
+      const schema = /\$schema=(.*)$/.exec(first)?.[1] ?? "";
+      const target = join(root, path, "..", schema);
+      assertEquals(
+        relative(root, target),
+        `schemas/${profile.priority === 2 ? "model" : "general"}.schema.json`,
+      );
+      found++;
+    }
+  }
+  assert(found > 500);
+});
+
+Deno.test("what is not measured is for manual selection only, and says so", async () => {
+  for (const { aimId } of MODELS) {
+    for (const { id, metadata, priority } of await embedded(aimId)) {
+      if (priority === 3) assertEquals(metadata.type, "general");
+      else {
+        const measured = metadata.type === "optimized" || metadata.type === "preview";
+        assertEquals([id, metadata.manualSelectionOnly], [id, !measured]);
+      }
+    }
+  }
+});
+
+Deno.test("tensor parallelism is the GPU count", async () => {
+  for (const { aimId } of MODELS) {
+    for (const { id, metadata, engineArgs } of await embedded(aimId)) {
+      const size = engineArgs.get("tensor-parallel-size");
+      assertEquals([id, JSON.stringify(size)], [
+        id,
+        JSON.stringify({ value: metadata.gpuCount, text: `${metadata.gpuCount}` }),
+      ]);
+    }
+  }
+});
+
+Deno.test("any model has a general profile on each GPU and count, and it is never one that quantises unasked", async () => {
+  const profiles = await embedded("any/other");
+  for (const model of ["MI250X", "MI300X", "MI325X", "MI350X", "MI355X"]) {
+    for (const count of [1, 2, 4, 8]) {
+      for (const metric of ["latency", "throughput"] as const) {
+        const criteria = makeCriteria({
+          model: "any/other",
+          metric,
+          gpu: { model, available: count, requested: count },
+        });
+        const selection = selectProfile(judge(profiles, criteria), { profileId: null });
+        assertEquals(
+          selection.kind === "selected" ? selection.judged.profile.id : selection.kind,
+          `general/vllm-${model.toLowerCase()}-fp16-tp${count}-${metric}`,
+        );
+      }
+    }
+  }
+});
+
+Deno.test("Llama 3.1 8B on one MI300X is served from the quantised variant, in fp16 from its own repository", async () => {
+  const aimId = "meta-llama/Llama-3.1-8B-Instruct";
+  const profiles = await embedded(aimId);
+  for (const metric of ["latency", "throughput"] as const) {
+    for (
+      const [precision, modelId] of [["auto", "amd/Llama-3.1-8B-Instruct-FP8-KV"], ["fp16", aimId]] as const
+    ) {
+      const criteria = makeCriteria({ model: aimId, metric, precision, gpu: { available: 1, requested: 1 } });
+      const selection = selectProfile(judge(profiles, criteria), { profileId: null });
+      assertEquals(selection.kind === "selected" && selection.judged.profile.modelId, modelId);
+    }
+  }
+});
+
+Deno.test({
+  name: "nothing is claimed to be measured that is not published as that",
+  ignore: referenceProfiles() === null,
+  fn: async () => {
+    const reference = referenceProfiles() ?? "";
+    const claim = ({ modelId, metadata: m }: Profile) =>
+      `${modelId} ${m.gpu} ${m.precision} tp${m.gpuCount} ${m.metric}`;
+    const published = new Map<string, Profile>();
+    for (const model of referenceModels(reference)) {
+      const { profiles } = await loadProfiles({ profilePath: reference, embedded: false, model });
+      for (const profile of profiles) published.set(claim(profile), profile);
+    }
+    let measured = 0;
+    for (const { aimId } of MODELS) {
+      for (const profile of await embedded(aimId)) {
+        const same = published.get(claim(profile));
+        if (profile.metadata.manualSelectionOnly || profile.priority === 3) continue;
+        measured++;
+        assertEquals([profile.id, same?.metadata.type], [profile.id, profile.metadata.type]);
+        // A measurement holds for the settings it was made with.
+        const settings = (of: Profile | undefined) =>
+          [...(of?.engineArgs ?? [])].map(([name, value]) =>
+            `${name.replaceAll("_", "-")}=${
+              JSON.stringify(
+                value instanceof Map ? [...value] : value,
+              )
+            }`
+          ).sort();
+        assertEquals(settings(profile), settings(same), profile.id);
+        const env = (of: Profile | undefined) => Object.fromEntries([...(of?.envVars ?? [])].sort());
+        assertEquals(env(profile), env(same), profile.id);
+      }
+    }
+    const all = [...published.values()].filter((p) => ["optimized", "preview"].includes(p.metadata.type));
+    assertEquals(measured, all.length);
+  },
+});

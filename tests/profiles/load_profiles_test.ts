@@ -1,0 +1,272 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { dirname, fromFileUrl, join } from "@std/path";
+import { embeddedRoot, loadProfiles, type LoadProfilesOptions } from "../../src/profiles/mod.ts";
+import { mutated, SEEDS } from "./mutate.ts";
+import { Random } from "./random.ts";
+import { referenceModels, referenceProfiles } from "./reference.ts";
+
+const [MODEL_PROFILE = "", GENERAL_PROFILE = ""] = SEEDS;
+
+/** Runs with a folder of files, by path and text, and takes it away again. */
+async function withFiles(files: Record<string, string | Uint8Array>, test: (root: string) => Promise<void>) {
+  const root = await Deno.makeTempDir({ prefix: "aim-profiles-" });
+  try {
+    for (const [path, content] of Object.entries(files)) {
+      await Deno.mkdir(dirname(join(root, path)), { recursive: true });
+      const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+      await Deno.writeFile(join(root, path), bytes);
+    }
+    await test(root);
+  } finally {
+    await Deno.remove(root, { recursive: true });
+  }
+}
+
+async function load(options: Partial<LoadProfilesOptions> & { profilePath: string }) {
+  const { profiles, faults } = await loadProfiles({ embedded: false, model: "org/model", ...options });
+  return { ids: profiles.map((profile) => profile.id).sort(), profiles, faults };
+}
+
+Deno.test("a profile's id and priority come from where it lies", async () => {
+  await withFiles({
+    "custom/org/model/a.yaml": MODEL_PROFILE,
+    "custom/general/b.yaml": GENERAL_PROFILE,
+    "org/model/c.yaml": MODEL_PROFILE,
+    "general/d.yml": GENERAL_PROFILE,
+  }, async (root) => {
+    const { profiles } = await load({ profilePath: root });
+    assertEquals(profiles.map((p) => [p.id, p.priority, p.path.slice(root.length), p.origin]), [
+      ["custom/org/model/a", 1, "/custom/org/model/a.yaml", "disk"],
+      ["custom/general/b", 1, "/custom/general/b.yaml", "disk"],
+      ["c", 2, "/org/model/c.yaml", "disk"],
+      ["general/d", 3, "/general/d.yml", "disk"],
+    ]);
+  });
+});
+
+Deno.test("a profile on disk shadows the embedded one of its id, and nothing else", async () => {
+  await withFiles({
+    "disk/org/model/a.yaml": MODEL_PROFILE.replace("model-FP8", "disk"),
+    "disk/general/g.yaml": GENERAL_PROFILE,
+    "embedded/org/model/a.yaml": MODEL_PROFILE.replace("model-FP8", "embedded"),
+    "embedded/org/model/b.yaml": MODEL_PROFILE,
+    "embedded/general/g.yaml": GENERAL_PROFILE,
+    "embedded/general/h.yaml": GENERAL_PROFILE,
+    "embedded/custom/org/model/x.yaml": MODEL_PROFILE,
+  }, async (root) => {
+    const { profiles } = await load({
+      profilePath: join(root, "disk"),
+      embedded: true,
+      embeddedPath: join(root, "embedded"),
+    });
+    assertEquals(profiles.map((p) => [p.id, p.origin, p.modelId]), [
+      ["a", "disk", "other/disk"],
+      ["b", "embedded", "other/model-FP8"],
+      ["general/g", "disk", null],
+      ["general/h", "embedded", null],
+    ]);
+    assertEquals(profiles[1]?.path, "embedded:org/model/b.yaml");
+    const alone = await load({ profilePath: join(root, "disk"), embeddedPath: join(root, "embedded") });
+    assertEquals(alone.ids, ["a", "general/g"]);
+  });
+});
+
+Deno.test("a faulty file shadows nothing", async () => {
+  await withFiles({
+    "disk/org/model/a.yaml": "metadata: [",
+    "embedded/org/model/a.yaml": MODEL_PROFILE,
+  }, async (root) => {
+    const { profiles, faults } = await load({
+      profilePath: join(root, "disk"),
+      embedded: true,
+      embeddedPath: join(root, "embedded"),
+    });
+    assertEquals(profiles.map((p) => [p.id, p.origin]), [["a", "embedded"]]);
+    assert(faults.length > 0);
+  });
+});
+
+Deno.test("only the folders of the search path are read", async () => {
+  const broken = "no: [profile";
+  await withFiles({
+    "org/model/a.yaml": MODEL_PROFILE,
+    "org/model/deeper/b.yaml": broken,
+    "org/model/.hidden.yaml": broken,
+    "org/model/notes.txt": broken,
+    "org/model/a.yaml~": broken,
+    "org/other/b.yaml": broken,
+    "other/model/b.yaml": broken,
+    "custom/org/other/b.yaml": broken,
+    "custom/b.yaml": broken,
+    "b.yaml": broken,
+  }, async (root) => {
+    const { ids, faults } = await load({ profilePath: root });
+    assertEquals(ids, ["a"]);
+    assertEquals(faults, []);
+  });
+});
+
+Deno.test("no name of a model leads out of the folder, or into one that means something else", async () => {
+  await withFiles({
+    "profiles/general/g.yaml": GENERAL_PROFILE,
+    "profiles/custom/general/c.yaml": GENERAL_PROFILE,
+    "profiles/org/m.yaml": MODEL_PROFILE,
+    "outside/x/a.yaml": MODEL_PROFILE,
+  }, async (root) => {
+    for (
+      const model of [
+        ...["../outside/x", "org/../../outside/x", "/outside/x", "..", ".", "", "/", "org", "org/", "org//m"],
+        ...["general/x", "custom/general", "custom/org", "schemas/x", "org/.hidden", "a\0b/c", "a\\b/c"],
+      ]
+    ) {
+      const { ids, faults } = await load({ profilePath: join(root, "profiles"), model });
+      assertEquals(ids, ["custom/general/c", "general/g"], model);
+      assertEquals(faults, [], model);
+    }
+  });
+});
+
+Deno.test("without a model only general profiles are candidates", async () => {
+  await withFiles({
+    "custom/org/model/a.yaml": MODEL_PROFILE,
+    "custom/general/b.yaml": GENERAL_PROFILE,
+    "org/model/c.yaml": MODEL_PROFILE,
+    "general/d.yaml": GENERAL_PROFILE,
+  }, async (root) => {
+    assertEquals((await load({ profilePath: root, model: null })).ids, ["custom/general/b", "general/d"]);
+  });
+});
+
+Deno.test("a profile path that is not there, or is a file, holds no profiles", async () => {
+  await withFiles({ "file": "x" }, async (root) => {
+    for (const profilePath of [join(root, "missing"), join(root, "file")]) {
+      const { ids, faults } = await load({ profilePath });
+      assertEquals([ids, faults], [[], []]);
+    }
+  });
+});
+
+Deno.test("profiles are found through links, as a Kubernetes ConfigMap is mounted", async () => {
+  await withFiles({ "..2024_01_01/a.yaml": MODEL_PROFILE }, async (root) => {
+    const folder = join(root, "org/model");
+    await Deno.mkdir(folder, { recursive: true });
+    await Deno.symlink(join(root, "..2024_01_01"), join(folder, "..data"));
+    await Deno.symlink("..data/a.yaml", join(folder, "a.yaml"));
+    await Deno.symlink("..data/gone.yaml", join(folder, "gone.yaml"));
+    const { ids, faults } = await load({ profilePath: root });
+    assertEquals(ids, ["a"]);
+    assertEquals(faults.map((fault) => fault.path), [join(folder, "gone.yaml")]);
+  });
+});
+
+Deno.test("a bad file is left out with file, line, column and reason, and the others stay", async () => {
+  await withFiles({
+    "org/model/good.yaml": MODEL_PROFILE,
+    "org/model/count.yaml": MODEL_PROFILE.replace("gpu_count: 1", "gpu_count: one"),
+    "org/model/precision.yaml": MODEL_PROFILE.replace("precision: fp8", "precision: fp9"),
+    "org/model/missing.yaml": MODEL_PROFILE.replace("  metric: latency\n", ""),
+    "org/model/extra.yaml": MODEL_PROFILE.replace("env_vars:", "env_var:"),
+    "org/model/argument.yaml": MODEL_PROFILE.replace("max-model-len: 32768", "max_model_len: 32k"),
+    "org/model/name.yaml": MODEL_PROFILE.replace("GPU_ARCHS:", "GPU-ARCHS:"),
+    "org/model/null.yaml": MODEL_PROFILE.replace("GPU_ARCHS: gfx942", "GPU_ARCHS:"),
+    "org/model/syntax.yaml": MODEL_PROFILE.replace("  gpu: MI300X", " gpu: MI300X"),
+    "org/model/utf8.yaml": new Uint8Array([...new TextEncoder().encode("aim_id: x\nmodel_id: "), 0xff, 0xfe]),
+    "org/model/large.yaml": `${MODEL_PROFILE}# ${"x".repeat(300_000)}\n`,
+    "general/model.yaml": MODEL_PROFILE,
+  }, async (root) => {
+    const { ids, faults } = await load({ profilePath: root });
+    assertEquals(ids, ["good"]);
+    const at = (name: string) =>
+      faults.filter((fault) => fault.path.endsWith(name)).map((f) => `${f.line}:${f.column}: ${f.reason}`);
+    assertEquals(at("/count.yaml"), ['7:14: metadata.gpu_count is "one", and must be a whole number']);
+    assertStringIncludes(
+      at("/precision.yaml").join(),
+      '10:14: metadata.precision is "fp9", and must be one of int4',
+    );
+    assertEquals(at("/missing.yaml"), ["4:1: metadata lacks metric"]);
+    assertEquals(at("/extra.yaml"), [
+      '19:1: the profile has "env_var", which is not known here (did you mean env_vars?)',
+    ]);
+    assertEquals(at("/argument.yaml"), [
+      '17:18: engine_args.max_model_len is "32k", and must be a whole number or null',
+    ]);
+    assertEquals(at("/name.yaml"), [
+      '21:3: env_vars has "GPU-ARCHS", which no environment variable can be named',
+    ]);
+    assertEquals(at("/null.yaml"), [
+      "21:13: env_vars.GPU_ARCHS is null, and must be a text or a number or true or false",
+    ]);
+    assertStringIncludes(at("/syntax.yaml").join(), "6:");
+    assertEquals(at("/utf8.yaml"), ["2:11: the file is not UTF-8"]);
+    assertStringIncludes(at("/large.yaml").join(), "1:1: the file has 3");
+    assertEquals(at("general/model.yaml").length, 2);
+  });
+});
+
+Deno.test("environment values that are no text are what Python's str makes of them", async () => {
+  const env =
+    "env_vars:\n  A: 1\n  B: 0.50\n  C: yes\n  D: off\n  E: '010'\n  F: 0x10\n  G: 1.0e+3\n  H: ''\n";
+  await withFiles({
+    "org/model/a.yaml": MODEL_PROFILE.replace(/env_vars:[^]*/, env),
+    "org/model/b.yaml": MODEL_PROFILE.replace(/env_vars:[^]*/, ""),
+    "org/model/c.yaml": MODEL_PROFILE.replace(/env_vars:[^]*/, "env_vars:\n"),
+  }, async (root) => {
+    const { profiles, faults } = await load({ profilePath: root });
+    assertEquals(faults, []);
+    const expected = { A: "1", B: "0.50", C: "True", D: "False", E: "010", F: "16", G: "1.0e+3", H: "" };
+    assertEquals(Object.fromEntries(profiles[0]?.envVars ?? []), expected);
+    assertEquals([profiles[1]?.envVars.size, profiles[2]?.envVars.size], [0, 0]);
+  });
+});
+
+Deno.test("an engine that is not vLLM has arguments of its own", async () => {
+  await withFiles({
+    "org/model/a.yaml": MODEL_PROFILE.replace("engine: vllm", "engine: sglang").replace("32768", "many"),
+  }, async (root) => assertEquals((await load({ profilePath: root })).ids, ["a"]));
+});
+
+Deno.test({
+  name: "all 170 published profiles load",
+  ignore: referenceProfiles() === null,
+  fn: async () => {
+    const root = referenceProfiles() ?? "";
+    const paths = new Set<string>();
+    for (const model of referenceModels(root)) {
+      const { profiles, faults } = await load({ profilePath: root, model });
+      assertEquals(faults, []);
+      for (const profile of profiles) paths.add(profile.path);
+    }
+    assertEquals(paths.size, 170);
+  },
+});
+
+Deno.test("of 2,000 damaged profiles each loads or is named with its place and a reason, and none stops the others", async () => {
+  const random = new Random(42);
+  const files: Record<string, string> = { "org/model/whole.yaml": MODEL_PROFILE };
+  for (let index = 0; index < 2000; index++) {
+    const [seed, folder] = random.next() < 0.7 ? [MODEL_PROFILE, "org/model"] : [GENERAL_PROFILE, "general"];
+    files[`${folder}/m${index}.yaml`] = mutated(seed, random);
+  }
+  await withFiles(files, async (root) => {
+    const { profiles, faults } = await load({ profilePath: root });
+    const loaded = new Set(profiles.map((profile) => profile.path));
+    const named = new Set(faults.map((fault) => fault.path));
+    for (const path of Object.keys(files).map((name) => join(root, name))) {
+      assert(loaded.has(path) !== named.has(path), `${path} is ${loaded.has(path) ? "both" : "neither"}`);
+    }
+    for (const { path, line, column, reason } of faults) {
+      const lines = (files[path.slice(root.length + 1)] ?? "").split(/\r\n?|\n/).length;
+      assert(line >= 1 && line <= lines + 1 && column >= 1, `${path}:${line}:${column} of ${lines}`);
+      assert(reason.length > 10 && !/[\n\r]/.test(reason), JSON.stringify(reason));
+    }
+    assert(loaded.has(join(root, "org/model/whole.yaml")));
+    assert(named.size > 800 && loaded.size > 100, `${named.size} bad, ${loaded.size} good`);
+  });
+});
+
+Deno.test("the program's own profiles lie in the source tree, or beside the bundle", () => {
+  const root = (url: string) => embeddedRoot(url).href;
+  assertEquals(root("file:///x/src/profiles/embedded_root.ts"), "file:///x/profiles/");
+  assertEquals(root("file:///tmp/aim-1/main.js"), "file:///tmp/aim-1/profiles/");
+  assert(Deno.statSync(join(fromFileUrl(embeddedRoot()), "schemas/model.schema.json")).isFile);
+});
