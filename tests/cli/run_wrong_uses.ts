@@ -1,0 +1,45 @@
+import { aim } from "./aim.ts";
+import type { World } from "./world.ts";
+
+/** Words of a command line, variables beside the world's own, the exit code and the line that standard error ends with. */
+export type WrongUse = readonly [
+  words: readonly string[],
+  env: Readonly<Record<string, string>>,
+  code: number,
+  line: string,
+];
+
+/** Puts a file `file` and a directory `profiles` with one profile into the world's directory. */
+export async function furnish({ directory }: World): Promise<void> {
+  await Deno.writeTextFile(`${directory}/file`, "");
+  const name = "general/vllm-mi300x-fp16-tp1-latency.yaml";
+  await Deno.mkdir(`${directory}/profiles/general`, { recursive: true });
+  await Deno.copyFile(new URL(`../../profiles/${name}`, import.meta.url), `${directory}/profiles/${name}`);
+}
+
+/**
+ * Runs aim wrongly. In words, variables and lines `$DIR`, `$HUB` and `$S3` stand for the world's directory and the hosts of
+ * its servers.
+ */
+export async function runWrongUse(
+  world: World,
+  words: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<{ code: number; line: string; stdout: string }> {
+  const places = [
+    ["$DIR", world.directory],
+    ["$HUB", new URL(world.hub.url).host],
+    ["$S3", new URL(world.s3.url).host],
+  ] as const;
+  const filled = (text: string) => places.reduce((all, [name, value]) => all.replaceAll(name, value), text);
+  const { code, stdout, stderr } = await aim(words.map(filled), {
+    cwd: world.directory,
+    env: {
+      ...world.env,
+      ...Object.fromEntries(Object.entries(env).map(([name, value]) => [name, filled(value)])),
+    },
+  });
+  const last = stderr.trimEnd().split("\n").at(-1) ?? "";
+  const line = places.reduce((all, [name, value]) => all.replaceAll(value, name), last);
+  return { code, line: line.replace(/^aim: error: /, ""), stdout };
+}
