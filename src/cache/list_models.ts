@@ -1,0 +1,190 @@
+import { partFault } from "../sources/mod.ts";
+import { isBookkeeping, listFiles, statOrNull } from "./files.ts";
+import { snapshotRecord } from "./hub_placement.ts";
+import { type DiskUse, diskUse, entriesOf } from "./inspect_disk.ts";
+import { AIM_FOLDER, MANIFEST } from "./local_placement.ts";
+import { readRecord } from "./record.ts";
+import { commitOf, lookHub, lookLocal } from "./resolve_model.ts";
+import type { CachePaths, LayoutName } from "./types.ts";
+
+/** A model in a cache, or one revision of it. */
+export interface ListedModel {
+  /** `org/model`. */
+  readonly name: string;
+  readonly layout: LayoutName;
+  /** Branch or tag; `null` where nothing names one. */
+  readonly revision: string | null;
+  readonly commit: string | null;
+  /** The model directory, or the snapshot. */
+  readonly path: string;
+  /** `unverified`: whole by its contents, but nothing says what it was downloaded as. */
+  readonly state: "complete" | "partial" | "unverified";
+  readonly reason: string;
+  readonly files: number;
+  /** Bytes of its files. */
+  readonly bytes: number;
+  /** Milliseconds since 1970. */
+  readonly lastUsed: number | null;
+}
+
+/** A folder of a model with all its revisions, and what it takes on disk. */
+export interface ListedFolder {
+  readonly name: string;
+  readonly layout: LayoutName;
+  readonly path: string;
+  /** As `du` counts. */
+  readonly diskBytes: number;
+  readonly models: readonly ListedModel[];
+}
+
+/** Lists the models of both layouts. Links out of the cache are not followed. */
+export async function listModels(paths: CachePaths): Promise<ListedFolder[]> {
+  const seen = new Set<string>();
+  const folders: ListedFolder[] = [];
+  for (const { name, path } of await localFolders(paths)) folders.push(await localFolder(name, path, seen));
+  for (const { name, path } of await hubFolders(paths)) {
+    folders.push(await hubFolderOf(paths, name, path, seen));
+  }
+  return folders;
+}
+
+/** A model's folder in a layout. */
+export interface ModelFolder {
+  readonly name: string;
+  readonly layout: LayoutName;
+  readonly path: string;
+}
+
+/** Folders of local models: one or two levels below the cache's root. */
+export async function localFolders(paths: CachePaths): Promise<ModelFolder[]> {
+  const found: ModelFolder[] = [];
+  for (const first of await entriesOf(paths.root)) {
+    const path = `${paths.root}/${first.name}`;
+    if (!isOwn(first) || path === paths.hub || path === `${paths.hfHome}/hub`) continue;
+    if (await looksLikeModel(path)) {
+      found.push({ name: first.name, layout: "local", path });
+      continue;
+    }
+    for (const second of await entriesOf(path)) {
+      const inner = `${path}/${second.name}`;
+      if (isOwn(second) && await looksLikeModel(inner)) {
+        found.push({ name: `${first.name}/${second.name}`, layout: "local", path: inner });
+      }
+    }
+  }
+  return found;
+}
+
+/** Folders of models in the Hugging Face cache. */
+export async function hubFolders(paths: CachePaths): Promise<ModelFolder[]> {
+  return (await entriesOf(paths.hub)).flatMap((entry) => {
+    const name = /^models--(.+)$/.exec(entry.name)?.[1]?.replace("--", "/");
+    return name === undefined || !entry.isDirectory
+      ? []
+      : [{ name, layout: "hub", path: `${paths.hub}/${entry.name}` }];
+  });
+}
+
+function isOwn(entry: Deno.DirEntry): boolean {
+  return entry.isDirectory && !/^(?:\.|(?:models|datasets|spaces)--)/.test(entry.name) &&
+    entry.name !== "lost+found" &&
+    partFault(entry.name) === null;
+}
+
+async function looksLikeModel(path: string): Promise<boolean> {
+  return (await entriesOf(path)).some(({ name, isDirectory }) =>
+    isDirectory
+      ? name === AIM_FOLDER
+      : /^(?:config|params)\.json$|\.(?:safetensors|bin|pt|pth|gguf)$|\.index\.json$|\.incomplete$/.test(name)
+  );
+}
+
+async function localFolder(name: string, path: string, seen: Set<string>): Promise<ListedFolder> {
+  const [place, record, files, disk] = await Promise.all([
+    lookLocal(path),
+    readRecord(`${path}/${MANIFEST}`),
+    listFiles(path, { skip: isBookkeeping }),
+    diskUse(path, seen),
+  ]);
+  const model: ListedModel = {
+    name,
+    layout: "local",
+    revision: record?.revision ?? null,
+    commit: record?.commit ?? null,
+    path,
+    state: place.state === "complete" ? (record === null ? "unverified" : "complete") : "partial",
+    reason: place.reason,
+    ...sumOf(files),
+    lastUsed: disk.lastUsed,
+  };
+  return { name, layout: "local", path, diskBytes: disk.bytes, models: [model] };
+}
+
+async function hubFolderOf(
+  paths: CachePaths,
+  name: string,
+  path: string,
+  seen: Set<string>,
+): Promise<ListedFolder> {
+  const disk = await diskUse(path, seen);
+  const revisions = await revisionsOf(path);
+  const models: ListedModel[] = [];
+  for (const snapshot of await entriesOf(`${path}/snapshots`)) {
+    if (!snapshot.isDirectory) continue;
+    const named = revisions.filter((one) => one.commit === snapshot.name).map((one) => one.revision);
+    models.push(await hubModel(paths, name, path, snapshot.name, named, disk));
+  }
+  if (models.length === 0) {
+    const rest = { files: 0, bytes: 0, lastUsed: disk.lastUsed };
+    const reason = "there is no snapshot";
+    models.push({
+      name,
+      layout: "hub",
+      revision: null,
+      commit: null,
+      path,
+      state: "partial",
+      reason,
+      ...rest,
+    });
+  }
+  return { name, layout: "hub", path, diskBytes: disk.bytes, models };
+}
+
+async function hubModel(
+  paths: CachePaths,
+  name: string,
+  path: string,
+  commit: string,
+  named: readonly string[],
+  disk: DiskUse,
+): Promise<ListedModel> {
+  const snapshot = `${path}/snapshots/${commit}`;
+  const { place } = await lookHub(paths, name, commit);
+  const recorded = await statOrNull(snapshotRecord(path, commit)) !== null;
+  return {
+    name,
+    layout: "hub",
+    revision: named.length === 0 ? null : named.join(", "),
+    commit,
+    path: snapshot,
+    state: place.state === "complete" ? (recorded ? "complete" : "unverified") : "partial",
+    reason: place.reason,
+    ...sumOf(await listFiles(snapshot)),
+    lastUsed: disk.lastUsed,
+  };
+}
+
+/** What the refs of a model's folder name. */
+export async function revisionsOf(path: string): Promise<{ revision: string; commit: string }[]> {
+  const found: { revision: string; commit: string }[] = [];
+  for (const revision of (await listFiles(`${path}/refs`)).keys()) {
+    const commit = await commitOf(path, revision);
+    if (commit !== null) found.push({ revision, commit });
+  }
+  return found.sort((a, b) => a.revision < b.revision ? -1 : 1);
+}
+
+function sumOf(files: ReadonlyMap<string, number>): { files: number; bytes: number } {
+  return { files: files.size, bytes: [...files.values()].reduce((sum, size) => sum + size, 0) };
+}

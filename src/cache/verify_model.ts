@@ -1,0 +1,147 @@
+import type { Digest } from "../sources/mod.ts";
+import { digestMatches, type HashPool, hashPool } from "../transfer/mod.ts";
+import { isBookkeeping, listFiles, statOrNull } from "./files.ts";
+import { snapshotRecord } from "./hub_placement.ts";
+import { AIM_FOLDER, eachOf, MANIFEST } from "./local_placement.ts";
+import type { ListedModel } from "./list_models.ts";
+import { readMetadata } from "./python_metadata.ts";
+import { type ModelRecord, readRecord } from "./record.ts";
+
+/** What verifying found of a file. */
+export interface FileFinding {
+  readonly path: string;
+  /** `unknown`: nothing says what its digest should be. `extra`: no part of the model as it was downloaded. */
+  readonly state: "good" | "bad" | "missing" | "unknown";
+  /** One clause. */
+  readonly reason: string;
+}
+
+/** What verifying found of a model. */
+export interface Verification {
+  readonly model: Pick<ListedModel, "name" | "layout" | "commit" | "path">;
+  /** Every file was hashed and is what it should be. */
+  readonly whole: boolean;
+  /** Bytes hashed. */
+  readonly bytes: number;
+  readonly good: number;
+  /** Every file that is not good. */
+  readonly findings: readonly FileFinding[];
+}
+
+/** Options of {@linkcode verifyModel}. */
+export interface VerifyOptions {
+  readonly signal?: AbortSignal;
+  /** Told of bytes hashed since the last call. */
+  readonly onBytes?: (bytes: number) => void;
+}
+
+/** Hashes all files of a model, several at a time, and compares with what they were downloaded as. */
+export async function verifyModel(model: ListedModel, options: VerifyOptions = {}): Promise<Verification> {
+  const expected = await expectations(model);
+  const pool = hashPool();
+  const stop = () => pool.close();
+  options.signal?.addEventListener("abort", stop, { once: true });
+  let bytes = 0;
+  try {
+    const findings = await eachOf([...expected], async ([path, want]): Promise<FileFinding> => {
+      options.signal?.throwIfAborted();
+      return await check(pool, `${model.path}/${path}`, path, want, (more) => {
+        bytes += more;
+        options.onBytes?.(more);
+      });
+    }, 8);
+    const bad = findings.filter((finding) => finding.state !== "good");
+    const { name, layout, commit, path } = model;
+    return {
+      model: { name, layout, commit, path },
+      whole: bad.length === 0 && findings.length > 0,
+      bytes,
+      good: findings.length - bad.length,
+      findings: bad,
+    };
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    throw error;
+  } finally {
+    options.signal?.removeEventListener("abort", stop);
+    pool.close();
+  }
+}
+
+interface Expectation {
+  readonly size: number | null;
+  readonly digest: Digest | null;
+}
+
+/** What each file should be: by aim's record, else by Python's metadata, else by the names of blobs. */
+async function expectations(model: ListedModel): Promise<Map<string, Expectation>> {
+  const { path, layout, commit } = model;
+  const folder = path.replace(/\/snapshots\/[^/]*$/, "");
+  const record = layout === "local"
+    ? await readRecord(`${path}/${MANIFEST}`)
+    : commit === null
+    ? null
+    : await readRecord(snapshotRecord(folder, commit));
+  if (record !== null) return byRecord(record);
+  const found = new Map<string, Expectation>();
+  for (const file of (await listFiles(path, { skip: isBookkeeping })).keys()) {
+    if (file.startsWith(`${AIM_FOLDER}/`)) continue;
+    const etag = layout === "local"
+      ? (await readMetadata(path, file))?.etag
+      : await blobName(`${path}/${file}`);
+    found.set(file, { size: null, digest: digestOfEtag(etag) });
+  }
+  return found;
+}
+
+function byRecord(record: ModelRecord): Map<string, Expectation> {
+  return new Map(
+    record.files.map((
+      { path, size, digest, blob },
+    ) => [path, { size, digest: digest ?? digestOfEtag(blob) }]),
+  );
+}
+
+async function blobName(path: string): Promise<string | undefined> {
+  try {
+    return (await Deno.readLink(path)).split("/").at(-1);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The hub's ETags are digests: SHA-256 of LFS files, git's SHA-1 of the rest. */
+function digestOfEtag(etag: string | undefined): Digest | null {
+  if (etag === undefined) return null;
+  if (/^[0-9a-f]{64}$/.test(etag)) return { algorithm: "sha256", hex: etag };
+  return /^[0-9a-f]{40}$/.test(etag) ? { algorithm: "git-sha1", hex: etag } : null;
+}
+
+async function check(
+  pool: HashPool,
+  absolute: string,
+  path: string,
+  want: Expectation,
+  onBytes: (bytes: number) => void,
+): Promise<FileFinding> {
+  const info = await statOrNull(absolute);
+  if (!info?.isFile) return { path, state: "missing", reason: "it is not there" };
+  if (want.size !== null && info.size !== want.size) {
+    return { path, state: "bad", reason: `it has ${info.size} bytes instead of ${want.size}` };
+  }
+  if (want.digest === null) {
+    return { path, state: "unknown", reason: "nothing says what its digest should be" };
+  }
+  try {
+    const digests = await pool.hash(absolute, [want.digest], onBytes);
+    if (digestMatches(want.digest, digests)) return { path, state: "good", reason: "" };
+    const { algorithm, hex } = want.digest;
+    return { path, state: "bad", reason: `its ${algorithm} is ${digests[algorithm]} instead of ${hex}` };
+  } catch (error) {
+    return {
+      path,
+      state: "bad",
+      reason: `it cannot be read: ${error instanceof Error ? error.message : error}`,
+    };
+  }
+}

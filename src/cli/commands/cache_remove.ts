@@ -1,0 +1,26 @@
+import { planRemoval } from "../../cache/mod.ts";
+import type { Command } from "../command.ts";
+import { confirmRemoval, REMOVAL_FLAGS } from "../confirm_removal.ts";
+import { LAYOUT_FLAG, pickModels } from "../pick_models.ts";
+
+/** `aim cache remove`: remove models from the caches. */
+export const cacheRemove: Command = {
+  name: "cache remove",
+  summary: "remove models from the caches",
+  positionals: [{ name: "MODEL", required: true, many: true }],
+  settings: ["cachePath"],
+  flags: [LAYOUT_FLAG, ...REMOVAL_FLAGS],
+  examples: [
+    { command: "aim cache remove mistralai/Mistral-7B-v0.1", does: "show what would be freed, and ask" },
+    {
+      command: "aim cache remove org/m --layout hub --yes",
+      does: "from the Hugging Face cache alone, without asking",
+    },
+    { command: "aim cache remove org/m --yes --format json", does: "for programs" },
+  ],
+  permissions: { write: true, net: false, run: false, ffi: false },
+  async run(context) {
+    const folders = await pickModels(context);
+    return await confirmRemoval(context, await Promise.all(folders.map(planRemoval)));
+  },
+};

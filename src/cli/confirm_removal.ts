@@ -1,0 +1,81 @@
+import { type RemovalPlan, removePlanned } from "../cache/mod.ts";
+import { AimError } from "../errors/mod.ts";
+import { log } from "../log/mod.ts";
+import type { CommandContext, FlagSpec } from "./command.ts";
+import { formatBytes } from "./format.ts";
+import { folderInWords } from "./pick_models.ts";
+
+/** Version of the JSON that `aim cache remove` and `aim cache prune` print. */
+const VERSION = 1;
+
+/** Flags of commands that remove. */
+export const REMOVAL_FLAGS = [
+  { name: "yes", short: "y", type: "boolean", help: "remove without asking" },
+  {
+    name: "format",
+    type: "string",
+    value: "FORMAT",
+    choices: ["text", "json"],
+    default: "text",
+    help: "how the result is printed",
+  },
+] as const satisfies readonly FlagSpec[];
+
+/**
+ * Shows what would go, asks (or takes `--yes`), removes. What a download is at work in is left alone.
+ *
+ * @throws {AimError} `usage` where nobody can be asked.
+ */
+export async function confirmRemoval(
+  context: CommandContext,
+  plans: readonly RemovalPlan[],
+): Promise<number> {
+  const { flags, print, signal } = context;
+  const json = flags.format === "json";
+  for (const plan of plans.filter((one) => one.busy !== null)) {
+    log.warn(`${folderInWords(plan.folder)} is left alone: ${plan.busy} is downloading it`);
+  }
+  const free = plans.filter((plan) => plan.busy === null);
+  const bytes = free.flatMap((plan) => plan.removables).reduce((sum, one) => sum + one.bytes, 0);
+  if (!json) { for (const line of linesOf(free)) print(`${line}\n`); }
+  if (free.length === 0) {
+    print(
+      json ? `${JSON.stringify({ version: VERSION, removed: [], freedBytes: 0 })}\n` : "nothing to remove\n",
+    );
+    return 0;
+  }
+  if (flags.yes !== true && !ask(context, bytes)) {
+    print("nothing was removed\n");
+    return 0;
+  }
+  let freed = 0;
+  for (const plan of free) freed += await removePlanned(plan, signal);
+  const removed = free.flatMap((plan) =>
+    plan.removables.map(({ path, why, bytes }) => ({ path, why, bytes }))
+  );
+  print(
+    json
+      ? `${JSON.stringify({ version: VERSION, removed, freedBytes: freed })}\n`
+      : `removed, ${formatBytes(freed)} are free\n`,
+  );
+  return 0;
+}
+
+function linesOf(plans: readonly RemovalPlan[]): string[] {
+  return plans.flatMap((plan) =>
+    plan.removables.map(({ path, why, bytes }) => `${formatBytes(bytes).padStart(9)}  ${path}  (${why})`)
+  );
+}
+
+function ask({ stdout }: CommandContext, bytes: number): boolean {
+  if (!stdout.isTerminal || !Deno.stdin.isTerminal()) {
+    throw new AimError(
+      "usage",
+      `${formatBytes(bytes)} would be removed, and there is no terminal to ask at`,
+      {
+        hint: "give --yes to remove them",
+      },
+    );
+  }
+  return /^y(es)?$/i.test(prompt(`Remove ${formatBytes(bytes)}? [y/N]`) ?? "");
+}
