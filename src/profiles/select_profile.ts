@@ -71,7 +71,7 @@ export function countStates(judged: readonly JudgedProfile[]): Record<ProfileSta
 
 /**
  * The profile nearest to fitting: one that settings alone make fit comes before one that needs other hardware, then the
- * fewest and least doubtful things to change, then the order of `judged`. `null` where there are no profiles.
+ * fewest and least doubtful things to change, then the fewest GPUs, then the order of `judged`. `null` where there are no profiles.
  */
 export function nearestMiss(judged: readonly JudgedProfile[]): NearestMiss | null {
   let best: NearestMiss | null = null;
@@ -80,7 +80,8 @@ export function nearestMiss(judged: readonly JudgedProfile[]): NearestMiss | nul
     const needsHardware = one.mismatches.some((mismatch) => mismatch.remedy === null);
     const remedies = one.mismatches.flatMap((mismatch) => mismatch.remedy ?? []);
     if (one.manualOnly) remedies.push(manualRemedy(one));
-    const cost = one.mismatches.length + manualCost(one) + (needsHardware ? 100 : 0);
+    const gpus = one.state === "gpu_mismatch" ? one.profile.metadata.gpuCount / 1000 : 0;
+    const cost = one.mismatches.length + manualCost(one) + (needsHardware ? 100 : 0) + gpus;
     if (cost >= least || cost === 0) continue;
     [best, least] = [{ judged: one, remedies: needsHardware ? [] : dedupe(one, remedies) }, cost];
   }

@@ -1,0 +1,131 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
+import { aim } from "../cli/aim.ts";
+import { SEEDS } from "./mutate.ts";
+
+const [MODEL_PROFILE = "", GENERAL_PROFILE = ""] = SEEDS;
+const LLAMA = "meta-llama/Llama-3.1-8B-Instruct";
+
+async function withFolder(test: (folder: string) => Promise<void>) {
+  const folder = await Deno.makeTempDir({ prefix: "aim-profiles-" });
+  try {
+    await test(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("profiles validate names every fault by file, line and column, and exits with 2", async () => {
+  await withFolder(async (folder) => {
+    await Deno.mkdir(join(folder, "sub/general"), { recursive: true });
+    const write = (name: string, text: string) => Deno.writeTextFile(join(folder, name), text);
+    await write("good.yaml", MODEL_PROFILE);
+    await write(
+      "two.yaml",
+      MODEL_PROFILE.replace("gpu_count: 1", "gpu_count: 0").replace("metric: latency", "metric: latencies"),
+    );
+    await write("sub/twice.yml", MODEL_PROFILE.replace("env_vars:", "env_vars:\n  GPU_ARCHS: gfx942"));
+    await write("sub/general/good.yaml", GENERAL_PROFILE);
+    await write("sub/general/model.yaml", MODEL_PROFILE);
+    await write("sub/loose.yaml", GENERAL_PROFILE);
+    const { code, stdout } = await aim(["profiles", "validate", folder]);
+    assertEquals(code, 2);
+    const lines = stdout.trimEnd().split("\n").map((line) => line.replace(`${folder}/`, ""));
+    assertEquals(lines.slice(0, -1).map((line) => line.split(": ", 1)[0]), [
+      "sub/general/model.yaml:2:1",
+      "sub/general/model.yaml:3:1",
+      "sub/twice.yml:22:3",
+      "two.yaml:7:14",
+      "two.yaml:9:11",
+    ]);
+    assertStringIncludes(stdout, "metadata.gpu_count is 0, and must be at least 1");
+    assertStringIncludes(
+      stdout,
+      '"latencies", and must be one of latency, throughput (did you mean latency?)',
+    );
+    assertStringIncludes(stdout, '"GPU_ARCHS" is there twice');
+    assertEquals(lines.at(-1), "6 files, 5 faults in 3 files");
+    const json = await aim(["profiles", "validate", "--format", "json", join(folder, "two.yaml")]);
+    assertEquals(json.code, 2);
+    assertEquals(JSON.parse(json.stdout).faults.map((f: { line: number }) => f.line), [7, 9]);
+    assertEquals((await aim(["profiles", "validate", join(folder, "good.yaml")])).code, 0);
+  });
+});
+
+Deno.test("profiles validate refuses a path that is not there, and a folder without profiles", async () => {
+  await withFolder(async (folder) => {
+    for (const path of [join(folder, "missing"), folder]) {
+      const { code, stdout, stderr } = await aim(["profiles", "validate", path]);
+      assertEquals([code, stdout], [2, ""]);
+      assertStringIncludes(stderr, path);
+    }
+  });
+});
+
+Deno.test("list-profiles says of each profile whether and why it fits, and which would be served", async () => {
+  const { code, stdout } = await aim(["list-profiles"], {
+    env: { AIM_MODEL_ID: LLAMA, AIM_GPU_MODEL: "MI300X", AIM_GPU_COUNT: "1" },
+  });
+  assertEquals(code, 0);
+  assertMatch(stdout, /^\* +vllm-mi300x-fp8-tp1-latency .* compatible +model profile, fp8, optimized$/m);
+  assertMatch(stdout, /^ +vllm-mi300x-fp8-tp2-latency .* gpu_mismatch +it uses 2 GPUs, 1 was asked for$/m);
+  assertMatch(stdout, /^ +vllm-mi300x-fp8-tp1-throughput .* metric_mismatch +it is tuned for throughput/m);
+  assertStringIncludes(stdout, "1 x MI300X, from override");
+  assertStringIncludes(stdout, "* vllm-mi300x-fp8-tp1-latency would be served");
+  assert(!stdout.includes("\x1b["), "no colour in a pipe");
+});
+
+Deno.test("list-profiles as JSON carries states, reasons and the selection, and filters by state", async () => {
+  const { stdout } = await aim(["list-profiles", "--format", "json", "--state", "precision_mismatch", "-v"], {
+    env: { AIM_ID: LLAMA, AIM_GPU_MODEL: "MI300X", AIM_GPU_COUNT: "1", AIM_PRECISION: "fp16" },
+  });
+  const { selected, profiles, criteria } = JSON.parse(stdout);
+  assertEquals(selected, "vllm-mi300x-fp16-tp1-latency");
+  assertEquals(criteria.model, LLAMA);
+  assert(profiles.length > 0);
+  for (const profile of profiles) {
+    assertEquals(profile.state, "precision_mismatch");
+    assertStringIncludes(profile.reason, "wanted is fp16");
+    assertEquals(profile.selected, false);
+    assert(Array.isArray(profile.arguments));
+  }
+});
+
+Deno.test("list-profiles tells the nearest miss in words where nothing fits", async () => {
+  const { code, stdout } = await aim(["list-profiles", "--general-fallback=false"], {
+    env: { AIM_ID: "CohereLabs/command-a-reasoning-08-2025", AIM_GPU_MODEL: "MI300X", AIM_GPU_COUNT: "1" },
+  });
+  assertEquals(code, 0);
+  assertStringIncludes(stdout, "nearest is vllm-mi300x-fp16-tp2-latency: it uses 2 GPUs, 1 was asked for;");
+  assertStringIncludes(stdout, "set AIM_GPU_COUNT=2");
+});
+
+Deno.test("list-profiles without the compatibility check looks at no GPU and judges nothing", async () => {
+  const { code, stdout } = await aim(["list-profiles", "--skip-compatibility-check", "--format", "json"], {
+    env: { AIM_ID: LLAMA },
+  });
+  assertEquals(code, 0);
+  const { gpus, selected, profiles } = JSON.parse(stdout);
+  assertEquals([gpus, selected], [null, null]);
+  for (const profile of profiles) assertEquals([profile.state, profile.reason], [null, null]);
+});
+
+Deno.test("list-profiles skips a bad file with a warning that names its place", async () => {
+  await withFolder(async (folder) => {
+    await Deno.mkdir(join(folder, "general"));
+    await Deno.writeTextFile(join(folder, "general/bad.yaml"), GENERAL_PROFILE.replace("fp16", "fp17"));
+    await Deno.writeTextFile(join(folder, "general/good.yaml"), GENERAL_PROFILE);
+    const { code, stdout, stderr } = await aim(["list-profiles", "--format", "text"], {
+      env: {
+        AIM_MODEL_ID: "any/model",
+        AIM_GPU_MODEL: "MI325X",
+        AIM_PROFILE_PATH: folder,
+        AIM_EMBEDDED_PROFILES: "false",
+      },
+    });
+    assertEquals(code, 0);
+    assertStringIncludes(stdout, "general/good");
+    assert(!stdout.includes("general/bad"));
+    assertStringIncludes(stderr, `${folder}/general/bad.yaml:7:16: metadata.precision is "fp17"`);
+  });
+});

@@ -1,0 +1,41 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { type ProfileRow, profileTable } from "../../src/cli/profile_table.ts";
+import { judge } from "../../src/profiles/mod.ts";
+import { makeCriteria, makeProfile } from "./make_profile.ts";
+
+const rows: ProfileRow[] = judge([
+  makeProfile({ id: "vllm-mi300x-fp16-tp1-latency" }),
+  makeProfile({ id: "vllm-mi325x-fp16-tp8-latency", metadata: { gpu: "MI325X", gpuCount: 8 } }),
+], makeCriteria()).map((judged, index) => ({ profile: judged.profile, judged, selected: index === 0 }));
+
+Deno.test("a table is as wide as it needs to be where there is no terminal", () => {
+  const text = profileTable(rows, { width: Infinity, colour: false, verbose: true });
+  for (const word of ["PRECISION", "REASON", "MODEL", "PATH", "it is for MI325X, there is MI300X"]) {
+    assertStringIncludes(text, word);
+  }
+});
+
+Deno.test("no line is wider than the terminal, and id and state are never given up", () => {
+  for (let width = 50; width < 220; width++) {
+    const lines = profileTable(rows, { width, colour: false, verbose: true }).split("\n");
+    for (const line of lines) assert([...line].length <= width, `${line.length} > ${width}: ${line}`);
+    assertStringIncludes(lines[1] ?? "", "vllm-mi300x-fp16-tp1-latency");
+    assertStringIncludes(lines[2] ?? "", "gpu_mismatch");
+  }
+});
+
+Deno.test("on a narrower terminal never more is shown", () => {
+  const columns = (width: number) =>
+    profileTable(rows, { width, colour: false, verbose: true }).split("\n")[0]?.trim().split(/ {2,}/)
+      .length ?? 0;
+  for (let width = 40; width < 220; width++) assert(columns(width) <= columns(width + 1));
+  assertEquals(columns(40), 2);
+});
+
+Deno.test("colour adds nothing but colour", () => {
+  const options = { width: 120, verbose: false };
+  const coloured = profileTable(rows, { ...options, colour: true });
+  assert(coloured.includes("\x1b["));
+  // deno-lint-ignore no-control-regex
+  assertEquals(coloured.replace(/\x1b\[\d+m/g, ""), profileTable(rows, { ...options, colour: false }));
+});
