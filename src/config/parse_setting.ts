@@ -66,7 +66,8 @@ export function parseSetting(
     }
     case "url": {
       if (!/^https?:\/\/[^/\s]/.test(text) || !URL.canParse(text)) {
-        throw bad("an http:// or https:// address");
+        // What stands before @ may be a password, also where the rest is no address.
+        throw badValue(options.name, text.replace(/[^/]*@/, "***@"), "an http:// or https:// address");
       }
       return text.replace(/\/+$/, "");
     }

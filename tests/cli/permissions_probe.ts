@@ -17,5 +17,5 @@ globalThis.addEventListener("unload", () => {
       throw error;
     }
   }).map(([name]) => name);
-  console.error(`PROBE ${JSON.stringify(granted)}`);
+  Deno.stderr.writeSync(new TextEncoder().encode(`PROBE ${JSON.stringify(granted)}\n`));
 });

@@ -26,7 +26,7 @@ export const GATED = "org/gated";
 
 const PREFIXES = {
   models: ["org/llama-7b", "meta-llama/Llama-3.1-8B-Instruct"],
-  bucket: ["deep/path/model", "models/meta-llama/llama-3.1-8b", "path"],
+  bucket: ["deep/path/model", "models/meta-llama/llama-3.1-8b", "models/org/m", "path"],
 };
 
 /** @param token A token that may read the gated model; it is in no environment. */
@@ -34,7 +34,7 @@ export async function startWorld(token = "hf_allowedtoken0001"): Promise<World> 
   const directory = await Deno.makeTempDir();
   const hub = await startHub({
     repos: [
-      ...PUBLIC.map((id) => ({ id, files: MODEL })),
+      ...PUBLIC.map((id) => ({ id, files: MODEL, refs: { "v1.0": MODEL } })),
       { id: GATED, files: MODEL, gated: "manual" as const, allowed: [token] },
     ],
     tokens: [token],

@@ -19,6 +19,7 @@ export const profilesValidate: Command = {
   examples: [
     { command: "aim profiles validate profiles/custom", does: "all profiles in a folder, at any depth" },
     { command: "aim profiles validate my-profile.yaml", does: "one file; exit code 2 where it has faults" },
+    { command: "aim profiles validate profiles --format json", does: "the same for programs" },
   ],
   permissions: { write: false, net: false, run: false, ffi: false },
   async run({ args, flags, print }) {

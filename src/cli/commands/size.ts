@@ -12,6 +12,7 @@ export const size: Command = {
   examples: [
     { command: "aim size hf://mistralai/Mistral-7B-v0.1", does: "one line of JSON with url and sizeBytes" },
     { command: "aim size s3://bucket/models/org/m --include '*.safetensors'", does: "the weights alone" },
+    { command: "aim size mistralai/Mistral-7B-v0.1 --revision main", does: "of one branch, tag or commit" },
   ],
   permissions: { write: false, net: true, run: false, ffi: false },
   async run({ args, config, env, flags, print, signal }) {
