@@ -95,6 +95,18 @@ const WRONG_USES: readonly WrongUse[] = [
   [["size", "hf://org/model"], {"HTTP_PROXY":"http://127.0.0.1:65533","NO_PROXY":""}, 6, "$HUB through the proxy in HTTP_PROXY refuses the connection; check the address, the network and the proxy settings, then run again"],
   [["dry-run", "--engine-arg", "{}"], {}, 2, "unknown flag --engine-arg; did you mean --engine-args?"],
   [["gpus", "--log-level", "loud"], {}, 2, '--log-level is "loud"; use one of DEBUG, INFO, WARNING, ERROR, CRITICAL'],
+  [["cache"], {}, 2, "aim cache needs one more word; use aim cache list, aim cache verify, aim cache remove, aim cache prune"],
+  [["cache", "verfy"], {}, 2, 'unknown command "cache verfy"; did you mean aim cache verify?'],
+  [["cache", "frob"], {}, 2, 'unknown command "cache frob"; use aim cache list, aim cache verify, aim cache remove, aim cache prune'],
+  [["cache", "remove"], {}, 2, "aim cache remove needs MODEL; see aim help cache remove"],
+  [["cache", "remove", "org/absent", "--yes"], {}, 5, "org/absent is not in the cache ($DIR/cache, $DIR/cache/hub); see aim cache list"],
+  [["cache", "verify", "org/absent"], {}, 5, "org/absent is not in the cache ($DIR/cache, $DIR/cache/hub); see aim cache list"],
+  [["cache", "remove", "../x", "--yes"], {}, 2, '"../x" is not a model: ".." leads out of its directory; use org/model, hf://org/model[@REVISION], s3://bucket/prefix, or an absolute path'],
+  [["cache", "list", "--state", "whole"], {}, 2, "unknown flag --state; see aim help cache list"],
+  [["cache", "list", "--format", "xml"], {}, 2, '--format is "xml"; use one of table, json'],
+  [["cache", "list", "org/model"], {}, 5, "org/model is not in the cache ($DIR/cache, $DIR/cache/hub); see aim cache list"],
+  [["cache", "prune", "--yse"], {}, 2, "unknown flag --yse; did you mean --yes?"],
+  [["cache", "remove", "org/model", "org/model2", "--layout", "s3"], {}, 2, '--layout is "s3"; use one of local, hub'],
 ];
 
 Deno.test("every wrong use ends with its own line and exit code, and prints no result", async () => {
