@@ -40,7 +40,7 @@ async function demonstrate(hub: HubServer, s3: S3Server): Promise<void> {
     "A hub and an S3 endpoint run on this machine, each with a Llama of random weights (3 MB): config, tokenizer, two shards.",
     "Nothing else is asked of any network.",
   );
-  shell.export({ HF_ENDPOINT: hub.url, AIM_CACHE_PATH: cache, AIM_LOG_LEVEL: "WARNING" });
+  shell.export({ HF_ENDPOINT: hub.url, AIM_CACHE_PATH: cache });
   shell.set({ HF_HOME: cache, AIM_PROFILE_PATH: `${work}/profiles` });
 
   shell.comment("Which AMD GPUs are there, and from which source is that known?");

@@ -324,3 +324,57 @@ Deno.test("a closed hub answers no more", async () => {
   await hub.close();
   await assertRejects(() => fetch(hub.url), TypeError);
 });
+
+hubTest("refs, identity and the state of an older copy are told", {
+  repos: [{ id: ID, files: { "a.bin": BIG }, refs: { "v1.0": {}, "refs/pr/1": { "a.bin": "changed" } } }],
+  tokens: ["hf_good"],
+}, async (hub) => {
+  const refs = await (await fetch(`${hub.url}/api/models/${ID}/refs`)).json();
+  assertEquals(refs.branches, [{ name: "main", ref: "refs/heads/main", targetCommit: hub.commit(ID) }]);
+  assertEquals(refs.tags[0]?.ref, "refs/tags/v1.0");
+  const pull = await fetch(`${hub.url}/${ID}/resolve/refs%2Fpr%2F1/a.bin`);
+  assertEquals(await pull.text(), "changed");
+  const who = await fetch(`${hub.url}/api/whoami-v2`, { headers: { authorization: "Bearer hf_good" } });
+  assertEquals((await who.json()).name, "tester");
+  const url = `${hub.url}/${ID}/resolve/main/a.bin`;
+  const { headers, body } = await fetch(url);
+  await body?.cancel();
+  for (const [ifRange, status] of [[headers.get("etag") ?? "", 206], ['"another"', 200]] as const) {
+    const response = await fetch(url, { headers: { range: "bytes=5-9", "if-range": ifRange } });
+    await response.body?.cancel();
+    assertEquals(response.status, status);
+  }
+});
+
+for (
+  const [program, args, path] of [
+    ["hub_main.ts", ["--id", "org/m"], "/api/models/org/m/tree/main"],
+    [
+      "s3_main.ts",
+      ["--bucket", "b", "--fault", '{"kind":"status","status":503,"roles":["list"]}'],
+      "/b?list-type=2",
+    ],
+  ] as const
+) {
+  Deno.test(`${program} serves a directory and says where`, async () => {
+    const dir = await Deno.makeTempDir();
+    await Deno.writeTextFile(`${dir}/config.json`, "{}");
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-q", "-P", new URL(program, import.meta.url).pathname, "--dir", dir, ...args],
+      cwd: new URL("../../", import.meta.url),
+      stdout: "piped",
+    }).spawn();
+    try {
+      const reader = child.stdout.getReader();
+      const line = new TextDecoder().decode((await reader.read()).value);
+      const response = await fetch(JSON.parse(line).url + path);
+      const text = await response.text();
+      assert(program === "hub_main.ts" ? text.includes("config.json") : response.status === 503, text);
+      child.kill();
+      await reader.cancel();
+    } finally {
+      await child.status;
+      await Deno.remove(dir, { recursive: true });
+    }
+  });
+}
