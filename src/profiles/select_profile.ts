@@ -36,7 +36,7 @@ export interface NearestMiss {
 
 /** Options of {@linkcode selectProfile}. */
 export interface SelectOptions {
-  /** `AIM_PROFILE_ID`: selects by id, whatever the criteria say. */
+  /** `AIM_PROFILE_ID`: selects by id (or the id with `.yaml`, or the path), whatever the criteria say. */
   profileId: string | null;
 }
 
@@ -56,7 +56,7 @@ export function selectProfile(judged: readonly JudgedProfile[], options: SelectO
 function selectById(judged: readonly JudgedProfile[], profileId: string): Selection {
   const wanted = profileId.replace(/\.ya?ml$/, "");
   const found = judged.find((one) => one.profile.id === profileId) ??
-    judged.find((one) => one.profile.id === wanted);
+    judged.find((one) => one.profile.id === wanted || one.profile.path === profileId);
   if (found !== undefined) return { kind: "selected", judged: found, by: "id" };
   const ids = judged.map((one) => one.profile.id).sort();
   return { kind: "unknown-id", profileId, nearest: nearest(wanted, ids), ids };

@@ -30,7 +30,7 @@ Deno.test("AIM_PROFILE_ID selects by id, whatever the criteria say", () => {
     },
   });
   const judged = judge([profile], makeCriteria({ generalFallback: false, precision: "int4" }));
-  for (const profileId of ["general/x", "general/x.yaml"]) {
+  for (const profileId of ["general/x", "general/x.yaml", "/profiles/general/x.yaml"]) {
     const selection = selectProfile(judged, { profileId });
     assertEquals(selection.kind === "selected" && [selection.judged.profile.id, selection.by], [
       "general/x",

@@ -47,7 +47,7 @@ interface Level {
   readonly map: Map<string, ConfigValue>;
 }
 
-const BLANK = /^(?: *(?:#[\t\x20-\x7e\u00a0-\u2027]*)?)$/;
+const BLANK = /^(?: *(?:#[\t\x20-\x7e\u00a0-\u2027\u202a-\ud7ff\ue000-\ufefe]*)?)$/;
 // Key, colon, then nothing or a scalar, then perhaps a comment.
 const ENTRY = new RegExp(
   "^( *)([A-Za-z_][A-Za-z0-9_./-]*):" +
