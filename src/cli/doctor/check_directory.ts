@@ -10,13 +10,21 @@ import type { Check, CheckState } from "./check.ts";
  * @param whenBad `failed` where serving has to download into it.
  */
 export async function checkDirectory(name: string, path: string, whenBad: CheckState): Promise<Check> {
-  const there = await nearestDirectory(path);
-  const missing = there === path ? "" : ", not there yet";
+  const there = await nearestEntry(path);
+  const missing = there.path === path ? "" : ", not there yet";
+  if (!there.isDirectory) {
+    return {
+      name,
+      state: whenBad,
+      found: `${path}: ${there.path} is not a directory`,
+      todo: "move it away, or choose another directory",
+    };
+  }
   try {
-    const { bavail, bsize } = await statfs(there);
+    const { bavail, bsize } = await statfs(there.path);
     const space = `${formatBytes(bavail * bsize)} free`;
-    if (there === path) await tryToWrite(path);
-    else await access(there, constants.W_OK);
+    if (there.path === path) await tryToWrite(path);
+    else await access(there.path, constants.W_OK);
     if (bavail * bsize > 0) return { name, state: "ok", found: `${path}: ${space}, writable${missing}` };
     return {
       name,
@@ -37,14 +45,13 @@ export async function checkDirectory(name: string, path: string, whenBad: CheckS
   }
 }
 
-async function nearestDirectory(path: string): Promise<string> {
+/** What is there of a path, from its end. */
+async function nearestEntry(path: string): Promise<{ path: string; isDirectory: boolean }> {
   for (let at = path;; at = at.replace(/\/[^/]*$/, "") || "/") {
     try {
-      if ((await Deno.stat(at)).isDirectory || at === "/") return at;
-      // Something else stands in its place: trying to write there will say so.
-      return at;
+      return { path: at, isDirectory: (await Deno.stat(at)).isDirectory };
     } catch {
-      if (at === "/") return at;
+      if (at === "/") return { path: at, isDirectory: true };
     }
   }
 }

@@ -1,5 +1,12 @@
 import type { Config } from "../../config/mod.ts";
-import { type ModelRef, openSource, sourceOptions, totalBytes } from "../../sources/mod.ts";
+import {
+  type Manifest,
+  type ModelRef,
+  openSource,
+  type Source,
+  sourceOptions,
+  totalBytes,
+} from "../../sources/mod.ts";
 import { count, formatBytes, formatDuration } from "../format.ts";
 import { attempt, type Check, checkOf, type CheckState } from "./check.ts";
 
@@ -59,7 +66,10 @@ async function askForModel(
     const source = await openSource(ref, sourceOptions(config, env));
     try {
       const revision = ref.kind === "hub" ? ref.revision ?? undefined : undefined;
-      return { uri: source.uri, manifest: await source.manifest({ revision, signal: patience }) };
+      const manifest = await source.manifest({ revision, signal: patience });
+      const listed = latency(started);
+      await readOneByte(source, manifest, patience);
+      return { uri: source.uri, manifest, listed };
     } finally {
       source.close();
     }
@@ -68,10 +78,18 @@ async function askForModel(
   if ("error" in outcome) {
     return patience.aborted ? noAnswer(name, address, bad) : checkOf(name, outcome.error, bad);
   }
-  const { uri, manifest } = outcome.value;
+  const { uri, manifest, listed } = outcome.value;
   const size = `${count(manifest.files.length, "file")}, ${formatBytes(totalBytes(manifest))}`;
-  const found = `${address} lists ${uri} in ${latency(started)}: ${size}`;
+  const found = `${address} lists ${uri} in ${listed}: ${size}`;
   return { name, state: "ok", found };
+}
+
+/** Gated models are listed for all, and read by some; so may be a bucket. */
+async function readOneByte(source: Source, { files }: Manifest, signal: AbortSignal): Promise<void> {
+  const file = files.filter((f) => f.size > 0).sort((a, b) => a.size - b.size)[0];
+  if (file === undefined) return;
+  const { body } = await source.read(file, { start: 0, end: 1 }, signal);
+  await body.cancel();
 }
 
 /** Whether anything answers at all; nothing hangs on it. */

@@ -1,0 +1,93 @@
+import { assert, assertEquals } from "@std/assert";
+import { aim } from "./aim.ts";
+import { GATED, startWorld, type World } from "./world.ts";
+
+interface Page {
+  readonly version: number;
+  readonly ok: boolean;
+  readonly checks: readonly { name: string; state: string; found: string; todo?: string }[];
+}
+
+/** Runs the doctor; the engine is a Python that has vLLM, unless told otherwise. */
+async function page(
+  world: World,
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Promise<[Page, number]> {
+  const { code, stdout, stderr } = await aim(["doctor", "--format", "json", ...args], {
+    env: { ...world.env, AIM_GPU_MODEL: "MI300X", AIM_GPU_COUNT: "1", ...env },
+  });
+  assertEquals(stderr, "");
+  return [JSON.parse(stdout), code];
+}
+
+async function withVllm(world: World, answer = "3.12.3\n\n0.9.1\n"): Promise<World> {
+  const script = `#!/bin/sh\nprintf '%s' '${answer}'\n`;
+  for (const name of ["python", "python3"]) {
+    await Deno.writeTextFile(`${world.directory}/bin/${name}`, script);
+  }
+  return world;
+}
+
+const states = ({ checks }: Page, name: string) => checks.filter((c) => c.name === name).map((c) => c.state);
+const found = ({ checks }: Page, name: string) => checks.find((c) => c.name === name)?.found ?? "";
+
+Deno.test("where everything is there the doctor returns 0 and says what serve would do", async () => {
+  await using world = await withVllm(await startWorld());
+  const [seen, code] = await page(world, ["--model", "org/model"]);
+  assertEquals([seen.version, seen.ok, code], [1, true, 0], JSON.stringify(seen, null, 1));
+  assertEquals(found(seen, "engine"), `vLLM 0.9.1, ${world.directory}/bin/python (Python 3.12.3)`);
+  assert(
+    /^general\/vllm-mi300x-\S+-tp1-latency \(general\) loads hf:\/\/org\/model$/.test(found(seen, "profile")),
+  );
+  assert(
+    / lists hf:\/\/org\/model in \d+ ms: 2 files, 68\.4 KiB$/.test(found(seen, "hub")),
+    found(seen, "hub"),
+  );
+  assertEquals(states(seen, "model"), ["warning"]);
+  await aim(["download-to-cache", "--model-id", "org/model"], { env: { ...world.env } });
+  const [after] = await page(world, ["--model", "org/model", "--offline"]);
+  assertEquals([states(after, "model"), after.ok], [["ok"], true]);
+  assertEquals(found(after, "network"), "not asked: --offline is on");
+});
+
+Deno.test("what would stop serve is failed, with what to do, and the exit code is 1", async (t) => {
+  await using world = await withVllm(await startWorld());
+  const cases: readonly (readonly [string, string, readonly string[], Record<string, string>])[] = [
+    ["no GPU is there", "GPUs", ["--model", "org/model"], { AIM_GPU_MODEL: "" }],
+    ["no model is named", "profile", [], {}],
+    ["no profile fits", "profile", ["--model", "org/model", "--precision", "int4"], {}],
+    ["the model is gated", "hub", ["--model", GATED], {}],
+    ["the hub does not answer", "hub", ["--model", "org/model"], { HF_ENDPOINT: "http://127.0.0.1:65533" }],
+    ["the model is missing and the network off", "model", ["--model", "org/model", "--offline"], {}],
+    ["the cache is no directory", "cache", ["--model", "org/model"], {
+      AIM_CACHE_PATH: `${world.directory}/bin/aim`,
+    }],
+    ["S3 denies the keys", "S3", ["--model", "s3://denied/x"], {}],
+    ["there is no Python", "engine", ["--model", "org/model"], { PATH: "/none" }],
+  ];
+  for (const [name, check, args, env] of cases) {
+    await t.step(name, async () => {
+      const [seen, code] = await page(world, args, env);
+      assertEquals([seen.ok, code], [false, 1]);
+      const failed = seen.checks.filter((c) => c.name === check && c.state === "failed");
+      assert(failed.length > 0 && failed.every((c) => c.todo), JSON.stringify(seen, null, 1));
+    });
+  }
+});
+
+Deno.test("a Python without vLLM, or one that does not run, is found out", async () => {
+  await using world = await withVllm(await startWorld(), "3.12.3\nabsent\n\n");
+  const [seen] = await page(world, ["--model", "org/model", "--offline"]);
+  assertEquals(found(seen, "engine"), `${world.directory}/bin/python (Python 3.12.3) has no module vllm`);
+  await Deno.writeTextFile(`${world.directory}/bin/python`, "#!/bin/sh\nexit 3\n");
+  const [broken] = await page(world, ["--model", "org/model", "--offline"]);
+  assertEquals(found(broken, "engine"), `${world.directory}/bin/python does not run`);
+});
+
+Deno.test("what a model that is cached does not need is a warning at most", async () => {
+  await using world = await withVllm(await startWorld());
+  await aim(["download-to-cache", "--model-id", "org/model"], { env: { ...world.env } });
+  const [seen, code] = await page(world, ["--model", "org/model"], { HF_ENDPOINT: "http://127.0.0.1:65533" });
+  assertEquals([states(seen, "hub"), seen.ok, code], [["warning"], true, 0]);
+});
