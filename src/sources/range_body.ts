@@ -26,7 +26,11 @@ export async function rangeBody(
     throw fault;
   }
   const whole = response.status !== 206 || range === null;
-  return { range: whole ? { start: 0, end: file.size } : range, body: response.body ?? emptyBody() };
+  return {
+    range: whole ? { start: 0, end: file.size } : range,
+    length: contentLength(response),
+    body: response.body ?? emptyBody(),
+  };
 }
 
 /** A body without bytes. */

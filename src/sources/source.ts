@@ -5,7 +5,7 @@ export interface RangeBody {
   /** What will arrive: the range asked for, or the whole file where the server ignored `Range`. */
   readonly range: ByteRange;
   /**
-   * `Content-Length`, where the server sent one and the body is not content-encoded. HTTP holds such a body to this length, so that it may
+   * `Content-Length` of a body straight from `fetch`, where the server sent one and the body is not content-encoded. HTTP holds such a body to this length, so that it may
    * be piped to a file unread; a body without it is read chunk by chunk, and cut at the end of its range.
    */
   readonly length?: number | null;

@@ -6,7 +6,12 @@ import type { ComputedDigests } from "./types.ts";
 /** What to compute: an algorithm, and for a multipart ETag the sizes of the parts. Plain data, it crosses to a worker. */
 export type DigestSpec =
   | { readonly algorithm: Exclude<DigestAlgorithm, "multipart-md5"> }
-  | { readonly algorithm: "multipart-md5"; readonly partSizes: readonly number[] };
+  | {
+    readonly algorithm: "multipart-md5";
+    readonly partSizes: readonly number[];
+    /** Where the division is not known for sure: the other ones that may be right, and the value that tells. */
+    readonly others?: { readonly hex: string; readonly partSizes: readonly (readonly number[])[] };
+  };
 
 /** What must be computed to check a digest (if any) and to know the others wanted; each algorithm once. */
 export function digestSpecs(digest: Digest | null, others: readonly DigestAlgorithm[] = []): DigestSpec[] {
@@ -19,7 +24,13 @@ export function digestSpecs(digest: Digest | null, others: readonly DigestAlgori
     specs.set(
       digest.algorithm,
       digest.algorithm === "multipart-md5"
-        ? { algorithm: digest.algorithm, partSizes: digest.partSizes }
+        ? {
+          algorithm: digest.algorithm,
+          partSizes: digest.partSizes,
+          ...(digest.otherPartSizes === undefined
+            ? {}
+            : { others: { hex: plainHex(digest.hex), partSizes: digest.otherPartSizes } }),
+        }
         : { algorithm: digest.algorithm },
     );
   }
@@ -28,7 +39,11 @@ export function digestSpecs(digest: Digest | null, others: readonly DigestAlgori
 
 /** True when the computed digest is the one the source names. A multipart ETag may carry its `-N`. */
 export function digestMatches(expected: Digest, computed: ComputedDigests): boolean {
-  return expected.hex.toLowerCase().replace(/-\d+$/, "") === computed[expected.algorithm];
+  return plainHex(expected.hex) === computed[expected.algorithm];
+}
+
+function plainHex(hex: string): string {
+  return hex.toLowerCase().replace(/-\d+$/, "");
 }
 
 /** Several digests of one file in one pass. */
@@ -65,7 +80,9 @@ function start(spec: DigestSpec, size: number): Crc {
       return hash;
     }
     case "multipart-md5":
-      return multipartMd5(spec.partSizes);
+      return spec.others === undefined
+        ? multipartMd5(spec.partSizes)
+        : firstOf([spec.partSizes, ...spec.others.partSizes].map(multipartMd5), spec.others.hex);
     case "crc64nvme":
       return crc64nvme();
     case "crc32c":
@@ -78,6 +95,19 @@ function start(spec: DigestSpec, size: number): Crc {
 function native(algorithm: "sha256" | "sha1" | "md5"): Crc {
   const hash = createHash(algorithm);
   return { update: (bytes) => void hash.update(bytes), hex: () => hash.digest("hex") };
+}
+
+/** Several at once; what comes to the wanted value counts, else the first. */
+function firstOf(hashes: readonly Crc[], wanted: string): Crc {
+  return {
+    update(bytes) {
+      for (const hash of hashes) hash.update(bytes);
+    },
+    hex() {
+      const values = hashes.map((hash) => hash.hex());
+      return values.find((value) => value === wanted) ?? values[0] ?? "";
+    },
+  };
 }
 
 /** The MD5 of the parts' binary MD5s. Bytes beyond the last part belong to it, so that they cannot go unseen. */

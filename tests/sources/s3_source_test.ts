@@ -78,6 +78,7 @@ Deno.test("files read as they are, whole and in ranges, whatever their names", a
     assertEquals(await new Response(body).bytes(), file.size === 0 ? new Uint8Array() : BYTES, file.path);
     if (file.size === 0) continue;
     const part = await source.read(file, { start: 17, end: 70_001 }, SIGNAL);
+    assertEquals(part.length, 70_001 - 17);
     assertEquals(await new Response(part.body).bytes(), BYTES.slice(17, 70_001));
   }
   const reads = s3.requests.filter((r) => r.method === "GET" && r.role === "object");
@@ -134,7 +135,7 @@ Deno.test("keys that would leave the destination are refused by name, and can be
     using source = await open("s3://models/m", s3.env);
     const error = await assertRejects(() => source.manifest(), AimError);
     assertEquals(error.kind, "integrity");
-    assertStringIncludes(error.line, JSON.stringify(key).replaceAll("\\n", "\\n"));
+    assertStringIncludes(error.line, JSON.stringify(key));
     assertEquals((await source.manifest({ include: ["ok"] })).files.length, 1);
   }
 });

@@ -1,0 +1,264 @@
+import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { resolveConfig } from "../../src/config/mod.ts";
+import { AimError } from "../../src/errors/mod.ts";
+import { pathFilter } from "../../src/sources/filter_paths.ts";
+import { parseProtocols, SourceChangedError, sourceOptions, TransientError } from "../../src/sources/mod.ts";
+import {
+  fullChecksum,
+  multipartCount,
+  type ObjectFacts,
+  plainMd5,
+} from "../../src/sources/s3/object_digest.ts";
+import { evenParts, likelyParts } from "../../src/sources/s3/part_sizes.ts";
+import { namedRegion, s3Error } from "../../src/sources/s3/s3_error.ts";
+import { digestMatches, digestSpecs, digestStream } from "../../src/transfer/digests.ts";
+import { networkFault } from "../../src/sources/transport/network_fault.ts";
+import { parseRetryAfter } from "../../src/sources/transport/retry_after.ts";
+
+const MIB = 2 ** 20;
+
+function assertInstanceOf<T>(
+  value: unknown,
+  type: new (...args: never[]) => T,
+  message = "",
+): asserts value is T {
+  assert(value instanceof type, `${message}: ${value}`);
+}
+
+Deno.test("globs match as Python's fnmatch does, over the whole path", () => {
+  const cases: [glob: string, path: string, matches: boolean][] = [
+    ["*.json", "config.json", true],
+    ["*.json", "a/b/config.json", true],
+    ["*.json", "config.JSON", false],
+    ["config.json", "a/config.json", false],
+    ["a/", "a/b/c", true],
+    ["a/", "a", false],
+    ["model-0000?-of-*", "model-00001-of-00002.safetensors", true],
+    ["[ab].txt", "b.txt", true],
+    ["[!ab].txt", "b.txt", false],
+    ["[!ab].txt", "c.txt", true],
+    ["[a-c]x", "bx", true],
+    ["[]a]", "]", true],
+    ["[c-a]", "b", false],
+    ["a[b", "a[b", true],
+    ["a.b", "axb", false],
+    ["?", "\u{1f600}", true],
+    ["*", "a\nb", true],
+    ["(a|b)+", "(a|b)+", true],
+  ];
+  for (const [glob, path, matches] of cases) {
+    assertEquals(pathFilter([glob], [])(path), matches, `${glob} ${path}`);
+  }
+});
+
+Deno.test("without globs everything is wanted, and exclude goes over include", () => {
+  assert(pathFilter([], [])("x"));
+  const wanted = pathFilter(["*.safetensors", "*.json"], ["original/*"]);
+  assertEquals(
+    ["a.safetensors", "original/a.safetensors", "x.bin", "t.json"].filter(wanted),
+    ["a.safetensors", "t.json"],
+  );
+});
+
+Deno.test("protocols are a list in the order tried, in any case", () => {
+  assertEquals(parseProtocols("XET,HF_TRANSFER,HTTP"), ["XET", "HF_TRANSFER", "HTTP"]);
+  assertEquals(parseProtocols(" http , xet,http"), ["HTTP", "XET"]);
+  for (const text of ["", ",", "FTP", "XET,FTP"]) {
+    const error = assertThrows(() => parseProtocols(text), AimError);
+    assertEquals(error.kind, "usage");
+    assertStringIncludes(error.line, `AIM_DOWNLOADER_PROTOCOL is ${JSON.stringify(text)}`);
+  }
+});
+
+Deno.test("the hub token is HF_TOKEN, else the file HF_TOKEN_PATH, else HF_HOME/token", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${directory}/token`, "hf_fromhome\n");
+    await Deno.writeTextFile(`${directory}/named`, "  hf_fromfile  \n");
+    const token = (env: Record<string, string>) =>
+      sourceOptions(resolveConfig({ flags: {}, env: { AIM_CACHE_PATH: directory, ...env } }), {}).hfToken();
+    assertEquals(await token({}), "hf_fromhome");
+    assertEquals(await token({ HF_HOME: `${directory}/none` }), null);
+    assertEquals(await token({ HF_TOKEN_PATH: `${directory}/named` }), "hf_fromfile");
+    assertEquals(await token({ HF_TOKEN_PATH: `${directory}/named`, HF_TOKEN: "hf_direct" }), "hf_direct");
+    for (const bad of [{ HF_TOKEN_PATH: `${directory}/missing` }, { HF_TOKEN: "hf_bad token" }]) {
+      const error = await token(bad).then(() => null, (thrown) => thrown);
+      assertInstanceOf(error, AimError);
+      assertEquals(error.kind, "usage");
+      assert(!error.line.includes("hf_bad"));
+    }
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("an even division has the size's bytes and only its last part smaller", () => {
+  for (const [size, part] of [[1, 8], [16, 8], [17, 8], [100_000_000, 8 * MIB]] as const) {
+    const parts = evenParts(size, part);
+    assertEquals(parts.reduce((sum, n) => sum + n, 0), size);
+    assert(parts.slice(0, -1).every((n) => n === part) && (parts.at(-1) ?? 0) <= part);
+  }
+});
+
+Deno.test("the division that an uploader used is among the likely ones", () => {
+  const sizes = [5 * MIB + 1, 12 * MIB, 20_000_000, 100 * MIB, 1_234_567_890, 4_976_698_672, 10 * 2 ** 30];
+  for (const part of [5, 8, 15, 16, 50, 64, 100, 128].map((n) => n * MIB)) {
+    for (const size of sizes.filter((n) => n > part)) {
+      const truth = evenParts(size, part);
+      const likely = likelyParts(size, truth.length);
+      assert(likely.some((parts) => parts[0] === part), `${size} in parts of ${part / MIB} MiB`);
+      for (const parts of likely) assertEquals(parts.length, truth.length);
+    }
+  }
+  assertEquals(likelyParts(1000, 1), [[1000]]);
+  // Three parts of an odd size: nothing points to it.
+  assertEquals(likelyParts(3000, 3), []);
+  // Narrow enough that one multiple of a MiB fits.
+  assertEquals(likelyParts(2000 * MIB, 91)[0]?.[0], 22 * MIB);
+});
+
+Deno.test("an object whose division is not known is proven by any of the likely ones, and by no other bytes", () => {
+  const bytes = new Uint8Array(12 * MIB).map((_, i) => i * 17);
+  const likely = likelyParts(bytes.length, 2);
+  assertEquals(likely.map((parts) => parts[0]), [8 * MIB, 10 * MIB]);
+  for (const partSizes of likely) {
+    const [first = 0] = partSizes;
+    const md5s = [bytes.subarray(0, first), bytes.subarray(first)].map((part) =>
+      createHash("md5").update(part).digest()
+    );
+    const hex = createHash("md5").update(Buffer.concat(md5s)).digest("hex");
+    const [best = [], ...otherPartSizes] = likely;
+    const digest = { algorithm: "multipart-md5", hex, partSizes: best, otherPartSizes } as const;
+    for (
+      const [content, matches] of [[bytes, true], [bytes.with(5, bytes[5] === 0 ? 1 : 0), false]] as const
+    ) {
+      const stream = digestStream(digestSpecs(digest), content.length);
+      stream.update(content);
+      assertEquals(digestMatches(digest, stream.digests()), matches);
+    }
+  }
+});
+
+Deno.test("an S3 checksum counts where it is over all of the object", () => {
+  const sha256 = new Uint8Array(32).fill(7).toBase64();
+  const crc64 = new Uint8Array(8).fill(9).toBase64();
+  const crc32 = new Uint8Array(4).fill(1).toBase64();
+  const plain = "0123456789abcdef0123456789abcdef";
+  const facts = (more: Partial<ObjectFacts>): ObjectFacts => ({
+    etag: plain,
+    checksums: {},
+    checksumType: null,
+    opaqueEtag: false,
+    ...more,
+  });
+  assertEquals(fullChecksum(facts({})), null);
+  assertEquals(fullChecksum(facts({ checksums: { sha256 } })), { algorithm: "sha256", hex: "07".repeat(32) });
+  assertEquals(fullChecksum(facts({ checksums: { crc32, sha256 } }))?.algorithm, "sha256");
+  assertEquals(fullChecksum(facts({ checksums: { sha256: `${sha256}-3` }, etag: `${plain}-3` })), null);
+  assertEquals(
+    fullChecksum(facts({ checksums: { sha256 }, checksumType: "COMPOSITE", etag: `${plain}-3` })),
+    null,
+  );
+  assertEquals(fullChecksum(facts({ checksums: { crc32 }, etag: `${plain}-3` })), null);
+  assertEquals(
+    fullChecksum(facts({ checksums: { crc32 }, checksumType: "FULL_OBJECT", etag: `${plain}-3` }))?.hex,
+    "01010101",
+  );
+  assertEquals(
+    fullChecksum(facts({ checksums: { crc64nvme: crc64 }, etag: `${plain}-3` }))?.hex,
+    "09".repeat(8),
+  );
+  assertEquals(fullChecksum(facts({ checksums: { sha256: crc64 } })), null);
+  assertEquals(fullChecksum(facts({ checksums: { sha256: "not base64!" } })), null);
+});
+
+Deno.test("an ETag is an MD5, a multipart ETag, or neither", () => {
+  const md5 = "0123456789ABCDEF0123456789abcdef";
+  assertEquals(plainMd5(md5), { algorithm: "md5", hex: md5.toLowerCase() });
+  assertEquals(plainMd5(`${md5}-2`), null);
+  assertEquals(plainMd5("opaque"), null);
+  assertEquals(multipartCount(`${md5}-12`), 12);
+  for (const etag of [md5, `${md5}-0`, `${md5}-x`, "x-3"]) assertEquals(multipartCount(etag), null);
+});
+
+Deno.test("what S3 refuses becomes another attempt, a changed source, or an error with its exit code", () => {
+  const question = { bucket: "b", uri: "s3://b/m", host: "s3.test", path: "f", anonymous: false };
+  const of = (status: number, code: string | null, path: string | null = "f", headers = {}) =>
+    s3Error({ status, code, headers: new Headers(headers) }, { ...question, path }, 0);
+  for (
+    const [status, code] of [[503, "SlowDown"], [500, "InternalError"], [400, "RequestTimeout"], [
+      429,
+      null,
+    ]] as const
+  ) {
+    assertInstanceOf(of(status, code), TransientError);
+  }
+  assertInstanceOf(of(403, "RequestTimeTooSkewed"), TransientError);
+  for (
+    const [status, code] of [[412, "PreconditionFailed"], [404, "NoSuchKey"], [416, "InvalidRange"]] as const
+  ) {
+    assertInstanceOf(of(status, code), SourceChangedError);
+  }
+  const kinds: [status: number, code: string | null, kind: string][] = [
+    [403, "AccessDenied", "unauthorized"],
+    [403, null, "unauthorized"],
+    [403, "InvalidAccessKeyId", "unauthorized"],
+    [403, "SignatureDoesNotMatch", "unauthorized"],
+    [400, "ExpiredToken", "unauthorized"],
+    [400, "AuthorizationHeaderMalformed", "unauthorized"],
+    [403, "InvalidObjectState", "not-found"],
+    [404, "NoSuchBucket", "not-found"],
+    [404, null, "not-found"],
+    [301, "PermanentRedirect", "network"],
+    [501, "NotImplemented", "network"],
+  ];
+  for (const [status, code, kind] of kinds) {
+    const error: unknown = of(status, code, null);
+    assertInstanceOf(error, AimError, `${status} ${code}`);
+    assertEquals(error.kind, kind, `${status} ${code}`);
+  }
+});
+
+Deno.test("the region that S3 names is taken from the header or the body", () => {
+  const refusal = (headers: Record<string, string>) => ({
+    status: 301,
+    code: null,
+    headers: new Headers(headers),
+  });
+  assertEquals(namedRegion(refusal({ "x-amz-bucket-region": "eu-west-1" }), ""), "eu-west-1");
+  assertEquals(namedRegion(refusal({}), "<Region>eu-north-1</Region>"), "eu-north-1");
+  assertEquals(namedRegion(refusal({}), "<Region>a/../b</Region>"), null);
+  assertEquals(namedRegion(refusal({}), ""), null);
+});
+
+Deno.test("Retry-After is seconds or a date", () => {
+  assertEquals(parseRetryAfter(null, 0), null);
+  assertEquals(parseRetryAfter("7", 0), 7000);
+  assertEquals(parseRetryAfter("Thu, 01 Jan 1970 00:00:10 GMT", 4000), 6000);
+  assertEquals(parseRetryAfter("Thu, 01 Jan 1970 00:00:01 GMT", 4000), 0);
+  assertEquals(parseRetryAfter("soon", 0), null);
+});
+
+Deno.test("a failed connection is told by its host, never by its path or a proxy's password", () => {
+  const url = new URL("https://cdn.test/file?Signature=abcdef");
+  const env = { HTTPS_PROXY: "http://user:password@proxy.test:3128" };
+  const texts = [
+    "error sending request for url (https://cdn.test/file?Signature=abcdef): client error (Connect): dns error: x",
+    "client error (Connect): tcp connect error: Connection refused (os error 111)",
+    "client error (Connect): invalid peer certificate: UnknownIssuer",
+    "client error (Connect): invalid peer certificate: Expired",
+    "client error (Connect): unexpected eof while tunneling",
+    "error reading a body from connection",
+    "error sending request for url (https://cdn.test/file?Signature=abcdef): something new",
+  ];
+  for (const text of texts) {
+    const fault = networkFault(new TypeError("fetch failed", { cause: new Error(text) }), url, env);
+    for (const secret of ["abcdef", "password"]) assert(!fault.message.includes(secret), fault.message);
+    assert(/cdn\.test|HTTPS_PROXY/.test(fault.message), fault.message);
+    assertEquals(fault instanceof AimError, text.includes("certificate"), text);
+  }
+  const direct = networkFault(new Error("Connection refused"), url, { ...env, NO_PROXY: ".test" });
+  assert(!direct.message.includes("proxy"), direct.message);
+});
