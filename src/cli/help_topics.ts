@@ -1,6 +1,7 @@
 import { type SettingName, SETTINGS } from "../config/mod.ts";
 import { EXIT_CODES } from "../errors/mod.ts";
-import { settingRow, twoColumns } from "./render_help.ts";
+import { JSON_SHAPES } from "./json_shapes.ts";
+import { settingRow, twoColumns, wrap } from "./render_help.ts";
 import { commandNames, loadCommand } from "./registry.ts";
 import { style } from "./style.ts";
 
@@ -46,6 +47,7 @@ export const TOPICS: readonly HelpTopic[] = [
   { name: "environment", summary: "every variable, its flag and default", render: renderEnvironment },
   { name: "exit-codes", summary: "what the exit codes mean", render: renderExitCodes },
   { name: "permissions", summary: "what each command may do", render: renderPermissions },
+  { name: "json", summary: "what --format json prints", render: renderJson },
 ];
 
 const GROUPS = {
@@ -108,6 +110,33 @@ async function renderPermissions(colour: boolean): Promise<string> {
         yes(p.run)
       }${yes(p.ffi)}`
     ),
+  ]);
+}
+
+function renderJson(colour: boolean): string {
+  const { bold } = style(colour);
+  const rows = JSON_SHAPES.flatMap(({ command, kind, keys, says }) => [
+    bold(`  aim ${command}`),
+    ...wrap(says, 94).map((line) => `    ${line}`),
+    ...wrap(`${kind === "array" ? "array of one object: " : ""}${keys.join(", ")}`, 94).map((line) =>
+      `    ${line}`
+    ),
+    "",
+  ]);
+  return page([
+    bold("aim help json"),
+    "",
+    "JSON stands alone on standard output; logs and progress go to standard error. Keys are only added; what one",
+    "means changes with version alone. Sizes are bytes, times milliseconds, dates RFC 3339.",
+    "",
+    ...rows,
+    bold("  --progress json"),
+    "    on standard error, a line each: type (progress), version, event (start, progress, file, retry, end),",
+    "    then filesDone, files, bytesDone, bytes, bytesPresent, bytesPerSecond, etaMs, or what the event is about",
+    "",
+    bold("  --log-format json"),
+    "    on standard error, a line each: time, level, message, and fields; an error that ends aim has kind,",
+    "    exitCode and mostly hint",
   ]);
 }
 

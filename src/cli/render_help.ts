@@ -18,7 +18,7 @@ export function renderOverview(commands: readonly Command[], group: string, colo
     ? [
       "",
       "aim alone means aim serve.",
-      "More: aim help COMMAND, aim help environment, aim help exit-codes, aim help permissions, aim --version",
+      "More: aim help COMMAND, aim help environment | exit-codes | permissions | json, aim --version",
     ]
     : ["", `More: aim help ${group} COMMAND`];
   return lines([

@@ -8,7 +8,7 @@ import { TOPICS } from "../help_topics.ts";
 /** `aim help [COMMAND | TOPIC]`. */
 export const help: Command = {
   name: "help",
-  summary: "show help on a command, or on environment, exit-codes, permissions",
+  summary: "show help on a command, or on environment, exit-codes, permissions, json",
   positionals: [{ name: "[COMMAND]", required: false, many: true }],
   settings: [],
   flags: [],

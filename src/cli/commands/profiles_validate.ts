@@ -2,6 +2,9 @@ import { validateProfileFiles } from "../../profiles/mod.ts";
 import type { Command } from "../command.ts";
 import { count } from "../format.ts";
 
+/** Version of the JSON. */
+const VERSION = 1;
+
 /** `aim profiles validate PATH…`: every fault of profile files. */
 export const profilesValidate: Command = {
   name: "profiles validate",
@@ -24,7 +27,7 @@ export const profilesValidate: Command = {
   permissions: { write: false, net: false, run: false, ffi: false },
   async run({ args, flags, print }) {
     const { files, faults } = await validateProfileFiles(args);
-    if (flags.format === "json") print(`${JSON.stringify({ files, faults }, null, 2)}\n`);
+    if (flags.format === "json") print(`${JSON.stringify({ version: VERSION, files, faults }, null, 2)}\n`);
     else {
       const lines = faults.map(({ path, line, column, reason }) => `${path}:${line}:${column}: ${reason}`);
       const bad = new Set(faults.map((fault) => fault.path)).size;

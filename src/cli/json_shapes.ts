@@ -1,0 +1,91 @@
+/** What a command's `--format json` prints on standard output. */
+export interface JsonShape {
+  /** As typed after `aim`. */
+  readonly command: string;
+  /** `object` or `array` of one object; always alone on standard output, dry-run's as the last line. */
+  readonly kind: "object" | "array";
+  /** Keys of the object. One is only ever added; what a key means changes with `version` alone. */
+  readonly keys: readonly string[];
+  readonly says: string;
+}
+
+/** The JSON of every command. Sizes are bytes, times milliseconds, dates RFC 3339. */
+export const JSON_SHAPES: readonly JsonShape[] = [
+  {
+    command: "dry-run --format json",
+    kind: "array",
+    keys: ["filename", "profile", "models", "command", "env", "resolution"],
+    says:
+      "what serve would run; models[].size_gb is GiB, null where nothing can tell (no version: AMD's AIM Engine reads it)",
+  },
+  {
+    command: "list-profiles --format json",
+    kind: "object",
+    keys: ["version", "criteria", "gpus", "selected", "profiles", "faults"],
+    says: "every profile with its state and reason, and the one that is selected",
+  },
+  {
+    command: "download-to-cache --format json",
+    kind: "object",
+    keys: [
+      ...["version", "source", "commit", "layout", "path", "files", "bytes", "bytesMoved", "bytesPresent"],
+      ...["provenBySize", "model", "elapsedMs"],
+    ],
+    says: "what was brought; fetch prints the same",
+  },
+  {
+    command: "size",
+    kind: "object",
+    keys: ["url", "sizeBytes"],
+    says: "on one line (no version: KServe reads it)",
+  },
+  {
+    command: "resolve --format json",
+    kind: "object",
+    keys: ["version", "model", "kind", "looked"],
+    says:
+      "kind is path, hub or missing; path or snapshot where it lies; looked is every place with its state",
+  },
+  {
+    command: "cache list --format json",
+    kind: "object",
+    keys: ["version", "folders"],
+    says: "models[] in each folder",
+  },
+  {
+    command: "cache verify --format json",
+    kind: "object",
+    keys: ["version", "models"],
+    says: "findings[] is every bad or missing file",
+  },
+  {
+    command: "cache remove --format json",
+    kind: "object",
+    keys: ["version", "removed", "freedBytes"],
+    says: "needs --yes",
+  },
+  {
+    command: "cache prune --format json",
+    kind: "object",
+    keys: ["version", "removed", "freedBytes"],
+    says: "needs --yes",
+  },
+  {
+    command: "gpus --format json",
+    kind: "object",
+    keys: ["version", "source", "gpus", "model", "count", "partitioned", "warnings", "reasons"],
+    says: "gpus[] with visible and hiddenBecause; model and count are what profiles are chosen for",
+  },
+  {
+    command: "doctor --format json",
+    kind: "object",
+    keys: ["version", "ok", "checks"],
+    says: "checks[] with name, state (ok, warning, failed), found, todo",
+  },
+  {
+    command: "profiles validate --format json",
+    kind: "object",
+    keys: ["version", "files", "faults"],
+    says: "faults[] with path, line, column, reason",
+  },
+];
