@@ -222,18 +222,66 @@ Deno.test("a machine whose clock is off is put right by the server's time", asyn
     const content = `<Contents><Key>m/a</Key><Size>${BYTES.length}</Size><ETag>${etag}</ETag></Contents>`;
     return new Response(`<ListBucketResult>${content}</ListBucketResult>`, { headers });
   });
-  const env = {
-    AWS_ENDPOINT_URL: `http://127.0.0.1:${server.addr.port}`,
-    AWS_ACCESS_KEY_ID: "test-key",
-    AWS_SECRET_ACCESS_KEY: "test-secret",
-  };
-  using source = await open("s3://models/m", env);
+  using source = await open("s3://models/m", minimalEnv(server.addr.port));
   const file = await fileOf(source, "a");
   assertEquals(await new Response((await source.read(file, null, SIGNAL)).body).bytes(), BYTES);
   skew = -3_600_000;
   await assertRejects(() => source.read(file, null, SIGNAL), TransientError);
   assertEquals(await new Response((await source.read(file, null, SIGNAL)).body).bytes(), BYTES);
   await server.shutdown();
+});
+
+Deno.test("the region that the server names is taken, however it says so", async () => {
+  const answers: [what: string, response: () => Response][] = [
+    ["a header", () => new Response(null, { status: 301, headers: { "x-amz-bucket-region": "eu-west-1" } })],
+    ["the body", () =>
+      new Response(
+        "<Error><Code>AuthorizationHeaderMalformed</Code><Message>wrong</Message><Region>eu-west-1</Region></Error>",
+        { status: 400 },
+      )],
+  ];
+  for (const [what, refuse] of answers) {
+    const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, (request) => {
+      if (!request.headers.get("authorization")?.includes("/eu-west-1/s3/")) return refuse();
+      if (!request.url.includes("list-type=2")) return new Response(BYTES, { headers: { etag: '"e"' } });
+      const content = `<Contents><Key>m/a</Key><Size>${BYTES.length}</Size><ETag>"e"</ETag></Contents>`;
+      return new Response(`<ListBucketResult>${content}</ListBucketResult>`);
+    });
+    using source = await open("s3://models/m", minimalEnv(server.addr.port));
+    const file = await fileOf(source, "a");
+    assertEquals(await new Response((await source.read(file, null, SIGNAL)).body).bytes(), BYTES, what);
+    await server.shutdown();
+  }
+});
+
+Deno.test("an ETag is no MD5 where objects are encrypted with KMS, which a question or the first read shows", async () => {
+  const etag = `"${"0".repeat(32)}"`;
+  const sha256 = createHash("sha256").update(BYTES).digest();
+  for (const encrypted of [["small", "large"], ["small"]]) {
+    const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, (request) => {
+      const url = new URL(request.url);
+      const name = url.pathname.split("/").at(-1) ?? "";
+      const headers = new Headers({ etag });
+      if (encrypted.includes(name)) headers.set("x-amz-server-side-encryption", "aws:kms");
+      if (request.method === "HEAD") headers.set("x-amz-checksum-sha256", sha256.toString("base64"));
+      if (!url.searchParams.has("list-type")) return new Response(BYTES, { headers });
+      const contents = ["small", "large"].map((key, i) =>
+        `<Contents><Key>m/${key}</Key><Size>${BYTES.length + i}</Size><ETag>${etag}</ETag></Contents>`
+      );
+      return new Response(`<ListBucketResult>${contents.join("")}</ListBucketResult>`);
+    });
+    using source = await open("s3://models/m", minimalEnv(server.addr.port));
+    const expected = { algorithm: "sha256", hex: sha256.toString("hex") } as const;
+    let small = await fileOf(source, "small");
+    if (encrypted.length === 1) {
+      assertEquals(small.digest?.algorithm, "md5");
+      await assertRejects(() => source.read(small, null, SIGNAL), SourceChangedError);
+      small = await fileOf(source, "small");
+    }
+    assertEquals(small.digest, expected);
+    assertEquals(await new Response((await source.read(small, null, SIGNAL)).body).bytes(), BYTES);
+    await server.shutdown();
+  }
 });
 
 Deno.test("lists go on through passing errors; a read fails by one attempt", async () => {
@@ -269,6 +317,14 @@ Deno.test("an endpoint that is no address is an error of usage that names its va
   assertEquals(error.kind, "usage");
   assertStringIncludes(error.line, "AWS_ENDPOINT_URL_S3");
 });
+
+function minimalEnv(port: number): Record<string, string> {
+  return {
+    AWS_ENDPOINT_URL: `http://127.0.0.1:${port}`,
+    AWS_ACCESS_KEY_ID: "test-key",
+    AWS_SECRET_ACCESS_KEY: "test-secret",
+  };
+}
 
 /** Hides what the process's environment and home may hold from the SDK; returns the way back. */
 function withoutCredentials(): () => void {

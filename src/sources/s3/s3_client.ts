@@ -56,6 +56,7 @@ export async function openBucket(
   const place = region ?? (env.AWS_REGION || env.AWS_DEFAULT_REGION) ??
     await profileRegion(new S3Client(base));
   const anonymous = !await hasCredentials(new S3Client({ ...base, region: place }));
+  if (anonymous) assertNoneConfigured(env);
   const settings: S3ClientConfig = { ...base, region: place, ...(anonymous ? UNSIGNED : {}) };
 
   /** Where the SDK would send a request for the bucket, without sending it. */
@@ -157,6 +158,33 @@ async function profileRegion(client: S3Client): Promise<string> {
   } catch {
     return DEFAULT_REGION;
   }
+}
+
+/** Ways to credentials that the environment asks for: where one fails, going on without a signature would hide it. */
+const CONFIGURED_WAYS = [
+  "AWS_PROFILE",
+  "AWS_WEB_IDENTITY_TOKEN_FILE",
+  "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+  "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+];
+
+function assertNoneConfigured(env: Env): void {
+  const keys = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+  const [missing, ...more] = keys.filter((name) => !env[name]);
+  if (missing !== undefined && more.length === 0) {
+    throw new AimError("unauthorized", `AWS credentials are incomplete: ${missing} is not set`, {
+      hint: `set ${missing}`,
+    });
+  }
+  const way = CONFIGURED_WAYS.find((name) => env[name]);
+  if (way === undefined) return;
+  throw new AimError(
+    "unauthorized",
+    `${way} is ${JSON.stringify(env[way])}, which gives no AWS credentials`,
+    {
+      hint: "check it, or unset it",
+    },
+  );
 }
 
 /**

@@ -33,12 +33,7 @@ export function networkFault(
       "check whether the address is http, not https",
     );
   }
-  if (/proxy auth|407/i.test(text)) {
-    return fatal(
-      `the proxy in ${proxy ?? "HTTPS_PROXY"} asks for a password`,
-      "give it as http://USER:PASSWORD@HOST",
-    );
-  }
+  if (/proxy auth|407/i.test(text)) return proxyRefuses(url, env);
   if (/tunnel/i.test(text)) {
     return transient(`the proxy in ${proxy ?? "HTTPS_PROXY"} gives no way to ${url.host}`);
   }
@@ -51,6 +46,14 @@ export function networkFault(
   }
   if (/timed out|unreachable|No route/i.test(text)) return transient(`${url.host}${via} cannot be reached`);
   return transient(`${url.host}${via} cannot be read: ${lastClause(text)}`);
+}
+
+/** The proxy wants user and password, or others (407). */
+export function proxyRefuses(url: URL, env: Readonly<Record<string, string | undefined>>): AimError {
+  const proxy = proxyVariable(url, env);
+  return new AimError("network", `the proxy${proxy === null ? "" : ` in ${proxy}`} asks for a password`, {
+    hint: "put the right user and password into the proxy's address",
+  });
 }
 
 function certificateFault(host: string, reason: string): [message: string, hint: string] {

@@ -2,7 +2,7 @@ import { AimError } from "../../errors/mod.ts";
 import { log } from "../../log/mod.ts";
 import { TransientError } from "../source.ts";
 import { caCertificates } from "./ca_certificates.ts";
-import { networkFault } from "./network_fault.ts";
+import { networkFault, proxyRefuses } from "./network_fault.ts";
 import { parseRetryAfter } from "./retry_after.ts";
 
 /** How sources speak HTTP. Redirects are never followed here: each source decides what may travel along. */
@@ -70,8 +70,9 @@ export function openTransport(options: TransportOptions): Transport {
 
   async function fetchOnce(target: string | URL, init: TransportRequest): Promise<Response> {
     const url = new URL(target);
+    let response: Response;
     try {
-      return await fetch(url, {
+      response = await fetch(url, {
         method: init.method ?? "GET",
         headers: new Headers(init.headers),
         body: init.body ?? null,
@@ -83,6 +84,9 @@ export function openTransport(options: TransportOptions): Transport {
       if (init.signal?.aborted) throw init.signal.reason;
       throw networkFault(error, url, env);
     }
+    if (response.status !== 407) return response;
+    await discard(response);
+    throw proxyRefuses(url, env);
   }
 
   async function request(target: string | URL, init: TransportRequest): Promise<Response> {
