@@ -9,6 +9,8 @@ export interface CopyOptions {
   /** Positioned at `range.start`. */
   readonly file: Deno.FsFile;
   readonly bucket: TokenBucket | null;
+  /** Whether the body may be piped. */
+  readonly pipe: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -20,10 +22,11 @@ const CHUNK = 256 * 1024;
  * A body of known and right length is piped within the runtime, which is several times faster than reading it here.
  */
 export async function copyBody(body: RangeBody, options: CopyOptions): Promise<void> {
-  const { range, file, bucket, signal } = options;
+  const { range, file, bucket, pipe, signal } = options;
   const exact = body.range.start === range.start && body.length === range.end - range.start;
-  if (exact && bucket === null) {
-    return await body.body.pipeTo(file.writable, { preventClose: true, preventAbort: true, signal });
+  if (exact && pipe && bucket === null) {
+    const piped = body.body.pipeTo(file.writable, { preventClose: true, preventAbort: true, signal });
+    return await untilAborted(piped, signal);
   }
   let at = body.range.start;
   for await (const chunk of chunks(body.body, signal)) {
@@ -49,8 +52,8 @@ export async function* chunks(
     for (;;) {
       signal.throwIfAborted();
       const { done, value } = reader instanceof ReadableStreamBYOBReader
-        ? await reader.read(buffer)
-        : await reader.read();
+        ? await untilAborted(reader.read(buffer), signal)
+        : await untilAborted(reader.read(), signal);
       signal.throwIfAborted();
       if (done) return;
       yield value;
@@ -58,7 +61,21 @@ export async function* chunks(
     }
   } finally {
     signal.removeEventListener("abort", stop);
-    await reader.cancel().catch(() => {});
+    // Not waited for: a stream that hangs may hang here too.
+    void reader.cancel().catch(() => {});
+  }
+}
+
+/** As the promise, but rejects at once when aborted, whether the stream heeds the signal or not. */
+async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = () => aborted.reject(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
   }
 }
 

@@ -95,6 +95,8 @@ interface FileTransfer {
   round: number;
   /** The server sends whole files only; this part brings all of it. */
   streamer: PartOwner | null;
+  /** A piped body ended early and without an error: from then on bodies are read here, and counted. */
+  careful: boolean;
   finishing: boolean;
   active: boolean;
 }
@@ -137,7 +139,7 @@ class Transfer {
     this.#source = source;
     this.#asked = items;
     // Two paths of one content share a staging file: it is brought once.
-    this.#items = [...new Map(items.map((item) => [item.staging, item])).values()];
+    this.#items = [...new Map(items.toReversed().map((item) => [item.staging, item])).values()].toReversed();
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? Math.random;
@@ -250,7 +252,15 @@ class Transfer {
   #large(item: TransferItem, specs: readonly DigestSpec[], partial: PartialFile): FileTransfer {
     return {
       ...{ kind: "large", item, specs, partial, hash: null },
-      ...{ rejected: 0, stolen: 0, round: 0, streamer: null, finishing: false, active: false },
+      ...{
+        rejected: 0,
+        stolen: 0,
+        round: 0,
+        streamer: null,
+        careful: false,
+        finishing: false,
+        active: false,
+      },
     };
   }
 
@@ -318,13 +328,15 @@ class Transfer {
       }
       abort.signal.throwIfAborted();
       flow.handle = file.partial.writer(wanted.start);
-      await copyBody(body, { range: wanted, file: flow.handle, bucket: this.#bucket, signal: abort.signal });
+      const limits = { bucket: this.#bucket, signal: abort.signal, pipe: !file.careful };
+      await copyBody(body, { range: wanted, file: flow.handle, ...limits });
     } catch (error) {
       failure = abort.signal.aborted ? abort.signal.reason : error;
     }
     this.#stop.signal.removeEventListener("abort", onStop);
     const at = await this.#settleFlow(flow, wanted);
     if (at === wanted.end && !flow.dead) return { start: at, end: at };
+    if (failure === null) file.careful = true;
     failure ??= new TransientError(
       `the body ended after ${at - wanted.start} of ${wanted.end - wanted.start} bytes`,
     );

@@ -1,0 +1,31 @@
+import { assert, assertEquals } from "@std/assert";
+import { BACKOFF, backoffDelay } from "../../src/transfer/backoff.ts";
+import { tokenBucket } from "../../src/transfer/token_bucket.ts";
+
+Deno.test("waiting doubles up to its limit, and chance takes at most half of it", () => {
+  for (let failures = 1; failures < 20; failures++) {
+    const full = Math.min(BACKOFF.most, BACKOFF.first * 2 ** (failures - 1));
+    assertEquals(backoffDelay(failures, null, 0), full / 2);
+    assert(backoffDelay(failures, null, 0.999999) <= full);
+  }
+});
+
+Deno.test("a server's Retry-After is never undercut", () => {
+  assert(backoffDelay(1, 7_000, 0) >= 7_000);
+  assert(backoffDelay(12, 1, 0) >= BACKOFF.most / 2);
+});
+
+Deno.test("a rate limit holds over any number of takers", async () => {
+  let now = 0;
+  const clock = { now: () => now, sleep: (ms: number) => Promise.resolve(void (now += ms)) };
+  const bucket = tokenBucket(1000, clock);
+  const { signal } = new AbortController();
+  let taken = 0;
+  for (let n = 1; n <= 300; n++) {
+    const bytes = (n * 37) % 90;
+    await bucket.take(bytes, signal);
+    taken += bytes;
+    assert(taken <= now + 250 + 90, `${taken} bytes after ${now} ms`);
+  }
+  assert(now > taken - 400, "and it is reached");
+});

@@ -1,0 +1,82 @@
+import { assert, assertEquals } from "@std/assert";
+import { partsOf, type PlannedFile, planOrder, wholeLimit } from "../../src/transfer/planner.ts";
+import { addRange, gaps, prefixEnd, rangeBytes } from "../../src/transfer/ranges.ts";
+import { seeded } from "./fake_source.ts";
+
+const MIB = 1024 * 1024;
+const BUDGET = { jobs: 4, partSize: 8 * MIB, memory: 32 * MIB };
+
+Deno.test("parts cover exactly what is missing, in file order, none above the part size", () => {
+  const random = seeded(4);
+  for (let round = 0; round < 200; round++) {
+    const size = Math.floor(random() * 100);
+    let done: { start: number; end: number }[] = [];
+    for (let n = Math.floor(random() * 5); n > 0; n--) {
+      const start = Math.floor(random() * size);
+      done = addRange(done, { start, end: Math.min(size, start + Math.floor(random() * 20)) });
+    }
+    const partSize = 1 + Math.floor(random() * 30);
+    const parts = partsOf({ size, done }, partSize);
+    assert(parts.every((p) => p.end > p.start && p.end - p.start <= partSize));
+    assertEquals(parts, parts.toSorted((a, b) => a.start - b.start));
+    const all = parts.reduce((ranges, part) => addRange(ranges, part), done);
+    assertEquals(rangeBytes(parts) + rangeBytes(done), size);
+    assertEquals(all, size === 0 ? [] : [{ start: 0, end: size }]);
+  }
+});
+
+Deno.test("ranges stay sorted, disjoint and apart, as a set of bytes would", () => {
+  const random = seeded(5);
+  for (let round = 0; round < 200; round++) {
+    const bytes = new Array<boolean>(40).fill(false);
+    let ranges: { start: number; end: number }[] = [];
+    for (let n = 0; n < 8; n++) {
+      const start = Math.floor(random() * 40);
+      const end = Math.min(40, start + Math.floor(random() * 10));
+      bytes.fill(true, start, end);
+      ranges = addRange(ranges, { start, end });
+    }
+    assertEquals(rangeBytes(ranges), bytes.filter(Boolean).length);
+    assert(ranges.every((r, i) => r.end > r.start && (ranges[i - 1]?.end ?? -1) < r.start));
+    assertEquals(prefixEnd(ranges), bytes.indexOf(false) < 0 ? 40 : bytes.indexOf(false));
+    assertEquals(rangeBytes(gaps(ranges, 40)), 40 - rangeBytes(ranges));
+  }
+});
+
+Deno.test("the largest file comes first, each file in order, and every file once", () => {
+  const files = plain([3 * MIB, 20 * MIB, 100, 9 * MIB, 0]);
+  const order = [...planOrder(files, BUDGET)];
+  assertEquals(order.filter((u) => u.kind === "part").map((u) => [u.file, u.range.start / MIB]), [
+    [1, 0],
+    [1, 8],
+    [1, 16],
+    [3, 0],
+    [3, 8],
+    [0, 0],
+  ]);
+  assertEquals(order.filter((u) => u.kind === "whole").map((u) => u.file), [2, 4]);
+});
+
+Deno.test("small files are spread between the parts of large ones", () => {
+  const files = plain([80 * MIB, ...new Array<number>(100).fill(1000)]);
+  const order = [...planOrder(files, BUDGET)];
+  const runs = order.map((u) => u.kind === "part" ? "P" : "s").join("").split("P").slice(1).map((s) =>
+    s.length
+  );
+  assertEquals(runs, new Array(10).fill(10));
+});
+
+Deno.test("files that connections hold in memory fit the memory budget together", () => {
+  for (const jobs of [1, 2, 16, 64, 256]) {
+    assert(wholeLimit({ jobs, partSize: 32 * MIB, memory: 32 * MIB }) * jobs <= 32 * MIB);
+  }
+});
+
+Deno.test("what is done is not planned again", () => {
+  const order = [...planOrder([{ size: 20 * MIB, done: [{ start: 0, end: 20 * MIB }] }], BUDGET)];
+  assertEquals(order, []);
+});
+
+function plain(sizes: readonly number[]): PlannedFile[] {
+  return sizes.map((size) => ({ size, done: [] }));
+}

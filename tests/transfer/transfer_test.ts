@@ -1,0 +1,453 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { join } from "@std/path";
+import { AimError } from "../../src/errors/mod.ts";
+import { configureLog } from "../../src/log/mod.ts";
+import { SourceChangedError, TransientError } from "../../src/sources/mod.ts";
+import {
+  transfer,
+  type TransferEvent,
+  type TransferItem,
+  type TransferOptions,
+} from "../../src/transfer/mod.ts";
+import { FakeSource, fastClock, type Fault, randomBytes, seeded } from "./fake_source.ts";
+
+configureLog({ level: "CRITICAL" });
+
+const MIB = 1024 * 1024;
+const BIG = randomBytes(5 * MIB + 12_345, seeded(10));
+const SMALL = randomBytes(3_000, seeded(11));
+
+/** A directory, a source with one large, one small and one empty file, and a way to run a transfer between them. */
+async function withModel(
+  run: (model: {
+    directory: string;
+    source: FakeSource;
+    items: TransferItem[];
+    events: TransferEvent[];
+    bring: (options?: Partial<TransferOptions>) => ReturnType<typeof transfer>;
+  }) => Promise<void>,
+): Promise<void> {
+  const directory = await Deno.makeTempDir();
+  const source = new FakeSource({ "big.bin": BIG, "sub/small.json": SMALL, "empty.txt": new Uint8Array() });
+  const items = source.files.map((file) => itemOf(directory, file));
+  const events: TransferEvent[] = [];
+  try {
+    await run({
+      directory,
+      source,
+      items,
+      events,
+      bring: (options = {}) =>
+        transfer(source, items, { ...OPTIONS, onEvent: (e) => void events.push(e), ...options }),
+    });
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+function itemOf(directory: string, file: TransferItem["file"]): TransferItem {
+  return {
+    file,
+    staging: join(directory, `${file.path}.incomplete`),
+    compute: [],
+    target: () => join(directory, file.path),
+  };
+}
+
+const OPTIONS: TransferOptions = {
+  jobs: 4,
+  partSize: MIB,
+  maxBandwidth: null,
+  stallTimeout: 120_000,
+  verify: true,
+  revision: "c0ffee",
+  signal: new AbortController().signal,
+  clock: fastClock(200),
+  random: seeded(1),
+};
+
+/** Every file under a directory, relative. */
+function filesIn(directory: string, under = ""): string[] {
+  return [...Deno.readDirSync(join(directory, under))].flatMap((entry) => {
+    const path = join(under, entry.name);
+    return entry.isDirectory ? filesIn(directory, path) : [path];
+  }).sort();
+}
+
+function assertWhole(directory: string): void {
+  assertEquals(filesIn(directory), ["big.bin", "empty.txt", "sub/small.json"]);
+  assert(equal(Deno.readFileSync(join(directory, "big.bin")), BIG), "big.bin differs");
+  assert(equal(Deno.readFileSync(join(directory, "sub/small.json")), SMALL), "small.json differs");
+  assertEquals(Deno.statSync(join(directory, "empty.txt")).size, 0);
+}
+
+function equal(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
+
+/** Of the large file, what was asked for in all requests. */
+function bytesAsked(source: FakeSource): number {
+  return source.requests.filter((r) => r.file.path === "big.bin")
+    .reduce((sum, { range, file }) => sum + (range === null ? file.size : range.end - range.start), 0);
+}
+
+Deno.test("a model arrives whole, proven, with nothing else beside it", async () => {
+  await withModel(async ({ directory, bring, events }) => {
+    const result = await bring();
+    assertWhole(directory);
+    assertEquals(result.files.map((f) => [f.file.path, f.proof]), [
+      ["big.bin", "digest"],
+      ["sub/small.json", "digest"],
+      ["empty.txt", "digest"],
+    ]);
+    assertEquals(result.bytesMoved, BIG.length + SMALL.length);
+    assertEquals(result.bytesPresent, 0);
+    const counted = events.reduce((sum, e) => e.type === "bytes" ? sum + e.bytes : sum, 0);
+    assertEquals(counted, BIG.length + SMALL.length);
+    assertEquals(events[0], { type: "start", files: 3, bytes: BIG.length + SMALL.length, bytesPresent: 0 });
+    assertEquals(events.at(-1)?.type, "end");
+    for (const { file } of result.files) {
+      const states = events.flatMap((e) => e.type === "file" && e.path === file.path ? [e.state] : []);
+      assertEquals(states, file.size > MIB ? ["active", "verifying", "done"] : ["active", "done"]);
+    }
+  });
+});
+
+Deno.test("digests beside the proving one are computed, and name the target", async () => {
+  await withModel(async ({ directory, source }) => {
+    const items = ["big.bin", "sub/small.json"].map((path): TransferItem => ({
+      ...itemOf(directory, source.file(path, null)),
+      compute: ["sha256", "md5"],
+      target: (digests) => join(directory, "blobs", digests.sha256 ?? "none"),
+    }));
+    const { files } = await transfer(source, items, OPTIONS);
+    assertEquals(
+      filesIn(directory),
+      ["big.bin", "sub/small.json"].map((p) => `blobs/${source.file(p).etag}`).sort(),
+    );
+    assertEquals(files.map((f) => f.proof), ["size", "size"]);
+    assert(files.every((f) => f.digests.md5?.length === 32));
+  });
+});
+
+Deno.test("two paths of one content are brought once", async () => {
+  await withModel(async ({ directory, source }) => {
+    const twin = { ...source.file("big.bin"), path: "twin.bin" as TransferItem["file"]["path"] };
+    const one = itemOf(directory, source.file("big.bin"));
+    const result = await transfer(source, [one, { ...one, file: twin }], OPTIONS);
+    assertEquals(result.files.map((f) => f.file.path), ["big.bin", "twin.bin"]);
+    assertEquals(result.bytesMoved, BIG.length);
+  });
+});
+
+Deno.test("without verification a wrong digest goes unseen, and the result says so", async () => {
+  await withModel(async ({ directory, source }) => {
+    const wrong = source.file("big.bin", { algorithm: "sha256", hex: "00" });
+    const result = await transfer(source, [itemOf(directory, wrong)], { ...OPTIONS, verify: false });
+    assertEquals(result.files.map((f) => f.proof), ["size"]);
+  });
+});
+
+// Each fault must be overcome: the bytes are the source's.
+const CURABLE: Record<string, () => Fault> = {
+  "every third request is refused with 503": () => ({ index }) => {
+    if (index % 3 === 0) throw new TransientError("503 Service Unavailable");
+    return null;
+  },
+  "every connection is cut after 100 KiB": () => (_, right) => cutAfter(right(), 100 * 1024, "reset"),
+  "every body ends early without an error": () => (_, right) => cutAfter(right(), 70_000, "close"),
+  "the first request of each range stalls before its first byte": () => {
+    const seen = new Set<string>();
+    return (request) => {
+      const key = `${request.file.path} ${request.range?.start}`;
+      return seen.has(key) ? null : (seen.add(key), hangUntilAborted(request.signal));
+    };
+  },
+  "every connection stalls in the middle": () => ({ index }, right) =>
+    index < 8 ? cutAfter(right(), 1500, "hang") : null,
+  "the server ignores ranges": () => ({ file }) => wholeBody(file.path),
+  "the server begins to ignore ranges midway": () => ({ file, index }) =>
+    index < 4 ? null : wholeBody(file.path),
+  "one bit of the first answer is flipped": () => ({ index, file }, right) =>
+    index === 0 ? flipped(right(), file.size / 7 | 0) : null,
+  "bodies are longer than asked": () => (_, right) => {
+    const { range, body } = right();
+    return { range, length: null, body: followedBy(body, new Uint8Array(5_000).fill(255)) };
+  },
+};
+
+let source0: FakeSource | undefined;
+function wholeBody(path: string) {
+  if (source0 === undefined) throw new Error("no source");
+  return source0.body(path, { start: 0, end: source0.file(path).size });
+}
+
+for (const [name, makeFault] of Object.entries(CURABLE)) {
+  for (const tellLength of [true, false]) {
+    Deno.test(`the model arrives although ${name} (bodies ${tellLength ? "" : "do not "}tell their length)`, async () => {
+      await withModel(async ({ directory, source, bring, items }) => {
+        source0 = source;
+        source.tellLength = tellLength;
+        source.fault = makeFault();
+        // A small body that is too long is refused: it cannot be told apart from a wrong one.
+        if (name === "bodies are longer than asked") {
+          await transfer(source, items.filter((i) => i.file.path === "big.bin"), OPTIONS);
+          assert(equal(Deno.readFileSync(join(directory, "big.bin")), BIG), "big.bin differs");
+          return;
+        }
+        await bring({ stallTimeout: 20_000 });
+        assertWhole(directory);
+      });
+    });
+  }
+}
+
+// Each fault ends the transfer with its kind, and nothing that is wrong is published.
+const FATAL: Record<string, { fault: () => Fault; kind: string }> = {
+  "every request is refused with 503": {
+    fault: () => () => {
+      throw new TransientError("503 Service Unavailable");
+    },
+    kind: "network",
+  },
+  "no byte ever comes": { fault: () => ({ signal }) => hangUntilAborted(signal), kind: "network" },
+  "every connection is reset at once": {
+    fault: () => (_, right) => cutAfter(right(), 0, "reset"),
+    kind: "network",
+  },
+  "each answer has a flipped bit": {
+    fault: () => (_, right) => flipped(right(), 100),
+    kind: "integrity",
+  },
+  "access is denied": {
+    fault: () => () => {
+      throw new AimError("unauthorized", "denied");
+    },
+    kind: "unauthorized",
+  },
+};
+
+for (const [name, { fault, kind }] of Object.entries(FATAL)) {
+  Deno.test(`nothing is published when ${name}, and the error is ${kind}`, async () => {
+    await withModel(async ({ directory, source, bring }) => {
+      source.fault = fault();
+      const error = await assertRejects(() => bring({ stallTimeout: 5_000 }), AimError);
+      assertEquals(error.kind, kind);
+      assertEquals(filesIn(directory).filter((p) => !p.includes(".incomplete") && p !== "empty.txt"), []);
+    });
+  });
+}
+
+Deno.test("a file whose digest is wrong twice leaves none of its bytes", async () => {
+  await withModel(async ({ directory, source }) => {
+    source.fault = (_, right) => flipped(right(), 100);
+    const item = itemOf(directory, source.file("big.bin"));
+    await assertRejects(() => transfer(source, [item], OPTIONS), AimError, "twice");
+    assertEquals(filesIn(directory), []);
+    assertEquals(bytesAsked(source), 2 * BIG.length);
+  });
+});
+
+Deno.test("a source that changed is reported, and the next run of the new content starts clean", async () => {
+  await withModel(async ({ directory, source, bring, items }) => {
+    source.fault = ({ index, file }) => {
+      if (index < 3) return null;
+      throw new SourceChangedError(file.path, "another ETag");
+    };
+    await assertRejects(() => bring(), SourceChangedError);
+    source.fault = () => null;
+    source.requests.length = 0;
+    const changed = items.map((item) => ({ ...item, file: { ...item.file, etag: `${item.file.etag}2` } }));
+    const result = await transfer(source, changed, OPTIONS);
+    assertWhole(directory);
+    assertEquals(result.bytesPresent, 0);
+    assertEquals(bytesAsked(source), BIG.length);
+  });
+});
+
+Deno.test("what an aborted run brought is not asked for again", async () => {
+  await withModel(async ({ directory, source, bring }) => {
+    for (let run = 0; run < 6; run++) {
+      const stop = new AbortController();
+      let moved = 0;
+      const reason = new AimError("terminated", "stopped by SIGTERM");
+      source.fault = (_, right) =>
+        counted(right(), (n) => {
+          moved += n;
+          if (moved > 700_000) stop.abort(reason);
+        });
+      assertEquals(await bring({ signal: stop.signal }).catch((e) => e), reason);
+      assertEquals(filesIn(directory).includes("big.bin"), false);
+    }
+    source.fault = () => null;
+    const before = source.requests.length;
+    const result = await bring();
+    assertWhole(directory);
+    assert(result.bytesPresent > 2 * MIB, `${result.bytesPresent} bytes were there`);
+    const last = source.requests.slice(before).filter((r) => r.file.path === "big.bin");
+    const asked = last.reduce(
+      (sum, r) => sum + (r.range === null ? BIG.length : r.range.end - r.range.start),
+      0,
+    );
+    assertEquals(asked, BIG.length - result.bytesPresent);
+  });
+});
+
+Deno.test("an abort ends the transfer although a connection hangs", async () => {
+  await withModel(async ({ bring, source }) => {
+    const stop = new AbortController();
+    source.fault = () => new Promise(() => {});
+    setTimeout(() => stop.abort(new AimError("interrupted", "stopped by SIGINT")), 50);
+    source.fault = ({ signal }) => hangUntilAborted(signal);
+    const error = await assertRejects(() => bring({ signal: stop.signal }), AimError);
+    assertEquals(error.kind, "interrupted");
+  });
+});
+
+Deno.test("a link planted under a partial file's name is not followed", async () => {
+  await withModel(async ({ directory, bring }) => {
+    const victim = await Deno.makeTempFile();
+    await Deno.writeTextFile(victim, "precious");
+    await Deno.symlink(victim, join(directory, "big.bin.incomplete"));
+    await Deno.symlink(victim, join(directory, "big.bin.aim-00000000.incomplete"));
+    await Deno.symlink(victim, join(directory, "big.bin.aim-00000000.incomplete.parts"));
+    await Deno.symlink(victim, join(directory, "big.bin"));
+    await bring();
+    assertEquals(await Deno.readTextFile(victim), "precious");
+    assertEquals(Deno.lstatSync(join(directory, "big.bin")).isFile, true);
+    await Deno.remove(victim);
+  });
+});
+
+Deno.test("a partial file that another process takes over is left to it and fetched anew", async () => {
+  await withModel(async ({ directory, source, bring }) => {
+    let stolen = "";
+    source.fault = ({ index }, right) => {
+      if (index === 5) {
+        const name = filesIn(directory).find((p) => /^big.*\.incomplete$/.test(p)) ?? "";
+        stolen = join(directory, "elsewhere");
+        Deno.renameSync(join(directory, name), stolen);
+      }
+      return slow(right());
+    };
+    await bring({ partSize: MIB / 2 });
+    await Deno.remove(stolen);
+    assertWhole(directory);
+  });
+});
+
+Deno.test("no more bytes come than the limit allows", async () => {
+  await withModel(async ({ directory, bring }) => {
+    const clock = fastClock(50);
+    const { elapsed } = await bring({ clock, maxBandwidth: MIB });
+    assertWhole(directory);
+    // A quarter second's bytes may come at once, and each connection may be one chunk ahead.
+    assert(elapsed >= (BIG.length / MIB - 0.25 - 1) * 1000, `it took ${elapsed} ms`);
+  });
+});
+
+Deno.test("files whose names fill the limit of the file system can be staged", async () => {
+  const directory = await Deno.makeTempDir();
+  const name = "n".repeat(244);
+  const source = new FakeSource({ [name]: BIG });
+  await transfer(source, source.files.map((file) => itemOf(directory, file)), OPTIONS);
+  assertEquals(filesIn(directory), [name]);
+  await Deno.remove(directory, { recursive: true });
+});
+
+Deno.test("what cannot fit is refused before the first byte, with both numbers", async () => {
+  const directory = await Deno.makeTempDir();
+  const source = new FakeSource({});
+  const file = { ...source.file("huge"), size: 2 ** 50, digest: null };
+  const error = await assertRejects(
+    () => transfer(source, [itemOf(join(directory, "new/deep"), file)], OPTIONS),
+    AimError,
+  );
+  assertEquals(error.kind, "no-space");
+  assert(error.message.includes(String(2 ** 50)));
+  assertEquals(source.requests, []);
+  assertEquals(filesIn(directory), []);
+  await Deno.remove(directory, { recursive: true });
+});
+
+Deno.test("published files are readable by others, as the umask allows", async () => {
+  await withModel(async ({ directory, bring }) => {
+    await bring();
+    await Deno.writeTextFile(join(directory, "probe"), "", { mode: 0o644 });
+    const modes = ["big.bin", "empty.txt", "probe"].map((name) => Deno.statSync(join(directory, name)).mode);
+    assertEquals(new Set(modes).size, 1);
+  });
+});
+
+type Body = ReturnType<FakeSource["body"]>;
+
+function cutAfter(body: Body, bytes: number, after: "close" | "reset" | "hang"): Body {
+  let left = bytes;
+  const stream = body.body.pipeThrough(
+    new TransformStream<Uint8Array, Uint8Array>({
+      transform(chunk, controller) {
+        if (chunk.length <= left) {
+          left -= chunk.length;
+          return controller.enqueue(chunk);
+        }
+        controller.enqueue(chunk.subarray(0, left));
+        left = 0;
+        if (after === "close") return controller.terminate();
+        if (after === "reset") return controller.error(new TypeError("connection reset"));
+        return new Promise<void>(() => {});
+      },
+    }),
+  );
+  return { ...body, body: stream };
+}
+
+function flipped(body: Body, at: number): Body {
+  let left = at;
+  const stream = body.body.pipeThrough(
+    new TransformStream<Uint8Array, Uint8Array>({
+      transform(chunk, controller) {
+        const copy = chunk.slice();
+        if (left >= 0 && left < copy.length) copy[left] = (copy[left] ?? 0) ^ 1;
+        left -= copy.length;
+        controller.enqueue(copy);
+      },
+    }),
+  );
+  return { ...body, body: stream };
+}
+
+function counted(body: Body, count: (bytes: number) => void): Body {
+  const stream = body.body.pipeThrough(
+    new TransformStream<Uint8Array, Uint8Array>({
+      transform(chunk, controller) {
+        controller.enqueue(chunk);
+        count(chunk.length);
+      },
+    }),
+  );
+  return { ...body, body: stream };
+}
+
+function slow(body: Body): Body {
+  const stream = body.body.pipeThrough(
+    new TransformStream<Uint8Array, Uint8Array>({
+      async transform(chunk, controller) {
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        controller.enqueue(chunk);
+      },
+    }),
+  );
+  return { ...body, body: stream };
+}
+
+function followedBy(body: ReadableStream<Uint8Array>, rest: Uint8Array): ReadableStream<Uint8Array> {
+  return body.pipeThrough(
+    new TransformStream<Uint8Array, Uint8Array>({ flush: (controller) => controller.enqueue(rest) }),
+  );
+}
+
+function hangUntilAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) =>
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true })
+  );
+}
