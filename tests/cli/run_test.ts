@@ -99,3 +99,39 @@ Deno.test("what Deno adds to the environment is taken out again, so that the eng
   assertEquals(callersEnvironment(added), given);
   assertEquals(callersEnvironment({ HOME: "/root" }), { HOME: "/root" });
 });
+
+Deno.test("help on a group of commands lists them, on an unknown word suggests the nearest", async () => {
+  const [group, flag, wrong] = await Promise.all([
+    aim(["help", "cache"]),
+    aim(["cache", "-h"]),
+    aim(["help", "enviroment"]),
+  ]);
+  assertEquals([group.code, flag.stdout], [0, group.stdout]);
+  for (const name of ["cache list", "cache verify", "cache remove", "cache prune"]) {
+    assertMatch(group.stdout, new RegExp(`^  ${name} `, "m"));
+  }
+  assertEquals(wrong.stderr, 'aim: error: no help on "enviroment"; did you mean aim help environment?\n');
+});
+
+Deno.test("help on a command shows its flags with variables and defaults, and its examples", async () => {
+  const { stdout } = await aim(["help", "dry-run"]);
+  assertMatch(stdout, /^Usage: aim dry-run \[FLAGS\]$/m);
+  assertMatch(
+    stdout,
+    /--precision PRECISION +precision that the profile must have \(one of auto, fp4, [^)]*AIM_PRECISION; default auto\)/s,
+  );
+  assertMatch(stdout, /^Examples:\n {2}# .*\n {2}aim dry-run /m);
+});
+
+Deno.test("colour is written where it is forced, and nowhere else when piped", async () => {
+  const [plain, forced, never] = await Promise.all([
+    aim(["help"]),
+    aim(["help"], { env: { CLICOLOR_FORCE: "1" } }),
+    aim(["help"], { env: { CLICOLOR_FORCE: "1", NO_COLOR: "1" } }),
+  ]);
+  // deno-lint-ignore no-control-regex
+  const colours = /\x1b\[\d+m/g;
+  assert(!colours.test(plain.stdout));
+  assert(forced.stdout !== plain.stdout && forced.stdout.replaceAll(colours, "") === plain.stdout);
+  assertEquals(never.stdout, plain.stdout);
+});
