@@ -47,6 +47,8 @@ export function renderCommandHelp(command: Command, colour: boolean): string {
     ...section(bold("Environment only:"), variables.map(settingRow)),
     ...(command.examples.length === 0 ? [] : ["", bold("Examples:")]),
     ...command.examples.flatMap((e) => [dim(`  # ${e.does}`), `  ${e.command}`]),
+    "",
+    "More: aim help environment (every variable), aim help exit-codes",
   ]);
 }
 
@@ -81,11 +83,19 @@ export function settingRow(name: SettingName): [string, string] {
   const value = setting.type.kind === "boolean" ? "" : ` ${setting.value}`;
   const notes = [
     flags.length > 1 ? `also ${flags.slice(1).join(", ")}` : null,
-    setting.type.kind === "choice" ? `one of ${setting.type.choices.join(", ")}` : null,
+    setting.type.kind === "choice" && setting.type.choices.length > 1
+      ? `one of ${setting.type.choices.join(", ")}`
+      : null,
     flags.length === 0 ? null : setting.env.join(", "),
     setting.default === null ? null : `default ${setting.default}`,
   ].filter((n) => n !== null);
-  const first = flags[0] === undefined ? setting.env.join(", ") : flags[0] + value;
+  // What is on by default is named to be turned off.
+  const negatable = setting.type.kind === "boolean" && setting.default === "true";
+  const first = flags[0] === undefined
+    ? setting.env.join(", ")
+    : negatable
+    ? flags[0].replace("--", "--[no-]")
+    : flags[0] + value;
   return [first, notes.length === 0 ? setting.help : `${setting.help} (${notes.join("; ")})`];
 }
 
