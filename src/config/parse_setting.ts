@@ -1,4 +1,5 @@
 import { AimError } from "../errors/mod.ts";
+import { withoutEngineSecrets } from "./engine_secrets.ts";
 import type { SettingType } from "./settings.ts";
 import { nearest } from "./nearest.ts";
 
@@ -61,7 +62,10 @@ export function parseSetting(
     }
     case "json-object": {
       const fault = jsonObjectFault(text);
-      if (fault !== null) throw bad(`a JSON object, as {"max-model-len": 4096} (${fault})`);
+      if (fault !== null) {
+        const allowed = `a JSON object, as {"max-model-len": 4096} (${fault})`;
+        throw badValue(options.name, withoutEngineSecrets(text), allowed);
+      }
       return text;
     }
     case "url": {

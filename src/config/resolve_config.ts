@@ -1,6 +1,7 @@
 import { AimError } from "../errors/mod.ts";
 import { keepSecret } from "../log/mod.ts";
 import type { Config, SettingOrigin, Settings } from "./config.ts";
+import { keepEngineSecrets } from "./engine_secrets.ts";
 import { parseSetting } from "./parse_setting.ts";
 import { type Setting, type SettingName, SETTINGS } from "./settings.ts";
 
@@ -36,6 +37,7 @@ export function resolveConfig({ flags, env, cwd = "/" }: ConfigInputs): Config {
     return values[name] = text === null ? null : parseSetting(text, setting.type, options);
   };
   NAMES.forEach(resolve);
+  if (typeof values.engineArgs === "string") keepEngineSecrets(values.engineArgs);
   // AIM_DEBUG is the switch for troubleshooting: it wins over a level baked into an image, not over one that was typed.
   if (values.debug === true && origins.logLevel !== "flag") values.logLevel = "DEBUG";
   return { ...values as Settings, origins: origins as Record<SettingName, SettingOrigin> };

@@ -206,6 +206,19 @@ Deno.test("a secret is registered, so that no output shows it", () => {
   assertEquals(redact("it is planted-token-3f9a"), "it is ***");
 });
 
+Deno.test("keys in engine arguments are secrets too, also where the arguments are no JSON", () => {
+  const engineArgs =
+    '{"api-key": ["planted-a1b2", "planted-c3d4"], "hf-token": "planted-e5f6", "max-num-batched-tokens": 4}';
+  assertEquals(resolveConfig({ flags: { engineArgs }, env: {} }).engineArgs, engineArgs);
+  assertEquals(redact("planted-a1b2 planted-c3d4 planted-e5f6"), "*** *** ***");
+  const wrong = '{"api-key": "planted-x7y8", oops}';
+  const error = assertThrows(() => resolveConfig({ flags: { engineArgs: wrong }, env: {} }), AimError);
+  assert(
+    error.line.startsWith('--engine-args is "{\\"api-key\\": ***, oops}"; use a JSON object'),
+    error.line,
+  );
+});
+
 Deno.test("exactly one of AIM_ID and AIM_MODEL_ID names the model", () => {
   const wanted = (env: Record<string, string>, flags = {}) => requireModel(resolveConfig({ flags, env }));
   assertEquals(wanted({ AIM_ID: "a/b" }), { setting: "aimId", model: "a/b" });
