@@ -146,7 +146,7 @@ function jsonObjectFault(text: string): string | null {
     return `this is ${value === null ? "null" : Array.isArray(value) ? "a list" : `a ${typeof value}`}`;
   } catch (error) {
     // V8 quotes the text again after the reason.
-    return error instanceof Error ? error.message.replace(/, "[\s\S]*$/, "") : String(error);
+    return error instanceof Error ? error.message.replace(/, (\.\.\.)?"[\s\S]*$/, "") : String(error);
   }
 }
 
