@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
 import type {
-  type ByteRange,
-  type Digest,
-  type Manifest,
-  type ManifestFile,
-  type RangeBody,
-  type RelativePath,
-  type Source,
+  ByteRange,
+  Digest,
+  Manifest,
+  ManifestFile,
+  RangeBody,
+  RelativePath,
+  Source,
 } from "../../src/sources/mod.ts";
 
 /** Numbers in [0, 1) that follow from a seed (mulberry32). */

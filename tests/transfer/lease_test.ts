@@ -1,0 +1,206 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { join } from "@std/path";
+import { AimError } from "../../src/errors/mod.ts";
+import { configureLog } from "../../src/log/mod.ts";
+import { withLease } from "../../src/transfer/mod.ts";
+import { fastClock } from "./fake_source.ts";
+
+configureLog({ level: "CRITICAL" });
+
+const NEVER = new AbortController().signal;
+const FAST = { signal: NEVER, clock: fastClock(50) };
+
+/** A process that is not. */
+const DEAD_PID = 2 ** 22 + 1;
+
+async function withDirectory(run: (directory: string, lock: string) => Promise<void>): Promise<void> {
+  const directory = await Deno.makeTempDir();
+  try {
+    await run(join(directory, "org/model"), join(directory, "org/model/.aim/lock"));
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+/** Leaves a lock as a process that died would have. */
+function plantLock(lock: string, holder: { host?: string; pid?: number }): void {
+  Deno.mkdirSync(join(lock, ".."), { recursive: true });
+  const boot = Math.round(Date.now() / 1000 - Deno.osUptime());
+  const since = "2026-01-01T00:00:00.000Z";
+  Deno.writeTextFileSync(
+    lock,
+    JSON.stringify({
+      host: Deno.hostname(),
+      pid: Deno.pid,
+      boot,
+      since,
+      nonce: "another",
+      beat: 3,
+      ...holder,
+    }),
+  );
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+Deno.test("a lease is there while it is used and gone afterwards, also after a failure", async () => {
+  await withDirectory(async (directory, lock) => {
+    assertEquals(await withLease(directory, FAST, () => Promise.resolve(exists(lock))), true);
+    assertEquals(exists(lock), false);
+    await assertRejects(() => withLease(directory, FAST, () => Promise.reject(new Error("no"))), Error, "no");
+    assertEquals([...Deno.readDirSync(join(directory, ".aim"))], []);
+  });
+});
+
+Deno.test("of many that want a lease at once, one has it at a time", async () => {
+  await withDirectory(async (directory) => {
+    let inside = 0;
+    let most = 0;
+    await Promise.all(
+      Array.from(
+        { length: 8 },
+        () =>
+          withLease(directory, { signal: NEVER, clock: fastClock(20) }, async () => {
+            most = Math.max(most, ++inside);
+            await new Promise((resolve) => setTimeout(resolve, 10));
+            inside--;
+          }),
+      ),
+    );
+    assertEquals(most, 1);
+  });
+});
+
+Deno.test("who waits is told the holder's process, host and time", async () => {
+  await withDirectory(async (directory, lock) => {
+    plantLock(lock, { host: "elsewhere", pid: 42 });
+    const told: string[] = [];
+    await withLease(
+      directory,
+      { ...FAST, onWait: (holder) => void told.push(holder) },
+      () => Promise.resolve(),
+    );
+    assertEquals(told[0], "process 42 on elsewhere, at it since 2026-01-01T00:00:00.000Z");
+  });
+});
+
+Deno.test("a holder on another host without a sign of life is taken over after the lease time, not before", async () => {
+  await withDirectory(async (directory, lock) => {
+    plantLock(lock, { host: "elsewhere" });
+    const started = FAST.clock.now();
+    const waited = await withLease(directory, FAST, () => Promise.resolve(FAST.clock.now() - started));
+    assert(waited >= 20_000, `it waited ${waited} ms`);
+  });
+});
+
+Deno.test("a holder on this host whose process is gone is taken over much sooner", async () => {
+  await withDirectory(async (directory, lock) => {
+    plantLock(lock, { pid: DEAD_PID });
+    const started = FAST.clock.now();
+    const waited = await withLease(directory, FAST, () => Promise.resolve(FAST.clock.now() - started));
+    assert(waited >= 5_000 && waited < 15_000, `it waited ${waited} ms`);
+  });
+});
+
+Deno.test("a process that lives but never beats, as one that has the dead holder's number, is taken over", async () => {
+  await withDirectory(async (directory, lock) => {
+    plantLock(lock, { pid: Deno.ppid });
+    await withLease(directory, FAST, () => Promise.resolve());
+  });
+});
+
+Deno.test("a holder that beats is not taken over, even where its process cannot be seen", async () => {
+  await withDirectory(async (directory, lock) => {
+    plantLock(lock, { pid: DEAD_PID });
+    const stop = new AbortController();
+    const clock = fastClock(20);
+    let beat = 0;
+    const beating = setInterval(() => {
+      const text = Deno.readTextFileSync(lock);
+      Deno.writeTextFileSync(lock, JSON.stringify({ ...JSON.parse(text), beat: ++beat }));
+    }, 50);
+    setTimeout(() => stop.abort(new AimError("interrupted", "enough")), 1500);
+    const error = await withLease(
+      directory,
+      { clock, signal: stop.signal },
+      () => Promise.reject(new Error("taken")),
+    )
+      .catch((e) => e);
+    clearInterval(beating);
+    assertEquals(error.message, "enough");
+  });
+});
+
+Deno.test("an empty or damaged lock is taken over after the lease time", async () => {
+  for (const text of ["", "{", '{"host":1}']) {
+    await withDirectory(async (directory, lock) => {
+      plantLock(lock, {});
+      Deno.writeTextFileSync(lock, text);
+      await withLease(directory, FAST, () => Promise.resolve());
+    });
+  }
+});
+
+Deno.test("of many that take over a dead holder at once, one has the lease at a time", async () => {
+  await withDirectory(async (directory, lock) => {
+    plantLock(lock, { pid: DEAD_PID });
+    let inside = 0;
+    let most = 0;
+    let ran = 0;
+    await Promise.all(
+      Array.from(
+        { length: 5 },
+        () =>
+          withLease(directory, { signal: NEVER, clock: fastClock(10) }, async () => {
+            most = Math.max(most, ++inside);
+            ran++;
+            await new Promise((resolve) => setTimeout(resolve, 20));
+            inside--;
+          }),
+      ),
+    );
+    assertEquals({ most, ran }, { most: 1, ran: 5 });
+  });
+});
+
+Deno.test("a lock that was removed is taken again by its holder", async () => {
+  await withDirectory(async (directory, lock) => {
+    await withLease(directory, FAST, async ({ signal }) => {
+      Deno.removeSync(lock);
+      for (let n = 0; n < 100 && !exists(lock); n++) await new Promise((resolve) => setTimeout(resolve, 20));
+      assert(exists(lock));
+      assertEquals(signal.aborted, false);
+    });
+  });
+});
+
+Deno.test("who loses the lease is stopped, waits, and runs again", async () => {
+  await withDirectory(async (directory, lock) => {
+    let runs = 0;
+    await withLease(directory, FAST, async ({ signal }) => {
+      if (++runs > 1) return;
+      Deno.removeSync(lock);
+      plantLock(lock, { host: "elsewhere" });
+      await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+    });
+    assertEquals(runs, 2);
+  });
+});
+
+Deno.test("waiting ends with the signal's reason", async () => {
+  await withDirectory(async (directory, lock) => {
+    plantLock(lock, { host: "elsewhere" });
+    const stop = new AbortController();
+    const waiting = withLease(directory, { signal: stop.signal }, () => Promise.resolve());
+    stop.abort(new AimError("terminated", "stopped"));
+    assertEquals((await assertRejects(() => waiting, AimError)).kind, "terminated");
+    assert(exists(lock), "the other's lock stays");
+  });
+});
