@@ -166,12 +166,14 @@ function joined(
   cards: readonly Card[],
   kfd: string | null,
 ): Device[] {
-  const family = (node: Node) => pciOf(node) ?? `node ${node.number}`;
+  // Some drivers give partitions PCI functions of their own, so the function does not tell GPUs apart.
+  const slot = (address: string | null) => address?.replace(/\.[0-7]$/, "") ?? null;
+  const family = (node: Node) => slot(pciOf(node)) ?? `node ${node.number}`;
   return nodes.map((node) => {
     const minor = Number(node.properties.get("drm_render_minor") ?? 0n);
     const pci = pciOf(node);
     const card = cards.find((one) => one.minor === minor) ??
-      cards.find((one) => one.pciAddress !== null && one.pciAddress === pci);
+      cards.find((one) => one.pciAddress !== null && slot(one.pciAddress) === slot(pci));
     const siblings = nodes.filter((one) => family(one) === family(node));
     const count = siblings.length;
     const index = siblings.indexOf(node);
@@ -181,7 +183,7 @@ function joined(
     const deviceId = id === undefined ? card?.deviceId ?? null : hex(Number(id));
     const unique = node.properties.get("unique_id") ?? 0n;
     const renderNode = minor > 0 ? `${roots.dev}/dri/renderD${minor}` : null;
-    const share = partitioned ? Math.max(count, PARTITIONS[compute.toUpperCase()] ?? 1) : 1;
+    const share = partitioned ? Math.max(count, partitionsOf(compute, modelOf(deviceId))) : 1;
     return {
       model: modelOf(deviceId),
       deviceId,
@@ -198,8 +200,14 @@ function joined(
   });
 }
 
-// How many partitions a whole MI300-class GPU has in each mode.
-const PARTITIONS: Readonly<Record<string, number>> = { DPX: 2, TPX: 3, QPX: 4, CPX: 8 };
+const PARTITIONS: Readonly<Record<string, number>> = { DPX: 2, TPX: 3, QPX: 4 };
+// Accelerator dies: in CPX mode each is a partition.
+const DIES: Readonly<Record<string, number>> = { MI300A: 6, MI308X: 4 };
+
+/** How many partitions a whole GPU has in a mode. */
+function partitionsOf(mode: string, model: string): number {
+  return mode.toUpperCase() === "CPX" ? DIES[model] ?? 8 : PARTITIONS[mode.toUpperCase()] ?? 1;
+}
 
 /** GPUs of the host that KFD does not show here: the device cgroup keeps them from this container. */
 function unclaimed(nodes: readonly Node[], cards: readonly Card[], roots: SysfsRoots): Device[] {
@@ -221,7 +229,7 @@ function fromCard(files: KernelFiles, roots: SysfsRoots, card: Card, kfd: string
 function plain(card: Card, roots: SysfsRoots): Omit<Device, "closedBecause"> {
   const mode = card.computeMode?.toUpperCase() ?? "SPX";
   const partitioned = mode !== "SPX";
-  const share = partitioned ? PARTITIONS[mode] ?? 1 : 1;
+  const share = partitioned ? partitionsOf(mode, modelOf(card.deviceId)) : 1;
   return {
     model: modelOf(card.deviceId),
     deviceId: card.deviceId,

@@ -45,7 +45,7 @@ export async function chooseServing(config: Config, gpus: GpuInventory): Promise
   for (const warning of devices.warnings) log.warn(warning);
   const userArgs = config.engineArgs === null ? null : parseEngineArgsJson(config.engineArgs);
   const choice = { profile, model, userArgs, hipVisibleDevices: devices.hipVisibleDevices };
-  validateEngineArgs(mergedArgs(config, choice, []));
+  validateEngineArgs(mergedArgs(config, choice, []), { userArgs });
   return choice;
 }
 
