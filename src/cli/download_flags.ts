@@ -24,9 +24,9 @@ export const DOWNLOAD_FLAGS = [
     name: "include",
     type: "list",
     value: "GLOB",
-    help: "only files that match (may be repeated; * also matches /)",
+    help: "only files that match; * also matches /",
   },
-  { name: "exclude", type: "list", value: "GLOB", help: "no files that match (may be repeated)" },
+  { name: "exclude", type: "list", value: "GLOB", help: "no files that match" },
   { name: "force", type: "boolean", help: "fetch everything again" },
   { name: "no-verify", type: "boolean", help: "check sizes alone, not digests" },
   {
