@@ -13,7 +13,7 @@ export interface LeaseOptions {
   readonly onWait?: (holder: string) => void;
   /** Milliseconds without a sign of life after which a holder counts as gone. @default {20_000} */
   readonly leaseTime?: number;
-  /** Milliseconds between two signs of life. @default {2_000} */
+  /** Milliseconds between two signs of life. @default {1_000} */
   readonly renewEvery?: number;
   /** @default {the system's} */
   readonly clock?: Clock;
@@ -76,7 +76,7 @@ interface Held {
 }
 
 async function acquire(directory: string, options: LeaseOptions): Promise<Held> {
-  const { signal, leaseTime = 20_000, renewEvery = 2_000, clock = systemClock } = options;
+  const { signal, leaseTime = 20_000, renewEvery = 1_000, clock = systemClock } = options;
   const path = join(directory, ".aim", "lock");
   const self = hostIdentity();
   const mine: LockText = { ...self, since: new Date().toISOString(), nonce: crypto.randomUUID(), beat: 0 };
@@ -174,7 +174,7 @@ async function takeOver(
 
 /** Gives signs of life and watches for the loss of the lease. */
 function keep(path: string, mine: LockText, options: LeaseOptions): Held {
-  const { renewEvery = 2_000, leaseTime = 20_000, clock = systemClock } = options;
+  const { renewEvery = 1_000, leaseTime = 20_000, clock = systemClock } = options;
   const ended = new AbortController();
   const lost = new AbortController();
   const beating = (async () => {
