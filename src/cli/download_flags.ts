@@ -91,6 +91,22 @@ export function text(value: CommandContext["flags"][string]): string | undefined
   return typeof value === "string" ? value : undefined;
 }
 
+/**
+ * Which files are wanted: `--include` and `--exclude`, else what AMD's AIM Engine operator says in `AIM_HF_INCLUDE` and
+ * `AIM_HF_EXCLUDE` (globs, comma-separated; for S3 as well).
+ */
+export function operatorFilters(
+  { flags, env }: Pick<CommandContext, "flags" | "env">,
+): { readonly include: readonly string[]; readonly exclude: readonly string[] } {
+  const [include, exclude] = [list(flags.include), list(flags.exclude)];
+  if (include.length + exclude.length > 0) return { include, exclude };
+  return { include: globs(env.AIM_HF_INCLUDE), exclude: globs(env.AIM_HF_EXCLUDE) };
+}
+
+function globs(text = ""): readonly string[] {
+  return text.split(",").map((glob) => glob.trim()).filter((glob) => glob !== "");
+}
+
 function list(value: CommandContext["flags"][string]): readonly string[] {
   return Array.isArray(value) ? value : [];
 }

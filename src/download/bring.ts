@@ -32,7 +32,7 @@ export async function bring(
   placement: Placement,
   options: DownloadOptions,
 ): Promise<DownloadReport> {
-  const source = await openSource(ref, sourceOptions(config, env));
+  const source = await openSource(ref, { ...sourceOptions(config, env), onProtocol: options.onProtocol });
   try {
     return await downloadModel(source, placement, options);
   } finally {

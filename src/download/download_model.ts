@@ -1,7 +1,7 @@
 import { AimError } from "../errors/mod.ts";
 import { log } from "../log/mod.ts";
 import type { Placement } from "../cache/mod.ts";
-import { type Manifest, type Source, SourceChangedError, totalBytes } from "../sources/mod.ts";
+import { type Manifest, type Protocol, type Source, SourceChangedError, totalBytes } from "../sources/mod.ts";
 import {
   transfer,
   type TransferEvent,
@@ -22,6 +22,10 @@ export interface DownloadOptions {
   readonly transfer: Omit<TransferOptions, "revision" | "onEvent" | "signal">;
   readonly signal: AbortSignal;
   readonly onEvent?: (event: TransferEvent) => void;
+  /** The source has said what there is; again where it changes meanwhile. */
+  readonly onListed?: (manifest: Manifest) => void;
+  /** A way of reading has failed, the next one is used. */
+  readonly onProtocol?: (protocol: Protocol) => void;
 }
 
 /** What a download did. */
@@ -114,7 +118,10 @@ async function list(source: Source, options: DownloadOptions): Promise<Manifest>
     exclude: options.exclude,
     signal: options.signal,
   });
-  if (manifest.files.length > 0) return manifest;
+  if (manifest.files.length > 0) {
+    options.onListed?.(manifest);
+    return manifest;
+  }
   const filtered = options.include.length + options.exclude.length > 0;
   throw new AimError("not-found", `${source.uri} has no files${filtered ? " that match" : ""}`, {
     hint: filtered ? "check --include and --exclude" : "check the name",

@@ -19,6 +19,8 @@ export interface SourceOptions {
   readonly jobs: number;
   /** Waits between attempts at metadata. @default {a timer} */
   readonly sleep?: ((ms: number, signal?: AbortSignal) => Promise<void>) | undefined;
+  /** Told when a way of reading has failed and the next one is used. */
+  readonly onProtocol?: ((protocol: Protocol) => void) | undefined;
 }
 
 type Wanted = Pick<

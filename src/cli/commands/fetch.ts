@@ -1,11 +1,13 @@
 import { directPlacement } from "../../cache/mod.ts";
-import { bring } from "../../download/mod.ts";
-import { parseModelRef } from "../../sources/mod.ts";
+import { artifactReporter, bring, compareExpectedSize, expectedSize } from "../../download/mod.ts";
+import { errorFrom } from "../../errors/mod.ts";
+import { type ModelRef, parseModelRef, parseProtocols, totalBytes } from "../../sources/mod.ts";
 import type { Command } from "../command.ts";
 import {
   DOWNLOAD_FLAGS,
   DOWNLOAD_SETTINGS,
   downloadOptions,
+  operatorFilters,
   progressMode,
   revisionOf,
 } from "../download_flags.ts";
@@ -35,21 +37,43 @@ export const fetch: Command = {
     const { config, env, args, print } = context;
     const ref = parseModelRef(args[0] ?? "");
     const directory = args[1] ?? env.TARGET_DIR ?? "/cache";
-    const options = downloadOptions(context);
+    const options = { ...downloadOptions(context), ...operatorFilters(context) };
     const revision = revisionOf(options.revision, ref.kind === "hub" ? ref.revision : null);
+    const expected = expectedSize(env);
     const placement = directPlacement({ directory });
+    const protocols = protocolsOf(ref, config.protocols);
+    const artifact = await artifactReporter(env, { protocols, expected: expected ?? undefined });
     const progress = startProgress(context, progressMode(context));
     try {
       const report = await bring(config, env, ref, placement, {
         ...options,
         revision,
-        onEvent: progress.onEvent,
+        onEvent(event) {
+          progress.onEvent(event);
+          artifact?.onEvent(event);
+        },
+        onListed(manifest) {
+          const bytes = totalBytes(manifest);
+          artifact?.onListed(bytes);
+          compareExpectedSize(expected, manifest.source, bytes);
+        },
+        onProtocol: (protocol) => artifact?.onProtocol(protocol),
       });
       progress.finish(report);
+      await artifact?.finish();
       print(downloadResult(context, { ...report, model: placement.name }));
+    } catch (error) {
+      await artifact?.fail(errorFrom(error, `fetching ${args[0]}`).line);
+      throw error;
     } finally {
       progress.close();
+      artifact?.close();
     }
     return 0;
   },
 };
+
+/** The ways that this model's bytes may come; S3 has one. */
+function protocolsOf(ref: ModelRef, setting: string): readonly string[] {
+  return ref.kind === "hub" ? parseProtocols(setting) : ["S3"];
+}

@@ -1,6 +1,6 @@
 import { openSource, parseModelRef, sourceOptions, totalBytes } from "../../sources/mod.ts";
 import type { Command } from "../command.ts";
-import { DOWNLOAD_FLAGS, revisionOf } from "../download_flags.ts";
+import { DOWNLOAD_FLAGS, operatorFilters, revisionOf } from "../download_flags.ts";
 
 /** `aim size`: how many bytes a download would bring, without downloading. */
 export const size: Command = {
@@ -23,8 +23,7 @@ export const size: Command = {
     try {
       const manifest = await source.manifest({
         revision: revisionOf(given, ref.kind === "hub" ? ref.revision : null),
-        include: listOf(flags.include),
-        exclude: listOf(flags.exclude),
+        ...operatorFilters({ flags, env }),
         signal,
       });
       print(`${JSON.stringify({ url, sizeBytes: totalBytes(manifest) })}\n`);
@@ -34,7 +33,3 @@ export const size: Command = {
     return 0;
   },
 };
-
-function listOf(value: string | boolean | readonly string[] | undefined): readonly string[] {
-  return Array.isArray(value) ? value : [];
-}

@@ -143,6 +143,7 @@ export class HubSource implements Source {
       log.warn(`${this.uri}: reading by XET failed${next === undefined ? "" : `, going on by ${next}`}`, {
         reason,
       });
+      if (next !== undefined) this.#options.onProtocol?.(next);
     }
     this.#xetWorks = false;
   }

@@ -1,0 +1,96 @@
+import type { TransferEvent } from "../transfer/mod.ts";
+
+/** The part of an AIMArtifact's status that its download writes (group `aim.eai.amd.com`, version `v1alpha1`). */
+export interface ArtifactStatus {
+  readonly progress: {
+    /** 0 to 100; 100 only when all is there and proven. */
+    readonly percentage: number;
+    /** The same to be read: `45 %`. */
+    readonly displayPercentage: string;
+    readonly downloadedBytes: number;
+    readonly totalBytes: number;
+  };
+  readonly download: {
+    /** The way that bytes come now: one of the sequence. */
+    readonly protocol: string;
+    /** Place of that way in the sequence, from 1. */
+    readonly attempt: number;
+    readonly totalAttempts: number;
+    /** Comma-separated, in the order tried. */
+    readonly protocolSequence: string;
+    readonly message: string;
+  };
+}
+
+/** Adds up a download into the status of its AIMArtifact. No I/O, no clock. */
+export class ArtifactTally {
+  readonly #protocols: readonly string[];
+  #attempt = 1;
+  #total: number;
+  /** Bytes of files that were whole before the transfer, and of parts that an earlier run had brought. */
+  #before = 0;
+  #arrived = 0;
+  #end: { readonly whole: boolean; readonly message: string } | null = null;
+
+  /**
+   * @param protocols The ways of reading, in the order tried; at least one.
+   * @param expected Bytes that are expected before the source has said its own number; 0: unknown.
+   */
+  constructor(protocols: readonly string[], expected: number) {
+    this.#protocols = protocols;
+    this.#total = expected;
+  }
+
+  /** What the source says of its size. */
+  listed(bytes: number): void {
+    this.#total = bytes;
+  }
+
+  add(event: TransferEvent): void {
+    switch (event.type) {
+      case "start":
+        // `bytes` are those of the files that the transfer is asked for; the others are whole.
+        this.#before = Math.max(0, this.#total - event.bytes) + event.bytesPresent;
+        this.#arrived = 0;
+        return;
+      case "bytes":
+        this.#arrived += event.bytes;
+        return;
+    }
+  }
+
+  /** A way of reading has failed: the next one is used. */
+  goOnBy(protocol: string): void {
+    const at = this.#protocols.indexOf(protocol);
+    if (at !== -1) this.#attempt = at + 1;
+  }
+
+  /** The end: all is there and proven, or why not. */
+  end(whole: boolean, message: string): void {
+    this.#end = { whole, message };
+  }
+
+  status(): ArtifactStatus {
+    const total = this.#total;
+    const whole = this.#end?.whole === true;
+    const downloaded = whole ? total : Math.max(0, Math.min(total, this.#before + this.#arrived));
+    const percentage = whole ? 100 : total === 0 ? 0 : Math.min(99, Math.floor(downloaded * 100 / total));
+    const protocol = this.#protocols[this.#attempt - 1] ?? "";
+    return {
+      progress: {
+        percentage,
+        displayPercentage: `${percentage} %`,
+        downloadedBytes: downloaded,
+        totalBytes: total,
+      },
+      download: {
+        protocol,
+        attempt: this.#attempt,
+        totalAttempts: this.#protocols.length,
+        protocolSequence: this.#protocols.join(","),
+        message: this.#end?.message ??
+          (total > 0 && downloaded === total ? "Verifying" : `Downloading with ${protocol}`),
+      },
+    };
+  }
+}
