@@ -38,17 +38,18 @@ export async function copyBody(body: RangeBody, options: CopyOptions): Promise<v
   }
 }
 
-/** A body's chunks; each is valid until the next. Ending early cancels the body. */
+/** A body's chunks, of at most `most` bytes where the stream lets us choose; each is valid until the next. Ending early cancels the body. */
 export async function* chunks(
   body: ReadableStream<Uint8Array>,
   signal: AbortSignal,
+  most = CHUNK,
 ): AsyncGenerator<Uint8Array> {
   const reader = bufferedReader(body) ?? body.getReader();
   // A stream that is not fetch's own does not know of the signal.
   const stop = () => void reader.cancel(signal.reason).catch(() => {});
   signal.addEventListener("abort", stop, { once: true });
   try {
-    let buffer = new Uint8Array(CHUNK);
+    let buffer = new Uint8Array(Math.min(most, CHUNK));
     for (;;) {
       signal.throwIfAborted();
       const { done, value } = reader instanceof ReadableStreamBYOBReader

@@ -14,7 +14,7 @@ import { bindingOf } from "./part_record.ts";
 import { PartialFile, removePartial, StagingLostError } from "./partial_file.ts";
 import { partsOf, type PlanBudget, planOrder, wholeLimit, type WorkUnit } from "./planner.ts";
 import { prefixEnd, rangeBytes } from "./ranges.ts";
-import { SmallFiles } from "./small_files.ts";
+import { writeSmallFile } from "./write_small_file.ts";
 import { leftovers, ownStaging, stemOf } from "./staging_names.ts";
 import { type TokenBucket, tokenBucket } from "./token_bucket.ts";
 import type {
@@ -44,7 +44,10 @@ const LAST_FLUSH = 1_000;
 
 /**
  * Brings files from a source to their places: in parts, over one pool of connections, resuming what an earlier run left, each proven
- * by its digest before it gets its final name. All files are on disk (fsync) when this resolves.
+ * by its digest before it gets its final name.
+ *
+ * Large files are on disk (fsync) before they get that name, and all names when this resolves. Small files are left to the file system's
+ * journal: written in one piece and never extended otherwise, one that loss of power caught is shorter than the manifest says.
  *
  * Needs read, write and net permission, and sys permission for `hostname`, `osUptime`, `statfs` and `getPriority`.
  *
@@ -121,7 +124,6 @@ class Transfer {
   readonly #budget: PlanBudget;
   readonly #bucket: TokenBucket | null;
   readonly #pool: HashPool = hashPool();
-  readonly #small = new SmallFiles();
   readonly #self: HostIdentity = hostIdentity();
   readonly #flows = new Set<Flow>();
   readonly #open = new Set<FileTransfer>();
@@ -217,7 +219,6 @@ class Transfer {
       if (file.kind === "large" && file.partial.whole) this.#finish(file);
     }
     await Promise.all(Array.from({ length: this.#options.jobs }, () => this.#work()));
-    await this.#small.drain();
     await Promise.all(this.#finishing);
     if (this.#stop.signal.aborted) throw this.#stop.signal.reason;
     this.#stop.abort();
@@ -506,13 +507,12 @@ class Transfer {
   #publishSmall({ item }: SmallTransfer, bytes: Uint8Array, digests: ComputedDigests): void {
     const target = item.target(digests);
     const path = ownStaging(item.staging, nonce());
-    const published = this.#small.add({ path, target, bytes });
-    this.#track(
-      published.then(() => this.#done(item, target, digests), (error) => {
-        throw errorFrom(error, `writing ${target}`);
-      }),
-      item.file,
-    );
+    try {
+      writeSmallFile(path, target, bytes);
+    } catch (error) {
+      throw errorFrom(error, `writing ${target}`);
+    }
+    this.#done(item, target, digests);
   }
 
   async #fetchWhole(file: ManifestFile): Promise<Uint8Array> {
@@ -531,7 +531,7 @@ class Transfer {
       try {
         if (this.#stop.signal.aborted) throw this.#stop.signal.reason;
         const body = await this.#source.read(file, null, abort.signal);
-        for await (const chunk of chunks(body.body, abort.signal)) {
+        for await (const chunk of chunks(body.body, abort.signal, file.size + 1)) {
           moved = this.#clock.now();
           this.#moved += chunk.length;
           if (at + chunk.length > file.size) throw new TransientError(`more than ${file.size} bytes came`);
@@ -623,7 +623,6 @@ class Transfer {
         for (const file of new Set(this.#flows.values().map((flow) => flow.file))) {
           file.hash?.advance(this.#reached(file));
         }
-        void this.#small.drain();
         if (now - checked > OWN_CHECK_EVERY) {
           checked = now;
           this.#checkOwned();
@@ -695,7 +694,6 @@ class Transfer {
     this.#stop.abort();
     this.#pool.close();
     const ending = [
-      this.#small.discard(),
       ...[...this.#open].map((file) => file.partial.flush().catch(() => {})),
       Promise.all(this.#finishing),
     ];
@@ -755,6 +753,7 @@ class Superseded extends Error {}
 
 /** What no other attempt cures: our own errors, the source's verdicts, this machine's files. Anything else is the network's. */
 function isFatal(failure: unknown): boolean {
+  if (failure instanceof ReferenceError || failure instanceof RangeError) return true;
   return failure instanceof AimError || failure instanceof SourceChangedError ||
     failure instanceof Superseded ||
     failure instanceof StagingLostError ||
