@@ -1,0 +1,367 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { parseAllDocuments } from "yaml";
+import { EXIT_CODES } from "../../src/errors/exit_codes.ts";
+import { aim } from "../cli/aim.ts";
+import {
+  type Container,
+  containersOf,
+  KUBERNETES,
+  type Manifest,
+  podOf,
+  readManifests,
+} from "./manifests.ts";
+
+/** Kubernetes' own kinds: the module of kubernetes-models and the type in it. */
+const KINDS: Readonly<Record<string, string>> = {
+  "v1 ServiceAccount": "kubernetes-models/v1/ServiceAccount",
+  "v1 PersistentVolumeClaim": "kubernetes-models/v1/PersistentVolumeClaim",
+  "v1 Service": "kubernetes-models/v1/Service",
+  "apps/v1 Deployment": "kubernetes-models/apps/v1/Deployment",
+  "apps/v1 DaemonSet": "kubernetes-models/apps/v1/DaemonSet",
+  "batch/v1 Job": "kubernetes-models/batch/v1/Job",
+  "networking.k8s.io/v1 NetworkPolicy": "kubernetes-models/networking.k8s.io/v1/NetworkPolicy",
+};
+const CONTAINER = "kubernetes-models/v1/Container";
+const VOLUME = "kubernetes-models/v1/Volume";
+/** Kinds that Kubernetes itself does not know. */
+const OTHERS = [
+  "serving.kserve.io/v1alpha1 ClusterStorageContainer",
+  "serving.kserve.io/v1alpha1 ClusterServingRuntime",
+  "kustomize.config.k8s.io/v1beta1 Kustomization",
+];
+
+const MANIFESTS = await readManifests();
+const of = (kind: string, name?: string): Manifest => {
+  const found = MANIFESTS.find(({ manifest }) =>
+    manifest.kind === kind && (name === undefined || manifest.metadata.name === name)
+  );
+  if (found === undefined) throw new Error(`no ${kind}`);
+  return found.manifest;
+};
+const kindOf = (manifest: Manifest) => `${manifest.apiVersion} ${manifest.kind}`;
+
+/** What is to be of a type of Kubernetes: whole objects, and the containers and volumes of KServe's objects. */
+function typed(): { readonly where: string; readonly module: string; readonly value: unknown }[] {
+  return MANIFESTS.flatMap(({ file, manifest }) => {
+    const module = KINDS[kindOf(manifest)];
+    if (module !== undefined) return [{ where: file, module, value: manifest }];
+    const spec = manifest.spec as
+      | { container?: unknown; containers?: unknown[]; volumes?: unknown[] }
+      | undefined;
+    const containers = [...spec?.containers ?? [], ...spec?.container === undefined ? [] : [spec.container]];
+    return [
+      ...containers.map((value) => ({ where: file, module: CONTAINER, value })),
+      ...(spec?.volumes ?? []).map((value) => ({ where: file, module: VOLUME, value })),
+    ];
+  });
+}
+
+Deno.test("every object is of a kind that is known here", () => {
+  const unknown = MANIFESTS.filter(({ manifest }) =>
+    KINDS[kindOf(manifest)] === undefined && !OTHERS.includes(kindOf(manifest))
+  );
+  assertEquals(unknown, []);
+  assert(MANIFESTS.length >= 12);
+});
+
+Deno.test("every object is valid by Kubernetes' OpenAPI schemas", async (t) => {
+  for (const { where, module, value } of typed()) {
+    await t.step(`${where}: ${module.split("/").at(-1)}`, async () => {
+      const Model = await modelOf(module);
+      // Parts of an object have no kind of their own to check.
+      new Model(value).validate();
+    });
+  }
+  await t.step("and the schemas do find fault", async () => {
+    const Job = await modelOf("kubernetes-models/batch/v1/Job");
+    const broken = structuredClone(of("Job")) as unknown as { spec: { backoffLimit: unknown } };
+    broken.spec.backoffLimit = "six";
+    let message = "";
+    try {
+      new Job(broken).validate();
+    } catch (error) {
+      message = String(error);
+    }
+    assertMatch(message, /backoffLimit/);
+  });
+});
+
+Deno.test("no object has a field that Kubernetes does not know, or one of another type", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const check = async (values: readonly { where: string; module: string; value: unknown }[]) => {
+      const lines = values.map(({ where, module, value }, i) =>
+        `// ${where}\nimport type { I${module.split("/").at(-1)} as T${i} } from "${module}";\n` +
+        `export const v${i}: T${i} = ${JSON.stringify(value)};`
+      );
+      await Deno.writeTextFile(`${directory}/objects.ts`, lines.join("\n"));
+      const config = new URL("../../deno.json", import.meta.url).pathname;
+      const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: ["check", "-q", `--config=${config}`, `${directory}/objects.ts`],
+        env: { NO_COLOR: "1" },
+      }).output();
+      return { success, text: new TextDecoder().decode(stderr) };
+    };
+    const { success, text } = await check(typed());
+    assert(success, text);
+    const job = of("Job") as unknown as { spec: Record<string, unknown> };
+    const misspelt = { ...job, spec: { ...job.spec, backofLimit: 6 } };
+    const found = await check([{ where: "", module: "kubernetes-models/batch/v1/Job", value: misspelt }]);
+    assert(!found.success && found.text.includes("backofLimit"), found.text);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("the pre-download job fails at once where another attempt cannot help, and tries again where it can", () => {
+  const spec = of("Job").spec as {
+    backoffLimit: number;
+    template: { spec: { restartPolicy: string; containers: Container[] } };
+    podFailurePolicy: {
+      rules: {
+        action: string;
+        onExitCodes?: { containerName: string; operator: string; values: number[] };
+        onPodConditions?: { type: string; status: string }[];
+      }[];
+    };
+  };
+  const { rules } = spec.podFailurePolicy;
+  const codes = (action: string) =>
+    rules.filter((rule) => rule.action === action).flatMap((rule) => rule.onExitCodes?.values ?? []);
+  const code = (kind: keyof typeof EXIT_CODES) => EXIT_CODES[kind].code;
+  assertEquals(
+    codes("FailJob").sort(),
+    (["usage", "no-profile", "unauthorized", "not-found", "integrity"] as const).map(code).sort(),
+  );
+  assertEquals(codes("Count"), [code("network")]);
+  // What a drained node ends is neither.
+  assertEquals(codes("Ignore"), []);
+  assert(!codes("FailJob").includes(code("terminated")));
+  const ignored = rules.find((rule) => rule.action === "Ignore");
+  assertEquals(ignored?.onPodConditions, [{ type: "DisruptionTarget", status: "True" }]);
+  for (const rule of rules.filter((rule) => rule.onExitCodes !== undefined)) {
+    assertEquals(rule.onExitCodes?.operator, "In");
+    assert(spec.template.spec.containers.some((c) => c.name === rule.onExitCodes?.containerName));
+  }
+  // Kubernetes takes a podFailurePolicy with this restart policy alone.
+  assertEquals(spec.template.spec.restartPolicy, "Never");
+  assert(spec.backoffLimit >= 3);
+});
+
+Deno.test("every pod runs without root, without capabilities and without a token of Kubernetes", async (t) => {
+  for (const { file, manifest } of MANIFESTS) {
+    const storage = manifest.kind === "ClusterStorageContainer";
+    const pod = storage
+      ? { containers: [(manifest.spec as { container: Container }).container] }
+      : podOf(manifest);
+    if (pod === null || pod === undefined) continue;
+    await t.step(file, () => {
+      const kserve = manifest.kind.startsWith("Cluster");
+      if (!kserve) {
+        assertEquals(pod.automountServiceAccountToken, false);
+        assertEquals(pod.securityContext?.runAsNonRoot, true);
+        assertEquals(pod.securityContext?.runAsUser, 1000);
+        assertEquals(pod.securityContext?.seccompProfile, { type: "RuntimeDefault" });
+      }
+      for (const container of containersOf(pod)) {
+        const security = container.securityContext ?? {};
+        if (kserve) {
+          assertEquals(security.runAsNonRoot, true);
+          assertEquals(security.seccompProfile, { type: "RuntimeDefault" });
+        }
+        assertEquals(security.allowPrivilegeEscalation, false);
+        assertEquals(security.capabilities, { drop: ["ALL"] });
+        // KServe's storage container has no place for the volume that a read-only root needs.
+        assertEquals(security.readOnlyRootFilesystem, storage ? undefined : true);
+        assert(container.resources?.limits?.memory !== undefined, container.name);
+        const mounts = container.volumeMounts ?? [];
+        const runsAim = container.command?.[0] !== "sh";
+        if (runsAim && !storage) assert(mounts.some((mount) => mount.mountPath === "/tmp"), container.name);
+        for (const { name } of mounts) {
+          assert(pod.volumes?.some((volume) => volume.name === name), `${container.name}: no volume ${name}`);
+        }
+      }
+    });
+  }
+});
+
+Deno.test("the engine asks for a GPU, has an hour to start, and nothing ends it before", () => {
+  for (const kind of ["Deployment", "ClusterServingRuntime"]) {
+    const container = podOf(of(kind))?.containers[0];
+    assertEquals(container?.args, ["serve"]);
+    assertEquals(container?.resources?.limits?.["amd.com/gpu"], "1");
+    const { periodSeconds = 0, failureThreshold = 0 } = container?.startupProbe ?? {};
+    assert(periodSeconds * failureThreshold >= 3600, kind);
+  }
+});
+
+Deno.test("the hub's token goes to what downloads, not to what serves", () => {
+  for (const { manifest } of MANIFESTS) {
+    const pod = podOf(manifest);
+    for (const container of pod === null ? [] : containersOf(pod)) {
+      const downloads = container.args?.includes("download-to-cache") === true;
+      const token = container.env?.some(({ name }) => name === "HF_TOKEN") === true;
+      assertEquals(token, downloads, `${manifest.kind} ${container.name}`);
+      if (token) {
+        const value = container.env?.find(({ name }) => name === "HF_TOKEN");
+        assertEquals(value?.value, undefined);
+      }
+    }
+  }
+});
+
+Deno.test("job, init container and engine select one model, and its volume is mounted where that lies", async () => {
+  const base = fileNamed("base/kustomization.yaml") as {
+    configMapGenerator: { name: string; literals: string[] }[];
+  };
+  const shared = Object.fromEntries(
+    base.configMapGenerator[0]?.literals.map((pair) => pair.split("=")) ?? [],
+  );
+  const directory = await Deno.makeTempDir();
+  try {
+    const modelOfContainer = async (container: Container, more: Record<string, string>) => {
+      const own = Object.fromEntries(
+        (container.env ?? []).flatMap(({ name, value }) =>
+          value === undefined || name === "HOME" ? [] : [[name, value]]
+        ),
+      );
+      const ran = await aim(["dry-run", "--format", "json"], {
+        env: {
+          ...shared,
+          ...own,
+          ...more,
+          AIM_CACHE_PATH: directory,
+          HF_HUB_OFFLINE: "1",
+          HF_HOME: directory,
+        },
+      });
+      assertEquals(ran.code, 0, ran.stderr);
+      const plans = JSON.parse(ran.stdout) as { models: { name: string }[] }[];
+      return plans[0]?.models[0]?.name ?? "";
+    };
+    for (const kind of ["Job", "Deployment", "DaemonSet"]) {
+      const pod = podOf(of(kind));
+      const claims = (pod?.volumes ?? []).filter((volume) => "persistentVolumeClaim" in volume);
+      for (const container of pod === null ? [] : containersOf(pod)) {
+        if (container.command?.[0] === "sh") continue;
+        // What the model-specific image and the node's GPUs add to the engine's environment.
+        const model = await modelOfContainer(
+          container,
+          container.name === "serve"
+            ? { AIM_ID: "meta-llama/Llama-3.1-8B-Instruct", AIM_GPU_MODEL: "MI300X", AIM_GPU_COUNT: "1" }
+            : {},
+        );
+        const wanted = claims.length === 0 ? "/workspace/model-cache" : `/workspace/model-cache/${model}`;
+        assert(
+          container.volumeMounts?.some(({ mountPath }) => mountPath === wanted),
+          `${kind} ${container.name}: ${wanted}`,
+        );
+      }
+    }
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("kustomizations name the files that are there, and all of them", async (t) => {
+  for (const folder of ["base", "air-gapped", "kserve"]) {
+    await t.step(folder, () => {
+      const { resources } = fileNamed(`${folder}/kustomization.yaml`) as { resources: string[] };
+      const there = [...Deno.readDirSync(`${KUBERNETES}${folder}`)].map((entry) => entry.name)
+        .filter((name) => name !== "kustomization.yaml");
+      assertEquals(resources.filter((name) => !name.startsWith("../")).sort(), there.sort());
+    });
+  }
+  await t.step("kubectl builds them, where it is installed", async () => {
+    for (const folder of ["base", "air-gapped", "kserve"]) {
+      const built = await kustomize(folder);
+      if (built === null) return console.log("skipped: kubectl is not installed");
+      assertMatch(built, /kind: /);
+      if (folder !== "air-gapped") continue;
+      assert(!built.includes("kind: Job") && !built.includes("kind: DaemonSet"));
+      assertEquals(built.match(/name: HF_HUB_OFFLINE/g)?.length, 2);
+      const objects = parseAllDocuments(built).map((document) => document.toJS() as Manifest);
+      const policy = objects.find(({ kind }) => kind === "NetworkPolicy")?.spec as {
+        podSelector: { matchLabels: Record<string, string> };
+      };
+      const served = objects.find(({ kind }) => kind === "Deployment")?.spec as {
+        template: { metadata: { labels: Record<string, string> } };
+      };
+      const { labels } = served.template.metadata;
+      // The policy finds the engine's pod.
+      for (const [name, value] of Object.entries(policy.podSelector.matchLabels)) {
+        assertEquals(labels[name], value);
+      }
+    }
+  });
+});
+
+Deno.test("the policy of the air-gapped engine lets nothing out", () => {
+  const { spec } = of("NetworkPolicy") as unknown as {
+    spec: { policyTypes: string[]; egress: unknown[]; podSelector: { matchLabels: Record<string, string> } };
+  };
+  assertEquals(spec.policyTypes, ["Ingress", "Egress"]);
+  assertEquals(spec.egress, []);
+  const labels =
+    (of("Deployment").spec as { template: { metadata: { labels: Record<string, string> } } }).template
+      .metadata.labels;
+  for (const [name, value] of Object.entries(spec.podSelector.matchLabels)) {
+    if (name !== "app.kubernetes.io/part-of") assertEquals(labels[name], value);
+  }
+});
+
+Deno.test("KServe's storage container and runtime keep KServe's rules", () => {
+  const storage = of("ClusterStorageContainer").spec as {
+    workloadType: string;
+    supportedUriFormats: { prefix: string }[];
+    container: Container;
+  };
+  assertEquals(Object.keys(storage).sort(), ["container", "supportedUriFormats", "workloadType"]);
+  // KServe recognises its init container by this name.
+  assertEquals(storage.container.name, "storage-initializer");
+  assertEquals(storage.container.command, ["/storage-initializer/scripts/initializer-entrypoint"]);
+  assertEquals(storage.container.args, undefined);
+  assertEquals(storage.supportedUriFormats, [{ prefix: "hf://" }, { prefix: "s3://" }]);
+  assert(["initContainer", "localModelDownloadJob"].includes(storage.workloadType));
+
+  const runtime = of("ClusterServingRuntime").spec as {
+    supportedModelFormats: { name: string; autoSelect: boolean; priority: number }[];
+    containers: Container[];
+  };
+  const known = [
+    ...["annotations", "supportedModelFormats", "protocolVersions", "containers", "volumes"],
+    ...["labels", "nodeSelector", "tolerations", "affinity", "imagePullSecrets", "hostIPC", "disabled"],
+  ];
+  assertEquals(Object.keys(runtime).filter((field) => !known.includes(field)), []);
+  assertEquals(runtime.containers.map(({ name }) => name), ["kserve-container"]);
+  const env = Object.fromEntries(runtime.containers[0]?.env?.map(({ name, value }) => [name, value]) ?? []);
+  assertEquals(env.AIM_MODEL_ID, "/mnt/models");
+  assertEquals(env.AIM_PORT, "8080");
+  for (const { priority } of runtime.supportedModelFormats) assert(priority > 0);
+});
+
+function fileNamed(file: string): unknown {
+  return MANIFESTS.find((one) => one.file === file)?.manifest;
+}
+
+async function modelOf(module: string): Promise<new (value: unknown) => { validate(): void }> {
+  const name = module.split("/").at(-1) ?? "";
+  // Parts have a schema and no class.
+  const exported = await import(module) as Record<string, unknown>;
+  const found = exported[name];
+  assert(typeof found === "function", `${module} has no ${name}`);
+  return found as new (value: unknown) => { validate(): void };
+}
+
+async function kustomize(folder: string): Promise<string | null> {
+  try {
+    const { success, stdout, stderr } = await new Deno.Command("kubectl", {
+      args: ["kustomize", `${KUBERNETES}${folder}`],
+    }).output();
+    assert(success, new TextDecoder().decode(stderr));
+    return new TextDecoder().decode(stdout);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  }
+}
