@@ -275,7 +275,7 @@ export const SETTINGS = {
     env: ["AIM_DOWNLOAD_PART_SIZE"],
     flag: "part-size",
     type: { kind: "size", min: 65536, max: 2 ** 40 },
-    default: "32MiB",
+    default: "16MiB",
     value: "SIZE",
     help: "bytes a part, at most",
     group: "download",
