@@ -131,7 +131,13 @@ export class PartialFile {
     if (files === null || this.#unflushed.length === 0) return;
     const flushing = this.#unflushed;
     this.#unflushed = [];
-    await files.data.syncData();
+    try {
+      await files.data.syncData();
+    } catch (error) {
+      // Closed meanwhile: published, or thrown away.
+      if (this.#files !== files) return;
+      throw error;
+    }
     if (this.#files === files) writeText(files.record, flushing.map(flushedLine).join(""));
   }
 
