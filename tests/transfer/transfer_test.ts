@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { AimError } from "../../src/errors/mod.ts";
+import { hostIdentity } from "../../src/transfer/host_identity.ts";
+import { flushedLine, openLine, readRecord, wroteLine } from "../../src/transfer/part_record.ts";
 import { configureLog } from "../../src/log/mod.ts";
 import { SourceChangedError, TransientError } from "../../src/sources/mod.ts";
 import {
@@ -290,6 +292,64 @@ Deno.test("what an aborted run brought is not asked for again", async () => {
       0,
     );
     assertEquals(asked, BIG.length - result.bytesPresent);
+  });
+});
+
+Deno.test("whenever a run ends, its record claims only bytes that are on disk", async () => {
+  const random = seeded(30);
+  await withModel(async ({ directory, source, bring }) => {
+    let claimed = 0;
+    for (let run = 0; run < 25 && claimed < BIG.length; run++) {
+      const stop = new AbortController();
+      let left = random() * 600_000;
+      source.fault = (_, right) => {
+        const body = counted(right(), (n) => {
+          left -= n;
+          if (left < 0) stop.abort(new Error("enough"));
+        });
+        return random() < 0.5 ? cutAfter(body, random() * 300_000, "reset") : body;
+      };
+      await bring({ signal: stop.signal }).catch(() => {});
+      claimed = 0;
+      for (const name of filesIn(directory).filter((path) => path.endsWith(".parts"))) {
+        const record = readRecord(Deno.readTextFileSync(join(directory, name)), hostIdentity());
+        const bytes = Deno.readFileSync(join(directory, name.replace(/\.parts$/, "")));
+        assertEquals(record?.closed, true);
+        for (const { start, end } of record?.done ?? []) {
+          claimed += end - start;
+          assert(
+            equal(bytes.subarray(start, end), BIG.subarray(start, end)),
+            `bytes ${start} to ${end} differ`,
+          );
+        }
+      }
+      assertEquals(filesIn(directory).filter((path) => path.endsWith(".parts")).length <= 1, true);
+    }
+    assert(claimed > MIB, `only ${claimed} bytes were claimed in the end`);
+  });
+});
+
+Deno.test("a partial file whose writer may still live is written to only after that one has had time to notice", async () => {
+  await withModel(async ({ directory, source, bring }) => {
+    const stop = new AbortController();
+    source.fault = (_, right) => counted(right(), () => stop.abort(new Error("enough")));
+    await bring({ signal: stop.signal }).catch(() => {});
+    const name = filesIn(directory).find((path) => path.endsWith(".parts")) ?? "";
+    // As if the writer had been on another host, and had not closed the record.
+    const binding = { revision: OPTIONS.revision, etag: source.file("big.bin").etag, size: BIG.length };
+    const writer = { host: "elsewhere", pid: 1, boot: 0 };
+    Deno.writeTextFileSync(
+      join(directory, name),
+      openLine(binding, writer) + flushedLine({ start: 0, end: 1000 }) +
+        wroteLine({ start: 1000, end: 2000 }),
+    );
+    source.fault = () => null;
+    const slept: number[] = [];
+    const clock = fastClock(200);
+    const sleep = (ms: number, signal?: AbortSignal) => (slept.push(ms), clock.sleep(ms, signal));
+    const { bytesPresent } = await bring({ clock: { ...clock, sleep } });
+    assertEquals(bytesPresent, 1000, "only what was flushed counts");
+    assertEquals(slept[0], 2_500);
   });
 });
 
