@@ -1,10 +1,9 @@
 import { AimError, errnoOf, errorFrom } from "../errors/mod.ts";
-import { leaseHolder, withLease } from "../transfer/mod.ts";
-import { isAbsence, listFiles, lstatOrNull } from "./files.ts";
-import { snapshotRecord } from "./hub_placement.ts";
+import { isAbsence, listFiles, lstatOrNull, makeInside } from "./files.ts";
 import { diskUse, entriesOf } from "./inspect_disk.ts";
+import { AIM_FOLDER, MANIFEST, snapshotRecord, UNFINISHED } from "./layout.ts";
 import { hubFolders, localFolders, type ModelFolder, revisionsOf } from "./list_models.ts";
-import { readRecord } from "./record.ts";
+import { readRecord, recordOf, writeRecord } from "./record.ts";
 import type { CachePaths } from "./types.ts";
 
 /** Something that can go. */
@@ -49,56 +48,61 @@ export async function planRemoval(folder: ModelFolder): Promise<RemovalPlan> {
 export async function planPrune(paths: CachePaths): Promise<RemovalPlan[]> {
   const plans: RemovalPlan[] = [];
   for (const folder of [...await localFolders(paths), ...await hubFolders(paths)]) {
-    const removables = folder.layout === "local" ? await staleLocal(folder) : await staleHub(folder);
+    const removables = await staleOf(folder);
     if (removables.length > 0) plans.push({ folder, whole: false, removables, busy: await holderOf(folder) });
   }
   return plans;
 }
 
 /**
- * Carries a plan out under the model's lease, so that no download is disturbed. Returns the bytes that are free now.
+ * Carries a plan out under the model's lease, so that no download is disturbed. What has come into use since the plan was made stays.
+ * Returns what was removed.
  *
  * @throws {AimError} `no-space` where something cannot be removed.
  */
-export async function removePlanned(plan: RemovalPlan, signal: AbortSignal): Promise<number> {
-  return await withLease(plan.folder.path, { signal }, async () => {
-    let freed = 0;
-    for (const { path, bytes } of plan.removables) {
-      if (plan.whole) await removeFolder(path);
-      else await removeAny(path);
-      freed += bytes;
+export async function removePlanned(plan: RemovalPlan, signal: AbortSignal): Promise<readonly Removable[]> {
+  const { folder } = plan;
+  const { withLease } = await import("../transfer/mod.ts");
+  const removed = await withLease(folder.path, { signal }, async () => {
+    if (plan.whole) {
+      await removeContents(folder);
+      return plan.removables;
     }
-    return freed;
-  }).finally(async () => {
-    if (plan.whole) await removeEmpty(plan.folder);
+    const still = new Set((await staleOf(folder)).map((one) => one.path));
+    const stale = plan.removables.filter((one) => still.has(one.path));
+    for (const { path } of stale) await removeAny(path);
+    return stale;
   });
+  if (plan.whole) await removeEmpty(folder);
+  return removed;
 }
 
 /** A partial file; a name is enough, whoever made it. */
 const PARTIAL = /\.incomplete(?:\.parts)?$|\.[0-9a-f]{8}\.tmp$/;
+const TEMPORARY = /\.[0-9a-f]{8}\.tmp$/;
 
-async function staleLocal(folder: ModelFolder): Promise<Removable[]> {
-  return await partials(folder.path);
+async function staleOf(folder: ModelFolder): Promise<Removable[]> {
+  return folder.layout === "local" ? await partials(folder, [MANIFEST]) : await staleHub(folder);
 }
 
-async function staleHub({ path }: ModelFolder): Promise<Removable[]> {
-  const removables = await partials(path);
-  const named = new Set((await revisionsOf(path)).map((one) => one.commit));
-  const kept: string[] = [];
+async function staleHub(folder: ModelFolder): Promise<Removable[]> {
+  const { path } = folder;
+  const removables = await partials(folder, []);
+  const revisions = await revisionsOf(path);
+  const named = new Set(revisions.map((one) => one.commit));
+  const used = new Set<string>();
   for (const { name, isDirectory } of await entriesOf(`${path}/snapshots`)) {
     if (!isDirectory) continue;
     const record = await readRecord(snapshotRecord(path, name));
-    if (named.has(name) || named.size === 0 || record?.revision === name) kept.push(name);
-    else removables.push(await removable(`${path}/snapshots/${name}`, "no ref names this snapshot"));
-  }
-  const used = new Set<string>();
-  for (const commit of kept) {
-    for (const file of (await listFiles(`${path}/snapshots/${commit}`)).keys()) {
-      const link = await Deno.readLink(`${path}/snapshots/${commit}/${file}`).catch(() => "");
-      used.add(link.split("/").at(-1) ?? "");
+    if (named.has(name) || named.size === 0 || record?.revision === name) {
+      for (const blob of await blobsOf(`${path}/snapshots/${name}`)) used.add(blob);
+      for (const file of record?.files ?? []) used.add(file.blob ?? file.etag);
+      continue;
     }
-    for (const file of (await readRecord(snapshotRecord(path, commit)))?.files ?? []) {
-      used.add(file.blob ?? file.etag);
+    removables.push(await removable(`${path}/snapshots/${name}`, "no ref names this snapshot"));
+    // Last: without it, what is left of the snapshot might pass for a whole one.
+    if (record !== null) {
+      removables.push(await removable(snapshotRecord(path, name), "that snapshot's record"));
     }
   }
   for (const { name, isFile } of await entriesOf(`${path}/blobs`)) {
@@ -109,9 +113,29 @@ async function staleHub({ path }: ModelFolder): Promise<Removable[]> {
   return removables;
 }
 
-async function partials(folder: string): Promise<Removable[]> {
-  const names = [...(await listFiles(folder)).keys()].filter((name) => PARTIAL.test(name)).sort();
-  return await Promise.all(names.map((name) => removable(`${folder}/${name}`, "an unfinished download")));
+/** Names of the blobs that a snapshot's links name, also of those that are missing. */
+async function blobsOf(snapshot: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const { name, isDirectory, isSymlink } of await entriesOf(snapshot)) {
+    const path = `${snapshot}/${name}`;
+    if (isDirectory) found.push(...await blobsOf(path));
+    else if (isSymlink) found.push((await Deno.readLink(path)).split("/").at(-1) ?? "");
+  }
+  return found;
+}
+
+/** Partial files, other than files of the model that happen to have such a name. */
+async function partials({ path }: ModelFolder, records: readonly string[]): Promise<Removable[]> {
+  const own = new Set<string>();
+  for (const record of records) {
+    for (const file of (await readRecord(`${path}/${record}`))?.files ?? []) own.add(file.path);
+  }
+  const names = [...(await listFiles(path)).keys()].filter((name) =>
+    (/(?:^|\/)snapshots\//.test(name) ? TEMPORARY : PARTIAL).test(name) && !own.has(name)
+  );
+  return await Promise.all(
+    names.sort().map((name) => removable(`${path}/${name}`, "an unfinished download")),
+  );
 }
 
 async function removable(path: string, why: string): Promise<Removable> {
@@ -135,13 +159,19 @@ async function sharedFiles(folder: string): Promise<Set<string>> {
   return new Set([...links].filter(([, { here, all }]) => here < all).map(([key]) => key));
 }
 
-/** Who holds a folder's lease and is alive; one that died long ago does not count. */
-async function holderOf({ path }: ModelFolder): Promise<string | null> {
+/** Who is downloading into a folder; one that died does not count. */
+async function holderOf(folder: ModelFolder): Promise<string | null> {
+  return await leaseHolderOf(folder) ?? await otherDownload(folder);
+}
+
+/** Who holds a folder's lease and is alive. */
+async function leaseHolderOf({ path }: ModelFolder): Promise<string | null> {
+  const { leaseHolder } = await import("../transfer/mod.ts");
   const holder = leaseHolder(path);
   if (holder === null) return null;
-  const lock = `${path}/.aim/lock`;
+  const lock = `${path}/${AIM_FOLDER}/lock`;
   const before = await lstatOrNull(lock);
-  // A living holder renews it every two seconds.
+  // A living holder renews it every second.
   for (let waited = 0; waited < 5_000; waited += 250) {
     await new Promise((done) => setTimeout(done, 250));
     const now = await lstatOrNull(lock);
@@ -151,26 +181,48 @@ async function holderOf({ path }: ModelFolder): Promise<string | null> {
   return null;
 }
 
-async function removeFolder(path: string): Promise<void> {
-  for (const entry of await entriesOf(path)) {
-    // The lease lies in it until the end; lost+found belongs to the file system.
-    if (entry.name === ".aim" || entry.name === "lost+found") continue;
-    await removeAny(`${path}/${entry.name}`);
+/** Milliseconds in which another program's partial file counts as under way. */
+const FRESH = 10 * 60_000;
+
+/** Python's client takes no lease: its partial files tell by when they were written. */
+async function otherDownload({ path, layout }: ModelFolder): Promise<string | null> {
+  const folder = layout === "hub" ? `${path}/blobs` : `${path}/.cache/huggingface/download`;
+  for (const name of (await listFiles(folder)).keys()) {
+    if (!name.endsWith(".incomplete") || /\.aim-[0-9a-f]{8}\.incomplete$/.test(name)) continue;
+    const age = Date.now() - ((await lstatOrNull(`${folder}/${name}`))?.mtime?.getTime() ?? 0);
+    if (age < FRESH) return `another program, which wrote ${folder}/${name} ${Math.round(age / 1000)} s ago,`;
+  }
+  return null;
+}
+
+/** Empties a folder so that at no moment what is left passes for a model; the lease lies in it until the end. */
+async function removeContents({ path, layout }: ModelFolder): Promise<void> {
+  if (layout === "local" && await readRecord(`${path}/${UNFINISHED}`) === null) {
+    const nothing = { source: "removed", revision: null, commit: null, files: [] };
+    await makeInside(path, [AIM_FOLDER]);
+    await writeRecord(`${path}/${UNFINISHED}`, recordOf(nothing, null, null, new Date()));
+  }
+  if (layout === "hub") await removeAny(`${path}/refs`);
+  for (const { name } of await entriesOf(path)) {
+    // lost+found belongs to the file system.
+    if (name !== AIM_FOLDER && name !== "lost+found") await removeAny(`${path}/${name}`);
+  }
+  for (const { name } of await entriesOf(`${path}/${AIM_FOLDER}`)) {
+    if (!name.startsWith("lock")) await removeAny(`${path}/${AIM_FOLDER}/${name}`);
   }
 }
 
-/** The folder, and its organisation's when nothing else is in it. A mount point stays. */
+/** Removes the folder, and its organisation's when nothing else is in it. A mount point stays, and what a download has just begun. */
 async function removeEmpty({ path, layout, name }: ModelFolder): Promise<void> {
-  await removeAny(`${path}/.aim`);
-  const folders = layout === "local" && name.includes("/") ? [path, path.replace(/\/[^/]*$/, "")] : [path];
-  for (const folder of folders) {
+  const parents = layout === "local" && name.includes("/") ? [path.replace(/\/[^/]*$/, "")] : [];
+  for (const folder of [`${path}/${AIM_FOLDER}`, path, ...parents]) {
     try {
       await Deno.remove(folder);
     } catch (error) {
-      if (isAbsence(error) || ["ENOTEMPTY", "EBUSY", "EEXIST"].includes(errnoOf(error) ?? "")) return;
+      if (isAbsence(error)) continue;
       // The parent of a mount point may belong to someone else.
+      if (["ENOTEMPTY", "EBUSY", "EEXIST", "EACCES", "EPERM", "EROFS"].includes(errnoOf(error) ?? "")) return;
       if (error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.Busy) return;
-      if (/not empty|busy/i.test(error instanceof Error ? error.message : "")) return;
       throw errorFrom(error, `removing ${folder}`);
     }
   }

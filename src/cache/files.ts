@@ -56,26 +56,26 @@ export async function removeIfThere(path: string): Promise<void> {
 }
 
 /**
- * Makes `base/inside` with all its parents, and makes sure that nothing on the way below `base` is a link: what is written
- * must not leave the cache by a link that someone planted.
+ * Makes folders below `base` with all their parents, and makes sure that nothing on the way is a link: what is written must not leave
+ * the cache by a link that someone planted.
  *
  * @param base Trusted; made if missing.
+ * @param folders Relative to the base; each is looked at once, however often it is named.
  * @throws {AimError} `no-space`, naming the link, or what cannot be made.
  */
-export async function makeInside(
-  base: string,
-  inside: string,
-  checked: Set<string> = new Set(),
-): Promise<string> {
+export async function makeInside(base: string, folders: Iterable<string>): Promise<void> {
   await make(base, true);
-  let path = base;
-  for (const part of inside.split("/").filter((one) => one !== "")) {
-    path = `${path}/${part}`;
-    if (checked.has(path)) continue;
-    await make(path, false);
-    checked.add(path);
+  const checked = new Set<string>();
+  for (const folder of new Set(folders)) {
+    let path = base;
+    for (const part of folder.split("/")) {
+      if (part === "") continue;
+      path = `${path}/${part}`;
+      if (checked.has(path)) continue;
+      await make(path, false);
+      checked.add(path);
+    }
   }
-  return path;
 }
 
 async function make(path: string, trusted: boolean): Promise<void> {
@@ -92,7 +92,9 @@ async function make(path: string, trusted: boolean): Promise<void> {
   } catch (error) {
     // Another process may have made it just now.
     if (!(error instanceof Deno.errors.AlreadyExists)) throw errorFrom(error, `making ${path}`);
-    if ((await lstatOrNull(path))?.isSymlink && !trusted) throw linkInTheWay(path);
+    const made = await (trusted ? statOrNull(path) : lstatOrNull(path));
+    if (made?.isSymlink) throw linkInTheWay(path);
+    if (!made?.isDirectory) throw errorFrom(error, `making ${path}`);
   }
 }
 
@@ -101,9 +103,7 @@ export function linkInTheWay(path: string): AimError {
   return new AimError(
     "no-space",
     `${path} is a symbolic link, and nothing is written through links inside the cache`,
-    {
-      hint: "remove the link, or mount the volume there instead",
-    },
+    { hint: "remove the link, or mount the volume there instead" },
   );
 }
 

@@ -1,17 +1,13 @@
-import { createHash } from "node:crypto";
 import { AimError, errnoOf, errorFrom } from "../errors/mod.ts";
-import {
-  assertRevision,
-  assertSafePath,
-  type CommitSha,
-  type Manifest,
-  type ManifestFile,
-} from "../sources/mod.ts";
-import type { TransferItem, TransferResult } from "../transfer/mod.ts";
+import type { CommitSha, Manifest, ManifestFile } from "../sources/manifest.ts";
+import { assertRevision } from "../sources/model_ref.ts";
+import { assertSafePath } from "../sources/safe_path.ts";
+import type { TransferItem, TransferResult } from "../transfer/types.ts";
 import { adoptFiles } from "./adopt_files.ts";
 import { hubFolder } from "./cache_paths.ts";
+import { checkPublished } from "./check_published.ts";
+import { eachOf } from "./each_of.ts";
 import {
-  isAbsence,
   lstatOrNull,
   makeInside,
   readTextOrNull,
@@ -19,27 +15,29 @@ import {
   statOrNull,
   writeAtomically,
 } from "./files.ts";
-import { checkLocalName } from "./local_name.ts";
-import { AIM_FOLDER, eachOf } from "./local_placement.ts";
+import { type KnownFile, knownFiles, snapshotRecords } from "./known_blobs.ts";
+import { AIM_FOLDER, folderOf, isCommit, snapshotRecord } from "./layout.ts";
+import { checkHubName } from "./local_name.ts";
+import { type FileProver, withProver } from "./prove_file.ts";
+import { covers, readRecord, type RecordedFile, recordOf, withFiles, writeRecord } from "./record.ts";
 import { lookHub } from "./resolve_model.ts";
 import { storedModel } from "./stored_model.ts";
-import { type ModelRecord, readRecord, recordOf, sameFiles, writeRecord } from "./record.ts";
-import type { CachePaths, Placement, PlacementPlan, PublishedModel, StoredModel } from "./types.ts";
-
-const COMMIT = /^[0-9a-f]{40}$/;
+import type {
+  CachePaths,
+  Placement,
+  PlacementPlan,
+  PlanOptions,
+  PublishedModel,
+  StoredModel,
+} from "./types.ts";
 
 /** A model in the Hugging Face cache: `HF_HUB_CACHE/models--org--model`. */
 export function hubPlacement(
   { paths, name, revision }: { paths: CachePaths; name: string; revision?: string },
 ): Placement {
-  checkLocalName(name);
+  checkHubName(name);
   if (revision !== undefined) assertRevision(revision);
   return new HubPlacement(name, paths, revision ?? "main");
-}
-
-/** Where aim keeps what it knows of a snapshot. */
-export function snapshotRecord(folder: string, commit: string): string {
-  return `${folder}/${AIM_FOLDER}/${commit}.json`;
 }
 
 class HubPlacement implements Placement {
@@ -57,14 +55,16 @@ class HubPlacement implements Placement {
   }
 
   async existing(manifest: Manifest): Promise<PublishedModel | null> {
-    for (const record of await this.#records(manifest.source)) {
+    for (const record of await snapshotRecords(this.directory, manifest.source)) {
       const { commit } = record;
       if (commit === null || (manifest.commit !== null && commit !== manifest.commit)) continue;
-      if (!sameFiles(record, manifest)) continue;
-      if (!COMMIT.test(this.#revision) && (await readTextOrNull(this.#ref()))?.trim() !== commit) continue;
-      const path = `${this.directory}/snapshots/${commit}`;
+      // Of a commit it may hold more than is asked for now; a bucket that has less than before was changed.
+      if (manifest.commit === null && record.files.length !== manifest.files.length) continue;
+      if (!covers(record, manifest)) continue;
+      if (!isCommit(this.#revision) && (await readTextOrNull(this.#ref()))?.trim() !== commit) continue;
+      const path = this.#snapshot(commit);
       const there = await eachOf(
-        manifest.files,
+        record.files,
         async (file) => (await statOrNull(`${path}/${file.path}`))?.size === file.size,
       );
       if (there.every((one) => one)) return { path, commit };
@@ -80,41 +80,51 @@ class HubPlacement implements Placement {
   }
 
   async secure(): Promise<void> {
-    await makeInside(this.#paths.hub, `${this.directory.slice(this.#paths.hub.length)}/${AIM_FOLDER}`);
+    await this.#makeFolders([AIM_FOLDER]);
   }
 
-  async plan(manifest: Manifest, { force = false }: { force?: boolean } = {}): Promise<PlacementPlan> {
-    for (const file of manifest.files) assertSafePath(file.path, manifest.source);
-    const names = force ? null : await this.#blobNames(manifest);
+  async plan(manifest: Manifest, { force = false, signal }: PlanOptions = {}): Promise<PlacementPlan> {
+    for (const file of manifest.files) {
+      assertSafePath(file.path, manifest.source);
+      if (manifest.commit !== null) checkBlobName(file.etag);
+    }
     const blobs = new Map<string, string>();
-    if (names !== null) {
-      await eachOf(manifest.files, async (file) => {
-        const blob = names(file);
-        if (blob === null) return;
-        const info = await lstatOrNull(`${this.directory}/blobs/${blob}`);
-        if (info?.isFile && info.size === file.size) blobs.set(file.path, blob);
-      });
+    const copies = new Map<string, string>();
+    if (!force) {
+      const known = knownFiles(await snapshotRecords(this.directory, manifest.source));
+      await withProver(signal, (prover) =>
+        eachOf(manifest.files, async (file) => {
+          const before = known(file);
+          const blob = manifest.commit === null ? before?.blob : file.etag;
+          if (blob === undefined) return;
+          const info = await lstatOrNull(this.#blob(blob));
+          const copy = info?.isFile && info.size === file.size
+            ? null
+            : await this.#copy(file, manifest.commit, before, prover);
+          if (copy === undefined) return;
+          blobs.set(file.path, blob);
+          if (copy !== null) copies.set(file.path, copy);
+        }));
     }
     const missing = manifest.files.filter((file) => !blobs.has(file.path));
     return {
-      items: this.#items(manifest, missing),
+      items: await this.#items(manifest, missing),
       present: manifest.files.filter((file) => blobs.has(file.path)),
       blobs,
+      copies,
+      adopt: !force,
     };
   }
 
-  async begin(manifest: Manifest, plan: PlacementPlan): Promise<PlacementPlan> {
-    const checked = new Set<string>();
-    const inside = this.directory.slice(this.#paths.hub.length);
-    for (const folder of ["blobs", "refs", "snapshots", AIM_FOLDER]) {
-      await makeInside(this.#paths.hub, `${inside}/${folder}`, checked);
-    }
-    if (plan.items.length === 0) return plan;
+  async begin(manifest: Manifest, plan: PlacementPlan, signal?: AbortSignal): Promise<PlacementPlan> {
+    await this.#makeFolders(["blobs", "refs", "snapshots", AIM_FOLDER]);
     const local = `${this.#paths.root}/${this.name}`;
-    const adopted = await adoptFiles(plan.items, (file) => `${local}/${file.path}`);
+    if (plan.items.length === 0 || !plan.adopt || await statOrNull(local) === null) return plan;
+    const adopted = await adoptFiles(plan.items, (file) => `${local}/${file.path}`, signal);
     const blobs = new Map(plan.blobs);
-    for (const [path, target] of adopted) blobs.set(path, target.slice(target.lastIndexOf("/") + 1));
+    for (const [path, target] of adopted) blobs.set(path, nameOf(target));
     return {
+      ...plan,
       items: plan.items.filter((item) => !adopted.has(item.file.path)),
       present: manifest.files.filter((file) => blobs.has(file.path)),
       blobs,
@@ -122,139 +132,177 @@ class HubPlacement implements Placement {
   }
 
   async publish(manifest: Manifest, plan: PlacementPlan, result: TransferResult): Promise<PublishedModel> {
-    const blobs = new Map(plan.blobs);
-    for (const done of result.files) {
-      blobs.set(done.file.path, done.target.slice(done.target.lastIndexOf("/") + 1));
-    }
-    // Files of the same content are brought once.
-    for (const file of manifest.files) {
-      const twin = manifest.files.find((one) =>
-        one.etag === file.etag && one.size === file.size && blobs.has(one.path)
-      );
-      if (!blobs.has(file.path) && twin !== undefined) blobs.set(file.path, blobs.get(twin.path) ?? "");
-    }
-    const commit = manifest.commit ?? snapshotCommit(manifest, blobs);
-    const snapshot = `${this.directory}/snapshots/${commit}`;
-    const checked = new Set<string>();
-    const inside = snapshot.slice(this.#paths.hub.length);
-    for (const file of manifest.files) {
-      const folder = file.path.includes("/") ? file.path.slice(0, file.path.lastIndexOf("/")) : "";
-      await makeInside(this.#paths.hub, `${inside}/${folder}`, checked);
-    }
-    const blobUses = new Map<string, number>();
-    for (const blob of blobs.values()) blobUses.set(blob, (blobUses.get(blob) ?? 0) + 1);
-    await eachOf(manifest.files, async (file) => {
-      const blob = blobs.get(file.path);
-      if (blob === undefined) throw new AimError("unexpected", `${file.path} has no blob`);
-      await this.#place(snapshot, file, blob);
+    const blobs = blobsOf(manifest, plan, result);
+    const commit = manifest.commit ?? await snapshotCommit(manifest, blobs);
+    const snapshot = this.#snapshot(commit);
+    const folders = new Set(manifest.files.map((file) => folderOf(file.path)));
+    await this.#makeFolders([...folders].map((folder) => `snapshots/${commit}/${folder}`));
+    // Where there are no links, a blob's last use takes the blob itself: one blob's files come one after another.
+    const uses = Map.groupBy(manifest.files, (file) => blobs.get(file.path) ?? "");
+    await eachOf([...uses], async ([blob, files]) => {
+      for (const [at, file] of files.entries()) {
+        const copy = plan.copies.get(file.path);
+        if (copy === undefined) await this.#place(snapshot, file, blob, at === files.length - 1);
+        else await fill(`${snapshot}/${file.path}`, copy, false);
+      }
     });
-    await makeInside(
-      this.#paths.hub,
-      `${this.directory.slice(this.#paths.hub.length)}/${AIM_FOLDER}`,
-      checked,
+    await checkPublished(snapshot, manifest.files);
+    const record = recordOf(manifest, commit, blobs, new Date());
+    await this.#makeFolders([AIM_FOLDER, `refs/${folderOf(this.#revision)}`]);
+    await writeRecord(
+      snapshotRecord(this.directory, commit),
+      withFiles(record, await this.#moreOfCommit(manifest, commit)),
     );
-    await writeRecord(snapshotRecord(this.directory, commit), recordOf(manifest, commit, blobs, new Date()));
-    await this.#writeRef(commit, checked);
+    // huggingface_hub writes no ref for a commit: it names itself.
+    if (!isCommit(this.#revision) && await readTextOrNull(this.#ref()) !== commit) {
+      await writeAtomically(this.#ref(), commit);
+    }
     return { path: snapshot, commit };
   }
 
-  /** A link as huggingface_hub makes it; a copy where the file system has no links. */
-  async #place(snapshot: string, file: ManifestFile, blob: string): Promise<void> {
+  /**
+   * Where a file without a blob lies whole, in a snapshot on a file system without links; `undefined` where it does not. Python's client moves
+   * files there, too.
+   */
+  async #copy(
+    file: ManifestFile,
+    commit: string | null,
+    before: KnownFile | null,
+    prover: FileProver,
+  ): Promise<string | undefined> {
+    const known = commit === null || before?.commit === commit ? before : null;
+    const holder = known?.commit ?? commit;
+    if (holder === null) return undefined;
+    const path = `${this.#snapshot(holder)}/${file.path}`;
+    const info = await lstatOrNull(path);
+    if (!info?.isFile || info.size !== file.size) return undefined;
+    if (known !== null) return path;
+    return file.digest !== null && await prover.prove(path, file.digest) !== null ? path : undefined;
+  }
+
+  /** A link as huggingface_hub makes it; the bytes themselves where the file system has no links. */
+  async #place(snapshot: string, file: ManifestFile, blob: string, lastUse: boolean): Promise<void> {
     const path = `${snapshot}/${file.path}`;
     const target = `${"../".repeat(file.path.split("/").length + 1)}blobs/${blob}`;
-    const there = await lstatOrNull(path);
-    if (there?.isSymlink && await linkOf(path) === target) return;
-    if (
-      there?.isFile && there.size === file.size && await isCopyOf(path, `${this.directory}/blobs/${blob}`)
-    ) return;
-    const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
     try {
-      await linkOrCopy(target, `${this.directory}/blobs/${blob}`, temporary);
-      await Deno.rename(temporary, path);
+      await Deno.symlink(target, path);
     } catch (error) {
-      await removeIfThere(temporary).catch(() => {});
-      throw errorFrom(error, `writing ${path}`);
+      if (error instanceof Deno.errors.AlreadyExists) return await this.#replace(path, target, lastUse);
+      if (!hasNoLinks(error)) throw errorFrom(error, `writing ${path}`);
+      await fill(path, this.#blob(blob), lastUse);
     }
   }
 
-  async #writeRef(commit: string, checked: Set<string>): Promise<void> {
-    // huggingface_hub writes no ref for a commit: it names itself.
-    if (COMMIT.test(this.#revision)) return;
-    const folder = this.#ref().slice(this.#paths.hub.length).replace(/\/[^/]*$/, "");
-    await makeInside(this.#paths.hub, folder, checked);
-    if (await readTextOrNull(this.#ref()) !== commit) await writeAtomically(this.#ref(), commit);
+  async #replace(path: string, target: string, lastUse: boolean): Promise<void> {
+    if (await linkOf(path) === target) return;
+    const temporary = temporaryOf(path);
+    try {
+      await Deno.symlink(target, temporary);
+      await Deno.rename(temporary, path);
+    } catch (error) {
+      await removeIfThere(temporary).catch(() => {});
+      if (!hasNoLinks(error)) throw errorFrom(error, `writing ${path}`);
+      await fill(path, this.#blob(nameOf(target)), lastUse);
+    }
+  }
+
+  /** Files of the same commit that other downloads, with other filters, brought: the snapshot keeps knowing them. */
+  async #moreOfCommit(manifest: Manifest, commit: string): Promise<RecordedFile[]> {
+    const record = manifest.commit === null ? null : await readRecord(snapshotRecord(this.directory, commit));
+    if (record === null || record.source !== manifest.source) return [];
+    const own = new Set<string>(manifest.files.map((file) => file.path));
+    const more = record.files.filter((file) => !own.has(file.path));
+    const there = await eachOf(
+      more,
+      async ({ path, size }) => (await statOrNull(`${this.#snapshot(commit)}/${path}`))?.size === size,
+    );
+    return more.filter((_, at) => there[at]);
+  }
+
+  async #items(manifest: Manifest, files: readonly ManifestFile[]): Promise<TransferItem[]> {
+    if (manifest.commit !== null) {
+      const once = new Map(files.map((file) => [file.etag, file]));
+      return [...once.values()].map((file): TransferItem => {
+        const path = this.#blob(file.etag);
+        return { file, staging: `${path}.incomplete`, compute: [], target: () => path };
+      });
+    }
+    // The blob's name is known when its bytes are: S3 tells no SHA-256.
+    return await eachOf(files, async (file): Promise<TransferItem> => ({
+      file,
+      staging: this.#blob(`s3-${await sha1(`${manifest.source}\0${file.path}`)}.incomplete`),
+      compute: ["sha256"],
+      target: ({ sha256 }) => {
+        if (sha256 === undefined) {
+          throw new AimError("unexpected", `the SHA-256 of ${file.path} is not known`);
+        }
+        return this.#blob(sha256);
+      },
+    }));
+  }
+
+  async #makeFolders(folders: readonly string[]): Promise<void> {
+    const inside = this.directory.slice(this.#paths.hub.length);
+    await makeInside(this.#paths.hub, folders.map((folder) => `${inside}/${folder}`));
+  }
+
+  #blob(name: string): string {
+    return `${this.directory}/blobs/${name}`;
+  }
+
+  #snapshot(commit: string): string {
+    return `${this.directory}/snapshots/${commit}`;
   }
 
   #ref(): string {
     return `${this.directory}/refs/${this.#revision}`;
   }
+}
 
-  #items(manifest: Manifest, files: readonly ManifestFile[]): TransferItem[] {
-    const blobs = `${this.directory}/blobs`;
-    if (manifest.commit === null) {
-      // The blob's name is known when its bytes are: S3 tells no SHA-256.
-      return files.map((file): TransferItem => ({
-        file,
-        staging: `${blobs}/s3-${
-          createHash("sha1").update(`${manifest.source}\0${file.path}`).digest("hex")
-        }.incomplete`,
-        compute: ["sha256"],
-        target: ({ sha256 }) => {
-          if (sha256 === undefined) {
-            throw new AimError("unexpected", `the SHA-256 of ${file.path} is not known`);
-          }
-          return `${blobs}/${sha256}`;
-        },
-      }));
-    }
-    const once = new Map(files.map((file) => [file.etag, file]));
-    return [...once.values()].map((file): TransferItem => {
-      const path = `${blobs}/${checkBlobName(file.etag)}`;
-      return { file, staging: `${path}.incomplete`, compute: [], target: () => path };
-    });
+/** The blob of every file; files of the same content are brought once. */
+function blobsOf(
+  manifest: Manifest,
+  plan: PlacementPlan,
+  result: TransferResult,
+): ReadonlyMap<string, string> {
+  const blobs = new Map(plan.blobs);
+  for (const { file, target } of result.files) blobs.set(file.path, nameOf(target));
+  const twins = new Map<string, string>();
+  for (const { path, etag, size } of manifest.files) {
+    const blob = blobs.get(path);
+    if (blob !== undefined && !plan.copies.has(path)) twins.set(`${size} ${etag}`, blob);
   }
-
-  /** Which blob holds a file: for the hub its ETag names it; for S3, what earlier downloads recorded. */
-  async #blobNames(manifest: Manifest): Promise<(file: ManifestFile) => string | null> {
-    if (manifest.commit !== null) return (file) => file.etag;
-    const known = new Map<string, string>();
-    for (const record of await this.#records(manifest.source)) {
-      for (const file of record.files) {
-        if (file.blob !== undefined) known.set(`${file.path}\0${file.etag}\0${file.size}`, file.blob);
-      }
-    }
-    return (file) => known.get(`${file.path}\0${file.etag}\0${file.size}`) ?? null;
+  for (const { path, etag, size } of manifest.files) {
+    const blob = blobs.get(path) ?? twins.get(`${size} ${etag}`);
+    if (blob === undefined) throw new AimError("unexpected", `${path} has no blob`);
+    blobs.set(path, blob);
   }
-
-  async #records(source: string): Promise<ModelRecord[]> {
-    const records: ModelRecord[] = [];
-    try {
-      for await (const entry of Deno.readDir(`${this.directory}/${AIM_FOLDER}`)) {
-        if (!/^[0-9a-f]{40}\.json$/.test(entry.name)) continue;
-        const record = await readRecord(`${this.directory}/${AIM_FOLDER}/${entry.name}`);
-        if (record?.source === source) records.push(record);
-      }
-    } catch (error) {
-      if (!isAbsence(error)) throw errorFrom(error, `reading ${this.directory}/${AIM_FOLDER}`);
-    }
-    return records;
-  }
+  return blobs;
 }
 
 /** The commit that stands for files from S3: SHA-1 over the sorted paths and their SHA-256. */
-function snapshotCommit(manifest: Manifest, blobs: ReadonlyMap<string, string>): CommitSha {
-  const hash = createHash("sha1");
-  for (const path of manifest.files.map((file) => file.path).sort()) {
-    hash.update(`${path}\0${blobs.get(path)}\n`);
-  }
-  return hash.digest("hex") as CommitSha;
+async function snapshotCommit(manifest: Manifest, blobs: ReadonlyMap<string, string>): Promise<CommitSha> {
+  const lines = manifest.files.map((file) => file.path).sort().map((path) => `${path}\0${blobs.get(path)}\n`);
+  return await sha1(lines.join("")) as CommitSha;
 }
 
-function checkBlobName(etag: string): string {
-  if (/^[A-Za-z0-9._-]+$/.test(etag) && !/^\.+$/.test(etag)) return etag;
+async function sha1(text: string): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-1", new TextEncoder().encode(text))).toHex();
+}
+
+function checkBlobName(etag: string): void {
+  if (/^[A-Za-z0-9._-]{1,128}$/.test(etag) && !/^\.+$/.test(etag)) return;
   throw new AimError("integrity", `${JSON.stringify(etag)} is an ETag that cannot name a blob`, {
     hint: "use the local directory layout for this source",
   });
+}
+
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
+function temporaryOf(path: string): string {
+  return `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
 }
 
 async function linkOf(path: string): Promise<string | null> {
@@ -265,17 +313,28 @@ async function linkOf(path: string): Promise<string | null> {
   }
 }
 
-async function isCopyOf(path: string, blob: string): Promise<boolean> {
-  const [a, b] = await Promise.all([statOrNull(path), statOrNull(blob)]);
-  return a !== null && b !== null && (a.ino === b.ino || (a.mtime ?? 0) >= (b.mtime ?? 0));
+/** vfat and some network file systems have no symbolic links. */
+function hasNoLinks(error: unknown): boolean {
+  return ["EPERM", "EOPNOTSUPP", "ENOSYS"].includes(errnoOf(error) ?? "") ||
+    error instanceof Deno.errors.NotSupported;
 }
 
-async function linkOrCopy(target: string, blob: string, path: string): Promise<void> {
+/** Gives a path the bytes of another: by hard link, else by moving (where the other is not needed any more), else by copying. */
+async function fill(path: string, from: string, mayMove: boolean): Promise<void> {
+  if (path === from) return;
+  const temporary = temporaryOf(path);
   try {
-    await Deno.symlink(target, path);
+    try {
+      await Deno.link(from, temporary);
+    } catch {
+      if (mayMove) return await Deno.rename(from, path);
+      await Deno.copyFile(from, temporary);
+    }
+    await Deno.rename(temporary, path);
   } catch (error) {
-    // vfat and some network file systems have no links (EPERM, EOPNOTSUPP, ENOSYS).
-    if (["ENOSPC", "EDQUOT", "EROFS", "EACCES", "ENOENT"].includes(errnoOf(error) ?? "")) throw error;
-    await Deno.copyFile(blob, path);
+    throw errorFrom(error, `writing ${path}`);
+  } finally {
+    // rename(2) does nothing where both names are links to one file already.
+    await removeIfThere(temporary).catch(() => {});
   }
 }

@@ -1,8 +1,7 @@
-import { partFault } from "../sources/mod.ts";
+import { partFault } from "../sources/safe_path.ts";
 import { isBookkeeping, listFiles, statOrNull } from "./files.ts";
-import { snapshotRecord } from "./hub_placement.ts";
 import { type DiskUse, diskUse, entriesOf } from "./inspect_disk.ts";
-import { AIM_FOLDER, MANIFEST } from "./local_placement.ts";
+import { AIM_FOLDER, MANIFEST, snapshotRecord } from "./layout.ts";
 import { readRecord } from "./record.ts";
 import { commitOf, lookHub, lookLocal } from "./resolve_model.ts";
 import type { CachePaths, LayoutName } from "./types.ts";

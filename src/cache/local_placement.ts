@@ -1,35 +1,42 @@
-import { assertSafePath, type Manifest, type ManifestFile } from "../sources/mod.ts";
-import { hashPool, type TransferItem, type TransferResult } from "../transfer/mod.ts";
+import { AimError } from "../errors/mod.ts";
+import { log } from "../log/mod.ts";
+import type { Manifest, ManifestFile } from "../sources/manifest.ts";
+import { assertSafePath } from "../sources/safe_path.ts";
+import type { TransferItem, TransferResult } from "../transfer/types.ts";
 import { adoptFiles } from "./adopt_files.ts";
 import { hubFolder } from "./cache_paths.ts";
-import {
-  linkInTheWay,
-  listFiles,
-  lstatOrNull,
-  makeInside,
-  removeIfThere,
-  statOrNull,
-  writeAtomically,
-} from "./files.ts";
+import { checkPublished } from "./check_published.ts";
+import { eachOf } from "./each_of.ts";
+import { listFiles, lstatOrNull, makeInside, removeIfThere, statOrNull, writeAtomically } from "./files.ts";
+import { knownFiles, snapshotRecords } from "./known_blobs.ts";
+import { AIM_FOLDER, folderOf, MANIFEST, UNFINISHED } from "./layout.ts";
 import { checkLocalName } from "./local_name.ts";
-import { proveFile } from "./prove_file.ts";
+import { type FileProver, withProver } from "./prove_file.ts";
 import { metadataPath, readMetadata, writeMetadata } from "./python_metadata.ts";
 import { lookLocal } from "./resolve_model.ts";
 import { storedModel } from "./stored_model.ts";
-import { type ModelRecord, readRecord, recordOf, sameFiles, writeRecord } from "./record.ts";
-import type { CachePaths, Placement, PlacementPlan, PublishedModel, StoredModel } from "./types.ts";
-
-/** Name of the folder with what aim keeps of a model. */
-export const AIM_FOLDER = ".aim";
-/** Written last: the model is whole. */
-export const MANIFEST = `${AIM_FOLDER}/manifest.json`;
-/** Written first: a download is under way, or was interrupted. It lists the files that the download leaves alone. */
-export const UNFINISHED = `${AIM_FOLDER}/unfinished.json`;
+import {
+  covers,
+  type ModelRecord,
+  readRecord,
+  type RecordedFile,
+  recordOf,
+  withFiles,
+  writeRecord,
+} from "./record.ts";
+import type {
+  CachePaths,
+  Placement,
+  PlacementPlan,
+  PlanOptions,
+  PublishedModel,
+  StoredModel,
+} from "./types.ts";
 
 /** A local directory in the cache: `AIM_CACHE_PATH/org/model`. */
 export function localPlacement({ paths, name }: { paths: CachePaths; name: string }): Placement {
   checkLocalName(name);
-  return new LocalPlacement(name, paths.root, name, `${hubFolder(paths, name)}/blobs`);
+  return new LocalPlacement(name, paths.root, name, hubFolder(paths, name));
 }
 
 /** Exactly this directory, in the form of a local directory. */
@@ -44,14 +51,14 @@ class LocalPlacement implements Placement {
   readonly directory: string;
   readonly #base: string;
   readonly #inside: string;
-  /** Blobs of the same model in the other layout. */
-  readonly #blobs: string | null;
+  /** The folder of the same model in the other layout. */
+  readonly #other: string | null;
 
-  constructor(name: string, base: string, inside: string, blobs: string | null) {
+  constructor(name: string, base: string, inside: string, other: string | null) {
     this.name = name;
     this.#base = base;
     this.#inside = inside;
-    this.#blobs = blobs;
+    this.#other = other;
     this.directory = inside === "" ? base : `${base}/${inside}`;
   }
 
@@ -60,11 +67,14 @@ class LocalPlacement implements Placement {
     if (record === null || record.commit !== manifest.commit || record.source !== manifest.source) {
       return null;
     }
-    if (!sameFiles(record, manifest)) return null;
+    // Of a commit it may hold more than is asked for now; a bucket that has less than before was changed.
+    if (record.commit === null && record.files.length !== manifest.files.length) return null;
+    if (!covers(record, manifest)) return null;
+    if (await statOrNull(`${this.directory}/${UNFINISHED}`) !== null) return null;
     const files = await listFiles(this.directory, {
       skip: (path) => path === AIM_FOLDER || path === ".cache",
     });
-    if (manifest.files.some((file) => files.get(file.path) !== file.size)) return null;
+    if (record.files.some((file) => files.get(file.path) !== file.size)) return null;
     return { path: this.directory, commit: record.commit };
   }
 
@@ -76,108 +86,171 @@ class LocalPlacement implements Placement {
   }
 
   async secure(): Promise<void> {
-    await makeInside(this.#base, this.#inside);
-    await makeInside(this.#base, `${this.#inside}/${AIM_FOLDER}`);
+    await makeInside(this.#base, [`${this.#inside}/${AIM_FOLDER}`]);
   }
 
-  async plan(manifest: Manifest, { force = false }: { force?: boolean } = {}): Promise<PlacementPlan> {
+  async plan(manifest: Manifest, { force = false, signal }: PlanOptions = {}): Promise<PlacementPlan> {
     for (const file of manifest.files) assertSafePath(file.path, manifest.source);
-    const files = force ? new Map<string, number>() : await listFiles(this.directory);
-    const records = force ? [] : await this.#records();
-    const pool = hashPool();
-    try {
-      const present = await eachOf(manifest.files, (file) => this.#isPresent(file, files, records, pool));
-      return {
-        items: manifest.files.filter((_, at) => !present[at]).map((file) => this.#item(file)),
-        present: manifest.files.filter((_, at) => present[at]),
-        blobs: new Map(),
-      };
-    } finally {
-      pool.close();
-    }
+    const isPresent = force ? () => Promise.resolve(false) : await this.#presence();
+    const present = await withProver(
+      signal,
+      (prover) => eachOf(manifest.files, (file) => isPresent(file, prover)),
+    );
+    return {
+      items: manifest.files.filter((_, at) => !present[at]).map((file) => this.#item(file)),
+      present: manifest.files.filter((_, at) => present[at]),
+      blobs: new Map(),
+      copies: new Map(),
+      adopt: !force,
+    };
   }
 
-  async begin(manifest: Manifest, plan: PlacementPlan): Promise<PlacementPlan> {
-    const checked = new Set<string>();
-    for (const file of manifest.files) {
-      await this.#makeFolderOf(file.path, checked);
-      await this.#makeFolderOf(metadataPath(file.path), checked);
-    }
-    await this.#makeFolderOf(MANIFEST, checked);
-    if (plan.items.length === 0) return plan;
+  async begin(manifest: Manifest, plan: PlacementPlan, signal?: AbortSignal): Promise<PlacementPlan> {
+    await this.#makeFolders(manifest);
+    await eachOf(plan.items, async ({ file }) => {
+      const path = `${this.directory}/${file.path}`;
+      // rename(2) replaces a link, it does not follow it; a folder in a file's place is another matter.
+      if ((await lstatOrNull(path))?.isDirectory) throw folderInTheWay(path);
+    });
+    const before = await this.#records();
+    const stale = await this.#staleFiles(manifest, before);
+    if (plan.items.length + stale.length === 0) return plan;
     // From here until the manifest is written, nobody takes this for a model.
-    const kept = { ...manifest, files: plan.present };
-    await writeRecord(`${this.directory}/${UNFINISHED}`, recordOf(kept, manifest.commit, null, new Date()));
+    const kept = recordOf({ ...manifest, files: plan.present }, manifest.commit, null, new Date());
+    await writeRecord(
+      `${this.directory}/${UNFINISHED}`,
+      withFiles(kept, await this.#moreOfCommit(manifest, before)),
+    );
+    await this.#removeStale(stale);
     await removeIfThere(`${this.directory}/${MANIFEST}`);
-    const blobs = this.#blobs;
-    if (blobs === null) return plan;
-    const adopted = await adoptFiles(plan.items, (file) => `${blobs}/${file.etag}`);
+    if (!plan.adopt) return plan;
+    const adopted = await adoptFiles(plan.items, await this.#candidates(manifest), signal);
+    const more = plan.items.filter((item) => adopted.has(item.file.path)).map((item) => item.file);
     return {
       ...plan,
       items: plan.items.filter((item) => !adopted.has(item.file.path)),
-      present: [
-        ...plan.present,
-        ...plan.items.filter((item) => adopted.has(item.file.path)).map((item) => item.file),
-      ],
+      present: [...plan.present, ...more],
     };
   }
 
   async publish(manifest: Manifest, plan: PlacementPlan, result: TransferResult): Promise<PublishedModel> {
-    const fetched = new Set(result.files.map((done) => done.file.path));
-    const checked = new Set<string>();
-    for (const path of [MANIFEST, metadataPath("x")]) await this.#makeFolderOf(path, checked);
-    if (manifest.commit !== null) await this.#writePythonFiles(manifest.commit, manifest, plan, fetched);
+    await this.#makeFolders(manifest);
+    const more = await this.#moreOfCommit(manifest, await this.#records());
+    const modified = await checkPublished(this.directory, manifest.files);
+    if (manifest.commit !== null) {
+      const fetched = new Set(result.files.map((done) => done.file.path));
+      const present = new Set(plan.present.map((file) => file.path).filter((path) => !fetched.has(path)));
+      await this.#writePythonFiles(manifest.commit, manifest.files, present, modified);
+    }
     const record = recordOf(manifest, manifest.commit, null, new Date());
-    await writeRecord(`${this.directory}/${MANIFEST}`, record);
+    await writeRecord(`${this.directory}/${MANIFEST}`, withFiles(record, more));
     await removeIfThere(`${this.directory}/${UNFINISHED}`);
     return { path: this.directory, commit: manifest.commit };
   }
 
-  /** So that Python's `snapshot_download(local_dir=…)` takes the files for its own and moves none. */
+  /**
+   * So that Python's `snapshot_download(local_dir=…)` takes the files for its own and moves none.
+   *
+   * @param present Files whose metadata may be right already.
+   * @param modified Milliseconds since 1970 by path.
+   */
   async #writePythonFiles(
     commit: string,
-    manifest: Manifest,
-    plan: PlacementPlan,
-    fetched: ReadonlySet<string>,
+    files: readonly ManifestFile[],
+    present: ReadonlySet<string>,
+    modified: ReadonlyMap<string, number>,
   ): Promise<void> {
     const ignore = `${this.directory}/.cache/huggingface/.gitignore`;
     if (await lstatOrNull(ignore) === null) await writeAtomically(ignore, "*");
-    await eachOf(manifest.files, async (file) => {
-      if (!fetched.has(file.path) && plan.present.includes(file)) {
-        const known = await readMetadata(this.directory, file.path);
-        if (known?.commit === commit && known.etag === file.etag) return;
+    await eachOf(files, async ({ path, etag }) => {
+      if (present.has(path)) {
+        const known = await readMetadata(this.directory, path);
+        if (known?.commit === commit && known.etag === etag) return;
       }
-      const modified = (await statOrNull(`${this.directory}/${file.path}`))?.mtime?.getTime() ?? 0;
-      const timestamp = Math.max(Date.now(), modified) / 1000;
-      await writeMetadata(this.directory, file.path, { commit, etag: file.etag, timestamp });
+      const timestamp = Math.max(Date.now(), modified.get(path) ?? 0) / 1000;
+      await writeMetadata(this.directory, path, { commit, etag, timestamp });
     });
   }
 
   async #records(): Promise<ModelRecord[]> {
     const records = await Promise.all(
-      [MANIFEST, UNFINISHED].map((path) => readRecord(`${this.directory}/${path}`)),
+      [UNFINISHED, MANIFEST].map((path) => readRecord(`${this.directory}/${path}`)),
     );
     return records.filter((record) => record !== null);
   }
 
-  async #isPresent(
-    file: ManifestFile,
-    files: ReadonlyMap<string, number>,
-    records: readonly ModelRecord[],
-    pool: ReturnType<typeof hashPool>,
-  ): Promise<boolean> {
-    if (files.get(file.path) !== file.size) return false;
-    const info = await lstatOrNull(`${this.directory}/${file.path}`);
-    if (!info?.isFile) return false;
-    const recorded = records.some((record) =>
-      record.files.some((one) => one.path === file.path && one.size === file.size && one.etag === file.etag)
+  /** Files of the same commit that other downloads, with other filters, brought: the directory keeps knowing them. */
+  async #moreOfCommit(manifest: Manifest, records: readonly ModelRecord[]): Promise<RecordedFile[]> {
+    const { commit, source } = manifest;
+    if (commit === null) return [];
+    const own = new Set<string>(manifest.files.map((file) => file.path));
+    const more = records.filter((record) => record.commit === commit && record.source === source)
+      .flatMap((record) => record.files).filter((file) => !own.has(file.path));
+    const there = await eachOf(
+      more,
+      async ({ path, size }) => (await statOrNull(`${this.directory}/${path}`))?.size === size,
     );
-    if (recorded) return true;
-    const metadata = await readMetadata(this.directory, file.path);
-    if (metadata?.etag === file.etag) return true;
-    // Of unknown origin (an interrupted run, rsync): its bytes decide, which is cheaper than fetching it again.
-    return file.digest !== null &&
-      await proveFile(pool, `${this.directory}/${file.path}`, file.digest) !== null;
+    return more.filter((_, at) => there[at]);
+  }
+
+  /**
+   * Files that were downloaded as another commit, and that this one does not have: an engine that loads all weights it finds would mix
+   * the two. What was changed since is not ours.
+   */
+  async #staleFiles(manifest: Manifest, records: readonly ModelRecord[]): Promise<RecordedFile[]> {
+    const own = new Set<string>(manifest.files.map((file) => file.path));
+    const old = records.filter((record) =>
+      record.source === manifest.source && record.commit !== null && record.commit !== manifest.commit
+    ).flatMap((record) => record.files).filter((file) => !own.has(file.path));
+    const same = await eachOf(old, async ({ path, size }) => {
+      const info = await lstatOrNull(`${this.directory}/${path}`);
+      return info?.isFile === true && info.size === size;
+    });
+    return old.filter((_, at) => same[at]);
+  }
+
+  async #removeStale(stale: readonly RecordedFile[]): Promise<void> {
+    if (stale.length === 0) return;
+    log.info(`removing ${stale.length} files of an earlier commit from ${this.directory}`, {
+      files: stale.map((file) => file.path),
+    });
+    for (const { path } of stale) {
+      await removeIfThere(`${this.directory}/${path}`);
+      await removeIfThere(`${this.directory}/${metadataPath(path)}`);
+    }
+  }
+
+  /** What tells whether a file is there, whole. */
+  async #presence(): Promise<(file: ManifestFile, prover: FileProver) => Promise<boolean>> {
+    const files = await listFiles(this.directory, {
+      skip: (path) => path === AIM_FOLDER || path === ".cache",
+    });
+    const recorded = new Map<string, Set<string>>();
+    for (const { path, size, etag } of (await this.#records()).flatMap((record) => record.files)) {
+      const known = recorded.get(path) ?? new Set();
+      recorded.set(path, known.add(`${size} ${etag}`));
+    }
+    return async (file, prover) => {
+      if (files.get(file.path) !== file.size) return false;
+      const path = `${this.directory}/${file.path}`;
+      if (!(await lstatOrNull(path))?.isFile) return false;
+      if (recorded.get(file.path)?.has(`${file.size} ${file.etag}`)) return true;
+      if ((await readMetadata(this.directory, file.path))?.etag === file.etag) return true;
+      // Of unknown origin (an interrupted run, rsync): its bytes decide, which is cheaper than fetching it again.
+      return file.digest !== null && await prover.prove(path, file.digest) !== null;
+    };
+  }
+
+  /** Where a file may lie in the other layout. */
+  async #candidates(manifest: Manifest): Promise<(file: ManifestFile) => string | null> {
+    const blobs = `${this.#other}/blobs`;
+    if (this.#other === null || await statOrNull(blobs) === null) return () => null;
+    if (manifest.commit !== null) return ({ etag }) => etag.includes("/") ? null : `${blobs}/${etag}`;
+    const known = knownFiles(await snapshotRecords(this.#other, manifest.source));
+    return (file) => {
+      const found = known(file);
+      return found === null ? null : `${blobs}/${found.blob}`;
+    };
   }
 
   #item(file: ManifestFile): TransferItem {
@@ -185,29 +258,18 @@ class LocalPlacement implements Placement {
     return { file, staging: `${path}.incomplete`, compute: [], target: () => path };
   }
 
-  async #makeFolderOf(path: string, checked: Set<string>): Promise<void> {
-    const folder = path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : "";
-    await makeInside(this.#base, `${this.#inside}/${folder}`, checked);
-    const there = checked.has(path) ? null : await lstatOrNull(`${this.directory}/${path}`);
-    // rename(2) replaces a link, it does not follow it; a folder in a file's place is another matter.
-    if (there?.isDirectory) throw linkInTheWay(`${this.directory}/${path}`);
+  async #makeFolders(manifest: Manifest): Promise<void> {
+    const folders = new Set([AIM_FOLDER]);
+    for (const { path } of manifest.files) {
+      folders.add(folderOf(path));
+      if (manifest.commit !== null) folders.add(folderOf(metadataPath(path)));
+    }
+    await makeInside(this.#base, [...folders].map((folder) => `${this.#inside}/${folder}`));
   }
 }
 
-/** Runs a few at a time; results in order. */
-export async function eachOf<T, R>(
-  items: readonly T[],
-  run: (item: T) => Promise<R>,
-  atOnce = 32,
-): Promise<R[]> {
-  const results = new Array<R>(items.length);
-  let next = 0;
-  const worker = async () => {
-    for (let at = next++; at < items.length; at = next++) {
-      const item = items[at];
-      if (item !== undefined) results[at] = await run(item);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
-  return results;
+function folderInTheWay(path: string): AimError {
+  return new AimError("no-space", `${path} is a directory, and the model has a file of that name`, {
+    hint: "move it away",
+  });
 }

@@ -1,21 +1,44 @@
-import type { Digest, DigestAlgorithm } from "../sources/mod.ts";
-import { type ComputedDigests, digestMatches, type HashPool } from "../transfer/mod.ts";
+import type { Digest, DigestAlgorithm } from "../sources/manifest.ts";
+import type { ComputedDigests } from "../transfer/types.ts";
+
+/** Hashes files and compares; its threads start with the first file. */
+export interface FileProver {
+  /** A file's digests where it is what the digest says; `null` where it is not, or cannot be read. @param wanted Further digests. */
+  prove(path: string, digest: Digest, wanted?: readonly DigestAlgorithm[]): Promise<ComputedDigests | null>;
+}
 
 /**
- * Hashes a file and compares. Returns its digests where it is what the digest says; `null` where it is not, or cannot be read.
+ * Runs something with a prover.
  *
- * @param wanted Further digests to compute.
+ * @throws The signal's reason; what `run` throws.
  */
-export async function proveFile(
-  pool: HashPool,
-  path: string,
-  digest: Digest,
-  wanted: readonly DigestAlgorithm[] = [],
-): Promise<ComputedDigests | null> {
+export async function withProver<T>(
+  signal: AbortSignal | undefined,
+  run: (prover: FileProver) => Promise<T>,
+): Promise<T> {
+  signal?.throwIfAborted();
+  // Most calls hash nothing, and looking models up loads this file too.
+  const load = () => import("../transfer/mod.ts");
+  let pool: ReturnType<Awaited<ReturnType<typeof load>>["hashPool"]> | undefined;
+  const close = () => pool?.close();
+  signal?.addEventListener("abort", close, { once: true });
   try {
-    const computed = await pool.hash(path, [digest, ...wanted]);
-    return digestMatches(digest, computed) ? computed : null;
-  } catch {
-    return null;
+    return await run({
+      async prove(path, digest, wanted = []) {
+        const { digestMatches, hashPool } = await load();
+        signal?.throwIfAborted();
+        pool ??= hashPool();
+        try {
+          const computed = await pool.hash(path, [digest, ...wanted]);
+          return digestMatches(digest, computed) ? computed : null;
+        } catch {
+          signal?.throwIfAborted();
+          return null;
+        }
+      },
+    });
+  } finally {
+    signal?.removeEventListener("abort", close);
+    close();
   }
 }

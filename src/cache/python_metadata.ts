@@ -1,3 +1,4 @@
+import { errorFrom } from "../errors/mod.ts";
 import { readTextOrNull, statOrNull, writeAtomically } from "./files.ts";
 
 // Python's huggingface_hub keeps, for a model in a local directory, what each file was downloaded as:
@@ -30,8 +31,18 @@ export async function readMetadata(directory: string, path: string): Promise<Fil
   return { commit, etag, timestamp };
 }
 
-/** Writes a file's metadata as Python does. Its folder must be there. */
+/**
+ * Writes a file's metadata as Python does. Its folder must be there. A torn one is no harm: neither Python nor aim believes a
+ * timestamp that is missing its end.
+ */
 export async function writeMetadata(directory: string, path: string, metadata: FileMetadata): Promise<void> {
   const text = `${metadata.commit}\n${metadata.etag}\n${metadata.timestamp}\n`;
-  await writeAtomically(`${directory}/${metadataPath(path)}`, text);
+  const target = `${directory}/${metadataPath(path)}`;
+  try {
+    await Deno.writeTextFile(target, text, { createNew: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw errorFrom(error, `writing ${target}`);
+    // What is there may be a link: it is replaced, not written through.
+    await writeAtomically(target, text);
+  }
 }

@@ -1,4 +1,5 @@
-import type { Digest, Manifest } from "../sources/mod.ts";
+import type { Digest, Manifest } from "../sources/manifest.ts";
+import { partFault } from "../sources/safe_path.ts";
 import { readTextOrNull, writeAtomically } from "./files.ts";
 
 /** Version of the record's format. */
@@ -73,14 +74,19 @@ export async function writeRecord(path: string, record: ModelRecord): Promise<vo
   await writeAtomically(path, `${JSON.stringify(record, null, 1)}\n`);
 }
 
-/** True when a record tells of exactly these files. */
-export function sameFiles(record: ModelRecord, manifest: Manifest): boolean {
-  if (record.files.length !== manifest.files.length) return false;
+/** True when a record tells of all these files as they are. */
+export function covers(record: ModelRecord, manifest: Manifest): boolean {
   const known = new Map(record.files.map((file) => [file.path, file]));
   return manifest.files.every((file) => {
     const before = known.get(file.path);
     return before !== undefined && before.size === file.size && before.etag === file.etag;
   });
+}
+
+/** A record with the files of others that it does not have itself. */
+export function withFiles(record: ModelRecord, others: readonly RecordedFile[]): ModelRecord {
+  const files = new Map([...others, ...record.files].map((file) => [file.path, file]));
+  return { ...record, files: [...files.values()].sort((a, b) => a.path < b.path ? -1 : 1) };
 }
 
 function isRecord(value: unknown): value is ModelRecord {
@@ -92,10 +98,18 @@ function isRecord(value: unknown): value is ModelRecord {
 // A record arrives by rsync from who knows where: its paths are held to the same rules as a source's.
 function isFile(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
-  const { path, size, blob } = value as Partial<Record<keyof RecordedFile, unknown>>;
-  const safe = (text: unknown) =>
-    typeof text === "string" && text !== "" && !text.includes("\0") &&
-    text.split("/").every((part) => part !== "" && part !== "." && part !== "..");
-  return safe(path) && typeof size === "number" && size >= 0 &&
-    (blob === undefined || (safe(blob) && !String(blob).includes("/")));
+  const { path, size, etag, digest, blob } = value as Partial<Record<keyof RecordedFile, unknown>>;
+  return isSafe(path) && typeof size === "number" && size >= 0 && typeof etag === "string" &&
+    (digest === null || isDigest(digest)) &&
+    (blob === undefined || (isSafe(blob) && !String(blob).includes("/")));
+}
+
+function isSafe(path: unknown): boolean {
+  return typeof path === "string" && path.split("/").every((part) => partFault(part) === null);
+}
+
+function isDigest(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const { algorithm, hex } = value as Partial<Record<keyof Digest, unknown>>;
+  return typeof algorithm === "string" && typeof hex === "string";
 }

@@ -1,12 +1,11 @@
 import { errorFrom } from "../errors/mod.ts";
-import { assertRevision } from "../sources/mod.ts";
+import { assertRevision } from "../sources/model_ref.ts";
 import { hubFolder } from "./cache_paths.ts";
 import { isAbsence, isBookkeeping, listFiles, readTextOrNull, statOrNull } from "./files.ts";
-import { snapshotRecord } from "./hub_placement.ts";
-import { judgeFiles, type Judgement } from "./judge_files.ts";
+import { judgeFiles, type Judgement, judgeRecorded } from "./judge_files.ts";
+import { isCommit, MANIFEST, snapshotRecord, UNFINISHED } from "./layout.ts";
 import { checkLocalName } from "./local_name.ts";
-import { MANIFEST, UNFINISHED } from "./local_placement.ts";
-import { type ModelRecord, readRecord } from "./record.ts";
+import { readRecord } from "./record.ts";
 import type { CachePaths, PlaceLookedAt, Resolution } from "./types.ts";
 
 /** What to look for. */
@@ -71,15 +70,14 @@ async function judgeLocal(path: string, revision: string | undefined): Promise<J
         reason: `it holds revision ${record.revision ?? record.commit}, not ${revision}`,
       };
     }
-    const fault = faultOf(record, files);
-    if (fault !== null) return { state: "partial", reason: fault };
-  } else if (revision !== undefined) {
+    return await judgeRecorded(record.files, files, (name) => readTextOrNull(`${path}/${name}`));
+  }
+  if (revision !== undefined) {
     return {
       state: "absent",
       reason: `it does not say which revision it holds, and ${revision} is asked for`,
     };
   }
-  if (files.size === 0) return { state: "absent", reason: "the directory is empty" };
   return await judgeFiles(files, (name) => readTextOrNull(`${path}/${name}`));
 }
 
@@ -115,9 +113,8 @@ export async function lookHub(
 /** The commit that a revision names in a model's folder of the Hugging Face cache; `null` where it names none. */
 export async function commitOf(folder: string, revision: string): Promise<string | null> {
   const ref = (await readTextOrNull(`${folder}/refs/${revision}`))?.trim();
-  if (ref !== undefined && /^[0-9a-f]{40}$/.test(ref)) return ref;
-  const itself = /^[0-9a-f]{40}$/.test(revision) &&
-    await statOrNull(`${folder}/snapshots/${revision}`) !== null;
+  if (ref !== undefined && isCommit(ref)) return ref;
+  const itself = isCommit(revision) && await statOrNull(`${folder}/snapshots/${revision}`) !== null;
   return itself ? revision : null;
 }
 
@@ -125,34 +122,24 @@ async function judgeSnapshot(folder: string, snapshot: string, commit: string): 
   if (await statOrNull(snapshot) === null) return { state: "absent", reason: "the snapshot is not there" };
   const files = await listFiles(snapshot);
   const record = await readRecord(snapshotRecord(folder, commit));
-  if (record !== null) {
-    const fault = faultOf(record, files);
-    if (fault !== null) return { state: "partial", reason: fault };
-  } else {
-    const unfinished = await unfinishedBlob(folder);
-    if (unfinished !== null) {
-      return { state: "partial", reason: `a download is unfinished (blobs/${unfinished})` };
-    }
+  const read = (name: string) => readTextOrNull(`${snapshot}/${name}`);
+  if (record !== null) return await judgeRecorded(record.files, files, read);
+  const unfinished = await unfinishedBlob(folder);
+  if (unfinished !== null) {
+    return { state: "partial", reason: `a download is unfinished (blobs/${unfinished})` };
   }
-  if (files.size === 0) return { state: "absent", reason: "the snapshot is empty" };
-  return await judgeFiles(files, (name) => readTextOrNull(`${snapshot}/${name}`));
+  return await judgeFiles(files, read);
 }
 
-/** What a record calls for and the files do not have; `null` where all are there with their sizes. */
-export function faultOf(record: ModelRecord, files: ReadonlyMap<string, number>): string | null {
-  for (const { path, size } of record.files) {
-    const there = files.get(path);
-    if (there === undefined) return `${path} is missing`;
-    if (there !== size) return `${path} has ${there} bytes instead of ${size}`;
-  }
-  return null;
-}
-
+/** A partial file whose blob is not there. */
 async function unfinishedBlob(folder: string): Promise<string | null> {
   try {
-    for await (const entry of Deno.readDir(`${folder}/blobs`)) {
-      if (entry.name.endsWith(".incomplete")) return entry.name;
-    }
+    const names = new Set(
+      (await Array.fromAsync(Deno.readDir(`${folder}/blobs`))).map((entry) => entry.name),
+    );
+    return names.values().find((name) =>
+      name.endsWith(".incomplete") && !names.has(name.slice(0, name.indexOf(".")))
+    ) ?? null;
   } catch (error) {
     if (!isAbsence(error)) throw errorFrom(error, `reading ${folder}/blobs`);
   }

@@ -28,8 +28,20 @@ export interface PlacementPlan {
   readonly items: readonly TransferItem[];
   /** Files that are already there, whole: by size and recorded digest, not re-hashed. */
   readonly present: readonly ManifestFile[];
-  /** Names of the blobs that hold the present files, by path (Hugging Face cache only). */
+  /** Names of the blobs of the present files, by path (Hugging Face cache only). */
   readonly blobs: ReadonlyMap<string, string>;
+  /** Absolute paths of present files that have no blob, since the file system has no links (Hugging Face cache only). */
+  readonly copies: ReadonlyMap<string, string>;
+  /** The other layout may give files instead of the network. */
+  readonly adopt: boolean;
+}
+
+/** Options of `plan`. */
+export interface PlanOptions {
+  /** Nothing counts as present. @default {false} */
+  readonly force?: boolean;
+  /** Ends hashing of files of unknown origin. */
+  readonly signal?: AbortSignal;
 }
 
 /** One model's place in one layout: `plan`, `begin`, then a transfer, then `publish`. */
@@ -48,14 +60,14 @@ export interface Placement {
   lookUp(revision: string | undefined): Promise<StoredModel | null>;
   /** Makes the model's directory, in which the lease lies, and makes sure that no planted link leads it out of the cache. */
   secure(): Promise<void>;
-  /** Looks at what is there and plans the rest. Creates nothing. With `force`, nothing counts as present. */
-  plan(manifest: Manifest, options?: { force?: boolean }): Promise<PlacementPlan>;
+  /** Looks at what is there and plans the rest. Creates nothing. */
+  plan(manifest: Manifest, options?: PlanOptions): Promise<PlacementPlan>;
   /**
    * Makes ready for a transfer: directories, checked for planted links; what says that the model is whole is taken back; files that
    * lie in the other layout on the same file system are linked instead of fetched, once their digest is proven. Returns what is
    * then left to do.
    */
-  begin(manifest: Manifest, plan: PlacementPlan): Promise<PlacementPlan>;
+  begin(manifest: Manifest, plan: PlacementPlan, signal?: AbortSignal): Promise<PlacementPlan>;
   /**
    * Makes the finished transfer a model: links, refs, Python's metadata files, and last of all `.aim/manifest.json`.
    * Idempotent; safe when two processes do it at once.

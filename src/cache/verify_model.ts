@@ -1,8 +1,8 @@
-import type { Digest } from "../sources/mod.ts";
-import { digestMatches, type HashPool, hashPool } from "../transfer/mod.ts";
+import type { Digest } from "../sources/manifest.ts";
+import type { HashPool } from "../transfer/mod.ts";
+import { eachOf } from "./each_of.ts";
 import { isBookkeeping, listFiles, statOrNull } from "./files.ts";
-import { snapshotRecord } from "./hub_placement.ts";
-import { AIM_FOLDER, eachOf, MANIFEST } from "./local_placement.ts";
+import { MANIFEST, snapshotRecord } from "./layout.ts";
 import type { ListedModel } from "./list_models.ts";
 import { readMetadata } from "./python_metadata.ts";
 import { type ModelRecord, readRecord } from "./record.ts";
@@ -10,7 +10,7 @@ import { type ModelRecord, readRecord } from "./record.ts";
 /** What verifying found of a file. */
 export interface FileFinding {
   readonly path: string;
-  /** `unknown`: nothing says what its digest should be. `extra`: no part of the model as it was downloaded. */
+  /** `unknown`: nothing says what its digest should be, or that it belongs to the model. */
   readonly state: "good" | "bad" | "missing" | "unknown";
   /** One clause. */
   readonly reason: string;
@@ -37,6 +37,7 @@ export interface VerifyOptions {
 
 /** Hashes all files of a model, several at a time, and compares with what they were downloaded as. */
 export async function verifyModel(model: ListedModel, options: VerifyOptions = {}): Promise<Verification> {
+  const { digestMatches, hashPool } = await import("../transfer/mod.ts");
   const expected = await expectations(model);
   const pool = hashPool();
   const stop = () => pool.close();
@@ -45,18 +46,22 @@ export async function verifyModel(model: ListedModel, options: VerifyOptions = {
   try {
     const findings = await eachOf([...expected], async ([path, want]): Promise<FileFinding> => {
       options.signal?.throwIfAborted();
-      return await check(pool, `${model.path}/${path}`, path, want, (more) => {
+      return await check({ pool, digestMatches }, `${model.path}/${path}`, path, want, (more) => {
         bytes += more;
         options.onBytes?.(more);
       });
     }, 8);
     const bad = findings.filter((finding) => finding.state !== "good");
+    // A shard that is missing has no digest here: the judgement of the whole knows of it.
+    if (model.state === "partial" && bad.every((finding) => finding.state === "unknown")) {
+      bad.push({ path: "", state: "missing", reason: model.reason });
+    }
     const { name, layout, commit, path } = model;
     return {
       model: { name, layout, commit, path },
       whole: bad.length === 0 && findings.length > 0,
       bytes,
-      good: findings.length - bad.length,
+      good: findings.filter((finding) => finding.state === "good").length,
       findings: bad,
     };
   } catch (error) {
@@ -71,6 +76,13 @@ export async function verifyModel(model: ListedModel, options: VerifyOptions = {
 interface Expectation {
   readonly size: number | null;
   readonly digest: Digest | null;
+  /** No part of what was downloaded. */
+  readonly extra?: true;
+}
+
+interface Hashing {
+  readonly pool: HashPool;
+  readonly digestMatches: typeof import("../transfer/mod.ts").digestMatches;
 }
 
 /** What each file should be: by aim's record, else by Python's metadata, else by the names of blobs. */
@@ -82,10 +94,10 @@ async function expectations(model: ListedModel): Promise<Map<string, Expectation
     : commit === null
     ? null
     : await readRecord(snapshotRecord(folder, commit));
-  if (record !== null) return byRecord(record);
+  const names = [...(await listFiles(path, { skip: isBookkeeping })).keys()];
+  if (record !== null) return byRecord(record, names);
   const found = new Map<string, Expectation>();
-  for (const file of (await listFiles(path, { skip: isBookkeeping })).keys()) {
-    if (file.startsWith(`${AIM_FOLDER}/`)) continue;
+  for (const file of names) {
     const etag = layout === "local"
       ? (await readMetadata(path, file))?.etag
       : await blobName(`${path}/${file}`);
@@ -94,12 +106,13 @@ async function expectations(model: ListedModel): Promise<Map<string, Expectation
   return found;
 }
 
-function byRecord(record: ModelRecord): Map<string, Expectation> {
-  return new Map(
-    record.files.map((
-      { path, size, digest, blob },
-    ) => [path, { size, digest: digest ?? digestOfEtag(blob) }]),
-  );
+function byRecord(record: ModelRecord, names: readonly string[]): Map<string, Expectation> {
+  return new Map<string, Expectation>([
+    ...names.map((name) => [name, { size: null, digest: null, extra: true }] as const),
+    ...record.files.map(({ path, size, digest, blob }) =>
+      [path, { size, digest: digest ?? digestOfEtag(blob) }] as const
+    ),
+  ]);
 }
 
 async function blobName(path: string): Promise<string | undefined> {
@@ -118,7 +131,7 @@ function digestOfEtag(etag: string | undefined): Digest | null {
 }
 
 async function check(
-  pool: HashPool,
+  { pool, digestMatches }: Hashing,
   absolute: string,
   path: string,
   want: Expectation,
@@ -129,6 +142,7 @@ async function check(
   if (want.size !== null && info.size !== want.size) {
     return { path, state: "bad", reason: `it has ${info.size} bytes instead of ${want.size}` };
   }
+  if (want.extra) return { path, state: "unknown", reason: "it is no part of what was downloaded" };
   if (want.digest === null) {
     return { path, state: "unknown", reason: "nothing says what its digest should be" };
   }

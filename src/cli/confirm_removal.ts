@@ -1,4 +1,4 @@
-import { type RemovalPlan, removePlanned } from "../cache/mod.ts";
+import { type Removable, type RemovalPlan, removePlanned } from "../cache/mod.ts";
 import { AimError } from "../errors/mod.ts";
 import { log } from "../log/mod.ts";
 import type { CommandContext, FlagSpec } from "./command.ts";
@@ -48,11 +48,11 @@ export async function confirmRemoval(
     print("nothing was removed\n");
     return 0;
   }
-  let freed = 0;
-  for (const plan of free) freed += await removePlanned(plan, signal);
-  const removed = free.flatMap((plan) =>
-    plan.removables.map(({ path, why, bytes }) => ({ path, why, bytes }))
-  );
+  const removed: Pick<Removable, "path" | "why" | "bytes">[] = [];
+  for (const plan of free) {
+    for (const { path, why, bytes } of await removePlanned(plan, signal)) removed.push({ path, why, bytes });
+  }
+  const freed = removed.reduce((sum, one) => sum + one.bytes, 0);
   print(
     json
       ? `${JSON.stringify({ version: VERSION, removed, freedBytes: freed })}\n`

@@ -88,7 +88,8 @@ async function downloadAlone(
 ): Promise<DownloadReport> {
   for (let attempt = 1, manifest = first;; attempt++) {
     try {
-      const plan = await placement.begin(manifest, await placement.plan(manifest, options));
+      const planned = await placement.plan(manifest, { force: options.force, signal });
+      const plan = await placement.begin(manifest, planned, signal);
       const result = await transfer(source, plan.items, {
         ...options.transfer,
         revision: manifest.commit ?? manifest.source,

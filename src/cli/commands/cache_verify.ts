@@ -58,7 +58,7 @@ function inWords({ model, whole, bytes, good, findings }: Verification, colour: 
     : `${which}: ${good} good, ${findings.length} not`;
   const rest = findings.map(({ path, state, reason }) => {
     const mark = state === "unknown" ? yellow("unknown") : red(state.padEnd(7));
-    return `  ${mark} ${model.path}/${path}: ${reason}`;
+    return `  ${mark} ${model.path}${path === "" ? "" : `/${path}`}: ${reason}`;
   });
   return `${[head, ...rest].join("\n")}\n`;
 }

@@ -1,0 +1,47 @@
+import { AimError } from "../errors/mod.ts";
+import type { ManifestFile } from "../sources/manifest.ts";
+import { eachOf } from "./each_of.ts";
+import { listFiles, statOrNull } from "./files.ts";
+
+/**
+ * Looks once more at all files before a directory is called whole: another program may have removed one meanwhile, and a file system that
+ * ignores case may have taken two for one. Returns when each was modified, in milliseconds since 1970.
+ *
+ * @throws {AimError} `integrity`, naming the file.
+ */
+export async function checkPublished(
+  directory: string,
+  files: readonly ManifestFile[],
+): Promise<ReadonlyMap<string, number>> {
+  const modified = new Map<string, number>();
+  const cased = new Map<string, string>();
+  await eachOf(files, async ({ path, size }) => {
+    const info = await statOrNull(`${directory}/${path}`);
+    if (!info?.isFile || info.size !== size) {
+      const what = info === null ? "is gone" : `has ${info.size} bytes instead of ${size}`;
+      throw new AimError("integrity", `${directory}/${path} ${what} since it was downloaded`, {
+        hint: "see that nothing else writes there, then run again",
+      });
+    }
+    modified.set(path, info.mtime?.getTime() ?? 0);
+  });
+  const twins = files.filter(({ path }) => {
+    const twin = cased.has(path.toLowerCase());
+    cased.set(path.toLowerCase(), path);
+    return twin;
+  });
+  if (twins.length === 0) return modified;
+  const names = await listFiles(directory);
+  for (const { path } of files) {
+    if (names.has(path)) continue;
+    const twin = cased.get(path.toLowerCase());
+    throw new AimError(
+      "integrity",
+      `the file system of ${directory} takes ${path} and ${twin} for one file`,
+      {
+        hint: "use one that tells upper from lower case, or leave one out with --exclude",
+      },
+    );
+  }
+  return modified;
+}
