@@ -38,30 +38,39 @@ export async function copyBody(body: RangeBody, options: CopyOptions): Promise<v
   }
 }
 
-/** A body's chunks, of at most `most` bytes where the stream lets us choose; each is valid until the next. Ending early cancels the body. */
+/** Buffers that no body uses at present: a model of many small files needs no more of them than connections. */
+const spare: Uint8Array<ArrayBuffer>[] = [];
+
+/** A body's chunks; each is valid until the next. Ending early cancels the body. */
 export async function* chunks(
   body: ReadableStream<Uint8Array>,
   signal: AbortSignal,
-  most = CHUNK,
 ): AsyncGenerator<Uint8Array> {
   const reader = bufferedReader(body) ?? body.getReader();
   // A stream that is not fetch's own does not know of the signal.
   const stop = () => void reader.cancel(signal.reason).catch(() => {});
   signal.addEventListener("abort", stop, { once: true });
+  let buffer: Uint8Array<ArrayBuffer> | null = null;
   try {
-    let buffer = new Uint8Array(Math.min(most, CHUNK));
     for (;;) {
       signal.throwIfAborted();
-      const { done, value } = reader instanceof ReadableStreamBYOBReader
-        ? await untilAborted(reader.read(buffer), signal)
-        : await untilAborted(reader.read(), signal);
-      signal.throwIfAborted();
+      if (!(reader instanceof ReadableStreamBYOBReader)) {
+        const { done, value } = await untilAborted(reader.read(), signal);
+        if (done) return;
+        yield value;
+        continue;
+      }
+      const lent: Uint8Array<ArrayBuffer> = buffer ?? spare.pop() ?? new Uint8Array(CHUNK);
+      // Gone while it is read into, and for ever when that is given up.
+      buffer = null;
+      const { done, value } = await untilAborted(reader.read(lent), signal);
+      if (value !== undefined) buffer = new Uint8Array(value.buffer);
       if (done) return;
       yield value;
-      if (reader instanceof ReadableStreamBYOBReader) buffer = new Uint8Array(value.buffer as ArrayBuffer);
     }
   } finally {
     signal.removeEventListener("abort", stop);
+    if (buffer !== null) spare.push(buffer);
     // Not waited for: a stream that hangs may hang here too.
     void reader.cancel().catch(() => {});
   }

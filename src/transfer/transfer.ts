@@ -126,6 +126,9 @@ class Transfer {
   readonly #pool: HashPool = hashPool();
   readonly #self: HostIdentity = hostIdentity();
   readonly #flows = new Set<Flow>();
+  readonly #watchers = new Watchers();
+  /** Memory for small files that no connection uses at present. */
+  readonly #spare: Uint8Array[] = [];
   readonly #open = new Set<FileTransfer>();
   readonly #finishing = new Set<Promise<void>>();
   readonly #results = new Map<string, TransferredFile>();
@@ -492,12 +495,18 @@ class Transfer {
   async #bringSmall(file: SmallTransfer): Promise<void> {
     const { item } = file;
     this.#state(item.file, "active");
+    const memory = this.#spare.pop() ?? new Uint8Array(wholeLimit(this.#budget));
+    const bytes = memory.subarray(0, item.file.size);
     for (let rejected = 0;; rejected++) {
-      const bytes = item.file.size === 0 ? new Uint8Array() : await this.#fetchWhole(item.file);
+      if (bytes.length > 0) await this.#fetchWhole(item.file, bytes);
       const stream = digestStream(file.specs, item.file.size);
       stream.update(bytes);
       const digests = stream.digests();
-      if (this.#matches(item.file, digests)) return this.#publishSmall(file, bytes, digests);
+      if (this.#matches(item.file, digests)) {
+        this.#publishSmall(file, bytes, digests);
+        this.#spare.push(memory);
+        return;
+      }
       this.#bytes(item.file, -bytes.length);
       if (rejected > 0) throw integrityError(item.file, digests);
       log.warn(`${item.file.path} does not match its digest, fetching it again`);
@@ -515,7 +524,8 @@ class Transfer {
     this.#done(item, target, digests);
   }
 
-  async #fetchWhole(file: ManifestFile): Promise<Uint8Array> {
+  /** Fills `bytes`, which are as many as the file has. */
+  async #fetchWhole(file: ManifestFile, bytes: Uint8Array): Promise<void> {
     for (let failures = 1;; failures++) {
       const abort = new AbortController();
       const onStop = () => abort.abort(this.#stop.signal.reason);
@@ -525,13 +535,12 @@ class Transfer {
       const watch = this.#watchers.add(() => {
         if (this.#clock.now() - moved > this.#options.stallTimeout) abort.abort(this.#stalled());
       });
-      const bytes = new Uint8Array(file.size);
       let at = 0;
       let failure: unknown;
       try {
         if (this.#stop.signal.aborted) throw this.#stop.signal.reason;
         const body = await this.#source.read(file, null, abort.signal);
-        for await (const chunk of chunks(body.body, abort.signal, file.size + 1)) {
+        for await (const chunk of chunks(body.body, abort.signal)) {
           moved = this.#clock.now();
           this.#moved += chunk.length;
           if (at + chunk.length > file.size) throw new TransientError(`more than ${file.size} bytes came`);
@@ -541,7 +550,7 @@ class Transfer {
         }
         if (at < file.size) throw new TransientError(`the body ended after ${at} of ${file.size} bytes`);
         this.#emit({ type: "bytes", path: file.path, bytes: at });
-        return bytes;
+        return;
       } catch (error) {
         failure = abort.signal.aborted ? abort.signal.reason : error;
       } finally {
@@ -554,8 +563,6 @@ class Transfer {
   }
 
   // Common
-
-  readonly #watchers = new Watchers();
 
   #matches(file: ManifestFile, digests: ComputedDigests): boolean {
     return !this.#options.verify || file.digest === null || digestMatches(file.digest, digests);
