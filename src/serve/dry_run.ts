@@ -28,7 +28,7 @@ export function dryRunJson(plan: ServingPlan, sizeBytes: number | null): string 
 
 /** What `dry-run` prints: the profile as YAML with its path, then a bash script that starts the engine. */
 export async function dryRunText(plan: ServingPlan): Promise<string> {
-  const { stringify } = await import("yaml");
+  const { stringify } = await import("../profiles/yaml/library.ts");
   const spelledNumber = {
     tag: "tag:yaml.org,2002:float",
     default: true,

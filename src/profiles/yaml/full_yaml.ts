@@ -30,7 +30,7 @@ export interface YamlFile {
 const MAX_NODES = 20_000;
 const MAX_DEPTH = 64;
 
-type Library = typeof import("yaml");
+type Library = typeof import("./library.ts");
 
 /**
  * Reads a text as PyYAML's `safe_load` does, with the positions of everything in it.
@@ -38,7 +38,7 @@ type Library = typeof import("yaml");
  * Never throws for any text: what is wrong is in `faults`.
  */
 export async function readFullYaml(text: string): Promise<YamlFile> {
-  const library = await import("yaml");
+  const library = await import("./library.ts");
   const lines = new library.LineCounter();
   // What PyYAML counts as a line break, one character each.
   const clean = text.replace(/^\ufeff/, "").replace(/\r\n?|\u0085/g, "\n");
