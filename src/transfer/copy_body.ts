@@ -1,6 +1,5 @@
 import type { ByteRange } from "../sources/manifest.ts";
 import type { RangeBody } from "../sources/source.ts";
-import type { TokenBucket } from "./token_bucket.ts";
 
 /** Where a body goes, and under which limits. */
 export interface CopyOptions {
@@ -8,9 +7,10 @@ export interface CopyOptions {
   readonly range: ByteRange;
   /** Positioned at `range.start`. */
   readonly file: Deno.FsFile;
-  readonly bucket: TokenBucket | null;
   /** Whether the body may be piped. */
   readonly pipe: boolean;
+  /** Told of each chunk that was read here, and how many of its bytes are not wanted; the next waits for it. */
+  readonly onChunk: (bytes: number, skipped: number) => Promise<void>;
   readonly signal: AbortSignal;
 }
 
@@ -22,16 +22,16 @@ const CHUNK = 256 * 1024;
  * A body of known and right length is piped within the runtime, which is several times faster than reading it here.
  */
 export async function copyBody(body: RangeBody, options: CopyOptions): Promise<void> {
-  const { range, file, bucket, pipe, signal } = options;
+  const { range, file, pipe, signal, onChunk } = options;
   const exact = body.range.start === range.start && body.length === range.end - range.start;
-  if (exact && pipe && bucket === null) {
+  if (exact && pipe) {
     const piped = body.body.pipeTo(file.writable, { preventClose: true, preventAbort: true, signal });
     return await untilAborted(piped, signal);
   }
   let at = body.range.start;
   for await (const chunk of chunks(body.body, signal)) {
     const wanted = chunk.subarray(Math.max(0, range.start - at), Math.max(0, range.end - at));
-    await bucket?.take(chunk.length, signal);
+    await onChunk(chunk.length, chunk.length - wanted.length);
     for (let n = 0; n < wanted.length;) n += file.writeSync(wanted.subarray(n));
     at += chunk.length;
     if (at >= range.end) return;

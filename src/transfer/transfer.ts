@@ -1,8 +1,9 @@
 import { dirname } from "@std/path";
-import { AimError, errnoOf, errorFrom } from "../errors/mod.ts";
+import { AimError, errorFrom } from "../errors/mod.ts";
 import { log } from "../log/mod.ts";
 import type { ByteRange, ManifestFile } from "../sources/manifest.ts";
-import { type RangeBody, type Source, SourceChangedError, TransientError } from "../sources/source.ts";
+import { type RangeBody, type Source, TransientError } from "../sources/source.ts";
+import { AttemptFailed, fatalFrom, integrityError, isFatal, Superseded } from "./attempt_errors.ts";
 import { BACKOFF, backoffDelay } from "./backoff.ts";
 import { systemClock } from "./clock.ts";
 import { chunks, copyBody } from "./copy_body.ts";
@@ -76,6 +77,8 @@ interface Flow {
   at: number;
   /** When the last byte came. */
   moved: number;
+  /** Waits for its share of the bandwidth, which is no stall. */
+  held: boolean;
   /** Its bytes are no longer wanted: neither counted nor recorded. */
   dead: boolean;
 }
@@ -318,7 +321,7 @@ class Transfer {
     this.#stop.signal.addEventListener("abort", onStop, { once: true });
     const flow: Flow = {
       ...{ file, owner, abort, start: range.start, at: range.start },
-      ...{ handle: null, moved: this.#clock.now(), dead: false },
+      ...{ handle: null, moved: this.#clock.now(), held: false, dead: false },
     };
     this.#flows.add(flow);
     let wanted = range;
@@ -332,12 +335,19 @@ class Transfer {
       }
       abort.signal.throwIfAborted();
       flow.handle = file.partial.writer(wanted.start);
-      const limits = { bucket: this.#bucket, signal: abort.signal, pipe: !file.careful };
-      await copyBody(body, { range: wanted, file: flow.handle, ...limits });
+      await copyBody(body, {
+        range: wanted,
+        file: flow.handle,
+        signal: abort.signal,
+        pipe: !file.careful && this.#bucket === null,
+        onChunk: (bytes, skipped) => this.#received(flow, bytes, skipped),
+      });
     } catch (error) {
       failure = abort.signal.aborted ? abort.signal.reason : error;
     }
     this.#stop.signal.removeEventListener("abort", onStop);
+    // Whatever failed, the server need not send more.
+    if (failure !== null) abort.abort(failure);
     const at = await this.#settleFlow(flow, wanted);
     if (at === wanted.end && !flow.dead) return { start: at, end: at };
     if (failure === null) file.careful = true;
@@ -346,6 +356,15 @@ class Transfer {
     );
     if (isFatal(failure)) throw fatalFrom(failure, `writing ${file.partial.path}`);
     throw new AttemptFailed({ start: at, end: wanted.end }, at > wanted.start, failure);
+  }
+
+  /** A chunk that was read here: what is skipped of it is known already. Waits for its share of the bandwidth. */
+  async #received(flow: Flow, bytes: number, skipped: number): Promise<void> {
+    this.#moved += skipped;
+    flow.held = true;
+    await this.#bucket?.take(bytes, flow.abort.signal);
+    flow.held = false;
+    flow.moved = this.#clock.now();
   }
 
   /** Closes a flow's handle and records what it brought. Resolves to the file offset it came to. */
@@ -515,13 +534,15 @@ class Transfer {
 
   #publishSmall({ item }: SmallTransfer, bytes: Uint8Array, digests: ComputedDigests): void {
     const target = item.target(digests);
-    const path = ownStaging(item.staging, nonce());
-    try {
-      writeSmallFile(path, target, bytes);
-    } catch (error) {
-      throw errorFrom(error, `writing ${target}`);
+    for (let lost = 0;; lost++) {
+      try {
+        writeSmallFile(ownStaging(item.staging, nonce()), target, bytes);
+        return this.#done(item, target, digests);
+      } catch (error) {
+        // Another process, the lease defeated, took it for a leftover.
+        if (!(error instanceof StagingLostError) || lost > 3) throw errorFrom(error, `writing ${target}`);
+      }
     }
-    this.#done(item, target, digests);
   }
 
   /** Fills `bytes`, which are as many as the file has. */
@@ -531,9 +552,10 @@ class Transfer {
       const onStop = () => abort.abort(this.#stop.signal.reason);
       this.#stop.signal.addEventListener("abort", onStop, { once: true });
       // Nothing of a small file is kept: it is brought within the stall's time or tried again, but never while bytes come.
-      let moved = this.#clock.now();
+      let moved: number | null = this.#clock.now();
       const watch = this.#watchers.add(() => {
-        if (this.#clock.now() - moved > this.#options.stallTimeout) abort.abort(this.#stalled());
+        const silent = moved === null ? 0 : this.#clock.now() - moved;
+        if (silent > this.#options.stallTimeout) abort.abort(this.#stalled());
       });
       let at = 0;
       let failure: unknown;
@@ -541,10 +563,12 @@ class Transfer {
         if (this.#stop.signal.aborted) throw this.#stop.signal.reason;
         const body = await this.#source.read(file, null, abort.signal);
         for await (const chunk of chunks(body.body, abort.signal)) {
-          moved = this.#clock.now();
           this.#moved += chunk.length;
           if (at + chunk.length > file.size) throw new TransientError(`more than ${file.size} bytes came`);
+          // Waiting for a share of the bandwidth is no stall.
+          moved = null;
           await this.#bucket?.take(chunk.length, abort.signal);
+          moved = this.#clock.now();
           bytes.set(chunk, at);
           at += chunk.length;
         }
@@ -650,7 +674,7 @@ class Transfer {
     if (at > flow.at) {
       this.#count(flow, at);
       flow.moved = now;
-    } else if (now - flow.moved > this.#options.stallTimeout) {
+    } else if (!flow.held && now - flow.moved > this.#options.stallTimeout) {
       flow.abort.abort(this.#stalled());
     }
   }
@@ -741,61 +765,6 @@ class Watchers {
   look(): void {
     for (const watch of this.#all) watch();
   }
-}
-
-/** An attempt that is worth another one, for what is left. */
-class AttemptFailed extends Error {
-  readonly rest: ByteRange;
-  /** Whether any byte came. */
-  readonly moved: boolean;
-  constructor(rest: ByteRange, moved: boolean, cause: unknown) {
-    super("attempt failed", { cause });
-    this.rest = rest;
-    this.moved = moved;
-  }
-}
-
-/** A connection whose bytes another one brings. */
-class Superseded extends Error {}
-
-/** What no other attempt cures: our own errors, the source's verdicts, this machine's files. Anything else is the network's. */
-function isFatal(failure: unknown): boolean {
-  if (failure instanceof ReferenceError || failure instanceof RangeError) return true;
-  return failure instanceof AimError || failure instanceof SourceChangedError ||
-    failure instanceof Superseded ||
-    failure instanceof StagingLostError ||
-    (!(failure instanceof TransientError) && LOCAL.has(errnoOf(failure) ?? ""));
-}
-
-const LOCAL = new Set(
-  [
-    "ENOSPC",
-    "EDQUOT",
-    "EROFS",
-    "EFBIG",
-    "EIO",
-    "EACCES",
-    "EPERM",
-    "ENOENT",
-    "ENOTDIR",
-    "EISDIR",
-    "ESTALE",
-    "ELOOP",
-  ],
-);
-
-function fatalFrom(failure: unknown, doing: string): unknown {
-  return failure instanceof Error && LOCAL.has(errnoOf(failure) ?? "") ? errorFrom(failure, doing) : failure;
-}
-
-function integrityError(file: ManifestFile, digests: ComputedDigests): AimError {
-  const { digest } = file;
-  const computed = digest === null ? "" : digests[digest.algorithm];
-  return new AimError(
-    "integrity",
-    `${file.path}: ${digest?.algorithm} is ${computed}, the source says ${digest?.hex}, twice`,
-    { hint: "the file at the source, or the way to it, is damaged: look there, then run again" },
-  );
 }
 
 function namesIn(directory: string): string[] {

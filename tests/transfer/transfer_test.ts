@@ -406,6 +406,14 @@ Deno.test("no more bytes come than the limit allows", async () => {
   });
 });
 
+Deno.test("waiting for a share of the bandwidth is no stall", async () => {
+  await withModel(async ({ directory, bring, events }) => {
+    await bring({ maxBandwidth: MIB / 4, stallTimeout: 1_000, clock: fastClock(400) });
+    assertWhole(directory);
+    assertEquals(events.filter((e) => e.type === "retry"), []);
+  });
+});
+
 Deno.test("files whose names fill the limit of the file system can be staged", async () => {
   const directory = await Deno.makeTempDir();
   const name = "n".repeat(244);

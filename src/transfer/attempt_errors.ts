@@ -1,0 +1,60 @@
+import { AimError, errnoOf, errorFrom } from "../errors/mod.ts";
+import type { ByteRange, ManifestFile } from "../sources/manifest.ts";
+import { SourceChangedError, TransientError } from "../sources/source.ts";
+import { StagingLostError } from "./partial_file.ts";
+import type { ComputedDigests } from "./types.ts";
+
+/** An attempt that is worth another one, for what is left. */
+export class AttemptFailed extends Error {
+  readonly rest: ByteRange;
+  /** Whether any byte came. */
+  readonly moved: boolean;
+  constructor(rest: ByteRange, moved: boolean, cause: unknown) {
+    super("attempt failed", { cause });
+    this.rest = rest;
+    this.moved = moved;
+  }
+}
+
+/** A connection whose bytes another one brings. */
+export class Superseded extends Error {}
+
+/** What no other attempt cures: our own errors, the source's verdicts, this machine's files. Anything else is the network's. */
+export function isFatal(failure: unknown): boolean {
+  if (failure instanceof ReferenceError || failure instanceof RangeError) return true;
+  return failure instanceof AimError || failure instanceof SourceChangedError ||
+    failure instanceof Superseded ||
+    failure instanceof StagingLostError ||
+    (!(failure instanceof TransientError) && LOCAL.has(errnoOf(failure) ?? ""));
+}
+
+const LOCAL = new Set(
+  [
+    "ENOSPC",
+    "EDQUOT",
+    "EROFS",
+    "EFBIG",
+    "EIO",
+    "EACCES",
+    "EPERM",
+    "ENOENT",
+    "ENOTDIR",
+    "EISDIR",
+    "ESTALE",
+    "ELOOP",
+  ],
+);
+
+export function fatalFrom(failure: unknown, doing: string): unknown {
+  return failure instanceof Error && LOCAL.has(errnoOf(failure) ?? "") ? errorFrom(failure, doing) : failure;
+}
+
+export function integrityError(file: ManifestFile, digests: ComputedDigests): AimError {
+  const { digest } = file;
+  const computed = digest === null ? "" : digests[digest.algorithm];
+  return new AimError(
+    "integrity",
+    `${file.path}: ${digest?.algorithm} is ${computed}, the source says ${digest?.hex}, twice`,
+    { hint: "the file at the source, or the way to it, is damaged: look there, then run again" },
+  );
+}
