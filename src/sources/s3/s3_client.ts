@@ -20,6 +20,15 @@ export interface BucketAccess {
   correctClock(serverTime: number): void;
 }
 
+/**
+ * The SDK joins paths to the home directory, and fails where there is none: a user of a container that neither `HOME` nor
+ * `/etc/passwd` knows. Only this process sees the name given here.
+ */
+async function nameHome(): Promise<void> {
+  const { homedir } = await import("node:os");
+  if ((homedir() as string | null) === null) Deno.env.set("HOME", "/nonexistent");
+}
+
 /** The parts of the SDK's signer that are used. */
 interface Signer {
   sign(request: unknown, options: { signingDate: Date }): Promise<{ headers: Record<string, string> }>;
@@ -42,6 +51,7 @@ export async function openBucket(
   region?: string,
 ): Promise<BucketAccess> {
   const { HeadBucketCommand, S3Client } = await import("@aws-sdk/client-s3");
+  await nameHome();
   const configuredEndpoint = endpointFrom(env);
   let intercept: ((request: SdkRequest) => void) | undefined;
   const base: S3ClientConfig = {
