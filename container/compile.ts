@@ -1,0 +1,132 @@
+// `deno task compile [--target TRIPLE] [--output FILE] [--self-extracting] [--runtime FILE]`: one executable, its bill of
+// materials (CycloneDX) and SHA-256 sums. DENORT_BIN names the base that `deno compile` otherwise downloads.
+import { parseArgs } from "@std/cli/parse-args";
+import { basename, dirname, resolve } from "@std/path";
+import { type BuildInfo, readBuildInfo } from "../src/cli/build_info.ts";
+import { bundleProgram } from "./packaging/bundle_program.ts";
+import { compileProgram } from "./packaging/compile_program.ts";
+import { digestHex } from "./packaging/digest_hex.ts";
+import { findRuntime, type Runtime, TARGETS } from "./packaging/find_runtime.ts";
+import { permissionFlags } from "./packaging/permission_flags.ts";
+import { programPackages } from "./packaging/program_packages.ts";
+import { cycloneDx } from "./packaging/sbom.ts";
+import { writeSelfExtracting } from "./packaging/self_extracting.ts";
+
+const ROOT = new URL("../", import.meta.url);
+/** Milliseconds that Deno may take to fetch its base. */
+const PATIENCE = 180_000;
+
+if (import.meta.main) {
+  try {
+    await main(Deno.args);
+  } catch (error) {
+    console.error(`compile: ${error instanceof Error ? error.message : error}`);
+    Deno.exit(1);
+  }
+}
+
+async function main(args: string[]): Promise<void> {
+  const flags = parseArgs(args, {
+    string: ["target", "output", "runtime"],
+    boolean: ["self-extracting"],
+    unknown: (word) => {
+      throw new Error(
+        `unknown word "${word}"; there are --target, --output, --self-extracting and --runtime`,
+      );
+    },
+  });
+  const target = textOf(flags.target) ?? Deno.build.target;
+  const arch = TARGETS[target]?.arch;
+  if (arch === undefined) {
+    throw new Error(`no target ${target}; there are ${Object.keys(TARGETS).join(" and ")}`);
+  }
+  const output = resolve(textOf(flags.output) ?? new URL("dist/aim", ROOT).pathname);
+  Deno.mkdirSync(dirname(output), { recursive: true });
+
+  const denoJson: unknown = JSON.parse(Deno.readTextFileSync(new URL("deno.json", ROOT)));
+  const permissions = permissionFlags(denoJson);
+  const { version, commit } = readBuildInfo(ROOT.href);
+  const staging = await Deno.makeTempDir({ prefix: "aim-build-" });
+  try {
+    const build = (form: BuildInfo["form"]) =>
+      bundleProgram(ROOT.pathname, `${staging}/${form}`, { version, commit, form });
+    const named = textOf(flags.runtime);
+    let why = flags["self-extracting"] === true
+      ? "asked for"
+      : named === undefined
+      ? null
+      : "--runtime is given";
+    if (why === null) {
+      await build("compiled");
+      const options = { target, permissions, timeout: PATIENCE };
+      const made = await compileProgram(`${staging}/compiled`, output, options);
+      if (made.kind === "no-base") why = made.reason;
+    }
+    let runtime: Runtime | null = null;
+    if (why !== null) {
+      runtime = named === undefined
+        ? await findRuntime(target)
+        : { path: resolve(named), version: Deno.version.deno };
+      await build("self-extracting");
+      const program = `${staging}/self-extracting`;
+      await writeSelfExtracting({ program, runtime: runtime.path, permissions, version, arch }, output);
+    }
+    await describe(output, target, { version, commit }, runtime);
+    const form = why === null ? "compiled" : `self-extracting (${why})`;
+    const megabytes = (Deno.statSync(output).size / 1e6).toFixed(1);
+    console.log(`made ${output}: aim ${version} for ${target}, ${form}, ${megabytes} MB`);
+  } finally {
+    await Deno.remove(staging, { recursive: true });
+  }
+}
+
+/** Writes the bill of materials and the sums beside the executable. */
+async function describe(
+  output: string,
+  target: string,
+  { version, commit }: Pick<BuildInfo, "version" | "commit">,
+  runtime: Runtime | null,
+): Promise<void> {
+  const sha256 = await fileDigest(output);
+  const lock = JSON.parse(Deno.readTextFileSync(new URL("deno.lock", ROOT))) as {
+    npm: Record<string, { integrity?: string }>;
+  };
+  const deno = runtime?.version ?? Deno.version.deno;
+  const bill = await cycloneDx({
+    name: "aim",
+    version,
+    commit,
+    sha256,
+    ...await programPackages(ROOT.pathname),
+    locked: lock.npm,
+    runtime: runtime === null ? { version: deno, purl: `pkg:github/denoland/deno@v${deno}`, sha256: null } : {
+      version: deno,
+      purl: `pkg:npm/${TARGETS[target]?.npm.replace("@", "%40")}@${deno}`,
+      sha256: await fileDigest(runtime.path),
+    },
+  });
+  const billPath = `${output}.cdx.json`;
+  await Deno.writeTextFile(billPath, bill);
+  const sums = [[sha256, basename(output)], [await fileDigest(billPath), basename(billPath)]];
+  const sumsPath = `${dirname(output)}/SHA256SUMS`;
+  // Executables for other targets may lie beside it.
+  const others = readLines(sumsPath).filter((line) => !sums.some(([, name]) => line.endsWith(`  ${name}`)));
+  await Deno.writeTextFile(sumsPath, [...others, ...sums.map((sum) => sum.join("  ")), ""].join("\n"));
+}
+
+async function fileDigest(path: string): Promise<string> {
+  return await digestHex("SHA-256", await Deno.readFile(path));
+}
+
+function readLines(path: string): string[] {
+  try {
+    return Deno.readTextFileSync(path).split("\n").filter((line) => line !== "");
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === "string" && value !== "" ? value : undefined;
+}

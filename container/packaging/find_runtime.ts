@@ -1,0 +1,45 @@
+import { runDeno } from "./run_deno.ts";
+
+/** Deno's executable for a target, to be packed into the self-extracting form. */
+export interface Runtime {
+  readonly path: string;
+  /** Deno's version, where it is known. */
+  readonly version: string;
+}
+
+/** Targets of the executable, with the npm package that holds Deno for them. */
+export const TARGETS: Readonly<Record<string, { arch: string; npm: string }>> = {
+  "x86_64-unknown-linux-gnu": { arch: "x86_64", npm: "@deno/linux-x64-glibc" },
+  "aarch64-unknown-linux-gnu": { arch: "aarch64", npm: "@deno/linux-arm64-glibc" },
+};
+
+/**
+ * The Deno that runs here, where it is for the target; else that of npm, of the same version, through Deno's own package cache, which
+ * checks its digest.
+ *
+ * @throws {Error} where the registry has none.
+ */
+export async function findRuntime(target: string): Promise<Runtime> {
+  const version = Deno.version.deno;
+  if (target === Deno.build.target) return { path: Deno.execPath(), version };
+  const npm = TARGETS[target]?.npm;
+  if (npm === undefined) throw new Error(`no target ${target}; there are ${Object.keys(TARGETS).join(", ")}`);
+  const cached = await runDeno(["cache", "--quiet", "--no-config", "--no-lock", `npm:${npm}@${version}`]);
+  if (cached.code !== 0) {
+    throw new Error(
+      `Deno ${version} for ${target} cannot be had: ${cached.text.split("\n")[0]}; name it with --runtime`,
+    );
+  }
+  const info = await runDeno([
+    "info",
+    "--quiet",
+    "--no-config",
+    "--no-lock",
+    "--json",
+    `npm:${npm}@${version}`,
+  ]);
+  const { npmPackages } = JSON.parse(info.text) as { npmPackages: Record<string, { localPath: string }> };
+  const folder = npmPackages[`${npm}@${version}`]?.localPath;
+  if (folder === undefined) throw new Error(`Deno's package cache does not tell where ${npm}@${version} is`);
+  return { path: `${folder}/deno`, version };
+}

@@ -1,0 +1,16 @@
+import type { NpmPackage } from "./sbom.ts";
+import { runDeno } from "./run_deno.ts";
+
+/** The npm packages that `main.ts` imports, directly or not; with the direct ones by `name@version`. */
+export async function programPackages(
+  source: string,
+): Promise<{ packages: Record<string, NpmPackage>; direct: string[] }> {
+  const ran = await runDeno(["info", "--quiet", "--frozen", "--json", "main.ts"], { cwd: source });
+  if (ran.code !== 0) throw new Error(`deno info failed: ${ran.text}`);
+  const info = JSON.parse(ran.text) as {
+    npmPackages: Record<string, NpmPackage>;
+    modules: { kind: string; npmPackage?: string }[];
+  };
+  const direct = info.modules.flatMap((module) => module.npmPackage ?? []);
+  return { packages: info.npmPackages, direct: [...new Set(direct)] };
+}

@@ -1,0 +1,131 @@
+#!/bin/sh
+# aim @VERSION@, self-extracting: this script, then Deno's runtime and the program. sh and coreutils are all it needs. It unpacks once
+# into ${AIM_RUNTIME_DIR:-${TMPDIR:-/tmp}}/aim-<uid>-@KEY@ and becomes the program: same PID, same words.
+
+_aim_fail() {
+  echo "aim: error: $2" >&2
+  exit "$1"
+}
+
+# A place is ours where it is a real directory of our own that nobody else can look into.
+_aim_ours() {
+  [ -d "$1" ] && [ ! -L "$1" ] && [ -O "$1" ] &&
+    [ "$(command -p stat -c %u:%a -- "$1" 2>/dev/null)" = "$_aim_uid:700" ]
+}
+
+# Whatever cleans temporary directories may have taken some of it away.
+_aim_complete() {
+  for _aim_file in @FILES@; do
+    [ -f "$1/$_aim_file" ] || return 1
+  done
+  [ -x "$1/deno" ]
+}
+
+# What is unpacked under another name appears as a whole or not at all.
+_aim_unpack() {
+  [ "$(command -p wc -c <"$_aim_self")" -eq @TOTAL@ ] ||
+    _aim_fail 8 "$_aim_self is damaged: it is not the @TOTAL@ bytes it was made with; fetch it again"
+  _aim_mask=$(umask)
+  umask 077
+  _aim_new=$(command -p mktemp -d "$1.XXXXXXXX" 2>/dev/null) ||
+    _aim_fail 7 "cannot write to ${1%/*}, where the program unpacks; name a writable directory with AIM_RUNTIME_DIR"
+  trap 'command -p rm -rf -- "$_aim_new"; exit 129' HUP
+  trap 'command -p rm -rf -- "$_aim_new"; exit 130' INT
+  trap 'command -p rm -rf -- "$_aim_new"; exit 143' TERM
+  if ! {
+    command -p tail -c +@UNPACK_AT@ -- "$_aim_self" | command -p head -c @UNPACK_SIZE@ >"$_aim_new/unpack.js" &&
+      command -p tail -c +@ARCHIVE_AT@ -- "$_aim_self" | command -p head -c @ARCHIVE_SIZE@ >"$_aim_new/archive" &&
+      command -p tail -c +@DENO_AT@ -- "$_aim_self" >"$_aim_new/deno" &&
+      [ "$(command -p wc -c <"$_aim_new/deno")" -eq @DENO_SIZE@ ] &&
+      command -p chmod 700 "$_aim_new/deno"
+  } 2>/dev/null; then
+    command -p rm -rf -- "$_aim_new"
+    _aim_fail 7 "cannot unpack @NEEDED@ MB into ${1%/*}: no space; name a directory with more by AIM_RUNTIME_DIR"
+  fi
+  _aim_said=$(DENO_DIR="$_aim_new/cache" "$_aim_new/deno" run @DENO_FLAGS@ --allow-read --allow-write \
+    "$_aim_new/unpack.js" "$_aim_new" </dev/null 2>&1)
+  _aim_code=$?
+  if [ $_aim_code -ne 0 ]; then
+    command -p rm -rf -- "$_aim_new"
+    case $_aim_code in
+    126) _aim_fail 1 "${1%/*} may not hold programs (mounted noexec); name another directory with AIM_RUNTIME_DIR" ;;
+    127) _aim_fail 1 "Deno's runtime needs glibc for @ARCH@, which this system does not have" ;;
+    esac
+    case $_aim_said in
+    *"os error 28"* | *"os error 122"*)
+      _aim_fail 7 "cannot unpack @NEEDED@ MB into ${1%/*}: no space; name a directory with more by AIM_RUNTIME_DIR"
+      ;;
+    esac
+    _aim_fail 1 "cannot unpack into ${1%/*} (exit code $_aim_code): $(echo "$_aim_said" | command -p tr '\n' ' ')"
+  fi
+  command -p rm -rf -- "$_aim_new/unpack.js" "$_aim_new/archive" "$_aim_new/cache"
+  # What is there but not complete goes aside; who loses the race uses what the winner put there.
+  if [ -d "$1" ] && ! _aim_complete "$1"; then
+    command -p mv -T -- "$1" "$_aim_new.old" 2>/dev/null && command -p rm -rf -- "$_aim_new.old"
+  fi
+  command -p mv -T -- "$_aim_new" "$1" 2>/dev/null || command -p rm -rf -- "$_aim_new"
+  trap - HUP INT TERM
+  umask "$_aim_mask"
+}
+
+# Sets _aim_dir: the first of a few names that is ours or free.
+_aim_find() {
+  _aim_uid=$(command -p id -u)
+  _aim_base=${AIM_RUNTIME_DIR:-${TMPDIR:-/tmp}}
+  case $_aim_base in
+  /*) ;;
+  *) _aim_base=$PWD/$_aim_base ;;
+  esac
+  _aim_base=$_aim_base/aim-$_aim_uid-@KEY@
+  for _aim_dir in "$_aim_base" "$_aim_base.1" "$_aim_base.2" "$_aim_base.3"; do
+    for _aim_try in 1 2 3; do
+      if _aim_ours "$_aim_dir"; then
+        _aim_complete "$_aim_dir" && return
+      elif [ -e "$_aim_dir" ] || [ -L "$_aim_dir" ]; then
+        continue 2
+      fi
+      _aim_unpack "$_aim_dir"
+    done
+  done
+  _aim_fail 1 "$_aim_base and the names after it belong to someone else; name a directory of your own with AIM_RUNTIME_DIR"
+}
+
+# What is meant for Deno or Node.js must not change how aim runs; the program gets it back for the engine.
+_aim_set_aside() {
+  case $1 in
+  *"export DENO_"* | *"export NODE_"* | *"export OTEL_"* | *"-x DENO_"* | *"-x NODE_"* | *"-x OTEL_"*) ;;
+  *) return ;;
+  esac
+  _aim_ifs=$IFS
+  IFS='
+'
+  set -f
+  for _aim_name in $1; do
+    _aim_name=${_aim_name#export }
+    _aim_name=${_aim_name#declare -x }
+    _aim_name=${_aim_name%%=*}
+    case $_aim_name in
+    *[!A-Za-z0-9_]* | NODE_EXTRA_CA_CERTS) ;;
+    DENO_* | NODE_* | OTEL_*)
+      eval "[ -n \"\${$_aim_name+x}\" ] && export \"_AIM_CALLERS_$_aim_name=\$$_aim_name\" && unset $_aim_name"
+      ;;
+    esac
+  done
+  set +f
+  IFS=$_aim_ifs
+}
+
+_aim_main() {
+  _aim_self=$0
+  [ -r "$_aim_self" ] || _aim_fail 1 "cannot read $_aim_self, which holds the program; make it readable"
+  _aim_find
+  _aim_set_aside "$(export -p)"
+  # Deno refuses to start in a directory that was removed.
+  pwd -P >/dev/null 2>&1 || cd /
+  export _AIM_LAUNCHED=1 DENO_DIR="$_aim_dir/cache" DENO_NO_UPDATE_CHECK=1 DENO_DISABLE_NODE_SHIM=1
+  exec "$_aim_dir/deno" run @DENO_FLAGS@ @PERMISSIONS@ "$_aim_dir/main.js" "$@"
+  _aim_fail 1 "cannot run $_aim_dir/deno"
+}
+
+_aim_main "$@"
+exit 1
