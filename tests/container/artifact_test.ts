@@ -191,6 +191,20 @@ Deno.test("aim fetch tells the artifact of its progress, from the size expected 
       assertEquals(flags.stdout, '{"url":"hf://org/model","sizeBytes":3}\n');
     });
 
+    await t.step("a way of reading that fails is one attempt, the next one another", async () => {
+      await using xet = await startHub({ repos: [{ id: "org/model", files: FILES, xet: () => true }] });
+      api.patches.length = 0;
+      xet.faults.push({ kind: "status", status: 500, match: (r) => r.target.includes("/cas/") });
+      const { code, stderr } = await aim(["fetch", "hf://org/model", `${directory}/xet`], {
+        env: { ...env, HF_ENDPOINT: xet.url },
+      });
+      assertEquals(code, 0, stderr);
+      assertEquals(statusOf(api.patches[0]?.body).download.protocol, "XET");
+      const { download, progress } = statusOf(api.patches.at(-1)?.body);
+      assertEquals([download.protocol, download.attempt, download.totalAttempts], ["HF_TRANSFER", 2, 2]);
+      assertEquals(progress.percentage, 100);
+    });
+
     await t.step("a failure is told with its reason and bytes", async () => {
       api.patches.length = 0;
       const { code } = await aim(["fetch", "hf://org/nothing"], { env });
