@@ -3,7 +3,10 @@ import type { DigestAlgorithm, ManifestFile } from "../sources/manifest.ts";
 /** One file to bring: what it is, where it is written meanwhile, where it ends. */
 export interface TransferItem {
   readonly file: ManifestFile;
-  /** Absolute path of the partial file (`….incomplete`), on the target's file system. Its part record lies beside it at `${staging}.parts`. */
+  /**
+   * Absolute path that stands for the partial file: `NAME.incomplete`, on the target's file system. Each run writes beside it under a name
+   * of its own, `NAME.aim-<8 hex digits>.incomplete`, with the part record at that name and `.parts`.
+   */
   readonly staging: string;
   /** Digests wanted beside the one that proves the file: a cache that names files by SHA-256 asks for it. */
   readonly compute: readonly DigestAlgorithm[];
