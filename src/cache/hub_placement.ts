@@ -21,6 +21,7 @@ import { checkHubName } from "./local_name.ts";
 import { type FileProver, withProver } from "./prove_file.ts";
 import { covers, readRecord, type RecordedFile, recordOf, withFiles, writeRecord } from "./record.ts";
 import { lookHub } from "./resolve_model.ts";
+import { sweepLeftovers } from "./sweep_leftovers.ts";
 import { storedModel } from "./stored_model.ts";
 import type {
   CachePaths,
@@ -157,6 +158,7 @@ class HubPlacement implements Placement {
     if (!isCommit(this.#revision) && await readTextOrNull(this.#ref()) !== commit) {
       await writeAtomically(this.#ref(), commit);
     }
+    await sweepLeftovers(["blobs", AIM_FOLDER].map((folder) => `${this.directory}/${folder}`));
     return { path: snapshot, commit };
   }
 

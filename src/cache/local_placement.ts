@@ -14,6 +14,7 @@ import { checkLocalName } from "./local_name.ts";
 import { type FileProver, withProver } from "./prove_file.ts";
 import { metadataPath, readMetadata, writeMetadata } from "./python_metadata.ts";
 import { lookLocal } from "./resolve_model.ts";
+import { sweepLeftovers } from "./sweep_leftovers.ts";
 import { storedModel } from "./stored_model.ts";
 import {
   covers,
@@ -145,6 +146,8 @@ class LocalPlacement implements Placement {
     const record = recordOf(manifest, manifest.commit, null, new Date());
     await writeRecord(`${this.directory}/${MANIFEST}`, withFiles(record, more));
     await removeIfThere(`${this.directory}/${UNFINISHED}`);
+    const own = new Set(record.files.map((file) => folderOf(file.path)));
+    await sweepLeftovers([...own, AIM_FOLDER].map((folder) => `${this.directory}/${folder}`));
     return { path: this.directory, commit: manifest.commit };
   }
 

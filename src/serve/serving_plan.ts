@@ -10,7 +10,7 @@ import {
 import { AimError } from "../errors/mod.ts";
 import { chooseDevices, type GpuInventory } from "../gpu/mod.ts";
 import { log } from "../log/mod.ts";
-import { type ConfigMap, type ConfigValue, numberLiteral, type Profile } from "../profiles/mod.ts";
+import type { ConfigMap, Profile } from "../profiles/mod.ts";
 import { modelToLoad, type NamedModel } from "./named_model.ts";
 import { selectProfileFor } from "./select_profile_for.ts";
 

@@ -1,0 +1,196 @@
+import { assert, assertEquals } from "@std/assert";
+import { createHash } from "node:crypto";
+import { listModels, resolveModel, verifyModel } from "../../src/cache/mod.ts";
+import { DENO_RUN, MAIN, plainEnvironment } from "../cli/aim.ts";
+import { randomBytes, seededRandom } from "../servers/content.ts";
+import { asBytes, type Caches, HUB_MODEL, LAYOUTS, modelFiles, S3_MODEL, startCaches } from "./caches.ts";
+import { dieAt } from "./mortal.ts";
+
+/** All of it, as CI does; a part otherwise. */
+const FULL = Deno.env.get("AIM_TEST_FULL") === "1";
+
+const OLD = {
+  "config.json": '{"model_type":"llama"}\n',
+  "model.safetensors": randomBytes(3_000, 1),
+  "old/tokenizer.json": "{}\n",
+};
+/** The same sizes, so that only bytes tell; one file goes, one comes. */
+const NEW = {
+  "config.json": '{"model_type":"other"}\n',
+  "model.safetensors": randomBytes(3_000, 2),
+  "new/tokenizer.json": "[]\n",
+};
+
+interface Case {
+  readonly name: string;
+  readonly uri: string;
+  readonly layout: "local" | "hub";
+  readonly prepare: (caches: Caches) => Promise<unknown>;
+  readonly force?: boolean;
+}
+
+const CASES: readonly Case[] = LAYOUTS.flatMap((layout): Case[] => {
+  const other = layout === "local" ? "hub" : "local";
+  return [
+    { name: "a first download", layout, uri: HUB_MODEL, prepare: update },
+    { name: "a first download from S3", layout, uri: S3_MODEL, prepare: update },
+    {
+      name: "an update",
+      layout,
+      uri: HUB_MODEL,
+      prepare: async (caches) => {
+        await caches.download({ layout });
+        await update(caches);
+      },
+    },
+    {
+      name: "an update from S3",
+      layout,
+      uri: S3_MODEL,
+      prepare: async (caches) => {
+        await caches.download({ layout, uri: S3_MODEL });
+        await update(caches);
+      },
+    },
+    {
+      name: "a conversion",
+      layout,
+      uri: HUB_MODEL,
+      prepare: async (caches) => {
+        await update(caches);
+        await caches.download({ layout: other });
+        // Resolution prefers a local directory: here the one under test is looked at.
+        if (other === "local") await Deno.rename(`${caches.cache}/org`, `${caches.cache}/away`);
+      },
+    },
+    {
+      name: "a forced download",
+      layout,
+      uri: HUB_MODEL,
+      force: true,
+      prepare: async (caches) => {
+        await update(caches);
+        await caches.download({ layout });
+      },
+    },
+  ];
+});
+
+for (const { name, layout, uri, prepare, force = false } of CASES) {
+  Deno.test(`${name} into the ${layout} layout, killed at any step, leaves nothing that is served and not whole`, async () => {
+    let died = 0;
+    // Every step near the end, where a model becomes one, and every fifth before; all of them where there is time.
+    const total = await steps(Infinity);
+    for (let step = 1; step <= total; step += FULL || step > total - 14 ? 1 : 5) {
+      if (await steps(step) === step) died++;
+    }
+    assert(died > 5);
+
+    async function steps(step: number): Promise<number> {
+      await using caches = await startCaches({ files: OLD });
+      await prepare(caches);
+      const made = await dieAt(step, () => caches.download({ layout, uri, force }));
+      const { paths } = caches;
+      const place = layout === "hub"
+        ? { ...paths, root: `${paths.root}/none` }
+        : { ...paths, hub: `${paths.hub}/none` };
+      const found = await resolveModel({ paths: place, name: "org/model" });
+      if (found.kind !== "missing") {
+        const files = await modelFiles(found.kind === "path" ? found.path : found.snapshot);
+        const isOld = files.has("old/tokenizer.json");
+        // A bucket knows no commits: what it has no more stays.
+        if (uri === S3_MODEL && layout === "local" && !isOld) files.delete("old/tokenizer.json");
+        if (!(uri === S3_MODEL && layout === "local" && files.has("new/tokenizer.json"))) {
+          assertEquals(inShort(files), inShort(asBytes(isOld ? OLD : NEW)), `after step ${step}`);
+        }
+      }
+      await removeLocks(caches);
+      const again = await caches.download({ layout, uri });
+      const files = await modelFiles(again.path);
+      if (uri === S3_MODEL && layout === "local") files.delete("old/tokenizer.json");
+      assertEquals(inShort(files), inShort(asBytes(NEW)), `again after step ${step}`);
+      assert((await resolveModel({ paths: place, name: "org/model" })).kind !== "missing", `step ${step}`);
+      for (const folder of await listModels(place)) {
+        for (const model of folder.models.filter((one) => one.path === again.path)) {
+          const { findings } = await verifyModel(model);
+          assertEquals(findings.filter((finding) => finding.state !== "unknown"), []);
+        }
+      }
+      return made;
+    }
+  });
+}
+
+for (const layout of LAYOUTS) {
+  Deno.test(`a process killed with SIGKILL at random moments leaves nothing in the ${layout} layout that is served and not whole`, async () => {
+    const files = { ...NEW, "model.safetensors": randomBytes(6_000_000, 3) };
+    await using caches = await startCaches({ files });
+    const random = seededRandom(layout === "local" ? 7 : 8);
+    let killed = 0;
+    for (let round = 0; round < 4; round++) {
+      const process = new Deno.Command(Deno.execPath(), {
+        args: [
+          ...[...DENO_RUN, MAIN, "download-to-cache", "--model-id", HUB_MODEL, "--jobs", "2"],
+          ...["--max-bandwidth", "6M", "--part-size", "1M", ...(layout === "hub" ? ["--use-hf-cache"] : [])],
+        ],
+        clearEnv: true,
+        env: { ...plainEnvironment(), ...caches.env },
+        ...{ stdin: "null", stdout: "null", stderr: "null" },
+      }).spawn();
+      const timer = setTimeout(() => process.kill("SIGKILL"), 200 + random() * 900);
+      if ((await process.status).signal === "SIGKILL") killed++;
+      clearTimeout(timer);
+      const found = await resolveModel({ paths: caches.paths, name: "org/model" });
+      if (found.kind !== "missing") {
+        assertEquals(await modelFiles(found.kind === "path" ? found.path : found.snapshot), asBytes(files));
+        break;
+      }
+      await removeLocks(caches);
+    }
+    assert(killed > 0);
+    assertEquals(await modelFiles((await caches.download({ layout })).path), asBytes(files));
+  });
+
+  Deno.test(`two that download and publish in the ${layout} layout at once both end well, with the lease defeated`, async () => {
+    for (const uri of [HUB_MODEL, S3_MODEL]) {
+      await using caches = await startCaches({ files: OLD });
+      const ended = new AbortController();
+      // Without the lock both go ahead.
+      const defeat = (async () => {
+        while (!ended.signal.aborted) {
+          await removeLocks(caches);
+          await new Promise((done) => setTimeout(done, 1));
+        }
+      })();
+      const reports = await Promise.all([1, 2, 3].map(() => caches.download({ layout, uri })));
+      ended.abort();
+      await defeat;
+      assertEquals(new Set(reports.map((report) => report.path)).size, 1);
+      assertEquals(await modelFiles(reports[0]?.path ?? ""), asBytes(OLD));
+    }
+  });
+}
+
+async function update({ hub, s3 }: Caches): Promise<void> {
+  for (const [path, content] of Object.entries(NEW)) {
+    await hub.push("org/model", path, content);
+    await s3.put("models", `org/model/${path}`, content);
+  }
+  await hub.push("org/model", "old/tokenizer.json", null);
+  s3.remove("models", "org/model/old/tokenizer.json");
+}
+
+/** A lock of this very process would count as held by a living one. */
+async function removeLocks({ cache }: Caches): Promise<void> {
+  for (const folder of [`${cache}/org/model`, `${cache}/hub/models--org--model`]) {
+    await Deno.remove(`${folder}/.aim/lock`).catch(() => {});
+  }
+}
+
+/** Path, size and digest of each file. */
+function inShort(files: ReadonlyMap<string, Uint8Array>): string[] {
+  // What the dead one left is no part of the model; an hour later it would be swept away.
+  return [...files].filter(([path]) => !/\.aim-[0-9a-f]{8}\.incomplete$/.test(path)).map(([path, bytes]) =>
+    `${path} ${bytes.length} ${createHash("sha1").update(bytes).digest("hex")}`
+  );
+}

@@ -1,0 +1,55 @@
+// Every way by which aim changes a file system, and death at any one of them.
+
+type AnyFunction = (...args: unknown[]) => unknown;
+
+const CHANGES = [
+  ...["copyFile", "link", "mkdir", "open", "remove", "rename", "symlink", "truncate", "utime"],
+  ...["writeFile", "writeTextFile"],
+].flatMap((name) => [name, `${name}Sync`]);
+
+/**
+ * Runs something that dies at its `step`th change of the file system: of a write half is done, nothing else is, and from then on nothing
+ * more, as after `kill -9`. Returns how many changes it made; it has died when that is `step`.
+ */
+export async function dieAt(step: number, run: () => Promise<unknown>): Promise<number> {
+  const deno = Deno as unknown as Record<string, AnyFunction>;
+  const originals = new Map(CHANGES.flatMap((name) => {
+    const original = deno[name];
+    return original === undefined ? [] : [[name, original] as const];
+  }));
+  let steps = 0;
+  for (const [name, original] of originals) {
+    deno[name] = (...args) => {
+      const writes = !name.startsWith("open") || isForWriting(args[1]);
+      if (!writes) return original(...args);
+      if (steps >= step) throw new Error("killed");
+      steps++;
+      if (steps < step) return original(...args);
+      if (name.startsWith("write")) tear(originals, args);
+      throw new Error("killed");
+    };
+  }
+  try {
+    await run();
+  } catch (error) {
+    if (steps < step) throw error;
+  } finally {
+    for (const [name, original] of originals) deno[name] = original;
+  }
+  return steps;
+}
+
+function isForWriting(options: unknown): boolean {
+  const { write, append, create, createNew } = (options ?? {}) as Deno.OpenOptions;
+  return write === true || append === true || create === true || createNew === true;
+}
+
+function tear(originals: ReadonlyMap<string, AnyFunction>, [path, data, options]: unknown[]): void {
+  const name = typeof data === "string" ? "writeTextFileSync" : "writeFileSync";
+  const half = (data as string | Uint8Array).slice(0, (data as string | Uint8Array).length / 2);
+  try {
+    originals.get(name)?.(path, half, options);
+  } catch {
+    // It could not have been written at all.
+  }
+}

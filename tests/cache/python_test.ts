@@ -1,0 +1,243 @@
+// Held to what Python's huggingface_hub writes and reads (`_local_folder.py`, `file_download.py`, `_snapshot_download.py`), and to its sibling for
+// JavaScript, which shares the Hugging Face cache with it.
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { scanCacheDir, snapshotDownload } from "@huggingface/hub";
+import { hubPlacement, listModels, localPlacement, resolveModel } from "../../src/cache/mod.ts";
+import { asBytes, type Caches, LAYOUTS, MODEL, modelFiles, startCaches } from "./caches.ts";
+
+const SHARD = "model-00001-of-00002.safetensors";
+
+Deno.test("a download into the Hugging Face cache is what Python's client writes", async () => {
+  await using caches = await startCaches();
+  const { path } = await caches.download({ layout: "hub" });
+  const folder = `${caches.paths.hub}/models--org--model`;
+  const commit = caches.hub.commit("org/model");
+  assertEquals(path, `${folder}/snapshots/${commit}`);
+  // No line break, as Python's.
+  assertEquals(await Deno.readTextFile(`${folder}/refs/main`), commit);
+  for (const file of Object.keys(MODEL)) {
+    const { sha256, gitSha1 } = caches.hub.digests("org/model", file);
+    const etag = /safetensors$/.test(file) ? sha256 : gitSha1;
+    const up = "../".repeat(file.split("/").length + 1);
+    assertEquals(await Deno.readLink(`${path}/${file}`), `${up}blobs/${etag}`);
+  }
+  const names = [...Deno.readDirSync(folder)].map((entry) => entry.name).sort();
+  assertEquals(names, [".aim", "blobs", "refs", "snapshots"]);
+  assertEquals(await modelFiles(path), asBytes(MODEL));
+});
+
+Deno.test("a download into a local directory has the metadata that Python's client looks for", async () => {
+  await using caches = await startCaches();
+  const { path } = await caches.download({ layout: "local" });
+  const commit = caches.hub.commit("org/model");
+  for (const file of Object.keys(MODEL)) {
+    assertEquals(readByPython(path, file), { commit, etag: etagOf(caches, file) }, file);
+  }
+  assertEquals(await Deno.readTextFile(`${path}/.cache/huggingface/.gitignore`), "*");
+});
+
+for (const layout of LAYOUTS) {
+  Deno.test(`what Python wrote in the ${layout} layout is taken as it is`, async () => {
+    await using caches = await startCaches();
+    const path = await (layout === "local" ? writeLocal(caches) : writeHub(caches));
+    const resolution = await resolveModel({ paths: caches.paths, name: "org/model" });
+    assertEquals(resolution.kind, layout === "local" ? "path" : "hub");
+    assertEquals((await listModels(caches.paths))[0]?.models[0]?.state, "unverified");
+    const before = caches.bytesSent();
+    const report = await caches.download({ layout });
+    assertEquals([caches.bytesSent() - before, report.bytesMoved], [0, 0]);
+    assertEquals(report.path, path);
+    assertEquals(await modelFiles(path), asBytes(MODEL));
+    assertEquals((await listModels(caches.paths))[0]?.models[0]?.state, "complete");
+  });
+}
+
+Deno.test("a file in a local directory that was changed after Python wrote it is fetched again", async () => {
+  await using caches = await startCaches();
+  const path = await writeLocal(caches);
+  const bytes = asBytes(MODEL).get(SHARD)?.map((byte, at) => at === 5 ? byte ^ 1 : byte) ?? new Uint8Array();
+  await Deno.writeFile(`${path}/${SHARD}`, bytes);
+  await Deno.utime(`${path}/${SHARD}`, Date.now() / 1000 + 60, Date.now() / 1000 + 60);
+  const before = caches.bytesSent();
+  await caches.download({ layout: "local" });
+  assertEquals(caches.bytesSent() - before, bytes.length);
+  assertEquals(await modelFiles(path), asBytes(MODEL));
+});
+
+Deno.test("the JavaScript client finds all of what aim downloaded into the Hugging Face cache, and moves nothing", async () => {
+  await using caches = await startCaches();
+  const { path } = await caches.download({ layout: "hub" });
+  const before = caches.bytesSent();
+  const found = await snapshotDownload({
+    repo: "org/model",
+    revision: "main",
+    cacheDir: caches.paths.hub,
+    hubUrl: caches.hub.url,
+  });
+  assertEquals([found, caches.bytesSent() - before], [path, 0]);
+  const { repos, warnings } = await scanCacheDir(caches.paths.hub);
+  assertEquals(warnings, []);
+  assertEquals(repos.map((repo) => repo.id.name), ["org/model"]);
+  const [revision] = repos[0]?.revisions ?? [];
+  assertEquals(revision?.commitOid, caches.hub.commit("org/model"));
+  assertEquals(revision?.refs, ["main"]);
+});
+
+Deno.test("what the JavaScript client downloaded is there for aim", async () => {
+  await using caches = await startCaches();
+  await Deno.mkdir(caches.paths.hub, { recursive: true });
+  const options = { repo: "org/model", revision: "main", cacheDir: caches.paths.hub, hubUrl: caches.hub.url };
+  const path = await snapshotDownload(options);
+  const before = caches.bytesSent();
+  const report = await caches.download({ layout: "hub" });
+  assertEquals([report.path, caches.bytesSent() - before], [path, 0]);
+  assertEquals(await modelFiles(path), asBytes(MODEL));
+});
+
+Deno.test("a second revision lies beside the first, and a file of both is stored once", async () => {
+  await using caches = await startCaches({
+    refs: { "feature/x": { ...MODEL, "config.json": '{"model_type":"other"}\n' } },
+  });
+  const first = await caches.download({ layout: "hub" });
+  const before = caches.bytesSent();
+  const second = await caches.download({ layout: "hub", revision: "feature/x" });
+  assertEquals(caches.bytesSent() - before, '{"model_type":"other"}\n'.length);
+  const folder = `${caches.paths.hub}/models--org--model`;
+  assertEquals(await Deno.readTextFile(`${folder}/refs/feature/x`), second.commit);
+  assertEquals(await Deno.readTextFile(`${folder}/refs/main`), first.commit);
+  const [a, b] = await Promise.all([first, second].map(({ path }) => Deno.stat(`${path}/${SHARD}`)));
+  assertEquals(a?.ino, b?.ino);
+  const resolution = await resolveModel({ paths: caches.paths, name: "org/model", revision: "feature/x" });
+  assertEquals(resolution.kind === "hub" && resolution.snapshot, second.path);
+});
+
+Deno.test("a revision pinned by its commit leaves no ref, and is found by it", async () => {
+  await using caches = await startCaches();
+  const commit = caches.hub.commit("org/model");
+  const { path } = await caches.download({ layout: "hub", revision: commit });
+  assertEquals([...Deno.readDirSync(`${caches.paths.hub}/models--org--model/refs`)], []);
+  const { paths } = caches;
+  assertEquals((await resolveModel({ paths, name: "org/model" })).kind, "missing");
+  const found = await resolveModel({ paths, name: "org/model", revision: commit });
+  assertEquals(found.kind === "hub" && found.snapshot, path);
+});
+
+Deno.test("Python's locks and notes of what does not exist are left alone", async () => {
+  await using caches = await startCaches();
+  const commit = caches.hub.commit("org/model");
+  const note = `${caches.paths.hub}/models--org--model/.no_exist/${commit}/chat_template.json`;
+  const lock = `${caches.paths.hub}/.locks/models--org--model/0123.lock`;
+  for (const path of [note, lock]) {
+    await Deno.mkdir(path.replace(/[^/]*$/, ""), { recursive: true });
+    await Deno.writeTextFile(path, "");
+  }
+  await caches.download({ layout: "hub" });
+  for (const path of [note, lock]) assert((await Deno.stat(path)).isFile);
+  assertEquals((await listModels(caches.paths)).map(({ name }) => name), ["org/model"]);
+});
+
+Deno.test("an update that Python did not finish is refused, and its older whole revision still found by commit", async () => {
+  await using caches = await startCaches();
+  await caches.download({ layout: "hub" });
+  const folder = `${caches.paths.hub}/models--org--model`;
+  const commit = "b".repeat(40);
+  // Python writes the ref first, then file by file.
+  await Deno.writeTextFile(`${folder}/refs/main`, commit);
+  await Deno.mkdir(`${folder}/snapshots/${commit}`);
+  await Deno.writeTextFile(`${folder}/snapshots/${commit}/config.json`, "{}");
+  await Deno.writeTextFile(`${folder}/blobs/${"c".repeat(64)}.incomplete`, "half");
+  const { paths } = caches;
+  const refused = await resolveModel({ paths, name: "org/model" });
+  assertEquals(refused.kind, "missing");
+  assertMatch(refused.looked[1]?.reason ?? "", /unfinished \(blobs\/c+\.incomplete\)/);
+  const whole = await resolveModel({ paths, name: "org/model", revision: caches.hub.commit("org/model") });
+  assertEquals(whole.kind, "hub");
+});
+
+Deno.test("a partial file whose blob has arrived since spoils nothing", async () => {
+  await using caches = await startCaches();
+  await writeHub(caches);
+  const blobs = `${caches.paths.hub}/models--org--model/blobs`;
+  await Deno.writeTextFile(`${blobs}/${etagOf(caches, SHARD)}.incomplete`, "half");
+  assertEquals((await resolveModel({ paths: caches.paths, name: "org/model" })).kind, "hub");
+});
+
+Deno.test("a second download with other filters keeps what the first brought, in both layouts", async () => {
+  await using caches = await startCaches();
+  for (const layout of LAYOUTS) {
+    await caches.download({ layout, include: ["*.json"] });
+    const { paths } = caches;
+    const placement = layout === "local"
+      ? localPlacement({ paths, name: "org/model" })
+      : hubPlacement({ paths, name: "org/model" });
+    assertEquals(await placement.lookUp(undefined), null);
+    await caches.download({ layout, include: ["*.safetensors"] });
+    assertEquals((await placement.lookUp(undefined))?.files, 7);
+  }
+});
+
+Deno.test("a local directory that goes on to another commit keeps none of the old one's files", async () => {
+  await using caches = await startCaches();
+  const { path } = await caches.download({ layout: "local" });
+  await Deno.writeTextFile(`${path}/notes.txt`, "mine");
+  await caches.hub.push("org/model", SHARD, null);
+  await caches.hub.push("org/model", "model-00002-of-00002.safetensors", null);
+  await caches.hub.push("org/model", "model.safetensors.index.json", null);
+  await caches.hub.push("org/model", "weights.safetensors", "one file now");
+  await caches.download({ layout: "local" });
+  assertEquals([...(await modelFiles(path)).keys()], [
+    "config.json",
+    "copy of config.json",
+    "nested/deeper/größe.json",
+    "notes.txt",
+    "tokenizer.json",
+    "weights.safetensors",
+  ]);
+});
+
+function etagOf(caches: Caches, file: string): string {
+  const { sha256, gitSha1 } = caches.hub.digests("org/model", file);
+  return /safetensors$/.test(file) ? sha256 : gitSha1;
+}
+
+/** What `read_download_metadata` makes of a file; it ignores metadata that is older than the file by more than a second. */
+function readByPython(directory: string, file: string): { commit: string; etag: string } | null {
+  const text = Deno.readTextFileSync(`${directory}/.cache/huggingface/download/${file}.metadata`);
+  const [commit = "", etag = "", time = "", rest] = text.split("\n");
+  assertMatch(time, /^\d+(\.\d+)?$/);
+  assertEquals(rest, "");
+  const modified = (Deno.statSync(`${directory}/${file}`).mtime?.getTime() ?? 0) / 1000;
+  return modified - 1 <= Number(time) ? { commit, etag } : null;
+}
+
+/** A local directory as `snapshot_download(local_dir=…)` leaves it. */
+async function writeLocal(caches: Caches): Promise<string> {
+  const path = `${caches.cache}/org/model`;
+  for (const [file, bytes] of asBytes(MODEL)) {
+    await write(`${path}/${file}`, bytes);
+    const text = `${caches.hub.commit("org/model")}\n${etagOf(caches, file)}\n${Date.now() / 1000}\n`;
+    await write(`${path}/.cache/huggingface/download/${file}.metadata`, new TextEncoder().encode(text));
+    await write(`${path}/.cache/huggingface/download/${file}.lock`, new Uint8Array());
+  }
+  return path;
+}
+
+/** The Hugging Face cache as `snapshot_download()` leaves it. */
+async function writeHub(caches: Caches): Promise<string> {
+  const folder = `${caches.paths.hub}/models--org--model`;
+  const commit = caches.hub.commit("org/model");
+  const path = `${folder}/snapshots/${commit}`;
+  for (const [file, bytes] of asBytes(MODEL)) {
+    const etag = etagOf(caches, file);
+    await write(`${folder}/blobs/${etag}`, bytes);
+    await Deno.mkdir(`${path}/${file}`.replace(/[^/]*$/, ""), { recursive: true });
+    await Deno.symlink(`${"../".repeat(file.split("/").length + 1)}blobs/${etag}`, `${path}/${file}`);
+  }
+  await write(`${folder}/refs/main`, new TextEncoder().encode(commit));
+  return path;
+}
+
+async function write(path: string, bytes: Uint8Array): Promise<void> {
+  await Deno.mkdir(path.replace(/[^/]*$/, ""), { recursive: true });
+  await Deno.writeFile(path, bytes);
+}

@@ -1,0 +1,11 @@
+// Becomes the program that its argument describes. Run by exec_test.ts.
+import { AimError } from "../../src/errors/mod.ts";
+import { replaceProcess } from "../../src/engine/mod.ts";
+
+try {
+  await replaceProcess(JSON.parse(Deno.args[0] ?? ""));
+} catch (error) {
+  if (!(error instanceof AimError)) throw error;
+  console.error(error.line);
+  Deno.exit(error.exitCode);
+}

@@ -1,0 +1,148 @@
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { fromFileUrl } from "@std/path";
+import { AimError } from "../../src/errors/mod.ts";
+import { findEngine, lookForEngine, replaceProcess } from "../../src/engine/mod.ts";
+
+const PROGRAM = fromFileUrl(new URL("./exec_program.ts", import.meta.url));
+const CONFIG = fromFileUrl(new URL("../../deno.json", import.meta.url));
+
+/** Runs a program that becomes another; `shell` lets it inherit what a test wants. */
+async function become(
+  program: { path: string; argv: string[]; env: Record<string, string> },
+  options: { flags?: string[]; before?: string } = {},
+): Promise<{ pid: number; code: number; stdout: string; stderr: string }> {
+  const flags = ["run", "-q", "--no-prompt", "--config", CONFIG, ...(options.flags ?? ["-P"])];
+  const child = new Deno.Command("sh", {
+    args: [
+      "-c",
+      `${options.before ?? ""} exec "$@"`,
+      "sh",
+      Deno.execPath(),
+      ...flags,
+      PROGRAM,
+      JSON.stringify(program),
+    ],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const { code, stdout, stderr } = await child.output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { pid: child.pid, code, stdout: text(stdout), stderr: text(stderr) };
+}
+
+const sh = (script: string, ...args: string[]) => ({
+  path: "/bin/sh",
+  argv: ["sh", "-c", script, ...args],
+  env: {},
+});
+
+Deno.test("the engine has the PID of the process that became it, and its exit code", async () => {
+  const { pid, code, stdout } = await become(sh("echo $$; exit 42"));
+  assertEquals([Number(stdout), code], [pid, 42]);
+});
+
+Deno.test("words and environment arrive as they were given, and nothing else does", async () => {
+  const words = ["a b", "", "é\n", "'\"$(x)`", "--flag=ü"];
+  const { stdout } = await become({
+    path: "/usr/bin/env",
+    argv: ["env", "-0"],
+    env: { PLAIN: "1", EMPTY: "", "ODD NAME": "a=b\nc" },
+  });
+  assertEquals(stdout.split("\0").filter((line) => line !== "").sort(), [
+    "EMPTY=",
+    "ODD NAME=a=b\nc",
+    "PLAIN=1",
+  ]);
+  const echoed = await become(sh('for word in "$@"; do printf "%s\\0" "$word"; done', "sh", ...words));
+  assertEquals(echoed.stdout.split("\0").slice(0, -1), words);
+});
+
+Deno.test("every signal is at its default and none is blocked, whatever was ignored before", async () => {
+  // cat has no handlers of its own, unlike some shells and tools.
+  const { stdout } = await become(
+    { path: "/bin/cat", argv: ["cat", "/proc/self/status"], env: {} },
+    { before: "trap '' PIPE HUP USR1;" },
+  );
+  // 32 and 33 belong to the C library's threads, and stay as a caller left them.
+  const mask = (name: string) =>
+    BigInt(`0x${new RegExp(`^${name}:\\s+([0-9a-f]+)$`, "m").exec(stdout)?.[1]}`) & ~(3n << 31n);
+  assertEquals([mask("SigBlk"), mask("SigIgn"), mask("SigCgt")], [0n, 0n, 0n]);
+});
+
+Deno.test("no file descriptor leaks", async () => {
+  const { stdout } = await become({ path: "/bin/ls", argv: ["ls", "/proc/self/fd"], env: {} });
+  // The fourth is the folder that ls itself reads.
+  assertEquals(stdout.trim().split("\n"), ["0", "1", "2", "3"]);
+});
+
+Deno.test("a program that cannot be executed is an error of the engine, with the reason", async () => {
+  const { code, stderr } = await become({ path: "/etc/passwd", argv: ["x"], env: {} });
+  assertEquals(code, 9);
+  assertMatch(stderr, /\/etc\/passwd cannot be executed: Permission denied/);
+});
+
+Deno.test("a word with NUL is refused", async () => {
+  await assertRejects(
+    () => replaceProcess({ path: "/bin/true", argv: ["true", "a\0b"], env: {} }),
+    AimError,
+    "holds NUL",
+  );
+});
+
+Deno.test("where libraries may not be loaded, the engine runs as a child with the same exit code", async () => {
+  const flags = ["--allow-run", "--allow-read", "--allow-env"];
+  const { pid, code, stdout } = await become(sh("echo $$; exit 7"), { flags });
+  assertEquals(code, 7);
+  assert(Number(stdout) !== pid);
+});
+
+Deno.test("a child gets the signals that are sent to its parent, and its end by a signal is told", async () => {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [
+      ...[
+        "run",
+        "-q",
+        "--no-prompt",
+        "--config",
+        CONFIG,
+        "--allow-run",
+        "--allow-read",
+        "--allow-env",
+        PROGRAM,
+      ],
+      JSON.stringify(sh("trap 'echo usr1' USR1; echo ready; while :; do sleep 0.05; done")),
+    ],
+    stdout: "piped",
+  }).spawn();
+  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const next = async () => (await reader.read()).value?.trim();
+  assertEquals(await next(), "ready");
+  child.kill("SIGUSR1");
+  assertEquals(await next(), "usr1");
+  child.kill("SIGTERM");
+  assertEquals((await child.status).code, 143);
+  await reader.cancel();
+});
+
+Deno.test("python comes before python3, only executable files count, and where there is none the search path is named", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    await Deno.mkdir(`${directory}/a`);
+    await Deno.mkdir(`${directory}/b`);
+    await Deno.writeTextFile(`${directory}/a/python3`, "#!/bin/sh\n", { mode: 0o755 });
+    await Deno.writeTextFile(`${directory}/a/python`, "not executable", { mode: 0o644 });
+    const env = { PATH: `${directory}/a:${directory}/b` };
+    assertEquals(findEngine(env), { name: "python3", path: `${directory}/a/python3` });
+    await Deno.writeTextFile(`${directory}/b/python`, "#!/bin/sh\n", { mode: 0o755 });
+    assertEquals(findEngine(env), { name: "python", path: `${directory}/b/python` });
+    assertEquals(lookForEngine({ PATH: directory }), null);
+    await assertRejects(
+      () => Promise.resolve().then(() => findEngine({ PATH: directory })),
+      AimError,
+      directory,
+    );
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
