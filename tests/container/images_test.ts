@@ -277,11 +277,11 @@ Deno.test("the images, built and run", async (t) => {
           volumes: { "/workspace/model-cache": cache },
           env: { ...online },
         };
-        hub.faults.push({ kind: "stall", after: 200_000, file: "model.safetensors" });
+        hub.faults.push({ kind: "slow", rate: 100_000, file: "model.safetensors" });
         const running = await images.run("downloader", options);
         await running.printed("downloading");
         const sent = hub.bytesSent();
-        while (hub.bytesSent() - sent < 100_000) await new Promise((resolve) => setTimeout(resolve, 50));
+        while (hub.bytesSent() - sent < 1_500_000) await new Promise((resolve) => setTimeout(resolve, 50));
         running.kill("SIGTERM");
         assertEquals(await running.ended, 143);
         hub.faults.length = 0;
