@@ -1,4 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { e2e } from "../e2e/e2e.ts";
+import { executable } from "../e2e/executable.ts";
 import { startCeph } from "../servers/ceph.ts";
 import { startHub } from "../servers/hub_server.ts";
 import { type ImageConfig, Images } from "./images.ts";
@@ -13,9 +15,8 @@ const BYTES = 3_000_023;
 /** What stands in for a GPU. */
 const GPU = { AIM_GPU_MODEL: "MI300X", AIM_GPU_COUNT: "1" };
 
-Deno.test("the images, built and run", async (t) => {
-  const missing = await whatIsMissing();
-  if (missing !== null) return console.log(`skipped: ${missing}`);
+await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
+  await executable();
   await using images = await Images.open();
   await using hub = await startHub({ repos: [LLAMA, "org/model"].map((id) => ({ id, files: MODEL })) });
   const scratch = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "aim-volumes-" });
@@ -154,7 +155,7 @@ Deno.test("the images, built and run", async (t) => {
       assertEquals(await served.get("http://127.0.0.1:8080/health"), 200);
       served.kill("SIGTERM");
       assertEquals(await served.ended, 0);
-      const words = argumentsIn(await served.log());
+      const words = argumentsIn(await served.stdout());
       assertEquals(after(words, "--model"), "/mnt/models");
       assertEquals(after(words, "--served-model-name"), "my-service");
     });
@@ -196,7 +197,7 @@ Deno.test("the images, built and run", async (t) => {
         await served.printed("engine listens");
         assertEquals(await served.get("http://127.0.0.1:8000/health"), 200);
         assertEquals(await served.get("http://127.0.0.1:8000/other"), 404);
-        const log = await served.log();
+        const log = await served.stdout();
         const words = argumentsIn(log);
         assertEquals(after(words, "--model"), at);
         assertEquals(after(words, "--served-model-name"), LLAMA);
@@ -207,7 +208,7 @@ Deno.test("the images, built and run", async (t) => {
         assertEquals(hub.requests.length, before);
         served.kill("SIGTERM");
         assertEquals(await served.ended, 0);
-        assertStringIncludes(await served.log(), "engine stopped");
+        assertStringIncludes(await served.stdout(), "engine stopped");
       },
     );
 
@@ -236,7 +237,7 @@ Deno.test("the images, built and run", async (t) => {
           const sent = hub.bytesSent();
           const served = await images.run("aim-base", start);
           await served.printed("engine listens");
-          const log = await served.log();
+          const log = await served.stdout();
           assertStringIncludes(log, "pid 1 uid 0");
           assertStringIncludes(log, "HF_HUB_OFFLINE 1");
           assertEquals(after(argumentsIn(log), "--model"), "org/model");
@@ -337,7 +338,7 @@ Deno.test("the images, built and run", async (t) => {
         });
         await served.printed("engine listens");
         assertEquals(await served.get("http://127.0.0.1:8000/health"), 200);
-        const words = argumentsIn(await served.log());
+        const words = argumentsIn(await served.stdout());
         assertEquals(after(words, "--model"), "/workspace/model-cache/org/llama");
         assertEquals(after(words, "--served-model-name"), "org/llama");
         served.kill("SIGTERM");
@@ -348,25 +349,6 @@ Deno.test("the images, built and run", async (t) => {
     await Deno.remove(scratch, { recursive: true });
   }
 });
-
-/** Why the images cannot be built here; `null` where they can. */
-async function whatIsMissing(): Promise<string | null> {
-  if (Deno.env.get("AIM_E2E") !== "1") return "AIM_E2E is not 1 (deno task test:e2e sets it)";
-  if (Deno.uid() !== 0) return "building images takes root";
-  for (const program of ["buildah", "debootstrap", "unshare", "nsenter", "ip", "curl"]) {
-    const { success } = await new Deno.Command("sh", {
-      args: ["-c", 'command -v "$0"', program],
-      stdout: "null",
-    }).output();
-    if (!success) return `${program} is not installed`;
-  }
-  try {
-    await Deno.stat(`${ROOT}dist/aim`);
-    return null;
-  } catch {
-    return "dist/aim is not there: run deno task compile";
-  }
-}
 
 async function containerOf(kind: string): Promise<Container> {
   const found = (await readManifests()).find(({ manifest }) => manifest.kind === kind)?.manifest;

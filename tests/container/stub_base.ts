@@ -1,3 +1,5 @@
+import { run } from "../e2e/contained.ts";
+
 /** The stand-in for a ROCm vLLM image: Debian, Python, and a module in vLLM's place. */
 const VERSION = 1;
 const PATH = `/var/tmp/aim-test-stub-base-${VERSION}.tar`;
@@ -37,14 +39,6 @@ export async function stubBase(): Promise<string> {
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
-}
-
-/** Runs a program; its output goes into the error where it fails. */
-export async function run(program: string, ...args: string[]): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(program, { args, stdin: "null" }).output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  if (!success) throw new Error(`${program} ${args.join(" ")}:\n${text(stdout)}${text(stderr)}`);
-  return text(stdout);
 }
 
 // Says what it was given, reads the model, answers on the port, ends on SIGTERM. Debian's minimal Python has no http and no json.

@@ -1,0 +1,103 @@
+import { type HubServer, startHub } from "../servers/hub_server.ts";
+import { type S3Server, startS3 } from "../servers/s3_server.ts";
+import type { Ran } from "../cli/aim.ts";
+import { bareRoot } from "./bare_root.ts";
+import { type Contained, type ContainedOptions, startContained } from "./contained.ts";
+import { executable } from "./executable.ts";
+
+export const MODEL = "meta-llama/Llama-3.1-8B-Instruct";
+export const WEIGHTS = new Uint8Array(3_000_000).map((_, i) => i * 31);
+const FILES = { "config.json": '{"model_type":"llama"}\n', "model.safetensors": WEIGHTS };
+export const BYTES = 3_000_023;
+
+/** How `aim` is run where a test says nothing else. */
+type Options = Partial<Omit<ContainedOptions, "root" | "words">>;
+
+/**
+ * Debian's smallest root with `aim` in it, a hub and an S3 endpoint on this machine's loopback. Every run is a new container with
+ * an empty `/tmp` and `/work`, which stays.
+ */
+export interface BareMachine extends AsyncDisposable {
+  readonly hub: HubServer;
+  readonly s3: S3Server;
+  /** `/work` as this machine sees it: it holds `bin` with the engine, is writable for all, and everything's. */
+  readonly work: string;
+  /** Environment of every run. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Starts a program: as user 1000, who has no home and no capabilities, with a read-only root, unless told otherwise. */
+  start(words: readonly string[], options?: Options): Promise<Contained>;
+  /** The same to its end. */
+  run(words: readonly string[], options?: Options): Promise<Ran>;
+}
+
+/** What stands in for vLLM. It says how it was started and what it got; with `stay`, it waits for signals and names them. */
+const ENGINE = `#!/bin/sh
+echo "engine pid $$"
+printf 'arg %s\\n' "$@"
+env | sed 's/^/env /'
+while read -r name value; do
+  case $name in Uid: | Sig*: | CapEff: | CapBnd: | NoNewPrivs:) echo "status $name" $value ;; esac
+done </proc/$$/status
+for fd in /proc/$$/fd/*; do
+  # 10 is how dash keeps the script that it reads.
+  echo "fd \${fd##*/} $(readlink "$fd")"
+done
+[ -e /work/stay ] || exit 0
+for name in TERM INT USR1 HUP; do trap "echo signal $name" $name; done
+trap 'echo signal TERM; exit 0' TERM
+echo "engine stays"
+while :; do sleep 0.05; done
+`;
+
+export async function startBareMachine(): Promise<BareMachine> {
+  const [aim, root] = [await executable(), await bareRoot()];
+  const directory = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "aim-e2e-" });
+  const work = `${directory}/work`;
+  await Deno.mkdir(`${work}/bin`, { recursive: true });
+  await Deno.writeTextFile(`${work}/bin/python3`, ENGINE, { mode: 0o755 });
+  await Deno.chmod(work, 0o777);
+  const hub = await startHub({ repos: [MODEL, "org/model"].map((id) => ({ id, files: FILES })) });
+  const objects = Object.fromEntries(
+    Object.entries(FILES).map(([name, bytes]) => [`models/org/llama/${name}`, bytes]),
+  );
+  const s3 = await startS3({ buckets: { bucket: objects } });
+  const env = {
+    PATH: "/work/bin:/usr/local/bin:/usr/bin:/bin",
+    HF_ENDPOINT: hub.url,
+    ...s3.env,
+    AIM_CACHE_PATH: "/work/cache",
+    AIM_GPU_MODEL: "MI300X",
+    AIM_GPU_COUNT: "1",
+    // Its profiles load this very model, rather than a quantised one.
+    AIM_PRECISION: "fp16",
+  };
+  let count = 0;
+  const start = (words: readonly string[], options: Options = {}) =>
+    startContained(`${directory}/run-${++count}`, {
+      uid: 1000,
+      readOnly: true,
+      cwd: "/work",
+      aim,
+      ...options,
+      root,
+      words,
+      env: { ...env, ...options.env },
+      volumes: { "/work": work, ...options.volumes },
+    }, { apart: true });
+  return {
+    hub,
+    s3,
+    work,
+    env,
+    start,
+    async run(words, options) {
+      const running = await start(words, options);
+      const code = await running.ended;
+      return { code, stdout: await running.stdout(), stderr: await running.stderr() };
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all([hub.close(), s3.close()]);
+      await Deno.remove(directory, { recursive: true });
+    },
+  };
+}

@@ -1,0 +1,103 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { type BareMachine, MODEL, startBareMachine } from "./bare_machine.ts";
+import { e2e } from "./e2e.ts";
+
+/** Whoever may serve: what a container runtime gives a container's root, what Kubernetes' restricted pods have, and between. */
+const USERS = [
+  { who: "root", uid: 0, capabilities: true },
+  { who: "root without capabilities", uid: 0, capabilities: false },
+  { who: "user 1000 without capabilities", uid: 1000, capabilities: false },
+  { who: "a user that nobody knows", uid: 4_000_000, capabilities: false },
+];
+
+await e2e("aim becomes the engine: PID 1 stays PID 1, and nothing of aim is left in it", {}, async (t) => {
+  await using machine = await downloaded();
+  for (const { who, uid, capabilities } of USERS) {
+    await t.step(who, async () => {
+      const { code, stdout, stderr } = await machine.run(["aim", "serve", "--model", MODEL], {
+        uid,
+        capabilities,
+        offline: true,
+      });
+      assertEquals(code, 0, stderr);
+      const lines = stdout.trimEnd().split("\n");
+      const all = (prefix: string) =>
+        lines.filter((line) => line.startsWith(`${prefix} `)).map((line) => line.slice(prefix.length + 1));
+      assertEquals(all("engine"), ["pid 1"]);
+      assert(all("arg").includes(`/work/cache/${MODEL}`));
+
+      const status = Object.fromEntries(all("status").map((line) => line.split(": ")));
+      assertEquals(status.Uid, [uid, uid, uid, uid].join(" "));
+      for (const name of ["SigBlk", "SigIgn", "SigPnd"]) {
+        // 32 and 33 belong to the C library's threads, and stay as a caller left them.
+        assertEquals(BigInt(`0x${status[name]}`) & ~(3n << 31n), 0n, name);
+      }
+      if (!capabilities) {
+        for (const name of ["CapEff", "CapBnd"]) assertMatch(status[name] ?? "", /^0+$/, name);
+      }
+
+      const open = Object.fromEntries(all("fd").map((line) => line.split(" ")));
+      assertEquals(Object.keys(open).filter((fd) => !["0", "1", "2"].includes(fd)), ["10"]);
+      assertEquals([open["0"], open["10"]], ["/dev/null", "/work/bin/python3"]);
+
+      const env = all("env").map((line) => line.split("=")[0] ?? "");
+      assertEquals(env.filter((name) => /DENO|NODE|AIM_RUNTIME|^_AIM/.test(name)), []);
+      assert(all("env").includes("PATH=/work/bin:/usr/local/bin:/usr/bin:/bin"));
+      assert(all("env").includes("HF_HUB_OFFLINE=1"));
+    });
+  }
+});
+
+await e2e("variables for Deno and Node.js are the engine's, not aim's", {}, async () => {
+  await using machine = await downloaded();
+  const theirs = {
+    NODE_OPTIONS: "--require /none",
+    DENO_V8_FLAGS: "--none",
+    DENO_DIR: "/none",
+    NODE_ENV: "x",
+  };
+  const { code, stdout, stderr } = await machine.run(["aim", "serve", "--model", MODEL], { env: theirs });
+  assertEquals(code, 0, stderr);
+  for (const [name, value] of Object.entries(theirs)) {
+    assert(stdout.includes(`env ${name}=${value}\n`), `${name}\n${stdout}`);
+  }
+});
+
+await e2e("signals reach the engine", {}, async (t) => {
+  await using machine = await downloaded();
+  await Deno.writeTextFile(`${machine.work}/stay`, "");
+  for (const signal of ["SIGINT", "SIGUSR1", "SIGHUP", "SIGTERM"] as const) {
+    await t.step(signal, async () => {
+      const running = await machine.start(["aim", "serve", "--model", MODEL]);
+      await running.printed("engine stays");
+      running.kill(signal);
+      await running.printed(`signal ${signal.slice(3)}`);
+      if (signal !== "SIGTERM") running.kill("SIGTERM");
+      assertEquals(await running.ended, 0);
+    });
+  }
+});
+
+await e2e("an engine that is not there, or is no program, ends with 9", {}, async (t) => {
+  await using machine = await downloaded();
+  const serve = () => machine.run(["aim", "serve", "--model", MODEL]);
+  await t.step("not a program", async () => {
+    await Deno.writeTextFile(`${machine.work}/bin/python3`, "\x7fELF no", { mode: 0o755 });
+    const { code, stderr } = await serve();
+    assertEquals(code, 9, stderr);
+    assertMatch(stderr, /\/work\/bin\/python3 cannot be executed/);
+  });
+  await t.step("not there", async () => {
+    await Deno.remove(`${machine.work}/bin/python3`);
+    const { code, stderr } = await serve();
+    assertEquals(code, 9, stderr);
+  });
+});
+
+/** A machine with the model in its cache. */
+async function downloaded(): Promise<BareMachine> {
+  const machine = await startBareMachine();
+  const { code, stderr } = await machine.run(["aim", "download-to-cache", "--model-id", `hf://${MODEL}`]);
+  assertEquals(code, 0, stderr);
+  return machine;
+}
