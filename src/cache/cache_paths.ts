@@ -19,6 +19,11 @@ export function hubFolder(paths: Pick<CachePaths, "hub">, name: string): string 
   return `${paths.hub}/models--${name.replaceAll("/", "--")}`;
 }
 
+/** Folders that links inside the caches may lead to: the caches themselves. */
+export function cacheRoots({ root, hub, hfHome }: CachePaths): readonly string[] {
+  return [...new Set([root, hub, hfHome])];
+}
+
 function withoutSlash(path: string): string {
   return path.replace(/(?<=.)\/+$/, "");
 }

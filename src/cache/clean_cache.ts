@@ -1,8 +1,8 @@
 import { AimError, errnoOf, errorFrom } from "../errors/mod.ts";
 import { isAbsence, listFiles, lstatOrNull, makeInside } from "./files.ts";
-import { diskUse, entriesOf } from "./inspect_disk.ts";
+import { diskUse, entriesOf, ownEntries, readableEntries } from "./inspect_disk.ts";
 import { AIM_FOLDER, MANIFEST, snapshotRecord, UNFINISHED } from "./layout.ts";
-import { hubFolders, localFolders, type ModelFolder, revisionsOf } from "./list_models.ts";
+import { hasRecords, hubFolders, localFolders, type ModelFolder, revisionsOf } from "./list_models.ts";
 import { readRecord, recordOf, writeRecord } from "./record.ts";
 import type { CachePaths } from "./types.ts";
 
@@ -36,6 +36,7 @@ export async function planRemoval(folder: ModelFolder): Promise<RemovalPlan> {
       },
     );
   }
+  await refuseNested(folder);
   const { bytes } = await diskUse(folder.path, await sharedFiles(folder.path));
   const removables = [{ path: folder.path, why: "the model", bytes }];
   return { folder, whole: true, removables, busy: await holderOf(folder) };
@@ -62,9 +63,14 @@ export async function planPrune(paths: CachePaths): Promise<RemovalPlan[]> {
  */
 export async function removePlanned(plan: RemovalPlan, signal: AbortSignal): Promise<readonly Removable[]> {
   const { folder } = plan;
+  if (await lstatOrNull(folder.path) === null) return [];
+  // The lease is written there: by now a link may stand where the folder was.
+  const base = baseOf(folder);
+  await makeInside(base, [`${folder.path.slice(base.length)}/${AIM_FOLDER}`]);
   const { withLease } = await import("../transfer/mod.ts");
   const removed = await withLease(folder.path, { signal }, async () => {
     if (plan.whole) {
+      await refuseNested(folder);
       await removeContents(folder);
       return plan.removables;
     }
@@ -91,7 +97,7 @@ async function staleHub(folder: ModelFolder): Promise<Removable[]> {
   const revisions = await revisionsOf(path);
   const named = new Set(revisions.map((one) => one.commit));
   const used = new Set<string>();
-  for (const { name, isDirectory } of await entriesOf(`${path}/snapshots`)) {
+  for (const { name, isDirectory } of await ownEntries(`${path}/snapshots`)) {
     if (!isDirectory) continue;
     const record = await readRecord(snapshotRecord(path, name));
     if (named.has(name) || named.size === 0 || record?.revision === name) {
@@ -105,10 +111,12 @@ async function staleHub(folder: ModelFolder): Promise<Removable[]> {
       removables.push(await removable(snapshotRecord(path, name), "that snapshot's record"));
     }
   }
-  for (const { name, isFile } of await entriesOf(`${path}/blobs`)) {
-    if (isFile && !PARTIAL.test(name) && !used.has(name)) {
-      removables.push(await removable(`${path}/blobs/${name}`, "no snapshot uses this blob"));
-    }
+  for (const { name, isFile } of await ownEntries(`${path}/blobs`)) {
+    if (!isFile || PARTIAL.test(name) || used.has(name)) continue;
+    const blob = `${path}/blobs/${name}`;
+    // Python's client makes a blob first, then the link to it.
+    if (await ageOf(blob) < SETTLED) continue;
+    removables.push(await removable(blob, "no snapshot uses this blob"));
   }
   return removables;
 }
@@ -146,7 +154,7 @@ async function removable(path: string, why: string): Promise<Removable> {
 async function sharedFiles(folder: string): Promise<Set<string>> {
   const links = new Map<string, { here: number; all: number }>();
   const walk = async (path: string): Promise<void> => {
-    for (const entry of await entriesOf(path)) {
+    for (const entry of await readableEntries(path)) {
       const info = await lstatOrNull(`${path}/${entry.name}`);
       if (info?.isDirectory) await walk(`${path}/${entry.name}`);
       else if (info !== null && (info.nlink ?? 1) > 1) {
@@ -181,6 +189,9 @@ async function leaseHolderOf({ path }: ModelFolder): Promise<string | null> {
   return null;
 }
 
+/** Milliseconds after which a blob that no snapshot uses is nobody's. */
+const SETTLED = 60_000;
+
 /** Milliseconds in which another program's partial file counts as under way. */
 const FRESH = 10 * 60_000;
 
@@ -189,10 +200,33 @@ async function otherDownload({ path, layout }: ModelFolder): Promise<string | nu
   const folder = layout === "hub" ? `${path}/blobs` : `${path}/.cache/huggingface/download`;
   for (const name of (await listFiles(folder)).keys()) {
     if (!name.endsWith(".incomplete") || /\.aim-[0-9a-f]{8}\.incomplete$/.test(name)) continue;
-    const age = Date.now() - ((await lstatOrNull(`${folder}/${name}`))?.mtime?.getTime() ?? 0);
+    const age = await ageOf(`${folder}/${name}`);
     if (age < FRESH) return `another program, which wrote ${folder}/${name} ${Math.round(age / 1000)} s ago,`;
   }
   return null;
+}
+
+/** Milliseconds since a file was written. */
+async function ageOf(path: string): Promise<number> {
+  return Date.now() - ((await lstatOrNull(path))?.mtime?.getTime() ?? 0);
+}
+
+/** @throws {AimError} `usage` where other models lie in a model's folder: they would go with it. */
+async function refuseNested({ path, layout, name }: ModelFolder): Promise<void> {
+  if (layout !== "local" || name.includes("/")) return;
+  for (const inner of await readableEntries(path)) {
+    if (inner.name === AIM_FOLDER || !inner.isDirectory || !await hasRecords(`${path}/${inner.name}`)) {
+      continue;
+    }
+    throw new AimError("usage", `the model ${name}/${inner.name} lies in ${path}, and would go with it`, {
+      hint: `remove ${name}/${inner.name} first`,
+    });
+  }
+}
+
+/** The cache that a model's folder lies in. */
+function baseOf({ path, layout, name }: ModelFolder): string {
+  return layout === "local" ? path.slice(0, -name.length - 1) : path.replace(/\/[^/]*$/, "");
 }
 
 /** Empties a folder so that at no moment what is left passes for a model; the lease lies in it until the end. */

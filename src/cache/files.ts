@@ -107,12 +107,21 @@ export function linkInTheWay(path: string): AimError {
   );
 }
 
-/** Files below a folder by relative path, with sizes; links to files are followed, folders behind links are not entered. */
-export async function listFiles(
+/** What lies below a folder. */
+export interface Listing {
+  /** Sizes in bytes by relative path; links to files are followed, folders behind links are not entered. */
+  readonly files: ReadonlyMap<string, number>;
+  /** Relative paths of all symbolic links, wherever they lead. */
+  readonly links: readonly string[];
+}
+
+/** Lists what lies below a folder. A file system's own `lost+found` is no part of it: only root may read that. */
+export async function listTree(
   folder: string,
   options: { skip?: (relative: string) => boolean } = {},
-): Promise<Map<string, number>> {
+): Promise<Listing> {
   const files = new Map<string, number>();
+  const links: string[] = [];
   const walk = async (path: string, prefix: string): Promise<void> => {
     let entries: Deno.DirEntry[];
     try {
@@ -123,14 +132,23 @@ export async function listFiles(
     }
     await Promise.all(entries.map(async (entry) => {
       const relative = `${prefix}${entry.name}`;
-      if (options.skip?.(relative)) return;
+      if (entry.isSymlink) links.push(relative);
+      if (relative === "lost+found" || options.skip?.(relative)) return;
       if (entry.isDirectory) return await walk(`${path}/${entry.name}`, `${relative}/`);
       const info = await statOrNull(`${path}/${entry.name}`);
       if (info?.isFile) files.set(relative, info.size);
     }));
   };
   await walk(folder, "");
-  return files;
+  return { files, links };
+}
+
+/** Files below a folder by relative path, with sizes in bytes, as {@linkcode listTree} finds them. */
+export async function listFiles(
+  folder: string,
+  options: { skip?: (relative: string) => boolean } = {},
+): Promise<ReadonlyMap<string, number>> {
+  return (await listTree(folder, options)).files;
 }
 
 /** Bytes of the files below a folder, links to files followed; what aim and Python keep beside the model does not count. */
@@ -142,7 +160,7 @@ export async function directoryBytes(folder: string): Promise<number> {
   return sum;
 }
 
-/** Folders in a model directory that are no part of the model. */
+/** Folders in a model directory that are no part of the model: aim's, Python's and the file system's. */
 export function isBookkeeping(relative: string): boolean {
-  return /^(?:\.aim|\.cache|lost\+found)(?:\/|$)/.test(relative);
+  return /^(?:\.aim|\.cache\/huggingface|lost\+found)(?:\/|$)/.test(relative);
 }

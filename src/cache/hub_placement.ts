@@ -4,10 +4,11 @@ import { assertRevision } from "../sources/model_ref.ts";
 import { assertSafePath } from "../sources/safe_path.ts";
 import type { TransferItem, TransferResult } from "../transfer/types.ts";
 import { adoptFiles } from "./adopt_files.ts";
-import { hubFolder } from "./cache_paths.ts";
+import { cacheRoots, hubFolder } from "./cache_paths.ts";
 import { checkPublished } from "./check_published.ts";
 import { eachOf } from "./each_of.ts";
 import {
+  listTree,
   lstatOrNull,
   makeInside,
   readTextOrNull,
@@ -16,7 +17,8 @@ import {
   writeAtomically,
 } from "./files.ts";
 import { type KnownFile, knownFiles, snapshotRecords } from "./known_blobs.ts";
-import { AIM_FOLDER, folderOf, isCommit, snapshotRecord } from "./layout.ts";
+import { AIM_FOLDER, folderOf, isCommit, nameOf, snapshotRecord } from "./layout.ts";
+import { strayLinks } from "./links.ts";
 import { checkHubName } from "./local_name.ts";
 import { type FileProver, withProver } from "./prove_file.ts";
 import { covers, readRecord, type RecordedFile, recordOf, withFiles, writeRecord } from "./record.ts";
@@ -62,13 +64,12 @@ class HubPlacement implements Placement {
       // Of a commit it may hold more than is asked for now; a bucket that has less than before was changed.
       if (manifest.commit === null && record.files.length !== manifest.files.length) continue;
       if (!covers(record, manifest)) continue;
-      if (!isCommit(this.#revision) && (await readTextOrNull(this.#ref()))?.trim() !== commit) continue;
+      if (!isCommit(this.#revision) && await readTextOrNull(this.#ref()) !== commit) continue;
       const path = this.#snapshot(commit);
-      const there = await eachOf(
-        record.files,
-        async (file) => (await statOrNull(`${path}/${file.path}`))?.size === file.size,
-      );
-      if (there.every((one) => one)) return { path, commit };
+      const { files, links } = await listTree(path);
+      if (record.files.some((file) => files.get(file.path) !== file.size)) continue;
+      if (strayLinks(path, links, cacheRoots(this.#paths)).size > 0) continue;
+      return { path, commit };
     }
     return null;
   }
@@ -158,7 +159,8 @@ class HubPlacement implements Placement {
     if (!isCommit(this.#revision) && await readTextOrNull(this.#ref()) !== commit) {
       await writeAtomically(this.#ref(), commit);
     }
-    await sweepLeftovers(["blobs", AIM_FOLDER].map((folder) => `${this.directory}/${folder}`));
+    const staged = await eachOf(manifest.files, (file) => this.#stagedName(manifest, file));
+    await sweepLeftovers(this.directory, ["blobs"], staged);
     return { path: snapshot, commit };
   }
 
@@ -232,7 +234,7 @@ class HubPlacement implements Placement {
     // The blob's name is known when its bytes are: S3 tells no SHA-256.
     return await eachOf(files, async (file): Promise<TransferItem> => ({
       file,
-      staging: this.#blob(`s3-${await sha1(`${manifest.source}\0${file.path}`)}.incomplete`),
+      staging: `${this.#blob(await this.#stagedName(manifest, file))}.incomplete`,
       compute: ["sha256"],
       target: ({ sha256 }) => {
         if (sha256 === undefined) {
@@ -241,6 +243,11 @@ class HubPlacement implements Placement {
         return this.#blob(sha256);
       },
     }));
+  }
+
+  /** What a file's bytes are called while they arrive. */
+  async #stagedName(manifest: Manifest, file: ManifestFile): Promise<string> {
+    return manifest.commit !== null ? file.etag : `s3-${await sha1(`${manifest.source}\0${file.path}`)}`;
   }
 
   async #makeFolders(folders: readonly string[]): Promise<void> {
@@ -297,10 +304,6 @@ function checkBlobName(etag: string): void {
   throw new AimError("integrity", `${JSON.stringify(etag)} is an ETag that cannot name a blob`, {
     hint: "use the local directory layout for this source",
   });
-}
-
-function nameOf(path: string): string {
-  return path.slice(path.lastIndexOf("/") + 1);
 }
 
 function temporaryOf(path: string): string {

@@ -1,4 +1,5 @@
-import { errorFrom } from "../errors/mod.ts";
+import { AimError, errorFrom } from "../errors/mod.ts";
+import { eachOf } from "./each_of.ts";
 import { isAbsence, lstatOrNull } from "./files.ts";
 
 /** What a folder takes on disk. */
@@ -23,12 +24,28 @@ export async function diskUse(path: string, seen: Set<string> = new Set()): Prom
   if ((info.nlink ?? 1) > 1) seen.add(key);
   if (!info.isDirectory) return { bytes, lastUsed: info.isFile ? info.atime?.getTime() ?? null : null };
   let lastUsed: number | null = null;
-  for (const entry of await entriesOf(path)) {
-    const inner = await diskUse(`${path}/${entry.name}`, seen);
+  for (
+    const inner of await eachOf(await readableEntries(path), ({ name }) => diskUse(`${path}/${name}`, seen))
+  ) {
     bytes += inner.bytes;
     if (inner.lastUsed !== null) lastUsed = Math.max(lastUsed ?? 0, inner.lastUsed);
   }
   return { bytes, lastUsed };
+}
+
+/** The entries of a folder itself: none where it is a link. */
+export async function ownEntries(path: string): Promise<Deno.DirEntry[]> {
+  return (await lstatOrNull(path))?.isDirectory ? await entriesOf(path) : [];
+}
+
+/** The entries of a folder; none where this user may not look, as into a volume's `lost+found`: `du` goes on, too. */
+export async function readableEntries(path: string): Promise<Deno.DirEntry[]> {
+  try {
+    return await entriesOf(path);
+  } catch (error) {
+    if (error instanceof AimError && error.kind === "no-space") return [];
+    throw error;
+  }
 }
 
 /** A folder's entries sorted by name; none where there is no such folder. */

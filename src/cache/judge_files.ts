@@ -8,7 +8,7 @@ export type Judgement =
 
 /**
  * Judges a model by what it was downloaded as: whole when every file is there with its size. A download that its filters left without any
- * weights, or with part of a set of shards, is none.
+ * weights, without their configuration, or with part of a set of shards, is none.
  *
  * @param recorded The files of its record.
  * @param files Sizes in bytes by relative path, as they lie there.
@@ -28,7 +28,7 @@ export async function judgeRecorded(
   if (!recorded.some(({ path }) => ANY_WEIGHTS.test(path))) {
     return partial("it was downloaded without any weights");
   }
-  const fault = await shardFault(known, readText);
+  const fault = await shardFault(known, readText) ?? configFault(known);
   if (fault !== null) return partial(fault);
   const count = recorded.length === 1 ? "1 file" : `${recorded.length} files`;
   return { state: "complete", reason: `whole by its manifest: ${count}` };
@@ -61,11 +61,20 @@ export async function judgeFiles(
   }
   const empty = weights.find((name) => files.get(name) === 0);
   if (empty !== undefined) return partial(`${empty} is empty`);
-  const config = ["config.json", "params.json"].find((name) => (files.get(name) ?? 0) > 0);
-  if (config === undefined && !weights.some((name) => name.endsWith(".gguf"))) {
-    return partial("config.json is missing");
-  }
-  return { state: "complete", reason: `${config ?? "a GGUF file"} and weights are there` };
+  const without = configFault(files);
+  if (without !== null) return partial(without);
+  return { state: "complete", reason: `${configOf(files) ?? "a GGUF file"} and weights are there` };
+}
+
+/** Weights that an engine loads say nothing without their configuration; GGUF carries its own. */
+function configFault(files: ReadonlyMap<string, number>): string | null {
+  const weights = [...files.keys()].filter((name) => !name.includes("/") && isWeight(name));
+  const needed = weights.length > 0 && !weights.some((name) => name.endsWith(".gguf"));
+  return needed && configOf(files) === undefined ? "config.json is missing" : null;
+}
+
+function configOf(files: ReadonlyMap<string, number>): string | undefined {
+  return ["config.json", "params.json"].find((name) => (files.get(name) ?? 0) > 0);
 }
 
 /** A shard that an index or another shard's name calls for, and that is not there; `null` where none is missing. */
@@ -94,7 +103,9 @@ async function shardFault(
 }
 
 function partial(reason: string): Judgement {
-  return { state: "partial", reason };
+  // Names come from whoever made the files, and go to a terminal.
+  // deno-lint-ignore no-control-regex
+  return { state: "partial", reason: reason.replace(/[\x00-\x1f\x7f]/g, "\ufffd") };
 }
 
 function missingInWords(missing: readonly string[], why: string): string {

@@ -1,7 +1,9 @@
 import { partFault } from "../sources/safe_path.ts";
-import { isBookkeeping, listFiles, statOrNull } from "./files.ts";
-import { type DiskUse, diskUse, entriesOf } from "./inspect_disk.ts";
+import { cacheRoots } from "./cache_paths.ts";
+import { isBookkeeping, listFiles, type Listing, listTree, lstatOrNull, statOrNull } from "./files.ts";
+import { type DiskUse, diskUse, entriesOf, ownEntries, readableEntries } from "./inspect_disk.ts";
 import { AIM_FOLDER, MANIFEST, snapshotRecord } from "./layout.ts";
+import { strayLinks } from "./links.ts";
 import { readRecord } from "./record.ts";
 import { commitOf, lookHub, lookLocal } from "./resolve_model.ts";
 import type { CachePaths, LayoutName } from "./types.ts";
@@ -40,7 +42,9 @@ export interface ListedFolder {
 export async function listModels(paths: CachePaths): Promise<ListedFolder[]> {
   const seen = new Set<string>();
   const folders: ListedFolder[] = [];
-  for (const { name, path } of await localFolders(paths)) folders.push(await localFolder(name, path, seen));
+  for (const { name, path } of await localFolders(paths)) {
+    folders.push(await localFolder(paths, name, path, seen));
+  }
   for (const { name, path } of await hubFolders(paths)) {
     folders.push(await hubFolderOf(paths, name, path, seen));
   }
@@ -60,13 +64,12 @@ export async function localFolders(paths: CachePaths): Promise<ModelFolder[]> {
   for (const first of await entriesOf(paths.root)) {
     const path = `${paths.root}/${first.name}`;
     if (!isOwn(first) || path === paths.hub || path === `${paths.hfHome}/hub`) continue;
-    if (await looksLikeModel(path)) {
-      found.push({ name: first.name, layout: "local", path });
-      continue;
-    }
-    for (const second of await entriesOf(path)) {
+    const isModel = await looksLikeModel(path);
+    if (isModel) found.push({ name: first.name, layout: "local", path });
+    for (const second of await readableEntries(path)) {
       const inner = `${path}/${second.name}`;
-      if (isOwn(second) && await looksLikeModel(inner)) {
+      // A model's own folders may look like one.
+      if (isOwn(second) && (isModel ? await hasRecords(inner) : await looksLikeModel(inner))) {
         found.push({ name: `${first.name}/${second.name}`, layout: "local", path: inner });
       }
     }
@@ -78,7 +81,7 @@ export async function localFolders(paths: CachePaths): Promise<ModelFolder[]> {
 export async function hubFolders(paths: CachePaths): Promise<ModelFolder[]> {
   return (await entriesOf(paths.hub)).flatMap((entry) => {
     const name = /^models--(.+)$/.exec(entry.name)?.[1]?.replace("--", "/");
-    return name === undefined || !entry.isDirectory
+    return name === undefined || !entry.isDirectory || partFault(entry.name) !== null
       ? []
       : [{ name, layout: "hub", path: `${paths.hub}/${entry.name}` }];
   });
@@ -90,19 +93,29 @@ function isOwn(entry: Deno.DirEntry): boolean {
     partFault(entry.name) === null;
 }
 
+/** True for a folder that aim has downloaded into. */
+export async function hasRecords(path: string): Promise<boolean> {
+  return (await lstatOrNull(`${path}/${AIM_FOLDER}`))?.isDirectory === true;
+}
+
 async function looksLikeModel(path: string): Promise<boolean> {
-  return (await entriesOf(path)).some(({ name, isDirectory }) =>
+  return (await readableEntries(path)).some(({ name, isDirectory }) =>
     isDirectory
       ? name === AIM_FOLDER
       : /^(?:config|params)\.json$|\.(?:safetensors|bin|pt|pth|gguf)$|\.index\.json$|\.incomplete$/.test(name)
   );
 }
 
-async function localFolder(name: string, path: string, seen: Set<string>): Promise<ListedFolder> {
-  const [place, record, files, disk] = await Promise.all([
-    lookLocal(path),
+async function localFolder(
+  paths: CachePaths,
+  name: string,
+  path: string,
+  seen: Set<string>,
+): Promise<ListedFolder> {
+  const [place, record, listing, disk] = await Promise.all([
+    lookLocal(path, undefined, cacheRoots(paths)),
     readRecord(`${path}/${MANIFEST}`),
-    listFiles(path, { skip: isBookkeeping }),
+    listTree(path, { skip: isBookkeeping }),
     diskUse(path, seen),
   ]);
   const model: ListedModel = {
@@ -113,7 +126,7 @@ async function localFolder(name: string, path: string, seen: Set<string>): Promi
     path,
     state: place.state === "complete" ? (record === null ? "unverified" : "complete") : "partial",
     reason: place.reason,
-    ...sumOf(files),
+    ...sumOf(paths, path, listing),
     lastUsed: disk.lastUsed,
   };
   return { name, layout: "local", path, diskBytes: disk.bytes, models: [model] };
@@ -128,7 +141,7 @@ async function hubFolderOf(
   const disk = await diskUse(path, seen);
   const revisions = await revisionsOf(path);
   const models: ListedModel[] = [];
-  for (const snapshot of await entriesOf(`${path}/snapshots`)) {
+  for (const snapshot of await ownEntries(`${path}/snapshots`)) {
     if (!snapshot.isDirectory) continue;
     const named = revisions.filter((one) => one.commit === snapshot.name).map((one) => one.revision);
     models.push(await hubModel(paths, name, path, snapshot.name, named, disk));
@@ -169,7 +182,7 @@ async function hubModel(
     path: snapshot,
     state: place.state === "complete" ? (recorded ? "complete" : "unverified") : "partial",
     reason: place.reason,
-    ...sumOf(await listFiles(snapshot)),
+    ...sumOf(paths, snapshot, await listTree(snapshot)),
     lastUsed: disk.lastUsed,
   };
 }
@@ -177,13 +190,20 @@ async function hubModel(
 /** What the refs of a model's folder name. */
 export async function revisionsOf(path: string): Promise<{ revision: string; commit: string }[]> {
   const found: { revision: string; commit: string }[] = [];
-  for (const revision of (await listFiles(`${path}/refs`)).keys()) {
+  const refs = `${path}/refs`;
+  const names = (await lstatOrNull(refs))?.isDirectory ? (await listFiles(refs)).keys() : [];
+  for (const revision of names) {
     const commit = await commitOf(path, revision);
     if (commit !== null) found.push({ revision, commit });
   }
   return found.sort((a, b) => a.revision < b.revision ? -1 : 1);
 }
 
-function sumOf(files: ReadonlyMap<string, number>): { files: number; bytes: number } {
-  return { files: files.size, bytes: [...files.values()].reduce((sum, size) => sum + size, 0) };
+/** Files that lie in the cache. */
+function sumOf(paths: CachePaths, path: string, { files, links }: Listing): { files: number; bytes: number } {
+  const strays = strayLinks(path, links, cacheRoots(paths));
+  const sizes = strays.has("")
+    ? []
+    : [...files].filter(([name]) => !strays.has(name)).map(([, size]) => size);
+  return { files: sizes.length, bytes: sizes.reduce((sum, size) => sum + size, 0) };
 }

@@ -4,12 +4,21 @@ import type { Manifest, ManifestFile } from "../sources/manifest.ts";
 import { assertSafePath } from "../sources/safe_path.ts";
 import type { TransferItem, TransferResult } from "../transfer/types.ts";
 import { adoptFiles } from "./adopt_files.ts";
-import { hubFolder } from "./cache_paths.ts";
+import { cacheRoots, hubFolder } from "./cache_paths.ts";
 import { checkPublished } from "./check_published.ts";
 import { eachOf } from "./each_of.ts";
-import { listFiles, lstatOrNull, makeInside, removeIfThere, statOrNull, writeAtomically } from "./files.ts";
+import {
+  listFiles,
+  listTree,
+  lstatOrNull,
+  makeInside,
+  removeIfThere,
+  statOrNull,
+  writeAtomically,
+} from "./files.ts";
 import { knownFiles, snapshotRecords } from "./known_blobs.ts";
-import { AIM_FOLDER, folderOf, MANIFEST, UNFINISHED } from "./layout.ts";
+import { AIM_FOLDER, folderOf, MANIFEST, nameOf, UNFINISHED } from "./layout.ts";
+import { strayLinks } from "./links.ts";
 import { checkLocalName } from "./local_name.ts";
 import { type FileProver, withProver } from "./prove_file.ts";
 import { metadataPath, readMetadata, writeMetadata } from "./python_metadata.ts";
@@ -37,13 +46,17 @@ import type {
 /** A local directory in the cache: `AIM_CACHE_PATH/org/model`. */
 export function localPlacement({ paths, name }: { paths: CachePaths; name: string }): Placement {
   checkLocalName(name);
-  return new LocalPlacement(name, paths.root, name, hubFolder(paths, name));
+  return new LocalPlacement(name, paths.root, name, {
+    other: hubFolder(paths, name),
+    roots: cacheRoots(paths),
+  });
 }
 
 /** Exactly this directory, in the form of a local directory. */
 export function directPlacement({ directory }: { directory: string }): Placement {
   const path = directory.startsWith("/") ? directory : `${Deno.cwd()}/${directory}`;
-  return new LocalPlacement(path, path.replace(/(?<=.)\/+$/, ""), "", null);
+  const base = path.replace(/(?<=.)\/+$/, "");
+  return new LocalPlacement(path, base, "", { other: null, roots: [base] });
 }
 
 class LocalPlacement implements Placement {
@@ -54,12 +67,20 @@ class LocalPlacement implements Placement {
   readonly #inside: string;
   /** The folder of the same model in the other layout. */
   readonly #other: string | null;
+  /** Where links may lead. */
+  readonly #roots: readonly string[];
 
-  constructor(name: string, base: string, inside: string, other: string | null) {
+  constructor(
+    name: string,
+    base: string,
+    inside: string,
+    { other, roots }: { other: string | null; roots: readonly string[] },
+  ) {
     this.name = name;
     this.#base = base;
     this.#inside = inside;
     this.#other = other;
+    this.#roots = roots;
     this.directory = inside === "" ? base : `${base}/${inside}`;
   }
 
@@ -72,15 +93,17 @@ class LocalPlacement implements Placement {
     if (record.commit === null && record.files.length !== manifest.files.length) return null;
     if (!covers(record, manifest)) return null;
     if (await statOrNull(`${this.directory}/${UNFINISHED}`) !== null) return null;
-    const files = await listFiles(this.directory, {
-      skip: (path) => path === AIM_FOLDER || path === ".cache",
-    });
+    const { files, links } = await listTree(this.directory, { skip: isAside });
     if (record.files.some((file) => files.get(file.path) !== file.size)) return null;
+    // Files of aim's are none; where a folder is one, what follows says so.
+    if (strayLinks(this.directory, links, this.#roots).size > 0) return null;
+    const linked = new Set(links);
+    if (record.files.some((file) => linked.has(file.path))) return null;
     return { path: this.directory, commit: record.commit };
   }
 
   async lookUp(revision: string | undefined): Promise<StoredModel | null> {
-    const { state } = await lookLocal(this.directory, revision);
+    const { state } = await lookLocal(this.directory, revision, this.#roots);
     return state === "complete"
       ? await storedModel(this.directory, await readRecord(`${this.directory}/${MANIFEST}`))
       : null;
@@ -146,8 +169,11 @@ class LocalPlacement implements Placement {
     const record = recordOf(manifest, manifest.commit, null, new Date());
     await writeRecord(`${this.directory}/${MANIFEST}`, withFiles(record, more));
     await removeIfThere(`${this.directory}/${UNFINISHED}`);
-    const own = new Set(record.files.map((file) => folderOf(file.path)));
-    await sweepLeftovers([...own, AIM_FOLDER].map((folder) => `${this.directory}/${folder}`));
+    await sweepLeftovers(
+      this.directory,
+      new Set(record.files.map((file) => folderOf(file.path))),
+      record.files.map((file) => nameOf(file.path)),
+    );
     return { path: this.directory, commit: manifest.commit };
   }
 
@@ -225,9 +251,7 @@ class LocalPlacement implements Placement {
 
   /** What tells whether a file is there, whole. */
   async #presence(): Promise<(file: ManifestFile, prover: FileProver) => Promise<boolean>> {
-    const files = await listFiles(this.directory, {
-      skip: (path) => path === AIM_FOLDER || path === ".cache",
-    });
+    const files = await listFiles(this.directory, { skip: isAside });
     const recorded = new Map<string, Set<string>>();
     for (const { path, size, etag } of (await this.#records()).flatMap((record) => record.files)) {
       const known = recorded.get(path) ?? new Set();
@@ -269,6 +293,11 @@ class LocalPlacement implements Placement {
     }
     await makeInside(this.#base, [...folders].map((folder) => `${this.#inside}/${folder}`));
   }
+}
+
+/** aim's and Python's own, which a listing of the model's files passes over. */
+function isAside(path: string): boolean {
+  return path === AIM_FOLDER || path === ".cache/huggingface";
 }
 
 function folderInTheWay(path: string): AimError {

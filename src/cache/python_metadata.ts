@@ -4,9 +4,12 @@ import { readTextOrNull, statOrNull, writeAtomically } from "./files.ts";
 // Python's huggingface_hub keeps, for a model in a local directory, what each file was downloaded as:
 // `.cache/huggingface/download/<path>.metadata`, three lines: commit, ETag, seconds since 1970 (`_local_folder.py`).
 
+/** Where Python keeps what it knows of downloads, relative to the model directory. */
+export const DOWNLOADS = ".cache/huggingface/download";
+
 /** Where Python keeps a file's metadata, relative to the model directory. */
 export function metadataPath(path: string): string {
-  return `.cache/huggingface/download/${path}.metadata`;
+  return `${DOWNLOADS}/${path}.metadata`;
 }
 
 /** What Python (or aim in its place) wrote of a file. */

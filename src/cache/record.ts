@@ -91,8 +91,15 @@ export function withFiles(record: ModelRecord, others: readonly RecordedFile[]):
 
 function isRecord(value: unknown): value is ModelRecord {
   if (typeof value !== "object" || value === null) return false;
-  const { version, source, files } = value as Partial<Record<keyof ModelRecord, unknown>>;
-  return version === VERSION && typeof source === "string" && Array.isArray(files) && files.every(isFile);
+  const { version, source, revision, commit, files } = value as Partial<Record<keyof ModelRecord, unknown>>;
+  return version === VERSION && isLine(source) && (revision === null || isLine(revision)) &&
+    (commit === null || isLine(commit)) && Array.isArray(files) && files.every(isFile);
+}
+
+/** Text that may be printed. */
+function isLine(value: unknown): boolean {
+  // deno-lint-ignore no-control-regex
+  return typeof value === "string" && !/[\x00-\x1f\x7f]/.test(value);
 }
 
 // A record arrives by rsync from who knows where: its paths are held to the same rules as a source's.

@@ -1,10 +1,12 @@
-import { errorFrom } from "../errors/mod.ts";
+import { AimError } from "../errors/mod.ts";
 import { assertRevision } from "../sources/model_ref.ts";
-import { hubFolder } from "./cache_paths.ts";
-import { isAbsence, isBookkeeping, listFiles, readTextOrNull, statOrNull } from "./files.ts";
+import { cacheRoots, hubFolder } from "./cache_paths.ts";
+import { isBookkeeping, listFiles, listTree, readTextOrNull, statOrNull } from "./files.ts";
 import { judgeFiles, type Judgement, judgeRecorded } from "./judge_files.ts";
 import { isCommit, MANIFEST, snapshotRecord, UNFINISHED } from "./layout.ts";
+import { strayInWords, strayLinks } from "./links.ts";
 import { checkLocalName } from "./local_name.ts";
+import { DOWNLOADS, readMetadata } from "./python_metadata.ts";
 import { readRecord } from "./record.ts";
 import type { CachePaths, PlaceLookedAt, Resolution } from "./types.ts";
 
@@ -27,7 +29,7 @@ export async function resolveModel(options: ResolveOptions): Promise<Resolution>
   const { paths, name, revision } = options;
   checkLocalName(name);
   if (revision !== undefined) assertRevision(revision);
-  const local = await lookLocal(`${paths.root}/${name}`, revision);
+  const local = await lookLocal(`${paths.root}/${name}`, revision, cacheRoots(paths));
   if (local.state === "complete") return { kind: "path", path: local.path, name, looked: [local] };
   const { place, snapshot } = await lookHub(paths, name, revision ?? "main");
   const looked = [local, place];
@@ -48,20 +50,44 @@ export function hubEnvironment(paths: CachePaths): Record<string, string> {
   return { HF_HOME: hfHome, ...(hub === `${hfHome}/hub` ? {} : { HF_HUB_CACHE: hub }), HF_HUB_OFFLINE: "1" };
 }
 
-/** Judges a local directory. */
-export async function lookLocal(path: string, revision?: string): Promise<PlaceLookedAt> {
-  const judged = await judgeLocal(path, revision);
+/**
+ * Judges a local directory.
+ *
+ * @param roots Where its links may lead.
+ */
+export async function lookLocal(
+  path: string,
+  revision: string | undefined,
+  roots: readonly string[],
+): Promise<PlaceLookedAt> {
+  const judged = await readable(() => judgeLocal(path, revision, roots));
   return { layout: "local", path, state: judged.state, reason: judged.reason };
 }
 
-async function judgeLocal(path: string, revision: string | undefined): Promise<Judgement> {
+/** A place that cannot be read is one that is not served from; the next one may do. */
+async function readable(judge: () => Promise<Judgement>): Promise<Judgement> {
+  try {
+    return await judge();
+  } catch (error) {
+    if (!(error instanceof AimError)) throw error;
+    return { state: "partial", reason: `it cannot be read (${error.message})` };
+  }
+}
+
+async function judgeLocal(
+  path: string,
+  revision: string | undefined,
+  roots: readonly string[],
+): Promise<Judgement> {
   const info = await statOrNull(path);
   if (info === null) return { state: "absent", reason: "there is no such directory" };
   if (!info.isDirectory) return { state: "absent", reason: "it is not a directory" };
+  const { files, links } = await listTree(path, { skip: isBookkeeping });
+  const stray = strayInWords(strayLinks(path, links, roots));
+  if (stray !== null) return { state: "partial", reason: stray };
   if (await statOrNull(`${path}/${UNFINISHED}`) !== null) {
     return { state: "partial", reason: "its download is not finished" };
   }
-  const files = await listFiles(path, { skip: isBookkeeping });
   const record = await readRecord(`${path}/${MANIFEST}`);
   if (record !== null) {
     if (revision !== undefined && ![record.revision, record.commit].includes(revision)) {
@@ -78,7 +104,27 @@ async function judgeLocal(path: string, revision: string | undefined): Promise<J
       reason: `it does not say which revision it holds, and ${revision} is asked for`,
     };
   }
+  const unfinished = await unfinishedByPython(path);
+  if (unfinished !== null) return { state: "partial", reason: `a download is unfinished (${unfinished})` };
   return await judgeFiles(files, (name) => readTextOrNull(`${path}/${name}`));
+}
+
+/**
+ * A partial file of Python's client in a local directory, `.cache/huggingface/download/….<etag>.incomplete`, whose file has not arrived:
+ * none has metadata with that ETag.
+ */
+async function unfinishedByPython(directory: string): Promise<string | null> {
+  const folder = `${directory}/${DOWNLOADS}`;
+  const names = [...(await listFiles(folder)).keys()];
+  const partial = names.filter((name) => name.endsWith(".incomplete")).sort();
+  if (partial.length === 0) return null;
+  const arrived = new Set<string | undefined>();
+  for (const name of names.filter((one) => one.endsWith(".metadata"))) {
+    const path = name.slice(0, -".metadata".length);
+    arrived.add((await readMetadata(directory, path))?.etag);
+  }
+  const left = partial.find((name) => !arrived.has(/([^./]+)\.incomplete$/.exec(name)?.[1]));
+  return left === undefined ? null : `${DOWNLOADS}/${left}`;
 }
 
 /** Judges the Hugging Face cache's snapshot of a revision. */
@@ -88,40 +134,48 @@ export async function lookHub(
   revision: string,
 ): Promise<{ place: PlaceLookedAt; snapshot: string | null }> {
   const folder = hubFolder(paths, name);
-  const at = (state: PlaceLookedAt["state"], reason: string, path = folder): PlaceLookedAt => ({
-    layout: "hub",
-    path,
-    state,
-    reason,
+  let path = folder;
+  const { state, reason } = await readable(async () => {
+    if (await statOrNull(folder) === null) return { state: "absent", reason: "there is no such directory" };
+    const commit = await commitOf(folder, revision);
+    if (commit === null) {
+      const there = await statOrNull(`${folder}/refs/${revision}`) !== null;
+      const why = `refs/${revision} ${there ? "holds something else than a commit" : "is missing"}`;
+      return { state: "absent", reason: `it has no revision ${revision} (${why})` };
+    }
+    path = `${folder}/snapshots/${commit}`;
+    return await judgeSnapshot(folder, path, commit, cacheRoots(paths));
   });
-  if (await statOrNull(folder) === null) {
-    return { place: at("absent", "there is no such directory"), snapshot: null };
-  }
-  const commit = await commitOf(folder, revision);
-  if (commit === null) {
-    return {
-      place: at("absent", `it has no revision ${revision} (refs/${revision} is missing)`),
-      snapshot: null,
-    };
-  }
-  const snapshot = `${folder}/snapshots/${commit}`;
-  const judged = await judgeSnapshot(folder, snapshot, commit);
-  const place = at(judged.state, judged.reason, snapshot);
-  return { place, snapshot: judged.state === "complete" ? snapshot : null };
+  return { place: { layout: "hub", path, state, reason }, snapshot: state === "complete" ? path : null };
 }
 
-/** The commit that a revision names in a model's folder of the Hugging Face cache; `null` where it names none. */
+/**
+ * The commit that a revision names in a model's folder of the Hugging Face cache; `null` where it names none. Python takes a ref's text as
+ * it is: with a line break it names nothing.
+ */
 export async function commitOf(folder: string, revision: string): Promise<string | null> {
-  const ref = (await readTextOrNull(`${folder}/refs/${revision}`))?.trim();
-  if (ref !== undefined && isCommit(ref)) return ref;
+  const ref = await readTextOrNull(`${folder}/refs/${revision}`);
+  if (ref !== null && isCommit(ref)) return ref;
   const itself = isCommit(revision) && await statOrNull(`${folder}/snapshots/${revision}`) !== null;
   return itself ? revision : null;
 }
 
-async function judgeSnapshot(folder: string, snapshot: string, commit: string): Promise<Judgement> {
-  if (await statOrNull(snapshot) === null) return { state: "absent", reason: "the snapshot is not there" };
-  const files = await listFiles(snapshot);
+async function judgeSnapshot(
+  folder: string,
+  snapshot: string,
+  commit: string,
+  roots: readonly string[],
+): Promise<Judgement> {
   const record = await readRecord(snapshotRecord(folder, commit));
+  if (await statOrNull(snapshot) === null) {
+    return record === null ? { state: "absent", reason: "the snapshot is not there" } : {
+      state: "partial",
+      reason: "the snapshot's links are not there: what copied it here leaves links out",
+    };
+  }
+  const { files, links } = await listTree(snapshot);
+  const stray = strayInWords(strayLinks(snapshot, links, roots));
+  if (stray !== null) return { state: "partial", reason: stray };
   const read = (name: string) => readTextOrNull(`${snapshot}/${name}`);
   if (record !== null) return await judgeRecorded(record.files, files, read);
   const unfinished = await unfinishedBlob(folder);
@@ -133,15 +187,8 @@ async function judgeSnapshot(folder: string, snapshot: string, commit: string): 
 
 /** A partial file whose blob is not there. */
 async function unfinishedBlob(folder: string): Promise<string | null> {
-  try {
-    const names = new Set(
-      (await Array.fromAsync(Deno.readDir(`${folder}/blobs`))).map((entry) => entry.name),
-    );
-    return names.values().find((name) =>
-      name.endsWith(".incomplete") && !names.has(name.slice(0, name.indexOf(".")))
-    ) ?? null;
-  } catch (error) {
-    if (!isAbsence(error)) throw errorFrom(error, `reading ${folder}/blobs`);
-  }
-  return null;
+  const names = new Set((await listFiles(`${folder}/blobs`)).keys());
+  return names.values().find((name) =>
+    name.endsWith(".incomplete") && !names.has(name.slice(0, name.indexOf(".")))
+  ) ?? null;
 }

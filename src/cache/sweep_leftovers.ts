@@ -1,20 +1,36 @@
-import { entriesOf } from "./inspect_disk.ts";
+import { leftovers, stemOf } from "../transfer/staging_names.ts";
 import { lstatOrNull, removeIfThere } from "./files.ts";
+import { entriesOf } from "./inspect_disk.ts";
+import { AIM_FOLDER } from "./layout.ts";
 
-/** What aim names partial and temporary files. */
-const LEFTOVER = /\.aim-[0-9a-f]{8}\.incomplete(?:\.parts)?$|\.[0-9a-f]{8}\.tmp$/;
+/** What aim names files that it is about to rename. */
+const TEMPORARY = /^\.link\.aim-[0-9a-f]{8}\.incomplete$|\.[0-9a-f]{8}\.tmp$/;
 
 /** Milliseconds without a change after which nobody can be at work in a partial file: several times the stall timeout. */
 const DEAD = 60 * 60_000;
 
-/** Removes what processes that were killed left in folders, none of which is needed once the model is whole. */
-export async function sweepLeftovers(folders: Iterable<string>): Promise<void> {
-  for (const folder of folders) {
-    for (const { name } of await entriesOf(folder)) {
-      if (!LEFTOVER.test(name)) continue;
-      const info = await lstatOrNull(`${folder}/${name}`);
-      if (info === null || info.isDirectory || Date.now() - (info.mtime?.getTime() ?? 0) < DEAD) continue;
-      await removeIfThere(`${folder}/${name}`);
+/**
+ * Removes what processes that were killed left in a model's folders and is of no use, since the files are whole: their partial files, and
+ * temporary ones. Partial files of others, as of another revision's, wait for their download to go on.
+ *
+ * @param folders Relative to the directory; its `.aim` is always looked at.
+ * @param names Of the files that are whole, without folders, as they are staged.
+ */
+export async function sweepLeftovers(
+  directory: string,
+  folders: Iterable<string>,
+  names: readonly string[],
+): Promise<void> {
+  const whole = new Set(names.map(stemOf));
+  for (const folder of new Set([...folders, AIM_FOLDER])) {
+    const path = folder === "" ? directory : `${directory}/${folder}`;
+    const found = (await entriesOf(path)).filter((entry) => !entry.isDirectory).map((entry) => entry.name);
+    for (const name of found) {
+      const [stem] = leftovers([name]).keys();
+      if (!TEMPORARY.test(name) && (stem === undefined || !whole.has(stem))) continue;
+      const info = await lstatOrNull(`${path}/${name}`);
+      if (info === null || Date.now() - (info.mtime?.getTime() ?? 0) < DEAD) continue;
+      await removeIfThere(`${path}/${name}`);
     }
   }
 }

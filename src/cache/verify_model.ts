@@ -1,8 +1,9 @@
 import type { Digest } from "../sources/manifest.ts";
 import type { HashPool } from "../transfer/mod.ts";
 import { eachOf } from "./each_of.ts";
-import { isBookkeeping, listFiles, statOrNull } from "./files.ts";
+import { isBookkeeping, listTree, statOrNull } from "./files.ts";
 import { MANIFEST, snapshotRecord } from "./layout.ts";
+import { strayLinks } from "./links.ts";
 import type { ListedModel } from "./list_models.ts";
 import { readMetadata } from "./python_metadata.ts";
 import { type ModelRecord, readRecord } from "./record.ts";
@@ -31,6 +32,8 @@ export interface Verification {
 /** Options of {@linkcode verifyModel}. */
 export interface VerifyOptions {
   readonly signal?: AbortSignal;
+  /** Where links may lead. @default {the model's own folder} */
+  readonly roots?: readonly string[];
   /** Told of bytes hashed since the last call. */
   readonly onBytes?: (bytes: number) => void;
 }
@@ -38,7 +41,10 @@ export interface VerifyOptions {
 /** Hashes all files of a model, several at a time, and compares with what they were downloaded as. */
 export async function verifyModel(model: ListedModel, options: VerifyOptions = {}): Promise<Verification> {
   const { digestMatches, hashPool } = await import("../transfer/mod.ts");
-  const expected = await expectations(model);
+  const folder = folderOfModel(model);
+  const { files, links } = await listTree(model.path, { skip: isBookkeeping });
+  const strays = strayLinks(model.path, links, options.roots ?? [folder]);
+  const expected = await expectations(model, [...files.keys()]);
   const pool = hashPool();
   const stop = () => pool.close();
   options.signal?.addEventListener("abort", stop, { once: true });
@@ -46,6 +52,10 @@ export async function verifyModel(model: ListedModel, options: VerifyOptions = {
   try {
     const findings = await eachOf([...expected], async ([path, want]): Promise<FileFinding> => {
       options.signal?.throwIfAborted();
+      const target = strays.get("") ?? strays.get(path);
+      if (target !== undefined) {
+        return { path, state: "bad", reason: `a symbolic link leads out of the cache, to ${target}` };
+      }
       return await check({ pool, digestMatches }, `${model.path}/${path}`, path, want, (more) => {
         bytes += more;
         options.onBytes?.(more);
@@ -86,15 +96,16 @@ interface Hashing {
 }
 
 /** What each file should be: by aim's record, else by Python's metadata, else by the names of blobs. */
-async function expectations(model: ListedModel): Promise<Map<string, Expectation>> {
+async function expectations(
+  model: ListedModel,
+  names: readonly string[],
+): Promise<Map<string, Expectation>> {
   const { path, layout, commit } = model;
-  const folder = path.replace(/\/snapshots\/[^/]*$/, "");
   const record = layout === "local"
     ? await readRecord(`${path}/${MANIFEST}`)
     : commit === null
     ? null
-    : await readRecord(snapshotRecord(folder, commit));
-  const names = [...(await listFiles(path, { skip: isBookkeeping })).keys()];
+    : await readRecord(snapshotRecord(folderOfModel(model), commit));
   if (record !== null) return byRecord(record, names);
   const found = new Map<string, Expectation>();
   for (const file of names) {
@@ -104,6 +115,10 @@ async function expectations(model: ListedModel): Promise<Map<string, Expectation
     found.set(file, { size: null, digest: digestOfEtag(etag) });
   }
   return found;
+}
+
+function folderOfModel({ path, layout }: ListedModel): string {
+  return layout === "local" ? path : path.replace(/\/snapshots\/[^/]*$/, "");
 }
 
 function byRecord(record: ModelRecord, names: readonly string[]): Map<string, Expectation> {

@@ -85,6 +85,7 @@ const CASES: readonly [files: string, state: string, reason: RegExp, texts?: Rec
   ],
   ["config.json model.safetensors x.aim-0123abcd.incomplete.parts", "partial", /unfinished/],
   ["config.json model.safetensors model.safetensors.aria2", "partial", /unfinished/],
+  ["config.json model.safetensors \x1b[31m.incomplete", "partial", /\(\ufffd\[31m\.incomplete\)$/],
 ];
 
 Deno.test("a directory without a manifest is judged by what lies in it", async (t) => {
@@ -116,9 +117,17 @@ Deno.test("a directory with a manifest is judged by it", async (t) => {
     ],
     ["config.json", "config.json", "partial", /without any weights/],
     // Left behind by a process that was killed; the manifest's files are whole all the same.
-    ["c.json model.safetensors", "c.json model.safetensors x.aim-0123abcd.incomplete", "complete", /2 files/],
+    [
+      "config.json model.safetensors",
+      "config.json model.safetensors x.aim-0123abcd.incomplete",
+      "complete",
+      /2 files/,
+    ],
     // A file of the model that is named like a partial one.
-    ["m.safetensors x.incomplete", "m.safetensors x.incomplete", "complete", /2 files/],
+    ["m.gguf x.incomplete", "m.gguf x.incomplete", "complete", /2 files/],
+    // What a filter left of a model.
+    ["m.safetensors", "m.safetensors", "partial", /^config\.json is missing$/],
+    ["m.safetensors params.json", "m.safetensors params.json", "complete", /2 files/],
     [
       "config.json model-00001-of-00002.safetensors",
       "config.json model-00001-of-00002.safetensors",

@@ -1,4 +1,4 @@
-import { type Verification, verifyModel } from "../../cache/mod.ts";
+import { cachePaths, cacheRoots, type Verification, verifyModel } from "../../cache/mod.ts";
 import { AimError, EXIT_CODES } from "../../errors/mod.ts";
 import type { Command } from "../command.ts";
 import { count, formatBytes } from "../format.ts";
@@ -36,9 +36,10 @@ export const cacheVerify: Command = {
         hint: "check AIM_CACHE_PATH and HF_HOME",
       });
     }
+    const roots = cacheRoots(cachePaths(context.config));
     const results: Verification[] = [];
     for (const model of folders.flatMap((folder) => folder.models)) {
-      const result = await verifyModel(model, { signal });
+      const result = await verifyModel(model, { signal, roots });
       results.push(result);
       if (flags.format !== "json") print(inWords(result, stdout.colour));
     }
