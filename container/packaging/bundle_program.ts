@@ -1,5 +1,8 @@
 import { join } from "@std/path";
 import type { BuildInfo } from "../../src/cli/build_info.ts";
+import { PACK, writePack } from "../../src/profiles/pack.ts";
+import type { ConfigMap } from "../../src/profiles/types.ts";
+import { readFullYaml } from "../../src/profiles/yaml/full_yaml.ts";
 import { runDeno } from "./run_deno.ts";
 
 /**
@@ -14,7 +17,8 @@ export async function bundleProgram(source: string, folder: string, build: Build
   await bundle(source, ["--outdir", folder, "--code-splitting", "main.ts"]);
   await bundle(source, ["--output", join(folder, "hash_worker.js"), "src/transfer/hash_worker.ts"]);
   deferRequire(folder);
-  copyProfiles(join(source, "profiles"), join(folder, "profiles"));
+  if (build.form === "self-extracting") hideImports(folder);
+  await packProfiles(join(source, "profiles"), join(folder, "profiles"));
   Deno.writeTextFileSync(join(folder, "build.json"), `${JSON.stringify(build)}\n`);
   // The nearest package.json says what .js files are: this one, whatever lies in the folders above.
   Deno.writeTextFileSync(join(folder, "package.json"), `{"type":"module"}\n`);
@@ -52,12 +56,35 @@ function deferRequire(folder: string): void {
   }
 }
 
-function copyProfiles(from: string, to: string): void {
+/**
+ * Deno looks at every module that a literal `import("…")` names before it runs the first: a fifth of the start-up time. What it cannot
+ * read ahead it loads when it is needed.
+ */
+function hideImports(folder: string): void {
+  for (const { name } of Deno.readDirSync(folder)) {
+    if (!name.endsWith(".js")) continue;
+    const path = join(folder, name);
+    Deno.writeTextFileSync(
+      path,
+      Deno.readTextFileSync(path).replaceAll(/\bimport\(("\.\/[\w.-]+\.js")\)/g, "import([$1][0])"),
+    );
+  }
+}
+
+/** Copies the schemas, and packs the profiles of each folder into one file. */
+async function packProfiles(from: string, to: string): Promise<void> {
   Deno.mkdirSync(to, { recursive: true });
-  for (const entry of [...Deno.readDirSync(from)]) {
-    if (entry.isDirectory) copyProfiles(join(from, entry.name), join(to, entry.name));
-    else if (/\.(ya?ml|json)$/.test(entry.name)) {
-      Deno.copyFileSync(join(from, entry.name), join(to, entry.name));
+  const profiles = new Map<string, ConfigMap>();
+  const entries = [...Deno.readDirSync(from)].sort((a, b) => a.name < b.name ? -1 : 1);
+  for (const { name, isDirectory } of entries) {
+    const path = join(from, name);
+    if (isDirectory) await packProfiles(path, join(to, name));
+    else if (name.endsWith(".schema.json")) Deno.copyFileSync(path, join(to, name));
+    else if (name.endsWith(".yaml")) {
+      const { value, faults } = await readFullYaml(Deno.readTextFileSync(path));
+      if (value === null) throw new Error(`${path} is no profile: ${faults[0]?.reason}`);
+      profiles.set(name, value);
     }
   }
+  if (profiles.size > 0) Deno.writeTextFileSync(join(to, PACK), writePack(profiles));
 }

@@ -1,9 +1,10 @@
 import { fromFileUrl, join } from "@std/path";
 import { embeddedRoot } from "./embedded_root.ts";
-import type { ProfilePlace } from "./profile_from_value.ts";
+import { PACK, readPack } from "./pack.ts";
+import { profileFromValue, type ProfilePlace } from "./profile_from_value.ts";
 import { compareText } from "./rank.ts";
 import { readProfile } from "./read_profile.ts";
-import type { Profile, ProfileFault } from "./types.ts";
+import type { ConfigMap, Profile, ProfileFault } from "./types.ts";
 
 /** Which profiles to load. */
 export interface LoadProfilesOptions {
@@ -36,16 +37,24 @@ export async function loadProfiles(options: LoadProfilesOptions): Promise<Loaded
   const profiles = new Map<string, Profile>();
   const faults: ProfileFault[] = [];
   for (const folder of searchPath(options)) {
-    for (const { name, path } of filesOf(folder, faults)) {
-      const id = folder.prefix + name.replace(/\.ya?ml$/, "");
+    const placeOf = (name: string, path: string): ProfilePlace => ({
+      id: folder.prefix + name.replace(/\.ya?ml$/, ""),
+      path: folder.origin === "disk" ? path : `embedded:${folder.below}/${name}`,
+      origin: folder.origin,
+      priority: folder.priority,
+      kind: folder.kind,
+    });
+    const pack = packOf(folder);
+    for (const [name, content] of pack ?? []) {
+      const place = placeOf(name, "");
+      if (profiles.has(place.id)) continue;
+      const reading = profileFromValue(content, place, null);
+      if (reading.kind === "profile") profiles.set(place.id, reading.profile);
+    }
+    for (const { name, path } of pack === null ? filesOf(folder, faults) : []) {
+      const place = placeOf(name, path);
+      const { id } = place;
       if (profiles.has(id)) continue;
-      const place: ProfilePlace = {
-        id,
-        path: folder.origin === "disk" ? path : `embedded:${folder.below}/${name}`,
-        origin: folder.origin,
-        priority: folder.priority,
-        kind: folder.kind,
-      };
       const bytes = bytesOf(path, place.path, faults);
       if (bytes === null) continue;
       const file = await readProfile(bytes, place);
@@ -82,6 +91,17 @@ function searchPath(options: LoadProfilesOptions): Folder[] {
       ? []
       : [{ ...folder, origin: "embedded" as const, path: join(embedded, folder.below) }]),
   ]);
+}
+
+/** The profiles of a folder inside an executable; `null` where they lie there as files. */
+function packOf(folder: Folder): Map<string, ConfigMap> | null {
+  if (folder.origin === "disk") return null;
+  try {
+    return readPack(Deno.readTextFileSync(join(folder.path, PACK)));
+  } catch (thrown) {
+    if (isMissing(thrown)) return null;
+    throw thrown;
+  }
 }
 
 /** A model's name that is a folder of its own: no way out of the root, and none of the folders that mean something else. */

@@ -1,4 +1,4 @@
-import { checkSchema, type SchemaFault } from "./check_schema.ts";
+import type { checkSchema, SchemaFault } from "./check_schema.ts";
 import { isMap, isNumberLiteral } from "./number_literal.ts";
 import {
   type ConfigMap,
@@ -20,24 +20,20 @@ export type ProfileReading =
   | { readonly kind: "profile"; readonly profile: Profile }
   | { readonly kind: "faults"; readonly faults: readonly SchemaFault[] };
 
-/** Options of {@linkcode profileFromValue}. */
-export interface ProfileFromValueOptions {
-  /** The content is known to fit the schema. @default {false} */
-  trusted?: boolean;
-}
-
 /**
  * Makes a profile of a file's content.
  *
  * Environment values that are not text become what Python's `str()` makes of them, which is what AIM's Python runtime
  * sets: numbers as they are spelled, `true` becomes `True`.
+ *
+ * @param check What holds the content to its schema; `null`: it is known to fit.
  */
 export function profileFromValue(
   content: ConfigMap,
   place: ProfilePlace,
-  options: ProfileFromValueOptions = {},
+  check: typeof checkSchema | null,
 ): ProfileReading {
-  const faults = options.trusted === true ? [] : checkSchema(schemaFor(place, content), content);
+  const faults = check === null ? [] : check(schemaFor(place, content), content);
   if (faults.length > 0) return { kind: "faults", faults };
   const metadata = mapAt(content, "metadata");
   const { kind: _, ...own } = place;

@@ -43,15 +43,20 @@ export async function readProfile(
   const simple = options.thorough === true ? null : readSimpleYaml(text);
   if (simple !== null) {
     // The program's own profiles are held to the schema by its tests, not again at each start.
-    const reading = profileFromValue(simple, place, { trusted: place.origin === "embedded" });
+    const reading = profileFromValue(simple, place, place.origin === "embedded" ? null : await checker());
     if (reading.kind === "profile") return { profile: reading.profile, faults: [], notes: [] };
   }
   const file = await readFullYaml(text);
   const notes = file.notes.map(at);
   if (file.value === null) return { profile: null, faults: sorted(file.faults.map(at)), notes };
-  const reading = profileFromValue(file.value, place);
+  const reading = profileFromValue(file.value, place, await checker());
   if (reading.kind === "profile") return { profile: reading.profile, faults: [], notes };
   return { profile: null, faults: sorted(reading.faults.map((fault) => at(placed(fault, file)))), notes };
+}
+
+/** The validators are a large module, which the program's own profiles do not need. */
+async function checker(): Promise<typeof import("./check_schema.ts").checkSchema> {
+  return (await import("./check_schema.ts")).checkSchema;
 }
 
 function placed(

@@ -1,10 +1,6 @@
-import { directoryBytes } from "../cache/mod.ts";
-import type { Config } from "../config/mod.ts";
-import { errorFrom } from "../errors/mod.ts";
-import { log } from "../log/mod.ts";
-import { openSource, sourceOptions, totalBytes } from "../sources/mod.ts";
 import { pythonJson, renderBashScript } from "../engine/mod.ts";
-import { type ConfigValue, isNumberLiteral, type NumberLiteral, type Profile } from "../profiles/mod.ts";
+import type { ConfigValue, Profile } from "../profiles/types.ts";
+import { writeYaml } from "../profiles/yaml/write_yaml.ts";
 import type { ServingPlan } from "./serving_plan.ts";
 
 /**
@@ -27,18 +23,12 @@ export function dryRunJson(plan: ServingPlan, sizeBytes: number | null): string 
 }
 
 /** What `dry-run` prints: the profile as YAML with its path, then a bash script that starts the engine. */
-export async function dryRunText(plan: ServingPlan): Promise<string> {
-  const { stringify } = await import("../profiles/yaml/library.ts");
-  const spelledNumber = {
-    tag: "tag:yaml.org,2002:float",
-    default: true,
-    identify: (value: unknown) => isNumberLiteral(value as ConfigValue),
-    resolve: (text: string) => text,
-    stringify: ({ value }: { value: unknown }) => (value as NumberLiteral).text,
-  };
-  const value = new Map([["filename", plan.profile.path], ...profileValue(plan.profile)]);
-  const yaml = stringify(value, { compat: "yaml-1.1", lineWidth: 0, customTags: [spelledNumber] });
-  return `${yaml}---\n${renderBashScript({ env: plan.env, argv: plan.argv })}`;
+export function dryRunText(plan: ServingPlan): string {
+  const value = new Map<string, ConfigValue>([
+    ["filename", plan.profile.path],
+    ...profileValue(plan.profile),
+  ]);
+  return `${writeYaml(value)}---\n${renderBashScript({ env: plan.env, argv: plan.argv })}`;
 }
 
 /** GiB, rounded to two places. */
@@ -68,33 +58,3 @@ function profileValue(profile: Profile): Map<string, ConfigValue> {
     ["env_vars", profile.envVars],
   ]);
 }
-
-/** Bytes of the model: as it lies in the cache, else as its source says; `null` where neither can tell. */
-export async function modelBytes(
-  config: Config,
-  env: Readonly<Record<string, string | undefined>>,
-  plan: ServingPlan,
-  signal: AbortSignal,
-): Promise<number | null> {
-  const { resolution, model } = plan;
-  if (resolution.kind === "path") return await directoryBytes(resolution.path);
-  if (resolution.kind === "hub") return await directoryBytes(resolution.snapshot);
-  if (config.offline) return null;
-  try {
-    const source = await openSource(model.ref, sourceOptions(config, env));
-    try {
-      const revision = model.ref.kind === "hub" ? model.ref.revision ?? undefined : undefined;
-      const patience = AbortSignal.any([signal, AbortSignal.timeout(SIZE_PATIENCE)]);
-      return totalBytes(await source.manifest({ revision, signal: patience }));
-    } finally {
-      source.close();
-    }
-  } catch (error) {
-    if (signal.aborted) throw signal.reason;
-    log.warn(`the size of ${model.uri} is not known: ${errorFrom(error, "asking its source").message}`);
-    return null;
-  }
-}
-
-/** Milliseconds that a dry run waits for a source to tell the model's size. */
-const SIZE_PATIENCE = 15_000;

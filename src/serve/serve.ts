@@ -1,6 +1,6 @@
-import { cachePaths, hubPlacement, localPlacement, type Resolution } from "../cache/mod.ts";
+import type { Resolution } from "../cache/types.ts";
 import type { Config } from "../config/mod.ts";
-import { bring, type DownloadReport } from "../download/mod.ts";
+import type { DownloadReport } from "../download/mod.ts";
 import { findEngine, replaceProcess } from "../engine/mod.ts";
 import { AimError } from "../errors/mod.ts";
 import type { GpuInventory } from "../gpu/mod.ts";
@@ -13,6 +13,7 @@ import {
   type ServingChoice,
   type ServingPlan,
 } from "./serving_plan.ts";
+import { missingInWords } from "./missing_in_words.ts";
 
 /** What serving needs. */
 export interface ServeOptions {
@@ -21,7 +22,7 @@ export interface ServeOptions {
   readonly gpus: GpuInventory;
   readonly signal: AbortSignal;
   /** Opened when a download starts. */
-  readonly openProgress: () => ServeProgress;
+  readonly openProgress: () => Promise<ServeProgress>;
 }
 
 /** Where a download's progress goes. */
@@ -45,7 +46,9 @@ export async function serve(options: ServeOptions): Promise<number> {
   log.info(`profile ${choice.profile.id}`, { path: choice.profile.path, model: choice.model.uri });
   let resolution = await resolveServing(config, choice);
   if (resolution.kind === "missing") {
-    await download(options, choice, resolution);
+    // What downloads takes longer to load than everything else here together.
+    const { downloadMissing } = await import("./download_missing.ts");
+    await downloadMissing(options, choice, resolution);
     resolution = await resolveServing(config, choice);
     if (resolution.kind === "missing") throw notServable(choice, resolution);
   }
@@ -56,52 +59,6 @@ export async function serve(options: ServeOptions): Promise<number> {
   log.info(`serving ${choice.model.name} on port ${config.port}`, { from: placeInWords(resolution) });
   log.debug("engine command", { argv: plan.argv, env: plan.env });
   return await replaceProcess({ path: engine.path, argv: plan.argv, env: { ...env, ...plan.env } });
-}
-
-/** Why a model cannot be served without a download: every place looked at, and what is missing there. */
-export function missingInWords(resolution: Resolution): string {
-  return resolution.looked.map((place) => `${place.path}: ${place.reason}`).join("; ");
-}
-
-async function download(options: ServeOptions, choice: ServingChoice, resolution: Resolution): Promise<void> {
-  const { config, env, signal } = options;
-  const { model } = choice;
-  if (config.offline) {
-    throw new AimError(
-      "not-found",
-      `${model.uri} is not in the cache, and HF_HUB_OFFLINE is on (${missingInWords(resolution)})`,
-      {
-        hint: "bring it there with aim download-to-cache on a connected host, or unset HF_HUB_OFFLINE",
-      },
-    );
-  }
-  log.info(`${model.uri} is not in the cache, downloading it`, { looked: missingInWords(resolution) });
-  const paths = cachePaths(config);
-  const revision = model.ref.kind === "hub" ? model.ref.revision ?? undefined : undefined;
-  const placement = model.ref.kind === "hub"
-    ? hubPlacement({ paths, name: model.name, ...(revision === undefined ? {} : { revision }) })
-    : localPlacement({ paths, name: model.name });
-  const progress = options.openProgress();
-  try {
-    const report = await bring(config, env, model.ref, placement, {
-      revision,
-      include: [],
-      exclude: [],
-      force: false,
-      signal,
-      transfer: {
-        jobs: config.jobs,
-        partSize: config.partSize,
-        maxBandwidth: config.maxBandwidth,
-        stallTimeout: config.stallTimeout,
-        verify: true,
-      },
-      onEvent: progress.onEvent,
-    });
-    progress.finish(report);
-  } finally {
-    progress.close();
-  }
 }
 
 function notServable(choice: ServingChoice, resolution: Resolution): AimError {

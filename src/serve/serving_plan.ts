@@ -1,12 +1,8 @@
-import { cachePaths, type Resolution, resolveModel } from "../cache/mod.ts";
+import { cachePaths } from "../cache/cache_paths.ts";
+import { resolveModel } from "../cache/resolve_model.ts";
+import type { Resolution } from "../cache/types.ts";
 import type { Config } from "../config/mod.ts";
-import {
-  buildCommand,
-  mergeEngineArgs,
-  parseEngineArgsJson,
-  servedModelNames,
-  validateEngineArgs,
-} from "../engine/mod.ts";
+import { buildCommand, mergeEngineArgs, parseEngineArgsJson, servedModelNames } from "../engine/mod.ts";
 import { AimError } from "../errors/mod.ts";
 import { chooseDevices, type GpuInventory } from "../gpu/mod.ts";
 import { log } from "../log/mod.ts";
@@ -45,7 +41,11 @@ export async function chooseServing(config: Config, gpus: GpuInventory): Promise
   for (const warning of devices.warnings) log.warn(warning);
   const userArgs = config.engineArgs === null ? null : parseEngineArgsJson(config.engineArgs);
   const choice = { profile, model, userArgs, hipVisibleDevices: devices.hipVisibleDevices };
-  validateEngineArgs(mergedArgs(config, choice, []), { userArgs });
+  // The profile's own were checked when it was read.
+  if (userArgs !== null) {
+    const { validateEngineArgs } = await import("../engine/validate_engine_args.ts");
+    validateEngineArgs(mergedArgs(config, choice, []), { userArgs });
+  }
   return choice;
 }
 

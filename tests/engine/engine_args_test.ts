@@ -5,8 +5,8 @@ import {
   pythonJson,
   renderArgs,
   servedModelNames,
-  validateEngineArgs,
 } from "../../src/engine/mod.ts";
+import { validateEngineArgs } from "../../src/engine/validate_engine_args.ts";
 import { AimError } from "../../src/errors/mod.ts";
 import type { ConfigMap } from "../../src/profiles/mod.ts";
 

@@ -1,6 +1,7 @@
 import { findEngine } from "../../engine/mod.ts";
 import type { GpuInventory } from "../../gpu/mod.ts";
 import { chooseServing, planServing, resolveServing } from "../../serve/mod.ts";
+import { dryRunJson, dryRunText } from "../../serve/dry_run.ts";
 import type { Command } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 
@@ -41,12 +42,9 @@ export const dryRun: Command<GpuInventory> = {
     const resolution = await resolveServing(config, choice);
     const plan = planServing(config, choice, resolution, findEngine(env)?.name ?? "python3");
     if (flags.format === "json") {
-      const { dryRunJson, modelBytes } = await import("../../serve/dry_run.ts");
+      const { modelBytes } = await import("../../serve/model_bytes.ts");
       print(`${dryRunJson(plan, await modelBytes(config, env, plan, signal))}\n`);
-    } else {
-      const { dryRunText } = await import("../../serve/dry_run.ts");
-      print(await dryRunText(plan));
-    }
+    } else print(dryRunText(plan));
     return 0;
   },
 };

@@ -1,4 +1,6 @@
-import { cachePaths, type PlaceLookedAt, type Resolution, resolveModel } from "../../cache/mod.ts";
+import { cachePaths } from "../../cache/cache_paths.ts";
+import { resolveModel } from "../../cache/resolve_model.ts";
+import type { PlaceLookedAt, Resolution } from "../../cache/types.ts";
 import { EXIT_CODES } from "../../errors/mod.ts";
 import type { GpuInventory } from "../../gpu/mod.ts";
 import { parseModelRef } from "../../sources/mod.ts";

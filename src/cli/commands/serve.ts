@@ -3,7 +3,6 @@ import { serve as serveModel } from "../../serve/serve.ts";
 import type { Command } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { DOWNLOAD_SETTINGS } from "../download_flags.ts";
-import { startProgress } from "../start_progress.ts";
 
 /** `aim serve`: select, resolve, download if missing, become the engine. */
 export const serve: Command<GpuInventory> = {
@@ -27,7 +26,7 @@ export const serve: Command<GpuInventory> = {
   prepare: detectHardware,
   async run(context) {
     const { config, env, prepared, signal } = context;
-    const openProgress = () => startProgress(context, "auto");
+    const openProgress = async () => (await import("../start_progress.ts")).startProgress(context, "auto");
     return await serveModel({ config, env, gpus: prepared, signal, openProgress });
   },
 };

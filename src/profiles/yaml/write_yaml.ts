@@ -1,0 +1,54 @@
+import { isList, isMap, isNumberLiteral } from "../number_literal.ts";
+import type { ConfigMap, ConfigValue, NumberLiteral } from "../types.ts";
+import { type PlainScalar, plainScalar } from "./plain_scalar.ts";
+
+/**
+ * A mapping as YAML 1.1 in block style, which PyYAML and `aim` read back as the same values; numbers keep their spelling. Exists for
+ * start-up: a YAML library takes longer to load than all else that a dry run does.
+ */
+export function writeYaml(map: ConfigMap): string {
+  return entries(map, "").map((line) => `${line}\n`).join("");
+}
+
+function entries(map: ConfigMap, indent: string): string[] {
+  return [...map].flatMap(([key, value]) => node(`${indent}${text(key)}:`, value, indent));
+}
+
+/** Lines of a value after its key or dash. */
+function node(head: string, value: ConfigValue, indent: string): string[] {
+  if (isMap(value) && value.size > 0) return [head, ...entries(value, `${indent}  `)];
+  if (isList(value) && value.length > 0) {
+    return [head, ...value.flatMap((item) => node(`${indent}  -`, item, `${indent}  `))];
+  }
+  return [`${head} ${scalar(value)}`];
+}
+
+function scalar(value: ConfigValue): string {
+  if (value === null) return "null";
+  if (typeof value === "boolean") return String(value);
+  if (typeof value === "string") return text(value);
+  if (isNumberLiteral(value)) return number(value);
+  return isList(value) ? "[]" : "{}";
+}
+
+// What YAML may take for something else, or end at, stands in quotes: a JSON string is a YAML string.
+function text(value: string): string {
+  const meant = PLAIN.test(value) && !value.includes(": ") ? plainScalar(value) : null;
+  if (meant?.kind === "value" && meant.value === value) return value;
+  return JSON.stringify(value).replace(
+    /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+const PLAIN = /^[\p{L}\p{N}_./+](?:[\p{L}\p{N}_./+@%,;()\[\]{}: -]*[\p{L}\p{N}_./+@%,;()\[\]{}-])?$/u;
+
+function number({ value, text }: NumberLiteral): string {
+  const same = (read: PlainScalar) =>
+    read.kind === "value" && typeof read.value === "object" && read.value !== null &&
+    isNumberLiteral(read.value) && Object.is(read.value.value, value);
+  if (same(plainScalar(text))) return text;
+  if (Number.isNaN(value)) return ".nan";
+  if (!Number.isFinite(value)) return value > 0 ? ".inf" : "-.inf";
+  return `!!float ${JSON.stringify(text)}`;
+}

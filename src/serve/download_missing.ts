@@ -1,0 +1,57 @@
+import { cachePaths, hubPlacement, localPlacement, type Resolution } from "../cache/mod.ts";
+import { bring } from "../download/mod.ts";
+import { AimError } from "../errors/mod.ts";
+import { log } from "../log/mod.ts";
+import { missingInWords } from "./missing_in_words.ts";
+import type { ServeOptions } from "./serve.ts";
+import type { ServingChoice } from "./serving_plan.ts";
+
+/**
+ * Brings a model that no cache has: the hub's into the Hugging Face cache, S3's into the local directory.
+ *
+ * @throws {AimError} `not-found` when offline; what a download throws.
+ */
+export async function downloadMissing(
+  options: ServeOptions,
+  choice: ServingChoice,
+  resolution: Resolution,
+): Promise<void> {
+  const { config, env, signal } = options;
+  const { model } = choice;
+  if (config.offline) {
+    throw new AimError(
+      "not-found",
+      `${model.uri} is not in the cache, and HF_HUB_OFFLINE is on (${missingInWords(resolution)})`,
+      {
+        hint: "bring it there with aim download-to-cache on a connected host, or unset HF_HUB_OFFLINE",
+      },
+    );
+  }
+  log.info(`${model.uri} is not in the cache, downloading it`, { looked: missingInWords(resolution) });
+  const paths = cachePaths(config);
+  const revision = model.ref.kind === "hub" ? model.ref.revision ?? undefined : undefined;
+  const placement = model.ref.kind === "hub"
+    ? hubPlacement({ paths, name: model.name, ...(revision === undefined ? {} : { revision }) })
+    : localPlacement({ paths, name: model.name });
+  const progress = await options.openProgress();
+  try {
+    const report = await bring(config, env, model.ref, placement, {
+      revision,
+      include: [],
+      exclude: [],
+      force: false,
+      signal,
+      transfer: {
+        jobs: config.jobs,
+        partSize: config.partSize,
+        maxBandwidth: config.maxBandwidth,
+        stallTimeout: config.stallTimeout,
+        verify: true,
+      },
+      onEvent: progress.onEvent,
+    });
+    progress.finish(report);
+  } finally {
+    progress.close();
+  }
+}
