@@ -89,7 +89,7 @@ export class PartialFile {
   /** Creates the file, sparse and of its full size, and the record; or opens what was taken over. */
   open(): void {
     if (this.#files !== null) return;
-    const create = this.#exists ? {} : { createNew: true, mode: 0o644 };
+    const create = this.#exists ? {} : { createNew: true };
     // The record first: a file without one is worth nothing, a record without file neither.
     const record = Deno.openSync(recordPath(this.path), { append: true, ...create });
     try {
@@ -220,9 +220,11 @@ function usableRecord(path: string, binding: RecordBinding, self: HostIdentity):
     const info = Deno.lstatSync(path);
     if (!info.isFile || info.size !== binding.size) return null;
     const record = readRecord(Deno.readTextFileSync(recordPath(path)), self);
+    // Another user's, in a folder shared by a group: only its owner can go on with it.
+    Deno.openSync(path, { write: true }).close();
     return record !== null && sameBinding(record.binding, binding) ? record : null;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return null;
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied) return null;
     throw error;
   }
 }
@@ -231,7 +233,7 @@ function usableRecord(path: string, binding: RecordBinding, self: HostIdentity):
 function takeOver(from: string, to: string, record: ReadRecord, self: HostIdentity): boolean {
   const text = openLine(record.binding, self) + record.flushed.map(flushedLine).join("") +
     record.done.map(wroteLine).join("");
-  Deno.writeTextFileSync(recordPath(to), text, { createNew: true, mode: 0o644 });
+  Deno.writeTextFileSync(recordPath(to), text, { createNew: true });
   try {
     Deno.renameSync(from, to);
   } catch (error) {

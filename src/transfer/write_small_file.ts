@@ -7,7 +7,7 @@ import { removePartial, renameOwned } from "./partial_file.ts";
  * @throws {StagingLostError} when another process removed it meanwhile.
  */
 export function writeSmallFile(path: string, target: string, bytes: Uint8Array): void {
-  const file = Deno.openSync(path, { write: true, createNew: true, mode: 0o644 });
+  const file = Deno.openSync(path, { write: true, createNew: true });
   try {
     try {
       for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
