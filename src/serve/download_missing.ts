@@ -3,7 +3,7 @@ import { bring } from "../download/mod.ts";
 import { AimError } from "../errors/mod.ts";
 import { log } from "../log/mod.ts";
 import { missingInWords } from "./missing_in_words.ts";
-import type { ServeOptions } from "./serve.ts";
+import type { ServeOptions } from "./serve_options.ts";
 import type { ServingChoice } from "./serving_plan.ts";
 
 /**

@@ -1,11 +1,8 @@
 import type { Resolution } from "../cache/types.ts";
-import type { Config } from "../config/mod.ts";
-import type { DownloadReport } from "../download/mod.ts";
 import { findEngine, replaceProcess } from "../engine/mod.ts";
 import { AimError } from "../errors/mod.ts";
-import type { GpuInventory } from "../gpu/mod.ts";
 import { log } from "../log/mod.ts";
-import type { TransferEvent } from "../transfer/types.ts";
+import type { ServeOptions } from "./serve_options.ts";
 import {
   chooseServing,
   planServing,
@@ -14,23 +11,6 @@ import {
   type ServingPlan,
 } from "./serving_plan.ts";
 import { missingInWords } from "./missing_in_words.ts";
-
-/** What serving needs. */
-export interface ServeOptions {
-  readonly config: Config;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly gpus: GpuInventory;
-  readonly signal: AbortSignal;
-  /** Opened when a download starts. */
-  readonly openProgress: () => Promise<ServeProgress>;
-}
-
-/** Where a download's progress goes. */
-export interface ServeProgress {
-  onEvent(event: TransferEvent): void;
-  finish(report: DownloadReport): void;
-  close(): void;
-}
 
 /**
  * Selects, resolves, downloads what is missing, and becomes the engine. Returns only where the process could not be
