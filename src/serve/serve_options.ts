@@ -1,0 +1,21 @@
+import type { Config } from "../config/mod.ts";
+import type { DownloadReport } from "../download/mod.ts";
+import type { GpuInventory } from "../gpu/mod.ts";
+import type { TransferEvent } from "../transfer/types.ts";
+
+/** What serving needs. */
+export interface ServeOptions {
+  readonly config: Config;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly gpus: GpuInventory;
+  readonly signal: AbortSignal;
+  /** Opened when a download starts. */
+  readonly openProgress: () => Promise<ServeProgress>;
+}
+
+/** Where a download's progress goes. */
+export interface ServeProgress {
+  onEvent(event: TransferEvent): void;
+  finish(report: DownloadReport): void;
+  close(): void;
+}
