@@ -1,5 +1,6 @@
 import { AimError } from "../../errors/mod.ts";
 import { log } from "../../log/mod.ts";
+import { isBookkeepingPath } from "../bookkeeping_path.ts";
 import { pathFilter } from "../filter_paths.ts";
 import type { ByteRange, CommitSha, Manifest, ManifestFile } from "../manifest.ts";
 import { assertRevision, type ModelRef, uriOf } from "../model_ref.ts";
@@ -70,7 +71,7 @@ export class HubSource implements Source {
     if (commit !== this.#commit) this.#located.clear();
     this.#commit = commit;
     const wanted = pathFilter(options.include ?? [], options.exclude ?? []);
-    const files = treeFiles(entries, (path) => !isOwnRecord(path) && wanted(path), this.uri);
+    const files = treeFiles(entries, (path) => !isBookkeepingPath(path) && wanted(path), this.uri);
     return { source: this.uri, revision, commit, files };
   }
 
@@ -247,11 +248,6 @@ export class HubSource implements Source {
 /** Statuses that a store gives for a signed address whose time is over. */
 function isExpired(status: number): boolean {
   return status === 400 || status === 401 || status === 403 || status === 404 || status === 410;
-}
-
-/** aim's own record of a model, should someone have uploaded one with it: it says nothing of this download. */
-function isOwnRecord(path: string): boolean {
-  return path.startsWith(".aim/");
 }
 
 function resolveUrl(endpoint: string, id: string, commit: CommitSha, path: string): URL {

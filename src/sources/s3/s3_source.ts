@@ -2,6 +2,7 @@ import type { HeadObjectCommandOutput, S3Client } from "@aws-sdk/client-s3";
 import { AimError } from "../../errors/mod.ts";
 import { log } from "../../log/mod.ts";
 import { pathFilter } from "../filter_paths.ts";
+import { isBookkeepingPath } from "../bookkeeping_path.ts";
 import type { ByteRange, Digest, Manifest, ManifestFile } from "../manifest.ts";
 import { type ModelRef, uriOf } from "../model_ref.ts";
 import { emptyBody, plainEtag, rangeBody, rangeHeader } from "../range_body.ts";
@@ -81,7 +82,7 @@ export class S3Source implements Source {
       throw new AimError("not-found", `there is nothing under ${this.uri}/`, { hint: "check the name" });
     }
     const wanted = pathFilter(options.include ?? [], options.exclude ?? []);
-    const chosen = listed.filter(({ path }) => !path.startsWith(".aim/") && wanted(path));
+    const chosen = listed.filter(({ path }) => !isBookkeepingPath(path) && wanted(path));
     for (const { path } of chosen) assertSafePath(path, this.uri);
     const digests = await this.#digests(chosen, signal);
     const files = sortedFiles(

@@ -1,0 +1,271 @@
+// Names and links made to lead out of the cache: refused by name, nothing written outside, never served.
+import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
+import {
+  cacheRoots,
+  hubPlacement,
+  listModels,
+  localPlacement,
+  planPrune,
+  planRemoval,
+  removePlanned,
+  resolveModel,
+  verifyModel,
+} from "../../src/cache/mod.ts";
+import { AimError } from "../../src/errors/mod.ts";
+import { localNameOf, parseModelRef } from "../../src/sources/mod.ts";
+import {
+  asBytes,
+  type Caches,
+  HUB_MODEL,
+  LAYOUTS,
+  MODEL,
+  modelFiles,
+  S3_MODEL,
+  startCaches,
+} from "./caches.ts";
+import { treeOf } from "./tree_of.ts";
+
+const paths = { root: "/nowhere", hub: "/nowhere/hub", hfHome: "/nowhere" };
+
+const NAMES = [
+  ...["", ".", "..", "../x", "x/..", "org/../../x", "/etc", "/etc/x", "org/", "org//x", "a/b/c", "org/a\\b"],
+  ...["org/a\0b", "org/a\nb", "org/\x1b[31m", "org/\ud800", `org/${"x".repeat(256)}`],
+];
+
+Deno.test("a model's name that leads out of the cache is refused by name, in either layout", async () => {
+  for (const name of NAMES) {
+    for (const place of [localPlacement, hubPlacement]) {
+      const error = assertThrows(() => place({ paths, name }), AimError);
+      assertEquals(error.kind, "usage", name);
+      assert(error.message.includes(JSON.stringify(name)), error.message);
+    }
+    await assertRejects(() => resolveModel({ paths, name }), AimError);
+  }
+});
+
+Deno.test("--model-name is held to the same", () => {
+  const ref = parseModelRef(S3_MODEL);
+  for (const modelName of NAMES.filter((name) => name !== "")) {
+    const error = assertThrows(
+      () => localPlacement({ paths, name: localNameOf(ref, { modelName }) }),
+      AimError,
+    );
+    assertEquals(error.kind, "usage", modelName);
+  }
+});
+
+Deno.test("a model's reference and a revision cannot leave the cache either", async () => {
+  for (
+    const text of [
+      "../x",
+      "hf://../x",
+      "hf://org/..",
+      "s3://b/../x",
+      "s3://../x",
+      "org/a\nb",
+      "s3://b/a\0b",
+      "s3://b/a\\b",
+    ]
+  ) {
+    assertThrows(() => parseModelRef(text), AimError);
+  }
+  for (const revision of ["..", "../x", "a/../b", "/x", "a\nb", "a\0b", "a\\b", "", ".", "x/"]) {
+    assertThrows(() => hubPlacement({ paths, name: "org/model", revision }), AimError);
+    await assertRejects(() => resolveModel({ paths, name: "org/model", revision }), AimError);
+  }
+});
+
+Deno.test("a file of the source whose path leads out of the model is refused by name, and nothing is written", async () => {
+  for (
+    const path of ["../evil", "nested/../../evil", "/evil", "..", "a\nb", "a\\b", "a\0b", "nested//evil"]
+  ) {
+    for (
+      const [uri, layout] of [[HUB_MODEL, "local"], [HUB_MODEL, "hub"], [S3_MODEL, "local"], [
+        S3_MODEL,
+        "hub",
+      ]] as const
+    ) {
+      await using caches = await startCaches({ files: { ...MODEL, [path]: "evil" } });
+      await Deno.mkdir(caches.cache, { recursive: true });
+      const error = await assertRejects(() => caches.download({ layout, uri }), AimError);
+      assertEquals(error.kind, "integrity", `${uri} ${path}: ${error.message}`);
+      assert(error.message.includes(JSON.stringify(path)), error.message);
+      assertEquals(treeOf(caches.cache), []);
+      assertEquals(treeOf(`${caches.cache}/..`), ["cache/"]);
+    }
+  }
+});
+
+Deno.test("what aim and Python keep beside a model is not taken from a source", async () => {
+  const files = {
+    ...MODEL,
+    ".aim/manifest.json": '{"version":1}',
+    ".aim/lock": "{}",
+    ".cache/huggingface/download/config.json.metadata": "x\ny\n9e99\n",
+  };
+  for (const uri of [HUB_MODEL, S3_MODEL]) {
+    for (const layout of LAYOUTS) {
+      await using caches = await startCaches({ files });
+      const { path } = await caches.download({ layout, uri });
+      assertEquals(await modelFiles(path), asBytes(MODEL));
+      assert((await resolveModel({ paths: caches.paths, name: "org/model" })).kind !== "missing");
+      assertEquals((await caches.download({ layout, uri })).bytesMoved, 0);
+    }
+  }
+});
+
+/** A link in a cache that holds the whole model, where it stands, and what it says; `outside` holds the same model. */
+interface Planted {
+  readonly layout: "local" | "hub";
+  /** Below the cache; `COMMIT` and `BLOB` (of config.json) stand for themselves. */
+  readonly at: string;
+  /** Below `outside`. */
+  readonly to: string;
+  /** A download goes on, and has replaced the link; otherwise it is refused. */
+  readonly replaced?: true;
+  /** Nothing that is served lies behind it. */
+  readonly served?: true;
+}
+
+const HUB = "hub/models--org--model";
+const PLANTED: readonly Planted[] = [
+  { layout: "local", at: "org", to: "org" },
+  { layout: "local", at: "org/model", to: "org/model" },
+  { layout: "local", at: "org/model/.aim", to: "org/model/.aim" },
+  { layout: "local", at: "org/model/.cache", to: "org/model/.cache" },
+  { layout: "local", at: "org/model/nested", to: "org/model/nested" },
+  { layout: "local", at: "org/model/nested/deeper", to: "org/model/nested/deeper" },
+  { layout: "local", at: "org/model/config.json", to: "org/model/config.json", replaced: true },
+  { layout: "hub", at: HUB, to: HUB },
+  { layout: "hub", at: `${HUB}/blobs`, to: `${HUB}/blobs` },
+  { layout: "hub", at: `${HUB}/snapshots`, to: `${HUB}/snapshots` },
+  { layout: "hub", at: `${HUB}/snapshots/COMMIT`, to: `${HUB}/snapshots/COMMIT` },
+  { layout: "hub", at: `${HUB}/snapshots/COMMIT/nested`, to: `${HUB}/snapshots/COMMIT/nested` },
+  { layout: "hub", at: `${HUB}/snapshots/COMMIT/config.json`, to: `${HUB}/blobs/BLOB`, replaced: true },
+  { layout: "hub", at: `${HUB}/blobs/BLOB`, to: `${HUB}/blobs/BLOB`, replaced: true },
+  { layout: "hub", at: `${HUB}/refs`, to: `${HUB}/refs`, served: true },
+  { layout: "hub", at: `${HUB}/.aim`, to: `${HUB}/.aim`, served: true },
+];
+
+for (const planted of PLANTED) {
+  Deno.test(`a link planted at ${planted.at} (${planted.layout}) leads nobody out of the cache`, async () => {
+    await using caches = await startCaches();
+    const { at, outside } = await plant(caches, planted);
+    const before = treeOf(outside);
+    const found = await resolveModel({ paths: caches.paths, name: "org/model" });
+    if (planted.served !== true) {
+      assertEquals(found.kind, "missing", JSON.stringify(found));
+      const reason = found.looked.map((place) => place.reason).join("; ");
+      assertMatch(reason, /symbolic link that leads out of the cache, to .*outside|is missing/);
+    }
+    for (const folder of await listModels(caches.paths)) {
+      for (const model of folder.models) {
+        const { whole, findings } = await verifyModel(model, { roots: cacheRoots(caches.paths) });
+        if (planted.served !== true) assert(!whole, JSON.stringify(findings));
+      }
+    }
+    // All of it again: whatever would be written through a link would show.
+    const downloading = caches.download({ layout: planted.layout, force: true });
+    if (planted.replaced) {
+      const { path } = await downloading;
+      assert(!(await modelFiles(path)).has("missing"));
+      assertEquals(
+        (await resolveModel({ paths: caches.paths, name: "org/model" })).kind === "missing",
+        false,
+      );
+    } else {
+      const error = await assertRejects(() => downloading, AimError);
+      assertEquals(error.kind, "no-space");
+      assert(error.message.startsWith(`${at} is a symbolic link`), error.message);
+    }
+    assertEquals(treeOf(outside), before);
+    const signal = new AbortController().signal;
+    for (const plan of await planPrune(caches.paths)) await removePlanned(plan, signal).catch(onlyLinks);
+    assertEquals(treeOf(outside), before);
+    for (const folder of await listModels(caches.paths)) {
+      await removePlanned(await planRemoval(folder), signal).catch(onlyLinks);
+    }
+    assertEquals(treeOf(outside), before);
+  });
+}
+
+for (const layout of LAYOUTS) {
+  Deno.test(`a link in the ${layout} layout that stays in the cache is as good as a file`, async () => {
+    await using caches = await startCaches();
+    const { path } = await caches.download({ layout });
+    const file = await Deno.realPath(`${path}/config.json`);
+    const kept = `${caches.cache}/kept.json`;
+    await Deno.rename(file, kept);
+    await Deno.symlink(kept, file);
+    assert((await resolveModel({ paths: caches.paths, name: "org/model" })).kind !== "missing");
+  });
+}
+
+Deno.test("a cache that lies behind a link itself is the owner's choice", async () => {
+  await using caches = await startCaches();
+  for (const layout of LAYOUTS) await caches.download({ layout });
+  const real = `${caches.cache}/../real`;
+  await Deno.rename(caches.cache, real);
+  await Deno.symlink("real", caches.cache);
+  for (const layout of LAYOUTS) {
+    assertEquals((await caches.download({ layout })).bytesMoved, 0);
+    const place = layout === "hub" ? { ...caches.paths, root: `${caches.cache}/none` } : caches.paths;
+    assert((await resolveModel({ paths: place, name: "org/model" })).kind !== "missing");
+  }
+});
+
+Deno.test("a ref that holds something else than a commit leads nowhere", async () => {
+  await using caches = await startCaches();
+  const { commit } = await caches.download({ layout: "hub" });
+  for (const text of ["../../../../etc", "", `${commit}\n`, `${commit}/..`, "main", "../refs"]) {
+    await Deno.writeTextFile(`${caches.cache}/${HUB}/refs/main`, text);
+    const found = await resolveModel({ paths: caches.paths, name: "org/model" });
+    assertEquals(found.kind, "missing", JSON.stringify(text));
+    assertMatch(found.looked[1]?.reason ?? "", /refs\/main holds something else than a commit/);
+  }
+  await caches.download({ layout: "hub" });
+  assertEquals((await resolveModel({ paths: caches.paths, name: "org/model" })).kind, "hub");
+});
+
+Deno.test("a record that lies about paths, revisions or blobs counts as none", async () => {
+  await using caches = await startCaches();
+  const { path } = await caches.download({ layout: "local" });
+  const record = JSON.parse(await Deno.readTextFile(`${path}/.aim/manifest.json`));
+  const [first] = record.files;
+  const lies = [
+    { ...record, files: [{ ...first, path: "../../../etc/passwd" }] },
+    { ...record, files: [{ ...first, path: "/etc/passwd" }] },
+    { ...record, files: [{ ...first, size: -1 }] },
+    { ...record, files: [{ ...first, blob: "../x" }] },
+    { ...record, revision: "\x1b[2J" },
+    { ...record, commit: 7 },
+    { ...record, files: "all" },
+    [],
+    null,
+  ];
+  for (const lie of lies) {
+    await Deno.writeTextFile(`${path}/.aim/manifest.json`, JSON.stringify(lie));
+    const [folder] = await listModels(caches.paths);
+    assertEquals(folder?.models[0]?.state, "unverified", JSON.stringify(lie)?.slice(0, 200));
+  }
+});
+
+/** Makes a whole model in the cache, the same one outside of it, and the link. */
+async function plant(caches: Caches, { layout, at, to }: Planted): Promise<{ at: string; outside: string }> {
+  const outside = `${caches.cache}/../outside`;
+  await caches.download({ layout });
+  await caches.download({ layout, cache: outside });
+  const commit = caches.hub.commit("org/model");
+  const blob = caches.hub.digests("org/model", "config.json").gitSha1;
+  const concrete = (path: string) => path.replace("COMMIT", commit).replace("BLOB", blob);
+  const link = `${caches.cache}/${concrete(at)}`;
+  await Deno.remove(link, { recursive: true });
+  const real = await Deno.realPath(outside);
+  await Deno.symlink(`${real}/${concrete(to)}`, link);
+  return { at: link, outside: real };
+}
+
+/** A refusal that names the link is as good as leaving it alone. */
+function onlyLinks(error: unknown): void {
+  if (!(error instanceof AimError && /is a symbolic link/.test(error.message))) throw error;
+}
