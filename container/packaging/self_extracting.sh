@@ -7,18 +7,25 @@ _aim_fail() {
   exit "$1"
 }
 
-# A place is ours where it is a real directory of our own that nobody else can look into.
+# A place is ours where it is a real directory of our own that nobody else can look into. Below a directory with the group bit
+# set, as Kubernetes' fsGroup makes it, that bit is inherited.
 _aim_ours() {
-  [ -d "$1" ] && [ ! -L "$1" ] && [ -O "$1" ] &&
-    [ "$(command -p stat -c %u:%a -- "$1" 2>/dev/null)" = "$_aim_uid:700" ]
+  [ -d "$1" ] && [ ! -L "$1" ] && [ -O "$1" ] || return 1
+  case $(command -p stat -c %a -- "$1" 2>/dev/null) in
+  700 | 2700) ;;
+  *) return 1 ;;
+  esac
 }
 
-# Whatever cleans temporary directories may have taken some of it away.
+# Whatever cleans temporary directories may have taken some of it away, and a full disk may have cut it short: each file has to be
+# a plain one of the right size and mode.
 _aim_complete() {
-  for _aim_file in @FILES@; do
-    [ -f "$1/$_aim_file" ] || return 1
-  done
-  [ -x "$1/deno" ]
+  [ "$(cd "$1" && command -p stat -c '%f %s' -- @FILES@ 2>/dev/null)" = '@STATS@' ]
+}
+
+# Bytes of this file: from an offset, so many, into a new file.
+_aim_copy() {
+  command -p dd if="$_aim_self" of="$3" bs=1048576 iflag=skip_bytes,count_bytes,fullblock skip="$1" count="$2"
 }
 
 # What is unpacked under another name appears as a whole or not at all.
@@ -33,16 +40,17 @@ _aim_unpack() {
   trap 'command -p rm -rf -- "$_aim_new"; exit 130' INT
   trap 'command -p rm -rf -- "$_aim_new"; exit 143' TERM
   if ! {
-    command -p tail -c +@UNPACK_AT@ -- "$_aim_self" | command -p head -c @UNPACK_SIZE@ >"$_aim_new/unpack.js" &&
-      command -p tail -c +@ARCHIVE_AT@ -- "$_aim_self" | command -p head -c @ARCHIVE_SIZE@ >"$_aim_new/archive" &&
-      command -p tail -c +@DENO_AT@ -- "$_aim_self" >"$_aim_new/deno" &&
+    _aim_copy @UNPACK_AT@ @UNPACK_SIZE@ "$_aim_new/unpack.js" &&
+      _aim_copy @ARCHIVE_AT@ @ARCHIVE_SIZE@ "$_aim_new/archive" &&
+      _aim_copy @DENO_AT@ @DENO_SIZE@ "$_aim_new/deno" &&
       [ "$(command -p wc -c <"$_aim_new/deno")" -eq @DENO_SIZE@ ] &&
       command -p chmod 700 "$_aim_new/deno"
   } 2>/dev/null; then
     command -p rm -rf -- "$_aim_new"
     _aim_fail 7 "cannot unpack @NEEDED@ MB into ${1%/*}: no space; name a directory with more by AIM_RUNTIME_DIR"
   fi
-  _aim_said=$(DENO_DIR="$_aim_new/cache" "$_aim_new/deno" run @DENO_FLAGS@ --allow-read --allow-write \
+  # Deno has no use for a cache of this.
+  _aim_said=$(DENO_DIR=/dev/null/none "$_aim_new/deno" run @DENO_FLAGS@ --allow-read --allow-write \
     "$_aim_new/unpack.js" "$_aim_new" </dev/null 2>&1)
   _aim_code=$?
   if [ $_aim_code -ne 0 ]; then
@@ -58,14 +66,23 @@ _aim_unpack() {
     esac
     _aim_fail 1 "cannot unpack into ${1%/*} (exit code $_aim_code): $(echo "$_aim_said" | command -p tr '\n' ' ')"
   fi
-  command -p rm -rf -- "$_aim_new/unpack.js" "$_aim_new/archive" "$_aim_new/cache"
-  # What is there but not complete goes aside; who loses the race uses what the winner put there.
-  if [ -d "$1" ] && ! _aim_complete "$1"; then
-    command -p mv -T -- "$1" "$_aim_new.old" 2>/dev/null && command -p rm -rf -- "$_aim_new.old"
+  command -p rm -f -- "$_aim_new/unpack.js" "$_aim_new/archive"
+  # Who loses the race uses what the winner put there, unless something of it is missing.
+  if ! command -p mv -T -- "$_aim_new" "$1" 2>/dev/null; then
+    _aim_complete "$1" || _aim_mend "$_aim_new" "$1"
+    command -p rm -rf -- "$_aim_new"
   fi
-  command -p mv -T -- "$_aim_new" "$1" 2>/dev/null || command -p rm -rf -- "$_aim_new"
   trap - HUP INT TERM
   umask "$_aim_mask"
+}
+
+# File by file, since others may be starting from there: at every moment each is there, old or new.
+_aim_mend() {
+  for _aim_file in @FILES@; do
+    [ -d "$2/${_aim_file%/*}" ] || [ "$_aim_file" = "${_aim_file%/*}" ] || command -p mkdir -p -- "$2/${_aim_file%/*}"
+    [ ! -d "$2/$_aim_file" ] || command -p rm -rf -- "$2/$_aim_file"
+    command -p mv -fT -- "$1/$_aim_file" "$2/$_aim_file"
+  done 2>/dev/null
 }
 
 # Sets _aim_dir: the first of a few names that is ours or free.
@@ -118,10 +135,13 @@ _aim_set_aside() {
 _aim_main() {
   _aim_self=$0
   [ -r "$_aim_self" ] || _aim_fail 1 "cannot read $_aim_self, which holds the program; make it readable"
-  _aim_find
   _aim_set_aside "$(export -p)"
   # Deno refuses to start in a directory that was removed.
-  pwd -P >/dev/null 2>&1 || cd /
+  [ . -ef "$PWD" ] || case $(pwd -P 2>/dev/null) in
+  /*) ;;
+  *) cd / ;;
+  esac
+  _aim_find
   export _AIM_LAUNCHED=1 DENO_DIR="$_aim_dir/cache" DENO_NO_UPDATE_CHECK=1 DENO_DISABLE_NODE_SHIM=1
   exec "$_aim_dir/deno" run @DENO_FLAGS@ @PERMISSIONS@ "$_aim_dir/main.js" "$@"
   _aim_fail 1 "cannot run $_aim_dir/deno"

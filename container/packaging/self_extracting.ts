@@ -34,6 +34,11 @@ export async function writeSelfExtracting(parts: SelfExtractingParts, output: st
   const files = filesBelow(parts.program);
   const archive = archiveOf(parts.program, files);
   const runtime = Deno.readFileSync(parts.runtime);
+  // As "stat -c '%f %s'" has it: type and mode in hexadecimal, and bytes.
+  const stats = [
+    ...files.map((file) => `8180 ${sizeOf(join(parts.program, file))}`),
+    `81c0 ${runtime.length}`,
+  ];
   const key = await digestHex(
     "SHA-256",
     encoder.encode([
@@ -48,16 +53,17 @@ export async function writeSelfExtracting(parts: SelfExtractingParts, output: st
     encoder.encode(fill(template, {
       VERSION: parts.version,
       KEY: key.slice(0, 16),
-      FILES: files.join(" "),
+      FILES: [...files, "deno"].join(" "),
+      STATS: stats.join("\n"),
       ARCH: parts.arch,
       DENO_FLAGS,
       PERMISSIONS: parts.permissions.join(" "),
       NEEDED: String(Math.ceil((runtime.length + 2 * archive.length) / 1e6)),
-      UNPACK_AT: String(size + 1),
+      UNPACK_AT: String(size),
       UNPACK_SIZE: String(unpack.length),
-      ARCHIVE_AT: String(size + unpack.length + 1),
+      ARCHIVE_AT: String(size + unpack.length),
       ARCHIVE_SIZE: String(archive.length),
-      DENO_AT: String(size + unpack.length + archive.length + 1),
+      DENO_AT: String(size + unpack.length + archive.length),
       DENO_SIZE: String(runtime.length),
       TOTAL: String(size + unpack.length + archive.length + runtime.length),
     }));
@@ -79,7 +85,9 @@ function fill(template: string, values: Readonly<Record<string, string>>): strin
   return template.replace(/@([A-Z_]+)@/g, (_, name: string) => {
     const value = values[name];
     if (value === undefined) throw new Error(`self_extracting.sh asks for ${name}`);
-    if (!/^[A-Za-z0-9 ._,=/+-]*$/.test(value)) throw new Error(`${name} would need quoting in sh: ${value}`);
+    if (!/^[A-Za-z0-9 ._,=/+\n-]*$/.test(value)) {
+      throw new Error(`${name} would need quoting in sh: ${value}`);
+    }
     return value;
   });
 }
@@ -91,6 +99,10 @@ function filesBelow(folder: string, below = ""): string[] {
     const path = below === "" ? entry.name : `${below}/${entry.name}`;
     return entry.isDirectory ? filesBelow(folder, path) : [path];
   });
+}
+
+function sizeOf(path: string): number {
+  return Deno.statSync(path).size;
 }
 
 function archiveOf(folder: string, files: readonly string[]): Uint8Array<ArrayBuffer> {

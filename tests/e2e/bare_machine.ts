@@ -38,10 +38,8 @@ env | sed 's/^/env /'
 while read -r name value; do
   case $name in Uid: | Sig*: | CapEff: | CapBnd: | NoNewPrivs:) echo "status $name" $value ;; esac
 done </proc/$$/status
-for fd in /proc/$$/fd/*; do
-  # 10 is how dash keeps the script that it reads.
-  echo "fd \${fd##*/} $(readlink "$fd")"
-done
+# 10 is how dash keeps the script that it reads.
+find /proc/$$/fd -type l -printf 'fd %f %l\\n'
 [ -e /work/stay ] || exit 0
 for name in TERM INT USR1 HUP; do trap "echo signal $name" $name; done
 trap 'echo signal TERM; exit 0' TERM
