@@ -11,31 +11,35 @@ import { type FileProver, withProver } from "./prove_file.ts";
  * one without links) by copy. Each is proven by its digest before it gets its final name. Returns where each adopted one lies, by path;
  * what is not there, or not what it should be, is left to the network.
  *
- * @param candidate Where the file may lie.
+ * @param candidates Where the file may lie; the first that proves itself is taken.
  * @throws {AimError} `no-space` where it cannot be written; the signal's reason.
  */
 export async function adoptFiles(
   items: readonly TransferItem[],
-  candidate: (file: ManifestFile) => string | null,
+  candidates: (file: ManifestFile) => readonly string[],
   signal?: AbortSignal,
 ): Promise<ReadonlyMap<string, string>> {
   const adopted = new Map<string, string>();
   await withProver(signal, (prover) =>
     eachOf(items, async (item) => {
-      const target = await adopt(item, candidate(item.file), prover, signal);
-      if (target !== null) adopted.set(item.file.path, target);
+      for (const from of candidates(item.file)) {
+        const target = await adopt(item, from, prover, signal);
+        if (target === null) continue;
+        adopted.set(item.file.path, target);
+        break;
+      }
     }, 8));
   return adopted;
 }
 
 async function adopt(
   item: TransferItem,
-  from: string | null,
+  from: string,
   prover: FileProver,
   signal: AbortSignal | undefined,
 ): Promise<string | null> {
   const { digest, size } = item.file;
-  if (from === null || digest === null) return null;
+  if (digest === null) return null;
   // A link is not followed: what it names may be anywhere.
   const there = await lstatOrNull(from);
   if (!there?.isFile || there.size !== size) return null;

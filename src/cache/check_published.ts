@@ -13,8 +13,8 @@ export async function checkPublished(
   directory: string,
   files: readonly ManifestFile[],
 ): Promise<ReadonlyMap<string, number>> {
+  await checkCases(directory, files);
   const modified = new Map<string, number>();
-  const cased = new Map<string, string>();
   await eachOf(files, async ({ path, size }) => {
     const info = await statOrNull(`${directory}/${path}`);
     if (!info?.isFile || info.size !== size) {
@@ -25,23 +25,21 @@ export async function checkPublished(
     }
     modified.set(path, info.mtime?.getTime() ?? 0);
   });
-  const twins = files.filter(({ path }) => {
-    const twin = cased.has(path.toLowerCase());
-    cased.set(path.toLowerCase(), path);
-    return twin;
-  });
-  if (twins.length === 0) return modified;
+  return modified;
+}
+
+async function checkCases(directory: string, files: readonly ManifestFile[]): Promise<void> {
+  const twins = [...Map.groupBy(files, ({ path }) => path.toLowerCase()).values()].filter((same) =>
+    same.length > 1
+  );
+  if (twins.length === 0) return;
   const names = await listFiles(directory);
-  for (const { path } of files) {
-    if (names.has(path)) continue;
-    const twin = cased.get(path.toLowerCase());
+  for (const same of twins) {
+    if (same.every(({ path }) => names.has(path))) continue;
     throw new AimError(
       "integrity",
-      `the file system of ${directory} takes ${path} and ${twin} for one file`,
-      {
-        hint: "use one that tells upper from lower case, or leave one out with --exclude",
-      },
+      `the file system of ${directory} takes ${same.map(({ path }) => path).join(" and ")} for one file`,
+      { hint: "use one that tells upper from lower case, or leave one out with --exclude" },
     );
   }
-  return modified;
 }

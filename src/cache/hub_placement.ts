@@ -122,7 +122,7 @@ class HubPlacement implements Placement {
     await this.#makeFolders(["blobs", "refs", "snapshots", AIM_FOLDER]);
     const local = `${this.#paths.root}/${this.name}`;
     if (plan.items.length === 0 || !plan.adopt || await statOrNull(local) === null) return plan;
-    const adopted = await adoptFiles(plan.items, (file) => `${local}/${file.path}`, signal);
+    const adopted = await adoptFiles(plan.items, (file) => [`${local}/${file.path}`], signal);
     const blobs = new Map(plan.blobs);
     for (const [path, target] of adopted) blobs.set(path, nameOf(target));
     return {
@@ -174,13 +174,13 @@ class HubPlacement implements Placement {
     before: KnownFile | null,
     prover: FileProver,
   ): Promise<string | undefined> {
-    const known = commit === null || before?.commit === commit ? before : null;
-    const holder = known?.commit ?? commit;
+    // A commit's own snapshot may be there without a record, made by Python's client.
+    const holder = before?.commit ?? commit;
     if (holder === null) return undefined;
     const path = `${this.#snapshot(holder)}/${file.path}`;
     const info = await lstatOrNull(path);
     if (!info?.isFile || info.size !== file.size) return undefined;
-    if (known !== null) return path;
+    if (before !== null) return path;
     return file.digest !== null && await prover.prove(path, file.digest) !== null ? path : undefined;
   }
 

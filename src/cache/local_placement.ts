@@ -268,15 +268,19 @@ class LocalPlacement implements Placement {
     };
   }
 
-  /** Where a file may lie in the other layout. */
-  async #candidates(manifest: Manifest): Promise<(file: ManifestFile) => string | null> {
-    const blobs = `${this.#other}/blobs`;
-    if (this.#other === null || await statOrNull(blobs) === null) return () => null;
-    if (manifest.commit !== null) return ({ etag }) => etag.includes("/") ? null : `${blobs}/${etag}`;
-    const known = knownFiles(await snapshotRecords(this.#other, manifest.source));
+  /** Where a file may lie in the other layout: as a blob, or in a snapshot where the file system has no links. */
+  async #candidates(manifest: Manifest): Promise<(file: ManifestFile) => readonly string[]> {
+    const other = this.#other;
+    if (other === null || await statOrNull(other) === null) return () => [];
+    const known = knownFiles(await snapshotRecords(other, manifest.source));
     return (file) => {
-      const found = known(file);
-      return found === null ? null : `${blobs}/${found.blob}`;
+      const recorded = known(file);
+      const blob = recorded?.blob ?? (manifest.commit === null || file.etag.includes("/") ? null : file.etag);
+      const commit = recorded?.commit ?? manifest.commit;
+      return [
+        ...(blob === null ? [] : [`${other}/blobs/${blob}`]),
+        ...(commit === null ? [] : [`${other}/snapshots/${commit}/${file.path}`]),
+      ];
     };
   }
 

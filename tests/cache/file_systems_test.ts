@@ -1,0 +1,236 @@
+// Caches on real file systems, each mounted for its test.
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import {
+  listModels,
+  planPrune,
+  planRemoval,
+  removePlanned,
+  resolveModel,
+  verifyModel,
+} from "../../src/cache/mod.ts";
+import { AimError } from "../../src/errors/mod.ts";
+import { randomBytes } from "../servers/content.ts";
+import {
+  asBytes,
+  type Caches,
+  HUB_MODEL,
+  LAYOUTS,
+  MODEL,
+  modelFiles,
+  run,
+  S3_MODEL,
+  startCaches,
+} from "./caches.ts";
+import { treeOf } from "./tree_of.ts";
+import { mountVolume, REFUSED, VOLUME_KINDS, type VolumeKind } from "./volumes.ts";
+
+/** A test on a file system; skipped, saying why, where this host does not give it. */
+function onVolume(kind: VolumeKind, name: string, fn: () => Promise<void>): void {
+  const refused = REFUSED[kind];
+  const skipped = refused === null ? "" : ` (skipped: ${refused.split("\n")[0]})`;
+  Deno.test({ name: `${kind}: ${name}${skipped}`, ignore: refused !== null, fn });
+}
+
+for (const kind of VOLUME_KINDS) {
+  onVolume(
+    kind,
+    "either layout from either source is whole, proven, found, brought once, counted as du does, and removed",
+    async () => {
+      await using caches = await startCaches();
+      await using _ = await mountVolume(kind, caches.cache);
+      for (const layout of LAYOUTS) {
+        for (const uri of [HUB_MODEL, S3_MODEL]) {
+          const { path, bytesMoved } = await caches.download({ layout, uri });
+          assert(bytesMoved > 0);
+          assertEquals(await modelFiles(path), asBytes(MODEL));
+          const before = caches.bytesSent();
+          assertEquals((await caches.download({ layout, uri })).bytesMoved, 0);
+          assertEquals(caches.bytesSent(), before);
+          const found = await resolveModel({ paths: caches.paths, name: "org/model" });
+          assertEquals(found.kind, layout === "local" ? "path" : "hub");
+          const [folder] = await listModels(caches.paths);
+          assertEquals(folder?.diskBytes, await du(folder?.path ?? ""));
+          for (const model of folder?.models ?? []) {
+            const { whole, findings } = await verifyModel(model);
+            assertEquals(findings.filter((finding) => finding.state !== "unknown"), []);
+            assert(whole || findings.length > 0);
+          }
+          assertEquals(await planPrune(caches.paths), []);
+          await removeAll(caches);
+          const left = treeOf(caches.cache).filter((name) => !/^lost\+found|^hub\/$/.test(name));
+          assertEquals(left, []);
+        }
+      }
+    },
+  );
+
+  onVolume(kind, "one layout becomes the other without the network", async () => {
+    for (const first of LAYOUTS) {
+      await using caches = await startCaches();
+      await using _ = await mountVolume(kind, caches.cache);
+      await caches.download({ layout: first });
+      const before = caches.bytesSent();
+      const { path } = await caches.download({ layout: first === "local" ? "hub" : "local" });
+      assertEquals(caches.bytesSent(), before);
+      assertEquals(await modelFiles(path), asBytes(MODEL));
+    }
+  });
+}
+
+for (const kind of ["exfat", "vfat"] as const) {
+  onVolume(
+    kind,
+    "without symbolic links a snapshot has the files themselves, as Python's client leaves them there",
+    async () => {
+      await using caches = await startCaches();
+      await using _ = await mountVolume(kind, caches.cache);
+      const { path } = await caches.download({ layout: "hub" });
+      for (const file of Object.keys(MODEL)) {
+        assert((await Deno.lstat(`${path}/${file}`)).isFile);
+        await assertRejects(() => Deno.readLink(`${path}/${file}`));
+      }
+      // Moved, not copied: nothing is there twice.
+      assertEquals([...Deno.readDirSync(`${caches.paths.hub}/models--org--model/blobs`)], []);
+      // A second revision takes what it shares with the first from there.
+      await caches.hub.push("org/model", "config.json", '{"model_type":"other"}\n');
+      const before = caches.bytesSent();
+      const second = await caches.download({ layout: "hub" });
+      assertEquals(caches.bytesSent() - before, '{"model_type":"other"}\n'.length);
+      assertEquals((await modelFiles(second.path)).size, Object.keys(MODEL).length);
+      assertEquals(await modelFiles(path), asBytes(MODEL));
+    },
+  );
+
+  onVolume(kind, "two files that are one there are refused by name", async () => {
+    await using caches = await startCaches({ files: { ...MODEL, "README.md": "one", "readme.md": "two" } });
+    await using _ = await mountVolume(kind, caches.cache);
+    for (const layout of LAYOUTS) {
+      const error = await assertRejects(() => caches.download({ layout }), AimError);
+      assertEquals(error.kind, "integrity");
+      assertMatch(error.message, /README\.md.*readme\.md|readme\.md.*README\.md|has 3 bytes|is gone/);
+      assertEquals((await resolveModel({ paths: caches.paths, name: "org/model" })).kind, "missing");
+    }
+  });
+}
+
+onVolume("ext4", "each model on a volume of its own, lost+found and all", async () => {
+  await using caches = await startCaches();
+  const directory = `${caches.cache}/org/model`;
+  await using _ = await mountVolume("ext4", directory);
+  await Deno.stat(`${directory}/lost+found`);
+  const empty = await resolveModel({ paths: caches.paths, name: "org/model" });
+  assertEquals(empty.looked[0]?.state, "absent");
+  assertMatch(empty.looked[0]?.reason ?? "", /no file/);
+  await caches.download({ layout: "local" });
+  // Nothing was staged outside of the volume.
+  assertEquals([...Deno.readDirSync(`${caches.cache}/org`)].map((entry) => entry.name), ["model"]);
+  assertEquals((await resolveModel({ paths: caches.paths, name: "org/model" })).kind, "path");
+  const [folder] = await listModels(caches.paths);
+  assertEquals(folder?.diskBytes, await du(directory));
+  assertEquals((await caches.download({ layout: "local" })).bytesMoved, 0);
+  // The other layout lies on another file system: copied, and proven.
+  const before = caches.bytesSent();
+  const hub = await caches.download({ layout: "hub" });
+  assertEquals(caches.bytesSent(), before);
+  assertEquals(await modelFiles(hub.path), asBytes(MODEL));
+  await removeAll(caches);
+  assertEquals([...Deno.readDirSync(directory)].map((entry) => entry.name), ["lost+found"]);
+  await caches.download({ layout: "local" });
+});
+
+onVolume("ext4", "a corrupted copy on another volume is not taken", async () => {
+  await using caches = await startCaches();
+  await using _ = await mountVolume("ext4", `${caches.cache}/org/model`);
+  const { path } = await caches.download({ layout: "local" });
+  const shard = "model-00001-of-00002.safetensors";
+  const bytes = await Deno.readFile(`${path}/${shard}`);
+  bytes[9] = (bytes[9] ?? 0) ^ 1;
+  await Deno.writeFile(`${path}/${shard}`, bytes);
+  const before = caches.bytesSent();
+  const hub = await caches.download({ layout: "hub" });
+  assertEquals(caches.bytesSent() - before, bytes.length);
+  assertEquals(await modelFiles(hub.path), asBytes(MODEL));
+});
+
+onVolume(
+  "ext4",
+  "a read-only mount is served from and proven, costs a second download nothing, and takes no other",
+  async () => {
+    await using caches = await startCaches();
+    await using volume = await mountVolume("ext4", caches.cache);
+    for (const layout of LAYOUTS) await caches.download({ layout });
+    await run("mount", "-o", "remount,ro", volume.path);
+    for (const layout of LAYOUTS) assertEquals((await caches.download({ layout })).bytesMoved, 0);
+    assertEquals((await resolveModel({ paths: caches.paths, name: "org/model" })).kind, "path");
+    for (const { models } of await listModels(caches.paths)) {
+      for (const model of models) assert((await verifyModel(model)).whole);
+    }
+    await caches.hub.push("org/model", "config.json", "{}");
+    for (const layout of LAYOUTS) {
+      const error = await assertRejects(() => caches.download({ layout }), AimError);
+      assertEquals(error.exitCode, 7);
+      assertMatch(error.message, /Read-only file system/);
+    }
+    for (const plan of await Promise.all((await listModels(caches.paths)).map(planRemoval))) {
+      const error = await assertRejects(() => removePlanned(plan, never()), AimError);
+      assertEquals(error.exitCode, 7);
+    }
+    assertEquals((await resolveModel({ paths: caches.paths, name: "org/model" })).kind, "path");
+  },
+);
+
+onVolume(
+  "tmpfs",
+  "a volume that is too small is said so before the first byte, with both numbers",
+  async () => {
+    await using caches = await startCaches({
+      files: { "config.json": "{}", "model.safetensors": randomBytes(3 << 20, 1) },
+    });
+    await using _ = await mountVolume("tmpfs", caches.cache, "size=1m");
+    for (const layout of LAYOUTS) {
+      const before = caches.bytesSent();
+      const error = await assertRejects(() => caches.download({ layout }), AimError);
+      assertEquals([error.exitCode, caches.bytesSent()], [7, before]);
+      assertMatch(error.message, /\d.*\d/);
+      assertEquals((await resolveModel({ paths: caches.paths, name: "org/model" })).kind, "missing");
+    }
+  },
+);
+
+onVolume(
+  "tmpfs",
+  "a volume that is full at any moment leaves nothing that is served, and the download goes on when there is room",
+  async () => {
+    const files = Object.fromEntries(
+      Array.from({ length: 12 }, (_, i) => [`part${i}/tokens.json`, `${i}`.repeat(100)]),
+    );
+    for (const layout of LAYOUTS) {
+      for (let inodes = 8; inodes <= 64; inodes += 8) {
+        await using caches = await startCaches({ files: { ...MODEL, ...files } });
+        await using volume = await mountVolume("tmpfs", caches.cache, `size=64m,nr_inodes=${inodes}`);
+        const error = await caches.download({ layout }).then(() => null, (thrown) => thrown);
+        if (error === null) break;
+        assert(error instanceof AimError);
+        assertEquals(error.exitCode, 7, `${inodes}: ${error.message}`);
+        assertMatch(error.message, /No space left/);
+        assertEquals((await resolveModel({ paths: caches.paths, name: "org/model" })).kind, "missing");
+        await run("mount", "-o", "remount,nr_inodes=4096", volume.path);
+        const { path } = await caches.download({ layout });
+        assertEquals((await modelFiles(path)).size, Object.keys(MODEL).length + 12);
+      }
+    }
+  },
+);
+
+async function removeAll({ paths }: Caches): Promise<void> {
+  for (const folder of await listModels(paths)) await removePlanned(await planRemoval(folder), never());
+}
+
+function never(): AbortSignal {
+  return new AbortController().signal;
+}
+
+/** Bytes as du(1) counts. */
+async function du(path: string): Promise<number> {
+  return Number((await run("du", "-s", "--block-size=1", path)).split("\t")[0]);
+}
