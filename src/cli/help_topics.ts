@@ -103,13 +103,14 @@ async function renderPermissions(colour: boolean): Promise<string> {
     "",
     "What each command's process may do while it runs; all else is given up before. All may read files.",
     "Commands marked * look at the hardware first, with run and ffi, and give both up then.",
+    "json: with --format json alone.",
     "",
     bold(`  ${"command".padEnd(width)}write  net    run    ffi`),
-    ...commands.map(({ name, permissions: p, prepare }) =>
-      `  ${(prepare === undefined ? name : `${name} *`).padEnd(width)}${yes(p.write)}${yes(p.net)}${
-        yes(p.run)
-      }${yes(p.ffi)}`
-    ),
+    ...commands.map(({ name, permissions: p, netOnlyWith: only, prepare }) => {
+      const net = p.net && only !== undefined ? only.value.padEnd(7) : yes(p.net);
+      const named = prepare === undefined ? name : `${name} *`;
+      return `  ${named.padEnd(width)}${yes(p.write)}${net}${yes(p.run)}${yes(p.ffi)}`;
+    }),
   ]);
 }
 

@@ -90,13 +90,17 @@ async function dispatch(
 }
 
 async function runCommand(command: Command, context: CommandContext<undefined>): Promise<number> {
+  const { permissions, netOnlyWith: only } = command;
+  const needs = only === undefined || context.flags[only.flag] === only.value
+    ? permissions
+    : { ...permissions, net: false };
   if (command.prepare === undefined) {
-    revokePermissions(command.permissions);
+    revokePermissions(needs);
     return await command.run(context);
   }
-  revokePermissions({ ...command.permissions, ffi: true, run: true });
+  revokePermissions({ ...needs, ffi: true, run: true });
   const prepared = await command.prepare(context);
-  revokePermissions(command.permissions);
+  revokePermissions(needs);
   return await command.run({ ...context, prepared });
 }
 

@@ -1,13 +1,26 @@
-// Loaded before main.ts in a process of aim: when that ends, it asks for everything and reports what it gets.
-// It then still holds only what the command has kept.
+// Loaded before main.ts in a process of aim: asks for everything, and reports what it gets, when aim loads the C library and when the
+// process ends. It then still holds only what the command has kept.
+const { dlopen } = Deno;
+const LIBC = { getpid: { parameters: [], result: "i32" } } as const;
 const ASK: Record<string, () => unknown> = {
   write: () => Deno.writeTextFileSync(`${Deno.env.get("PROBE_DIR")}/written`, "x"),
   net: () => Deno.listen({ hostname: "127.0.0.1", port: 0 }).close(),
   run: () => new Deno.Command("true").outputSync(),
-  ffi: () => Deno.dlopen("libc.so.6", { getpid: { parameters: [], result: "i32" } }).close(),
+  ffi: () => dlopen("libc.so.6", LIBC).close(),
+  sys: () => Deno.hostname(),
 };
 
-globalThis.addEventListener("unload", () => {
+globalThis.addEventListener("unload", () => report("end"));
+let loaded = false;
+Object.defineProperty(Deno, "dlopen", {
+  value: (...args: Parameters<typeof dlopen>) => {
+    if (!loaded) report("library");
+    loaded = true;
+    return dlopen(...args);
+  },
+});
+
+function report(when: string): void {
   const granted = Object.entries(ASK).filter(([, ask]) => {
     try {
       ask();
@@ -17,5 +30,5 @@ globalThis.addEventListener("unload", () => {
       throw error;
     }
   }).map(([name]) => name);
-  Deno.stderr.writeSync(new TextEncoder().encode(`PROBE ${JSON.stringify(granted)}\n`));
-});
+  Deno.stderr.writeSync(new TextEncoder().encode(`PROBE ${when} ${JSON.stringify(granted)}\n`));
+}

@@ -4,7 +4,6 @@ import { aim } from "./aim.ts";
 
 /** Words after a command that let it run as far as it gets without a network, a GPU or a model. */
 const ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
-  // Without it, it gives the network up by itself.
   "dry-run": ["--format", "json"],
   "download-to-cache": ["--model-id", "hf://no/model", "--offline"],
   "fetch": ["hf://no/model", "dest", "--offline"],
@@ -15,32 +14,66 @@ const ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
   "completions": ["bash"],
 };
 
-/** Run as a child of nothing that may replace itself: their own tests see to these. */
-const REPLACES_ITSELF = ["serve"];
-
-for (const name of commandNames().filter((n) => !REPLACES_ITSELF.includes(n))) {
+for (const name of commandNames()) {
   Deno.test(`while aim ${name} runs, it is refused what its table row does not grant`, async () => {
-    const directory = await Deno.makeTempDir();
-    try {
-      const command = await loadCommand(name);
-      const { stderr } = await aim([...name.split(" "), ...ARGUMENTS[name] ?? []], {
-        preload: new URL("permissions_probe.ts", import.meta.url).pathname,
-        cwd: directory,
-        env: {
-          PROBE_DIR: directory,
-          AIM_CACHE_PATH: `${directory}/cache`,
-          AIM_MODEL_ID: "meta-llama/Llama-3.1-8B-Instruct",
-          AIM_GPU_MODEL: "MI300X",
-          HF_HUB_OFFLINE: "1",
-        },
-      });
-      const probe = /^PROBE (.*)$/m.exec(stderr)?.[1];
-      const granted = Object.entries(command?.permissions ?? {}).filter(([, may]) => may).map(([what]) =>
-        what
-      );
-      assertEquals(probe === undefined ? stderr : JSON.parse(probe), granted);
-    } finally {
-      await Deno.remove(directory, { recursive: true });
-    }
+    const named = { AIM_GPU_MODEL: "MI300X", AIM_GPU_COUNT: "1" };
+    const { atEnd } = await probe([...name.split(" "), ...ARGUMENTS[name] ?? []], named);
+    assertEquals(atEnd, await granted(name));
   });
+}
+
+for (const args of [[], ["--format", "yaml"]]) {
+  Deno.test(`aim dry-run ${args.join(" ")} has no network: only JSON holds the model's size`, async () => {
+    const { atEnd } = await probe(["dry-run", ...args], { AIM_GPU_MODEL: "MI300X", AIM_GPU_COUNT: "1" });
+    assertEquals(atEnd, []);
+  });
+}
+
+for (const name of commandNames()) {
+  if ((await loadCommand(name))?.prepare === undefined) continue;
+  Deno.test(`as aim ${name} looks at the hardware, it has no more than run and ffi besides`, async () => {
+    const words = ARGUMENTS[name] ?? [];
+    const { atLibrary } = await probe([...name.split(" "), ...words], {});
+    // What is downloaded is chosen without a look at the hardware where it is named.
+    if (name === "download-to-cache") assertEquals(atLibrary, null);
+    else assertEquals(atLibrary, [...new Set([...await granted(name), "run", "ffi"])].sort());
+  });
+}
+
+/** What a command declares. */
+async function granted(name: string): Promise<string[]> {
+  const permissions = (await loadCommand(name))?.permissions;
+  const names = Object.entries(permissions ?? {}).filter(([, may]) => may).map(([what]) => what);
+  // Host name and processors, for locks and servers.
+  return [...names, ...permissions?.net || permissions?.write ? ["sys"] : []].sort();
+}
+
+/** What a process of aim got when it asked for everything: as the C library is loaded for the first time (null: never), and at its end. */
+async function probe(
+  words: readonly string[],
+  env: Record<string, string>,
+): Promise<{ atLibrary: string[] | null; atEnd: string[] }> {
+  const directory = await Deno.makeTempDir();
+  try {
+    const { stderr } = await aim(words, {
+      preload: new URL("permissions_probe.ts", import.meta.url).pathname,
+      cwd: directory,
+      env: {
+        PROBE_DIR: directory,
+        AIM_CACHE_PATH: `${directory}/cache`,
+        AIM_MODEL_ID: "meta-llama/Llama-3.1-8B-Instruct",
+        HF_HUB_OFFLINE: "1",
+        ...env,
+      },
+    });
+    const seen = (when: string): string[] | null => {
+      const found = new RegExp(`^PROBE ${when} (.*)$`, "m").exec(stderr)?.[1];
+      return found === undefined ? null : (JSON.parse(found) as string[]).sort();
+    };
+    const atEnd = seen("end");
+    if (atEnd === null) throw new Error(`the probe did not run: ${stderr}`);
+    return { atLibrary: seen("library"), atEnd };
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
 }

@@ -35,9 +35,9 @@ export const dryRun: Command<GpuInventory> = {
   ],
   // The model's size is asked of its source for --format json.
   permissions: { write: false, net: true, run: false, ffi: false },
+  netOnlyWith: { flag: "format", value: "json" },
   prepare: detectHardware,
   async run({ config, env, flags, prepared, print, signal }) {
-    if (flags.format !== "json") Deno.permissions.revokeSync({ name: "net" });
     const choice = await chooseServing(config, prepared);
     const resolution = await resolveServing(config, choice);
     const plan = planServing(config, choice, resolution, findEngine(env)?.name ?? "python3");
