@@ -1,0 +1,209 @@
+// Users, groups, and file systems that do not let one write.
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { resolveModel } from "../../src/cache/mod.ts";
+import { DENO_RUN, MAIN, plainEnvironment } from "../cli/aim.ts";
+import { NO_USERS, openStage, type User } from "./as_user.ts";
+import { type Caches, HUB_MODEL, installed, LAYOUTS, run, startCaches } from "./caches.ts";
+import { mountVolume, REFUSED, type VolumeKind } from "./volumes.ts";
+
+function asUsers(name: string, kind: VolumeKind | null, fn: () => Promise<void>): void {
+  const refused = NO_USERS ?? (kind === null ? null : REFUSED[kind]);
+  const skipped = refused === null ? "" : ` (skipped: ${refused.split("\n")[0]})`;
+  Deno.test({ name: `${name}${skipped}`, ignore: refused !== null, fn });
+}
+
+const DOWNLOAD = ["download-to-cache", "--model-id", HUB_MODEL, "--progress", "none"];
+/** All of it, as CI does; a part otherwise. */
+const FULL = Deno.env.get("AIM_TEST_FULL") === "1";
+const USER: User = { uid: 1000, gid: 1000 };
+
+asUsers(
+  "user 1000 downloads onto a model's own volume, whose parent is root's, looks at it, proves it and empties it",
+  "ext4",
+  async () => {
+    await using caches = await startCaches();
+    const directory = `${caches.cache}/org/model`;
+    await using _ = await mountVolume("ext4", directory);
+    await Deno.chown(directory, 1000, 1000);
+    await openToAll(caches);
+    await using stage = await openStage();
+    const aim = (...args: string[]) => stage.aim(USER, args, { ...caches.env, HF_HOME: "/nowhere" });
+    const first = await aim(...DOWNLOAD);
+    assertEquals(first.code, 0, first.stderr);
+    const second = await aim(...DOWNLOAD, "--format", "json");
+    assertEquals([second.code, JSON.parse(second.stdout).bytesMoved], [0, 0], second.stderr);
+    for (const args of [["resolve", "org/model"], ["cache", "verify"], ["cache", "prune", "--yes"]]) {
+      const ran = await aim(...args);
+      assertEquals(ran.code, 0, `${args.join(" ")}: ${ran.stderr}`);
+    }
+    const listed = await aim("cache", "list", "--format", "json");
+    assertEquals(JSON.parse(listed.stdout).folders[0].models[0].state, "complete", listed.stderr);
+    assert((await Deno.lstat(`${directory}/config.json`)).uid === 1000);
+    const removed = await aim("cache", "remove", "org/model", "--yes");
+    assertEquals(removed.code, 0, removed.stderr);
+    assertEquals([...Deno.readDirSync(directory)].map((entry) => entry.name), ["lost+found"]);
+  },
+);
+
+for (const umask of ["002", "022", "027"]) {
+  asUsers(
+    `with umask ${umask}, another user of the group (fsGroup) reads what user 1000 downloaded, and goes on from it`,
+    null,
+    async () => {
+      await using caches = await startCaches();
+      await Deno.mkdir(caches.cache);
+      await Deno.chown(caches.cache, 0, 2000);
+      await run("chmod", "2775", caches.cache);
+      await openToAll(caches);
+      await using stage = await openStage();
+      const other: User = { uid: 3000, gid: 3000, groups: [2000], umask };
+      for (const layout of umask === "002" || FULL ? LAYOUTS : ["local"] as const) {
+        const args = [...DOWNLOAD, ...(layout === "hub" ? ["--use-hf-cache"] : [])];
+        const first = await stage.aim({ ...USER, groups: [2000], umask }, args, caches.env);
+        assertEquals(first.code, 0, first.stderr);
+        for (const command of [["resolve", "org/model"], ["cache", "verify", "--layout", layout], args]) {
+          const ran = await stage.aim(other, command, caches.env);
+          assertEquals(ran.code, 0, `${command.join(" ")}: ${ran.stderr}`);
+        }
+        const [model] = [...Deno.readDirSync(caches.cache)];
+        const { gid, mode } = await Deno.stat(`${caches.cache}/${model?.name}`);
+        assertEquals([gid, (mode ?? 0) & 0o7777], [2000, 0o2777 & ~parseInt(umask, 8)]);
+        const stranger = await stage.aim({ uid: 4000, gid: 4000 }, ["resolve", "org/model"], caches.env);
+        if (umask === "027") {
+          assertEquals(stranger.code, 5);
+          assertMatch(stranger.stdout, /it cannot be read \(reading .*Permission denied/);
+        } else {
+          assertEquals(stranger.code, 0, stranger.stderr);
+        }
+        if (umask !== "002") {
+          await run("rm", "-r", `${caches.cache}/${model?.name}`);
+          continue;
+        }
+        // Half of it, by the first; the rest by the other.
+        await run(
+          "sh",
+          "-c",
+          `find ${caches.cache} -name 'model-00002*' -delete; rm -f ${caches.cache}/*/*/.aim/*.json`,
+        );
+        const again = await stage.aim(other, args, caches.env);
+        assertEquals(again.code, 0, again.stderr);
+        await run("rm", "-r", `${caches.cache}/${model?.name}`);
+      }
+    },
+  );
+}
+
+interface Refusal {
+  readonly name: string;
+  readonly kind: VolumeKind | null;
+  readonly user: User;
+  /** Makes the cache's directory so that nobody can write there. */
+  readonly prepare: (cache: string) => Promise<unknown>;
+  readonly undo?: (cache: string) => Promise<unknown>;
+  readonly says: RegExp;
+}
+
+/** root without its powers, as on an NFS export with root_squash. */
+const SQUASHED: User = { uid: 0, gid: 0 };
+
+const REFUSALS: readonly Refusal[] = [
+  {
+    name: "root that is squashed (EACCES)",
+    kind: null,
+    user: SQUASHED,
+    prepare: (cache) => Deno.chown(cache, 65534, 65534),
+    says: /Permission denied.*check owner and mode/,
+  },
+  {
+    name: "an immutable directory (EPERM)",
+    kind: "ext4",
+    user: SQUASHED,
+    prepare: (cache) => run("chattr", "+i", cache),
+    undo: (cache) => run("chattr", "-i", cache),
+    says: /Operation not permitted.*check owner and mode/,
+  },
+  {
+    name: "a read-only mount (EROFS)",
+    kind: "ext4",
+    user: SQUASHED,
+    prepare: (cache) => run("mount", "-o", "remount,ro", cache),
+    says: /Read-only file system.*mount it writable or set AIM_CACHE_PATH/,
+  },
+];
+
+for (const { name, kind, user, prepare, undo, says } of REFUSALS) {
+  asUsers(`${name} ends a download with 7, naming the path and what to do`, kind, async () => {
+    await using caches = await startCaches();
+    await using disposables = new AsyncDisposableStack();
+    if (kind === null) await Deno.mkdir(caches.cache);
+    else disposables.use(await mountVolume(kind, caches.cache));
+    await openToAll(caches);
+    await prepare(caches.cache);
+    disposables.defer(async () => void await undo?.(caches.cache));
+    await using stage = await openStage();
+    for (const layout of LAYOUTS) {
+      const args = [...DOWNLOAD, ...(layout === "hub" ? ["--use-hf-cache"] : [])];
+      const { code, stderr } = await stage.aim(user, args, caches.env);
+      assertEquals(code, 7, stderr);
+      assertMatch(stderr, says);
+      assert(stderr.includes(caches.cache), stderr);
+      assertEquals(stderr.trim().split("\n").filter((line) => /error/i.test(line)).length, 1, stderr);
+      const found = await stage.aim(user, ["resolve", "org/model"], caches.env);
+      assertEquals(found.code, 5, found.stdout);
+    }
+  });
+}
+
+/** Failures that no file system here gives: a system call is made to fail, by strace. */
+const INJECTED: readonly {
+  readonly error: string;
+  readonly call: string;
+  /** From this call of a thread on. */
+  readonly from?: number;
+  /** Where, below the cache. */
+  readonly at?: string;
+  readonly says: RegExp;
+}[] = [
+  { error: "EDQUOT", call: "mkdir", at: "org", says: /[Qq]uota.*raise the quota/ },
+  { error: "ESTALE", call: "mkdir", at: "org/model", says: /[Ss]tale.*see that the volume is mounted/ },
+  // Counted by thread: the first, a middle and the last file of the model.
+  { error: "EDQUOT", call: "rename", from: 1, says: /[Qq]uota.*raise the quota/ },
+  { error: "ESTALE", call: "rename", from: 5, says: /[Ss]tale.*see that the volume is mounted/ },
+  { error: "EROFS", call: "rename", from: 7, says: /Read-only.*mount it writable/ },
+];
+const NO_STRACE = installed("strace") ? "" : " (skipped: strace is not installed)";
+
+for (const { error, call, from = 1, at, says } of INJECTED) {
+  Deno.test({
+    name: `${error} of ${call} ${
+      at ?? `number ${from}`
+    } ends a download with 7, and nothing is served${NO_STRACE}`,
+    ignore: NO_STRACE !== "",
+    async fn() {
+      await using caches = await startCaches();
+      const { code, stderr } = await new Deno.Command("strace", {
+        args: [
+          ...["-f", "-qq", "-o", "/dev/null", "-e", `trace=${call}`],
+          ...(at === undefined ? [] : ["-P", `${caches.cache}/${at}`]),
+          ...["-e", `inject=${call}:error=${error}:when=${from}+`],
+          ...[Deno.execPath(), ...DENO_RUN, MAIN, ...DOWNLOAD],
+        ],
+        clearEnv: true,
+        env: { ...plainEnvironment(), ...caches.env },
+        stdin: "null",
+      }).output();
+      const text = new TextDecoder().decode(stderr);
+      assertEquals(code, 7, text);
+      assertMatch(text, says);
+      assert(text.includes(caches.cache), text);
+      assertEquals((await resolveModel({ paths: caches.paths, name: "org/model" })).kind, "missing");
+      assert((await caches.download({ layout: "local" })).bytes > 0);
+      assertEquals((await resolveModel({ paths: caches.paths, name: "org/model" })).kind, "path");
+    },
+  });
+}
+
+/** Temporary directories are their owner's alone. */
+async function openToAll({ cache }: Caches): Promise<void> {
+  await Deno.chmod(`${cache}/..`, 0o755);
+}
