@@ -1,0 +1,330 @@
+// aim cache list, prune and remove, as they are run.
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { listModels, planPrune, planRemoval, removePlanned } from "../../src/cache/mod.ts";
+import { AimError } from "../../src/errors/mod.ts";
+import { aim, DENO_RUN, MAIN, plainEnvironment } from "../cli/aim.ts";
+import { randomBytes } from "../servers/content.ts";
+import {
+  asBytes,
+  type Caches,
+  HUB_MODEL,
+  installed,
+  LAYOUTS,
+  MODEL,
+  modelFiles,
+  run,
+  startCaches,
+} from "./caches.ts";
+import { treeOf } from "./tree_of.ts";
+
+const HUB = "hub/models--org--model";
+const SHARD = "model-00001-of-00002.safetensors";
+
+Deno.test("cache list shows every revision of both layouts with its state, and counts as du does, hard links once", async () => {
+  await using caches = await startCaches({
+    refs: { dev: { ...MODEL, "config.json": '{"model_type":"o"}\n' } },
+  });
+  await caches.download({ layout: "local" });
+  await caches.download({ layout: "hub" });
+  await caches.download({ layout: "hub", revision: "dev" });
+  // By hand, and unfinished.
+  await Deno.mkdir(`${caches.cache}/by/hand`, { recursive: true });
+  for (const [path, text] of [["config.json", "{}"], ["model.gguf", "GGUF"]]) {
+    await Deno.writeTextFile(`${caches.cache}/by/hand/${path}`, text ?? "");
+  }
+  await Deno.mkdir(`${caches.cache}/half/done`, { recursive: true });
+  await Deno.writeTextFile(`${caches.cache}/half/done/${SHARD}`, "x");
+  const ran = await aim(["cache", "list", "--format", "json"], { env: caches.env });
+  assertEquals(ran.code, 0, ran.stderr);
+  const { folders } = JSON.parse(ran.stdout);
+  const rows = folders.flatMap((folder: { models: Record<string, unknown>[] }) =>
+    folder.models.map((
+      { name, layout, revision, state, files, bytes },
+    ) => [name, layout, revision, state, files, bytes])
+  );
+  const size = [...asBytes(MODEL).values()].reduce((sum, bytes) => sum + bytes.length, 0);
+  // Snapshots come in the order of their commits.
+  assertEquals(rows.slice(0, 3), [
+    ["by/hand", "local", null, "unverified", 2, 6],
+    ["half/done", "local", null, "partial", 1, 1],
+    ["org/model", "local", "main", "complete", 7, size],
+  ]);
+  assertEquals(
+    new Set(rows.slice(3).map((row: unknown[]) => row.join())),
+    new Set([
+      `org/model,hub,main,complete,7,${size}`,
+      `org/model,hub,dev,complete,7,${size - "llama".length + "o".length}`,
+    ]),
+  );
+  const paths = folders.map((folder: { path: string }) => folder.path);
+  const total = folders.reduce((sum: number, folder: { diskBytes: number }) => sum + folder.diskBytes, 0);
+  assertEquals(total, await du(...paths));
+  const table = await aim(["cache", "list"], { env: caches.env });
+  assertMatch(table.stdout, /^MODEL +LAYOUT +REVISION +ON DISK +FILES +STATE +LAST USED$/m);
+  assertMatch(
+    table.stdout,
+    /^half\/done +local +- .* partial: model-00002-of-00002\.safetensors is missing/m,
+  );
+  assertMatch(table.stdout, /^org\/model +hub +main /m);
+});
+
+Deno.test("cache prune removes what nobody needs, nothing else, and says as many bytes as are free then", async () => {
+  await using caches = await startCaches({ refs: { dev: { ...MODEL, [SHARD]: randomBytes(90_000, 9) } } });
+  const local = await caches.download({ layout: "local" });
+  const main = await caches.download({ layout: "hub" });
+  const dev = await caches.download({ layout: "hub", revision: "dev" });
+  const pinned = await caches.download({ layout: "hub", revision: await pushed(caches) });
+  const before = treeOf(caches.cache);
+  const waste = [
+    `${local.path}/nested/x.bin.aim-01234567.incomplete`,
+    `${local.path}/nested/x.bin.aim-01234567.incomplete.parts`,
+    `${local.path}/.aim/manifest.json.01234567.tmp`,
+    `${local.path}/.cache/huggingface/download/abc.def.incomplete`,
+    `${caches.cache}/${HUB}/blobs/${"a".repeat(64)}.incomplete`,
+    `${caches.cache}/${HUB}/blobs/${"b".repeat(64)}`,
+  ];
+  for (const path of waste) {
+    await Deno.writeTextFile(path, "x".repeat(10_000));
+    await Deno.utime(path, 1, 1);
+  }
+  // What Python makes in this moment.
+  const fresh = `${caches.cache}/${HUB}/blobs/${"c".repeat(64)}`;
+  await Deno.writeTextFile(fresh, "");
+  const used = await du(caches.cache);
+  const ran = await aim(["cache", "prune", "--yes", "--format", "json"], { env: caches.env });
+  assertEquals(ran.code, 0, ran.stderr);
+  const { removed, freedBytes } = JSON.parse(ran.stdout);
+  assertEquals(removed.map(({ path }: { path: string }) => path).sort(), waste.sort());
+  assertEquals(used - await du(caches.cache), freedBytes);
+  await Deno.remove(fresh);
+  assertEquals(treeOf(caches.cache), before);
+  // The ref goes: now its snapshot and the one blob that no other shares may go. The one that was asked for by its commit stays.
+  await Deno.remove(`${caches.cache}/${HUB}/refs/dev`);
+  await agedBlobs(caches);
+  assertEquals((await aim(["cache", "prune", "--yes"], { env: caches.env })).code, 0);
+  assertEquals(await modelFiles(main.path), asBytes(MODEL));
+  assert((await modelFiles(pinned.path)).size > 0);
+  await assertRejects(() => Deno.stat(dev.path), Deno.errors.NotFound);
+  const names = [...Deno.readDirSync(`${caches.cache}/${HUB}/blobs`)].map((entry) => entry.name);
+  assertEquals(names.length, new Set([...asBytes(MODEL).values()].map(String)).size + 1);
+  assertEquals(await planPrune(caches.paths), []);
+});
+
+for (const layout of LAYOUTS) {
+  Deno.test(`prune and remove leave alone what a running download into the ${layout} layout holds`, async () => {
+    await using caches = await startCaches({
+      files: { ...MODEL, "big.safetensors": randomBytes(5_000_000, 5) },
+    });
+    const flags = layout === "hub" ? ["--use-hf-cache"] : [];
+    const download = new Deno.Command(Deno.execPath(), {
+      args: [
+        ...[...DENO_RUN, MAIN, "download-to-cache", "--model-id", HUB_MODEL, "--max-bandwidth", "1M"],
+        ...["--progress", "none", ...flags],
+      ],
+      clearEnv: true,
+      env: { ...plainEnvironment(), ...caches.env },
+      ...{ stdin: "null", stdout: "null", stderr: "piped" },
+    }).spawn();
+    const folder = layout === "hub" ? `${caches.cache}/${HUB}/blobs` : `${caches.cache}/org/model`;
+    while (!namesIn(folder).some((name) => name.endsWith(".incomplete"))) {
+      await new Promise((done) => setTimeout(done, 50));
+    }
+    const [pruned, removed] = await Promise.all([
+      aim(["cache", "prune", "--yes"], { env: caches.env }),
+      aim(["cache", "remove", "org/model", "--yes"], { env: caches.env }),
+    ]);
+    assert(
+      namesIn(folder).some((name) => name.endsWith(".incomplete")),
+      "it has ended before the others looked",
+    );
+    for (const { code, stdout, stderr } of [pruned, removed]) {
+      assertEquals([code, stdout], [0, "nothing to remove\n"], stderr);
+      assertMatch(stderr, /org\/model \(.*\) is left alone: process \d+ on .* is downloading it/);
+    }
+    const { code, stderr } = await download.output();
+    assertEquals(code, 0, new TextDecoder().decode(stderr));
+    const [listed] = await listModels(caches.paths);
+    assertEquals([listed?.layout, listed?.models[0]?.state], [layout, "complete"]);
+    assertEquals((await modelFiles(listed?.models[0]?.path ?? "")).size, Object.keys(MODEL).length + 1);
+  });
+}
+
+Deno.test("what Python's client is downloading is left alone, until it has been silent for long", async () => {
+  await using caches = await startCaches();
+  await caches.download({ layout: "hub" });
+  const partial = `${caches.cache}/${HUB}/blobs/${"a".repeat(64)}.incomplete`;
+  await Deno.writeTextFile(partial, "half");
+  const [busy] = await planPrune(caches.paths);
+  assertMatch(busy?.busy ?? "", /another program/);
+  const [folder] = await listModels(caches.paths);
+  assert(folder !== undefined);
+  assertMatch((await planRemoval(folder)).busy ?? "", /another program/);
+  await Deno.utime(partial, 1, 1);
+  const [stale] = await planPrune(caches.paths);
+  assertEquals([stale?.busy, stale?.removables.map(({ path }) => path)], [null, [partial]]);
+});
+
+Deno.test("cache remove frees what it says: nothing where the other layout has the same files by hard links", async () => {
+  await using caches = await startCaches();
+  await caches.download({ layout: "local" });
+  await caches.download({ layout: "hub" });
+  for (const layout of ["hub", "local"]) {
+    const used = await du(caches.cache);
+    const ran = await aim(["cache", "remove", "org/model", "--layout", layout, "--yes", "--format", "json"], {
+      env: caches.env,
+    });
+    assertEquals(ran.code, 0, ran.stderr);
+    const { freedBytes } = JSON.parse(ran.stdout);
+    const left = await du(caches.cache);
+    // Of a local model its organisation's folder goes, too, where nothing else is in it.
+    const organisation = layout === "local" ? 4096 : 0;
+    assert(Math.abs(used - left - freedBytes) <= organisation, `${used - left} ${freedBytes}`);
+    if (layout === "hub") assertEquals(await modelFiles(`${caches.cache}/org/model`), asBytes(MODEL));
+  }
+  assertEquals(treeOf(caches.cache), ["hub/"]);
+});
+
+Deno.test("without --yes nothing is removed: at a terminal it asks, anywhere else it refuses with 2", async () => {
+  await using caches = await startCaches();
+  await caches.download({ layout: "local" });
+  await Deno.writeTextFile(`${caches.cache}/org/model/x.aim-01234567.incomplete`, "x");
+  const before = treeOf(caches.cache);
+  for (const args of [["cache", "remove", "org/model"], ["cache", "prune"]]) {
+    const ran = await aim(args, { env: caches.env });
+    assertEquals(ran.code, 2);
+    assertMatch(ran.stderr, /would be removed, and there is no terminal to ask at; give --yes/);
+    assertEquals(treeOf(caches.cache), before);
+  }
+  if (!installed("script")) return;
+  for (const [answer, gone] of [["n", false], ["", false], ["y", true]] as const) {
+    const command = [Deno.execPath(), ...DENO_RUN, MAIN, "cache", "remove", "org/model"].join(" ");
+    const terminal = new Deno.Command("script", {
+      args: ["-qefc", command, "/dev/null"],
+      clearEnv: true,
+      env: { ...plainEnvironment(), ...caches.env, TERM: "xterm" },
+      ...{ stdin: "piped", stdout: "piped", stderr: "null" },
+    }).spawn();
+    const shown = answerAt(terminal, /\[y\/N\]/, `${answer}\r`);
+    const text = await shown;
+    assertEquals((await terminal.status).code, 0, text);
+    assertMatch(text, gone ? /removed, .* are free/ : /nothing was removed/);
+    assertMatch(text, /org\/model +\(the model\)/);
+    assertEquals(treeOf(caches.cache), gone ? [] : before);
+  }
+});
+
+Deno.test("a model is not removed together with others that lie in its folder", async () => {
+  await using caches = await startCaches();
+  await caches.download({ layout: "local" });
+  await Deno.writeTextFile(`${caches.cache}/org/config.json`, "{}");
+  const ran = await aim(["cache", "remove", "org", "--yes"], { env: caches.env });
+  assertEquals(ran.code, 2, ran.stdout);
+  assertMatch(ran.stderr, /the model org\/model lies in .*\/org, and would go with it/);
+  assertEquals(await modelFiles(`${caches.cache}/org/model`), asBytes(MODEL));
+});
+
+Deno.test("what came into use since removal was planned stays", async () => {
+  await using caches = await startCaches();
+  await caches.download({ layout: "hub" });
+  const commit = caches.hub.commit("org/model");
+  const ref = `${caches.cache}/${HUB}/refs/main`;
+  await Deno.writeTextFile(ref, "d".repeat(40));
+  await agedBlobs(caches);
+  const [plan] = await planPrune(caches.paths);
+  assert(plan !== undefined && plan.removables.length > 1);
+  await Deno.writeTextFile(ref, commit);
+  assertEquals(await removePlanned(plan, new AbortController().signal), []);
+  assertEquals(await modelFiles(`${caches.cache}/${HUB}/snapshots/${commit}`), asBytes(MODEL));
+});
+
+Deno.test("a finished download takes dead leftovers of its own files away, and no partial file of another revision", async () => {
+  await using caches = await startCaches({ refs: { dev: { ...MODEL, [SHARD]: randomBytes(90_000, 9) } } });
+  for (const layout of LAYOUTS) {
+    const folder = layout === "hub" ? `${caches.cache}/${HUB}/blobs` : `${caches.cache}/org/model`;
+    const stem = layout === "hub" ? caches.hub.digests("org/model", SHARD).sha256 : SHARD;
+    const others = `${"e".repeat(64)}.aim-01234567.incomplete`;
+    await Deno.mkdir(folder, { recursive: true });
+    const files: Record<string, boolean> = {
+      [`${stem}.aim-0000000a.incomplete`]: false,
+      [`${stem}.aim-0000000a.incomplete.parts`]: false,
+      ".link.aim-0000000b.incomplete": false,
+      [others]: true,
+      [`${others}.parts`]: true,
+    };
+    for (const name of Object.keys(files)) {
+      await Deno.writeTextFile(`${folder}/${name}`, "x");
+      await Deno.utime(`${folder}/${name}`, 1, 1);
+    }
+    await caches.download({ layout });
+    const left = new Set(namesIn(folder));
+    for (const [name, stays] of Object.entries(files)) {
+      assertEquals(left.has(name), stays, `${layout} ${name}`);
+    }
+    // Someone may be at work in what is new.
+    const fresh = `${folder}/${stem}.aim-0000000c.incomplete`;
+    await Deno.writeTextFile(fresh, "x");
+    await caches.download({ layout, include: ["*.json"], force: true });
+    assert((await Deno.stat(fresh)).isFile);
+  }
+});
+
+Deno.test("a link that stands where a folder was when removal was planned is not followed", async () => {
+  await using caches = await startCaches();
+  for (const layout of LAYOUTS) {
+    const { path } = await caches.download({ layout });
+    const [folder] = (await listModels(caches.paths)).filter((one) => one.layout === layout);
+    assert(folder !== undefined);
+    const plan = await planRemoval(folder);
+    await Deno.rename(folder.path, `${caches.cache}/../${layout}`);
+    await Deno.symlink(await Deno.realPath(`${caches.cache}/../${layout}`), folder.path);
+    const before = treeOf(`${caches.cache}/../${layout}`);
+    const error = await assertRejects(() => removePlanned(plan, new AbortController().signal), AimError);
+    assertMatch(error.message, /is a symbolic link/);
+    assertEquals(treeOf(`${caches.cache}/../${layout}`), before);
+    assertEquals(await modelFiles(path), asBytes(MODEL));
+  }
+});
+
+/** A commit that only its id names. */
+async function pushed(caches: Caches): Promise<string> {
+  const main = caches.hub.commit("org/model");
+  await caches.hub.push("org/model", "added.json", "{}");
+  const commit = caches.hub.commit("org/model");
+  assert(commit !== main);
+  return commit;
+}
+
+/** Nobody has made a blob just now. */
+async function agedBlobs({ cache }: Caches): Promise<void> {
+  for (const name of namesIn(`${cache}/${HUB}/blobs`)) {
+    await Deno.utime(`${cache}/${HUB}/blobs/${name}`, 1, 1);
+  }
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return [...Deno.readDirSync(folder)].map((entry) => entry.name);
+  } catch {
+    return [];
+  }
+}
+
+/** Types an answer when a question is shown; returns all that was shown. */
+async function answerAt(process: Deno.ChildProcess, question: RegExp, answer: string): Promise<string> {
+  const keys = process.stdin.getWriter();
+  let shown = "";
+  let asked = false;
+  for await (const text of process.stdout.pipeThrough(new TextDecoderStream())) {
+    shown += text;
+    if (asked || !question.test(shown)) continue;
+    asked = true;
+    await keys.write(new TextEncoder().encode(answer));
+  }
+  await keys.close().catch(() => {});
+  return shown;
+}
+
+/** Bytes as du(1) counts, files with several links once. */
+async function du(...paths: string[]): Promise<number> {
+  return Number((await run("du", "-s", "-c", "--block-size=1", ...paths)).split("\n").at(-2)?.split("\t")[0]);
+}
