@@ -4,9 +4,10 @@ import { parseArgs } from "@std/cli/parse-args";
 import { basename, dirname, resolve } from "@std/path";
 import { type BuildInfo, readBuildInfo } from "../src/cli/build_info.ts";
 import { bundleProgram } from "./packaging/bundle_program.ts";
+import { checkExecutable } from "./packaging/check_executable.ts";
 import { compileProgram } from "./packaging/compile_program.ts";
 import { digestHex } from "./packaging/digest_hex.ts";
-import { findRuntime, type Runtime, TARGETS } from "./packaging/find_runtime.ts";
+import { findRuntime, namedRuntime, type Runtime, TARGETS } from "./packaging/find_runtime.ts";
 import { permissionFlags } from "./packaging/permission_flags.ts";
 import { programPackages } from "./packaging/program_packages.ts";
 import { cycloneDx } from "./packaging/sbom.ts";
@@ -64,15 +65,20 @@ async function main(args: string[]): Promise<void> {
     }
     let runtime: Runtime | null = null;
     if (why !== null) {
-      runtime = named === undefined
-        ? await findRuntime(target)
-        : { path: resolve(named), version: Deno.version.deno };
+      runtime = named === undefined ? await findRuntime(target) : namedRuntime(resolve(named), target);
       await build("self-extracting");
       const program = `${staging}/self-extracting`;
       await writeSelfExtracting({ program, runtime: runtime.path, permissions, version, arch }, output);
     }
-    await describe(output, target, { version, commit }, runtime);
     const form = why === null ? "compiled" : `self-extracting (${why})`;
+    try {
+      const expected = { version, commit, form: why === null ? "compiled" : "self-extracting" } as const;
+      await checkExecutable(output, target, expected, staging);
+    } catch (error) {
+      Deno.removeSync(output);
+      throw error;
+    }
+    await describe(output, target, { version, commit }, runtime);
     const megabytes = (Deno.statSync(output).size / 1e6).toFixed(1);
     console.log(`made ${output}: aim ${version} for ${target}, ${form}, ${megabytes} MB`);
   } finally {

@@ -7,10 +7,10 @@ export type Compiled = { readonly kind: "made" } | { readonly kind: "no-base"; r
 /**
  * Has `deno compile` make one executable of a bundled program.
  *
- * Its base, denort, comes from `DENORT_BIN`, from Deno's cache or from Deno's download site: where none of them has it in
- * `timeout` milliseconds, that is no failure.
+ * Its base, denort, comes from `DENORT_BIN`, else from Deno's cache or from Deno's download site: where neither has it in `timeout`
+ * milliseconds, that is no failure.
  *
- * @throws {Error} where `deno compile` fails for any other reason.
+ * @throws {Error} where `deno compile` fails for any other reason, or with the base that `DENORT_BIN` names.
  */
 export async function compileProgram(
   program: string,
@@ -18,6 +18,7 @@ export async function compileProgram(
   options: { target: string; permissions: readonly string[]; timeout: number },
 ): Promise<Compiled> {
   const temporary = `${output}.new`;
+  const named = Deno.env.get("DENORT_BIN");
   const ran = await runDeno([
     "compile",
     ...["--no-check", "--no-config", "--no-lock", "--no-npm", "--no-remote", "--no-prompt"],
@@ -35,15 +36,18 @@ export async function compileProgram(
   if (ran.code === null) {
     return { kind: "no-base", reason: `denort did not arrive within ${options.timeout / 1000} s` };
   }
+  if (named !== undefined) throw new Error(`DENORT_BIN names ${named}: ${cause(ran.text)}`);
   if (!/Setting up base binary|denort/i.test(ran.text)) throw new Error(`deno compile failed: ${ran.text}`);
-  const lines = ran.text.split("\n").map((line) => line.replace(/^\s*\d+: /, "").trim()).filter((line) =>
+  return { kind: "no-base", reason: `denort cannot be had: ${cause(ran.text)}` };
+}
+
+/** The innermost of the causes that Deno prints. */
+function cause(text: string): string {
+  const lines = text.split("\n").map((line) => line.replace(/^\s*\d+: /, "").trim()).filter((line) =>
     line !== ""
   );
   const stack = lines.findIndex((line) => /^Stack backtrace/.test(line));
-  return {
-    kind: "no-base",
-    reason: `denort cannot be had: ${(stack === -1 ? lines : lines.slice(0, stack)).at(-1)}`,
-  };
+  return (stack === -1 ? lines : lines.slice(0, stack)).at(-1) ?? "no reason given";
 }
 
 /** Modules that are imported as the program runs, and the thread's. */

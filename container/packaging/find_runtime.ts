@@ -1,17 +1,35 @@
+import { elfMachine } from "./elf_machine.ts";
 import { runDeno } from "./run_deno.ts";
 
 /** Deno's executable for a target, to be packed into the self-extracting form. */
 export interface Runtime {
   readonly path: string;
-  /** Deno's version, where it is known. */
+  /** Deno's version. */
   readonly version: string;
 }
 
-/** Targets of the executable, with the npm package that holds Deno for them. */
-export const TARGETS: Readonly<Record<string, { arch: string; npm: string }>> = {
-  "x86_64-unknown-linux-gnu": { arch: "x86_64", npm: "@deno/linux-x64-glibc" },
-  "aarch64-unknown-linux-gnu": { arch: "aarch64", npm: "@deno/linux-arm64-glibc" },
+/** Targets of the executable: as `uname -m` has it, ELF's number for it, and the npm package that holds Deno for it. */
+export const TARGETS: Readonly<Record<string, { arch: string; machine: number; npm: string }>> = {
+  "x86_64-unknown-linux-gnu": { arch: "x86_64", machine: 62, npm: "@deno/linux-x64-glibc" },
+  "aarch64-unknown-linux-gnu": { arch: "aarch64", machine: 183, npm: "@deno/linux-arm64-glibc" },
 };
+
+/**
+ * A Deno that the caller names.
+ *
+ * @throws {Error} where it is no program for the target, or not of the version that runs here: the program is bundled for that.
+ */
+export function namedRuntime(path: string, target: string): Runtime {
+  const version = Deno.version.deno;
+  if (elfMachine(path) !== TARGETS[target]?.machine) {
+    throw new Error(`${path} is no program for ${target}; --runtime wants Deno ${version} for it`);
+  }
+  // It names itself somewhere in its data; a program for another machine cannot be asked.
+  if (!new TextDecoder("latin1").decode(Deno.readFileSync(path)).includes(version)) {
+    throw new Error(`${path} is not Deno ${version}`);
+  }
+  return { path, version };
+}
 
 /**
  * The Deno that runs here, where it is for the target; else that of npm, of the same version, through Deno's own package cache, which
