@@ -1,0 +1,28 @@
+// Records the demo as tests/demo/demo.svg, which the README shows: `deno run -P tests/demo/record.ts`. Needs `script` (util-linux).
+import { type Line, renderTerminal, terminalLines } from "./terminal_svg.ts";
+
+const SVG = new URL("demo.svg", import.meta.url);
+const COLUMNS = 140;
+
+if (import.meta.main) {
+  await Deno.writeTextFile(SVG, renderTerminal(await record(), { columns: COLUMNS, rows: 34 }));
+}
+
+/** Runs the demo on a terminal of its own. */
+async function record(): Promise<Line[]> {
+  const demo = new URL("demo.ts", import.meta.url).pathname;
+  const run = `stty cols ${COLUMNS} rows 40; exec '${Deno.execPath()}' run -q -P '${demo}'`;
+  const { code, stdout } = await new Deno.Command("script", {
+    args: ["-qec", run, "/dev/null"],
+    env: { COLUMNS: String(COLUMNS), TERM: "xterm-256color" },
+    stdin: "null",
+  }).output();
+  const text = new TextDecoder().decode(stdout);
+  if (code !== 0) throw new Error(`the demo ended with ${code}:\n${text}`);
+  // Names that change with every run.
+  const stable = text.replaceAll(/aim-demo-[0-9a-f]+/g, "aim-demo").replaceAll(
+    /127\.0\.0\.1:\d+/g,
+    "127.0.0.1:8888",
+  );
+  return terminalLines(stable, COLUMNS);
+}
