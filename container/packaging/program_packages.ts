@@ -11,6 +11,15 @@ export async function programPackages(
     npmPackages: Record<string, NpmPackage>;
     modules: { kind: string; npmPackage?: string }[];
   };
-  const direct = info.modules.flatMap((module) => module.npmPackage ?? []);
-  return { packages: info.npmPackages, direct: [...new Set(direct)] };
+  const direct = [...new Set(info.modules.flatMap((module) => module.npmPackage ?? []))];
+  // Deno names all that the lock file has, those of tests among them.
+  const packages: Record<string, NpmPackage> = {};
+  const collect = (id: string): void => {
+    const found = info.npmPackages[id];
+    if (found === undefined || id in packages) return;
+    packages[id] = found;
+    found.dependencies.forEach(collect);
+  };
+  direct.forEach(collect);
+  return { packages, direct };
 }

@@ -1,25 +1,29 @@
 import { CONTAINER_PROGRAMS, missingProgram } from "./contained.ts";
 
 /**
- * A test in containers. It takes root and `AIM_E2E=1` (which `deno task test:e2e` sets, so that the quick tests stay quick); where it
- * cannot run, its name says why.
+ * A test of the built executable. It takes `AIM_E2E=1` (which `deno task test:e2e` sets, so that the quick tests stay quick), and
+ * root where it runs containers; where it cannot run, its name says why.
  */
 export async function e2e(
   name: string,
-  { programs = [] }: { programs?: readonly string[] },
+  { programs = [], containers = true }: { programs?: readonly string[]; containers?: boolean },
   test: (t: Deno.TestContext) => Promise<void>,
 ): Promise<void> {
-  const missing = await whatIsMissing([...CONTAINER_PROGRAMS, "debootstrap", ...programs]);
+  const missing = await whatIsMissing(programs, containers);
   if (missing === null) Deno.test(name, test);
   else Deno.test({ name: `${name} (skipped: ${missing})`, ignore: true, fn: test });
 }
 
 /** Why it cannot run here; `null` where it can. */
-async function whatIsMissing(programs: readonly string[]): Promise<string | null> {
+async function whatIsMissing(programs: readonly string[], containers: boolean): Promise<string | null> {
   if (Deno.env.get("AIM_E2E") !== "1") return "AIM_E2E is not 1, deno task test:e2e sets it";
-  if (Deno.uid() !== 0) return "containers take root";
-  const program = await missingProgram(programs);
+  if (containers && Deno.uid() !== 0) return "containers take root";
+  const program = await missingProgram([
+    ...containers ? [...CONTAINER_PROGRAMS, "debootstrap"] : [],
+    ...programs,
+  ]);
   if (program !== null) return `${program} is not installed`;
+  if (!containers) return null;
   const { success } = await new Deno.Command("unshare", {
     args: ["--mount", "--pid", "--net", "--fork", "mount", "--make-rprivate", "/"],
     stderr: "null",

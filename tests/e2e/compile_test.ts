@@ -1,0 +1,148 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { permissionFlags } from "../../container/packaging/permission_flags.ts";
+import { schemaFaults } from "../container/cyclonedx.ts";
+import { e2e } from "./e2e.ts";
+import { executable } from "./executable.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+const ARM = "aarch64-unknown-linux-gnu";
+
+await e2e("the sums and the bill of materials beside the executable are its own", {
+  containers: false,
+  programs: ["sha256sum"],
+}, async () => {
+  const folder = (await executable()).replace(/aim$/, "");
+  const { success, stderr } = await new Deno.Command("sha256sum", {
+    args: ["--check", "--strict", "SHA256SUMS"],
+    cwd: folder,
+  })
+    .output();
+  assert(success, new TextDecoder().decode(stderr));
+  const sums = await Deno.readTextFile(`${folder}SHA256SUMS`);
+  const sum = /^([0-9a-f]{64}) {2}aim$/m.exec(sums)?.[1];
+  assertMatch(sums, /^[0-9a-f]{64} {2}aim\.cdx\.json$/m);
+  const bill = JSON.parse(await Deno.readTextFile(`${folder}aim.cdx.json`));
+  assertEquals(await schemaFaults(bill), []);
+  assertEquals(bill.metadata.component.hashes[0].content, sum);
+
+  const { imports, version } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
+  assertEquals(bill.metadata.component.version, version);
+  const purls: string[] = bill.components.map(({ purl }: { purl: string }) => purl);
+  for (const name of ["yaml", "@huggingface/hub", "@aws-sdk/client-s3"]) {
+    assert(purls.includes(`pkg:npm/${imports[name].replace("npm:", "").replace(/^@/, "%40")}`), name);
+  }
+  // What only the tests import is not in it.
+  assert(!purls.some((purl) => /kubernetes|cyclonedx/.test(purl)));
+});
+
+await e2e(
+  "the self-extracting form has the permissions of deno.json, and no others",
+  { containers: false },
+  async () => {
+    const bytes = await Deno.readFile(await executable());
+    const header = new TextDecoder("latin1").decode(bytes.subarray(0, 100_000));
+    if (!header.startsWith("#!/bin/sh")) return console.log("this one is compiled: Deno has put them inside");
+    const words = /exec "\$_aim_dir\/deno" run (.*) "\$_aim_dir\/main\.js"/.exec(header)?.[1]?.split(" ") ??
+      [];
+    const flags = permissionFlags(JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT))));
+    assertEquals(words.filter((word) => word.startsWith("--allow")), flags);
+    for (const word of ["--no-prompt", "--no-config", "--no-remote", "--no-npm"]) {
+      assert(
+        words.includes(word),
+        word,
+      );
+    }
+    assert(!/ -A\b|--allow-all/.test(header));
+  },
+);
+
+await e2e(
+  "a base that cannot be one ends the build with one line that names it",
+  { containers: false },
+  async (t) => {
+    await using place = await scratch();
+    const text = `${place.path}/text`;
+    await Deno.writeTextFile(text, "no program\n");
+    const bases = {
+      "not there": [`${place.path}/none`, /^compile: DENORT_BIN names \S+\/none: No such file/],
+      "no program": [text, /^compile: DENORT_BIN names \S+\/text: .*ELF/],
+      "another program": [
+        "/bin/true",
+        /^compile: what was built does not say "aim .*DENORT_BIN names \/bin\/true: is that denort\?$/,
+      ],
+    } as const;
+    for (const [what, [base, line]] of Object.entries(bases)) {
+      await t.step(what, async () => {
+        const { code, stdout, stderr } = await compile(["--output", place.aim], { DENORT_BIN: base });
+        assertEquals([code, stdout], [1, ""]);
+        assertMatch(stderr.trimEnd(), line);
+        assertEquals([...Deno.readDirSync(place.path)].filter(({ name }) => name !== "text"), []);
+      });
+    }
+  },
+);
+
+await e2e("an executable for another machine holds that machine's runtime, and the same program", {
+  containers: false,
+}, async () => {
+  await using place = await scratch();
+  // Only what a loader would look at: it cannot be run here anyway.
+  const runtime = new Uint8Array(70_000);
+  runtime.set(Uint8Array.fromHex("7f454c460201010000000000000000000200b700"));
+  runtime.set(new TextEncoder().encode(`Deno ${Deno.version.deno}`), 50_000);
+  await Deno.writeFile(`${place.path}/deno-arm`, runtime);
+  const made = await compile(["--target", ARM, "--runtime", `${place.path}/deno-arm`, "--output", place.aim]);
+  assertEquals(made.code, 0, made.stderr);
+  assertStringIncludes(made.stdout, `for ${ARM}, self-extracting (--runtime is given)`);
+  const bytes = await Deno.readFile(place.aim);
+  assertEquals(bytes.subarray(bytes.length - runtime.length), runtime);
+  const bill = JSON.parse(await Deno.readTextFile(`${place.aim}.cdx.json`));
+  assertStringIncludes(bill.components[0].purl, "linux-arm64");
+
+  // The runtime of npm, where it is to be had, makes the real one.
+  const real = await compile(["--target", ARM, "--self-extracting", "--output", place.aim]);
+  if (real.code !== 0) {
+    assertMatch(
+      real.stderr,
+      /^compile: Deno \S+ for aarch64-unknown-linux-gnu cannot be had: .*; name it with --runtime\n$/,
+    );
+    return console.log(`the runtime itself: ${real.stderr.trim()}`);
+  }
+  const all = await Deno.readFile(place.aim);
+  const start = Number(
+    /_aim_copy (\d+) \d+ "\$_aim_new\/deno"/.exec(new TextDecoder("latin1").decode(all.subarray(0, 100_000)))
+      ?.[1],
+  );
+  assertEquals(all.subarray(start, start + 20).toHex().slice(0, 8), "7f454c46");
+  assertEquals([all[start + 18], all[start + 19]], [183, 0]);
+});
+
+await e2e("the same sources give the same executable", { containers: false }, async () => {
+  await using place = await scratch();
+  const digests = [];
+  for (const _ of [1, 2]) {
+    const { code, stderr } = await compile(["--self-extracting", "--output", place.aim]);
+    assertEquals(code, 0, stderr);
+    digests.push((await Deno.readTextFile(`${place.path}/SHA256SUMS`)).split("\n").sort());
+  }
+  assertEquals(digests[0], digests[1]);
+});
+
+async function compile(
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const output = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-q", "-P", "container/compile.ts", ...args],
+    cwd: ROOT,
+    env: { NO_COLOR: "1", ...env },
+    stdin: "null",
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code: output.code, stdout: text(output.stdout), stderr: text(output.stderr) };
+}
+
+async function scratch(): Promise<{ path: string; aim: string } & AsyncDisposable> {
+  const path = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "aim-compile-" });
+  return { path, aim: `${path}/aim`, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
+}
