@@ -49,29 +49,30 @@ export async function judgeProfilesFor(config: Config, gpus: GpuInventory): Prom
 /**
  * Selects the profile to serve or download with.
  *
- * @param need `serve` needs a GPU; a `download` without one takes the best-ranked profile and warns.
+ * @param need `serve` needs a GPU; a `download`, and who only `show`s, take the best-ranked profile without one, and warn: it is `guessed`.
  * @throws {AimError} `no-profile` where nothing fits, or where serving lacks a GPU.
  */
 export async function selectProfileFor(
   config: Config,
   gpus: GpuInventory,
-  need: "serve" | "download",
-): Promise<{ profile: Profile; wanted: WantedModel; criteria: Criteria }> {
+  need: "serve" | "download" | "show",
+): Promise<{ profile: Profile; wanted: WantedModel; guessed: boolean }> {
   const { wanted, criteria, judged } = await judgeProfilesFor(config, gpus);
   if (criteria.gpu === null && config.profileId === null) {
     if (need === "serve") throw noGpu(gpus);
     const pick = pickWithoutGpu(judged, { gpuCount: config.gpuCount === "auto" ? null : config.gpuCount });
     if (pick !== null) {
       warnOfGuess(pick);
-      return { profile: pick.judged.profile, wanted, criteria };
+      return { profile: pick.judged.profile, wanted, guessed: true };
     }
   }
   const selection = selectProfile(judged, { profileId: config.profileId });
   if (selection.kind !== "selected") throw describeNoMatch(selection, criteria);
-  return { profile: selection.judged.profile, wanted, criteria };
+  return { profile: selection.judged.profile, wanted, guessed: false };
 }
 
-function noGpu(gpus: GpuInventory): AimError {
+/** The error of whoever needs a GPU where none can be seen. */
+export function noGpu(gpus: GpuInventory): AimError {
   const why = gpus.reasons[0] ?? "nothing was found";
   return new AimError("no-profile", `no GPU can be seen: ${why}`, {
     hint: "give the container /dev/kfd and /dev/dri, or name the GPU with AIM_GPU_MODEL (see aim gpus)",

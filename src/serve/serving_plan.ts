@@ -13,6 +13,8 @@ import { selectProfileFor } from "./select_profile_for.ts";
 /** What will be served, worked out from configuration and hardware alone. */
 export interface ServingChoice {
   readonly profile: Profile;
+  /** True where no GPU is known and the profile is only what might be meant. */
+  readonly guessed: boolean;
   readonly model: NamedModel;
   /** The user's engine arguments; `null` without any. */
   readonly userArgs: ConfigMap | null;
@@ -32,15 +34,20 @@ export interface ServingPlan extends ServingChoice {
 /**
  * Chooses profile, model and devices, and checks the engine's arguments.
  *
+ * @param need `show`: without a GPU, a guess will do.
  * @throws {AimError} `usage`, `no-profile`.
  */
-export async function chooseServing(config: Config, gpus: GpuInventory): Promise<ServingChoice> {
-  const { profile, wanted } = await selectProfileFor(config, gpus, "serve");
+export async function chooseServing(
+  config: Config,
+  gpus: GpuInventory,
+  need: "serve" | "show" = "serve",
+): Promise<ServingChoice> {
+  const { profile, wanted, guessed } = await selectProfileFor(config, gpus, need);
   const model = modelToLoad(config, wanted, profile.modelId);
   const devices = chooseDevices(gpus, profile.metadata.gpuCount);
   for (const warning of devices.warnings) log.warn(warning);
   const userArgs = config.engineArgs === null ? null : parseEngineArgsJson(config.engineArgs);
-  const choice = { profile, model, userArgs, hipVisibleDevices: devices.hipVisibleDevices };
+  const choice = { profile, guessed, model, userArgs, hipVisibleDevices: devices.hipVisibleDevices };
   // The profile's own were checked when it was read.
   if (userArgs !== null) {
     const { validateEngineArgs } = await import("../engine/validate_engine_args.ts");

@@ -1,6 +1,6 @@
 import { findEngine } from "../../engine/mod.ts";
 import type { GpuInventory } from "../../gpu/mod.ts";
-import { chooseServing, planServing, resolveServing } from "../../serve/mod.ts";
+import { chooseServing, noGpu, planServing, resolveServing } from "../../serve/mod.ts";
 import { dryRunJson, dryRunText } from "../../serve/dry_run.ts";
 import type { Command } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
@@ -38,13 +38,15 @@ export const dryRun: Command<GpuInventory> = {
   netOnlyWith: { flag: "format", value: "json" },
   prepare: detectHardware,
   async run({ config, env, flags, prepared, print, signal }) {
-    const choice = await chooseServing(config, prepared);
+    // Without a GPU a reader still sees where the model lies and what a guess would run; a program gets no guesses.
+    const choice = await chooseServing(config, prepared, flags.format === "json" ? "serve" : "show");
     const resolution = await resolveServing(config, choice);
     const plan = planServing(config, choice, resolution, findEngine(env)?.name ?? "python3");
     if (flags.format === "json") {
       const { modelBytes } = await import("../../serve/model_bytes.ts");
       print(`${dryRunJson(plan, await modelBytes(config, env, plan, signal))}\n`);
     } else print(dryRunText(plan));
+    if (choice.guessed) throw noGpu(prepared);
     return 0;
   },
 };

@@ -1,0 +1,80 @@
+import { assert, assertEquals } from "@std/assert";
+import { dirname, fromFileUrl, join } from "@std/path";
+import { parse } from "yaml";
+import { aim } from "../cli/aim.ts";
+import { startWorld } from "../cli/world.ts";
+import { blocksOf, makeMachine } from "./documents.ts";
+
+const ROOT = fromFileUrl(new URL("../../", import.meta.url));
+const PAGES = ["README.md", "container/README.md"] as const;
+const LANGUAGES = ["sh", "yaml", "mermaid"];
+
+for (const page of PAGES) {
+  Deno.test(`every command of ${page} works, from top to bottom`, async (t) => {
+    // The token that the page shows.
+    await using world = await startWorld("hf_xxxxxxxx");
+    const machine = await makeMachine(world);
+    const blocks = blocksOf(await Deno.readTextFile(join(ROOT, page)));
+    assertEquals(blocks.filter(({ language }) => !LANGUAGES.includes(language)), []);
+    for (const { language, text, line } of blocks) {
+      if (language !== "sh") continue;
+      await t.step(`${page}:${line}: ${text.split("\n")[0]}`, async () => {
+        const { code, output } = await machine.run(text);
+        assertEquals(code, 0, `${text}\n${output}`);
+      });
+    }
+  });
+
+  Deno.test(`every link of ${page} leads somewhere`, async () => {
+    const text = await Deno.readTextFile(join(ROOT, page));
+    const links = [...text.matchAll(/\]\(([^)]+)\)/g)].map((match) => match[1] ?? "");
+    const wrong: string[] = [];
+    for (const link of links.filter((one) => !one.startsWith("https://"))) {
+      const [path = "", anchor] = link.split("#");
+      const target = path === "" ? join(ROOT, page) : join(dirname(join(ROOT, page)), path);
+      try {
+        const { isDirectory } = await Deno.stat(target);
+        if (
+          anchor !== undefined &&
+          (isDirectory || !anchorsOf(await Deno.readTextFile(target)).includes(anchor))
+        ) {
+          wrong.push(link);
+        }
+      } catch {
+        wrong.push(link);
+      }
+    }
+    assertEquals(wrong, []);
+  });
+
+  Deno.test(`the YAML of ${page} is YAML, and a profile in it is one`, async () => {
+    const directory = await Deno.makeTempDir();
+    try {
+      for (const { language, text } of blocksOf(await Deno.readTextFile(join(ROOT, page)))) {
+        if (language !== "yaml") continue;
+        const value: unknown = parse(text);
+        if (!(typeof value === "object" && value !== null && "engine_args" in value)) continue;
+        await Deno.mkdir(`${directory}/general`, { recursive: true });
+        await Deno.writeTextFile(`${directory}/general/profile.yaml`, text);
+        const ran = await aim(["profiles", "validate", directory]);
+        assertEquals(ran.code, 0, ran.stdout + ran.stderr);
+      }
+    } finally {
+      await Deno.remove(directory, { recursive: true });
+    }
+  });
+}
+
+Deno.test("the README shows the two commands first, and each program as it is pinned", async () => {
+  const text = await Deno.readTextFile(join(ROOT, "README.md"));
+  const commands = text.match(/npx -y deno@[\d.]+ task \w+/g) ?? [];
+  assertEquals(commands.slice(0, 2).map((command) => command.split(" ").at(-1)), ["demo", "test"]);
+  assert(commands.every((command) => command.includes(`deno@${Deno.version.deno} `)));
+});
+
+/** As GitHub names headings. */
+function anchorsOf(markdown: string): string[] {
+  return [...markdown.matchAll(/^#+ (.*)$/gm)].map((match) =>
+    (match[1] ?? "").toLowerCase().replaceAll(/[^\p{L}\p{N} _-]/gu, "").replaceAll(" ", "-")
+  );
+}
