@@ -79,9 +79,9 @@ const CASES: readonly Case[] = LAYOUTS.flatMap((layout): Case[] => {
 for (const { name, layout, uri, prepare, force = false } of CASES) {
   Deno.test(`${name} into the ${layout} layout, killed at any step, leaves nothing that is served and not whole`, async () => {
     let died = 0;
-    // Every step near the end, where a model becomes one, and every fifth before; all of them where there is time.
+    // Every step near the end, where a model becomes one, and every eighth before; all of them where there is time.
     const total = await steps(Infinity);
-    for (let step = 1; step <= total; step += FULL || step > total - 14 ? 1 : 5) {
+    for (let step = 1; step <= total; step += FULL || step > total - 8 ? 1 : 8) {
       if (await steps(step) === step) died++;
     }
     assert(died > 5);

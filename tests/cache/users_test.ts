@@ -45,7 +45,7 @@ asUsers(
   },
 );
 
-for (const umask of ["002", "022", "027"]) {
+for (const umask of ["002", "027", ...(FULL ? ["022"] : [])]) {
   asUsers(
     `with umask ${umask}, another user of the group (fsGroup) reads what user 1000 downloaded, and goes on from it`,
     null,
@@ -57,7 +57,7 @@ for (const umask of ["002", "022", "027"]) {
       await openToAll(caches);
       await using stage = await openStage();
       const other: User = { uid: 3000, gid: 3000, groups: [2000], umask };
-      for (const layout of umask === "002" || FULL ? LAYOUTS : ["local"] as const) {
+      for (const layout of FULL ? LAYOUTS : umask === "002" ? ["hub"] as const : ["local"] as const) {
         const args = [...DOWNLOAD, ...(layout === "hub" ? ["--use-hf-cache"] : [])];
         const first = await stage.aim({ ...USER, groups: [2000], umask }, args, caches.env);
         assertEquals(first.code, 0, first.stderr);
@@ -165,7 +165,6 @@ const INJECTED: readonly {
   readonly says: RegExp;
 }[] = [
   { error: "EDQUOT", call: "mkdir", at: "org", says: /[Qq]uota.*raise the quota/ },
-  { error: "ESTALE", call: "mkdir", at: "org/model", says: /[Ss]tale.*see that the volume is mounted/ },
   // Counted by thread: the first, a middle and the last file of the model.
   { error: "EDQUOT", call: "rename", from: 1, says: /[Qq]uota.*raise the quota/ },
   { error: "ESTALE", call: "rename", from: 5, says: /[Ss]tale.*see that the volume is mounted/ },

@@ -1,0 +1,93 @@
+// What is not whole is not served, and the reason says what is missing.
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { resolveModel } from "../../src/cache/mod.ts";
+import { HUB_MODEL, LAYOUTS, MODEL, modelFiles, S3_MODEL, startCaches } from "./caches.ts";
+
+/** What filters bring, and why it is no model to serve. */
+const FILTERED: readonly [include: readonly string[], reason: RegExp | null][] = [
+  [["*.json"], /model-00001-of-00002\.safetensors and 1 more are missing|without any weights/],
+  [["tokenizer.json"], /without any weights/],
+  [["*.safetensors"], /config\.json is missing/],
+  [["config.json", "model-00001*"], /model-00002-of-00002\.safetensors is missing/],
+  [["config.json", "model-00001*", "*.index.json"], /model-00002-of-00002\.safetensors is missing/],
+  [["config.json", "*.safetensors"], null],
+];
+
+for (const uri of [HUB_MODEL, S3_MODEL]) {
+  for (const layout of LAYOUTS) {
+    Deno.test(`of ${uri} in the ${layout} layout, what filters left is served only where weights and configuration are whole`, async () => {
+      await using caches = await startCaches();
+      for (const [include, reason] of FILTERED) {
+        await caches.download({ layout, uri, include });
+        const found = await resolveModel({ paths: caches.paths, name: "org/model" });
+        assertEquals(found.kind === "missing", reason !== null, `${include}: ${JSON.stringify(found)}`);
+        if (reason !== null) assertMatch(found.looked[layout === "local" ? 0 : 1]?.reason ?? "", reason);
+        await Deno.remove(caches.cache, { recursive: true });
+      }
+    });
+  }
+}
+
+Deno.test("a local directory in which Python's client is at work is refused, until all it began has arrived", async () => {
+  await using caches = await startCaches({ files: { "config.json": "{}", "model.safetensors": "weights" } });
+  const { path } = await caches.download({ layout: "local" });
+  await Deno.remove(`${path}/.aim`, { recursive: true });
+  const { paths } = caches;
+  assertEquals((await resolveModel({ paths, name: "org/model" })).kind, "path");
+  // `<hash of the name>.<etag>.incomplete`, before that `<name>.<etag>.incomplete`.
+  const partials = [`Zm9v.${"f".repeat(40)}.incomplete`, `tokenizer.json.${"f".repeat(40)}.incomplete`];
+  for (const partial of partials) {
+    const file = `${path}/.cache/huggingface/download/${partial}`;
+    await Deno.writeTextFile(file, "half");
+    const found = await resolveModel({ paths, name: "org/model" });
+    assertEquals(found.kind, "missing");
+    assertMatch(
+      found.looked[0]?.reason ?? "",
+      /a download is unfinished \(\.cache\/huggingface\/download\/.*incomplete\)/,
+    );
+    await Deno.remove(file);
+  }
+  // Left by an attempt before the one that ended well.
+  const etag = caches.hub.digests("org/model", "model.safetensors").sha256;
+  await Deno.writeTextFile(`${path}/.cache/huggingface/download/Zm9v.${etag}.incomplete`, "half");
+  assertEquals((await resolveModel({ paths, name: "org/model" })).kind, "path");
+});
+
+for (const layout of LAYOUTS) {
+  Deno.test(`each single file that is gone or cut short makes the ${layout} layout partial, and the reason names it`, async () => {
+    await using caches = await startCaches();
+    const { path } = await caches.download({ layout });
+    for (const file of (await modelFiles(path)).keys()) {
+      const real = await Deno.realPath(`${path}/${file}`);
+      const bytes = await Deno.readFile(real);
+      for (const damage of ["gone", "cut"]) {
+        if (damage === "gone") await Deno.remove(real);
+        else await Deno.writeFile(real, bytes.slice(1));
+        const found = await resolveModel({ paths: caches.paths, name: "org/model" });
+        assertEquals(found.kind, "missing", file);
+        const reason = found.looked[layout === "local" ? 0 : 1]?.reason ?? "";
+        // Two files of one content are one blob.
+        const named = file.includes("config.json") && layout === "hub" ? "config.json" : file;
+        assert(reason.includes(named), `${file}: ${reason}`);
+        await Deno.writeFile(real, bytes);
+      }
+    }
+    assert((await resolveModel({ paths: caches.paths, name: "org/model" })).kind !== "missing");
+    assertEquals((await modelFiles(path)).size, Object.keys(MODEL).length);
+  });
+
+  Deno.test(`a place in the ${layout} layout that cannot be read is passed over, saying so`, async () => {
+    await using caches = await startCaches();
+    await caches.download({ layout });
+    const folder = layout === "local"
+      ? `${caches.cache}/org/model`
+      : `${caches.cache}/hub/models--org--model/refs/main`;
+    await Deno.remove(folder, { recursive: true });
+    // A folder where a file is read, or a link in a circle.
+    if (layout === "hub") await Deno.mkdir(folder);
+    else await Deno.symlink("model", folder);
+    const found = await resolveModel({ paths: caches.paths, name: "org/model" });
+    assertEquals(found.kind, "missing");
+    assertEquals(found.looked.length, 2);
+  });
+}
