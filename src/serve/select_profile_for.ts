@@ -49,7 +49,8 @@ export async function judgeProfilesFor(config: Config, gpus: GpuInventory): Prom
 /**
  * Selects the profile to serve or download with.
  *
- * @param need `serve` needs a GPU; a `download`, and who only `show`s, take the best-ranked profile without one, and warn: it is `guessed`.
+ * @param need `serve` needs a GPU; a `download` without one takes the best-ranked profile and warns; so does `show`, whose caller
+ *   says that it is `guessed`.
  * @throws {AimError} `no-profile` where nothing fits, or where serving lacks a GPU.
  */
 export async function selectProfileFor(
@@ -62,7 +63,7 @@ export async function selectProfileFor(
     if (need === "serve") throw noGpu(gpus);
     const pick = pickWithoutGpu(judged, { gpuCount: config.gpuCount === "auto" ? null : config.gpuCount });
     if (pick !== null) {
-      warnOfGuess(pick);
+      if (need === "download") warnOfGuess(pick);
       return { profile: pick.judged.profile, wanted, guessed: true };
     }
   }

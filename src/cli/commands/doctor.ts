@@ -55,7 +55,7 @@ export const doctor: Command<GpuInventory> = {
   permissions: { write: true, net: true, run: true, ffi: true },
   prepare: detectHardware,
   async run({ config, env, flags, prepared, print, signal, stdout }) {
-    const choice = await attempt(() => chooseServing(config, prepared));
+    const choice = await attempt(() => chooseServing(config, prepared, "show"));
     const chosen = "value" in choice ? choice.value : null;
     const resolution = chosen === null ? null : await attempt(() => resolveServing(config, chosen));
     const place = resolution !== null && "value" in resolution ? resolution.value : null;
@@ -90,12 +90,15 @@ function checkProgram(): Check {
   return { name: "aim", state: "ok", found: `${version}, ${form}, Deno ${Deno.version.deno}` };
 }
 
-function checkChoice({ profile, model, hipVisibleDevices }: ServingChoice): Check {
+function checkChoice({ profile, guessed, model, hipVisibleDevices }: ServingChoice): Check {
   const devices = hipVisibleDevices === null ? "" : `, on GPUs ${hipVisibleDevices}`;
+  const found = `${profile.id} (${profile.metadata.type}) loads ${model.uri}${devices}`;
+  if (!guessed) return { name: "profile", state: "ok", found };
+  // That there is no GPU is said above.
   return {
     name: "profile",
-    state: "ok",
-    found: `${profile.id} (${profile.metadata.type}) loads ${model.uri}${devices}`,
+    state: "warning",
+    found: `it depends on the GPU; with ${profile.metadata.gpu}: ${found}`,
   };
 }
 

@@ -1,6 +1,7 @@
 import { findEngine } from "../../engine/mod.ts";
 import type { GpuInventory } from "../../gpu/mod.ts";
 import { chooseServing, noGpu, planServing, resolveServing } from "../../serve/mod.ts";
+import { log } from "../../log/mod.ts";
 import { dryRunJson, dryRunText } from "../../serve/dry_run.ts";
 import type { Command } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
@@ -46,7 +47,10 @@ export const dryRun: Command<GpuInventory> = {
       const { modelBytes } = await import("../../serve/model_bytes.ts");
       print(`${dryRunJson(plan, await modelBytes(config, env, plan, signal))}\n`);
     } else print(dryRunText(plan));
-    if (choice.guessed) throw noGpu(prepared);
+    if (choice.guessed) {
+      log.warn(`no GPU is known; what is shown is for ${choice.profile.metadata.gpu}`);
+      throw noGpu(prepared);
+    }
     return 0;
   },
 };
