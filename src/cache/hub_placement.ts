@@ -61,8 +61,9 @@ class HubPlacement implements Placement {
     for (const record of await snapshotRecords(this.directory, manifest.source)) {
       const { commit } = record;
       if (commit === null || (manifest.commit !== null && commit !== manifest.commit)) continue;
-      // Of a commit it may hold more than is asked for now; a bucket that has less than before was changed.
-      if (manifest.commit === null && record.files.length !== manifest.files.length) continue;
+      // Of a commit it may hold more than is asked for now; a bucket whose whole listing has less than before was changed.
+      const mayHoldMore = manifest.commit !== null || manifest.filtered === true;
+      if (!mayHoldMore && record.files.length !== manifest.files.length) continue;
       if (!covers(record, manifest)) continue;
       if (!isCommit(this.#revision) && await readTextOrNull(this.#ref()) !== commit) continue;
       const path = this.#snapshot(commit);

@@ -89,8 +89,7 @@ class LocalPlacement implements Placement {
     if (record === null || record.commit !== manifest.commit || record.source !== manifest.source) {
       return null;
     }
-    // Of a commit it may hold more than is asked for now; a bucket that has less than before was changed.
-    if (record.commit === null && record.files.length !== manifest.files.length) return null;
+    if (!mayHoldMore(manifest) && record.files.length !== manifest.files.length) return null;
     if (!covers(record, manifest)) return null;
     if (await statOrNull(`${this.directory}/${UNFINISHED}`) !== null) return null;
     const { files, links } = await listTree(this.directory, { skip: isAside });
@@ -208,13 +207,22 @@ class LocalPlacement implements Placement {
     return records.filter((record) => record !== null);
   }
 
-  /** Files of the same commit that other downloads, with other filters, brought: the directory keeps knowing them. */
+  /**
+   * Files of the same commit that other downloads, with other filters, brought: the directory keeps knowing them. Of a bucket, which has
+   * no commits, as long as nothing speaks against it.
+   */
   async #moreOfCommit(manifest: Manifest, records: readonly ModelRecord[]): Promise<RecordedFile[]> {
-    const { commit, source } = manifest;
-    if (commit === null) return [];
-    const own = new Set<string>(manifest.files.map((file) => file.path));
-    const more = records.filter((record) => record.commit === commit && record.source === source)
-      .flatMap((record) => record.files).filter((file) => !own.has(file.path));
+    if (!mayHoldMore(manifest)) return [];
+    const own = new Map<string, ManifestFile>(manifest.files.map((file) => [file.path, file]));
+    const same = records.filter((record) => isSameVersion(record, manifest)).flatMap((record) =>
+      record.files
+    );
+    const changed = same.some((file) => {
+      const now = own.get(file.path);
+      return now !== undefined && (now.etag !== file.etag || now.size !== file.size);
+    });
+    if (changed) return [];
+    const more = same.filter((file) => !own.has(file.path));
     const there = await eachOf(
       more,
       async ({ path, size }) => (await statOrNull(`${this.directory}/${path}`))?.size === size,
@@ -223,14 +231,14 @@ class LocalPlacement implements Placement {
   }
 
   /**
-   * Files that were downloaded as another commit, and that this one does not have: an engine that loads all weights it finds would mix
-   * the two. What was changed since is not ours.
+   * Files that were downloaded as another version, and that this one does not have: an engine that loads all weights it finds would mix
+   * the two. What was changed since is not ours; what came from elsewhere into a directory that is no cache's was meant to lie there.
    */
   async #staleFiles(manifest: Manifest, records: readonly ModelRecord[]): Promise<RecordedFile[]> {
     const own = new Set<string>(manifest.files.map((file) => file.path));
-    const old = records.filter((record) =>
-      record.source === manifest.source && record.commit !== null && record.commit !== manifest.commit
-    ).flatMap((record) => record.files).filter((file) => !own.has(file.path));
+    const old = records.filter((record) => this.#inside !== "" || record.source === manifest.source)
+      .filter((record) => !isSameVersion(record, manifest) || !mayHoldMore(manifest))
+      .flatMap((record) => record.files).filter((file) => !own.has(file.path));
     const same = await eachOf(old, async ({ path, size }) => {
       const info = await lstatOrNull(`${this.directory}/${path}`);
       return info?.isFile === true && info.size === size;
@@ -240,7 +248,7 @@ class LocalPlacement implements Placement {
 
   async #removeStale(stale: readonly RecordedFile[]): Promise<void> {
     if (stale.length === 0) return;
-    log.info(`removing ${stale.length} files of an earlier commit from ${this.directory}`, {
+    log.info(`removing ${stale.length} files of an earlier version from ${this.directory}`, {
       files: stale.map((file) => file.path),
     });
     for (const { path } of stale) {
@@ -297,6 +305,15 @@ class LocalPlacement implements Placement {
     }
     await makeInside(this.#base, [...folders].map((folder) => `${this.#inside}/${folder}`));
   }
+}
+
+/** True where files beside those of the manifest may belong to the same model. A bucket's whole listing says that there are no more. */
+function mayHoldMore({ commit, filtered }: Manifest): boolean {
+  return commit !== null || filtered === true;
+}
+
+function isSameVersion(record: ModelRecord, { source, commit }: Manifest): boolean {
+  return record.source === source && record.commit === commit;
 }
 
 /** aim's and Python's own, which a listing of the model's files passes over. */

@@ -113,17 +113,20 @@ async function downloadAlone(
 }
 
 async function list(source: Source, options: DownloadOptions): Promise<Manifest> {
-  const manifest = await source.manifest({
-    revision: options.revision,
-    include: options.include,
-    exclude: options.exclude,
-    signal: options.signal,
-  });
+  const filtered = options.include.length + options.exclude.length > 0;
+  const manifest = {
+    ...await source.manifest({
+      revision: options.revision,
+      include: options.include,
+      exclude: options.exclude,
+      signal: options.signal,
+    }),
+    filtered,
+  };
   if (manifest.files.length > 0) {
     options.onListed?.(manifest);
     return manifest;
   }
-  const filtered = options.include.length + options.exclude.length > 0;
   throw new AimError("not-found", `${source.uri} has no files${filtered ? " that match" : ""}`, {
     hint: filtered ? "check --include and --exclude" : "check the name",
   });

@@ -55,6 +55,8 @@ export interface Manifest {
   readonly revision: string | null;
   /** The hub's commit; for S3, `null` until every file's SHA-256 is known. */
   readonly commit: CommitSha | null;
+  /** The source has more, which globs left out. @default {false} */
+  readonly filtered?: boolean;
   /** Sorted by path, no path twice, none a directory of another. */
   readonly files: readonly ManifestFile[];
 }

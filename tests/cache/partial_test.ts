@@ -28,6 +28,49 @@ for (const uri of [HUB_MODEL, S3_MODEL]) {
   }
 }
 
+Deno.test("a bucket that has other shards than before leaves none of the old ones in a local directory", async () => {
+  await using caches = await startCaches();
+  const { path } = await caches.download({ layout: "local", uri: S3_MODEL });
+  await Deno.writeTextFile(`${path}/notes.txt`, "mine");
+  for (
+    const file of [
+      "model-00001-of-00002.safetensors",
+      "model-00002-of-00002.safetensors",
+      "model.safetensors.index.json",
+    ]
+  ) {
+    caches.s3.remove("models", `org/model/${file}`);
+  }
+  await caches.s3.put("models", "org/model/model.safetensors", "one file now");
+  await caches.download({ layout: "local", uri: S3_MODEL });
+  const names = [...(await modelFiles(path)).keys()];
+  assertEquals(names.filter((name) => /safetensors|notes/.test(name)), ["model.safetensors", "notes.txt"]);
+  assertEquals((await resolveModel({ paths: caches.paths, name: "org/model" })).kind, "path");
+  // The same name from another source: the directory is that model now.
+  await caches.download({ layout: "local" });
+  assertEquals([...(await modelFiles(path)).keys()], [...Object.keys(MODEL), "notes.txt"].sort());
+});
+
+Deno.test("a part of a bucket that is asked for later takes nothing away from the rest, unless the bucket has changed", async () => {
+  for (const layout of LAYOUTS) {
+    await using caches = await startCaches();
+    const download = (include: readonly string[]) => caches.download({ layout, uri: S3_MODEL, include });
+    await download([]);
+    assertEquals((await download(["config.json"])).bytesMoved, 0);
+    assert((await resolveModel({ paths: caches.paths, name: "org/model" })).kind !== "missing");
+  }
+  await using caches = await startCaches();
+  const download = (include: readonly string[]) =>
+    caches.download({ layout: "local", uri: S3_MODEL, include });
+  await download(["*.json"]);
+  await download(["*.safetensors"]);
+  assertEquals((await resolveModel({ paths: caches.paths, name: "org/model" })).kind, "path");
+  // Old weights with a new configuration are no model.
+  await caches.s3.put("models", "org/model/config.json", '{"model_type":"other"}');
+  await download(["config.json"]);
+  assertEquals((await resolveModel({ paths: caches.paths, name: "org/model" })).kind, "missing");
+});
+
 Deno.test("a local directory in which Python's client is at work is refused, until all it began has arrived", async () => {
   await using caches = await startCaches({ files: { "config.json": "{}", "model.safetensors": "weights" } });
   const { path } = await caches.download({ layout: "local" });
