@@ -14,7 +14,7 @@ export const JSON_SHAPES: readonly JsonShape[] = [
   {
     command: "dry-run --format json",
     kind: "array",
-    keys: ["filename", "profile", "models", "command", "env", "resolution"],
+    keys: ["filename", "path", "profile", "models", "script", "command", "env", "resolution"],
     says:
       "what serve would run; models[].size_gb is GiB, null where nothing can tell (no version: AMD's AIM Engine reads it)",
   },

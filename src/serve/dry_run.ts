@@ -12,12 +12,14 @@ import type { ServingPlan } from "./serving_plan.ts";
 export function dryRunJson(plan: ServingPlan, sizeBytes: number | null): string {
   const rest = JSON.stringify({
     models: [{ name: plan.model.name, source: plan.model.uri, size_gb: gib(sizeBytes) }],
+    script: renderBashScript({ env: plan.env, argv: plan.argv }),
     command: plan.argv,
     env: plan.env,
     resolution: plan.resolution,
   });
   // The profile is written apart: its numbers keep their spelling.
-  return `[{"filename":${JSON.stringify(plan.profile.path)},"profile":${
+  const { filename, path } = fileOf(plan.profile);
+  return `[{"filename":${JSON.stringify(filename)},"path":${JSON.stringify(path)},"profile":${
     pythonJson(profileValue(plan.profile))
   },${rest.slice(1)}]`;
 }
@@ -25,10 +27,15 @@ export function dryRunJson(plan: ServingPlan, sizeBytes: number | null): string 
 /** What `dry-run` prints: the profile as YAML with its path, then a bash script that starts the engine. */
 export function dryRunText(plan: ServingPlan): string {
   const value = new Map<string, ConfigValue>([
-    ["filename", plan.profile.path],
+    ...Object.entries(fileOf(plan.profile)),
     ...profileValue(plan.profile),
   ]);
   return `${writeYaml(value)}---\n${renderBashScript({ env: plan.env, argv: plan.argv })}`;
+}
+
+/** Under the names that AIM's Python runtime has for them. */
+function fileOf({ path }: Profile): { filename: string; path: string } {
+  return { filename: path.slice(path.lastIndexOf("/") + 1), path };
 }
 
 /** GiB, rounded to two places. */

@@ -155,7 +155,7 @@ await e2e("every command works on a bare Debian, for a user without home and rig
 
   await t.step("dry-run --format json prints one array, alone", async () => {
     const [found] = JSON.parse(await aim("dry-run", "--format", "json", "--model", MODEL));
-    assertMatch(found.filename, /^embedded:.*\/vllm-mi300x-\S+\.yaml$/);
+    assertMatch(found.path, /^embedded:.*\/vllm-mi300x-\S+\.yaml$/);
     assertEquals(found.models[0].source, `hf://${MODEL}`);
   });
 
