@@ -110,8 +110,8 @@ async function judgeLocal(
 }
 
 /**
- * A partial file of Python's client in a local directory, `.cache/huggingface/download/….<etag>.incomplete`, whose file has not arrived:
- * none has metadata with that ETag.
+ * A partial file of Python's client in a local directory, `.cache/huggingface/download/….<etag>[.<8 hex>].incomplete`, whose file has not
+ * arrived: none has metadata with that ETag.
  */
 async function unfinishedByPython(directory: string): Promise<string | null> {
   const folder = `${directory}/${DOWNLOADS}`;
@@ -123,7 +123,9 @@ async function unfinishedByPython(directory: string): Promise<string | null> {
     const path = name.slice(0, -".metadata".length);
     arrived.add((await readMetadata(directory, path))?.etag);
   }
-  const left = partial.find((name) => !arrived.has(/([^./]+)\.incomplete$/.exec(name)?.[1]));
+  const left = partial.find((name) =>
+    !name.slice(name.lastIndexOf("/") + 1).split(".").some((part) => arrived.has(part))
+  );
   return left === undefined ? null : `${DOWNLOADS}/${left}`;
 }
 

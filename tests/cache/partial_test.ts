@@ -77,8 +77,13 @@ Deno.test("a local directory in which Python's client is at work is refused, unt
   await Deno.remove(`${path}/.aim`, { recursive: true });
   const { paths } = caches;
   assertEquals((await resolveModel({ paths, name: "org/model" })).kind, "path");
-  // `<hash of the name>.<etag>.incomplete`, before that `<name>.<etag>.incomplete`.
-  const partials = [`Zm9v.${"f".repeat(40)}.incomplete`, `tokenizer.json.${"f".repeat(40)}.incomplete`];
+  // `<hash of the name>.<etag>.<8 hex>.incomplete`, before that without the latter, and before that `<name>.<etag>.incomplete`.
+  const etag = "f".repeat(40);
+  const partials = [
+    `Zm9v.${etag}.0123abcd.incomplete`,
+    `Zm9v.${etag}.incomplete`,
+    `tokenizer.json.${etag}.incomplete`,
+  ];
   for (const partial of partials) {
     const file = `${path}/.cache/huggingface/download/${partial}`;
     await Deno.writeTextFile(file, "half");
@@ -91,8 +96,10 @@ Deno.test("a local directory in which Python's client is at work is refused, unt
     await Deno.remove(file);
   }
   // Left by an attempt before the one that ended well.
-  const etag = caches.hub.digests("org/model", "model.safetensors").sha256;
-  await Deno.writeTextFile(`${path}/.cache/huggingface/download/Zm9v.${etag}.incomplete`, "half");
+  const { sha256 } = caches.hub.digests("org/model", "model.safetensors");
+  for (const partial of [`Zm9v.${sha256}.0123abcd.incomplete`, `Zm9v.${sha256}.incomplete`]) {
+    await Deno.writeTextFile(`${path}/.cache/huggingface/download/${partial}`, "half");
+  }
   assertEquals((await resolveModel({ paths, name: "org/model" })).kind, "path");
 });
 

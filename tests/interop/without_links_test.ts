@@ -1,0 +1,35 @@
+// A file system without links, as vfat or an object store behind FUSE, between aim and Python's client.
+import { assert, assertEquals } from "@std/assert";
+import { resolveModel } from "../../src/cache/mod.ts";
+import { asBytes, MODEL, modelFiles, startCaches } from "../cache/caches.ts";
+import { mountVolume, REFUSED } from "../cache/volumes.ts";
+import { python, PYTHON_HUB } from "./python_client.ts";
+
+const refused = PYTHON_HUB === null
+  ? "Python has no huggingface_hub (AIM_TEST_PYTHON_HUB names a directory with it)"
+  : REFUSED.exfat?.split("\n")[0] ?? null;
+const where = refused === null ? `huggingface_hub ${PYTHON_HUB}` : `skipped: ${refused}`;
+
+const SNAPSHOT = `
+import sys
+from huggingface_hub import snapshot_download
+print(snapshot_download("org/model", cache_dir=sys.argv[1]))
+`;
+
+Deno.test({
+  // The other way is none: Python's client takes ENOSYS of symlink(2) for an error.
+  name: `on exfat, after aim Python moves no file in the Hugging Face cache (${where})`,
+  ignore: refused !== null,
+  async fn() {
+    await using caches = await startCaches();
+    await using _ = await mountVolume("exfat", caches.cache);
+    const { path } = await caches.download({ layout: "hub" });
+    const before = caches.bytesSent();
+    const env = { HF_ENDPOINT: caches.hub.url, HF_HOME: caches.cache };
+    const { code, stdout, stderr } = await python(SNAPSHOT, [caches.paths.hub], env);
+    assertEquals([code, stdout.trim()], [0, path], stderr);
+    assertEquals(caches.bytesSent(), before);
+    assertEquals(await modelFiles(path), asBytes(MODEL));
+    assert((await resolveModel({ paths: caches.paths, name: "org/model" })).kind === "hub");
+  },
+});
