@@ -106,6 +106,7 @@ async function staleHub(folder: ModelFolder): Promise<Removable[]> {
       continue;
     }
     removables.push(await removable(`${path}/snapshots/${name}`, "no ref names this snapshot"));
+    removables.push(...await ofSnapshot(path, name));
     // Last: without it, what is left of the snapshot might pass for a whole one.
     if (record !== null) {
       removables.push(await removable(snapshotRecord(path, name), "that snapshot's record"));
@@ -119,6 +120,16 @@ async function staleHub(folder: ModelFolder): Promise<Removable[]> {
     removables.push(await removable(blob, "no snapshot uses this blob"));
   }
   return removables;
+}
+
+/** What Python's client keeps of a snapshot beside it: its listing, and notes of files that it does not have. */
+async function ofSnapshot(folder: string, commit: string): Promise<Removable[]> {
+  const found: Removable[] = [];
+  for (const [aside, name] of [["trees", `${commit}.json`], [".no_exist", commit]] as const) {
+    if (!(await ownEntries(`${folder}/${aside}`)).some((entry) => entry.name === name)) continue;
+    found.push(await removable(`${folder}/${aside}/${name}`, "what Python keeps of that snapshot"));
+  }
+  return found;
 }
 
 /** Names of the blobs that a snapshot's links name, also of those that are missing. */
