@@ -184,7 +184,32 @@ async function judgeSnapshot(
   if (unfinished !== null) {
     return { state: "partial", reason: `a download is unfinished (blobs/${unfinished})` };
   }
+  const sizes = await sizesByPython(folder, commit);
+  for (const [path, size] of files) {
+    const expected = sizes.get(path);
+    if (expected === undefined || expected === size) continue;
+    return { state: "partial", reason: `${path} has ${size} bytes instead of ${expected}` };
+  }
   return await judgeFiles(files, read);
+}
+
+/**
+ * What Python's client noted of a commit's files, by path in bytes: `trees/<commit>.json` (`_tree_cache.py`), of all files, also of those
+ * that nobody asked for.
+ */
+async function sizesByPython(folder: string, commit: string): Promise<ReadonlyMap<string, number>> {
+  const sizes = new Map<string, number>();
+  try {
+    const { files } = JSON.parse(await readTextOrNull(`${folder}/trees/${commit}.json`) ?? "{}");
+    for (const [path, file] of Object.entries(files ?? {})) {
+      const { size } = file as { size?: unknown };
+      if (typeof size === "number") sizes.set(path, size);
+    }
+  } catch (error) {
+    if (error instanceof AimError) throw error;
+    // Not as this version of it is written: then it says nothing.
+  }
+  return sizes;
 }
 
 /** A partial file whose blob is not there. */

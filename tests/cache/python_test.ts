@@ -154,6 +154,33 @@ Deno.test("an update that Python did not finish is refused, and its older whole 
   assertEquals(whole.kind, "hub");
 });
 
+Deno.test("a copy of Python's snapshot in which a file is cut short is refused, by Python's own listing", async () => {
+  await using caches = await startCaches();
+  const path = await writeHub(caches);
+  const { paths } = caches;
+  const trees = `${paths.hub}/models--org--model/trees`;
+  await Deno.mkdir(trees);
+  const listing = (files: unknown) =>
+    Deno.writeTextFile(
+      `${trees}/${caches.hub.commit("org/model")}.json`,
+      JSON.stringify({ version: 1, files }),
+    );
+  const sizes = [...asBytes(MODEL)].map(([file, bytes]) =>
+    [file, { size: bytes.length, blob_id: "x" }] as const
+  );
+  for (const odd of [null, [], { "config.json": null }]) {
+    await listing(odd);
+    assertEquals((await resolveModel({ paths, name: "org/model" })).kind, "hub");
+  }
+  // Of what nobody asked for it tells as well.
+  await listing(Object.fromEntries([...sizes, ["pytorch_model.bin", { size: 7, blob_id: "y" }]]));
+  assertEquals((await resolveModel({ paths, name: "org/model" })).kind, "hub");
+  await Deno.writeTextFile(await Deno.realPath(`${path}/tokenizer.json`), "{");
+  const refused = await resolveModel({ paths, name: "org/model" });
+  assertEquals(refused.kind, "missing");
+  assertMatch(refused.looked[1]?.reason ?? "", /^tokenizer\.json has 1 bytes instead of 3$/);
+});
+
 Deno.test("a partial file whose blob has arrived since spoils nothing", async () => {
   await using caches = await startCaches();
   await writeHub(caches);
