@@ -88,12 +88,14 @@ const PARTIAL = /\.incomplete(?:\.parts)?$|\.[0-9a-f]{8}\.tmp$/;
 const TEMPORARY = /\.[0-9a-f]{8}\.tmp$/;
 
 async function staleOf(folder: ModelFolder): Promise<Removable[]> {
-  return folder.layout === "local" ? await partials(folder, [MANIFEST]) : await staleHub(folder);
+  if (folder.layout === "hub") return await staleHub(folder);
+  const record = await readRecord(`${folder.path}/${MANIFEST}`);
+  return await partials(folder, new Set(record?.files.map((file) => file.path)));
 }
 
 async function staleHub(folder: ModelFolder): Promise<Removable[]> {
   const { path } = folder;
-  const removables = await partials(folder, []);
+  const removables = await partials(folder, await recordedInSnapshots(path));
   const revisions = await revisionsOf(path);
   const named = new Set(revisions.map((one) => one.commit));
   const used = new Set<string>();
@@ -143,12 +145,19 @@ async function blobsOf(snapshot: string): Promise<string[]> {
   return found;
 }
 
-/** Partial files, other than files of the model that happen to have such a name. */
-async function partials({ path }: ModelFolder, records: readonly string[]): Promise<Removable[]> {
+/** Files of the snapshots that have a record, relative to the model's folder. */
+async function recordedInSnapshots(folder: string): Promise<ReadonlySet<string>> {
   const own = new Set<string>();
-  for (const record of records) {
-    for (const file of (await readRecord(`${path}/${record}`))?.files ?? []) own.add(file.path);
+  for (const { name } of await ownEntries(`${folder}/snapshots`)) {
+    for (const { path } of (await readRecord(snapshotRecord(folder, name)))?.files ?? []) {
+      own.add(`snapshots/${name}/${path}`);
+    }
   }
+  return own;
+}
+
+/** Partial files, other than the model's own that happen to have such a name. */
+async function partials({ path }: ModelFolder, own: ReadonlySet<string>): Promise<Removable[]> {
   const names = [...(await listFiles(path)).keys()].filter((name) =>
     (/(?:^|\/)snapshots\//.test(name) ? TEMPORARY : PARTIAL).test(name) && !own.has(name)
   );

@@ -165,8 +165,8 @@ class LocalPlacement implements Placement {
       const present = new Set(plan.present.map((file) => file.path).filter((path) => !fetched.has(path)));
       await this.#writePythonFiles(manifest.commit, manifest.files, present, modified);
     }
-    const record = recordOf(manifest, manifest.commit, null, new Date());
-    await writeRecord(`${this.directory}/${MANIFEST}`, withFiles(record, more));
+    const record = withFiles(recordOf(manifest, manifest.commit, null, new Date()), more);
+    await writeRecord(`${this.directory}/${MANIFEST}`, record);
     await removeIfThere(`${this.directory}/${UNFINISHED}`);
     await sweepLeftovers(
       this.directory,

@@ -3,8 +3,9 @@ import { lstatOrNull, removeIfThere } from "./files.ts";
 import { entriesOf } from "./inspect_disk.ts";
 import { AIM_FOLDER } from "./layout.ts";
 
-/** What aim names files that it is about to rename. */
-const TEMPORARY = /^\.link\.aim-[0-9a-f]{8}\.incomplete$|\.[0-9a-f]{8}\.tmp$/;
+/** What aim names files that it is about to rename, beside the model's and among its own. */
+const LINK = /^\.link\.aim-[0-9a-f]{8}\.incomplete$/;
+const TEMPORARY = /\.[0-9a-f]{8}\.tmp$/;
 
 /** Milliseconds without a change after which nobody can be at work in a partial file: several times the stall timeout. */
 const DEAD = 60 * 60_000;
@@ -21,13 +22,17 @@ export async function sweepLeftovers(
   folders: Iterable<string>,
   names: readonly string[],
 ): Promise<void> {
+  const own = new Set(names);
   const whole = new Set(names.map(stemOf));
   for (const folder of new Set([...folders, AIM_FOLDER])) {
     const path = folder === "" ? directory : `${directory}/${folder}`;
     const found = (await entriesOf(path)).filter((entry) => !entry.isDirectory).map((entry) => entry.name);
     for (const name of found) {
+      // A file of the model may have such a name.
+      if (own.has(name)) continue;
       const [stem] = leftovers([name]).keys();
-      if (!TEMPORARY.test(name) && (stem === undefined || !whole.has(stem))) continue;
+      const isLeft = stem !== undefined && whole.has(stem);
+      if (!isLeft && !(folder === AIM_FOLDER ? TEMPORARY : LINK).test(name)) continue;
       const info = await lstatOrNull(`${path}/${name}`);
       if (info === null || Date.now() - (info.mtime?.getTime() ?? 0) < DEAD) continue;
       await removeIfThere(`${path}/${name}`);

@@ -275,6 +275,28 @@ Deno.test("a finished download takes dead leftovers of its own files away, and n
   }
 });
 
+Deno.test("files of a model that are named like leftovers are none", async () => {
+  const odd = {
+    ...MODEL,
+    "state.01234567.tmp": "a",
+    "x.incomplete": "b",
+    ".link.aim-01234567.incomplete": "c",
+    "nested/config.json.aim-01234567.incomplete": "d",
+  };
+  await using caches = await startCaches({ files: odd });
+  for (const layout of LAYOUTS) {
+    const { path } = await caches.download({ layout });
+    await run("find", path, "-type", "f", "-exec", "touch", "-d", "@1", "{}", "+");
+    await caches.download({ layout, include: ["*.json"], force: true });
+    assertEquals(await planPrune(caches.paths), []);
+    assertEquals([...(await modelFiles(path)).keys()], [...asBytes(odd).keys()]);
+    const [model] = (await listModels(caches.paths)).filter((one) => one.layout === layout).flatMap((one) =>
+      one.models
+    );
+    assertEquals(model?.state, "complete", model?.reason);
+  }
+});
+
 Deno.test("a link that stands where a folder was when removal was planned is not followed", async () => {
   await using caches = await startCaches();
   for (const layout of LAYOUTS) {
