@@ -57,11 +57,28 @@ async function main(args: string[]): Promise<void> {
       : named === undefined
       ? null
       : "--runtime is given";
+    const check = async (form: BuildInfo["form"]) => {
+      try {
+        await checkExecutable(output, target, { version, commit, form }, staging);
+      } catch (error) {
+        Deno.removeSync(output);
+        throw error;
+      }
+    };
     if (why === null) {
       await build("compiled");
       const options = { target, permissions, timeout: PATIENCE };
       const made = await compileProgram(`${staging}/compiled`, output, options);
       if (made.kind === "no-base") why = made.reason;
+      else {
+        try {
+          await check("compiled");
+        } catch (error) {
+          // A base that was named is to be mended, one that Deno has downloaded is to be done without.
+          if (Deno.env.get("DENORT_BIN") !== undefined) throw error;
+          why = error instanceof Error ? error.message : String(error);
+        }
+      }
     }
     let runtime: Runtime | null = null;
     if (why !== null) {
@@ -69,15 +86,9 @@ async function main(args: string[]): Promise<void> {
       await build("self-extracting");
       const program = `${staging}/self-extracting`;
       await writeSelfExtracting({ program, runtime: runtime.path, permissions, version, arch }, output);
+      await check("self-extracting");
     }
     const form = why === null ? "compiled" : `self-extracting (${why})`;
-    try {
-      const expected = { version, commit, form: why === null ? "compiled" : "self-extracting" } as const;
-      await checkExecutable(output, target, expected, staging);
-    } catch (error) {
-      Deno.removeSync(output);
-      throw error;
-    }
     await describe(output, target, { version, commit }, runtime);
     const megabytes = (Deno.statSync(output).size / 1e6).toFixed(1);
     console.log(`made ${output}: aim ${version} for ${target}, ${form}, ${megabytes} MB`);

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { permissionFlags } from "../../container/packaging/permission_flags.ts";
 import { schemaFaults } from "../container/cyclonedx.ts";
+import { run } from "./contained.ts";
 import { e2e } from "./e2e.ts";
 import { executable } from "./executable.ts";
 
@@ -82,6 +83,23 @@ await e2e(
   },
 );
 
+await e2e("a base that Deno has downloaded and that is none is done without", {
+  containers: false,
+  programs: ["python3"],
+}, async () => {
+  await using place = await scratch();
+  const cache = `${place.path}/cache`;
+  const bases = `${cache}/dl/release/v${Deno.version.deno}`;
+  await Deno.mkdir(bases, { recursive: true });
+  await Deno.symlink(`${await denoDirectory()}/npm`, `${cache}/npm`);
+  const zip = "import sys, zipfile; zipfile.ZipFile(sys.argv[1], 'w').write('/bin/true', 'denort')";
+  await run("python3", "-c", zip, `${bases}/denort-${Deno.build.target}.zip`);
+  const { code, stdout, stderr } = await compile(["--output", place.aim], { DENO_DIR: cache });
+  assertEquals(code, 0, stderr);
+  assertMatch(stdout, /, self-extracting \(what was built does not say "aim .*\), \d+\.\d MB\n$/);
+  assertMatch(await run("env", `AIM_RUNTIME_DIR=${place.path}`, place.aim, "--version"), /self-extracting/);
+});
+
 await e2e("an executable for another machine holds that machine's runtime, and the same program", {
   containers: false,
 }, async () => {
@@ -140,6 +158,10 @@ async function compile(
   }).output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   return { code: output.code, stdout: text(output.stdout), stderr: text(output.stderr) };
+}
+
+async function denoDirectory(): Promise<string> {
+  return JSON.parse(await run(Deno.execPath(), "info", "--json")).denoDir;
 }
 
 async function scratch(): Promise<{ path: string; aim: string } & AsyncDisposable> {
