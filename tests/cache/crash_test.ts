@@ -79,12 +79,12 @@ const CASES: readonly Case[] = LAYOUTS.flatMap((layout): Case[] => {
 for (const [at, { name, layout, uri, prepare, force = false }] of CASES.entries()) {
   Deno.test(`${name} into the ${layout} layout, killed at any step, leaves nothing that is served and not whole`, async () => {
     let died = 0;
-    // Every fourth step, others in each case; every one where there is time. Until it lives through them.
-    for (let step = FULL ? 1 : 1 + at % 4, lived = 0; lived < 2; step += FULL ? 1 : 4) {
+    // Every sixth step, others in each case; every one where there is time. Until it lives through them.
+    for (let step = FULL ? 1 : 1 + at % 6, lived = 0; lived < (FULL ? 3 : 1); step += FULL ? 1 : 6) {
       if (await steps(step) === step) died++;
       else lived++;
     }
-    assert(died > 3);
+    assert(died > 2);
 
     async function steps(step: number): Promise<number> {
       await using caches = await startCaches({ files: OLD });
