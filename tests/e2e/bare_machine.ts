@@ -15,12 +15,12 @@ type Options = Partial<Omit<ContainedOptions, "root" | "words">>;
 
 /**
  * Debian's smallest root with `aim` in it, a hub and an S3 endpoint on this machine's loopback. Every run is a new container with
- * an empty `/tmp` and `/work`, which stays.
+ * an empty `/tmp` and `/job`, which stays.
  */
 export interface BareMachine extends AsyncDisposable {
   readonly hub: HubServer;
   readonly s3: S3Server;
-  /** `/work` as this machine sees it: it holds `bin` with the engine, is writable for all, and everything's. */
+  /** `/job` as this machine sees it: it holds `bin` with the engine, is writable for all, and everything's. */
   readonly work: string;
   /** Environment of every run. */
   readonly env: Readonly<Record<string, string>>;
@@ -40,7 +40,7 @@ while read -r name value; do
 done </proc/$$/status
 # 10 is how dash keeps the script that it reads.
 find /proc/$$/fd -type l -printf 'fd %f %l\\n'
-[ -e /work/stay ] || exit 0
+[ -e /job/stay ] || exit 0
 for name in TERM INT USR1 HUP; do trap "echo signal $name" $name; done
 trap 'echo signal TERM; exit 0' TERM
 echo "engine stays"
@@ -50,7 +50,7 @@ while :; do sleep 0.05; done
 export async function startBareMachine(): Promise<BareMachine> {
   const [aim, root] = [await executable(), await bareRoot()];
   const directory = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "aim-e2e-" });
-  const work = `${directory}/work`;
+  const work = `${directory}/job`;
   await Deno.mkdir(`${work}/bin`, { recursive: true });
   await Deno.writeTextFile(`${work}/bin/python3`, ENGINE, { mode: 0o755 });
   await Deno.chmod(work, 0o777);
@@ -60,10 +60,10 @@ export async function startBareMachine(): Promise<BareMachine> {
   );
   const s3 = await startS3({ buckets: { bucket: objects } });
   const env = {
-    PATH: "/work/bin:/usr/local/bin:/usr/bin:/bin",
+    PATH: "/job/bin:/usr/local/bin:/usr/bin:/bin",
     HF_ENDPOINT: hub.url,
     ...s3.env,
-    AIM_CACHE_PATH: "/work/cache",
+    AIM_CACHE_PATH: "/job/cache",
     AIM_GPU_MODEL: "MI300X",
     AIM_GPU_COUNT: "1",
     // Its profiles load this very model, rather than a quantised one.
@@ -74,13 +74,13 @@ export async function startBareMachine(): Promise<BareMachine> {
     startContained(`${directory}/run-${++count}`, {
       uid: 1000,
       readOnly: true,
-      cwd: "/work",
+      cwd: "/job",
       aim,
       ...options,
       root,
       words,
       env: { ...env, ...options.env },
-      volumes: { "/work": work, ...options.volumes },
+      volumes: { "/job": work, ...options.volumes },
     }, { apart: true });
   return {
     hub,

@@ -1,7 +1,7 @@
 import { run } from "./contained.ts";
 
 /** To be raised when what is in it changes. */
-const VERSION = 1;
+const VERSION = 2;
 const PATH = `/var/tmp/aim-test-bare-root-${VERSION}`;
 const BULK = [
   "var/cache/apt/archives",
@@ -28,7 +28,7 @@ export async function bareRoot(): Promise<string> {
     const root = `${directory}/root`;
     await run("debootstrap", "--variant=minbase", "bookworm", root);
     for (const path of BULK) await Deno.remove(`${root}/${path}`, { recursive: true });
-    for (const path of ["work", "mnt/models"]) await Deno.mkdir(`${root}/${path}`, { recursive: true });
+    for (const path of ["job", "mnt/models"]) await Deno.mkdir(`${root}/${path}`, { recursive: true });
     await Deno.writeTextFile(`${root}/usr/local/bin/aim`, "", { mode: 0o755 });
     await Deno.rename(root, PATH);
     return PATH;

@@ -30,7 +30,7 @@ await e2e("every command works on a bare Debian, for a user without home and rig
 
   await t.step("there is nothing here that could run it but itself", async () => {
     const script =
-      "command -v deno node npx python python3.11 perl5 vllm; ls /work; find / -xdev -name '*deno*'; id";
+      "command -v deno node npx python python3.11 perl5 vllm; ls /job; find / -xdev -name '*deno*'; id";
     const { stdout } = await machine.run(["sh", "-c", script], {
       env: { PATH: "/usr/local/bin:/usr/bin:/bin" },
     });
@@ -110,15 +110,15 @@ await e2e("every command works on a bare Debian, for a user without home and rig
   });
 
   await t.step("fetch into one directory", async () => {
-    await aim("fetch", "hf://org/model", "/work/one");
+    await aim("fetch", "hf://org/model", "/job/one");
     assertEquals(await Deno.readFile(`${machine.work}/one/model.safetensors`), WEIGHTS);
   });
 
   await t.step("resolve finds what was downloaded, in both layouts", async () => {
-    assertMatch(await aim("resolve", MODEL), new RegExp(`^/work/cache/${MODEL}\n`));
+    assertMatch(await aim("resolve", MODEL), new RegExp(`^/job/cache/${MODEL}\n`));
     assertMatch(
       await aim("resolve", "org/model"),
-      /^org\/model \(\/work\/cache\/hub\/.*\/snapshots\/[0-9a-f]{40}\)\n/,
+      /^org\/model \(\/job\/cache\/hub\/.*\/snapshots\/[0-9a-f]{40}\)\n/,
     );
   });
 
@@ -143,13 +143,13 @@ await e2e("every command works on a bare Debian, for a user without home and rig
 
   await t.step("dry-run prints a script that starts the engine as serve does", async () => {
     const text = await aim("dry-run", "--model", MODEL);
-    assertStringIncludes(text, `--model /work/cache/${MODEL}`);
+    assertStringIncludes(text, `--model /job/cache/${MODEL}`);
     const served = await aim("serve", "--model", MODEL);
     const script = "aim dry-run --model \"$0\" | sed -n '/^#!/,$p' | bash";
     const { code, stdout, stderr } = await machine.run(["sh", "-c", script, MODEL], { volumes });
     assertEquals(code, 0, stderr);
     const args = (log: string) => log.split("\n").filter((line) => line.startsWith("arg "));
-    assert(args(served).includes(`arg /work/cache/${MODEL}`), served);
+    assert(args(served).includes(`arg /job/cache/${MODEL}`), served);
     assertEquals(args(stdout), args(served));
   });
 
@@ -179,7 +179,7 @@ await e2e("without network and with HF_HUB_OFFLINE, what was downloaded is serve
   await using machine: BareMachine = await startBareMachine();
   for (const [layout, flags] of [["local", []], ["hub", ["--use-hf-cache"]]] as const) {
     await t.step(layout, async () => {
-      const cache = { AIM_CACHE_PATH: `/work/${layout}` };
+      const cache = { AIM_CACHE_PATH: `/job/${layout}` };
       const words = ["aim", "download-to-cache", "--model-id", `hf://${MODEL}`, ...flags];
       const download = await machine.run(words, { env: cache });
       assertEquals(download.code, 0, download.stderr);
@@ -189,7 +189,7 @@ await e2e("without network and with HF_HUB_OFFLINE, what was downloaded is serve
         env: { ...cache, HF_HUB_OFFLINE: "1" },
       });
       assertEquals(served.code, 0, served.stderr);
-      assertStringIncludes(served.stdout, `arg ${layout === "local" ? `/work/local/${MODEL}` : MODEL}\n`);
+      assertStringIncludes(served.stdout, `arg ${layout === "local" ? `/job/local/${MODEL}` : MODEL}\n`);
       assertStringIncludes(served.stdout, "env HF_HUB_OFFLINE=1\n");
       assertEquals(machine.hub.requests.length, asked);
     });

@@ -24,7 +24,7 @@ await e2e("aim becomes the engine: PID 1 stays PID 1, and nothing of aim is left
       const all = (prefix: string) =>
         lines.filter((line) => line.startsWith(`${prefix} `)).map((line) => line.slice(prefix.length + 1));
       assertEquals(all("engine"), ["pid 1"]);
-      assert(all("arg").includes(`/work/cache/${MODEL}`));
+      assert(all("arg").includes(`/job/cache/${MODEL}`));
 
       const status = Object.fromEntries(all("status").map((line) => line.split(": ")));
       assertEquals(status.Uid, [uid, uid, uid, uid].join(" "));
@@ -38,11 +38,11 @@ await e2e("aim becomes the engine: PID 1 stays PID 1, and nothing of aim is left
 
       const open = Object.fromEntries(all("fd").map((line) => line.split(" ")));
       assertEquals(Object.keys(open).filter((fd) => !["0", "1", "2"].includes(fd)), ["10"]);
-      assertEquals([open["0"], open["10"]], ["/dev/null", "/work/bin/python3"]);
+      assertEquals([open["0"], open["10"]], ["/dev/null", "/job/bin/python3"]);
 
       const env = all("env");
       assertEquals(env.filter((line) => /^(DENO|NODE|AIM_RUNTIME|_AIM)/.test(line)), []);
-      assert(env.includes("PATH=/work/bin:/usr/local/bin:/usr/bin:/bin"));
+      assert(env.includes("PATH=/job/bin:/usr/local/bin:/usr/bin:/bin"));
     });
   }
 });
@@ -84,7 +84,7 @@ await e2e("an engine that is not there, or is no program, ends with 9", {}, asyn
     await Deno.writeTextFile(`${machine.work}/bin/python3`, "\x7fELF no", { mode: 0o755 });
     const { code, stderr } = await serve();
     assertEquals(code, 9, stderr);
-    assertMatch(stderr, /\/work\/bin\/python3 cannot be executed/);
+    assertMatch(stderr, /\/job\/bin\/python3 cannot be executed/);
   });
   await t.step("not there", async () => {
     await Deno.remove(`${machine.work}/bin/python3`);

@@ -18,7 +18,7 @@ await e2e(
       const name = `runtime-${++count}`;
       await Deno.mkdir(`${machine.work}/${name}`);
       await Deno.chmod(`${machine.work}/${name}`, mode);
-      return { outside: `${machine.work}/${name}`, env: { AIM_RUNTIME_DIR: `/work/${name}` } };
+      return { outside: `${machine.work}/${name}`, env: { AIM_RUNTIME_DIR: `/job/${name}` } };
     };
     const version = async (env: Record<string, string>, uid = USER) => {
       const { code, stdout, stderr } = await machine.run(["aim", "--version"], { env, uid });
@@ -88,7 +88,7 @@ await e2e(
         "a file is a link to another": async () => {
           await Deno.writeTextFile(`${machine.work}/evil.js`, evil);
           await Deno.remove(at("main.js"));
-          await Deno.symlink("/work/evil.js", at("main.js"));
+          await Deno.symlink("/job/evil.js", at("main.js"));
         },
         "a file is a folder": async () => {
           await Deno.remove(at("main.js"));
@@ -206,9 +206,9 @@ await e2e(
       const short = `${machine.work}/short`;
       await Deno.copyFile(new URL("../../dist/aim", import.meta.url).pathname, short);
       await Deno.truncate(short, 50_000_000);
-      const { code, stderr } = await machine.run(["/work/short", "--version"]);
+      const { code, stderr } = await machine.run(["/job/short", "--version"]);
       assertEquals(code, 8);
-      assertMatch(stderr, /^aim: error: \/work\/short is damaged: .*; fetch it again\n$/);
+      assertMatch(stderr, /^aim: error: \/job\/short is damaged: .*; fetch it again\n$/);
     });
 
     await t.step(
@@ -218,7 +218,7 @@ await e2e(
         const script = [
           "mkdir /tmp/gone && cd /tmp/gone && rmdir /tmp/gone && aim --version",
           "cd /usr/local && bin/aim --version",
-          "/work/bin/linked --version",
+          "/job/bin/linked --version",
           "sh /usr/local/bin/aim --version",
         ].join(" && ");
         const { stdout, stderr } = await machine.run(["sh", "-c", script]);
