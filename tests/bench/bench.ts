@@ -1,0 +1,93 @@
+// `deno task bench [NAME…] [--quick] [--runs N] [--form source|executable] [--json FILE] [--lock FILE] [--plots]`: aim beside what users
+// would take otherwise, on this machine, in one run; ratios of medians. `--plots` draws how cost grows instead.
+import { parseArgs } from "@std/cli/parse-args";
+import { type Comparison, isMet } from "./comparison.ts";
+import type { MeasureOptions } from "./measure.ts";
+import { findPeers } from "./peers.ts";
+import { type Result, ROWS } from "./rows.ts";
+import { median } from "./statistics.ts";
+import { EXECUTABLE, makeWorld, SOURCE_FORM } from "./world.ts";
+
+const flags = parseArgs(Deno.args, {
+  string: ["runs", "form", "json", "lock"],
+  boolean: ["quick", "plots"],
+});
+const text = (value: unknown) => typeof value === "string" && value !== "" ? value : null;
+const [lock, jsonPath] = [text(flags.lock), text(flags.json)];
+const form = text(flags.form) ?? "executable";
+const names = flags._.map(String);
+const unknown = names.filter((name) => !ROWS.some((row) => row.name === name));
+if (unknown.length > 0) {
+  console.error(`no row ${unknown.join(", ")}; there are ${ROWS.map((row) => row.name).join(", ")}`);
+  Deno.exit(2);
+}
+
+const peers = await findPeers();
+for (const missing of peers.missing) console.error(`not there, so not measured against: ${missing}`);
+const executable = form === "executable" && await Deno.stat(EXECUTABLE).then(() => true, () => false);
+if (form === "executable" && !executable) {
+  console.error("no dist/aim (deno task compile makes it): the source form runs");
+}
+const world = await makeWorld({
+  aim: executable ? [EXECUTABLE] : SOURCE_FORM,
+  peers: peers.found,
+  quick: flags.quick === true,
+});
+const options: MeasureOptions = { runs: Number(text(flags.runs) ?? "5"), lock };
+const results = new Map<string, Result>();
+try {
+  if (flags.plots === true) {
+    const { drawPlots } = await import("./growth.ts");
+    await drawPlots(world, options);
+  } else {
+    for (const row of ROWS.filter(({ name }) => names.length === 0 || names.includes(name))) {
+      console.error(`${row.name}: ${row.says}`);
+      const result = await row.run(world, options);
+      results.set(row.name, result);
+      if (result.skipped !== undefined) console.error(`  skipped: ${result.skipped}`);
+      for (const [name, runs] of result.figures) {
+        const middle = (figure: "wall" | "cpu") => median(runs.map((run) => run[figure])).toFixed(3);
+        const most = Math.max(...runs.map((run) => run.memory)) / 2 ** 20;
+        console.error(
+          `  ${name}: ${middle("wall")} s, ${middle("cpu")} s of CPU, ${
+            most.toFixed(0)
+          } MiB (${runs.length} runs)`,
+        );
+      }
+    }
+    console.log(table([...results.values()].flatMap((result) => result.comparisons)));
+    if (jsonPath !== null) await Deno.writeTextFile(jsonPath, json());
+  }
+} finally {
+  await world.close();
+}
+
+function table(comparisons: readonly Comparison[]): string {
+  const rows = comparisons.map((one) => {
+    const limit = one.limit === null ? "" : `${one.limit}${isMet(one) === true ? "" : " **missed**"}`;
+    const value = (x: number) =>
+      one.figure === "memory" ? `${(x / 2 ** 20).toFixed(0)} MiB` : `${x.toFixed(3)} s`;
+    const against = one.best === "–" ? "–" : `${one.best} (${value(one.theirs)})`;
+    const what = one.figure === "wall" ? "time" : one.figure === "cpu" ? "CPU" : "memory";
+    return [one.work, what, `${one.subject} (${value(one.mine)})`, against, one.ratio.toFixed(2), limit];
+  });
+  const head = ["work", "figure", "aim", "against", "ratio", "at most"];
+  return [head, head.map(() => "---"), ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n");
+}
+
+function json(): string {
+  const figures = Object.fromEntries(
+    [...results].map(([name, result]) => [name, {
+      comparisons: result.comparisons,
+      runs: Object.fromEntries(result.figures),
+      ...(result.skipped === undefined ? {} : { skipped: result.skipped }),
+    }]),
+  );
+  const machine = {
+    cores: navigator.hardwareConcurrency,
+    kernel: Deno.osRelease(),
+    deno: Deno.version.deno,
+    memory: Deno.systemMemoryInfo().total,
+  };
+  return `${JSON.stringify({ machine, missing: peers.missing, rows: figures }, null, 1)}\n`;
+}

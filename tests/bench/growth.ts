@@ -1,0 +1,85 @@
+import { type MeasureOptions, runOnce } from "./measure.ts";
+import { drawPlot, type Series } from "./plot.ts";
+import { downloads } from "./rows.ts";
+import { median } from "./statistics.ts";
+import type { World } from "./world.ts";
+
+const MIB = 2 ** 20;
+
+/**
+ * Draws how the time of a download grows: with the number of files, with size, with connections. Writes `growth-files.svg`,
+ * `growth-size.svg` and `growth-jobs.svg` beside this file, and prints the points.
+ */
+export async function drawPlots(world: World, options: MeasureOptions): Promise<void> {
+  const runs = Math.min(options.runs, 3);
+  const counts = world.quick ? [1, 10, 100, 1000] : [1, 10, 100, 1000, 10_000];
+  const files = await points(
+    counts,
+    runs,
+    (count) => downloads(world, { count, bytes: 16 * 1024, flags: [] }),
+  );
+  await draw("growth-files", "16 KiB files from the hub", "files", [{ name: "aim", points: files }], true);
+  const sizes = world.quick ? [0.1, 0.2, 0.5] : [0.1, 0.2, 0.5, 1, 2, 5, 10, 20];
+  const size = await points(
+    sizes,
+    runs,
+    (gib) => downloads(world, { count: 1, bytes: Math.round(gib * 1024) * MIB, flags: [] }),
+  );
+  await draw("growth-size", "one file from the hub, to disk", "GiB", [{ name: "aim", points: size }], true);
+  const jobs = [1, 2, 4, 8, 16, 32, 64];
+  const one = world.quick ? 256 * MIB : 1024 * MIB;
+  const series: Series[] = [];
+  for (const part of ["4M", "16M", "64M"]) {
+    const flags = (count: number) => ["--jobs", String(count), "--part-size", part];
+    series.push({
+      name: `parts of ${part}`,
+      points: await points(
+        jobs,
+        runs,
+        (count) => downloads(world, { count: 1, bytes: one, flags: flags(count) }),
+      ),
+    });
+  }
+  await draw(
+    "growth-jobs",
+    `one file of ${one / MIB} MiB by connections and size of parts`,
+    "connections",
+    series,
+    false,
+  );
+}
+
+async function points(
+  at: readonly number[],
+  runs: number,
+  prepare: (at: number) => ReturnType<typeof downloads>,
+): Promise<[number, number][]> {
+  const found: [number, number][] = [];
+  for (const x of at) {
+    await using prepared = await prepare(x);
+    const times: number[] = [];
+    for (let run = 0; run < runs; run++) {
+      await prepared.contender.before?.();
+      times.push((await runOnce(prepared.contender)).wall);
+    }
+    found.push([x, median(times)]);
+    console.error(`  ${x}: ${median(times).toFixed(3)} s`);
+  }
+  return found;
+}
+
+async function draw(
+  name: string,
+  title: string,
+  x: string,
+  series: readonly Series[],
+  logarithmic: boolean,
+): Promise<void> {
+  const svg = drawPlot({ title, x, y: "seconds", series, logarithmic });
+  await Deno.writeTextFile(new URL(`${name}.svg`, import.meta.url), svg);
+  console.log(
+    `${name}: ${
+      series.map((s) => `${s.name} ${s.points.map((p) => `${p[0]}:${p[1].toFixed(2)}`).join(" ")}`).join("; ")
+    }`,
+  );
+}

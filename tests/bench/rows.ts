@@ -1,0 +1,563 @@
+import { makeCertificates } from "../servers/certificates.ts";
+import { type Ceph, startCeph } from "../servers/ceph.ts";
+import { type Claim, compare, type Comparison } from "./comparison.ts";
+import { type Contender, type Figures, measure, type MeasureOptions, type Run } from "./measure.ts";
+import { PYTHON_IMPORTS } from "./peers.ts";
+import { startStaticHub, type StaticHub, type StaticModel } from "./static_hub.ts";
+import { freshDirectory, listedFile, script, shell, type World, writeNoise } from "./world.ts";
+
+/** A row of the table, or a few that share their work. */
+export interface Row {
+  readonly name: string;
+  readonly says: string;
+  run(world: World, options: MeasureOptions): Promise<Result>;
+}
+
+/** What a row found. */
+export interface Result {
+  readonly figures: Figures;
+  readonly comparisons: readonly Comparison[];
+  /** Why there is nothing to tell, where there is not. */
+  readonly skipped?: string;
+}
+
+const MIB = 2 ** 20, GIB = 2 ** 30;
+const QUIET = ["--progress", "none"];
+
+export const ROWS: readonly Row[] = [
+  {
+    name: "file",
+    says: "one file of 2 GiB from the hub, to memory",
+    run: (world, o) => oneFile(world, o, {}),
+  },
+  { name: "file-disk", says: "the same, to disk", run: (world, o) => oneFile(world, o, { disk: true }) },
+  { name: "file-tls", says: "the same over TLS", run: (world, o) => oneFile(world, o, { tls: true }) },
+  { name: "many", says: "5,000 files of 16 KiB from the hub, and once more", run: manyFiles },
+  { name: "ceph", says: "16 files of 256 MiB from Ceph", run: cephFiles },
+  { name: "ceph-many", says: "5,000 files of 16 KiB from Ceph", run: cephManyFiles },
+  { name: "delay", says: "2 GiB over a way of 100 ms there and back", run: delayed },
+  { name: "start", says: "start-up", run: startUp },
+  { name: "verify", says: "aim cache verify of 4 GiB", run: verification },
+  { name: "memory", says: "peak memory of 2 GiB and of 20 GiB (sparse), to disk", run: memory },
+];
+
+async function weighed(
+  contenders: readonly Contender[],
+  claims: readonly Claim[],
+  options: MeasureOptions,
+): Promise<Result> {
+  const figures = await measure(contenders, options);
+  return { figures, comparisons: claims.flatMap((claim) => compare(claim, figures) ?? []) };
+}
+
+/** `aim fetch` into a directory. */
+function fetched(
+  world: World,
+  name: string,
+  uri: string,
+  to: string,
+  env: Readonly<Record<string, string>>,
+  ...flags: string[]
+): Contender {
+  return {
+    name,
+    args: [...world.aim, "fetch", uri, to, ...QUIET, ...flags],
+    env: { AIM_LOG_LEVEL: "ERROR", HF_HOME: `${world.disk}/hf`, ...env },
+  };
+}
+
+/** The same with a fresh, warm directory before each run, and bytes counted after it. */
+function into(to: string, bytes: number, contender: Contender): Contender {
+  return {
+    ...contender,
+    before: () => freshDirectory(to, bytes),
+    check: async () => {
+      const found = await bytesBelow(to);
+      if (found < bytes) throw new Error(`${contender.name} left ${found} of ${bytes} bytes`);
+    },
+  };
+}
+
+async function bytesBelow(path: string): Promise<number> {
+  const { stdout } = await new Deno.Command("sh", {
+    args: ["-c", `find "$0" -type f -printf '%s\\n' | awk '{ s += $1 } END { printf "%d", s }'`, path],
+  }).output();
+  return Number(new TextDecoder().decode(stdout));
+}
+
+async function oneFile(
+  world: World,
+  options: MeasureOptions,
+  how: { disk?: boolean; tls?: boolean },
+): Promise<Result> {
+  const bytes = world.quick ? 256 * MIB : 2 * GIB;
+  const source = `${world.fast}/source`;
+  const to = `${how.disk === true ? world.disk : world.fast}/to`;
+  await freshDirectory(source, 0);
+  await writeNoise(`${source}/model.safetensors`, bytes);
+  const tls = how.tls === true ? await certificates(world) : undefined;
+  await using hub = await served(
+    source,
+    { "model.safetensors": await listedFile(`${source}/model.safetensors`) },
+    true,
+    tls,
+  );
+  const url = hub.fileUrl("org/model", "model.safetensors");
+  const file = `${source}/model.safetensors`;
+  const trust: Record<string, string> = tls === undefined ? {} : { SSL_CERT_FILE: tls.ca };
+  const env = { HF_ENDPOINT: hub.url, ...trust };
+  const curl = tls === undefined ? "curl -s" : `curl -s --cacert '${tls.ca}'`;
+  const aria = `aria2c -q -x16 -s16 --file-allocation=none -d '${to}' -o model.safetensors ${
+    tls === undefined ? "" : `--ca-certificate='${tls.ca}'`
+  }`;
+  const plain = how.disk !== true && tls === undefined;
+  const contenders = [
+    fetched(world, "aim", "hf://org/model", to, env),
+    script("curl", `${curl} -L -o '${to}/model.safetensors' '${url}'`),
+    ...world.peers.has("aria2c") ? [script("aria2c", `${aria} '${url}'`)] : [],
+    ...plain
+      ? [
+        script("floor", `cp '${file}' '${to}/model.safetensors' & openssl dgst -sha256 '${file}'; wait`),
+        script(
+          "curl, then openssl",
+          `${curl} -L -o '${to}/model.safetensors' '${url}' && openssl dgst -sha256 '${to}/model.safetensors'`,
+        ),
+        fetched(world, "aim, not verifying", "hf://org/model", to, env, "--no-verify"),
+        {
+          name: "@huggingface/hub",
+          args: [
+            Deno.execPath(),
+            "run",
+            "-q",
+            "-P",
+            `--config=${CONFIG}`,
+            SNAPSHOT,
+            hub.url,
+            "org/model",
+            to,
+          ],
+        },
+      ]
+      : [],
+  ].map((contender) => into(to, bytes, contender));
+  const place = how.disk === true ? ", to disk" : tls !== undefined ? ", over TLS" : "";
+  const claim = (against: string[], limit: number | null, figure: Claim["figure"] = "wall"): Claim => ({
+    work: `${short(bytes)} from the hub${place}`,
+    subject: "aim",
+    against,
+    figure,
+    limit,
+  });
+  try {
+    return await weighed(contenders, [
+      claim(["curl"], plain ? 1 : null),
+      claim(["aria2c"], plain ? 0.8 : null),
+      ...plain
+        ? [
+          claim(["floor"], 1.5),
+          claim(["@huggingface/hub"], null),
+          claim(["curl, then openssl"], null),
+          claim(["curl, then openssl"], 1.2, "cpu"),
+        ]
+        : [],
+    ], options);
+  } finally {
+    await freshDirectory(to, 0);
+    await freshDirectory(source, 0);
+  }
+}
+
+/** Files of a certificate for the servers and of its authority. */
+async function certificates(world: World): Promise<{ cert: string; key: string; ca: string }> {
+  const made = await makeCertificates();
+  if ("skip" in made) throw new Error(made.skip);
+  await using of = made;
+  const paths = { cert: `${world.disk}/cert.pem`, key: `${world.disk}/key.pem`, ca: `${world.disk}/ca.pem` };
+  await Deno.writeTextFile(paths.cert, of.tls.cert);
+  await Deno.writeTextFile(paths.key, of.tls.key);
+  await Deno.writeTextFile(paths.ca, of.ca);
+  return paths;
+}
+
+const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
+const SNAPSHOT = new URL("snapshot.ts", import.meta.url).pathname;
+
+/** A directory served as `org/model`. */
+async function served(
+  directory: string,
+  files: StaticModel["files"],
+  redirect: boolean,
+  tls?: { cert: string; key: string },
+): Promise<StaticHub> {
+  return await startStaticHub([{ id: "org/model", directory, files, redirect }], { tls });
+}
+
+/** Writes small files and returns their names. */
+async function writeMany(directory: string, count: number, bytes: number): Promise<string[]> {
+  await freshDirectory(directory, 0);
+  const names = Array.from({ length: count }, (_, n) => `part-${String(n).padStart(5, "0")}.bin`);
+  const content = new Uint8Array(bytes);
+  for (const name of names) {
+    crypto.getRandomValues(content);
+    await Deno.writeFile(`${directory}/${name}`, content);
+  }
+  return names;
+}
+
+async function manyFiles(world: World, options: MeasureOptions): Promise<Result> {
+  const count = world.quick ? 500 : 5000;
+  const source = `${world.fast}/source`, to = `${world.fast}/to`;
+  const names = await writeMany(source, count, 16 * 1024);
+  const files = Object.fromEntries(
+    await Promise.all(
+      names.map(async (name) => [name, await gitFile(`${source}/${name}`)] as const),
+    ),
+  );
+  await using hub = await served(source, files, false);
+  const urls = names.map((name) => [name, hub.fileUrl("org/model", name)] as const);
+  await Deno.writeTextFile(
+    `${world.disk}/curl.txt`,
+    urls.map(([name, url]) => `url="${url}"\noutput="${to}/${name}"\n`).join(""),
+  );
+  await Deno.writeTextFile(
+    `${world.disk}/aria.txt`,
+    urls.map(([name, url]) => `${url}\n out=${name}\n`).join(""),
+  );
+  const env = { HF_ENDPOINT: hub.url };
+  const bytes = count * 16 * 1024;
+  const again = `${world.fast}/again`;
+  await freshDirectory(again, 0);
+  const second = fetched(world, "aim, second run", "hf://org/model", again, env);
+  const contenders = [
+    into(to, bytes, fetched(world, "aim", "hf://org/model", to, env)),
+    into(to, bytes, script("curl --parallel", `curl -s -Z --parallel-max 16 -K '${world.disk}/curl.txt'`)),
+    ...world.peers.has("aria2c")
+      ? [
+        into(
+          to,
+          bytes,
+          script("aria2c", `aria2c -q -j16 --file-allocation=none -i '${world.disk}/aria.txt' -d '${to}'`),
+        ),
+      ]
+      : [],
+    into(to, bytes, {
+      ...script("@huggingface/hub", ""),
+      args: [Deno.execPath(), "run", "-q", "-P", `--config=${CONFIG}`, SNAPSHOT, hub.url, "org/model", to],
+      once: true,
+    }),
+    into(
+      to,
+      bytes,
+      script(
+        "floor",
+        `cp -r '${source}/.' '${to}' & find '${source}' -type f -print0 | xargs -0 openssl dgst -sha1; wait`,
+      ),
+    ),
+    second,
+  ];
+  const work = `${count.toLocaleString("en")} × 16 KiB from the hub`;
+  return await weighed(contenders, [
+    {
+      work,
+      subject: "aim",
+      against: ["curl --parallel", "aria2c", "@huggingface/hub"],
+      figure: "wall",
+      limit: 0.5,
+    },
+    { work, subject: "aim", against: ["floor"], figure: "wall", limit: null },
+    { work: `${work}, nothing to do`, subject: "aim, second run", against: [], figure: "wall", limit: 0.5 },
+  ], options);
+}
+
+/** A file of the repository itself: git's digest is what proves it. */
+async function gitFile(path: string): Promise<StaticModel["files"][string]> {
+  const bytes = await Deno.readFile(path);
+  const head = new TextEncoder().encode(`blob ${bytes.length}\0`);
+  const all = new Uint8Array(head.length + bytes.length);
+  all.set(head);
+  all.set(bytes, head.length);
+  const hex = async (algorithm: string, data: Uint8Array<ArrayBuffer>) =>
+    [...new Uint8Array(await crypto.subtle.digest(algorithm, data))].map((byte) =>
+      byte.toString(16).padStart(2, "0")
+    ).join("");
+  const [gitSha1, sha256] = [await hex("SHA-1", all), await hex("SHA-256", bytes)];
+  return {
+    size: bytes.length,
+    read: () => {
+      throw new Error("only its list is served");
+    },
+    digests: () => Promise.resolve({ sha256, sha1: "", gitSha1, md5: "" }),
+  };
+}
+
+/** Ceph with a bucket `bench` that holds a directory's files under `org/model`. */
+async function cephWith(directory: string): Promise<Ceph | { readonly skip: string }> {
+  const ceph = await startCeph();
+  if ("skip" in ceph) return ceph;
+  await shell(
+    `aws s3 rb --force s3://bench >/dev/null 2>&1; aws s3 mb s3://bench >/dev/null && aws s3 cp --quiet --recursive '${directory}' s3://bench/org/model`,
+    ceph.env,
+  );
+  return ceph;
+}
+
+function rclone(ceph: Ceph): string {
+  return `rclone --config /dev/null -q --s3-provider Ceph --s3-endpoint '${ceph.url}' --s3-access-key-id AK --s3-secret-access-key SK`;
+}
+
+function s3cmd(ceph: Ceph): string {
+  const host = new URL(ceph.url).host;
+  return `s3cmd -q --no-ssl --config=/dev/null --access_key=AK --secret_key=SK --host=${host} --host-bucket=${host}`;
+}
+
+async function fromCeph(
+  world: World,
+  options: MeasureOptions,
+  bytes: number,
+  work: string,
+  limit: number,
+): Promise<Result> {
+  const source = `${world.fast}/source`, to = `${world.fast}/to`;
+  const ceph = await cephWith(source);
+  await freshDirectory(source, 0);
+  if ("skip" in ceph) return { figures: new Map(), comparisons: [], skipped: ceph.skip };
+  try {
+    const many = work.startsWith("5,") || work.startsWith("500");
+    const peers = [
+      script("awscli", `aws s3 cp --quiet --recursive s3://bench/org/model '${to}'`),
+      script(
+        "rclone",
+        `${rclone(ceph)} copy --transfers ${
+          many ? 32 : 4
+        } --multi-thread-streams 8 :s3:bench/org/model '${to}'`,
+      ),
+      {
+        ...script("s3cmd", `${s3cmd(ceph)} get --recursive --force s3://bench/org/model/ '${to}/'`),
+        once: true,
+      },
+    ].filter(({ name }) => world.peers.has(name === "awscli" ? "aws" : name as "rclone" | "s3cmd"));
+    const contenders = [fetched(world, "aim", "s3://bench/org/model", to, ceph.env), ...peers]
+      .map((contender) => into(to, bytes, { ...contender, env: { ...ceph.env, ...contender.env } }));
+    return await weighed(contenders, [
+      { work, subject: "aim", against: ["awscli", "rclone", "s3cmd"], figure: "wall", limit },
+      { work, subject: "aim", against: ["awscli", "rclone", "s3cmd"], figure: "cpu", limit: null },
+    ], options);
+  } finally {
+    await freshDirectory(to, 0);
+    await ceph.close();
+  }
+}
+
+async function cephFiles(world: World, options: MeasureOptions): Promise<Result> {
+  const each = world.quick ? 16 * MIB : 256 * MIB;
+  await freshDirectory(`${world.fast}/source`, 0);
+  for (let n = 0; n < 16; n++) await writeNoise(`${world.fast}/source/shard-${n}.safetensors`, each, n + 1);
+  return await fromCeph(world, options, 16 * each, `16 × ${short(each)} from Ceph`, 0.8);
+}
+
+async function cephManyFiles(world: World, options: MeasureOptions): Promise<Result> {
+  const count = world.quick ? 500 : 5000;
+  await writeMany(`${world.fast}/source`, count, 16 * 1024);
+  return await fromCeph(
+    world,
+    options,
+    count * 16 * 1024,
+    `${count.toLocaleString("en")} × 16 KiB from Ceph`,
+    0.5,
+  );
+}
+
+async function delayed(world: World, options: MeasureOptions): Promise<Result> {
+  const bytes = world.quick ? 128 * MIB : 2 * GIB;
+  const source = `${world.fast}/source`, to = `${world.fast}/to`;
+  await freshDirectory(source, 0);
+  await writeNoise(`${source}/model.safetensors`, bytes);
+  await using hub = await served(source, {
+    "model.safetensors": await listedFile(`${source}/model.safetensors`),
+  }, true);
+  const far = new URL(hub.fileUrl("org/model", "model.safetensors"));
+  const relay = new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "-q",
+      "-P",
+      `--config=${CONFIG}`,
+      new URL("slow_link.ts", import.meta.url).pathname,
+      far.port,
+    ],
+    stdout: "piped",
+  }).spawn();
+  try {
+    const reader = relay.stdout.getReader();
+    const port = new TextDecoder().decode((await reader.read()).value).trim();
+    reader.releaseLock();
+    await using nearby = await startStaticHub(
+      [{
+        id: "org/model",
+        directory: source,
+        files: { "model.safetensors": await listedFile(`${source}/model.safetensors`) },
+        redirect: true,
+      }],
+      { cdn: `http://127.0.0.1:${port}`, cdnPath: far.pathname.replace(/\/[^/]*$/, "") },
+    );
+    const contenders = [
+      fetched(world, "aim", "hf://org/model", to, { HF_ENDPOINT: nearby.url }),
+      script("curl", `curl -s -o '${to}/model.safetensors' 'http://127.0.0.1:${port}${far.pathname}'`),
+    ].map((contender) => into(to, bytes, contender));
+    return await weighed(contenders, [
+      {
+        work: `${short(bytes)}, 100 ms there and back`,
+        subject: "aim",
+        against: ["curl"],
+        figure: "wall",
+        limit: 0.2,
+      },
+    ], { ...options, runs: Math.min(options.runs, 3) });
+  } finally {
+    relay.kill("SIGTERM");
+    await relay.status;
+    await freshDirectory(to, 0);
+  }
+}
+
+async function startUp(world: World, options: MeasureOptions): Promise<Result> {
+  const cache = `${world.disk}/start/org/model`;
+  await freshDirectory(cache, 0);
+  await Deno.writeTextFile(`${cache}/config.json`, "{}");
+  await Deno.writeTextFile(`${cache}/model.safetensors`, "weights");
+  const bin = `${world.disk}/bin`;
+  await Deno.mkdir(bin, { recursive: true });
+  for (const name of ["python", "python3"]) {
+    await Deno.writeTextFile(`${bin}/${name}`, "#!/bin/sh\n", { mode: 0o755 });
+  }
+  const env = {
+    AIM_CACHE_PATH: `${world.disk}/start`,
+    AIM_MODEL_ID: "org/model",
+    AIM_GPU_MODEL: "MI300X",
+    AIM_GPU_COUNT: "1",
+    AIM_LOG_LEVEL: "ERROR",
+    PATH: `${bin}:/usr/bin:/bin`,
+  };
+  const python = world.peers.get("python");
+  const contenders: Contender[] = [
+    { name: "aim dry-run", args: [...world.aim, "dry-run"], env },
+    { name: "aim serve", args: [...world.aim, "serve"], env },
+    ...python === undefined ? [] : [{ name: "Python's imports", args: [python, "-c", PYTHON_IMPORTS] }],
+  ];
+  const claim = (subject: string): Claim => ({
+    work: `${subject}, to ${subject === "aim serve" ? "the engine's end, which does nothing" : "its end"}`,
+    subject,
+    against: ["Python's imports"],
+    figure: "wall",
+    limit: 0.15,
+  });
+  return await weighed(contenders, [claim("aim dry-run"), claim("aim serve")], {
+    ...options,
+    runs: options.runs * 4,
+  });
+}
+
+async function verification(world: World, options: MeasureOptions): Promise<Result> {
+  const each = world.quick ? 64 * MIB : GIB;
+  const source = `${world.fast}/source`, cache = `${world.fast}/cache`;
+  await freshDirectory(source, 0);
+  const names = [1, 2, 3, 4].map((n) => `model-0000${n}-of-00004.safetensors`);
+  for (const [n, name] of names.entries()) await writeNoise(`${source}/${name}`, each, n + 1);
+  await Deno.writeTextFile(`${source}/config.json`, "{}");
+  const files = Object.fromEntries(
+    await Promise.all(
+      names.map(async (name) => [name, await listedFile(`${source}/${name}`)] as const),
+    ),
+  );
+  await using hub = await served(source, files, true);
+  const env = { HF_ENDPOINT: hub.url, AIM_CACHE_PATH: cache, HF_HOME: cache, AIM_LOG_LEVEL: "ERROR" };
+  await freshDirectory(cache, 0);
+  const { success, stderr } = await new Deno.Command(world.aim[0] ?? "", {
+    args: [...world.aim.slice(1), "download-to-cache", "--model-id", "hf://org/model", ...QUIET],
+    env,
+    stdout: "null",
+    stderr: "piped",
+  }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+  try {
+    return await weighed([
+      { name: "aim cache verify", args: [...world.aim, "cache", "verify", "org/model"], env },
+      script("openssl, one core", `openssl dgst -sha256 '${cache}'/org/model/*.safetensors`),
+    ], [
+      {
+        work: `verifying ${short(4 * each)}`,
+        subject: "aim cache verify",
+        against: ["openssl, one core"],
+        figure: "wall",
+        limit: 0.6,
+      },
+    ], options);
+  } finally {
+    await freshDirectory(cache, 0);
+    await freshDirectory(source, 0);
+  }
+}
+
+async function memory(world: World, options: MeasureOptions): Promise<Result> {
+  const source = `${world.disk}/source`, to = `${world.disk}/to`;
+  const sizes = world.quick ? [256 * MIB, GIB] : [2 * GIB, 20 * GIB];
+  const all = new Map<string, readonly Run[]>();
+  for (const bytes of sizes) {
+    await freshDirectory(source, 0);
+    await shell(`truncate -s ${bytes} '${source}/model.safetensors'`);
+    await using hub = await served(source, {
+      "model.safetensors": await listedFile(`${source}/model.safetensors`),
+    }, true);
+    const name = `aim, ${short(bytes)}`;
+    const contender = fetched(world, name, "hf://org/model", to, { HF_ENDPOINT: hub.url });
+    const figures = await measure([{ ...into(to, 0, contender), once: true }], { ...options, runs: 1 });
+    for (const [key, runs] of figures) all.set(key, runs);
+  }
+  await freshDirectory(to, 0);
+  const [small = 0, large = 0] = sizes;
+  const claims: Claim[] = [
+    {
+      work: `memory for ${short(large)}`,
+      subject: `aim, ${short(large)}`,
+      against: [`aim, ${short(small)}`],
+      figure: "memory",
+      limit: 1.1,
+    },
+  ];
+  return { figures: all, comparisons: claims.flatMap((claim) => compare(claim, all) ?? []) };
+}
+
+function short(bytes: number): string {
+  return bytes % GIB === 0 ? `${bytes / GIB} GiB` : `${bytes / MIB} MiB`;
+}
+
+/** A download to be repeated: so many files of so many bytes (sparse where large), to disk. */
+export async function downloads(
+  world: World,
+  of: { count: number; bytes: number; flags: readonly string[] },
+): Promise<AsyncDisposable & { readonly contender: Contender }> {
+  const source = `${world.disk}/source`, to = `${world.disk}/to`;
+  let files: StaticModel["files"];
+  if (of.count === 1) {
+    await freshDirectory(source, 0);
+    await shell(`truncate -s ${of.bytes} '${source}/model.safetensors'`);
+    files = { "model.safetensors": await listedFile(`${source}/model.safetensors`) };
+  } else {
+    const names = await writeMany(source, of.count, of.bytes);
+    files = Object.fromEntries(
+      await Promise.all(
+        names.map(async (name) => [name, await gitFile(`${source}/${name}`)] as const),
+      ),
+    );
+  }
+  const hub = await served(source, files, of.count === 1);
+  const contender = fetched(world, "aim", "hf://org/model", to, { HF_ENDPOINT: hub.url }, ...of.flags);
+  return {
+    contender: { ...contender, before: () => freshDirectory(to, 0) },
+    [Symbol.asyncDispose]: async () => {
+      await hub[Symbol.asyncDispose]();
+      await freshDirectory(to, 0);
+      await freshDirectory(source, 0);
+    },
+  };
+}

@@ -1,0 +1,5 @@
+// What Hugging Face's own client for JavaScript does: `deno run -P tests/bench/snapshot.ts HUB MODEL DIRECTORY`.
+import { snapshotDownload } from "@huggingface/hub";
+
+const [hubUrl = "", repo = "", cacheDir = ""] = Deno.args;
+await snapshotDownload({ repo, cacheDir, hubUrl });

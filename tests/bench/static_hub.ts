@@ -1,0 +1,147 @@
+import { freePort } from "../servers/free_port.ts";
+import type { Content } from "../servers/content.ts";
+import { startHub } from "../servers/hub_server.ts";
+
+/** A model as nginx serves it by the hub's protocol. */
+export interface StaticModel {
+  /** `org/model`. */
+  readonly id: string;
+  /** Where its files lie. */
+  readonly directory: string;
+  /** By path. */
+  readonly files: Readonly<Record<string, Content>>;
+  /** Large files, as the hub has them: a redirect to another origin. Else the hub answers with the file. */
+  readonly redirect: boolean;
+}
+
+export interface StaticHub extends AsyncDisposable {
+  /** For `HF_ENDPOINT`. */
+  readonly url: string;
+  /** Of a file itself, for programs that do not know the hub. */
+  fileUrl(id: string, path: string): string;
+}
+
+/**
+ * Serves models by the hub's protocol with nginx alone, so that the server costs every client the same and little: the hub's answers
+ * about a model are taken down once from the test hub, files come by sendfile.
+ *
+ * @param options.tls Paths of a PEM certificate and key.
+ * @param options.cdn Where large files are sent instead of the own second origin, and the path of its files there.
+ */
+export async function startStaticHub(
+  models: readonly StaticModel[],
+  options: { tls?: { cert: string; key: string } | undefined; cdn?: string; cdnPath?: string } = {},
+): Promise<StaticHub> {
+  const temporary = await Deno.makeTempDir({ prefix: "aim-bench-hub-" });
+  const [port, cdn] = [freePort(), freePort()];
+  const scheme = options.tls === undefined ? "http" : "https";
+  const url = `${scheme}://127.0.0.1:${port}`;
+  const cdnUrl = `${scheme}://127.0.0.1:${cdn}`;
+  const maps: string[] = [];
+  const api: string[] = [];
+  const stored: string[] = [];
+  for (const [index, model] of models.entries()) {
+    const { commit, info, pages } = await takeDown(model, url);
+    await Deno.mkdir(`${temporary}/${index}`);
+    await Deno.writeTextFile(`${temporary}/${index}/info.json`, info);
+    for (const [n, page] of pages.entries()) {
+      await Deno.writeTextFile(`${temporary}/${index}/${n}.json`, page.body);
+    }
+    const cursors = pages.slice(1).map((page, n) => `"${page.cursor}" ${n + 1};`).join(" ");
+    const links = pages.slice(0, -1).map((page, n) => `${n} '${page.link}';`).join(" ");
+    maps.push(`map $arg_cursor $page${index} { default 0; ${cursors} }`);
+    maps.push(`map $page${index} $link${index} { default ""; ${links} }`);
+    const path = `/${model.id}/resolve/${commit}/`;
+    api.push(
+      `location = /api/models/${model.id}/revision/main { root ${temporary}; try_files /${index}/info.json =500; }`,
+      `location = /api/models/${model.id}/tree/${commit} { root ${temporary}; add_header Link $link${index};
+        try_files /${index}/$page${index}.json =500; }`,
+      model.redirect
+        ? `location ${path} { add_header X-Repo-Commit ${commit}; rewrite ^${path}(.*)$ ${
+          options.cdn ?? cdnUrl
+        }${options.cdnPath ?? `/${index}`}/$1 redirect; }`
+        : `location ${path} { add_header X-Repo-Commit ${commit}; etag off; default_type application/octet-stream;
+        alias ${model.directory}/; }`,
+    );
+    stored.push(`location /${index}/ { default_type application/octet-stream; alias ${model.directory}/; }`);
+  }
+  const { tls } = options;
+  const secure = tls === undefined ? "" : `ssl_certificate ${tls.cert}; ssl_certificate_key ${tls.key};`;
+  const listen = (at: number) => `listen 127.0.0.1:${at} ${tls === undefined ? "" : "ssl"}; ${secure}`;
+  const spool = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+    .map((kind) => `${kind}_temp_path ${temporary}/${kind};`).join(" ");
+  await Deno.writeTextFile(
+    `${temporary}/nginx.conf`,
+    `daemon off;
+${Deno.uid() === 0 ? "user root;" : ""}
+worker_processes 2;
+pid ${temporary}/nginx.pid;
+error_log ${temporary}/error.log;
+events { worker_connections 1024; }
+http {
+  access_log off;
+  sendfile on;
+  tcp_nopush on;
+  keepalive_requests 1000000;
+  types { }
+  default_type application/json;
+  ${spool}
+  ${maps.join("\n  ")}
+  server { ${listen(port)} ${api.join("\n    ")} }
+  server { ${listen(cdn)} ${stored.join("\n    ")} }
+}
+`,
+  );
+  const child = new Deno.Command("nginx", {
+    args: ["-c", `${temporary}/nginx.conf`, "-p", temporary, "-e", `${temporary}/error.log`],
+    env: { PATH: `${Deno.env.get("PATH") ?? ""}:/usr/sbin:/sbin` },
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  for (let tries = 0;; tries++) {
+    try {
+      (await Deno.connect({ hostname: "127.0.0.1", port: cdn })).close();
+      break;
+    } catch (error) {
+      if (tries === 100) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+  return {
+    url,
+    fileUrl: (id, path) => `${cdnUrl}/${models.findIndex((model) => model.id === id)}/${path}`,
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGTERM");
+      await child.status;
+      await Deno.remove(temporary, { recursive: true });
+    },
+  };
+}
+
+interface Page {
+  readonly body: string;
+  /** Which asks for this page. */
+  readonly cursor: string;
+  /** To the next page. */
+  readonly link: string;
+}
+
+/** What the test hub says of a model. @param url Of the server that will repeat it. */
+async function takeDown(
+  { id, files, redirect }: StaticModel,
+  url: string,
+): Promise<{ commit: string; info: string; pages: Page[] }> {
+  await using hub = await startHub({ repos: [{ id, files, lfs: () => redirect }] });
+  const commit = hub.commit(id);
+  const info = await (await fetch(`${hub.url}/api/models/${id}/revision/main?expand=sha`)).text();
+  const pages: Page[] = [];
+  let next: string | null = `${hub.url}/api/models/${id}/tree/${commit}?recursive=true`;
+  while (next !== null) {
+    const response: Response = await fetch(next);
+    const link: string = (response.headers.get("link") ?? "").replaceAll(hub.url, url);
+    const cursor: string = /[?&]cursor=([^&]*)/.exec(next)?.[1] ?? "";
+    pages.push({ body: await response.text(), cursor, link });
+    next = /<([^>]*)>/.exec(response.headers.get("link") ?? "")?.[1] ?? null;
+  }
+  return { commit, info, pages };
+}

@@ -1,0 +1,106 @@
+import type { Content } from "../servers/content.ts";
+import type { Contender } from "./measure.ts";
+import type { Peer } from "./peers.ts";
+
+/** What every row works in. */
+export interface World {
+  /** A new directory in memory (tmpfs), or on disk where no tmpfs could be mounted. */
+  readonly fast: string;
+  /** A new directory on disk. */
+  readonly disk: string;
+  /** How `aim` is started. */
+  readonly aim: readonly string[];
+  readonly peers: ReadonlyMap<Peer, string>;
+  /** Smaller work, for a look. */
+  readonly quick: boolean;
+}
+
+const root = (name: string) => new URL(`../../${name}`, import.meta.url).pathname;
+
+/** The source form of the program. */
+export const SOURCE_FORM = [
+  Deno.execPath(),
+  "run",
+  "-q",
+  "-P",
+  "--no-prompt",
+  `--config=${root("deno.json")}`,
+  root("main.ts"),
+];
+export const EXECUTABLE = root("dist/aim");
+
+/** Makes the directories; `close` removes them. */
+export async function makeWorld(
+  options: Pick<World, "aim" | "peers" | "quick">,
+): Promise<World & { close(): Promise<void> }> {
+  const disk = await Deno.makeTempDir({ prefix: "aim-bench-" });
+  const fast = await Deno.makeTempDir({ prefix: "aim-bench-fast-" });
+  const mounted = Deno.uid() === 0 && await succeeds("mount", "-t", "tmpfs", "-o", "size=90%", "tmpfs", fast);
+  if (!mounted) console.error("no tmpfs can be mounted: everything is on disk");
+  return {
+    ...options,
+    disk,
+    fast,
+    async close() {
+      if (mounted) await succeeds("umount", "-l", fast);
+      await Deno.remove(fast, { recursive: true });
+      await Deno.remove(disk, { recursive: true });
+    },
+  };
+}
+
+async function succeeds(program: string, ...args: string[]): Promise<boolean> {
+  return (await new Deno.Command(program, { args, stdout: "null", stderr: "null" }).output()).success;
+}
+
+/** Runs a shell script, and shows what it said where it fails. */
+export async function shell(script: string, env: Readonly<Record<string, string>> = {}): Promise<void> {
+  const { success, stderr } = await new Deno.Command("sh", {
+    args: ["-c", script],
+    env: { ...env },
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).output();
+  if (!success) throw new Error(`${script}: ${new TextDecoder().decode(stderr).slice(-2000)}`);
+}
+
+/** A program in a shell, for peers that take a script. */
+export function script(name: string, text: string): Contender {
+  return { name, args: ["sh", "-c", text] };
+}
+
+/** Writes a file of bytes that no compression and no deduplication shortens. */
+export async function writeNoise(path: string, bytes: number, seed = 1): Promise<void> {
+  const key = seed.toString(16).padStart(32, "0");
+  await shell(
+    `head -c ${bytes} /dev/zero | openssl enc -aes-128-ctr -nosalt -K ${key} -iv ${
+      "0".repeat(32)
+    } >'${path}'`,
+  );
+}
+
+/** A file for the hub's lists: its digests without reading it in this process. The one that the hub does not need is left out. */
+export async function listedFile(path: string, sha256?: string): Promise<Content> {
+  const { size } = await Deno.stat(path);
+  const hex = sha256 ?? await digestBy("sha256", path);
+  return {
+    size,
+    read: () => {
+      throw new Error("only its list is served");
+    },
+    digests: () => Promise.resolve({ sha256: hex, sha1: "", gitSha1: hex.slice(0, 40), md5: "" }),
+  };
+}
+
+async function digestBy(algorithm: string, path: string): Promise<string> {
+  const { stdout } = await new Deno.Command("openssl", { args: ["dgst", `-${algorithm}`, path] }).output();
+  return new TextDecoder().decode(stdout).trim().split("= ").at(-1) ?? "";
+}
+
+/** Empties a directory, and lets the memory be touched that a run will fill: a virtual machine's host may have taken it back. */
+export async function freshDirectory(path: string, bytes: number): Promise<void> {
+  await Deno.remove(path, { recursive: true }).catch(() => {});
+  await Deno.mkdir(path, { recursive: true });
+  if (bytes > 0) await shell(`head -c ${bytes} /dev/zero >'${path}/warm'; rm '${path}/warm'`);
+}
