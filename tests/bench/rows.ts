@@ -240,11 +240,6 @@ async function manyFiles(world: World, options: MeasureOptions): Promise<Result>
         ),
       ]
       : [],
-    into(to, bytes, {
-      ...script("@huggingface/hub", ""),
-      args: [Deno.execPath(), "run", "-q", "-P", `--config=${CONFIG}`, SNAPSHOT, hub.url, "org/model", to],
-      once: true,
-    }),
     into(
       to,
       bytes,
@@ -260,7 +255,7 @@ async function manyFiles(world: World, options: MeasureOptions): Promise<Result>
     {
       work,
       subject: "aim",
-      against: ["curl --parallel", "aria2c", "@huggingface/hub"],
+      against: ["curl --parallel", "aria2c"],
       figure: "wall",
       limit: 0.5,
     },
@@ -302,7 +297,7 @@ async function cephWith(directory: string): Promise<Ceph | { readonly skip: stri
 }
 
 function rclone(ceph: Ceph): string {
-  return `rclone --config /dev/null -q --s3-provider Ceph --s3-endpoint '${ceph.url}' --s3-access-key-id AK --s3-secret-access-key SK`;
+  return `env -u AWS_CA_BUNDLE rclone --config /dev/null -q --s3-provider Ceph --s3-endpoint '${ceph.url}' --s3-access-key-id AK --s3-secret-access-key SK`;
 }
 
 function s3cmd(ceph: Ceph): string {
@@ -466,7 +461,7 @@ async function verification(world: World, options: MeasureOptions): Promise<Resu
   await Deno.writeTextFile(`${source}/config.json`, "{}");
   const files = Object.fromEntries(
     await Promise.all(
-      names.map(async (name) => [name, await listedFile(`${source}/${name}`)] as const),
+      [...names, "config.json"].map(async (name) => [name, await listedFile(`${source}/${name}`)] as const),
     ),
   );
   await using hub = await served(source, files, true);

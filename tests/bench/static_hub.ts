@@ -56,6 +56,9 @@ export async function startStaticHub(
       `location = /api/models/${model.id}/revision/main { root ${temporary}; try_files /${index}/info.json =500; }`,
       `location = /api/models/${model.id}/tree/${commit} { root ${temporary}; add_header Link $link${index};
         try_files /${index}/$page${index}.json =500; }`,
+      // What Hugging Face's client asks of each file, with POST; right where there is one file.
+      `location = /api/models/${model.id}/paths-info/${commit} { root ${temporary};
+        error_page 405 =200 /api/models/${model.id}/tree/${commit}; try_files /${index}/0.json =500; }`,
       model.redirect
         ? `location ${path} { add_header X-Repo-Commit ${commit}; rewrite ^${path}(.*)$ ${
           options.cdn ?? cdnUrl
