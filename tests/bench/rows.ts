@@ -80,7 +80,7 @@ function into(to: string, bytes: number, contender: Contender): Contender {
 
 async function bytesBelow(path: string): Promise<number> {
   const { stdout } = await new Deno.Command("sh", {
-    args: ["-c", `find "$0" -type f -printf '%s\\n' | awk '{ s += $1 } END { printf "%d", s }'`, path],
+    args: ["-c", `find "$0" -type f -printf '%s\\n' | awk '{ s += $1 } END { printf "%.0f", s }'`, path],
   }).output();
   return Number(new TextDecoder().decode(stdout));
 }
