@@ -1,5 +1,6 @@
 import type { ByteRange, ManifestFile } from "./manifest.ts";
 import { type RangeBody, SourceChangedError, TransientError } from "./source.ts";
+import { DirectResponse } from "./transport/direct_http.ts";
 
 /** The `Range` header that asks for a range; nothing for a whole file. */
 export function rangeHeader(range: ByteRange | null): Readonly<Record<string, string>> {
@@ -29,6 +30,7 @@ export async function rangeBody(
   return {
     range: whole ? { start: 0, end: file.size } : range,
     length: contentLength(response),
+    direct: response instanceof DirectResponse,
     body: response.body ?? emptyBody(),
   };
 }

@@ -9,6 +9,8 @@ export interface RangeBody {
    * be piped to a file unread; a body without it is read chunk by chunk, and cut at the end of its range.
    */
   readonly length?: number | null;
+  /** The body fills the reader's own buffer (BYOB) from the socket: reading it is faster than piping it. @default {false} */
+  readonly direct?: boolean;
   /** Straight from `fetch`, not wrapped, so that `pipeTo(file.writable)` stays on Deno's fast path. May still end early: count the bytes. */
   readonly body: ReadableStream<Uint8Array>;
 }

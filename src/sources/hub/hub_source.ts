@@ -194,7 +194,7 @@ export class HubSource implements Source {
 
   #ask(url: URL, access: HubAccess, range: ByteRange | null, signal: AbortSignal): Promise<Response> {
     const headers = hubHeaders(url, access, { ...rangeHeader(range), "accept-encoding": "identity" });
-    return this.#transport.fetch(url, { headers, signal });
+    return this.#transport.get(url, { headers, signal });
   }
 
   #isOwn(url: URL): boolean {

@@ -107,7 +107,7 @@ export class S3Source implements Source {
     const headers = await access.signedHeaders(url, { ...rangeHeader(range), "if-match": `"${file.etag}"` });
     // Not signed: proxies may change it.
     headers.set("accept-encoding", "identity");
-    const response = await this.#transport.fetch(url, { headers, signal });
+    const response = await this.#transport.get(url, { headers, signal });
     if (!response.ok) throw await this.#refused(response, access, file.path);
     if (isMd5(file.digest) && encryptedOpaquely(response.headers)) {
       await response.body?.cancel();

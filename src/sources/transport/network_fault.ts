@@ -72,6 +72,12 @@ function certificateFault(host: string, reason: string): [message: string, hint:
   return [`${host} shows a certificate that is not valid: ${reason}`, "check the server"];
 }
 
+/** Variables that are set and name a proxy for anything. */
+export function proxyVariables(env: Readonly<Record<string, string | undefined>>): string[] {
+  return ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"].flatMap((name) => [name, name.toLowerCase()])
+    .filter((name) => env[name] !== undefined && env[name] !== "");
+}
+
 /** The variable that sends requests for this URL through a proxy; `null` where none is set or `NO_PROXY` names the host. */
 function proxyVariable(url: URL, env: Readonly<Record<string, string | undefined>>): string | null {
   const own = url.protocol === "https:" ? ["HTTPS_PROXY", "https_proxy"] : ["HTTP_PROXY", "http_proxy"];

@@ -1,0 +1,305 @@
+import { TransientError } from "../source.ts";
+import { networkFault, proxyVariables } from "./network_fault.ts";
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** An answer whose body is read from the socket into the reader's own buffer (BYOB): it need not be piped to be fast. */
+export class DirectResponse extends Response {}
+
+/**
+ * `GET` by HTTP/1.1 between a socket and the caller's buffers, for answers of known length: model files. Half the work a byte, and a
+ * third a request, of `fetch`. What it does not know (proxies, chunked or encoded bodies, hosts that cannot be reached) is left to `fetch`.
+ */
+export interface DirectHttp {
+  /**
+   * One attempt; `null` where `fetch` should make it.
+   *
+   * @throws {TransientError} the connection broke; the signal's reason when aborted.
+   */
+  get(url: URL, headers: Headers, signal: AbortSignal | undefined): Promise<DirectResponse | null>;
+  /** Closes the connections that no answer uses. */
+  close(): void;
+}
+
+export interface DirectHttpOptions {
+  /** Names proxies: where there is one, nothing goes directly. */
+  readonly env: Env;
+  /** PEM; beside those built into Deno. */
+  readonly caCerts: readonly string[];
+  /** Idle connections kept to one host. */
+  readonly connections: number;
+}
+
+/** Holds the head of an answer, and all of a small one. */
+const BUFFER = 32 * 1024;
+/** Milliseconds. */
+const CONNECT_TIMEOUT = 10_000;
+const LONGEST_IDLE = 30_000;
+/** Bytes a read where the reader brings no buffer. */
+const CHUNK = 64 * 1024;
+
+interface Connection {
+  readonly conn: Deno.Conn;
+  readonly buffer: Uint8Array<ArrayBuffer>;
+  /** When it became idle. */
+  since: number;
+}
+
+/** The head of an answer, and what came with it of the body. */
+interface Head {
+  readonly status: number;
+  readonly statusText: string;
+  readonly headers: Headers;
+  /** Content-Length; `null` where the body is delimited in another way. */
+  readonly length: number | null;
+  readonly rest: Uint8Array<ArrayBuffer>;
+  readonly reusable: boolean;
+}
+
+/** The connection ended before any byte of an answer. */
+class NothingCame extends Error {}
+
+/** Opens a direct client. */
+export function directHttp(options: DirectHttpOptions): DirectHttp {
+  const proxied = proxyVariables(options.env).length > 0;
+  const idle = new Map<string, Connection[]>();
+  /** Origins whose answers are for `fetch`. */
+  const unsuited = new Set<string>();
+  let closed = false;
+
+  /** The one that was used last: it is the least likely to have been closed by the server. */
+  function takeIdle(origin: string): Connection | null {
+    const kept = idle.get(origin) ?? [];
+    for (let last = kept.pop(); last !== undefined; last = kept.pop()) {
+      if (performance.now() - last.since < LONGEST_IDLE) return last;
+      shut(last);
+    }
+    return null;
+  }
+
+  function keep(origin: string, connection: Connection): void {
+    const kept = idle.get(origin) ?? [];
+    if (closed || kept.length >= options.connections) return shut(connection);
+    connection.since = performance.now();
+    idle.set(origin, [...kept, connection]);
+  }
+
+  async function connect(url: URL, signal: AbortSignal | undefined): Promise<Connection | null> {
+    const hostname = url.hostname.replace(/^\[(.*)\]$/, "$1");
+    const secure = url.protocol === "https:";
+    const port = Number(url.port || (secure ? 443 : 80));
+    const opening: Promise<Deno.Conn | null> = secure
+      ? Deno.connectTls({ hostname, port, caCerts: [...options.caCerts], alpnProtocols: ["http/1.1"] })
+      : Deno.connect({ hostname, port });
+    // Why it fails is for fetch to say.
+    const conn = await soon(opening.catch(() => null), signal);
+    return conn === null ? null : { conn, buffer: new Uint8Array(BUFFER), since: 0 };
+  }
+
+  async function get(
+    url: URL,
+    headers: Headers,
+    signal: AbortSignal | undefined,
+  ): Promise<DirectResponse | null> {
+    if (proxied || unsuited.has(url.origin) || url.username !== "" || url.password !== "") return null;
+    signal?.throwIfAborted();
+    const request = requestText(url, headers);
+    for (;;) {
+      const waiting = takeIdle(url.origin);
+      const connection = waiting ?? await connect(url, signal);
+      if (connection === null) return null;
+      const onAbort = () => shut(connection);
+      signal?.addEventListener("abort", onAbort, { once: true });
+      const unwatch = () => signal?.removeEventListener("abort", onAbort);
+      let head: Head;
+      try {
+        head = await ask(connection, request);
+      } catch (error) {
+        unwatch();
+        shut(connection);
+        if (signal?.aborted) throw signal.reason;
+        // An idle connection may have been closed by the server at any time.
+        if (waiting !== null && error instanceof NothingCame) continue;
+        throw error instanceof TransientError ? error : networkFault(error, url, options.env);
+      }
+      if (head.length === null || head.rest.length > head.length) {
+        unwatch();
+        shut(connection);
+        unsuited.add(url.origin);
+        return null;
+      }
+      const ended = (whole: boolean) => {
+        unwatch();
+        if (whole && head.reusable) keep(url.origin, connection);
+        else shut(connection);
+      };
+      return answer(head, head.length, connection, {
+        ended,
+        fault: (error) => signal?.aborted ? signal.reason : networkFault(error, url, options.env),
+      });
+    }
+  }
+
+  return {
+    get,
+    close() {
+      closed = true;
+      for (const connection of [...idle.values()].flat()) shut(connection);
+      idle.clear();
+    },
+  };
+}
+
+/** The connection, unless it takes too long: then it is closed once it is there. */
+async function soon(
+  opening: Promise<Deno.Conn | null>,
+  signal: AbortSignal | undefined,
+): Promise<Deno.Conn | null> {
+  const late = Promise.withResolvers<null>();
+  const onAbort = () => late.reject(signal?.reason);
+  const timer = setTimeout(() => late.resolve(null), CONNECT_TIMEOUT);
+  signal?.addEventListener("abort", onAbort, { once: true });
+  let waiting = true;
+  opening.then((conn) => waiting ? undefined : conn?.close());
+  try {
+    return await Promise.race([opening, late.promise]);
+  } finally {
+    waiting = false;
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", onAbort);
+  }
+}
+
+function shut({ conn }: Connection): void {
+  try {
+    conn.close();
+  } catch { /* closed already */ }
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("latin1");
+
+function requestText(url: URL, headers: Headers): Uint8Array {
+  const given = [...headers].map(([name, value]) => `${name}: ${value}\r\n`).join("");
+  const defaults = (headers.has("accept") ? "" : "accept: */*\r\n") +
+    (headers.has("user-agent") ? "" : "user-agent: aim\r\n");
+  return encoder.encode(
+    `GET ${url.pathname}${url.search} HTTP/1.1\r\nhost: ${url.host}\r\n${given}${defaults}\r\n`,
+  );
+}
+
+/** Sends a request and reads until the end of the answer's head. */
+async function ask({ conn, buffer }: Connection, request: Uint8Array): Promise<Head> {
+  try {
+    for (let sent = 0; sent < request.length;) sent += await conn.write(request.subarray(sent));
+  } catch (error) {
+    throw new NothingCame("the connection was closed before the request", { cause: error });
+  }
+  let have = 0;
+  for (let searched = 0;;) {
+    const count = await conn.read(buffer.subarray(have)).catch((error) => {
+      throw have === 0 ? new NothingCame("the connection was reset", { cause: error }) : error;
+    });
+    if (count === null) {
+      throw have === 0 ? new NothingCame("connection closed before an answer") : new Error("unexpected eof");
+    }
+    have += count;
+    let end = headEnd(buffer, searched, have);
+    searched = Math.max(0, have - 3);
+    while (end !== null) {
+      const head = parseHead(buffer.slice(0, end), buffer.slice(end, have));
+      // 100 and 103 come before the answer.
+      if (head.status >= 200) return head;
+      buffer.copyWithin(0, end, have);
+      have -= end;
+      searched = 0;
+      end = headEnd(buffer, 0, have);
+    }
+    if (have === buffer.length) throw new TransientError("the server's answer has a head without end");
+  }
+}
+
+/** Where the empty line ends. */
+function headEnd(buffer: Uint8Array, from: number, to: number): number | null {
+  for (let at = buffer.indexOf(10, from); at >= 0 && at < to; at = buffer.indexOf(10, at + 1)) {
+    if (at >= 3 && buffer[at - 1] === 13 && buffer[at - 2] === 10 && buffer[at - 3] === 13) return at + 1;
+  }
+  return null;
+}
+
+/** Reads a status line and header fields (RFC 9112). @throws {TransientError} where they are none. */
+function parseHead(bytes: Uint8Array, rest: Uint8Array<ArrayBuffer>): Head {
+  const [first = "", ...lines] = decoder.decode(bytes).slice(0, -4).split("\r\n");
+  const [, minor, code, statusText = ""] = /^HTTP\/1\.([01]) (\d{3})(?: (.*))?$/.exec(first) ?? [];
+  const headers = new Headers();
+  try {
+    for (const line of lines) {
+      const colon = line.indexOf(":");
+      if (colon < 1) throw new TypeError("no colon");
+      headers.append(line.slice(0, colon), line.slice(colon + 1).trim());
+    }
+  } catch {
+    throw new TransientError("the server's answer has a broken head");
+  }
+  const status = Number(code ?? 0);
+  if (status < 100 || status > 599) throw new TransientError("the server's answer is not HTTP/1.1");
+  const connection = headers.get("connection") ?? "";
+  return {
+    status,
+    statusText,
+    headers,
+    length: lengthOf(status, headers),
+    rest,
+    reusable: minor === "1" && !/\bclose\b/i.test(connection),
+  };
+}
+
+function lengthOf(status: number, headers: Headers): number | null {
+  if (status === 204 || status === 304) return 0;
+  const encoding = headers.get("content-encoding");
+  if (headers.has("transfer-encoding") || (encoding !== null && encoding !== "identity")) return null;
+  const length = headers.get("content-length") ?? "";
+  return /^\d{1,15}$/.test(length) ? Number(length) : null;
+}
+
+/** The answer, whose body is read as it is asked for. */
+function answer(
+  head: Head,
+  length: number,
+  { conn }: Connection,
+  on: { ended: (whole: boolean) => void; fault: (error: unknown) => unknown },
+): DirectResponse {
+  const { status, statusText, headers, rest } = head;
+  const init = { status, statusText, headers };
+  if (rest.length === length) {
+    on.ended(true);
+    return new DirectResponse(length === 0 ? null : rest, init);
+  }
+  let given = 0;
+  const source: UnderlyingByteSource = {
+    type: "bytes",
+    autoAllocateChunkSize: CHUNK,
+    async pull(controller) {
+      const { byobRequest: request } = controller as ReadableByteStreamController;
+      const view = request?.view;
+      if (!request || !view) return;
+      const into = new Uint8Array(view.buffer, view.byteOffset, Math.min(view.byteLength, length - given));
+      let count: number | null = Math.min(into.length, Math.max(0, rest.length - given));
+      try {
+        if (count > 0) into.set(rest.subarray(given, given + count));
+        else count = await conn.read(into);
+        if (count === null) throw new Error(`connection closed before byte ${given} of ${length}`);
+      } catch (error) {
+        on.ended(false);
+        return controller.error(on.fault(error));
+      }
+      given += count;
+      request.respond(count);
+      if (given < length) return;
+      on.ended(true);
+      controller.close();
+    },
+    cancel: () => on.ended(false),
+  };
+  return new DirectResponse(new ReadableStream(source), init);
+}
