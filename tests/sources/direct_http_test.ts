@@ -1,0 +1,178 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { directHttp } from "../../src/sources/transport/direct_http.ts";
+import { TransientError } from "../../src/sources/source.ts";
+
+/** Answers each request on each connection with the next text; `null` closes the connection instead. */
+function scripted(answers: readonly (string | null)[]) {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const rest = answers.values();
+  const requests: string[] = [];
+  let connections = 0;
+  const serve = async (conn: Deno.Conn) => {
+    const buffer = new Uint8Array(4096);
+    for (let n = await conn.read(buffer); n !== null; n = await conn.read(buffer)) {
+      requests.push(new TextDecoder().decode(buffer.subarray(0, n)));
+      const answer = rest.next().value ?? null;
+      if (answer === null) break;
+      await conn.write(new TextEncoder().encode(answer));
+    }
+    conn.close();
+  };
+  const accepting = (async () => {
+    for await (const conn of listener) {
+      connections++;
+      void serve(conn).catch(() => {});
+    }
+  })();
+  return {
+    url: new URL(`http://127.0.0.1:${listener.addr.port}/a%20b?x=1`),
+    requests,
+    connections: () => connections,
+    async [Symbol.asyncDispose]() {
+      listener.close();
+      await accepting;
+    },
+  };
+}
+
+function client(env: Record<string, string> = {}) {
+  const http = directHttp({ env, caCerts: [], connections: 4 });
+  return { ...http, [Symbol.dispose]: () => http.close() };
+}
+
+const none = new Headers();
+const hello = 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nETag: "e"\r\n\r\nhello';
+
+Deno.test("a connection serves one answer after another, with the headers that were given", async () => {
+  await using server = scripted([hello, hello]);
+  using http = client();
+  for (let n = 0; n < 2; n++) {
+    const response = await http.get(server.url, new Headers({ range: "bytes=0-4" }), undefined);
+    assertEquals([response?.status, response?.headers.get("etag"), await response?.text()], [
+      200,
+      '"e"',
+      "hello",
+    ]);
+  }
+  assertEquals(server.connections(), 1);
+  assert(server.requests[0]?.startsWith("GET /a%20b?x=1 HTTP/1.1\r\n"));
+  assert(/\r\nrange: bytes=0-4\r\n/.test(server.requests[0] ?? ""));
+});
+
+Deno.test("an idle connection that the server has closed is replaced unnoticed", async () => {
+  await using server = scripted([hello, null, hello]);
+  using http = client();
+  for (let n = 0; n < 2; n++) {
+    assertEquals(await (await http.get(server.url, none, undefined))?.text(), "hello");
+  }
+  assertEquals(server.connections(), 2);
+});
+
+Deno.test("a connection that the server wants closed is not used again", async () => {
+  await using server = scripted([hello.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n"), hello]);
+  using http = client();
+  for (let n = 0; n < 2; n++) {
+    assertEquals(await (await http.get(server.url, none, undefined))?.text(), "hello");
+  }
+  assertEquals(server.connections(), 2);
+});
+
+Deno.test("bodies of unknown length, encoded ones and proxies are left to fetch", async () => {
+  const heads = [
+    "Transfer-Encoding: chunked",
+    "Content-Encoding: gzip\r\nContent-Length: 5",
+    "X: y",
+    "Content-Length: 3",
+  ];
+  for (const head of heads) {
+    await using server = scripted([`HTTP/1.1 200 OK\r\n${head}\r\n\r\n12345`]);
+    using http = client();
+    assertEquals(await http.get(server.url, none, undefined), null, head);
+    assertEquals(await http.get(server.url, none, undefined), null, head);
+    assertEquals(server.connections(), 1, "the second time without asking");
+  }
+  await using server = scripted([hello]);
+  using http = client({ http_proxy: "http://127.0.0.1:1" });
+  assertEquals(await http.get(server.url, none, undefined), null);
+  assertEquals(server.connections(), 0);
+});
+
+Deno.test("a host that cannot be reached is for fetch to tell of", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const url = new URL(`http://127.0.0.1:${listener.addr.port}/`);
+  listener.close();
+  using http = client();
+  assertEquals(await http.get(url, none, undefined), null);
+});
+
+Deno.test("what is no HTTP, or ends before its head does, is worth another attempt", async () => {
+  const answers = ["SSH-2.0-x\r\n\r\n", "HTTP/1.1 200 OK\r\nno colon\r\n\r\n", "HTTP/2 200\r\n\r\n", null];
+  for (const answer of answers) {
+    await using server = scripted([answer]);
+    using http = client();
+    await assertRejects(() => http.get(server.url, none, undefined), TransientError);
+  }
+});
+
+Deno.test("a head without end is given up", async () => {
+  await using server = scripted([`HTTP/1.1 200 OK\r\n${"X: y\r\n".repeat(20_000)}`]);
+  using http = client();
+  await assertRejects(() => http.get(server.url, none, undefined), TransientError, "without end");
+});
+
+Deno.test("an answer that only announces another is skipped", async () => {
+  await using server = scripted([`HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n${hello}`]);
+  using http = client();
+  assertEquals(await (await http.get(server.url, none, undefined))?.text(), "hello");
+});
+
+Deno.test("a body that ends early is an error, not a short file", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  using http = client();
+  const accepting = (async () => {
+    const conn = await listener.accept();
+    await conn.read(new Uint8Array(4096));
+    await conn.write(new TextEncoder().encode(hello.replace("Length: 5", "Length: 50")));
+    conn.close();
+  })();
+  const response = await http.get(new URL(`http://127.0.0.1:${listener.addr.port}/`), none, undefined);
+  await assertRejects(async () => await response?.arrayBuffer(), TransientError, "broke the connection");
+  await accepting;
+  listener.close();
+});
+
+Deno.test("aborting ends a waiting answer and a flowing body with the signal's reason", async () => {
+  for (const sent of ["", hello.replace("Length: 5", "Length: 50")]) {
+    await using server = scripted([sent]);
+    using http = client();
+    const abort = new AbortController();
+    const reason = new Error("stopped");
+    const reading = (async () => await (await http.get(server.url, none, abort.signal))?.arrayBuffer())();
+    setTimeout(() => abort.abort(reason), 50);
+    assertEquals(await reading.catch((error) => error), reason);
+  }
+});
+
+Deno.test("bodies larger than the head's buffer come whole, into buffers of any size", async () => {
+  const bytes = crypto.getRandomValues(new Uint8Array(60_000));
+  const data = new Uint8Array(600_000);
+  for (let at = 0; at < data.length; at += bytes.length) data.set(bytes, at);
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    () => new Response(data, { headers: { "content-length": `${data.length}` } }),
+  );
+  const url = new URL(`http://127.0.0.1:${server.addr.port}/`);
+  using http = client();
+  for (const size of [1000, 1 << 20]) {
+    const response = await http.get(url, none, undefined);
+    const reader = response?.body?.getReader({ mode: "byob" });
+    const got: number[] = [];
+    for (let buffer = new Uint8Array(size);;) {
+      const { done, value } = await (reader?.read(buffer) ?? Promise.reject(new Error("no body")));
+      if (done) break;
+      for (const byte of value) got.push(byte);
+      buffer = new Uint8Array(value.buffer as ArrayBuffer);
+    }
+    assertEquals(new Uint8Array(got), data);
+  }
+});
