@@ -77,6 +77,13 @@ Deno.test("a connection that the server wants closed is not used again", async (
   assertEquals(server.connections(), 2);
 });
 
+Deno.test("fields beyond ASCII, and such as cannot be, do no harm", async () => {
+  const odd = 'Content-Disposition: inline; filename="größe €.json"\r\nX-Odd: a\u0001\0b\r\nContent-Length';
+  await using server = scripted([hello.replace("Content-Length", odd)]);
+  using http = client();
+  assertEquals(await (await http.get(server.url, none, undefined))?.text(), "hello");
+});
+
 Deno.test("bodies of unknown length, encoded ones and proxies are left to fetch", async () => {
   const heads = [
     "Transfer-Encoding: chunked",

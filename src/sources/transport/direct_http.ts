@@ -177,7 +177,6 @@ function shut({ conn }: Connection): void {
 }
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder("latin1");
 
 function requestText(url: URL, headers: Headers): Uint8Array {
   const given = [...headers].map(([name, value]) => `${name}: ${value}\r\n`).join("");
@@ -227,19 +226,17 @@ function headEnd(buffer: Uint8Array, from: number, to: number): number | null {
   return null;
 }
 
-/** Reads a status line and header fields (RFC 9112). @throws {TransientError} where they are none. */
+/** Reads a status line and header fields (RFC 9112), each byte a character. @throws {TransientError} where they are none. */
 function parseHead(bytes: Uint8Array, rest: Uint8Array<ArrayBuffer>): Head {
-  const [first = "", ...lines] = decoder.decode(bytes).slice(0, -4).split("\r\n");
+  const [first = "", ...lines] = String.fromCharCode(...bytes).slice(0, -4).split("\r\n");
   const [, minor, code, statusText = ""] = /^HTTP\/1\.([01]) (\d{3})(?: (.*))?$/.exec(first) ?? [];
   const headers = new Headers();
-  try {
-    for (const line of lines) {
-      const colon = line.indexOf(":");
-      if (colon < 1) throw new TypeError("no colon");
+  for (const line of lines) {
+    const colon = line.indexOf(":");
+    if (colon < 1) throw new TransientError("the server's answer has a broken head");
+    try {
       headers.append(line.slice(0, colon), line.slice(colon + 1).trim());
-    }
-  } catch {
-    throw new TransientError("the server's answer has a broken head");
+    } catch { /* A field that cannot be one is none that is read here. */ }
   }
   const status = Number(code ?? 0);
   if (status < 100 || status > 599) throw new TransientError("the server's answer is not HTTP/1.1");
