@@ -7,6 +7,8 @@ export interface CopyOptions {
   readonly range: ByteRange;
   /** Positioned at `range.start`. */
   readonly file: Deno.FsFile;
+  /** Bytes read at once, where it is not piped. */
+  readonly chunk: number;
   /** Whether the body may be piped. */
   readonly pipe: boolean;
   /** Told of each chunk that was read here, and how many of its bytes are not wanted; the next waits for it. */
@@ -14,8 +16,14 @@ export interface CopyOptions {
   readonly signal: AbortSignal;
 }
 
-/** Bytes asked of a stream at once: a file system takes few large writes with half the work of many small ones. */
-const CHUNK = 1024 * 1024;
+/** A file system takes few large writes with half the work of many small ones; beyond this nothing is gained. */
+const LARGEST_CHUNK = 1024 * 1024;
+const SMALLEST_CHUNK = 64 * 1024;
+
+/** Bytes to read at once, so that all connections together stay within `memory`. */
+export function chunkSize(memory: number, jobs: number): number {
+  return Math.max(SMALLEST_CHUNK, Math.min(LARGEST_CHUNK, Math.floor(memory / jobs)));
+}
 
 /**
  * Writes the wanted range of a body to a file, and never a byte beyond it. How far it came is the file's position, even when this rejects.
@@ -23,14 +31,14 @@ const CHUNK = 1024 * 1024;
  * over loopback with 1 MiB at a time.
  */
 export async function copyBody(body: RangeBody, options: CopyOptions): Promise<void> {
-  const { range, file, pipe, signal, onChunk } = options;
+  const { range, file, chunk: size, pipe, signal, onChunk } = options;
   const exact = body.range.start === range.start && body.length === range.end - range.start;
   if (exact && pipe && body.direct !== true) {
     const piped = body.body.pipeTo(file.writable, { preventClose: true, preventAbort: true, signal });
     return await untilAborted(piped, signal);
   }
   let at = body.range.start;
-  for await (const chunk of chunks(body.body, signal)) {
+  for await (const chunk of chunks(body.body, size, signal)) {
     const wanted = chunk.subarray(Math.max(0, range.start - at), Math.max(0, range.end - at));
     await onChunk(chunk.length, chunk.length - wanted.length);
     for (let n = 0; n < wanted.length;) n += file.writeSync(wanted.subarray(n));
@@ -42,9 +50,16 @@ export async function copyBody(body: RangeBody, options: CopyOptions): Promise<v
 /** Buffers that no body uses at present: a model of many small files needs no more of them than connections. */
 const spare: Uint8Array<ArrayBuffer>[] = [];
 
-/** A body's chunks; each is valid until the next. Ending early cancels the body. */
+/** One of another size was for another number of connections. */
+function spareOf(size: number): Uint8Array<ArrayBuffer> | null {
+  const buffer = spare.pop();
+  return buffer !== undefined && buffer.length === size ? buffer : null;
+}
+
+/** A body's chunks, of at most `size` bytes where the stream lets us say; each is valid until the next. Ending early cancels the body. */
 export async function* chunks(
   body: ReadableStream<Uint8Array>,
+  size: number,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   const reader = bufferedReader(body) ?? body.getReader();
@@ -61,7 +76,7 @@ export async function* chunks(
         yield value;
         continue;
       }
-      const lent: Uint8Array<ArrayBuffer> = buffer ?? spare.pop() ?? new Uint8Array(CHUNK);
+      const lent: Uint8Array<ArrayBuffer> = buffer ?? spareOf(size) ?? new Uint8Array(size);
       // Gone while it is read into, and for ever when that is given up.
       buffer = null;
       const { done, value } = await untilAborted(reader.read(lent), signal);

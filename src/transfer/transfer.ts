@@ -6,7 +6,7 @@ import { type RangeBody, type Source, TransientError } from "../sources/source.t
 import { AttemptFailed, fatalFrom, integrityError, isFatal, Superseded } from "./attempt_errors.ts";
 import { BACKOFF, backoffDelay } from "./backoff.ts";
 import { systemClock } from "./clock.ts";
-import { chunks, copyBody } from "./copy_body.ts";
+import { chunks, chunkSize, copyBody } from "./copy_body.ts";
 import { digestMatches, type DigestSpec, digestSpecs, digestStream } from "./digests.ts";
 import { checkFreeSpace } from "./free_space.ts";
 import { type HashJob, type HashPool, hashPool } from "./hash_pool.ts";
@@ -30,7 +30,7 @@ import type {
 } from "./types.ts";
 import { WorkQueue } from "./work_queue.ts";
 
-/** Bytes of small files held in memory, over all connections. */
+/** Bytes of small files held in memory, over all connections; and as many for what is being read. */
 const MEMORY = 32 * 1024 * 1024;
 /** Milliseconds between two looks at the connections: how far behind the wire hashing and progress are. */
 const TICK = 25;
@@ -125,6 +125,7 @@ class Transfer {
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #budget: PlanBudget;
+  readonly #chunk: number;
   readonly #bucket: TokenBucket | null;
   readonly #pool: HashPool = hashPool();
   readonly #self: HostIdentity = hostIdentity();
@@ -152,6 +153,7 @@ class Transfer {
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? Math.random;
     this.#budget = { jobs: options.jobs, partSize: options.partSize, memory: MEMORY };
+    this.#chunk = chunkSize(MEMORY, options.jobs);
     this.#bucket = options.maxBandwidth === null ? null : tokenBucket(options.maxBandwidth, this.#clock);
   }
 
@@ -338,6 +340,7 @@ class Transfer {
       await copyBody(body, {
         range: wanted,
         file: flow.handle,
+        chunk: this.#chunk,
         signal: abort.signal,
         pipe: !file.careful && this.#bucket === null,
         onChunk: (bytes, skipped) => this.#received(flow, bytes, skipped),
@@ -562,7 +565,7 @@ class Transfer {
       try {
         if (this.#stop.signal.aborted) throw this.#stop.signal.reason;
         const body = await this.#source.read(file, null, abort.signal);
-        for await (const chunk of chunks(body.body, abort.signal)) {
+        for await (const chunk of chunks(body.body, this.#chunk, abort.signal)) {
           this.#moved += chunk.length;
           if (at + chunk.length > file.size) throw new TransientError(`more than ${file.size} bytes came`);
           // Waiting for a share of the bandwidth is no stall.
