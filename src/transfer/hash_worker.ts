@@ -1,19 +1,15 @@
 /// <reference lib="deno.worker" />
 // Hashes files beside the transfer: reads from the page cache what has arrived, in file order.
-import { type DigestStream, digestStream } from "./digests.ts";
+import { type FileHash, fileHash } from "./file_hash.ts";
 import type { HashReply, HashRequest } from "./hash_protocol.ts";
 
 interface Job {
   readonly file: Deno.FsFile;
   readonly size: number;
-  readonly stream: DigestStream;
-  at: number;
+  readonly hash: FileHash;
   to: number;
 }
 
-const buffer = new Uint8Array(512 * 1024);
-/** Bytes between two looks at the messages. */
-const SLICE = 16 * 1024 * 1024;
 const jobs = new Map<number, Job>();
 let running = false;
 
@@ -27,13 +23,7 @@ self.onmessage = ({ data }: MessageEvent<HashRequest>) => {
     case "open":
       try {
         const file = Deno.openSync(data.path);
-        jobs.set(data.id, {
-          file,
-          size: data.size,
-          stream: digestStream(data.specs, data.size),
-          at: 0,
-          to: 0,
-        });
+        jobs.set(data.id, { file, size: data.size, hash: fileHash(file, data.size, data.specs), to: 0 });
       } catch (error) {
         reply({ type: "failed", id: data.id, message: messageOf(error) });
       }
@@ -54,7 +44,7 @@ async function run(): Promise<void> {
   for (let busy = true; busy;) {
     busy = false;
     for (const [id, job] of [...jobs]) {
-      if (jobs.get(id) !== job || (job.at === job.to && job.at < job.size)) continue;
+      if (jobs.get(id) !== job || !job.hash.ready(job.to)) continue;
       busy = true;
       try {
         step(id, job);
@@ -69,15 +59,9 @@ async function run(): Promise<void> {
 }
 
 function step(id: number, job: Job): void {
-  const until = Math.min(job.to, job.at + SLICE);
-  while (job.at < until) {
-    const count = job.file.readSync(buffer.subarray(0, Math.min(buffer.length, until - job.at)));
-    if (count === null || count === 0) throw new Error(`the file ends at byte ${job.at}`);
-    job.stream.update(buffer.subarray(0, count));
-    job.at += count;
-  }
-  if (job.at < job.size) return reply({ type: "hashed", id, at: job.at });
-  const digests = job.stream.digests();
+  job.hash.step(job.to);
+  if (job.hash.at < job.size) return reply({ type: "hashed", id, at: job.hash.at });
+  const digests = job.hash.digests();
   end(id, job);
   reply({ type: "done", id, digests });
 }
