@@ -1,0 +1,50 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { compare, isMet } from "./comparison.ts";
+import { drawPlot } from "./plot.ts";
+import { median, straightLine } from "./statistics.ts";
+
+const run = (wall: number) => ({ wall, cpu: wall / 2, memory: 100 });
+
+Deno.test("the median is the middle, or the mean of the middle two, in any order", () => {
+  assertEquals([median([3]), median([9, 1, 2]), median([4, 1, 3, 2])], [3, 2, 2.5]);
+  assertThrows(() => median([]), RangeError);
+});
+
+Deno.test("a line through points on a line explains them all", () => {
+  const { slope, offset, explained } = straightLine([[0, 1], [1, 3], [5, 11]]);
+  assertEquals([slope, offset, explained].map((value) => Math.round(value * 1e9) / 1e9), [2, 1, 1]);
+  assert(straightLine([[0, 0], [1, 5], [2, 0]]).explained < 0.5);
+});
+
+Deno.test("a claim is weighed by medians against the best of the others that ran", () => {
+  const figures = new Map([["aim", [run(1), run(50), run(2)]], ["a", [run(8)]], ["b", [run(4)]], [
+    "gone",
+    [],
+  ]]);
+  const claim = {
+    work: "w",
+    subject: "aim",
+    against: ["a", "b", "gone"],
+    figure: "wall" as const,
+    limit: 0.5,
+  };
+  const weighed = compare(claim, figures);
+  assertEquals([weighed?.best, weighed?.mine, weighed?.theirs, weighed?.ratio], ["b", 2, 4, 0.5]);
+  assertEquals(weighed === null ? null : isMet(weighed), true);
+  assertEquals(weighed === null ? null : isMet({ ...weighed, ratio: 0.51 }), false);
+  assertEquals(compare({ ...claim, against: ["gone"] }, figures), null);
+});
+
+Deno.test("a plot is well-formed, has a point for each value and escapes its words", () => {
+  for (const logarithmic of [false, true]) {
+    const svg = drawPlot({
+      title: "a < b",
+      x: "files",
+      y: "s",
+      logarithmic,
+      series: [{ name: "aim", points: [[1, 0.1], [10, 1], [100, 10]] }, { name: "&", points: [[1, 1]] }],
+    });
+    assertEquals(svg.match(/<circle /g)?.length, 4);
+    assert(svg.includes("a &lt; b") && svg.includes(">&amp;<") && !svg.includes("NaN"));
+  }
+});
