@@ -89,5 +89,5 @@ function json(): string {
     deno: Deno.version.deno,
     memory: Deno.systemMemoryInfo().total,
   };
-  return `${JSON.stringify({ machine, missing: peers.missing, rows: figures }, null, 1)}\n`;
+  return `${JSON.stringify({ machine, missing: peers.missing, rows: figures }, null, 2)}\n`;
 }
