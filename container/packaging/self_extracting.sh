@@ -2,25 +2,25 @@
 # aim @VERSION@, self-extracting: this script, then Deno's runtime and the program. sh and coreutils are all it needs. It unpacks once
 # into ${AIM_RUNTIME_DIR:-${TMPDIR:-/tmp}}/aim-<uid>-@KEY@ and becomes the program: same PID, same words.
 
+_aim_newline='
+'
+
 _aim_fail() {
   echo "aim: error: $2" >&2
   exit "$1"
 }
 
-# A place is ours where it is a real directory of our own that nobody else can look into. Below a directory with the group bit
-# set, as Kubernetes' fsGroup makes it, that bit is inherited.
-_aim_ours() {
-  [ -d "$1" ] && [ ! -L "$1" ] && [ -O "$1" ] || return 1
-  case $(command -p stat -c %a -- "$1" 2>/dev/null) in
-  700 | 2700) ;;
-  *) return 1 ;;
+# Sets _aim_seen: type, mode and size of each file in a place of ours; nothing where it is not ours, which is a real directory of our own
+# that nobody else can look into. Below a directory with the group bit set, as Kubernetes' fsGroup makes it, that bit is inherited.
+# Whatever cleans temporary directories may have taken some of it away, and a full disk may have cut it short.
+_aim_look() {
+  _aim_seen=
+  [ -d "$1" ] && [ ! -L "$1" ] && [ -O "$1" ] || return 0
+  _aim_seen=$(cd "$1" && LC_ALL=C command -p stat -c '%f %s' -- . @FILES@ 2>/dev/null)
+  case $_aim_seen in
+  "41c0 "* | "45c0 "*) _aim_seen=${_aim_seen#*"$_aim_newline"} ;;
+  *) _aim_seen= ;;
   esac
-}
-
-# Whatever cleans temporary directories may have taken some of it away, and a full disk may have cut it short: each file has to be
-# a plain one of the right size and mode.
-_aim_complete() {
-  [ "$(cd "$1" && command -p stat -c '%f %s' -- @FILES@ 2>/dev/null)" = '@STATS@' ]
 }
 
 # Bytes of this file: from an offset, so many, into a new file.
@@ -69,7 +69,11 @@ _aim_unpack() {
   command -p rm -f -- "$_aim_new/unpack.js" "$_aim_new/archive"
   # Who loses the race uses what the winner put there, unless something of it is missing.
   if ! command -p mv -T -- "$_aim_new" "$1" 2>/dev/null; then
-    _aim_complete "$1" || _aim_mend "$_aim_new" "$1"
+    _aim_look "$1"
+    case $_aim_seen in
+    "" | '@STATS@') ;;
+    *) _aim_mend "$_aim_new" "$1" ;;
+    esac
     command -p rm -rf -- "$_aim_new"
   fi
   trap - HUP INT TERM
@@ -87,7 +91,13 @@ _aim_mend() {
 
 # Sets _aim_dir: the first of a few names that is ours or free.
 _aim_find() {
-  _aim_uid=$(command -p id -u)
+  # Another program's start would be a tenth of ours.
+  while read -r _aim_key _ _aim_uid _; do
+    [ "$_aim_key" != Uid: ] || break
+  done 2>/dev/null </proc/self/status
+  case $_aim_uid in
+  "" | *[!0-9]*) _aim_uid=$(command -p id -u) ;;
+  esac
   _aim_base=${AIM_RUNTIME_DIR:-${TMPDIR:-/tmp}}
   case $_aim_base in
   /*) ;;
@@ -96,11 +106,11 @@ _aim_find() {
   _aim_base=$_aim_base/aim-$_aim_uid-@KEY@
   for _aim_dir in "$_aim_base" "$_aim_base.1" "$_aim_base.2" "$_aim_base.3"; do
     for _aim_try in 1 2 3; do
-      if _aim_ours "$_aim_dir"; then
-        _aim_complete "$_aim_dir" && return
-      elif [ -e "$_aim_dir" ] || [ -L "$_aim_dir" ]; then
-        continue 2
-      fi
+      _aim_look "$_aim_dir"
+      case $_aim_seen in
+      '@STATS@') return ;;
+      "") if [ -e "$_aim_dir" ] || [ -L "$_aim_dir" ]; then continue 2; fi ;;
+      esac
       _aim_unpack "$_aim_dir"
     done
   done

@@ -20,7 +20,7 @@ const SLICE = 16 * 1024 * 1024;
 /** Bytes in parts hashed side by side, at most: so much must be there before they begin. */
 const LARGEST_GROUP = 512 * 1024 * 1024;
 
-const buffer = new Uint8Array(512 * 1024);
+const buffer = new Uint8Array(128 * 1024);
 
 /** Starts digests of an open file of `size` bytes. */
 export function fileHash(file: Deno.FsFile, size: number, specs: readonly DigestSpec[]): FileHash {
