@@ -107,6 +107,11 @@ export function linkInTheWay(path: string): AimError {
   );
 }
 
+/** What lies right in a folder; nothing where it is not there. */
+export async function listFolder(path: string): Promise<Deno.DirEntry[]> {
+  return await orNull(() => Array.fromAsync(Deno.readDir(path)), path) ?? [];
+}
+
 /** What lies below a folder. */
 export interface Listing {
   /** Sizes in bytes by relative path; links to files are followed, folders behind links are not entered. */
@@ -123,14 +128,7 @@ export async function listTree(
   const files = new Map<string, number>();
   const links: string[] = [];
   const walk = async (path: string, prefix: string): Promise<void> => {
-    let entries: Deno.DirEntry[];
-    try {
-      entries = await Array.fromAsync(Deno.readDir(path));
-    } catch (error) {
-      if (isAbsence(error)) return;
-      throw errorFrom(error, `reading ${path}`);
-    }
-    await Promise.all(entries.map(async (entry) => {
+    await Promise.all((await listFolder(path)).map(async (entry) => {
       const relative = `${prefix}${entry.name}`;
       if (entry.isSymlink) links.push(relative);
       if (relative === "lost+found" || options.skip?.(relative)) return;

@@ -9,6 +9,7 @@ import { checkPublished } from "./check_published.ts";
 import { eachOf } from "./each_of.ts";
 import {
   listFiles,
+  listFolder,
   listTree,
   lstatOrNull,
   makeInside,
@@ -130,11 +131,7 @@ class LocalPlacement implements Placement {
 
   async begin(manifest: Manifest, plan: PlacementPlan, signal?: AbortSignal): Promise<PlacementPlan> {
     await this.#makeFolders(manifest);
-    await eachOf(plan.items, async ({ file }) => {
-      const path = `${this.directory}/${file.path}`;
-      // rename(2) replaces a link, it does not follow it; a folder in a file's place is another matter.
-      if ((await lstatOrNull(path))?.isDirectory) throw folderInTheWay(path);
-    });
+    await this.#checkFolders(plan.items);
     const before = await this.#records();
     const stale = await this.#staleFiles(manifest, before);
     if (plan.items.length + stale.length === 0) return plan;
@@ -295,6 +292,18 @@ class LocalPlacement implements Placement {
   #item(file: ManifestFile): TransferItem {
     const path = `${this.directory}/${file.path}`;
     return { file, staging: `${path}.incomplete`, compute: [], target: () => path };
+  }
+
+  /** rename(2) replaces a link, it does not follow it; a folder in a file's place is another matter. */
+  async #checkFolders(items: readonly TransferItem[]): Promise<void> {
+    for (const [folder, files] of Map.groupBy(items, ({ file }) => folderOf(file.path))) {
+      const names = new Set(files.map(({ file }) => nameOf(file.path)));
+      for (const { name, isDirectory } of await listFolder(`${this.directory}/${folder}`)) {
+        if (isDirectory && names.has(name)) {
+          throw folderInTheWay(`${this.directory}/${folder === "" ? "" : `${folder}/`}${name}`);
+        }
+      }
+    }
   }
 
   async #makeFolders(manifest: Manifest): Promise<void> {

@@ -1,6 +1,6 @@
 import type { ByteRange, ManifestFile } from "./manifest.ts";
 import { type RangeBody, SourceChangedError, TransientError } from "./source.ts";
-import { DirectResponse } from "./transport/direct_http.ts";
+import type { Answer } from "./transport/answer.ts";
 
 /** The `Range` header that asks for a range; nothing for a whole file. */
 export function rangeHeader(range: ByteRange | null): Readonly<Record<string, string>> {
@@ -16,7 +16,7 @@ export function rangeHeader(range: ByteRange | null): Readonly<Record<string, st
  * @throws {TransientError} an answer that contradicts itself or the request.
  */
 export async function rangeBody(
-  response: Response,
+  response: Answer,
   file: ManifestFile,
   range: ByteRange | null,
   etag: string | null,
@@ -30,7 +30,6 @@ export async function rangeBody(
   return {
     range: whole ? { start: 0, end: file.size } : range,
     length: contentLength(response),
-    direct: response instanceof DirectResponse,
     body: response.body ?? emptyBody(),
   };
 }
@@ -46,7 +45,7 @@ export function plainEtag(header: string | null): string | null {
 }
 
 function faultOf(
-  response: Response,
+  response: Answer,
   file: ManifestFile,
   range: ByteRange | null,
   etag: string | null,
@@ -80,7 +79,7 @@ function faultOf(
 }
 
 /** `null` where there is none, or where it counts encoded bytes. */
-function contentLength(response: Response): number | null {
+function contentLength(response: Answer): number | null {
   const header = response.headers.get("content-length");
   return header === null || response.headers.has("content-encoding") ? null : Number(header);
 }

@@ -1,5 +1,17 @@
 import type { ByteRange, Manifest, ManifestFile } from "./manifest.ts";
 
+/** Bytes that come one after another into memory of the reader's own: half the work of a stream. */
+export interface ByteReader {
+  /**
+   * Reads some bytes, as many as there are; `null` at the end.
+   *
+   * @throws {TransientError} the connection broke; the reason of the signal that ended it.
+   */
+  read(into: Uint8Array<ArrayBuffer>): Promise<number | null>;
+  /** Gives up the rest. */
+  cancel(): Promise<void>;
+}
+
 /** The bytes that a source sends for one request. The status is already checked: this is data. */
 export interface RangeBody {
   /** What will arrive: the range asked for, or the whole file where the server ignored `Range`. */
@@ -9,10 +21,11 @@ export interface RangeBody {
    * be piped to a file unread; a body without it is read chunk by chunk, and cut at the end of its range.
    */
   readonly length?: number | null;
-  /** The body fills the reader's own buffer (BYOB) from the socket: reading it is faster than piping it. @default {false} */
-  readonly direct?: boolean;
-  /** Straight from `fetch`, not wrapped, so that `pipeTo(file.writable)` stays on Deno's fast path. May still end early: count the bytes. */
-  readonly body: ReadableStream<Uint8Array>;
+  /**
+   * A stream straight from `fetch`, not wrapped, so that `pipeTo(file.writable)` stays on Deno's fast path, or a reader. May still end
+   * early: count the bytes.
+   */
+  readonly body: ReadableStream<Uint8Array> | ByteReader;
 }
 
 /** Which files of a model are wanted. */

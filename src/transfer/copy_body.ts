@@ -1,5 +1,5 @@
 import type { ByteRange } from "../sources/manifest.ts";
-import type { RangeBody } from "../sources/source.ts";
+import type { ByteReader, RangeBody } from "../sources/source.ts";
 
 /** Where a body goes, and under which limits. */
 export interface CopyOptions {
@@ -27,13 +27,13 @@ export function chunkSize(memory: number, jobs: number): number {
 
 /**
  * Writes the wanted range of a body to a file, and never a byte beyond it. How far it came is the file's position, even when this rejects.
- * A body of known and right length is piped within the runtime, unless it fills buffers of ours: a third less work than piping, measured
- * over loopback with 1 MiB at a time.
+ * A stream of known and right length is piped within the runtime; a reader fills buffers of ours, which is a third less work, measured over
+ * loopback with 1 MiB at a time.
  */
 export async function copyBody(body: RangeBody, options: CopyOptions): Promise<void> {
   const { range, file, chunk: size, pipe, signal, onChunk } = options;
   const exact = body.range.start === range.start && body.length === range.end - range.start;
-  if (exact && pipe && body.direct !== true) {
+  if (exact && pipe && body.body instanceof ReadableStream) {
     const piped = body.body.pipeTo(file.writable, { preventClose: true, preventAbort: true, signal });
     return await untilAborted(piped, signal);
   }
@@ -56,39 +56,47 @@ function spareOf(size: number): Uint8Array<ArrayBuffer> | null {
   return buffer !== undefined && buffer.length === size ? buffer : null;
 }
 
-/** A body's chunks, of at most `size` bytes where the stream lets us say; each is valid until the next. Ending early cancels the body. */
+/** A body's chunks, of at most `size` bytes where they are read into memory of ours; each is valid until the next. Ending early cancels the body. */
 export async function* chunks(
-  body: ReadableStream<Uint8Array>,
+  body: RangeBody["body"],
   size: number,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
-  const reader = bufferedReader(body) ?? body.getReader();
+  if (!(body instanceof ReadableStream)) return yield* chunksRead(body, size, signal);
+  const reader = body.getReader();
   // A stream that is not fetch's own does not know of the signal.
   const stop = () => void reader.cancel(signal.reason).catch(() => {});
   signal.addEventListener("abort", stop, { once: true });
-  let buffer: Uint8Array<ArrayBuffer> | null = null;
   try {
     for (;;) {
       signal.throwIfAborted();
-      if (!(reader instanceof ReadableStreamBYOBReader)) {
-        const { done, value } = await untilAborted(reader.read(), signal);
-        if (done) return;
-        yield value;
-        continue;
-      }
-      const lent: Uint8Array<ArrayBuffer> = buffer ?? spareOf(size) ?? new Uint8Array(size);
-      // Gone while it is read into, and for ever when that is given up.
-      buffer = null;
-      const { done, value } = await untilAborted(reader.read(lent), signal);
-      if (value !== undefined) buffer = new Uint8Array(value.buffer);
+      const { done, value } = await untilAborted(reader.read(), signal);
       if (done) return;
       yield value;
     }
   } finally {
     signal.removeEventListener("abort", stop);
-    if (buffer !== null) spare.push(buffer);
     // Not waited for: a stream that hangs may hang here too.
     void reader.cancel().catch(() => {});
+  }
+}
+
+async function* chunksRead(body: ByteReader, size: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  // Gone for ever where a read fails, which may go on into it.
+  const buffer = spareOf(size) ?? new Uint8Array(size);
+  let reading = false;
+  try {
+    for (;;) {
+      signal.throwIfAborted();
+      reading = true;
+      const count = await body.read(buffer);
+      reading = false;
+      if (count === null) return;
+      yield buffer.subarray(0, count);
+    }
+  } finally {
+    if (!reading) spare.push(buffer);
+    await body.cancel();
   }
 }
 
@@ -102,14 +110,5 @@ async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promis
     return await Promise.race([promise, aborted.promise]);
   } finally {
     signal.removeEventListener("abort", onAbort);
-  }
-}
-
-/** A reader that fills our buffer instead of allocating one a chunk, where the stream can. */
-function bufferedReader(body: ReadableStream<Uint8Array>): ReadableStreamBYOBReader | null {
-  try {
-    return body.getReader({ mode: "byob" });
-  } catch {
-    return null;
   }
 }

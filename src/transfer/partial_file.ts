@@ -194,10 +194,16 @@ export class PartialFile {
 /** Renames a run's own file to its final path. @throws {StagingLostError} when the file is no longer there. */
 export function renameOwned(path: string, target: string): void {
   try {
-    Deno.mkdirSync(dirname(target), { recursive: true });
     Deno.renameSync(path, target);
   } catch (error) {
-    throw error instanceof Deno.errors.NotFound ? lost(path) : error;
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    // The file is gone, or the target's folder is not there yet.
+    Deno.mkdirSync(dirname(target), { recursive: true });
+    try {
+      Deno.renameSync(path, target);
+    } catch (again) {
+      throw again instanceof Deno.errors.NotFound ? lost(path) : again;
+    }
   }
 }
 

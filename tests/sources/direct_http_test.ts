@@ -171,15 +171,34 @@ Deno.test("bodies larger than the head's buffer come whole, into buffers of any 
   const url = new URL(`http://127.0.0.1:${server.addr.port}/`);
   using http = client();
   for (const size of [1000, 1 << 20]) {
-    const response = await http.get(url, none, undefined);
-    const reader = response?.body?.getReader({ mode: "byob" });
+    const body = (await http.get(url, none, undefined))?.body;
+    assert(body && !(body instanceof ReadableStream));
     const got: number[] = [];
-    for (let buffer = new Uint8Array(size);;) {
-      const { done, value } = await (reader?.read(buffer) ?? Promise.reject(new Error("no body")));
-      if (done) break;
-      for (const byte of value) got.push(byte);
-      buffer = new Uint8Array(value.buffer as ArrayBuffer);
+    const buffer = new Uint8Array(size);
+    for (let n = await body.read(buffer); n !== null; n = await body.read(buffer)) {
+      for (const byte of buffer.subarray(0, n)) got.push(byte);
     }
     assertEquals(new Uint8Array(got), data);
   }
+});
+
+Deno.test("a body that is given up costs its connection, one that was read does not", async () => {
+  await using server = scripted([hello, hello.replace("Length: 5", "Length: 50"), hello]);
+  using http = client();
+  const bodyOf = async () => {
+    const body = (await http.get(server.url, none, undefined))?.body;
+    assert(body && !(body instanceof ReadableStream));
+    return body;
+  };
+  const whole = await bodyOf();
+  assertEquals(await whole.read(new Uint8Array(50)), 5);
+  assertEquals(await whole.read(new Uint8Array(50)), null);
+  await whole.cancel();
+  const part = await bodyOf();
+  assertEquals(await part.read(new Uint8Array(3)), 3);
+  await part.cancel();
+  await assertRejects(() => part.read(new Uint8Array(3)), Error, "given up");
+  assertEquals(server.connections(), 1);
+  await (await bodyOf()).cancel();
+  assertEquals(server.connections(), 2);
 });

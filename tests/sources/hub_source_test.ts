@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { streamOf } from "./stream_of.ts";
 import { AimError, type ErrorKind } from "../../src/errors/mod.ts";
 import {
   openSource,
@@ -54,7 +55,7 @@ async function bytesOf(
     range === null ? null : { start: range[0], end: range[1] },
     SIGNAL,
   );
-  return await new Response(body).bytes();
+  return await new Response(streamOf({ body })).bytes();
 }
 
 async function refusal(hub: HubServer, model: string, more: Parameters<typeof options>[1] = {}) {
@@ -127,7 +128,7 @@ Deno.test("a redirect is resolved once for many ranges, and anew when it has exp
   const resolved = () => hub.requests.filter((r) => r.role === "resolve").length;
   const part = async (start: number) => {
     const { body } = await source.read(file, { start, end: start + 100 }, SIGNAL);
-    assertEquals(await new Response(body).bytes(), LARGE.slice(start, start + 100));
+    assertEquals(await new Response(streamOf({ body })).bytes(), LARGE.slice(start, start + 100));
   };
   for (const start of [0, 100, 200]) await part(start);
   assertEquals(resolved(), 1);
@@ -154,7 +155,7 @@ Deno.test("a revision is a branch, a tag or a commit, and all is read at its com
   assert(config !== undefined);
   await hub.push("org/model", "config.json", "newer");
   const { body } = await source.read(config, null, SIGNAL);
-  assertEquals(await new Response(body).text(), FILES["config.json"]);
+  assertEquals(await new Response(streamOf({ body })).text(), FILES["config.json"]);
 });
 
 Deno.test("a file replaced under its commit is a changed source, not data", async () => {
@@ -261,7 +262,7 @@ Deno.test("an answer for another range is never data, and a server without range
   hub.faults.push({ kind: "ignore-range", times: 2, roles: ["cdn", "resolve"] });
   const whole = await source.read(file, range, SIGNAL);
   assertEquals(whole.range, { start: 0, end: 300_000 });
-  assertEquals(await new Response(whole.body).bytes(), LARGE);
+  assertEquals(await new Response(streamOf(whole)).bytes(), LARGE);
 });
 
 Deno.test("XET reads ranges where it is asked for, and HTTP goes on where it fails", async () => {

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { createHash } from "node:crypto";
+import { streamOf } from "./stream_of.ts";
 import { AimError, type ErrorKind } from "../../src/errors/mod.ts";
 import {
   type ManifestFile,
@@ -75,11 +76,15 @@ Deno.test("files read as they are, whole and in ranges, whatever their names", a
   assertEquals(files.map((f) => f.path as string).sort(), [...names, "empty"].sort());
   for (const file of files) {
     const { body } = await source.read(file, null, SIGNAL);
-    assertEquals(await new Response(body).bytes(), file.size === 0 ? new Uint8Array() : BYTES, file.path);
+    assertEquals(
+      await new Response(streamOf({ body })).bytes(),
+      file.size === 0 ? new Uint8Array() : BYTES,
+      file.path,
+    );
     if (file.size === 0) continue;
     const part = await source.read(file, { start: 17, end: 70_001 }, SIGNAL);
     assertEquals(part.length, 70_001 - 17);
-    assertEquals(await new Response(part.body).bytes(), BYTES.slice(17, 70_001));
+    assertEquals(await new Response(streamOf(part)).bytes(), BYTES.slice(17, 70_001));
   }
   const reads = s3.requests.filter((r) => r.method === "GET" && r.role === "object");
   assertEquals(reads.filter((r) => !r.headers.has("if-match")), []);
@@ -151,7 +156,7 @@ Deno.test("a prefix that is an object itself is a model of one file", async () =
   using source = await open("s3://models/m/model.gguf", s3.env);
   const file = await fileOf(source, "model.gguf");
   assertEquals(file.size, BYTES.length);
-  assertEquals(await new Response((await source.read(file, null, SIGNAL)).body).bytes(), BYTES);
+  assertEquals(await new Response(streamOf(await source.read(file, null, SIGNAL))).bytes(), BYTES);
 });
 
 Deno.test("refusals name the endpoint and what to do, never a key", async (t) => {
@@ -195,7 +200,7 @@ Deno.test("a public bucket is read without credentials, any other says that ther
   try {
     using source = await open("s3://open/m", bare);
     const file = await fileOf(source, "a");
-    assertEquals(await new Response((await source.read(file, null, SIGNAL)).body).bytes(), BYTES);
+    assertEquals(await new Response(streamOf(await source.read(file, null, SIGNAL))).bytes(), BYTES);
     assertEquals(s3.requests.filter((r) => r.authorized), []);
     using closed = await open("s3://closed/m", bare);
     const error = await assertRejects(() => closed.manifest(), AimError);
@@ -224,10 +229,10 @@ Deno.test("a machine whose clock is off is put right by the server's time", asyn
   });
   using source = await open("s3://models/m", minimalEnv(server.addr.port));
   const file = await fileOf(source, "a");
-  assertEquals(await new Response((await source.read(file, null, SIGNAL)).body).bytes(), BYTES);
+  assertEquals(await new Response(streamOf(await source.read(file, null, SIGNAL))).bytes(), BYTES);
   skew = -3_600_000;
   await assertRejects(() => source.read(file, null, SIGNAL), TransientError);
-  assertEquals(await new Response((await source.read(file, null, SIGNAL)).body).bytes(), BYTES);
+  assertEquals(await new Response(streamOf(await source.read(file, null, SIGNAL))).bytes(), BYTES);
   await server.shutdown();
 });
 
@@ -249,7 +254,7 @@ Deno.test("the region that the server names is taken, however it says so", async
     });
     using source = await open("s3://models/m", minimalEnv(server.addr.port));
     const file = await fileOf(source, "a");
-    assertEquals(await new Response((await source.read(file, null, SIGNAL)).body).bytes(), BYTES, what);
+    assertEquals(await new Response(streamOf(await source.read(file, null, SIGNAL))).bytes(), BYTES, what);
     await server.shutdown();
   }
 });
@@ -279,7 +284,7 @@ Deno.test("an ETag is no MD5 where objects are encrypted with KMS, which a quest
       small = await fileOf(source, "small");
     }
     assertEquals(small.digest, expected);
-    assertEquals(await new Response((await source.read(small, null, SIGNAL)).body).bytes(), BYTES);
+    assertEquals(await new Response(streamOf(await source.read(small, null, SIGNAL))).bytes(), BYTES);
     await server.shutdown();
   }
 });
@@ -308,7 +313,7 @@ Deno.test("an answer for another range is never data, and a server without range
   s3.faults.push({ kind: "ignore-range", times: 1 });
   const whole = await source.read(file, range, SIGNAL);
   assertEquals(whole.range, { start: 0, end: BYTES.length });
-  assertEquals(await new Response(whole.body).bytes(), BYTES);
+  assertEquals(await new Response(streamOf(whole)).bytes(), BYTES);
 });
 
 Deno.test("an endpoint that is no address is an error of usage that names its variable", async () => {

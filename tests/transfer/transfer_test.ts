@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
+import { streamOf } from "../sources/stream_of.ts";
 import { AimError } from "../../src/errors/mod.ts";
 import { hostIdentity } from "../../src/transfer/host_identity.ts";
 import { flushedLine, openLine, readRecord, wroteLine } from "../../src/transfer/part_record.ts";
@@ -174,7 +175,7 @@ const CURABLE: Record<string, () => Fault> = {
     index === 0 ? flipped(right(), file.size / 7 | 0) : null,
   "bodies are longer than asked": () => (_, right) => {
     const { range, body } = right();
-    return { range, length: null, body: followedBy(body, new Uint8Array(5_000).fill(255)) };
+    return { range, length: null, body: followedBy(streamOf({ body }), new Uint8Array(5_000).fill(255)) };
   },
 };
 
@@ -451,7 +452,7 @@ type Body = ReturnType<FakeSource["body"]>;
 
 function cutAfter(body: Body, bytes: number, after: "close" | "reset" | "hang"): Body {
   let left = bytes;
-  const stream = body.body.pipeThrough(
+  const stream = streamOf(body).pipeThrough(
     new TransformStream<Uint8Array, Uint8Array>({
       transform(chunk, controller) {
         if (chunk.length <= left) {
@@ -471,7 +472,7 @@ function cutAfter(body: Body, bytes: number, after: "close" | "reset" | "hang"):
 
 function flipped(body: Body, at: number): Body {
   let left = at;
-  const stream = body.body.pipeThrough(
+  const stream = streamOf(body).pipeThrough(
     new TransformStream<Uint8Array, Uint8Array>({
       transform(chunk, controller) {
         const copy = chunk.slice();
@@ -485,7 +486,7 @@ function flipped(body: Body, at: number): Body {
 }
 
 function counted(body: Body, count: (bytes: number) => void): Body {
-  const stream = body.body.pipeThrough(
+  const stream = streamOf(body).pipeThrough(
     new TransformStream<Uint8Array, Uint8Array>({
       transform(chunk, controller) {
         controller.enqueue(chunk);
@@ -497,7 +498,7 @@ function counted(body: Body, count: (bytes: number) => void): Body {
 }
 
 function slow(body: Body): Body {
-  const stream = body.body.pipeThrough(
+  const stream = streamOf(body).pipeThrough(
     new TransformStream<Uint8Array, Uint8Array>({
       async transform(chunk, controller) {
         await new Promise((resolve) => setTimeout(resolve, 1));

@@ -55,7 +55,11 @@ export function hubHeaders(url: URL, access: HubAccess, given: HeadersInit = {})
 }
 
 /** Where a redirect leads; `null` for any other answer. */
-export function redirectOf(response: Response, from: URL, endpoint: string): URL | null {
+export function redirectOf(
+  response: Pick<Response, "status" | "headers">,
+  from: URL,
+  endpoint: string,
+): URL | null {
   const location = response.headers.get("location");
   if (![301, 302, 303, 307, 308].includes(response.status) || location === null) return null;
   return atEndpoint(new URL(location, from), endpoint);

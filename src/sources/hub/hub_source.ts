@@ -13,6 +13,7 @@ import {
   TransientError,
 } from "../source.ts";
 import type { SourceOptions } from "../source_options.ts";
+import type { Answer } from "../transport/answer.ts";
 import { parseRetryAfter } from "../transport/retry_after.ts";
 import { discard, openTransport, type Transport } from "../transport/transport.ts";
 import { hubError, type HubQuestion } from "./hub_error.ts";
@@ -113,7 +114,7 @@ export class HubSource implements Source {
   }
 
   async #refused(
-    response: Response,
+    response: Answer,
     access: HubAccess,
     revision: string,
     path: string | null,
@@ -192,7 +193,7 @@ export class HubSource implements Source {
     throw new TransientError(`${url.host} redirects ${file.path} without end`);
   }
 
-  #ask(url: URL, access: HubAccess, range: ByteRange | null, signal: AbortSignal): Promise<Response> {
+  #ask(url: URL, access: HubAccess, range: ByteRange | null, signal: AbortSignal): Promise<Answer> {
     const headers = hubHeaders(url, access, { ...rangeHeader(range), "accept-encoding": "identity" });
     return this.#transport.get(url, { headers, signal });
   }
@@ -202,7 +203,7 @@ export class HubSource implements Source {
   }
 
   /** What the hub says of a file on the way to its bytes must be what the manifest says. */
-  #checkLinked(response: Response, url: URL, file: ManifestFile, commit: CommitSha): void {
+  #checkLinked(response: Answer, url: URL, file: ManifestFile, commit: CommitSha): void {
     if (!this.#isOwn(url) || response.status >= 400) return;
     const { headers } = response;
     const changed = (what: string) => {
@@ -218,7 +219,7 @@ export class HubSource implements Source {
   }
 
   async #data(
-    response: Response,
+    response: Answer,
     url: URL,
     access: HubAccess,
     file: ManifestFile,
@@ -255,7 +256,7 @@ function resolveUrl(endpoint: string, id: string, commit: CommitSha, path: strin
 }
 
 /** `error` or `message` of a JSON answer. */
-async function spoken(response: Response): Promise<string | null> {
+async function spoken(response: Answer): Promise<string | null> {
   try {
     if (Number(response.headers.get("content-length") ?? "0") > 65536) throw new Error("too long");
     const body: unknown = JSON.parse(await response.text());

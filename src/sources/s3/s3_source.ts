@@ -16,6 +16,7 @@ import {
   TransientError,
 } from "../source.ts";
 import type { SourceOptions } from "../source_options.ts";
+import type { Answer } from "../transport/answer.ts";
 import { openTransport, type Transport } from "../transport/transport.ts";
 import {
   type ChecksumAlgorithm,
@@ -312,7 +313,7 @@ export class S3Source implements Source {
     return error;
   }
 
-  async #refused(response: Response, access: BucketAccess, path: string): Promise<Error> {
+  async #refused(response: Answer, access: BucketAccess, path: string): Promise<Error> {
     const body = await response.text().catch(() => "");
     const code = /<Code>([A-Za-z0-9.]+)<\/Code>/.exec(body)?.[1] ?? null;
     const refusal = { status: response.status, code, headers: response.headers };

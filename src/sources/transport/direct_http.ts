@@ -1,10 +1,8 @@
-import { TransientError } from "../source.ts";
+import { type ByteReader, TransientError } from "../source.ts";
+import type { Answer } from "./answer.ts";
 import { networkFault, proxyVariables } from "./network_fault.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
-
-/** An answer whose body is read from the socket into the reader's own buffer (BYOB): it need not be piped to be fast. */
-export class DirectResponse extends Response {}
 
 /**
  * `GET` by HTTP/1.1 between a socket and the caller's buffers, for answers of known length: model files. Half the work a byte, and a
@@ -16,7 +14,7 @@ export interface DirectHttp {
    *
    * @throws {TransientError} the connection broke; the signal's reason when aborted.
    */
-  get(url: URL, headers: Headers, signal: AbortSignal | undefined): Promise<DirectResponse | null>;
+  get(url: URL, headers: Headers, signal: AbortSignal | undefined): Promise<Answer | null>;
   /** Closes the connections that no answer uses. */
   close(): void;
 }
@@ -35,8 +33,6 @@ const BUFFER = 32 * 1024;
 /** Milliseconds. */
 const CONNECT_TIMEOUT = 10_000;
 const LONGEST_IDLE = 30_000;
-/** Bytes a read where the reader brings no buffer. */
-const CHUNK = 64 * 1024;
 
 interface Connection {
   readonly conn: Deno.Conn;
@@ -100,7 +96,7 @@ export function directHttp(options: DirectHttpOptions): DirectHttp {
     url: URL,
     headers: Headers,
     signal: AbortSignal | undefined,
-  ): Promise<DirectResponse | null> {
+  ): Promise<Answer | null> {
     if (proxied || unsuited.has(url.origin) || url.username !== "" || url.password !== "") return null;
     signal?.throwIfAborted();
     const request = requestText(url, headers);
@@ -133,7 +129,7 @@ export function directHttp(options: DirectHttpOptions): DirectHttp {
         if (whole && head.reusable) keep(url.origin, connection);
         else shut(connection);
       };
-      return answer(head, head.length, connection, {
+      return new DirectAnswer(head, head.length, connection, {
         ended,
         fault: (error) => signal?.aborted ? signal.reason : networkFault(error, url, options.env),
       });
@@ -228,7 +224,7 @@ function headEnd(buffer: Uint8Array, from: number, to: number): number | null {
 
 /** Reads a status line and header fields (RFC 9112), each byte a character. @throws {TransientError} where they are none. */
 function parseHead(bytes: Uint8Array, rest: Uint8Array<ArrayBuffer>): Head {
-  const [first = "", ...lines] = String.fromCharCode(...bytes).slice(0, -4).split("\r\n");
+  const [first = "", ...lines] = characters(bytes).slice(0, -4).split("\r\n");
   const [, minor, code, statusText = ""] = /^HTTP\/1\.([01]) (\d{3})(?: (.*))?$/.exec(first) ?? [];
   const headers = new Headers();
   for (const line of lines) {
@@ -251,6 +247,12 @@ function parseHead(bytes: Uint8Array, rest: Uint8Array<ArrayBuffer>): Head {
   };
 }
 
+/** Each byte a character. */
+function characters(bytes: Uint8Array): string {
+  // Spread, they would be taken one by one.
+  return String.fromCharCode.apply(null, bytes as unknown as number[]);
+}
+
 function lengthOf(status: number, headers: Headers): number | null {
   if (status === 204 || status === 304) return 0;
   const encoding = headers.get("content-encoding");
@@ -259,44 +261,83 @@ function lengthOf(status: number, headers: Headers): number | null {
   return /^\d{1,15}$/.test(length) ? Number(length) : null;
 }
 
-/** The answer, whose body is read as it is asked for. */
-function answer(
-  head: Head,
-  length: number,
-  { conn }: Connection,
-  on: { ended: (whole: boolean) => void; fault: (error: unknown) => unknown },
-): DirectResponse {
-  const { status, statusText, headers, rest } = head;
-  const init = { status, statusText, headers };
-  if (rest.length === length) {
-    on.ended(true);
-    return new DirectResponse(length === 0 ? null : rest, init);
+interface BodyHandlers {
+  /** Called once: the connection has no more to do with the body. @param whole All of it was read. */
+  readonly ended: (whole: boolean) => void;
+  /** What is thrown in an error's place. */
+  readonly fault: (error: unknown) => unknown;
+}
+
+/** An answer whose body is read from the socket into the reader's own memory. */
+class DirectAnswer implements Answer, ByteReader {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly #length: number;
+  readonly #rest: Uint8Array;
+  readonly #conn: Deno.Conn;
+  readonly #on: BodyHandlers;
+  #given = 0;
+  #ended = false;
+
+  constructor(head: Head, length: number, { conn }: Connection, on: BodyHandlers) {
+    this.status = head.status;
+    this.headers = head.headers;
+    this.#length = length;
+    this.#rest = head.rest;
+    this.#conn = conn;
+    this.#on = on;
+    if (length === 0) this.#end(true);
   }
-  let given = 0;
-  const source: UnderlyingByteSource = {
-    type: "bytes",
-    autoAllocateChunkSize: CHUNK,
-    async pull(controller) {
-      const { byobRequest: request } = controller as ReadableByteStreamController;
-      const view = request?.view;
-      if (!request || !view) return;
-      const into = new Uint8Array(view.buffer, view.byteOffset, Math.min(view.byteLength, length - given));
-      let count: number | null = Math.min(into.length, Math.max(0, rest.length - given));
+
+  get ok(): boolean {
+    return this.status < 300;
+  }
+
+  get body(): ByteReader | null {
+    return this.#length === 0 ? null : this;
+  }
+
+  async read(into: Uint8Array): Promise<number | null> {
+    if (this.#given === this.#length) return null;
+    if (this.#ended) throw new Error("the body was given up");
+    const view = into.subarray(0, this.#length - this.#given);
+    let count: number | null = Math.min(view.length, Math.max(0, this.#rest.length - this.#given));
+    if (count > 0) {
+      view.set(this.#rest.subarray(this.#given, this.#given + count));
+    } else {
       try {
-        if (count > 0) into.set(rest.subarray(given, given + count));
-        else count = await conn.read(into);
-        if (count === null) throw new Error(`connection closed before byte ${given} of ${length}`);
+        count = await this.#conn.read(view);
+        if (count === null) {
+          throw new Error(`connection closed before byte ${this.#given} of ${this.#length}`);
+        }
       } catch (error) {
-        on.ended(false);
-        return controller.error(on.fault(error));
+        this.#end(false);
+        throw this.#on.fault(error);
       }
-      given += count;
-      request.respond(count);
-      if (given < length) return;
-      on.ended(true);
-      controller.close();
-    },
-    cancel: () => on.ended(false),
-  };
-  return new DirectResponse(new ReadableStream(source), init);
+    }
+    this.#given += count;
+    if (this.#given === this.#length) this.#end(true);
+    return count;
+  }
+
+  cancel(): Promise<void> {
+    this.#end(false);
+    return Promise.resolve();
+  }
+
+  async arrayBuffer(): Promise<ArrayBuffer> {
+    const bytes = new Uint8Array(this.#length);
+    for (let at = 0; at < bytes.length;) at += await this.read(bytes.subarray(at)) ?? 0;
+    return bytes.buffer;
+  }
+
+  async text(): Promise<string> {
+    return new TextDecoder().decode(await this.arrayBuffer());
+  }
+
+  #end(whole: boolean): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#on.ended(whole);
+  }
 }

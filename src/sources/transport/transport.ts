@@ -1,6 +1,7 @@
 import { AimError } from "../../errors/mod.ts";
 import { log } from "../../log/mod.ts";
 import { TransientError } from "../source.ts";
+import type { Answer } from "./answer.ts";
 import { caCertificates } from "./ca_certificates.ts";
 import { directHttp } from "./direct_http.ts";
 import { networkFault, proxyRefuses } from "./network_fault.ts";
@@ -16,7 +17,7 @@ export interface Transport {
    */
   fetch(url: string | URL, init: TransportRequest): Promise<Response>;
   /** As {@linkcode fetch}, for files: by the shorter way where the server suits it. */
-  get(url: string | URL, init: TransportGet): Promise<Response>;
+  get(url: string | URL, init: TransportGet): Promise<Answer>;
   /**
    * For small questions (metadata): as {@linkcode fetch}, body included and with a time limit, tried again after broken
    * connections and 408, 425, 429 and 5xx. The last answer is returned whatever its status.
@@ -76,7 +77,7 @@ export function openTransport(options: TransportOptions): Transport {
   });
   const direct = directHttp({ env, caCerts, connections: options.connections });
 
-  async function get(target: string | URL, init: TransportGet): Promise<Response> {
+  async function get(target: string | URL, init: TransportGet): Promise<Answer> {
     const url = new URL(target);
     const headers = new Headers(init.headers);
     return await direct.get(url, headers, init.signal) ??
@@ -166,7 +167,7 @@ async function whole(response: Response, url: URL, env: TransportOptions["env"])
 }
 
 /** Reads a small body that nobody wants, so that its connection can serve again; gives up on a large one. */
-export async function discard(response: Response): Promise<void> {
+export async function discard(response: Answer): Promise<void> {
   try {
     if (Number(response.headers.get("content-length") ?? "65537") > 65536) await response.body?.cancel();
     else await response.arrayBuffer();

@@ -1,0 +1,12 @@
+import type { ByteReader } from "../source.ts";
+
+/** An answer to a request for a file; `fetch`'s own is one. */
+export interface Answer {
+  readonly status: number;
+  /** The status is 200 to 299. */
+  readonly ok: boolean;
+  readonly headers: Headers;
+  readonly body: ReadableStream<Uint8Array> | ByteReader | null;
+  text(): Promise<string>;
+  arrayBuffer(): Promise<ArrayBuffer>;
+}
