@@ -7,6 +7,11 @@ export function rangeHeader(range: ByteRange | null): Readonly<Record<string, st
   return range === null ? {} : { range: `bytes=${range.start}-${range.end - 1}` };
 }
 
+/** Bytes of a range; of a whole file where there is none. */
+export function rangeLength(file: ManifestFile, range: ByteRange | null): number {
+  return range === null ? file.size : range.end - range.start;
+}
+
 /**
  * Makes data of an answer (200 or 206) to a request for `range` of `file`, or refuses it: the range that is announced must be
  * the one asked for, the total size the manifest's, and an ETag the manifest's.

@@ -332,7 +332,13 @@ async function fromCeph(
         once: true,
       },
     ].filter(({ name }) => world.peers.has(name === "awscli" ? "aws" : name as "rclone" | "s3cmd"));
-    const contenders = [fetched(world, "aim", "s3://bench/org/model", to, ceph.env), ...peers]
+    const own = [
+      fetched(world, "aim", "s3://bench/org/model", to, ceph.env),
+      ...many
+        ? []
+        : [fetched(world, "aim, not verifying", "s3://bench/org/model", to, ceph.env, "--no-verify")],
+    ];
+    const contenders = [...own, ...peers]
       .map((contender) => into(to, bytes, { ...contender, env: { ...ceph.env, ...contender.env } }));
     return await weighed(contenders, [
       { work, subject: "aim", against: ["awscli", "rclone", "s3cmd"], figure: "wall", limit },

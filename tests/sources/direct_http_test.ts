@@ -37,7 +37,11 @@ function scripted(answers: readonly (string | null)[]) {
 
 function client(env: Record<string, string> = {}) {
   const http = directHttp({ env, caCerts: [], connections: 4 });
-  return { ...http, [Symbol.dispose]: () => http.close() };
+  return {
+    get: (url: URL, headers: Headers, signal: AbortSignal | undefined, bytes = 5) =>
+      http.get(url, { headers, signal, bytes }),
+    [Symbol.dispose]: () => http.close(),
+  };
 }
 
 const none = new Headers();
@@ -180,6 +184,44 @@ Deno.test("bodies larger than the head's buffer come whole, into buffers of any 
     }
     assertEquals(new Uint8Array(got), data);
   }
+});
+
+Deno.test("where small bodies are held back on used connections, each gets a new one; large ones do not", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  let [connections, closing] = [0, 0];
+  // As a server with Nagle's algorithm does: on a used connection, the body waits for an acknowledgement.
+  const serve = async (conn: Deno.Conn) => {
+    connections++;
+    const buffer = new Uint8Array(4096);
+    let used = false;
+    for (let n = await conn.read(buffer); n !== null; n = await conn.read(buffer)) {
+      const last = /connection: close/i.test(new TextDecoder().decode(buffer.subarray(0, n)));
+      if (last) closing++;
+      const [head, body] = hello.split(/(?<=\r\n\r\n)/);
+      await conn.write(new TextEncoder().encode(head));
+      if (used) await new Promise((resolve) => setTimeout(resolve, 42));
+      await conn.write(new TextEncoder().encode(body));
+      used = true;
+      if (last) break;
+    }
+    conn.close();
+  };
+  const accepting = (async () => {
+    for await (const conn of listener) void serve(conn).catch(() => {});
+  })();
+  const url = new URL(`http://127.0.0.1:${listener.addr.port}/`);
+  {
+    using http = client();
+    const fetched = async (bytes?: number) =>
+      assertEquals(await (await http.get(url, none, undefined, bytes))?.text(), "hello");
+    for (let n = 0; n < 10; n++) await fetched();
+    // The first, three held back, and the rest on connections of their own.
+    assertEquals([connections, closing], [7, 6]);
+    await fetched(1 << 20);
+    assertEquals([connections, closing], [7, 6], "a large one takes the connection that is there");
+  }
+  listener.close();
+  await accepting;
 });
 
 Deno.test("a body that is given up costs its connection, one that was read does not", async () => {

@@ -4,7 +4,7 @@ import { isBookkeepingPath } from "../bookkeeping_path.ts";
 import { pathFilter } from "../filter_paths.ts";
 import type { ByteRange, CommitSha, Manifest, ManifestFile } from "../manifest.ts";
 import { assertRevision, type ModelRef, uriOf } from "../model_ref.ts";
-import { emptyBody, plainEtag, rangeBody, rangeHeader } from "../range_body.ts";
+import { emptyBody, plainEtag, rangeBody, rangeHeader, rangeLength } from "../range_body.ts";
 import {
   type ManifestOptions,
   type RangeBody,
@@ -173,14 +173,14 @@ export class HubSource implements Source {
   ): Promise<RangeBody> {
     const located = this.#located.get(file.path);
     if (located !== undefined) {
-      const response = await this.#ask(located, access, range, signal);
+      const response = await this.#ask(located, access, file, range, signal);
       if (!isExpired(response.status)) return await this.#data(response, located, access, file, range);
       this.#located.delete(file.path);
       await discard(response);
     }
     let url = resolveUrl(this.#endpoint, this.#id, commit, file.path);
     for (let hop = 0; hop <= REDIRECTS; hop++) {
-      const response = await this.#ask(url, access, range, signal);
+      const response = await this.#ask(url, access, file, range, signal);
       this.#checkLinked(response, url, file, commit);
       const next = redirectOf(response, url, this.#endpoint);
       if (next === null) {
@@ -193,9 +193,15 @@ export class HubSource implements Source {
     throw new TransientError(`${url.host} redirects ${file.path} without end`);
   }
 
-  #ask(url: URL, access: HubAccess, range: ByteRange | null, signal: AbortSignal): Promise<Answer> {
+  #ask(
+    url: URL,
+    access: HubAccess,
+    file: ManifestFile,
+    range: ByteRange | null,
+    signal: AbortSignal,
+  ): Promise<Answer> {
     const headers = hubHeaders(url, access, { ...rangeHeader(range), "accept-encoding": "identity" });
-    return this.#transport.get(url, { headers, signal });
+    return this.#transport.get(url, { headers, signal, bytes: rangeLength(file, range) });
   }
 
   #isOwn(url: URL): boolean {

@@ -5,7 +5,7 @@ import { pathFilter } from "../filter_paths.ts";
 import { isBookkeepingPath } from "../bookkeeping_path.ts";
 import type { ByteRange, Digest, Manifest, ManifestFile } from "../manifest.ts";
 import { type ModelRef, uriOf } from "../model_ref.ts";
-import { emptyBody, plainEtag, rangeBody, rangeHeader } from "../range_body.ts";
+import { emptyBody, plainEtag, rangeBody, rangeHeader, rangeLength } from "../range_body.ts";
 import { assertSafePath } from "../safe_path.ts";
 import { sortedFiles } from "../sorted_files.ts";
 import {
@@ -108,7 +108,7 @@ export class S3Source implements Source {
     const headers = await access.signedHeaders(url, { ...rangeHeader(range), "if-match": `"${file.etag}"` });
     // Not signed: proxies may change it.
     headers.set("accept-encoding", "identity");
-    const response = await this.#transport.get(url, { headers, signal });
+    const response = await this.#transport.get(url, { headers, signal, bytes: rangeLength(file, range) });
     if (!response.ok) throw await this.#refused(response, access, file.path);
     if (isMd5(file.digest) && encryptedOpaquely(response.headers)) {
       await response.body?.cancel();

@@ -14,9 +14,16 @@ export interface DirectHttp {
    *
    * @throws {TransientError} the connection broke; the signal's reason when aborted.
    */
-  get(url: URL, headers: Headers, signal: AbortSignal | undefined): Promise<Answer | null>;
+  get(url: URL, request: DirectRequest): Promise<Answer | null>;
   /** Closes the connections that no answer uses. */
   close(): void;
+}
+
+export interface DirectRequest {
+  readonly headers: Headers;
+  readonly signal: AbortSignal | undefined;
+  /** Bytes that are expected. */
+  readonly bytes: number;
 }
 
 export interface DirectHttpOptions {
@@ -33,10 +40,17 @@ const BUFFER = 32 * 1024;
 /** Milliseconds. */
 const CONNECT_TIMEOUT = 10_000;
 const LONGEST_IDLE = 30_000;
+/**
+ * Linux holds back acknowledgements for 40 ms on connections that were used before. A server that leaves Nagle's algorithm on, as Ceph's
+ * gateway does, waits for them between the head of an answer and a body smaller than a segment. A new connection costs less.
+ */
+const HELD_BACK = { from: 35, to: 60, times: 3, largest: 64 * 1024 };
 
 interface Connection {
   readonly conn: Deno.Conn;
   readonly buffer: Uint8Array<ArrayBuffer>;
+  /** Milliseconds that opening it took. */
+  readonly opening: number;
   /** When it became idle. */
   since: number;
 }
@@ -61,6 +75,8 @@ export function directHttp(options: DirectHttpOptions): DirectHttp {
   const idle = new Map<string, Connection[]>();
   /** Origins whose answers are for `fetch`. */
   const unsuited = new Set<string>();
+  /** How many small answers in a row were held back, by origin. */
+  const heldBack = new Map<string, number>();
   let closed = false;
 
   /** The one that was used last: it is the least likely to have been closed by the server. */
@@ -84,24 +100,30 @@ export function directHttp(options: DirectHttpOptions): DirectHttp {
     const hostname = url.hostname.replace(/^\[(.*)\]$/, "$1");
     const secure = url.protocol === "https:";
     const port = Number(url.port || (secure ? 443 : 80));
-    const opening: Promise<Deno.Conn | null> = secure
+    const started = performance.now();
+    const promised: Promise<Deno.Conn | null> = secure
       ? Deno.connectTls({ hostname, port, caCerts: [...options.caCerts], alpnProtocols: ["http/1.1"] })
       : Deno.connect({ hostname, port });
     // Why it fails is for fetch to say.
-    const conn = await soon(opening.catch(() => null), signal);
-    return conn === null ? null : { conn, buffer: new Uint8Array(BUFFER), since: 0 };
+    const conn = await soon(promised.catch(() => null), signal);
+    const opening = performance.now() - started;
+    return conn === null ? null : { conn, buffer: new Uint8Array(BUFFER), opening, since: 0 };
   }
 
-  async function get(
-    url: URL,
-    headers: Headers,
-    signal: AbortSignal | undefined,
-  ): Promise<Answer | null> {
+  /** Takes note of how long the body of a small answer was waited for. */
+  function noteWait(origin: string, { opening }: Connection, waited: number): void {
+    const held = waited >= HELD_BACK.from && waited <= HELD_BACK.to && opening < waited / 4;
+    heldBack.set(origin, held ? (heldBack.get(origin) ?? 0) + 1 : 0);
+  }
+
+  async function get(url: URL, { headers, signal, bytes }: DirectRequest): Promise<Answer | null> {
     if (proxied || unsuited.has(url.origin) || url.username !== "" || url.password !== "") return null;
     signal?.throwIfAborted();
-    const request = requestText(url, headers);
+    const small = bytes <= HELD_BACK.largest;
+    const once = small && (heldBack.get(url.origin) ?? 0) >= HELD_BACK.times;
+    const request = requestText(url, headers, once);
     for (;;) {
-      const waiting = takeIdle(url.origin);
+      const waiting = once ? null : takeIdle(url.origin);
       const connection = waiting ?? await connect(url, signal);
       if (connection === null) return null;
       const onAbort = () => shut(connection);
@@ -131,6 +153,7 @@ export function directHttp(options: DirectHttpOptions): DirectHttp {
       };
       return new DirectAnswer(head, head.length, connection, {
         ended,
+        began: (waited) => small && waiting !== null ? noteWait(url.origin, connection, waited) : undefined,
         fault: (error) => signal?.aborted ? signal.reason : networkFault(error, url, options.env),
       });
     }
@@ -174,10 +197,10 @@ function shut({ conn }: Connection): void {
 
 const encoder = new TextEncoder();
 
-function requestText(url: URL, headers: Headers): Uint8Array {
+function requestText(url: URL, headers: Headers, once: boolean): Uint8Array {
   const given = [...headers].map(([name, value]) => `${name}: ${value}\r\n`).join("");
   const defaults = (headers.has("accept") ? "" : "accept: */*\r\n") +
-    (headers.has("user-agent") ? "" : "user-agent: aim\r\n");
+    (headers.has("user-agent") ? "" : "user-agent: aim\r\n") + (once ? "connection: close\r\n" : "");
   return encoder.encode(
     `GET ${url.pathname}${url.search} HTTP/1.1\r\nhost: ${url.host}\r\n${given}${defaults}\r\n`,
   );
@@ -264,6 +287,8 @@ function lengthOf(status: number, headers: Headers): number | null {
 interface BodyHandlers {
   /** Called once: the connection has no more to do with the body. @param whole All of it was read. */
   readonly ended: (whole: boolean) => void;
+  /** Milliseconds that the first byte of the body came after the head. */
+  readonly began: (waited: number) => void;
   /** What is thrown in an error's place. */
   readonly fault: (error: unknown) => unknown;
 }
@@ -303,10 +328,13 @@ class DirectAnswer implements Answer, ByteReader {
     const view = into.subarray(0, this.#length - this.#given);
     let count: number | null = Math.min(view.length, Math.max(0, this.#rest.length - this.#given));
     if (count > 0) {
+      if (this.#given === 0) this.#on.began(0);
       view.set(this.#rest.subarray(this.#given, this.#given + count));
     } else {
+      const asked = performance.now();
       try {
         count = await this.#conn.read(view);
+        if (this.#given === 0) this.#on.began(performance.now() - asked);
         if (count === null) {
           throw new Error(`connection closed before byte ${this.#given} of ${this.#length}`);
         }

@@ -35,8 +35,11 @@ export interface TransportRequest {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A request for a file. */
-export type TransportGet = Pick<TransportRequest, "headers" | "signal">;
+/** A request for a file, or a part of one. */
+export interface TransportGet extends Pick<TransportRequest, "headers" | "signal"> {
+  /** Bytes that are expected. */
+  readonly bytes: number;
+}
 
 /** What a transport is made of. */
 export interface TransportOptions {
@@ -80,7 +83,7 @@ export function openTransport(options: TransportOptions): Transport {
   async function get(target: string | URL, init: TransportGet): Promise<Answer> {
     const url = new URL(target);
     const headers = new Headers(init.headers);
-    return await direct.get(url, headers, init.signal) ??
+    return await direct.get(url, { headers, signal: init.signal, bytes: init.bytes }) ??
       await fetchOnce(url, { headers, signal: init.signal });
   }
 

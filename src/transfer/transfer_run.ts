@@ -1,0 +1,127 @@
+import { AimError } from "../errors/mod.ts";
+import { log } from "../log/mod.ts";
+import type { ManifestFile } from "../sources/manifest.ts";
+import { type Source, TransientError } from "../sources/source.ts";
+import { BACKOFF, backoffDelay } from "./backoff.ts";
+import { systemClock } from "./clock.ts";
+import { chunkSize } from "./copy_body.ts";
+import { digestMatches } from "./digests.ts";
+import type { PlanBudget } from "./planner.ts";
+import { type TokenBucket, tokenBucket } from "./token_bucket.ts";
+import type {
+  Clock,
+  ComputedDigests,
+  FileState,
+  TransferEvent,
+  TransferItem,
+  TransferOptions,
+  TransferredFile,
+} from "./types.ts";
+
+/** Bytes of small files held in memory, over all connections; and as many for what is being read. */
+const MEMORY = 32 * 1024 * 1024;
+
+/** What the connections of one transfer share: the source, the clock, the limits, the end, and what is told of them. */
+export class TransferRun {
+  readonly source: Source;
+  readonly options: TransferOptions;
+  readonly clock: Clock;
+  readonly budget: PlanBudget;
+  /** Bytes read at once. */
+  readonly chunk: number;
+  /** The bandwidth there is; `null` where it is not limited. */
+  readonly bucket: TokenBucket | null;
+  /** Aborted by the caller's signal, by the first failure, and at the end. */
+  readonly stop = new AbortController();
+  /** By staging path. */
+  readonly results = new Map<string, TransferredFile>();
+  /** Bytes that came. */
+  moved = 0;
+  readonly #onDone: () => void;
+  readonly #random: () => number;
+  readonly #beside = new Set<Promise<void>>();
+
+  /** @param onDone Called when a file has its final name. */
+  constructor(source: Source, options: TransferOptions, onDone: () => void) {
+    this.source = source;
+    this.#onDone = onDone;
+    this.options = options;
+    this.clock = options.clock ?? systemClock;
+    this.budget = { jobs: options.jobs, partSize: options.partSize, memory: MEMORY };
+    this.chunk = chunkSize(MEMORY, options.jobs);
+    this.bucket = options.maxBandwidth === null ? null : tokenBucket(options.maxBandwidth, this.clock);
+    this.#random = options.random ?? Math.random;
+  }
+
+  /** Whether digests are those of the manifest; true where nothing is to be compared. */
+  matches(file: ManifestFile, digests: ComputedDigests): boolean {
+    return !this.options.verify || file.digest === null || digestMatches(file.digest, digests);
+  }
+
+  /** Notes that a file has its final name. */
+  done(item: TransferItem, target: string, digests: ComputedDigests): void {
+    const proof = this.options.verify && item.file.digest !== null ? "digest" : "size";
+    this.results.set(item.staging, { file: item.file, target, digests, proof });
+    this.state(item.file, "done");
+    this.#onDone();
+  }
+
+  /** The first failure ends the transfer. */
+  fail(file: ManifestFile, error: unknown): void {
+    if (this.stop.signal.aborted) return;
+    this.state(file, "failed");
+    this.stop.abort(error);
+  }
+
+  /** Work beside the connections, whose failure ends the transfer. */
+  track(work: Promise<void>, file: ManifestFile): void {
+    const tracked = work.catch((error) => this.fail(file, error)).finally(() => this.#beside.delete(tracked));
+    this.#beside.add(tracked);
+  }
+
+  /** Waits for the work beside the connections. */
+  async settle(): Promise<void> {
+    await Promise.all(this.#beside);
+  }
+
+  /** Waits before another attempt, or gives up. */
+  async pause(file: ManifestFile, failures: number, cause: unknown): Promise<void> {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    if (failures >= BACKOFF.attempts) {
+      throw new AimError(
+        "network",
+        `${file.path} from ${this.source.uri}: ${reason}, ${failures} attempts in a row`,
+        {
+          hint: "run again when the network or the server is well: what is already there is kept",
+          cause,
+        },
+      );
+    }
+    const retryAfter = cause instanceof TransientError ? cause.retryAfter : null;
+    const delay = backoffDelay(failures, retryAfter, this.#random());
+    this.emit({ type: "retry", path: file.path, attempt: failures + 1, delay, reason });
+    log.debug(`trying ${file.path} again in ${Math.round(delay)} ms: ${reason}`);
+    await this.clock.sleep(delay, this.stop.signal);
+  }
+
+  /** Whether nothing has come for too long since a moment, in milliseconds. */
+  isStalled(since: number): boolean {
+    return this.clock.now() - since > this.options.stallTimeout;
+  }
+
+  stalled(): TransientError {
+    return new TransientError(`no byte came for ${this.options.stallTimeout / 1000} s`);
+  }
+
+  bytes(file: ManifestFile, bytes: number): void {
+    if (bytes !== 0) this.emit({ type: "bytes", path: file.path, bytes });
+  }
+
+  state(file: ManifestFile, state: FileState): void {
+    this.emit({ type: "file", path: file.path, state, size: file.size });
+  }
+
+  emit(event: TransferEvent): void {
+    this.options.onEvent?.(event);
+  }
+}
