@@ -49,7 +49,7 @@ interface Flow {
   at: number;
   /** When the last byte came. */
   moved: number;
-  /** Waits for its share of the bandwidth, which is no stall. */
+  /** Waits for its share of the bandwidth or for hashing, which is no stall. */
   held: boolean;
   /** Its bytes are no longer wanted: neither counted nor recorded. */
   dead: boolean;
@@ -174,7 +174,7 @@ export class LargeFiles {
     this.#open.add(file);
     if (file.hash === null && file.specs.length > 0) {
       file.hash = this.#pool.open(file.partial.path, file.item.file.size, file.specs);
-      file.hash.advance(prefixEnd(file.partial.done));
+      file.hash.advance(prefixEnd(file.partial.done), true);
     }
     if (!file.active) this.#run.state(file.item.file, "active");
     file.active = true;
@@ -229,11 +229,19 @@ export class LargeFiles {
     throw new AttemptFailed({ start: at, end: wanted.end }, at > wanted.start, failure);
   }
 
-  /** A chunk that was read here: what is skipped of it is known already. Waits for its share of the bandwidth. */
+  /**
+   * A chunk that was read here: what is skipped of it is known already. Waits for its share of the bandwidth, and for hashing that lags:
+   * the file is not done before, and what is hashed soon is still in memory.
+   */
   async #received(flow: Flow, bytes: number, skipped: number): Promise<void> {
     this.#run.moved += skipped;
     flow.held = true;
     await this.#run.bucket?.take(bytes, flow.abort.signal);
+    const hashing = flow.file.hash?.caughtUp() ?? null;
+    if (hashing !== null) {
+      await hashing;
+      flow.abort.signal.throwIfAborted();
+    }
     flow.held = false;
     flow.moved = this.#run.clock.now();
   }
