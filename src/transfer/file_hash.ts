@@ -24,24 +24,13 @@ const buffer = new Uint8Array(128 * 1024);
 
 /** Starts digests of an open file of `size` bytes. */
 export function fileHash(file: Deno.FsFile, size: number, specs: readonly DigestSpec[]): FileHash {
-  const part = partAtOnce(size, specs);
-  const lanes = part === null ? null : md5Lanes();
-  return part !== null && lanes !== null
-    ? new EvenPartsHash(file, size, part, lanes)
-    : new InOrderHash(file, size, specs);
-}
-
-/** Bytes that may have to be there before a step can be made. */
-export function bytesAtOnce(size: number, specs: readonly DigestSpec[]): number {
-  return (partAtOnce(size, specs) ?? 0) * LANES;
-}
-
-/** The size of parts that can be hashed side by side; `null` where the file is hashed in order. */
-function partAtOnce(size: number, specs: readonly DigestSpec[]): number | null {
   const [only, ...more] = specs;
-  return only?.algorithm === "multipart-md5" && more.length === 0 && only.others === undefined
-    ? evenPart(only.partSizes, size)
-    : null;
+  if (only?.algorithm === "multipart-md5" && more.length === 0 && only.others === undefined) {
+    const part = evenPart(only.partSizes, size);
+    const lanes = part === null ? null : md5Lanes();
+    if (part !== null && lanes !== null) return new EvenPartsHash(file, size, part, lanes);
+  }
+  return new InOrderHash(file, size, specs);
 }
 
 /** The size of parts that are all alike, but for a smaller last one; `null` where they are not, or side by side is not worth while. */

@@ -1,19 +1,12 @@
 import type { Digest, DigestAlgorithm } from "../sources/manifest.ts";
 import { type DigestSpec, digestSpecs } from "./digests.ts";
-import { bytesAtOnce } from "./file_hash.ts";
 import type { HashReply, HashRequest } from "./hash_protocol.ts";
 import type { ComputedDigests } from "./types.ts";
 
 /** Hashing of one file that is still being written. */
 export interface HashJob {
-  /**
-   * Bytes `[0, to)` are on disk and will not change.
-   *
-   * @param inherited An earlier run brought them: it takes its time until they are hashed, and nobody waits for that.
-   */
-  advance(to: number, inherited?: boolean): void;
-  /** Resolves once few enough bytes that came since wait to be hashed, or no more will be; `null` where that is so now. */
-  caughtUp(): Promise<void> | null;
+  /** Bytes `[0, to)` are on disk and will not change. */
+  advance(to: number): void;
   /** Resolves once all bytes have been announced and hashed. */
   readonly done: Promise<ComputedDigests>;
   /** Gives it up; `done` rejects. */
@@ -41,16 +34,7 @@ interface Pending {
   readonly onBytes: ((bytes: number) => void) | undefined;
   readonly size: number;
   hashed: number;
-  announced: number;
-  /** Until so many are hashed, it catches up with what was there before. */
-  inherited: number;
-  /** Bytes that may wait. */
-  readonly backlog: number;
-  waiting: PromiseWithResolvers<void> | null;
 }
-
-/** Bytes announced but not yet hashed, beyond those that must be there before hashing goes on: a few steps of the thread. */
-const BACKLOG = 64 * 1024 * 1024;
 
 interface PoolWorker {
   readonly worker: Worker;
@@ -86,7 +70,6 @@ export function hashPool(options: { workers?: number } = {}): HashPool {
     if (job === undefined) return undefined;
     pending.delete(id);
     job.worker.jobs--;
-    job.waiting?.resolve();
     return job;
   };
 
@@ -96,10 +79,6 @@ export function hashPool(options: { workers?: number } = {}): HashPool {
       if (job === undefined) return;
       job.onBytes?.(reply.at - job.hashed);
       job.hashed = reply.at;
-      if (!lags(job)) {
-        job.waiting?.resolve();
-        job.waiting = null;
-      }
       return;
     }
     const job = settle(reply.id);
@@ -122,27 +101,17 @@ export function hashPool(options: { workers?: number } = {}): HashPool {
     worker.jobs++;
     const send = (request: HashRequest) => worker.worker.postMessage(request);
     const done = new Promise<ComputedDigests>((resolve, reject) => {
-      pending.set(id, {
-        ...{ resolve, reject, worker, onBytes, size, hashed: 0, announced: 0, inherited: 0 },
-        ...{ backlog: BACKLOG + bytesAtOnce(size, specs), waiting: null },
-      });
+      pending.set(id, { resolve, reject, worker, onBytes, size, hashed: 0 });
     });
     // Whoever waits sees the failure; nobody waits for work that was given up.
     done.catch(() => {});
     send({ type: "open", id, path, size, specs });
+    let announced = 0;
     return {
-      advance(to, inherited = false) {
-        const job = pending.get(id);
-        if (job === undefined || to <= job.announced) return;
-        job.announced = to;
-        if (inherited || job.hashed < job.inherited) job.inherited = to;
+      advance(to) {
+        if (to <= announced || !pending.has(id)) return;
+        announced = to;
         send({ type: "advance", id, to });
-      },
-      caughtUp() {
-        const job = pending.get(id);
-        if (job === undefined || !lags(job)) return null;
-        job.waiting ??= Promise.withResolvers();
-        return job.waiting.promise;
       },
       done,
       cancel() {
@@ -167,10 +136,6 @@ export function hashPool(options: { workers?: number } = {}): HashPool {
       for (const worker of [...workers]) fail(worker, new Error("hashing was stopped"));
     },
   };
-}
-
-function lags(job: Pending): boolean {
-  return job.hashed >= job.inherited && job.announced - job.hashed > job.backlog;
 }
 
 /** Where the worker's module lies: beside this one, compiled as this one is. */

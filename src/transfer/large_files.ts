@@ -15,6 +15,9 @@ import { prefixEnd, rangeBytes } from "./ranges.ts";
 import type { TransferRun } from "./transfer_run.ts";
 import type { ComputedDigests, TransferItem } from "./types.ts";
 
+/** Milliseconds a chunk: next to nothing where a network is the limit. */
+const AHEAD_PAUSE = 4;
+
 /** A large file under way. */
 export interface LargeFile {
   readonly kind: "large";
@@ -49,7 +52,7 @@ interface Flow {
   at: number;
   /** When the last byte came. */
   moved: number;
-  /** Waits for its share of the bandwidth or for hashing, which is no stall. */
+  /** Waits for its share of the bandwidth or for others, which is no stall. */
   held: boolean;
   /** Its bytes are no longer wanted: neither counted nor recorded. */
   dead: boolean;
@@ -174,7 +177,7 @@ export class LargeFiles {
     this.#open.add(file);
     if (file.hash === null && file.specs.length > 0) {
       file.hash = this.#pool.open(file.partial.path, file.item.file.size, file.specs);
-      file.hash.advance(prefixEnd(file.partial.done), true);
+      file.hash.advance(prefixEnd(file.partial.done));
     }
     if (!file.active) this.#run.state(file.item.file, "active");
     file.active = true;
@@ -230,20 +233,22 @@ export class LargeFiles {
   }
 
   /**
-   * A chunk that was read here: what is skipped of it is known already. Waits for its share of the bandwidth, and for hashing that lags:
-   * the file is not done before, and what is hashed soon is still in memory.
+   * A chunk that was read here: what is skipped of it is known already. Waits for its share of the bandwidth, and a moment where it is
+   * far ahead of a gap: one connection that outruns the others would leave hashing, which goes in order, without work.
    */
   async #received(flow: Flow, bytes: number, skipped: number): Promise<void> {
     this.#run.moved += skipped;
     flow.held = true;
     await this.#run.bucket?.take(bytes, flow.abort.signal);
-    const hashing = flow.file.hash?.caughtUp() ?? null;
-    if (hashing !== null) {
-      await hashing;
-      flow.abort.signal.throwIfAborted();
-    }
+    if (this.#isFarAhead(flow)) await this.#run.clock.sleep(AHEAD_PAUSE, flow.abort.signal);
     flow.held = false;
     flow.moved = this.#run.clock.now();
+  }
+
+  /** By more than all connections have under way where they keep pace. */
+  #isFarAhead({ file, at }: Flow): boolean {
+    const { jobs, partSize } = this.#run.budget;
+    return file.hash !== null && at > this.#reached(file) + jobs * partSize;
   }
 
   /** Closes a flow's handle and records what it brought. Resolves to the file offset it came to. */

@@ -50,41 +50,6 @@ Deno.test("a file that grows is hashed as far as it is announced, and no further
   });
 });
 
-Deno.test("who brings a file waits for hashing that lags, but not for what an earlier run left", async () => {
-  const path = await Deno.makeTempFile();
-  const pool = hashPool({ workers: 1 });
-  try {
-    const size = 300 * 2 ** 20;
-    await Deno.truncate(path, size);
-    const fresh = pool.open(path, size, [{ algorithm: "sha256" }]);
-    assertEquals(fresh.caughtUp(), null);
-    fresh.advance(size / 2);
-    const waiting = fresh.caughtUp();
-    assert(waiting !== null);
-    await waiting;
-    assertEquals(fresh.caughtUp(), null);
-    fresh.advance(size);
-    const more = fresh.caughtUp();
-    fresh.cancel();
-    await more;
-    const resumed = pool.open(path, size, [{ algorithm: "sha256" }]);
-    resumed.advance(size / 2, true);
-    assertEquals(resumed.caughtUp(), null);
-    resumed.advance(size);
-    assertEquals(resumed.caughtUp(), null);
-    assertEquals((await resumed.done).sha256?.length, 64);
-    // Four parts of 64 MiB are hashed side by side: they all have to be there first.
-    const parts = Array.from({ length: 5 }, (_, n) => n < 4 ? 64 * 2 ** 20 : size - 256 * 2 ** 20);
-    const multipart = pool.open(path, size, [{ algorithm: "multipart-md5", partSizes: parts }]);
-    multipart.advance(255 * 2 ** 20);
-    assertEquals(multipart.caughtUp(), null);
-    multipart.cancel();
-  } finally {
-    pool.close();
-    await Deno.remove(path);
-  }
-});
-
 Deno.test("an empty file has a digest", async () => {
   await withFile(async (path, pool) => {
     await Deno.truncate(path);
