@@ -327,10 +327,11 @@ async function fromCeph(
           many ? 32 : 4
         } --multi-thread-streams 8 :s3:bench/org/model '${to}'`,
       ),
-      {
+      // One file after another, small ones take it minutes.
+      ...many ? [] : [{
         ...script("s3cmd", `${s3cmd(ceph)} get --recursive --force s3://bench/org/model/ '${to}/'`),
         once: true,
-      },
+      }],
     ].filter(({ name }) => world.peers.has(name === "awscli" ? "aws" : name as "rclone" | "s3cmd"));
     const own = [
       fetched(world, "aim", "s3://bench/org/model", to, ceph.env),
