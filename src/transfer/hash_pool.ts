@@ -38,7 +38,8 @@ interface Pending {
 
 interface PoolWorker {
   readonly worker: Worker;
-  jobs: number;
+  /** Of its files, hashed or not. */
+  bytes: number;
 }
 
 /**
@@ -53,9 +54,9 @@ export function hashPool(options: { workers?: number } = {}): HashPool {
   let lastId = 0;
 
   const idlest = (): PoolWorker => {
-    const least = workers.toSorted((a, b) => a.jobs - b.jobs)[0];
-    if (least !== undefined && (least.jobs === 0 || workers.length >= most)) return least;
-    const started: PoolWorker = { worker: new Worker(workerUrl(), { type: "module" }), jobs: 0 };
+    const least = workers.toSorted((a, b) => a.bytes - b.bytes)[0];
+    if (least !== undefined && (least.bytes === 0 || workers.length >= most)) return least;
+    const started: PoolWorker = { worker: new Worker(workerUrl(), { type: "module" }), bytes: 0 };
     started.worker.onmessage = ({ data }: MessageEvent<HashReply>) => receive(data);
     started.worker.onerror = (event) => {
       event.preventDefault();
@@ -69,7 +70,7 @@ export function hashPool(options: { workers?: number } = {}): HashPool {
     const job = pending.get(id);
     if (job === undefined) return undefined;
     pending.delete(id);
-    job.worker.jobs--;
+    job.worker.bytes -= job.size;
     return job;
   };
 
@@ -98,7 +99,7 @@ export function hashPool(options: { workers?: number } = {}): HashPool {
   const open: HashPool["open"] = (path, size, specs, onBytes) => {
     const id = ++lastId;
     const worker = idlest();
-    worker.jobs++;
+    worker.bytes += size;
     const send = (request: HashRequest) => worker.worker.postMessage(request);
     const done = new Promise<ComputedDigests>((resolve, reject) => {
       pending.set(id, { resolve, reject, worker, onBytes, size, hashed: 0 });
