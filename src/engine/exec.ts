@@ -92,7 +92,16 @@ const FORWARDED = [
 ] as const;
 
 async function runAsChild({ path, argv, env }: Program): Promise<number> {
-  let child: Deno.ChildProcess;
+  let child: Deno.ChildProcess | undefined;
+  // Before there is a child: it may be signalled as soon as it runs.
+  for (const signal of FORWARDED) {
+    Deno.addSignalListener(signal, () => {
+      // The child may have ended in the meantime.
+      try {
+        child?.kill(signal);
+      } catch { /* then its status is on its way */ }
+    });
+  }
   try {
     child = new Deno.Command(path, {
       args: argv.slice(1),
@@ -113,14 +122,6 @@ async function runAsChild({ path, argv, env }: Program): Promise<number> {
         cause,
       },
     );
-  }
-  for (const signal of FORWARDED) {
-    Deno.addSignalListener(signal, () => {
-      // The child may have ended in the meantime.
-      try {
-        child.kill(signal);
-      } catch { /* then its status is on its way */ }
-    });
   }
   const status = await child.status;
   Deno.exit(status.code);
