@@ -42,7 +42,8 @@ export async function writeMetadata(directory: string, path: string, metadata: F
   const text = `${metadata.commit}\n${metadata.etag}\n${metadata.timestamp}\n`;
   const target = `${directory}/${metadataPath(path)}`;
   try {
-    await Deno.writeTextFile(target, text, { createNew: true });
+    // Of thousands, each costs less than handing it to another thread.
+    Deno.writeTextFileSync(target, text, { createNew: true });
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw errorFrom(error, `writing ${target}`);
     // What is there may be a link: it is replaced, not written through.

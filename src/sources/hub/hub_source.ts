@@ -31,6 +31,7 @@ export class HubSource implements Source {
   readonly #options: SourceOptions;
   readonly #transport: Transport;
   readonly #endpoint: string;
+  readonly #origin: string | undefined;
   #access: Promise<HubAccess> | undefined;
   #commit: CommitSha | null = null;
   /** Where a file's bytes were last found, outside the hub: signed addresses that expire. */
@@ -43,6 +44,7 @@ export class HubSource implements Source {
     this.#revision = ref.revision;
     this.#options = options;
     this.#endpoint = options.hfEndpoint.replace(/\/+$/, "");
+    this.#origin = URL.parse(this.#endpoint)?.origin;
     this.#transport = openTransport({ env: options.env, connections: options.jobs, sleep: options.sleep });
   }
 
@@ -205,7 +207,7 @@ export class HubSource implements Source {
   }
 
   #isOwn(url: URL): boolean {
-    return url.origin === new URL(this.#endpoint).origin;
+    return url.origin === this.#origin;
   }
 
   /** What the hub says of a file on the way to its bytes must be what the manifest says. */

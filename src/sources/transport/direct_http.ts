@@ -40,11 +40,15 @@ const BUFFER = 32 * 1024;
 /** Milliseconds. */
 const CONNECT_TIMEOUT = 10_000;
 const LONGEST_IDLE = 30_000;
+/** Milliseconds, while the next request has begun: servers wait less long for the rest of it. */
+const LONGEST_BEGUN = 5_000;
 /**
  * Linux holds back acknowledgements for 40 ms on connections that were used before. A server that leaves Nagle's algorithm on, as Ceph's
- * gateway does, waits for them between the head of an answer and a body smaller than a segment. A new connection costs less.
+ * gateway does, waits for them between the head of an answer and a body smaller than a segment. An acknowledgement goes along with
+ * whatever is sent: there the next request begins, by its method, as soon as the head of an answer is there.
  */
 const HELD_BACK = { from: 35, to: 60, times: 3, largest: 64 * 1024 };
+const METHOD = new TextEncoder().encode("GET ");
 
 interface Connection {
   readonly conn: Deno.Conn;
@@ -53,6 +57,8 @@ interface Connection {
   readonly opening: number;
   /** When it became idle. */
   since: number;
+  /** The next request has begun: its method is sent. */
+  begun: boolean;
 }
 
 /** The head of an answer, and what came with it of the body. */
@@ -83,7 +89,7 @@ export function directHttp(options: DirectHttpOptions): DirectHttp {
   function takeIdle(origin: string): Connection | null {
     const kept = idle.get(origin) ?? [];
     for (let last = kept.pop(); last !== undefined; last = kept.pop()) {
-      if (performance.now() - last.since < LONGEST_IDLE) return last;
+      if (performance.now() - last.since < (last.begun ? LONGEST_BEGUN : LONGEST_IDLE)) return last;
       shut(last);
     }
     return null;
@@ -107,7 +113,7 @@ export function directHttp(options: DirectHttpOptions): DirectHttp {
     // Why it fails is for fetch to say.
     const conn = await soon(promised.catch(() => null), signal);
     const opening = performance.now() - started;
-    return conn === null ? null : { conn, buffer: new Uint8Array(BUFFER), opening, since: 0 };
+    return conn === null ? null : { conn, buffer: new Uint8Array(BUFFER), opening, since: 0, begun: false };
   }
 
   /** Takes note of how long the body of a small answer was waited for. */
@@ -120,10 +126,10 @@ export function directHttp(options: DirectHttpOptions): DirectHttp {
     if (proxied || unsuited.has(url.origin) || url.username !== "" || url.password !== "") return null;
     signal?.throwIfAborted();
     const small = bytes <= HELD_BACK.largest;
-    const once = small && (heldBack.get(url.origin) ?? 0) >= HELD_BACK.times;
-    const request = requestText(url, headers, once);
+    const held = small && (heldBack.get(url.origin) ?? 0) >= HELD_BACK.times;
+    const request = requestText(url, headers);
     for (;;) {
-      const waiting = once ? null : takeIdle(url.origin);
+      const waiting = takeIdle(url.origin);
       const connection = waiting ?? await connect(url, signal);
       if (connection === null) return null;
       const onAbort = () => shut(connection);
@@ -132,6 +138,7 @@ export function directHttp(options: DirectHttpOptions): DirectHttp {
       let head: Head;
       try {
         head = await ask(connection, request);
+        if (held && head.reusable && head.rest.length < (head.length ?? 0)) await begin(connection);
       } catch (error) {
         unwatch();
         shut(connection);
@@ -153,7 +160,8 @@ export function directHttp(options: DirectHttpOptions): DirectHttp {
       };
       return new DirectAnswer(head, head.length, connection, {
         ended,
-        began: (waited) => small && waiting !== null ? noteWait(url.origin, connection, waited) : undefined,
+        began: (waited) =>
+          small && !held && waiting !== null ? noteWait(url.origin, connection, waited) : undefined,
         fault: (error) => signal?.aborted ? signal.reason : networkFault(error, url, options.env),
       });
     }
@@ -197,19 +205,29 @@ function shut({ conn }: Connection): void {
 
 const encoder = new TextEncoder();
 
-function requestText(url: URL, headers: Headers, once: boolean): Uint8Array {
+function requestText(url: URL, headers: Headers): Uint8Array {
   const given = [...headers].map(([name, value]) => `${name}: ${value}\r\n`).join("");
   const defaults = (headers.has("accept") ? "" : "accept: */*\r\n") +
-    (headers.has("user-agent") ? "" : "user-agent: aim\r\n") + (once ? "connection: close\r\n" : "");
+    (headers.has("user-agent") ? "" : "user-agent: aim\r\n");
   return encoder.encode(
     `GET ${url.pathname}${url.search} HTTP/1.1\r\nhost: ${url.host}\r\n${given}${defaults}\r\n`,
   );
 }
 
-/** Sends a request and reads until the end of the answer's head. */
-async function ask({ conn, buffer }: Connection, request: Uint8Array): Promise<Head> {
+/** Sends the method of the next request. */
+async function begin(connection: Connection): Promise<void> {
+  connection.begun = true;
+  for (let sent = 0; sent < METHOD.length;) sent += await connection.conn.write(METHOD.subarray(sent));
+}
+
+/** Sends a request, or what is left of it, and reads until the end of the answer's head. */
+async function ask(connection: Connection, request: Uint8Array): Promise<Head> {
+  const { conn, buffer } = connection;
   try {
-    for (let sent = 0; sent < request.length;) sent += await conn.write(request.subarray(sent));
+    for (let sent = connection.begun ? METHOD.length : 0; sent < request.length;) {
+      sent += await conn.write(request.subarray(sent));
+    }
+    connection.begun = false;
   } catch (error) {
     throw new NothingCame("the connection was closed before the request", { cause: error });
   }
