@@ -9,6 +9,7 @@ const PACKAGES = {
   s3cmd: "s3cmd",
   radosgw: "radosgw ceph-mon ceph-osd ceph-common",
   "/usr/bin/time": "time",
+  ip: "iproute2",
 } as const;
 
 export type Peer = keyof typeof PACKAGES | "python";

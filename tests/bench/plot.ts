@@ -41,16 +41,16 @@ export function drawPlot({ title, x, y, series, logarithmic = false }: Plot): st
     const dots = places.map(([a, b]) => `<circle cx="${a}" cy="${b}" r="3" fill="${colour}"/>`).join("");
     const row = TOP + 14 + index * 18;
     return `<polyline points="${line}" stroke="${colour}"/>${dots}` +
-      `<text x="${WIDTH - RIGHT + 12}" y="${row}" fill="${colour}">${escape(name)}</text>`;
+      `<text x="${WIDTH - RIGHT + 12}" y="${row}" fill="${colour}">${escapeXml(name)}</text>`;
   });
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="12">
 <style>.grid{stroke:#ddd}polyline{fill:none;stroke-width:2}</style>
 <rect width="${WIDTH}" height="${HEIGHT}" fill="white"/>
-<text x="${LEFT}" y="20" font-size="14">${escape(title)}</text>
+<text x="${LEFT}" y="20" font-size="14">${escapeXml(title)}</text>
 ${grid.join("\n")}
-<text x="${(LEFT + WIDTH - RIGHT) / 2}" y="${HEIGHT - 10}" text-anchor="middle">${escape(x)}</text>
+<text x="${(LEFT + WIDTH - RIGHT) / 2}" y="${HEIGHT - 10}" text-anchor="middle">${escapeXml(x)}</text>
 <text transform="translate(14 ${(TOP + HEIGHT - BOTTOM) / 2}) rotate(-90)" text-anchor="middle">${
-    escape(y)
+    escapeXml(y)
   }</text>
 ${drawn.join("\n")}
 </svg>
@@ -86,6 +86,7 @@ function short(value: number): string {
   return value >= 1000 ? value.toLocaleString("en") : `${Number(value.toPrecision(3))}`;
 }
 
-function escape(text: string): string {
+/** Text as XML has it. */
+export function escapeXml(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 }

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { compare, isMet } from "./comparison.ts";
+import { flameGraph, frames } from "./flame_graph.ts";
 import { drawPlot } from "./plot.ts";
 import { median, straightLine } from "./statistics.ts";
 
@@ -47,4 +48,23 @@ Deno.test("a plot is well-formed, has a point for each value and escapes its wor
     assertEquals(svg.match(/<circle /g)?.length, 4);
     assert(svg.includes("a &lt; b") && svg.includes(">&amp;<") && !svg.includes("NaN"));
   }
+});
+
+Deno.test("a flame graph adds up the same function under the same callers", () => {
+  const node = (id: number, functionName: string, children: number[]) => ({
+    id,
+    callFrame: { functionName, url: "file:///a/b.ts" },
+    children,
+  });
+  const profile = {
+    nodes: [node(1, "(root)", [2, 3]), node(2, "read", [4]), node(3, "read", []), node(4, "<op>", [])],
+    samples: [2, 3, 4, 4],
+    timeDeltas: [1000, 2000, 3000, 4000],
+  };
+  const root = frames(profile);
+  assertEquals([root.name, root.total, root.children.size], ["(root) b.ts", 10_000, 1]);
+  const read = root.children.get("read b.ts");
+  assertEquals([read?.total, read?.children.get("<op> b.ts")?.total], [10_000, 7000]);
+  const svg = flameGraph(root, "a & b");
+  assert(svg.includes("a &amp; b: 10 ms") && svg.includes("&lt;op> b.ts: 7.0 ms"));
 });

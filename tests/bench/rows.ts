@@ -36,6 +36,7 @@ export const ROWS: readonly Row[] = [
   { name: "ceph", says: "16 files of 256 MiB from Ceph", run: cephFiles },
   { name: "ceph-many", says: "5,000 files of 16 KiB from Ceph", run: cephManyFiles },
   { name: "delay", says: "2 GiB over a way of 100 ms there and back", run: delayed },
+  { name: "loss", says: "128 MiB over 20 ms and over 100 ms there and back, 1 % lost", run: lossy },
   { name: "start", says: "start-up", run: startUp },
   { name: "verify", says: "aim cache verify of 4 GiB", run: verification },
   { name: "memory", says: "peak memory of 2 GiB and of 20 GiB (sparse), to disk", run: memory },
@@ -421,6 +422,95 @@ async function delayed(world: World, options: MeasureOptions): Promise<Result> {
     await relay.status;
     await freshDirectory(to, 0);
   }
+}
+
+/** Packets of real TCP, delayed and lost: one run each, since a lone connection takes minutes. */
+async function lossy(world: World): Promise<Result> {
+  const can = Deno.uid() === 0 &&
+    await shell("test -c /dev/net/tun && ip netns list").then(() => true, () => false);
+  if (!can) {
+    return {
+      figures: new Map(),
+      comparisons: [],
+      skipped: "it takes root, /dev/net/tun and ip (Debian: iproute2)",
+    };
+  }
+  const bytes = world.quick ? 4 * MIB : 128 * MIB;
+  const source = `${world.fast}/source`, to = `${world.fast}/to`;
+  await freshDirectory(source, 0);
+  await writeNoise(`${source}/model.safetensors`, bytes);
+  const figures = new Map<string, readonly Run[]>();
+  const claims: Claim[] = [];
+  for (const delay of [20, 100]) {
+    await using link = await lossyLink(delay, 0.01);
+    await using hub = await startStaticHub([{
+      id: "org/model",
+      directory: source,
+      files: { "model.safetensors": await listedFile(`${source}/model.safetensors`) },
+      redirect: true,
+    }], { address: link.address });
+    const url = hub.fileUrl("org/model", "model.safetensors");
+    const contenders = [
+      fetched(world, "aim", "hf://org/model", to, { HF_ENDPOINT: hub.url }),
+      script("curl", `curl -s -o '${to}/model.safetensors' '${url}'`),
+      script(
+        "aria2c",
+        `aria2c -q -x16 -s16 -k1M --file-allocation=none -d '${to}' -o model.safetensors '${url}'`,
+      ),
+    ].filter(({ name }) => name !== "aria2c" || world.peers.has("aria2c")).map((contender) => ({
+      ...into(to, bytes, contender),
+      name: `${contender.name}, ${delay} ms`,
+      args: ["ip", "netns", "exec", link.namespace, ...contender.args],
+      once: true,
+    }));
+    for (const [name, runs] of await measure(contenders, { runs: 1, lock: null })) figures.set(name, runs);
+    for (const other of ["curl", "aria2c"]) {
+      claims.push({
+        work: `${short(bytes)}, ${delay} ms there and back, 1 % lost`,
+        subject: `aim, ${delay} ms`,
+        against: [`${other}, ${delay} ms`],
+        figure: "wall",
+        limit: null,
+      });
+    }
+  }
+  await freshDirectory(to, 0);
+  return { figures, comparisons: claims.flatMap((claim) => compare(claim, figures) ?? []) };
+}
+
+/** A way to a network namespace. @param delay Milliseconds there and back. @param loss Share of the packets to it. */
+async function lossyLink(
+  delay: number,
+  loss: number,
+): Promise<AsyncDisposable & { readonly namespace: string; readonly address: string }> {
+  const namespace = `aim-bench-${Deno.pid}`;
+  const link = new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "-q",
+      "-A",
+      `--config=${CONFIG}`,
+      new URL("lossy_link.ts", import.meta.url).pathname,
+      namespace,
+      String(delay),
+      String(loss),
+    ],
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  const reader = link.stdout.getReader();
+  const { done } = await reader.read();
+  if (done) throw new Error("the way with delay and loss cannot be made");
+  reader.releaseLock();
+  return {
+    namespace,
+    address: "10.207.7.1",
+    async [Symbol.asyncDispose]() {
+      await link.stdin.close();
+      await link.status;
+      await link.stdout.cancel();
+    },
+  };
 }
 
 async function startUp(world: World, options: MeasureOptions): Promise<Result> {

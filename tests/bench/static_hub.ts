@@ -26,17 +26,24 @@ export interface StaticHub extends AsyncDisposable {
  * about a model are taken down once from the test hub, files come by sendfile.
  *
  * @param options.tls Paths of a PEM certificate and key.
+ * @param options.address To listen on. @default {127.0.0.1}
  * @param options.cdn Where large files are sent instead of the own second origin, and the path of its files there.
  */
 export async function startStaticHub(
   models: readonly StaticModel[],
-  options: { tls?: { cert: string; key: string } | undefined; cdn?: string; cdnPath?: string } = {},
+  options: {
+    tls?: { cert: string; key: string } | undefined;
+    address?: string;
+    cdn?: string;
+    cdnPath?: string;
+  } = {},
 ): Promise<StaticHub> {
   const temporary = await Deno.makeTempDir({ prefix: "aim-bench-hub-" });
   const [port, cdn] = [freePort(), freePort()];
   const scheme = options.tls === undefined ? "http" : "https";
-  const url = `${scheme}://127.0.0.1:${port}`;
-  const cdnUrl = `${scheme}://127.0.0.1:${cdn}`;
+  const address = options.address ?? "127.0.0.1";
+  const url = `${scheme}://${address}:${port}`;
+  const cdnUrl = `${scheme}://${address}:${cdn}`;
   const maps: string[] = [];
   const api: string[] = [];
   const stored: string[] = [];
@@ -70,7 +77,7 @@ export async function startStaticHub(
   }
   const { tls } = options;
   const secure = tls === undefined ? "" : `ssl_certificate ${tls.cert}; ssl_certificate_key ${tls.key};`;
-  const listen = (at: number) => `listen 127.0.0.1:${at} ${tls === undefined ? "" : "ssl"}; ${secure}`;
+  const listen = (at: number) => `listen ${address}:${at} ${tls === undefined ? "" : "ssl"}; ${secure}`;
   const spool = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
     .map((kind) => `${kind}_temp_path ${temporary}/${kind};`).join(" ");
   await Deno.writeTextFile(
@@ -103,7 +110,7 @@ http {
   }).spawn();
   for (let tries = 0;; tries++) {
     try {
-      (await Deno.connect({ hostname: "127.0.0.1", port: cdn })).close();
+      (await Deno.connect({ hostname: address, port: cdn })).close();
       break;
     } catch (error) {
       if (tries === 100) throw error;
