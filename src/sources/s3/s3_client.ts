@@ -95,6 +95,8 @@ export async function openBucket(
   const address = new URL(
     `${located.protocol}//${located.hostname}${port}${located.path.replace(/\/*$/, "/")}`,
   );
+  /** Made once: it asks the chain for credentials at each signature, and so sees new ones. */
+  let signer: Promise<Signer> | undefined;
   log.debug("bucket", { bucket, region: place, address: address.href, signed: !anonymous });
 
   return {
@@ -104,8 +106,7 @@ export async function openBucket(
     base: address,
     async signedHeaders(url, headers) {
       if (anonymous) return new Headers(headers);
-      const signer = await signerOf(client);
-      const signed = await signer.sign({
+      const signed = await (await (signer ??= signerOf(client))).sign({
         method: "GET",
         protocol: url.protocol,
         hostname: url.hostname,
