@@ -3,6 +3,7 @@ import type { BuildInfo } from "../../src/cli/build_info.ts";
 import { PACK, writePack } from "../../src/profiles/pack.ts";
 import type { ConfigMap } from "../../src/profiles/types.ts";
 import { readFullYaml } from "../../src/profiles/yaml/full_yaml.ts";
+import { mergeStart } from "./merge_start.ts";
 import { runDeno } from "./run_deno.ts";
 
 /**
@@ -17,7 +18,10 @@ export async function bundleProgram(source: string, folder: string, build: Build
   await bundle(source, ["--outdir", folder, "--code-splitting", "main.ts"]);
   await bundle(source, ["--output", join(folder, "hash_worker.js"), "src/transfer/hash_worker.ts"]);
   deferRequire(folder);
-  if (build.form === "self-extracting") hideImports(folder);
+  if (build.form === "self-extracting") {
+    hideImports(folder);
+    await mergeStart(folder, ["serve", "dry_run"]);
+  }
   await packProfiles(join(source, "profiles"), join(folder, "profiles"));
   Deno.writeTextFileSync(join(folder, "build.json"), `${JSON.stringify(build)}\n`);
   // The nearest package.json says what .js files are: this one, whatever lies in the folders above.
