@@ -1,4 +1,5 @@
 import { errorFrom } from "../errors/mod.ts";
+import { createFile } from "../os/mod.ts";
 import { readTextOrNull, statOrNull, writeAtomically } from "./files.ts";
 
 // Python's huggingface_hub keeps, for a model in a local directory, what each file was downloaded as:
@@ -41,8 +42,8 @@ export async function readMetadata(directory: string, path: string): Promise<Fil
 export async function writeMetadata(directory: string, path: string, metadata: FileMetadata): Promise<void> {
   const text = `${metadata.commit}\n${metadata.etag}\n${metadata.timestamp}\n`;
   const target = `${directory}/${metadataPath(path)}`;
+  if (createFile(target, new TextEncoder().encode(text))) return;
   try {
-    // Of thousands, each costs less than handing it to another thread.
     Deno.writeTextFileSync(target, text, { createNew: true });
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw errorFrom(error, `writing ${target}`);

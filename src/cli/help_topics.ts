@@ -103,6 +103,7 @@ async function renderPermissions(colour: boolean): Promise<string> {
     "",
     "What each command's process may do while it runs; all else is given up before. All may read files.",
     "Commands marked * look at the hardware first, with run and ffi, and give both up then.",
+    "Those that download load the C library's calls that create, write and rename files before they give ffi up.",
     "json: with --format json alone.",
     "",
     bold(`  ${"command".padEnd(width)}write  net    run    ffi`),

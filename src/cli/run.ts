@@ -1,6 +1,7 @@
 import { type Config, resolveConfig } from "../config/mod.ts";
 import { AimError } from "../errors/mod.ts";
 import { captureConsole, configureLog } from "../log/mod.ts";
+import { loadNewFiles } from "../os/mod.ts";
 import { readBuildInfo } from "./build_info.ts";
 import { callersEnvironment } from "./callers_environment.ts";
 import type { Command, CommandContext } from "./command.ts";
@@ -94,6 +95,8 @@ async function runCommand(command: Command, context: CommandContext<undefined>):
   const needs = only === undefined || context.flags[only.flag] === only.value
     ? permissions
     : { ...permissions, net: false };
+  // Downloads create thousands of files. What keeps `ffi` can load the calls when it comes to that.
+  if (needs.write && needs.net && !needs.ffi) loadNewFiles();
   if (command.prepare === undefined) {
     revokePermissions(needs);
     return await command.run(context);

@@ -24,7 +24,7 @@ export interface SmallFile {
 export class SmallFiles {
   readonly #run: TransferRun;
   /** Memory that no connection uses at present. */
-  readonly #spare: Uint8Array[] = [];
+  readonly #spare: Uint8Array<ArrayBuffer>[] = [];
   readonly #requests = new Set<OpenRequest>();
 
   constructor(run: TransferRun) {
@@ -60,7 +60,7 @@ export class SmallFiles {
     }
   }
 
-  #publish({ item }: SmallFile, bytes: Uint8Array, digests: ComputedDigests): void {
+  #publish({ item }: SmallFile, bytes: Uint8Array<ArrayBuffer>, digests: ComputedDigests): void {
     const target = item.target(digests);
     for (let lost = 0;; lost++) {
       try {

@@ -7,6 +7,26 @@ const CHANGES = [
   ...["writeFile", "writeTextFile"],
 ].flatMap((name) => [name, `${name}Sync`]);
 
+type Watch = (name: string, args: unknown[], original: AnyFunction) => unknown;
+
+/** What looks at each change that goes through the C library. */
+let watched: Watch | null = null;
+
+// Its calls are loaded once in a process: they are wrapped before that.
+const { dlopen } = Deno;
+(Deno as unknown as Record<string, AnyFunction>).dlopen = (...args) => {
+  const opened = (dlopen as unknown as AnyFunction)(...args) as { symbols: Record<string, AnyFunction> };
+  const symbols = Object.entries(opened.symbols).map(([name, original]) =>
+    [name, (...given: unknown[]) => {
+      const changes = name === "rename" || name === "write" ||
+        (name === "open" && (Number(given[1]) & O_CREAT) !== 0);
+      return changes && watched !== null ? watched(`c ${name}`, given, original) : original(...given);
+    }] as const
+  );
+  return { ...opened, symbols: Object.fromEntries(symbols) };
+};
+const O_CREAT = 0o100;
+
 /**
  * Runs something that dies at its `step`th change of the file system: of a write half is done, nothing else is, and from then on nothing
  * more, as after `kill -9`. Returns how many changes it made; it has died when that is `step`.
@@ -18,22 +38,27 @@ export async function dieAt(step: number, run: () => Promise<unknown>): Promise<
     return original === undefined ? [] : [[name, original] as const];
   }));
   let steps = 0;
+  const watch: Watch = (name, args, original) => {
+    if (steps >= step) throw new Error("killed");
+    steps++;
+    if (steps < step) return original(...args);
+    if (name.startsWith("write")) tear(originals, args);
+    if (name === "c write") original(args[0], args[1], BigInt(args[2] as bigint) / 2n);
+    throw new Error("killed");
+  };
   for (const [name, original] of originals) {
     deno[name] = (...args) => {
       const writes = !name.startsWith("open") || isForWriting(args[1]);
-      if (!writes) return original(...args);
-      if (steps >= step) throw new Error("killed");
-      steps++;
-      if (steps < step) return original(...args);
-      if (name.startsWith("write")) tear(originals, args);
-      throw new Error("killed");
+      return writes ? watch(name, args, original) : original(...args);
     };
   }
+  watched = watch;
   try {
     await run();
   } catch (error) {
     if (steps < step) throw error;
   } finally {
+    watched = null;
     for (const [name, original] of originals) deno[name] = original;
   }
   return steps;

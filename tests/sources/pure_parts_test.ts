@@ -262,3 +262,26 @@ Deno.test("a failed connection is told by its host, never by its path or a proxy
   const direct = networkFault(new Error("Connection refused"), url, { ...env, NO_PROXY: ".test" });
   assert(!direct.message.includes("proxy"), direct.message);
 });
+
+Deno.test("what an address or a number holds is not taken for a fault", () => {
+  const url = new URL("http://127.0.0.1:40712/o(407)/tunnel-proxy-auth/body.bin");
+  const cases: [text: string, fault: RegExp, fatal: boolean][] = [
+    ["connection closed before byte 44071 of 300407", /broke the connection/, false],
+    [
+      `error sending request for url (${url}): client error (Connect): Connection refused`,
+      /refuses/,
+      false,
+    ],
+    [`error sending request for url (${url}): something new`, /cannot be read: something new$/, false],
+    [
+      `error sending request for url (${url}): client error (Connect): proxy authentication required`,
+      /asks for a password/,
+      true,
+    ],
+  ];
+  for (const [text, expected, fatal] of cases) {
+    const fault = networkFault(new TypeError("fetch failed", { cause: new Error(text) }), url, {});
+    assert(expected.test(fault.message), fault.message);
+    assertEquals(fault instanceof AimError, fatal, text);
+  }
+});

@@ -1,5 +1,6 @@
 import { AimError } from "../../errors/mod.ts";
 import { SourceChangedError, TransientError } from "../source.ts";
+import type { AnswerHeaders } from "../transport/answer.ts";
 import { parseRetryAfter } from "../transport/retry_after.ts";
 import { isTransientStatus } from "../transport/transport.ts";
 
@@ -18,7 +19,7 @@ export interface HubQuestion {
 /** The parts of an answer that say what went wrong. */
 export interface HubRefusal {
   readonly status: number;
-  readonly headers: Headers;
+  readonly headers: AnswerHeaders;
   /** `error` or `message` of a JSON body. */
   readonly message: string | null;
 }

@@ -1,4 +1,5 @@
 import { AimError } from "../../errors/mod.ts";
+import type { Answer } from "../transport/answer.ts";
 import type { Transport, TransportRequest } from "../transport/transport.ts";
 
 /** Where the hub is, and how one is known there. */
@@ -56,7 +57,7 @@ export function hubHeaders(url: URL, access: HubAccess, given: HeadersInit = {})
 
 /** Where a redirect leads; `null` for any other answer. */
 export function redirectOf(
-  response: Pick<Response, "status" | "headers">,
+  response: Pick<Answer, "status" | "headers">,
   from: URL,
   endpoint: string,
 ): URL | null {

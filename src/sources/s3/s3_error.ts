@@ -1,5 +1,6 @@
 import { AimError } from "../../errors/mod.ts";
 import { SourceChangedError, TransientError } from "../source.ts";
+import type { AnswerHeaders } from "../transport/answer.ts";
 import { parseRetryAfter } from "../transport/retry_after.ts";
 import { isTransientStatus } from "../transport/transport.ts";
 
@@ -21,7 +22,7 @@ export interface S3Refusal {
   readonly status: number;
   /** `NoSuchBucket` and its like; `null` where the answer had no body. */
   readonly code: string | null;
-  readonly headers: Headers;
+  readonly headers: AnswerHeaders;
 }
 
 const KEY_HINT = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";

@@ -16,7 +16,7 @@ import {
   TransientError,
 } from "../source.ts";
 import type { SourceOptions } from "../source_options.ts";
-import type { Answer } from "../transport/answer.ts";
+import type { Answer, AnswerHeaders } from "../transport/answer.ts";
 import { openTransport, type Transport } from "../transport/transport.ts";
 import {
   type ChecksumAlgorithm,
@@ -370,7 +370,7 @@ function isMd5(digest: Digest | null): boolean {
   return digest?.algorithm === "md5" || digest?.algorithm === "multipart-md5";
 }
 
-function encryptedOpaquely(headers: Headers): boolean {
+function encryptedOpaquely(headers: AnswerHeaders): boolean {
   return (headers.get("x-amz-server-side-encryption") ?? "").startsWith("aws:") ||
     headers.has("x-amz-server-side-encryption-customer-algorithm");
 }
@@ -395,13 +395,13 @@ function errorRegion(error: unknown): string {
   return typeof Region === "string" ? `<Region>${Region}</Region>` : "";
 }
 
-function serverTime(headers: Headers): number | null {
+function serverTime(headers: AnswerHeaders): number | null {
   const time = Date.parse(headers.get("date") ?? "");
   return Number.isNaN(time) ? null : time;
 }
 
 /** S3 allows a quarter of an hour. */
-function clockIsOff(headers: Headers): boolean {
+function clockIsOff(headers: AnswerHeaders): boolean {
   const time = serverTime(headers);
   return time !== null && Math.abs(time - Date.now()) > 14 * 60_000;
 }

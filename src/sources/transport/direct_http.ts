@@ -1,5 +1,5 @@
 import { type ByteReader, TransientError } from "../source.ts";
-import type { Answer } from "./answer.ts";
+import type { Answer, AnswerHeaders } from "./answer.ts";
 import { networkFault, proxyVariables } from "./network_fault.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -65,7 +65,7 @@ interface Connection {
 interface Head {
   readonly status: number;
   readonly statusText: string;
-  readonly headers: Headers;
+  readonly headers: AnswerHeaders;
   /** Content-Length; `null` where the body is delimited in another way. */
   readonly length: number | null;
   readonly rest: Uint8Array<ArrayBuffer>;
@@ -267,13 +267,11 @@ function headEnd(buffer: Uint8Array, from: number, to: number): number | null {
 function parseHead(bytes: Uint8Array, rest: Uint8Array<ArrayBuffer>): Head {
   const [first = "", ...lines] = characters(bytes).slice(0, -4).split("\r\n");
   const [, minor, code, statusText = ""] = /^HTTP\/1\.([01]) (\d{3})(?: (.*))?$/.exec(first) ?? [];
-  const headers = new Headers();
+  const headers = new HeaderFields();
   for (const line of lines) {
     const colon = line.indexOf(":");
     if (colon < 1) throw new TransientError("the server's answer has a broken head");
-    try {
-      headers.append(line.slice(0, colon), line.slice(colon + 1).trim());
-    } catch { /* A field that cannot be one is none that is read here. */ }
+    headers.append(line.slice(0, colon), line.slice(colon + 1).trim());
   }
   const status = Number(code ?? 0);
   if (status < 100 || status > 599) throw new TransientError("the server's answer is not HTTP/1.1");
@@ -288,13 +286,34 @@ function parseHead(bytes: Uint8Array, rest: Uint8Array<ArrayBuffer>): Head {
   };
 }
 
+/** As `Headers`, at a fifth of its cost. */
+class HeaderFields implements AnswerHeaders {
+  readonly #fields = new Map<string, string>();
+
+  /** Takes no value that a field cannot have. */
+  append(name: string, value: string): void {
+    if (/[\0\r\n]/.test(value)) return;
+    const lower = name.toLowerCase();
+    const before = this.#fields.get(lower);
+    this.#fields.set(lower, before === undefined ? value : `${before}, ${value}`);
+  }
+
+  get(name: string): string | null {
+    return this.#fields.get(name.toLowerCase()) ?? null;
+  }
+
+  has(name: string): boolean {
+    return this.#fields.has(name.toLowerCase());
+  }
+}
+
 /** Each byte a character. */
 function characters(bytes: Uint8Array): string {
   // Spread, they would be taken one by one.
   return String.fromCharCode.apply(null, bytes as unknown as number[]);
 }
 
-function lengthOf(status: number, headers: Headers): number | null {
+function lengthOf(status: number, headers: AnswerHeaders): number | null {
   if (status === 204 || status === 304) return 0;
   const encoding = headers.get("content-encoding");
   if (headers.has("transfer-encoding") || (encoding !== null && encoding !== "identity")) return null;
@@ -314,7 +333,7 @@ interface BodyHandlers {
 /** An answer whose body is read from the socket into the reader's own memory. */
 class DirectAnswer implements Answer, ByteReader {
   readonly status: number;
-  readonly headers: Headers;
+  readonly headers: AnswerHeaders;
   readonly #length: number;
   readonly #rest: Uint8Array;
   readonly #conn: Deno.Conn;

@@ -33,7 +33,7 @@ export function networkFault(
       "check whether the address is http, not https",
     );
   }
-  if (/proxy auth|407/i.test(text)) return proxyRefuses(url, env);
+  if (/proxy auth/i.test(text)) return proxyRefuses(url, env);
   if (/tunnel/i.test(text)) {
     return transient(`the proxy in ${proxy ?? "HTTPS_PROXY"} gives no way to ${url.host}`);
   }
@@ -100,9 +100,10 @@ function nameLooked(url: URL, proxy: string | null): string {
 function textOf(thrown: unknown): string {
   const lines: string[] = [];
   for (let error = thrown; error instanceof Error; error = error.cause) lines.push(error.message);
-  return lines.length === 0 ? String(thrown) : lines.join("\n");
+  // What the address holds says nothing of the fault.
+  return (lines.length === 0 ? String(thrown) : lines.join("\n")).replaceAll(/ ?for url \(\S*\)/g, "");
 }
 
 function lastClause(text: string): string {
-  return (text.split("\n").at(-1) ?? text).replace(/^.*for url \([^)]*\): /, "");
+  return (text.split("\n").at(-1) ?? text).replace(/^error sending request: /, "");
 }
