@@ -11,6 +11,11 @@ export interface CommandPermissions {
   readonly ffi: boolean;
 }
 
+/** Whether a command loads the C library's calls for new files before it gives `ffi` up: those that download do. */
+export function createsFiles({ write, net, ffi }: CommandPermissions): boolean {
+  return write && net && !ffi;
+}
+
 /** A flag that only some commands have. Settings with an environment variable are in the settings table instead. */
 export interface FlagSpec {
   /** `--name`, without dashes. */

@@ -1,6 +1,7 @@
 import { type SettingName, SETTINGS } from "../config/mod.ts";
 import { EXIT_CODES } from "../errors/mod.ts";
 import { JSON_SHAPES } from "./json_shapes.ts";
+import { createsFiles } from "./command.ts";
 import { settingRow, twoColumns, wrap } from "./render_help.ts";
 import { commandNames, loadCommand } from "./registry.ts";
 import { style } from "./style.ts";
@@ -102,15 +103,17 @@ async function renderPermissions(colour: boolean): Promise<string> {
     bold("aim help permissions"),
     "",
     "What each command's process may do while it runs; all else is given up before. All may read files.",
-    "Commands marked * look at the hardware first, with run and ffi, and give both up then.",
-    "Those that download load the C library's calls that create, write and rename files before they give ffi up.",
+    "Commands marked * look at the hardware first, with run and ffi, and give both up then. first: the C library's",
+    "calls that create, write and rename files are loaded before it is given up.",
     "json: with --format json alone.",
     "",
     bold(`  ${"command".padEnd(width)}write  net    run    ffi`),
     ...commands.map(({ name, permissions: p, netOnlyWith: only, prepare }) => {
       const net = p.net && only !== undefined ? only.value.padEnd(7) : yes(p.net);
       const named = prepare === undefined ? name : `${name} *`;
-      return `  ${named.padEnd(width)}${yes(p.write)}${net}${yes(p.run)}${yes(p.ffi)}`;
+      return `  ${named.padEnd(width)}${yes(p.write)}${net}${yes(p.run)}${
+        createsFiles(p) ? "first" : yes(p.ffi)
+      }`;
     }),
   ]);
 }

@@ -4,7 +4,7 @@ import { captureConsole, configureLog } from "../log/mod.ts";
 import { loadNewFiles } from "../os/mod.ts";
 import { readBuildInfo } from "./build_info.ts";
 import { callersEnvironment } from "./callers_environment.ts";
-import type { Command, CommandContext } from "./command.ts";
+import { type Command, type CommandContext, createsFiles } from "./command.ts";
 import { findCommand } from "./find_command.ts";
 import { keepEnvironmentSecrets } from "./keep_environment_secrets.ts";
 import { ClosedOutput, terminalOf, writeAll } from "./output.ts";
@@ -95,14 +95,11 @@ async function runCommand(command: Command, context: CommandContext<undefined>):
   const needs = only === undefined || context.flags[only.flag] === only.value
     ? permissions
     : { ...permissions, net: false };
-  // Downloads create thousands of files. What keeps `ffi` can load the calls when it comes to that.
-  if (needs.write && needs.net && !needs.ffi) loadNewFiles();
-  if (command.prepare === undefined) {
-    revokePermissions(needs);
-    return await command.run(context);
-  }
-  revokePermissions({ ...needs, ffi: true, run: true });
-  const prepared = await command.prepare(context);
+  const looks = command.prepare !== undefined;
+  const creates = createsFiles(needs);
+  revokePermissions({ ...needs, run: needs.run || looks, ffi: needs.ffi || looks || creates });
+  if (creates) loadNewFiles();
+  const prepared = await command.prepare?.(context);
   revokePermissions(needs);
   return await command.run({ ...context, prepared });
 }

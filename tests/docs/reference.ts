@@ -4,7 +4,7 @@ import { FOREIGN_VARIABLES } from "../../src/cli/help_topics.ts";
 import { commandNames, loadCommand } from "../../src/cli/registry.ts";
 import { type Setting, SETTINGS } from "../../src/config/mod.ts";
 import { EXIT_CODES } from "../../src/errors/mod.ts";
-import type { Command } from "../../src/cli/command.ts";
+import { type Command, createsFiles } from "../../src/cli/command.ts";
 
 type Row = readonly string[];
 
@@ -66,7 +66,7 @@ function permissionRow({ name, permissions: p, netOnlyWith: only, prepare }: Com
     p.write ? "yes" : "",
     p.net ? only === undefined ? "yes" : `with ${code(`--${only.flag} ${only.value}`)}` : "",
     p.run ? "yes" : early,
-    p.ffi ? "yes" : early,
+    p.ffi ? "yes" : createsFiles(p) ? "at first" : early,
   ];
 }
 
