@@ -1,5 +1,6 @@
 import { join } from "@std/path";
 import { runDeno } from "./run_deno.ts";
+import { V8_FLAGS } from "./v8_flags.ts";
 
 /** Whether there is an executable now; else why `deno compile` made none, in a few words. */
 export type Compiled = { readonly kind: "made" } | { readonly kind: "no-base"; readonly reason: string };
@@ -21,7 +22,7 @@ export async function compileProgram(
   const named = Deno.env.get("DENORT_BIN");
   const ran = await runDeno([
     "compile",
-    ...["--no-check", "--no-config", "--no-lock", "--no-npm", "--no-remote", "--no-prompt"],
+    ...["--no-check", "--no-config", "--no-lock", "--no-npm", "--no-remote", "--no-prompt", V8_FLAGS],
     ...options.permissions,
     ...["--target", options.target, "--output", temporary],
     ...["profiles", "build.json", "package.json"].flatMap((name) => ["--include", join(program, name)]),

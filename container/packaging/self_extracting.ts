@@ -1,5 +1,6 @@
 import { join } from "@std/path";
 import { digestHex } from "./digest_hex.ts";
+import { V8_FLAGS } from "./v8_flags.ts";
 
 /** What a self-extracting executable is made of. */
 export interface SelfExtractingParts {
@@ -19,7 +20,7 @@ const HEADER = new URL("self_extracting.sh", import.meta.url);
 const UNPACK = new URL("unpack.js", import.meta.url);
 
 // Nothing but the program itself: no configuration of whoever's directory it is in, no packages, no network for modules.
-const DENO_FLAGS = "--quiet --no-prompt --no-config --no-lock --no-npm --no-remote";
+const DENO_FLAGS = `--quiet --no-prompt --no-config --no-lock --no-npm --no-remote ${V8_FLAGS}`;
 
 /**
  * Writes one executable: a shell script, then what it unpacks. The same parts give the same bytes.

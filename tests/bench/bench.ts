@@ -1,5 +1,4 @@
-// `deno task bench [NAME…] [--quick] [--runs N] [--form source|executable] [--json FILE] [--lock FILE] [--plots]`: aim beside what users
-// would take otherwise, on this machine, in one run; ratios of medians. `--plots` draws how cost grows instead.
+// aim beside what users would take otherwise, on this machine, in one run; ratios of medians.
 import { parseArgs } from "@std/cli/parse-args";
 import { type Comparison, isMet } from "./comparison.ts";
 import type { MeasureOptions } from "./measure.ts";
@@ -8,10 +7,26 @@ import { type Result, ROWS } from "./rows.ts";
 import { median } from "./statistics.ts";
 import { EXECUTABLE, makeWorld, SOURCE_FORM } from "./world.ts";
 
+const USAGE =
+  `deno task bench [NAME…] [--quick] [--runs N] [--form source|executable] [--json FILE] [--lock FILE] [--plots]
+
+${ROWS.map(({ name, says }) => `  ${name.padEnd(12)}${says}`).join("\n")}
+
+--plots draws how cost grows instead.`;
+
 const flags = parseArgs(Deno.args, {
   string: ["runs", "form", "json", "lock"],
-  boolean: ["quick", "plots"],
+  boolean: ["quick", "plots", "help"],
+  unknown: (name, key) => {
+    if (key === undefined) return true;
+    console.error(`unknown option ${name}; there is\n${USAGE}`);
+    Deno.exit(2);
+  },
 });
+if (flags.help === true) {
+  console.log(USAGE);
+  Deno.exit(0);
+}
 const text = (value: unknown) => typeof value === "string" && value !== "" ? value : null;
 const [lock, jsonPath] = [text(flags.lock), text(flags.json)];
 const form = text(flags.form) ?? "executable";
