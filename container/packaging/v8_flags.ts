@@ -1,5 +1,5 @@
 /**
- * V8's flags in both forms of the executable: new objects may fill 8 MiB instead of 1 before the first collection, and a short command is
+ * V8's flags in both forms of the executable: new objects may fill 4 MiB instead of 1 before the first collection, and a short command is
  * at its end by then. Source: `deno --v8-flags=--help`; measured by `deno task bench start`.
  */
-export const V8_FLAGS = "--v8-flags=--min-semi-space-size=8";
+export const V8_FLAGS = "--v8-flags=--min-semi-space-size=4";
