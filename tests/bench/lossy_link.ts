@@ -21,6 +21,9 @@ try {
   await ip("link", "set", "aimfar", "netns", namespace);
   await ip("address", "add", "10.207.7.1/30", "dev", "aimnear");
   await ip("link", "set", "aimnear", "up", "mtu", String(MTU));
+  // Linux's default; with BBR the sender would take no notice of loss.
+  const route = "10.207.7.0/30 dev aimnear src 10.207.7.1 congctl cubic";
+  await ip("route", "replace", ...route.split(" "));
   await ip("-n", namespace, "address", "add", "10.207.7.2/30", "dev", "aimfar");
   await ip("-n", namespace, "link", "set", "aimfar", "up", "mtu", String(MTU));
   const random = generator(7);
