@@ -19,6 +19,8 @@ export interface FileHash {
 const SLICE = 16 * 1024 * 1024;
 /** Bytes in parts hashed side by side, at most: so much must be there before they begin. */
 const LARGEST_GROUP = 512 * 1024 * 1024;
+/** A lane's bytes a step: whole inputs. */
+const LANE_SLICE = Math.floor(SLICE / LANES / LANE_BYTES) * LANE_BYTES;
 
 const buffer = new Uint8Array(128 * 1024);
 
@@ -73,7 +75,7 @@ class InOrderHash implements FileHash {
   }
 }
 
-/** A multipart ETag of even parts: four parts side by side, what is left one after another. */
+/** A multipart ETag of even parts: as many parts side by side as there are lanes, what is left one after another. */
 class EvenPartsHash implements FileHash {
   readonly #file: Deno.FsFile;
   readonly #size: number;
@@ -96,10 +98,10 @@ class EvenPartsHash implements FileHash {
     return this.#group + this.#done * LANES;
   }
 
-  /** Where what can be hashed next ends: four whole parts, or one that is left. */
+  /** Where what can be hashed next ends: a whole part for each lane, or one that is left. */
   get #end(): number {
-    const four = this.#group + this.#part * LANES;
-    return four <= this.#size ? four : Math.min(this.#size, this.#group + this.#part);
+    const all = this.#group + this.#part * LANES;
+    return all <= this.#size ? all : Math.min(this.#size, this.#group + this.#part);
   }
 
   ready(to: number): boolean {
@@ -108,12 +110,12 @@ class EvenPartsHash implements FileHash {
 
   step(to: number): void {
     if (!this.ready(to) || this.#group >= this.#size) return;
-    if (this.#end === this.#group + this.#part * LANES) this.#four();
+    if (this.#end === this.#group + this.#part * LANES) this.#all();
     else this.#one();
   }
 
-  #four(): void {
-    const until = Math.min(this.#part, this.#done + SLICE / LANES);
+  #all(): void {
+    const until = Math.min(this.#part, this.#done + LANE_SLICE);
     while (this.#done < until) {
       const bytes = Math.min(LANE_BYTES, until - this.#done);
       for (const [lane, input] of this.#lanes.inputs.entries()) {

@@ -1,83 +1,122 @@
 /** Messages hashed at once. */
-export const LANES = 4;
-/** Bytes a lane that `update` takes at once, at most; a multiple of MD5's block. */
+export const LANES = 12;
+/** Bytes a lane that `update` takes at once, at most; a multiple of MD5's block. The inputs together fit a processor's second cache. */
 export const LANE_BYTES = 64 * 1024;
 
 const BLOCK = 64;
 
 /**
- * MD5 (RFC 1321) of four messages of equal length side by side, one in each 32-bit lane of a vector. MD5 is a chain of dependent steps
- * that leaves a processor mostly waiting, so that four together take little longer than one: the parts of a multipart ETag.
+ * MD5 (RFC 1321) of twelve messages of equal length side by side: the parts of a multipart ETag. MD5 is a chain of dependent steps that
+ * leaves a processor mostly waiting, so that four messages in the 32-bit lanes of a vector, and three such vectors in turns, together
+ * take little longer than one. A lane without a message does no harm, and saves nothing.
  */
 export interface Md5Lanes {
-  /** Where the next bytes of each lane belong, before `update`. */
+  /**
+   * Where the next bytes of each lane belong, before `update`. All `Md5Lanes` of a thread share them (each has a state of its own): fill
+   * and `update` in one go.
+   */
   readonly inputs: readonly Uint8Array<ArrayBuffer>[];
-  /** Begins four new messages. */
+  /** Begins new messages. */
   start(): void;
   /** Hashes the first `bytes` of each input: a multiple of 64. */
   update(bytes: number): void;
-  /** Ends the messages with the `bytes` (less than 64) that the inputs begin with; the four MD5s. */
+  /** The MD5s of the messages if they end with the `bytes` (less than 64) that the inputs begin with. They may go on all the same. */
   finish(bytes: number): Uint8Array[];
 }
 
 /** `null` where the runtime has no vectors. */
 export function md5Lanes(): Md5Lanes | null {
-  let run: (blocks: number) => void;
-  let memory: ArrayBuffer;
-  try {
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(assemble()));
-    const { run: exported, memory: held } = instance.exports;
-    run = exported as (blocks: number) => void;
-    memory = (held as WebAssembly.Memory).buffer as ArrayBuffer;
-  } catch {
-    return null;
-  }
-  const state = new Uint32Array(memory, 0, 4 * LANES);
-  const inputs = Array.from({ length: LANES }, (_, n) => new Uint8Array(memory, inputAt(n), LANE_BYTES));
+  if (machine === undefined) machine = startMachine();
+  if (machine === null) return null;
+  const { run, state: current, inputs } = machine;
+  const state = new Uint32Array(INITIAL_STATE);
   let total = 0;
+  const hash = (bytes: number) => {
+    current.set(state);
+    run(bytes / BLOCK);
+  };
   return {
     inputs,
     start() {
-      INITIAL.forEach((word, n) => state.fill(word, n * LANES, (n + 1) * LANES));
+      state.set(INITIAL_STATE);
       total = 0;
     },
     update(bytes) {
-      run(bytes / BLOCK);
+      hash(bytes);
+      state.set(current);
       total += bytes;
     },
     finish(bytes) {
       const padded = bytes + 9 <= BLOCK ? BLOCK : 2 * BLOCK;
-      for (const input of inputs) {
-        input.fill(0, bytes, padded);
-        input[bytes] = 0x80;
-        new DataView(memory).setBigUint64(input.byteOffset + padded - 8, BigInt(total + bytes) * 8n, true);
-      }
-      run(padded / BLOCK);
-      const view = new DataView(new ArrayBuffer(16));
-      return inputs.map((_, lane) => {
-        for (let word = 0; word < 4; word++) view.setUint32(word * 4, state[word * LANES + lane] ?? 0, true);
-        return new Uint8Array(view.buffer.slice(0));
-      });
+      for (const input of inputs) pad(input, bytes, padded, total + bytes);
+      hash(padded);
+      return inputs.map((_, lane) => digestOf(current, lane));
     },
   };
 }
 
-const INITIAL = [0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476];
-const SHIFTS = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];
-
-// Memory: the state (four vectors), then a lane's input after another. A page is 64 KiB.
-const PAGE = 65536;
-const FIRST_INPUT = 64;
-function inputAt(lane: number): number {
-  return FIRST_INPUT + lane * LANE_BYTES;
+function pad(input: Uint8Array<ArrayBuffer>, bytes: number, padded: number, total: number): void {
+  input.fill(0, bytes, padded);
+  input[bytes] = 0x80;
+  new DataView(input.buffer, input.byteOffset).setBigUint64(padded - 8, BigInt(total) * 8n, true);
 }
+
+function digestOf(state: Uint32Array, lane: number): Uint8Array {
+  const view = new DataView(new ArrayBuffer(16));
+  const first = Math.floor(lane / 4) * 16 + lane % 4;
+  for (let word = 0; word < 4; word++) view.setUint32(word * 4, state[first + word * 4] ?? 0, true);
+  return new Uint8Array(view.buffer);
+}
+
+/** The assembled code and its memory. */
+interface Machine {
+  run(blocks: number): void;
+  readonly state: Uint32Array;
+  readonly inputs: readonly Uint8Array<ArrayBuffer>[];
+}
+
+/** One a thread: the inputs of one hash after another stay in the cache. */
+let machine: Machine | null | undefined;
+
+function startMachine(): Machine | null {
+  try {
+    const { run, memory } = new WebAssembly.Instance(new WebAssembly.Module(assemble())).exports;
+    const { buffer } = memory as WebAssembly.Memory & { buffer: ArrayBuffer };
+    new Uint32Array(buffer, sineAt(0)).set(SINES);
+    return {
+      run: run as Machine["run"],
+      state: new Uint32Array(buffer, stateAt(0), 4 * LANES),
+      inputs: Array.from({ length: LANES }, (_, lane) => new Uint8Array(buffer, inputAt(lane), LANE_BYTES)),
+    };
+  } catch {
+    return null;
+  }
+}
+
+/** Vectors of four messages: as many as leave the processor's 16 registers a few for what lies between. */
+const QUADS = LANES / 4;
+const STEPS = Array.from({ length: 64 }, (_, n) => n);
+const SHIFTS = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];
+/** RFC 1321's table; in the last round one less, for the complement that `step` subtracts. */
+const SINES = STEPS.map((n) => Math.floor(Math.abs(Math.sin(n + 1)) * 2 ** 32) - (n < 48 ? 0 : 1));
+/** Of each quad the four words, each for its four messages. */
+const INITIAL_STATE = Array.from({ length: QUADS }, () => [0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476])
+  .flat().flatMap((word) => [word, word, word, word]);
+
+// Memory: the state, the table of sines, the words of a block, then a lane's input after another. A page is 64 KiB.
+const PAGE = 65536;
+const stateAt = (n: number) => n * 16;
+const sineAt = (n: number) => stateAt(4 * QUADS) + n * 4;
+const wordAt = (quad: number, word: number) => sineAt(64) + (quad * 16 + word) * 16;
+/** A line apart, lest all lanes contend for the same few lines of the first cache, as they do at a power of two. */
+const inputAt = (lane: number) => wordAt(QUADS, 0) + lane * (LANE_BYTES + BLOCK);
 
 // WebAssembly's binary format: https://webassembly.github.io/spec/core/binary/
 const I32 = 0x7f, V128 = 0x7b;
 const GET = 0x20, SET = 0x21, TEE = 0x22, I32_CONST = 0x41, I32_ADD = 0x6a, I32_SUB = 0x6b, I32_EQZ = 0x45;
 const VECTOR = 0xfd;
-const LOAD = 0, STORE = 11, CONST = 12, SHUFFLE = 13, OR = 80, XOR = 81, NOT = 77;
-const BITSELECT = 82, SHL = 171, SHR = 173, ADD = 174;
+const LOAD = 0, LOAD_FOR_ALL = 9, STORE = 11, SHUFFLE = 13, AND = 78, AND_NOT = 79, OR = 80, XOR = 81;
+const SHL = 171, SHR = 173, ADD = 174, SUB = 177;
 
 /** The module: `run(blocks)` hashes so many blocks of each input into the state. */
 function assemble(): Uint8Array<ArrayBuffer> {
@@ -87,7 +126,7 @@ function assemble(): Uint8Array<ArrayBuffer> {
     ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
     ...section(1, 1, 0x60, 1, I32, 0),
     ...section(3, 1, 0),
-    ...section(5, 1, 0, ...unsigned(Math.ceil((FIRST_INPUT + LANES * LANE_BYTES) / PAGE))),
+    ...section(5, 1, 0, ...unsigned(Math.ceil(inputAt(LANES) / PAGE))),
     ...section(7, 2, ...exported("run", 0, 0), ...exported("memory", 2, 0)),
     ...section(10, 1, ...unsigned(body.length), ...body),
   ]);
@@ -97,82 +136,124 @@ function exported(name: string, kind: number, index: number): number[] {
   return [name.length, ...new TextEncoder().encode(name), kind, index];
 }
 
-// Locals: the parameter, the place in the inputs, then vectors: a b c d, those before the block, the block's words, and four for turning.
-const BLOCKS = 0, AT = 1, A = 2, BEFORE = 6, WORDS = 10, TURN = 26;
+// Locals: the parameter, the place in the inputs, then vectors: a b c d of each quad, a step's sine, and eight for turning.
+const BLOCKS = 0, AT = 1, A = 2, SINE = A + 4 * QUADS, TURN = SINE + 1, LOCALS = TURN + 8;
 
 function functionBody(): number[] {
-  const vector = (code: number, ...more: number[]) => [VECTOR, ...unsigned(code), ...more];
-  const get = (local: number) => [GET, local];
-  const set = (local: number) => [SET, local];
-  const at = (offset: number) => [4, ...unsigned(offset)];
-  const loadState = (n: number) => [I32_CONST, 0, ...vector(LOAD, ...at(n * 16)), ...set(A + n)];
-  const storeState = (n: number) => [I32_CONST, 0, ...get(A + n), ...vector(STORE, ...at(n * 16))];
-  const mix = (x: number, y: number, lanes: readonly number[]) => [
-    ...get(x),
-    ...get(y),
-    ...vector(SHUFFLE, ...lanes.flatMap((lane) => [0, 1, 2, 3].map((byte) => lane * 4 + byte))),
-  ];
-
-  /** Four words of each of four messages, turned: each vector then holds one word of all. */
-  const turn = (group: number): number[] => {
-    const words = WORDS + group * 4;
-    const loads = [0, 1, 2, 3].flatMap((lane) => [
-      ...get(AT),
-      ...vector(LOAD, ...at(inputAt(lane) + group * 16)),
-      ...set(words + lane),
-    ]);
-    return [
-      ...loads,
-      ...[...mix(words, words + 1, [0, 4, 1, 5]), ...set(TURN)],
-      ...[...mix(words, words + 1, [2, 6, 3, 7]), ...set(TURN + 1)],
-      ...[...mix(words + 2, words + 3, [0, 4, 1, 5]), ...set(TURN + 2)],
-      ...[...mix(words + 2, words + 3, [2, 6, 3, 7]), ...set(TURN + 3)],
-      ...[...mix(TURN, TURN + 2, [0, 1, 4, 5]), ...set(words)],
-      ...[...mix(TURN, TURN + 2, [2, 3, 6, 7]), ...set(words + 1)],
-      ...[...mix(TURN + 1, TURN + 3, [0, 1, 4, 5]), ...set(words + 2)],
-      ...[...mix(TURN + 1, TURN + 3, [2, 3, 6, 7]), ...set(words + 3)],
-    ];
-  };
-
-  const step = (n: number): number[] => {
-    const round = n >> 4;
-    const [a, b, c, d] = [0, 1, 2, 3].map((i) => A + (i + 64 - n) % 4) as [number, number, number, number];
-    const word = [n, 5 * n + 1, 3 * n + 5, 7 * n].map((w) => w % 16)[round] ?? 0;
-    const shift = SHIFTS[round]?.[n % 4] ?? 0;
-    const constant = Math.floor(Math.abs(Math.sin(n + 1)) * 2 ** 32);
-    const functions = [
-      [...get(c), ...get(d), ...get(b), ...vector(BITSELECT)],
-      [...get(b), ...get(c), ...get(d), ...vector(BITSELECT)],
-      [...get(b), ...get(c), ...vector(XOR), ...get(d), ...vector(XOR)],
-      [...get(d), ...vector(NOT), ...get(b), ...vector(OR), ...get(c), ...vector(XOR)],
-    ];
-    const bytes = [0, 8, 16, 24].map((bits) => constant / 2 ** bits & 255);
-    return [
-      ...[...get(a), ...get(WORDS + word), ...vector(ADD)],
-      ...[...vector(CONST, ...bytes, ...bytes, ...bytes, ...bytes), ...vector(ADD)],
-      ...[...functions[round] ?? [], ...vector(ADD), TEE, a],
-      ...[I32_CONST, ...signed(shift), ...vector(SHL)],
-      ...[...get(a), I32_CONST, ...signed(32 - shift), ...vector(SHR), ...vector(OR)],
-      ...[...get(b), ...vector(ADD), ...set(a)],
-    ];
-  };
-
-  const four = [0, 1, 2, 3];
-  const code = [
-    ...four.flatMap(loadState),
+  const quads = Array.from({ length: QUADS }, (_, n) => n);
+  const states = Array.from({ length: 4 * QUADS }, (_, n) => n);
+  return [
+    ...[2, 1, I32, LOCALS - A, V128],
+    ...states.flatMap((n) => [...load(stateAt(n)), ...set(A + n)]),
     ...[0x02, 0x40, 0x03, 0x40], // block, loop
     ...[...get(BLOCKS), I32_EQZ, 0x0d, 1], // leave the block when none is left
-    ...four.flatMap(turn),
-    ...four.flatMap((n) => [...get(A + n), ...set(BEFORE + n)]),
-    ...Array.from({ length: 64 }, (_, n) => step(n)).flat(),
-    ...four.flatMap((n) => [...get(A + n), ...get(BEFORE + n), ...vector(ADD), ...set(A + n)]),
+    ...quads.flatMap((quad) => [0, 1, 2, 3].flatMap((group) => turn(quad, group))),
+    ...STEPS.flatMap((n) => [...loadSine(n), ...quads.flatMap((quad) => step(n, quad))]),
+    ...states.flatMap((n) => [...get(A + n), ...load(stateAt(n)), ...vector(ADD), ...set(A + n)]),
+    ...states.flatMap((n) => store(stateAt(n), get(A + n))),
     ...[...get(AT), I32_CONST, ...signed(BLOCK), I32_ADD, ...set(AT)],
     ...[...get(BLOCKS), I32_CONST, 1, I32_SUB, ...set(BLOCKS)],
     ...[0x0c, 0, 0x0b, 0x0b], // again
-    ...four.flatMap(storeState),
     0x0b,
   ];
-  return [2, 1, I32, TURN + 4 - A, V128, ...code];
+}
+
+/** Four words of each message of a quad, turned: each vector then holds one word of all. In memory, for want of registers. */
+function turn(quad: number, group: number): number[] {
+  const mix = (x: number, y: number, lanes: readonly number[]) => [
+    ...get(TURN + x),
+    ...get(TURN + y),
+    ...vector(SHUFFLE, ...lanes.flatMap((lane) => [0, 1, 2, 3].map((byte) => lane * 4 + byte))),
+  ];
+  const loads = [0, 1, 2, 3].flatMap((lane) => [
+    ...[...get(AT), ...vector(LOAD, ...at(inputAt(quad * 4 + lane) + group * 16))],
+    ...set(TURN + lane),
+  ]);
+  const word = (n: number) => wordAt(quad, group * 4 + n);
+  return [
+    ...loads,
+    ...[...mix(0, 1, [0, 4, 1, 5]), ...set(TURN + 4)],
+    ...[...mix(0, 1, [2, 6, 3, 7]), ...set(TURN + 5)],
+    ...[...mix(2, 3, [0, 4, 1, 5]), ...set(TURN + 6)],
+    ...[...mix(2, 3, [2, 6, 3, 7]), ...set(TURN + 7)],
+    ...store(word(0), mix(4, 6, [0, 1, 4, 5])),
+    ...store(word(1), mix(4, 6, [2, 3, 6, 7])),
+    ...store(word(2), mix(5, 7, [0, 1, 4, 5])),
+    ...store(word(3), mix(5, 7, [2, 3, 6, 7])),
+  ];
+}
+
+function loadSine(n: number): number[] {
+  return [I32_CONST, 0, ...vector(LOAD_FOR_ALL, 2, ...unsigned(sineAt(n))), ...set(SINE)];
+}
+
+function step(n: number, quad: number): number[] {
+  const round = n >> 4;
+  const state = (i: number) => A + quad * 4 + (i + 64 - n) % 4;
+  const [a, b, c, d] = [state(0), state(1), state(2), state(3)];
+  const word = [n, 5 * n + 1, 3 * n + 5, 7 * n].map((w) => w % 16)[round] ?? 0;
+  const shift = SHIFTS[round]?.[n % 4] ?? 0;
+  // What waits for b, the step before's, comes last and is short.
+  const addFunction = [
+    // (b & c) | (~b & d)
+    [
+      ...get(c),
+      ...get(d),
+      ...vector(XOR),
+      ...get(b),
+      ...vector(AND),
+      ...get(d),
+      ...vector(XOR),
+      ...vector(ADD),
+    ],
+    // (b & d) | (c & ~d): no bit is in both, so that they may be added one by one
+    [
+      ...get(c),
+      ...get(d),
+      ...vector(AND_NOT),
+      ...vector(ADD),
+      ...get(b),
+      ...get(d),
+      ...vector(AND),
+      ...vector(ADD),
+    ],
+    [...get(c), ...get(d), ...vector(XOR), ...get(b), ...vector(XOR), ...vector(ADD)],
+    // c ^ (b | ~d) is ~(c ^ (d & ~b)), and to add ~x is to subtract x and one
+    [...get(d), ...get(b), ...vector(AND_NOT), ...get(c), ...vector(XOR), ...vector(SUB)],
+  ];
+  return [
+    ...[...get(SINE), ...load(wordAt(quad, word)), ...vector(ADD)],
+    ...[...get(a), ...vector(ADD)],
+    ...[...addFunction[round] ?? [], TEE, a],
+    ...[I32_CONST, ...signed(shift), ...vector(SHL)],
+    ...[...get(a), I32_CONST, ...signed(32 - shift), ...vector(SHR), ...vector(OR)],
+    ...[...get(b), ...vector(ADD), ...set(a)],
+  ];
+}
+
+function vector(code: number, ...more: number[]): number[] {
+  return [VECTOR, ...unsigned(code), ...more];
+}
+
+function get(local: number): number[] {
+  return [GET, local];
+}
+
+function set(local: number): number[] {
+  return [SET, local];
+}
+
+function load(place: number): number[] {
+  return [I32_CONST, 0, ...vector(LOAD, ...at(place))];
+}
+
+function store(place: number, value: readonly number[]): number[] {
+  return [I32_CONST, 0, ...value, ...vector(STORE, ...at(place))];
+}
+
+/** A place in memory, aligned to 2 to the 4th: a vector's. */
+function at(place: number): number[] {
+  return [4, ...unsigned(place)];
 }
 
 /** LEB128. */

@@ -1,29 +1,61 @@
 import { assertEquals } from "@std/assert";
 import { createHash } from "node:crypto";
 import { hashPool } from "../../src/transfer/mod.ts";
-import { LANE_BYTES, md5Lanes } from "../../src/transfer/md5_lanes.ts";
+import { LANE_BYTES, LANES, type Md5Lanes, md5Lanes } from "../../src/transfer/md5_lanes.ts";
 import { randomBytes, seeded } from "./fake_source.ts";
 
 const md5 = (bytes: Uint8Array) => createHash("md5").update(bytes).digest();
 
-Deno.test("four messages side by side have the MD5s that each has alone, whatever their length", () => {
+function lanesOf(): Md5Lanes {
   const lanes = md5Lanes();
   if (lanes === null) throw new Error("this runtime has no vectors");
+  return lanes;
+}
+
+/** Puts `[at, at + bytes)` of each message where it is hashed. */
+function put(lanes: Md5Lanes, messages: readonly Uint8Array[], at: number, bytes: number): void {
+  messages.forEach((m, lane) => lanes.inputs[lane]?.set(m.subarray(at, at + bytes)));
+}
+
+Deno.test("messages side by side have the MD5s that each has alone, whatever their length and in whatever pieces", () => {
+  const lanes = lanesOf();
   const random = seeded(31);
-  for (const length of [0, 1, 55, 56, 63, 64, 65, 127, 128, 4096, LANE_BYTES, LANE_BYTES + 17]) {
+  const odd = Array.from({ length: 40 }, () => Math.floor(random() * 1000));
+  for (const length of [0, 1, 55, 56, 63, 64, 65, 127, 128, 4096, LANE_BYTES, LANE_BYTES + 17, ...odd]) {
     const messages = lanes.inputs.map(() => randomBytes(length, random));
+    assertEquals(messages.length, LANES);
     lanes.start();
     let at = 0;
-    const put = (bytes: number) =>
-      messages.forEach((m, lane) => lanes.inputs[lane]?.set(m.subarray(at, at + bytes)));
     while (length - at >= 64) {
-      const bytes = Math.min(LANE_BYTES, Math.floor((length - at) / 64) * 64);
-      put(bytes);
+      const whole = Math.min(LANE_BYTES, length - at) >> 6;
+      const bytes = 64 * (length < 1000 ? 1 + Math.floor(random() * whole) : whole);
+      put(lanes, messages, at, bytes);
       lanes.update(bytes);
       at += bytes;
     }
-    put(length - at);
+    put(lanes, messages, at, length - at);
     assertEquals(lanes.finish(length - at).map((d) => [...d]), messages.map((m) => [...md5(m)]), `${length}`);
+  }
+});
+
+Deno.test("messages hashed in turns do not disturb each other, and go on after an MD5 was asked for", () => {
+  const random = seeded(34);
+  const all = [lanesOf(), lanesOf()].map((lanes) => {
+    lanes.start();
+    return { lanes, messages: lanes.inputs.map(() => randomBytes(1000, random)) };
+  });
+  for (let at = 0; at < 960; at += 64) {
+    for (const { lanes, messages } of all) {
+      put(lanes, messages, at, 40);
+      const heads = messages.map((m) => [...md5(m.subarray(0, at + 40))]);
+      assertEquals(lanes.finish(40).map((d) => [...d]), heads);
+      put(lanes, messages, at, 64);
+      lanes.update(64);
+    }
+  }
+  for (const { lanes, messages } of all) {
+    put(lanes, messages, 960, 40);
+    assertEquals(lanes.finish(40).map((d) => [...d]), messages.map((m) => [...md5(m)]));
   }
 });
 
