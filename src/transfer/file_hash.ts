@@ -19,6 +19,11 @@ export interface FileHash {
 const SLICE = 16 * 1024 * 1024;
 /** Bytes in parts hashed side by side, at most: so much must be there before they begin. */
 const LARGEST_GROUP = 512 * 1024 * 1024;
+/** Parts that are worth hashing side by side: twelve take about as long as three do one after another. */
+const FEWEST_PARTS = 3;
+/** Of larger ones too few fit a group to be worth the wait for it. */
+const LARGEST_PART = LARGEST_GROUP / 4;
+const MD5_BLOCK = 64;
 /** A lane's bytes a step: whole inputs. */
 const LANE_SLICE = Math.floor(SLICE / LANES / LANE_BYTES) * LANE_BYTES;
 
@@ -40,7 +45,8 @@ function evenPart(partSizes: readonly number[], size: number): number | null {
   const [part = 0] = partSizes;
   const last = size - part * (partSizes.length - 1);
   const even = partSizes.slice(0, -1).every((bytes) => bytes === part) && last > 0 && last <= part;
-  return even && part % 64 === 0 && partSizes.length > LANES && part * LANES <= LARGEST_GROUP ? part : null;
+  const worthWhile = partSizes.length >= FEWEST_PARTS && part <= LARGEST_PART;
+  return even && part % MD5_BLOCK === 0 && worthWhile ? part : null;
 }
 
 /** From the first byte to the last. */
@@ -75,16 +81,17 @@ class InOrderHash implements FileHash {
   }
 }
 
-/** A multipart ETag of even parts: as many parts side by side as there are lanes, what is left one after another. */
+/** A multipart ETag of even parts: as many side by side as there are lanes, and one or two that are left one after another. */
 class EvenPartsHash implements FileHash {
   readonly #file: Deno.FsFile;
   readonly #size: number;
   readonly #part: number;
   readonly #lanes: Md5Lanes;
   readonly #outer = createHash("md5");
-  /** Where the parts under way begin, and how many bytes of each were hashed. */
+  /** Where the parts under way begin, how many bytes of each were hashed, and the MD5 of the last where it is shorter. */
   #group = 0;
   #done = 0;
+  #short: Uint8Array | null = null;
 
   constructor(file: Deno.FsFile, size: number, part: number, lanes: Md5Lanes) {
     this.#file = file;
@@ -95,44 +102,73 @@ class EvenPartsHash implements FileHash {
   }
 
   get at(): number {
-    return this.#group + this.#done * LANES;
+    if (this.#group >= this.#size) return this.#size;
+    return this.#group + (this.#count - 1) * this.#done + Math.min(this.#done, this.#last);
   }
 
-  /** Where what can be hashed next ends: a whole part for each lane, or one that is left. */
-  get #end(): number {
-    const all = this.#group + this.#part * LANES;
-    return all <= this.#size ? all : Math.min(this.#size, this.#group + this.#part);
+  /** Parts that are hashed next: together, or one that is left. */
+  get #count(): number {
+    const most = Math.min(LANES, Math.floor(LARGEST_GROUP / this.#part));
+    const count = Math.min(most, Math.ceil((this.#size - this.#group) / this.#part));
+    return count < FEWEST_PARTS ? 1 : count;
+  }
+
+  /** Bytes of the last of them. */
+  get #last(): number {
+    return Math.min(this.#part, this.#size - this.#group - (this.#count - 1) * this.#part);
   }
 
   ready(to: number): boolean {
-    return to >= this.#end;
+    return to >= this.#group + (this.#count - 1) * this.#part + this.#last;
   }
 
   step(to: number): void {
     if (!this.ready(to) || this.#group >= this.#size) return;
-    if (this.#end === this.#group + this.#part * LANES) this.#all();
+    if (this.#count > 1) this.#several();
     else this.#one();
   }
 
-  #all(): void {
+  #several(): void {
     const until = Math.min(this.#part, this.#done + LANE_SLICE);
+    const lastBlock = this.#last - this.#last % MD5_BLOCK;
     while (this.#done < until) {
-      const bytes = Math.min(LANE_BYTES, until - this.#done);
-      for (const [lane, input] of this.#lanes.inputs.entries()) {
-        fill(this.#file, input.subarray(0, bytes), this.#group + lane * this.#part + this.#done);
-      }
+      if (this.#done === lastBlock) this.#endShort();
+      const stop = this.#done < lastBlock ? Math.min(until, lastBlock) : until;
+      const bytes = Math.min(LANE_BYTES, stop - this.#done);
+      this.#read(this.#done < lastBlock ? this.#count : this.#count - 1, bytes);
       this.#lanes.update(bytes);
       this.#done += bytes;
     }
-    if (this.#done < this.#part) return;
-    for (const digest of this.#lanes.finish(0)) this.#outer.update(digest);
+    if (this.#done === this.#part) this.#endGroup();
+  }
+
+  /** The next bytes of the first parts. */
+  #read(parts: number, bytes: number): void {
+    for (const [n, input] of this.#lanes.inputs.slice(0, parts).entries()) {
+      fill(this.#file, input.subarray(0, bytes), this.#group + n * this.#part + this.#done);
+    }
+  }
+
+  /** The last part ends where the others go on. */
+  #endShort(): void {
+    const lane = this.#count - 1;
+    const rest = this.#lanes.inputs[lane]?.subarray(0, this.#last - this.#done) ?? new Uint8Array();
+    fill(this.#file, rest, this.#group + lane * this.#part + this.#done);
+    this.#short = this.#lanes.finish(rest.length)[lane] ?? null;
+  }
+
+  #endGroup(): void {
+    const count = this.#count;
+    const digests = this.#lanes.finish(0).slice(0, count);
+    if (this.#short !== null) digests[count - 1] = this.#short;
+    for (const digest of digests) this.#outer.update(digest);
     this.#lanes.start();
-    this.#group += this.#part * LANES;
+    this.#group += this.#part * count;
     this.#done = 0;
   }
 
   #one(): void {
-    const end = this.#end;
+    const end = this.#group + this.#last;
     const inner = createHash("md5");
     for (let at = this.#group; at < end;) {
       const piece = buffer.subarray(0, Math.min(buffer.length, end - at));

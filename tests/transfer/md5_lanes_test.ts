@@ -1,5 +1,6 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { createHash } from "node:crypto";
+import { fileHash } from "../../src/transfer/file_hash.ts";
 import { hashPool } from "../../src/transfer/mod.ts";
 import { LANE_BYTES, LANES, type Md5Lanes, md5Lanes } from "../../src/transfer/md5_lanes.ts";
 import { randomBytes, seeded } from "./fake_source.ts";
@@ -58,6 +59,78 @@ Deno.test("messages hashed in turns do not disturb each other, and go on after a
     assertEquals(lanes.finish(40).map((d) => [...d]), messages.map((m) => [...md5(m)]));
   }
 });
+
+/** Hashes a file of parts that is announced bit by bit; what was hashed by then must have been there. */
+function multipartOf(path: string, size: number, part: number, random: () => number): string | undefined {
+  const partSizes = partsOf(size, part).map(([start, end]) => end - start);
+  using file = Deno.openSync(path);
+  const hash = fileHash(file, size, [{ algorithm: "multipart-md5", partSizes }]);
+  for (let to = 0, at = 0; hash.at < size; to = Math.min(size, to + 1 + Math.floor(random() * size / 5))) {
+    while (hash.at < size && hash.ready(to)) {
+      hash.step(to);
+      assert(hash.at > at && hash.at <= to, `${hash.at} after ${at} of ${to}`);
+      at = hash.at;
+    }
+  }
+  return hash.digests()["multipart-md5"];
+}
+
+function partsOf(size: number, part: number): [number, number][] {
+  return Array.from({ length: Math.ceil(size / part) }, (_, n) => [n * part, Math.min(size, (n + 1) * part)]);
+}
+
+Deno.test("a multipart ETag is right for every number of parts and every kind of last part", async () => {
+  const random = seeded(35);
+  const path = await Deno.makeTempFile();
+  try {
+    for (let parts = 1; parts <= 2 * LANES + 3; parts++) {
+      for (const last of [1, 55, 63, 64, 65, 128 + Math.floor(random() * 700), 895, 896]) {
+        const bytes = randomBytes((parts - 1) * 896 + last, random);
+        await Deno.writeFile(path, bytes);
+        const expected = createHash("md5");
+        for (const [start, end] of partsOf(bytes.length, 896)) {
+          expected.update(md5(bytes.subarray(start, end)));
+        }
+        const found = multipartOf(path, bytes.length, 896, random);
+        assertEquals(found, expected.digest("hex"), `${parts} parts, the last of ${last}`);
+      }
+    }
+  } finally {
+    await Deno.remove(path);
+  }
+});
+
+Deno.test("a multipart ETag is right where parts are so large that only some go side by side", async () => {
+  const random = seeded(36);
+  const part = 60 * 1024 * 1024, size = 10 * part + 12_345_678;
+  const path = await Deno.makeTempFile();
+  try {
+    // All but these parts are zeros, and take no space.
+    const marked = [0, 6, 7, 8, 10];
+    using file = await Deno.open(path, { write: true });
+    await file.truncate(size);
+    for (const n of marked) {
+      await file.seek(n * part + Math.floor(random() * 12_345_000), Deno.SeekMode.Start);
+      await file.write(randomBytes(100, random));
+    }
+    const zeros = md5(new Uint8Array(part));
+    const expected = createHash("md5");
+    for (const [n, [start, end]] of partsOf(size, part).entries()) {
+      expected.update(marked.includes(n) ? md5(await bytesOf(path, start, end)) : zeros);
+    }
+    assertEquals(multipartOf(path, size, part, random), expected.digest("hex"));
+  } finally {
+    await Deno.remove(path);
+  }
+});
+
+async function bytesOf(path: string, start: number, end: number): Promise<Uint8Array> {
+  using file = await Deno.open(path);
+  await file.seek(start, Deno.SeekMode.Start);
+  const bytes = new Uint8Array(end - start);
+  for (let have = 0; have < bytes.length;) have += await file.read(bytes.subarray(have)) ?? bytes.length;
+  return bytes;
+}
 
 Deno.test("a multipart ETag is the same however its parts are hashed, while the file grows byte range by byte range", async () => {
   const random = seeded(32);
