@@ -118,8 +118,14 @@ class EvenPartsHash implements FileHash {
     return Math.min(this.#part, this.#size - this.#group - (this.#count - 1) * this.#part);
   }
 
+  /** How much of each part was hashed after the next step. */
+  get #until(): number {
+    return this.#count > 1 ? Math.min(this.#part, this.#done + LANE_SLICE) : this.#part;
+  }
+
+  /** As much of the last part must be there, and so of those before it. */
   ready(to: number): boolean {
-    return to >= this.#group + (this.#count - 1) * this.#part + this.#last;
+    return to >= this.#group + (this.#count - 1) * this.#part + Math.min(this.#until, this.#last);
   }
 
   step(to: number): void {
@@ -129,7 +135,7 @@ class EvenPartsHash implements FileHash {
   }
 
   #several(): void {
-    const until = Math.min(this.#part, this.#done + LANE_SLICE);
+    const until = this.#until;
     const lastBlock = this.#last - this.#last % MD5_BLOCK;
     while (this.#done < until) {
       if (this.#done === lastBlock) this.#endShort();
