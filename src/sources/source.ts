@@ -63,6 +63,13 @@ export interface Source {
    */
   read(file: ManifestFile, range: ByteRange | null, signal: AbortSignal): Promise<RangeBody>;
 
+  /**
+   * Asks for small files together, where their server takes that: over one connection, without waiting for an answer before the next
+   * request. Yields in their order, each body to be read before the next; `null` for one that is not simply there. Ends early, or rejects,
+   * wherever something is out of the ordinary: `read` is for what is left, and says what is wrong.
+   */
+  readAll?(files: readonly ManifestFile[], signal: AbortSignal): AsyncIterable<RangeBody | null>;
+
   /** Closes connections and other resources. The source is not used after it. */
   close(): void;
 }

@@ -101,8 +101,20 @@ export class LargeFiles {
     return { file, settled };
   }
 
-  /** Brings a part, in as many attempts as it takes, and the file's proof if it is the last. @param round The file's, for which it was planned. */
+  /**
+   * Brings a part, in as many attempts as it takes, and the file's proof if it is the last. What is wrong in the end ends the transfer.
+   *
+   * @param round The file's, for which the part was planned.
+   */
   async bring(file: LargeFile, part: ByteRange, round: number): Promise<void> {
+    try {
+      await this.#bring(file, part, round);
+    } catch (error) {
+      this.#run.fail(file.item.file, error);
+    }
+  }
+
+  async #bring(file: LargeFile, part: ByteRange, round: number): Promise<void> {
     const owner: PartOwner = {};
     // Another connection found that the server sends whole files, or the file was begun anew: this part is no longer wanted.
     const unwanted = () => file.round !== round || (file.streamer !== null && file.streamer !== owner);

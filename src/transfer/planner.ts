@@ -9,10 +9,10 @@ export interface PlannedFile {
   readonly done: readonly ByteRange[];
 }
 
-/** One thing a connection does: bring a range of a file, or a small file whole. `file` is the index in the input. */
+/** One thing a connection does: bring a range of a file, or small files whole. Files are indices in the input. */
 export type WorkUnit =
   | { readonly kind: "part"; readonly file: number; readonly range: ByteRange }
-  | { readonly kind: "whole"; readonly file: number };
+  | { readonly kind: "whole"; readonly files: readonly number[] };
 
 /** What the plan may use. */
 export interface PlanBudget {
@@ -26,6 +26,11 @@ export interface PlanBudget {
 
 /** Above this a file is written as it arrives, so that it can be resumed. */
 const LARGEST_WHOLE = 1024 * 1024;
+/** Bytes of files that one connection asks for together, and their number, at most. */
+const LARGEST_BATCH = 256 * 1024;
+const MOST_IN_BATCH = 16;
+/** Batches a connection, at least: so that none is left with the last while the others have nothing to do. */
+const BATCHES = 4;
 
 /** Files up to this many bytes are held in memory, proven there and written at once: one connection holds one at most. */
 export function wholeLimit(budget: PlanBudget): number {
@@ -45,13 +50,15 @@ export function partsOf(file: PlannedFile, partSize: number): ByteRange[] {
 
 /**
  * The order of work. Large files first, each in file order so that hashing follows closely; small files, whose cost is latency, are
- * spread evenly between the parts, so that neither kind is left over at the end. Lazy: a model of terabytes has no list.
+ * asked for together and spread evenly between the parts, so that neither kind is left over at the end. Lazy: a model of terabytes has no
+ * list.
  */
 export function* planOrder(files: readonly PlannedFile[], budget: PlanBudget): Generator<WorkUnit> {
   const limit = wholeLimit(budget);
-  const bySize = files.map((file, index) => ({ file, index })).toSorted((a, b) => b.file.size - a.file.size);
-  const large = bySize.filter(({ file }) => file.size > limit);
-  const small = bySize.filter(({ file }) => file.size <= limit);
+  const bySize = files.map((file, index) => ({ size: file.size, file, index }))
+    .toSorted((a, b) => b.size - a.size);
+  const large = bySize.filter(({ size }) => size > limit);
+  const small = batchesOf(bySize.filter(({ size }) => size <= limit), budget.jobs);
   const parts = large.reduce((sum, { file }) => sum + partsOf(file, budget.partSize).length, 0);
   let given = 0;
   let next = 0;
@@ -59,13 +66,38 @@ export function* planOrder(files: readonly PlannedFile[], budget: PlanBudget): G
     for (const range of partsOf(file, budget.partSize)) {
       yield { kind: "part", file: index, range };
       given++;
-      for (; next < Math.floor(small.length * given / parts); next++) yield whole(small[next]);
+      for (const until = Math.floor(small.length * given / parts); next < until; next++) {
+        yield whole(small[next]);
+      }
     }
   }
   for (; next < small.length; next++) yield whole(small[next]);
 }
 
-function whole(entry: { index: number } | undefined): WorkUnit {
-  if (entry === undefined) throw new RangeError("more small files than there are");
-  return { kind: "whole", file: entry.index };
+interface Sized {
+  /** Bytes. */
+  readonly size: number;
+  readonly index: number;
+}
+
+/** Divides small files among batches, in their order. */
+function batchesOf(small: readonly Sized[], jobs: number): Sized[][] {
+  const most = Math.max(1, Math.min(MOST_IN_BATCH, Math.floor(small.length / (jobs * BATCHES))));
+  const batches: Sized[][] = [];
+  let bytes = Infinity;
+  for (const file of small) {
+    const last = batches.at(-1);
+    bytes += file.size;
+    if (last !== undefined && last.length < most && bytes <= LARGEST_BATCH) last.push(file);
+    else {
+      batches.push([file]);
+      bytes = file.size;
+    }
+  }
+  return batches;
+}
+
+function whole(batch: readonly Sized[] | undefined): WorkUnit {
+  if (batch === undefined) throw new RangeError("more small files than there are");
+  return { kind: "whole", files: batch.map(({ index }) => index) };
 }

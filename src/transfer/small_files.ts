@@ -1,7 +1,7 @@
 import { errorFrom } from "../errors/mod.ts";
 import { log } from "../log/mod.ts";
 import type { ManifestFile } from "../sources/manifest.ts";
-import { TransientError } from "../sources/source.ts";
+import { type ByteReader, type RangeBody, TransientError } from "../sources/source.ts";
 import { fatalFrom, integrityError, isFatal } from "./attempt_errors.ts";
 import { chunks } from "./copy_body.ts";
 import { type DigestSpec, digestStream } from "./digests.ts";
@@ -26,30 +26,22 @@ export class SmallFiles {
   /** Memory that no connection uses at present. */
   readonly #spare: Uint8Array<ArrayBuffer>[] = [];
   readonly #requests = new Set<OpenRequest>();
+  /** No files are asked for together. */
+  #alone = false;
 
   constructor(run: TransferRun) {
     this.#run = run;
   }
 
-  /** @throws {AimError} `integrity` a digest that does not match twice; `network`; `no-space`. */
-  async bring(file: SmallFile): Promise<void> {
-    const { item } = file;
-    this.#run.state(item.file, "active");
-    const memory = this.#spare.pop() ?? new Uint8Array(wholeLimit(this.#run.budget));
-    const bytes = memory.subarray(0, item.file.size);
-    for (let rejected = 0;; rejected++) {
-      if (bytes.length > 0) await this.#fetch(item.file, bytes);
-      const stream = digestStream(file.specs, item.file.size);
-      stream.update(bytes);
-      const digests = stream.digests();
-      if (this.#run.matches(item.file, digests)) {
-        this.#publish(file, bytes, digests);
-        this.#spare.push(memory);
-        return;
+  /** Brings files, asked for together as far as the source does that. What is wrong in the end with one of them ends the transfer. */
+  async bringAll(files: readonly SmallFile[]): Promise<void> {
+    const rest = files.length > 1 && !this.#alone ? await this.#together(files) : files;
+    for (const file of rest) {
+      try {
+        await this.#bring(file);
+      } catch (error) {
+        return this.#run.fail(file.item.file, error);
       }
-      this.#run.bytes(item.file, -bytes.length);
-      if (rejected > 0) throw integrityError(item.file, digests);
-      log.warn(`${item.file.path} does not match its digest, fetching it again`);
     }
   }
 
@@ -58,6 +50,71 @@ export class SmallFiles {
     for (const { abort, moved } of this.#requests) {
       if (moved !== null && this.#run.isStalled(moved)) abort.abort(this.#run.stalled());
     }
+  }
+
+  /** Asks for files together. Resolves to those that are still to be brought, each by itself: nothing here is tried twice, or an error. */
+  async #together(files: readonly SmallFile[]): Promise<SmallFile[]> {
+    const { source } = this.#run;
+    const asked = files.filter(({ item }) => item.file.size > 0);
+    const rest = new Set(files);
+    using request = this.#open();
+    const bodies = source.readAll?.(asked.map(({ item }) => item.file), request.abort.signal)
+      [Symbol.asyncIterator]();
+    try {
+      for (const file of asked) {
+        const { value: body = null, done = true } = await bodies?.next() ?? {};
+        if (done) break;
+        if (body === null) continue;
+        this.#run.state(file.item.file, "active");
+        const memory = this.#memory();
+        const bytes = memory.subarray(0, file.item.file.size);
+        await this.#fill(file.item.file, body, bytes, request);
+        const proven = this.#accept(file, bytes);
+        this.#spare.push(memory);
+        if (proven) rest.delete(file);
+        // Whatever mixes up answers is not asked for several again.
+        else this.#alone = true;
+      }
+    } catch (error) {
+      log.debug(`not asking ${source.uri} for small files together`, { reason: String(error) });
+    } finally {
+      await bodies?.return?.();
+    }
+    return [...rest];
+  }
+
+  /** @throws {AimError} `integrity` a digest that does not match twice; `network`; `no-space`. */
+  async #bring(file: SmallFile): Promise<void> {
+    this.#run.state(file.item.file, "active");
+    const memory = this.#memory();
+    const bytes = memory.subarray(0, file.item.file.size);
+    for (let rejected = 0;; rejected++) {
+      if (bytes.length > 0) await this.#fetch(file.item.file, bytes);
+      if (this.#accept(file, bytes)) return void this.#spare.push(memory);
+      if (rejected > 0) throw integrityError(file.item.file, this.#digests(file, bytes));
+      log.warn(`${file.item.file.path} does not match its digest, fetching it again`);
+    }
+  }
+
+  #memory(): Uint8Array<ArrayBuffer> {
+    return this.#spare.pop() ?? new Uint8Array(wholeLimit(this.#run.budget));
+  }
+
+  #digests(file: SmallFile, bytes: Uint8Array): ComputedDigests {
+    const stream = digestStream(file.specs, file.item.file.size);
+    stream.update(bytes);
+    return stream.digests();
+  }
+
+  /** Gives a file its name, if its bytes are right. */
+  #accept(file: SmallFile, bytes: Uint8Array<ArrayBuffer>): boolean {
+    const digests = this.#digests(file, bytes);
+    if (this.#run.matches(file.item.file, digests)) {
+      this.#publish(file, bytes, digests);
+      return true;
+    }
+    this.#run.bytes(file.item.file, -bytes.length);
+    return false;
   }
 
   #publish({ item }: SmallFile, bytes: Uint8Array<ArrayBuffer>, digests: ComputedDigests): void {
@@ -74,7 +131,7 @@ export class SmallFiles {
   }
 
   /** Fills `bytes`, which are as many as the file has. */
-  async #fetch(file: ManifestFile, bytes: Uint8Array): Promise<void> {
+  async #fetch(file: ManifestFile, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     for (let failures = 1;; failures++) {
       const failure = await this.#attempt(file, bytes);
       if (failure === null) return;
@@ -84,39 +141,87 @@ export class SmallFiles {
   }
 
   /** One request. Resolves to what went wrong, if anything did. */
-  async #attempt(file: ManifestFile, bytes: Uint8Array): Promise<{ cause: unknown } | null> {
-    const run = this.#run;
-    const { signal } = run.stop;
-    const request: OpenRequest = { abort: new AbortController(), moved: run.clock.now() };
-    const { abort } = request;
-    const onStop = () => abort.abort(signal.reason);
-    signal.addEventListener("abort", onStop, { once: true });
-    this.#requests.add(request);
-    let at = 0;
+  async #attempt(file: ManifestFile, bytes: Uint8Array<ArrayBuffer>): Promise<{ cause: unknown } | null> {
+    using request = this.#open();
+    const { signal } = request.abort;
     try {
-      if (signal.aborted) throw signal.reason;
-      const { body } = await run.source.read(file, null, abort.signal);
-      for await (const chunk of chunks(body, run.chunk, abort.signal)) {
-        run.moved += chunk.length;
-        if (at + chunk.length > file.size) throw new TransientError(`more than ${file.size} bytes came`);
-        // Waiting for a share of the bandwidth is no stall.
-        request.moved = null;
-        await run.bucket?.take(chunk.length, abort.signal);
-        request.moved = run.clock.now();
-        bytes.set(chunk, at);
-        at += chunk.length;
-      }
-      if (at < file.size) throw new TransientError(`the body ended after ${at} of ${file.size} bytes`);
-      run.bytes(file, at);
+      signal.throwIfAborted();
+      await this.#fill(file, await this.#run.source.read(file, null, signal), bytes, request);
       return null;
     } catch (error) {
-      return { cause: abort.signal.aborted ? abort.signal.reason : error };
-    } finally {
-      this.#requests.delete(request);
-      signal.removeEventListener("abort", onStop);
+      return { cause: signal.aborted ? signal.reason : error };
     }
   }
+
+  /** Reads a body that must have as many bytes as the file. */
+  async #fill(
+    file: ManifestFile,
+    { body }: RangeBody,
+    bytes: Uint8Array<ArrayBuffer>,
+    request: OpenRequest,
+  ): Promise<void> {
+    const run = this.#run;
+    const { signal } = request.abort;
+    let at = 0;
+    for await (
+      const chunk of body instanceof ReadableStream
+        ? chunks(body, run.chunk, signal)
+        : readInto(body, bytes, signal)
+    ) {
+      run.moved += chunk.length;
+      if (at + chunk.length > file.size) throw new TransientError(`more than ${file.size} bytes came`);
+      // Waiting for a share of the bandwidth is no stall.
+      request.moved = null;
+      await run.bucket?.take(chunk.length, signal);
+      request.moved = run.clock.now();
+      if (chunk.buffer !== bytes.buffer) bytes.set(chunk, at);
+      at += chunk.length;
+    }
+    if (at < file.size) throw new TransientError(`the body ended after ${at} of ${file.size} bytes`);
+    run.bytes(file, at);
+  }
+
+  /** A request, or several together, until it is disposed of: it ends with the transfer, and when it stalls. */
+  #open(): OpenRequest & Disposable {
+    const { stop, clock } = this.#run;
+    const abort = new AbortController();
+    const onStop = () => abort.abort(stop.signal.reason);
+    if (stop.signal.aborted) onStop();
+    stop.signal.addEventListener("abort", onStop, { once: true });
+    const request = {
+      abort,
+      moved: clock.now(),
+      [Symbol.dispose]: () => {
+        this.#requests.delete(request);
+        stop.signal.removeEventListener("abort", onStop);
+      },
+    };
+    this.#requests.add(request);
+    return request;
+  }
 }
+
+/** Reads a body into memory of its length; what it has beyond comes as a chunk of its own. */
+async function* readInto(
+  body: ByteReader,
+  bytes: Uint8Array<ArrayBuffer>,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  try {
+    for (let at = 0, count: number | null = 0;; at += count) {
+      signal.throwIfAborted();
+      const into: Uint8Array<ArrayBuffer> = at < bytes.length ? bytes.subarray(at) : BEYOND;
+      count = await body.read(into);
+      if (count === null) return;
+      yield into.subarray(0, count);
+    }
+  } finally {
+    await body.cancel();
+  }
+}
+
+/** Takes what nobody wants. */
+const BEYOND = new Uint8Array(1);
 
 interface OpenRequest {
   readonly abort: AbortController;

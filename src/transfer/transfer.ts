@@ -156,14 +156,13 @@ class Transfer {
   /** One connection's life. */
   async #work(): Promise<void> {
     for (let unit = await this.#queue.take(); unit !== null; unit = await this.#queue.take()) {
-      const file = this.#files[unit.file];
-      if (file === undefined) continue;
-      try {
-        if (file.kind === "small") await this.#small.bring(file);
-        else if (unit.kind === "part") await this.#large.bring(file, unit.range, unit.round);
-      } catch (error) {
-        this.#run.fail(file.item.file, error);
-        return;
+      if (unit.kind === "whole") {
+        await this.#small.bringAll(
+          unit.files.map((file) => this.#files[file]).filter((file) => file?.kind === "small"),
+        );
+      } else {
+        const file = this.#files[unit.file];
+        if (file?.kind === "large") await this.#large.bring(file, unit.range, unit.round);
       }
     }
   }

@@ -36,22 +36,31 @@ function scripted(answers: readonly (string | null)[]) {
 }
 
 function client(env: Record<string, string> = {}) {
-  const http = directHttp({ env, caCerts: [], connections: 4 });
+  const http = directHttp({ env, caCerts: [], connections: 4, longestGap: 100 });
   return {
-    get: (url: URL, headers: Headers, signal: AbortSignal | undefined, bytes = 5) =>
+    get: (url: URL, headers: Record<string, string>, signal: AbortSignal | undefined, bytes = 5) =>
       http.get(url, { headers, signal, bytes }),
+    /** The texts of answers to requests sent together. */
+    async texts(urls: readonly URL[], signal?: AbortSignal): Promise<string[]> {
+      const texts: string[] = [];
+      for await (const answer of http.getAll(urls.map((url) => ({ url, headers: {} })), signal)) {
+        texts.push(await answer.text());
+      }
+      return texts;
+    },
+    getAll: http.getAll,
     [Symbol.dispose]: () => http.close(),
   };
 }
 
-const none = new Headers();
+const none = {};
 const hello = 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nETag: "e"\r\n\r\nhello';
 
 Deno.test("a connection serves one answer after another, with the headers that were given", async () => {
   await using server = scripted([hello, hello]);
   using http = client();
   for (let n = 0; n < 2; n++) {
-    const response = await http.get(server.url, new Headers({ range: "bytes=0-4" }), undefined);
+    const response = await http.get(server.url, { range: "bytes=0-4" }, undefined);
     assertEquals([response?.status, response?.headers.get("etag"), await response?.text()], [
       200,
       '"e"',
@@ -263,3 +272,174 @@ Deno.test("a body that is given up costs its connection, one that was read does 
   await (await bodyOf()).cancel();
   assertEquals(server.connections(), 2);
 });
+
+/** A server that answers each request by its path, in order, also those that come together; what it sends goes in pieces. */
+function byPath(answer: (path: string, nth: number) => string | null, pieces: () => number = () => Infinity) {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  /** What each read of a connection brought: paths. */
+  const reads: string[][] = [];
+  let connections = 0;
+  const serve = async (conn: Deno.Conn) => {
+    let nth = 0;
+    const buffer = new Uint8Array(65536);
+    for (let n = await conn.read(buffer); n !== null; n = await conn.read(buffer)) {
+      const paths = [...new TextDecoder().decode(buffer.subarray(0, n)).matchAll(/^GET (\S+)/gm)].map((m) =>
+        m[1] ?? ""
+      );
+      reads.push(paths);
+      for (const path of paths) {
+        const text = answer(path, nth++);
+        if (text === null) return conn.close();
+        const bytes = new TextEncoder().encode(text);
+        for (let at = 0; at < bytes.length;) {
+          const piece = bytes.subarray(at, at + pieces());
+          at += await conn.write(piece);
+          if (at < bytes.length) await new Promise((resolve) => setTimeout(resolve, 1));
+        }
+      }
+    }
+    conn.close();
+  };
+  const accepting = (async () => {
+    for await (const conn of listener) {
+      connections++;
+      void serve(conn).catch(() => {});
+    }
+  })();
+  return {
+    urls: (count: number) =>
+      Array.from({ length: count }, (_, n) => new URL(`http://127.0.0.1:${listener.addr.port}/${n}`)),
+    reads,
+    connections: () => connections,
+    async [Symbol.asyncDispose]() {
+      listener.close();
+      await accepting;
+    },
+  };
+}
+
+const ok = (text: string) => `HTTP/1.1 200 OK\r\nContent-Length: ${text.length}\r\n\r\n${text}`;
+
+Deno.test("requests go out together once the server has shown that it keeps connections", async () => {
+  await using server = byPath((path) => ok(`body of ${path}`));
+  using http = client();
+  const urls = server.urls(5);
+  assertEquals(await http.texts(urls), [], "nothing is known of it yet");
+  assertEquals(await (await http.get(urls[0] ?? fail(), none, undefined))?.text(), "body of /0");
+  for (let n = 0; n < 2; n++) {
+    assertEquals(await http.texts(urls), [0, 1, 2, 3, 4].map((at) => `body of /${at}`));
+  }
+  assertEquals(server.connections(), 1);
+  assertEquals(server.reads, [["/0"], ["/0", "/1", "/2", "/3", "/4"], ["/0", "/1", "/2", "/3", "/4"]]);
+});
+
+Deno.test("answers that come together are told apart, in whatever pieces they come", async () => {
+  let state = 1;
+  const random = () => (state = state * 48271 % 2147483647) / 2147483647;
+  const bodies = Array.from({ length: 12 }, (_, n) => `${n}`.repeat(Math.floor(random() * 300)));
+  await using server = byPath(
+    (path) => ok(bodies[Number(path.slice(1))] ?? ""),
+    () => 1 + Math.floor(random() * 500),
+  );
+  using http = client();
+  const urls = server.urls(12);
+  await (await http.get(urls[0] ?? fail(), none, undefined))?.text();
+  for (let n = 0; n < 3; n++) assertEquals(await http.texts(urls), bodies);
+});
+
+Deno.test("bodies larger than what is read ahead are no matter", async () => {
+  const bodies = [300_000, 5, 140_000, 0, 131_072].map((length, n) => `${n}`.repeat(length));
+  await using server = byPath((path) => ok(bodies[Number(path.slice(1))] ?? ""));
+  using http = client();
+  await (await http.get(server.urls(1)[0] ?? fail(), none, undefined))?.text();
+  assertEquals(await http.texts(server.urls(5)), bodies);
+});
+
+Deno.test("a server that closes after some answers, and says so, is asked the same way again", async () => {
+  await using server = byPath((path, nth) =>
+    nth === 2 ? ok(path).replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n") : ok(path)
+  );
+  using http = client();
+  const urls = server.urls(4);
+  await (await http.get(urls[0] ?? fail(), none, undefined))?.text();
+  assertEquals(await http.texts(urls), ["/0", "/1"]);
+  assertEquals(await http.texts(urls), ["/0", "/1", "/2"]);
+});
+
+Deno.test("a server that ends without a word, forgets requests or sends bodies of unknown length is asked one by one", async () => {
+  const cases: ((path: string, nth: number) => string | null)[] = [
+    (path, nth) => nth === 2 ? null : ok(path),
+    (path, nth) => nth >= 2 ? "" : ok(path),
+    (path, nth) => nth === 2 ? "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" : ok(path),
+  ];
+  for (const answer of cases) {
+    await using server = byPath(answer);
+    using http = client();
+    const urls = server.urls(4);
+    await (await http.get(urls[0] ?? fail(), none, undefined))?.text();
+    assertEquals(await http.texts(urls), ["/0"]);
+    assertEquals(await http.texts(urls), []);
+  }
+});
+
+Deno.test("a connection that breaks within an answer is an error, and costs one connection", async () => {
+  await using server = byPath((path, nth) =>
+    nth === 2 ? `HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n${path}` : nth > 2 ? null : ok(path)
+  );
+  using http = client();
+  const urls = server.urls(4);
+  await (await http.get(urls[0] ?? fail(), none, undefined))?.text();
+  await assertRejects(() => http.texts(urls), TransientError, "broke the connection");
+  assertEquals(await (await http.get(urls[1] ?? fail(), none, undefined))?.text(), "/1");
+});
+
+Deno.test("more than was asked for is no answer to the next request", async () => {
+  await using server = byPath((path, nth) =>
+    nth === 2 ? `${ok(path)}HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong` : ok(path)
+  );
+  using http = client();
+  const urls = server.urls(2);
+  await (await http.get(urls[0] ?? fail(), none, undefined))?.text();
+  assertEquals(await http.texts(urls), ["/0", "/1"]);
+  assertEquals(await http.get(urls[0] ?? fail(), none, undefined), null, "left to fetch");
+});
+
+Deno.test("answers that nobody reads further cost their connection", async () => {
+  await using server = byPath(ok);
+  using http = client();
+  const urls = server.urls(3);
+  await (await http.get(urls[0] ?? fail(), none, undefined))?.text();
+  for await (const answer of http.getAll(urls.map((url) => ({ url, headers: {} })), undefined)) {
+    assertEquals(await answer.text(), "/0");
+    break;
+  }
+  assertEquals(await http.texts(urls), ["/0", "/1", "/2"]);
+  assertEquals(server.connections(), 2);
+});
+
+Deno.test("aborting ends requests that were sent together, with the signal's reason", async () => {
+  await using server = byPath((path, nth) => nth >= 2 ? "" : ok(path));
+  using http = client();
+  const urls = server.urls(3);
+  await (await http.get(urls[0] ?? fail(), none, undefined))?.text();
+  const abort = new AbortController();
+  const reason = new Error("stopped");
+  setTimeout(() => abort.abort(reason), 30);
+  assertEquals(await http.texts(urls, abort.signal).catch((error) => error), reason);
+});
+
+Deno.test("a header's value cannot begin another line", async () => {
+  await using server = byPath(ok);
+  using http = client();
+  const [url = fail()] = server.urls(1);
+  await assertRejects(
+    () => http.get(url, { authorization: "a\r\nb: c" }, undefined),
+    TypeError,
+    "authorization",
+  );
+  assertEquals(server.reads, []);
+});
+
+function fail(): never {
+  throw new Error("there is no such address");
+}

@@ -54,16 +54,32 @@ Deno.test("the largest file comes first, each file in order, and every file once
     [3, 8],
     [0, 0],
   ]);
-  assertEquals(order.filter((u) => u.kind === "whole").map((u) => u.file), [2, 4]);
+  assertEquals(order.filter((u) => u.kind === "whole").flatMap((u) => u.files), [2, 4]);
 });
 
 Deno.test("small files are spread between the parts of large ones", () => {
   const files = plain([80 * MIB, ...new Array<number>(100).fill(1000)]);
   const order = [...planOrder(files, BUDGET)];
-  const runs = order.map((u) => u.kind === "part" ? "P" : "s").join("").split("P").slice(1).map((s) =>
-    s.length
-  );
-  assertEquals(runs, new Array(10).fill(10));
+  const runs = order.map((u) => u.kind === "part" ? "P" : "s".repeat(u.files.length)).join("").split("P")
+    .slice(1)
+    .map((run) => run.length);
+  assert(runs.length === 10 && runs.every((run) => run >= 6 && run <= 12), `${runs}`);
+});
+
+Deno.test("small files are asked for together in bounded batches, each file once, with enough batches for all connections", () => {
+  const random = seeded(6);
+  for (let round = 0; round < 100; round++) {
+    const files = plain(
+      Array.from({ length: Math.floor(random() * 2000) }, () => Math.floor(random() * random() * 400_000)),
+    );
+    const batches = [...planOrder(files, BUDGET)].map((u) => u.kind === "whole" ? u.files : []);
+    assertEquals(batches.flat().toSorted((a, b) => a - b), files.map((_, index) => index));
+    for (const batch of batches) {
+      const bytes = batch.reduce((sum, index) => sum + (files[index]?.size ?? 0), 0);
+      assert(batch.length === 1 || batch.length <= 16 && bytes <= 256 * 1024);
+    }
+    assert(batches.length >= Math.min(files.length, 4 * BUDGET.jobs));
+  }
 });
 
 Deno.test("files that connections hold in memory fit the memory budget together", () => {

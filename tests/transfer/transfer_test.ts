@@ -5,14 +5,21 @@ import { AimError } from "../../src/errors/mod.ts";
 import { hostIdentity } from "../../src/transfer/host_identity.ts";
 import { flushedLine, openLine, readRecord, wroteLine } from "../../src/transfer/part_record.ts";
 import { configureLog } from "../../src/log/mod.ts";
-import { SourceChangedError, TransientError } from "../../src/sources/mod.ts";
+import { type RangeBody, SourceChangedError, TransientError } from "../../src/sources/mod.ts";
 import {
   transfer,
   type TransferEvent,
   type TransferItem,
   type TransferOptions,
 } from "../../src/transfer/mod.ts";
-import { FakeSource, fastClock, type Fault, randomBytes, seeded } from "./fake_source.ts";
+import {
+  FakeSource,
+  fastClock,
+  type Fault,
+  randomBytes,
+  seeded,
+  streamOf as bytesStream,
+} from "./fake_source.ts";
 
 configureLog({ level: "CRITICAL" });
 
@@ -520,3 +527,138 @@ function hangUntilAborted(signal: AbortSignal): Promise<never> {
     signal.addEventListener("abort", () => reject(signal.reason), { once: true })
   );
 }
+
+/** A source that is asked for small files together, and what it then does. */
+class TogetherSource extends FakeSource {
+  asked = 0;
+  answer: (file: TransferItem["file"], at: number, signal: AbortSignal) => RangeBody | null | "end" = (
+    file,
+  ) => this.body(file.path, { start: 0, end: file.size });
+
+  async *readAll(
+    files: readonly TransferItem["file"][],
+    signal: AbortSignal,
+  ): AsyncGenerator<RangeBody | null> {
+    this.asked++;
+    for (const [at, file] of files.entries()) {
+      await Promise.resolve();
+      const answer = this.answer(file, at, signal);
+      if (answer === "end") return;
+      yield answer;
+    }
+  }
+}
+
+async function withSmallFiles(
+  run: (model: {
+    source: TogetherSource;
+    bring: (options?: Partial<TransferOptions>) => ReturnType<typeof transfer>;
+    moved: () => number;
+    directory: string;
+  }) => Promise<void>,
+): Promise<void> {
+  const random = seeded(12);
+  const contents = Object.fromEntries(
+    Array.from(
+      { length: 200 },
+      (_, n) => [`f${n}.json`, randomBytes(n === 7 ? 0 : 1 + Math.floor(random() * 9000), random)],
+    ),
+  );
+  const directory = await Deno.makeTempDir();
+  try {
+    const source = new TogetherSource(contents);
+    let moved = 0;
+    const bring = (options: Partial<TransferOptions> = {}) =>
+      transfer(source, source.files.map((file) => itemOf(directory, file)), {
+        ...OPTIONS,
+        onEvent: (event) => event.type === "bytes" ? void (moved += event.bytes) : undefined,
+        ...options,
+      });
+    await run({ source, bring, moved: () => moved, directory });
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+Deno.test("small files that are asked for together need no request of their own", async () => {
+  await withSmallFiles(async ({ source, bring, moved, directory }) => {
+    const { files } = await bring();
+    assertEquals(files.map(({ proof }) => proof), files.map(() => "digest"));
+    for (const [path, bytes] of source.contents) {
+      assertEquals(Deno.readFileSync(join(directory, path)), bytes);
+    }
+    assertEquals([source.requests.length, moved()], [
+      0,
+      source.files.reduce((sum, file) => sum + file.size, 0),
+    ]);
+    assert(source.asked >= 16);
+  });
+});
+
+Deno.test("whatever goes wrong with files asked for together, each comes right by itself", async () => {
+  const faults: Record<string, (source: TogetherSource) => TogetherSource["answer"]> = {
+    "answers mixed up": (source) => (file) => {
+      const other = source.files.find((one) => one.path !== file.path && one.size >= file.size) ?? file;
+      return source.body(other.path, { start: 0, end: file.size });
+    },
+    "some are not simply there": (source) => (file, at) =>
+      at % 3 === 1 ? null : source.body(file.path, { start: 0, end: file.size }),
+    "an early end": (source) => (file, at) =>
+      at > 1 ? "end" : source.body(file.path, { start: 0, end: file.size }),
+    "a body cut short": (source) => (file, at) =>
+      source.body(file.path, { start: 0, end: at === 2 ? file.size >> 1 : file.size }),
+    "a body too long": (source) => (file) => ({
+      ...source.body(file.path, { start: 0, end: file.size }),
+      body: bytesStream(new Uint8Array(file.size + 1)),
+    }),
+    "an error": (source) => (file, at) => {
+      if (at === 3) throw new SourceChangedError(file.path, "it seems changed");
+      return source.body(file.path, { start: 0, end: file.size });
+    },
+    "a stall": (source) => (file, at) =>
+      at === 1
+        ? {
+          ...source.body(file.path, { start: 0, end: file.size }),
+          body: bytesStream(new Uint8Array(1), { after: "hang" }),
+        }
+        : source.body(file.path, { start: 0, end: file.size }),
+  };
+  for (const [name, fault] of Object.entries(faults)) {
+    await withSmallFiles(async ({ source, bring, moved, directory }) => {
+      source.answer = fault(source);
+      const { files } = await bring({ stallTimeout: 20_000 });
+      assertEquals(files.length, source.files.length, name);
+      for (const [path, bytes] of source.contents) {
+        assertEquals(Deno.readFileSync(join(directory, path)), bytes, name);
+      }
+      assertEquals(filesIn(directory), source.files.map((file) => file.path as string).sort(), name);
+      assert(source.requests.length > 0, name);
+      assertEquals(moved(), source.files.reduce((sum, file) => sum + file.size, 0), name);
+    });
+  }
+});
+
+Deno.test("once answers were mixed up, no files are asked for together", async () => {
+  await withSmallFiles(async ({ source, bring }) => {
+    source.answer = (file) => ({
+      ...source.body(file.path, { start: 0, end: file.size }),
+      body: bytesStream(new Uint8Array(file.size)),
+    });
+    await bring({ jobs: 1 });
+    assertEquals(source.asked, 1);
+  });
+});
+
+Deno.test("an abort ends files that were asked for together", async () => {
+  await withSmallFiles(async ({ source, bring }) => {
+    const stop = new AbortController();
+    const reason = new AimError("interrupted", "stopped");
+    source.answer = (file) => ({
+      ...source.body(file.path, { start: 0, end: file.size }),
+      body: bytesStream(new Uint8Array(1), { after: "hang" }),
+    });
+    setTimeout(() => stop.abort(reason), 20);
+    assertEquals(await bring({ signal: stop.signal }).catch((error) => error), reason);
+    assertEquals(source.requests.length, 0);
+  });
+});

@@ -6,6 +6,8 @@ import type { Transport, TransportRequest } from "../transport/transport.ts";
 export interface HubAccess {
   /** Without a slash at the end. */
   readonly endpoint: string;
+  /** The endpoint's. */
+  readonly origin: string | undefined;
   readonly token: string | null;
 }
 
@@ -30,7 +32,7 @@ export function hubFetch(
     for (let hop = 0;; hop++) {
       const sent: TransportRequest = {
         method: request.method,
-        headers: hubHeaders(url, access, request.headers),
+        headers: withFields(request.headers, hubHeaders(url, access)),
         signal,
       };
       const response = await attempt(url, sent);
@@ -45,12 +47,18 @@ export function hubFetch(
   };
 }
 
-/** Headers for a request to this URL: the token joins them at the hub's own origin, and is not there at any other. */
-export function hubHeaders(url: URL, access: HubAccess, given: HeadersInit = {}): Headers {
+/** Who asks, for a request to this URL: the token is there at the hub's own origin, and not at any other. */
+export function hubHeaders(url: URL, { token, origin }: HubAccess): Readonly<Record<string, string>> {
+  return token !== null && url.origin === origin
+    ? { "user-agent": "aim", authorization: `Bearer ${token}` }
+    : { "user-agent": "aim" };
+}
+
+/** What the library itself says of authorization stands. */
+function withFields(given: Headers, fields: Readonly<Record<string, string>>): Headers {
   const headers = new Headers(given);
-  headers.set("user-agent", "aim");
-  if (access.token !== null && url.origin === new URL(access.endpoint).origin) {
-    if (!headers.has("authorization")) headers.set("authorization", `Bearer ${access.token}`);
+  for (const [name, value] of Object.entries(fields)) {
+    if (name !== "authorization" || !headers.has(name)) headers.set(name, value);
   }
   return headers;
 }

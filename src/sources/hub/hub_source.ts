@@ -22,6 +22,8 @@ import { treeFiles } from "./tree_files.ts";
 import { readXet } from "./xet.ts";
 
 const REDIRECTS = 5;
+/** Bytes as they are: ranges and digests are of these. */
+const PLAIN = { "accept-encoding": "identity" };
 
 /** A model on the Hugging Face Hub, or on what speaks its protocol at `HF_ENDPOINT`. */
 export class HubSource implements Source {
@@ -95,12 +97,39 @@ export class HubSource implements Source {
     return await this.#readHttp(access, commit, file, range, signal);
   }
 
+  async *readAll(files: readonly ManifestFile[], signal: AbortSignal): AsyncGenerator<RangeBody | null> {
+    const commit = this.#commit;
+    // Of files in LFS and xet the hub has no bytes itself.
+    if (commit === null || files.some(({ digest }) => digest?.algorithm !== "git-sha1")) return;
+    const access = await this.#accessed();
+    const requests = files.map(({ path }) => {
+      const url = resolveUrl(this.#endpoint, this.#id, commit, path);
+      return { url, headers: { ...hubHeaders(url, access), ...PLAIN } };
+    });
+    let at = 0;
+    for await (const answer of this.#transport.getAll(requests, signal)) {
+      const [file, url] = [files[at], requests[at++]?.url];
+      if (file === undefined || url === undefined) return;
+      if (answer.status === 200) {
+        this.#checkLinked(answer, url, file, commit);
+        yield await this.#data(answer, url, access, file, null);
+      } else {
+        await discard(answer);
+        yield null;
+      }
+    }
+  }
+
   close(): void {
     this.#transport.close();
   }
 
   #accessed(): Promise<HubAccess> {
-    return this.#access ??= this.#options.hfToken().then((token) => ({ endpoint: this.#endpoint, token }));
+    return this.#access ??= this.#options.hfToken().then((token) => ({
+      endpoint: this.#endpoint,
+      origin: this.#origin,
+      token,
+    }));
   }
 
   /** A fetch for the hub's library that turns refusals into errors of ours. */
@@ -202,7 +231,7 @@ export class HubSource implements Source {
     range: ByteRange | null,
     signal: AbortSignal,
   ): Promise<Answer> {
-    const headers = hubHeaders(url, access, { ...rangeHeader(range), "accept-encoding": "identity" });
+    const headers = { ...hubHeaders(url, access), ...rangeHeader(range), ...PLAIN };
     return this.#transport.get(url, { headers, signal, bytes: rangeLength(file, range) });
   }
 

@@ -15,7 +15,10 @@ export interface BucketAccess {
   /** Address under which the bucket's keys lie, with a slash at the end. */
   readonly base: URL;
   /** Headers for `GET` of an object, signed where there are credentials. */
-  signedHeaders(url: URL, headers: Readonly<Record<string, string>>): Promise<Headers>;
+  signedHeaders(
+    url: URL,
+    headers: Readonly<Record<string, string>>,
+  ): Promise<Readonly<Record<string, string>>>;
   /** Takes the server's time for that of later signatures. */
   correctClock(serverTime: number): void;
 }
@@ -105,7 +108,7 @@ export async function openBucket(
     region: place,
     base: address,
     async signedHeaders(url, headers) {
-      if (anonymous) return new Headers(headers);
+      if (anonymous) return headers;
       const signed = await (await (signer ??= signerOf(client))).sign({
         method: "GET",
         protocol: url.protocol,
@@ -116,7 +119,7 @@ export async function openBucket(
         headers: { host: url.host, "x-amz-content-sha256": EMPTY_SHA256, ...headers },
       }, { signingDate: new Date(Date.now() + (client.config.systemClockOffset ?? 0)) });
       const { host: _host, ...rest } = signed.headers;
-      return new Headers(rest);
+      return rest;
     },
     correctClock(serverTime) {
       client.config.systemClockOffset = serverTime - Date.now();

@@ -17,7 +17,8 @@ import {
 } from "../source.ts";
 import type { SourceOptions } from "../source_options.ts";
 import type { Answer, AnswerHeaders } from "../transport/answer.ts";
-import { openTransport, type Transport } from "../transport/transport.ts";
+import type { DirectGet } from "../transport/direct_http.ts";
+import { discard, openTransport, type Transport } from "../transport/transport.ts";
 import {
   type ChecksumAlgorithm,
   fullChecksum,
@@ -100,16 +101,39 @@ export class S3Source implements Source {
   }
 
   async read(file: ManifestFile, range: ByteRange | null, signal: AbortSignal): Promise<RangeBody> {
-    const key = this.#keys.get(file.path);
-    if (key === undefined) throw new Error(`${this.uri}: ${file.path} is not in its manifest`);
     if (file.size === 0) return { range: { start: 0, end: 0 }, body: emptyBody() };
     const access = await this.#bucketAccess();
-    const url = new URL(access.base.href + key.split("/").map(escapeUri).join("/"));
-    const headers = await access.signedHeaders(url, { ...rangeHeader(range), "if-match": `"${file.etag}"` });
-    // Not signed: proxies may change it.
-    headers.set("accept-encoding", "identity");
+    const { url, headers } = await this.#request(access, file, range);
     const response = await this.#transport.get(url, { headers, signal, bytes: rangeLength(file, range) });
     if (!response.ok) throw await this.#refused(response, access, file.path);
+    return await this.#data(response, file, range);
+  }
+
+  async *readAll(files: readonly ManifestFile[], signal: AbortSignal): AsyncGenerator<RangeBody | null> {
+    const access = await this.#bucketAccess();
+    const requests = await Promise.all(files.map((file) => this.#request(access, file, null)));
+    let at = 0;
+    for await (const answer of this.#transport.getAll(requests, signal)) {
+      const file = files[at++];
+      if (file === undefined) return;
+      if (answer.ok) yield await this.#data(answer, file, null);
+      else {
+        await discard(answer);
+        yield null;
+      }
+    }
+  }
+
+  async #request(access: BucketAccess, file: ManifestFile, range: ByteRange | null): Promise<DirectGet> {
+    const key = this.#keys.get(file.path);
+    if (key === undefined) throw new Error(`${this.uri}: ${file.path} is not in its manifest`);
+    const url = new URL(access.base.href + key.split("/").map(escapeUri).join("/"));
+    const signed = await access.signedHeaders(url, { ...rangeHeader(range), "if-match": `"${file.etag}"` });
+    // Not signed: proxies may change it.
+    return { url, headers: { ...signed, "accept-encoding": "identity" } };
+  }
+
+  async #data(response: Answer, file: ManifestFile, range: ByteRange | null): Promise<RangeBody> {
     if (isMd5(file.digest) && encryptedOpaquely(response.headers)) {
       await response.body?.cancel();
       this.#opaqueEtags = true;

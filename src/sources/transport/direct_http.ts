@@ -1,5 +1,7 @@
 import { type ByteReader, TransientError } from "../source.ts";
 import type { Answer, AnswerHeaders } from "./answer.ts";
+import { HttpConnection, NothingCame } from "./http_connection.ts";
+import type { Head } from "./http_head.ts";
 import { networkFault, proxyVariables } from "./network_fault.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -15,12 +17,26 @@ export interface DirectHttp {
    * @throws {TransientError} the connection broke; the signal's reason when aborted.
    */
   get(url: URL, request: DirectRequest): Promise<Answer | null>;
+  /**
+   * Sends small requests to one server together, over one connection, instead of each after the answer to the one before (RFC 9112
+   * §9.3.2). Yields the answers in their order, each to be read before the next. Ends before all are answered, which is no error, where
+   * the server has not shown yet that it keeps connections, or closes this one, or has not gone on in time: the rest is for {@linkcode get}.
+   *
+   * @throws {TransientError} the connection broke within an answer; the signal's reason when aborted.
+   */
+  getAll(requests: readonly DirectGet[], signal: AbortSignal | undefined): AsyncGenerator<Answer>;
   /** Closes the connections that no answer uses. */
   close(): void;
 }
 
-export interface DirectRequest {
-  readonly headers: Headers;
+/** What is asked for. */
+export interface DirectGet {
+  readonly url: URL;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export interface DirectRequest extends Pick<DirectGet, "headers"> {
   readonly signal: AbortSignal | undefined;
   /** Bytes that are expected. */
   readonly bytes: number;
@@ -33,10 +49,14 @@ export interface DirectHttpOptions {
   readonly caCerts: readonly string[];
   /** Idle connections kept to one host. */
   readonly connections: number;
+  /**
+   * Milliseconds from one answer to the next of those asked for together: a server may have forgotten the requests behind the first.
+   *
+   * @default {5,000}
+   */
+  readonly longestGap?: number;
 }
 
-/** Holds the head of an answer, and all of a small one. */
-const BUFFER = 32 * 1024;
 /** Milliseconds. */
 const CONNECT_TIMEOUT = 10_000;
 const LONGEST_IDLE = 30_000;
@@ -48,61 +68,55 @@ const LONGEST_BEGUN = 5_000;
  * whatever is sent: there the next request begins, by its method, as soon as the head of an answer is there.
  */
 const HELD_BACK = { from: 35, to: 60, times: 3, largest: 64 * 1024 };
-const METHOD = new TextEncoder().encode("GET ");
+const LONGEST_GAP = 5_000;
 
-interface Connection {
-  readonly conn: Deno.Conn;
-  readonly buffer: Uint8Array<ArrayBuffer>;
-  /** Milliseconds that opening it took. */
-  readonly opening: number;
-  /** When it became idle. */
-  since: number;
-  /** The next request has begun: its method is sent. */
-  begun: boolean;
+/** What an origin's answers have shown. */
+interface Experience {
+  /** Its answers are for `fetch`. */
+  unsuited: boolean;
+  /** It keeps connections open. */
+  keeps: boolean;
+  /** It does not answer requests that were sent together. */
+  oneByOne: boolean;
+  /** How many small answers in a row were held back. */
+  heldBack: number;
 }
-
-/** The head of an answer, and what came with it of the body. */
-interface Head {
-  readonly status: number;
-  readonly statusText: string;
-  readonly headers: AnswerHeaders;
-  /** Content-Length; `null` where the body is delimited in another way. */
-  readonly length: number | null;
-  readonly rest: Uint8Array<ArrayBuffer>;
-  readonly reusable: boolean;
-}
-
-/** The connection ended before any byte of an answer. */
-class NothingCame extends Error {}
 
 /** Opens a direct client. */
 export function directHttp(options: DirectHttpOptions): DirectHttp {
   const proxied = proxyVariables(options.env).length > 0;
-  const idle = new Map<string, Connection[]>();
-  /** Origins whose answers are for `fetch`. */
-  const unsuited = new Set<string>();
-  /** How many small answers in a row were held back, by origin. */
-  const heldBack = new Map<string, number>();
+  const idle = new Map<string, HttpConnection[]>();
+  const experiences = new Map<string, Experience>();
   let closed = false;
 
+  function experienceOf(origin: string): Experience {
+    const known = experiences.get(origin);
+    if (known !== undefined) return known;
+    const none: Experience = { unsuited: false, keeps: false, oneByOne: false, heldBack: 0 };
+    experiences.set(origin, none);
+    return none;
+  }
+
   /** The one that was used last: it is the least likely to have been closed by the server. */
-  function takeIdle(origin: string): Connection | null {
+  function takeIdle(origin: string): HttpConnection | null {
     const kept = idle.get(origin) ?? [];
     for (let last = kept.pop(); last !== undefined; last = kept.pop()) {
       if (performance.now() - last.since < (last.begun ? LONGEST_BEGUN : LONGEST_IDLE)) return last;
-      shut(last);
+      last.close();
     }
     return null;
   }
 
-  function keep(origin: string, connection: Connection): void {
+  function keep(origin: string, connection: HttpConnection): void {
     const kept = idle.get(origin) ?? [];
-    if (closed || kept.length >= options.connections) return shut(connection);
+    if (closed || kept.length >= options.connections) return connection.close();
     connection.since = performance.now();
-    idle.set(origin, [...kept, connection]);
+    kept.push(connection);
+    idle.set(origin, kept);
+    experienceOf(origin).keeps = true;
   }
 
-  async function connect(url: URL, signal: AbortSignal | undefined): Promise<Connection | null> {
+  async function connect(url: URL, signal: AbortSignal | undefined): Promise<HttpConnection | null> {
     const hostname = url.hostname.replace(/^\[(.*)\]$/, "$1");
     const secure = url.protocol === "https:";
     const port = Number(url.port || (secure ? 443 : 80));
@@ -112,69 +126,160 @@ export function directHttp(options: DirectHttpOptions): DirectHttp {
       : Deno.connect({ hostname, port });
     // Why it fails is for fetch to say.
     const conn = await soon(promised.catch(() => null), signal);
-    const opening = performance.now() - started;
-    return conn === null ? null : { conn, buffer: new Uint8Array(BUFFER), opening, since: 0, begun: false };
+    return conn === null ? null : new HttpConnection(conn, performance.now() - started);
   }
 
   /** Takes note of how long the body of a small answer was waited for. */
-  function noteWait(origin: string, { opening }: Connection, waited: number): void {
+  function noteWait(experience: Experience, { opening }: HttpConnection, waited: number): void {
     const held = waited >= HELD_BACK.from && waited <= HELD_BACK.to && opening < waited / 4;
-    heldBack.set(origin, held ? (heldBack.get(origin) ?? 0) + 1 : 0);
+    experience.heldBack = held ? experience.heldBack + 1 : 0;
+  }
+
+  const isHeldBack = ({ heldBack }: Experience) => heldBack >= HELD_BACK.times;
+
+  function isDirect(url: URL): boolean {
+    return !proxied && !experienceOf(url.origin).unsuited && url.username === "" && url.password === "";
   }
 
   async function get(url: URL, { headers, signal, bytes }: DirectRequest): Promise<Answer | null> {
-    if (proxied || unsuited.has(url.origin) || url.username !== "" || url.password !== "") return null;
+    if (!isDirect(url)) return null;
     signal?.throwIfAborted();
+    const { origin } = url;
+    const experience = experienceOf(origin);
     const small = bytes <= HELD_BACK.largest;
-    const held = small && (heldBack.get(url.origin) ?? 0) >= HELD_BACK.times;
-    const request = requestText(url, headers);
+    const held = small && isHeldBack(experience);
+    const request = encoder.encode(requestText(url, headers));
     for (;;) {
-      const waiting = takeIdle(url.origin);
+      const waiting = takeIdle(origin);
       const connection = waiting ?? await connect(url, signal);
       if (connection === null) return null;
-      const onAbort = () => shut(connection);
+      const onAbort = () => connection.close();
       signal?.addEventListener("abort", onAbort, { once: true });
       const unwatch = () => signal?.removeEventListener("abort", onAbort);
       let head: Head;
       try {
-        head = await ask(connection, request);
-        if (held && head.reusable && head.rest.length < (head.length ?? 0)) await begin(connection);
+        await connection.send(request);
+        head = await connection.head();
+        if (held && head.reusable && connection.waiting < (head.length ?? 0)) await connection.begin();
       } catch (error) {
         unwatch();
-        shut(connection);
+        connection.close();
         if (signal?.aborted) throw signal.reason;
         // An idle connection may have been closed by the server at any time.
         if (waiting !== null && error instanceof NothingCame) continue;
         throw error instanceof TransientError ? error : networkFault(error, url, options.env);
       }
-      if (head.length === null || head.rest.length > head.length) {
+      if (head.length === null || connection.waiting > head.length) {
         unwatch();
-        shut(connection);
-        unsuited.add(url.origin);
+        connection.close();
+        experience.unsuited = true;
         return null;
       }
-      const ended = (whole: boolean) => {
-        unwatch();
-        if (whole && head.reusable) keep(url.origin, connection);
-        else shut(connection);
-      };
       return new DirectAnswer(head, head.length, connection, {
-        ended,
+        ahead: false,
+        ended(whole) {
+          unwatch();
+          if (whole && head.reusable) keep(origin, connection);
+          else connection.close();
+        },
         began: (waited) =>
-          small && !held && waiting !== null ? noteWait(url.origin, connection, waited) : undefined,
+          small && !held && waiting !== null ? noteWait(experience, connection, waited) : undefined,
         fault: (error) => signal?.aborted ? signal.reason : networkFault(error, url, options.env),
       });
     }
   }
 
+  async function* getAll(
+    requests: readonly DirectGet[],
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<Answer> {
+    const [first] = requests;
+    if (first === undefined || !isDirect(first.url)) return;
+    const { origin } = first.url;
+    const experience = experienceOf(origin);
+    if (!experience.keeps || experience.oneByOne || isHeldBack(experience)) return;
+    signal?.throwIfAborted();
+    const together = untilOther(requests, origin);
+    const connection = takeIdle(origin) ?? await connect(first.url, signal);
+    if (connection === null) return;
+    const onAbort = () => connection.close();
+    signal?.addEventListener("abort", onAbort, { once: true });
+    let done = false;
+    let answered = 0;
+    try {
+      await connection.send(
+        encoder.encode(together.map(({ url, headers }) => requestText(url, headers)).join("")),
+      );
+      for (; answered < together.length; answered++) {
+        const head = await (answered === 0
+          ? connection.head()
+          : headInTime(connection, options.longestGap ?? LONGEST_GAP));
+        if (head === null) {
+          experience.oneByOne = true;
+        } else if (head.length === null) {
+          experience.unsuited = true;
+        }
+        if (head === null || head.length === null) {
+          return;
+        }
+        let whole = false;
+        yield new DirectAnswer(head, head.length, connection, {
+          ahead: answered < together.length - 1,
+          ended: (all) =>
+            whole = all,
+          began: (waited) => noteWait(experience, connection, waited),
+          fault: (error) => signal?.aborted ? signal.reason : networkFault(error, first.url, options.env),
+        });
+        if (!whole || !head.reusable) return;
+      }
+      // More than was asked for: no answer can be told from another.
+      if (connection.waiting > 0) experience.unsuited = true;
+      else done = true;
+    } catch (error) {
+      if (signal?.aborted) throw signal.reason;
+      // One that was idle may have been closed by the server at any time; one that answers and then ends without a word takes no more.
+      if (answered > 0) experience.oneByOne = true;
+      if (error instanceof NothingCame) return;
+      throw error instanceof TransientError ? error : networkFault(error, first.url, options.env);
+    } finally {
+      signal?.removeEventListener("abort", onAbort);
+      if (done) keep(origin, connection);
+      else connection.close();
+    }
+  }
+
   return {
     get,
+    getAll,
     close() {
       closed = true;
-      for (const connection of [...idle.values()].flat()) shut(connection);
+      for (const connection of [...idle.values()].flat()) connection.close();
       idle.clear();
     },
   };
+}
+
+/** The requests before the first that goes elsewhere. */
+function untilOther(requests: readonly DirectGet[], origin: string): readonly DirectGet[] {
+  const other = requests.findIndex(({ url }) => url.origin !== origin);
+  return other < 0 ? requests : requests.slice(0, other);
+}
+
+/** The next head; `null` where it does not come in time, and the connection is closed. @param limit Milliseconds. */
+async function headInTime(connection: HttpConnection, limit: number): Promise<Head | null> {
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    connection.close();
+  }, limit);
+  try {
+    return await connection.head();
+  } catch (error) {
+    if (late) return null;
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** The connection, unless it takes too long: then it is closed once it is there. */
@@ -197,131 +302,24 @@ async function soon(
   }
 }
 
-function shut({ conn }: Connection): void {
-  try {
-    conn.close();
-  } catch { /* closed already */ }
-}
-
 const encoder = new TextEncoder();
 
-function requestText(url: URL, headers: Headers): Uint8Array {
-  const given = [...headers].map(([name, value]) => `${name}: ${value}\r\n`).join("");
-  const defaults = (headers.has("accept") ? "" : "accept: */*\r\n") +
-    (headers.has("user-agent") ? "" : "user-agent: aim\r\n");
-  return encoder.encode(
-    `GET ${url.pathname}${url.search} HTTP/1.1\r\nhost: ${url.host}\r\n${given}${defaults}\r\n`,
-  );
-}
-
-/** Sends the method of the next request. */
-async function begin(connection: Connection): Promise<void> {
-  connection.begun = true;
-  for (let sent = 0; sent < METHOD.length;) sent += await connection.conn.write(METHOD.subarray(sent));
-}
-
-/** Sends a request, or what is left of it, and reads until the end of the answer's head. */
-async function ask(connection: Connection, request: Uint8Array): Promise<Head> {
-  const { conn, buffer } = connection;
-  try {
-    for (let sent = connection.begun ? METHOD.length : 0; sent < request.length;) {
-      sent += await conn.write(request.subarray(sent));
-    }
-    connection.begun = false;
-  } catch (error) {
-    throw new NothingCame("the connection was closed before the request", { cause: error });
+/** @throws {TypeError} A value that no field can have. */
+function requestText(url: URL, headers: DirectGet["headers"]): string {
+  let text = `GET ${url.pathname}${url.search} HTTP/1.1\r\nhost: ${url.host}\r\n`;
+  for (const name in headers) {
+    const value = headers[name] ?? "";
+    if (/[\0\r\n]/.test(value)) throw new TypeError(`${name} cannot have that value`);
+    text += `${name}: ${value}\r\n`;
   }
-  let have = 0;
-  for (let searched = 0;;) {
-    const count = await conn.read(buffer.subarray(have)).catch((error) => {
-      throw have === 0 ? new NothingCame("the connection was reset", { cause: error }) : error;
-    });
-    if (count === null) {
-      throw have === 0 ? new NothingCame("connection closed before an answer") : new Error("unexpected eof");
-    }
-    have += count;
-    let end = headEnd(buffer, searched, have);
-    searched = Math.max(0, have - 3);
-    while (end !== null) {
-      const head = parseHead(buffer.slice(0, end), buffer.slice(end, have));
-      // 100 and 103 come before the answer.
-      if (head.status >= 200) return head;
-      buffer.copyWithin(0, end, have);
-      have -= end;
-      searched = 0;
-      end = headEnd(buffer, 0, have);
-    }
-    if (have === buffer.length) throw new TransientError("the server's answer has a head without end");
-  }
-}
-
-/** Where the empty line ends. */
-function headEnd(buffer: Uint8Array, from: number, to: number): number | null {
-  for (let at = buffer.indexOf(10, from); at >= 0 && at < to; at = buffer.indexOf(10, at + 1)) {
-    if (at >= 3 && buffer[at - 1] === 13 && buffer[at - 2] === 10 && buffer[at - 3] === 13) return at + 1;
-  }
-  return null;
-}
-
-/** Reads a status line and header fields (RFC 9112), each byte a character. @throws {TransientError} where they are none. */
-function parseHead(bytes: Uint8Array, rest: Uint8Array<ArrayBuffer>): Head {
-  const [first = "", ...lines] = characters(bytes).slice(0, -4).split("\r\n");
-  const [, minor, code, statusText = ""] = /^HTTP\/1\.([01]) (\d{3})(?: (.*))?$/.exec(first) ?? [];
-  const headers = new HeaderFields();
-  for (const line of lines) {
-    const colon = line.indexOf(":");
-    if (colon < 1) throw new TransientError("the server's answer has a broken head");
-    headers.append(line.slice(0, colon), line.slice(colon + 1).trim());
-  }
-  const status = Number(code ?? 0);
-  if (status < 100 || status > 599) throw new TransientError("the server's answer is not HTTP/1.1");
-  const connection = headers.get("connection") ?? "";
-  return {
-    status,
-    statusText,
-    headers,
-    length: lengthOf(status, headers),
-    rest,
-    reusable: minor === "1" && !/\bclose\b/i.test(connection),
-  };
-}
-
-/** As `Headers`, at a fifth of its cost. */
-class HeaderFields implements AnswerHeaders {
-  readonly #fields = new Map<string, string>();
-
-  /** Takes no value that a field cannot have. */
-  append(name: string, value: string): void {
-    if (/[\0\r\n]/.test(value)) return;
-    const lower = name.toLowerCase();
-    const before = this.#fields.get(lower);
-    this.#fields.set(lower, before === undefined ? value : `${before}, ${value}`);
-  }
-
-  get(name: string): string | null {
-    return this.#fields.get(name.toLowerCase()) ?? null;
-  }
-
-  has(name: string): boolean {
-    return this.#fields.has(name.toLowerCase());
-  }
-}
-
-/** Each byte a character. */
-function characters(bytes: Uint8Array): string {
-  // Spread, they would be taken one by one.
-  return String.fromCharCode.apply(null, bytes as unknown as number[]);
-}
-
-function lengthOf(status: number, headers: AnswerHeaders): number | null {
-  if (status === 204 || status === 304) return 0;
-  const encoding = headers.get("content-encoding");
-  if (headers.has("transfer-encoding") || (encoding !== null && encoding !== "identity")) return null;
-  const length = headers.get("content-length") ?? "";
-  return /^\d{1,15}$/.test(length) ? Number(length) : null;
+  if (headers.accept === undefined) text += "accept: */*\r\n";
+  if (headers["user-agent"] === undefined) text += "user-agent: aim\r\n";
+  return `${text}\r\n`;
 }
 
 interface BodyHandlers {
+  /** Further answers are on their way. */
+  readonly ahead: boolean;
   /** Called once: the connection has no more to do with the body. @param whole All of it was read. */
   readonly ended: (whole: boolean) => void;
   /** Milliseconds that the first byte of the body came after the head. */
@@ -335,18 +333,16 @@ class DirectAnswer implements Answer, ByteReader {
   readonly status: number;
   readonly headers: AnswerHeaders;
   readonly #length: number;
-  readonly #rest: Uint8Array;
-  readonly #conn: Deno.Conn;
+  readonly #connection: HttpConnection;
   readonly #on: BodyHandlers;
   #given = 0;
   #ended = false;
 
-  constructor(head: Head, length: number, { conn }: Connection, on: BodyHandlers) {
+  constructor(head: Head, length: number, connection: HttpConnection, on: BodyHandlers) {
     this.status = head.status;
     this.headers = head.headers;
     this.#length = length;
-    this.#rest = head.rest;
-    this.#conn = conn;
+    this.#connection = connection;
     this.#on = on;
     if (length === 0) this.#end(true);
   }
@@ -362,27 +358,22 @@ class DirectAnswer implements Answer, ByteReader {
   async read(into: Uint8Array): Promise<number | null> {
     if (this.#given === this.#length) return null;
     if (this.#ended) throw new Error("the body was given up");
-    const view = into.subarray(0, this.#length - this.#given);
-    let count: number | null = Math.min(view.length, Math.max(0, this.#rest.length - this.#given));
-    if (count > 0) {
-      if (this.#given === 0) this.#on.began(0);
-      view.set(this.#rest.subarray(this.#given, this.#given + count));
-    } else {
-      const asked = performance.now();
-      try {
-        count = await this.#conn.read(view);
-        if (this.#given === 0) this.#on.began(performance.now() - asked);
-        if (count === null) {
-          throw new Error(`connection closed before byte ${this.#given} of ${this.#length}`);
-        }
-      } catch (error) {
-        this.#end(false);
-        throw this.#on.fault(error);
+    const first = this.#given === 0;
+    const asked = first && this.#connection.waiting === 0 ? performance.now() : null;
+    try {
+      const view = into.subarray(0, this.#length - this.#given);
+      const count = await this.#connection.read(view, this.#on.ahead);
+      if (count === null) {
+        throw new Error(`connection closed before byte ${this.#given} of ${this.#length}`);
       }
+      if (first) this.#on.began(asked === null ? 0 : performance.now() - asked);
+      this.#given += count;
+      if (this.#given === this.#length) this.#end(true);
+      return count;
+    } catch (error) {
+      this.#end(false);
+      throw this.#on.fault(error);
     }
-    this.#given += count;
-    if (this.#given === this.#length) this.#end(true);
-    return count;
   }
 
   cancel(): Promise<void> {

@@ -3,7 +3,7 @@ import { log } from "../../log/mod.ts";
 import { TransientError } from "../source.ts";
 import type { Answer } from "./answer.ts";
 import { caCertificates } from "./ca_certificates.ts";
-import { directHttp } from "./direct_http.ts";
+import { type DirectGet, directHttp } from "./direct_http.ts";
 import { networkFault, proxyRefuses } from "./network_fault.ts";
 import { parseRetryAfter } from "./retry_after.ts";
 
@@ -17,7 +17,9 @@ export interface Transport {
    */
   fetch(url: string | URL, init: TransportRequest): Promise<Response>;
   /** As {@linkcode fetch}, for files: by the shorter way where the server suits it. */
-  get(url: string | URL, init: TransportGet): Promise<Answer>;
+  get(url: URL, init: TransportGet): Promise<Answer>;
+  /** As {@linkcode get}, for small files of one server: together, as far as that goes. What is not answered is for {@linkcode get}. */
+  getAll(requests: readonly DirectGet[], signal: AbortSignal | undefined): AsyncIterable<Answer>;
   /**
    * For small questions (metadata): as {@linkcode fetch}, body included and with a time limit, tried again after broken
    * connections and 408, 425, 429 and 5xx. The last answer is returned whatever its status.
@@ -36,7 +38,7 @@ export interface TransportRequest {
 }
 
 /** A request for a file, or a part of one. */
-export interface TransportGet extends Pick<TransportRequest, "headers" | "signal"> {
+export interface TransportGet extends Pick<TransportRequest, "signal">, Pick<DirectGet, "headers"> {
   /** Bytes that are expected. */
   readonly bytes: number;
 }
@@ -80,11 +82,8 @@ export function openTransport(options: TransportOptions): Transport {
   });
   const direct = directHttp({ env, caCerts, connections: options.connections });
 
-  async function get(target: string | URL, init: TransportGet): Promise<Answer> {
-    const url = new URL(target);
-    const headers = new Headers(init.headers);
-    return await direct.get(url, { headers, signal: init.signal, bytes: init.bytes }) ??
-      await fetchOnce(url, { headers, signal: init.signal });
+  async function get(url: URL, { headers, signal, bytes }: TransportGet): Promise<Answer> {
+    return await direct.get(url, { headers, signal, bytes }) ?? await fetchOnce(url, { headers, signal });
   }
 
   async function fetchOnce(target: string | URL, init: TransportRequest): Promise<Response> {
@@ -150,6 +149,7 @@ export function openTransport(options: TransportOptions): Transport {
   return {
     fetch: fetchOnce,
     get,
+    getAll: direct.getAll,
     request,
     close() {
       direct.close();
