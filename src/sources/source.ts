@@ -28,6 +28,12 @@ export interface RangeBody {
   readonly body: ReadableStream<Uint8Array> | ByteReader;
 }
 
+/** All of a file. */
+export interface FileBody {
+  readonly file: ManifestFile;
+  readonly body: RangeBody;
+}
+
 /** Which files of a model are wanted. */
 export interface ManifestOptions {
   /** Branch, tag or commit (hub only). @default {"main"} */
@@ -65,10 +71,10 @@ export interface Source {
 
   /**
    * Asks for small files together, where their server takes that: over one connection, without waiting for an answer before the next
-   * request. Yields in their order, each body to be read before the next; `null` for one that is not simply there. Ends early, or rejects,
-   * wherever something is out of the ordinary: `read` is for what is left, and says what is wrong.
+   * request. Yields those that are simply there, each body to be read before the next. Ends early, or rejects, wherever something is out
+   * of the ordinary: `read` is for the files that were not yielded, and says what is wrong.
    */
-  readAll?(files: readonly ManifestFile[], signal: AbortSignal): AsyncIterable<RangeBody | null>;
+  readAll?(files: readonly ManifestFile[], signal: AbortSignal): AsyncIterable<FileBody>;
 
   /** Closes connections and other resources. The source is not used after it. */
   close(): void;

@@ -55,32 +55,27 @@ export class SmallFiles {
   /** Asks for files together. Resolves to those that are still to be brought, each by itself: nothing here is tried twice, or an error. */
   async #together(files: readonly SmallFile[]): Promise<SmallFile[]> {
     const { source } = this.#run;
-    const asked = files.filter(({ item }) => item.file.size > 0);
-    const rest = new Set(files);
+    const rest = new Map(files.map((file) => [file.item.file, file]));
     using request = this.#open();
-    const bodies = source.readAll?.(asked.map(({ item }) => item.file), request.abort.signal)
-      [Symbol.asyncIterator]();
     try {
-      for (const file of asked) {
-        const { value: body = null, done = true } = await bodies?.next() ?? {};
-        if (done) break;
-        if (body === null) continue;
+      const asked = [...rest.keys()].filter(({ size }) => size > 0);
+      for await (const { file: listed, body } of source.readAll?.(asked, request.abort.signal) ?? []) {
+        const file = rest.get(listed);
+        if (file === undefined) throw new Error(`${listed.path} was not asked for`);
         this.#run.state(file.item.file, "active");
         const memory = this.#memory();
         const bytes = memory.subarray(0, file.item.file.size);
         await this.#fill(file.item.file, body, bytes, request);
         const proven = this.#accept(file, bytes);
         this.#spare.push(memory);
-        if (proven) rest.delete(file);
+        if (proven) rest.delete(listed);
         // Whatever mixes up answers is not asked for several again.
         else this.#alone = true;
       }
     } catch (error) {
       log.debug(`not asking ${source.uri} for small files together`, { reason: String(error) });
-    } finally {
-      await bodies?.return?.();
     }
-    return [...rest];
+    return [...rest.values()];
   }
 
   /** @throws {AimError} `integrity` a digest that does not match twice; `network`; `no-space`. */

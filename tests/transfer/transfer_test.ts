@@ -5,7 +5,7 @@ import { AimError } from "../../src/errors/mod.ts";
 import { hostIdentity } from "../../src/transfer/host_identity.ts";
 import { flushedLine, openLine, readRecord, wroteLine } from "../../src/transfer/part_record.ts";
 import { configureLog } from "../../src/log/mod.ts";
-import { type RangeBody, SourceChangedError, TransientError } from "../../src/sources/mod.ts";
+import { type FileBody, type RangeBody, SourceChangedError, TransientError } from "../../src/sources/mod.ts";
 import {
   transfer,
   type TransferEvent,
@@ -538,13 +538,13 @@ class TogetherSource extends FakeSource {
   async *readAll(
     files: readonly TransferItem["file"][],
     signal: AbortSignal,
-  ): AsyncGenerator<RangeBody | null> {
+  ): AsyncGenerator<FileBody> {
     this.asked++;
     for (const [at, file] of files.entries()) {
       await Promise.resolve();
       const answer = this.answer(file, at, signal);
       if (answer === "end") return;
-      yield answer;
+      if (answer !== null) yield { file, body: answer };
     }
   }
 }

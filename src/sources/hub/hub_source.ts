@@ -6,6 +6,7 @@ import type { ByteRange, CommitSha, Manifest, ManifestFile } from "../manifest.t
 import { assertRevision, type ModelRef, uriOf } from "../model_ref.ts";
 import { emptyBody, plainEtag, rangeBody, rangeHeader, rangeLength } from "../range_body.ts";
 import {
+  type FileBody,
   type ManifestOptions,
   type RangeBody,
   type Source,
@@ -97,26 +98,34 @@ export class HubSource implements Source {
     return await this.#readHttp(access, commit, file, range, signal);
   }
 
-  async *readAll(files: readonly ManifestFile[], signal: AbortSignal): AsyncGenerator<RangeBody | null> {
+  async *readAll(files: readonly ManifestFile[], signal: AbortSignal): AsyncGenerator<FileBody> {
     const commit = this.#commit;
-    // Of files in LFS and xet the hub has no bytes itself.
-    if (commit === null || files.some(({ digest }) => digest?.algorithm !== "git-sha1")) return;
+    if (commit === null) throw new Error(`${this.uri}: read before its manifest`);
     const access = await this.#accessed();
-    const requests = files.map(({ path }) => {
-      const url = resolveUrl(this.#endpoint, this.#id, commit, path);
-      return { url, headers: { ...hubHeaders(url, access), ...PLAIN } };
+    const request = (file: ManifestFile, url: URL) => ({
+      file,
+      url,
+      headers: { ...hubHeaders(url, access), ...PLAIN },
     });
-    let at = 0;
-    for await (const answer of this.#transport.getAll(requests, signal)) {
-      const [file, url] = [files[at], requests[at++]?.url];
-      if (file === undefined || url === undefined) return;
-      if (answer.status === 200) {
+    let asked = files.map((file) => request(file, resolveUrl(this.#endpoint, this.#id, commit, file.path)));
+    // The hub answers with a redirect, also where it has the bytes itself.
+    for (let hop = 0; hop <= REDIRECTS && asked.length > 0; hop++) {
+      const next: typeof asked = [];
+      const rest = asked.values();
+      for await (const answer of this.#transport.getAll(asked, signal)) {
+        const { value } = rest.next();
+        if (value === undefined) return;
+        const { file, url } = value;
         this.#checkLinked(answer, url, file, commit);
-        yield await this.#data(answer, url, access, file, null);
-      } else {
-        await discard(answer);
-        yield null;
+        const target = redirectOf(answer, url, this.#endpoint);
+        if (answer.status === 200) {
+          yield { file, body: await this.#data(answer, url, access, file, null) };
+        } else {
+          if (target !== null) next.push(request(file, target));
+          await discard(answer);
+        }
       }
+      asked = next;
     }
   }
 

@@ -9,6 +9,7 @@ import { emptyBody, plainEtag, rangeBody, rangeHeader, rangeLength } from "../ra
 import { assertSafePath } from "../safe_path.ts";
 import { sortedFiles } from "../sorted_files.ts";
 import {
+  type FileBody,
   type ManifestOptions,
   type RangeBody,
   type Source,
@@ -109,18 +110,15 @@ export class S3Source implements Source {
     return await this.#data(response, file, range);
   }
 
-  async *readAll(files: readonly ManifestFile[], signal: AbortSignal): AsyncGenerator<RangeBody | null> {
+  async *readAll(files: readonly ManifestFile[], signal: AbortSignal): AsyncGenerator<FileBody> {
     const access = await this.#bucketAccess();
     const requests = await Promise.all(files.map((file) => this.#request(access, file, null)));
-    let at = 0;
+    const rest = files.values();
     for await (const answer of this.#transport.getAll(requests, signal)) {
-      const file = files[at++];
+      const file = rest.next().value;
       if (file === undefined) return;
-      if (answer.ok) yield await this.#data(answer, file, null);
-      else {
-        await discard(answer);
-        yield null;
-      }
+      if (answer.ok) yield { file, body: await this.#data(answer, file, null) };
+      else await discard(answer);
     }
   }
 
