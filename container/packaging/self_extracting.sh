@@ -10,15 +10,17 @@ _aim_fail() {
   exit "$1"
 }
 
-# Sets _aim_seen: type, mode and size of each file in a place of ours; nothing where it is not ours, which is a real directory of our own
+# Sets _aim_seen: size, type and mode of each file in a place of ours; nothing where it is not ours, which is a real directory of our own
 # that nobody else can look into. Below a directory with the group bit set, as Kubernetes' fsGroup makes it, that bit is inherited.
 # Whatever cleans temporary directories may have taken some of it away, and a full disk may have cut it short.
+# What is exported stands before it: a subshell of its own would take half of a millisecond. The last of those lines begins with a word
+# or ends in a quotation mark, as none of stat's does: from the end, it is stat's lines alone that count.
 _aim_look() {
   _aim_seen=
   [ -d "$1" ] && [ ! -L "$1" ] && [ -O "$1" ] || return 0
-  _aim_seen=$(cd "$1" && LC_ALL=C command -p stat -c '%f %s' -- . @FILES@ 2>/dev/null)
+  _aim_seen=$(echo / && export -p && cd "$1" && LC_ALL=C command -p stat -c '%s %f' -- @FILES@ . 2>/dev/null)
   case $_aim_seen in
-  "41c0 "* | "45c0 "*) _aim_seen=${_aim_seen#*"$_aim_newline"} ;;
+  *" 4"[15]"c0") _aim_seen=${_aim_seen%"$_aim_newline"*} ;;
   *) _aim_seen= ;;
   esac
 }
@@ -50,8 +52,11 @@ _aim_unpack() {
     _aim_fail 7 "cannot unpack @NEEDED@ MB into ${1%/*}: no space; name a directory with more by AIM_RUNTIME_DIR"
   fi
   # Deno has no use for a cache of this.
-  _aim_said=$(DENO_DIR=/dev/null/none "$_aim_new/deno" run @DENO_FLAGS@ --allow-read --allow-write \
-    "$_aim_new/unpack.js" "$_aim_new" </dev/null 2>&1)
+  _aim_said=$(
+    _aim_set_aside "$(export -p)"
+    DENO_DIR=/dev/null/none "$_aim_new/deno" run @DENO_FLAGS@ --allow-read --allow-write \
+      "$_aim_new/unpack.js" "$_aim_new" </dev/null 2>&1
+  )
   _aim_code=$?
   if [ $_aim_code -ne 0 ]; then
     command -p rm -rf -- "$_aim_new"
@@ -71,7 +76,7 @@ _aim_unpack() {
   if ! command -p mv -T -- "$_aim_new" "$1" 2>/dev/null; then
     _aim_look "$1"
     case $_aim_seen in
-    "" | '@STATS@') ;;
+    "" | *"$_aim_newline"'@STATS@') ;;
     *) _aim_mend "$_aim_new" "$1" ;;
     esac
     command -p rm -rf -- "$_aim_new"
@@ -108,7 +113,7 @@ _aim_find() {
     for _aim_try in 1 2 3; do
       _aim_look "$_aim_dir"
       case $_aim_seen in
-      '@STATS@') return ;;
+      *"$_aim_newline"'@STATS@') return ;;
       "") if [ -e "$_aim_dir" ] || [ -L "$_aim_dir" ]; then continue 2; fi ;;
       esac
       _aim_unpack "$_aim_dir"
@@ -120,7 +125,7 @@ _aim_find() {
 # What is meant for Deno or Node.js must not change how aim runs; the program gets it back for the engine.
 _aim_set_aside() {
   case $1 in
-  *"export DENO_"* | *"export NODE_"* | *"export OTEL_"* | *"-x DENO_"* | *"-x NODE_"* | *"-x OTEL_"*) ;;
+  *" DENO_"* | *" NODE_"* | *" OTEL_"*) ;;
   *) return ;;
   esac
   _aim_ifs=$IFS
@@ -145,13 +150,13 @@ _aim_set_aside() {
 _aim_main() {
   _aim_self=$0
   [ -r "$_aim_self" ] || _aim_fail 1 "cannot read $_aim_self, which holds the program; make it readable"
-  _aim_set_aside "$(export -p)"
   # Deno refuses to start in a directory that was removed.
   [ . -ef "$PWD" ] || case $(pwd -P 2>/dev/null) in
   /*) ;;
   *) cd / ;;
   esac
   _aim_find
+  _aim_set_aside "$_aim_seen"
   export _AIM_LAUNCHED=1 DENO_DIR="$_aim_dir/cache" DENO_NO_UPDATE_CHECK=1 DENO_DISABLE_NODE_SHIM=1
   exec "$_aim_dir/deno" run @DENO_FLAGS@ @PERMISSIONS@ "$_aim_dir/main.js" "$@"
   _aim_fail 1 "cannot run $_aim_dir/deno"

@@ -35,10 +35,10 @@ export async function writeSelfExtracting(parts: SelfExtractingParts, output: st
   const files = filesBelow(parts.program);
   const archive = archiveOf(parts.program, files);
   const runtime = Deno.readFileSync(parts.runtime);
-  // As "stat -c '%f %s'" has it: type and mode in hexadecimal, and bytes.
+  // As "stat -c '%s %f'" has it: bytes, type and mode in hexadecimal.
   const stats = [
-    ...files.map((file) => `8180 ${sizeOf(join(parts.program, file))}`),
-    `81c0 ${runtime.length}`,
+    ...files.map((file) => `${sizeOf(join(parts.program, file))} 8180`),
+    `${runtime.length} 81c0`,
   ];
   const key = await digestHex(
     "SHA-256",

@@ -116,6 +116,18 @@ await e2e(
       }
     });
 
+    await t.step("what a variable says of its files is not believed", async () => {
+      const { outside, env } = await place();
+      await version(env);
+      const lost = `${outside}/${names(outside)[0]}/profiles`;
+      await Deno.remove(lost, { recursive: true });
+      const head = (await Deno.readFile(new URL("../../dist/aim", import.meta.url))).subarray(0, 65536);
+      const wanted = /'((?:\d+ 8180\n)+\d+ 81c0)'/.exec(new TextDecoder().decode(head))?.[1] ?? "";
+      assert(wanted !== "");
+      await version({ ...env, ZZ: `\n${wanted}\n4096 41c0`, _ZZ: `\n${wanted}` });
+      assert(names(lost).length > 0);
+    });
+
     await t.step("what someone else has put there is not used", async (t) => {
       const own = await place();
       await version(own.env);
