@@ -3,6 +3,7 @@ import type { BuildInfo } from "../../src/cli/build_info.ts";
 import { PACK, writePack } from "../../src/profiles/pack.ts";
 import type { ConfigMap } from "../../src/profiles/types.ts";
 import { readFullYaml } from "../../src/profiles/yaml/full_yaml.ts";
+import { compileAhead } from "./compile_ahead.ts";
 import { mergeStart } from "./merge_start.ts";
 import { runDeno } from "./run_deno.ts";
 
@@ -20,7 +21,10 @@ export async function bundleProgram(source: string, folder: string, build: Build
   deferRequire(folder);
   if (build.form === "self-extracting") {
     hideImports(folder);
-    await mergeStart(folder, ["serve", "dry_run"]);
+    for (const name of await mergeStart(folder, ["serve", "dry_run"])) {
+      const path = join(folder, name);
+      Deno.writeTextFileSync(path, compileAhead(Deno.readTextFileSync(path)));
+    }
   }
   await packProfiles(join(source, "profiles"), join(folder, "profiles"));
   Deno.writeTextFileSync(join(folder, "build.json"), `${JSON.stringify(build)}\n`);

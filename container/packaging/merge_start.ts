@@ -12,9 +12,10 @@ const MAIN = "main.js";
  *
  * @param folder What the bundler has written, with imports that are lazy out of its sight.
  * @param names Entries by the beginnings of their names, as `dry_run` of `dry_run-GYBTOSDT.js`.
+ * @returns The names of both modules.
  * @throws {Error} where the bundler writes in a way that is not known.
  */
-export async function mergeStart(folder: string, names: readonly string[]): Promise<void> {
+export async function mergeStart(folder: string, names: readonly string[]): Promise<string[]> {
   const files = [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) => name.endsWith(".js"));
   const entries = names.map((name) => {
     const entry = files.find((file) => file.startsWith(`${name}-`));
@@ -40,6 +41,7 @@ export async function mergeStart(folder: string, names: readonly string[]): Prom
     Deno.writeTextFileSync(join(folder, name), text);
   }
   await bundleOne(folder, MAIN, MAIN, "--external", `./${START}`);
+  return [START, MAIN];
 }
 
 /** The modules of the folder that these import at once, and themselves. */
