@@ -10,7 +10,10 @@ export function keepEnvironmentSecrets(env: Readonly<Record<string, string | und
   const keyId = env.AWS_ACCESS_KEY_ID?.trim() ?? "";
   if (keyId.length >= 16) keepSecret(keyId);
   for (const name of PROXIES) {
-    const password = /^[a-z0-9+.-]+:\/\/[^/@\s]*?:([^/\s]*)@/i.exec(env[name] ?? "")?.[1];
+    const address = env[name] ?? "";
+    const password = address === ""
+      ? undefined
+      : /^[a-z0-9+.-]+:\/\/[^/@\s]*?:([^/\s]*)@/i.exec(address)?.[1];
     if (password !== undefined) keepSecret(password);
   }
 }

@@ -15,14 +15,19 @@ export type PlainScalar =
  * Timestamps become the text that Python prints for them.
  */
 export function plainScalar(text: string): PlainScalar {
-  if (BOOLEAN.test(text)) return value(/^(?:yes|true|on)$/i.test(text));
-  if (NULL.test(text)) return value(null);
-  if (INTEGER.test(text)) return integer(text);
-  if (FLOAT.test(text)) return float(text);
+  if (text === "") return value(null);
+  // By their first character, as PyYAML does: the first use of a pattern compiles it, and most scalars need none.
+  const first = text.charAt(0);
+  if ("yYnNtTfFoO".includes(first) && BOOLEAN.test(text)) return value(/^(?:yes|true|on)$/i.test(text));
+  if ("~nN".includes(first) && NULL.test(text)) return value(null);
   if (text === "<<") return { kind: "merge" };
   if (text === "=") {
     return { kind: "fault", reason: '"=" alone has a meaning of its own in YAML 1.1; put it in quotes' };
   }
+  if (!"-+.0123456789".includes(first)) return value(text);
+  if (DECIMAL.test(text)) return value(numberLiteral(Number(text), text));
+  if (INTEGER.test(text)) return integer(text);
+  if (FLOAT.test(text)) return float(text);
   if (TIMESTAMP.test(text)) return timestamp(text);
   return value(text);
 }
@@ -55,6 +60,8 @@ export function taggedScalar(tag: string, text: string): PlainScalar | null {
 
 const BOOLEAN = /^(?:yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF)$/;
 const NULL = /^(?:~|null|Null|NULL|)$/;
+/** Of the integers and floats, those that stay as they are spelled. */
+const DECIMAL = /^(?:0|[1-9][0-9]{0,14})(?:\.[0-9]+)?$/;
 const INTEGER =
   /^(?:[-+]?0b[01_]+|[-+]?0[0-7_]+|[-+]?(?:0|[1-9][0-9_]*)|[-+]?0x[0-9a-fA-F_]+|[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+)$/;
 const FLOAT =

@@ -33,7 +33,8 @@ function scalar(value: ConfigValue): string {
 
 // What YAML may take for something else, or end at, stands in quotes: a JSON string is a YAML string.
 function text(value: string): string {
-  const meant = PLAIN.test(value) && !value.includes(": ") ? plainScalar(value) : null;
+  const plain = PLAIN_ASCII.test(value) || PLAIN.test(value);
+  const meant = plain && !value.includes(": ") ? plainScalar(value) : null;
   if (meant?.kind === "value" && meant.value === value) return value;
   return JSON.stringify(value).replace(
     /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g,
@@ -41,6 +42,8 @@ function text(value: string): string {
   );
 }
 
+// What is in Unicode's tables takes long to compile, and is hardly ever needed.
+const PLAIN_ASCII = /^[\w./+](?:[\w./+@%,;()\[\]{}: -]*[\w./+@%,;()\[\]{}-])?$/;
 const PLAIN = /^[\p{L}\p{N}_./+](?:[\p{L}\p{N}_./+@%,;()\[\]{}: -]*[\p{L}\p{N}_./+@%,;()\[\]{}-])?$/u;
 
 function number({ value, text }: NumberLiteral): string {
