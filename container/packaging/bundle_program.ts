@@ -1,8 +1,8 @@
 import { join } from "@std/path";
 import type { BuildInfo } from "../../src/cli/build_info.ts";
 import { PACK, writePack } from "../../src/profiles/pack.ts";
-import type { ConfigMap } from "../../src/profiles/types.ts";
-import { readFullYaml } from "../../src/profiles/yaml/full_yaml.ts";
+import { readProfile } from "../../src/profiles/read_profile.ts";
+import type { Profile } from "../../src/profiles/types.ts";
 import { compileAhead } from "./compile_ahead.ts";
 import { mergeStart } from "./merge_start.ts";
 import { runDeno } from "./run_deno.ts";
@@ -82,16 +82,17 @@ function hideImports(folder: string): void {
 /** Copies the schemas, and packs the profiles of each folder into one file. */
 async function packProfiles(from: string, to: string): Promise<void> {
   Deno.mkdirSync(to, { recursive: true });
-  const profiles = new Map<string, ConfigMap>();
+  const profiles = new Map<string, Profile>();
   const entries = [...Deno.readDirSync(from)].sort((a, b) => a.name < b.name ? -1 : 1);
   for (const { name, isDirectory } of entries) {
     const path = join(from, name);
     if (isDirectory) await packProfiles(path, join(to, name));
     else if (name.endsWith(".schema.json")) Deno.copyFileSync(path, join(to, name));
     else if (name.endsWith(".yaml")) {
-      const { value, faults } = await readFullYaml(Deno.readTextFileSync(path));
-      if (value === null) throw new Error(`${path} is no profile: ${faults[0]?.reason}`);
-      profiles.set(name, value);
+      const place = { id: name, path, origin: "embedded", priority: 3, kind: "either" } as const;
+      const { profile, faults } = await readProfile(Deno.readFileSync(path), place, { thorough: true });
+      if (profile === null) throw new Error(`${path} is no profile: ${faults[0]?.reason}`);
+      profiles.set(name, profile);
     }
   }
   if (profiles.size > 0) Deno.writeTextFileSync(join(to, PACK), writePack(profiles));

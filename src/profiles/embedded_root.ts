@@ -3,7 +3,12 @@
  * executable, which keeps the tree), or beside the one file that everything was bundled into.
  */
 export function embeddedRoot(moduleUrl: string = import.meta.url): URL {
-  return new URL(moduleUrl.endsWith(OWN_PLACE) ? "../../profiles/" : "./profiles/", moduleUrl);
+  return new URL(isBundled(moduleUrl) ? "./profiles/" : "../../profiles/", moduleUrl);
+}
+
+/** Whether this is the one file, with the profiles of each folder in one file too. */
+export function isBundled(moduleUrl: string = import.meta.url): boolean {
+  return !moduleUrl.endsWith(OWN_PLACE);
 }
 
 const OWN_PLACE = "/src/profiles/embedded_root.ts";

@@ -1,10 +1,10 @@
-import { fromFileUrl, join } from "@std/path";
-import { embeddedRoot } from "./embedded_root.ts";
+import { fromFileUrl } from "@std/path";
+import { embeddedRoot, isBundled } from "./embedded_root.ts";
 import { PACK, readPack } from "./pack.ts";
-import { profileFromValue, type ProfilePlace } from "./profile_from_value.ts";
+import type { ProfilePlace } from "./profile_from_value.ts";
 import { compareText } from "./rank.ts";
 import { readProfile } from "./read_profile.ts";
-import type { ConfigMap, Profile, ProfileFault } from "./types.ts";
+import type { Profile, ProfileFault } from "./types.ts";
 
 /** Which profiles to load. */
 export interface LoadProfilesOptions {
@@ -44,14 +44,13 @@ export async function loadProfiles(options: LoadProfilesOptions): Promise<Loaded
       priority: folder.priority,
       kind: folder.kind,
     });
-    const pack = packOf(folder);
-    for (const [name, content] of pack ?? []) {
-      const place = placeOf(name, "");
-      if (profiles.has(place.id)) continue;
-      const reading = profileFromValue(content, place, null);
-      if (reading.kind === "profile") profiles.set(place.id, reading.profile);
+    if (folder.packed) {
+      for (const profile of packOf(folder, placeOf)) {
+        if (!profiles.has(profile.id)) profiles.set(profile.id, profile);
+      }
+      continue;
     }
-    for (const { name, path } of pack === null ? filesOf(folder, faults) : []) {
+    for (const { name, path } of filesOf(folder, faults)) {
       const place = placeOf(name, path);
       const { id } = place;
       if (profiles.has(id)) continue;
@@ -68,6 +67,8 @@ export async function loadProfiles(options: LoadProfilesOptions): Promise<Loaded
 /** A folder of the search path. */
 interface Folder extends Pick<ProfilePlace, "origin" | "priority" | "kind"> {
   readonly path: string;
+  /** Its profiles lie in one file, as in an executable. */
+  readonly packed: boolean;
   /** Path below the root that it belongs to. */
   readonly below: string;
   /** What profile ids begin with. */
@@ -76,7 +77,7 @@ interface Folder extends Pick<ProfilePlace, "origin" | "priority" | "kind"> {
 
 function searchPath(options: LoadProfilesOptions): Folder[] {
   const model = options.model !== null && isFolderName(options.model) ? options.model : null;
-  const below: Omit<Folder, "path" | "origin">[] = [
+  const below: Omit<Folder, "path" | "packed" | "origin">[] = [
     ...(model === null
       ? []
       : [{ below: `custom/${model}`, prefix: `custom/${model}/`, priority: 1, kind: "model" } as const]),
@@ -84,22 +85,44 @@ function searchPath(options: LoadProfilesOptions): Folder[] {
     ...(model === null ? [] : [{ below: model, prefix: "", priority: 2, kind: "model" } as const]),
     { below: "general", prefix: "general/", priority: 3, kind: "general" },
   ];
-  const embedded = options.embedded ? options.embeddedPath ?? fromFileUrl(embeddedRoot()) : null;
+  const onDisk = isThere(options.profilePath);
+  const embedded = options.embeddedPath ?? fromFileUrl(embeddedRoot());
+  const packed = options.embeddedPath === undefined && isBundled();
   return below.flatMap((folder) => [
-    { ...folder, origin: "disk" as const, path: join(options.profilePath, folder.below) },
-    ...(embedded === null || folder.priority === 1
-      ? []
-      : [{ ...folder, origin: "embedded" as const, path: join(embedded, folder.below) }]),
+    ...(onDisk
+      ? [{
+        ...folder,
+        origin: "disk" as const,
+        packed: false,
+        path: pathIn(options.profilePath, folder.below),
+      }]
+      : []),
+    ...(options.embedded && folder.priority !== 1
+      ? [{ ...folder, origin: "embedded" as const, packed, path: pathIn(embedded, folder.below) }]
+      : []),
   ]);
 }
 
-/** The profiles of a folder inside an executable; `null` where they lie there as files. */
-function packOf(folder: Folder): Map<string, ConfigMap> | null {
-  if (folder.origin === "disk") return null;
+/** One look instead of one for each folder of the search path. */
+function isThere(path: string): boolean {
   try {
-    return readPack(Deno.readTextFileSync(join(folder.path, PACK)));
+    Deno.statSync(path);
+    return true;
   } catch (thrown) {
-    if (isMissing(thrown)) return null;
+    return !isMissing(thrown);
+  }
+}
+
+function pathIn(folder: string, name: string): string {
+  return folder.endsWith("/") ? folder + name : `${folder}/${name}`;
+}
+
+/** The profiles of a folder inside an executable. */
+function packOf(folder: Folder, placeOf: (name: string, path: string) => ProfilePlace): Profile[] {
+  try {
+    return readPack(Deno.readTextFileSync(`${folder.path}/${PACK}`), (name) => placeOf(name, ""));
+  } catch (thrown) {
+    if (isMissing(thrown)) return [];
     throw thrown;
   }
 }
@@ -117,7 +140,7 @@ function filesOf(folder: Folder, faults: ProfileFault[]): { name: string; path: 
     return [...Deno.readDirSync(folder.path)]
       // Links too: a Kubernetes ConfigMap is mounted as links into a hidden folder.
       .filter((entry) => !entry.isDirectory && /^[^.].*\.ya?ml$/.test(entry.name))
-      .map((entry) => ({ name: entry.name, path: join(folder.path, entry.name) }))
+      .map((entry) => ({ name: entry.name, path: `${folder.path}/${entry.name}` }))
       .sort((a, b) => compareText(a.name, b.name));
   } catch (thrown) {
     if (!isMissing(thrown)) faults.push(unreadable(folder.path, thrown));

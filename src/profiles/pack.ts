@@ -1,8 +1,18 @@
 import { numberLiteral } from "./number_literal.ts";
-import type { ConfigMap, ConfigValue } from "./types.ts";
+import type { ConfigMap, ConfigValue, Profile } from "./types.ts";
 
 /** Name of the file that holds all profiles of an embedded folder. */
 export const PACK = "profiles.json";
+
+/** A profile as a pack holds it. Arguments and variables are texts of their own: of a hundred profiles, those of one are needed. */
+interface PackedProfile extends Pick<Profile, "aimId" | "modelId" | "metadata"> {
+  /** The file's name. */
+  readonly name: string;
+  /** JSON of {@linkcode Packed} pairs. */
+  readonly engineArgs: string;
+  /** JSON of pairs. */
+  readonly envVars: string;
+}
 
 /** A value as a pack holds it: mappings as pairs, in their order; lists and numbers marked, numbers by their spelling. */
 type Packed = null | boolean | string | { n: string } | { l: Packed[] } | [string, Packed][];
@@ -11,16 +21,44 @@ type Packed = null | boolean | string | { n: string } | { l: Packed[] } | [strin
  * The profiles of a folder as one JSON text, by file name. An executable carries these instead of YAML files: to open and parse a
  * hundred of them takes half of what `aim` needs to start the engine.
  */
-export function writePack(files: ReadonlyMap<string, ConfigMap>): string {
-  return JSON.stringify([...files].map(([name, content]) => [name, packed(content)]));
+export function writePack(files: ReadonlyMap<string, Profile>): string {
+  return JSON.stringify([...files].map(([name, profile]): PackedProfile => ({
+    name,
+    aimId: profile.aimId,
+    modelId: profile.modelId,
+    metadata: profile.metadata,
+    engineArgs: JSON.stringify(packed(profile.engineArgs)),
+    envVars: JSON.stringify([...profile.envVars]),
+  })));
 }
 
-/** Reads what {@linkcode writePack} wrote. */
-export function readPack(text: string): Map<string, ConfigMap> {
-  const files = JSON.parse(text) as [string, [string, Packed][]][];
-  const maps = new Map<string, ConfigMap>();
-  for (const file of files) maps.set(file[0], mapOf(file[1]));
-  return maps;
+/**
+ * Reads what {@linkcode writePack} wrote.
+ *
+ * @param placeOf What a file's name says of its profile.
+ */
+export function readPack(
+  text: string,
+  placeOf: (name: string) => Pick<Profile, "id" | "path" | "origin" | "priority">,
+): Profile[] {
+  return (JSON.parse(text) as PackedProfile[]).map((one) => {
+    const { id, path, origin, priority } = placeOf(one.name);
+    return {
+      id,
+      path,
+      origin,
+      priority,
+      aimId: one.aimId,
+      modelId: one.modelId,
+      metadata: one.metadata,
+      get engineArgs() {
+        return mapOf(JSON.parse(one.engineArgs) as [string, Packed][]);
+      },
+      get envVars() {
+        return new Map(JSON.parse(one.envVars) as [string, string][]);
+      },
+    };
+  });
 }
 
 function packed(value: ConfigMap): [string, Packed][];
@@ -45,12 +83,6 @@ function numberOf(text: string): number {
   return Number.isNaN(value) && text.endsWith("inf") ? Number(text.replace("inf", "Infinity")) : value;
 }
 
-// Plain loops and indices: this runs once, cold, where destructuring and iterators take three times as long.
 function mapOf(pairs: readonly [string, Packed][]): Map<string, ConfigValue> {
-  const map = new Map<string, ConfigValue>();
-  for (let at = 0; at < pairs.length; at++) {
-    const pair = pairs[at];
-    if (pair !== undefined) map.set(pair[0], unpacked(pair[1]));
-  }
-  return map;
+  return new Map(pairs.map(([key, value]) => [key, unpacked(value)]));
 }

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { dirname, fromFileUrl, join } from "@std/path";
-import { embeddedRoot, loadProfiles, type LoadProfilesOptions } from "../../src/profiles/mod.ts";
+import { embeddedRoot, isBundled, loadProfiles, type LoadProfilesOptions } from "../../src/profiles/mod.ts";
 import { mutated, SEEDS } from "./mutate.ts";
 import { Random } from "./random.ts";
 import { referenceModels, referenceProfiles } from "./reference.ts";
@@ -268,5 +268,6 @@ Deno.test("the program's own profiles lie in the source tree, or beside the bund
   const root = (url: string) => embeddedRoot(url).href;
   assertEquals(root("file:///x/src/profiles/embedded_root.ts"), "file:///x/profiles/");
   assertEquals(root("file:///tmp/aim-1/main.js"), "file:///tmp/aim-1/profiles/");
+  assertEquals([isBundled(), isBundled("file:///tmp/aim-1/main.js")], [false, true]);
   assert(Deno.statSync(join(fromFileUrl(embeddedRoot()), "schemas/model.schema.json")).isFile);
 });
