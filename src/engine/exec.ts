@@ -1,6 +1,13 @@
 import { AimError } from "../errors/mod.ts";
 import { log } from "../log/mod.ts";
-import { cString, describeErrno, kernelFiles, lastErrno, loadLibc } from "../os/mod.ts";
+import {
+  cString,
+  describeErrno,
+  kernelFiles,
+  lastErrno,
+  type ProcessCalls,
+  processCalls,
+} from "../os/mod.ts";
 
 /** A program to become. */
 export interface Program {
@@ -21,7 +28,7 @@ export interface Program {
  * @throws {AimError} `engine` where the program cannot be executed; `usage` for words with NUL.
  */
 export async function replaceProcess(program: Program): Promise<number> {
-  const libc = loadLibc();
+  const libc = processCalls();
   if ("refused" in libc) {
     log.debug(`the C library cannot be loaded (${libc.refused}), running the engine as a child`);
     return await runAsChild(program);
@@ -35,22 +42,21 @@ export async function replaceProcess(program: Program): Promise<number> {
   closeOnExec(library);
   resetSignals(library);
   library.execve(path, argv.pointers, env.pointers);
-  throw new AimError("engine", `${program.path} cannot be executed: ${describeErrno(lastErrno(library))}`, {
+  const reason = describeErrno(library, lastErrno(library));
+  throw new AimError("engine", `${program.path} cannot be executed: ${reason}`, {
     hint: "check that it is a program for this machine and may be executed",
   });
 }
 
-type Library = Extract<ReturnType<typeof loadLibc>, { library: unknown }>["library"];
-
 const F_SETFD = 2, F_GETFL = 3, F_SETFL = 4, FD_CLOEXEC = 1, O_NONBLOCK = 0o4000;
+const CLOSE_RANGE_CLOEXEC = 4, LAST_FD = 0xffffffff;
 const SIG_SETMASK = 2;
 // SIGKILL and SIGSTOP cannot be set; 32 and 33 belong to the C library's threads.
 const FIXED_SIGNALS = new Set([9, 19, 32, 33]);
 
-function closeOnExec(library: Library): void {
-  const open = kernelFiles().list("/proc/self/fd");
-  const fds = open.kind === "ok" ? open.value.map(Number) : Array.from({ length: 1024 }, (_, fd) => fd);
-  for (const fd of fds) if (fd > 2) library.fcntl(fd, F_SETFD, FD_CLOEXEC);
+function closeOnExec(library: ProcessCalls): void {
+  // Linux before 5.11 and some sandboxes do not know it.
+  if (library.close_range?.(3, LAST_FD, CLOSE_RANGE_CLOEXEC) !== 0) closeEachOnExec(library);
   // A runtime that reads asynchronously may have made these non-blocking; Python expects them to block.
   for (const fd of [0, 1, 2]) {
     const flags = library.fcntl(fd, F_GETFL, 0);
@@ -58,7 +64,13 @@ function closeOnExec(library: Library): void {
   }
 }
 
-function resetSignals(library: Library): void {
+function closeEachOnExec(library: ProcessCalls): void {
+  const open = kernelFiles().list("/proc/self/fd");
+  const fds = open.kind === "ok" ? open.value.map(Number) : Array.from({ length: 1024 }, (_, fd) => fd);
+  for (const fd of fds) if (fd > 2) library.fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+function resetSignals(library: ProcessCalls): void {
   for (let signal = 1; signal <= 64; signal++) {
     if (!FIXED_SIGNALS.has(signal)) library.signal(signal, null);
   }

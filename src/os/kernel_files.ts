@@ -1,5 +1,5 @@
 import { errnoOf } from "../errors/mod.ts";
-import { cString, describeErrno, lastErrno, loadLibc } from "./libc.ts";
+import { cString, describeErrno, type FileCalls, fileCalls, lastErrno } from "./libc.ts";
 
 /** What reading came to: the value, or why not (`ENOENT` as `absent`, everything else with its reason). */
 export type Read<T> =
@@ -20,7 +20,7 @@ export interface KernelFiles {
 
 /** Through the C library; where that cannot be loaded, through Deno (which then refuses kernel paths, and says so). */
 export function kernelFiles(): KernelFiles {
-  const libc = loadLibc();
+  const libc = fileCalls();
   return "library" in libc ? throughLibc(libc.library) : throughDeno();
 }
 
@@ -29,14 +29,12 @@ const O_RDONLY = 0, O_RDWR = 2, O_NONBLOCK = 0o4000, O_CLOEXEC = 0o2000000;
 // Attributes of sysfs are a page at most; amdgpu's tables and /proc files stay far below this.
 const LARGEST = 1 << 20;
 
-type Library = Extract<ReturnType<typeof loadLibc>, { library: unknown }>["library"];
-
-function throughLibc(library: Library): KernelFiles {
+function throughLibc(library: FileCalls): KernelFiles {
   const failure = <T>(): Read<T> => {
     const errno = lastErrno(library);
     return errno === ENOENT || errno === ENOTDIR
       ? { kind: "absent" }
-      : { kind: "failed", reason: describeErrno(errno) };
+      : { kind: "failed", reason: describeErrno(library, errno) };
   };
   return {
     text(path) {
