@@ -10,7 +10,7 @@ export interface BuildInfo {
  * Reads `build.json`, which packaging puts beside the main module; where there is none this is the source tree, which
  * says itself.
  *
- * @param root URL of the directory of the main module, with a final `/`.
+ * @param root URL of the main module, or of its directory with a final `/`.
  */
 export function readBuildInfo(root: string): BuildInfo {
   const built = readJson(new URL("build.json", root));

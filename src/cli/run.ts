@@ -20,7 +20,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * The process: finds the command in argv, resolves the configuration, gives up what the command does not need, runs it and
  * reports its failure. Returns the exit code. Every failure is one line on standard error.
  *
- * @param root URL of the directory of the main module, with a final `/`.
+ * @param root URL of the main module, or of its directory with a final `/`.
  */
 export async function run(argv: readonly string[], root: string): Promise<number> {
   const env: Environment = callersEnvironment(Deno.env.toObject());

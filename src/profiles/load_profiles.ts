@@ -1,4 +1,3 @@
-import { fromFileUrl } from "@std/path";
 import { embeddedRoot, isBundled } from "./embedded_root.ts";
 import { PACK, readPack } from "./pack.ts";
 import type { ProfilePlace } from "./profile_from_value.ts";
@@ -86,7 +85,7 @@ function searchPath(options: LoadProfilesOptions): Folder[] {
     { below: "general", prefix: "general/", priority: 3, kind: "general" },
   ];
   const onDisk = isThere(options.profilePath);
-  const embedded = options.embeddedPath ?? fromFileUrl(embeddedRoot());
+  const embedded = options.embeddedPath ?? embeddedRoot();
   const packed = options.embeddedPath === undefined && isBundled();
   return below.flatMap((folder) => [
     ...(onDisk

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { fromFileUrl, join, relative } from "@std/path";
+import { join, relative } from "@std/path";
 import { drift } from "../../profiles/generate.ts";
 import { MODELS } from "../../profiles/catalogue.ts";
 import {
@@ -13,7 +13,7 @@ import {
 import { makeCriteria } from "./make_profile.ts";
 import { referenceModels, referenceProfiles } from "./reference.ts";
 
-const root = fromFileUrl(embeddedRoot());
+const root = embeddedRoot();
 
 async function embedded(model: string | null): Promise<Profile[]> {
   const { profiles, faults } = await loadProfiles({ profilePath: "/nonexistent", embedded: true, model });
