@@ -7,7 +7,7 @@ import { type AnyNode, parse } from "acorn";
  *
  * Methods stay as they are.
  *
- * @param source Text of a module, of which no other module that it imports is an importer.
+ * @param source Text of a module that is in no circle of imports: what is called before it runs would not be there.
  * @returns Text of a module that does the same.
  */
 export function compileAhead(source: string): string {
