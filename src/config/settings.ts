@@ -275,9 +275,9 @@ export const SETTINGS = {
     env: ["AIM_DOWNLOAD_PART_SIZE"],
     flag: "part-size",
     type: { kind: "size", min: 65536, max: 2 ** 40 },
-    default: "16MiB",
+    default: null,
     value: "SIZE",
-    help: "bytes a part, at most",
+    help: "bytes a part, at most; by default 16MiB, or 64MiB of a model of several large files",
     group: "download",
   }),
   maxBandwidth: setting({

@@ -24,6 +24,18 @@ export interface PlanBudget {
   readonly memory: number;
 }
 
+const PART = 16 * 1024 * 1024;
+const LARGE_PART = 64 * 1024 * 1024;
+const SEVERAL = 4;
+
+/**
+ * Bytes a part for files of these sizes. Small parts let one file be hashed closely behind several connections. Where there are several
+ * large files each has fewer connections, and long stretches of a file cost the server and this machine a tenth less.
+ */
+export function partSizeFor(sizes: readonly number[]): number {
+  return sizes.filter((size) => size > LARGE_PART).length >= SEVERAL ? LARGE_PART : PART;
+}
+
 /** Above this a file is written as it arrives, so that it can be resumed. */
 const LARGEST_WHOLE = 1024 * 1024;
 /** Bytes of files that one connection asks for together, and their number, at most. */

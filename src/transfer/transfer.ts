@@ -60,10 +60,11 @@ class Transfer {
   #present = 0;
 
   constructor(source: Source, items: readonly TransferItem[], options: TransferOptions) {
-    this.#run = new TransferRun(source, options, () => this.#closeIfDone());
     this.#asked = items;
     // Two paths of one content share a staging file: it is brought once.
     this.#items = [...new Map(items.toReversed().map((item) => [item.staging, item])).values()].toReversed();
+    const sizes = this.#items.map(({ file }) => file.size);
+    this.#run = new TransferRun(source, options, sizes, () => this.#closeIfDone());
     this.#small = new SmallFiles(this.#run);
     this.#large = new LargeFiles(this.#run, (file, parts) => {
       const index = this.#files.indexOf(file);

@@ -6,7 +6,7 @@ import { BACKOFF, backoffDelay } from "./backoff.ts";
 import { systemClock } from "./clock.ts";
 import { chunkSize } from "./copy_body.ts";
 import { digestMatches } from "./digests.ts";
-import type { PlanBudget } from "./planner.ts";
+import { partSizeFor, type PlanBudget } from "./planner.ts";
 import { type TokenBucket, tokenBucket } from "./token_bucket.ts";
 import type {
   Clock,
@@ -41,13 +41,16 @@ export class TransferRun {
   readonly #random: () => number;
   readonly #beside = new Set<Promise<void>>();
 
-  /** @param onDone Called when a file has its final name. */
-  constructor(source: Source, options: TransferOptions, onDone: () => void) {
+  /**
+   * @param sizes Bytes of each file.
+   * @param onDone Called when a file has its final name.
+   */
+  constructor(source: Source, options: TransferOptions, sizes: readonly number[], onDone: () => void) {
     this.source = source;
     this.#onDone = onDone;
     this.options = options;
     this.clock = options.clock ?? systemClock;
-    this.budget = { jobs: options.jobs, partSize: options.partSize, memory: MEMORY };
+    this.budget = { jobs: options.jobs, partSize: options.partSize ?? partSizeFor(sizes), memory: MEMORY };
     this.chunk = chunkSize(MEMORY, options.jobs);
     this.bucket = options.maxBandwidth === null ? null : tokenBucket(options.maxBandwidth, this.clock);
     this.#random = options.random ?? Math.random;

@@ -21,8 +21,8 @@ export type ComputedDigests = Readonly<Partial<Record<DigestAlgorithm, string>>>
 export interface TransferOptions {
   /** Connections at most, over all files. */
   readonly jobs: number;
-  /** Bytes a part, at most. */
-  readonly partSize: number;
+  /** Bytes a part, at most; `null`: chosen for the files. */
+  readonly partSize: number | null;
   /** Bytes a second over all connections; `null`: no limit. */
   readonly maxBandwidth: number | null;
   /** Milliseconds without a byte after which a connection counts as stalled. */

@@ -291,10 +291,16 @@ async function cephWith(directory: string): Promise<Ceph | { readonly skip: stri
   const ceph = await startCeph();
   if ("skip" in ceph) return ceph;
   await shell(
-    `aws s3 rb --force s3://bench >/dev/null 2>&1; aws s3 mb s3://bench >/dev/null && aws s3 cp --quiet --recursive '${directory}' s3://bench/org/model`,
+    `${aws(ceph)} rb --force s3://bench >/dev/null 2>&1; ${aws(ceph)} mb s3://bench >/dev/null &&
+      ${aws(ceph)} cp --quiet --recursive '${directory}' s3://bench/org/model`,
     ceph.env,
   );
   return ceph;
+}
+
+/** Debian's version does not know AWS_ENDPOINT_URL. */
+function aws(ceph: Ceph): string {
+  return `/usr/bin/aws --endpoint-url '${ceph.url}' s3`;
 }
 
 function rclone(ceph: Ceph): string {
@@ -321,7 +327,7 @@ async function fromCeph(
     const many = bytes < GIB;
     const peers = [
       // Small files take it longest.
-      { ...script("awscli", `aws s3 cp --quiet --recursive s3://bench/org/model '${to}'`), once: many },
+      { ...script("awscli", `${aws(ceph)} cp --quiet --recursive s3://bench/org/model '${to}'`), once: many },
       script(
         "rclone",
         `${rclone(ceph)} copy --transfers ${

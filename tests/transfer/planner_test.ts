@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { partsOf, type PlannedFile, planOrder, wholeLimit } from "../../src/transfer/planner.ts";
+import { partSizeFor, partsOf, type PlannedFile, planOrder, wholeLimit } from "../../src/transfer/planner.ts";
 import { addRange, gaps, prefixEnd, rangeBytes } from "../../src/transfer/ranges.ts";
 import { seeded } from "./fake_source.ts";
 
@@ -86,6 +86,12 @@ Deno.test("files that connections hold in memory fit the memory budget together"
   for (const jobs of [1, 2, 16, 64, 256]) {
     assert(wholeLimit({ jobs, partSize: 32 * MIB, memory: 32 * MIB }) * jobs <= 32 * MIB);
   }
+});
+
+Deno.test("parts are larger where several files are large", () => {
+  assertEquals(partSizeFor([]), 16 * MIB);
+  assertEquals(partSizeFor([2048 * MIB, 100, 64 * MIB, 64 * MIB, 64 * MIB]), 16 * MIB);
+  assertEquals(partSizeFor(new Array<number>(4).fill(65 * MIB)), 64 * MIB);
 });
 
 Deno.test("what is done is not planned again", () => {
