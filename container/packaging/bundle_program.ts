@@ -8,8 +8,8 @@ import { mergeStart } from "./merge_start.ts";
 import { runDeno } from "./run_deno.ts";
 
 /**
- * Puts all that `aim` is into a folder: `main.js` with its chunks (what is imported lazily stays apart), `hash_worker.js`,
- * `profiles/` with their schemas, `build.json`. Nothing else is read when it runs.
+ * Puts all that `aim` is into a folder: `main.js` with its chunks (what is imported lazily stays apart), `hash_worker.js`
+ * and `publish_worker.js`, `profiles/` with their schemas, `build.json`. Nothing else is read when it runs.
  *
  * @param source Path of the source tree.
  * @param folder Path of an empty folder.
@@ -17,7 +17,9 @@ import { runDeno } from "./run_deno.ts";
  */
 export async function bundleProgram(source: string, folder: string, build: BuildInfo): Promise<void> {
   await bundle(source, ["--outdir", folder, "--code-splitting", "main.ts"]);
-  await bundle(source, ["--output", join(folder, "hash_worker.js"), "src/transfer/hash_worker.ts"]);
+  for (const name of ["hash_worker", "publish_worker"]) {
+    await bundle(source, ["--output", join(folder, `${name}.js`), `src/transfer/${name}.ts`]);
+  }
   deferRequire(folder);
   if (build.form === "self-extracting") {
     hideImports(folder);

@@ -8,10 +8,13 @@ import { type DigestSpec, digestStream } from "./digests.ts";
 import { nonce } from "./nonce.ts";
 import { StagingLostError } from "./partial_file.ts";
 import { wholeLimit } from "./planner.ts";
+import type { PublishOutcome } from "./publish_protocol.ts";
+import { Publisher } from "./publisher.ts";
 import { ownStaging } from "./staging_names.ts";
 import type { TransferRun } from "./transfer_run.ts";
 import type { ComputedDigests, TransferItem } from "./types.ts";
 import { writeSmallFile } from "./write_small_file.ts";
+import { writesOnClose } from "./writes_on_close.ts";
 
 /** A file that is held in memory until it is proven. */
 export interface SmallFile {
@@ -19,6 +22,19 @@ export interface SmallFile {
   readonly item: TransferItem;
   readonly specs: readonly DigestSpec[];
 }
+
+/**
+ * Where writing one file takes so many milliseconds it is a server or a disk that is waited for, and threads wait for several at once. What
+ * the page cache takes at once (60 µs a file on ext4, 20 in memory) is done as soon without: a thread takes 10 ms to start, and Deno's
+ * calls, all it has, take twice as long as the C library's.
+ */
+const SLOW = 0.25;
+/** Each takes 19 MiB. */
+const THREADS = 2;
+/** Fewer files do not repay the start of threads. */
+const WORTH_THREADS = 64;
+/** Files whose writing is timed. */
+const TIMED = 15;
 
 /** Brings files in one piece each: one request, one proof, one write. */
 export class SmallFiles {
@@ -28,12 +44,32 @@ export class SmallFiles {
   readonly #requests = new Set<OpenRequest>();
   /** No files are asked for together. */
   #alone = false;
+  /** Proves and writes beside the connections; `null` where they do that. */
+  #publisher: Publisher<SmallFile> | null = null;
+  /** As in `WriteOptions`. */
+  #sync = true;
+  /** Files that were not fetched yet. */
+  #left = 0;
+  /** Milliseconds that writing took, of the first files. */
+  readonly #times: number[] = [];
+  readonly #again: (file: SmallFile) => void;
 
-  constructor(run: TransferRun) {
+  /** @param again Told of a file that is to be brought once more, by itself. */
+  constructor(run: TransferRun, again: (file: SmallFile) => void) {
     this.#run = run;
+    this.#again = again;
   }
 
-  /** Brings files, asked for together as far as the source does that. What is wrong in the end with one of them ends the transfer. */
+  /** Makes ready for so many files, which lie on the file system of a directory. */
+  async prepare(files: number, directory: string): Promise<void> {
+    this.#left = files;
+    if (files > WORTH_THREADS) this.#sync = await writesOnClose(directory);
+  }
+
+  /**
+   * Brings files, asked for together as far as the source does that. What is wrong in the end with one of them ends the transfer. Some may
+   * not be `done` yet when this resolves: a thread has them.
+   */
   async bringAll(files: readonly SmallFile[]): Promise<void> {
     const rest = files.length > 1 && !this.#alone ? await this.#together(files) : files;
     for (const file of rest) {
@@ -52,6 +88,21 @@ export class SmallFiles {
     }
   }
 
+  /** Sends to the threads what waits for company there. */
+  flush(): void {
+    this.#publisher?.flush();
+  }
+
+  /** Resolves when no thread writes any more; what they have not begun is left. */
+  async stop(): Promise<void> {
+    await this.#publisher?.stop();
+  }
+
+  /** Ends the threads at once. */
+  close(): void {
+    this.#publisher?.close();
+  }
+
   /** Asks for files together. Resolves to those that are still to be brought, each by itself: nothing here is tried twice, or an error. */
   async #together(files: readonly SmallFile[]): Promise<SmallFile[]> {
     const { source } = this.#run;
@@ -66,7 +117,7 @@ export class SmallFiles {
         const memory = this.#memory();
         const bytes = memory.subarray(0, file.item.file.size);
         await this.#fill(file.item.file, body, bytes, request);
-        const proven = this.#accept(file, bytes);
+        const proven = await this.#handOver(file, bytes, request) || this.#accept(file, bytes);
         this.#spare.push(memory);
         if (proven) rest.delete(listed);
         // Whatever mixes up answers is not asked for several again.
@@ -101,8 +152,71 @@ export class SmallFiles {
     return stream.digests();
   }
 
+  /** @returns Whether a thread sees to it from here on. */
+  async #handOver(file: SmallFile, bytes: Uint8Array, request: OpenRequest): Promise<boolean> {
+    const { item, specs } = file;
+    const publisher = this.#publisher;
+    // A name that depends on the bytes is not known yet.
+    if (publisher === null || item.compute.length > 0) return false;
+    const task = {
+      specs,
+      digest: this.#run.options.verify ? item.file.digest : null,
+      staging: item.staging,
+      target: item.target({}),
+      note: item.note ?? null,
+    };
+    // While the threads are waited for, nothing stalls.
+    request.moved = null;
+    const taken = await publisher.put(file, task, bytes);
+    request.moved = this.#run.clock.now();
+    if (taken) this.#fetched();
+    request.abort.signal.throwIfAborted();
+    return taken;
+  }
+
+  /** What a thread says of a file. */
+  #take(file: SmallFile, outcome: PublishOutcome, bytes: Uint8Array<ArrayBuffer>): void {
+    if (this.#run.stop.signal.aborted || outcome.kind === "skipped") return;
+    const { item } = file;
+    const { digests } = outcome;
+    if (outcome.kind === "written") return this.#run.done(item, item.target(digests), digests, outcome.noted);
+    try {
+      if (outcome.kind === "unwritten") return this.#publish(file, bytes, digests);
+    } catch (error) {
+      return this.#run.fail(item.file, error);
+    }
+    this.#alone = true;
+    this.#run.bytes(item.file, -bytes.length);
+    this.#again(file);
+  }
+
+  /** A thread failed that had a file. */
+  #lost(file: SmallFile, error: Error): void {
+    if (this.#run.stop.signal.aborted) return;
+    log.debug(`${file.item.file.path} is fetched again`, { reason: error.message });
+    this.#run.bytes(file.item.file, -file.item.file.size);
+    this.#again(file);
+  }
+
+  /** Nothing more comes soon after the last file. */
+  #fetched(): void {
+    if (--this.#left <= 0) this.flush();
+  }
+
+  /** Decides, by how long the first files took to write, whether there are to be threads. */
+  #timed(milliseconds: number): void {
+    if (this.#times.length === TIMED || this.#times.push(milliseconds) < TIMED) return;
+    const usual = this.#times.toSorted((a, b) => a - b)[TIMED >> 1] ?? 0;
+    if (this.#left < WORTH_THREADS || usual < SLOW) return;
+    this.#publisher = new Publisher<SmallFile>({
+      onOutcome: (file, outcome, bytes) => this.#take(file, outcome, bytes),
+      onLost: (file, error) => this.#lost(file, error),
+    }, { threads: THREADS, sync: this.#sync });
+  }
+
   /** Gives a file its name, if its bytes are right. */
   #accept(file: SmallFile, bytes: Uint8Array<ArrayBuffer>): boolean {
+    this.#fetched();
     const digests = this.#digests(file, bytes);
     if (this.#run.matches(file.item.file, digests)) {
       this.#publish(file, bytes, digests);
@@ -116,7 +230,9 @@ export class SmallFiles {
     const target = item.target(digests);
     for (let lost = 0;; lost++) {
       try {
+        const started = this.#run.clock.now();
         writeSmallFile(ownStaging(item.staging, nonce()), target, bytes);
+        this.#timed(this.#run.clock.now() - started);
         return this.#run.done(item, target, digests);
       } catch (error) {
         // Another process, the lease defeated, took it for a leftover.

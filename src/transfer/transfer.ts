@@ -65,7 +65,9 @@ class Transfer {
     this.#items = [...new Map(items.toReversed().map((item) => [item.staging, item])).values()].toReversed();
     const sizes = this.#items.map(({ file }) => file.size);
     this.#run = new TransferRun(source, options, sizes, () => this.#closeIfDone());
-    this.#small = new SmallFiles(this.#run);
+    this.#small = new SmallFiles(this.#run, (file) => {
+      this.#queue.putBack([{ kind: "whole", files: [this.#files.indexOf(file)], round: 0 }]);
+    });
     this.#large = new LargeFiles(this.#run, (file, parts) => {
       const index = this.#files.indexOf(file);
       this.#queue.putBack(parts.map((range) => ({ kind: "part", file: index, range, round: file.round })));
@@ -126,6 +128,8 @@ class Transfer {
         await checkFreeSpace({ directory: dirname(first.staging), bytes: bytes - this.#present });
       }
       for (const directory of directories.keys()) Deno.mkdirSync(directory, { recursive: true });
+      const small = this.#files.filter((file) => file.kind === "small").length;
+      if (first !== undefined) await this.#small.prepare(small, dirname(first.staging));
     } catch (error) {
       throw errorFrom(error, `preparing ${first === undefined ? "" : dirname(first.staging)}`);
     }
@@ -183,6 +187,7 @@ class Transfer {
         await clock.sleep(TICK, stop.signal);
         const now = clock.now();
         this.#small.look();
+        this.#small.flush();
         this.#large.look();
         if (now - checked > OWN_CHECK_EVERY) {
           checked = now;
@@ -201,10 +206,11 @@ class Transfer {
   /** Whatever happened: nothing runs on, and what was brought is recorded. */
   async #shutDown(): Promise<void> {
     this.#run.stop.abort();
-    const ending = Promise.all([this.#large.stop(), this.#run.settle()]);
+    const ending = Promise.all([this.#small.stop(), this.#large.stop(), this.#run.settle()]);
     const timeout = new AbortController();
     await Promise.race([ending, systemClock.sleep(LAST_FLUSH, timeout.signal).catch(() => {})]);
     timeout.abort();
+    this.#small.close();
     this.#large.close();
   }
 
@@ -212,7 +218,9 @@ class Transfer {
   #collect(): TransferredFile[] {
     return this.#asked.flatMap((item) => {
       const result = this.#run.results.get(item.staging);
-      return result === undefined ? [] : [{ ...result, file: item.file }];
+      if (result === undefined) return [];
+      // A note is of the one path that was brought.
+      return [{ ...result, file: item.file, noted: result.file === item.file ? result.noted : null }];
     });
   }
 }

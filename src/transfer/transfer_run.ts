@@ -61,10 +61,10 @@ export class TransferRun {
     return !this.options.verify || file.digest === null || digestMatches(file.digest, digests);
   }
 
-  /** Notes that a file has its final name. */
-  done(item: TransferItem, target: string, digests: ComputedDigests): void {
+  /** Notes that a file has its final name, and the time in its note. */
+  done(item: TransferItem, target: string, digests: ComputedDigests, noted: number | null = null): void {
     const proof = this.options.verify && item.file.digest !== null ? "digest" : "size";
-    this.results.set(item.staging, { file: item.file, target, digests, proof });
+    this.results.set(item.staging, { file: item.file, target, digests, proof, noted });
     this.state(item.file, "done");
     this.#onDone();
   }

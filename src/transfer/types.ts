@@ -10,8 +10,21 @@ export interface TransferItem {
   readonly staging: string;
   /** Digests wanted beside the one that proves the file: a cache that names files by SHA-256 asks for it. */
   readonly compute: readonly DigestAlgorithm[];
-  /** The absolute final path, given the digests (hex) that are then known. `rename(2)` from staging to it happens after the proof. */
+  /**
+   * The absolute final path, given the digests (hex) that are then known; whatever they are where `compute` asks for none. `rename(2)` from
+   * staging to it happens after the proof.
+   */
   readonly target: (digests: ComputedDigests) => string;
+  /** What is to be written about the file once it has its final name, if that costs little. Whoever asks sees to what was not. */
+  readonly note?: FileNote;
+}
+
+/** A text of its own about a file: some lines, then one with the time in seconds since 1970. */
+export interface FileNote {
+  /** Absolute; its folder is there. What is there already is left. */
+  readonly path: string;
+  /** What comes before the time. */
+  readonly head: string;
 }
 
 /** Digests of a file's bytes by algorithm, hex. */
@@ -76,6 +89,8 @@ export interface TransferredFile {
   readonly digests: ComputedDigests;
   /** How the bytes were proven; `size` where verification is off or the source stores no digest. */
   readonly proof: "digest" | "size";
+  /** The time in its note, milliseconds since 1970; `null` where none was written. */
+  readonly noted: number | null;
 }
 
 /** What a transfer did. */
