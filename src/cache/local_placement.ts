@@ -22,7 +22,7 @@ import { AIM_FOLDER, folderOf, MANIFEST, nameOf, UNFINISHED } from "./layout.ts"
 import { strayLinks } from "./links.ts";
 import { checkLocalName } from "./local_name.ts";
 import { type FileProver, withProver } from "./prove_file.ts";
-import { metadataPath, readMetadata, writeMetadata } from "./python_metadata.ts";
+import { metadataNote, metadataPath, readMetadata, writeMetadata } from "./python_metadata.ts";
 import { lookLocal } from "./resolve_model.ts";
 import { sweepLeftovers } from "./sweep_leftovers.ts";
 import { storedModel } from "./stored_model.ts";
@@ -121,7 +121,7 @@ class LocalPlacement implements Placement {
       (prover) => eachOf(manifest.files, (file) => isPresent(file, prover)),
     );
     return {
-      items: manifest.files.filter((_, at) => !present[at]).map((file) => this.#item(file)),
+      items: manifest.files.filter((_, at) => !present[at]).map((file) => this.#item(file, manifest.commit)),
       present: manifest.files.filter((_, at) => present[at]),
       blobs: new Map(),
       copies: new Map(),
@@ -160,7 +160,15 @@ class LocalPlacement implements Placement {
     if (manifest.commit !== null) {
       const fetched = new Set(result.files.map((done) => done.file.path));
       const present = new Set(plan.present.map((file) => file.path).filter((path) => !fetched.has(path)));
-      await this.#writePythonFiles(manifest.commit, manifest.files, present, modified);
+      // A server's clock may be ahead of this one's: Python would take the file for changed.
+      const noted = new Set(
+        result.files.filter(({ file: { path }, noted }) =>
+          noted !== null && noted >= (modified.get(path) ?? 0)
+        )
+          .map((done) => done.file.path),
+      );
+      const rest = manifest.files.filter((file) => !noted.has(file.path));
+      await this.#writePythonFiles(manifest.commit, rest, present, modified);
     }
     const record = withFiles(recordOf(manifest, manifest.commit, null, new Date()), more);
     await writeRecord(`${this.directory}/${MANIFEST}`, record);
@@ -289,9 +297,12 @@ class LocalPlacement implements Placement {
     };
   }
 
-  #item(file: ManifestFile): TransferItem {
+  #item(file: ManifestFile, commit: string | null): TransferItem {
     const path = `${this.directory}/${file.path}`;
-    return { file, staging: `${path}.incomplete`, compute: [], target: () => path };
+    const item = { file, staging: `${path}.incomplete`, compute: [], target: () => path };
+    return commit === null
+      ? item
+      : { ...item, note: metadataNote(this.directory, file.path, commit, file.etag) };
   }
 
   /** rename(2) replaces a link, it does not follow it; a folder in a file's place is another matter. */

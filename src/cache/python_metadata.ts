@@ -1,5 +1,6 @@
 import { errorFrom } from "../errors/mod.ts";
 import { createFile } from "../os/mod.ts";
+import type { FileNote } from "../transfer/types.ts";
 import { readTextOrNull, statOrNull, writeAtomically } from "./files.ts";
 
 // Python's huggingface_hub keeps, for a model in a local directory, what each file was downloaded as:
@@ -33,6 +34,11 @@ export async function readMetadata(directory: string, path: string): Promise<Fil
   const modified = (await statOrNull(`${directory}/${path}`))?.mtime?.getTime();
   if (modified === undefined || modified / 1000 - 1 > timestamp) return null;
   return { commit, etag, timestamp };
+}
+
+/** A file's metadata, for a transfer to write. */
+export function metadataNote(directory: string, path: string, commit: string, etag: string): FileNote {
+  return { path: `${directory}/${metadataPath(path)}`, head: `${commit}\n${etag}\n` };
 }
 
 /**
