@@ -1,13 +1,15 @@
 import { createHash } from "node:crypto";
-import { basename, dirname, join } from "@std/path";
 
 // Every run writes under names of its own: NAME.aim-<8 hex>.incomplete. No two processes ever share a name, so that a rename by one
 // can never publish bytes that another is still writing, even with the lease defeated.
 const OWN_NAME = /^(.+)\.aim-([0-9a-f]{8})\.incomplete(\.parts)?$/s;
 
+/** Bytes of a stem: a name may have 255. */
+const LONGEST = 200;
+
 /** Names a run's own partial file for what a placement calls `NAME.incomplete`. */
 export function ownStaging(staging: string, nonce: string): string {
-  return join(dirname(staging), `${stemOf(staging)}.aim-${nonce}.incomplete`);
+  return `${staging.slice(0, staging.lastIndexOf("/") + 1)}${stemOf(staging)}.aim-${nonce}.incomplete`;
 }
 
 /** The record of a partial file. */
@@ -30,7 +32,8 @@ export function leftovers(names: Iterable<string>): Map<string, string[]> {
 
 /** What a partial file's own name starts with; a name near the file system's limit of 255 bytes gives way to its digest. */
 export function stemOf(staging: string): string {
-  const stem = basename(staging).replace(/\.incomplete$/, "");
-  if (new TextEncoder().encode(stem).length <= 200) return stem;
+  const stem = staging.slice(staging.lastIndexOf("/") + 1).replace(/\.incomplete$/, "");
+  // Three bytes a character at most, in most cases nothing is to be counted.
+  if (stem.length * 3 <= LONGEST || new TextEncoder().encode(stem).length <= LONGEST) return stem;
   return createHash("sha256").update(stem).digest("hex");
 }
