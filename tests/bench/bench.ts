@@ -69,9 +69,10 @@ try {
           } MiB (${runs.length} runs)`,
         );
       }
+      // After each row: a long run that is stopped leaves what it found.
+      if (jsonPath !== null) await Deno.writeTextFile(jsonPath, json());
     }
     console.log(table([...results.values()].flatMap((result) => result.comparisons)));
-    if (jsonPath !== null) await Deno.writeTextFile(jsonPath, json());
   }
 } finally {
   await world.close();
