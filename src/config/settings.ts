@@ -266,9 +266,9 @@ export const SETTINGS = {
     env: ["AIM_DOWNLOAD_JOBS"],
     flag: "jobs",
     type: { kind: "integer", min: 1, max: 256 },
-    default: "8",
+    default: "16",
     value: "N",
-    help: "connections at once",
+    help: "connections at once, at most",
     group: "download",
   }),
   partSize: setting({

@@ -3,7 +3,7 @@ import type { ByteReader, RangeBody } from "../sources/source.ts";
 
 /** Where a body goes, and under which limits. */
 export interface CopyOptions {
-  /** Of the file: what is wanted of the body. */
+  /** Of the file: what is wanted of the body. Its end may come nearer meanwhile, but where the body is piped. */
   readonly range: ByteRange;
   /** Positioned at `range.start`. */
   readonly file: Deno.FsFile;
@@ -31,20 +31,27 @@ export function chunkSize(memory: number, jobs: number): number {
  * loopback with 1 MiB at a time.
  */
 export async function copyBody(body: RangeBody, options: CopyOptions): Promise<void> {
-  const { range, file, chunk: size, pipe, signal, onChunk } = options;
-  const exact = body.range.start === range.start && body.length === range.end - range.start;
-  if (exact && pipe && body.body instanceof ReadableStream) {
+  const { range, file, chunk: size, signal, onChunk } = options;
+  if (isPiped(body, options) && body.body instanceof ReadableStream) {
     const piped = body.body.pipeTo(file.writable, { preventClose: true, preventAbort: true, signal });
     return await untilAborted(piped, signal);
   }
   let at = body.range.start;
+  const wantedOf = (chunk: Uint8Array) =>
+    chunk.subarray(Math.max(0, range.start - at), Math.max(0, range.end - at));
   for await (const chunk of chunks(body.body, size, signal)) {
-    const wanted = chunk.subarray(Math.max(0, range.start - at), Math.max(0, range.end - at));
-    await onChunk(chunk.length, chunk.length - wanted.length);
+    await onChunk(chunk.length, chunk.length - wantedOf(chunk).length);
+    const wanted = wantedOf(chunk);
     for (let n = 0; n < wanted.length;) n += file.writeSync(wanted.subarray(n));
     at += chunk.length;
     if (at >= range.end) return;
   }
+}
+
+/** Whether {@linkcode copyBody} leaves the copying to the runtime. */
+export function isPiped(body: RangeBody, { range, pipe }: Pick<CopyOptions, "range" | "pipe">): boolean {
+  const exact = body.range.start === range.start && body.length === range.end - range.start;
+  return exact && pipe && body.body instanceof ReadableStream;
 }
 
 /** Buffers that no body uses at present: a model of many small files needs no more of them than connections. */

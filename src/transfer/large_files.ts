@@ -3,8 +3,9 @@ import { log } from "../log/mod.ts";
 import type { ByteRange, ManifestFile } from "../sources/manifest.ts";
 import { type RangeBody, TransientError } from "../sources/source.ts";
 import { AttemptFailed, fatalFrom, integrityError, isFatal, Superseded } from "./attempt_errors.ts";
-import { copyBody } from "./copy_body.ts";
+import { copyBody, isPiped } from "./copy_body.ts";
 import type { DigestSpec } from "./digests.ts";
+import { divisionOf } from "./division.ts";
 import { type HashJob, hashPool } from "./hash_pool.ts";
 import { type HostIdentity, hostIdentity } from "./host_identity.ts";
 import { nonce } from "./nonce.ts";
@@ -44,8 +45,10 @@ interface Flow {
   readonly file: LargeFile;
   readonly owner: PartOwner;
   readonly abort: AbortController;
-  /** Of the file: where it began. */
-  start: number;
+  /** Of the file: what it brings. The end comes nearer where another connection takes over the rest. */
+  range: { start: number; end: number };
+  /** When data began to flow, and none other is to take over the rest; `null` before, and where that cannot be. */
+  divisible: number | null;
   /** Of the file; `null` until data flows. */
   handle: Deno.FsFile | null;
   /** Up to where bytes were counted. */
@@ -151,6 +154,22 @@ export class LargeFiles {
     }
   }
 
+  /** Takes the rest of a part from a slow connection, for one that has nothing to do; `null` where all will be there soon. */
+  divide(): { readonly file: LargeFile; readonly range: ByteRange } | null {
+    const now = this.#run.clock.now();
+    const flows = [...this.#flows].filter((flow) => flow.divisible !== null && !flow.dead);
+    const division = divisionOf(flows.map((flow) => ({
+      ...flow.range,
+      at: positionOf(flow),
+      elapsed: now - (flow.divisible ?? now),
+    })));
+    const flow = division === null ? undefined : flows[division.part];
+    if (division === null || flow === undefined) return null;
+    const range = { start: division.at, end: flow.range.end };
+    flow.range.end = division.at;
+    return { file: flow.file, range };
+  }
+
   /** Stops bringing files that another process has taken over. */
   checkOwned(): void {
     for (const file of this.#open) {
@@ -182,17 +201,21 @@ export class LargeFiles {
     return bindingOf(this.#run.options.revision, file);
   }
 
-  /** Opens what is needed to write and to hash. */
+  /** Opens what is needed to write. */
   #activate(file: LargeFile): void {
     if (this.#run.stop.signal.aborted) throw this.#run.stop.signal.reason;
     file.partial.open();
     this.#open.add(file);
+    if (!file.active) this.#run.state(file.item.file, "active");
+    file.active = true;
+  }
+
+  /** Lets what is there be hashed. */
+  #hash(file: LargeFile): void {
     if (file.hash === null && file.specs.length > 0) {
       file.hash = this.#pool.open(file.partial.path, file.item.file.size, file.specs);
       file.hash.advance(prefixEnd(file.partial.done));
     }
-    if (!file.active) this.#run.state(file.item.file, "active");
-    file.active = true;
   }
 
   /**
@@ -205,27 +228,32 @@ export class LargeFiles {
     const onStop = () => abort.abort(this.#run.stop.signal.reason);
     this.#run.stop.signal.addEventListener("abort", onStop, { once: true });
     const flow: Flow = {
-      ...{ file, owner, abort, start: range.start, at: range.start },
+      ...{ file, owner, abort, range: { ...range }, at: range.start, divisible: null },
       ...{ handle: null, moved: this.#run.clock.now(), held: false, dead: false },
     };
     this.#flows.add(flow);
-    let wanted = range;
     let failure: unknown = null;
     try {
       if (this.#run.stop.signal.aborted) throw this.#run.stop.signal.reason;
       const all = range.start === 0 && range.end === file.item.file.size;
-      const body = await this.#run.source.read(file.item.file, all ? null : range, abort.signal);
+      const asked = this.#run.source.read(file.item.file, all ? null : range, abort.signal);
+      // What it fails by is seen below, if the thread starts; that takes 10 ms, in which the answer is on its way.
+      asked.catch(() => {});
+      this.#hash(file);
+      const body = await asked;
       if (body.range.start !== range.start || body.range.end !== range.end) {
-        wanted = this.#widen(flow, body, range);
+        flow.range = this.#widen(flow, body, range);
       }
       abort.signal.throwIfAborted();
-      flow.handle = file.partial.writer(wanted.start);
+      flow.handle = file.partial.writer(flow.range.start);
+      const copy = { range: flow.range, pipe: !file.careful && this.#run.bucket === null };
+      const alone = file.streamer !== null || this.#run.bucket !== null;
+      if (!alone && !isPiped(body, copy)) flow.divisible = this.#run.clock.now();
       await copyBody(body, {
-        range: wanted,
+        ...copy,
         file: flow.handle,
         chunk: this.#run.chunk,
         signal: abort.signal,
-        pipe: !file.careful && this.#run.bucket === null,
         onChunk: (bytes, skipped) => this.#received(flow, bytes, skipped),
       });
     } catch (error) {
@@ -234,14 +262,13 @@ export class LargeFiles {
     this.#run.stop.signal.removeEventListener("abort", onStop);
     // Whatever failed, the server need not send more.
     if (failure !== null) abort.abort(failure);
-    const at = await this.#settleFlow(flow, wanted);
-    if (at === wanted.end && !flow.dead) return { start: at, end: at };
+    const at = await this.#settleFlow(flow);
+    const { start, end } = flow.range;
+    if (at === end && !flow.dead) return { start: at, end: at };
     if (failure === null) file.careful = true;
-    failure ??= new TransientError(
-      `the body ended after ${at - wanted.start} of ${wanted.end - wanted.start} bytes`,
-    );
+    failure ??= new TransientError(`the body ended after ${at - start} of ${end - start} bytes`);
     if (isFatal(failure)) throw fatalFrom(failure, `writing ${file.partial.path}`);
-    throw new AttemptFailed({ start: at, end: wanted.end }, at > wanted.start, failure);
+    throw new AttemptFailed({ start: at, end }, at > start, failure);
   }
 
   /**
@@ -264,18 +291,19 @@ export class LargeFiles {
   }
 
   /** Closes a flow's handle and records what it brought. Resolves to the file offset it came to. */
-  async #settleFlow(flow: Flow, wanted: ByteRange): Promise<number> {
-    const { handle, file } = flow;
-    let at = wanted.start;
+  async #settleFlow(flow: Flow): Promise<number> {
+    const { handle, file, range } = flow;
+    let at = range.start;
     if (handle !== null) {
       // Waits for a write under way, so that none lands after this.
-      at = Math.min(wanted.end, await handle.seek(0, Deno.SeekMode.Current));
+      at = await handle.seek(0, Deno.SeekMode.Current);
+      at = Math.min(range.end, at);
       handle.close();
     }
     this.#flows.delete(flow);
     if (flow.dead || handle === null) return at;
     this.#count(flow, at);
-    this.#local(file, () => file.partial.wrote({ start: wanted.start, end: at }));
+    this.#local(file, () => file.partial.wrote({ start: range.start, end: at }));
     file.hash?.advance(this.#reached(file));
     return at;
   }
@@ -284,7 +312,7 @@ export class LargeFiles {
    * The server ignored the range and sends the whole file: this connection alone brings it. What others brought is thrown away,
    * since what was hashed must not be written again.
    */
-  #widen(flow: Flow, body: RangeBody, range: ByteRange): ByteRange {
+  #widen(flow: Flow, body: RangeBody, range: ByteRange): Flow["range"] {
     const { file } = flow;
     const { size, path } = file.item.file;
     if (body.range.start > range.start || body.range.end < range.end) {
@@ -300,9 +328,11 @@ export class LargeFiles {
     }
     log.debug(`${path}: the server knows no ranges, reading it in one stream`);
     file.streamer = flow.owner;
-    flow.at = flow.start = 0;
+    flow.at = 0;
+    flow.range = { start: 0, end: size };
     this.#startAnew(file, flow);
     this.#activate(file);
+    this.#hash(file);
     return { start: 0, end: size };
   }
 
@@ -312,7 +342,7 @@ export class LargeFiles {
     for (let grown = true; grown;) {
       grown = false;
       for (const flow of this.#flows) {
-        if (flow.file === file && !flow.dead && flow.start <= end && flow.at > end) {
+        if (flow.file === file && !flow.dead && flow.range.start <= end && flow.at > end) {
           end = flow.at;
           grown = true;
         }
@@ -330,6 +360,7 @@ export class LargeFiles {
   async #proveAndPublish(file: LargeFile): Promise<void> {
     const { item } = file;
     this.#local(file, () => this.#activate(file));
+    this.#hash(file);
     this.#run.state(item.file, "verifying");
     file.hash?.advance(item.file.size);
     const digests = await (file.hash?.done ?? {});
@@ -385,7 +416,7 @@ export class LargeFiles {
   #startAnew(file: LargeFile, but: Flow | null): void {
     for (const flow of this.#flows) {
       if (flow.file !== file || flow === but || flow.dead) continue;
-      this.#count(flow, flow.start);
+      this.#count(flow, flow.range.start);
       flow.dead = true;
       flow.abort.abort(new Superseded());
     }
@@ -412,7 +443,7 @@ export class LargeFiles {
     const { partial } = file;
     try {
       for (const flow of this.#flows) {
-        if (flow.file === file && !flow.dead) partial.wrote({ start: flow.start, end: flow.at });
+        if (flow.file === file && !flow.dead) partial.wrote({ start: flow.range.start, end: flow.at });
       }
       this.#run.track(partial.flush(), file.item.file);
     } catch (error) {

@@ -1,5 +1,5 @@
 import type { ByteRange } from "../sources/manifest.ts";
-import { gaps } from "./ranges.ts";
+import { gaps, rangeBytes } from "./ranges.ts";
 
 /** A file as the planner sees it. */
 export interface PlannedFile {
@@ -27,6 +27,9 @@ export interface PlanBudget {
 const PART = 16 * 1024 * 1024;
 const LARGE_PART = 64 * 1024 * 1024;
 const SEVERAL = 4;
+/** Below this a part is hardly worth its request. */
+const SMALLEST_PART = 2 * 1024 * 1024;
+const EVEN = 64 * 1024;
 
 /**
  * Bytes a part for files of these sizes. Small parts let one file be hashed closely behind several connections. Where there are several
@@ -34,6 +37,15 @@ const SEVERAL = 4;
  */
 export function partSizeFor(sizes: readonly number[]): number {
   return sizes.filter((size) => size > LARGE_PART).length >= SEVERAL ? LARGE_PART : PART;
+}
+
+/**
+ * Bytes of the next part where `left` bytes are not given out yet: towards the end parts become smaller, so that no connection is still busy
+ * with a long one when the others have nothing left; and of little each connection has some.
+ */
+function nextPart(left: number, { jobs, partSize }: PlanBudget): number {
+  const share = Math.ceil(left / jobs / EVEN) * EVEN;
+  return Math.min(partSize, Math.max(SMALLEST_PART, share));
 }
 
 /** Above this a file is written as it arrives, so that it can be resumed. */
@@ -51,13 +63,18 @@ export function wholeLimit(budget: PlanBudget): number {
 
 /** The missing bytes of a file, in file order, in pieces of at most `partSize`. */
 export function partsOf(file: PlannedFile, partSize: number): ByteRange[] {
-  return gaps(file.done, file.size).flatMap(({ start, end }) => {
-    const parts: ByteRange[] = [];
-    for (let at = start; at < end; at += partSize) {
-      parts.push({ start: at, end: Math.min(end, at + partSize) });
+  return [...split(file, () => partSize)];
+}
+
+/** @param next Bytes that the next part may have. */
+function* split(file: PlannedFile, next: () => number): Generator<ByteRange> {
+  for (const { start, end } of gaps(file.done, file.size)) {
+    for (let at = start; at < end;) {
+      const to = Math.min(end, at + next());
+      yield { start: at, end: to };
+      at = to;
     }
-    return parts;
-  });
+  }
 }
 
 /**
@@ -71,14 +88,14 @@ export function* planOrder(files: readonly PlannedFile[], budget: PlanBudget): G
     .toSorted((a, b) => b.size - a.size);
   const large = bySize.filter(({ size }) => size > limit);
   const small = batchesOf(bySize.filter(({ size }) => size <= limit), budget.jobs);
-  const parts = large.reduce((sum, { file }) => sum + partsOf(file, budget.partSize).length, 0);
+  const bytes = large.reduce((sum, { file }) => sum + file.size - rangeBytes(file.done), 0);
   let given = 0;
   let next = 0;
   for (const { file, index } of large) {
-    for (const range of partsOf(file, budget.partSize)) {
+    for (const range of split(file, () => nextPart(bytes - given, budget))) {
       yield { kind: "part", file: index, range };
-      given++;
-      for (const until = Math.floor(small.length * given / parts); next < until; next++) {
+      given += range.end - range.start;
+      for (const until = Math.floor(small.length * given / bytes); next < until; next++) {
         yield whole(small[next]);
       }
     }

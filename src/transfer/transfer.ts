@@ -16,6 +16,12 @@ import { WorkQueue } from "./work_queue.ts";
 
 /** Milliseconds between two looks at the connections: how far behind the wire hashing and progress are. */
 const TICK = 25;
+/** Connections that begin at once, and that join them each time. */
+const CONNECTIONS = 4;
+/** Milliseconds between two looks whether more connections would help. */
+const RAMP_EVERY = 100;
+/** Bytes a second that keep a core busy with receiving, writing and hashing: there more connections only cost. */
+const BUSY_CORE = 300_000_000;
 /** Milliseconds between two flushes of a file to disk, and two records of parts that are under way. */
 const FLUSH_EVERY = 5_000;
 /** Milliseconds between two checks that partial files are still ours. */
@@ -58,6 +64,8 @@ class Transfer {
   #queue: WorkQueue<Assignment> = new WorkQueue<Assignment>([]);
   #files: readonly (LargeFile | SmallFile)[] = [];
   #present = 0;
+  /** Connections at work. */
+  readonly #workers: Promise<void>[] = [];
 
   constructor(source: Source, items: readonly TransferItem[], options: TransferOptions) {
     this.#asked = items;
@@ -139,7 +147,7 @@ class Transfer {
   }
 
   async #bring(): Promise<void> {
-    const { budget, options, stop, results } = this.#run;
+    const { budget, stop, results } = this.#run;
     const planned = this.#files.map((file) => ({
       size: file.item.file.size,
       done: file.kind === "large" ? file.partial.done : [],
@@ -150,12 +158,28 @@ class Transfer {
     for (const file of this.#files) {
       if (file.kind === "large" && file.partial.whole) this.#large.finish(file);
     }
-    await Promise.all(Array.from({ length: options.jobs }, () => this.#work()));
+    this.#connect();
+    // More may join them meanwhile.
+    for (let n = 0; n < this.#workers.length; n++) await this.#workers[n];
     await this.#run.settle();
     if (stop.signal.aborted) throw stop.signal.reason;
     stop.abort();
     await ticker;
     await syncDirectories(results.values().map((result) => dirname(result.target)));
+  }
+
+  /** Starts some more connections, as far as that is allowed. */
+  #connect(): void {
+    const count = Math.min(CONNECTIONS, this.#run.options.jobs - this.#workers.length);
+    for (let n = 0; n < count; n++) this.#workers.push(this.#work());
+  }
+
+  /** Gives a connection that has nothing to do half of what a slow one still has to bring. */
+  #divide(): void {
+    const part = this.#queue.waiting > 0 ? this.#large.divide() : null;
+    if (part === null) return;
+    const { file, range } = part;
+    this.#queue.putBack([{ kind: "part", file: this.#files.indexOf(file), range, round: file.round }]);
   }
 
   /** One connection's life. */
@@ -182,6 +206,9 @@ class Transfer {
     const { clock, stop } = this.#run;
     let flushed = clock.now();
     let checked = flushed;
+    let ramped = flushed;
+    let moved = this.#run.moved;
+    const busy = BUSY_CORE / 1000 * navigator.hardwareConcurrency;
     try {
       for (;;) {
         await clock.sleep(TICK, stop.signal);
@@ -189,6 +216,12 @@ class Transfer {
         this.#small.look();
         this.#small.flush();
         this.#large.look();
+        if (now - ramped >= RAMP_EVERY) {
+          if (this.#run.moved - moved < busy * (now - ramped)) this.#connect();
+          ramped = now;
+          moved = this.#run.moved;
+        }
+        this.#divide();
         if (now - checked > OWN_CHECK_EVERY) {
           checked = now;
           this.#large.checkOwned();

@@ -19,6 +19,11 @@ export class WorkQueue<T> {
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
+  /** How many wait for work. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
   /** Puts units before all others. */
   putBack(units: readonly T[]): void {
     this.#again.push(...units);

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { partSizeFor, partsOf, type PlannedFile, planOrder, wholeLimit } from "../../src/transfer/planner.ts";
 import { addRange, gaps, prefixEnd, rangeBytes } from "../../src/transfer/ranges.ts";
+import type { ByteRange } from "../../src/sources/mod.ts";
 import { seeded } from "./fake_source.ts";
 
 const MIB = 1024 * 1024;
@@ -46,24 +47,45 @@ Deno.test("ranges stay sorted, disjoint and apart, as a set of bytes would", () 
 Deno.test("the largest file comes first, each file in order, and every file once", () => {
   const files = plain([3 * MIB, 20 * MIB, 100, 9 * MIB, 0]);
   const order = [...planOrder(files, BUDGET)];
-  assertEquals(order.filter((u) => u.kind === "part").map((u) => [u.file, u.range.start / MIB]), [
-    [1, 0],
-    [1, 8],
-    [1, 16],
-    [3, 0],
-    [3, 8],
-    [0, 0],
-  ]);
+  const parts = order.filter((u) => u.kind === "part");
+  assertEquals([...new Set(parts.map((u) => u.file))], [1, 3, 0]);
+  for (const index of [1, 3, 0]) assertCovers(parts, index, files[index]?.size ?? 0);
   assertEquals(order.filter((u) => u.kind === "whole").flatMap((u) => u.files), [2, 4]);
+});
+
+Deno.test("parts become smaller towards the end, so that all connections are busy until then", () => {
+  const files = plain([100 * MIB, 30 * MIB]);
+  const parts = [...planOrder(files, BUDGET)].filter((u) => u.kind === "part");
+  let left = 130 * MIB;
+  for (const { range } of parts) {
+    const bytes = range.end - range.start;
+    assert(bytes <= BUDGET.partSize);
+    assert(bytes <= Math.max(2 * MIB, Math.ceil(left / BUDGET.jobs / 65536) * 65536), `${bytes} of ${left}`);
+    left -= bytes;
+  }
+  assertEquals(left, 0);
+  assert(parts.filter(({ range }) => range.end - range.start === BUDGET.partSize).length >= 11);
+  assert(parts.slice(-4).every(({ range }) => range.end - range.start <= 2 * MIB));
+});
+
+Deno.test("a file of few mebibytes is divided among the connections", () => {
+  const parts = [...planOrder(plain([8 * MIB]), BUDGET)];
+  assertEquals(parts.length, 4);
+  assertEquals([...planOrder(plain([8 * MIB]), { ...BUDGET, partSize: MIB })].length, 8);
 });
 
 Deno.test("small files are spread between the parts of large ones", () => {
   const files = plain([80 * MIB, ...new Array<number>(100).fill(1000)]);
   const order = [...planOrder(files, BUDGET)];
-  const runs = order.map((u) => u.kind === "part" ? "P" : "s".repeat(u.files.length)).join("").split("P")
-    .slice(1)
-    .map((run) => run.length);
-  assert(runs.length === 10 && runs.every((run) => run >= 6 && run <= 12), `${runs}`);
+  let bytes = 0;
+  let small = 0;
+  for (const unit of order) {
+    if (unit.kind === "part") bytes += unit.range.end - unit.range.start;
+    else small += unit.files.length;
+    // As many as a part is worth, and a batch more or less.
+    assert(Math.abs(small / 100 - bytes / (80 * MIB)) <= 0.17, `${small} after ${bytes}`);
+  }
+  assertEquals(small, 100);
 });
 
 Deno.test("small files are asked for together in bounded batches, each file once, with enough batches for all connections", () => {
@@ -98,6 +120,20 @@ Deno.test("what is done is not planned again", () => {
   const order = [...planOrder([{ size: 20 * MIB, done: [{ start: 0, end: 20 * MIB }] }], BUDGET)];
   assertEquals(order, []);
 });
+
+/** That the parts of a file follow each other from its first byte to its last. */
+function assertCovers(
+  parts: readonly { file: number; range: ByteRange }[],
+  file: number,
+  size: number,
+): void {
+  let at = 0;
+  for (const { range } of parts.filter((part) => part.file === file)) {
+    assertEquals(range.start, at);
+    at = range.end;
+  }
+  assertEquals(at, size);
+}
 
 function plain(sizes: readonly number[]): PlannedFile[] {
   return sizes.map((size) => ({ size, done: [] }));

@@ -4,6 +4,8 @@ import { streamOf } from "../sources/stream_of.ts";
 import { AimError } from "../../src/errors/mod.ts";
 import { hostIdentity } from "../../src/transfer/host_identity.ts";
 import { flushedLine, openLine, readRecord, wroteLine } from "../../src/transfer/part_record.ts";
+import { systemClock } from "../../src/transfer/clock.ts";
+import type { Clock } from "../../src/transfer/types.ts";
 import { configureLog } from "../../src/log/mod.ts";
 import { type FileBody, type RangeBody, SourceChangedError, TransientError } from "../../src/sources/mod.ts";
 import {
@@ -404,6 +406,48 @@ Deno.test("a partial file that another process takes over is left to it and fetc
   });
 });
 
+Deno.test("a slow connection does not hold up the end: others take over what it still has to bring", async () => {
+  await withModel(async ({ directory, source, bring }) => {
+    source.fault = ({ file, index }, right) => index === 0 && file.path === "big.bin" ? slow(right()) : null;
+    await bring();
+    assertWhole(directory);
+    const inFirst = source.requests.filter(({ file, range }) =>
+      file.path === "big.bin" && range !== null && range.start > 0 && range.start < MIB
+    );
+    assert(inFirst.length > 0, "nobody took over");
+    assertEquals(inFirst[0]?.range?.end, MIB);
+  });
+});
+
+Deno.test("what a slow connection brings beyond what it was left with is not written", async () => {
+  await withModel(async ({ directory, source, bring }) => {
+    source.fault = ({ file, index }, right) => {
+      if (index !== 0 || file.path !== "big.bin") return null;
+      return slow(wrongFrom(right(), MIB - 300_000));
+    };
+    await bring();
+    assertWhole(directory);
+    const again = source.requests.filter(({ file, range }) => file.path === "big.bin" && range?.start === 0);
+    assertEquals(again.length, 1, "the file was wrong");
+  });
+});
+
+for (const [pace, times, connections] of [["fast", 0.001, 4], ["slow", 200, 10]] as const) {
+  Deno.test(`where data comes ${pace}, a transfer that may have 10 connections has ${connections}`, async () => {
+    await withModel(async ({ directory, source, bring }) => {
+      let open = 0;
+      let most = 0;
+      source.fault = (_, right) => {
+        most = Math.max(most, ++open);
+        return whenLeft(slow(right()), () => open--);
+      };
+      await bring({ jobs: 10, partSize: MIB / 4, clock: pacedClock(times) });
+      assertWhole(directory);
+      assertEquals(most, connections);
+    });
+  });
+}
+
 Deno.test("no more bytes come than the limit allows", async () => {
   await withModel(async ({ directory, bring }) => {
     const clock = fastClock(50);
@@ -662,3 +706,40 @@ Deno.test("an abort ends files that were asked for together", async () => {
     assertEquals(source.requests.length, 0);
   });
 });
+
+/** The same bytes up to an offset, others from there on. */
+function wrongFrom(body: Body, offset: number): Body {
+  let at = 0;
+  const stream = streamOf(body).pipeThrough(
+    new TransformStream<Uint8Array, Uint8Array>({
+      transform(chunk, controller) {
+        controller.enqueue(chunk.map((byte, n) => at + n < offset ? byte : byte ^ 1));
+        at += chunk.length;
+      },
+    }),
+  );
+  return { ...body, length: null, body: stream };
+}
+
+/** Tells when nobody reads the body any more. */
+function whenLeft(body: Body, left: () => void): Body {
+  const reader = streamOf(body).getReader();
+  const stream = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const { done, value } = await reader.read();
+      if (!done) return controller.enqueue(value);
+      left();
+      controller.close();
+    },
+    async cancel(reason) {
+      left();
+      await reader.cancel(reason);
+    },
+  }, { highWaterMark: 0 });
+  return { ...body, length: null, body: stream };
+}
+
+/** The system's waiting, by a clock that runs faster or slower. */
+function pacedClock(times: number): Clock {
+  return { now: () => performance.now() * times, sleep: systemClock.sleep };
+}

@@ -1,0 +1,38 @@
+/** A part that a connection is bringing. */
+export interface PartUnderWay {
+  /** Of the file: where it began, up to where it came, and where it ends. */
+  readonly start: number;
+  readonly at: number;
+  readonly end: number;
+  /** Milliseconds since it began. */
+  readonly elapsed: number;
+}
+
+/** Bytes of which another connection takes over half; less is hardly worth a request. */
+const LEAST = 512 * 1024;
+/** Milliseconds: what is there sooner is not worth another connection. */
+const SOON = 1_000;
+/** Milliseconds after which it can be said how fast a part comes. */
+const JUDGED = 500;
+/** Divisions are so far apart, in bytes. */
+const EVEN = 64 * 1024;
+
+/**
+ * Which part to divide for a connection that has nothing to do, and where: in the middle of what is missing of the one that would be there last.
+ * So one slow connection does not hold up the whole transfer in the end.
+ *
+ * @returns The part's index and the offset in its file; `null` where all of them will be there soon.
+ */
+export function divisionOf(parts: readonly PartUnderWay[]): { part: number; at: number } | null {
+  let found: { part: number; at: number } | null = null;
+  let longest = SOON;
+  for (const [part, { start, at, end, elapsed }] of parts.entries()) {
+    const left = end - at;
+    if (left < LEAST || elapsed < JUDGED) continue;
+    const wait = left * elapsed / (at - start);
+    if (wait <= longest) continue;
+    longest = wait;
+    found = { part, at: end - Math.floor(left / 2 / EVEN) * EVEN };
+  }
+  return found;
+}
