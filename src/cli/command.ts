@@ -51,7 +51,7 @@ export interface CommandContext<Prepared = unknown> {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Writes to standard output. */
   print(text: string): void;
-  /** Aborted by SIGINT and SIGTERM; the reason is the AimError to end with. */
+  /** Aborted by SIGINT and SIGTERM; the reason is the AimError to end with. Whoever does not look at it is ended by them at once. */
   readonly signal: AbortSignal;
   readonly stdout: Terminal;
   readonly stderr: Terminal;

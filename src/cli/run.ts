@@ -76,13 +76,16 @@ async function dispatch(
   onConfig(config);
   configureLog({ level: config.logLevel, format: config.logFormat });
   captureConsole(config.logLevelRoot);
+  const signal = once(watchSignals);
   const context: CommandContext<undefined> = {
     config,
     args: parsed.positionals,
     flags: parsed.flags,
     env,
     print,
-    signal: watchSignals(),
+    get signal() {
+      return signal();
+    },
     stdout: terminalOf(Deno.stdout, env),
     stderr: terminalOf(Deno.stderr, env),
     prepared: undefined,
@@ -101,7 +104,14 @@ async function runCommand(command: Command, context: CommandContext<undefined>):
   if (creates) loadNewFiles();
   const prepared = await command.prepare?.(context);
   revokePermissions(needs);
-  return await command.run({ ...context, prepared });
+  // Not copied: until someone asks for the signal, which takes a fiftieth of a short command's time, the system ends the process.
+  return await command.run(Object.create(context, { prepared: { value: prepared } }));
+}
+
+/** The first call's result, whenever it is called. */
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
 }
 
 function versionLine(root: string): string {

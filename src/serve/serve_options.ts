@@ -8,6 +8,7 @@ export interface ServeOptions {
   readonly config: Config;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly gpus: GpuInventory;
+  /** Not looked at where nothing is downloaded. */
   readonly signal: AbortSignal;
   /** Opened when a download starts. */
   readonly openProgress: () => Promise<ServeProgress>;

@@ -38,14 +38,15 @@ export const dryRun: Command<GpuInventory> = {
   permissions: { write: false, net: true, run: false, ffi: false },
   netOnlyWith: { flag: "format", value: "json" },
   prepare: detectHardware,
-  async run({ config, env, flags, prepared, print, signal }) {
+  async run(context) {
+    const { config, env, flags, prepared, print } = context;
     // Without a GPU a reader still sees where the model lies and what a guess would run; a program gets no guesses.
     const choice = await chooseServing(config, prepared, flags.format === "json" ? "serve" : "show");
     const resolution = await resolveServing(config, choice);
     const plan = planServing(config, choice, resolution, findEngine(env)?.name ?? "python3");
     if (flags.format === "json") {
       const { modelBytes } = await import("../../serve/model_bytes.ts");
-      print(`${dryRunJson(plan, await modelBytes(config, env, plan, signal))}\n`);
+      print(`${dryRunJson(plan, await modelBytes(config, env, plan, context.signal))}\n`);
     } else print(dryRunText(plan));
     if (choice.guessed) {
       log.warn(`no GPU is known; what is shown is for ${choice.profile.metadata.gpu}`);

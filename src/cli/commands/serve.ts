@@ -25,8 +25,15 @@ export const serve: Command<GpuInventory> = {
   permissions: { write: true, net: true, run: true, ffi: true },
   prepare: detectHardware,
   async run(context) {
-    const { config, env, prepared, signal } = context;
-    const openProgress = async () => (await import("../start_progress.ts")).startProgress(context, "auto");
-    return await serveModel({ config, env, gpus: prepared, signal, openProgress });
+    const { config, env, prepared } = context;
+    return await serveModel({
+      config,
+      env,
+      gpus: prepared,
+      get signal() {
+        return context.signal;
+      },
+      openProgress: async () => (await import("../start_progress.ts")).startProgress(context, "auto"),
+    });
   },
 };
