@@ -286,8 +286,8 @@ export class LargeFiles {
 
   /** By more than all connections have under way where they keep pace. */
   #isFarAhead({ file, at }: Flow): boolean {
-    const { jobs, partSize } = this.#run.budget;
-    return file.hash !== null && at > this.#reached(file) + jobs * partSize;
+    const { partSize } = this.#run.budget;
+    return file.hash !== null && at > this.#reached(file) + this.#flows.size * partSize;
   }
 
   /** Closes a flow's handle and records what it brought. Resolves to the file offset it came to. */
