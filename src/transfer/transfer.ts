@@ -2,6 +2,7 @@ import { dirname } from "@std/path";
 import { errorFrom } from "../errors/mod.ts";
 import type { Source } from "../sources/source.ts";
 import { systemClock } from "./clock.ts";
+import { connectionsHelp } from "./connections_help.ts";
 import { digestSpecs } from "./digests.ts";
 import { checkFreeSpace } from "./free_space.ts";
 import { type LargeFile, LargeFiles } from "./large_files.ts";
@@ -20,8 +21,6 @@ const TICK = 25;
 const CONNECTIONS = 4;
 /** Milliseconds between two looks whether more connections would help. */
 const RAMP_EVERY = 100;
-/** Bytes a second that keep a core busy with receiving, writing and hashing: there more connections only cost. */
-const BUSY_CORE = 300_000_000;
 /** Milliseconds between two flushes of a file to disk, and two records of parts that are under way. */
 const FLUSH_EVERY = 5_000;
 /** Milliseconds between two checks that partial files are still ours. */
@@ -208,7 +207,7 @@ class Transfer {
     let checked = flushed;
     let ramped = flushed;
     let moved = this.#run.moved;
-    const busy = BUSY_CORE / 1000 * navigator.hardwareConcurrency;
+    const means = { cores: navigator.hardwareConcurrency, limit: this.#run.options.maxBandwidth };
     try {
       for (;;) {
         await clock.sleep(TICK, stop.signal);
@@ -217,7 +216,8 @@ class Transfer {
         this.#small.flush();
         this.#large.look();
         if (now - ramped >= RAMP_EVERY) {
-          if (this.#run.moved - moved < busy * (now - ramped)) this.#connect();
+          const bytes = this.#run.moved - moved;
+          if (connectionsHelp({ bytes, elapsed: now - ramped, ...means })) this.#connect();
           ramped = now;
           moved = this.#run.moved;
         }

@@ -7,8 +7,9 @@ import type { World } from "./world.ts";
 const MIB = 2 ** 20;
 
 /**
- * Draws how the time of a download grows: with the number of files, with size, with connections. Writes `growth-files.svg`,
- * `growth-size.svg` and `growth-jobs.svg` beside this file, and prints the points.
+ * Draws how the time of a download grows: with the number of files, with size, with connections, nearby and
+ * over a long way. Writes `growth-files.svg`, `growth-size.svg`, `growth-jobs.svg` and `growth-jobs-far.svg` beside this file, and prints the
+ * points.
  */
 export async function drawPlots(world: World, options: MeasureOptions): Promise<void> {
   const runs = Math.min(options.runs, 3);
@@ -26,27 +27,34 @@ export async function drawPlots(world: World, options: MeasureOptions): Promise<
     (gib) => downloads(world, { count: 1, bytes: Math.round(gib * 1024) * MIB, flags: [] }),
   );
   await draw("growth-size", "one file from the hub, to disk", "GiB", [{ name: "aim", points: size }], true);
-  const jobs = [1, 2, 4, 8, 16, 32, 64];
-  const one = world.quick ? 256 * MIB : 1024 * MIB;
+  const near = world.quick ? 256 * MIB : 1024 * MIB;
+  const far = world.quick ? 64 * MIB : 256 * MIB;
+  await sweep(world, runs, "growth-jobs", `one file of ${near / MIB} MiB`, near, false);
+  await sweep(world, runs, "growth-jobs-far", `one file of ${far / MIB} MiB over 100 ms`, far, true);
+}
+
+/** The settings whose defaults come from here: connections, and size of parts. */
+async function sweep(
+  world: World,
+  runs: number,
+  name: string,
+  what: string,
+  bytes: number,
+  far: boolean,
+): Promise<void> {
   const series: Series[] = [];
   for (const part of ["4M", "16M", "64M"]) {
     const flags = (count: number) => ["--jobs", String(count), "--part-size", part];
     series.push({
       name: `parts of ${part}`,
       points: await points(
-        jobs,
+        [1, 2, 4, 8, 16, 32, 64],
         runs,
-        (count) => downloads(world, { count: 1, bytes: one, flags: flags(count) }),
+        (count) => downloads(world, { count: 1, bytes, flags: flags(count), far }),
       ),
     });
   }
-  await draw(
-    "growth-jobs",
-    `one file of ${one / MIB} MiB by connections and size of parts`,
-    "connections",
-    series,
-    false,
-  );
+  await draw(name, `${what} by connections and size of parts`, "connections", series, false);
 }
 
 async function points(

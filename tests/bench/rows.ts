@@ -2,6 +2,7 @@ import { makeCertificates } from "../servers/certificates.ts";
 import { type Ceph, startCeph } from "../servers/ceph.ts";
 import { type Claim, compare, type Comparison } from "./comparison.ts";
 import { type Contender, type Figures, measure, type MeasureOptions, type Run } from "./measure.ts";
+import { startFarHub } from "./far_hub.ts";
 import { PYTHON_IMPORTS } from "./peers.ts";
 import { startStaticHub, type StaticHub, type StaticModel } from "./static_hub.ts";
 import { freshDirectory, listedFile, script, shell, type World, writeNoise } from "./world.ts";
@@ -382,38 +383,16 @@ async function delayed(world: World, options: MeasureOptions): Promise<Result> {
   const source = `${world.fast}/source`, to = `${world.fast}/to`;
   await freshDirectory(source, 0);
   await writeNoise(`${source}/model.safetensors`, bytes);
-  await using hub = await served(source, {
-    "model.safetensors": await listedFile(`${source}/model.safetensors`),
-  }, true);
-  const far = new URL(hub.fileUrl("org/model", "model.safetensors"));
-  const relay = new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "-q",
-      "-P",
-      `--config=${CONFIG}`,
-      new URL("slow_link.ts", import.meta.url).pathname,
-      far.port,
-    ],
-    stdout: "piped",
-  }).spawn();
+  const files = { "model.safetensors": await listedFile(`${source}/model.safetensors`) };
+  await using hub = await startFarHub(source, files, "model.safetensors");
+  const contenders = [
+    fetched(world, "aim", "hf://org/model", to, { HF_ENDPOINT: hub.url }),
+    script(
+      "curl",
+      `curl -s -o '${to}/model.safetensors' '${hub.fileUrl("org/model", "model.safetensors")}'`,
+    ),
+  ].map((contender) => into(to, bytes, contender));
   try {
-    const reader = relay.stdout.getReader();
-    const port = new TextDecoder().decode((await reader.read()).value).trim();
-    reader.releaseLock();
-    await using nearby = await startStaticHub(
-      [{
-        id: "org/model",
-        directory: source,
-        files: { "model.safetensors": await listedFile(`${source}/model.safetensors`) },
-        redirect: true,
-      }],
-      { cdn: `http://127.0.0.1:${port}`, cdnPath: far.pathname.replace(/\/[^/]*$/, "") },
-    );
-    const contenders = [
-      fetched(world, "aim", "hf://org/model", to, { HF_ENDPOINT: nearby.url }),
-      script("curl", `curl -s -o '${to}/model.safetensors' 'http://127.0.0.1:${port}${far.pathname}'`),
-    ].map((contender) => into(to, bytes, contender));
     return await weighed(contenders, [
       {
         work: `${short(bytes)}, 100 ms there and back`,
@@ -424,8 +403,6 @@ async function delayed(world: World, options: MeasureOptions): Promise<Result> {
       },
     ], { ...options, runs: Math.min(options.runs, 3) });
   } finally {
-    relay.kill("SIGTERM");
-    await relay.status;
     await freshDirectory(to, 0);
   }
 }
@@ -638,7 +615,7 @@ function short(bytes: number): string {
  */
 export async function downloads(
   world: World,
-  of: { count: number; bytes: number; flags: readonly string[] },
+  of: { count: number; bytes: number; flags: readonly string[]; far?: boolean },
 ): Promise<AsyncDisposable & { readonly contender: Contender }> {
   const place = of.count === 1 ? world.disk : world.fast;
   const source = `${place}/source`, to = `${place}/to`;
@@ -655,7 +632,9 @@ export async function downloads(
       ),
     );
   }
-  const hub = await served(source, files, of.count === 1);
+  const hub = of.far === true
+    ? await startFarHub(source, files, Object.keys(files)[0] ?? "")
+    : await served(source, files, of.count === 1);
   const contender = fetched(world, "aim", "hf://org/model", to, { HF_ENDPOINT: hub.url }, ...of.flags);
   return {
     contender: { ...contender, before: () => freshDirectory(to, 0) },

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { BACKOFF, backoffDelay } from "../../src/transfer/backoff.ts";
+import { connectionsHelp } from "../../src/transfer/connections_help.ts";
 import { tokenBucket } from "../../src/transfer/token_bucket.ts";
 
 Deno.test("waiting doubles up to its limit, and chance takes at most half of it", () => {
@@ -13,6 +14,17 @@ Deno.test("waiting doubles up to its limit, and chance takes at most half of it"
 Deno.test("a server's Retry-After is never undercut", () => {
   assert(backoffDelay(1, 7_000, 0) >= 7_000);
   assert(backoffDelay(12, 1, 0) >= BACKOFF.most / 2);
+});
+
+Deno.test("more connections help where cores have time left, up to the limit", () => {
+  const second = { elapsed: 1000, cores: 2, limit: null };
+  assert(connectionsHelp({ ...second, bytes: 0 }));
+  assert(connectionsHelp({ ...second, bytes: 500e6 }));
+  assert(!connectionsHelp({ ...second, bytes: 700e6 }));
+  assert(connectionsHelp({ ...second, bytes: 700e6, cores: 4 }));
+  assert(connectionsHelp({ ...second, bytes: 700e6, elapsed: 2000 }));
+  assert(connectionsHelp({ ...second, bytes: 4e6, limit: 10e6 }));
+  assert(!connectionsHelp({ ...second, bytes: 6e6, limit: 10e6 }));
 });
 
 Deno.test("a rate limit holds over any number of takers", async () => {

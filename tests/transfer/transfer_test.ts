@@ -432,7 +432,7 @@ Deno.test("what a slow connection brings beyond what it was left with is not wri
   });
 });
 
-for (const [pace, times, connections] of [["fast", 0.001, 4], ["slow", 200, 10]] as const) {
+for (const [pace, times, connections] of [["fast", 0.001, 4], ["slowly", 200, 10]] as const) {
   Deno.test(`where data comes ${pace}, a transfer that may have 10 connections has ${connections}`, async () => {
     await withModel(async ({ directory, source, bring }) => {
       let open = 0;

@@ -1,0 +1,21 @@
+/** Bytes a second that keep a core busy with receiving, writing and hashing. */
+const BUSY_CORE = 300_000_000;
+
+/** What a transfer brought in a while. */
+export interface Progress {
+  readonly bytes: number;
+  /** Milliseconds. */
+  readonly elapsed: number;
+  readonly cores: number;
+  /** Bytes a second that are allowed; `null`: no limit. */
+  readonly limit: number | null;
+}
+
+/**
+ * Whether more connections would bring more: not where the machine is busy with what comes, where they only cost, nor where no more is
+ * allowed. A limit is kept to in bursts, so half of it counts as reached.
+ */
+export function connectionsHelp({ bytes, elapsed, cores, limit }: Progress): boolean {
+  const enough = Math.min(BUSY_CORE * cores, limit === null ? Infinity : limit / 2);
+  return bytes * 1000 < enough * elapsed;
+}
