@@ -6,7 +6,8 @@ import { AttemptFailed, fatalFrom, integrityError, isFatal, Superseded } from ".
 import { copyBody, isPiped } from "./copy_body.ts";
 import type { DigestSpec } from "./digests.ts";
 import { divisionOf } from "./division.ts";
-import { type HashJob, hashPool } from "./hash_pool.ts";
+import { type Flow, type LargeFile, type PartOwner, positionOf, reachedBy } from "./large_file.ts";
+import { hashPool } from "./hash_pool.ts";
 import { type HostIdentity, hostIdentity } from "./host_identity.ts";
 import { nonce } from "./nonce.ts";
 import { bindingOf } from "./part_record.ts";
@@ -18,51 +19,6 @@ import type { ComputedDigests, TransferItem } from "./types.ts";
 
 /** Milliseconds a chunk: next to nothing where a network is the limit. */
 const AHEAD_PAUSE = 4;
-
-/** A large file under way. */
-export interface LargeFile {
-  readonly kind: "large";
-  readonly item: TransferItem;
-  readonly specs: readonly DigestSpec[];
-  partial: PartialFile;
-  hash: HashJob | null;
-  /** Times that it was begun from nothing because its digest was wrong. */
-  rejected: number;
-  /** Times that another process took the partial file. */
-  stolen: number;
-  /** Counts how often it was begun anew; a part of an earlier round is no longer wanted. */
-  round: number;
-  /** The server sends whole files only; this part brings all of it. */
-  streamer: PartOwner | null;
-  /** A piped body ended early and without an error: from then on bodies are read here, and counted. */
-  careful: boolean;
-  finishing: boolean;
-  active: boolean;
-}
-
-/** A connection that is bringing bytes of a file. */
-interface Flow {
-  readonly file: LargeFile;
-  readonly owner: PartOwner;
-  readonly abort: AbortController;
-  /** Of the file: what it brings. The end comes nearer where another connection takes over the rest. */
-  range: { start: number; end: number };
-  /** When data began to flow, and none other is to take over the rest; `null` before, and where that cannot be. */
-  divisible: number | null;
-  /** Of the file; `null` until data flows. */
-  handle: Deno.FsFile | null;
-  /** Up to where bytes were counted. */
-  at: number;
-  /** When the last byte came. */
-  moved: number;
-  /** Waits for its share of the bandwidth or for others, which is no stall. */
-  held: boolean;
-  /** Its bytes are no longer wanted: neither counted nor recorded. */
-  dead: boolean;
-}
-
-/** Stands for one part's bringing, over all its attempts. */
-type PartOwner = Readonly<Record<never, never>>;
 
 /** Brings files in parts, each over a connection of its own, hashes them while they grow, and publishes what is proven. */
 export class LargeFiles {
@@ -336,25 +292,8 @@ export class LargeFiles {
     return { start: 0, end: size };
   }
 
-  /** How far a file reaches without a gap, with what flows. */
   #reached(file: LargeFile): number {
-    let end = prefixEnd(file.partial.done);
-    for (let grown = true; grown;) {
-      grown = false;
-      for (const flow of this.#flows) {
-        if (flow.file === file && !flow.dead && flow.range.start <= end && flow.at > end) {
-          end = flow.at;
-          grown = true;
-        }
-      }
-      // Beyond a flow's end there may be a part that is done.
-      const touching = file.partial.done.find((r) => r.start <= end && r.end > end);
-      if (touching !== undefined) {
-        end = touching.end;
-        grown = true;
-      }
-    }
-    return end;
+    return reachedBy(file.partial.done, this.#flows.values().filter((flow) => flow.file === file));
   }
 
   async #proveAndPublish(file: LargeFile): Promise<void> {
@@ -465,14 +404,5 @@ export class LargeFiles {
       if (error === this.#run.stop.signal.reason) throw error;
       throw errorFrom(error, `writing ${file.partial.path}`);
     }
-  }
-}
-
-/** Up to where a connection has written; as last known while a write is under way. */
-function positionOf(flow: Flow): number {
-  try {
-    return flow.handle?.seekSync(0, Deno.SeekMode.Current) ?? flow.at;
-  } catch {
-    return flow.at;
   }
 }

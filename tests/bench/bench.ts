@@ -1,6 +1,7 @@
 // aim beside what users would take otherwise, on this machine, in one run; ratios of medians.
 import { parseArgs } from "@std/cli/parse-args";
 import { type Comparison, isMet } from "./comparison.ts";
+import { drawPlots, PLOTS } from "./growth.ts";
 import type { MeasureOptions } from "./measure.ts";
 import { findPeers } from "./peers.ts";
 import { type Result, ROWS } from "./rows.ts";
@@ -12,7 +13,7 @@ const USAGE =
 
 ${ROWS.map(({ name, says }) => `  ${name.padEnd(12)}${says}`).join("\n")}
 
---plots draws how cost grows instead.`;
+--plots draws how cost grows instead: ${Object.keys(PLOTS).join(", ")}, or those that are named.`;
 
 const flags = parseArgs(Deno.args, {
   string: ["runs", "form", "json", "lock"],
@@ -31,9 +32,12 @@ const text = (value: unknown) => typeof value === "string" && value !== "" ? val
 const [lock, jsonPath] = [text(flags.lock), text(flags.json)];
 const form = text(flags.form) ?? "executable";
 const names = flags._.map(String);
-const unknown = names.filter((name) => !ROWS.some((row) => row.name === name));
+const [kind, known] = flags.plots === true
+  ? ["plot", Object.keys(PLOTS)] as const
+  : ["row", ROWS.map((row) => row.name)] as const;
+const unknown = names.filter((name) => !known.includes(name));
 if (unknown.length > 0) {
-  console.error(`no row ${unknown.join(", ")}; there are ${ROWS.map((row) => row.name).join(", ")}`);
+  console.error(`no ${kind} ${unknown.join(", ")}; there are ${known.join(", ")}`);
   Deno.exit(2);
 }
 
@@ -51,10 +55,8 @@ const world = await makeWorld({
 const options: MeasureOptions = { runs: Number(text(flags.runs) ?? "5"), lock };
 const results = new Map<string, Result>();
 try {
-  if (flags.plots === true) {
-    const { drawPlots } = await import("./growth.ts");
-    await drawPlots(world, options);
-  } else {
+  if (flags.plots === true) await drawPlots(world, options, names);
+  else {
     for (const row of ROWS.filter(({ name }) => names.length === 0 || names.includes(name))) {
       console.error(`${row.name}: ${row.says}`);
       const result = await row.run(world, options);

@@ -11,27 +11,46 @@ const MIB = 2 ** 20;
  * over a long way. Writes `growth-files.svg`, `growth-size.svg`, `growth-jobs.svg` and `growth-jobs-far.svg` beside this file, and prints the
  * points.
  */
-export async function drawPlots(world: World, options: MeasureOptions): Promise<void> {
+export async function drawPlots(
+  world: World,
+  options: MeasureOptions,
+  names: readonly string[],
+): Promise<void> {
   const runs = Math.min(options.runs, 3);
-  const counts = world.quick ? [1, 10, 100, 1000] : [1, 10, 100, 1000, 10_000];
-  const files = await points(
-    counts,
-    runs,
-    (count) => downloads(world, { count, bytes: 16 * 1024, flags: [] }),
-  );
-  await draw("growth-files", "16 KiB files from the hub", "files", [{ name: "aim", points: files }], true);
-  const sizes = world.quick ? [0.1, 0.2, 0.5] : [0.1, 0.2, 0.5, 1, 2, 5, 10, 20];
-  const size = await points(
-    sizes,
-    runs,
-    (gib) => downloads(world, { count: 1, bytes: Math.round(gib * 1024) * MIB, flags: [] }),
-  );
-  await draw("growth-size", "one file from the hub, to disk", "GiB", [{ name: "aim", points: size }], true);
-  const near = world.quick ? 256 * MIB : 1024 * MIB;
-  const far = world.quick ? 64 * MIB : 256 * MIB;
-  await sweep(world, runs, "growth-jobs", `one file of ${near / MIB} MiB`, near, false);
-  await sweep(world, runs, "growth-jobs-far", `one file of ${far / MIB} MiB over 100 ms`, far, true);
+  for (const [name, plot] of Object.entries(PLOTS)) {
+    if (names.length === 0 || names.includes(name)) await plot(world, runs);
+  }
 }
+
+/** The plots by name. */
+export const PLOTS: Readonly<Record<string, (world: World, runs: number) => Promise<void>>> = {
+  async files(world, runs) {
+    const counts = world.quick ? [1, 10, 100, 1000] : [1, 10, 100, 1000, 10_000];
+    const files = await points(
+      counts,
+      runs,
+      (count) => downloads(world, { count, bytes: 16 * 1024, flags: [] }),
+    );
+    await draw("growth-files", "16 KiB files from the hub", "files", [{ name: "aim", points: files }], true);
+  },
+  async size(world, runs) {
+    const sizes = world.quick ? [0.1, 0.2, 0.5] : [0.1, 0.2, 0.5, 1, 2, 5, 10, 20];
+    const size = await points(
+      sizes,
+      runs,
+      (gib) => downloads(world, { count: 1, bytes: Math.round(gib * 1024) * MIB, flags: [] }),
+    );
+    await draw("growth-size", "one file from the hub, to disk", "GiB", [{ name: "aim", points: size }], true);
+  },
+  async jobs(world, runs) {
+    const bytes = world.quick ? 256 * MIB : 1024 * MIB;
+    await sweep(world, runs, "growth-jobs", `one file of ${bytes / MIB} MiB`, bytes, false);
+  },
+  async "jobs-far"(world, runs) {
+    const bytes = world.quick ? 64 * MIB : 256 * MIB;
+    await sweep(world, runs, "growth-jobs-far", `one file of ${bytes / MIB} MiB over 100 ms`, bytes, true);
+  },
+};
 
 /** The settings whose defaults come from here: connections, and size of parts. */
 async function sweep(

@@ -22,7 +22,7 @@ async function relay(client: Deno.Conn, port: number): Promise<void> {
     carry(client, server, () => Math.max(0, started + ROUND_TRIP - performance.now())),
     carry(server, client, () => 0),
   ]);
-  client.close();
+  close(client);
 }
 
 /** Carries bytes one way: each arrives half a round trip after it was sent, and no more than the window is under way. */
@@ -51,8 +51,15 @@ async function carry(from: Deno.Conn, to: Deno.Conn, wait: () => number): Promis
         room.resolve();
       });
     });
-    delivered.catch(() => from.close());
+    // Whoever is gone need not be served any more.
+    delivered.catch(() => close(from));
   }
+}
+
+function close(connection: Deno.Conn): void {
+  try {
+    connection.close();
+  } catch { /* closed already */ }
 }
 
 function until(due: number): Promise<void> {
