@@ -13,6 +13,8 @@ export interface CopyOptions {
   readonly pipe: boolean;
   /** Told of each chunk that was read here, and how many of its bytes are not wanted; the next waits for it. */
   readonly onChunk: (bytes: number, skipped: number) => Promise<void>;
+  /** Told how many milliseconds writing such a chunk took. */
+  readonly onWritten?: (elapsed: number) => void;
   readonly signal: AbortSignal;
 }
 
@@ -42,7 +44,9 @@ export async function copyBody(body: RangeBody, options: CopyOptions): Promise<v
   for await (const chunk of chunks(body.body, size, signal)) {
     await onChunk(chunk.length, chunk.length - wantedOf(chunk).length);
     const wanted = wantedOf(chunk);
+    const began = performance.now();
     for (let n = 0; n < wanted.length;) n += file.writeSync(wanted.subarray(n));
+    options.onWritten?.(performance.now() - began);
     at += chunk.length;
     if (at >= range.end) return;
   }

@@ -50,18 +50,20 @@ export interface Flow {
 /** Stands for one part's bringing, over all its attempts. */
 export type PartOwner = Readonly<Record<never, never>>;
 
-/** How far a file reaches from its first byte without a gap, with what flows. */
-export function reachedBy(
+/** How far a file reaches from its first byte without a gap, with what flows. Asked for every chunk: it makes nothing new. */
+export function reachedBy<F>(
+  file: F,
   done: readonly ByteRange[],
-  flows: Iterable<Pick<Flow, "range" | "at" | "dead">>,
+  flows: ReadonlySet<Pick<Flow, "range" | "at" | "dead"> & { readonly file: F }>,
 ): number {
-  const alive = [...flows].filter((flow) => !flow.dead);
   let end = prefixEnd(done);
   for (let before = -1; before < end;) {
     before = end;
-    for (const { range, at } of alive) if (range.start <= end) end = Math.max(end, at);
+    for (const flow of flows) {
+      if (flow.file === file && !flow.dead && flow.range.start <= end && flow.at > end) end = flow.at;
+    }
     // Beyond a flow's end there may be a part that is done.
-    for (const range of done) if (range.start <= end) end = Math.max(end, range.end);
+    for (const range of done) if (range.start <= end && range.end > end) end = range.end;
   }
   return end;
 }

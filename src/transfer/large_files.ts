@@ -211,6 +211,7 @@ export class LargeFiles {
         chunk: this.#run.chunk,
         signal: abort.signal,
         onChunk: (bytes, skipped) => this.#received(flow, bytes, skipped),
+        onWritten: (elapsed) => void (this.#run.writing += elapsed),
       });
     } catch (error) {
       failure = abort.signal.aborted ? abort.signal.reason : error;
@@ -293,7 +294,7 @@ export class LargeFiles {
   }
 
   #reached(file: LargeFile): number {
-    return reachedBy(file.partial.done, this.#flows.values().filter((flow) => flow.file === file));
+    return reachedBy(file, file.partial.done, this.#flows);
   }
 
   async #proveAndPublish(file: LargeFile): Promise<void> {

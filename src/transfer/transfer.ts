@@ -207,7 +207,7 @@ class Transfer {
     let flushed = clock.now();
     let checked = flushed;
     let ramped = flushed;
-    let moved = this.#run.moved;
+    let { moved, writing } = this.#run;
     const means = { cores: navigator.hardwareConcurrency, limit: this.#run.options.maxBandwidth };
     try {
       for (;;) {
@@ -217,10 +217,10 @@ class Transfer {
         this.#small.flush();
         this.#large.look();
         if (now - ramped >= RAMP_EVERY) {
-          const bytes = this.#run.moved - moved;
-          if (connectionsHelp({ bytes, elapsed: now - ramped, ...means })) this.#connect();
+          const progress = { bytes: this.#run.moved - moved, writing: this.#run.writing - writing };
+          if (connectionsHelp({ ...progress, elapsed: now - ramped, ...means })) this.#connect();
           ramped = now;
-          moved = this.#run.moved;
+          ({ moved, writing } = this.#run);
         }
         this.#divide();
         if (now - checked > OWN_CHECK_EVERY) {

@@ -37,6 +37,8 @@ export class TransferRun {
   readonly results = new Map<string, TransferredFile>();
   /** Bytes that came. */
   moved = 0;
+  /** Milliseconds that writing chunks took. */
+  writing = 0;
   readonly #onDone: () => void;
   readonly #random: () => number;
   readonly #beside = new Set<Promise<void>>();

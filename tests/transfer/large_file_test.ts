@@ -8,19 +8,22 @@ Deno.test("a file reaches as far as done parts and living connections leave no g
   for (let round = 0; round < 500; round++) {
     const bytes = new Array<boolean>(60).fill(false);
     let done: { start: number; end: number }[] = [];
-    const flows: { range: { start: number; end: number }; at: number; dead: boolean }[] = [];
+    const flows = new Set<
+      { file: string; range: { start: number; end: number }; at: number; dead: boolean }
+    >();
     for (let n = Math.floor(random() * 10); n > 0; n--) {
       const start = Math.floor(random() * 60);
       const end = Math.min(60, start + Math.floor(random() * 15));
       const dead = random() < 0.2;
       if (random() < 0.5) done = addRange(done, { start, end });
-      else flows.push({ range: { start, end: 60 }, at: end, dead });
+      else flows.add({ file: "this", range: { start, end: 60 }, at: end, dead });
+      flows.add({ file: "another", range: { start: end, end: 60 }, at: 60, dead: false });
       if (!dead || done.some((range) => range.start <= start && range.end >= end)) {
         bytes.fill(true, start, end);
       }
     }
     for (const { start, end } of done) bytes.fill(true, start, end);
     const gap = bytes.indexOf(false);
-    assertEquals(reachedBy(done, flows), gap < 0 ? 60 : gap);
+    assertEquals(reachedBy("this", done, flows), gap < 0 ? 60 : gap);
   }
 });
