@@ -17,7 +17,7 @@ import type { TransferItem, TransferOptions, TransferredFile, TransferResult } f
 import { WorkQueue } from "./work_queue.ts";
 
 /** Milliseconds between two looks at the connections: how far behind the wire hashing and progress are. */
-const TICK = 25;
+const TICK = 10;
 /** Connections that begin at once, and that join them each time. */
 const CONNECTIONS = 4;
 /** Milliseconds between two looks whether more connections would help. */
