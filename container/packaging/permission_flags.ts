@@ -2,7 +2,8 @@
 export function permissionFlags(denoJson: unknown): string[] {
   const set = field(field(denoJson, "permissions"), "default");
   if (set === null || typeof set !== "object") throw new Error('deno.json: no permission set "default"');
-  const flags = Object.entries(set).flatMap(([kind, allowed]: [string, unknown]) => {
+  return Object.entries(set).flatMap(([kind, allowed]: [string, unknown]) => {
+    if (kind === "all") throw new Error("deno.json: the permission set allows everything");
     if (allowed === true) return [`--allow-${kind}`];
     if (allowed === false) return [];
     if (Array.isArray(allowed) && allowed.every((item) => typeof item === "string")) {
@@ -10,8 +11,6 @@ export function permissionFlags(denoJson: unknown): string[] {
     }
     throw new Error(`deno.json: the permission "${kind}" is neither a boolean nor a list`);
   });
-  if (flags.includes("--allow-all")) throw new Error("deno.json: the permission set allows everything");
-  return flags;
 }
 
 function field(value: unknown, name: string): unknown {

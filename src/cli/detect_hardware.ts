@@ -27,7 +27,10 @@ export const SELECTION_SETTINGS = [
 ] as const satisfies readonly SettingName[];
 
 /** The `prepare` stage of commands that look at the hardware. */
-export async function detectHardware({ config, env }: CommandContext<undefined>): Promise<GpuInventory> {
+export async function detectHardware(context: CommandContext<undefined>): Promise<GpuInventory> {
+  const { config, env } = context;
+  // Other programs may be asked, and wait: a container's first process is stopped by no signal that it does not watch.
+  if (config.gpuModel === null) void context.signal;
   return await detectGpus({
     sysRoot: config.sysfsRoot,
     devRoot: config.devRoot,

@@ -198,7 +198,7 @@ export class LargeFiles {
       this.#hash(file);
       const body = await asked;
       if (body.range.start !== range.start || body.range.end !== range.end) {
-        flow.range = this.#widen(flow, body, range);
+        this.#widen(flow, body, range);
       }
       abort.signal.throwIfAborted();
       flow.handle = file.partial.writer(flow.range.start);
@@ -252,7 +252,7 @@ export class LargeFiles {
     const { handle, file, range } = flow;
     let at = range.start;
     if (handle !== null) {
-      // Waits for a write under way, so that none lands after this.
+      // Waits for a write under way, so that none lands after this; meanwhile the range's end may have come nearer.
       at = await handle.seek(0, Deno.SeekMode.Current);
       at = Math.min(range.end, at);
       handle.close();
@@ -269,7 +269,7 @@ export class LargeFiles {
    * The server ignored the range and sends the whole file: this connection alone brings it. What others brought is thrown away,
    * since what was hashed must not be written again.
    */
-  #widen(flow: Flow, body: RangeBody, range: ByteRange): Flow["range"] {
+  #widen(flow: Flow, body: RangeBody, range: ByteRange): void {
     const { file } = flow;
     const { size, path } = file.item.file;
     if (body.range.start > range.start || body.range.end < range.end) {
@@ -278,7 +278,7 @@ export class LargeFiles {
         `the server sent bytes ${body.range.start} to ${body.range.end} of ${path}, asked for ${range.start} to ${range.end}`,
       );
     }
-    if (file.streamer === flow.owner) return { start: range.start, end: size };
+    if (file.streamer === flow.owner) return void (flow.range.end = size);
     if (file.streamer !== null) {
       void body.body.cancel().catch(() => {});
       throw new Superseded();
@@ -290,7 +290,6 @@ export class LargeFiles {
     this.#startAnew(file, flow);
     this.#activate(file);
     this.#hash(file);
-    return { start: 0, end: size };
   }
 
   #reached(file: LargeFile): number {

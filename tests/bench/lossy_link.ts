@@ -1,5 +1,5 @@
 // A way with delay and loss between this machine and a network namespace, for real TCP on both ends: what netem does, by two TUN devices.
-//   deno run -A tests/bench/lossy_link.ts NAMESPACE ROUND_TRIP_MS LOSS   says "ready" and carries packets until its input ends
+//   deno run -P tests/bench/lossy_link.ts NAMESPACE ROUND_TRIP_MS LOSS   says "ready" and carries packets until its input ends
 // This side is 10.207.7.1, the other 10.207.7.2. Each packet takes half the round trip; of those to the namespace, a share is lost.
 const [namespace = "", roundTrip = "100", loss = "0.01"] = Deno.args;
 /** Bytes that the router on the way holds in each direction; what comes on top is dropped. */

@@ -471,7 +471,7 @@ async function lossyLink(
     args: [
       "run",
       "-q",
-      "-A",
+      "-P",
       `--config=${CONFIG}`,
       new URL("lossy_link.ts", import.meta.url).pathname,
       namespace,
