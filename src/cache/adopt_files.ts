@@ -1,5 +1,5 @@
-import { errorFrom } from "../errors/mod.ts";
-import { log } from "../log/mod.ts";
+import { errorFrom } from "../errors/from_unknown.ts";
+import { log } from "../log/logger.ts";
 import type { ManifestFile } from "../sources/manifest.ts";
 import type { TransferItem } from "../transfer/types.ts";
 import { eachOf } from "./each_of.ts";

@@ -1,4 +1,5 @@
-import { AimError, errorFrom } from "../errors/mod.ts";
+import { AimError } from "../errors/aim_error.ts";
+import { errorFrom } from "../errors/from_unknown.ts";
 import type { ManifestFile } from "../sources/manifest.ts";
 import { isAbsence, listFiles } from "./files.ts";
 

@@ -1,4 +1,5 @@
-import { AimError, errnoOf, errorFrom } from "../errors/mod.ts";
+import { AimError } from "../errors/aim_error.ts";
+import { errnoOf, errorFrom } from "../errors/from_unknown.ts";
 
 /** Information on what a path names, links followed; `null` where nothing is there. */
 export async function statOrNull(path: string): Promise<Deno.FileInfo | null> {

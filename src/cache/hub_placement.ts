@@ -1,4 +1,5 @@
-import { AimError, errnoOf, errorFrom } from "../errors/mod.ts";
+import { AimError } from "../errors/aim_error.ts";
+import { errnoOf, errorFrom } from "../errors/from_unknown.ts";
 import type { CommitSha, Manifest, ManifestFile } from "../sources/manifest.ts";
 import { assertRevision } from "../sources/model_ref.ts";
 import { assertSafePath } from "../sources/safe_path.ts";

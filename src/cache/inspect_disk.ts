@@ -1,4 +1,5 @@
-import { AimError, errorFrom } from "../errors/mod.ts";
+import { AimError } from "../errors/aim_error.ts";
+import { errorFrom } from "../errors/from_unknown.ts";
 import { eachOf } from "./each_of.ts";
 import { isAbsence, lstatOrNull } from "./files.ts";
 

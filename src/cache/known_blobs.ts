@@ -1,4 +1,4 @@
-import { errorFrom } from "../errors/mod.ts";
+import { errorFrom } from "../errors/from_unknown.ts";
 import type { ManifestFile } from "../sources/manifest.ts";
 import { isAbsence } from "./files.ts";
 import { AIM_FOLDER, isCommit, snapshotRecord } from "./layout.ts";

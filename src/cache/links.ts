@@ -1,4 +1,4 @@
-import { errorFrom } from "../errors/mod.ts";
+import { errorFrom } from "../errors/from_unknown.ts";
 import { isAbsence } from "./files.ts";
 
 /**

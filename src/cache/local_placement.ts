@@ -1,5 +1,5 @@
-import { AimError } from "../errors/mod.ts";
-import { log } from "../log/mod.ts";
+import { AimError } from "../errors/aim_error.ts";
+import { log } from "../log/logger.ts";
 import type { Manifest, ManifestFile } from "../sources/manifest.ts";
 import { assertSafePath } from "../sources/safe_path.ts";
 import type { TransferItem, TransferResult } from "../transfer/types.ts";

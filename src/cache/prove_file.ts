@@ -1,4 +1,5 @@
 import type { Digest, DigestAlgorithm } from "../sources/manifest.ts";
+import type { HashPool } from "../transfer/hash_pool.ts";
 import type { ComputedDigests } from "../transfer/types.ts";
 
 /** Hashes files and compares; its threads start with the first file. */
@@ -18,14 +19,14 @@ export async function withProver<T>(
 ): Promise<T> {
   signal?.throwIfAborted();
   // Most calls hash nothing, and looking models up loads this file too.
-  const load = () => import("../transfer/mod.ts");
-  let pool: ReturnType<Awaited<ReturnType<typeof load>>["hashPool"]> | undefined;
+  let pool: HashPool | undefined;
   const close = () => pool?.close();
   signal?.addEventListener("abort", close, { once: true });
   try {
     return await run({
       async prove(path, digest, wanted = []) {
-        const { digestMatches, hashPool } = await load();
+        const { digestMatches } = await import("../transfer/digests.ts");
+        const { hashPool } = await import("../transfer/hash_pool.ts");
         signal?.throwIfAborted();
         pool ??= hashPool();
         try {

@@ -1,5 +1,5 @@
-import { errorFrom } from "../errors/mod.ts";
-import { createFile } from "../os/mod.ts";
+import { errorFrom } from "../errors/from_unknown.ts";
+import { createFile } from "../os/new_files.ts";
 import type { FileNote } from "../transfer/types.ts";
 import { readTextOrNull, statOrNull, writeAtomically } from "./files.ts";
 

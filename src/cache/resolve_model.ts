@@ -1,4 +1,4 @@
-import { AimError } from "../errors/mod.ts";
+import { AimError } from "../errors/aim_error.ts";
 import { assertRevision } from "../sources/model_ref.ts";
 import { cacheRoots, hubFolder } from "./cache_paths.ts";
 import { isBookkeeping, listFiles, listTree, readTextOrNull, statOrNull } from "./files.ts";

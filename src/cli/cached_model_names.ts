@@ -1,4 +1,4 @@
-import type { Config } from "../config/mod.ts";
+import type { Config } from "../config/config.ts";
 
 /** Directories of a cache that are no organisation. */
 const NO_ORGANISATION = new Set(["hub", "lost+found", "xet", "assets", "datasets"]);

@@ -1,4 +1,5 @@
-import type { Config, SettingName } from "../config/mod.ts";
+import type { Config } from "../config/config.ts";
+import type { SettingName } from "../config/settings.ts";
 
 /** What a command's process may do; everything else is revoked at dispatch. */
 export interface CommandPermissions {

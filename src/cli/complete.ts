@@ -1,4 +1,4 @@
-import { type Setting, SETTINGS } from "../config/mod.ts";
+import { type Setting, SETTINGS } from "../config/settings.ts";
 import type { Command } from "./command.ts";
 import { GLOBAL_SETTINGS } from "./parse_flags.ts";
 

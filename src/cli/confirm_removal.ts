@@ -1,6 +1,6 @@
-import { type Removable, type RemovalPlan, removePlanned } from "../cache/mod.ts";
-import { AimError } from "../errors/mod.ts";
-import { log } from "../log/mod.ts";
+import { type Removable, type RemovalPlan, removePlanned } from "../cache/clean_cache.ts";
+import { AimError } from "../errors/aim_error.ts";
+import { log } from "../log/logger.ts";
 import type { CommandContext, FlagSpec } from "./command.ts";
 import { formatBytes } from "./format.ts";
 import { folderInWords } from "./pick_models.ts";

@@ -1,5 +1,6 @@
-import type { SettingName } from "../config/mod.ts";
-import { detectGpus, type GpuInventory } from "../gpu/mod.ts";
+import type { SettingName } from "../config/settings.ts";
+import { detectGpus } from "../gpu/detect_gpus.ts";
+import type { GpuInventory } from "../gpu/types.ts";
 import type { CommandContext } from "./command.ts";
 
 /** Settings of every command that looks at the hardware. */

@@ -1,6 +1,6 @@
-import type { SettingName } from "../config/mod.ts";
-import type { DownloadOptions } from "../download/mod.ts";
-import { AimError } from "../errors/mod.ts";
+import type { SettingName } from "../config/settings.ts";
+import type { DownloadOptions } from "../download/download_model.ts";
+import { AimError } from "../errors/aim_error.ts";
 import type { CommandContext, FlagSpec } from "./command.ts";
 import type { ProgressMode } from "./progress.ts";
 

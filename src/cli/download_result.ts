@@ -1,4 +1,4 @@
-import type { DownloadReport } from "../download/mod.ts";
+import type { DownloadReport } from "../download/download_model.ts";
 import type { CommandContext } from "./command.ts";
 
 /** Version of the JSON that downloads print. */

@@ -1,5 +1,6 @@
-import { nearest, type Setting, SETTINGS } from "../config/mod.ts";
-import { AimError } from "../errors/mod.ts";
+import { nearest } from "../config/nearest.ts";
+import { type Setting, SETTINGS } from "../config/settings.ts";
+import { AimError } from "../errors/aim_error.ts";
 
 /** What argv asks for, before the command itself is loaded. */
 export type Call =

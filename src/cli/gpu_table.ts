@@ -1,4 +1,4 @@
-import type { Gpu, GpuInventory } from "../gpu/mod.ts";
+import type { Gpu, GpuInventory } from "../gpu/types.ts";
 import { formatBytes } from "./format.ts";
 import { style } from "./style.ts";
 

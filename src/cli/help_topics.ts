@@ -1,5 +1,5 @@
-import { type SettingName, SETTINGS } from "../config/mod.ts";
-import { EXIT_CODES } from "../errors/mod.ts";
+import { type SettingName, SETTINGS } from "../config/settings.ts";
+import { EXIT_CODES } from "../errors/exit_codes.ts";
 import { JSON_SHAPES } from "./json_shapes.ts";
 import { createsFiles } from "./command.ts";
 import { settingRow, twoColumns, wrap } from "./render_help.ts";

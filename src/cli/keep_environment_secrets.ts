@@ -1,4 +1,4 @@
-import { keepSecret } from "../log/mod.ts";
+import { keepSecret } from "../log/redact.ts";
 
 const SECRETS = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
 const PROXIES = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy"];

@@ -1,5 +1,7 @@
-import { badChoice, nearest, parseBoolean, type Setting, type SettingName, SETTINGS } from "../config/mod.ts";
-import { AimError } from "../errors/mod.ts";
+import { badChoice, parseBoolean } from "../config/parse_setting.ts";
+import { nearest } from "../config/nearest.ts";
+import { type Setting, type SettingName, SETTINGS } from "../config/settings.ts";
+import { AimError } from "../errors/aim_error.ts";
 import type { Command, CommandContext, FlagSpec } from "./command.ts";
 
 /** What a command line says, beside the command's own words. */

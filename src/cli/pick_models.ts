@@ -1,8 +1,9 @@
-import { type ListedFolder, listModels, type ModelFolder } from "../cache/mod.ts";
-import { cachePaths } from "../cache/mod.ts";
-import { nearest } from "../config/mod.ts";
-import { AimError } from "../errors/mod.ts";
-import { localNameOf, parseModelRef } from "../sources/mod.ts";
+import { type ListedFolder, listModels, type ModelFolder } from "../cache/list_models.ts";
+import { cachePaths } from "../cache/cache_paths.ts";
+import { nearest } from "../config/nearest.ts";
+import { AimError } from "../errors/aim_error.ts";
+import { localNameOf } from "../sources/local_name.ts";
+import { parseModelRef } from "../sources/model_ref.ts";
 import type { CommandContext, FlagSpec } from "./command.ts";
 
 /** Narrows a cache command to one layout. */

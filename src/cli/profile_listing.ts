@@ -1,20 +1,13 @@
-import type { Config } from "../config/mod.ts";
-import { renderArgs, shellWord } from "../engine/mod.ts";
+import type { Config } from "../config/config.ts";
+import { renderArgs } from "../engine/engine_args.ts";
+import { shellWord } from "../engine/bash_script.ts";
 import type { GpuInventory } from "../gpu/types.ts";
-import {
-  compareProfiles,
-  type Criteria,
-  describeCriteria,
-  describeNearest,
-  describeNoMatch,
-  judge,
-  type JudgedProfile,
-  type LoadedProfiles,
-  nearestMiss,
-  type ProfileFault,
-  type Selection,
-  selectProfile,
-} from "../profiles/mod.ts";
+import { compareProfiles } from "../profiles/rank.ts";
+import type { Criteria, JudgedProfile, ProfileFault } from "../profiles/types.ts";
+import { describeCriteria, describeNearest, describeNoMatch } from "../profiles/describe_no_match.ts";
+import { judge } from "../profiles/judge.ts";
+import type { LoadedProfiles } from "../profiles/load_profiles.ts";
+import { nearestMiss, type Selection, selectProfile } from "../profiles/select_profile.ts";
 import { isManual, type ProfileRow } from "./profile_table.ts";
 
 /** The profiles of a model, and what a selection among them gives. */

@@ -1,4 +1,4 @@
-import type { JudgedProfile, Profile } from "../profiles/mod.ts";
+import type { JudgedProfile, Profile } from "../profiles/types.ts";
 import { style } from "./style.ts";
 
 /** A profile to show; `judged` `null` where compatibility was not looked at. */

@@ -1,4 +1,4 @@
-import { type Setting, type SettingName, SETTINGS } from "../config/mod.ts";
+import { type Setting, type SettingName, SETTINGS } from "../config/settings.ts";
 import type { Command, FlagSpec } from "./command.ts";
 import { GLOBAL_SETTINGS } from "./parse_flags.ts";
 import { style } from "./style.ts";

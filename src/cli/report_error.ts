@@ -1,5 +1,7 @@
-import { AimError, errorFrom } from "../errors/mod.ts";
-import { log, logEnabled, redact } from "../log/mod.ts";
+import { AimError } from "../errors/aim_error.ts";
+import { errorFrom } from "../errors/from_unknown.ts";
+import { log, logEnabled } from "../log/logger.ts";
+import { redact } from "../log/redact.ts";
 
 /**
  * The line for standard error that an error ends the process with (without line break), and the exit code. Secrets are

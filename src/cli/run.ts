@@ -1,7 +1,9 @@
-import { type Config, resolveConfig } from "../config/mod.ts";
-import { AimError } from "../errors/mod.ts";
-import { captureConsole, configureLog } from "../log/mod.ts";
-import { loadNewFiles } from "../os/mod.ts";
+import type { Config } from "../config/config.ts";
+import { resolveConfig } from "../config/resolve_config.ts";
+import { AimError } from "../errors/aim_error.ts";
+import { captureConsole } from "../log/capture_console.ts";
+import { configureLog } from "../log/logger.ts";
+import { loadNewFiles } from "../os/new_files.ts";
 import { readBuildInfo } from "./build_info.ts";
 import { callersEnvironment } from "./callers_environment.ts";
 import { type Command, type CommandContext, createsFiles } from "./command.ts";

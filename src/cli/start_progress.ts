@@ -1,4 +1,5 @@
-import { configureLog, log, redact } from "../log/mod.ts";
+import { configureLog, log } from "../log/logger.ts";
+import { redact } from "../log/redact.ts";
 import type { CommandContext } from "./command.ts";
 import { writeAll } from "./output.ts";
 import { createProgress, type Progress, PROGRESS_MODES } from "./progress.ts";

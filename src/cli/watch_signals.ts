@@ -1,4 +1,4 @@
-import { AimError } from "../errors/mod.ts";
+import { AimError } from "../errors/aim_error.ts";
 
 const SIGNALS = {
   SIGINT: { kind: "interrupted", code: 130 },

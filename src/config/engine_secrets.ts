@@ -1,4 +1,4 @@
-import { keepSecret } from "../log/mod.ts";
+import { keepSecret } from "../log/redact.ts";
 
 const SECRET = "(?:api[-_]?key|token|secret|password)";
 

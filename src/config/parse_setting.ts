@@ -1,4 +1,4 @@
-import { AimError } from "../errors/mod.ts";
+import { AimError } from "../errors/aim_error.ts";
 import { withoutEngineSecrets } from "./engine_secrets.ts";
 import type { SettingType } from "./settings.ts";
 import { nearest } from "./nearest.ts";

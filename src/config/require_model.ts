@@ -1,4 +1,4 @@
-import { AimError } from "../errors/mod.ts";
+import { AimError } from "../errors/aim_error.ts";
 import type { Config } from "./config.ts";
 
 /** The model that a command selects a profile for, and the setting that names it. */

@@ -1,5 +1,5 @@
-import { AimError } from "../errors/mod.ts";
-import { keepSecret } from "../log/mod.ts";
+import { AimError } from "../errors/aim_error.ts";
+import { keepSecret } from "../log/redact.ts";
 import type { Config, SettingOrigin, Settings } from "./config.ts";
 import { keepEngineSecrets } from "./engine_secrets.ts";
 import { parseSetting } from "./parse_setting.ts";

@@ -1,5 +1,6 @@
-import { keepSecret, log, redact } from "../log/mod.ts";
-import type { TransferEvent } from "../transfer/mod.ts";
+import { keepSecret, redact } from "../log/redact.ts";
+import { log } from "../log/logger.ts";
+import type { TransferEvent } from "../transfer/types.ts";
 import { type ArtifactStatus, ArtifactTally } from "./artifact_status.ts";
 
 /** Tells a Kubernetes AIMArtifact how its download goes. Nothing here throws, nor makes the download wait. */

@@ -1,4 +1,4 @@
-import type { TransferEvent } from "../transfer/mod.ts";
+import type { TransferEvent } from "../transfer/types.ts";
 
 /** The part of an AIMArtifact's status that its download writes (group `aim.eai.amd.com`, version `v1alpha1`). */
 export interface ArtifactStatus {

@@ -1,6 +1,12 @@
-import { cachePaths, hubPlacement, type LayoutName, localPlacement, type Placement } from "../cache/mod.ts";
-import type { Config } from "../config/mod.ts";
-import { localNameOf, type ModelRef, openSource, sourceOptions } from "../sources/mod.ts";
+import { cachePaths } from "../cache/cache_paths.ts";
+import { hubPlacement } from "../cache/hub_placement.ts";
+import type { LayoutName, Placement } from "../cache/types.ts";
+import { localPlacement } from "../cache/local_placement.ts";
+import type { Config } from "../config/config.ts";
+import { localNameOf } from "../sources/local_name.ts";
+import type { ModelRef } from "../sources/model_ref.ts";
+import { openSource } from "../sources/open_source.ts";
+import { sourceOptions } from "../sources/source_options.ts";
 import { downloadModel, type DownloadOptions, type DownloadReport } from "./download_model.ts";
 
 /** Where a model goes: into a layout of the caches, under its local name. */

@@ -1,14 +1,12 @@
-import { AimError } from "../errors/mod.ts";
-import { log } from "../log/mod.ts";
-import type { Placement } from "../cache/mod.ts";
-import { type Manifest, type Protocol, type Source, SourceChangedError, totalBytes } from "../sources/mod.ts";
-import {
-  transfer,
-  type TransferEvent,
-  type TransferOptions,
-  type TransferResult,
-  withLease,
-} from "../transfer/mod.ts";
+import { AimError } from "../errors/aim_error.ts";
+import { log } from "../log/logger.ts";
+import type { Placement } from "../cache/types.ts";
+import { type Manifest, totalBytes } from "../sources/manifest.ts";
+import type { Protocol } from "../sources/protocols.ts";
+import { type Source, SourceChangedError } from "../sources/source.ts";
+import { transfer } from "../transfer/transfer.ts";
+import type { TransferEvent, TransferOptions, TransferResult } from "../transfer/types.ts";
+import { withLease } from "../transfer/lease.ts";
 
 /** What is wanted of a source's files, and how they are brought. */
 export interface DownloadOptions {

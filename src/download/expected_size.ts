@@ -1,5 +1,5 @@
-import { AimError } from "../errors/mod.ts";
-import { log } from "../log/mod.ts";
+import { AimError } from "../errors/aim_error.ts";
+import { log } from "../log/logger.ts";
 
 /**
  * `EXPECTED_SIZE_BYTES`: what the operator expects a download to bring, or the size it asked a volume of; `null` where it

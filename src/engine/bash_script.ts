@@ -1,4 +1,4 @@
-import { AimError } from "../errors/mod.ts";
+import { AimError } from "../errors/aim_error.ts";
 
 /** A process to start. */
 export interface ScriptParts {

@@ -1,4 +1,4 @@
-import { AimError } from "../errors/mod.ts";
+import { AimError } from "../errors/aim_error.ts";
 import type { ConfigMap } from "../profiles/types.ts";
 import { renderArgs } from "./engine_args.ts";
 

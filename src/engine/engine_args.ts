@@ -1,4 +1,4 @@
-import { AimError } from "../errors/mod.ts";
+import { AimError } from "../errors/aim_error.ts";
 import { isList, isMap, isNumberLiteral, numberLiteral } from "../profiles/number_literal.ts";
 import type { ConfigMap, ConfigValue } from "../profiles/types.ts";
 import { pythonJson } from "./python_json.ts";

@@ -1,13 +1,7 @@
-import { AimError } from "../errors/mod.ts";
-import { log } from "../log/mod.ts";
-import {
-  cString,
-  describeErrno,
-  kernelFiles,
-  lastErrno,
-  type ProcessCalls,
-  processCalls,
-} from "../os/mod.ts";
+import { AimError } from "../errors/aim_error.ts";
+import { log } from "../log/logger.ts";
+import { cString, describeErrno, lastErrno, type ProcessCalls, processCalls } from "../os/libc.ts";
+import { kernelFiles } from "../os/kernel_files.ts";
 
 /** A program to become. */
 export interface Program {

@@ -1,4 +1,4 @@
-import { AimError } from "../errors/mod.ts";
+import { AimError } from "../errors/aim_error.ts";
 
 /** The program that runs the engine. */
 export interface EngineProgram {

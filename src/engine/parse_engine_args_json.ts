@@ -1,4 +1,4 @@
-import { AimError } from "../errors/mod.ts";
+import { AimError } from "../errors/aim_error.ts";
 import { numberLiteral } from "../profiles/number_literal.ts";
 import type { ConfigMap, ConfigValue } from "../profiles/types.ts";
 

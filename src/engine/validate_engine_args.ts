@@ -1,4 +1,4 @@
-import { AimError } from "../errors/mod.ts";
+import { AimError } from "../errors/aim_error.ts";
 import { checkSchema } from "../profiles/check_schema.ts";
 import type { ConfigMap } from "../profiles/types.ts";
 

@@ -1,4 +1,4 @@
-import { type KernelFiles, kernelFiles } from "../os/mod.ts";
+import { type KernelFiles, kernelFiles } from "../os/kernel_files.ts";
 import { amdSmiProgram, readAmdSmi } from "./amd_smi.ts";
 import { applyVisibility } from "./apply_visibility.ts";
 import { readSysfs } from "./sysfs.ts";

@@ -1,4 +1,4 @@
-import type { KernelFiles, Read } from "../os/mod.ts";
+import type { KernelFiles, Read } from "../os/kernel_files.ts";
 import type { Device, Devices } from "./devices.ts";
 import { modelOf } from "./device_models.ts";
 

@@ -1,4 +1,4 @@
-import { errnoOf } from "../errors/mod.ts";
+import { errnoOf } from "../errors/from_unknown.ts";
 import { cString, describeErrno, type FileCalls, fileCalls, lastErrno } from "./libc.ts";
 
 /** What reading came to: the value, or why not (`ENOENT` as `absent`, everything else with its reason). */

@@ -1,4 +1,4 @@
-import { AimError } from "../errors/mod.ts";
+import { AimError } from "../errors/aim_error.ts";
 
 /** What every use of the library takes: nothing may come between a call and its errno. */
 const ERRORS = {

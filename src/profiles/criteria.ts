@@ -1,4 +1,4 @@
-import type { Config } from "../config/mod.ts";
+import type { Config } from "../config/config.ts";
 import type { GpuInventory } from "../gpu/types.ts";
 import type { Criteria } from "./types.ts";
 

@@ -1,4 +1,4 @@
-import { AimError } from "../errors/mod.ts";
+import { AimError } from "../errors/aim_error.ts";
 import type { NearestMiss, Selection } from "./select_profile.ts";
 import { PROFILE_STATES } from "./judge.ts";
 import type { Criteria } from "./types.ts";

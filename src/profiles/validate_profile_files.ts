@@ -1,5 +1,5 @@
 import { basename, dirname, join, resolve } from "@std/path";
-import { AimError } from "../errors/mod.ts";
+import { AimError } from "../errors/aim_error.ts";
 import { compareText } from "./rank.ts";
 import { readProfile } from "./read_profile.ts";
 import type { ProfileFault } from "./types.ts";

@@ -1,7 +1,10 @@
-import { cachePaths, hubPlacement, localPlacement, type Resolution } from "../cache/mod.ts";
-import { bring } from "../download/mod.ts";
-import { AimError } from "../errors/mod.ts";
-import { log } from "../log/mod.ts";
+import { cachePaths } from "../cache/cache_paths.ts";
+import { hubPlacement } from "../cache/hub_placement.ts";
+import { localPlacement } from "../cache/local_placement.ts";
+import type { Resolution } from "../cache/types.ts";
+import { bring } from "../download/bring.ts";
+import { AimError } from "../errors/aim_error.ts";
+import { log } from "../log/logger.ts";
 import { missingInWords } from "./missing_in_words.ts";
 import type { ServeOptions } from "./serve_options.ts";
 import type { ServingChoice } from "./serving_plan.ts";

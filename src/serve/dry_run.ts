@@ -1,4 +1,5 @@
-import { pythonJson, renderBashScript } from "../engine/mod.ts";
+import { pythonJson } from "../engine/python_json.ts";
+import { renderBashScript } from "../engine/bash_script.ts";
 import type { ConfigValue, Profile } from "../profiles/types.ts";
 import { writeYaml } from "../profiles/yaml/write_yaml.ts";
 import type { ServingPlan } from "./serving_plan.ts";

@@ -1,8 +1,10 @@
 import { directoryBytes } from "../cache/files.ts";
-import type { Config } from "../config/mod.ts";
-import { errorFrom } from "../errors/mod.ts";
-import { log } from "../log/mod.ts";
-import { openSource, sourceOptions, totalBytes } from "../sources/mod.ts";
+import type { Config } from "../config/config.ts";
+import { errorFrom } from "../errors/from_unknown.ts";
+import { log } from "../log/logger.ts";
+import { openSource } from "../sources/open_source.ts";
+import { sourceOptions } from "../sources/source_options.ts";
+import { totalBytes } from "../sources/manifest.ts";
 import type { ServingPlan } from "./serving_plan.ts";
 
 /** Bytes of the model: as it lies in the cache, else as its source says; `null` where neither can tell. */

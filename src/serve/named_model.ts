@@ -1,7 +1,8 @@
-import type { Config } from "../config/mod.ts";
-import { requireModel } from "../config/mod.ts";
-import { AimError } from "../errors/mod.ts";
-import { localNameOf, type ModelRef, parseModelRef, uriOf } from "../sources/mod.ts";
+import type { Config } from "../config/config.ts";
+import { requireModel } from "../config/require_model.ts";
+import { AimError } from "../errors/aim_error.ts";
+import { localNameOf } from "../sources/local_name.ts";
+import { type ModelRef, parseModelRef, uriOf } from "../sources/model_ref.ts";
 
 /** The model that a configuration asks for, before a profile is chosen. */
 export interface WantedModel {

@@ -1,20 +1,15 @@
-import type { Config } from "../config/mod.ts";
-import { AimError } from "../errors/mod.ts";
-import type { GpuInventory } from "../gpu/mod.ts";
-import { log } from "../log/mod.ts";
-import {
-  type Criteria,
-  criteriaOf,
-  describeNoMatch,
-  judge,
-  type JudgedProfile,
-  loadProfiles,
-  pickWithoutGpu,
-  type Profile,
-  type ProfileFault,
-  selectProfile,
-} from "../profiles/mod.ts";
-import { type ModelRef, uriOf } from "../sources/mod.ts";
+import type { Config } from "../config/config.ts";
+import { AimError } from "../errors/aim_error.ts";
+import type { GpuInventory } from "../gpu/types.ts";
+import { log } from "../log/logger.ts";
+import type { Criteria, JudgedProfile, Profile, ProfileFault } from "../profiles/types.ts";
+import { criteriaOf } from "../profiles/criteria.ts";
+import { describeNoMatch } from "../profiles/describe_no_match.ts";
+import { judge } from "../profiles/judge.ts";
+import { loadProfiles } from "../profiles/load_profiles.ts";
+import { pickWithoutGpu } from "../profiles/pick_without_gpu.ts";
+import { selectProfile } from "../profiles/select_profile.ts";
+import { type ModelRef, uriOf } from "../sources/model_ref.ts";
 import { modelToLoad, type WantedModel, wantedModel } from "./named_model.ts";
 
 /** Every profile of a model, judged. */

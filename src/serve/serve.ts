@@ -1,7 +1,8 @@
 import type { Resolution } from "../cache/types.ts";
-import { findEngine, replaceProcess } from "../engine/mod.ts";
-import { AimError } from "../errors/mod.ts";
-import { log } from "../log/mod.ts";
+import { findEngine } from "../engine/find_engine.ts";
+import { replaceProcess } from "../engine/exec.ts";
+import { AimError } from "../errors/aim_error.ts";
+import { log } from "../log/logger.ts";
 import type { ServeOptions } from "./serve_options.ts";
 import {
   chooseServing,

@@ -1,6 +1,6 @@
-import type { Config } from "../config/mod.ts";
-import type { DownloadReport } from "../download/mod.ts";
-import type { GpuInventory } from "../gpu/mod.ts";
+import type { Config } from "../config/config.ts";
+import type { DownloadReport } from "../download/download_model.ts";
+import type { GpuInventory } from "../gpu/types.ts";
 import type { TransferEvent } from "../transfer/types.ts";
 
 /** What serving needs. */

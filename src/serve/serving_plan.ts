@@ -1,12 +1,15 @@
 import { cachePaths } from "../cache/cache_paths.ts";
 import { resolveModel } from "../cache/resolve_model.ts";
 import type { Resolution } from "../cache/types.ts";
-import type { Config } from "../config/mod.ts";
-import { buildCommand, mergeEngineArgs, parseEngineArgsJson, servedModelNames } from "../engine/mod.ts";
-import { AimError } from "../errors/mod.ts";
-import { chooseDevices, type GpuInventory } from "../gpu/mod.ts";
-import { log } from "../log/mod.ts";
-import type { ConfigMap, Profile } from "../profiles/mod.ts";
+import type { Config } from "../config/config.ts";
+import { buildCommand } from "../engine/command.ts";
+import { mergeEngineArgs, servedModelNames } from "../engine/engine_args.ts";
+import { parseEngineArgsJson } from "../engine/parse_engine_args_json.ts";
+import { AimError } from "../errors/aim_error.ts";
+import { chooseDevices } from "../gpu/choose_devices.ts";
+import type { GpuInventory } from "../gpu/types.ts";
+import { log } from "../log/logger.ts";
+import type { ConfigMap, Profile } from "../profiles/types.ts";
 import { modelToLoad, type NamedModel } from "./named_model.ts";
 import { selectProfileFor } from "./select_profile_for.ts";
 

@@ -1,4 +1,4 @@
-import { AimError } from "../errors/mod.ts";
+import { AimError } from "../errors/aim_error.ts";
 import { partFault } from "./safe_path.ts";
 
 /** What a user names a model by. */

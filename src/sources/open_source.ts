@@ -1,4 +1,4 @@
-import { AimError } from "../errors/mod.ts";
+import { AimError } from "../errors/aim_error.ts";
 import { type ModelRef, uriOf } from "./model_ref.ts";
 import type { Source } from "./source.ts";
 import type { SourceOptions } from "./source_options.ts";

@@ -1,4 +1,4 @@
-import { AimError } from "../errors/mod.ts";
+import { AimError } from "../errors/aim_error.ts";
 
 /** Ways to read a file from the hub. `HF_TRANSFER` names what aim's HTTP always does: several parts at once. */
 export const PROTOCOLS = ["XET", "HF_TRANSFER", "HTTP"] as const;

@@ -1,6 +1,6 @@
-import type { Config } from "../config/mod.ts";
-import { AimError } from "../errors/mod.ts";
-import { keepSecret } from "../log/mod.ts";
+import type { Config } from "../config/config.ts";
+import { AimError } from "../errors/aim_error.ts";
+import { keepSecret } from "../log/redact.ts";
 import { parseProtocols, type Protocol } from "./protocols.ts";
 
 /** What sources need to know of the configuration and the environment. */

@@ -1,4 +1,5 @@
-import { AimError, errnoOf, errorFrom } from "../errors/mod.ts";
+import { AimError } from "../errors/aim_error.ts";
+import { errnoOf, errorFrom } from "../errors/from_unknown.ts";
 import type { ByteRange, ManifestFile } from "../sources/manifest.ts";
 import { SourceChangedError, TransientError } from "../sources/source.ts";
 import { StagingLostError } from "./partial_file.ts";

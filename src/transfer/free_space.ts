@@ -1,6 +1,6 @@
 import { statfs } from "node:fs/promises";
 import { dirname } from "@std/path";
-import { AimError } from "../errors/mod.ts";
+import { AimError } from "../errors/aim_error.ts";
 
 /** Where bytes will go. */
 export interface SpaceNeed {

@@ -1,5 +1,6 @@
-import { AimError, errorFrom } from "../errors/mod.ts";
-import { log } from "../log/mod.ts";
+import { AimError } from "../errors/aim_error.ts";
+import { errorFrom } from "../errors/from_unknown.ts";
+import { log } from "../log/logger.ts";
 import type { ByteRange, ManifestFile } from "../sources/manifest.ts";
 import { type RangeBody, TransientError } from "../sources/source.ts";
 import { AttemptFailed, fatalFrom, integrityError, isFatal, Superseded } from "./attempt_errors.ts";

@@ -1,6 +1,6 @@
 import { join } from "@std/path";
-import { errnoOf, errorFrom } from "../errors/mod.ts";
-import { log } from "../log/mod.ts";
+import { errnoOf, errorFrom } from "../errors/from_unknown.ts";
+import { log } from "../log/logger.ts";
 import { systemClock } from "./clock.ts";
 import { type HostIdentity, hostIdentity, knownGone } from "./host_identity.ts";
 import type { Clock } from "./types.ts";

@@ -1,4 +1,4 @@
-import { createFile } from "../os/mod.ts";
+import { createFile } from "../os/new_files.ts";
 import { digestMatches, digestStream } from "./digests.ts";
 import { nonce } from "./nonce.ts";
 import type { PublishEntry, PublishOutcome } from "./publish_protocol.ts";

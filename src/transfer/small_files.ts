@@ -1,5 +1,5 @@
-import { errorFrom } from "../errors/mod.ts";
-import { log } from "../log/mod.ts";
+import { errorFrom } from "../errors/from_unknown.ts";
+import { log } from "../log/logger.ts";
 import type { ManifestFile } from "../sources/manifest.ts";
 import { type ByteReader, type RangeBody, TransientError } from "../sources/source.ts";
 import { fatalFrom, integrityError, isFatal } from "./attempt_errors.ts";

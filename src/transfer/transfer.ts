@@ -1,5 +1,5 @@
 import { dirname } from "@std/path";
-import { errorFrom } from "../errors/mod.ts";
+import { errorFrom } from "../errors/from_unknown.ts";
 import type { Source } from "../sources/source.ts";
 import { systemClock } from "./clock.ts";
 import { connectionsHelp } from "./connections_help.ts";

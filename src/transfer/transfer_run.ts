@@ -1,5 +1,5 @@
-import { AimError } from "../errors/mod.ts";
-import { log } from "../log/mod.ts";
+import { AimError } from "../errors/aim_error.ts";
+import { log } from "../log/logger.ts";
 import type { ManifestFile } from "../sources/manifest.ts";
 import { type Source, TransientError } from "../sources/source.ts";
 import { BACKOFF, backoffDelay } from "./backoff.ts";

@@ -1,4 +1,4 @@
-import { createFile, renameFile } from "../os/mod.ts";
+import { createFile, renameFile } from "../os/new_files.ts";
 import { removePartial, renameOwned } from "./partial_file.ts";
 
 /** How a file is written. */

@@ -1,7 +1,7 @@
 // A cache that was carried to a host without network.
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { createHash } from "node:crypto";
-import { resolveModel } from "../../src/cache/mod.ts";
+import { resolveModel } from "../../src/cache/resolve_model.ts";
 import { aim, DENO_RUN, MAIN, plainEnvironment } from "../cli/aim.ts";
 import { asBytes, type Caches, installed, LAYOUTS, MODEL, run, S3_MODEL, startCaches } from "./caches.ts";
 

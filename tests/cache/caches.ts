@@ -1,12 +1,11 @@
-import {
-  type CachePaths,
-  cachePaths,
-  hubPlacement,
-  type LayoutName,
-  localPlacement,
-} from "../../src/cache/mod.ts";
+import type { CachePaths, LayoutName } from "../../src/cache/types.ts";
+import { cachePaths } from "../../src/cache/cache_paths.ts";
+import { hubPlacement } from "../../src/cache/hub_placement.ts";
+import { localPlacement } from "../../src/cache/local_placement.ts";
 import { downloadModel, type DownloadReport } from "../../src/download/download_model.ts";
-import { localNameOf, openSource, parseModelRef } from "../../src/sources/mod.ts";
+import { localNameOf } from "../../src/sources/local_name.ts";
+import { openSource } from "../../src/sources/open_source.ts";
+import { parseModelRef } from "../../src/sources/model_ref.ts";
 import { type FileContents, type HubServer, startHub } from "../servers/hub_server.ts";
 import { randomBytes } from "../servers/content.ts";
 import { type S3Server, startS3 } from "../servers/s3_server.ts";

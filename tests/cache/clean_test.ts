@@ -1,7 +1,8 @@
 // aim cache list, prune and remove, as they are run.
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { listModels, planPrune, planRemoval, removePlanned } from "../../src/cache/mod.ts";
-import { AimError } from "../../src/errors/mod.ts";
+import { listModels } from "../../src/cache/list_models.ts";
+import { planPrune, planRemoval, removePlanned } from "../../src/cache/clean_cache.ts";
+import { AimError } from "../../src/errors/aim_error.ts";
 import { aim, DENO_RUN, MAIN, plainEnvironment } from "../cli/aim.ts";
 import { randomBytes } from "../servers/content.ts";
 import {

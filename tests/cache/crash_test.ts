@@ -1,6 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { createHash } from "node:crypto";
-import { listModels, resolveModel, verifyModel } from "../../src/cache/mod.ts";
+import { listModels } from "../../src/cache/list_models.ts";
+import { resolveModel } from "../../src/cache/resolve_model.ts";
+import { verifyModel } from "../../src/cache/verify_model.ts";
 import { DENO_RUN, MAIN, plainEnvironment } from "../cli/aim.ts";
 import { randomBytes, seededRandom } from "../servers/content.ts";
 import { asBytes, type Caches, HUB_MODEL, LAYOUTS, modelFiles, S3_MODEL, startCaches } from "./caches.ts";

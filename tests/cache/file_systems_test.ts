@@ -1,14 +1,10 @@
 // Caches on real file systems, each mounted for its test.
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import {
-  listModels,
-  planPrune,
-  planRemoval,
-  removePlanned,
-  resolveModel,
-  verifyModel,
-} from "../../src/cache/mod.ts";
-import { AimError } from "../../src/errors/mod.ts";
+import { listModels } from "../../src/cache/list_models.ts";
+import { planPrune, planRemoval, removePlanned } from "../../src/cache/clean_cache.ts";
+import { resolveModel } from "../../src/cache/resolve_model.ts";
+import { verifyModel } from "../../src/cache/verify_model.ts";
+import { AimError } from "../../src/errors/aim_error.ts";
 import { randomBytes } from "../servers/content.ts";
 import {
   asBytes,

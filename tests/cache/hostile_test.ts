@@ -1,18 +1,15 @@
 // Names and links made to lead out of the cache: refused by name, nothing written outside, never served.
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
-import {
-  cacheRoots,
-  hubPlacement,
-  listModels,
-  localPlacement,
-  planPrune,
-  planRemoval,
-  removePlanned,
-  resolveModel,
-  verifyModel,
-} from "../../src/cache/mod.ts";
-import { AimError } from "../../src/errors/mod.ts";
-import { localNameOf, parseModelRef } from "../../src/sources/mod.ts";
+import { cacheRoots } from "../../src/cache/cache_paths.ts";
+import { hubPlacement } from "../../src/cache/hub_placement.ts";
+import { listModels } from "../../src/cache/list_models.ts";
+import { localPlacement } from "../../src/cache/local_placement.ts";
+import { planPrune, planRemoval, removePlanned } from "../../src/cache/clean_cache.ts";
+import { resolveModel } from "../../src/cache/resolve_model.ts";
+import { verifyModel } from "../../src/cache/verify_model.ts";
+import { AimError } from "../../src/errors/aim_error.ts";
+import { localNameOf } from "../../src/sources/local_name.ts";
+import { parseModelRef } from "../../src/sources/model_ref.ts";
 import {
   asBytes,
   type Caches,

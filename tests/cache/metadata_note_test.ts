@@ -1,9 +1,9 @@
 // Python's metadata of files that a transfer has noted itself.
 import { assert, assertEquals } from "@std/assert";
-import { localPlacement } from "../../src/cache/mod.ts";
+import { localPlacement } from "../../src/cache/local_placement.ts";
 import { readMetadata } from "../../src/cache/python_metadata.ts";
 import type { CommitSha, Manifest, RelativePath } from "../../src/sources/manifest.ts";
-import type { TransferResult } from "../../src/transfer/mod.ts";
+import type { TransferResult } from "../../src/transfer/types.ts";
 
 const NOW = Date.now();
 const COMMIT = "0123456789abcdef0123456789abcdef01234567" as CommitSha;

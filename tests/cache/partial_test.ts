@@ -1,6 +1,6 @@
 // What is not whole is not served, and the reason says what is missing.
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { resolveModel } from "../../src/cache/mod.ts";
+import { resolveModel } from "../../src/cache/resolve_model.ts";
 import { HUB_MODEL, LAYOUTS, MODEL, modelFiles, S3_MODEL, startCaches } from "./caches.ts";
 
 /** What filters bring, and why it is no model to serve. */

@@ -2,7 +2,10 @@
 // JavaScript, which shares the Hugging Face cache with it.
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { scanCacheDir, snapshotDownload } from "@huggingface/hub";
-import { hubPlacement, listModels, localPlacement, resolveModel } from "../../src/cache/mod.ts";
+import { hubPlacement } from "../../src/cache/hub_placement.ts";
+import { listModels } from "../../src/cache/list_models.ts";
+import { localPlacement } from "../../src/cache/local_placement.ts";
+import { resolveModel } from "../../src/cache/resolve_model.ts";
 import { asBytes, type Caches, LAYOUTS, MODEL, modelFiles, startCaches } from "./caches.ts";
 
 const SHARD = "model-00001-of-00002.safetensors";

@@ -1,6 +1,6 @@
 // Users, groups, and file systems that do not let one write.
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { resolveModel } from "../../src/cache/mod.ts";
+import { resolveModel } from "../../src/cache/resolve_model.ts";
 import { DENO_RUN, MAIN, plainEnvironment } from "../cli/aim.ts";
 import { NO_USERS, openStage, type User } from "./as_user.ts";
 import { type Caches, HUB_MODEL, installed, LAYOUTS, run, startCaches } from "./caches.ts";

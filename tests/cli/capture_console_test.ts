@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { captureConsole, configureLog, type LogLevel } from "../../src/log/mod.ts";
+import { captureConsole } from "../../src/log/capture_console.ts";
+import { configureLog, type LogLevel } from "../../src/log/logger.ts";
 
 /** Lines that a library's console calls become. */
 function linesOf(root: LogLevel, use: (console: Console) => void): string[] {

@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { type Call, findCommand } from "../../src/cli/find_command.ts";
-import { AimError } from "../../src/errors/mod.ts";
+import { AimError } from "../../src/errors/aim_error.ts";
 
 const NAMES = [
   "serve",

@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { parseFlags, type Syntax } from "../../src/cli/parse_flags.ts";
-import { AimError } from "../../src/errors/mod.ts";
+import { AimError } from "../../src/errors/aim_error.ts";
 
 const COMMAND: Syntax = {
   name: "try",

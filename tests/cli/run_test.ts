@@ -2,8 +2,9 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { callersEnvironment } from "../../src/cli/callers_environment.ts";
 import { colourEnabled } from "../../src/cli/output.ts";
 import { reportError } from "../../src/cli/report_error.ts";
-import { AimError, type ErrorKind, EXIT_CODES } from "../../src/errors/mod.ts";
-import { keepSecret } from "../../src/log/mod.ts";
+import { AimError } from "../../src/errors/aim_error.ts";
+import { type ErrorKind, EXIT_CODES } from "../../src/errors/exit_codes.ts";
+import { keepSecret } from "../../src/log/redact.ts";
 import { aim, DENO_RUN, MAIN, plainEnvironment } from "./aim.ts";
 
 Deno.test("--version tells version, commit, Deno and form on one line", async () => {

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { nearest } from "../../src/config/mod.ts";
+import { nearest } from "../../src/config/nearest.ts";
 
 const COMMANDS = ["serve", "dry-run", "list-profiles", "download-to-cache", "gpus", "resolve", "cache list"];
 

@@ -1,13 +1,9 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import {
-  requireModel,
-  resolveConfig,
-  type Setting,
-  type SettingName,
-  SETTINGS,
-} from "../../src/config/mod.ts";
-import { AimError } from "../../src/errors/mod.ts";
-import { redact } from "../../src/log/mod.ts";
+import { requireModel } from "../../src/config/require_model.ts";
+import { resolveConfig } from "../../src/config/resolve_config.ts";
+import { type Setting, type SettingName, SETTINGS } from "../../src/config/settings.ts";
+import { AimError } from "../../src/errors/aim_error.ts";
+import { redact } from "../../src/log/redact.ts";
 
 const NAMES = Object.keys(SETTINGS) as SettingName[];
 

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { artifactReporter } from "../../src/download/mod.ts";
+import { artifactReporter } from "../../src/download/artifact_reporter.ts";
 import { type ArtifactStatus, ArtifactTally } from "../../src/download/artifact_status.ts";
 import { aim } from "../cli/aim.ts";
 import { type Certificates, makeCertificates } from "../servers/certificates.ts";

@@ -2,8 +2,8 @@
 // With --check it writes nothing and fails where they differ.
 import { FOREIGN_VARIABLES } from "../../src/cli/help_topics.ts";
 import { commandNames, loadCommand } from "../../src/cli/registry.ts";
-import { type Setting, SETTINGS } from "../../src/config/mod.ts";
-import { EXIT_CODES } from "../../src/errors/mod.ts";
+import { type Setting, SETTINGS } from "../../src/config/settings.ts";
+import { EXIT_CODES } from "../../src/errors/exit_codes.ts";
 import { type Command, createsFiles } from "../../src/cli/command.ts";
 
 type Row = readonly string[];

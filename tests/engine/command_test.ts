@@ -1,8 +1,11 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { buildCommand } from "../../src/engine/mod.ts";
-import { mergeEngineArgs, parseEngineArgsJson, servedModelNames } from "../../src/engine/mod.ts";
-import { AimError } from "../../src/errors/mod.ts";
-import { judge, loadProfiles, selectProfile } from "../../src/profiles/mod.ts";
+import { buildCommand } from "../../src/engine/command.ts";
+import { mergeEngineArgs, servedModelNames } from "../../src/engine/engine_args.ts";
+import { parseEngineArgsJson } from "../../src/engine/parse_engine_args_json.ts";
+import { AimError } from "../../src/errors/aim_error.ts";
+import { judge } from "../../src/profiles/judge.ts";
+import { loadProfiles } from "../../src/profiles/load_profiles.ts";
+import { selectProfile } from "../../src/profiles/select_profile.ts";
 import { referenceProfiles } from "../profiles/reference.ts";
 
 const reference = referenceProfiles();

@@ -1,14 +1,10 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import {
-  mergeEngineArgs,
-  parseEngineArgsJson,
-  pythonJson,
-  renderArgs,
-  servedModelNames,
-} from "../../src/engine/mod.ts";
+import { mergeEngineArgs, renderArgs, servedModelNames } from "../../src/engine/engine_args.ts";
+import { parseEngineArgsJson } from "../../src/engine/parse_engine_args_json.ts";
+import { pythonJson } from "../../src/engine/python_json.ts";
 import { validateEngineArgs } from "../../src/engine/validate_engine_args.ts";
-import { AimError } from "../../src/errors/mod.ts";
-import type { ConfigMap } from "../../src/profiles/mod.ts";
+import { AimError } from "../../src/errors/aim_error.ts";
+import type { ConfigMap } from "../../src/profiles/types.ts";
 
 const json = parseEngineArgsJson;
 const system = { port: 8000, servedModelNames: ["org/model"], models: ["org/model", "/cache/org/model"] };

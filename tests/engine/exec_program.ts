@@ -1,6 +1,6 @@
 // Becomes the program that its argument describes. Run by exec_test.ts.
-import { AimError } from "../../src/errors/mod.ts";
-import { replaceProcess } from "../../src/engine/mod.ts";
+import { AimError } from "../../src/errors/aim_error.ts";
+import { replaceProcess } from "../../src/engine/exec.ts";
 
 try {
   await replaceProcess(JSON.parse(Deno.args[0] ?? ""));

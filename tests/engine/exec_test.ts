@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { AimError } from "../../src/errors/mod.ts";
+import { AimError } from "../../src/errors/aim_error.ts";
 import { installed } from "../cache/caches.ts";
-import { findEngine, lookForEngine, replaceProcess } from "../../src/engine/mod.ts";
+import { findEngine, lookForEngine } from "../../src/engine/find_engine.ts";
+import { replaceProcess } from "../../src/engine/exec.ts";
 
 const PROGRAM = fromFileUrl(new URL("./exec_program.ts", import.meta.url));
 const CONFIG = fromFileUrl(new URL("../../deno.json", import.meta.url));

@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { renderBashScript, shellWord } from "../../src/engine/mod.ts";
-import { AimError } from "../../src/errors/mod.ts";
+import { renderBashScript, shellWord } from "../../src/engine/bash_script.ts";
+import { AimError } from "../../src/errors/aim_error.ts";
 
 const HOSTILE = [
   "",

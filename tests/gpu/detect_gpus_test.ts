@@ -1,5 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { chooseDevices, detectGpus, type GpuInventory } from "../../src/gpu/mod.ts";
+import { chooseDevices } from "../../src/gpu/choose_devices.ts";
+import { detectGpus } from "../../src/gpu/detect_gpus.ts";
+import type { GpuInventory } from "../../src/gpu/types.ts";
 import { eight, type GpuSpec, HOSTS, INTEGRATED, makeTree, type TreeOptions } from "./fixtures.ts";
 
 const GIB = 2 ** 30;

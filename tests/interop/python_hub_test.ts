@@ -1,6 +1,6 @@
 // Both ways, both layouts, against Python's own client.
 import { assert, assertEquals } from "@std/assert";
-import { resolveModel } from "../../src/cache/mod.ts";
+import { resolveModel } from "../../src/cache/resolve_model.ts";
 import { asBytes, type Caches, LAYOUTS, MODEL, modelFiles, startCaches } from "../cache/caches.ts";
 import { python, PYTHON_HUB } from "./python_client.ts";
 

@@ -1,6 +1,6 @@
 // A file system without links, as vfat or an object store behind FUSE, between aim and Python's client.
 import { assert, assertEquals } from "@std/assert";
-import { resolveModel } from "../../src/cache/mod.ts";
+import { resolveModel } from "../../src/cache/resolve_model.ts";
 import { asBytes, MODEL, modelFiles, startCaches } from "../cache/caches.ts";
 import { mountVolume, REFUSED } from "../cache/volumes.ts";
 import { python, PYTHON_HUB } from "./python_client.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import { createFile, renameFile } from "../../src/os/mod.ts";
+import { createFile, renameFile } from "../../src/os/new_files.ts";
 
 Deno.test("a new file has its bytes and the rights that the umask leaves, whatever its name", async () => {
   const folder = await Deno.makeTempDir();

@@ -2,14 +2,12 @@ import { assert, assertEquals } from "@std/assert";
 import { join, relative } from "@std/path";
 import { drift } from "../../profiles/generate.ts";
 import { MODELS } from "../../profiles/catalogue.ts";
-import {
-  embeddedRoot,
-  judge,
-  loadProfiles,
-  type Profile,
-  selectProfile,
-  validateProfileFiles,
-} from "../../src/profiles/mod.ts";
+import { embeddedRoot } from "../../src/profiles/embedded_root.ts";
+import { judge } from "../../src/profiles/judge.ts";
+import { loadProfiles } from "../../src/profiles/load_profiles.ts";
+import type { Profile } from "../../src/profiles/types.ts";
+import { selectProfile } from "../../src/profiles/select_profile.ts";
+import { validateProfileFiles } from "../../src/profiles/validate_profile_files.ts";
 import { makeCriteria } from "./make_profile.ts";
 import { referenceModels, referenceProfiles } from "./reference.ts";
 

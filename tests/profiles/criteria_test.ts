@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { criteriaOf } from "../../src/profiles/mod.ts";
+import { criteriaOf } from "../../src/profiles/criteria.ts";
 
 const config = {
   engine: "vllm",

@@ -1,14 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
-import {
-  compareProfiles,
-  type Criteria,
-  judge,
-  METRICS,
-  PRECISIONS,
-  type Profile,
-  PROFILE_TYPES,
-  selectProfile,
-} from "../../src/profiles/mod.ts";
+import { compareProfiles } from "../../src/profiles/rank.ts";
+import { type Criteria, METRICS, PRECISIONS, type Profile, PROFILE_TYPES } from "../../src/profiles/types.ts";
+import { judge } from "../../src/profiles/judge.ts";
+import { selectProfile } from "../../src/profiles/select_profile.ts";
 import { makeCriteria, makeProfile } from "./make_profile.ts";
 import { Random } from "./random.ts";
 

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { dirname, join } from "@std/path";
-import { embeddedRoot, isBundled, loadProfiles, type LoadProfilesOptions } from "../../src/profiles/mod.ts";
+import { embeddedRoot, isBundled } from "../../src/profiles/embedded_root.ts";
+import { loadProfiles, type LoadProfilesOptions } from "../../src/profiles/load_profiles.ts";
 import { mutated, SEEDS } from "./mutate.ts";
 import { Random } from "./random.ts";
 import { referenceModels, referenceProfiles } from "./reference.ts";

@@ -1,4 +1,4 @@
-import type { Criteria, Profile } from "../../src/profiles/mod.ts";
+import type { Criteria, Profile } from "../../src/profiles/types.ts";
 
 /** A profile for tests; `metadata` in part. */
 export function makeProfile(

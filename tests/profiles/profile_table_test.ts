@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { type ProfileRow, profileTable } from "../../src/cli/profile_table.ts";
-import { judge } from "../../src/profiles/mod.ts";
+import { judge } from "../../src/profiles/judge.ts";
 import { makeCriteria, makeProfile } from "./make_profile.ts";
 
 const rows: ProfileRow[] = judge([

@@ -1,12 +1,9 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import {
-  type Criteria,
-  describeNoMatch,
-  judge,
-  pickWithoutGpu,
-  type Profile,
-  selectProfile,
-} from "../../src/profiles/mod.ts";
+import type { Criteria, Profile } from "../../src/profiles/types.ts";
+import { describeNoMatch } from "../../src/profiles/describe_no_match.ts";
+import { judge } from "../../src/profiles/judge.ts";
+import { pickWithoutGpu } from "../../src/profiles/pick_without_gpu.ts";
+import { selectProfile } from "../../src/profiles/select_profile.ts";
 import { makeCriteria, makeProfile } from "./make_profile.ts";
 
 function noMatch(profiles: Profile[], criteria: Criteria, profileId: string | null = null) {

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { numberLiteral } from "../../src/profiles/mod.ts";
+import { numberLiteral } from "../../src/profiles/number_literal.ts";
 import { readPack, writePack } from "../../src/profiles/pack.ts";
 import { readProfile } from "../../src/profiles/read_profile.ts";
 import type { ConfigValue, Profile } from "../../src/profiles/types.ts";

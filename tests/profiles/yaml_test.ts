@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { isList, isMap, isNumberLiteral, pythonFloat } from "../../src/profiles/mod.ts";
-import type { ConfigValue } from "../../src/profiles/mod.ts";
+import { isList, isMap, isNumberLiteral, pythonFloat } from "../../src/profiles/number_literal.ts";
+import type { ConfigValue } from "../../src/profiles/types.ts";
 import { readFullYaml } from "../../src/profiles/yaml/full_yaml.ts";
 import { readSimpleYaml } from "../../src/profiles/yaml/simple_yaml.ts";
 import { Random } from "./random.ts";

@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { streamOf } from "./stream_of.ts";
-import { AimError } from "../../src/errors/mod.ts";
-import { openSource, parseModelRef, type Source, SourceChangedError } from "../../src/sources/mod.ts";
+import { AimError } from "../../src/errors/aim_error.ts";
+import { openSource } from "../../src/sources/open_source.ts";
+import { parseModelRef } from "../../src/sources/model_ref.ts";
+import { type Source, SourceChangedError } from "../../src/sources/source.ts";
 import { digestMatches, digestSpecs, digestStream } from "../../src/transfer/digests.ts";
 import { startCeph } from "../servers/ceph.ts";
 

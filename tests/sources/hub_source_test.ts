@@ -1,14 +1,11 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { streamOf } from "./stream_of.ts";
-import { AimError, type ErrorKind } from "../../src/errors/mod.ts";
-import {
-  openSource,
-  parseModelRef,
-  type Source,
-  SourceChangedError,
-  TransientError,
-} from "../../src/sources/mod.ts";
-import type { SourceOptions } from "../../src/sources/mod.ts";
+import { AimError } from "../../src/errors/aim_error.ts";
+import type { ErrorKind } from "../../src/errors/exit_codes.ts";
+import { openSource } from "../../src/sources/open_source.ts";
+import { parseModelRef } from "../../src/sources/model_ref.ts";
+import { type Source, SourceChangedError, TransientError } from "../../src/sources/source.ts";
+import type { SourceOptions } from "../../src/sources/source_options.ts";
 import { type HubServer, startHub } from "../servers/hub_server.ts";
 
 const LARGE = Uint8Array.from({ length: 300_000 }, (_, i) => (i * 7 + (i >> 8)) & 255);

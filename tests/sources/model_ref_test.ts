@@ -1,6 +1,8 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { AimError } from "../../src/errors/mod.ts";
-import { assertSafePath, localNameOf, type ModelRef, parseModelRef, uriOf } from "../../src/sources/mod.ts";
+import { AimError } from "../../src/errors/aim_error.ts";
+import { assertSafePath } from "../../src/sources/safe_path.ts";
+import { localNameOf } from "../../src/sources/local_name.ts";
+import { type ModelRef, parseModelRef, uriOf } from "../../src/sources/model_ref.ts";
 
 Deno.test("a model is named as org/model, by hf:// or s3:// or by an absolute path", () => {
   const cases: [text: string, ref: ModelRef][] = [

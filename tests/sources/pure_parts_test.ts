@@ -1,10 +1,12 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { resolveConfig } from "../../src/config/mod.ts";
-import { AimError } from "../../src/errors/mod.ts";
+import { resolveConfig } from "../../src/config/resolve_config.ts";
+import { AimError } from "../../src/errors/aim_error.ts";
 import { pathFilter } from "../../src/sources/filter_paths.ts";
-import { parseProtocols, SourceChangedError, sourceOptions, TransientError } from "../../src/sources/mod.ts";
+import { parseProtocols } from "../../src/sources/protocols.ts";
+import { SourceChangedError, TransientError } from "../../src/sources/source.ts";
+import { sourceOptions } from "../../src/sources/source_options.ts";
 import {
   fullChecksum,
   multipartCount,

@@ -1,15 +1,14 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { createHash } from "node:crypto";
 import { streamOf } from "./stream_of.ts";
-import { AimError, type ErrorKind } from "../../src/errors/mod.ts";
-import {
-  type ManifestFile,
-  openSource,
-  parseModelRef,
-  type Source,
-  SourceChangedError,
-} from "../../src/sources/mod.ts";
-import { type SourceOptions, TransientError } from "../../src/sources/mod.ts";
+import { AimError } from "../../src/errors/aim_error.ts";
+import type { ErrorKind } from "../../src/errors/exit_codes.ts";
+import type { ManifestFile } from "../../src/sources/manifest.ts";
+import { openSource } from "../../src/sources/open_source.ts";
+import { parseModelRef } from "../../src/sources/model_ref.ts";
+import { type Source, SourceChangedError } from "../../src/sources/source.ts";
+import type { SourceOptions } from "../../src/sources/source_options.ts";
+import { TransientError } from "../../src/sources/source.ts";
 import { type S3Given, type S3Server, startS3 } from "../servers/s3_server.ts";
 
 const SIGNAL = new AbortController().signal;

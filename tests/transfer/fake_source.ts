@@ -1,13 +1,6 @@
 import { createHash } from "node:crypto";
-import type {
-  ByteRange,
-  Digest,
-  Manifest,
-  ManifestFile,
-  RangeBody,
-  RelativePath,
-  Source,
-} from "../../src/sources/mod.ts";
+import type { ByteRange, Digest, Manifest, ManifestFile, RelativePath } from "../../src/sources/manifest.ts";
+import type { RangeBody, Source } from "../../src/sources/source.ts";
 
 /** Numbers in [0, 1) that follow from a seed (mulberry32). */
 export function seeded(seed: number): () => number {

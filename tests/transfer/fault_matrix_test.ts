@@ -1,16 +1,17 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import {
-  cachePaths,
-  hubPlacement,
-  type LayoutName,
-  localPlacement,
-  type Placement,
-} from "../../src/cache/mod.ts";
-import { downloadModel, type DownloadReport } from "../../src/download/mod.ts";
-import { AimError, type ErrorKind } from "../../src/errors/mod.ts";
-import { configureLog } from "../../src/log/mod.ts";
-import { openSource, parseModelRef, type Source, type SourceOptions } from "../../src/sources/mod.ts";
+import { cachePaths } from "../../src/cache/cache_paths.ts";
+import { hubPlacement } from "../../src/cache/hub_placement.ts";
+import type { LayoutName, Placement } from "../../src/cache/types.ts";
+import { localPlacement } from "../../src/cache/local_placement.ts";
+import { downloadModel, type DownloadReport } from "../../src/download/download_model.ts";
+import { AimError } from "../../src/errors/aim_error.ts";
+import type { ErrorKind } from "../../src/errors/exit_codes.ts";
+import { configureLog } from "../../src/log/logger.ts";
+import { openSource } from "../../src/sources/open_source.ts";
+import { parseModelRef } from "../../src/sources/model_ref.ts";
+import type { Source } from "../../src/sources/source.ts";
+import type { SourceOptions } from "../../src/sources/source_options.ts";
 import { randomBytes, seededRandom } from "../servers/content.ts";
 import { type FaultProxy, type ProxyFaults, startFaultProxy } from "../servers/fault_proxy.ts";
 import type { Fault, SeenRequest } from "../servers/faults.ts";

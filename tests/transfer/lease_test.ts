@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
-import { AimError } from "../../src/errors/mod.ts";
-import { configureLog } from "../../src/log/mod.ts";
-import { withLease } from "../../src/transfer/mod.ts";
+import { AimError } from "../../src/errors/aim_error.ts";
+import { configureLog } from "../../src/log/logger.ts";
+import { withLease } from "../../src/transfer/lease.ts";
 import { fastClock } from "./fake_source.ts";
 
 configureLog({ level: "CRITICAL" });

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { createHash } from "node:crypto";
 import { fileHash } from "../../src/transfer/file_hash.ts";
-import { hashPool } from "../../src/transfer/mod.ts";
+import { hashPool } from "../../src/transfer/hash_pool.ts";
 import { LANE_BYTES, LANES, type Md5Lanes, md5Lanes } from "../../src/transfer/md5_lanes.ts";
 import { randomBytes, seeded } from "./fake_source.ts";
 

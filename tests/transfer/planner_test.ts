@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { partSizeFor, partsOf, type PlannedFile, planOrder, wholeLimit } from "../../src/transfer/planner.ts";
 import { addRange, gaps, prefixEnd, rangeBytes } from "../../src/transfer/ranges.ts";
-import type { ByteRange } from "../../src/sources/mod.ts";
+import type { ByteRange } from "../../src/sources/manifest.ts";
 import { seeded } from "./fake_source.ts";
 
 const MIB = 1024 * 1024;

@@ -2,10 +2,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createHash } from "node:crypto";
 import { join } from "@std/path";
-import { AimError } from "../../src/errors/mod.ts";
-import { configureLog } from "../../src/log/mod.ts";
+import { AimError } from "../../src/errors/aim_error.ts";
+import { configureLog } from "../../src/log/logger.ts";
 import type { FileBody } from "../../src/sources/source.ts";
-import { transfer, type TransferItem, type TransferOptions } from "../../src/transfer/mod.ts";
+import { transfer } from "../../src/transfer/transfer.ts";
+import type { TransferItem, TransferOptions } from "../../src/transfer/types.ts";
 import type { PublishOutcome } from "../../src/transfer/publish_protocol.ts";
 import { Publisher, type PublishTask } from "../../src/transfer/publisher.ts";
 import { mountVolume, REFUSED } from "../cache/volumes.ts";

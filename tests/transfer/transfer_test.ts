@@ -1,19 +1,20 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { streamOf } from "../sources/stream_of.ts";
-import { AimError } from "../../src/errors/mod.ts";
+import { AimError } from "../../src/errors/aim_error.ts";
 import { hostIdentity } from "../../src/transfer/host_identity.ts";
 import { flushedLine, openLine, readRecord, wroteLine } from "../../src/transfer/part_record.ts";
 import { systemClock } from "../../src/transfer/clock.ts";
 import type { Clock } from "../../src/transfer/types.ts";
-import { configureLog } from "../../src/log/mod.ts";
-import { type FileBody, type RangeBody, SourceChangedError, TransientError } from "../../src/sources/mod.ts";
+import { configureLog } from "../../src/log/logger.ts";
 import {
-  transfer,
-  type TransferEvent,
-  type TransferItem,
-  type TransferOptions,
-} from "../../src/transfer/mod.ts";
+  type FileBody,
+  type RangeBody,
+  SourceChangedError,
+  TransientError,
+} from "../../src/sources/source.ts";
+import { transfer } from "../../src/transfer/transfer.ts";
+import type { TransferEvent, TransferItem, TransferOptions } from "../../src/transfer/types.ts";
 import {
   FakeSource,
   fastClock,

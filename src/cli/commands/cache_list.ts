@@ -1,4 +1,4 @@
-import type { ListedFolder, ListedModel } from "../../cache/mod.ts";
+import type { ListedFolder, ListedModel } from "../../cache/list_models.ts";
 import type { Command } from "../command.ts";
 import { count, formatBytes } from "../format.ts";
 import { LAYOUT_FLAG, pickModels } from "../pick_models.ts";

@@ -1,4 +1,5 @@
-import { cachePaths, planPrune } from "../../cache/mod.ts";
+import { cachePaths } from "../../cache/cache_paths.ts";
+import { planPrune } from "../../cache/clean_cache.ts";
 import type { Command } from "../command.ts";
 import { confirmRemoval, REMOVAL_FLAGS } from "../confirm_removal.ts";
 

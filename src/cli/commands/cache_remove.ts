@@ -1,4 +1,4 @@
-import { planRemoval } from "../../cache/mod.ts";
+import { planRemoval } from "../../cache/clean_cache.ts";
 import type { Command } from "../command.ts";
 import { confirmRemoval, REMOVAL_FLAGS } from "../confirm_removal.ts";
 import { LAYOUT_FLAG, pickModels } from "../pick_models.ts";

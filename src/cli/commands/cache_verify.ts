@@ -1,5 +1,7 @@
-import { cachePaths, cacheRoots, type Verification, verifyModel } from "../../cache/mod.ts";
-import { AimError, EXIT_CODES } from "../../errors/mod.ts";
+import { cachePaths, cacheRoots } from "../../cache/cache_paths.ts";
+import { type Verification, verifyModel } from "../../cache/verify_model.ts";
+import { AimError } from "../../errors/aim_error.ts";
+import { EXIT_CODES } from "../../errors/exit_codes.ts";
 import type { Command } from "../command.ts";
 import { count, formatBytes } from "../format.ts";
 import { folderInWords, LAYOUT_FLAG, pickModels } from "../pick_models.ts";

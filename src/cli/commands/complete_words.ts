@@ -1,4 +1,5 @@
-import { resolveConfig, type SettingName, SETTINGS } from "../../config/mod.ts";
+import { resolveConfig } from "../../config/resolve_config.ts";
+import { type SettingName, SETTINGS } from "../../config/settings.ts";
 import { complete } from "../complete.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { TOPICS } from "../help_topics.ts";
@@ -37,7 +38,7 @@ async function quietly(list: () => Promise<readonly string[]>): Promise<readonly
 }
 
 async function profileIds(context: CommandContext): Promise<readonly string[]> {
-  const { loadProfiles } = await import("../../profiles/mod.ts");
+  const { loadProfiles } = await import("../../profiles/load_profiles.ts");
   const config = configOfWords(context);
   const { profiles } = await loadProfiles({
     profilePath: config.profilePath,

@@ -1,8 +1,9 @@
-import type { Resolution } from "../../cache/mod.ts";
-import type { Config } from "../../config/mod.ts";
-import type { GpuInventory } from "../../gpu/mod.ts";
-import { chooseServing, resolveServing, type ServingChoice, wantedModel } from "../../serve/mod.ts";
-import { type ModelRef, parseModelRef } from "../../sources/mod.ts";
+import type { Resolution } from "../../cache/types.ts";
+import type { Config } from "../../config/config.ts";
+import type { GpuInventory } from "../../gpu/types.ts";
+import { chooseServing, resolveServing, type ServingChoice } from "../../serve/serving_plan.ts";
+import { wantedModel } from "../../serve/named_model.ts";
+import { type ModelRef, parseModelRef } from "../../sources/model_ref.ts";
 import { readBuildInfo } from "../build_info.ts";
 import type { Command } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";

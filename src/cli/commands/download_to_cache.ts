@@ -1,8 +1,8 @@
-import { AimError } from "../../errors/mod.ts";
-import { bring, type CachePlace, inCache, placementOf } from "../../download/mod.ts";
-import type { GpuInventory } from "../../gpu/mod.ts";
-import { parseModelRef } from "../../sources/mod.ts";
-import { profileModel } from "../../serve/mod.ts";
+import { AimError } from "../../errors/aim_error.ts";
+import { bring, type CachePlace, inCache, placementOf } from "../../download/bring.ts";
+import type { GpuInventory } from "../../gpu/types.ts";
+import { parseModelRef } from "../../sources/model_ref.ts";
+import { profileModel } from "../../serve/select_profile_for.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import {

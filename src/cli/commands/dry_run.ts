@@ -1,7 +1,8 @@
-import { findEngine } from "../../engine/mod.ts";
-import type { GpuInventory } from "../../gpu/mod.ts";
-import { chooseServing, noGpu, planServing, resolveServing } from "../../serve/mod.ts";
-import { log } from "../../log/mod.ts";
+import { findEngine } from "../../engine/find_engine.ts";
+import type { GpuInventory } from "../../gpu/types.ts";
+import { chooseServing, planServing, resolveServing } from "../../serve/serving_plan.ts";
+import { noGpu } from "../../serve/select_profile_for.ts";
+import { log } from "../../log/logger.ts";
 import { dryRunJson, dryRunText } from "../../serve/dry_run.ts";
 import type { Command } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";

@@ -1,7 +1,11 @@
-import { directPlacement } from "../../cache/mod.ts";
-import { artifactReporter, bring, compareExpectedSize, expectedSize } from "../../download/mod.ts";
-import { errorFrom } from "../../errors/mod.ts";
-import { type ModelRef, parseModelRef, parseProtocols, totalBytes } from "../../sources/mod.ts";
+import { directPlacement } from "../../cache/local_placement.ts";
+import { artifactReporter } from "../../download/artifact_reporter.ts";
+import { bring } from "../../download/bring.ts";
+import { compareExpectedSize, expectedSize } from "../../download/expected_size.ts";
+import { errorFrom } from "../../errors/from_unknown.ts";
+import { type ModelRef, parseModelRef } from "../../sources/model_ref.ts";
+import { parseProtocols } from "../../sources/protocols.ts";
+import { totalBytes } from "../../sources/manifest.ts";
 import type { Command } from "../command.ts";
 import {
   DOWNLOAD_FLAGS,

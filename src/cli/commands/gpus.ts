@@ -1,4 +1,4 @@
-import type { GpuInventory } from "../../gpu/mod.ts";
+import type { GpuInventory } from "../../gpu/types.ts";
 import type { Command } from "../command.ts";
 import { detectHardware, HARDWARE_SETTINGS } from "../detect_hardware.ts";
 import { gpuTable } from "../gpu_table.ts";

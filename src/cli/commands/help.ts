@@ -1,5 +1,5 @@
-import { AimError } from "../../errors/mod.ts";
-import { nearest } from "../../config/mod.ts";
+import { AimError } from "../../errors/aim_error.ts";
+import { nearest } from "../../config/nearest.ts";
 import type { Command } from "../command.ts";
 import { renderCommandHelp, renderOverview } from "../render_help.ts";
 import { commandNames, loadCommand, subcommandsOf } from "../registry.ts";

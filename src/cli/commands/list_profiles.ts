@@ -1,5 +1,6 @@
-import type { GpuInventory } from "../../gpu/mod.ts";
-import { loadProfiles, PROFILE_STATES } from "../../profiles/mod.ts";
+import type { GpuInventory } from "../../gpu/types.ts";
+import { loadProfiles } from "../../profiles/load_profiles.ts";
+import { PROFILE_STATES } from "../../profiles/judge.ts";
 import { wantedModel } from "../../serve/named_model.ts";
 import { judgeProfilesFor } from "../../serve/select_profile_for.ts";
 import type { Command } from "../command.ts";

@@ -1,4 +1,4 @@
-import { validateProfileFiles } from "../../profiles/mod.ts";
+import { validateProfileFiles } from "../../profiles/validate_profile_files.ts";
 import type { Command } from "../command.ts";
 import { count } from "../format.ts";
 

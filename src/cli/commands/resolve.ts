@@ -1,10 +1,11 @@
 import { cachePaths } from "../../cache/cache_paths.ts";
 import { resolveModel } from "../../cache/resolve_model.ts";
 import type { PlaceLookedAt, Resolution } from "../../cache/types.ts";
-import { EXIT_CODES } from "../../errors/mod.ts";
-import type { GpuInventory } from "../../gpu/mod.ts";
-import { parseModelRef } from "../../sources/mod.ts";
-import { chooseServing, namedModel, resolveServing } from "../../serve/mod.ts";
+import { EXIT_CODES } from "../../errors/exit_codes.ts";
+import type { GpuInventory } from "../../gpu/types.ts";
+import { parseModelRef } from "../../sources/model_ref.ts";
+import { chooseServing, resolveServing } from "../../serve/serving_plan.ts";
+import { namedModel } from "../../serve/named_model.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { style } from "../style.ts";

@@ -1,4 +1,4 @@
-import type { GpuInventory } from "../../gpu/mod.ts";
+import type { GpuInventory } from "../../gpu/types.ts";
 import { serve as serveModel } from "../../serve/serve.ts";
 import type { Command } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";

@@ -1,4 +1,7 @@
-import { openSource, parseModelRef, sourceOptions, totalBytes } from "../../sources/mod.ts";
+import { openSource } from "../../sources/open_source.ts";
+import { parseModelRef } from "../../sources/model_ref.ts";
+import { sourceOptions } from "../../sources/source_options.ts";
+import { totalBytes } from "../../sources/manifest.ts";
 import type { Command } from "../command.ts";
 import { DOWNLOAD_FLAGS, operatorFilters, revisionOf } from "../download_flags.ts";
 

@@ -1,5 +1,6 @@
-import { type AimError, errorFrom } from "../../errors/mod.ts";
-import { redact } from "../../log/mod.ts";
+import type { AimError } from "../../errors/aim_error.ts";
+import { errorFrom } from "../../errors/from_unknown.ts";
+import { redact } from "../../log/redact.ts";
 
 /**
  * `failed` would stop `serve`; `warning` would not, but deserves a look; `ok` is as it should be.

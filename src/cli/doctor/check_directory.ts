@@ -1,5 +1,5 @@
 import { access, constants, statfs } from "node:fs/promises";
-import { errnoOf, errorFrom } from "../../errors/mod.ts";
+import { errnoOf, errorFrom } from "../../errors/from_unknown.ts";
 import { formatBytes } from "../format.ts";
 import type { Check, CheckState } from "./check.ts";
 

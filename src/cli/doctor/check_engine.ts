@@ -1,4 +1,4 @@
-import { findEngine } from "../../engine/mod.ts";
+import { findEngine } from "../../engine/find_engine.ts";
 import { attempt, type Check, checkOf } from "./check.ts";
 
 /** Milliseconds that Python is waited for. */

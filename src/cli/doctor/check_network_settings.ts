@@ -1,5 +1,5 @@
 import { count } from "../format.ts";
-import { redact } from "../../log/mod.ts";
+import { redact } from "../../log/redact.ts";
 import type { Check } from "./check.ts";
 
 const PROXIES = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];

@@ -1,12 +1,9 @@
-import type { Config } from "../../config/mod.ts";
-import {
-  type Manifest,
-  type ModelRef,
-  openSource,
-  type Source,
-  sourceOptions,
-  totalBytes,
-} from "../../sources/mod.ts";
+import type { Config } from "../../config/config.ts";
+import { type Manifest, totalBytes } from "../../sources/manifest.ts";
+import type { ModelRef } from "../../sources/model_ref.ts";
+import { openSource } from "../../sources/open_source.ts";
+import type { Source } from "../../sources/source.ts";
+import { sourceOptions } from "../../sources/source_options.ts";
 import { count, formatBytes, formatDuration } from "../format.ts";
 import { attempt, type Check, checkOf, type CheckState } from "./check.ts";
 

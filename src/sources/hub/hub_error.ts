@@ -1,4 +1,4 @@
-import { AimError } from "../../errors/mod.ts";
+import { AimError } from "../../errors/aim_error.ts";
 import { SourceChangedError, TransientError } from "../source.ts";
 import type { AnswerHeaders } from "../transport/answer.ts";
 import { parseRetryAfter } from "../transport/retry_after.ts";

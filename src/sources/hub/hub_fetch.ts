@@ -1,4 +1,4 @@
-import { AimError } from "../../errors/mod.ts";
+import { AimError } from "../../errors/aim_error.ts";
 import type { Answer } from "../transport/answer.ts";
 import type { Transport, TransportRequest } from "../transport/transport.ts";
 

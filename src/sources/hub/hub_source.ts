@@ -1,5 +1,5 @@
-import { AimError } from "../../errors/mod.ts";
-import { log } from "../../log/mod.ts";
+import { AimError } from "../../errors/aim_error.ts";
+import { log } from "../../log/logger.ts";
 import { isBookkeepingPath } from "../bookkeeping_path.ts";
 import { pathFilter } from "../filter_paths.ts";
 import type { ByteRange, CommitSha, Manifest, ManifestFile } from "../manifest.ts";

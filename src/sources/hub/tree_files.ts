@@ -1,6 +1,6 @@
 import type { ListFileEntry } from "@huggingface/hub";
-import { AimError } from "../../errors/mod.ts";
-import { log } from "../../log/mod.ts";
+import { AimError } from "../../errors/aim_error.ts";
+import { log } from "../../log/logger.ts";
 import type { ManifestFile } from "../manifest.ts";
 import { assertSafePath } from "../safe_path.ts";
 import { sortedFiles } from "../sorted_files.ts";

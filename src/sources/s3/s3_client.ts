@@ -1,6 +1,7 @@
 import type { S3Client, S3ClientConfig } from "@aws-sdk/client-s3";
-import { AimError } from "../../errors/mod.ts";
-import { keepSecret, log } from "../../log/mod.ts";
+import { AimError } from "../../errors/aim_error.ts";
+import { keepSecret } from "../../log/redact.ts";
+import { log } from "../../log/logger.ts";
 import type { Transport } from "../transport/transport.ts";
 import { requestHandler, type SdkRequest } from "./request_handler.ts";
 

@@ -1,6 +1,6 @@
 import type { HeadObjectCommandOutput, S3Client } from "@aws-sdk/client-s3";
-import { AimError } from "../../errors/mod.ts";
-import { log } from "../../log/mod.ts";
+import { AimError } from "../../errors/aim_error.ts";
+import { log } from "../../log/logger.ts";
 import { pathFilter } from "../filter_paths.ts";
 import { isBookkeepingPath } from "../bookkeeping_path.ts";
 import type { ByteRange, Digest, Manifest, ManifestFile } from "../manifest.ts";

@@ -1,4 +1,4 @@
-import { AimError } from "../../errors/mod.ts";
+import { AimError } from "../../errors/aim_error.ts";
 
 /** Variables that name a PEM file of certificate authorities, as OpenSSL, Node, the AWS tools, Python's requests and curl know them. */
 const CA_VARIABLES = [

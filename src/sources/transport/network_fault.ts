@@ -1,4 +1,4 @@
-import { AimError } from "../../errors/mod.ts";
+import { AimError } from "../../errors/aim_error.ts";
 import { TransientError } from "../source.ts";
 
 /**

@@ -1,5 +1,5 @@
-import { AimError } from "../../errors/mod.ts";
-import { log } from "../../log/mod.ts";
+import { AimError } from "../../errors/aim_error.ts";
+import { log } from "../../log/logger.ts";
 import { TransientError } from "../source.ts";
 import type { Answer } from "./answer.ts";
 import { caCertificates } from "./ca_certificates.ts";

@@ -1,3 +1,0 @@
-export * from "./capture_console.ts";
-export * from "./logger.ts";
-export * from "./redact.ts";

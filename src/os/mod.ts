@@ -1,3 +1,0 @@
-export * from "./kernel_files.ts";
-export * from "./libc.ts";
-export * from "./new_files.ts";
