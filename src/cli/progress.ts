@@ -1,4 +1,5 @@
 import type { TransferEvent } from "../transfer/types.ts";
+import { printable } from "../log/printable.ts";
 import { count, formatBytes, formatDuration, formatRate } from "./format.ts";
 import { type ProgressSnapshot, ProgressState } from "./progress_state.ts";
 import { describeProgress, renderBar } from "./render_progress.ts";
@@ -124,7 +125,7 @@ function barProgress(options: ProgressOptions): Progress {
     line,
     finish(summary) {
       close();
-      write(`${describeSummary(summary)}\n`);
+      write(`${printable(describeSummary(summary))}\n`);
     },
     close,
   };
@@ -165,7 +166,7 @@ function jsonProgress(options: ProgressOptions): Progress {
   const state = new ProgressState();
   let stop: (() => void) | null = null;
   const tell = (event: string, fields: Record<string, unknown>) =>
-    write(`${JSON.stringify({ type: "progress", version: 1, event, ...fields })}\n`);
+    write(`${printable(JSON.stringify({ type: "progress", version: 1, event, ...fields }))}\n`);
   const close = () => {
     stop?.();
     stop = null;

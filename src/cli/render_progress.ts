@@ -1,4 +1,5 @@
 import { count, formatBytes, formatDuration, formatRate } from "./format.ts";
+import { printable } from "../log/printable.ts";
 import type { FileProgress, ProgressSnapshot } from "./progress_state.ts";
 
 /** Lines of files at most; the rest is counted. */
@@ -69,11 +70,6 @@ function percent(done: number, all: number): string {
   if (all === 0) return "100%";
   // 100 is said only when it is all there.
   return `${Math.min(done < all ? 99 : 100, Math.max(0, Math.floor(done * 100 / all)))}%`;
-}
-
-/** Control characters of a file's name must not reach a terminal. */
-function printable(text: string): string {
-  return text.replace(/\p{Cc}/gu, "?");
 }
 
 function clip(text: string, width: number): string {

@@ -1,6 +1,7 @@
 import { AimError } from "../errors/aim_error.ts";
 import { errorFrom } from "../errors/from_unknown.ts";
 import { log, logEnabled } from "../log/logger.ts";
+import { printable } from "../log/printable.ts";
 import { redact } from "../log/redact.ts";
 
 /**
@@ -14,16 +15,18 @@ export function reportError(
 ): { line: string; code: number } {
   const error = errorFrom(thrown, "unexpected error");
   if (logEnabled("DEBUG")) log.debug("stack", { stack: stackOf(thrown) });
-  if (format === "text") return { line: redact(`aim: error: ${error.line}`), code: error.exitCode };
+  if (format === "text") {
+    return { line: printable(redact(`aim: error: ${error.line}`)), code: error.exitCode };
+  }
   const fields = {
     time: now().toISOString(),
     level: "ERROR",
-    message: error.message,
-    ...(error.hint === undefined ? {} : { hint: error.hint }),
+    message: redact(error.message),
+    ...(error.hint === undefined ? {} : { hint: redact(error.hint) }),
     kind: error.kind,
     exitCode: error.exitCode,
   };
-  return { line: redact(JSON.stringify(fields)), code: error.exitCode };
+  return { line: printable(JSON.stringify(fields)), code: error.exitCode };
 }
 
 function stackOf(thrown: unknown): string {

@@ -3,6 +3,7 @@ import { resolveConfig } from "../config/resolve_config.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { captureConsole } from "../log/capture_console.ts";
 import { configureLog } from "../log/logger.ts";
+import { printable } from "../log/printable.ts";
 import { loadNewFiles } from "../os/new_files.ts";
 import { readBuildInfo } from "./build_info.ts";
 import { callersEnvironment } from "./callers_environment.ts";
@@ -14,6 +15,7 @@ import { parseFlags } from "./parse_flags.ts";
 import { allCommandNames, DEFAULT_COMMAND, loadCommand } from "./registry.ts";
 import { reportError } from "./report_error.ts";
 import { revokePermissions } from "./revoke_permissions.ts";
+import { withColours } from "./style.ts";
 import { watchSignals } from "./watch_signals.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -59,7 +61,8 @@ async function dispatch(
   onConfig: (config: Config) => void,
 ): Promise<number> {
   const call = findCommand(argv, allCommandNames(), DEFAULT_COMMAND);
-  const print = (text: string) => writeAll(Deno.stdout, text);
+  // The one place where a report is written.
+  const print = (text: string) => writeAll(Deno.stdout, withColours(printable(text, "\n\t")));
   if (call.kind === "version") {
     print(versionLine(root));
     return 0;

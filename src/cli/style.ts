@@ -7,15 +7,32 @@ export interface Style {
   yellow(text: string): string;
 }
 
+// Noncharacters (Unicode 23.7) stand for the escape sequences until the text is written: escaping what a server or a
+// file name brought does not touch them, and they count as one character each.
+const SEQUENCES: Readonly<Record<string, string>> = {
+  "\ufdd0": "\x1b[1m",
+  "\ufdd1": "\x1b[22m",
+  "\ufdd2": "\x1b[2m",
+  "\ufdd3": "\x1b[31m",
+  "\ufdd4": "\x1b[32m",
+  "\ufdd5": "\x1b[33m",
+  "\ufdd6": "\x1b[39m",
+};
+const MARKS = /[\ufdd0-\ufdd6]/g;
+
 /** ANSI styles (ECMA-48 SGR), or none. */
 export function style(colour: boolean): Style {
-  const wrap = (code: number, end: number) => (text: string) =>
-    colour ? `\x1b[${code}m${text}\x1b[${end}m` : text;
+  const wrap = (start: string, end: string) => (text: string) => colour ? start + text + end : text;
   return {
-    bold: wrap(1, 22),
-    dim: wrap(2, 22),
-    red: wrap(31, 39),
-    green: wrap(32, 39),
-    yellow: wrap(33, 39),
+    bold: wrap("\ufdd0", "\ufdd1"),
+    dim: wrap("\ufdd2", "\ufdd1"),
+    red: wrap("\ufdd3", "\ufdd6"),
+    green: wrap("\ufdd4", "\ufdd6"),
+    yellow: wrap("\ufdd5", "\ufdd6"),
   };
+}
+
+/** The text with the marks of {@linkcode style} turned into escape sequences. */
+export function withColours(text: string): string {
+  return text.replace(MARKS, (mark) => SEQUENCES[mark] ?? "");
 }

@@ -1,4 +1,5 @@
 import { AimError } from "../errors/aim_error.ts";
+import { printable } from "../log/printable.ts";
 
 /** A process to start. */
 export interface ScriptParts {
@@ -26,7 +27,8 @@ export function renderBashScript(parts: ScriptParts): string {
 }
 
 /**
- * A word as a POSIX shell reads it back: bare where nothing in it is special, else in single quotes.
+ * A word as bash reads it back: bare where nothing in it is special, else in single quotes; with control characters as
+ * `$'…'`, so that the script can be shown on a terminal.
  *
  * @throws {AimError} `usage` where it holds NUL.
  */
@@ -34,5 +36,19 @@ export function shellWord(word: string): string {
   if (word.includes("\0")) {
     throw new AimError("usage", `${JSON.stringify(word)} holds NUL and cannot go into a script`);
   }
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+  if (/^[\w@%+=:,./-]+$/.test(word)) return word;
+  const shown = printable(word, "\n");
+  if (shown === word) return `'${word.replaceAll("'", `'\\''`)}'`;
+  const characters = [...word].map((one) => {
+    if (one === "'" || one === "\\") return `\\${one}`;
+    return one === "\n" || printable(one) === one ? one : bytesOf(one);
+  });
+  return `$'${characters.join("")}'`;
+}
+
+/** UTF-8 as `\xNN`, which bash understands in every locale. */
+function bytesOf(text: string): string {
+  return [...new TextEncoder().encode(text)].map((byte) => `\\x${byte.toString(16).padStart(2, "0")}`).join(
+    "",
+  );
 }

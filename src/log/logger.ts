@@ -1,3 +1,4 @@
+import { printable } from "./printable.ts";
 import { redact } from "./redact.ts";
 
 /** Log levels in rising order, named as Python's logging names them (operators set them so). */
@@ -53,14 +54,23 @@ function emit(level: LogLevel, message: string, fields: Record<string, unknown> 
 export function writeLogLine(level: LogLevel, message: string, fields: Record<string, unknown> = {}): void {
   const time = state.now().toISOString();
   const line = state.format === "json"
-    ? JSON.stringify({ time, level, message, ...fields })
-    : [time, level, message, ...Object.entries(fields).map(([k, v]) => `${k}=${textOf(v)}`)].join(" ");
-  state.write(redact(line).replaceAll("\n", "\\n"));
+    ? encode({ time, level, message, ...fields })
+    : [time, level, redact(message), ...Object.entries(fields).map(([k, v]) => `${k}=${textOf(v)}`)].join(
+      " ",
+    );
+  state.write(printable(line));
+}
+
+/** JSON of a value. Secrets go before encoding, which could change how they look. */
+function encode(value: unknown): string {
+  return JSON.stringify(value, (_, inner) => typeof inner === "string" ? redact(inner) : inner) ??
+    "undefined";
 }
 
 function textOf(value: unknown): string {
-  if (typeof value !== "string") return JSON.stringify(value) ?? "undefined";
-  return /^[\w./:@+-]+$/.test(value) ? value : JSON.stringify(value);
+  if (typeof value !== "string") return encode(value);
+  const clean = redact(value);
+  return /^[\w./:@+*-]+$/.test(clean) ? clean : JSON.stringify(clean);
 }
 
 const encoder = new TextEncoder();

@@ -136,3 +136,27 @@ Deno.test("colour is written where it is forced, and nowhere else when piped", a
   assert(forced.stdout !== plain.stdout && forced.stdout.replaceAll(colours, "") === plain.stdout);
   assertEquals(never.stdout, plain.stdout);
 });
+
+Deno.test("a report on a terminal shows colours of aim's own, and control characters of a file's name as text", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const model = `${directory}/org/evil\x9b2J`;
+    await Deno.mkdir(`${directory}/org/m`, { recursive: true });
+    await Deno.writeTextFile(`${directory}/org/m/config.json`, "{}");
+    await Deno.writeTextFile(`${directory}/org/m/\x1b[31mx\x9b.safetensors`, "");
+    const env = { AIM_CACHE_PATH: directory, CLICOLOR_FORCE: "1" };
+    for (const args of [["cache", "verify"], ["cache", "list"], ["resolve", "org/m"]]) {
+      const { stdout } = await aim(args, { env });
+      // deno-lint-ignore no-control-regex
+      const plain = stdout.replaceAll(/\x1b\[\d+m/g, "");
+      assert(plain !== stdout, "there are colours");
+      // deno-lint-ignore no-control-regex
+      assert(!/[\x00-\x09\x0b-\x1f\x7f-\x9f]/.test(plain), JSON.stringify(plain));
+    }
+    const { stderr } = await aim(["resolve", `org/${model}`], { env });
+    // deno-lint-ignore no-control-regex
+    assert(!/[\x00-\x09\x0b-\x1f\x7f-\x9f]/.test(stderr), JSON.stringify(stderr));
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});

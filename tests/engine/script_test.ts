@@ -29,6 +29,7 @@ const HOSTILE = [
   "ümläut 😀",
   '{"a": "it\'s", "b": [1, 2.0]}',
   "\u0001\u007f\r",
+  "\x1b]0;it's\x07 \\ \u009b2J \u202efdp.exe\n",
 ];
 
 /** Runs the script by bash; `python3` in it is a program that prints its arguments and X_*, each ended by NUL. */
