@@ -1,5 +1,6 @@
 import { AimError } from "../errors/aim_error.ts";
 import { errnoOf, errorFrom } from "../errors/from_unknown.ts";
+import { readRegularText } from "../os/read_regular_file.ts";
 
 /** Information on what a path names, links followed; `null` where nothing is there. */
 export async function statOrNull(path: string): Promise<Deno.FileInfo | null> {
@@ -11,9 +12,19 @@ export async function lstatOrNull(path: string): Promise<Deno.FileInfo | null> {
   return await orNull(() => Deno.lstat(path), path);
 }
 
-/** A text file's content; `null` where it is not there. */
+/**
+ * A text file's content; `null` where there is none.
+ *
+ * @throws {AimError} `integrity`: it is no regular file, or too large; `no-space`: it cannot be read.
+ */
 export async function readTextOrNull(path: string): Promise<string | null> {
-  return await orNull(() => Deno.readTextFile(path), path);
+  const read = await readRegularText(path);
+  if (read.kind === "ok") return read.value;
+  if (read.kind === "absent") return null;
+  if (read.cause !== undefined) throw errorFrom(read.cause, `reading ${path}`);
+  throw new AimError("integrity", `reading ${path}: ${read.reason}`, {
+    hint: "move it away, then run again",
+  });
 }
 
 async function orNull<T>(look: () => Promise<T>, path: string): Promise<T | null> {

@@ -1,5 +1,6 @@
 import { keepSecret, redact } from "../log/redact.ts";
 import { log } from "../log/logger.ts";
+import { readRegularText } from "../os/read_regular_file.ts";
 import type { TransferEvent } from "../transfer/types.ts";
 import { type ArtifactStatus, ArtifactTally } from "./artifact_status.ts";
 
@@ -94,7 +95,7 @@ async function openSender(url: URL, directory: string): Promise<Sender | null> {
   try {
     // Looked at once, so that a pod without service account costs no attempt.
     await Deno.stat(`${directory}/token`);
-    const authority = await Deno.readTextFile(`${directory}/ca.crt`);
+    const authority = await mountedText(`${directory}/ca.crt`);
     if (!authority.includes("-----BEGIN CERTIFICATE-----")) throw new Error("ca.crt holds no certificate");
     client = Deno.createHttpClient({ caCerts: [authority] });
   } catch (error) {
@@ -111,7 +112,7 @@ async function openSender(url: URL, directory: string): Promise<Sender | null> {
   return {
     async patch(status, signal) {
       // Kubernetes renews the token while the pod runs.
-      const token = (await Deno.readTextFile(`${directory}/token`)).trim();
+      const token = (await mountedText(`${directory}/token`)).trim();
       keepSecret(token);
       const response = await fetch(url, {
         method: "PATCH",
@@ -228,6 +229,13 @@ class Reporter implements ArtifactReporter {
     this.#warned = true;
     say("the download's progress could not be told to Kubernetes", { reason: reasonOf(error) });
   }
+}
+
+/** @throws {Error} Saying why it cannot be read. */
+async function mountedText(path: string): Promise<string> {
+  const read = await readRegularText(path);
+  if (read.kind === "ok") return read.value;
+  throw new Error(`cannot read ${path}: ${read.kind === "absent" ? "there is no such file" : read.reason}`);
 }
 
 function reasonOf(error: unknown): string {

@@ -1,4 +1,5 @@
-import type { KernelFiles, Read } from "../os/kernel_files.ts";
+import type { KernelFiles } from "../os/kernel_files.ts";
+import type { Read } from "../os/read.ts";
 import type { Device, Devices } from "./devices.ts";
 import { modelOf } from "./device_models.ts";
 

@@ -1,11 +1,6 @@
 import { errnoOf } from "../errors/from_unknown.ts";
 import { cString, describeErrno, type FileCalls, fileCalls, lastErrno } from "./libc.ts";
-
-/** What reading came to: the value, or why not (`ENOENT` as `absent`, everything else with its reason). */
-export type Read<T> =
-  | { readonly kind: "ok"; readonly value: T }
-  | { readonly kind: "absent" }
-  | { readonly kind: "failed"; readonly reason: string };
+import type { Read } from "./read.ts";
 
 /** Reads small files and folders, also those that Deno itself refuses (`/sys`, `/proc`, `/dev`). Never throws. */
 export interface KernelFiles {

@@ -1,3 +1,4 @@
+import { readRegularFileSync } from "../os/read_regular_file.ts";
 import { embeddedRoot, isBundled } from "./embedded_root.ts";
 import { PACK, readPack } from "./pack.ts";
 import type { ProfilePlace } from "./profile_from_value.ts";
@@ -142,25 +143,32 @@ function filesOf(folder: Folder, faults: ProfileFault[]): { name: string; path: 
       .map((entry) => ({ name: entry.name, path: `${folder.path}/${entry.name}` }))
       .sort((a, b) => compareText(a.name, b.name));
   } catch (thrown) {
-    if (!isMissing(thrown)) faults.push(unreadable(folder.path, thrown));
+    if (!isMissing(thrown)) faults.push(unreadable(folder.path, reasonOf(thrown)));
     return [];
   }
 }
 
 function bytesOf(path: string, shown: string, faults: ProfileFault[]): Uint8Array | null {
-  try {
-    return Deno.readFileSync(path);
-  } catch (thrown) {
-    faults.push(unreadable(shown, thrown));
-    return null;
-  }
+  const read = readRegularFileSync(path);
+  if (read.kind === "ok") return read.value;
+  faults.push(unreadable(shown, read.kind === "absent" ? "there is no such file" : read.reason));
+  return null;
 }
 
 function isMissing(thrown: unknown): boolean {
   return thrown instanceof Deno.errors.NotFound || thrown instanceof Deno.errors.NotADirectory;
 }
 
-function unreadable(path: string, thrown: unknown): ProfileFault {
-  const reason = thrown instanceof Error ? thrown.message : String(thrown);
-  return { path, line: 1, column: 1, reason: `it cannot be read: ${reason.replace(/: readfile .*/, "")}` };
+function reasonOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+function unreadable(path: string, reason: string): ProfileFault {
+  // Deno ends its messages with the call and the path, which stands in front already.
+  return {
+    path,
+    line: 1,
+    column: 1,
+    reason: `it cannot be read: ${reason.replace(/: (?:stat|open) .*/, "")}`,
+  };
 }

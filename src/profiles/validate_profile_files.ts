@@ -1,5 +1,6 @@
 import { basename, dirname, join, resolve } from "@std/path";
 import { AimError } from "../errors/aim_error.ts";
+import { readRegularFile } from "../os/read_regular_file.ts";
 import { compareText } from "./rank.ts";
 import { readProfile } from "./read_profile.ts";
 import type { ProfileFault } from "./types.ts";
@@ -26,15 +27,13 @@ export async function validateProfileFiles(paths: readonly string[]): Promise<Va
 }
 
 async function faultsOf(path: string): Promise<readonly ProfileFault[]> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await Deno.readFile(path);
-  } catch (thrown) {
-    const reason = thrown instanceof Error ? thrown.message : String(thrown);
-    return [{ path, line: 1, column: 1, reason: `it cannot be read: ${reason}` }];
+  const read = await readRegularFile(path);
+  if (read.kind !== "ok") {
+    const reason = read.kind === "absent" ? "there is no such file" : read.reason;
+    return [{ path, line: 1, column: 1, reason: `cannot read it: ${reason}` }];
   }
   const general = basename(dirname(resolve(path))) === "general";
-  const { faults, notes } = await readProfile(bytes, {
+  const { faults, notes } = await readProfile(read.value, {
     id: path,
     path,
     origin: "disk",

@@ -1,6 +1,7 @@
 import type { Config } from "../config/config.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { keepSecret } from "../log/redact.ts";
+import { readRegularText } from "../os/read_regular_file.ts";
 import { parseProtocols, type Protocol } from "./protocols.ts";
 
 /** What sources need to know of the configuration and the environment. */
@@ -62,17 +63,17 @@ async function resolveToken(config: Wanted): Promise<string | null> {
   });
 }
 
+// In bytes: far above any token, far below anything else.
+const LONGEST_TOKEN = 65536;
+
 /** A file that was named must be readable; the default one may be missing. */
 async function readToken(path: string, named: boolean): Promise<string> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound && !named) return "";
-    const reason = error instanceof Deno.errors.NotFound ? "there is no such file" : "it cannot be read";
-    if (!named) return "";
-    throw new AimError("usage", `HF_TOKEN_PATH is ${path}: ${reason}`, {
-      hint: "name a readable file that holds the hub token, or unset it",
-      cause: error,
-    });
-  }
+  const read = await readRegularText(path, LONGEST_TOKEN);
+  if (read.kind === "ok") return read.value;
+  if (!named) return "";
+  const reason = read.kind === "absent" ? "there is no such file" : read.reason;
+  throw new AimError("usage", `HF_TOKEN_PATH is ${path}: ${reason}`, {
+    hint: "name a readable file that holds the hub token, or unset it",
+    ...(read.kind === "failed" && { cause: read.cause }),
+  });
 }

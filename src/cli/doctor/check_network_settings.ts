@@ -1,5 +1,6 @@
 import { count } from "../format.ts";
 import { redact } from "../../log/redact.ts";
+import { readRegularTextSync } from "../../os/read_regular_file.ts";
 import type { Check } from "./check.ts";
 
 const PROXIES = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
@@ -48,22 +49,8 @@ function checkProxy(name: string, address: string): Check {
 }
 
 function checkAuthorities(names: string, path: string): Check {
-  try {
-    const found = Deno.readTextFileSync(path).match(/-----BEGIN CERTIFICATE-----/g)?.length ?? 0;
-    if (found > 0) {
-      return {
-        name: "certificates",
-        state: "ok",
-        found: `${path}, named by ${names}: ${count(found, "certificate")}`,
-      };
-    }
-    return {
-      name: "certificates",
-      state: "warning",
-      found: `${path}, named by ${names}, holds no certificate`,
-      todo: "name a PEM file of certificate authorities, or unset it",
-    };
-  } catch {
+  const read = readRegularTextSync(path);
+  if (read.kind !== "ok") {
     return {
       name: "certificates",
       state: "warning",
@@ -71,4 +58,18 @@ function checkAuthorities(names: string, path: string): Check {
       todo: "name a readable PEM file of certificate authorities, or unset it",
     };
   }
+  const found = read.value.match(/-----BEGIN CERTIFICATE-----/g)?.length ?? 0;
+  if (found > 0) {
+    return {
+      name: "certificates",
+      state: "ok",
+      found: `${path}, named by ${names}: ${count(found, "certificate")}`,
+    };
+  }
+  return {
+    name: "certificates",
+    state: "warning",
+    found: `${path}, named by ${names}, holds no certificate`,
+    todo: "name a PEM file of certificate authorities, or unset it",
+  };
 }

@@ -1,4 +1,5 @@
 import { AimError } from "../../errors/aim_error.ts";
+import { readRegularTextSync } from "../../os/read_regular_file.ts";
 
 /** Variables that name a PEM file of certificate authorities, as OpenSSL, Node, the AWS tools, Python's requests and curl know them. */
 const CA_VARIABLES = [
@@ -24,18 +25,16 @@ export function caCertificates(env: Readonly<Record<string, string | undefined>>
 }
 
 function readCertificates(path: string, variable: string): string | null {
-  let text: string;
-  try {
-    text = Deno.readTextFileSync(path);
-  } catch (cause) {
+  const read = readRegularTextSync(path);
+  if (read.kind !== "ok") {
     // requests takes a directory of hashed certificates here too; Deno has no use for one.
-    if (cause instanceof Error && cause.message.includes("Is a directory")) return null;
+    if (read.kind === "failed" && read.reason.includes("a directory")) return null;
     throw new AimError("usage", `${variable} is ${JSON.stringify(path)}, which cannot be read`, {
       hint: "name a readable PEM file of certificate authorities, or unset it",
-      cause,
+      ...(read.kind === "failed" && { cause: read.cause }),
     });
   }
-  if (text.includes("-----BEGIN CERTIFICATE-----")) return text;
+  if (read.value.includes("-----BEGIN CERTIFICATE-----")) return read.value;
   throw new AimError("usage", `${variable} is ${JSON.stringify(path)}, which holds no certificate`, {
     hint: "name a PEM file of certificate authorities, or unset it",
   });

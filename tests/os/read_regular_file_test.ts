@@ -1,0 +1,70 @@
+import { assertEquals } from "@std/assert";
+import { join } from "@std/path";
+import type { Read } from "../../src/os/read.ts";
+import {
+  readRegularFile,
+  readRegularFileSync,
+  readRegularText,
+  readRegularTextSync,
+} from "../../src/os/read_regular_file.ts";
+
+/** What both ways of reading came to; they must agree. */
+async function read(path: string, limit?: number): Promise<Read<Uint8Array>> {
+  const [waited, at_once] = [await readRegularFile(path, limit), readRegularFileSync(path, limit)];
+  assertEquals(waited, at_once);
+  return waited;
+}
+
+async function inFolder(test: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await test(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("regular files are read whole, also through links", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "file");
+    for (const size of [0, 1, 4096, 200_000]) {
+      const bytes = new Uint8Array(size).map((_, at) => at % 251);
+      await Deno.writeFile(path, bytes);
+      assertEquals(await read(path), { kind: "ok", value: bytes });
+      assertEquals(await read(path, size), { kind: "ok", value: bytes });
+    }
+    await Deno.writeTextFile(path, "größe");
+    await Deno.symlink("file", join(folder, "link"));
+    assertEquals(await readRegularText(join(folder, "link")), { kind: "ok", value: "größe" });
+    assertEquals(readRegularTextSync(join(folder, "link")), { kind: "ok", value: "größe" });
+  }));
+
+Deno.test("a named pipe, a directory, a device, and a link to one are refused without waiting", () =>
+  inFolder(async (folder) => {
+    await Deno.mkdir(join(folder, "directory"));
+    const { success } = await new Deno.Command("mkfifo", { args: [join(folder, "pipe")] }).output();
+    assertEquals(success, true);
+    await Deno.symlink("pipe", join(folder, "link"));
+    for (const name of ["directory", "pipe", "link"]) {
+      assertEquals((await read(join(folder, name))).kind, "failed", name);
+    }
+    assertEquals((await read("/dev/zero")).kind, "failed");
+  }));
+
+Deno.test("a file above the limit is refused, however large it is", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "file");
+    await Deno.writeFile(path, new Uint8Array(101));
+    assertEquals(await read(path, 100), { kind: "failed", reason: "it has more than 100 bytes" });
+    await Deno.truncate(path, 2 ** 40);
+    assertEquals((await read(path)).kind, "failed");
+  }));
+
+Deno.test("nothing there, a file as its folder, and links in a circle are absent", () =>
+  inFolder(async (folder) => {
+    await Deno.writeTextFile(join(folder, "file"), "");
+    await Deno.symlink("circle", join(folder, "circle"));
+    for (const name of ["none", "file/none", "circle"]) {
+      assertEquals(await read(join(folder, name)), { kind: "absent" }, name);
+    }
+  }));
