@@ -1,4 +1,4 @@
-import { join } from "@std/path";
+import { basename, join } from "@std/path";
 import type { BuildInfo } from "../../src/cli/build_info.ts";
 import { PACK, writePack } from "../../src/profiles/pack.ts";
 import { readProfile } from "../../src/profiles/read_profile.ts";
@@ -17,8 +17,8 @@ import { runDeno } from "./run_deno.ts";
  */
 export async function bundleProgram(source: string, folder: string, build: BuildInfo): Promise<void> {
   await bundle(source, ["--outdir", folder, "--code-splitting", "main.ts"]);
-  for (const name of ["hash_worker", "publish_worker"]) {
-    await bundle(source, ["--output", join(folder, `${name}.js`), `src/transfer/${name}.ts`]);
+  for (const worker of ["hash/hash_worker", "small/publish_worker"]) {
+    await bundle(source, ["--output", join(folder, `${basename(worker)}.js`), `src/transfer/${worker}.ts`]);
   }
   deferRequire(folder);
   if (build.form === "self-extracting") {

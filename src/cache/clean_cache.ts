@@ -68,7 +68,7 @@ export async function removePlanned(plan: RemovalPlan, signal: AbortSignal): Pro
   // The lease is written there: by now a link may stand where the folder was.
   const base = baseOf(folder);
   await makeInside(base, [`${folder.path.slice(base.length)}/${AIM_FOLDER}`]);
-  const { withLease } = await import("../transfer/lease.ts");
+  const { withLease } = await import("../transfer/lease/lease.ts");
   const removed = await withLease(folder.path, { signal }, async () => {
     if (plan.whole) {
       await refuseNested(folder);
@@ -195,7 +195,7 @@ async function holderOf(folder: ModelFolder): Promise<string | null> {
 
 /** Who holds a folder's lease and is alive. */
 async function leaseHolderOf({ path }: ModelFolder): Promise<string | null> {
-  const { leaseHolder } = await import("../transfer/lease.ts");
+  const { leaseHolder } = await import("../transfer/lease/lease.ts");
   const holder = leaseHolder(path);
   if (holder === null) return null;
   const lock = `${path}/${AIM_FOLDER}/lock`;

@@ -1,5 +1,5 @@
 import type { Digest, DigestAlgorithm } from "../sources/manifest.ts";
-import type { HashPool } from "../transfer/hash_pool.ts";
+import type { HashPool } from "../transfer/hash/hash_pool.ts";
 import type { ComputedDigests } from "../transfer/types.ts";
 
 /** Hashes files and compares; its threads start with the first file. */
@@ -25,8 +25,8 @@ export async function withProver<T>(
   try {
     return await run({
       async prove(path, digest, wanted = []) {
-        const { digestMatches } = await import("../transfer/digests.ts");
-        const { hashPool } = await import("../transfer/hash_pool.ts");
+        const { digestMatches } = await import("../transfer/hash/digests.ts");
+        const { hashPool } = await import("../transfer/hash/hash_pool.ts");
         signal?.throwIfAborted();
         pool ??= hashPool();
         try {

@@ -1,5 +1,5 @@
 import type { Digest } from "../sources/manifest.ts";
-import type { HashPool } from "../transfer/hash_pool.ts";
+import type { HashPool } from "../transfer/hash/hash_pool.ts";
 import { eachOf } from "./each_of.ts";
 import { isBookkeeping, listTree, statOrNull } from "./files.ts";
 import { MANIFEST, snapshotRecord } from "./layout.ts";
@@ -40,8 +40,8 @@ export interface VerifyOptions {
 
 /** Hashes all files of a model, several at a time, and compares with what they were downloaded as. */
 export async function verifyModel(model: ListedModel, options: VerifyOptions = {}): Promise<Verification> {
-  const { digestMatches } = await import("../transfer/digests.ts");
-  const { hashPool } = await import("../transfer/hash_pool.ts");
+  const { digestMatches } = await import("../transfer/hash/digests.ts");
+  const { hashPool } = await import("../transfer/hash/hash_pool.ts");
   const folder = folderOfModel(model);
   const { files, links } = await listTree(model.path, { skip: isBookkeeping });
   const strays = strayLinks(model.path, links, options.roots ?? [folder]);
@@ -93,7 +93,7 @@ interface Expectation {
 
 interface Hashing {
   readonly pool: HashPool;
-  readonly digestMatches: typeof import("../transfer/digests.ts").digestMatches;
+  readonly digestMatches: typeof import("../transfer/hash/digests.ts").digestMatches;
 }
 
 /** What each file should be: by aim's record, else by Python's metadata, else by the names of blobs. */

@@ -6,7 +6,7 @@ import type { Protocol } from "../sources/protocols.ts";
 import { type Source, SourceChangedError } from "../sources/source.ts";
 import { transfer } from "../transfer/transfer.ts";
 import type { TransferEvent, TransferOptions, TransferResult } from "../transfer/types.ts";
-import { withLease } from "../transfer/lease.ts";
+import { withLease } from "../transfer/lease/lease.ts";
 
 /** What is wanted of a source's files, and how they are brought. */
 export interface DownloadOptions {

@@ -2,7 +2,7 @@ import { AimError } from "../errors/aim_error.ts";
 import { errnoOf, errorFrom } from "../errors/from_unknown.ts";
 import type { ByteRange, ManifestFile } from "../sources/manifest.ts";
 import { SourceChangedError, TransientError } from "../sources/source.ts";
-import { StagingLostError } from "./partial_file.ts";
+import { StagingLostError } from "./large/partial_file.ts";
 import type { ComputedDigests } from "./types.ts";
 
 /** An attempt that is worth another one, for what is left. */

@@ -5,7 +5,7 @@ import { type Source, TransientError } from "../sources/source.ts";
 import { BACKOFF, backoffDelay } from "./backoff.ts";
 import { systemClock } from "./clock.ts";
 import { chunkSize } from "./copy_body.ts";
-import { digestMatches } from "./digests.ts";
+import { digestMatches } from "./hash/digests.ts";
 import { partSizeFor, type PlanBudget } from "./planner.ts";
 import { type TokenBucket, tokenBucket } from "./token_bucket.ts";
 import type {

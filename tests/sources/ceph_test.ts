@@ -4,7 +4,7 @@ import { AimError } from "../../src/errors/aim_error.ts";
 import { openSource } from "../../src/sources/open_source.ts";
 import { parseModelRef } from "../../src/sources/model_ref.ts";
 import { type Source, SourceChangedError } from "../../src/sources/source.ts";
-import { digestMatches, digestSpecs, digestStream } from "../../src/transfer/digests.ts";
+import { digestMatches, digestSpecs, digestStream } from "../../src/transfer/hash/digests.ts";
 import { startCeph } from "../servers/ceph.ts";
 
 const MIB = 2 ** 20;

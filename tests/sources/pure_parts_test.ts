@@ -15,7 +15,7 @@ import {
 } from "../../src/sources/s3/object_digest.ts";
 import { evenParts, likelyParts } from "../../src/sources/s3/part_sizes.ts";
 import { namedRegion, s3Error } from "../../src/sources/s3/s3_error.ts";
-import { digestMatches, digestSpecs, digestStream } from "../../src/transfer/digests.ts";
+import { digestMatches, digestSpecs, digestStream } from "../../src/transfer/hash/digests.ts";
 import { networkFault } from "../../src/sources/transport/network_fault.ts";
 import { parseRetryAfter } from "../../src/sources/transport/retry_after.ts";
 

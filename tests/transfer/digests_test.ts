@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { createHash } from "node:crypto";
-import { crc32, crc32c, crc64nvme } from "../../src/transfer/crc.ts";
-import { digestMatches, digestSpecs, digestStream } from "../../src/transfer/digests.ts";
+import { crc32, crc32c, crc64nvme } from "../../src/transfer/hash/crc.ts";
+import { digestMatches, digestSpecs, digestStream } from "../../src/transfer/hash/digests.ts";
 import { randomBytes, seeded } from "./fake_source.ts";
 
 const CHECK = new TextEncoder().encode("123456789");

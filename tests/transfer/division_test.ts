@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { divisionOf } from "../../src/transfer/division.ts";
+import { divisionOf } from "../../src/transfer/large/division.ts";
 import { seeded } from "./fake_source.ts";
 
 const MIB = 1024 * 1024;

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createHash } from "node:crypto";
-import { hashPool } from "../../src/transfer/hash_pool.ts";
+import { hashPool } from "../../src/transfer/hash/hash_pool.ts";
 import { randomBytes, seeded } from "./fake_source.ts";
 
 const BYTES = randomBytes(3_000_000, seeded(20));

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { reachedBy } from "../../src/transfer/large_file.ts";
+import { reachedBy } from "../../src/transfer/large/large_file.ts";
 import { addRange } from "../../src/transfer/ranges.ts";
 import { seeded } from "./fake_source.ts";
 

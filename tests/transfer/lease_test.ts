@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { AimError } from "../../src/errors/aim_error.ts";
 import { configureLog } from "../../src/log/logger.ts";
-import { withLease } from "../../src/transfer/lease.ts";
+import { withLease } from "../../src/transfer/lease/lease.ts";
 import { fastClock } from "./fake_source.ts";
 
 configureLog({ level: "CRITICAL" });

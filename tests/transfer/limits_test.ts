@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { BACKOFF, backoffDelay } from "../../src/transfer/backoff.ts";
-import { connectionsHelp } from "../../src/transfer/connections_help.ts";
+import { connectionsHelp } from "../../src/transfer/large/connections_help.ts";
 import { tokenBucket } from "../../src/transfer/token_bucket.ts";
 
 Deno.test("waiting doubles up to its limit, and chance takes at most half of it", () => {

@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { createHash } from "node:crypto";
-import { fileHash } from "../../src/transfer/file_hash.ts";
-import { hashPool } from "../../src/transfer/hash_pool.ts";
-import { LANE_BYTES, LANES, type Md5Lanes, md5Lanes } from "../../src/transfer/md5_lanes.ts";
+import { fileHash } from "../../src/transfer/hash/file_hash.ts";
+import { hashPool } from "../../src/transfer/hash/hash_pool.ts";
+import { LANE_BYTES, LANES, type Md5Lanes, md5Lanes } from "../../src/transfer/hash/md5_lanes.ts";
 import { randomBytes, seeded } from "./fake_source.ts";
 
 const md5 = (bytes: Uint8Array) => createHash("md5").update(bytes).digest();

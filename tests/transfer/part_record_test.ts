@@ -1,5 +1,11 @@
 import { assertEquals } from "@std/assert";
-import { closedLine, flushedLine, openLine, readRecord, wroteLine } from "../../src/transfer/part_record.ts";
+import {
+  closedLine,
+  flushedLine,
+  openLine,
+  readRecord,
+  wroteLine,
+} from "../../src/transfer/large/part_record.ts";
 import { rangeBytes } from "../../src/transfer/ranges.ts";
 
 const BINDING = { revision: "c0ffee", etag: "abc", size: 1000 };

@@ -7,8 +7,8 @@ import { configureLog } from "../../src/log/logger.ts";
 import type { FileBody } from "../../src/sources/source.ts";
 import { transfer } from "../../src/transfer/transfer.ts";
 import type { TransferItem, TransferOptions } from "../../src/transfer/types.ts";
-import type { PublishOutcome } from "../../src/transfer/publish_protocol.ts";
-import { Publisher, type PublishTask } from "../../src/transfer/publisher.ts";
+import type { PublishOutcome } from "../../src/transfer/small/publish_protocol.ts";
+import { Publisher, type PublishTask } from "../../src/transfer/small/publisher.ts";
 import { mountVolume, REFUSED } from "../cache/volumes.ts";
 import { FakeSource, fastClock, randomBytes, seeded } from "./fake_source.ts";
 

@@ -1,7 +1,7 @@
-import type { ByteRange, ManifestFile } from "../sources/manifest.ts";
-import { crc32 } from "./crc.ts";
-import { type HostIdentity, sameBoot } from "./host_identity.ts";
-import { addRange } from "./ranges.ts";
+import type { ByteRange, ManifestFile } from "../../sources/manifest.ts";
+import { crc32 } from "../hash/crc.ts";
+import { type HostIdentity, sameBoot } from "../lease/host_identity.ts";
+import { addRange } from "../ranges.ts";
 
 /** What a record is about: bytes of anything else are not these bytes. */
 export interface RecordBinding {

@@ -1,9 +1,9 @@
 import { join } from "@std/path";
-import { errnoOf, errorFrom } from "../errors/from_unknown.ts";
-import { log } from "../log/logger.ts";
-import { systemClock } from "./clock.ts";
+import { errnoOf, errorFrom } from "../../errors/from_unknown.ts";
+import { log } from "../../log/logger.ts";
+import { systemClock } from "../clock.ts";
 import { type HostIdentity, hostIdentity, knownGone } from "./host_identity.ts";
-import type { Clock } from "./types.ts";
+import type { Clock } from "../types.ts";
 
 /** How a lease is taken and kept. */
 export interface LeaseOptions {

@@ -1,6 +1,6 @@
 import { dirname, join } from "@std/path";
-import type { ByteRange } from "../sources/manifest.ts";
-import { type HostIdentity, knownGone } from "./host_identity.ts";
+import type { ByteRange } from "../../sources/manifest.ts";
+import { type HostIdentity, knownGone } from "../lease/host_identity.ts";
 import {
   closedLine,
   flushedLine,
@@ -11,8 +11,8 @@ import {
   sameBinding,
   wroteLine,
 } from "./part_record.ts";
-import { addRange, gaps, prefixEnd, rangeBytes } from "./ranges.ts";
-import { ownStaging, recordPath } from "./staging_names.ts";
+import { addRange, gaps, prefixEnd, rangeBytes } from "../ranges.ts";
+import { ownStaging, recordPath } from "../staging_names.ts";
 
 /** Another process has taken the partial file over: the lease was defeated. */
 export class StagingLostError extends Error {

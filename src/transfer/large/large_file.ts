@@ -1,9 +1,9 @@
-import type { ByteRange } from "../sources/manifest.ts";
-import type { DigestSpec } from "./digests.ts";
-import type { HashJob } from "./hash_pool.ts";
+import type { ByteRange } from "../../sources/manifest.ts";
+import type { DigestSpec } from "../hash/digests.ts";
+import type { HashJob } from "../hash/hash_pool.ts";
 import type { PartialFile } from "./partial_file.ts";
-import { prefixEnd } from "./ranges.ts";
-import type { TransferItem } from "./types.ts";
+import { prefixEnd } from "../ranges.ts";
+import type { TransferItem } from "../types.ts";
 
 /** A large file under way. */
 export interface LargeFile {

@@ -1,6 +1,6 @@
-import type { Digest } from "../sources/manifest.ts";
-import type { DigestSpec } from "./digests.ts";
-import type { ComputedDigests, FileNote } from "./types.ts";
+import type { Digest } from "../../sources/manifest.ts";
+import type { DigestSpec } from "../hash/digests.ts";
+import type { ComputedDigests, FileNote } from "../types.ts";
 
 /** A file whose bytes are in memory, and what is to become of it. Plain data, it crosses to a worker. */
 export interface PublishEntry {

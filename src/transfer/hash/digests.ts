@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import type { Digest, DigestAlgorithm } from "../sources/manifest.ts";
+import type { Digest, DigestAlgorithm } from "../../sources/manifest.ts";
 import { type Crc, crc32, crc32c, crc64nvme } from "./crc.ts";
-import type { ComputedDigests } from "./types.ts";
+import type { ComputedDigests } from "../types.ts";
 
 /** What to compute: an algorithm, and for a multipart ETag the sizes of the parts. Plain data, it crosses to a worker. */
 export type DigestSpec =

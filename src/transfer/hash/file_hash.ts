@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { type DigestSpec, digestStream } from "./digests.ts";
 import { LANE_BYTES, LANES, type Md5Lanes, md5Lanes } from "./md5_lanes.ts";
-import type { ComputedDigests } from "./types.ts";
+import type { ComputedDigests } from "../types.ts";
 
 /** Digests of a file of which more and more is there. */
 export interface FileHash {

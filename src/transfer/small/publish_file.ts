@@ -1,9 +1,9 @@
-import { createFile } from "../os/new_files.ts";
-import { digestMatches, digestStream } from "./digests.ts";
-import { nonce } from "./nonce.ts";
+import { createFile } from "../../os/new_files.ts";
+import { digestMatches, digestStream } from "../hash/digests.ts";
+import { nonce } from "../nonce.ts";
 import type { PublishEntry, PublishOutcome } from "./publish_protocol.ts";
-import { ownStaging } from "./staging_names.ts";
-import type { FileNote } from "./types.ts";
+import { ownStaging } from "../staging_names.ts";
+import type { FileNote } from "../types.ts";
 import { writeSmallFile } from "./write_small_file.ts";
 
 /**

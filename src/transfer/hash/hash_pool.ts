@@ -1,7 +1,7 @@
-import type { Digest, DigestAlgorithm } from "../sources/manifest.ts";
+import type { Digest, DigestAlgorithm } from "../../sources/manifest.ts";
 import { type DigestSpec, digestSpecs } from "./digests.ts";
 import type { HashReply, HashRequest } from "./hash_protocol.ts";
-import type { ComputedDigests } from "./types.ts";
+import type { ComputedDigests } from "../types.ts";
 
 /** Hashing of one file that is still being written. */
 export interface HashJob {

@@ -1,5 +1,5 @@
-import { createFile, renameFile } from "../os/new_files.ts";
-import { removePartial, renameOwned } from "./partial_file.ts";
+import { createFile, renameFile } from "../../os/new_files.ts";
+import { removePartial, renameOwned } from "../large/partial_file.ts";
 
 /** How a file is written. */
 export interface WriteOptions {

@@ -1,5 +1,5 @@
 import type { DigestSpec } from "./digests.ts";
-import type { ComputedDigests } from "./types.ts";
+import type { ComputedDigests } from "../types.ts";
 
 /** What the pool tells a hash worker. Bytes of a file up to `advance` may be read. */
 export type HashRequest =

@@ -1,22 +1,22 @@
-import { AimError } from "../errors/aim_error.ts";
-import { errorFrom } from "../errors/from_unknown.ts";
-import { log } from "../log/logger.ts";
-import type { ByteRange, ManifestFile } from "../sources/manifest.ts";
-import { type RangeBody, TransientError } from "../sources/source.ts";
-import { AttemptFailed, fatalFrom, integrityError, isFatal, Superseded } from "./attempt_errors.ts";
-import { copyBody, isPiped } from "./copy_body.ts";
-import type { DigestSpec } from "./digests.ts";
+import { AimError } from "../../errors/aim_error.ts";
+import { errorFrom } from "../../errors/from_unknown.ts";
+import { log } from "../../log/logger.ts";
+import type { ByteRange, ManifestFile } from "../../sources/manifest.ts";
+import { type RangeBody, TransientError } from "../../sources/source.ts";
+import { AttemptFailed, fatalFrom, integrityError, isFatal, Superseded } from "../attempt_errors.ts";
+import { copyBody, isPiped } from "../copy_body.ts";
+import type { DigestSpec } from "../hash/digests.ts";
 import { divisionOf } from "./division.ts";
 import { type Flow, type LargeFile, type PartOwner, positionOf, reachedBy } from "./large_file.ts";
-import { hashPool } from "./hash_pool.ts";
-import { type HostIdentity, hostIdentity } from "./host_identity.ts";
-import { nonce } from "./nonce.ts";
+import { hashPool } from "../hash/hash_pool.ts";
+import { type HostIdentity, hostIdentity } from "../lease/host_identity.ts";
+import { nonce } from "../nonce.ts";
 import { bindingOf } from "./part_record.ts";
 import { PartialFile, StagingLostError } from "./partial_file.ts";
-import { partsOf } from "./planner.ts";
-import { prefixEnd, rangeBytes } from "./ranges.ts";
-import type { TransferRun } from "./transfer_run.ts";
-import type { ComputedDigests, TransferItem } from "./types.ts";
+import { partsOf } from "../planner.ts";
+import { prefixEnd, rangeBytes } from "../ranges.ts";
+import type { TransferRun } from "../transfer_run.ts";
+import type { ComputedDigests, TransferItem } from "../types.ts";
 
 /** Milliseconds a chunk: next to nothing where a network is the limit. */
 const AHEAD_PAUSE = 4;
