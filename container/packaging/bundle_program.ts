@@ -1,8 +1,6 @@
 import { basename, join } from "@std/path";
 import type { BuildInfo } from "../../src/cli/build_info.ts";
-import { PACK, writePack } from "../../src/profiles/pack.ts";
-import { readProfile } from "../../src/profiles/read_profile.ts";
-import type { Profile } from "../../src/profiles/types.ts";
+import { PACK } from "../../src/profiles/load_profiles.ts";
 import { compileAhead } from "./compile_ahead.ts";
 import { mergeStart } from "./merge_start.ts";
 import { runDeno } from "./run_deno.ts";
@@ -28,7 +26,7 @@ export async function bundleProgram(source: string, folder: string, build: Build
       Deno.writeTextFileSync(path, compileAhead(Deno.readTextFileSync(path)));
     }
   }
-  await packProfiles(join(source, "profiles"), join(folder, "profiles"));
+  packProfiles(join(source, "profiles"), join(folder, "profiles"));
   Deno.writeTextFileSync(join(folder, "build.json"), `${JSON.stringify(build)}\n`);
   // The nearest package.json says what .js files are: this one, whatever lies in the folders above.
   Deno.writeTextFileSync(join(folder, "package.json"), `{"type":"module"}\n`);
@@ -82,20 +80,15 @@ function hideImports(folder: string): void {
 }
 
 /** Copies the schemas, and packs the profiles of each folder into one file. */
-async function packProfiles(from: string, to: string): Promise<void> {
+function packProfiles(from: string, to: string): void {
   Deno.mkdirSync(to, { recursive: true });
-  const profiles = new Map<string, Profile>();
+  const texts: Record<string, string> = {};
   const entries = [...Deno.readDirSync(from)].sort((a, b) => a.name < b.name ? -1 : 1);
   for (const { name, isDirectory } of entries) {
     const path = join(from, name);
-    if (isDirectory) await packProfiles(path, join(to, name));
+    if (isDirectory) packProfiles(path, join(to, name));
     else if (name.endsWith(".schema.json")) Deno.copyFileSync(path, join(to, name));
-    else if (name.endsWith(".yaml")) {
-      const place = { id: name, path, origin: "embedded", priority: 3, kind: "either" } as const;
-      const { profile, faults } = await readProfile(Deno.readFileSync(path), place, { thorough: true });
-      if (profile === null) throw new Error(`${path} is no profile: ${faults[0]?.reason}`);
-      profiles.set(name, profile);
-    }
+    else if (name.endsWith(".yaml")) texts[name] = Deno.readTextFileSync(path);
   }
-  if (profiles.size > 0) Deno.writeTextFileSync(join(to, PACK), writePack(profiles));
+  if (Object.keys(texts).length > 0) Deno.writeTextFileSync(join(to, PACK), JSON.stringify(texts));
 }

@@ -1,5 +1,5 @@
 import { AimError } from "../errors/aim_error.ts";
-import type { ConfigMap } from "../profiles/types.ts";
+import type { ConfigMap } from "../values/value.ts";
 import { renderArgs } from "./engine_args.ts";
 
 /** The module of vLLM that serves the OpenAI API. */

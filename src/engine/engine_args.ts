@@ -1,7 +1,13 @@
 import { AimError } from "../errors/aim_error.ts";
-import { isList, isMap, isNumberLiteral, numberLiteral } from "../profiles/number_literal.ts";
-import type { ConfigMap, ConfigValue } from "../profiles/types.ts";
-import { pythonJson } from "./python_json.ts";
+import {
+  type ConfigMap,
+  type ConfigValue,
+  isList,
+  isMap,
+  isNumberLiteral,
+  numberLiteral,
+} from "../values/value.ts";
+import { pythonJson } from "../values/write_json.ts";
 
 /** What aim itself tells the engine: it goes over profile and user. */
 export interface SystemArgs {

@@ -1,6 +1,6 @@
 import { AimError } from "../errors/aim_error.ts";
 import { checkSchema } from "../profiles/check_schema.ts";
-import type { ConfigMap } from "../profiles/types.ts";
+import type { ConfigMap } from "../values/value.ts";
 
 /** Options of {@linkcode validateEngineArgs}. */
 export interface ValidateEngineArgsOptions {

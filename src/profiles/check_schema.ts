@@ -1,6 +1,5 @@
 import { nearest } from "../config/nearest.ts";
-import { isList, isMap, isNumberLiteral } from "./number_literal.ts";
-import type { ConfigMap, ConfigValue } from "./types.ts";
+import { type ConfigMap, type ConfigValue, isList, isMap, isNumberLiteral } from "../values/value.ts";
 import { general, model, type SchemaError, type Validator, vllmArgs } from "./validators.generated.js";
 
 /** A value that a schema refuses. */

@@ -1,6 +1,5 @@
 import { readRegularFileSync } from "../os/read_regular_file.ts";
 import { embeddedRoot, isBundled } from "./embedded_root.ts";
-import { PACK, readPack } from "./pack.ts";
 import type { ProfilePlace } from "./profile_from_value.ts";
 import { compareText } from "./rank.ts";
 import { readProfile } from "./read_profile.ts";
@@ -44,21 +43,14 @@ export async function loadProfiles(options: LoadProfilesOptions): Promise<Loaded
       priority: folder.priority,
       kind: folder.kind,
     });
-    if (folder.packed) {
-      for (const profile of packOf(folder, placeOf)) {
-        if (!profiles.has(profile.id)) profiles.set(profile.id, profile);
-      }
-      continue;
-    }
-    for (const { name, path } of filesOf(folder, faults)) {
+    for (const { name, path, text } of folder.packed ? packOf(folder) : filesOf(folder, faults)) {
       const place = placeOf(name, path);
-      const { id } = place;
-      if (profiles.has(id)) continue;
-      const bytes = bytesOf(path, place.path, faults);
-      if (bytes === null) continue;
-      const file = await readProfile(bytes, place);
+      if (profiles.has(place.id)) continue;
+      const content = text ?? bytesOf(path, place.path, faults);
+      if (content === null) continue;
+      const file = await readProfile(content, place);
       faults.push(...file.faults);
-      if (file.profile !== null) profiles.set(id, file.profile);
+      if (file.profile !== null) profiles.set(place.id, file.profile);
     }
   }
   return { profiles: [...profiles.values()], faults };
@@ -117,10 +109,20 @@ function pathIn(folder: string, name: string): string {
   return folder.endsWith("/") ? folder + name : `${folder}/${name}`;
 }
 
-/** The profiles of a folder inside an executable. */
-function packOf(folder: Folder, placeOf: (name: string, path: string) => ProfilePlace): Profile[] {
+/** A profile's file; `text` where it is known already. */
+interface FoundFile {
+  readonly name: string;
+  readonly path: string;
+  readonly text?: string;
+}
+
+/** An executable has one file for each folder of profiles, a JSON object of their texts by file name: opening a hundred takes too long. */
+export const PACK = "profiles.json";
+
+function packOf(folder: Folder): FoundFile[] {
   try {
-    return readPack(Deno.readTextFileSync(`${folder.path}/${PACK}`), (name) => placeOf(name, ""));
+    const texts: Record<string, string> = JSON.parse(Deno.readTextFileSync(`${folder.path}/${PACK}`));
+    return Object.entries(texts).map(([name, text]) => ({ name, path: "", text }));
   } catch (thrown) {
     if (isMissing(thrown)) return [];
     throw thrown;
@@ -135,7 +137,7 @@ function isFolderName(model: string): boolean {
 }
 
 /** The profile files right in a folder, by name; a `.yaml` before a `.yml` of the same stem. */
-function filesOf(folder: Folder, faults: ProfileFault[]): { name: string; path: string }[] {
+function filesOf(folder: Folder, faults: ProfileFault[]): FoundFile[] {
   try {
     return [...Deno.readDirSync(folder.path)]
       // Links too: a Kubernetes ConfigMap is mounted as links into a hidden folder.

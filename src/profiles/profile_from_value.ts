@@ -1,13 +1,6 @@
 import type { checkSchema, SchemaFault } from "./check_schema.ts";
-import { isMap, isNumberLiteral } from "./number_literal.ts";
-import {
-  type ConfigMap,
-  type ConfigValue,
-  METRICS,
-  PRECISIONS,
-  type Profile,
-  PROFILE_TYPES,
-} from "./types.ts";
+import { type ConfigMap, type ConfigValue, isMap, isNumberLiteral } from "../values/value.ts";
+import { METRICS, PRECISIONS, type Profile, PROFILE_TYPES } from "./types.ts";
 
 /** Where a profile file lies, as far as it says what the profile is. */
 export type ProfilePlace = Pick<Profile, "id" | "path" | "origin" | "priority"> & {

@@ -1,5 +1,5 @@
-import { readFullYaml, type YamlFault, type YamlFile } from "./yaml/full_yaml.ts";
-import { readSimpleYaml } from "./yaml/simple_yaml.ts";
+import { readYaml, type YamlFault, type YamlFile } from "../values/read_yaml.ts";
+import { readPlainYaml } from "../values/read_plain_yaml.ts";
 import { profileFromValue, type ProfilePlace } from "./profile_from_value.ts";
 import type { Profile, ProfileFault } from "./types.ts";
 
@@ -21,32 +21,26 @@ export interface ReadProfileOptions {
 /** The largest profile that is read, in bytes: real ones have one or two thousand. */
 export const MAX_PROFILE_BYTES = 256 * 1024;
 
-/** Reads a profile from a file's bytes. Never throws for what is in them. */
+/** Reads a profile from a file's bytes or text. Never throws for what is in them. */
 export async function readProfile(
-  bytes: Uint8Array,
+  content: Uint8Array | string,
   place: ProfilePlace,
   options: ReadProfileOptions = {},
 ): Promise<ProfileFile> {
   const at = (fault: YamlFault): ProfileFault => ({ path: place.path, ...fault });
-  if (bytes.length > MAX_PROFILE_BYTES) {
-    const reason = `the file has ${bytes.length} bytes; a profile has ${MAX_PROFILE_BYTES} at most`;
+  if (content.length > MAX_PROFILE_BYTES) {
+    const reason = `the file has ${content.length} bytes; a profile has ${MAX_PROFILE_BYTES} at most`;
     return { profile: null, faults: [at({ line: 1, column: 1, reason })], notes: [] };
   }
-  const text = decode(bytes);
-  if (text === null) {
-    return {
-      profile: null,
-      faults: [at({ ...firstBadByte(bytes), reason: "the file is not UTF-8" })],
-      notes: [],
-    };
-  }
-  const simple = options.thorough === true ? null : readSimpleYaml(text);
+  const text = typeof content === "string" ? content : decode(content);
+  if (typeof text !== "string") return { profile: null, faults: [at(text)], notes: [] };
+  const simple = options.thorough === true ? null : readPlainYaml(text);
   if (simple !== null) {
     // The program's own profiles are held to the schema by its tests, not again at each start.
     const reading = profileFromValue(simple, place, place.origin === "embedded" ? null : await checker());
     if (reading.kind === "profile") return { profile: reading.profile, faults: [], notes: [] };
   }
-  const file = await readFullYaml(text);
+  const file = await readYaml(text);
   const notes = file.notes.map(at);
   if (file.value === null) return { profile: null, faults: sorted(file.faults.map(at)), notes };
   const reading = profileFromValue(file.value, place, await checker());
@@ -70,37 +64,16 @@ function sorted(faults: ProfileFault[]): ProfileFault[] {
   return faults.sort((a, b) => a.line - b.line || a.column - b.column);
 }
 
-/** UTF-8, or UTF-16 where a byte order mark says so, as PyYAML decodes; `null` where it is not. */
-function decode(bytes: Uint8Array): string | null {
-  const mark = bytes[0] === 0xff && bytes[1] === 0xfe
-    ? "utf-16le"
-    : bytes[0] === 0xfe && bytes[1] === 0xff
-    ? "utf-16be"
-    : "utf-8";
+/** UTF-8, or UTF-16 where a byte order mark says so, as PyYAML decodes; else where it is not. */
+function decode(bytes: Uint8Array): string | YamlFault {
+  const [first, second] = bytes;
+  const utf16 = first === 0xff && second === 0xfe ? "le" : first === 0xfe && second === 0xff ? "be" : null;
+  const encoding = utf16 === null ? "utf-8" : `utf-16${utf16}`;
   try {
-    return new TextDecoder(mark, { fatal: true }).decode(bytes);
+    return new TextDecoder(encoding, { fatal: true }).decode(bytes);
   } catch {
-    return null;
-  }
-}
-
-function firstBadByte(bytes: Uint8Array): { line: number; column: number } {
-  let [low, high] = [0, bytes.length];
-  // The longest prefix that decodes; a character cut in two by the search counts as good.
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if (decodes(bytes.subarray(0, middle))) low = middle;
-    else high = middle - 1;
-  }
-  const before = new TextDecoder().decode(bytes.subarray(0, low));
-  return { line: before.split("\n").length, column: before.length - before.lastIndexOf("\n") };
-}
-
-function decodes(bytes: Uint8Array): boolean {
-  try {
-    new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream: true });
-    return true;
-  } catch {
-    return false;
+    const lines = new TextDecoder(encoding).decode(bytes).split("\ufffd")[0]?.split("\n") ?? [];
+    const column = (lines.at(-1)?.length ?? 0) + 1;
+    return { line: lines.length, column, reason: `the file is not ${encoding.toUpperCase()}` };
   }
 }

@@ -1,20 +1,4 @@
-/** A value from YAML or JSON. Numbers keep how they were spelled: `2.0` is not `2` on a command line. */
-export type ConfigValue =
-  | null
-  | boolean
-  | string
-  | NumberLiteral
-  | readonly ConfigValue[]
-  | ConfigMap;
-
-/** A mapping in the order it was written. */
-export type ConfigMap = ReadonlyMap<string, ConfigValue>;
-
-/** A number and its spelling. */
-export interface NumberLiteral {
-  readonly value: number;
-  readonly text: string;
-}
+import type { ConfigMap } from "../values/value.ts";
 
 export const PRECISIONS = ["int4", "int8", "fp4", "fp8", "fp16", "bf16", "fp32"] as const;
 /** Ranked: the earlier is preferred. */

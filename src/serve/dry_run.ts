@@ -1,7 +1,8 @@
-import { pythonJson } from "../engine/python_json.ts";
 import { renderBashScript } from "../engine/bash_script.ts";
-import type { ConfigValue, Profile } from "../profiles/types.ts";
-import { writeYaml } from "../profiles/yaml/write_yaml.ts";
+import type { Profile } from "../profiles/types.ts";
+import type { ConfigValue } from "../values/value.ts";
+import { pythonJson } from "../values/write_json.ts";
+import { writeYaml } from "../values/write_yaml.ts";
 import type { ServingPlan } from "./serving_plan.ts";
 
 /**

@@ -9,7 +9,8 @@ import { AimError } from "../errors/aim_error.ts";
 import { chooseDevices } from "../gpu/choose_devices.ts";
 import type { GpuInventory } from "../gpu/types.ts";
 import { log } from "../log/logger.ts";
-import type { ConfigMap, Profile } from "../profiles/types.ts";
+import type { Profile } from "../profiles/types.ts";
+import type { ConfigMap } from "../values/value.ts";
 import { modelToLoad, type NamedModel } from "./named_model.ts";
 import { selectProfileFor } from "./select_profile_for.ts";
 

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { aim } from "../cli/aim.ts";
-import { SEEDS } from "./mutate.ts";
+import { SEEDS } from "../values/mutate.ts";
 
 const [MODEL_PROFILE = "", GENERAL_PROFILE = ""] = SEEDS;
 const LLAMA = "meta-llama/Llama-3.1-8B-Instruct";

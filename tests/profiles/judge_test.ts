@@ -4,7 +4,7 @@ import { type Criteria, METRICS, PRECISIONS, type Profile, PROFILE_TYPES } from 
 import { judge } from "../../src/profiles/judge.ts";
 import { selectProfile } from "../../src/profiles/select_profile.ts";
 import { makeCriteria, makeProfile } from "./make_profile.ts";
-import { Random } from "./random.ts";
+import { Random } from "../values/random.ts";
 
 const stateOf = (profile: Profile, criteria: Criteria) => judge([profile], criteria)[0]?.state;
 

@@ -2,8 +2,8 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { dirname, join } from "@std/path";
 import { embeddedRoot, isBundled } from "../../src/profiles/embedded_root.ts";
 import { loadProfiles, type LoadProfilesOptions } from "../../src/profiles/load_profiles.ts";
-import { mutated, SEEDS } from "./mutate.ts";
-import { Random } from "./random.ts";
+import { mutated, SEEDS } from "../values/mutate.ts";
+import { Random } from "../values/random.ts";
 import { referenceModels, referenceProfiles } from "./reference.ts";
 
 const [MODEL_PROFILE = "", GENERAL_PROFILE = ""] = SEEDS;

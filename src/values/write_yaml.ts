@@ -1,6 +1,12 @@
-import { isList, isMap, isNumberLiteral } from "../number_literal.ts";
-import type { ConfigMap, ConfigValue, NumberLiteral } from "../types.ts";
-import { type PlainScalar, plainScalar } from "./plain_scalar.ts";
+import {
+  type ConfigMap,
+  type ConfigValue,
+  isList,
+  isMap,
+  isNumberLiteral,
+  type NumberLiteral,
+} from "./value.ts";
+import { plainScalar, type YamlScalar } from "./yaml_scalar.ts";
 
 /**
  * A mapping as YAML 1.1 in block style, which PyYAML and `aim` read back as the same values; numbers keep their spelling. Exists for
@@ -47,7 +53,7 @@ const PLAIN_ASCII = /^[\w./+](?:[\w./+@%,;()\[\]{}: -]*[\w./+@%,;()\[\]{}-])?$/;
 const PLAIN = /^[\p{L}\p{N}_./+](?:[\p{L}\p{N}_./+@%,;()\[\]{}: -]*[\p{L}\p{N}_./+@%,;()\[\]{}-])?$/u;
 
 function number({ value, text }: NumberLiteral): string {
-  const same = (read: PlainScalar) =>
+  const same = (read: YamlScalar) =>
     read.kind === "value" && typeof read.value === "object" && read.value !== null &&
     isNumberLiteral(read.value) && Object.is(read.value.value, value);
   if (same(plainScalar(text))) return text;

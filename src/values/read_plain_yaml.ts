@@ -1,5 +1,5 @@
-import type { ConfigMap, ConfigValue } from "../types.ts";
-import { plainScalar } from "./plain_scalar.ts";
+import type { ConfigMap, ConfigValue } from "./value.ts";
+import { plainScalar } from "./yaml_scalar.ts";
 
 /**
  * Reads the YAML that profiles are written in, and nothing else: nested mappings, one entry a line, indented by spaces,
@@ -9,7 +9,7 @@ import { plainScalar } from "./plain_scalar.ts";
  * It exists for start-up: a YAML library takes longer to load than everything else `aim` does before it starts the
  * engine. Whatever it does read, it reads as the full reader does, which a test holds it to.
  */
-export function readSimpleYaml(text: string): ConfigMap | null {
+export function readPlainYaml(text: string): ConfigMap | null {
   const root: Level = { indent: 0, map: new Map() };
   const open: Level[] = [root];
   /** The entry that has no value yet: lines further in belong to it. */

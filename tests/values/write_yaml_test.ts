@@ -1,14 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
-import { numberLiteral } from "../../src/profiles/number_literal.ts";
-import { readPack, writePack } from "../../src/profiles/pack.ts";
-import { readProfile } from "../../src/profiles/read_profile.ts";
-import type { ConfigValue, Profile } from "../../src/profiles/types.ts";
-import { readFullYaml } from "../../src/profiles/yaml/full_yaml.ts";
-import { writeYaml } from "../../src/profiles/yaml/write_yaml.ts";
-import { makeProfile } from "./make_profile.ts";
+import { type ConfigValue, numberLiteral } from "../../src/values/value.ts";
+import { readYaml } from "../../src/values/read_yaml.ts";
+import { writeYaml } from "../../src/values/write_yaml.ts";
 import { Random } from "./random.ts";
-
-const PROFILES = new URL("../../profiles/", import.meta.url);
 
 const ODD_TEXTS = [
   ...[
@@ -97,7 +91,7 @@ Deno.test("YAML that is written is read back as the same values, spelling of num
     const map = randomMap(random, 3);
     if (map.size === 0) continue;
     const text = writeYaml(map);
-    const { value, faults } = await readFullYaml(text);
+    const { value, faults } = await readYaml(text);
     assertEquals(faults, [], text);
     assertEquals(plain(value), plain(map), text);
   }
@@ -117,43 +111,6 @@ Deno.test("what is never taken for anything else is written without quotes", () 
     'model_id: meta-llama/Llama-3.1-8B-Instruct\nprecision: fp16\nempty: null\nanswer: "yes"\nlist:\n  - a\n  - 2.0\nnone: {}\n',
   );
 });
-
-Deno.test("a pack holds every profile of the catalogue as its file does", async () => {
-  let count = 0;
-  for (const folder of foldersBelow(PROFILES)) {
-    const files = new Map<string, Profile>();
-    for (const { name } of [...Deno.readDirSync(folder)].filter((entry) => entry.name.endsWith(".yaml"))) {
-      const place = { ...placeOf(name), kind: "either" } as const;
-      const { profile } = await readProfile(Deno.readFileSync(new URL(name, folder)), place);
-      assert(profile !== null, name);
-      files.set(name, profile);
-    }
-    count += files.size;
-    assertSamePack(files);
-  }
-  assert(count > 500);
-});
-
-Deno.test("a pack keeps odd values", () => {
-  const random = new Random(6);
-  for (let round = 0; round < 100; round++) {
-    const envVars = new Map([["A", random.pick(ODD_TEXTS)], ["1", random.pick(ODD_TEXTS)]]);
-    assertSamePack(new Map([["a.yaml", makeProfile({ engineArgs: randomMap(random, 3), envVars })]]));
-  }
-});
-
-function placeOf(name: string): Pick<Profile, "id" | "path" | "origin" | "priority"> {
-  return { id: name, path: `embedded:${name}`, origin: "embedded", priority: 2 };
-}
-
-function assertSamePack(files: ReadonlyMap<string, Profile>): void {
-  const wanted = [...files].map(([name, profile]) => ({ ...profile, ...placeOf(name) }));
-  assertEquals(readPack(writePack(files), placeOf).map(plainProfile), wanted.map(plainProfile));
-}
-
-function plainProfile(profile: Profile): unknown {
-  return { ...profile, engineArgs: plain(profile.engineArgs), envVars: plain(profile.envVars) };
-}
 
 function randomMap(random: Random, depth: number): Map<string, ConfigValue> {
   const map = new Map<string, ConfigValue>();
@@ -182,13 +139,4 @@ function randomValue(random: Random, depth: number): ConfigValue {
 function plain(value: unknown): unknown {
   if (value instanceof Map) return { pairs: [...value].map(([key, item]) => [key, plain(item)]) };
   return Array.isArray(value) ? value.map(plain) : value;
-}
-
-function* foldersBelow(folder: URL): Generator<URL> {
-  for (const entry of Deno.readDirSync(folder)) {
-    if (!entry.isDirectory || entry.name === "schemas") continue;
-    const below = new URL(`${entry.name}/`, folder);
-    yield below;
-    yield* foldersBelow(below);
-  }
 }

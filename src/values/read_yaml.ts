@@ -1,0 +1,202 @@
+import type { Document, ScalarTag } from "yaml";
+import { type ConfigMap, type ConfigValue, isNumberLiteral } from "./value.ts";
+import { plainScalar, taggedScalar, type YamlScalar } from "./yaml_scalar.ts";
+
+/** A place in a text; lines and columns count from 1. */
+export interface Position {
+  readonly line: number;
+  readonly column: number;
+}
+
+/** Something wrong at a place. */
+export interface YamlFault extends Position {
+  readonly reason: string;
+}
+
+/** What a text holds, and where. */
+export interface YamlFile {
+  /** The top-level mapping; `null` where a fault leaves none. */
+  readonly value: ConfigMap | null;
+  /** Faults that make the text unusable. */
+  readonly faults: readonly YamlFault[];
+  /** Keys written twice: PyYAML silently takes the last. */
+  readonly notes: readonly YamlFault[];
+  /** The place of the value (with `key`, of the key) at a path of keys and list indices, else of its nearest parent's key. */
+  positionOf(path: Path, key?: "key"): Position;
+}
+
+type Path = readonly (string | number)[];
+type Report = (offset: number, reason: string) => void;
+type Library = typeof import("./yaml_library.ts");
+
+/** Reads a mapping as PyYAML's `safe_load` does. Never throws: what is wrong is in `faults`. */
+export async function readYaml(text: string): Promise<YamlFile> {
+  const library = await import("./yaml_library.ts");
+  // What PyYAML counts as a line break, one character each.
+  const clean = text.replace(/^\ufeff/, "").replace(/\r\n?|\u0085/g, "\n");
+  const at = (offset: number): Position => {
+    const before = clean.slice(0, offset).split("\n");
+    return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
+  };
+  let document: Document | null = null;
+  const positionOf = (path: Path, key?: "key") => at(offsetAt(library, document, path, key === "key"));
+  const faults: YamlFault[] = [];
+  const fault: Report = (offset, reason) => void faults.push({ ...at(offset), reason });
+  const notes: YamlFault[] = [];
+  try {
+    refuse(clean, fault);
+    const documents = faults.length > 0 ? [] : parse(library, clean);
+    for (const { pos, message } of documents.flatMap((one) => [...one.errors, ...one.warnings])) {
+      fault(pos[0], message);
+    }
+    if (documents[1] !== undefined) {
+      fault(documents[1].range[0], "a second document begins; a profile is one");
+    }
+    document = documents[0] ?? null;
+    if (document !== null) {
+      check(library, document, clean, fault, (offset, reason) => notes.push({ ...at(offset), reason }));
+    }
+    if (faults.length === 0) {
+      const value = valueOf(document?.toJS({ mapAsMap: true }) ?? null, [], (path, reason) => {
+        faults.push({ ...positionOf(path, "key"), reason });
+      });
+      const found = value === null ? "an empty file" : Array.isArray(value) ? "a list" : "a single value";
+      if (!(value instanceof Map)) fault(0, `a mapping is expected, not ${found}`);
+      else if (faults.length === 0) return { value, faults, notes, positionOf };
+    }
+  } catch (thrown) {
+    // Aliases in excess or within their own anchor, or recursion into what is nested beyond reason.
+    fault(0, `it cannot be read as YAML: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+  }
+  return { value: null, faults, notes: [], positionOf };
+}
+
+function parse(library: Library, text: string): Document.Parsed[] {
+  const documents = library.parseAllDocuments(text, {
+    version: "1.1",
+    schema: "failsafe",
+    customTags: SCALARS,
+    uniqueKeys: false,
+    // Strict refuses a closing bracket that is no deeper than its key, which PyYAML takes.
+    strict: false,
+    prettyErrors: false,
+    logLevel: "silent",
+  });
+  return Array.isArray(documents) ? documents : [];
+}
+
+const MERGE = Symbol("<<");
+
+/** Scalars by PyYAML's rules: first what is not in quotes, then what has a tag. */
+const SCALARS: ScalarTag[] = [
+  { tag: "tag:yaml.org,2002:plain", default: true, test: /^/, resolve: resolver(plainScalar) },
+  ...(["null", "bool", "int", "float"] as const).map((name): ScalarTag => ({
+    tag: `tag:yaml.org,2002:${name}`,
+    resolve: resolver((text) => taggedScalar(name, text)),
+  })),
+];
+
+function resolver(scalar: (text: string) => YamlScalar): ScalarTag["resolve"] {
+  return (text, onError) => {
+    const means = scalar(text);
+    if (means.kind === "fault") onError(means.reason);
+    return means.kind === "value" ? means.value : MERGE;
+  };
+}
+
+/** Deeper than any profile, and far from the end of the stack. */
+const MAX_DEPTH = 64;
+
+function refuse(text: string, fault: Report): void {
+  // PyYAML takes printable characters only (yaml/reader.py, NON_PRINTABLE), and line separators as line breaks.
+  const at = text.search(/[^\t\n\x20-\x7e\u00a0-\u2027\u202a-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/u);
+  const code = text.codePointAt(at)?.toString(16).padStart(4, "0").toUpperCase();
+  if (at >= 0) return fault(at, `character U+${code} is not allowed in YAML`);
+  // Brackets, in quotes too: the library takes quadratic time to descend into them.
+  let depth = 0;
+  for (const { 0: bracket, index } of text.matchAll(/[[\]{}]/g)) {
+    depth = bracket === "[" || bracket === "{" ? depth + 1 : Math.max(0, depth - 1);
+    if (depth > 4 * MAX_DEPTH) return fault(index, "it is nested too deep");
+  }
+}
+
+/** Where a key or value stands, or the key of its nearest parent that stands anywhere. */
+function offsetAt(library: Library, document: Document | null, path: Path, wantsKey: boolean): number {
+  let [key, node]: [unknown, unknown] = [null, document?.contents];
+  for (const step of path) {
+    if (library.isAlias(node) && document !== null) node = node.resolve(document);
+    const pair = library.isMap(node)
+      ? node.items.findLast((item) => keyText(library, item.key) === step)
+      : library.isSeq(node)
+      ? { key: null, value: node.items[Number(step)] }
+      : undefined;
+    if (pair === undefined) return offsetOf(library, key ?? node);
+    [key, node] = [pair.key ?? pair.value, pair.value];
+  }
+  return offsetOf(library, (wantsKey ? key : null) ?? node ?? key);
+}
+
+function offsetOf(library: Library, node: unknown): number {
+  return library.isNode(node) ? node.range?.[0] ?? 0 : 0;
+}
+
+function keyText(library: Library, key: unknown): unknown {
+  const value = library.isScalar(key) ? key.value : null;
+  return isScalar(value) && isNumberLiteral(value) ? value.text : value;
+}
+
+/** What the library lets pass: keys that are no text, keys written twice, and `'x''`, which it takes for closed. */
+function check(library: Library, document: Document, text: string, fault: Report, note: Report): void {
+  library.visit(document, {
+    Map: (_, { items }) => {
+      const seen = new Set<unknown>();
+      for (const { key } of items) {
+        const name = keyText(library, key);
+        const source = library.isScalar(key) ? key.source : undefined;
+        const at = offsetOf(library, key);
+        if (typeof name !== "string" && name !== MERGE) {
+          fault(at, `key ${source ?? ""} is no text in YAML 1.1; put it in quotes`);
+        }
+        if (seen.has(name)) note(at, `${JSON.stringify(source)} is there twice; the last one counts`);
+        seen.add(name);
+      }
+    },
+    Scalar: (_, { type, range }) => {
+      const quoted = range && type === "QUOTE_SINGLE" ? text.slice(range[0], range[1]) : "''";
+      if (range && !/^'(?:[^']|'')*'$/.test(quoted)) fault(range[0], "the closing quote is missing");
+    },
+  });
+}
+
+/** What the library made of the text, with keys as text and merge keys resolved. */
+function valueOf(node: unknown, path: Path, fault: (path: Path, reason: string) => void): ConfigValue {
+  if (path.length > MAX_DEPTH) fault(path, `it is nested more than ${MAX_DEPTH} deep`);
+  else if (node === MERGE) fault(path, '"<<" is a merge key, not a value; put it in quotes');
+  else if (Array.isArray(node)) return node.map((item, index) => valueOf(item, [...path, index], fault));
+  else if (node instanceof Map) {
+    const map = new Map<string, ConfigValue>();
+    for (const [key, value] of withMerged(node, () => fault(path, "a merge key takes mappings"))) {
+      const name = isScalar(key) && isNumberLiteral(key) ? key.text : key;
+      if (typeof name === "string") map.set(name, valueOf(value, [...path, name], fault));
+    }
+    return map;
+  } else if (isScalar(node)) return node;
+  return null;
+}
+
+/** A mapping's entries: what it merges first, as in PyYAML, and of a list of merges the last first. */
+function withMerged(map: ReadonlyMap<unknown, unknown>, fault: () => void): Map<unknown, unknown> {
+  if (!map.has(MERGE)) return new Map(map);
+  const entries = [map.get(MERGE)].flat().toReversed().flatMap((merged) => {
+    if (merged instanceof Map) return [...withMerged(merged, fault)];
+    fault();
+    return [];
+  });
+  return new Map([...entries, ...[...map].filter(([key]) => key !== MERGE)]);
+}
+
+/** What {@linkcode SCALARS} gave. */
+function isScalar(value: unknown): value is Exclude<ConfigValue, ConfigMap | readonly ConfigValue[]> {
+  return value === null || typeof value === "boolean" || typeof value === "string" ||
+    (typeof value === "object" && "text" in value && "value" in value);
+}

@@ -1,0 +1,42 @@
+import { pythonFloat } from "./python_float.ts";
+import { type ConfigValue, isList, isMap, isNumberLiteral, type NumberLiteral } from "./value.ts";
+
+/**
+ * A value for `JSON.stringify`, which writes its numbers as they are spelled. `inf` and `nan`, which JSON cannot spell, become `null`.
+ */
+export function jsonValue(value: ConfigValue): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (isList(value)) return value.map(jsonValue);
+  if (isMap(value)) return Object.fromEntries([...value].map(([key, item]) => [key, jsonValue(item)]));
+  return isNumberLiteral(value) && Number.isFinite(value.value) ? JSON.rawJSON(jsonNumber(value)) : null;
+}
+
+/**
+ * A value as Python's `json.dumps` writes it: separators `", "` and `": "`, everything beyond ASCII escaped, `Infinity` and `NaN`.
+ */
+export function pythonJson(value: ConfigValue): string {
+  if (typeof value === "string") return asciiString(value);
+  if (typeof value !== "object" || value === null) return String(value);
+  if (isList(value)) return `[${value.map(pythonJson).join(", ")}]`;
+  if (isMap(value)) {
+    return `{${[...value].map(([key, item]) => `${asciiString(key)}: ${pythonJson(item)}`).join(", ")}}`;
+  }
+  return isNumberLiteral(value) ? jsonNumber(value) : "null";
+}
+
+const JSON_NUMBER = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?$/;
+
+/** A number's own spelling where JSON has it, else Python's: `.5` becomes `0.5`. */
+function jsonNumber({ value, text }: NumberLiteral): string {
+  if (JSON_NUMBER.test(text)) return text;
+  if (Number.isNaN(value)) return "NaN";
+  return Number.isFinite(value) ? pythonFloat(value) : value > 0 ? "Infinity" : "-Infinity";
+}
+
+// JSON.stringify escapes controls, quote and backslash; `ensure_ascii` also DEL and all that follows.
+function asciiString(text: string): string {
+  return JSON.stringify(text).replace(
+    /[\u007f-\uffff]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
