@@ -9,29 +9,28 @@ const MAX_DEPTH = 64;
  * @throws {SyntaxError} not JSON, the same key twice in an object, or nested more than 64 deep; the message is one clause.
  */
 export function readJson(text: string): ConfigValue {
-  const written = keysIn(text);
-  const value = JSON.parse(text, (_, item, { source }): unknown => {
+  refuse(text);
+  return JSON.parse(text, (_, item, { source }): unknown => {
     if (typeof item === "number") return numberLiteral(item, source);
-    if (typeof item !== "object" || item === null || Array.isArray(item)) return item;
-    for (const key of Object.keys(item)) written.splice(written.lastIndexOf(key), 1);
-    return new Map(Object.entries(item));
-  });
-  const [twice] = written;
-  if (twice !== undefined) throw new SyntaxError(`it has the key ${JSON.stringify(twice)} twice`);
-  return value as ConfigValue;
+    return typeof item !== "object" || item === null || Array.isArray(item)
+      ? item
+      : new Map(Object.entries(item));
+  }) as ConfigValue;
 }
 
-/** Every key as often as it is written: `JSON.parse` silently keeps the last of two. */
-function keysIn(text: string): string[] {
-  const keys: string[] = [];
-  let depth = 0;
+/** What `JSON.parse` takes: it silently keeps the last of two equal keys. */
+function refuse(text: string): void {
+  const open: Set<string>[] = [];
   for (const [token, string, colon] of text.matchAll(/("(?:[^"\\]|\\.)*")\s*(:)?|[[\]{}]/g)) {
-    if (colon !== undefined && string !== undefined) keys.push(keyOf(string));
-    else if (token === "[" || token === "{") depth++;
-    else if (token === "]" || token === "}") depth--;
-    if (depth > MAX_DEPTH) throw new SyntaxError(`it is nested more than ${MAX_DEPTH} deep`);
+    if (token === "[" || token === "{") open.push(new Set());
+    else if (token === "]" || token === "}") open.pop();
+    else if (colon !== undefined && string !== undefined) {
+      const key = keyOf(string);
+      if (open.at(-1)?.has(key)) throw new SyntaxError(`it has the key ${JSON.stringify(key)} twice`);
+      open.at(-1)?.add(key);
+    }
+    if (open.length > MAX_DEPTH) throw new SyntaxError(`it is nested more than ${MAX_DEPTH} deep`);
   }
-  return keys;
 }
 
 function keyOf(string: string): string {

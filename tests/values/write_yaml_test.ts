@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { type ConfigValue, numberLiteral } from "../../src/values/value.ts";
 import { readYaml } from "../../src/values/read_yaml.ts";
 import { writeYaml } from "../../src/values/write_yaml.ts";
