@@ -1,6 +1,8 @@
 import type { Digest, Manifest } from "../sources/manifest.ts";
 import { partFault } from "../sources/safe_path.ts";
-import { readTextOrNull, writeAtomically } from "./files.ts";
+import { readRegularText } from "../os/read_regular_file.ts";
+import type { Read } from "../os/read.ts";
+import { writeAtomically } from "./files.ts";
 
 /** Version of the record's format. */
 const VERSION = 1;
@@ -57,16 +59,22 @@ export function recordOf(
   };
 }
 
-/** Reads a record; `null` where there is none, or none that this version understands. */
-export async function readRecord(path: string): Promise<ModelRecord | null> {
-  const text = await readTextOrNull(path);
-  if (text === null) return null;
+/** Reads a record. One that is there and is none (empty, cut, a directory, too large) is `failed`: damage, never "made by hand". */
+export async function lookRecord(path: string): Promise<Read<ModelRecord>> {
+  const text = await readRegularText(path);
+  if (text.kind !== "ok") return text;
   try {
-    const value: unknown = JSON.parse(text);
-    return isRecord(value) ? value : null;
-  } catch {
-    return null;
-  }
+    const value: unknown = JSON.parse(text.value);
+    if (isRecord(value)) return { kind: "ok", value };
+  } catch { /* said below */ }
+  const reason = text.value === "" ? "it is empty" : "it is not a record that this version understands";
+  return { kind: "failed", reason };
+}
+
+/** The record at a path; `null` where there is none, or a damaged one. */
+export async function readRecord(path: string): Promise<ModelRecord | null> {
+  const record = await lookRecord(path);
+  return record.kind === "ok" ? record.value : null;
 }
 
 /** Writes a record, whole or not at all. */
