@@ -1,4 +1,5 @@
 import type { Document, ScalarTag } from "yaml";
+import { loadLibrary } from "../libraries/load_library.ts";
 import { type ConfigMap, type ConfigValue, isNumberLiteral } from "./value.ts";
 import { plainScalar, taggedScalar, type YamlScalar } from "./yaml_scalar.ts";
 
@@ -27,11 +28,11 @@ export interface YamlFile {
 
 type Path = readonly (string | number)[];
 type Report = (offset: number, reason: string) => void;
-type Library = typeof import("./yaml_library.ts");
+type Library = typeof import("../libraries/yaml.ts");
 
 /** Reads a mapping as PyYAML's `safe_load` does. Never throws: what is wrong is in `faults`. */
 export async function readYaml(text: string): Promise<YamlFile> {
-  const library = await import("./yaml_library.ts");
+  const library = await loadLibrary("yaml");
   // What PyYAML counts as a line break, one character each.
   const clean = text.replace(/^\ufeff/, "").replace(/\r\n?|\u0085/g, "\n");
   const at = (offset: number): Position => {

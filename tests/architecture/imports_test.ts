@@ -8,12 +8,13 @@ const SRC = join(ROOT, "src");
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   log: ["errors"],
-  values: [],
+  values: ["libraries"],
   config: ["errors", "log"],
   os: ["errors", "log"],
+  libraries: [],
   gpu: ["os", "config", "log", "errors"],
   profiles: ["values", "gpu", "os", "config", "log", "errors"],
-  sources: ["os", "config", "log", "errors"],
+  sources: ["libraries", "os", "config", "log", "errors"],
   transfer: ["sources", "os", "config", "log", "errors"],
   cache: ["transfer", "sources", "os", "config", "log", "errors"],
   engine: ["profiles", "values", "os", "config", "log", "errors"],
@@ -58,6 +59,12 @@ Deno.test("no folder imports its caller", () => {
   assertEquals(wrong, []);
 });
 
+Deno.test("only src/libraries loads npm libraries while the program runs", () => {
+  const lazy = [...sourceFiles(SRC)].filter((file) => /import\(\s*"(?!\.|node:)/.test(withoutTypes(file)))
+    .map((file) => relative(ROOT, file));
+  assertEquals(lazy, []);
+});
+
 Deno.test("the top level holds nothing beside what the README names", () => {
   const allowed = new Set([
     "src",
@@ -78,6 +85,11 @@ Deno.test("the top level holds nothing beside what the README names", () => {
 
 function folderOf(path: string): string {
   return relative(SRC, path).split("/")[0] ?? "";
+}
+
+/** `typeof import("…")` loads nothing. */
+function withoutTypes(file: string): string {
+  return Deno.readTextFileSync(file).replaceAll(/typeof import\(/g, "");
 }
 
 function importsOf(file: string): string[] {

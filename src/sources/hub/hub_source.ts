@@ -1,4 +1,5 @@
 import { AimError } from "../../errors/aim_error.ts";
+import { loadLibrary } from "../../libraries/load_library.ts";
 import { log } from "../../log/logger.ts";
 import { isBookkeepingPath } from "../bookkeeping_path.ts";
 import { pathFilter } from "../filter_paths.ts";
@@ -56,7 +57,7 @@ export class HubSource implements Source {
     assertRevision(revision);
     const access = await this.#accessed();
     const fetchApi = this.#api(access, revision, options.signal);
-    const { listFiles, modelInfo } = await import("@huggingface/hub");
+    const { listFiles, modelInfo } = await loadLibrary("hugging_face");
     const common = { hubUrl: this.#endpoint, fetch: fetchApi };
     const info = await answered(
       this.#endpoint,

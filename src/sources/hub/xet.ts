@@ -1,3 +1,4 @@
+import { loadLibrary } from "../../libraries/load_library.ts";
 import type { ByteRange, ManifestFile } from "../manifest.ts";
 import { type RangeBody, TransientError } from "../source.ts";
 
@@ -20,7 +21,7 @@ export async function readXet(
   range: ByteRange | null,
   access: XetAccess,
 ): Promise<RangeBody> {
-  const { __internal_XetBlob: XetBlob } = await import("@huggingface/hub");
+  const { __internal_XetBlob: XetBlob } = await loadLibrary("hugging_face");
   const wanted = range ?? { start: 0, end: file.size };
   const blob = new XetBlob({
     hash: file.xetHash ?? "",

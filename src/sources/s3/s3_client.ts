@@ -1,5 +1,6 @@
 import type { S3Client, S3ClientConfig } from "@aws-sdk/client-s3";
 import { AimError } from "../../errors/aim_error.ts";
+import { loadLibrary } from "../../libraries/load_library.ts";
 import { keepSecret } from "../../log/redact.ts";
 import { log } from "../../log/logger.ts";
 import type { Transport } from "../transport/transport.ts";
@@ -54,7 +55,7 @@ export async function openBucket(
   transport: Transport,
   region?: string,
 ): Promise<BucketAccess> {
-  const { HeadBucketCommand, S3Client } = await import("@aws-sdk/client-s3");
+  const { HeadBucketCommand, S3Client } = await loadLibrary("aws_s3");
   await nameHome();
   const configuredEndpoint = endpointFrom(env);
   let intercept: ((request: SdkRequest) => void) | undefined;

@@ -1,5 +1,6 @@
 import type { HeadObjectCommandOutput, S3Client } from "@aws-sdk/client-s3";
 import { AimError } from "../../errors/aim_error.ts";
+import { loadLibrary } from "../../libraries/load_library.ts";
 import { log } from "../../log/logger.ts";
 import { pathFilter } from "../filter_paths.ts";
 import { isBookkeepingPath } from "../bookkeeping_path.ts";
@@ -154,7 +155,7 @@ export class S3Source implements Source {
 
   /** Every page of what lies under the prefix, taken as a directory. */
   async #list(signal: AbortSignal | undefined): Promise<Listed[]> {
-    const { ListObjectsV2Command } = await import("@aws-sdk/client-s3");
+    const { ListObjectsV2Command } = await loadLibrary("aws_s3");
     const directory = this.#prefix === "" ? "" : `${this.#prefix}/`;
     const listed: Listed[] = [];
     let token: string | undefined;
@@ -282,7 +283,7 @@ export class S3Source implements Source {
   }
 
   async #head(key: string, signal: AbortSignal | undefined, part?: number): Promise<HeadObjectCommandOutput> {
-    const { HeadObjectCommand } = await import("@aws-sdk/client-s3");
+    const { HeadObjectCommand } = await loadLibrary("aws_s3");
     return await this.#ask(key, signal, (client, abort) =>
       client.send(
         new HeadObjectCommand({

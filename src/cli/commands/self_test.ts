@@ -1,0 +1,127 @@
+import { AimError } from "../../errors/aim_error.ts";
+import { lastErrno, processCalls } from "../../os/libc.ts";
+import { checkSchema } from "../../profiles/check_schema.ts";
+import { embeddedRoot, isBundled } from "../../profiles/embedded_root.ts";
+import { loadProfiles, PACK } from "../../profiles/load_profiles.ts";
+import { hashPool } from "../../transfer/hash/hash_pool.ts";
+import type { Command } from "../command.ts";
+
+/**
+ * `aim __self-test`: proves that an executable works as a whole. Packaging runs it on what it has built, and so do the images.
+ */
+export const selfTest: Command = {
+  name: "__self-test",
+  summary: "load every part of the executable",
+  positionals: [],
+  settings: [],
+  flags: [],
+  examples: [],
+  permissions: { write: false, net: false, run: false, ffi: true },
+  async run({ print }) {
+    if (!isBundled()) {
+      throw new AimError("usage", "aim runs from its sources", { hint: "build it: deno task compile" });
+    }
+    const parts: Record<string, () => string | Promise<string>> = {
+      modules: loadModules,
+      thread: hashInThread,
+      "C library": callC,
+      profiles: readProfiles,
+      schemas: useSchemas,
+    };
+    for (const [name, prove] of Object.entries(parts)) {
+      try {
+        print(`${name}: ${await prove()}\n`);
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error);
+        throw new AimError("unexpected", `self-test of the ${name}: ${reason}`, {
+          hint: "build aim again",
+          cause: error,
+        });
+      }
+    }
+    return 0;
+  },
+};
+
+/** All modules with the names that others take from them. Threads end themselves when they are imported; the next part starts one. */
+async function loadModules(): Promise<string> {
+  const folder = new URL("./", import.meta.url);
+  const { exports } = JSON.parse(Deno.readTextFileSync(new URL("self_test.json", folder))) as {
+    exports: Record<string, string[]>;
+  };
+  const faults: string[] = [];
+  for (const [file, names] of Object.entries(exports)) {
+    try {
+      const module: Record<string, unknown> = await import(new URL(file, folder).href);
+      faults.push(
+        ...names.filter((name) => module[name] === undefined).map((name) => `${file} has no ${name}`),
+      );
+    } catch (error) {
+      faults.push(`${file}: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+  if (faults.length > 0) throw new Error(faults.join(", "));
+  return `${Object.keys(exports).length} loaded`;
+}
+
+async function hashInThread(): Promise<string> {
+  const path = new URL("build.json", import.meta.url).pathname;
+  const pool = hashPool({ workers: 1 });
+  try {
+    const { sha256 } = await pool.hash(path, ["sha256"]);
+    const expected = new Uint8Array(await crypto.subtle.digest("SHA-256", Deno.readFileSync(path))).toHex();
+    if (sha256 !== expected) throw new Error(`it computed ${sha256} for ${path}, not ${expected}`);
+  } finally {
+    pool.close();
+  }
+  return "hashes a file";
+}
+
+/** A call that fails the same way everywhere: the flags of a file that is not open. */
+function callC(): string {
+  const loaded = processCalls();
+  if ("refused" in loaded) throw new Error(loaded.refused);
+  const [result, errno] = [loaded.library.fcntl(-1, F_GETFD, 0), lastErrno(loaded.library)];
+  if (result !== -1 || errno !== EBADF) throw new Error(`fcntl(-1) returned ${result}, errno ${errno}`);
+  return "can be called";
+}
+
+/** Every embedded folder of profiles. */
+async function readProfiles(): Promise<string> {
+  const folders = [...foldersWith(PACK, embeddedRoot())];
+  let count = 0;
+  for (const folder of folders) {
+    const model = folder === "general" ? null : folder;
+    const { profiles, faults } = await loadProfiles({
+      profilePath: `${embeddedRoot()}/none`,
+      embedded: true,
+      model,
+    });
+    if (profiles.length === 0) throw new Error(`${folder} has none`);
+    if (faults[0] !== undefined) throw new Error(`${faults[0].path}: ${faults[0].reason}`);
+    count += profiles.length;
+  }
+  if (!folders.includes("general")) throw new Error("there are no general ones");
+  return `${count} in ${folders.length} folders`;
+}
+
+/** The files, and the code that was generated from them. */
+function useSchemas(): string {
+  const folder = `${embeddedRoot()}/schemas`;
+  const names = [...Deno.readDirSync(folder)].map(({ name }) => name);
+  for (const name of names) JSON.parse(Deno.readTextFileSync(`${folder}/${name}`));
+  if (names.length === 0) throw new Error("there are none");
+  if (checkSchema("general", new Map()).length === 0) throw new Error("an empty profile counts as valid");
+  return `${names.length} read`;
+}
+
+function* foldersWith(name: string, root: string, below = ""): Generator<string> {
+  for (const entry of Deno.readDirSync(`${root}/${below}`)) {
+    if (entry.isDirectory) {
+      yield* foldersWith(name, root, below === "" ? entry.name : `${below}/${entry.name}`);
+    } else if (entry.name === name) yield below;
+  }
+}
+
+const F_GETFD = 1;
+const EBADF = 9;

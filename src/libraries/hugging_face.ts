@@ -1,0 +1,1 @@
+export { __internal_XetBlob, listFiles, modelInfo } from "@huggingface/hub";

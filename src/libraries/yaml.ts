@@ -1,0 +1,1 @@
+export { isAlias, isMap, isNode, isScalar, isSeq, parseAllDocuments, visit } from "yaml";

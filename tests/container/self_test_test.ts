@@ -1,0 +1,74 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { bundleProgram } from "../../container/packaging/bundle_program.ts";
+import { namesTaken } from "../../container/packaging/names_taken.ts";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+const BUILD = { version: "1.2.3", commit: null, form: "compiled" } as const;
+
+Deno.test("the names that modules take from lazy imports are found, minified or not", async () => {
+  await using folder = await temporary();
+  await Deno.writeTextFile(
+    `${folder.path}/a.js`,
+    'let{one:o,two}=await import("./b.js");const f=async()=>(await import("./c.js")).three;import("./c.js")',
+  );
+  for (const name of ["b", "c"]) await Deno.writeTextFile(`${folder.path}/${name}.js`, "");
+  assertEquals(namesTaken(folder.path), { "a.js": [], "b.js": ["one", "two"], "c.js": ["three"] });
+});
+
+Deno.test("the bundled program passes its self-test, and fails it for each part that is broken", async (t) => {
+  await using folder = await temporary();
+  await bundleProgram(ROOT, folder.path, BUILD);
+  const whole = await selfTest(folder.path);
+  assertEquals([whole.code, whole.stderr], [0, ""]);
+
+  const at = (name: string) => `${folder.path}/${name}`;
+  const find = (start: string) =>
+    [...Deno.readDirSync(folder.path)].find(({ name }) => name.startsWith(start))?.name;
+  const hub = find("hub_source-") ?? "";
+  const breaks: Record<string, { file: string; write?: string; says: string }> = {
+    "a library exports its names under default alone": {
+      file: "aws_s3.js",
+      write: "export default {};",
+      says: "aws_s3.js has no S3Client",
+    },
+    "a lazy module lacks the name its importer takes": {
+      file: hub,
+      write: "export const other = 1;",
+      says: `${hub} has no HubSource`,
+    },
+    "a module cannot be parsed": { file: hub, write: "export {", says: hub },
+    "a module is missing": { file: hub, says: hub },
+    "the thread is missing": { file: "hash_worker.js", says: "thread" },
+    "a schema is cut short": { file: "profiles/schemas/model.schema.json", write: "{", says: "schemas" },
+    "the general profiles are missing": { file: "profiles/general/profiles.json", says: "profiles" },
+  };
+  for (const [what, { file, write, says }] of Object.entries(breaks)) {
+    await t.step(what, async () => {
+      const before = await Deno.readFile(at(file));
+      if (write === undefined) await Deno.remove(at(file));
+      else await Deno.writeTextFile(at(file), write);
+      const { code, stderr } = await selfTest(folder.path);
+      await Deno.writeFile(at(file), before);
+      assertEquals(code, 1, stderr);
+      assertStringIncludes(stderr, says);
+    });
+  }
+});
+
+async function selfTest(program: string): Promise<{ code: number; stderr: string }> {
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "--quiet", "--no-prompt", "--no-config", "--no-lock", "--no-npm", "--no-remote"],
+      ...["--allow-read", "--allow-env", "--allow-ffi", "--allow-sys", `${program}/main.js`, "__self-test"],
+    ],
+    env: { NO_COLOR: "1", DENO_DIR: `${program}/cache` },
+    stdin: "null",
+    stdout: "null",
+  }).output();
+  return { code, stderr: new TextDecoder().decode(stderr) };
+}
+
+async function temporary(): Promise<{ path: string } & AsyncDisposable> {
+  const path = await Deno.makeTempDir({ prefix: "aim-bundle-" });
+  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
+}
