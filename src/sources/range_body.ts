@@ -1,15 +1,9 @@
 import type { ByteRange, ManifestFile } from "./manifest.ts";
 import { type RangeBody, SourceChangedError, TransientError } from "./source.ts";
-import type { Answer } from "./transport/answer.ts";
 
 /** The `Range` header that asks for a range; nothing for a whole file. */
 export function rangeHeader(range: ByteRange | null): Readonly<Record<string, string>> {
   return range === null ? {} : { range: `bytes=${range.start}-${range.end - 1}` };
-}
-
-/** Bytes of a range; of a whole file where there is none. */
-export function rangeLength(file: ManifestFile, range: ByteRange | null): number {
-  return range === null ? file.size : range.end - range.start;
 }
 
 /**
@@ -21,7 +15,7 @@ export function rangeLength(file: ManifestFile, range: ByteRange | null): number
  * @throws {TransientError} an answer that contradicts itself or the request.
  */
 export async function rangeBody(
-  response: Answer,
+  response: Response,
   file: ManifestFile,
   range: ByteRange | null,
   etag: string | null,
@@ -50,7 +44,7 @@ export function plainEtag(header: string | null): string | null {
 }
 
 function faultOf(
-  response: Answer,
+  response: Response,
   file: ManifestFile,
   range: ByteRange | null,
   etag: string | null,
@@ -84,7 +78,7 @@ function faultOf(
 }
 
 /** `null` where there is none, or where it counts encoded bytes. */
-function contentLength(response: Answer): number | null {
+function contentLength(response: Response): number | null {
   const header = response.headers.get("content-length");
   return header === null || response.headers.has("content-encoding") ? null : Number(header);
 }

@@ -222,7 +222,7 @@ Deno.test("metadata is asked for again when the hub is busy, and given up in the
   hub.faults.push({ kind: "status", status: 429, retryAfter: 7, roles: ["api"], times: 2 });
   using source = await open("org/model", options(hub, { sleep }));
   assertEquals((await source.manifest()).files.length, 4);
-  assertEquals(waits, [7000, 7000]);
+  assertEquals(waits.map((ms) => Math.ceil(ms / 1000)), [7, 7]);
   hub.faults.push({ kind: "status", status: 503, roles: ["api"] });
   const error = await assertRejects(() => source.manifest(), AimError);
   assertEquals(error.kind, "network");
@@ -230,9 +230,9 @@ Deno.test("metadata is asked for again when the hub is busy, and given up in the
 
 Deno.test("a read fails by one attempt, with the time to wait that the server names", async () => {
   await using hub = await startHub({ repos: [{ id: "org/model", files: FILES }] });
-  using source = await open("org/model", options(hub));
-  const { files } = await source.manifest();
   for (const path of ["config.json", "model.safetensors"]) {
+    using source = await open("org/model", options(hub));
+    const { files } = await source.manifest();
     const file = files.find((f) => f.path === path);
     assert(file !== undefined);
     for (const status of [408, 425, 429, 500, 503]) {
@@ -319,45 +319,4 @@ Deno.test("an endpoint that is no hub is an error of the network, on one line", 
   assertEquals(error.kind, "network");
   assertStringIncludes(error.line, "does not answer as a model hub does");
   await page.shutdown();
-});
-
-/** What a source answers for files that are asked for together, by path. */
-async function together(source: Source, files: Parameters<NonNullable<Source["readAll"]>>[0]) {
-  const texts: Record<string, string> = {};
-  for await (const { file, body } of source.readAll?.(files, SIGNAL) ?? []) {
-    texts[file.path] = await new Response(streamOf(body)).text();
-  }
-  return texts;
-}
-
-Deno.test("small files come together, after a first one of their server's, with a redirect on the way", async () => {
-  const small = Object.fromEntries(Array.from({ length: 9 }, (_, n) => [`f${n}.json`, `{"n":${n}}`]));
-  const { "f2.json": _, ...without } = small;
-  await using hub = await startHub({ repos: [{ id: "org/model", files: small }] });
-  using source = await open("org/model", options(hub));
-  const { files } = await source.manifest();
-  assertEquals(await together(source, files), {}, "no connection is known yet");
-  for (const file of files.slice(0, 1)) {
-    await new Response(streamOf(await source.read(file, null, SIGNAL))).text();
-  }
-  assertEquals(await together(source, files), small);
-  const gone = files.map((file, at) => at === 2 ? { ...file, path: "gone.json" as typeof file.path } : file);
-  assertEquals(await together(source, gone), without);
-  const changed = files.map((file, at) => at === 2 ? { ...file, etag: "0".repeat(40) } : file);
-  await assertRejects(() => together(source, changed), SourceChangedError);
-});
-
-Deno.test("small files of a store come together, without the hub's token", async () => {
-  const small = Object.fromEntries(
-    Array.from({ length: 5 }, (_, n) => [`f${n}.safetensors`, `weights ${n}`]),
-  );
-  await using hub = await startHub({
-    repos: [{ id: "org/model", files: small, lfs: () => true, gated: "manual", allowed: ["token"] }],
-  });
-  using source = await open("org/model", options(hub, { token: "token" }));
-  const { files } = await source.manifest();
-  for (const file of files.slice(0, 1)) {
-    await new Response(streamOf(await source.read(file, null, SIGNAL))).text();
-  }
-  assertEquals(await together(source, files), small);
 });

@@ -345,24 +345,3 @@ function withoutCredentials(): () => void {
     for (const [name, value] of before) Deno.env.set(name, value);
   };
 }
-
-Deno.test("small objects come together, each signed and bound to its ETag", async () => {
-  const objects = Object.fromEntries(Array.from({ length: 6 }, (_, n) => [`m/f${n}.json`, `{"n":${n}}`]));
-  await using s3 = await serve(objects);
-  using source = await open("s3://models/m", s3.env);
-  const { files } = await source.manifest();
-  const texts = async (asked: readonly ManifestFile[]) => {
-    const found: string[] = [];
-    for await (const { body } of source.readAll?.(asked, SIGNAL) ?? []) {
-      found.push(await new Response(streamOf(body)).text());
-    }
-    return found;
-  };
-  for (const file of files.slice(0, 1)) {
-    await new Response(streamOf(await source.read(file, null, SIGNAL))).text();
-  }
-  assertEquals(await texts(files), Object.values(objects));
-  // If-Match refuses it.
-  const changed = files.map((file, at) => at === 1 ? { ...file, etag: "0".repeat(32) } : file);
-  assertEquals(await texts(changed), Object.values(objects).filter((_, at) => at !== 1));
-});

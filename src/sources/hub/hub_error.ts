@@ -1,6 +1,5 @@
 import { AimError } from "../../errors/aim_error.ts";
 import { SourceChangedError, TransientError } from "../source.ts";
-import type { AnswerHeaders } from "../transport/answer.ts";
 import { parseRetryAfter } from "../transport/retry_after.ts";
 import { isTransientStatus } from "../transport/transport.ts";
 
@@ -19,7 +18,7 @@ export interface HubQuestion {
 /** The parts of an answer that say what went wrong. */
 export interface HubRefusal {
   readonly status: number;
-  readonly headers: AnswerHeaders;
+  readonly headers: Pick<Headers, "get">;
   /** `error` or `message` of a JSON body. */
   readonly message: string | null;
 }

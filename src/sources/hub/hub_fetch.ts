@@ -1,5 +1,5 @@
 import { AimError } from "../../errors/aim_error.ts";
-import type { Answer } from "../transport/answer.ts";
+import { redirectTarget } from "../transport/redirect.ts";
 import type { Transport, TransportRequest } from "../transport/transport.ts";
 
 /** Where the hub is, and how one is known there. */
@@ -63,15 +63,14 @@ function withFields(given: Headers, fields: Readonly<Record<string, string>>): H
   return headers;
 }
 
-/** Where a redirect leads; `null` for any other answer. */
+/** Where a redirect leads, for a hub at this endpoint; `null` for any other answer. */
 export function redirectOf(
-  response: Pick<Answer, "status" | "headers">,
+  response: Pick<Response, "status" | "headers">,
   from: URL,
   endpoint: string,
 ): URL | null {
-  const location = response.headers.get("location");
-  if (![301, 302, 303, 307, 308].includes(response.status) || location === null) return null;
-  return atEndpoint(new URL(location, from), endpoint);
+  const target = redirectTarget(response, from);
+  return target === null ? null : atEndpoint(target, endpoint);
 }
 
 /** Behind a mirror, what names the public hub means the mirror. */

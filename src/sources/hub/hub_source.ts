@@ -5,9 +5,8 @@ import { isBookkeepingPath } from "../bookkeeping_path.ts";
 import { pathFilter } from "../filter_paths.ts";
 import type { ByteRange, CommitSha, Manifest, ManifestFile } from "../manifest.ts";
 import { assertRevision, type ModelRef, uriOf } from "../model_ref.ts";
-import { emptyBody, plainEtag, rangeBody, rangeHeader, rangeLength } from "../range_body.ts";
+import { emptyBody, plainEtag, rangeBody, rangeHeader } from "../range_body.ts";
 import {
-  type FileBody,
   type ManifestOptions,
   type RangeBody,
   type Source,
@@ -15,8 +14,8 @@ import {
   TransientError,
 } from "../source.ts";
 import type { SourceOptions } from "../source_options.ts";
-import type { Answer } from "../transport/answer.ts";
 import { parseRetryAfter } from "../transport/retry_after.ts";
+import { readStart } from "../transport/read_bounded.ts";
 import { discard, openTransport, type Transport } from "../transport/transport.ts";
 import { hubError, type HubQuestion } from "./hub_error.ts";
 import { type HubAccess, hubFetch, hubHeaders, redirectOf } from "./hub_fetch.ts";
@@ -99,37 +98,6 @@ export class HubSource implements Source {
     return await this.#readHttp(access, commit, file, range, signal);
   }
 
-  async *readAll(files: readonly ManifestFile[], signal: AbortSignal): AsyncGenerator<FileBody> {
-    const commit = this.#commit;
-    if (commit === null) throw new Error(`${this.uri}: read before its manifest`);
-    const access = await this.#accessed();
-    const request = (file: ManifestFile, url: URL) => ({
-      file,
-      url,
-      headers: { ...hubHeaders(url, access), ...PLAIN },
-    });
-    let asked = files.map((file) => request(file, resolveUrl(this.#endpoint, this.#id, commit, file.path)));
-    // The hub answers with a redirect, also where it has the bytes itself.
-    for (let hop = 0; hop <= REDIRECTS && asked.length > 0; hop++) {
-      const next: typeof asked = [];
-      const rest = asked.values();
-      for await (const answer of this.#transport.getAll(asked, signal)) {
-        const { value } = rest.next();
-        if (value === undefined) return;
-        const { file, url } = value;
-        this.#checkLinked(answer, url, file, commit);
-        const target = redirectOf(answer, url, this.#endpoint);
-        if (answer.status === 200) {
-          yield { file, body: await this.#data(answer, url, access, file, null) };
-        } else {
-          if (target !== null) next.push(request(file, target));
-          await discard(answer);
-        }
-      }
-      asked = next;
-    }
-  }
-
   close(): void {
     this.#transport.close();
   }
@@ -155,7 +123,7 @@ export class HubSource implements Source {
   }
 
   async #refused(
-    response: Answer,
+    response: Response,
     access: HubAccess,
     revision: string,
     path: string | null,
@@ -214,14 +182,14 @@ export class HubSource implements Source {
   ): Promise<RangeBody> {
     const located = this.#located.get(file.path);
     if (located !== undefined) {
-      const response = await this.#ask(located, access, file, range, signal);
+      const response = await this.#ask(located, access, range, signal);
       if (!isExpired(response.status)) return await this.#data(response, located, access, file, range);
       this.#located.delete(file.path);
       await discard(response);
     }
     let url = resolveUrl(this.#endpoint, this.#id, commit, file.path);
     for (let hop = 0; hop <= REDIRECTS; hop++) {
-      const response = await this.#ask(url, access, file, range, signal);
+      const response = await this.#ask(url, access, range, signal);
       this.#checkLinked(response, url, file, commit);
       const next = redirectOf(response, url, this.#endpoint);
       if (next === null) {
@@ -237,12 +205,11 @@ export class HubSource implements Source {
   #ask(
     url: URL,
     access: HubAccess,
-    file: ManifestFile,
     range: ByteRange | null,
     signal: AbortSignal,
-  ): Promise<Answer> {
+  ): Promise<Response> {
     const headers = { ...hubHeaders(url, access), ...rangeHeader(range), ...PLAIN };
-    return this.#transport.get(url, { headers, signal, bytes: rangeLength(file, range) });
+    return this.#transport.fetch(url, { headers, signal });
   }
 
   #isOwn(url: URL): boolean {
@@ -250,7 +217,7 @@ export class HubSource implements Source {
   }
 
   /** What the hub says of a file on the way to its bytes must be what the manifest says. */
-  #checkLinked(response: Answer, url: URL, file: ManifestFile, commit: CommitSha): void {
+  #checkLinked(response: Response, url: URL, file: ManifestFile, commit: CommitSha): void {
     if (!this.#isOwn(url) || response.status >= 400) return;
     const { headers } = response;
     const changed = (what: string) => {
@@ -266,7 +233,7 @@ export class HubSource implements Source {
   }
 
   async #data(
-    response: Answer,
+    response: Response,
     url: URL,
     access: HubAccess,
     file: ManifestFile,
@@ -303,15 +270,13 @@ function resolveUrl(endpoint: string, id: string, commit: CommitSha, path: strin
 }
 
 /** `error` or `message` of a JSON answer. */
-async function spoken(response: Answer): Promise<string | null> {
+async function spoken(response: Response): Promise<string | null> {
   try {
-    if (Number(response.headers.get("content-length") ?? "0") > 65536) throw new Error("too long");
-    const body: unknown = JSON.parse(await response.text());
+    const body: unknown = JSON.parse(await readStart(response));
     if (typeof body !== "object" || body === null) return null;
     const { error, message } = body as { error?: unknown; message?: unknown };
     return typeof error === "string" ? error : typeof message === "string" ? message : null;
   } catch {
-    await response.body?.cancel().catch(() => {});
     return null;
   }
 }

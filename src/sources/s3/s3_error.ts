@@ -1,6 +1,5 @@
 import { AimError } from "../../errors/aim_error.ts";
 import { SourceChangedError, TransientError } from "../source.ts";
-import type { AnswerHeaders } from "../transport/answer.ts";
 import { parseRetryAfter } from "../transport/retry_after.ts";
 import { isTransientStatus } from "../transport/transport.ts";
 
@@ -22,7 +21,7 @@ export interface S3Refusal {
   readonly status: number;
   /** `NoSuchBucket` and its like; `null` where the answer had no body. */
   readonly code: string | null;
-  readonly headers: AnswerHeaders;
+  readonly headers: Pick<Headers, "get">;
 }
 
 const KEY_HINT = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";

@@ -6,11 +6,10 @@ import { pathFilter } from "../filter_paths.ts";
 import { isBookkeepingPath } from "../bookkeeping_path.ts";
 import type { ByteRange, Digest, Manifest, ManifestFile } from "../manifest.ts";
 import { type ModelRef, uriOf } from "../model_ref.ts";
-import { emptyBody, plainEtag, rangeBody, rangeHeader, rangeLength } from "../range_body.ts";
+import { emptyBody, plainEtag, rangeBody, rangeHeader } from "../range_body.ts";
 import { assertSafePath } from "../safe_path.ts";
 import { sortedFiles } from "../sorted_files.ts";
 import {
-  type FileBody,
   type ManifestOptions,
   type RangeBody,
   type Source,
@@ -18,9 +17,7 @@ import {
   TransientError,
 } from "../source.ts";
 import type { SourceOptions } from "../source_options.ts";
-import type { Answer, AnswerHeaders } from "../transport/answer.ts";
-import type { DirectGet } from "../transport/direct_http.ts";
-import { discard, openTransport, type Transport } from "../transport/transport.ts";
+import { openTransport, type Transport } from "../transport/transport.ts";
 import {
   type ChecksumAlgorithm,
   fullChecksum,
@@ -106,24 +103,16 @@ export class S3Source implements Source {
     if (file.size === 0) return { range: { start: 0, end: 0 }, body: emptyBody() };
     const access = await this.#bucketAccess();
     const { url, headers } = await this.#request(access, file, range);
-    const response = await this.#transport.get(url, { headers, signal, bytes: rangeLength(file, range) });
+    const response = await this.#transport.fetch(url, { headers, signal });
     if (!response.ok) throw await this.#refused(response, access, file.path);
     return await this.#data(response, file, range);
   }
 
-  async *readAll(files: readonly ManifestFile[], signal: AbortSignal): AsyncGenerator<FileBody> {
-    const access = await this.#bucketAccess();
-    const requests = await Promise.all(files.map((file) => this.#request(access, file, null)));
-    const rest = files.values();
-    for await (const answer of this.#transport.getAll(requests, signal)) {
-      const file = rest.next().value;
-      if (file === undefined) return;
-      if (answer.ok) yield { file, body: await this.#data(answer, file, null) };
-      else await discard(answer);
-    }
-  }
-
-  async #request(access: BucketAccess, file: ManifestFile, range: ByteRange | null): Promise<DirectGet> {
+  async #request(
+    access: BucketAccess,
+    file: ManifestFile,
+    range: ByteRange | null,
+  ): Promise<{ url: URL; headers: Readonly<Record<string, string>> }> {
     const key = this.#keys.get(file.path);
     if (key === undefined) throw new Error(`${this.uri}: ${file.path} is not in its manifest`);
     const url = new URL(access.base.href + key.split("/").map(escapeUri).join("/"));
@@ -132,7 +121,7 @@ export class S3Source implements Source {
     return { url, headers: { ...signed, "accept-encoding": "identity" } };
   }
 
-  async #data(response: Answer, file: ManifestFile, range: ByteRange | null): Promise<RangeBody> {
+  async #data(response: Response, file: ManifestFile, range: ByteRange | null): Promise<RangeBody> {
     if (isMd5(file.digest) && encryptedOpaquely(response.headers)) {
       await response.body?.cancel();
       this.#opaqueEtags = true;
@@ -336,7 +325,7 @@ export class S3Source implements Source {
     return error;
   }
 
-  async #refused(response: Answer, access: BucketAccess, path: string): Promise<Error> {
+  async #refused(response: Response, access: BucketAccess, path: string): Promise<Error> {
     const body = await response.text().catch(() => "");
     const code = /<Code>([A-Za-z0-9.]+)<\/Code>/.exec(body)?.[1] ?? null;
     const refusal = { status: response.status, code, headers: response.headers };
@@ -393,7 +382,7 @@ function isMd5(digest: Digest | null): boolean {
   return digest?.algorithm === "md5" || digest?.algorithm === "multipart-md5";
 }
 
-function encryptedOpaquely(headers: AnswerHeaders): boolean {
+function encryptedOpaquely(headers: Pick<Headers, "get" | "has">): boolean {
   return (headers.get("x-amz-server-side-encryption") ?? "").startsWith("aws:") ||
     headers.has("x-amz-server-side-encryption-customer-algorithm");
 }
@@ -418,13 +407,13 @@ function errorRegion(error: unknown): string {
   return typeof Region === "string" ? `<Region>${Region}</Region>` : "";
 }
 
-function serverTime(headers: AnswerHeaders): number | null {
+function serverTime(headers: Pick<Headers, "get">): number | null {
   const time = Date.parse(headers.get("date") ?? "");
   return Number.isNaN(time) ? null : time;
 }
 
 /** S3 allows a quarter of an hour. */
-function clockIsOff(headers: AnswerHeaders): boolean {
+function clockIsOff(headers: Pick<Headers, "get">): boolean {
   const time = serverTime(headers);
   return time !== null && Math.abs(time - Date.now()) > 14 * 60_000;
 }

@@ -1,5 +1,6 @@
 import { AimError } from "../../errors/aim_error.ts";
 import { TransientError } from "../source.ts";
+import { proxyVariable } from "./proxies.ts";
 
 /**
  * What a failed `fetch` means: an {@linkcode AimError} where another attempt cannot help (unknown certificate authority),
@@ -70,27 +71,6 @@ function certificateFault(host: string, reason: string): [message: string, hint:
     return [`${host} shows a certificate that is not valid at this time`, "check the clock of this machine"];
   }
   return [`${host} shows a certificate that is not valid: ${reason}`, "check the server"];
-}
-
-/** Variables that are set and name a proxy for anything. */
-export function proxyVariables(env: Readonly<Record<string, string | undefined>>): string[] {
-  return ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"].flatMap((name) => [name, name.toLowerCase()])
-    .filter((name) => env[name] !== undefined && env[name] !== "");
-}
-
-/** The variable that sends requests for this URL through a proxy; `null` where none is set or `NO_PROXY` names the host. */
-function proxyVariable(url: URL, env: Readonly<Record<string, string | undefined>>): string | null {
-  const own = url.protocol === "https:" ? ["HTTPS_PROXY", "https_proxy"] : ["HTTP_PROXY", "http_proxy"];
-  const name = [...own, "ALL_PROXY", "all_proxy"].find((variable) => env[variable]);
-  if (name === undefined) return null;
-  const exceptions = (env.NO_PROXY ?? env.no_proxy ?? "").split(",").map((text) => text.trim()).filter(
-    Boolean,
-  );
-  const excepted = exceptions.some((text) => {
-    const host = text.replace(/^\*?\./, "");
-    return text === "*" || url.hostname === host || url.hostname.endsWith(`.${host}`);
-  });
-  return excepted ? null : name;
 }
 
 function nameLooked(url: URL, proxy: string | null): string {

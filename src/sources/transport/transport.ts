@@ -1,32 +1,30 @@
 import { AimError } from "../../errors/aim_error.ts";
 import { log } from "../../log/logger.ts";
 import { TransientError } from "../source.ts";
-import type { Answer } from "./answer.ts";
+import { askedWait, LONGEST_WAIT } from "./asked_wait.ts";
 import { caCertificates } from "./ca_certificates.ts";
-import { type DirectGet, directHttp } from "./direct_http.ts";
+import { httpClients } from "./http_clients.ts";
 import { networkFault, proxyRefuses } from "./network_fault.ts";
-import { parseRetryAfter } from "./retry_after.ts";
+import { LARGEST_ANSWER, readBounded } from "./read_bounded.ts";
+import { type Pass, RequestGate } from "./request_gate.ts";
+import { sleepFor } from "./sleep_for.ts";
 
 /** How sources speak HTTP. Redirects are never followed here: each source decides what may travel along. */
 export interface Transport {
   /**
-   * One attempt. Any status is an answer.
+   * One attempt at a file or a part of one. Any status is an answer; its body is the runtime's own stream.
    *
-   * @throws {TransientError} the connection failed.
+   * @throws {TransientError} the connection failed, or the server is to be left alone for a while.
    * @throws {AimError} `network` where another attempt cannot help; the signal's reason when aborted.
    */
   fetch(url: string | URL, init: TransportRequest): Promise<Response>;
-  /** As {@linkcode fetch}, for files: by the shorter way where the server suits it. */
-  get(url: URL, init: TransportGet): Promise<Answer>;
-  /** As {@linkcode get}, for small files of one server: together, as far as that goes. What is not answered is for {@linkcode get}. */
-  getAll(requests: readonly DirectGet[], signal: AbortSignal | undefined): AsyncIterable<Answer>;
   /**
    * For small questions (metadata): as {@linkcode fetch}, body included and with a time limit, tried again after broken
    * connections and 408, 425, 429 and 5xx. The last answer is returned whatever its status.
    *
-   * @throws {AimError} `network` when every attempt failed to connect.
+   * @throws {AimError} `network` when every attempt failed to connect, or the body is too long.
    */
-  request(url: string | URL, init: TransportRequest): Promise<Response>;
+  request(url: string | URL, init: TransportQuestion): Promise<Response>;
   close(): void;
 }
 
@@ -37,15 +35,14 @@ export interface TransportRequest {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A request for a file, or a part of one. */
-export interface TransportGet extends Pick<TransportRequest, "signal">, Pick<DirectGet, "headers"> {
-  /** Bytes that are expected. */
-  readonly bytes: number;
+export interface TransportQuestion extends TransportRequest {
+  /** Bytes of the answer, decoded, at most. @default {LARGEST_ANSWER} */
+  readonly limit?: number;
 }
 
 /** What a transport is made of. */
 export interface TransportOptions {
-  /** Proxies and certificate authorities. Deno itself reads `HTTPS_PROXY` and its like from the process's environment. */
+  /** Proxies and certificate authorities. */
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Idle connections kept to one host. */
   readonly connections: number;
@@ -59,9 +56,6 @@ export interface TransportOptions {
 const ANSWERED_ATTEMPTS = 8;
 const UNREACHED_ATTEMPTS = 4;
 /** Milliseconds. */
-const FIRST_DELAY = 250;
-const LONGEST_DELAY = 8_000;
-const LONGEST_RETRY_AFTER = 300_000;
 const ATTEMPT_TIMEOUT = 60_000;
 
 /** Statuses that another attempt may cure. */
@@ -74,69 +68,84 @@ export function openTransport(options: TransportOptions): Transport {
   const { env } = options;
   const sleep = options.sleep ?? sleepFor;
   const random = options.random ?? Math.random;
-  const caCerts = caCertificates(env);
-  const client = Deno.createHttpClient({
-    http2: false,
-    caCerts,
-    poolMaxIdlePerHost: options.connections,
-  });
-  const direct = directHttp({ env, caCerts, connections: options.connections });
+  const clients = httpClients({ env, caCerts: caCertificates(env), connections: options.connections });
+  const gates = new Map<string, RequestGate>();
 
-  async function get(url: URL, { headers, signal, bytes }: TransportGet): Promise<Answer> {
-    return await direct.get(url, { headers, signal, bytes }) ?? await fetchOnce(url, { headers, signal });
+  /** Files and questions have limits of their own at most servers. */
+  function gateOf(url: URL, use: "file" | "question"): RequestGate {
+    const key = `${use} ${url.origin}`;
+    const gate = gates.get(key) ?? new RequestGate(url.host, sleep, random);
+    gates.set(key, gate);
+    return gate;
   }
 
-  async function fetchOnce(target: string | URL, init: TransportRequest): Promise<Response> {
-    const url = new URL(target);
+  async function once(url: URL, init: TransportRequest, pass: Pass): Promise<Response> {
+    const started = performance.now();
+    const method = init.method ?? "GET";
     let response: Response;
     try {
-      response = await fetch(url, {
-        method: init.method ?? "GET",
+      response = await clients.fetch(url, {
+        method,
         headers: new Headers(init.headers),
         body: init.body ?? null,
         redirect: "manual",
-        client,
         ...(init.signal === undefined ? {} : { signal: init.signal }),
       });
     } catch (error) {
-      if (init.signal?.aborted) throw init.signal.reason;
-      throw networkFault(error, url, env);
+      if (init.signal?.aborted) {
+        pass.dropped();
+        throw init.signal.reason;
+      }
+      const fault = error instanceof AimError ? error : networkFault(error, url, env);
+      logRequest(method, url, fault.message, started);
+      pass.refused(fault.message, null);
+      throw fault;
     }
-    if (response.status !== 407) return response;
+    const { status } = response;
+    logRequest(method, url, status, started);
+    // What is not there, or has changed, says nothing of the server's health.
+    const refused = status >= 400 && ![404, 405, 412, 416].includes(status);
+    if (refused) pass.refused(`status ${status}`, askedWait(response.headers));
+    else pass.answered();
+    if (status !== 407) return response;
     await discard(response);
     throw proxyRefuses(url, env);
   }
 
-  async function request(target: string | URL, init: TransportRequest): Promise<Response> {
+  async function request(target: string | URL, init: TransportQuestion): Promise<Response> {
     const url = new URL(target);
+    const gate = gateOf(url, "question");
     for (let attempt = 1;; attempt++) {
-      const outcome = await tryOnce(url, init);
+      const pass = await gate.enter(init.signal, true);
+      const outcome = await answerOnce(url, init, pass);
       const limit = outcome instanceof Response ? ANSWERED_ATTEMPTS : UNREACHED_ATTEMPTS;
       const last = attempt >= limit;
-      if (outcome instanceof Response && (last || !isTransientStatus(outcome.status))) return outcome;
-      if (outcome instanceof TransientError && last) {
+      if (outcome instanceof Response) {
+        if (last || !isTransientStatus(outcome.status)) return outcome;
+        const asked = askedWait(outcome.headers);
+        if (asked !== null && asked > LONGEST_WAIT) return outcome;
+        if (asked !== null && asked > NOTEWORTHY) {
+          log.info(`${url.host} asks to wait ${Math.ceil(asked / 1000)} s before the next request`);
+        }
+      } else if (last) {
         throw new AimError("network", outcome.message, {
           hint: "check the address, the network and the proxy settings, then run again",
           cause: outcome,
         });
       }
-      const asked = outcome instanceof Response
-        ? parseRetryAfter(outcome.headers.get("retry-after"), Date.now())
-        : null;
-      const delay = Math.max(asked ?? 0, backoff(attempt, random()));
-      if (asked !== null && asked > LONGEST_RETRY_AFTER && outcome instanceof Response) return outcome;
-      const reason = outcome instanceof Response ? `status ${outcome.status}` : outcome.message;
-      log.debug("trying again", { host: url.host, attempt, delay: Math.round(delay), reason });
-      await sleep(delay, init.signal);
     }
   }
 
-  async function tryOnce(url: URL, init: TransportRequest): Promise<Response | TransientError> {
+  async function answerOnce(
+    url: URL,
+    init: TransportQuestion,
+    pass: Pass,
+  ): Promise<Response | TransientError> {
     const limit = AbortSignal.timeout(ATTEMPT_TIMEOUT);
     const signal = init.signal === undefined ? limit : AbortSignal.any([init.signal, limit]);
     try {
-      const response = await fetchOnce(url, { ...init, signal });
-      return await whole(response, url, env);
+      const response = await once(url, { ...init, signal }, pass);
+      return await whole(response, url, env, init.limit);
     } catch (error) {
       if (error instanceof TransientError) return error;
       if (limit.aborted && !init.signal?.aborted) {
@@ -147,51 +156,45 @@ export function openTransport(options: TransportOptions): Transport {
   }
 
   return {
-    fetch: fetchOnce,
-    get,
-    getAll: direct.getAll,
-    request,
-    close() {
-      direct.close();
-      client.close();
+    async fetch(target, init) {
+      const url = new URL(target);
+      return await once(url, init, await gateOf(url, "file").enter(init.signal, false));
     },
+    request,
+    close: () => clients.close(),
   };
 }
 
+/** Milliseconds. */
+const NOTEWORTHY = 5_000;
+
+/** The query, which may be signed, is left out. */
+function logRequest(method: string, url: URL, outcome: number | string, started: number): void {
+  const result = typeof outcome === "number" ? { status: outcome } : { failed: outcome };
+  const ms = Math.round(performance.now() - started);
+  log.debug("request", { ...result, ms, method, url: url.origin + url.pathname });
+}
+
 /** The same answer with its body in memory: an answer that breaks off is no answer. */
-async function whole(response: Response, url: URL, env: TransportOptions["env"]): Promise<Response> {
+async function whole(
+  response: Response,
+  url: URL,
+  env: TransportOptions["env"],
+  limit: number = LARGEST_ANSWER,
+): Promise<Response> {
   try {
     const { status, statusText, headers } = response;
-    const body = await response.arrayBuffer();
+    const body = await readBounded(response, url.host, limit);
     return new Response([204, 205, 304].includes(status) ? null : body, { status, statusText, headers });
   } catch (error) {
-    throw error instanceof DOMException ? error : networkFault(error, url, env);
+    throw error instanceof DOMException || error instanceof AimError ? error : networkFault(error, url, env);
   }
 }
 
 /** Reads a small body that nobody wants, so that its connection can serve again; gives up on a large one. */
-export async function discard(response: Answer): Promise<void> {
+export async function discard(response: Response): Promise<void> {
   try {
     if (Number(response.headers.get("content-length") ?? "65537") > 65536) await response.body?.cancel();
-    else await response.arrayBuffer();
+    else await readBounded(response, "the server", 65536);
   } catch { /* the connection is gone, which is as good */ }
-}
-
-function backoff(attempt: number, chance: number): number {
-  return Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** (attempt - 1)) * (0.5 + chance / 2);
-}
-
-function sleepFor(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(signal.reason);
-    const abort = () => {
-      clearTimeout(timer);
-      reject(signal?.reason);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", abort);
-      resolve();
-    }, ms);
-    signal?.addEventListener("abort", abort, { once: true });
-  });
 }
