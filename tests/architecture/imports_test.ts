@@ -65,6 +65,25 @@ Deno.test("only src/libraries loads npm libraries while the program runs", () =>
   assertEquals(lazy, []);
 });
 
+Deno.test("no file imports itself by way of others", () => {
+  const done = new Set<string>();
+  const circles: string[] = [];
+  const walk = (file: string, path: readonly string[]) => {
+    if (path.includes(file)) {
+      circles.push([...path.slice(path.indexOf(file)), file].map((one) => relative(SRC, one)).join(" → "));
+    } else if (!done.has(file)) {
+      for (const target of importsOf(file)) walk(target, [...path, file]);
+      done.add(file);
+    }
+  };
+  for (const file of sourceFiles(SRC)) walk(file, []);
+  assertEquals(circles, []);
+});
+
+Deno.test("no file only passes on what other files export", () => {
+  assertEquals([...sourceFiles(SRC)].filter((file) => file.endsWith("/mod.ts")), []);
+});
+
 Deno.test("the top level holds nothing beside what the README names", () => {
   const allowed = new Set([
     "src",
