@@ -39,8 +39,18 @@ export interface FlagSpec {
 /** What standard output or standard error is connected to. */
 export interface Terminal {
   readonly isTerminal: boolean;
-  /** Colour is wanted: by NO_COLOR, CLICOLOR_FORCE, TERM and whether this is a terminal. */
+  /** Colour is wanted: by NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE, TERM and whether this is a terminal. */
   readonly colour: boolean;
+  /** Characters in a row; `Infinity` where this is no terminal. */
+  readonly columns: number;
+}
+
+/** All commands, for those that tell of them. */
+export interface CommandTable {
+  /** In the order of help. */
+  names(): readonly string[];
+  /** `null` where there is none of that name. */
+  load(name: string): Promise<Command | null>;
 }
 
 /** What a command is given. `Prepared` is what its own `prepare` resolved to. */
@@ -52,10 +62,17 @@ export interface CommandContext<Prepared = unknown> {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Writes to standard output. */
   print(text: string): void;
-  /** Aborted by SIGINT and SIGTERM; the reason is the AimError to end with. Whoever does not look at it is ended by them at once. */
+  /** Writes to standard error, where the log and progress go. */
+  writeError(text: string): void;
+  /** Aborted by SIGINT and SIGTERM, with the AimError to end with as its reason. Until it is read, they end the process. */
   readonly signal: AbortSignal;
   readonly stdout: Terminal;
   readonly stderr: Terminal;
+  /** `-q`: no progress, warnings only. */
+  readonly quiet: boolean;
+  /** The words after `--`, which go to the engine. */
+  readonly engineWords: readonly string[];
+  readonly commands: CommandTable;
   /** What `prepare` resolved to; `undefined` without one. */
   readonly prepared: Prepared;
 }
@@ -72,9 +89,18 @@ export interface Command<Prepared = unknown> {
     readonly many?: boolean;
     readonly choices?: readonly string[];
   }[];
+  /**
+   * What the positional MODEL is. `served`: the same as `--model` and `--model-id`, and subject to profile selection.
+   * `source`: the same as `--model-id`, exactly this source; `--model` goes through profile selection.
+   */
+  readonly model?: "served" | "source";
+  /** What follows `--` goes to the engine. @default {false} */
+  readonly takesEngineWords?: boolean;
   /** Settings whose flags the command takes. */
   readonly settings: readonly SettingName[];
   readonly flags: readonly FlagSpec[];
+  /** What a failure with `--format json` leaves on standard output: AMD's programs parse it whatever happens. */
+  readonly emptyJson?: "[]";
   readonly examples: readonly { readonly command: string; readonly does: string }[];
   readonly permissions: CommandPermissions;
   /** The only value of a flag with which the network is needed; `permissions.net` goes with any other. */

@@ -10,6 +10,9 @@ export type Call =
   /** `rest` is argv without the words of the command. */
   | { readonly kind: "command"; readonly name: string; readonly rest: readonly string[] };
 
+/** Flags that take no value, so that the word after them is no value either. */
+const ALONE: ReadonlySet<string> = new Set(["-q", "--quiet", "--json", "-v", "--verbose"]);
+
 /** Flags of settings that take their value from the next word. */
 const TAKES_NEXT: ReadonlySet<string> = new Set(
   Object.values<Setting>(SETTINGS)
@@ -19,47 +22,59 @@ const TAKES_NEXT: ReadonlySet<string> = new Set(
 
 /**
  * Finds the command's words in argv: the first word that is no flag and no flag's value. Flags may stand before it.
- * `--help`, `-h` and `--version` win wherever they stand before `--`.
+ * `--help`, `-h`, `--version` and `-V` win wherever they stand before `--`. A first word that names a model is the default
+ * command's.
  *
  * @param names All commands, as `dry-run` and `cache verify`.
+ * @param aliases Other words for them, one or two.
  * @throws {AimError} `usage` for an unknown command, with the nearest one.
  */
-export function findCommand(argv: readonly string[], names: readonly string[], byDefault: string): Call {
+export function findCommand(
+  argv: readonly string[],
+  names: readonly string[],
+  byDefault: string,
+  aliases: Readonly<Record<string, string>> = {},
+): Call {
   const end = argv.includes("--") ? argv.indexOf("--") : argv.length;
   const words = wordsOf(argv, end);
-  const firsts = new Set(names.map((n) => n.split(" ")[0] ?? n));
+  const all = [...names, ...Object.keys(aliases)];
+  const firsts = new Set([...all.map((n) => n.split(" ")[0] ?? n), "version"]);
   // A flag that only some commands know may take the word after it: there a word counts only if it names a command.
   const first = words.find((w) => firsts.has(w.text) || !w.afterFlag);
   const before = argv.slice(0, end);
   const wantsHelp = before.some((a) => a === "--help" || a === "-h");
-  if (!wantsHelp && before.includes("--version")) return { kind: "version" };
-  if (first === undefined) {
+  const wantsVersion = first?.text === "version" || before.some((a) => a === "--version" || a === "-V");
+  if (!wantsHelp && wantsVersion) return { kind: "version" };
+  if (first === undefined || (!firsts.has(first.text) && /[/:]/.test(first.text))) {
     return wantsHelp ? { kind: "help", topic: null } : { kind: "command", name: byDefault, rest: argv };
   }
-  if (!firsts.has(first.text)) throw unknownCommand(first.text, names);
-  if (names.includes(first.text)) {
-    if (wantsHelp) return { kind: "help", topic: first.text };
-    return { kind: "command", name: first.text, rest: argv.toSpliced(first.at, 1) };
-  }
-  const seconds = names.filter((n) => n.startsWith(`${first.text} `)).map((n) =>
+  if (!firsts.has(first.text)) throw unknownCommand(first.text, names, aliases);
+  const called = (name: string, at: readonly number[]): Call => {
+    const command = aliases[name] ?? name;
+    if (wantsHelp) return { kind: "help", topic: command };
+    return { kind: "command", name: command, rest: argv.filter((_, i) => !at.includes(i)) };
+  };
+  const seconds = all.filter((n) => n.startsWith(`${first.text} `)).map((n) =>
     n.slice(first.text.length + 1)
   );
   const second = words.find((w) => w.at > first.at && (seconds.includes(w.text) || !w.afterFlag));
+  if (second !== undefined && seconds.includes(second.text)) {
+    return called(`${first.text} ${second.text}`, [first.at, second.at]);
+  }
+  if (all.includes(first.text)) return called(first.text, [first.at]);
   if (second === undefined) {
     if (wantsHelp) return { kind: "help", topic: first.text };
     throw new AimError("usage", `aim ${first.text} needs one more word`, {
-      hint: `use ${listOf(first.text, seconds)}`,
+      hint: `use ${listOf(first.text, names)}`,
     });
   }
-  if (!seconds.includes(second.text)) {
-    const near = nearest(second.text, seconds);
-    throw new AimError("usage", `unknown command ${JSON.stringify(`${first.text} ${second.text}`)}`, {
-      hint: near === null ? `use ${listOf(first.text, seconds)}` : `did you mean aim ${first.text} ${near}?`,
-    });
-  }
-  const name = `${first.text} ${second.text}`;
-  if (wantsHelp) return { kind: "help", topic: name };
-  return { kind: "command", name, rest: argv.filter((_, i) => i !== first.at && i !== second.at) };
+  const near = nearest(second.text, seconds);
+  const meant = near === null ? null : `${first.text} ${near}`;
+  throw new AimError("usage", `unknown command ${JSON.stringify(`${first.text} ${second.text}`)}`, {
+    hint: meant === null
+      ? `use ${listOf(first.text, names)}`
+      : `did you mean aim ${aliases[meant] ?? meant}?`,
+  });
 }
 
 interface Word {
@@ -76,19 +91,24 @@ function wordsOf(argv: readonly string[], end: number): Word[] {
     if (TAKES_NEXT.has(text)) at++;
     else if (text === "-" || !text.startsWith("-")) {
       const before = argv[at - 1] ?? "";
-      words.push({ text, at, afterFlag: before.startsWith("-") && !before.includes("=") });
+      words.push({ text, at, afterFlag: /^-[^=]+$/.test(before) && !ALONE.has(before) });
     }
   }
   return words;
 }
 
-function unknownCommand(word: string, names: readonly string[]): AimError {
-  const near = nearest(word, names) ?? nearest(word, new Set(names.map((n) => n.split(" ")[0] ?? n)));
+function unknownCommand(
+  word: string,
+  names: readonly string[],
+  aliases: Readonly<Record<string, string>>,
+): AimError {
+  const all = [...names, ...Object.keys(aliases)];
+  const near = nearest(word, all) ?? nearest(word, new Set(names.map((n) => n.split(" ")[0] ?? n)));
   return new AimError("usage", `unknown command ${JSON.stringify(word)}`, {
-    hint: near === null ? "see aim help" : `did you mean aim ${near}?`,
+    hint: near === null ? "see aim help" : `did you mean aim ${aliases[near] ?? near}?`,
   });
 }
 
-function listOf(word: string, seconds: readonly string[]): string {
-  return seconds.map((s) => `aim ${word} ${s}`).join(", ");
+function listOf(word: string, names: readonly string[]): string {
+  return names.filter((name) => name.startsWith(`${word} `)).map((name) => `aim ${name}`).join(", ");
 }

@@ -1,16 +1,15 @@
 import { type SettingName, SETTINGS } from "../config/settings.ts";
 import { EXIT_CODES } from "../errors/exit_codes.ts";
 import { JSON_SHAPES } from "./json_shapes.ts";
-import { createsFiles } from "./command.ts";
-import { settingRow, twoColumns, wrap } from "./render_help.ts";
-import { commandNames, loadCommand } from "./registry.ts";
+import { type CommandTable, createsFiles } from "./command.ts";
+import { type Page, settingRow, twoColumns, wrap } from "./render_help.ts";
 import { style } from "./style.ts";
 
 /** A page of help that is about no single command. */
 export interface HelpTopic {
   readonly name: string;
   readonly summary: string;
-  render(colour: boolean): Promise<string> | string;
+  render(page: Page, commands: CommandTable): Promise<string> | string;
 }
 
 /** Variables that libraries honour and no setting of aim's own covers. */
@@ -61,22 +60,25 @@ const GROUPS = {
   log: "Logs",
 } as const;
 
-function renderEnvironment(colour: boolean): string {
-  const { bold } = style(colour);
+function renderEnvironment(page: Page): string {
+  const { bold } = style(page.colour);
   const groups = Object.entries(GROUPS).flatMap(([group, title]) => {
     const names = (Object.keys(SETTINGS) as SettingName[]).filter((n) => SETTINGS[n].group === group);
-    return [bold(title), ...twoColumns(names.map(environmentRow)), ""];
+    return [bold(title), ...twoColumns(names.map(environmentRow), page.width), ""];
   });
-  return page([
+  return joined([
     bold("aim help environment"),
     "",
-    "Every setting has a variable, and most have a flag: flag over environment over default.",
-    "An empty variable counts as unset. Booleans: true, false, 1, 0, yes, no, on, off in any case.",
-    "Sizes: 1048576, 8M or 8MiB (powers of 1024), 8MB (powers of 1000). Durations: 90, 500ms, 2m, 1h.",
+    ...wrap(
+      "Every setting has a variable, and most have a flag. Precedence: flag, environment variable, default. An empty " +
+        "variable counts as unset. Booleans: true, false, 1, 0, yes, no, on, off in any case. Sizes: 1048576, 8M or " +
+        "8MiB (powers of 1024), 8MB (powers of 1000). Durations: 90, 500ms, 2m, 1h.",
+      page.width,
+    ),
     "",
     ...groups,
-    bold("Honoured besides"),
-    ...twoColumns(FOREIGN_VARIABLES),
+    bold("Also honoured"),
+    ...twoColumns(FOREIGN_VARIABLES, page.width),
   ]);
 }
 
@@ -87,25 +89,33 @@ function environmentRow(name: SettingName): [string, string] {
   return [env.join(", "), second.replace(env.join(", "), first)];
 }
 
-function renderExitCodes(colour: boolean): string {
+function renderExitCodes({ colour, width }: Page): string {
   const rows = Object.values(EXIT_CODES).map((
     { code, meaning },
   ): [string, string] => [String(code), meaning]);
-  return page([style(colour).bold("aim help exit-codes"), "", ...twoColumns([["0", "done"], ...rows])]);
+  return joined([
+    style(colour).bold("aim help exit-codes"),
+    "",
+    ...twoColumns([["0", "done"], ...rows], width),
+  ]);
 }
 
-async function renderPermissions(colour: boolean): Promise<string> {
+async function renderPermissions({ colour, width: columns }: Page, table: CommandTable): Promise<string> {
   const { bold } = style(colour);
-  const commands = (await Promise.all(commandNames().map(loadCommand))).filter((c) => c !== null);
+  const commands = (await Promise.all(table.names().map((name) => table.load(name)))).filter((c) =>
+    c !== null
+  );
   const yes = (may: boolean) => (may ? "yes" : "-").padEnd(7);
   const width = Math.max(...commands.map((c) => c.name.length)) + 4;
-  return page([
+  return joined([
     bold("aim help permissions"),
     "",
-    "What each command's process may do while it runs; all else is given up before. All may read files.",
-    "Commands marked * look at the hardware first, with run and ffi, and give both up then. first: the C library's",
-    "calls that create, write and rename files are loaded before it is given up.",
-    "json: with --format json alone.",
+    ...wrap(
+      "What each command may do while it runs; every other permission is revoked before it starts. All may read " +
+        "files. Commands marked * first look at the hardware with run and ffi, then give both up. first: libraries " +
+        "are loaded before ffi is given up. json: only with --format json.",
+      columns,
+    ),
     "",
     bold(`  ${"command".padEnd(width)}write  net    run    ffi`),
     ...commands.map(({ name, permissions: p, netOnlyWith: only, prepare }) => {
@@ -118,33 +128,39 @@ async function renderPermissions(colour: boolean): Promise<string> {
   ]);
 }
 
-function renderJson(colour: boolean): string {
+function renderJson({ colour, width }: Page): string {
   const { bold } = style(colour);
+  const indented = (text: string) => wrap(text, width - 4).map((line) => `    ${line}`);
   const rows = JSON_SHAPES.flatMap(({ command, kind, keys, says }) => [
     bold(`  aim ${command}`),
-    ...wrap(says, 94).map((line) => `    ${line}`),
-    ...wrap(`${kind === "array" ? "array of one object: " : ""}${keys.join(", ")}`, 94).map((line) =>
-      `    ${line}`
-    ),
+    ...indented(says),
+    ...indented(`${kind === "array" ? "array of one object: " : ""}${keys.join(", ")}`),
     "",
   ]);
-  return page([
+  return joined([
     bold("aim help json"),
     "",
-    "JSON stands alone on standard output; logs and progress go to standard error. Keys are only added; what one",
-    "means changes with version alone. Sizes are bytes, times milliseconds, dates RFC 3339.",
+    ...wrap(
+      "The JSON is all there is on standard output; logs and progress go to standard error. Keys are only ever added; " +
+        "the meaning of one changes only with version. Sizes are bytes, times milliseconds, dates RFC 3339.",
+      width,
+    ),
     "",
     ...rows,
     bold("  --progress json"),
-    "    on standard error, a line each: type (progress), version, event (start, progress, file, retry, end),",
-    "    then filesDone, files, bytesDone, bytes, bytesPresent, bytesPerSecond, etaMs, or what the event is about",
+    ...indented(
+      "on standard error, one line per event: type (progress), version, event (start, progress, file, retry, end), " +
+        "then filesDone, files, bytesDone, bytes, bytesPresent, bytesPerSecond, etaMs, or details of the event",
+    ),
     "",
     bold("  --log-format json"),
-    "    on standard error, a line each: time, level, message, and fields; an error that ends aim has kind,",
-    "    exitCode and mostly hint",
+    ...indented(
+      "on standard error, one line per entry: time, level, message, and fields; an error that ends aim has kind, " +
+        "exitCode and usually hint",
+    ),
   ]);
 }
 
-function page(rows: readonly string[]): string {
+function joined(rows: readonly string[]): string {
   return `${rows.map((r) => r.trimEnd()).join("\n").trimEnd()}\n`;
 }

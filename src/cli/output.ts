@@ -1,14 +1,16 @@
 import type { Terminal } from "./command.ts";
 
 /**
- * Whether to write colours: `NO_COLOR` (https://no-color.org) says never, `CLICOLOR_FORCE` (https://bixense.com/clicolors)
- * always, else on a terminal that is not `dumb`. Empty variables count as unset; `CLICOLOR_FORCE=0` forces nothing.
+ * Whether to write colours: `NO_COLOR` (https://no-color.org) means never, `FORCE_COLOR` (https://force-color.org) and
+ * `CLICOLOR_FORCE` (https://bixense.com/clicolors) always, else on a terminal that is not `dumb`. Empty variables count as
+ * unset; `FORCE_COLOR=0` means never, as in Node, `CLICOLOR_FORCE=0` forces nothing.
  */
 export function colourEnabled(
   env: Readonly<Record<string, string | undefined>>,
   isTerminal: boolean,
 ): boolean {
-  if (env.NO_COLOR) return false;
+  if (env.NO_COLOR || env.FORCE_COLOR === "0") return false;
+  if (env.FORCE_COLOR) return true;
   if (env.CLICOLOR_FORCE && env.CLICOLOR_FORCE !== "0") return true;
   return isTerminal && env.TERM !== "dumb" && env.CLICOLOR !== "0";
 }
@@ -19,7 +21,20 @@ export function terminalOf(
   env: Readonly<Record<string, string | undefined>>,
 ): Terminal {
   const isTerminal = stream.isTerminal();
-  return { isTerminal, colour: colourEnabled(env, isTerminal) };
+  return {
+    isTerminal,
+    colour: colourEnabled(env, isTerminal),
+    columns: isTerminal ? columnsNow() : Infinity,
+  };
+}
+
+/** Columns of the terminal, 80 where it does not say. */
+export function columnsNow(): number {
+  try {
+    return Deno.consoleSize().columns || 80;
+  } catch {
+    return 80;
+  }
 }
 
 /** The reader of standard output has gone: there is nobody left to write to. */

@@ -11,13 +11,30 @@ export interface ParsedFlags {
   /** Values of the command's own flags. */
   readonly flags: CommandContext["flags"];
   readonly positionals: readonly string[];
+  /** `-q`. */
+  readonly quiet: boolean;
+  /** What stands after `--`, where that goes to the engine. */
+  readonly engineWords: readonly string[];
 }
 
 /** Settings that every command takes. */
 export const GLOBAL_SETTINGS = ["logLevel", "logFormat"] as const satisfies readonly SettingName[];
 
+/** Flags that every command takes. */
+export const GLOBAL_FLAGS = [
+  {
+    name: "quiet",
+    short: "q",
+    type: "boolean",
+    help: "no progress, and only warnings and errors in the log",
+  },
+] as const satisfies readonly FlagSpec[];
+
 /** The part of a command that parsing needs. */
-export type Syntax = Pick<Command, "name" | "settings" | "flags" | "positionals">;
+export type Syntax = Pick<
+  Command,
+  "name" | "settings" | "flags" | "positionals" | "model" | "takesEngineWords"
+>;
 
 /** A flag as parsing sees it, whichever table it comes from. */
 interface Flag {
@@ -30,8 +47,8 @@ interface Flag {
 }
 
 /**
- * Parses the words after a command: `--flag=value`, `--flag value`, `--flag`/`--no-flag` for booleans, short flags,
- * `--` before words that begin with a dash.
+ * Parses the words after a command: `--flag=value`, `--flag value`, `--flag`/`--no-flag` for booleans, short flags, `--json` for
+ * `--format json`. After `--` come the engine's words, for other commands positionals that begin with a dash.
  *
  * @throws {AimError} `usage`: unknown flag (with the nearest), flag given twice, value missing, unwanted or not among the choices, too
  *   many or too few positionals.
@@ -40,10 +57,11 @@ export function parseFlags(command: Syntax, argv: readonly string[]): ParsedFlag
   const known = flagsOf(command);
   const given = new Map<Flag, string[]>();
   const positionals: string[] = [];
+  const engineWords: string[] = [];
   for (let at = 0; at < argv.length; at++) {
     const word = argv[at] ?? "";
     if (word === "--") {
-      positionals.push(...argv.slice(at + 1));
+      (command.takesEngineWords ? engineWords : positionals).push(...argv.slice(at + 1));
       break;
     }
     if (word === "-" || !word.startsWith("-")) {
@@ -52,8 +70,8 @@ export function parseFlags(command: Syntax, argv: readonly string[]): ParsedFlag
     }
     const equals = word.indexOf("=");
     const typed = equals === -1 ? word : word.slice(0, equals);
-    const { flag, negated } = lookUp(typed, known, command.name);
-    let value = equals === -1 ? null : word.slice(equals + 1);
+    const { flag, negated } = lookUp(typed, known, command);
+    let value = equals === -1 ? (typed === "--json" ? "json" : null) : word.slice(equals + 1);
     if (flag.type === "boolean") {
       const next = argv[at + 1];
       if (
@@ -75,8 +93,10 @@ export function parseFlags(command: Syntax, argv: readonly string[]): ParsedFlag
     }
     given.set(flag, [...before ?? [], value]);
   }
-  checkPositionals(command, positionals);
-  return { ...collect(command, given), positionals };
+  const { quiet, flags, settings } = collect(command, given);
+  const { given: modelGiven, ...named } = modelOf(command, positionals, flags, settings);
+  checkPositionals(command, positionals, modelGiven);
+  return { positionals, ...named, quiet, engineWords };
 }
 
 function flagsOf(command: Syntax): Map<string, Flag> {
@@ -88,18 +108,24 @@ function flagsOf(command: Syntax): Map<string, Flag> {
     const flag: Flag = { name: `--${setting.flag}`, type, choices: undefined, setting: name };
     for (const spelling of [setting.flag, ...setting.flagAliases ?? []]) known.set(`--${spelling}`, flag);
   }
-  for (const spec of command.flags) {
+  for (const spec of specsOf(command)) {
     const flag: Flag = { name: `--${spec.name}`, type: spec.type, choices: spec.choices, setting: null };
     for (const spelling of [spec.name, ...spec.aliases ?? []]) known.set(`--${spelling}`, flag);
     if (spec.short !== undefined) known.set(`-${spec.short}`, flag);
+    if (spec.name === "format" && spec.choices?.includes("json")) known.set("--json", flag);
   }
   return known;
+}
+
+/** The command's own flags, `--model-id` where it takes a model, and what every command takes. */
+export function specsOf(command: Syntax): readonly FlagSpec[] {
+  return [...command.model === undefined ? [] : [MODEL_ID_FLAG], ...command.flags, ...GLOBAL_FLAGS];
 }
 
 function lookUp(
   typed: string,
   known: ReadonlyMap<string, Flag>,
-  command: string,
+  command: Syntax,
 ): { flag: Flag; negated: boolean } {
   const flag = known.get(typed);
   if (flag !== undefined) return { flag, negated: false };
@@ -110,10 +136,16 @@ function lookUp(
     : null;
   const elsewhere = Object.values<Setting>(SETTINGS).find((s) => s.flag !== null && `--${s.flag}` === typed);
   if (elsewhere !== undefined) {
-    throw new AimError("usage", `aim ${command} takes no ${typed}`, { hint: `see aim help ${command}` });
+    throw new AimError("usage", `aim ${command.name} takes no ${typed}`, {
+      hint: `see aim help ${command.name}`,
+    });
   }
   throw new AimError("usage", `unknown flag ${typed}`, {
-    hint: near === null || !known.has(`--${near}`) ? `see aim help ${command}` : `did you mean --${near}?`,
+    hint: near !== null && known.has(`--${near}`)
+      ? `did you mean --${near}?`
+      : command.takesEngineWords
+      ? `the engine's own arguments go after --, as: aim ${command.name} org/model -- ${typed}`
+      : `see aim help ${command.name}`,
   });
 }
 
@@ -136,9 +168,58 @@ function nextValue(typed: string, next: string | undefined): string {
   });
 }
 
-function checkPositionals(command: Syntax, given: readonly string[]): void {
+/** In place of the positional MODEL. */
+const MODEL_ID_FLAG: FlagSpec = {
+  name: "model-id",
+  type: "string",
+  value: "MODEL",
+  help: "the same as MODEL",
+};
+
+/**
+ * The model by whichever of MODEL, `--model-id` and `--model` names it, as the command reads it.
+ *
+ * @throws {AimError} `usage` where two of them differ.
+ */
+function modelOf(
+  { name, model }: Syntax,
+  positionals: readonly string[],
+  flags: ParsedFlags["flags"],
+  settings: ParsedFlags["settings"],
+): Pick<ParsedFlags, "flags" | "settings"> & { readonly given: boolean } {
+  if (model === undefined) return { flags, settings, given: false };
+  const id = typeof flags["model-id"] === "string" ? flags["model-id"] : undefined;
+  // In fetch, MODEL DEST and --model-id MODEL DEST.
+  const positional = id !== undefined && positionals.length < 2 && name === "fetch"
+    ? undefined
+    : positionals[0];
+  const said = [["MODEL", positional], ["--model-id", id], ["--model", settings.modelId]] as const;
+  const [first, other] = said.flatMap(([how, what]) => what === undefined ? [] : [{ how, what }])
+    .filter(({ what }, at, all) => all.findIndex((one) => one.what === what) === at);
+  if (first !== undefined && other !== undefined) throw twoModels(model, first, other);
+  const text = first?.what;
+  if (text === undefined) return { flags, settings, given: false };
+  if (model === "served") return { flags, settings: { ...settings, modelId: text }, given: true };
+  const exact = positional ?? id;
+  return { flags: { ...flags, "model-id": exact }, settings, given: exact !== undefined };
+}
+
+interface NamedOnce {
+  readonly how: "MODEL" | "--model-id" | "--model";
+  readonly what: string;
+}
+
+function twoModels(model: "served" | "source", first: NamedOnce, other: NamedOnce): AimError {
+  const [one, two] = [first, other].map(({ how, what }) => {
+    const does = how === "--model" ? "downloads what the profile for it loads" : "downloads exactly that";
+    return `${how} ${JSON.stringify(what)}${model === "served" ? "" : ` ${does}`}`;
+  });
+  return new AimError("usage", `two models are named: ${one}, ${two}`, { hint: "name one of them" });
+}
+
+function checkPositionals(command: Syntax, given: readonly string[], modelGiven: boolean): void {
   const specs = command.positionals;
-  const missing = specs.filter((s) => s.required)[given.length];
+  const missing = modelGiven ? undefined : specs.filter((s) => s.required)[given.length];
   if (missing !== undefined) {
     throw new AimError("usage", `aim ${command.name} needs ${missing.name}`, {
       hint: `see aim help ${command.name}`,
@@ -165,10 +246,10 @@ function checkPositionals(command: Syntax, given: readonly string[]): void {
 function collect(
   command: Syntax,
   given: ReadonlyMap<Flag, readonly string[]>,
-): Omit<ParsedFlags, "positionals"> {
+): Pick<ParsedFlags, "flags" | "settings" | "quiet"> {
   const settings: Partial<Record<SettingName, string>> = {};
   const flags: Record<string, string | boolean | readonly string[] | undefined> = {};
-  for (const spec of command.flags) {
+  for (const spec of specsOf(command)) {
     flags[spec.name] = spec.type === "boolean"
       ? spec.default === "true"
       : spec.type === "list"
@@ -178,11 +259,17 @@ function collect(
   for (const [flag, values] of given) {
     const last = values.at(-1) ?? "";
     if (flag.setting !== null) settings[flag.setting] = last;
-    else {flags[flag.name.slice(2)] = flag.type === "boolean"
-        ? last === "true"
-        : flag.type === "list"
-        ? values
-        : last;}
+    else flags[flag.name.slice(2)] = valueOf(flag, values);
   }
-  return { settings, flags };
+  const { quiet, ...own } = flags;
+  return {
+    settings: quiet === true ? { logLevel: "WARNING", ...settings } : settings,
+    flags: own,
+    quiet: quiet === true,
+  };
+}
+
+function valueOf({ type }: Flag, values: readonly string[]): string | boolean | readonly string[] {
+  const last = values.at(-1) ?? "";
+  return type === "boolean" ? last === "true" : type === "list" ? values : last;
 }

@@ -1,4 +1,4 @@
-import type { Command } from "./command.ts";
+import type { Command, CommandTable } from "./command.ts";
 
 type Load = () => Promise<Command>;
 
@@ -31,6 +31,21 @@ const HIDDEN: Readonly<Record<string, Load>> = {
   "__self-test": async () => (await import("./commands/self_test.ts")).selfTest,
 };
 
+/** Other words for commands: what uv, docker, git and Ollama call them, and two words that people swap. */
+export const ALIASES: Readonly<Record<string, string>> = {
+  "pull": "download-to-cache",
+  "download": "download-to-cache",
+  "ls": "cache list",
+  "list": "cache list",
+  "cache ls": "cache list",
+  "rm": "cache remove",
+  "cache rm": "cache remove",
+  "run": "serve",
+  "start": "serve",
+  "list profiles": "list-profiles",
+  "profiles list": "list-profiles",
+};
+
 /** What `aim` alone means. */
 export const DEFAULT_COMMAND = "serve";
 
@@ -54,7 +69,5 @@ export function allCommandNames(): string[] {
   return [...Object.keys(COMMANDS), ...Object.keys(HIDDEN)];
 }
 
-/** Second words of a two-word command's first word: `cache` → `list`, `prune`, …; empty where it is none. */
-export function subcommandsOf(word: string): string[] {
-  return commandNames().filter((n) => n.startsWith(`${word} `)).map((n) => n.slice(word.length + 1));
-}
+/** The commands for those that tell of them. */
+export const COMMAND_TABLE: CommandTable = { names: commandNames, load: loadCommand };

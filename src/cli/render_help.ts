@@ -1,24 +1,52 @@
 import { type Setting, type SettingName, SETTINGS } from "../config/settings.ts";
-import type { Command, FlagSpec } from "./command.ts";
-import { GLOBAL_SETTINGS } from "./parse_flags.ts";
+import type { Command, FlagSpec, Terminal } from "./command.ts";
+import { GLOBAL_SETTINGS, specsOf } from "./parse_flags.ts";
 import { style } from "./style.ts";
 
-const WIDTH = 100;
+/** What a page is made for. */
+export interface Page {
+  readonly colour: boolean;
+  /** Characters in a line, at most. */
+  readonly width: number;
+}
+
+/** Longer lines read badly, however wide the terminal is. */
+const WIDEST = 100;
+
+/** The page that a terminal takes, or a file. */
+export function pageOf({ colour, columns }: Terminal): Page {
+  return { colour, width: Math.max(20, Math.min(WIDEST, columns)) };
+}
 
 /** The list of commands. `group` is the first word of a group of them, or empty for all. */
-export function renderOverview(commands: readonly Command[], group: string, colour: boolean): string {
-  const { bold } = style(colour);
+export function renderOverview(commands: readonly Command[], group: string, page: Page): string {
+  const { bold } = style(page.colour);
+  const text = (words: string) => wrap(words, page.width);
   const intro = group === ""
     ? [
-      "aim finds the GPUs, selects the profile that fits, brings the model into the cache, and becomes vLLM.",
+      ...text(
+        "aim gets an AI model onto AMD GPUs and serves it: it finds the GPUs, selects a profile, downloads " +
+          "the model into a cache, and becomes vLLM.",
+      ),
       "",
     ]
     : [];
   const more = group === ""
     ? [
       "",
-      "aim alone means aim serve.",
-      "More: aim help COMMAND, aim help environment | exit-codes | permissions | json, aim --version",
+      bold("Start here:"),
+      ...twoColumns([
+        ["aim doctor", "check what serving needs on this machine"],
+        ["aim dry-run org/model", "preview what serve would do"],
+        ["aim serve org/model", "serve it; aim alone serves AIM_ID or AIM_MODEL_ID"],
+      ], page.width),
+      "",
+      ...text(
+        "Also: pull, download (download-to-cache), ls (cache list), rm (cache remove), run, start (serve).",
+      ),
+      ...text(
+        "More: aim help COMMAND, aim help environment | exit-codes | permissions | json, aim --version",
+      ),
     ]
     : ["", `More: aim help ${group} COMMAND`];
   return lines([
@@ -26,35 +54,45 @@ export function renderOverview(commands: readonly Command[], group: string, colo
     `${bold("Usage:")} aim ${group === "" ? "" : `${group} `}[COMMAND] [FLAGS]`,
     "",
     bold("Commands:"),
-    ...twoColumns(commands.map((c) => [c.name, c.summary])),
+    ...twoColumns(commands.map((c) => [c.name, c.summary]), page.width),
     ...more,
   ]);
 }
 
 /** Everything about one command: usage, flags with their variables and defaults, examples. */
-export function renderCommandHelp(command: Command, colour: boolean): string {
-  const { bold, dim } = style(colour);
+export function renderCommandHelp(command: Command, page: Page): string {
+  const { bold, dim } = style(page.colour);
   const words = command.positionals.map((p) => positionalText(p));
-  const flags = command.flags.map((f): [string, string] => [flagText(f), flagHelp(f)]);
+  const flags = specsOf(command).map((f): [string, string] => [flagText(f), flagHelp(f)]);
+  const engine = command.takesEngineWords ? ["[-- ENGINE ARGUMENTS]"] : [];
   const settings = command.settings.filter((n) => SETTINGS[n].flag !== null);
   const variables = command.settings.filter((n) => SETTINGS[n].flag === null);
+  const section = (title: string, rows: readonly (readonly [string, string])[]) =>
+    rows.length === 0 ? [] : ["", bold(title), ...twoColumns(rows, page.width)];
+  const [first = "", ...rest] = wrap(`aim ${command.name}: ${command.summary}`, page.width);
   return lines([
-    `${bold(`aim ${command.name}`)}: ${command.summary}`,
+    first.replace(`aim ${command.name}`, bold),
+    ...rest,
     "",
-    `${bold("Usage:")} ${["aim", command.name, ...words, "[FLAGS]"].join(" ")}`,
-    ...section(bold("Flags:"), flags),
-    ...section(bold("Settings:"), [...settings, ...GLOBAL_SETTINGS].map(settingRow)),
-    ...section(bold("Environment only:"), variables.map(settingRow)),
+    ...wrap(["Usage: aim", command.name, ...words, "[FLAGS]", ...engine].join(" "), page.width)
+      .map((line) => line.replace(/^Usage:/, bold)),
+    // An example is to be copied: it is never broken.
     ...(command.examples.length === 0 ? [] : ["", bold("Examples:")]),
-    ...command.examples.flatMap((e) => [dim(`  # ${e.does}`), `  ${e.command}`]),
+    ...command.examples.flatMap((e) => [
+      ...wrap(e.does, page.width - 4).map((line) => dim(`  # ${line}`)),
+      `  ${e.command}`,
+    ]),
+    ...section("Flags:", flags),
+    ...section("Settings:", [...settings, ...GLOBAL_SETTINGS].map(settingRow)),
+    ...section("Environment only:", variables.map(settingRow)),
     "",
-    "More: aim help environment (every variable), aim help exit-codes",
+    ...wrap("More: aim help environment (every variable), aim help exit-codes", page.width),
   ]);
 }
 
 function positionalText(p: Command["positionals"][number]): string {
-  const bare = p.name.replace(/^\[|\]$|…$/g, "").replace(/…|\]|\.\.\./g, "");
-  const many = p.many ? `${bare}…` : bare;
+  const bare = p.name.replace(/[[\].]/g, "");
+  const many = p.many ? `${bare}...` : bare;
   return p.required ? many : `[${many}]`;
 }
 
@@ -99,17 +137,14 @@ export function settingRow(name: SettingName): [string, string] {
   return [first, notes.length === 0 ? setting.help : `${setting.help} (${notes.join("; ")})`];
 }
 
-function section(title: string, rows: readonly (readonly [string, string])[]): string[] {
-  return rows.length === 0 ? [] : ["", title, ...twoColumns(rows)];
-}
-
 /** Rows with the second column aligned and wrapped; a long first column has its own line. */
-export function twoColumns(rows: readonly (readonly [string, string])[]): string[] {
-  const indent = Math.min(30, Math.max(...rows.map(([first]) => first.length), 0) + 4);
+export function twoColumns(rows: readonly (readonly [string, string])[], width: number): string[] {
+  const most = width < 60 ? 6 : Math.min(30, Math.floor(width * 0.4));
+  const indent = Math.min(most, Math.max(...rows.map(([first]) => first.length), 0) + 4);
   return rows.flatMap(([first, second]) => {
-    const wrapped = wrap(second, WIDTH - indent).map((l) => " ".repeat(indent) + l);
+    const wrapped = wrap(second, width - indent).map((l) => " ".repeat(indent) + l);
     const head = `  ${first}`;
-    if (head.length + 2 > indent) return [head, ...wrapped];
+    if (head.length + 2 > indent) return [...wrap(first, width - 2).map((l) => `  ${l}`), ...wrapped];
     return [head.padEnd(indent) + (wrapped[0] ?? "").trimStart(), ...wrapped.slice(1)];
   });
 }

@@ -1,28 +1,27 @@
 import { configureLog, log } from "../log/logger.ts";
 import { redact } from "../log/redact.ts";
 import type { CommandContext } from "./command.ts";
-import { writeAll } from "./output.ts";
+import { columnsNow } from "./output.ts";
 import { createProgress, type Progress, PROGRESS_MODES } from "./progress.ts";
 
 /**
  * Shows a transfer on this process's standard error. Log lines go above a live display while it is there: call
  * `finish` or `close` in any case.
  *
- * @param mode The value of `--progress`.
+ * @param wanted The value of `--progress`.
  */
-export function startProgress(context: Pick<CommandContext, "stderr" | "env">, mode: string): Progress {
-  const write = (text: string) => {
-    // A closed standard error must not end a download.
-    try {
-      writeAll(Deno.stderr, redact(text));
-    } catch { /* nowhere left to say so */ }
-  };
+export function startProgress(
+  context: Pick<CommandContext, "stderr" | "env" | "quiet" | "writeError">,
+  wanted: string,
+): Progress {
+  const mode = context.quiet && wanted === "auto" ? "none" : wanted;
+  const write = (text: string) => context.writeError(redact(text));
   const progress = createProgress({
     mode: PROGRESS_MODES.find((known) => known === mode) ?? "auto",
     isTerminal: context.stderr.isTerminal && context.env.TERM !== "dumb",
     write,
     log: log.info,
-    columns: terminalColumns,
+    columns: columnsNow,
   });
   configureLog({ write: (line) => progress.line(line) });
   const restore = () => configureLog({ write: (line) => write(`${line}\n`) });
@@ -38,13 +37,4 @@ export function startProgress(context: Pick<CommandContext, "stderr" | "env">, m
       restore();
     },
   };
-}
-
-function terminalColumns(): number {
-  try {
-    return Deno.consoleSize().columns || 80;
-  } catch {
-    // Standard error is a terminal of no known size, or none.
-    return 80;
-  }
 }

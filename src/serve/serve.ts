@@ -21,9 +21,9 @@ import { missingInWords } from "./missing_in_words.ts";
  *   and the model is not in the cache; what a download throws.
  */
 export async function serve(options: ServeOptions): Promise<number> {
-  const { config, env, gpus } = options;
+  const { config, env, gpus, engineWords } = options;
   const engine = findEngine(env);
-  const choice = await chooseServing(config, gpus);
+  const choice = await chooseServing(config, gpus, "serve", engineWords);
   log.info(`profile ${choice.profile.id}`, { path: choice.profile.path, model: choice.model.uri });
   let resolution = await resolveServing(config, choice);
   if (resolution.kind === "missing") {

@@ -8,6 +8,8 @@ export interface ServeOptions {
   readonly config: Config;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly gpus: GpuInventory;
+  /** What follows `--` on the command line. */
+  readonly engineWords: readonly string[];
   /** Not looked at where nothing is downloaded. */
   readonly signal: AbortSignal;
   /** Opened when a download starts. */

@@ -5,6 +5,7 @@ import type { Config } from "../config/config.ts";
 import { buildCommand } from "../engine/command.ts";
 import { mergeEngineArgs, servedModelNames } from "../engine/engine_args.ts";
 import { parseEngineArgsJson } from "../engine/parse_engine_args_json.ts";
+import { parseEngineWords } from "../engine/parse_engine_words.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { chooseDevices } from "../gpu/choose_devices.ts";
 import type { GpuInventory } from "../gpu/types.ts";
@@ -39,18 +40,20 @@ export interface ServingPlan extends ServingChoice {
  * Chooses profile, model and devices, and checks the engine's arguments.
  *
  * @param need `show`: without a GPU, a guess will do.
+ * @param engineWords What follows `--` on the command line: overrides `AIM_ENGINE_ARGS`.
  * @throws {AimError} `usage`, `no-profile`.
  */
 export async function chooseServing(
   config: Config,
   gpus: GpuInventory,
   need: "serve" | "show" = "serve",
+  engineWords: readonly string[] = [],
 ): Promise<ServingChoice> {
   const { profile, wanted, guessed } = await selectProfileFor(config, gpus, need);
   const model = modelToLoad(config, wanted, profile.modelId);
   const devices = chooseDevices(gpus, profile.metadata.gpuCount);
   for (const warning of devices.warnings) log.warn(warning);
-  const userArgs = config.engineArgs === null ? null : parseEngineArgsJson(config.engineArgs);
+  const userArgs = userArgsOf(config, engineWords);
   const choice = { profile, guessed, model, userArgs, hipVisibleDevices: devices.hipVisibleDevices };
   // The profile's own were checked when it was read.
   if (userArgs !== null) {
@@ -58,6 +61,12 @@ export async function chooseServing(
     validateEngineArgs(mergedArgs(config, choice, []), { userArgs });
   }
   return choice;
+}
+
+function userArgsOf({ engineArgs }: Config, engineWords: readonly string[]): ConfigMap | null {
+  const fromSetting = engineArgs === null ? null : parseEngineArgsJson(engineArgs);
+  if (engineWords.length === 0) return fromSetting;
+  return new Map([...fromSetting ?? [], ...parseEngineWords(engineWords)]);
 }
 
 /** Looks the chosen model up in the caches. */

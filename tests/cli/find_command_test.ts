@@ -76,3 +76,38 @@ Deno.test("an unknown command is refused with the nearest one", () => {
     assertEquals([error.line, error.exitCode], [message, 2]);
   }
 });
+
+const ALIASES = {
+  "pull": "resolve",
+  "ls": "cache list",
+  "list": "cache list",
+  "cache ls": "cache list",
+  "list profiles": "dry-run",
+};
+
+Deno.test("other words for commands are understood and known to suggestions; -V and version tell the version", () => {
+  const named = (line: string) => findCommand(line.split(" "), NAMES, "serve", ALIASES);
+  const cases: [string, Call][] = [
+    ["pull a/b", command("resolve", "a/b")],
+    ["ls --yes", command("cache list", "--yes")],
+    ["list", command("cache list")],
+    ["cache ls", command("cache list")],
+    ["list profiles -v", command("dry-run", "-v")],
+    ["pull --help", { kind: "help", topic: "resolve" }],
+    ["-V", { kind: "version" }],
+    ["version", { kind: "version" }],
+    ["-q pull a/b", command("resolve", "-q a/b")],
+    ["org/model --port 80", command("serve", "org/model --port 80")],
+    ["s3://b/p", command("serve", "s3://b/p")],
+  ];
+  for (const [line, call] of cases) assertEquals(named(line), call, line);
+  for (
+    const [line, meant] of [["pul", "aim resolve"], ["cache lst", "aim cache list"], [
+      "-q gpuss",
+      "aim gpus",
+    ]] as const
+  ) {
+    const error = assertThrows(() => named(line), AimError);
+    assertEquals([error.exitCode, error.hint?.includes(meant)], [2, true], line);
+  }
+});

@@ -16,9 +16,10 @@ const COMMAND: Syntax = {
 };
 const parse = (...argv: string[]) => parseFlags(COMMAND, argv);
 const DEFAULTS = { format: "text", include: [], revision: undefined, force: false, "no-verify": false };
+const NONE = { quiet: false, engineWords: [] };
 
 Deno.test("flags take their value after a space or an equals sign, in any order with positionals", () => {
-  const expected = { settings: { modelId: "a/b", port: "80" }, flags: DEFAULTS, positionals: ["m"] };
+  const expected = { settings: { modelId: "a/b", port: "80" }, flags: DEFAULTS, positionals: ["m"], ...NONE };
   assertEquals(parse("--model", "a/b", "m", "--port=80"), expected);
   assertEquals(parse("m", "--port", "80", "--model=a/b"), expected);
 });
@@ -46,6 +47,7 @@ Deno.test("a boolean setting also takes a boolean word after a space, a command'
     settings: { offline: "true" },
     flags: DEFAULTS,
     positionals: ["m"],
+    ...NONE,
   });
   assertEquals(parse("--force", "false").positionals, ["false"]);
 });
@@ -100,4 +102,59 @@ Deno.test("a required positional that is missing is named", () => {
   const error = assertThrows(() => parseFlags(command, []), AimError);
   assertEquals(error.line, "aim try needs URI; see aim help try");
   assertEquals(parseFlags(command, ["u", "d"]).positionals, ["u", "d"]);
+});
+
+Deno.test("--json is --format json, -q is quiet and lowers the log to warnings unless a level is given", () => {
+  assertEquals(parse("--json").flags.format, "json");
+  assertThrows(() => parse("--json", "--format", "text"), AimError, "--format is given twice");
+  assertEquals([parse("-q").quiet, parse("-q").settings], [true, { logLevel: "WARNING" }]);
+  assertEquals(parse("--quiet", "--log-level", "DEBUG").settings.logLevel, "DEBUG");
+});
+
+const SERVE: Syntax = { ...COMMAND, name: "serve", model: "served", takesEngineWords: true };
+const FETCH: Syntax = {
+  ...COMMAND,
+  name: "fetch",
+  model: "source",
+  positionals: [{ name: "URI", required: true }, { name: "DEST", required: false }],
+};
+
+Deno.test("where a model is served MODEL, --model-id and --model are one, and two that differ are refused", () => {
+  for (const words of [["a/b"], ["--model", "a/b"], ["--model-id", "a/b"], ["a/b", "--model", "a/b"]]) {
+    assertEquals(parseFlags(SERVE, words).settings.modelId, "a/b");
+  }
+  for (
+    const words of [["a/b", "--model", "c/d"], ["a/b", "--model-id=c/d"], [
+      "--model",
+      "a/b",
+      "--model-id",
+      "c/d",
+    ]]
+  ) {
+    const error = assertThrows(() => parseFlags(SERVE, words), AimError);
+    assertEquals([error.exitCode, error.line.includes("a/b"), error.line.includes("c/d")], [2, true, true]);
+  }
+});
+
+Deno.test("where a source is downloaded MODEL is --model-id, and --model remains the profile's", () => {
+  const download: Syntax = {
+    ...FETCH,
+    name: "download-to-cache",
+    positionals: [{ name: "MODEL", required: false }],
+  };
+  assertEquals(parseFlags(download, ["a/b"]).flags["model-id"], "a/b");
+  const { flags, settings } = parseFlags(download, ["--model", "a/b"]);
+  assertEquals([flags["model-id"], settings.modelId], [undefined, "a/b"]);
+  const error = assertThrows(() => parseFlags(download, ["a/b", "--model", "c/d"]), AimError);
+  assertEquals([error.exitCode, /profile/.test(error.line), /exactly/.test(error.line)], [2, true, true]);
+  assertEquals(parseFlags(FETCH, ["a/b", "to"]).flags["model-id"], "a/b");
+  const byFlag = parseFlags(FETCH, ["--model-id", "a/b", "to"]);
+  assertEquals([byFlag.flags["model-id"], byFlag.positionals], ["a/b", ["to"]]);
+});
+
+Deno.test("what follows two dashes goes to the engine where the command takes that", () => {
+  const { engineWords, positionals } = parseFlags(SERVE, ["a/b", "--", "--max-model-len", "8"]);
+  assertEquals([engineWords, positionals], [["--max-model-len", "8"], ["a/b"]]);
+  const error = assertThrows(() => parseFlags(SERVE, ["--max-model-len", "8"]), AimError);
+  assertEquals([error.exitCode, error.line.includes("-- --max-model-len")], [2, true]);
 });

@@ -116,7 +116,7 @@ Deno.test("help on a group of commands lists them, on an unknown word suggests t
 
 Deno.test("help on a command shows its flags with variables and defaults, and its examples", async () => {
   const { stdout } = await aim(["help", "dry-run"]);
-  assertMatch(stdout, /^Usage: aim dry-run \[FLAGS\]$/m);
+  assertMatch(stdout, /^Usage: aim dry-run \[MODEL\] \[FLAGS\] \[-- ENGINE ARGUMENTS\]$/m);
   assertMatch(
     stdout,
     /--precision PRECISION +precision that the profile must have \(one of auto, fp4, [^)]*AIM_PRECISION; default auto\)/s,

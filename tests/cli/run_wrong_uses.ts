@@ -1,12 +1,12 @@
-import { aim } from "./aim.ts";
+import { aimInProcess } from "./aim_in_process.ts";
 import type { World } from "./world.ts";
 
-/** Words of a command line, variables beside the world's own, the exit code and the line that standard error ends with. */
+/** Words of a command line, variables beside the world's own, the exit code and what the last line on standard error names. */
 export type WrongUse = readonly [
   words: readonly string[],
   env: Readonly<Record<string, string>>,
   code: number,
-  line: string,
+  facts: readonly string[],
 ];
 
 /** Puts a file `file` and a directory `profiles` with one profile into the world's directory. */
@@ -32,7 +32,7 @@ export async function runWrongUse(
     ["$S3", new URL(world.s3.url).host],
   ] as const;
   const filled = (text: string) => places.reduce((all, [name, value]) => all.replaceAll(name, value), text);
-  const { code, stdout, stderr } = await aim(words.map(filled), {
+  const { code, stdout, stderr } = await aimInProcess(words.map(filled), {
     cwd: world.directory,
     env: {
       ...world.env,
@@ -41,5 +41,11 @@ export async function runWrongUse(
   });
   const last = stderr.trimEnd().split("\n").at(-1) ?? "";
   const line = places.reduce((all, [name, value]) => all.replaceAll(value, name), last);
-  return { code, line: line.replace(/^aim: error: /, ""), stdout };
+  return { code, line: line.startsWith("{") ? messageOf(line) : line.replace(/^aim: error: /, ""), stdout };
+}
+
+/** Message and hint of an error as JSON. */
+function messageOf(line: string): string {
+  const { message, hint } = JSON.parse(line);
+  return `${message}; ${hint}`;
 }

@@ -3,7 +3,6 @@ import { type SettingName, SETTINGS } from "../../config/settings.ts";
 import { complete } from "../complete.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { TOPICS } from "../help_topics.ts";
-import { commandNames, loadCommand } from "../registry.ts";
 
 /** `aim __complete -- WORDS…`: what may stand in the place of the last word; called by the completion scripts. */
 export const completeWords: Command = {
@@ -16,8 +15,8 @@ export const completeWords: Command = {
   permissions: { write: false, net: false, run: false, ffi: false },
   async run(context) {
     const { candidates, paths } = await complete(context.args, {
-      commandNames: commandNames(),
-      loadCommand,
+      commandNames: context.commands.names(),
+      loadCommand: (name) => context.commands.load(name),
       topics: TOPICS.map((t) => t.name),
       profileIds: () => quietly(() => profileIds(context)),
       cachedModels: () => quietly(() => cachedModels(context)),

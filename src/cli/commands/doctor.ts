@@ -19,7 +19,8 @@ import { doctorJson, doctorText, stopping } from "../doctor/render_doctor.ts";
 export const doctor: Command<GpuInventory> = {
   name: "doctor",
   summary: "look at all that serving needs, and say what is wrong",
-  positionals: [],
+  positionals: [{ name: "MODEL", required: false }],
+  model: "served",
   settings: [
     ...SELECTION_SETTINGS,
     "engineArgs",
@@ -41,11 +42,11 @@ export const doctor: Command<GpuInventory> = {
   }],
   examples: [
     {
-      command: "aim doctor --model meta-llama/Llama-3.1-8B-Instruct",
+      command: "aim doctor meta-llama/Llama-3.1-8B-Instruct",
       does: "would serving this model work here?",
     },
     {
-      command: "aim doctor --model meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X --offline",
+      command: "aim doctor meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X --offline",
       does: "the same without asking the network, as if there were an MI300X",
     },
     {

@@ -20,15 +20,10 @@ import { startProgress } from "../start_progress.ts";
 export const downloadToCache: Command<GpuInventory | null> = {
   name: "download-to-cache",
   summary: "download a model into the cache",
-  positionals: [],
+  positionals: [{ name: "MODEL", required: false }],
+  model: "source",
   settings: [...SELECTION_SETTINGS, ...DOWNLOAD_SETTINGS],
   flags: [
-    {
-      name: "model-id",
-      type: "string",
-      value: "URI",
-      help: "download exactly this model (hf://org/model, s3://bucket/prefix), without selecting a profile",
-    },
     {
       name: "use-hf-cache",
       type: "boolean",

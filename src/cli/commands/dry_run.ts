@@ -11,7 +11,9 @@ import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 export const dryRun: Command<GpuInventory> = {
   name: "dry-run",
   summary: "show what serve would do, without downloading or executing",
-  positionals: [],
+  positionals: [{ name: "MODEL", required: false }],
+  model: "served",
+  takesEngineWords: true,
   settings: [...SELECTION_SETTINGS, "engineArgs", "port", "cachePath", "hfEndpoint", "offline"],
   flags: [{
     name: "format",
@@ -21,17 +23,18 @@ export const dryRun: Command<GpuInventory> = {
     default: "yaml",
     help: "yaml: the profile and a bash script; json: one array for programs, with the model's size",
   }],
+  emptyJson: "[]",
   examples: [
     {
-      command: "aim dry-run --model meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X",
+      command: "aim dry-run meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X",
       does: "the command line on one MI300X",
     },
     {
-      command: "aim dry-run --format json --model meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X",
+      command: "aim dry-run --format json meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X",
       does: "the same for programs",
     },
     {
-      command: "aim dry-run --model meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X | sed -n '/^#!/,$p'",
+      command: "aim dry-run meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X | sed -n '/^#!/,$p'",
       does: "the script alone",
     },
   ],
@@ -42,7 +45,12 @@ export const dryRun: Command<GpuInventory> = {
   async run(context) {
     const { config, env, flags, prepared, print } = context;
     // Without a GPU a reader still sees where the model lies and what a guess would run; a program gets no guesses.
-    const choice = await chooseServing(config, prepared, flags.format === "json" ? "serve" : "show");
+    const choice = await chooseServing(
+      config,
+      prepared,
+      flags.format === "json" ? "serve" : "show",
+      context.engineWords,
+    );
     const resolution = await resolveServing(config, choice);
     const plan = planServing(config, choice, resolution, findEngine(env)?.name ?? "python3");
     if (flags.format === "json") {

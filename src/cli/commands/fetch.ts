@@ -14,6 +14,7 @@ import {
   operatorFilters,
   progressMode,
   revisionOf,
+  text,
 } from "../download_flags.ts";
 import { downloadResult } from "../download_result.ts";
 import { startProgress } from "../start_progress.ts";
@@ -23,6 +24,7 @@ export const fetch: Command = {
   name: "fetch",
   summary: "download a model into exactly one directory",
   positionals: [{ name: "URI", required: true }, { name: "DEST", required: false }],
+  model: "source",
   settings: DOWNLOAD_SETTINGS,
   flags: DOWNLOAD_FLAGS,
   examples: [
@@ -39,8 +41,9 @@ export const fetch: Command = {
   permissions: { write: true, net: true, run: false, ffi: false },
   async run(context) {
     const { config, env, args, print } = context;
-    const ref = parseModelRef(args[0] ?? "");
-    const directory = args[1] ?? env.TARGET_DIR ?? "/cache";
+    const uri = text(context.flags["model-id"]) ?? "";
+    const ref = parseModelRef(uri);
+    const directory = args[args[0] === uri ? 1 : 0] ?? env.TARGET_DIR ?? "/cache";
     const options = { ...downloadOptions(context), ...operatorFilters(context) };
     const revision = revisionOf(options.revision, ref.kind === "hub" ? ref.revision : null);
     const expected = expectedSize(env);
@@ -67,7 +70,7 @@ export const fetch: Command = {
       await artifact?.finish();
       print(downloadResult(context, { ...report, model: placement.name }));
     } catch (error) {
-      await artifact?.fail(errorFrom(error, `fetching ${args[0]}`).line);
+      await artifact?.fail(errorFrom(error, `fetching ${uri}`).line);
       throw error;
     } finally {
       progress.close();

@@ -1,8 +1,7 @@
 import { AimError } from "../../errors/aim_error.ts";
 import { nearest } from "../../config/nearest.ts";
-import type { Command } from "../command.ts";
-import { renderCommandHelp, renderOverview } from "../render_help.ts";
-import { commandNames, loadCommand, subcommandsOf } from "../registry.ts";
+import type { Command, CommandTable } from "../command.ts";
+import { pageOf, renderCommandHelp, renderOverview } from "../render_help.ts";
 import { TOPICS } from "../help_topics.ts";
 
 /** `aim help [COMMAND | TOPIC]`. */
@@ -18,32 +17,32 @@ export const help: Command = {
     { command: "aim help environment", does: "every variable with its default" },
   ],
   permissions: { write: false, net: false, run: false, ffi: false },
-  async run({ args, print, stdout }) {
-    const colour = stdout.colour;
+  async run({ args, commands, print, stdout }) {
+    const page = pageOf(stdout);
     const name = args.join(" ");
     const topic = TOPICS.find((t) => t.name === name);
     if (topic !== undefined) {
-      print(await topic.render(colour));
+      print(await topic.render(page, commands));
       return 0;
     }
-    const command = await loadCommand(name);
+    const command = await commands.load(name);
     if (command !== null) {
-      print(renderCommandHelp(command, colour));
+      print(renderCommandHelp(command, page));
       return 0;
     }
-    if (name === "" || subcommandsOf(name).length > 0) {
-      const names = name === "" ? commandNames() : commandNames().filter((n) => n.startsWith(`${name} `));
-      print(renderOverview(await loadAll(names), name, colour));
+    const group = commands.names().filter((one) => name === "" || one.startsWith(`${name} `));
+    if (group.length > 0) {
+      print(renderOverview(await loadAll(group, commands), name, page));
       return 0;
     }
-    const near = nearest(name, [...commandNames(), ...TOPICS.map((t) => t.name)]);
+    const near = nearest(name, [...commands.names(), ...TOPICS.map((t) => t.name)]);
     throw new AimError("usage", `no help on ${JSON.stringify(name)}`, {
       hint: near === null ? "see aim help" : `did you mean aim help ${near}?`,
     });
   },
 };
 
-async function loadAll(names: readonly string[]): Promise<Command[]> {
-  const commands = await Promise.all(names.map(loadCommand));
+async function loadAll(names: readonly string[], table: CommandTable): Promise<Command[]> {
+  const commands = await Promise.all(names.map((name) => table.load(name)));
   return commands.filter((c) => c !== null);
 }

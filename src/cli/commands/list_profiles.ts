@@ -20,7 +20,8 @@ import { profileTable } from "../profile_table.ts";
 export const listProfiles: Command<GpuInventory | null> = {
   name: "list-profiles",
   summary: "show every profile and why it does or does not fit",
-  positionals: [],
+  positionals: [{ name: "MODEL", required: false }],
+  model: "served",
   settings: SELECTION_SETTINGS,
   flags: [
     {
@@ -51,13 +52,13 @@ export const listProfiles: Command<GpuInventory | null> = {
     },
   ],
   examples: [
-    { command: "aim list-profiles --model meta-llama/Llama-3.1-8B-Instruct", does: "what fits this host" },
+    { command: "aim list-profiles meta-llama/Llama-3.1-8B-Instruct", does: "what fits this host" },
     {
-      command: "aim list-profiles --model openai/gpt-oss-20b --gpu-model MI325X --state compatible",
+      command: "aim list-profiles openai/gpt-oss-20b --gpu-model MI325X --state compatible",
       does: "what would fit another",
     },
     {
-      command: "aim list-profiles --model Qwen/Qwen3-32B --skip-compatibility-check",
+      command: "aim list-profiles Qwen/Qwen3-32B --skip-compatibility-check",
       does: "all there is for a model",
     },
   ],

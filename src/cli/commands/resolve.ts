@@ -1,5 +1,3 @@
-import { cachePaths } from "../../cache/cache_paths.ts";
-import { resolveModel } from "../../cache/resolve_model.ts";
 import type { PlaceLookedAt, Resolution } from "../../cache/types.ts";
 import { EXIT_CODES } from "../../errors/exit_codes.ts";
 import type { GpuInventory } from "../../gpu/types.ts";
@@ -8,16 +6,18 @@ import { chooseServing, resolveServing } from "../../serve/serving_plan.ts";
 import { namedModel } from "../../serve/named_model.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
+import { attempt } from "../doctor/check.ts";
 import { style } from "../style.ts";
 
 /** Version of the JSON that `aim resolve` prints. */
 const VERSION = 1;
 
 /** `aim resolve`: where serving would find the model, and every place looked at. */
-export const resolve: Command<GpuInventory | null> = {
+export const resolve: Command<GpuInventory> = {
   name: "resolve",
   summary: "show where serving would find the model, and every place looked at",
   positionals: [{ name: "MODEL", required: false }],
+  model: "served",
   settings: [...SELECTION_SETTINGS, "cachePath"],
   flags: [{
     name: "format",
@@ -33,38 +33,37 @@ export const resolve: Command<GpuInventory | null> = {
     { command: "aim resolve", does: "the model that serve would load with this environment" },
   ],
   permissions: { write: false, net: false, run: false, ffi: false },
-  prepare: async (context) => context.args.length === 0 ? await detectHardware(context) : null,
+  prepare: detectHardware,
   async run(context) {
     const { flags, print, stdout } = context;
-    const { model, resolution } = await look(context);
+    const { model, profile, resolution } = await look(context);
     print(
       flags.format === "json"
-        ? `${JSON.stringify({ version: VERSION, model, ...resolution })}\n`
+        ? `${JSON.stringify({ version: VERSION, model, profile, ...resolution })}\n`
         : inWords(model, resolution, stdout.colour),
     );
     return resolution.kind === "missing" ? EXIT_CODES["not-found"].code : 0;
   },
 };
 
+/** Where serving would find it; with no profile that fits, where the model itself is. */
 async function look(
-  { config, args, prepared }: CommandContext<GpuInventory | null>,
-): Promise<{ model: string; resolution: Resolution }> {
-  const [given] = args;
-  if (given === undefined && prepared !== null) {
-    const choice = await chooseServing(config, prepared);
-    return { model: choice.model.name, resolution: await resolveServing(config, choice) };
+  { config, prepared }: CommandContext<GpuInventory>,
+): Promise<{ model: string; profile: string | null; resolution: Resolution }> {
+  const outcome = await attempt(() => chooseServing(config, prepared));
+  if ("value" in outcome) {
+    const { model, profile } = outcome.value;
+    return {
+      model: model.name,
+      profile: profile.id,
+      resolution: await resolveServing(config, outcome.value),
+    };
   }
-  const model = namedModel(parseModelRef(given ?? ""), config.modelName);
-  if (model.ref.kind === "path") {
-    return { model: model.name, resolution: await resolveServing(config, { model }) };
+  if (config.origins.modelId !== "flag" || config.modelId === null || outcome.error.kind !== "no-profile") {
+    throw outcome.error;
   }
-  const revision = model.ref.kind === "hub" ? model.ref.revision : null;
-  const resolution = await resolveModel({
-    paths: cachePaths(config),
-    name: model.name,
-    ...(revision === null ? {} : { revision }),
-  });
-  return { model: model.name, resolution };
+  const model = namedModel(parseModelRef(config.modelId), config.modelName);
+  return { model: model.name, profile: null, resolution: await resolveServing(config, { model }) };
 }
 
 function inWords(model: string, resolution: Resolution, colour: boolean): string {

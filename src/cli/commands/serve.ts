@@ -8,18 +8,20 @@ import { DOWNLOAD_SETTINGS } from "../download_flags.ts";
 export const serve: Command<GpuInventory> = {
   name: "serve",
   summary: "serve the model: select a profile, find or download the model, become the engine",
-  positionals: [],
+  positionals: [{ name: "MODEL", required: false }],
+  model: "served",
+  takesEngineWords: true,
   settings: [...SELECTION_SETTINGS, "engineArgs", "port", ...DOWNLOAD_SETTINGS],
   flags: [],
   examples: [
-    { command: "aim serve --model meta-llama/Llama-3.1-8B-Instruct", does: "serve a model of the hub" },
+    { command: "aim serve meta-llama/Llama-3.1-8B-Instruct", does: "serve a model of the hub" },
     {
-      command: "aim serve --model s3://models/org/llama-7b --port 8080",
+      command: "aim serve s3://models/org/llama-7b --port 8080",
       does: "serve from S3, credentials from the environment",
     },
     {
-      command: "aim serve --model /models/llama --engine-args '{\"max-model-len\": 8192}'",
-      does: "serve a directory",
+      command: "aim serve /models/llama -- --max-model-len 8192",
+      does: "serve a directory, with an argument for vLLM",
     },
   ],
   permissions: { write: true, net: true, run: true, ffi: true },
@@ -30,6 +32,7 @@ export const serve: Command<GpuInventory> = {
       config,
       env,
       gpus: prepared,
+      engineWords: context.engineWords,
       get signal() {
         return context.signal;
       },

@@ -10,7 +10,8 @@ export const size: Command = {
   name: "size",
   summary: "print how large a model is at its source",
   positionals: [{ name: "URI", required: true }],
-  settings: ["hfEndpoint", "offline"],
+  model: "served",
+  settings: ["modelId", "hfEndpoint", "offline"],
   flags: DOWNLOAD_FLAGS.filter(({ name }) => ["revision", "include", "exclude"].includes(name)),
   examples: [
     { command: "aim size hf://mistralai/Mistral-7B-v0.1", does: "one line of JSON with url and sizeBytes" },
@@ -19,7 +20,7 @@ export const size: Command = {
   ],
   permissions: { write: false, net: true, run: false, ffi: false },
   async run({ args, config, env, flags, print, signal }) {
-    const url = args[0] ?? "";
+    const url = args[0] ?? config.modelId ?? "";
     const ref = parseModelRef(url);
     const given = typeof flags.revision === "string" ? flags.revision : undefined;
     const source = await openSource(ref, sourceOptions(config, env));

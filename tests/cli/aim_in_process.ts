@@ -1,0 +1,38 @@
+import { configureLog } from "../../src/log/logger.ts";
+import { runProgram } from "../../src/cli/run.ts";
+import type { Ran } from "./aim.ts";
+
+const ROOT = new URL("../../", import.meta.url).href;
+
+/**
+ * Runs aim in this process, which is much quicker than starting one: with this environment and directory, without giving up
+ * permissions. For one run at a time, and not for what becomes the engine.
+ */
+export async function aimInProcess(
+  args: readonly string[],
+  options: { env: Readonly<Record<string, string>>; cwd: string },
+): Promise<Ran> {
+  const before = { env: Deno.env.toObject(), cwd: Deno.cwd(), console: { ...globalThis.console } };
+  const written = { stdout: "", stderr: "" };
+  setEnvironment(options.env);
+  Deno.chdir(options.cwd);
+  try {
+    const code = await runProgram(args, options.env, ROOT, {
+      stdout: (text) => written.stdout += text,
+      stderr: (text) => written.stderr += text,
+      revoke() {},
+      watchSignals: () => new AbortController().signal,
+    });
+    return { code, ...written };
+  } finally {
+    setEnvironment(before.env);
+    Deno.chdir(before.cwd);
+    Object.assign(globalThis.console, before.console);
+    configureLog({ level: "INFO", format: "text" });
+  }
+}
+
+function setEnvironment(env: Readonly<Record<string, string>>): void {
+  for (const name of Object.keys(Deno.env.toObject())) if (!(name in env)) Deno.env.delete(name);
+  for (const [name, value] of Object.entries(env)) Deno.env.set(name, value);
+}

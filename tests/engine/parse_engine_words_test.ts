@@ -1,0 +1,24 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { parseEngineWords } from "../../src/engine/parse_engine_words.ts";
+import { renderArgs } from "../../src/engine/engine_args.ts";
+import { AimError } from "../../src/errors/aim_error.ts";
+
+Deno.test("words after -- become the engine's arguments as they were typed", () => {
+  const cases: readonly (readonly [string[], string[]])[] = [
+    [["--max-model-len", "8192"], ["--max-model-len", "8192"]],
+    [["--gpu-memory-utilization=0.90"], ["--gpu-memory-utilization", "0.90"]],
+    [["--enforce-eager", "--dtype", "auto"], ["--enforce-eager", "--dtype", "auto"]],
+    [["--lora-modules", "a=x", "b=y"], ["--lora-modules", "a=x", "b=y"]],
+    [["--rope-scaling", '{"factor": 2.0}'], ["--rope-scaling", '{"factor": 2.0}']],
+    [["--seed", "-1"], ["--seed", "-1"]],
+    [["--dtype", "half", "--dtype", "auto"], ["--dtype", "auto"]],
+    [["--api-key="], ["--api-key", ""]],
+  ];
+  for (const [words, rendered] of cases) assertEquals(renderArgs(parseEngineWords(words)), rendered);
+});
+
+Deno.test("a word that belongs to no flag, and an object that is no JSON, are refused", () => {
+  for (const words of [["8192"], ["--rope-scaling", "{factor}"]]) {
+    assertEquals(assertThrows(() => parseEngineWords(words), AimError).exitCode, 2);
+  }
+});
