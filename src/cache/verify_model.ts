@@ -40,7 +40,7 @@ export interface VerifyOptions {
 
 /** Hashes all files of a model, several at a time, and compares with what they were downloaded as. */
 export async function verifyModel(model: ListedModel, options: VerifyOptions = {}): Promise<Verification> {
-  const { digestMatches } = await import("../transfer/hash/digests.ts");
+  const { digestMatches, isGuess } = await import("../transfer/hash/digests.ts");
   const { hashPool } = await import("../transfer/hash/hash_pool.ts");
   const folder = folderOfModel(model);
   const { files, links } = await listTree(model.path, { skip: isBookkeeping });
@@ -57,7 +57,7 @@ export async function verifyModel(model: ListedModel, options: VerifyOptions = {
       if (target !== undefined) {
         return { path, state: "bad", reason: `a symbolic link leads out of the cache, to ${target}` };
       }
-      return await check({ pool, digestMatches }, `${model.path}/${path}`, path, want, (more) => {
+      return await check({ pool, digestMatches, isGuess }, `${model.path}/${path}`, path, want, (more) => {
         bytes += more;
         options.onBytes?.(more);
       });
@@ -94,6 +94,7 @@ interface Expectation {
 interface Hashing {
   readonly pool: HashPool;
   readonly digestMatches: typeof import("../transfer/hash/digests.ts").digestMatches;
+  readonly isGuess: typeof import("../transfer/hash/digests.ts").isGuess;
 }
 
 /** What each file should be: by aim's record, else by Python's metadata, else by the names of blobs. */
@@ -147,7 +148,7 @@ function digestOfEtag(etag: string | undefined): Digest | null {
 }
 
 async function check(
-  { pool, digestMatches }: Hashing,
+  { pool, digestMatches, isGuess }: Hashing,
   absolute: string,
   path: string,
   want: Expectation,
@@ -165,6 +166,13 @@ async function check(
   try {
     const digests = await pool.hash(absolute, [want.digest], onBytes);
     if (digestMatches(want.digest, digests)) return { path, state: "good", reason: "" };
+    if (isGuess(want.digest)) {
+      return {
+        path,
+        state: "unknown",
+        reason: "its source does not say how it was uploaded, its ETag proves nothing",
+      };
+    }
     const { algorithm, hex } = want.digest;
     return { path, state: "bad", reason: `its ${algorithm} is ${digests[algorithm]} instead of ${hex}` };
   } catch (error) {

@@ -28,7 +28,10 @@ export type Digest =
     readonly algorithm: "multipart-md5";
     readonly hex: string;
     readonly partSizes: readonly number[];
-    /** Where the server does not tell the part sizes: further divisions that may be the right one. A match with any is a proof. */
+    /**
+     * Present, if perhaps empty, where the server does not say how the object was uploaded, so that all divisions are guesses: these and
+     * `partSizes`. A match with any is a proof; no match says nothing, and the file counts as unproven.
+     */
     readonly otherPartSizes?: readonly (readonly number[])[];
   };
 

@@ -5,7 +5,7 @@ import { type Source, TransientError } from "../sources/source.ts";
 import { BACKOFF, backoffDelay } from "./backoff.ts";
 import { systemClock } from "./clock.ts";
 import { chunkSize } from "./copy_body.ts";
-import { digestMatches } from "./hash/digests.ts";
+import { digestMatches, isGuess } from "./hash/digests.ts";
 import { partSizeFor, type PlanBudget } from "./planner.ts";
 import { type TokenBucket, tokenBucket } from "./token_bucket.ts";
 import type {
@@ -58,14 +58,21 @@ export class TransferRun {
     this.#random = options.random ?? Math.random;
   }
 
-  /** Whether digests are those of the manifest; true where nothing is to be compared. */
-  matches(file: ManifestFile, digests: ComputedDigests): boolean {
-    return !this.options.verify || file.digest === null || digestMatches(file.digest, digests);
+  /** False where digests show that the bytes are wrong. */
+  matches({ digest }: ManifestFile, digests: ComputedDigests): boolean {
+    return !this.options.verify || digest === null || isGuess(digest) || digestMatches(digest, digests);
   }
 
   /** Notes that a file has its final name, and the time in its note. */
   done(item: TransferItem, target: string, digests: ComputedDigests, noted: number | null = null): void {
-    const proof = this.options.verify && item.file.digest !== null ? "digest" : "size";
+    const { digest, path } = item.file;
+    const proven = this.options.verify && digest !== null && digestMatches(digest, digests);
+    if (!proven && this.options.verify && digest !== null) {
+      log.warn(
+        `${path} cannot be proven, only its size was checked: its source does not say how it was uploaded`,
+      );
+    }
+    const proof = proven ? "digest" : "size";
     this.results.set(item.staging, { file: item.file, target, digests, proof, noted });
     this.state(item.file, "done");
     this.#onDone();

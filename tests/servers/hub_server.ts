@@ -736,7 +736,9 @@ function small(entry: Entry, headers: Readonly<Record<string, string>>): HttpRep
     headers: {
       ...headers,
       ...TEXT,
-      "Content-Disposition": `inline; filename*=UTF-8''${encodeURIComponent(name)}; filename="${name}";`,
+      "Content-Disposition": `inline; filename*=UTF-8''${encodeURIComponent(name)}; filename="${
+        name.replace(/[^\x20-\x7e]/g, "?")
+      }";`,
     },
   };
 }

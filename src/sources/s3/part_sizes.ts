@@ -1,8 +1,13 @@
 const MIB = 2 ** 20;
+/** S3's limits for all parts but the last. */
+const SMALLEST = 5 * MIB;
+const LARGEST = 5120 * MIB;
+/** Divisions that are tried at most. */
+const GUESSES = 4;
 
 /**
- * Part sizes of common uploaders, in MiB, the most common first: the AWS tools and boto3 (8, doubled for large files), MinIO (16),
- * SDKs and rclone (5), s3cmd (15), Cyberduck (10), s5cmd (50), Hadoop (64, 100, 128).
+ * Part sizes of common uploaders, in MiB, the most common first: AWS tools and boto3 (8, doubled for large files), MinIO (16), SDKs and
+ * rclone (5), s3cmd (15), Cyberduck (10), s5cmd (50), Hadoop (64, 100, 128).
  */
 const COMMON = [
   8,
@@ -38,21 +43,20 @@ export function evenParts(size: number, partSize: number): readonly number[] {
 }
 
 /**
- * The divisions of an object into so many parts that an uploader may have used, the most likely first; empty where nothing points to
- * one. For servers that do not say how an object was uploaded.
+ * The divisions of an object into so many parts that an uploader may have used, the most likely first; empty where there are none. Each
+ * costs a digest of the whole object, so they are few. For servers that do not say how an object was uploaded.
  */
 export function likelyParts(size: number, count: number): readonly (readonly number[])[] {
   if (count < 1 || size < count) return [];
   if (count === 1) return [[size]];
   // All parts but the last are full: size / count <= part < size / (count - 1).
-  const low = Math.ceil(size / count);
-  const high = Math.ceil(size / (count - 1)) - 1;
-  const fitting = COMMON.filter((part) => part >= low && part <= high);
-  const multiples = (unit: number) => {
-    const first = Math.ceil(low / unit) * unit;
-    // Several multiples fit where parts are few: then none of them is likely.
-    return first <= high && first + unit > high ? [first] : [];
-  };
-  const sizes = fitting.length > 0 ? fitting : [...multiples(MIB), ...multiples(1e6)].slice(0, 1);
-  return sizes.map((part) => evenParts(size, part));
+  const low = Math.max(SMALLEST, Math.ceil(size / count));
+  const high = Math.min(LARGEST, Math.ceil(size / (count - 1)) - 1);
+  const sizes = new Set(COMMON.filter((part) => part >= low && part <= high));
+  for (const unit of [MIB, 1e6]) {
+    for (let part = Math.ceil(low / unit) * unit; part <= high && sizes.size < GUESSES; part += unit) {
+      sizes.add(part);
+    }
+  }
+  return [...sizes].slice(0, GUESSES).map((part) => evenParts(size, part));
 }

@@ -248,11 +248,11 @@ export class S3Source implements Source {
     signal: AbortSignal | undefined,
   ): Promise<Digest | null> {
     const { size, etag } = object;
-    const digest = (partSizes: readonly number[], others: readonly (readonly number[])[] = []): Digest => ({
+    const digest = (partSizes: readonly number[], others?: readonly (readonly number[])[]): Digest => ({
       algorithm: "multipart-md5",
       hex: etag.slice(0, 32).toLowerCase(),
       partSizes,
-      ...(others.length > 0 ? { otherPartSizes: others } : {}),
+      ...(others === undefined ? {} : { otherPartSizes: others }),
     });
     if (count === 1) return digest([size]);
     const first = await this.#head(object.key, signal, 1);

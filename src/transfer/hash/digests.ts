@@ -37,6 +37,11 @@ export function digestSpecs(digest: Digest | null, others: readonly DigestAlgori
   return [...specs.values()];
 }
 
+/** True where only a match says something: a multipart ETag of which the parts' sizes are guesses. */
+export function isGuess(digest: Digest): boolean {
+  return digest.algorithm === "multipart-md5" && digest.otherPartSizes !== undefined;
+}
+
 /** True when the computed digest is the one the source names. A multipart ETag may carry its `-N`. */
 export function digestMatches(expected: Digest, computed: ComputedDigests): boolean {
   return plainHex(expected.hex) === computed[expected.algorithm];

@@ -1,0 +1,211 @@
+import { assert, assertEquals } from "@std/assert";
+import { AimError } from "../../../src/errors/aim_error.ts";
+import type { ByteRange, Digest, ManifestFile } from "../../../src/sources/manifest.ts";
+import { parseModelRef } from "../../../src/sources/model_ref.ts";
+import { openSource } from "../../../src/sources/open_source.ts";
+import {
+  type RangeBody,
+  type Source,
+  SourceChangedError,
+  TransientError,
+} from "../../../src/sources/source.ts";
+import { digestMatches, digestSpecs, digestStream, isGuess } from "../../../src/transfer/hash/digests.ts";
+import { aim } from "../../cli/aim.ts";
+import { streamOf } from "../../sources/stream_of.ts";
+import { type ModelFiles, type ModelKey, MODELS } from "./models.ts";
+import type { Subject } from "./server_row.ts";
+
+/** One thing that servers do differently: a column of the table in the README. */
+export interface Behaviour {
+  /** As the table names it. */
+  readonly name: string;
+  /** What the column says, for those who read the table. */
+  readonly says: string;
+  /**
+   * Tries it by aim's own sources. Throws where aim gets it wrong.
+   *
+   * @returns How the server behaves, in a word or two.
+   */
+  try(subject: Subject): Promise<string>;
+}
+
+const SIGNAL = new AbortController().signal;
+
+/** All of them; servers are rows, so a new server is one row and a new behaviour one column. */
+export const BEHAVIOURS: readonly Behaviour[] = [
+  {
+    name: "names",
+    says:
+      "names with spaces, `%25`, `#`, `?` and non-ASCII letters, and empty files, are listed and read as they are",
+    try: async (subject) => {
+      await using model = await open(subject, "names");
+      const { files } = await model.source.manifest();
+      assertEquals(files.map((f) => f.path as string).toSorted(), Object.keys(MODELS.names).toSorted());
+      for (const file of files) await assertBytes(model.source, file, MODELS.names);
+      return "all";
+    },
+  },
+  {
+    name: "pages",
+    says: "a model of 1,001 files is listed whole",
+    try: async (subject) => {
+      await using model = await open(subject, "pages");
+      assertEquals((await model.source.manifest()).files.length, 1001);
+      return "all";
+    },
+  },
+  {
+    name: "ranges",
+    says: "what a request for a part of a file brings: that part, or all of the file",
+    try: async (subject) => {
+      await using model = await open(subject, "weights");
+      const file = await fileOf(model.source, "model.safetensors");
+      const wanted = { start: 5_000_000, end: 5_100_001 };
+      const got = await read(model.source, file, wanted);
+      const bytes = await new Response(streamOf(got)).bytes();
+      assertEquals(bytes, MODELS.weights["model.safetensors"].slice(got.range.start, got.range.end));
+      return got.range.start === wanted.start && got.range.end === wanted.end ? "the part" : "all";
+    },
+  },
+  {
+    name: "small digest",
+    says: "what a small file is proven by; - where its size is all there is",
+    try: (subject) => provenBy(subject, "config.json"),
+  },
+  {
+    name: "large digest",
+    says:
+      "what a large file is proven by, in S3 uploaded in parts of an unusual size; (guess) where the server does not tell " +
+      "the parts' sizes",
+    try: (subject) => provenBy(subject, "model.safetensors"),
+  },
+  {
+    name: "replaced",
+    says: "a file that is replaced after the list was taken is noticed",
+    try: async (subject) => {
+      await using model = await open(subject, "changing");
+      const file = await fileOf(model.source, "config.json");
+      await subject.replace("config.json", new TextEncoder().encode(`after ${crypto.randomUUID()}`));
+      try {
+        const got = await read(model.source, file, { start: 0, end: 3 });
+        const text = await new Response(streamOf(got)).text();
+        // A hub goes on serving the commit that was listed.
+        assert(text.startsWith("bef"), "the new file was taken for the old one");
+        return "served as it was";
+      } catch (error) {
+        assert(error instanceof SourceChangedError, String(error));
+        return "noticed";
+      }
+    },
+  },
+  {
+    name: "download",
+    says: "aim fetch brings the same bytes, and moves none when it runs again",
+    try: async (subject) => {
+      const directory = await Deno.makeTempDir();
+      try {
+        const args = ["fetch", subject.reference("weights"), `${directory}/m`, "--format", "json"];
+        const env = { ...subject.env, HF_HOME: `${directory}/home` };
+        const first = await aim(args, { env });
+        assertEquals(first.code, 0, first.stderr);
+        for (const [path, bytes] of Object.entries(MODELS.weights)) {
+          assertEquals(await Deno.readFile(`${directory}/m/${path}`), bytes, path);
+        }
+        const again = await aim(args, { env });
+        assertEquals(again.code, 0, again.stderr);
+        assertEquals(JSON.parse(again.stdout).bytesMoved, 0);
+        return "same bytes";
+      } finally {
+        await Deno.remove(directory, { recursive: true });
+      }
+    },
+  },
+  {
+    name: "missing",
+    says: "kind of error for a model that is not there",
+    try: (subject) => refusal(subject.missing, subject.env),
+  },
+  {
+    name: "stranger",
+    says: "kind of error for credentials that the server does not know",
+    try: (subject) => refusal(subject.reference("weights"), subject.stranger),
+  },
+];
+
+interface Opened extends AsyncDisposable {
+  readonly source: Source;
+}
+
+async function open(subject: Subject, model: ModelKey): Promise<Opened> {
+  return await openUri(subject.reference(model), subject.env);
+}
+
+async function openUri(uri: string, env: Readonly<Record<string, string>>): Promise<Opened> {
+  const source = await openSource(parseModelRef(uri), {
+    hfEndpoint: env.HF_ENDPOINT ?? "http://127.0.0.1:1",
+    hfToken: () => Promise.resolve(env.HF_TOKEN ?? null),
+    protocols: ["HTTP"],
+    offline: false,
+    env,
+    jobs: 4,
+    sleep: () => Promise.resolve(),
+  });
+  return {
+    source,
+    [Symbol.asyncDispose]: () => Promise.resolve(source.close()),
+  };
+}
+
+async function fileOf(source: Source, path: string): Promise<ManifestFile> {
+  const file = (await source.manifest()).files.find((f) => f.path === path);
+  assert(file !== undefined, path);
+  return file;
+}
+
+/** As the transfer does: again where the connection broke, as one does that the server has closed meanwhile. */
+async function read(source: Source, file: ManifestFile, range: ByteRange | null): Promise<RangeBody> {
+  for (let attempt = 1;; attempt++) {
+    try {
+      return await source.read(file, range, SIGNAL);
+    } catch (error) {
+      if (!(error instanceof TransientError) || attempt === 3) throw error;
+    }
+  }
+}
+
+async function assertBytes(source: Source, file: ManifestFile, files: ModelFiles): Promise<void> {
+  assertEquals(
+    await new Response(streamOf(await read(source, file, null))).bytes(),
+    files[file.path],
+    file.path,
+  );
+}
+
+/** The digest's name, after it has proven the right bytes and refused wrong ones. */
+async function provenBy(subject: Subject, path: keyof typeof MODELS.weights): Promise<string> {
+  await using model = await open(subject, "weights");
+  const { digest } = await fileOf(model.source, path);
+  if (digest === null) return "-";
+  const bytes = MODELS.weights[path];
+  assert(proves(digest, bytes), "the digest does not prove the right bytes");
+  const middle = bytes.length >> 1;
+  assert(!proves(digest, bytes.with(middle, (bytes[middle] ?? 0) ^ 1)), "the digest proves wrong bytes");
+  return `${digest.algorithm}${isGuess(digest) ? " (guess)" : ""}`;
+}
+
+function proves(digest: Digest, bytes: Uint8Array<ArrayBuffer>): boolean {
+  const hash = digestStream(digestSpecs(digest), bytes.length);
+  hash.update(bytes);
+  return digestMatches(digest, hash.digests());
+}
+
+async function refusal(uri: string, env: Readonly<Record<string, string>>): Promise<string> {
+  await using model = await openUri(uri, env);
+  try {
+    await model.source.manifest();
+    return "taken";
+  } catch (error) {
+    assert(error instanceof AimError, String(error));
+    return error.kind;
+  }
+}

@@ -1,0 +1,41 @@
+import { type HubServer, startHub } from "../hub_server.ts";
+import { type ModelKey, MODELS } from "./models.ts";
+import type { Subject } from "./server_row.ts";
+
+const ID = (model: string) => `org/${model}`;
+
+/**
+ * The test hub with all models, behind whatever `front` puts before it.
+ *
+ * @param front Starts a proxy or mirror and resolves to its address for `HF_ENDPOINT`, or says why it cannot.
+ */
+export async function hubSubject(
+  front?: (
+    hub: HubServer,
+  ) => Promise<(AsyncDisposable & { readonly url: string }) | { readonly skip: string }>,
+): Promise<Subject | { readonly skip: string }> {
+  const repos = Object.entries(MODELS).map(([model, files]) => ({
+    id: ID(model),
+    files,
+    private: true,
+    allowed: ["hf_known"],
+  }));
+  const hub = await startHub({ repos });
+  const started = await front?.(hub);
+  if (started !== undefined && "skip" in started) {
+    await hub.close();
+    return started;
+  }
+  const env = { HF_ENDPOINT: started?.url ?? hub.url, HF_TOKEN: "hf_known" };
+  return {
+    env,
+    reference: (model: ModelKey) => `hf://${ID(model)}`,
+    missing: `hf://${ID("missing")}`,
+    stranger: { ...env, HF_TOKEN: "hf_stranger" },
+    replace: async (path, bytes) => void await hub.push(ID("changing"), path, bytes),
+    async [Symbol.asyncDispose]() {
+      await started?.[Symbol.asyncDispose]();
+      await hub.close();
+    },
+  };
+}

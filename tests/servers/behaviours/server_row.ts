@@ -1,0 +1,23 @@
+import type { ModelKey } from "./models.ts";
+
+/** A running server that holds all of {@linkcode MODELS}. */
+export interface Subject extends AsyncDisposable {
+  /** Environment for aim: endpoint, credentials, nothing else. */
+  readonly env: Readonly<Record<string, string>>;
+  /** What aim names a model by, as `hf://org/weights`. */
+  reference(model: ModelKey): string;
+  /** A reference to a model that is not there. */
+  readonly missing: string;
+  /** The environment with credentials that the server does not know. */
+  readonly stranger: Readonly<Record<string, string>>;
+  /** Gives a file of the model `changing` another content. */
+  replace(path: string, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
+}
+
+/** A server that the tests know: one row of the table in the README. */
+export interface ServerRow {
+  /** As the table names it. */
+  readonly name: string;
+  /** Starts it with all models; says why where a program is missing. */
+  start(): Promise<Subject | { readonly skip: string }>;
+}
