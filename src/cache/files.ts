@@ -130,6 +130,8 @@ export interface Listing {
   readonly files: ReadonlyMap<string, number>;
   /** Relative paths of all symbolic links, wherever they lead. */
   readonly links: readonly string[];
+  /** Those of them that lead nowhere. */
+  readonly dangling: readonly string[];
 }
 
 /** Lists what lies below a folder. A file system's own `lost+found` is no part of it: only root may read that. */
@@ -139,18 +141,31 @@ export async function listTree(
 ): Promise<Listing> {
   const files = new Map<string, number>();
   const links: string[] = [];
+  const dangling: string[] = [];
   const walk = async (path: string, prefix: string): Promise<void> => {
-    await Promise.all((await listFolder(path)).map(async (entry) => {
+    const entries = prefix === "" ? await listFolder(path) : await listReadable(path);
+    await Promise.all(entries.map(async (entry) => {
       const relative = `${prefix}${entry.name}`;
       if (entry.isSymlink) links.push(relative);
       if (relative === "lost+found" || options.skip?.(relative)) return;
       if (entry.isDirectory) return await walk(`${path}/${entry.name}`, `${relative}/`);
       const info = await statOrNull(`${path}/${entry.name}`);
       if (info?.isFile) files.set(relative, info.size);
+      if (info === null && entry.isSymlink) dangling.push(relative);
     }));
   };
   await walk(folder, "");
-  return { files, links };
+  return { files, links, dangling };
+}
+
+/** A folder inside a model that this user may not open (an editor's, git's): what needs a file in it will miss it. */
+async function listReadable(path: string): Promise<Deno.DirEntry[]> {
+  try {
+    return await listFolder(path);
+  } catch (error) {
+    if (error instanceof AimError && error.kind === "no-space") return [];
+    throw error;
+  }
 }
 
 /** Files below a folder by relative path, with sizes in bytes, as {@linkcode listTree} finds them. */

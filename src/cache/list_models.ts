@@ -6,7 +6,7 @@ import { AIM_FOLDER, MANIFEST, snapshotRecord } from "./layout.ts";
 import { strayLinks } from "./links.ts";
 import { readRecord } from "./record.ts";
 import { commitOf, lookHub, lookLocal } from "./resolve_model.ts";
-import type { CachePaths, LayoutName } from "./types.ts";
+import type { CachePaths, LayoutName, PlaceLookedAt } from "./types.ts";
 
 /** A model in a cache, or one revision of it. */
 export interface ListedModel {
@@ -19,7 +19,7 @@ export interface ListedModel {
   /** The model directory, or the snapshot. */
   readonly path: string;
   /** `unverified`: whole by its contents, but nothing says what it was downloaded as. */
-  readonly state: "complete" | "partial" | "unverified";
+  readonly state: "complete" | "partial" | "damaged" | "unverified";
   readonly reason: string;
   readonly files: number;
   /** Bytes of its files. */
@@ -63,11 +63,14 @@ export async function localFolders(paths: CachePaths): Promise<ModelFolder[]> {
   const found: ModelFolder[] = [];
   for (const first of await entriesOf(paths.root)) {
     const path = `${paths.root}/${first.name}`;
-    if (!isOwn(first) || path === paths.hub || path === `${paths.hfHome}/hub`) continue;
-    const isModel = await looksLikeModel(path);
+    if (!isOwn(first)) continue;
+    // An organisation may be called "hub": its models are beside the Hugging Face cache's own folders.
+    const isHub = path === paths.hub || path === `${paths.hfHome}/hub`;
+    const isModel = !isHub && await looksLikeModel(path);
     if (isModel) found.push({ name: first.name, layout: "local", path });
     for (const second of await readableEntries(path)) {
       const inner = `${path}/${second.name}`;
+      if (isHub && second.name === "blobs") continue;
       // A model's own folders may look like one.
       if (isOwn(second) && (isModel ? await hasRecords(inner) : await looksLikeModel(inner))) {
         found.push({ name: `${first.name}/${second.name}`, layout: "local", path: inner });
@@ -124,7 +127,7 @@ async function localFolder(
     revision: record?.revision ?? null,
     commit: record?.commit ?? null,
     path,
-    state: place.state === "complete" ? (record === null ? "unverified" : "complete") : "partial",
+    state: stateOf(place, record !== null),
     reason: place.reason,
     ...sumOf(paths, path, listing),
     lastUsed: disk.lastUsed,
@@ -180,11 +183,16 @@ async function hubModel(
     revision: named.length === 0 ? null : named.join(", "),
     commit,
     path: snapshot,
-    state: place.state === "complete" ? (recorded ? "complete" : "unverified") : "partial",
+    state: stateOf(place, recorded),
     reason: place.reason,
     ...sumOf(paths, snapshot, await listTree(snapshot)),
     lastUsed: disk.lastUsed,
   };
+}
+
+function stateOf({ state }: PlaceLookedAt, recorded: boolean): ListedModel["state"] {
+  if (state === "complete") return recorded ? "complete" : "unverified";
+  return state === "damaged" ? "damaged" : "partial";
 }
 
 /** What the refs of a model's folder name. */

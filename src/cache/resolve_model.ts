@@ -1,13 +1,12 @@
 import { AimError } from "../errors/aim_error.ts";
 import { assertRevision } from "../sources/model_ref.ts";
 import { cacheRoots, hubFolder } from "./cache_paths.ts";
-import { isBookkeeping, listFiles, listTree, readTextOrNull, statOrNull } from "./files.ts";
-import { judgeFiles, type Judgement, judgeRecorded } from "./judge_files.ts";
-import { isCommit, MANIFEST, snapshotRecord, UNFINISHED } from "./layout.ts";
-import { strayInWords, strayLinks } from "./links.ts";
+import { readTextOrNull, statOrNull } from "./files.ts";
+import { lookAtLocal } from "./judge/look_at_local.ts";
+import { lookAtSnapshot } from "./judge/look_at_snapshot.ts";
+import type { Verdict } from "./judge/types.ts";
+import { isCommit } from "./layout.ts";
 import { checkLocalName } from "./local_name.ts";
-import { DOWNLOADS, readMetadata } from "./python_metadata.ts";
-import { readRecord } from "./record.ts";
 import type { CachePaths, PlaceLookedAt, Resolution } from "./types.ts";
 
 /** What to look for. */
@@ -60,73 +59,23 @@ export async function lookLocal(
   revision: string | undefined,
   roots: readonly string[],
 ): Promise<PlaceLookedAt> {
-  const judged = await readable(() => judgeLocal(path, revision, roots));
-  return { layout: "local", path, state: judged.state, reason: judged.reason };
+  return placeOf("local", path, await readable(() => lookAtLocal(path, revision, roots)));
 }
 
-/** A place that cannot be read is one that is not served from; the next one may do. */
-async function readable(judge: () => Promise<Judgement>): Promise<Judgement> {
+function placeOf(layout: PlaceLookedAt["layout"], path: string, verdict: Verdict): PlaceLookedAt {
+  const { state, reason } = verdict;
+  return { layout, path, state, reason, ..."remedy" in verdict ? { remedy: verdict.remedy } : {} };
+}
+
+/** A place that cannot be read is not served from; the next one may do. */
+async function readable(judge: () => Promise<Verdict>): Promise<Verdict> {
   try {
     return await judge();
   } catch (error) {
     if (!(error instanceof AimError)) throw error;
-    return { state: "partial", reason: `it cannot be read (${error.message})` };
+    const reason = `it cannot be read (${error.message})`;
+    return { state: "damaged", reason, remedy: "permissions", faults: [] };
   }
-}
-
-async function judgeLocal(
-  path: string,
-  revision: string | undefined,
-  roots: readonly string[],
-): Promise<Judgement> {
-  const info = await statOrNull(path);
-  if (info === null) return { state: "absent", reason: "there is no such directory" };
-  if (!info.isDirectory) return { state: "absent", reason: "it is not a directory" };
-  const { files, links } = await listTree(path, { skip: isBookkeeping });
-  const stray = strayInWords(strayLinks(path, links, roots));
-  if (stray !== null) return { state: "partial", reason: stray };
-  if (await statOrNull(`${path}/${UNFINISHED}`) !== null) {
-    return { state: "partial", reason: "its download is not finished" };
-  }
-  const record = await readRecord(`${path}/${MANIFEST}`);
-  if (record !== null) {
-    if (revision !== undefined && ![record.revision, record.commit].includes(revision)) {
-      return {
-        state: "absent",
-        reason: `it holds revision ${record.revision ?? record.commit}, not ${revision}`,
-      };
-    }
-    return await judgeRecorded(record.files, files, (name) => readTextOrNull(`${path}/${name}`));
-  }
-  if (revision !== undefined) {
-    return {
-      state: "absent",
-      reason: `it does not say which revision it holds, and ${revision} is asked for`,
-    };
-  }
-  const unfinished = await unfinishedByPython(path);
-  if (unfinished !== null) return { state: "partial", reason: `a download is unfinished (${unfinished})` };
-  return await judgeFiles(files, (name) => readTextOrNull(`${path}/${name}`));
-}
-
-/**
- * A partial file of Python's client in a local directory, `.cache/huggingface/download/….<etag>[.<8 hex>].incomplete`, whose file has not
- * arrived: none has metadata with that ETag.
- */
-async function unfinishedByPython(directory: string): Promise<string | null> {
-  const folder = `${directory}/${DOWNLOADS}`;
-  const names = [...(await listFiles(folder)).keys()];
-  const partial = names.filter((name) => name.endsWith(".incomplete")).sort();
-  if (partial.length === 0) return null;
-  const arrived = new Set<string | undefined>();
-  for (const name of names.filter((one) => one.endsWith(".metadata"))) {
-    const path = name.slice(0, -".metadata".length);
-    arrived.add((await readMetadata(directory, path))?.etag);
-  }
-  const left = partial.find((name) =>
-    !name.slice(name.lastIndexOf("/") + 1).split(".").some((part) => arrived.has(part))
-  );
-  return left === undefined ? null : `${DOWNLOADS}/${left}`;
 }
 
 /** Judges the Hugging Face cache's snapshot of a revision. */
@@ -137,7 +86,7 @@ export async function lookHub(
 ): Promise<{ place: PlaceLookedAt; snapshot: string | null }> {
   const folder = hubFolder(paths, name);
   let path = folder;
-  const { state, reason } = await readable(async () => {
+  const verdict = await readable(async (): Promise<Verdict> => {
     if (await statOrNull(folder) === null) return { state: "absent", reason: "there is no such directory" };
     const commit = await commitOf(folder, revision);
     if (commit === null) {
@@ -146,9 +95,9 @@ export async function lookHub(
       return { state: "absent", reason: `it has no revision ${revision} (${why})` };
     }
     path = `${folder}/snapshots/${commit}`;
-    return await judgeSnapshot(folder, path, commit, cacheRoots(paths));
+    return await lookAtSnapshot(folder, commit, cacheRoots(paths));
   });
-  return { place: { layout: "hub", path, state, reason }, snapshot: state === "complete" ? path : null };
+  return { place: placeOf("hub", path, verdict), snapshot: verdict.state === "complete" ? path : null };
 }
 
 /**
@@ -160,62 +109,4 @@ export async function commitOf(folder: string, revision: string): Promise<string
   if (ref !== null && isCommit(ref)) return ref;
   const itself = isCommit(revision) && await statOrNull(`${folder}/snapshots/${revision}`) !== null;
   return itself ? revision : null;
-}
-
-async function judgeSnapshot(
-  folder: string,
-  snapshot: string,
-  commit: string,
-  roots: readonly string[],
-): Promise<Judgement> {
-  const record = await readRecord(snapshotRecord(folder, commit));
-  if (await statOrNull(snapshot) === null) {
-    return record === null ? { state: "absent", reason: "the snapshot is not there" } : {
-      state: "partial",
-      reason: "the snapshot's links are not there: what copied it here leaves links out",
-    };
-  }
-  const { files, links } = await listTree(snapshot);
-  const stray = strayInWords(strayLinks(snapshot, links, roots));
-  if (stray !== null) return { state: "partial", reason: stray };
-  const read = (name: string) => readTextOrNull(`${snapshot}/${name}`);
-  if (record !== null) return await judgeRecorded(record.files, files, read);
-  const unfinished = await unfinishedBlob(folder);
-  if (unfinished !== null) {
-    return { state: "partial", reason: `a download is unfinished (blobs/${unfinished})` };
-  }
-  const sizes = await sizesByPython(folder, commit);
-  for (const [path, size] of files) {
-    const expected = sizes.get(path);
-    if (expected === undefined || expected === size) continue;
-    return { state: "partial", reason: `${path} has ${size} bytes instead of ${expected}` };
-  }
-  return await judgeFiles(files, read);
-}
-
-/**
- * What Python's client noted of a commit's files, by path in bytes: `trees/<commit>.json` (`_tree_cache.py`), of all files, also of those
- * that nobody asked for.
- */
-async function sizesByPython(folder: string, commit: string): Promise<ReadonlyMap<string, number>> {
-  const sizes = new Map<string, number>();
-  try {
-    const { files } = JSON.parse(await readTextOrNull(`${folder}/trees/${commit}.json`) ?? "{}");
-    for (const [path, file] of Object.entries(files ?? {})) {
-      const { size } = file as { size?: unknown };
-      if (typeof size === "number") sizes.set(path, size);
-    }
-  } catch (error) {
-    if (error instanceof AimError) throw error;
-    // Not as this version of it is written: then it says nothing.
-  }
-  return sizes;
-}
-
-/** A partial file whose blob is not there. */
-async function unfinishedBlob(folder: string): Promise<string | null> {
-  const names = new Set((await listFiles(`${folder}/blobs`)).keys());
-  return names.values().find((name) =>
-    name.endsWith(".incomplete") && !names.has(name.slice(0, name.indexOf(".")))
-  ) ?? null;
 }

@@ -1,4 +1,5 @@
 import type { Manifest, ManifestFile } from "../sources/manifest.ts";
+import type { Remedy, Verdict } from "./judge/types.ts";
 import type { TransferItem, TransferResult } from "../transfer/types.ts";
 
 /** The two ways a model lies on disk. */
@@ -85,9 +86,11 @@ export interface PublishedModel {
 export interface PlaceLookedAt {
   readonly layout: LayoutName | "path";
   readonly path: string;
-  readonly state: "complete" | "partial" | "absent";
-  /** One clause; for partial ones what is missing ("shard model-00002-of-00002.safetensors is missing"). */
+  readonly state: Verdict["state"];
+  /** One clause: what is missing or wrong ("model-00002-of-00002.safetensors is missing"). */
   readonly reason: string;
+  /** What fixes it; only where it is partial or damaged. */
+  readonly remedy?: Remedy;
 }
 
 /** Where serving would find a model. */

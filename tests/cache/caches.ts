@@ -7,15 +7,15 @@ import { localNameOf } from "../../src/sources/local_name.ts";
 import { openSource } from "../../src/sources/open_source.ts";
 import { parseModelRef } from "../../src/sources/model_ref.ts";
 import { type FileContents, type HubServer, startHub } from "../servers/hub_server.ts";
-import { randomBytes } from "../servers/content.ts";
+import { safetensorsBytes } from "../servers/content.ts";
 import { type S3Server, startS3 } from "../servers/s3_server.ts";
 
 /** Weights in two shards, a folder, a name with a space and one that is not ASCII, and twice the same content. */
 export const MODEL: Record<string, Uint8Array | string> = {
   "config.json": '{"model_type":"llama"}\n',
   "copy of config.json": '{"model_type":"llama"}\n',
-  "model-00001-of-00002.safetensors": randomBytes(90_000, 1),
-  "model-00002-of-00002.safetensors": randomBytes(70_000, 2),
+  "model-00001-of-00002.safetensors": safetensorsBytes(90_000, 1),
+  "model-00002-of-00002.safetensors": safetensorsBytes(70_000, 2),
   "model.safetensors.index.json": JSON.stringify({
     weight_map: { a: "model-00001-of-00002.safetensors", b: "model-00002-of-00002.safetensors" },
   }),

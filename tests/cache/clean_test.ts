@@ -4,7 +4,7 @@ import { listModels } from "../../src/cache/list_models.ts";
 import { planPrune, planRemoval, removePlanned } from "../../src/cache/clean_cache.ts";
 import { AimError } from "../../src/errors/aim_error.ts";
 import { aim, DENO_RUN, MAIN, plainEnvironment } from "../cli/aim.ts";
-import { randomBytes } from "../servers/content.ts";
+import { safetensorsBytes } from "../servers/content.ts";
 import {
   asBytes,
   type Caches,
@@ -70,7 +70,9 @@ Deno.test("cache list shows every revision of both layouts with its state, and c
 });
 
 Deno.test("cache prune removes what nobody needs, nothing else, and says as many bytes as are free then", async () => {
-  await using caches = await startCaches({ refs: { dev: { ...MODEL, [SHARD]: randomBytes(90_000, 9) } } });
+  await using caches = await startCaches({
+    refs: { dev: { ...MODEL, [SHARD]: safetensorsBytes(90_000, 9) } },
+  });
   const local = await caches.download({ layout: "local" });
   const main = await caches.download({ layout: "hub" });
   const dev = await caches.download({ layout: "hub", revision: "dev" });
@@ -121,7 +123,7 @@ Deno.test("cache prune removes what nobody needs, nothing else, and says as many
 Deno.test("prune and remove leave alone what a running download holds, in either layout", async () => {
   await Promise.all(LAYOUTS.map(async (layout) => {
     await using caches = await startCaches({
-      files: { ...MODEL, "big.safetensors": randomBytes(5_000_000, 5) },
+      files: { ...MODEL, "big.safetensors": safetensorsBytes(5_000_000, 5) },
     });
     const flags = layout === "hub" ? ["--use-hf-cache"] : [];
     const download = new Deno.Command(Deno.execPath(), {
@@ -246,7 +248,9 @@ Deno.test("what came into use since removal was planned stays", async () => {
 });
 
 Deno.test("a finished download takes dead leftovers of its own files away, and no partial file of another revision", async () => {
-  await using caches = await startCaches({ refs: { dev: { ...MODEL, [SHARD]: randomBytes(90_000, 9) } } });
+  await using caches = await startCaches({
+    refs: { dev: { ...MODEL, [SHARD]: safetensorsBytes(90_000, 9) } },
+  });
   for (const layout of LAYOUTS) {
     const folder = layout === "hub" ? `${caches.cache}/${HUB}/blobs` : `${caches.cache}/org/model`;
     const stem = layout === "hub" ? caches.hub.digests("org/model", SHARD).sha256 : SHARD;

@@ -4,7 +4,7 @@ import { listModels } from "../../src/cache/list_models.ts";
 import { resolveModel } from "../../src/cache/resolve_model.ts";
 import { verifyModel } from "../../src/cache/verify_model.ts";
 import { DENO_RUN, MAIN, plainEnvironment } from "../cli/aim.ts";
-import { randomBytes, seededRandom } from "../servers/content.ts";
+import { safetensorsBytes, seededRandom } from "../servers/content.ts";
 import { asBytes, type Caches, HUB_MODEL, LAYOUTS, modelFiles, S3_MODEL, startCaches } from "./caches.ts";
 import { dieAt } from "./mortal.ts";
 
@@ -13,13 +13,13 @@ const FULL = Deno.env.get("AIM_TEST_FULL") === "1";
 
 const OLD = {
   "config.json": '{"model_type":"llama"}\n',
-  "model.safetensors": randomBytes(3_000, 1),
+  "model.safetensors": safetensorsBytes(3_000, 1),
   "old/tokenizer.json": "{}\n",
 };
 /** The same sizes, so that only bytes tell; one file goes, one comes. */
 const NEW = {
   "config.json": '{"model_type":"other"}\n',
-  "model.safetensors": randomBytes(3_000, 2),
+  "model.safetensors": safetensorsBytes(3_000, 2),
   "new/tokenizer.json": "[]\n",
 };
 
@@ -120,7 +120,7 @@ for (const [at, { name, layout, uri, prepare, force = false }] of CASES.entries(
 
 for (const layout of LAYOUTS) {
   Deno.test(`a process killed with SIGKILL at random moments leaves nothing in the ${layout} layout that is served and not whole`, async () => {
-    const files = { ...NEW, "model.safetensors": randomBytes(6_000_000, 3) };
+    const files = { ...NEW, "model.safetensors": safetensorsBytes(6_000_000, 3) };
     await using caches = await startCaches({ files });
     const random = seededRandom(layout === "local" ? 7 : 8);
     let killed = 0;

@@ -5,7 +5,7 @@ import { planPrune, planRemoval, removePlanned } from "../../src/cache/clean_cac
 import { resolveModel } from "../../src/cache/resolve_model.ts";
 import { verifyModel } from "../../src/cache/verify_model.ts";
 import { AimError } from "../../src/errors/aim_error.ts";
-import { randomBytes } from "../servers/content.ts";
+import { safetensorsBytes } from "../servers/content.ts";
 import {
   asBytes,
   type Caches,
@@ -183,7 +183,7 @@ onVolume(
   "a volume that is too small is said so before the first byte, with both numbers",
   async () => {
     await using caches = await startCaches({
-      files: { "config.json": "{}", "model.safetensors": randomBytes(3 << 20, 1) },
+      files: { "config.json": "{}", "model.safetensors": safetensorsBytes(3 << 20, 1) },
     });
     await using _ = await mountVolume("tmpfs", caches.cache, "size=1m");
     for (const layout of LAYOUTS) {

@@ -224,7 +224,7 @@ Deno.test("a ref that holds something else than a commit leads nowhere", async (
   assertEquals((await resolveModel({ paths: caches.paths, name: "org/model" })).kind, "hub");
 });
 
-Deno.test("a record that lies about paths, revisions or blobs counts as none", async () => {
+Deno.test("a record that lies about paths, revisions or blobs is damage", async () => {
   await using caches = await startCaches();
   const { path } = await caches.download({ layout: "local" });
   const record = JSON.parse(await Deno.readTextFile(`${path}/.aim/manifest.json`));
@@ -243,7 +243,7 @@ Deno.test("a record that lies about paths, revisions or blobs counts as none", a
   for (const lie of lies) {
     await Deno.writeTextFile(`${path}/.aim/manifest.json`, JSON.stringify(lie));
     const [folder] = await listModels(caches.paths);
-    assertEquals(folder?.models[0]?.state, "unverified", JSON.stringify(lie)?.slice(0, 200));
+    assertEquals(folder?.models[0]?.state, "damaged", JSON.stringify(lie)?.slice(0, 200));
   }
 });
 

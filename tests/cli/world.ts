@@ -1,3 +1,4 @@
+import { safetensorsBytes } from "../servers/content.ts";
 import { type HubServer, startHub } from "../servers/hub_server.ts";
 import { type S3Server, startS3 } from "../servers/s3_server.ts";
 import { DENO_RUN, MAIN, plainEnvironment } from "./aim.ts";
@@ -12,7 +13,7 @@ export interface World extends AsyncDisposable {
   readonly env: Readonly<Record<string, string>>;
 }
 
-const WEIGHTS = new Uint8Array(70_000).map((_, i) => i * 31);
+const WEIGHTS = safetensorsBytes(70_000);
 const MODEL = { "config.json": '{"model_type":"llama"}\n', "model.safetensors": WEIGHTS };
 
 /** Models of the hub that may be read by all, and one that may not. */

@@ -1,3 +1,4 @@
+import { safetensorsBytes } from "../servers/content.ts";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { artifactReporter } from "../../src/download/artifact_reporter.ts";
 import { type ArtifactStatus, ArtifactTally } from "../../src/download/artifact_status.ts";
@@ -10,7 +11,7 @@ import { startS3 } from "../servers/s3_server.ts";
 const PATH = "/apis/aim.eai.amd.com/v1alpha1/namespaces/models/aimartifacts/llama/status";
 const FILES = {
   "config.json": '{"model_type":"llama"}\n',
-  "model.safetensors": new Uint8Array(3_000_000).map((_, i) => i * 31),
+  "model.safetensors": safetensorsBytes(3_000_000),
   "original/params.json": "{}\n",
 };
 const BYTES = 23 + 3_000_000 + 3;

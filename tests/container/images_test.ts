@@ -1,3 +1,4 @@
+import { safetensorsBytes } from "../servers/content.ts";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { e2e } from "../e2e/e2e.ts";
 import { executable } from "../e2e/executable.ts";
@@ -9,7 +10,7 @@ import { stubBase } from "./stub_base.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const LLAMA = "meta-llama/Llama-3.1-8B-Instruct";
-const WEIGHTS = new Uint8Array(3_000_000).map((_, i) => i * 31);
+const WEIGHTS = safetensorsBytes(3_000_000);
 const MODEL = { "config.json": '{"model_type":"llama"}\n', "model.safetensors": WEIGHTS };
 const BYTES = 3_000_023;
 /** What stands in for a GPU. */

@@ -1,3 +1,4 @@
+import { safetensorsBytes } from "../servers/content.ts";
 import { type HubServer, startHub } from "../servers/hub_server.ts";
 import { type S3Server, startS3 } from "../servers/s3_server.ts";
 import type { Ran } from "../cli/aim.ts";
@@ -6,7 +7,7 @@ import { type Contained, type ContainedOptions, startContained } from "./contain
 import { executable } from "./executable.ts";
 
 export const MODEL = "meta-llama/Llama-3.1-8B-Instruct";
-export const WEIGHTS = new Uint8Array(3_000_000).map((_, i) => i * 31);
+export const WEIGHTS = safetensorsBytes(3_000_000);
 const FILES = { "config.json": '{"model_type":"llama"}\n', "model.safetensors": WEIGHTS };
 export const BYTES = 3_000_023;
 

@@ -1,7 +1,7 @@
 // The hub that tests run is held to what Python's client expects of a hub.
 import { assertEquals } from "@std/assert";
 import { startHub } from "../servers/hub_server.ts";
-import { randomBytes } from "../servers/content.ts";
+import { safetensorsBytes } from "../servers/content.ts";
 import { python, PYTHON_HUB } from "./python_client.ts";
 
 const skip = PYTHON_HUB === null;
@@ -9,7 +9,7 @@ const where = skip
   ? "skipped: Python has no huggingface_hub (AIM_TEST_PYTHON_HUB names a directory with it)"
   : `huggingface_hub ${PYTHON_HUB}`;
 
-const FILES = { "config.json": "{}\n", "model.safetensors": randomBytes(300_000, 1) };
+const FILES = { "config.json": "{}\n", "model.safetensors": safetensorsBytes(300_000, 1) };
 
 const ASK = `
 import sys, json, os

@@ -129,3 +129,13 @@ async function hashAll(size: number, pieces: AsyncIterable<Uint8Array>): Promise
   const hex = (hash: typeof git | undefined) => hash?.digest("hex") ?? "";
   return { sha256: hex(sha256), sha1: hex(sha1), md5: hex(md5), gitSha1: hex(git) };
 }
+
+/** A safetensors file of exactly this size, with one tensor of pseudo-random bytes; the same for the same seed. At least 128 bytes. */
+export function safetensorsBytes(size: number, seed = 1): Uint8Array<ArrayBuffer> {
+  const bytes = randomBytes(size, seed);
+  const header = (data: number) => `{"weights":{"dtype":"U8","shape":[${data}],"data_offsets":[0,${data}]}}`;
+  const length = Math.ceil(header(size).length / 8) * 8;
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
+  bytes.set(new TextEncoder().encode(header(size - 8 - length).padEnd(length)), 8);
+  return bytes;
+}

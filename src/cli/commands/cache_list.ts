@@ -71,7 +71,8 @@ function table(folders: readonly ListedFolder[], colour: boolean): string {
 }
 
 function stateOf(model: ListedModel): string {
-  return model.state === "partial" ? `partial: ${model.reason}` : model.state;
+  const { state, reason } = model;
+  return state === "partial" || state === "damaged" ? `${state}: ${reason}` : state;
 }
 
 function isoTime(ms: number | null): string | null {

@@ -1,3 +1,4 @@
+import { remedyInWords } from "../../cache/judge/remedy_in_words.ts";
 import type { PlaceLookedAt, Resolution } from "../../cache/types.ts";
 import { EXIT_CODES } from "../../errors/exit_codes.ts";
 import type { GpuInventory } from "../../gpu/types.ts";
@@ -71,8 +72,9 @@ function inWords(model: string, resolution: Resolution, colour: boolean): string
   const places = resolution.looked.map((place) => {
     const mark = place.state === "complete"
       ? green("found ")
-      : yellow(place.state === "partial" ? "refused" : "absent");
-    return `  ${mark} ${WHERE[place.layout]} ${place.path}: ${place.reason}`;
+      : yellow(place.state === "absent" ? "absent" : "refused");
+    const remedy = place.remedy === undefined ? "" : `; ${remedyInWords(place.remedy, model)}`;
+    return `  ${mark} ${WHERE[place.layout]} ${place.path}: ${place.reason}${remedy}`;
   });
   const first = resolution.kind === "path"
     ? resolution.path

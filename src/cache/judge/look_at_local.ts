@@ -1,0 +1,92 @@
+import { isBookkeeping, listFiles, listTree, lstatOrNull, statOrNull } from "../files.ts";
+import { MANIFEST, UNFINISHED } from "../layout.ts";
+import { strayInWords, strayLinks } from "../links.ts";
+import { DOWNLOADS, readMetadata } from "../python_metadata.ts";
+import { readRecord } from "../record.ts";
+import { damageMarkPath, readDamageMark } from "./damage_mark.ts";
+import { judgeModel } from "./judge_model.ts";
+import { readContents } from "./read_contents.ts";
+import type { Verdict } from "./types.ts";
+
+/**
+ * Judges a local directory.
+ *
+ * @param revision The only one that will do; `undefined`: any.
+ * @param roots Where its links may lead.
+ */
+export async function lookAtLocal(
+  path: string,
+  revision: string | undefined,
+  roots: readonly string[],
+): Promise<Verdict> {
+  const info = await statOrNull(path);
+  if (info === null) return await absentOrDangling(path);
+  if (!info.isDirectory) return { state: "absent", reason: "it is not a directory" };
+  const listing = await listTree(path, { skip: isBookkeeping });
+  const stray = strayInWords(strayLinks(path, listing.links, roots));
+  if (stray !== null) return { state: "partial", reason: stray, remedy: "links", faults: [] };
+  if (await statOrNull(`${path}/${UNFINISHED}`) !== null) {
+    return { state: "partial", reason: "its download is not finished", remedy: "finish", faults: [] };
+  }
+  const record = await readRecord(`${path}/${MANIFEST}`);
+  if (record === null && await statOrNull(`${path}/${MANIFEST}`) !== null) {
+    // Torn by a crash, or of another version: what it said is not known, so nothing proves the files.
+    return {
+      state: "damaged",
+      reason: `${MANIFEST} cannot be understood`,
+      remedy: "finish",
+      faults: [{ path: MANIFEST, kind: "content", reason: `${MANIFEST} cannot be understood` }],
+    };
+  }
+  const held = record?.revision ?? record?.commit;
+  if (revision !== undefined && (record === null || ![record.revision, record.commit].includes(revision))) {
+    return {
+      state: "absent",
+      reason: record === null
+        ? `nothing says which revision it holds, and ${revision} is asked for`
+        : `it holds revision ${held}, not ${revision}`,
+    };
+  }
+  const foundBad = await readDamageMark(damageMarkPath(path, null));
+  const unfinished = record === null
+    ? unfinishedByHand(listing.files) ?? await unfinishedByPython(path)
+    : null;
+  return judgeModel(await readContents(path, listing, { record, unfinished, foundBad }));
+}
+
+async function absentOrDangling(path: string): Promise<Verdict> {
+  const reason = (await lstatOrNull(path)) === null
+    ? "there is no such directory"
+    : "it is a symbolic link that leads nowhere: its volume may not be mounted";
+  return { state: "absent", reason };
+}
+
+/** A partial file of a download program, whose file has not arrived. aria2 works in the file itself. */
+function unfinishedByHand(files: ReadonlyMap<string, number>): string | null {
+  for (const path of files.keys()) {
+    if (path.endsWith(".aria2")) return path;
+    const [, name] = /^(.+?)(?:\.aim-[0-9a-f]{8})?(?:\.incomplete(?:\.parts)?|\.part)$/.exec(path) ?? [];
+    if (name !== undefined && !files.has(name)) return path;
+  }
+  return null;
+}
+
+/**
+ * A partial file of Python's client, `.cache/huggingface/download/….<etag>[.<8 hex>].incomplete`, whose file has not arrived: none has
+ * metadata with that ETag.
+ */
+async function unfinishedByPython(directory: string): Promise<string | null> {
+  const folder = `${directory}/${DOWNLOADS}`;
+  const names = [...(await listFiles(folder)).keys()];
+  const partial = names.filter((name) => name.endsWith(".incomplete")).sort();
+  if (partial.length === 0) return null;
+  const arrived = new Set<string | undefined>();
+  for (const name of names.filter((one) => one.endsWith(".metadata"))) {
+    const path = name.slice(0, -".metadata".length);
+    arrived.add((await readMetadata(directory, path))?.etag);
+  }
+  const left = partial.find((name) =>
+    !name.slice(name.lastIndexOf("/") + 1).split(".").some((part) => arrived.has(part))
+  );
+  return left === undefined ? null : `${DOWNLOADS}/${left}`;
+}

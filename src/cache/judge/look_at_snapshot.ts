@@ -1,0 +1,97 @@
+import { AimError } from "../../errors/aim_error.ts";
+import { listFolder, listTree, readTextOrNull, statOrNull } from "../files.ts";
+import { snapshotRecord } from "../layout.ts";
+import { strayInWords, strayLinks } from "../links.ts";
+import { readRecord } from "../record.ts";
+import { damageMarkPath, readDamageMark } from "./damage_mark.ts";
+import { judgeModel } from "./judge_model.ts";
+import { readContents } from "./read_contents.ts";
+import type { Verdict } from "./types.ts";
+
+/**
+ * Judges a snapshot in the Hugging Face cache.
+ *
+ * @param folder `models--org--model`.
+ * @param roots Where its links may lead.
+ */
+export async function lookAtSnapshot(
+  folder: string,
+  commit: string,
+  roots: readonly string[],
+): Promise<Verdict> {
+  const snapshot = `${folder}/snapshots/${commit}`;
+  const record = await readRecord(snapshotRecord(folder, commit));
+  if (await statOrNull(snapshot) === null) {
+    return record === null ? { state: "absent", reason: "the snapshot is not there" } : {
+      state: "partial",
+      reason: "the snapshot's links are not there: what copied it here leaves links out",
+      remedy: "finish",
+      faults: [],
+    };
+  }
+  if (record === null && await statOrNull(snapshotRecord(folder, commit)) !== null) {
+    const reason = `.aim/${commit}.json cannot be understood`;
+    return {
+      state: "damaged",
+      reason,
+      remedy: "finish",
+      faults: [{ path: "", kind: "content", reason }],
+    };
+  }
+  const listing = await listTree(snapshot);
+  const stray = strayInWords(strayLinks(snapshot, listing.links, roots));
+  if (stray !== null) return { state: "partial", reason: stray, remedy: "links", faults: [] };
+  const foundBad = await readDamageMark(damageMarkPath(folder, commit));
+  if (record !== null) return judgeModel(await readContents(snapshot, listing, { record, foundBad }));
+  const tree = await treeByPython(folder, commit);
+  const noted = new Map([...tree].map(([path, { size }]) => [path, size]));
+  const unfinished = await unfinishedBlob(folder, tree);
+  return judgeModel(await readContents(snapshot, listing, { record, noted, unfinished, foundBad }));
+}
+
+interface NotedFile {
+  readonly size: number;
+  readonly blob: string | null;
+}
+
+/**
+ * What Python's client noted of a commit's files, also of those that nobody asked for: `trees/<commit>.json` (`_tree_cache.py`). It is
+ * readable by its owner alone, and only helps: where it cannot be read or understood, it says nothing.
+ */
+async function treeByPython(folder: string, commit: string): Promise<ReadonlyMap<string, NotedFile>> {
+  const found = new Map<string, NotedFile>();
+  try {
+    const value: unknown = JSON.parse(await readTextOrNull(`${folder}/trees/${commit}.json`) ?? "{}");
+    const { files } = value as { files?: Readonly<Record<string, unknown>> };
+    for (const [path, file] of Object.entries(files ?? {})) {
+      const { size, blob_id, lfs_sha256 } = file as Readonly<Record<string, unknown>>;
+      const blob = [lfs_sha256, blob_id].find((one) => typeof one === "string");
+      if (typeof size === "number") found.set(path, { size, blob: blob ?? null });
+    }
+  } catch (error) {
+    if (!(error instanceof AimError || error instanceof SyntaxError || error instanceof TypeError)) {
+      throw error;
+    }
+    return new Map();
+  }
+  return found;
+}
+
+/** A partial blob of this snapshot. Where nothing says whose it is, it is the snapshot's only where there is no other. */
+async function unfinishedBlob(
+  folder: string,
+  tree: ReadonlyMap<string, NotedFile>,
+): Promise<string | null> {
+  const names = new Set((await listFolder(`${folder}/blobs`)).map((entry) => entry.name));
+  const partial = [...names].filter((name) =>
+    name.endsWith(".incomplete") && !names.has(name.slice(0, name.indexOf(".")))
+  );
+  if (partial.length === 0) return null;
+  const own = new Set([...tree.values()].map(({ blob }) => blob));
+  const left = tree.size > 0
+    ? partial.find((name) => own.has(name.slice(0, name.indexOf("."))))
+    : (await listFolder(`${folder}/snapshots`)).length === 1
+    ? partial[0]
+    : undefined;
+  return left === undefined ? null : `blobs/${left}`;
+}
