@@ -57,6 +57,7 @@ const GROUPS = {
   cache: "Cache",
   source: "Sources",
   download: "Download",
+  adapter: "LoRA adapters",
   log: "Logs",
 } as const;
 

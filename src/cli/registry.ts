@@ -27,6 +27,7 @@ const COMMANDS: Readonly<Record<string, Load>> = {
 
 /** Commands that programs call, and help does not show. */
 const HIDDEN: Readonly<Record<string, Load>> = {
+  "__watch-adapters": async () => (await import("./commands/watch_adapters.ts")).watchAdaptersCommand,
   "__complete": async () => (await import("./commands/complete_words.ts")).completeWords,
   "__self-test": async () => (await import("./commands/self_test.ts")).selfTest,
 };

@@ -26,7 +26,7 @@ export interface Setting {
   /** Word for the value in help. */
   readonly value: string;
   readonly help: string;
-  readonly group: "model" | "gpu" | "profile" | "cache" | "source" | "download" | "log";
+  readonly group: "model" | "gpu" | "profile" | "cache" | "source" | "download" | "adapter" | "log";
   /** Never shown, in help, errors or logs. */
   readonly secret?: boolean;
 }
@@ -297,6 +297,60 @@ export const SETTINGS = {
     value: "SECONDS",
     help: "a connection that sends nothing for so long is given up and tried again",
     group: "download",
+  }),
+  adapterSource: setting({
+    env: ["AIM_ADAPTER_SOURCE"],
+    flag: null,
+    type: { kind: "path" },
+    default: "/workspace/cache/adapters",
+    value: "DIR",
+    help: "folder of LoRA adapters, one folder per adapter",
+    group: "adapter",
+  }),
+  adapterMode: setting({
+    env: ["AIM_ADAPTER_MODE"],
+    flag: null,
+    type: { kind: "choice", choices: ["static", "dynamic"] },
+    default: "static",
+    value: "MODE",
+    help: "load adapters at start, or also while the engine runs",
+    group: "adapter",
+  }),
+  adapterRefreshInterval: setting({
+    env: ["AIM_ADAPTER_REFRESH_INTERVAL"],
+    flag: null,
+    type: { kind: "duration", min: 5, max: 86400 },
+    default: "30",
+    value: "SECONDS",
+    help: "dynamic adapters: time between two looks at the folder",
+    group: "adapter",
+  }),
+  adapterMaxCount: setting({
+    env: ["AIM_ADAPTER_MAX_COUNT"],
+    flag: null,
+    type: { kind: "integer", min: 1, max: 10000 },
+    default: "8",
+    value: "N",
+    help: "maximum adapters in GPU memory",
+    group: "adapter",
+  }),
+  adapterMaxCpuCount: setting({
+    env: ["AIM_ADAPTER_MAX_CPU_COUNT"],
+    flag: null,
+    type: { kind: "integer", min: 1, max: 10000 },
+    default: "16",
+    value: "N",
+    help: "maximum adapters in host memory; at least AIM_ADAPTER_MAX_COUNT",
+    group: "adapter",
+  }),
+  adapterMaxRank: setting({
+    env: ["AIM_ADAPTER_MAX_RANK"],
+    flag: null,
+    type: { kind: "choice", choices: ["1", "8", "16", "32", "64", "128", "256", "320", "512"] },
+    default: "32",
+    value: "RANK",
+    help: "maximum rank of an adapter; larger ones are left out",
+    group: "adapter",
   }),
   logLevel: setting({
     env: ["AIM_LOG_LEVEL"],

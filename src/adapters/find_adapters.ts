@@ -1,0 +1,69 @@
+import { log } from "../log/logger.ts";
+import { readRegularText } from "../os/read_regular_file.ts";
+import type { Adapter, AdapterSettings } from "./types.ts";
+
+/** Folder names that AMD's runtime takes for adapters; `.staging` and a ConfigMap's `..data` are none. */
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
+const CONFIG = "adapter_config.json";
+const WEIGHTS = ["adapter_model.safetensors", "adapter_model.bin"];
+/** Configurations have a few hundred bytes. */
+const CONFIG_LIMIT = 1024 * 1024;
+
+/**
+ * Finds the LoRA adapters in a folder, sorted by name: each is a folder with `adapter_config.json` and weights. One whose rank `r` is
+ * above the maximum, or whose configuration cannot be read, is left out with a warning. A source that does not exist has none.
+ *
+ * Requires `--allow-read`.
+ */
+export async function findAdapters(
+  { source, maxRank }: Pick<AdapterSettings, "source" | "maxRank">,
+  warn: (text: string) => void = (text) => log.warn(text),
+): Promise<readonly Adapter[]> {
+  const adapters: Adapter[] = [];
+  for (const name of await folderNames(source, warn)) {
+    const path = `${source}/${name}`;
+    const stamps = await Promise.all([CONFIG, ...WEIGHTS].map((file) => stampOf(`${path}/${file}`)));
+    const [config, ...weights] = stamps;
+    if (config === null || weights.every((stamp) => stamp === null)) continue;
+    const rank = await rankOf(`${path}/${CONFIG}`);
+    if (typeof rank === "string") warn(`adapter ${name} is left out: ${rank}`);
+    else if (rank > maxRank) {
+      warn(`adapter ${name} is left out: its rank ${rank} is above AIM_ADAPTER_MAX_RANK=${maxRank}`);
+    } else adapters.push({ name, path, stamp: stamps.join(" ") });
+  }
+  return adapters;
+}
+
+async function folderNames(source: string, warn: (text: string) => void): Promise<string[]> {
+  try {
+    const entries = await Array.fromAsync(Deno.readDir(source));
+    return entries.filter((e) => !e.isFile && NAME.test(e.name)).map((e) => e.name).sort();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) {
+      warn(`no adapters: ${source} cannot be read (${error instanceof Error ? error.message : error})`);
+    }
+    return [];
+  }
+}
+
+/** Size and time of a regular file; `null` where there is none. */
+async function stampOf(path: string): Promise<string | null> {
+  try {
+    const info = await Deno.stat(path);
+    return info.isFile ? `${info.size}@${info.mtime?.getTime() ?? 0}` : null;
+  } catch {
+    return null;
+  }
+}
+
+/** The rank in a configuration, or why there is none. */
+async function rankOf(path: string): Promise<number | string> {
+  const text = await readRegularText(path, CONFIG_LIMIT);
+  if (text.kind !== "ok") return `${CONFIG} cannot be read`;
+  try {
+    const { r } = JSON.parse(text.value) as { readonly r?: unknown };
+    return typeof r === "number" && Number.isSafeInteger(r) && r > 0 ? r : `${CONFIG} has no rank "r"`;
+  } catch {
+    return `${CONFIG} is not JSON`;
+  }
+}

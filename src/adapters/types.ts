@@ -1,0 +1,20 @@
+/** How the engine is to use LoRA adapters: the `AIM_ADAPTER_*` settings. */
+export interface AdapterSettings {
+  /** Folder with one folder per adapter. */
+  readonly source: string;
+  readonly mode: "static" | "dynamic";
+  /** Adapters in GPU memory at once. */
+  readonly maxCount: number;
+  /** Adapters in host memory at once. */
+  readonly maxCpuCount: number;
+  readonly maxRank: number;
+}
+
+/** An adapter on disk. */
+export interface Adapter {
+  /** Folder name: the name by which clients call it. */
+  readonly name: string;
+  readonly path: string;
+  /** Changes when a file of the adapter changes. */
+  readonly stamp: string;
+}

@@ -1,0 +1,153 @@
+import { errorFrom } from "../errors/from_unknown.ts";
+import { log } from "../log/logger.ts";
+import type { Adapter } from "./types.ts";
+
+/** What a watcher works with. */
+export interface WatchOptions {
+  /** The engine's address, as `http://127.0.0.1:8000`. */
+  readonly engine: string;
+  /** Sent as a bearer token where the engine asks for one. */
+  readonly apiKey: string | null;
+  /** Milliseconds between two looks at the folder. */
+  readonly interval: number;
+  /** Milliseconds between two requests before the engine answers for the first time. @default {2000} */
+  readonly startInterval?: number;
+  /** The adapters on disk now. */
+  readonly find: () => Promise<readonly Adapter[]>;
+  /** False once the engine has ended. */
+  readonly alive: () => boolean;
+}
+
+/** How long the engine is asked often for its first answer, in milliseconds; after that it is asked once per interval. */
+const START_LIMIT = 600_000;
+const REQUEST_LIMIT = 30_000;
+
+/**
+ * Keeps the engine's adapters like those on disk, until the engine has ended: loads new and changed ones, unloads those that were
+ * removed. What the engine has is asked of the engine each time, so one that was restarted gets its adapters again. A load that the
+ * engine refuses (4xx) is tried again only when the adapter's files change; when the engine does not answer, or answers 5xx, with the
+ * next look.
+ *
+ * Requires `--allow-net` for the engine's address.
+ */
+export async function watchAdapters(options: WatchOptions): Promise<void> {
+  const { find, alive, interval, startInterval = 2_000 } = options;
+  const engine = new EngineAdapters(options);
+  const deadline = performance.now() + START_LIMIT;
+  while (await engine.served() === null && performance.now() < deadline) {
+    if (!await pause(startInterval, alive)) return;
+  }
+  do await engine.update(await find()); while (await pause(interval, alive));
+}
+
+/** The engine's side: what it serves, and what this process asked of it. */
+class EngineAdapters {
+  readonly #options: WatchOptions;
+  /** Stamp of each adapter that the engine has taken or refused, by name. */
+  readonly #settled = new Map<string, string>();
+  /** Names that this process loaded, and that the engine must lose when their folder is gone. */
+  readonly #loaded = new Set<string>();
+
+  constructor(options: WatchOptions) {
+    this.#options = options;
+  }
+
+  /** Names of all models and adapters that the engine serves; `null` where it does not answer. */
+  async served(): Promise<ReadonlySet<string> | null> {
+    const answer = await this.#request("GET", "/v1/models");
+    if (answer === null || !answer.ok) return null;
+    try {
+      const { data } = JSON.parse(answer.text) as { readonly data: readonly { readonly id: string }[] };
+      return new Set(data.map(({ id }) => id));
+    } catch {
+      return null;
+    }
+  }
+
+  async update(adapters: readonly Adapter[]): Promise<void> {
+    const served = await this.served();
+    if (served === null) return;
+    for (const name of this.#loaded) {
+      if (!served.has(name)) this.#forget(name);
+      else if (!adapters.some((adapter) => adapter.name === name)) await this.#unload(name);
+    }
+    for (const adapter of adapters) {
+      if (this.#settled.get(adapter.name) !== adapter.stamp) {
+        await this.#load(adapter, served.has(adapter.name));
+      }
+    }
+    // A folder that was removed and made again is another adapter, whatever its stamp.
+    for (const name of this.#settled.keys()) {
+      if (!adapters.some((adapter) => adapter.name === name) && !this.#loaded.has(name)) this.#forget(name);
+    }
+  }
+
+  async #load({ name, path, stamp }: Adapter, replace: boolean): Promise<void> {
+    const answer = await this.#request("POST", "/v1/load_lora_adapter", {
+      lora_name: name,
+      lora_path: path,
+      ...(replace ? { load_inplace: true } : {}),
+    });
+    if (answer === null || answer.status >= 500) {
+      return log.warn(`adapter ${name} is not loaded yet, trying again: ${inWords(answer)}`);
+    }
+    this.#settled.set(name, stamp);
+    if (!answer.ok) return log.warn(`the engine refuses adapter ${name}: ${inWords(answer)}`);
+    this.#loaded.add(name);
+    log.info(`adapter ${name} is ${replace ? "replaced" : "loaded"}`);
+  }
+
+  async #unload(name: string): Promise<void> {
+    const answer = await this.#request("POST", "/v1/unload_lora_adapter", { lora_name: name });
+    if (answer === null || !answer.ok && answer.status !== 404) {
+      return log.warn(`adapter ${name} is not unloaded yet, trying again: ${inWords(answer)}`);
+    }
+    this.#forget(name);
+    log.info(`adapter ${name} is unloaded`);
+  }
+
+  #forget(name: string): void {
+    this.#settled.delete(name);
+    this.#loaded.delete(name);
+  }
+
+  async #request(method: string, path: string, body?: unknown): Promise<Answer | null> {
+    const { engine, apiKey } = this.#options;
+    try {
+      const response = await fetch(`${engine}${path}`, {
+        method,
+        headers: {
+          ...(apiKey === null ? {} : { authorization: `Bearer ${apiKey}` }),
+          ...(body === undefined ? {} : { "content-type": "application/json" }),
+        },
+        body: body === undefined ? null : JSON.stringify(body),
+        redirect: "error",
+        signal: AbortSignal.timeout(REQUEST_LIMIT),
+      });
+      return { ok: response.ok, status: response.status, text: await response.text() };
+    } catch (error) {
+      log.debug(errorFrom(error, `${method} ${engine}${path}`).message);
+      return null;
+    }
+  }
+}
+
+interface Answer {
+  readonly ok: boolean;
+  readonly status: number;
+  readonly text: string;
+}
+
+function inWords(answer: Answer | null): string {
+  return answer === null
+    ? "it does not answer"
+    : `HTTP ${answer.status} ${answer.text.slice(0, 200)}`.trimEnd();
+}
+
+/** Waits, looking each second whether the engine still runs. @returns False once it has ended. */
+async function pause(milliseconds: number, alive: () => boolean): Promise<boolean> {
+  for (let left = milliseconds; left > 0 && alive(); left -= 1000) {
+    await new Promise((resolve) => setTimeout(resolve, Math.min(left, 1000)));
+  }
+  return alive();
+}

@@ -1,0 +1,28 @@
+import { findAdapters } from "../../adapters/find_adapters.ts";
+import { WATCH_COMMAND } from "../../adapters/start_watcher.ts";
+import { watchAdapters } from "../../adapters/watch_adapters.ts";
+import { adapterSettings } from "../../serve/adapter_settings.ts";
+import type { Command } from "../command.ts";
+
+/** `aim __watch-adapters --url URL`: what `serve` leaves beside an engine with dynamic adapters. */
+export const watchAdaptersCommand: Command = {
+  name: WATCH_COMMAND,
+  summary: "keep the engine's LoRA adapters like those on disk; started by serve",
+  positionals: [],
+  settings: [],
+  flags: [{ name: "url", type: "string", value: "URL", help: "the engine's address" }],
+  examples: [],
+  permissions: { write: false, net: true, run: false, ffi: false },
+  async run({ config, env, flags }) {
+    const engine = Deno.ppid;
+    const settings = adapterSettings(config);
+    await watchAdapters({
+      engine: String(flags.url),
+      apiKey: env.VLLM_API_KEY ?? null,
+      interval: config.adapterRefreshInterval,
+      find: () => findAdapters(settings),
+      alive: () => Deno.ppid === engine,
+    });
+    return 0;
+  },
+};
