@@ -319,10 +319,10 @@ export const SETTINGS = {
   adapterRefreshInterval: setting({
     env: ["AIM_ADAPTER_REFRESH_INTERVAL"],
     flag: null,
-    type: { kind: "duration", min: 5, max: 86400 },
+    type: { kind: "duration", min: 1, max: 86400 },
     default: "30",
     value: "SECONDS",
-    help: "dynamic adapters: time between two looks at the folder",
+    help: "dynamic adapters: time between two looks at the folder, at least 5 s",
     group: "adapter",
   }),
   adapterMaxCount: setting({

@@ -4,6 +4,9 @@ import { watchAdapters } from "../../adapters/watch_adapters.ts";
 import { adapterSettings } from "../../serve/adapter_settings.ts";
 import type { Command } from "../command.ts";
 
+/** Milliseconds; the same bound as in AMD's runtime. */
+const LEAST_INTERVAL = 5000;
+
 /** `aim __watch-adapters --url URL`: what `serve` leaves beside an engine with dynamic adapters. */
 export const watchAdaptersCommand: Command = {
   name: WATCH_COMMAND,
@@ -19,7 +22,7 @@ export const watchAdaptersCommand: Command = {
     await watchAdapters({
       engine: String(flags.url),
       apiKey: env.VLLM_API_KEY ?? null,
-      interval: config.adapterRefreshInterval,
+      interval: Math.max(config.adapterRefreshInterval, LEAST_INTERVAL),
       find: () => findAdapters(settings),
       alive: () => Deno.ppid === engine,
     });
