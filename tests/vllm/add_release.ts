@@ -1,0 +1,54 @@
+import type { EngineTable } from "../../src/engine/engine_table.ts";
+
+/** What vllm_parser.py says of a release. */
+export interface ParserDescription {
+  readonly options: Readonly<
+    Record<string, { readonly kind: string; readonly choices: readonly string[] | null; readonly long: string }>
+  >;
+  readonly variables: readonly string[];
+}
+
+/** A table with one more release, which must be newer than all in it. */
+export function addRelease(
+  table: EngineTable,
+  release: string,
+  description: ParserDescription,
+): EngineTable {
+  const releases = table.releases.split(" ").filter((known) => known !== "");
+  const previous = releases.at(-1) ?? "";
+  const options = Object.fromEntries(
+    Object.entries(description.options).map(([option, { kind, choices, long }]) => {
+      const text = option.startsWith("--")
+        ? [kind, ...(choices === null ? [] : [`=${choices.join("|")}`])].join(" ")
+        : `>${long.slice(2)}`;
+      return [option.replace(/^--/, ""), text];
+    }),
+  );
+  const variables = Object.fromEntries(description.variables.map((name) => [name, ""]));
+  return {
+    releases: [...releases, release].join(" "),
+    options: merged(table.options, options, previous, release),
+    variables: merged(table.variables, variables, previous, release),
+  };
+}
+
+function merged(
+  known: Readonly<Record<string, string>>,
+  found: Readonly<Record<string, string>>,
+  previous: string,
+  release: string,
+): Record<string, string> {
+  const names = [...new Set([...Object.keys(known), ...Object.keys(found)])].sort();
+  return Object.fromEntries(names.map((name) => {
+    const ranges = known[name]?.split("; ") ?? [];
+    const last = /^([^- ]+)-( .*)?$/.exec(ranges.at(-1) ?? "");
+    const now = found[name];
+    const open = last === null ? null : (last[2] ?? "").trim();
+    if (now !== undefined && open === now) return [name, ranges.join("; ")];
+    const closed = last === null
+      ? ranges
+      : [...ranges.slice(0, -1), `${last[1]}-${previous}${last[2] ?? ""}`];
+    const more = now === undefined ? [] : [`${release}-${now === "" ? "" : ` ${now}`}`];
+    return [name, [...closed, ...more].join("; ")];
+  }));
+}
