@@ -3,7 +3,10 @@ import type { EngineTable } from "../../src/engine/engine_table.ts";
 /** What vllm_parser.py says of a release. */
 export interface ParserDescription {
   readonly options: Readonly<
-    Record<string, { readonly kind: string; readonly choices: readonly string[] | null; readonly long: string }>
+    Record<
+      string,
+      { readonly kind: string; readonly choices: readonly string[] | null; readonly long: string }
+    >
   >;
   readonly variables: readonly string[];
 }

@@ -13,7 +13,8 @@ import { addRelease } from "./add_release.ts";
 const FILE = new URL("../../src/engine/vllm_table.generated.ts", import.meta.url);
 
 export async function writeTable(table: EngineTable): Promise<void> {
-  const text = `// Made by tests/vllm/make_table.ts: the options of \`python -m vllm.entrypoints.openai.api_server\` and the
+  const text =
+    `// Made by tests/vllm/make_table.ts: the options of \`python -m vllm.entrypoints.openai.api_server\` and the
 // variables of vllm/envs.py, read from the releases named here by running their parsers. Do not edit.
 
 import type { EngineTable } from "./engine_table.ts";
