@@ -1,5 +1,7 @@
+import { AimError } from "../errors/aim_error.ts";
 import type { ByteRange, ManifestFile } from "./manifest.ts";
 import { type RangeBody, SourceChangedError, TransientError } from "./source.ts";
+import { readStart } from "./transport/read_bounded.ts";
 
 /** The `Range` header that asks for a range; nothing for a whole file. */
 export function rangeHeader(range: ByteRange | null): Readonly<Record<string, string>> {
@@ -20,7 +22,7 @@ export async function rangeBody(
   range: ByteRange | null,
   etag: string | null,
 ): Promise<RangeBody> {
-  const fault = faultOf(response, file, range, etag);
+  const fault = await otherContent(response, file) ?? faultOf(response, file, range, etag);
   if (fault !== null) {
     await response.body?.cancel().catch(() => {});
     throw fault;
@@ -29,8 +31,40 @@ export async function rangeBody(
   return {
     range: whole ? { start: 0, end: file.size } : range,
     length: contentLength(response),
-    body: response.body ?? emptyBody(),
+    body: decoded(response) ?? emptyBody(),
   };
+}
+
+/** Undoes an encoding that nobody asked for: `fetch` leaves it where `accept-encoding` is set. */
+function decoded(response: Response): ReadableStream<Uint8Array> | null {
+  const encoding = response.headers.get("content-encoding")?.trim().toLowerCase() ?? "";
+  const format = ENCODINGS[encoding];
+  return format === undefined
+    ? response.body
+    : response.body?.pipeThrough(new DecompressionStream(format)) ?? null;
+}
+
+const ENCODINGS: Readonly<Record<string, "gzip" | "deflate">> = {
+  gzip: "gzip",
+  "x-gzip": "gzip",
+  deflate: "deflate",
+};
+
+/** A page of a portal, or an error in JSON, that came in place of the file with status 200. */
+async function otherContent(response: Response, { path, size }: ManifestFile): Promise<Error | null> {
+  const type = /^(?:text\/(html)|application\/(json))\b/i.exec(response.headers.get("content-type") ?? "");
+  const kind = (type?.[1] ?? type?.[2])?.toLowerCase();
+  const expected = kind === "html" ? /\.html?$/i : /\.(?:json|ipynb)$/i;
+  if (response.status !== 200 || kind === undefined || expected.test(path)) return null;
+  const length = response.headers.get("content-length");
+  if (response.headers.has("content-encoding") || (length !== null && Number(length) === size)) return null;
+  const start = await readStart(response, 4096);
+  const said = /<title[^>]*>([^<]{1,100})/i.exec(start)?.[1] ?? (kind === "json" ? start.slice(0, 200) : "");
+  const quoted = said.trim() === "" ? "" : ` (${JSON.stringify(said.trim())})`;
+  const what = kind === "html" ? "a web page" : "JSON";
+  return new AimError("network", `the server answers with ${what}${quoted} instead of ${path}`, {
+    hint: "check the address, its path, and whether a proxy or a login portal answers in its place",
+  });
 }
 
 /** A body without bytes. */

@@ -317,6 +317,6 @@ Deno.test("an endpoint that is no hub is an error of the network, on one line", 
   using source = await open("org/model", options({ url: `http://127.0.0.1:${page.addr.port}` }));
   const error = await assertRejects(() => source.manifest(), AimError);
   assertEquals(error.kind, "network");
-  assertStringIncludes(error.line, "does not answer as a model hub does");
+  assertStringIncludes(error.line, "web page");
   await page.shutdown();
 });

@@ -1,6 +1,6 @@
 import { AimError } from "../../errors/aim_error.ts";
-import { redirectTarget } from "../transport/redirect.ts";
-import type { Transport, TransportRequest } from "../transport/transport.ts";
+import { MOST_REDIRECTS, redirectTarget } from "../transport/redirect.ts";
+import type { Transport } from "../transport/transport.ts";
 
 /** Where the hub is, and how one is known there. */
 export interface HubAccess {
@@ -11,7 +11,6 @@ export interface HubAccess {
   readonly token: string | null;
 }
 
-const REDIRECTS = 5;
 /** What public mirrors keep naming in their answers. */
 const PUBLIC_HUB = "https://huggingface.co";
 
@@ -27,21 +26,22 @@ export function hubFetch(
   signal: AbortSignal | undefined,
 ): typeof fetch {
   return async (input, init) => {
-    const request = new Request(input, { ...init, signal: null });
-    let url = atEndpoint(new URL(request.url), access.endpoint);
+    const { method, url: address, headers } = new Request(input, { ...init, signal: null });
+    let url = atHub(new URL(address), access.endpoint);
     for (let hop = 0;; hop++) {
-      const sent: TransportRequest = {
-        method: request.method,
-        headers: withFields(request.headers, hubHeaders(url, access)),
+      const response = await attempt(url, {
+        method,
+        headers: withFields(headers, hubHeaders(url, access)),
         signal,
-      };
-      const response = await attempt(url, sent);
+      });
       const next = redirectOf(response, url, access.endpoint);
       if (next === null) return withAbsoluteLink(response, url);
       await response.body?.cancel();
-      if (hop >= REDIRECTS) {
+      if (hop >= MOST_REDIRECTS) {
         throw new AimError("network", `${url.host} redirects without end`, { hint: "check HF_ENDPOINT" });
       }
+      // The xet store's token is the library's, and for that store alone.
+      if (next.origin !== url.origin) headers.delete("authorization");
       url = next;
     }
   };
@@ -70,13 +70,23 @@ export function redirectOf(
   endpoint: string,
 ): URL | null {
   const target = redirectTarget(response, from);
-  return target === null ? null : atEndpoint(target, endpoint);
+  if (target === null) return null;
+  const mapped = atHub(target, endpoint);
+  // A mirror that sends away what it does not have would be asked the same again.
+  return mapped.href === from.href ? target : mapped;
 }
 
-/** Behind a mirror, what names the public hub means the mirror. */
-function atEndpoint(url: URL, endpoint: string): URL {
-  if (url.origin !== PUBLIC_HUB || new URL(endpoint).origin === PUBLIC_HUB) return url;
-  return new URL(endpoint + url.pathname + url.search);
+/** What a hub's routes begin with, behind the endpoint's own path. */
+const HUB_ROUTE = /^\/(?:api|[^/]+\/[^/]+\/resolve)\//;
+
+/** Behind a mirror, what names the public hub means the mirror; behind a path, an address that has lost the path means that path too. */
+function atHub(url: URL, endpoint: string): URL {
+  const { origin, pathname } = new URL(endpoint);
+  if (url.origin === PUBLIC_HUB && origin !== PUBLIC_HUB) {
+    return new URL(endpoint + url.pathname + url.search);
+  }
+  const lost = pathname !== "/" && url.origin === origin && !url.pathname.startsWith(`${pathname}/`);
+  return lost && HUB_ROUTE.test(url.pathname) ? new URL(endpoint + url.pathname + url.search) : url;
 }
 
 /**

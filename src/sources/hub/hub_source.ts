@@ -1,5 +1,4 @@
 import { AimError } from "../../errors/aim_error.ts";
-import { loadLibrary } from "../../libraries/load_library.ts";
 import { log } from "../../log/logger.ts";
 import { isBookkeepingPath } from "../bookkeeping_path.ts";
 import { pathFilter } from "../filter_paths.ts";
@@ -14,15 +13,18 @@ import {
   TransientError,
 } from "../source.ts";
 import type { SourceOptions } from "../source_options.ts";
-import { parseRetryAfter } from "../transport/retry_after.ts";
+import { askedWait } from "../transport/asked_wait.ts";
+import { passingFault } from "../transport/passing_fault.ts";
 import { readStart } from "../transport/read_bounded.ts";
+import { MOST_REDIRECTS } from "../transport/redirect.ts";
 import { discard, openTransport, type Transport } from "../transport/transport.ts";
 import { hubError, type HubQuestion } from "./hub_error.ts";
 import { type HubAccess, hubFetch, hubHeaders, redirectOf } from "./hub_fetch.ts";
+import { headFile } from "./head_file.ts";
+import { hubListing } from "./hub_listing.ts";
 import { treeFiles } from "./tree_files.ts";
 import { readXet } from "./xet.ts";
 
-const REDIRECTS = 5;
 /** Bytes as they are: ranges and digests are of these. */
 const PLAIN = { "accept-encoding": "identity" };
 
@@ -55,29 +57,20 @@ export class HubSource implements Source {
     const revision = options.revision ?? this.#revision ?? "main";
     assertRevision(revision);
     const access = await this.#accessed();
-    const fetchApi = this.#api(access, revision, options.signal);
-    const { listFiles, modelInfo } = await loadLibrary("hugging_face");
-    const common = { hubUrl: this.#endpoint, fetch: fetchApi };
-    const info = await answered(
-      this.#endpoint,
-      () => modelInfo({ name: this.#id, revision, additionalFields: ["sha"], ...common }),
-    );
-    if (typeof info.sha !== "string" || !/^[0-9a-f]{40}$/.test(info.sha)) {
-      throw new AimError("network", `${new URL(this.#endpoint).host} names no commit for ${this.uri}`, {
-        hint: "check HF_ENDPOINT",
-      });
-    }
-    const commit = info.sha as CommitSha;
-    const repo = { type: "model" as const, name: this.#id };
-    const entries = await answered(
-      this.#endpoint,
-      () => Array.fromAsync(listFiles({ repo, revision: commit, recursive: true, ...common })),
-    );
+    const { commit, entries } = await hubListing({
+      endpoint: this.#endpoint,
+      id: this.#id,
+      revision,
+      send: hubFetch(access, this.#transport.request, options.signal),
+      refused: (response) => this.#refusedQuestion(response, access, revision),
+    });
     // Addresses of another commit's files are of no use.
     if (commit !== this.#commit) this.#located.clear();
     this.#commit = commit;
     const wanted = pathFilter(options.include ?? [], options.exclude ?? []);
-    const files = treeFiles(entries, (path) => !isBookkeepingPath(path) && wanted(path), this.uri);
+    const chosen = (path: string) => !isBookkeepingPath(path) && wanted(path);
+    const complete = await this.#completed(entries, chosen, commit, options.signal);
+    const files = treeFiles(complete, chosen, this.uri);
     return { source: this.uri, revision, commit, files };
   }
 
@@ -110,16 +103,33 @@ export class HubSource implements Source {
     }));
   }
 
-  /** A fetch for the hub's library that turns refusals into errors of ours. */
-  #api(access: HubAccess, revision: string, signal: AbortSignal | undefined): typeof fetch {
-    const send = hubFetch(access, this.#transport.request, signal);
-    return async (input, init) => {
-      const response = await send(input, init);
-      if (response.ok) return response;
-      const error = await this.#refused(response, access, revision, null);
-      if (!(error instanceof TransientError)) throw error;
-      throw new AimError("network", error.message, { hint: "run again later", cause: error });
-    };
+  /** Servers that list names alone are asked for the head of each file that is wanted. */
+  async #completed(
+    entries: readonly unknown[],
+    wanted: (path: string) => boolean,
+    commit: CommitSha,
+    signal: AbortSignal | undefined,
+  ): Promise<readonly unknown[]> {
+    const access = await this.#accessed();
+    const complete: unknown[] = [];
+    for (const batch of batches(entries, HEADS_AT_ONCE)) {
+      complete.push(
+        ...await Promise.all(batch.map(async (entry) => {
+          const path = pathWithoutSize(entry);
+          if (path === null || !wanted(path)) return entry;
+          const address = resolveUrl(this.#endpoint, this.#id, commit, path);
+          return { type: "file", path, ...await headFile(address, access, this.#transport, signal) };
+        })),
+      );
+    }
+    return complete;
+  }
+
+  async #refusedQuestion(response: Response, access: HubAccess, revision: string): Promise<Error> {
+    const error = await this.#refused(response, access, revision, null);
+    return error instanceof TransientError
+      ? new AimError("network", error.message, { hint: "run again later", cause: error })
+      : error;
   }
 
   async #refused(
@@ -129,7 +139,7 @@ export class HubSource implements Source {
     path: string | null,
   ): Promise<Error> {
     const question: HubQuestion = {
-      endpoint: this.#endpoint,
+      endpoint: access.endpoint,
       id: this.#id,
       revision,
       path,
@@ -188,9 +198,11 @@ export class HubSource implements Source {
       await discard(response);
     }
     let url = resolveUrl(this.#endpoint, this.#id, commit, file.path);
-    for (let hop = 0; hop <= REDIRECTS; hop++) {
-      const response = await this.#ask(url, access, range, signal);
-      this.#checkLinked(response, url, file, commit);
+    for (let hop = 0; hop <= MOST_REDIRECTS; hop++) {
+      const response = await this.#ask(url, access, range, signal).catch((error) => {
+        throw this.#fromElsewhere(error, url);
+      });
+      this.#checkLinked(response, url, file);
       const next = redirectOf(response, url, this.#endpoint);
       if (next === null) {
         if (response.ok && !this.#isOwn(url)) this.#located.set(file.path, url);
@@ -212,24 +224,30 @@ export class HubSource implements Source {
     return this.#transport.fetch(url, { headers, signal });
   }
 
+  /** A failure at an address that nobody typed says how one came there. */
+  #fromElsewhere(error: unknown, url: URL): unknown {
+    if (this.#isOwn(url) || !(error instanceof TransientError)) return error;
+    const { host } = new URL(this.#endpoint);
+    return new TransientError(`${host} redirects to ${url.host}: ${error.message}`, {
+      retryAfter: error.retryAfter,
+      cause: error,
+    });
+  }
+
   #isOwn(url: URL): boolean {
     return url.origin === this.#origin;
   }
 
-  /** What the hub says of a file on the way to its bytes must be what the manifest says. */
-  #checkLinked(response: Response, url: URL, file: ManifestFile, commit: CommitSha): void {
-    if (!this.#isOwn(url) || response.status >= 400) return;
-    const { headers } = response;
-    const changed = (what: string) => {
-      response.body?.cancel().catch(() => {});
-      return new SourceChangedError(file.path, `${file.path} ${what}`);
-    };
-    const served = headers.get("x-repo-commit");
-    if (served !== null && served !== commit) throw changed(`is served from commit ${served}, not ${commit}`);
-    const etag = plainEtag(headers.get("x-linked-etag"));
-    if (etag !== null && etag !== file.etag) throw changed(`has ETag ${etag}, it was ${file.etag}`);
-    const size = headers.get("x-linked-size");
-    if (size !== null && Number(size) !== file.size) throw changed(`has ${size} bytes, it had ${file.size}`);
+  /**
+   * The hub names the SHA-256 of a large file on the way to its bytes: another one than the manifest's is another file. Whatever else proxies make of
+   * headers, size and digest of the bytes decide.
+   */
+  #checkLinked(response: Response, url: URL, file: ManifestFile): void {
+    if (!this.#isOwn(url) || response.status >= 400 || file.digest?.algorithm !== "sha256") return;
+    const etag = plainEtag(response.headers.get("x-linked-etag"));
+    if (etag === null || !/^[0-9a-f]{64}$/.test(etag) || etag === file.etag) return;
+    response.body?.cancel().catch(() => {});
+    throw new SourceChangedError(file.path, `${file.path} has ETag ${etag}, it was ${file.etag}`);
   }
 
   async #data(
@@ -239,25 +257,46 @@ export class HubSource implements Source {
     file: ManifestFile,
     range: ByteRange | null,
   ): Promise<RangeBody> {
-    const own = this.#isOwn(url);
-    if (response.ok) {
-      // Elsewhere the ETag is the store's own; from the hub it is git's id, unless X-Linked-ETag has said more.
-      const tagged = own && !response.headers.has("x-linked-etag")
-        ? plainEtag(response.headers.get("etag"))
-        : null;
-      return await rangeBody(response, file, range, tagged);
-    }
-    if (own) throw await this.#refused(response, access, this.#commit ?? "", file.path);
+    if (response.ok) return await rangeBody(response, file, range, null);
+    if (this.#isOwn(url)) throw await this.#refused(response, access, this.#commit ?? "", file.path);
     this.#located.delete(file.path);
+    if (response.headers.has("x-error-code")) throw await this.#refusedElsewhere(response, url, file);
     await discard(response);
     if (response.status === 416) {
       throw new SourceChangedError(file.path, `${file.path} is shorter than it was`);
     }
-    const retryAfter = parseRetryAfter(response.headers.get("retry-after"), Date.now());
-    throw new TransientError(`${url.host} answers with status ${response.status} (${file.path})`, {
-      retryAfter,
-    });
+    throw passingFault(response.status, url.host, file.path, askedWait(response.headers));
   }
+
+  /** Another hub, which a mirror sends to: it gets no token. */
+  async #refusedElsewhere(response: Response, url: URL, file: ManifestFile): Promise<Error> {
+    const access: HubAccess = { endpoint: url.origin, origin: undefined, token: null };
+    const error = await this.#refused(response, access, this.#commit ?? "", file.path);
+    if (!(error instanceof AimError)) return error;
+    const { host } = new URL(this.#endpoint);
+    return new AimError(
+      error.kind,
+      `${host} redirects to ${url.host}, which gets no token: ${error.message}`,
+      {
+        hint: `set HF_ENDPOINT=${url.origin} to ask it directly`,
+        cause: error,
+      },
+    );
+  }
+}
+
+const HEADS_AT_ONCE = 8;
+
+function* batches<T>(all: readonly T[], size: number): Generator<readonly T[]> {
+  for (let at = 0; at < all.length; at += size) yield all.slice(at, at + size);
+}
+
+/** The path of an entry that has nothing but a name. */
+function pathWithoutSize(entry: unknown): string | null {
+  if (typeof entry !== "object" || entry === null) return null;
+  const { path, size, lfs, oid } = entry as Readonly<Record<string, unknown>>;
+  const named = typeof path === "string" && size === undefined && lfs === undefined && oid === undefined;
+  return named ? path : null;
 }
 
 /** Statuses that a store gives for a signed address whose time is over. */
@@ -278,18 +317,5 @@ async function spoken(response: Response): Promise<string | null> {
     return typeof error === "string" ? error : typeof message === "string" ? message : null;
   } catch {
     return null;
-  }
-}
-
-/** An answer that is no JSON of the expected form is a fault of what stands at the endpoint. */
-async function answered<T>(endpoint: string, ask: () => Promise<T>): Promise<T> {
-  try {
-    return await ask();
-  } catch (error) {
-    if (!(error instanceof SyntaxError || error instanceof TypeError)) throw error;
-    throw new AimError("network", `${new URL(endpoint).host} does not answer as a model hub does`, {
-      hint: "check HF_ENDPOINT and the proxy settings",
-      cause: error,
-    });
   }
 }

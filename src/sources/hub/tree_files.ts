@@ -1,9 +1,21 @@
-import type { ListFileEntry } from "@huggingface/hub";
 import { AimError } from "../../errors/aim_error.ts";
 import { log } from "../../log/logger.ts";
 import type { ManifestFile } from "../manifest.ts";
 import { assertSafePath } from "../safe_path.ts";
 import { sortedFiles } from "../sorted_files.ts";
+
+/** A file as a hub lists it, before anything of it is believed. */
+interface Entry {
+  readonly type?: unknown;
+  readonly path?: unknown;
+  readonly size?: unknown;
+  /** Git's id of the file, or of its LFS pointer. */
+  readonly oid?: unknown;
+  readonly lfs?: unknown;
+  readonly xetHash?: unknown;
+  /** Instead of an id, where nothing proves the file. */
+  readonly etag?: unknown;
+}
 
 /**
  * A manifest's files from the entries of a hub's tree. A file in LFS (or xet) is proven by the SHA-256 that its pointer names, any
@@ -12,38 +24,60 @@ import { sortedFiles } from "../sorted_files.ts";
  * @throws {AimError} `integrity` for a path that must not be written, or twice; `network` for an entry that makes no sense.
  */
 export function treeFiles(
-  entries: readonly ListFileEntry[],
+  entries: readonly unknown[],
   wanted: (path: string) => boolean,
   source: string,
 ): readonly ManifestFile[] {
   const files: ManifestFile[] = [];
-  for (const entry of entries) {
-    if (entry.type === "directory" || !wanted(entry.path)) continue;
+  for (const given of entries) {
+    const entry: Entry = typeof given === "object" && given !== null ? given : {};
+    if (entry.type === "directory") continue;
+    if (typeof entry.path !== "string") throw malformed(source, given, "it has no path");
+    if (!wanted(entry.path)) continue;
     if (entry.type !== "file") {
-      log.warn(`${source} has ${entry.path}, which is no file: left out`);
+      log.warn(`${source} has ${entry.path}, which is no regular file: left out`);
       continue;
     }
-    files.push(manifestFile(entry, source));
+    files.push(manifestFile(entry, entry.path, source));
   }
   return sortedFiles(files, source);
 }
 
-function manifestFile(entry: ListFileEntry, source: string): ManifestFile {
-  const path = assertSafePath(entry.path, source);
-  const size = entry.lfs?.size ?? entry.size;
-  const sha256 = entry.lfs?.oid.replace(/^sha256:/, "").toLowerCase();
-  const etag = sha256 ?? entry.oid ?? "";
-  const plausible = sha256 === undefined ? /^[0-9a-f]{40}$/.test(etag) : /^[0-9a-f]{64}$/.test(etag);
-  if (!Number.isSafeInteger(size) || size < 0 || !plausible) {
-    throw new AimError("network", `${source}: the hub says nothing usable of ${JSON.stringify(path)}`, {
-      hint: "check HF_ENDPOINT",
-    });
+function manifestFile(entry: Entry, named: string, source: string): ManifestFile {
+  const path = assertSafePath(named, source);
+  const { lfs } = entry;
+  if (lfs !== undefined && lfs !== null && typeof lfs !== "object") {
+    throw malformed(source, entry, "its lfs is no object");
   }
+  const stored: { oid?: unknown; sha256?: unknown; size?: unknown } | null = lfs ?? null;
+  const size = stored?.size ?? entry.size;
+  if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) {
+    throw malformed(source, entry, "its size is no number of bytes");
+  }
+  if (stored === null && entry.oid === undefined && typeof entry.etag === "string") {
+    return { path, size, digest: null, etag: entry.etag };
+  }
+  const id = stored === null ? entry.oid : stored.oid ?? stored.sha256;
+  const etag = typeof id === "string" ? id.replace(/^sha256:/, "").toLowerCase() : "";
+  const plausible = stored === null ? /^[0-9a-f]{40}$/ : /^[0-9a-f]{64}$/;
+  if (!plausible.test(etag)) throw malformed(source, entry, "its oid is no digest");
   return {
     path,
     size,
-    digest: { algorithm: sha256 === undefined ? "git-sha1" : "sha256", hex: etag },
+    digest: { algorithm: stored === null ? "git-sha1" : "sha256", hex: etag },
     etag,
-    ...(entry.xetHash === undefined ? {} : { xetHash: entry.xetHash }),
+    ...(typeof entry.xetHash === "string" ? { xetHash: entry.xetHash } : {}),
   };
+}
+
+/** Names an entry of a list that nobody can use. */
+export function malformed(source: string, entry: unknown, fault: string): AimError {
+  return new AimError("network", `the hub's list of ${source} has an entry ${shown(entry)}: ${fault}`, {
+    hint: "check HF_ENDPOINT, or leave the file out with --exclude",
+  });
+}
+
+function shown(entry: unknown): string {
+  const text = JSON.stringify(entry) ?? String(entry);
+  return text.length > 160 ? `${text.slice(0, 160)}…` : text;
 }

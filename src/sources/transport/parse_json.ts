@@ -2,7 +2,7 @@ import { AimError } from "../../errors/aim_error.ts";
 
 /** Nesting and number of values that a JSON answer may have: each value takes memory, whatever its text. */
 const DEEPEST = 64;
-const MOST_VALUES = 2_000_000;
+const MOST_VALUES = 1_000_000;
 
 /**
  * Reads a JSON answer of a server that is not trusted. What is no JSON is named as what it is: a page of a portal or a proxy, mostly.

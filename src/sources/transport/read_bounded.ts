@@ -1,7 +1,7 @@
 import { AimError } from "../../errors/aim_error.ts";
 
 /** Bytes of an answer that is held in memory, at most. */
-export const LARGEST_ANSWER = 16 * 2 ** 20;
+export const LARGEST_ANSWER = 8 * 2 ** 20;
 
 /**
  * Reads a body into memory, decoded, up to a limit: a body without end or a compression bomb stops there.

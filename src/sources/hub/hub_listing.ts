@@ -1,0 +1,117 @@
+import { AimError } from "../../errors/aim_error.ts";
+import { loadLibrary } from "../../libraries/load_library.ts";
+import { log } from "../../log/logger.ts";
+import type { CommitSha } from "../manifest.ts";
+import { hubApi, NoRoute } from "./hub_api.ts";
+import { malformed } from "./tree_files.ts";
+
+/** Entries of a model's list, at most. */
+const MOST_ENTRIES = 100_000;
+
+/** What is listed. */
+export interface HubListing {
+  readonly commit: CommitSha;
+  /** In the form of the hub's tree, not checked yet. */
+  readonly entries: readonly unknown[];
+}
+
+export interface HubListingQuestion {
+  readonly endpoint: string;
+  /** `org/model`. */
+  readonly id: string;
+  readonly revision: string;
+  /** Follows redirects. */
+  readonly send: typeof fetch;
+  /** What a refusal means. */
+  readonly refused: (response: Response) => Promise<Error>;
+}
+
+/**
+ * Resolves a revision to its commit and lists that commit's files, through the hub's library. A server that has no tree route is asked for the list of
+ * names and sizes that comes with the model's information.
+ *
+ * @throws {AimError}
+ */
+export async function hubListing(question: HubListingQuestion): Promise<HubListing> {
+  const { endpoint, id, revision } = question;
+  const fetchApi = hubApi(endpoint, question.send, question.refused);
+  try {
+    const { modelInfo } = await loadLibrary("hugging_face");
+    const common = { hubUrl: endpoint, fetch: fetchApi };
+    const info = await modelInfo({ name: id, revision, additionalFields: ["sha"], ...common });
+    const commit = commitOf(info.sha) ?? commitOf(revision);
+    if (commit === null) throw noCommit(question);
+    return { commit, entries: await tree(question, commit, fetchApi) };
+  } catch (error) {
+    if (error instanceof NoRoute) throw error.meaning;
+    // What the library cannot use.
+    if (!(error instanceof SyntaxError || error instanceof TypeError)) throw error;
+    throw new AimError("network", `${new URL(endpoint).host} does not answer as a model hub does`, {
+      hint: "check HF_ENDPOINT and the proxy settings",
+      cause: error,
+    });
+  }
+}
+
+async function tree(
+  question: HubListingQuestion,
+  commit: CommitSha,
+  fetchApi: typeof fetch,
+): Promise<readonly unknown[]> {
+  const { endpoint, id } = question;
+  const { listFiles } = await loadLibrary("hugging_face");
+  const entries: unknown[] = [];
+  try {
+    const repo = { type: "model" as const, name: id };
+    for await (
+      const entry of listFiles({ repo, revision: commit, recursive: true, hubUrl: endpoint, fetch: fetchApi })
+    ) {
+      entries.push(entry);
+      if (entries.length > MOST_ENTRIES) throw tooMany(endpoint);
+    }
+    return entries;
+  } catch (error) {
+    if (!(error instanceof NoRoute)) throw error;
+    log.debug("no tree route, listing from siblings", { host: new URL(endpoint).host });
+    return await siblings(question, commit, fetchApi);
+  }
+}
+
+async function siblings(
+  { endpoint, id }: HubListingQuestion,
+  commit: CommitSha,
+  fetchApi: typeof fetch,
+): Promise<readonly unknown[]> {
+  const url = `${endpoint}/api/models/${id}/revision/${commit}?blobs=true`;
+  const info: unknown = await (await fetchApi(url)).json();
+  const list = typeof info === "object" && info !== null && "siblings" in info ? info.siblings : null;
+  if (!Array.isArray(list)) {
+    throw new AimError("network", `${new URL(endpoint).host} lists no files for hf://${id}`, {
+      hint: "check HF_ENDPOINT: the server has neither the tree nor the siblings of a model",
+    });
+  }
+  if (list.length > MOST_ENTRIES) throw tooMany(endpoint);
+  return list.map((sibling: unknown) => {
+    if (typeof sibling !== "object" || sibling === null) {
+      throw malformed(`hf://${id}`, sibling, "it is no object");
+    }
+    const { rfilename, blobId, size, lfs } = sibling as Readonly<Record<string, unknown>>;
+    return { type: "file", path: rfilename, oid: blobId, size, ...(lfs == null ? {} : { lfs }) };
+  });
+}
+
+function commitOf(text: unknown): CommitSha | null {
+  return typeof text === "string" && /^[0-9a-f]{40}$/.test(text) ? text as CommitSha : null;
+}
+
+function noCommit({ endpoint, id }: HubListingQuestion): AimError {
+  return new AimError("network", `${new URL(endpoint).host} names no commit for hf://${id}`, {
+    hint: "check HF_ENDPOINT, or name a commit with --revision",
+  });
+}
+
+function tooMany(endpoint: string): AimError {
+  return new AimError("network", `${new URL(endpoint).host} lists more than ${MOST_ENTRIES} files`, {
+    hint: "check HF_ENDPOINT: this is not what a model hub answers",
+  });
+}

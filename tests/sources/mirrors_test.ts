@@ -1,0 +1,161 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { AimError } from "../../src/errors/aim_error.ts";
+import type { ErrorKind } from "../../src/errors/exit_codes.ts";
+import { HubSource } from "../../src/sources/hub/hub_source.ts";
+import { TransientError } from "../../src/sources/source.ts";
+import { digestMatches, digestSpecs, digestStream } from "../../src/transfer/hash/digests.ts";
+import { type HubServer, startHub } from "../servers/hub_server.ts";
+import { type MirrorWay, startHubMirror } from "../servers/hub_mirror.ts";
+import { streamOf } from "./stream_of.ts";
+
+const LARGE = Uint8Array.from({ length: 300_000 }, (_, i) => (i * 7 + (i >> 8)) & 255);
+const FILES = {
+  "config.json": '{"model_type":"llama"}',
+  "README.md": "hello\n".repeat(500),
+  "empty.txt": "",
+  "model.safetensors": LARGE,
+  "sub/dir/a.txt": "deep",
+};
+const SIGNAL = new AbortController().signal;
+
+function open(endpoint: string, token: string | null = null): HubSource & Disposable {
+  const source = new HubSource({ kind: "hub", id: "org/model", revision: null }, {
+    hfEndpoint: endpoint,
+    hfToken: () => Promise.resolve(token),
+    protocols: ["HTTP"],
+    offline: false,
+    env: {},
+    jobs: 4,
+    sleep: () => Promise.resolve(),
+  });
+  return Object.assign(source, { [Symbol.dispose]: () => source.close() });
+}
+
+/** Reads every file, whole, and the weights in a part; digests are compared as a transfer does. */
+async function readAll(source: HubSource): Promise<{ files: number; unproven: number }> {
+  const { files } = await source.manifest();
+  for (const file of files) {
+    const body = await source.read(file, null, SIGNAL);
+    const bytes = await new Response(streamOf(body)).bytes();
+    assertEquals(bytes.length, file.size, file.path);
+    if (file.digest === null) continue;
+    const digests = digestStream(digestSpecs(file.digest), file.size);
+    digests.update(bytes);
+    assert(digestMatches(file.digest, digests.digests()), file.path);
+  }
+  const weights = files.find((file) => file.path === "model.safetensors");
+  assert(weights !== undefined);
+  const part = await source.read(weights, { start: 1000, end: 70_000 }, SIGNAL);
+  const bytes = await new Response(streamOf(part)).bytes();
+  assertEquals(bytes, LARGE.slice(part.range.start, part.range.end));
+  return {
+    files: files.length,
+    unproven: files.filter((file) => file.digest === null && file.size > 0).length,
+  };
+}
+
+const hub = (): Promise<HubServer> => startHub({ repos: [{ id: "org/model", files: FILES }], pageSize: 2 });
+
+const SOUND: [ways: MirrorWay[], unproven?: number][] = [
+  [["no-expand"]],
+  [["no-tree"]],
+  [["no-tree-400"]],
+  [["no-tree-405", "no-expand"]],
+  [["no-tree", "names-only"], 4],
+  // The hub's own headers come through with its redirect, and name the SHA-256 of the weights.
+  [["no-tree", "names-only", "redirect-307"], 3],
+  [["no-tree", "names-only", "own-etags"], 4],
+  [["no-tree", "names-only", "no-etags"], 4],
+  [["own-etags"]],
+  [["weak-etags"]],
+  [["no-etags"]],
+  [["commit-is-branch"]],
+  [["gzip"]],
+  [["gzip", "weak-etags", "no-ranges", "chunked"]],
+  [["chunked"]],
+  [["no-ranges"]],
+  [["lost-path"]],
+  [["redirect-307"]],
+  [["redirect-308"]],
+];
+
+for (const [ways, unproven = 0] of SOUND) {
+  Deno.test(`a sound model is read through a mirror that differs from the hub: ${ways.join(", ")}`, async () => {
+    await using upstream = await hub();
+    await using mirror = startHubMirror(upstream, ...ways);
+    using source = open(mirror.url);
+    assertEquals(await readAll(source), { files: 5, unproven });
+  });
+}
+
+Deno.test("a mirror that sends to another hub keeps the token for itself", async () => {
+  await using upstream = await hub();
+  await using mirror = startHubMirror(upstream, "redirect-307");
+  using source = open(mirror.url, "hf_mirrortoken");
+  assertEquals((await readAll(source)).files, 5);
+  assert(mirror.authorized.length > 0);
+  assertEquals(upstream.requests.filter((request) => request.authorized), []);
+});
+
+const BROKEN: [way: MirrorWay, kind: ErrorKind, words: string][] = [
+  ["portal-everywhere", "network", "web page"],
+  ["portal", "network", "Sign in"],
+  ["json-error", "network", "upstream is down"],
+  ["json-error-files", "network", "no artifact"],
+  ["file-redirect", "network", "file:"],
+  ["page-circle", "network", "pages that repeat"],
+];
+
+for (const [way, kind, words] of BROKEN) {
+  Deno.test(`what a mirror sends in place of a model is named: ${way}`, async () => {
+    await using upstream = await hub();
+    await using mirror = startHubMirror(upstream, way);
+    using source = open(mirror.url);
+    const error = await assertRejects(() => readAll(source), AimError);
+    assertEquals(error.kind, kind, error.line);
+    assert(error.line.includes(words), error.line);
+  });
+}
+
+Deno.test("a rate limit without Retry-After says how long to wait", async () => {
+  await using upstream = await hub();
+  await using mirror = startHubMirror(upstream, "limited-once");
+  using source = open(mirror.url);
+  const error = await assertRejects(() => readAll(source), TransientError);
+  assertEquals(error.retryAfter, 1000);
+  assertEquals((await readAll(source)).files, 5);
+});
+
+const FILE = { type: "file", path: "a.json", size: 2, oid: "0".repeat(40) };
+const LFS = { oid: "0".repeat(64), size: 2, pointerSize: 1 };
+const MALFORMED: [what: string, entry: unknown][] = [
+  ["no path", { ...FILE, path: undefined }],
+  ["a number as path", { ...FILE, path: 5 }],
+  ["no object", "a.json"],
+  ["null", null],
+  ["size -5", { ...FILE, size: -5 }],
+  ["size as text", { ...FILE, size: "abc" }],
+  ["a fraction", { ...FILE, size: 1.5 }],
+  ["no size", { ...FILE, size: null }],
+  ["no id", { ...FILE, oid: undefined }],
+  ["a number as id", { ...FILE, oid: 5 }],
+  ["lfs without id", { ...FILE, lfs: { ...LFS, oid: undefined } }],
+  ["lfs of another kind", { ...FILE, lfs: "yes" }],
+  ["lfs with a size of its own kind", { ...FILE, lfs: { ...LFS, size: [] } }],
+];
+
+Deno.test("an entry that makes no sense is an error of the network that names it", async (t) => {
+  for (const [what, entry] of MALFORMED) {
+    await t.step(what, async () => {
+      await using server = Deno.serve(
+        { port: 0, hostname: "127.0.0.1", onListen() {} },
+        (request) => Response.json(request.url.includes("/tree/") ? [FILE, entry] : { sha: "a".repeat(40) }),
+      );
+      using source = open(`http://127.0.0.1:${server.addr.port}`);
+      const error = await assertRejects(() => source.manifest(), AimError);
+      assertEquals(error.kind, "network", error.line);
+      const shown = JSON.stringify(entry).slice(0, 100);
+      assert(error.line.includes(shown), error.line);
+    });
+  }
+});
