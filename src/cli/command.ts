@@ -103,8 +103,6 @@ export interface Command<Prepared = unknown> {
   readonly emptyJson?: "[]";
   readonly examples: readonly { readonly command: string; readonly does: string }[];
   readonly permissions: CommandPermissions;
-  /** The only value of a flag with which the network is needed; `permissions.net` goes with any other. */
-  readonly netOnlyWith?: { readonly flag: string; readonly value: string };
   /**
    * A first stage that may also load libraries and start programs, whatever `permissions` says of that: hardware is looked at
    * here. The right to both is given up before `run`, unless declared.

@@ -4,9 +4,7 @@ import { log } from "../log/logger.ts";
 import type { CommandContext, FlagSpec } from "./command.ts";
 import { formatBytes } from "./format.ts";
 import { folderInWords } from "./pick_models.ts";
-
-/** Version of the JSON that `aim cache remove` and `aim cache prune` print. */
-const VERSION = 1;
+import { jsonReport } from "./json_report.ts";
 
 /** Flags of commands that remove. */
 export const REMOVAL_FLAGS = [
@@ -40,7 +38,7 @@ export async function confirmRemoval(
   if (!json) { for (const line of linesOf(free)) print(`${line}\n`); }
   if (free.length === 0) {
     print(
-      json ? `${JSON.stringify({ version: VERSION, removed: [], freedBytes: 0 })}\n` : "nothing to remove\n",
+      json ? jsonReport({ removed: [], freedBytes: 0 }) : "nothing to remove\n",
     );
     return 0;
   }
@@ -54,9 +52,7 @@ export async function confirmRemoval(
   }
   const freed = removed.reduce((sum, one) => sum + one.bytes, 0);
   print(
-    json
-      ? `${JSON.stringify({ version: VERSION, removed, freedBytes: freed })}\n`
-      : `removed, ${formatBytes(freed)} are free\n`,
+    json ? jsonReport({ removed, freedBytes: freed }) : `removed, ${formatBytes(freed)} are free\n`,
   );
   return 0;
 }

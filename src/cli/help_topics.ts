@@ -114,15 +114,14 @@ async function renderPermissions({ colour, width: columns }: Page, table: Comman
     ...wrap(
       "What each command may do while it runs; every other permission is revoked before it starts. All may read " +
         "files. Commands marked * first look at the hardware with run and ffi, then give both up. first: libraries " +
-        "are loaded before ffi is given up. json: only with --format json.",
+        "are loaded before ffi is given up.",
       columns,
     ),
     "",
     bold(`  ${"command".padEnd(width)}write  net    run    ffi`),
-    ...commands.map(({ name, permissions: p, netOnlyWith: only, prepare }) => {
-      const net = p.net && only !== undefined ? only.value.padEnd(7) : yes(p.net);
+    ...commands.map(({ name, permissions: p, prepare }) => {
       const named = prepare === undefined ? name : `${name} *`;
-      return `  ${named.padEnd(width)}${yes(p.write)}${net}${yes(p.run)}${
+      return `  ${named.padEnd(width)}${yes(p.write)}${yes(p.net)}${yes(p.run)}${
         createsFiles(p) ? "first" : yes(p.ffi)
       }`;
     }),
@@ -135,7 +134,7 @@ function renderJson({ colour, width }: Page): string {
   const rows = JSON_SHAPES.flatMap(({ command, kind, keys, says }) => [
     bold(`  aim ${command}`),
     ...indented(says),
-    ...indented(`${kind === "array" ? "array of one object: " : ""}${keys.join(", ")}`),
+    ...indented(`${kind === "array" ? "array of objects: " : ""}${keys.join(", ")}`),
     "",
   ]);
   return joined([
@@ -143,14 +142,14 @@ function renderJson({ colour, width }: Page): string {
     "",
     ...wrap(
       "The JSON is all there is on standard output; logs and progress go to standard error. Keys are only ever added; " +
-        "the meaning of one changes only with version. Sizes are bytes, times milliseconds, dates RFC 3339.",
+        "the meaning of one changes only with schemaVersion. Sizes are bytes, times milliseconds, dates RFC 3339.",
       width,
     ),
     "",
     ...rows,
     bold("  --progress json"),
     ...indented(
-      "on standard error, one line per event: type (progress), version, event (start, progress, file, retry, end), " +
+      "on standard error, one line per event: schemaVersion, type (progress), event (start, progress, file, retry, end), " +
         "then filesDone, files, bytesDone, bytes, bytesPresent, bytesPerSecond, etaMs, or details of the event",
     ),
     "",

@@ -1,9 +1,10 @@
 import type { Config } from "../config/config.ts";
 import { renderArgs } from "../engine/engine_args.ts";
 import { shellWord } from "../engine/bash_script.ts";
-import type { GpuInventory } from "../gpu/types.ts";
-import { compareProfiles } from "../profiles/rank.ts";
-import type { Criteria, JudgedProfile, ProfileFault } from "../profiles/types.ts";
+import { profileValue } from "../profiles/profile_value.ts";
+import { compareProfiles, compareText } from "../profiles/rank.ts";
+import type { Criteria, JudgedProfile, ProfileFault, ProfileState } from "../profiles/types.ts";
+import { type ConfigMap, type ConfigValue, numberLiteral } from "../values/value.ts";
 import { describeCriteria, describeNearest, describeNoMatch } from "../profiles/describe_no_match.ts";
 import { judge } from "../profiles/judge.ts";
 import type { LoadedProfiles } from "../profiles/load_profiles.ts";
@@ -89,52 +90,44 @@ function nearestBetter(rows: readonly ProfileRow[], selected: JudgedProfile): st
     : `a measured one is within reach: ${describeNearest(miss)}`;
 }
 
-/** Version of the JSON that `aim list-profiles` prints. */
-const VERSION = 1;
+/** AMD's states in the order of its lists. */
+const AMDS_STATES = [
+  "compatible",
+  "accelerator_mismatch",
+  "precision_mismatch",
+  "model_mismatch",
+  "engine_mismatch",
+  "metric_mismatch",
+  "unknown",
+] as const;
 
-/** The listing for programs. */
-export function listingJson(listing: ProfileListing, gpus: GpuInventory | null, verbose: boolean): unknown {
-  const { criteria, selection } = listing;
-  const nearest = selection?.kind === "none" ? selection.nearest : null;
-  return {
-    version: VERSION,
-    criteria,
-    gpus,
-    selected: selection?.kind === "selected" ? selection.judged.profile.id : null,
-    nearest: nearest === null
-      ? null
-      : { id: nearest.judged.profile.id, set: nearest.remedies, reason: describeNearest(nearest) },
-    profiles: listing.rows.map((row) => rowJson(row, verbose)),
-    faults: listing.faults,
-  };
+/** AMD's name of a state; `unknown` where compatibility is not looked at. */
+export function amdsState(state: ProfileState | undefined): (typeof AMDS_STATES)[number] {
+  return state === "gpu_mismatch" ? "accelerator_mismatch" : state ?? "unknown";
 }
 
-function rowJson(row: ProfileRow, verbose: boolean): unknown {
-  const { profile, judged, selected } = row;
-  const { metadata } = profile;
-  return {
-    id: profile.id,
-    path: profile.path,
-    priority: profile.priority,
-    aim_id: profile.aimId,
-    model_id: profile.modelId,
-    metadata: {
-      engine: metadata.engine,
-      gpu: metadata.gpu,
-      precision: metadata.precision,
-      gpu_count: metadata.gpuCount,
-      metric: metadata.metric,
-      manual_selection_only: metadata.manualSelectionOnly,
-      type: metadata.type,
-    },
-    state: judged?.state ?? null,
-    reason: judged?.reason ?? null,
-    manual_only: isManual(row),
-    selected,
-    ...(verbose
-      ? { arguments: renderArgs(profile.engineArgs), env_vars: Object.fromEntries(profile.envVars) }
-      : {}),
-  };
+/** The listing for programs: AMD's `profile_id`, `compatibility` and `profile`, in its order; then what aim knows besides. */
+export function listingValue({ selection, rows }: ProfileListing): readonly ConfigMap[] {
+  const nearest = selection?.kind === "none" ? selection.nearest : null;
+  const order = (row: ProfileRow) => AMDS_STATES.indexOf(amdsState(row.judged?.state));
+  const sorted = rows.toSorted((a, b) =>
+    order(a) - order(b) || a.profile.priority - b.profile.priority || compareText(a.profile.id, b.profile.id)
+  );
+  return sorted.map((row) => {
+    const { profile, judged, selected } = row;
+    const missing = nearest?.judged.profile === profile ? nearest.remedies : null;
+    return new Map<string, ConfigValue>([
+      ["profile_id", profile.id],
+      ["compatibility", amdsState(judged?.state)],
+      ["profile", profileValue(profile)],
+      ["path", profile.path],
+      ["priority", numberLiteral(profile.priority)],
+      ["selected", selected],
+      ["manualOnly", isManual(row)],
+      ["reason", judged?.reason ?? null],
+      ...(missing === null ? [] : [["setToFit", missing] as const]),
+    ]);
+  });
 }
 
 /** The listing as paragraphs, one a profile. */

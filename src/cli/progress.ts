@@ -1,5 +1,6 @@
 import type { TransferEvent } from "../transfer/types.ts";
 import { printable } from "../log/printable.ts";
+import { SCHEMA_VERSION } from "./json_report.ts";
 import { count, formatBytes, formatDuration, formatRate } from "./format.ts";
 import { type ProgressSnapshot, ProgressState } from "./progress_state.ts";
 import { describeProgress, renderBar } from "./render_progress.ts";
@@ -166,7 +167,9 @@ function jsonProgress(options: ProgressOptions): Progress {
   const state = new ProgressState();
   let stop: (() => void) | null = null;
   const tell = (event: string, fields: Record<string, unknown>) =>
-    write(`${printable(JSON.stringify({ type: "progress", version: 1, event, ...fields }))}\n`);
+    write(
+      `${printable(JSON.stringify({ schemaVersion: SCHEMA_VERSION, type: "progress", event, ...fields }))}\n`,
+    );
   const close = () => {
     stop?.();
     stop = null;

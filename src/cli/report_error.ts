@@ -1,5 +1,6 @@
 import { AimError } from "../errors/aim_error.ts";
 import { errorFrom } from "../errors/from_unknown.ts";
+import { SCHEMA_VERSION } from "./json_report.ts";
 import { log, logEnabled } from "../log/logger.ts";
 import { printable } from "../log/printable.ts";
 import { redact } from "../log/redact.ts";
@@ -19,6 +20,7 @@ export function reportError(
     return { line: printable(redact(`aim: error: ${error.line}`)), code: error.exitCode };
   }
   const fields = {
+    schemaVersion: SCHEMA_VERSION,
     time: now().toISOString(),
     level: "ERROR",
     message: redact(error.message),

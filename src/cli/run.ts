@@ -168,10 +168,7 @@ async function dispatch(
 }
 
 async function runCommand(command: Command, context: CommandContext<undefined>, edge: Edge): Promise<number> {
-  const { permissions, netOnlyWith: only } = command;
-  const needs = only === undefined || context.flags[only.flag] === only.value
-    ? permissions
-    : { ...permissions, net: false };
+  const needs = command.permissions;
   const looks = command.prepare !== undefined;
   const creates = createsFiles(needs);
   edge.revoke({ ...needs, run: needs.run || looks, ffi: needs.ffi || looks || creates });

@@ -256,7 +256,11 @@ function opens(files: KernelFiles, path: string, absent: string): string | null 
   const result = files.openable(path);
   if (result.kind === "ok") return null;
   if (result.kind === "absent") return `${path} is not there (${absent})`;
-  return `${path} cannot be opened: ${result.reason} (is the user in the groups video and render?)`;
+  const group = files.group(path);
+  const remedy = group === null || group === 0
+    ? "is the user in the groups video and render?"
+    : `its group is ${group}: run the container with --group-add ${group}`;
+  return `${path} cannot be opened: ${result.reason} (${remedy})`;
 }
 
 function nothingFound(files: KernelFiles, roots: SysfsRoots, cards: readonly Card[]): string {

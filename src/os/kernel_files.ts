@@ -11,6 +11,8 @@ export interface KernelFiles {
   openable(path: string): Read<true>;
   /** Where a link points, as it stands in the link. */
   link(path: string): Read<string>;
+  /** Number of the group that owns it; `null` where nothing tells. */
+  group(path: string): number | null;
 }
 
 /** Through the C library; where that cannot be loaded, through Deno (which then refuses kernel paths, and says so). */
@@ -20,6 +22,7 @@ export function kernelFiles(): KernelFiles {
 }
 
 const ENOENT = 2, ENOTDIR = 20;
+const AT_FDCWD = -100, STATX_GID = 0x10;
 const O_RDONLY = 0, O_RDWR = 2, O_NONBLOCK = 0o4000, O_CLOEXEC = 0o2000000;
 // Attributes of sysfs are a page at most; amdgpu's tables and /proc files stay far below this.
 const LARGEST = 1 << 20;
@@ -78,6 +81,12 @@ function throughLibc(library: FileCalls): KernelFiles {
         ? failure()
         : { kind: "ok", value: new TextDecoder().decode(buffer.subarray(0, count)) };
     },
+    group(path) {
+      const buffer = new Uint8Array(256);
+      const failed = library.statx?.(AT_FDCWD, cString(path), 0, STATX_GID, buffer) ?? -1;
+      // struct statx (linux/stat.h): stx_gid is the 32 bits at 24.
+      return failed === 0 ? new DataView(buffer.buffer).getUint32(24, true) : null;
+    },
   };
 }
 
@@ -102,6 +111,10 @@ function throughDeno(): KernelFiles {
         return true as const;
       }),
     link: (path) => attempt(() => Deno.readLinkSync(path)),
+    group(path) {
+      const read = attempt(() => Deno.statSync(path).gid);
+      return read.kind === "ok" ? read.value : null;
+    },
   };
 }
 

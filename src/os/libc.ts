@@ -15,6 +15,8 @@ const FILES = {
   read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   readdir: { parameters: ["pointer"], result: "pointer" },
   readlink: { parameters: ["buffer", "buffer", "usize"], result: "isize" },
+  // Since glibc 2.28. The one stat whose structure is the same on all architectures.
+  statx: { parameters: ["i32", "buffer", "i32", "u32", "buffer"], result: "i32", optional: true },
 } as const;
 
 const PROCESS = {

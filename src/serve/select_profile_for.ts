@@ -41,6 +41,16 @@ export async function judgeProfilesFor(config: Config, gpus: GpuInventory): Prom
   return { wanted, criteria, judged: judge(profiles, criteria), faults };
 }
 
+/** The profile to serve or download with. */
+export interface ProfileChoice {
+  readonly profile: Profile;
+  readonly wanted: WantedModel;
+  /** No GPU is known, and the profile is only the best-ranked one. */
+  readonly guessed: boolean;
+  /** All that could have been chosen, best first. */
+  readonly judged: readonly JudgedProfile[];
+}
+
 /**
  * Selects the profile to serve or download with.
  *
@@ -52,25 +62,33 @@ export async function selectProfileFor(
   config: Config,
   gpus: GpuInventory,
   need: "serve" | "download" | "show",
-): Promise<{ profile: Profile; wanted: WantedModel; guessed: boolean }> {
+): Promise<ProfileChoice> {
   const { wanted, criteria, judged } = await judgeProfilesFor(config, gpus);
   if (criteria.gpu === null && config.profileId === null) {
     if (need === "serve") throw noGpu(gpus);
     const pick = pickWithoutGpu(judged, { gpuCount: config.gpuCount === "auto" ? null : config.gpuCount });
     if (pick !== null) {
       if (need === "download") warnOfGuess(pick);
-      return { profile: pick.judged.profile, wanted, guessed: true };
+      return { profile: pick.judged.profile, wanted, guessed: true, judged };
     }
   }
   const selection = selectProfile(judged, { profileId: config.profileId });
   if (selection.kind !== "selected") throw describeNoMatch(selection, criteria);
-  return { profile: selection.judged.profile, wanted, guessed: false };
+  return { profile: selection.judged.profile, wanted, guessed: false, judged };
 }
 
-/** The error of whoever needs a GPU where none can be seen. */
-export function noGpu(gpus: GpuInventory): AimError {
-  const why = gpus.reasons[0] ?? "nothing was found";
-  return new AimError("no-profile", `no GPU can be seen: ${why}`, {
+/** The error where serving needs a GPU and has none that it can use. */
+export function noGpu({ gpus, reasons }: GpuInventory): AimError {
+  const groups = [...new Set(gpus.flatMap((gpu) => /--group-add \d+/.exec(gpu.hiddenBecause ?? "") ?? []))];
+  const [first] = gpus;
+  if (first !== undefined) {
+    return new AimError(
+      "no-profile",
+      `no GPU can be used: ${gpus.length} x ${first.model} found, ${first.hiddenBecause ?? "hidden"}`,
+      { hint: groups.length > 0 ? `run the container with ${groups.join(" ")}` : "see aim gpus for each" },
+    );
+  }
+  return new AimError("no-profile", `no GPU can be seen: ${reasons[0] ?? "nothing was found"}`, {
     hint: "give the container /dev/kfd and /dev/dri, or name the GPU with AIM_GPU_MODEL (see aim gpus)",
   });
 }

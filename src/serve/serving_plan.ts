@@ -10,7 +10,7 @@ import { AimError } from "../errors/aim_error.ts";
 import { chooseDevices } from "../gpu/choose_devices.ts";
 import type { GpuInventory } from "../gpu/types.ts";
 import { log } from "../log/logger.ts";
-import type { Profile } from "../profiles/types.ts";
+import type { JudgedProfile, Profile } from "../profiles/types.ts";
 import type { ConfigMap } from "../values/value.ts";
 import { modelToLoad, type NamedModel } from "./named_model.ts";
 import { selectProfileFor } from "./select_profile_for.ts";
@@ -20,6 +20,8 @@ export interface ServingChoice {
   readonly profile: Profile;
   /** True where no GPU is known and the profile is only what might be meant. */
   readonly guessed: boolean;
+  /** All profiles that could have been chosen, best first. */
+  readonly judged: readonly JudgedProfile[];
   readonly model: NamedModel;
   /** The user's engine arguments; `null` without any. */
   readonly userArgs: ConfigMap | null;
@@ -49,12 +51,12 @@ export async function chooseServing(
   need: "serve" | "show" = "serve",
   engineWords: readonly string[] = [],
 ): Promise<ServingChoice> {
-  const { profile, wanted, guessed } = await selectProfileFor(config, gpus, need);
+  const { profile, wanted, guessed, judged } = await selectProfileFor(config, gpus, need);
   const model = modelToLoad(config, wanted, profile.modelId);
   const devices = chooseDevices(gpus, profile.metadata.gpuCount);
   for (const warning of devices.warnings) log.warn(warning);
   const userArgs = userArgsOf(config, engineWords);
-  const choice = { profile, guessed, model, userArgs, hipVisibleDevices: devices.hipVisibleDevices };
+  const choice = { profile, guessed, judged, model, userArgs, hipVisibleDevices: devices.hipVisibleDevices };
   // The profile's own were checked when it was read.
   if (userArgs !== null) {
     const { validateEngineArgs } = await import("../engine/validate_engine_args.ts");
@@ -128,15 +130,16 @@ function placeOf(
       return { model: resolution.id, env: resolution.env };
     case "missing":
       return model.ref.kind === "hub"
+        // The engine would have to download it: offline would stop it.
         ? { model: model.name, env: hubEnv(config) }
         : { model: `${cachePaths(config).root}/${model.name}`, env: {} };
   }
 }
 
-/** How the engine finds the Hugging Face cache, and asks no network for what is in it. */
+/** How the engine finds the Hugging Face cache. */
 function hubEnv(config: Config): Record<string, string> {
   const { hub, hfHome } = cachePaths(config);
-  return { HF_HOME: hfHome, ...(hub === `${hfHome}/hub` ? {} : { HF_HUB_CACHE: hub }), HF_HUB_OFFLINE: "1" };
+  return { HF_HOME: hfHome, ...(hub === `${hfHome}/hub` ? {} : { HF_HUB_CACHE: hub }) };
 }
 
 async function resolvePath(path: string, name: string): Promise<Resolution> {

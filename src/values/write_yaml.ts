@@ -9,11 +9,12 @@ import {
 import { plainScalar, type YamlScalar } from "./yaml_scalar.ts";
 
 /**
- * A mapping as YAML 1.1 in block style, which PyYAML and `aim` read back as the same values; numbers keep their spelling. Exists for
+ * A mapping or a list as YAML 1.1 in block style, which PyYAML and `aim` read back as the same values; numbers keep their spelling. Exists for
  * start-up: a YAML library takes longer to load than all else that a dry run does.
  */
-export function writeYaml(map: ConfigMap): string {
-  return entries(map, "").map((line) => `${line}\n`).join("");
+export function writeYaml(value: ConfigMap | readonly ConfigValue[]): string {
+  const lines = isMap(value) ? entries(value, "") : items(value, "");
+  return lines.map((line) => `${line}\n`).join("");
 }
 
 function entries(map: ConfigMap, indent: string): string[] {
@@ -24,9 +25,18 @@ function entries(map: ConfigMap, indent: string): string[] {
 function node(head: string, value: ConfigValue, indent: string): string[] {
   if (isMap(value) && value.size > 0) return [head, ...entries(value, `${indent}  `)];
   if (isList(value) && value.length > 0) {
-    return [head, ...value.flatMap((item) => node(`${indent}  -`, item, `${indent}  `))];
+    return [head, ...items(value, `${indent}  `)];
   }
   return [`${head} ${scalar(value)}`];
+}
+
+/** Items of a list; a mapping begins beside its dash. */
+function items(list: readonly ConfigValue[], indent: string): string[] {
+  return list.flatMap((item) => {
+    if (!isMap(item) || item.size === 0) return node(`${indent}-`, item, indent);
+    const [first = "", ...rest] = entries(item, `${indent}  `);
+    return [`${indent}- ${first.trimStart()}`, ...rest];
+  });
 }
 
 function scalar(value: ConfigValue): string {

@@ -169,7 +169,7 @@ Deno.test("resolve, dry-run and serve find the same place, whatever lies in eith
         aim(["dry-run", "--format", "json"], { env }),
         serve(caches, caches.cache, "org/model"),
       ]);
-      const { version: _, model: __, ...shown } = JSON.parse(resolved.stdout);
+      const { schemaVersion: _, model: __, profile: ___, ...shown } = JSON.parse(resolved.stdout);
       assertEquals(shown, JSON.parse(JSON.stringify(found)));
       assertEquals(JSON.parse(dry.stdout)[0].resolution.kind, expected);
       assertEquals(serving.code, expected === "missing" ? 5 : 0, serving.stderr);

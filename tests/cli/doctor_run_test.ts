@@ -3,7 +3,7 @@ import { aim } from "./aim.ts";
 import { GATED, startWorld, type World } from "./world.ts";
 
 interface Page {
-  readonly version: number;
+  readonly schemaVersion: number;
   readonly ok: boolean;
   readonly checks: readonly { name: string; state: string; found: string; todo?: string }[];
 }
@@ -35,7 +35,7 @@ const found = ({ checks }: Page, name: string) => checks.find((c) => c.name === 
 Deno.test("where everything is there the doctor returns 0 and says what serve would do", async () => {
   await using world = await withVllm(await startWorld());
   const [seen, code] = await page(world, ["--model", "org/model"]);
-  assertEquals([seen.version, seen.ok, code], [1, true, 0], JSON.stringify(seen, null, 1));
+  assertEquals([seen.schemaVersion, seen.ok, code], [1, true, 0], JSON.stringify(seen, null, 1));
   assertEquals(found(seen, "engine"), `vLLM 0.9.1, ${world.directory}/bin/python (Python 3.12.3)`);
   assert(
     /^general\/vllm-mi300x-\S+-tp1-latency \(general\) loads hf:\/\/org\/model$/.test(found(seen, "profile")),

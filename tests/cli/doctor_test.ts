@@ -116,6 +116,6 @@ Deno.test("the page says what to do beneath what is wrong, and what it comes to"
       "",
     ].join("\n"),
   );
-  assertEquals(JSON.parse(doctorJson(checks)), { version: 1, ok: false, checks });
+  assertEquals(JSON.parse(doctorJson(checks)), { schemaVersion: 1, ok: false, checks });
   assertEquals(JSON.parse(doctorJson(checks.slice(0, 2))).ok, true);
 });

@@ -47,7 +47,7 @@ Deno.test("standard output is the documented JSON alone, whatever logs, progress
     const value = shape.kind === "array" ? printed[0] : printed;
     const keys = shape.keys.filter((key) => !(key in value));
     assertEquals(keys, [], `${name} lacks keys: ${stdout}${stderr}`);
-    if (shape.keys.includes("version")) assertEquals(value.version, 1, name);
+    if (shape.keys.includes("schemaVersion")) assertEquals(value.schemaVersion, 1, name);
     assert(stdout.endsWith("\n"), name);
   }
 });

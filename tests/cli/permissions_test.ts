@@ -23,13 +23,6 @@ for (const name of commandNames()) {
   });
 }
 
-for (const args of [[], ["--format", "yaml"]]) {
-  Deno.test(`aim dry-run ${args.join(" ")} has no network: only JSON holds the model's size`, async () => {
-    const { atEnd } = await probe(["dry-run", ...args], { AIM_GPU_MODEL: "MI300X", AIM_GPU_COUNT: "1" });
-    assertEquals(atEnd, []);
-  });
-}
-
 for (const name of commandNames()) {
   const command = await loadCommand(name);
   const looks = command?.prepare !== undefined;

@@ -193,7 +193,7 @@ Deno.test("JSON progress is one object a line, with a version, in bytes and mill
   progress.onEvent({ type: "end", bytesMoved: 0, bytesPresent: 0, elapsed: 1 });
   progress.finish(SUMMARY);
   const lines = written.join("").trimEnd().split("\n").map((l) => JSON.parse(l));
-  assertEquals(lines.map((l) => [l.type, l.version, l.event]), [
+  assertEquals(lines.map((l) => [l.type, l.schemaVersion, l.event]), [
     ["progress", 1, "start"],
     ["progress", 1, "file"],
     ["progress", 1, "progress"],
@@ -202,7 +202,7 @@ Deno.test("JSON progress is one object a line, with a version, in bytes and mill
   ]);
   assertEquals(lines[2], {
     type: "progress",
-    version: 1,
+    schemaVersion: 1,
     event: "progress",
     filesDone: 0,
     files: 1,

@@ -38,6 +38,7 @@ Deno.test("with the JSON log format the error is a JSON line, also when the conf
     const { code, stderr } = await aim(args, { env });
     const { time, ...rest } = JSON.parse(stderr);
     assertEquals(rest, {
+      schemaVersion: 1,
       level: "ERROR",
       message: 'unknown command "hlp"',
       hint: "did you mean aim help?",

@@ -145,7 +145,7 @@ await e2e("every command works on a bare Debian, for a user without home and rig
     const text = await aim("dry-run", "--model", MODEL);
     assertStringIncludes(text, `--model /job/cache/${MODEL}`);
     const served = await aim("serve", "--model", MODEL);
-    const script = "aim dry-run --model \"$0\" | sed -n '/^#!/,$p' | bash";
+    const script = 'aim dry-run --format script "$0" | bash';
     const { code, stdout, stderr } = await machine.run(["sh", "-c", script, MODEL], { volumes });
     assertEquals(code, 0, stderr);
     const args = (log: string) => log.split("\n").filter((line) => line.startsWith("arg "));

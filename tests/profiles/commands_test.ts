@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
+import { parse } from "yaml";
 import { aim } from "../cli/aim.ts";
 import { SEEDS } from "../values/mutate.ts";
 
@@ -75,20 +76,52 @@ Deno.test("list-profiles says of each profile whether and why it fits, and which
   assert(!stdout.includes("\x1b["), "no colour in a pipe");
 });
 
-Deno.test("list-profiles as JSON carries states, reasons and the selection, and filters by state", async () => {
-  const { stdout } = await aim(["list-profiles", "--format", "json", "--state", "precision_mismatch", "-v"], {
-    env: { AIM_ID: LLAMA, AIM_GPU_MODEL: "MI300X", AIM_GPU_COUNT: "1", AIM_PRECISION: "fp16" },
-  });
-  const { selected, profiles, criteria } = JSON.parse(stdout);
-  assertEquals(selected, "vllm-mi300x-fp16-tp1-latency");
-  assertEquals(criteria.model, LLAMA);
-  assert(profiles.length > 0);
-  for (const profile of profiles) {
-    assertEquals(profile.state, "precision_mismatch");
-    assertStringIncludes(profile.reason, "wanted is fp16");
-    assertEquals(profile.selected, false);
-    assert(Array.isArray(profile.arguments));
-  }
+/** One entry of the list for programs. */
+interface Listed {
+  readonly profile_id: string;
+  readonly compatibility: string;
+  readonly profile: {
+    readonly model_id: string | null;
+    readonly engine_args: Readonly<Record<string, unknown>>;
+  };
+  readonly priority: number;
+  readonly selected: boolean;
+  readonly reason: string | null;
+}
+
+async function listed(args: readonly string[], env: Record<string, string>): Promise<readonly Listed[]> {
+  const { code, stdout } = await aim(["list-profiles", "--format", "json", ...args], { env });
+  assertEquals(code, 0);
+  return JSON.parse(stdout);
+}
+
+Deno.test("list-profiles for programs is AMD's list: states in its order, then priority, then id", async () => {
+  const env = { AIM_ID: LLAMA, AIM_GPU_MODEL: "MI300X", AIM_GPU_COUNT: "1", AIM_PRECISION: "fp16" };
+  const all = await listed([], env);
+  assertEquals(all.filter((one) => one.selected).map((one) => one.profile_id), [
+    "vllm-mi300x-fp16-tp1-latency",
+  ]);
+  const order = [
+    "compatible",
+    "accelerator_mismatch",
+    "precision_mismatch",
+    "model_mismatch",
+    "engine_mismatch",
+    "metric_mismatch",
+  ];
+  const keys = all.map((one) => [order.indexOf(one.compatibility), one.priority, one.profile_id] as const);
+  assertEquals(keys, keys.toSorted((a, b) => a[0] - b[0] || a[1] - b[1] || (a[2] < b[2] ? -1 : 1)));
+  assertEquals(all[0]?.profile.engine_args["tensor-parallel-size"], 1);
+  const yaml = await aim(["list-profiles", "--format", "yaml"], { env });
+  assertEquals(parse(yaml.stdout, { version: "1.1" }), JSON.parse(JSON.stringify(all)));
+});
+
+Deno.test("list-profiles filters by state, under AMD's name and under aim's", async () => {
+  const env = { AIM_ID: LLAMA, AIM_GPU_MODEL: "MI300X", AIM_GPU_COUNT: "1" };
+  const ours = await listed(["--state", "gpu_mismatch"], env);
+  assert(ours.length > 0 && ours.every((one) => one.compatibility === "accelerator_mismatch" && one.reason));
+  assertEquals(await listed(["--state", "accelerator_mismatch"], env), ours);
+  assert((await listed(["--state", "all"], env)).length > ours.length);
 });
 
 Deno.test("list-profiles tells the nearest miss in words where nothing fits", async () => {
@@ -101,13 +134,11 @@ Deno.test("list-profiles tells the nearest miss in words where nothing fits", as
 });
 
 Deno.test("list-profiles without the compatibility check looks at no GPU and judges nothing", async () => {
-  const { code, stdout } = await aim(["list-profiles", "--skip-compatibility-check", "--format", "json"], {
-    env: { AIM_ID: LLAMA },
-  });
-  assertEquals(code, 0);
-  const { gpus, selected, profiles } = JSON.parse(stdout);
-  assertEquals([gpus, selected], [null, null]);
-  for (const profile of profiles) assertEquals([profile.state, profile.reason], [null, null]);
+  const all = await listed(["--skip-compatibility-check"], { AIM_ID: LLAMA });
+  assert(all.length > 0);
+  for (const one of all) {
+    assertEquals([one.compatibility, one.reason, one.selected], ["unknown", null, false]);
+  }
 });
 
 Deno.test("list-profiles skips a bad file with a warning that names its place", async () => {

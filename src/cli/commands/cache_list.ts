@@ -3,9 +3,7 @@ import type { Command } from "../command.ts";
 import { count, formatBytes } from "../format.ts";
 import { LAYOUT_FLAG, pickModels } from "../pick_models.ts";
 import { style } from "../style.ts";
-
-/** Version of the JSON that `aim cache list` prints. */
-const VERSION = 1;
+import { jsonReport } from "../json_report.ts";
 
 /** `aim cache list`: the models in the caches. */
 export const cacheList: Command = {
@@ -31,7 +29,7 @@ export const cacheList: Command = {
     const folders = await pickModels(context);
     context.print(
       context.flags.format === "json"
-        ? `${JSON.stringify({ version: VERSION, folders: folders.map(asJson) })}\n`
+        ? jsonReport({ folders: folders.map(asJson) })
         : table(folders, context.stdout.colour),
     );
     return 0;

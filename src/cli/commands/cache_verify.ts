@@ -6,9 +6,7 @@ import type { Command } from "../command.ts";
 import { count, formatBytes } from "../format.ts";
 import { folderInWords, LAYOUT_FLAG, pickModels } from "../pick_models.ts";
 import { style } from "../style.ts";
-
-/** Version of the JSON that `aim cache verify` prints. */
-const VERSION = 1;
+import { jsonReport } from "../json_report.ts";
 
 /** `aim cache verify`: hash every file again. */
 export const cacheVerify: Command = {
@@ -45,7 +43,7 @@ export const cacheVerify: Command = {
       results.push(result);
       if (flags.format !== "json") print(inWords(result, stdout.colour));
     }
-    if (flags.format === "json") print(`${JSON.stringify({ version: VERSION, models: results })}\n`);
+    if (flags.format === "json") print(jsonReport({ models: results }));
     const bad = results.some((one) =>
       one.findings.some((finding) => finding.state !== "unknown") || one.good === 0
     );

@@ -2,10 +2,12 @@ import { findEngine } from "../../engine/find_engine.ts";
 import type { GpuInventory } from "../../gpu/types.ts";
 import { chooseServing, planServing, resolveServing } from "../../serve/serving_plan.ts";
 import { noGpu } from "../../serve/select_profile_for.ts";
-import { log } from "../../log/logger.ts";
-import { dryRunJson, dryRunText } from "../../serve/dry_run.ts";
+import { takeInventory } from "../../gpu/take_inventory.ts";
+import { modelSize } from "../../serve/model_size.ts";
 import type { Command } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
+import { dryRunJson, dryRunScript, dryRunText } from "../dry_run_report.ts";
+import { explainPlan } from "../explain_plan.ts";
 
 /** `aim dry-run`: everything that serving would do, without downloading or executing. */
 export const dryRun: Command<GpuInventory> = {
@@ -19,48 +21,52 @@ export const dryRun: Command<GpuInventory> = {
     name: "format",
     type: "string",
     value: "FORMAT",
-    choices: ["yaml", "json"],
+    choices: ["yaml", "json", "script"],
     default: "yaml",
-    help: "yaml: the profile and a bash script; json: one array for programs, with the model's size",
+    help: "yaml: why, the profile and the script; json: the same for programs; script: the script alone",
   }],
   emptyJson: "[]",
   examples: [
     {
       command: "aim dry-run meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X",
-      does: "the command line on one MI300X",
+      does: "profile, model and command line on one MI300X",
     },
     {
-      command: "aim dry-run --format json meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X",
-      does: "the same for programs",
+      command: "aim dry-run meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X -- --max-model-len 8192",
+      does: "with an argument of your own for vLLM",
     },
     {
-      command: "aim dry-run meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X | sed -n '/^#!/,$p'",
+      command: "aim dry-run meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X --format script > serve.sh",
       does: "the script alone",
     },
   ],
-  // The model's size is asked of its source for --format json.
+  // A model that is not in the cache is looked up at its source, for its size.
   permissions: { write: false, net: true, run: false, ffi: false },
-  netOnlyWith: { flag: "format", value: "json" },
   prepare: detectHardware,
   async run(context) {
     const { config, env, flags, prepared, print } = context;
-    // Without a GPU a reader still sees where the model lies and what a guess would run; a program gets no guesses.
-    const choice = await chooseServing(
-      config,
-      prepared,
-      flags.format === "json" ? "serve" : "show",
-      context.engineWords,
-    );
+    const { format } = flags;
+    // A reader sees what the GPUs that are here, or a guess, would run; a program gets no guesses.
+    const closed = prepared.model === null && prepared.gpus.length > 0;
+    const [gpus, need] = format !== "yaml"
+      ? [prepared, "serve"] as const
+      : [closed ? asIfOpen(prepared) : prepared, "show"] as const;
+    const choice = await chooseServing(config, gpus, need, context.engineWords);
     const resolution = await resolveServing(config, choice);
     const plan = planServing(config, choice, resolution, findEngine(env)?.name ?? "python3");
-    if (flags.format === "json") {
-      const { modelBytes } = await import("../../serve/model_bytes.ts");
-      print(`${dryRunJson(plan, await modelBytes(config, env, plan, context.signal))}\n`);
-    } else print(dryRunText(plan));
-    if (choice.guessed) {
-      log.warn(`no GPU is known; what is shown is for ${choice.profile.metadata.gpu}`);
-      throw noGpu(prepared);
+    const runnable = !choice.guessed && !closed;
+    if (format === "script") {
+      print(dryRunScript(plan));
+      return 0;
     }
+    const explanation = explainPlan(config, plan, await modelSize(config, env, plan, context.signal));
+    print(format === "json" ? `${dryRunJson(plan, explanation)}\n` : dryRunText(plan, explanation, runnable));
+    if (!runnable) throw noGpu(prepared);
     return 0;
   },
 };
+
+function asIfOpen({ source, gpus }: GpuInventory): GpuInventory {
+  const open = gpus.map((gpu) => ({ ...gpu, visible: true, hiddenBecause: null }));
+  return takeInventory(source, open, { warnings: [], reasons: [] });
+}

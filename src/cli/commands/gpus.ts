@@ -2,9 +2,7 @@ import type { GpuInventory } from "../../gpu/types.ts";
 import type { Command } from "../command.ts";
 import { detectHardware, HARDWARE_SETTINGS } from "../detect_hardware.ts";
 import { gpuTable } from "../gpu_table.ts";
-
-/** Version of the JSON that `aim gpus` prints. */
-const VERSION = 1;
+import { jsonReport } from "../json_report.ts";
 
 /** `aim gpus`: what was detected, from which source, and what is visible to this container. */
 export const gpus: Command<GpuInventory> = {
@@ -32,9 +30,7 @@ export const gpus: Command<GpuInventory> = {
   prepare: detectHardware,
   run({ flags, prepared, print, stdout }) {
     print(
-      flags.format === "json"
-        ? `${JSON.stringify({ version: VERSION, ...prepared })}\n`
-        : gpuTable(prepared, { colour: stdout.colour }),
+      flags.format === "json" ? jsonReport({ ...prepared }) : gpuTable(prepared, { colour: stdout.colour }),
     );
     return Promise.resolve(0);
   },

@@ -3,15 +3,18 @@ import { loadProfiles } from "../../profiles/load_profiles.ts";
 import { PROFILE_STATES } from "../../profiles/judge.ts";
 import { wantedModel } from "../../serve/named_model.ts";
 import { judgeProfilesFor } from "../../serve/select_profile_for.ts";
+import { jsonValue } from "../../values/write_json.ts";
+import { writeYaml } from "../../values/write_yaml.ts";
 import type { Command } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { gpuTable } from "../gpu_table.ts";
 import {
+  amdsState,
   judgedListing,
   listingEnding,
   listingHeading,
-  listingJson,
   listingText,
+  listingValue,
   plainListing,
 } from "../profile_listing.ts";
 import { profileTable } from "../profile_table.ts";
@@ -28,27 +31,28 @@ export const listProfiles: Command<GpuInventory | null> = {
       name: "state",
       type: "string",
       value: "STATE",
-      choices: PROFILE_STATES,
-      help: "only profiles in this state",
+      choices: [...PROFILE_STATES, "accelerator_mismatch", "all"],
+      default: "all",
+      help: "only profiles in this state; accelerator_mismatch is gpu_mismatch",
     },
     {
       name: "format",
       type: "string",
       value: "FORMAT",
-      choices: ["table", "text", "json"],
+      choices: ["table", "text", "json", "yaml"],
       default: "table",
-      help: "table: one a line; text: a paragraph each; json: one object for programs",
+      help: "table: one line each; text: a paragraph each; json, yaml: a list for programs",
     },
     {
       name: "skip-compatibility-check",
       type: "boolean",
-      help: "look at no GPU and judge nothing: only what there is",
+      help: "list profiles without looking at GPUs",
     },
     {
       name: "verbose",
       short: "v",
       type: "boolean",
-      help: "also models and paths; as text and json also arguments and environment",
+      help: "also models and paths; as text also arguments and environment",
     },
   ],
   examples: [
@@ -72,13 +76,17 @@ export const listProfiles: Command<GpuInventory | null> = {
     const all = gpus === null
       ? plainListing(await loadProfiles({ ...config, embedded: config.embeddedProfiles, model }))
       : judgedListing(await judgeProfilesFor(config, gpus), config);
-    const rows = all.rows.filter((row) => flags.state === undefined || row.judged?.state === flags.state);
+    const { state } = flags;
+    const rows = all.rows.filter(({ judged }) =>
+      state === "all" || judged?.state === state || amdsState(judged?.state) === state
+    );
     const listing = { ...all, rows };
-    if (flags.format === "json") {
-      print(`${JSON.stringify(listingJson(listing, gpus, verbose), null, 2)}\n`);
+    if (flags.format === "json" || flags.format === "yaml") {
+      const value = listingValue(listing);
+      print(flags.format === "yaml" ? writeYaml(value) : `${JSON.stringify(jsonValue(value), null, 2)}\n`);
       return 0;
     }
-    const width = stdout.isTerminal ? Deno.consoleSize().columns : Infinity;
+    const width = stdout.columns;
     const parts = [
       ...(gpus === null ? [] : [gpuTable(gpus, { colour: stdout.colour })]),
       `${listingHeading(all, model)}\n`,

@@ -1,9 +1,7 @@
 import { validateProfileFiles } from "../../profiles/validate_profile_files.ts";
 import type { Command } from "../command.ts";
 import { count } from "../format.ts";
-
-/** Version of the JSON. */
-const VERSION = 1;
+import { jsonReport } from "../json_report.ts";
 
 /** `aim profiles validate PATH…`: every fault of profile files. */
 export const profilesValidate: Command = {
@@ -27,7 +25,7 @@ export const profilesValidate: Command = {
   permissions: { write: false, net: false, run: false, ffi: false },
   async run({ args, flags, print }) {
     const { files, faults } = await validateProfileFiles(args);
-    if (flags.format === "json") print(`${JSON.stringify({ version: VERSION, files, faults }, null, 2)}\n`);
+    if (flags.format === "json") print(jsonReport({ files, faults }));
     else {
       const lines = faults.map(({ path, line, column, reason }) => `${path}:${line}:${column}: ${reason}`);
       const bad = new Set(faults.map((fault) => fault.path)).size;

@@ -9,9 +9,7 @@ import type { Command, CommandContext } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { attempt } from "../doctor/check.ts";
 import { style } from "../style.ts";
-
-/** Version of the JSON that `aim resolve` prints. */
-const VERSION = 1;
+import { jsonReport } from "../json_report.ts";
 
 /** `aim resolve`: where serving would find the model, and every place looked at. */
 export const resolve: Command<GpuInventory> = {
@@ -40,7 +38,7 @@ export const resolve: Command<GpuInventory> = {
     const { model, profile, resolution } = await look(context);
     print(
       flags.format === "json"
-        ? `${JSON.stringify({ version: VERSION, model, profile, ...resolution })}\n`
+        ? jsonReport({ model, profile, ...resolution })
         : inWords(model, resolution, stdout.colour),
     );
     return resolution.kind === "missing" ? EXIT_CODES["not-found"].code : 0;

@@ -2,9 +2,7 @@ import { count } from "../format.ts";
 import { wrap } from "../render_help.ts";
 import { style } from "../style.ts";
 import type { Check } from "./check.ts";
-
-/** Version of the JSON. */
-const VERSION = 1;
+import { jsonReport } from "../json_report.ts";
 
 /** The page for people: a line a check, what to do beneath it, and what it comes to. */
 export function doctorText(checks: readonly Check[], colour: boolean): string {
@@ -29,7 +27,7 @@ export function doctorText(checks: readonly Check[], colour: boolean): string {
 
 /** The same for programs. */
 export function doctorJson(checks: readonly Check[]): string {
-  return `${JSON.stringify({ version: VERSION, ok: stopping(checks) === 0, checks })}\n`;
+  return jsonReport({ ok: stopping(checks) === 0, checks });
 }
 
 /** How many checks say that `serve` would not start. */

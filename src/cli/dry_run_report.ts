@@ -1,0 +1,73 @@
+import { renderBashScript, shellWord } from "../engine/bash_script.ts";
+import { profileValue } from "../profiles/profile_value.ts";
+import { type ConfigValue, numberLiteral } from "../values/value.ts";
+import { jsonValue } from "../values/write_json.ts";
+import { writeYaml } from "../values/write_yaml.ts";
+import type { Explanation } from "./explain_plan.ts";
+import type { ServingPlan } from "../serve/serving_plan.ts";
+
+/**
+ * What `dry-run --format json` prints: an array of one object, as AMD's runtime does. Its AIM Engine operator reads `filename`,
+ * `profile` and `models` out of the last JSON array in the pod's log. What AMD's has not comes after its own keys.
+ */
+export function dryRunJson(plan: ServingPlan, explanation: Explanation): string {
+  const value = {
+    ...Object.fromEntries([...amdsKeys(plan, explanation)].map(([key, item]) => [key, jsonValue(item)])),
+    script: dryRunScript(plan),
+    command: plan.argv,
+    env: plan.env,
+    resolution: plan.resolution,
+    explanation,
+  };
+  return JSON.stringify([value], null, 2);
+}
+
+/**
+ * What `dry-run` prints: why this profile and where the model is, as comments, then the same list as YAML. The script comes last
+ * and is left out where it could not run.
+ */
+export function dryRunText(plan: ServingPlan, explanation: Explanation, runnable: boolean): string {
+  const entries = writeYaml(amdsKeys(plan, explanation)).trimEnd().split("\n");
+  const rest = runnable
+    ? ["script: |", ...dryRunScript(plan).trimEnd().split("\n").map((line) => `  ${line}`)]
+    : [`# not runnable here: ${plan.argv.map(shellWord).join(" ").replaceAll("\n", "\\n")}`];
+  const list = [...entries, ...rest].map((line, at) => `${at === 0 ? "- " : "  "}${line}`);
+  return `${[...remarks(plan, explanation).map((line) => `# ${line}`), ...list].join("\n")}\n`;
+}
+
+/** The script alone. */
+export function dryRunScript({ env, argv }: ServingPlan): string {
+  return renderBashScript({ env, argv });
+}
+
+/** AMD's keys in its order, without the script. */
+function amdsKeys(plan: ServingPlan, explanation: Explanation): ReadonlyMap<string, ConfigValue> {
+  const { path } = plan.profile;
+  const { modelBytes } = explanation;
+  const gib = modelBytes === null ? null : numberLiteral(Math.round(modelBytes / 2 ** 30 * 100) / 100);
+  return new Map<string, ConfigValue>([
+    ["filename", path.slice(path.lastIndexOf("/") + 1)],
+    ["path", path],
+    ["profile", profileValue(plan.profile)],
+    ["models", [
+      new Map<string, ConfigValue>([
+        ["name", plan.model.name],
+        ["source", plan.model.uri],
+        ["size_gb", gib],
+      ]),
+    ]],
+  ]);
+}
+
+function remarks(plan: ServingPlan, explanation: Explanation): string[] {
+  const { selectedBecause, runnersUp, found, download } = explanation;
+  const labelled = (label: string, text: string) => `${label.padEnd(10)}${text.replaceAll(/\s*\n\s*/g, " ")}`;
+  return [
+    labelled("profile", `${plan.profile.id}: ${selectedBecause}`),
+    ...runnersUp.map(({ profileId, reason }, at) =>
+      labelled(at === 0 ? "next" : "", `${profileId}: ${reason}`)
+    ),
+    labelled("model", found),
+    ...(download === null ? [] : [labelled("download", download.summary)]),
+  ];
+}

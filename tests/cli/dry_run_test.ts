@@ -1,0 +1,82 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { parse } from "yaml";
+import { makeTree } from "../gpu/fixtures.ts";
+import { aim, type Ran } from "./aim.ts";
+import { startWorld, type World } from "./world.ts";
+
+const MI300X = { id: 0x74a1, pci: "0000:c1:00.0", minor: 128, vram: 192, gfx: 90402 };
+
+function dryRun(world: World, args: readonly string[], env: Record<string, string> = {}): Promise<Ran> {
+  return aim(["dry-run", "org/model", ...args], {
+    cwd: world.directory,
+    env: { ...world.env, AIM_GPU_MODEL: "MI300X", AIM_GPU_COUNT: "1", ...env },
+  });
+}
+
+/** The one object of AMD's list, and the comments above it. */
+function read({ stdout }: Ran): { readonly remarks: string; readonly value: Record<string, unknown> } {
+  const list: unknown = parse(stdout, { version: "1.1" });
+  assert(Array.isArray(list) && list.length === 1);
+  return { remarks: stdout.split("\n").filter((line) => line.startsWith("#")).join("\n"), value: list[0] };
+}
+
+Deno.test("a dry run says why this profile, what the next ones lack, and what serve would download and where", async () => {
+  await using world = await startWorld();
+  const ran = await dryRun(world, []);
+  assertEquals(ran.code, 0, ran.stderr);
+  const { remarks, value } = read(ran);
+  const ids = [...remarks.matchAll(/general\/vllm-\S+(?=:)/g)].map(([id]) => id);
+  assertEquals(ids.length, 3, remarks);
+  assertStringIncludes(remarks, "not in the cache");
+  assertStringIncludes(remarks, "68.4 KiB in 2 files from hf://org/model");
+  assertStringIncludes(remarks, `${world.directory}/cache/hub/models--org--model`);
+  assertEquals(Object.keys(value), ["filename", "path", "profile", "models", "script"]);
+  assert(!ran.stdout.includes("HF_HUB_OFFLINE=1"), "the engine would have to download");
+});
+
+Deno.test("once the model is in the Hugging Face cache the script names it and keeps the engine off the network", async () => {
+  await using world = await startWorld();
+  assertEquals((await aim(["pull", "org/model", "--use-hf-cache"], { env: { ...world.env } })).code, 0);
+  const ran = await dryRun(world, []);
+  const { remarks, value } = read(ran);
+  assertStringIncludes(remarks, `found in ${world.directory}/cache/hub/models--org--model/snapshots/`);
+  assertStringIncludes(String(value.script), "export HF_HUB_OFFLINE=1");
+  assertStringIncludes(String(value.script), "--model org/model");
+  const script = await dryRun(world, ["--format", "script"]);
+  assertEquals(script.stdout, value.script);
+  const [json] = JSON.parse((await dryRun(world, ["--json"])).stdout);
+  assertEquals([json.script, json.explanation.download], [value.script, null]);
+});
+
+Deno.test("with GPUs that this user may not open it judges for them, names the group, and shows no script", async () => {
+  await using world = await startWorld();
+  await using tree = await makeTree([{ ...MI300X }], { closed: [128] });
+  // A group of the node as a host would have; root may give it any.
+  const root = Deno.uid() === 0;
+  if (root) await Deno.chown(`${tree.dev}/dri/renderD128`, 0, 109);
+  const env = { AIM_GPU_MODEL: "", AIM_GPU_COUNT: "", AIM_SYSFS_ROOT: tree.sys, AIM_DEV_ROOT: tree.dev };
+  const ran = await dryRun(world, [], env);
+  assertEquals(ran.code, 3);
+  const { remarks, value } = read(ran);
+  assertStringIncludes(remarks, "mi300x");
+  assertEquals([value.script, /^#!/m.test(ran.stdout)], [undefined, false]);
+  assertStringIncludes(ran.stdout, "--model org/model");
+  assertStringIncludes(ran.stderr, "1 x MI300X");
+  if (root) assertStringIncludes(ran.stderr, "--group-add 109");
+  const json = await dryRun(world, ["--json"], env);
+  assertEquals([json.code, json.stdout], [3, "[]\n"]);
+});
+
+Deno.test("a JSON dry run that fails prints an empty list and its error as JSON, wherever it fails", async () => {
+  await using world = await startWorld();
+  const cases: readonly (readonly [string[], Record<string, string>, number])[] = [
+    [["--json", "--precison", "fp8"], {}, 2],
+    [["--format=json"], { AIM_PORT: "x" }, 2],
+    [["--format", "json", "--precision", "int4"], {}, 3],
+  ];
+  for (const [args, env, code] of cases) {
+    const ran = await dryRun(world, args, env);
+    assertEquals([ran.code, ran.stdout], [code, "[]\n"]);
+    assertEquals(JSON.parse(ran.stderr.trimEnd().split("\n").at(-1) ?? "").exitCode, code);
+  }
+});
