@@ -4,11 +4,11 @@
 //     deno run -P profiles/generate.ts [--check]
 
 import { dirname, fromFileUrl, join, relative } from "@std/path";
-import { compileSchemas } from "./compile_schemas.ts";
+import { compileSchema, SCHEMAS } from "./compile_schemas.ts";
 import { profileFiles } from "./write_profiles.ts";
 
 const HERE = fromFileUrl(new URL("./", import.meta.url));
-const VALIDATORS = join(HERE, "../src/profiles/validators.generated.js");
+const SRC = join(HERE, "../src");
 
 /** What differs from what the generator would write: one line each; none where all is as it should be. */
 export async function drift(): Promise<string[]> {
@@ -22,7 +22,10 @@ export async function drift(): Promise<string[]> {
 
 async function wantedFiles(): Promise<Map<string, string>> {
   const files = new Map([...profileFiles()].map(([path, text]) => [join(HERE, path), text]));
-  return files.set(VALIDATORS, await compileSchemas());
+  for (const name of ["profile", "vllm-args"] as const) {
+    files.set(join(SRC, SCHEMAS[name]), await compileSchema(name));
+  }
+  return files;
 }
 
 async function write(): Promise<void> {

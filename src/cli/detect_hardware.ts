@@ -1,14 +1,16 @@
 import type { SettingName } from "../config/settings.ts";
-import { detectGpus } from "../gpu/detect_gpus.ts";
+import { detectAccelerators } from "../gpu/detect_accelerators.ts";
 import type { GpuInventory } from "../gpu/types.ts";
 import type { CommandContext } from "./command.ts";
 
 /** Settings of every command that looks at the hardware. */
 export const HARDWARE_SETTINGS = [
-  "gpuModel",
-  "gpuCount",
+  "acceleratorType",
+  "acceleratorModel",
+  "acceleratorCount",
   "sysfsRoot",
   "devRoot",
+  "procRoot",
   "amdSmi",
 ] as const satisfies readonly SettingName[];
 
@@ -24,6 +26,7 @@ export const SELECTION_SETTINGS = [
   "profilePath",
   "embeddedProfiles",
   "generalFallback",
+  "allowUnoptimized",
   ...HARDWARE_SETTINGS,
 ] as const satisfies readonly SettingName[];
 
@@ -31,13 +34,16 @@ export const SELECTION_SETTINGS = [
 export async function detectHardware(context: CommandContext<undefined>): Promise<GpuInventory> {
   const { config, env } = context;
   // Other programs may be asked, and wait: a container's first process is stopped by no signal that it does not watch.
-  if (config.gpuModel === null) void context.signal;
-  return await detectGpus({
+  if (config.acceleratorModel === null) void context.signal;
+  return await detectAccelerators({
     sysRoot: config.sysfsRoot,
     devRoot: config.devRoot,
+    procRoot: config.procRoot,
     amdSmi: config.amdSmi,
     env,
-    model: config.gpuModel,
-    count: config.gpuCount === "auto" ? null : config.gpuCount,
+    type: config.acceleratorType,
+    family: config.acceleratorFamily,
+    model: config.acceleratorModel,
+    count: config.acceleratorCount === "auto" ? null : config.acceleratorCount,
   });
 }

@@ -21,16 +21,22 @@ export interface ProfileListing {
 }
 
 /** Where no GPU can be seen, no profile fits, and the reason says so. */
-const NO_GPU: Criteria["gpu"] = { model: "no GPU", available: 0, requested: null, partitioned: false };
+const NO_GPU: Criteria["accelerator"] = {
+  type: "gpu",
+  model: "no GPU",
+  available: 0,
+  requested: null,
+  partitioned: false,
+};
 
 /** Profiles judged and selected from as serving would. */
 export function judgedListing(
   set: { criteria: Criteria; judged: readonly JudgedProfile[]; faults: readonly ProfileFault[] },
-  config: Pick<Config, "profileId">,
+  config: Pick<Config, "profileId" | "allowUnoptimized">,
 ): ProfileListing {
-  const criteria = { ...set.criteria, gpu: set.criteria.gpu ?? NO_GPU };
+  const criteria = { ...set.criteria, accelerator: set.criteria.accelerator ?? NO_GPU };
   const judged = judge(set.judged.map((one) => one.profile), criteria);
-  const selection = selectProfile(judged, { profileId: config.profileId });
+  const selection = selectProfile(judged, config);
   const chosen = selection.kind === "selected" ? selection.judged : null;
   return {
     criteria,
@@ -46,7 +52,7 @@ export function plainListing({ profiles, faults }: LoadedProfiles): ProfileListi
     criteria: null,
     selection: null,
     rows: profiles
-      .toSorted((a, b) => compareProfiles(a, b, { automaticCount: true }))
+      .toSorted((a, b) => compareProfiles(a, b, null))
       .map((profile) => ({ profile, judged: null, selected: false })),
     faults,
   };
@@ -69,7 +75,7 @@ export function listingEnding({ criteria, selection, rows }: ProfileListing): st
     const others = rows.length > 1 && selection.by === "rank" ? nearestBetter(rows, selection.judged) : null;
     return [`* ${profile.id} would be served: ${why}`, ...(others === null ? [] : [others])].join("\n");
   }
-  if (criteria.gpu === NO_GPU && selection.kind === "none") {
+  if (criteria.accelerator === NO_GPU && selection.kind === "none") {
     return "no GPU can be seen, so nothing fits: AIM_GPU_MODEL (and AIM_GPU_COUNT) names one to judge for";
   }
   return describeNoMatch(selection, criteria).line;
@@ -103,7 +109,7 @@ const AMDS_STATES = [
 
 /** AMD's name of a state; `unknown` where compatibility is not looked at. */
 export function amdsState(state: ProfileState | undefined): (typeof AMDS_STATES)[number] {
-  return state === "gpu_mismatch" ? "accelerator_mismatch" : state ?? "unknown";
+  return state ?? "unknown";
 }
 
 /** The listing for programs: AMD's `profile_id`, `compatibility` and `profile`, in its order; then what aim knows besides. */
@@ -137,7 +143,7 @@ export function listingText(listing: ProfileListing, verbose: boolean): string {
     const { metadata } = profile;
     const facts = [
       metadata.engine,
-      `${metadata.gpuCount} x ${metadata.gpu}`,
+      `${metadata.acceleratorCount} x ${metadata.acceleratorModel}`,
       metadata.precision,
       metadata.metric,
       metadata.type,

@@ -1,6 +1,7 @@
 import { AimError } from "../errors/aim_error.ts";
 import { withoutEngineSecrets } from "./engine_secrets.ts";
 import type { SettingType } from "./settings.ts";
+import { ACCELERATOR_NAMES, acceleratorName } from "../gpu/accelerator_name.ts";
 import { nearest } from "./nearest.ts";
 
 /** What parsing must know beside the text. */
@@ -59,6 +60,11 @@ export function parseSetting(
       const value = parseDuration(text);
       if (value !== null && value >= type.min * 1000 && value <= type.max * 1000) return value;
       throw bad(`seconds, as 90 or 2m, from ${type.min} to ${type.max}`);
+    }
+    case "accelerator": {
+      const name = acceleratorName(text);
+      if (name === null) throw badChoice(options.name, text, ACCELERATOR_NAMES);
+      return name;
     }
     case "json-object": {
       const fault = jsonObjectFault(text);

@@ -65,6 +65,7 @@ function givenText(
   for (const variable of setting.env) {
     const text = env[variable]?.trim() ?? "";
     if (text !== "") return { text, origin: "environment", name: variable };
+    if (setting.emptyCounts === true && env[variable] !== undefined) return null;
   }
   return null;
 }

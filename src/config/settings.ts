@@ -10,6 +10,8 @@ export type SettingType =
   | { readonly kind: "size"; readonly min: number; readonly max: number; readonly rate?: boolean }
   /** Seconds in, milliseconds out: `120`, `500ms`, `2m`, `1h`. `min` and `max` in seconds. */
   | { readonly kind: "duration"; readonly min: number; readonly max: number }
+  /** A GPU or processor as people write it; the value is its name in the table of accelerators. */
+  | { readonly kind: "accelerator" }
   | { readonly kind: "json-object" }
   | { readonly kind: "url" };
 
@@ -17,6 +19,8 @@ export type SettingType =
 export interface Setting {
   /** Environment variables in the order they win. */
   readonly env: readonly string[];
+  /** The first of them counts although it is empty: then the others are not read. */
+  readonly emptyCounts?: boolean;
   /** `--flag` without dashes; `null` where only the environment sets it. */
   readonly flag: string | null;
   readonly flagAliases?: readonly string[];
@@ -144,19 +148,49 @@ export const SETTINGS = {
     help: "select a general profile where no profile of the model fits",
     group: "profile",
   }),
-  gpuModel: setting({
-    env: ["AIM_GPU_MODEL"],
-    flag: "gpu-model",
-    type: { kind: "text" },
-    default: null,
-    value: "MODEL",
-    help: "GPU model, instead of detection",
+  allowUnoptimized: setting({
+    env: ["AIM_ALLOW_UNOPTIMIZED"],
+    flag: "allow-unoptimized",
+    type: { kind: "boolean" },
+    default: "false",
+    value: "BOOL",
+    help: "select a profile that nobody has measured where nothing else fits",
+    group: "profile",
+  }),
+  acceleratorType: setting({
+    env: ["AIM_ACCELERATOR_TYPE"],
+    flag: "accelerator-type",
+    type: { kind: "choice", choices: ["gpu", "cpu"], ignoreCase: true },
+    default: "gpu",
+    value: "TYPE",
+    help: "what the model runs on",
     group: "gpu",
   }),
-  gpuCount: setting({
-    env: ["AIM_GPU_COUNT"],
+  acceleratorFamily: setting({
+    env: ["AIM_ACCELERATOR_FAMILY"],
+    flag: null,
+    type: { kind: "choice", choices: ["instinct", "radeon", "epyc", "cpu"], ignoreCase: true },
+    default: null,
+    value: "FAMILY",
+    help: "epyc (as when unset): tell EPYC processors from others; any other: all processors are CPU",
+    group: "gpu",
+  }),
+  acceleratorModel: setting({
+    env: ["AIM_ACCELERATOR_MODEL", "AIM_GPU_MODEL"],
+    flag: "gpu-model",
+    flagAliases: ["accelerator-model"],
+    type: { kind: "accelerator" },
+    default: null,
+    value: "MODEL",
+    help: "GPU or processor model, instead of detection",
+    group: "gpu",
+  }),
+  acceleratorCount: setting({
+    env: ["AIM_ACCELERATOR_COUNT", "AIM_GPU_COUNT"],
+    emptyCounts: true,
     flag: "gpu-count",
-    type: { kind: "integer", min: 0, max: 8, auto: true },
+    flagAliases: ["accelerator-count"],
+    type: { kind: "integer", min: 0, max: 1024, auto: true },
     default: "auto",
     value: "N",
     help: "number of GPUs that the profile must use",
@@ -178,6 +212,15 @@ export const SETTINGS = {
     default: "/dev",
     value: "DIR",
     help: "where device nodes lie",
+    group: "gpu",
+  }),
+  procRoot: setting({
+    env: ["AIM_PROC_ROOT"],
+    flag: "proc-root",
+    type: { kind: "path" },
+    default: "/proc",
+    value: "DIR",
+    help: "where procfs is mounted",
     group: "gpu",
   }),
   amdSmi: setting({
@@ -208,7 +251,7 @@ export const SETTINGS = {
     group: "cache",
   }),
   hfHubCache: setting({
-    env: ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"],
+    env: ["HF_HUB_CACHE"],
     flag: null,
     type: { kind: "path" },
     default: "$HF_HOME/hub",
@@ -226,7 +269,7 @@ export const SETTINGS = {
     group: "source",
   }),
   hfToken: setting({
-    env: ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"],
+    env: ["HF_TOKEN"],
     flag: null,
     type: { kind: "text" },
     default: null,
@@ -241,11 +284,11 @@ export const SETTINGS = {
     type: { kind: "path" },
     default: "$HF_HOME/token",
     value: "FILE",
-    help: "file that holds the hub token; with HF_HOME unset, the one of hf auth login is used too",
+    help: "file that holds the hub token",
     group: "source",
   }),
   offline: setting({
-    env: ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"],
+    env: ["HF_HUB_OFFLINE"],
     flag: "offline",
     type: { kind: "boolean" },
     default: "0",

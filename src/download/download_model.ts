@@ -1,15 +1,11 @@
 import { AimError } from "../errors/aim_error.ts";
-import { errnoOf } from "../errors/from_unknown.ts";
 import { log } from "../log/logger.ts";
-import { isMarkedDamaged, removeDamaged } from "../cache/remove_damaged.ts";
 import type { Placement } from "../cache/types.ts";
 import { type Manifest, totalBytes } from "../sources/manifest.ts";
 import type { Protocol } from "../sources/protocols.ts";
 import { type Source, SourceChangedError } from "../sources/source.ts";
 import { transfer } from "../transfer/transfer.ts";
 import type { TransferEvent, TransferOptions, TransferResult } from "../transfer/types.ts";
-import type { DownloadReport } from "./download_report.ts";
-import { inCache } from "./in_cache.ts";
 import { withLease } from "../transfer/lease/lease.ts";
 
 /** What is wanted of a source's files, and how they are brought. */
@@ -19,8 +15,6 @@ export interface DownloadOptions {
   /** Globs; empty means all. */
   readonly include: readonly string[];
   readonly exclude: readonly string[];
-  /** The revision that the model's record names. @default {as the source says} */
-  readonly recordAs?: string | null;
   /** Fetch everything again. */
   readonly force: boolean;
   readonly transfer: Omit<TransferOptions, "revision" | "onEvent" | "signal">;
@@ -30,6 +24,27 @@ export interface DownloadOptions {
   readonly onListed?: (manifest: Manifest) => void;
   /** A way of reading has failed, the next one is used. */
   readonly onProtocol?: (protocol: Protocol) => void;
+}
+
+/** What a download did. */
+export interface DownloadReport {
+  /** Canonical URI of the source. */
+  readonly source: string;
+  readonly commit: string | null;
+  readonly layout: Placement["layout"];
+  /** What a reader opens: the model directory, or the snapshot directory. */
+  readonly path: string;
+  readonly files: number;
+  /** All of the model, in bytes. */
+  readonly bytes: number;
+  /** Bytes that came over the network. */
+  readonly bytesMoved: number;
+  /** Bytes that were there before. */
+  readonly bytesPresent: number;
+  /** Files of this run that were proven by size alone, since the source stores no digest or `--no-verify` was given. */
+  readonly provenBySize: number;
+  /** Milliseconds. */
+  readonly elapsed: number;
 }
 
 /** A source that changes while it is read is listed anew this many times before the download gives up. */
@@ -47,57 +62,18 @@ export async function downloadModel(
   options: DownloadOptions,
 ): Promise<DownloadReport> {
   const started = performance.now();
-  let manifest: Manifest | null = null;
-  try {
-    const listed = manifest = await list(source, options);
-    const isDamaged = await isMarkedDamaged(placement.directory);
-    const existing = options.force || isDamaged ? null : await placement.existing(listed);
-    if (existing !== null) return report(placement, listed, existing, null, performance.now() - started);
-    await placement.secure();
-    return await withLease(
-      placement.directory,
-      {
-        signal: options.signal,
-        onWait: (holder) => log.info(`waiting for ${holder}`, { model: placement.name }),
-      },
-      (lease) => downloadAlone(source, placement, listed, options, lease.signal, started),
-    );
-  } catch (error) {
-    const stored = options.force ? null : await insteadOf(error, source, placement, manifest, options);
-    if (stored === null) throw error;
-    return stored;
-  }
-}
-
-/**
- * A whole model serves as it is where the source cannot be reached, or where a cache that cannot be written lacks nothing; `null` where the failure
- * stands.
- */
-async function insteadOf(
-  error: unknown,
-  { uri }: Source,
-  placement: Placement,
-  manifest: Manifest | null,
-  { revision, signal }: DownloadOptions,
-): Promise<DownloadReport | null> {
-  if (!(error instanceof AimError) || signal.aborted) return null;
-  const unreached = error.kind === "network" && manifest === null;
-  const unwritable = error.kind === "no-space" && manifest !== null &&
-    ["EROFS", "EACCES", "EPERM"].includes(errnoOf(error.cause) ?? "");
-  if (!unreached && !unwritable) return null;
-  const stored = await inCache(placement, revision);
-  if (stored === null || ![uri, "unknown"].includes(stored.source)) return null;
-  if (manifest === null) {
-    log.warn(`using ${placement.name} from the cache: it is whole, but was not compared with ${uri}`, {
-      reason: error.message,
-    });
-    return stored;
-  }
-  if ((await placement.plan(manifest, { signal })).items.length > 0) return null;
-  log.warn(`using ${placement.name} from the cache: nothing is missing, and nothing can be recorded`, {
-    reason: error.message,
-  });
-  return stored;
+  const manifest = await list(source, options);
+  const existing = options.force ? null : await placement.existing(manifest);
+  if (existing !== null) return report(placement, manifest, existing, null, performance.now() - started);
+  await placement.secure();
+  return await withLease(
+    placement.directory,
+    {
+      signal: options.signal,
+      onWait: (holder) => log.info(`waiting for ${holder}`, { model: placement.name }),
+    },
+    (lease) => downloadAlone(source, placement, manifest, options, lease.signal, started),
+  );
 }
 
 async function downloadAlone(
@@ -108,7 +84,6 @@ async function downloadAlone(
   signal: AbortSignal,
   started: number,
 ): Promise<DownloadReport> {
-  await removeDamaged(placement.directory, placement.layout);
   for (let attempt = 1, manifest = first;; attempt++) {
     try {
       const planned = await placement.plan(manifest, { force: options.force, signal });
@@ -145,7 +120,6 @@ async function list(source: Source, options: DownloadOptions): Promise<Manifest>
       signal: options.signal,
     }),
     filtered,
-    ...(options.recordAs === undefined ? {} : { revision: options.recordAs }),
   };
   if (manifest.files.length > 0) {
     options.onListed?.(manifest);

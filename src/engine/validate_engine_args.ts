@@ -17,7 +17,7 @@ export interface ValidateEngineArgsOptions {
  */
 export function validateEngineArgs(args: ConfigMap, options: ValidateEngineArgsOptions = {}): void {
   if ((options.engine ?? "vllm") !== "vllm") return;
-  const faults = checkSchema("vllm-args", args);
+  const faults = checkSchema(args);
   if (faults.length === 0) return;
   const byUser = faults.some((fault) => options.userArgs?.has(String(fault.path[0] ?? "")) === true);
   throw new AimError("usage", `engine argument ${faults.map((fault) => fault.reason).join("; ")}`, {

@@ -1,4 +1,5 @@
 import type { Device, Devices } from "./devices.ts";
+import { acceleratorName } from "./accelerator_name.ts";
 import { modelOf } from "./device_models.ts";
 
 /** What a run of a program gave. */
@@ -96,12 +97,9 @@ function device(fixed: Fields, load: Fields | undefined): Device {
     ? idOf(asic.device_id)
     : null;
   const busy = [quantity(usage.gfx_activity), quantity(usage.umc_activity)].filter((value) => value !== null);
-  const name = typeof asic.market_name === "string"
-    ? /\bMI\d{3}[AX]?\b/.exec(asic.market_name)?.[0]
-    : undefined;
-  const known = modelOf(id);
+  const name = typeof asic.market_name === "string" ? acceleratorName(asic.market_name) : null;
   return {
-    model: id === null && name !== undefined ? name : known,
+    model: id === null && name !== null ? name : modelOf(id),
     deviceId: id,
     pciAddress: typeof fixed.bdf === "string" ? fixed.bdf.toLowerCase() : null,
     uuid: serial(asic.asic_serial),

@@ -3,10 +3,10 @@ import { amdSmiProgram, readAmdSmi } from "./amd_smi.ts";
 import { applyVisibility } from "./apply_visibility.ts";
 import { readSysfs } from "./sysfs.ts";
 import { takeInventory } from "./take_inventory.ts";
-import type { Gpu, GpuInventory } from "./types.ts";
+import type { GpuInventory } from "./types.ts";
 
 /** Where to look. */
-export interface DetectOptions {
+export interface DetectGpusOptions {
   /** `/sys`. */
   readonly sysRoot: string;
   /** `/dev`. */
@@ -15,10 +15,6 @@ export interface DetectOptions {
   readonly amdSmi: string;
   /** `ROCR_VISIBLE_DEVICES`, `HIP_VISIBLE_DEVICES`, `CUDA_VISIBLE_DEVICES`. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** `AIM_GPU_MODEL`: nothing is looked at. */
-  readonly model: string | null;
-  /** `AIM_GPU_COUNT` with it. */
-  readonly count: number | null;
   /** Milliseconds that `amd-smi` may take. @default {10000} */
   readonly timeout?: number;
   /** @default {through the C library} */
@@ -26,11 +22,9 @@ export interface DetectOptions {
 }
 
 /**
- * The GPUs that this process can use: by `AIM_GPU_MODEL`, else sysfs, else `amd-smi`. Never throws: what is odd about the hardware is
- * in the result.
+ * The GPUs that this process can use: by sysfs, else `amd-smi`. Never throws: what is odd about the hardware is in the result.
  */
-export async function detectGpus(options: DetectOptions): Promise<GpuInventory> {
-  if (options.model !== null) return overridden(options.model, options.count ?? 1);
+export async function detectGpus(options: DetectGpusOptions): Promise<GpuInventory> {
   const sysfs = readSysfs(options.files ?? kernelFiles(), { sys: options.sysRoot, dev: options.devRoot });
   if (sysfs.devices.length > 0) {
     const gpus = applyVisibility(sysfs.devices, "sysfs", options.env);
@@ -40,32 +34,4 @@ export async function detectGpus(options: DetectOptions): Promise<GpuInventory> 
   const reasons = [sysfs.reason, smi.reason].filter((reason) => reason !== null);
   const gpus = applyVisibility(smi.devices, "amd-smi", options.env);
   return takeInventory("amd-smi", gpus, { warnings: [...sysfs.warnings, ...smi.warnings], reasons });
-}
-
-function overridden(model: string, count: number): GpuInventory {
-  const gpu = (index: number): Gpu => ({
-    index,
-    hipIndex: null,
-    model: model.trim().toUpperCase(),
-    deviceId: null,
-    pciAddress: null,
-    uuid: null,
-    renderNode: null,
-    vramTotal: null,
-    vramUsed: null,
-    busyPercent: null,
-    partition: null,
-    visible: true,
-    hiddenBecause: null,
-    source: "override",
-  });
-  return {
-    source: "override",
-    gpus: Array.from({ length: count }, (_, index) => gpu(index)),
-    model: model.trim().toUpperCase(),
-    count,
-    partitioned: false,
-    warnings: [],
-    reasons: [],
-  };
 }

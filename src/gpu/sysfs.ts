@@ -122,7 +122,10 @@ function readCards(files: KernelFiles, folder: string, warnings: string[]): Card
     };
     const word = (name: string): string | null => {
       const text = files.text(`${device}/${name}`);
-      return text.kind === "ok" && text.value.trim() !== "" ? text.value.trim() : null;
+      // Drivers that know of no partitions say UNKNOWN or N/A.
+      return text.kind === "ok" && !/^(?:|unknown|n\/?a|none)$/i.test(text.value.trim())
+        ? text.value.trim()
+        : null;
     };
     const id = number("device");
     const busy = [number("gpu_busy_percent"), number("mem_busy_percent")].filter((value) => value !== null);

@@ -41,8 +41,10 @@ export function takeInventory(
     `GPU ${gpu.index} (${gpu.model}): ${gpu.hiddenBecause}`
   );
   return {
+    type: "gpu",
     source: gpus.length === 0 ? "none" : source,
     gpus,
+    cpu: null,
     model: main?.model ?? null,
     count: main?.gpus.length ?? 0,
     partitioned: main?.partitioned ?? false,

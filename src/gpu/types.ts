@@ -1,6 +1,23 @@
 /** Where a fact about a GPU comes from. */
 export type GpuSource = "override" | "sysfs" | "amd-smi";
 
+/** The processor of a host, and what of it this container may use. */
+export interface Cpu {
+  /** `AuthenticAMD`. */
+  readonly vendor: string;
+  /** `AMD EPYC 9654 96-Core Processor`. */
+  readonly name: string;
+  /** EPYC's number, `9654P`; `null` for another processor. */
+  readonly chip: string | null;
+  /** AIM's name: `EPYC_ZEN4`, or `CPU`. */
+  readonly model: string;
+  /** Cores (threads of the hardware) that this container may use. */
+  readonly cores: number;
+  readonly nodeCores: number;
+  /** Which cores they are, `0-63`; `null` where that does not bound them. */
+  readonly cpuset: string | null;
+}
+
 /** One GPU, or one partition of a partitioned GPU. */
 export interface Gpu {
   /** Position in the order in which ROCm enumerates, before any filter. */
@@ -39,12 +56,16 @@ export interface Gpu {
 
 /** What was found, and what follows from it. */
 export interface GpuInventory {
-  readonly source: GpuSource | "none";
+  /** What is looked for: GPUs, or the processor. */
+  readonly type: "gpu" | "cpu";
+  readonly source: GpuSource | "cpuinfo" | "none";
   /** All found, visible or not, by index. */
   readonly gpus: readonly Gpu[];
-  /** The most numerous model among visible GPUs; `null` where none is visible. */
+  /** The processor, where that is looked for. */
+  readonly cpu: Cpu | null;
+  /** The most numerous model among visible GPUs, `null` where none is visible; or the processor's. */
   readonly model: string | null;
-  /** How many visible GPUs are of that model. */
+  /** How many visible GPUs are of that model; or how many cores this container may use. */
   readonly count: number;
   /** True where those GPUs are partitions. */
   readonly partitioned: boolean;

@@ -1,34 +1,31 @@
 import { mismatches } from "./mismatches.ts";
 import { compareProfiles } from "./rank.ts";
-import type { Criteria, JudgedProfile, Profile, ProfileState } from "./types.ts";
-
-/** States in the order in which they apply; the last but one is the nearest to fitting. */
-export const PROFILE_STATES = [
-  "engine_mismatch",
-  "metric_mismatch",
-  "model_mismatch",
-  "gpu_mismatch",
-  "precision_mismatch",
-  "compatible",
-] as const satisfies readonly ProfileState[];
+import { type Criteria, type JudgedProfile, type Profile, PROFILE_STATES } from "./types.ts";
 
 /**
  * Judges profiles: the compatible ones first, best first, then the rest, nearest state first. Depends on nothing but its
  * arguments; the order of `profiles` does not matter.
  */
 export function judge(profiles: readonly Profile[], criteria: Criteria): JudgedProfile[] {
-  const automaticCount = criteria.gpu === null || criteria.gpu.requested === null;
+  const available = automaticCount(criteria);
   return profiles
     .map((profile) => judgeOne(profile, criteria))
     .sort((a, b) =>
       PROFILE_STATES.indexOf(b.state) - PROFILE_STATES.indexOf(a.state) ||
-      compareProfiles(a.profile, b.profile, { automaticCount })
+      compareProfiles(a.profile, b.profile, available)
     );
 }
 
+/** How many GPUs a profile may use where the count is left to it; `null` for a processor, or where a count was asked for. */
+function automaticCount({ accelerator }: Criteria): number | null {
+  return accelerator === null || accelerator.type === "cpu" || accelerator.requested !== null
+    ? null
+    : accelerator.available;
+}
+
 /** True for profiles of no particular model. */
-export function isGeneral(profile: Profile): boolean {
-  return profile.aimId === null;
+export function isGeneral({ aimId, metadata }: Profile): boolean {
+  return aimId === null || metadata.type === "general";
 }
 
 function judgeOne(profile: Profile, criteria: Criteria): JudgedProfile {
@@ -38,7 +35,7 @@ function judgeOne(profile: Profile, criteria: Criteria): JudgedProfile {
   return {
     profile,
     state: found[0]?.state ?? "compatible",
-    reason: found[0]?.reason ?? whyItRanks(profile, criteria, manualOnly),
+    reason: found[0]?.reason ?? whyItRanks(profile, criteria),
     manualOnly,
     mismatches: found,
   };
@@ -46,13 +43,16 @@ function judgeOne(profile: Profile, criteria: Criteria): JudgedProfile {
 
 const KINDS = { 1: "custom", 2: "model", 3: "general" } as const;
 
-function whyItRanks(profile: Profile, criteria: Criteria, manualOnly: boolean): string {
-  const { precision, type, gpuCount, manualSelectionOnly } = profile.metadata;
-  const gpu = criteria.gpu;
-  const count = gpu !== null && gpu.requested === null && gpuCount < gpu.available
-    ? `, uses ${gpuCount} of ${gpu.available} GPUs`
-    : "";
-  const rank = `${KINDS[profile.priority]} profile, ${precision}, ${type}${count}`;
-  if (!manualOnly) return rank;
-  return `${rank}; ${manualSelectionOnly ? "for manual selection only" : "the general fallback is off"}`;
+function whyItRanks(profile: Profile, criteria: Criteria): string {
+  const { precision, type, acceleratorCount, manualSelectionOnly } = profile.metadata;
+  const available = automaticCount(criteria) ?? 0;
+  return [
+    `${KINDS[profile.priority]} profile, ${precision}, ${type}`,
+    ...(acceleratorCount < available ? [`uses ${acceleratorCount} of ${available} GPUs`] : []),
+    ...(manualSelectionOnly
+      ? ["manual selection only"]
+      : isGeneral(profile) && !criteria.generalFallback
+      ? ["the general fallback is off"]
+      : []),
+  ].join(", ");
 }

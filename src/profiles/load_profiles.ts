@@ -1,7 +1,7 @@
 import { readRegularFileSync } from "../os/read_regular_file.ts";
 import { embeddedRoot, isBundled } from "./embedded_root.ts";
+import { findProfileFiles } from "./find_profile_files.ts";
 import type { ProfilePlace } from "./profile_from_value.ts";
-import { compareText } from "./rank.ts";
 import { readProfile } from "./read_profile.ts";
 import type { Profile, ProfileFault } from "./types.ts";
 
@@ -11,86 +11,74 @@ export interface LoadProfilesOptions {
   profilePath: string;
   /** Also those that come with the program. */
   embedded: boolean;
-  /** The profile set, `org/model`; `null`: only general profiles are candidates. */
+  /** The profile set, `org/model`; `null`: only custom and general profiles are candidates. */
   model: string | null;
-  /** Where the program's own profiles lie. @default {embeddedRoot()} */
+  /** Where the program's own profiles are. @default {embeddedRoot()} */
   embeddedPath?: string;
 }
 
 /** What was found. */
 export interface LoadedProfiles {
-  /** One a profile id: the first in the order of search. */
+  /** One for each profile id: the first in the order of search. */
   readonly profiles: readonly Profile[];
   /** Files that are left out, and why. */
   readonly faults: readonly ProfileFault[];
+  /** What is odd about files that are used. */
+  readonly notes: readonly ProfileFault[];
 }
 
 /**
- * Loads the profiles of one set. Only the folders of the search path are read, in this order, and the first profile of an id
- * shadows later ones: `custom/<org>/<model>/` and `custom/general/` on disk, `<org>/<model>/` on disk, the same embedded,
- * `general/` on disk, embedded.
+ * Loads the profiles that one model can use, at any depth of these folders, in this order; the first profile of an id shadows later ones:
+ * `custom/` on disk (whatever model a file is for), `<org>/<model>/` on disk, the same embedded, `general/` on disk, embedded.
  *
  * A file that cannot be used is in `faults` and shadows nothing. Requires `--allow-read`.
  */
 export async function loadProfiles(options: LoadProfilesOptions): Promise<LoadedProfiles> {
   const profiles = new Map<string, Profile>();
   const faults: ProfileFault[] = [];
+  const notes: ProfileFault[] = [];
   for (const folder of searchPath(options)) {
-    const placeOf = (name: string, path: string): ProfilePlace => ({
-      id: folder.prefix + name.replace(/\.ya?ml$/, ""),
-      path: folder.origin === "disk" ? path : `embedded:${folder.below}/${name}`,
-      origin: folder.origin,
-      priority: folder.priority,
-      kind: folder.kind,
-    });
-    for (const { name, path, text } of folder.packed ? packOf(folder) : filesOf(folder, faults)) {
-      const place = placeOf(name, path);
-      if (profiles.has(place.id)) continue;
+    for (const { below, path, text } of filesOf(folder, faults)) {
+      const place = placeOf(folder, below, path);
+      // Only a custom profile's id depends on its content.
+      if (folder.priority !== 1 && profiles.has(place.idOf(null))) continue;
       const content = text ?? bytesOf(path, place.path, faults);
       if (content === null) continue;
       const file = await readProfile(content, place);
       faults.push(...file.faults);
-      if (file.profile !== null) profiles.set(place.id, file.profile);
+      if (file.profile === null || profiles.has(file.profile.id)) continue;
+      notes.push(...file.notes);
+      profiles.set(file.profile.id, file.profile);
     }
   }
-  return { profiles: [...profiles.values()], faults };
+  return { profiles: [...profiles.values()], faults, notes };
 }
 
 /** A folder of the search path. */
-interface Folder extends Pick<ProfilePlace, "origin" | "priority" | "kind"> {
+interface Folder extends Pick<ProfilePlace, "origin" | "priority"> {
   readonly path: string;
-  /** Its profiles lie in one file, as in an executable. */
-  readonly packed: boolean;
   /** Path below the root that it belongs to. */
-  readonly below: string;
-  /** What profile ids begin with. */
-  readonly prefix: string;
+  readonly name: string;
+  /** Its profiles are in one file, as in an executable. */
+  readonly packed: boolean;
 }
 
 function searchPath(options: LoadProfilesOptions): Folder[] {
   const model = options.model !== null && isFolderName(options.model) ? options.model : null;
-  const below: Omit<Folder, "path" | "packed" | "origin">[] = [
-    ...(model === null
-      ? []
-      : [{ below: `custom/${model}`, prefix: `custom/${model}/`, priority: 1, kind: "model" } as const]),
-    { below: "custom/general", prefix: "custom/general/", priority: 1, kind: "general" },
-    ...(model === null ? [] : [{ below: model, prefix: "", priority: 2, kind: "model" } as const]),
-    { below: "general", prefix: "general/", priority: 3, kind: "general" },
-  ];
+  const folders = [
+    { name: "custom", priority: 1 },
+    ...(model === null ? [] : [{ name: model, priority: 2 } as const]),
+    { name: "general", priority: 3 },
+  ] as const;
   const onDisk = isThere(options.profilePath);
   const embedded = options.embeddedPath ?? embeddedRoot();
   const packed = options.embeddedPath === undefined && isBundled();
-  return below.flatMap((folder) => [
+  return folders.flatMap(({ name, priority }): Folder[] => [
     ...(onDisk
-      ? [{
-        ...folder,
-        origin: "disk" as const,
-        packed: false,
-        path: pathIn(options.profilePath, folder.below),
-      }]
+      ? [{ name, priority, origin: "disk", packed: false, path: pathIn(options.profilePath, name) } as const]
       : []),
-    ...(options.embedded && folder.priority !== 1
-      ? [{ ...folder, origin: "embedded" as const, packed, path: pathIn(embedded, folder.below) }]
+    ...(options.embedded && priority !== 1
+      ? [{ name, priority, origin: "embedded", packed, path: pathIn(embedded, name) } as const]
       : []),
   ]);
 }
@@ -109,11 +97,46 @@ function pathIn(folder: string, name: string): string {
   return folder.endsWith("/") ? folder + name : `${folder}/${name}`;
 }
 
+/** A model's name that is a folder of its own: no way out of the root, and none of the folders that mean something else. */
+function isFolderName(model: string): boolean {
+  const parts = model.split("/");
+  return parts.length >= 2 && !["custom", "general", "schemas"].includes(parts[0] ?? "") &&
+    parts.every((part) => /^[^.\\\0][^\\\0]*$/.test(part));
+}
+
+/** What a file's path says of its profile. */
+function placeOf({ name, origin, priority }: Folder, below: string, path: string): ProfilePlace {
+  const stem = (below.split("/").at(-1) ?? "").replace(/\.ya?ml$/, "");
+  const common = { path: origin === "disk" ? path : `embedded:${name}/${below}`, origin, priority };
+  if (priority === 3) return { ...common, kind: "general", idOf: () => `general/${stem}` };
+  if (priority === 2) return { ...common, kind: "model", idOf: () => stem };
+  if (below.startsWith("general/")) {
+    return {
+      ...common,
+      kind: "general",
+      idOf: () => `custom/general/${stem}`,
+    };
+  }
+  const folder = below.includes("/") ? below.slice(0, below.lastIndexOf("/") + 1) : "";
+  return {
+    ...common,
+    kind: "either",
+    idOf: (aimId) => aimId === null ? `custom/${folder}${stem}` : `custom/${aimId}/${stem}`,
+  };
+}
+
 /** A profile's file; `text` where it is known already. */
 interface FoundFile {
-  readonly name: string;
+  readonly below: string;
   readonly path: string;
   readonly text?: string;
+}
+
+function filesOf(folder: Folder, faults: ProfileFault[]): readonly FoundFile[] {
+  if (folder.packed) return packOf(folder);
+  const { files, unreadable } = findProfileFiles(folder.path);
+  for (const { path, thrown } of unreadable) faults.push(cannotRead(path, reasonOf(thrown)));
+  return files;
 }
 
 /** An executable has one file for each folder of profiles, a JSON object of their texts by file name: opening a hundred takes too long. */
@@ -122,38 +145,17 @@ export const PACK = "profiles.json";
 function packOf(folder: Folder): FoundFile[] {
   try {
     const texts: Record<string, string> = JSON.parse(Deno.readTextFileSync(`${folder.path}/${PACK}`));
-    return Object.entries(texts).map(([name, text]) => ({ name, path: "", text }));
+    return Object.entries(texts).map(([name, text]) => ({ below: name, path: "", text }));
   } catch (thrown) {
     if (isMissing(thrown)) return [];
     throw thrown;
   }
 }
 
-/** A model's name that is a folder of its own: no way out of the root, and none of the folders that mean something else. */
-function isFolderName(model: string): boolean {
-  const parts = model.split("/");
-  return parts.length >= 2 && !["custom", "general", "schemas"].includes(parts[0] ?? "") &&
-    parts.every((part) => /^[^.\\\0][^\\\0]*$/.test(part));
-}
-
-/** The profile files right in a folder, by name; a `.yaml` before a `.yml` of the same stem. */
-function filesOf(folder: Folder, faults: ProfileFault[]): FoundFile[] {
-  try {
-    return [...Deno.readDirSync(folder.path)]
-      // Links too: a Kubernetes ConfigMap is mounted as links into a hidden folder.
-      .filter((entry) => !entry.isDirectory && /^[^.].*\.ya?ml$/.test(entry.name))
-      .map((entry) => ({ name: entry.name, path: `${folder.path}/${entry.name}` }))
-      .sort((a, b) => compareText(a.name, b.name));
-  } catch (thrown) {
-    if (!isMissing(thrown)) faults.push(unreadable(folder.path, reasonOf(thrown)));
-    return [];
-  }
-}
-
 function bytesOf(path: string, shown: string, faults: ProfileFault[]): Uint8Array | null {
   const read = readRegularFileSync(path);
   if (read.kind === "ok") return read.value;
-  faults.push(unreadable(shown, read.kind === "absent" ? "there is no such file" : read.reason));
+  faults.push(cannotRead(shown, read.kind === "absent" ? "there is no such file" : read.reason));
   return null;
 }
 
@@ -165,12 +167,12 @@ function reasonOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
-function unreadable(path: string, reason: string): ProfileFault {
-  // Deno ends its messages with the call and the path, which stands in front already.
+function cannotRead(path: string, reason: string): ProfileFault {
+  // Deno ends its messages with the call and the path, which is in front already.
   return {
     path,
     line: 1,
     column: 1,
-    reason: `it cannot be read: ${reason.replace(/: (?:stat|open) .*/, "")}`,
+    reason: `cannot read it: ${reason.replace(/: (?:stat|open|readdir) .*/, "")}`,
   };
 }

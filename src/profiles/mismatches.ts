@@ -2,7 +2,7 @@ import type { Criteria, Mismatch, Profile } from "./types.ts";
 
 /**
  * Everything in which a profile differs from the criteria, in the order in which states are given: engine, metric, model,
- * GPU (model, then count), precision. Empty where it fits. GPU criteria that are `null` are not looked at.
+ * accelerator (model, then count), precision. Empty where it fits. Without an accelerator in the criteria it is not looked at.
  */
 export function mismatches(profile: Profile, criteria: Criteria): Mismatch[] {
   const { metadata } = profile;
@@ -10,69 +10,62 @@ export function mismatches(profile: Profile, criteria: Criteria): Mismatch[] {
   if (metadata.engine !== criteria.engine) {
     found.push({
       state: "engine_mismatch",
-      reason: `it is for engine ${metadata.engine}, wanted is ${criteria.engine}`,
+      reason: `needs engine ${metadata.engine}, not ${criteria.engine}`,
       remedy: `AIM_ENGINE=${metadata.engine}`,
     });
   }
   if (metadata.metric !== criteria.metric) {
     found.push({
       state: "metric_mismatch",
-      reason: `it is tuned for ${metadata.metric}, wanted is ${criteria.metric}`,
+      reason: `is tuned for ${metadata.metric}, not ${criteria.metric}`,
       remedy: `AIM_METRIC=${metadata.metric}`,
     });
   }
   if (profile.aimId !== null && profile.aimId !== criteria.model) {
     found.push({
       state: "model_mismatch",
-      reason: `it is for ${profile.aimId}, wanted is ${criteria.model ?? "a model of unknown name"}`,
+      reason: `is for ${profile.aimId}, not ${criteria.model ?? "a model without a name"}`,
       remedy: `AIM_ID=${profile.aimId}`,
     });
   }
-  const gpu = criteria.gpu === null ? null : gpuMismatch(profile, criteria.gpu);
-  if (gpu !== null) found.push(gpu);
+  const accelerator = criteria.accelerator === null
+    ? null
+    : acceleratorMismatch(profile, criteria.accelerator);
+  if (accelerator !== null) found.push({ state: "accelerator_mismatch", ...accelerator });
   if (criteria.precision !== "auto" && metadata.precision !== criteria.precision) {
     found.push({
       state: "precision_mismatch",
-      reason: `it has precision ${metadata.precision}, wanted is ${criteria.precision}`,
+      reason: `has precision ${metadata.precision}, not ${criteria.precision}`,
       remedy: `AIM_PRECISION=${metadata.precision}`,
     });
   }
   return found;
 }
 
-function gpuMismatch(profile: Profile, gpu: NonNullable<Criteria["gpu"]>): Mismatch | null {
-  const { gpu: model, gpuCount: count } = profile.metadata;
-  const differs = (reason: string, remedy: string | null): Mismatch => ({
-    state: "gpu_mismatch",
-    reason,
-    remedy,
-  });
-  if (model.toUpperCase() !== gpu.model.toUpperCase()) {
-    return differs(`it is for ${model}, there is ${gpu.model}`, null);
+type Difference = Omit<Mismatch, "state">;
+
+function acceleratorMismatch(
+  profile: Profile,
+  there: NonNullable<Criteria["accelerator"]>,
+): Difference | null {
+  const { acceleratorModel: model, acceleratorCount: count, acceleratorType: type } = profile.metadata;
+  const differs = (reason: string, remedy: string | null = null): Difference => ({ reason, remedy });
+  if (model !== there.model) {
+    return { ...differs(`needs ${model}; this host has ${there.model}`), otherModel: true };
   }
-  if (gpu.partitioned) {
-    return differs(`it is for whole ${model} GPUs, there are partitions of them`, null);
-  }
-  if (gpu.requested === null) {
-    return count <= gpu.available
-      ? null
-      : differs(`it needs ${gpus(count)}, ${areThere(gpu.available)}`, null);
-  }
-  if (count !== gpu.requested) {
+  if (there.partitioned) return differs(`needs whole ${model} GPUs; this host has partitions of them`);
+  // A processor fits whatever its cores: the engine gets as many threads as there are.
+  if (type === "cpu") return null;
+  if (count < 1) return differs("is for no GPU at all");
+  if (there.requested !== null && count !== there.requested) {
     return differs(
-      `it uses ${gpus(count)}, ${gpu.requested} ${gpu.requested === 1 ? "was" : "were"} asked for`,
-      count <= gpu.available || gpu.named === true ? `AIM_GPU_COUNT=${count}` : null,
+      `uses ${gpus(count)}; ${there.requested} requested`,
+      count <= there.available || there.named === true ? `AIM_GPU_COUNT=${count}` : null,
     );
   }
-  return count <= gpu.available
-    ? null
-    : differs(`it needs the ${gpus(count)} asked for, ${areThere(gpu.available)}`, null);
+  return count <= there.available ? null : differs(`needs ${gpus(count)}; this host has ${there.available}`);
 }
 
 function gpus(count: number): string {
   return count === 1 ? "1 GPU" : `${count} GPUs`;
-}
-
-function areThere(count: number): string {
-  return count === 1 ? "1 is there" : `${count} are there`;
 }

@@ -17,7 +17,7 @@ export interface PickOptions {
 }
 
 /**
- * Picks a profile where no GPU can be seen and none was named, from profiles judged with `criteria.gpu` `null`: the
+ * Picks a profile where no GPU can be seen and none was named, from profiles judged with `criteria.accelerator` `null`: the
  * best-ranked one, with what else could have been meant. For downloads only: serving needs a GPU. `null` where none is left.
  */
 export function pickWithoutGpu(
@@ -26,8 +26,8 @@ export function pickWithoutGpu(
 ): GpuLessPick | null {
   const count = options.gpuCount ?? null;
   const left = judged.filter((one) =>
-    one.state === "compatible" && !one.manualOnly &&
-    (count === null || one.profile.metadata.gpuCount === count)
+    one.state === "compatible" && !one.manualOnly && one.profile.metadata.acceleratorType === "gpu" &&
+    (count === null || one.profile.metadata.acceleratorCount === count)
   );
   const [best] = left;
   if (best === undefined) return null;
@@ -35,7 +35,10 @@ export function pickWithoutGpu(
     [...new Set(values)].filter((value) => value !== null && value !== own).map(String).sort(compareText);
   return {
     judged: best,
-    otherGpus: others(left.map((one) => one.profile.metadata.gpu), best.profile.metadata.gpu),
+    otherGpus: others(
+      left.map((one) => one.profile.metadata.acceleratorModel),
+      best.profile.metadata.acceleratorModel,
+    ),
     otherModels: others(left.map((one) => one.profile.modelId), best.profile.modelId),
   };
 }

@@ -1,60 +1,149 @@
-import type { checkSchema, SchemaFault } from "./check_schema.ts";
-import { type ConfigMap, type ConfigValue, isMap, isNumberLiteral } from "../values/value.ts";
+import { nearest } from "../config/nearest.ts";
+import { ACCELERATOR_NAMES, acceleratorName, typeOfAccelerator } from "../gpu/accelerator_name.ts";
+import { type ConfigMap, type ConfigValue, isList, isMap, isNumberLiteral } from "../values/value.ts";
+import type { checkProfile } from "./check_profile.ts";
+import type { SchemaFault } from "./schema_fault.ts";
 import { METRICS, PRECISIONS, type Profile, PROFILE_TYPES } from "./types.ts";
 
-/** Where a profile file lies, as far as it says what the profile is. */
-export type ProfilePlace = Pick<Profile, "id" | "path" | "origin" | "priority"> & {
-  /** Which schema holds; `either`: the one that the content looks like. */
+/** Where a profile file is, which says part of what the profile is. */
+export interface ProfilePlace extends Pick<Profile, "path" | "origin" | "priority"> {
+  /** The profile's id by the model that it is for; `null` for a general one. */
+  idOf(aimId: string | null): string;
+  /** `general`: its own model does not count; `model`: it must have one; `either`: as the content says. */
   readonly kind: "general" | "model" | "either";
-};
+}
 
 /** A profile, or why a file's content is none. */
-export type ProfileReading =
-  | { readonly kind: "profile"; readonly profile: Profile }
-  | { readonly kind: "faults"; readonly faults: readonly SchemaFault[] };
+export interface ProfileReading {
+  /** `null` where there are faults. */
+  readonly profile: Profile | null;
+  readonly faults: readonly SchemaFault[];
+  /** What is odd and does no harm, at most one for unknown keys. */
+  readonly notes: readonly SchemaFault[];
+}
 
 /**
- * Makes a profile of a file's content.
+ * Makes a profile of a file's content, in the names of any generation. Words of the metadata are taken in any case.
  *
- * Environment values that are not text become what Python's `str()` makes of them, which is what AIM's Python runtime
- * sets: numbers as they are spelled, `true` becomes `True`.
- *
- * @param check What holds the content to its schema; `null`: it is known to fit.
+ * @param check What holds the content to its schema; `null`: it is known to fit, and nothing is noted.
  */
 export function profileFromValue(
   content: ConfigMap,
   place: ProfilePlace,
-  check: typeof checkSchema | null,
+  check: typeof checkProfile | null,
 ): ProfileReading {
-  const faults = check === null ? [] : check(schemaFor(place, content), content);
-  if (faults.length > 0) return { kind: "faults", faults };
-  const metadata = mapAt(content, "metadata");
-  const { kind: _, ...own } = place;
-  return {
-    kind: "profile",
-    profile: {
-      ...own,
-      aimId: textOrNull(content.get("aim_id")),
-      modelId: textOrNull(content.get("model_id")),
-      metadata: {
-        engine: textOrNull(metadata.get("engine")) ?? "",
-        gpu: textOrNull(metadata.get("gpu")) ?? "",
-        precision: oneOf(PRECISIONS, metadata.get("precision")),
-        gpuCount: numberOf(metadata.get("gpu_count")),
-        metric: oneOf(METRICS, metadata.get("metric")),
-        manualSelectionOnly: metadata.get("manual_selection_only") === true,
-        type: oneOf(PROFILE_TYPES, metadata.get("type")),
-      },
-      engineArgs: mapAt(content, "engine_args"),
-      envVars: new Map([...mapAt(content, "env_vars")].map(([name, value]) => [name, pythonText(value)])),
+  const written = content.get("metadata");
+  const metadata = written !== undefined && isMap(written) ? lowerCase(written) : new Map<string, never>();
+  const aimId = place.kind === "general" ? null : textOrNull(content.get("aim_id"));
+  if (check !== null) {
+    const faults = check(metadata.size === 0 ? content : new Map([...content, ["metadata", metadata]]));
+    if (place.kind === "model" && aimId === null) {
+      faults.push({ path: [], atKey: true, reason: "the profile lacks aim_id" });
+    }
+    if (faults.length > 0) return { profile: null, faults, notes: [] };
+  }
+  const model = modelIn(metadata);
+  const profile: Profile = {
+    id: place.idOf(aimId),
+    path: place.path,
+    origin: place.origin,
+    priority: place.priority,
+    aimId,
+    modelId: place.kind === "general" ? null : textOrNull(content.get("model_id")),
+    metadata: {
+      engine: textOrNull(metadata.get("engine")) ?? "",
+      acceleratorType: oneOf(["gpu", "cpu"], metadata.get("accelerator_type") ?? typeOfAccelerator(model)),
+      acceleratorModel: model,
+      acceleratorCount: countIn(metadata),
+      precision: oneOf(PRECISIONS, metadata.get("precision")),
+      metric: oneOf(METRICS, metadata.get("metric")),
+      type: oneOf(PROFILE_TYPES, metadata.get("type")),
+      manualSelectionOnly: metadata.get("manual_selection_only") === true ||
+        (metadata.get("type") === "unoptimized" && metadata.get("manual_selection_only") !== false),
+      variant: textOrNull(metadata.get("variant")),
+      primary: metadata.get("primary") === true,
+      features: listIn(metadata.get("features")),
     },
+    engineArgs: mapAt(content, "engine_args"),
+    envVars: new Map([...mapAt(content, "env_vars")].map(([name, value]) => [name, pythonText(value)])),
+    content,
+  };
+  return {
+    profile,
+    faults: [],
+    notes: check === null ? [] : notesOn(content, metadata, profile, place.kind),
   };
 }
 
-function schemaFor(place: ProfilePlace, content: ConfigMap): "general" | "model" {
-  if (place.kind !== "either") return place.kind;
-  const named = content.has("aim_id") || content.has("model_id");
-  return !named && mapAt(content, "metadata").get("type") === "general" ? "general" : "model";
+const WORDS = ["engine", "accelerator_type", "precision", "metric", "type"];
+
+function lowerCase(metadata: ConfigMap): Map<string, ConfigValue> {
+  const lower = new Map(metadata);
+  for (const word of WORDS) {
+    const value = metadata.get(word);
+    if (typeof value === "string") lower.set(word, value.toLowerCase());
+  }
+  return lower;
+}
+
+/** The accelerator's name; one that is not known as it is written. */
+function modelIn(metadata: ConfigMap): string {
+  const texts = [metadata.get("accelerator_model"), metadata.get("gpu")].flatMap((value) => {
+    const text = value === undefined || value === null ? "" : pythonText(value);
+    return text === "" ? [] : [text];
+  });
+  const text = texts.find((one) => one.toUpperCase() !== "NONE") ?? texts[0] ?? "";
+  return acceleratorName(text) ?? text;
+}
+
+function countIn(metadata: ConfigMap): number {
+  const count = metadata.get("accelerator_count") ?? metadata.get("gpu_count") ?? null;
+  return isNumberLiteral(count) ? count.value : 0;
+}
+
+const KNOWN = ["aim_id", "model_id", "metadata", "engine_args", "env_vars"];
+/** Names of metadata that only the newest generation leaves out. */
+export const RETIRED = ["gpu", "gpu_count", "manual_selection_only"];
+const KNOWN_METADATA = [
+  ...WORDS,
+  ...["accelerator_model", "accelerator_count", "primary", "variant", "features", "capabilities"],
+  ...RETIRED,
+];
+
+function notesOn(
+  content: ConfigMap,
+  metadata: ConfigMap,
+  { metadata: { acceleratorModel, acceleratorCount } }: Profile,
+  kind: ProfilePlace["kind"],
+): SchemaFault[] {
+  const notes: SchemaFault[] = [];
+  const note = (path: SchemaFault["path"], reason: string) => notes.push({ path, atKey: true, reason });
+  const unknown = [
+    ...[...content.keys()].filter((key) => !KNOWN.includes(key)).map((key) => [key]),
+    ...[...metadata.keys()].filter((key) => !KNOWN_METADATA.includes(key)).map((key) => ["metadata", key]),
+  ];
+  const [first] = unknown;
+  if (first !== undefined) {
+    const near = nearest(first.at(-1) ?? "", first.length === 1 ? KNOWN : KNOWN_METADATA);
+    const names = unknown.map((path) => path.join(".")).join(", ");
+    note(first, `not known here, ignored: ${names}${near === null ? "" : ` (did you mean ${near}?)`}`);
+  }
+  const key = metadata.has("accelerator_model") ? "accelerator_model" : "gpu";
+  if (acceleratorName(acceleratorModel) === null) {
+    const near = nearest(acceleratorModel, ACCELERATOR_NAMES);
+    const meant = near === null ? "" : ` (did you mean ${near}?)`;
+    note(["metadata", key], `${key} is ${JSON.stringify(acceleratorModel)}, no known accelerator${meant}`);
+  }
+  if (acceleratorCount < 1) {
+    note(["metadata"], "the count is 0: the profile fits no hardware, only AIM_PROFILE_ID selects it");
+  }
+  if (!["accelerator_type", "gpu", "gpu_count"].some((name) => metadata.has(name))) {
+    note(["metadata"], `accelerator_type is missing: ${typeOfAccelerator(acceleratorModel)} by its model`);
+  }
+  if (kind === "general" && content.has("aim_id")) {
+    note(["aim_id"], "a general profile is for any model: ignored");
+  }
+  return notes;
 }
 
 function mapAt(map: ConfigMap, key: string): ConfigMap {
@@ -66,8 +155,8 @@ function textOrNull(value: ConfigValue | undefined): string | null {
   return typeof value === "string" ? value : null;
 }
 
-function numberOf(value: ConfigValue | undefined): number {
-  return value !== undefined && isNumberLiteral(value) ? value.value : 0;
+function listIn(value: ConfigValue | undefined): string[] {
+  return value !== undefined && isList(value) ? value.filter((item) => typeof item === "string") : [];
 }
 
 function oneOf<const C extends string>(choices: readonly C[], value: ConfigValue | undefined): C {
@@ -76,8 +165,9 @@ function oneOf<const C extends string>(choices: readonly C[], value: ConfigValue
   return found;
 }
 
+/** What Python's `str()` makes of it, which is what AIM's Python runtime sets: `true` becomes `True`. */
 function pythonText(value: ConfigValue): string {
   if (typeof value === "string") return value;
   if (typeof value === "boolean") return value ? "True" : "False";
-  return value !== null && isNumberLiteral(value) ? value.text : "";
+  return isNumberLiteral(value) ? value.text : "";
 }

@@ -1,25 +1,22 @@
-import { type ConfigMap, type ConfigValue, numberLiteral } from "../values/value.ts";
+import { type ConfigMap, type ConfigValue, isMap, numberLiteral } from "../values/value.ts";
 import type { Profile } from "./types.ts";
 
-/** A profile under the names that its file has, as AMD's programs read it. */
-export function profileValue(profile: Profile): ConfigMap {
-  const { metadata } = profile;
-  return new Map<string, ConfigValue>([
-    ["aim_id", profile.aimId],
-    ["model_id", profile.modelId],
-    [
-      "metadata",
-      new Map<string, ConfigValue>([
-        ["engine", metadata.engine],
-        ["gpu", metadata.gpu],
-        ["precision", metadata.precision],
-        ["gpu_count", numberLiteral(metadata.gpuCount)],
-        ["metric", metadata.metric],
-        ["manual_selection_only", metadata.manualSelectionOnly],
-        ["type", metadata.type],
-      ]),
-    ],
-    ["engine_args", profile.engineArgs],
-    ["env_vars", profile.envVars],
-  ]);
+/**
+ * A profile's file as programs of any generation read it: its own content, and in its metadata the names that it leaves out, new ones for an
+ * old file and old ones for a new file.
+ */
+export function profileValue({ content, metadata }: Profile): ConfigMap {
+  const written = content.get("metadata");
+  const filled = new Map<string, ConfigValue>(written !== undefined && isMap(written) ? written : []);
+  const fill = (name: string, value: ConfigValue) => filled.has(name) || filled.set(name, value);
+  fill("accelerator_type", metadata.acceleratorType);
+  fill("accelerator_model", metadata.acceleratorModel);
+  fill("accelerator_count", numberLiteral(metadata.acceleratorCount));
+  // Processors have no old names.
+  if (metadata.acceleratorType === "gpu") {
+    fill("gpu", metadata.acceleratorModel);
+    fill("gpu_count", numberLiteral(metadata.acceleratorCount));
+  }
+  fill("manual_selection_only", metadata.manualSelectionOnly);
+  return new Map<string, ConfigValue>([...content, ["metadata", filled]]);
 }

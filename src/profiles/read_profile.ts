@@ -1,6 +1,7 @@
-import { readYaml, type YamlFault, type YamlFile } from "../values/read_yaml.ts";
 import { readPlainYaml } from "../values/read_plain_yaml.ts";
+import { readYaml, type YamlFault, type YamlFile } from "../values/read_yaml.ts";
 import { profileFromValue, type ProfilePlace } from "./profile_from_value.ts";
+import type { SchemaFault } from "./schema_fault.ts";
 import type { Profile, ProfileFault } from "./types.ts";
 
 /** A profile's text, read and checked. */
@@ -8,13 +9,15 @@ export interface ProfileFile {
   /** `null` where faults leave none. */
   readonly profile: Profile | null;
   readonly faults: readonly ProfileFault[];
-  /** What PyYAML takes silently: keys written twice. Only looked for where `thorough` was asked for. */
+  /** What is odd and does no harm: unknown keys; with `thorough` also keys written twice, which PyYAML takes silently. */
   readonly notes: readonly ProfileFault[];
+  /** The place of a value in the file; known where `thorough`. */
+  readonly positionOf: YamlFile["positionOf"];
 }
 
 /** Options of {@linkcode readProfile}. */
 export interface ReadProfileOptions {
-  /** Also look for what is odd but harmless. Slower. @default {false} */
+  /** Also look for keys written twice. Slower. @default {false} */
   thorough?: boolean;
 }
 
@@ -27,44 +30,43 @@ export async function readProfile(
   place: ProfilePlace,
   options: ReadProfileOptions = {},
 ): Promise<ProfileFile> {
+  const text = content.length > MAX_PROFILE_BYTES
+    ? { line: 1, column: 1, reason: `the file has more than ${MAX_PROFILE_BYTES} bytes` }
+    : typeof content === "string"
+    ? content
+    : decode(content);
   const at = (fault: YamlFault): ProfileFault => ({ path: place.path, ...fault });
-  if (content.length > MAX_PROFILE_BYTES) {
-    const reason = `the file has ${content.length} bytes; a profile has ${MAX_PROFILE_BYTES} at most`;
-    return { profile: null, faults: [at({ line: 1, column: 1, reason })], notes: [] };
-  }
-  const text = typeof content === "string" ? content : decode(content);
-  if (typeof text !== "string") return { profile: null, faults: [at(text)], notes: [] };
-  const simple = options.thorough === true ? null : readPlainYaml(text);
-  if (simple !== null) {
-    // The program's own profiles are held to the schema by its tests, not again at each start.
-    const reading = profileFromValue(simple, place, place.origin === "embedded" ? null : await checker());
-    if (reading.kind === "profile") return { profile: reading.profile, faults: [], notes: [] };
+  const positionOf = () => ({ line: 1, column: 1 });
+  if (typeof text !== "string") return { profile: null, faults: [at(text)], notes: [], positionOf };
+  // The program's own profiles are held to the schema by its tests, not again at each start.
+  const check = place.origin === "embedded" ? null : (await import("./check_profile.ts")).checkProfile;
+  const plain = options.thorough === true ? null : readPlainYaml(text);
+  if (plain !== null) {
+    const { profile, notes } = profileFromValue(plain, place, check);
+    // Faults and notes need their place, which the full reader knows.
+    if (profile !== null && notes.length === 0) return { profile, faults: [], notes: [], positionOf };
   }
   const file = await readYaml(text);
-  const notes = file.notes.map(at);
-  if (file.value === null) return { profile: null, faults: sorted(file.faults.map(at)), notes };
-  const reading = profileFromValue(file.value, place, await checker());
-  if (reading.kind === "profile") return { profile: reading.profile, faults: [], notes };
-  return { profile: null, faults: sorted(reading.faults.map((fault) => at(placed(fault, file)))), notes };
+  if (file.value === null) {
+    return { profile: null, faults: sorted(file.faults.map(at)), notes: [], positionOf };
+  }
+  const placed = ({ path, atKey, reason }: SchemaFault) =>
+    at({ ...file.positionOf(path, atKey ? "key" : undefined), reason });
+  const reading = profileFromValue(file.value, place, check);
+  return {
+    profile: reading.profile,
+    faults: sorted(reading.faults.map(placed)),
+    notes: sorted([...reading.notes.map(placed), ...file.notes.map(at)]),
+    positionOf: file.positionOf,
+  };
 }
 
-/** The validators are a large module, which the program's own profiles do not need. */
-async function checker(): Promise<typeof import("./check_schema.ts").checkSchema> {
-  return (await import("./check_schema.ts")).checkSchema;
-}
-
-function placed(
-  fault: { path: readonly (string | number)[]; atKey: boolean; reason: string },
-  file: YamlFile,
-): YamlFault {
-  return { ...file.positionOf(fault.path, fault.atKey ? "key" : undefined), reason: fault.reason };
-}
-
-function sorted(faults: ProfileFault[]): ProfileFault[] {
+/** By place in the file. */
+export function sorted(faults: ProfileFault[]): ProfileFault[] {
   return faults.sort((a, b) => a.line - b.line || a.column - b.column);
 }
 
-/** UTF-8, or UTF-16 where a byte order mark says so, as PyYAML decodes; else where it is not. */
+/** UTF-8, or UTF-16 where a byte order mark says so, as PyYAML decodes. */
 function decode(bytes: Uint8Array): string | YamlFault {
   const [first, second] = bytes;
   const utf16 = first === 0xff && second === 0xfe ? "le" : first === 0xfe && second === 0xff ? "be" : null;

@@ -1,20 +1,27 @@
 import { nearest } from "../config/nearest.ts";
-import { PROFILE_STATES } from "./judge.ts";
-import type { JudgedProfile, ProfileState } from "./types.ts";
+import { isGeneral } from "./judge.ts";
+import { type JudgedProfile, PROFILE_STATES, type ProfileState } from "./types.ts";
 
 /** What came of a selection. */
 export type Selection =
   | {
     readonly kind: "selected";
     readonly judged: JudgedProfile;
-    /** By `AIM_PROFILE_ID`, or as the best that fits. */
-    readonly by: "id" | "rank";
+    /** By `AIM_PROFILE_ID`, as the best that fits, or because `AIM_ALLOW_UNOPTIMIZED` lets it in. */
+    readonly by: "id" | "rank" | "unoptimized";
+    /** The model's own profile that fits but is not selected automatically, where a general one was taken. */
+    readonly passedOver: JudgedProfile | null;
   }
   | {
-    /** `AIM_PROFILE_ID` names a profile that is not in the set. */
+    /** `AIM_PROFILE_ID` names a profile that is not among them. */
     readonly kind: "unknown-id";
     readonly profileId: string;
     readonly nearest: string | null;
+    readonly ids: readonly string[];
+  }
+  | {
+    /** Equal candidates that only their `variant` tells apart. */
+    readonly kind: "tie";
     readonly ids: readonly string[];
   }
   | {
@@ -22,8 +29,8 @@ export type Selection =
     readonly kind: "none";
     /** How many profiles are in each state. */
     readonly breakdown: Readonly<Record<ProfileState, number>>;
-    /** How many of the compatible ones are for manual selection only. */
-    readonly manualOnly: number;
+    /** The compatible ones, which are all for manual selection only. */
+    readonly manualOnly: readonly JudgedProfile[];
     readonly nearest: NearestMiss | null;
   };
 
@@ -38,26 +45,52 @@ export interface NearestMiss {
 export interface SelectOptions {
   /** `AIM_PROFILE_ID`: selects by id (or the id with `.yaml`, or the path), whatever the criteria say. */
   profileId: string | null;
+  /** `AIM_ALLOW_UNOPTIMIZED`: an unoptimized profile will do where nothing else fits. @default {false} */
+  allowUnoptimized?: boolean;
 }
 
-/** Selects from judged profiles: by id, or the best compatible one that is not for manual selection only. */
+/** Selects from judged profiles: by id, else the best compatible one that may be taken automatically. */
 export function selectProfile(judged: readonly JudgedProfile[], options: SelectOptions): Selection {
   if (options.profileId !== null) return selectById(judged, options.profileId);
-  const best = judged.find((one) => one.state === "compatible" && !one.manualOnly);
-  if (best !== undefined) return { kind: "selected", judged: best, by: "rank" };
-  return {
-    kind: "none",
-    breakdown: countStates(judged),
-    manualOnly: judged.filter((one) => one.state === "compatible").length,
-    nearest: nearestMiss(judged),
-  };
+  const compatible = judged.filter((one) => one.state === "compatible");
+  const automatic = compatible.filter((one) => !one.manualOnly);
+  const [best] = automatic;
+  if (best !== undefined) {
+    const equal = automatic.filter((one) => sameUse(one, best));
+    if (equal.length > 1 && equal.some((one) => one.profile.metadata.variant !== null)) {
+      return { kind: "tie", ids: equal.map((one) => one.profile.id) };
+    }
+    const own = compatible.find((one) => !isGeneral(one.profile));
+    return {
+      kind: "selected",
+      judged: best,
+      by: "rank",
+      passedOver: isGeneral(best.profile) ? own ?? null : null,
+    };
+  }
+  const unoptimized = options.allowUnoptimized === true
+    ? compatible.find((one) => one.profile.metadata.type === "unoptimized")
+    : undefined;
+  if (unoptimized !== undefined) {
+    return { kind: "selected", judged: unoptimized, by: "unoptimized", passedOver: null };
+  }
+  const breakdown = countStates(judged);
+  return { kind: "none", breakdown, manualOnly: compatible, nearest: nearestMiss(judged) };
+}
+
+/** Alike in all that selection looks at, wherever they come from in the same place of the search order. */
+function sameUse({ profile: a }: JudgedProfile, { profile: b }: JudgedProfile): boolean {
+  return a.priority === b.priority && a.metadata.engine === b.metadata.engine &&
+    a.metadata.acceleratorModel === b.metadata.acceleratorModel &&
+    a.metadata.acceleratorCount === b.metadata.acceleratorCount &&
+    a.metadata.precision === b.metadata.precision && a.metadata.metric === b.metadata.metric;
 }
 
 function selectById(judged: readonly JudgedProfile[], profileId: string): Selection {
   const wanted = profileId.replace(/\.ya?ml$/, "");
   const found = judged.find((one) => one.profile.id === profileId) ??
     judged.find((one) => one.profile.id === wanted || one.profile.path === profileId);
-  if (found !== undefined) return { kind: "selected", judged: found, by: "id" };
+  if (found !== undefined) return { kind: "selected", judged: found, by: "id", passedOver: null };
   const ids = judged.map((one) => one.profile.id).sort();
   return { kind: "unknown-id", profileId, nearest: nearest(wanted, ids), ids };
 }
@@ -70,25 +103,27 @@ export function countStates(judged: readonly JudgedProfile[]): Record<ProfileSta
 }
 
 /**
- * The profile nearest to fitting: one that settings alone make fit comes before one that needs other hardware, then the
- * fewest and least doubtful things to change, then the fewest GPUs, then the order of `judged`. `null` where there are no profiles.
+ * The profile nearest to fitting: first those that settings alone make fit, then those for the accelerator that is there, then the fewest
+ * and least doubtful things to change, then the fewest GPUs, then the order of `judged`. `null` where there are no profiles.
  */
 export function nearestMiss(judged: readonly JudgedProfile[]): NearestMiss | null {
   let best: NearestMiss | null = null;
   let least = Infinity;
   for (const one of judged) {
-    const needsHardware = one.mismatches.some((mismatch) => mismatch.remedy === null);
+    const accelerator = one.mismatches.find((mismatch) => mismatch.state === "accelerator_mismatch");
+    const needsHardware = accelerator !== undefined && accelerator.remedy === null;
     const remedies = one.mismatches.flatMap((mismatch) => mismatch.remedy ?? []);
     if (one.manualOnly) remedies.push(manualRemedy(one));
-    const gpus = one.state === "gpu_mismatch" ? one.profile.metadata.gpuCount / 1000 : 0;
-    const cost = one.mismatches.length + manualCost(one) + (needsHardware ? 100 : 0) + gpus;
+    const cost = one.mismatches.length + manualCost(one) +
+      (needsHardware ? 100 : 0) + (accelerator?.otherModel === true ? 100 : 0) +
+      (accelerator === undefined ? 0 : one.profile.metadata.acceleratorCount / 1000);
     if (cost >= least || cost === 0) continue;
     [best, least] = [{ judged: one, remedies: needsHardware ? [] : dedupe(one, remedies) }, cost];
   }
   return best;
 }
 
-// Nobody vouches for what is left to manual selection: any other single change comes first, then the fallback's.
+// Nobody has measured what is left to manual selection: any other single change comes first, then the fallback's.
 function manualCost({ manualOnly, profile }: JudgedProfile): number {
   return !manualOnly ? 0 : profile.metadata.manualSelectionOnly ? 1.5 : 1.25;
 }

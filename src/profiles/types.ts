@@ -11,28 +11,43 @@ export const PROFILE_TYPES = ["optimized", "preview", "unoptimized", "general"] 
 /** Ranked: the earlier is preferred. */
 export type ProfileType = (typeof PROFILE_TYPES)[number];
 
+export type AcceleratorType = "gpu" | "cpu";
+
+/** What a profile is for: all that selection looks at. */
+export interface ProfileMetadata {
+  readonly engine: string;
+  readonly acceleratorType: AcceleratorType;
+  /** As in the table of accelerators, `MI300X` or `EPYC_9965`; another name fits no hardware. */
+  readonly acceleratorModel: string;
+  /** GPUs, or cores of a processor. */
+  readonly acceleratorCount: number;
+  readonly precision: Precision;
+  readonly metric: Metric;
+  readonly type: ProfileType;
+  /** Used only where `AIM_PROFILE_ID` names it: by its `manual_selection_only`, else where its type is `unoptimized`. */
+  readonly manualSelectionOnly: boolean;
+  readonly variant: string | null;
+  readonly primary: boolean;
+  readonly features: readonly string[];
+}
+
 /** A profile file's content, and where it comes from. */
 export interface Profile {
-  /** The file's stem, prefixed `general/`, `custom/general/` or `custom/<org>/<model>/`. */
+  /** The file's stem, prefixed `general/`, `custom/general/` or `custom/<aim_id>/`. */
   readonly id: string;
   /** Path on disk, or `embedded:<path below profiles/>`. */
   readonly path: string;
   readonly origin: "disk" | "embedded";
   /** 1 custom, 2 model, 3 general. */
   readonly priority: 1 | 2 | 3;
+  /** `null` for a general profile. */
   readonly aimId: string | null;
   readonly modelId: string | null;
-  readonly metadata: {
-    readonly engine: string;
-    readonly gpu: string;
-    readonly precision: Precision;
-    readonly gpuCount: number;
-    readonly metric: Metric;
-    readonly manualSelectionOnly: boolean;
-    readonly type: ProfileType;
-  };
+  readonly metadata: ProfileMetadata;
   readonly engineArgs: ConfigMap;
   readonly envVars: ReadonlyMap<string, string>;
+  /** The file's own content. */
+  readonly content: ConfigMap;
 }
 
 /** A fault in a profile file: `file:line:column: reason`. Lines and columns count from 1. */
@@ -49,29 +64,33 @@ export interface Criteria {
   readonly metric: Metric;
   /** `AIM_ID`, else `AIM_MODEL_ID`; `null` where the model is an S3 URI or a path, and only general profiles are candidates. */
   readonly model: string | null;
-  /** `null`: no GPU can be seen and none was named; GPU criteria are dropped (pre-download only). */
-  readonly gpu: {
+  /** `null`: no GPU can be seen and none was named; no profile is left out for its accelerator (pre-download only). */
+  readonly accelerator: {
+    readonly type: AcceleratorType;
     readonly model: string;
-    /** How many there are. */
+    /** How many GPUs or cores there are. */
     readonly available: number;
     /** A count that was asked for and must match exactly; `null` for `auto`. */
     readonly requested: number | null;
     /** True where the devices are partitions of GPUs: profiles for whole GPUs do not fit. */
     readonly partitioned: boolean;
-    /** True where `AIM_GPU_MODEL` named it and nothing was looked at: any count can be asked for. */
+    /** True where a setting named it and nothing was looked at: any count can be asked for. */
     readonly named?: boolean;
   } | null;
   readonly precision: Precision | "auto";
   readonly generalFallback: boolean;
 }
 
-export type ProfileState =
-  | "engine_mismatch"
-  | "metric_mismatch"
-  | "model_mismatch"
-  | "gpu_mismatch"
-  | "precision_mismatch"
-  | "compatible";
+/** States in the order in which they apply; the last but one is the nearest to fitting. */
+export const PROFILE_STATES = [
+  "engine_mismatch",
+  "metric_mismatch",
+  "model_mismatch",
+  "accelerator_mismatch",
+  "precision_mismatch",
+  "compatible",
+] as const;
+export type ProfileState = (typeof PROFILE_STATES)[number];
 
 /** One thing in which a profile differs from what is wanted. */
 export interface Mismatch {
@@ -80,6 +99,8 @@ export interface Mismatch {
   readonly reason: string;
   /** The setting that would make it fit, as `AIM_METRIC=latency`; `null` where only other hardware would. */
   readonly remedy: string | null;
+  /** It is for another model of accelerator than the one that is there. */
+  readonly otherModel?: boolean;
 }
 
 /** A profile judged. */
@@ -88,7 +109,7 @@ export interface JudgedProfile {
   readonly state: ProfileState;
   /** One clause: what differs, with both values; for compatible ones, why it ranks where it does. */
   readonly reason: string;
-  /** Never selected automatically: `manual_selection_only`, or a general profile with the fallback off. */
+  /** Never selected automatically: by its metadata, or a general profile with the fallback off. */
   readonly manualOnly: boolean;
   /** All that differs, in the order of states; the first gave the state. Empty where compatible. */
   readonly mismatches: readonly Mismatch[];

@@ -1,9 +1,11 @@
-import { basename, dirname, join, resolve } from "@std/path";
+import { basename, dirname, resolve } from "@std/path";
 import { AimError } from "../errors/aim_error.ts";
 import { readRegularFile } from "../os/read_regular_file.ts";
-import { compareText } from "./rank.ts";
-import { readProfile } from "./read_profile.ts";
-import type { ProfileFault } from "./types.ts";
+import { findProfileFiles } from "./find_profile_files.ts";
+import { type ProfileFile, readProfile, sorted } from "./read_profile.ts";
+import type { SchemaFault } from "./schema_fault.ts";
+import { primaryFaults, styleFaults } from "./style_faults.ts";
+import type { Profile, ProfileFault } from "./types.ts";
 
 /** What a check of profile files found. */
 export interface ValidationResult {
@@ -11,6 +13,16 @@ export interface ValidationResult {
   readonly files: number;
   /** By file, then by place. */
   readonly faults: readonly ProfileFault[];
+  /** What is odd and does no harm. */
+  readonly warnings: readonly ProfileFault[];
+}
+
+/** Options of {@linkcode validateProfileFiles}. */
+export interface ValidateOptions {
+  /** Also AMD's rules of style: file names, no unknown or retired keys, one primary profile; warnings are faults then. @default {false} */
+  strict?: boolean;
+  /** Checks a profile's engine arguments; paths start at the arguments. @default {nothing is checked} */
+  checkArgs?: (profile: Profile) => { faults: readonly SchemaFault[]; warnings: readonly SchemaFault[] };
 }
 
 /**
@@ -19,29 +31,57 @@ export interface ValidationResult {
  *
  * @throws {AimError} `usage`: a path that is not there, or a folder without profiles.
  */
-export async function validateProfileFiles(paths: readonly string[]): Promise<ValidationResult> {
+export async function validateProfileFiles(
+  paths: readonly string[],
+  options: ValidateOptions = {},
+): Promise<ValidationResult> {
   const files = paths.flatMap(filesAt);
   const faults: ProfileFault[] = [];
-  for (const path of files) faults.push(...await faultsOf(path));
-  return { files: files.length, faults };
+  const warnings: ProfileFault[] = [];
+  const valid: Profile[] = [];
+  for (const path of files) {
+    const file = await fileAt(path);
+    const found = [...file.faults];
+    const odd = [...file.notes];
+    if (file.profile !== null) {
+      valid.push(file.profile);
+      const args = options.checkArgs?.(file.profile);
+      const placed =
+        (prefix: readonly string[]) => ({ path: below, atKey, reason }: SchemaFault): ProfileFault => ({
+          path,
+          ...file.positionOf([...prefix, ...below], atKey ? "key" : undefined),
+          reason,
+        });
+      found.push(...(args?.faults ?? []).map(placed(["engine_args"])));
+      odd.push(...(args?.warnings ?? []).map(placed(["engine_args"])));
+      if (options.strict === true) found.push(...styleFaults(file.profile).map(placed([])));
+    }
+    if (options.strict === true) found.push(...odd.splice(0));
+    faults.push(...sorted(found));
+    warnings.push(...sorted(odd));
+  }
+  if (options.strict === true) faults.push(...primaryFaults(valid));
+  return { files: files.length, faults, warnings };
 }
 
-async function faultsOf(path: string): Promise<readonly ProfileFault[]> {
+async function fileAt(path: string): Promise<ProfileFile> {
   const read = await readRegularFile(path);
   if (read.kind !== "ok") {
-    const reason = read.kind === "absent" ? "there is no such file" : read.reason;
-    return [{ path, line: 1, column: 1, reason: `cannot read it: ${reason}` }];
+    const reason = `cannot read it: ${read.kind === "absent" ? "there is no such file" : read.reason}`;
+    const position = { line: 1, column: 1 };
+    return { profile: null, faults: [{ path, ...position, reason }], notes: [], positionOf: () => position };
   }
   const general = basename(dirname(resolve(path))) === "general";
-  const { faults, notes } = await readProfile(read.value, {
-    id: path,
+  return await readProfile(read.value, {
+    idOf: () => path,
     path,
     origin: "disk",
     priority: general ? 3 : 2,
     kind: general ? "general" : "either",
   }, { thorough: true });
-  return [...faults, ...notes].sort((a, b) => a.line - b.line || a.column - b.column);
 }
+
+const GIVE = "give files or folders of profiles";
 
 function filesAt(path: string): string[] {
   let info: Deno.FileInfo;
@@ -49,27 +89,17 @@ function filesAt(path: string): string[] {
     info = Deno.statSync(path);
   } catch (thrown) {
     const reason = thrown instanceof Deno.errors.NotFound
-      ? "is not there"
+      ? "does not exist"
       : `cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`;
-    throw new AimError("usage", `${path} ${reason}`, { hint: "give files or folders of profiles" });
+    throw new AimError("usage", `${path} ${reason}`, { hint: GIVE });
   }
   if (!info.isDirectory) return [path];
-  const files = yamlFiles(path, 0);
-  if (files.length > 0) return files;
-  throw new AimError("usage", `${path} holds no .yaml file`, { hint: "give files or folders of profiles" });
-}
-
-// Deeper than any tree of profiles: a link to a parent folder must come to an end.
-const MAX_DEPTH = 16;
-
-function yamlFiles(folder: string, depth: number): string[] {
-  if (depth > MAX_DEPTH) return [];
-  return [...Deno.readDirSync(folder)]
-    .filter((entry) => !entry.name.startsWith("."))
-    .sort((a, b) => compareText(a.name, b.name))
-    .flatMap((entry) => {
-      const path = join(folder, entry.name);
-      if (entry.isDirectory) return yamlFiles(path, depth + 1);
-      return /\.ya?ml$/.test(entry.name) ? [path] : [];
-    });
+  const { files, unreadable } = findProfileFiles(path);
+  const [first] = unreadable;
+  if (first !== undefined) {
+    const reason = first.thrown instanceof Error ? first.thrown.message : String(first.thrown);
+    throw new AimError("usage", `${first.path} cannot be read: ${reason}`, { hint: GIVE });
+  }
+  if (files.length === 0) throw new AimError("usage", `${path} holds no .yaml file`, { hint: GIVE });
+  return files.map((file) => file.path);
 }

@@ -12,6 +12,4 @@ export interface Validator {
   errors?: readonly SchemaError[] | null;
 }
 
-export const general: Validator;
-export const model: Validator;
 export const vllmArgs: Validator;

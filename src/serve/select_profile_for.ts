@@ -3,12 +3,13 @@ import { AimError } from "../errors/aim_error.ts";
 import type { GpuInventory } from "../gpu/types.ts";
 import { log } from "../log/logger.ts";
 import type { Criteria, JudgedProfile, Profile, ProfileFault } from "../profiles/types.ts";
+import { withCpuThreads } from "../profiles/cpu_threads.ts";
 import { criteriaOf } from "../profiles/criteria.ts";
 import { describeNoMatch } from "../profiles/describe_no_match.ts";
 import { judge } from "../profiles/judge.ts";
 import { loadProfiles } from "../profiles/load_profiles.ts";
 import { pickWithoutGpu } from "../profiles/pick_without_gpu.ts";
-import { selectProfile } from "../profiles/select_profile.ts";
+import { type Selection, selectProfile } from "../profiles/select_profile.ts";
 import { type ModelRef, uriOf } from "../sources/model_ref.ts";
 import { modelToLoad, type WantedModel, wantedModel } from "./named_model.ts";
 
@@ -28,13 +29,16 @@ export interface JudgedSet {
  */
 export async function judgeProfilesFor(config: Config, gpus: GpuInventory): Promise<JudgedSet> {
   const wanted = wantedModel(config);
-  const { profiles, faults } = await loadProfiles({
+  const { profiles, faults, notes } = await loadProfiles({
     profilePath: config.profilePath,
     embedded: config.embeddedProfiles,
     model: wanted.profileSet,
   });
   for (const fault of faults) {
     log.warn(`skipped profile ${fault.path}:${fault.line}:${fault.column}: ${fault.reason}`);
+  }
+  for (const [path, [note]] of Map.groupBy(notes, (one) => one.path)) {
+    if (note !== undefined) log.warn(`profile ${path}:${note.line}:${note.column}: ${note.reason}`);
   }
   const { criteria, warnings } = criteriaOf(config, gpus, wanted.profileSet);
   for (const warning of warnings) log.warn(warning);
@@ -64,17 +68,37 @@ export async function selectProfileFor(
   need: "serve" | "download" | "show",
 ): Promise<ProfileChoice> {
   const { wanted, criteria, judged } = await judgeProfilesFor(config, gpus);
-  if (criteria.gpu === null && config.profileId === null) {
+  if (criteria.accelerator === null && config.profileId === null) {
     if (need === "serve") throw noGpu(gpus);
-    const pick = pickWithoutGpu(judged, { gpuCount: config.gpuCount === "auto" ? null : config.gpuCount });
+    const { acceleratorCount: count } = config;
+    const pick = pickWithoutGpu(judged, { gpuCount: count === "auto" ? null : count });
     if (pick !== null) {
       if (need === "download") warnOfGuess(pick);
       return { profile: pick.judged.profile, wanted, guessed: true, judged };
     }
   }
-  const selection = selectProfile(judged, { profileId: config.profileId });
+  const selection = selectProfile(judged, config);
   if (selection.kind !== "selected") throw describeNoMatch(selection, criteria);
-  return { profile: selection.judged.profile, wanted, guessed: false, judged };
+  warnOfSelection(selection);
+  const { profile, warning } = withCpuThreads(selection.judged.profile, gpus.cpu);
+  if (warning !== null) log.warn(warning);
+  return { profile, wanted, guessed: false, judged };
+}
+
+function warnOfSelection(
+  { by, judged: { profile }, passedOver }: Extract<Selection, { kind: "selected" }>,
+): void {
+  if (by === "unoptimized") {
+    log.warn(
+      `AIM_ALLOW_UNOPTIMIZED: nothing else fits, so ${profile.id} is used, which is not tuned for this hardware`,
+    );
+  }
+  if (passedOver !== null) {
+    log.warn(
+      `the general profile ${profile.id} is used; the model's own ${passedOver.profile.id} fits too, but is ` +
+        `${passedOver.profile.metadata.type} and must be named: AIM_PROFILE_ID=${passedOver.profile.id}`,
+    );
+  }
 }
 
 /** The error where serving needs a GPU and has none that it can use. */
@@ -89,7 +113,8 @@ export function noGpu({ gpus, reasons }: GpuInventory): AimError {
     );
   }
   return new AimError("no-profile", `no GPU can be seen: ${reasons[0] ?? "nothing was found"}`, {
-    hint: "give the container /dev/kfd and /dev/dri, or name the GPU with AIM_GPU_MODEL (see aim gpus)",
+    hint:
+      "give the container /dev/kfd and /dev/dri, or set AIM_GPU_MODEL or AIM_ACCELERATOR_TYPE=cpu (see aim gpus)",
   });
 }
 
@@ -100,7 +125,7 @@ function warnOfGuess(pick: NonNullable<ReturnType<typeof pickWithoutGpu>>): void
     : `; other GPUs or precisions would take ${pick.otherModels.join(", ")}`;
   const gpus = pick.otherGpus.length === 0 ? "" : ` (also ${pick.otherGpus.join(", ")})`;
   log.warn(
-    `no GPU can be seen and none is named: taking ${profile.id} for ${profile.metadata.gpu}${gpus}${others}; ` +
+    `no GPU can be seen and none is named: taking ${profile.id} for ${profile.metadata.acceleratorModel}${gpus}${others}; ` +
       "set AIM_GPU_MODEL (and AIM_PRECISION) to choose",
   );
 }

@@ -53,7 +53,7 @@ export async function chooseServing(
 ): Promise<ServingChoice> {
   const { profile, wanted, guessed, judged } = await selectProfileFor(config, gpus, need);
   const model = modelToLoad(config, wanted, profile.modelId);
-  const devices = chooseDevices(gpus, profile.metadata.gpuCount);
+  const devices = chooseDevices(gpus, profile.metadata.acceleratorCount);
   for (const warning of devices.warnings) log.warn(warning);
   const userArgs = userArgsOf(config, engineWords);
   const choice = { profile, guessed, judged, model, userArgs, hipVisibleDevices: devices.hipVisibleDevices };

@@ -24,8 +24,6 @@ export interface SourceOptions {
   readonly onProtocol?: ((protocol: Protocol) => void) | undefined;
 }
 
-type Env = Readonly<Record<string, string | undefined>>;
-
 type Wanted = Pick<
   Config,
   "hfEndpoint" | "hfToken" | "hfTokenPath" | "protocols" | "offline" | "jobs" | "origins"
@@ -33,17 +31,17 @@ type Wanted = Pick<
 
 /**
  * Sources' options from the configuration and the environment. The token is `HF_TOKEN`, else what the file
- * `HF_TOKEN_PATH` holds, else `HF_HOME/token`, else that of `hf auth login`.
+ * `HF_TOKEN_PATH` holds, else `HF_HOME/token`.
  *
  * @throws {AimError} `usage` for an unknown protocol.
  */
 export function sourceOptions(
   config: Wanted,
-  env: Env,
+  env: Readonly<Record<string, string | undefined>>,
 ): SourceOptions {
   return {
     hfEndpoint: config.hfEndpoint,
-    hfToken: () => resolveToken(config, env),
+    hfToken: () => resolveToken(config),
     protocols: parseProtocols(config.protocols),
     offline: config.offline,
     env,
@@ -51,11 +49,10 @@ export function sourceOptions(
   };
 }
 
-async function resolveToken(config: Wanted, env: Env): Promise<string | null> {
+async function resolveToken(config: Wanted): Promise<string | null> {
   const path = config.hfTokenPath;
   const where = config.hfToken ? "HF_TOKEN" : path;
-  const text = config.hfToken || await readToken(path, config.origins.hfTokenPath !== "default") ||
-    await loginToken(config, env);
+  const text = config.hfToken || await readToken(path, config.origins.hfTokenPath !== "default");
   const token = text.trim();
   keepSecret(token);
   if (token === "") return null;
@@ -64,13 +61,6 @@ async function resolveToken(config: Wanted, env: Env): Promise<string | null> {
   throw new AimError("usage", `the hub token in ${where} holds characters that no token has`, {
     hint: "set it to the token alone",
   });
-}
-
-/** What `hf auth login` has kept in Python's own default place, where nobody named another. */
-async function loginToken({ origins }: Wanted, env: Env): Promise<string> {
-  const named = origins.hfHome !== "default" || origins.hfTokenPath !== "default";
-  const cache = env.XDG_CACHE_HOME || (env.HOME ? `${env.HOME}/.cache` : "");
-  return named || !cache.startsWith("/") ? "" : await readToken(`${cache}/huggingface/token`, false);
 }
 
 // In bytes: far above any token, far below anything else.

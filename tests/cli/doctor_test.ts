@@ -22,6 +22,8 @@ const GPU: Gpu = {
   source: "sysfs",
 };
 const FOUND: GpuInventory = {
+  type: "gpu",
+  cpu: null,
   source: "sysfs",
   gpus: [GPU],
   model: "MI300X",

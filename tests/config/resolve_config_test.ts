@@ -26,6 +26,8 @@ function samples(setting: Setting): [string, string] {
       return ["70000", "80000"];
     case "duration":
       return ["3", "4"];
+    case "accelerator":
+      return ["mi300x", "CPU"];
     case "json-object":
       return ['{"a":1}', '{"b":2}'];
     case "url":
@@ -61,7 +63,16 @@ Deno.test("no two settings share a variable or a flag", () => {
 Deno.test("the defaults are the documented ones", () => {
   const c = resolveConfig({ flags: {}, env: {} });
   assertEquals(
-    [c.precision, c.gpuCount, c.engine, c.metric, c.port, c.offline, c.embeddedProfiles, c.generalFallback],
+    [
+      c.precision,
+      c.acceleratorCount,
+      c.engine,
+      c.metric,
+      c.port,
+      c.offline,
+      c.embeddedProfiles,
+      c.generalFallback,
+    ],
     ["auto", "auto", "vllm", "latency", 8000, false, true, true],
   );
   assertEquals([c.cachePath, c.hfHome], ["/workspace/model-cache", "/workspace/model-cache"]);
@@ -143,6 +154,30 @@ Deno.test("AIM_DEBUG wins over a level from the environment, not over a flag", (
   assertEquals(resolveConfig({ flags: { logLevel: "warning" }, env }).logLevel, "WARNING");
 });
 
+Deno.test("AIM_ACCELERATOR_* are read before their deprecated names", () => {
+  const of = (env: Record<string, string>) => {
+    const { acceleratorModel, acceleratorCount } = resolveConfig({ flags: {}, env });
+    return [acceleratorModel, acceleratorCount];
+  };
+  assertEquals(of({ AIM_GPU_MODEL: "mi325x", AIM_GPU_COUNT: "4" }), ["MI325X", 4]);
+  assertEquals(of({ AIM_ACCELERATOR_MODEL: "MI300X", AIM_GPU_MODEL: "MI325X" }), ["MI300X", "auto"]);
+  assertEquals(of({ AIM_ACCELERATOR_MODEL: "", AIM_GPU_MODEL: "MI325X" }), ["MI325X", "auto"]);
+  assertEquals(of({ AIM_ACCELERATOR_COUNT: "2", AIM_GPU_COUNT: "4" }), [null, 2]);
+  // Set at all, even to nothing, the new name wins.
+  assertEquals(of({ AIM_ACCELERATOR_COUNT: "", AIM_GPU_COUNT: "4" }), [null, "auto"]);
+});
+
+Deno.test("an accelerator is taken as people write it, and an unknown one is refused with the known names", () => {
+  for (const text of ["MI300X", "mi300x", '"MI300X"', "AMD Instinct MI300X"]) {
+    assertEquals(resolveConfig({ flags: {}, env: { AIM_GPU_MODEL: text } }).acceleratorModel, "MI300X");
+  }
+  const error = assertThrows(() => resolveConfig({ flags: {}, env: { AIM_GPU_MODEL: "MI300" } }), AimError);
+  assertEquals(error.exitCode, 2);
+  for (const word of ["AIM_GPU_MODEL", "MI300X", "EPYC_9965", "R9700"]) {
+    assert(error.line.includes(word), word);
+  }
+});
+
 Deno.test("a bad value is an error that names what was used, the value and what is allowed", () => {
   const cases: [Partial<Record<SettingName, string>>, Record<string, string>, string][] = [
     [{}, { AIM_PRECISION: "fp15" }, PRECISION_LINE("AIM_PRECISION", "fp15")],
@@ -159,8 +194,7 @@ Deno.test("a bad value is an error that names what was used, the value and what 
       },
       'AIM_PORT is "tcp://10.0.0.7:8000"; this is Kubernetes naming a service called "aim": set AIM_PORT, or enableServiceLinks: false in the pod',
     ],
-    [{}, { AIM_GPU_COUNT: "9" }, 'AIM_GPU_COUNT is "9"; use auto or a whole number from 0 to 8'],
-    [{}, { AIM_GPU_COUNT: "-1" }, 'AIM_GPU_COUNT is "-1"; use auto or a whole number from 0 to 8'],
+    [{}, { AIM_GPU_COUNT: "-1" }, 'AIM_GPU_COUNT is "-1"; use auto or a whole number from 0 to 1024'],
     [{}, { HF_HUB_OFFLINE: "maybe" }, 'HF_HUB_OFFLINE is "maybe"; use true or false'],
     [{}, { HF_ENDPOINT: "hub.local" }, 'HF_ENDPOINT is "hub.local"; use an http:// or https:// address'],
     [{}, {

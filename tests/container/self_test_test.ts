@@ -39,7 +39,7 @@ Deno.test("the bundled program passes its self-test, and fails it for each part 
     "a module cannot be parsed": { file: hub, write: "export {", says: hub },
     "a module is missing": { file: hub, says: hub },
     "the thread is missing": { file: "hash_worker.js", says: "thread" },
-    "a schema is cut short": { file: "profiles/schemas/model.schema.json", write: "{", says: "schemas" },
+    "a schema is cut short": { file: "profiles/schemas/profile.schema.json", write: "{", says: "schemas" },
     "the general profiles are missing": { file: "profiles/general/profiles.json", says: "profiles" },
   };
   for (const [what, { file, write, says }] of Object.entries(breaks)) {

@@ -20,7 +20,7 @@ Deno.test({
       engine: "vllm",
       metric: "latency",
       model: aimId,
-      gpu: { model: "MI300X", available: 1, requested: 1, partitioned: false },
+      accelerator: { type: "gpu", model: "MI300X", available: 1, requested: 1, partitioned: false },
       precision: "auto",
       generalFallback: true,
     });

@@ -140,10 +140,10 @@ Deno.test("arguments of the documented types pass, unknown ones too", () => {
 });
 
 const WRONG = [
-  ['{"max-model-len": "4096"}', 'max-model-len is "4096", and must be a whole number or null'],
+  ['{"max-model-len": "4096"}', 'max-model-len is "4096"; it must be a whole number or null'],
   ['{"max_model_len": 1.5}', "max_model_len is 1.5"],
   ['{"max-model-len": 1, "max_model_len": "x"}', 'max_model_len is "x"'],
-  ['{"kv-cache-dtype": "fp9"}', 'kv-cache-dtype is "fp9", and must be one of auto, fp8'],
+  ['{"kv-cache-dtype": "fp9"}', 'kv-cache-dtype is "fp9"; it must be one of auto, fp8'],
   ['{"rope-scaling": "{}"}', "rope-scaling"],
   ['{"enable-prefix-caching": 1}', "must be true or false or null"],
   ['{"no-enable-sleep-mode": "yes"}', 'no-enable-sleep-mode is "yes"'],

@@ -32,8 +32,6 @@ async function withAmdSmi(script: string, env: Record<string, string> = {}): Pro
       devRoot: `${directory}/dev`,
       amdSmi: `${directory}/amd-smi`,
       env,
-      model: null,
-      count: null,
       timeout: 700,
     });
   } finally {

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { chooseDevices } from "../../src/gpu/choose_devices.ts";
+import { detectAccelerators } from "../../src/gpu/detect_accelerators.ts";
 import { detectGpus } from "../../src/gpu/detect_gpus.ts";
 import type { GpuInventory } from "../../src/gpu/types.ts";
 import { eight, type GpuSpec, HOSTS, INTEGRATED, makeTree, type TreeOptions } from "./fixtures.ts";
@@ -16,8 +17,6 @@ async function detect(
     devRoot: tree.dev,
     amdSmi: options.amdSmi ?? "/nonexistent/amd-smi",
     env: options.env ?? {},
-    model: null,
-    count: null,
     ...(options.timeout === undefined ? {} : { timeout: options.timeout }),
   });
 }
@@ -188,13 +187,16 @@ Deno.test("chosen devices keep the numbers that HIP knows them by", async () => 
   assertEquals(chooseDevices(found, 2).hipVisibleDevices, null);
 });
 
-Deno.test("AIM_GPU_MODEL is taken instead of looking", async () => {
-  const found = await detectGpus({
+Deno.test("a named model is taken instead of looking", async () => {
+  const found = await detectAccelerators({
     sysRoot: "/nonexistent",
     devRoot: "/nonexistent",
     amdSmi: "/nonexistent",
     env: {},
-    model: "mi300x",
+    procRoot: "/nonexistent",
+    type: "gpu",
+    family: null,
+    model: "MI300X",
     count: 2,
   });
   assertEquals([found.source, found.model, found.count], ["override", "MI300X", 2]);
@@ -221,10 +223,19 @@ Deno.test("garbage in any file gives a result, never an exception", async () => 
         devRoot: tree.dev,
         amdSmi: "/nonexistent",
         env: {},
-        model: null,
-        count: null,
       });
       assert(found.gpus.length >= 6, `${file} ${JSON.stringify(garbage[at++ % garbage.length])}`);
     }
   }
 });
+
+for (const word of ["UNKNOWN", "N/A", "n/a", ""]) {
+  Deno.test(`a GPU whose compute partition is "${word}" is a whole one`, async () => {
+    const mode = { compute: word, memory: word, count: 1 };
+    const found = await detect(HOSTS.MI300X.map((gpu) => ({ ...gpu, partition: mode })));
+    assertEquals([found.model, found.count, found.partitioned], ["MI300X", 8, false]);
+    // Without KFD's topology DRM alone tells.
+    const cards = await detect(HOSTS.MI300X.map((gpu) => ({ ...gpu, partition: mode })), { topology: false });
+    assertEquals([cards.count, cards.partitioned, cards.gpus[0]?.vramTotal], [8, false, 206141652992]);
+  });
+}

@@ -66,7 +66,7 @@ Deno.test("tensor parallelism is the GPU count", async () => {
       const size = engineArgs.get("tensor-parallel-size");
       assertEquals([id, JSON.stringify(size)], [
         id,
-        JSON.stringify({ value: metadata.gpuCount, text: `${metadata.gpuCount}` }),
+        JSON.stringify({ value: metadata.acceleratorCount, text: `${metadata.acceleratorCount}` }),
       ]);
     }
   }
@@ -80,7 +80,7 @@ Deno.test("any model has a general profile on each GPU and count, and it is neve
         const criteria = makeCriteria({
           model: "any/other",
           metric,
-          gpu: { model, available: count, requested: count },
+          accelerator: { model, available: count, requested: count },
         });
         const selection = selectProfile(judge(profiles, criteria), { profileId: null });
         assertEquals(
@@ -99,7 +99,12 @@ Deno.test("Llama 3.1 8B on one MI300X is served from the quantised variant, in f
     for (
       const [precision, modelId] of [["auto", "amd/Llama-3.1-8B-Instruct-FP8-KV"], ["fp16", aimId]] as const
     ) {
-      const criteria = makeCriteria({ model: aimId, metric, precision, gpu: { available: 1, requested: 1 } });
+      const criteria = makeCriteria({
+        model: aimId,
+        metric,
+        precision,
+        accelerator: { available: 1, requested: 1 },
+      });
       const selection = selectProfile(judge(profiles, criteria), { profileId: null });
       assertEquals(selection.kind === "selected" && selection.judged.profile.modelId, modelId);
     }
@@ -112,7 +117,7 @@ Deno.test({
   fn: async () => {
     const reference = referenceProfiles() ?? "";
     const claim = ({ modelId, metadata: m }: Profile) =>
-      `${modelId} ${m.gpu} ${m.precision} tp${m.gpuCount} ${m.metric}`;
+      `${modelId} ${m.acceleratorModel} ${m.precision} tp${m.acceleratorCount} ${m.metric}`;
     const published = new Map<string, Profile>();
     for (const model of referenceModels(reference)) {
       const { profiles } = await loadProfiles({ profilePath: reference, embedded: false, model });

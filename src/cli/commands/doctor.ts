@@ -100,7 +100,7 @@ function checkChoice({ profile, guessed, model, hipVisibleDevices }: ServingChoi
   return {
     name: "profile",
     state: "warning",
-    found: `it depends on the GPU; with ${profile.metadata.gpu}: ${found}`,
+    found: `it depends on the GPU; with ${profile.metadata.acceleratorModel}: ${found}`,
   };
 }
 

@@ -1,6 +1,5 @@
 import { AimError } from "../../errors/aim_error.ts";
-import { bring, type CachePlace, placementOf } from "../../download/bring.ts";
-import { inCache } from "../../download/in_cache.ts";
+import { bring, type CachePlace, inCache, placementOf } from "../../download/bring.ts";
 import type { GpuInventory } from "../../gpu/types.ts";
 import { parseModelRef } from "../../sources/model_ref.ts";
 import { profileModel } from "../../serve/select_profile_for.ts";

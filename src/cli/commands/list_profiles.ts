@@ -1,6 +1,6 @@
 import type { GpuInventory } from "../../gpu/types.ts";
 import { loadProfiles } from "../../profiles/load_profiles.ts";
-import { PROFILE_STATES } from "../../profiles/judge.ts";
+import { PROFILE_STATES } from "../../profiles/types.ts";
 import { wantedModel } from "../../serve/named_model.ts";
 import { judgeProfilesFor } from "../../serve/select_profile_for.ts";
 import { jsonValue } from "../../values/write_json.ts";
@@ -9,7 +9,6 @@ import type { Command } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { gpuTable } from "../gpu_table.ts";
 import {
-  amdsState,
   judgedListing,
   listingEnding,
   listingHeading,
@@ -31,9 +30,9 @@ export const listProfiles: Command<GpuInventory | null> = {
       name: "state",
       type: "string",
       value: "STATE",
-      choices: [...PROFILE_STATES, "accelerator_mismatch", "all"],
+      choices: [...PROFILE_STATES, "gpu_mismatch", "all"],
       default: "all",
-      help: "only profiles in this state; accelerator_mismatch is gpu_mismatch",
+      help: "only profiles in this state; gpu_mismatch is accelerator_mismatch",
     },
     {
       name: "format",
@@ -76,10 +75,8 @@ export const listProfiles: Command<GpuInventory | null> = {
     const all = gpus === null
       ? plainListing(await loadProfiles({ ...config, embedded: config.embeddedProfiles, model }))
       : judgedListing(await judgeProfilesFor(config, gpus), config);
-    const { state } = flags;
-    const rows = all.rows.filter(({ judged }) =>
-      state === "all" || judged?.state === state || amdsState(judged?.state) === state
-    );
+    const state = flags.state === "gpu_mismatch" ? "accelerator_mismatch" : flags.state;
+    const rows = all.rows.filter(({ judged }) => state === "all" || judged?.state === state);
     const listing = { ...all, rows };
     if (flags.format === "json" || flags.format === "yaml") {
       const value = listingValue(listing);

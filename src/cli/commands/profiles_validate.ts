@@ -1,4 +1,5 @@
 import { validateProfileFiles } from "../../profiles/validate_profile_files.ts";
+import type { ProfileFault } from "../../profiles/types.ts";
 import type { Command } from "../command.ts";
 import { count } from "../format.ts";
 import { jsonReport } from "../json_report.ts";
@@ -10,6 +11,10 @@ export const profilesValidate: Command = {
   positionals: [{ name: "PATH", required: true, many: true }],
   settings: [],
   flags: [{
+    name: "strict",
+    type: "boolean",
+    help: "also AMD's rules of style: file names, no unknown or retired keys, one primary profile",
+  }, {
     name: "format",
     type: "string",
     value: "FORMAT",
@@ -24,13 +29,18 @@ export const profilesValidate: Command = {
   ],
   permissions: { write: false, net: false, run: false, ffi: false },
   async run({ args, flags, print }) {
-    const { files, faults } = await validateProfileFiles(args);
-    if (flags.format === "json") print(jsonReport({ files, faults }));
+    const result = await validateProfileFiles(args, { strict: flags.strict === true });
+    const { files, faults, warnings } = result;
+    if (flags.format === "json") print(jsonReport({ ...result }));
     else {
-      const lines = faults.map(({ path, line, column, reason }) => `${path}:${line}:${column}: ${reason}`);
+      const lineOf = (kind: string) => ({ path, line, column, reason }: ProfileFault) =>
+        `${path}:${line}:${column}: ${kind}${reason}`;
+      const lines = [...faults.map(lineOf("")), ...warnings.map(lineOf("warning: "))];
       const bad = new Set(faults.map((fault) => fault.path)).size;
       const summary = faults.length === 0
-        ? `${count(files, "file")}, no faults`
+        ? `${count(files, "file")}, no faults${
+          warnings.length === 0 ? "" : `, ${count(warnings.length, "warning")}`
+        }`
         : `${count(files, "file")}, ${count(faults.length, "fault")} in ${count(bad, "file")}`;
       print([...lines, summary, ""].join("\n"));
     }

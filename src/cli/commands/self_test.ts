@@ -1,6 +1,6 @@
 import { AimError } from "../../errors/aim_error.ts";
 import { lastErrno, processCalls } from "../../os/libc.ts";
-import { checkSchema } from "../../profiles/check_schema.ts";
+import { checkProfile } from "../../profiles/check_profile.ts";
 import { embeddedRoot, isBundled } from "../../profiles/embedded_root.ts";
 import { loadProfiles, PACK } from "../../profiles/load_profiles.ts";
 import { hashPool } from "../../transfer/hash/hash_pool.ts";
@@ -111,7 +111,7 @@ function useSchemas(): string {
   const names = [...Deno.readDirSync(folder)].map(({ name }) => name);
   for (const name of names) JSON.parse(Deno.readTextFileSync(`${folder}/${name}`));
   if (names.length === 0) throw new Error("there are none");
-  if (checkSchema("general", new Map()).length === 0) throw new Error("an empty profile counts as valid");
+  if (checkProfile(new Map()).length === 0) throw new Error("an empty profile counts as valid");
   return `${names.length} read`;
 }
 

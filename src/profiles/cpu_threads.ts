@@ -1,0 +1,40 @@
+import type { Cpu } from "../gpu/types.ts";
+import type { ConfigValue } from "../values/value.ts";
+import type { Profile } from "./types.ts";
+
+/** A profile with the thread variables that fit the cores at hand, and what an operator should know of the change. */
+export interface ThreadedProfile {
+  readonly profile: Profile;
+  /** One line; `null` where the profile asks for no more than there is. */
+  readonly warning: string | null;
+}
+
+/**
+ * Fits a processor's profile to the cores that the container may use: no more threads than those, bound to them by vLLM itself (`auto`), or
+ * to the container's set of cores where the profile binds them by number.
+ */
+export function withCpuThreads(profile: Profile, cpu: Cpu | null): ThreadedProfile {
+  if (profile.metadata.acceleratorType !== "cpu" || cpu === null) return { profile, warning: null };
+  const wanted = /^[1-9]\d*$/.test(profile.envVars.get(THREADS) ?? "")
+    ? Number(profile.envVars.get(THREADS))
+    : null;
+  const threads = Math.min(wanted ?? cpu.cores, cpu.cores);
+  const bound = profile.envVars.get(BIND) ?? "auto";
+  const envVars = new Map(profile.envVars)
+    .set(THREADS, String(threads))
+    .set(BIND, bound === "auto" ? "auto" : cpu.cpuset ?? "auto");
+  const needed = Math.max(wanted ?? 0, profile.metadata.acceleratorCount);
+  return {
+    profile: {
+      ...profile,
+      envVars,
+      content: new Map<string, ConfigValue>([...profile.content, ["env_vars", envVars]]),
+    },
+    warning: needed > cpu.cores
+      ? `profile ${profile.id} is made for ${needed} cores, this container may use ${cpu.cores}: ${THREADS}=${threads}`
+      : null,
+  };
+}
+
+const THREADS = "OMP_NUM_THREADS";
+const BIND = "VLLM_CPU_OMP_THREADS_BIND";

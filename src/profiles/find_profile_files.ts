@@ -1,0 +1,64 @@
+import { compareText } from "./rank.ts";
+
+/** A file of profiles' folder. */
+export interface ProfilePath {
+  readonly path: string;
+  /** Below the folder that was asked for: `org/model/name.yaml`. */
+  readonly below: string;
+}
+
+/** What a folder holds, and what of it cannot be read. */
+export interface ProfilePaths {
+  readonly files: readonly ProfilePath[];
+  readonly unreadable: readonly { readonly path: string; readonly thrown: unknown }[];
+}
+
+// Deeper than any tree of profiles.
+const MAX_DEPTH = 16;
+
+/**
+ * The `.yaml` and `.yml` files of a folder at any depth, by name. Hidden ones are left out. Links are followed, and a file that several
+ * of them lead to comes once: a Kubernetes ConfigMap is mounted as links into a hidden folder. A folder that is not there is empty.
+ */
+export function findProfileFiles(folder: string): ProfilePaths {
+  const files: ProfilePath[] = [];
+  const unreadable: { path: string; thrown: unknown }[] = [];
+  const seen = new Set<string>();
+  const visit = (path: string, realFolder: string, below: string, depth: number) => {
+    try {
+      for (const entry of [...Deno.readDirSync(path)].sort((a, b) => compareText(a.name, b.name))) {
+        if (entry.name.startsWith(".")) continue;
+        const inside = `${path}/${entry.name}`;
+        const name = below === "" ? entry.name : `${below}/${entry.name}`;
+        const real = entry.isSymlink ? realPath(inside) : `${realFolder}/${entry.name}`;
+        if (seen.has(real)) continue;
+        seen.add(real);
+        if (entry.isSymlink ? isFolder(real) : entry.isDirectory) {
+          if (depth < MAX_DEPTH) visit(inside, real, name, depth + 1);
+        } else if (/\.ya?ml$/.test(entry.name)) files.push({ path: inside, below: name });
+      }
+    } catch (thrown) {
+      const missing = thrown instanceof Deno.errors.NotFound || thrown instanceof Deno.errors.NotADirectory;
+      if (!missing) unreadable.push({ path, thrown });
+    }
+  };
+  visit(folder, realPath(folder), "", 0);
+  return { files, unreadable };
+}
+
+/** The path itself where nothing is there: reading it will say so. */
+function realPath(path: string): string {
+  try {
+    return Deno.realPathSync(path);
+  } catch {
+    return path;
+  }
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch {
+    return false;
+  }
+}

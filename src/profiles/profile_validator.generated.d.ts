@@ -1,0 +1,3 @@
+import type { Validator } from "./validators.generated.d.ts";
+
+export const profile: Validator;
