@@ -20,6 +20,8 @@ export interface SourceOptions {
   readonly jobs: number;
   /** Waits between attempts at metadata. @default {a timer} */
   readonly sleep?: ((ms: number, signal?: AbortSignal) => Promise<void>) | undefined;
+  /** The time that those waits go by, in milliseconds. @default {performance.now} */
+  readonly now?: (() => number) | undefined;
   /** Told when a way of reading has failed and the next one is used. */
   readonly onProtocol?: ((protocol: Protocol) => void) | undefined;
 }

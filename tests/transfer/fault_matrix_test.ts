@@ -71,6 +71,7 @@ async function withBench(
     offline: false,
     env: s3 === null ? {} : { ...s3.env, AWS_ENDPOINT_URL_S3: proxy.url, AWS_ENDPOINT_URL: proxy.url },
     jobs: JOBS,
+    ...clock,
   };
   const place = placementIn(directory, layout);
   const download = async () => {

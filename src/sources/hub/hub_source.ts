@@ -50,7 +50,7 @@ export class HubSource implements Source {
     this.#options = options;
     this.#endpoint = options.hfEndpoint.replace(/\/+$/, "");
     this.#origin = URL.parse(this.#endpoint)?.origin;
-    this.#transport = openTransport({ env: options.env, connections: options.jobs, sleep: options.sleep });
+    this.#transport = openTransport({ ...options, connections: options.jobs });
   }
 
   async manifest(options: ManifestOptions = {}): Promise<Manifest> {

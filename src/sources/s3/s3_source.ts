@@ -63,7 +63,7 @@ export class S3Source implements Source {
     this.#bucket = ref.bucket;
     this.#prefix = ref.prefix;
     this.#options = options;
-    this.#transport = openTransport({ env: options.env, connections: options.jobs, sleep: options.sleep });
+    this.#transport = openTransport({ ...options, connections: options.jobs });
   }
 
   async manifest(options: ManifestOptions = {}): Promise<Manifest> {

@@ -10,6 +10,15 @@ const MOST_REFUSALS = 9;
 /** Milliseconds. A connection that has to wait longer does so as the transfer's waits are, not as a request that hangs. */
 const LONGEST_HERE = 20_000;
 
+/** How waits go by. */
+export interface Pace {
+  /** Milliseconds, monotonic. */
+  readonly now: () => number;
+  readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
+  /** A number in [0, 1). */
+  readonly random: () => number;
+}
+
 /** A request that may be sent; one of the three is called when its answer begins, or it has failed. */
 export interface Pass {
   answered(): void;
@@ -25,8 +34,7 @@ export interface Pass {
  */
 export class RequestGate {
   readonly #host: string;
-  readonly #sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
-  readonly #random: () => number;
+  readonly #pace: Pace;
   #proven = false;
   #refusals = 0;
   #reason = "";
@@ -35,14 +43,9 @@ export class RequestGate {
   #underWay = 0;
   readonly #waiting = new Set<() => void>();
 
-  constructor(
-    host: string,
-    sleep: (ms: number, signal?: AbortSignal) => Promise<void>,
-    random: () => number,
-  ) {
+  constructor(host: string, pace: Pace) {
     this.#host = host;
-    this.#sleep = sleep;
-    this.#random = random;
+    this.#pace = pace;
   }
 
   /**
@@ -55,13 +58,13 @@ export class RequestGate {
     for (let waitedFor = 0;;) {
       signal?.throwIfAborted();
       if (this.#refusals >= MOST_REFUSALS) throw this.#exhausted();
-      const wait = this.#closedUntil - performance.now();
+      const wait = this.#closedUntil - this.#pace.now();
       if (this.#closedUntil !== waitedFor && wait > 0) {
         if (wait > LONGEST_HERE && !patient) {
           throw new TransientError(`${this.#host} asks to wait (${this.#reason})`, { retryAfter: wait });
         }
         waitedFor = this.#closedUntil;
-        await this.#sleep(wait, signal);
+        await this.#pace.sleep(wait, signal);
       } else if (this.#underWay >= this.#limit) await this.#turn(signal);
       else return this.#pass();
     }
@@ -83,7 +86,7 @@ export class RequestGate {
 
   #pass(): Pass {
     this.#underWay++;
-    const { refusals } = { refusals: this.#refusals };
+    const refusals = this.#refusals;
     const left = () => {
       this.#underWay--;
       for (const go of this.#waiting) go();
@@ -100,10 +103,10 @@ export class RequestGate {
         const isNew = this.#refusals === refusals;
         if (isNew) this.#refusals++;
         const own = isNew && this.#refusals > (this.#proven ? 1 : 0)
-          ? backoff(this.#refusals, this.#random())
+          ? backoff(this.#refusals, this.#pace.random())
           : 0;
         const wait = Math.max(own, Math.min(asked ?? 0, LONGEST_WAIT));
-        if (wait > 0) this.#closedUntil = Math.max(this.#closedUntil, performance.now() + wait);
+        if (wait > 0) this.#closedUntil = Math.max(this.#closedUntil, this.#pace.now() + wait);
         left();
       },
       dropped: left,

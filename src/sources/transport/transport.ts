@@ -48,6 +48,8 @@ export interface TransportOptions {
   readonly connections: number;
   /** @default {a timer} */
   readonly sleep?: ((ms: number, signal?: AbortSignal) => Promise<void>) | undefined;
+  /** Milliseconds, monotonic. @default {performance.now} */
+  readonly now?: (() => number) | undefined;
   /** A number in [0, 1). @default {Math.random} */
   readonly random?: (() => number) | undefined;
 }
@@ -66,15 +68,18 @@ export function isTransientStatus(status: number): boolean {
 /** Opens a transport: HTTP/1.1 alone, so that every part of a file has a connection of its own. */
 export function openTransport(options: TransportOptions): Transport {
   const { env } = options;
-  const sleep = options.sleep ?? sleepFor;
-  const random = options.random ?? Math.random;
+  const pace = {
+    sleep: options.sleep ?? sleepFor,
+    now: options.now ?? (() => performance.now()),
+    random: options.random ?? Math.random,
+  };
   const clients = httpClients({ env, caCerts: caCertificates(env), connections: options.connections });
   const gates = new Map<string, RequestGate>();
 
   /** Files and questions have limits of their own at most servers. */
   function gateOf(url: URL, use: "file" | "question"): RequestGate {
     const key = `${use} ${url.origin}`;
-    const gate = gates.get(key) ?? new RequestGate(url.host, sleep, random);
+    const gate = gates.get(key) ?? new RequestGate(url.host, pace);
     gates.set(key, gate);
     return gate;
   }
