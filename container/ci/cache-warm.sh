@@ -1,5 +1,5 @@
 #!/bin/sh
-# Brings a model into a cache directory, in any CI. A second run moves nothing.
+# Downloads a model into a cache directory, in any CI. A second run downloads nothing.
 #
 #   cache-warm.sh --model hf://org/model [--revision REV] [--layout local|hf] [--path DIR]
 #

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { parseAllDocuments } from "yaml";
 import { EXIT_CODES } from "../../src/errors/exit_codes.ts";
 import { aim } from "../cli/aim.ts";
+import { missingProgram, run } from "../e2e/contained.ts";
 import {
   type Container,
   containersOf,
@@ -13,6 +14,7 @@ import {
 
 /** Kubernetes' own kinds: the module of kubernetes-models and the type in it. */
 const KINDS: Readonly<Record<string, string>> = {
+  "v1 Namespace": "kubernetes-models/v1/Namespace",
   "v1 ServiceAccount": "kubernetes-models/v1/ServiceAccount",
   "v1 PersistentVolumeClaim": "kubernetes-models/v1/PersistentVolumeClaim",
   "v1 Service": "kubernetes-models/v1/Service",
@@ -25,6 +27,9 @@ const CONTAINER = "kubernetes-models/v1/Container";
 const VOLUME = "kubernetes-models/v1/Volume";
 /** Kinds that Kubernetes itself does not know. */
 const OTHERS = [
+  "aim.eai.amd.com/v1alpha1 AIMArtifact",
+  "aim.eai.amd.com/v1alpha2 AIMModel",
+  "aim.eai.amd.com/v1alpha2 AIMService",
   "serving.kserve.io/v1alpha1 ClusterStorageContainer",
   "serving.kserve.io/v1alpha1 ClusterServingRuntime",
   "kustomize.config.k8s.io/v1beta1 Kustomization",
@@ -171,12 +176,12 @@ Deno.test("every pod runs without root, without capabilities and without a token
         }
         assertEquals(security.allowPrivilegeEscalation, false);
         assertEquals(security.capabilities, { drop: ["ALL"] });
-        // KServe's storage container has no place for the volume that a read-only root needs.
-        assertEquals(security.readOnlyRootFilesystem, storage ? undefined : true);
+        assertEquals(security.readOnlyRootFilesystem, true);
         assert(container.resources?.limits?.memory !== undefined, container.name);
         const mounts = container.volumeMounts ?? [];
-        const runsAim = container.command?.[0] !== "sh";
-        if (runsAim && !storage) assert(mounts.some((mount) => mount.mountPath === "/tmp"), container.name);
+        // The engine writes there; aim itself does not.
+        const serves = container.args?.[0] === "serve";
+        assertEquals(mounts.some((mount) => mount.mountPath === "/tmp"), serves, container.name);
         for (const { name } of mounts) {
           assert(pod.volumes?.some((volume) => volume.name === name), `${container.name}: no volume ${name}`);
         }
@@ -263,8 +268,11 @@ Deno.test("job, init container and engine select one model, and its volume is mo
   }
 });
 
-Deno.test("kustomizations name the files that are there, and all of them", async (t) => {
-  for (const folder of ["base", "air-gapped", "kserve"]) {
+const FOLDERS = ["aim-engine", "air-gapped", "base", "kserve", "overlay-example"];
+
+Deno.test("kustomizations name every file beside them", async (t) => {
+  assertEquals([...Deno.readDirSync(KUBERNETES)].map(({ name }) => name).sort(), FOLDERS);
+  for (const folder of FOLDERS) {
     await t.step(folder, () => {
       const { resources } = fileNamed(`${folder}/kustomization.yaml`) as { resources: string[] };
       const there = [...Deno.readDirSync(`${KUBERNETES}${folder}`)].map((entry) => entry.name)
@@ -272,28 +280,90 @@ Deno.test("kustomizations name the files that are there, and all of them", async
       assertEquals(resources.filter((name) => !name.startsWith("../")).sort(), there.sort());
     });
   }
-  await t.step("kubectl builds them, where it is installed", async () => {
-    for (const folder of ["base", "air-gapped", "kserve"]) {
-      const built = await kustomize(folder);
-      if (built === null) return console.log("skipped: kubectl is not installed");
-      assertMatch(built, /kind: /);
-      if (folder !== "air-gapped") continue;
-      assert(!built.includes("kind: Job") && !built.includes("kind: DaemonSet"));
-      assertEquals(built.match(/name: HF_HUB_OFFLINE/g)?.length, 2);
-      const objects = parseAllDocuments(built).map((document) => document.toJS() as Manifest);
-      const policy = objects.find(({ kind }) => kind === "NetworkPolicy")?.spec as {
-        podSelector: { matchLabels: Record<string, string> };
-      };
-      const served = objects.find(({ kind }) => kind === "Deployment")?.spec as {
-        template: { metadata: { labels: Record<string, string> } };
-      };
-      const { labels } = served.template.metadata;
-      // The policy finds the engine's pod.
+});
+
+const kubectl = await missingProgram(["kubectl"]) === null;
+Deno.test({
+  name: `kubectl builds every folder${kubectl ? "" : " (skipped: kubectl is not installed)"}`,
+  ignore: !kubectl,
+  async fn(t) {
+    const built = async (folder: string) =>
+      parseAllDocuments(await run("kubectl", "kustomize", `${KUBERNETES}${folder}`))
+        .map((document) => document.toJS() as Manifest);
+    const kinds = (objects: readonly Manifest[]) => objects.map(({ kind }) => kind).sort();
+    await t.step("base makes its own namespace, and everything else is in it", async () => {
+      const objects = await built("base");
+      assertEquals(objects[0]?.kind, "Namespace");
+      const spaces = objects.slice(1).map(({ metadata }) => (metadata as { namespace?: string }).namespace);
+      assertEquals([...new Set(spaces)], [objects[0]?.metadata.name]);
+    });
+    await t.step(
+      "the overlay changes namespace, images, storage class and groups, in each object",
+      async () => {
+        const objects = await built("overlay-example");
+        assertEquals(objects[0]?.metadata.name, "inference");
+        const pods = objects.flatMap((object) => podOf(object) ?? []);
+        for (const { image } of pods.flatMap(containersOf)) {
+          assertMatch(image, /^registry\.example\.org\/.+:stable$/);
+        }
+        const text = JSON.stringify(objects);
+        for (
+          const part of ['"storageClassName":"fast-nfs"', '"supplementalGroups":[44,992]', '"replicas":2']
+        ) {
+          assert(text.includes(part), part);
+        }
+      },
+    );
+    await t.step("air-gapped has nothing that downloads, and its policy finds the engine's pod", async () => {
+      const objects = await built("air-gapped");
+      assert(!kinds(objects).includes("Job") && !kinds(objects).includes("DaemonSet"));
+      assertEquals(JSON.stringify(objects).match(/"HF_HUB_OFFLINE"/g)?.length, 2);
+      const spec = (kind: string) => objects.find((object) => object.kind === kind)?.spec;
+      const policy = spec("NetworkPolicy") as { podSelector: { matchLabels: Record<string, string> } };
+      const served = spec("Deployment") as { template: { metadata: { labels: Record<string, string> } } };
       for (const [name, value] of Object.entries(policy.podSelector.matchLabels)) {
-        assertEquals(labels[name], value);
+        assertEquals(served.template.metadata.labels[name], value);
+      }
+    });
+    await t.step("the others", async () => {
+      assertEquals(kinds(await built("kserve")), ["ClusterServingRuntime", "ClusterStorageContainer"]);
+      assertEquals([...new Set(kinds(await built("aim-engine")))], ["AIMArtifact", "AIMModel", "AIMService"]);
+    });
+  },
+});
+
+Deno.test("AIM Engine's examples refer to each other, and to images that the task builds", () => {
+  const objects = MANIFESTS.filter(({ file }) => /^aim-engine\/(?!kustomization)/.test(file)).map((
+    { manifest },
+  ) => manifest);
+  const named = (kind: string) => objects.filter((o) => o.kind === kind).map(({ metadata }) => metadata.name);
+  interface Spec {
+    image?: string;
+    modelDownloadImage?: string;
+    model?: { name: string };
+    adapters?: { name: string; kind: string }[];
+    parentArtifact?: string;
+    profiles?: {
+      derivedFrom: { selector: { role: string; modelRef: { name: string } } };
+      overrides: Record<string, unknown>;
+    };
+  }
+  for (const { kind, spec } of objects as unknown as { kind: string; spec: Spec }[]) {
+    if (kind === "AIMModel") assertEquals((spec.image === undefined) !== (spec.profiles === undefined), true);
+    if (spec.model !== undefined) assert(named("AIMModel").includes(spec.model.name));
+    for (const { name, kind } of spec.adapters ?? []) assert(named(kind).includes(name));
+    if (spec.parentArtifact !== undefined) assert(named("AIMArtifact").includes(spec.parentArtifact));
+    if (spec.profiles !== undefined) {
+      assert(named("AIMModel").includes(spec.profiles.derivedFrom.selector.modelRef.name));
+      // The operator refuses a derivation from base profiles without these.
+      for (const key of ["aimId", "modelId"]) assert(key in spec.profiles.overrides, key);
+    }
+    for (const image of [spec.image, spec.modelDownloadImage]) {
+      if (image !== undefined) {
+        assertMatch(image, /^aim-(base|downloader|meta-llama-llama-3\.1-8b-instruct)$/);
       }
     }
-  });
+  }
 });
 
 Deno.test("the policy of the air-gapped engine lets nothing out", () => {
@@ -351,17 +421,4 @@ async function modelOf(module: string): Promise<new (value: unknown) => { valida
   const found = exported[name];
   assert(typeof found === "function", `${module} has no ${name}`);
   return found as new (value: unknown) => { validate(): void };
-}
-
-async function kustomize(folder: string): Promise<string | null> {
-  try {
-    const { success, stdout, stderr } = await new Deno.Command("kubectl", {
-      args: ["kustomize", `${KUBERNETES}${folder}`],
-    }).output();
-    assert(success, new TextDecoder().decode(stderr));
-    return new TextDecoder().decode(stdout);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return null;
-    throw error;
-  }
 }
