@@ -1,6 +1,12 @@
 import { keepSecret } from "../log/redact.ts";
 
-const SECRETS = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+const SECRETS = [
+  "HF_TOKEN",
+  "HUGGING_FACE_HUB_TOKEN",
+  "AWS_SECRET_ACCESS_KEY",
+  "AWS_SESSION_TOKEN",
+  "AIM_S3_SSE_CUSTOMER_KEY",
+];
 const PROXIES = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy"];
 
 /** Registers the secrets of the environment, before anything can be printed. */

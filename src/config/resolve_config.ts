@@ -64,7 +64,9 @@ function givenText(
   }
   for (const variable of setting.env) {
     const text = env[variable]?.trim() ?? "";
-    if (text !== "") return { text, origin: "environment", name: variable };
+    // AMD's operator counts some sizes in MiB.
+    const unit = variable.endsWith("_MB") && /^\d+$/.test(text) ? "MiB" : "";
+    if (text !== "") return { text: text + unit, origin: "environment", name: variable };
     if (setting.emptyCounts === true && env[variable] !== undefined) return null;
   }
   return null;

@@ -31,7 +31,8 @@ export function localNameOf(ref: ModelRef, options: { modelName?: string | null 
 
 function derivedName(ref: Exclude<ModelRef, { kind: "hub" }>): string {
   const parts = (ref.kind === "s3" ? ref.prefix : ref.path).split("/").filter((part) => part !== "");
-  return parts.slice(-2).join("/") || (ref.kind === "s3" ? ref.bucket : "");
+  // Of an access point's ARN, and where a tenant stands before the bucket, the last part is the name.
+  return parts.slice(-2).join("/") || (ref.kind === "s3" ? ref.bucket.split(/[:/]/).at(-1) ?? "" : "");
 }
 
 function nameFault(name: string): string | null {

@@ -12,8 +12,9 @@ export type ModelRef =
   }
   | {
     readonly kind: "s3";
+    /** A bucket's name, `tenant:bucket` (Ceph), or the ARN of an access point. */
     readonly bucket: string;
-    /** Without leading or trailing slash; empty for the whole bucket. */
+    /** As the keys begin, without a slash at the end; empty for the whole bucket. */
     readonly prefix: string;
   }
   | { readonly kind: "path"; readonly path: string };
@@ -98,14 +99,21 @@ export function assertRevision(revision: string): void {
   });
 }
 
+/** Amazon's rule for old buckets and what Ceph allows, a tenant before the name included: wider than the rule for new ones. */
+const BUCKET = /^(?:[A-Za-z0-9_]{1,64}:)?[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/;
+/** The ARN of an access point, which stands for a bucket. */
+const ACCESS_POINT = /^arn:aws[a-z-]*:s3:[a-z0-9-]*:\d{12}:accesspoint[/:][A-Za-z0-9.-]{1,63}(?=\/|$)/;
+
 function s3Ref(text: string, rest: string): ModelRef {
-  const [bucket = "", ...parts] = rest.replace(/\/+$/, "").split("/");
-  // Amazon's rule for old buckets and what Ceph allows: wider than today's rule for new ones.
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/.test(bucket) || bucket.includes("..")) {
+  const trimmed = rest.replace(/\/+$/, "");
+  const bucket = ACCESS_POINT.exec(trimmed)?.[0] ?? trimmed.split("/", 1)[0] ?? "";
+  if (!ACCESS_POINT.test(bucket) && (!BUCKET.test(bucket) || bucket.includes(".."))) {
     throw refused(text, bucket === "" ? "it names no bucket" : `"${bucket}" is not a bucket's name`);
   }
+  const parts = trimmed.slice(bucket.length + 1).split("/");
   for (const part of parts) {
-    const fault = partFault(part);
+    // S3 knows keys with empty parts.
+    const fault = part === "" ? null : partFault(part);
     if (fault !== null) throw refused(text, fault);
   }
   return { kind: "s3", bucket, prefix: parts.join("/") };

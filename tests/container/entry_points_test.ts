@@ -22,14 +22,13 @@ Deno.test("entrypoint.sh downloads into TARGET_DIR, as the operator's job calls 
   assert(!stderr.includes("WARNING"), stderr);
 });
 
-Deno.test("entrypoint.sh downloads into /cache where no TARGET_DIR is set", async () => {
-  const text = await Deno.readTextFile(`${FOLDER}entrypoint.sh`);
-  // Not for the test to write there: the default is aim's own.
-  assert(text.includes('exec aim fetch "$@"'));
+Deno.test("entrypoint.sh downloads into MOUNT_PATH where no TARGET_DIR is set, and a plain fetch wants a directory", async () => {
   await using world = await startWorld();
-  const { code, stdout } = await run(world, ["entrypoint.sh", "--help"]);
-  assertEquals(code, 0);
-  assertStringIncludes(stdout, "default /cache");
+  const target = `${world.directory}/mounted`;
+  const { code, stderr } = await run(world, ["entrypoint.sh", "hf://org/model"], { MOUNT_PATH: target });
+  assertEquals(code, 0, stderr);
+  assertEquals((await Deno.stat(`${target}/model.safetensors`)).size, 70_000);
+  assertEquals((await sh(world, "aim fetch hf://org/model")).code, 2);
 });
 
 Deno.test("the last line of check-size.sh's log is the size as JSON, whatever else is logged", async (t) => {

@@ -14,7 +14,7 @@ import {
   plainMd5,
 } from "../../src/sources/s3/object_digest.ts";
 import { evenParts, likelyParts } from "../../src/sources/s3/part_sizes.ts";
-import { namedRegion, s3Error } from "../../src/sources/s3/s3_error.ts";
+import { s3Error } from "../../src/sources/s3/s3_error.ts";
 import { digestMatches, digestSpecs, digestStream } from "../../src/transfer/hash/digests.ts";
 import { networkFault } from "../../src/sources/transport/network_fault.ts";
 import { parseRetryAfter } from "../../src/sources/transport/retry_after.ts";
@@ -188,7 +188,7 @@ Deno.test("an ETag is an MD5, a multipart ETag, or neither", () => {
 Deno.test("what S3 refuses becomes another attempt, a changed source, or an error with its exit code", () => {
   const question = { bucket: "b", uri: "s3://b/m", host: "s3.test", path: "f", anonymous: false };
   const of = (status: number, code: string | null, path: string | null = "f", headers = {}) =>
-    s3Error({ status, code, headers: new Headers(headers) }, { ...question, path }, 0);
+    s3Error({ status, code, headers: new Headers(headers) }, { ...question, path });
   for (
     const [status, code] of [[503, "SlowDown"], [500, "InternalError"], [400, "RequestTimeout"], [
       429,
@@ -221,18 +221,6 @@ Deno.test("what S3 refuses becomes another attempt, a changed source, or an erro
     assertInstanceOf(error, AimError, `${status} ${code}`);
     assertEquals(error.kind, kind, `${status} ${code}`);
   }
-});
-
-Deno.test("the region that S3 names is taken from the header or the body", () => {
-  const refusal = (headers: Record<string, string>) => ({
-    status: 301,
-    code: null,
-    headers: new Headers(headers),
-  });
-  assertEquals(namedRegion(refusal({ "x-amz-bucket-region": "eu-west-1" }), ""), "eu-west-1");
-  assertEquals(namedRegion(refusal({}), "<Region>eu-north-1</Region>"), "eu-north-1");
-  assertEquals(namedRegion(refusal({}), "<Region>a/../b</Region>"), null);
-  assertEquals(namedRegion(refusal({}), ""), null);
 });
 
 Deno.test("Retry-After is seconds or a date", () => {

@@ -2,6 +2,7 @@ import { directPlacement } from "../../cache/local_placement.ts";
 import { artifactReporter } from "../../download/artifact_reporter.ts";
 import { bring } from "../../download/bring.ts";
 import { compareExpectedSize, expectedSize } from "../../download/expected_size.ts";
+import { AimError } from "../../errors/aim_error.ts";
 import { errorFrom } from "../../errors/from_unknown.ts";
 import { type ModelRef, parseModelRef } from "../../sources/model_ref.ts";
 import { parseProtocols } from "../../sources/protocols.ts";
@@ -35,7 +36,7 @@ export const fetch: Command = {
     { command: "aim fetch s3://bucket/models/org/m ./m --exclude '*.bin'", does: "leave some files out" },
     {
       command: "aim fetch hf://org/model --revision v1.0",
-      does: "one revision, into TARGET_DIR (default /cache)",
+      does: "one revision, into TARGET_DIR",
     },
   ],
   permissions: { write: true, net: true, run: false, ffi: false },
@@ -43,13 +44,22 @@ export const fetch: Command = {
     const { config, env, args, print } = context;
     const uri = text(context.flags["model-id"]) ?? "";
     const ref = parseModelRef(uri);
-    const directory = args[args[0] === uri ? 1 : 0] ?? env.TARGET_DIR ?? "/cache";
+    const directory = args[args[0] === uri ? 1 : 0] ?? config.targetDir;
+    if (directory === null) {
+      throw new AimError("usage", "fetch needs a directory to download into", {
+        hint: "name it after the URI, or set TARGET_DIR",
+      });
+    }
     const options = { ...downloadOptions(context), ...operatorFilters(context) };
     const revision = revisionOf(options.revision, ref.kind === "hub" ? ref.revision : null);
     const expected = expectedSize(env);
     const placement = directPlacement({ directory });
     const protocols = protocolsOf(ref, config.protocols);
-    const artifact = await artifactReporter(env, { protocols, expected: expected ?? undefined });
+    const artifact = await artifactReporter(env, {
+      protocols,
+      expected: expected ?? undefined,
+      interval: config.progressInterval,
+    });
     const progress = startProgress(context, progressMode(context));
     try {
       const report = await bring(config, env, ref, placement, {

@@ -1,7 +1,9 @@
 import type { Config } from "../../config/config.ts";
+import { AimError } from "../../errors/aim_error.ts";
 import { type Manifest, totalBytes } from "../../sources/manifest.ts";
 import type { ModelRef } from "../../sources/model_ref.ts";
 import { openSource } from "../../sources/open_source.ts";
+import { type S3Settings, s3Settings } from "../../sources/s3/s3_settings.ts";
 import type { Source } from "../../sources/source.ts";
 import { sourceOptions } from "../../sources/source_options.ts";
 import { count, formatBytes, formatDuration } from "../format.ts";
@@ -127,33 +129,37 @@ async function checkToken(config: Config, env: Environment, bad: CheckState): Pr
 /** Variables that tell of S3 being used. */
 const S3_SIGNS = [
   "AWS_ACCESS_KEY_ID",
+  "AWS_ACCESS_KEY_ID_FILE",
+  "AIM_S3_AUTH_MODE",
   "AWS_ENDPOINT_URL_S3",
   "AWS_ENDPOINT_URL",
+  "S3_ENDPOINT",
   "AWS_PROFILE",
   "AWS_WEB_IDENTITY_TOKEN_FILE",
 ];
 
-/** Where the AWS default chain finds credentials, in its order; the first that there is. */
+/** Where S3 credentials come from, in the order of the AWS default chain. */
 function checkS3Credentials(env: Environment): Check {
-  const home = env.HOME ?? "";
-  const file = env.AWS_SHARED_CREDENTIALS_FILE || `${home}/.aws/credentials`;
-  const config = env.AWS_CONFIG_FILE || `${home}/.aws/config`;
   const name = "S3 credentials";
-  if (env.AWS_ACCESS_KEY_ID && env.AWS_SECRET_ACCESS_KEY) {
-    return { name, state: "ok", found: "found in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" };
+  const settings = settingsOrError(env);
+  if (settings instanceof AimError) {
+    return { name, state: "warning", found: settings.message, todo: settings.hint ?? "correct it" };
   }
-  if (env.AWS_ACCESS_KEY_ID) {
-    return {
-      name,
-      state: "warning",
-      found: "AWS_ACCESS_KEY_ID is set, AWS_SECRET_ACCESS_KEY is not",
-      todo: "set both, or neither",
-    };
+  if (settings.credentials.kind === "anonymous") {
+    return { name, state: "ok", found: "none wanted, requests are not signed" };
+  }
+  if (settings.credentials.kind === "static") {
+    return { name, state: "ok", found: "an access key in the environment" };
   }
   if (env.AWS_WEB_IDENTITY_TOKEN_FILE) {
     return { name, state: "ok", found: "a web identity, from AWS_WEB_IDENTITY_TOKEN_FILE" };
   }
-  const shared = [file, config].find(isFile);
+  const home = env.HOME ?? "";
+  const files = [
+    env.AWS_SHARED_CREDENTIALS_FILE || `${home}/.aws/credentials`,
+    env.AWS_CONFIG_FILE || `${home}/.aws/config`,
+  ];
+  const shared = files.find(isFile);
   if (shared !== undefined) return { name, state: "ok", found: `shared configuration in ${shared}` };
   if (env.AWS_CONTAINER_CREDENTIALS_RELATIVE_URI || env.AWS_CONTAINER_CREDENTIALS_FULL_URI) {
     return { name, state: "ok", found: "from the container's credentials endpoint" };
@@ -166,6 +172,15 @@ function checkS3Credentials(env: Environment): Check {
   };
 }
 
+function settingsOrError(env: Environment): S3Settings | AimError {
+  try {
+    return s3Settings(env);
+  } catch (error) {
+    if (error instanceof AimError) return error;
+    throw error;
+  }
+}
+
 function isFile(path: string): boolean {
   try {
     return Deno.statSync(path).isFile;
@@ -175,7 +190,8 @@ function isFile(path: string): boolean {
 }
 
 function s3Endpoint(env: Environment): string | null {
-  return env.AWS_ENDPOINT_URL_S3 || env.AWS_ENDPOINT_URL || null;
+  const settings = settingsOrError(env);
+  return settings instanceof AimError ? null : settings.endpoint;
 }
 
 function nameOfOffline(config: Config): string {

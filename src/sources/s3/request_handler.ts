@@ -1,8 +1,9 @@
 import type { S3ClientConfig } from "@aws-sdk/client-s3";
+import { AimError } from "../../errors/aim_error.ts";
 import type { Transport } from "../transport/transport.ts";
 
 /** A request as the SDK hands it over. */
-export interface SdkRequest {
+interface SdkRequest {
   readonly method: string;
   readonly protocol: string;
   readonly hostname: string;
@@ -13,35 +14,46 @@ export interface SdkRequest {
   readonly body?: BodyInit | null;
 }
 
-/**
- * Sends the SDK's requests through aim's transport, so that proxies, certificates and retries are the same for all.
- *
- * @param seen Told of each request before it is sent; may throw.
- */
-export function requestHandler(
-  transport: Transport,
-  seen: (request: SdkRequest) => void = () => {},
-): NonNullable<S3ClientConfig["requestHandler"]> {
+/** Sends the SDK's requests through aim's transport, so that proxies, certificates and retries are the same for all. */
+export function requestHandler(transport: Transport): NonNullable<S3ClientConfig["requestHandler"]> {
   return {
     metadata: { handlerProtocol: "http/1.1" },
     async handle(request: SdkRequest, options?: { abortSignal?: unknown }) {
-      seen(request);
-      const response = await transport.request(urlOf(request), {
+      const url = urlOf(request);
+      const response = await transport.request(url, {
         method: request.method,
         headers: headersOf(request),
         body: request.body ?? null,
         signal: options?.abortSignal instanceof AbortSignal ? options.abortSignal : undefined,
       });
-      return {
-        response: {
-          statusCode: response.status,
-          reason: response.statusText,
-          headers: Object.fromEntries(response.headers),
-          body: response.body ?? new Blob([]).stream(),
-        },
-      };
+      const { status, statusText } = response;
+      const text = await response.text();
+      const fault = foreignAnswer(request, status, text);
+      if (fault !== null) throw new AimError("network", `${url.host} ${fault[0]}`, { hint: fault[1] });
+      const headers = Object.fromEntries(response.headers);
+      // The words of a proxy are no refusal by S3.
+      const body = new Blob([status < 300 || text.includes("<Code>") ? text : ""]).stream();
+      return { response: { statusCode: status, reason: statusText, headers, body } };
     },
   } as NonNullable<S3ClientConfig["requestHandler"]>;
+}
+
+/** What is wrong with an answer that S3 does not give, and what to do; `null` for one that it may give. */
+function foreignAnswer(
+  { method }: SdkRequest,
+  status: number,
+  text: string,
+): [fault: string, hint: string] | null {
+  if (status === 400 && /\bHTTPS\b/.test(text)) {
+    return ["speaks https, and was asked by http", "use https:// in the address"];
+  }
+  // Lists alone are asked for by GET.
+  if (method !== "GET" || status >= 300 || text.includes("ListBucketResult")) return null;
+  const what = /<html|<!doctype html/i.test(text) ? "a web page" : "something else";
+  return [
+    `answers with ${what} instead of a list of objects`,
+    "check AWS_ENDPOINT_URL: this is not an S3 endpoint, or a portal stands before it",
+  ];
 }
 
 function urlOf(request: SdkRequest): URL {

@@ -1,4 +1,5 @@
 import { AimError } from "../../errors/aim_error.ts";
+import { log } from "../../log/logger.ts";
 import { readRegularTextSync } from "../../os/read_regular_file.ts";
 
 /** Variables that name a PEM file of certificate authorities, as OpenSSL, Node, the AWS tools, Python's requests and curl know them. */
@@ -6,6 +7,7 @@ const CA_VARIABLES = [
   "SSL_CERT_FILE",
   "NODE_EXTRA_CA_CERTS",
   "AWS_CA_BUNDLE",
+  "AIM_S3_CA_BUNDLE",
   "REQUESTS_CA_BUNDLE",
   "CURL_CA_BUNDLE",
 ] as const;
@@ -21,7 +23,22 @@ export function caCertificates(env: Readonly<Record<string, string | undefined>>
     const path = env[name];
     if (path !== undefined && path !== "" && !paths.has(path)) paths.set(path, name);
   }
-  return [...paths].map(([path, name]) => readCertificates(path, name)).filter((pem) => pem !== null);
+  const pems = [...paths].map(([path, name]) => readCertificates(path, name));
+  return [...pems, kserveCertificates(env)].filter((pem) => pem !== null);
+}
+
+/** KServe mounts the ConfigMap that either variable names here, and sets the third where it is elsewhere. */
+function kserveCertificates(env: Readonly<Record<string, string | undefined>>): string | null {
+  const configMap = env.AWS_CA_BUNDLE_CONFIGMAP || env.CA_BUNDLE_CONFIGMAP_NAME;
+  if (!configMap || env.AWS_CA_BUNDLE) return null;
+  const path = `${env.CA_BUNDLE_VOLUME_MOUNT_POINT || "/etc/ssl/custom-certs"}/cabundle.crt`;
+  const read = readRegularTextSync(path);
+  if (read.kind === "ok") return read.value;
+  log.warn("certificates of a ConfigMap cannot be read, only the usual authorities are trusted", {
+    configMap,
+    path,
+  });
+  return null;
 }
 
 function readCertificates(path: string, variable: string): string | null {

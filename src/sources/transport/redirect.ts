@@ -8,7 +8,10 @@ export const MOST_REDIRECTS = 5;
  *
  * @throws {AimError} `network` for an address that is never followed: anything but http and https, or http after https.
  */
-export function redirectTarget(response: Pick<Response, "status" | "headers">, from: URL): URL | null {
+export function redirectTarget(
+  response: { readonly status: number; readonly headers: Pick<Headers, "get"> },
+  from: URL,
+): URL | null {
   const location = response.headers.get("location");
   if (![301, 302, 303, 307, 308].includes(response.status) || location === null) return null;
   const target = URL.parse(location, from);

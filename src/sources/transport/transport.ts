@@ -46,6 +46,8 @@ export interface TransportOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Idle connections kept to one host. */
   readonly connections: number;
+  /** Whether a server must prove by its certificate who it is. @default {true} */
+  readonly verifyTls?: boolean;
   /** @default {a timer} */
   readonly sleep?: ((ms: number, signal?: AbortSignal) => Promise<void>) | undefined;
   /** Milliseconds, monotonic. @default {performance.now} */
@@ -73,7 +75,8 @@ export function openTransport(options: TransportOptions): Transport {
     now: options.now ?? (() => performance.now()),
     random: options.random ?? Math.random,
   };
-  const clients = httpClients({ env, caCerts: caCertificates(env), connections: options.connections });
+  const { connections, verifyTls = true } = options;
+  const clients = httpClients({ env, caCerts: caCertificates(env), connections, verifyTls });
   const gates = new Map<string, RequestGate>();
 
   /** Files and questions have limits of their own at most servers. */

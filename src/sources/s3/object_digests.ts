@@ -1,0 +1,152 @@
+import type { HeadObjectCommandOutput } from "@aws-sdk/client-s3";
+import type { Digest } from "../manifest.ts";
+import { plainEtag } from "../range_body.ts";
+import type { ListedObject } from "./list_objects.ts";
+import {
+  type ChecksumAlgorithm,
+  fullChecksum,
+  multipartCount,
+  type ObjectFacts,
+  plainMd5,
+} from "./object_digest.ts";
+import { evenParts, likelyParts } from "./part_sizes.ts";
+import type { S3Bucket } from "./s3_bucket.ts";
+
+/** Questions about single objects at once. */
+const QUESTIONS = 16;
+/** From this size on, bytes, an object is asked about even where its ETag looks like an MD5. */
+const ASK_FROM = 8 * 2 ** 20;
+/** Parts of an uneven upload that are asked about one by one, at most. */
+const UNEVEN_PARTS = 64;
+
+/** What proves an object's bytes. */
+export interface ObjectProof {
+  readonly digest: Digest | null;
+  /** `null` where the server knows none. */
+  readonly etag: string | null;
+}
+
+/** Finds out what proves the objects of a list. */
+export class ObjectDigests {
+  readonly #bucket: S3Bucket;
+  /** An answer has shown that ETags are not MD5s here, so every object is asked about. */
+  #opaqueEtags = false;
+
+  constructor(bucket: S3Bucket) {
+    this.#bucket = bucket;
+  }
+
+  /** From now on ETags are not taken for MD5s. */
+  distrustEtags(): void {
+    this.#opaqueEtags = true;
+  }
+
+  /**
+   * Proofs in the order of the objects. Small objects with a plain ETag are taken by the list's word, so that thousands of them need no
+   * request each; large ones, multipart ones and those without an ETag are asked about. Where that shows ETags to be no MD5s, all are.
+   */
+  async of(objects: readonly ListedObject[], signal: AbortSignal | undefined): Promise<ObjectProof[]> {
+    const proofs: ObjectProof[] = objects.map(({ etag }) => ({
+      etag,
+      digest: etag === null ? null : plainMd5(etag),
+    }));
+    const asked = new Set<number>();
+    const ask = async (indices: readonly number[]) => {
+      for (const index of indices) asked.add(index);
+      await eachOf(indices, QUESTIONS, async (index) => {
+        const object = objects[index];
+        if (object !== undefined) proofs[index] = await this.#ask(object, signal);
+      });
+    };
+    const largest = objects.reduce((best, { size }, i) => size > (objects[best]?.size ?? -1) ? i : best, 0);
+    const filled = [...objects.entries()].filter(([, { size }]) => size > 0);
+    await ask(
+      filled.filter(([i, { size }]) => i === largest || size >= ASK_FROM || proofs[i]?.digest === null)
+        .map(([i]) => i),
+    );
+    if (this.#opaqueEtags) await ask(filled.map(([i]) => i).filter((i) => !asked.has(i)));
+    return proofs;
+  }
+
+  async #ask(object: ListedObject, signal: AbortSignal | undefined): Promise<ObjectProof> {
+    const head = await this.#bucket.head(object.key, signal);
+    if (head === null) return { etag: object.etag, digest: null };
+    const etag = object.etag ?? plainEtag(head.ETag ?? null);
+    const facts = factsOf(head, etag ?? "");
+    if (facts.opaqueEtag) this.#opaqueEtags = true;
+    const checksum = fullChecksum(facts);
+    if (checksum !== null) return { etag, digest: checksum };
+    if (facts.opaqueEtag || etag === null) return { etag, digest: null };
+    const count = multipartCount(etag);
+    const digest = count === null
+      ? plainMd5(etag)
+      : await this.#multipart({ ...object, etag }, count, signal);
+    return { etag, digest };
+  }
+
+  /** A multipart ETag proves the bytes once the parts' sizes are known: the server's word for them, else likely ones. */
+  async #multipart(
+    { key, size, etag }: ListedObject & { etag: string },
+    count: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Digest | null> {
+    const digest = (partSizes: readonly number[], others?: readonly (readonly number[])[]): Digest => ({
+      algorithm: "multipart-md5",
+      hex: etag.slice(0, 32).toLowerCase(),
+      partSizes,
+      ...(others === undefined ? {} : { otherPartSizes: others }),
+    });
+    if (count === 1) return digest([size]);
+    const first = await this.#bucket.head(key, signal, { part: 1 });
+    // A server that does not know parts answers for all of the object.
+    if (first?.PartsCount === count && first.ContentLength !== undefined && first.ContentLength > 0) {
+      const even = evenParts(size, first.ContentLength);
+      if (even.length === count) return digest(even);
+      if (count > UNEVEN_PARTS) return null;
+      const sizes = [first.ContentLength];
+      for (let part = 2; part <= count; part++) {
+        sizes.push((await this.#bucket.head(key, signal, { part }))?.ContentLength ?? 0);
+      }
+      return sizes.reduce((sum, n) => sum + n, 0) === size ? digest(sizes) : null;
+    }
+    const [best, ...others] = likelyParts(size, count);
+    return best === undefined ? null : digest(best, others);
+  }
+}
+
+function factsOf(head: HeadObjectCommandOutput, etag: string): ObjectFacts {
+  const checksums: Partial<Record<ChecksumAlgorithm, string>> = {};
+  const given: [ChecksumAlgorithm, string | undefined][] = [
+    ["sha256", head.ChecksumSHA256],
+    ["crc64nvme", head.ChecksumCRC64NVME],
+    ["sha1", head.ChecksumSHA1],
+    ["crc32c", head.ChecksumCRC32C],
+    ["crc32", head.ChecksumCRC32],
+  ];
+  for (const [algorithm, value] of given) if (value !== undefined) checksums[algorithm] = value;
+  return {
+    etag,
+    checksums,
+    checksumType: head.ChecksumType ?? null,
+    opaqueEtag: (head.ServerSideEncryption ?? "").startsWith("aws:") ||
+      head.SSECustomerAlgorithm !== undefined,
+  };
+}
+
+/** Runs a job for each, so many at once; the first failure ends it. */
+async function eachOf<T>(items: readonly T[], limit: number, job: (item: T) => Promise<void>): Promise<void> {
+  const rest = items.values();
+  const failure = new AbortController();
+  const worker = async () => {
+    for (const item of rest) {
+      if (failure.signal.aborted) return;
+      await job(item);
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker));
+  } catch (error) {
+    failure.abort();
+    throw error;
+  }
+}
