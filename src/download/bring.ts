@@ -1,8 +1,11 @@
 import { cachePaths } from "../cache/cache_paths.ts";
 import { hubPlacement } from "../cache/hub_placement.ts";
+import { lstatOrNull } from "../cache/files.ts";
+import { sameButForCase } from "../cache/names_in_cache.ts";
 import type { LayoutName, Placement } from "../cache/types.ts";
 import { localPlacement } from "../cache/local_placement.ts";
 import type { Config } from "../config/config.ts";
+import { log } from "../log/logger.ts";
 import { localNameOf } from "../sources/local_name.ts";
 import type { ModelRef } from "../sources/model_ref.ts";
 import { openSource } from "../sources/open_source.ts";
@@ -38,6 +41,7 @@ export async function bring(
   placement: Placement,
   options: DownloadOptions,
 ): Promise<DownloadReport> {
+  if (ref.kind === "hub") await warnOfTwin(config, placement);
   const source = await openSource(ref, { ...sourceOptions(config, env), onProtocol: options.onProtocol });
   try {
     return await downloadModel(source, placement, options);
@@ -63,4 +67,13 @@ export async function inCache(
     provenBySize: 0,
     elapsed: 0,
   };
+}
+
+/** The hub takes `Meta-Llama/M` and `meta-llama/M` for one model; the cache has a folder for each. */
+async function warnOfTwin(config: Config, { name, directory }: Placement): Promise<void> {
+  const twin = await lstatOrNull(directory) === null ? await sameButForCase(cachePaths(config), name) : null;
+  if (twin === null) return;
+  log.warn(
+    `the cache holds ${twin}, which the hub takes for the same model: ${name} is downloaded beside it`,
+  );
 }

@@ -1,11 +1,12 @@
 import { cachePaths } from "../cache/cache_paths.ts";
 import { hubPlacement } from "../cache/hub_placement.ts";
+import { nearestInCache } from "../cache/names_in_cache.ts";
 import { localPlacement } from "../cache/local_placement.ts";
 import type { Resolution } from "../cache/types.ts";
 import { bring } from "../download/bring.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
-import { missingInWords } from "./missing_in_words.ts";
+import { missingInWords, remedyFor } from "./missing_in_words.ts";
 import type { ServeOptions } from "./serve_options.ts";
 import type { ServingChoice } from "./serving_plan.ts";
 
@@ -22,13 +23,15 @@ export async function downloadMissing(
   const { config, env, signal } = options;
   const { model } = choice;
   if (config.offline) {
-    throw new AimError(
-      "not-found",
-      `${model.uri} is not in the cache, and HF_HUB_OFFLINE is on (${missingInWords(resolution)})`,
-      {
-        hint: "bring it there with aim download-to-cache on a connected host, or unset HF_HUB_OFFLINE",
-      },
-    );
+    const near = await nearestInCache(cachePaths(config), model.name);
+    const hint = remedyFor(resolution, model.name) ??
+      (near === null
+        ? "download it with aim download-to-cache on a connected host and copy the cache here, or unset HF_HUB_OFFLINE"
+        : `the cache holds ${near}: did you mean that?`);
+    const message = `${model.uri} is not in the cache, and HF_HUB_OFFLINE is on (${
+      missingInWords(resolution)
+    })`;
+    throw new AimError("not-found", message, { hint });
   }
   log.info(`${model.uri} is not in the cache, downloading it`, { looked: missingInWords(resolution) });
   const paths = cachePaths(config);

@@ -11,7 +11,7 @@ import {
   type ServingChoice,
   type ServingPlan,
 } from "./serving_plan.ts";
-import { missingInWords } from "./missing_in_words.ts";
+import { missingInWords, remedyFor } from "./missing_in_words.ts";
 
 /**
  * Selects, resolves, downloads what is missing, and becomes the engine. Returns only where the process could not be
@@ -47,7 +47,7 @@ function notServable(choice: ServingChoice, resolution: Resolution): AimError {
     "not-found",
     `${choice.model.uri} is downloaded, but it is not a whole model: ${missingInWords(resolution)}`,
     {
-      hint: "check what the source holds",
+      hint: remedyFor(resolution, choice.model.name) ?? "check what the source holds",
     },
   );
 }

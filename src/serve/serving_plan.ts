@@ -1,5 +1,5 @@
 import { cachePaths } from "../cache/cache_paths.ts";
-import { resolveModel } from "../cache/resolve_model.ts";
+import { lookLocal, resolveModel } from "../cache/resolve_model.ts";
 import type { Resolution } from "../cache/types.ts";
 import type { Config } from "../config/config.ts";
 import { buildCommand } from "../engine/command.ts";
@@ -142,20 +142,20 @@ function hubEnv(config: Config): Record<string, string> {
   return { HF_HOME: hfHome, ...(hub === `${hfHome}/hub` ? {} : { HF_HUB_CACHE: hub }) };
 }
 
+/** A path is served as it is: what speaks against it is a warning. Its links may lead anywhere. */
 async function resolvePath(path: string, name: string): Promise<Resolution> {
+  let info: Deno.FileInfo;
   try {
-    await Deno.stat(path);
+    info = await Deno.stat(path);
   } catch (cause) {
     throw new AimError("not-found", `AIM_MODEL_ID is ${path}, and there is no such file or directory`, {
       hint: "check the path and that its volume is mounted",
       cause,
     });
   }
-  const looked = [{
-    layout: "path" as const,
-    path,
-    state: "complete" as const,
-    reason: "a path is served as it is",
-  }];
-  return { kind: "path", path, name, looked };
+  const judged = info.isDirectory ? await lookLocal(path, undefined, ["/"]) : null;
+  const isWhole = judged === null || judged.state === "complete";
+  if (!isWhole) log.warn(`${path} is served as it is, but ${judged.reason}`);
+  const reason = isWhole ? "a path is served as it is" : `a path is served as it is, but ${judged.reason}`;
+  return { kind: "path", path, name, looked: [{ layout: "path", path, state: "complete", reason }] };
 }

@@ -24,7 +24,6 @@ export const cacheVerify: Command = {
   }],
   examples: [
     { command: "aim cache verify", does: "all models" },
-    { command: "aim cache verify meta-llama/Llama-3.1-8B-Instruct", does: "one model, in both layouts" },
     { command: "aim cache verify --format json", does: "for programs; exit code 8 where something is bad" },
   ],
   permissions: { write: false, net: false, run: false, ffi: false },

@@ -1,3 +1,6 @@
+import { cachePaths } from "../../cache/cache_paths.ts";
+import { lstatOrNull } from "../../cache/files.ts";
+import { nearestInCache } from "../../cache/names_in_cache.ts";
 import { AimError } from "../../errors/aim_error.ts";
 import { bring, type CachePlace, inCache, placementOf } from "../../download/bring.ts";
 import type { GpuInventory } from "../../gpu/types.ts";
@@ -64,6 +67,9 @@ export const downloadToCache: Command<GpuInventory | null> = {
       print(downloadResult(context, { ...offline, model: placement.name }));
       return 0;
     }
+    if (config.offline && await lstatOrNull(placement.directory) === null) {
+      await suggest(context, placement.name);
+    }
     const progress = startProgress(context, progressMode(context));
     try {
       const report = await bring(config, env, place.ref, placement, {
@@ -88,4 +94,13 @@ async function wantedModel(
   if (given !== undefined) return { ref: parseModelRef(given), modelName: config.modelName };
   if (gpus === null) throw new AimError("usage", "no model is named", { hint: "give --model-id" });
   return await profileModel(config, gpus);
+}
+
+/** @throws {AimError} `not-found` where the cache holds a model of nearly this name. */
+async function suggest({ config }: CommandContext<GpuInventory | null>, name: string): Promise<void> {
+  const near = await nearestInCache(cachePaths(config), name);
+  if (near === null) return;
+  throw new AimError("not-found", `${name} is not in the cache, and HF_HUB_OFFLINE (--offline) is on`, {
+    hint: `the cache holds ${near}: did you mean that?`,
+  });
 }

@@ -1,3 +1,5 @@
+import { cachePaths } from "../../cache/cache_paths.ts";
+import { nearestInCache } from "../../cache/names_in_cache.ts";
 import { remedyInWords } from "../../cache/judge/remedy_in_words.ts";
 import type { PlaceLookedAt, Resolution } from "../../cache/types.ts";
 import { EXIT_CODES } from "../../errors/exit_codes.ts";
@@ -41,6 +43,10 @@ export const resolve: Command<GpuInventory> = {
         ? jsonReport({ model, profile, ...resolution })
         : inWords(model, resolution, stdout.colour),
     );
+    const near = resolution.kind === "missing" && resolution.looked.every(({ state }) => state === "absent")
+      ? await nearestInCache(cachePaths(context.config), model)
+      : null;
+    if (near !== null && flags.format !== "json") print(`did you mean ${near}?\n`);
     return resolution.kind === "missing" ? EXIT_CODES["not-found"].code : 0;
   },
 };
