@@ -1,4 +1,4 @@
-import type { DownloadReport } from "../download/download_model.ts";
+import type { DownloadReport } from "../download/download_report.ts";
 import type { CommandContext } from "./command.ts";
 import { jsonReport } from "./json_report.ts";
 

@@ -251,7 +251,7 @@ export const SETTINGS = {
     group: "cache",
   }),
   hfHubCache: setting({
-    env: ["HF_HUB_CACHE"],
+    env: ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"],
     flag: null,
     type: { kind: "path" },
     default: "$HF_HOME/hub",
@@ -269,7 +269,7 @@ export const SETTINGS = {
     group: "source",
   }),
   hfToken: setting({
-    env: ["HF_TOKEN"],
+    env: ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"],
     flag: null,
     type: { kind: "text" },
     default: null,
@@ -284,11 +284,11 @@ export const SETTINGS = {
     type: { kind: "path" },
     default: "$HF_HOME/token",
     value: "FILE",
-    help: "file that holds the hub token",
+    help: "file that holds the hub token; with HF_HOME unset, the one of hf auth login is used too",
     group: "source",
   }),
   offline: setting({
-    env: ["HF_HUB_OFFLINE"],
+    env: ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"],
     flag: "offline",
     type: { kind: "boolean" },
     default: "0",

@@ -10,7 +10,8 @@ import { localNameOf } from "../sources/local_name.ts";
 import type { ModelRef } from "../sources/model_ref.ts";
 import { openSource } from "../sources/open_source.ts";
 import { sourceOptions } from "../sources/source_options.ts";
-import { downloadModel, type DownloadOptions, type DownloadReport } from "./download_model.ts";
+import { downloadModel, type DownloadOptions } from "./download_model.ts";
+import type { DownloadReport } from "./download_report.ts";
 
 /** Where a model goes: into a layout of the caches, under its local name. */
 export interface CachePlace {
@@ -48,25 +49,6 @@ export async function bring(
   } finally {
     source.close();
   }
-}
-
-/**
- * A model as it lies in a placement already, for a download without network; `null` where it is not whole.
- */
-export async function inCache(
-  placement: Placement,
-  revision: string | undefined,
-): Promise<DownloadReport | null> {
-  const found = await placement.lookUp(revision);
-  if (found === null) return null;
-  return {
-    ...found,
-    layout: placement.layout,
-    bytesMoved: 0,
-    bytesPresent: found.bytes,
-    provenBySize: 0,
-    elapsed: 0,
-  };
 }
 
 /** The hub takes `Meta-Llama/M` and `meta-llama/M` for one model; the cache has a folder for each. */

@@ -1,4 +1,5 @@
 import { AimError } from "../errors/aim_error.ts";
+import { errnoOf } from "../errors/from_unknown.ts";
 import { log } from "../log/logger.ts";
 import type { Placement } from "../cache/types.ts";
 import { type Manifest, totalBytes } from "../sources/manifest.ts";
@@ -6,6 +7,8 @@ import type { Protocol } from "../sources/protocols.ts";
 import { type Source, SourceChangedError } from "../sources/source.ts";
 import { transfer } from "../transfer/transfer.ts";
 import type { TransferEvent, TransferOptions, TransferResult } from "../transfer/types.ts";
+import type { DownloadReport } from "./download_report.ts";
+import { inCache } from "./in_cache.ts";
 import { withLease } from "../transfer/lease/lease.ts";
 
 /** What is wanted of a source's files, and how they are brought. */
@@ -26,27 +29,6 @@ export interface DownloadOptions {
   readonly onProtocol?: (protocol: Protocol) => void;
 }
 
-/** What a download did. */
-export interface DownloadReport {
-  /** Canonical URI of the source. */
-  readonly source: string;
-  readonly commit: string | null;
-  readonly layout: Placement["layout"];
-  /** What a reader opens: the model directory, or the snapshot directory. */
-  readonly path: string;
-  readonly files: number;
-  /** All of the model, in bytes. */
-  readonly bytes: number;
-  /** Bytes that came over the network. */
-  readonly bytesMoved: number;
-  /** Bytes that were there before. */
-  readonly bytesPresent: number;
-  /** Files of this run that were proven by size alone, since the source stores no digest or `--no-verify` was given. */
-  readonly provenBySize: number;
-  /** Milliseconds. */
-  readonly elapsed: number;
-}
-
 /** A source that changes while it is read is listed anew this many times before the download gives up. */
 const RELISTINGS = 3;
 
@@ -62,18 +44,56 @@ export async function downloadModel(
   options: DownloadOptions,
 ): Promise<DownloadReport> {
   const started = performance.now();
-  const manifest = await list(source, options);
-  const existing = options.force ? null : await placement.existing(manifest);
-  if (existing !== null) return report(placement, manifest, existing, null, performance.now() - started);
-  await placement.secure();
-  return await withLease(
-    placement.directory,
-    {
-      signal: options.signal,
-      onWait: (holder) => log.info(`waiting for ${holder}`, { model: placement.name }),
-    },
-    (lease) => downloadAlone(source, placement, manifest, options, lease.signal, started),
-  );
+  let manifest: Manifest | null = null;
+  try {
+    const listed = manifest = await list(source, options);
+    const existing = options.force ? null : await placement.existing(listed);
+    if (existing !== null) return report(placement, listed, existing, null, performance.now() - started);
+    await placement.secure();
+    return await withLease(
+      placement.directory,
+      {
+        signal: options.signal,
+        onWait: (holder) => log.info(`waiting for ${holder}`, { model: placement.name }),
+      },
+      (lease) => downloadAlone(source, placement, listed, options, lease.signal, started),
+    );
+  } catch (error) {
+    const stored = options.force ? null : await insteadOf(error, source, placement, manifest, options);
+    if (stored === null) throw error;
+    return stored;
+  }
+}
+
+/**
+ * A whole model serves as it is where the source cannot be reached, or where a cache that cannot be written lacks nothing; `null` where the failure
+ * stands.
+ */
+async function insteadOf(
+  error: unknown,
+  { uri }: Source,
+  placement: Placement,
+  manifest: Manifest | null,
+  { revision, signal }: DownloadOptions,
+): Promise<DownloadReport | null> {
+  if (!(error instanceof AimError) || signal.aborted) return null;
+  const unreached = error.kind === "network" && manifest === null;
+  const unwritable = error.kind === "no-space" && manifest !== null &&
+    ["EROFS", "EACCES", "EPERM"].includes(errnoOf(error.cause) ?? "");
+  if (!unreached && !unwritable) return null;
+  const stored = await inCache(placement, revision);
+  if (stored === null || ![uri, "unknown"].includes(stored.source)) return null;
+  if (manifest === null) {
+    log.warn(`using ${placement.name} from the cache: it is whole, but was not compared with ${uri}`, {
+      reason: error.message,
+    });
+    return stored;
+  }
+  if ((await placement.plan(manifest, { signal })).items.length > 0) return null;
+  log.warn(`using ${placement.name} from the cache: nothing is missing, and nothing can be recorded`, {
+    reason: error.message,
+  });
+  return stored;
 }
 
 async function downloadAlone(

@@ -1,5 +1,5 @@
 import type { Config } from "../config/config.ts";
-import type { DownloadReport } from "../download/download_model.ts";
+import type { DownloadReport } from "../download/download_report.ts";
 import type { GpuInventory } from "../gpu/types.ts";
 import type { TransferEvent } from "../transfer/types.ts";
 

@@ -20,10 +20,13 @@ export type ModelRef =
   | { readonly kind: "path"; readonly path: string };
 
 const FORMS = "use org/model, hf://org/model[@REVISION], s3://bucket/prefix, or an absolute path";
+/** Hosts of the public hub, whose pages' addresses people paste. */
+const HUB_HOSTS = ["huggingface.co", "www.huggingface.co", "hf.co"];
 
 /**
  * Reads a model's name as a user writes it: `org/model`, `hf://org/model`, either with `@REVISION`; `s3://bucket/prefix`;
- * or an absolute path. `hf://org/model:REVISION` is KServe's spelling of the same.
+ * or an absolute path. `hf://org/model:REVISION` is KServe's spelling of the same. The address of a model's page on the public hub, or of a file there,
+ * means that model at that revision.
  *
  * @throws {AimError} `usage`, naming the value and what is wrong with it.
  */
@@ -41,6 +44,9 @@ export function parseModelRef(text: string): ModelRef {
       return hubRef(text, rest, /[@:]/);
     case "s3":
       return s3Ref(text, rest);
+    case "http":
+    case "https":
+      return pageRef(text);
     default:
       throw refused(text, `${scheme?.[1]}:// is not a source of models`);
   }
@@ -66,6 +72,44 @@ function hubRef(text: string, rest: string, separator: RegExp): ModelRef {
   if (fault !== null) throw refused(text, fault);
   if (revision !== null) assertRevision(revision);
   return { kind: "hub", id, revision };
+}
+
+/** `https://huggingface.co/org/model`, with `/tree/REV`, `/blob/REV/file`, `/raw/REV/file` or `/resolve/REV/file`. */
+function pageRef(text: string): ModelRef {
+  const url = URL.parse(text);
+  if (url === null) throw refused(text, "it is not an address");
+  if (!HUB_HOSTS.includes(url.hostname)) {
+    throw new AimError(
+      "usage",
+      `${JSON.stringify(text)} is not an address of a model on the Hugging Face Hub`,
+      {
+        hint: `for a hub at ${url.host}, set HF_ENDPOINT to its address and name the model as org/model`,
+      },
+    );
+  }
+  const parts = url.pathname.split("/").filter((part) => part !== "").map(decoded);
+  if (["datasets", "spaces", "collections", "docs", "papers", "blog"].includes(parts[0] ?? "")) {
+    throw refused(text, `it is in the hub's ${parts[0]}`);
+  }
+  const at = parts.findIndex((part, index) => index > 0 && PAGES.includes(part));
+  const [model, [, ...page]] = at < 0 ? [parts, []] : [parts.slice(0, at), parts.slice(at)];
+  // `refs/pr/1` is the one revision with slashes in a path.
+  const revision = page.slice(0, page[0] === "refs" ? 3 : 1).join("/");
+  const id = model.join("/");
+  const fault = id === "" ? "it names no model" : hubIdFault(id);
+  if (fault !== null) throw refused(text, fault);
+  if (revision !== "") assertRevision(revision);
+  return { kind: "hub", id, revision: revision === "" ? null : revision };
+}
+
+const PAGES = ["tree", "blob", "resolve", "raw", "commit", "commits"];
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 /** The rules of the hub's repository names, as huggingface_hub's validate_repo_id has them. */

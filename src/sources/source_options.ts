@@ -26,6 +26,8 @@ export interface SourceOptions {
   readonly onProtocol?: ((protocol: Protocol) => void) | undefined;
 }
 
+type Env = Readonly<Record<string, string | undefined>>;
+
 type Wanted = Pick<
   Config,
   "hfEndpoint" | "hfToken" | "hfTokenPath" | "protocols" | "offline" | "jobs" | "origins"
@@ -33,17 +35,17 @@ type Wanted = Pick<
 
 /**
  * Sources' options from the configuration and the environment. The token is `HF_TOKEN`, else what the file
- * `HF_TOKEN_PATH` holds, else `HF_HOME/token`.
+ * `HF_TOKEN_PATH` holds, else `HF_HOME/token`, else that of `hf auth login`.
  *
  * @throws {AimError} `usage` for an unknown protocol.
  */
 export function sourceOptions(
   config: Wanted,
-  env: Readonly<Record<string, string | undefined>>,
+  env: Env,
 ): SourceOptions {
   return {
     hfEndpoint: config.hfEndpoint,
-    hfToken: () => resolveToken(config),
+    hfToken: () => resolveToken(config, env),
     protocols: parseProtocols(config.protocols),
     offline: config.offline,
     env,
@@ -51,10 +53,11 @@ export function sourceOptions(
   };
 }
 
-async function resolveToken(config: Wanted): Promise<string | null> {
+async function resolveToken(config: Wanted, env: Env): Promise<string | null> {
   const path = config.hfTokenPath;
   const where = config.hfToken ? "HF_TOKEN" : path;
-  const text = config.hfToken || await readToken(path, config.origins.hfTokenPath !== "default");
+  const text = config.hfToken || await readToken(path, config.origins.hfTokenPath !== "default") ||
+    await loginToken(config, env);
   const token = text.trim();
   keepSecret(token);
   if (token === "") return null;
@@ -63,6 +66,13 @@ async function resolveToken(config: Wanted): Promise<string | null> {
   throw new AimError("usage", `the hub token in ${where} holds characters that no token has`, {
     hint: "set it to the token alone",
   });
+}
+
+/** What `hf auth login` has kept in Python's own default place, where nobody named another. */
+async function loginToken({ origins }: Wanted, env: Env): Promise<string> {
+  const named = origins.hfHome !== "default" || origins.hfTokenPath !== "default";
+  const cache = env.XDG_CACHE_HOME || (env.HOME ? `${env.HOME}/.cache` : "");
+  return named || !cache.startsWith("/") ? "" : await readToken(`${cache}/huggingface/token`, false);
 }
 
 // In bytes: far above any token, far below anything else.

@@ -80,9 +80,17 @@ Deno.test("the hub token is HF_TOKEN, else the file HF_TOKEN_PATH, else HF_HOME/
     await Deno.writeTextFile(`${directory}/token`, "hf_fromhome\n");
     await Deno.writeTextFile(`${directory}/named`, "  hf_fromfile  \n");
     const token = (env: Record<string, string>) =>
-      sourceOptions(resolveConfig({ flags: {}, env: { AIM_CACHE_PATH: directory, ...env } }), {}).hfToken();
+      sourceOptions(resolveConfig({ flags: {}, env: { AIM_CACHE_PATH: directory, ...env } }), env).hfToken();
     assertEquals(await token({}), "hf_fromhome");
     assertEquals(await token({ HF_HOME: `${directory}/none` }), null);
+    assertEquals(await token({ HUGGING_FACE_HUB_TOKEN: "hf_old" }), "hf_old");
+    assertEquals(await token({ HUGGING_FACE_HUB_TOKEN: "hf_old", HF_TOKEN: "hf_direct" }), "hf_direct");
+    await Deno.mkdir(`${directory}/.cache/huggingface`, { recursive: true });
+    await Deno.writeTextFile(`${directory}/.cache/huggingface/token`, "hf_fromlogin");
+    const other = { AIM_CACHE_PATH: `${directory}/other`, HOME: directory };
+    assertEquals(await token(other), "hf_fromlogin");
+    assertEquals(await token({ ...other, XDG_CACHE_HOME: `${directory}/x` }), null);
+    assertEquals(await token({ ...other, HF_HOME: `${directory}/none` }), null);
     assertEquals(await token({ HF_TOKEN_PATH: `${directory}/named` }), "hf_fromfile");
     assertEquals(await token({ HF_TOKEN_PATH: `${directory}/named`, HF_TOKEN: "hf_direct" }), "hf_direct");
     for (const bad of [{ HF_TOKEN_PATH: `${directory}/missing` }, { HF_TOKEN: "hf_bad token" }]) {
