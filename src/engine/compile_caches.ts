@@ -1,0 +1,81 @@
+import { log } from "../log/logger.ts";
+
+/** What compiled code depends on: code for one is of no use to another. */
+export interface CompileCacheKey {
+  /** Accelerator model, as `MI300X`. */
+  readonly accelerator: string;
+  /** `null` where it is not known. */
+  readonly engineVersion: string | null;
+  /** Reference of the image; `null` outside of one. */
+  readonly image: string | null;
+}
+
+/**
+ * Directories that engines and the libraries below them write compiled code to. Without them each new container compiles for minutes
+ * before it answers.
+ */
+const CACHES = {
+  VLLM_CACHE_ROOT: "vllm",
+  TRITON_CACHE_DIR: "triton",
+  TORCHINDUCTOR_CACHE_DIR: "inductor",
+  AITER_JIT_DIR: "aiter",
+} as const;
+
+/** Beside the models, where no command takes it for one. */
+const FOLDER = ".aim/compiled";
+
+/**
+ * Chooses directories for compiled code: on the cache volume, named by what the code depends on, or in a temporary directory where the
+ * volume cannot be written. Variables that are set already stay as they are.
+ *
+ * The engine executes what these directories hold, so one that belongs to another user is not used.
+ *
+ * Requires `--allow-write`.
+ *
+ * @param env The engine's environment so far: the caller's and the profile's.
+ * @returns What to add to it.
+ */
+export async function compileCaches(
+  cacheRoot: string,
+  key: CompileCacheKey,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<Record<string, string>> {
+  const missing = Object.entries(CACHES).filter(([name]) => (env[name] ?? "") === "");
+  if (missing.length === 0) return {};
+  const name = await folderName(key);
+  const temporary = env.TMPDIR ?? "/tmp";
+  const folder = await ownFolder(`${cacheRoot}/${FOLDER}/${name}`) ??
+    await ownFolder(`${temporary}/aim-compiled-${Deno.uid()}-${name}`);
+  if (folder === null) return {};
+  log.debug("directory for compiled code", { path: folder });
+  return Object.fromEntries(missing.map(([variable, child]) => [variable, `${folder}/${child}`]));
+}
+
+async function folderName({ accelerator, engineVersion, image }: CompileCacheKey): Promise<string> {
+  const words = [accelerator, engineVersion ?? "unknown", image === null ? "host" : await shortDigest(image)];
+  return words.join("-").replaceAll(/[^A-Za-z0-9._-]/g, "_");
+}
+
+async function shortDigest(text: string): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  return new Uint8Array(digest).toHex().slice(0, 12);
+}
+
+/** Makes a folder that this user may write to; `null` where that is not possible, or it is another user's. */
+async function ownFolder(path: string): Promise<string | null> {
+  try {
+    await Deno.mkdir(path, { recursive: true, mode: 0o700 });
+    const info = await Deno.lstat(path);
+    if (!info.isDirectory || info.uid !== Deno.uid()) {
+      log.debug(`${path} belongs to another user: compiled code is not kept there`);
+      return null;
+    }
+    const probe = `${path}/.${crypto.randomUUID().slice(0, 8)}`;
+    await Deno.writeTextFile(probe, "", { createNew: true });
+    await Deno.remove(probe);
+    return path;
+  } catch (error) {
+    log.debug(`compiled code is not kept in ${path}: ${error instanceof Error ? error.message : error}`);
+    return null;
+  }
+}

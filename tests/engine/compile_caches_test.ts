@@ -1,0 +1,59 @@
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { compileCaches } from "../../src/engine/compile_caches.ts";
+import { networkFileSystem } from "../../src/engine/network_file_system.ts";
+
+const KEY = { accelerator: "MI300X", engineVersion: "0.27.1", image: "registry/base:1" };
+
+Deno.test("compiled code is kept on the cache volume, by accelerator, engine version and image", async () => {
+  const root = await Deno.makeTempDir();
+  try {
+    const env = await compileCaches(root, KEY, {});
+    assertEquals(Object.keys(env).sort(), [
+      "AITER_JIT_DIR",
+      "TORCHINDUCTOR_CACHE_DIR",
+      "TRITON_CACHE_DIR",
+      "VLLM_CACHE_ROOT",
+    ]);
+    const folder = env.VLLM_CACHE_ROOT?.replace(/\/vllm$/, "") ?? "";
+    assert(folder.startsWith(`${root}/.aim/compiled/MI300X-0.27.1-`), folder);
+    assertEquals([...Deno.readDirSync(folder)], []);
+    assertEquals(await compileCaches(root, KEY, {}), env);
+    for (const other of [{ accelerator: "MI325X" }, { engineVersion: null }, { image: null }]) {
+      assertNotEquals(await compileCaches(root, { ...KEY, ...other }, {}), env);
+    }
+  } finally {
+    await Deno.remove(root, { recursive: true });
+  }
+});
+
+Deno.test("a directory for compiled code that is set stays", async () => {
+  const root = await Deno.makeTempDir();
+  try {
+    const env = await compileCaches(root, KEY, { VLLM_CACHE_ROOT: "/mine" });
+    assertEquals("VLLM_CACHE_ROOT" in env, false);
+    assertEquals("TRITON_CACHE_DIR" in env, true);
+  } finally {
+    await Deno.remove(root, { recursive: true });
+  }
+});
+
+Deno.test("compiled code goes to a temporary directory where the volume cannot be written, or is another user's", async () => {
+  const base = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${base}/file`, "");
+    const env = await compileCaches(`${base}/file`, KEY, { TMPDIR: base });
+    assert(env.VLLM_CACHE_ROOT?.startsWith(`${base}/aim-compiled-${Deno.uid()}-MI300X-`));
+    assertEquals(await compileCaches(`${base}/file`, KEY, { TMPDIR: `${base}/file` }), {});
+    if (Deno.uid() !== 0) return;
+    const own = await compileCaches(`${base}/cache`, KEY, {});
+    await Deno.chown(own.VLLM_CACHE_ROOT?.replace(/\/vllm$/, "") ?? "", 1000, 1000);
+    const other = await compileCaches(`${base}/cache`, KEY, { TMPDIR: base });
+    assert(other.VLLM_CACHE_ROOT?.startsWith(`${base}/aim-compiled-`));
+  } finally {
+    await Deno.remove(base, { recursive: true });
+  }
+});
+
+Deno.test("a local file system is no network file system", async () => {
+  assertEquals([await networkFileSystem("/"), await networkFileSystem("/nowhere")], [null, null]);
+});
