@@ -85,7 +85,7 @@ async function main(args: string[]): Promise<void> {
       runtime = named === undefined ? await findRuntime(target) : namedRuntime(resolve(named), target);
       await build("self-extracting");
       const program = `${staging}/self-extracting`;
-      await writeSelfExtracting({ program, runtime: runtime.path, permissions, version, arch }, output);
+      writeSelfExtracting({ program, runtime: runtime.path, permissions, version, arch }, output);
       await check("self-extracting");
     }
     const form = why === null ? "compiled" : `self-extracting (${why})`;

@@ -31,6 +31,8 @@ export interface RunOptions {
   readonly uid?: number;
   /** A root that cannot be written, but for a fresh `/tmp`. @default {false} */
   readonly readOnly?: boolean;
+  /** Options of the file system in `/tmp`, as `ro`. @default {"mode=1777,nosuid,nodev"} */
+  readonly tmp?: string;
   /** No network but the container's own loopback. @default {false} */
   readonly offline?: boolean;
 }
@@ -55,18 +57,29 @@ export class Images implements AsyncDisposable {
     await Deno.mkdir(context);
     await Deno.link(archive, `${context}/root.tar`);
     await Deno.writeTextFile(`${context}/Dockerfile`, "FROM scratch\nADD root.tar /\n");
-    await this.#buildah("bud", "--isolation", "chroot", "-t", `localhost/${tag}`, context);
+    await this.#buildah("bud", "-t", `localhost/${tag}`, context);
     await Deno.remove(context, { recursive: true });
   }
 
   /** Builds one of `container/Dockerfile.*` as its comment says. */
   async build(tag: string, file: string, args: Readonly<Record<string, string>>): Promise<void> {
     const given = Object.entries(args).flatMap(([name, value]) => ["--build-arg", `${name}=${value}`]);
-    const dockerfile = `${ROOT}container/${file}`;
     await this.#buildah(
-      ...["bud", "--isolation", "chroot", "--layers=false", "--pull-never", "-f", dockerfile],
-      ...["-t", `localhost/${tag}`, ...given, ROOT],
+      "bud",
+      ...BUILD,
+      "-f",
+      `${ROOT}container/${file}`,
+      "-t",
+      `localhost/${tag}`,
+      ...given,
+      ROOT,
     );
+  }
+
+  /** `deno task image` in this store; its report. */
+  async task(...words: string[]): Promise<string> {
+    const task = ["run", "-q", "-P", "container/image.ts", "--tool", "buildah", ...words, "--", ...BUILD];
+    return await run("env", `--chdir=${ROOT}`, ...this.#store(), Deno.execPath(), ...task);
   }
 
   async inspect(tag: string): Promise<ImageConfig> {
@@ -96,6 +109,7 @@ export class Images implements AsyncDisposable {
       cwd: config.WorkingDir || "/",
       uid: options.uid ?? Number((config.User ?? "").split(":")[0] || "0"),
       readOnly: options.readOnly,
+      tmp: options.tmp,
       offline: options.offline,
     });
   }
@@ -111,11 +125,23 @@ export class Images implements AsyncDisposable {
     await Deno.remove(this.#directory, { recursive: true });
   }
 
-  #buildah(...args: string[]): Promise<string> {
-    const at = ["--root", `${this.#directory}/store`, "--runroot", `${this.#directory}/run`];
-    return run("buildah", ...at, "--storage-driver", "vfs", ...args);
+  async #buildah(...args: string[]): Promise<string> {
+    return await run("env", ...this.#store(), "buildah", ...args);
+  }
+
+  /** Variables that name this store. */
+  #store(): string[] {
+    const file = `${this.#directory}/storage.conf`;
+    Deno.writeTextFileSync(
+      file,
+      `[storage]\ndriver = "vfs"\ngraphroot = "${this.#directory}/store"\nrunroot = "${this.#directory}/run"\n`,
+    );
+    return [`CONTAINERS_STORAGE_CONF=${file}`, "STORAGE_DRIVER=vfs", "BUILDAH_ISOLATION=chroot"];
   }
 }
+
+/** No layers are kept, nothing is pulled. */
+const BUILD = ["--layers=false", "--pull-never"];
 
 function pairs(env: readonly string[]): Record<string, string> {
   return Object.fromEntries(

@@ -13,6 +13,12 @@ const LLAMA = "meta-llama/Llama-3.1-8B-Instruct";
 const WEIGHTS = safetensorsBytes(3_000_000);
 const MODEL = { "config.json": '{"model_type":"llama"}\n', "model.safetensors": WEIGHTS };
 const BYTES = 3_000_023;
+/** What `deno task image` calls them. */
+const [BASE, AIM, DOWNLOADER] = [
+  "aim-base",
+  `aim-${LLAMA.toLowerCase().replace("/", "-")}`,
+  "aim-downloader",
+];
 /** What stands in for a GPU. */
 const GPU = { AIM_GPU_MODEL: "MI300X", AIM_GPU_COUNT: "1" };
 
@@ -30,74 +36,197 @@ await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
   const online = { HF_ENDPOINT: hub.url };
 
   try {
-    await t.step("all three are built by buildah from their Dockerfiles", async () => {
+    await t.step("the task builds all three with buildah, and says what it built", async () => {
       await images.load("stub-vllm", await stubBase());
-      const about = { VERSION: "1.2.3", REVISION: "0123456789abcdef" };
-      await images.build("aim-base", "Dockerfile.aim-base", { BASE: "localhost/stub-vllm", ...about });
-      await images.build("aim", "Dockerfile.aim", { BASE: "localhost/aim-base", AIM_ID: LLAMA, ...about });
-      await images.build("downloader", "Dockerfile.downloader", { BASE: "localhost/stub-vllm", ...about });
+      const bases = ["--base", "localhost/stub-vllm", "--downloader-base", "localhost/stub-vllm"];
+      const report = await images.task(
+        ...bases,
+        "--registry",
+        "localhost",
+        "--tag",
+        "latest",
+        "--aim-id",
+        LLAMA,
+      );
+      for (const tag of [BASE, DOWNLOADER, AIM]) {
+        assertStringIncludes(report, `built localhost/${tag}:latest`);
+      }
     });
 
     await t.step(
       "labels, stop signal, entry point and user are as documented; nothing secret is in them",
       async () => {
-        const bases = { "aim-base": "stub-vllm", aim: "aim-base", downloader: "stub-vllm" };
+        const bases = { [BASE]: "stub-vllm", [AIM]: "aim-base:latest", [DOWNLOADER]: "stub-vllm" };
+        const { version } = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`));
         for (const [tag, base] of Object.entries(bases)) {
           const { config, history } = await images.inspect(tag);
           const label = (name: string) => config.Labels?.[`org.opencontainers.image.${name}`] ?? "";
           assertStringIncludes(label("title"), "aim");
-          assertEquals(label("version"), "1.2.3");
-          assertEquals(label("revision"), "0123456789abcdef");
+          assertEquals(label("version"), version);
           assertEquals(label("base.name"), `localhost/${base}`);
           assertEquals(label("licenses"), "MIT");
           assertEquals(config.StopSignal, "SIGTERM");
           assertEquals(config.Healthcheck, undefined);
-          assertEquals(config.Entrypoint, tag === "downloader" ? ["/entrypoint.sh"] : ["aim"]);
-          assertEquals(config.User ?? "", tag === "downloader" ? "1000:1000" : "");
-          assert(!/token|secret|password|_key/i.test(JSON.stringify([config.Env, history])));
+          assertEquals(config.Entrypoint, tag === DOWNLOADER ? ["/entrypoint.sh"] : ["aim"]);
+          assertEquals(config.User ?? "", tag === DOWNLOADER ? "1000:1000" : "");
+          assert(!/secret|password|_key/i.test(JSON.stringify([config.Env, history])));
+          // It follows AIM_CACHE_PATH, so that one variable moves both layouts.
+          assertEquals(envOf({ config }, "HF_HOME"), undefined);
+          assertEquals(envOf({ config }, "AIM_CACHE_PATH"), "/workspace/model-cache");
         }
-        assertEquals(envOf(await images.inspect("aim-base"), "HF_HOME"), "/workspace/model-cache");
-        assertEquals(envOf(await images.inspect("aim-base"), "AIM_CACHE_PATH"), "/workspace/model-cache");
-        assertEquals(envOf(await images.inspect("aim-base"), "AIM_ALLOW_GENERAL_PROFILE_FALLBACK"), "true");
-        assertEquals(envOf(await images.inspect("aim"), "AIM_ID"), LLAMA);
-        assertEquals(envOf(await images.inspect("aim"), "AIM_ALLOW_GENERAL_PROFILE_FALLBACK"), "false");
-        assertEquals(envOf(await images.inspect("aim"), "AIM_EMBEDDED_PROFILES"), "false");
+        const [base, aim] = [await images.inspect(BASE), await images.inspect(AIM)];
+        const expected = {
+          AIM_ALLOW_GENERAL_PROFILE_FALLBACK: "true",
+          AIM_UPSTREAM_IMAGE_REF: "localhost/stub-vllm",
+          AIM_ACCELERATOR_FAMILY: "instinct",
+          AIM_ACCELERATOR_TYPE: "gpu",
+          AIM_CONFIG_PATH: "/workspace/aim-runtime/config",
+          HF_HUB_DISABLE_TELEMETRY: "1",
+        };
+        for (const [name, value] of Object.entries(expected)) assertEquals(envOf(base, name), value);
+        assertEquals(envOf(aim, "AIM_ID"), LLAMA);
+        assertEquals(envOf(aim, "AIM_BASE_IMAGE_REF"), "localhost/aim-base:latest");
+        assertEquals(envOf(aim, "AIM_ALLOW_GENERAL_PROFILE_FALLBACK"), "false");
+        assertEquals(envOf(aim, "AIM_EMBEDDED_PROFILES"), "false");
+        const label = (name: string) => aim.config.Labels?.[`com.amd.aim.${name}`] ?? "";
+        assertEquals([label("model.canonicalName"), label("hfToken.required")], [LLAMA, "True"]);
+        const deployments: { gpuModel: string }[] = JSON.parse(label("model.recommendedDeployments"));
+        assert(deployments.some(({ gpuModel }) => gpuModel === "MI300X"));
       },
     );
 
     await t.step(
-      "the last instruction of base and downloader copies the binary, so that it alone changes",
+      "the last instruction of base and downloader copies the program, so that it alone changes",
       async () => {
         for (const name of ["aim-base", "downloader"]) {
           const lines = (await Deno.readTextFile(`${ROOT}container/Dockerfile.${name}`)).trimEnd().split(
             "\n",
           );
-          assertEquals(lines.at(-1), "COPY --chmod=0755 ${AIM} /usr/local/bin/aim");
+          assertEquals(lines.at(-1), "COPY --from=program /opt/aim /opt/aim");
         }
       },
     );
 
     await t.step(
-      "a model's image has its profiles and no others, and is not built without a model",
+      "the program is unpacked, root's and read-only, and as the executable holds it",
       async () => {
-        const files = await images.files("aim");
-        const found = await find(`${files}/workspace/aim-runtime/profiles`);
-        assert(found.length > 0 && found.every((path) => path.startsWith(`${LLAMA}/`)), found.join(" "));
-        let message = "";
-        try {
-          await images.build("nobody", "Dockerfile.aim", { BASE: "localhost/aim-base" });
-        } catch (error) {
-          message = String(error);
+        for (const tag of [BASE, DOWNLOADER]) {
+          const root = `${await images.files(tag)}/opt/aim`;
+          for (const path of [".", ...await find(root)]) {
+            const { uid, gid, mode } = await Deno.lstat(`${root}/${path}`);
+            assertEquals([uid, gid, (mode ?? 0) & 0o222], [0, 0, 0], path);
+          }
         }
-        assertStringIncludes(message, "give --build-arg AIM_ID=org/model");
       },
     );
 
-    await t.step("aim --version and help run as any user with a read-only root", async () => {
-      for (const uid of [0, 1000, 4711]) {
-        const { code, log } = await images.runToEnd("aim-base", { uid, readOnly: true, args: ["--version"] });
+    await t.step("an executable with changed bytes builds no image", async () => {
+      const copy = `${ROOT}dist/damaged`;
+      const sums = await Deno.readTextFile(`${ROOT}dist/SHA256SUMS`);
+      await Deno.copyFile(`${ROOT}dist/aim`, copy);
+      try {
+        const digest = /^([0-9a-f]{64}) {2}aim$/m.exec(sums)?.[1];
+        await Deno.writeTextFile(`${ROOT}dist/SHA256SUMS`, `${sums}${digest}  damaged\n`);
+        using file = await Deno.open(copy, { write: true });
+        await file.seek(60_000_000, Deno.SeekMode.Start);
+        await file.write(new TextEncoder().encode("four"));
+        const message = await messageOf(() =>
+          images.build("damaged", "Dockerfile.downloader", {
+            BASE: "localhost/stub-vllm",
+            AIM: "dist/damaged",
+          })
+        );
+        assertStringIncludes(message, "is not the executable that SHA256SUMS describes");
+      } finally {
+        await Deno.writeTextFile(`${ROOT}dist/SHA256SUMS`, sums);
+        await Deno.remove(copy);
+      }
+    });
+
+    await t.step(
+      "a model's image has its own and the general profiles; a model without is an error that names aim-base",
+      async () => {
+        const profiles = async (tag: string) =>
+          await find(`${await images.files(tag)}/workspace/aim-runtime/profiles`);
+        assertEquals(
+          (await profiles(BASE)).sort(),
+          (await find(`${ROOT}profiles/general`, "general/")).sort(),
+        );
+        const own = (await profiles(AIM)).filter((path) => !path.startsWith("general/"));
+        assertEquals(own.sort(), (await find(`${ROOT}profiles/${LLAMA}`, `${LLAMA}/`)).sort());
+        for (
+          const [AIM_ID, says] of [["", "give --build-arg AIM_ID=org/model"], [
+            "org/none",
+            "run aim-base with AIM_MODEL_ID=org/none",
+          ]] as const
+        ) {
+          const message = await messageOf(() =>
+            images.build("none", "Dockerfile.aim", { BASE: "localhost/aim-base", AIM_ID })
+          );
+          assertStringIncludes(message, says);
+        }
+        assertStringIncludes(
+          await messageOf(() => images.task("--aim-id", "org/none")),
+          "run aim-base with AIM_MODEL_ID=org/none",
+        );
+      },
+    );
+
+    await t.step(
+      "any user starts it, without a writable root, without /tmp, under all its names",
+      async () => {
+        for (const uid of [0, 1000, 65532]) {
+          for (
+            const command of [["aim"], ["aim-runtime"], ["/workspace/entrypoint.py"], [
+              "python3",
+              "./entrypoint.py",
+            ]]
+          ) {
+            const { code, log } = await images.runToEnd(BASE, {
+              uid,
+              readOnly: true,
+              tmp: "ro,mode=555",
+              command,
+              args: ["--version"],
+            });
+            assertEquals(code, 0, log);
+            assertMatch(log, /^aim \d+\.\d+\.\d+ /);
+          }
+        }
+        const downloader = await images.runToEnd(DOWNLOADER, {
+          readOnly: true,
+          tmp: "ro,mode=555",
+          command: ["aim"],
+          args: ["__self-test"],
+        });
+        assertEquals(downloader.code, 0, downloader.log);
+      },
+    );
+
+    await t.step("AIM Engine's discovery script finds the general and the model's profiles", async () => {
+      for (const [tag, folders] of [[BASE, ["general"]], [AIM, [LLAMA, "general"]]] as const) {
+        const { code, log } = await images.runToEnd(tag, {
+          command: ["/bin/sh", "-c"],
+          args: [DISCOVERY],
+          readOnly: true,
+          tmp: "ro",
+        });
         assertEquals(code, 0, log);
-        assertMatch(log, /^aim \d+\.\d+\.\d+ /);
+        const records = new Map<string, string>();
+        for (
+          const [, path = "", line = ""] of log.matchAll(/^@@BEGIN (.*)@@\n([A-Za-z0-9+/=]+)\n@@END@@$/gm)
+        ) {
+          records.set(path, new TextDecoder().decode(Uint8Array.fromBase64(line)));
+        }
+        const expected = (await Promise.all(folders.map((folder) =>
+          find(`${ROOT}profiles/${folder}`, `${folder}/`)
+        ))).flat();
+        assertEquals([...records.keys()].sort(), expected.sort());
+        for (const [path, text] of records) {
+          assertEquals(text, await Deno.readTextFile(`${ROOT}profiles/${path}`));
+        }
+        const [aimId, base] = tag === AIM ? [LLAMA, "localhost/aim-base:latest"] : ["", ""];
+        assertStringIncludes(log, `\n@@ENV AIM_ID=${aimId}@@\n@@ENV AIM_BASE_IMAGE_REF=${base}@@\n`);
       }
     });
 
@@ -116,7 +245,7 @@ await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
           STALL_TIMEOUT: "120",
         },
       };
-      const size = await images.runToEnd("downloader", {
+      const size = await images.runToEnd(DOWNLOADER, {
         ...job,
         command: ["/check-size.sh"],
         args: ["hf://org/model"],
@@ -124,18 +253,18 @@ await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
       assertEquals(size.code, 0, size.log);
       const line = size.log.trimEnd().split("\n").at(-1) ?? "";
       assertEquals(JSON.parse(line), { url: "hf://org/model", sizeBytes: BYTES });
-      const { code, log } = await images.runToEnd("downloader", { ...job, args: ["hf://org/model"] });
+      const { code, log } = await images.runToEnd(DOWNLOADER, { ...job, args: ["hf://org/model"] });
       assertEquals(code, 0, log);
       assertEquals(await Deno.readFile(`${cache}/model.safetensors`), WEIGHTS);
       assertEquals((await Deno.stat(`${cache}/model.safetensors`)).uid, 1000);
-      const denied = await images.runToEnd("downloader", { ...job, args: ["hf://org/nothing"] });
+      const denied = await images.runToEnd(DOWNLOADER, { ...job, args: ["hf://org/nothing"] });
       assertEquals(denied.code, 5, denied.log);
     });
 
     await t.step("KServe's initializer fills /mnt/models", async () => {
       const models = await volume("kserve");
       const storage = await containerOf("ClusterStorageContainer");
-      const { code, log } = await images.runToEnd("downloader", {
+      const { code, log } = await images.runToEnd(DOWNLOADER, {
         command: storage.command,
         args: ["hf://org/model:main", "/mnt/models"],
         volumes: { "/mnt/models": models },
@@ -143,7 +272,7 @@ await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
       });
       assertEquals(code, 0, log);
       const runtime = await containerOf("ClusterServingRuntime");
-      const served = await images.run("aim-base", {
+      const served = await images.run(BASE, {
         args: runtime.args,
         uid: 1000,
         readOnly: true,
@@ -177,17 +306,17 @@ await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
           env: { ...shared, ...plainEnv(job), ...online },
         };
         assertEquals(job.volumeMounts?.some(({ mountPath }) => mountPath === at), true);
-        const first = await images.runToEnd("downloader", download);
+        const first = await images.runToEnd(DOWNLOADER, download);
         assertEquals(first.code, 0, first.log);
         const sent = hub.bytesSent();
-        const again = await images.runToEnd("downloader", download);
+        const again = await images.runToEnd(DOWNLOADER, download);
         assertEquals(again.code, 0, again.log);
         assertStringIncludes(again.log, "nothing to download");
         assertEquals(hub.bytesSent(), sent);
 
         const serve = await containerOf("Deployment");
         const before = hub.requests.length;
-        const served = await images.run("aim", {
+        const served = await images.run(AIM, {
           args: serve.args,
           uid: 1000,
           readOnly: true,
@@ -215,7 +344,7 @@ await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
 
     await t.step("an empty volume is no model: the air-gapped engine says so and ends with 5", async () => {
       const cache = await volume("empty");
-      const { code, log } = await images.runToEnd("aim", {
+      const { code, log } = await images.runToEnd(AIM, {
         uid: 1000,
         readOnly: true,
         offline: true,
@@ -236,7 +365,7 @@ await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
         };
         for (const moved of [true, false]) {
           const sent = hub.bytesSent();
-          const served = await images.run("aim-base", start);
+          const served = await images.run(BASE, start);
           await served.printed("engine listens");
           const log = await served.stdout();
           assertStringIncludes(log, "pid 1 uid 0");
@@ -250,16 +379,26 @@ await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
     );
 
     await t.step(
-      "the operator's discovery: JSON alone is found in the mixed log of an unprivileged user",
+      "AIM Engine's first discovery job: user 65532, standard output and error in one log",
       async () => {
-        const { code, log } = await images.runToEnd("aim", {
+        const { code, log } = await images.runToEnd(AIM, {
           args: ["dry-run", "--format=json"],
-          uid: 1000,
-          readOnly: true,
-          env: { ...online, ...GPU, AIM_LOG_LEVEL: "CRITICAL" },
+          uid: 65532,
+          env: {
+            ...online,
+            AIM_LOG_LEVEL: "CRITICAL",
+            AIM_LOG_LEVEL_ROOT: "CRITICAL",
+            AIM_METRIC: "latency",
+            AIM_PRECISION: "fp16",
+            AIM_GPU_MODEL: "MI300X",
+            AIM_ACCELERATOR_MODEL: "MI300X",
+            AIM_GPU_COUNT: "1",
+            AIM_ACCELERATOR_COUNT: "1",
+            AIM_PROFILE_ID: "",
+          },
         });
         assertEquals(code, 0, log);
-        const [found] = JSON.parse(log.slice(log.lastIndexOf("\n[") + 1)) as [
+        const [found] = lastArray(log) as [
           { filename: string; profile: { aim_id: string; metadata: unknown }; models: { source: string }[] },
         ];
         assertEquals(found.profile.aim_id, LLAMA);
@@ -280,14 +419,14 @@ await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
           env: { ...online },
         };
         hub.faults.push({ kind: "slow", rate: 100_000, file: "model.safetensors" });
-        const running = await images.run("downloader", options);
+        const running = await images.run(DOWNLOADER, options);
         await running.printed("downloading");
         const sent = hub.bytesSent();
         while (hub.bytesSent() - sent < 1_500_000) await new Promise((resolve) => setTimeout(resolve, 50));
         running.kill("SIGTERM");
         assertEquals(await running.ended, 143);
         hub.faults.length = 0;
-        const { code, log } = await images.runToEnd("downloader", options);
+        const { code, log } = await images.runToEnd(DOWNLOADER, options);
         assertEquals(code, 0, log);
         assertEquals(await Deno.readFile(`${cache}/org/model/model.safetensors`), WEIGHTS);
       },
@@ -321,7 +460,7 @@ await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
           AWS_ACCESS_KEY_ID: ceph.accessKey,
           AWS_SECRET_ACCESS_KEY: ceph.secretKey,
         };
-        const download = await images.runToEnd("downloader", {
+        const download = await images.runToEnd(DOWNLOADER, {
           command: ["aim"],
           args: ["download-to-cache", "--model-id", uri],
           readOnly: true,
@@ -330,7 +469,7 @@ await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
         });
         assertEquals(download.code, 0, download.log);
         assertEquals(await Deno.readFile(`${cache}/org/llama/model.safetensors`), WEIGHTS);
-        const served = await images.run("aim-base", {
+        const served = await images.run(BASE, {
           uid: 1000,
           readOnly: true,
           offline: true,
@@ -375,7 +514,47 @@ async function sharedSettings(): Promise<Record<string, string>> {
   return Object.fromEntries(base.configMapGenerator[0]?.literals.map((pair) => pair.split("=")) ?? []);
 }
 
-function envOf(image: ImageConfig, name: string): string | undefined {
+/** What AIM Engine's second discovery job runs in the image, made from its description. */
+const DISCOVERY = `
+root=/workspace/aim-runtime/profiles
+for folder in \${AIM_ID:+"$AIM_ID"} general; do
+  [ -d "$root/$folder" ] || continue
+  find "$root/$folder" -name '*.yaml' | sort | while read -r file; do
+    printf '@@BEGIN %s@@\\n' "\${file#"$root"/}"
+    base64 <"$file" | tr -d '\\n'
+    printf '\\n@@END@@\\n'
+  done
+done
+printf '@@ENV AIM_ID=%s@@\\n' "\${AIM_ID-}"
+printf '@@ENV AIM_BASE_IMAGE_REF=%s@@\\n' "\${AIM_BASE_IMAGE_REF-}"
+`;
+
+/** As AIM Engine reads a mixed log: the last valid JSON array in it that is not empty, those within others aside. */
+function lastArray(log: string): unknown {
+  let last: unknown = null;
+  for (let at = log.indexOf("["); at >= 0; at = log.indexOf("[", at + 1)) {
+    for (let end = log.lastIndexOf("]"); end > at; end = log.lastIndexOf("]", end - 1)) {
+      try {
+        const value: unknown = JSON.parse(log.slice(at, end + 1));
+        if (Array.isArray(value) && value.length > 0) last = value;
+        at = end;
+        break;
+      } catch { /* not from here to there */ }
+    }
+  }
+  return last;
+}
+
+async function messageOf(act: () => Promise<unknown>): Promise<string> {
+  try {
+    await act();
+  } catch (error) {
+    return String(error);
+  }
+  return "";
+}
+
+function envOf(image: Pick<ImageConfig, "config">, name: string): string | undefined {
   return image.config.Env?.find((pair) => pair.startsWith(`${name}=`))?.slice(name.length + 1);
 }
 

@@ -116,18 +116,6 @@ await e2e(
       }
     });
 
-    await t.step("what a variable says of its files is not believed", async () => {
-      const { outside, env } = await place();
-      await version(env);
-      const lost = `${outside}/${names(outside)[0]}/profiles`;
-      await Deno.remove(lost, { recursive: true });
-      const head = (await Deno.readFile(new URL("../../dist/aim", import.meta.url))).subarray(0, 65536);
-      const wanted = /'((?:\d+ 8180\n)+\d+ 81c0)'/.exec(new TextDecoder().decode(head))?.[1] ?? "";
-      assert(wanted !== "");
-      await version({ ...env, ZZ: `\n${wanted}\n4096 41c0`, _ZZ: `\n${wanted}` });
-      assert(names(lost).length > 0);
-    });
-
     await t.step("what someone else has put there is not used", async (t) => {
       const own = await place();
       await version(own.env);
@@ -180,10 +168,10 @@ await e2e(
           "without space",
           "mode=1777,size=60m",
           7,
-          /cannot unpack \d+ MB into \/tmp: no space; .* AIM_RUNTIME_DIR/,
+          /cannot unpack \d+ MB into \/tmp: No space left on device; .* AIM_RUNTIME_DIR/,
         ],
-        ["with hardly enough space", "mode=1777,size=94m", 7, /cannot unpack \d+ MB into \/tmp: no space/],
-        ["without files to be had", "mode=1777,nr_inodes=20", 7, /cannot unpack|no space/],
+        ["with hardly enough space", "mode=1777,size=92m", 7, /cannot unpack \d+ MB into \/tmp: No space/],
+        ["without files to be had", "mode=1777,nr_inodes=20", 7, /cannot unpack \d+ MB into \/tmp: No space/],
         [
           "that may not hold programs",
           "mode=1777,noexec",
@@ -214,14 +202,92 @@ await e2e(
       assert(names(outside).every((name) => /^aim-\d+-[0-9a-f]{16}$/.test(name)), names(outside).join(" "));
     });
 
-    await t.step("an executable that is cut short says so and ends with 8", async () => {
-      const short = `${machine.work}/short`;
-      await Deno.copyFile(new URL("../../dist/aim", import.meta.url).pathname, short);
-      await Deno.truncate(short, 50_000_000);
-      const { code, stderr } = await machine.run(["/job/short", "--version"]);
-      assertEquals(code, 8);
-      assertMatch(stderr, /^aim: error: \/job\/short is damaged: .*; fetch it again\n$/);
+    await t.step("kill -9 while it unpacks: the next start removes what was left", async () => {
+      const { outside, env } = await place();
+      for (let tries = 0; names(outside).every((name) => !name.includes(".new.")); tries++) {
+        assert(tries < 20, "never killed in time");
+        await Deno.remove(outside, { recursive: true });
+        await Deno.mkdir(outside);
+        await Deno.chmod(outside, 0o1777);
+        const running = await machine.start(["sh", "-c", "aim --version & wait; sleep 60"], { env });
+        while (names(outside).length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+        running.kill("SIGKILL");
+        await running.ended;
+      }
+      const [left = ""] = names(outside).filter((name) => name.includes(".new."));
+      // Another container's process: its leftover is kept while it may still be unpacking.
+      await version(env);
+      assert(names(outside).includes(left), names(outside).join(" "));
+      const old = new Date(Date.now() - 3600_000);
+      await Deno.utime(`${outside}/${left}`, old, old);
+      await version(env);
+      assertEquals(names(outside).map((name) => name.replace(/[0-9a-f]{16}$/, "KEY")), [`aim-${USER}-KEY`]);
     });
+
+    await t.step(
+      "kill -9 within one container: what a dead process left goes at once, what a living one has stays",
+      async () => {
+        const { outside, env } = await place();
+        const script = [
+          'namespace=$(readlink /proc/self/ns/pid | tr -dc "0-9")',
+          'for pid in $$ 99999; do mkdir -m 700 "$AIM_RUNTIME_DIR/aim-1000-0123456789abcdef.new.$namespace.$pid.AAAAAA"; done',
+          "aim --version",
+        ].join("; ");
+        const { code, stderr } = await machine.run(["sh", "-c", `${script}; code=$?; sleep 0; exit $code`], {
+          env,
+        });
+        assertEquals(code, 0, stderr);
+        const kept = names(outside).filter((name) => name.includes(".new."));
+        assertEquals(kept.length, 1);
+        assert(!kept[0]?.includes(".99999."), kept.join(" "));
+      },
+    );
+
+    await t.step("an executable that is cut short or has changed bytes says so and ends with 8", async () => {
+      const whole = new URL("../../dist/aim", import.meta.url).pathname;
+      const size = (await Deno.stat(whole)).size;
+      const head = new TextDecoder("latin1").decode((await Deno.readFile(whole)).subarray(0, 65536));
+      const damage: Record<string, (path: string) => Promise<void>> = {
+        short: (path) => Deno.truncate(path, 50_000_000),
+        "four-bytes-of-the-runtime": (path) => change(path, 60_000_000),
+        "four-bytes-of-a-message": (path) => change(path, head.indexOf("belong to someone")),
+        "four-bytes-of-the-digest": (path) => change(path, size - 10),
+      };
+      for (const [name, harm] of Object.entries(damage)) {
+        const path = `${machine.work}/${name}`;
+        await Deno.copyFile(whole, path);
+        await harm(path);
+        const { code, stdout, stderr } = await machine.run([`/job/${name}`, "--version"]);
+        assertEquals([code, stdout], [8, ""], `${name}: ${stderr}`);
+        assertMatch(stderr, /^aim: error: \/job\/\S+ is damaged .*; fetch it again\n$/);
+        await Deno.remove(path);
+      }
+    });
+
+    await t.step(
+      "for an image: root's, read-only, any user runs it without /tmp and without unpacking",
+      async () => {
+        const script = [
+          "aim __unpack /job/image/aim && /job/image/aim/aim __self-test >/dev/null",
+          "chmod -R a-w /job/image/aim",
+          "stat -c '%U %A' /job/image/aim /job/image/aim/deno /job/image/aim/main.js",
+        ].join(" && ");
+        const made = await machine.run(["sh", "-c", script], { uid: 0 });
+        assertEquals(made.stdout, "root dr-xr-xr-x\nroot -r-xr-xr-x\nroot -r--r--r--\n", made.stderr);
+        const again = await machine.run(["aim", "__unpack", "/job/image/aim"], { uid: 0 });
+        assertEquals(again.code, 7, again.stderr);
+        assertEquals((await machine.run(["aim", "__unpack", "relative"])).code, 2);
+        for (const uid of [0, USER, 65532]) {
+          const ran = await machine.run(["/job/image/aim/aim", "--version"], {
+            uid,
+            tmp: "mode=000",
+            capabilities: false,
+          });
+          assertEquals([ran.code, ran.stderr], [0, ""]);
+          assertMatch(ran.stdout, VERSION);
+        }
+      },
+    );
 
     await t.step(
       "from a directory that was removed, by a relative path, through a link, by PATH",
@@ -247,6 +313,16 @@ async function plant(path: string, uid: number, mode: number): Promise<void> {
   await Deno.writeTextFile(`${path}/main.js`, "console.log('evil')\n");
   for (const name of ["deno", "main.js", "."]) await Deno.chown(`${path}/${name}`, uid, uid);
   await Deno.chmod(path, mode);
+}
+
+/** Changes four bytes of a file. */
+async function change(path: string, at: number): Promise<void> {
+  using file = await Deno.open(path, { read: true, write: true });
+  const bytes = new Uint8Array(4);
+  await file.seek(at, Deno.SeekMode.Start);
+  await file.read(bytes);
+  await file.seek(at, Deno.SeekMode.Start);
+  await file.write(bytes.map((byte) => byte ^ 1));
 }
 
 function names(path: string): string[] {

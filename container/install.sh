@@ -1,0 +1,18 @@
+#!/bin/sh
+# install.sh EXECUTABLE DIR: puts aim into an image as DIR/aim, unpacked: root's, read-only, for every user. The executable must have the digest
+# that SHA256SUMS beside it says, and what was unpacked must pass its self-test, which also fills the code caches that a start reads.
+set -eu
+executable=$1 dir=$2
+
+cd "$(dirname "$executable")"
+name=$(basename "$executable")
+grep -E "^[0-9a-f]{64}  $name\$" SHA256SUMS >/tmp/sum || { echo "SHA256SUMS has no line for $name" >&2; exit 8; }
+sha256sum --check --strict /tmp/sum || { echo "$name is not the executable that SHA256SUMS describes" >&2; exit 8; }
+
+if [ "$(head -c 2 "$name")" = '#!' ]; then
+  sh "./$name" __unpack "$dir"
+else
+  install -D -m 0555 "$name" "$dir/aim"
+fi
+"$dir/aim" __self-test
+chmod -R a+rX,a-w "$dir"

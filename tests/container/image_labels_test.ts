@@ -1,0 +1,115 @@
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { imageLabels, type ProfileFile } from "../../container/packaging/image_labels.ts";
+import { readImageMetadata } from "../../container/packaging/image_metadata.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+const METADATA = `title: Rocket 7B
+description: { full: A small model. }
+model:
+  canonicalName: acme/rocket-7b
+  source: https://example.org/acme/rocket-7b
+  publisher: Acme
+  tags: [text-generation, chat]
+hfToken: { required: false }
+`;
+
+Deno.test("labels have AIM Engine's names and forms", () => {
+  const labels = imageLabels("acme/rocket-7b", METADATA, []);
+  assertEquals(Object.fromEntries(labels), {
+    "com.amd.aim.title": "Rocket 7B",
+    "com.amd.aim.description.full": "A small model.",
+    "com.amd.aim.model.canonicalName": "acme/rocket-7b",
+    "com.amd.aim.model.source": "https://example.org/acme/rocket-7b",
+    "com.amd.aim.model.publisher": "Acme",
+    "com.amd.aim.model.tags": "text-generation, chat",
+    "com.amd.aim.hfToken.required": "False",
+    "com.amd.aim.model.recommendedDeployments": "[]",
+  });
+});
+
+Deno.test("recommended are, for each GPU and metric, the primary profile or else the best automatic one", () => {
+  const file = (stem: string, metadata: string): ProfileFile => ({ stem, text: `metadata: {${metadata}}` });
+  const labels = imageLabels("acme/rocket-7b", null, [
+    file(
+      "old-fp16-1",
+      "gpu: MI300X, gpu_count: 1, precision: fp16, metric: latency, type: optimized, manual_selection_only: false",
+    ),
+    file(
+      "old-fp8-2",
+      "gpu: MI300X, gpu_count: 2, precision: fp8, metric: latency, type: preview, manual_selection_only: false",
+    ),
+    file(
+      "old-fp8-1",
+      "gpu: MI300X, gpu_count: 1, precision: fp8, metric: latency, type: preview, manual_selection_only: false",
+    ),
+    file(
+      "manual",
+      "gpu: MI300X, gpu_count: 1, precision: fp4, metric: latency, type: optimized, manual_selection_only: true",
+    ),
+    file(
+      "unmeasured",
+      "accelerator_type: gpu, accelerator_model: MI355X, accelerator_count: 1, precision: fp4, metric: latency, type: unoptimized",
+    ),
+    file(
+      "new",
+      "accelerator_type: gpu, accelerator_model: MI325X, accelerator_count: 1, precision: fp4, metric: throughput, type: optimized",
+    ),
+    file(
+      "new-primary",
+      "accelerator_type: gpu, accelerator_model: MI325X, accelerator_count: 4, precision: fp8, metric: throughput, type: optimized, primary: true",
+    ),
+    file(
+      "cpu",
+      "accelerator_type: cpu, accelerator_model: EPYC_9965, accelerator_count: 8, precision: bf16, metric: latency, type: optimized",
+    ),
+  ]);
+  const deployments = JSON.parse(labels.get("com.amd.aim.model.recommendedDeployments") ?? "");
+  assertEquals(deployments, [
+    {
+      gpuModel: "MI325X",
+      gpuCount: 4,
+      precision: "fp8",
+      metric: "throughput",
+      description: "4 MI325X in fp8, for throughput",
+      profileId: "new-primary",
+    },
+    {
+      gpuModel: "MI300X",
+      gpuCount: 1,
+      precision: "fp8",
+      metric: "latency",
+      description: "1 MI300X in fp8, for latency",
+      profileId: "old-fp8-1",
+    },
+  ]);
+});
+
+Deno.test("a metadata file with unknown, missing or mistyped keys is refused by their names", () => {
+  const message = assertThrows(
+    () => readImageMetadata("title: 7\nmodel: { tags: chat, canonicalName: a/b, colour: red }\n"),
+    Error,
+  ).message;
+  for (const part of ["model.colour", "title must", "model.tags must", "hfToken.required is missing"]) {
+    assertStringIncludes(message, part);
+  }
+});
+
+Deno.test("every model with profiles has a valid metadata file, and no other", () => {
+  const models = (folder: string) =>
+    [...Deno.readDirSync(new URL(folder, ROOT))].filter(({ name, isDirectory }) =>
+      isDirectory && !["general", "schemas"].includes(name)
+    ).flatMap(({ name: org }) =>
+      [...Deno.readDirSync(new URL(`${folder}${org}/`, ROOT))].map(({ name }) => `${org}/${name}`)
+    )
+      .sort();
+  const described = models("container/metadata/").map((name) => name.replace(/\.yaml$/, "")).sort();
+  assertEquals(described, models("profiles/"));
+  for (const model of described) {
+    const values = readImageMetadata(
+      Deno.readTextFileSync(new URL(`container/metadata/${model}.yaml`, ROOT)),
+    );
+    assertEquals(values.get("model.canonicalName"), model);
+    // AIM Engine reads single quotes in its JSON label as double ones.
+    assert(![...values.values()].some((value) => value.includes("'")), model);
+  }
+});
