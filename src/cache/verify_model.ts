@@ -1,12 +1,19 @@
 import type { Digest } from "../sources/manifest.ts";
 import type { HashPool } from "../transfer/hash/hash_pool.ts";
 import { eachOf } from "./each_of.ts";
-import { isBookkeeping, listTree, statOrNull } from "./files.ts";
-import { MANIFEST, snapshotRecord } from "./layout.ts";
+import { errorFrom } from "../errors/from_unknown.ts";
+import { log } from "../log/logger.ts";
+import type { TransferEvent } from "../transfer/types.ts";
+import { isBookkeeping, listTree, makeInside, statOrNull } from "./files.ts";
+import { damageMarkPath, readDamageMark, writeDamageMark } from "./judge/damage_mark.ts";
+import { lookAtLocal } from "./judge/look_at_local.ts";
+import { lookAtSnapshot } from "./judge/look_at_snapshot.ts";
+import { AIM_FOLDER, UNFINISHED } from "./layout.ts";
 import { strayLinks } from "./links.ts";
 import type { ListedModel } from "./list_models.ts";
 import { readMetadata } from "./python_metadata.ts";
-import { type ModelRecord, readRecord } from "./record.ts";
+import { folderOfModel, recordOfModel } from "./model_record.ts";
+import type { ModelRecord } from "./record.ts";
 
 /** What verifying found of a file. */
 export interface FileFinding {
@@ -15,6 +22,8 @@ export interface FileFinding {
   readonly state: "good" | "bad" | "missing" | "unknown";
   /** One clause. */
   readonly reason: string;
+  /** Its bytes were read, and are not what they should be. */
+  readonly proven?: true;
 }
 
 /** What verifying found of a model. */
@@ -27,6 +36,10 @@ export interface Verification {
   readonly good: number;
   /** Every file that is not good. */
   readonly findings: readonly FileFinding[];
+  /** The files that are. */
+  readonly goodPaths: readonly string[];
+  /** Files that were bad or missing, and have been fetched again. */
+  readonly repaired?: readonly string[];
 }
 
 /** Options of {@linkcode verifyModel}. */
@@ -34,54 +47,118 @@ export interface VerifyOptions {
   readonly signal?: AbortSignal;
   /** Where links may lead. @default {the model's own folder} */
   readonly roots?: readonly string[];
-  /** Told of bytes hashed since the last call. */
-  readonly onBytes?: (bytes: number) => void;
+  /** Told of files and of bytes hashed. */
+  readonly onEvent?: (event: TransferEvent) => void;
 }
 
-/** Hashes all files of a model, several at a time, and compares with what they were downloaded as. */
+/**
+ * Hashes all files of a model, several at a time, and compares with what they were downloaded as. What it finds bad is marked beside the
+ * model, so that nothing serves it until it is repaired; a model found good loses its mark.
+ */
 export async function verifyModel(model: ListedModel, options: VerifyOptions = {}): Promise<Verification> {
   const { digestMatches, isGuess } = await import("../transfer/hash/digests.ts");
   const { hashPool } = await import("../transfer/hash/hash_pool.ts");
+  const { signal, onEvent } = options;
   const folder = folderOfModel(model);
-  const { files, links } = await listTree(model.path, { skip: isBookkeeping });
-  const strays = strayLinks(model.path, links, options.roots ?? [folder]);
-  const expected = await expectations(model, [...files.keys()]);
+  const { files, links, dangling } = await listTree(model.path, { skip: isBookkeeping });
+  const roots = options.roots ?? [folder];
+  const strays = strayLinks(model.path, links, roots);
+  const expected = await expectations(model, [...files.keys(), ...dangling]);
   const pool = hashPool();
   const stop = () => pool.close();
-  options.signal?.addEventListener("abort", stop, { once: true });
+  signal?.addEventListener("abort", stop, { once: true });
   let bytes = 0;
   try {
     const findings = await eachOf([...expected], async ([path, want]): Promise<FileFinding> => {
-      options.signal?.throwIfAborted();
+      signal?.throwIfAborted();
       const target = strays.get("") ?? strays.get(path);
       if (target !== undefined) {
         return { path, state: "bad", reason: `a symbolic link leads out of the cache, to ${target}` };
       }
-      return await check({ pool, digestMatches, isGuess }, `${model.path}/${path}`, path, want, (more) => {
-        bytes += more;
-        options.onBytes?.(more);
-      });
+      const size = files.get(path) ?? 0;
+      onEvent?.({ type: "file", path, size, state: "active" });
+      const found = await check(
+        { pool, digestMatches, isGuess },
+        `${model.path}/${path}`,
+        path,
+        want,
+        (more) => {
+          bytes += more;
+          onEvent?.({ type: "bytes", path, bytes: more });
+        },
+      );
+      onEvent?.({ type: "file", path, size, state: "done" });
+      return found;
     }, 8);
-    const bad = findings.filter((finding) => finding.state !== "good");
-    // A shard that is missing has no digest here: the judgement of the whole knows of it.
-    if (model.state === "partial" && bad.every((finding) => finding.state === "unknown")) {
-      bad.push({ path: "", state: "missing", reason: model.reason });
-    }
     const { name, layout, commit, path } = model;
+    await mark(model, folder, findings);
+    const good = findings.filter((finding) => finding.state === "good");
+    const bad = findings.filter((finding) => finding.state !== "good");
+    bad.push(...await judgedFindings(model, roots, bad));
     return {
       model: { name, layout, commit, path },
-      whole: bad.length === 0 && findings.length > 0,
+      whole: bad.length === 0 && good.length > 0,
       bytes,
-      good: findings.filter((finding) => finding.state === "good").length,
+      good: good.length,
       findings: bad,
+      goodPaths: good.map((finding) => finding.path),
     };
   } catch (error) {
-    options.signal?.throwIfAborted();
+    signal?.throwIfAborted();
     throw error;
   } finally {
-    options.signal?.removeEventListener("abort", stop);
+    signal?.removeEventListener("abort", stop);
     pool.close();
   }
+}
+
+/** Files whose bytes are wrong; what cannot be read, or leads elsewhere, says so by itself each time. */
+async function mark(model: ListedModel, folder: string, findings: readonly FileFinding[]): Promise<void> {
+  const path = damageMarkPath(folder, model.layout === "local" ? null : model.commit);
+  const bad = new Map(findings.filter(({ proven }) => proven).map(({ path, reason }) => [path, reason]));
+  if (bad.size === 0 && (await readDamageMark(path)).size === 0) return;
+  try {
+    await makeInside(folder, [AIM_FOLDER]);
+    await writeDamageMark(path, bad);
+  } catch (error) {
+    log.warn(`${model.name} cannot be marked as damaged: ${errorFrom(error, "writing").message}`);
+  }
+}
+
+/**
+ * What no digest tells: files that an index names, files that are no weights, a download that never ended.
+ *
+ * @param known What is said already.
+ */
+export async function judgedFindings(
+  { layout, path, commit }: ListedModel,
+  roots: readonly string[],
+  known: readonly FileFinding[],
+): Promise<FileFinding[]> {
+  const verdict = layout === "local"
+    ? await lookAtLocal(path, undefined, roots)
+    : commit === null
+    ? { state: "absent" as const, reason: "it has no snapshot" }
+    : await lookAtSnapshot(folderOfModel({ path, layout }), commit, roots);
+  if (verdict.state === "complete") return [];
+  const [first, ...more] = "faults" in verdict ? verdict.faults : [];
+  if (first !== undefined) {
+    const said = new Set(known.filter(({ state }) => state !== "unknown").map((one) => one.path));
+    return [first, ...more].filter((fault) => !said.has(fault.path)).map(({ path, kind, reason }) => ({
+      path,
+      state: kind === "missing" ? "missing" : "bad",
+      reason: reason.startsWith(`${path} `) ? reason.slice(path.length + 1) : reason,
+    }));
+  }
+  // Whole as an adapter, or as what its filters left: nothing is wrong with its files.
+  const record = await recordOfModel({ layout, path, commit });
+  const isOwnWhole = "remedy" in verdict && record !== null && ["base", "finish"].includes(verdict.remedy) &&
+    !(await isUnfinished(path, layout));
+  return isOwnWhole ? [] : [{ path: "", state: "missing", reason: verdict.reason }];
+}
+
+async function isUnfinished(path: string, layout: ListedModel["layout"]): Promise<boolean> {
+  return layout === "local" && await statOrNull(`${path}/${UNFINISHED}`) !== null;
 }
 
 interface Expectation {
@@ -102,12 +179,8 @@ async function expectations(
   model: ListedModel,
   names: readonly string[],
 ): Promise<Map<string, Expectation>> {
-  const { path, layout, commit } = model;
-  const record = layout === "local"
-    ? await readRecord(`${path}/${MANIFEST}`)
-    : commit === null
-    ? null
-    : await readRecord(snapshotRecord(folderOfModel(model), commit));
+  const { path, layout } = model;
+  const record = await recordOfModel(model);
   if (record !== null) return byRecord(record, names);
   const found = new Map<string, Expectation>();
   for (const file of names) {
@@ -117,10 +190,6 @@ async function expectations(
     found.set(file, { size: null, digest: digestOfEtag(etag) });
   }
   return found;
-}
-
-function folderOfModel({ path, layout }: ListedModel): string {
-  return layout === "local" ? path : path.replace(/\/snapshots\/[^/]*$/, "");
 }
 
 function byRecord(record: ModelRecord, names: readonly string[]): Map<string, Expectation> {
@@ -157,7 +226,7 @@ async function check(
   const info = await statOrNull(absolute);
   if (!info?.isFile) return { path, state: "missing", reason: "it is not there" };
   if (want.size !== null && info.size !== want.size) {
-    return { path, state: "bad", reason: `it has ${info.size} bytes instead of ${want.size}` };
+    return { path, state: "bad", reason: `it has ${info.size} bytes instead of ${want.size}`, proven: true };
   }
   if (want.extra) return { path, state: "unknown", reason: "it is no part of what was downloaded" };
   if (want.digest === null) {
@@ -174,7 +243,12 @@ async function check(
       };
     }
     const { algorithm, hex } = want.digest;
-    return { path, state: "bad", reason: `its ${algorithm} is ${digests[algorithm]} instead of ${hex}` };
+    return {
+      path,
+      state: "bad",
+      reason: `its ${algorithm} is ${digests[algorithm]} instead of ${hex}`,
+      proven: true,
+    };
   } catch (error) {
     return {
       path,

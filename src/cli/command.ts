@@ -103,6 +103,8 @@ export interface Command<Prepared = unknown> {
   readonly emptyJson?: "[]";
   readonly examples: readonly { readonly command: string; readonly does: string }[];
   readonly permissions: CommandPermissions;
+  /** The boolean flag without which the network is not needed: `permissions.net` goes then. */
+  readonly netOnlyWith?: string;
   /**
    * A first stage that may also load libraries and start programs, whatever `permissions` says of that: hardware is looked at
    * here. The right to both is given up before `run`, unless declared.

@@ -17,6 +17,16 @@ export const DOWNLOAD_SETTINGS = [
   "stallTimeout",
 ] as const satisfies readonly SettingName[];
 
+/** How progress is shown. */
+export const PROGRESS_FLAG = {
+  name: "progress",
+  type: "string",
+  value: "MODE",
+  choices: PROGRESS_MODES,
+  default: "auto",
+  help: "how progress is shown, on standard error",
+} as const satisfies FlagSpec;
+
 /** Flags of every command that downloads on request. */
 export const DOWNLOAD_FLAGS = [
   { name: "revision", type: "string", value: "REV", help: "branch, tag or commit of a hub model" },
@@ -37,14 +47,7 @@ export const DOWNLOAD_FLAGS = [
     default: "text",
     help: "how the result is printed",
   },
-  {
-    name: "progress",
-    type: "string",
-    value: "MODE",
-    choices: PROGRESS_MODES,
-    default: "auto",
-    help: "how progress is shown, on standard error",
-  },
+  PROGRESS_FLAG,
 ] as const satisfies readonly FlagSpec[];
 
 /** The download's options, from configuration and flags. */

@@ -143,14 +143,15 @@ async function renderPermissions({ colour, width: columns }: Page, table: Comman
     ...wrap(
       "What each command may do while it runs; every other permission is revoked before it starts. All may read " +
         "files. Commands marked * first look at the hardware with run and ffi, then give both up. first: libraries " +
-        "are loaded before ffi is given up.",
+        "are loaded before ffi is given up. repair: only with --repair.",
       columns,
     ),
     "",
     bold(`  ${"command".padEnd(width)}write  net    run    ffi`),
-    ...commands.map(({ name, permissions: p, prepare }) => {
+    ...commands.map(({ name, permissions: p, netOnlyWith, prepare }) => {
+      const net = p.net && netOnlyWith !== undefined ? netOnlyWith.padEnd(7) : yes(p.net);
       const named = prepare === undefined ? name : `${name} *`;
-      return `  ${named.padEnd(width)}${yes(p.write)}${yes(p.net)}${yes(p.run)}${
+      return `  ${named.padEnd(width)}${yes(p.write)}${net}${yes(p.run)}${
         createsFiles(p) ? "first" : yes(p.ffi)
       }`;
     }),

@@ -168,7 +168,9 @@ async function dispatch(
 }
 
 async function runCommand(command: Command, context: CommandContext<undefined>, edge: Edge): Promise<number> {
-  const needs = command.permissions;
+  const { permissions, netOnlyWith } = command;
+  const isLocal = netOnlyWith !== undefined && context.flags[netOnlyWith] !== true;
+  const needs = isLocal ? { ...permissions, net: false } : permissions;
   const looks = command.prepare !== undefined;
   const creates = createsFiles(needs);
   edge.revoke({ ...needs, run: needs.run || looks, ffi: needs.ffi || looks || creates });

@@ -1,6 +1,7 @@
 import { AimError } from "../errors/aim_error.ts";
 import { errnoOf } from "../errors/from_unknown.ts";
 import { log } from "../log/logger.ts";
+import { isMarkedDamaged, removeDamaged } from "../cache/remove_damaged.ts";
 import type { Placement } from "../cache/types.ts";
 import { type Manifest, totalBytes } from "../sources/manifest.ts";
 import type { Protocol } from "../sources/protocols.ts";
@@ -18,6 +19,8 @@ export interface DownloadOptions {
   /** Globs; empty means all. */
   readonly include: readonly string[];
   readonly exclude: readonly string[];
+  /** The revision that the model's record names. @default {as the source says} */
+  readonly recordAs?: string | null;
   /** Fetch everything again. */
   readonly force: boolean;
   readonly transfer: Omit<TransferOptions, "revision" | "onEvent" | "signal">;
@@ -47,7 +50,8 @@ export async function downloadModel(
   let manifest: Manifest | null = null;
   try {
     const listed = manifest = await list(source, options);
-    const existing = options.force ? null : await placement.existing(listed);
+    const isDamaged = await isMarkedDamaged(placement.directory);
+    const existing = options.force || isDamaged ? null : await placement.existing(listed);
     if (existing !== null) return report(placement, listed, existing, null, performance.now() - started);
     await placement.secure();
     return await withLease(
@@ -104,6 +108,7 @@ async function downloadAlone(
   signal: AbortSignal,
   started: number,
 ): Promise<DownloadReport> {
+  await removeDamaged(placement.directory, placement.layout);
   for (let attempt = 1, manifest = first;; attempt++) {
     try {
       const planned = await placement.plan(manifest, { force: options.force, signal });
@@ -140,6 +145,7 @@ async function list(source: Source, options: DownloadOptions): Promise<Manifest>
       signal: options.signal,
     }),
     filtered,
+    ...(options.recordAs === undefined ? {} : { revision: options.recordAs }),
   };
   if (manifest.files.length > 0) {
     options.onListed?.(manifest);

@@ -59,12 +59,12 @@ function usage({ name, positionals }: Command): string {
   return ["aim", name, ...words].join(" ");
 }
 
-function permissionRow({ name, permissions: p, prepare }: Command): Row {
+function permissionRow({ name, permissions: p, netOnlyWith, prepare }: Command): Row {
   const early = prepare === undefined ? "" : "at first";
   return [
     code(`aim ${name}`),
     p.write ? "yes" : "",
-    p.net ? "yes" : "",
+    p.net ? netOnlyWith === undefined ? "yes" : `with ${code(`--${netOnlyWith}`)}` : "",
     p.run ? "yes" : early,
     p.ffi ? "yes" : createsFiles(p) ? "at first" : early,
   ];

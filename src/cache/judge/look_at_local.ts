@@ -2,9 +2,10 @@ import { isBookkeeping, listFiles, listTree, lstatOrNull, statOrNull } from "../
 import { MANIFEST, UNFINISHED } from "../layout.ts";
 import { strayInWords, strayLinks } from "../links.ts";
 import { DOWNLOADS, readMetadata } from "../python_metadata.ts";
-import { readRecord } from "../record.ts";
+import { lookRecord } from "../record.ts";
 import { damageMarkPath, readDamageMark } from "./damage_mark.ts";
 import { judgeModel } from "./judge_model.ts";
+import { recordFault } from "./record_fault.ts";
 import { readContents } from "./read_contents.ts";
 import type { Verdict } from "./types.ts";
 
@@ -28,16 +29,9 @@ export async function lookAtLocal(
   if (await statOrNull(`${path}/${UNFINISHED}`) !== null) {
     return { state: "partial", reason: "its download is not finished", remedy: "finish", faults: [] };
   }
-  const record = await readRecord(`${path}/${MANIFEST}`);
-  if (record === null && await statOrNull(`${path}/${MANIFEST}`) !== null) {
-    // Torn by a crash, or of another version: what it said is not known, so nothing proves the files.
-    return {
-      state: "damaged",
-      reason: `${MANIFEST} cannot be understood`,
-      remedy: "finish",
-      faults: [{ path: MANIFEST, kind: "content", reason: `${MANIFEST} cannot be understood` }],
-    };
-  }
+  const read = await lookRecord(`${path}/${MANIFEST}`);
+  if (read.kind === "failed") return recordFault(MANIFEST, read);
+  const record = read.kind === "ok" ? read.value : null;
   const held = record?.revision ?? record?.commit;
   if (revision !== undefined && (record === null || ![record.revision, record.commit].includes(revision))) {
     return {

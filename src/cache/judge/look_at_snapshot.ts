@@ -1,10 +1,11 @@
 import { AimError } from "../../errors/aim_error.ts";
 import { listFolder, listTree, readTextOrNull, statOrNull } from "../files.ts";
-import { snapshotRecord } from "../layout.ts";
+import { AIM_FOLDER, snapshotRecord } from "../layout.ts";
 import { strayInWords, strayLinks } from "../links.ts";
-import { readRecord } from "../record.ts";
+import { lookRecord } from "../record.ts";
 import { damageMarkPath, readDamageMark } from "./damage_mark.ts";
 import { judgeModel } from "./judge_model.ts";
+import { recordFault } from "./record_fault.ts";
 import { readContents } from "./read_contents.ts";
 import type { Verdict } from "./types.ts";
 
@@ -20,22 +21,15 @@ export async function lookAtSnapshot(
   roots: readonly string[],
 ): Promise<Verdict> {
   const snapshot = `${folder}/snapshots/${commit}`;
-  const record = await readRecord(snapshotRecord(folder, commit));
+  const read = await lookRecord(snapshotRecord(folder, commit));
+  if (read.kind === "failed") return recordFault(`${AIM_FOLDER}/${commit}.json`, read);
+  const record = read.kind === "ok" ? read.value : null;
   if (await statOrNull(snapshot) === null) {
     return record === null ? { state: "absent", reason: "the snapshot is not there" } : {
       state: "partial",
       reason: "the snapshot's links are not there: what copied it here leaves links out",
       remedy: "finish",
       faults: [],
-    };
-  }
-  if (record === null && await statOrNull(snapshotRecord(folder, commit)) !== null) {
-    const reason = `.aim/${commit}.json cannot be understood`;
-    return {
-      state: "damaged",
-      reason,
-      remedy: "finish",
-      faults: [{ path: "", kind: "content", reason }],
     };
   }
   const listing = await listTree(snapshot);

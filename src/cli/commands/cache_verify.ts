@@ -1,8 +1,13 @@
 import { cachePaths, cacheRoots } from "../../cache/cache_paths.ts";
-import { type Verification, verifyModel } from "../../cache/verify_model.ts";
+import type { ListedModel } from "../../cache/list_models.ts";
+import { judgedFindings, type Verification, verifyModel } from "../../cache/verify_model.ts";
 import { AimError } from "../../errors/aim_error.ts";
+import { errorFrom } from "../../errors/from_unknown.ts";
 import { EXIT_CODES } from "../../errors/exit_codes.ts";
-import type { Command } from "../command.ts";
+import { log } from "../../log/logger.ts";
+import type { Command, CommandContext } from "../command.ts";
+import { PROGRESS_FLAG, progressMode } from "../download_flags.ts";
+import { startProgress } from "../start_progress.ts";
 import { count, formatBytes } from "../format.ts";
 import { folderInWords, LAYOUT_FLAG, pickModels } from "../pick_models.ts";
 import { style } from "../style.ts";
@@ -13,20 +18,35 @@ export const cacheVerify: Command = {
   name: "cache verify",
   summary: "hash every file of the models in the caches, and name each that is bad or missing",
   positionals: [{ name: "MODEL", required: false, many: true }],
-  settings: ["cachePath"],
-  flags: [LAYOUT_FLAG, {
-    name: "format",
-    type: "string",
-    value: "FORMAT",
-    choices: ["text", "json"],
-    default: "text",
-    help: "how the result is printed",
-  }],
+  settings: ["cachePath", "hfEndpoint", "offline", "jobs", "partSize", "maxBandwidth", "stallTimeout"],
+  flags: [
+    LAYOUT_FLAG,
+    {
+      name: "repair",
+      type: "boolean",
+      help: "fetch what is bad or missing again, from where the model came, at the commit that it is",
+    },
+    PROGRESS_FLAG,
+    {
+      name: "format",
+      type: "string",
+      value: "FORMAT",
+      choices: ["text", "json"],
+      default: "text",
+      help: "how the result is printed",
+    },
+  ],
   examples: [
     { command: "aim cache verify", does: "all models" },
+    {
+      command: "aim cache verify --repair meta-llama/Llama-3.1-8B-Instruct",
+      does: "the same, and fetch again what is bad or missing",
+    },
     { command: "aim cache verify --format json", does: "for programs; exit code 8 where something is bad" },
   ],
-  permissions: { write: false, net: false, run: false, ffi: false },
+  // A mark is written beside a model that is found bad.
+  permissions: { write: true, net: true, run: false, ffi: false },
+  netOnlyWith: "repair",
   async run(context) {
     const { flags, print, signal, stdout } = context;
     const folders = await pickModels(context);
@@ -36,26 +56,86 @@ export const cacheVerify: Command = {
       });
     }
     const roots = cacheRoots(cachePaths(context.config));
+    const models = folders.flatMap((folder) => folder.models);
     const results: Verification[] = [];
-    for (const model of folders.flatMap((folder) => folder.models)) {
-      const result = await verifyModel(model, { signal, roots });
-      results.push(result);
-      if (flags.format !== "json") print(inWords(result, stdout.colour));
+    let failure: AimError | null = null;
+    const progress = startProgress(context, progressMode(context));
+    const sum = (of: (model: ListedModel) => number) => models.reduce((total, model) => total + of(model), 0);
+    progress.onEvent({
+      type: "start",
+      files: sum((one) => one.files),
+      bytes: sum((one) => one.bytes),
+      bytesPresent: 0,
+    });
+    try {
+      for (const model of models) {
+        const found = await verifyModel(model, { signal, roots, onEvent: progress.onEvent });
+        let result = found;
+        try {
+          if (flags.repair === true && isBad(found)) result = await repaired(context, model, found, roots);
+        } catch (error) {
+          signal.throwIfAborted();
+          // The other models are looked at all the same.
+          if (failure !== null) log.error(failure.line);
+          failure = errorFrom(error, `repairing ${model.name}`);
+        }
+        results.push(result);
+        // A bar on the same terminal would be torn.
+        if (flags.format !== "json" && !stdout.isTerminal) print(inWords(result, stdout.colour));
+      }
+    } finally {
+      progress.close();
     }
-    if (flags.format === "json") print(jsonReport({ models: results }));
-    const bad = results.some((one) =>
-      one.findings.some((finding) => finding.state !== "unknown") || one.good === 0
-    );
-    return bad ? EXIT_CODES.integrity.code : 0;
+    if (flags.format === "json") {
+      print(jsonReport({ models: results.map(asJson) }));
+    } else if (stdout.isTerminal) {
+      for (const result of results) print(inWords(result, stdout.colour));
+    }
+    if (failure !== null) throw failure;
+    return results.some(isBad) ? EXIT_CODES.integrity.code : 0;
   },
 };
 
-function inWords({ model, whole, bytes, good, findings }: Verification, colour: boolean): string {
+function asJson(result: Verification): unknown {
+  return { ...result, goodPaths: undefined };
+}
+
+function isBad({ findings, good }: Verification): boolean {
+  return findings.some((finding) => finding.state !== "unknown") || good === 0;
+}
+
+/** Fetches what is bad or missing, and says what is still wrong then. */
+async function repaired(
+  { config, env, signal }: CommandContext,
+  model: ListedModel,
+  found: Verification,
+  roots: readonly string[],
+): Promise<Verification> {
+  const { repairModel } = await import("../../download/repair_model.ts");
+  const wrong = found.findings.filter(({ state, path }) => state !== "unknown" && path !== "");
+  const paths = [...found.goodPaths, ...wrong.map((one) => one.path)];
+  const report = await repairModel({ config, env, model, paths, signal });
+  log.info(`${model.name} is repaired: ${formatBytes(report.bytesMoved)} fetched from ${report.source}`, {
+    files: wrong.map((one) => one.path),
+  });
+  const left = found.findings.filter((one) => one.state === "unknown");
+  const findings = [...left, ...await judgedFindings(model, roots, left)];
+  return {
+    ...found,
+    good: found.good + wrong.length,
+    whole: findings.length === 0,
+    repaired: wrong.map((one) => one.path),
+    findings,
+  };
+}
+
+function inWords({ model, whole, bytes, good, findings, repaired }: Verification, colour: boolean): string {
   const { green, red, yellow } = style(colour);
   const which = `${folderInWords(model)}${model.commit === null ? "" : ` ${model.commit.slice(0, 12)}`}`;
+  const mended = repaired === undefined ? "" : `, ${count(repaired.length, "file")} repaired`;
   const head = whole
-    ? green(`${which}: good, ${count(good, "file")}, ${formatBytes(bytes)}`)
-    : `${which}: ${good} good, ${findings.length} not`;
+    ? green(`${which}: good, ${count(good, "file")}, ${formatBytes(bytes)}${mended}`)
+    : `${which}: ${good} good, ${findings.length} not${mended}`;
   const rest = findings.map(({ path, state, reason }) => {
     const mark = state === "unknown" ? yellow("unknown") : red(state.padEnd(7));
     return `  ${mark} ${model.path}${path === "" ? "" : `/${path}`}: ${reason}`;

@@ -1,0 +1,16 @@
+import { MANIFEST, snapshotRecord } from "./layout.ts";
+import type { ListedModel } from "./list_models.ts";
+import { type ModelRecord, readRecord } from "./record.ts";
+
+/** What a listed model was downloaded as; `null` where nothing says so. */
+export async function recordOfModel(
+  { path, layout, commit }: Pick<ListedModel, "path" | "layout" | "commit">,
+): Promise<ModelRecord | null> {
+  if (layout === "local") return await readRecord(`${path}/${MANIFEST}`);
+  return commit === null ? null : await readRecord(snapshotRecord(folderOfModel({ path, layout }), commit));
+}
+
+/** The folder that belongs to a listed model alone. */
+export function folderOfModel({ path, layout }: Pick<ListedModel, "path" | "layout">): string {
+  return layout === "local" ? path : path.replace(/\/snapshots\/[^/]*$/, "");
+}

@@ -1,0 +1,91 @@
+import { lstatOrNull, readTextOrNull, removeIfThere } from "./files.ts";
+import { entriesOf, ownEntries } from "./inspect_disk.ts";
+
+// Python's client since 1.32 shares blobs between models (`utils/_shared_blobs.py`): `HUB/blobs/XX/HASH` holds the bytes, and
+// `models--org--model/blobs/ETAG` is a link to it. `HASH.refs` lists those links, `HASH.lock` is locked while they change, and a
+// marker says that the folder is such a store.
+const MARKER = ".huggingface-shared-blobs";
+const HASH = /^[0-9a-f]{64}$/;
+
+/** The file behind a shared blob. */
+export interface SharedBlob {
+  readonly path: string;
+  readonly info: Deno.FileInfo;
+}
+
+/**
+ * The shared file that a model's blob links to; `null` where the blob is none, leads anywhere else, or its file is gone.
+ *
+ * @param hub The Hugging Face cache.
+ * @param blob `HUB/models--org--model/blobs/ETAG`.
+ */
+export async function sharedBlob(hub: string, blob: string): Promise<SharedBlob | null> {
+  const path = await sharedTarget(hub, blob);
+  const info = path === null ? null : await lstatOrNull(path);
+  return path !== null && info?.isFile ? { path, info } : null;
+}
+
+/** Information on a blob's bytes: its own, or those of the shared file that it links to; `null` for anything else. */
+export async function blobInfo(hub: string, blob: string): Promise<Deno.FileInfo | null> {
+  const info = await lstatOrNull(blob);
+  if (info?.isSymlink) return (await sharedBlob(hub, blob))?.info ?? null;
+  return info?.isFile ? info : null;
+}
+
+/** The shared files that a model's blobs link to. @param folder `HUB/models--org--model`. */
+export async function sharedBlobsOf(hub: string, folder: string): Promise<SharedBlob[]> {
+  const found: SharedBlob[] = [];
+  for (const { name, isSymlink } of await ownEntries(`${folder}/blobs`)) {
+    const shared = isSymlink ? await sharedBlob(hub, `${folder}/blobs/${name}`) : null;
+    if (shared !== null) found.push(shared);
+  }
+  return found;
+}
+
+/**
+ * How many links of all repositories lead to each shared file.
+ *
+ * @param without Links that do not count.
+ */
+export async function sharedBlobUses(
+  hub: string,
+  without: (link: string) => boolean,
+): Promise<ReadonlyMap<string, number>> {
+  const uses = new Map<string, number>();
+  for (const { name: repository, isDirectory } of await entriesOf(hub)) {
+    if (!isDirectory || !/^(?:models|datasets|spaces|kernels)--/.test(repository)) continue;
+    for (const { name, isSymlink } of await ownEntries(`${hub}/${repository}/blobs`)) {
+      const link = `${hub}/${repository}/blobs/${name}`;
+      const target = isSymlink && !without(link) ? await sharedTarget(hub, link) : null;
+      if (target !== null) uses.set(target, (uses.get(target) ?? 0) + 1);
+    }
+  }
+  return uses;
+}
+
+/**
+ * Removes a shared file that no link leads to any more, under the lock that Python's client takes. One that is in use, or in a
+ * folder without Python's marker, stays.
+ */
+export async function removeSharedBlob(hub: string, path: string): Promise<boolean> {
+  if (await readTextOrNull(`${hub}/blobs/${MARKER}`) !== "1\n") return false;
+  if ((await lstatOrNull(`${path}.lock`))?.isSymlink) return false;
+  using lock = await Deno.open(`${path}.lock`, { create: true, write: true });
+  await lock.lock(true);
+  if (((await sharedBlobUses(hub, () => false)).get(path) ?? 0) > 0) return false;
+  await removeIfThere(path);
+  await removeIfThere(`${path}.refs`);
+  return true;
+}
+
+async function sharedTarget(hub: string, blob: string): Promise<string | null> {
+  try {
+    const [, prefix = "", hash = ""] =
+      /^\.\.\/\.\.\/blobs\/([0-9a-f]{2})\/([^/]+)$/.exec(await Deno.readLink(blob)) ??
+        [];
+    return HASH.test(hash) && hash.startsWith(prefix) ? `${hub}/blobs/${prefix}/${hash}` : null;
+  } catch {
+    // No link, or gone meanwhile.
+    return null;
+  }
+}

@@ -1,0 +1,111 @@
+import { cachePaths } from "../cache/cache_paths.ts";
+import { readTextOrNull } from "../cache/files.ts";
+import { hubPlacement } from "../cache/hub_placement.ts";
+import type { ListedModel } from "../cache/list_models.ts";
+import { localPlacement } from "../cache/local_placement.ts";
+import { recordOfModel } from "../cache/model_record.ts";
+import { readMetadata } from "../cache/python_metadata.ts";
+import type { ModelRecord } from "../cache/record.ts";
+import type { Config } from "../config/config.ts";
+import { AimError } from "../errors/aim_error.ts";
+import type { Manifest } from "../sources/manifest.ts";
+import { type ModelRef, parseModelRef } from "../sources/model_ref.ts";
+import type { TransferEvent } from "../transfer/types.ts";
+import { bring } from "./bring.ts";
+import type { DownloadReport } from "./download_model.ts";
+
+/** What repairing needs. */
+export interface RepairOptions {
+  readonly config: Config;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly model: ListedModel;
+  /** Files of the model that should be there, relative. */
+  readonly paths: readonly string[];
+  readonly signal: AbortSignal;
+  readonly onEvent?: (event: TransferEvent) => void;
+}
+
+/**
+ * Fetches what is bad or missing of a model from where it came, at the commit that it is: everything else stays as it is. What was found
+ * bad must be marked (`verifyModel` does).
+ *
+ * @throws {AimError} `not-found` where nothing says where the model came from; `integrity` where a bucket holds other files now; what a
+ *   download throws.
+ */
+export async function repairModel(options: RepairOptions): Promise<DownloadReport> {
+  const { config, env, model, signal, onEvent } = options;
+  const record = await recordOfModel(model);
+  const { ref, commit } = await originOf(model, record, options.paths);
+  const paths = cachePaths(config);
+  const { name, layout } = model;
+  const placement = layout === "local"
+    ? localPlacement({ paths, name })
+    : hubPlacement({ paths, name, revision: await revisionFor(model, record) });
+  const wanted = record?.files.map((file) => file.path) ?? options.paths;
+  return await bring(config, env, ref, placement, {
+    revision: commit ?? undefined,
+    recordAs: record?.revision ?? null,
+    include: wanted.map(literalGlob),
+    exclude: [],
+    force: false,
+    signal,
+    transfer: {
+      jobs: config.jobs,
+      partSize: config.partSize,
+      maxBandwidth: config.maxBandwidth,
+      stallTimeout: config.stallTimeout,
+      verify: true,
+    },
+    onListed: (manifest) => assertSame(record, manifest),
+    ...(onEvent === undefined ? {} : { onEvent }),
+  });
+}
+
+/** Where a model came from: by its record, else by what Python's client keeps. */
+async function originOf(
+  { name, layout, path, commit }: ListedModel,
+  record: ModelRecord | null,
+  paths: readonly string[],
+): Promise<{ ref: ModelRef; commit: string | null }> {
+  if (record !== null) {
+    return {
+      ref: parseModelRef(record.source),
+      commit: record.source.startsWith("hf:") ? record.commit : null,
+    };
+  }
+  if (layout === "hub" && commit !== null) return { ref: parseModelRef(`hf://${name}`), commit };
+  for (const file of paths) {
+    const noted = await readMetadata(path, file);
+    if (noted !== null) return { ref: parseModelRef(`hf://${name}`), commit: noted.commit };
+  }
+  throw new AimError("not-found", `nothing says where ${path} came from, so it cannot be repaired`, {
+    hint: "copy it again, or remove it and download it",
+  });
+}
+
+/** The revision whose ref names this snapshot; else the commit, so that no ref is moved back to it. */
+async function revisionFor({ path, commit }: ListedModel, record: ModelRecord | null): Promise<string> {
+  const revision = record?.revision ?? "main";
+  const ref = await readTextOrNull(`${path.replace(/\/snapshots\/[^/]*$/, "")}/refs/${revision}`);
+  return ref === commit || commit === null ? revision : commit;
+}
+
+/** A bucket has no commits: files of another version would be mixed with these. */
+function assertSame(record: ModelRecord | null, manifest: Manifest): void {
+  if (record === null || manifest.commit !== null) return;
+  const now = new Map<string, string>(manifest.files.map((file) => [file.path, file.etag]));
+  const changed = record.files.find((file) => now.get(file.path) !== file.etag);
+  if (changed === undefined) return;
+  throw new AimError(
+    "integrity",
+    `${manifest.source} has changed since it was downloaded (${changed.path})`,
+    {
+      hint: "download it again with aim download-to-cache: that brings the new version whole",
+    },
+  );
+}
+
+/** A glob that only this path matches. */
+function literalGlob(path: string): string {
+  return path.replace(/[*?[]/g, "[$&]");
+}
