@@ -5,6 +5,7 @@ import { diskUse, entriesOf, ownEntries, readableEntries } from "./inspect_disk.
 import { AIM_FOLDER, MANIFEST, snapshotRecord, UNFINISHED } from "./layout.ts";
 import { hasRecords, hubFolders, localFolders, type ModelFolder, revisionsOf } from "./list_models.ts";
 import { readRecord, recordOf, writeRecord } from "./record.ts";
+import { removeSharedBlob, sharedBlob, sharedBlobUses } from "./shared_blobs.ts";
 import type { CachePaths } from "./types.ts";
 
 /** Something that can go. */
@@ -40,6 +41,9 @@ export async function planRemoval(folder: ModelFolder): Promise<RemovalPlan> {
   await refuseNested(folder);
   const { bytes } = await diskUse(folder.path, await sharedFiles(folder.path));
   const removables = [{ path: folder.path, why: "the model", bytes }];
+  if (folder.layout === "hub") {
+    removables.push(...await unsharedThen(folder, await ownEntries(`${folder.path}/blobs`)));
+  }
   return { folder, whole: true, removables, busy: await holderOf(folder) };
 }
 
@@ -73,15 +77,25 @@ export async function removePlanned(plan: RemovalPlan, signal: AbortSignal): Pro
     if (plan.whole) {
       await refuseNested(folder);
       await removeContents(folder);
-      return plan.removables;
+      return await withoutUsed(folder, plan.removables);
     }
     const still = new Set((await staleOf(folder)).map((one) => one.path));
     const stale = plan.removables.filter((one) => still.has(one.path));
-    for (const { path } of stale) await removeAny(path);
-    return stale;
+    for (const { path, why } of stale) if (why !== SHARED) await removeAny(path);
+    return await withoutUsed(folder, stale);
   });
   if (plan.whole) await removeEmpty(folder);
   return removed;
+}
+
+/** Removes the shared blobs among these; one that another model has begun to use since is left, and left out. */
+async function withoutUsed({ path }: ModelFolder, removed: readonly Removable[]): Promise<Removable[]> {
+  const hub = path.slice(0, path.lastIndexOf("/"));
+  const done: Removable[] = [];
+  for (const one of removed) {
+    if (one.why !== SHARED || await removeSharedBlob(hub, one.path)) done.push(one);
+  }
+  return done;
 }
 
 /** A partial file; a name is enough, whoever made it. */
@@ -115,15 +129,39 @@ async function staleHub(folder: ModelFolder): Promise<Removable[]> {
       removables.push(await removable(snapshotRecord(path, name), "that snapshot's record"));
     }
   }
-  for (const { name, isFile } of await ownEntries(`${path}/blobs`)) {
-    if (!isFile || PARTIAL.test(name) || used.has(name)) continue;
+  const unused: Deno.DirEntry[] = [];
+  for (const entry of await ownEntries(`${path}/blobs`)) {
+    const { name, isDirectory } = entry;
+    if (isDirectory || PARTIAL.test(name) || used.has(name)) continue;
     const blob = `${path}/blobs/${name}`;
     // Python's client makes a blob first, then the link to it.
     if (await ageOf(blob) < SETTLED) continue;
     removables.push(await removable(blob, "no snapshot uses this blob"));
+    unused.push(entry);
   }
-  return removables;
+  return [...removables, ...await unsharedThen(folder, unused)];
 }
+
+/** Files that Python's client shares between models, and that no model uses once these blobs are gone. */
+async function unsharedThen(
+  { path }: ModelFolder,
+  blobs: readonly Deno.DirEntry[],
+): Promise<Removable[]> {
+  const links = blobs.filter((entry) => entry.isSymlink).map(({ name }) => `${path}/blobs/${name}`);
+  if (links.length === 0) return [];
+  const hub = path.slice(0, path.lastIndexOf("/"));
+  const gone = new Set(links);
+  const uses = await sharedBlobUses(hub, (link) => gone.has(link));
+  const found = new Map<string, Removable>();
+  for (const link of links) {
+    const shared = await sharedBlob(hub, link);
+    if (shared === null || (uses.get(shared.path) ?? 0) > 0) continue;
+    found.set(shared.path, await removable(shared.path, SHARED));
+  }
+  return [...found.values()];
+}
+
+const SHARED = "a shared blob that no other model uses";
 
 /** What Python's client keeps of a snapshot beside it: its listing, and notes of files that it does not have. */
 async function ofSnapshot(folder: string, commit: string): Promise<Removable[]> {

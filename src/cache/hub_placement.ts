@@ -24,6 +24,7 @@ import { checkHubName } from "./local_name.ts";
 import { type FileProver, withProver } from "./prove_file.ts";
 import { covers, readRecord, type RecordedFile, recordOf, withFiles, writeRecord } from "./record.ts";
 import { lookHub } from "./resolve_model.ts";
+import { blobInfo } from "./shared_blobs.ts";
 import { sweepLeftovers } from "./sweep_leftovers.ts";
 import { storedModel } from "./stored_model.ts";
 import type {
@@ -101,8 +102,8 @@ class HubPlacement implements Placement {
           const before = known(file);
           const blob = manifest.commit === null ? before?.blob : file.etag;
           if (blob === undefined) return;
-          const info = await lstatOrNull(this.#blob(blob));
-          const copy = info?.isFile && info.size === file.size
+          const info = await blobInfo(this.#paths.hub, this.#blob(blob));
+          const copy = info?.size === file.size
             ? null
             : await this.#copy(file, manifest.commit, before, prover);
           if (copy === undefined) return;

@@ -15,14 +15,19 @@ export interface DiskUse {
  * Counts what a path takes on disk.
  *
  * @param seen Files with several links that are counted already, by device and inode; shared over calls so that they count once.
+ * @param once A file counts once even with a single hard link.
  */
-export async function diskUse(path: string, seen: Set<string> = new Set()): Promise<DiskUse> {
+export async function diskUse(
+  path: string,
+  seen: Set<string> = new Set(),
+  once: boolean = false,
+): Promise<DiskUse> {
   const info = await lstatOrNull(path);
   if (info === null) return { bytes: 0, lastUsed: null };
   let bytes = 0;
   const key = `${info.dev}:${info.ino}`;
   if (info.isDirectory || !seen.has(key)) bytes += (info.blocks ?? Math.ceil(info.size / 512)) * 512;
-  if ((info.nlink ?? 1) > 1) seen.add(key);
+  if (once || (info.nlink ?? 1) > 1) seen.add(key);
   if (!info.isDirectory) return { bytes, lastUsed: info.isFile ? info.atime?.getTime() ?? null : null };
   let lastUsed: number | null = null;
   for (

@@ -4,6 +4,7 @@ import { isBookkeeping, listFiles, type Listing, listTree, lstatOrNull, statOrNu
 import { type DiskUse, diskUse, entriesOf, ownEntries, readableEntries } from "./inspect_disk.ts";
 import { AIM_FOLDER, MANIFEST, snapshotRecord } from "./layout.ts";
 import { strayLinks } from "./links.ts";
+import { sharedBlobsOf } from "./shared_blobs.ts";
 import { readRecord } from "./record.ts";
 import { commitOf, lookHub, lookLocal } from "./resolve_model.ts";
 import type { CachePaths, LayoutName, PlaceLookedAt } from "./types.ts";
@@ -142,6 +143,11 @@ async function hubFolderOf(
   seen: Set<string>,
 ): Promise<ListedFolder> {
   const disk = await diskUse(path, seen);
+  // Python's client shares files between models: they count with the first.
+  const shared = await Promise.all(
+    [...(await sharedBlobsOf(paths.hub, path)).values()].map((one) => diskUse(one, seen, true)),
+  );
+  const diskBytes = shared.reduce((sum, { bytes }) => sum + bytes, disk.bytes);
   const revisions = await revisionsOf(path);
   const models: ListedModel[] = [];
   for (const snapshot of await ownEntries(`${path}/snapshots`)) {
@@ -163,7 +169,7 @@ async function hubFolderOf(
       ...rest,
     });
   }
-  return { name, layout: "hub", path, diskBytes: disk.bytes, models };
+  return { name, layout: "hub", path, diskBytes, models };
 }
 
 async function hubModel(

@@ -24,6 +24,7 @@ import { checkLocalName } from "./local_name.ts";
 import { type FileProver, withProver } from "./prove_file.ts";
 import { metadataNote, metadataPath, readMetadata, writeMetadata } from "./python_metadata.ts";
 import { lookLocal } from "./resolve_model.ts";
+import { sharedBlobsOf } from "./shared_blobs.ts";
 import { sweepLeftovers } from "./sweep_leftovers.ts";
 import { storedModel } from "./stored_model.ts";
 import {
@@ -286,12 +287,13 @@ class LocalPlacement implements Placement {
     const other = this.#other;
     if (other === null || await statOrNull(other) === null) return () => [];
     const known = knownFiles(await snapshotRecords(other, manifest.source));
+    const shared = await sharedBlobsOf(other.slice(0, other.lastIndexOf("/")), other);
     return (file) => {
       const recorded = known(file);
       const blob = recorded?.blob ?? (manifest.commit === null || file.etag.includes("/") ? null : file.etag);
       const commit = recorded?.commit ?? manifest.commit;
       return [
-        ...(blob === null ? [] : [`${other}/blobs/${blob}`]),
+        ...(blob === null ? [] : [shared.get(blob) ?? `${other}/blobs/${blob}`]),
         ...(commit === null ? [] : [`${other}/snapshots/${commit}/${file.path}`]),
       ];
     };

@@ -32,12 +32,12 @@ export async function blobInfo(hub: string, blob: string): Promise<Deno.FileInfo
   return info?.isFile ? info : null;
 }
 
-/** The shared files that a model's blobs link to. @param folder `HUB/models--org--model`. */
-export async function sharedBlobsOf(hub: string, folder: string): Promise<SharedBlob[]> {
-  const found: SharedBlob[] = [];
+/** The shared files that a model's blobs link to, by the blob's name. @param folder `HUB/models--org--model`. */
+export async function sharedBlobsOf(hub: string, folder: string): Promise<ReadonlyMap<string, string>> {
+  const found = new Map<string, string>();
   for (const { name, isSymlink } of await ownEntries(`${folder}/blobs`)) {
     const shared = isSymlink ? await sharedBlob(hub, `${folder}/blobs/${name}`) : null;
-    if (shared !== null) found.push(shared);
+    if (shared !== null) found.set(name, shared.path);
   }
   return found;
 }
