@@ -5,6 +5,7 @@ import { aim } from "./aim.ts";
 
 /** Words after a command that let it run as far as it gets without a network, a GPU or a model. */
 const ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
+  "cache verify": ["--repair"],
   "dry-run": ["--format", "json"],
   "download-to-cache": ["--model-id", "hf://no/model", "--offline"],
   "fetch": ["hf://no/model", "dest", "--offline"],
