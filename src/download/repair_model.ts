@@ -12,7 +12,7 @@ import type { Manifest } from "../sources/manifest.ts";
 import { type ModelRef, parseModelRef } from "../sources/model_ref.ts";
 import type { TransferEvent } from "../transfer/types.ts";
 import { bring } from "./bring.ts";
-import type { DownloadReport } from "./download_model.ts";
+import type { DownloadReport } from "./download_report.ts";
 
 /** What repairing needs. */
 export interface RepairOptions {
