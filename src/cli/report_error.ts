@@ -31,9 +31,14 @@ export function reportError(
   return { line: printable(JSON.stringify(fields)), code: error.exitCode };
 }
 
+/** Frames of libraries and the runtime: long, and their numbers after "s3" read like a status (403) to AIM Engine's operator. */
+const FOREIGN_FRAME = /^\s+at .*(?:\/npm\/|\/libraries\/|node_modules|\(?(?:ext|node):)/;
+
 function stackOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown);
-  const own = thrown.stack ?? thrown.message;
+  const own = (thrown.stack ?? thrown.message).split("\n").filter((line) => !FOREIGN_FRAME.test(line)).join(
+    "\n",
+  );
   const note = thrown instanceof AimError && thrown.hint !== undefined ? ` (${thrown.hint})` : "";
   return thrown.cause === undefined ? own + note : `${own}${note}\ncaused by ${stackOf(thrown.cause)}`;
 }

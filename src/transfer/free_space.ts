@@ -20,7 +20,7 @@ export async function checkFreeSpace(need: SpaceNeed): Promise<void> {
   if (place === null || place.free >= need.bytes) return;
   throw new AimError(
     "no-space",
-    `${need.directory} has ${place.free} bytes free, ${need.bytes} bytes are still to be downloaded`,
+    `${need.directory} has ${place.free} bytes free, ${need.bytes} are still to be downloaded (No space left on device)`,
     { hint: "free some space or use a larger volume" },
   );
 }
