@@ -1,14 +1,15 @@
 // The catalogue of profiles: everything that profiles/generate.ts writes out comes from here.
 //
 // `measured` says what AMD publishes for exactly that combination of model, GPU, count and metric with AIM 0.9: `optimized`
-// or `preview`. What is not in it nobody has measured: it becomes `unoptimized` and for manual selection only.
-// Settings: AMD's published values for AIM 0.9, and the vLLM performance guide of the ROCm documentation.
+// or `preview`. Nobody has measured the rest: it is `unoptimized`, which is never selected automatically.
+// Settings: AMD's published values, and the vLLM performance guide of the ROCm documentation; without the options and variables that
+// vLLM has removed up to 0.27.
 
 /** A setting's value as YAML spells it: text of a number, a word, `null` for a bare flag, or a mapping of those. */
 export type Setting = string | null | boolean | { readonly [name: string]: string };
 export type Settings = Readonly<Record<string, Setting>>;
 
-/** A GPU. `memory`: GB a device (of an MI250X a device is one of its two dies). */
+/** A GPU. `memory`: GB of one device (of an MI250X a device is one of its two dies). */
 export interface GpuRow {
   readonly memory: number;
   readonly arch: string;
@@ -57,10 +58,8 @@ const DENSE: Recipe = {
     "distributed-executor-backend": "mp",
     "gpu-memory-utilization": "0.9",
     "max-num-batched-tokens": "1024",
-    "max-seq-len-to-capture": "32768",
     "no-enable-prefix-caching": null,
     "no-trust-remote-code": null,
-    "swap-space": "64",
   },
   fp16: { dtype: "float16" },
   fp8: { "kv-cache-dtype": "fp8" },
@@ -68,7 +67,7 @@ const DENSE: Recipe = {
     HSA_NO_SCRATCH_RECLAIM: "1",
     VLLM_ROCM_USE_AITER: "1",
     VLLM_ROCM_USE_AITER_RMSNORM: "1",
-    VLLM_USE_AITER_TRITON_ROPE: "1",
+    VLLM_ROCM_USE_AITER_TRITON_ROPE: "1",
   },
   pinArch: true,
 };
@@ -99,7 +98,6 @@ const COMMAND_A: Recipe = {
     "no-async-scheduling": null,
     "no-enable-prefix-caching": null,
     "no-trust-remote-code": null,
-    "swap-space": "64",
   },
   fp16: { dtype: "float16" },
   env: {
@@ -127,13 +125,11 @@ const EXPERTS: Recipe = {
     "no-enable-prefix-caching": null,
     "no-trust-remote-code": null,
     "reasoning-parser": "qwen3",
-    "swap-space": "16",
     "tool-call-parser": "hermes",
   },
   env: {
     HSA_NO_SCRATCH_RECLAIM: "1",
     VLLM_ROCM_USE_AITER: "1",
-    VLLM_V1_USE_PREFILL_DECODE_ATTENTION: "1",
   },
 };
 
@@ -141,7 +137,6 @@ const MIXTRAL_LARGE: Recipe = {
   args: {
     "distributed-executor-backend": "mp",
     "gpu-memory-utilization": "0.95",
-    "no-enable-chunked-prefill": null,
   },
   fp16: { dtype: "float16" },
   fp8: { "kv-cache-dtype": "fp8" },
@@ -153,8 +148,6 @@ const MIXTRAL_LARGE: Recipe = {
     PYTORCH_TUNABLEOP_VERBOSE: "1",
     TORCH_BLAS_PREFER_HIPBLASLT: "1",
     VLLM_DO_NOT_TRACK: "1",
-    VLLM_USE_TRITON_FLASH_ATTN: "0",
-    VLLM_USE_V1: "0",
   },
 };
 
@@ -203,9 +196,9 @@ const DEEPSEEK: Recipe = {
   },
 };
 
-/** For any model: nothing that a model could fail on. */
+/** For any model on an Instinct GPU: nothing that a model could fail on. */
 export const GENERAL: Recipe = {
-  args: { "gpu-memory-utilization": "0.95", "no-enable-chunked-prefill": null },
+  args: { "gpu-memory-utilization": "0.95" },
   fp16: { dtype: "float16" },
   // vLLM quantises the weights of any half-precision model while loading.
   fp8: { dtype: "float16", quantization: "fp8" },
@@ -213,11 +206,58 @@ export const GENERAL: Recipe = {
 };
 
 /**
- * The precisions of general profiles. Quantising on load changes what a model answers, so fp8 is never taken unasked: it is
- * for manual selection.
+ * The precisions of general profiles. Quantising on load changes what a model answers, so fp8 is never taken unasked.
  */
-export const GENERAL_PRECISIONS = { fp16: { manual: false }, fp8: { manual: true } } as const;
+export const GENERAL_PRECISIONS = { fp16: "general", fp8: "unoptimized" } as const;
 export const GENERAL_COUNTS = [1, 2, 4, 8] as const;
+
+/** A general profile in bf16 for an accelerator that has no others. */
+export interface GeneralRow {
+  readonly type: "gpu" | "cpu";
+  /** GPUs, or the cores that it is made for. */
+  readonly counts: readonly number[];
+  readonly args: Settings;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+const RADEON: GeneralRow = {
+  type: "gpu",
+  counts: [1, 2, 4],
+  args: { dtype: "bfloat16", "gpu-memory-utilization": "0.9" },
+  env: {
+    FLASH_ATTENTION_TRITON_AMD_ENABLE: "TRUE",
+    TORCH_BLAS_PREFER_HIPBLASLT: "1",
+    TORCH_ROCM_AOTRITON_ENABLE_EXPERIMENTAL: "1",
+    VLLM_DO_NOT_TRACK: "1",
+  },
+};
+
+// Threads are not set: aim sets them to the cores that the container may use.
+const EPYC: Pick<GeneralRow, "type" | "args" | "env"> = {
+  type: "cpu",
+  args: { dtype: "bfloat16" },
+  env: {
+    VLLM_CPU_KVCACHE_SPACE: "80",
+    VLLM_CPU_OMP_THREADS_BIND: "auto",
+    VLLM_DO_NOT_TRACK: "1",
+    ZENDNN_MATMUL_ALGO: "FP32:4,BF16:0",
+  },
+};
+
+export const GENERAL_OTHERS: Readonly<Record<string, GeneralRow>> = {
+  W7900: RADEON,
+  R9700: RADEON,
+  EPYC_9965: { ...EPYC, counts: [188] },
+  EPYC_ZEN5: { ...EPYC, counts: [124] },
+  EPYC_ZEN4: { ...EPYC, counts: [92] },
+  CPU: {
+    type: "cpu",
+    counts: [1],
+    args: { dtype: "bfloat16" },
+    // GiB for the KV cache: small enough for a laptop.
+    env: { VLLM_CPU_KVCACHE_SPACE: "4", VLLM_CPU_OMP_THREADS_BIND: "auto", VLLM_DO_NOT_TRACK: "1" },
+  },
+};
 
 /** A model in one precision. */
 export interface Variant {

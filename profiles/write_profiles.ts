@@ -1,136 +1,121 @@
 import {
   GENERAL,
   GENERAL_COUNTS,
+  GENERAL_OTHERS,
   GENERAL_PRECISIONS,
   type GpuName,
   type GpuRow,
   GPUS,
-  type ModelRow,
   MODELS,
   type Recipe,
   type Setting,
   type Settings,
-  type Variant,
 } from "./catalogue.ts";
 
 const METRICS = ["latency", "throughput"] as const;
 type Metric = (typeof METRICS)[number];
+const PRECISIONS = ["fp4", "fp8", "fp16", "bf16"] as const;
 
 // Weights and what the engine needs beside them (activations, a first piece of KV cache), within its share of the memory.
 const HEADROOM = 1.1;
 const SHARE = 0.9;
 
+/** A profile before it is text. */
+interface Draft {
+  readonly aimId: string | null;
+  readonly modelId: string | null;
+  readonly accelerator: string;
+  readonly acceleratorType: "gpu" | "cpu";
+  readonly count: number;
+  readonly precision: (typeof PRECISIONS)[number];
+  readonly metric: Metric;
+  readonly type: string;
+  readonly args: Settings;
+  readonly env: Readonly<Record<string, string>>;
+}
+
 /** The catalogue as files: path below `profiles/`, and text. */
 export function profileFiles(): Map<string, string> {
-  const files = new Map<string, string>();
-  for (const [gpu, row] of Object.entries(GPUS) as [GpuName, GpuRow][]) {
-    for (const metric of METRICS) {
-      for (const { precision, manual, count } of generalCombinations(row)) {
-        files.set(
-          `general/${nameOf(gpu, precision, count, metric)}`,
-          fileText({ gpu, precision, count, metric, manual, type: "general", recipe: GENERAL }),
-        );
-      }
-      for (const model of MODELS) {
-        for (const variant of model.variants) {
-          for (const count of countsOf(variant, gpu)) {
-            files.set(
-              `${model.aimId}/${nameOf(gpu, variant.precision, count, metric)}`,
-              modelText(model, variant, gpu, count, metric),
-            );
-          }
-        }
-      }
-    }
-  }
-  return files;
+  const drafts = METRICS.flatMap((metric) => [...generals(metric), ...otherGenerals(metric), ...models(metric)]);
+  const primaries = new Set(
+    [...Map.groupBy(drafts, ({ aimId, accelerator, metric }) => `${aimId} ${accelerator} ${metric}`).values()]
+      .map((group) => group.toSorted(byPrimacy)[0]),
+  );
+  return new Map(drafts.map((draft) => [pathOf(draft), fileText(draft, primaries.has(draft))]));
 }
 
-function nameOf(gpu: GpuName, precision: string, count: number, metric: Metric): string {
-  // By the format of the weights, as AIM's published ids have it: all fp4 weights here are MXFP4.
-  const format = precision === "fp4" ? "mxfp4" : precision;
-  return `vllm-${gpu.toLowerCase()}-${format}-tp${count}-${metric}.yaml`;
+/** What is selected automatically first, then the better precision, then the smaller count: AMD's rule for `primary`. */
+function byPrimacy(a: Draft, b: Draft): number {
+  return Number(a.type === "unoptimized") - Number(b.type === "unoptimized") ||
+    PRECISIONS.indexOf(a.precision) - PRECISIONS.indexOf(b.precision) || a.count - b.count;
 }
 
-function generalCombinations(
-  gpu: GpuRow,
-): { precision: Variant["precision"]; manual: boolean; count: number }[] {
-  return Object.entries(GENERAL_PRECISIONS)
-    .filter(([precision]) => gpu.precisions.includes(precision))
-    .flatMap(([precision, { manual }]) =>
-      GENERAL_COUNTS.map((count) => ({ precision: precision as Variant["precision"], manual, count }))
-    );
+function generals(metric: Metric): Draft[] {
+  return gpuRows().flatMap(([gpu, row]) =>
+    Object.entries(GENERAL_PRECISIONS).filter(([precision]) => row.precisions.includes(precision)).flatMap(
+      ([precision, type]) =>
+        GENERAL_COUNTS.map((count) =>
+          onGpu({ aimId: null, modelId: null, precision: precision as Draft["precision"], metric, type }, gpu, count, GENERAL)
+        ),
+    )
+  );
 }
 
-/** The counts at which a GPU holds a variant; none where it does not compute in its precision. */
-function countsOf(variant: Variant, gpu: GpuName): number[] {
-  const row: GpuRow = GPUS[gpu];
-  if (variant.gpus?.includes(gpu) === false || !row.precisions.includes(variant.precision)) return [];
-  return variant.counts.filter((count) => variant.weights * HEADROOM <= count * row.memory * SHARE);
+function otherGenerals(metric: Metric): Draft[] {
+  return Object.entries(GENERAL_OTHERS).flatMap(([accelerator, row]) =>
+    row.counts.map((count): Draft => ({
+      ...{ aimId: null, modelId: null, accelerator, acceleratorType: row.type, count },
+      ...{ precision: "bf16", metric, type: "general", env: row.env },
+      args: { ...row.args, ...(row.type === "gpu" ? { "tensor-parallel-size": String(count) } : {}) },
+    }))
+  );
 }
 
-function modelText(model: ModelRow, variant: Variant, gpu: GpuName, count: number, metric: Metric): string {
-  const measured = variant.measured?.[`${gpu} tp${count} *`] ??
-    variant.measured?.[`${gpu} tp${count} ${metric}`];
-  return fileText({
-    aimId: model.aimId,
-    modelId: variant.modelId,
-    gpu,
-    precision: variant.precision,
-    count,
-    metric,
-    manual: measured === undefined,
-    type: measured ?? "unoptimized",
-    recipe: model.recipe,
-    args: variant.args,
-  });
+function models(metric: Metric): Draft[] {
+  return MODELS.flatMap(({ aimId, recipe, variants }) =>
+    variants.flatMap(({ modelId, precision, weights, counts, gpus, measured, args }) =>
+      gpuRows()
+        .filter(([gpu, row]) => gpus?.includes(gpu) !== false && row.precisions.includes(precision))
+        .flatMap(([gpu, row]) =>
+          // The counts at which it holds the weights.
+          counts.filter((count) => weights * HEADROOM <= count * row.memory * SHARE).map((count) => {
+            const type = measured?.[`${gpu} tp${count} *`] ?? measured?.[`${gpu} tp${count} ${metric}`] ??
+              "unoptimized";
+            return onGpu({ aimId, modelId, precision, metric, type }, gpu, count, recipe, args);
+          })
+        )
+    )
+  );
 }
 
-interface FileParts {
-  readonly aimId?: string;
-  readonly modelId?: string;
-  readonly gpu: GpuName;
-  readonly precision: Variant["precision"];
-  readonly count: number;
-  readonly metric: Metric;
-  readonly manual: boolean;
-  readonly type: string;
-  readonly recipe: Recipe;
-  readonly args?: Settings | undefined;
+function gpuRows(): [GpuName, GpuRow][] {
+  return Object.entries(GPUS) as [GpuName, GpuRow][];
 }
 
-function fileText(parts: FileParts): string {
-  const { recipe, aimId } = parts;
-  const up = "../".repeat(aimId === undefined ? 1 : aimId.split("/").length);
-  const args: Settings = {
-    ...recipe.args,
-    ...recipe[parts.precision],
-    ...recipe[parts.metric],
-    ...(parts.count === 8 ? recipe.tp8 : {}),
-    ...parts.args,
-    "tensor-parallel-size": String(parts.count),
+function onGpu(
+  draft: Pick<Draft, "aimId" | "modelId" | "precision" | "metric" | "type">,
+  gpu: GpuName,
+  count: number,
+  recipe: Recipe,
+  args?: Settings,
+): Draft {
+  const { precision } = draft;
+  return {
+    ...draft,
+    ...{ accelerator: gpu, acceleratorType: "gpu", count },
+    args: {
+      ...recipe.args,
+      ...(precision === "bf16" ? {} : recipe[precision]),
+      ...recipe[draft.metric],
+      ...(count === 8 ? recipe.tp8 : {}),
+      ...args,
+      "tensor-parallel-size": String(count),
+    },
+    env: environment(recipe, gpu),
   };
-  return [
-    `# yaml-language-server: $schema=${up}schemas/${aimId === undefined ? "general" : "model"}.schema.json`,
-    "# Written by profiles/generate.ts from profiles/catalogue.ts: change it there.",
-    ...(aimId === undefined ? [] : [`aim_id: ${aimId}`, `model_id: ${parts.modelId}`]),
-    "metadata:",
-    "  engine: vllm",
-    `  gpu: ${parts.gpu}`,
-    `  gpu_count: ${parts.count}`,
-    `  manual_selection_only: ${parts.manual}`,
-    `  metric: ${parts.metric}`,
-    `  precision: ${parts.precision}`,
-    `  type: ${parts.type}`,
-    "engine_args:",
-    ...lines(sorted(args)),
-    "env_vars:",
-    ...lines(sorted(environment(parts)), quoted),
-    "",
-  ].join("\n");
 }
 
-function environment({ recipe, gpu }: FileParts): Readonly<Record<string, string>> {
+function environment(recipe: Recipe, gpu: GpuName): Readonly<Record<string, string>> {
   const env: Record<string, string> = { ...recipe.env, ...recipe.gpuEnv?.[gpu] };
   if (recipe.pinArch === true) env["GPU_ARCHS"] = GPUS[gpu].arch;
   // AITER has kernels for gfx942 and gfx950 only.
@@ -139,6 +124,37 @@ function environment({ recipe, gpu }: FileParts): Readonly<Record<string, string
     env["VLLM_ROCM_USE_AITER"] = "0";
   }
   return env;
+}
+
+function pathOf({ aimId, accelerator, acceleratorType, precision, count, metric }: Draft): string {
+  // By the format of the weights, as AIM's published ids have it: all fp4 weights here are MXFP4.
+  const format = precision === "fp4" ? "mxfp4" : precision;
+  const tp = acceleratorType === "cpu" ? 1 : count;
+  return `${aimId ?? "general"}/vllm-${accelerator.toLowerCase()}-${format}-tp${tp}-${metric}.yaml`;
+}
+
+function fileText(draft: Draft, primary: boolean): string {
+  const { aimId } = draft;
+  const up = "../".repeat(aimId === null ? 1 : aimId.split("/").length);
+  return [
+    `# yaml-language-server: $schema=${up}schemas/profile.schema.json`,
+    "# Written by profiles/generate.ts from profiles/catalogue.ts: change it there.",
+    ...(aimId === null ? [] : [`aim_id: ${aimId}`, `model_id: ${draft.modelId}`]),
+    "metadata:",
+    `  accelerator_count: ${draft.count}`,
+    `  accelerator_model: ${draft.accelerator}`,
+    `  accelerator_type: ${draft.acceleratorType}`,
+    "  engine: vllm",
+    `  metric: ${draft.metric}`,
+    `  precision: ${draft.precision}`,
+    ...(aimId === null ? [] : [`  primary: ${primary}`]),
+    `  type: ${draft.type}`,
+    "engine_args:",
+    ...lines(sorted(draft.args)),
+    "env_vars:",
+    ...lines(sorted(draft.env), quoted),
+    "",
+  ].join("\n");
 }
 
 function sorted<T>(settings: Readonly<Record<string, T>>): [string, T][] {

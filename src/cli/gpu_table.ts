@@ -24,7 +24,8 @@ export function gpuTable(inventory: GpuInventory, options: { colour: boolean }):
   return `${lines.join("\n")}\n`;
 }
 
-function summary({ source, model, count, partitioned, gpus }: GpuInventory): string {
+function summary({ source, model, count, partitioned, gpus, cpu }: GpuInventory): string {
+  if (cpu !== null) return `${model} (${cpu.name}): ${cpu.cores} of ${cpu.nodeCores} cores, from ${source}`;
   if (model !== null) return `${count} x ${model}${partitioned ? " partition" : ""}, from ${source}`;
   return gpus.length === 0 ? "no GPU found:" : "no GPU that this container can use:";
 }

@@ -81,9 +81,28 @@ export const JSON_SHAPES: readonly JsonShape[] = [
     says: "needs --yes",
   },
   {
+    command: "detect-hardware",
+    kind: "array",
+    keys: ["accelerator_type", "accelerator_model", "accelerator_count"],
+    says: "one for each kind of hardware (no version: AMD's node labeller reads it)",
+  },
+  {
     command: "gpus --format json",
     kind: "object",
-    keys: ["schemaVersion", "source", "gpus", "model", "count", "partitioned", "warnings", "reasons"],
+    keys: [
+      ...[
+        "schemaVersion",
+        "type",
+        "source",
+        "gpus",
+        "cpu",
+        "model",
+        "count",
+        "partitioned",
+        "warnings",
+        "reasons",
+      ],
+    ],
     says: "gpus[] with visible and hiddenBecause; model and count are what profiles are chosen for",
   },
   {
@@ -95,7 +114,7 @@ export const JSON_SHAPES: readonly JsonShape[] = [
   {
     command: "profiles validate --format json",
     kind: "object",
-    keys: ["schemaVersion", "files", "faults"],
-    says: "faults[] with path, line, column, reason",
+    keys: ["schemaVersion", "files", "faults", "warnings"],
+    says: "faults[] and warnings[] with path, line, column, reason",
   },
 ];

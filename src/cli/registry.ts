@@ -18,6 +18,7 @@ const COMMANDS: Readonly<Record<string, Load>> = {
   "cache verify": async () => (await import("./commands/cache_verify.ts")).cacheVerify,
   "cache remove": async () => (await import("./commands/cache_remove.ts")).cacheRemove,
   "cache prune": async () => (await import("./commands/cache_prune.ts")).cachePrune,
+  "detect-hardware": async () => (await import("./commands/detect_hardware.ts")).detectHardwareCommand,
   "gpus": async () => (await import("./commands/gpus.ts")).gpus,
   "doctor": async () => (await import("./commands/doctor.ts")).doctor,
   "profiles validate": async () => (await import("./commands/profiles_validate.ts")).profilesValidate,

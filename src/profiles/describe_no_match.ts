@@ -51,7 +51,9 @@ function noneFits(selection: Extract<Selection, { kind: "none" }>, criteria: Cri
       hint: "check AIM_PROFILE_PATH and AIM_EMBEDDED_PROFILES",
     });
   }
-  const unoptimized = selection.manualOnly.filter(({ profile }) => profile.metadata.type === "unoptimized");
+  const unoptimized = selection.manualOnly.filter(({ profile }) =>
+    profile.metadata.type === "unoptimized" && profile.aimId !== null
+  );
   const hint = unoptimized.length > 0
     ? `set AIM_ALLOW_UNOPTIMIZED=true, or AIM_PROFILE_ID to one of ${idsOf(unoptimized)}`
     : selection.nearest === null

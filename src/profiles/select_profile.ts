@@ -47,6 +47,8 @@ export interface SelectOptions {
   profileId: string | null;
   /** `AIM_ALLOW_UNOPTIMIZED`: an unoptimized profile will do where nothing else fits. @default {false} */
   allowUnoptimized?: boolean;
+  /** `AIM_ALLOW_GENERAL_PROFILE_FALLBACK`: an unoptimized general one, too. @default {true} */
+  generalFallback?: boolean;
 }
 
 /** Selects from judged profiles: by id, else the best compatible one that may be taken automatically. */
@@ -69,7 +71,9 @@ export function selectProfile(judged: readonly JudgedProfile[], options: SelectO
     };
   }
   const unoptimized = options.allowUnoptimized === true
-    ? compatible.find((one) => one.profile.metadata.type === "unoptimized")
+    ? compatible.find(({ profile: { aimId, metadata } }) =>
+      metadata.type === "unoptimized" && (aimId !== null || options.generalFallback !== false)
+    )
     : undefined;
   if (unoptimized !== undefined) {
     return { kind: "selected", judged: unoptimized, by: "unoptimized", passedOver: null };

@@ -39,10 +39,10 @@ const REPLACEMENTS: Readonly<Record<string, string>> = {
   manual_selection_only: "type: unoptimized",
 };
 
-/** Of each model's profiles for one accelerator and metric, exactly one is primary. */
+/** Of each model's profiles for one accelerator and metric, exactly one is primary. General profiles have none. */
 export function primaryFaults(profiles: readonly Profile[]): ProfileFault[] {
   const groups = Map.groupBy(
-    profiles,
+    profiles.filter(({ aimId }) => aimId !== null),
     ({ aimId, metadata }) => JSON.stringify([aimId, metadata.acceleratorModel, metadata.metric]),
   );
   return [...groups.values()].flatMap((group): ProfileFault[] => {

@@ -4,7 +4,6 @@ import { embeddedRoot, isBundled } from "../../src/profiles/embedded_root.ts";
 import { loadProfiles, type LoadProfilesOptions } from "../../src/profiles/load_profiles.ts";
 import { mutated, SEEDS } from "../values/mutate.ts";
 import { Random } from "../values/random.ts";
-import { referenceModels, referenceProfiles } from "./reference.ts";
 
 const [MODEL_PROFILE = "", GENERAL_PROFILE = ""] = SEEDS;
 
@@ -231,21 +230,6 @@ Deno.test("an engine that is not vLLM has arguments of its own", async () => {
   await withFiles({
     "org/model/a.yaml": MODEL_PROFILE.replace("engine: vllm", "engine: sglang").replace("32768", "many"),
   }, async (root) => assertEquals((await load({ profilePath: root })).ids, ["a"]));
-});
-
-Deno.test({
-  name: "all 170 published profiles load",
-  ignore: referenceProfiles() === null,
-  fn: async () => {
-    const root = referenceProfiles() ?? "";
-    const paths = new Set<string>();
-    for (const model of referenceModels(root)) {
-      const { profiles, faults } = await load({ profilePath: root, model });
-      assertEquals(faults, []);
-      for (const profile of profiles) paths.add(profile.path);
-    }
-    assertEquals(paths.size, 170);
-  },
 });
 
 Deno.test("of 2,000 damaged profiles each loads or is named with its place and a reason, and none stops the others", async () => {

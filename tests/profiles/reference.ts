@@ -1,10 +1,10 @@
 import { fromFileUrl, join } from "@std/path";
 
-/** The published profiles to test against, where they are to be had: `AIM_TEST_REFERENCE`, else beside the repository. */
-export function referenceProfiles(): string | null {
+/** AMD's published profiles to test against, where they are: `AIM_TEST_REFERENCE`, else beside the repository; `null` where not. */
+export function referenceProfiles(generation: "0.9" | "2026" = "0.9"): string | null {
   const root = Deno.env.get("AIM_TEST_REFERENCE") ??
     fromFileUrl(new URL("../../../shared/reference", import.meta.url));
-  const path = join(root, "aim-profiles-0.9");
+  const path = join(root, `aim-profiles-${generation}`);
   try {
     return Deno.statSync(path).isDirectory ? path : null;
   } catch {
@@ -20,5 +20,6 @@ export function referenceModels(root: string): string[] {
       .flatMap((org) =>
         [...Deno.readDirSync(join(root, below, org.name))].map((model) => `${org.name}/${model.name}`)
       );
-  return [...new Set([...models("."), ...models("custom")])].sort();
+  const custom = [...Deno.readDirSync(root)].some((entry) => entry.name === "custom");
+  return [...new Set([...models("."), ...(custom ? models("custom") : [])])].sort();
 }

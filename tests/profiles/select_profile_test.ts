@@ -173,3 +173,70 @@ Deno.test("without a GPU the best-ranked profile is picked, with what else could
   assertEquals(pickWithoutGpu(judged, { gpuCount: 2 })?.judged.profile.id, "c");
   assertEquals(pickWithoutGpu(judged, { gpuCount: 8 }), null);
 });
+
+Deno.test("equal profiles that only a variant tells apart end with exit 3 and their ids", () => {
+  const profiles = [
+    makeProfile({ id: "a", metadata: { variant: "usp1" } }),
+    makeProfile({ id: "b", metadata: { type: "preview" } }),
+    makeProfile({ id: "other-count", metadata: { acceleratorCount: 2, variant: "usp2" } }),
+  ];
+  const criteria = makeCriteria({ accelerator: { available: 1 } });
+  const line = noMatch(profiles, criteria);
+  assertStringIncludes(line, "equally: a, b;");
+  assertStringIncludes(line, "AIM_PROFILE_ID");
+  // By its id either can be had, a custom profile outranks both, and without a variant the first counts.
+  const pick = (list: Profile[], profileId: string | null) => {
+    const selection = selectProfile(judge(list, criteria), { profileId });
+    return selection.kind === "selected" ? selection.judged.profile.id : selection.kind;
+  };
+  assertEquals(pick(profiles, "b"), "b");
+  assertEquals(pick([...profiles, makeProfile({ id: "custom/x", priority: 1 })], null), "custom/x");
+  assertEquals(pick([makeProfile({ id: "c" }), makeProfile({ id: "d" })], null), "c");
+});
+
+Deno.test("an unoptimized profile is selected only where nothing else fits and AIM_ALLOW_UNOPTIMIZED is set", () => {
+  const own = makeProfile({ id: "own", metadata: { type: "unoptimized", manualSelectionOnly: true } });
+  const manual = makeProfile({ id: "manual", metadata: { manualSelectionOnly: true } });
+  const general = makeProfile({ id: "general/g", aimId: null, modelId: null, priority: 3 });
+  const pick = (list: Profile[], allowUnoptimized: boolean, generalFallback = true) => {
+    const judged = judge(list, makeCriteria({ generalFallback }));
+    const selection = selectProfile(judged, { profileId: null, allowUnoptimized, generalFallback });
+    return selection.kind === "selected"
+      ? [selection.judged.profile.id, selection.by, selection.passedOver?.profile.id ?? null]
+      : selection.kind;
+  };
+  assertEquals(pick([own, manual], false), "none");
+  assertEquals(pick([own, manual], true), ["own", "unoptimized", null]);
+  // A general profile goes first; that the model has one of its own is said.
+  assertEquals(pick([own, general], true), ["general/g", "rank", "own"]);
+  assertEquals(pick([own, general], false, false), "none");
+  assertEquals(pick([own, general], true, false), ["own", "unoptimized", null]);
+  const generalFp8 = makeProfile({
+    ...general,
+    metadata: { type: "unoptimized", manualSelectionOnly: true },
+  });
+  assertEquals(pick([generalFp8], true, false), "none");
+  assertStringIncludes(noMatch([own], makeCriteria()), "AIM_ALLOW_UNOPTIMIZED=true");
+});
+
+Deno.test("the nearest miss is one for the same model of GPU before any other", () => {
+  const line = noMatch([
+    makeProfile({ id: "other-model", metadata: { acceleratorModel: "MI325X" } }),
+    makeProfile({ id: "more-gpus", metadata: { acceleratorCount: 8, metric: "throughput" } }),
+  ], makeCriteria({ accelerator: { available: 1 } }));
+  assertStringIncludes(line, "nearest is more-gpus:");
+});
+
+Deno.test("a processor fits whatever its cores, and a profile for no GPU fits none", () => {
+  const cpu = makeProfile({
+    metadata: { acceleratorType: "cpu", acceleratorModel: "EPYC_9965", acceleratorCount: 188 },
+  });
+  const on = (requested: number | null) =>
+    makeCriteria({ accelerator: { type: "cpu", model: "EPYC_9965", available: 16, requested } });
+  for (const requested of [null, 16, 64]) assertEquals(judge([cpu], on(requested))[0]?.state, "compatible");
+  const none = makeProfile({ metadata: { acceleratorCount: 0 } });
+  for (const requested of [null, 0, 1]) {
+    const criteria = makeCriteria({ accelerator: { available: 8, requested } });
+    assertEquals(judge([none], criteria)[0]?.state, "accelerator_mismatch");
+  }
+});

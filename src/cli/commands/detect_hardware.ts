@@ -1,0 +1,73 @@
+import { detectAccelerators } from "../../gpu/detect_accelerators.ts";
+import { hardwareReport } from "../../gpu/hardware_report.ts";
+import type { GpuInventory } from "../../gpu/types.ts";
+import { readJson } from "../../values/read_json.ts";
+import { isList } from "../../values/value.ts";
+import { writeYaml } from "../../values/write_yaml.ts";
+import type { Command } from "../command.ts";
+
+const TYPES = ["gpu", "cpu"] as const;
+
+/** `aim detect-hardware`: AMD's command, which its node labeller calls. It tells what is there, not what a setting asks for. */
+export const detectHardwareCommand: Command<readonly GpuInventory[]> = {
+  name: "detect-hardware",
+  summary: "name the accelerators of this host, as AMD's node labeller reads them",
+  positionals: [],
+  settings: ["sysfsRoot", "devRoot", "procRoot", "amdSmi"],
+  flags: [
+    {
+      name: "type",
+      type: "string",
+      value: "TYPE",
+      choices: [...TYPES, "all"],
+      default: "all",
+      help: "what to look for: gpu, cpu or all",
+    },
+    {
+      name: "format",
+      type: "string",
+      value: "FORMAT",
+      choices: ["json", "yaml"],
+      default: "json",
+      help: "how the list is printed; it is empty where nothing with a known name is found",
+    },
+    { name: "verbose", short: "v", type: "boolean", help: "also the state of each GPU and of the processor" },
+  ],
+  examples: [
+    { command: "aim detect-hardware", does: "GPUs and the processor" },
+    { command: "aim detect-hardware --type cpu", does: "the processor, and the cores of the host" },
+    { command: "aim detect-hardware --type gpu --format yaml -v", does: "each GPU with its memory and load" },
+  ],
+  permissions: { write: false, net: false, run: false, ffi: false },
+  async prepare({ config, flags, signal }) {
+    // Another program may be asked, and wait: signals must end this one.
+    void signal;
+    const types = TYPES.filter((type) => flags.type === "all" || flags.type === type);
+    return await Promise.all(types.map((type) =>
+      detectAccelerators({
+        sysRoot: config.sysfsRoot,
+        devRoot: config.devRoot,
+        procRoot: config.procRoot,
+        amdSmi: config.amdSmi,
+        // The variables that hide GPUs from a process hide none from its host.
+        env: {},
+        type,
+        family: null,
+        model: null,
+        count: null,
+      })
+    ));
+  },
+  run({ flags, prepared, print }) {
+    const json = JSON.stringify(
+      prepared.map((one) => hardwareReport(one, flags.verbose === true)).filter((report) => report !== null),
+      null,
+      2,
+    );
+    const value = readJson(json);
+    print(
+      flags.format === "yaml" && isList(value) ? value.length === 0 ? "[]\n" : writeYaml(value) : `${json}\n`,
+    );
+    return Promise.resolve(0);
+  },
+};
