@@ -4,7 +4,8 @@ import { type Comparison, isMet } from "./comparison.ts";
 import { drawPlots, PLOTS } from "./growth.ts";
 import type { MeasureOptions } from "./measure.ts";
 import { findPeers } from "./peers.ts";
-import { type Result, ROWS } from "./rows.ts";
+import type { Result } from "./row_parts.ts";
+import { ROWS } from "./rows.ts";
 import { median } from "./statistics.ts";
 import { EXECUTABLE, makeWorld, SOURCE_FORM } from "./world.ts";
 

@@ -1,31 +1,17 @@
-import { makeCertificates } from "../servers/certificates.ts";
 import { type Ceph, startCeph } from "../servers/ceph.ts";
-import { type Claim, compare, type Comparison } from "./comparison.ts";
-import { type Contender, type Figures, measure, type MeasureOptions, type Run } from "./measure.ts";
+import { type Claim, compare } from "./comparison.ts";
+import { type Contender, measure, type MeasureOptions, type Run } from "./measure.ts";
+import { certificates, fetched, into, QUIET, type Result, type Row, short, weighed } from "./row_parts.ts";
+import { SHARD_ROWS } from "./shards.ts";
 import { startFarHub } from "./far_hub.ts";
 import { PYTHON_IMPORTS } from "./peers.ts";
 import { startStaticHub, type StaticHub, type StaticModel } from "./static_hub.ts";
 import { freshDirectory, listedFile, script, shell, type World, writeNoise } from "./world.ts";
 
-/** A row of the table, or a few that share their work. */
-export interface Row {
-  readonly name: string;
-  readonly says: string;
-  run(world: World, options: MeasureOptions): Promise<Result>;
-}
-
-/** What a row found. */
-export interface Result {
-  readonly figures: Figures;
-  readonly comparisons: readonly Comparison[];
-  /** Why there is nothing to tell, where there is not. */
-  readonly skipped?: string;
-}
-
 const MIB = 2 ** 20, GIB = 2 ** 30;
-const QUIET = ["--progress", "none"];
 
 export const ROWS: readonly Row[] = [
+  ...SHARD_ROWS,
   {
     name: "file",
     says: "one file of 2 GiB from the hub, to memory",
@@ -42,50 +28,6 @@ export const ROWS: readonly Row[] = [
   { name: "verify", says: "aim cache verify of 4 GiB", run: verification },
   { name: "memory", says: "peak memory of 2 GiB and of 20 GiB (sparse), to disk", run: memory },
 ];
-
-async function weighed(
-  contenders: readonly Contender[],
-  claims: readonly Claim[],
-  options: MeasureOptions,
-): Promise<Result> {
-  const figures = await measure(contenders, options);
-  return { figures, comparisons: claims.flatMap((claim) => compare(claim, figures) ?? []) };
-}
-
-/** `aim fetch` into a directory. */
-function fetched(
-  world: World,
-  name: string,
-  uri: string,
-  to: string,
-  env: Readonly<Record<string, string>>,
-  ...flags: string[]
-): Contender {
-  return {
-    name,
-    args: [...world.aim, "fetch", uri, to, ...QUIET, ...flags],
-    env: { AIM_LOG_LEVEL: "ERROR", HF_HOME: `${world.disk}/hf`, ...env },
-  };
-}
-
-/** The same with a fresh, warm directory before each run, and bytes counted after it. */
-function into(to: string, bytes: number, contender: Contender): Contender {
-  return {
-    ...contender,
-    before: () => freshDirectory(to, bytes),
-    check: async () => {
-      const found = await bytesBelow(to);
-      if (found < bytes) throw new Error(`${contender.name} left ${found} of ${bytes} bytes`);
-    },
-  };
-}
-
-async function bytesBelow(path: string): Promise<number> {
-  const { stdout } = await new Deno.Command("sh", {
-    args: ["-c", `find "$0" -type f -printf '%s\\n' | awk '{ s += $1 } END { printf "%.0f", s }'`, path],
-  }).output();
-  return Number(new TextDecoder().decode(stdout));
-}
 
 async function oneFile(
   world: World,
@@ -167,18 +109,6 @@ async function oneFile(
     await freshDirectory(to, 0);
     await freshDirectory(source, 0);
   }
-}
-
-/** Files of a certificate for the servers and of its authority. */
-async function certificates(world: World): Promise<{ cert: string; key: string; ca: string }> {
-  const made = await makeCertificates();
-  if ("skip" in made) throw new Error(made.skip);
-  await using of = made;
-  const paths = { cert: `${world.disk}/cert.pem`, key: `${world.disk}/key.pem`, ca: `${world.disk}/ca.pem` };
-  await Deno.writeTextFile(paths.cert, of.tls.cert);
-  await Deno.writeTextFile(paths.key, of.tls.key);
-  await Deno.writeTextFile(paths.ca, of.ca);
-  return paths;
 }
 
 const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
@@ -603,10 +533,6 @@ async function memory(world: World, options: MeasureOptions): Promise<Result> {
     },
   ];
   return { figures: all, comparisons: claims.flatMap((claim) => compare(claim, all) ?? []) };
-}
-
-function short(bytes: number): string {
-  return bytes % GIB === 0 ? `${bytes / GIB} GiB` : `${bytes / MIB} MiB`;
 }
 
 /**

@@ -59,6 +59,19 @@ export async function startStaticHub(
     maps.push(`map $arg_cursor $page${index} { default 0; ${cursors} }`);
     maps.push(`map $page${index} $link${index} { default ""; ${links} }`);
     const path = `/${model.id}/resolve/${commit}/`;
+    // What Python's client reads of a redirect.
+    if (model.redirect) {
+      const digests = await Promise.all(Object.values(model.files).map((file) => file.digests()));
+      const entries = Object.entries(model.files).map(([name, { size }], n) =>
+        [`"${path}${name}"`, digests[n]?.sha256 ?? "", size] as const
+      );
+      maps.push(
+        `map $uri $etag${index} { default ""; ${entries.map(([u, sha]) => `${u} '"${sha}"';`).join(" ")} }`,
+      );
+      maps.push(
+        `map $uri $size${index} { default ""; ${entries.map(([u, , size]) => `${u} ${size};`).join(" ")} }`,
+      );
+    }
     api.push(
       `location = /api/models/${model.id}/revision/main { root ${temporary}; try_files /${index}/info.json =500; }`,
       `location = /api/models/${model.id}/tree/${commit} { root ${temporary}; add_header Link $link${index};
@@ -67,9 +80,10 @@ export async function startStaticHub(
       `location = /api/models/${model.id}/paths-info/${commit} { root ${temporary};
         error_page 405 =200 /api/models/${model.id}/tree/${commit}; try_files /${index}/0.json =500; }`,
       model.redirect
-        ? `location ${path} { add_header X-Repo-Commit ${commit}; rewrite ^${path}(.*)$ ${
-          options.cdn ?? cdnUrl
-        }${options.cdnPath ?? `/${index}`}/$1 redirect; }`
+        ? `location ${path} { add_header X-Repo-Commit ${commit}; add_header X-Linked-Etag $etag${index};
+        add_header X-Linked-Size $size${index}; rewrite ^${path}(.*)$ ${options.cdn ?? cdnUrl}${
+          options.cdnPath ?? `/${index}`
+        }/$1 redirect; }`
         : `location ${path} { add_header X-Repo-Commit ${commit}; etag off; default_type application/octet-stream;
         alias ${model.directory}/; }`,
     );
@@ -95,6 +109,8 @@ http {
   keepalive_requests 1000000;
   types { }
   default_type application/json;
+  map_hash_bucket_size 256;
+  ssl_session_cache shared:tls:1m;
   ${spool}
   ${maps.join("\n  ")}
   server { ${listen(port)} ${api.join("\n    ")} }
@@ -143,7 +159,7 @@ async function takeDown(
 ): Promise<{ commit: string; info: string; pages: Page[] }> {
   await using hub = await startHub({ repos: [{ id, files, lfs: () => redirect }] });
   const commit = hub.commit(id);
-  const info = await (await fetch(`${hub.url}/api/models/${id}/revision/main?expand=sha`)).text();
+  const info = await (await fetch(`${hub.url}/api/models/${id}/revision/main?blobs=true`)).text();
   const pages: Page[] = [];
   let next: string | null = `${hub.url}/api/models/${id}/tree/${commit}?recursive=true`;
   while (next !== null) {

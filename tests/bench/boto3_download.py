@@ -1,0 +1,14 @@
+"""boto3_download.py URL BUCKET PREFIX FOLDER: a prefix of S3 with the transfer library of the AWS command line."""
+
+import os
+import sys
+
+import boto3
+from boto3.s3.transfer import TransferConfig
+
+url, bucket, prefix, folder = sys.argv[1:]
+client = boto3.client("s3", endpoint_url=url)
+config = TransferConfig(max_concurrency=16)
+for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+    for item in page.get("Contents", []):
+        client.download_file(bucket, item["Key"], os.path.join(folder, item["Key"][len(prefix) :]), Config=config)
