@@ -1,102 +1,112 @@
 import { AimError } from "../errors/aim_error.ts";
-import {
-  type ConfigMap,
-  type ConfigValue,
-  isList,
-  isMap,
-  isNumberLiteral,
-  numberLiteral,
-} from "../values/value.ts";
+import { type ConfigMap, type ConfigValue, isList, numberLiteral } from "../values/value.ts";
 import { pythonJson } from "../values/write_json.ts";
+import { optionWords } from "./option_words.ts";
 
-/** What aim itself tells the engine: it goes over profile and user. */
+/** Arguments from one place. */
+export interface ArgumentSource {
+  /** As messages name it: `AIM_ENGINE_ARGS`. */
+  readonly name: string;
+  readonly args: ConfigMap;
+  /** What to do where it names the model. */
+  readonly kind: "profile" | "user";
+}
+
+/** What aim itself tells the engine: it overrides profile and user. */
 export interface SystemArgs {
   readonly port: number;
-  /** As {@linkcode servedModelNames} gives them; at least one. */
+  /** As {@linkcode servedModelNames} gives them; at least one. Empty for an engine that has no such names. */
   readonly servedModelNames: readonly string[];
-  /** Every spelling of the model that is loaded (its id, its path): `model` in the arguments may repeat one of them. */
+  /** Every spelling of the model that is loaded: a profile may repeat one of them. */
   readonly models: readonly string[];
 }
 
-/** The names that clients may use: the model's id, then `AIM_ID` where it differs. */
-export function servedModelNames(names: { modelId: string; aimId: string | null }): string[] {
-  return names.aimId === null || names.aimId === names.modelId
-    ? [names.modelId]
-    : [names.modelId, names.aimId];
+/** Merged arguments, by canonical names. */
+export interface MergedArgs {
+  readonly args: ConfigMap;
+  /** One line each. */
+  readonly warnings: readonly string[];
+}
+
+/** The names that clients may use: the model's id, then what the user called it (`AIM_ID` or `AIM_MODEL_ID`) where that differs. */
+export function servedModelNames(names: { modelId: string; askedFor: string | null }): string[] {
+  return [...new Set([names.modelId, ...(names.askedFor === null ? [] : [names.askedFor])])];
 }
 
 /**
- * The engine's arguments: the profile's, over them the user's, over them aim's own. As in a Python dict, an argument that
- * is replaced keeps its place and a new one goes to the end.
+ * The engine's arguments: those of each source override those of the sources before it, aim's own override all. As in a Python dict,
+ * an argument that is replaced keeps its place and a new one goes to the end. `_` and `-`, capitals and small letters, a short name and
+ * its long one are one name. Served names of a source are added to aim's.
  *
- * Another spelling (`served_model_name`) of one of aim's own is dropped, because the engine would take the last of both.
- *
- * @throws {AimError} `usage` where `model` names another model than the one that is loaded.
+ * @param longName The long name of a short one (`tp`); `null` for any other.
+ * @throws {AimError} `usage` where the user names the model, or a profile names another one.
  */
 export function mergeEngineArgs(
-  profileArgs: ConfigMap,
-  userArgs: ConfigMap | null,
+  sources: readonly ArgumentSource[],
   system: SystemArgs,
-): ConfigMap {
-  const [first = "", ...others] = system.servedModelNames;
-  const own = new Map<string, ConfigValue>([
-    ["port", numberLiteral(system.port, String(system.port))],
-    ["served-model-name", others.length === 0 ? first : [first, ...others]],
-  ]);
-  const merged = new Map<string, ConfigValue>(profileArgs);
-  for (const [name, value] of userArgs ?? []) merged.set(name, value);
-  for (const [name, value] of merged) {
-    const canonical = canonicalName(name);
-    if (canonical === "model") {
-      assertSameModel(value, userArgs?.has(name) === true, system.models);
-      merged.delete(name);
-    } else if (canonical !== name && own.has(canonical)) merged.delete(name);
+  longName: (name: string) => string | null = () => null,
+): MergedArgs {
+  const merged = new Map<string, ConfigValue>();
+  const warnings: string[] = [];
+  const served = [...system.servedModelNames];
+  for (const source of sources) {
+    const spelled = new Map<string, string>();
+    for (const [name, value] of source.args) {
+      const canonical = canonicalName(name, longName);
+      const before = spelled.get(canonical);
+      if (before !== undefined) {
+        warnings.push(
+          `${source.name} has both ${before} and ${name}, which are one argument: ${name} counts`,
+        );
+      }
+      spelled.set(canonical, name);
+      if (canonical === "model") assertSameModel(value, source, system.models);
+      else if (canonical === "port" && Number(optionWords(value)[0]) !== system.port) {
+        warnings.push(
+          `port ${pythonJson(value)} in ${source.name} does not count: set AIM_PORT (${system.port})`,
+        );
+      } else if (canonical === "served-model-name" && system.servedModelNames.length > 0) {
+        served.push(...optionWords(value));
+      }
+      if (canonical !== "model") merged.set(canonical, value);
+    }
   }
-  for (const [name, value] of own) merged.set(name, value);
-  return merged;
+  const [first, ...others] = [...new Set(served)];
+  merged.set("port", numberLiteral(system.port));
+  if (first !== undefined) merged.set("served-model-name", others.length === 0 ? first : [first, ...others]);
+  return { args: merged, warnings };
 }
 
-/** The spelling that the engine documents: its parser takes `_` for `-` in a flag. */
-export function canonicalName(name: string): string {
-  return name.replaceAll("_", "-");
+/** The spelling that the engine documents. Only what is before the first dot is a name of its own. */
+export function canonicalName(name: string, longName: (name: string) => string | null = () => null): string {
+  if (/^O(?:\d$|\.|$)/.test(name)) return name;
+  const [head = "", ...rest] = name.split(".");
+  const canonical = head.replaceAll("_", "-").toLowerCase();
+  return [longName(canonical) ?? canonical, ...rest].join(".");
 }
 
-function assertSameModel(value: ConfigValue, byUser: boolean, models: readonly string[]): void {
-  if (typeof value === "string" && models.includes(value)) return;
-  const where = byUser ? "AIM_ENGINE_ARGS" : "the profile's engine_args";
+function assertSameModel(value: ConfigValue, source: ArgumentSource, models: readonly string[]): void {
+  if (source.kind === "profile" && typeof value === "string" && models.includes(value)) return;
   throw new AimError(
     "usage",
-    `${where} has "model": ${pythonJson(value)}, but the model to serve is ${models[0] ?? "another"}`,
+    `${source.name} has "model": ${pythonJson(value)}; the model to serve is ${models[0] ?? "another"}`,
     {
-      hint: byUser
-        ? "take model out of it and set AIM_MODEL_ID instead"
-        : "take model out of the profile and set model_id there, or set AIM_MODEL_ID",
+      hint: source.kind === "user"
+        ? "remove it there and set AIM_MODEL_ID instead"
+        : "remove it from the profile and set model_id there, or set AIM_MODEL_ID",
     },
   );
 }
 
 /**
- * Arguments as words of a command line. `null` and `true`: the bare flag; `false`: nothing; a list: the flag once, then each
- * value; a mapping: its JSON; else the value, numbers as they were spelled.
+ * Arguments as words of a command line. `null` and `true`: the bare flag; `false`: nothing; a list: the flag once, then each value; a
+ * mapping: its JSON; else the value, numbers as they were spelled. vLLM's optimization level is one word: `-O3`.
  */
 export function renderArgs(args: ConfigMap): string[] {
-  const words: string[] = [];
-  for (const [name, value] of args) {
-    if (value === false) continue;
-    words.push(`--${name}`);
-    if (value === null || value === true) continue;
-    if (isList(value)) words.push(...value.map(wordOf));
-    else words.push(wordOf(value));
-  }
-  return words;
-}
-
-// Inside a list, what Python's str() writes.
-function wordOf(value: ConfigValue): string {
-  if (typeof value === "string") return value;
-  if (value === null) return "None";
-  if (typeof value === "boolean") return value ? "True" : "False";
-  if (isNumberLiteral(value)) return value.text;
-  if (isMap(value) || isList(value)) return pythonJson(value);
-  return "";
+  return [...args].flatMap(([name, value]) => {
+    if (value === false) return [];
+    const words = isList(value) && value.length === 0 ? [] : optionWords(value);
+    if (name === "O") return [`-O${words.join("")}`];
+    return [`${canonicalName(name).startsWith("O") ? "-" : "--"}${name}`, ...words];
+  });
 }

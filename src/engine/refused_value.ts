@@ -1,0 +1,81 @@
+import { type ConfigValue, isList, isMap } from "../values/value.ts";
+import { pythonJson } from "../values/write_json.ts";
+import type { OptionShape } from "./engine_table.ts";
+import { optionWords } from "./option_words.ts";
+
+/**
+ * Why vLLM's parser would refuse a value: a clause such as `is "x", and must be a whole number`; `null` where it takes it. The rules are
+ * those of Python's argparse and of the types in vLLM's `arg_utils.py`.
+ */
+export function refusedValue(value: ConfigValue, shape: OptionShape): string | null {
+  // Left out of the command line.
+  if (value === false) return null;
+  const wrong = (must: string) => `is ${shown(value)}, and must be ${must}`;
+  const words = optionWords(value);
+  if (shape.kind === "flag") return words.length === 0 ? null : `is ${shown(value)}, and takes no value`;
+  if (isList(value) && shape.kind === "json" && shape.values === "1") return null;
+  if (words.length === 0) {
+    return shape.values === "?" || shape.values === "*" ? null : "has no value, and needs one";
+  }
+  const most = /^\d+$/.test(shape.values) ? Number(shape.values) : shape.values === "+" ? Infinity : 1;
+  if (words.length > most) return wrong(most === 1 ? "one value" : `${most} values`);
+  if (isMap(value) && !["json", "object", "object-or-int", "object-or-pairs", "text"].includes(shape.kind)) {
+    return wrong(KINDS[shape.kind]?.name ?? "otherwise");
+  }
+  for (const word of words) {
+    if (shape.optional && (word === "" || word === "None")) continue;
+    const kind = KINDS[shape.kind];
+    if (kind !== undefined && !kind.takes(word)) return wrong(kind.name);
+    if (shape.choices !== null && !shape.choices.includes(word)) {
+      return wrong(`one of ${shape.choices.join(", ")}`);
+    }
+  }
+  return null;
+}
+
+interface Kind {
+  readonly name: string;
+  readonly takes: (word: string) => boolean;
+}
+
+const isInteger = (word: string) => /^\s*[+-]?\d+(?:_\d+)*\s*$/.test(word);
+const isHumanInteger = (word: string) => isInteger(word) || /^(?:\d+(?:\.\d+)?[kmgt]|\d+[KMGT])$/.test(word);
+const isPairs = (word: string) => /^\s*\w+\s*=\s*\d+\s*(?:,\s*\w+\s*=\s*\d+\s*)*$/.test(word);
+
+const KINDS: Readonly<Record<string, Kind>> = {
+  int: { name: "a whole number", takes: isInteger },
+  float: {
+    name: "a number",
+    takes: (word) =>
+      /^\s*[+-]?(?:(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:e[+-]?\d+)?|inf(?:inity)?|nan)\s*$/i.test(word),
+  },
+  "human-int": { name: "a whole number, as 32768 or 32k", takes: isHumanInteger },
+  "human-int-or-auto": {
+    name: "a whole number, as 32768 or 32k, or auto",
+    takes: (word) => isHumanInteger(word) || word.toLowerCase() === "auto",
+  },
+  json: { name: "JSON", takes: (word) => jsonType(word) !== null || isPairs(word) },
+  object: { name: "a mapping, or a JSON object as text", takes: (word) => jsonType(word) === "object" },
+  "object-or-int": {
+    name: "a mapping, a JSON object as text, or a whole number",
+    takes: (word) => jsonType(word) === "object" || isInteger(word),
+  },
+  "object-or-pairs": {
+    name: "a mapping, a JSON object as text, or pairs as image=1",
+    takes: (word) => jsonType(word) === "object" || isPairs(word),
+  },
+};
+
+function jsonType(word: string): "object" | "other" | null {
+  try {
+    const value: unknown = JSON.parse(word);
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? "object" : "other";
+  } catch {
+    return null;
+  }
+}
+
+function shown(value: ConfigValue): string {
+  const text = pythonJson(value);
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}
