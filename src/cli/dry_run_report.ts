@@ -14,8 +14,8 @@ export function dryRunJson(plan: ServingPlan, explanation: Explanation): string 
   const value = {
     ...Object.fromEntries([...amdsKeys(plan, explanation)].map(([key, item]) => [key, jsonValue(item)])),
     script: dryRunScript(plan),
-    command: plan.argv,
-    env: plan.env,
+    command: plan.shown.argv,
+    env: plan.shown.env,
     resolution: plan.resolution,
     explanation,
   };
@@ -30,14 +30,24 @@ export function dryRunText(plan: ServingPlan, explanation: Explanation, runnable
   const entries = writeYaml(amdsKeys(plan, explanation)).trimEnd().split("\n");
   const rest = runnable
     ? ["script: |", ...dryRunScript(plan).trimEnd().split("\n").map((line) => `  ${line}`)]
-    : [`# not runnable here: ${plan.argv.map(shellWord).join(" ").replaceAll("\n", "\\n")}`];
+    : [
+      `# not runnable here: ${
+        plan.shown.argv.map((word) => shellWord(word)).join(" ").replaceAll("\n", "\\n")
+      }`,
+    ];
   const list = [...entries, ...rest].map((line, at) => `${at === 0 ? "- " : "  "}${line}`);
   return `${[...remarks(plan, explanation).map((line) => `# ${line}`), ...list].join("\n")}\n`;
 }
 
 /** The script alone. */
-export function dryRunScript({ env, argv }: ServingPlan): string {
-  return renderBashScript({ env, argv });
+export function dryRunScript({ shown: { env, argv, references } }: ServingPlan): string {
+  return renderBashScript({ env, argv, references });
+}
+
+/** A plan that shows its secrets. */
+export function withSecrets(plan: ServingPlan): ServingPlan {
+  const { profile, env, argv } = plan;
+  return { ...plan, shown: { profile, env, argv, references: new Set() } };
 }
 
 /** AMD's keys in its order, without the script. */
@@ -48,7 +58,7 @@ function amdsKeys(plan: ServingPlan, explanation: Explanation): ReadonlyMap<stri
   return new Map<string, ConfigValue>([
     ["filename", path.slice(path.lastIndexOf("/") + 1)],
     ["path", path],
-    ["profile", profileValue(plan.profile)],
+    ["profile", profileValue(plan.shown.profile)],
     ["models", [
       new Map<string, ConfigValue>([
         ["name", plan.model.name],

@@ -156,7 +156,7 @@ export function listingText(listing: ProfileListing, verbose: boolean): string {
       `  model ${profile.modelId ?? "as asked for"}, ${profile.path}`,
       ...(verbose
         ? [
-          `  arguments ${renderArgs(profile.engineArgs).map(shellWord).join(" ")}`,
+          `  arguments ${renderArgs(profile.engineArgs).map((word) => shellWord(word)).join(" ")}`,
           `  environment ${
             [...profile.envVars].map(([name, value]) => `${name}=${shellWord(value)}`).join(" ")
           }`,

@@ -88,10 +88,19 @@ export const SETTINGS = {
   engine: setting({
     env: ["AIM_ENGINE"],
     flag: "engine",
-    type: { kind: "choice", choices: ["vllm"] },
+    type: { kind: "text" },
     default: "vllm",
     value: "ENGINE",
-    help: "inference engine",
+    help: "inference engine: vllm, vllm_omni, bentoml, or one of engines.yaml",
+    group: "profile",
+  }),
+  configPath: setting({
+    env: ["AIM_CONFIG_PATH"],
+    flag: null,
+    type: { kind: "path" },
+    default: "/workspace/aim-runtime/config",
+    value: "DIR",
+    help: "directory of engines.yaml",
     group: "profile",
   }),
   precision: setting({

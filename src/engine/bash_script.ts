@@ -6,6 +6,8 @@ export interface ScriptParts {
   /** Variables to export, in this order. */
   readonly env: Readonly<Record<string, string>>;
   readonly argv: readonly string[];
+  /** Parts of values that the script takes from its environment: `$OPENAI_API_KEY`. @default {none} */
+  readonly references?: ReadonlySet<string>;
 }
 
 /**
@@ -21,21 +23,33 @@ export function renderBashScript(parts: ScriptParts): string {
         hint: "use letters, digits and _ in the profile's env_vars",
       });
     }
-    return `export ${name}=${shellWord(value)}`;
+    return `export ${name}=${shellWord(value, parts.references)}`;
   });
-  return ["#!/bin/bash", ...exports, `exec ${parts.argv.map(shellWord).join(" ")}`, ""].join("\n");
+  return [
+    "#!/bin/bash",
+    ...exports,
+    `exec ${parts.argv.map((word) => shellWord(word, parts.references)).join(" ")}`,
+    "",
+  ].join("\n");
 }
 
 /**
  * A word as bash reads it back: bare where nothing in it is special, else in single quotes; with control characters as
- * `$'…'`, so that the script can be shown on a terminal.
+ * `$'…'`, so that the script can be shown on a terminal. References to variables are in double quotes.
  *
  * @throws {AimError} `usage` where it holds NUL.
  */
-export function shellWord(word: string): string {
+export function shellWord(word: string, references: ReadonlySet<string> = new Set()): string {
   if (word.includes("\0")) {
     throw new AimError("usage", `${JSON.stringify(word)} holds NUL and cannot go into a script`);
   }
+  const parts = references.size === 0 ? [word] : word.split(/(\$[A-Z0-9_]+)/).filter((part) => part !== "");
+  return parts.length === 0
+    ? "''"
+    : parts.map((part) => references.has(part) ? `"${part}"` : quoted(part)).join("");
+}
+
+function quoted(word: string): string {
   if (/^[\w@%+=:,./-]+$/.test(word)) return word;
   const shown = printable(word, "\n");
   if (shown === word) return `'${word.replaceAll("'", `'\\''`)}'`;

@@ -1,17 +1,16 @@
 import { AimError } from "../errors/aim_error.ts";
 import type { ConfigMap } from "../values/value.ts";
-import { renderArgs } from "./engine_args.ts";
-
-/** The module of vLLM that serves the OpenAI API. */
-export const ENGINE_MODULE = "vllm.entrypoints.openai.api_server";
+import { renderArgs, renderPairs } from "./engine_args.ts";
+import type { Engine } from "./engines.ts";
 
 /** What a command line is made of. */
 export interface CommandParts {
-  /** `python`, `python3`, or a path. */
-  readonly interpreter: string;
-  /** What `--model` gets: a path, or `org/model`. */
+  readonly engine: Pick<Engine, "launch" | "modelArgument" | "form">;
+  /** How the first word of the launch is called: `python`, `python3`, or a path. */
+  readonly program: string;
+  /** What the engine's model argument gets: a path, or `org/model`. */
   readonly model: string;
-  /** Merged, as `mergeEngineArgs` gives them. */
+  /** Merged and fitted. */
   readonly args: ConfigMap;
 }
 
@@ -20,8 +19,13 @@ export interface CommandParts {
  *
  * @throws {AimError} `usage` where a word holds NUL, which no command line can.
  */
-export function buildCommand(parts: CommandParts): string[] {
-  const argv = [parts.interpreter, "-m", ENGINE_MODULE, "--model", parts.model, ...renderArgs(parts.args)];
+export function buildCommand({ engine, program, model, args }: CommandParts): string[] {
+  const argv = [
+    program,
+    ...engine.launch.slice(1),
+    ...(engine.modelArgument === null ? [] : [engine.modelArgument, model]),
+    ...(engine.form === "flags" ? renderArgs(args) : renderPairs(args)),
+  ];
   const broken = argv.find((word) => word.includes("\0"));
   if (broken !== undefined) {
     throw new AimError("usage", `${JSON.stringify(broken)} holds NUL and cannot go on a command line`, {

@@ -110,3 +110,12 @@ export function renderArgs(args: ConfigMap): string[] {
     return [`${canonicalName(name).startsWith("O") ? "-" : "--"}${name}`, ...words];
   });
 }
+
+/** Arguments as BentoML takes them: `--arg key=value`, where a bare flag is `True`. */
+export function renderPairs(args: ConfigMap): string[] {
+  return [...args].flatMap(([name, value]) => {
+    if (value === false) return [];
+    const words = optionWords(value);
+    return (words.length === 0 ? ["True"] : words).flatMap((word) => ["--arg", `${name}=${word}`]);
+  });
+}

@@ -1,9 +1,9 @@
 import type { Resolution } from "../cache/types.ts";
-import { findEngine } from "../engine/find_engine.ts";
 import { replaceProcess } from "../engine/exec.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
 import type { ServeOptions } from "./serve_options.ts";
+import { servingEngine } from "./serving_engine.ts";
 import {
   chooseServing,
   planServing,
@@ -22,8 +22,8 @@ import { missingInWords, remedyFor } from "./missing_in_words.ts";
  */
 export async function serve(options: ServeOptions): Promise<number> {
   const { config, env, gpus, engineWords } = options;
-  const engine = findEngine(env);
-  const choice = await chooseServing(config, gpus, "serve", engineWords);
+  const engine = await servingEngine(config, env, "serve");
+  const choice = await chooseServing({ config, env, gpus, engine, need: "serve", engineWords });
   log.info(`profile ${choice.profile.id}`, { path: choice.profile.path, model: choice.model.uri });
   let resolution = await resolveServing(config, choice);
   if (resolution.kind === "missing") {
@@ -35,11 +35,12 @@ export async function serve(options: ServeOptions): Promise<number> {
   }
   // Serving what is on disk needs neither network nor writing.
   for (const name of ["net", "write"] as const) Deno.permissions.revokeSync({ name });
-  const plan = planServing(config, choice, resolution, engine.name);
+  const plan = planServing(config, choice, resolution);
   logChangedEnvironment(env, plan);
   log.info(`serving ${choice.model.name} on port ${config.port}`, { from: placeInWords(resolution) });
-  log.debug("engine command", { argv: plan.argv, env: plan.env });
-  return await replaceProcess({ path: engine.path, argv: plan.argv, env: { ...env, ...plan.env } });
+  log.debug("engine command", { argv: plan.shown.argv, env: plan.shown.env });
+  const path = engine.program?.path ?? "";
+  return await replaceProcess({ path, argv: plan.argv, env: { ...env, ...plan.env } });
 }
 
 function notServable(choice: ServingChoice, resolution: Resolution): AimError {
@@ -52,12 +53,14 @@ function notServable(choice: ServingChoice, resolution: Resolution): AimError {
   );
 }
 
+/** Names only: a profile may set what is a secret of the caller's. */
 function logChangedEnvironment(env: ServeOptions["env"], plan: ServingPlan): void {
-  for (const [name, value] of Object.entries(plan.env)) {
-    const before = env[name];
-    if (before !== undefined && before !== value) {
-      log.warn(`${name} is "${before}", the engine gets "${value}"`);
-    }
+  const changed = Object.entries(plan.env)
+    .filter(([name, value]) => env[name] !== undefined && env[name] !== value).map(([name]) => name);
+  if (changed.length > 0) {
+    log.warn(
+      `the engine gets another ${changed.join(", ")} than this process has: the profile's values count`,
+    );
   }
 }
 

@@ -3,19 +3,21 @@ import { lookLocal, resolveModel } from "../cache/resolve_model.ts";
 import type { Resolution } from "../cache/types.ts";
 import type { Config } from "../config/config.ts";
 import { buildCommand } from "../engine/command.ts";
-import { mergeEngineArgs, servedModelNames } from "../engine/engine_args.ts";
-import { parseEngineArgsJson } from "../engine/parse_engine_args_json.ts";
-import { parseEngineWords } from "../engine/parse_engine_words.ts";
+import { hideSecrets } from "../engine/hide_secrets.ts";
+import type { ParallelSize } from "../engine/parallel_size.ts";
+import { visibleDevices } from "../engine/visible_devices.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { chooseDevices } from "../gpu/choose_devices.ts";
 import type { GpuInventory } from "../gpu/types.ts";
 import { log } from "../log/logger.ts";
 import type { JudgedProfile, Profile } from "../profiles/types.ts";
 import type { ConfigMap } from "../values/value.ts";
+import { engineArguments } from "./engine_arguments.ts";
 import { modelToLoad, type NamedModel } from "./named_model.ts";
 import { selectProfileFor } from "./select_profile_for.ts";
+import type { ServingEngine } from "./serving_engine.ts";
 
-/** What will be served, worked out from configuration and hardware alone. */
+/** What will be served, worked out from configuration, hardware and engine. */
 export interface ServingChoice {
   readonly profile: Profile;
   /** True where no GPU is known and the profile is only what might be meant. */
@@ -23,52 +25,92 @@ export interface ServingChoice {
   /** All profiles that could have been chosen, best first. */
   readonly judged: readonly JudgedProfile[];
   readonly model: NamedModel;
-  /** The user's engine arguments; `null` without any. */
-  readonly userArgs: ConfigMap | null;
+  readonly engine: ServingEngine;
+  /** Merged, and fitted to the engine's version. */
+  readonly args: ConfigMap;
+  /** The profile's variables, fitted, and the chosen devices. */
+  readonly env: Readonly<Record<string, string>>;
   /** GPUs to leave to the engine, as `HIP_VISIBLE_DEVICES` takes them; `null`: all. */
   readonly hipVisibleDevices: string | null;
 }
 
-/** A choice with the place that its model lies in. */
+/** A choice with the place of its model. */
 export interface ServingPlan extends ServingChoice {
   readonly resolution: Resolution;
-  /** Engine's command line; the first word is the interpreter. */
+  /** The engine's command line; the first word is its program. */
   readonly argv: readonly string[];
   /** What is exported over the caller's environment: the profile's, then the chosen devices, then what the model's place needs. */
   readonly env: Readonly<Record<string, string>>;
+  /** Profile, command line and variables with references instead of secrets. */
+  readonly shown: {
+    readonly profile: Profile;
+    readonly argv: readonly string[];
+    readonly env: Readonly<Record<string, string>>;
+    readonly references: ReadonlySet<string>;
+  };
+}
+
+/** What {@linkcode chooseServing} goes by. */
+export interface ServingRequest {
+  readonly config: Config;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly gpus: GpuInventory;
+  readonly engine: ServingEngine;
+  /** `show`: without a GPU, a guess will do. */
+  readonly need: "serve" | "show";
+  /** What follows `--` on the command line: overrides `AIM_ENGINE_ARGS`. @default {none} */
+  readonly engineWords?: readonly string[];
 }
 
 /**
- * Chooses profile, model and devices, and checks the engine's arguments.
+ * Chooses profile, model and devices, and fits the engine's arguments to its version.
  *
- * @param need `show`: without a GPU, a guess will do.
- * @param engineWords What follows `--` on the command line: overrides `AIM_ENGINE_ARGS`.
  * @throws {AimError} `usage`, `no-profile`.
  */
-export async function chooseServing(
-  config: Config,
-  gpus: GpuInventory,
-  need: "serve" | "show" = "serve",
-  engineWords: readonly string[] = [],
-): Promise<ServingChoice> {
+export async function chooseServing(request: ServingRequest): Promise<ServingChoice> {
+  const { config, env, gpus, engine, need } = request;
   const { profile, wanted, guessed, judged } = await selectProfileFor(config, gpus, need);
   const model = modelToLoad(config, wanted, profile.modelId);
-  const devices = chooseDevices(gpus, profile.metadata.acceleratorCount);
-  for (const warning of devices.warnings) log.warn(warning);
-  const userArgs = userArgsOf(config, engineWords);
-  const choice = { profile, guessed, judged, model, userArgs, hipVisibleDevices: devices.hipVisibleDevices };
-  // The profile's own were checked when it was read.
-  if (userArgs !== null) {
-    const { validateEngineArgs } = await import("../engine/validate_engine_args.ts");
-    validateEngineArgs(mergedArgs(config, choice, []), { userArgs });
-  }
-  return choice;
+  const fitted = await engineArguments({
+    config,
+    engine,
+    profile,
+    model,
+    wanted,
+    engineWords: request.engineWords ?? [],
+  });
+  const devices = chooseDevices(gpus, gpuCount(profile, fitted.parallel, gpus));
+  for (const warning of [...fitted.warnings, ...devices.warnings]) log.warn(warning);
+  const visible = visibleDevices({ ...env, ...fitted.env }, devices.hipVisibleDevices);
+  if (visible.warning !== null) log.warn(visible.warning);
+  return {
+    profile,
+    guessed,
+    judged,
+    model,
+    engine,
+    args: fitted.args,
+    env: { ...fitted.env, ...visible.env },
+    hipVisibleDevices: devices.hipVisibleDevices,
+  };
 }
 
-function userArgsOf({ engineArgs }: Config, engineWords: readonly string[]): ConfigMap | null {
-  const fromSetting = engineArgs === null ? null : parseEngineArgsJson(engineArgs);
-  if (engineWords.length === 0) return fromSetting;
-  return new Map([...fromSetting ?? [], ...parseEngineWords(engineWords)]);
+/**
+ * GPUs that the engine will use.
+ *
+ * @throws {AimError} `usage` where they are more than this container has.
+ */
+function gpuCount({ metadata }: Profile, parallel: ParallelSize | null, gpus: GpuInventory): number {
+  if (parallel === null) return metadata.acceleratorCount;
+  const visible = gpus.gpus.filter((gpu) => gpu.visible);
+  if (gpus.source !== "override" && visible.length > 0 && parallel.gpus > visible.length) {
+    throw new AimError(
+      "usage",
+      `the engine would need ${parallel.gpus} GPUs (${parallel.sizes}), and this container has ${visible.length}`,
+      { hint: "lower the sizes in AIM_ENGINE_ARGS, or give the container more GPUs (see aim gpus)" },
+    );
+  }
+  return parallel.gpus;
 }
 
 /** Looks the chosen model up in the caches. */
@@ -89,33 +131,26 @@ export async function resolveServing(
  * The command line and environment that follow from a choice and the model's place. Where the model is missing they are what they
  * will be once it is downloaded: the hub's into the Hugging Face cache, S3's into the local directory.
  */
-export function planServing(
-  config: Config,
-  choice: ServingChoice,
-  resolution: Resolution,
-  interpreter: string,
-): ServingPlan {
-  const { model, profile } = choice;
+export function planServing(config: Config, choice: ServingChoice, resolution: Resolution): ServingPlan {
+  const { engine, model } = choice;
   const place = placeOf(config, model, resolution);
-  const spellings = [model.name, model.uri, place.model];
-  const args = new Map(mergedArgs(config, choice, spellings));
+  const args = new Map(choice.args);
   const revision = model.ref.kind === "hub" ? model.ref.revision : null;
   // A local directory is one revision; the hub's cache has several.
   if (revision !== null && place.model === model.name) args.set("revision", revision);
-  const env = {
-    ...Object.fromEntries(profile.envVars),
-    ...(choice.hipVisibleDevices === null ? {} : { HIP_VISIBLE_DEVICES: choice.hipVisibleDevices }),
-    ...place.env,
+  const env = { ...choice.env, ...place.env };
+  const program = engine.program?.name ??
+    (engine.launch[0] === "python" ? "python3" : engine.launch[0] ?? "");
+  const commandOf = (shown: ConfigMap) => buildCommand({ engine, program, model: place.model, args: shown });
+  const hidden = hideSecrets(args, env);
+  const own = hideSecrets(choice.profile.engineArgs, Object.fromEntries(choice.profile.envVars));
+  const shown = {
+    profile: { ...choice.profile, engineArgs: own.args, envVars: new Map(Object.entries(own.env)) },
+    argv: commandOf(hidden.args),
+    env: hidden.env,
+    references: hidden.references,
   };
-  return { ...choice, resolution, argv: buildCommand({ interpreter, model: place.model, args }), env };
-}
-
-function mergedArgs(config: Config, choice: ServingChoice, models: readonly string[]): ConfigMap {
-  return mergeEngineArgs(choice.profile.engineArgs, choice.userArgs, {
-    port: config.port,
-    servedModelNames: servedModelNames({ modelId: choice.model.name, aimId: config.aimId }),
-    models: [choice.model.name, choice.model.uri, ...models],
-  });
+  return { ...choice, resolution, argv: commandOf(args), env, shown };
 }
 
 function placeOf(

@@ -183,7 +183,6 @@ Deno.test("a bad value is an error that names what was used, the value and what 
     [{}, { AIM_PRECISION: "fp15" }, PRECISION_LINE("AIM_PRECISION", "fp15")],
     [{ precision: "fp15" }, { AIM_PRECISION: "fp8" }, PRECISION_LINE("--precision", "fp15")],
     [{}, { AIM_METRIC: "speed" }, 'AIM_METRIC is "speed"; use one of latency, throughput'],
-    [{}, { AIM_ENGINE: "vlm" }, 'AIM_ENGINE is "vlm"; use vllm (did you mean vllm?)'],
     [{}, { AIM_PORT: "0" }, 'AIM_PORT is "0"; use a whole number from 1 to 65535'],
     [{}, { AIM_PORT: "80a" }, 'AIM_PORT is "80a"; use a whole number from 1 to 65535'],
     [{ port: "65536" }, {}, '--port is "65536"; use a whole number from 1 to 65535'],

@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { buildCommand } from "../../src/engine/command.ts";
 import { mergeEngineArgs, servedModelNames } from "../../src/engine/engine_args.ts";
+import { engineNamed } from "../../src/engine/engines.ts";
 import { parseEngineArgsJson } from "../../src/engine/parse_engine_args_json.ts";
 import { AimError } from "../../src/errors/aim_error.ts";
 import { judge } from "../../src/profiles/judge.ts";
@@ -9,6 +10,7 @@ import { selectProfile } from "../../src/profiles/select_profile.ts";
 import { referenceProfiles } from "../profiles/reference.ts";
 
 const reference = referenceProfiles();
+const engine = await engineNamed("vllm", "/none");
 
 Deno.test({
   name: "the published profile of Llama 3.1 8B on one MI300X gives the published command line",
@@ -29,15 +31,15 @@ Deno.test({
     const { profile } = selection.judged;
     assertEquals(profile.id, "vllm-mi300x-fp8-tp1-latency");
     const modelId = profile.modelId ?? "";
-    const args = mergeEngineArgs(profile.engineArgs, null, {
+    const { args } = mergeEngineArgs([{ kind: "profile", name: profile.id, args: profile.engineArgs }], {
       port: 8000,
-      servedModelNames: servedModelNames({ modelId, aimId }),
+      servedModelNames: servedModelNames({ modelId, askedFor: aimId }),
       models: [modelId],
     });
     assertEquals(
-      buildCommand({ interpreter: "python3", model: modelId, args }).join(" "),
+      buildCommand({ engine, program: "python3", model: modelId, args }).join(" "),
       "python3 -m vllm.entrypoints.openai.api_server --model amd/Llama-3.1-8B-Instruct-FP8-KV --async-scheduling " +
-        "--disable-uvicorn-access-log --distributed_executor_backend mp --gpu-memory-utilization 0.9 --kv-cache-dtype fp8 " +
+        "--disable-uvicorn-access-log --distributed-executor-backend mp --gpu-memory-utilization 0.9 --kv-cache-dtype fp8 " +
         "--max-model-len 32768 --max-num-batched-tokens 1024 --max-num-seqs 512 --max-seq-len-to-capture 32768 " +
         "--no-enable-log-requests --no-enable-prefix-caching --no-trust-remote-code --swap-space 64 " +
         "--tensor-parallel-size 1 --port 8000 --served-model-name amd/Llama-3.1-8B-Instruct-FP8-KV " +
@@ -48,6 +50,6 @@ Deno.test({
 
 Deno.test("no word of the command line can hold NUL", () => {
   const args = parseEngineArgsJson('{"chat-template": "a\\u0000b"}');
-  const error = assertThrows(() => buildCommand({ interpreter: "python3", model: "m", args }), AimError);
+  const error = assertThrows(() => buildCommand({ engine, program: "python3", model: "m", args }), AimError);
   assertEquals(error.exitCode, 2);
 });

@@ -1,18 +1,27 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { mergeEngineArgs, renderArgs, servedModelNames } from "../../src/engine/engine_args.ts";
+import {
+  canonicalName,
+  mergeEngineArgs,
+  renderArgs,
+  renderPairs,
+  servedModelNames,
+} from "../../src/engine/engine_args.ts";
 import { parseEngineArgsJson } from "../../src/engine/parse_engine_args_json.ts";
 import { pythonJson } from "../../src/values/write_json.ts";
-import { validateEngineArgs } from "../../src/engine/validate_engine_args.ts";
 import { AimError } from "../../src/errors/aim_error.ts";
 import type { ConfigMap } from "../../src/values/value.ts";
 
 const json = parseEngineArgsJson;
 const system = { port: 8000, servedModelNames: ["org/model"], models: ["org/model", "/cache/org/model"] };
+const profile = (text: string) => ({ kind: "profile" as const, name: "profile p", args: json(text) });
+const user = (text: string) => ({ kind: "user" as const, name: "AIM_ENGINE_ARGS", args: json(text) });
+const merge = (own: string, users: string, longName?: (name: string) => string | null) =>
+  mergeEngineArgs([profile(own), user(users)], system, longName);
 const names = (args: ConfigMap) => [...args.keys()].join(" ");
 const render = (text: string) => renderArgs(json(text)).join("|");
 
 Deno.test("an argument that is replaced keeps its place, a new one goes to the end", () => {
-  const merged = mergeEngineArgs(json('{"b": 1, "a": 2, "c": 3}'), json('{"z": 4, "a": 5}'), system);
+  const merged = merge('{"b": 1, "a": 2, "c": 3}', '{"z": 4, "a": 5}').args;
   assertEquals(
     renderArgs(merged).join(" "),
     "--b 1 --a 5 --c 3 --z 4 --port 8000 --served-model-name org/model",
@@ -20,26 +29,40 @@ Deno.test("an argument that is replaced keeps its place, a new one goes to the e
 });
 
 Deno.test("aim's own arguments win, in the place where they were first named", () => {
-  const merged = mergeEngineArgs(
-    json('{"port": 1, "x": 1}'),
-    json('{"served-model-name": "other", "port": 9, "y": 2}'),
-    system,
+  const { args, warnings } = merge(
+    '{"port": 1, "x": 1}',
+    '{"served-model-name": "other", "port": 9, "y": 2}',
   );
-  assertEquals(renderArgs(merged).join(" "), "--port 8000 --x 1 --served-model-name org/model --y 2");
+  assertEquals(renderArgs(args).join(" "), "--port 8000 --x 1 --served-model-name org/model other --y 2");
+  assertEquals(warnings.length, 2);
+  for (const warning of warnings) assertStringIncludes(warning, "AIM_PORT");
 });
 
-Deno.test("another spelling of one of aim's own arguments does not get past it", () => {
-  const merged = mergeEngineArgs(
-    json('{"served-model-name": "a"}'),
-    json('{"served_model_name": "b"}'),
-    system,
-  );
-  assertEquals(renderArgs(merged), ["--served-model-name", "org/model", "--port", "8000"]);
+Deno.test("served names of profile and user come after aim's own, each once, however the argument is spelled", () => {
+  const { args } = merge('{"served-model-name": ["a", "org/model"]}', '{"served_model_name": "b"}');
+  assertEquals(renderArgs(args).join(" "), "--served-model-name org/model a b --port 8000");
 });
 
-Deno.test("both spellings of any other argument stay, as they would in a Python dict", () => {
-  const merged = mergeEngineArgs(json('{"a_b": 1}'), json('{"a-b": 2}'), system);
-  assertEquals(names(merged), "a_b a-b port served-model-name");
+Deno.test("_ and -, capitals and a short name are one argument: the last one counts, and one source with two is warned about", () => {
+  const long = (name: string) => name === "tp" ? "tensor-parallel-size" : null;
+  const one = merge('{"a_b": 1, "tensor_parallel_size": 1}', '{"a-b": 2, "tp": 4}', long);
+  assertEquals(renderArgs(one.args).slice(0, 4), ["--a-b", "2", "--tensor-parallel-size", "4"]);
+  assertEquals(one.warnings, []);
+  const two = merge('{"a_b": 1, "A-B": 3, "no-enable-x": null, "no_enable_x": false}', "{}");
+  assertEquals(renderArgs(two.args).slice(0, 2), ["--a-b", "3"]);
+  assertEquals(two.warnings.length, 2);
+});
+
+Deno.test("only what is before the first dot has _ for -", () => {
+  assertEquals(canonicalName("Compilation_Config.cudagraph_mode"), "compilation-config.cudagraph_mode");
+  assertEquals(["O", "O3", "O.mode"].map((name) => canonicalName(name)), ["O", "O3", "O.mode"]);
+  assertEquals(renderArgs(json('{"O": 3, "O2": null, "O.mode": 1}')), ["-O3", "-O2", "-O.mode", "1"]);
+});
+
+Deno.test("BentoML gets each argument as a pair, True for a bare flag", () => {
+  assertEquals(renderPairs(json('{"a": 1, "b": null, "c": false, "d": {"e": 2.0}}')), [
+    ...["--arg", "a=1", "--arg", "b=True", "--arg", 'd={"e": 2.0}'],
+  ]);
 });
 
 Deno.test("null and true are the bare flag, false is left out, a list gives its flag once", () => {
@@ -50,7 +73,7 @@ Deno.test("null and true are the bare flag, false is left out, a list gives its 
 });
 
 Deno.test("false takes a flag of the profile away", () => {
-  const merged = mergeEngineArgs(json('{"enable-x": null, "b": 1}'), json('{"enable-x": false}'), system);
+  const merged = merge('{"enable-x": null, "b": 1}', '{"enable-x": false}').args;
   assertEquals(renderArgs(merged).slice(0, 2), ["--b", "1"]);
 });
 
@@ -105,65 +128,18 @@ Deno.test("white space anywhere in the JSON does not matter", () => {
   assertEquals(render(' \n{ "a" :\t[ 1 ,\r\n2 ] , "b" : { } } '), "--a|1|2|--b|{}");
 });
 
-Deno.test("the model cannot be named against the resolved one", () => {
-  const error = assertThrows(
-    () => mergeEngineArgs(json("{}"), json('{"model": "org/other"}'), system),
-    AimError,
-  );
-  assertStringIncludes(error.line, 'AIM_ENGINE_ARGS has "model": "org/other"');
-  assertStringIncludes(error.line, "AIM_MODEL_ID");
-  assertEquals(error.exitCode, 2);
-  const inProfile = assertThrows(() => mergeEngineArgs(json('{"model": 3}'), null, system), AimError);
-  assertStringIncludes(inProfile.line, "the profile's engine_args");
-});
-
-Deno.test("the model named again is not said twice, or a cached copy would be passed over", () => {
-  const merged = mergeEngineArgs(json('{"x": 1}'), json('{"model": "org/model"}'), system);
-  assertEquals(names(merged), "x port served-model-name");
+Deno.test("the user cannot name the model in the arguments, a profile only the one that is loaded", () => {
+  for (const model of ["org/other", "org/model"]) {
+    const error = assertThrows(() => merge("{}", `{"model": "${model}"}`), AimError);
+    assertStringIncludes(error.line, "AIM_MODEL_ID");
+    assertEquals(error.exitCode, 2);
+  }
+  assertEquals(assertThrows(() => merge('{"model": 3}', "{}"), AimError).exitCode, 2);
+  assertEquals(names(merge('{"x": 1, "model": "org/model"}', "{}").args), "x port served-model-name");
 });
 
 Deno.test("the served names are the model's id, then AIM_ID where it differs", () => {
-  assertEquals(servedModelNames({ modelId: "a/b", aimId: null }), ["a/b"]);
-  assertEquals(servedModelNames({ modelId: "a/b", aimId: "a/b" }), ["a/b"]);
-  assertEquals(servedModelNames({ modelId: "q/b", aimId: "a/b" }), ["q/b", "a/b"]);
-});
-
-const ALLOWED = [
-  '{"max-model-len": 4096, "max_num_seqs": null, "gpu-memory-utilization": 1}',
-  '{"unheard-of": {"a": [1]}, "no-enable-prefix-caching": false, "enable-prefix-caching": true}',
-  '{"rope-scaling": {"factor": 2.0}, "served-model-name": ["a", "b"], "cuda-graph-sizes": [1, "x"]}',
-  '{"block-size": 16, "task": null, "quantization": "fp8"}',
-];
-
-Deno.test("arguments of the documented types pass, unknown ones too", () => {
-  for (const text of ALLOWED) validateEngineArgs(json(text));
-});
-
-const WRONG = [
-  ['{"max-model-len": "4096"}', 'max-model-len is "4096"; it must be a whole number or null'],
-  ['{"max_model_len": 1.5}', "max_model_len is 1.5"],
-  ['{"max-model-len": 1, "max_model_len": "x"}', 'max_model_len is "x"'],
-  ['{"kv-cache-dtype": "fp9"}', 'kv-cache-dtype is "fp9"; it must be one of auto, fp8'],
-  ['{"rope-scaling": "{}"}', "rope-scaling"],
-  ['{"enable-prefix-caching": 1}', "must be true or false or null"],
-  ['{"no-enable-sleep-mode": "yes"}', 'no-enable-sleep-mode is "yes"'],
-  ['{"served-model-name": 7}', "served-model-name is 7"],
-  ['{"block-size": 17}', "block-size is 17"],
-] as const;
-
-Deno.test("an argument of another type is refused with its path and value", () => {
-  for (const [text, what] of WRONG) {
-    const userArgs = json(text);
-    const error = assertThrows(() => validateEngineArgs(userArgs, { userArgs }), AimError, what);
-    assertStringIncludes(error.line, "correct AIM_ENGINE_ARGS");
-    assertEquals(error.exitCode, 2);
-    assertStringIncludes(
-      assertThrows(() => validateEngineArgs(userArgs), AimError).line,
-      "correct the profile",
-    );
-  }
-});
-
-Deno.test("arguments of another engine are not held to vLLM's types", () => {
-  validateEngineArgs(json('{"max-model-len": "x"}'), { engine: "sglang" });
+  assertEquals(servedModelNames({ modelId: "a/b", askedFor: null }), ["a/b"]);
+  assertEquals(servedModelNames({ modelId: "a/b", askedFor: "a/b" }), ["a/b"]);
+  assertEquals(servedModelNames({ modelId: "q/b", askedFor: "a/b" }), ["q/b", "a/b"]);
 });

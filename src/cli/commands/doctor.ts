@@ -2,6 +2,7 @@ import type { Resolution } from "../../cache/types.ts";
 import type { Config } from "../../config/config.ts";
 import type { GpuInventory } from "../../gpu/types.ts";
 import { chooseServing, resolveServing, type ServingChoice } from "../../serve/serving_plan.ts";
+import { servingEngine } from "../../serve/serving_engine.ts";
 import { wantedModel } from "../../serve/named_model.ts";
 import { type ModelRef, parseModelRef } from "../../sources/model_ref.ts";
 import { readBuildInfo } from "../build_info.ts";
@@ -57,7 +58,15 @@ export const doctor: Command<GpuInventory> = {
   permissions: { write: true, net: true, run: true, ffi: true },
   prepare: detectHardware,
   async run({ config, env, flags, prepared, print, signal, stdout }) {
-    const choice = await attempt(() => chooseServing(config, prepared, "show"));
+    const choice = await attempt(async () =>
+      await chooseServing({
+        config,
+        env,
+        gpus: prepared,
+        engine: await servingEngine(config, env, "show"),
+        need: "show",
+      })
+    );
     const chosen = "value" in choice ? choice.value : null;
     const resolution = chosen === null ? null : await attempt(() => resolveServing(config, chosen));
     const place = resolution !== null && "value" in resolution ? resolution.value : null;

@@ -1,12 +1,12 @@
-import { findEngine } from "../../engine/find_engine.ts";
 import type { GpuInventory } from "../../gpu/types.ts";
 import { chooseServing, planServing, resolveServing } from "../../serve/serving_plan.ts";
+import { servingEngine } from "../../serve/serving_engine.ts";
 import { noGpu } from "../../serve/select_profile_for.ts";
 import { takeInventory } from "../../gpu/take_inventory.ts";
 import { modelSize } from "../../serve/model_size.ts";
 import type { Command } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
-import { dryRunJson, dryRunScript, dryRunText } from "../dry_run_report.ts";
+import { dryRunJson, dryRunScript, dryRunText, withSecrets } from "../dry_run_report.ts";
 import { explainPlan } from "../explain_plan.ts";
 
 /** `aim dry-run`: everything that serving would do, without downloading or executing. */
@@ -24,6 +24,15 @@ export const dryRun: Command<GpuInventory> = {
     choices: ["yaml", "json", "script"],
     default: "yaml",
     help: "yaml: why, the profile and the script; json: the same for programs; script: the script alone",
+  }, {
+    name: "engine-version",
+    type: "string",
+    value: "VERSION",
+    help: "fit the engine's arguments to this version instead of the installed one",
+  }, {
+    name: "show-secrets",
+    type: "boolean",
+    help: "print keys and tokens instead of the names of the variables that the script takes them from",
   }],
   emptyJson: "[]",
   examples: [
@@ -51,16 +60,22 @@ export const dryRun: Command<GpuInventory> = {
     const [gpus, need] = format !== "yaml"
       ? [prepared, "serve"] as const
       : [closed ? asIfOpen(prepared) : prepared, "show"] as const;
-    const choice = await chooseServing(config, gpus, need, context.engineWords);
+    const asIf = typeof flags["engine-version"] === "string" ? flags["engine-version"] : null;
+    const engine = await servingEngine(config, env, "show", asIf);
+    const { engineWords } = context;
+    const choice = await chooseServing({ config, env, gpus, engine, need, engineWords });
     const resolution = await resolveServing(config, choice);
-    const plan = planServing(config, choice, resolution, findEngine(env)?.name ?? "python3");
+    const plan = planServing(config, choice, resolution);
+    const report = flags["show-secrets"] === true ? withSecrets(plan) : plan;
     const runnable = !choice.guessed && !closed;
     if (format === "script") {
-      print(dryRunScript(plan));
+      print(dryRunScript(report));
       return 0;
     }
     const explanation = explainPlan(config, plan, await modelSize(config, env, plan, context.signal));
-    print(format === "json" ? `${dryRunJson(plan, explanation)}\n` : dryRunText(plan, explanation, runnable));
+    print(
+      format === "json" ? `${dryRunJson(report, explanation)}\n` : dryRunText(report, explanation, runnable),
+    );
     if (!runnable) throw noGpu(prepared);
     return 0;
   },

@@ -5,8 +5,9 @@ import type { PlaceLookedAt, Resolution } from "../../cache/types.ts";
 import { EXIT_CODES } from "../../errors/exit_codes.ts";
 import type { GpuInventory } from "../../gpu/types.ts";
 import { parseModelRef } from "../../sources/model_ref.ts";
-import { chooseServing, resolveServing } from "../../serve/serving_plan.ts";
-import { namedModel } from "../../serve/named_model.ts";
+import { selectProfileFor } from "../../serve/select_profile_for.ts";
+import { resolveServing } from "../../serve/serving_plan.ts";
+import { modelToLoad, namedModel } from "../../serve/named_model.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { attempt } from "../doctor/check.ts";
@@ -55,14 +56,11 @@ export const resolve: Command<GpuInventory> = {
 async function look(
   { config, prepared }: CommandContext<GpuInventory>,
 ): Promise<{ model: string; profile: string | null; resolution: Resolution }> {
-  const outcome = await attempt(() => chooseServing(config, prepared));
+  const outcome = await attempt(() => selectProfileFor(config, prepared, "serve"));
   if ("value" in outcome) {
-    const { model, profile } = outcome.value;
-    return {
-      model: model.name,
-      profile: profile.id,
-      resolution: await resolveServing(config, outcome.value),
-    };
+    const { wanted, profile } = outcome.value;
+    const model = modelToLoad(config, wanted, profile.modelId);
+    return { model: model.name, profile: profile.id, resolution: await resolveServing(config, { model }) };
   }
   if (config.origins.modelId !== "flag" || config.modelId === null || outcome.error.kind !== "no-profile") {
     throw outcome.error;

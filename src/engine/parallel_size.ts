@@ -1,0 +1,39 @@
+import type { ConfigMap } from "../values/value.ts";
+import { optionWords } from "./option_words.ts";
+
+/** GPUs that an engine uses on this machine. */
+export interface ParallelSize {
+  readonly gpus: number;
+  /** The sizes that it follows from, as `tensor-parallel-size 4 × data-parallel-size 2`. */
+  readonly sizes: string;
+}
+
+const FACTORS = ["tensor-parallel-size", "pipeline-parallel-size", "prefill-context-parallel-size"] as const;
+
+/**
+ * Counts the GPUs that merged arguments make vLLM use here: tensor, pipeline and context sizes, times the replicas on this machine.
+ * `null` where no size is given, where one is no number, or where several machines take part.
+ */
+export function parallelSize(args: ConfigMap): ParallelSize | null {
+  if (
+    number(args, "nnodes") !== null ||
+    optionWords(args.get("distributed-executor-backend") ?? null)[0] === "ray"
+  ) {
+    return null;
+  }
+  const replicas = args.has("data-parallel-size-local") ? "data-parallel-size-local" : "data-parallel-size";
+  const given = [...FACTORS, replicas].filter((name) => args.has(name));
+  const sizes = given.map((name) => ({ name, size: number(args, name) }));
+  if (sizes.length === 0) return null;
+  let gpus = 1;
+  for (const { size } of sizes) {
+    if (size === null) return null;
+    gpus *= size;
+  }
+  return { gpus, sizes: sizes.map(({ name, size }) => `${name} ${size}`).join(" × ") };
+}
+
+function number(args: ConfigMap, name: string): number | null {
+  const [word = ""] = optionWords(args.get(name) ?? null);
+  return /^\d+$/.test(word) && Number(word) > 0 ? Number(word) : null;
+}

@@ -1,0 +1,31 @@
+/** What the engine's environment says of visible GPUs. */
+export interface VisibleDevices {
+  readonly env: Readonly<Record<string, string>>;
+  readonly warning: string | null;
+}
+
+/**
+ * Makes `HIP_VISIBLE_DEVICES` and `CUDA_VISIBLE_DEVICES` agree, or vLLM's ROCm module refuses to load. HIP goes by the first where both are
+ * set, so it counts. An empty one means unset to both, and stays as it is.
+ *
+ * @param env The engine's environment so far.
+ * @param chosen The GPUs that aim chose; `null`: all that it may see.
+ */
+export function visibleDevices(
+  env: Readonly<Record<string, string | undefined>>,
+  chosen: string | null,
+): VisibleDevices {
+  const { HIP_VISIBLE_DEVICES: hip, CUDA_VISIBLE_DEVICES: cuda } = env;
+  if (chosen !== null) {
+    return {
+      env: { HIP_VISIBLE_DEVICES: chosen, ...(cuda ? { CUDA_VISIBLE_DEVICES: chosen } : {}) },
+      warning: null,
+    };
+  }
+  if (!hip || !cuda || hip === cuda) return { env: {}, warning: null };
+  return {
+    env: { CUDA_VISIBLE_DEVICES: hip },
+    warning:
+      `HIP_VISIBLE_DEVICES is "${hip}" and CUDA_VISIBLE_DEVICES is "${cuda}": the engine gets "${hip}" for both`,
+  };
+}

@@ -1,0 +1,90 @@
+import type { Config } from "../config/config.ts";
+import { type ArgumentSource, mergeEngineArgs, servedModelNames } from "../engine/engine_args.ts";
+import { secretsOf } from "../engine/hide_secrets.ts";
+import { type ParallelSize, parallelSize } from "../engine/parallel_size.ts";
+import { parseEngineArgsJson } from "../engine/parse_engine_args_json.ts";
+import { parseEngineWords } from "../engine/parse_engine_words.ts";
+import { AimError } from "../errors/aim_error.ts";
+import { keepSecret } from "../log/redact.ts";
+import type { Profile } from "../profiles/types.ts";
+import type { ConfigMap } from "../values/value.ts";
+import type { NamedModel, WantedModel } from "./named_model.ts";
+import type { ServingEngine } from "./serving_engine.ts";
+
+/** Arguments and variables for the engine. */
+export interface EngineArguments {
+  readonly args: ConfigMap;
+  readonly env: Readonly<Record<string, string>>;
+  readonly parallel: ParallelSize | null;
+  /** One line each. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Merges the profile's arguments, the user's and aim's own, once, and fits them and the profile's variables to the engine's version.
+ *
+ * @throws {AimError} `usage` where the engine would refuse them.
+ */
+export async function engineArguments(given: {
+  readonly config: Config;
+  readonly engine: ServingEngine;
+  readonly profile: Profile;
+  readonly model: NamedModel;
+  readonly wanted: WantedModel;
+  readonly engineWords: readonly string[];
+}): Promise<EngineArguments> {
+  const { config, engine, profile, model, engineWords } = given;
+  const { engineArgs } = config;
+  const sources: ArgumentSource[] = [
+    { kind: "profile", name: `profile ${profile.id}`, args: profile.engineArgs },
+    ...(engineArgs === null
+      ? []
+      : [{ kind: "user" as const, name: "AIM_ENGINE_ARGS", args: parseEngineArgsJson(engineArgs) }]),
+    ...(engineWords.length === 0
+      ? []
+      : [{ kind: "user" as const, name: "the command line after --", args: parseEngineWords(engineWords) }]),
+  ];
+  for (const { args } of sources) for (const secret of secretsOf(args, {})) keepSecret(secret);
+  for (const secret of secretsOf(new Map(), Object.fromEntries(profile.envVars))) keepSecret(secret);
+  const system = {
+    port: config.port,
+    servedModelNames: engine.servedNames
+      ? servedModelNames({ modelId: model.name, askedFor: nameAskedFor(given.wanted, config) })
+      : [],
+    models: [model.name, model.uri],
+  };
+  if (engine.package !== "vllm") {
+    const { args, warnings } = mergeEngineArgs(sources, system);
+    return { args, env: Object.fromEntries(profile.envVars), parallel: parallelSize(args), warnings };
+  }
+  const { fitToVllm } = await import("../engine/fit_to_vllm.ts");
+  const fitted = fitToVllm(sources, system, profile.envVars, engine.version);
+  if (fitted.faults.length > 0) throw refused(fitted.faults, sources, profile.path);
+  return {
+    args: fitted.args,
+    env: Object.fromEntries(fitted.variables),
+    parallel: parallelSize(fitted.args),
+    warnings: fitted.warnings,
+  };
+}
+
+/** How the user calls the model: `AIM_ID`, or what `AIM_MODEL_ID` names at the hub. */
+function nameAskedFor({ ref }: WantedModel, { aimId }: Config): string | null {
+  return ref?.kind === "hub" ? ref.id : aimId;
+}
+
+function refused(
+  faults: readonly { readonly name: string; readonly reason: string }[],
+  sources: readonly ArgumentSource[],
+  profilePath: string,
+): AimError {
+  const byUser = sources.filter(({ kind, args }) =>
+    kind === "user" &&
+    faults.some(({ name }) => [...args.keys()].some((key) => key.replaceAll("_", "-") === name))
+  );
+  return new AimError("usage", `engine argument ${faults.map(({ reason }) => reason).join("; ")}`, {
+    hint: byUser.length > 0
+      ? `correct ${byUser.map(({ name }) => name).join(" and ")}`
+      : `correct ${profilePath}, or override it in AIM_ENGINE_ARGS`,
+  });
+}

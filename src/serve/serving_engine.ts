@@ -1,0 +1,62 @@
+import type { Config } from "../config/config.ts";
+import { confirmAbsent } from "../engine/confirm_absent.ts";
+import { type Engine, engineNamed } from "../engine/engines.ts";
+import { type EngineVersion, parseVersion } from "../engine/engine_version.ts";
+import { type EngineProgram, findEngine, lookForEngine } from "../engine/find_engine.ts";
+import { type InstalledPackage, installedPackage } from "../engine/installed_package.ts";
+import { AimError } from "../errors/aim_error.ts";
+import { log } from "../log/logger.ts";
+
+/** The engine that serves. */
+export interface ServingEngine extends Engine {
+  /** `null` where it is not on this machine: a dry run's. */
+  readonly program: EngineProgram | null;
+  /** `null`: not known. */
+  readonly version: EngineVersion | null;
+}
+
+/**
+ * The engine of a configuration and what is installed of it.
+ *
+ * @param need `serve` needs the engine; `show` does without.
+ * @param asIf A version to take instead of the installed one.
+ * @throws {AimError} `usage`: no such engine or version; `engine`: its program or package is not installed.
+ */
+export async function servingEngine(
+  config: Config,
+  env: Readonly<Record<string, string | undefined>>,
+  need: "serve" | "show",
+  asIf: string | null = null,
+): Promise<ServingEngine> {
+  const engine = await engineNamed(config.engine, config.configPath);
+  const [launch = ""] = engine.launch;
+  const program = need === "serve" ? findEngine(env, launch) : lookForEngine(env, launch);
+  if (asIf !== null) return { ...engine, program, version: versionGiven(asIf) };
+  if (program === null || engine.package === null) return { ...engine, program, version: null };
+  const installed = installedPackage(engine.package, program.path, env);
+  if (
+    installed.kind === "absent" && need === "serve" && await confirmAbsent(engine.package, program.path, env)
+  ) {
+    throw new AimError("engine", `${program.path} has no module ${engine.package}`, {
+      hint: `use an image with ${engine.name}, or put its Python first on PATH`,
+    });
+  }
+  return { ...engine, program, version: versionOf(installed, engine.package) };
+}
+
+function versionGiven(text: string): EngineVersion {
+  const version = parseVersion(text);
+  if (version !== null) return version;
+  throw new AimError("usage", `--engine-version is "${text}", which is no version`, {
+    hint: "give one as 0.27.1",
+  });
+}
+
+function versionOf(installed: InstalledPackage, name: string): EngineVersion | null {
+  const version = installed.kind === "installed" ? parseVersion(installed.version ?? "") : null;
+  if (version === null) {
+    const why = installed.kind === "unknown" ? installed.reason : `${name} does not say its version`;
+    log.debug(`${name}: version not known (${why}); arguments are held to the newest release known`);
+  } else log.debug(`${name} ${version.text} is installed`);
+  return version;
+}

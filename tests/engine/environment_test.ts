@@ -1,0 +1,66 @@
+import { assertEquals } from "@std/assert";
+import { hideSecrets, secretsOf } from "../../src/engine/hide_secrets.ts";
+import { renderArgs } from "../../src/engine/engine_args.ts";
+import { renderBashScript } from "../../src/engine/bash_script.ts";
+import { parallelSize } from "../../src/engine/parallel_size.ts";
+import { parseEngineArgsJson } from "../../src/engine/parse_engine_args_json.ts";
+import { visibleDevices } from "../../src/engine/visible_devices.ts";
+
+/** HIP's, CUDA's, the choice; then what is exported. */
+const DEVICES = [
+  [undefined, undefined, null, {}],
+  [undefined, undefined, "2,3", { HIP_VISIBLE_DEVICES: "2,3" }],
+  [undefined, "0,1", "1", { HIP_VISIBLE_DEVICES: "1", CUDA_VISIBLE_DEVICES: "1" }],
+  ["0,1", "0,1", null, {}],
+  ["0", "1", null, { CUDA_VISIBLE_DEVICES: "0" }],
+  ["", "1", null, {}],
+  ["1", "", null, {}],
+  ["", "", "0", { HIP_VISIBLE_DEVICES: "0" }],
+] as const;
+
+Deno.test("the two variables of visible devices never disagree, and an empty one stays", () => {
+  for (const [hip, cuda, chosen, expected] of DEVICES) {
+    const env = { HIP_VISIBLE_DEVICES: hip, CUDA_VISIBLE_DEVICES: cuda };
+    assertEquals(visibleDevices(env, chosen).env, expected, JSON.stringify(env));
+  }
+});
+
+const SIZES = [
+  ['{"tensor-parallel-size": 4}', 4],
+  ['{"tensor-parallel-size": 2, "pipeline-parallel-size": 2, "data-parallel-size": "2"}', 8],
+  ['{"tensor-parallel-size": 2, "data-parallel-size": 4, "data-parallel-size-local": 2}', 4],
+  ['{"data-parallel-size": 2}', 2],
+  ["{}", null],
+  ['{"tensor-parallel-size": 16, "distributed-executor-backend": "ray"}', null],
+  ['{"tensor-parallel-size": 16, "nnodes": 2}', null],
+] as const;
+
+Deno.test("GPUs are counted from the sizes of all kinds of parallelism on this machine", () => {
+  for (const [json, gpus] of SIZES) {
+    assertEquals(parallelSize(parseEngineArgsJson(json))?.gpus ?? null, gpus, json);
+  }
+});
+
+Deno.test("a script takes secrets from its environment, nested ones too", async () => {
+  const args = parseEngineArgsJson(
+    '{"api-key": ["sk-one", "sk-two"], "kv": {"url": "x", "password": "pw\'1"}, "c": "{\\"hf_token\\": \\"t-3\\"}", "max-tokens": 5}',
+  );
+  const env = { OPENAI_API_KEY: "ok-4", HOME: "/h" };
+  const { references, ...hidden } = hideSecrets(args, env);
+  const script = renderBashScript({
+    env: hidden.env,
+    argv: ["printf", "%s\n", ...renderArgs(hidden.args)],
+    references,
+  });
+  const secrets = ["sk-one", "sk-two", "pw'1", "t-3", "ok-4"];
+  for (const secret of secrets) assertEquals(script.includes(secret), false, secret);
+  assertEquals(secretsOf(args, env).sort(), [...secrets].sort());
+  const { stdout } = await new Deno.Command("bash", {
+    args: ["-c", script],
+    env: { API_KEY: "key", PASSWORD: "pass", HF_TOKEN: "token" },
+  }).output();
+  assertEquals(
+    new TextDecoder().decode(stdout),
+    '--api-key\nkey\n--kv\n{"url": "x", "password": "pass"}\n--c\n{"hf_token": "token"}\n--max-tokens\n5\n',
+  );
+});
