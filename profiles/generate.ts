@@ -4,7 +4,7 @@
 //     deno run -P profiles/generate.ts [--check]
 
 import { dirname, fromFileUrl, join, relative } from "@std/path";
-import { compileSchema, SCHEMAS } from "./compile_schemas.ts";
+import { compileSchema, VALIDATOR } from "./compile_schemas.ts";
 import { profileFiles } from "./write_profiles.ts";
 
 const HERE = fromFileUrl(new URL("./", import.meta.url));
@@ -22,9 +22,7 @@ export async function drift(): Promise<string[]> {
 
 async function wantedFiles(): Promise<Map<string, string>> {
   const files = new Map([...profileFiles()].map(([path, text]) => [join(HERE, path), text]));
-  for (const name of ["profile", "vllm-args"] as const) {
-    files.set(join(SRC, SCHEMAS[name]), await compileSchema(name));
-  }
+  files.set(join(SRC, VALIDATOR), await compileSchema());
   return files;
 }
 

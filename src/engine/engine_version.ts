@@ -1,3 +1,5 @@
+import { AimError } from "../errors/aim_error.ts";
+
 /** A version as Python packages write it (PEP 440), as far as vLLM's builds go. */
 export interface EngineVersion {
   /** As written: `0.11.2.dev673+g839868462.rocm700`. */
@@ -30,4 +32,17 @@ export function compareVersions(a: EngineVersion, b: EngineVersion): number {
     if (difference !== 0) return difference;
   }
   return Number(b.development) - Number(a.development) || a.post - b.post;
+}
+
+/**
+ * A version that the user gave.
+ *
+ * @throws {AimError} `usage` where it is none.
+ */
+export function givenVersion(text: string): EngineVersion {
+  const version = parseVersion(text);
+  if (version !== null) return version;
+  throw new AimError("usage", `--engine-version is "${text}", which is no version`, {
+    hint: "give one such as 0.27.1",
+  });
 }

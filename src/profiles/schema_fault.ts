@@ -1,5 +1,5 @@
 import { nearest } from "../config/nearest.ts";
-import type { SchemaError } from "./validators.generated.d.ts";
+import type { SchemaError } from "./profile_validator.generated.d.ts";
 
 /** A value that a schema refuses. */
 export interface SchemaFault {

@@ -1,7 +1,7 @@
 import type { Config } from "../config/config.ts";
 import { confirmAbsent } from "../engine/confirm_absent.ts";
 import { type Engine, engineNamed } from "../engine/engines.ts";
-import { type EngineVersion, parseVersion } from "../engine/engine_version.ts";
+import { type EngineVersion, givenVersion, parseVersion } from "../engine/engine_version.ts";
 import { type EngineProgram, findEngine, lookForEngine } from "../engine/find_engine.ts";
 import { type InstalledPackage, installedPackage } from "../engine/installed_package.ts";
 import { AimError } from "../errors/aim_error.ts";
@@ -31,7 +31,7 @@ export async function servingEngine(
   const engine = await engineNamed(config.engine, config.configPath);
   const [launch = ""] = engine.launch;
   const program = need === "serve" ? findEngine(env, launch) : lookForEngine(env, launch);
-  if (asIf !== null) return { ...engine, program, version: versionGiven(asIf) };
+  if (asIf !== null) return { ...engine, program, version: givenVersion(asIf) };
   if (program === null || engine.package === null) return { ...engine, program, version: null };
   const installed = installedPackage(engine.package, program.path, env);
   if (
@@ -42,14 +42,6 @@ export async function servingEngine(
     });
   }
   return { ...engine, program, version: versionOf(installed, engine.package) };
-}
-
-function versionGiven(text: string): EngineVersion {
-  const version = parseVersion(text);
-  if (version !== null) return version;
-  throw new AimError("usage", `--engine-version is "${text}", which is no version`, {
-    hint: "give one as 0.27.1",
-  });
 }
 
 function versionOf(installed: InstalledPackage, name: string): EngineVersion | null {

@@ -143,9 +143,8 @@ export function planServing(config: Config, choice: ServingChoice, resolution: R
     (engine.launch[0] === "python" ? "python3" : engine.launch[0] ?? "");
   const commandOf = (shown: ConfigMap) => buildCommand({ engine, program, model: place.model, args: shown });
   const hidden = hideSecrets(args, env);
-  const own = hideSecrets(choice.profile.engineArgs, Object.fromEntries(choice.profile.envVars));
   const shown = {
-    profile: { ...choice.profile, engineArgs: own.args, envVars: new Map(Object.entries(own.env)) },
+    profile: { ...choice.profile, content: hideSecrets(choice.profile.content, {}).args },
     argv: commandOf(hidden.args),
     env: hidden.env,
     references: hidden.references,

@@ -1,4 +1,5 @@
 import { validateProfileFiles } from "../../profiles/validate_profile_files.ts";
+import { argumentCheck } from "../../serve/argument_check.ts";
 import type { ProfileFault } from "../../profiles/types.ts";
 import type { Command } from "../command.ts";
 import { count } from "../format.ts";
@@ -15,6 +16,11 @@ export const profilesValidate: Command = {
     type: "boolean",
     help: "also AMD's rules of style: file names, no unknown or retired keys, one primary profile",
   }, {
+    name: "engine-version",
+    type: "string",
+    value: "VERSION",
+    help: "also warn about engine arguments that this version of the engine does not take",
+  }, {
     name: "format",
     type: "string",
     value: "FORMAT",
@@ -29,7 +35,10 @@ export const profilesValidate: Command = {
   ],
   permissions: { write: false, net: false, run: false, ffi: false },
   async run({ args, flags, print }) {
-    const result = await validateProfileFiles(args, { strict: flags.strict === true });
+    const result = await validateProfileFiles(args, {
+      strict: flags.strict === true,
+      checkArgs: argumentCheck(typeof flags["engine-version"] === "string" ? flags["engine-version"] : null),
+    });
     const { files, faults, warnings } = result;
     if (flags.format === "json") print(jsonReport({ ...result }));
     else {

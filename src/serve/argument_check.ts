@@ -1,0 +1,40 @@
+import { canonicalName } from "../engine/engine_args.ts";
+import { givenVersion } from "../engine/engine_version.ts";
+import { fitToVllm } from "../engine/fit_to_vllm.ts";
+import { AimError } from "../errors/aim_error.ts";
+import type { SchemaFault } from "../profiles/schema_fault.ts";
+import type { Profile } from "../profiles/types.ts";
+
+/** What is wrong with a profile's engine arguments; paths start at the arguments. */
+export interface ArgumentFaults {
+  readonly faults: readonly SchemaFault[];
+  readonly warnings: readonly SchemaFault[];
+}
+
+/**
+ * A check of profiles' engine arguments. Arguments of another engine than vLLM pass.
+ *
+ * @param engineVersion Without one, only what every version refuses is a fault; with one, also what that version refuses, and what it does
+ *   not have is a warning.
+ * @throws {AimError} `usage` where it is no version.
+ */
+export function argumentCheck(engineVersion: string | null): (profile: Profile) => ArgumentFaults {
+  const version = engineVersion === null ? null : givenVersion(engineVersion);
+  return ({ id, metadata, modelId, engineArgs, envVars }) => {
+    if (metadata.engine !== "vllm") return { faults: [], warnings: [] };
+    const source = { kind: "profile", name: `profile ${id}`, args: engineArgs } as const;
+    const system = { port: 8000, servedModelNames: ["model"], models: modelId === null ? [] : [modelId] };
+    try {
+      const { faults, warnings } = fitToVllm([source], system, envVars, version);
+      const spelled = (name: string) =>
+        [...engineArgs.keys()].find((key) => key === name || canonicalName(key) === name) ?? name;
+      return {
+        faults: faults.map(({ name, reason }) => ({ path: [spelled(name)], atKey: false, reason })),
+        warnings: version === null ? [] : warnings.map((reason) => ({ path: [], atKey: false, reason })),
+      };
+    } catch (error) {
+      if (!(error instanceof AimError)) throw error;
+      return { faults: [{ path: ["model"], atKey: false, reason: error.message }], warnings: [] };
+    }
+  };
+}
