@@ -56,7 +56,7 @@ async function profileOfMistral({ directory }: Machine): Promise<void> {
   await Deno.mkdir(folder, { recursive: true });
   const general = await Deno.readTextFile(`${directory}/profiles/general/vllm-mi300x-fp16-tp1-latency.yaml`);
   const id = "mistralai/Mistral-7B-v0.1";
-  const own = general.replace("type: general", "type: unoptimized").replace(
+  const own = general.replace("type: general", "type: preview").replace(
     /^metadata:/m,
     `aim_id: ${id}\nmodel_id: ${id}\nmetadata:`,
   );
