@@ -32,14 +32,14 @@ async function main(args: string[]): Promise<void> {
     boolean: ["self-extracting"],
     unknown: (word) => {
       throw new Error(
-        `unknown word "${word}"; there are --target, --output, --self-extracting and --runtime`,
+        `unknown word "${word}"; known: --target, --output, --self-extracting and --runtime`,
       );
     },
   });
   const target = textOf(flags.target) ?? Deno.build.target;
   const arch = TARGETS[target]?.arch;
   if (arch === undefined) {
-    throw new Error(`no target ${target}; there are ${Object.keys(TARGETS).join(" and ")}`);
+    throw new Error(`no target ${target}; known: ${Object.keys(TARGETS).join(" and ")}`);
   }
   const output = resolve(textOf(flags.output) ?? new URL("dist/aim", ROOT).pathname);
   Deno.mkdirSync(dirname(output), { recursive: true });
@@ -59,7 +59,7 @@ async function main(args: string[]): Promise<void> {
       : "--runtime is given";
     const check = async (form: BuildInfo["form"]) => {
       try {
-        await checkExecutable(output, target, { version, commit, form }, staging);
+        return await checkExecutable(output, target, { version, commit, form }, staging);
       } catch (error) {
         Deno.removeSync(output);
         throw error;
@@ -72,9 +72,9 @@ async function main(args: string[]): Promise<void> {
       if (made.kind === "no-base") why = made.reason;
       else {
         try {
-          await check("compiled");
+          why = await check("compiled");
         } catch (error) {
-          // A base that was named is to be mended, one that Deno has downloaded is to be done without.
+          // A base that the user named is the user's to fix; one that Deno downloaded is left aside.
           if (Deno.env.get("DENORT_BIN") !== undefined) throw error;
           why = error instanceof Error ? error.message : String(error);
         }
@@ -86,7 +86,11 @@ async function main(args: string[]): Promise<void> {
       await build("self-extracting");
       const program = `${staging}/self-extracting`;
       writeSelfExtracting({ program, runtime: runtime.path, permissions, version, arch }, output);
-      await check("self-extracting");
+      const failed = await check("self-extracting");
+      if (failed !== null) {
+        Deno.removeSync(output);
+        throw new Error(failed);
+      }
     }
     const form = why === null ? "compiled" : `self-extracting (${why})`;
     await describe(output, target, { version, commit }, runtime);
@@ -126,7 +130,7 @@ async function describe(
   await Deno.writeTextFile(billPath, bill);
   const sums = [[sha256, basename(output)], [await fileDigest(billPath), basename(billPath)]];
   const sumsPath = `${dirname(output)}/SHA256SUMS`;
-  // Executables for other targets may lie beside it.
+  // Executables for other targets may be beside it.
   const others = readLines(sumsPath).filter((line) => !sums.some(([, name]) => line.endsWith(`  ${name}`)));
   await Deno.writeTextFile(sumsPath, [...others, ...sums.map((sum) => sum.join("  ")), ""].join("\n"));
 }

@@ -3,24 +3,24 @@ import { elfMachine } from "./elf_machine.ts";
 import { TARGETS } from "./find_runtime.ts";
 
 /**
- * Makes sure that what was built is `aim`, and works: it says its version and passes its self-test. Where this machine cannot run it, only
- * the machine it is for is looked at.
+ * Makes sure that what was built is `aim`, by its version, and runs its self-test. If this machine cannot run it, only the machine it is
+ * for is checked.
  *
  * @param scratch A directory that it may unpack into.
- * @returns Whether it was run.
- * @throws {Error} where it is something else, or a part of it does not work.
+ * @returns Why the self-test failed; `null` where it passed.
+ * @throws {Error} if it is another program.
  */
 export async function checkExecutable(
   path: string,
   target: string,
   { version, commit, form }: BuildInfo,
   scratch: string,
-): Promise<boolean> {
+): Promise<string | null> {
   if (target !== Deno.build.target) {
     if (form === "compiled" && elfMachine(path) !== TARGETS[target]?.machine) {
       throw new Error(`the base that was compiled in is not for ${target}`);
     }
-    return false;
+    return null;
   }
   const from = commit === null ? "" : `commit ${commit.slice(0, 12)}, `;
   const expected = `aim ${version} (${from}Deno ${Deno.version.deno}, ${form})\n`;
@@ -35,8 +35,7 @@ export async function checkExecutable(
     );
   }
   const tested = await run(path, "__self-test", scratch);
-  if (tested.code !== 0) throw new Error(`what was built fails its self-test: ${tested.stderr.trim()}`);
-  return true;
+  return tested.code === 0 ? null : `what was built fails its self-test: ${tested.stderr.trim()}`;
 }
 
 async function run(path: string, word: string, scratch: string) {

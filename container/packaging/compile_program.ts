@@ -2,16 +2,16 @@ import { join } from "@std/path";
 import { runDeno } from "./run_deno.ts";
 import { V8_FLAGS } from "./v8_flags.ts";
 
-/** Whether there is an executable now; else why `deno compile` made none, in a few words. */
+/** Whether there is an executable now; else why `deno compile` made none. */
 export type Compiled = { readonly kind: "made" } | { readonly kind: "no-base"; readonly reason: string };
 
 /**
  * Has `deno compile` make one executable of a bundled program.
  *
- * Its base, denort, comes from `DENORT_BIN`, else from Deno's cache or from Deno's download site: where neither has it in `timeout`
- * milliseconds, that is no failure.
+ * Its base, denort, comes from `DENORT_BIN`, else from Deno's cache or download site. That neither has it within `timeout` milliseconds is
+ * not a failure.
  *
- * @throws {Error} where `deno compile` fails for any other reason, or with the base that `DENORT_BIN` names.
+ * @throws {Error} if `deno compile` fails for another reason, or with the base that `DENORT_BIN` names.
  */
 export async function compileProgram(
   program: string,
@@ -25,8 +25,7 @@ export async function compileProgram(
     ...["--no-check", "--no-config", "--no-lock", "--no-npm", "--no-remote", "--no-prompt", V8_FLAGS],
     ...options.permissions,
     ...["--target", options.target, "--output", temporary],
-    ...["profiles", "build.json", "package.json"].flatMap((name) => ["--include", join(program, name)]),
-    ...chunks(program).flatMap((name) => ["--include", join(program, name)]),
+    ...others(program).flatMap((path) => ["--include", path]),
     join(program, "main.js"),
   ], { timeout: options.timeout });
   if (ran.code === 0) {
@@ -39,10 +38,10 @@ export async function compileProgram(
   }
   if (named !== undefined) throw new Error(`DENORT_BIN names ${named}: ${cause(ran.text)}`);
   if (!/Setting up base binary|denort/i.test(ran.text)) throw new Error(`deno compile failed: ${ran.text}`);
-  return { kind: "no-base", reason: `denort cannot be had: ${cause(ran.text)}` };
+  return { kind: "no-base", reason: `denort is not available: ${cause(ran.text)}` };
 }
 
-/** The innermost of the causes that Deno prints. */
+/** The innermost cause that Deno prints. */
 function cause(text: string): string {
   const lines = text.split("\n").map((line) => line.replace(/^\s*\d+: /, "").trim()).filter((line) =>
     line !== ""
@@ -51,10 +50,10 @@ function cause(text: string): string {
   return (stack === -1 ? lines : lines.slice(0, stack)).at(-1) ?? "no reason given";
 }
 
-/** Modules that are imported as the program runs, and the thread's. */
-function chunks(program: string): string[] {
-  return [...Deno.readDirSync(program)].map((entry) => entry.name)
-    .filter((name) => name.endsWith(".js") && name !== "main.js").sort();
+/** Everything but the main module: lazy modules, threads, libraries, profiles. */
+function others(program: string): string[] {
+  return [...Deno.readDirSync(program)].map(({ name }) => name).filter((name) => name !== "main.js").sort()
+    .map((name) => join(program, name));
 }
 
 function removeTemporary(path: string): void {

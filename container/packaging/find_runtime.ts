@@ -1,7 +1,7 @@
 import { elfMachine } from "./elf_machine.ts";
 import { runDeno } from "./run_deno.ts";
 
-/** Deno's executable for a target, to be packed into the self-extracting form. */
+/** Deno's executable for a target, for the self-extracting form. */
 export interface Runtime {
   readonly path: string;
   /** Deno's version. */
@@ -17,14 +17,14 @@ export const TARGETS: Readonly<Record<string, { arch: string; machine: number; n
 /**
  * A Deno that the caller names.
  *
- * @throws {Error} where it is no program for the target, or not of the version that runs here: the program is bundled for that.
+ * @throws {Error} if it is not a program for the target, or of another version than this one, which the program is bundled for.
  */
 export function namedRuntime(path: string, target: string): Runtime {
   const version = Deno.version.deno;
   if (elfMachine(path) !== TARGETS[target]?.machine) {
-    throw new Error(`${path} is no program for ${target}; --runtime wants Deno ${version} for it`);
+    throw new Error(`${path} is not a program for ${target}; --runtime needs Deno ${version} for it`);
   }
-  // It names itself somewhere in its data; a program for another machine cannot be asked.
+  // Its version is in its data; a program for another machine cannot be run to ask.
   if (!new TextDecoder("latin1").decode(Deno.readFileSync(path)).includes(version)) {
     throw new Error(`${path} is not Deno ${version}`);
   }
@@ -32,20 +32,19 @@ export function namedRuntime(path: string, target: string): Runtime {
 }
 
 /**
- * The Deno that runs here, where it is for the target; else that of npm, of the same version, through Deno's own package cache, which
- * checks its digest.
+ * This Deno, where it is for the target; else the same version from npm, through Deno's package cache, which checks its digest.
  *
- * @throws {Error} where the registry has none.
+ * @throws {Error} if the registry has none.
  */
 export async function findRuntime(target: string): Promise<Runtime> {
   const version = Deno.version.deno;
   if (target === Deno.build.target) return { path: Deno.execPath(), version };
   const npm = TARGETS[target]?.npm;
-  if (npm === undefined) throw new Error(`no target ${target}; there are ${Object.keys(TARGETS).join(", ")}`);
+  if (npm === undefined) throw new Error(`no target ${target}; known: ${Object.keys(TARGETS).join(", ")}`);
   const cached = await runDeno(["cache", "--quiet", "--no-config", "--no-lock", `npm:${npm}@${version}`]);
   if (cached.code !== 0) {
     throw new Error(
-      `Deno ${version} for ${target} cannot be had: ${cached.text.split("\n")[0]}; name it with --runtime`,
+      `Deno ${version} for ${target} is not available: ${cached.text.split("\n")[0]}; name it with --runtime`,
     );
   }
   const info = await runDeno([
@@ -58,6 +57,6 @@ export async function findRuntime(target: string): Promise<Runtime> {
   ]);
   const { npmPackages } = JSON.parse(info.text) as { npmPackages: Record<string, { localPath: string }> };
   const folder = npmPackages[`${npm}@${version}`]?.localPath;
-  if (folder === undefined) throw new Error(`Deno's package cache does not tell where ${npm}@${version} is`);
+  if (folder === undefined) throw new Error(`Deno's package cache does not say where ${npm}@${version} is`);
   return { path: `${folder}/deno`, version };
 }

@@ -1,4 +1,5 @@
 import { type Ceph, startCeph } from "../servers/ceph.ts";
+import { coldStart } from "./cold_start.ts";
 import { type Claim, compare } from "./comparison.ts";
 import { type Contender, measure, type MeasureOptions, type Run } from "./measure.ts";
 import { certificates, fetched, into, QUIET, type Result, type Row, short, weighed } from "./row_parts.ts";
@@ -25,6 +26,11 @@ export const ROWS: readonly Row[] = [
   { name: "delay", says: "2 GiB over a way of 100 ms there and back", run: delayed },
   { name: "loss", says: "32 MiB over 20 ms and over 100 ms there and back, 1 % lost", run: lossy },
   { name: "start", says: "start-up", run: startUp },
+  {
+    name: "cold",
+    says: "start-up in new containers: the image's program and the single file",
+    run: coldStart,
+  },
   { name: "verify", says: "aim cache verify of 4 GiB", run: verification },
   { name: "memory", says: "peak memory of 2 GiB and of 20 GiB (sparse), to disk", run: memory },
 ];

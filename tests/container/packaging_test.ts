@@ -98,8 +98,8 @@ Deno.test("a runtime for another machine, of another version, or no program at a
     }
     const arm = write("arm", elf(183, `deno ${Deno.version.deno} `));
     assertEquals(namedRuntime(arm, "aarch64-unknown-linux-gnu"), { path: arm, version: Deno.version.deno });
-    assertThrows(() => namedRuntime(arm, "x86_64-unknown-linux-gnu"), Error, "is no program for x86_64");
-    assertThrows(() => namedRuntime(Deno.execPath(), other), Error, `is no program for ${other}`);
+    assertThrows(() => namedRuntime(arm, "x86_64-unknown-linux-gnu"), Error, "is not a program for x86_64");
+    assertThrows(() => namedRuntime(Deno.execPath(), other), Error, `is not a program for ${other}`);
     assertThrows(
       () => namedRuntime(write("old", elf(62, "1.2.3")), "x86_64-unknown-linux-gnu"),
       Error,

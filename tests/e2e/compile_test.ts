@@ -124,7 +124,7 @@ await e2e("an executable for another machine holds that machine's runtime, and t
   if (real.code !== 0) {
     assertMatch(
       real.stderr,
-      /^compile: Deno \S+ for aarch64-unknown-linux-gnu cannot be had: .*; name it with --runtime\n$/,
+      /^compile: Deno \S+ for aarch64-unknown-linux-gnu is not available: .*; name it with --runtime\n$/,
     );
     return console.log(`the runtime itself: ${real.stderr.trim()}`);
   }
