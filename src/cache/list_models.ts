@@ -2,6 +2,7 @@ import { partFault } from "../sources/safe_path.ts";
 import { cacheRoots } from "./cache_paths.ts";
 import { isBookkeeping, listFiles, type Listing, listTree, lstatOrNull, statOrNull } from "./files.ts";
 import { type DiskUse, diskUse, entriesOf, ownEntries, readableEntries } from "./inspect_disk.ts";
+import { lastUsedOf } from "./last_used.ts";
 import { AIM_FOLDER, MANIFEST, snapshotRecord } from "./layout.ts";
 import { strayLinks } from "./links.ts";
 import { sharedBlobsOf } from "./shared_blobs.ts";
@@ -116,11 +117,12 @@ async function localFolder(
   path: string,
   seen: Set<string>,
 ): Promise<ListedFolder> {
-  const [place, record, listing, disk] = await Promise.all([
+  const [place, record, listing, disk, used] = await Promise.all([
     lookLocal(path, undefined, cacheRoots(paths)),
     readRecord(`${path}/${MANIFEST}`),
     listTree(path, { skip: isBookkeeping }),
     diskUse(path, seen),
+    lastUsedOf(path),
   ]);
   const model: ListedModel = {
     name,
@@ -131,7 +133,7 @@ async function localFolder(
     state: stateOf(place, record !== null),
     reason: place.reason,
     ...sumOf(paths, path, listing),
-    lastUsed: disk.lastUsed,
+    lastUsed: used ?? disk.lastUsed,
   };
   return { name, layout: "local", path, diskBytes: disk.bytes, models: [model] };
 }
@@ -142,7 +144,8 @@ async function hubFolderOf(
   path: string,
   seen: Set<string>,
 ): Promise<ListedFolder> {
-  const disk = await diskUse(path, seen);
+  const use = await diskUse(path, seen);
+  const disk = { ...use, lastUsed: await lastUsedOf(path) ?? use.lastUsed };
   // Python's client shares files between models: they count with the first.
   const shared = await Promise.all(
     [...(await sharedBlobsOf(paths.hub, path)).values()].map((one) => diskUse(one, seen, true)),

@@ -5,18 +5,12 @@ import type { CommandContext, FlagSpec } from "./command.ts";
 import { formatBytes } from "./format.ts";
 import { folderInWords } from "./pick_models.ts";
 import { jsonReport } from "./json_report.ts";
+import { formatFlag } from "./format_flag.ts";
 
 /** Flags of commands that remove. */
 export const REMOVAL_FLAGS = [
   { name: "yes", short: "y", type: "boolean", help: "remove without asking" },
-  {
-    name: "format",
-    type: "string",
-    value: "FORMAT",
-    choices: ["text", "json"],
-    default: "text",
-    help: "how the result is printed",
-  },
+  formatFlag("text", "json"),
 ] as const satisfies readonly FlagSpec[];
 
 /**

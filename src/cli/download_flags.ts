@@ -3,6 +3,7 @@ import type { DownloadOptions } from "../download/download_model.ts";
 import { AimError } from "../errors/aim_error.ts";
 import type { CommandContext, FlagSpec } from "./command.ts";
 import type { ProgressMode } from "./progress.ts";
+import { formatFlag } from "./format_flag.ts";
 
 const PROGRESS_MODES = ["auto", "bar", "log", "json", "none"] as const satisfies readonly ProgressMode[];
 
@@ -39,14 +40,7 @@ export const DOWNLOAD_FLAGS = [
   { name: "exclude", type: "list", value: "GLOB", help: "no files that match" },
   { name: "force", type: "boolean", help: "fetch everything again" },
   { name: "no-verify", type: "boolean", help: "check sizes alone, not digests" },
-  {
-    name: "format",
-    type: "string",
-    value: "FORMAT",
-    choices: ["text", "json"],
-    default: "text",
-    help: "how the result is printed",
-  },
+  formatFlag("text", "json"),
   PROGRESS_FLAG,
 ] as const satisfies readonly FlagSpec[];
 

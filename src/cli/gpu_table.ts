@@ -1,26 +1,24 @@
 import type { Gpu, GpuInventory } from "../gpu/types.ts";
 import { formatBytes } from "./format.ts";
+import { hiddenGpus } from "./hidden_gpus.ts";
+import { wrap } from "./render_help.ts";
 import { style } from "./style.ts";
+import { type Column, table } from "./table.ts";
 
-/** What was found as a table for people, with warnings and reasons below it. */
-export function gpuTable(inventory: GpuInventory, options: { colour: boolean }): string {
-  const { bold, green, yellow } = style(options.colour);
-  const lines: string[] = [];
-  if (inventory.gpus.length > 0) {
-    const rows = [
-      COLUMNS.map((column) => column.title),
-      ...inventory.gpus.map((gpu) => COLUMNS.map((c) => c.cell(gpu))),
-    ];
-    const widths = COLUMNS.map((_, at) => Math.max(...rows.map((row) => (row[at] ?? "").length)));
-    const text = rows.map((row) => row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join("  ").trimEnd());
-    lines.push(bold(text[0] ?? ""));
-    inventory.gpus.forEach((gpu, at) =>
-      lines.push(gpu.visible ? green(text[at + 1] ?? "") : yellow(text[at + 1] ?? ""))
-    );
-  }
-  lines.push(summary(inventory));
-  lines.push(...inventory.warnings.map((warning) => yellow(`warning: ${warning}`)));
-  if (inventory.model === null) lines.push(...inventory.reasons.map((reason) => `- ${reason}`));
+/** The GPUs as a table for people, with what hides some, warnings and reasons below it. */
+export function gpuTable(inventory: GpuInventory, options: { colour: boolean; width: number }): string {
+  const { green, yellow } = style(options.colour);
+  const note = (text: string) =>
+    wrap(text, options.width - 2).map((line, at) => (at === 0 ? line : `  ${line}`));
+  const paint = (gpu: Gpu, line: string) => (gpu.visible ? green(line) : yellow(line));
+  const { gpus, model, warnings, reasons } = inventory;
+  const lines = [
+    ...gpus.length === 0 ? [] : table(COLUMNS, gpus, { ...options, paint }),
+    summary(inventory),
+    ...hiddenGpus(gpus).flatMap((text) => note(`- ${text}`)),
+    ...warnings.flatMap((warning) => note(`warning: ${warning}`).map(yellow)),
+    ...gpus.length === 0 && model === null ? reasons.flatMap((reason) => note(`- ${reason}`)) : [],
+  ];
   return `${lines.join("\n")}\n`;
 }
 
@@ -30,18 +28,28 @@ function summary({ source, model, count, partitioned, gpus, cpu }: GpuInventory)
   return gpus.length === 0 ? "no GPU found:" : "no GPU that this container can use:";
 }
 
-const COLUMNS: readonly { readonly title: string; cell(gpu: Gpu): string }[] = [
-  { title: "GPU", cell: (gpu) => String(gpu.index) },
-  { title: "MODEL", cell: (gpu) => gpu.model },
-  { title: "ID", cell: (gpu) => gpu.deviceId ?? "-" },
-  { title: "PCI", cell: (gpu) => gpu.pciAddress ?? "-" },
-  { title: "RENDER NODE", cell: (gpu) => gpu.renderNode ?? "-" },
-  { title: "VRAM", cell: (gpu) => gpu.vramTotal === null ? "-" : formatBytes(gpu.vramTotal) },
-  { title: "USED", cell: (gpu) => gpu.vramUsed === null ? "-" : formatBytes(gpu.vramUsed) },
-  { title: "BUSY", cell: (gpu) => gpu.busyPercent === null ? "-" : `${gpu.busyPercent} %` },
-  { title: "PARTITION", cell: partitionOf },
-  { title: "SOURCE", cell: (gpu) => gpu.source },
-  { title: "VISIBLE", cell: (gpu) => gpu.visible ? "yes" : `no: ${gpu.hiddenBecause}` },
+const COLUMNS: readonly Column<Gpu>[] = [
+  { title: "GPU", text: (gpu) => String(gpu.index), right: true },
+  { title: "MODEL", text: (gpu) => gpu.model },
+  { title: "ID", text: (gpu) => gpu.deviceId ?? "-", expendable: 5 },
+  { title: "PCI", text: (gpu) => gpu.pciAddress ?? "-", expendable: 4 },
+  { title: "RENDER NODE", text: (gpu) => gpu.renderNode ?? "-", expendable: 3 },
+  { title: "VRAM", text: (gpu) => gpu.vramTotal === null ? "-" : formatBytes(gpu.vramTotal), right: true },
+  {
+    title: "USED",
+    text: (gpu) => gpu.vramUsed === null ? "-" : formatBytes(gpu.vramUsed),
+    expendable: 1,
+    right: true,
+  },
+  {
+    title: "BUSY",
+    text: (gpu) => gpu.busyPercent === null ? "-" : `${gpu.busyPercent} %`,
+    expendable: 2,
+    right: true,
+  },
+  { title: "PARTITION", text: partitionOf, expendable: 6 },
+  { title: "SOURCE", text: (gpu) => gpu.source, expendable: 7 },
+  { title: "USABLE", text: (gpu) => gpu.visible ? "yes" : "no" },
 ];
 
 function partitionOf({ partition }: Gpu): string {

@@ -59,8 +59,8 @@ export const JSON_SHAPES: readonly JsonShape[] = [
   {
     command: "cache list --format json",
     kind: "object",
-    keys: ["schemaVersion", "folders"],
-    says: "models[] in each folder",
+    keys: ["schemaVersion", "paths", "folders"],
+    says: "models[] in each folder; diskBytes and freeBytes of the disk",
   },
   {
     command: "cache verify --format json",
@@ -73,6 +73,12 @@ export const JSON_SHAPES: readonly JsonShape[] = [
     kind: "object",
     keys: ["schemaVersion", "removed", "freedBytes"],
     says: "needs --yes",
+  },
+  {
+    command: "cache pin --format json",
+    kind: "object",
+    keys: ["schemaVersion", "models"],
+    says: "models[] with pinned",
   },
   {
     command: "cache prune --format json",

@@ -1,7 +1,10 @@
 import { type ListedFolder, listModels, type ModelFolder } from "../cache/list_models.ts";
 import { cachePaths } from "../cache/cache_paths.ts";
+import type { CachePaths } from "../cache/types.ts";
+import type { Config } from "../config/config.ts";
 import { nearest } from "../config/nearest.ts";
 import { AimError } from "../errors/aim_error.ts";
+import { errorFrom } from "../errors/from_unknown.ts";
 import { localNameOf } from "../sources/local_name.ts";
 import { parseModelRef } from "../sources/model_ref.ts";
 import type { CommandContext, FlagSpec } from "./command.ts";
@@ -16,16 +19,46 @@ export const LAYOUT_FLAG = {
 } as const satisfies FlagSpec;
 
 /**
+ * Where the caches are. A place that was named and is not there is a mistake, not an empty cache.
+ *
+ * @throws {AimError} `not-found`, `usage`.
+ */
+export async function existingCaches(config: Config): Promise<CachePaths> {
+  const paths = cachePaths(config);
+  const found = await Promise.all([isFolder(paths.root), isFolder(paths.hub)]);
+  const named = config.origins.cachePath === "flag" ? "--cache-path" : "AIM_CACHE_PATH";
+  if (!found[0] && (config.origins.cachePath !== "default" || !found[1])) {
+    throw new AimError("not-found", `there is no cache: ${paths.root} does not exist`, {
+      hint: `check ${named} and that its volume is mounted (the hub cache is ${paths.hub})`,
+    });
+  }
+  return paths;
+}
+
+/** @throws {AimError} `usage` for a file. */
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    if ((await Deno.stat(path)).isDirectory) return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw errorFrom(error, `reading ${path}`);
+  }
+  throw new AimError("usage", `${path} is a file, not a cache`, {
+    hint: "name a directory with AIM_CACHE_PATH",
+  });
+}
+
+/**
  * The folders of the models that a cache command is about: those named, else all, in the layout asked for.
  *
  * @throws {AimError} `not-found`, naming the first that is not in the cache and the nearest that is.
  */
 export async function pickModels(context: CommandContext): Promise<ListedFolder[]> {
-  const paths = cachePaths(context.config);
+  const wanted = context.args.map((arg) => localNameOf(parseModelRef(arg)));
+  const paths = await existingCaches(context.config);
   const all = (await listModels(paths)).filter((one) =>
     context.flags.layout === undefined || one.layout === context.flags.layout
   );
-  const wanted = context.args.map((arg) => localNameOf(parseModelRef(arg)));
   for (const name of wanted) {
     if (all.some((one) => one.name === name)) continue;
     const near = nearest(name, all.map((one) => one.name));

@@ -16,6 +16,7 @@ const COMMANDS: Readonly<Record<string, Load>> = {
   "resolve": async () => (await import("./commands/resolve.ts")).resolve,
   "cache list": async () => (await import("./commands/cache_list.ts")).cacheList,
   "cache verify": async () => (await import("./commands/cache_verify.ts")).cacheVerify,
+  "cache pin": async () => (await import("./commands/cache_pin.ts")).cachePin,
   "cache remove": async () => (await import("./commands/cache_remove.ts")).cacheRemove,
   "cache prune": async () => (await import("./commands/cache_prune.ts")).cachePrune,
   "detect-hardware": async () => (await import("./commands/detect_hardware.ts")).detectHardwareCommand,

@@ -14,6 +14,20 @@ export function revokePermissions(needs: CommandPermissions): void {
   keep("run", needs.run);
   keep("ffi", needs.ffi);
   Deno.permissions.revokeSync({ name: "import" });
-  // Host name, processors and the like are asked for by those that lock files or talk to servers.
-  if (!needs.net && !needs.write) Deno.permissions.revokeSync({ name: "sys" });
+  // Host name, processors and the like are for what locks files or talks to servers; free space is for all.
+  if (needs.net || needs.write) return;
+  for (const kind of SYSTEM_FACTS) Deno.permissions.revokeSync({ name: "sys", kind });
 }
+
+/** What deno.json grants of `sys`, but `statfs`. */
+const SYSTEM_FACTS = [
+  "hostname",
+  "osRelease",
+  "homedir",
+  "uid",
+  "gid",
+  "cpus",
+  "systemMemoryInfo",
+  "osUptime",
+  "getPriority",
+] as const;

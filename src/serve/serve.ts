@@ -1,3 +1,4 @@
+import { markUsed } from "../cache/last_used.ts";
 import type { Resolution } from "../cache/types.ts";
 import { replaceProcess } from "../engine/exec.ts";
 import { AimError } from "../errors/aim_error.ts";
@@ -33,6 +34,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     resolution = await resolveServing(config, choice);
     if (resolution.kind === "missing") throw notServable(choice, resolution);
   }
+  await markUsed(resolution.kind === "path" ? resolution.path : resolution.snapshot);
   // Serving what is on disk needs neither network nor writing.
   for (const name of ["net", "write"] as const) Deno.permissions.revokeSync({ name });
   const plan = planServing(config, choice, resolution);

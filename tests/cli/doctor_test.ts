@@ -1,8 +1,11 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { checkDirectory } from "../../src/cli/doctor/check_directory.ts";
 import { checkGpus } from "../../src/cli/doctor/check_gpus.ts";
 import { checkNetworkSettings } from "../../src/cli/doctor/check_network_settings.ts";
-import { doctorJson, doctorText } from "../../src/cli/doctor/render_doctor.ts";
+import { checkHost, type HostFacts } from "../../src/cli/doctor/check_host.ts";
+import { checkPort } from "../../src/cli/doctor/check_port.ts";
+import { doctorJson, doctorMarkdown, doctorText } from "../../src/cli/doctor/render_doctor.ts";
+import type { KernelFiles } from "../../src/os/kernel_files.ts";
 import type { Gpu, GpuInventory } from "../../src/gpu/types.ts";
 
 const GPU: Gpu = {
@@ -36,12 +39,12 @@ const FOUND: GpuInventory = {
 Deno.test("GPUs that are there are ok, those kept from this container are told with the reason", () => {
   const hidden = { ...GPU, index: 1, visible: false, hiddenBecause: "/dev/dri/renderD129 cannot be opened" };
   assertEquals(checkGpus({ ...FOUND, gpus: [GPU, hidden], warnings: ["GPU 0 is busy"] }), [
-    { name: "GPUs", state: "ok", found: "1 × MI300X, from sysfs" },
+    { name: "GPUs", state: "ok", found: "1 x MI300X, from sysfs" },
     { name: "GPUs", state: "warning", found: "GPU 0 is busy" },
     {
       name: "GPUs",
       state: "ok",
-      found: "GPU 1 (MI300X at 0000:c1:00.0) is not used: /dev/dri/renderD129 cannot be opened",
+      found: "not used: GPU 1: /dev/dri/renderD129 cannot be opened",
     },
   ]);
 });
@@ -102,22 +105,83 @@ Deno.test("proxies and authorities are shown without passwords, and what cannot 
 
 Deno.test("the page says what to do beneath what is wrong, and what it comes to", () => {
   const checks = [
-    { name: "GPUs", state: "ok", found: "1 × MI300X", todo: "not shown" },
+    { name: "GPUs", state: "ok", found: "1 x MI300X", todo: "not shown" },
     { name: "cache", state: "warning", found: "/c: not writable", todo: "mount it writable" },
     { name: "cache", state: "failed", found: "/d: full" },
   ] as const;
   assertEquals(
-    doctorText(checks, false),
+    doctorText(checks, { colour: false, width: 100 }),
     [
-      "ok       GPUs   1 × MI300X",
+      "ok       GPUs   1 x MI300X",
       "warning  cache  /c: not writable",
-      "                → mount it writable",
+      "                -> mount it writable",
       "failed          /d: full",
       "",
-      "1 thing would stop serve, 1 warning",
+      "1 problem would stop serve, 1 warning",
       "",
     ].join("\n"),
   );
   assertEquals(JSON.parse(doctorJson(checks)), { schemaVersion: 1, ok: false, checks });
   assertEquals(JSON.parse(doctorJson(checks.slice(0, 2))).ok, true);
+});
+
+Deno.test("on a terminal of any width no line of the page is wider", () => {
+  const checks = [
+    {
+      name: "certificates",
+      state: "warning",
+      found: "a fact in several words ".repeat(9),
+      todo: "do this ".repeat(20),
+    },
+    { name: "GPUs", state: "failed", found: "/sys/class/kfd is not there" },
+  ] as const;
+  for (const width of [40, 60, 80, 120]) {
+    for (const line of doctorText(checks, { colour: false, width }).split("\n")) {
+      assert(line.length <= width, line);
+    }
+  }
+});
+
+Deno.test("eight GPUs with one reason are one line, and each range is named", () => {
+  const closed = Array.from({ length: 8 }, (_, index): Gpu => ({
+    ...GPU,
+    index,
+    renderNode: `/dev/dri/renderD${128 + index}`,
+    visible: index === 0,
+    hiddenBecause: index === 0 ? null : `/dev/dri/renderD${128 + index} cannot be opened: EACCES`,
+  }));
+  const lines = checkGpus({ ...FOUND, gpus: closed }).map((check) => check.found);
+  assertEquals(lines.length, 2);
+  assertMatch(lines[1] ?? "", /GPUs 1-7: .*EACCES/);
+});
+
+Deno.test("a ticket's table has a row for each check, with its bars escaped", () => {
+  const page = doctorMarkdown([{ name: "a|b", state: "failed", found: "x\ny", todo: "z" }]);
+  assertEquals(page.trimEnd().split("\n").at(-1), "| failed | a\\|b | x y | z |");
+});
+
+Deno.test("little shared memory, a model larger than memory, and a port in use are told", () => {
+  const files = (answers: Readonly<Record<string, string>>): KernelFiles => ({
+    text: (path) => answers[path] === undefined ? { kind: "absent" } : { kind: "ok", value: answers[path] },
+    list: () => ({ kind: "absent" }),
+    openable: () => ({ kind: "absent" }),
+    link: () => ({ kind: "absent" }),
+    group: () => null,
+  });
+  const facts = { availableMemory: 2 ** 34, totalMemory: 2 ** 35, gpuCount: 8, modelBytes: 2 ** 33 };
+  const states = (answers: Readonly<Record<string, string>>, more: Partial<HostFacts> = {}) =>
+    checkHost({ files: files(answers), ...facts, ...more }).map((check) => check.state);
+  const mounts = (size: string) => ({ "/proc/self/mounts": `shm /dev/shm tmpfs rw,nosuid${size} 0 0\n` });
+  assertEquals(states(mounts(",size=65536k")), ["warning", "ok"]);
+  assertEquals(states(mounts(",size=65536k"), { gpuCount: 1 }), ["ok", "ok"]);
+  assertEquals(states(mounts("")), ["ok", "ok"]);
+  assertEquals(states({ ...mounts(""), "/sys/fs/cgroup/memory.max": "4294967296\n" }), ["ok", "warning"]);
+  assertEquals(states({}), ["warning", "ok"]);
+  const listener = Deno.listen({ port: 0, hostname: "0.0.0.0" });
+  try {
+    assertEquals(checkPort(listener.addr.port).state, "failed");
+  } finally {
+    listener.close();
+  }
+  assertEquals(checkPort(listener.addr.port).state, "ok");
 });

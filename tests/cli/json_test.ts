@@ -8,6 +8,7 @@ import { startWorld } from "./world.ts";
 /** Positional arguments and flags that a command needs; none may stop it. */
 const MORE: Readonly<Record<string, readonly string[]>> = {
   "size": ["org/model"],
+  "cache pin": ["org/model"],
   "cache remove": ["org/model", "--yes"],
   "cache prune": ["--yes"],
   "profiles validate": ["profiles"],

@@ -12,7 +12,8 @@ const ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
   "size": ["hf://no/model", "--offline"],
   "profiles validate": ["none.yaml"],
   "cache remove": ["no/model", "--yes"],
-  "cache prune": ["--yes"],
+  "cache pin": ["no/model"],
+  "cache prune": ["--keep", "1GiB", "--yes"],
   "completions": ["bash"],
 };
 

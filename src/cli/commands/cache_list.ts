@@ -1,9 +1,16 @@
+import { statfs } from "node:fs/promises";
 import type { ListedFolder, ListedModel } from "../../cache/list_models.ts";
+import { cachePaths } from "../../cache/cache_paths.ts";
+import { isPinned } from "../../cache/pinned.ts";
 import type { Command } from "../command.ts";
 import { count, formatBytes } from "../format.ts";
-import { LAYOUT_FLAG, pickModels } from "../pick_models.ts";
-import { style } from "../style.ts";
+import { formatFlag } from "../format_flag.ts";
 import { jsonReport } from "../json_report.ts";
+import { parseFilter, SORT_KEYS, sortFolders } from "../list_filter.ts";
+import { LAYOUT_FLAG, pickModels } from "../pick_models.ts";
+import { wrap } from "../render_help.ts";
+import { style } from "../style.ts";
+import { type Column, table } from "../table.ts";
 
 /** `aim cache list`: the models in the caches. */
 export const cacheList: Command = {
@@ -11,66 +18,122 @@ export const cacheList: Command = {
   summary: "show the models in the caches of both layouts",
   positionals: [{ name: "MODEL", required: false, many: true }],
   settings: ["cachePath"],
-  flags: [LAYOUT_FLAG, {
-    name: "format",
-    type: "string",
-    value: "FORMAT",
-    choices: ["table", "json"],
-    default: "table",
-    help: "how the result is printed",
-  }],
+  flags: [
+    LAYOUT_FLAG,
+    {
+      name: "sort",
+      type: "string",
+      value: "KEY",
+      choices: SORT_KEYS,
+      default: "name",
+      help: "by name, by size (largest first) or by last use (latest first)",
+    },
+    {
+      name: "filter",
+      type: "list",
+      value: "CONDITION",
+      help: "only models with size>10GiB, used>30d, name=org/*, state=partial or layout=hub",
+    },
+    formatFlag("table", "json"),
+  ],
   examples: [
     { command: "aim cache list", does: "all models" },
-    { command: "aim cache list --layout hub", does: "those in the Hugging Face cache" },
+    { command: "aim cache list --sort size --filter 'size>10GiB'", does: "the large ones, largest first" },
     { command: "aim cache list --format json", does: "the same for programs" },
   ],
   permissions: { write: false, net: false, run: false, ffi: false },
   async run(context) {
-    const folders = await pickModels(context);
-    context.print(
-      context.flags.format === "json"
-        ? jsonReport({ folders: folders.map(asJson) })
-        : table(folders, context.stdout.colour),
+    const { config, flags, print, stdout } = context;
+    const filters = (Array.isArray(flags.filter) ? flags.filter : []).map(parseFilter);
+    const now = Date.now();
+    const picked = (await pickModels(context)).filter((folder) => filters.every((test) => test(folder, now)));
+    const folders = await Promise.all(
+      sortFolders(picked, String(flags.sort)).map(async (folder) => ({
+        ...folder,
+        pinned: await isPinned(folder),
+      })),
     );
+    const { root, hub } = cachePaths(config);
+    const disk = await diskOf(root) ?? await diskOf(hub);
+    if (flags.format === "json") {
+      print(jsonReport({ paths: { local: root, hub }, ...disk, folders: folders.map(asJson) }));
+      return 0;
+    }
+    const lines = folders.length === 0
+      ? [`no models in ${root} and ${hub}`]
+      : tableOf(folders, disk, { colour: stdout.colour, width: stdout.columns });
+    print(`${lines.join("\n")}\n`);
     return 0;
   },
 };
 
-function asJson(folder: ListedFolder): unknown {
+interface Folder extends ListedFolder {
+  readonly pinned: boolean;
+}
+
+interface Disk {
+  readonly diskBytes: number;
+  readonly freeBytes: number;
+}
+
+async function diskOf(path: string): Promise<Disk | null> {
+  try {
+    const { blocks, bavail, bsize } = await statfs(path);
+    return { diskBytes: blocks * bsize, freeBytes: bavail * bsize };
+  } catch {
+    return null;
+  }
+}
+
+function asJson(folder: Folder): unknown {
   const models = folder.models.map(({ lastUsed, ...model }) => ({ ...model, lastUsed: isoTime(lastUsed) }));
   return { ...folder, models };
 }
 
-function table(folders: readonly ListedFolder[], colour: boolean): string {
-  if (folders.length === 0) return "the caches are empty\n";
-  const { bold, yellow } = style(colour);
-  const rows = folders.flatMap((folder) =>
-    folder.models.map((model, at) => [
-      model.name,
-      model.layout,
-      model.revision ?? model.commit?.slice(0, 12) ?? "-",
-      // Snapshots share blobs: what the folder takes is shown once.
-      at === 0 ? formatBytes(folder.diskBytes) : "",
-      String(model.files),
-      stateOf(model),
-      isoTime(model.lastUsed)?.slice(0, 10) ?? "-",
-    ])
-  );
-  const titles = ["MODEL", "LAYOUT", "REVISION", "ON DISK", "FILES", "STATE", "LAST USED"];
-  const widths = titles.map((title, at) =>
-    Math.max(title.length, ...rows.map((row) => (row[at] ?? "").length))
-  );
-  const line = (row: readonly string[]) =>
-    row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join("  ").trimEnd();
-  const total = folders.reduce((sum, folder) => sum + folder.diskBytes, 0);
-  const body = rows.map((row) => (row[5] ?? "").startsWith("complete") ? line(row) : yellow(line(row)));
-  return [bold(line(titles)), ...body, `${count(folders.length, "model")}, ${formatBytes(total)} on disk`, ""]
-    .join("\n");
+interface Row {
+  readonly folder: Folder;
+  readonly model: ListedModel;
+  /** Snapshots share blobs: what the folder takes is shown once. */
+  readonly first: boolean;
 }
 
-function stateOf(model: ListedModel): string {
-  const { state, reason } = model;
-  return state === "partial" || state === "damaged" ? `${state}: ${reason}` : state;
+function tableOf(
+  folders: readonly Folder[],
+  disk: Disk | null,
+  { colour, width }: { colour: boolean; width: number },
+): string[] {
+  const { yellow } = style(colour);
+  const rows = folders.flatMap((folder) =>
+    folder.models.map((model, at): Row => ({ folder, model, first: at === 0 }))
+  );
+  const share = ({ folder, first }: Row) =>
+    disk === null || !first ? "" : `${(folder.diskBytes * 100 / disk.diskBytes).toFixed(1)} %`;
+  const columns: readonly Column<Row>[] = [
+    { title: "MODEL", text: ({ model }) => model.name, atLast: 16 },
+    { title: "LAYOUT", text: ({ model }) => model.layout, expendable: 2 },
+    {
+      title: "REVISION",
+      text: ({ model }) => model.revision ?? model.commit?.slice(0, 12) ?? "-",
+      expendable: 4,
+    },
+    { title: "SIZE", text: ({ folder, first }) => first ? formatBytes(folder.diskBytes) : "", right: true },
+    { title: "OF DISK", text: share, expendable: 6, right: true },
+    { title: "FILES", text: ({ model }) => String(model.files), expendable: 5, right: true },
+    { title: "LAST USED", text: ({ model }) => isoTime(model.lastUsed)?.slice(0, 10) ?? "-", expendable: 3 },
+    { title: "STATE", text: stateOf, least: 10 },
+  ];
+  const paint = ({ model }: Row, line: string) => model.state === "complete" ? line : yellow(line);
+  const total = folders.reduce((sum, folder) => sum + folder.diskBytes, 0);
+  const free = disk === null ? "" : `; ${formatBytes(disk.freeBytes)} of ${formatBytes(disk.diskBytes)} free`;
+  return [
+    ...table(columns, rows, { width, colour, paint }),
+    ...wrap(`${count(folders.length, "model")}, ${formatBytes(total)}${free}`, width),
+  ];
+}
+
+function stateOf({ folder, model }: Row): string {
+  const pinned = folder.pinned ? ", pinned" : "";
+  return `${model.state}${pinned}${model.state === "partial" ? `: ${model.reason}` : ""}`;
 }
 
 function isoTime(ms: number | null): string | null {

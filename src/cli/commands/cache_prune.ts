@@ -1,22 +1,78 @@
-import { cachePaths } from "../../cache/cache_paths.ts";
 import { planPrune } from "../../cache/clean_cache.ts";
+import { listModels } from "../../cache/list_models.ts";
+import { planEviction } from "../../cache/plan_eviction.ts";
+import { parseSize } from "../../config/parse_setting.ts";
+import { AimError } from "../../errors/aim_error.ts";
+import { log } from "../../log/logger.ts";
 import type { Command } from "../command.ts";
 import { confirmRemoval, REMOVAL_FLAGS } from "../confirm_removal.ts";
+import { text } from "../download_flags.ts";
+import { parseAge } from "../list_filter.ts";
+import { existingCaches, folderInWords } from "../pick_models.ts";
+import { serverOf, type ServingProcess, servingProcesses } from "../served_models.ts";
 
-/** `aim cache prune`: remove what nobody needs. */
-export const cachePrune: Command = {
+/** `aim cache prune`: remove what nothing needs, and models by age and total size. */
+export const cachePrune: Command<readonly ServingProcess[]> = {
   name: "cache prune",
-  summary: "remove unfinished downloads, blobs that nothing uses and snapshots that no ref names",
+  summary: "remove unfinished downloads, unused blobs and snapshots, and models by age or total size",
   positionals: [],
   settings: ["cachePath"],
-  flags: REMOVAL_FLAGS,
+  flags: [
+    {
+      name: "older-than",
+      type: "string",
+      value: "AGE",
+      help: "also models not used for longer, as 30d (m, h, d, w); never pinned ones or those in use",
+    },
+    {
+      name: "keep",
+      type: "string",
+      value: "SIZE",
+      help: "also models, least recently used first, until the rest takes no more, as 200GiB",
+    },
+    ...REMOVAL_FLAGS,
+  ],
   examples: [
     { command: "aim cache prune", does: "show what would be freed, and ask" },
-    { command: "aim cache prune --yes", does: "without asking" },
+    { command: "aim cache prune --older-than 30d --keep 200GiB --yes", does: "without asking, models too" },
     { command: "aim cache prune --yes --format json", does: "for programs" },
   ],
   permissions: { write: true, net: false, run: false, ffi: false },
+  prepare: ({ flags }) =>
+    Promise.resolve(flags["older-than"] === undefined && flags.keep === undefined ? [] : servingProcesses()),
   async run(context) {
-    return await confirmRemoval(context, await planPrune(cachePaths(context.config)));
+    const { config, flags, prepared } = context;
+    const olderThan = valueOf("--older-than", text(flags["older-than"]), parseAge, "an age, as 30d or 12h");
+    const keep = valueOf("--keep", text(flags.keep), parseSize, "a size, as 200GiB");
+    const paths = await existingCaches(config);
+    const plans = await planPrune(paths);
+    if (olderThan === null && keep === null) return await confirmRemoval(context, plans);
+    const servedBy = serverOf(prepared);
+    const eviction = await planEviction(await listModels(paths), {
+      olderThan,
+      keep,
+      now: Date.now(),
+      servedBy,
+    });
+    for (const { folder, why } of eviction.spared) log.info(`${folderInWords(folder)} stays: ${why}`);
+    const gone = new Set(eviction.plans.map(({ folder }) => folder.path));
+    return await confirmRemoval(context, [
+      ...plans.filter(({ folder }) => !gone.has(folder.path)),
+      ...eviction.plans,
+    ]);
   },
 };
+
+function valueOf(
+  flag: string,
+  given: string | undefined,
+  parse: (text: string) => number | null,
+  allowed: string,
+): number | null {
+  if (given === undefined) return null;
+  const value = parse(given);
+  if (value === null) {
+    throw new AimError("usage", `${flag} is ${JSON.stringify(given)}`, { hint: `use ${allowed}` });
+  }
+  return value;
+}

@@ -12,6 +12,7 @@ import { count, formatBytes } from "../format.ts";
 import { folderInWords, LAYOUT_FLAG, pickModels } from "../pick_models.ts";
 import { style } from "../style.ts";
 import { jsonReport } from "../json_report.ts";
+import { formatFlag } from "../format_flag.ts";
 
 /** `aim cache verify`: hash every file again. */
 export const cacheVerify: Command = {
@@ -27,14 +28,7 @@ export const cacheVerify: Command = {
       help: "fetch what is bad or missing again, from where the model came, at the commit that it is",
     },
     PROGRESS_FLAG,
-    {
-      name: "format",
-      type: "string",
-      value: "FORMAT",
-      choices: ["text", "json"],
-      default: "text",
-      help: "how the result is printed",
-    },
+    formatFlag("text", "json"),
   ],
   examples: [
     { command: "aim cache verify", does: "all models" },

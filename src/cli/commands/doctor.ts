@@ -1,5 +1,7 @@
+import { directoryBytes } from "../../cache/files.ts";
 import type { Resolution } from "../../cache/types.ts";
 import type { Config } from "../../config/config.ts";
+import { kernelFiles } from "../../os/kernel_files.ts";
 import type { GpuInventory } from "../../gpu/types.ts";
 import { chooseServing, resolveServing, type ServingChoice } from "../../serve/serving_plan.ts";
 import { servingEngine } from "../../serve/serving_engine.ts";
@@ -9,12 +11,16 @@ import { readBuildInfo } from "../build_info.ts";
 import type { Command } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { attempt, type Check, checkOf } from "../doctor/check.ts";
-import { checkDirectory } from "../doctor/check_directory.ts";
+import { checkDirectory, checkRoom } from "../doctor/check_directory.ts";
 import { checkEngine } from "../doctor/check_engine.ts";
 import { checkGpus } from "../doctor/check_gpus.ts";
+import { checkHost } from "../doctor/check_host.ts";
 import { checkNetworkSettings } from "../doctor/check_network_settings.ts";
+import { checkPort } from "../doctor/check_port.ts";
 import { checkSources } from "../doctor/check_sources.ts";
-import { doctorJson, doctorText, stopping } from "../doctor/render_doctor.ts";
+import { doctorJson, doctorMarkdown, doctorText, stopping } from "../doctor/render_doctor.ts";
+import { pageOf } from "../render_help.ts";
+import { formatFlag } from "../format_flag.ts";
 
 /** `aim doctor`: why it does not work here. */
 export const doctor: Command<GpuInventory> = {
@@ -25,6 +31,7 @@ export const doctor: Command<GpuInventory> = {
   settings: [
     ...SELECTION_SETTINGS,
     "engineArgs",
+    "port",
     "cachePath",
     "hfHome",
     "hfHubCache",
@@ -33,14 +40,7 @@ export const doctor: Command<GpuInventory> = {
     "hfTokenPath",
     "offline",
   ],
-  flags: [{
-    name: "format",
-    type: "string",
-    value: "FORMAT",
-    choices: ["text", "json"],
-    default: "text",
-    help: "how the page is printed",
-  }],
+  flags: [formatFlag("text", "json", "markdown")],
   examples: [
     {
       command: "aim doctor meta-llama/Llama-3.1-8B-Instruct",
@@ -82,19 +82,50 @@ export const doctor: Command<GpuInventory> = {
       ...checkGpus(prepared),
       "error" in choice ? checkOf("profile", choice.error, "failed") : checkChoice(choice.value),
       engine,
+      checkPort(config.port),
+      await checkProfilePath(config),
       ...directories,
       ...(resolution === null ? [] : [
         "error" in resolution
           ? checkOf("model", resolution.error, "failed")
           : checkPlace(config, resolution.value),
       ]),
-      ...sources,
+      ...checkHost({
+        files: kernelFiles(),
+        availableMemory: Deno.systemMemoryInfo().available,
+        totalMemory: Deno.systemMemoryInfo().total,
+        gpuCount: chosen?.profile.metadata.acceleratorCount ?? null,
+        modelBytes: place !== null && place.kind !== "missing"
+          ? await directoryBytes(place.kind === "path" ? place.path : place.snapshot)
+          : sources.modelBytes,
+      }),
+      ...(needed && sources.modelBytes !== null
+        ? [await checkRoom(ref?.kind === "s3" ? config.cachePath : config.hfHubCache, sources.modelBytes)]
+        : []),
+      ...sources.checks,
       ...checkNetworkSettings(env),
     ];
-    print(flags.format === "json" ? doctorJson(checks) : doctorText(checks, stdout.colour));
+    print(
+      flags.format === "json"
+        ? doctorJson(checks)
+        : flags.format === "markdown"
+        ? doctorMarkdown(checks)
+        : doctorText(checks, pageOf(stdout)),
+    );
     return stopping(checks) === 0 ? 0 : 1;
   },
 };
+
+/** Profiles on disk are optional, a directory that was named is not. */
+async function checkProfilePath({ profilePath, origins }: Config): Promise<Check> {
+  const name = "profiles";
+  const outcome = await attempt(async () => (await Deno.stat(profilePath)).isDirectory);
+  if ("value" in outcome && outcome.value) return { name, state: "ok", found: `on disk in ${profilePath}` };
+  const found = `${profilePath} is not ${"value" in outcome ? "a directory" : "there"}`;
+  return origins.profilePath === "default"
+    ? { name, state: "ok", found: `${found}: only those in the executable` }
+    : { name, state: "failed", found, todo: "correct AIM_PROFILE_PATH, or mount it" };
+}
 
 function checkProgram(): Check {
   const { version, form } = readBuildInfo(new URL("./", Deno.mainModule).href);
@@ -135,13 +166,13 @@ function checkPlace(config: Config, resolution: Resolution): Check {
       name: "model",
       state: "failed",
       found,
-      todo: "bring it there with aim download-to-cache on a connected host",
+      todo: "copy it there: aim download-to-cache on a connected host",
     }
     : {
       name: "model",
       state: "warning",
       found,
-      todo: "serve downloads it first; aim download-to-cache does so ahead",
+      todo: "serve will download it first; aim download-to-cache does that in advance",
     };
 }
 

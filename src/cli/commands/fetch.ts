@@ -35,8 +35,8 @@ export const fetch: Command = {
     },
     { command: "aim fetch s3://bucket/models/org/m ./m --exclude '*.bin'", does: "leave some files out" },
     {
-      command: "aim fetch hf://org/model --revision v1.0",
-      does: "one revision, into TARGET_DIR",
+      command: "TARGET_DIR=./m aim fetch hf://org/model --revision v1.0",
+      does: "one revision, into the directory that TARGET_DIR names",
     },
   ],
   permissions: { write: true, net: true, run: false, ffi: false },

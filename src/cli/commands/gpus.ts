@@ -3,6 +3,7 @@ import type { Command } from "../command.ts";
 import { detectHardware, HARDWARE_SETTINGS } from "../detect_hardware.ts";
 import { gpuTable } from "../gpu_table.ts";
 import { jsonReport } from "../json_report.ts";
+import { formatFlag } from "../format_flag.ts";
 
 /** `aim gpus`: what was detected, from which source, and what is visible to this container. */
 export const gpus: Command<GpuInventory> = {
@@ -10,14 +11,7 @@ export const gpus: Command<GpuInventory> = {
   summary: "show the GPUs, where that is known from, and which this container can use",
   positionals: [],
   settings: HARDWARE_SETTINGS,
-  flags: [{
-    name: "format",
-    type: "string",
-    value: "FORMAT",
-    choices: ["table", "json"],
-    default: "table",
-    help: "how the result is printed",
-  }],
+  flags: [formatFlag("table", "json")],
   examples: [
     { command: "aim gpus", does: "a table" },
     { command: "aim gpus --format json", does: "the same for programs" },
@@ -30,7 +24,9 @@ export const gpus: Command<GpuInventory> = {
   prepare: detectHardware,
   run({ flags, prepared, print, stdout }) {
     print(
-      flags.format === "json" ? jsonReport({ ...prepared }) : gpuTable(prepared, { colour: stdout.colour }),
+      flags.format === "json"
+        ? jsonReport({ ...prepared })
+        : gpuTable(prepared, { colour: stdout.colour, width: stdout.columns }),
     );
     return Promise.resolve(0);
   },

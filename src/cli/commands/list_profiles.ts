@@ -85,7 +85,7 @@ export const listProfiles: Command<GpuInventory | null> = {
     }
     const width = stdout.columns;
     const parts = [
-      ...(gpus === null ? [] : [gpuTable(gpus, { colour: stdout.colour })]),
+      ...(gpus === null ? [] : [gpuTable(gpus, { colour: stdout.colour, width })]),
       `${listingHeading(all, model)}\n`,
       ...(rows.length === 0 ? [] : [
         flags.format === "text"

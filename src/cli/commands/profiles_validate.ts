@@ -4,6 +4,7 @@ import type { ProfileFault } from "../../profiles/types.ts";
 import type { Command } from "../command.ts";
 import { count } from "../format.ts";
 import { jsonReport } from "../json_report.ts";
+import { formatFlag } from "../format_flag.ts";
 
 /** `aim profiles validate PATH…`: every fault of profile files. */
 export const profilesValidate: Command = {
@@ -20,14 +21,7 @@ export const profilesValidate: Command = {
     type: "string",
     value: "VERSION",
     help: "also warn about engine arguments that this version of the engine does not take",
-  }, {
-    name: "format",
-    type: "string",
-    value: "FORMAT",
-    choices: ["text", "json"],
-    default: "text",
-    help: "text: a line a fault; json: one object for programs",
-  }],
+  }, formatFlag("text", "json")],
   examples: [
     { command: "aim profiles validate profiles/custom", does: "all profiles in a folder, at any depth" },
     { command: "aim profiles validate my-profile.yaml", does: "one file; exit code 2 where it has faults" },

@@ -13,6 +13,7 @@ import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { attempt } from "../doctor/check.ts";
 import { style } from "../style.ts";
 import { jsonReport } from "../json_report.ts";
+import { formatFlag } from "../format_flag.ts";
 
 /** `aim resolve`: where serving would find the model, and every place looked at. */
 export const resolve: Command<GpuInventory> = {
@@ -21,14 +22,7 @@ export const resolve: Command<GpuInventory> = {
   positionals: [{ name: "MODEL", required: false }],
   model: "served",
   settings: [...SELECTION_SETTINGS, "cachePath"],
-  flags: [{
-    name: "format",
-    type: "string",
-    value: "FORMAT",
-    choices: ["text", "json"],
-    default: "text",
-    help: "how the result is printed",
-  }],
+  flags: [formatFlag("text", "json")],
   examples: [
     { command: "aim resolve meta-llama/Llama-3.1-8B-Instruct", does: "one model" },
     { command: "aim resolve s3://bucket/models/org/m --format json", does: "a model from S3, for programs" },

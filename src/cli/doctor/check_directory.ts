@@ -45,7 +45,20 @@ export async function checkDirectory(name: string, path: string, whenBad: CheckS
   }
 }
 
-/** What is there of a path, from its end. */
+/** Whether a download of so many bytes fits where it would go. */
+export async function checkRoom(path: string, bytes: number): Promise<Check> {
+  const { bavail, bsize } = await statfs((await nearestEntry(path)).path);
+  const free = bavail * bsize;
+  const found = `${formatBytes(free)} free in ${path}, the model has ${formatBytes(bytes)}`;
+  return free > bytes ? { name: "disk", state: "ok", found } : {
+    name: "disk",
+    state: "failed",
+    found,
+    todo: "use a larger volume, or free space with aim cache prune",
+  };
+}
+
+/** The nearest entry at or above a path that exists. */
 async function nearestEntry(path: string): Promise<{ path: string; isDirectory: boolean }> {
   for (let at = path;; at = at.replace(/\/[^/]*$/, "") || "/") {
     try {

@@ -1,16 +1,16 @@
 import type { GpuInventory } from "../../gpu/types.ts";
+import { hiddenGpus } from "../hidden_gpus.ts";
 import type { Check } from "./check.ts";
 
 /** What GPUs there are, which of them this container cannot use and why, and what an operator should know of them. */
 export function checkGpus(gpus: GpuInventory): Check[] {
-  const hidden = gpus.gpus.filter((gpu) => !gpu.visible);
   const model = gpus.model ?? "GPU";
   const parts = gpus.partitioned ? " partitions" : "";
   const first: Check = gpus.model !== null && gpus.count > 0
     ? {
       name: "GPUs",
       state: "ok",
-      found: `${gpus.count} × ${model}${parts}, ${
+      found: `${gpus.count} x ${model}${parts}, ${
         gpus.source === "override" ? "as AIM_GPU_MODEL says" : `from ${gpus.source}`
       }`,
     }
@@ -22,14 +22,25 @@ export function checkGpus(gpus: GpuInventory): Check[] {
     };
   return [
     first,
-    ...gpus.warnings.map((found): Check => ({ name: "GPUs", state: "warning", found })),
-    ...hidden.map((gpu): Check => ({
+    ...grouped(gpus.warnings).map((found): Check => ({ name: "GPUs", state: "warning", found })),
+    ...hiddenGpus(gpus.gpus).map((found): Check => ({
       name: "GPUs",
       // A container is often given a part of a host's GPUs on purpose.
       state: first.state === "ok" ? "ok" : "warning",
-      found: `GPU ${gpu.index} (${gpu.model}${
-        gpu.pciAddress === null ? "" : ` at ${gpu.pciAddress}`
-      }) is not used: ${gpu.hiddenBecause ?? "hidden"}`,
+      found: `not used: ${found}`,
     })),
   ];
+}
+
+/** Warnings about GPUs that differ in the number alone, as one. */
+function grouped(warnings: readonly string[]): string[] {
+  const groups = new Map<string, string[]>();
+  for (const warning of warnings) {
+    const [, number = "", rest = warning] = /^GPU (\d+) (.*)$/s.exec(warning) ?? [];
+    const key = number === "" ? warning : rest.replace(/: .*$/s, "");
+    groups.set(key, [...groups.get(key) ?? [], number === "" ? warning : number]);
+  }
+  return [...groups].map(([key, found]) =>
+    found.length > 1 ? `GPUs ${found.join(", ")} ${key}` : warnings.find((one) => one.includes(key)) ?? key
+  );
 }

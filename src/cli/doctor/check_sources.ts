@@ -25,11 +25,19 @@ export interface CheckSourcesOptions {
 /** Milliseconds that a source is waited for. */
 const PATIENCE = 20_000;
 
+/** What the sources say. */
+export interface SourceChecks {
+  readonly checks: readonly Check[];
+  /** Bytes of the model, as its source lists it; `null` where it was not asked or does not tell. */
+  readonly modelBytes: number | null;
+}
+
 /** Whether the hub and S3 answer, how fast, and with which credentials. Credentials are named by where they were found, never shown. */
-export async function checkSources(options: CheckSourcesOptions): Promise<Check[]> {
+export async function checkSources(options: CheckSourcesOptions): Promise<SourceChecks> {
   const { config, env, ref, needed } = options;
   if (config.offline) {
-    return [{ name: "network", state: "ok", found: `not asked: ${nameOfOffline(config)} is on` }];
+    const check: Check = { name: "network", state: "ok", found: `not asked: ${nameOfOffline(config)} is on` };
+    return { checks: [check], modelBytes: null };
   }
   const bad: CheckState = needed ? "failed" : "warning";
   const wantsS3 = ref?.kind === "s3" || S3_SIGNS.some((name) => env[name]);
@@ -43,13 +51,47 @@ export async function checkSources(options: CheckSourcesOptions): Promise<Check[
       ? askAddress("S3", s3Endpoint(env) ?? "")
       : null,
   ]);
-  return [
-    hub,
+  const checks = [
+    hub.check,
+    ...(ref?.kind === "s3" ? [] : await checkClock(config.hfEndpoint)),
     await checkToken(config, env, bad),
-    ...(s3 === null ? [] : [s3]),
+    ...(s3 === null ? [] : [s3.check]),
     ...(wantsS3 ? [checkS3Credentials(env)] : []),
   ];
+  return { checks, modelBytes: hub.modelBytes ?? s3?.modelBytes ?? null };
 }
+
+interface Asked {
+  readonly check: Check;
+  readonly modelBytes: number | null;
+}
+
+/** Signatures and certificates fail where the clock is wrong. Nothing where the hub does not tell the time. */
+async function checkClock(address: string): Promise<Check[]> {
+  try {
+    const response = await fetch(address, {
+      method: "HEAD",
+      redirect: "manual",
+      signal: AbortSignal.timeout(PATIENCE / 4),
+    });
+    await response.body?.cancel();
+    const theirs = Date.parse(response.headers.get("date") ?? "");
+    const off = Math.abs(Date.now() - theirs);
+    if (Number.isNaN(theirs)) return [];
+    if (off < CLOCK_TOLERANCE) return [{ name: "clock", state: "ok", found: "agrees with the hub's" }];
+    return [{
+      name: "clock",
+      state: "warning",
+      found: `${formatDuration(off)} away from the hub's`,
+      todo: "set the host's clock: S3 refuses requests that are 15 minutes off",
+    }];
+  } catch {
+    return [];
+  }
+}
+
+/** Milliseconds. */
+const CLOCK_TOLERANCE = 120_000;
 
 /** Lists the model, as a download would. */
 async function askForModel(
@@ -58,7 +100,7 @@ async function askForModel(
   { config, env, signal }: CheckSourcesOptions,
   ref: ModelRef,
   bad: CheckState,
-): Promise<Check> {
+): Promise<Asked> {
   const started = performance.now();
   const patience = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]);
   const outcome = await attempt(async () => {
@@ -75,12 +117,13 @@ async function askForModel(
   });
   signal.throwIfAborted();
   if ("error" in outcome) {
-    return patience.aborted ? noAnswer(name, address, bad) : checkOf(name, outcome.error, bad);
+    const check = patience.aborted ? noAnswer(name, address, bad) : checkOf(name, outcome.error, bad);
+    return { check, modelBytes: null };
   }
   const { uri, manifest, listed } = outcome.value;
   const size = `${count(manifest.files.length, "file")}, ${formatBytes(totalBytes(manifest))}`;
   const found = `${address} lists ${uri} in ${listed}: ${size}`;
-  return { name, state: "ok", found };
+  return { check: { name, state: "ok", found }, modelBytes: totalBytes(manifest) };
 }
 
 /** Gated models are listed for all, and read by some; so may be a bucket. */
@@ -92,7 +135,7 @@ async function readOneByte(source: Source, { files }: Manifest, signal: AbortSig
 }
 
 /** Whether anything answers at all; nothing hangs on it. */
-async function askAddress(name: string, address: string): Promise<Check> {
+async function askAddress(name: string, address: string): Promise<Asked> {
   const started = performance.now();
   try {
     const response = await fetch(address, {
@@ -101,9 +144,10 @@ async function askAddress(name: string, address: string): Promise<Check> {
       signal: AbortSignal.timeout(PATIENCE / 4),
     });
     await response.body?.cancel();
-    return { name, state: "ok", found: `${address} answers in ${latency(started)}` };
+    const check: Check = { name, state: "ok", found: `${address} answers in ${latency(started)}` };
+    return { check, modelBytes: null };
   } catch {
-    return noAnswer(name, address, "warning");
+    return { check: noAnswer(name, address, "warning"), modelBytes: null };
   }
 }
 

@@ -1,0 +1,27 @@
+import { lstatOrNull } from "./files.ts";
+import { AIM_FOLDER } from "./layout.ts";
+
+/**
+ * Notes that a model is being used. Listing a cache reads files, too, so that their own times say little. Models that aim has not
+ * downloaded, and caches that cannot be written, are left as they are.
+ *
+ * @param place The model's folder, or a snapshot in it.
+ */
+export async function markUsed(place: string, at: Date = new Date()): Promise<void> {
+  const folder = place.replace(/\/snapshots\/[^/]+$/, "");
+  try {
+    if ((await lstatOrNull(`${folder}/${AIM_FOLDER}`))?.isDirectory !== true) return;
+    await Deno.writeTextFile(markOf(folder), "");
+    await Deno.utime(markOf(folder), at, at);
+  } catch { /* read-only: nothing depends on it */ }
+}
+
+/** When a model was last used, in milliseconds since 1970; `null` where nothing noted it. */
+export async function lastUsedOf(folder: string): Promise<number | null> {
+  const mark = await lstatOrNull(markOf(folder));
+  return mark?.isFile ? mark.mtime?.getTime() ?? null : null;
+}
+
+function markOf(folder: string): string {
+  return `${folder}/${AIM_FOLDER}/used`;
+}

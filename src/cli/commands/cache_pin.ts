@@ -1,0 +1,37 @@
+import { setPinned } from "../../cache/pinned.ts";
+import type { Command } from "../command.ts";
+import { formatFlag } from "../format_flag.ts";
+import { jsonReport } from "../json_report.ts";
+import { folderInWords, LAYOUT_FLAG, pickModels } from "../pick_models.ts";
+
+/** `aim cache pin`: keep models whatever pruning removes. */
+export const cachePin: Command = {
+  name: "cache pin",
+  summary: "keep models whatever cache prune --older-than and --keep would remove",
+  positionals: [{ name: "MODEL", required: true, many: true }],
+  settings: ["cachePath"],
+  flags: [
+    { name: "remove", type: "boolean", help: "let them be pruned again" },
+    LAYOUT_FLAG,
+    formatFlag("text", "json"),
+  ],
+  examples: [
+    { command: "aim cache pin mistralai/Mistral-7B-v0.1", does: "keep a model" },
+    { command: "aim cache pin mistralai/Mistral-7B-v0.1 --remove", does: "let it be pruned again" },
+    { command: "aim cache pin mistralai/Mistral-7B-v0.1 --layout local --format json", does: "for programs" },
+  ],
+  permissions: { write: true, net: false, run: false, ffi: false },
+  async run(context) {
+    const { flags, print } = context;
+    const pinned = flags.remove !== true;
+    const folders = await pickModels(context);
+    for (const folder of folders) await setPinned(folder, pinned);
+    print(
+      flags.format === "json"
+        ? jsonReport({ models: folders.map(({ name, layout, path }) => ({ name, layout, path, pinned })) })
+        : folders.map((folder) => `${folderInWords(folder)}: ${pinned ? "pinned" : "no longer pinned"}\n`)
+          .join(""),
+    );
+    return 0;
+  },
+};

@@ -1,0 +1,78 @@
+import { style } from "./style.ts";
+
+/** A column of a {@linkcode table}. */
+export interface Column<Row> {
+  readonly title: string;
+  readonly text: (row: Row) => string;
+  /** Dropped where the terminal is narrow, the highest first; 0: never. @default {0} */
+  readonly expendable?: number;
+  /** May be cut to this many characters before any column is dropped. @default {uncut} */
+  readonly least?: number;
+  /** May be cut to this many characters once no more columns can be dropped. @default {uncut} */
+  readonly atLast?: number;
+  /** Numbers. @default {false} */
+  readonly right?: boolean;
+}
+
+/** Options of {@linkcode table}. */
+export interface TableOptions<Row> {
+  /** Characters in a line; `Infinity` where there is no terminal. */
+  readonly width: number;
+  readonly colour: boolean;
+  /** Colours a finished line. @default {as it is} */
+  readonly paint?: (row: Row, line: string) => string;
+}
+
+const GAP = 2;
+
+/** Rows as lines, below a line of titles. No line is wider than the terminal. */
+export function table<Row>(
+  columns: readonly Column<Row>[],
+  rows: readonly Row[],
+  { width, colour, paint }: TableOptions<Row>,
+): string[] {
+  const natural = (column: Column<Row>) =>
+    Math.max(column.title.length, ...rows.map((row) => column.text(row).length));
+  const least = (column: Column<Row>) => Math.min(natural(column), column.least ?? Infinity);
+  const total = (of: readonly Column<Row>[], size: (column: Column<Row>) => number) =>
+    of.reduce((sum, column) => sum + size(column) + GAP, -GAP);
+  let shown = columns;
+  while (total(shown, least) > width) {
+    const most = Math.max(...shown.map((column) => column.expendable ?? 0));
+    if (most === 0) break;
+    shown = shown.filter((column) => column.expendable !== most);
+  }
+  // What is over is taken from the columns that may be cut, the last first.
+  let over = total(shown, natural) - width;
+  const widths = new Map(shown.map((column) => [column, natural(column)]));
+  const cut = (column: Column<Row>, to: number) => {
+    const size = widths.get(column) ?? 0;
+    const less = Math.max(0, Math.min(over, size - to));
+    over -= less;
+    widths.set(column, size - less);
+  };
+  for (const column of shown.toReversed()) cut(column, least(column));
+  for (const column of shown) cut(column, column.atLast ?? Infinity);
+  const line = (text: (column: Column<Row>) => string) =>
+    clip(
+      shown.map((column) => {
+        const size = widths.get(column) ?? 0;
+        const cell = clip(text(column), size);
+        return column.right ? cell.padStart(size) : cell.padEnd(size);
+      }).join(" ".repeat(GAP)).trimEnd(),
+      width,
+    );
+  return [
+    style(colour).bold(line((column) => column.title)),
+    ...rows.map((row) => {
+      const text = line((column) => column.text(row));
+      return paint === undefined ? text : paint(row, text);
+    }),
+  ];
+}
+
+/** At most so many characters; what is cut shows as two dots. */
+export function clip(text: string, width: number): string {
+  if (text.length <= width) return text;
+  return width <= 2 ? text.slice(0, Math.max(0, width)) : `${text.slice(0, width - 2)}..`;
+}

@@ -1,0 +1,71 @@
+import { assertEquals } from "@std/assert";
+import { listModels } from "../../src/cache/list_models.ts";
+import { markUsed } from "../../src/cache/last_used.ts";
+import { setPinned } from "../../src/cache/pinned.ts";
+import { planEviction } from "../../src/cache/plan_eviction.ts";
+
+const DAY = 86_400_000;
+const NOW = Date.parse("2026-11-26T00:00:00Z");
+
+/** Models by name, with MiB and the days since they were used. */
+async function withModels(
+  models: Readonly<Record<string, [number, number]>>,
+  test: (root: string) => Promise<void>,
+) {
+  const root = await Deno.makeTempDir();
+  try {
+    for (const [name, [mib, days]] of Object.entries(models)) {
+      await Deno.mkdir(`${root}/${name}`, { recursive: true });
+      await Deno.writeFile(`${root}/${name}/model.safetensors`, new Uint8Array(mib * 2 ** 20));
+      await Deno.mkdir(`${root}/${name}/.aim`);
+      await markUsed(`${root}/${name}`, new Date(NOW - days * DAY));
+    }
+    await test(root);
+  } finally {
+    await Deno.remove(root, { recursive: true });
+  }
+}
+
+const MODELS: Readonly<Record<string, [number, number]>> = {
+  "o/old": [4, 90],
+  "o/mid": [4, 40],
+  "o/new": [4, 1],
+};
+
+async function evicted(root: string, options: { olderThan?: number; keep?: number; served?: string }) {
+  const { plans, spared } = await planEviction(
+    await listModels({ root, hfHome: root, hub: `${root}/hub` }),
+    {
+      olderThan: options.olderThan ?? null,
+      keep: options.keep ?? null,
+      now: NOW,
+      servedBy: ({ name }) => name === options.served ? "process 7" : null,
+    },
+  );
+  return { gone: plans.map((plan) => plan.folder.name), spared: spared.map((one) => one.folder.name) };
+}
+
+Deno.test("models go by age, and the least recently used first until the rest is small enough", async () => {
+  await withModels(MODELS, async (root) => {
+    // Listing reads the files, and is no use of them.
+    await listModels({ root, hfHome: root, hub: `${root}/hub` });
+    assertEquals(await evicted(root, { olderThan: 30 * DAY }), { gone: ["o/old", "o/mid"], spared: [] });
+    assertEquals(await evicted(root, { keep: 9 * 2 ** 20 }), { gone: ["o/old"], spared: [] });
+    assertEquals(await evicted(root, { keep: 0 }), { gone: ["o/old", "o/mid", "o/new"], spared: [] });
+    assertEquals(await evicted(root, { keep: 2 ** 30, olderThan: 365 * DAY }), { gone: [], spared: [] });
+  });
+});
+
+Deno.test("a pinned model and one that is served stay, and the next one goes instead", async () => {
+  await withModels(MODELS, async (root) => {
+    assertEquals(await setPinned({ path: `${root}/o/old` }, true), true);
+    assertEquals(await setPinned({ path: `${root}/o/old` }, true), false);
+    assertEquals(await evicted(root, { keep: 9 * 2 ** 20 }), { gone: ["o/mid"], spared: ["o/old"] });
+    assertEquals(await evicted(root, { keep: 9 * 2 ** 20, served: "o/mid" }), {
+      gone: ["o/new"],
+      spared: ["o/old", "o/mid"],
+    });
+    assertEquals(await setPinned({ path: `${root}/o/old` }, false), true);
+    assertEquals((await evicted(root, { keep: 9 * 2 ** 20 })).gone, ["o/old"]);
+  });
+});
