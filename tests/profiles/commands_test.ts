@@ -165,3 +165,47 @@ Deno.test("list-profiles skips a bad file with a warning that names its place", 
     assertStringIncludes(stderr, `${folder}/general/bad.yaml:7:16: metadata.precision is "fp17"`);
   });
 });
+
+Deno.test("AIM_PROFILE_ID finds a custom profile whichever model it is for, mounted as a ConfigMap", async () => {
+  await withFolder(async (folder) => {
+    const data = join(folder, "custom/acme/base-model/..2026_11_26");
+    await Deno.mkdir(data, { recursive: true });
+    const text = MODEL_PROFILE.replace("aim_id: org/model", "aim_id: acme/base-model")
+      .replace("model_id: other/model-FP8", "model_id: team/tuned");
+    await Deno.writeTextFile(join(data, "vllm-mi300x-fp8-tp1-latency.yaml"), text);
+    await Deno.symlink("..2026_11_26", join(data, "../..data"));
+    await Deno.symlink(
+      "..data/vllm-mi300x-fp8-tp1-latency.yaml",
+      join(data, "../vllm-mi300x-fp8-tp1-latency.yaml"),
+    );
+    // As the operator's pods have it: an empty AIM_ID, and no GPU model.
+    const { code, stdout } = await aim(["dry-run", "--format", "json", "--offline"], {
+      env: {
+        ...{ AIM_PROFILE_PATH: folder, AIM_ID: "", AIM_MODEL_ID: "team/tuned" },
+        AIM_PROFILE_ID: "custom/acme/base-model/vllm-mi300x-fp8-tp1-latency",
+        ...{ AIM_SYSFS_ROOT: "/nonexistent", AIM_AMD_SMI: "/nonexistent" },
+      },
+    });
+    assertEquals(code, 0);
+    const [{ filename, profile, models }] = JSON.parse(stdout);
+    assertEquals([filename, profile.aim_id], ["vllm-mi300x-fp8-tp1-latency.yaml", "acme/base-model"]);
+    assertEquals(models.map((one: { source: string }) => one.source), ["hf://team/tuned"]);
+    // Old names and new ones, whichever the file has.
+    const { accelerator_model, accelerator_count, gpu, gpu_count } = profile.metadata;
+    assertEquals([accelerator_model, accelerator_count, gpu, gpu_count], ["MI300X", 1, "MI300X", 1]);
+  });
+});
+
+Deno.test("a model on a processor gets the general profile for it, with as many threads as there are cores", async () => {
+  const { code, stdout } = await aim(["dry-run", "--format", "json", "--offline"], {
+    env: { AIM_MODEL_ID: "any/model", AIM_ACCELERATOR_TYPE: "cpu", AIM_ACCELERATOR_FAMILY: "cpu" },
+  });
+  assertEquals(code, 0);
+  const [{ filename, profile, env }] = JSON.parse(stdout);
+  assertEquals(filename, "vllm-cpu-bf16-tp1-latency.yaml");
+  assertMatch(env.OMP_NUM_THREADS, /^[1-9]\d*$/);
+  assertEquals([env.VLLM_CPU_OMP_THREADS_BIND, profile.env_vars], [
+    "auto",
+    { ...profile.env_vars, OMP_NUM_THREADS: env.OMP_NUM_THREADS },
+  ]);
+});

@@ -2,8 +2,16 @@ import type { GpuInventory } from "../../gpu/types.ts";
 import { hiddenGpus } from "../hidden_gpus.ts";
 import type { Check } from "./check.ts";
 
-/** What GPUs there are, which of them this container cannot use and why, and what an operator should know of them. */
+/** The GPUs, which of them this container cannot use and why, and what an operator should know about them; or the processor. */
 export function checkGpus(gpus: GpuInventory): Check[] {
+  if (gpus.cpu !== null) {
+    const { name, cores, nodeCores } = gpus.cpu;
+    return [{
+      name: "processor",
+      state: "ok",
+      found: `${gpus.model} (${name}), ${cores} of ${nodeCores} cores`,
+    }];
+  }
   const model = gpus.model ?? "GPU";
   const parts = gpus.partitioned ? " partitions" : "";
   const first: Check = gpus.model !== null && gpus.count > 0
