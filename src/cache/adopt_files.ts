@@ -1,9 +1,11 @@
 import { errorFrom } from "../errors/from_unknown.ts";
 import { log } from "../log/logger.ts";
+import type { FilesBelow } from "../os/files_below.ts";
 import type { ManifestFile } from "../sources/manifest.ts";
 import type { TransferItem } from "../transfer/types.ts";
 import { eachOf } from "./each_of.ts";
-import { lstatOrNull, removeIfThere } from "./files.ts";
+import { copyFile } from "./copy_file.ts";
+import { lstatOrNull } from "./files.ts";
 import { type FileProver, withProver } from "./prove_file.ts";
 
 /**
@@ -15,6 +17,7 @@ import { type FileProver, withProver } from "./prove_file.ts";
  * @throws {AimError} `no-space` where it cannot be written; the signal's reason.
  */
 export async function adoptFiles(
+  files: FilesBelow,
   items: readonly TransferItem[],
   candidates: (file: ManifestFile) => readonly string[],
   signal?: AbortSignal,
@@ -23,7 +26,7 @@ export async function adoptFiles(
   await withProver(signal, (prover) =>
     eachOf(items, async (item) => {
       for (const from of candidates(item.file)) {
-        const target = await adopt(item, from, prover, signal);
+        const target = await adopt(files, item, from, prover, signal);
         if (target === null) continue;
         adopted.set(item.file.path, target);
         break;
@@ -33,6 +36,7 @@ export async function adoptFiles(
 }
 
 async function adopt(
+  files: FilesBelow,
   item: TransferItem,
   from: string,
   prover: FileProver,
@@ -45,27 +49,27 @@ async function adopt(
   if (!there?.isFile || there.size !== size) return null;
   const own = `${item.staging.replace(/[^/]*$/, "")}.link.aim-${crypto.randomUUID().slice(0, 8)}.incomplete`;
   try {
-    const linked = await link(from, own);
+    const linked = link(files, from, own);
     // A copy is made of proven bytes only, and proven itself.
     if (!linked && await prover.prove(from, digest) === null) return null;
-    if (!linked) await copy(from, own, signal);
+    if (!linked) await copy(files, from, own, signal);
     const proven = await prover.prove(own, digest, item.compute);
     if (proven === null) return null;
     const target = item.target(proven);
-    await Deno.rename(own, target);
+    files.rename(own, target);
     return target;
   } catch (error) {
     signal?.throwIfAborted();
     throw errorFrom(error, `taking ${from}`);
   } finally {
     // rename(2) does nothing where both names are links to one file already.
-    await removeIfThere(own).catch(() => {});
+    files.remove(own);
   }
 }
 
-async function link(from: string, to: string): Promise<boolean> {
+function link(files: FilesBelow, from: string, to: string): boolean {
   try {
-    await Deno.link(from, to);
+    files.link(from, to);
     return true;
   } catch {
     // Another file system, one without hard links, or a file of another owner (fs.protected_hardlinks).
@@ -73,19 +77,12 @@ async function link(from: string, to: string): Promise<boolean> {
   }
 }
 
-/** Bytes read at once: a copy stops soon after the signal. */
-const CHUNK = 4 << 20;
-
-async function copy(from: string, to: string, signal: AbortSignal | undefined): Promise<void> {
+async function copy(
+  files: FilesBelow,
+  from: string,
+  to: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   log.info(`copying ${from} to ${to.replace(/\/[^/]*$/, "")}, which cannot have links to it`);
-  using source = await Deno.open(from);
-  using target = await Deno.open(to, { write: true, createNew: true });
-  const buffer = new Uint8Array(CHUNK);
-  for (;;) {
-    signal?.throwIfAborted();
-    const read = await source.read(buffer);
-    if (read === null) break;
-    for (let at = 0; at < read;) at += await target.write(buffer.subarray(at, read));
-  }
-  await target.syncData();
+  await copyFile(files, from, to, signal);
 }

@@ -1,10 +1,13 @@
 import { AimError } from "../errors/aim_error.ts";
 import { errnoOf, errorFrom } from "../errors/from_unknown.ts";
-import { isAbsence, listFiles, lstatOrNull, makeInside } from "./files.ts";
+import { filesBelow } from "../os/files_below.ts";
+import { makeDirectories } from "../os/make_directories.ts";
+import { writeFile } from "../os/write_file.ts";
+import { isAbsence, listFiles, lstatOrNull } from "./files.ts";
 import { diskUse, entriesOf, ownEntries, readableEntries } from "./inspect_disk.ts";
 import { AIM_FOLDER, MANIFEST, snapshotRecord, UNFINISHED } from "./layout.ts";
 import { hasRecords, hubFolders, localFolders, type ModelFolder, revisionsOf } from "./list_models.ts";
-import { readRecord, recordOf, writeRecord } from "./record.ts";
+import { readRecord, recordOf } from "./record.ts";
 import { removeSharedBlob, sharedBlob, sharedBlobUses } from "./shared_blobs.ts";
 import type { CachePaths } from "./types.ts";
 
@@ -71,7 +74,7 @@ export async function removePlanned(plan: RemovalPlan, signal: AbortSignal): Pro
   if (await lstatOrNull(folder.path) === null) return [];
   // The lease is written there: by now a link may stand where the folder was.
   const base = baseOf(folder);
-  await makeInside(base, [`${folder.path.slice(base.length)}/${AIM_FOLDER}`]);
+  makeDirectories(base, [`${folder.path}/${AIM_FOLDER}`]);
   const { withLease } = await import("../transfer/lease/lease.ts");
   const removed = await withLease(folder.path, { signal }, async () => {
     if (plan.whole) {
@@ -292,8 +295,9 @@ function baseOf({ path, layout, name }: ModelFolder): string {
 async function removeContents({ path, layout }: ModelFolder): Promise<void> {
   if (layout === "local" && await readRecord(`${path}/${UNFINISHED}`) === null) {
     const nothing = { source: "removed", revision: null, commit: null, files: [] };
-    await makeInside(path, [AIM_FOLDER]);
-    await writeRecord(`${path}/${UNFINISHED}`, recordOf(nothing, null, null, new Date()));
+    makeDirectories(path, [`${path}/${AIM_FOLDER}`]);
+    const record = recordOf(nothing, null, null, new Date());
+    writeFile(filesBelow(path), `${path}/${UNFINISHED}`, `${JSON.stringify(record)}\n`);
   }
   if (layout === "hub") await removeAny(`${path}/refs`);
   for (const { name } of await entriesOf(path)) {

@@ -1,5 +1,8 @@
 import { AimError } from "../errors/aim_error.ts";
 import { errnoOf, errorFrom } from "../errors/from_unknown.ts";
+import { type FilesBelow, filesBelow } from "../os/files_below.ts";
+import { makeDirectories } from "../os/make_directories.ts";
+import { writeFile } from "../os/write_file.ts";
 import type { CommitSha, Manifest, ManifestFile } from "../sources/manifest.ts";
 import { assertRevision } from "../sources/model_ref.ts";
 import { assertSafePath } from "../sources/safe_path.ts";
@@ -7,22 +10,17 @@ import type { TransferItem, TransferResult } from "../transfer/types.ts";
 import { adoptFiles } from "./adopt_files.ts";
 import { cacheRoots, hubFolder } from "./cache_paths.ts";
 import { checkPublished } from "./check_published.ts";
+import { commitModel } from "./commit_model.ts";
+import { copyFile } from "./copy_file.ts";
 import { eachOf } from "./each_of.ts";
-import {
-  listTree,
-  lstatOrNull,
-  makeInside,
-  readTextOrNull,
-  removeIfThere,
-  statOrNull,
-  writeAtomically,
-} from "./files.ts";
+import { listTree, lstatOrNull, readTextOrNull, statOrNull } from "./files.ts";
+import { FINISHED, finishedFiles, FinishedLog } from "./finished_files.ts";
 import { type KnownFile, knownFiles, snapshotRecords } from "./known_blobs.ts";
 import { AIM_FOLDER, folderOf, isCommit, nameOf, snapshotRecord } from "./layout.ts";
 import { strayLinks } from "./links.ts";
 import { checkHubName } from "./local_name.ts";
 import { type FileProver, withProver } from "./prove_file.ts";
-import { covers, readRecord, type RecordedFile, recordOf, withFiles, writeRecord } from "./record.ts";
+import { covers, readRecord, type RecordedFile, recordOf, withFiles } from "./record.ts";
 import { lookHub } from "./resolve_model.ts";
 import { blobInfo } from "./shared_blobs.ts";
 import { sweepLeftovers } from "./sweep_leftovers.ts";
@@ -49,12 +47,14 @@ class HubPlacement implements Placement {
   readonly layout = "hub";
   readonly name: string;
   readonly directory: string;
+  readonly root: string;
   readonly #paths: CachePaths;
   readonly #revision: string;
 
   constructor(name: string, paths: CachePaths, revision: string) {
     this.name = name;
     this.#paths = paths;
+    this.root = paths.hub;
     this.#revision = revision;
     this.directory = hubFolder(paths, name);
   }
@@ -84,8 +84,12 @@ class HubPlacement implements Placement {
     return await storedModel(snapshot, await readRecord(snapshotRecord(this.directory, commit)), commit);
   }
 
-  async secure(): Promise<void> {
-    await this.#makeFolders([AIM_FOLDER]);
+  secure(): void {
+    this.#makeFolders([AIM_FOLDER]);
+  }
+
+  log(manifest: Manifest): FinishedLog {
+    return new FinishedLog(this.#files(), this.directory, manifest.source);
   }
 
   async plan(manifest: Manifest, { force = false, signal }: PlanOptions = {}): Promise<PlacementPlan> {
@@ -97,10 +101,11 @@ class HubPlacement implements Placement {
     const copies = new Map<string, string>();
     if (!force) {
       const known = knownFiles(await snapshotRecords(this.directory, manifest.source));
+      const finished = await finishedFiles(this.directory, manifest.source);
       await withProver(signal, (prover) =>
         eachOf(manifest.files, async (file) => {
           const before = known(file);
-          const blob = manifest.commit === null ? before?.blob : file.etag;
+          const blob = manifest.commit === null ? before?.blob ?? blobAt(finished(file)) : file.etag;
           if (blob === undefined) return;
           const info = await blobInfo(this.#paths.hub, this.#blob(blob));
           const copy = info?.size === file.size
@@ -122,10 +127,10 @@ class HubPlacement implements Placement {
   }
 
   async begin(manifest: Manifest, plan: PlacementPlan, signal?: AbortSignal): Promise<PlacementPlan> {
-    await this.#makeFolders(["blobs", "refs", "snapshots", AIM_FOLDER]);
+    this.#makeFolders(["blobs", "refs", "snapshots", AIM_FOLDER]);
     const local = `${this.#paths.root}/${this.name}`;
     if (plan.items.length === 0 || !plan.adopt || await statOrNull(local) === null) return plan;
-    const adopted = await adoptFiles(plan.items, (file) => [`${local}/${file.path}`], signal);
+    const adopted = await adoptFiles(this.#files(), plan.items, (file) => [`${local}/${file.path}`], signal);
     const blobs = new Map(plan.blobs);
     for (const [path, target] of adopted) blobs.set(path, nameOf(target));
     return {
@@ -141,29 +146,45 @@ class HubPlacement implements Placement {
     const commit = manifest.commit ?? await snapshotCommit(manifest, blobs);
     const snapshot = this.#snapshot(commit);
     const folders = new Set(manifest.files.map((file) => folderOf(file.path)));
-    await this.#makeFolders([...folders].map((folder) => `snapshots/${commit}/${folder}`));
+    const snapshotFolders = [...folders].map((folder) => folderIn(`snapshots/${commit}`, folder));
+    this.#makeFolders(snapshotFolders);
+    const files = this.#files();
     // Where there are no links, a blob's last use takes the blob itself: one blob's files come one after another.
     const uses = Map.groupBy(manifest.files, (file) => blobs.get(file.path) ?? "");
-    await eachOf([...uses], async ([blob, files]) => {
-      for (const [at, file] of files.entries()) {
-        const copy = plan.copies.get(file.path);
-        if (copy === undefined) await this.#place(snapshot, file, blob, at === files.length - 1);
-        else await fill(`${snapshot}/${file.path}`, copy, false);
-      }
-    });
-    await checkPublished(snapshot, manifest.files);
+    const fetched = new Set(result.files.map(({ target }) => nameOf(target)));
     const record = recordOf(manifest, commit, blobs, new Date());
-    await this.#makeFolders([AIM_FOLDER, `refs/${folderOf(this.#revision)}`]);
-    await writeRecord(
-      snapshotRecord(this.directory, commit),
-      withFiles(record, await this.#moreOfCommit(manifest, commit)),
-    );
-    // huggingface_hub writes no ref for a commit: it names itself.
-    if (!isCommit(this.#revision) && await readTextOrNull(this.#ref()) !== commit) {
-      await writeAtomically(this.#ref(), commit);
-    }
+    this.#makeFolders([AIM_FOLDER, folderIn("refs", folderOf(this.#revision))]);
+    await commitModel({
+      files,
+      unflushed: [
+        ...[...uses.keys()].filter((blob) => !fetched.has(blob)).map((blob) => this.#blob(blob)),
+        ...plan.copies.values(),
+      ].filter((path) => isThere(path)),
+      directories: [`${this.directory}/blobs`],
+      prepare: async () => {
+        await eachOf([...uses], async ([blob, sharing]) => {
+          for (const [at, file] of sharing.entries()) {
+            const copy = plan.copies.get(file.path);
+            if (copy === undefined) await this.#place(files, snapshot, file, blob, at === sharing.length - 1);
+            else await fill(files, `${snapshot}/${file.path}`, copy, false);
+          }
+        });
+        await checkPublished(snapshot, manifest.files);
+        return snapshotFolders.map((folder) => `${this.directory}/${folder}`);
+      },
+      record: withFiles(record, await this.#moreOfCommit(manifest, commit)),
+      path: snapshotRecord(this.directory, commit),
+      finish: async () => {
+        files.remove(`${this.directory}/${FINISHED}`);
+        // huggingface_hub writes no ref for a commit: it names itself.
+        if (!isCommit(this.#revision) && await readTextOrNull(this.#ref()) !== commit) {
+          writeFile(files, this.#ref(), commit);
+        }
+        return [folderOf(this.#ref()), `${this.directory}/${AIM_FOLDER}`];
+      },
+    });
     const staged = await eachOf(manifest.files, (file) => this.#stagedName(manifest, file));
-    await sweepLeftovers(this.directory, ["blobs"], staged);
+    await sweepLeftovers(files, this.directory, ["blobs"], staged);
     return { path: snapshot, commit };
   }
 
@@ -188,28 +209,36 @@ class HubPlacement implements Placement {
   }
 
   /** A link as huggingface_hub makes it; the bytes themselves where the file system has no links. */
-  async #place(snapshot: string, file: ManifestFile, blob: string, lastUse: boolean): Promise<void> {
+  async #place(
+    files: FilesBelow,
+    snapshot: string,
+    file: ManifestFile,
+    blob: string,
+    lastUse: boolean,
+  ): Promise<void> {
     const path = `${snapshot}/${file.path}`;
     const target = `${"../".repeat(file.path.split("/").length + 1)}blobs/${blob}`;
     try {
-      await Deno.symlink(target, path);
+      files.symlink(target, path);
     } catch (error) {
-      if (error instanceof Deno.errors.AlreadyExists) return await this.#replace(path, target, lastUse);
+      if (error instanceof Deno.errors.AlreadyExists) {
+        return await this.#replace(files, path, target, lastUse);
+      }
       if (!hasNoLinks(error)) throw errorFrom(error, `writing ${path}`);
-      await fill(path, this.#blob(blob), lastUse);
+      await fill(files, path, this.#blob(blob), lastUse);
     }
   }
 
-  async #replace(path: string, target: string, lastUse: boolean): Promise<void> {
+  async #replace(files: FilesBelow, path: string, target: string, lastUse: boolean): Promise<void> {
     if (await linkOf(path) === target) return;
     const temporary = temporaryOf(path);
     try {
-      await Deno.symlink(target, temporary);
-      await Deno.rename(temporary, path);
+      files.symlink(target, temporary);
+      files.rename(temporary, path);
     } catch (error) {
-      await removeIfThere(temporary).catch(() => {});
+      files.remove(temporary);
       if (!hasNoLinks(error)) throw errorFrom(error, `writing ${path}`);
-      await fill(path, this.#blob(nameOf(target)), lastUse);
+      await fill(files, path, this.#blob(nameOf(target)), lastUse);
     }
   }
 
@@ -253,9 +282,12 @@ class HubPlacement implements Placement {
     return manifest.commit !== null ? file.etag : `s3-${await sha1(`${manifest.source}\0${file.path}`)}`;
   }
 
-  async #makeFolders(folders: readonly string[]): Promise<void> {
-    const inside = this.directory.slice(this.#paths.hub.length);
-    await makeInside(this.#paths.hub, folders.map((folder) => `${inside}/${folder}`));
+  #makeFolders(folders: readonly string[]): void {
+    makeDirectories(this.root, folders.map((folder) => `${this.directory}/${folder}`));
+  }
+
+  #files(): FilesBelow {
+    return filesBelow(this.root);
   }
 
   #blob(name: string): string {
@@ -328,21 +360,39 @@ function hasNoLinks(error: unknown): boolean {
 }
 
 /** Gives a path the bytes of another: by hard link, else by moving (where the other is not needed any more), else by copying. */
-async function fill(path: string, from: string, mayMove: boolean): Promise<void> {
+async function fill(files: FilesBelow, path: string, from: string, mayMove: boolean): Promise<void> {
   if (path === from) return;
   const temporary = temporaryOf(path);
   try {
     try {
-      await Deno.link(from, temporary);
+      files.link(from, temporary);
     } catch {
-      if (mayMove) return await Deno.rename(from, path);
-      await Deno.copyFile(from, temporary);
+      if (mayMove) return files.rename(from, path);
+      await copyFile(files, from, temporary);
     }
-    await Deno.rename(temporary, path);
+    files.rename(temporary, path);
   } catch (error) {
     throw errorFrom(error, `writing ${path}`);
   } finally {
     // rename(2) does nothing where both names are links to one file already.
-    await removeIfThere(temporary).catch(() => {});
+    files.remove(temporary);
+  }
+}
+
+/** The blob that a finished file became, relative to the model's folder. */
+function blobAt(path: string | null): string | undefined {
+  return path === null ? undefined : /^blobs\/([^/]+)$/.exec(path)?.[1];
+}
+
+function folderIn(base: string, folder: string): string {
+  return folder === "" ? base : `${base}/${folder}`;
+}
+
+function isThere(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
   }
 }

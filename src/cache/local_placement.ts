@@ -1,41 +1,29 @@
 import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
+import { type FilesBelow, filesBelow } from "../os/files_below.ts";
+import { makeDirectories } from "../os/make_directories.ts";
+import { writeFile } from "../os/write_file.ts";
 import type { Manifest, ManifestFile } from "../sources/manifest.ts";
 import { assertSafePath } from "../sources/safe_path.ts";
 import type { TransferItem, TransferResult } from "../transfer/types.ts";
 import { adoptFiles } from "./adopt_files.ts";
 import { cacheRoots, hubFolder } from "./cache_paths.ts";
 import { checkPublished } from "./check_published.ts";
+import { commitModel } from "./commit_model.ts";
 import { eachOf } from "./each_of.ts";
-import {
-  listFiles,
-  listFolder,
-  listTree,
-  lstatOrNull,
-  makeInside,
-  removeIfThere,
-  statOrNull,
-  writeAtomically,
-} from "./files.ts";
+import { listFiles, listFolder, listTree, lstatOrNull, statOrNull } from "./files.ts";
+import { FINISHED, finishedFiles, FinishedLog } from "./finished_files.ts";
 import { knownFiles, snapshotRecords } from "./known_blobs.ts";
 import { AIM_FOLDER, folderOf, MANIFEST, nameOf, UNFINISHED } from "./layout.ts";
 import { strayLinks } from "./links.ts";
 import { checkLocalName } from "./local_name.ts";
 import { type FileProver, withProver } from "./prove_file.ts";
-import { metadataNote, metadataPath, readMetadata, writeMetadata } from "./python_metadata.ts";
+import { metadataPath, readMetadata, writeMetadata } from "./python_metadata.ts";
 import { lookLocal } from "./resolve_model.ts";
 import { sharedBlobsOf } from "./shared_blobs.ts";
 import { sweepLeftovers } from "./sweep_leftovers.ts";
 import { storedModel } from "./stored_model.ts";
-import {
-  covers,
-  type ModelRecord,
-  readRecord,
-  type RecordedFile,
-  recordOf,
-  withFiles,
-  writeRecord,
-} from "./record.ts";
+import { covers, type ModelRecord, readRecord, type RecordedFile, recordOf, withFiles } from "./record.ts";
 import type {
   CachePaths,
   Placement,
@@ -65,7 +53,7 @@ class LocalPlacement implements Placement {
   readonly layout = "local";
   readonly name: string;
   readonly directory: string;
-  readonly #base: string;
+  readonly root: string;
   readonly #inside: string;
   /** The folder of the same model in the other layout. */
   readonly #other: string | null;
@@ -79,7 +67,7 @@ class LocalPlacement implements Placement {
     { other, roots }: { other: string | null; roots: readonly string[] },
   ) {
     this.name = name;
-    this.#base = base;
+    this.root = base;
     this.#inside = inside;
     this.#other = other;
     this.#roots = roots;
@@ -110,19 +98,23 @@ class LocalPlacement implements Placement {
       : null;
   }
 
-  async secure(): Promise<void> {
-    await makeInside(this.#base, [`${this.#inside}/${AIM_FOLDER}`]);
+  secure(): void {
+    makeDirectories(this.root, [`${this.directory}/${AIM_FOLDER}`]);
+  }
+
+  log(manifest: Manifest): FinishedLog {
+    return new FinishedLog(this.#files(), this.directory, manifest.source);
   }
 
   async plan(manifest: Manifest, { force = false, signal }: PlanOptions = {}): Promise<PlacementPlan> {
     for (const file of manifest.files) assertSafePath(file.path, manifest.source);
-    const isPresent = force ? () => Promise.resolve(false) : await this.#presence();
+    const isPresent = force ? () => Promise.resolve(false) : await this.#presence(manifest.source);
     const present = await withProver(
       signal,
       (prover) => eachOf(manifest.files, (file) => isPresent(file, prover)),
     );
     return {
-      items: manifest.files.filter((_, at) => !present[at]).map((file) => this.#item(file, manifest.commit)),
+      items: manifest.files.filter((_, at) => !present[at]).map((file) => this.#item(file)),
       present: manifest.files.filter((_, at) => present[at]),
       blobs: new Map(),
       copies: new Map(),
@@ -131,21 +123,29 @@ class LocalPlacement implements Placement {
   }
 
   async begin(manifest: Manifest, plan: PlacementPlan, signal?: AbortSignal): Promise<PlacementPlan> {
-    await this.#makeFolders(manifest);
+    this.#makeFolders(manifest);
     await this.#checkFolders(plan.items);
     const before = await this.#records();
     const stale = await this.#staleFiles(manifest, before);
     if (plan.items.length + stale.length === 0) return plan;
     // From here until the manifest is written, nobody takes this for a model.
     const kept = recordOf({ ...manifest, files: plan.present }, manifest.commit, null, new Date());
-    await writeRecord(
-      `${this.directory}/${UNFINISHED}`,
-      withFiles(kept, await this.#moreOfCommit(manifest, before)),
-    );
-    await this.#removeStale(stale);
-    await removeIfThere(`${this.directory}/${MANIFEST}`);
+    const record = withFiles(kept, await this.#moreOfCommit(manifest, before));
+    const files = this.#files();
+    await commitModel({
+      files,
+      unflushed: record.files.map(({ path }) => `${this.directory}/${path}`),
+      directories: [],
+      record,
+      path: `${this.directory}/${UNFINISHED}`,
+      finish: () => {
+        this.#removeStale(files, stale);
+        files.remove(`${this.directory}/${MANIFEST}`);
+        return Promise.resolve([`${this.directory}/${AIM_FOLDER}`]);
+      },
+    });
     if (!plan.adopt) return plan;
-    const adopted = await adoptFiles(plan.items, await this.#candidates(manifest), signal);
+    const adopted = await adoptFiles(files, plan.items, await this.#candidates(manifest), signal);
     const more = plan.items.filter((item) => adopted.has(item.file.path)).map((item) => item.file);
     return {
       ...plan,
@@ -154,56 +154,65 @@ class LocalPlacement implements Placement {
     };
   }
 
-  async publish(manifest: Manifest, plan: PlacementPlan, result: TransferResult): Promise<PublishedModel> {
-    await this.#makeFolders(manifest);
+  async publish(manifest: Manifest, _plan: PlacementPlan, result: TransferResult): Promise<PublishedModel> {
+    this.#makeFolders(manifest);
     const more = await this.#moreOfCommit(manifest, await this.#records());
     const modified = await checkPublished(this.directory, manifest.files);
-    if (manifest.commit !== null) {
-      const fetched = new Set(result.files.map((done) => done.file.path));
-      const present = new Set(plan.present.map((file) => file.path).filter((path) => !fetched.has(path)));
-      // A server's clock may be ahead of this one's: Python would take the file for changed.
-      const noted = new Set(
-        result.files.filter(({ file: { path }, noted }) =>
-          noted !== null && noted >= (modified.get(path) ?? 0)
-        )
-          .map((done) => done.file.path),
-      );
-      const rest = manifest.files.filter((file) => !noted.has(file.path));
-      await this.#writePythonFiles(manifest.commit, rest, present, modified);
-    }
     const record = withFiles(recordOf(manifest, manifest.commit, null, new Date()), more);
-    await writeRecord(`${this.directory}/${MANIFEST}`, record);
-    await removeIfThere(`${this.directory}/${UNFINISHED}`);
-    await sweepLeftovers(
-      this.directory,
-      new Set(record.files.map((file) => folderOf(file.path))),
-      record.files.map((file) => nameOf(file.path)),
-    );
+    const files = this.#files();
+    const fetched = new Set<string>(result.files.map((done) => done.file.path));
+    const folders = new Set(record.files.map((file) => folderOf(file.path)));
+    await commitModel({
+      files,
+      unflushed: record.files.filter(({ path }) => !fetched.has(path)).map(({ path }) =>
+        `${this.directory}/${path}`
+      ),
+      directories: [...folders].map((folder) =>
+        folder === "" ? this.directory : `${this.directory}/${folder}`
+      ),
+      prepare: async () => {
+        await this.#writePythonFiles(files, manifest, fetched, modified);
+        return [];
+      },
+      record,
+      path: `${this.directory}/${MANIFEST}`,
+      finish: () => {
+        for (const name of [UNFINISHED, FINISHED]) files.remove(`${this.directory}/${name}`);
+        return Promise.resolve([`${this.directory}/${AIM_FOLDER}`]);
+      },
+    });
+    await sweepLeftovers(files, this.directory, folders, record.files.map((file) => nameOf(file.path)));
     return { path: this.directory, commit: manifest.commit };
   }
 
   /**
    * So that Python's `snapshot_download(local_dir=…)` takes the files for its own and moves none.
    *
-   * @param present Files whose metadata may be right already.
+   * @param fetched Paths of files that are new.
    * @param modified Milliseconds since 1970 by path.
    */
   async #writePythonFiles(
-    commit: string,
-    files: readonly ManifestFile[],
-    present: ReadonlySet<string>,
+    below: FilesBelow,
+    { commit, files }: Manifest,
+    fetched: ReadonlySet<string>,
     modified: ReadonlyMap<string, number>,
   ): Promise<void> {
+    if (commit === null) return;
     const ignore = `${this.directory}/.cache/huggingface/.gitignore`;
-    if (await lstatOrNull(ignore) === null) await writeAtomically(ignore, "*");
-    await eachOf(files, async ({ path, etag }) => {
-      if (present.has(path)) {
+    if (await lstatOrNull(ignore) === null) writeFile(below, ignore, "*");
+    for (const { path, etag } of files) {
+      if (!fetched.has(path)) {
         const known = await readMetadata(this.directory, path);
-        if (known?.commit === commit && known.etag === etag) return;
+        if (known?.commit === commit && known.etag === etag) continue;
       }
+      // A server's clock may be ahead of this one's: Python would take the file for changed.
       const timestamp = Math.max(Date.now(), modified.get(path) ?? 0) / 1000;
-      await writeMetadata(this.directory, path, { commit, etag, timestamp });
-    });
+      writeMetadata(below, this.directory, path, { commit, etag, timestamp });
+    }
+  }
+
+  #files(): FilesBelow {
+    return filesBelow(this.root);
   }
 
   async #records(): Promise<ModelRecord[]> {
@@ -228,12 +237,8 @@ class LocalPlacement implements Placement {
       return now !== undefined && (now.etag !== file.etag || now.size !== file.size);
     });
     if (changed) return [];
-    const more = same.filter((file) => !own.has(file.path));
-    const there = await eachOf(
-      more,
-      async ({ path, size }) => (await statOrNull(`${this.directory}/${path}`))?.size === size,
-    );
-    return more.filter((_, at) => there[at]);
+    const there = await this.#tree();
+    return same.filter((file) => !own.has(file.path) && there.get(file.path) === file.size);
   }
 
   /**
@@ -245,27 +250,37 @@ class LocalPlacement implements Placement {
     const old = records.filter((record) => this.#inside !== "" || record.source === manifest.source)
       .filter((record) => !isSameVersion(record, manifest) || !mayHoldMore(manifest))
       .flatMap((record) => record.files).filter((file) => !own.has(file.path));
-    const same = await eachOf(old, async ({ path, size }) => {
-      const info = await lstatOrNull(`${this.directory}/${path}`);
-      return info?.isFile === true && info.size === size;
-    });
-    return old.filter((_, at) => same[at]);
+    const there = await this.#tree();
+    const same = old.filter(({ path, size }) => there.get(path) === size);
+    const isFile = await eachOf(
+      same,
+      async ({ path }) => (await lstatOrNull(`${this.directory}/${path}`))?.isFile === true,
+    );
+    return same.filter((_, at) => isFile[at]);
   }
 
-  async #removeStale(stale: readonly RecordedFile[]): Promise<void> {
+  /** Sizes of the model's files by path; none behind a link to a folder, which are not the model's own. */
+  async #tree(): Promise<ReadonlyMap<string, number>> {
+    return await listFiles(this.directory, { skip: isAside });
+  }
+
+  #removeStale(files: FilesBelow, stale: readonly RecordedFile[]): void {
     if (stale.length === 0) return;
     log.info(`removing ${stale.length} files of an earlier version from ${this.directory}`, {
       files: stale.map((file) => file.path),
     });
     for (const { path } of stale) {
-      await removeIfThere(`${this.directory}/${path}`);
-      await removeIfThere(`${this.directory}/${metadataPath(path)}`);
+      files.remove(`${this.directory}/${path}`);
+      files.remove(`${this.directory}/${metadataPath(path)}`);
     }
   }
 
   /** What tells whether a file is there, whole. */
-  async #presence(): Promise<(file: ManifestFile, prover: FileProver) => Promise<boolean>> {
-    const files = await listFiles(this.directory, { skip: isAside });
+  async #presence(
+    source: string,
+  ): Promise<(file: ManifestFile, prover: FileProver) => Promise<boolean>> {
+    const files = await this.#tree();
+    const finished = await finishedFiles(this.directory, source);
     const recorded = new Map<string, Set<string>>();
     for (const { path, size, etag } of (await this.#records()).flatMap((record) => record.files)) {
       const known = recorded.get(path) ?? new Set();
@@ -276,6 +291,7 @@ class LocalPlacement implements Placement {
       const path = `${this.directory}/${file.path}`;
       if (!(await lstatOrNull(path))?.isFile) return false;
       if (recorded.get(file.path)?.has(`${file.size} ${file.etag}`)) return true;
+      if (finished(file) === file.path) return true;
       if ((await readMetadata(this.directory, file.path))?.etag === file.etag) return true;
       // Of unknown origin (an interrupted run, rsync): its bytes decide, which is cheaper than fetching it again.
       return file.digest !== null && await prover.prove(path, file.digest) !== null;
@@ -299,12 +315,9 @@ class LocalPlacement implements Placement {
     };
   }
 
-  #item(file: ManifestFile, commit: string | null): TransferItem {
+  #item(file: ManifestFile): TransferItem {
     const path = `${this.directory}/${file.path}`;
-    const item = { file, staging: `${path}.incomplete`, compute: [], target: () => path };
-    return commit === null
-      ? item
-      : { ...item, note: metadataNote(this.directory, file.path, commit, file.etag) };
+    return { file, staging: `${path}.incomplete`, compute: [], target: () => path };
   }
 
   /** rename(2) replaces a link, it does not follow it; a folder in a file's place is another matter. */
@@ -319,13 +332,16 @@ class LocalPlacement implements Placement {
     }
   }
 
-  async #makeFolders(manifest: Manifest): Promise<void> {
+  #makeFolders(manifest: Manifest): void {
     const folders = new Set([AIM_FOLDER]);
     for (const { path } of manifest.files) {
       folders.add(folderOf(path));
       if (manifest.commit !== null) folders.add(folderOf(metadataPath(path)));
     }
-    await makeInside(this.#base, [...folders].map((folder) => `${this.#inside}/${folder}`));
+    makeDirectories(
+      this.root,
+      [...folders].map((folder) => folder === "" ? this.directory : `${this.directory}/${folder}`),
+    );
   }
 }
 

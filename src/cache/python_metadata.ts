@@ -1,7 +1,6 @@
 import { errorFrom } from "../errors/from_unknown.ts";
-import { createFile } from "../os/new_files.ts";
-import type { FileNote } from "../transfer/types.ts";
-import { readTextOrNull, statOrNull, writeAtomically } from "./files.ts";
+import type { FilesBelow } from "../os/files_below.ts";
+import { readTextOrNull, statOrNull } from "./files.ts";
 
 // Python's huggingface_hub keeps, for a model in a local directory, what each file was downloaded as:
 // `.cache/huggingface/download/<path>.metadata`, three lines: commit, ETag, seconds since 1970 (`_local_folder.py`).
@@ -36,24 +35,23 @@ export async function readMetadata(directory: string, path: string): Promise<Fil
   return { commit, etag, timestamp };
 }
 
-/** A file's metadata, for a transfer to write. */
-export function metadataNote(directory: string, path: string, commit: string, etag: string): FileNote {
-  return { path: `${directory}/${metadataPath(path)}`, head: `${commit}\n${etag}\n` };
-}
-
 /**
  * Writes a file's metadata as Python does. Its folder must be there. A torn one is no harm: neither Python nor aim believes a
  * timestamp that is missing its end.
  */
-export async function writeMetadata(directory: string, path: string, metadata: FileMetadata): Promise<void> {
-  const text = `${metadata.commit}\n${metadata.etag}\n${metadata.timestamp}\n`;
+export function writeMetadata(
+  files: FilesBelow,
+  directory: string,
+  path: string,
+  { commit, etag, timestamp }: FileMetadata,
+): void {
   const target = `${directory}/${metadataPath(path)}`;
-  if (createFile(target, new TextEncoder().encode(text))) return;
   try {
-    Deno.writeTextFileSync(target, text, { createNew: true });
+    // What is there may be a link, or shared with another directory: it is replaced, not written to.
+    files.remove(target);
+    using file = files.create(target);
+    file.writeSync(new TextEncoder().encode(`${commit}\n${etag}\n${timestamp}\n`));
   } catch (error) {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw errorFrom(error, `writing ${target}`);
-    // What is there may be a link: it is replaced, not written through.
-    await writeAtomically(target, text);
+    throw errorFrom(error, `writing ${target}`);
   }
 }

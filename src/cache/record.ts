@@ -2,7 +2,6 @@ import type { Digest, Manifest } from "../sources/manifest.ts";
 import { partFault } from "../sources/safe_path.ts";
 import { readRegularText } from "../os/read_regular_file.ts";
 import type { Read } from "../os/read.ts";
-import { writeAtomically } from "./files.ts";
 
 /** Version of the record's format. */
 const VERSION = 1;
@@ -75,11 +74,6 @@ export async function lookRecord(path: string): Promise<Read<ModelRecord>> {
 export async function readRecord(path: string): Promise<ModelRecord | null> {
   const record = await lookRecord(path);
   return record.kind === "ok" ? record.value : null;
-}
-
-/** Writes a record, whole or not at all. */
-export async function writeRecord(path: string, record: ModelRecord): Promise<void> {
-  await writeAtomically(path, `${JSON.stringify(record, null, 1)}\n`);
 }
 
 /** True when a record tells of all these files as they are. */

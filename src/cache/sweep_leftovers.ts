@@ -1,5 +1,6 @@
 import { leftovers, stemOf } from "../transfer/staging_names.ts";
-import { lstatOrNull, removeIfThere } from "./files.ts";
+import type { FilesBelow } from "../os/files_below.ts";
+import { lstatOrNull } from "./files.ts";
 import { entriesOf } from "./inspect_disk.ts";
 import { AIM_FOLDER } from "./layout.ts";
 
@@ -18,6 +19,7 @@ const DEAD = 60 * 60_000;
  * @param names Of the files that are whole, without folders, as they are staged.
  */
 export async function sweepLeftovers(
+  below: FilesBelow,
   directory: string,
   folders: Iterable<string>,
   names: readonly string[],
@@ -35,7 +37,7 @@ export async function sweepLeftovers(
       if (!isLeft && !(folder === AIM_FOLDER ? TEMPORARY : LINK).test(name)) continue;
       const info = await lstatOrNull(`${path}/${name}`);
       if (info === null || Date.now() - (info.mtime?.getTime() ?? 0) < DEAD) continue;
-      await removeIfThere(`${path}/${name}`);
+      below.remove(`${path}/${name}`);
     }
   }
 }

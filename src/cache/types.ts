@@ -1,5 +1,6 @@
 import type { Manifest, ManifestFile } from "../sources/manifest.ts";
 import type { Remedy, Verdict } from "./judge/types.ts";
+import type { FinishedLog } from "./finished_files.ts";
 import type { TransferItem, TransferResult } from "../transfer/types.ts";
 
 /** The two ways a model lies on disk. */
@@ -52,6 +53,8 @@ export interface Placement {
   readonly name: string;
   /** Directory that belongs to this model alone: the lease and everything staged lie in it. */
   readonly directory: string;
+  /** The trusted directory above it, below which no link is followed. */
+  readonly root: string;
   /**
    * The published model, when all of this very manifest is there and published already (by sizes and records, nothing is
    * re-hashed): then there is nothing to do. The download workflow asks this before it takes the lease.
@@ -59,8 +62,10 @@ export interface Placement {
   existing(manifest: Manifest): Promise<PublishedModel | null>;
   /** The model as it lies there, whole, asking no source; `null` where it is not whole. */
   lookUp(revision: string | undefined): Promise<StoredModel | null>;
-  /** Makes the model's directory, in which the lease lies, and makes sure that no planted link leads it out of the cache. */
-  secure(): Promise<void>;
+  /** Makes the model's directory, which holds the lease. @throws {AimError} `no-space` where a planted link would lead out of the cache. */
+  secure(): void;
+  /** Opens the log of finished files: a run that is killed need not hash them again. */
+  log(manifest: Manifest): FinishedLog;
   /** Looks at what is there and plans the rest. Creates nothing. */
   plan(manifest: Manifest, options?: PlanOptions): Promise<PlacementPlan>;
   /**

@@ -12,9 +12,12 @@ export interface CommandPermissions {
   readonly ffi: boolean;
 }
 
-/** Whether a command loads the C library's calls for new files before it gives `ffi` up: those that download do. */
-export function createsFiles({ write, net, ffi }: CommandPermissions): boolean {
-  return write && net && !ffi;
+/**
+ * Whether a command loads the C library's calls for writing below a directory before it gives `ffi` up: those that write files. They open
+ * each directory without following links, which Deno cannot.
+ */
+export function loadsFirst({ write, ffi }: CommandPermissions): boolean {
+  return write && !ffi;
 }
 
 /** A flag that only some commands have. Settings with an environment variable are in the settings table instead. */

@@ -1,7 +1,7 @@
 import { type SettingName, SETTINGS } from "../config/settings.ts";
 import { EXIT_CODES } from "../errors/exit_codes.ts";
 import { JSON_SHAPES } from "./json_shapes.ts";
-import { type CommandTable, createsFiles } from "./command.ts";
+import { type CommandTable, loadsFirst } from "./command.ts";
 import { type Page, settingRow, twoColumns, wrap } from "./render_help.ts";
 import { style } from "./style.ts";
 
@@ -152,7 +152,7 @@ async function renderPermissions({ colour, width: columns }: Page, table: Comman
       const net = p.net && netOnlyWith !== undefined ? netOnlyWith.padEnd(7) : yes(p.net);
       const named = prepare === undefined ? name : `${name} *`;
       return `  ${named.padEnd(width)}${yes(p.write)}${net}${yes(p.run)}${
-        createsFiles(p) ? "first" : yes(p.ffi)
+        loadsFirst(p) ? "first" : yes(p.ffi)
       }`;
     }),
   ]);

@@ -4,10 +4,10 @@ import { AimError } from "../errors/aim_error.ts";
 import { captureConsole } from "../log/capture_console.ts";
 import { configureLog } from "../log/logger.ts";
 import { printable } from "../log/printable.ts";
-import { loadNewFiles } from "../os/new_files.ts";
+import { fileCalls, treeCalls } from "../os/libc.ts";
 import { readBuildInfo } from "./build_info.ts";
 import { callersEnvironment } from "./callers_environment.ts";
-import { type Command, type CommandContext, type CommandPermissions, createsFiles } from "./command.ts";
+import { type Command, type CommandContext, type CommandPermissions, loadsFirst } from "./command.ts";
 import { findCommand } from "./find_command.ts";
 import { keepEnvironmentSecrets } from "./keep_environment_secrets.ts";
 import { ClosedOutput, terminalOf, writeAll } from "./output.ts";
@@ -172,9 +172,12 @@ async function runCommand(command: Command, context: CommandContext<undefined>, 
   const isLocal = netOnlyWith !== undefined && context.flags[netOnlyWith] !== true;
   const needs = isLocal ? { ...permissions, net: false } : permissions;
   const looks = command.prepare !== undefined;
-  const creates = createsFiles(needs);
-  edge.revoke({ ...needs, run: needs.run || looks, ffi: needs.ffi || looks || creates });
-  if (creates) loadNewFiles();
+  const loads = loadsFirst(needs);
+  edge.revoke({ ...needs, run: needs.run || looks, ffi: needs.ffi || looks || loads });
+  if (loads) {
+    treeCalls();
+    fileCalls();
+  }
   const prepared = await command.prepare?.(context);
   edge.revoke(needs);
   // Not copied: reading the signal takes a fiftieth of a short command's time; until then the system ends the process.

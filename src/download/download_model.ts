@@ -23,7 +23,7 @@ export interface DownloadOptions {
   readonly recordAs?: string | null;
   /** Fetch everything again. */
   readonly force: boolean;
-  readonly transfer: Omit<TransferOptions, "revision" | "onEvent" | "signal">;
+  readonly transfer: Omit<TransferOptions, "root" | "revision" | "onEvent" | "onFile" | "signal">;
   readonly signal: AbortSignal;
   readonly onEvent?: (event: TransferEvent) => void;
   /** The source has said what there is; again where it changes meanwhile. */
@@ -53,7 +53,7 @@ export async function downloadModel(
     const isDamaged = await isMarkedDamaged(placement.directory);
     const existing = options.force || isDamaged ? null : await placement.existing(listed);
     if (existing !== null) return report(placement, listed, existing, null, performance.now() - started);
-    await placement.secure();
+    placement.secure();
     return await withLease(
       placement.directory,
       {
@@ -113,10 +113,13 @@ async function downloadAlone(
     try {
       const planned = await placement.plan(manifest, { force: options.force, signal });
       const plan = await placement.begin(manifest, planned, signal);
+      using log = placement.log(manifest);
       const result = await transfer(source, plan.items, {
         ...options.transfer,
+        root: placement.root,
         revision: manifest.commit ?? manifest.source,
         signal,
+        onFile: (file) => log.add(file),
         ...(options.onEvent === undefined ? {} : { onEvent: options.onEvent }),
       });
       const published = await placement.publish(manifest, plan, result);

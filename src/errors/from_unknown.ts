@@ -2,7 +2,7 @@ import { AimError } from "./aim_error.ts";
 
 /**
  * Turns anything thrown into an {@linkcode AimError}. File system failures that have a documented exit code
- * (`ENOSPC`, `EDQUOT`, `EROFS`, `EACCES`, `ESTALE`) get it; the rest is `unexpected`. Deno refuses paths below /dev, /proc and /sys to every
+ * (`ENOSPC`, `EDQUOT`, `EROFS`, `EACCES`, `ESTALE`, `EMFILE`) get it; the rest is `unexpected`. Deno refuses paths below /dev, /proc and /sys to every
  * program without all permissions.
  *
  * @param doing What was being done, as "writing /cache/org/model": it opens the message.
@@ -44,6 +44,8 @@ const ERRNO: Readonly<Record<string, string>> = {
   "20": "ENOTDIR",
   "21": "EISDIR",
   "22": "EINVAL",
+  "23": "ENFILE",
+  "24": "EMFILE",
   "27": "EFBIG",
   "28": "ENOSPC",
   "30": "EROFS",
@@ -65,5 +67,7 @@ const SPACE_HINTS: Readonly<Record<string, string>> = {
   EPERM: "check owner and mode of the directory, or run as a user that may write there",
   ENOTDIR: "a file stands where a directory should be: move it away or choose another path",
   ESTALE: "the network file system has lost its file: see that the volume is mounted, then run again",
+  EMFILE: "raise the limit of open files (ulimit -n) or lower AIM_DOWNLOAD_JOBS, then run again",
+  ENFILE: "the system has too many open files: end what opens them, then run again",
   EFBIG: "use a file system that holds files of this size",
 };

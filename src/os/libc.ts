@@ -1,9 +1,14 @@
 import { AimError } from "../errors/aim_error.ts";
 
-/** What every use of the library takes: nothing may come between a call and its errno. */
+/**
+ * What every use of the library takes; nothing may come between a call and its errno. Both write to memory of ours, since a pointer
+ * can be read only with the permission that most commands have given up by then.
+ */
 const ERRORS = {
   __errno_location: { parameters: [], result: "pointer" },
-  strerror: { parameters: ["i32"], result: "pointer" },
+  // The one of POSIX, by its name in glibc.
+  __xpg_strerror_r: { parameters: ["i32", "buffer", "usize"], result: "i32" },
+  memcpy: { parameters: ["buffer", "pointer", "usize"], result: "pointer" },
 } as const;
 
 const FILES = {
@@ -17,6 +22,18 @@ const FILES = {
   readlink: { parameters: ["buffer", "buffer", "usize"], result: "isize" },
   // Since glibc 2.28. The one stat whose structure is the same on all architectures.
   statx: { parameters: ["i32", "buffer", "i32", "u32", "buffer"], result: "i32", optional: true },
+} as const;
+
+const TREE = {
+  ...ERRORS,
+  close: { parameters: ["i32"], result: "i32" },
+  linkat: { parameters: ["i32", "buffer", "i32", "buffer", "i32"], result: "i32" },
+  mkdirat: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  openat: { parameters: ["i32", "buffer", "i32", "u32"], result: "i32" },
+  renameat: { parameters: ["i32", "buffer", "i32", "buffer"], result: "i32" },
+  statx: { parameters: ["i32", "buffer", "i32", "u32", "buffer"], result: "i32" },
+  symlinkat: { parameters: ["buffer", "i32", "buffer"], result: "i32" },
+  unlinkat: { parameters: ["i32", "buffer", "i32"], result: "i32" },
 } as const;
 
 const PROCESS = {
@@ -35,6 +52,8 @@ const PROCESS = {
  * millisecond. Requires `--allow-ffi`.
  */
 export const fileCalls = loader(FILES);
+/** For {@linkcode filesBelow}. */
+export const treeCalls = loader(TREE);
 export const processCalls = loader(PROCESS);
 
 /** The library's functions, or why they cannot be had (no permission, another C library). */
@@ -43,6 +62,7 @@ export type Loaded<L> = { readonly library: L } | { readonly refused: string };
 type Symbols<S extends Deno.ForeignLibraryInterface> = Deno.DynamicLibrary<S>["symbols"];
 type Errors = Symbols<typeof ERRORS>;
 export type FileCalls = Symbols<typeof FILES>;
+export type TreeCalls = Symbols<typeof TREE>;
 export type ProcessCalls = Symbols<typeof PROCESS>;
 
 function loader<S extends Deno.ForeignLibraryInterface>(symbols: S): () => Loaded<Symbols<S>> {
@@ -60,14 +80,16 @@ function load<S extends Deno.ForeignLibraryInterface>(symbols: S): Loaded<Symbol
 
 /** `errno` of the last call. */
 export function lastErrno(library: Errors): number {
-  const pointer = library.__errno_location();
-  return pointer === null ? 0 : new Deno.UnsafePointerView(pointer).getInt32();
+  const number = new Int32Array(1);
+  library.memcpy(number, library.__errno_location(), 4n);
+  return number[0] ?? 0;
 }
 
 /** `strerror(3)`. */
 export function describeErrno(library: Errors, errno: number): string {
-  const pointer = library.strerror(errno);
-  return pointer === null ? `error ${errno}` : new Deno.UnsafePointerView(pointer).getCString();
+  const text = new Uint8Array(256);
+  library.__xpg_strerror_r(errno, text, BigInt(text.length));
+  return new TextDecoder().decode(text.subarray(0, text.indexOf(0)));
 }
 
 /**

@@ -1,12 +1,14 @@
 import { dirname } from "@std/path";
 import { errorFrom } from "../errors/from_unknown.ts";
+import { makeDirectories } from "../os/make_directories.ts";
+import type { ByteRange } from "../sources/manifest.ts";
 import type { Source } from "../sources/source.ts";
 import { systemClock } from "./clock.ts";
 import { connectionsHelp } from "./large/connections_help.ts";
 import { digestSpecs } from "./hash/digests.ts";
 import { checkFreeSpace } from "./free_space.ts";
 import type { LargeFile } from "./large/large_file.ts";
-import { LargeFiles } from "./large/large_files.ts";
+import { LargeFiles, roundOf } from "./large/large_files.ts";
 import { removePartial } from "./large/partial_file.ts";
 import { planOrder, wholeLimit, type WorkUnit } from "./planner.ts";
 import { rangeBytes } from "./ranges.ts";
@@ -35,8 +37,8 @@ const LAST_FLUSH = 1_000;
  * Brings files from a source to their places: in parts, over one pool of connections, resuming what an earlier run left, each proven
  * by its digest before it gets its final name.
  *
- * Large files are on disk (fsync) before they get that name, and all names when this resolves. Small files are left to the file system's
- * journal: written in one piece and never extended otherwise, one that loss of power caught is shorter than the manifest says.
+ * A file is on disk (fsync) before it gets that name. Whoever publishes the model sees to the names: they are in directories that
+ * are not flushed here.
  *
  * Needs read, write and net permission, and sys permission for `hostname`, `osUptime`, `statfs` and `getPriority`.
  *
@@ -74,12 +76,9 @@ class Transfer {
     const sizes = this.#items.map(({ file }) => file.size);
     this.#run = new TransferRun(source, options, sizes, () => this.#closeIfDone());
     this.#small = new SmallFiles(this.#run, (file) => {
-      this.#queue.putBack([{ kind: "whole", files: [this.#files.indexOf(file)], round: 0 }]);
+      this.#queue.putBack([{ kind: "whole", file: this.#files.indexOf(file), round: 0 }]);
     });
-    this.#large = new LargeFiles(this.#run, (file, parts) => {
-      const index = this.#files.indexOf(file);
-      this.#queue.putBack(parts.map((range) => ({ kind: "part", file: index, range, round: file.round })));
-    });
+    this.#large = new LargeFiles(this.#run, (file, parts) => this.#putBack(file, parts));
   }
 
   async run(): Promise<TransferResult> {
@@ -121,7 +120,7 @@ class Transfer {
         const names = directories.get(dirname(item.staging))?.get(stemOf(item.staging)) ?? [];
         const specs = digestSpecs(options.verify ? item.file.digest : null, item.compute);
         if (item.file.size <= limit) {
-          for (const name of names) removePartial(`${dirname(item.staging)}/${name}`);
+          for (const name of names) removePartial(this.#run.files, `${dirname(item.staging)}/${name}`);
           return { kind: "small", item, specs };
         }
         const { file, settled } = this.#large.adopt(item, specs, names);
@@ -135,9 +134,7 @@ class Transfer {
       if (first !== undefined) {
         await checkFreeSpace({ directory: dirname(first.staging), bytes: bytes - this.#present });
       }
-      for (const directory of directories.keys()) Deno.mkdirSync(directory, { recursive: true });
-      const small = this.#files.filter((file) => file.kind === "small").length;
-      if (first !== undefined) await this.#small.prepare(small, dirname(first.staging));
+      makeDirectories(options.root, directories.keys());
     } catch (error) {
       throw errorFrom(error, `preparing ${first === undefined ? "" : dirname(first.staging)}`);
     }
@@ -147,7 +144,7 @@ class Transfer {
   }
 
   async #bring(): Promise<void> {
-    const { budget, stop, results } = this.#run;
+    const { budget, stop } = this.#run;
     const planned = this.#files.map((file) => ({
       size: file.item.file.size,
       done: file.kind === "large" ? file.partial.done : [],
@@ -165,7 +162,6 @@ class Transfer {
     if (stop.signal.aborted) throw stop.signal.reason;
     stop.abort();
     await ticker;
-    await syncDirectories(results.values().map((result) => dirname(result.target)));
   }
 
   /** Starts some more connections, as far as that is allowed. */
@@ -178,20 +174,22 @@ class Transfer {
   #divide(): void {
     const part = this.#queue.waiting > 0 ? this.#large.divide() : null;
     if (part === null) return;
-    const { file, range } = part;
-    this.#queue.putBack([{ kind: "part", file: this.#files.indexOf(file), range, round: file.round }]);
+    this.#putBack(part.file, [part.range]);
+  }
+
+  #putBack(file: LargeFile, parts: Iterable<ByteRange>): void {
+    const index = this.#files.indexOf(file);
+    const round = roundOf(file);
+    this.#queue.putBack(Array.from(parts, (range) => ({ kind: "part", file: index, range, round })));
   }
 
   /** One connection's life. */
   async #work(): Promise<void> {
     for (let unit = await this.#queue.take(); unit !== null; unit = await this.#queue.take()) {
-      if (unit.kind === "whole") {
-        await this.#small.bringAll(
-          unit.files.map((file) => this.#files[file]).filter((file) => file?.kind === "small"),
-        );
-      } else {
-        const file = this.#files[unit.file];
-        if (file?.kind === "large") await this.#large.bring(file, unit.range, unit.round);
+      const file = this.#files[unit.file];
+      if (file?.kind === "small") await this.#small.bring(file);
+      else if (file?.kind === "large" && unit.kind === "part") {
+        await this.#large.bring(file, unit.range, unit.round);
       }
     }
   }
@@ -225,7 +223,7 @@ class Transfer {
         this.#divide();
         if (now - checked > OWN_CHECK_EVERY) {
           checked = now;
-          this.#large.checkOwned();
+          this.#large.check();
         }
         if (now - flushed > FLUSH_EVERY) {
           flushed = now;
@@ -240,7 +238,7 @@ class Transfer {
   /** Whatever happened: nothing runs on, and what was brought is recorded. */
   async #shutDown(): Promise<void> {
     this.#run.stop.abort();
-    const ending = Promise.all([this.#small.stop(), this.#large.stop(), this.#run.settle()]);
+    const ending = Promise.all([this.#large.stop(), this.#run.settle()]);
     const timeout = new AbortController();
     await Promise.race([ending, systemClock.sleep(LAST_FLUSH, timeout.signal).catch(() => {})]);
     timeout.abort();
@@ -252,9 +250,7 @@ class Transfer {
   #collect(): TransferredFile[] {
     return this.#asked.flatMap((item) => {
       const result = this.#run.results.get(item.staging);
-      if (result === undefined) return [];
-      // A note is of the one path that was brought.
-      return [{ ...result, file: item.file, noted: result.file === item.file ? result.noted : null }];
+      return result === undefined ? [] : [{ ...result, file: item.file }];
     });
   }
 }
@@ -265,14 +261,5 @@ function namesIn(directory: string): string[] {
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return [];
     throw error;
-  }
-}
-
-/** Makes renames survive loss of power. */
-async function syncDirectories(directories: Iterable<string>): Promise<void> {
-  for (const directory of new Set(directories)) {
-    using handle = await Deno.open(directory);
-    // Some network file systems know no fsync of directories.
-    await handle.sync().catch(() => {});
   }
 }

@@ -1,5 +1,6 @@
 import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
+import { type FilesBelow, filesBelow } from "../os/files_below.ts";
 import type { ManifestFile } from "../sources/manifest.ts";
 import { type Source, TransientError } from "../sources/source.ts";
 import { BACKOFF, backoffDelay } from "./backoff.ts";
@@ -39,6 +40,8 @@ export class TransferRun {
   moved = 0;
   /** Milliseconds that writing chunks took. */
   writing = 0;
+  /** Where all is written. */
+  readonly files: FilesBelow;
   readonly #onDone: () => void;
   readonly #random: () => number;
   readonly #beside = new Set<Promise<void>>();
@@ -49,10 +52,15 @@ export class TransferRun {
    */
   constructor(source: Source, options: TransferOptions, sizes: readonly number[], onDone: () => void) {
     this.source = source;
+    this.files = filesBelow(options.root);
     this.#onDone = onDone;
     this.options = options;
     this.clock = options.clock ?? systemClock;
-    this.budget = { jobs: options.jobs, partSize: options.partSize ?? partSizeFor(sizes), memory: MEMORY };
+    this.budget = {
+      jobs: options.jobs,
+      partSize: options.partSize ?? partSizeFor(sizes, options.jobs),
+      memory: MEMORY,
+    };
     this.chunk = chunkSize(MEMORY, options.jobs);
     this.bucket = options.maxBandwidth === null ? null : tokenBucket(options.maxBandwidth, this.clock);
     this.#random = options.random ?? Math.random;
@@ -63,8 +71,8 @@ export class TransferRun {
     return !this.options.verify || digest === null || isGuess(digest) || digestMatches(digest, digests);
   }
 
-  /** Notes that a file has its final name, and the time in its note. */
-  done(item: TransferItem, target: string, digests: ComputedDigests, noted: number | null = null): void {
+  /** Notes that a file has its final name. */
+  done(item: TransferItem, target: string, digests: ComputedDigests): void {
     const { digest, path } = item.file;
     const proven = this.options.verify && digest !== null && digestMatches(digest, digests);
     if (!proven && this.options.verify && digest !== null) {
@@ -72,8 +80,9 @@ export class TransferRun {
         `${path} cannot be proven, only its size was checked: its source does not say how it was uploaded`,
       );
     }
-    const proof = proven ? "digest" : "size";
-    this.results.set(item.staging, { file: item.file, target, digests, proof, noted });
+    const result: TransferredFile = { file: item.file, target, digests, proof: proven ? "digest" : "size" };
+    this.results.set(item.staging, result);
+    this.options.onFile?.(result);
     this.state(item.file, "done");
     this.#onDone();
   }
@@ -104,7 +113,7 @@ export class TransferRun {
         "network",
         `${file.path} from ${this.source.uri}: ${reason}, ${failures} attempts in a row`,
         {
-          hint: "run again when the network or the server is well: what is already there is kept",
+          hint: "retry once the network or server recovers; finished parts are kept",
           cause,
         },
       );

@@ -15,16 +15,6 @@ export interface TransferItem {
    * staging to it happens after the proof.
    */
   readonly target: (digests: ComputedDigests) => string;
-  /** What is to be written about the file once it has its final name, if that costs little. Whoever asks sees to what was not. */
-  readonly note?: FileNote;
-}
-
-/** A text of its own about a file: some lines, then one with the time in seconds since 1970. */
-export interface FileNote {
-  /** Absolute; its folder is there. What is there already is left. */
-  readonly path: string;
-  /** What comes before the time. */
-  readonly head: string;
 }
 
 /** Digests of a file's bytes by algorithm, hex. */
@@ -44,8 +34,12 @@ export interface TransferOptions {
   readonly verify: boolean;
   /** Binds part records: commit for the hub, URI for S3 (each file's ETag and size are bound besides). */
   readonly revision: string;
+  /** Absolute: a trusted directory above all that is written. Below it no link is followed. */
+  readonly root: string;
   readonly signal: AbortSignal;
   readonly onEvent?: (event: TransferEvent) => void;
+  /** Told of each file that is on disk under its final name. */
+  readonly onFile?: (file: TransferredFile) => void;
   /** Time and chance, so that tests can own them. @default {the system's} */
   readonly clock?: Clock;
   /** A number in [0, 1). @default {Math.random} */
@@ -89,8 +83,6 @@ export interface TransferredFile {
   readonly digests: ComputedDigests;
   /** How the bytes were proven; `size` where verification is off or the source stores no digest. */
   readonly proof: "digest" | "size";
-  /** The time in its note, milliseconds since 1970; `null` where none was written. */
-  readonly noted: number | null;
 }
 
 /** What a transfer did. */

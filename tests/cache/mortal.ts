@@ -9,8 +9,11 @@ const CHANGES = [
 
 type Watch = (name: string, args: unknown[], original: AnyFunction) => unknown;
 
-/** What looks at each change that goes through the C library. */
+/** What looks at each change that goes through the C library, or to an open file. */
 let watched: Watch | null = null;
+
+const CALLS = ["linkat", "mkdirat", "renameat", "symlinkat", "unlinkat"];
+const O_CREAT = 0o100;
 
 // Its calls are loaded once in a process: they are wrapped before that.
 const { dlopen } = Deno;
@@ -18,14 +21,33 @@ const { dlopen } = Deno;
   const opened = (dlopen as unknown as AnyFunction)(...args) as { symbols: Record<string, AnyFunction> };
   const symbols = Object.entries(opened.symbols).map(([name, original]) =>
     [name, (...given: unknown[]) => {
-      const changes = name === "rename" || name === "write" ||
-        (name === "open" && (Number(given[1]) & O_CREAT) !== 0);
+      const changes = CALLS.includes(name) || (name === "openat" && (Number(given[2]) & O_CREAT) !== 0);
       return changes && watched !== null ? watched(`c ${name}`, given, original) : original(...given);
     }] as const
   );
   return { ...opened, symbols: Object.fromEntries(symbols) };
 };
-const O_CREAT = 0o100;
+
+const FILE = Deno.FsFile.prototype as unknown as Record<string, AnyFunction>;
+for (
+  const name of [
+    "write",
+    "writeSync",
+    "truncate",
+    "truncateSync",
+    "sync",
+    "syncSync",
+    "syncData",
+    "syncDataSync",
+  ]
+) {
+  const original = FILE[name];
+  if (original === undefined) throw new Error(`Deno.FsFile has no ${name}`);
+  FILE[name] = function (this: unknown, ...given: unknown[]): unknown {
+    const call = (...args: unknown[]) => original.apply(this, args);
+    return watched === null ? call(...given) : watched(`file ${name}`, given, call);
+  };
+}
 
 /**
  * Runs something that dies at its `step`th change of the file system: of a write half is done, nothing else is, and from then on nothing
@@ -43,7 +65,9 @@ export async function dieAt(step: number, run: () => Promise<unknown>): Promise<
     steps++;
     if (steps < step) return original(...args);
     if (name.startsWith("write")) tear(originals, args);
-    if (name === "c write") original(args[0], args[1], BigInt(args[2] as bigint) / 2n);
+    if (name.startsWith("file write")) {
+      original((args[0] as Uint8Array).subarray(0, (args[0] as Uint8Array).length / 2));
+    }
     throw new Error("killed");
   };
   for (const [name, original] of originals) {

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { createsFiles } from "../../src/cli/command.ts";
+import { loadsFirst } from "../../src/cli/command.ts";
 import { commandNames, loadCommand } from "../../src/cli/registry.ts";
 import { aim } from "./aim.ts";
 
@@ -28,7 +28,7 @@ for (const name of commandNames()) {
 for (const name of commandNames()) {
   const command = await loadCommand(name);
   const looks = command?.prepare !== undefined;
-  if (command === null || !(looks || createsFiles(command.permissions))) continue;
+  if (command === null || !(looks || loadsFirst(command.permissions))) continue;
   const more = looks ? ["run", "ffi"] : ["ffi"];
   Deno.test(`as aim ${name} first loads a library, it has no more than ${more.join(" and ")} besides`, async () => {
     const { atLibrary } = await probe([...name.split(" "), ...ARGUMENTS[name] ?? []], {});

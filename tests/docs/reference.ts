@@ -4,7 +4,7 @@ import { FOREIGN_VARIABLES } from "../../src/cli/help_topics.ts";
 import { commandNames, loadCommand } from "../../src/cli/registry.ts";
 import { type Setting, SETTINGS } from "../../src/config/settings.ts";
 import { EXIT_CODES } from "../../src/errors/exit_codes.ts";
-import { type Command, createsFiles } from "../../src/cli/command.ts";
+import { type Command, loadsFirst } from "../../src/cli/command.ts";
 
 type Row = readonly string[];
 
@@ -66,7 +66,7 @@ function permissionRow({ name, permissions: p, netOnlyWith, prepare }: Command):
     p.write ? "yes" : "",
     p.net ? netOnlyWith === undefined ? "yes" : `with ${code(`--${netOnlyWith}`)}` : "",
     p.run ? "yes" : early,
-    p.ffi ? "yes" : createsFiles(p) ? "at first" : early,
+    p.ffi ? "yes" : loadsFirst(p) ? "at first" : early,
   ];
 }
 

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { reachedBy } from "../../src/transfer/large/large_file.ts";
+import { type FlowState, reachedBy } from "../../src/transfer/large/large_file.ts";
 import { addRange } from "../../src/transfer/ranges.ts";
 import { seeded } from "./fake_source.ts";
 
@@ -9,15 +9,20 @@ Deno.test("a file reaches as far as done parts and living connections leave no g
     const bytes = new Array<boolean>(60).fill(false);
     let done: { start: number; end: number }[] = [];
     const flows = new Set<
-      { file: string; range: { start: number; end: number }; at: number; dead: boolean }
+      { file: string; range: { start: number; end: number }; at: number; state: Pick<FlowState, "kind"> }
     >();
     for (let n = Math.floor(random() * 10); n > 0; n--) {
       const start = Math.floor(random() * 60);
       const end = Math.min(60, start + Math.floor(random() * 15));
       const dead = random() < 0.2;
       if (random() < 0.5) done = addRange(done, { start, end });
-      else flows.add({ file: "this", range: { start, end: 60 }, at: end, dead });
-      flows.add({ file: "another", range: { start: end, end: 60 }, at: 60, dead: false });
+      else {flows.add({
+          file: "this",
+          range: { start, end: 60 },
+          at: end,
+          state: { kind: dead ? "dropped" : "flowing" },
+        });}
+      flows.add({ file: "another", range: { start: end, end: 60 }, at: 60, state: { kind: "flowing" } });
       if (!dead || done.some((range) => range.start <= start && range.end >= end)) {
         bytes.fill(true, start, end);
       }

@@ -87,7 +87,7 @@ Deno.test("who waits is told the holder's process, host and time", async () => {
       { ...FAST, onWait: (holder) => void told.push(holder) },
       () => Promise.resolve(),
     );
-    assertEquals(told[0], "process 42 on elsewhere, at it since 2026-01-01T00:00:00.000Z");
+    assertEquals(told[0], "process 42 on elsewhere (since 2026-01-01T00:00:00.000Z)");
   });
 });
 

@@ -9,7 +9,7 @@ import {
 import { rangeBytes } from "../../src/transfer/ranges.ts";
 
 const BINDING = { revision: "c0ffee", etag: "abc", size: 1000 };
-const WRITER = { host: "a", pid: 7, boot: 1_700_000_000 };
+const WRITER = { host: "a", pid: 7, boot: 1_700_000_000, process: null };
 const REBOOTED = { ...WRITER, boot: WRITER.boot + 60 };
 
 Deno.test("what was written counts on the same machine until it restarts, what was flushed counts for ever", () => {

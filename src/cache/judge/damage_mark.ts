@@ -1,5 +1,7 @@
-import { readTextOrNull, removeIfThere, writeAtomically } from "../files.ts";
-import { AIM_FOLDER } from "../layout.ts";
+import { filesBelow } from "../../os/files_below.ts";
+import { writeFile } from "../../os/write_file.ts";
+import { readTextOrNull } from "../files.ts";
+import { AIM_FOLDER, folderOf } from "../layout.ts";
 
 /** What `cache verify` found bad in a model; it stays until a repair, a download or another verify clears it. */
 export interface DamageMark {
@@ -33,8 +35,9 @@ export async function readDamageMark(path: string): Promise<ReadonlyMap<string, 
 }
 
 /** Writes a mark; removes it where there is nothing bad. */
-export async function writeDamageMark(path: string, files: ReadonlyMap<string, string>): Promise<void> {
-  if (files.size === 0) return await removeIfThere(path);
+export function writeDamageMark(path: string, files: ReadonlyMap<string, string>): void {
+  const folder = filesBelow(folderOf(folderOf(path)));
+  if (files.size === 0) return folder.remove(path);
   const mark: DamageMark = { files: Object.fromEntries(files), foundAt: new Date().toISOString() };
-  await writeAtomically(path, `${JSON.stringify(mark, null, 1)}\n`);
+  writeFile(folder, path, `${JSON.stringify(mark, null, 1)}\n`);
 }

@@ -1,30 +1,38 @@
 import type { ByteRange } from "../../sources/manifest.ts";
 import type { DigestSpec } from "../hash/digests.ts";
 import type { HashJob } from "../hash/hash_pool.ts";
-import type { PartialFile } from "./partial_file.ts";
 import { prefixEnd } from "../ranges.ts";
 import type { TransferItem } from "../types.ts";
+import type { PartialFile } from "./partial_file.ts";
 
 /** A large file under way. */
 export interface LargeFile {
   readonly kind: "large";
   readonly item: TransferItem;
   readonly specs: readonly DigestSpec[];
+  /** Changes when the file is begun anew: a part that was planned for another one is no longer wanted. */
   partial: PartialFile;
   hash: HashJob | null;
-  /** Times that it was begun from nothing because its digest was wrong. */
+  state: FileState;
+  /** Times that it was begun anew: its digest was wrong, or another process took the partial file. */
   rejected: number;
-  /** Times that another process took the partial file. */
   stolen: number;
-  /** Counts how often it was begun anew; a part of an earlier round is no longer wanted. */
-  round: number;
-  /** The server sends whole files only; this part brings all of it. */
-  streamer: PartOwner | null;
-  /** A piped body ended early and without an error: from then on bodies are read here, and counted. */
-  careful: boolean;
-  finishing: boolean;
-  active: boolean;
 }
+
+/**
+ * How a large file is brought. `careful`: a body that the runtime copied ended early without an error, so bodies are copied and
+ * counted here.
+ */
+export type FileState =
+  /** In parts, over several connections. */
+  | { readonly kind: "parts"; readonly careful: boolean }
+  /** The server sends whole files only: this part brings all of it, in one stream. */
+  | { readonly kind: "stream"; readonly careful: boolean; readonly owner: PartOwner }
+  /** All bytes are there. */
+  | { readonly kind: "proving" };
+
+/** Stands for one part's bringing, over all its attempts. */
+export type PartOwner = Readonly<Record<never, never>>;
 
 /** A connection that is bringing bytes of a file. */
 export interface Flow {
@@ -33,34 +41,42 @@ export interface Flow {
   readonly abort: AbortController;
   /** Of the file: what it brings. The end comes nearer where another connection takes over the rest. */
   range: { start: number; end: number };
-  /** When data began to flow, and none other is to take over the rest; `null` before, and where that cannot be. */
-  divisible: number | null;
-  /** Of the file; `null` until data flows. */
-  handle: Deno.FsFile | null;
+  /** The end of what was asked for. */
+  readonly asked: number;
   /** Up to where bytes were counted. */
   at: number;
-  /** When the last byte came. */
-  moved: number;
-  /** Waits for its share of the bandwidth or for others, which is no stall. */
-  held: boolean;
-  /** Its bytes are no longer wanted: neither counted nor recorded. */
-  dead: boolean;
+  /** When the last byte came, in milliseconds; `null` while it waits for its share of the bandwidth, which is no stall. */
+  moved: number | null;
+  state: FlowState;
 }
 
-/** Stands for one part's bringing, over all its attempts. */
-export type PartOwner = Readonly<Record<never, never>>;
+/** What a connection is at. */
+export type FlowState =
+  | { readonly kind: "asking" }
+  /** Bytes arrive in `handle` since a moment in milliseconds; `divisible`: another connection may take over the rest. */
+  | {
+    readonly kind: "flowing";
+    readonly handle: Deno.FsFile;
+    readonly since: number;
+    readonly divisible: boolean;
+  }
+  /** Its bytes are no longer wanted: neither counted nor recorded. */
+  | { readonly kind: "dropped"; readonly handle: Deno.FsFile | null };
 
 /** How far a file reaches from its first byte without a gap, with what flows. Asked for every chunk: it makes nothing new. */
 export function reachedBy<F>(
   file: F,
   done: readonly ByteRange[],
-  flows: ReadonlySet<Pick<Flow, "range" | "at" | "dead"> & { readonly file: F }>,
+  flows: ReadonlySet<
+    Pick<Flow, "range" | "at"> & { readonly file: F; readonly state: Pick<FlowState, "kind"> }
+  >,
 ): number {
   let end = prefixEnd(done);
   for (let before = -1; before < end;) {
     before = end;
     for (const flow of flows) {
-      if (flow.file === file && !flow.dead && flow.range.start <= end && flow.at > end) end = flow.at;
+      if (flow.file !== file || flow.state.kind === "dropped") continue;
+      if (flow.range.start <= end && flow.at > end) end = flow.at;
     }
     // Beyond a flow's end there may be a part that is done.
     for (const range of done) if (range.start <= end && range.end > end) end = range.end;
@@ -69,10 +85,11 @@ export function reachedBy<F>(
 }
 
 /** Up to where a connection has written; as last known while a write is under way. */
-export function positionOf(flow: Flow): number {
+export function positionOf({ state, at }: Flow): number {
+  if (state.kind !== "flowing") return at;
   try {
-    return flow.handle?.seekSync(0, Deno.SeekMode.Current) ?? flow.at;
+    return state.handle.seekSync(0, Deno.SeekMode.Current);
   } catch {
-    return flow.at;
+    return at;
   }
 }

@@ -4,36 +4,41 @@ import { log } from "../../log/logger.ts";
 import type { ByteRange, ManifestFile } from "../../sources/manifest.ts";
 import { type RangeBody, TransientError } from "../../sources/source.ts";
 import { AttemptFailed, fatalFrom, integrityError, isFatal, Superseded } from "../attempt_errors.ts";
-import { copyBody, isPiped } from "../copy_body.ts";
+import { copyBody } from "../copy_body.ts";
 import type { DigestSpec } from "../hash/digests.ts";
 import { divisionOf } from "./division.ts";
-import { type Flow, type LargeFile, type PartOwner, positionOf, reachedBy } from "./large_file.ts";
+import {
+  type FileState,
+  type Flow,
+  type LargeFile,
+  type PartOwner,
+  positionOf,
+  reachedBy,
+} from "./large_file.ts";
 import { hashPool } from "../hash/hash_pool.ts";
-import { type HostIdentity, hostIdentity } from "../lease/host_identity.ts";
+import { hostIdentity } from "../lease/host_identity.ts";
 import { nonce } from "../nonce.ts";
 import { bindingOf } from "./part_record.ts";
-import { PartialFile, StagingLostError } from "./partial_file.ts";
+import { PartialFile, type PartialOwner, StagingLostError } from "./partial_file.ts";
 import { partsOf } from "../planner.ts";
 import { prefixEnd, rangeBytes } from "../ranges.ts";
 import type { TransferRun } from "../transfer_run.ts";
 import type { ComputedDigests, TransferItem } from "../types.ts";
 
-/** Milliseconds a chunk: next to nothing where a network is the limit. */
-const AHEAD_PAUSE = 4;
-
 /** Brings files in parts, each over a connection of its own, hashes them while they grow, and publishes what is proven. */
 export class LargeFiles {
   readonly #run: TransferRun;
-  readonly #requeue: (file: LargeFile, parts: readonly ByteRange[]) => void;
+  readonly #requeue: (file: LargeFile, parts: Iterable<ByteRange>) => void;
   readonly #pool = hashPool();
-  readonly #self: HostIdentity = hostIdentity();
+  readonly #owner: PartialOwner;
   readonly #flows = new Set<Flow>();
   readonly #open = new Set<LargeFile>();
 
   /** @param requeue Puts parts before all others: the file was begun anew. */
-  constructor(run: TransferRun, requeue: (file: LargeFile, parts: readonly ByteRange[]) => void) {
+  constructor(run: TransferRun, requeue: (file: LargeFile, parts: Iterable<ByteRange>) => void) {
     this.#run = run;
     this.#requeue = requeue;
+    this.#owner = { files: run.files, self: hostIdentity() };
   }
 
   /**
@@ -51,14 +56,14 @@ export class LargeFiles {
       item.staging,
       nonce(),
       this.#binding(item.file),
-      this.#self,
+      this.#owner,
       names,
     );
-    const file: LargeFile = {
-      ...{ kind: "large", item, specs, partial, hash: null, rejected: 0, stolen: 0, round: 0 },
-      ...{ streamer: null, careful: false, finishing: false, active: false },
+    const state: FileState = { kind: "parts", careful: false };
+    return {
+      file: { kind: "large", item, specs, partial, hash: null, state, rejected: 0, stolen: 0 },
+      settled,
     };
-    return { file, settled };
   }
 
   /**
@@ -77,7 +82,8 @@ export class LargeFiles {
   async #bring(file: LargeFile, part: ByteRange, round: number): Promise<void> {
     const owner: PartOwner = {};
     // Another connection found that the server sends whole files, or the file was begun anew: this part is no longer wanted.
-    const unwanted = () => file.round !== round || (file.streamer !== null && file.streamer !== owner);
+    const unwanted = () =>
+      roundOf(file) !== round || (file.state.kind === "stream" && file.state.owner !== owner);
     let range = part;
     for (let failures = 0; range.start < range.end;) {
       if (unwanted()) return;
@@ -93,12 +99,12 @@ export class LargeFiles {
         await this.#run.pause(file.item.file, failures, failure.cause);
       }
     }
-    if (!unwanted() && file.partial.whole && !file.finishing) this.finish(file);
+    if (!unwanted() && file.partial.whole && file.state.kind !== "proving") this.finish(file);
   }
 
   /** Proves and publishes a file beside the transfer; the connection goes on. */
   finish(file: LargeFile): void {
-    file.finishing = true;
+    file.state = { kind: "proving" };
     this.#run.track(this.#proveAndPublish(file), file.item.file);
   }
 
@@ -114,33 +120,37 @@ export class LargeFiles {
   /** Takes the rest of a part from a slow connection, for one that has nothing to do; `null` where all will be there soon. */
   divide(): { readonly file: LargeFile; readonly range: ByteRange } | null {
     const now = this.#run.clock.now();
-    const flows = [...this.#flows].filter((flow) => flow.divisible !== null && !flow.dead);
-    const division = divisionOf(flows.map((flow) => ({
-      ...flow.range,
-      at: positionOf(flow),
-      elapsed: now - (flow.divisible ?? now),
-    })));
-    const flow = division === null ? undefined : flows[division.part];
+    const flowing = [...this.#flows].flatMap((flow) =>
+      flow.state.kind === "flowing" && flow.state.divisible
+        ? [{ flow, part: { ...flow.range, at: positionOf(flow), elapsed: now - flow.state.since } }]
+        : []
+    );
+    const division = divisionOf(flowing.map(({ part }) => part));
+    const flow = division === null ? undefined : flowing[division.part]?.flow;
     if (division === null || flow === undefined) return null;
     const range = { start: division.at, end: flow.range.end };
     flow.range.end = division.at;
     return { file: flow.file, range };
   }
 
-  /** Stops bringing files that another process has taken over. */
-  checkOwned(): void {
+  /** Stops bringing files that another process has taken over, and notes how far the others have come, in case this process is killed. */
+  check(): void {
     for (const file of this.#open) {
       try {
         file.partial.checkOwned();
+        this.#note(file);
       } catch (error) {
-        for (const flow of this.#flows) if (flow.file === file) flow.abort.abort(error);
+        const failure = error instanceof StagingLostError
+          ? error
+          : errorFrom(error, `writing ${file.partial.path}`);
+        for (const flow of this.#flows) if (flow.file === file) flow.abort.abort(failure);
       }
     }
   }
 
-  /** Records what has come of all files, parts under way as well, and brings it to disk. */
+  /** Brings to disk what has come of all files. */
   flush(): void {
-    for (const file of this.#open) this.#flush(file);
+    for (const file of this.#open) this.#run.track(file.partial.flush(), file.item.file);
   }
 
   /** Stops hashing, and brings to disk what was recorded. */
@@ -162,9 +172,9 @@ export class LargeFiles {
   #activate(file: LargeFile): void {
     if (this.#run.stop.signal.aborted) throw this.#run.stop.signal.reason;
     file.partial.open();
+    if (this.#open.has(file)) return;
     this.#open.add(file);
-    if (!file.active) this.#run.state(file.item.file, "active");
-    file.active = true;
+    this.#run.state(file.item.file, "active");
   }
 
   /** Lets what is there be hashed. */
@@ -181,85 +191,92 @@ export class LargeFiles {
    * @throws {AttemptFailed} worth another attempt, with the rest.
    */
   async #attempt(file: LargeFile, range: ByteRange, owner: PartOwner): Promise<ByteRange> {
-    const abort = new AbortController();
-    const onStop = () => abort.abort(this.#run.stop.signal.reason);
+    const flow = this.#start(file, range, owner);
+    const onStop = () => flow.abort.abort(this.#run.stop.signal.reason);
     this.#run.stop.signal.addEventListener("abort", onStop, { once: true });
-    const flow: Flow = {
-      ...{ file, owner, abort, range: { ...range }, at: range.start, divisible: null },
-      ...{ handle: null, moved: this.#run.clock.now(), held: false, dead: false },
-    };
-    this.#flows.add(flow);
     let failure: unknown = null;
     try {
-      if (this.#run.stop.signal.aborted) throw this.#run.stop.signal.reason;
-      const all = range.start === 0 && range.end === file.item.file.size;
-      const asked = this.#run.source.read(file.item.file, all ? null : range, abort.signal);
-      // What it fails by is seen below, if the thread starts; that takes 10 ms, in which the answer is on its way.
-      asked.catch(() => {});
-      this.#hash(file);
-      const body = await asked;
-      if (body.range.start !== range.start || body.range.end !== range.end) {
-        this.#widen(flow, body, range);
-      }
-      abort.signal.throwIfAborted();
-      flow.handle = file.partial.writer(flow.range.start);
-      const copy = { range: flow.range, pipe: !file.careful && this.#run.bucket === null };
-      const alone = file.streamer !== null || this.#run.bucket !== null;
-      if (!alone && !isPiped(body, copy)) flow.divisible = this.#run.clock.now();
-      await copyBody(body, {
-        ...copy,
-        file: flow.handle,
-        chunk: this.#run.chunk,
-        signal: abort.signal,
-        onChunk: (bytes, skipped) => this.#received(flow, bytes, skipped),
-        onWritten: (elapsed) => void (this.#run.writing += elapsed),
-      });
+      await this.#transfer(flow);
     } catch (error) {
-      failure = abort.signal.aborted ? abort.signal.reason : error;
+      failure = flow.abort.signal.aborted ? flow.abort.signal.reason : error;
+      // Whatever failed, the server need not send more.
+      flow.abort.abort(failure);
     }
     this.#run.stop.signal.removeEventListener("abort", onStop);
-    // Whatever failed, the server need not send more.
-    if (failure !== null) abort.abort(failure);
     const at = await this.#settleFlow(flow);
     const { start, end } = flow.range;
-    if (at === end && !flow.dead) return { start: at, end: at };
-    if (failure === null) file.careful = true;
+    if (at === end && flow.state.kind !== "dropped") return { start: at, end: at };
+    if (failure === null && file.state.kind !== "proving") file.state = { ...file.state, careful: true };
     failure ??= new TransientError(`the body ended after ${at - start} of ${end - start} bytes`);
     if (isFatal(failure)) throw fatalFrom(failure, `writing ${file.partial.path}`);
     throw new AttemptFailed({ start: at, end }, at > start, failure);
   }
 
-  /**
-   * A chunk that was read here: what is skipped of it is known already. Waits for its share of the bandwidth, and a moment where it is
-   * far ahead of a gap: one connection that outruns the others would leave hashing, which goes in order, without work.
-   */
-  async #received(flow: Flow, bytes: number, skipped: number): Promise<void> {
-    this.#run.moved += skipped;
-    flow.held = true;
-    await this.#run.bucket?.take(bytes, flow.abort.signal);
-    if (this.#isFarAhead(flow)) await this.#run.clock.sleep(AHEAD_PAUSE, flow.abort.signal);
-    flow.held = false;
-    flow.moved = this.#run.clock.now();
+  #start(file: LargeFile, range: ByteRange, owner: PartOwner): Flow {
+    const flow: Flow = {
+      file,
+      owner,
+      abort: new AbortController(),
+      range: { ...range },
+      asked: range.end,
+      at: range.start,
+      moved: this.#run.clock.now(),
+      state: { kind: "asking" },
+    };
+    this.#flows.add(flow);
+    return flow;
   }
 
-  /** By more than all connections have under way where they keep pace. */
-  #isFarAhead({ file, at }: Flow): boolean {
-    const { partSize } = this.#run.budget;
-    return file.hash !== null && at > this.#reached(file) + this.#flows.size * partSize;
+  /** Asks for a flow's range and copies what comes to the file. */
+  async #transfer(flow: Flow): Promise<void> {
+    const { stop, source, bucket, chunk, clock } = this.#run;
+    const { file, range: { start, end }, abort: { signal } } = flow;
+    stop.signal.throwIfAborted();
+    const all = start === 0 && end === file.item.file.size;
+    const asked = source.read(file.item.file, all ? null : { start, end }, signal);
+    // What it fails by is seen below, if the thread starts; that takes 10 ms, in which the answer is on its way.
+    asked.catch(() => {});
+    this.#hash(file);
+    const body = await asked;
+    if (body.range.start !== start || body.range.end !== end) this.#widen(flow, body);
+    signal.throwIfAborted();
+    const careful = file.state.kind !== "proving" && file.state.careful;
+    const copy = { range: flow.range, pipe: !careful && bucket === null };
+    const handle = file.partial.writer(flow.range.start);
+    // Where bandwidth is limited, another connection brings nothing sooner.
+    const divisible = file.state.kind === "parts" && bucket === null;
+    flow.state = { kind: "flowing", handle, since: clock.now(), divisible };
+    await copyBody(body, {
+      ...copy,
+      file: handle,
+      chunk,
+      signal,
+      onChunk: (bytes, skipped) => this.#received(flow, bytes, skipped),
+      onWritten: (elapsed) => void (this.#run.writing += elapsed),
+    });
+  }
+
+  /** A chunk that was read here; skipped bytes are already on disk. Waits for its share of the bandwidth. */
+  async #received(flow: Flow, bytes: number, skipped: number): Promise<void> {
+    this.#run.moved += skipped;
+    flow.moved = null;
+    await this.#run.bucket?.take(bytes, flow.abort.signal);
+    flow.moved = this.#run.clock.now();
   }
 
   /** Closes a flow's handle and records what it brought. Resolves to the file offset it came to. */
   async #settleFlow(flow: Flow): Promise<number> {
-    const { handle, file, range } = flow;
+    const { file, range } = flow;
+    const handle = handleOf(flow);
     let at = range.start;
     if (handle !== null) {
-      // Waits for a write under way, so that none lands after this; meanwhile the range's end may have come nearer.
+      // Waits for a write under way, so that none follows; meanwhile the range's end may have come nearer.
       at = await handle.seek(0, Deno.SeekMode.Current);
       at = Math.min(range.end, at);
       handle.close();
     }
     this.#flows.delete(flow);
-    if (flow.dead || handle === null) return at;
+    if (flow.state.kind !== "flowing") return at;
     this.#count(flow, at);
     this.#local(file, () => file.partial.wrote({ start: range.start, end: at }));
     file.hash?.advance(this.#reached(file));
@@ -270,8 +287,8 @@ export class LargeFiles {
    * The server ignored the range and sends the whole file: this connection alone brings it. What others brought is thrown away,
    * since what was hashed must not be written again.
    */
-  #widen(flow: Flow, body: RangeBody, range: ByteRange): void {
-    const { file } = flow;
+  #widen(flow: Flow, body: RangeBody): void {
+    const { file, range, owner } = flow;
     const { size, path } = file.item.file;
     if (body.range.start > range.start || body.range.end < range.end) {
       void body.body.cancel().catch(() => {});
@@ -279,13 +296,13 @@ export class LargeFiles {
         `the server sent bytes ${body.range.start} to ${body.range.end} of ${path}, asked for ${range.start} to ${range.end}`,
       );
     }
-    if (file.streamer === flow.owner) return void (flow.range.end = size);
-    if (file.streamer !== null) {
+    if (file.state.kind === "stream") {
+      if (file.state.owner === owner) return void (range.end = size);
       void body.body.cancel().catch(() => {});
       throw new Superseded();
     }
-    log.debug(`${path}: the server knows no ranges, reading it in one stream`);
-    file.streamer = flow.owner;
+    log.debug(`${path}: the server ignores ranges, reading it in one stream`);
+    file.state = { kind: "stream", careful: file.state.kind === "parts" && file.state.careful, owner };
     flow.at = 0;
     flow.range = { start: 0, end: size };
     this.#startAnew(file, flow);
@@ -346,48 +363,44 @@ export class LargeFiles {
   /** All of a file from nothing, by any connection. */
   #again(file: LargeFile): void {
     this.#startAnew(file, null);
-    file.streamer = null;
-    file.finishing = false;
-    file.round++;
+    file.state = { kind: "parts", careful: false };
     this.#requeue(file, partsOf({ size: file.item.file.size, done: [] }, this.#run.budget.partSize));
   }
 
   /** Throws away what came of a file, and every connection that brings it but one. */
   #startAnew(file: LargeFile, but: Flow | null): void {
     for (const flow of this.#flows) {
-      if (flow.file !== file || flow === but || flow.dead) continue;
+      if (flow.file !== file || flow === but || flow.state.kind === "dropped") continue;
       this.#count(flow, flow.range.start);
-      flow.dead = true;
+      flow.state = { kind: "dropped", handle: handleOf(flow) };
       flow.abort.abort(new Superseded());
     }
     this.#run.bytes(file.item.file, -rangeBytes(file.partial.done));
     file.hash?.cancel();
     file.hash = null;
     file.partial.discard();
-    file.partial = PartialFile.fresh(file.item.staging, nonce(), this.#binding(file.item.file), this.#self);
+    file.partial = PartialFile.fresh(file.item.staging, nonce(), this.#binding(file.item.file), this.#owner);
   }
 
   #look(flow: Flow, now: number): void {
-    if (flow.dead) return;
-    const at = positionOf(flow);
+    if (flow.state.kind === "dropped") return;
+    const { range, asked } = flow;
+    const at = Math.min(range.end, positionOf(flow));
     if (at > flow.at) {
       this.#count(flow, at);
       flow.moved = now;
-    } else if (!flow.held && this.#run.isStalled(flow.moved)) {
+    }
+    // Another connection brings the rest of what was asked for.
+    if (at === range.end && range.end < asked) flow.abort.abort(new Superseded());
+    else if (flow.moved !== null && this.#run.isStalled(flow.moved)) {
       flow.abort.abort(this.#run.stalled());
     }
   }
 
-  /** Records what has come of the parts under way as well, and brings all to disk. */
-  #flush(file: LargeFile): void {
-    const { partial } = file;
-    try {
-      for (const flow of this.#flows) {
-        if (flow.file === file && !flow.dead) partial.wrote({ start: flow.range.start, end: flow.at });
-      }
-      this.#run.track(partial.flush(), file.item.file);
-    } catch (error) {
-      this.#run.fail(file.item.file, errorFrom(error, `writing ${partial.path}`));
+  /** Records what has come of the parts under way as well. */
+  #note(file: LargeFile): void {
+    for (const { file: of, state, range, at } of this.#flows) {
+      if (of === file && state.kind !== "dropped") file.partial.wrote({ start: range.start, end: at });
     }
   }
 
@@ -406,4 +419,13 @@ export class LargeFiles {
       throw errorFrom(error, `writing ${file.partial.path}`);
     }
   }
+}
+
+function handleOf({ state }: Flow): Deno.FsFile | null {
+  return state.kind === "asking" ? null : state.handle;
+}
+
+/** Counts how often a file was begun anew by all connections. */
+export function roundOf({ rejected, stolen }: LargeFile): number {
+  return rejected + stolen;
 }

@@ -106,7 +106,7 @@ function parseHead(entry: string): { binding: RecordBinding; writer: HostIdentit
   ) {
     return null;
   }
-  return { binding: { revision, etag, size }, writer: { host, pid, boot } };
+  return { binding: { revision, etag, size }, writer: { host, pid, boot, process: null } };
 }
 
 /** True when a record is about this very content. */

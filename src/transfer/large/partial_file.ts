@@ -1,5 +1,8 @@
 import { dirname, join } from "@std/path";
+import type { FilesBelow } from "../../os/files_below.ts";
+import { readRegularTextSync } from "../../os/read_regular_file.ts";
 import type { ByteRange } from "../../sources/manifest.ts";
+import { directoryGone } from "../directory_gone.ts";
 import { type HostIdentity, knownGone } from "../lease/host_identity.ts";
 import {
   closedLine,
@@ -19,6 +22,12 @@ export class StagingLostError extends Error {
   override readonly name = "StagingLostError";
 }
 
+/** Whose partial files they are, and where they are. */
+export interface PartialOwner {
+  readonly files: FilesBelow;
+  readonly self: HostIdentity;
+}
+
 /**
  * A file while it arrives, with the record of what has. The record never claims a byte that is not on disk. A name is used by one run
  * only; a later run takes the file over by renaming it, which the earlier one notices should it still live.
@@ -26,24 +35,23 @@ export class StagingLostError extends Error {
 export class PartialFile {
   readonly path: string;
   readonly #binding: RecordBinding;
-  readonly #self: HostIdentity;
+  readonly #owner: PartialOwner;
   #done: readonly ByteRange[];
   #unflushed: readonly ByteRange[] = [];
-  #files: { readonly data: Deno.FsFile; readonly record: Deno.FsFile; readonly inode: number | null } | null =
-    null;
+  #files: OpenFiles | null = null;
   #exists: boolean;
 
-  private constructor(path: string, binding: RecordBinding, self: HostIdentity, adopted: ReadRecord | null) {
+  private constructor(path: string, binding: RecordBinding, owner: PartialOwner, adopted: ReadRecord | null) {
     this.path = path;
     this.#binding = binding;
-    this.#self = self;
+    this.#owner = owner;
     this.#done = adopted?.done ?? [];
     this.#exists = adopted !== null;
   }
 
   /** A partial file from nothing. Created when first opened. */
-  static fresh(staging: string, nonce: string, binding: RecordBinding, self: HostIdentity): PartialFile {
-    return new PartialFile(ownStaging(staging, nonce), binding, self, null);
+  static fresh(staging: string, nonce: string, binding: RecordBinding, owner: PartialOwner): PartialFile {
+    return new PartialFile(ownStaging(staging, nonce), binding, owner, null);
   }
 
   /**
@@ -56,19 +64,20 @@ export class PartialFile {
     staging: string,
     nonce: string,
     binding: RecordBinding,
-    self: HostIdentity,
+    owner: PartialOwner,
     names: readonly string[],
   ): { partial: PartialFile; settled: boolean } {
+    const { files, self } = owner;
     const path = ownStaging(staging, nonce);
     const found = names.map((name) => join(dirname(staging), name))
       .map((from) => ({ from, record: usableRecord(from, binding, self) }))
       .toSorted((a, b) => rangeBytes(b.record?.done ?? []) - rangeBytes(a.record?.done ?? []));
     const best = found[0];
-    const taken = best !== undefined && best.record !== null && takeOver(best.from, path, best.record, self);
-    for (const { from } of taken ? found.slice(1) : found) removePartial(from);
+    const taken = best !== undefined && best.record !== null && takeOver(best.from, path, best.record, owner);
+    for (const { from } of taken ? found.slice(1) : found) removePartial(files, from);
     const record = taken ? best.record : null;
     return {
-      partial: new PartialFile(path, binding, self, record),
+      partial: new PartialFile(path, binding, owner, record),
       settled: record === null || record.closed || knownGone(record.writer, self),
     };
   }
@@ -89,15 +98,36 @@ export class PartialFile {
   /** Creates the file, sparse and of its full size, and the record; or opens what was taken over. */
   open(): void {
     if (this.#files !== null) return;
-    const create = this.#exists ? {} : { createNew: true };
-    // The record first: a file without one is worth nothing, a record without file neither.
-    const record = Deno.openSync(recordPath(this.path), { append: true, ...create });
     try {
-      if (!this.#exists) writeText(record, openLine(this.#binding, this.#self));
-      const data = Deno.openSync(this.path, { read: true, write: true, ...create });
-      if (!this.#exists) data.truncateSync(this.#binding.size);
-      this.#files = { data, record, inode: data.statSync().ino };
-      this.#exists = true;
+      this.#files = this.#exists ? this.#openBoth() : this.#createBoth();
+    } catch (error) {
+      throw directoryGone(error, this.path) ?? error;
+    }
+    this.#exists = true;
+  }
+
+  #openBoth(): OpenFiles {
+    const { files } = this.#owner;
+    const record = files.open(recordPath(this.path));
+    try {
+      record.seekSync(0, Deno.SeekMode.End);
+      const data = files.open(this.path);
+      return { data, record, inode: data.statSync().ino };
+    } catch (error) {
+      record.close();
+      throw error;
+    }
+  }
+
+  /** The record first: a file without one is worth nothing, a record without file neither. */
+  #createBoth(): OpenFiles {
+    const { files, self } = this.#owner;
+    const record = files.create(recordPath(this.path));
+    try {
+      writeText(record, openLine(this.#binding, self));
+      const data = files.create(this.path);
+      data.truncateSync(this.#binding.size);
+      return { data, record, inode: data.statSync().ino };
     } catch (error) {
       record.close();
       throw error;
@@ -109,9 +139,9 @@ export class PartialFile {
     this.open();
     let file: Deno.FsFile;
     try {
-      file = Deno.openSync(this.path, { write: true });
+      file = this.#owner.files.open(this.path);
     } catch (error) {
-      throw error instanceof Deno.errors.NotFound ? lost(this.path) : error;
+      throw lostOr(error, this.path);
     }
     file.seekSync(offset, Deno.SeekMode.Start);
     return file;
@@ -158,7 +188,7 @@ export class PartialFile {
     this.#done = [];
     this.#unflushed = [];
     this.#exists = false;
-    removePartial(this.path);
+    removePartial(this.#owner.files, this.path);
   }
 
   /** Flushes to disk and renames to the final path: the bytes are proven. @throws {StagingLostError} */
@@ -169,9 +199,13 @@ export class PartialFile {
     const { size } = files.data.statSync();
     if (size !== this.#binding.size) throw lost(this.path);
     await files.data.syncData();
-    renameOwned(this.path, target);
+    try {
+      this.#owner.files.rename(this.path, target);
+    } catch (error) {
+      throw lostOr(error, this.path);
+    }
     this.#shut();
-    removeIfThere(recordPath(this.path));
+    this.#owner.files.remove(recordPath(this.path));
   }
 
   /** Ends this run's use in order; what was brought stays for a later one. */
@@ -191,41 +225,24 @@ export class PartialFile {
   }
 }
 
-/** Renames a run's own file to its final path. @throws {StagingLostError} when the file is no longer there. */
-export function renameOwned(path: string, target: string): void {
-  try {
-    Deno.renameSync(path, target);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    // The file is gone, or the target's folder is not there yet.
-    Deno.mkdirSync(dirname(target), { recursive: true });
-    try {
-      Deno.renameSync(path, target);
-    } catch (again) {
-      throw again instanceof Deno.errors.NotFound ? lost(path) : again;
-    }
-  }
+interface OpenFiles {
+  readonly data: Deno.FsFile;
+  readonly record: Deno.FsFile;
+  readonly inode: number | null;
 }
 
 /** Removes a partial file and its record. */
-export function removePartial(path: string): void {
-  removeIfThere(path);
-  removeIfThere(recordPath(path));
-}
-
-function removeIfThere(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
+export function removePartial(files: FilesBelow, path: string): void {
+  files.remove(path);
+  files.remove(recordPath(path));
 }
 
 function usableRecord(path: string, binding: RecordBinding, self: HostIdentity): ReadRecord | null {
   try {
     const info = Deno.lstatSync(path);
     if (!info.isFile || info.size !== binding.size) return null;
-    const record = readRecord(Deno.readTextFileSync(recordPath(path)), self);
+    const text = readRegularTextSync(recordPath(path));
+    const record = text.kind === "ok" ? readRecord(text.value, self) : null;
     // Another user's, in a folder shared by a group: only its owner can go on with it.
     Deno.openSync(path, { write: true }).close();
     return record !== null && sameBinding(record.binding, binding) ? record : null;
@@ -236,18 +253,19 @@ function usableRecord(path: string, binding: RecordBinding, self: HostIdentity):
 }
 
 /** Renames the file to this run's name, its record first: whenever the process dies, one whole pair is there. */
-function takeOver(from: string, to: string, record: ReadRecord, self: HostIdentity): boolean {
+function takeOver(from: string, to: string, record: ReadRecord, { files, self }: PartialOwner): boolean {
   const text = openLine(record.binding, self) + record.flushed.map(flushedLine).join("") +
     record.done.map(wroteLine).join("");
-  Deno.writeTextFileSync(recordPath(to), text, { createNew: true });
+  using file = files.create(recordPath(to));
+  writeText(file, text);
   try {
-    Deno.renameSync(from, to);
+    files.rename(from, to);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
-    removeIfThere(recordPath(to));
+    files.remove(recordPath(to));
     return false;
   }
-  removeIfThere(recordPath(from));
+  files.remove(recordPath(from));
   return true;
 }
 
@@ -256,6 +274,11 @@ const encoder = new TextEncoder();
 function writeText(file: Deno.FsFile, text: string): void {
   const bytes = encoder.encode(text);
   for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
+}
+
+/** What a failure to find the file means. */
+function lostOr(error: unknown, path: string): unknown {
+  return directoryGone(error, path) ?? (error instanceof Deno.errors.NotFound ? lost(path) : error);
 }
 
 function lost(path: string): StagingLostError {

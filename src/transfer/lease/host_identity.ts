@@ -1,11 +1,24 @@
 import os from "node:os";
+import { kernelFiles } from "../../os/kernel_files.ts";
 
-/** Who wrote a lock or a part record, as far as can be told. */
+/** Who wrote a lock or a part record, as far as it can be told. */
 export interface HostIdentity {
   readonly host: string;
   readonly pid: number;
   /** When the machine started, seconds since 1970 by its own clock: what was in the page cache after it is still there. */
   readonly boot: number;
+  /** What makes the PID unique; `null` where the kernel's files cannot be read. */
+  readonly process: ProcessIdentity | null;
+}
+
+/** A process, for the time that it lives. */
+export interface ProcessIdentity {
+  /** Of this start of the machine (`/proc/sys/kernel/random/boot_id`). */
+  readonly bootId: string;
+  /** In which PIDs are counted: each container has its own. */
+  readonly namespace: string;
+  /** Clock ticks from the machine's start to the process's. */
+  readonly started: number;
 }
 
 /** This process. Requires sys permissions for `hostname` and `osUptime`. */
@@ -14,6 +27,7 @@ export function hostIdentity(): HostIdentity {
     host: Deno.hostname(),
     pid: Deno.pid,
     boot: Math.round(Date.now() / 1000 - Deno.osUptime()),
+    process: processIdentity(),
   };
 }
 
@@ -22,9 +36,17 @@ export function sameBoot(a: HostIdentity, b: HostIdentity): boolean {
   return a.host === b.host && Math.abs(a.boot - b.boot) <= 5;
 }
 
+/** True when a process is certainly gone: it counts PIDs as this one does, and its PID is free or another's by now. */
+export function isDead({ pid, process: other }: HostIdentity, { process: self }: HostIdentity): boolean {
+  if (other === null || self === null) return false;
+  if (other.bootId !== self.bootId || other.namespace !== self.namespace) return false;
+  const started = startOf(pid);
+  return started !== undefined && started !== other.started;
+}
+
 /**
- * True when a process on this very host is known to be gone. Nothing is known of other hosts, nor where asking is not permitted;
- * a container that shares the host's name may see another set of processes, so this alone proves nothing.
+ * True when a process on this very host seems to be gone. Nothing is known of other hosts, nor where asking is not permitted; a container
+ * that shares the host's name may see another set of processes, so this alone proves nothing.
  */
 export function knownGone(other: HostIdentity, self: HostIdentity): boolean {
   if (other.host !== self.host || other.pid === self.pid) return false;
@@ -35,4 +57,25 @@ export function knownGone(other: HostIdentity, self: HostIdentity): boolean {
   } catch (error) {
     return error instanceof Error && error.message.includes("ESRCH");
   }
+}
+
+function processIdentity(): ProcessIdentity | null {
+  const kernel = kernelFiles();
+  const bootId = kernel.text("/proc/sys/kernel/random/boot_id");
+  const namespace = kernel.link("/proc/self/ns/pid");
+  const started = startOf(Deno.pid);
+  if (bootId.kind !== "ok" || namespace.kind !== "ok" || typeof started !== "number") return null;
+  return { bootId: bootId.value.trim(), namespace: namespace.value, started };
+}
+
+/** When a process was started, in clock ticks; `null` where there is none, `undefined` where that cannot be read. */
+function startOf(pid: number): number | null | undefined {
+  const stat = kernelFiles().text(`/proc/${pid}/stat`);
+  if (stat.kind === "absent") return null;
+  if (stat.kind !== "ok") return undefined;
+  // proc_pid_stat(5): the name, the second field, may have spaces and parentheses; the start is the 22nd.
+  const fields = stat.value.slice(stat.value.lastIndexOf(")") + 2).split(" ");
+  const started = Number(fields[19]);
+  // A zombie has ended, though its parent has not looked yet.
+  return fields[0] === "Z" || fields[0] === "X" ? null : Number.isFinite(started) ? started : undefined;
 }

@@ -1,8 +1,11 @@
-import { join } from "@std/path";
+import { dirname, join } from "@std/path";
+import { AimError } from "../../errors/aim_error.ts";
 import { errnoOf, errorFrom } from "../../errors/from_unknown.ts";
 import { log } from "../../log/logger.ts";
 import { systemClock } from "../clock.ts";
-import { type HostIdentity, hostIdentity, knownGone } from "./host_identity.ts";
+import { filesBelow } from "../../os/files_below.ts";
+import { readRegularTextSync } from "../../os/read_regular_file.ts";
+import { type HostIdentity, hostIdentity, isDead, knownGone, type ProcessIdentity } from "./host_identity.ts";
 import type { Clock } from "../types.ts";
 
 /** How a lease is taken and kept. */
@@ -41,11 +44,13 @@ interface LockText extends HostIdentity {
 /** Milliseconds that a new holder waits to see whether another has taken the lease in the same moment. */
 const SETTLE = 200;
 const TELL_EVERY = 30_000;
+/** Bytes of a lock: far above any. */
+const LARGEST = 4096;
 
 /**
  * Runs something as the only process that does so in a directory, over all hosts that share it. The lock is the file `.aim/lock`, made by
  * link(2) and kept by rewriting it; no flock(2), which network file systems do not always have. A holder that gives no sign of life for the
- * lease time loses it, one on this host whose process is gone after a few beats. A holder that loses it is stopped, waits, and runs again.
+ * lease time loses it; one whose process is certainly dead loses it at once. A holder that loses it is stopped, waits, and runs again.
  *
  * Nothing correct may rest on the lease: it saves bandwidth.
  *
@@ -100,9 +105,7 @@ async function acquire(directory: string, options: LeaseOptions): Promise<Held> 
       unchangedSince = now;
     }
     const holder = parseLock(text);
-    // A process that cannot be seen here may live in another container of the same name: its beats tell.
-    const patience = holder !== null && knownGone(holder, self) ? 2.5 * renewEvery : leaseTime;
-    if (now - unchangedSince >= patience) {
+    if (now - unchangedSince >= patienceWith(holder, self, { leaseTime, renewEvery })) {
       log.info(`${describe(holder)} is gone, taking over its lease of ${directory}`);
       if (await takeOver(path, mine, text, clock, signal)) return keep(path, mine, options);
       continue;
@@ -113,6 +116,18 @@ async function acquire(directory: string, options: LeaseOptions): Promise<Held> 
     }
     await clock.sleep(Math.min(500, renewEvery / 2), signal);
   }
+}
+
+/** Milliseconds without a sign of life after which a holder has lost the lease. */
+function patienceWith(
+  holder: LockText | null,
+  self: HostIdentity,
+  { leaseTime, renewEvery }: Required<Pick<LeaseOptions, "leaseTime" | "renewEvery">>,
+): number {
+  if (holder === null) return leaseTime;
+  if (isDead(holder, self)) return 0;
+  // A process that cannot be seen here may live in another container of the same name: its beats tell.
+  return knownGone(holder, self) ? 2.5 * renewEvery : leaseTime;
 }
 
 /** Takes a lock that nobody holds. */
@@ -245,37 +260,40 @@ function holds(path: string, mine: LockText): boolean {
 }
 
 function readLock(path: string): string | null {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return null;
-    throw errorFrom(error, `locking ${path}`);
-  }
+  const text = readRegularTextSync(path, LARGEST);
+  if (text.kind === "ok") return text.value;
+  if (text.kind === "absent") return null;
+  if (text.cause !== undefined) throw errorFrom(text.cause, `locking ${path}`);
+  throw new AimError("no-space", `locking ${path}: ${text.reason}`, { hint: "remove it, then run again" });
 }
 
 function parseLock(text: string): LockText | null {
   try {
-    const { host, pid, boot, since, nonce, beat } = JSON.parse(text);
+    const { host, pid, boot, process, since, nonce, beat } = JSON.parse(text);
     if (typeof host !== "string" || typeof nonce !== "string" || typeof since !== "string") return null;
     if (typeof pid !== "number" || typeof boot !== "number" || typeof beat !== "number") return null;
-    return { host, pid, boot, since, nonce, beat };
+    return { host, pid, boot, process: processOf(process), since, nonce, beat };
   } catch {
     return null;
   }
 }
 
+/** An earlier version of aim writes none. */
+function processOf(value: unknown): ProcessIdentity | null {
+  const { bootId, namespace, started } = (value ?? {}) as Partial<Record<keyof ProcessIdentity, unknown>>;
+  return typeof bootId === "string" && typeof namespace === "string" && typeof started === "number"
+    ? { bootId, namespace, started }
+    : null;
+}
+
 function describe(holder: LockText | null): string {
   return holder === null
     ? "an unknown process"
-    : `process ${holder.pid} on ${holder.host}, at it since ${holder.since}`;
+    : `process ${holder.pid} on ${holder.host} (since ${holder.since})`;
 }
 
 function removeIfThere(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
+  filesBelow(dirname(path)).remove(path);
 }
 
 /** The holder of a directory's lease, in words; `null` where nobody has it. It may have died since. */

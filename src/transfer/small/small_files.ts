@@ -4,17 +4,13 @@ import type { ManifestFile } from "../../sources/manifest.ts";
 import { type ByteReader, type RangeBody, TransientError } from "../../sources/source.ts";
 import { fatalFrom, integrityError, isFatal } from "../attempt_errors.ts";
 import { chunks } from "../copy_body.ts";
+import { directoryGone } from "../directory_gone.ts";
 import { type DigestSpec, digestStream } from "../hash/digests.ts";
 import { nonce } from "../nonce.ts";
-import { StagingLostError } from "../large/partial_file.ts";
 import { wholeLimit } from "../planner.ts";
-import type { PublishOutcome } from "./publish_protocol.ts";
-import { Publisher } from "./publisher.ts";
 import { ownStaging } from "../staging_names.ts";
 import type { TransferRun } from "../transfer_run.ts";
 import type { ComputedDigests, TransferItem } from "../types.ts";
-import { writeSmallFile } from "./write_small_file.ts";
-import { writesOnClose } from "./writes_on_close.ts";
 
 /** A file that is held in memory until it is proven. */
 export interface SmallFile {
@@ -23,61 +19,43 @@ export interface SmallFile {
   readonly specs: readonly DigestSpec[];
 }
 
-/**
- * Where writing one file takes so many milliseconds it is a server or a disk that is waited for, and threads wait for several at once. What
- * the page cache takes at once (60 µs a file on ext4, 20 in memory) is done as soon without: a thread takes 10 ms to start, and Deno's
- * calls, all it has, take twice as long as the C library's.
- */
-const SLOW = 0.25;
-/** Each takes 19 MiB. */
-const THREADS = 2;
-/** Fewer files do not repay the start of threads. */
-const WORTH_THREADS = 64;
-/** Files whose writing is timed. */
-const TIMED = 15;
+/** Files that are flushed to disk together: one at a time, each would wait for a commit of the file system's journal. */
+const GROUP = 32;
+
+/** Times that a file is fetched again since another process has removed what came of it. */
+const MOST_LOST = 3;
+
+/** A file that is written under a name of its own, not yet flushed. */
+interface Written {
+  readonly small: SmallFile;
+  readonly digests: ComputedDigests;
+  readonly staging: string;
+  readonly file: Deno.FsFile;
+}
 
 /** Brings files in one piece each: one request, one proof, one write. */
 export class SmallFiles {
   readonly #run: TransferRun;
+  readonly #again: (file: SmallFile) => void;
+  readonly #lost = new Map<SmallFile, number>();
   /** Memory that no connection uses at present. */
   readonly #spare: Uint8Array<ArrayBuffer>[] = [];
   readonly #requests = new Set<OpenRequest>();
-  /** No files are asked for together. */
-  #alone = false;
-  /** Proves and writes beside the connections; `null` where they do that. */
-  #publisher: Publisher<SmallFile> | null = null;
-  /** As in `WriteOptions`. */
-  #sync = true;
-  /** Files that were not fetched yet. */
-  #left = 0;
-  /** Milliseconds that writing took, of the first files. */
-  readonly #times: number[] = [];
-  readonly #again: (file: SmallFile) => void;
+  #written: Written[] = [];
+  #flushing: Promise<void> | null = null;
 
-  /** @param again Told of a file that is to be brought once more, by itself. */
+  /** @param again Told of a file that is to be brought once more. */
   constructor(run: TransferRun, again: (file: SmallFile) => void) {
     this.#run = run;
     this.#again = again;
   }
 
-  /** Makes ready for so many files, which lie on the file system of a directory. */
-  async prepare(files: number, directory: string): Promise<void> {
-    this.#left = files;
-    if (files > WORTH_THREADS) this.#sync = await writesOnClose(directory);
-  }
-
-  /**
-   * Brings files, asked for together as far as the source does that. What is wrong in the end with one of them ends the transfer. Some may
-   * not be `done` yet when this resolves: a thread has them.
-   */
-  async bringAll(files: readonly SmallFile[]): Promise<void> {
-    const rest = files.length > 1 && !this.#alone ? await this.#together(files) : files;
-    for (const file of rest) {
-      try {
-        await this.#bring(file);
-      } catch (error) {
-        return this.#run.fail(file.item.file, error);
-      }
+  /** Brings a file. What is wrong in the end ends the transfer. It is `done` once its group is flushed. */
+  async bring(file: SmallFile): Promise<void> {
+    try {
+      await this.#bring(file);
+    } catch (error) {
+      this.#run.fail(file.item.file, error);
     }
   }
 
@@ -88,157 +66,93 @@ export class SmallFiles {
     }
   }
 
-  /** Sends to the threads what waits for company there. */
+  /** Brings to disk what was written so far, then gives it its names. */
   flush(): void {
-    this.#publisher?.flush();
+    const group = this.#written;
+    const first = group[0];
+    if (first === undefined || this.#flushing !== null) return;
+    this.#written = [];
+    this.#flushing = this.#publish(group).finally(() => {
+      this.#flushing = null;
+      if (this.#written.length >= GROUP) this.flush();
+    });
+    this.#run.track(this.#flushing, first.small.item.file);
   }
 
-  /** Resolves when no thread writes any more; what they have not begun is left. */
-  async stop(): Promise<void> {
-    await this.#publisher?.stop();
-  }
-
-  /** Ends the threads at once. */
+  /** Throws away what was not flushed. */
   close(): void {
-    this.#publisher?.close();
-  }
-
-  /** Asks for files together. Resolves to those that are still to be brought, each by itself: nothing here is tried twice, or an error. */
-  async #together(files: readonly SmallFile[]): Promise<SmallFile[]> {
-    const { source } = this.#run;
-    const rest = new Map(files.map((file) => [file.item.file, file]));
-    using request = this.#open();
-    try {
-      const asked = [...rest.keys()].filter(({ size }) => size > 0);
-      for await (const { file: listed, body } of source.readAll?.(asked, request.abort.signal) ?? []) {
-        const file = rest.get(listed);
-        if (file === undefined) throw new Error(`${listed.path} was not asked for`);
-        this.#run.state(file.item.file, "active");
-        const memory = this.#memory();
-        const bytes = memory.subarray(0, file.item.file.size);
-        await this.#fill(file.item.file, body, bytes, request);
-        const proven = await this.#handOver(file, bytes, request) || this.#accept(file, bytes);
-        this.#spare.push(memory);
-        if (proven) rest.delete(listed);
-        // Whatever mixes up answers is not asked for several again.
-        else this.#alone = true;
+    for (const { file, staging } of this.#written.splice(0)) {
+      file.close();
+      try {
+        this.#run.files.remove(staging);
+      } catch (error) {
+        log.debug(`cannot remove ${staging}`, { reason: String(error) });
       }
-    } catch (error) {
-      log.debug(`not asking ${source.uri} for small files together`, { reason: String(error) });
     }
-    return [...rest.values()];
   }
 
   /** @throws {AimError} `integrity` a digest that does not match twice; `network`; `no-space`. */
-  async #bring(file: SmallFile): Promise<void> {
-    this.#run.state(file.item.file, "active");
-    const memory = this.#memory();
-    const bytes = memory.subarray(0, file.item.file.size);
+  async #bring(small: SmallFile): Promise<void> {
+    const { item, specs } = small;
+    this.#run.state(item.file, "active");
+    const memory = this.#spare.pop() ?? new Uint8Array(wholeLimit(this.#run.budget));
+    const bytes = memory.subarray(0, item.file.size);
     for (let rejected = 0;; rejected++) {
-      if (bytes.length > 0) await this.#fetch(file.item.file, bytes);
-      if (this.#accept(file, bytes)) return void this.#spare.push(memory);
-      if (rejected > 0) throw integrityError(file.item.file, this.#digests(file, bytes));
-      log.warn(`${file.item.file.path} does not match its digest, fetching it again`);
+      if (bytes.length > 0) await this.#fetch(item.file, bytes);
+      const stream = digestStream(specs, bytes.length);
+      stream.update(bytes);
+      const digests = stream.digests();
+      if (this.#run.matches(item.file, digests)) {
+        this.#write(small, digests, bytes);
+        break;
+      }
+      this.#run.bytes(item.file, -bytes.length);
+      if (rejected > 0) throw integrityError(item.file, digests);
+      log.warn(`${item.file.path} does not match its digest, fetching it again`);
     }
+    this.#spare.push(memory);
+    if (this.#written.length >= GROUP || this.#requests.size === 0) this.flush();
+    // A disk that is slower than the network is waited for: only so many files are open at once.
+    if (this.#written.length >= GROUP) await this.#flushing?.catch(() => {});
   }
 
-  #memory(): Uint8Array<ArrayBuffer> {
-    return this.#spare.pop() ?? new Uint8Array(wholeLimit(this.#run.budget));
-  }
-
-  #digests(file: SmallFile, bytes: Uint8Array): ComputedDigests {
-    const stream = digestStream(file.specs, file.item.file.size);
-    stream.update(bytes);
-    return stream.digests();
-  }
-
-  /** @returns Whether a thread sees to it from here on. */
-  async #handOver(file: SmallFile, bytes: Uint8Array, request: OpenRequest): Promise<boolean> {
-    const { item, specs } = file;
-    const publisher = this.#publisher;
-    // A name that depends on the bytes is not known yet.
-    if (publisher === null || item.compute.length > 0) return false;
-    const task = {
-      specs,
-      digest: this.#run.options.verify ? item.file.digest : null,
-      staging: item.staging,
-      target: item.target({}),
-      note: item.note ?? null,
-    };
-    // While the threads are waited for, nothing stalls.
-    request.moved = null;
-    const taken = await publisher.put(file, task, bytes);
-    request.moved = this.#run.clock.now();
-    if (taken) this.#fetched();
-    request.abort.signal.throwIfAborted();
-    return taken;
-  }
-
-  /** What a thread says of a file. */
-  #take(file: SmallFile, outcome: PublishOutcome, bytes: Uint8Array<ArrayBuffer>): void {
-    if (this.#run.stop.signal.aborted || outcome.kind === "skipped") return;
-    const { item } = file;
-    const { digests } = outcome;
-    if (outcome.kind === "written") return this.#run.done(item, item.target(digests), digests, outcome.noted);
+  #write(small: SmallFile, digests: ComputedDigests, bytes: Uint8Array): void {
+    const staging = ownStaging(small.item.staging, nonce());
     try {
-      if (outcome.kind === "unwritten") return this.#publish(file, bytes, digests);
+      const file = this.#run.files.create(staging);
+      this.#written.push({ small, digests, staging, file });
+      for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
     } catch (error) {
-      return this.#run.fail(item.file, error);
+      throw directoryGone(error, staging) ?? errorFrom(error, `writing ${small.item.target(digests)}`);
     }
-    this.#alone = true;
-    this.#run.bytes(item.file, -bytes.length);
-    this.#again(file);
   }
 
-  /** A thread failed that had a file. */
-  #lost(file: SmallFile, error: Error): void {
-    if (this.#run.stop.signal.aborted) return;
-    log.debug(`${file.item.file.path} is fetched again`, { reason: error.message });
-    this.#run.bytes(file.item.file, -file.item.file.size);
-    this.#again(file);
-  }
-
-  /** Nothing more comes soon after the last file. */
-  #fetched(): void {
-    if (--this.#left <= 0) this.flush();
-  }
-
-  /** Decides, by how long the first files took to write, whether there are to be threads. */
-  #timed(milliseconds: number): void {
-    if (this.#times.length === TIMED || this.#times.push(milliseconds) < TIMED) return;
-    const usual = this.#times.toSorted((a, b) => a - b)[TIMED >> 1] ?? 0;
-    if (this.#left < WORTH_THREADS || usual < SLOW) return;
-    this.#publisher = new Publisher<SmallFile>({
-      onOutcome: (file, outcome, bytes) => this.#take(file, outcome, bytes),
-      onLost: (file, error) => this.#lost(file, error),
-    }, { threads: THREADS, sync: this.#sync });
-  }
-
-  /** Gives a file its name, if its bytes are right. */
-  #accept(file: SmallFile, bytes: Uint8Array<ArrayBuffer>): boolean {
-    this.#fetched();
-    const digests = this.#digests(file, bytes);
-    if (this.#run.matches(file.item.file, digests)) {
-      this.#publish(file, bytes, digests);
-      return true;
-    }
-    this.#run.bytes(file.item.file, -bytes.length);
-    return false;
-  }
-
-  #publish({ item }: SmallFile, bytes: Uint8Array<ArrayBuffer>, digests: ComputedDigests): void {
-    const target = item.target(digests);
-    for (let lost = 0;; lost++) {
+  async #publish(group: readonly Written[]): Promise<void> {
+    const flushed = await Promise.allSettled(group.map(({ file }) => file.syncData()));
+    for (const { file } of group) file.close();
+    for (const [at, { small, digests, staging }] of group.entries()) {
+      const target = small.item.target(digests);
+      const result = flushed[at];
       try {
-        const started = this.#run.clock.now();
-        writeSmallFile(ownStaging(item.staging, nonce()), target, bytes);
-        this.#timed(this.#run.clock.now() - started);
-        return this.#run.done(item, target, digests);
+        if (result?.status === "rejected") throw result.reason;
+        this.#run.files.rename(staging, target);
+        this.#run.done(small.item, target, digests);
       } catch (error) {
-        // Another process, the lease defeated, took it for a leftover.
-        if (!(error instanceof StagingLostError) || lost > 3) throw errorFrom(error, `writing ${target}`);
+        const gone = directoryGone(error, staging);
+        if (gone === null && error instanceof Deno.errors.NotFound && this.#mayFetchAgain(small)) continue;
+        throw gone ?? errorFrom(error, `writing ${target}`);
       }
     }
+  }
+
+  /** Another process, the lease defeated, has taken the file for a leftover and removed it. */
+  #mayFetchAgain(small: SmallFile): boolean {
+    const lost = (this.#lost.get(small) ?? 0) + 1;
+    this.#lost.set(small, lost);
+    if (lost > MOST_LOST) return false;
+    this.#run.bytes(small.item.file, -small.item.file.size);
+    this.#again(small);
+    return true;
   }
 
   /** Fills `bytes`, which are as many as the file has. */
@@ -292,7 +206,7 @@ export class SmallFiles {
     run.bytes(file, at);
   }
 
-  /** A request, or several together, until it is disposed of: it ends with the transfer, and when it stalls. */
+  /** A request, until it is disposed of: it ends with the transfer, and when it stalls. */
   #open(): OpenRequest & Disposable {
     const { stop, clock } = this.#run;
     const abort = new AbortController();

@@ -1,0 +1,249 @@
+import { AimError } from "../errors/aim_error.ts";
+import { cString, describeErrno, lastErrno, type TreeCalls, treeCalls } from "./libc.ts";
+
+/**
+ * Creates, opens, renames and removes files below a directory. Paths are absolute; no link on the way from that directory to
+ * the file is followed, whoever puts it there and whenever. Failures are thrown as Deno throws them.
+ */
+export interface FilesBelow {
+  /** Creates an empty file that is not there yet, opened for reading and writing. */
+  create(path: string): Deno.FsFile;
+  /** Opens a file for reading and writing. */
+  open(path: string): Deno.FsFile;
+  rename(from: string, to: string): void;
+  /** Removes a file, if it is there. */
+  remove(path: string): void;
+  /** Makes a directory, if it is not there. Its parent must be. */
+  makeDirectory(path: string): void;
+  /** Makes a symbolic link that says `target`. */
+  symlink(target: string, path: string): void;
+  /** Makes a hard link to a file anywhere; a link is not followed. */
+  link(from: string, path: string): void;
+}
+
+/**
+ * Files below a trusted directory.
+ *
+ * Through the C library, each directory is opened relative to its parent, without following links: a directory that is swapped for a link
+ * at any moment leads nowhere. Where the library is refused, the way is looked at before each call instead, which a swap between the two
+ * can defeat; what was opened is then looked at again before a byte is written.
+ *
+ * @param root Absolute; its own path may have links.
+ */
+export function filesBelow(root: string): FilesBelow {
+  const libc = treeCalls();
+  return "library" in libc ? new ThroughLibc(root, libc.library) : new Checked(root);
+}
+
+const O_RDWR = 2, O_CREAT = 0o100, O_EXCL = 0o200, O_CLOEXEC = 0o2000000, O_PATH = 0o10000000;
+// The two flags that differ between x86-64 and ARM64 (asm/fcntl.h).
+const [O_DIRECTORY, O_NOFOLLOW] = Deno.build.arch === "aarch64" ? [0o40000, 0o100000] : [0o200000, 0o400000];
+const AT_FDCWD = -100, AT_EMPTY_PATH = 0x1000;
+const STATX_INO = 0x100;
+const ENOENT = 2, EEXIST = 17, ENOTDIR = 20, ELOOP = 40;
+
+class ThroughLibc implements FilesBelow {
+  readonly #root: string;
+  readonly #library: TreeCalls;
+
+  constructor(root: string, library: TreeCalls) {
+    this.#root = root;
+    this.#library = library;
+  }
+
+  create(path: string): Deno.FsFile {
+    return this.#open(path, O_RDWR | O_CREAT | O_EXCL);
+  }
+
+  open(path: string): Deno.FsFile {
+    return this.#open(path, O_PATH);
+  }
+
+  /** Deno opens a path, not a descriptor: it must come to the very file that was opened without following links. */
+  #open(path: string, flags: number): Deno.FsFile {
+    return this.#inParent(path, (parent, name) => {
+      const descriptor = this.#library.openat(parent, name, flags | O_NOFOLLOW | O_CLOEXEC, 0o666);
+      if (descriptor < 0) throw this.#failure(path);
+      try {
+        const file = Deno.openSync(path, { read: true, write: true });
+        if (file.statSync().ino === this.#inode(descriptor)) return file;
+        file.close();
+        throw linkOnTheWay(path);
+      } finally {
+        this.#library.close(descriptor);
+      }
+    });
+  }
+
+  rename(from: string, to: string): void {
+    this.#inParent(from, (fromParent, fromName) =>
+      this.#inParent(to, (toParent, toName) => {
+        if (this.#library.renameat(fromParent, fromName, toParent, toName) < 0) throw this.#failure(from);
+      }));
+  }
+
+  remove(path: string): void {
+    try {
+      this.#inParent(path, (parent, name) => {
+        if (this.#library.unlinkat(parent, name, 0) < 0) throw this.#failure(path);
+      });
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+
+  makeDirectory(path: string): void {
+    this.#inParent(path, (parent, name) => {
+      if (this.#library.mkdirat(parent, name, 0o777) === 0) return;
+      if (lastErrno(this.#library) !== EEXIST) throw this.#failure(path);
+      const descriptor = this.#library.openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+      if (descriptor < 0) throw this.#failure(path, path);
+      this.#library.close(descriptor);
+    });
+  }
+
+  symlink(target: string, path: string): void {
+    this.#inParent(path, (parent, name) => {
+      if (this.#library.symlinkat(cString(target), parent, name) < 0) throw this.#failure(path);
+    });
+  }
+
+  link(from: string, path: string): void {
+    this.#inParent(path, (parent, name) => {
+      if (this.#library.linkat(AT_FDCWD, cString(from), parent, name, 0) < 0) throw this.#failure(path);
+    });
+  }
+
+  /** Runs something with the opened parent of a path. */
+  #inParent<T>(path: string, run: (parent: number, name: Uint8Array) => T): T {
+    const library = this.#library;
+    const names = namesBelow(this.#root, path);
+    const name = cString(names.pop() ?? "");
+    let directory = library.openat(AT_FDCWD, cString(this.#root), O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+    if (directory < 0) throw this.#failure(this.#root);
+    let at = this.#root;
+    try {
+      for (const part of names) {
+        at = `${at}/${part}`;
+        const next = library.openat(
+          directory,
+          cString(part),
+          O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
+          0,
+        );
+        if (next < 0) throw this.#failure(path, at);
+        library.close(directory);
+        directory = next;
+      }
+      return run(directory, name);
+    } finally {
+      library.close(directory);
+    }
+  }
+
+  #inode(descriptor: number): number {
+    // struct statx, which is the same on every machine: stx_ino is at 32.
+    const buffer = new Uint8Array(256);
+    if (this.#library.statx(descriptor, cString(""), AT_EMPTY_PATH, STATX_INO, buffer) < 0) return NaN;
+    return Number(new DataView(buffer.buffer).getBigUint64(32, true));
+  }
+
+  /** @param directory Where the way ends, if that is what failed. */
+  #failure(path: string, directory?: string): Error {
+    const errno = lastErrno(this.#library);
+    if (directory !== undefined && (errno === ENOTDIR || errno === ELOOP)) return linkOnTheWay(directory);
+    const message = `${describeErrno(this.#library, errno)} (os error ${errno}): ${path}`;
+    if (errno === ENOENT) return new Deno.errors.NotFound(message);
+    return errno === EEXIST ? new Deno.errors.AlreadyExists(message) : new Error(message);
+  }
+}
+
+class Checked implements FilesBelow {
+  readonly #root: string;
+
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  create(path: string): Deno.FsFile {
+    return this.#open(path, { createNew: true });
+  }
+
+  open(path: string): Deno.FsFile {
+    return this.#open(path, {});
+  }
+
+  #open(path: string, options: Deno.OpenOptions): Deno.FsFile {
+    this.#check(path);
+    const file = Deno.openSync(path, { read: true, write: true, ...options });
+    try {
+      this.#check(path);
+      if (Deno.lstatSync(path).ino === file.statSync().ino) return file;
+      throw linkOnTheWay(path);
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  }
+
+  rename(from: string, to: string): void {
+    this.#check(from);
+    this.#check(to);
+    Deno.renameSync(from, to);
+  }
+
+  remove(path: string): void {
+    try {
+      this.#check(path);
+      Deno.removeSync(path);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+
+  makeDirectory(path: string): void {
+    this.#check(path);
+    try {
+      Deno.mkdirSync(path);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+      if (!Deno.lstatSync(path).isDirectory) throw linkOnTheWay(path);
+    }
+  }
+
+  symlink(target: string, path: string): void {
+    this.#check(path);
+    Deno.symlinkSync(target, path);
+  }
+
+  link(from: string, path: string): void {
+    this.#check(path);
+    Deno.linkSync(from, path);
+  }
+
+  #check(path: string): void {
+    let at = this.#root;
+    for (const name of namesBelow(this.#root, path).slice(0, -1)) {
+      at = `${at}/${name}`;
+      if (!Deno.lstatSync(at).isDirectory) throw linkOnTheWay(at);
+    }
+  }
+}
+
+function namesBelow(root: string, path: string): string[] {
+  const prefix = root === "/" ? "/" : `${root}/`;
+  const names = path.startsWith(prefix) ? path.slice(prefix.length).split("/") : [];
+  if (names.length > 0 && names.every((name) => !["", ".", ".."].includes(name))) return names;
+  throw new AimError("unexpected", `${path} is not below ${root}`);
+}
+
+/** Nothing is written through a link inside the cache. */
+export function linkOnTheWay(path: string): AimError {
+  return new AimError(
+    "no-space",
+    `${path} is a symbolic link or no directory: nothing is written through it`,
+    {
+      hint: "remove it, or mount the volume there instead",
+    },
+  );
+}
