@@ -1,4 +1,5 @@
 import { AimError } from "../errors/aim_error.ts";
+import { log } from "../log/logger.ts";
 import { errnoOf, errorFrom } from "../errors/from_unknown.ts";
 import { filesBelow } from "../os/files_below.ts";
 import { makeDirectories } from "../os/make_directories.ts";
@@ -57,8 +58,14 @@ export async function planRemoval(folder: ModelFolder): Promise<RemovalPlan> {
 export async function planPrune(paths: CachePaths): Promise<RemovalPlan[]> {
   const plans: RemovalPlan[] = [];
   for (const folder of [...await localFolders(paths), ...await hubFolders(paths)]) {
-    const removables = await staleOf(folder);
-    if (removables.length > 0) plans.push({ folder, whole: false, removables, busy: await holderOf(folder) });
+    try {
+      const removables = await staleOf(folder);
+      if (removables.length === 0) continue;
+      plans.push({ folder, whole: false, removables, busy: await holderOf(folder) });
+    } catch (error) {
+      if (!(error instanceof AimError)) throw error;
+      log.warn(`${folder.name} is skipped: ${error.message}`);
+    }
   }
   return plans;
 }
@@ -297,6 +304,7 @@ async function removeContents({ path, layout }: ModelFolder): Promise<void> {
     const nothing = { source: "removed", revision: null, commit: null, files: [] };
     makeDirectories(path, [`${path}/${AIM_FOLDER}`]);
     const record = recordOf(nothing, null, null, new Date());
+    await removeAny(`${path}/${UNFINISHED}`);
     writeFile(filesBelow(path), `${path}/${UNFINISHED}`, `${JSON.stringify(record)}\n`);
   }
   if (layout === "hub") await removeAny(`${path}/refs`);

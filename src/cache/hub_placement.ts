@@ -2,13 +2,14 @@ import { AimError } from "../errors/aim_error.ts";
 import { errnoOf, errorFrom } from "../errors/from_unknown.ts";
 import { type FilesBelow, filesBelow } from "../os/files_below.ts";
 import { makeDirectories } from "../os/make_directories.ts";
+import { temporaryOf } from "../os/temporary_of.ts";
 import { writeFile } from "../os/write_file.ts";
 import type { CommitSha, Manifest, ManifestFile } from "../sources/manifest.ts";
 import { assertRevision } from "../sources/model_ref.ts";
-import { assertSafePath } from "../sources/safe_path.ts";
 import type { TransferItem, TransferResult } from "../transfer/types.ts";
 import { adoptFiles } from "./adopt_files.ts";
 import { cacheRoots, hubFolder } from "./cache_paths.ts";
+import { checkNames } from "./check_names.ts";
 import { checkPublished } from "./check_published.ts";
 import { commitModel } from "./commit_model.ts";
 import { copyFile } from "./copy_file.ts";
@@ -93,10 +94,8 @@ class HubPlacement implements Placement {
   }
 
   async plan(manifest: Manifest, { force = false, signal }: PlanOptions = {}): Promise<PlacementPlan> {
-    for (const file of manifest.files) {
-      assertSafePath(file.path, manifest.source);
-      if (manifest.commit !== null) checkBlobName(file.etag);
-    }
+    checkNames(manifest, this.#snapshot("0".repeat(40)));
+    if (manifest.commit !== null) { for (const { etag } of manifest.files) checkBlobName(etag); }
     const blobs = new Map<string, string>();
     const copies = new Map<string, string>();
     if (!force) {
@@ -339,10 +338,6 @@ function checkBlobName(etag: string): void {
   throw new AimError("integrity", `${JSON.stringify(etag)} is an ETag that cannot name a blob`, {
     hint: "use the local directory layout for this source",
   });
-}
-
-function temporaryOf(path: string): string {
-  return `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
 }
 
 async function linkOf(path: string): Promise<string | null> {

@@ -4,10 +4,10 @@ import { type FilesBelow, filesBelow } from "../os/files_below.ts";
 import { makeDirectories } from "../os/make_directories.ts";
 import { writeFile } from "../os/write_file.ts";
 import type { Manifest, ManifestFile } from "../sources/manifest.ts";
-import { assertSafePath } from "../sources/safe_path.ts";
 import type { TransferItem, TransferResult } from "../transfer/types.ts";
 import { adoptFiles } from "./adopt_files.ts";
 import { cacheRoots, hubFolder } from "./cache_paths.ts";
+import { checkNames } from "./check_names.ts";
 import { checkPublished } from "./check_published.ts";
 import { commitModel } from "./commit_model.ts";
 import { eachOf } from "./each_of.ts";
@@ -107,7 +107,7 @@ class LocalPlacement implements Placement {
   }
 
   async plan(manifest: Manifest, { force = false, signal }: PlanOptions = {}): Promise<PlacementPlan> {
-    for (const file of manifest.files) assertSafePath(file.path, manifest.source);
+    checkNames(manifest, `${this.directory}/.cache/huggingface/download`);
     const isPresent = force ? () => Promise.resolve(false) : await this.#presence(manifest.source);
     const present = await withProver(
       signal,
@@ -200,7 +200,9 @@ class LocalPlacement implements Placement {
     if (commit === null) return;
     const ignore = `${this.directory}/.cache/huggingface/.gitignore`;
     if (await lstatOrNull(ignore) === null) writeFile(below, ignore, "*");
+    const folders = new Set(files.map(({ path }) => folderOf(metadataPath(path))));
     for (const { path, etag } of files) {
+      if (!fitsMetadata(path) || folders.has(metadataPath(path))) continue;
       if (!fetched.has(path)) {
         const known = await readMetadata(this.directory, path);
         if (known?.commit === commit && known.etag === etag) continue;
@@ -363,4 +365,9 @@ function folderInTheWay(path: string): AimError {
   return new AimError("no-space", `${path} is a directory, and the model has a file of that name`, {
     hint: "move it away",
   });
+}
+
+/** A name near the limit of 255 bytes has no room for `.metadata`: Python fetches that file again. */
+function fitsMetadata(path: string): boolean {
+  return new TextEncoder().encode(nameOf(metadataPath(path))).length <= 255;
 }

@@ -1,5 +1,6 @@
 import { partFault } from "../sources/safe_path.ts";
-import { listFolder, lstatOrNull, removeIfThere } from "./files.ts";
+import { filesBelow } from "../os/files_below.ts";
+import { listFolder, lstatOrNull } from "./files.ts";
 import { readDamageMark } from "./judge/damage_mark.ts";
 import { AIM_FOLDER } from "./layout.ts";
 import { sharedBlob } from "./shared_blobs.ts";
@@ -19,30 +20,33 @@ export async function isMarkedDamaged(folder: string): Promise<boolean> {
  * @param folder The model's own.
  */
 export async function removeDamaged(folder: string, layout: LayoutName): Promise<void> {
+  // The mark, and a link to a folder beside it, may have come with a copy from anywhere: nothing is removed through a link.
+  const files = filesBelow(folder);
   for (const { name } of await listFolder(`${folder}/${AIM_FOLDER}`)) {
     const found = MARK.exec(name);
     if (found === null) continue;
     const mark = `${folder}/${AIM_FOLDER}/${name}`;
     for (const path of (await readDamageMark(mark)).keys()) {
-      // The mark may have come with a copy from anywhere.
       if (path.split("/").some((part) => partFault(part) !== null)) continue;
-      if (layout === "local") await removeIfThere(`${folder}/${path}`);
+      if (layout === "local") files.remove(`${folder}/${path}`);
       else if (found[1] !== undefined) await removeBlob(folder, `${folder}/snapshots/${found[1]}/${path}`);
     }
-    await removeIfThere(mark);
+    files.remove(mark);
   }
 }
 
 /** Removes the blob that a snapshot's link leads to, or the file itself where the file system has no links. */
 async function removeBlob(folder: string, path: string): Promise<void> {
+  const hub = folder.replace(/\/[^/]*$/, "");
+  const files = filesBelow(hub);
   const info = await lstatOrNull(path);
-  if (info?.isFile) await removeIfThere(path);
+  if (info?.isFile) files.remove(path);
   if (!info?.isSymlink) return;
   const [, name] = /^(?:\.\.\/)+blobs\/([^/]+)$/.exec(await Deno.readLink(path)) ?? [];
   if (name === undefined) return;
   const blob = `${folder}/blobs/${name}`;
   // Bad for every model that links to it: each finds it missing, and fetches it again.
-  const shared = await sharedBlob(folder.replace(/\/[^/]*$/, ""), blob);
-  if (shared !== null) await removeIfThere(shared.path);
-  await removeIfThere(blob);
+  const shared = await sharedBlob(hub, blob);
+  if (shared !== null) files.remove(shared.path);
+  files.remove(blob);
 }

@@ -1,4 +1,5 @@
-import { lstatOrNull, readTextOrNull, removeIfThere } from "./files.ts";
+import { filesBelow } from "../os/files_below.ts";
+import { lstatOrNull, readTextOrNull } from "./files.ts";
 import { entriesOf, ownEntries } from "./inspect_disk.ts";
 
 // Python's client since 1.32 shares blobs between models (`utils/_shared_blobs.py`): `HUB/blobs/XX/HASH` holds the bytes, and
@@ -73,8 +74,9 @@ export async function removeSharedBlob(hub: string, path: string): Promise<boole
   using lock = await Deno.open(`${path}.lock`, { create: true, write: true });
   await lock.lock(true);
   if (((await sharedBlobUses(hub, () => false)).get(path) ?? 0) > 0) return false;
-  await removeIfThere(path);
-  await removeIfThere(`${path}.refs`);
+  const files = filesBelow(hub);
+  files.remove(path);
+  files.remove(`${path}.refs`);
   return true;
 }
 

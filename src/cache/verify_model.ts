@@ -4,7 +4,8 @@ import { eachOf } from "./each_of.ts";
 import { errorFrom } from "../errors/from_unknown.ts";
 import { log } from "../log/logger.ts";
 import type { TransferEvent } from "../transfer/types.ts";
-import { isBookkeeping, listTree, makeInside, statOrNull } from "./files.ts";
+import { makeDirectories } from "../os/make_directories.ts";
+import { isBookkeeping, listTree, statOrNull } from "./files.ts";
 import { damageMarkPath, readDamageMark, writeDamageMark } from "./judge/damage_mark.ts";
 import { lookAtLocal } from "./judge/look_at_local.ts";
 import { lookAtSnapshot } from "./judge/look_at_snapshot.ts";
@@ -118,8 +119,8 @@ async function mark(model: ListedModel, folder: string, findings: readonly FileF
   const bad = new Map(findings.filter(({ proven }) => proven).map(({ path, reason }) => [path, reason]));
   if (bad.size === 0 && (await readDamageMark(path)).size === 0) return;
   try {
-    await makeInside(folder, [AIM_FOLDER]);
-    await writeDamageMark(path, bad);
+    makeDirectories(folder, [`${folder}/${AIM_FOLDER}`]);
+    writeDamageMark(path, bad);
   } catch (error) {
     log.warn(`${model.name} cannot be marked as damaged: ${errorFrom(error, "writing").message}`);
   }

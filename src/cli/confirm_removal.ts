@@ -14,14 +14,29 @@ export const REMOVAL_FLAGS = [
 ] as const satisfies readonly FlagSpec[];
 
 /**
- * Shows what would go, asks (or takes `--yes`), removes. What a download is at work in is left alone.
+ * Shows what would go, asks (or takes `--yes`), removes. A model that is being downloaded is left alone.
  *
- * @throws {AimError} `usage` where nobody can be asked.
+ * @param named The user has named each model: one that is left alone is a failure, once the others are removed.
+ * @throws {AimError} `usage` where nobody can be asked; `no-space` for a named model that is being downloaded.
  */
 export async function confirmRemoval(
   context: CommandContext,
   plans: readonly RemovalPlan[],
+  { named }: { readonly named: boolean },
 ): Promise<number> {
+  const code = await removeFree(context, plans);
+  const [busy] = named ? plans.filter((plan) => plan.busy !== null) : [];
+  if (busy === undefined) return code;
+  throw new AimError(
+    "no-space",
+    `${folderInWords(busy.folder)} is not removed: ${busy.busy} is downloading it`,
+    {
+      hint: "wait until it is done or end that process, then run again",
+    },
+  );
+}
+
+async function removeFree(context: CommandContext, plans: readonly RemovalPlan[]): Promise<number> {
   const { flags, print, signal } = context;
   const json = flags.format === "json";
   for (const plan of plans.filter((one) => one.busy !== null)) {
@@ -31,9 +46,7 @@ export async function confirmRemoval(
   const bytes = free.flatMap((plan) => plan.removables).reduce((sum, one) => sum + one.bytes, 0);
   if (!json) { for (const line of linesOf(free)) print(`${line}\n`); }
   if (free.length === 0) {
-    print(
-      json ? jsonReport({ removed: [], freedBytes: 0 }) : "nothing to remove\n",
-    );
+    print(json ? jsonReport({ removed: [], freedBytes: 0 }) : "nothing to remove\n");
     return 0;
   }
   if (flags.yes !== true && !ask(context, bytes)) {

@@ -1,5 +1,5 @@
 import { errorFrom } from "../errors/from_unknown.ts";
-import { filesBelow } from "./files_below.ts";
+import { filesBelow, linkOnTheWay } from "./files_below.ts";
 
 /**
  * Makes directories below a root with all their parents. None of them may be a link: what is written must not leave the root by a
@@ -15,7 +15,10 @@ export function makeDirectories(root: string, directories: Iterable<string>): vo
   try {
     Deno.mkdirSync(root, { recursive: true });
   } catch (error) {
-    throw errorFrom(error, `making ${root}`);
+    // A file is in its place.
+    throw error instanceof Deno.errors.AlreadyExists
+      ? linkOnTheWay(root)
+      : errorFrom(error, `making ${root}`);
   }
   for (const directory of directories) {
     for (let at = root === "/" ? 0 : root.length; at < directory.length;) {

@@ -1,5 +1,6 @@
 import { errorFrom } from "../errors/from_unknown.ts";
 import type { FilesBelow } from "./files_below.ts";
+import { temporaryOf } from "./temporary_of.ts";
 
 /**
  * Writes a file whole or not at all, also where power is lost: beside it first, flushed to disk, then renamed. Its directory is not
@@ -9,7 +10,7 @@ import type { FilesBelow } from "./files_below.ts";
  * @throws {AimError} `no-space` where it cannot be written.
  */
 export function writeFile(files: FilesBelow, path: string, text: string): void {
-  const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
+  const temporary = temporaryOf(path);
   try {
     try {
       using file = files.create(temporary);

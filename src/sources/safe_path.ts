@@ -24,13 +24,15 @@ function firstFault(path: string): string | null {
   return null;
 }
 
+/** Control characters, line separators, and those that change the direction of text: a name must read as what it is. */
+const UNPRINTABLE = /[\p{Cc}\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/u;
+
 /** What is wrong with one component of a path; `null` when nothing is. */
 export function partFault(part: string): string | null {
   if (part === "") return "it has an empty part";
   if (part === "." || part === "..") return `"${part}" leads out of its directory`;
   if (part.includes("\\")) return "it holds a backslash";
-  // deno-lint-ignore no-control-regex
-  if (/[\x00-\x1f\x7f]/.test(part)) return "it holds a control character";
+  if (UNPRINTABLE.test(part)) return "it holds a control character";
   // A lone surrogate has no bytes of its own: two names would become one file.
   if (!part.isWellFormed()) return "it is not valid Unicode";
   if (new TextEncoder().encode(part).length > 255) return "a part of it is longer than 255 bytes";

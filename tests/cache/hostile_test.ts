@@ -74,7 +74,19 @@ Deno.test("a model's reference and a revision cannot leave the cache either", as
 
 Deno.test("a file of the source whose path leads out of the model is refused by name, and nothing is written", async () => {
   for (
-    const path of ["../evil", "nested/../../evil", "/evil", "..", "a\nb", "a\\b", "a\0b", "nested//evil"]
+    const path of [
+      "../evil",
+      "nested/../../evil",
+      "/evil",
+      "..",
+      "a\nb",
+      "a\\b",
+      "a\0b",
+      "nested//evil",
+      "lost+found/x",
+      "a\u009bb",
+      "a\u202eb",
+    ]
   ) {
     for (
       const [uri, layout] of [[HUB_MODEL, "local"], [HUB_MODEL, "hub"], [S3_MODEL, "local"], [
@@ -82,9 +94,16 @@ Deno.test("a file of the source whose path leads out of the model is refused by 
         "hub",
       ]] as const
     ) {
+      // Of an S3 key with two slashes in a row, one counts.
+      if (uri === S3_MODEL && path === "/evil") continue;
       await using caches = await startCaches({ files: { ...MODEL, [path]: "evil" } });
       await Deno.mkdir(caches.cache, { recursive: true });
-      const error = await assertRejects(() => caches.download({ layout, uri }), AimError);
+      const error = await assertRejects(
+        () => caches.download({ layout, uri }),
+        AimError,
+        "",
+        `${uri} ${layout} ${path}`,
+      );
       assertEquals(error.kind, "integrity", `${uri} ${path}: ${error.message}`);
       assert(error.message.includes(JSON.stringify(path)), error.message);
       assertEquals(treeOf(caches.cache), []);

@@ -46,7 +46,7 @@ export const cachePrune: Command<readonly ServingProcess[]> = {
     const keep = valueOf("--keep", text(flags.keep), parseSize, "a size, as 200GiB");
     const paths = await existingCaches(config);
     const plans = await planPrune(paths);
-    if (olderThan === null && keep === null) return await confirmRemoval(context, plans);
+    if (olderThan === null && keep === null) return await confirmRemoval(context, plans, { named: false });
     const servedBy = serverOf(prepared);
     const eviction = await planEviction(await listModels(paths), {
       olderThan,
@@ -59,7 +59,7 @@ export const cachePrune: Command<readonly ServingProcess[]> = {
     return await confirmRemoval(context, [
       ...plans.filter(({ folder }) => !gone.has(folder.path)),
       ...eviction.plans,
-    ]);
+    ], { named: false });
   },
 };
 

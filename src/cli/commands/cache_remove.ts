@@ -21,6 +21,6 @@ export const cacheRemove: Command = {
   permissions: { write: true, net: false, run: false, ffi: false },
   async run(context) {
     const folders = await pickModels(context);
-    return await confirmRemoval(context, await Promise.all(folders.map(planRemoval)));
+    return await confirmRemoval(context, await Promise.all(folders.map(planRemoval)), { named: true });
   },
 };

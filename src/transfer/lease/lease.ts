@@ -296,8 +296,10 @@ function removeIfThere(path: string): void {
   filesBelow(dirname(path)).remove(path);
 }
 
-/** The holder of a directory's lease, in words; `null` where nobody has it. It may have died since. */
+/** The holder of a directory's lease, in words; `null` where nobody has it, or one that is certainly dead. */
 export function leaseHolder(directory: string): string | null {
   const text = readLock(join(directory, ".aim", "lock"));
-  return text === null ? null : describe(parseLock(text));
+  const holder = text === null ? null : parseLock(text);
+  if (text === null || (holder !== null && isDead(holder, hostIdentity()))) return null;
+  return describe(holder);
 }
