@@ -95,7 +95,7 @@ Deno.test("a file of the source whose path leads out of the model is refused by 
       ]] as const
     ) {
       // Of an S3 key with two slashes in a row, one counts.
-      if (uri === S3_MODEL && path === "/evil") continue;
+      if (uri === S3_MODEL && ["/evil", "nested//evil"].includes(path)) continue;
       await using caches = await startCaches({ files: { ...MODEL, [path]: "evil" } });
       await Deno.mkdir(caches.cache, { recursive: true });
       const error = await assertRejects(
