@@ -93,9 +93,13 @@ class HubPlacement implements Placement {
     return new FinishedLog(this.#files(), this.directory, manifest.source);
   }
 
-  async plan(manifest: Manifest, { force = false, signal }: PlanOptions = {}): Promise<PlacementPlan> {
+  check(manifest: Manifest): void {
     checkNames(manifest, this.#snapshot("0".repeat(40)));
     if (manifest.commit !== null) { for (const { etag } of manifest.files) checkBlobName(etag); }
+  }
+
+  async plan(manifest: Manifest, { force = false, signal }: PlanOptions = {}): Promise<PlacementPlan> {
+    this.check(manifest);
     const blobs = new Map<string, string>();
     const copies = new Map<string, string>();
     if (!force) {

@@ -106,8 +106,12 @@ class LocalPlacement implements Placement {
     return new FinishedLog(this.#files(), this.directory, manifest.source);
   }
 
-  async plan(manifest: Manifest, { force = false, signal }: PlanOptions = {}): Promise<PlacementPlan> {
+  check(manifest: Manifest): void {
     checkNames(manifest, `${this.directory}/.cache/huggingface/download`);
+  }
+
+  async plan(manifest: Manifest, { force = false, signal }: PlanOptions = {}): Promise<PlacementPlan> {
+    this.check(manifest);
     const isPresent = force ? () => Promise.resolve(false) : await this.#presence(manifest.source);
     const present = await withProver(
       signal,

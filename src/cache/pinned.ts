@@ -1,5 +1,7 @@
 import { errorFrom } from "../errors/from_unknown.ts";
-import { isAbsence, lstatOrNull, makeInside } from "./files.ts";
+import { filesBelow } from "../os/files_below.ts";
+import { makeDirectories } from "../os/make_directories.ts";
+import { lstatOrNull } from "./files.ts";
 import { AIM_FOLDER } from "./layout.ts";
 import type { ModelFolder } from "./list_models.ts";
 
@@ -17,12 +19,11 @@ export async function setPinned(folder: Pick<ModelFolder, "path">, pinned: boole
   if (await isPinned(folder) === pinned) return false;
   try {
     if (pinned) {
-      await makeInside(folder.path, [AIM_FOLDER]);
-      await Deno.writeTextFile(pinOf(folder.path), "", { createNew: true });
-    } else await Deno.remove(pinOf(folder.path));
+      makeDirectories(folder.path, [`${folder.path}/${AIM_FOLDER}`]);
+      filesBelow(folder.path).create(pinOf(folder.path)).close();
+    } else filesBelow(folder.path).remove(pinOf(folder.path));
     return true;
   } catch (error) {
-    if (!pinned && isAbsence(error)) return false;
     throw errorFrom(error, `${pinned ? "pinning" : "unpinning"} ${folder.path}`);
   }
 }

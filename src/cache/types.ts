@@ -66,7 +66,9 @@ export interface Placement {
   secure(): void;
   /** Opens the log of finished files: a run that is killed need not hash them again. */
   log(manifest: Manifest): FinishedLog;
-  /** Looks at what is there and plans the rest. Creates nothing. */
+  /** @throws {AimError} `integrity` for a file whose name cannot be written here. */
+  check(manifest: Manifest): void;
+  /** Checks the names, looks at what is there, and plans the rest. Creates nothing. */
   plan(manifest: Manifest, options?: PlanOptions): Promise<PlacementPlan>;
   /**
    * Makes ready for a transfer: directories, checked for planted links; what says that the model is whole is taken back; files that

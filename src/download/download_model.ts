@@ -50,6 +50,7 @@ export async function downloadModel(
   let manifest: Manifest | null = null;
   try {
     const listed = manifest = await list(source, options);
+    placement.check(listed);
     const isDamaged = await isMarkedDamaged(placement.directory);
     const existing = options.force || isDamaged ? null : await placement.existing(listed);
     if (existing !== null) return report(placement, listed, existing, null, performance.now() - started);
