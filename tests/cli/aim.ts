@@ -12,16 +12,17 @@ export const DENO_RUN = ["run", "-q", "-P", "--no-prompt", `--config=${ROOT}deno
 export const MAIN = `${ROOT}main.ts`;
 
 /**
- * Runs aim from source in its own process, with nothing of this process's environment but what Deno itself needs, and
- * waits for it.
+ * Runs aim in its own process, with nothing of this process's environment but what Deno itself needs, and waits for it: from source, or
+ * the executable that AIM_TEST_EXECUTABLE names.
  */
 export async function aim(
   args: readonly string[],
   options: { env?: Record<string, string>; cwd?: string; preload?: string } = {},
 ): Promise<Ran> {
   const preload = options.preload === undefined ? [] : ["--preload", options.preload];
-  const output = await new Deno.Command(Deno.execPath(), {
-    args: [...DENO_RUN, ...preload, MAIN, ...args],
+  const executable = Deno.env.get("AIM_TEST_EXECUTABLE");
+  const output = await new Deno.Command(executable ?? Deno.execPath(), {
+    args: executable === undefined ? [...DENO_RUN, ...preload, MAIN, ...args] : [...args],
     clearEnv: true,
     env: { ...plainEnvironment(), ...options.env },
     stdin: "null",

@@ -1,0 +1,167 @@
+// Every source of the AWS default chain, against fake endpoints: from source, or of the executable that AIM_TEST_EXECUTABLE names.
+import { assert, assertEquals } from "@std/assert";
+import { createHash } from "node:crypto";
+import { aim, type Ran } from "../cli/aim.ts";
+import { type AwsEndpoints, startAwsEndpoints } from "../servers/aws_endpoints.ts";
+import { type S3Server, startS3 } from "../servers/s3_server.ts";
+
+const ROLE = "arn:aws:iam::123456789012:role/reader";
+const START_URL = "https://sso.example.org/start";
+
+interface World {
+  readonly s3: S3Server;
+  readonly aws: AwsEndpoints;
+  /** An empty home. */
+  readonly home: string;
+}
+
+interface ChainSource {
+  readonly name: string;
+  /** Prepares the home directory, and says what the environment has beside the endpoints. */
+  readonly environment: (world: World) => Promise<Record<string, string>>;
+  /** What the endpoints must have been asked. */
+  readonly asked: (world: World) => boolean;
+}
+
+const SOURCES: readonly ChainSource[] = [
+  {
+    name: "web identity, as of an EKS service account",
+    environment: async ({ home }) => {
+      await Deno.writeTextFile(`${home}/token`, "web-token\n");
+      return { AWS_WEB_IDENTITY_TOKEN_FILE: `${home}/token`, AWS_ROLE_ARN: ROLE };
+    },
+    asked: ({ aws }) => aws.asked.some(({ body }) => body.includes("AssumeRoleWithWebIdentity")),
+  },
+  {
+    name: "a role of a profile, by the keys of another",
+    environment: async ({ home, s3 }) => {
+      await Deno.writeTextFile(
+        `${home}/.aws/credentials`,
+        `[base]\naws_access_key_id = ${s3.accessKey}\naws_secret_access_key = ${s3.secretKey}\n`,
+      );
+      await Deno.writeTextFile(
+        `${home}/.aws/config`,
+        `[profile reader]\nrole_arn = ${ROLE}\nsource_profile = base\n`,
+      );
+      return { AWS_PROFILE: "reader" };
+    },
+    asked: ({ aws }) => aws.asked.some(({ body }) => body.includes("Action=AssumeRole&")),
+  },
+  {
+    name: "single sign-on, by the token of aws sso login",
+    environment: async ({ home }) => {
+      const cache = `${home}/.aws/sso/cache`;
+      await Deno.mkdir(cache, { recursive: true });
+      const name = createHash("sha1").update(START_URL).digest("hex");
+      const token = {
+        accessToken: "SSO-TOKEN",
+        expiresAt: "2035-01-01T00:00:00Z",
+        region: "us-east-1",
+        startUrl: START_URL,
+      };
+      await Deno.writeTextFile(`${cache}/${name}.json`, JSON.stringify(token));
+      await Deno.writeTextFile(
+        `${home}/.aws/config`,
+        `[profile sso]\nsso_start_url = ${START_URL}\nsso_region = us-east-1\nsso_account_id = 123456789012\nsso_role_name = reader\n`,
+      );
+      return { AWS_PROFILE: "sso" };
+    },
+    asked: ({ aws }) =>
+      aws.asked.some(({ headers }) => headers.get("x-amz-sso_bearer_token") === "SSO-TOKEN"),
+  },
+  {
+    name: "a container's endpoint, as of EKS Pod Identity",
+    environment: async ({ home, aws }) => {
+      await Deno.writeTextFile(`${home}/pod-token`, "CONTAINER-TOKEN");
+      return {
+        AWS_CONTAINER_CREDENTIALS_FULL_URI: `${aws.url}/container`,
+        AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: `${home}/pod-token`,
+      };
+    },
+    asked: ({ aws }) => aws.asked.some(({ path }) => path === "/container"),
+  },
+  {
+    name: "an instance's role, by version 2 of its metadata",
+    environment: ({ aws }) =>
+      Promise.resolve({ AWS_EC2_METADATA_SERVICE_ENDPOINT: aws.url, AWS_EC2_METADATA_DISABLED: "false" }),
+    asked: ({ aws }) =>
+      aws.asked.some(({ headers }) => headers.get("x-aws-ec2-metadata-token") === "IMDS-TOKEN"),
+  },
+  {
+    name: "a profile's own keys",
+    environment: async ({ home, s3 }) => {
+      await Deno.writeTextFile(
+        `${home}/.aws/credentials`,
+        `[default]\naws_access_key_id = ${s3.accessKey}\naws_secret_access_key = ${s3.secretKey}\n`,
+      );
+      return {};
+    },
+    asked: () => true,
+  },
+];
+
+for (const { name, environment, asked } of SOURCES) {
+  Deno.test(`S3 is read with credentials of ${name}`, async () => {
+    await withWorld(async (world) => {
+      const ran = await size(world, await environment(world));
+      assertEquals(ran.code, 0, ran.stderr);
+      assertEquals(JSON.parse(ran.stdout).sizeBytes, 2);
+      assert(asked(world), "the endpoints were not asked");
+      assert(world.s3.requests.every((request) => request.authorized));
+    });
+  });
+}
+
+Deno.test("a program that gives credentials is not run: exit 4", async () => {
+  await withWorld(async (world) => {
+    const witness = `${world.home}/ran`;
+    await Deno.writeTextFile(
+      `${world.home}/.aws/config`,
+      `[profile program]\ncredential_process = /bin/sh -c 'touch ${witness}'\n`,
+    );
+    const ran = await size(world, { AWS_PROFILE: "program" });
+    assertEquals(ran.code, 4, ran.stderr);
+    assert(ran.stderr.includes("Unable to locate credentials"), ran.stderr);
+    assertEquals(world.s3.requests, []);
+    await Deno.stat(witness).then(() => assert(false, "it was run"), () => {});
+  });
+});
+
+Deno.test("credentials that were asked for and are refused end with exit 4, and nothing goes unsigned", async () => {
+  await withWorld(async (world) => {
+    const ran = await size(world, {
+      AWS_CONTAINER_CREDENTIALS_FULL_URI: `${world.aws.url}/container`,
+      AWS_CONTAINER_AUTHORIZATION_TOKEN: "WRONG",
+    });
+    assertEquals(ran.code, 4, ran.stderr);
+    assertEquals(world.s3.requests, []);
+  });
+});
+
+async function size({ s3, aws, home }: World, env: Record<string, string>): Promise<Ran> {
+  const deno = Deno.env.get("DENO_DIR") ?? `${Deno.env.get("HOME")}/.cache/deno`;
+  return await aim(["size", "s3://models/m"], {
+    env: {
+      HOME: home,
+      DENO_DIR: deno,
+      AWS_REGION: "us-east-1",
+      AWS_ENDPOINT_URL_S3: s3.url,
+      AWS_ENDPOINT_URL_STS: aws.url,
+      AWS_ENDPOINT_URL_SSO: aws.url,
+      AWS_EC2_METADATA_DISABLED: "true",
+      ...env,
+    },
+  });
+}
+
+async function withWorld(test: (world: World) => Promise<void>): Promise<void> {
+  await using s3 = await startS3({ buckets: { models: { "m/config.json": "{}" } } });
+  await using aws = startAwsEndpoints(s3);
+  const home = await Deno.makeTempDir();
+  try {
+    await Deno.mkdir(`${home}/.aws`);
+    await test({ s3, aws, home });
+  } finally {
+    await Deno.remove(home, { recursive: true });
+  }
+}
