@@ -1,0 +1,265 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { createHash } from "node:crypto";
+import { AimError } from "../../src/errors/aim_error.ts";
+import type { ByteRange } from "../../src/sources/manifest.ts";
+import { parseModelRef } from "../../src/sources/model_ref.ts";
+import { openSource } from "../../src/sources/open_source.ts";
+import type { Source } from "../../src/sources/source.ts";
+import { openBucket } from "../../src/sources/s3/bucket_access.ts";
+import { s3Settings } from "../../src/sources/s3/s3_settings.ts";
+import { openTransport } from "../../src/sources/transport/transport.ts";
+import { makeCertificates } from "../servers/certificates.ts";
+import { randomBytes } from "../servers/content.ts";
+import { type Oddities, startOddS3 } from "../servers/odd_s3.ts";
+import { startS3 } from "../servers/s3_server.ts";
+import { streamOf } from "./stream_of.ts";
+
+const SIGNAL = new AbortController().signal;
+const OBJECTS = {
+  "m/config.json": new TextEncoder().encode("{}"),
+  "m/a%2Bb+c d&e.txt": new TextEncoder().encode("odd name"),
+  "m/sub/model.safetensors": randomBytes(50_000, 5),
+  "m/z.txt": new TextEncoder().encode("last"),
+} as const;
+const FILES = Object.entries(OBJECTS).map(([key, bytes]) => [key.slice(2), bytes] as const);
+
+interface Case {
+  readonly odd: Oddities;
+  readonly env?: Record<string, string>;
+  readonly bucket?: string;
+  /** What must have been asked. */
+  readonly asked?: (url: URL, headers: Headers) => boolean;
+}
+
+const key = randomBytes(32, 9);
+const CUSTOMER_KEY = {
+  "x-amz-server-side-encryption-customer-algorithm": "AES256",
+  "x-amz-server-side-encryption-customer-key": key.toBase64(),
+  "x-amz-server-side-encryption-customer-key-md5": createHash("md5").update(key).digest("base64"),
+};
+
+const CASES: Readonly<Record<string, Case>> = {
+  "lists without ETags": { odd: { etags: "not in lists" } },
+  "no ETags anywhere": { odd: { etags: "nowhere" } },
+  "version 1 of lists whatever was asked for": {
+    odd: { lists: "version 1" },
+    asked: (url) => url.searchParams.has("marker"),
+  },
+  "version 2 of lists refused": {
+    odd: { lists: "version 2 refused" },
+    asked: (url) => url.searchParams.has("marker"),
+  },
+  "keys of a list not encoded": { odd: { plainKeys: true } },
+  "every condition answered with 412": { odd: { refusesConditions: true } },
+  "ranges ignored": { odd: { wholeFiles: true } },
+  "a tenant before the bucket": { odd: {}, bucket: "tenant:models" },
+  "the requester pays": {
+    odd: { demands: { "x-amz-request-payer": "requester" } },
+    env: { AWS_REQUEST_PAYER: "requester" },
+  },
+  "a key of the customer's": {
+    odd: { demands: CUSTOMER_KEY },
+    env: { AIM_S3_SSE_CUSTOMER_KEY: key.toBase64() },
+  },
+  "the bucket in the host's name, by AIM_S3_ADDRESSING_STYLE": {
+    odd: { virtualHost: true },
+    env: { AIM_S3_ADDRESSING_STYLE: "virtual" },
+    asked: (url) => url.hostname === "models.s3.test",
+  },
+  "the bucket in the host's name, by S3_USER_VIRTUAL_BUCKET": {
+    odd: { virtualHost: true },
+    env: { S3_USER_VIRTUAL_BUCKET: "true" },
+  },
+};
+
+for (const [what, { odd, env = {}, bucket = "models", asked }] of Object.entries(CASES)) {
+  Deno.test(`a model is read whole from S3 with ${what}`, async () => {
+    await using s3 = startOddS3(bucket, OBJECTS, odd);
+    // The server is its own proxy where the host's name must hold the bucket.
+    const at: Record<string, string> = odd.virtualHost
+      ? { AWS_ENDPOINT_URL: "http://s3.test", HTTP_PROXY: s3.url }
+      : { AWS_ENDPOINT_URL: s3.url };
+    await assertWhole(`s3://${bucket}/m`, { AIM_S3_ANONYMOUS: "true", ...at, ...env });
+    assert(asked === undefined || s3.requests.some(({ url, headers }) => asked(url, headers)));
+  });
+}
+
+Deno.test("a redirect to another node of the cluster is followed with a signature for it, lists and objects alike", async () => {
+  await using node = await startS3({
+    buckets: { models: Object.fromEntries(Object.entries(OBJECTS)) },
+  });
+  await using s3 = startOddS3("models", {}, { redirect: node.url });
+  await assertWhole("s3://models/m", { ...node.env, AWS_ENDPOINT_URL: s3.url });
+  assert(node.requests.length > 0 && node.requests.every((request) => request.status < 400));
+});
+
+Deno.test("a redirect that goes in a circle ends", async () => {
+  await using one = startOddS3("models", {}, { redirect: "http://127.0.0.1:1" });
+  const error = await failure("s3://models/m", { AWS_ENDPOINT_URL: one.url, AIM_S3_ANONYMOUS: "true" });
+  assertEquals(error.kind, "network");
+  assert(one.requests.length <= 12);
+});
+
+Deno.test("empty parts of keys are left out of paths, and of a prefix where there are no such keys", async () => {
+  const bytes = new TextEncoder().encode("x");
+  await using s3 = startOddS3(
+    "models",
+    { "m//config.json": bytes, "m/a///b.txt": bytes, "/n/c.txt": bytes },
+    {},
+  );
+  const env = { AWS_ENDPOINT_URL: s3.url, AIM_S3_ANONYMOUS: "true" };
+  const paths = async (uri: string) => {
+    const source = await open(uri, env);
+    try {
+      return (await source.manifest()).files.map((file) => file.path as string);
+    } finally {
+      source.close();
+    }
+  };
+  assertEquals(await paths("s3://models/m"), ["a/b.txt", "config.json"]);
+  assertEquals(await paths("s3://models//n"), ["c.txt"]);
+  // As KServe takes a slash too many.
+  assertEquals(await paths("s3://models//m"), ["a/b.txt", "config.json"]);
+});
+
+Deno.test("the ARN of an access point is an address of its own, signed for its region", async () => {
+  const transport = openTransport({ env: {}, connections: 1 });
+  const arn = "arn:aws:s3:us-west-2:123456789012:accesspoint/models";
+  const ref = parseModelRef(`s3://${arn}/org/m`);
+  assert(ref.kind === "s3");
+  assertEquals([ref.bucket, ref.prefix], [arn, "org/m"]);
+  const settings = s3Settings({
+    AWS_ACCESS_KEY_ID: "AKID",
+    AWS_SECRET_ACCESS_KEY: "secret",
+    AWS_REGION: "us-east-1",
+  });
+  const access = await openBucket(ref.bucket, settings, transport);
+  assertEquals(access.base.href, "https://models-123456789012.s3-accesspoint.us-west-2.amazonaws.com/");
+  const { authorization } = await access.signedHeaders(new URL("org/m/config.json", access.base), {});
+  assert(authorization?.includes("/us-west-2/s3/aws4_request"), authorization);
+  access.client.destroy();
+  transport.close();
+});
+
+Deno.test("an object of 1,200 parts is proven by the server's word for their size", async () => {
+  const content = randomBytes(1200 * 1000 - 7, 4);
+  await using s3 = await startS3({ buckets: { models: { "m/w.safetensors": { content, partSize: 1000 } } } });
+  const source = await open("s3://models/m", s3.env);
+  const [file] = (await source.manifest()).files;
+  assert(file?.digest?.algorithm === "multipart-md5");
+  assertEquals([file.digest.partSizes.length, file.digest.otherPartSizes], [1200, undefined]);
+  source.close();
+});
+
+Deno.test("an answer that is not S3's is named as what it is, with exit code 6", async () => {
+  const entry = (fields: string) => `<ListBucketResult><Contents>${fields}</Contents></ListBucketResult>`;
+  const answers: [what: string, odd: Oddities, words: string][] = [
+    ["a portal", { listing: "<!doctype html><html><body>Sign in</body></html>" }, "a web page"],
+    ["no S3", { listing: '{"error":"not here"}' }, "instead of a list"],
+    [
+      "https asked by http",
+      { listing: "Client sent an HTTP request to an HTTPS server.", status: 400 },
+      "speaks https",
+    ],
+    ["no key", { listing: entry("<Size>1</Size>") }, "lists"],
+    ["a negative size", { listing: entry("<Key>m/x</Key><Size>-5</Size>") }, "m/x"],
+    ["a word for a size", { listing: entry("<Key>m/x</Key><Size>abc</Size>") }, "not what S3 answers"],
+    ["a fraction for a size", { listing: entry("<Key>m/x</Key><Size>1.5</Size>") }, "m/x"],
+    ["a key outside of the prefix", { listing: entry("<Key>other/x</Key><Size>1</Size>") }, "other/x"],
+    ["no end", {
+      listing:
+        `<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>x</NextContinuationToken></ListBucketResult>`,
+    }, "goes on"],
+  ];
+  for (const [what, odd, words] of answers) {
+    await using s3 = startOddS3("models", OBJECTS, odd);
+    const error = await failure("s3://models/m", { AWS_ENDPOINT_URL: s3.url, AIM_S3_ANONYMOUS: "true" });
+    assertEquals(error.kind, "network", what);
+    assert(error.line.includes(words), `${what}: ${error.line}`);
+    assert(s3.requests.length <= 12, what);
+  }
+});
+
+Deno.test("the bucket in the endpoint's path is pointed out", async () => {
+  await using s3 = startOddS3("models", OBJECTS, {});
+  const error = await failure("s3://models/m", {
+    AWS_ENDPOINT_URL: `${s3.url}/models`,
+    AIM_S3_AUTH_MODE: "anonymous",
+  });
+  assertEquals(error.kind, "not-found");
+  assert(error.line.includes("/models"), error.line);
+});
+
+Deno.test("a server whose certificate cannot be verified is read where that is switched off, and only there", async (t) => {
+  const certificates = await makeCertificates();
+  if ("skip" in certificates) {
+    await t.step({ name: certificates.skip, ignore: true, fn: () => {} });
+    return;
+  }
+  await using _ = certificates;
+  await using s3 = await startS3({
+    buckets: { models: Object.fromEntries(Object.entries(OBJECTS)) },
+    tls: certificates.tls,
+  });
+  assertEquals((await failure("s3://models/m", s3.env)).kind, "network");
+  await assertWhole("s3://models/m", { ...s3.env, S3_VERIFY_SSL: "0" });
+  await assertWhole("s3://models/m", { ...s3.env, AIM_S3_INSECURE_SKIP_VERIFY: "true" });
+  // The operator's name for the authority, and KServe's mounted ConfigMap.
+  await assertWhole("s3://models/m", { ...s3.env, AIM_S3_CA_BUNDLE: certificates.caPath });
+  const mount = await Deno.makeTempDir();
+  try {
+    await Deno.copyFile(certificates.caPath, `${mount}/cabundle.crt`);
+    for (const name of ["AWS_CA_BUNDLE_CONFIGMAP", "CA_BUNDLE_CONFIGMAP_NAME"]) {
+      await assertWhole("s3://models/m", { ...s3.env, [name]: "ca", CA_BUNDLE_VOLUME_MOUNT_POINT: mount });
+    }
+  } finally {
+    await Deno.remove(mount, { recursive: true });
+  }
+  // The other way round: https at a port that speaks http.
+  await using plain = startOddS3("models", OBJECTS, {});
+  const error = await failure("s3://models/m", {
+    ...s3.env,
+    AWS_ENDPOINT_URL: plain.url.replace("http:", "https:"),
+  });
+  assert(error.line.includes("http, not https"), error.line);
+});
+
+async function open(uri: string, env: Readonly<Record<string, string>>): Promise<Source> {
+  return await openSource(parseModelRef(uri), {
+    hfEndpoint: "http://127.0.0.1:1",
+    hfToken: () => Promise.resolve(null),
+    protocols: ["HTTP"],
+    offline: false,
+    env,
+    jobs: 4,
+    sleep: () => Promise.resolve(),
+  });
+}
+
+async function assertWhole(uri: string, env: Readonly<Record<string, string>>): Promise<void> {
+  const source = await open(uri, env);
+  try {
+    const { files } = await source.manifest();
+    assertEquals(files.map(({ path }) => path as string), FILES.map(([path]) => path).toSorted());
+    for (const file of files) {
+      const bytes = OBJECTS[`m/${file.path}` as keyof typeof OBJECTS];
+      const ranges: (ByteRange | null)[] = [null, { start: 0, end: 1 }];
+      for (const range of ranges) {
+        const got = await source.read(file, range, SIGNAL);
+        const expected = bytes.slice(got.range.start, got.range.end);
+        assertEquals(await new Response(streamOf(got)).bytes(), expected, file.path);
+      }
+    }
+  } finally {
+    source.close();
+  }
+}
+
+async function failure(uri: string, env: Readonly<Record<string, string>>): Promise<AimError> {
+  const source = await open(uri, env);
+  try {
+    return await assertRejects(() => source.manifest(), AimError);
+  } finally {
+    source.close();
+  }
+}
