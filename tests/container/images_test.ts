@@ -2,6 +2,7 @@ import { safetensorsBytes } from "../servers/content.ts";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { e2e } from "../e2e/e2e.ts";
 import { executable } from "../e2e/executable.ts";
+import { HOSTS, makeTree } from "../gpu/fixtures.ts";
 import { startCeph } from "../servers/ceph.ts";
 import { startHub } from "../servers/hub_server.ts";
 import { type ImageConfig, Images } from "./images.ts";
@@ -230,6 +231,38 @@ await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
         }
         const [aimId, base] = tag === AIM ? [LLAMA, "localhost/aim-base:latest"] : ["", ""];
         assertStringIncludes(log, `\n@@ENV AIM_ID=${aimId}@@\n@@ENV AIM_BASE_IMAGE_REF=${base}@@\n`);
+      }
+    });
+
+    await t.step("AIM Engine's labeller finds the accelerators, by both names of the runtime", async () => {
+      const proc = `${scratch}/proc`;
+      await Deno.mkdir(proc);
+      const name = "AMD EPYC 9965 192-Core Processor";
+      const cpus = [0, 1].map((n) => `processor\t: ${n}\nvendor_id\t: AuthenticAMD\nmodel name\t: ${name}\n`);
+      await Deno.writeTextFile(`${proc}/cpuinfo`, cpus.join("\n"));
+      const gpu = (model: string, count: number) => ({
+        accelerator_type: "GPU",
+        accelerator_model: model,
+        accelerator_count: count,
+      });
+      const cpu = { accelerator_type: "CPU", accelerator_model: "EPYC_9965", accelerator_count: 2 };
+      const hosts = [
+        [HOSTS.MI300X, "gpu", [gpu("MI300X", 8)]],
+        [HOSTS["MI300X CPX"], "gpu", [gpu("MI300X", 8)]],
+        [[], "gpu", []],
+        [[], "all", [cpu]],
+      ] as const;
+      for (const [gpus, type, expected] of hosts) {
+        await using tree = await makeTree(gpus);
+        for (const command of [["aim-runtime"], ["python3", "/workspace/entrypoint.py"]]) {
+          const { code, log } = await images.runToEnd(BASE, {
+            command,
+            args: ["detect-hardware", "--type", type, "--format", "json"],
+            volumes: { "/host/sys": tree.sys, "/host/dev": tree.dev, "/host/proc": proc },
+            env: { AIM_SYSFS_ROOT: "/host/sys", AIM_DEV_ROOT: "/host/dev", AIM_PROC_ROOT: "/host/proc" },
+          });
+          assertEquals([code, JSON.parse(log)], [0, expected]);
+        }
       }
     });
 
