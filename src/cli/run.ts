@@ -2,7 +2,8 @@ import type { Config } from "../config/config.ts";
 import { resolveConfig } from "../config/resolve_config.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { captureConsole } from "../log/capture_console.ts";
-import { configureLog } from "../log/logger.ts";
+import { unknownVariables } from "../config/unknown_variables.ts";
+import { configureLog, log } from "../log/logger.ts";
 import { printable } from "../log/printable.ts";
 import { fileCalls, treeCalls } from "../os/libc.ts";
 import { readBuildInfo } from "./build_info.ts";
@@ -146,6 +147,7 @@ async function dispatch(
     write: (line) => edge.stderr(`${line}\n`),
   });
   captureConsole(config.logLevelRoot);
+  for (const line of unknownVariables(env)) log.warn(line);
   const signal = once(edge.watchSignals);
   const context: CommandContext<undefined> = {
     config,

@@ -29,6 +29,7 @@ export interface JudgedSet {
  */
 export async function judgeProfilesFor(config: Config, gpus: GpuInventory): Promise<JudgedSet> {
   const wanted = wantedModel(config);
+  await warnOfMissingFolder(config);
   const { profiles, faults, notes } = await loadProfiles({
     profilePath: config.profilePath,
     embedded: config.embeddedProfiles,
@@ -43,6 +44,18 @@ export async function judgeProfilesFor(config: Config, gpus: GpuInventory): Prom
   const { criteria, warnings } = criteriaOf(config, gpus, wanted.profileSet);
   for (const warning of warnings) log.warn(warning);
   return { wanted, criteria, judged: judge(profiles, criteria), faults };
+}
+
+/** Profiles on disk are optional; a folder of them that was named is not. */
+async function warnOfMissingFolder({ profilePath, origins }: Config): Promise<void> {
+  if (origins.profilePath === "default") return;
+  const name = origins.profilePath === "flag" ? "--profile-path" : "AIM_PROFILE_PATH";
+  try {
+    if ((await Deno.stat(profilePath)).isDirectory) return;
+    log.warn(`${name} is ${profilePath}, which is not a directory: no profiles from there`);
+  } catch {
+    log.warn(`${name} is ${profilePath}, which cannot be read: no profiles from there`);
+  }
 }
 
 /** The profile to serve or download with. */

@@ -1,6 +1,6 @@
 // Writes the reference tables of README.md from the program's own tables, between `<!-- BEGIN name -->` and `<!-- END name -->`.
 // With --check it writes nothing and fails where they differ.
-import { FOREIGN_VARIABLES } from "../../src/cli/help_topics.ts";
+import { ALSO_HONOURED } from "../../src/config/also_honoured.ts";
 import { commandNames, loadCommand } from "../../src/cli/registry.ts";
 import { type Setting, SETTINGS } from "../../src/config/settings.ts";
 import { EXIT_CODES } from "../../src/errors/exit_codes.ts";
@@ -18,7 +18,7 @@ export async function referenceTables(): Promise<Readonly<Record<string, string>
     ),
     variables: table(
       ["variable", "meaning"],
-      FOREIGN_VARIABLES.map(([names, meaning]) => [names.split(", ").map(code).join(", "), meaning]),
+      ALSO_HONOURED.map(([names, meaning]) => [names.split(", ").map(code).join(", "), meaning]),
     ),
     commands: table(["command", "does"], commands.map((c) => [code(usage(c)), c.summary])),
     "exit-codes": table(["code", "meaning"], [

@@ -1,0 +1,76 @@
+/** Variables that libraries honour and no setting of aim's own covers. */
+export const ALSO_HONOURED: readonly (readonly [string, string])[] = [
+  [
+    "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN",
+    "S3 credentials; else the AWS default chain (shared config, web identity, container, instance)",
+  ],
+  [
+    "AIM_S3_AUTH_MODE, AIM_S3_ANONYMOUS, awsAnonymousCredential",
+    "chain, static or anonymous, instead of what the variables suggest; true: requests are not signed",
+  ],
+  [
+    "AWS_*_FILE, AIM_S3_*_FILE",
+    "files that hold the value of the variable without _FILE: AWS_ACCESS_KEY_ID_FILE and so on",
+  ],
+  [
+    "AWS_PROFILE, AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE",
+    "which shared configuration the AWS default chain reads",
+  ],
+  ["AWS_REGION, AWS_DEFAULT_REGION", "S3 region (default us-east-1)"],
+  [
+    "AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, S3_ENDPOINT",
+    "S3 endpoint other than AWS, as MinIO or Ceph; without a scheme https, or http with S3_NO_SSL or S3_USE_HTTPS=0",
+  ],
+  [
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    "true: endpoints are ignored, but for AWS_ENDPOINT_URL together with AIM_S3_AUTH_MODE",
+  ],
+  [
+    "AIM_S3_ADDRESSING_STYLE, S3_USER_VIRTUAL_BUCKET, S3_USE_ACCELERATE",
+    "path, virtual or auto (default: path at an endpoint other than AWS); KServe's names for it",
+  ],
+  [
+    "AIM_S3_INSECURE_SKIP_VERIFY, S3_VERIFY_SSL",
+    "true, or false for the second: the S3 endpoint's certificate is not checked",
+  ],
+  ["AIM_S3_SIGNATURE_VERSION", "s3v4, or unsigned"],
+  ["AIM_S3_SSE_CUSTOMER_KEY", "key of objects encrypted with SSE-C: 32 bytes in base64"],
+  ["AWS_REQUEST_PAYER", "requester: reads of requester-pays buckets are paid by this account"],
+  ["HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY", "proxy for the hub and S3, and hosts reached without one"],
+  [
+    "SSL_CERT_FILE, NODE_EXTRA_CA_CERTS, AWS_CA_BUNDLE, AIM_S3_CA_BUNDLE",
+    "PEM file with certificate authorities to trust beside the usual ones",
+  ],
+  [
+    "AWS_CA_BUNDLE_CONFIGMAP, CA_BUNDLE_CONFIGMAP_NAME, CA_BUNDLE_VOLUME_MOUNT_POINT",
+    "KServe's: cabundle.crt of the mounted ConfigMap is trusted beside them",
+  ],
+  ["AIM_KEEP_METADATA_ON_FAILURE", "accepted; what a resumed download needs is always kept"],
+  ["AIM_HF_INCLUDE, AIM_HF_EXCLUDE", "comma-separated globs for fetch and size, where no flag is given"],
+  [
+    "ROCR_VISIBLE_DEVICES, HIP_VISIBLE_DEVICES, CUDA_VISIBLE_DEVICES",
+    "which GPUs are used: the first by index or GPU-<uuid>, the others by index within it",
+  ],
+  [
+    "NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE, CLICOLOR, TERM",
+    "colour never, always, always, not unless forced; dumb: neither colour nor a live bar",
+  ],
+  [
+    "AWS_WEB_IDENTITY_TOKEN_FILE, AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "where the AWS default chain finds a pod's or a container's identity",
+  ],
+  ["S3_USE_HTTPS, S3_NO_SSL", "scheme of an S3 endpoint that names none"],
+  ["EXPECTED_SIZE_BYTES", "size that aim fetch expects; another one is a warning"],
+  [
+    "ARTIFACT_NAME, ARTIFACT_NAMESPACE, AIM_SERVICE_ACCOUNT_DIR, KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT, " +
+    "KUBERNETES_SERVICE_PORT_HTTPS",
+    "the AIMArtifact whose status aim fetch updates, and the cluster's API",
+  ],
+  ["REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE", "named by aim doctor only"],
+  [
+    "PATH, PYTHONHOME, PYTHONPATH, PYTHONUSERBASE, PYTHONNOUSERSITE, PYTHONSAFEPATH",
+    "which Python the engine is started with, and where its packages are",
+  ],
+  ["VLLM_API_KEY", "key with which adapters are loaded into the running engine"],
+  ["HOME, XDG_CACHE_HOME, TMPDIR", "where ~, the token of hf auth login and temporary files are"],
+];
