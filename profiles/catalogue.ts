@@ -1,11 +1,14 @@
 // The catalogue of profiles: everything that profiles/generate.ts writes out comes from here.
 //
-// `measured` says what AMD publishes for exactly that combination of model, GPU, count and metric with AIM 0.9: `optimized`
-// or `preview`. Nobody has measured the rest: it is `unoptimized`, which is never selected automatically.
-// Settings: AMD's published values, and the vLLM performance guide of the ROCm documentation; without the options and variables that
-// vLLM has removed up to 0.27.
+// `measured` says what AMD publishes for exactly that combination of model, GPU, count and metric with AIM
+// 0.9: `optimized` or `preview`. Nobody has measured the rest: it is `unoptimized`, which is never selected
+// automatically. Settings: AMD's published values, and the vLLM performance guide of the ROCm documentation;
+// without the options and variables that vLLM has removed up to 0.27.
 
-/** A setting's value as YAML spells it: text of a number, a word, `null` for a bare flag, or a mapping of those. */
+/**
+ * A setting's value as YAML spells it: text of a number, a word, `null` for a bare flag, or a mapping of
+ * those.
+ */
 export type Setting = string | null | boolean | { readonly [name: string]: string };
 export type Settings = Readonly<Record<string, Setting>>;
 
@@ -206,7 +209,8 @@ export const GENERAL: Recipe = {
 };
 
 /**
- * The precisions of general profiles. Quantising on load changes what a model answers, so fp8 is never taken unasked.
+ * The precisions of general profiles. Quantising on load changes what a model answers, so fp8 is never taken
+ * unasked.
  */
 export const GENERAL_PRECISIONS = { fp16: "general", fp8: "unoptimized" } as const;
 export const GENERAL_COUNTS = [1, 2, 4, 8] as const;

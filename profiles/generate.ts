@@ -1,5 +1,5 @@
-// Writes the generated files: the profiles from catalogue.ts, the validators from schemas/. With `--check` it writes nothing
-// and fails where a file is not what it would write.
+// Writes the generated files: the profiles from catalogue.ts, the validators from schemas/. With `--check` it
+// writes nothing and fails where a file is not what it would write.
 //
 //     deno run -P profiles/generate.ts [--check]
 

@@ -16,7 +16,8 @@ const METRICS = ["latency", "throughput"] as const;
 type Metric = (typeof METRICS)[number];
 const PRECISIONS = ["fp4", "fp8", "fp16", "bf16"] as const;
 
-// Weights and what the engine needs beside them (activations, a first piece of KV cache), within its share of the memory.
+// Weights and what the engine needs beside them (activations, a first piece of KV cache), within its share of
+// the memory.
 const HEADROOM = 1.1;
 const SHARE = 0.9;
 
@@ -36,7 +37,9 @@ interface Draft {
 
 /** The catalogue as files: path below `profiles/`, and text. */
 export function profileFiles(): Map<string, string> {
-  const drafts = METRICS.flatMap((metric) => [...generals(metric), ...otherGenerals(metric), ...models(metric)]);
+  const drafts = METRICS.flatMap((
+    metric,
+  ) => [...generals(metric), ...otherGenerals(metric), ...models(metric)]);
   const primaries = new Set(
     [...Map.groupBy(drafts, ({ aimId, accelerator, metric }) => `${aimId} ${accelerator} ${metric}`).values()]
       .map((group) => group.toSorted(byPrimacy)[0]),
@@ -44,7 +47,10 @@ export function profileFiles(): Map<string, string> {
   return new Map(drafts.map((draft) => [pathOf(draft), fileText(draft, primaries.has(draft))]));
 }
 
-/** What is selected automatically first, then the better precision, then the smaller count: AMD's rule for `primary`. */
+/**
+ * What is selected automatically first, then the better precision, then the smaller count: AMD's rule for
+ * `primary`.
+ */
 function byPrimacy(a: Draft, b: Draft): number {
   return Number(a.type === "unoptimized") - Number(b.type === "unoptimized") ||
     PRECISIONS.indexOf(a.precision) - PRECISIONS.indexOf(b.precision) || a.count - b.count;
@@ -55,7 +61,12 @@ function generals(metric: Metric): Draft[] {
     Object.entries(GENERAL_PRECISIONS).filter(([precision]) => row.precisions.includes(precision)).flatMap(
       ([precision, type]) =>
         GENERAL_COUNTS.map((count) =>
-          onGpu({ aimId: null, modelId: null, precision: precision as Draft["precision"], metric, type }, gpu, count, GENERAL)
+          onGpu(
+            { aimId: null, modelId: null, precision: precision as Draft["precision"], metric, type },
+            gpu,
+            count,
+            GENERAL,
+          )
         ),
     )
   );

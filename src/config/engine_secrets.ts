@@ -2,7 +2,9 @@ import { keepSecret } from "../log/redact.ts";
 
 const SECRET = "(?:api[-_]?key|token|secret|password)";
 
-/** Registers what engine arguments hold of keys and tokens (vLLM's `api-key`, say), so that no log shows it. */
+/**
+ * Registers what engine arguments hold of keys and tokens (vLLM's `api-key`, say), so that no log shows it.
+ */
 export function keepEngineSecrets(engineArgs: string): void {
   const args: unknown = JSON.parse(engineArgs);
   for (const [name, value] of Object.entries(args ?? {})) {

@@ -18,8 +18,9 @@ const NAMES = Object.keys(SETTINGS) as SettingName[];
 const BY_VARIABLE = new Map<string, SettingName>(NAMES.flatMap((n) => SETTINGS[n].env.map((v) => [v, n])));
 
 /**
- * Every setting's value: flag over environment over default. An environment variable that is empty counts as unset, since
- * container tools can only set, not unset. Secrets are registered with the log, so that no later message shows them.
+ * Every setting's value: flag over environment over default. An environment variable that is empty counts as
+ * unset, since container tools can only set, not unset. Secrets are registered with the log, so that no later
+ * message shows them.
  *
  * @throws {AimError} `usage`, naming the variable or the flag that was used, the value and what is allowed.
  */
@@ -38,7 +39,8 @@ export function resolveConfig({ flags, env, cwd = "/" }: ConfigInputs): Config {
   };
   NAMES.forEach(resolve);
   if (typeof values.engineArgs === "string") keepEngineSecrets(values.engineArgs);
-  // AIM_DEBUG is the switch for troubleshooting: it wins over a level baked into an image, not over one that was typed.
+  // AIM_DEBUG is the switch for troubleshooting: it wins over a level baked into an image, not over one that
+  // was typed.
   if (values.debug === true && origins.logLevel !== "flag") values.logLevel = "DEBUG";
   return { ...values as Settings, origins: origins as Record<SettingName, SettingOrigin> };
 }

@@ -1,6 +1,6 @@
 /**
- * True for names under which values are secrets: `OPENAI_API_KEY`, `api-key`, `hf_token`, `kv.password`. Of a dotted or nested name,
- * the last part.
+ * True for names under which values are secrets: `OPENAI_API_KEY`, `api-key`, `hf_token`, `kv.password`. Of a
+ * dotted or nested name, the last part.
  */
 export function isSecretName(name: string): boolean {
   return /(?:api[-_]?key|access[-_]?key|private[-_]?key|secret[-_]?key|token|secret|passw(?:or)?d|passphrase|credentials?)$/i

@@ -10,8 +10,9 @@ export function typeOfAccelerator(name: string): "gpu" | "cpu" {
 }
 
 /**
- * The name that a text stands for: `MI300X` itself in any case, in quotes, or as `AMD Instinct MI300X`, `Radeon PRO W7900`, a PCI
- * device id (`0x74a1`), an EPYC chip (`9654`, `EPYC 9654`). `null` where it is none that is known.
+ * The name that a text stands for: `MI300X` itself in any case, in quotes, or as `AMD Instinct MI300X`,
+ * `Radeon PRO W7900`, a PCI device id (`0x74a1`), an EPYC chip (`9654`, `EPYC 9654`). `null` where it is none
+ * that is known.
  */
 export function acceleratorName(text: string): string | null {
   const words = text.trim().replace(/^(["'])(.*)\1$/, "$2").toUpperCase().replace(MAKERS, " ").trim();

@@ -8,7 +8,9 @@ export type ProgramOutput = { readonly stdout: string } | { readonly failed: str
 /** Runs `amd-smi` with arguments. */
 export type RunAmdSmi = (args: readonly string[]) => Promise<ProgramOutput>;
 
-/** Runs a program with a bounded wait. Never throws: what goes wrong is the result. Requires `--allow-run`. */
+/**
+ * Runs a program with a bounded wait. Never throws: what goes wrong is the result. Requires `--allow-run`.
+ */
 export function amdSmiProgram(program: string, timeout: number): RunAmdSmi {
   return async (args) => {
     const abort = new AbortController();
@@ -69,7 +71,8 @@ export async function readAmdSmi(run: RunAmdSmi): Promise<Devices & { readonly r
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * The GPUs in amd-smi's JSON: a bare array, or `{"gpu_data": […]}`, whatever is printed before it. `null` where there is none.
+ * The GPUs in amd-smi's JSON: a bare array, or `{"gpu_data": […]}`, whatever is printed before it. `null`
+ * where there is none.
  */
 export function parseAmdSmi(text: string): Fields[] | null {
   for (let at = text.search(/[[{]/); at !== -1; at = next(text, at)) {

@@ -4,11 +4,13 @@ import type { Gpu, GpuSource } from "./types.ts";
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Which devices this process can use, and why not the others: first what it can open, then `ROCR_VISIBLE_DEVICES` (indices or
- * `GPU-<uuid>`), then `HIP_VISIBLE_DEVICES`, else `CUDA_VISIBLE_DEVICES`, each within what is left and in its own order.
+ * Which devices this process can use, and why not the others: first what it can open, then
+ * `ROCR_VISIBLE_DEVICES` (indices or `GPU-<uuid>`), then `HIP_VISIBLE_DEVICES`, else `CUDA_VISIBLE_DEVICES`,
+ * each within what is left and in its own order.
  *
- * Sources: ROCr's `amd_filter_device.cpp` (an empty value selects nothing; the first word that names no device, or one named
- * already, ends the list) and HIP's device initialisation (an empty value counts as unset; the first bad index ends the list).
+ * Sources: ROCr's `amd_filter_device.cpp` (an empty value selects nothing; the first word that names no
+ * device, or one named already, ends the list) and HIP's device initialisation (an empty value counts as
+ * unset; the first bad index ends the list).
  */
 export function applyVisibility(devices: readonly Device[], source: GpuSource, env: Environment): Gpu[] {
   const open = devices.filter((device) => device.closedBecause === null);

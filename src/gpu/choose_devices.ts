@@ -3,15 +3,18 @@ import type { Gpu, GpuInventory } from "./types.ts";
 
 /** GPUs for the engine. */
 export interface DeviceChoice {
-  /** For `HIP_VISIBLE_DEVICES`: indices as HIP counts before it; `null` where the engine may see what aim sees. */
+  /**
+   * For `HIP_VISIBLE_DEVICES`: indices as HIP counts before it; `null` where the engine may see what aim
+   * sees.
+   */
   readonly hipVisibleDevices: string | null;
   /** One line each. */
   readonly warnings: readonly string[];
 }
 
 /**
- * Chooses the GPUs that the engine gets: where more of the model that counts are visible than are needed (or others beside
- * them), idle ones, in the order of HIP.
+ * Chooses the GPUs that the engine gets: where more of the model that counts are visible than are needed (or
+ * others beside them), idle ones, in the order of HIP.
  *
  * @param needed How many the profile uses.
  */

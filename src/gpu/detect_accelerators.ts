@@ -17,7 +17,10 @@ export interface DetectOptions extends DetectGpusOptions {
   readonly count: number | null;
 }
 
-/** The GPUs, or the processor, that this process can use. Never throws: what is odd about the hardware is in the result. */
+/**
+ * The GPUs, or the processor, that this process can use. Never throws: what is odd about the hardware is in
+ * the result.
+ */
 export async function detectAccelerators(options: DetectOptions): Promise<GpuInventory> {
   const { model, family } = options;
   const type = model === null ? options.type : typeOfAccelerator(model);

@@ -11,10 +11,11 @@ export interface CpuRoots {
 }
 
 /**
- * The processor, and how many of its cores this container may use: of the quota of its control group (rounded down, at least 1) and the
- * cores that its control group and affinity allow, the smaller. Never throws.
+ * The processor, and how many of its cores this container may use: of the quota of its control group (rounded
+ * down, at least 1) and the cores that its control group and affinity allow, the smaller. Never throws.
  *
- * Sources: the kernel's `Documentation/admin-guide/cgroup-v2.rst` and `cgroup-v1/cpusets.rst`, `cputopology.rst`, proc(5).
+ * Sources: the kernel's `Documentation/admin-guide/cgroup-v2.rst` and `cgroup-v1/cpusets.rst`,
+ * `cputopology.rst`, proc(5).
  *
  * @param anyChip `true`: also an EPYC counts as a processor of no particular kind.
  */

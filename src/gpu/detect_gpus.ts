@@ -22,7 +22,8 @@ export interface DetectGpusOptions {
 }
 
 /**
- * The GPUs that this process can use: by sysfs, else `amd-smi`. Never throws: what is odd about the hardware is in the result.
+ * The GPUs that this process can use: by sysfs, else `amd-smi`. Never throws: what is odd about the hardware
+ * is in the result.
  */
 export async function detectGpus(options: DetectGpusOptions): Promise<GpuInventory> {
   const sysfs = readSysfs(options.files ?? kernelFiles(), { sys: options.sysRoot, dev: options.devRoot });

@@ -1,12 +1,18 @@
 /** A model of GPU: the PCI device ids that it has (vendor 0x1002), and its memory. */
 interface GpuModel {
   readonly ids: readonly string[];
-  /** GiB that ROCm shows for one device: of an MI250X that is one of its two dies; of several variants the smallest. */
+  /**
+   * GiB that ROCm shows for one device: of an MI250X that is one of its two dies; of several variants the
+   * smallest.
+   */
   readonly vram: number;
   readonly family: "instinct" | "radeon";
 }
 
-/** GPUs by the names that profiles give them. Ids: the PCI ID database and amdgpu's device table. Memory: AMD's data sheets. */
+/**
+ * GPUs by the names that profiles give them. Ids: the PCI ID database and amdgpu's device table. Memory:
+ * AMD's data sheets.
+ */
 export const GPU_MODELS: Readonly<Record<string, GpuModel>> = {
   MI100: { ids: ["738c", "738e"], vram: 32, family: "instinct" },
   MI210: { ids: ["740f", "7410"], vram: 64, family: "instinct" },

@@ -12,12 +12,12 @@ export interface SysfsRoots {
 }
 
 /**
- * GPUs from the KFD topology joined with DRM by the render minor. KFD is what ROCm enumerates, so its order counts; DRM tells
- * use, load and partition modes, and which GPUs of the host this container may not see. Never throws; unreadable files are
- * warned about.
+ * GPUs from the KFD topology joined with DRM by the render minor. KFD is what ROCm enumerates, so its order
+ * counts; DRM tells use, load and partition modes, and which GPUs of the host this container may not see.
+ * Never throws; unreadable files are warned about.
  *
- * Sources: the kernel's `drivers/gpu/drm/amd/amdkfd/kfd_topology.c` (names, decimal values, `location_id`, -EPERM outside the
- * device cgroup) and `Documentation/gpu/amdgpu` (DRM attributes).
+ * Sources: the kernel's `drivers/gpu/drm/amd/amdkfd/kfd_topology.c` (names, decimal values, `location_id`,
+ * -EPERM outside the device cgroup) and `Documentation/gpu/amdgpu` (DRM attributes).
  */
 export function readSysfs(
   files: KernelFiles,
@@ -65,7 +65,8 @@ function readNodes(files: KernelFiles, folder: string, warnings: string[]): Node
   for (const number of names.value.filter((name) => /^\d+$/.test(name)).map(Number).sort((a, b) => a - b)) {
     const path = `${folder}/${number}`;
     const gpuId = files.text(`${path}/gpu_id`);
-    // Outside the device cgroup the kernel refuses both files; such a GPU shows up by its render node instead.
+    // Outside the device cgroup the kernel refuses both files; such a GPU shows up by its render node
+    // instead.
     if (gpuId.kind === "failed") continue;
     if (gpuId.kind === "ok" && integer(gpuId.value) === 0n) continue;
     const text = files.text(`${path}/properties`);
@@ -154,7 +155,10 @@ function pciAddressOf(files: KernelFiles, device: string): string | null {
     : null;
 }
 
-/** `location_id`: bus, device and function in 16 bits; where a GPU has several nodes, the node's number in bits 28 to 31. */
+/**
+ * `location_id`: bus, device and function in 16 bits; where a GPU has several nodes, the node's number in
+ * bits 28 to 31.
+ */
 function pciOf(node: Node): string | null {
   const location = node.properties.get("location_id");
   if (location === undefined) return null;

@@ -10,7 +10,10 @@ export function isBusy(gpu: Gpu): boolean {
     (gpu.vramTotal !== null && gpu.vramTotal > 0 && (gpu.vramUsed ?? 0) / gpu.vramTotal > BUSY_VRAM);
 }
 
-/** What follows from the GPUs that were found: the model that counts, how many, and what an operator should know. */
+/**
+ * What follows from the GPUs that were found: the model that counts, how many, and what an operator should
+ * know.
+ */
 export function takeInventory(
   source: GpuInventory["source"],
   gpus: readonly Gpu[],
@@ -60,7 +63,10 @@ interface Kind {
   readonly gpus: readonly Gpu[];
 }
 
-/** GPUs by model, whole ones apart from partitions; the one that counts first: known before unknown, then the most numerous, then the largest. */
+/**
+ * GPUs by model, whole ones apart from partitions; the one that counts first: known before unknown, then the
+ * most numerous, then the largest.
+ */
 function kinds(gpus: readonly Gpu[]): Kind[] {
   const groups = new Map<string, Gpu[]>();
   for (const gpu of gpus) {

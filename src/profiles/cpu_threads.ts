@@ -2,7 +2,10 @@ import type { Cpu } from "../gpu/types.ts";
 import type { ConfigValue } from "../values/value.ts";
 import type { Profile } from "./types.ts";
 
-/** A profile with the thread variables that fit the cores at hand, and what an operator should know of the change. */
+/**
+ * A profile with the thread variables that fit the cores at hand, and what an operator should know of the
+ * change.
+ */
 export interface ThreadedProfile {
   readonly profile: Profile;
   /** One line; `null` where the profile asks for no more than there is. */
@@ -10,8 +13,8 @@ export interface ThreadedProfile {
 }
 
 /**
- * Fits a processor's profile to the cores that the container may use: no more threads than those, bound to them by vLLM itself (`auto`), or
- * to the container's set of cores where the profile binds them by number.
+ * Fits a processor's profile to the cores that the container may use: no more threads than those, bound to
+ * them by vLLM itself (`auto`), or to the container's set of cores where the profile binds them by number.
  */
 export function withCpuThreads(profile: Profile, cpu: Cpu | null): ThreadedProfile {
   if (profile.metadata.acceleratorType !== "cpu" || cpu === null) return { profile, warning: null };

@@ -3,8 +3,8 @@ import type { NearestMiss, Selection } from "./select_profile.ts";
 import { type Criteria, PROFILE_STATES } from "./types.ts";
 
 /**
- * Why nothing was selected, as the error to end with (exit 3): how many profiles are in which state, and the nearest one
- * with what would make it fit.
+ * Why nothing was selected, as the error to end with (exit 3): how many profiles are in which state, and the
+ * nearest one with what would make it fit.
  */
 export function describeNoMatch(
   selection: Exclude<Selection, { kind: "selected" }>,

@@ -1,6 +1,6 @@
 /**
- * Path of the profiles that come with the program: `profiles/` at the root of the source tree (also inside a compiled
- * executable, which keeps the tree), or beside the one file that everything was bundled into.
+ * Path of the profiles that come with the program: `profiles/` at the root of the source tree (also inside a
+ * compiled executable, which keeps the tree), or beside the one file that everything was bundled into.
  */
 export function embeddedRoot(module: string = import.meta.filename ?? ""): string {
   const end = isBundled(module) ? module.lastIndexOf("/") : module.length - OWN_PLACE.length;

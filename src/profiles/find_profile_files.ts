@@ -17,8 +17,9 @@ export interface ProfilePaths {
 const MAX_DEPTH = 16;
 
 /**
- * The `.yaml` and `.yml` files of a folder at any depth, by name. Hidden ones are left out. Links are followed, and a file that several
- * of them lead to comes once: a Kubernetes ConfigMap is mounted as links into a hidden folder. A folder that is not there is empty.
+ * The `.yaml` and `.yml` files of a folder at any depth, by name. Hidden ones are left out. Links are
+ * followed, and a file that several of them lead to comes once: a Kubernetes ConfigMap is mounted as links
+ * into a hidden folder. A folder that is not there is empty.
  */
 export function findProfileFiles(folder: string): ProfilePaths {
   const files: ProfilePath[] = [];

@@ -3,8 +3,8 @@ import { compareProfiles } from "./rank.ts";
 import { type Criteria, type JudgedProfile, type Profile, PROFILE_STATES } from "./types.ts";
 
 /**
- * Judges profiles: the compatible ones first, best first, then the rest, nearest state first. Depends on nothing but its
- * arguments; the order of `profiles` does not matter.
+ * Judges profiles: the compatible ones first, best first, then the rest, nearest state first. Depends on
+ * nothing but its arguments; the order of `profiles` does not matter.
  */
 export function judge(profiles: readonly Profile[], criteria: Criteria): JudgedProfile[] {
   const available = automaticCount(criteria);
@@ -16,7 +16,10 @@ export function judge(profiles: readonly Profile[], criteria: Criteria): JudgedP
     );
 }
 
-/** How many GPUs a profile may use where the count is left to it; `null` for a processor, or where a count was asked for. */
+/**
+ * How many GPUs a profile may use where the count is left to it; `null` for a processor, or where a count was
+ * asked for.
+ */
 function automaticCount({ accelerator }: Criteria): number | null {
   return accelerator === null || accelerator.type === "cpu" || accelerator.requested !== null
     ? null

@@ -28,8 +28,9 @@ export interface LoadedProfiles {
 }
 
 /**
- * Loads the profiles that one model can use, at any depth of these folders, in this order; the first profile of an id shadows later ones:
- * `custom/` on disk (whatever model a file is for), `<org>/<model>/` on disk, the same embedded, `general/` on disk, embedded.
+ * Loads the profiles that one model can use, at any depth of these folders, in this order; the first profile
+ * of an id shadows later ones: `custom/` on disk (whatever model a file is for), `<org>/<model>/` on disk,
+ * the same embedded, `general/` on disk, embedded.
  *
  * A file that cannot be used is in `faults` and shadows nothing. Requires `--allow-read`.
  */
@@ -97,7 +98,10 @@ function pathIn(folder: string, name: string): string {
   return folder.endsWith("/") ? folder + name : `${folder}/${name}`;
 }
 
-/** A model's name that is a folder of its own: no way out of the root, and none of the folders that mean something else. */
+/**
+ * A model's name that is a folder of its own: no way out of the root, and none of the folders that mean
+ * something else.
+ */
 function isFolderName(model: string): boolean {
   const parts = model.split("/");
   return parts.length >= 2 && !["custom", "general", "schemas"].includes(parts[0] ?? "") &&
@@ -139,7 +143,10 @@ function filesOf(folder: Folder, faults: ProfileFault[]): readonly FoundFile[] {
   return files;
 }
 
-/** An executable has one file for each folder of profiles, a JSON object of their texts by file name: opening a hundred takes too long. */
+/**
+ * An executable has one file for each folder of profiles, a JSON object of their texts by file name: opening
+ * a hundred takes too long.
+ */
 export const PACK = "profiles.json";
 
 function packOf(folder: Folder): FoundFile[] {

@@ -1,8 +1,9 @@
 import type { Criteria, Mismatch, Profile } from "./types.ts";
 
 /**
- * Everything in which a profile differs from the criteria, in the order in which states are given: engine, metric, model,
- * accelerator (model, then count), precision. Empty where it fits. Without an accelerator in the criteria it is not looked at.
+ * Everything in which a profile differs from the criteria, in the order in which states are given: engine,
+ * metric, model, accelerator (model, then count), precision. Empty where it fits. Without an accelerator in
+ * the criteria it is not looked at.
  */
 export function mismatches(profile: Profile, criteria: Criteria): Mismatch[] {
   const { metadata } = profile;

@@ -4,7 +4,10 @@ import type { JudgedProfile } from "./types.ts";
 /** A choice made without knowing the GPU. */
 export interface GpuLessPick {
   readonly judged: JudgedProfile;
-  /** GPU models of the other profiles that could have been meant, each once, sorted. Its own is not among them. */
+  /**
+   * GPU models of the other profiles that could have been meant, each once, sorted. Its own is not among
+   * them.
+   */
   readonly otherGpus: readonly string[];
   /** Models (`model_id`) that those profiles load and this one does not, each once, sorted. */
   readonly otherModels: readonly string[];
@@ -17,8 +20,9 @@ export interface PickOptions {
 }
 
 /**
- * Picks a profile where no GPU can be seen and none was named, from profiles judged with `criteria.accelerator` `null`: the
- * best-ranked one, with what else could have been meant. For downloads only: serving needs a GPU. `null` where none is left.
+ * Picks a profile where no GPU can be seen and none was named, from profiles judged with
+ * `criteria.accelerator` `null`: the best-ranked one, with what else could have been meant. For downloads
+ * only: serving needs a GPU. `null` where none is left.
  */
 export function pickWithoutGpu(
   judged: readonly JudgedProfile[],

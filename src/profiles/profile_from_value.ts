@@ -23,7 +23,8 @@ export interface ProfileReading {
 }
 
 /**
- * Makes a profile of a file's content, in the names of any generation. Words of the metadata are taken in any case.
+ * Makes a profile of a file's content, in the names of any generation. Words of the metadata are taken in any
+ * case.
  *
  * @param check What holds the content to its schema; `null`: it is known to fit, and nothing is noted.
  */

@@ -2,8 +2,8 @@ import { type ConfigMap, type ConfigValue, isMap, numberLiteral } from "../value
 import type { Profile } from "./types.ts";
 
 /**
- * A profile's file as programs of any generation read it: its own content, and in its metadata the names that it leaves out, new ones for an
- * old file and old ones for a new file.
+ * A profile's file as programs of any generation read it: its own content, and in its metadata the names that
+ * it leaves out, new ones for an old file and old ones for a new file.
  */
 export function profileValue({ content, metadata }: Profile): ConfigMap {
   const written = content.get("metadata");

@@ -9,7 +9,10 @@ export interface ProfileFile {
   /** `null` where faults leave none. */
   readonly profile: Profile | null;
   readonly faults: readonly ProfileFault[];
-  /** What is odd and does no harm: unknown keys; with `thorough` also keys written twice, which PyYAML takes silently. */
+  /**
+   * What is odd and does no harm: unknown keys; with `thorough` also keys written twice, which PyYAML takes
+   * silently.
+   */
   readonly notes: readonly ProfileFault[];
   /** The place of a value in the file; known where `thorough`. */
   readonly positionOf: YamlFile["positionOf"];

@@ -107,8 +107,9 @@ export function countStates(judged: readonly JudgedProfile[]): Record<ProfileSta
 }
 
 /**
- * The profile nearest to fitting: first those that settings alone make fit, then those for the accelerator that is there, then the fewest
- * and least doubtful things to change, then the fewest GPUs, then the order of `judged`. `null` where there are no profiles.
+ * The profile nearest to fitting: first those that settings alone make fit, then those for the accelerator
+ * that is there, then the fewest and least doubtful things to change, then the fewest GPUs, then the order of
+ * `judged`. `null` where there are no profiles.
  */
 export function nearestMiss(judged: readonly JudgedProfile[]): NearestMiss | null {
   let best: NearestMiss | null = null;
@@ -127,7 +128,8 @@ export function nearestMiss(judged: readonly JudgedProfile[]): NearestMiss | nul
   return best;
 }
 
-// Nobody has measured what is left to manual selection: any other single change comes first, then the fallback's.
+// Nobody has measured what is left to manual selection: any other single change comes first, then the
+// fallback's.
 function manualCost({ manualOnly, profile }: JudgedProfile): number {
   return !manualOnly ? 0 : profile.metadata.manualSelectionOnly ? 1.5 : 1.25;
 }

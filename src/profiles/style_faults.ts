@@ -5,7 +5,10 @@ import { compareText } from "./rank.ts";
 import type { SchemaFault } from "./schema_fault.ts";
 import type { Profile, ProfileFault } from "./types.ts";
 
-/** What AMD's own check of a profile refuses beyond what its runtime does: retired keys, and another file name than the metadata give. */
+/**
+ * What AMD's own check of a profile refuses beyond what its runtime does: retired keys, and another file name
+ * than the metadata give.
+ */
 export function styleFaults({ path, metadata, content }: Profile): SchemaFault[] {
   const written = content.get("metadata");
   const retired = written !== undefined && isMap(written) ? RETIRED.filter((key) => written.has(key)) : [];
@@ -39,7 +42,10 @@ const REPLACEMENTS: Readonly<Record<string, string>> = {
   manual_selection_only: "type: unoptimized",
 };
 
-/** Of each model's profiles for one accelerator and metric, exactly one is primary. General profiles have none. */
+/**
+ * Of each model's profiles for one accelerator and metric, exactly one is primary. General profiles have
+ * none.
+ */
 export function primaryFaults(profiles: readonly Profile[]): ProfileFault[] {
   const groups = Map.groupBy(
     profiles.filter(({ aimId }) => aimId !== null),

@@ -24,7 +24,10 @@ export interface ProfileMetadata {
   readonly precision: Precision;
   readonly metric: Metric;
   readonly type: ProfileType;
-  /** Used only where `AIM_PROFILE_ID` names it: by its `manual_selection_only`, else where its type is `unoptimized`. */
+  /**
+   * Used only where `AIM_PROFILE_ID` names it: by its `manual_selection_only`, else where its type is
+   * `unoptimized`.
+   */
   readonly manualSelectionOnly: boolean;
   readonly variant: string | null;
   readonly primary: boolean;
@@ -62,9 +65,15 @@ export interface ProfileFault {
 export interface Criteria {
   readonly engine: string;
   readonly metric: Metric;
-  /** `AIM_ID`, else `AIM_MODEL_ID`; `null` where the model is an S3 URI or a path, and only general profiles are candidates. */
+  /**
+   * `AIM_ID`, else `AIM_MODEL_ID`; `null` where the model is an S3 URI or a path, and only general profiles
+   * are candidates.
+   */
   readonly model: string | null;
-  /** `null`: no GPU can be seen and none was named; no profile is left out for its accelerator (pre-download only). */
+  /**
+   * `null`: no GPU can be seen and none was named; no profile is left out for its accelerator (pre-download
+   * only).
+   */
   readonly accelerator: {
     readonly type: AcceleratorType;
     readonly model: string;

@@ -19,15 +19,19 @@ export interface ValidationResult {
 
 /** Options of {@linkcode validateProfileFiles}. */
 export interface ValidateOptions {
-  /** Also AMD's rules of style: file names, no unknown or retired keys, one primary profile; warnings are faults then. @default {false} */
+  /**
+   * Also AMD's rules of style: file names, no unknown or retired keys, one primary profile; warnings are
+   * faults then. @default {false}
+   */
   strict?: boolean;
   /** Checks a profile's engine arguments; paths start at the arguments. @default {nothing is checked} */
   checkArgs?: (profile: Profile) => { faults: readonly SchemaFault[]; warnings: readonly SchemaFault[] };
 }
 
 /**
- * Checks profile files by the same rules as when they are loaded, and for keys written twice, which loading lets pass. Of a
- * folder, every `.yaml` and `.yml` file in it at any depth; hidden ones are left out. Requires `--allow-read`.
+ * Checks profile files by the same rules as when they are loaded, and for keys written twice, which loading
+ * lets pass. Of a folder, every `.yaml` and `.yml` file in it at any depth; hidden ones are left out.
+ * Requires `--allow-read`.
  *
  * @throws {AimError} `usage`: a path that is not there, or a folder without profiles.
  */

@@ -1,6 +1,6 @@
 /**
- * A float as Python's `repr` writes it: `1000.0`, `1e+16`, `1e-07`, `inf`, `nan`. Both languages print the same shortest digits, but
- * switch to an exponent at different sizes and pad it differently.
+ * A float as Python's `repr` writes it: `1000.0`, `1e+16`, `1e-07`, `inf`, `nan`. Both languages print the
+ * same shortest digits, but switch to an exponent at different sizes and pad it differently.
  */
 export function pythonFloat(value: number): string {
   if (Number.isNaN(value)) return "nan";

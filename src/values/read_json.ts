@@ -4,9 +4,11 @@ import { type ConfigValue, numberLiteral } from "./value.ts";
 const MAX_DEPTH = 64;
 
 /**
- * Reads JSON; numbers keep their spelling. Keys that look like array indices come first, as everywhere in JavaScript.
+ * Reads JSON; numbers keep their spelling. Keys that look like array indices come first, as everywhere in
+ * JavaScript.
  *
- * @throws {SyntaxError} not JSON, the same key twice in an object, or nested more than 64 deep; the message is one clause.
+ * @throws {SyntaxError} not JSON, the same key twice in an object, or nested more than 64 deep; the message
+ * is one clause.
  */
 export function readJson(text: string): ConfigValue {
   refuse(text);

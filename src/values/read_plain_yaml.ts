@@ -2,12 +2,12 @@ import type { ConfigMap, ConfigValue } from "./value.ts";
 import { plainScalar } from "./yaml_scalar.ts";
 
 /**
- * Reads the YAML that profiles are written in, and nothing else: nested mappings, one entry a line, indented by spaces,
- * with single-line scalars (plain without spaces, or in quotes without escapes) and comments. `null`: the text has
- * anything beyond that, and the full reader has to say what it means.
+ * Reads the YAML that profiles are written in, and nothing else: nested mappings, one entry a line, indented
+ * by spaces, with single-line scalars (plain without spaces, or in quotes without escapes) and comments.
+ * `null`: the text has anything beyond that, and the full reader has to say what it means.
  *
- * It exists for start-up: a YAML library takes longer to load than everything else `aim` does before it starts the
- * engine. Whatever it does read, it reads as the full reader does, which a test holds it to.
+ * It exists for start-up: a YAML library takes longer to load than everything else `aim` does before it
+ * starts the engine. Whatever it does read, it reads as the full reader does, which a test holds it to.
  */
 export function readPlainYaml(text: string): ConfigMap | null {
   const root: Level = { indent: 0, map: new Map() };

@@ -22,7 +22,10 @@ export interface YamlFile {
   readonly faults: readonly YamlFault[];
   /** Keys written twice: PyYAML silently takes the last. */
   readonly notes: readonly YamlFault[];
-  /** The place of the value (with `key`, of the key) at a path of keys and list indices, else of its nearest parent's key. */
+  /**
+   * The place of the value (with `key`, of the key) at a path of keys and list indices, else of its nearest
+   * parent's key.
+   */
   positionOf(path: Path, key?: "key"): Position;
 }
 
@@ -109,7 +112,8 @@ function resolver(scalar: (text: string) => YamlScalar): ScalarTag["resolve"] {
 const MAX_DEPTH = 64;
 
 function refuse(text: string, fault: Report): void {
-  // PyYAML takes printable characters only (yaml/reader.py, NON_PRINTABLE), and line separators as line breaks.
+  // PyYAML takes printable characters only (yaml/reader.py, NON_PRINTABLE), and line separators as line
+  // breaks.
   const at = text.search(/[^\t\n\x20-\x7e\u00a0-\u2027\u202a-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/u);
   const code = text.codePointAt(at)?.toString(16).padStart(4, "0").toUpperCase();
   if (at >= 0) return fault(at, `character U+${code} is not allowed in YAML`);
@@ -146,7 +150,10 @@ function keyText(library: Library, key: unknown): unknown {
   return isScalar(value) && isNumberLiteral(value) ? value.text : value;
 }
 
-/** What the library lets pass: keys that are no text, keys written twice, and `'x''`, which it takes for closed. */
+/**
+ * What the library lets pass: keys that are no text, keys written twice, and `'x''`, which it takes for
+ * closed.
+ */
 function check(library: Library, document: Document, text: string, fault: Report, note: Report): void {
   library.visit(document, {
     Map: (_, { items }) => {

@@ -2,7 +2,8 @@ import { pythonFloat } from "./python_float.ts";
 import { type ConfigValue, isList, isMap, isNumberLiteral, type NumberLiteral } from "./value.ts";
 
 /**
- * A value for `JSON.stringify`, which writes its numbers as they are spelled. `inf` and `nan`, which JSON cannot spell, become `null`.
+ * A value for `JSON.stringify`, which writes its numbers as they are spelled. `inf` and `nan`, which JSON
+ * cannot spell, become `null`.
  */
 export function jsonValue(value: ConfigValue): unknown {
   if (typeof value !== "object" || value === null) return value;
@@ -12,7 +13,8 @@ export function jsonValue(value: ConfigValue): unknown {
 }
 
 /**
- * A value as Python's `json.dumps` writes it: separators `", "` and `": "`, everything beyond ASCII escaped, `Infinity` and `NaN`.
+ * A value as Python's `json.dumps` writes it: separators `", "` and `": "`, everything beyond ASCII escaped,
+ * `Infinity` and `NaN`.
  */
 export function pythonJson(value: ConfigValue): string {
   if (typeof value === "string") return asciiString(value);

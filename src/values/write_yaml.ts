@@ -9,8 +9,9 @@ import {
 import { plainScalar, type YamlScalar } from "./yaml_scalar.ts";
 
 /**
- * A mapping or a list as YAML 1.1 in block style, which PyYAML and `aim` read back as the same values; numbers keep their spelling. Exists for
- * start-up: a YAML library takes longer to load than all else that a dry run does.
+ * A mapping or a list as YAML 1.1 in block style, which PyYAML and `aim` read back as the same values;
+ * numbers keep their spelling. Exists for start-up: a YAML library takes longer to load than all else that a
+ * dry run does.
  */
 export function writeYaml(value: ConfigMap | readonly ConfigValue[]): string {
   const lines = isMap(value) ? entries(value, "") : items(value, "");

@@ -8,11 +8,13 @@ export type YamlScalar =
   | { readonly kind: "fault"; readonly reason: string };
 
 /**
- * What an unquoted scalar means to PyYAML's SafeLoader (YAML 1.1): `yes` and `off` are booleans, `010` is octal, `1:30` is ninety,
- * `1e3` is text and `1.0e+3` a float. The patterns are those of PyYAML 6, `yaml/resolver.py`.
+ * What an unquoted scalar means to PyYAML's SafeLoader (YAML 1.1): `yes` and `off` are booleans, `010` is
+ * octal, `1:30` is ninety, `1e3` is text and `1.0e+3` a float. The patterns are those of PyYAML 6,
+ * `yaml/resolver.py`.
  *
- * Integers are given in decimal, as Python prints them; a float keeps its spelling where Python's `float()` reads it. A date stays
- * text, which is what Python prints for it; a time of day with a date is refused, because Python would print it differently.
+ * Integers are given in decimal, as Python prints them; a float keeps its spelling where Python's `float()`
+ * reads it. A date stays text, which is what Python prints for it; a time of day with a date is refused,
+ * because Python would print it differently.
  */
 export function plainScalar(text: string): YamlScalar {
   // By the first character, as PyYAML does: compiling a pattern takes time, and most scalars need none.

@@ -2,7 +2,8 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { detectGpus } from "../../src/gpu/detect_gpus.ts";
 import type { GpuInventory } from "../../src/gpu/types.ts";
 
-// Both shapes are in the field: ROCm 6 prints a bare array, ROCm 7 wraps it. Field names follow `amd-smi static` and `amd-smi metric`.
+// Both shapes are in the field: ROCm 6 prints a bare array, ROCm 7 wraps it. Field names follow `amd-smi
+// static` and `amd-smi metric`.
 const STATIC = [0, 1].map((gpu) => ({
   gpu,
   asic: {

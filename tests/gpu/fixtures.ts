@@ -1,9 +1,10 @@
 import { dirname, join } from "@std/path";
 
-// Trees of `/sys` and `/dev` as amdgpu makes them, written to a temporary directory. Formats and semantics are from the kernel:
-// `drivers/gpu/drm/amd/amdkfd/kfd_topology.c` (one `name value` a line, decimal; `location_id` = PCI bus, device and function in 16
-// bits, the partition's number in bits 28 to 31; gpu_id and properties refused with EPERM outside the device cgroup) and
-// `Documentation/gpu/amdgpu/driver-misc.rst` (mem_info_*, gpu_busy_percent, current_*_partition). Each fixture names what it follows.
+// Trees of `/sys` and `/dev` as amdgpu makes them, written to a temporary directory. Formats and semantics
+// are from the kernel: `drivers/gpu/drm/amd/amdkfd/kfd_topology.c` (one `name value` a line, decimal;
+// `location_id` = PCI bus, device and function in 16 bits, the partition's number in bits 28 to 31; gpu_id
+// and properties refused with EPERM outside the device cgroup) and `Documentation/gpu/amdgpu/driver-misc.rst`
+// (mem_info_*, gpu_busy_percent, current_*_partition). Each fixture names what it follows.
 
 /** One GPU of a host. */
 export interface GpuSpec {
@@ -164,8 +165,8 @@ export function eight(spec: Omit<GpuSpec, "pci" | "minor">, minorsEach = 1): Gpu
 export const HOSTS = {
   // Two dies a card, each a GPU of its own: https://rocm.docs.amd.com "MI250 microarchitecture"; gfx90a.
   MI250X: eight({ id: 0x7408, vram: 64, gfx: 90010 }),
-  // APU with its CPU cores in other nodes; HBM is shared, VRAM attributes report the carve-out. ROCm/amdsmi issue 100 and the kernel's
-  // apu handling in kfd_topology.c.
+  // APU with its CPU cores in other nodes; HBM is shared, VRAM attributes report the carve-out. ROCm/amdsmi
+  // issue 100 and the kernel's apu handling in kfd_topology.c.
   MI300A: ["01", "41", "81", "c1"].map((bus, at) => ({
     id: 0x74a0,
     pci: `0000:${bus}:00.0`,
@@ -176,7 +177,8 @@ export const HOSTS = {
   })),
   // ROCm/rocm-cli pull request 343 shows gfx_target_version 90402 on an MI300X node.
   MI300X: eight({ id: 0x74a1, vram: GIB_192, gfx: 90402 }),
-  // ROCm/k8s-device-plugin issues 157 and 184: 64 KFD nodes and render nodes, amdgpu_xcp platform devices for all but the first of each GPU.
+  // ROCm/k8s-device-plugin issues 157 and 184: 64 KFD nodes and render nodes, amdgpu_xcp platform devices for
+  // all but the first of each GPU.
   "MI300X CPX": eight(
     { id: 0x74a1, vram: GIB_192, gfx: 90402, partition: { compute: "CPX", memory: "NPS4", count: 8 } },
     8,

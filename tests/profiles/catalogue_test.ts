@@ -111,7 +111,10 @@ Deno.test("Llama 3.1 8B on one MI300X is served from the quantised variant, in f
   }
 });
 
-/** Options and variables of the published profiles that vLLM 0.27 does not have, or that its only engine refuses. */
+/**
+ * Options and variables of the published profiles that vLLM 0.27 does not have, or that its only engine
+ * refuses.
+ */
 const GONE = [
   ...["swap-space", "max-seq-len-to-capture", "no-enable-chunked-prefill"],
   ...["VLLM_USE_V1", "VLLM_USE_TRITON_FLASH_ATTN", "VLLM_V1_USE_PREFILL_DECODE_ATTENTION"],

@@ -1,6 +1,9 @@
 import { fromFileUrl, join } from "@std/path";
 
-/** AMD's published profiles to test against, where they are: `AIM_TEST_REFERENCE`, else beside the repository; `null` where not. */
+/**
+ * AMD's published profiles to test against, where they are: `AIM_TEST_REFERENCE`, else beside the repository;
+ * `null` where not.
+ */
 export function referenceProfiles(generation: "0.9" | "2026" = "0.9"): string | null {
   const root = Deno.env.get("AIM_TEST_REFERENCE") ??
     fromFileUrl(new URL("../../../shared/reference", import.meta.url));

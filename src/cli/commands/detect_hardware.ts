@@ -8,7 +8,10 @@ import type { Command } from "../command.ts";
 
 const TYPES = ["gpu", "cpu"] as const;
 
-/** `aim detect-hardware`: AMD's command, which its node labeller calls. It tells what is there, not what a setting asks for. */
+/**
+ * `aim detect-hardware`: AMD's command, which its node labeller calls. It tells what is there, not what a
+ * setting asks for.
+ */
 export const detectHardwareCommand: Command<readonly GpuInventory[]> = {
   name: "detect-hardware",
   summary: "name the accelerators of this host, as AMD's node labeller reads them",
