@@ -34,26 +34,6 @@ export interface ProfileMetadata {
   readonly features: readonly string[];
 }
 
-export type AcceleratorType = "gpu" | "cpu";
-
-/** What a profile is for: all that selection looks at. */
-export interface ProfileMetadata {
-  readonly engine: string;
-  readonly acceleratorType: AcceleratorType;
-  /** As in the table of accelerators, `MI300X` or `EPYC_9965`; another name fits no hardware. */
-  readonly acceleratorModel: string;
-  /** GPUs, or cores of a processor. */
-  readonly acceleratorCount: number;
-  readonly precision: Precision;
-  readonly metric: Metric;
-  readonly type: ProfileType;
-  /** Used only where `AIM_PROFILE_ID` names it: by its `manual_selection_only`, else where its type is `unoptimized`. */
-  readonly manualSelectionOnly: boolean;
-  readonly variant: string | null;
-  readonly primary: boolean;
-  readonly features: readonly string[];
-}
-
 /** A profile file's content, and where it comes from. */
 export interface Profile {
   /** The file's stem, prefixed `general/`, `custom/general/` or `custom/<aim_id>/`. */
@@ -85,9 +65,15 @@ export interface ProfileFault {
 export interface Criteria {
   readonly engine: string;
   readonly metric: Metric;
-  /** `AIM_ID`, else `AIM_MODEL_ID`; `null` where the model is an S3 URI or a path, and only general profiles are candidates. */
+  /**
+   * `AIM_ID`, else `AIM_MODEL_ID`; `null` where the model is an S3 URI or a path, and only general profiles
+   * are candidates.
+   */
   readonly model: string | null;
-  /** `null`: no GPU can be seen and none was named; no profile is left out for its accelerator (pre-download only). */
+  /**
+   * `null`: no GPU can be seen and none was named; no profile is left out for its accelerator (pre-download
+   * only).
+   */
   readonly accelerator: {
     readonly type: AcceleratorType;
     readonly model: string;
