@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { BEHAVIOURS } from "./behaviours/behaviours.ts";
 import { SERVERS } from "./behaviours/servers.ts";
 
@@ -22,7 +22,9 @@ for (const row of SERVERS) {
     const results = new Map<string, string>();
     for (const behaviour of BEHAVIOURS) {
       await t.step(behaviour.name, async () => {
-        const result = await behaviour.try(subject);
+        const limit = row.limits?.[behaviour.name];
+        if (limit !== undefined) await assertRejects(() => behaviour.try(subject));
+        const result = limit ?? await behaviour.try(subject);
         results.set(behaviour.name, result);
         if (!WRITE) assertEquals(result, written.get(row.name)?.get(behaviour.name));
       });

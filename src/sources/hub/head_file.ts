@@ -6,7 +6,7 @@ import { type HubAccess, hubHeaders, redirectOf } from "./hub_fetch.ts";
 /** What a server says of a file without sending it, in the form of a tree's entry. */
 export interface FileHead {
   readonly size?: number;
-  /** Where the hub's own headers came through: they name the SHA-256. */
+  /** Where the hub's own tag of a large file came through: it is the SHA-256. */
   readonly lfs?: { readonly oid: string; readonly size: number };
   /** The server's own tag: it proves nothing. */
   readonly etag?: string;
@@ -35,8 +35,9 @@ export async function headFile(
     const encoded = response.headers.has("content-encoding");
     const size = linkedSize ?? (encoded ? null : wholeNumber(response.headers.get("content-length")));
     if (size === null) return {};
-    if (linked !== null && /^[0-9a-f]{64}$/.test(linked)) return { size, lfs: { oid: linked, size } };
     const own = plainEtag(response.headers.get("etag")) ?? "";
+    const sha256 = [linked ?? "", own].find((tag) => /^[0-9a-f]{64}$/.test(tag));
+    if (sha256 !== undefined) return { size, lfs: { oid: sha256, size } };
     return { size, etag: /^[\w-]{1,128}$/.test(own) ? own : `size-${size}` };
   }
   return {};

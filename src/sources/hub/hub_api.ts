@@ -6,11 +6,11 @@ import { serverText } from "./hub_error.ts";
 const MOST_PAGES = 2_000;
 const MOST_TEXT = 64 * 2 ** 20;
 /** Statuses of servers that do not know a route or a query of the hub's. */
-const UNKNOWN_ROUTE = [400, 404, 405, 501];
+const UNKNOWN_ROUTE = [400, 404, 405, 415, 422, 501];
 
-/** The server has no such route; what the hub itself refuses has a reason and is another error. */
+/** The server does not know a route, or not all of it; what the hub itself refuses has a reason and is another error. */
 export class NoRoute extends Error {
-  /** What the refusal means where no other route helps. */
+  /** What it means where no other route helps. */
   readonly meaning: Error;
   constructor(meaning: Error) {
     super(meaning.message);
@@ -40,7 +40,9 @@ export function hubApi(
 
   return async (input, init) => {
     const url = new URL(input instanceof Request ? input.url : input);
-    if (asked.has(url.href)) throw excessive("in pages that repeat");
+    // A mirror that does not know pages sends the first one again and again.
+    const isQuestion = (init?.method ?? "GET") === "GET";
+    if (isQuestion && asked.has(url.href)) throw new NoRoute(excessive("in pages that repeat"));
     if (asked.size >= MOST_PAGES) throw excessive(`in more than ${MOST_PAGES} pages`);
     asked.add(url.href);
     let response = await send(url, init);

@@ -32,10 +32,11 @@ export function hubFetch(
       const response = await attempt(url, {
         method,
         headers: withFields(headers, hubHeaders(url, access)),
+        body: init?.body ?? null,
         signal,
       });
       const next = redirectOf(response, url, access.endpoint);
-      if (next === null) return withAbsoluteLink(response, url);
+      if (next === null) return withAbsoluteLink(response, url, access.endpoint);
       await response.body?.cancel();
       if (hop >= MOST_REDIRECTS) {
         throw new AimError("network", `${url.host} redirects without end`, { hint: "check HF_ENDPOINT" });
@@ -93,7 +94,7 @@ function atHub(url: URL, endpoint: string): URL {
  * The hub's library knows `Link: <https://…>; rel="next"` alone and takes anything else for the last page: a list cut short. So a
  * link is brought into that form, or is an error.
  */
-function withAbsoluteLink(response: Response, url: URL): Response {
+function withAbsoluteLink(response: Response, url: URL, endpoint: string): Response {
   const link = response.headers.get("link");
   if (link === null || !/rel="?next\b/i.test(link)) return response;
   const target = /<([^>]*)>\s*;[^,<]*rel="?next"?/i.exec(link)?.[1];
@@ -103,6 +104,12 @@ function withAbsoluteLink(response: Response, url: URL): Response {
     });
   }
   const headers = new Headers(response.headers);
-  headers.set("link", `<${new URL(target, url).href}>; rel="next"`);
+  headers.set("link", `<${nextPage(new URL(target, url), endpoint).href}>; rel="next"`);
   return new Response(response.body, { status: response.status, headers });
+}
+
+/** The next page is where the first one was: a proxy that rewrites bodies leaves the hub's own name in headers. */
+function nextPage(url: URL, endpoint: string): URL {
+  const route = url.pathname.indexOf("/api/models/");
+  return route < 0 ? url : new URL(endpoint + url.pathname.slice(route) + url.search);
 }

@@ -27,7 +27,7 @@ export interface HubListingQuestion {
 }
 
 /**
- * Resolves a revision to its commit and lists that commit's files, through the hub's library. A server that has no tree route is asked for the list of
+ * Resolves a revision to its commit and lists that commit's files, through the hub's library. A server that has no tree, or repeats its first page, is asked for the list of
  * names and sizes that comes with the model's information.
  *
  * @throws {AimError}
@@ -53,6 +53,15 @@ export async function hubListing(question: HubListingQuestion): Promise<HubListi
   }
 }
 
+/** A file of a model's information, in the form of the hub's tree. */
+interface Sibling {
+  readonly type: "file";
+  readonly path: unknown;
+  readonly oid: unknown;
+  readonly size: unknown;
+  readonly lfs?: unknown;
+}
+
 async function tree(
   question: HubListingQuestion,
   commit: CommitSha,
@@ -72,8 +81,11 @@ async function tree(
     return entries;
   } catch (error) {
     if (!(error instanceof NoRoute)) throw error;
-    log.debug("no tree route, listing from siblings", { host: new URL(endpoint).host });
-    return await siblings(question, commit, fetchApi);
+    log.debug("no whole tree, listing from siblings", { host: new URL(endpoint).host });
+    // What its pages have said already need not be asked again.
+    const listed = new Map(entries.map((entry) => [pathOf(entry), entry]));
+    const rest = (await siblings(question, commit, fetchApi)).filter(({ path }) => !listed.has(path));
+    return [...listed.values(), ...await withSizes(rest, question, commit, fetchApi)];
   }
 }
 
@@ -81,7 +93,7 @@ async function siblings(
   { endpoint, id }: HubListingQuestion,
   commit: CommitSha,
   fetchApi: typeof fetch,
-): Promise<readonly unknown[]> {
+): Promise<readonly Sibling[]> {
   const url = `${endpoint}/api/models/${id}/revision/${commit}?blobs=true`;
   const info: unknown = await (await fetchApi(url)).json();
   const list = typeof info === "object" && info !== null && "siblings" in info ? info.siblings : null;
@@ -91,13 +103,48 @@ async function siblings(
     });
   }
   if (list.length > MOST_ENTRIES) throw tooMany(endpoint);
-  return list.map((sibling: unknown) => {
+  return list.map((sibling: unknown): Sibling => {
     if (typeof sibling !== "object" || sibling === null) {
       throw malformed(`hf://${id}`, sibling, "it is no object");
     }
     const { rfilename, blobId, size, lfs } = sibling as Readonly<Record<string, unknown>>;
     return { type: "file", path: rfilename, oid: blobId, size, ...(lfs == null ? {} : { lfs }) };
   });
+}
+
+/** Mirrors ask the hub for each by itself. */
+const PATHS_AT_ONCE = 50;
+
+/** Entries that are names alone, with what the hub's route for single paths says of them; as they are where there is none. */
+async function withSizes(
+  entries: readonly Sibling[],
+  { endpoint, id }: HubListingQuestion,
+  commit: CommitSha,
+  fetchApi: typeof fetch,
+): Promise<readonly unknown[]> {
+  if (entries.every(({ size }) => size !== undefined)) return entries;
+  const found = new Map<unknown, unknown>();
+  try {
+    for (let at = 0; at < entries.length; at += PATHS_AT_ONCE) {
+      const response = await fetchApi(`${endpoint}/api/models/${id}/paths-info/${commit}`, {
+        method: "POST",
+        // As Python's client asks: mirrors know it in this form.
+        body: new URLSearchParams(
+          entries.slice(at, at + PATHS_AT_ONCE).map(({ path }) => ["paths", String(path)]),
+        ),
+      });
+      const infos: unknown = await response.json();
+      if (!Array.isArray(infos)) return entries;
+      for (const info of infos) found.set(pathOf(info), info);
+    }
+  } catch (error) {
+    if (!(error instanceof NoRoute)) throw error;
+  }
+  return entries.map((entry) => found.get(entry.path) ?? entry);
+}
+
+function pathOf(entry: unknown): unknown {
+  return typeof entry === "object" && entry !== null && "path" in entry ? entry.path : undefined;
 }
 
 function commitOf(text: unknown): CommitSha | null {

@@ -2,17 +2,23 @@ import { type HubServer, startHub } from "../hub_server.ts";
 import { type ModelKey, MODELS } from "./models.ts";
 import type { Subject } from "./server_row.ts";
 
+interface Front extends AsyncDisposable {
+  readonly url: string;
+  /** Where it is no address of a hub. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 const ID = (model: string) => `org/${model}`;
 
 /**
  * The test hub with all models, behind whatever `front` puts before it.
  *
- * @param front Starts a proxy or mirror and resolves to its address for `HF_ENDPOINT`, or says why it cannot.
+ * @param front Starts a proxy or mirror and resolves to its address for `HF_ENDPOINT`, or to variables that name it; or says why it cannot.
  */
 export async function hubSubject(
   front?: (
     hub: HubServer,
-  ) => Promise<(AsyncDisposable & { readonly url: string }) | { readonly skip: string }>,
+  ) => Promise<Front | { readonly skip: string }>,
 ): Promise<Subject | { readonly skip: string }> {
   const repos = Object.entries(MODELS).map(([model, files]) => ({
     id: ID(model),
@@ -26,7 +32,8 @@ export async function hubSubject(
     await hub.close();
     return started;
   }
-  const env = { HF_ENDPOINT: started?.url ?? hub.url, HF_TOKEN: "hf_known" };
+  const way = started?.env ?? (started === undefined ? {} : { HF_ENDPOINT: started.url });
+  const env = { HF_ENDPOINT: hub.url, HF_TOKEN: "hf_known", ...way };
   return {
     env,
     reference: (model: ModelKey) => `hf://${ID(model)}`,

@@ -18,6 +18,8 @@ export interface Subject extends AsyncDisposable {
 export interface ServerRow {
   /** As the table names it. */
   readonly name: string;
+  /** What this server gets wrong, by behaviour, as the table says it; Python's client fails by it too. */
+  readonly limits?: Readonly<Record<string, string>>;
   /** Starts it with all models; says why where a program is missing. */
   start(): Promise<Subject | { readonly skip: string }>;
 }
