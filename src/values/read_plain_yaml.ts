@@ -51,7 +51,7 @@ const BLANK = /^(?: *(?:#[\t\x20-\x7e\u00a0-\u2027\u202a-\ud7ff\ue000-\ufefe]*)?
 // Key, colon, then nothing or a scalar, then perhaps a comment.
 const ENTRY = new RegExp(
   "^( *)([A-Za-z_][A-Za-z0-9_./-]*):" +
-    "(?: +([A-Za-z0-9_./+-](?:[A-Za-z0-9_./+:-]*[A-Za-z0-9_./+-])?|'[\\x20-\\x26\\x28-\\x7e]*'|\"[\\x20\\x21\\x23-\\x5b\\x5d-\\x7e]*\"))?" +
+    "(?: +([A-Za-z0-9_./+-](?:[A-Za-z0-9_./+:,-]*[A-Za-z0-9_./+-])?|'[\\x20-\\x26\\x28-\\x7e]*'|\"[\\x20\\x21\\x23-\\x5b\\x5d-\\x7e]*\"))?" +
     "(?: *| +#[\\t\\x20-\\x7e]*)$",
 );
 

@@ -10,6 +10,7 @@ import { selectProfile } from "../../src/profiles/select_profile.ts";
 import { validateProfileFiles } from "../../src/profiles/validate_profile_files.ts";
 import { isIn, optionRanges, variableRange } from "../../src/engine/engine_table.ts";
 import { VLLM_TABLE } from "../../src/engine/vllm_table.generated.ts";
+import { readPlainYaml } from "../../src/values/read_plain_yaml.ts";
 import { makeCriteria } from "./make_profile.ts";
 import { referenceModels, referenceProfiles } from "./reference.ts";
 
@@ -29,6 +30,17 @@ Deno.test("every profile of the catalogue is valid, by AMD's rules of style too"
   const { files, faults } = await validateProfileFiles([root], { strict: true });
   assert(files > 500);
   assertEquals(faults, []);
+});
+
+Deno.test("no profile of the catalogue needs the YAML library, which takes longer to load than everything else", async () => {
+  const odd: string[] = [];
+  for (const aimId of [null, ...MODELS.map((model) => model.aimId)]) {
+    for (const { path } of await embedded(aimId)) {
+      const file = path.replace("embedded:", "");
+      if (readPlainYaml(Deno.readTextFileSync(join(root, file))) === null) odd.push(file);
+    }
+  }
+  assertEquals(odd, []);
 });
 
 Deno.test("every profile of the catalogue is found under the model that it is for, and names its schema", async () => {
