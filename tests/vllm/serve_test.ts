@@ -1,0 +1,188 @@
+import { assert, assertEquals } from "@std/assert";
+import { makeAdapter } from "../fixtures/model/make_adapter.ts";
+import { makeModel } from "../fixtures/model/make_model.ts";
+import { startCeph } from "../servers/ceph.ts";
+import { startHub } from "../servers/hub_server.ts";
+import { startS3 } from "../servers/s3_server.ts";
+import { aim } from "../cli/aim.ts";
+import { type Serving, serving } from "./serving.ts";
+import { vllmEnv } from "./vllm_env.ts";
+
+const MODEL = "example/tiny-llama";
+const EAGER = ["--", "--enforce-eager", "--host", "127.0.0.1"];
+
+const found = await vllmEnv();
+const python = typeof found === "string" ? found : "";
+const because = typeof found === "string" ? "" : ` (skipped: ${found.skip})`;
+const ignore = python === "";
+const files = makeModel();
+
+Deno.test({
+  name:
+    `a model of the hub is downloaded and served by vLLM under all of its names, with a LoRA adapter${because}`,
+  ignore,
+  fn: async () => {
+    await using hub = await startHub({ repos: [{ id: MODEL, files }] });
+    const directory = await Deno.makeTempDir();
+    const adapter = `${directory}/adapters/poet`;
+    await writeFiles(adapter, makeAdapter());
+    const engineArgs = {
+      "served-model-name": ["poems", "poems"],
+      "enable-lora": true,
+      "lora-modules": [`poet=${adapter}`],
+      // Gone since 0.18: left out.
+      "swap-space": 4,
+    };
+    const env = {
+      HF_ENDPOINT: hub.url,
+      AIM_CACHE_PATH: `${directory}/cache`,
+      AIM_ENGINE_ARGS: JSON.stringify(engineArgs),
+    };
+    {
+      await using server = await serving(python, [MODEL, ...EAGER], env);
+      assertEquals(await names(server), [MODEL, "poems", "poet"]);
+      const [base, poet] = [await complete(server, MODEL), await complete(server, "poet")];
+      assert(base.length > 0 && base !== poet, `${base} | ${poet}`);
+      await chats(server, "poems");
+      console.log(transcript(await server.log(), server.ready));
+      assertEquals(await server.stop().then(({ code }) => code), 0);
+    }
+    // Offline, from what the first run left, which cannot be written.
+    await hub.close();
+    const offline = { ...env, HF_HUB_OFFLINE: "1", AIM_ENGINE_ARGS: "{}" };
+    await using server = await serving(python, [MODEL, ...EAGER], offline, readOnly(`${directory}/cache`));
+    assertEquals(await names(server), [MODEL]);
+    assert((await complete(server, MODEL)).length > 0);
+  },
+});
+
+const ceph = ignore ? { skip: "vLLM is not there" } : await startCeph();
+const store = "skip" in ceph ? "the test S3" : "Ceph";
+
+Deno.test({
+  name: `a model from S3 (${store}) is served from its local directory${because}`,
+  ignore,
+  fn: async () => {
+    const directory = await Deno.makeTempDir();
+    const objects = Object.fromEntries(
+      Object.entries(files).map(([path, bytes]) => [`${MODEL}/${path}`, bytes]),
+    );
+    const s3 = "skip" in ceph ? await startS3({ buckets: { models: objects } }) : ceph;
+    if (!("skip" in ceph)) await upload(ceph.env, objects);
+    try {
+      const env = { ...s3.env, AIM_CACHE_PATH: `${directory}/cache` };
+      await using server = await serving(python, [`s3://models/${MODEL}`, ...EAGER], env);
+      assertEquals(await names(server), [MODEL]);
+      assert((await complete(server, MODEL)).length > 0);
+      assert(
+        (await Deno.readTextFile(`/proc/${server.pid}/cmdline`)).includes(`${directory}/cache/${MODEL}`),
+      );
+    } finally {
+      await s3.close();
+      await Deno.remove(directory, { recursive: true });
+    }
+  },
+});
+
+Deno.test({
+  name: `a Python without vLLM is exit 9 before a byte moves${because}`,
+  ignore,
+  fn: async () => {
+    await using hub = await startHub({ repos: [{ id: MODEL, files }] });
+    const directory = await Deno.makeTempDir();
+    await Deno.mkdir(`${directory}/bin`);
+    await Deno.symlink(await Deno.realPath(`${python}/bin/python3`), `${directory}/bin/python`);
+    const { code, stderr } = await aim(["serve", MODEL], {
+      env: {
+        PATH: `${directory}/bin:/usr/bin:/bin`,
+        HF_ENDPOINT: hub.url,
+        AIM_ACCELERATOR_TYPE: "cpu",
+        AIM_CACHE_PATH: `${directory}/cache`,
+      },
+    });
+    assertEquals([code, hub.requests.length], [9, 0], stderr);
+    await Deno.remove(directory, { recursive: true });
+  },
+});
+
+/** aim's part of a start: until it became the engine, and the lines in which it said what it did. */
+function transcript(log: string, ready: number): string {
+  const own = log.split("\n").filter((line) => /^\S+Z (INFO|WARNING) /.test(line));
+  const [first = "", last = ""] = [own[0], own.at(-1)].map((line) => line?.split(" ", 1)[0] ?? "");
+  return [
+    ...own,
+    `aim: ${Date.parse(last) - Date.parse(first)} ms from its first line to its last; vLLM answered ${
+      Math.round(ready)
+    } ms after aim was started`,
+  ].join("\n");
+}
+
+async function names(server: Serving): Promise<string[]> {
+  const { data } = await (await fetch(`${server.url}/v1/models`)).json();
+  return data.map((model: { id: string }) => model.id);
+}
+
+async function complete(server: Serving, model: string): Promise<string> {
+  const answer = await post(server, "completions", {
+    model,
+    prompt: "Once upon a time",
+    max_tokens: 8,
+    temperature: 0,
+  });
+  assertEquals(answer.usage.completion_tokens, 8);
+  return answer.choices[0].text;
+}
+
+async function chats(server: Serving, model: string): Promise<void> {
+  const messages = [{ role: "user", content: "Good morning" }];
+  const answer = await post(server, "chat/completions", { model, messages, max_tokens: 4, ignore_eos: true });
+  assertEquals([answer.model, answer.usage.completion_tokens], [model, 4]);
+}
+
+async function post(server: Serving, path: string, body: unknown) {
+  const response = await fetch(`${server.url}/v1/${path}`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  const answer = await response.json();
+  assertEquals(response.status, 200, JSON.stringify(answer));
+  return answer;
+}
+
+async function writeFiles(directory: string, contents: Record<string, Uint8Array>): Promise<void> {
+  await Deno.mkdir(directory, { recursive: true });
+  for (const [name, bytes] of Object.entries(contents)) await Deno.writeFile(`${directory}/${name}`, bytes);
+}
+
+/** Words that start a program for which a directory is a read-only mount; none where that takes rights that are missing. */
+function readOnly(directory: string): string[] {
+  const script = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"';
+  const { success } = new Deno.Command("unshare", {
+    args: ["-m", "sh", "-c", script, directory, "true"],
+    stdout: "null",
+    stderr: "null",
+  }).outputSync();
+  return success ? ["unshare", "-m", "sh", "-c", script, directory] : [];
+}
+
+async function upload(
+  env: Readonly<Record<string, string>>,
+  objects: Record<string, Uint8Array>,
+): Promise<void> {
+  const { CreateBucketCommand, PutObjectCommand, S3Client } = await import("@aws-sdk/client-s3");
+  const client = new S3Client({
+    endpoint: env.AWS_ENDPOINT_URL ?? "",
+    region: "us-east-1",
+    forcePathStyle: true,
+    credentials: {
+      accessKeyId: env.AWS_ACCESS_KEY_ID ?? "",
+      secretAccessKey: env.AWS_SECRET_ACCESS_KEY ?? "",
+    },
+  });
+  await client.send(new CreateBucketCommand({ Bucket: "models" })).catch(() => {});
+  for (const [Key, Body] of Object.entries(objects)) {
+    await client.send(new PutObjectCommand({ Bucket: "models", Key, Body }));
+  }
+  client.destroy();
+}
