@@ -24,5 +24,6 @@ case $(export -p) in
 esac
 # Deno does not start in a directory that was removed.
 [ . -ef "$PWD" ] || case $(pwd -P 2>/dev/null) in /*) ;; *) cd / ;; esac
-export _AIM_LAUNCHED=1 DENO_DIR="$_aim_dir/cache" DENO_NO_UPDATE_CHECK=1 DENO_DISABLE_NODE_SHIM=1
+# Deno raises its limit on open files; the engine gets back the one here.
+export _AIM_LAUNCHED="$(ulimit -Sn)" DENO_DIR="$_aim_dir/cache" DENO_NO_UPDATE_CHECK=1 DENO_DISABLE_NODE_SHIM=1
 exec "$_aim_dir/deno" run @DENO_FLAGS@ @PERMISSIONS@ "$_aim_dir/main.js" "$@"

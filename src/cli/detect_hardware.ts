@@ -34,8 +34,8 @@ export const SELECTION_SETTINGS = [
 export async function detectHardware(context: CommandContext<undefined>): Promise<GpuInventory> {
   const { config, env } = context;
   // Other programs may be asked, and wait: a container's first process is stopped by no signal that it does not watch.
-  if (config.acceleratorModel === null) void context.signal;
-  return await detectAccelerators({
+  const signal = config.acceleratorModel === null ? context.signal : undefined;
+  const found = await detectAccelerators({
     sysRoot: config.sysfsRoot,
     devRoot: config.devRoot,
     procRoot: config.procRoot,
@@ -45,5 +45,8 @@ export async function detectHardware(context: CommandContext<undefined>): Promis
     family: config.acceleratorFamily,
     model: config.acceleratorModel,
     count: config.acceleratorCount === "auto" ? null : config.acceleratorCount,
+    signal,
   });
+  signal?.throwIfAborted();
+  return found;
 }

@@ -1,4 +1,4 @@
-import { withoutSecrets } from "../config/secret_names.ts";
+import { withoutSecrets } from "../log/secret_names.ts";
 
 /** Milliseconds that Python is waited for. */
 const PATIENCE = 15_000;

@@ -2,19 +2,13 @@ import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
 import { cString, describeErrno, lastErrno, type ProcessCalls, processCalls } from "../os/libc.ts";
 import { kernelFiles } from "../os/kernel_files.ts";
-
-/** A program to become. */
-export interface Program {
-  readonly path: string;
-  /** With the program's own name first. */
-  readonly argv: readonly string[];
-  /** All of its environment. */
-  readonly env: Readonly<Record<string, string | undefined>>;
-}
+import { callersFileLimit } from "./file_limit.ts";
+import type { Program } from "./program.ts";
+import { runAsChild } from "./run_as_child.ts";
 
 /**
  * Replaces this process by a program with execve(2): same PID; standard input, output and error inherited, no other file
- * descriptor; every signal at its default and none blocked. Does not return.
+ * descriptor; every signal at its default and none blocked; the limit on open files that aim was started with. Does not return.
  *
  * Where the C library cannot be loaded, the program runs as a child that gets every signal sent to this process; then the
  * exit code is the child's (128 + N where signal N ended it).
@@ -22,10 +16,11 @@ export interface Program {
  * @throws {AimError} `engine` where the program cannot be executed; `usage` for words with NUL.
  */
 export async function replaceProcess(program: Program): Promise<number> {
+  const fileLimit = callersFileLimit();
   const libc = processCalls();
   if ("refused" in libc) {
     log.debug(`the C library cannot be loaded (${libc.refused}), running the engine as a child`);
-    return await runAsChild(program);
+    return await runAsChild(program, fileLimit === null ? null : Number(fileLimit.soft));
   }
   const { library } = libc;
   const argv = pointerArray(program.argv);
@@ -35,6 +30,9 @@ export async function replaceProcess(program: Program): Promise<number> {
   const path = cString(program.path);
   closeOnExec(library);
   resetSignals(library);
+  if (fileLimit !== null && fileLimit.hard !== null) {
+    library.setrlimit?.(RLIMIT_NOFILE, new BigUint64Array([fileLimit.soft, fileLimit.hard]));
+  }
   library.execve(path, argv.pointers, env.pointers);
   const reason = describeErrno(library, lastErrno(library));
   throw new AimError("engine", `${program.path} cannot be executed: ${reason}`, {
@@ -44,7 +42,7 @@ export async function replaceProcess(program: Program): Promise<number> {
 
 const F_SETFD = 2, F_GETFL = 3, F_SETFL = 4, FD_CLOEXEC = 1, O_NONBLOCK = 0o4000;
 const CLOSE_RANGE_CLOEXEC = 4, LAST_FD = 0xffffffff;
-const SIG_SETMASK = 2;
+const SIG_SETMASK = 2, RLIMIT_NOFILE = 7;
 // SIGKILL and SIGSTOP cannot be set; 32 and 33 belong to the C library's threads.
 const FIXED_SIGNALS = new Set([9, 19, 32, 33]);
 
@@ -82,53 +80,4 @@ function pointerArray(
     pointers[at] = BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes)));
   });
   return { pointers, strings };
-}
-
-// What a supervisor sends. SIGKILL and SIGSTOP cannot be caught; the rest is about this process alone.
-const FORWARDED = [
-  "SIGHUP",
-  "SIGINT",
-  "SIGQUIT",
-  "SIGTERM",
-  "SIGUSR1",
-  "SIGUSR2",
-  "SIGWINCH",
-  "SIGCONT",
-  "SIGTSTP",
-] as const;
-
-async function runAsChild({ path, argv, env }: Program): Promise<number> {
-  let child: Deno.ChildProcess | undefined;
-  // Before there is a child: it may be signalled as soon as it runs.
-  for (const signal of FORWARDED) {
-    Deno.addSignalListener(signal, () => {
-      // The child may have ended in the meantime.
-      try {
-        child?.kill(signal);
-      } catch { /* then its status is on its way */ }
-    });
-  }
-  try {
-    child = new Deno.Command(path, {
-      args: argv.slice(1),
-      clearEnv: true,
-      env: Object.fromEntries(
-        Object.entries(env).filter((pair): pair is [string, string] => pair[1] !== undefined),
-      ),
-      stdin: "inherit",
-      stdout: "inherit",
-      stderr: "inherit",
-    }).spawn();
-  } catch (cause) {
-    throw new AimError(
-      "engine",
-      `${path} cannot be executed: ${cause instanceof Error ? cause.message : cause}`,
-      {
-        hint: "check that it is a program for this machine and may be executed",
-        cause,
-      },
-    );
-  }
-  const status = await child.status;
-  Deno.exit(status.code);
 }

@@ -8,16 +8,28 @@ export type ProgramOutput = { readonly stdout: string } | { readonly failed: str
 /** Runs `amd-smi` with arguments. */
 export type RunAmdSmi = (args: readonly string[]) => Promise<ProgramOutput>;
 
-/**
- * Runs a program with a bounded wait. Never throws: what goes wrong is the result. Requires `--allow-run`.
- */
-export function amdSmiProgram(program: string, timeout: number): RunAmdSmi {
+/** How {@linkcode amdSmiProgram} runs it. */
+export interface AmdSmiOptions {
+  /** Milliseconds that it may take. */
+  readonly timeout: number;
+  /** All of its environment. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Ends it early. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Runs a program with a bounded wait. Never throws: what goes wrong is the result. Requires `--allow-run`. */
+export function amdSmiProgram(program: string, { timeout, env, signal }: AmdSmiOptions): RunAmdSmi {
   return async (args) => {
     const abort = new AbortController();
     const timer = setTimeout(() => abort.abort(), timeout);
+    signal?.addEventListener("abort", () => abort.abort());
+    if (signal?.aborted) abort.abort();
     try {
       const child = new Deno.Command(program, {
         args: [...args],
+        clearEnv: true,
+        env,
         stdin: "null",
         stdout: "piped",
         stderr: "piped",

@@ -1,3 +1,4 @@
+import { withoutSecrets } from "../log/secret_names.ts";
 import { type KernelFiles, kernelFiles } from "../os/kernel_files.ts";
 import { amdSmiProgram, readAmdSmi } from "./amd_smi.ts";
 import { applyVisibility } from "./apply_visibility.ts";
@@ -13,10 +14,12 @@ export interface DetectGpusOptions {
   readonly devRoot: string;
   /** The `amd-smi` program: a name on PATH, or a path. */
   readonly amdSmi: string;
-  /** `ROCR_VISIBLE_DEVICES`, `HIP_VISIBLE_DEVICES`, `CUDA_VISIBLE_DEVICES`. */
+  /** `ROCR_VISIBLE_DEVICES`, `HIP_VISIBLE_DEVICES`, `CUDA_VISIBLE_DEVICES`; `amd-smi` gets all but the secrets in it. */
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Milliseconds that `amd-smi` may take. @default {10000} */
   readonly timeout?: number;
+  /** Ends `amd-smi` early. */
+  readonly signal?: AbortSignal | undefined;
   /** @default {through the C library} */
   readonly files?: KernelFiles;
 }
@@ -31,7 +34,11 @@ export async function detectGpus(options: DetectGpusOptions): Promise<GpuInvento
     const gpus = applyVisibility(sysfs.devices, "sysfs", options.env);
     return takeInventory("sysfs", gpus, { warnings: sysfs.warnings, reasons: [] });
   }
-  const smi = await readAmdSmi(amdSmiProgram(options.amdSmi, options.timeout ?? 10_000));
+  const smi = await readAmdSmi(amdSmiProgram(options.amdSmi, {
+    timeout: options.timeout ?? 10_000,
+    env: withoutSecrets(options.env),
+    signal: options.signal,
+  }));
   const reasons = [sysfs.reason, smi.reason].filter((reason) => reason !== null);
   const gpus = applyVisibility(smi.devices, "amd-smi", options.env);
   return takeInventory("amd-smi", gpus, { warnings: [...sysfs.warnings, ...smi.warnings], reasons });

@@ -32,6 +32,7 @@ export async function engineArguments(given: {
   readonly model: NamedModel;
   readonly wanted: WantedModel;
   readonly engineWords: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
 }): Promise<EngineArguments> {
   const { config, engine, profile, model, engineWords } = given;
   const { engineArgs } = config;
@@ -53,19 +54,28 @@ export async function engineArguments(given: {
       : [],
     models: [model.name, model.uri],
   };
+  const level = engine.package?.startsWith("vllm") === true ? logLevel(config, given.env) : {};
   if (engine.package !== "vllm") {
     const { args, warnings } = mergeEngineArgs(sources, system);
-    return { args, env: Object.fromEntries(profile.envVars), parallel: parallelSize(args), warnings };
+    const env = { ...level, ...Object.fromEntries(profile.envVars) };
+    return { args, env, parallel: parallelSize(args), warnings };
   }
   const { fitToVllm } = await import("../engine/fit_to_vllm.ts");
   const fitted = fitToVllm(sources, system, profile.envVars, engine.version);
   if (fitted.faults.length > 0) throw refused(fitted.faults, sources, profile.path);
   return {
     args: fitted.args,
-    env: Object.fromEntries(fitted.variables),
+    env: { ...level, ...Object.fromEntries(fitted.variables) },
     parallel: parallelSize(fitted.args),
     warnings: fitted.warnings,
   };
+}
+
+/** `AIM_LOG_LEVEL_ROOT` is vLLM's level too, as in AMD's runtime; where it is not set, the caller's own counts. */
+function logLevel(config: Config, env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return config.origins.logLevelRoot === "default" && env.VLLM_LOGGING_LEVEL
+    ? {}
+    : { VLLM_LOGGING_LEVEL: config.logLevelRoot };
 }
 
 /** How the user calls the model: `AIM_ID`, or what `AIM_MODEL_ID` names at the hub. */

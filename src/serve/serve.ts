@@ -1,5 +1,6 @@
 import { markUsed } from "../cache/last_used.ts";
 import type { Resolution } from "../cache/types.ts";
+import { copyAiterKernels } from "../engine/copy_aiter_kernels.ts";
 import { replaceProcess } from "../engine/exec.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
@@ -27,6 +28,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   const choice = await chooseServing({ config, env, gpus, engine, need: "serve", engineWords });
   log.info(`profile ${choice.profile.id}`, { path: choice.profile.path, model: choice.model.uri });
   let resolution = await resolveServing(config, choice);
+  const downloaded = resolution.kind === "missing";
   if (resolution.kind === "missing") {
     // What downloads takes longer to load than everything else here together.
     const { downloadMissing } = await import("./download_missing.ts");
@@ -35,14 +37,25 @@ export async function serve(options: ServeOptions): Promise<number> {
     if (resolution.kind === "missing") throw notServable(choice, resolution);
   }
   await markUsed(resolution.kind === "path" ? resolution.path : resolution.snapshot);
+  await copyKernels(options, choice);
   // Serving what is on disk needs neither network nor writing.
   for (const name of ["net", "write"] as const) Deno.permissions.revokeSync({ name });
   const plan = planServing(config, choice, resolution);
   logChangedEnvironment(env, plan);
   log.info(`serving ${choice.model.name} on port ${config.port}`, { from: placeInWords(resolution) });
   log.debug("engine command", { argv: plan.shown.argv, env: plan.shown.env });
+  // Where signals are watched, one that came meanwhile has not ended this process.
+  if (config.acceleratorModel === null || downloaded) options.signal.throwIfAborted();
   const path = engine.program?.path ?? "";
   return await replaceProcess({ path, argv: plan.argv, env: { ...env, ...plan.env } });
+}
+
+/** Kernels of the GPU that were compiled ahead, where the image has some. */
+async function copyKernels({ env, gpus }: ServeOptions, { engine }: ServingChoice): Promise<void> {
+  if (!engine.aiterKernels || gpus.model === null || engine.program === null) return;
+  const { files, warning } = await copyAiterKernels(gpus.model, engine.program.path, env);
+  if (warning !== null) log.warn(warning);
+  if (files > 0) log.info(`copied ${files} prebuilt AITER kernels for ${gpus.model}`);
 }
 
 function notServable(choice: ServingChoice, resolution: Resolution): AimError {

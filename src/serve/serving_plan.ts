@@ -78,6 +78,7 @@ export async function chooseServing(request: ServingRequest): Promise<ServingCho
     model,
     wanted,
     engineWords: request.engineWords ?? [],
+    env,
   });
   const devices = chooseDevices(gpus, gpuCount(profile, fitted.parallel, gpus));
   for (const warning of [...fitted.warnings, ...devices.warnings]) log.warn(warning);

@@ -144,6 +144,36 @@ Deno.test("a child gets the signals that are sent to its parent, and its end by 
   await reader.cancel();
 });
 
+Deno.test("the engine gets the limit on open files that aim was started with, by exec and as a child", async () => {
+  for (const flags of [undefined, ["--allow-run", "--allow-read", "--allow-env"]]) {
+    const limited = sh("ulimit -Sn; ulimit -Hn");
+    const { stdout } = await become(limited, {
+      ...(flags === undefined ? {} : { flags }),
+      before: "export _AIM_LAUNCHED=1000;",
+    });
+    const [soft, hard] = stdout.trim().split("\n");
+    assertEquals(soft, "1000");
+    assert(Number(hard) > 1000 || hard === "unlimited", `${hard}`);
+  }
+});
+
+Deno.test("as a child, a terminal's Ctrl-C reaches the engine once, and SIGALRM does not orphan it", async () => {
+  const count =
+    "trap 'echo int' INT; trap 'echo alrm; exit 5' ALRM; echo ready; while :; do sleep 0.05; done";
+  const command = [Deno.execPath(), "run", "-q", "--no-prompt", "--config", CONFIG]
+    .concat(["--allow-run", "--allow-read", "--allow-env", PROGRAM, JSON.stringify(sh(count))]);
+  // A terminal signals its foreground group: aim, and a child that did not leave it.
+  const script = "import os, pty, signal, sys, time\npid, fd = pty.fork()\n" +
+    "if pid == 0: os.execvp(sys.argv[1], sys.argv[1:])\n" +
+    'seen = b""\n' +
+    "def until(word):\n  global seen\n  while word not in seen: seen += os.read(fd, 1024)\n" +
+    'until(b"ready"); os.write(fd, b"\\x03"); until(b"int"); time.sleep(0.5)\n' +
+    'os.kill(pid, signal.SIGALRM); until(b"alrm")\n' +
+    "print(seen.count(b'int'), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))\n";
+  const { stdout, stderr } = await new Deno.Command("python3", { args: ["-c", script, ...command] }).output();
+  assertEquals(new TextDecoder().decode(stdout).trim(), "1 5", new TextDecoder().decode(stderr));
+});
+
 Deno.test("python comes before python3, only executable files count, and where there is none the search path is named", async () => {
   const directory = await Deno.makeTempDir();
   try {

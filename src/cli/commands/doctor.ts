@@ -73,7 +73,7 @@ export const doctor: Command<GpuInventory> = {
     const needed = place?.kind === "missing" && !config.offline;
     const ref = chosen?.model.ref ?? await namedRef(config);
     const [engine, directories, sources] = await Promise.all([
-      checkEngine(env),
+      checkEngine(config, env),
       checkCaches(config, ref, needed),
       checkSources({ config, env, ref, needed, signal }),
     ]);

@@ -1,48 +1,54 @@
-import { findEngine } from "../../engine/find_engine.ts";
+import type { Config } from "../../config/config.ts";
+import { withoutSecrets } from "../../log/secret_names.ts";
+import { releasesOf } from "../../engine/engine_table.ts";
+import { VLLM_TABLE } from "../../engine/vllm_table.generated.ts";
+import { servingEngine } from "../../serve/serving_engine.ts";
 import { attempt, type Check, checkOf } from "./check.ts";
 
-/** Milliseconds that Python is waited for. */
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Milliseconds that the program is waited for. */
 const PATIENCE = 15_000;
 
-/**
- * Whether there is an interpreter, and vLLM in it. The version is read from the installed package's metadata: importing vLLM takes
- * many seconds.
- */
-export async function checkEngine(env: Readonly<Record<string, string | undefined>>): Promise<Check> {
-  const outcome = await attempt(() => findEngine(env));
+/** Whether the engine is installed, in which version, and whether its program runs. */
+export async function checkEngine(config: Config, env: Environment): Promise<Check> {
+  const outcome = await attempt(() => servingEngine(config, env, "serve"));
   if ("error" in outcome) return checkOf("engine", outcome.error, "failed");
-  const { path } = outcome.value;
-  const script = "import importlib.util, importlib.metadata as m, sys\n" +
-    "print(sys.version.split()[0])\n" +
-    "print('' if importlib.util.find_spec('vllm') else 'absent')\n" +
-    "print(next((d.version for d in m.distributions() if (d.metadata['Name'] or '').lower() == 'vllm'), ''))\n";
-  try {
-    const { success, stdout } = await new Deno.Command(path, {
-      args: ["-c", script],
-      stderr: "null",
-      signal: AbortSignal.timeout(PATIENCE),
-    }).output();
-    const [python = "", absent = "", version = ""] = new TextDecoder().decode(stdout).split("\n");
-    if (!success) throw new Error("it fails");
-    if (absent !== "") {
-      return {
-        name: "engine",
-        state: "failed",
-        found: `${path} (Python ${python}) has no module vllm`,
-        todo: "use an image with vLLM, or put its Python first on PATH",
-      };
-    }
-    return {
-      name: "engine",
-      state: "ok",
-      found: `vLLM ${version || "of no known version"}, ${path} (Python ${python})`,
-    };
-  } catch {
+  const { name, program, version } = outcome.value;
+  const path = program?.path ?? "";
+  const said = await versionOf(path, env);
+  if (said === null) {
     return {
       name: "engine",
       state: "failed",
       found: `${path} does not run`,
-      todo: "check that it is a working Python: run it with --version",
+      todo: "check that it works: run it with --version",
     };
+  }
+  const label = name === "vllm" ? "vLLM" : name;
+  const newest = releasesOf(VLLM_TABLE).at(-1);
+  return {
+    name: "engine",
+    state: "ok",
+    found: version === null
+      ? `${label} of no known version, ${path} (${said}); arguments are held to vLLM ${newest}`
+      : `${label} ${version.text}, ${path} (${said})`,
+  };
+}
+
+/** What a program prints with `--version`; `null` where it does not run. It gets no secrets. */
+async function versionOf(path: string, env: Environment): Promise<string | null> {
+  try {
+    const { success, stdout } = await new Deno.Command(path, {
+      args: ["--version"],
+      clearEnv: true,
+      env: withoutSecrets(env),
+      stdin: "null",
+      stderr: "null",
+      signal: AbortSignal.timeout(PATIENCE),
+    }).output();
+    return success ? new TextDecoder().decode(stdout).split("\n")[0]?.trim().slice(0, 80) ?? "" : null;
+  } catch {
+    return null;
   }
 }

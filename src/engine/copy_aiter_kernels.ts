@@ -1,0 +1,68 @@
+import { installedPackage } from "./installed_package.ts";
+
+/** Where images keep kernels that were compiled ahead, one folder per architecture (AMD's base images). */
+const PREBUILT = "/workspace/aiter-jit-prebuilt";
+
+/** Architectures by GPU, as LLVM names them. */
+const ARCHITECTURES: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(["MI210", "MI250", "MI250X"].map((model) => [model, "gfx90a"])),
+  ...Object.fromEntries(["MI300A", "MI300X", "MI308X", "MI325X"].map((model) => [model, "gfx942"])),
+  ...Object.fromEntries(["MI350X", "MI355X"].map((model) => [model, "gfx950"])),
+  ...Object.fromEntries(["W7900", "W7800"].map((model) => [model, "gfx1100"])),
+  MI100: "gfx908",
+  R9700: "gfx1201",
+};
+
+/** What was copied. */
+export interface CopiedKernels {
+  readonly files: number;
+  /** Why some could not be copied; the engine then compiles them itself. */
+  readonly warning: string | null;
+}
+
+/**
+ * Copies a GPU's prebuilt AITER kernels into the installed `aiter` package, those that it does not have. Never throws.
+ *
+ * Requires `--allow-read`, `--allow-write`.
+ *
+ * @param program The engine's program, whose Python has the package.
+ * @param prebuilt Folder of prebuilt kernels.
+ */
+export async function copyAiterKernels(
+  gpuModel: string,
+  program: string,
+  env: Readonly<Record<string, string | undefined>>,
+  prebuilt: string = PREBUILT,
+): Promise<CopiedKernels> {
+  const architecture = ARCHITECTURES[gpuModel];
+  const kernels = architecture === undefined ? [] : kernelsIn(`${prebuilt}/${architecture}`);
+  if (kernels.length === 0) return { files: 0, warning: null };
+  const aiter = installedPackage("aiter", program, env);
+  if (aiter.kind !== "installed") {
+    return { files: 0, warning: `prebuilt AITER kernels are not used: ${program} has no package aiter` };
+  }
+  const target = `${aiter.directory}/jit`;
+  let files = 0;
+  try {
+    const there = new Set(kernelsIn(target));
+    for (const name of kernels.filter((kernel) => !there.has(kernel))) {
+      const partial = `${target}/.${name}.aim-partial`;
+      await Deno.copyFile(`${prebuilt}/${architecture}/${name}`, partial);
+      await Deno.rename(partial, `${target}/${name}`);
+      files++;
+    }
+    return { files, warning: null };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return { files, warning: `prebuilt AITER kernels cannot be copied to ${target}: ${reason}` };
+  }
+}
+
+function kernelsIn(folder: string): string[] {
+  try {
+    return [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) => name.endsWith(".so"))
+      .sort();
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,34 @@
+import { kernelFiles } from "../os/kernel_files.ts";
+
+/** Limits on open files, as setrlimit(2) takes them. */
+export interface FileLimit {
+  readonly soft: bigint;
+  /** `null`: not known. */
+  readonly hard: bigint | null;
+}
+
+/**
+ * The limit on open files that the engine should have: the soft one that aim was started with. Deno raises its own to the hard one when it
+ * starts, before any code of ours. The launcher says what it was; else the parent's limit is the one that was inherited.
+ *
+ * @returns `null` where it is not known or was not raised.
+ */
+export function callersFileLimit(
+  launched: string | undefined = Deno.env.get("_AIM_LAUNCHED"),
+): FileLimit | null {
+  const own = limitOf("self");
+  if (launched !== undefined && /^\d{2,}$/.test(launched)) {
+    const soft = BigInt(launched);
+    return own === null || soft < own.soft ? { soft, hard: own?.hard ?? null } : null;
+  }
+  const parent = limitOf(`${Deno.ppid}`);
+  return own !== null && parent?.hard === own.hard && parent.soft < own.soft
+    ? { soft: parent.soft, hard: own.hard }
+    : null;
+}
+
+function limitOf(process: string): FileLimit | null {
+  const read = kernelFiles().text(`/proc/${process}/limits`);
+  const [, soft, hard] = read.kind === "ok" ? /^Max open files\s+(\d+)\s+(\d+)/m.exec(read.value) ?? [] : [];
+  return soft === undefined || hard === undefined ? null : { soft: BigInt(soft), hard: BigInt(hard) };
+}

@@ -1,0 +1,81 @@
+import { AimError } from "../errors/aim_error.ts";
+import type { Program } from "./program.ts";
+
+/**
+ * All that would end or stop this process, and what a supervisor sends. SIGKILL and SIGSTOP cannot be caught, nor can the real-time
+ * signals and those of a crash here.
+ */
+const FORWARDED = [
+  ...[
+    "SIGHUP",
+    "SIGINT",
+    "SIGQUIT",
+    "SIGTERM",
+    "SIGUSR1",
+    "SIGUSR2",
+    "SIGWINCH",
+    "SIGCONT",
+    "SIGTSTP",
+  ] as const,
+  ...[
+    "SIGALRM",
+    "SIGVTALRM",
+    "SIGPROF",
+    "SIGIO",
+    "SIGPWR",
+    "SIGSTKFLT",
+    "SIGXCPU",
+    "SIGXFSZ",
+    "SIGTRAP",
+  ] as const,
+  ...["SIGABRT", "SIGSYS", "SIGTTIN", "SIGTTOU", "SIGURG"] as const,
+];
+
+/**
+ * Runs a program in this one's place, where the C library cannot be loaded: a child that gets every signal sent to this process, and
+ * whose exit code this process ends with (128 + N where signal N ended it). It has a session of its own, so that a terminal's
+ * Ctrl-C reaches it once, through this process.
+ *
+ * @param fileLimit Soft limit on open files; `null`: that of this process.
+ * @throws {AimError} `engine` where it cannot be executed.
+ */
+export async function runAsChild(program: Program, fileLimit: number | null): Promise<never> {
+  let child: Deno.ChildProcess | undefined;
+  // Before there is a child: it may be signalled as soon as it runs.
+  for (const signal of FORWARDED) {
+    Deno.addSignalListener(signal, () => {
+      try {
+        child?.kill(signal);
+      } catch { /* it has ended: its status is on its way */ }
+    });
+  }
+  try {
+    child = commandOf(program, fileLimit).spawn();
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new AimError("engine", `${program.path} cannot be executed: ${reason}`, {
+      hint: "check that it is a program for this machine and may be executed",
+      cause,
+    });
+  }
+  const status = await child.status;
+  Deno.exit(status.code);
+}
+
+function commandOf({ path, argv, env }: Program, fileLimit: number | null): Deno.Command {
+  const args = argv.slice(1);
+  const own = fileLimit === null
+    ? { path, args }
+    : { path: "/bin/sh", args: ["-c", 'ulimit -Sn "$0"; exec "$@"', `${fileLimit}`, path, ...args] };
+  return new Deno.Command(own.path, {
+    args: own.args,
+    clearEnv: true,
+    env: Object.fromEntries(
+      Object.entries(env).filter((pair): pair is [string, string] => pair[1] !== undefined),
+    ),
+    detached: true,
+    stdin: "inherit",
+    stdout: "inherit",
+    stderr: "inherit",
+  });
+}
