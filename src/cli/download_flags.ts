@@ -90,18 +90,32 @@ export function text(value: CommandContext["flags"][string]): string | undefined
 
 /**
  * Which files are wanted: `--include` and `--exclude`, else what AMD's AIM Engine operator says in `AIM_HF_INCLUDE` and
- * `AIM_HF_EXCLUDE` (globs, comma-separated; for S3 as well).
+ * `AIM_HF_EXCLUDE`, or KServe in `STORAGE_ALLOW_PATTERNS` and `STORAGE_IGNORE_PATTERNS` (for S3 as well): globs with commas between
+ * them, or a JSON array.
  */
 export function operatorFilters(
   { flags, env }: Pick<CommandContext, "flags" | "env">,
 ): { readonly include: readonly string[]; readonly exclude: readonly string[] } {
   const [include, exclude] = [list(flags.include), list(flags.exclude)];
   if (include.length + exclude.length > 0) return { include, exclude };
-  return { include: globs(env.AIM_HF_INCLUDE), exclude: globs(env.AIM_HF_EXCLUDE) };
+  return {
+    include: globs(env.AIM_HF_INCLUDE ?? env.STORAGE_ALLOW_PATTERNS),
+    exclude: globs(env.AIM_HF_EXCLUDE ?? env.STORAGE_IGNORE_PATTERNS),
+  };
 }
 
 function globs(text = ""): readonly string[] {
-  return text.split(",").map((glob) => glob.trim()).filter((glob) => glob !== "");
+  const all = /^\s*\[/.test(text) ? jsonList(text) : text.split(",");
+  return all.map((glob) => glob.trim()).filter((glob) => glob !== "");
+}
+
+/** A `[` that begins no JSON begins a class of characters. */
+function jsonList(text: string): string[] {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (Array.isArray(value)) return value.map(String);
+  } catch { /* a glob */ }
+  return text.split(",");
 }
 
 function list(value: CommandContext["flags"][string]): readonly string[] {

@@ -46,7 +46,10 @@ export const ALSO_HONOURED: readonly (readonly [string, string])[] = [
     "KServe's: cabundle.crt of the mounted ConfigMap is trusted beside them",
   ],
   ["AIM_KEEP_METADATA_ON_FAILURE", "accepted; what a resumed download needs is always kept"],
-  ["AIM_HF_INCLUDE, AIM_HF_EXCLUDE", "comma-separated globs for fetch and size, where no flag is given"],
+  [
+    "AIM_HF_INCLUDE, AIM_HF_EXCLUDE, STORAGE_ALLOW_PATTERNS, STORAGE_IGNORE_PATTERNS",
+    "globs for fetch and size where no flag is given, with commas between them; KServe's names for it",
+  ],
   [
     "ROCR_VISIBLE_DEVICES, HIP_VISIBLE_DEVICES, CUDA_VISIBLE_DEVICES",
     "which GPUs are used: the first by index or GPU-<uuid>, the others by index within it",

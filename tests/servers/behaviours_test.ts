@@ -11,13 +11,14 @@ const END = "<!-- /behaviours -->";
 const written = tableOf(Deno.readTextFileSync(README));
 
 for (const row of SERVERS) {
-  const started = await row.start();
+  const started = await row.start().catch((error: unknown) => ({ error }));
   const name = `${row.name} behaves as the table in the README says`;
   if ("skip" in started) {
     Deno.test({ name: `${name} (skipped: ${started.skip})`, ignore: true, fn: () => {} });
     continue;
   }
   Deno.test(name, async (t) => {
+    if ("error" in started) throw started.error;
     await using subject = started;
     const results = new Map<string, string>();
     for (const behaviour of BEHAVIOURS) {

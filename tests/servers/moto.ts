@@ -20,7 +20,9 @@ export async function startMoto(): Promise<Moto | { readonly skip: string }> {
     stderr: "null",
   }).spawn();
   const close = async () => {
-    child.kill("SIGKILL");
+    try {
+      child.kill("SIGKILL");
+    } catch { /* it has ended */ }
     await child.status;
   };
   const url = `http://127.0.0.1:${port}`;

@@ -113,8 +113,10 @@ function read(request: Request, bytes: Uint8Array<ArrayBuffer> | undefined, odd:
     return new Response(error("PreconditionFailed"), { status: 412 });
   }
   const headers = new Headers(odd.etags === "nowhere" ? {} : { etag });
-  const range = odd.wholeFiles ? null : /^bytes=(\d+)-(\d+)$/.exec(request.headers.get("range") ?? "");
-  const [start, end] = range === null ? [0, bytes.length] : [Number(range[1]), Number(range[2]) + 1];
+  const range = odd.wholeFiles ? null : /^bytes=(\d+)-(\d*)$/.exec(request.headers.get("range") ?? "");
+  const [start, end] = range === null
+    ? [0, bytes.length]
+    : [Number(range[1]), Math.min(Number(range[2] || Infinity) + 1, bytes.length)];
   headers.set("content-length", `${end - start}`);
   if (range !== null) headers.set("content-range", `bytes ${start}-${end - 1}/${bytes.length}`);
   const body = request.method === "HEAD" ? null : bytes.slice(start, end);

@@ -26,6 +26,8 @@ export async function startSeaweedFs(): Promise<SeaweedFs | { readonly skip: str
       ...[`-logtostderr=false`, `-logdir=${directory}`, "server", `-dir=${directory}`, "-ip=127.0.0.1"],
       ...["-ip.bind=127.0.0.1", "-master.telemetry=false", "-volume.max=20", "-master.volumeSizeLimitMB=64"],
       ...[...ports, "-s3", `-s3.port=${port}`, `-s3.port.grpc=${freePort()}`],
+      // Further services, on fixed ports otherwise.
+      ...["-s3.port.iceberg=0", "-s3.port.lance=0"],
       `-s3.config=${directory}/s3.json`,
     ],
     stdin: "null",
@@ -33,7 +35,9 @@ export async function startSeaweedFs(): Promise<SeaweedFs | { readonly skip: str
     stderr: "null",
   }).spawn();
   const close = async () => {
-    child.kill("SIGKILL");
+    try {
+      child.kill("SIGKILL");
+    } catch { /* it has ended */ }
     await child.status;
     await Deno.remove(directory, { recursive: true });
   };
