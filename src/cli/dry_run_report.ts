@@ -70,7 +70,7 @@ function amdsKeys(plan: ServingPlan, explanation: Explanation): ReadonlyMap<stri
 }
 
 function remarks(plan: ServingPlan, explanation: Explanation): string[] {
-  const { selectedBecause, runnersUp, found, download } = explanation;
+  const { selectedBecause, runnersUp, found, download, memory, disk } = explanation;
   const labelled = (label: string, text: string) => `${label.padEnd(10)}${text.replaceAll(/\s*\n\s*/g, " ")}`;
   return [
     labelled("profile", `${plan.profile.id}: ${selectedBecause}`),
@@ -78,6 +78,8 @@ function remarks(plan: ServingPlan, explanation: Explanation): string[] {
       labelled(at === 0 ? "next" : "", `${profileId}: ${reason}`)
     ),
     labelled("model", found),
+    ...(memory === null ? [] : [labelled("memory", memory.summary)]),
     ...(download === null ? [] : [labelled("download", download.summary)]),
+    ...(disk === null ? [] : [labelled("disk", disk.summary)]),
   ];
 }

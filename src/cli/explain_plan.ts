@@ -1,3 +1,7 @@
+import { diskUse } from "../cache/inspect_disk.ts";
+import type { GpuInventory } from "../gpu/types.ts";
+import { type MemoryFit, memoryFit } from "../serve/memory_fit.ts";
+import { freeBytes } from "../transfer/free_space.ts";
 import { cachePaths, hubFolder } from "../cache/cache_paths.ts";
 import type { Config } from "../config/config.ts";
 import type { JudgedProfile } from "../profiles/types.ts";
@@ -19,14 +23,21 @@ export interface Explanation {
     | null;
   /** `null` where neither cache nor source tells. */
   readonly modelBytes: number | null;
+  /** The model against the memory of the GPUs; `null` where one of them is not known. */
+  readonly memory: MemoryFit | null;
+  /** Room for what is to be downloaded; `null` where nothing is, or the file system does not say. */
+  readonly disk:
+    | { readonly summary: string; readonly freeBytes: number; readonly neededBytes: number }
+    | null;
 }
 
 /** Explains a plan. */
-export function explainPlan(
+export async function explainPlan(
   config: Config,
   plan: ServingPlan,
   size: ModelSize,
-): Explanation {
+  gpus: GpuInventory,
+): Promise<Explanation> {
   const { resolution, model } = plan;
   const own = plan.judged.find((one) => one.profile === plan.profile);
   const shared = {
@@ -37,6 +48,8 @@ export function explainPlan(
       : "named by AIM_PROFILE_ID",
     runnersUp: runnersUp(plan.judged, own),
     modelBytes: size.bytes,
+    memory: size.bytes === null ? null : memoryFit(gpus, plan.args, size.files),
+    disk: null,
   };
   const bytes = size.bytes === null ? "" : ` (${formatBytes(size.bytes)})`;
   if (resolution.kind !== "missing") {
@@ -47,7 +60,7 @@ export function explainPlan(
   const to = model.ref.kind === "hub" ? hubFolder(paths, model.name) : `${paths.root}/${model.name}`;
   const much = size.bytes === null
     ? `${model.uri} to ${to} (size unknown: ${size.unknownBecause})`
-    : `${formatBytes(size.bytes)} in ${count(size.files ?? 0, "file")} from ${model.uri} to ${to}`;
+    : `${formatBytes(size.bytes)} in ${count(size.files.sizes.size, "file")} from ${model.uri} to ${to}`;
   const summary = config.offline
     ? "none: HF_HUB_OFFLINE is on, so serve would fail with exit 5"
     : `serve would first download ${much}`;
@@ -55,6 +68,20 @@ export function explainPlan(
     ...shared,
     found: `${model.uri} is not in the cache (${missingInWords(resolution)})`,
     download: { summary, bytes: size.bytes, from: model.uri, to },
+    disk: size.bytes === null ? null : await roomFor(to, size.bytes),
+  };
+}
+
+/** What is there already of an interrupted download needs no more room. */
+async function roomFor(to: string, bytes: number): Promise<Explanation["disk"]> {
+  const place = await freeBytes(to);
+  if (place === null) return null;
+  const neededBytes = Math.max(0, bytes - (await diskUse(to)).bytes);
+  const says = place.free >= neededBytes ? "" : ": too little, the download would end with exit 7";
+  return {
+    summary: `${formatBytes(place.free)} free at ${place.at}, ${formatBytes(neededBytes)} to come${says}`,
+    freeBytes: place.free,
+    neededBytes,
   };
 }
 

@@ -9,7 +9,8 @@ import { describeCriteria, describeNearest, describeNoMatch } from "../profiles/
 import { judge } from "../profiles/judge.ts";
 import type { LoadedProfiles } from "../profiles/load_profiles.ts";
 import { nearestMiss, type Selection, selectProfile } from "../profiles/select_profile.ts";
-import { isManual, type ProfileRow } from "./profile_table.ts";
+import type { MemoryFit } from "../serve/memory_fit.ts";
+import { isManual, type ProfileRow, stateInWords } from "./profile_table.ts";
 
 /** The profiles of a model, and what a selection among them gives. */
 export interface ProfileListing {
@@ -41,7 +42,12 @@ export function judgedListing(
   return {
     criteria,
     selection,
-    rows: judged.map((one) => ({ profile: one.profile, judged: one, selected: one === chosen })),
+    rows: judged.map((one) => ({
+      profile: one.profile,
+      judged: one,
+      memory: null,
+      selected: one === chosen,
+    })),
     faults: set.faults,
   };
 }
@@ -53,7 +59,7 @@ export function plainListing({ profiles, faults }: LoadedProfiles): ProfileListi
     selection: null,
     rows: profiles
       .toSorted((a, b) => compareProfiles(a, b, null))
-      .map((profile) => ({ profile, judged: null, selected: false })),
+      .map((profile) => ({ profile, judged: null, memory: null, selected: false })),
     faults,
   };
 }
@@ -131,9 +137,24 @@ export function listingValue({ selection, rows }: ProfileListing): readonly Conf
       ["selected", selected],
       ["manualOnly", isManual(row)],
       ["reason", judged?.reason ?? null],
+      ["memory", row.memory === null ? null : memoryValue(row.memory)],
       ...(missing === null ? [] : [["setToFit", missing] as const]),
     ]);
   });
+}
+
+function memoryValue(
+  { state, weightBytes, kvBytes, usableBytes, smallestCount, summary }: MemoryFit,
+): ConfigMap {
+  const number = (value: number | null) => value === null ? null : numberLiteral(Math.round(value));
+  return new Map<string, ConfigValue>([
+    ["state", state],
+    ["weightBytes", number(weightBytes)],
+    ["kvBytes", number(kvBytes)],
+    ["usableBytes", number(usableBytes)],
+    ["smallestCount", number(smallestCount)],
+    ["summary", summary],
+  ]);
 }
 
 /** The listing as paragraphs, one a profile. */
@@ -152,7 +173,8 @@ export function listingText(listing: ProfileListing, verbose: boolean): string {
     return [
       `${profile.id}${selected ? " (would be served)" : ""}`,
       `  ${facts.join(", ")}`,
-      ...(judged === null ? [] : [`  ${judged.state}: ${judged.reason}`]),
+      ...(judged === null ? [] : [`  ${stateInWords(row)}: ${judged.reason}`]),
+      ...(row.memory === null ? [] : [`  ${row.memory.summary}`]),
       `  model ${profile.modelId ?? "as asked for"}, ${profile.path}`,
       ...(verbose
         ? [

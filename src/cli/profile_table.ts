@@ -1,4 +1,5 @@
 import type { JudgedProfile, Profile } from "../profiles/types.ts";
+import type { MemoryFit } from "../serve/memory_fit.ts";
 import { style } from "./style.ts";
 import { type Column, table } from "./table.ts";
 
@@ -6,6 +7,8 @@ import { type Column, table } from "./table.ts";
 export interface ProfileRow {
   readonly profile: Profile;
   readonly judged: JudgedProfile | null;
+  /** Its model against the memory of the GPUs; `null` where the model is not in the cache, or the profile does not fit. */
+  readonly memory: MemoryFit | null;
   /** The one that would be served. */
   readonly selected: boolean;
 }
@@ -37,7 +40,12 @@ const COLUMNS: readonly Column<ProfileRow>[] = [
   { title: "FROM", text: ({ profile }) => `${KINDS[profile.priority]}/${profile.origin}`, expendable: 6 },
   { title: "AUTO", text: (row) => (isManual(row) ? "no" : "yes"), expendable: 1 },
 ];
-const STATE: Column<ProfileRow> = { title: "STATE", text: ({ judged }) => judged?.state ?? "", atLast: 12 };
+const STATE: Column<ProfileRow> = { title: "STATE", text: stateInWords, atLast: 12 };
+const MEMORY: Column<ProfileRow> = {
+  title: "MEMORY",
+  text: ({ memory }) => memory === null ? "" : needInWords(memory),
+  expendable: 5,
+};
 const REASON: Column<ProfileRow> = {
   title: "REASON",
   text: ({ judged }) => judged?.reason ?? "",
@@ -53,7 +61,13 @@ const VERBOSE: readonly Column<ProfileRow>[] = [
 /** Profiles as a table, one a line; on a narrow terminal the least telling columns go. */
 export function profileTable(rows: readonly ProfileRow[], options: ProfileTableOptions): string {
   const judged = rows.some((row) => row.judged !== null);
-  const columns = [...COLUMNS, ...(judged ? [STATE, REASON] : []), ...(options.verbose ? VERBOSE : [])];
+  const columns = [
+    ...COLUMNS,
+    ...(judged ? [STATE] : []),
+    ...(rows.some((row) => row.memory !== null) ? [MEMORY] : []),
+    ...(judged ? [REASON] : []),
+    ...(options.verbose ? VERBOSE : []),
+  ];
   const { bold, dim, green } = style(options.colour);
   const paint = (row: ProfileRow, text: string) =>
     row.judged === null
@@ -64,6 +78,18 @@ export function profileTable(rows: readonly ProfileRow[], options: ProfileTableO
       ? green(text)
       : dim(text);
   return [...table(columns, rows, { ...options, paint }), ""].join("\n");
+}
+
+/** The state; one that fits by all but its memory says so. */
+export function stateInWords({ judged, memory }: ProfileRow): string {
+  const low = memory !== null && memory.state !== "fits";
+  return `${judged?.state ?? ""}${low ? ", memory low" : ""}`;
+}
+
+/** `133 of 173 GiB`: what a GPU needs of what vLLM may use. */
+function needInWords({ weightBytes, kvBytes, usableBytes }: MemoryFit): string {
+  const gib = (bytes: number) => Math.round(bytes / 2 ** 30);
+  return `${gib(weightBytes + (kvBytes ?? 0))} of ${gib(usableBytes)} GiB`;
 }
 
 /** Never taken automatically. */

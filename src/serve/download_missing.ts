@@ -6,6 +6,7 @@ import type { Resolution } from "../cache/types.ts";
 import { bring } from "../download/bring.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
+import { memoryFit } from "./memory_fit.ts";
 import { missingInWords, remedyFor } from "./missing_in_words.ts";
 import type { ServeOptions } from "./serve_options.ts";
 import type { ServingChoice } from "./serving_plan.ts";
@@ -55,6 +56,13 @@ export async function downloadMissing(
         verify: true,
       },
       onEvent: progress.onEvent,
+      onListed(manifest) {
+        // Its configuration is not here yet: weights alone are compared.
+        const sizes = new Map<string, number>(manifest.files.map((file) => [file.path, file.size]));
+        const files = { sizes, config: null, from: manifest.source };
+        const fit = memoryFit(options.gpus, choice.args, files);
+        if (fit !== null && fit.state !== "fits") log.warn(fit.summary);
+      },
     });
     progress.finish(report);
   } finally {

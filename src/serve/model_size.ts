@@ -3,13 +3,14 @@ import type { Config } from "../config/config.ts";
 import { errorFrom } from "../errors/from_unknown.ts";
 import { openSource } from "../sources/open_source.ts";
 import { sourceOptions } from "../sources/source_options.ts";
-import { totalBytes } from "../sources/manifest.ts";
+import { type Manifest, type ManifestFile, totalBytes } from "../sources/manifest.ts";
+import type { Source } from "../sources/source.ts";
+import { CONFIGS, filesInCache, type ModelFiles, parsed } from "./memory_fit.ts";
 import type { ServingPlan } from "./serving_plan.ts";
 
 /** How large a model is, or why nothing tells. */
 export type ModelSize =
-  /** `files` is `null` for a model in the cache. */
-  | { readonly bytes: number; readonly files: number | null }
+  | { readonly bytes: number; readonly files: ModelFiles }
   | { readonly bytes: null; readonly unknownBecause: string };
 
 /** The size of a plan's model: of its files in the cache, else as its source says. */
@@ -20,9 +21,13 @@ export async function modelSize(
   signal: AbortSignal,
 ): Promise<ModelSize> {
   const { resolution, model } = plan;
+  const files = await filesInCache(resolution);
   if (resolution.kind !== "missing") {
     const place = resolution.kind === "path" ? resolution.path : resolution.snapshot;
-    return { bytes: await directoryBytes(place), files: null };
+    return {
+      bytes: await directoryBytes(place),
+      files: files ?? { sizes: new Map(), config: null, from: place },
+    };
   }
   if (config.offline) return { bytes: null, unknownBecause: "HF_HUB_OFFLINE is on" };
   const patience = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]);
@@ -31,7 +36,7 @@ export async function modelSize(
     try {
       const revision = model.ref.kind === "hub" ? model.ref.revision ?? undefined : undefined;
       const manifest = await source.manifest({ revision, signal: patience });
-      return { bytes: totalBytes(manifest), files: manifest.files.length };
+      return { bytes: totalBytes(manifest), files: await filesAt(source, manifest, patience) };
     } finally {
       source.close();
     }
@@ -43,6 +48,33 @@ export async function modelSize(
     return { bytes: null, unknownBecause: because };
   }
 }
+
+/** What a source tells of a model's files; its configuration is read, since it says how much memory a token takes. */
+async function filesAt(source: Source, { files }: Manifest, signal: AbortSignal): Promise<ModelFiles> {
+  const sizes = new Map<string, number>(files.map((file) => [file.path, file.size]));
+  const config = CONFIGS.flatMap((name) => files.filter((file) => file.path === name))
+    .find((file) => file.size <= LARGEST_CONFIG);
+  return {
+    sizes,
+    config: config === undefined ? null : await textAt(source, config, signal).then(parsed, () => null),
+    from: source.uri,
+  };
+}
+
+async function textAt(source: Source, file: ManifestFile, signal: AbortSignal): Promise<string> {
+  const { body } = await source.read(file, null, signal);
+  if (body instanceof ReadableStream) return await new Response(body).text();
+  const bytes = new Uint8Array(file.size);
+  for (let at = 0; at < bytes.length;) {
+    const read = await body.read(bytes.subarray(at));
+    if (read === null) break;
+    at += read;
+  }
+  return new TextDecoder().decode(bytes);
+}
+
+/** Bytes of a configuration that is read. */
+const LARGEST_CONFIG = 1 << 20;
 
 /** Milliseconds that a dry run waits for a source. */
 const PATIENCE = 10_000;

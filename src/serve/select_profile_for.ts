@@ -152,11 +152,13 @@ function warnOfGuess(pick: NonNullable<ReturnType<typeof pickWithoutGpu>>): void
 export async function profileModel(
   config: Config,
   gpus: GpuInventory,
-): Promise<{ ref: ModelRef; modelName: string | null }> {
+): Promise<{ ref: ModelRef; modelName: string | null; profile: Profile | null }> {
   const asked = wantedModel(config);
-  if (asked.ref !== null && asked.ref.kind !== "hub") return { ref: asked.ref, modelName: config.modelName };
+  if (asked.ref !== null && asked.ref.kind !== "hub") {
+    return { ref: asked.ref, modelName: config.modelName, profile: null };
+  }
   const { profile, wanted } = await selectProfileFor(config, gpus, "download");
   const { ref } = modelToLoad(config, wanted, profile.modelId);
   log.info(`profile ${profile.id} loads ${uriOf(ref)}`, { path: profile.path });
-  return { ref, modelName: ref === wanted.ref ? config.modelName : null };
+  return { ref, modelName: ref === wanted.ref ? config.modelName : null, profile };
 }

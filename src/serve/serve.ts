@@ -13,6 +13,7 @@ import {
   type ServingChoice,
   type ServingPlan,
 } from "./serving_plan.ts";
+import { filesInCache, memoryFit } from "./memory_fit.ts";
 import { missingInWords, remedyFor } from "./missing_in_words.ts";
 
 /**
@@ -38,6 +39,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   }
   await markUsed(resolution.kind === "path" ? resolution.path : resolution.snapshot);
   await copyKernels(options, choice);
+  await warnOfMemory(options, choice, resolution);
   // Serving what is on disk needs neither network nor writing.
   for (const name of ["net", "write"] as const) Deno.permissions.revokeSync({ name });
   const plan = planServing(config, choice, resolution);
@@ -56,6 +58,17 @@ async function copyKernels({ env, gpus }: ServeOptions, { engine }: ServingChoic
   const { files, warning } = await copyAiterKernels(gpus.model, engine.program.path, env);
   if (warning !== null) log.warn(warning);
   if (files > 0) log.info(`copied ${files} prebuilt AITER kernels for ${gpus.model}`);
+}
+
+/** Too little memory is said before the engine finds it out, minutes later. */
+async function warnOfMemory(
+  { gpus }: ServeOptions,
+  { args }: ServingChoice,
+  resolution: Resolution,
+): Promise<void> {
+  const files = await filesInCache(resolution);
+  const fit = files === null ? null : memoryFit(gpus, args, files);
+  if (fit !== null && fit.state !== "fits") log.warn(fit.summary);
 }
 
 function notServable(choice: ServingChoice, resolution: Resolution): AimError {

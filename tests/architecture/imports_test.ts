@@ -18,9 +18,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   transfer: ["sources", "os", "config", "log", "errors"],
   cache: ["transfer", "sources", "os", "config", "log", "errors"],
   engine: ["profiles", "values", "os", "config", "log", "errors"],
+  fit: ["cache", "values"],
   adapters: ["values", "os", "log", "errors"],
   download: ["cache", "transfer", "sources", "gpu", "profiles", "values", "os", "config", "log", "errors"],
   serve: [
+    "fit",
     "adapters",
     "download",
     "engine",
@@ -38,6 +40,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cli: [
     ...[
       "serve",
+      "fit",
       "adapters",
       "download",
       "engine",

@@ -9,7 +9,12 @@ const rows: ProfileRow[] = judge([
     id: "vllm-mi325x-fp16-tp8-latency",
     metadata: { acceleratorModel: "MI325X", acceleratorCount: 8 },
   }),
-], makeCriteria()).map((judged, index) => ({ profile: judged.profile, judged, selected: index === 0 }));
+], makeCriteria()).map((judged, index) => ({
+  profile: judged.profile,
+  judged,
+  memory: null,
+  selected: index === 0,
+}));
 
 Deno.test("a table is as wide as it needs to be where there is no terminal", () => {
   const text = profileTable(rows, { width: Infinity, colour: false, verbose: true });

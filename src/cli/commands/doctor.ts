@@ -1,5 +1,9 @@
+import { cachePaths, hubFolder } from "../../cache/cache_paths.ts";
+import { diskUse } from "../../cache/inspect_disk.ts";
 import { directoryBytes } from "../../cache/files.ts";
 import type { Resolution } from "../../cache/types.ts";
+import { filesInCache, memoryFit } from "../../serve/memory_fit.ts";
+import type { Manifest } from "../../sources/manifest.ts";
 import type { Config } from "../../config/config.ts";
 import { kernelFiles } from "../../os/kernel_files.ts";
 import type { GpuInventory } from "../../gpu/types.ts";
@@ -100,9 +104,15 @@ export const doctor: Command<GpuInventory> = {
           : sources.modelBytes,
       }),
       ...(needed && sources.modelBytes !== null
-        ? [await checkRoom(ref?.kind === "s3" ? config.cachePath : config.hfHubCache, sources.modelBytes)]
+        ? [
+          await checkRoom(
+            ref?.kind === "s3" ? config.cachePath : config.hfHubCache,
+            await toCome(config, chosen, sources.modelBytes),
+          ),
+        ]
         : []),
       ...sources.checks,
+      ...await checkMemory(prepared, chosen, place, sources.manifest),
       ...checkNetworkSettings(env),
     ];
     print(
@@ -174,6 +184,38 @@ function checkPlace(config: Config, resolution: Resolution): Check {
       found,
       todo: "serve will download it first; aim download-to-cache does that in advance",
     };
+}
+
+/** What an interrupted download has brought needs no more room. */
+async function toCome(config: Config, chosen: ServingChoice | null, bytes: number): Promise<number> {
+  if (chosen === null) return bytes;
+  const { root, ...paths } = cachePaths(config);
+  const { ref, name } = chosen.model;
+  const folder = ref.kind === "hub" ? hubFolder(paths, name) : `${root}/${name}`;
+  return Math.max(0, bytes - (await diskUse(folder)).bytes);
+}
+
+/** The model against the memory of the GPUs; a warning, since vLLM has the last word. */
+async function checkMemory(
+  gpus: GpuInventory,
+  chosen: ServingChoice | null,
+  place: Resolution | null,
+  manifest: Manifest | null,
+): Promise<Check[]> {
+  if (chosen === null || place === null) return [];
+  const files = await filesInCache(place) ?? (manifest === null ? null : {
+    sizes: new Map<string, number>(manifest.files.map((file) => [file.path, file.size])),
+    config: null,
+    from: manifest.source,
+  });
+  const fit = files === null ? null : memoryFit(gpus, chosen.args, files);
+  if (fit === null) return [];
+  return fit.state === "fits" ? [{ name: "memory", state: "ok", found: fit.summary }] : [{
+    name: "memory",
+    state: "warning",
+    found: fit.summary,
+    todo: "use more GPUs, a quantised model, or a smaller max-model-len",
+  }];
 }
 
 /** The model that was named, where no profile fits. */

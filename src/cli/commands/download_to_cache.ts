@@ -5,6 +5,10 @@ import { AimError } from "../../errors/aim_error.ts";
 import { bring, type CachePlace, placementOf } from "../../download/bring.ts";
 import { inCache } from "../../download/in_cache.ts";
 import type { GpuInventory } from "../../gpu/types.ts";
+import { log } from "../../log/logger.ts";
+import type { Profile } from "../../profiles/types.ts";
+import { memoryFit } from "../../serve/memory_fit.ts";
+import type { Manifest } from "../../sources/manifest.ts";
 import { parseModelRef } from "../../sources/model_ref.ts";
 import { profileModel } from "../../serve/select_profile_for.ts";
 import type { Command, CommandContext } from "../command.ts";
@@ -58,7 +62,8 @@ export const downloadToCache: Command<GpuInventory | null> = {
   async run(context) {
     const { config, env, flags, prepared, print } = context;
     const layout = flags["use-hf-cache"] === true ? "hub" : "local";
-    const place: CachePlace = { layout, ...await wantedModel(context, prepared) };
+    const { profile, ...wanted } = await wantedModel(context, prepared);
+    const place: CachePlace = { layout, ...wanted };
     const pinned = place.ref.kind === "hub" ? place.ref.revision : null;
     const options = downloadOptions(context);
     const revision = revisionOf(options.revision, pinned);
@@ -77,6 +82,7 @@ export const downloadToCache: Command<GpuInventory | null> = {
         ...options,
         revision,
         onEvent: progress.onEvent,
+        onListed: (manifest) => warnOfMemory(prepared, profile, manifest),
       });
       progress.finish(report);
       print(downloadResult(context, { ...report, model: placement.name }));
@@ -90,9 +96,11 @@ export const downloadToCache: Command<GpuInventory | null> = {
 async function wantedModel(
   { config, flags }: CommandContext<GpuInventory | null>,
   gpus: GpuInventory | null,
-): Promise<Omit<CachePlace, "layout">> {
+): Promise<Omit<CachePlace, "layout"> & { readonly profile: Profile | null }> {
   const given = text(flags["model-id"]);
-  if (given !== undefined) return { ref: parseModelRef(given), modelName: config.modelName };
+  if (given !== undefined) {
+    return { ref: parseModelRef(given), modelName: config.modelName, profile: null };
+  }
   if (gpus === null) throw new AimError("usage", "no model is named", { hint: "give --model-id" });
   return await profileModel(config, gpus);
 }
@@ -104,4 +112,12 @@ async function suggest({ config }: CommandContext<GpuInventory | null>, name: st
   throw new AimError("not-found", `${name} is not in the cache, and HF_HUB_OFFLINE (--offline) is on`, {
     hint: `the cache holds ${near}: did you mean that?`,
   });
+}
+
+/** Its configuration is not here yet: weights alone are compared with the GPUs that the profile is for. */
+function warnOfMemory(gpus: GpuInventory | null, profile: Profile | null, { files, source }: Manifest): void {
+  if (gpus === null || profile === null) return;
+  const sizes = new Map<string, number>(files.map((file) => [file.path, file.size]));
+  const fit = memoryFit(gpus, profile.engineArgs, { sizes, config: null, from: source });
+  if (fit !== null && fit.state !== "fits") log.warn(fit.summary);
 }

@@ -1,6 +1,7 @@
 import type { GpuInventory } from "../../gpu/types.ts";
 import { chooseServing, planServing, resolveServing } from "../../serve/serving_plan.ts";
 import { servingEngine } from "../../serve/serving_engine.ts";
+import { log } from "../../log/logger.ts";
 import { noGpu } from "../../serve/select_profile_for.ts";
 import { takeInventory } from "../../gpu/take_inventory.ts";
 import { modelSize } from "../../serve/model_size.ts";
@@ -72,7 +73,11 @@ export const dryRun: Command<GpuInventory> = {
       print(dryRunScript(report));
       return 0;
     }
-    const explanation = explainPlan(config, plan, await modelSize(config, env, plan, context.signal));
+    const size = await modelSize(config, env, plan, context.signal);
+    const explanation = await explainPlan(config, plan, size, gpus);
+    if (explanation.memory !== null && explanation.memory.state !== "fits") {
+      log.warn(explanation.memory.summary);
+    }
     print(
       format === "json" ? `${dryRunJson(report, explanation)}\n` : dryRunText(report, explanation, runnable),
     );

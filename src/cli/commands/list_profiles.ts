@@ -1,7 +1,11 @@
 import type { GpuInventory } from "../../gpu/types.ts";
 import { loadProfiles } from "../../profiles/load_profiles.ts";
 import { PROFILE_STATES } from "../../profiles/types.ts";
-import { wantedModel } from "../../serve/named_model.ts";
+import type { Config } from "../../config/config.ts";
+import { filesInCache, memoryFit, type ModelFiles } from "../../serve/memory_fit.ts";
+import { modelToLoad, wantedModel } from "../../serve/named_model.ts";
+import { resolveServing } from "../../serve/serving_plan.ts";
+import { attempt } from "../doctor/check.ts";
 import { judgeProfilesFor } from "../../serve/select_profile_for.ts";
 import { jsonValue } from "../../values/write_json.ts";
 import { writeYaml } from "../../values/write_yaml.ts";
@@ -16,7 +20,7 @@ import {
   listingValue,
   plainListing,
 } from "../profile_listing.ts";
-import { profileTable } from "../profile_table.ts";
+import { type ProfileRow, profileTable } from "../profile_table.ts";
 
 /** `aim list-profiles`: every profile and why it does or does not fit. */
 export const listProfiles: Command<GpuInventory | null> = {
@@ -77,7 +81,7 @@ export const listProfiles: Command<GpuInventory | null> = {
       : judgedListing(await judgeProfilesFor(config, gpus), config);
     const state = flags.state === "gpu_mismatch" ? "accelerator_mismatch" : flags.state;
     const rows = all.rows.filter(({ judged }) => state === "all" || judged?.state === state);
-    const listing = { ...all, rows };
+    const listing = { ...all, rows: gpus === null ? rows : await withMemory(rows, config, gpus) };
     if (flags.format === "json" || flags.format === "yaml") {
       const value = listingValue(listing);
       print(flags.format === "yaml" ? writeYaml(value) : `${JSON.stringify(jsonValue(value), null, 2)}\n`);
@@ -90,7 +94,7 @@ export const listProfiles: Command<GpuInventory | null> = {
       ...(rows.length === 0 ? [] : [
         flags.format === "text"
           ? listingText(listing, verbose)
-          : profileTable(rows, { width, colour: stdout.colour, verbose }),
+          : profileTable(listing.rows, { width, colour: stdout.colour, verbose }),
       ]),
     ];
     const ending = listingEnding(all);
@@ -99,3 +103,29 @@ export const listProfiles: Command<GpuInventory | null> = {
     return 0;
   },
 };
+
+/** Compares the models of profiles that fit with the memory, where they are in the cache. */
+async function withMemory(
+  rows: readonly ProfileRow[],
+  config: Config,
+  gpus: GpuInventory,
+): Promise<ProfileRow[]> {
+  const wanted = wantedModel(config);
+  const known = new Map<string, ModelFiles | null>();
+  const found: ProfileRow[] = [];
+  for (const row of rows) {
+    if (row.judged?.state !== "compatible") {
+      found.push(row);
+      continue;
+    }
+    const model = modelToLoad(config, wanted, row.profile.modelId);
+    let files = known.get(model.uri);
+    if (files === undefined) {
+      const resolution = await attempt(() => resolveServing(config, { model }));
+      files = "value" in resolution ? await filesInCache(resolution.value) : null;
+      known.set(model.uri, files);
+    }
+    found.push({ ...row, memory: files === null ? null : memoryFit(gpus, row.profile.engineArgs, files) });
+  }
+  return found;
+}

@@ -49,8 +49,8 @@ export async function checkDirectory(name: string, path: string, whenBad: CheckS
 export async function checkRoom(path: string, bytes: number): Promise<Check> {
   const { bavail, bsize } = await statfs((await nearestEntry(path)).path);
   const free = bavail * bsize;
-  const found = `${formatBytes(free)} free in ${path}, the model has ${formatBytes(bytes)}`;
-  return free > bytes ? { name: "disk", state: "ok", found } : {
+  const found = `${formatBytes(free)} free in ${path}, ${formatBytes(bytes)} to come`;
+  return free >= bytes ? { name: "disk", state: "ok", found } : {
     name: "disk",
     state: "failed",
     found,

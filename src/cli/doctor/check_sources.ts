@@ -30,6 +30,7 @@ export interface SourceChecks {
   readonly checks: readonly Check[];
   /** Bytes of the model, as its source lists it; `null` where it was not asked or does not tell. */
   readonly modelBytes: number | null;
+  readonly manifest: Manifest | null;
 }
 
 /** Whether the hub and S3 answer, how fast, and with which credentials. Credentials are named by where they were found, never shown. */
@@ -37,7 +38,7 @@ export async function checkSources(options: CheckSourcesOptions): Promise<Source
   const { config, env, ref, needed } = options;
   if (config.offline) {
     const check: Check = { name: "network", state: "ok", found: `not asked: ${nameOfOffline(config)} is on` };
-    return { checks: [check], modelBytes: null };
+    return { checks: [check], modelBytes: null, manifest: null };
   }
   const bad: CheckState = needed ? "failed" : "warning";
   const wantsS3 = ref?.kind === "s3" || S3_SIGNS.some((name) => env[name]);
@@ -58,12 +59,13 @@ export async function checkSources(options: CheckSourcesOptions): Promise<Source
     ...(s3 === null ? [] : [s3.check]),
     ...(wantsS3 ? [checkS3Credentials(env)] : []),
   ];
-  return { checks, modelBytes: hub.modelBytes ?? s3?.modelBytes ?? null };
+  const manifest = hub.manifest ?? s3?.manifest ?? null;
+  return { checks, modelBytes: manifest === null ? null : totalBytes(manifest), manifest };
 }
 
 interface Asked {
   readonly check: Check;
-  readonly modelBytes: number | null;
+  readonly manifest: Manifest | null;
 }
 
 /** Signatures and certificates fail where the clock is wrong. Nothing where the hub does not tell the time. */
@@ -118,12 +120,12 @@ async function askForModel(
   signal.throwIfAborted();
   if ("error" in outcome) {
     const check = patience.aborted ? noAnswer(name, address, bad) : checkOf(name, outcome.error, bad);
-    return { check, modelBytes: null };
+    return { check, manifest: null };
   }
   const { uri, manifest, listed } = outcome.value;
   const size = `${count(manifest.files.length, "file")}, ${formatBytes(totalBytes(manifest))}`;
   const found = `${address} lists ${uri} in ${listed}: ${size}`;
-  return { check: { name, state: "ok", found }, modelBytes: totalBytes(manifest) };
+  return { check: { name, state: "ok", found }, manifest };
 }
 
 /** Gated models are listed for all, and read by some; so may be a bucket. */
@@ -145,9 +147,9 @@ async function askAddress(name: string, address: string): Promise<Asked> {
     });
     await response.body?.cancel();
     const check: Check = { name, state: "ok", found: `${address} answers in ${latency(started)}` };
-    return { check, modelBytes: null };
+    return { check, manifest: null };
   } catch {
-    return { check: noAnswer(name, address, "warning"), modelBytes: null };
+    return { check: noAnswer(name, address, "warning"), manifest: null };
   }
 }
 

@@ -1,0 +1,164 @@
+/** Layers of one kind of attention. */
+export interface LayerGroup {
+  readonly layers: number;
+  /** Tokens that a layer keeps at most; `null`: all. */
+  readonly window: number | null;
+}
+
+/** What of a model's configuration decides how much memory a token takes. */
+export interface ModelShape {
+  /** Layers that keep keys and values; others (linear attention, Mamba) keep a state of fixed size, which is not counted. */
+  readonly groups: readonly LayerGroup[];
+  /**
+   * Values that a layer keeps of a token: per KV head, which tensor parallelism divides among GPUs; or, for latent attention (MLA),
+   * one vector that every GPU keeps.
+   */
+  readonly attention:
+    | { readonly kind: "heads"; readonly kvHeads: number; readonly valuesPerHead: number }
+    | { readonly kind: "latent"; readonly values: number };
+  /** Query heads: tensor parallelism must divide them; `null` where the configuration does not say. */
+  readonly heads: number | null;
+  /** Tokens of context that the model was made for; `null` where it does not say. */
+  readonly maxTokens: number | null;
+  /** Bytes of a weight as stored; `null` where unknown. */
+  readonly bytesPerWeight: number | null;
+  /** The weights are quantised already. */
+  readonly quantised: boolean;
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+/**
+ * Reads the shape from `config.json`, or Mistral's `params.json`. Multimodal models keep the language model's in a part of its own.
+ * Returns `null` where it says too little.
+ *
+ * @param value The parsed file.
+ */
+export function modelShape(value: unknown): ModelShape | null {
+  const whole = objectOf(value);
+  if (whole === null) return null;
+  const config = languagePart(whole);
+  const layers = numberOf(config, "num_hidden_layers", "n_layers", "n_layer", "num_layers");
+  const heads = numberOf(config, "num_attention_heads", "n_heads", "n_head", "num_heads");
+  const attention = attentionOf(config, heads);
+  if (layers === null || attention === null) return null;
+  const dtype = textOf(config, "torch_dtype", "dtype") ?? textOf(whole, "torch_dtype", "dtype");
+  return {
+    groups: groupsOf(config, layers),
+    attention,
+    heads,
+    maxTokens: maxTokensOf(config),
+    bytesPerWeight: dtype === null ? null : DTYPE_BYTES[dtype.replace(/^torch\./, "")] ?? null,
+    quantised: objectOf(whole.quantization_config) !== null || objectOf(config.quantization_config) !== null,
+  };
+}
+
+/** Bytes of a value by PyTorch's name of its type. */
+export const DTYPE_BYTES: Readonly<Record<string, number>> = {
+  float32: 4,
+  float: 4,
+  bfloat16: 2,
+  float16: 2,
+  half: 2,
+  float8_e4m3fn: 1,
+};
+
+function languagePart(config: Json): Json {
+  if (numberOf(config, "num_hidden_layers", "n_layers", "n_layer", "num_layers") !== null) return config;
+  for (const name of ["text_config", "language_config", "llm_config", "thinker_config", "language_model"]) {
+    const part = objectOf(config[name]);
+    if (part !== null) return languagePart(part);
+  }
+  return config;
+}
+
+function attentionOf(config: Json, heads: number | null): ModelShape["attention"] | null {
+  const latent = numberOf(config, "kv_lora_rank");
+  // One vector for keys and values, and the rotary part of the keys.
+  if (latent !== null) {
+    return { kind: "latent", values: latent + (numberOf(config, "qk_rope_head_dim") ?? 0) };
+  }
+  const hidden = numberOf(config, "hidden_size", "dim", "n_embd", "d_model");
+  const headDim = numberOf(config, "head_dim", "kv_channels") ??
+    (hidden === null || heads === null ? null : hidden / heads);
+  const kvHeads =
+    numberOf(config, "num_key_value_heads", "n_kv_heads", "num_kv_heads", "multi_query_group_num") ??
+      (config.multi_query === true ? 1 : heads);
+  if (kvHeads === null || headDim === null) return null;
+  return { kind: "heads", kvHeads, valuesPerHead: 2 * headDim };
+}
+
+/** Which layers keep all tokens, and which a window of them. */
+function groupsOf(config: Json, layers: number): LayerGroup[] {
+  const window = config.use_sliding_window === false ? null : numberOf(config, "sliding_window");
+  const kinds = Array.isArray(config.layer_types) ? config.layer_types : null;
+  if (kinds !== null) {
+    const count = (pattern: RegExp) => kinds.filter((kind) => pattern.test(String(kind))).length;
+    const local = count(/sliding|chunked|local/);
+    const chunk = window ?? numberOf(config, "attention_chunk_size");
+    return [
+      { layers: kinds.length - local - count(/linear|mamba|conv|recurrent/), window: null },
+      { layers: local, window: chunk },
+    ].filter((group) => group.layers > 0);
+  }
+  const interval = numberOf(config, "full_attention_interval");
+  if (interval !== null) return [{ layers: Math.floor(layers / interval), window: null }];
+  const pattern = textOf(config, "hybrid_override_pattern");
+  if (pattern !== null) return [{ layers: pattern.split("*").length - 1, window: null }];
+  if (window === null) return [{ layers, window: null }];
+  // Gemma: of so many layers, one keeps all tokens.
+  const every = numberOf(config, "sliding_window_pattern") ?? SLIDING_PATTERNS[String(config.model_type)] ??
+    null;
+  if (every === null) return [{ layers, window }];
+  const full = Math.floor(layers / every);
+  return [{ layers: full, window: null }, { layers: layers - full, window }].filter((group) =>
+    group.layers > 0
+  );
+}
+
+/** Older configurations leave it to the code of the model. */
+const SLIDING_PATTERNS: Readonly<Record<string, number>> = {
+  gemma2: 2,
+  gemma3: 6,
+  gemma3_text: 6,
+  cohere2: 4,
+  gpt_oss: 2,
+};
+
+function maxTokensOf(config: Json): number | null {
+  const own = numberOf(
+    config,
+    "max_position_embeddings",
+    "max_seq_len",
+    "seq_length",
+    "n_positions",
+    "model_max_length",
+  );
+  const scaling = objectOf(config.rope_scaling);
+  const kind = scaling === null ? null : textOf(scaling, "rope_type", "type");
+  const factor = scaling === null ? null : numberOf(scaling, "factor");
+  if (own === null || scaling === null || factor === null || kind === null) return own;
+  // As vLLM derives it; the others say the scaled length themselves.
+  if (kind === "yarn") return (numberOf(scaling, "original_max_position_embeddings") ?? own) * factor;
+  return ["linear", "dynamic"].includes(kind) ? own * factor : own;
+}
+
+function objectOf(value: unknown): Json | null {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? value as Json : null;
+}
+
+function numberOf(config: Json, ...names: readonly string[]): number | null {
+  for (const name of names) {
+    const value = config[name];
+    if (typeof value === "number" && Number.isFinite(value) && value > 0) return value;
+  }
+  return null;
+}
+
+function textOf(config: Json, ...names: readonly string[]): string | null {
+  for (const name of names) {
+    const value = config[name];
+    if (typeof value === "string") return value;
+  }
+  return null;
+}

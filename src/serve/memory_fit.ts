@@ -1,0 +1,77 @@
+import { listFiles, readTextOrNull } from "../cache/files.ts";
+import type { Resolution } from "../cache/types.ts";
+import { AimError } from "../errors/aim_error.ts";
+import { engineMemory } from "../fit/engine_memory.ts";
+import { fitInWords } from "../fit/fit_in_words.ts";
+import { type Fit, judgeFit } from "../fit/judge_fit.ts";
+import { loadedBytes } from "../fit/loaded_bytes.ts";
+import { modelShape } from "../fit/model_shape.ts";
+import { vramBytesOf } from "../gpu/device_models.ts";
+import type { GpuInventory } from "../gpu/types.ts";
+import type { ConfigMap } from "../values/value.ts";
+
+/** What is known of a model's files, wherever they are. */
+export interface ModelFiles {
+  /** Bytes by path. */
+  readonly sizes: ReadonlyMap<string, number>;
+  /** The parsed `config.json` or `params.json`; `null` where it is not known. */
+  readonly config: unknown;
+  /** A path, or the source's address. */
+  readonly from: string;
+}
+
+/** Whether a model fits the memory of its GPUs, and that in words. */
+export interface MemoryFit extends Fit {
+  readonly summary: string;
+}
+
+/** The files of a model in the cache; `null` where it is in none. */
+export async function filesInCache(resolution: Resolution): Promise<ModelFiles | null> {
+  if (resolution.kind === "missing") return null;
+  const from = resolution.kind === "path" ? resolution.path : resolution.snapshot;
+  try {
+    const sizes = await listFiles(from);
+    const name = CONFIGS.find((one) => sizes.has(one));
+    return {
+      sizes,
+      config: name === undefined ? null : parsed(await readTextOrNull(`${from}/${name}`)),
+      from,
+    };
+  } catch (error) {
+    // What cannot be read is said where it is needed.
+    if (error instanceof AimError) return null;
+    throw error;
+  }
+}
+
+/** Where a model's shape is described, the first that there is. */
+export const CONFIGS: readonly string[] = ["config.json", "params.json"];
+
+/** JSON that may be broken. */
+export function parsed(text: string | null): unknown {
+  try {
+    return text === null ? null : JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Compares a model with the GPUs that would serve it; `null` where there is nothing to compare: no GPU, unknown memory, no weights.
+ *
+ * @param args vLLM's arguments.
+ */
+export function memoryFit(
+  gpus: GpuInventory,
+  args: ConfigMap,
+  files: ModelFiles,
+): MemoryFit | null {
+  const own = gpus.gpus.filter((gpu) => gpu.visible && gpu.model === gpus.model);
+  const sizes = own.flatMap((gpu) => gpu.vramTotal === null ? [] : [gpu.vramTotal]);
+  const vramBytes = sizes.length > 0 ? Math.min(...sizes) : vramBytesOf(gpus.model ?? "");
+  const weightBytes = loadedBytes(files.sizes);
+  if (gpus.type !== "gpu" || gpus.model === null || vramBytes === null || weightBytes === null) return null;
+  const engine = engineMemory(args);
+  const fit = judgeFit({ weightBytes, shape: modelShape(files.config), engine, vramBytes });
+  return { ...fit, summary: fitInWords(fit, gpus.model, files.from) };
+}
