@@ -53,7 +53,9 @@ async function isFolder(path: string): Promise<boolean> {
  *
  * @throws {AimError} `not-found`, naming the first that is not in the cache and the nearest that is.
  */
-export async function pickModels(context: CommandContext): Promise<ListedFolder[]> {
+export async function pickModels(
+  context: Pick<CommandContext, "config" | "flags" | "args">,
+): Promise<ListedFolder[]> {
   const wanted = context.args.map((arg) => localNameOf(parseModelRef(arg)));
   const paths = await existingCaches(context.config);
   const all = (await listModels(paths)).filter((one) =>

@@ -20,6 +20,7 @@ const COMMANDS: Readonly<Record<string, Load>> = {
   "cache remove": async () => (await import("./commands/cache_remove.ts")).cacheRemove,
   "cache prune": async () => (await import("./commands/cache_prune.ts")).cachePrune,
   "detect-hardware": async () => (await import("./commands/detect_hardware.ts")).detectHardwareCommand,
+  "export": async () => (await import("./commands/export.ts")).exportModel,
   "gpus": async () => (await import("./commands/gpus.ts")).gpus,
   "doctor": async () => (await import("./commands/doctor.ts")).doctor,
   "profiles validate": async () => (await import("./commands/profiles_validate.ts")).profilesValidate,

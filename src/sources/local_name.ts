@@ -3,8 +3,8 @@ import { type ModelRef, uriOf } from "./model_ref.ts";
 import { partFault } from "./safe_path.ts";
 
 /**
- * The name that a model has in the cache, one or two components: `--model-name`; else for the hub its id; for S3 (and
- * for a path) the last two components of the prefix, else the last one, else the bucket.
+ * The name that a model has in the cache, one or two components: `--model-name`; else for the hub its id; for S3, a
+ * registry and a path the last two components, else the last one, else the bucket.
  *
  * @throws {AimError} `usage`: `--model-name` with a hub model, or a name that does not stay in its place in the cache.
  */
@@ -30,9 +30,22 @@ export function localNameOf(ref: ModelRef, options: { modelName?: string | null 
 }
 
 function derivedName(ref: Exclude<ModelRef, { kind: "hub" }>): string {
-  const parts = (ref.kind === "s3" ? ref.prefix : ref.path).split("/").filter((part) => part !== "");
+  const parts = namingPath(ref).split("/").filter((part) => part !== "");
   // Of an access point's ARN, and where a tenant stands before the bucket, the last part is the name.
   return parts.slice(-2).join("/") || (ref.kind === "s3" ? ref.bucket.split(/[:/]/).at(-1) ?? "" : "");
+}
+
+function namingPath(ref: Exclude<ModelRef, { kind: "hub" }>): string {
+  switch (ref.kind) {
+    case "s3":
+      return ref.prefix;
+    case "oci":
+      return ref.repository;
+    case "oci-layout":
+      return ref.directory;
+    case "path":
+      return ref.path;
+  }
 }
 
 function nameFault(name: string): string | null {

@@ -1,4 +1,5 @@
 import { AimError } from "../errors/aim_error.ts";
+import { type OciLayoutRef, type OciRef, parseOciLayoutRef, parseOciRef } from "./oci/oci_ref.ts";
 import { partFault } from "./safe_path.ts";
 
 /** What a user names a model by. */
@@ -17,9 +18,12 @@ export type ModelRef =
     /** As the keys begin, without a slash at the end; empty for the whole bucket. */
     readonly prefix: string;
   }
+  | OciRef
+  | OciLayoutRef
   | { readonly kind: "path"; readonly path: string };
 
-const FORMS = "use org/model, hf://org/model[@REVISION], s3://bucket/prefix, or an absolute path";
+const FORMS =
+  "use org/model, hf://org/model[@REVISION], s3://bucket/prefix, oci://registry/repository[:tag], or an absolute path";
 /** Hosts of the public hub, whose pages' addresses people paste. */
 const HUB_HOSTS = ["huggingface.co", "www.huggingface.co", "hf.co"];
 
@@ -35,6 +39,9 @@ export function parseModelRef(text: string): ModelRef {
   // deno-lint-ignore no-control-regex
   if (/[\x00-\x1f\x7f]/.test(text)) throw refused(text, "it holds a control character");
   if (text.startsWith("/")) return { kind: "path", path: text.replace(/(?<=.)\/+$/, "") };
+  if (text.startsWith("oci-layout:")) {
+    return checked(text, parseOciLayoutRef(text.slice("oci-layout:".length), Deno.cwd()));
+  }
   const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(text);
   const rest = text.slice(scheme?.[0].length ?? 0);
   switch (scheme?.[1]?.toLowerCase()) {
@@ -44,6 +51,8 @@ export function parseModelRef(text: string): ModelRef {
       return hubRef(text, rest, /[@:]/);
     case "s3":
       return s3Ref(text, rest);
+    case "oci":
+      return checked(text, parseOciRef(rest));
     case "http":
     case "https":
       return pageRef(text);
@@ -59,6 +68,12 @@ export function uriOf(ref: ModelRef): string {
       return `hf://${ref.id}`;
     case "s3":
       return ref.prefix === "" ? `s3://${ref.bucket}` : `s3://${ref.bucket}/${ref.prefix}`;
+    case "oci": {
+      const separator = ref.reference.startsWith("sha256:") ? "@" : ":";
+      return `oci://${ref.registry}/${ref.repository}${separator}${ref.reference}`;
+    }
+    case "oci-layout":
+      return `oci-layout:${ref.directory}:${ref.reference}`;
     case "path":
       return ref.path;
   }
@@ -161,6 +176,11 @@ function s3Ref(text: string, rest: string): ModelRef {
     if (fault !== null) throw refused(text, fault);
   }
   return { kind: "s3", bucket, prefix: parts.join("/") };
+}
+
+function checked<T extends ModelRef>(text: string, parsed: T | string): T {
+  if (typeof parsed === "string") throw refused(text, parsed);
+  return parsed;
 }
 
 function refused(text: string, fault: string): AimError {

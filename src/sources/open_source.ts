@@ -14,6 +14,10 @@ export async function openSource(ref: ModelRef, options: SourceOptions): Promise
       hint: "name a model as org/model, hf://org/model or s3://bucket/prefix",
     });
   }
+  if (ref.kind === "oci-layout") {
+    const { OciSource } = await import("./oci/oci_source.ts");
+    return new OciSource(ref, options);
+  }
   if (options.offline) {
     throw new AimError("not-found", `${uriOf(ref)} cannot be reached: HF_HUB_OFFLINE (--offline) is on`, {
       hint: "unset it, or bring the model into the cache first with aim download-to-cache",
@@ -22,6 +26,10 @@ export async function openSource(ref: ModelRef, options: SourceOptions): Promise
   if (ref.kind === "hub") {
     const { HubSource } = await import("./hub/hub_source.ts");
     return new HubSource(ref, options);
+  }
+  if (ref.kind === "oci") {
+    const { OciSource } = await import("./oci/oci_source.ts");
+    return new OciSource(ref, options);
   }
   const { S3Source } = await import("./s3/s3_source.ts");
   return new S3Source(ref, options);

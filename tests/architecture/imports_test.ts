@@ -19,6 +19,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cache: ["transfer", "sources", "os", "config", "log", "errors"],
   engine: ["profiles", "values", "os", "config", "log", "errors"],
   fit: ["cache", "values"],
+  export: ["cache", "transfer", "sources", "os", "config", "log", "errors"],
   adapters: ["values", "os", "log", "errors"],
   download: ["cache", "transfer", "sources", "gpu", "profiles", "values", "os", "config", "log", "errors"],
   serve: [

@@ -90,7 +90,8 @@ export const fetch: Command = {
   },
 };
 
-/** The ways that this model's bytes may come; S3 has one. */
+/** The ways that this model's bytes may come; only the hub has several. */
 function protocolsOf(ref: ModelRef, setting: string): readonly string[] {
-  return ref.kind === "hub" ? parseProtocols(setting) : ["S3"];
+  if (ref.kind === "hub") return parseProtocols(setting);
+  return [ref.kind === "s3" ? "S3" : "OCI"];
 }

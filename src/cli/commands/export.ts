@@ -1,0 +1,69 @@
+import { exportOciLayout } from "../../export/export_oci_layout.ts";
+import { AimError } from "../../errors/aim_error.ts";
+import type { Command } from "../command.ts";
+import { count, formatBytes } from "../format.ts";
+import { jsonReport } from "../json_report.ts";
+import { LAYOUT_FLAG, pickModels } from "../pick_models.ts";
+
+/** `aim export`: a cached model as an OCI layout directory. */
+export const exportModel: Command = {
+  name: "export",
+  summary: "write a cached model as an OCI layout directory, for a registry or an air gap",
+  positionals: [{ name: "MODEL", required: true }, { name: "DIR", required: true }],
+  settings: ["cachePath"],
+  flags: [
+    { name: "oci-layout", type: "boolean", help: "the form that is written; there is no other" },
+    {
+      name: "tag",
+      type: "string",
+      value: "TAG",
+      default: "latest",
+      help: "name of the artifact in the layout",
+    },
+    LAYOUT_FLAG,
+    {
+      name: "format",
+      type: "string",
+      value: "FORMAT",
+      choices: ["text", "json"],
+      default: "text",
+      help: "how the result is printed",
+    },
+  ],
+  examples: [
+    {
+      command: "aim export org/model ./model-oci",
+      does: "then: skopeo copy oci:./model-oci:latest docker://…",
+    },
+    { command: "aim export org/model ./model-oci --tag v1", does: "with a tag" },
+    { command: "aim download-to-cache oci-layout:./model-oci", does: "read one back" },
+  ],
+  permissions: { write: true, net: false, run: false, ffi: false },
+  async run(context) {
+    const { args, config, flags, print, signal } = context;
+    const [name = "", directory = ""] = args;
+    const folders = await pickModels({ config, flags, args: [name] });
+    const models = folders.flatMap((folder) => folder.models);
+    const model = models.find(({ state }) => state === "complete") ??
+      models.find(({ state }) => state === "unverified");
+    if (model === undefined) {
+      throw new AimError(
+        "not-found",
+        `${name} is not complete in the cache: ${models[0]?.reason ?? "nothing is there"}`,
+        {
+          hint: "download it first, or mend it with aim cache verify --repair",
+        },
+      );
+    }
+    const path = directory.startsWith("/") ? directory : `${Deno.cwd()}/${directory}`;
+    const report = await exportOciLayout(model, path, String(flags.tag), signal);
+    print(
+      flags.format === "json"
+        ? jsonReport({ model: model.name, ...report })
+        : `${model.name} is in ${path}: ${count(report.files, "file")}, ${
+          formatBytes(report.bytes)
+        }, ${report.digest}\n`,
+    );
+    return 0;
+  },
+};

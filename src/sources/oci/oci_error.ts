@@ -1,0 +1,48 @@
+import { AimError } from "../../errors/aim_error.ts";
+import { SourceChangedError, type TransientError } from "../source.ts";
+import { askedWait } from "../transport/asked_wait.ts";
+import { passingFault } from "../transport/passing_fault.ts";
+import { readStart } from "../transport/read_bounded.ts";
+import { isTransientStatus } from "../transport/transport.ts";
+
+/**
+ * What a registry's refusal means. Its own code (`MANIFEST_UNKNOWN`, `DENIED`, …) stands in brackets.
+ *
+ * @param uri As the user wrote it.
+ * @param path The file that was to be read; `null` for the manifest.
+ */
+export async function ociError(
+  response: Response,
+  uri: string,
+  host: string,
+  path: string | null,
+): Promise<AimError | TransientError | SourceChangedError> {
+  const { status, headers } = response;
+  if (isTransientStatus(status)) return passingFault(status, host, path, askedWait(headers));
+  const code = `${codeIn(await readStart(response))}${status}`;
+  switch (status) {
+    case 401:
+    case 403:
+      return new AimError("unauthorized", `${host} refuses access to ${uri} (${code})`, {
+        hint: "log in with a registry client, or name its file with REGISTRY_AUTH_FILE",
+      });
+    case 404:
+      return path === null
+        ? new AimError("not-found", `${uri} does not exist (${code})`, {
+          hint: "check registry, repository and tag",
+        })
+        : new SourceChangedError(path, `the blob of ${path} is no longer in ${host}`);
+    case 416:
+      return new SourceChangedError(path ?? uri, `${path ?? uri} is shorter than it was`);
+    default:
+      return new AimError("network", `${host} answers ${status} for ${path ?? uri} (${code})`, {
+        hint: "check the registry's address and its log",
+      });
+  }
+}
+
+/** `NAME_UNKNOWN, ` of the specification's error answer. */
+function codeIn(text: string): string {
+  const code = /"code"\s*:\s*"([A-Z_]{1,40})"/.exec(text)?.[1];
+  return code === undefined ? "" : `${code}, `;
+}

@@ -1,0 +1,67 @@
+/** An artifact in a registry. */
+export interface OciRef {
+  readonly kind: "oci";
+  /** Host, with a port where it is not 443. */
+  readonly registry: string;
+  /** Path of the repository, as `org/model`. */
+  readonly repository: string;
+  /** A tag, or `sha256:` and 64 hex digits. */
+  readonly reference: string;
+}
+
+/** An artifact in an OCI layout directory on this machine. */
+export interface OciLayoutRef {
+  readonly kind: "oci-layout";
+  /** Absolute. */
+  readonly directory: string;
+  /** A tag; `latest` where none was named, which also means the only one. */
+  readonly reference: string;
+}
+
+// The distribution specification's rules for names and tags.
+const PART = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*";
+const REPOSITORY = new RegExp(`^${PART}(?:/${PART})*$`);
+const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
+const REGISTRY = /^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::\d{1,5})?$/;
+
+/**
+ * Reads what follows `oci://`: `registry/repository[:tag|@sha256:…]`; without a tag, `latest`. A digest after a tag wins.
+ *
+ * @returns The reference, or what is wrong with it in one clause.
+ */
+export function parseOciRef(text: string): OciRef | string {
+  const slash = text.indexOf("/");
+  if (slash <= 0) return "an artifact has the form oci://registry/repository[:tag|@sha256:…]";
+  const registry = text.slice(0, slash);
+  if (!REGISTRY.test(registry)) return `"${registry}" is not a registry's host`;
+  const [path = "", digest] = text.slice(slash + 1).split("@", 2);
+  const colon = path.lastIndexOf(":");
+  const repository = (colon < 0 ? path : path.slice(0, colon)).replace(/\/+$/, "");
+  const reference = digest ?? (colon < 0 ? "latest" : path.slice(colon + 1));
+  if (repository.length > 255 || !REPOSITORY.test(repository)) {
+    return `"${repository}" is not a repository's name (lower case, digits, and . _ - between them)`;
+  }
+  if (digest !== undefined && !DIGEST.test(digest)) {
+    return `"${digest}" is not a digest (sha256: and 64 hex digits)`;
+  }
+  if (digest === undefined && !TAG.test(reference)) return `"${reference}" is not a tag`;
+  return { kind: "oci", registry, repository, reference };
+}
+
+/** Reads what follows `oci-layout:`: a directory, relative ones from `cwd`, and perhaps a tag. */
+export function parseOciLayoutRef(text: string, cwd: string): OciLayoutRef | string {
+  const [, path = text, tag] = /^(.*):([^/:]*)$/.exec(text) ?? [];
+  if (path === "") return "it names no directory";
+  if (tag !== undefined && !TAG.test(tag)) return `"${tag}" is not a tag`;
+  const directory = (path.startsWith("/") ? path : `${cwd}/${path}`).replaceAll(/\/(?:\.?\/)+/g, "/").replace(
+    /(?<=.)\/\.?$/,
+    "",
+  );
+  return { kind: "oci-layout", directory, reference: tag ?? "latest" };
+}
+
+/** True for `sha256:…`. */
+export function isDigest(reference: string): boolean {
+  return DIGEST.test(reference);
+}

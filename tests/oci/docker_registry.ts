@@ -1,0 +1,89 @@
+import { freePort } from "../servers/free_port.ts";
+
+/** A running docker-registry. */
+export interface DockerRegistry extends AsyncDisposable {
+  /** `127.0.0.1:PORT`, over plain HTTP. */
+  readonly host: string;
+  /** Its folder of blobs. */
+  readonly storage: string;
+}
+
+/** Why it cannot be started; `null` where it can. */
+export const NO_REGISTRY = await has("docker-registry") && await has("skopeo")
+  ? null
+  : "docker-registry or skopeo is not installed";
+
+/** How clients prove who they are. */
+export type RegistryAuth =
+  | { readonly kind: "none" }
+  /** A line of an htpasswd file (bcrypt). */
+  | { readonly kind: "basic"; readonly htpasswd: string }
+  | {
+    readonly kind: "token";
+    readonly realm: string;
+    readonly service: string;
+    readonly issuer: string;
+    /** PEM of the certificate that signs tokens. */
+    readonly certificate: string;
+  };
+
+/** Starts Debian's docker-registry on loopback, with an empty folder. */
+export async function startRegistry(auth: RegistryAuth = { kind: "none" }): Promise<DockerRegistry> {
+  const folder = await Deno.makeTempDir({ prefix: "aim-registry-" });
+  const port = freePort();
+  let authYaml = "";
+  if (auth.kind === "basic") {
+    await Deno.writeTextFile(`${folder}/htpasswd`, `${auth.htpasswd}\n`);
+    authYaml = `auth:\n  htpasswd:\n    realm: test\n    path: ${folder}/htpasswd\n`;
+  } else if (auth.kind === "token") {
+    await Deno.writeTextFile(`${folder}/cert.pem`, auth.certificate);
+    authYaml =
+      `auth:\n  token:\n    realm: ${auth.realm}\n    service: ${auth.service}\n    issuer: ${auth.issuer}\n    rootcertbundle: ${folder}/cert.pem\n`;
+  }
+  await Deno.writeTextFile(
+    `${folder}/config.yml`,
+    `version: 0.1
+log: { level: error }
+storage: { filesystem: { rootdirectory: ${folder}/data }, delete: { enabled: true } }
+http: { addr: 127.0.0.1:${port} }
+${authYaml}`,
+  );
+  const child = new Deno.Command("docker-registry", {
+    args: ["serve", `${folder}/config.yml`],
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  for (let left = 200;; left--) {
+    try {
+      (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+      break;
+    } catch (error) {
+      if (left === 0) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+  return {
+    host: `127.0.0.1:${port}`,
+    storage: `${folder}/data`,
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGTERM");
+      await child.status;
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+}
+
+/** Runs skopeo, and fails with what it said. */
+export async function skopeo(...args: string[]): Promise<void> {
+  const { success, stderr } = await new Deno.Command("skopeo", { args, stdin: "null" }).output();
+  if (!success) throw new Error(`skopeo ${args.join(" ")}: ${new TextDecoder().decode(stderr)}`);
+}
+
+async function has(program: string): Promise<boolean> {
+  const { success } = await new Deno.Command("sh", {
+    args: ["-c", `command -v "$0"`, program],
+    stdout: "null",
+  }).output();
+  return success;
+}

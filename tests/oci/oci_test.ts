@@ -1,0 +1,234 @@
+import { assert, assertEquals } from "@std/assert";
+import { aim } from "../cli/aim.ts";
+import { startWorld, type World } from "../cli/world.ts";
+import { pythonEnv } from "../interop/python_env.ts";
+import { NO_REGISTRY, type RegistryAuth, skopeo, startRegistry } from "./docker_registry.ts";
+import { tokenServer } from "./token_server.ts";
+
+const MODEL = "org/model";
+const registryTest = (name: string, fn: () => Promise<void>) =>
+  Deno.test({
+    name: NO_REGISTRY === null ? name : `${name} (skipped: ${NO_REGISTRY})`,
+    ignore: NO_REGISTRY !== null,
+    fn,
+  });
+
+/** The exported model in a registry, by skopeo. */
+async function pushed(world: World, host: string, ...flags: string[]): Promise<string> {
+  const { env, directory } = world;
+  await ok(["download-to-cache", "--model-id", `hf://${MODEL}`], env);
+  await ok(["export", MODEL, `${directory}/layout`, "--tag", "v1"], env);
+  await skopeo("copy", "-q", ...flags, `oci:${directory}/layout:v1`, `docker://${host}/models/tiny:v1`);
+  return `oci://${host}/models/tiny:v1`;
+}
+
+const runAim = (args: readonly string[], env: World["env"]) => aim(args, { env: { ...env } });
+
+async function ok(args: readonly string[], env: World["env"]): Promise<string> {
+  const { code, stdout, stderr } = await runAim(args, env);
+  assertEquals(code, 0, `${args.join(" ")}: ${stderr}`);
+  return stdout;
+}
+
+async function bytesOf(world: World, path: string): Promise<[Uint8Array, Uint8Array]> {
+  return [
+    await Deno.readFile(`${world.directory}/cache/${MODEL}/${path}`),
+    await Deno.readFile(`${world.directory}/cache/models/tiny/${path}`),
+  ];
+}
+
+registryTest(
+  "a model that was exported and copied to a registry comes back the same, into both layouts",
+  async () => {
+    await using world = await startWorld();
+    await using registry = await startRegistry();
+    const uri = await pushed(world, registry.host, "--dest-tls-verify=false");
+    const env = { ...world.env, AIM_OCI_INSECURE: registry.host };
+    await ok(["download-to-cache", uri], env);
+    for (const path of ["config.json", "model.safetensors"]) {
+      const [before, after] = await bytesOf(world, path);
+      assertEquals(after, before);
+    }
+    await ok(["cache", "verify", "models/tiny"], env);
+    assertEquals(JSON.parse(await ok(["download-to-cache", uri, "--format", "json"], env)).bytesMoved, 0);
+    await ok(["download-to-cache", uri, "--use-hf-cache"], env);
+    assertEquals(JSON.parse(await ok(["size", uri], env)).sizeBytes > 70_000, true);
+    const resolved = JSON.parse(
+      await ok(["resolve", "models/tiny", "--format", "json"], { ...env, HF_HUB_OFFLINE: "1" }),
+    );
+    assertEquals(resolved.kind, "path");
+  },
+);
+
+Deno.test("an OCI layout directory is read back, and a changed byte in it is exit 8", async () => {
+  await using world = await startWorld();
+  const { env, directory } = world;
+  await ok(["download-to-cache", "--model-id", `hf://${MODEL}`], env);
+  const report = JSON.parse(await ok(["export", MODEL, `${directory}/layout`, "--format", "json"], env));
+  assertEquals(report.files, 2);
+  const again = JSON.parse(await ok(["export", MODEL, `${directory}/layout2`, "--format", "json"], env));
+  assertEquals(again.digest, report.digest);
+  const name = ["--model-name", "models/tiny"];
+  await ok(["download-to-cache", `oci-layout:${directory}/layout`, ...name], { ...env, HF_HUB_OFFLINE: "1" });
+  assertEquals(...await bytesOf(world, "model.safetensors"));
+  const index = JSON.parse(await Deno.readTextFile(`${directory}/layout2/index.json`));
+  const blobs = `${directory}/layout2/blobs/sha256`;
+  const manifest = JSON.parse(await Deno.readTextFile(`${blobs}/${index.manifests[0].digest.slice(7)}`));
+  const largest = manifest.layers.toSorted((a: { size: number }, b: { size: number }) => b.size - a.size)[0];
+  const bytes = await Deno.readFile(`${blobs}/${largest.digest.slice(7)}`);
+  bytes[50_000] = (bytes[50_000] ?? 0) ^ 1;
+  // Not through the hard link into the cache.
+  await Deno.remove(`${blobs}/${largest.digest.slice(7)}`);
+  await Deno.writeFile(`${blobs}/${largest.digest.slice(7)}`, bytes);
+  const bad = await runAim(
+    ["download-to-cache", `oci-layout:${directory}/layout2`, "--model-name", "a/bad"],
+    env,
+  );
+  assertEquals(bad.code, 8, bad.stderr);
+  assertEquals((await runAim(["resolve", "a/bad"], { ...env, HF_HUB_OFFLINE: "1" })).code, 5);
+  assertEquals(
+    (await runAim(["download-to-cache", `oci-layout:${directory}/none`, "--model-name", "a/b"], env)).code,
+    5,
+  );
+});
+
+registryTest(
+  "a registry with a password is asked with the login of the client's file, and refuses without it",
+  async () => {
+    await using world = await startWorld();
+    // "secret", by bcrypt.
+    const htpasswd = await bcryptLine("user", "secret");
+    const auth: RegistryAuth = { kind: "basic", htpasswd };
+    await using registry = await startRegistry(auth);
+    const uri = await pushed(world, registry.host, "--dest-tls-verify=false", "--dest-creds", "user:secret");
+    const env = { ...world.env, AIM_OCI_INSECURE: "true" };
+    assertEquals((await runAim(["size", uri], env)).code, 4);
+    const file = `${world.directory}/auth.json`;
+    await Deno.writeTextFile(
+      file,
+      JSON.stringify({ auths: { [registry.host]: { auth: btoa("user:secret") } } }),
+    );
+    await ok(["download-to-cache", uri], { ...env, REGISTRY_AUTH_FILE: file });
+    await Deno.writeTextFile(
+      file,
+      JSON.stringify({ auths: { [registry.host]: { auth: btoa("user:wrong") } } }),
+    );
+    const wrong = await runAim(["size", uri], { ...env, REGISTRY_AUTH_FILE: file });
+    assertEquals(wrong.code, 4);
+    assert(!wrong.stderr.includes("wrong") || !wrong.stderr.includes(btoa("user:wrong")));
+    await Deno.writeTextFile(file, JSON.stringify({ credHelpers: { [registry.host]: "pass" } }));
+    assertEquals((await runAim(["size", uri], { ...env, REGISTRY_AUTH_FILE: file })).code, 2);
+  },
+);
+
+registryTest(
+  "tokens come from the registry's realm, for the login or anonymously",
+  async () => {
+    await using world = await startWorld();
+    await using tokens = await tokenServer({ user: "user", password: "secret" });
+    await using registry = await startRegistry(tokens.auth);
+    const flags = ["--dest-tls-verify=false", "--dest-creds", "user:secret"];
+    const uri = await pushed(world, registry.host, ...flags);
+    const env = { ...world.env, AIM_OCI_INSECURE: registry.host };
+    // Anonymous tokens may not pull.
+    assertEquals((await runAim(["size", uri], env)).code, 4);
+    const file = `${world.directory}/auth.json`;
+    await Deno.writeTextFile(
+      file,
+      JSON.stringify({ auths: { [registry.host]: { auth: btoa("user:secret") } } }),
+    );
+    await ok(["size", uri], { ...env, REGISTRY_AUTH_FILE: file });
+    await ok(["download-to-cache", uri], { ...env, REGISTRY_AUTH_FILE: file });
+    assertEquals(...await bytesOf(world, "model.safetensors"));
+  },
+);
+
+registryTest("what a registry does not have, or has damaged, is said with its exit code", async () => {
+  await using world = await startWorld();
+  await using registry = await startRegistry();
+  const uri = await pushed(world, registry.host, "--dest-tls-verify=false");
+  const env = { ...world.env, AIM_OCI_INSECURE: registry.host };
+  assertEquals((await runAim(["size", `oci://${registry.host}/models/none`], env)).code, 5);
+  assertEquals((await runAim(["size", uri.replace(":v1", ":v2")], env)).code, 5);
+  const [blob] = await largestBlob(registry.storage);
+  const bytes = await Deno.readFile(blob);
+  bytes[1000] = (bytes[1000] ?? 0) ^ 1;
+  await Deno.writeFile(blob, bytes);
+  const damaged = await runAim(["download-to-cache", uri], env);
+  assertEquals(damaged.code, 8, damaged.stderr);
+  await Deno.remove(blob);
+  const gone = await runAim(["download-to-cache", uri], env);
+  assert([5, 6, 8].includes(gone.code), `${gone.code}: ${gone.stderr}`);
+  assertEquals((await runAim(["resolve", "models/tiny"], { ...env, HF_HUB_OFFLINE: "1" })).code, 5);
+});
+
+registryTest("a mirror is asked first, and passed over where it does not have the model", async () => {
+  await using world = await startWorld();
+  await using empty = await startRegistry();
+  await using registry = await startRegistry();
+  const uri = await pushed(world, registry.host, "--dest-tls-verify=false");
+  const env = { ...world.env, AIM_OCI_INSECURE: "true", AIM_OCI_MIRRORS: `${registry.host}=${empty.host}` };
+  await ok(["download-to-cache", uri], env);
+  const elsewhere = uri.replace(registry.host, "registry.invalid");
+  const mirrored = {
+    ...world.env,
+    AIM_OCI_INSECURE: "true",
+    AIM_OCI_MIRRORS: `registry.invalid=${registry.host}`,
+  };
+  await ok(["size", elsewhere], mirrored);
+});
+
+const oras = NO_REGISTRY === null ? await pythonEnv("oras", ["oras==0.2.43"]) : { skip: NO_REGISTRY };
+Deno.test({
+  name: `an artifact that oras pushed is a model${
+    typeof oras === "string" ? "" : ` (skipped: ${oras.skip})`
+  }`,
+  ignore: typeof oras !== "string",
+  fn: async () => {
+    await using world = await startWorld();
+    await using registry = await startRegistry();
+    await ok(["download-to-cache", "--model-id", `hf://${MODEL}`], world.env);
+    const { code, stderr } = await new Deno.Command(`${oras}/bin/python3`, {
+      args: [
+        "-c",
+        `import sys, oras.client
+client = oras.client.OrasClient(insecure=True)
+client.push(target=sys.argv[1], files=["config.json", "model.safetensors"], disable_path_validation=True)`,
+        `${registry.host}/models/tiny:v1`,
+      ],
+      cwd: `${world.directory}/cache/${MODEL}`,
+    }).output();
+    assertEquals(code, 0, new TextDecoder().decode(stderr));
+    const env = { ...world.env, AIM_OCI_INSECURE: registry.host };
+    await ok(["download-to-cache", `oci://${registry.host}/models/tiny:v1`], env);
+    assertEquals(...await bytesOf(world, "model.safetensors"));
+  },
+});
+
+async function largestBlob(storage: string): Promise<[string, number]> {
+  let largest: [string, number] = ["", -1];
+  const walk = async (folder: string): Promise<void> => {
+    for await (const entry of Deno.readDir(folder)) {
+      const path = `${folder}/${entry.name}`;
+      if (entry.isDirectory) await walk(path);
+      else {
+        const { size } = await Deno.stat(path);
+        if (size > largest[1]) largest = [path, size];
+      }
+    }
+  };
+  await walk(`${storage}/docker/registry/v2/blobs`);
+  return largest;
+}
+
+async function bcryptLine(user: string, password: string): Promise<string> {
+  const { stdout, success } = await new Deno.Command("python3", {
+    args: [
+      "-c",
+      `import crypt, sys; print(crypt.crypt(sys.argv[1], crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=16)))`,
+      password,
+    ],
+  }).output();
+  assert(success);
+  return `${user}:${new TextDecoder().decode(stdout).trim()}`;
+}

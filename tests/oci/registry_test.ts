@@ -1,0 +1,60 @@
+import { assert, assertEquals } from "@std/assert";
+import { openRegistry } from "../../src/sources/oci/registry.ts";
+import { freePort } from "../servers/free_port.ts";
+
+const OPTIONS = {
+  hfEndpoint: "http://127.0.0.1",
+  hfToken: () => Promise.resolve(null),
+  protocols: ["HTTP"] as const,
+  offline: false,
+  jobs: 4,
+};
+
+Deno.test("an expired token is renewed once, however many requests find out, and goes to no other origin", async () => {
+  const [port, other] = [freePort(), freePort()];
+  const folder = await Deno.makeTempDir();
+  let [valid, given] = ["", 0];
+  const elsewhere: (string | null)[] = [];
+  const realms: (string | null)[] = [];
+  await using _store = Deno.serve({ hostname: "127.0.0.1", port: other, onListen() {} }, (request) => {
+    elsewhere.push(request.headers.get("authorization"));
+    return new Response("bytes");
+  });
+  await using _registry = Deno.serve({ hostname: "127.0.0.1", port, onListen() {} }, async (request) => {
+    const { pathname } = new URL(request.url);
+    if (pathname === "/token") {
+      realms.push(request.headers.get("authorization"));
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      return Response.json({ access_token: valid = `token${++given}` });
+    }
+    if (valid === "" || request.headers.get("authorization") !== `Bearer ${valid}`) {
+      const realm = `Bearer realm="http://127.0.0.1:${port}/token",service="s",scope="repository:m:pull"`;
+      return new Response(null, { status: 401, headers: { "www-authenticate": realm } });
+    }
+    return pathname.endsWith("/moved")
+      ? new Response(null, { status: 307, headers: { location: `http://127.0.0.1:${other}/blob` } })
+      : new Response("ok");
+  });
+  await Deno.writeTextFile(
+    `${folder}/auth.json`,
+    JSON.stringify({ auths: { [`127.0.0.1:${port}`]: { auth: btoa("u:p") } } }),
+  );
+  const registry = openRegistry(`127.0.0.1:${port}`, "m", {
+    ...OPTIONS,
+    env: { AIM_OCI_INSECURE: "true", REGISTRY_AUTH_FILE: `${folder}/auth.json` },
+  });
+  try {
+    const ask = async (path: string) => await (await registry.ask("file", path, {})).text();
+    assertEquals(await Promise.all([1, 2, 3, 4].map((n) => ask(`blobs/${n}`))), ["ok", "ok", "ok", "ok"]);
+    assertEquals(given, 1);
+    valid = "expired";
+    assertEquals(await Promise.all([1, 2, 3, 4].map((n) => ask(`blobs/${n}`))), ["ok", "ok", "ok", "ok"]);
+    assertEquals(given, 2);
+    assertEquals(await ask("blobs/moved"), "bytes");
+    assertEquals(elsewhere, [null]);
+    assert(realms.every((sent) => sent === `Basic ${btoa("u:p")}`));
+  } finally {
+    registry.close();
+    await Deno.remove(folder, { recursive: true });
+  }
+});
