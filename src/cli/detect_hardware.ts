@@ -48,5 +48,6 @@ export async function detectHardware(context: CommandContext<undefined>): Promis
     signal,
   });
   signal?.throwIfAborted();
+  performance.mark("hardware");
   return found;
 }

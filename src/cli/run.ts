@@ -141,6 +141,7 @@ async function dispatch(
     cwd: currentDirectory(),
   });
   reached.config(config);
+  performance.mark("settings");
   configureLog({
     level: config.logLevel,
     format: config.logFormat,

@@ -1,3 +1,4 @@
+import type { AdapterPlan } from "../adapters/plan_adapters.ts";
 import type { Config } from "../config/config.ts";
 import { type ArgumentSource, mergeEngineArgs, servedModelNames } from "../engine/engine_args.ts";
 import { secretsOf } from "../engine/hide_secrets.ts";
@@ -33,8 +34,9 @@ export async function engineArguments(given: {
   readonly wanted: WantedModel;
   readonly engineWords: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
+  readonly adapters: AdapterPlan;
 }): Promise<EngineArguments> {
-  const { config, engine, profile, model, engineWords } = given;
+  const { config, engine, profile, model, engineWords, adapters } = given;
   const { engineArgs } = config;
   const sources: ArgumentSource[] = [
     { kind: "profile", name: `profile ${profile.id}`, args: profile.engineArgs },
@@ -44,6 +46,9 @@ export async function engineArguments(given: {
     ...(engineWords.length === 0
       ? []
       : [{ kind: "user" as const, name: "the command line after --", args: parseEngineWords(engineWords) }]),
+    ...(adapters.args.size === 0
+      ? []
+      : [{ kind: "profile" as const, name: "the LoRA adapters", args: adapters.args }]),
   ];
   for (const { args } of sources) for (const secret of secretsOf(args, {})) keepSecret(secret);
   for (const secret of secretsOf(new Map(), Object.fromEntries(profile.envVars))) keepSecret(secret);
@@ -57,7 +62,7 @@ export async function engineArguments(given: {
   const level = engine.package?.startsWith("vllm") === true ? logLevel(config, given.env) : {};
   if (engine.package !== "vllm") {
     const { args, warnings } = mergeEngineArgs(sources, system);
-    const env = { ...level, ...Object.fromEntries(profile.envVars) };
+    const env = { ...level, ...Object.fromEntries(profile.envVars), ...adapters.env };
     return { args, env, parallel: parallelSize(args), warnings };
   }
   const { fitToVllm } = await import("../engine/fit_to_vllm.ts");
@@ -65,7 +70,7 @@ export async function engineArguments(given: {
   if (fitted.faults.length > 0) throw refused(fitted.faults, sources, profile.path);
   return {
     args: fitted.args,
-    env: { ...level, ...Object.fromEntries(fitted.variables) },
+    env: { ...level, ...Object.fromEntries(fitted.variables), ...adapters.env },
     parallel: parallelSize(fitted.args),
     warnings: fitted.warnings,
   };

@@ -1,6 +1,6 @@
 import { markUsed } from "../cache/last_used.ts";
 import type { Resolution } from "../cache/types.ts";
-import { copyAiterKernels } from "../engine/copy_aiter_kernels.ts";
+import { networkFileSystem } from "../engine/network_file_system.ts";
 import { replaceProcess } from "../engine/exec.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
@@ -13,7 +13,9 @@ import {
   type ServingChoice,
   type ServingPlan,
 } from "./serving_plan.ts";
-import { filesInCache, memoryFit } from "./memory_fit.ts";
+import { compiledCode, copyKernels, pathOf, warnOfMemory } from "./prepare_engine.ts";
+import { startTimings } from "./timings.ts";
+import { watchBeside } from "./watch_beside.ts";
 import { missingInWords, remedyFor } from "./missing_in_words.ts";
 
 /**
@@ -25,50 +27,44 @@ import { missingInWords, remedyFor } from "./missing_in_words.ts";
  */
 export async function serve(options: ServeOptions): Promise<number> {
   const { config, env, gpus, engineWords } = options;
+  const timings = startTimings();
   const engine = await servingEngine(config, env, "serve");
+  timings.mark("engine");
   const choice = await chooseServing({ config, env, gpus, engine, need: "serve", engineWords });
   log.info(`profile ${choice.profile.id}`, { path: choice.profile.path, model: choice.model.uri });
+  timings.mark("profile");
   let resolution = await resolveServing(config, choice);
   const downloaded = resolution.kind === "missing";
+  timings.mark("resolve");
   if (resolution.kind === "missing") {
     // What downloads takes longer to load than everything else here together.
     const { downloadMissing } = await import("./download_missing.ts");
     await downloadMissing(options, choice, resolution);
     resolution = await resolveServing(config, choice);
     if (resolution.kind === "missing") throw notServable(choice, resolution);
+    timings.mark("download");
   }
-  await markUsed(resolution.kind === "path" ? resolution.path : resolution.snapshot);
+  await markUsed(pathOf(resolution));
   await copyKernels(options, choice);
   await warnOfMemory(options, choice, resolution);
+  const compiled = await compiledCode(options, choice);
+  const fileSystem = await networkFileSystem(pathOf(resolution));
+  if (fileSystem !== null) log.info(`the model is on ${fileSystem}: the engine reads its weights ahead`);
   // Serving what is on disk needs neither network nor writing.
   for (const name of ["net", "write"] as const) Deno.permissions.revokeSync({ name });
-  const plan = planServing(config, choice, resolution);
+  const plan = planServing(config, choice, resolution, fileSystem !== null);
   logChangedEnvironment(env, plan);
   log.info(`serving ${choice.model.name} on port ${config.port}`, { from: placeInWords(resolution) });
   log.debug("engine command", { argv: plan.shown.argv, env: plan.shown.env });
   // Where signals are watched, one that came meanwhile has not ended this process.
   if (config.acceleratorModel === null || downloaded) options.signal.throwIfAborted();
   const path = engine.program?.path ?? "";
-  return await replaceProcess({ path, argv: plan.argv, env: { ...env, ...plan.env } });
-}
-
-/** Kernels of the GPU that were compiled ahead, where the image has some. */
-async function copyKernels({ env, gpus }: ServeOptions, { engine }: ServingChoice): Promise<void> {
-  if (!engine.aiterKernels || gpus.model === null || engine.program === null) return;
-  const { files, warning } = await copyAiterKernels(gpus.model, engine.program.path, env);
-  if (warning !== null) log.warn(warning);
-  if (files > 0) log.info(`copied ${files} prebuilt AITER kernels for ${gpus.model}`);
-}
-
-/** Too little memory is said before the engine finds it out, minutes later. */
-async function warnOfMemory(
-  { gpus }: ServeOptions,
-  { args }: ServingChoice,
-  resolution: Resolution,
-): Promise<void> {
-  const files = await filesInCache(resolution);
-  const fit = files === null ? null : memoryFit(gpus, args, files);
-  if (fit !== null && fit.state !== "fits") log.warn(fit.summary);
+  const engineEnv = { ...env, ...compiled, ...plan.env };
+  if (choice.watchesAdapters) watchBeside(config, plan.args, engineEnv);
+  timings.mark("prepare");
+  log.debug("timings in milliseconds", timings.steps);
+  options.onTimings?.(timings.steps);
+  return await replaceProcess({ path, argv: plan.argv, env: engineEnv });
 }
 
 function notServable(choice: ServingChoice, resolution: Resolution): AimError {

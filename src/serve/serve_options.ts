@@ -12,6 +12,8 @@ export interface ServeOptions {
   readonly engineWords: readonly string[];
   /** Not looked at where nothing is downloaded. */
   readonly signal: AbortSignal;
+  /** Told how long each step took, in milliseconds, right before the engine starts. */
+  readonly onTimings?: (steps: Readonly<Record<string, number>>) => void;
   /** Opened when a download starts. */
   readonly openProgress: () => Promise<ServeProgress>;
 }

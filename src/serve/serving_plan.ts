@@ -3,6 +3,7 @@ import { lookLocal, resolveModel } from "../cache/resolve_model.ts";
 import type { Resolution } from "../cache/types.ts";
 import type { Config } from "../config/config.ts";
 import { buildCommand } from "../engine/command.ts";
+import { readAhead } from "../engine/read_ahead.ts";
 import { hideSecrets } from "../engine/hide_secrets.ts";
 import type { ParallelSize } from "../engine/parallel_size.ts";
 import { visibleDevices } from "../engine/visible_devices.ts";
@@ -12,6 +13,7 @@ import type { GpuInventory } from "../gpu/types.ts";
 import { log } from "../log/logger.ts";
 import type { JudgedProfile, Profile } from "../profiles/types.ts";
 import type { ConfigMap } from "../values/value.ts";
+import { adaptersFor } from "./adapters_for.ts";
 import { engineArguments } from "./engine_arguments.ts";
 import { modelToLoad, type NamedModel } from "./named_model.ts";
 import { selectProfileFor } from "./select_profile_for.ts";
@@ -32,6 +34,8 @@ export interface ServingChoice {
   readonly env: Readonly<Record<string, string>>;
   /** GPUs to leave to the engine, as `HIP_VISIBLE_DEVICES` takes them; `null`: all. */
   readonly hipVisibleDevices: string | null;
+  /** True where a watcher loads LoRA adapters while the engine runs. */
+  readonly watchesAdapters: boolean;
 }
 
 /** A choice with the place of its model. */
@@ -71,7 +75,9 @@ export async function chooseServing(request: ServingRequest): Promise<ServingCho
   const { config, env, gpus, engine, need } = request;
   const { profile, wanted, guessed, judged } = await selectProfileFor(config, gpus, need);
   const model = modelToLoad(config, wanted, profile.modelId);
+  const adapters = await adaptersFor(profile, config);
   const fitted = await engineArguments({
+    adapters,
     config,
     engine,
     profile,
@@ -93,6 +99,7 @@ export async function chooseServing(request: ServingRequest): Promise<ServingCho
     args: fitted.args,
     env: { ...fitted.env, ...visible.env },
     hipVisibleDevices: devices.hipVisibleDevices,
+    watchesAdapters: adapters.watch,
   };
 }
 
@@ -131,11 +138,19 @@ export async function resolveServing(
 /**
  * The command line and environment that follow from a choice and the model's place. Where the model is missing they are what they
  * will be once it is downloaded: the hub's into the Hugging Face cache, S3's into the local directory.
+ *
+ * @param overNetwork Whether the model is on a network file system. @default {false}
  */
-export function planServing(config: Config, choice: ServingChoice, resolution: Resolution): ServingPlan {
+export function planServing(
+  config: Config,
+  choice: ServingChoice,
+  resolution: Resolution,
+  overNetwork = false,
+): ServingPlan {
   const { engine, model } = choice;
   const place = placeOf(config, model, resolution);
-  const args = new Map(choice.args);
+  const ahead = overNetwork && engine.package === "vllm" ? readAhead(choice.args, engine.version) : [];
+  const args = new Map([...choice.args, ...ahead]);
   const revision = model.ref.kind === "hub" ? model.ref.revision : null;
   // A local directory is one revision; the hub's cache has several.
   if (revision !== null && place.model === model.name) args.set("revision", revision);

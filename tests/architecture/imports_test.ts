@@ -42,6 +42,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...[
       "serve",
       "fit",
+      "export",
       "adapters",
       "download",
       "engine",

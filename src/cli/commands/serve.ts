@@ -1,6 +1,8 @@
 import type { GpuInventory } from "../../gpu/types.ts";
 import { serve as serveModel } from "../../serve/serve.ts";
 import type { Command } from "../command.ts";
+import { jsonReport } from "../json_report.ts";
+import { writeAll } from "../output.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { DOWNLOAD_SETTINGS } from "../download_flags.ts";
 
@@ -12,7 +14,11 @@ export const serve: Command<GpuInventory> = {
   model: "served",
   takesEngineWords: true,
   settings: [...SELECTION_SETTINGS, "engineArgs", "port", ...DOWNLOAD_SETTINGS],
-  flags: [],
+  flags: [{
+    name: "timings",
+    type: "boolean",
+    help: "print how long each step took, as a line of JSON on standard error, when the engine starts",
+  }],
   examples: [
     { command: "aim serve meta-llama/Llama-3.1-8B-Instruct", does: "serve a model of the hub" },
     {
@@ -27,7 +33,7 @@ export const serve: Command<GpuInventory> = {
   permissions: { write: true, net: true, run: true, ffi: true },
   prepare: detectHardware,
   async run(context) {
-    const { config, env, prepared } = context;
+    const { config, env, flags, prepared } = context;
     return await serveModel({
       config,
       env,
@@ -36,6 +42,9 @@ export const serve: Command<GpuInventory> = {
       get signal() {
         return context.signal;
       },
+      ...(flags.timings === true && {
+        onTimings: (timings) => writeAll(Deno.stderr, jsonReport({ timings })),
+      }),
       openProgress: async () => (await import("../start_progress.ts")).startProgress(context, "auto"),
     });
   },

@@ -1,0 +1,45 @@
+import { cachePaths } from "../cache/cache_paths.ts";
+import type { Resolution } from "../cache/types.ts";
+import { compileCaches } from "../engine/compile_caches.ts";
+import { copyAiterKernels } from "../engine/copy_aiter_kernels.ts";
+import { log } from "../log/logger.ts";
+import { filesInCache, memoryFit } from "./memory_fit.ts";
+import type { ServeOptions } from "./serve_options.ts";
+import type { ServingChoice } from "./serving_plan.ts";
+
+/** Directories for what the engine compiles, so that the next start need not. Not made where there is no cache. */
+export async function compiledCode(
+  { config, env }: ServeOptions,
+  { engine, profile, env: planned }: ServingChoice,
+): Promise<Readonly<Record<string, string>>> {
+  if (engine.package !== "vllm") return {};
+  const key = {
+    accelerator: profile.metadata.acceleratorModel,
+    engineVersion: engine.version?.text ?? null,
+    image: env.AIM_BASE_IMAGE_REF || env.AIM_UPSTREAM_IMAGE_REF || null,
+  };
+  return await compileCaches(cachePaths(config).root, key, { ...env, ...planned });
+}
+
+export function pathOf(resolution: Exclude<Resolution, { kind: "missing" }>): string {
+  return resolution.kind === "path" ? resolution.path : resolution.snapshot;
+}
+
+/** Kernels of the GPU that were compiled ahead, where the image has some. */
+export async function copyKernels({ env, gpus }: ServeOptions, { engine }: ServingChoice): Promise<void> {
+  if (!engine.aiterKernels || gpus.model === null || engine.program === null) return;
+  const { files, warning } = await copyAiterKernels(gpus.model, engine.program.path, env);
+  if (warning !== null) log.warn(warning);
+  if (files > 0) log.info(`copied ${files} prebuilt AITER kernels for ${gpus.model}`);
+}
+
+/** Too little memory is said before the engine finds it out, minutes later. */
+export async function warnOfMemory(
+  { gpus }: ServeOptions,
+  { args }: ServingChoice,
+  resolution: Resolution,
+): Promise<void> {
+  const files = await filesInCache(resolution);
+  const fit = files === null ? null : memoryFit(gpus, args, files);
+  if (fit !== null && fit.state !== "fits") log.warn(fit.summary);
+}

@@ -1,0 +1,47 @@
+import { kernelFiles } from "../os/kernel_files.ts";
+
+/** Milliseconds that each step of a start took, in order. */
+export interface Timings {
+  /** Ends a step: what went by since the last one is its time. */
+  mark(step: string): void;
+  /** The steps with their milliseconds, and `total`. */
+  readonly steps: Readonly<Record<string, number>>;
+}
+
+/**
+ * Takes up the clock of a start. Steps before it are `performance.mark`s; the first, `launch`, is the time from the start of the process
+ * to that of the runtime: unpacking, where the executable had to.
+ */
+export function startTimings(): Timings {
+  const launch = launchTime();
+  const steps: [string, number][] = performance.getEntriesByType("mark").map((
+    { name, startTime },
+  ) => [name, startTime]);
+  return {
+    mark: (step) => steps.push([step, performance.now()]),
+    get steps() {
+      const times = steps.map(([name, end], at) => [name, rounded(end - (steps[at - 1]?.[1] ?? 0))]);
+      return Object.fromEntries([
+        ...(launch === null ? [] : [["launch", rounded(launch)]]),
+        ...times,
+        ["total", rounded(performance.now() + (launch ?? 0))],
+      ]);
+    },
+  };
+}
+
+/** Milliseconds from the start of this process to that of the runtime, by the kernel's clock of 10 ms; `null` where it is not readable. */
+function launchTime(): number | null {
+  const [stat, uptime] = ["/proc/self/stat", "/proc/uptime"].map((path) => kernelFiles().text(path));
+  const now = Date.now();
+  if (stat?.kind !== "ok" || uptime?.kind !== "ok") return null;
+  // Field 22, counted after the name in brackets, which may have spaces (proc(5)).
+  const ticks = Number(stat.value.slice(stat.value.lastIndexOf(")") + 2).split(" ")[19]);
+  const started = now - Number(uptime.value.split(" ")[0]) * 1000 + ticks * 10;
+  const launch = performance.timeOrigin - started;
+  return Number.isFinite(launch) ? Math.max(0, launch) : null;
+}
+
+function rounded(milliseconds: number): number {
+  return Math.round(milliseconds * 10) / 10;
+}
