@@ -15,6 +15,8 @@ export function typeOfAccelerator(name: string): "gpu" | "cpu" {
  * that is known.
  */
 export function acceleratorName(text: string): string | null {
+  // As nearly every profile has it.
+  if (ACCELERATOR_NAMES.includes(text)) return text;
   const words = text.trim().replace(/^(["'])(.*)\1$/, "$2").toUpperCase().replace(MAKERS, " ").trim();
   if (/^0X[0-9A-F]{4}$/.test(words)) {
     const model = modelOf(words);

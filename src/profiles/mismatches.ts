@@ -61,7 +61,7 @@ function acceleratorMismatch(
   if (there.requested !== null && count !== there.requested) {
     return differs(
       `uses ${gpus(count)}; ${there.requested} requested`,
-      count <= there.available || there.named === true ? `AIM_GPU_COUNT=${count}` : null,
+      count <= there.available || there.named === true ? `AIM_ACCELERATOR_COUNT=${count}` : null,
     );
   }
   return count <= there.available ? null : differs(`needs ${gpus(count)}; this host has ${there.available}`);

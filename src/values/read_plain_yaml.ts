@@ -15,11 +15,12 @@ export function readPlainYaml(text: string): ConfigMap | null {
   /** The entry that has no value yet: lines further in belong to it. */
   let pending: { level: Level; key: string } | null = null;
   for (const line of text.split("\n")) {
-    if (BLANK.test(line)) continue;
-    const entry = ENTRY.exec(line);
-    if (entry === null) return null;
-    const [, spaces = "", key = "", rest = ""] = entry;
-    const indent = spaces.length;
+    // A hundred profiles have a few dozen different lines.
+    let entry = LINES.get(line);
+    if (entry === undefined) LINES.set(line, entry = entryOf(line));
+    if (entry === "blank") continue;
+    if (entry === "other") return null;
+    const { indent, key, value, isBare } = entry;
     let level = open.at(-1);
     if (pending !== null && indent > pending.level.indent) {
       level = { indent, map: new Map() };
@@ -31,13 +32,9 @@ export function readPlainYaml(text: string): ConfigMap | null {
         level = open.at(-1);
       }
     }
-    if (level === undefined || level.indent !== indent) return null;
-    const keyMeans = plainScalar(key);
-    if (keyMeans.kind !== "value" || keyMeans.value !== key || level.map.has(key)) return null;
-    const value = scalarOf(rest);
-    if (value === undefined) return null;
+    if (level === undefined || level.indent !== indent || level.map.has(key)) return null;
     level.map.set(key, value);
-    pending = rest === "" ? { level, key } : null;
+    pending = isBare ? { level, key } : null;
   }
   return root.map.size === 0 ? null : root.map;
 }
@@ -47,6 +44,17 @@ interface Level {
   readonly map: Map<string, ConfigValue>;
 }
 
+interface Entry {
+  readonly indent: number;
+  readonly key: string;
+  readonly value: ConfigValue;
+  /** Nothing follows the colon: the value may be on the lines below. */
+  readonly isBare: boolean;
+}
+
+/** What each line is that was read before. */
+const LINES = new Map<string, Entry | "blank" | "other">();
+
 const BLANK = /^(?: *(?:#[\t\x20-\x7e\u00a0-\u2027\u202a-\ud7ff\ue000-\ufefe]*)?)$/;
 // Key, colon, then nothing or a scalar, then perhaps a comment.
 const ENTRY = new RegExp(
@@ -54,6 +62,15 @@ const ENTRY = new RegExp(
     "(?: +([A-Za-z0-9_./+-](?:[A-Za-z0-9_./+:,-]*[A-Za-z0-9_./+-])?|'[\\x20-\\x26\\x28-\\x7e]*'|\"[\\x20\\x21\\x23-\\x5b\\x5d-\\x7e]*\"))?" +
     "(?: *| +#[\\t\\x20-\\x7e]*)$",
 );
+
+function entryOf(line: string): Entry | "blank" | "other" {
+  if (BLANK.test(line)) return "blank";
+  const [, spaces = "", key = "", rest = ""] = ENTRY.exec(line) ?? [];
+  const keyMeans = plainScalar(key);
+  const value = scalarOf(rest);
+  if (keyMeans.kind !== "value" || keyMeans.value !== key || value === undefined) return "other";
+  return { indent: spaces.length, key, value, isBare: rest === "" };
+}
 
 /** `undefined`: not one this reader knows. */
 function scalarOf(text: string): ConfigValue | undefined {

@@ -135,7 +135,7 @@ Deno.test("list-profiles tells the nearest miss in words where nothing fits", as
   });
   assertEquals(code, 0);
   assertStringIncludes(stdout, "nearest is vllm-mi300x-fp16-tp2-latency: it uses 2 GPUs; 1 requested;");
-  assertStringIncludes(stdout, "set AIM_GPU_COUNT=2");
+  assertStringIncludes(stdout, "set AIM_ACCELERATOR_COUNT=2");
 });
 
 Deno.test("list-profiles without the compatibility check looks at no GPU and judges nothing", async () => {

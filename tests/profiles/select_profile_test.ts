@@ -81,13 +81,13 @@ const NEAREST: [string, Profile[], Criteria, string][] = [
     "the count that was asked for",
     [makeProfile({ metadata: { acceleratorCount: 2 } })],
     makeCriteria({ accelerator: { available: 4, requested: 4 } }),
-    "it uses 2 GPUs; 4 requested; set AIM_GPU_COUNT=2",
+    "it uses 2 GPUs; 4 requested; set AIM_ACCELERATOR_COUNT=2",
   ],
   [
     "a larger count, where the GPU is named and not looked at",
     [makeProfile({ metadata: { acceleratorCount: 8 } })],
     makeCriteria({ accelerator: { available: 1, requested: 1, named: true } }),
-    "it uses 8 GPUs; 1 requested; set AIM_GPU_COUNT=8",
+    "it uses 8 GPUs; 1 requested; set AIM_ACCELERATOR_COUNT=8",
   ],
   [
     "manual selection",
