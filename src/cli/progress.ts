@@ -16,6 +16,8 @@ export interface ProgressOptions {
   readonly isTerminal: boolean;
   /** Writes to standard error as it is. */
   readonly write: (text: string) => void;
+  /** What is downloaded. @default {no name} */
+  readonly model?: string;
   /** Logs a line: what `log` mode shows, and the end of `bar`. */
   readonly log: (message: string) => void;
   /** Milliseconds, monotonic. @default {performance.now} */
@@ -81,12 +83,21 @@ export function describeSummary(s: ProgressSummary): string {
     `(${formatRate(s.bytesMoved * 1000 / s.elapsed)})${present}: ${s.path}`;
 }
 
+/** What an unfinished download leaves behind; `null` where that is nothing. */
+function describeKept({ bytesDone, bytes }: ProgressSnapshot): string | null {
+  return bytesDone === 0
+    ? null
+    : `kept ${formatBytes(bytesDone)} of ${formatBytes(bytes)}: the same command resumes the download`;
+}
+
 function barProgress(options: ProgressOptions): Progress {
-  const { write, log, now = () => performance.now(), columns = () => 80, every = everyInterval } = options;
+  const { write, log, model, now = () => performance.now(), columns = () => 80, every = everyInterval } =
+    options;
   const state = new ProgressState();
   const told = throttle(RETRY_EVERY, now);
   let drawn: string[] = [];
   let stop: (() => void) | null = null;
+  let finished = false;
 
   // The cursor rests at the start of the line after the display. Lines drawn on a wider terminal have been
   // folded by a narrower one: they take more rows now.
@@ -99,7 +110,7 @@ function barProgress(options: ProgressOptions): Progress {
     const width = Math.max(1, columns());
     const before = erase(width);
     // The last column stays free: some terminals fold a line that fills it.
-    drawn = renderBar(state.at(now()), width - 1);
+    drawn = renderBar(state.at(now()), width - 1, model);
     write(before + drawn.map((line) => `${line}\n`).join(""));
   };
   const line = (text: string) => {
@@ -112,6 +123,8 @@ function barProgress(options: ProgressOptions): Progress {
     stop();
     stop = null;
     write(erase(Math.max(1, columns())));
+    const kept = finished || model === undefined ? null : describeKept(state.at(now()));
+    if (kept !== null) write(`${kept}\n`);
   };
   return {
     onEvent(event) {
@@ -121,10 +134,14 @@ function barProgress(options: ProgressOptions): Progress {
         draw();
       }
       if (event.type === "retry" && told()) log(describeRetry(event));
-      if (event.type === "end") close();
+      if (event.type === "end") {
+        finished = true;
+        close();
+      }
     },
     line,
     finish(summary) {
+      finished = true;
       close();
       write(`${printable(describeSummary(summary))}\n`);
     },
@@ -133,29 +150,35 @@ function barProgress(options: ProgressOptions): Progress {
 }
 
 function logProgress(options: ProgressOptions): Progress {
-  const { write, log, now = () => performance.now(), every = everyInterval } = options;
+  const { write, log, model, now = () => performance.now(), every = everyInterval } = options;
   const state = new ProgressState();
   const told = throttle(RETRY_EVERY, now);
   let stop: (() => void) | null = null;
-  const close = () => {
+  const end = () => {
     stop?.();
     stop = null;
+  };
+  const close = () => {
+    const kept = stop === null || model === undefined ? null : describeKept(state.at(now()));
+    end();
+    if (kept !== null) log(kept);
   };
   return {
     onEvent(event) {
       state.add(event, now());
       if (event.type === "start" && event.files > 0) {
-        close();
+        end();
         const present = event.bytesPresent === 0 ? "" : ` (${formatBytes(event.bytesPresent)} already there)`;
-        log(`downloading ${count(event.files, "file")}, ${formatBytes(event.bytes)}${present}`);
+        const what = model === undefined ? "" : `${model}: `;
+        log(`downloading ${what}${count(event.files, "file")}, ${formatBytes(event.bytes)}${present}`);
         stop = every(LOG_EVERY, () => log(describeProgress(state.at(now()))));
       }
       if (event.type === "retry" && told()) log(describeRetry(event));
-      if (event.type === "end") close();
+      if (event.type === "end") end();
     },
     line: (text) => write(`${text}\n`),
     finish(summary) {
-      close();
+      end();
       log(describeSummary(summary));
     },
     close,
@@ -163,14 +186,14 @@ function logProgress(options: ProgressOptions): Progress {
 }
 
 function jsonProgress(options: ProgressOptions): Progress {
-  const { write, now = () => performance.now(), every = everyInterval } = options;
+  const { write, model, now = () => performance.now(), every = everyInterval } = options;
   const state = new ProgressState();
   let stop: (() => void) | null = null;
   const tell = (event: string, fields: Record<string, unknown>) =>
     write(
       `${printable(JSON.stringify({ schemaVersion: SCHEMA_VERSION, type: "progress", event, ...fields }))}\n`,
     );
-  const close = () => {
+  const end = () => {
     stop?.();
     stop = null;
   };
@@ -179,8 +202,8 @@ function jsonProgress(options: ProgressOptions): Progress {
       state.add(event, now());
       switch (event.type) {
         case "start":
-          close();
-          tell("start", numbersOf(state.at(now())));
+          end();
+          tell("start", { ...(model === undefined ? {} : { model }), ...numbersOf(state.at(now())) });
           stop = every(JSON_EVERY, () => tell("progress", numbersOf(state.at(now()))));
           break;
         case "file":
@@ -197,16 +220,19 @@ function jsonProgress(options: ProgressOptions): Progress {
           });
           break;
         case "end":
-          close();
+          end();
           break;
       }
     },
     line: (text) => write(`${text}\n`),
     finish({ files, bytes, bytesMoved, bytesPresent, elapsed, path }) {
-      close();
+      end();
       tell("end", { files, bytes, bytesMoved, bytesPresent, elapsedMs: Math.round(elapsed), path });
     },
-    close,
+    close() {
+      if (stop !== null && model !== undefined) tell("stopped", numbersOf(state.at(now())));
+      end();
+    },
   };
 }
 

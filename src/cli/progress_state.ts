@@ -25,8 +25,10 @@ export interface ProgressSnapshot {
   readonly rate: number;
   /** Milliseconds to the end at that rate; `null` while nothing tells. */
   readonly eta: number | null;
-  /** Files that bytes are coming for, longest active first. */
+  /** Files that bytes are coming for, longest active first: large ones, and others that take longer than {@linkcode LAG}. */
   readonly active: readonly FileProgress[];
+  /** How many others bytes are coming for: their names would only flash by. */
+  readonly small: number;
   /** Files whose bytes are all there and whose check has been going on for longer than {@linkcode LAG}. */
   readonly verifying: readonly FileProgress[];
   /** True when checks are all that is left. */
@@ -35,6 +37,10 @@ export interface ProgressSnapshot {
 
 /** A check that runs beside the transfer is not worth a word before this many ms. */
 export const LAG = 1000;
+/** Bytes from which a file's name is worth a line at once. */
+const LARGE = 8 << 20;
+/** The first ms say nothing of the rest. */
+const ETA_AFTER = 2000;
 /** The rate is the mean over this many ms. */
 const WINDOW = 10_000;
 
@@ -46,6 +52,7 @@ export class ProgressState {
   #present = 0;
   #arrived = 0;
   #done = 0;
+  #started = 0;
   /** Bytes that came since the start, sampled. */
   #samples: { at: number; arrived: number }[] = [];
 
@@ -54,7 +61,7 @@ export class ProgressState {
       case "start":
         this.#files.clear();
         [this.#count, this.#bytes, this.#present] = [event.files, event.bytes, event.bytesPresent];
-        [this.#arrived, this.#done] = [0, 0];
+        [this.#arrived, this.#done, this.#started] = [0, 0, now];
         this.#samples = [{ at: now, arrived: 0 }];
         return;
       case "file": {
@@ -97,7 +104,8 @@ export class ProgressState {
     const rate = now > from.at ? Math.max(0, (this.#arrived - from.arrived) * 1000 / (now - from.at)) : 0;
     const bytesDone = Math.max(0, Math.min(this.#bytes, this.#present + this.#arrived));
     const files = [...this.#files.values()];
-    const active = files.filter((f) => f.state === "active").sort((a, b) => a.since - b.since);
+    const coming = files.filter((f) => f.state === "active").sort((a, b) => a.since - b.since);
+    const active = coming.filter((f) => f.size >= LARGE || now - f.since >= LAG);
     const verifying = files.filter((f) => f.state === "verifying" && now - f.since >= LAG);
     return {
       filesDone: this.#done,
@@ -106,10 +114,11 @@ export class ProgressState {
       bytes: this.#bytes,
       bytesPresent: this.#present,
       rate,
-      eta: rate > 0 ? (this.#bytes - bytesDone) * 1000 / rate : null,
+      eta: rate > 0 && now - this.#started >= ETA_AFTER ? (this.#bytes - bytesDone) * 1000 / rate : null,
       active,
+      small: coming.length - active.length,
       verifying,
-      onlyVerifying: active.length === 0 && verifying.length > 0 && bytesDone === this.#bytes,
+      onlyVerifying: coming.length === 0 && verifying.length > 0 && bytesDone === this.#bytes,
     };
   }
 }

@@ -5,16 +5,18 @@ import type { FileProgress, ProgressSnapshot } from "./progress_state.ts";
 /** Lines of files at most; the rest is counted. */
 const FILES = 6;
 
-/** The live display: the overall bar, then a line a file. No line is wider than `columns`. */
-export function renderBar(snapshot: ProgressSnapshot, columns: number): string[] {
+/** The live display: the model, the overall bar, then a line for each file worth naming. No line is wider than `columns`. */
+export function renderBar(snapshot: ProgressSnapshot, columns: number, model?: string): string[] {
   const width = Math.max(1, columns);
   const shown = [...snapshot.active, ...snapshot.verifying];
   const rows = shown.length > FILES ? shown.slice(0, FILES - 1) : shown;
   const rest = shown.length - rows.length;
   return [
+    ...(model === undefined ? [] : [clipMiddle(model, width)]),
     overall(snapshot, width),
     ...rows.map((file) => fileLine(file, width)),
     ...(rest > 0 ? [clip(`  and ${rest} more`, width)] : []),
+    ...(snapshot.small > 0 ? [clip(`  ${count(snapshot.small, "small file")}`, width)] : []),
   ];
 }
 
@@ -63,7 +65,7 @@ function fileLine(file: FileProgress, width: number): string {
       formatBytes(file.size)
     }`;
   const room = Math.max(8, Math.min(48, width - state.length - 4));
-  return clip(`  ${clipFront(file.path, room).padEnd(room)}  ${state}`, width);
+  return clip(`  ${clipMiddle(file.path, room).padEnd(room)}  ${state}`, width);
 }
 
 function percent(done: number, all: number): string {
@@ -76,8 +78,10 @@ function clip(text: string, width: number): string {
   return text.length <= width ? text : text.slice(0, width);
 }
 
-/** The end of a path says more than its beginning. */
-function clipFront(text: string, width: number): string {
+/** A name's beginning and end: shards differ there. */
+function clipMiddle(text: string, width: number): string {
   const clean = printable(text);
-  return clean.length <= width ? clean : `…${clean.slice(clean.length - width + 1)}`;
+  if (clean.length <= width || width < 4) return clip(clean, width);
+  const end = Math.ceil((width - 2) / 2);
+  return `${clean.slice(0, width - 2 - end)}..${clean.slice(clean.length - end)}`;
 }

@@ -9,10 +9,12 @@ import { createProgress, type Progress, PROGRESS_MODES } from "./progress.ts";
  * `finish` or `close` in any case.
  *
  * @param wanted The value of `--progress`.
+ * @param model What is downloaded: the display names it, and where it is closed unfinished it says what is kept. @default {no name}
  */
 export function startProgress(
   context: Pick<CommandContext, "stderr" | "env" | "quiet" | "writeError">,
   wanted: string,
+  model?: string,
 ): Progress {
   const mode = context.quiet && wanted === "auto" ? "none" : wanted;
   const write = (text: string) => context.writeError(redact(text));
@@ -22,6 +24,7 @@ export function startProgress(
     write,
     log: log.info,
     columns: columnsNow,
+    ...(model === undefined ? {} : { model }),
   });
   configureLog({ write: (line) => progress.line(line) });
   const restore = () => configureLog({ write: (line) => write(`${line}\n`) });

@@ -77,4 +77,4 @@ async function textAt(source: Source, file: ManifestFile, signal: AbortSignal): 
 const LARGEST_CONFIG = 1 << 20;
 
 /** Milliseconds that a dry run waits for a source. */
-const PATIENCE = 10_000;
+const PATIENCE = 5_000;

@@ -162,3 +162,28 @@ export async function profileModel(
   log.info(`profile ${profile.id} loads ${uriOf(ref)}`, { path: profile.path });
   return { ref, modelName: ref === wanted.ref ? config.modelName : null, profile };
 }
+
+/**
+ * Every model that a profile for this hardware can load, for a download: whatever its precision and metric. Without hardware, of all
+ * profiles.
+ *
+ * @throws {AimError} `usage`, `no-profile`.
+ */
+export async function modelsOfProfiles(
+  config: Config,
+  gpus: GpuInventory,
+): Promise<{ ref: ModelRef; modelName: null }[]> {
+  const { wanted, judged } = await judgeProfilesFor(config, gpus);
+  const models = new Map<string, ModelRef>();
+  for (const { profile, mismatches } of judged) {
+    if (mismatches.some(({ state }) => !["precision_mismatch", "metric_mismatch"].includes(state))) continue;
+    const { ref } = modelToLoad(config, wanted, profile.modelId);
+    models.set(uriOf(ref), ref);
+  }
+  if (models.size === 0) {
+    throw new AimError("no-profile", "no profile for this hardware loads a model", {
+      hint: "see aim list-profiles",
+    });
+  }
+  return [...models.values()].map((ref) => ({ ref, modelName: null }));
+}

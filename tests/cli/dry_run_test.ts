@@ -80,3 +80,30 @@ Deno.test("a JSON dry run that fails prints an empty list and its error as JSON,
     assertEquals(JSON.parse(ran.stderr.trimEnd().split("\n").at(-1) ?? "").exitCode, code);
   }
 });
+
+Deno.test("several models come in one download, with one total; a dry run of it writes nothing", async () => {
+  await using world = await startWorld();
+  const models = ["org/model", "s3://models/org/llama-7b"];
+  const run = (args: readonly string[]) =>
+    aim(["pull", ...models, "--json", ...args], { env: { ...world.env } });
+  const preview = JSON.parse((await run(["--dry-run"])).stdout);
+  assertEquals(preview.models.map((one: { bytesPresent: number }) => one.bytesPresent), [0, 0]);
+  assertEquals([...Deno.readDirSync(world.directory)].some(({ name }) => name === "cache"), false);
+  const done = JSON.parse((await run(["-q"])).stdout);
+  assertEquals(done.models.map((one: { model: string }) => one.model), ["org/model", "org/llama-7b"]);
+  assertEquals([done.bytes, done.bytesMoved], [2 * preview.models[0].bytes, done.bytes]);
+  const after = JSON.parse((await run(["--dry-run"])).stdout);
+  for (const one of after.models) assertEquals([one.bytesPresent, one.files.length], [one.bytes, 2]);
+  const all = await aim(["pull", "--all-profiles", "--dry-run", "--json"], {
+    env: {
+      ...world.env,
+      AIM_ID: "meta-llama/Llama-3.1-8B-Instruct",
+      AIM_GPU_MODEL: "MI300X",
+      AIM_GPU_COUNT: "1",
+    },
+  });
+  assertEquals(JSON.parse(all.stdout).models.map((one: { model: string }) => one.model).sort(), [
+    "amd/Llama-3.1-8B-Instruct-FP8-KV",
+    "meta-llama/Llama-3.1-8B-Instruct",
+  ]);
+});

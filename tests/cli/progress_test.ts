@@ -112,9 +112,9 @@ Deno.test("log lines stay above the bar", () => {
 Deno.test("whatever the terminal's width becomes, the bar leaves nothing behind", () => {
   for (const widths of [[80, 40, 20, 100], [30, 200, 12, 3, 1, 80]]) {
     const { progress, screen, wait } = harness("bar", true, widths[0]);
-    progress.onEvent(start(9, 9 * MIB));
+    progress.onEvent(start(9, 81 * MIB));
     for (let i = 0; i < 9; i++) {
-      progress.onEvent(file(`sub/directory/of/model-file-${i}.safetensors`, "active", MIB));
+      progress.onEvent(file(`sub/directory/of/model-file-${i}.safetensors`, "active", 9 * MIB));
     }
     for (const [i, width] of widths.entries()) {
       screen.width = width;
@@ -210,7 +210,7 @@ Deno.test("JSON progress is one object a line, with a version, in bytes and mill
     bytes: 4000,
     bytesPresent: 1000,
     bytesPerSecond: 1000,
-    etaMs: 2000,
+    etaMs: null,
   });
   assertEquals(lines[4].path, "/cache/o/m");
 });
@@ -254,4 +254,62 @@ Deno.test("sizes and times are written with three digits at most", () => {
     "1:00",
   ], [3_765_000, "1:02:45"]];
   for (const [ms, text] of times) assertEquals(formatDuration(ms), text);
+});
+
+Deno.test("no time left is guessed in the first two seconds", () => {
+  const state = new ProgressState();
+  state.add(start(1, 100 * MIB), 0);
+  state.add(bytes("a", 10 * MIB), 1000);
+  assertEquals([state.at(1900).eta, state.at(2000).eta === null], [null, false]);
+});
+
+Deno.test("many small files are a count, large ones and slow ones have a line", () => {
+  const state = new ProgressState();
+  state.add(start(2000, 2000 * MIB), 0);
+  for (let i = 0; i < 16; i++) state.add(file(`part-${i}.json`, "active", 16_384), i === 0 ? 0 : 1500);
+  state.add(file("model.safetensors", "active", 900 * MIB), 1500);
+  const lines = renderBar(state.at(1600), 79, "org/model");
+  assertEquals(lines.map((line) => line.trim().split("  ")[0]), [
+    "org/model",
+    lines[1]?.trim().split("  ")[0] ?? "",
+    "part-0.json",
+    "model.safetensors",
+    "15 small files",
+  ]);
+});
+
+Deno.test("a long name is cut in its middle, at every width", () => {
+  const state = new ProgressState();
+  state.add(start(1, 100 * MIB), 0);
+  state.add(file("a/very/long/folder/name/model-00001-of-00191.safetensors", "active", 100 * MIB), 0);
+  for (const width of [120, 80, 60, 40]) {
+    const [, , line = ""] = renderBar(state.at(10), width, "meta-llama/Llama-3.1-405B-Instruct");
+    assert(line.length <= width && line.trim().startsWith("a/"), line);
+    assert(/tensors  /.test(line), line);
+  }
+});
+
+Deno.test("a download that is stopped says how much is kept and that the same command resumes it", () => {
+  for (const mode of ["bar", "log", "json"] as const) {
+    const { logged, written, wait } = harness(mode, true);
+    let time = 0;
+    const progress = createProgress({
+      mode,
+      model: "org/model",
+      isTerminal: true,
+      write: (text) => written.push(text),
+      log: (message) => logged.push(message),
+      now: () => time,
+      every: () => () => {},
+    });
+    progress.onEvent(start(1, 100 * MIB, 10 * MIB));
+    progress.onEvent(bytes("a", 15 * MIB));
+    time = 500;
+    wait(1);
+    progress.close();
+    const said = [...logged, ...written].at(-1) ?? "";
+    if (mode === "json") {
+      assertEquals([JSON.parse(said).event, JSON.parse(said).bytesDone], ["stopped", 25 * MIB]);
+    } else assert(said.includes("25.0 MiB of 100 MiB") && said.includes("resumes"), said);
+  }
 });

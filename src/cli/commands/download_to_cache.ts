@@ -10,8 +10,9 @@ import type { Profile } from "../../profiles/types.ts";
 import { memoryFit } from "../../serve/memory_fit.ts";
 import type { Manifest } from "../../sources/manifest.ts";
 import { parseModelRef } from "../../sources/model_ref.ts";
-import { profileModel } from "../../serve/select_profile_for.ts";
-import type { Command, CommandContext } from "../command.ts";
+import { modelsOfProfiles, profileModel } from "../../serve/select_profile_for.ts";
+import type { DownloadReport } from "../../download/download_report.ts";
+import type { Command, CommandContext, Terminal } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import {
   DOWNLOAD_FLAGS,
@@ -22,13 +23,17 @@ import {
   text,
 } from "../download_flags.ts";
 import { downloadResult } from "../download_result.ts";
+import { count, formatBytes } from "../format.ts";
+import { jsonReport } from "../json_report.ts";
+import { type DownloadPreview, previewDownload } from "../preview_download.ts";
 import { startProgress } from "../start_progress.ts";
+import { table } from "../table.ts";
 
 /** `aim download-to-cache`: bring a model into one of the two cache layouts. */
 export const downloadToCache: Command<GpuInventory | null> = {
   name: "download-to-cache",
-  summary: "download a model into the cache",
-  positionals: [{ name: "MODEL", required: false }],
+  summary: "download models into the cache",
+  positionals: [{ name: "MODEL", required: false, many: true }],
   model: "source",
   settings: [...SELECTION_SETTINGS, ...DOWNLOAD_SETTINGS],
   flags: [
@@ -37,17 +42,26 @@ export const downloadToCache: Command<GpuInventory | null> = {
       type: "boolean",
       help: "store it in the Hugging Face cache instead of a local directory",
     },
+    {
+      name: "all-profiles",
+      type: "boolean",
+      help: "every model that a profile for this accelerator can load",
+    },
+    {
+      name: "dry-run",
+      type: "boolean",
+      help: "list the files, what is there already, and where it would go",
+    },
     ...DOWNLOAD_FLAGS,
   ],
   examples: [
     {
-      command:
-        "aim download-to-cache --model meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X --precision fp16",
-      does: "the model that the profile for this GPU and precision loads",
+      command: "aim download-to-cache mistralai/Mistral-7B-v0.1 meta-llama/Llama-3.1-8B-Instruct",
+      does: "exactly these models",
     },
     {
-      command: "aim download-to-cache --model-id hf://mistralai/Mistral-7B-v0.1",
-      does: "exactly this model",
+      command: "aim download-to-cache --model meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X --dry-run",
+      does: "what the profile for this GPU loads: files, sizes and place, without downloading",
     },
     {
       command:
@@ -60,53 +74,149 @@ export const downloadToCache: Command<GpuInventory | null> = {
   prepare: async (context) =>
     text(context.flags["model-id"]) === undefined ? await detectHardware(context) : null,
   async run(context) {
-    const { config, env, flags, prepared, print } = context;
-    const layout = flags["use-hf-cache"] === true ? "hub" : "local";
-    const { profile, ...wanted } = await wantedModel(context, prepared);
-    const place: CachePlace = { layout, ...wanted };
-    const pinned = place.ref.kind === "hub" ? place.ref.revision : null;
-    const options = downloadOptions(context);
-    const revision = revisionOf(options.revision, pinned);
-    const placement = placementOf(config, place, revision);
-    const offline = config.offline ? await inCache(placement, revision) : null;
-    if (offline !== null) {
-      print(downloadResult(context, { ...offline, model: placement.name }));
+    const { config, flags, print } = context;
+    const wanted = await wantedModels(context);
+    const json = flags.format === "json";
+    if (flags["dry-run"] === true) {
+      const previews: DownloadPreview[] = [];
+      for (const one of wanted) previews.push(await preview(context, one));
+      print(json ? jsonReport({ models: previews }) : previewText(previews, context.stdout));
       return 0;
     }
-    if (config.offline && await lstatOrNull(placement.directory) === null) {
-      await suggest(context, placement.name);
-    }
-    const progress = startProgress(context, progressMode(context));
-    try {
-      const report = await bring(config, env, place.ref, placement, {
-        ...options,
-        revision,
-        onEvent: progress.onEvent,
-        onListed: (manifest) => warnOfMemory(prepared, profile, manifest),
+    if (wanted.length > 1 && config.modelName !== null) {
+      throw new AimError("usage", `--model-name is given with ${wanted.length} models`, {
+        hint: "download the one that it is for by itself",
       });
-      progress.finish(report);
-      print(downloadResult(context, { ...report, model: placement.name }));
-    } finally {
-      progress.close();
     }
+    const reports: NamedReport[] = [];
+    for (const [at, one] of wanted.entries()) {
+      const count = wanted.length === 1 ? "" : ` (${at + 1} of ${wanted.length})`;
+      const report = await download(context, one, count);
+      reports.push(report);
+      if (!json) print(`${report.path}\n`);
+    }
+    const [first] = reports;
+    if (json) {
+      print(reports.length === 1 && first !== undefined ? downloadResult(context, first) : allJson(reports));
+    } else if (reports.length > 1) log.info(totalInWords(reports));
     return 0;
   },
 };
 
-async function wantedModel(
-  { config, flags }: CommandContext<GpuInventory | null>,
-  gpus: GpuInventory | null,
-): Promise<Omit<CachePlace, "layout"> & { readonly profile: Profile | null }> {
-  const given = text(flags["model-id"]);
-  if (given !== undefined) {
-    return { ref: parseModelRef(given), modelName: config.modelName, profile: null };
+type Context = CommandContext<GpuInventory | null>;
+type Wanted = Omit<CachePlace, "layout"> & { readonly profile: Profile | null };
+
+interface NamedReport extends DownloadReport {
+  readonly model: string;
+}
+
+/** Where a model goes, and at which revision. */
+function placed(context: Context, wanted: Wanted) {
+  const options = downloadOptions(context);
+  const pinned = wanted.ref.kind === "hub" ? wanted.ref.revision : null;
+  const revision = revisionOf(options.revision, pinned);
+  const layout = context.flags["use-hf-cache"] === true ? "hub" : "local";
+  return { options, revision, placement: placementOf(context.config, { layout, ...wanted }, revision) };
+}
+
+async function preview(context: Context, wanted: Wanted): Promise<DownloadPreview> {
+  const { options: { include, exclude, signal }, revision, placement } = placed(context, wanted);
+  return await previewDownload(context.config, context.env, wanted.ref, placement, {
+    revision,
+    include,
+    exclude,
+    signal,
+  });
+}
+
+async function download(context: Context, wanted: Wanted, count: string): Promise<NamedReport> {
+  const { config, env, prepared } = context;
+  const { options, revision, placement } = placed(context, wanted);
+  const offline = config.offline ? await inCache(placement, revision) : null;
+  if (offline !== null) return { ...offline, model: placement.name };
+  if (config.offline && await lstatOrNull(placement.directory) === null) {
+    await suggest(context, placement.name);
   }
-  if (gpus === null) throw new AimError("usage", "no model is named", { hint: "give --model-id" });
-  return await profileModel(config, gpus);
+  const progress = startProgress(context, progressMode(context), `${placement.name}${count}`);
+  try {
+    const report = await bring(config, env, wanted.ref, placement, {
+      ...options,
+      revision,
+      onEvent: progress.onEvent,
+      onListed: (manifest) => warnOfMemory(prepared, wanted.profile, manifest),
+    });
+    progress.finish(report);
+    return { ...report, model: placement.name };
+  } finally {
+    progress.close();
+  }
+}
+
+function allJson(reports: readonly NamedReport[]): string {
+  const sum = (key: "bytes" | "bytesMoved" | "bytesPresent" | "elapsed") =>
+    reports.reduce((total, report) => total + report[key], 0);
+  return jsonReport({
+    models: reports.map(({ elapsed, ...rest }) => ({ ...rest, elapsedMs: Math.round(elapsed) })),
+    bytes: sum("bytes"),
+    bytesMoved: sum("bytesMoved"),
+    bytesPresent: sum("bytesPresent"),
+    elapsedMs: Math.round(sum("elapsed")),
+  });
+}
+
+function totalInWords(reports: readonly NamedReport[]): string {
+  const bytes = reports.reduce((sum, report) => sum + report.bytes, 0);
+  const moved = reports.reduce((sum, report) => sum + report.bytesMoved, 0);
+  return `${count(reports.length, "model")}, ${formatBytes(bytes)}, of which ${
+    formatBytes(moved)
+  } downloaded now`;
+}
+
+async function wantedModels(context: Context): Promise<Wanted[]> {
+  const { args, config, flags, prepared: gpus } = context;
+  const given = text(flags["model-id"]);
+  const exact = args.length > 0 ? args : given === undefined ? [] : [given];
+  if (flags["all-profiles"] === true) {
+    if (exact.length > 0) {
+      throw new AimError("usage", `--all-profiles downloads what profiles load, and ${exact[0]} is named`, {
+        hint: "give --model, or leave out --all-profiles",
+      });
+    }
+    if (gpus === null) throw new Error("the hardware is looked at where no model is named");
+    return (await modelsOfProfiles(config, gpus)).map((one) => ({ ...one, profile: null }));
+  }
+  if (exact.length > 0) {
+    return [...new Set(exact)].map((one) => ({
+      ref: parseModelRef(one),
+      modelName: config.modelName,
+      profile: null,
+    }));
+  }
+  if (gpus === null) throw new AimError("usage", "no model is named", { hint: "name one as org/model" });
+  return [await profileModel(config, gpus)];
+}
+
+function previewText(previews: readonly DownloadPreview[], { colour, columns }: Terminal): string {
+  const list = previews.flatMap(({ source, path, files, bytes, bytesPresent }) => [
+    ...table(
+      [
+        { title: "FILE", text: (file) => file.path, atLast: 16 },
+        { title: "SIZE", text: (file) => formatBytes(file.bytes), right: true },
+        { title: "STATE", text: (file) => file.present ? "present" : "missing" },
+      ],
+      files,
+      { colour, width: columns },
+    ),
+    `${source}: ${count(files.length, "file")}, ${formatBytes(bytes)}, ${formatBytes(bytesPresent)} present`,
+    `to ${path}`,
+    "",
+  ]);
+  const missing = previews.reduce((sum, { bytes, bytesPresent }) => sum + bytes - bytesPresent, 0);
+  return `${list.join("\n")}\n${formatBytes(missing)} would be downloaded\n`;
 }
 
 /** @throws {AimError} `not-found` where the cache holds a model of nearly this name. */
-async function suggest({ config }: CommandContext<GpuInventory | null>, name: string): Promise<void> {
+async function suggest({ config }: Context, name: string): Promise<void> {
   const near = await nearestInCache(cachePaths(config), name);
   if (near === null) return;
   throw new AimError("not-found", `${name} is not in the cache, and HF_HUB_OFFLINE (--offline) is on`, {

@@ -60,7 +60,7 @@ export const fetch: Command = {
       expected: expected ?? undefined,
       interval: config.progressInterval,
     });
-    const progress = startProgress(context, progressMode(context));
+    const progress = startProgress(context, progressMode(context), uri);
     try {
       const report = await bring(config, env, ref, placement, {
         ...options,

@@ -2,7 +2,6 @@ import type { GpuInventory } from "../../gpu/types.ts";
 import { serve as serveModel } from "../../serve/serve.ts";
 import type { Command } from "../command.ts";
 import { jsonReport } from "../json_report.ts";
-import { writeAll } from "../output.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { DOWNLOAD_SETTINGS } from "../download_flags.ts";
 
@@ -43,9 +42,14 @@ export const serve: Command<GpuInventory> = {
         return context.signal;
       },
       ...(flags.timings === true && {
-        onTimings: (timings) => writeAll(Deno.stderr, jsonReport({ timings })),
+        onTimings: (timings) => context.writeError(jsonReport({ timings })),
       }),
-      openProgress: async () => (await import("../start_progress.ts")).startProgress(context, "auto"),
+      openProgress: async () =>
+        (await import("../start_progress.ts")).startProgress(
+          context,
+          "auto",
+          config.modelId ?? config.aimId ?? "",
+        ),
     });
   },
 };

@@ -1,0 +1,55 @@
+import type { Placement } from "../cache/types.ts";
+import { statOrNull } from "../cache/files.ts";
+import type { Config } from "../config/config.ts";
+import { totalBytes } from "../sources/manifest.ts";
+import type { ManifestOptions } from "../sources/source.ts";
+import { openSource } from "../sources/open_source.ts";
+import type { ModelRef } from "../sources/model_ref.ts";
+import { sourceOptions } from "../sources/source_options.ts";
+
+/** What a download would do. */
+export interface DownloadPreview {
+  readonly source: string;
+  readonly commit: string | null;
+  readonly model: string;
+  readonly layout: Placement["layout"];
+  /** Where the files would be. */
+  readonly path: string;
+  readonly files: readonly { readonly path: string; readonly bytes: number; readonly present: boolean }[];
+  readonly bytes: number;
+  readonly bytesPresent: number;
+}
+
+/** Lists a model at its source, and which of its files are in the cache with their size. Nothing is written. */
+export async function previewDownload(
+  config: Config,
+  env: Readonly<Record<string, string | undefined>>,
+  ref: ModelRef,
+  placement: Placement,
+  options: ManifestOptions,
+): Promise<DownloadPreview> {
+  const source = await openSource(ref, sourceOptions(config, env));
+  try {
+    const manifest = await source.manifest(options);
+    const path = placement.layout === "hub"
+      ? `${placement.directory}/snapshots/${manifest.commit ?? "COMMIT"}`
+      : placement.directory;
+    const files = await Promise.all(manifest.files.map(async (file) => ({
+      path: file.path,
+      bytes: file.size,
+      present: (await statOrNull(`${path}/${file.path}`))?.size === file.size,
+    })));
+    return {
+      source: manifest.source,
+      commit: manifest.commit,
+      model: placement.name,
+      layout: placement.layout,
+      path,
+      files,
+      bytes: totalBytes(manifest),
+      bytesPresent: files.reduce((sum, file) => sum + (file.present ? file.bytes : 0), 0),
+    };
+  } finally {
+    source.close();
+  }
+}
