@@ -285,7 +285,7 @@ Deno.test("a long name is cut in its middle, at every width", () => {
   for (const width of [120, 80, 60, 40]) {
     const [, , line = ""] = renderBar(state.at(10), width, "meta-llama/Llama-3.1-405B-Instruct");
     assert(line.length <= width && line.trim().startsWith("a/"), line);
-    assert(/tensors  /.test(line), line);
+    assert(line.includes("tensors "), line);
   }
 });
 
