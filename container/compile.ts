@@ -1,5 +1,6 @@
-// `deno task compile [--target TRIPLE] [--output FILE] [--self-extracting] [--runtime FILE]`: one executable, its bill of
-// materials (CycloneDX) and SHA-256 sums. DENORT_BIN names the base that `deno compile` otherwise downloads.
+// `deno task compile [--target TRIPLE] [--output FILE] [--self-extracting] [--runtime FILE]`: one executable,
+// its bill of materials (CycloneDX) and SHA-256 sums. DENORT_BIN names the base that `deno compile` otherwise
+// downloads.
 import { parseArgs } from "@std/cli/parse-args";
 import { basename, dirname, resolve } from "@std/path";
 import { type BuildInfo, readBuildInfo } from "../src/cli/build_info.ts";

@@ -1,6 +1,7 @@
 #!/bin/sh
-# install.sh EXECUTABLE DIR: puts aim into an image as DIR/aim, unpacked: root's, read-only, for every user. The executable must have the digest
-# that SHA256SUMS beside it says, and what was unpacked must pass its self-test, which also fills the code caches that a start reads.
+# install.sh EXECUTABLE DIR: puts aim into an image as DIR/aim, unpacked: root's, read-only, for every user.
+# The executable must have the digest that SHA256SUMS beside it says, and what was unpacked must pass its
+# self-test, which also fills the code caches that a start reads.
 set -eu
 executable=$1 dir=$2
 

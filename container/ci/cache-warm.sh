@@ -3,9 +3,9 @@
 #
 #   cache-warm.sh --model hf://org/model [--revision REV] [--layout local|hf] [--path DIR]
 #
-# Prints path=, cache-key= and bytes-moved=, and appends them to $GITHUB_OUTPUT where that is set. With --key-prefix it prints
-# only what every cache key of this model begins with, and asks nobody anything. AIM names the program (default: aim); HF_TOKEN and
-# AWS_* are aim's. Its exit codes are aim's.
+# Prints path=, cache-key= and bytes-moved=, and appends them to $GITHUB_OUTPUT where that is set. With
+# --key-prefix it prints only what every cache key of this model begins with, and asks nobody anything. AIM
+# names the program (default: aim); HF_TOKEN and AWS_* are aim's. Its exit codes are aim's.
 set -eu
 
 fail() {
@@ -36,7 +36,8 @@ case $layout in
   *) fail "--layout is \"$layout\"; use local or hf" ;;
 esac
 
-# Letters that every CI takes in a key. The revision is not in it: the commit comes last, and another commit's files are worth having.
+# Letters that every CI takes in a key. The revision is not in it: the commit comes last, and another commit's
+# files are worth having.
 prefix="aim-$layout-$(printf %s "${model#hf://}" | tr -c 'A-Za-z0-9._' -)-"
 if [ "$only_prefix" = yes ]; then
   printf 'key-prefix=%s\n' "$prefix" | tee -a "${GITHUB_OUTPUT:-/dev/null}"

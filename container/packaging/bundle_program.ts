@@ -6,8 +6,9 @@ import { namesTaken } from "./names_taken.ts";
 import { runDeno } from "./run_deno.ts";
 
 /**
- * Puts the whole program into a folder: `main.js` with its chunks (lazy imports stay separate), one file for each thread and npm library,
- * `profiles/` with their schemas, `build.json`, and `self_test.json`, which says what `aim __self-test` has to find.
+ * Puts the whole program into a folder: `main.js` with its chunks (lazy imports stay separate), one file for
+ * each thread and npm library, `profiles/` with their schemas, `build.json`, and `self_test.json`, which says
+ * what `aim __self-test` has to find.
  *
  * @param source Path of the source tree.
  * @param folder Path of an empty folder.

@@ -3,8 +3,8 @@ import { elfMachine } from "./elf_machine.ts";
 import { TARGETS } from "./find_runtime.ts";
 
 /**
- * Makes sure that what was built is `aim`, by its version, and runs its self-test. If this machine cannot run it, only the machine it is
- * for is checked.
+ * Makes sure that what was built is `aim`, by its version, and runs its self-test. If this machine cannot run
+ * it, only the machine it is for is checked.
  *
  * @param scratch A directory that it may unpack into.
  * @returns Why the self-test failed; `null` where it passed.

@@ -8,8 +8,8 @@ export type Compiled = { readonly kind: "made" } | { readonly kind: "no-base"; r
 /**
  * Has `deno compile` make one executable of a bundled program.
  *
- * Its base, denort, comes from `DENORT_BIN`, else from Deno's cache or download site. That neither has it within `timeout` milliseconds is
- * not a failure.
+ * Its base, denort, comes from `DENORT_BIN`, else from Deno's cache or download site. That neither has it
+ * within `timeout` milliseconds is not a failure.
  *
  * @throws {Error} if `deno compile` fails for another reason, or with the base that `DENORT_BIN` names.
  */

@@ -1,6 +1,8 @@
 const SIZE = 20;
 
-/** The machine that a 64-bit little-endian ELF file is for (`e_machine` of elf(5)); `null` for any other file. */
+/**
+ * The machine that a 64-bit little-endian ELF file is for (`e_machine` of elf(5)); `null` for any other file.
+ */
 export function elfMachine(path: string): number | null {
   using file = Deno.openSync(path);
   const head = new Uint8Array(SIZE);

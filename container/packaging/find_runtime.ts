@@ -8,7 +8,10 @@ export interface Runtime {
   readonly version: string;
 }
 
-/** Targets of the executable: as `uname -m` has it, ELF's number for it, and the npm package that holds Deno for it. */
+/**
+ * Targets of the executable: as `uname -m` has it, ELF's number for it, and the npm package that holds Deno
+ * for it.
+ */
 export const TARGETS: Readonly<Record<string, { arch: string; machine: number; npm: string }>> = {
   "x86_64-unknown-linux-gnu": { arch: "x86_64", machine: 62, npm: "@deno/linux-x64-glibc" },
   "aarch64-unknown-linux-gnu": { arch: "aarch64", machine: 183, npm: "@deno/linux-arm64-glibc" },
@@ -17,7 +20,8 @@ export const TARGETS: Readonly<Record<string, { arch: string; machine: number; n
 /**
  * A Deno that the caller names.
  *
- * @throws {Error} if it is not a program for the target, or of another version than this one, which the program is bundled for.
+ * @throws {Error} if it is not a program for the target, or of another version than this one, which the
+ *   program is bundled for.
  */
 export function namedRuntime(path: string, target: string): Runtime {
   const version = Deno.version.deno;
@@ -32,7 +36,8 @@ export function namedRuntime(path: string, target: string): Runtime {
 }
 
 /**
- * This Deno, where it is for the target; else the same version from npm, through Deno's package cache, which checks its digest.
+ * This Deno if it is for the target; else the same version from npm, through Deno's package cache, which
+ * checks its digest.
  *
  * @throws {Error} if the registry has none.
  */

@@ -28,7 +28,10 @@ export function imageLabels(
   return new Map([...values].map(([name, value]) => [PREFIX + name, value]));
 }
 
-/** One way to run the model. AIM Engine also reads single quotes as double ones, so no text may hold an apostrophe. */
+/**
+ * One way to run the model. AIM Engine also reads single quotes as double ones, so no text may hold an
+ * apostrophe.
+ */
 interface Deployment {
   readonly gpuModel: string;
   readonly gpuCount: number;
@@ -52,7 +55,10 @@ interface Metadata {
   readonly primary?: boolean | null;
 }
 
-/** For every GPU model and metric the primary profile, else the one that AMD's generator would mark as primary. */
+/**
+ * For every GPU model and metric the primary profile, else the one that AMD's generator would mark as
+ * primary.
+ */
 function recommended(files: readonly ProfileFile[]): Deployment[] {
   const candidates = files.map(({ stem, text }) => ({
     stem,

@@ -17,9 +17,11 @@ const KEYS: Readonly<Record<string, { kind: Kind; required?: true }>> = {
 };
 
 /**
- * Reads what AIM Engine shows of a model's image, from `container/metadata/ORG/MODEL.yaml`: nested mappings whose joined keys are the names of labels.
+ * Reads what AIM Engine shows of a model's image, from `container/metadata/ORG/MODEL.yaml`: nested mappings
+ * whose joined keys are the names of labels.
  *
- * @returns Values by label name, in the table's order: lists joined by comma and space, booleans as `True` and `False`.
+ * @returns Values by label name, in the table's order: lists joined by comma and space, booleans as `True`
+ *   and `False`.
  * @throws {Error} naming every key that is unknown, missing or of another type.
  */
 export function readImageMetadata(text: string): Map<string, string> {

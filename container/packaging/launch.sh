@@ -1,6 +1,8 @@
-# Becomes the program in $_aim_dir: same PID, same arguments. Sourced by the executable, or by the launcher of an image.
+# Becomes the program in $_aim_dir: same PID, same arguments. Sourced by the executable, or by the launcher of
+# an image.
 
-# Variables meant for Deno or Node.js must not change how aim runs: they are renamed, and aim gives them back to the engine.
+# Variables meant for Deno or Node.js must not change how aim runs: they are renamed, and aim gives them back
+# to the engine.
 case $(export -p) in
 *" DENO_"* | *" NODE_"* | *" OTEL_"*)
   _aim_ifs=$IFS

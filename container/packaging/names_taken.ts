@@ -2,8 +2,8 @@ import { join } from "@std/path";
 import { type AnyNode, parse } from "acorn";
 
 /**
- * What the modules of a folder take from each other by `import("./NAME.js")`: names by file, for every module file there. Deno checks
- * the names of static imports itself when it loads a module.
+ * What the modules of a folder take from each other by `import("./NAME.js")`: names by file, for every module
+ * file there. Deno checks the names of static imports itself when it loads a module.
  */
 export function namesTaken(folder: string): Record<string, string[]> {
   const files = [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) => name.endsWith(".js"));

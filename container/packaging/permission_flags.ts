@@ -1,4 +1,6 @@
-/** The permission set of `deno.json` as command line flags: `true` allows all of a kind, a list what it names. */
+/**
+ * The permission set of `deno.json` as command line flags: `true` allows all of a kind, a list what it names.
+ */
 export function permissionFlags(denoJson: unknown): string[] {
   const set = field(field(denoJson, "permissions"), "default");
   if (set === null || typeof set !== "object") throw new Error('deno.json: no permission set "default"');

@@ -1,7 +1,8 @@
 #!/bin/sh
-# aim @VERSION@, self-extracting: this script, the files that it unpacks, and as the last @DIGEST_SIZE@ bytes a BLAKE2b digest of both. sh and
-# coreutils are all it needs. It unpacks once, into ${AIM_RUNTIME_DIR:-${TMPDIR:-/tmp}}/aim-<uid>-@KEY@, and becomes the program
-# there: same PID, same arguments. "aim __unpack DIR" unpacks for an image: for every user, and with a launcher, DIR/aim.
+# aim @VERSION@, self-extracting: this script, the files that it unpacks, and as the last @DIGEST_SIZE@ bytes
+# a BLAKE2b digest of both. sh and coreutils are all it needs. It unpacks once, into
+# ${AIM_RUNTIME_DIR:-${TMPDIR:-/tmp}}/aim-<uid>-@KEY@, and becomes the program there: same PID, same
+# arguments. "aim __unpack DIR" unpacks for an image: for every user, and with a launcher, DIR/aim.
 
 _aim_fail() {
   echo "aim: error: $2" >&2
@@ -88,8 +89,9 @@ _aim_is_ours() {
   [ -d "$1" ] && [ ! -L "$1" ] && [ -O "$1" ]
 }
 
-# Sets _aim_seen: size and mode of each file in $1, then of $1 itself. True where $1 is ours and closed to everyone else. Below a directory
-# with the group bit set, as Kubernetes' fsGroup makes it, that bit is inherited.
+# Sets _aim_seen: size and mode of each file in $1, then of $1 itself. True where $1 is ours and closed to
+# everyone else. Below a directory with the group bit set, as Kubernetes' fsGroup makes it, that bit is
+# inherited.
 _aim_look() {
   _aim_seen=
   _aim_is_ours "$1" || return
@@ -97,13 +99,15 @@ _aim_look() {
   case $_aim_seen in *" 41c0" | *" 45c0") ;; *) return 1 ;; esac
 }
 
-# Every file is there with its size and mode: a cleaner of temporary directories may have taken some, a full disk may have cut some short.
+# Every file is there with its size and mode: a cleaner of temporary directories may have taken some, a full
+# disk may have cut some short.
 _aim_is_whole() {
   _aim_look "$1" && [ "${_aim_seen%
 *}" = "@STATS@" ]
 }
 
-# Removes what killed unpackings of this user left: their process is gone, or nothing was added for ten minutes.
+# Removes what killed unpackings of this user left: their process is gone, or nothing was added for ten
+# minutes.
 _aim_sweep() {
   for _aim_old in "$1"*.new.*; do
     _aim_is_ours "$_aim_old" || continue

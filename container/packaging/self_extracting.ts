@@ -18,13 +18,15 @@ export interface SelfExtractingParts {
 const HEADER = new URL("self_extracting.sh", import.meta.url);
 const LAUNCH = new URL("launch.sh", import.meta.url);
 
-// Nothing but the program itself: no configuration of the directory it is run in, no packages, no modules from the network.
+// Nothing but the program itself: no configuration of the directory it is run in, no packages, no modules
+// from the network.
 const DENO_FLAGS = `--quiet --no-prompt --no-config --no-lock --no-npm --no-remote ${V8_FLAGS}`;
 /** Hexadecimal digits of a BLAKE2b digest, as `b2sum` prints it. */
 const DIGEST_SIZE = 128;
 
 /**
- * Writes one executable: a shell script, the files that it unpacks, and a digest of both. The same parts give the same bytes.
+ * Writes one executable: a shell script, the files that it unpacks, and a digest of both. The same parts give
+ * the same bytes.
  *
  * @param output Path of the executable; an existing file is replaced.
  * @returns Its size in bytes.

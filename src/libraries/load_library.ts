@@ -1,4 +1,7 @@
-/** The npm libraries that are loaded only when they are needed: each is a file of its own, also in the executable. */
+/**
+ * The npm libraries that are loaded only when they are needed: each is a file of its own, also in the
+ * executable.
+ */
 interface Libraries {
   aws_s3: typeof import("./aws_s3.ts");
   hugging_face: typeof import("./hugging_face.ts");
@@ -6,9 +9,11 @@ interface Libraries {
 }
 
 /**
- * Loads a library. Its address is computed, so that Deno reads the file when this is called and not before the program starts.
+ * Loads a library. Its address is computed, so that Deno reads the file when this is called and not before
+ * the program starts.
  *
- * Splitting such a library into chunks breaks it: where it loads a CommonJS package with `import()`, the chunk exports `default` alone.
+ * Splitting such a library into chunks breaks it: where it loads a CommonJS package with `import()`, the
+ * chunk exports `default` alone.
  */
 export async function loadLibrary<Name extends keyof Libraries>(name: Name): Promise<Libraries[Name]> {
   const here = import.meta.url;

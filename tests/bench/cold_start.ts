@@ -4,9 +4,10 @@ import { PYTHON_IMPORTS } from "./peers.ts";
 import { freshDirectory, shell, type World } from "./world.ts";
 
 /**
- * The time from a container's start to the engine's: each run is a new mount and PID namespace, with a `/tmp` that is empty (a first start)
- * or as another start has left it (a second one). The image's program is unpacked as `container/install.sh` does it. Everybody's files are in
- * the page cache. Requires root and the built executable.
+ * The time from a container's start to the engine's: each run is a new mount and PID namespace, with a `/tmp`
+ * that is empty (a first start) or as another start has left it (a second one). The image's program is
+ * unpacked as `container/install.sh` does it. Everybody's files are in the page cache. Requires root and the
+ * built executable.
  */
 export async function coldStart(
   world: World,

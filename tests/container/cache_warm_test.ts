@@ -5,7 +5,7 @@ import { startWorld, type World } from "../cli/world.ts";
 
 const FOLDER = new URL("../../container/ci/", import.meta.url).pathname;
 
-Deno.test("warming brings a model once; the second run moves nothing and has the same key", async (t) => {
+Deno.test("warming downloads a model once; the second run downloads nothing and has the same key", async (t) => {
   await using world = await startWorld();
   const models = ["hf://org/model", "s3://models/org/llama-7b"];
   for (const model of models) {

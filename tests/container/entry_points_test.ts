@@ -51,7 +51,7 @@ Deno.test("the last line of check-size.sh's log is the size as JSON, whatever el
   });
 });
 
-Deno.test("initializer-entrypoint brings every pair that KServe names, with KServe's spelling of revisions", async () => {
+Deno.test("initializer-entrypoint fetches every pair that KServe names, with KServe's spelling of revisions", async () => {
   await using world = await startWorld();
   const at = (name: string) => `${world.directory}/${name}`;
   const { code, stderr } = await run(world, [

@@ -109,7 +109,7 @@ await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
     );
 
     await t.step(
-      "the program is unpacked, root's and read-only, and as the executable holds it",
+      "the program is unpacked, owned by root and read-only",
       async () => {
         for (const tag of [BASE, DOWNLOADER]) {
           const root = `${await images.files(tag)}/opt/aim`;
@@ -391,7 +391,7 @@ await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
     });
 
     await t.step(
-      "as root, a cold start downloads and becomes the engine; a second one moves nothing",
+      "as root, a cold start downloads and becomes the engine; a second one downloads nothing",
       async () => {
         const cache = await volume("root");
         const start = {
@@ -444,7 +444,7 @@ await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
     );
 
     await t.step(
-      "SIGTERM in the middle of a download ends it with 143, and the next run goes on",
+      "SIGTERM in mid-download ends it with 143, and the next run resumes",
       async () => {
         const cache = await volume("stopped");
         const options = {
@@ -565,7 +565,10 @@ printf '@@ENV AIM_ID=%s@@\\n' "\${AIM_ID-}"
 printf '@@ENV AIM_BASE_IMAGE_REF=%s@@\\n' "\${AIM_BASE_IMAGE_REF-}"
 `;
 
-/** As AIM Engine reads a mixed log: the last valid JSON array in it that is not empty, those within others aside. */
+/**
+ * As AIM Engine reads a mixed log: the last valid JSON array in it that is not empty, those within others
+ * aside.
+ */
 function lastArray(log: string): unknown {
   let last: unknown = null;
   for (let at = log.indexOf("["); at >= 0; at = log.indexOf("[", at + 1)) {

@@ -45,7 +45,9 @@ const of = (kind: string, name?: string): Manifest => {
 };
 const kindOf = (manifest: Manifest) => `${manifest.apiVersion} ${manifest.kind}`;
 
-/** What is to be of a type of Kubernetes: whole objects, and the containers and volumes of KServe's objects. */
+/**
+ * What is to be of a type of Kubernetes: whole objects, and the containers and volumes of KServe's objects.
+ */
 function typed(): { readonly where: string; readonly module: string; readonly value: unknown }[] {
   return MANIFESTS.flatMap(({ file, manifest }) => {
     const module = KINDS[kindOf(manifest)];
@@ -215,7 +217,7 @@ Deno.test("the hub's token goes to what downloads, not to what serves", () => {
   }
 });
 
-Deno.test("job, init container and engine select one model, and its volume is mounted where that lies", async () => {
+Deno.test("job, init container and engine select one model, and its volume is mounted at that model's place", async () => {
   const base = fileNamed("base/kustomization.yaml") as {
     configMapGenerator: { name: string; literals: string[] }[];
   };

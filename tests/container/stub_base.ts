@@ -5,8 +5,8 @@ const VERSION = 1;
 const PATH = `/var/tmp/aim-test-stub-base-${VERSION}.tar`;
 
 /**
- * A tar archive of the stub base's root directory, made by `debootstrap` once a machine (half a minute, 100 MB) and kept in
- * `/var/tmp`. Requires root.
+ * A tar archive of the stub base's root directory, made by `debootstrap` once a machine (half a minute, 100
+ * MB) and kept in `/var/tmp`. Requires root.
  */
 export async function stubBase(): Promise<string> {
   try {
@@ -41,7 +41,8 @@ export async function stubBase(): Promise<string> {
   }
 }
 
-// Says what it was given, reads the model, answers on the port, ends on SIGTERM. Debian's minimal Python has no http and no json.
+// Says what it was given, reads the model, answers on the port, ends on SIGTERM. Debian's minimal Python has
+// no http and no json.
 const ENGINE = `
 import os, signal, socket, sys
 

@@ -15,23 +15,31 @@ export const BYTES = 3_000_023;
 type Options = Partial<Omit<ContainedOptions, "root" | "words">>;
 
 /**
- * Debian's smallest root with `aim` in it, a hub and an S3 endpoint on this machine's loopback. Every run is a new container with
- * an empty `/tmp` and `/job`, which stays.
+ * Debian's smallest root with `aim` in it, a hub and an S3 endpoint on this machine's loopback. Every run is
+ * a new container with an empty `/tmp` and `/job`, which stays.
  */
 export interface BareMachine extends AsyncDisposable {
   readonly hub: HubServer;
   readonly s3: S3Server;
-  /** `/job` as this machine sees it: it holds `bin` with the engine, is writable for all, and everything's. */
+  /**
+   * `/job` as this machine sees it: it holds `bin` with the engine, is writable for all, and everything's.
+   */
   readonly work: string;
   /** Environment of every run. */
   readonly env: Readonly<Record<string, string>>;
-  /** Starts a program: as user 1000, who has no home and no capabilities, with a read-only root, unless told otherwise. */
+  /**
+   * Starts a program: as user 1000, who has no home and no capabilities, with a read-only root, unless told
+   * otherwise.
+   */
   start(words: readonly string[], options?: Options): Promise<Contained>;
   /** The same to its end. */
   run(words: readonly string[], options?: Options): Promise<Ran>;
 }
 
-/** What stands in for vLLM. It says how it was started and what it got; with `stay`, it waits for signals and names them. */
+/**
+ * What stands in for vLLM. It says how it was started and what it got; with `stay`, it waits for signals and
+ * names them.
+ */
 const ENGINE = `#!/bin/sh
 echo "engine pid $$"
 printf 'arg %s\\n' "$@"

@@ -12,8 +12,8 @@ const BULK = [
 ];
 
 /**
- * The root directory of the smallest Debian: no Deno, no Node, no Python. Made by `debootstrap` once a machine (half a minute,
- * 80 MB), kept in `/var/tmp`, never written afterwards. Requires root.
+ * The root directory of the smallest Debian: no Deno, no Node, no Python. Made by `debootstrap` once a
+ * machine (half a minute, 80 MB), kept in `/var/tmp`, never written afterwards. Requires root.
  */
 export async function bareRoot(): Promise<string> {
   try {

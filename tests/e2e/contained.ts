@@ -1,4 +1,4 @@
-/** A process in namespaces of its own, below another root directory: what a container runtime makes of an image. */
+/** A process in its own namespaces, below another root directory, as a container runtime starts an image. */
 export interface ContainedOptions {
   /** The root directory. */
   readonly root: string;
@@ -7,7 +7,10 @@ export interface ContainedOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Directories of this machine by their place in the container. */
   readonly volumes?: Readonly<Record<string, string>>;
-  /** A file of this machine to be `/usr/local/bin/aim`; there must be one in the root already. @default {the root's} */
+  /**
+   * A file of this machine to be `/usr/local/bin/aim`; there must be one in the root already. @default {the
+   * root's}
+   */
   readonly aim?: string | undefined;
   /** @default {"/"} */
   readonly cwd?: string | undefined;
@@ -41,13 +44,14 @@ export interface Contained {
 /** Programs that this takes; all are in Debian's `util-linux`, `mount`, `iproute2` and `curl`. */
 export const CONTAINER_PROGRAMS = ["unshare", "nsenter", "setpriv", "chroot", "mount", "ip", "curl"];
 
-/** Milliseconds after which a container is killed, lest a test waits for ever. */
+/** Milliseconds after which a container is killed, so that no test waits for ever. */
 const PATIENCE = 180_000;
 
 /**
  * Starts a container. Requires root.
  *
- * @param files Path for its files: `files`, `files.out`, and `files.err` where the outputs are to be kept `apart`.
+ * @param files Path for its files: `files`, `files.out`, and `files.err` where the outputs are to be kept
+ *   `apart`.
  */
 export async function startContained(
   files: string,

@@ -1,4 +1,5 @@
-// Every source of the AWS default chain, against fake endpoints: from source, or of the executable that AIM_TEST_EXECUTABLE names.
+// Every source of the AWS default chain, against fake endpoints: from source, or of the executable that
+// AIM_TEST_EXECUTABLE names.
 import { assert, assertEquals } from "@std/assert";
 import { createHash } from "node:crypto";
 import { aim, type Ran } from "../cli/aim.ts";

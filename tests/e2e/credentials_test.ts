@@ -124,7 +124,10 @@ await e2e("every source of AWS credentials works in the executable", { container
   }
 });
 
-/** AWS's token service, its single sign-on, a container's endpoint and an instance's metadata, all at one address. */
+/**
+ * AWS's token service, its single sign-on, a container's endpoint and an instance's metadata, all at one
+ * address.
+ */
 function startAws(
   keys: { id: string; secret: string },
   asked: string[],

@@ -8,10 +8,10 @@ const WEIGHTS_PATH = `cache/${MODEL}/model.safetensors`;
 /** Milliseconds within which a download has to end when it is told to. */
 const PROMPTLY = 2000;
 
-// After SIGKILL the next run waits for what the killed one has reserved: to both, both are process 1 of the same host.
-// What unshare makes of a killed child is its own matter.
+// After SIGKILL the next run waits for what the killed one has reserved: to both, both are process 1 of the
+// same host. What unshare makes of a killed child is its own matter.
 for (const [signal, code] of [["SIGTERM", 143], ["SIGINT", 130], ["SIGKILL", null]] as const) {
-  await e2e(`after ${signal} in the middle of a download, the next run brings the rest`, {}, async () => {
+  await e2e(`after ${signal} in mid-download, the next run fetches the rest`, {}, async () => {
     await using machine = await startBareMachine();
     machine.hub.faults.push({ kind: "slow", rate: 100_000, file: "model.safetensors" });
     const running = await machine.start(DOWNLOAD);

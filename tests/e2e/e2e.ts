@@ -1,8 +1,8 @@
 import { CONTAINER_PROGRAMS, missingProgram } from "./contained.ts";
 
 /**
- * A test of the built executable. It takes `AIM_E2E=1` (which `deno task test:e2e` sets, so that the quick tests stay quick), and
- * root where it runs containers; where it cannot run, its name says why.
+ * A test of the built executable. It takes `AIM_E2E=1` (which `deno task test:e2e` sets, so that the quick
+ * tests stay quick), and root where it runs containers; where it cannot run, its name says why.
  */
 export async function e2e(
   name: string,

@@ -2,7 +2,10 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { type BareMachine, MODEL, startBareMachine } from "./bare_machine.ts";
 import { e2e } from "./e2e.ts";
 
-/** Whoever may serve: what a container runtime gives a container's root, what Kubernetes' restricted pods have, and between. */
+/**
+ * Whoever may serve: what a container runtime gives a container's root, what Kubernetes' restricted pods
+ * have, and between.
+ */
 const USERS = [
   { who: "root", uid: 0, capabilities: true },
   { who: "root without capabilities", uid: 0, capabilities: false },

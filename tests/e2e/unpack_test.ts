@@ -6,7 +6,7 @@ const USER = 1000;
 const VERSION = /^aim \d+\.\d+\.\d+ \(.*\)\n$/;
 
 await e2e(
-  "the self-extracting form unpacks once, for its user alone, and only what is its own runs",
+  "the self-extracting form unpacks once, for its user only, and runs nothing that others put there",
   {},
   async (t) => {
     await using machine = await startBareMachine();
@@ -26,7 +26,7 @@ await e2e(
       assertMatch(stdout, VERSION);
     };
 
-    await t.step("what lies there is for its owner alone; the second start uses it as it is", async () => {
+    await t.step("only its owner may read it; the second start uses it unchanged", async () => {
       const { outside, env } = await place();
       await version(env);
       const [name = ""] = names(outside);
@@ -116,7 +116,7 @@ await e2e(
       }
     });
 
-    await t.step("what someone else has put there is not used", async (t) => {
+    await t.step("what someone else put there is not used", async (t) => {
       const own = await place();
       await version(own.env);
       const [name = ""] = names(own.outside);
@@ -140,7 +140,7 @@ await e2e(
           assert(names(outside).includes(`${name}.1`), names(outside).join(" "));
         });
       }
-      await t.step("nor is it where all names are taken: it ends with 1 and says what to do", async () => {
+      await t.step("if all names are taken, it ends with 1 and says what to do", async () => {
         const { outside, env } = await place();
         for (const suffix of ["", ".1", ".2", ".3"]) await plant(`${outside}/${name}${suffix}`, 4711, 0o777);
         const { code, stdout, stderr } = await machine.run(["aim", "--version"], { env });
@@ -171,7 +171,7 @@ await e2e(
           /cannot unpack \d+ MB into \/tmp: No space left on device; .* AIM_RUNTIME_DIR/,
         ],
         ["with hardly enough space", "mode=1777,size=92m", 7, /cannot unpack \d+ MB into \/tmp: No space/],
-        ["without files to be had", "mode=1777,nr_inodes=20", 7, /cannot unpack \d+ MB into \/tmp: No space/],
+        ["without free inodes", "mode=1777,nr_inodes=20", 7, /cannot unpack \d+ MB into \/tmp: No space/],
         [
           "that may not hold programs",
           "mode=1777,noexec",
@@ -225,7 +225,7 @@ await e2e(
     });
 
     await t.step(
-      "kill -9 within one container: what a dead process left goes at once, what a living one has stays",
+      "kill -9 within one container: a dead process's leftovers go at once, a living one's stay",
       async () => {
         const { outside, env } = await place();
         const script = [
@@ -243,7 +243,7 @@ await e2e(
       },
     );
 
-    await t.step("an executable that is cut short or has changed bytes says so and ends with 8", async () => {
+    await t.step("an executable that is cut short or has changed bytes ends with 8", async () => {
       const whole = new URL("../../dist/aim", import.meta.url).pathname;
       const size = (await Deno.stat(whole)).size;
       const head = new TextDecoder("latin1").decode((await Deno.readFile(whole)).subarray(0, 65536));
@@ -265,7 +265,7 @@ await e2e(
     });
 
     await t.step(
-      "for an image: root's, read-only, any user runs it without /tmp and without unpacking",
+      "unpacked for an image: root owns it, nobody writes to it, any user runs it without /tmp",
       async () => {
         const script = [
           "aim __unpack /job/image/aim && /job/image/aim/aim __self-test >/dev/null",

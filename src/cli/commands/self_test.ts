@@ -7,7 +7,8 @@ import { hashPool } from "../../transfer/hash/hash_pool.ts";
 import type { Command } from "../command.ts";
 
 /**
- * `aim __self-test`: proves that an executable works as a whole. Packaging runs it on what it has built, and so do the images.
+ * `aim __self-test`: proves that an executable works as a whole. Packaging runs it on what it has built, and
+ * so do the images.
  */
 export const selfTest: Command = {
   name: "__self-test",
@@ -43,7 +44,10 @@ export const selfTest: Command = {
   },
 };
 
-/** All modules with the names that others take from them. Threads end themselves when they are imported; the next part starts one. */
+/**
+ * All modules with the names that others take from them. Threads end themselves when they are imported; the
+ * next part starts one.
+ */
 async function loadModules(): Promise<string> {
   const folder = new URL("./", import.meta.url);
   const { exports } = JSON.parse(Deno.readTextFileSync(new URL("self_test.json", folder))) as {
