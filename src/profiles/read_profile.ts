@@ -1,5 +1,6 @@
 import { readPlainYaml } from "../values/read_plain_yaml.ts";
 import { readYaml, type YamlFault, type YamlFile } from "../values/read_yaml.ts";
+import type { checkProfile } from "./check_profile.ts";
 import { profileFromValue, type ProfilePlace } from "./profile_from_value.ts";
 import type { SchemaFault } from "./schema_fault.ts";
 import type { Profile, ProfileFault } from "./types.ts";
@@ -42,7 +43,7 @@ export async function readProfile(
   const positionOf = () => ({ line: 1, column: 1 });
   if (typeof text !== "string") return { profile: null, faults: [at(text)], notes: [], positionOf };
   // The program's own profiles are held to the schema by its tests, not again at each start.
-  const check = place.origin === "embedded" ? null : (await import("./check_profile.ts")).checkProfile;
+  const check = place.origin === "embedded" ? null : await loadCheck();
   const plain = options.thorough === true ? null : readPlainYaml(text);
   if (plain !== null) {
     const { profile, notes } = profileFromValue(plain, place, check);
@@ -62,6 +63,16 @@ export async function readProfile(
     notes: sorted([...reading.notes.map(placed), ...file.notes.map(at)]),
     positionOf: file.positionOf,
   };
+}
+
+let loading: Promise<typeof checkProfile> | undefined;
+
+/**
+ * The validator, which the program's own profiles do not need. Even an import that is done already takes time
+ * for each file.
+ */
+async function loadCheck(): Promise<typeof checkProfile> {
+  return await (loading ??= import("./check_profile.ts").then((module) => module.checkProfile));
 }
 
 /** By place in the file. */
