@@ -1,4 +1,4 @@
-// Writes the reference tables of README.md from the program's own tables, between `<!-- BEGIN name -->` and `<!-- END name -->`.
+// Writes the reference tables of the pages from the program's own tables, between `<!-- BEGIN name -->` and `<!-- END name -->`.
 // With --check it writes nothing and fails where they differ.
 import { ALSO_HONOURED } from "../../src/config/also_honoured.ts";
 import { commandNames, loadCommand } from "../../src/cli/registry.ts";
@@ -84,14 +84,20 @@ function table(head: Row, rows: readonly Row[]): string {
   return [line(first ?? []), line(widths.map((width) => "-".repeat(width))), ...rest.map(line)].join("\n");
 }
 
+/** The pages that hold tables. */
+export const PAGES = ["README.md", ".github/REFERENCE.md", "container/README.md"] as const;
+
 if (import.meta.main) {
-  const path = new URL("../../README.md", import.meta.url);
-  const text = await Deno.readTextFile(path);
-  const wanted = withTables(text, await referenceTables());
-  if (Deno.args.includes("--check")) {
-    if (text !== wanted) {
-      console.error("README.md differs from the program's tables; run deno run -P tests/docs/reference.ts");
-      Deno.exit(1);
+  const tables = await referenceTables();
+  for (const page of PAGES) {
+    const path = new URL(`../../${page}`, import.meta.url);
+    const text = await Deno.readTextFile(path);
+    const wanted = withTables(text, tables);
+    if (text === wanted) continue;
+    if (!Deno.args.includes("--check")) await Deno.writeTextFile(path, wanted);
+    else {
+      console.error(`${page} differs from the program's tables; run deno run -P tests/docs/reference.ts`);
+      Deno.exitCode = 1;
     }
-  } else if (text !== wanted) await Deno.writeTextFile(path, wanted);
+  }
 }
