@@ -6,7 +6,8 @@ export interface EngineTable {
   readonly releases: string;
   /**
    * By option, without its two dashes (short ones with their one): ranges of releases, separated by `; `, each
-   * `FROM-TO KIND [?|+|N|append] [=CHOICE|CHOICE…]`. Without `TO`: up to the newest. For a short option, `>` and the long one.
+   * `FROM-TO KIND [?|+|N|append] [=CHOICE|CHOICE…]`. Without `TO`: up to the newest. For a short option, `>` and the long one. The
+   * fields of an option whose object can have no others are `OPTION.FIELD`, of kind `field`.
    */
   readonly options: Readonly<Record<string, string>>;
   /** By environment variable: a range of releases. */

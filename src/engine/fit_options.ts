@@ -1,9 +1,11 @@
 import { nearest } from "../config/nearest.ts";
-import type { ConfigMap, ConfigValue } from "../values/value.ts";
+import { readJson } from "../values/read_json.ts";
+import { type ConfigMap, type ConfigValue, isMap } from "../values/value.ts";
 import { pythonJson } from "../values/write_json.ts";
 import {
   type EngineTable,
   isIn,
+  type OptionRange,
   optionRanges,
   type OptionShape,
   releasesLike,
@@ -43,85 +45,157 @@ export function fitOptions(
   table: EngineTable,
   version: EngineVersion | null,
 ): FittedOptions {
-  const like = releasesLike(table, version);
+  const target: Target = { table, version, like: releasesLike(table, version) };
   const fitted = new Map<string, ConfigValue>();
   const warnings: string[] = [];
   const faults: OptionFault[] = [];
   const gone: string[] = [];
   for (const [name, value] of args) {
-    const bad = badName(name);
-    if (bad !== null) {
-      faults.push({ name, reason: bad });
-      continue;
-    }
-    if (/^O\d?$/.test(name) || name.startsWith("O.")) {
-      fitted.set(name, value);
-      continue;
-    }
-    const option = name.split(".", 1)[0] ?? name;
-    const ranges = optionRanges(table, option);
-    const known = ranges?.filter((range) => like.some((release) => isIn(range, release))) ?? [];
-    const renamed = renamedOption(
-      name,
-      value,
-      (other) =>
-        optionRanges(table, other)?.some((range) => like.some((release) => isIn(range, release))) === true,
-      like,
-    );
-    if (renamed !== null) {
-      warnings.push(`${name} is ${renamed.name} in ${label(version, like)}: ${renamed.reason}`);
-      fitted.set(renamed.name, renamed.value);
-      continue;
-    }
-    if (ranges === null) {
-      const near = nearest(option, Object.keys(table.options).filter((known) => !known.startsWith("-")));
-      warnings.push(
-        `no release of vLLM up to ${releasesOf(table).at(-1)} has ${option}${
-          near === null ? "" : ` (did you mean ${near}?)`
-        }; it is passed on`,
-      );
-      fitted.set(name, value);
-      continue;
-    }
-    if (known.length === 0) {
-      gone.push(`${option} (${whyAbsent(table, ranges, like)})`);
-      continue;
-    }
-    if (name !== option) {
-      fitted.set(name, value);
-      continue;
-    }
-    const reasons = known.map(({ shape }) => refusedValue(value, shape));
-    const [reason] = reasons;
-    if (reason === undefined || reasons.includes(null)) {
-      fitted.set(name, asJsonText(value, known.map(({ shape }) => shape)));
-      continue;
-    }
-    const elsewhere = ranges.find(({ shape }) => refusedValue(value, shape) === null);
-    if (elsewhere === undefined) faults.push({ name, reason: `${name} ${reason}` });
-    else if (isExact(table, version)) {
-      const releases = elsewhere.to === null
-        ? `${elsewhere.from} and later take it`
-        : `${elsewhere.from} to ${elsewhere.to} take it`;
-      faults.push({ name, reason: `${name} ${reason} in vLLM ${version?.text} (${releases})` });
-    } else {
-      warnings.push(`${name} ${reason} in vLLM ${like.at(-1)}; it is passed on`);
-      fitted.set(name, value);
+    const outcome = fitOption(name, value, target);
+    if (outcome.kind === "fault") faults.push({ name, reason: outcome.reason });
+    else if (outcome.kind === "gone") gone.push(outcome.what);
+    else {
+      fitted.set(outcome.name, outcome.value);
+      warnings.push(...outcome.warnings);
+      gone.push(...outcome.gone);
     }
   }
   if (gone.length > 0) {
-    warnings.push(`left out, since ${label(version, like)} does not have it: ${gone.join(", ")}`);
+    warnings.push(`left out, since ${label(target)} does not have it: ${gone.join(", ")}`);
   }
   return { args: fitted, warnings, faults };
 }
 
+/** What arguments are fitted to. */
+interface Target {
+  readonly table: EngineTable;
+  readonly version: EngineVersion | null;
+  /** The releases that the version is like. */
+  readonly like: readonly string[];
+}
+
+type Outcome =
+  | { readonly kind: "fault"; readonly reason: string }
+  | { readonly kind: "gone"; readonly what: string }
+  | {
+    readonly kind: "fits";
+    readonly name: string;
+    readonly value: ConfigValue;
+    readonly warnings: readonly string[];
+    /** Parts of the value that are left out. */
+    readonly gone: readonly string[];
+  };
+
+const fits = (name: string, value: ConfigValue, warnings: string[] = [], gone: string[] = []): Outcome => ({
+  kind: "fits",
+  name,
+  value,
+  warnings,
+  gone,
+});
+
+function fitOption(name: string, value: ConfigValue, target: Target): Outcome {
+  const { table, like } = target;
+  const bad = badName(name);
+  if (bad !== null) return { kind: "fault", reason: bad };
+  // vLLM's parser turns each form of -O into an option of the version's own.
+  if (/^O(?:\d?$|\.)/.test(name)) return fits(name, value);
+  const renamed = renamedOption(name, value, (other) => rangesNow(other, target).length > 0, like);
+  if (renamed !== null) {
+    return fits(renamed.name, renamed.value, [
+      `${name} is ${renamed.name} in ${label(target)}: ${renamed.reason}`,
+    ]);
+  }
+  const option = name.split(".", 1)[0] ?? name;
+  const ranges = optionRanges(table, option);
+  if (ranges === null) return fits(name, value, [unknown(option, target)]);
+  const now = rangesNow(option, target);
+  if (now.length === 0) return { kind: "gone", what: `${option} (${whyAbsent(table, ranges, like)})` };
+  if (name !== option) {
+    const field = fitField(option, name.slice(option.length + 1), target);
+    return field.gone === null
+      ? fits(name, value, field.warning === null ? [] : [field.warning])
+      : { kind: "gone", what: field.gone };
+  }
+  const shapes = now.map(({ shape }) => shape);
+  const reasons = shapes.map((shape) => refusedValue(value, shape));
+  const reason = reasons.includes(null) ? null : reasons[0] ?? null;
+  if (reason === null) return fitFields(name, asJsonText(value, shapes), target);
+  const elsewhere = ranges.find(({ shape }) => refusedValue(value, shape) === null);
+  if (elsewhere === undefined) return { kind: "fault", reason: `${name} ${reason}` };
+  if (!isExact(target)) {
+    return fits(name, value, [`${name} ${reason} in vLLM ${like.at(-1)}; it is passed on`]);
+  }
+  const releases = elsewhere.to === null
+    ? `${elsewhere.from} and later take it`
+    : `${elsewhere.from} to ${elsewhere.to} take it`;
+  return { kind: "fault", reason: `${name} ${reason} in ${label(target)} (${releases})` };
+}
+
+/** An object without the fields that the version does not have. */
+function fitFields(name: string, value: ConfigValue, target: Target): Outcome {
+  const object = typeof value === "string" && value.trimStart().startsWith("{") ? objectOf(value) : value;
+  if (object === null || !isMap(object)) return fits(name, value);
+  const warnings: string[] = [];
+  const gone: string[] = [];
+  const kept = new Map<string, ConfigValue>();
+  for (const [key, item] of object) {
+    const field = fitField(name, key, target);
+    if (field.warning !== null) warnings.push(field.warning);
+    if (field.gone === null) kept.set(key, item);
+    else gone.push(field.gone);
+  }
+  return fits(name, gone.length === 0 ? value : kept, warnings, gone);
+}
+
+/** A field of an option's object: `gone` says why the version does not have it. */
+function fitField(
+  option: string,
+  path: string,
+  target: Target,
+): { gone: string | null; warning: string | null } {
+  const { table, like } = target;
+  const name = `${option}.${path.split(/[.+]/, 1)[0]}`;
+  const isClosed = Object.keys(table.options).some((other) =>
+    other.startsWith(`${option}.`) && rangesNow(other, target).length > 0
+  );
+  if (!isClosed || rangesNow(name, target).length > 0) return { gone: null, warning: null };
+  const ranges = optionRanges(table, name);
+  return ranges === null
+    ? { gone: null, warning: unknown(name, target) }
+    : { gone: `${name} (${whyAbsent(table, ranges, like)})`, warning: null };
+}
+
+function objectOf(text: string): ConfigValue {
+  try {
+    return readJson(text);
+  } catch {
+    return null;
+  }
+}
+
+function rangesNow(name: string, { table, like }: Target): OptionRange[] {
+  return optionRanges(table, name)?.filter((range) => like.some((release) => isIn(range, release))) ?? [];
+}
+
+function unknown(name: string, { table }: Target): string {
+  const isField = name.includes(".");
+  const known = Object.keys(table.options).filter((other) =>
+    !other.startsWith("-") && other.includes(".") === isField
+  );
+  const near = nearest(name, known);
+  return `no release of vLLM up to ${releasesOf(table).at(-1)} has ${name}${
+    near === null ? "" : ` (did you mean ${near}?)`
+  }; it is passed on`;
+}
+
 /** How messages call the version that arguments are fitted to. */
-function label(version: EngineVersion | null, like: readonly string[]): string {
+function label({ version, like }: Target): string {
   return `vLLM ${version?.text ?? like.at(-1)}`;
 }
 
 /** True where the version is one that the table was made from: what it refuses is then certain. */
-function isExact(table: EngineTable, version: EngineVersion | null): boolean {
+function isExact({ table, version }: Target): boolean {
   return version !== null && !version.development &&
     releasesOf(table).some((release) => {
       const parsed = parseVersion(release);

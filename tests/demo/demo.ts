@@ -1,8 +1,10 @@
 // The main job, end to end, on loopback: a hub and an S3 endpoint with a tiny but real model, and each command as a user types it.
-// `deno task demo`. Ends with 0 where every command did and showed what it must, and leaves nothing behind.
+// `deno task demo`; with `--engine vllm` the last step is a real vLLM on this machine's processor. Ends with 0 where every command did and showed what it must, and leaves nothing behind.
 import { makeModel } from "../fixtures/model/make_model.ts";
 import { type HubServer, startHub } from "../servers/hub_server.ts";
 import { type S3Server, startS3 } from "../servers/s3_server.ts";
+import { serving } from "../vllm/serving.ts";
+import { vllmEnv } from "../vllm/vllm_env.ts";
 import { Shell, type Shown } from "./shell.ts";
 
 const MODEL = "example/tiny-llama";
@@ -10,6 +12,7 @@ const FROM_S3 = "example/tiny-llama-s3";
 const WEIGHTS = "model-00001-of-00002.safetensors";
 const SCRIPT = new URL("stub_engine.sh", import.meta.url);
 
+const python = Deno.args.join(" ").endsWith("--engine vllm") ? await realEngine() : null;
 const started = performance.now();
 const files = makeModel();
 const work = await Deno.makeTempDir({ prefix: "aim-demo-" });
@@ -118,6 +121,32 @@ async function demonstrate(hub: HubServer, s3: S3Server): Promise<void> {
   shows(offline, `PID ${offline.pid}\n`);
   shows(offline, `  --model\n  ${MODEL}\n`);
   shows(offline, "  HF_HUB_OFFLINE=1\n");
+  if (python !== null) await serveWithVllm(python, cache);
+}
+
+async function serveWithVllm(python: string, cache: string): Promise<void> {
+  shell.comment("The same with vLLM itself, on this machine's processor.");
+  const args = [MODEL, "--", "--enforce-eager", "--host", "127.0.0.1"];
+  shell.note(`AIM_ACCELERATOR_TYPE=cpu aim serve ${args.join(" ")}`);
+  await using server = await serving(python, args, { AIM_CACHE_PATH: cache, HF_HUB_OFFLINE: "1" });
+  const prompt = "Once upon a time";
+  const shown = await shell.run(
+    ...["curl", "-s", `${server.url}/v1/completions`, "-H", "content-type: application/json", "-d"] as const,
+    JSON.stringify({ model: MODEL, prompt, max_tokens: 8 }),
+  );
+  shows(shown, `"model":"${MODEL}"`);
+  shell.note(
+    `it answered ${(server.ready / 1000).toFixed(1)} s after aim was started; its weights are random`,
+  );
+  const { code } = await server.stop();
+  expect(code === 0, `vLLM ended with ${code}`);
+}
+
+async function realEngine(): Promise<string> {
+  const env = await vllmEnv();
+  if (typeof env === "string") return env;
+  console.error(`vLLM cannot be had: ${env.skip}`);
+  Deno.exit(1);
 }
 
 function objects(): Record<string, Uint8Array> {

@@ -8,6 +8,8 @@ export interface ParserDescription {
       { readonly kind: string; readonly choices: readonly string[] | null; readonly long: string }
     >
   >;
+  /** The fields of options whose objects can have no others. */
+  readonly fields: Readonly<Record<string, readonly string[]>>;
   readonly variables: readonly string[];
 }
 
@@ -27,6 +29,9 @@ export function addRelease(
       return [option.replace(/^--/, ""), text];
     }),
   );
+  for (const [option, fields] of Object.entries(description.fields)) {
+    for (const field of fields) options[`${option.replace(/^--/, "")}.${field}`] = "field";
+  }
   const variables = Object.fromEntries(description.variables.map((name) => [name, ""]));
   return {
     releases: [...releases, release].join(" "),

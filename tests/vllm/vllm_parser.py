@@ -11,6 +11,7 @@ pydantic, regex, msgspec, packaging, cloudpickle and pyyaml must be installed.
 import abc
 import argparse
 import contextlib
+import dataclasses
 import importlib
 import importlib.abc
 import importlib.machinery
@@ -266,6 +267,22 @@ def kind_of(action):
     return kind if many is None else f"{kind} {many}"
 
 
+def fields_of(action):
+    """The fields of an option whose object is held to a dataclass; none where it may have any."""
+    if not takes(action.type or str, "{}") or takes(action.type or str, '{"z":1}'):
+        return []
+    seen, rest = set(), [action.type]
+    while rest:
+        value = rest.pop()
+        if dataclasses.is_dataclass(value):
+            return [field.name for field in dataclasses.fields(value) if field.init]
+        if not inspect.isfunction(value) or value in seen:
+            continue
+        seen.add(value)
+        rest += [*(value.__defaults__ or ()), *(cell.cell_contents for cell in value.__closure__ or ())]
+    return []
+
+
 def describe(parser):
     from vllm import envs
 
@@ -279,6 +296,11 @@ def describe(parser):
             }
             for option, action in parser._option_string_actions.items()
             if not isinstance(action, argparse._HelpAction)
+        },
+        "fields": {
+            action.option_strings[0]: fields
+            for action in parser._actions
+            if action.option_strings and (fields := fields_of(action))
         },
         "variables": sorted({name for name in names if name.startswith("VLLM_")}),
     }
