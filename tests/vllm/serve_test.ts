@@ -74,9 +74,7 @@ Deno.test({
       await using server = await serving(python, [`s3://models/${MODEL}`, ...EAGER], env);
       assertEquals(await names(server), [MODEL]);
       assert((await complete(server, MODEL)).length > 0);
-      assert(
-        (await Deno.readTextFile(`/proc/${server.pid}/cmdline`)).includes(`${directory}/cache/${MODEL}`),
-      );
+      assert((await server.log()).includes(`from=${directory}/cache/${MODEL}`), await server.log());
     } finally {
       await s3.close();
       await Deno.remove(directory, { recursive: true });
@@ -136,7 +134,7 @@ async function complete(server: Serving, model: string): Promise<string> {
 async function chats(server: Serving, model: string): Promise<void> {
   const messages = [{ role: "user", content: "Good morning" }];
   const answer = await post(server, "chat/completions", { model, messages, max_tokens: 4, ignore_eos: true });
-  assertEquals([answer.model, answer.usage.completion_tokens], [model, 4]);
+  assertEquals(answer.usage.completion_tokens, 4);
 }
 
 async function post(server: Serving, path: string, body: unknown) {
