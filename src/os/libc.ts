@@ -44,6 +44,7 @@ const PROCESS = {
   fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
   setrlimit: { parameters: ["i32", "buffer"], result: "i32", optional: true },
   signal: { parameters: ["i32", "pointer"], result: "pointer" },
+  statfs: { parameters: ["buffer", "buffer"], result: "i32" },
   sigprocmask: { parameters: ["i32", "buffer", "pointer"], result: "i32" },
 } as const;
 

@@ -48,7 +48,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   await copyKernels(options, choice);
   await warnOfMemory(options, choice, resolution);
   const compiled = await compiledCode(options, choice);
-  const fileSystem = await networkFileSystem(pathOf(resolution));
+  const fileSystem = networkFileSystem(pathOf(resolution));
   if (fileSystem !== null) log.info(`the model is on ${fileSystem}: the engine reads its weights ahead`);
   // Serving what is on disk needs neither network nor writing.
   for (const name of ["net", "write"] as const) Deno.permissions.revokeSync({ name });

@@ -1,4 +1,3 @@
-import { statfs } from "node:fs/promises";
 import { dirname } from "@std/path";
 import { AimError } from "../errors/aim_error.ts";
 
@@ -27,6 +26,8 @@ export async function checkFreeSpace(need: SpaceNeed): Promise<void> {
 
 /** Bytes that this user may still write on the file system of a path that need not exist yet; `null` where it does not say. */
 export async function freeBytes(path: string): Promise<{ free: number; at: string } | null> {
+  // Node's modules take longer to load than a dry run of a cached model, which asks for no space.
+  const { statfs } = await import("node:fs/promises");
   for (let at = path;; at = dirname(at)) {
     try {
       const { bavail, bsize, blocks } = await statfs(at);
