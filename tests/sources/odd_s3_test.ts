@@ -1,5 +1,4 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { createHash } from "node:crypto";
 import { AimError } from "../../src/errors/aim_error.ts";
 import type { ByteRange } from "../../src/sources/manifest.ts";
 import { parseModelRef } from "../../src/sources/model_ref.ts";
@@ -10,71 +9,17 @@ import { s3Settings } from "../../src/sources/s3/s3_settings.ts";
 import { openTransport } from "../../src/sources/transport/transport.ts";
 import { makeCertificates } from "../servers/certificates.ts";
 import { randomBytes } from "../servers/content.ts";
+import { ODD_CASES, ODD_OBJECTS } from "../servers/odd_cases.ts";
 import { type Oddities, startOddS3 } from "../servers/odd_s3.ts";
 import { startS3 } from "../servers/s3_server.ts";
 import { streamOf } from "./stream_of.ts";
 
 const SIGNAL = new AbortController().signal;
-const OBJECTS = {
-  "m/config.json": new TextEncoder().encode("{}"),
-  "m/a%2Bb+c d&e.txt": new TextEncoder().encode("odd name"),
-  "m/sub/model.safetensors": randomBytes(50_000, 5),
-  "m/z.txt": new TextEncoder().encode("last"),
-} as const;
-const FILES = Object.entries(OBJECTS).map(([key, bytes]) => [key.slice(2), bytes] as const);
+const FILES = Object.entries(ODD_OBJECTS).map(([key, bytes]) => [key.slice(2), bytes] as const);
 
-interface Case {
-  readonly odd: Oddities;
-  readonly env?: Record<string, string>;
-  readonly bucket?: string;
-  /** What must have been asked. */
-  readonly asked?: (url: URL, headers: Headers) => boolean;
-}
-
-const key = randomBytes(32, 9);
-const CUSTOMER_KEY = {
-  "x-amz-server-side-encryption-customer-algorithm": "AES256",
-  "x-amz-server-side-encryption-customer-key": key.toBase64(),
-  "x-amz-server-side-encryption-customer-key-md5": createHash("md5").update(key).digest("base64"),
-};
-
-const CASES: Readonly<Record<string, Case>> = {
-  "lists without ETags": { odd: { etags: "not in lists" } },
-  "no ETags anywhere": { odd: { etags: "nowhere" } },
-  "version 1 of lists whatever was asked for": {
-    odd: { lists: "version 1" },
-    asked: (url) => url.searchParams.has("marker"),
-  },
-  "version 2 of lists refused": {
-    odd: { lists: "version 2 refused" },
-    asked: (url) => url.searchParams.has("marker"),
-  },
-  "keys of a list not encoded": { odd: { plainKeys: true } },
-  "every condition answered with 412": { odd: { refusesConditions: true } },
-  "ranges ignored": { odd: { wholeFiles: true } },
-  "a tenant before the bucket": { odd: {}, bucket: "tenant:models" },
-  "the requester pays": {
-    odd: { demands: { "x-amz-request-payer": "requester" } },
-    env: { AWS_REQUEST_PAYER: "requester" },
-  },
-  "a key of the customer's": {
-    odd: { demands: CUSTOMER_KEY },
-    env: { AIM_S3_SSE_CUSTOMER_KEY: key.toBase64() },
-  },
-  "the bucket in the host's name, by AIM_S3_ADDRESSING_STYLE": {
-    odd: { virtualHost: true },
-    env: { AIM_S3_ADDRESSING_STYLE: "virtual" },
-    asked: (url) => url.hostname === "models.s3.test",
-  },
-  "the bucket in the host's name, by S3_USER_VIRTUAL_BUCKET": {
-    odd: { virtualHost: true },
-    env: { S3_USER_VIRTUAL_BUCKET: "true" },
-  },
-};
-
-for (const [what, { odd, env = {}, bucket = "models", asked }] of Object.entries(CASES)) {
+for (const [what, { odd, env = {}, bucket = "models", asked }] of Object.entries(ODD_CASES)) {
   Deno.test(`a model is read whole from S3 with ${what}`, async () => {
-    await using s3 = startOddS3(bucket, OBJECTS, odd);
+    await using s3 = startOddS3(bucket, ODD_OBJECTS, odd);
     // The server is its own proxy where the host's name must hold the bucket.
     const at: Record<string, string> = odd.virtualHost
       ? { AWS_ENDPOINT_URL: "http://s3.test", HTTP_PROXY: s3.url }
@@ -86,7 +31,7 @@ for (const [what, { odd, env = {}, bucket = "models", asked }] of Object.entries
 
 Deno.test("a redirect to another node of the cluster is followed with a signature for it, lists and objects alike", async () => {
   await using node = await startS3({
-    buckets: { models: Object.fromEntries(Object.entries(OBJECTS)) },
+    buckets: { models: Object.fromEntries(Object.entries(ODD_OBJECTS)) },
   });
   await using s3 = startOddS3("models", {}, { redirect: node.url });
   await assertWhole("s3://models/m", { ...node.env, AWS_ENDPOINT_URL: s3.url });
@@ -172,7 +117,7 @@ Deno.test("an answer that is not S3's is named as what it is, with exit code 6",
     }, "goes on"],
   ];
   for (const [what, odd, words] of answers) {
-    await using s3 = startOddS3("models", OBJECTS, odd);
+    await using s3 = startOddS3("models", ODD_OBJECTS, odd);
     const error = await failure("s3://models/m", { AWS_ENDPOINT_URL: s3.url, AIM_S3_ANONYMOUS: "true" });
     assertEquals(error.kind, "network", what);
     assert(error.line.includes(words), `${what}: ${error.line}`);
@@ -181,7 +126,7 @@ Deno.test("an answer that is not S3's is named as what it is, with exit code 6",
 });
 
 Deno.test("the bucket in the endpoint's path is pointed out", async () => {
-  await using s3 = startOddS3("models", OBJECTS, {});
+  await using s3 = startOddS3("models", ODD_OBJECTS, {});
   const error = await failure("s3://models/m", {
     AWS_ENDPOINT_URL: `${s3.url}/models`,
     AIM_S3_AUTH_MODE: "anonymous",
@@ -198,7 +143,7 @@ Deno.test("a server whose certificate cannot be verified is read where that is s
   }
   await using _ = certificates;
   await using s3 = await startS3({
-    buckets: { models: Object.fromEntries(Object.entries(OBJECTS)) },
+    buckets: { models: Object.fromEntries(Object.entries(ODD_OBJECTS)) },
     tls: certificates.tls,
   });
   assertEquals((await failure("s3://models/m", s3.env)).kind, "network");
@@ -216,7 +161,7 @@ Deno.test("a server whose certificate cannot be verified is read where that is s
     await Deno.remove(mount, { recursive: true });
   }
   // The other way round: https at a port that speaks http.
-  await using plain = startOddS3("models", OBJECTS, {});
+  await using plain = startOddS3("models", ODD_OBJECTS, {});
   const error = await failure("s3://models/m", {
     ...s3.env,
     AWS_ENDPOINT_URL: plain.url.replace("http:", "https:"),
@@ -242,7 +187,7 @@ async function assertWhole(uri: string, env: Readonly<Record<string, string>>): 
     const { files } = await source.manifest();
     assertEquals(files.map(({ path }) => path as string), FILES.map(([path]) => path).toSorted());
     for (const file of files) {
-      const bytes = OBJECTS[`m/${file.path}` as keyof typeof OBJECTS];
+      const bytes = ODD_OBJECTS[`m/${file.path}` as keyof typeof ODD_OBJECTS];
       const ranges: (ByteRange | null)[] = [null, { start: 0, end: 1 }];
       for (const range of ranges) {
         const got = await source.read(file, range, SIGNAL);
