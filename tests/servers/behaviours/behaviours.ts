@@ -80,6 +80,11 @@ export const BEHAVIOURS: readonly Behaviour[] = [
     try: (subject) => provenBy(subject, "model.safetensors"),
   },
   {
+    name: "condition",
+    says: "status of an answer to a request that names another ETag (If-Match)",
+    try: async (subject) => `${await subject.underOtherEtag()}`,
+  },
+  {
     name: "replaced",
     says: "a file that is replaced after the list was taken is noticed",
     try: async (subject) => {

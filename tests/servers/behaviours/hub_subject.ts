@@ -1,3 +1,5 @@
+import { redirectTarget } from "../../../src/sources/transport/redirect.ts";
+import { openTransport } from "../../../src/sources/transport/transport.ts";
 import { type HubServer, startHub } from "../hub_server.ts";
 import { type ModelKey, MODELS } from "./models.ts";
 import type { Subject } from "./server_row.ts";
@@ -39,6 +41,21 @@ export async function hubSubject(
     reference: (model: ModelKey) => `hf://${ID(model)}`,
     missing: `hf://${ID("missing")}`,
     stranger: { ...env, HF_TOKEN: "hf_stranger" },
+    underOtherEtag: async () => {
+      const transport = openTransport({ env, connections: 1 });
+      try {
+        let url = new URL(`${env.HF_ENDPOINT}/${ID("weights")}/resolve/main/model.safetensors`);
+        for (let token: Record<string, string> = { authorization: `Bearer ${env.HF_TOKEN}` };; token = {}) {
+          const response = await transport.fetch(url, { headers: { ...token, "if-match": '"another"' } });
+          await response.body?.cancel();
+          const target = redirectTarget(response, url);
+          if (target === null) return response.status;
+          url = target;
+        }
+      } finally {
+        transport.close();
+      }
+    },
     replace: async (path, bytes) => void await hub.push(ID("changing"), path, bytes),
     async [Symbol.asyncDispose]() {
       await started?.[Symbol.asyncDispose]();

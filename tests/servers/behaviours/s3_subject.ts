@@ -2,8 +2,10 @@ import {
   CompleteMultipartUploadCommand,
   CreateBucketCommand,
   CreateMultipartUploadCommand,
+  GetObjectCommand,
   PutObjectCommand,
   S3Client,
+  S3ServiceException,
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
 import { type ModelKey, MODELS, PART_SIZE } from "./models.ts";
@@ -63,6 +65,17 @@ export async function s3Subject(
     reference: (model: ModelKey) => `s3://${bucket}/${model}`,
     missing: `s3://${bucket}/missing`,
     stranger: { ...env, AWS_ACCESS_KEY_ID: "STRANGER" },
+    underOtherEtag: async () => {
+      const asked = { Bucket: bucket, Key: "weights/model.safetensors", IfMatch: '"another"' };
+      try {
+        const { $metadata, Body } = await client.send(new GetObjectCommand(asked));
+        await Body?.transformToByteArray();
+        return $metadata.httpStatusCode ?? 0;
+      } catch (error) {
+        if (!(error instanceof S3ServiceException)) throw error;
+        return error.$metadata.httpStatusCode ?? 0;
+      }
+    },
     replace: (path, bytes) => upload(client, bucket, `changing/${path}`, bytes),
     [Symbol.asyncDispose]: close,
   };

@@ -10,6 +10,8 @@ export interface Subject extends AsyncDisposable {
   readonly missing: string;
   /** The environment with credentials that the server does not know. */
   readonly stranger: Readonly<Record<string, string>>;
+  /** Status of the answer to a request for a large file under the condition of another ETag (`If-Match`). */
+  underOtherEtag(): Promise<number>;
   /** Gives a file of the model `changing` another content. */
   replace(path: string, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
 }
