@@ -42,6 +42,10 @@ export const ALSO_HONOURED: readonly (readonly [string, string])[] = [
     "PEM file with certificate authorities to trust beside the usual ones",
   ],
   [
+    "STORAGE_CONFIG, STORAGE_OVERRIDE_CONFIG",
+    "KServe's storage spec: a JSON object with S3 endpoint and credentials",
+  ],
+  [
     "AWS_CA_BUNDLE_CONFIGMAP, CA_BUNDLE_CONFIGMAP_NAME, CA_BUNDLE_VOLUME_MOUNT_POINT",
     "KServe's: cabundle.crt of the mounted ConfigMap is trusted beside them",
   ],

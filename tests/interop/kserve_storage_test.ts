@@ -79,6 +79,20 @@ const DOWNLOADS: readonly Download[] = [
     },
   },
   {
+    what: "KServe's storage spec",
+    uri: "s3://models/models/org/m/",
+    env: {
+      STORAGE_CONFIG: JSON.stringify({
+        type: "s3",
+        access_key_id: s3.accessKey,
+        secret_access_key: "overridden",
+        endpoint_url: s3.url,
+        region: "us-east-1",
+      }),
+      STORAGE_OVERRIDE_CONFIG: JSON.stringify({ secret_access_key: s3.secretKey }),
+    },
+  },
+  {
     what: "the bucket in the host's name",
     uri: "s3://models/models/org/m/",
     env: {

@@ -4,6 +4,7 @@ import { type Manifest, totalBytes } from "../../sources/manifest.ts";
 import type { ModelRef } from "../../sources/model_ref.ts";
 import { openSource } from "../../sources/open_source.ts";
 import { type S3Settings, s3Settings } from "../../sources/s3/s3_settings.ts";
+import { withStorageConfig } from "../../sources/s3/storage_config.ts";
 import type { Source } from "../../sources/source.ts";
 import { sourceOptions } from "../../sources/source_options.ts";
 import { count, formatBytes, formatDuration } from "../format.ts";
@@ -220,7 +221,7 @@ function checkS3Credentials(env: Environment): Check {
 
 function settingsOrError(env: Environment): S3Settings | AimError {
   try {
-    return s3Settings(env);
+    return s3Settings(withStorageConfig(env));
   } catch (error) {
     if (error instanceof AimError) return error;
     throw error;

@@ -14,6 +14,7 @@ import { type ListedObject, listObjects } from "./list_objects.ts";
 import { ObjectDigests } from "./object_digests.ts";
 import { S3Bucket } from "./s3_bucket.ts";
 import { s3Settings } from "./s3_settings.ts";
+import { withStorageConfig } from "./storage_config.ts";
 
 /** How an object is asked for. */
 interface Known {
@@ -36,10 +37,16 @@ export class S3Source implements Source {
 
   /** @throws {AimError} `usage` or `unauthorized`, as {@linkcode s3Settings}. */
   constructor(ref: Extract<ModelRef, { kind: "s3" }>, options: SourceOptions) {
-    const settings = s3Settings(options.env);
+    const env = withStorageConfig(options.env);
+    const settings = s3Settings(env);
     this.uri = uriOf(ref);
     this.#prefix = ref.prefix;
-    this.#transport = openTransport({ ...options, connections: options.jobs, verifyTls: settings.verifyTls });
+    this.#transport = openTransport({
+      ...options,
+      env,
+      connections: options.jobs,
+      verifyTls: settings.verifyTls,
+    });
     this.#bucket = new S3Bucket(ref.bucket, this.uri, settings, this.#transport);
     this.#digests = new ObjectDigests(this.#bucket);
   }
