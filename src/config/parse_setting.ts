@@ -76,7 +76,7 @@ export function parseSetting(
     }
     case "url": {
       if (!/^https?:\/\/[^/\s]/.test(text) || !URL.canParse(text)) {
-        // What stands before @ may be a password, also where the rest is no address.
+        // Text before @ may be a password, even if the rest is not an address.
         throw badValue(options.name, text.replace(/[^/]*@/, "***@"), "an http:// or https:// address");
       }
       return text.replace(/\/+$/, "");

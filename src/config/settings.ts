@@ -85,7 +85,7 @@ export const SETTINGS = {
     type: { kind: "json-object" },
     default: null,
     value: "JSON",
-    help: "engine arguments that go over the profile's, as a JSON object",
+    help: "engine arguments that override the profile's, as a JSON object",
     group: "model",
   }),
   engine: setting({
@@ -184,7 +184,7 @@ export const SETTINGS = {
     type: { kind: "choice", choices: ["instinct", "radeon", "epyc", "cpu"], ignoreCase: true },
     default: null,
     value: "FAMILY",
-    help: "epyc (as when unset): tell EPYC processors from others; any other: all processors are CPU",
+    help: "epyc (also if unset): recognise EPYC processors; any other: every processor is CPU",
     group: "gpu",
   }),
   acceleratorModel: setting({
@@ -223,7 +223,7 @@ export const SETTINGS = {
     type: { kind: "path" },
     default: "/dev",
     value: "DIR",
-    help: "where device nodes lie",
+    help: "directory of device nodes",
     group: "gpu",
   }),
   procRoot: setting({

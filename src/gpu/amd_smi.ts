@@ -18,7 +18,9 @@ export interface AmdSmiOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Runs a program with a bounded wait. Never throws: what goes wrong is the result. Requires `--allow-run`. */
+/**
+ * Runs a program with a bounded wait. Never throws: what goes wrong is the result. Requires `--allow-run`.
+ */
 export function amdSmiProgram(program: string, { timeout, env, signal }: AmdSmiOptions): RunAmdSmi {
   return async (args) => {
     const abort = new AbortController();
@@ -61,7 +63,7 @@ export function amdSmiProgram(program: string, { timeout, env, signal }: AmdSmiO
   };
 }
 
-/** GPUs as `amd-smi` tells of them. Never throws. */
+/** GPUs as `amd-smi` reports them. Never throws. */
 export async function readAmdSmi(run: RunAmdSmi): Promise<Devices & { readonly reason: string | null }> {
   const [fixed, load] = await Promise.all([
     run(["static", "--asic", "--vram", "--json"]),
@@ -72,7 +74,7 @@ export async function readAmdSmi(run: RunAmdSmi): Promise<Devices & { readonly r
   if (gpus === null) return { devices: [], warnings: [], reason: "amd-smi printed no JSON" };
   const metrics = "failed" in load ? null : parseAmdSmi(load.stdout);
   const warnings = metrics === null
-    ? [`amd-smi does not tell how busy the GPUs are${"failed" in load ? `: ${load.failed}` : ""}`]
+    ? [`amd-smi does not report how busy the GPUs are${"failed" in load ? `: ${load.failed}` : ""}`]
     : [];
   const devices = gpus.map((gpu, at) =>
     device(gpu, metrics?.find((one) => one.gpu === gpu.gpu) ?? metrics?.[at])

@@ -9,7 +9,7 @@ export interface DetectOptions extends DetectGpusOptions {
   /** `/proc`. */
   readonly procRoot: string;
   readonly type: "gpu" | "cpu";
-  /** `cpu` and the families of GPUs: an EPYC is not told from other processors. `null`: nobody said. */
+  /** `cpu` and the families of GPUs: an EPYC is treated as any other processor. `null`: not set. */
   readonly family: "instinct" | "radeon" | "epyc" | "cpu" | null;
   /** A model that was named: no GPU is looked at, and its own type counts. */
   readonly model: string | null;

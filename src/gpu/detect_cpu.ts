@@ -31,7 +31,7 @@ export function detectCpu(files: KernelFiles, { sys, proc }: CpuRoots, anyChip: 
   const listed = listedIn(read(`${sys}/devices/system/cpu/present`)) ??
     info.match(/^processor\s*:/gm)?.length;
   const nodeCores = listed ?? Math.max(1, navigator.hardwareConcurrency);
-  // Of the control group itself where it can be told, and of the root that a container sees as its own.
+  // Limits of the process's own control group, and of the root, which is its own group inside a container.
   const groups = ["", ...groupsIn(read(`${proc}/self/cgroup`) ?? "")];
   const first = (names: readonly string[]) =>
     groups.toReversed().flatMap((group) =>

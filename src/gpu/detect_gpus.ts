@@ -14,7 +14,10 @@ export interface DetectGpusOptions {
   readonly devRoot: string;
   /** The `amd-smi` program: a name on PATH, or a path. */
   readonly amdSmi: string;
-  /** `ROCR_VISIBLE_DEVICES`, `HIP_VISIBLE_DEVICES`, `CUDA_VISIBLE_DEVICES`; `amd-smi` gets all but the secrets in it. */
+  /**
+   * `ROCR_VISIBLE_DEVICES`, `HIP_VISIBLE_DEVICES`, `CUDA_VISIBLE_DEVICES`; `amd-smi` gets all but the secrets
+   * in it.
+   */
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Milliseconds that `amd-smi` may take. @default {10000} */
   readonly timeout?: number;

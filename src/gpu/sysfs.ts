@@ -13,7 +13,7 @@ export interface SysfsRoots {
 
 /**
  * GPUs from the KFD topology joined with DRM by the render minor. KFD is what ROCm enumerates, so its order
- * counts; DRM tells use, load and partition modes, and which GPUs of the host this container may not see.
+ * counts; DRM reports use, load and partition modes, and which GPUs of the host this container may not see.
  * Never throws; unreadable files are warned about.
  *
  * Sources: the kernel's `drivers/gpu/drm/amd/amdkfd/kfd_topology.c` (names, decimal values, `location_id`,
@@ -114,7 +114,7 @@ function readCards(files: KernelFiles, folder: string, warnings: string[]): Card
     const device = `${folder}/renderD${minor}/device`;
     const vendor = files.text(`${device}/vendor`);
     if (vendor.kind === "failed") warnings.push(`${device}/vendor cannot be read: ${vendor.reason}`);
-    // A partition's render node belongs to a platform device without PCI attributes: KFD tells of it.
+    // A partition's render node belongs to a platform device without PCI attributes: KFD reports it.
     if (vendor.kind !== "ok" || integer(vendor.value) !== AMD) return [];
     const number = (name: string): number | null => {
       const text = files.text(`${device}/${name}`);
@@ -174,7 +174,7 @@ function joined(
   cards: readonly Card[],
   kfd: string | null,
 ): Device[] {
-  // Some drivers give partitions PCI functions of their own, so the function does not tell GPUs apart.
+  // Some drivers give partitions PCI functions of their own, so the function does not identify a GPU.
   const slot = (address: string | null) => address?.replace(/\.[0-7]$/, "") ?? null;
   const family = (node: Node) => slot(pciOf(node)) ?? `node ${node.number}`;
   return nodes.map((node) => {

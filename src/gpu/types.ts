@@ -29,7 +29,7 @@ export interface Gpu {
   readonly hipIndex: number | null;
   /** AIM's name (`MI300X`), or `UNKNOWN`. */
   readonly model: string;
-  /** PCI device id as `0x74a1`; `null` where nothing tells. */
+  /** PCI device id as `0x74a1`; `null` if unknown. */
   readonly deviceId: string | null;
   /** `0000:c1:00.0`. */
   readonly pciAddress: string | null;

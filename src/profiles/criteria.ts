@@ -2,7 +2,7 @@ import type { Config } from "../config/config.ts";
 import type { GpuInventory } from "../gpu/types.ts";
 import type { Criteria } from "./types.ts";
 
-/** Criteria, and what an operator should know about how they came about. */
+/** Criteria, and warnings about how they were chosen. */
 export interface CriteriaResult {
   readonly criteria: Criteria;
   /** One line each. */

@@ -47,7 +47,7 @@ export function findProfileFiles(folder: string): ProfilePaths {
   return { files, unreadable };
 }
 
-/** The path itself where nothing is there: reading it will say so. */
+/** The path itself if it does not exist: reading it reports that. */
 function realPath(path: string): string {
   try {
     return Deno.realPathSync(path);

@@ -16,17 +16,14 @@ export function judge(profiles: readonly Profile[], criteria: Criteria): JudgedP
     );
 }
 
-/**
- * How many GPUs a profile may use where the count is left to it; `null` for a processor, or where a count was
- * asked for.
- */
+/** How many GPUs a profile may use with an automatic count; `null` for a processor or a requested count. */
 function automaticCount({ accelerator }: Criteria): number | null {
   return accelerator === null || accelerator.type === "cpu" || accelerator.requested !== null
     ? null
     : accelerator.available;
 }
 
-/** True for profiles of no particular model. */
+/** True for profiles that are not for one model. */
 export function isGeneral({ aimId, metadata }: Profile): boolean {
   return aimId === null || metadata.type === "general";
 }

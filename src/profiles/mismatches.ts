@@ -1,9 +1,8 @@
 import type { Criteria, Mismatch, Profile } from "./types.ts";
 
 /**
- * Everything in which a profile differs from the criteria, in the order in which states are given: engine,
- * metric, model, accelerator (model, then count), precision. Empty where it fits. Without an accelerator in
- * the criteria it is not looked at.
+ * All differences between a profile and the criteria, in the order of states: engine, metric, model,
+ * accelerator (model, then count), precision. Empty if it fits. Criteria without an accelerator fit any.
  */
 export function mismatches(profile: Profile, criteria: Criteria): Mismatch[] {
   const { metadata } = profile;
@@ -52,10 +51,11 @@ function acceleratorMismatch(
   const { acceleratorModel: model, acceleratorCount: count, acceleratorType: type } = profile.metadata;
   const differs = (reason: string, remedy: string | null = null): Difference => ({ reason, remedy });
   if (model !== there.model) {
-    return { ...differs(`needs ${model}; this host has ${there.model}`), otherModel: true };
+    const has = there.named === true ? `, not ${there.model}` : `; this host has ${there.model}`;
+    return { ...differs(`needs ${model}${has}`), otherModel: true };
   }
   if (there.partitioned) return differs(`needs whole ${model} GPUs; this host has partitions of them`);
-  // A processor fits whatever its cores: the engine gets as many threads as there are.
+  // Any number of cores will do: the engine gets as many threads.
   if (type === "cpu") return null;
   if (count < 1) return differs("is for no GPU at all");
   if (there.requested !== null && count !== there.requested) {

@@ -1,7 +1,7 @@
 import { compareText } from "./rank.ts";
 import type { JudgedProfile } from "./types.ts";
 
-/** A choice made without knowing the GPU. */
+/** A profile picked without knowing the GPU. */
 export interface GpuLessPick {
   readonly judged: JudgedProfile;
   /**
@@ -20,9 +20,9 @@ export interface PickOptions {
 }
 
 /**
- * Picks a profile where no GPU can be seen and none was named, from profiles judged with
- * `criteria.accelerator` `null`: the best-ranked one, with what else could have been meant. For downloads
- * only: serving needs a GPU. `null` where none is left.
+ * Picks a profile if no GPU is visible and none is named: of profiles judged with `criteria.accelerator`
+ * `null` the best-ranked one, with the alternatives. For downloads only: serving needs a GPU. `null` if no
+ * profile fits.
  */
 export function pickWithoutGpu(
   judged: readonly JudgedProfile[],

@@ -66,24 +66,22 @@ export interface Criteria {
   readonly engine: string;
   readonly metric: Metric;
   /**
-   * `AIM_ID`, else `AIM_MODEL_ID`; `null` where the model is an S3 URI or a path, and only general profiles
-   * are candidates.
+   * `AIM_ID`, else `AIM_MODEL_ID`; `null` if the model is an S3 URI or a path: only general profiles fit it.
    */
   readonly model: string | null;
   /**
-   * `null`: no GPU can be seen and none was named; no profile is left out for its accelerator (pre-download
-   * only).
+   * `null`: no GPU is visible and none is named; any accelerator fits then (for downloads only).
    */
   readonly accelerator: {
     readonly type: AcceleratorType;
     readonly model: string;
-    /** How many GPUs or cores there are. */
+    /** Number of GPUs or cores. */
     readonly available: number;
-    /** A count that was asked for and must match exactly; `null` for `auto`. */
+    /** A requested count, which must match exactly; `null` for `auto`. */
     readonly requested: number | null;
     /** True where the devices are partitions of GPUs: profiles for whole GPUs do not fit. */
     readonly partitioned: boolean;
-    /** True where a setting named it and nothing was looked at: any count can be asked for. */
+    /** True if a setting named it and no hardware was looked at: any count can be requested. */
     readonly named?: boolean;
   } | null;
   readonly precision: Precision | "auto";
@@ -101,14 +99,14 @@ export const PROFILE_STATES = [
 ] as const;
 export type ProfileState = (typeof PROFILE_STATES)[number];
 
-/** One thing in which a profile differs from what is wanted. */
+/** One difference between a profile and the criteria. */
 export interface Mismatch {
   readonly state: Exclude<ProfileState, "compatible">;
   /** One clause with both values. */
   readonly reason: string;
   /** The setting that would make it fit, as `AIM_METRIC=latency`; `null` where only other hardware would. */
   readonly remedy: string | null;
-  /** It is for another model of accelerator than the one that is there. */
+  /** The profile is for another accelerator model than this host has. */
   readonly otherModel?: boolean;
 }
 

@@ -125,7 +125,7 @@ function refuse(text: string, fault: Report): void {
   }
 }
 
-/** Where a key or value stands, or the key of its nearest parent that stands anywhere. */
+/** Offset of a key or value; for one that is missing, of the key of its nearest parent. */
 function offsetAt(library: Library, document: Document | null, path: Path, wantsKey: boolean): number {
   let [key, node]: [unknown, unknown] = [null, document?.contents];
   for (const step of path) {
@@ -165,7 +165,7 @@ function check(library: Library, document: Document, text: string, fault: Report
         if (typeof name !== "string" && name !== MERGE) {
           fault(at, `key ${source ?? ""} is no text in YAML 1.1; put it in quotes`);
         }
-        if (seen.has(name)) note(at, `${JSON.stringify(source)} is there twice; the last one counts`);
+        if (seen.has(name)) note(at, `${JSON.stringify(source)} appears twice; the last one counts`);
         seen.add(name);
       }
     },

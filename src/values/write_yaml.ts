@@ -48,7 +48,7 @@ function scalar(value: ConfigValue): string {
   return isList(value) ? "[]" : "{}";
 }
 
-// What YAML may take for something else, or end at, stands in quotes: a JSON string is a YAML string.
+// Text that YAML would read as something else is quoted; a JSON string is a YAML string.
 function text(value: string): string {
   const plain = PLAIN_ASCII.test(value) || PLAIN.test(value);
   const meant = plain && !value.includes(": ") ? plainScalar(value) : null;

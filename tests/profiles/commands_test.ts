@@ -44,7 +44,7 @@ Deno.test("profiles validate names every fault by file, line and column, and exi
       stdout,
       '"latencies"; it must be one of latency, throughput (did you mean latency?)',
     );
-    assertStringIncludes(stdout, '"GPU_ARCHS" is there twice');
+    assertStringIncludes(stdout, '"GPU_ARCHS" appears twice');
     assertEquals(lines.at(-1), "6 files, 2 faults in 1 file");
     const json = await aim(["profiles", "validate", "--format", "json", join(folder, "two.yaml")]);
     assertEquals(json.code, 2);

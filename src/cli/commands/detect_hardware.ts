@@ -9,7 +9,7 @@ import type { Command } from "../command.ts";
 const TYPES = ["gpu", "cpu"] as const;
 
 /**
- * `aim detect-hardware`: AMD's command, which its node labeller calls. It tells what is there, not what a
+ * `aim detect-hardware`: AMD's command, which its node labeller calls. It reports what the host has, not what a
  * setting asks for.
  */
 export const detectHardwareCommand: Command<readonly GpuInventory[]> = {
