@@ -1,4 +1,5 @@
 import type { SettingName } from "../config/settings.ts";
+import { type Globs, operatorGlobs } from "../download/operator_globs.ts";
 import type { DownloadOptions } from "../download/download_model.ts";
 import { AimError } from "../errors/aim_error.ts";
 import type { CommandContext, FlagSpec } from "./command.ts";
@@ -16,6 +17,9 @@ export const DOWNLOAD_SETTINGS = [
   "partSize",
   "maxBandwidth",
   "stallTimeout",
+  "downloadFiles",
+  "refuseUnsafe",
+  "modelSignature",
 ] as const satisfies readonly SettingName[];
 
 /** How progress is shown. */
@@ -49,8 +53,9 @@ export function downloadOptions(context: CommandContext): Omit<DownloadOptions, 
   const { config, flags, signal } = context;
   return {
     revision: text(flags.revision),
-    include: list(flags.include),
-    exclude: list(flags.exclude),
+    ...operatorFilters(context),
+    files: config.downloadFiles ?? "all",
+    refuseUnsafe: config.refuseUnsafe,
     force: flags.force === true,
     signal,
     transfer: {
@@ -88,34 +93,10 @@ export function text(value: CommandContext["flags"][string]): string | undefined
   return typeof value === "string" ? value : undefined;
 }
 
-/**
- * Which files are wanted: `--include` and `--exclude`, else what AMD's AIM Engine operator says in `AIM_HF_INCLUDE` and
- * `AIM_HF_EXCLUDE`, or KServe in `STORAGE_ALLOW_PATTERNS` and `STORAGE_IGNORE_PATTERNS` (for S3 as well): globs with commas between
- * them, or a JSON array.
- */
-export function operatorFilters(
-  { flags, env }: Pick<CommandContext, "flags" | "env">,
-): { readonly include: readonly string[]; readonly exclude: readonly string[] } {
+/** Which files are wanted: `--include` and `--exclude`, else what an operator says in the environment. */
+export function operatorFilters({ flags, env }: Pick<CommandContext, "flags" | "env">): Globs {
   const [include, exclude] = [list(flags.include), list(flags.exclude)];
-  if (include.length + exclude.length > 0) return { include, exclude };
-  return {
-    include: globs(env.AIM_HF_INCLUDE ?? env.STORAGE_ALLOW_PATTERNS),
-    exclude: globs(env.AIM_HF_EXCLUDE ?? env.STORAGE_IGNORE_PATTERNS),
-  };
-}
-
-function globs(text = ""): readonly string[] {
-  const all = /^\s*\[/.test(text) ? jsonList(text) : text.split(",");
-  return all.map((glob) => glob.trim()).filter((glob) => glob !== "");
-}
-
-/** A `[` that begins no JSON begins a class of characters. */
-function jsonList(text: string): string[] {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (Array.isArray(value)) return value.map(String);
-  } catch { /* a glob */ }
-  return text.split(",");
+  return include.length + exclude.length > 0 ? { include, exclude } : operatorGlobs(env);
 }
 
 function list(value: CommandContext["flags"][string]): readonly string[] {

@@ -70,7 +70,7 @@ function amdsKeys(plan: ServingPlan, explanation: Explanation): ReadonlyMap<stri
 }
 
 function remarks(plan: ServingPlan, explanation: Explanation): string[] {
-  const { selectedBecause, runnersUp, found, download, memory, disk } = explanation;
+  const { selectedBecause, runnersUp, found, download, memory, unsafe, disk } = explanation;
   const labelled = (label: string, text: string) => `${label.padEnd(10)}${text.replaceAll(/\s*\n\s*/g, " ")}`;
   return [
     labelled("profile", `${plan.profile.id}: ${selectedBecause}`),
@@ -79,6 +79,7 @@ function remarks(plan: ServingPlan, explanation: Explanation): string[] {
     ),
     labelled("model", found),
     ...(memory === null ? [] : [labelled("memory", memory.summary)]),
+    ...(unsafe === null ? [] : [labelled("trust", unsafe)]),
     ...(download === null ? [] : [labelled("download", download.summary)]),
     ...(disk === null ? [] : [labelled("disk", disk.summary)]),
   ];

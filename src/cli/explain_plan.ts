@@ -1,6 +1,6 @@
 import { diskUse } from "../cache/inspect_disk.ts";
 import type { GpuInventory } from "../gpu/types.ts";
-import { type MemoryFit, memoryFit } from "../serve/memory_fit.ts";
+import { type MemoryFit, memoryFit, unsafeOf } from "../serve/memory_fit.ts";
 import { freeBytes } from "../transfer/free_space.ts";
 import { cachePaths, hubFolder } from "../cache/cache_paths.ts";
 import type { Config } from "../config/config.ts";
@@ -25,6 +25,8 @@ export interface Explanation {
   readonly modelBytes: number | null;
   /** The model against the memory of the GPUs; `null` where one of them is not known. */
   readonly memory: MemoryFit | null;
+  /** What of the model can run code of its publisher's; `null` where nothing does, or its files are not known. */
+  readonly unsafe: string | null;
   /** Room for what is to be downloaded; `null` where nothing is, or the file system does not say. */
   readonly disk:
     | { readonly summary: string; readonly freeBytes: number; readonly neededBytes: number }
@@ -49,6 +51,7 @@ export async function explainPlan(
     runnersUp: runnersUp(plan.judged, own),
     modelBytes: size.bytes,
     memory: size.bytes === null ? null : memoryFit(gpus, plan.args, size.files),
+    unsafe: size.bytes === null ? null : unsafeOf(size.files),
     disk: null,
   };
   const bytes = size.bytes === null ? "" : ` (${formatBytes(size.bytes)})`;

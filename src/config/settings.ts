@@ -344,6 +344,35 @@ export const SETTINGS = {
     help: "bytes a second over all connections, as 50MiB",
     group: "download",
   }),
+  downloadFiles: setting({
+    env: ["AIM_DOWNLOAD_FILES"],
+    flag: "files",
+    type: { kind: "choice", choices: ["all", "serving"] },
+    default: null,
+    value: "WHICH",
+    help:
+      "all files of the model, or those that an engine loads; by default all, and serving where serve itself downloads",
+    group: "download",
+  }),
+  refuseUnsafe: setting({
+    env: ["AIM_REFUSE_UNSAFE"],
+    flag: "refuse-unsafe",
+    type: { kind: "boolean" },
+    default: "false",
+    value: "BOOL",
+    help: "refuse models with pickled weights or Python code of their own (auto_map)",
+    group: "download",
+  }),
+  modelSignature: setting({
+    env: ["AIM_MODEL_SIGNATURE"],
+    flag: "model-signature",
+    type: { kind: "path" },
+    default: null,
+    value: "FILE",
+    help:
+      "OpenSSF signature that a model must have; by default the model's own model.sig, where it has one and a key is given",
+    group: "download",
+  }),
   stallTimeout: setting({
     env: ["STALL_TIMEOUT"],
     flag: "stall-timeout",

@@ -4,6 +4,10 @@ import { log } from "../log/logger.ts";
 import { isMarkedDamaged, removeDamaged } from "../cache/remove_damaged.ts";
 import type { Placement } from "../cache/types.ts";
 import { type Manifest, totalBytes } from "../sources/manifest.ts";
+import { unsafeFiles, unsafeInWords } from "../cache/judge/unsafe_files.ts";
+import { readText } from "../sources/read_text.ts";
+import { readTextOrNull } from "../cache/files.ts";
+import { servingFiles } from "./serving_files.ts";
 import type { Protocol } from "../sources/protocols.ts";
 import { type Source, SourceChangedError } from "../sources/source.ts";
 import { transfer } from "../transfer/transfer.ts";
@@ -19,6 +23,10 @@ export interface DownloadOptions {
   /** Globs; empty means all. */
   readonly include: readonly string[];
   readonly exclude: readonly string[];
+  /** `serving`: only what an engine loads. @default {"all"} */
+  readonly files?: "all" | "serving";
+  /** Refuse what can run code. @default {false} */
+  readonly refuseUnsafe?: boolean;
   /** The revision that the model's record names. @default {as the source says} */
   readonly recordAs?: string | null;
   /** Fetch everything again. */
@@ -54,6 +62,7 @@ export async function downloadModel(
     const isDamaged = await isMarkedDamaged(placement.directory);
     const existing = options.force || isDamaged ? null : await placement.existing(listed);
     if (existing !== null) return report(placement, listed, existing, null, performance.now() - started);
+    await checkTrust(source, listed, options);
     placement.secure();
     return await withLease(
       placement.directory,
@@ -124,6 +133,7 @@ async function downloadAlone(
         ...(options.onEvent === undefined ? {} : { onEvent: options.onEvent }),
       });
       const published = await placement.publish(manifest, plan, result);
+      await nameCode(source, published.path);
       return report(placement, manifest, published, result, performance.now() - started);
     } catch (error) {
       if (!(error instanceof SourceChangedError)) throw error;
@@ -140,17 +150,22 @@ async function downloadAlone(
 }
 
 async function list(source: Source, options: DownloadOptions): Promise<Manifest> {
-  const filtered = options.include.length + options.exclude.length > 0;
-  const manifest = {
-    ...await source.manifest({
-      revision: options.revision,
-      include: options.include,
-      exclude: options.exclude,
-      signal: options.signal,
-    }),
+  const { include, exclude } = options;
+  const filtered = include.length + exclude.length > 0;
+  const listed = await source.manifest({
+    revision: options.revision,
+    include,
+    exclude,
+    signal: options.signal,
+  });
+  for (const glob of listed.unmatched ?? []) {
+    log.warn(`${exclude.includes(glob) ? "exclude" : "include"} ${glob} matches no file of ${source.uri}`);
+  }
+  const manifest = chosenFiles({
+    ...listed,
     filtered,
     ...(options.recordAs === undefined ? {} : { revision: options.recordAs }),
-  };
+  }, options.files ?? "all");
   if (manifest.files.length > 0) {
     options.onListed?.(manifest);
     return manifest;
@@ -158,6 +173,64 @@ async function list(source: Source, options: DownloadOptions): Promise<Manifest>
   throw new AimError("not-found", `${source.uri} has no files${filtered ? " that match" : ""}`, {
     hint: filtered ? "check --include and --exclude" : "check the name",
   });
+}
+
+/** What an engine does not load is left out, or said to be superfluous. */
+function chosenFiles(manifest: Manifest, which: "all" | "serving"): Manifest {
+  const isServed = servingFiles(manifest.files.map((file) => file.path));
+  const kept = manifest.files.filter((file) => isServed(file.path));
+  const saved = totalBytes(manifest) - totalBytes({ files: kept });
+  if (saved === 0) return manifest;
+  const gib = `${(saved / 2 ** 30).toFixed(2)} GiB in ${manifest.files.length - kept.length} files`;
+  const example = manifest.files.find((file) => !isServed(file.path))?.path;
+  if (which === "all") {
+    log.info(`an engine does not load ${gib}: --files serving leaves them out`, { example });
+    return manifest;
+  }
+  log.info(`leaving out ${gib} that an engine does not load: --files all downloads them`, { example });
+  return { ...manifest, files: kept, filtered: true };
+}
+
+/**
+ * Names what can run code of the publisher's. Pickles are known by name; a configuration is asked for only to refuse it, else it is read
+ * once it is here.
+ *
+ * @throws {AimError} `integrity` where that is refused.
+ */
+async function checkTrust(source: Source, manifest: Manifest, options: DownloadOptions): Promise<void> {
+  const configs = new Map<string, unknown>();
+  for (const file of options.refuseUnsafe === true ? manifest.files : []) {
+    if (file.path !== CONFIG || file.size > LARGEST_CONFIG) continue;
+    configs.set(file.path, parsedOrNull(await readText(source, file, options.signal)));
+  }
+  const unsafe = unsafeFiles(manifest.files.map((file) => file.path), configs);
+  const words = unsafeInWords(unsafe);
+  if (words === null) return;
+  if (options.refuseUnsafe !== true) return log.warn(`${source.uri}: ${words}`);
+  throw new AimError("integrity", `${source.uri} is refused, since AIM_REFUSE_UNSAFE is on: ${words}`, {
+    hint: unsafe.every((file) => file.kind === "pickle")
+      ? "leave them out with --files serving or --exclude, or use a model in safetensors"
+      : "use a model without code of its own, or unset AIM_REFUSE_UNSAFE",
+  });
+}
+
+/** Says that a model's configuration names code of its own. */
+async function nameCode(source: Source, path: string): Promise<void> {
+  const config = parsedOrNull(await readTextOrNull(`${path}/${CONFIG}`).catch(() => null) ?? "");
+  const words = unsafeInWords(unsafeFiles([], new Map([[CONFIG, config]])));
+  if (words !== null) log.warn(`${source.uri}: ${words}`);
+}
+
+/** The configuration of a model; that of its tokenizer rarely has code, and is large. */
+const CONFIG = "config.json";
+const LARGEST_CONFIG = 1 << 20;
+
+function parsedOrNull(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }
 
 function report(

@@ -4,6 +4,7 @@ import { nearestInCache } from "../cache/names_in_cache.ts";
 import { localPlacement } from "../cache/local_placement.ts";
 import type { Resolution } from "../cache/types.ts";
 import { bring } from "../download/bring.ts";
+import { operatorGlobs } from "../download/operator_globs.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
 import { memoryFit } from "./memory_fit.ts";
@@ -44,8 +45,9 @@ export async function downloadMissing(
   try {
     const report = await bring(config, env, model.ref, placement, {
       revision,
-      include: [],
-      exclude: [],
+      ...operatorGlobs(env),
+      files: config.downloadFiles ?? "serving",
+      refuseUnsafe: config.refuseUnsafe,
       force: false,
       signal,
       transfer: {

@@ -1,4 +1,5 @@
 import { listFiles, readTextOrNull } from "../cache/files.ts";
+import { unsafeFiles, unsafeInWords } from "../cache/judge/unsafe_files.ts";
 import type { Resolution } from "../cache/types.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { engineMemory } from "../fit/engine_memory.ts";
@@ -42,6 +43,11 @@ export async function filesInCache(resolution: Resolution): Promise<ModelFiles |
     if (error instanceof AimError) return null;
     throw error;
   }
+}
+
+/** What of a model can run code of its publisher's; `null` where nothing does. */
+export function unsafeOf({ sizes, config }: ModelFiles): string | null {
+  return unsafeInWords(unsafeFiles(sizes.keys(), new Map([["config.json", config]])));
 }
 
 /** Where a model's shape is described, the first that there is. */

@@ -3,7 +3,8 @@ import type { Config } from "../config/config.ts";
 import { errorFrom } from "../errors/from_unknown.ts";
 import { openSource } from "../sources/open_source.ts";
 import { sourceOptions } from "../sources/source_options.ts";
-import { type Manifest, type ManifestFile, totalBytes } from "../sources/manifest.ts";
+import { type Manifest, totalBytes } from "../sources/manifest.ts";
+import { readText } from "../sources/read_text.ts";
 import type { Source } from "../sources/source.ts";
 import { CONFIGS, filesInCache, type ModelFiles, parsed } from "./memory_fit.ts";
 import type { ServingPlan } from "./serving_plan.ts";
@@ -56,21 +57,9 @@ async function filesAt(source: Source, { files }: Manifest, signal: AbortSignal)
     .find((file) => file.size <= LARGEST_CONFIG);
   return {
     sizes,
-    config: config === undefined ? null : await textAt(source, config, signal).then(parsed, () => null),
+    config: config === undefined ? null : await readText(source, config, signal).then(parsed, () => null),
     from: source.uri,
   };
-}
-
-async function textAt(source: Source, file: ManifestFile, signal: AbortSignal): Promise<string> {
-  const { body } = await source.read(file, null, signal);
-  if (body instanceof ReadableStream) return await new Response(body).text();
-  const bytes = new Uint8Array(file.size);
-  for (let at = 0; at < bytes.length;) {
-    const read = await body.read(bytes.subarray(at));
-    if (read === null) break;
-    at += read;
-  }
-  return new TextDecoder().decode(bytes);
 }
 
 /** Bytes of a configuration that is read. */

@@ -3,7 +3,9 @@ import type { Resolution } from "../cache/types.ts";
 import { compileCaches } from "../engine/compile_caches.ts";
 import { copyAiterKernels } from "../engine/copy_aiter_kernels.ts";
 import { log } from "../log/logger.ts";
-import { filesInCache, memoryFit } from "./memory_fit.ts";
+import { servingFiles } from "../download/serving_files.ts";
+import { AimError } from "../errors/aim_error.ts";
+import { filesInCache, memoryFit, type ModelFiles, unsafeOf } from "./memory_fit.ts";
 import type { ServeOptions } from "./serve_options.ts";
 import type { ServingChoice } from "./serving_plan.ts";
 
@@ -33,13 +35,30 @@ export async function copyKernels({ env, gpus }: ServeOptions, { engine }: Servi
   if (files > 0) log.info(`copied ${files} prebuilt AITER kernels for ${gpus.model}`);
 }
 
-/** Too little memory is said before the engine finds it out, minutes later. */
+/**
+ * Says what of the model may go wrong later: too little memory, which the engine finds out after minutes.
+ *
+ * @throws {AimError} `integrity` where `AIM_REFUSE_UNSAFE` refuses what the engine would load.
+ */
 export async function warnOfMemory(
-  { gpus }: ServeOptions,
+  { config, gpus }: ServeOptions,
   { args }: ServingChoice,
   resolution: Resolution,
 ): Promise<void> {
   const files = await filesInCache(resolution);
-  const fit = files === null ? null : memoryFit(gpus, args, files);
+  if (files === null) return;
+  if (config.refuseUnsafe) refuseUnsafe(files);
+  const fit = memoryFit(gpus, args, files);
   if (fit !== null && fit.state !== "fits") log.warn(fit.summary);
+}
+
+/** Pickles that an engine would load, and code of the model's own. */
+function refuseUnsafe({ sizes, config, from }: ModelFiles): void {
+  const isServed = servingFiles([...sizes.keys()]);
+  const served = new Map([...sizes].filter(([path]) => isServed(path)));
+  const words = unsafeOf({ sizes: served, config, from });
+  if (words === null) return;
+  throw new AimError("integrity", `${from} is refused, since AIM_REFUSE_UNSAFE is on: ${words}`, {
+    hint: "use a model in safetensors without code of its own, or unset AIM_REFUSE_UNSAFE",
+  });
 }

@@ -1,3 +1,10 @@
+/** True for paths that are wanted. */
+export interface PathFilter {
+  (path: string): boolean;
+  /** Globs that no path has matched so far. */
+  unmatched(): readonly string[];
+}
+
 /**
  * Says which paths are wanted, as huggingface_hub's `filter_repo_objects` does with allow and ignore patterns: globs of Python's
  * `fnmatch` over the whole path (`*` crosses `/`), case-sensitive; a pattern that ends in `/` means all beneath it.
@@ -7,12 +14,20 @@
 export function pathFilter(
   include: readonly string[],
   exclude: readonly string[],
-): (path: string) => boolean {
+): PathFilter {
   const allowed = include.map(fnmatchRegExp);
   const ignored = exclude.map(fnmatchRegExp);
-  return (path) =>
-    (allowed.length === 0 || allowed.some((pattern) => pattern.test(path))) &&
-    !ignored.some((pattern) => pattern.test(path));
+  const unmatched = new Set([...include, ...exclude]);
+  const matching = (path: string, globs: readonly string[], patterns: readonly RegExp[]) => {
+    const found = globs.filter((_, at) => patterns[at]?.test(path));
+    for (const glob of found) unmatched.delete(glob);
+    return found.length > 0;
+  };
+  const wanted = (path: string) => {
+    const isAllowed = matching(path, include, allowed) || include.length === 0;
+    return !matching(path, exclude, ignored) && isAllowed;
+  };
+  return Object.assign(wanted, { unmatched: () => [...unmatched] });
 }
 
 function fnmatchRegExp(glob: string): RegExp {

@@ -60,6 +60,8 @@ export interface Manifest {
   readonly commit: CommitSha | null;
   /** The source has more, which globs left out. @default {false} */
   readonly filtered?: boolean;
+  /** Globs that matched nothing. @default {none} */
+  readonly unmatched?: readonly string[];
   /** Sorted by path, no path twice, none a directory of another. */
   readonly files: readonly ManifestFile[];
 }

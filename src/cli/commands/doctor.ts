@@ -2,7 +2,7 @@ import { cachePaths, hubFolder } from "../../cache/cache_paths.ts";
 import { diskUse } from "../../cache/inspect_disk.ts";
 import { directoryBytes } from "../../cache/files.ts";
 import type { Resolution } from "../../cache/types.ts";
-import { filesInCache, memoryFit } from "../../serve/memory_fit.ts";
+import { filesInCache, memoryFit, unsafeOf } from "../../serve/memory_fit.ts";
 import type { Manifest } from "../../sources/manifest.ts";
 import type { Config } from "../../config/config.ts";
 import { kernelFiles } from "../../os/kernel_files.ts";
@@ -208,9 +208,17 @@ async function checkMemory(
     config: null,
     from: manifest.source,
   });
-  const fit = files === null ? null : memoryFit(gpus, chosen.args, files);
-  if (fit === null) return [];
-  return fit.state === "fits" ? [{ name: "memory", state: "ok", found: fit.summary }] : [{
+  if (files === null) return [];
+  const unsafe = unsafeOf(files);
+  const trust: Check[] = unsafe === null ? [] : [{
+    name: "trust",
+    state: "warning",
+    found: unsafe,
+    todo: "use a model in safetensors without code of its own; AIM_REFUSE_UNSAFE=true refuses others",
+  }];
+  const fit = memoryFit(gpus, chosen.args, files);
+  if (fit === null) return trust;
+  return fit.state === "fits" ? [...trust, { name: "memory", state: "ok", found: fit.summary }] : [...trust, {
     name: "memory",
     state: "warning",
     found: fit.summary,

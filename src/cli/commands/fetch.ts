@@ -12,7 +12,6 @@ import {
   DOWNLOAD_FLAGS,
   DOWNLOAD_SETTINGS,
   downloadOptions,
-  operatorFilters,
   progressMode,
   revisionOf,
   text,
@@ -50,7 +49,7 @@ export const fetch: Command = {
         hint: "name it after the URI, or set TARGET_DIR",
       });
     }
-    const options = { ...downloadOptions(context), ...operatorFilters(context) };
+    const options = downloadOptions(context);
     const revision = revisionOf(options.revision, ref.kind === "hub" ? ref.revision : null);
     const expected = expectedSize(env);
     const placement = directPlacement({ directory });

@@ -71,7 +71,7 @@ export class HubSource implements Source {
     const chosen = (path: string) => !isBookkeepingPath(path) && wanted(path);
     const complete = await this.#completed(entries, chosen, commit, options.signal);
     const files = treeFiles(complete, chosen, this.uri);
-    return { source: this.uri, revision, commit, files };
+    return { source: this.uri, revision, commit, files, unmatched: wanted.unmatched() };
   }
 
   async read(file: ManifestFile, range: ByteRange | null, signal: AbortSignal): Promise<RangeBody> {

@@ -83,7 +83,7 @@ export class S3Source implements Source {
         { example: unproven[0]?.path },
       );
     }
-    return { source: this.uri, revision: null, commit: null, files };
+    return { source: this.uri, revision: null, commit: null, files, unmatched: wanted.unmatched() };
   }
 
   async read(file: ManifestFile, range: ByteRange | null, signal: AbortSignal): Promise<RangeBody> {

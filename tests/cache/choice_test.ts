@@ -1,0 +1,146 @@
+// Which files are downloaded, and which are refused.
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { servingFiles } from "../../src/download/serving_files.ts";
+import { aim } from "../cli/aim.ts";
+import { safetensorsBytes } from "../servers/content.ts";
+import { type FileContents, startHub } from "../servers/hub_server.ts";
+
+const FILES: FileContents = {
+  "config.json": '{"model_type":"llama"}',
+  "params.json": "{}",
+  "tokenizer.json": "{}",
+  "model.safetensors": safetensorsBytes(5_000_000),
+  "pytorch_model.bin": new Uint8Array(5_000_001),
+  "consolidated.safetensors": safetensorsBytes(5_000_002),
+  "original/consolidated.00.pth": new Uint8Array(5_000_003),
+  "metal/model.bin": new Uint8Array(5_000_004),
+};
+const SERVED = ["config.json", "model.safetensors", "params.json", "tokenizer.json"];
+
+interface Ran {
+  readonly code: number;
+  readonly stderr: string;
+  /** Files that are there afterwards. */
+  readonly files: readonly string[];
+}
+
+async function download(
+  args: readonly string[],
+  env: Record<string, string> = {},
+  files = FILES,
+): Promise<Ran> {
+  await using hub = await startHub({ repos: [{ id: "org/model", files }] });
+  const cache = await Deno.makeTempDir();
+  try {
+    const ran = await aim(args, {
+      env: { HF_ENDPOINT: hub.url, AIM_CACHE_PATH: cache, ...env },
+    });
+    const found: string[] = [];
+    const walk = (at: string, prefix: string) => {
+      try {
+        for (const { name, isDirectory } of Deno.readDirSync(at)) {
+          if ([".aim", ".cache"].includes(name)) continue;
+          if (isDirectory) walk(`${at}/${name}`, `${prefix}${name}/`);
+          else found.push(`${prefix}${name}`);
+        }
+      } catch { /* nothing was downloaded */ }
+    };
+    walk(`${cache}/org/model`, "");
+    return { code: ran.code, stderr: ran.stderr, files: found.sort() };
+  } finally {
+    await Deno.remove(cache, { recursive: true });
+  }
+}
+
+const PULL = ["download-to-cache", "--model-id", "org/model"];
+
+Deno.test("serving files are those that an engine loads; of a model without safetensors all", () => {
+  const kept = (paths: readonly string[]) => paths.filter(servingFiles(paths));
+  assertEquals(kept(Object.keys(FILES)).sort(), SERVED);
+  const part = ["model-00001-of-00002.safetensors", "pytorch_model.bin", "config.json"];
+  assertEquals(kept(part), part);
+  const bins = ["pytorch_model.bin", "consolidated.00.pth", "original/x.pth"];
+  assertEquals(kept(bins), bins);
+  assertEquals(
+    kept([
+      "model-00000-of-00130.safetensors",
+      "model.safetensors.index.json",
+      "x.ckpt",
+      "pytorch_model.bin.index.json",
+    ]),
+    [
+      "model-00000-of-00130.safetensors",
+      "model.safetensors.index.json",
+    ],
+  );
+});
+
+Deno.test("download-to-cache brings all files, and says what serving would save; with --files serving it brings those alone", async () => {
+  const all = await download(PULL);
+  assertEquals([all.code, all.files.length], [0, Object.keys(FILES).length], all.stderr);
+  assertStringIncludes(all.stderr, "--files serving");
+  const flag = await download([...PULL, "--files", "serving"]);
+  assertEquals(flag.files, SERVED);
+  assertStringIncludes(flag.stderr, "--files all");
+  assertEquals((await download(PULL, { AIM_DOWNLOAD_FILES: "serving" })).files, SERVED);
+});
+
+Deno.test("the operator's globs hold for download-to-cache, and one that matches nothing is said", async () => {
+  const ran = await download(PULL, { AIM_HF_EXCLUDE: "*.bin,*.pth,nothing-*", AIM_HF_INCLUDE: "" });
+  assertEquals(ran.files, [
+    "config.json",
+    "consolidated.safetensors",
+    "model.safetensors",
+    "params.json",
+    "tokenizer.json",
+  ]);
+  assertStringIncludes(ran.stderr, "nothing-*");
+  assert(!ran.stderr.includes("*.pth matches"), ran.stderr);
+  const flag = await download([...PULL, "--exclude", "nothing-else*"], { AIM_HF_EXCLUDE: "*.bin" });
+  assertEquals(flag.files.length, Object.keys(FILES).length);
+  assertStringIncludes(flag.stderr, "nothing-else*");
+});
+
+Deno.test("pickles and code of a model's own are named, and refused with AIM_REFUSE_UNSAFE before anything is stored", async () => {
+  const named = await download(PULL);
+  assertStringIncludes(named.stderr, "pytorch_model.bin");
+  const refused = await download(PULL, { AIM_REFUSE_UNSAFE: "true" });
+  assertEquals([refused.code, refused.files], [8, []]);
+  assertStringIncludes(refused.stderr, "pytorch_model.bin");
+  assertEquals((await download([...PULL, "--files", "serving"], { AIM_REFUSE_UNSAFE: "true" })).code, 0);
+  const coded = {
+    "config.json": '{"auto_map":{"AutoModel":"modeling.M"}}',
+    "modeling.py": "print()",
+    "model.safetensors": safetensorsBytes(300),
+  };
+  const warned = await download(PULL, {}, coded);
+  assertEquals(warned.code, 0);
+  assertStringIncludes(warned.stderr, "auto_map");
+  const code = await download(PULL, { AIM_REFUSE_UNSAFE: "1" }, coded);
+  assertEquals([code.code, code.files], [8, []]);
+  assertStringIncludes(code.stderr, "config.json");
+});
+
+Deno.test("doctor and dry-run name pickles of a model in the cache", async () => {
+  const cache = await Deno.makeTempDir();
+  try {
+    const write = async (name: string, files: FileContents) => {
+      await Deno.mkdir(`${cache}/${name}`, { recursive: true });
+      for (const [path, bytes] of Object.entries(files)) {
+        await Deno.writeFile(
+          `${cache}/${name}/${path}`,
+          typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes as Uint8Array,
+        );
+      }
+    };
+    await write("org/pickled", { "config.json": "{}", "pytorch_model.bin": "PK\u0003\u0004" });
+    const env = { AIM_CACHE_PATH: cache, AIM_GPU_MODEL: "MI300X", AIM_REFUSE_UNSAFE: "true" };
+    const dry = await aim(["dry-run", "org/pickled", "--json"], { env });
+    assertStringIncludes(JSON.parse(dry.stdout)[0].explanation.unsafe, "pytorch_model.bin");
+    const doctor = await aim(["doctor", "org/pickled", "--json", "--offline"], { env });
+    const check = JSON.parse(doctor.stdout).checks.find((one: { name: string }) => one.name === "trust");
+    assertEquals(check.state, "warning");
+  } finally {
+    await Deno.remove(cache, { recursive: true });
+  }
+});
