@@ -253,7 +253,7 @@ export const GENERAL_OTHERS: Readonly<Record<string, GeneralRow>> = {
   R9700: RADEON,
   EPYC_9965: { ...EPYC, counts: [188] },
   EPYC_ZEN5: { ...EPYC, counts: [124] },
-  EPYC_ZEN4: { ...EPYC, counts: [92] },
+  EPYC_ZEN4: { ...EPYC, counts: [1] },
   CPU: {
     type: "cpu",
     counts: [1],
