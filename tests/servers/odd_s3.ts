@@ -18,7 +18,7 @@ export interface Oddities {
   readonly demands?: Readonly<Record<string, string>>;
   /** Ranges are ignored. */
   readonly wholeFiles?: boolean;
-  /** Instead of lists. */
+  /** Instead of lists; `#` in it is another number each time. */
   readonly listing?: string;
   /** With `listing`. @default {200} */
   readonly status?: number;
@@ -38,6 +38,7 @@ export interface OddS3 extends AsyncDisposable {
 }
 
 const PAGE = 2;
+let answers = 0;
 
 /**
  * Starts it with one bucket, path-style by default.
@@ -73,7 +74,9 @@ export function startOddS3(
 }
 
 function list(url: URL, objects: Readonly<Record<string, Uint8Array>>, odd: Oddities): Response {
-  if (odd.listing !== undefined) return new Response(odd.listing, { status: odd.status ?? 200 });
+  if (odd.listing !== undefined) {
+    return new Response(odd.listing.replaceAll("#", `${++answers}`), { status: odd.status ?? 200 });
+  }
   const query = url.searchParams;
   const asked2 = query.get("list-type") === "2";
   if (asked2 && odd.lists === "version 2 refused") {

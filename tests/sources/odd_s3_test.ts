@@ -125,6 +125,17 @@ Deno.test("an answer that is not S3's is named as what it is, with exit code 6",
   }
 });
 
+Deno.test("a list without end is given up, with entries and without", async () => {
+  const page = (contents: string) =>
+    `<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>t#</NextContinuationToken>${contents}</ListBucketResult>`;
+  for (const contents of ["", "<Contents><Key>m/x#</Key><Size>1</Size></Contents>"]) {
+    await using s3 = startOddS3("models", ODD_OBJECTS, { listing: page(contents) });
+    const error = await failure("s3://models/m", { AWS_ENDPOINT_URL: s3.url, AIM_S3_ANONYMOUS: "true" });
+    assertEquals(error.kind, "network");
+    assert(s3.requests.length <= 2000);
+  }
+});
+
 Deno.test("the bucket in the endpoint's path is pointed out", async () => {
   await using s3 = startOddS3("models", ODD_OBJECTS, {});
   const error = await failure("s3://models/m", {

@@ -21,6 +21,7 @@ type Page =
 
 /** Far above the files of any model: a list that goes on is not one. */
 const MOST_OBJECTS = 200_000;
+const MOST_PAGES = 2000;
 
 /**
  * Lists every object below a directory of a bucket: by version 2 of the API, and by version 1 at servers that know only that.
@@ -67,8 +68,10 @@ export async function listObjects(
     token = token === null ? null : page.NextContinuationToken ?? null;
     const next = token ?? listed.at(-1)?.key;
     if (next === undefined || seen.has(next)) throw bucket.odd("its list does not say how it goes on");
-    if (listed.length > MOST_OBJECTS) throw bucket.odd(`it lists more than ${MOST_OBJECTS} objects`);
     seen.add(next);
+    if (listed.length > MOST_OBJECTS || seen.size >= MOST_PAGES) {
+      throw bucket.odd(`its list does not end after ${listed.length} objects on ${seen.size} pages`);
+    }
   }
 }
 

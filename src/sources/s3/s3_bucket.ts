@@ -212,6 +212,7 @@ export class S3Bucket {
       host: access.base.host,
       path,
       anonymous: access.anonymous,
+      unsigned: this.#settings.credentials.kind === "anonymous",
       endpointPath,
     };
   }

@@ -13,8 +13,10 @@ export interface S3Question {
   readonly host: string;
   /** The object that was to be read, as its path in the model; `null` for a list. */
   readonly path: string | null;
-  /** Whether the request went without a signature, as there are no credentials. */
+  /** Whether requests go without a signature: as there are no credentials, or as the settings ask. */
   readonly anonymous: boolean;
+  /** Requests go without a signature because the settings ask for it. @default {false} */
+  readonly unsigned?: boolean;
   /** The endpoint's address has this path before the bucket. @default {none} */
   readonly endpointPath?: string;
 }
@@ -136,7 +138,9 @@ function denied({ status, code }: S3Refusal, question: S3Question): AimError {
   const what = whatOf(question);
   if (anonymous) {
     return new AimError("unauthorized", `${host} denies access to ${what} (Unable to locate credentials)`, {
-      hint: "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role",
+      hint: question.unsigned
+        ? "requests are not signed: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and no AIM_S3_ANONYMOUS"
+        : "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role",
     });
   }
   const name = code ?? (status === 401 ? "401 Unauthorized" : `${status}`);
