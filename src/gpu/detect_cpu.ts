@@ -76,9 +76,13 @@ function quotaOf(text: string | null): number | null {
   return Math.max(1, Math.floor(quota / period));
 }
 
-/** Paths of this process's control groups: of v2, then of v1's cpu and cpuset. */
+/** Paths of this process's control groups, each after those that it is in: of v2, of v1's cpu and cpuset. */
 function groupsIn(text: string): string[] {
   return [...text.matchAll(/^\d+:(.*):(\/\S+)$/gm)]
     .filter(([, controllers]) => controllers === "" || /\bcpu(?:set)?\b/.test(controllers ?? ""))
-    .flatMap(([, , path]) => path === undefined || path.includes("..") ? [] : [path]);
+    // A limit of a group that it is in holds too.
+    .flatMap(([, , path = ""]) =>
+      path.includes("..") ? [] : path.split("/").map((_, at, parts) => parts.slice(0, at + 1).join("/"))
+    )
+    .filter((path) => path !== "");
 }

@@ -98,6 +98,11 @@ const CORES: readonly [string, Readonly<Record<string, string>>, Pick<Cpu, "core
     },
     { cores: 3, cpuset: null },
   ],
+  [
+    "the quota of a group that the process's own is in",
+    { "proc/self/cgroup": "0::/kubepods/pod1/c1\n", "sys/fs/cgroup/kubepods/pod1/cpu.max": "500000 100000" },
+    { cores: 5, cpuset: null },
+  ],
   ["garbage", { "sys/fs/cgroup/cpu.max": "x y", "sys/fs/cgroup/cpuset.cpus": "a-b" }, {
     cores: 384,
     cpuset: null,
