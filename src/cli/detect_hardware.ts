@@ -1,6 +1,7 @@
 import type { SettingName } from "../config/settings.ts";
 import { detectAccelerators } from "../gpu/detect_accelerators.ts";
 import type { GpuInventory } from "../gpu/types.ts";
+import { log } from "../log/logger.ts";
 import type { CommandContext } from "./command.ts";
 
 /** Settings of every command that looks at the hardware. */
@@ -49,5 +50,15 @@ export async function detectHardware(context: CommandContext<undefined>): Promis
   });
   signal?.throwIfAborted();
   performance.mark("hardware");
+  log.debug("hardware", {
+    source: found.source,
+    model: found.model,
+    count: found.count,
+    reasons: found.reasons,
+  });
+  for (const gpu of found.gpus) {
+    const { source, model, renderNode, visible, hiddenBecause } = gpu;
+    log.debug(`GPU ${gpu.index}`, { source, model, renderNode, visible, hiddenBecause });
+  }
   return found;
 }

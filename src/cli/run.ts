@@ -12,6 +12,7 @@ import { type Command, type CommandContext, type CommandPermissions, loadsFirst 
 import { findCommand } from "./find_command.ts";
 import { keepEnvironmentSecrets } from "./keep_environment_secrets.ts";
 import { ClosedOutput, terminalOf, writeAll } from "./output.ts";
+import { logSettings } from "./log_settings.ts";
 import { parseFlags } from "./parse_flags.ts";
 import { ALIASES, allCommandNames, COMMAND_TABLE, DEFAULT_COMMAND, loadCommand } from "./registry.ts";
 import { reportError } from "./report_error.ts";
@@ -148,6 +149,7 @@ async function dispatch(
     write: (line) => edge.stderr(`${line}\n`),
   });
   captureConsole(config.logLevelRoot);
+  logSettings(config);
   for (const line of unknownVariables(env)) log.warn(line);
   const signal = once(edge.watchSignals);
   const context: CommandContext<undefined> = {

@@ -124,8 +124,16 @@ function gpuCount({ metadata }: Profile, parallel: ParallelSize | null, gpus: Gp
 /** Looks the chosen model up in the caches. */
 export async function resolveServing(
   config: Config,
-  { model }: Pick<ServingChoice, "model">,
+  choice: Pick<ServingChoice, "model">,
 ): Promise<Resolution> {
+  const resolution = await lookUp(config, choice);
+  for (const { layout, path, state, reason } of resolution.looked) {
+    log.debug(`place ${path}`, { layout, state, reason });
+  }
+  return resolution;
+}
+
+async function lookUp(config: Config, { model }: Pick<ServingChoice, "model">): Promise<Resolution> {
   if (model.ref.kind === "path") return await resolvePath(model.ref.path, model.name);
   const revision = model.ref.kind === "hub" ? model.ref.revision : null;
   return await resolveModel({

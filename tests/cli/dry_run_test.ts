@@ -107,3 +107,29 @@ Deno.test("several models come in one download, with one total; a dry run of it 
     "meta-llama/Llama-3.1-8B-Instruct",
   ]);
 });
+
+Deno.test("AIM_DEBUG tells the settings with their origin, hardware, places, and each request with status and time", async () => {
+  await using world = await startWorld();
+  const { stderr } = await dryRun(world, [], {
+    AIM_DEBUG: "true",
+    HF_TOKEN: "hf_planted00000000",
+    AIM_LOG_FORMAT: "json",
+  });
+  const lines: Record<string, unknown>[] = stderr.trimEnd().split("\n").map((line) => JSON.parse(line));
+  const line = (start: string) =>
+    lines.filter(({ message }) =>
+      message === start || (start.endsWith(" ") && String(message).startsWith(start))
+    );
+  assertEquals(line("setting AIM_CACHE_PATH").map(({ value, from }) => [value, from]), [
+    [`${world.directory}/cache`, "environment"],
+  ]);
+  assertEquals(line("setting AIM_METRIC").map(({ from }) => from), ["default"]);
+  assertEquals(line("setting HF_TOKEN").map(({ value }) => value), ["***"]);
+  assertEquals(line("hardware").map(({ source }) => source), ["override"]);
+  assertEquals(line("place ").length, 2);
+  const requests = line("request");
+  assert(
+    requests.length > 0 && requests.every(({ status, ms }) => status === 200 && Number(ms) >= 0),
+    stderr,
+  );
+});
