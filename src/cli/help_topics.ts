@@ -1,7 +1,7 @@
 import { ALSO_HONOURED } from "../config/also_honoured.ts";
 import { type SettingName, SETTINGS } from "../config/settings.ts";
 import { EXIT_CODES } from "../errors/exit_codes.ts";
-import { JSON_SHAPES } from "./json_shapes.ts";
+import { keysOf, OUTPUT_SCHEMAS } from "./output_schema.ts";
 import { type CommandTable, loadsFirst } from "./command.ts";
 import { type Page, settingRow, twoColumns, wrap } from "./render_help.ts";
 import { style } from "./style.ts";
@@ -102,34 +102,31 @@ async function renderPermissions({ colour, width: columns }: Page, table: Comman
 
 function renderJson({ colour, width }: Page): string {
   const { bold } = style(colour);
-  const indented = (text: string) => wrap(text, width - 4).map((line) => `    ${line}`);
-  const rows = JSON_SHAPES.flatMap(({ command, kind, keys, says }) => [
-    bold(`  aim ${command}`),
-    ...indented(says),
-    ...indented(`${kind === "array" ? "array of objects: " : ""}${keys.join(", ")}`),
-    "",
-  ]);
+  const named = (title: string) => title.startsWith("-") || title.startsWith("an ") ? title : `aim ${title}`;
+  const rows = Object.values(OUTPUT_SCHEMAS).flatMap((schema) => {
+    const keys = new Map(keysOf(schema).map(({ key, says }) => [key, says]));
+    return [
+      bold(named(schema.title ?? "")),
+      ...wrap(
+        `${schema.description ?? ""}${schema.type === "array" ? " (a list of objects)" : ""}`,
+        width - 2,
+      )
+        .map((line) => `  ${line}`),
+      ...twoColumns([...keys].filter(([key]) => key !== "schemaVersion"), width),
+      "",
+    ];
+  });
   return joined([
     bold("aim help json"),
     "",
     ...wrap(
-      "The JSON is all there is on standard output; logs and progress go to standard error. Keys are only ever added; " +
-        "the meaning of one changes only with schemaVersion. Sizes are bytes, times milliseconds, dates RFC 3339.",
+      "The JSON is all there is on standard output; logs and progress go to standard error. Sizes are bytes, times " +
+        "milliseconds, dates RFC 3339. schemaVersion changes when a key goes or changes its meaning; keys are added " +
+        "without. The JSON Schemas are in src/cli/schemas/output.schema.json.",
       width,
     ),
     "",
     ...rows,
-    bold("  --progress json"),
-    ...indented(
-      "on standard error, one line per event: schemaVersion, type (progress), event (start, progress, file, retry, end), " +
-        "then filesDone, files, bytesDone, bytes, bytesPresent, bytesPerSecond, etaMs, or details of the event",
-    ),
-    "",
-    bold("  --log-format json"),
-    ...indented(
-      "on standard error, one line per entry: time, level, message, and fields; an error that ends aim has kind, " +
-        "exitCode and usually hint",
-    ),
   ]);
 }
 

@@ -1,54 +1,109 @@
 import { assert, assertEquals } from "@std/assert";
-import { JSON_SHAPES } from "../../src/cli/json_shapes.ts";
+import { Ajv } from "ajv";
+import { keysOf, OUTPUT_SCHEMAS } from "../../src/cli/output_schema.ts";
 import { commandNames, loadCommand } from "../../src/cli/registry.ts";
+import { makeTree } from "../gpu/fixtures.ts";
 import { aim } from "./aim.ts";
 import { furnish } from "./run_wrong_uses.ts";
 import { startWorld } from "./world.ts";
 
-/** Positional arguments and flags that a command needs; none may stop it. */
-const MORE: Readonly<Record<string, readonly string[]>> = {
-  "size": ["org/model"],
-  "cache pin": ["org/model"],
-  "cache remove": ["org/model", "--yes"],
-  "cache prune": ["--yes"],
-  "profiles validate": ["profiles"],
-};
+const SCHEMA = JSON.parse(
+  await Deno.readTextFile(new URL("../../src/cli/schemas/output.schema.json", import.meta.url)),
+);
+const ajv = new Ajv({ allErrors: true, strict: false });
+ajv.addSchema(SCHEMA);
 
-/** The shape that a command prints, by its name. */
-const shapeOf = (name: string) =>
-  JSON_SHAPES.find((s) => s.command === name || s.command === `${name} --format json`);
+/** The faults of a value by the schema of that name. */
+function faults(name: string, value: unknown): unknown {
+  const validate = ajv.getSchema(`${SCHEMA.$id}#/definitions/${name}`);
+  assert(validate !== undefined, name);
+  return validate(value) ? [] : validate.errors;
+}
 
-Deno.test("every command that prints JSON has its shape documented", async () => {
+/** The schema that a command's JSON has, by its name there. */
+const schemaOf = (command: string) =>
+  Object.entries(OUTPUT_SCHEMAS).find(([, { title }]) =>
+    title === command || title === `${command} --format json`
+  )?.[0];
+
+Deno.test("every command that prints JSON has its schema, and every key says what it means", async () => {
   for (const name of commandNames()) {
     const command = await loadCommand(name);
     const prints = command?.flags.some((f) => f.name === "format" && f.choices?.includes("json")) ?? false;
-    if (prints && name !== "fetch") assert(shapeOf(name) !== undefined, name);
+    // What fetch prints is said with download-to-cache.
+    if (prints && name !== "fetch") assert(schemaOf(name) !== undefined, name);
+  }
+  for (const [name, schema] of Object.entries(OUTPUT_SCHEMAS)) {
+    for (const { key, says } of keysOf(schema)) assert(says !== "", `${name}: ${key}`);
   }
 });
 
-Deno.test("standard output is the documented JSON alone, whatever logs, progress and colours are asked for", async () => {
+/** Runs, in this order, and the schema of what each prints. */
+const RUNS: readonly (readonly [string, readonly string[]])[] = [
+  ["downloadPreview", ["download-to-cache", "--dry-run", "--json"]],
+  ["resolve", ["resolve", "--json"]],
+  ["dryRun", ["dry-run", "--json"]],
+  ["download", ["download-to-cache", "--json"]],
+  ["download", ["pull", "org/model", "s3://models/org/llama-7b", "--json"]],
+  ["download", ["pull", "org/model", "--use-hf-cache", "--json"]],
+  ["download", ["fetch", "org/model", "fetched", "--json"]],
+  ["dryRun", ["dry-run", "--json"]],
+  ["listProfiles", ["list-profiles", "--json"]],
+  ["listProfiles", ["list-profiles", "--json", "--skip-compatibility-check"]],
+  ["listProfiles", ["list-profiles", "--json", "--precision", "int4"]],
+  ["size", ["size", "org/model"]],
+  ["resolve", ["resolve", "--json"]],
+  ["cacheList", ["ls", "--json"]],
+  ["cacheVerify", ["cache", "verify", "--json"]],
+  ["cachePin", ["cache", "pin", "org/model", "--json"]],
+  ["export", ["export", "org/model", "oci", "--json"]],
+  ["detectHardware", ["detect-hardware"]],
+  ["detectHardware", ["detect-hardware", "-v"]],
+  ["gpus", ["gpus", "--json"]],
+  ["gpus", ["gpus", "--json", "--gpu-model", ""]],
+  ["doctor", ["doctor", "--json"]],
+  ["profilesValidate", ["profiles", "validate", "profiles", "file.yaml", "--json"]],
+  ["cachePrune", ["cache", "prune", "--yes", "--json"]],
+  ["cacheRemove", ["rm", "org/model", "--yes", "--json"]],
+];
+
+Deno.test("standard output is JSON by its schema alone, whatever logs, progress and colours are asked for", async () => {
   await using world = await startWorld();
+  await using tree = await makeTree([{ id: 0x74a1, pci: "0000:c1:00.0", minor: 128, vram: 192, gfx: 90402 }]);
   await furnish(world);
-  const order = ["download-to-cache", ...commandNames().filter((n) => n !== "download-to-cache")];
-  for (const name of order) {
-    const shape = shapeOf(name);
-    if (shape === undefined) continue;
-    const { stdout, stderr } = await aim([...shape.command.split(" "), ...MORE[name] ?? []], {
+  await Deno.writeTextFile(`${world.directory}/file.yaml`, "metadata: 1\n");
+  for (const [name, args] of RUNS) {
+    const detect = args.includes("");
+    const { stdout, stderr } = await aim(detect ? args.slice(0, -2) : args, {
       cwd: world.directory,
       env: {
         ...world.env,
         AIM_MODEL_ID: "org/model",
-        AIM_GPU_MODEL: "MI300X",
+        ...(detect ? { AIM_SYSFS_ROOT: tree.sys, AIM_DEV_ROOT: tree.dev } : { AIM_GPU_MODEL: "MI300X" }),
         AIM_LOG_LEVEL: "DEBUG",
-        CLICOLOR_FORCE: "1",
+        FORCE_COLOR: "1",
       },
     });
-    assert(stdout !== "", `${name}: ${stderr}`);
-    const printed = JSON.parse(stdout);
-    const value = shape.kind === "array" ? printed[0] : printed;
-    const keys = shape.keys.filter((key) => !(key in value));
-    assertEquals(keys, [], `${name} lacks keys: ${stdout}${stderr}`);
-    if (shape.keys.includes("schemaVersion")) assertEquals(value.schemaVersion, 1, name);
-    assert(stdout.endsWith("\n"), name);
+    assert(stdout.endsWith("\n"), `${args.join(" ")}: ${stderr}`);
+    assertEquals(faults(name, JSON.parse(stdout)), [], `${args.join(" ")}: ${stdout.slice(0, 2000)}`);
+  }
+});
+
+Deno.test("progress, errors and log lines as JSON are by their schemas", async () => {
+  await using world = await startWorld();
+  const args = ["pull", "org/model", "--progress", "json", "--log-format", "json"];
+  const { stderr } = await aim(args, { env: { ...world.env } });
+  const lines: Record<string, unknown>[] = stderr.trimEnd().split("\n").map((line) => JSON.parse(line));
+  assert(lines.some(({ event }) => event === "start") && lines.some(({ event }) => event === "end"));
+  for (const line of lines) assertEquals(faults(line.type === "progress" ? "progress" : "log", line), []);
+  for (
+    const wrong of [["size", "org/absent", "--json"], ["pull", "org/absent", "--progress=json"], [
+      "gpuss",
+      "--json",
+    ]]
+  ) {
+    const ran = await aim(wrong, { env: { ...world.env } });
+    const error = JSON.parse(ran.stderr.trimEnd().split("\n").at(-1) ?? "");
+    assertEquals([faults("error", error), error.exitCode], [[], ran.code], wrong.join(" "));
   }
 });

@@ -2,6 +2,7 @@ import { exportOciLayout } from "../../export/export_oci_layout.ts";
 import { AimError } from "../../errors/aim_error.ts";
 import type { Command } from "../command.ts";
 import { count, formatBytes } from "../format.ts";
+import { formatFlag } from "../format_flag.ts";
 import { jsonReport } from "../json_report.ts";
 import { LAYOUT_FLAG, pickModels } from "../pick_models.ts";
 
@@ -21,14 +22,7 @@ export const exportModel: Command = {
       help: "name of the artifact in the layout",
     },
     LAYOUT_FLAG,
-    {
-      name: "format",
-      type: "string",
-      value: "FORMAT",
-      choices: ["text", "json"],
-      default: "text",
-      help: "how the result is printed",
-    },
+    formatFlag("text", "json"),
   ],
   examples: [
     {

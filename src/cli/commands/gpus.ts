@@ -1,4 +1,4 @@
-import type { GpuInventory } from "../../gpu/types.ts";
+import type { Gpu, GpuInventory } from "../../gpu/types.ts";
 import type { Command } from "../command.ts";
 import { detectHardware, HARDWARE_SETTINGS } from "../detect_hardware.ts";
 import { gpuTable } from "../gpu_table.ts";
@@ -25,9 +25,14 @@ export const gpus: Command<GpuInventory> = {
   run({ flags, prepared, print, stdout }) {
     print(
       flags.format === "json"
-        ? jsonReport({ ...prepared })
+        ? jsonReport({ ...prepared, gpus: prepared.gpus.map(withUnits) })
         : gpuTable(prepared, { colour: stdout.colour, width: stdout.columns }),
     );
     return Promise.resolve(0);
   },
 };
+
+/** Sizes say their unit in their names. */
+function withUnits({ vramTotal, vramUsed, ...gpu }: Gpu): unknown {
+  return { ...gpu, vramTotalBytes: vramTotal, vramUsedBytes: vramUsed };
+}
