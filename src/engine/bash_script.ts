@@ -11,8 +11,8 @@ export interface ScriptParts {
 }
 
 /**
- * A bash script that becomes the process: one `export` a variable, then `exec` on one line, every word quoted where the
- * shell would otherwise read something into it.
+ * A bash script that becomes the process: one `export` a variable, then `exec` on one line, every word quoted
+ * where the shell would otherwise read something into it.
  *
  * @throws {AimError} `usage`: a name that no shell variable can have, or NUL in a value.
  */
@@ -34,8 +34,9 @@ export function renderBashScript(parts: ScriptParts): string {
 }
 
 /**
- * A word as bash reads it back: bare where nothing in it is special, else in single quotes; with control characters as
- * `$'…'`, so that the script can be shown on a terminal. References to variables are in double quotes.
+ * A word as bash reads it back: bare where nothing in it is special, else in single quotes; with control
+ * characters as `$'…'`, so that the script can be shown on a terminal. References to variables are in double
+ * quotes.
  *
  * @throws {AimError} `usage` where it holds NUL.
  */

@@ -11,8 +11,8 @@ export interface CompileCacheKey {
 }
 
 /**
- * Directories that engines and the libraries below them write compiled code to. Without them each new container compiles for minutes
- * before it answers.
+ * Directories that engines and the libraries below them write compiled code to. Without them each new
+ * container compiles for minutes before it answers.
  */
 const CACHES = {
   VLLM_CACHE_ROOT: "vllm",
@@ -25,8 +25,8 @@ const CACHES = {
 const FOLDER = ".aim/compiled";
 
 /**
- * Chooses directories for compiled code: on the cache volume, named by what the code depends on, or in a temporary directory where the
- * volume cannot be written. Variables that are set already stay as they are.
+ * Chooses directories for compiled code: on the cache volume, named by what the code depends on, or in a
+ * temporary directory where the volume cannot be written. Variables that are set already stay as they are.
  *
  * The engine executes what these directories hold, so one that belongs to another user is not used.
  *

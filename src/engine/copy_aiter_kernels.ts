@@ -21,7 +21,8 @@ export interface CopiedKernels {
 }
 
 /**
- * Copies a GPU's prebuilt AITER kernels into the installed `aiter` package, those that it does not have. Never throws.
+ * Copies a GPU's prebuilt AITER kernels into the installed `aiter` package, those that it does not have.
+ * Never throws.
  *
  * Requires `--allow-read`, `--allow-write`.
  *

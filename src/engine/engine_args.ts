@@ -28,15 +28,19 @@ export interface MergedArgs {
   readonly warnings: readonly string[];
 }
 
-/** The names that clients may use: the model's id, then what the user called it (`AIM_ID` or `AIM_MODEL_ID`) where that differs. */
+/**
+ * The names that clients may use: the model's id, then what the user called it (`AIM_ID` or `AIM_MODEL_ID`)
+ * where that differs.
+ */
 export function servedModelNames(names: { modelId: string; askedFor: string | null }): string[] {
   return [...new Set([names.modelId, ...(names.askedFor === null ? [] : [names.askedFor])])];
 }
 
 /**
- * The engine's arguments: those of each source override those of the sources before it, aim's own override all. As in a Python dict,
- * an argument that is replaced keeps its place and a new one goes to the end. `_` and `-`, capitals and small letters, a short name and
- * its long one are one name. Served names of a source are added to aim's.
+ * The engine's arguments: those of each source override those of the sources before it, aim's own override
+ * all. As in a Python dict, an argument that is replaced keeps its place and a new one goes to the end. `_`
+ * and `-`, capitals and small letters, a short name and its long one are one name. Served names of a source
+ * are added to aim's.
  *
  * @param longName The long name of a short one (`tp`); `null` for any other.
  * @throws {AimError} `usage` where the user names the model, or a profile names another one.
@@ -99,8 +103,9 @@ function assertSameModel(value: ConfigValue, source: ArgumentSource, models: rea
 }
 
 /**
- * Arguments as words of a command line. `null` and `true`: the bare flag; `false`: nothing; a list: the flag once, then each value; a
- * mapping: its JSON; else the value, numbers as they were spelled. vLLM's optimization level is one word: `-O3`.
+ * Arguments as words of a command line. `null` and `true`: the bare flag; `false`: nothing; a list: the flag
+ * once, then each value; a mapping: its JSON; else the value, numbers as they were spelled. vLLM's
+ * optimization level is one word: `-O3`.
  */
 export function renderArgs(args: ConfigMap): string[] {
   return [...args].flatMap(([name, value]) => {

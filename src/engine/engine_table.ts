@@ -5,9 +5,10 @@ export interface EngineTable {
   /** The releases that were read, oldest first, separated by spaces. */
   readonly releases: string;
   /**
-   * By option, without its two dashes (short ones with their one): ranges of releases, separated by `; `, each
-   * `FROM-TO KIND [?|+|N|append] [=CHOICE|CHOICE…]`. Without `TO`: up to the newest. For a short option, `>` and the long one. The
-   * fields of an option whose object can have no others are `OPTION.FIELD`, of kind `field`.
+   * By option, without its two dashes (short ones with their one): ranges of releases, separated by `; `,
+   * each `FROM-TO KIND [?|+|N|append] [=CHOICE|CHOICE…]`. Without `TO`: up to the newest. For a short option,
+   * `>` and the long one. The fields of an option whose object can have no others are `OPTION.FIELD`, of kind
+   * `field`.
    */
   readonly options: Readonly<Record<string, string>>;
   /** By environment variable: a range of releases. */
@@ -16,7 +17,10 @@ export interface EngineTable {
 
 /** How an option takes its value. */
 export interface OptionShape {
-  /** `flag`, `int`, `float`, `human-int`, `human-int-or-auto`, `json`, `object`, `object-or-int`, `object-or-pairs`, `text`. */
+  /**
+   * `flag`, `int`, `float`, `human-int`, `human-int-or-auto`, `json`, `object`, `object-or-int`,
+   * `object-or-pairs`, `text`.
+   */
   readonly kind: string;
   /** `""` and `None` stand for no value. */
   readonly optional: boolean;
@@ -40,9 +44,13 @@ export interface ReleaseRange {
 }
 
 /** The releases of a table, oldest first. */
-export function releasesOf(table: EngineTable): string[] {
-  return table.releases.split(" ");
+export function releasesOf(table: EngineTable): readonly string[] {
+  let releases = split.get(table);
+  if (releases === undefined) split.set(table, releases = table.releases.split(" "));
+  return releases;
 }
+
+const split = new WeakMap<EngineTable, readonly string[]>();
 
 /** An option's ranges, oldest first; `null` where no release has it. */
 export function optionRanges(table: EngineTable, name: string): OptionRange[] | null {
@@ -77,8 +85,8 @@ function releaseRange(text: string): ReleaseRange {
 }
 
 /**
- * The releases that an installed version may be like: its own, else, between two releases, the older one. A development build goes
- * by the next release and the one after, too: it has some of what these have.
+ * The releases that an installed version may be like: its own, else, between two releases, the older one. A
+ * development build goes by the next release and the one after, too: it has some of what these have.
  */
 export function releasesLike(table: EngineTable, version: EngineVersion | null): string[] {
   const releases = releasesOf(table);
@@ -92,11 +100,11 @@ export function releasesLike(table: EngineTable, version: EngineVersion | null):
   return [...new Set([...at, ...newer.slice(0, 1), ...(nextMinor === undefined ? [] : [nextMinor])])];
 }
 
-/** True where a release is in a range. */
-export function isIn(range: ReleaseRange, release: string): boolean {
-  const version = parse(release);
-  return compareVersions(parse(range.from), version) <= 0 &&
-    (range.to === null || compareVersions(version, parse(range.to)) <= 0);
+/** True where one of a table's releases is in a range. */
+export function isIn(table: EngineTable, range: ReleaseRange, release: string): boolean {
+  const releases = releasesOf(table);
+  const at = releases.indexOf(release);
+  return releases.indexOf(range.from) <= at && (range.to === null || at <= releases.indexOf(range.to));
 }
 
 /** Why releases do not have what these ranges are of: `gone since 0.18.0`, or `comes with 0.14.0`. */
@@ -113,11 +121,8 @@ export function whyAbsent(
   return end === null ? "absent" : `gone since ${releases[releases.indexOf(end) + 1] ?? end}`;
 }
 
-const parsed = new Map<string, EngineVersion>();
-
 function parse(release: string): EngineVersion {
-  const known = parsed.get(release) ?? parseVersion(release);
-  if (known === null) throw new TypeError(`${release} is no version`);
-  parsed.set(release, known);
-  return known;
+  const version = parseVersion(release);
+  if (version === null) throw new TypeError(`${release} is no version`);
+  return version;
 }

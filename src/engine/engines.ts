@@ -48,8 +48,8 @@ const ENGINES: readonly Engine[] = [
 ];
 
 /**
- * An engine by name, as `engines.yaml` in a folder has it, else as the table here has it. An engine that only the file has takes its
- * arguments as flags.
+ * An engine by name, as `engines.yaml` in a folder has it, else as the table here has it. An engine that only
+ * the file has takes its arguments as flags.
  *
  * Requires `--allow-read`.
  *

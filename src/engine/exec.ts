@@ -7,11 +7,12 @@ import type { Program } from "./program.ts";
 import { runAsChild } from "./run_as_child.ts";
 
 /**
- * Replaces this process by a program with execve(2): same PID; standard input, output and error inherited, no other file
- * descriptor; every signal at its default and none blocked; the limit on open files that aim was started with. Does not return.
+ * Replaces this process by a program with execve(2): same PID; standard input, output and error inherited, no
+ * other file descriptor; every signal at its default and none blocked; the limit on open files that aim was
+ * started with. Does not return.
  *
- * Where the C library cannot be loaded, the program runs as a child that gets every signal sent to this process; then the
- * exit code is the child's (128 + N where signal N ended it).
+ * Where the C library cannot be loaded, the program runs as a child that gets every signal sent to this
+ * process; then the exit code is the child's (128 + N where signal N ended it).
  *
  * @throws {AimError} `engine` where the program cannot be executed; `usage` for words with NUL.
  */

@@ -8,8 +8,9 @@ export interface FileLimit {
 }
 
 /**
- * The limit on open files that the engine should have: the soft one that aim was started with. Deno raises its own to the hard one when it
- * starts, before any code of ours. The launcher says what it was; else the parent's limit is the one that was inherited.
+ * The limit on open files that the engine should have: the soft one that aim was started with. Deno raises
+ * its own to the hard one when it starts, before any code of ours. The launcher says what it was; else the
+ * parent's limit is the one that was inherited.
  *
  * @returns `null` where it is not known or was not raised.
  */

@@ -34,11 +34,13 @@ export interface OptionFault {
 }
 
 /**
- * Holds arguments to what a version of the engine takes. An option that the version does not have is left out; one that it has under
- * another name gets that name where the meaning is the same; a name that no release has is passed on.
+ * Holds arguments to what a version of the engine takes. An option that the version does not have is left
+ * out; one that it has under another name gets that name where the meaning is the same; a name that no
+ * release has is passed on.
  *
  * @param args By canonical names, as `mergeEngineArgs` gives them.
- * @param version `null`: not known; the newest release's options count, and values are only refused where every release refuses them.
+ * @param version `null`: not known; the newest release's options count, and values are only refused where
+ *   every release refuses them.
  */
 export function fitOptions(
   args: ConfigMap,
@@ -175,7 +177,8 @@ function objectOf(text: string): ConfigValue {
 }
 
 function rangesNow(name: string, { table, like }: Target): OptionRange[] {
-  return optionRanges(table, name)?.filter((range) => like.some((release) => isIn(range, release))) ?? [];
+  return optionRanges(table, name)?.filter((range) => like.some((release) => isIn(table, range, release))) ??
+    [];
 }
 
 function unknown(name: string, { table }: Target): string {

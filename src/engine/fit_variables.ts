@@ -25,8 +25,9 @@ const RENAMED: Readonly<Record<string, string>> = {
 };
 
 /**
- * Holds a profile's `VLLM_*` variables to what a version reads: a renamed one gets its new name, one that the version no longer or not
- * yet reads is left out, one that no release reads is passed on. Other variables pass.
+ * Holds a profile's `VLLM_*` variables to what a version reads: a renamed one gets its new name, one that the
+ * version no longer or not yet reads is left out, one that no release reads is passed on. Other variables
+ * pass.
  */
 export function fitVariables(
   variables: ReadonlyMap<string, string>,
@@ -36,7 +37,7 @@ export function fitVariables(
   const like = releasesLike(table, version);
   const reads = (name: string) => {
     const range = variableRange(table, name);
-    return range !== null && like.some((release) => isIn(range, release));
+    return range !== null && like.some((release) => isIn(table, range, release));
   };
   const fitted = new Map<string, string>();
   const warnings: string[] = [];

@@ -10,8 +10,8 @@ export interface Shown {
 }
 
 /**
- * Arguments and variables with a reference to an environment variable instead of each secret. That of an argument is named like it:
- * `$API_KEY` for `api-key`.
+ * Arguments and variables with a reference to an environment variable instead of each secret. That of an
+ * argument is named like it: `$API_KEY` for `api-key`.
  */
 export function hideSecrets(args: ConfigMap, env: Readonly<Record<string, string>>): Shown {
   const references = new Set<string>();

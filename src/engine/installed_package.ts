@@ -12,8 +12,9 @@ export type InstalledPackage =
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Looks for a package where a program's Python would: virtual environments, conda, Debian's folders, the user's own, `PYTHONPATH`, and
- * editable installs. The version is that of the package's metadata, else of its `_version.py`.
+ * Looks for a package where a program's Python would: virtual environments, conda, Debian's folders, the
+ * user's own, `PYTHONPATH`, and editable installs. The version is that of the package's metadata, else of its
+ * `_version.py`.
  *
  * Requires `--allow-read`.
  *

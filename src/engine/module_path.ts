@@ -4,7 +4,10 @@ import { readRegularTextSync } from "../os/read_regular_file.ts";
 export interface ModulePath {
   /** In the order in which they are searched. Some need not exist. */
   readonly folders: readonly string[];
-  /** The directory of a package that is installed in a folder by reference (PEP 660's finders); `null` where it is not. */
+  /**
+   * The directory of a package that is installed in a folder by reference (PEP 660's finders); `null` where
+   * it is not.
+   */
   editable(folder: string, name: string): string | null;
 }
 

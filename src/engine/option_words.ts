@@ -2,8 +2,8 @@ import { type ConfigValue, isList, isMap, isNumberLiteral } from "../values/valu
 import { pythonJson } from "../values/write_json.ts";
 
 /**
- * An argument's value as words of a command line: none for `null` and a boolean, one for each item of a list, JSON for a mapping, else
- * its text; numbers as they were spelled.
+ * An argument's value as words of a command line: none for `null` and a boolean, one for each item of a list,
+ * JSON for a mapping, else its text; numbers as they were spelled.
  */
 export function optionWords(value: ConfigValue): string[] {
   if (value === null || typeof value === "boolean") return [];

@@ -11,8 +11,9 @@ export interface ParallelSize {
 const FACTORS = ["tensor-parallel-size", "pipeline-parallel-size", "prefill-context-parallel-size"] as const;
 
 /**
- * Counts the GPUs that merged arguments make vLLM use here: tensor, pipeline and context sizes, times the replicas on this machine.
- * `null` where no size is given, where one is no number, or where several machines take part.
+ * Counts the GPUs that merged arguments make vLLM use here: tensor, pipeline and context sizes, times the
+ * replicas on this machine. `null` where no size is given, where one is no number, or where several machines
+ * take part.
  */
 export function parallelSize(args: ConfigMap): ParallelSize | null {
   if (

@@ -3,8 +3,8 @@ import { type ConfigMap, type ConfigValue, numberLiteral } from "../values/value
 import { parseEngineArgsJson } from "./parse_engine_args_json.ts";
 
 /**
- * Reads what follows `--` on aim's command line as vLLM's parser would: `--name value`, `--name=value`, `--flag`, `-O value`, and
- * `--name a b` for a list. Of a flag given twice the last counts.
+ * Reads what follows `--` on aim's command line as vLLM's parser would: `--name value`, `--name=value`,
+ * `--flag`, `-O value`, and `--name a b` for a list. Of a flag given twice the last counts.
  *
  * @throws {AimError} `usage`: a word that no flag takes, or a JSON object that is none.
  */

@@ -20,8 +20,9 @@ interface Rename {
 const yes = (value: ConfigValue) => value === false ? undefined : true;
 
 /**
- * Options that vLLM renamed without changing what they mean; the reason is what its `arg_utils.py` did with the old name while it had
- * both. What is not here (`rope-scaling`, `task`, `cuda-graph-sizes`) changed its meaning with its name.
+ * Options that vLLM renamed without changing what they mean; the reason is what its `arg_utils.py` did with
+ * the old name while it had both. What is not here (`rope-scaling`, `task`, `cuda-graph-sizes`) changed its
+ * meaning with its name.
  */
 const RENAMES: readonly Rename[] = [
   ...[["no-enable-log-requests", "disable-log-requests"], ["disable-log-requests", "no-enable-log-requests"]]
@@ -64,7 +65,8 @@ const RENAMES: readonly Rename[] = [
 ];
 
 /**
- * An option that a version has under another name only; `null` where it has it as it is, or where no other name means the same.
+ * An option that a version has under another name only; `null` where it has it as it is, or where no other
+ * name means the same.
  *
  * @param name Canonical, perhaps with a dotted rest.
  * @param has Whether the version has an option.
@@ -87,7 +89,10 @@ export function renamedOption(
   return null;
 }
 
-/** The first release whose CompilationConfig calls it `mode`. Both names are taken until {@linkcode LEVEL_GONE}. */
+/**
+ * The first release whose CompilationConfig calls it `mode`. Both names are taken until {@linkcode
+ * LEVEL_GONE}.
+ */
 const MODE_SINCE = "0.11.1";
 const LEVEL_GONE = "0.18.0";
 

@@ -2,8 +2,8 @@ import { AimError } from "../errors/aim_error.ts";
 import type { Program } from "./program.ts";
 
 /**
- * All that would end or stop this process, and what a supervisor sends. SIGKILL and SIGSTOP cannot be caught, nor can the real-time
- * signals and those of a crash here.
+ * All that would end or stop this process, and what a supervisor sends. SIGKILL and SIGSTOP cannot be caught,
+ * nor can the real-time signals and those of a crash here.
  */
 const FORWARDED = [
   ...[
@@ -32,9 +32,9 @@ const FORWARDED = [
 ];
 
 /**
- * Runs a program in this one's place, where the C library cannot be loaded: a child that gets every signal sent to this process, and
- * whose exit code this process ends with (128 + N where signal N ended it). It has a session of its own, so that a terminal's
- * Ctrl-C reaches it once, through this process.
+ * Runs a program in this one's place, where the C library cannot be loaded: a child that gets every signal
+ * sent to this process, and whose exit code this process ends with (128 + N where signal N ended it). It has
+ * a session of its own, so that a terminal's Ctrl-C reaches it once, through this process.
  *
  * @param fileLimit Soft limit on open files; `null`: that of this process.
  * @throws {AimError} `engine` where it cannot be executed.

@@ -1,11 +1,17 @@
 const secrets = new Set<string>();
 
-/** Registers a value that must never be printed: tokens, keys, passwords in a proxy address. */
+/**
+ * Registers a value that must never be printed: tokens, keys, passwords in a proxy address. One of fewer than
+ * 6 characters is not looked for in texts, since it would garble words; what knows it does not print it.
+ */
 export function keepSecret(value: string | undefined): void {
-  if (value !== undefined && value.length >= 4) secrets.add(value);
+  if (value !== undefined && value.length >= 6) secrets.add(value);
 }
 
-/** Replaces registered secrets, bearer tokens, user info in URLs and the signatures of presigned queries by `***`. */
+/**
+ * Replaces registered secrets, bearer tokens, user info in URLs and the signatures of presigned queries by
+ * `***`.
+ */
 export function redact(text: string): string {
   let clean = text;
   for (const secret of secrets) {

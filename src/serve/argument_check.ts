@@ -14,8 +14,8 @@ export interface ArgumentFaults {
 /**
  * A check of profiles' engine arguments. Arguments of another engine than vLLM pass.
  *
- * @param engineVersion Without one, only what every version refuses is a fault; with one, also what that version refuses, and what it does
- *   not have is a warning.
+ * @param engineVersion Without one, only what every version refuses is a fault; with one, also what that
+ *   version refuses, and what it does not have is a warning.
  * @throws {AimError} `usage` where it is no version.
  */
 export function argumentCheck(engineVersion: string | null): (profile: Profile) => ArgumentFaults {

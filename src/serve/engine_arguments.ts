@@ -22,7 +22,8 @@ export interface EngineArguments {
 }
 
 /**
- * Merges the profile's arguments, the user's and aim's own, once, and fits them and the profile's variables to the engine's version.
+ * Merges the profile's arguments, the user's and aim's own, once, and fits them and the profile's variables
+ * to the engine's version.
  *
  * @throws {AimError} `usage` where the engine would refuse them.
  */
@@ -76,7 +77,10 @@ export async function engineArguments(given: {
   };
 }
 
-/** `AIM_LOG_LEVEL_ROOT` is vLLM's level too, as in AMD's runtime; where it is not set, the caller's own counts. */
+/**
+ * `AIM_LOG_LEVEL_ROOT` is vLLM's level too, as in AMD's runtime; where it is not set, the caller's own
+ * counts.
+ */
 function logLevel(config: Config, env: Readonly<Record<string, string | undefined>>): Record<string, string> {
   return config.origins.logLevelRoot === "default" && env.VLLM_LOGGING_LEVEL
     ? {}

@@ -9,7 +9,10 @@ import { filesInCache, memoryFit, type ModelFiles, unsafeOf } from "./memory_fit
 import type { ServeOptions } from "./serve_options.ts";
 import type { ServingChoice } from "./serving_plan.ts";
 
-/** Directories for what the engine compiles, so that the next start need not. Not made where there is no cache. */
+/**
+ * Directories for what the engine compiles, so that the next start need not. Not made where there is no
+ * cache.
+ */
 export async function compiledCode(
   { config, env }: ServeOptions,
   { engine, profile, env: planned }: ServingChoice,

@@ -19,11 +19,11 @@ import { watchBeside } from "./watch_beside.ts";
 import { missingInWords, remedyFor } from "./missing_in_words.ts";
 
 /**
- * Selects, resolves, downloads what is missing, and becomes the engine. Returns only where the process could not be
- * replaced and the engine ran as a child: then its exit code.
+ * Selects, resolves, downloads what is missing, and becomes the engine. Returns only where the process could
+ * not be replaced and the engine ran as a child: then its exit code.
  *
- * @throws {AimError} `engine` before anything is downloaded, where there is no engine; `no-profile`; `not-found` when offline
- *   and the model is not in the cache; what a download throws.
+ * @throws {AimError} `engine` before anything is downloaded, where there is no engine; `no-profile`;
+ *   `not-found` when offline and the model is not in the cache; what a download throws.
  */
 export async function serve(options: ServeOptions): Promise<number> {
   const { config, env, gpus, engineWords } = options;

@@ -43,7 +43,10 @@ export interface ServingPlan extends ServingChoice {
   readonly resolution: Resolution;
   /** The engine's command line; the first word is its program. */
   readonly argv: readonly string[];
-  /** What is exported over the caller's environment: the profile's, then the chosen devices, then what the model's place needs. */
+  /**
+   * What is exported over the caller's environment: the profile's, then the chosen devices, then what the
+   * model's place needs.
+   */
   readonly env: Readonly<Record<string, string>>;
   /** Profile, command line and variables with references instead of secrets. */
   readonly shown: {
@@ -144,8 +147,9 @@ async function lookUp(config: Config, { model }: Pick<ServingChoice, "model">): 
 }
 
 /**
- * The command line and environment that follow from a choice and the model's place. Where the model is missing they are what they
- * will be once it is downloaded: the hub's into the Hugging Face cache, S3's into the local directory.
+ * The command line and environment that follow from a choice and the model's place. Where the model is
+ * missing they are what they will be once it is downloaded: the hub's into the Hugging Face cache, S3's into
+ * the local directory.
  *
  * @param overNetwork Whether the model is on a network file system. @default {false}
  */

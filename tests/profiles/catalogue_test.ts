@@ -141,11 +141,11 @@ Deno.test("every option and variable of the catalogue is one that the images' vL
     for (const { id, engineArgs, envVars } of await embedded(aimId)) {
       for (const name of engineArgs.keys()) {
         const ranges = optionRanges(VLLM_TABLE, name) ?? [];
-        assert(ranges.some((range) => isIn(range, release)), `${id}: ${name}`);
+        assert(ranges.some((range) => isIn(VLLM_TABLE, range, release)), `${id}: ${name}`);
       }
       for (const name of [...envVars.keys()].filter((one) => one.startsWith("VLLM_"))) {
         const range = variableRange(VLLM_TABLE, name);
-        assert(range !== null && isIn(range, release), `${id}: ${name}`);
+        assert(range !== null && isIn(VLLM_TABLE, range, release), `${id}: ${name}`);
       }
     }
   }

