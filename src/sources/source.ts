@@ -1,17 +1,5 @@
 import type { ByteRange, Manifest, ManifestFile } from "./manifest.ts";
 
-/** Bytes that come one after another into memory of the reader's own: half the work of a stream. */
-export interface ByteReader {
-  /**
-   * Reads some bytes, as many as there are; `null` at the end.
-   *
-   * @throws {TransientError} the connection broke; the reason of the signal that ended it.
-   */
-  read(into: Uint8Array<ArrayBuffer>): Promise<number | null>;
-  /** Gives up the rest. */
-  cancel(): Promise<void>;
-}
-
 /** The bytes that a source sends for one request. The status is already checked: this is data. */
 export interface RangeBody {
   /** What will arrive: the range asked for, or the whole file where the server ignored `Range`. */
@@ -21,17 +9,8 @@ export interface RangeBody {
    * be piped to a file unread; a body without it is read chunk by chunk, and cut at the end of its range.
    */
   readonly length?: number | null;
-  /**
-   * A stream straight from `fetch`, not wrapped, so that `pipeTo(file.writable)` stays on Deno's fast path, or a reader. May still end
-   * early: count the bytes.
-   */
-  readonly body: ReadableStream<Uint8Array> | ByteReader;
-}
-
-/** All of a file. */
-export interface FileBody {
-  readonly file: ManifestFile;
-  readonly body: RangeBody;
+  /** Straight from `fetch`, not wrapped, so that `pipeTo(file.writable)` takes Deno's fast path. May end early: count the bytes. */
+  readonly body: ReadableStream<Uint8Array>;
 }
 
 /** Which files of a model are wanted. */
@@ -68,13 +47,6 @@ export interface Source {
    * @throws {AimError} not worth another attempt.
    */
   read(file: ManifestFile, range: ByteRange | null, signal: AbortSignal): Promise<RangeBody>;
-
-  /**
-   * Asks for small files together, where their server takes that: over one connection, without waiting for an answer before the next
-   * request. Yields those that are simply there, each body to be read before the next. Ends early, or rejects, wherever something is out
-   * of the ordinary: `read` is for the files that were not yielded, and says what is wrong.
-   */
-  readAll?(files: readonly ManifestFile[], signal: AbortSignal): AsyncIterable<FileBody>;
 
   /** Closes connections and other resources. The source is not used after it. */
   close(): void;

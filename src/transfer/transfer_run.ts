@@ -5,7 +5,6 @@ import type { ManifestFile } from "../sources/manifest.ts";
 import { type Source, TransientError } from "../sources/source.ts";
 import { BACKOFF, backoffDelay } from "./backoff.ts";
 import { systemClock } from "./clock.ts";
-import { chunkSize } from "./copy_body.ts";
 import { digestMatches, isGuess } from "./hash/digests.ts";
 import { partSizeFor, type PlanBudget } from "./planner.ts";
 import { type TokenBucket, tokenBucket } from "./token_bucket.ts";
@@ -28,8 +27,6 @@ export class TransferRun {
   readonly options: TransferOptions;
   readonly clock: Clock;
   readonly budget: PlanBudget;
-  /** Bytes read at once. */
-  readonly chunk: number;
   /** The bandwidth there is; `null` where it is not limited. */
   readonly bucket: TokenBucket | null;
   /** Aborted by the caller's signal, by the first failure, and at the end. */
@@ -61,7 +58,6 @@ export class TransferRun {
       partSize: options.partSize ?? partSizeFor(sizes, options.jobs),
       memory: MEMORY,
     };
-    this.chunk = chunkSize(MEMORY, options.jobs);
     this.bucket = options.maxBandwidth === null ? null : tokenBucket(options.maxBandwidth, this.clock);
     this.#random = options.random ?? Math.random;
   }

@@ -229,7 +229,7 @@ export class LargeFiles {
 
   /** Asks for a flow's range and copies what comes to the file. */
   async #transfer(flow: Flow): Promise<void> {
-    const { stop, source, bucket, chunk, clock } = this.#run;
+    const { stop, source, bucket, clock } = this.#run;
     const { file, range: { start, end }, abort: { signal } } = flow;
     stop.signal.throwIfAborted();
     const all = start === 0 && end === file.item.file.size;
@@ -249,7 +249,6 @@ export class LargeFiles {
     await copyBody(body, {
       ...copy,
       file: handle,
-      chunk,
       signal,
       onChunk: (bytes, skipped) => this.#received(flow, bytes, skipped),
       onWritten: (elapsed) => void (this.#run.writing += elapsed),

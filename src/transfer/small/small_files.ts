@@ -1,7 +1,7 @@
 import { errorFrom } from "../../errors/from_unknown.ts";
 import { log } from "../../log/logger.ts";
 import type { ManifestFile } from "../../sources/manifest.ts";
-import { type ByteReader, type RangeBody, TransientError } from "../../sources/source.ts";
+import { type RangeBody, TransientError } from "../../sources/source.ts";
 import { fatalFrom, integrityError, isFatal } from "../attempt_errors.ts";
 import { chunks } from "../copy_body.ts";
 import { directoryGone } from "../directory_gone.ts";
@@ -188,18 +188,14 @@ export class SmallFiles {
     const run = this.#run;
     const { signal } = request.abort;
     let at = 0;
-    for await (
-      const chunk of body instanceof ReadableStream
-        ? chunks(body, run.chunk, signal)
-        : readInto(body, bytes, signal)
-    ) {
+    for await (const chunk of chunks(body, signal)) {
       run.moved += chunk.length;
       if (at + chunk.length > file.size) throw new TransientError(`more than ${file.size} bytes came`);
       // Waiting for a share of the bandwidth is no stall.
       request.moved = null;
       await run.bucket?.take(chunk.length, signal);
       request.moved = run.clock.now();
-      if (chunk.buffer !== bytes.buffer) bytes.set(chunk, at);
+      bytes.set(chunk, at);
       at += chunk.length;
     }
     if (at < file.size) throw new TransientError(`the body ended after ${at} of ${file.size} bytes`);
@@ -225,28 +221,6 @@ export class SmallFiles {
     return request;
   }
 }
-
-/** Reads a body into memory of its length; what it has beyond comes as a chunk of its own. */
-async function* readInto(
-  body: ByteReader,
-  bytes: Uint8Array<ArrayBuffer>,
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  try {
-    for (let at = 0, count: number | null = 0;; at += count) {
-      signal.throwIfAborted();
-      const into: Uint8Array<ArrayBuffer> = at < bytes.length ? bytes.subarray(at) : BEYOND;
-      count = await body.read(into);
-      if (count === null) return;
-      yield into.subarray(0, count);
-    }
-  } finally {
-    await body.cancel();
-  }
-}
-
-/** Takes what nobody wants. */
-const BEYOND = new Uint8Array(1);
 
 interface OpenRequest {
   readonly abort: AbortController;
