@@ -1,19 +1,13 @@
 import type { ManifestFile } from "./manifest.ts";
 import type { Source } from "./source.ts";
+import { readBounded } from "./transport/read_bounded.ts";
 
 /**
- * Reads a small file of a source whole.
+ * Reads a small file of a source whole, and never more than its size.
  *
  * @throws As {@linkcode Source.read}.
  */
 export async function readText(source: Source, file: ManifestFile, signal: AbortSignal): Promise<string> {
-  const { body } = await source.read(file, null, signal);
-  if (body instanceof ReadableStream) return await new Response(body).text();
-  const bytes = new Uint8Array(file.size);
-  for (let at = 0; at < bytes.length;) {
-    const read = await body.read(bytes.subarray(at));
-    if (read === null) break;
-    at += read;
-  }
-  return new TextDecoder().decode(bytes);
+  const body = await source.read(file, null, signal);
+  return new TextDecoder().decode(await readBounded(body, source.uri, file.size));
 }

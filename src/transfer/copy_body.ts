@@ -59,6 +59,8 @@ export async function* chunks(
     for (;;) {
       signal.throwIfAborted();
       const { done, value } = await untilAborted(reader.read(), signal);
+      // A body that was given up looks as if it had ended.
+      signal.throwIfAborted();
       if (done) return;
       yield value;
     }

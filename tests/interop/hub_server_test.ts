@@ -2,12 +2,10 @@
 import { assertEquals } from "@std/assert";
 import { startHub } from "../servers/hub_server.ts";
 import { safetensorsBytes } from "../servers/content.ts";
-import { python, PYTHON_HUB } from "./python_client.ts";
+import { python, PYTHON_HUB, withoutPython } from "./python_client.ts";
 
 const skip = PYTHON_HUB === null;
-const where = skip
-  ? "skipped: Python has no huggingface_hub (AIM_TEST_PYTHON_HUB names a directory with it)"
-  : `huggingface_hub ${PYTHON_HUB}`;
+const where = skip ? withoutPython : `huggingface_hub ${PYTHON_HUB}`;
 
 const FILES = { "config.json": "{}\n", "model.safetensors": safetensorsBytes(300_000, 1) };
 

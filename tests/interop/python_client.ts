@@ -1,6 +1,10 @@
-// Python's huggingface_hub, where it can be had: named by AIM_TEST_PYTHON_HUB (a directory for PYTHONPATH), or installed.
+// Python's own client of the hub, as it is today: in an environment of the tests' own, made once.
+import { pythonEnv } from "./python_env.ts";
 
-const PYTHONPATH = Deno.env.get("AIM_TEST_PYTHON_HUB") ?? "";
+const env = await pythonEnv("hub", ["huggingface_hub==2.4.0", "hf-xet==1.8.0"]);
+/** Why there is none; `null` where there is one. */
+export const withoutPython: string | null = typeof env === "string" ? null : `skipped: ${env.skip}`;
+const PYTHON = typeof env === "string" ? `${env}/bin/python3` : "python3";
 
 /** What a script of Python's client printed, and how it ended. */
 export interface PythonRan {
@@ -19,13 +23,12 @@ export async function python(
   args: readonly string[] = [],
   env: Readonly<Record<string, string>> = {},
 ): Promise<PythonRan> {
-  const { code, stdout, stderr } = await new Deno.Command("python3", {
+  const { code, stdout, stderr } = await new Deno.Command(PYTHON, {
     args: ["-c", script, ...args],
     clearEnv: true,
     env: {
       PATH: Deno.env.get("PATH") ?? "/usr/bin:/bin",
       HOME: Deno.env.get("HOME") ?? "/",
-      ...(PYTHONPATH === "" ? {} : { PYTHONPATH }),
       HF_HUB_DISABLE_TELEMETRY: "1",
       HF_HUB_DISABLE_PROGRESS_BARS: "1",
       ...env,
@@ -37,7 +40,7 @@ export async function python(
 }
 
 /** The client's version; `null` where there is none. */
-export const PYTHON_HUB: string | null = await version();
+export const PYTHON_HUB: string | null = withoutPython === null ? await version() : null;
 
 async function version(): Promise<string | null> {
   try {

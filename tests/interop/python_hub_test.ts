@@ -2,12 +2,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { resolveModel } from "../../src/cache/resolve_model.ts";
 import { asBytes, type Caches, LAYOUTS, MODEL, modelFiles, startCaches } from "../cache/caches.ts";
-import { python, PYTHON_HUB } from "./python_client.ts";
+import { python, PYTHON_HUB, withoutPython } from "./python_client.ts";
 
 const skip = PYTHON_HUB === null;
-const where = skip
-  ? "skipped: Python has no huggingface_hub (AIM_TEST_PYTHON_HUB names a directory with it)"
-  : `huggingface_hub ${PYTHON_HUB}`;
+const where = skip ? withoutPython : `huggingface_hub ${PYTHON_HUB}`;
 
 /** Downloads with the same arguments as aim, and prints the path. */
 const SNAPSHOT = `

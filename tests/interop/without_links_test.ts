@@ -3,11 +3,9 @@ import { assert, assertEquals } from "@std/assert";
 import { resolveModel } from "../../src/cache/resolve_model.ts";
 import { asBytes, MODEL, modelFiles, startCaches } from "../cache/caches.ts";
 import { mountVolume, REFUSED } from "../cache/volumes.ts";
-import { python, PYTHON_HUB } from "./python_client.ts";
+import { python, PYTHON_HUB, withoutPython } from "./python_client.ts";
 
-const refused = PYTHON_HUB === null
-  ? "Python has no huggingface_hub (AIM_TEST_PYTHON_HUB names a directory with it)"
-  : REFUSED.exfat?.split("\n")[0] ?? null;
+const refused = PYTHON_HUB === null ? withoutPython : REFUSED.exfat?.split("\n")[0] ?? null;
 const where = refused === null ? `huggingface_hub ${PYTHON_HUB}` : `skipped: ${refused}`;
 
 const SNAPSHOT = `

@@ -12,8 +12,6 @@ export interface Squid extends AsyncDisposable {
 export const SQUID_USER = "me";
 /** Has to be escaped in an address. */
 export const SQUID_PASSWORD = "p@ss:w/rd";
-/** A user whose password is empty. */
-export const SQUID_BARE_USER = "bare";
 
 /** Starts squid on 127.0.0.1; says why where it is not installed. */
 export async function startSquid(): Promise<Squid | { readonly skip: string }> {
@@ -24,13 +22,10 @@ export async function startSquid(): Promise<Squid | { readonly skip: string }> {
   // As root it becomes another user.
   await Deno.chmod(directory, 0o777);
   const port = freePort();
-  const users = [[SQUID_USER, SQUID_PASSWORD], [SQUID_BARE_USER, ""]].map(
-    async ([user = "", password = ""]) => {
-      const { stdout } = await new Deno.Command("openssl", { args: ["passwd", "-apr1", password] }).output();
-      return `${user}:${new TextDecoder().decode(stdout).trim()}\n`;
-    },
-  );
-  await Deno.writeTextFile(`${directory}/users`, (await Promise.all(users)).join(""), { mode: 0o644 });
+  const { stdout } = await new Deno.Command("openssl", { args: ["passwd", "-apr1", SQUID_PASSWORD] })
+    .output();
+  const hashed = new TextDecoder().decode(stdout).trim();
+  await Deno.writeTextFile(`${directory}/users`, `${SQUID_USER}:${hashed}\n`, { mode: 0o644 });
   await Deno.writeTextFile(
     `${directory}/squid.conf`,
     `http_port 127.0.0.1:${port}

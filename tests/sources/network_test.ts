@@ -51,6 +51,15 @@ Deno.test("both sources are read through HTTP_PROXY, names resolved by the proxy
   assert(!wrong.stderr.includes("otherword"), wrong.stderr);
 });
 
+Deno.test("a proxy's user needs no password", async () => {
+  await using hub = await startHub({ repos: [{ id: "org/model", files: FILES }] });
+  await using proxy = await startForwardProxy({ credentials: "me:" });
+  const env = { HF_ENDPOINT: hub.url, HTTP_PROXY: proxy.url.replace(":@", "@") };
+  const ran = await aim(["size", "org/model"], { env });
+  assertEquals(ran.code, 0, ran.stderr);
+  assert(proxy.requests.length >= 2);
+});
+
 Deno.test("TLS goes through HTTPS_PROXY, and each variable of certificate authorities is honoured for both sources", async (t) => {
   const certificates = await makeCertificates();
   if ("skip" in certificates) return console.log(`skipped: ${certificates.skip}`);
@@ -85,6 +94,45 @@ Deno.test("TLS goes through HTTPS_PROXY, and each variable of certificate author
     });
   }
 });
+
+Deno.test("a server's own self-signed certificate is taken where the bundle has it, with an authority's mark too", async () => {
+  const certificate = await selfSigned();
+  if (certificate === null) return console.log("skipped: openssl is not installed");
+  await using hub = await startHub({ repos: [{ id: "org/model", files: FILES }], tls: certificate });
+  await inTemporary(async (directory) => {
+    await Deno.writeTextFile(`${directory}/ca.pem`, certificate.cert);
+    const env = { HF_ENDPOINT: hub.url, SSL_CERT_FILE: `${directory}/ca.pem`, HF_HOME: directory };
+    const ran = await aim(["fetch", "org/model", `${directory}/m`, "--progress", "none"], { env });
+    assertEquals(ran.code, 0, ran.stderr);
+    assertEquals(await Deno.readFile(`${directory}/m/model.safetensors`), WEIGHTS);
+    const other = await selfSigned();
+    await Deno.writeTextFile(`${directory}/ca.pem`, other?.cert ?? "");
+    const refused = await aim(["size", "org/model"], { env });
+    assertEquals(refused.code, 6, refused.stderr);
+  });
+});
+
+async function selfSigned(): Promise<{ cert: string; key: string } | null> {
+  const directory = await Deno.makeTempDir();
+  const [cert, key] = [`${directory}/cert.pem`, `${directory}/key.pem`];
+  try {
+    const { success } = await new Deno.Command("openssl", {
+      args: [
+        ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"],
+        ...["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert],
+        ...["-addext", "basicConstraints=critical,CA:TRUE"],
+      ],
+      stdout: "null",
+      stderr: "null",
+    }).output();
+    return success ? { cert: await Deno.readTextFile(cert), key: await Deno.readTextFile(key) } : null;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
 
 Deno.test("what cannot be reached is one line with the host, and exit code 6", async (t) => {
   const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });

@@ -10,7 +10,7 @@ export const LARGEST_ANSWER = 8 * 2 ** 20;
  * @throws {AimError} `network`, when the body is longer than `limit` bytes.
  */
 export async function readBounded(
-  response: Pick<Response, "body">,
+  response: { readonly body: ReadableStream<Uint8Array> | null },
   host: string,
   limit: number = LARGEST_ANSWER,
 ): Promise<Uint8Array<ArrayBuffer>> {
@@ -36,7 +36,10 @@ export async function readBounded(
 }
 
 /** The first bytes of a body as text, and no more: for the words of a refusal. */
-export async function readStart(response: Pick<Response, "body">, limit = 65536): Promise<string> {
+export async function readStart(
+  response: { readonly body: ReadableStream<Uint8Array> | null },
+  limit = 65536,
+): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
   let length = 0;

@@ -92,6 +92,8 @@ export class LargeFiles {
         range = await this.#attempt(file, range, owner);
       } catch (failure) {
         if (unwanted()) return;
+        // Another connection brings it, and may have finished the file meanwhile.
+        if (failure instanceof Superseded) return;
         if (failure instanceof StagingLostError) return this.#stolen(file, failure);
         if (!(failure instanceof AttemptFailed)) throw failure;
         range = failure.rest;
@@ -295,13 +297,14 @@ export class LargeFiles {
         `the server sent bytes ${body.range.start} to ${body.range.end} of ${path}, asked for ${range.start} to ${range.end}`,
       );
     }
-    if (file.state.kind === "stream") {
-      if (file.state.owner === owner) return void (range.end = size);
+    // All of it is here already, or another connection brings all of it.
+    if (file.state.kind !== "parts") {
+      if (file.state.kind === "stream" && file.state.owner === owner) return void (range.end = size);
       void body.body.cancel().catch(() => {});
       throw new Superseded();
     }
     log.debug(`${path}: the server ignores ranges, reading it in one stream`);
-    file.state = { kind: "stream", careful: file.state.kind === "parts" && file.state.careful, owner };
+    file.state = { kind: "stream", careful: file.state.careful, owner };
     flow.at = 0;
     flow.range = { start: 0, end: size };
     this.#startAnew(file, flow);

@@ -1,0 +1,134 @@
+// aim through real mirrors and proxies, with Python's client beside it where it has an answer.
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { aim } from "../cli/aim.ts";
+import { makeCertificates } from "../servers/certificates.ts";
+import { safetensorsBytes } from "../servers/content.ts";
+import { type HubServer, startHub } from "../servers/hub_server.ts";
+import { startNginxFront } from "../servers/nginx_front.ts";
+import { startOlah } from "../servers/olah.ts";
+import { startSquid } from "../servers/squid.ts";
+import { python, PYTHON_HUB, withoutPython } from "./python_client.ts";
+
+const FILES = {
+  "config.json": '{"model_type":"llama"}\n',
+  "README.md": "hello\n".repeat(500),
+  "model.safetensors": safetensorsBytes(300_000, 1),
+  "nested/vocab.txt": "a\nb\n",
+};
+
+const FRONTS = [
+  ["olah", startOlah],
+  ["nginx caching", (hub: HubServer) => startNginxFront(hub, "cache")],
+  ["nginx rewriting under a path", (hub: HubServer) => startNginxFront(hub, "rewrite")],
+] as const;
+
+async function inTemporary(run: (directory: string) => Promise<void>): Promise<void> {
+  const directory = await Deno.makeTempDir();
+  try {
+    await run(directory);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+async function assertModel(directory: string): Promise<void> {
+  for (const [path, content] of Object.entries(FILES)) {
+    const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+    assertEquals(await Deno.readFile(`${directory}/${path}`), new Uint8Array(bytes), path);
+  }
+}
+
+const SNAPSHOT = "import sys\nfrom huggingface_hub import snapshot_download\n" +
+  "snapshot_download('org/model', local_dir=sys.argv[1])";
+
+for (const [name, start] of FRONTS) {
+  const probe = await (async () => {
+    await using hub = await startHub({ repos: [{ id: "org/model", files: FILES }] });
+    const front = await start(hub);
+    if ("skip" in front) return front.skip;
+    await front[Symbol.asyncDispose]();
+    return null;
+  })();
+  Deno.test({
+    name: `a model comes through ${name}, as to Python's client (${
+      probe === null ? withoutPython ?? `huggingface_hub ${PYTHON_HUB}` : `skipped: ${probe}`
+    })`,
+    ignore: probe !== null,
+    async fn() {
+      await using hub = await startHub({ repos: [{ id: "org/model", files: FILES }] });
+      const front = await start(hub);
+      assert(!("skip" in front));
+      await using _ = front;
+      await inTemporary(async (directory) => {
+        const env = { HF_ENDPOINT: front.url, HF_HOME: `${directory}/hf` };
+        const ran = await aim(["fetch", "org/model", `${directory}/aim`, "--format", "json"], { env });
+        assertEquals(ran.code, 0, ran.stderr);
+        assertEquals(JSON.parse(ran.stdout).provenBySize, 0);
+        await assertModel(`${directory}/aim`);
+        if (withoutPython !== null) return;
+        const judged = await python(SNAPSHOT, [`${directory}/python`], env);
+        // Where Python's client gets it, what it got is the same.
+        if (judged.code === 0) await assertModel(`${directory}/python`);
+        else console.log(`${name}: Python's client fails: ${judged.stderr.trim().split("\n").at(-1)}`);
+      });
+    },
+  });
+}
+
+const squid = await startSquid();
+const noSquid = "skip" in squid ? squid.skip : null;
+if (!("skip" in squid)) await squid[Symbol.asyncDispose]();
+
+Deno.test({
+  name: `squid is given user and password, over http and through CONNECT (${
+    noSquid === null ? "squid" : `skipped: ${noSquid}`
+  })`,
+  ignore: noSquid !== null,
+  async fn() {
+    const certificates = await makeCertificates();
+    assert(!("skip" in certificates));
+    await using _ = certificates;
+    const proxy = await startSquid();
+    assert(!("skip" in proxy));
+    await using __ = proxy;
+    const repos = [{ id: "org/model", files: FILES }];
+    await using plain = await startHub({ repos });
+    await using secure = await startHub({ repos, tls: certificates.tls });
+    await inTemporary(async (directory) => {
+      const fetched = async (name: string, env: Record<string, string>) => {
+        const before = (await proxy.log()).length;
+        const ran = await aim(["fetch", "org/model", `${directory}/${name}`, "--progress", "none"], {
+          env: { HF_HOME: `${directory}/hf`, SSL_CERT_FILE: certificates.caPath, ...env },
+        });
+        return {
+          ran,
+          lines: (await proxy.log()).slice(before).filter((line) => !line.includes("deno.land")),
+        };
+      };
+      for (const hub of [plain, secure]) {
+        const name = hub === plain ? "plain" : "secure";
+        const { ran, lines } = await fetched(name, { ...proxy.env, HF_ENDPOINT: hub.url });
+        assertEquals(ran.code, 0, ran.stderr);
+        await assertModel(`${directory}/${name}`);
+        assert(lines.length >= (hub === plain ? 4 : 1), lines.join("\n"));
+      }
+      const wrong = proxy.url.replace(/:[^:]*@/, ":wrongword@");
+      for (const [hub, variable] of [[plain, "HTTP_PROXY"], [secure, "HTTPS_PROXY"]] as const) {
+        const refused = await fetched("wrong", { [variable]: wrong, HF_ENDPOINT: hub.url });
+        assertEquals(refused.ran.code, 6, refused.ran.stderr);
+        assertStringIncludes(refused.ran.stderr, variable);
+        assert(!refused.ran.stderr.includes("wrongword"));
+      }
+      for (const list of ["*", "127.0.0.1", "127.0.0.0/8", new URL(plain.url).host]) {
+        const direct = await fetched(`direct ${list.replace("/", "-")}`, {
+          ...proxy.env,
+          NO_PROXY: list,
+          HF_ENDPOINT: plain.url,
+        });
+        // The second origin has a port of its own.
+        const lines = direct.lines.filter((line) => line.includes(new URL(plain.url).host));
+        assertEquals([direct.ran.code, lines], [0, []], direct.ran.stderr);
+      }
+    });
+  },
+});
