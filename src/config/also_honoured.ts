@@ -36,6 +36,18 @@ export const ALSO_HONOURED: readonly (readonly [string, string])[] = [
   ["AIM_S3_SIGNATURE_VERSION", "s3v4, or unsigned"],
   ["AIM_S3_SSE_CUSTOMER_KEY", "key of objects encrypted with SSE-C: 32 bytes in base64"],
   ["AWS_REQUEST_PAYER", "requester: reads of requester-pays buckets are paid by this account"],
+  [
+    "REGISTRY_AUTH_FILE, DOCKER_CONFIG, XDG_RUNTIME_DIR",
+    "where logins for OCI registries are, as registry clients keep them",
+  ],
+  [
+    "AIM_OCI_INSECURE",
+    "OCI registries that are spoken to over plain HTTP: hosts with commas between them, or true for all",
+  ],
+  [
+    "AIM_OCI_MIRRORS",
+    "registry=mirror, with commas between them: mirrors are asked first, in this order",
+  ],
   ["HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY", "proxy for the hub and S3, and hosts reached without one"],
   [
     "SSL_CERT_FILE, NODE_EXTRA_CA_CERTS, AWS_CA_BUNDLE, AIM_S3_CA_BUNDLE",
@@ -78,6 +90,15 @@ export const ALSO_HONOURED: readonly (readonly [string, string])[] = [
     "PATH, PYTHONHOME, PYTHONPATH, PYTHONUSERBASE, PYTHONNOUSERSITE, PYTHONSAFEPATH",
     "which Python the engine is started with, and where its packages are",
   ],
+  [
+    "AIM_BASE_IMAGE_REF, AIM_UPSTREAM_IMAGE_REF",
+    "the image, by which compiled code is kept apart in the cache",
+  ],
+  [
+    "VLLM_CACHE_ROOT, TRITON_CACHE_DIR, TORCHINDUCTOR_CACHE_DIR, AITER_JIT_DIR",
+    "where the engine keeps compiled code (default: below AIM_CACHE_PATH/.aim/compiled)",
+  ],
+  ["VLLM_LOGGING_LEVEL", "the engine's log level; default AIM_LOG_LEVEL_ROOT"],
   ["VLLM_API_KEY", "key with which adapters are loaded into the running engine"],
   ["HOME, XDG_CACHE_HOME, TMPDIR", "where ~, the token of hf auth login and temporary files are"],
 ];

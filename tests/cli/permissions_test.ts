@@ -15,6 +15,7 @@ const ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
   "cache pin": ["no/model"],
   "cache prune": ["--keep", "1GiB", "--yes"],
   "completions": ["bash"],
+  "export": ["no/model", "layout"],
 };
 
 for (const name of commandNames()) {

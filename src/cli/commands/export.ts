@@ -26,11 +26,14 @@ export const exportModel: Command = {
   ],
   examples: [
     {
-      command: "aim export org/model ./model-oci",
-      does: "then: skopeo copy oci:./model-oci:latest docker://…",
+      command: "aim export mistralai/Mistral-7B-v0.1 model-oci",
+      does: "then skopeo copy oci:model-oci:latest docker://registry/org/model",
     },
-    { command: "aim export org/model ./model-oci --tag v1", does: "with a tag" },
-    { command: "aim download-to-cache oci-layout:./model-oci", does: "read one back" },
+    { command: "aim export mistralai/Mistral-7B-v0.1 model-oci --tag v1", does: "with a tag" },
+    {
+      command: "aim export mistralai/Mistral-7B-v0.1 model-oci --format json | jq -r .digest",
+      does: "the digest to pin on the other side",
+    },
   ],
   permissions: { write: true, net: false, run: false, ffi: false },
   async run(context) {
