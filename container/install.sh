@@ -7,8 +7,8 @@ executable=$1 dir=$2
 
 cd "$(dirname "$executable")"
 name=$(basename "$executable")
-grep -E "^[0-9a-f]{64}  $name\$" SHA256SUMS >/tmp/sum || { echo "SHA256SUMS has no line for $name" >&2; exit 8; }
-sha256sum --check --strict /tmp/sum || { echo "$name is not the executable that SHA256SUMS describes" >&2; exit 8; }
+sum=$(grep -E "^[0-9a-f]{64}  $name\$" SHA256SUMS) || { echo "SHA256SUMS has no line for $name" >&2; exit 8; }
+printf '%s\n' "$sum" | sha256sum --check --strict || { echo "$name is not the executable that SHA256SUMS describes" >&2; exit 8; }
 
 if [ "$(head -c 2 "$name")" = '#!' ]; then
   sh "./$name" __unpack "$dir"
