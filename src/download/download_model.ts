@@ -44,10 +44,11 @@ export interface DownloadOptions {
 const RELISTINGS = 3;
 
 /**
- * Brings a model from a source to its place: list, plan, transfer, publish. One process a model does it at a time;
- * others wait, then find it done. Running it again when all is there moves no file.
+ * Brings a model from a source to its place: list, plan, transfer, publish. One process a model does it at a
+ * time; others wait, then find it done. Running it again when all is there moves no file.
  *
- * @throws {AimError} `unauthorized`, `not-found`, `network`, `no-space`, `integrity`, `interrupted`, `terminated`.
+ * @throws {AimError} `unauthorized`, `not-found`, `network`, `no-space`, `integrity`, `interrupted`,
+ * `terminated`.
  */
 export async function downloadModel(
   source: Source,
@@ -80,8 +81,8 @@ export async function downloadModel(
 }
 
 /**
- * A whole model serves as it is where the source cannot be reached, or where a cache that cannot be written lacks nothing; `null` where the failure
- * stands.
+ * A whole model serves as it is where the source cannot be reached, or where a cache that cannot be written
+ * lacks nothing; `null` where the failure stands.
  */
 async function insteadOf(
   error: unknown,
@@ -192,8 +193,8 @@ function chosenFiles(manifest: Manifest, which: "all" | "serving"): Manifest {
 }
 
 /**
- * Names what can run code of the publisher's. Pickles are known by name; a configuration is asked for only to refuse it, else it is read
- * once it is here.
+ * Names what can run code of the publisher's. Pickles are known by name; a configuration is asked for only to
+ * refuse it, else it is read once it is here.
  *
  * @throws {AimError} `integrity` where that is refused.
  */

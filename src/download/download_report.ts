@@ -15,7 +15,10 @@ export interface DownloadReport {
   readonly bytesMoved: number;
   /** Bytes that were there before. */
   readonly bytesPresent: number;
-  /** Files of this run that were proven by size alone, since the source stores no digest or `--no-verify` was given. */
+  /**
+   * Files of this run that were proven by size alone, since the source stores no digest or `--no-verify` was
+   * given.
+   */
   readonly provenBySize: number;
   /** Milliseconds. */
   readonly elapsed: number;

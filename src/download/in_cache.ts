@@ -2,7 +2,8 @@ import type { Placement } from "../cache/types.ts";
 import type { DownloadReport } from "./download_report.ts";
 
 /**
- * The report of a download that had nothing to do: the model as it is in its placement already; `null` where it is not whole.
+ * The report of a download that had nothing to do: the model as it is in its placement already; `null` where
+ * it is not whole.
  */
 export async function inCache(
   placement: Placement,

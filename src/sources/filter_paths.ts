@@ -6,8 +6,9 @@ export interface PathFilter {
 }
 
 /**
- * Says which paths are wanted, as huggingface_hub's `filter_repo_objects` does with allow and ignore patterns: globs of Python's
- * `fnmatch` over the whole path (`*` crosses `/`), case-sensitive; a pattern that ends in `/` means all beneath it.
+ * Says which paths are wanted, as huggingface_hub's `filter_repo_objects` does with allow and ignore
+ * patterns: globs of Python's `fnmatch` over the whole path (`*` crosses `/`), case-sensitive; a pattern that
+ * ends in `/` means all beneath it.
  *
  * @param include Empty means everything.
  */

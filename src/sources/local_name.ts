@@ -3,10 +3,11 @@ import { type ModelRef, uriOf } from "./model_ref.ts";
 import { partFault } from "./safe_path.ts";
 
 /**
- * The name that a model has in the cache, one or two components: `--model-name`; else for the hub its id; for S3, a
- * registry and a path the last two components, else the last one, else the bucket.
+ * The name that a model has in the cache, one or two components: `--model-name`; else for the hub its id; for
+ * S3, a registry and a path the last two components, else the last one, else the bucket.
  *
- * @throws {AimError} `usage`: `--model-name` with a hub model, or a name that does not stay in its place in the cache.
+ * @throws {AimError} `usage`: `--model-name` with a hub model, or a name that does not stay in its place in
+ * the cache.
  */
 export function localNameOf(ref: ModelRef, options: { modelName?: string | null | undefined } = {}): string {
   const given = options.modelName ?? null;

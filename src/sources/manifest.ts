@@ -16,7 +16,8 @@ export interface ByteRange {
  * - `sha256`: hex; the hub's LFS object id, or an S3 full-object checksum.
  * - `git-sha1`: hex; git's blob id, SHA-1 over `blob <size>\0` and the bytes.
  * - `md5`: hex; a plain S3 ETag.
- * - `multipart-md5`: hex and `partSizes`, the size of each uploaded part in order; a multipart ETag `hex-N` is the MD5 of the parts' binary MD5s.
+ * - `multipart-md5`: hex and `partSizes`, the size of each uploaded part in order; a multipart ETag `hex-N`
+ * is the MD5 of the parts' binary MD5s.
  * - `crc64nvme`, `crc32c`, `crc32`, `sha1`: hex (big-endian); S3 full-object checksums.
  */
 export type Digest =
@@ -29,8 +30,9 @@ export type Digest =
     readonly hex: string;
     readonly partSizes: readonly number[];
     /**
-     * Present, if perhaps empty, where the server does not say how the object was uploaded, so that all divisions are guesses: these and
-     * `partSizes`. A match with any is a proof; no match says nothing, and the file counts as unproven.
+     * Present, if perhaps empty, where the server does not say how the object was uploaded, so that all
+     * divisions are guesses: these and `partSizes`. A match with any is a proof; no match says nothing, and
+     * the file counts as unproven.
      */
     readonly otherPartSizes?: readonly (readonly number[])[];
   };
@@ -42,9 +44,15 @@ export interface ManifestFile {
   readonly path: RelativePath;
   /** Bytes. */
   readonly size: number;
-  /** `null` only where the source stores nothing that proves the bytes (S3 with SSE-KMS, say); then size alone is checked, and said so. */
+  /**
+   * `null` only where the source stores nothing that proves the bytes (S3 with SSE-KMS, say); then size alone
+   * is checked, and said so.
+   */
   readonly digest: Digest | null;
-  /** The source's ETag without quotes or `W/`: the hub's linked ETag (SHA-256 of LFS files, else git SHA-1), or S3's. It binds part records and `If-Match`. */
+  /**
+   * The source's ETag without quotes or `W/`: the hub's linked ETag (SHA-256 of LFS files, else git SHA-1),
+   * or S3's. It binds part records and `If-Match`.
+   */
   readonly etag: string;
   /** The hub's xet hash, where the file is stored in xet. */
   readonly xetHash?: string;

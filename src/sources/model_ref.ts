@@ -28,9 +28,9 @@ const FORMS =
 const HUB_HOSTS = ["huggingface.co", "www.huggingface.co", "hf.co"];
 
 /**
- * Reads a model's name as a user writes it: `org/model`, `hf://org/model`, either with `@REVISION`; `s3://bucket/prefix`;
- * or an absolute path. `hf://org/model:REVISION` is KServe's spelling of the same. The address of a model's page on the public hub, or of a file there,
- * means that model at that revision.
+ * Reads a model's name as a user writes it: `org/model`, `hf://org/model`, either with `@REVISION`;
+ * `s3://bucket/prefix`; or an absolute path. `hf://org/model:REVISION` is KServe's spelling of the same. The
+ * address of a model's page on the public hub, or of a file there, means that model at that revision.
  *
  * @throws {AimError} `usage`, naming the value and what is wrong with it.
  */
@@ -89,7 +89,10 @@ function hubRef(text: string, rest: string, separator: RegExp): ModelRef {
   return { kind: "hub", id, revision };
 }
 
-/** `https://huggingface.co/org/model`, with `/tree/REV`, `/blob/REV/file`, `/raw/REV/file` or `/resolve/REV/file`. */
+/**
+ * `https://huggingface.co/org/model`, with `/tree/REV`, `/blob/REV/file`, `/raw/REV/file` or
+ * `/resolve/REV/file`.
+ */
 function pageRef(text: string): ModelRef {
   const url = URL.parse(text);
   if (url === null) throw refused(text, "it is not an address");
@@ -158,7 +161,10 @@ export function assertRevision(revision: string): void {
   });
 }
 
-/** Amazon's rule for old buckets and what Ceph allows, a tenant before the name included: wider than the rule for new ones. */
+/**
+ * Amazon's rule for old buckets and what Ceph allows, a tenant before the name included: wider than the rule
+ * for new ones.
+ */
 const BUCKET = /^(?:[A-Za-z0-9_]{1,64}:)?[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/;
 /** The ARN of an access point, which stands for a bucket. */
 const ACCESS_POINT = /^arn:aws[a-z-]*:s3:[a-z0-9-]*:\d{12}:accesspoint[/:][A-Za-z0-9.-]{1,63}(?=\/|$)/;

@@ -1,6 +1,8 @@
 import { AimError } from "../errors/aim_error.ts";
 
-/** Ways to read a file from the hub. `HF_TRANSFER` names what aim's HTTP always does: several parts at once. */
+/**
+ * Ways to read a file from the hub. `HF_TRANSFER` names what aim's HTTP always does: several parts at once.
+ */
 export const PROTOCOLS = ["XET", "HF_TRANSFER", "HTTP"] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
 

@@ -9,10 +9,11 @@ export function rangeHeader(range: ByteRange | null): Readonly<Record<string, st
 }
 
 /**
- * Makes data of an answer (200 or 206) to a request for `range` of `file`, or refuses it: the range that is announced must be
- * the one asked for, the total size the manifest's, and an ETag the manifest's.
+ * Makes data of an answer (200 or 206) to a request for `range` of `file`, or refuses it: the range that is
+ * announced must be the one asked for, the total size the manifest's, and an ETag the manifest's.
  *
- * @param etag The answer's ETag where it can be compared to the manifest's; `null` where it is another kind of tag.
+ * @param etag The answer's ETag where it can be compared to the manifest's; `null` where it is another kind
+ * of tag.
  * @throws {SourceChangedError} another ETag or total size.
  * @throws {TransientError} an answer that contradicts itself or the request.
  */

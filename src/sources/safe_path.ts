@@ -3,7 +3,8 @@ import type { RelativePath } from "./manifest.ts";
 
 /**
  * Holds a repository path or an S3 key (less its prefix) to what may be written under a directory: relative,
- * `/`-separated, no `.`, `..` or empty part, no control character or backslash, no part longer than 255 bytes.
+ * `/`-separated, no `.`, `..` or empty part, no control character or backslash, no part longer than 255
+ * bytes.
  *
  * @param source Named in the error, as `hf://org/model`.
  * @throws {AimError} `integrity`, naming the path.
@@ -24,7 +25,10 @@ function firstFault(path: string): string | null {
   return null;
 }
 
-/** Control characters, line separators, and those that change the direction of text: a name must read as what it is. */
+/**
+ * Control characters, line separators, and those that change the direction of text: a name must read as what
+ * it is.
+ */
 const UNPRINTABLE = /[\p{Cc}\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/u;
 
 /** What is wrong with one component of a path; `null` when nothing is. */

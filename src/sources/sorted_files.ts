@@ -2,7 +2,8 @@ import { AimError } from "../errors/aim_error.ts";
 import type { ManifestFile } from "./manifest.ts";
 
 /**
- * Sorts a manifest's files by path and refuses what no directory can hold: a path twice, or a file that is also a directory.
+ * Sorts a manifest's files by path and refuses what no directory can hold: a path twice, or a file that is
+ * also a directory.
  *
  * @throws {AimError} `integrity`, naming the path.
  */

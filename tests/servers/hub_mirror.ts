@@ -1,4 +1,5 @@
-// A mirror before a hub, on loopback, that differs from it in the ways that mirrors, repository managers and proxies of the field do.
+// A mirror before a hub, on loopback, that differs from it in the ways that mirrors, repository managers and
+// proxies of the field do.
 import type { HubServer } from "./hub_server.ts";
 
 /** One way to differ. */
@@ -42,7 +43,10 @@ export type MirrorWay =
   | "file-redirect"
   /** The tree's pages lead back to the first. */
   | "page-circle"
-  /** Every question about files is refused with 429 and `RateLimit`, without `Retry-After`; `limited-once` the first alone. */
+  /**
+   * Every question about files is refused with 429 and `RateLimit`, without `Retry-After`; `limited-once` the
+   * first alone.
+   */
   | "limited"
   | "limited-once";
 

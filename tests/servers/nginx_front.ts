@@ -5,8 +5,10 @@ import { type Nginx, startNginxWith } from "./nginx_process.ts";
 /**
  * nginx before a hub, on 127.0.0.1, as companies run it:
  *
- * - `cache`: follows the hub's redirects itself, keeps what comes, compresses text whether it was asked for or not.
- * - `rewrite`: the hub under a path, its addresses in answers rewritten, its own headers and ETags taken away, redirects left as they come.
+ * - `cache`: follows the hub's redirects itself, keeps what comes, compresses text whether it was asked for
+ * or not.
+ * - `rewrite`: the hub under a path, its addresses in answers rewritten, its own headers and ETags taken
+ * away, redirects left as they come.
  */
 export async function startNginxFront(
   hub: HubServer,

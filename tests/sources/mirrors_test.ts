@@ -1,8 +1,10 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { AimError } from "../../src/errors/aim_error.ts";
 import type { ErrorKind } from "../../src/errors/exit_codes.ts";
+import { hubFetch } from "../../src/sources/hub/hub_fetch.ts";
 import { HubSource } from "../../src/sources/hub/hub_source.ts";
 import { TransientError } from "../../src/sources/source.ts";
+import { openTransport } from "../../src/sources/transport/transport.ts";
 import { digestMatches, digestSpecs, digestStream } from "../../src/transfer/hash/digests.ts";
 import { type HubServer, startHub } from "../servers/hub_server.ts";
 import { type MirrorWay, startHubMirror } from "../servers/hub_mirror.ts";
@@ -160,4 +162,29 @@ Deno.test("an entry that makes no sense is an error of the network that names it
       assert(error.line.includes(shown), error.line);
     });
   }
+});
+
+Deno.test("a token of the hub's library goes to the server it is for, and not along with a redirect", async () => {
+  const seen: [port: string, authorization: string | null][] = [];
+  const note = (request: Request) =>
+    void seen.push([new URL(request.url).pathname, request.headers.get("authorization")]);
+  await using other = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, (request) => {
+    note(request);
+    return Response.json({});
+  });
+  await using store = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, (request) => {
+    note(request);
+    return new URL(request.url).pathname === "/a"
+      ? Response.redirect(new URL("/b", request.url), 302)
+      : Response.redirect(`http://127.0.0.1:${other.addr.port}/c`, 302);
+  });
+  const http = openTransport({ env: {}, connections: 1 });
+  const access = { endpoint: "http://127.0.0.1:9", origin: "http://127.0.0.1:9", token: "hf_hub" };
+  const send = hubFetch(access, http.request, undefined);
+  const answer = await send(`http://127.0.0.1:${store.addr.port}/a`, {
+    headers: { Authorization: "Bearer xet" },
+  });
+  assertEquals(answer.status, 200);
+  assertEquals(seen, [["/a", "Bearer xet"], ["/b", "Bearer xet"], ["/c", null]]);
+  http.close();
 });

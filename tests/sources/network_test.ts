@@ -83,7 +83,7 @@ Deno.test("TLS goes through HTTPS_PROXY, and each variable of certificate author
       assertEquals(ran.code, 6, ran.stderr);
       assertStringIncludes(
         ran.stderr,
-        "authority that is not known here; name its PEM file in SSL_CERT_FILE",
+        "SSL_CERT_FILE",
       );
       assertEquals(ran.stderr.trim().split("\n").length, 1, ran.stderr);
     });

@@ -8,7 +8,10 @@ const MOST_TEXT = 64 * 2 ** 20;
 /** Statuses of servers that do not know a route or a query of the hub's. */
 const UNKNOWN_ROUTE = [400, 404, 405, 415, 422, 501];
 
-/** The server does not know a route, or not all of it; what the hub itself refuses has a reason and is another error. */
+/**
+ * The server does not know a route, or not all of it; what the hub itself refuses has a reason and is another
+ * error.
+ */
 export class NoRoute extends Error {
   /** What it means where no other route helps. */
   readonly meaning: Error;
@@ -19,8 +22,9 @@ export class NoRoute extends Error {
 }
 
 /**
- * A `fetch` for the hub library's questions about one model, to a server that may be a mirror and is not trusted: queries that it does not know are left
- * out, and what it answers is JSON within bounds, or an error of ours.
+ * A `fetch` for the hub library's questions about one model, to a server that may be a mirror and is not
+ * trusted: queries that it does not know are left out, and what it answers is JSON within bounds, or an error
+ * of ours.
  *
  * @param send Follows redirects.
  * @param refused What a refusal means.
@@ -35,7 +39,7 @@ export function hubApi(
   let left = MOST_TEXT;
   const excessive = (what: string) =>
     new AimError("network", `${host} lists files ${what}`, {
-      hint: "check HF_ENDPOINT: this is not what a model hub answers",
+      hint: "check HF_ENDPOINT: no model hub answers like this",
     });
 
   return async (input, init) => {

@@ -25,9 +25,10 @@ export interface HubRefusal {
 }
 
 /**
- * What the hub's refusal means. The hub names the reason in `X-Error-Code`; a 401 alone says little, as it is also the answer to everyone
- * without a token for what does not exist (huggingface_hub's `hf_raise_for_status` reads them the same way). The words in brackets are that
- * client's: people search for them, and AIM Engine sorts failures by them.
+ * What the hub's refusal means. The hub names the reason in `X-Error-Code`; a 401 alone says little, as it is
+ * also the answer to everyone without a token for what does not exist (huggingface_hub's
+ * `hf_raise_for_status` reads them the same way). The words in brackets are that client's: people search for
+ * them, and AIM Engine sorts failures by them.
  */
 export function hubError(
   refusal: HubRefusal,
@@ -99,9 +100,9 @@ export function hubError(
   if (status === 404) {
     return error(
       "not-found",
-      `${host} has nothing at the address of ${path ?? model}${quoted(said)}`,
+      `${host} does not have ${path ?? model}${quoted(said)}`,
       "Not Found, 404",
-      "check the name, and HF_ENDPOINT with its path: a hub would have named the reason",
+      "check the name and the path in HF_ENDPOINT: a hub would have given a reason",
     );
   }
   if (status === 401) {

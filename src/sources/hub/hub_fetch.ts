@@ -15,8 +15,8 @@ export interface HubAccess {
 const PUBLIC_HUB = "https://huggingface.co";
 
 /**
- * A `fetch` for the hub's API: the token goes to the hub's own origin and nowhere else, redirects are followed by hand, and passing
- * errors are tried again.
+ * A `fetch` for the hub's API: the token goes to the hub's own origin and nowhere else, redirects are
+ * followed by hand, and passing errors are tried again.
  *
  * @param attempt `request` of a transport for metadata, `fetch` for one attempt.
  */
@@ -80,7 +80,10 @@ export function redirectOf(
 /** What a hub's routes begin with, behind the endpoint's own path. */
 const HUB_ROUTE = /^\/(?:api|[^/]+\/[^/]+\/resolve)\//;
 
-/** Behind a mirror, what names the public hub means the mirror; behind a path, an address that has lost the path means that path too. */
+/**
+ * Behind a mirror, what names the public hub means the mirror; behind a path, an address that has lost the
+ * path means that path too.
+ */
 function atHub(url: URL, endpoint: string): URL {
   const { origin, pathname } = new URL(endpoint);
   if (url.origin === PUBLIC_HUB && origin !== PUBLIC_HUB) {
@@ -91,8 +94,8 @@ function atHub(url: URL, endpoint: string): URL {
 }
 
 /**
- * The hub's library knows `Link: <https://…>; rel="next"` alone and takes anything else for the last page: a list cut short. So a
- * link is brought into that form, or is an error.
+ * The hub's library knows `Link: <https://…>; rel="next"` alone and takes anything else for the last page: a
+ * list cut short. So a link is brought into that form, or is an error.
  */
 function withAbsoluteLink(response: Response, url: URL, endpoint: string): Response {
   const link = response.headers.get("link");
@@ -108,7 +111,10 @@ function withAbsoluteLink(response: Response, url: URL, endpoint: string): Respo
   return new Response(response.body, { status: response.status, headers });
 }
 
-/** The next page is where the first one was: a proxy that rewrites bodies leaves the hub's own name in headers. */
+/**
+ * The next page is where the first one was: a proxy that rewrites bodies leaves the hub's own name in
+ * headers.
+ */
 function nextPage(url: URL, endpoint: string): URL {
   const route = url.pathname.indexOf("/api/models/");
   return route < 0 ? url : new URL(endpoint + url.pathname.slice(route) + url.search);

@@ -27,8 +27,9 @@ export interface HubListingQuestion {
 }
 
 /**
- * Resolves a revision to its commit and lists that commit's files, through the hub's library. A server that has no tree, or repeats its first page, is asked for the list of
- * names and sizes that comes with the model's information.
+ * Resolves a revision to its commit and lists that commit's files, through the hub's library. A server that
+ * has no tree, or repeats its first page, is asked for the list of names and sizes that comes with the
+ * model's information.
  *
  * @throws {AimError}
  */
@@ -115,7 +116,10 @@ async function siblings(
 /** Mirrors ask the hub for each by itself. */
 const PATHS_AT_ONCE = 50;
 
-/** Entries that are names alone, with what the hub's route for single paths says of them; as they are where there is none. */
+/**
+ * Entries that are names alone, with what the hub's route for single paths says of them; as they are where
+ * there is none.
+ */
 async function withSizes(
   entries: readonly Sibling[],
   { endpoint, id }: HubListingQuestion,
@@ -159,6 +163,6 @@ function noCommit({ endpoint, id }: HubListingQuestion): AimError {
 
 function tooMany(endpoint: string): AimError {
   return new AimError("network", `${new URL(endpoint).host} lists more than ${MOST_ENTRIES} files`, {
-    hint: "check HF_ENDPOINT: this is not what a model hub answers",
+    hint: "check HF_ENDPOINT: no model hub answers like this",
   });
 }

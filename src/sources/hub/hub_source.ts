@@ -239,8 +239,8 @@ export class HubSource implements Source {
   }
 
   /**
-   * The hub names the SHA-256 of a large file on the way to its bytes: another one than the manifest's is another file. Whatever else proxies make of
-   * headers, size and digest of the bytes decide.
+   * The hub names the SHA-256 of a large file on the way to its bytes: another one than the manifest's is
+   * another file. Whatever else proxies make of headers, size and digest of the bytes decide.
    */
   #checkLinked(response: Response, url: URL, file: ManifestFile): void {
     if (!this.#isOwn(url) || response.status >= 400 || file.digest?.algorithm !== "sha256") return;

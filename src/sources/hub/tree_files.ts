@@ -18,10 +18,11 @@ interface Entry {
 }
 
 /**
- * A manifest's files from the entries of a hub's tree. A file in LFS (or xet) is proven by the SHA-256 that its pointer names, any
- * other by git's id; that id is also what `resolve` answers as the file's ETag.
+ * A manifest's files from the entries of a hub's tree. A file in LFS (or xet) is proven by the SHA-256 that
+ * its pointer names, any other by git's id; that id is also what `resolve` answers as the file's ETag.
  *
- * @throws {AimError} `integrity` for a path that must not be written, or twice; `network` for an entry that makes no sense.
+ * @throws {AimError} `integrity` for a path that must not be written, or twice; `network` for an entry that
+ * makes no sense.
  */
 export function treeFiles(
   entries: readonly unknown[],

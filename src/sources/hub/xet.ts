@@ -12,7 +12,8 @@ export interface XetAccess {
 }
 
 /**
- * Reads a range of a file by the xet protocol, with the hub library's reader. Resolves once the first bytes are there.
+ * Reads a range of a file by the xet protocol, with the hub library's reader. Resolves once the first bytes
+ * are there.
  *
  * @throws {TransientError} whatever fails: the next protocol may do better.
  */

@@ -1,11 +1,14 @@
 import { parseRetryAfter } from "./retry_after.ts";
 
-/** A wait that a server asks for is obeyed up to this many milliseconds; beyond it, aim gives up and says so. */
+/**
+ * A wait that a server asks for is obeyed up to this many milliseconds; beyond it, aim gives up and says so.
+ */
 export const LONGEST_WAIT = 300_000;
 
 /**
- * Milliseconds that an answer asks to wait: `Retry-After`, or the reset of a rate limit with nothing left (`RateLimit` and `RateLimit-Policy` of
- * draft-ietf-httpapi-ratelimit-headers, or the older `RateLimit-Remaining` and `RateLimit-Reset`).
+ * Milliseconds that an answer asks to wait: `Retry-After`, or the reset of a rate limit with nothing left
+ * (`RateLimit` and `RateLimit-Policy` of draft-ietf-httpapi-ratelimit-headers, or the older
+ * `RateLimit-Remaining` and `RateLimit-Reset`).
  *
  * @param now Milliseconds since the epoch.
  * @returns `null` where it asks for none.

@@ -2,7 +2,10 @@ import { AimError } from "../../errors/aim_error.ts";
 import { log } from "../../log/logger.ts";
 import { readRegularTextSync } from "../../os/read_regular_file.ts";
 
-/** Variables that name a PEM file of certificate authorities, as OpenSSL, Node, the AWS tools, Python's requests and curl know them. */
+/**
+ * Variables that name a PEM file of certificate authorities, as OpenSSL, Node, the AWS tools, Python's
+ * requests and curl know them.
+ */
 const CA_VARIABLES = [
   "SSL_CERT_FILE",
   "NODE_EXTRA_CA_CERTS",

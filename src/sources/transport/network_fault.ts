@@ -3,8 +3,9 @@ import { TransientError } from "../source.ts";
 import { proxyVariable } from "./proxies.ts";
 
 /**
- * What a failed `fetch` means: an {@linkcode AimError} where another attempt cannot help (unknown certificate authority),
- * a {@linkcode TransientError} else. One line, with the host and never the path: a path may carry a signature.
+ * What a failed `fetch` means: an {@linkcode AimError} where another attempt cannot help (unknown certificate
+ * authority), a {@linkcode TransientError} else. One line, with the host and never the path: a path may carry
+ * a signature.
  *
  * @param thrown What `fetch` rejected with, or what reading a body did.
  * @param env Names the proxy, where one is set.
@@ -22,7 +23,7 @@ export function networkFault(
 
   if (/Requests to port \d+ are blocked/.test(text)) {
     return fatal(
-      `${url.host} cannot be reached: its port is one that HTTP clients refuse`,
+      `${url.host} cannot be reached: HTTP clients refuse its port`,
       "use another port",
     );
   }
@@ -36,7 +37,7 @@ export function networkFault(
   }
   if (/proxy auth/i.test(text)) return proxyRefuses(url, env);
   if (/tunnel/i.test(text)) {
-    return transient(`the proxy in ${proxy ?? "HTTPS_PROXY"} gives no way to ${url.host}`);
+    return transient(`the proxy in ${proxy ?? "HTTPS_PROXY"} does not connect to ${url.host}`);
   }
   if (/dns error|failed to lookup/i.test(text)) {
     return transient(`${nameLooked(url, proxy)} cannot be resolved by DNS`);
@@ -60,17 +61,20 @@ export function proxyRefuses(url: URL, env: Readonly<Record<string, string | und
 function certificateFault(host: string, reason: string): [message: string, hint: string] {
   if (/UnknownIssuer|CaUsedAsEndEntity/.test(reason)) {
     return [
-      `${host} shows a certificate from an authority that is not known here`,
+      `${host} has a certificate from an unknown authority`,
       "name its PEM file in SSL_CERT_FILE",
     ];
   }
   if (/NotValidForName/.test(reason)) {
-    return [`${host} shows a certificate for another name`, "check the address"];
+    return [`${host} has a certificate for another name`, "check the address"];
   }
   if (/Expired|NotValidYet/i.test(reason)) {
-    return [`${host} shows a certificate that is not valid at this time`, "check the clock of this machine"];
+    return [
+      `${host} has a certificate that has expired or is not valid yet`,
+      "check the clock of this machine",
+    ];
   }
-  return [`${host} shows a certificate that is not valid: ${reason}`, "check the server"];
+  return [`${host} has an invalid certificate: ${reason}`, "check the server"];
 }
 
 function nameLooked(url: URL, proxy: string | null): string {

@@ -5,7 +5,8 @@ const DEEPEST = 64;
 const MOST_VALUES = 1_000_000;
 
 /**
- * Reads a JSON answer of a server that is not trusted. What is no JSON is named as what it is: a page of a portal or a proxy, mostly.
+ * Reads a JSON answer of a server that is not trusted. What is no JSON is named as what it is: a page of a
+ * portal or a proxy, mostly.
  *
  * @param host Named in errors.
  * @throws {AimError} `network`.
@@ -14,7 +15,7 @@ export function parseJson(text: string, host: string): unknown {
   const fault = excess(text);
   if (fault !== null) {
     throw new AimError("network", `${host} sent JSON with ${fault}`, {
-      hint: "check the address: this is not what a model source answers",
+      hint: "check the address: no model source answers like this",
     });
   }
   try {

@@ -3,8 +3,9 @@ import { TransientError } from "../source.ts";
 import { LONGEST_WAIT } from "./asked_wait.ts";
 
 /**
- * An answer that another attempt may cure; an error of ours where the server asks for a longer wait than is obeyed. The status comes before the host, and
- * the path last: AIM Engine takes lines such as "s3… 404" for the reason of a failure, and most of these are no failure.
+ * An answer that another attempt may cure; an error of ours where the server asks for a longer wait than is
+ * obeyed. The status comes before the host, and the path last: AIM Engine takes lines such as "s3… 404" for
+ * the reason of a failure, and most of these are no failure.
  *
  * @param path The file that was asked for; `null` for metadata.
  * @param asked Milliseconds that the server asks to wait.

@@ -3,8 +3,9 @@ import { Readable } from "node:stream";
 import { connect } from "node:tls";
 
 /**
- * A `fetch` by Node's TLS, which takes a server's certificate that is itself one of the trusted ones, as OpenSSL does: the self-signed certificate of an
- * appliance, with the mark of an authority. Only for requests without a body; slower than the runtime's own.
+ * A `fetch` by Node's TLS, which takes a server's certificate that is itself one of the trusted ones, as
+ * OpenSSL does: the self-signed certificate of an appliance, with the mark of an authority. Only for requests
+ * without a body; slower than the runtime's own.
  *
  * @param options.caCerts PEM; nothing else is trusted.
  * @param options.verify False takes any certificate.

@@ -22,7 +22,10 @@ export function proxyVariables(env: Env): string[] {
   return PROXY_VARIABLES.filter((name) => env[name] !== undefined && env[name] !== "");
 }
 
-/** The variable that sends requests for this URL through a proxy; `null` where none is set or `NO_PROXY` names the host. */
+/**
+ * The variable that sends requests for this URL through a proxy; `null` where none is set or `NO_PROXY` names
+ * the host.
+ */
 export function proxyVariable(url: URL, env: Env): string | null {
   const own = url.protocol === "https:" ? ["HTTPS_PROXY", "https_proxy"] : ["HTTP_PROXY", "http_proxy"];
   const name = [...own, "ALL_PROXY", "all_proxy"].find((variable) => env[variable]);
@@ -64,8 +67,8 @@ function decoded(text: string): string {
 }
 
 /**
- * Whether `NO_PROXY` names the URL's host: `*`, a domain (with its subdomains; a leading `.` or `*.` changes nothing), an IP address or a block of
- * them (`10.0.0.0/8`), each with an optional `:port`.
+ * Whether `NO_PROXY` names the URL's host: `*`, a domain (with its subdomains; a leading `.` or `*.` changes
+ * nothing), an IP address or a block of them (`10.0.0.0/8`), each with an optional `:port`.
  */
 function isExcepted(url: URL, list: string): boolean {
   const host = url.hostname.replace(/^\[(.*)\]$/, "$1").toLowerCase();

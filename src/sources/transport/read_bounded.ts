@@ -20,9 +20,13 @@ export async function readBounded(
   for await (const chunk of response.body ?? []) {
     length += chunk.length;
     if (length > limit) {
-      throw new AimError("network", `${host} sent an answer of more than ${limit} bytes, stopped there`, {
-        hint: "check the address: this is not what a model source answers",
-      });
+      throw new AimError(
+        "network",
+        `${host} sent more than ${limit} bytes where a short answer was expected`,
+        {
+          hint: "check the address: no model source answers like this",
+        },
+      );
     }
     chunks.push(chunk);
   }

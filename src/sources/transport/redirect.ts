@@ -6,7 +6,8 @@ export const MOST_REDIRECTS = 5;
 /**
  * Where a redirect leads; `null` for any other answer.
  *
- * @throws {AimError} `network` for an address that is never followed: anything but http and https, or http after https.
+ * @throws {AimError} `network` for an address that is never followed: anything but http and https, or http
+ * after https.
  */
 export function redirectTarget(
   response: { readonly status: number; readonly headers: Pick<Headers, "get"> },
@@ -26,7 +27,7 @@ export function redirectTarget(
   if (from.protocol === "https:" && target.protocol === "http:") {
     throw refused(
       `http://${target.host}`,
-      "the way back from https to http is not safe: make the server, or the proxy before it, answer with https addresses",
+      "make the server, or the proxy in front of it, redirect to https addresses",
     );
   }
   return target;

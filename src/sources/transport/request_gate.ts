@@ -7,7 +7,10 @@ import { backoff } from "./backoff.ts";
 const FIRST_REQUESTS = 4;
 /** Refusals in a row after which no more is asked. */
 const MOST_REFUSALS = 9;
-/** Milliseconds. A connection that has to wait longer does so as the transfer's waits are, not as a request that hangs. */
+/**
+ * Milliseconds. A connection that has to wait longer does so as the transfer's waits are, not as a request
+ * that hangs.
+ */
 const LONGEST_HERE = 20_000;
 
 /** How waits go by. */
@@ -29,8 +32,9 @@ export interface Pass {
 }
 
 /**
- * Keeps all connections together from storming a server that refuses them: few requests until the first is answered; after a refusal one at
- * a time, each after a longer wait, and in the end none. Requests that were under way together count as one refusal.
+ * Keeps all connections together from storming a server that refuses them: few requests until the first is
+ * answered; after a refusal one at a time, each after a longer wait, and in the end none. Requests that were
+ * under way together count as one refusal.
  */
 export class RequestGate {
   readonly #host: string;
@@ -51,7 +55,8 @@ export class RequestGate {
   /**
    * Waits for a request's turn.
    *
-   * @param patient Whether to wait here however long it takes; else a long wait is a {@linkcode TransientError} that names it.
+   * @param patient Whether to wait here however long it takes; else a long wait is a {@linkcode
+   * TransientError} that names it.
    * @throws {AimError} `network` after too many refusals in a row; the signal's reason when aborted.
    */
   async enter(signal: AbortSignal | undefined, patient: boolean): Promise<Pass> {

@@ -19,8 +19,8 @@ export interface Transport {
    */
   fetch(url: string | URL, init: TransportRequest): Promise<Response>;
   /**
-   * For small questions (metadata): as {@linkcode fetch}, body included and with a time limit, tried again after broken
-   * connections and 408, 425, 429 and 5xx. The last answer is returned whatever its status.
+   * For small questions (metadata): as {@linkcode fetch}, body included and with a time limit, tried again
+   * after broken connections and 408, 425, 429 and 5xx. The last answer is returned whatever its status.
    *
    * @throws {AimError} `network` when every attempt failed to connect, or the body is too long.
    */
