@@ -134,7 +134,10 @@ class LocalPlacement implements Placement {
     if (plan.items.length + stale.length === 0) return plan;
     // From here until the manifest is written, nobody takes this for a model.
     const kept = recordOf({ ...manifest, files: plan.present }, manifest.commit, null, new Date());
-    const record = withFiles(kept, await this.#moreOfCommit(manifest, before));
+    const record: ModelRecord = {
+      ...withFiles(kept, await this.#moreOfCommit(manifest, before)),
+      fetching: [...plan.items.map(({ file }) => file), ...stale].map(({ path, size }) => ({ path, size })),
+    };
     const files = this.#files();
     await commitModel({
       files,
@@ -251,11 +254,11 @@ class LocalPlacement implements Placement {
    * Files that were downloaded as another version, and that this one does not have: an engine that loads all weights it finds would mix
    * the two. What was changed since is not ours; what came from elsewhere into a directory that is no cache's was meant to lie there.
    */
-  async #staleFiles(manifest: Manifest, records: readonly ModelRecord[]): Promise<RecordedFile[]> {
+  async #staleFiles(manifest: Manifest, records: readonly ModelRecord[]): Promise<StaleFile[]> {
     const own = new Set<string>(manifest.files.map((file) => file.path));
     const old = records.filter((record) => this.#inside !== "" || record.source === manifest.source)
       .filter((record) => !isSameVersion(record, manifest) || !mayHoldMore(manifest))
-      .flatMap((record) => record.files).filter((file) => !own.has(file.path));
+      .flatMap((record) => [...record.files, ...record.fetching ?? []]).filter((file) => !own.has(file.path));
     const there = await this.#tree();
     const same = old.filter(({ path, size }) => there.get(path) === size);
     const isFile = await eachOf(
@@ -270,7 +273,7 @@ class LocalPlacement implements Placement {
     return await listFiles(this.directory, { skip: isAside });
   }
 
-  #removeStale(files: FilesBelow, stale: readonly RecordedFile[]): void {
+  #removeStale(files: FilesBelow, stale: readonly StaleFile[]): void {
     if (stale.length === 0) return;
     log.info(`removing ${stale.length} files of an earlier version from ${this.directory}`, {
       files: stale.map((file) => file.path),
@@ -375,3 +378,6 @@ function folderInTheWay(path: string): AimError {
 function fitsMetadata(path: string): boolean {
   return new TextEncoder().encode(nameOf(metadataPath(path))).length <= 255;
 }
+
+/** A file of an earlier version. */
+type StaleFile = Pick<RecordedFile, "path" | "size">;

@@ -29,6 +29,8 @@ export interface ModelRecord {
   readonly files: readonly RecordedFile[];
   /** RFC 3339. */
   readonly finishedAt: string;
+  /** Files that a download which has not ended may have written; nothing says that they are whole. */
+  readonly fetching?: readonly Pick<RecordedFile, "path" | "size">[];
 }
 
 /** Makes a record of a manifest. */
@@ -93,9 +95,12 @@ export function withFiles(record: ModelRecord, others: readonly RecordedFile[]):
 
 function isRecord(value: unknown): value is ModelRecord {
   if (typeof value !== "object" || value === null) return false;
-  const { version, source, revision, commit, files } = value as Partial<Record<keyof ModelRecord, unknown>>;
+  const { version, source, revision, commit, files, fetching = [] } = value as Partial<
+    Record<keyof ModelRecord, unknown>
+  >;
   return version === VERSION && isLine(source) && (revision === null || isLine(revision)) &&
-    (commit === null || isLine(commit)) && Array.isArray(files) && files.every(isFile);
+    (commit === null || isLine(commit)) && Array.isArray(files) && files.every(isFile) &&
+    Array.isArray(fetching) && fetching.every((file) => isSafe(file?.path) && typeof file.size === "number");
 }
 
 /** Text that may be printed. */

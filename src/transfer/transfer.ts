@@ -26,8 +26,8 @@ const CONNECTIONS = 4;
 const RAMP_EVERY = 100;
 /** Milliseconds between two flushes of a file to disk, and two records of parts that are under way. */
 const FLUSH_EVERY = 5_000;
-/** Milliseconds between two checks that partial files are still ours. */
-const OWN_CHECK_EVERY = 1_000;
+/** Milliseconds between two checks that partial files are still ours, and two notes of what has come. */
+const CHECK_EVERY = 250;
 /** Milliseconds in which a process whose partial file was taken over has noticed. */
 const SETTLE = 2_500;
 /** Milliseconds that flushing may take when a run is stopped. */
@@ -221,7 +221,7 @@ class Transfer {
           ({ moved, writing } = this.#run);
         }
         this.#divide();
-        if (now - checked > OWN_CHECK_EVERY) {
+        if (now - checked > CHECK_EVERY) {
           checked = now;
           this.#large.check();
         }

@@ -54,24 +54,44 @@ for (
  * more, as after `kill -9`. Returns how many changes it made; it has died when that is `step`.
  */
 export async function dieAt(step: number, run: () => Promise<unknown>): Promise<number> {
-  const deno = Deno as unknown as Record<string, AnyFunction>;
-  const originals = new Map(CHANGES.flatMap((name) => {
-    const original = deno[name];
-    return original === undefined ? [] : [[name, original] as const];
-  }));
   let steps = 0;
-  const watch: Watch = (name, args, original) => {
-    if (steps >= step) throw new Error("killed");
-    steps++;
-    if (steps < step) return original(...args);
-    if (name.startsWith("write")) tear(originals, args);
-    if (name.startsWith("file write")) {
-      original((args[0] as Uint8Array).subarray(0, (args[0] as Uint8Array).length / 2));
-    }
-    throw new Error("killed");
-  };
-  for (const [name, original] of originals) {
-    deno[name] = (...args) => {
+  try {
+    await watching((name, args, original) => {
+      if (steps >= step) throw new Error("killed");
+      steps++;
+      if (steps < step) return original(...args);
+      if (name.startsWith("write")) tear(args);
+      if (name.startsWith("file write")) {
+        original((args[0] as Uint8Array).subarray(0, (args[0] as Uint8Array).length / 2));
+      }
+      throw new Error("killed");
+    }, run);
+  } catch (error) {
+    if (steps < step) throw error;
+  }
+  return steps;
+}
+
+/** Runs something, and calls `look` before each change of the file system that follows a flush to disk. */
+export async function lookAfterFlushes(look: () => void, run: () => Promise<unknown>): Promise<void> {
+  let flushed = true;
+  await watching((name, args, original) => {
+    const flushes = name.startsWith("file sync");
+    if (flushed && !flushes) look();
+    flushed = flushes;
+    return original(...args);
+  }, run);
+}
+
+const DENO = Deno as unknown as Record<string, AnyFunction>;
+const ORIGINALS = new Map(CHANGES.flatMap((name) => {
+  const original = DENO[name];
+  return original === undefined ? [] : [[name, original] as const];
+}));
+
+async function watching(watch: Watch, run: () => Promise<unknown>): Promise<void> {
+  for (const [name, original] of ORIGINALS) {
+    DENO[name] = (...args) => {
       const writes = !name.startsWith("open") || isForWriting(args[1]);
       return writes ? watch(name, args, original) : original(...args);
     };
@@ -79,13 +99,10 @@ export async function dieAt(step: number, run: () => Promise<unknown>): Promise<
   watched = watch;
   try {
     await run();
-  } catch (error) {
-    if (steps < step) throw error;
   } finally {
     watched = null;
-    for (const [name, original] of originals) deno[name] = original;
+    for (const [name, original] of ORIGINALS) DENO[name] = original;
   }
-  return steps;
 }
 
 function isForWriting(options: unknown): boolean {
@@ -93,11 +110,11 @@ function isForWriting(options: unknown): boolean {
   return write === true || append === true || create === true || createNew === true;
 }
 
-function tear(originals: ReadonlyMap<string, AnyFunction>, [path, data, options]: unknown[]): void {
+function tear([path, data, options]: unknown[]): void {
   const name = typeof data === "string" ? "writeTextFileSync" : "writeFileSync";
   const half = (data as string | Uint8Array).slice(0, (data as string | Uint8Array).length / 2);
   try {
-    originals.get(name)?.(path, half, options);
+    ORIGINALS.get(name)?.(path, half, options);
   } catch {
     // It could not have been written at all.
   }

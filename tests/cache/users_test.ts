@@ -160,30 +160,25 @@ const INJECTED: readonly {
   readonly call: string;
   /** From this call of a thread on. */
   readonly from?: number;
-  /** Where, below the cache. */
-  readonly at?: string;
   readonly says: RegExp;
 }[] = [
-  { error: "EDQUOT", call: "mkdir", at: "org", says: /[Qq]uota.*raise the quota/ },
+  { error: "EDQUOT", call: "mkdirat", says: /[Qq]uota.*raise the quota/ },
   // Counted by thread: the first, a middle and the last file of the model.
-  { error: "EDQUOT", call: "rename", from: 1, says: /[Qq]uota.*raise the quota/ },
-  { error: "ESTALE", call: "rename", from: 5, says: /[Ss]tale.*see that the volume is mounted/ },
-  { error: "EROFS", call: "rename", from: 7, says: /Read-only.*mount it writable/ },
+  { error: "EDQUOT", call: "renameat", from: 1, says: /[Qq]uota.*raise the quota/ },
+  { error: "ESTALE", call: "renameat", from: 5, says: /[Ss]tale.*see that the volume is mounted/ },
+  { error: "EROFS", call: "renameat", from: 7, says: /Read-only.*mount it writable/ },
 ];
 const NO_STRACE = installed("strace") ? "" : " (skipped: strace is not installed)";
 
-for (const { error, call, from = 1, at, says } of INJECTED) {
+for (const { error, call, from = 1, says } of INJECTED) {
   Deno.test({
-    name: `${error} of ${call} ${
-      at ?? `number ${from}`
-    } ends a download with 7, and nothing is served${NO_STRACE}`,
+    name: `${error} of ${call} number ${from} ends a download with 7, and nothing is served${NO_STRACE}`,
     ignore: NO_STRACE !== "",
     async fn() {
       await using caches = await startCaches();
       const { code, stderr } = await new Deno.Command("strace", {
         args: [
           ...["-f", "-qq", "-o", "/dev/null", "-e", `trace=${call}`],
-          ...(at === undefined ? [] : ["-P", `${caches.cache}/${at}`]),
           ...["-e", `inject=${call}:error=${error}:when=${from}+`],
           ...[Deno.execPath(), ...DENO_RUN, MAIN, ...DOWNLOAD],
         ],

@@ -8,6 +8,8 @@ export type VolumeKind = keyof typeof KINDS;
 export interface Volume extends AsyncDisposable {
   /** Where it is mounted. */
   readonly path: string;
+  /** The file that stands for its disk, where it has one. */
+  readonly image: string;
 }
 
 interface Kind {
@@ -57,13 +59,19 @@ const KINDS = {
 
 export const VOLUME_KINDS = Object.keys(KINDS) as VolumeKind[];
 
-/** Mounts a new file system. @param options Of mount(8). */
-export async function mountVolume(kind: VolumeKind, at: string, options = ""): Promise<Volume> {
-  const work = await Deno.makeTempDir();
+/** Mounts a new file system. @param options Of mount(8). @param dir For what stands for its disk. */
+export async function mountVolume(
+  kind: VolumeKind,
+  at: string,
+  options = "",
+  dir = Deno.env.get("TMPDIR") ?? "/tmp",
+): Promise<Volume> {
+  const work = await Deno.makeTempDir({ dir });
   await Deno.mkdir(at, { recursive: true });
   const undo = await KINDS[kind].mount(at, work, options);
   return {
     path: at,
+    image: `${work}/image`,
     async [Symbol.asyncDispose]() {
       await run("umount", at);
       await undo();

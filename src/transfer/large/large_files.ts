@@ -81,9 +81,10 @@ export class LargeFiles {
 
   async #bring(file: LargeFile, part: ByteRange, round: number): Promise<void> {
     const owner: PartOwner = {};
-    // Another connection found that the server sends whole files, or the file was begun anew: this part is no longer wanted.
+    // The file was begun anew, or another connection brings or has brought all of it: this part is no longer wanted.
     const unwanted = () =>
-      roundOf(file) !== round || (file.state.kind === "stream" && file.state.owner !== owner);
+      roundOf(file) !== round || file.state.kind === "proving" ||
+      (file.state.kind === "stream" && file.state.owner !== owner);
     let range = part;
     for (let failures = 0; range.start < range.end;) {
       if (unwanted()) return;
@@ -101,7 +102,7 @@ export class LargeFiles {
         await this.#run.pause(file.item.file, failures, failure.cause);
       }
     }
-    if (!unwanted() && file.partial.whole && file.state.kind !== "proving") this.finish(file);
+    if (!unwanted() && file.partial.whole) this.finish(file);
   }
 
   /** Proves and publishes a file beside the transfer; the connection goes on. */
