@@ -1,4 +1,4 @@
-import { keepSecret } from "../log/redact.ts";
+import { keepKeyId, keepSecret } from "../log/redact.ts";
 
 const SECRETS = [
   "HF_TOKEN",
@@ -12,9 +12,7 @@ const PROXIES = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_
 /** Registers the secrets of the environment, before anything can be printed. */
 export function keepEnvironmentSecrets(env: Readonly<Record<string, string | undefined>>): void {
   for (const name of SECRETS) keepSecret(env[name]?.trim());
-  // AWS's own key ids have 20 characters; a short one is a local test's, as likely a word of other messages.
-  const keyId = env.AWS_ACCESS_KEY_ID?.trim() ?? "";
-  if (keyId.length >= 16) keepSecret(keyId);
+  keepKeyId(env.AWS_ACCESS_KEY_ID?.trim());
   for (const name of PROXIES) {
     const address = env[name] ?? "";
     const password = address === ""

@@ -9,6 +9,14 @@ export function keepSecret(value: string | undefined): void {
 }
 
 /**
+ * Registers an access key's id. AWS's have 20 characters; a short one, as "minio", is as likely a word of other
+ * messages.
+ */
+export function keepKeyId(value: string | undefined): void {
+  if (value !== undefined && value.length >= 16) keepSecret(value);
+}
+
+/**
  * Replaces registered secrets, bearer tokens, user info in URLs and the signatures of presigned queries by
  * `***`.
  */

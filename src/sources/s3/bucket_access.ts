@@ -1,7 +1,7 @@
 import type { S3Client, S3ClientConfig } from "@aws-sdk/client-s3";
 import { AimError } from "../../errors/aim_error.ts";
 import { loadLibrary } from "../../libraries/load_library.ts";
-import { keepSecret } from "../../log/redact.ts";
+import { keepKeyId, keepSecret } from "../../log/redact.ts";
 import { log } from "../../log/logger.ts";
 import type { Transport } from "../transport/transport.ts";
 import { requestHandler } from "./request_handler.ts";
@@ -182,7 +182,8 @@ async function profileRegion(client: S3Client): Promise<string> {
 async function hasCredentials(client: S3Client, askedBy: string | null): Promise<boolean> {
   try {
     const found = await client.config.credentials();
-    for (const secret of [found.accessKeyId, found.secretAccessKey, found.sessionToken]) keepSecret(secret);
+    keepKeyId(found.accessKeyId);
+    for (const secret of [found.secretAccessKey, found.sessionToken]) keepSecret(secret);
     return true;
   } catch (error) {
     if (error instanceof AimError) throw error;

@@ -1,6 +1,6 @@
 import { badChoice, parseBoolean } from "../../config/parse_setting.ts";
 import { AimError } from "../../errors/aim_error.ts";
-import { keepSecret } from "../../log/redact.ts";
+import { keepKeyId, keepSecret } from "../../log/redact.ts";
 import { readRegularTextSync } from "../../os/read_regular_file.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -131,27 +131,32 @@ function endpointFrom(
     ...(typed ? ["AWS_ENDPOINT_URL"] : []),
     ...(ignored ? [] : ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "S3_ENDPOINT"]),
   ];
-  const variable = names.find((name) => read(name) !== null);
-  const text = variable === undefined ? null : read(variable);
-  if (variable === undefined || text === null) return { endpoint: null, variable: "AWS_ENDPOINT_URL" };
-  const plain = flag("S3_NO_SSL") === true || flag("S3_USE_HTTPS") === false;
-  const url = URL.parse(
-    /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `${plain ? "http" : "https"}://${text}`,
-  );
-  const fault = url === null
-    ? "it is not an address"
-    : !/^https?:$/.test(url.protocol)
-    ? "it is neither http nor https"
-    : url.username !== "" || url.password !== ""
-    ? "it holds a user name or a password"
-    : url.search !== "" || url.hash !== ""
-    ? "it has a query or a fragment"
-    : null;
-  if (url !== null && fault === null) return { endpoint: url.href.replace(/\/+$/, ""), variable };
+  for (const variable of names) {
+    const text = read(variable);
+    if (text === null) continue;
+    const scheme = flag("S3_NO_SSL") === true || flag("S3_USE_HTTPS") === false ? "http" : "https";
+    return {
+      endpoint: addressFrom(variable, /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `${scheme}://${text}`),
+      variable,
+    };
+  }
+  return { endpoint: null, variable: "AWS_ENDPOINT_URL" };
+}
+
+function addressFrom(variable: string, text: string): string {
+  const url = URL.parse(text);
+  const fault = url === null ? "it is not an address" : addressFault(url);
+  if (url !== null && fault === null) return url.href.replace(/\/+$/, "");
   const shown = JSON.stringify(text.replace(/[^/]*@/, "***@"));
   throw new AimError("usage", `${variable} is ${shown}: ${fault}`, {
     hint: "use an address as https://HOST[:PORT]",
   });
+}
+
+function addressFault(url: URL): string | null {
+  if (!/^https?:$/.test(url.protocol)) return "it is neither http nor https";
+  if (url.username !== "" || url.password !== "") return "it holds a user name or a password";
+  return url.search === "" && url.hash === "" ? null : "it has a query or a fragment";
 }
 
 function regionFrom(read: Read): string | null {
@@ -188,7 +193,8 @@ function credentialsFrom(
   const names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] as const;
   const [accessKeyId, secretAccessKey] = names.map(read);
   const sessionToken = read("AWS_SESSION_TOKEN");
-  for (const secret of [accessKeyId, secretAccessKey, sessionToken]) keepSecret(secret ?? undefined);
+  for (const secret of [secretAccessKey, sessionToken]) keepSecret(secret ?? undefined);
+  keepKeyId(accessKeyId ?? undefined);
   const way = mode === "static"
     ? undefined
     : ["AIM_S3_AUTH_MODE", ...CHAIN_VARIABLES].find((name) => env[name]?.trim());
