@@ -1,4 +1,5 @@
 import type { SettingName } from "../config/settings.ts";
+import { signatureTrust } from "../download/check_signature.ts";
 import { type Globs, operatorGlobs } from "../download/operator_globs.ts";
 import type { DownloadOptions } from "../download/download_model.ts";
 import { AimError } from "../errors/aim_error.ts";
@@ -20,6 +21,8 @@ export const DOWNLOAD_SETTINGS = [
   "downloadFiles",
   "refuseUnsafe",
   "modelSignature",
+  "signatureKey",
+  "signatureCertificates",
 ] as const satisfies readonly SettingName[];
 
 /** How progress is shown. */
@@ -56,6 +59,7 @@ export function downloadOptions(context: CommandContext): Omit<DownloadOptions, 
     ...operatorFilters(context),
     files: config.downloadFiles ?? "all",
     refuseUnsafe: config.refuseUnsafe,
+    signature: signatureTrust(config),
     force: flags.force === true,
     signal,
     transfer: {

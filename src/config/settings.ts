@@ -365,12 +365,30 @@ export const SETTINGS = {
   }),
   modelSignature: setting({
     env: ["AIM_MODEL_SIGNATURE"],
-    flag: "model-signature",
+    flag: "signature",
     type: { kind: "path" },
     default: null,
     value: "FILE",
     help:
-      "OpenSSF signature that a model must have; by default the model's own model.sig, where it has one and a key is given",
+      "OpenSSF signature of the model; by default its own model.sig, where a key or certificates are given",
+    group: "download",
+  }),
+  signatureKey: setting({
+    env: ["AIM_MODEL_SIGNATURE_KEY"],
+    flag: "key",
+    type: { kind: "path" },
+    default: null,
+    value: "FILE",
+    help: "public key (PEM) that the model must be signed with",
+    group: "download",
+  }),
+  signatureCertificates: setting({
+    env: ["AIM_MODEL_SIGNATURE_CERTIFICATES"],
+    flag: "certificate-chain",
+    type: { kind: "path" },
+    default: null,
+    value: "FILE",
+    help: "trusted certificates (PEM) that the model's signer must have one of",
     group: "download",
   }),
   stallTimeout: setting({

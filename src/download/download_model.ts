@@ -7,6 +7,7 @@ import { type Manifest, totalBytes } from "../sources/manifest.ts";
 import { unsafeFiles, unsafeInWords } from "../cache/judge/unsafe_files.ts";
 import { readText } from "../sources/read_text.ts";
 import { readTextOrNull } from "../cache/files.ts";
+import { assertSigned, placedFiles, type SignatureTrust } from "./check_signature.ts";
 import { servingFiles } from "./serving_files.ts";
 import type { Protocol } from "../sources/protocols.ts";
 import { type Source, SourceChangedError } from "../sources/source.ts";
@@ -27,6 +28,8 @@ export interface DownloadOptions {
   readonly files?: "all" | "serving";
   /** Refuse what can run code. @default {false} */
   readonly refuseUnsafe?: boolean;
+  /** The signature that the model must have. @default {none is asked for} */
+  readonly signature?: SignatureTrust | null;
   /** The revision that the model's record names. @default {as the source says} */
   readonly recordAs?: string | null;
   /** Fetch everything again. */
@@ -62,6 +65,7 @@ export async function downloadModel(
     placement.check(listed);
     const isDamaged = await isMarkedDamaged(placement.directory);
     const existing = options.force || isDamaged ? null : await placement.existing(listed);
+    if (existing !== null) await checkExisting(source, listed, existing.path, options);
     if (existing !== null) return report(placement, listed, existing, null, performance.now() - started);
     await checkTrust(source, listed, options);
     placement.secure();
@@ -133,6 +137,11 @@ async function downloadAlone(
         onFile: (file) => log.add(file),
         ...(options.onEvent === undefined ? {} : { onEvent: options.onEvent }),
       });
+      const { signature } = options;
+      if (signature !== undefined && signature !== null) {
+        const placed = placedFiles(placement.directory, manifest.files, plan, result);
+        await assertSigned(signature, source.uri, placed, signal);
+      }
       const published = await placement.publish(manifest, plan, result);
       await nameCode(source, published.path);
       return report(placement, manifest, published, result, performance.now() - started);
@@ -213,6 +222,18 @@ async function checkTrust(source: Source, manifest: Manifest, options: DownloadO
       ? "leave them out with --files serving or --exclude, or use a model in safetensors"
       : "use a model without code of its own, or unset AIM_REFUSE_UNSAFE",
   });
+}
+
+/** A model that is here already is held to its signature all the same. */
+async function checkExisting(
+  { uri }: Source,
+  { files }: Manifest,
+  path: string,
+  { signature, signal }: DownloadOptions,
+): Promise<void> {
+  if (signature === undefined || signature === null) return;
+  const placed = files.map((file) => ({ path: file.path, absolute: `${path}/${file.path}`, sha256: null }));
+  await assertSigned(signature, uri, placed, signal);
 }
 
 /** Says that a model's configuration names code of its own. */

@@ -4,6 +4,7 @@ import { nearestInCache } from "../cache/names_in_cache.ts";
 import { localPlacement } from "../cache/local_placement.ts";
 import type { Resolution } from "../cache/types.ts";
 import { bring } from "../download/bring.ts";
+import { signatureTrust } from "../download/check_signature.ts";
 import { operatorGlobs } from "../download/operator_globs.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
@@ -48,6 +49,7 @@ export async function downloadMissing(
       ...operatorGlobs(env),
       files: config.downloadFiles ?? "serving",
       refuseUnsafe: config.refuseUnsafe,
+      signature: signatureTrust(config),
       force: false,
       signal,
       transfer: {

@@ -19,9 +19,22 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cache: ["transfer", "sources", "os", "config", "log", "errors"],
   engine: ["profiles", "values", "os", "config", "log", "errors"],
   fit: ["cache", "values"],
+  signing: ["errors"],
   export: ["cache", "transfer", "sources", "os", "config", "log", "errors"],
   adapters: ["values", "os", "log", "errors"],
-  download: ["cache", "transfer", "sources", "gpu", "profiles", "values", "os", "config", "log", "errors"],
+  download: [
+    "signing",
+    "cache",
+    "transfer",
+    "sources",
+    "gpu",
+    "profiles",
+    "values",
+    "os",
+    "config",
+    "log",
+    "errors",
+  ],
   serve: [
     "fit",
     "adapters",
@@ -41,6 +54,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cli: [
     ...[
       "serve",
+      "signing",
       "fit",
       "export",
       "adapters",

@@ -1,6 +1,14 @@
 import { cachePaths, cacheRoots } from "../../cache/cache_paths.ts";
 import type { ListedModel } from "../../cache/list_models.ts";
-import { judgedFindings, type Verification, verifyModel } from "../../cache/verify_model.ts";
+import {
+  type FileFinding,
+  judgedFindings,
+  type Verification,
+  verifyModel,
+} from "../../cache/verify_model.ts";
+import { isBookkeeping, listFiles } from "../../cache/files.ts";
+import { type SignatureTrust, signatureTrust, unsignedFiles } from "../../download/check_signature.ts";
+import { UNSIGNED_REASONS } from "../../signing/compare_signed.ts";
 import { AimError } from "../../errors/aim_error.ts";
 import { errorFrom } from "../../errors/from_unknown.ts";
 import { EXIT_CODES } from "../../errors/exit_codes.ts";
@@ -19,7 +27,10 @@ export const cacheVerify: Command = {
   name: "cache verify",
   summary: "hash every file of the models in the caches, and name each that is bad or missing",
   positionals: [{ name: "MODEL", required: false, many: true }],
-  settings: ["cachePath", "hfEndpoint", "offline", "jobs", "partSize", "maxBandwidth", "stallTimeout"],
+  settings: [
+    ...["cachePath", "hfEndpoint", "offline", "jobs", "partSize", "maxBandwidth", "stallTimeout"] as const,
+    ...["modelSignature", "signatureKey", "signatureCertificates"] as const,
+  ],
   flags: [
     LAYOUT_FLAG,
     {
@@ -51,6 +62,7 @@ export const cacheVerify: Command = {
     }
     const roots = cacheRoots(cachePaths(context.config));
     const models = folders.flatMap((folder) => folder.models);
+    const trust = signatureOf(context);
     const results: Verification[] = [];
     let failure: AimError | null = null;
     const progress = startProgress(context, progressMode(context));
@@ -63,7 +75,8 @@ export const cacheVerify: Command = {
     });
     try {
       for (const model of models) {
-        const found = await verifyModel(model, { signal, roots, onEvent: progress.onEvent });
+        const proven = await verifyModel(model, { signal, roots, onEvent: progress.onEvent });
+        const found = trust === null ? proven : await withSignature(model, proven, trust, signal);
         let result = found;
         try {
           if (flags.repair === true && isBad(found)) result = await repaired(context, model, found, roots);
@@ -96,6 +109,38 @@ function asJson(result: Verification): unknown {
 
 function isBad({ findings, good }: Verification): boolean {
   return findings.some((finding) => finding.state !== "unknown") || good === 0;
+}
+
+/** @throws {AimError} `usage` for keyless signatures, and for a signature without a key. */
+function signatureOf({ config, flags }: CommandContext): SignatureTrust | null {
+  if (flags.identity !== undefined || flags.issuer !== undefined) {
+    throw new AimError("usage", "keyless signatures (--identity, --issuer) are not checked by aim", {
+      hint: "check them with model_signing verify sigstore, or sign with a key or a certificate",
+    });
+  }
+  return signatureTrust(config);
+}
+
+/** What is not as it was signed is bad, whatever its source says. */
+async function withSignature(
+  model: ListedModel,
+  found: Verification,
+  trust: SignatureTrust,
+  signal: AbortSignal,
+): Promise<Verification> {
+  const names = await listFiles(model.path, { skip: isBookkeeping });
+  const files = [...names.keys()].map((path) => ({ path, absolute: `${model.path}/${path}`, sha256: null }));
+  const unsigned = await unsignedFiles(trust, model.name, files, signal);
+  const findings = unsigned.map(({ path, kind }): FileFinding => ({
+    path,
+    state: kind === "missing" ? "missing" : "bad",
+    reason: `it ${UNSIGNED_REASONS[kind]}`,
+  }));
+  const bad = new Set(findings.map(({ path }) => path));
+  // A signature says what each file should be: nothing is unknown.
+  const others = found.findings.filter(({ path, state }) => state !== "unknown" && !bad.has(path));
+  const good = files.length - bad.size - others.length;
+  return { ...found, whole: findings.length + others.length === 0, good, findings: [...findings, ...others] };
 }
 
 /** Fetches what is bad or missing, and says what is still wrong then. */
