@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { AimError } from "../../src/errors/aim_error.ts";
 import type { ErrorKind } from "../../src/errors/exit_codes.ts";
-import { hubFetch } from "../../src/sources/hub/hub_fetch.ts";
+import { hubFetch, redirectOf } from "../../src/sources/hub/hub_fetch.ts";
 import { HubSource } from "../../src/sources/hub/hub_source.ts";
 import { TransientError } from "../../src/sources/source.ts";
 import { openTransport } from "../../src/sources/transport/transport.ts";
@@ -187,4 +187,33 @@ Deno.test("a token of the hub's library goes to the server it is for, and not al
   assertEquals(answer.status, 200);
   assertEquals(seen, [["/a", "Bearer xet"], ["/b", "Bearer xet"], ["/c", null]]);
   http.close();
+});
+
+Deno.test("what names the public hub means the mirror, unless the mirror sends there itself", () => {
+  const mirror = "https://mirror.corp/hf";
+  const to = (location: string) =>
+    redirectOf(
+      { status: 307, headers: new Headers({ location }) },
+      new URL(`${mirror}/org/model/resolve/main/a.json`),
+      mirror,
+    )?.href;
+  const hub = "https://huggingface.co";
+  assertEquals(to(`${hub}/api/resolve-cache/models/a.json`), `${mirror}/api/resolve-cache/models/a.json`);
+  assertEquals(to(`${hub}/org/model/resolve/main/a.json`), `${hub}/org/model/resolve/main/a.json`);
+  assertEquals(to("/api/resolve-cache/models/a.json"), `${mirror}/api/resolve-cache/models/a.json`);
+  assertEquals(to("https://cdn.corp/a.json"), "https://cdn.corp/a.json");
+});
+
+Deno.test("where a mirror sends to a server that cannot be reached, the error names both", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const dead = `127.0.0.1:${(listener.addr as Deno.NetAddr).port}`;
+  listener.close();
+  await using mirror = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen() {} },
+    () => Response.redirect(`http://${dead}/x`, 307),
+  );
+  using source = open(`http://127.0.0.1:${mirror.addr.port}`);
+  const error = await assertRejects(() => source.manifest(), AimError);
+  assertEquals(error.kind, "network");
+  assert(error.line.includes(`127.0.0.1:${mirror.addr.port} redirects to ${dead}`), error.line);
 });

@@ -1,4 +1,5 @@
 import { AimError } from "../../errors/aim_error.ts";
+import { fromElsewhere } from "./from_elsewhere.ts";
 import { MOST_REDIRECTS, redirectTarget } from "../transport/redirect.ts";
 import type { Transport } from "../transport/transport.ts";
 
@@ -34,6 +35,8 @@ export function hubFetch(
         headers: withFields(headers, hubHeaders(url, access)),
         body: init?.body ?? null,
         signal,
+      }).catch((error) => {
+        throw fromElsewhere(error, url, access.endpoint);
       });
       const next = redirectOf(response, url, access.endpoint);
       if (next === null) return withAbsoluteLink(response, url, access.endpoint);

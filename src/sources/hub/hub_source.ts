@@ -20,6 +20,7 @@ import { MOST_REDIRECTS } from "../transport/redirect.ts";
 import { discard, openTransport, type Transport } from "../transport/transport.ts";
 import { hubError, type HubQuestion } from "./hub_error.ts";
 import { type HubAccess, hubFetch, hubHeaders, redirectOf } from "./hub_fetch.ts";
+import { fromElsewhere } from "./from_elsewhere.ts";
 import { headFile } from "./head_file.ts";
 import { hubListing } from "./hub_listing.ts";
 import { treeFiles } from "./tree_files.ts";
@@ -200,7 +201,7 @@ export class HubSource implements Source {
     let url = resolveUrl(this.#endpoint, this.#id, commit, file.path);
     for (let hop = 0; hop <= MOST_REDIRECTS; hop++) {
       const response = await this.#ask(url, access, range, signal).catch((error) => {
-        throw this.#fromElsewhere(error, url);
+        throw fromElsewhere(error, url, this.#endpoint);
       });
       this.#checkLinked(response, url, file);
       const next = redirectOf(response, url, this.#endpoint);
@@ -222,16 +223,6 @@ export class HubSource implements Source {
   ): Promise<Response> {
     const headers = { ...hubHeaders(url, access), ...rangeHeader(range), ...PLAIN };
     return this.#transport.fetch(url, { headers, signal });
-  }
-
-  /** A failure at an address that nobody typed says how one came there. */
-  #fromElsewhere(error: unknown, url: URL): unknown {
-    if (this.#isOwn(url) || !(error instanceof TransientError)) return error;
-    const { host } = new URL(this.#endpoint);
-    return new TransientError(`${host} redirects to ${url.host}: ${error.message}`, {
-      retryAfter: error.retryAfter,
-      cause: error,
-    });
   }
 
   #isOwn(url: URL): boolean {

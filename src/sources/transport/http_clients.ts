@@ -1,6 +1,6 @@
 import { DENO_PROXY_VARIABLES, type EnvProxy, proxyFor } from "./proxies.ts";
-import { pinnedFetch } from "./pinned_fetch.ts";
 
+type PinnedFetch = typeof import("./pinned_fetch.ts").pinnedFetch;
 type Env = Readonly<Record<string, string | undefined>>;
 
 /** The runtime's HTTP clients: one for direct connections, one for each proxy. */
@@ -29,6 +29,12 @@ export function httpClients(
   /** Servers that show a certificate of the bundle itself. */
   const pinned = new Set<string>();
 
+  /** Node's HTTP takes time to load, and few need it. */
+  async function byNode(...args: Parameters<PinnedFetch>): Promise<Response> {
+    const { pinnedFetch } = await import("./pinned_fetch.ts");
+    return await pinnedFetch(...args);
+  }
+
   function clientFor(proxy: EnvProxy | null): Deno.HttpClient {
     const key = proxy === null ? "" : `${proxy.variable} ${proxy.url}`;
     const client = clients.get(key) ?? withoutProxyVariables(() =>
@@ -47,14 +53,14 @@ export function httpClients(
 
   return {
     async fetch(url, init) {
-      if (!verifyTls && url.protocol === "https:") return await pinnedFetch(url, init, { verify: false });
+      if (!verifyTls && url.protocol === "https:") return await byNode(url, init, { verify: false });
       const proxy = proxyFor(url, env);
-      if (pinned.has(url.host)) return await pinnedFetch(url, init, { caCerts });
+      if (pinned.has(url.host)) return await byNode(url, init, { caCerts });
       try {
         return await fetch(url, { ...init, client: clientFor(proxy) });
       } catch (error) {
         if (proxy !== null || caCerts.length === 0 || !isSelfSignedAuthority(error)) throw error;
-        const response = await pinnedFetch(url, init, { caCerts });
+        const response = await byNode(url, init, { caCerts });
         pinned.add(url.host);
         return response;
       }
