@@ -6,8 +6,9 @@ import { printable } from "../log/printable.ts";
 import { redact } from "../log/redact.ts";
 
 /**
- * The line for standard error that an error ends the process with (without line break), and the exit code. Secrets are
- * redacted. With `json`: `{"time","level","message","kind","exitCode","hint"}`. The stack goes to the log, at `DEBUG`.
+ * The line for standard error that an error ends the process with (without line break), and the exit code.
+ * Secrets are redacted. With `json`: `{"time","level","message","kind","exitCode","hint"}`. The stack goes to
+ * the log, at `DEBUG`.
  */
 export function reportError(
   thrown: unknown,
@@ -31,7 +32,10 @@ export function reportError(
   return { line: printable(JSON.stringify(fields)), code: error.exitCode };
 }
 
-/** Frames of libraries and the runtime: long, and their numbers after "s3" read like a status (403) to AIM Engine's operator. */
+/**
+ * Frames of libraries and the runtime: long, and their numbers after "s3" read like a status (403) to AIM
+ * Engine's operator.
+ */
 const FOREIGN_FRAME = /^\s+at .*(?:\/npm\/|\/libraries\/|node_modules|\(?(?:ext|node):)/;
 
 function stackOf(thrown: unknown): string {

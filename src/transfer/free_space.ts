@@ -24,7 +24,10 @@ export async function checkFreeSpace(need: SpaceNeed): Promise<void> {
   );
 }
 
-/** Bytes that this user may still write on the file system of a path that need not exist yet; `null` where it does not say. */
+/**
+ * Bytes that this user may still write on the file system of a path that need not exist yet; `null` where it
+ * does not say.
+ */
 export async function freeBytes(path: string): Promise<{ free: number; at: string } | null> {
   // Node's modules take longer to load than a dry run of a cached model, which asks for no space.
   const { statfs } = await import("node:fs/promises");

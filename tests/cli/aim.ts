@@ -12,8 +12,8 @@ export const DENO_RUN = ["run", "-q", "-P", "--no-prompt", `--config=${ROOT}deno
 export const MAIN = `${ROOT}main.ts`;
 
 /**
- * Runs aim in its own process, with nothing of this process's environment but what Deno itself needs, and waits for it: from source, or
- * the executable that AIM_TEST_EXECUTABLE names.
+ * Runs aim in its own process, with nothing of this process's environment but what Deno itself needs, and
+ * waits for it: from source, or the executable that AIM_TEST_EXECUTABLE names.
  */
 export async function aim(
   args: readonly string[],

@@ -1,4 +1,5 @@
-// What Python's boto3 makes of S3 servers that differ from Amazon's, as it says in tests/servers/odd_cases.ts: aim reads all of them whole.
+// What Python's boto3 makes of S3 servers that differ from Amazon's, as it says in
+// tests/servers/odd_cases.ts: aim reads all of them whole.
 import { assertEquals } from "@std/assert";
 import { ODD_CASES, ODD_OBJECTS } from "../servers/odd_cases.ts";
 import { startOddS3 } from "../servers/odd_s3.ts";

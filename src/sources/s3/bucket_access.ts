@@ -45,11 +45,11 @@ const DEFAULT_REGION = "us-east-1";
 const EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /**
- * Finds credentials, region and address of a bucket. A configured endpoint is spoken to path-style, as MinIO and Ceph want it, unless
- * the settings say otherwise.
+ * Finds credentials, region and address of a bucket. A configured endpoint is spoken to path-style, as MinIO
+ * and Ceph want it, unless the settings say otherwise.
  *
- * @throws {AimError} `unauthorized` when credentials are configured and cannot be found or fetched; `usage` for a bucket that the
- * endpoint has no address for.
+ * @throws {AimError} `unauthorized` when credentials are configured and cannot be found or fetched; `usage`
+ * for a bucket that the endpoint has no address for.
  */
 export async function openBucket(
   bucket: string,
@@ -114,7 +114,10 @@ export async function openBucket(
   };
 }
 
-/** Address of a bucket by the SDK's rules (endpoint, addressing, ARN of an access point), and how requests to it are signed. */
+/**
+ * Address of a bucket by the SDK's rules (endpoint, addressing, ARN of an access point), and how requests to
+ * it are signed.
+ */
 async function locate(client: S3Client, bucket: string): Promise<{ base: URL; scheme: unknown }> {
   const { getEndpointFromInstructions, HeadBucketCommand } = await loadLibrary("aws_s3");
   try {
@@ -142,8 +145,9 @@ function configOf(client: S3Client): ResolvedConfig {
 }
 
 /**
- * The SDK reads this process's environment itself. It joins paths to the home directory, and fails where neither `HOME` nor
- * `/etc/passwd` knows one; and it takes values with the line break that a secret made by `echo` ends in.
+ * The SDK reads this process's environment itself. It joins paths to the home directory, and fails where
+ * neither `HOME` nor `/etc/passwd` knows one; and it takes values with the line break that a secret made by
+ * `echo` ends in.
  */
 async function prepareProcess(): Promise<void> {
   const { homedir } = await import("node:os");
@@ -176,8 +180,8 @@ async function profileRegion(client: S3Client): Promise<string> {
 }
 
 /**
- * Whether the chain finds credentials. Nothing configured at all means a public bucket; a configured way that fails (an expired
- * single sign-on, a role that may not be assumed) is an error.
+ * Whether the chain finds credentials. Nothing configured at all means a public bucket; a configured way that
+ * fails (an expired single sign-on, a role that may not be assumed) is an error.
  */
 async function hasCredentials(client: S3Client, askedBy: string | null): Promise<boolean> {
   try {

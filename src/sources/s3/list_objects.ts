@@ -24,10 +24,12 @@ const MOST_OBJECTS = 200_000;
 const MOST_PAGES = 2000;
 
 /**
- * Lists every object below a directory of a bucket: by version 2 of the API, and by version 1 at servers that know only that.
+ * Lists every object below a directory of a bucket: by version 2 of the API, and by version 1 at servers that
+ * know only that.
  *
  * @param directory The beginning of the keys, with a slash at the end; empty for the whole bucket.
- * @throws {AimError} as {@linkcode S3Bucket.ask}, and `network` for a list that makes no sense or does not end.
+ * @throws {AimError} as {@linkcode S3Bucket.ask}, and `network` for a list that makes no sense or does not
+ * end.
  */
 export async function listObjects(
   bucket: S3Bucket,
@@ -88,7 +90,9 @@ function objectsOf(page: Page, bucket: S3Bucket, directory: string): ListedObjec
   });
 }
 
-/** Keys in a list with `encoding-type=url`: AWS writes a space as `+`, Ceph as `%20`; a plus is `%2B` in both. */
+/**
+ * Keys in a list with `encoding-type=url`: AWS writes a space as `+`, Ceph as `%20`; a plus is `%2B` in both.
+ */
 function decodeKey(text: string): string {
   try {
     return decodeURIComponent(text.replaceAll("+", "%20"));

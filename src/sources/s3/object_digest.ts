@@ -41,7 +41,10 @@ export function multipartCount(etag: string): number | null {
   return count === undefined ? null : Number(count);
 }
 
-/** The checksum over all of the object, where one is stored; a composite one, over the parts' checksums, is not. */
+/**
+ * The checksum over all of the object, where one is stored; a composite one, over the parts' checksums, is
+ * not.
+ */
 export function fullChecksum(facts: ObjectFacts): Digest | null {
   if (facts.checksumType === "COMPOSITE") return null;
   const multipart = multipartCount(facts.etag) !== null;

@@ -42,8 +42,9 @@ export class ObjectDigests {
   }
 
   /**
-   * Proofs in the order of the objects. Small objects with a plain ETag are taken by the list's word, so that thousands of them need no
-   * request each; large ones, multipart ones and those without an ETag are asked about. Where that shows ETags to be no MD5s, all are.
+   * Proofs in the order of the objects. Small objects with a plain ETag are taken by the list's word, so that
+   * thousands of them need no request each; large ones, multipart ones and those without an ETag are asked
+   * about. Where that shows ETags to be no MD5s, all are.
    */
   async of(objects: readonly ListedObject[], signal: AbortSignal | undefined): Promise<ObjectProof[]> {
     const proofs: ObjectProof[] = objects.map(({ etag }) => ({
@@ -84,7 +85,10 @@ export class ObjectDigests {
     return { etag, digest };
   }
 
-  /** A multipart ETag proves the bytes once the parts' sizes are known: the server's word for them, else likely ones. */
+  /**
+   * A multipart ETag proves the bytes once the parts' sizes are known: the server's word for them, else
+   * likely ones.
+   */
   async #multipart(
     { key, size, etag }: ListedObject & { etag: string },
     count: number,

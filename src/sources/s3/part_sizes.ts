@@ -6,8 +6,8 @@ const LARGEST = 5120 * MIB;
 const GUESSES = 4;
 
 /**
- * Part sizes of common uploaders, in MiB, the most common first: AWS tools and boto3 (8, doubled for large files), MinIO (16), SDKs and
- * rclone (5), s3cmd (15), Cyberduck (10), s5cmd (50), Hadoop (64, 100, 128).
+ * Part sizes of common uploaders, in MiB, the most common first: AWS tools and boto3 (8, doubled for large
+ * files), MinIO (16), SDKs and rclone (5), s3cmd (15), Cyberduck (10), s5cmd (50), Hadoop (64, 100, 128).
  */
 const COMMON = [
   8,
@@ -43,8 +43,9 @@ export function evenParts(size: number, partSize: number): readonly number[] {
 }
 
 /**
- * The divisions of an object into so many parts that an uploader may have used, the most likely first; empty where there are none. Each
- * costs a digest of the whole object, so they are few. For servers that do not say how an object was uploaded.
+ * The divisions of an object into so many parts that an uploader may have used, the most likely first; empty
+ * where there are none. Each costs a digest of the whole object, so they are few. For servers that do not say
+ * how an object was uploaded.
  */
 export function likelyParts(size: number, count: number): readonly (readonly number[])[] {
   if (count < 1 || size < count) return [];

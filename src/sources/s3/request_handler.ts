@@ -14,7 +14,10 @@ interface SdkRequest {
   readonly body?: BodyInit | null;
 }
 
-/** Sends the SDK's requests through aim's transport, so that proxies, certificates and retries are the same for all. */
+/**
+ * Sends the SDK's requests through aim's transport, so that proxies, certificates and retries are the same
+ * for all.
+ */
 export function requestHandler(transport: Transport): NonNullable<S3ClientConfig["requestHandler"]> {
   return {
     metadata: { handlerProtocol: "http/1.1" },

@@ -17,7 +17,10 @@ const ATTEMPTS = 4;
 /** A question to the SDK's client. */
 type Ask<T> = (client: S3Client, options: { abortSignal?: AbortSignal }) => Promise<T>;
 
-/** A bucket: asks by the SDK, reads objects by signed requests, and goes where the server says that the bucket is. */
+/**
+ * A bucket: asks by the SDK, reads objects by signed requests, and goes where the server says that the bucket
+ * is.
+ */
 export class S3Bucket {
   readonly name: string;
   readonly #uri: string;
@@ -79,7 +82,8 @@ export class S3Bucket {
   }
 
   /**
-   * What the server says of an object, checksums included, or of one of its parts; `null` where it is not there.
+   * What the server says of an object, checksums included, or of one of its parts; `null` where it is not
+   * there.
    *
    * @param options.part Its number.
    * @param options.denied A 403 means that it is not there either, as S3 answers those who may not list.
@@ -153,7 +157,10 @@ export class S3Bucket {
     return this.#access ??= openBucket(this.name, this.#settings, this.#transport, this.#place);
   }
 
-  /** Takes what a refusal says of the bucket's region or address, or of the time; whether it says something new. */
+  /**
+   * Takes what a refusal says of the bucket's region or address, or of the time; whether it says something
+   * new.
+   */
   #moved(refusal: S3Refusal, access: BucketAccess): boolean {
     const { status, code, headers } = refusal;
     if (code === "RequestTimeTooSkewed" || status === 403 && clockIsOff(headers)) {

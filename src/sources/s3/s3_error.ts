@@ -40,7 +40,9 @@ interface Meaning {
 const KEY_HINT = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
 const REGION_HINT = "set AWS_DEFAULT_REGION to the bucket's region";
 
-/** What S3's codes mean. AIM Engine's operator and people look for the code itself, so it ends each message. */
+/**
+ * What S3's codes mean. AIM Engine's operator and people look for the code itself, so it ends each message.
+ */
 const MEANINGS: Readonly<Record<string, Meaning>> = {
   NoSuchBucket: {
     kind: "not-found",

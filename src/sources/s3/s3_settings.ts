@@ -32,7 +32,10 @@ export type S3Credentials =
     readonly sessionToken?: string;
   }
   | { readonly kind: "anonymous" }
-  /** The SDK's default chain. `askedBy`: the setting that wants credentials, as `NAME is "value"`; without one, requests may go unsigned. */
+  /**
+   * The SDK's default chain. `askedBy`: the setting that wants credentials, as `NAME is "value"`; without
+   * one, requests may go unsigned.
+   */
   | { readonly kind: "chain"; readonly askedBy: string | null };
 
 /** Bytes of a file that a `…_FILE` variable names, at most. */
@@ -47,7 +50,8 @@ const CHAIN_VARIABLES = [
 ] as const;
 
 /**
- * Reads the settings of S3. `NAME_FILE` names a file that holds the value of `NAME`; white space around values is cut.
+ * Reads the settings of S3. `NAME_FILE` names a file that holds the value of `NAME`; white space around
+ * values is cut.
  *
  * @throws {AimError} `usage` naming the variable; `unauthorized` where one of the two keys is missing.
  */
@@ -117,7 +121,8 @@ function choiceOf<const T extends string>(name: string, read: Read, choices: rea
 }
 
 /**
- * The endpoint. The operator sets `AWS_ENDPOINT_URL` together with `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS`, to shut out those of profiles.
+ * The endpoint. The operator sets `AWS_ENDPOINT_URL` together with `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS`, to
+ * shut out those of profiles.
  *
  * @param typed `AIM_S3_AUTH_MODE` is set: a connection as the operator types it.
  */

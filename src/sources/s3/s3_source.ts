@@ -132,7 +132,10 @@ export class S3Source implements Source {
     return head !== null && head.ContentLength === size && plainEtag(head.ETag ?? null) === etag;
   }
 
-  /** The objects under the prefix, taken as a directory; else the one that it names exactly, as a model of one file. */
+  /**
+   * The objects under the prefix, taken as a directory; else the one that it names exactly, as a model of one
+   * file.
+   */
   async #objects(
     signal: AbortSignal | undefined,
   ): Promise<{ readonly path: string; readonly object: ListedObject }[]> {

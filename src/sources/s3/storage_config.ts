@@ -15,7 +15,8 @@ const VARIABLES = {
 } as const;
 
 /**
- * The environment with what KServe's storage spec says of S3: `STORAGE_CONFIG`, a JSON object, with `STORAGE_OVERRIDE_CONFIG` over it.
+ * The environment with what KServe's storage spec says of S3: `STORAGE_CONFIG`, a JSON object, with
+ * `STORAGE_OVERRIDE_CONFIG` over it.
  *
  * @throws {AimError} `usage`, where either is not a JSON object; never with its text, which holds keys.
  */

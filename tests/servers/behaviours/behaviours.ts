@@ -167,7 +167,9 @@ async function fileOf(source: Source, path: string): Promise<ManifestFile> {
   return file;
 }
 
-/** As the transfer does: again where the connection broke, as one does that the server has closed meanwhile. */
+/**
+ * As the transfer does: again where the connection broke, as one does that the server has closed meanwhile.
+ */
 async function read(source: Source, file: ManifestFile, range: ByteRange | null): Promise<RangeBody> {
   for (let attempt = 1;; attempt++) {
     try {

@@ -15,7 +15,8 @@ const ID = (model: string) => `org/${model}`;
 /**
  * The test hub with all models, behind whatever `front` puts before it.
  *
- * @param front Starts a proxy or mirror and resolves to its address for `HF_ENDPOINT`, or to variables that name it; or says why it cannot.
+ * @param front Starts a proxy or mirror and resolves to its address for `HF_ENDPOINT`, or to variables that
+ * name it; or says why it cannot.
  */
 export async function hubSubject(
   front?: (

@@ -5,7 +5,10 @@ const MIB = 2 ** 20;
 /** Paths and bytes of one model. */
 export type ModelFiles = Readonly<Record<string, Uint8Array<ArrayBuffer>>>;
 
-/** S3: size of the parts that a file is uploaded in; smaller files are uploaded in one piece. Not one that common tools use. */
+/**
+ * S3: size of the parts that a file is uploaded in; smaller files are uploaded in one piece. Not one that
+ * common tools use.
+ */
 export const PART_SIZE = 6 * MIB;
 
 const text = (content: string) => new TextEncoder().encode(content);

@@ -20,7 +20,9 @@ export interface S3Endpoint extends AsyncDisposable {
   readonly secretKey?: string;
 }
 
-/** Uploads all models to an S3 endpoint, into a bucket of its own. The endpoint is closed with the subject. */
+/**
+ * Uploads all models to an S3 endpoint, into a bucket of its own. The endpoint is closed with the subject.
+ */
 export async function s3Subject(
   endpoint: S3Endpoint | { readonly skip: string },
 ): Promise<Subject | { readonly skip: string }> {
