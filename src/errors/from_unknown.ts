@@ -66,6 +66,7 @@ const SPACE_HINTS: Readonly<Record<string, string>> = {
   EACCES: "check owner and mode of the directory, or run as a user that may write there",
   EPERM: "check owner and mode of the directory, or run as a user that may write there",
   ENOTDIR: "a file stands where a directory should be: move it away or choose another path",
+  EISDIR: "a directory stands where a file should be: move it away or choose another path",
   ESTALE: "the network file system has lost its file: see that the volume is mounted, then run again",
   EMFILE: "raise the limit of open files (ulimit -n) or lower AIM_DOWNLOAD_JOBS, then run again",
   ENFILE: "the system has too many open files: end what opens them, then run again",

@@ -5,6 +5,7 @@ import { hubPlacement } from "../../src/cache/hub_placement.ts";
 import { listModels } from "../../src/cache/list_models.ts";
 import { localPlacement } from "../../src/cache/local_placement.ts";
 import { planPrune, planRemoval, removePlanned } from "../../src/cache/clean_cache.ts";
+import { removeDamaged } from "../../src/cache/remove_damaged.ts";
 import { resolveModel } from "../../src/cache/resolve_model.ts";
 import { verifyModel } from "../../src/cache/verify_model.ts";
 import { AimError } from "../../src/errors/aim_error.ts";
@@ -285,3 +286,58 @@ async function plant(caches: Caches, { layout, at, to }: Planted): Promise<{ at:
 function onlyLinks(error: unknown): void {
   if (!(error instanceof AimError && /is a symbolic link/.test(error.message))) throw error;
 }
+
+Deno.test("a planted record and a link beside it remove nothing outside of the model", async () => {
+  for (const name of ["manifest.json", "unfinished.json", "damaged.json"]) {
+    await using caches = await startCaches();
+    const outside = `${caches.cache}/../outside`;
+    const model = `${caches.cache}/org/model`;
+    await Deno.mkdir(outside, { recursive: true });
+    await Deno.mkdir(`${model}/.aim`, { recursive: true });
+    await Deno.writeTextFile(`${outside}/victim.txt`, "victim\n");
+    await Deno.symlink(outside, `${model}/sub`);
+    const file = { path: "sub/victim.txt", size: 7, digest: null, etag: "x" };
+    await Deno.writeTextFile(
+      `${model}/.aim/${name}`,
+      JSON.stringify(
+        name === "damaged.json" ? { files: { "sub/victim.txt": "bad" }, foundAt: "2026-01-01T00:00:00Z" } : {
+          ...{ version: 1, source: HUB_MODEL, revision: "main", commit: "0".repeat(40) },
+          ...{ files: [file], fetching: [file], finishedAt: "2026-01-01T00:00:00Z" },
+        },
+      ),
+    );
+    await caches.download({ layout: "local" }).catch((error) => assertEquals(error.exitCode, 7, name));
+    if (name === "damaged.json") {
+      await removeDamaged(model, "local").catch((error) => assertEquals(error.exitCode, 7, name));
+    }
+    assertEquals(treeOf(outside), ["victim.txt = victim\n"], name);
+  }
+});
+
+Deno.test("a folder that is swapped for a link in mid-download leads nobody out of the cache", async () => {
+  for (const layout of LAYOUTS) {
+    const files = Object.fromEntries(Array.from({ length: 60 }, (_, n) => [`sub/f${n}.json`, `${n}\n`]));
+    await using caches = await startCaches({ files: { ...MODEL, ...files } });
+    const outside = `${caches.cache}/../outside`;
+    await Deno.mkdir(outside, { recursive: true });
+    for (const path of Object.keys(files)) await Deno.writeTextFile(`${outside}/${path.slice(4)}`, "theirs");
+    const before = treeOf(outside);
+    const swapped = layout === "local" ? `${caches.cache}/org/model/sub` : `${caches.cache}/${HUB}/blobs`;
+    const ended = new AbortController();
+    const swap = (async () => {
+      while (!ended.signal.aborted) {
+        await new Promise((done) => setTimeout(done, 1));
+        try {
+          if (Deno.lstatSync(swapped).isSymlink) continue;
+          Deno.renameSync(swapped, `${swapped}.away`);
+          Deno.symlinkSync(outside, swapped);
+        } catch { /* It is not there yet. */ }
+      }
+    })();
+    const error = await assertRejects(() => caches.download({ layout }), AimError);
+    ended.abort();
+    await swap;
+    assertEquals(error.exitCode, 7, error.message);
+    assertEquals(treeOf(outside), before);
+  }
+});

@@ -2,7 +2,8 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { AimError } from "../../src/errors/aim_error.ts";
 import { configureLog } from "../../src/log/logger.ts";
-import { withLease } from "../../src/transfer/lease/lease.ts";
+import { hostIdentity, type ProcessIdentity } from "../../src/transfer/lease/host_identity.ts";
+import { leaseHolder, withLease } from "../../src/transfer/lease/lease.ts";
 import { fastClock } from "./fake_source.ts";
 
 configureLog({ level: "CRITICAL" });
@@ -23,7 +24,10 @@ async function withDirectory(run: (directory: string, lock: string) => Promise<v
 }
 
 /** Leaves a lock as a process that died would have. */
-function plantLock(lock: string, holder: { host?: string; pid?: number }): void {
+function plantLock(
+  lock: string,
+  holder: { host?: string; pid?: number; process?: ProcessIdentity },
+): void {
   Deno.mkdirSync(join(lock, ".."), { recursive: true });
   const boot = Math.round(Date.now() / 1000 - Deno.osUptime());
   const since = "2026-01-01T00:00:00.000Z";
@@ -107,6 +111,37 @@ Deno.test("a holder on this host whose process is gone is taken over much sooner
     const waited = await withLease(directory, FAST, () => Promise.resolve(FAST.clock.now() - started));
     assert(waited >= 2_500 && waited < 15_000, `it waited ${waited} ms`);
   });
+});
+
+Deno.test("a holder that is certainly dead is taken over at once, also where its PID is another process's by now", async () => {
+  const { process } = hostIdentity();
+  assert(process !== null);
+  const gone = [
+    { pid: DEAD_PID, process },
+    { pid: Deno.ppid, process: { ...process, started: process.started + 1 } },
+  ];
+  for (const holder of gone) {
+    await withDirectory(async (directory, lock) => {
+      plantLock(lock, holder);
+      assertEquals(leaseHolder(directory), null);
+      const started = FAST.clock.now();
+      const waited = await withLease(directory, FAST, () => Promise.resolve(FAST.clock.now() - started));
+      assert(waited < 2_000, `it waited ${waited} ms`);
+    });
+  }
+});
+
+Deno.test("a holder in another container, or from before a restart, is not certainly dead", async () => {
+  const { process } = hostIdentity();
+  assert(process !== null);
+  for (const other of [{ ...process, namespace: "pid:[1]" }, { ...process, bootId: "another" }]) {
+    await withDirectory(async (directory, lock) => {
+      plantLock(lock, { host: "elsewhere", pid: DEAD_PID, process: other });
+      const started = FAST.clock.now();
+      const waited = await withLease(directory, FAST, () => Promise.resolve(FAST.clock.now() - started));
+      assert(waited >= 20_000, `it waited ${waited} ms`);
+    });
+  }
 });
 
 Deno.test("a process that lives but never beats, as one that has the dead holder's number, is taken over", async () => {
