@@ -8,7 +8,7 @@ export function hiddenGpus(gpus: readonly Gpu[]): string[] {
     // What differs is the node alone.
     const same = renderNode === null
       ? hiddenBecause
-      : hiddenBecause.replaceAll(renderNode, "its render node");
+      : hiddenBecause.replaceAll(renderNode, renderNode.replace(/\d+$/, "*"));
     const group = groups.get(same) ?? { indexes: [], first: hiddenBecause };
     group.indexes.push(index);
     groups.set(same, group);

@@ -61,6 +61,8 @@ function bar(done: number, all: number, width: number): string {
 function fileLine(file: FileProgress, width: number): string {
   const state = file.state === "verifying"
     ? "verifying"
+    : width < 60
+    ? percent(file.bytes, file.size).padStart(4)
     : `${percent(file.bytes, file.size).padStart(4)}  ${formatBytes(Math.max(0, file.bytes))} / ${
       formatBytes(file.size)
     }`;

@@ -107,7 +107,7 @@ function badValue(name: string, text: string | null, allowed: string): AimError 
 const SHOWN = 120;
 
 function shortened(text: string): string {
-  return text.length <= SHOWN ? text : `${text.slice(0, SHOWN)}…`;
+  return text.length <= SHOWN ? text : `${text.slice(0, SHOWN)}...`;
 }
 
 function parseChoice(text: string, choices: readonly string[], ignoreCase: boolean): string | undefined {

@@ -31,7 +31,7 @@ export function parallelSize(args: ConfigMap): ParallelSize | null {
     if (size === null) return null;
     gpus *= size;
   }
-  return { gpus, sizes: sizes.map(({ name, size }) => `${name} ${size}`).join(" × ") };
+  return { gpus, sizes: sizes.map(({ name, size }) => `${name} ${size}`).join(" x ") };
 }
 
 function number(args: ConfigMap, name: string): number | null {

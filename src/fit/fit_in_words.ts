@@ -14,14 +14,14 @@ export function fitInWords(fit: Fit, gpu: string, source: string): string {
   const need = `${gib(fit.weightBytes)} of weights${kv} per GPU (${
     gib(fit.modelBytes)
   } in all, from ${source})`;
-  const have = `${gib(fit.usableBytes)} of ${gib(fit.vramBytes)} usable on each of ${gpus} × ${gpu} ` +
+  const have = `${gib(fit.usableBytes)} of ${gib(fit.vramBytes)} usable on each of ${gpus} x ${gpu} ` +
     `(gpu-memory-utilization ${fit.utilization})`;
   if (fit.state === "fits") return `${need}; ${have}`;
   const instead = [
     ...(smallestCount === null
-      ? [`16 × ${gpu} are too few`]
+      ? [`16 x ${gpu} are too few`]
       : smallestCount > gpus
-      ? [`${smallestCount} × ${gpu} would do`]
+      ? [`${smallestCount} x ${gpu} would do`]
       : []),
     ...(fit.state === "kv" && fit.tokensThatFit !== null && fit.tokensThatFit > 0
       ? [`so would max-model-len ${fit.tokensThatFit}`]

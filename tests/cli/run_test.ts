@@ -161,3 +161,23 @@ Deno.test("a report on a terminal shows colours of aim's own, and control charac
     await Deno.remove(directory, { recursive: true });
   }
 });
+
+Deno.test("aim's own words are ASCII, so that they read the same in every locale", () => {
+  const wrong: string[] = [];
+  const walk = (folder: URL) => {
+    for (const entry of Deno.readDirSync(folder)) {
+      if (entry.isDirectory) walk(new URL(`${entry.name}/`, folder));
+      else if (/(?<!generated)\.ts$/.test(entry.name)) {
+        const text = Deno.readTextFileSync(new URL(entry.name, folder));
+        const code = text.replaceAll(/\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*$/gm, "");
+        // What is compared with others' words is not printed.
+        for (const line of code.split("\n")) {
+          // deno-lint-ignore no-control-regex
+          if (/[^\x00-\x7f]/.test(line) && !/[®™]/.test(line)) wrong.push(`${entry.name}: ${line.trim()}`);
+        }
+      }
+    }
+  };
+  walk(new URL("../../src/", import.meta.url));
+  assertEquals(wrong, []);
+});

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { commandNames } from "../../src/cli/registry.ts";
-import { aim } from "./aim.ts";
+import { aim, type Ran } from "./aim.ts";
+import { aimInProcess } from "./aim_in_process.ts";
 import { GATED, startWorld, type World } from "./world.ts";
 
 /** What is planted; none of it may come out anywhere. */
@@ -36,9 +37,14 @@ const WORDS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   "__complete": [["--", "serve", "--model", ""]],
 };
 
+/** What becomes the engine has a process of its own; all else runs in this one. */
+function run(args: readonly string[], options: { cwd: string; env: Record<string, string> }): Promise<Ran> {
+  return args[0] === "serve" ? aim(args, options) : aimInProcess(args, options);
+}
+
 async function searched(world: World, args: readonly string[], env: Record<string, string>): Promise<void> {
   for (const format of ["text", "json"]) {
-    const { stdout, stderr } = await aim(args, {
+    const { stdout, stderr } = await run(args, {
       cwd: world.directory,
       env: {
         ...world.env,

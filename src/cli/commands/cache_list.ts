@@ -120,7 +120,7 @@ function tableOf(
     { title: "OF DISK", text: share, expendable: 6, right: true },
     { title: "FILES", text: ({ model }) => String(model.files), expendable: 5, right: true },
     { title: "LAST USED", text: ({ model }) => isoTime(model.lastUsed)?.slice(0, 10) ?? "-", expendable: 3 },
-    { title: "STATE", text: stateOf, least: 10 },
+    { title: "STATE", text: stateOf, atLast: 10 },
   ];
   const paint = ({ model }: Row, line: string) => model.state === "complete" ? line : yellow(line);
   const total = folders.reduce((sum, folder) => sum + folder.diskBytes, 0);

@@ -42,7 +42,7 @@ function checkShared({ files, totalMemory, gpuCount }: HostFacts): Check {
 }
 
 function checkMemory({ files, availableMemory, modelBytes }: HostFacts): Check {
-  const name = "memory";
+  const name = "host memory";
   const limit = files.text("/sys/fs/cgroup/memory.max");
   const most = limit.kind === "ok" && /^\d+$/.test(limit.value.trim()) ? Number(limit.value) : Infinity;
   const bytes = Math.min(most, availableMemory);

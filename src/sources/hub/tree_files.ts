@@ -80,5 +80,5 @@ export function malformed(source: string, entry: unknown, fault: string): AimErr
 
 function shown(entry: unknown): string {
   const text = JSON.stringify(entry) ?? String(entry);
-  return text.length > 160 ? `${text.slice(0, 160)}…` : text;
+  return text.length > 160 ? `${text.slice(0, 160)}...` : text;
 }

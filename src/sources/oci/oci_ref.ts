@@ -26,13 +26,13 @@ const DIGEST = /^sha256:[0-9a-f]{64}$/;
 const REGISTRY = /^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::\d{1,5})?$/;
 
 /**
- * Reads what follows `oci://`: `registry/repository[:tag|@sha256:…]`; without a tag, `latest`. A digest after a tag wins.
+ * Reads what follows `oci://`: `registry/repository[:tag|@sha256:HEX]`; without a tag, `latest`. A digest after a tag wins.
  *
  * @returns The reference, or what is wrong with it in one clause.
  */
 export function parseOciRef(text: string): OciRef | string {
   const slash = text.indexOf("/");
-  if (slash <= 0) return "an artifact has the form oci://registry/repository[:tag|@sha256:…]";
+  if (slash <= 0) return "an artifact has the form oci://registry/repository[:tag|@sha256:HEX]";
   const registry = text.slice(0, slash);
   if (!REGISTRY.test(registry)) return `"${registry}" is not a registry's host`;
   const [path = "", digest] = text.slice(slash + 1).split("@", 2);
