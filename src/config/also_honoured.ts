@@ -101,12 +101,5 @@ export const ALSO_HONOURED: readonly (readonly [string, string])[] = [
   ["VLLM_LOGGING_LEVEL", "the engine's log level; default AIM_LOG_LEVEL_ROOT"],
   ["VLLM_API_KEY", "key with which adapters are loaded into the running engine"],
   ["HOME, XDG_CACHE_HOME, TMPDIR", "where ~, the token of hf auth login and temporary files are"],
-  ["AIM_OCI_MIRRORS", "registries to ask before the one that an oci:// reference names"],
-  ["AIM_OCI_INSECURE", "registries that are asked over http"],
-  [
-    "REGISTRY_AUTH_FILE, DOCKER_CONFIG, XDG_RUNTIME_DIR",
-    "where credentials for registries are, as podman and docker have them",
-  ],
-  ["AIM_BASE_IMAGE_REF, AIM_UPSTREAM_IMAGE_REF", "the image, which names the directory of compiled code"],
   ["VLLM_LOGGING_LEVEL", "passed on to the engine; where unset, it follows AIM_LOG_LEVEL"],
 ];
