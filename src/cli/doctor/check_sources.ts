@@ -6,6 +6,7 @@ import { openSource } from "../../sources/open_source.ts";
 import { type S3Settings, s3Settings } from "../../sources/s3/s3_settings.ts";
 import { withStorageConfig } from "../../sources/s3/storage_config.ts";
 import type { Source } from "../../sources/source.ts";
+import { openTransport } from "../../sources/transport/transport.ts";
 import { sourceOptions } from "../../sources/source_options.ts";
 import { count, formatBytes, formatDuration } from "../format.ts";
 import { attempt, type Check, checkOf, type CheckState } from "./check.ts";
@@ -46,16 +47,16 @@ export async function checkSources(options: CheckSourcesOptions): Promise<Source
   const [hub, s3] = await Promise.all([
     ref?.kind === "hub"
       ? askForModel("hub", config.hfEndpoint, options, ref, bad)
-      : askAddress("hub", config.hfEndpoint),
+      : askAddress("hub", config.hfEndpoint, env),
     ref?.kind === "s3"
       ? askForModel("S3", s3Endpoint(env) ?? "AWS", options, ref, bad)
       : wantsS3 && s3Endpoint(env) !== null
-      ? askAddress("S3", s3Endpoint(env) ?? "")
+      ? askAddress("S3", s3Endpoint(env) ?? "", env)
       : null,
   ]);
   const checks = [
     hub.check,
-    ...(ref?.kind === "s3" ? [] : await checkClock(config.hfEndpoint)),
+    ...(ref?.kind === "s3" ? [] : await checkClock(config.hfEndpoint, env)),
     await checkToken(config, env, bad),
     ...(s3 === null ? [] : [s3.check]),
     ...(wantsS3 ? [checkS3Credentials(env)] : []),
@@ -70,14 +71,9 @@ interface Asked {
 }
 
 /** Signatures and certificates fail where the clock is wrong. Nothing where the hub does not tell the time. */
-async function checkClock(address: string): Promise<Check[]> {
+async function checkClock(address: string, env: Environment): Promise<Check[]> {
   try {
-    const response = await fetch(address, {
-      method: "HEAD",
-      redirect: "manual",
-      signal: AbortSignal.timeout(PATIENCE / 4),
-    });
-    await response.body?.cancel();
+    const response = await headOf(address, env);
     const theirs = Date.parse(response.headers.get("date") ?? "");
     const off = Math.abs(Date.now() - theirs);
     if (Number.isNaN(theirs)) return [];
@@ -138,19 +134,29 @@ async function readOneByte(source: Source, { files }: Manifest, signal: AbortSig
 }
 
 /** Whether anything answers at all; nothing hangs on it. */
-async function askAddress(name: string, address: string): Promise<Asked> {
+async function askAddress(name: string, address: string, env: Environment): Promise<Asked> {
   const started = performance.now();
   try {
-    const response = await fetch(address, {
-      method: "HEAD",
-      redirect: "manual",
-      signal: AbortSignal.timeout(PATIENCE / 4),
-    });
-    await response.body?.cancel();
+    await headOf(address, env);
     const check: Check = { name, state: "ok", found: `${address} answers in ${latency(started)}` };
     return { check, manifest: null };
   } catch {
     return { check: noAnswer(name, address, "warning"), manifest: null };
+  }
+}
+
+/** Through the proxy, and with the certificates, that a download would use. */
+async function headOf(address: string, env: Environment): Promise<Response> {
+  const transport = openTransport({ env, connections: 1 });
+  try {
+    const response = await transport.fetch(address, {
+      method: "HEAD",
+      signal: AbortSignal.timeout(PATIENCE / 4),
+    });
+    await response.body?.cancel();
+    return response;
+  } finally {
+    transport.close();
   }
 }
 
