@@ -18,6 +18,8 @@ export interface ProgressOptions {
   readonly write: (text: string) => void;
   /** What is downloaded. @default {no name} */
   readonly model?: string;
+  /** What is done with the bytes. @default {"downloading"} */
+  readonly doing?: string;
   /** Logs a line: what `log` mode shows, and the end of `bar`. */
   readonly log: (message: string) => void;
   /** Milliseconds, monotonic. @default {performance.now} */
@@ -150,7 +152,8 @@ function barProgress(options: ProgressOptions): Progress {
 }
 
 function logProgress(options: ProgressOptions): Progress {
-  const { write, log, model, now = () => performance.now(), every = everyInterval } = options;
+  const { write, log, model, doing = "downloading" } = options;
+  const { now = () => performance.now(), every = everyInterval } = options;
   const state = new ProgressState();
   const told = throttle(RETRY_EVERY, now);
   let stop: (() => void) | null = null;
@@ -170,7 +173,7 @@ function logProgress(options: ProgressOptions): Progress {
         end();
         const present = event.bytesPresent === 0 ? "" : ` (${formatBytes(event.bytesPresent)} already there)`;
         const what = model === undefined ? "" : `${model}: `;
-        log(`downloading ${what}${count(event.files, "file")}, ${formatBytes(event.bytes)}${present}`);
+        log(`${doing} ${what}${count(event.files, "file")}, ${formatBytes(event.bytes)}${present}`);
         stop = every(LOG_EVERY, () => log(describeProgress(state.at(now()))));
       }
       if (event.type === "retry" && told()) log(describeRetry(event));

@@ -10,11 +10,13 @@ import { createProgress, type Progress, PROGRESS_MODES } from "./progress.ts";
  *
  * @param wanted The value of `--progress`.
  * @param model What is downloaded: the display names it, and where it is closed unfinished it says what is kept. @default {no name}
+ * @param doing What is done with the bytes. @default {"downloading"}
  */
 export function startProgress(
   context: Pick<CommandContext, "stderr" | "env" | "quiet" | "writeError">,
   wanted: string,
   model?: string,
+  doing?: string,
 ): Progress {
   const mode = context.quiet && wanted === "auto" ? "none" : wanted;
   const write = (text: string) => context.writeError(redact(text));
@@ -25,6 +27,7 @@ export function startProgress(
     log: log.info,
     columns: columnsNow,
     ...(model === undefined ? {} : { model }),
+    ...(doing === undefined ? {} : { doing }),
   });
   configureLog({ write: (line) => progress.line(line) });
   const restore = () => configureLog({ write: (line) => write(`${line}\n`) });

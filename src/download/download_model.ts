@@ -191,13 +191,18 @@ function chosenFiles(manifest: Manifest, which: "all" | "serving"): Manifest {
   const kept = manifest.files.filter((file) => isServed(file.path));
   const saved = totalBytes(manifest) - totalBytes({ files: kept });
   if (saved === 0) return manifest;
-  const gib = `${(saved / 2 ** 30).toFixed(2)} GiB in ${manifest.files.length - kept.length} files`;
+  const size = saved < 2 ** 30
+    ? `${(saved / 2 ** 20).toFixed(1)} MiB`
+    : `${(saved / 2 ** 30).toFixed(1)} GiB`;
+  const superfluous = `${size} in ${manifest.files.length - kept.length} files`;
   const example = manifest.files.find((file) => !isServed(file.path))?.path;
   if (which === "all") {
-    log.info(`an engine does not load ${gib}: --files serving leaves them out`, { example });
+    log.info(`an engine does not load ${superfluous}: --files serving leaves them out`, { example });
     return manifest;
   }
-  log.info(`leaving out ${gib} that an engine does not load: --files all downloads them`, { example });
+  log.info(`leaving out ${superfluous} that an engine does not load: --files all downloads them`, {
+    example,
+  });
   return { ...manifest, files: kept, filtered: true };
 }
 

@@ -24,7 +24,11 @@ export function judgeModel(contents: ModelContents): Verdict {
   if (files.size + dangling.length === 0 && record === null) {
     return { state: "absent", reason: "it holds no file" };
   }
-  const bad = [...foundBad].map(([path, reason]): FileFault => ({ path, kind: "content", reason }));
+  const bad = [...foundBad].map(([path, reason]): FileFault => ({
+    path,
+    kind: "content",
+    reason: `${path}: ${reason}`,
+  }));
   if (bad.length > 0) return faulty(bad, "repair", "cache verify found it bad");
   const recorded = record === null ? notedFaults(contents) : recordFaults(record, files);
   if (recorded.length > 0) return faulty(recorded, "repair");

@@ -65,7 +65,7 @@ export const cacheVerify: Command = {
     const trust = signatureOf(context);
     const results: Verification[] = [];
     let failure: AimError | null = null;
-    const progress = startProgress(context, progressMode(context));
+    const progress = startProgress(context, progressMode(context), undefined, "verifying");
     const sum = (of: (model: ListedModel) => number) => models.reduce((total, model) => total + of(model), 0);
     progress.onEvent({
       type: "start",
