@@ -55,7 +55,12 @@ export function integrityError(file: ManifestFile, digests: ComputedDigests): Ai
   const computed = digest === null ? "" : digests[digest.algorithm];
   return new AimError(
     "integrity",
-    `${file.path}: ${digest?.algorithm} is ${computed}, the source says ${digest?.hex}, twice`,
-    { hint: "the file at the source, or the way to it, is damaged: look there, then run again" },
+    `${file.path}: two downloads failed the digest check: ${digest?.algorithm} is ${computed}, ` +
+      `the source says ${digest?.hex}`,
+    {
+      hint:
+        "suspect a proxy, a disk or the file at the source; if the file is sound and its digest is wrong, " +
+        "download-to-cache --no-verify takes it by its size",
+    },
   );
 }

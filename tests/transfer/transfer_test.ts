@@ -263,7 +263,11 @@ Deno.test("a file whose digest is wrong twice leaves none of its bytes", async (
   await withModel(async ({ directory, source }) => {
     source.fault = (_, right) => flipped(right(), 100);
     const item = itemOf(directory, source.file("big.bin"));
-    await assertRejects(() => transfer(source, [item], { ...OPTIONS, root: directory }), AimError, "twice");
+    await assertRejects(
+      () => transfer(source, [item], { ...OPTIONS, root: directory }),
+      AimError,
+      "digest check",
+    );
     assertEquals(filesIn(directory), []);
     assertEquals(bytesAsked(source), 2 * BIG.length);
   });
