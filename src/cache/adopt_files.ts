@@ -3,7 +3,7 @@ import { log } from "../log/logger.ts";
 import type { FilesBelow } from "../os/files_below.ts";
 import type { ManifestFile } from "../sources/manifest.ts";
 import type { TransferItem } from "../transfer/types.ts";
-import { eachOf } from "./each_of.ts";
+import { eachOf } from "../sources/each_of.ts";
 import { copyFile } from "./copy_file.ts";
 import { lstatOrNull } from "./files.ts";
 import { type FileProver, withProver } from "./prove_file.ts";

@@ -2,7 +2,7 @@ import { AimError } from "../errors/aim_error.ts";
 import { errnoOf, errorFrom } from "../errors/from_unknown.ts";
 import type { FilesBelow } from "../os/files_below.ts";
 import { writeFile } from "../os/write_file.ts";
-import { eachOf } from "./each_of.ts";
+import { eachOf } from "../sources/each_of.ts";
 import { isAbsence } from "./files.ts";
 import { folderOf } from "./layout.ts";
 import type { ModelRecord } from "./record.ts";

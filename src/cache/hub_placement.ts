@@ -13,7 +13,7 @@ import { checkNames } from "./check_names.ts";
 import { checkPublished } from "./check_published.ts";
 import { commitModel } from "./commit_model.ts";
 import { copyFile } from "./copy_file.ts";
-import { eachOf } from "./each_of.ts";
+import { eachOf } from "../sources/each_of.ts";
 import { listTree, lstatOrNull, readTextOrNull, statOrNull } from "./files.ts";
 import { FINISHED, finishedFiles, FinishedLog } from "./finished_files.ts";
 import { type KnownFile, knownFiles, snapshotRecords } from "./known_blobs.ts";

@@ -1,6 +1,6 @@
 import { AimError } from "../errors/aim_error.ts";
 import { errorFrom } from "../errors/from_unknown.ts";
-import { eachOf } from "./each_of.ts";
+import { eachOf } from "../sources/each_of.ts";
 import { isAbsence, lstatOrNull } from "./files.ts";
 
 /** What a folder takes on disk. */

@@ -10,7 +10,7 @@ import { cacheRoots, hubFolder } from "./cache_paths.ts";
 import { checkNames } from "./check_names.ts";
 import { checkPublished } from "./check_published.ts";
 import { commitModel } from "./commit_model.ts";
-import { eachOf } from "./each_of.ts";
+import { eachOf } from "../sources/each_of.ts";
 import { listFiles, listFolder, listTree, lstatOrNull, statOrNull } from "./files.ts";
 import { FINISHED, finishedFiles, FinishedLog } from "./finished_files.ts";
 import { knownFiles, snapshotRecords } from "./known_blobs.ts";

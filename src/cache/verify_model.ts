@@ -1,6 +1,6 @@
 import type { Digest } from "../sources/manifest.ts";
 import type { HashPool } from "../transfer/hash/hash_pool.ts";
-import { eachOf } from "./each_of.ts";
+import { eachOf } from "../sources/each_of.ts";
 import { errorFrom } from "../errors/from_unknown.ts";
 import { log } from "../log/logger.ts";
 import type { TransferEvent } from "../transfer/types.ts";

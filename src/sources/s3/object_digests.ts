@@ -1,3 +1,4 @@
+import { eachOf } from "../each_of.ts";
 import type { HeadObjectCommandOutput } from "@aws-sdk/client-s3";
 import type { Digest } from "../manifest.ts";
 import { plainEtag } from "../range_body.ts";
@@ -54,10 +55,10 @@ export class ObjectDigests {
     const asked = new Set<number>();
     const ask = async (indices: readonly number[]) => {
       for (const index of indices) asked.add(index);
-      await eachOf(indices, QUESTIONS, async (index) => {
+      await eachOf(indices, async (index) => {
         const object = objects[index];
         if (object !== undefined) proofs[index] = await this.#ask(object, signal);
-      });
+      }, QUESTIONS);
     };
     const largest = objects.reduce((best, { size }, i) => size > (objects[best]?.size ?? -1) ? i : best, 0);
     const filled = [...objects.entries()].filter(([, { size }]) => size > 0);
@@ -135,22 +136,4 @@ function factsOf(head: HeadObjectCommandOutput, etag: string): ObjectFacts {
     opaqueEtag: (head.ServerSideEncryption ?? "").startsWith("aws:") ||
       head.SSECustomerAlgorithm !== undefined,
   };
-}
-
-/** Runs a job for each, so many at once; the first failure ends it. */
-async function eachOf<T>(items: readonly T[], limit: number, job: (item: T) => Promise<void>): Promise<void> {
-  const rest = items.values();
-  const failure = new AbortController();
-  const worker = async () => {
-    for (const item of rest) {
-      if (failure.signal.aborted) return;
-      await job(item);
-    }
-  };
-  try {
-    await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker));
-  } catch (error) {
-    failure.abort();
-    throw error;
-  }
 }

@@ -161,7 +161,7 @@ function takeFree(path: string, mine: LockText): boolean {
       throw inner;
     }
   } finally {
-    removeIfThere(own);
+    remove(own);
   }
 }
 
@@ -181,7 +181,7 @@ async function takeOver(
   } catch (error) {
     throw errorFrom(error, `locking ${path}`);
   } finally {
-    removeIfThere(own);
+    remove(own);
   }
   await clock.sleep(SETTLE, signal);
   return holds(path, mine);
@@ -215,7 +215,7 @@ function keep(path: string, mine: LockText, options: LeaseOptions): Held {
       ended.abort();
       await beating;
       try {
-        if (holds(path, mine)) removeIfThere(path);
+        if (holds(path, mine)) remove(path);
       } catch (error) {
         log.debug(`cannot remove ${path}: ${error instanceof Error ? error.message : error}`);
       }
@@ -292,7 +292,7 @@ function describe(holder: LockText | null): string {
     : `process ${holder.pid} on ${holder.host} (since ${holder.since})`;
 }
 
-function removeIfThere(path: string): void {
+function remove(path: string): void {
   filesBelow(dirname(path)).remove(path);
 }
 

@@ -1,4 +1,4 @@
-/** Runs a few at a time; results in order. */
+/** Runs a few at a time; results in order. After the first failure no more are begun. */
 export async function eachOf<T, R>(
   items: readonly T[],
   run: (item: T) => Promise<R>,
@@ -12,6 +12,11 @@ export async function eachOf<T, R>(
       if (item !== undefined) results[at] = await run(item);
     }
   };
-  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
+  try {
+    await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
+  } catch (error) {
+    next = items.length;
+    throw error;
+  }
   return results;
 }
