@@ -101,5 +101,4 @@ export const ALSO_HONOURED: readonly (readonly [string, string])[] = [
   ["VLLM_LOGGING_LEVEL", "the engine's log level; default AIM_LOG_LEVEL_ROOT"],
   ["VLLM_API_KEY", "key with which adapters are loaded into the running engine"],
   ["HOME, XDG_CACHE_HOME, TMPDIR", "where ~, the token of hf auth login and temporary files are"],
-  ["VLLM_LOGGING_LEVEL", "passed on to the engine; where unset, it follows AIM_LOG_LEVEL"],
 ];

@@ -1,5 +1,6 @@
 // The main job, end to end, on loopback: a hub and an S3 endpoint with a tiny but real model, and each command as a user types it.
 // `deno task demo`; with `--engine vllm` the last step is a real vLLM on this machine's processor. Ends with 0 where every command did and showed what it must, and leaves nothing behind.
+import { HOSTS, makeTree, type Tree } from "../gpu/fixtures.ts";
 import { makeModel } from "../fixtures/model/make_model.ts";
 import { type HubServer, startHub } from "../servers/hub_server.ts";
 import { type S3Server, startS3 } from "../servers/s3_server.ts";
@@ -18,6 +19,7 @@ const files = makeModel();
 const work = await Deno.makeTempDir({ prefix: "aim-demo-" });
 const hub = await startHub({ repos: [{ id: MODEL, files }] });
 const s3 = await startS3({ buckets: { models: objects() } });
+const trees: Tree[] = [];
 const shell = new Shell(new URL("../../main.ts", import.meta.url));
 let failure: unknown = null;
 try {
@@ -27,6 +29,7 @@ try {
 } finally {
   await hub.close();
   await s3.close();
+  for (const tree of trees) await tree[Symbol.asyncDispose]();
   await Deno.remove(work, { recursive: true });
 }
 if (failure === null) {
@@ -44,20 +47,23 @@ async function demonstrate(hub: HubServer, s3: S3Server): Promise<void> {
     "Nothing else is asked of any network.",
   );
   shell.export({ HF_ENDPOINT: hub.url, AIM_CACHE_PATH: cache });
+  await Deno.mkdir(`${work}/profiles`);
   shell.set({ HF_HOME: cache, AIM_PROFILE_PATH: `${work}/profiles` });
 
   shell.comment("Which AMD GPUs are there, and from which source is that known?");
   const gpus = await shell.aim("gpus");
   if (!(await sees(shell))) {
     shell.comment(
-      "This machine has none, so one is named: from here on, profiles are chosen for one MI300X.",
+      "This machine has none. The /sys and /dev of a host with eight MI300X stand in for its own.",
     );
-    shell.export({ AIM_GPU_MODEL: "MI300X", AIM_GPU_COUNT: "1" });
-    shows(await shell.aim("gpus"), /MI300X/);
+    const tree = await makeTree(HOSTS.MI300X);
+    trees.push(tree);
+    shell.export({ AIM_SYSFS_ROOT: tree.sys, AIM_DEV_ROOT: tree.dev });
+    shows(await shell.aim("gpus"), /8 x MI300X/);
   } else shows(gpus, /MI\d+/);
 
   shell.comment(
-    "Which profiles fit this GPU and the model? The model has none of its own: general ones serve it.",
+    "Which profiles fit these GPUs and the model? The model has none of its own: general ones serve it.",
   );
   shell.export({ AIM_MODEL_ID: MODEL });
   shows(await shell.aim("list-profiles", "--state", "compatible"), /general\/\S+/);
@@ -66,7 +72,7 @@ async function demonstrate(hub: HubServer, s3: S3Server): Promise<void> {
   shows(await shell.aim("download-to-cache", "--model-id", `hf://${MODEL}`), `${cache}/${MODEL}`);
   await same(`${cache}/${MODEL}`);
 
-  shell.comment("Once more: all of it is there, no file moves.");
+  shell.comment("Once more: everything is there, nothing is downloaded.");
   const before = hub.bytesSent();
   await shell.aim("download-to-cache", "--model-id", `hf://${MODEL}`);
   expect(hub.bytesSent() === before, "the second run moved bytes of files");
@@ -75,7 +81,7 @@ async function demonstrate(hub: HubServer, s3: S3Server): Promise<void> {
   shows(await shell.aim("resolve"), `${cache}/${MODEL}`);
 
   shell.comment(
-    "What would serve do? The profile, then a script that could be run; --model is the local directory.",
+    "What would serve do? Why this profile, where the model is, and the script; --model is the local directory.",
   );
   shows(await shell.aim("dry-run"), `--model ${cache}/${MODEL}`);
 

@@ -20,7 +20,7 @@ async function record(): Promise<Line[]> {
   const text = new TextDecoder().decode(stdout);
   if (code !== 0) throw new Error(`the demo ended with ${code}:\n${text}`);
   // Names that change with every run.
-  const stable = text.replaceAll(/aim-demo-[0-9a-f]+/g, "aim-demo").replaceAll(
+  const stable = text.replaceAll(/aim-(demo|gpus)-[0-9a-f]+/g, "aim-$1").replaceAll(
     /127\.0\.0\.1:\d+/g,
     "127.0.0.1:8888",
   );
