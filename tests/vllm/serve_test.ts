@@ -11,6 +11,22 @@ import { vllmEnv } from "./vllm_env.ts";
 const MODEL = "example/tiny-llama";
 const EAGER = ["--", "--enforce-eager", "--host", "127.0.0.1"];
 
+/** A profile whose adapters may change while the engine runs. */
+const ADAPTED = `metadata:
+  engine: vllm
+  accelerator_type: cpu
+  accelerator_model: CPU
+  accelerator_count: 1
+  precision: bf16
+  metric: latency
+  type: general
+  features: [adapters]
+engine_args:
+  dtype: bfloat16
+env_vars:
+  VLLM_CPU_KVCACHE_SPACE: "1"
+`;
+
 const found = await vllmEnv();
 const python = typeof found === "string" ? found : "";
 const because = typeof found === "string" ? "" : ` (skipped: ${found.skip})`;
@@ -19,7 +35,7 @@ const files = makeModel();
 
 Deno.test({
   name:
-    `a model of the hub is downloaded and served by vLLM under all of its names, with a LoRA adapter${because}`,
+    `a model of the hub is downloaded and served by vLLM under all of its names, with LoRA adapters${because}`,
   ignore,
   fn: async () => {
     await using hub = await startHub({ repos: [{ id: MODEL, files }] });
@@ -47,12 +63,31 @@ Deno.test({
       console.log(transcript(await server.log(), server.ready));
       assertEquals(await server.stop().then(({ code }) => code), 0);
     }
-    // Offline, from what the first run left, which cannot be written.
+    // Offline, from what the first run left, which cannot be written; adapters come and go meanwhile.
     await hub.close();
-    const offline = { ...env, HF_HUB_OFFLINE: "1", AIM_ENGINE_ARGS: "{}" };
+    await Deno.mkdir(`${directory}/profiles/custom/general`, { recursive: true });
+    await Deno.writeTextFile(`${directory}/profiles/custom/general/adapted.yaml`, ADAPTED);
+    const offline = {
+      ...env,
+      HF_HUB_OFFLINE: "1",
+      AIM_ENGINE_ARGS: "{}",
+      AIM_PROFILE_PATH: `${directory}/profiles`,
+      AIM_PROFILE_ID: "custom/general/adapted",
+      AIM_ADAPTER_MODE: "dynamic",
+      AIM_ADAPTER_SOURCE: `${directory}/adapters`,
+      AIM_ADAPTER_REFRESH_INTERVAL: "5",
+    };
+    await Deno.remove(adapter, { recursive: true });
     await using server = await serving(python, [MODEL, ...EAGER], offline, readOnly(`${directory}/cache`));
     assertEquals(await names(server), [MODEL]);
-    assert((await complete(server, MODEL)).length > 0);
+    const base = await complete(server, MODEL);
+    await writeFiles(adapter, makeAdapter());
+    await until(async () => (await names(server)).includes("poet"));
+    assert(await complete(server, "poet") !== base);
+    await Deno.remove(adapter, { recursive: true });
+    await until(async () => !(await names(server)).includes("poet"));
+    await server.stop();
+    await Deno.remove(directory, { recursive: true });
   },
 });
 
@@ -146,6 +181,15 @@ async function post(server: Serving, path: string, body: unknown) {
   const answer = await response.json();
   assertEquals(response.status, 200, JSON.stringify(answer));
   return answer;
+}
+
+/** Waits up to two minutes: the watcher looks every five seconds, and loading takes a while on a busy machine. */
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  const end = performance.now() + 120_000;
+  while (!await holds()) {
+    assert(performance.now() < end, "it does not become true");
+    await new Promise((done) => setTimeout(done, 500));
+  }
 }
 
 async function writeFiles(directory: string, contents: Record<string, Uint8Array>): Promise<void> {
