@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { aim } from "./aim.ts";
 import { GATED, startWorld, type World } from "./world.ts";
 
@@ -21,12 +21,22 @@ async function page(
   return [JSON.parse(stdout), code];
 }
 
-async function withVllm(world: World, answer = "3.12.3\n\n0.9.1\n"): Promise<World> {
-  const script = `#!/bin/sh\nprintf '%s' '${answer}'\n`;
-  for (const name of ["python", "python3"]) {
-    await Deno.writeTextFile(`${world.directory}/bin/${name}`, script);
+/** A real Python first on PATH, with what it takes for a package: its folder and its metadata. */
+async function withVllm(world: World, installed = true): Promise<World> {
+  const venv = `${world.directory}/venv`;
+  const made = await new Deno.Command("python3", { args: ["-m", "venv", "--without-pip", venv] }).output();
+  assert(made.success);
+  const lib = [...Deno.readDirSync(`${venv}/lib`)].map(({ name }) => name).find((name) =>
+    name.startsWith("python3")
+  );
+  const site = `${venv}/lib/${lib}/site-packages`;
+  if (installed) {
+    await Deno.mkdir(`${site}/vllm`);
+    await Deno.writeTextFile(`${site}/vllm/__init__.py`, "");
+    await Deno.mkdir(`${site}/vllm-0.9.1.dist-info`);
+    await Deno.writeTextFile(`${site}/vllm-0.9.1.dist-info/METADATA`, "Name: vllm\nVersion: 0.9.1\n");
   }
-  return world;
+  return { ...world, env: { ...world.env, PATH: `${venv}/bin:${world.env.PATH ?? ""}` } };
 }
 
 const states = ({ checks }: Page, name: string) => checks.filter((c) => c.name === name).map((c) => c.state);
@@ -36,7 +46,7 @@ Deno.test("where everything is there the doctor returns 0 and says what serve wo
   await using world = await withVllm(await startWorld());
   const [seen, code] = await page(world, ["--model", "org/model"]);
   assertEquals([seen.schemaVersion, seen.ok, code], [1, true, 0], JSON.stringify(seen, null, 1));
-  assertEquals(found(seen, "engine"), `vLLM 0.9.1, ${world.directory}/bin/python (Python 3.12.3)`);
+  assertMatch(found(seen, "engine"), /^vLLM 0\.9\.1, \S+\/venv\/bin\/python \(Python 3\.\d+\.\d+\)$/);
   assert(
     /^general\/vllm-mi300x-\S+-tp1-latency \(general\) loads hf:\/\/org\/model$/.test(found(seen, "profile")),
   );
@@ -77,11 +87,14 @@ Deno.test("what would stop serve is failed, with what to do, and the exit code i
 });
 
 Deno.test("a Python without vLLM, or one that does not run, is found out", async () => {
-  await using world = await withVllm(await startWorld(), "3.12.3\nabsent\n\n");
+  await using world = await withVllm(await startWorld(), false);
   const [seen] = await page(world, ["--model", "org/model", "--offline"]);
-  assertEquals(found(seen, "engine"), `${world.directory}/bin/python (Python 3.12.3) has no module vllm`);
+  assertEquals([states(seen, "engine"), seen.ok], [["failed"], false]);
+  assertStringIncludes(found(seen, "engine"), "vllm");
   await Deno.writeTextFile(`${world.directory}/bin/python`, "#!/bin/sh\nexit 3\n");
-  const [broken] = await page(world, ["--model", "org/model", "--offline"]);
+  const [broken] = await page(world, ["--model", "org/model", "--offline"], {
+    PATH: `${world.directory}/bin:/usr/bin:/bin`,
+  });
   assertEquals(found(broken, "engine"), `${world.directory}/bin/python does not run`);
 });
 
