@@ -44,8 +44,8 @@ export async function copyKernels({ env, gpus }: ServeOptions, { engine }: Servi
  * @throws {AimError} `integrity` where `AIM_REFUSE_UNSAFE` refuses what the engine would load.
  */
 export async function warnOfMemory(
-  { config, gpus }: ServeOptions,
-  { args }: ServingChoice,
+  { config, gpus }: Pick<ServeOptions, "config" | "gpus">,
+  { args }: Pick<ServingChoice, "args">,
   resolution: Resolution,
 ): Promise<void> {
   const files = await filesInCache(resolution);

@@ -1,5 +1,9 @@
 // Which files are downloaded, and which are refused.
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { resolveConfig } from "../../src/config/resolve_config.ts";
+import { AimError } from "../../src/errors/aim_error.ts";
+import { takeInventory } from "../../src/gpu/take_inventory.ts";
+import { warnOfMemory as refuseOrWarn } from "../../src/serve/prepare_engine.ts";
 import { servingFiles } from "../../src/download/serving_files.ts";
 import { aim } from "../cli/aim.ts";
 import { safetensorsBytes } from "../servers/content.ts";
@@ -142,5 +146,49 @@ Deno.test("doctor and dry-run name pickles of a model in the cache", async () =>
     assertEquals(check.state, "warning");
   } finally {
     await Deno.remove(cache, { recursive: true });
+  }
+});
+
+Deno.test("with AIM_REFUSE_UNSAFE, serve refuses pickles that an engine would load and a model's own code, not pickles beside safetensors", async (t) => {
+  const cases: readonly [name: string, files: Record<string, string | Uint8Array>, refused: RegExp | null][] =
+    [
+      ["pickled", { "config.json": "{}", "pytorch_model.bin": "PK\u0003\u0004" }, /pytorch_model\.bin/],
+      [
+        "coded",
+        { "config.json": '{"auto_map":{}}', "model.safetensors": safetensorsBytes(300) },
+        /config\.json/,
+      ],
+      [
+        "both",
+        {
+          "config.json": "{}",
+          "pytorch_model.bin": "PK\u0003\u0004",
+          "model.safetensors": safetensorsBytes(300),
+        },
+        null,
+      ],
+    ];
+  for (const [name, files, refused] of cases) {
+    await t.step(name, async () => {
+      const path = await Deno.makeTempDir();
+      try {
+        for (const [file, bytes] of Object.entries(files)) {
+          await Deno.writeFile(
+            `${path}/${file}`,
+            typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes,
+          );
+        }
+        const config = resolveConfig({ flags: {}, env: { AIM_REFUSE_UNSAFE: "true" }, cwd: "/" });
+        const gpus = takeInventory("override", [], { warnings: [], reasons: [] });
+        const place = { kind: "path", path, name: "org/model", looked: [] } as const;
+        const look = () => refuseOrWarn({ config, gpus }, { args: new Map() }, place);
+        if (refused === null) return await look();
+        const error = await assertRejects(look, AimError, undefined);
+        assertEquals(error.exitCode, 8);
+        assertMatch(error.message, refused);
+      } finally {
+        await Deno.remove(path, { recursive: true });
+      }
+    });
   }
 });
