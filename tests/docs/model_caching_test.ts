@@ -2,6 +2,7 @@
 // in it, with aim in place of the container, does what stands beside it.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { EXIT_CODES } from "../../src/errors/exit_codes.ts";
+import { aim } from "../cli/aim.ts";
 import { startWorld } from "../cli/world.ts";
 import { blocksOf, type Machine, makeMachine } from "./documents.ts";
 
@@ -38,6 +39,49 @@ Deno.test({
     }
     assertEquals(arrows, 7);
   },
+});
+
+/** What the page says in words, with a quantised profile: AIM_MODEL_ID names the model, and the profile loads another. */
+const QUANTISED = {
+  AIM_MODEL_ID: "meta-llama/Llama-3.1-8B-Instruct",
+  AIM_GPU_COUNT: "1",
+  AIM_PRECISION: "fp8",
+};
+const LOADED = "amd/Llama-3.1-8B-Instruct-FP8-KV";
+
+Deno.test("clients use the model's own name, also where a profile loads a quantised one", async () => {
+  await using world = await startWorld();
+  const env = { ...world.env, ...QUANTISED, AIM_GPU_MODEL: "MI300X" };
+  assertEquals((await aim(["download-to-cache"], { env })).code, 0);
+  const [{ command, models }] = JSON.parse((await aim(["dry-run", "--json"], { env })).stdout);
+  assertEquals(models[0].name, LOADED);
+  const names = command.slice(command.indexOf("--served-model-name") + 1);
+  assert(names.includes(QUANTISED.AIM_MODEL_ID), names.join(" "));
+});
+
+Deno.test("--model of a dry run is the local directory, and the model's name for the Hugging Face cache", async () => {
+  await using world = await startWorld();
+  const env = { ...world.env, ...QUANTISED, AIM_GPU_MODEL: "MI300X" };
+  const model = async () => {
+    const [{ command }] = JSON.parse((await aim(["dry-run", "--json"], { env })).stdout);
+    return command[command.indexOf("--model") + 1];
+  };
+  assertEquals((await aim(["download-to-cache", "--use-hf-cache"], { env })).code, 0);
+  assertEquals(await model(), LOADED);
+  assertEquals((await aim(["download-to-cache"], { env })).code, 0);
+  assertEquals(await model(), `${world.directory}/cache/${LOADED}`);
+});
+
+Deno.test("what was downloaded without a GPU is served on an air-gapped host, whichever Instinct it has", async () => {
+  await using world = await startWorld();
+  const model = { AIM_MODEL_ID: "mistralai/Mistral-7B-v0.1" };
+  assertEquals((await aim(["download-to-cache"], { env: { ...world.env, ...model } })).code, 0);
+  for (const gpu of ["MI250X", "MI300X", "MI325X", "MI355X"]) {
+    const env = { ...world.env, ...model, AIM_GPU_MODEL: gpu, AIM_GPU_COUNT: "1", HF_HUB_OFFLINE: "1" };
+    const { code, stdout, stderr } = await aim(["serve"], { env });
+    assertEquals(code, 0, `${gpu}: ${stderr}`);
+    assertStringIncludes(stdout, `--model ${world.directory}/cache/mistralai/Mistral-7B-v0.1`);
+  }
 });
 
 /** `# → /workspace/model-cache/…` beside a command, as the host sees it. */
