@@ -52,6 +52,7 @@ const RUNS: readonly (readonly [string, readonly string[]])[] = [
   ["listProfiles", ["list-profiles", "--json", "--skip-compatibility-check"]],
   ["listProfiles", ["list-profiles", "--json", "--precision", "int4"]],
   ["size", ["size", "org/model"]],
+  ["size", ["size", "org/model", "--json"]],
   ["resolve", ["resolve", "--json"]],
   ["cacheList", ["ls", "--json"]],
   ["cacheVerify", ["cache", "verify", "--json"]],

@@ -89,7 +89,7 @@ const WRONG_USES: readonly WrongUse[] = [
   [["fetch", "hf://org/model", "x", "--include", "*.nothing"], {}, 5, ["hf://org/model", "--include", "--exclude"]],
   [["size", "hf://org/model"], {"HF_ENDPOINT":"http://127.0.0.1:65533"}, 6, ["127.0.0.1:65533"]],
   [["fetch", "hf://org/model", "$DIR/file/x"], {}, 7, ["$DIR/file/x"]],
-  [["download-to-cache", "--model-id", "hf://org/model", "--cache-path", "$DIR/file"], {}, 7, ["$DIR/file", "AIM_CACHE_PATH"]],
+  [["download-to-cache", "--model-id", "hf://org/model", "--cache-path", "$DIR/file"], {}, 7, ["$DIR/file"]],
   [["fetch", "hf://org/model", "/proc/aim-test"], {}, 7, ["/proc/aim-test"]],
   [["serve", "--model", "org/model", "--gpu-model", "MI300X"], {"PATH":"/none"}, 9, ["/none", "PATH"]],
   [["serve", "--model", "org/model", "--gpu-model", "MI300X", "--offline"], {}, 5, ["hf://org/model", "HF_HUB_OFFLINE", "$DIR/cache/org/model", "$DIR/cache/hub/models--org--model", "aim download-to-cache"]],

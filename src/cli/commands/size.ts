@@ -4,6 +4,7 @@ import { sourceOptions } from "../../sources/source_options.ts";
 import { totalBytes } from "../../sources/manifest.ts";
 import type { Command } from "../command.ts";
 import { DOWNLOAD_FLAGS, operatorFilters, revisionOf } from "../download_flags.ts";
+import { formatFlag } from "../format_flag.ts";
 
 /** `aim size`: how many bytes a download would bring, without downloading. */
 export const size: Command = {
@@ -12,7 +13,10 @@ export const size: Command = {
   positionals: [{ name: "URI", required: true }],
   model: "served",
   settings: ["modelId", "hfEndpoint", "offline"],
-  flags: DOWNLOAD_FLAGS.filter(({ name }) => ["revision", "include", "exclude"].includes(name)),
+  flags: [
+    ...DOWNLOAD_FLAGS.filter(({ name }) => ["revision", "include", "exclude"].includes(name)),
+    formatFlag("json"),
+  ],
   examples: [
     { command: "aim size hf://mistralai/Mistral-7B-v0.1", does: "one line of JSON with url and sizeBytes" },
     { command: "aim size s3://bucket/models/org/m --include '*.safetensors'", does: "the weights alone" },
