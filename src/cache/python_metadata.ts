@@ -47,11 +47,20 @@ export function writeMetadata(
 ): void {
   const target = `${directory}/${metadataPath(path)}`;
   try {
-    // What is there may be a link, or shared with another directory: it is replaced, not written to.
-    files.remove(target);
-    using file = files.create(target);
+    using file = createAnew(files, target);
     file.writeSync(new TextEncoder().encode(`${commit}\n${etag}\n${timestamp}\n`));
   } catch (error) {
     throw errorFrom(error, `writing ${target}`);
+  }
+}
+
+/** What is there may be a link, or shared with another directory: it is replaced, not written to. */
+function createAnew(files: FilesBelow, path: string): Deno.FsFile {
+  try {
+    return files.create(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    files.remove(path);
+    return files.create(path);
   }
 }

@@ -42,12 +42,18 @@ const AT_FDCWD = -100, AT_EMPTY_PATH = 0x1000;
 const STATX_INO = 0x100;
 const ENOENT = 2, EEXIST = 17, ENOTDIR = 20, ELOOP = 40;
 
+const EMPTY = new Uint8Array(1);
+const STATX = new Uint8Array(256);
+const STATX_VIEW = new DataView(STATX.buffer);
+
 class ThroughLibc implements FilesBelow {
   readonly #root: string;
+  readonly #rootForC: Uint8Array<ArrayBuffer>;
   readonly #library: TreeCalls;
 
   constructor(root: string, library: TreeCalls) {
     this.#root = root;
+    this.#rootForC = cString(root);
     this.#library = library;
   }
 
@@ -119,7 +125,7 @@ class ThroughLibc implements FilesBelow {
     const library = this.#library;
     const names = namesBelow(this.#root, path);
     const name = cString(names.pop() ?? "");
-    let directory = library.openat(AT_FDCWD, cString(this.#root), O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+    let directory = library.openat(AT_FDCWD, this.#rootForC, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
     if (directory < 0) throw this.#failure(this.#root);
     let at = this.#root;
     try {
@@ -143,9 +149,8 @@ class ThroughLibc implements FilesBelow {
 
   #inode(descriptor: number): number {
     // struct statx, which is the same on every machine: stx_ino is at 32.
-    const buffer = new Uint8Array(256);
-    if (this.#library.statx(descriptor, cString(""), AT_EMPTY_PATH, STATX_INO, buffer) < 0) return NaN;
-    return Number(new DataView(buffer.buffer).getBigUint64(32, true));
+    if (this.#library.statx(descriptor, EMPTY, AT_EMPTY_PATH, STATX_INO, STATX) < 0) return NaN;
+    return Number(STATX_VIEW.getBigUint64(32, true));
   }
 
   /** @param directory Where the way ends, if that is what failed. */

@@ -94,6 +94,8 @@ export function describeErrno(library: Errors, errno: number): string {
   return new TextDecoder().decode(text.subarray(0, text.indexOf(0)));
 }
 
+const encoder = new TextEncoder();
+
 /**
  * Text as C has it: UTF-8 with a NUL at its end.
  *
@@ -103,6 +105,5 @@ export function cString(text: string): Uint8Array<ArrayBuffer> {
   if (text.includes("\0")) {
     throw new AimError("usage", `${JSON.stringify(text)} holds NUL and cannot be given to a program`);
   }
-  const bytes = new TextEncoder().encode(`${text}\0`);
-  return new Uint8Array(bytes);
+  return encoder.encode(`${text}\0`);
 }
