@@ -63,8 +63,10 @@ const SPACE_HINTS: Readonly<Record<string, string>> = {
   ENOSPC: "free some space or use a larger volume, then run again: what is already there is kept",
   EDQUOT: "raise the quota or free some space, then run again: what is already there is kept",
   EROFS: "mount it writable or set AIM_CACHE_PATH to a writable directory",
-  EACCES: "check owner and mode of the directory, or run as a user that may write there",
-  EPERM: "check owner and mode of the directory, or run as a user that may write there",
+  EACCES:
+    "check the owner and mode of the directory, or name another: for the cache, AIM_CACHE_PATH=$HOME/.cache/aim",
+  EPERM:
+    "check the owner and mode of the directory, or name another: for the cache, AIM_CACHE_PATH=$HOME/.cache/aim",
   ENOTDIR: "a file stands where a directory should be: move it away or choose another path",
   EISDIR: "a directory stands where a file should be: move it away or choose another path",
   ESTALE: "the network file system has lost its file: see that the volume is mounted, then run again",

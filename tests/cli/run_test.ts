@@ -4,6 +4,7 @@ import { colourEnabled } from "../../src/cli/output.ts";
 import { reportError } from "../../src/cli/report_error.ts";
 import { AimError } from "../../src/errors/aim_error.ts";
 import { type ErrorKind, EXIT_CODES } from "../../src/errors/exit_codes.ts";
+import { errorFrom } from "../../src/errors/from_unknown.ts";
 import { keepSecret } from "../../src/log/redact.ts";
 import { aim, DENO_RUN, MAIN, plainEnvironment } from "./aim.ts";
 
@@ -180,4 +181,14 @@ Deno.test("aim's own words are ASCII, so that they read the same in every locale
   };
   walk(new URL("../../src/", import.meta.url));
   assertEquals(wrong, []);
+});
+
+Deno.test("a directory that this user may not write names the variable that chooses another", () => {
+  for (const code of [13, 1]) {
+    const error = errorFrom(
+      new Error(`Permission denied (os error ${code})`),
+      "making /workspace/model-cache",
+    );
+    assertEquals([error.exitCode, error.hint?.includes("AIM_CACHE_PATH")], [7, true]);
+  }
 });
