@@ -61,3 +61,10 @@ Deno.test("what is no record is none", () => {
     assertEquals(readRecord(text, WRITER), null);
   }
 });
+
+Deno.test("a record says which process wrote it, also where an earlier version did not", () => {
+  const process = { bootId: "b", namespace: "pid:[1]", started: 7 };
+  for (const writer of [WRITER, { ...WRITER, process }]) {
+    assertEquals(readRecord(openLine(BINDING, writer), WRITER)?.writer, writer);
+  }
+});

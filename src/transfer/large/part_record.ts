@@ -1,6 +1,6 @@
 import type { ByteRange, ManifestFile } from "../../sources/manifest.ts";
 import { crc32 } from "../hash/crc.ts";
-import { type HostIdentity, sameBoot } from "../lease/host_identity.ts";
+import { type HostIdentity, processFrom, sameBoot } from "../lease/host_identity.ts";
 import { addRange } from "../ranges.ts";
 
 /** What a record is about: bytes of anything else are not these bytes. */
@@ -98,7 +98,7 @@ function wholeLines(text: string): string[] {
 function parseHead(entry: string): { binding: RecordBinding; writer: HostIdentity } | null {
   if (!entry.startsWith("open ")) return null;
   // Its checksum is right, so the JSON is what was written; another format is another program's.
-  const { format, revision, etag, size, host, pid, boot } = JSON.parse(entry.slice(5));
+  const { format, revision, etag, size, host, pid, boot, process } = JSON.parse(entry.slice(5));
   if (format !== 1 || typeof revision !== "string" || typeof etag !== "string") return null;
   if (
     typeof size !== "number" || typeof host !== "string" || typeof pid !== "number" ||
@@ -106,7 +106,7 @@ function parseHead(entry: string): { binding: RecordBinding; writer: HostIdentit
   ) {
     return null;
   }
-  return { binding: { revision, etag, size }, writer: { host, pid, boot, process: null } };
+  return { binding: { revision, etag, size }, writer: { host, pid, boot, process: processFrom(process) } };
 }
 
 /** True when a record is about this very content. */

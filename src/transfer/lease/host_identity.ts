@@ -21,6 +21,14 @@ export interface ProcessIdentity {
   readonly started: number;
 }
 
+/** A process's identity as it was written; `null` where it is none: an earlier version of aim wrote none. */
+export function processFrom(value: unknown): ProcessIdentity | null {
+  const { bootId, namespace, started } = (value ?? {}) as Partial<Record<keyof ProcessIdentity, unknown>>;
+  return typeof bootId === "string" && typeof namespace === "string" && typeof started === "number"
+    ? { bootId, namespace, started }
+    : null;
+}
+
 /** This process. Requires sys permissions for `hostname` and `osUptime`. */
 export function hostIdentity(): HostIdentity {
   return {
@@ -49,6 +57,7 @@ export function isDead({ pid, process: other }: HostIdentity, { process: self }:
  * that shares the host's name may see another set of processes, so this alone proves nothing.
  */
 export function knownGone(other: HostIdentity, self: HostIdentity): boolean {
+  if (isDead(other, self)) return true;
   if (other.host !== self.host || other.pid === self.pid) return false;
   if (!sameBoot(other, self)) return true;
   try {

@@ -5,7 +5,7 @@ import { log } from "../../log/logger.ts";
 import { systemClock } from "../clock.ts";
 import { filesBelow } from "../../os/files_below.ts";
 import { readRegularTextSync } from "../../os/read_regular_file.ts";
-import { type HostIdentity, hostIdentity, isDead, knownGone, type ProcessIdentity } from "./host_identity.ts";
+import { type HostIdentity, hostIdentity, isDead, knownGone, processFrom } from "./host_identity.ts";
 import type { Clock } from "../types.ts";
 
 /** How a lease is taken and kept. */
@@ -272,18 +272,10 @@ function parseLock(text: string): LockText | null {
     const { host, pid, boot, process, since, nonce, beat } = JSON.parse(text);
     if (typeof host !== "string" || typeof nonce !== "string" || typeof since !== "string") return null;
     if (typeof pid !== "number" || typeof boot !== "number" || typeof beat !== "number") return null;
-    return { host, pid, boot, process: processOf(process), since, nonce, beat };
+    return { host, pid, boot, process: processFrom(process), since, nonce, beat };
   } catch {
     return null;
   }
-}
-
-/** An earlier version of aim writes none. */
-function processOf(value: unknown): ProcessIdentity | null {
-  const { bootId, namespace, started } = (value ?? {}) as Partial<Record<keyof ProcessIdentity, unknown>>;
-  return typeof bootId === "string" && typeof namespace === "string" && typeof started === "number"
-    ? { bootId, namespace, started }
-    : null;
 }
 
 function describe(holder: LockText | null): string {
