@@ -112,7 +112,7 @@ const REFUSALS: readonly Refusal[] = [
     kind: null,
     user: SQUASHED,
     prepare: (cache) => Deno.chown(cache, 65534, 65534),
-    says: /Permission denied.*check owner and mode/,
+    says: /Permission denied.*check the owner and mode.*AIM_CACHE_PATH/,
   },
   {
     name: "an immutable directory (EPERM)",
@@ -120,7 +120,7 @@ const REFUSALS: readonly Refusal[] = [
     user: SQUASHED,
     prepare: (cache) => run("chattr", "+i", cache),
     undo: (cache) => run("chattr", "-i", cache),
-    says: /Operation not permitted.*check owner and mode/,
+    says: /Operation not permitted.*check the owner and mode.*AIM_CACHE_PATH/,
   },
   {
     name: "a read-only mount (EROFS)",
