@@ -37,11 +37,16 @@ import type {
 
 /** A model in the Hugging Face cache: `HF_HUB_CACHE/models--org--model`. */
 export function hubPlacement(
-  { paths, name, revision }: { paths: CachePaths; name: string; revision?: string },
+  { paths, name, revision, quantisation }: {
+    paths: CachePaths;
+    name: string;
+    revision?: string | undefined;
+    quantisation?: string | undefined;
+  },
 ): Placement {
   checkHubName(name);
   if (revision !== undefined) assertRevision(revision);
-  return new HubPlacement(name, paths, revision ?? "main");
+  return new HubPlacement(name, paths, revision ?? "main", quantisation);
 }
 
 class HubPlacement implements Placement {
@@ -51,12 +56,15 @@ class HubPlacement implements Placement {
   readonly root: string;
   readonly #paths: CachePaths;
   readonly #revision: string;
+  /** The one that is asked for; `undefined`: the whole model. */
+  readonly #quantisation: string | undefined;
 
-  constructor(name: string, paths: CachePaths, revision: string) {
+  constructor(name: string, paths: CachePaths, revision: string, quantisation: string | undefined) {
     this.name = name;
     this.#paths = paths;
     this.root = paths.hub;
     this.#revision = revision;
+    this.#quantisation = quantisation;
     this.directory = hubFolder(paths, name);
   }
 
@@ -79,10 +87,12 @@ class HubPlacement implements Placement {
   }
 
   async lookUp(revision: string | undefined): Promise<StoredModel | null> {
-    const { snapshot } = await lookHub(this.#paths, this.name, revision ?? this.#revision);
+    const quantisation = this.#quantisation;
+    const { snapshot } = await lookHub(this.#paths, this.name, revision ?? this.#revision, quantisation);
     if (snapshot === null) return null;
     const commit = snapshot.slice(snapshot.lastIndexOf("/") + 1);
-    return await storedModel(snapshot, await readRecord(snapshotRecord(this.directory, commit)), commit);
+    const record = await readRecord(snapshotRecord(this.directory, commit));
+    return await storedModel(snapshot, record, commit, quantisation);
   }
 
   secure(): void {

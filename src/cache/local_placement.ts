@@ -34,19 +34,24 @@ import type {
 } from "./types.ts";
 
 /** A local directory in the cache: `AIM_CACHE_PATH/org/model`. */
-export function localPlacement({ paths, name }: { paths: CachePaths; name: string }): Placement {
+export function localPlacement(
+  { paths, name, quantisation }: { paths: CachePaths; name: string; quantisation?: string | undefined },
+): Placement {
   checkLocalName(name);
   return new LocalPlacement(name, paths.root, name, {
     other: hubFolder(paths, name),
     roots: cacheRoots(paths),
+    quantisation,
   });
 }
 
 /** Exactly this directory, in the form of a local directory. */
-export function directPlacement({ directory }: { directory: string }): Placement {
+export function directPlacement(
+  { directory, quantisation }: { directory: string; quantisation?: string | undefined },
+): Placement {
   const path = directory.startsWith("/") ? directory : `${Deno.cwd()}/${directory}`;
   const base = path.replace(/(?<=.)\/+$/, "");
-  return new LocalPlacement(path, base, "", { other: null, roots: [base] });
+  return new LocalPlacement(path, base, "", { other: null, roots: [base], quantisation });
 }
 
 class LocalPlacement implements Placement {
@@ -59,18 +64,25 @@ class LocalPlacement implements Placement {
   readonly #other: string | null;
   /** Where links may lead. */
   readonly #roots: readonly string[];
+  /** The one that is asked for; `undefined`: the whole model. */
+  readonly #quantisation: string | undefined;
 
   constructor(
     name: string,
     base: string,
     inside: string,
-    { other, roots }: { other: string | null; roots: readonly string[] },
+    { other, roots, quantisation }: {
+      other: string | null;
+      roots: readonly string[];
+      quantisation: string | undefined;
+    },
   ) {
     this.name = name;
     this.root = base;
     this.#inside = inside;
     this.#other = other;
     this.#roots = roots;
+    this.#quantisation = quantisation;
     this.directory = inside === "" ? base : `${base}/${inside}`;
   }
 
@@ -92,10 +104,11 @@ class LocalPlacement implements Placement {
   }
 
   async lookUp(revision: string | undefined): Promise<StoredModel | null> {
-    const { state } = await lookLocal(this.directory, revision, this.#roots);
-    return state === "complete"
-      ? await storedModel(this.directory, await readRecord(`${this.directory}/${MANIFEST}`))
-      : null;
+    const quantisation = this.#quantisation;
+    const { state } = await lookLocal(this.directory, revision, this.#roots, quantisation);
+    if (state !== "complete") return null;
+    const record = await readRecord(`${this.directory}/${MANIFEST}`);
+    return await storedModel(this.directory, record, undefined, quantisation);
   }
 
   secure(): void {

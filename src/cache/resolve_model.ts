@@ -16,6 +16,8 @@ export interface ResolveOptions {
   readonly name: string;
   /** Branch, tag or commit. @default {"main"; a local directory of any revision} */
   readonly revision?: string;
+  /** GGUF quantisation. @default {the whole model} */
+  readonly quantisation?: string | undefined;
 }
 
 /**
@@ -25,14 +27,18 @@ export interface ResolveOptions {
  * @throws {AimError} `usage` for a name that leads out of the cache.
  */
 export async function resolveModel(options: ResolveOptions): Promise<Resolution> {
-  const { paths, name, revision } = options;
+  const { paths, name, revision, quantisation } = options;
   checkLocalName(name);
   if (revision !== undefined) assertRevision(revision);
-  const local = await lookLocal(`${paths.root}/${name}`, revision, cacheRoots(paths));
-  if (local.state === "complete") return { kind: "path", path: local.path, name, looked: [local] };
-  const { place, snapshot } = await lookHub(paths, name, revision ?? "main");
+  const local = await lookLocal(`${paths.root}/${name}`, revision, cacheRoots(paths), quantisation);
+  if (local.state === "complete") {
+    return { kind: "path", path: local.path, name, ...ggufOf(local), looked: [local] };
+  }
+  const { place, snapshot } = await lookHub(paths, name, revision ?? "main", quantisation);
   const looked = [local, place];
   if (snapshot === null) return { kind: "missing", looked };
+  // vLLM finds a quantisation by its name only with the hub's listing: offline it needs the file.
+  if (place.gguf !== undefined) return { kind: "path", path: snapshot, name, ...ggufOf(place), looked };
   return {
     kind: "hub",
     id: name,
@@ -58,13 +64,25 @@ export async function lookLocal(
   path: string,
   revision: string | undefined,
   roots: readonly string[],
+  quantisation?: string,
 ): Promise<PlaceLookedAt> {
-  return placeOf("local", path, await readable(() => lookAtLocal(path, revision, roots)));
+  return placeOf("local", path, await readable(() => lookAtLocal(path, revision, roots, quantisation)));
+}
+
+function ggufOf({ gguf }: PlaceLookedAt): { gguf?: string } {
+  return gguf === undefined ? {} : { gguf };
 }
 
 function placeOf(layout: PlaceLookedAt["layout"], path: string, verdict: Verdict): PlaceLookedAt {
   const { state, reason } = verdict;
-  return { layout, path, state, reason, ..."remedy" in verdict ? { remedy: verdict.remedy } : {} };
+  return {
+    layout,
+    path,
+    state,
+    reason,
+    ..."remedy" in verdict ? { remedy: verdict.remedy } : {},
+    ..."gguf" in verdict ? { gguf: verdict.gguf } : {},
+  };
 }
 
 /** A place that cannot be read is not served from; the next one may do. */
@@ -83,6 +101,7 @@ export async function lookHub(
   paths: CachePaths,
   name: string,
   revision: string,
+  quantisation?: string,
 ): Promise<{ place: PlaceLookedAt; snapshot: string | null }> {
   const folder = hubFolder(paths, name);
   let path = folder;
@@ -95,7 +114,7 @@ export async function lookHub(
       return { state: "absent", reason: `it has no revision ${revision} (${why})` };
     }
     path = `${folder}/snapshots/${commit}`;
-    return await lookAtSnapshot(folder, commit, cacheRoots(paths));
+    return await lookAtSnapshot(folder, commit, cacheRoots(paths), quantisation);
   });
   return { place: placeOf("hub", path, verdict), snapshot: verdict.state === "complete" ? path : null };
 }

@@ -1,3 +1,4 @@
+import { filesOfQuantisation } from "../sources/quantisation.ts";
 import { isBookkeeping, listFiles } from "./files.ts";
 import type { ModelRecord } from "./record.ts";
 import type { StoredModel } from "./types.ts";
@@ -7,9 +8,13 @@ export async function storedModel(
   path: string,
   record: ModelRecord | null,
   commit?: string,
+  quantisation?: string,
 ): Promise<StoredModel> {
-  const files = await listFiles(path, { skip: isBookkeeping });
-  const sizes = record === null ? [...files.values()] : record.files.map((file) => file.size);
+  const files = record === null
+    ? await listFiles(path, { skip: isBookkeeping })
+    : new Map(record.files.map((file) => [file.path, file.size]));
+  const own = quantisation === undefined ? null : filesOfQuantisation(files.keys(), quantisation);
+  const sizes = [...files].filter(([file]) => own?.has(file) ?? true).map(([, size]) => size);
   return {
     path,
     commit: record?.commit ?? commit ?? null,

@@ -98,14 +98,19 @@ export interface PlaceLookedAt {
   readonly reason: string;
   /** What fixes it; only where it is partial or damaged. */
   readonly remedy?: Remedy;
+  /** The file that an engine is given of a GGUF quantisation, relative to `path`. */
+  readonly gguf?: string;
 }
 
 /** Where serving would find a model. */
 export type Resolution =
   | {
     readonly kind: "path";
+    /** The directory, or a snapshot that one GGUF quantisation is in; what the user named where that is a file. */
     readonly path: string;
     readonly name: string;
+    /** The file in it that an engine is given, where a GGUF quantisation was asked for. */
+    readonly gguf?: string;
     readonly looked: readonly PlaceLookedAt[];
   }
   | {

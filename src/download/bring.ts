@@ -7,7 +7,7 @@ import { localPlacement } from "../cache/local_placement.ts";
 import type { Config } from "../config/config.ts";
 import { log } from "../log/logger.ts";
 import { localNameOf } from "../sources/local_name.ts";
-import type { ModelRef } from "../sources/model_ref.ts";
+import { type ModelRef, quantisationIn } from "../sources/model_ref.ts";
 import { openSource } from "../sources/open_source.ts";
 import { sourceOptions } from "../sources/source_options.ts";
 import { downloadModel, type DownloadOptions } from "./download_model.ts";
@@ -25,9 +25,10 @@ export interface CachePlace {
 export function placementOf(config: Config, place: CachePlace, revision: string | undefined): Placement {
   const paths = cachePaths(config);
   const name = localNameOf(place.ref, { modelName: place.modelName });
+  const quantisation = quantisationIn(place.ref);
   return place.layout === "local"
-    ? localPlacement({ paths, name })
-    : hubPlacement({ paths, name, ...(revision === undefined ? {} : { revision }) });
+    ? localPlacement({ paths, name, quantisation })
+    : hubPlacement({ paths, name, revision, quantisation });
 }
 
 /**

@@ -173,7 +173,7 @@ async function list(source: Source, options: DownloadOptions): Promise<Manifest>
   }
   const manifest = chosenFiles({
     ...listed,
-    filtered,
+    filtered: filtered || listed.filtered === true,
     ...(options.recordAs === undefined ? {} : { revision: options.recordAs }),
   }, options.files ?? "all");
   if (manifest.files.length > 0) {

@@ -40,7 +40,7 @@ export async function downloadMissing(
   const paths = cachePaths(config);
   const revision = model.ref.kind === "hub" ? model.ref.revision ?? undefined : undefined;
   const placement = model.ref.kind === "hub"
-    ? hubPlacement({ paths, name: model.name, ...(revision === undefined ? {} : { revision }) })
+    ? hubPlacement({ paths, name: model.name, revision, quantisation: model.ref.quantisation })
     : localPlacement({ paths, name: model.name });
   const progress = await options.openProgress();
   try {

@@ -1,5 +1,6 @@
 import { listFiles, readTextOrNull } from "../cache/files.ts";
 import { unsafeFiles, unsafeInWords } from "../cache/judge/unsafe_files.ts";
+import { isAnyWeight, setOf } from "../cache/judge/weight_files.ts";
 import type { Resolution } from "../cache/types.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { engineMemory } from "../fit/engine_memory.ts";
@@ -31,7 +32,11 @@ export async function filesInCache(resolution: Resolution): Promise<ModelFiles |
   if (resolution.kind === "missing") return null;
   const from = resolution.kind === "path" ? resolution.path : resolution.snapshot;
   try {
-    const sizes = await listFiles(from);
+    const listed = await listFiles(from);
+    const gguf = resolution.kind === "path" ? resolution.gguf : undefined;
+    const sizes = gguf === undefined
+      ? listed
+      : new Map([...listed].filter(([path]) => setOf(path) === setOf(gguf) || !isAnyWeight(path)));
     const name = CONFIGS.find((one) => sizes.has(one));
     return {
       sizes,

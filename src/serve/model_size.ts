@@ -25,8 +25,11 @@ export async function modelSize(
   const files = await filesInCache(resolution);
   if (resolution.kind !== "missing") {
     const place = resolution.kind === "path" ? resolution.path : resolution.snapshot;
+    const ofOne = resolution.kind === "path" && resolution.gguf !== undefined;
     return {
-      bytes: await directoryBytes(place),
+      bytes: ofOne && files !== null
+        ? files.sizes.values().reduce((sum, size) => sum + size, 0)
+        : await directoryBytes(place),
       files: files ?? { sizes: new Map(), config: null, from: place },
     };
   }

@@ -13,7 +13,9 @@ import type { GpuInventory } from "../gpu/types.ts";
 import { log } from "../log/logger.ts";
 import type { JudgedProfile, Profile } from "../profiles/types.ts";
 import type { ConfigMap } from "../values/value.ts";
+import { quantisationIn } from "../sources/model_ref.ts";
 import { adaptersFor } from "./adapters_for.ts";
+import { fileOf } from "./file_of.ts";
 import { engineArguments } from "./engine_arguments.ts";
 import { modelToLoad, type NamedModel } from "./named_model.ts";
 import { selectProfileFor } from "./select_profile_for.ts";
@@ -143,6 +145,7 @@ async function lookUp(config: Config, { model }: Pick<ServingChoice, "model">): 
     paths: cachePaths(config),
     name: model.name,
     ...(revision === null ? {} : { revision }),
+    quantisation: quantisationIn(model.ref),
   });
 }
 
@@ -187,15 +190,21 @@ function placeOf(
 ): { model: string; env: Readonly<Record<string, string>> } {
   switch (resolution.kind) {
     case "path":
-      return { model: resolution.path, env: {} };
+      return { model: fileOf(resolution), env: {} };
     case "hub":
       return { model: resolution.id, env: resolution.env };
     case "missing":
       return model.ref.kind === "hub"
         // The engine would have to download it: offline would stop it.
-        ? { model: model.name, env: hubEnv(config) }
+        ? { model: quantised(model), env: hubEnv(config) }
         : { model: `${cachePaths(config).root}/${model.name}`, env: {} };
   }
+}
+
+/** What vLLM's own download takes for a model. */
+function quantised({ name, ref }: NamedModel): string {
+  const quantisation = quantisationIn(ref);
+  return quantisation === undefined ? name : `${name}:${quantisation}`;
 }
 
 /** How the engine finds the Hugging Face cache. */

@@ -1,5 +1,6 @@
 import { AimError } from "../errors/aim_error.ts";
 import { type OciLayoutRef, type OciRef, parseOciLayoutRef, parseOciRef } from "./oci/oci_ref.ts";
+import { isQuantisation } from "./quantisation.ts";
 import { partFault } from "./safe_path.ts";
 
 /** What a user names a model by. */
@@ -10,6 +11,8 @@ export type ModelRef =
     readonly id: string;
     /** Branch, tag or commit; `null` where none was named. */
     readonly revision: string | null;
+    /** GGUF quantisation, `Q4_K_M`: only its weights. @default {all of the repository} */
+    readonly quantisation?: string;
   }
   | {
     readonly kind: "s3";
@@ -23,14 +26,15 @@ export type ModelRef =
   | { readonly kind: "path"; readonly path: string };
 
 const FORMS =
-  "use org/model, hf://org/model[@REVISION], s3://bucket/prefix, oci://registry/repository[:tag], or an absolute path";
+  "use org/model, hf://org/model[@REVISION][:QUANTISATION], s3://bucket/prefix, oci://registry/repository[:tag], or an absolute path";
 /** Hosts of the public hub, whose pages' addresses people paste. */
 const HUB_HOSTS = ["huggingface.co", "www.huggingface.co", "hf.co"];
 
 /**
  * Reads a model's name as a user writes it: `org/model`, `hf://org/model`, either with `@REVISION`;
- * `s3://bucket/prefix`; or an absolute path. `hf://org/model:REVISION` is KServe's spelling of the same. The
- * address of a model's page on the public hub, or of a file there, means that model at that revision.
+ * `s3://bucket/prefix`; or an absolute path. `:Q4_K_M` after a hub model picks a GGUF quantisation, as in
+ * vLLM; `hf://org/model:REVISION`, with anything else, is KServe's spelling of a revision. The address of a
+ * model's page on the public hub, or of a file there, means that model at that revision.
  *
  * @throws {AimError} `usage`, naming the value and what is wrong with it.
  */
@@ -61,6 +65,11 @@ export function parseModelRef(text: string): ModelRef {
   }
 }
 
+/** The GGUF quantisation that a reference picks; `undefined` where it picks none. */
+export function quantisationIn(ref: ModelRef): string | undefined {
+  return ref.kind === "hub" ? ref.quantisation : undefined;
+}
+
 /** The canonical spelling of a reference, without revision: what a manifest names as its source. */
 export function uriOf(ref: ModelRef): string {
   switch (ref.kind) {
@@ -80,6 +89,11 @@ export function uriOf(ref: ModelRef): string {
 }
 
 function hubRef(text: string, rest: string, separator: RegExp): ModelRef {
+  const [, before, quantisation = ""] = /^(.+):([^:]+)$/.exec(rest) ?? [];
+  if (before !== undefined && isQuantisation(quantisation)) {
+    const ref = hubRef(text, before, /@/);
+    return ref.kind === "hub" ? { ...ref, quantisation } : ref;
+  }
   const at = rest.search(separator);
   const id = at < 0 ? rest : rest.slice(0, at);
   const revision = at < 0 ? null : rest.slice(at + 1);

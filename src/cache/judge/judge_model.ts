@@ -41,7 +41,7 @@ export function judgeModel(contents: ModelContents): Verdict {
     files: new Map(record.map(({ path, size }) => [path, size])),
     dangling: [],
   };
-  const folder = modelFolder(own);
+  const folder = contents.weightsFolder ?? modelFolder(own);
   return folder === null ? judgeComponents(own) : judgeFolder(own, folder);
 }
 

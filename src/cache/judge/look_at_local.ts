@@ -1,12 +1,12 @@
+import { filesOfQuantisation, ggufFiles } from "../../sources/quantisation.ts";
 import { isBookkeeping, listFiles, listTree, lstatOrNull, statOrNull } from "../files.ts";
 import { MANIFEST, UNFINISHED } from "../layout.ts";
 import { strayInWords, strayLinks } from "../links.ts";
 import { DOWNLOADS, readMetadata } from "../python_metadata.ts";
 import { lookRecord } from "../record.ts";
 import { damageMarkPath, readDamageMark } from "./damage_mark.ts";
-import { judgeModel } from "./judge_model.ts";
+import { judgeFiles } from "./judge_files.ts";
 import { recordFault } from "./record_fault.ts";
-import { readContents } from "./read_contents.ts";
 import type { Verdict } from "./types.ts";
 
 /**
@@ -14,11 +14,13 @@ import type { Verdict } from "./types.ts";
  *
  * @param revision The only one that will do; `undefined`: any.
  * @param roots Where its links may lead.
+ * @param quantisation The one GGUF quantisation that is asked for; `undefined`: the whole model.
  */
 export async function lookAtLocal(
   path: string,
   revision: string | undefined,
   roots: readonly string[],
+  quantisation?: string,
 ): Promise<Verdict> {
   const info = await statOrNull(path);
   if (info === null) return await absentOrDangling(path);
@@ -26,10 +28,11 @@ export async function lookAtLocal(
   const listing = await listTree(path, { skip: isBookkeeping });
   const stray = strayInWords(strayLinks(path, listing.links, roots));
   if (stray !== null) return { state: "partial", reason: stray, remedy: "links", faults: [] };
-  if (await statOrNull(`${path}/${UNFINISHED}`) !== null) {
+  const isUnfinished = await statOrNull(`${path}/${UNFINISHED}`) !== null;
+  if (isUnfinished && !await leavesAlone(`${path}/${UNFINISHED}`, quantisation)) {
     return { state: "partial", reason: "its download is not finished", remedy: "finish", faults: [] };
   }
-  const read = await lookRecord(`${path}/${MANIFEST}`);
+  const read = await lookRecord(`${path}/${isUnfinished ? UNFINISHED : MANIFEST}`);
   if (read.kind === "failed") return recordFault(MANIFEST, read);
   const record = read.kind === "ok" ? read.value : null;
   const held = record?.revision ?? record?.commit;
@@ -45,7 +48,16 @@ export async function lookAtLocal(
   const unfinished = record === null
     ? unfinishedByHand(listing.files) ?? await unfinishedByPython(path)
     : null;
-  return judgeModel(await readContents(path, listing, { record, unfinished, foundBad }));
+  return await judgeFiles(path, listing, { record, unfinished, foundBad }, quantisation);
+}
+
+/** True where a download that has not ended fetches another quantisation, and this one is recorded already. */
+async function leavesAlone(path: string, quantisation: string | undefined): Promise<boolean> {
+  const read = await lookRecord(path);
+  if (quantisation === undefined || read.kind !== "ok") return false;
+  const { files, fetching = [] } = read.value;
+  const touched = filesOfQuantisation(fetching.map((file) => file.path), quantisation);
+  return touched.size === 0 && ggufFiles(files.map((file) => file.path), quantisation).length > 0;
 }
 
 async function absentOrDangling(path: string): Promise<Verdict> {

@@ -1,12 +1,12 @@
+import { filesOfQuantisation } from "../../sources/quantisation.ts";
 import { AimError } from "../../errors/aim_error.ts";
 import { listFolder, listTree, readTextOrNull, statOrNull } from "../files.ts";
 import { AIM_FOLDER, snapshotRecord } from "../layout.ts";
 import { strayInWords, strayLinks } from "../links.ts";
 import { lookRecord } from "../record.ts";
 import { damageMarkPath, readDamageMark } from "./damage_mark.ts";
-import { judgeModel } from "./judge_model.ts";
+import { judgeFiles } from "./judge_files.ts";
 import { recordFault } from "./record_fault.ts";
-import { readContents } from "./read_contents.ts";
 import type { Verdict } from "./types.ts";
 
 /**
@@ -14,11 +14,13 @@ import type { Verdict } from "./types.ts";
  *
  * @param folder `models--org--model`.
  * @param roots Where its links may lead.
+ * @param quantisation The one GGUF quantisation that is asked for; `undefined`: the whole model.
  */
 export async function lookAtSnapshot(
   folder: string,
   commit: string,
   roots: readonly string[],
+  quantisation?: string,
 ): Promise<Verdict> {
   const snapshot = `${folder}/snapshots/${commit}`;
   const read = await lookRecord(snapshotRecord(folder, commit));
@@ -36,11 +38,15 @@ export async function lookAtSnapshot(
   const stray = strayInWords(strayLinks(snapshot, listing.links, roots));
   if (stray !== null) return { state: "partial", reason: stray, remedy: "links", faults: [] };
   const foundBad = await readDamageMark(damageMarkPath(folder, commit));
-  if (record !== null) return judgeModel(await readContents(snapshot, listing, { record, foundBad }));
+  if (record !== null) return await judgeFiles(snapshot, listing, { record, foundBad }, quantisation);
   const tree = await treeByPython(folder, commit);
   const noted = new Map([...tree].map(([path, { size }]) => [path, size]));
-  const unfinished = await unfinishedBlob(folder, tree);
-  return judgeModel(await readContents(snapshot, listing, { record, noted, unfinished, foundBad }));
+  const own = quantisation === undefined ? null : filesOfQuantisation(tree.keys(), quantisation);
+  const unfinished = await unfinishedBlob(
+    folder,
+    own === null ? tree : new Map([...tree].filter(([path]) => own.has(path))),
+  );
+  return await judgeFiles(snapshot, listing, { record, noted, unfinished, foundBad }, quantisation);
 }
 
 interface NotedFile {

@@ -21,8 +21,8 @@ export type Remedy = "repair" | "finish" | "permissions" | "links" | "base";
 
 /** What a model on disk is worth. */
 export type Verdict =
-  /** Whole. */
-  | { readonly state: "complete"; readonly reason: string }
+  /** Whole. `gguf`: the file of the quantisation asked for that an engine is given. */
+  | { readonly state: "complete"; readonly reason: string; readonly gguf?: string }
   /** Nothing of a model. */
   | { readonly state: "absent"; readonly reason: string }
   /** `partial`: something is missing. `damaged`: something is there and wrong, or cannot be read. */
@@ -46,6 +46,8 @@ export type Head =
 export interface ModelContents {
   /** Files, links followed. */
   readonly files: ReadonlyMap<string, number>;
+  /** Where an engine loads weights from, with a final `/`. @default {the top, or a pipeline's components} */
+  readonly weightsFolder?: string;
   /** Links that lead nowhere. */
   readonly dangling: readonly string[];
   /** What the model was downloaded as; `null` where nothing says so. */

@@ -6,6 +6,7 @@ import { EXIT_CODES } from "../../errors/exit_codes.ts";
 import type { GpuInventory } from "../../gpu/types.ts";
 import { parseModelRef } from "../../sources/model_ref.ts";
 import { selectProfileFor } from "../../serve/select_profile_for.ts";
+import { fileOf } from "../../serve/file_of.ts";
 import { resolveServing } from "../../serve/serving_plan.ts";
 import { modelToLoad, namedModel } from "../../serve/named_model.ts";
 import type { Command, CommandContext } from "../command.ts";
@@ -73,7 +74,7 @@ function inWords(model: string, resolution: Resolution, colour: boolean): string
     return `  ${mark} ${WHERE[place.layout]} ${place.path}: ${place.reason}${remedy}`;
   });
   const first = resolution.kind === "path"
-    ? resolution.path
+    ? fileOf(resolution)
     : resolution.kind === "hub"
     ? `${resolution.id} (${resolution.snapshot})`
     : `${model} is not in the cache`;

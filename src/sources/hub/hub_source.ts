@@ -4,6 +4,7 @@ import { isBookkeepingPath } from "../bookkeeping_path.ts";
 import { pathFilter } from "../filter_paths.ts";
 import type { ByteRange, CommitSha, Manifest, ManifestFile } from "../manifest.ts";
 import { assertRevision, type ModelRef, uriOf } from "../model_ref.ts";
+import { filesOfQuantisation, ggufFiles, withoutQuantisation } from "../quantisation.ts";
 import { emptyBody, plainEtag, rangeBody, rangeHeader } from "../range_body.ts";
 import {
   type ManifestOptions,
@@ -34,6 +35,7 @@ export class HubSource implements Source {
   readonly uri: string;
   readonly #id: string;
   readonly #revision: string | null;
+  readonly #quantisation: string | undefined;
   readonly #options: SourceOptions;
   readonly #transport: Transport;
   readonly #endpoint: string;
@@ -48,6 +50,7 @@ export class HubSource implements Source {
     this.uri = uriOf(ref);
     this.#id = ref.id;
     this.#revision = ref.revision;
+    this.#quantisation = ref.quantisation;
     this.#options = options;
     this.#endpoint = options.hfEndpoint.replace(/\/+$/, "");
     this.#origin = URL.parse(this.#endpoint)?.origin;
@@ -71,8 +74,10 @@ export class HubSource implements Source {
     const wanted = pathFilter(options.include ?? [], options.exclude ?? []);
     const chosen = (path: string) => !isBookkeepingPath(path) && wanted(path);
     const complete = await this.#completed(entries, chosen, commit, options.signal);
-    const files = treeFiles(complete, chosen, this.uri);
-    return { source: this.uri, revision, commit, files, unmatched: wanted.unmatched() };
+    const listed = treeFiles(complete, chosen, this.uri);
+    const files = this.#quantised(listed);
+    const filtered = files.length < listed.length;
+    return { source: this.uri, revision, commit, files, filtered, unmatched: wanted.unmatched() };
   }
 
   async read(file: ManifestFile, range: ByteRange | null, signal: AbortSignal): Promise<RangeBody> {
@@ -90,6 +95,20 @@ export class HubSource implements Source {
       }
     }
     return await this.#readHttp(access, commit, file, range, signal);
+  }
+
+  /** @throws {AimError} `not-found` where the quantisation is not one of the repository's. */
+  #quantised(files: readonly ManifestFile[]): readonly ManifestFile[] {
+    const quantisation = this.#quantisation;
+    if (quantisation === undefined) return files;
+    const paths = files.map(({ path }) => path);
+    if (ggufFiles(paths, quantisation).length === 0) {
+      throw new AimError("not-found", `${this.uri} has ${withoutQuantisation(quantisation, paths)}`, {
+        hint: "name one of them after the colon; a branch of that name goes after @",
+      });
+    }
+    const own = filesOfQuantisation(paths, quantisation);
+    return files.filter(({ path }) => own.has(path));
   }
 
   close(): void {

@@ -1,0 +1,188 @@
+// One GGUF quantisation of a repository that has several, from its reference to the engine's command line.
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { ggufFiles, quantisationsOf } from "../../src/sources/quantisation.ts";
+import { aim } from "../cli/aim.ts";
+import { type HubServer, startHub } from "../servers/hub_server.ts";
+
+const gguf = (size: number) => {
+  const bytes = new Uint8Array(size).fill(7);
+  bytes.set(new TextEncoder().encode("GGUF"));
+  return bytes;
+};
+const FILES = {
+  "README.md": "# a model",
+  "config.json": '{"model_type":"llama"}',
+  "tokenizer.json": "{}",
+  "model.safetensors": gguf(900),
+  "m-Q4_K_M.gguf": gguf(50_000),
+  "m-Q8_0.gguf": gguf(80_000),
+  "mmproj-F16.gguf": gguf(1_000),
+  "BF16/m-BF16-00001-of-00002.gguf": gguf(60_000),
+  "BF16/m-BF16-00002-of-00002.gguf": gguf(61_000),
+};
+const BESIDE = ["README.md", "config.json", "tokenizer.json"];
+
+interface World extends AsyncDisposable {
+  readonly hub: HubServer;
+  readonly cache: string;
+  readonly run: (...args: string[]) => ReturnType<typeof aim>;
+  readonly offline: World["run"];
+}
+
+async function world(): Promise<World> {
+  const hub = await startHub({ repos: [{ id: "org/model", files: FILES }] });
+  const base = await Deno.makeTempDir();
+  // The engine that prints its command line.
+  await Deno.writeTextFile(`${base}/python`, '#!/bin/sh\nprintf "%s\\n" "$@"\n', { mode: 0o755 });
+  const env = {
+    HF_ENDPOINT: hub.url,
+    AIM_CACHE_PATH: `${base}/cache`,
+    AIM_GPU_MODEL: "MI300X",
+    AIM_GPU_COUNT: "1",
+    PATH: `${base}:${Deno.env.get("PATH")}`,
+  };
+  return {
+    hub,
+    cache: `${base}/cache`,
+    run: (...args) => aim(args, { env }),
+    offline: (...args) => aim(args, { env: { ...env, HF_HUB_OFFLINE: "1" } }),
+    async [Symbol.asyncDispose]() {
+      await hub[Symbol.asyncDispose]();
+      await Deno.remove(base, { recursive: true });
+    },
+  };
+}
+
+/** Files below a directory, without bookkeeping. */
+async function filesIn(directory: string, prefix = ""): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(directory)) {
+    if ([".aim", ".cache"].includes(name)) continue;
+    if (isDirectory) found.push(...await filesIn(`${directory}/${name}`, `${prefix}${name}/`));
+    else found.push(`${prefix}${name}`);
+  }
+  return found.sort();
+}
+
+const modelArgument = (stdout: string) => /^--model\n(.*)$/m.exec(stdout)?.[1];
+
+Deno.test("a quantisation's files are those that vLLM takes, whatever the folder, the case or the separator", () => {
+  const paths = [
+    ...Object.keys(FILES),
+    "x.Q5_K_S.gguf",
+    "qwen-q6_k.gguf",
+    "m-UD-Q4_K_XL.gguf",
+    "m-IQ2_M.gguf",
+    "m-F16.gguf",
+  ];
+  assertEquals(ggufFiles(paths, "BF16"), [
+    "BF16/m-BF16-00001-of-00002.gguf",
+    "BF16/m-BF16-00002-of-00002.gguf",
+  ]);
+  assertEquals(ggufFiles(paths, "F16"), ["m-F16.gguf"]);
+  assertEquals(ggufFiles(paths, "Q6_K"), ["qwen-q6_k.gguf"]);
+  assertEquals(ggufFiles(paths, "Q4_K_XL"), ["m-UD-Q4_K_XL.gguf"]);
+  assertEquals(ggufFiles(paths, "Q4_K"), []);
+  assertEquals(quantisationsOf(paths), [
+    ...["BF16", "F16", "IQ2_M", "Q4_K_M", "Q5_K_S", "Q6_K", "Q8_0", "UD-Q4_K_XL"],
+  ]);
+});
+
+for (const layout of ["local", "hub"] as const) {
+  const flags = layout === "hub" ? ["--use-hf-cache"] : [];
+  const place = ({ cache, hub }: World) =>
+    layout === "local"
+      ? `${cache}/org/model`
+      : `${cache}/hub/models--org--model/snapshots/${hub.commit("org/model")}`;
+
+  Deno.test(`only the quantisation asked for is downloaded into the ${layout} layout and served by its file`, async () => {
+    await using own = await world();
+    const downloaded = await own.run("download-to-cache", "org/model:Q4_K_M", ...flags);
+    assertEquals(downloaded.code, 0, downloaded.stderr);
+    assertEquals(await filesIn(place(own)), [...BESIDE, "m-Q4_K_M.gguf"].sort());
+    const found = await own.offline("resolve", "hf://org/model:Q4_K_M", "--json");
+    const { kind, path, gguf } = JSON.parse(found.stdout);
+    assertEquals([found.code, kind, path, gguf], [0, "path", place(own), "m-Q4_K_M.gguf"]);
+    const served = await own.offline("serve", "org/model:Q4_K_M");
+    assertEquals(served.code, 0, served.stderr);
+    assertEquals(modelArgument(served.stdout), `${place(own)}/m-Q4_K_M.gguf`);
+    const other = await own.offline("resolve", "org/model:Q8_0");
+    assertEquals(other.code, 5);
+    assertStringIncludes(other.stdout, "Q4_K_M");
+    const again = await own.offline("download-to-cache", "org/model:Q4_K_M", ...flags, "--json");
+    const { files, bytesMoved } = JSON.parse(again.stdout);
+    assertEquals([again.code, files, bytesMoved], [0, 4, 0]);
+    assertEquals((await own.offline("download-to-cache", "org/model:Q8_0", ...flags)).code, 5);
+  });
+
+  Deno.test(`quantisations beside each other in the ${layout} layout are whole or not each by itself`, async () => {
+    await using own = await world();
+    await own.run("download-to-cache", "org/model:Q4_K_M", ...flags);
+    own.hub.faults.push({ kind: "status", status: 403, file: "m-Q8_0.gguf" });
+    const failed = await own.run("download-to-cache", "org/model:Q8_0", ...flags);
+    assert(failed.code !== 0);
+    const state = async (quantisation: string) =>
+      (await own.offline("resolve", `org/model:${quantisation}`)).code;
+    assertEquals([await state("Q4_K_M"), await state("Q8_0")], [0, 5], "after an interrupted download");
+    own.hub.faults.length = 0;
+    assertEquals((await own.run("download-to-cache", "org/model:Q8_0", ...flags)).code, 0);
+    assertEquals((await own.run("download-to-cache", "org/model:BF16", ...flags)).code, 0);
+    assertEquals([await state("Q4_K_M"), await state("Q8_0"), await state("BF16")], [0, 0, 0]);
+    assertEquals(
+      await filesIn(place(own)),
+      Object.keys(FILES).filter((path) => !/safetensors|mmproj/.test(path)).sort(),
+    );
+    const served = await own.offline("serve", "org/model:BF16");
+    assertEquals(modelArgument(served.stdout), `${place(own)}/BF16/m-BF16-00001-of-00002.gguf`);
+    await Deno.remove(await Deno.realPath(`${place(own)}/BF16/m-BF16-00002-of-00002.gguf`));
+    assertEquals([await state("Q4_K_M"), await state("Q8_0"), await state("BF16")], [0, 0, 5]);
+    const verified = await own.run("cache", "verify", "org/model");
+    assertEquals(verified.code, 8);
+    assertMatch(verified.stdout, /m-BF16-00002-of-00002\.gguf/);
+    assertEquals((await own.run("download-to-cache", "org/model:BF16", ...flags)).code, 0);
+    assertEquals(await state("BF16"), 0);
+  });
+}
+
+Deno.test("a cut set of shards without a record is partial, other quantisations beside it are whole", async () => {
+  await using own = await world();
+  const folder = `${own.cache}/org/model`;
+  await Deno.mkdir(folder, { recursive: true });
+  for (const name of ["m-Q4_K_M-00001-of-00002.gguf", "m-Q8_0.gguf"]) {
+    await Deno.writeFile(`${folder}/${name}`, gguf(100));
+  }
+  const cut = await own.run("resolve", "org/model:Q4_K_M", "--json");
+  assertEquals(cut.code, 5);
+  assertMatch(JSON.parse(cut.stdout).looked[0].reason, /m-Q4_K_M-00002-of-00002\.gguf is missing/);
+  assertEquals((await own.run("resolve", "org/model:Q8_0")).code, 0);
+});
+
+Deno.test("size, fetch, a preview and serve's own download count the files of the quantisation alone", async () => {
+  await using own = await world();
+  const beside = BESIDE.reduce((sum, path) => sum + String(FILES[path as "README.md"]).length, 0);
+  const size = await own.run("size", "org/model:BF16");
+  assertEquals(JSON.parse(size.stdout).sizeBytes, 121_000 + beside);
+  const fetched = await own.run("fetch", "hf://org/model:Q8_0", `${own.cache}/fetched`);
+  assertEquals(fetched.code, 0, fetched.stderr);
+  assertEquals(await filesIn(`${own.cache}/fetched`), [...BESIDE, "m-Q8_0.gguf"].sort());
+  const preview = await own.run("download-to-cache", "org/model:Q8_0", "--dry-run", "--json");
+  assertEquals(JSON.parse(preview.stdout).models[0].bytes, 80_000 + beside);
+  const served = await own.run("serve", "org/model:Q8_0");
+  assertEquals(served.code, 0, served.stderr);
+  assertMatch(modelArgument(served.stdout) ?? "", /\/hub\/models--org--model\/snapshots\/\w+\/m-Q8_0\.gguf$/);
+});
+
+Deno.test("a quantisation that a repository does not have is exit 5, naming those that it has", async () => {
+  await using own = await world();
+  const commands = [
+    ["size", "org/model:Q5_K_M"],
+    ["download-to-cache", "org/model:Q5_K_M"],
+    ["fetch", "org/model:Q5_K_M", `${own.cache}/fetched`],
+    ["serve", "org/model:Q5_K_M"],
+  ];
+  for (const args of commands) {
+    const ran = await own.run(...args);
+    assertEquals(ran.code, 5, ran.stderr);
+    assertMatch(ran.stderr, /BF16, Q4_K_M, Q8_0/);
+  }
+});
