@@ -2,13 +2,13 @@ import { join } from "@std/path";
 import type { BuildInfo } from "../../src/cli/build_info.ts";
 import { PACK } from "../../src/profiles/load_profiles.ts";
 import { modulesApart } from "./modules_apart.ts";
-import { namesTaken } from "./names_taken.ts";
 import { runDeno } from "./run_deno.ts";
 
 /**
- * Puts the whole program into a folder: `main.js` with its chunks (lazy imports stay separate), one file for
- * each thread and npm library, `profiles/` with their schemas, `build.json`, and `self_test.json`, which says
- * what `aim __self-test` has to find.
+ * Puts the whole program into a folder: `main.js`, one file for each thread and npm library, `profiles/` with
+ * their schemas, `build.json`, and `self_test.json`, which says what `aim __self-test` has to find. `main.js` is
+ * one file because Deno reads every file that a lazy import names before the first line runs; what a lazy import
+ * names still runs only when it is asked for.
  *
  * @param source Path of the source tree.
  * @param folder Path of an empty folder.
@@ -16,12 +16,11 @@ import { runDeno } from "./run_deno.ts";
  */
 export async function bundleProgram(source: string, folder: string, build: BuildInfo): Promise<void> {
   const apart = modulesApart(source);
-  await bundle(source, ["--code-splitting", "--outdir", folder, "main.ts"]);
+  await bundle(source, ["--output", join(folder, "main.js"), "main.ts"]);
   for (const { path, name } of apart) await bundle(source, ["--output", join(folder, `${name}.js`), path]);
-  const exports: Record<string, string[]> = namesTaken(folder);
+  const exports: Record<string, string[]> = {};
   for (const { path, name, kind } of apart) {
-    if (kind === "thread") delete exports[`${name}.js`];
-    else exports[`${name}.js`] = Object.keys(await import(join(source, path))).sort();
+    if (kind === "library") exports[`${name}.js`] = Object.keys(await import(join(source, path))).sort();
   }
   packProfiles(join(source, "profiles"), join(folder, "profiles"));
   Deno.writeTextFileSync(join(folder, "build.json"), `${JSON.stringify(build)}\n`);

@@ -1,4 +1,5 @@
-import { type KeyObject, X509Certificate } from "node:crypto";
+import { nodeModule } from "../os/node_module.ts";
+import type { KeyObject, X509Certificate } from "node:crypto";
 import { AimError } from "../errors/aim_error.ts";
 
 /** Certificates between the signer's and a root. */
@@ -13,7 +14,9 @@ const LONGEST_CHAIN = 10;
  * @throws {AimError} `integrity`, saying what is wrong with the chain.
  */
 export function certificateKey(chain: readonly Uint8Array<ArrayBuffer>[], trustedPem: string): KeyObject {
-  const trusted = (trustedPem.match(PEM) ?? []).map((pem) => new X509Certificate(pem));
+  const trusted = (trustedPem.match(PEM) ?? []).map((pem) =>
+    new (nodeModule("node:crypto").X509Certificate)(pem)
+  );
   if (trusted.length === 0) throw untrusted("the file of trusted certificates holds none");
   const [signer, ...between] = chain.map(parse);
   if (signer === undefined) throw untrusted("it holds no certificate");
@@ -38,7 +41,7 @@ const PEM = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g;
 
 function parse(der: Uint8Array<ArrayBuffer>): X509Certificate {
   try {
-    return new X509Certificate(der);
+    return new (nodeModule("node:crypto").X509Certificate)(der);
   } catch (cause) {
     throw untrusted("it holds a certificate that cannot be read", cause);
   }

@@ -1,4 +1,5 @@
-import { createHash, createPublicKey, type KeyObject, verify } from "node:crypto";
+import { nodeModule } from "../os/node_module.ts";
+import type { KeyObject } from "node:crypto";
 import { AimError } from "../errors/aim_error.ts";
 import { certificateKey } from "./certificate_key.ts";
 import type { SignatureBundle } from "./read_bundle.ts";
@@ -41,7 +42,7 @@ export function signedFiles(bundle: SignatureBundle, signer: Signer, name: strin
   signed.set(payload, head.length);
   let isRight = false;
   try {
-    isRight = verify(hash, signed, { key, dsaEncoding: "der" }, signature);
+    isRight = nodeModule("node:crypto").verify(hash, signed, { key, dsaEncoding: "der" }, signature);
   } catch { /* not even a signature */ }
   if (!isRight) throw refused(name, "it was not made with this key over this content");
   return statementFiles(new TextDecoder().decode(payload), name);
@@ -63,14 +64,16 @@ function keyOf({ material }: SignatureBundle, signer: Signer, name: string): Key
   }
   if (material.kind !== "key") throw refused(name, "it was made with a certificate: use --certificate-chain");
   const key = publicKey(signer.pem);
-  const own = createHash("sha256").update(key.export({ type: "spki", format: "pem" })).digest("hex");
+  const own = nodeModule("node:crypto").createHash("sha256").update(
+    key.export({ type: "spki", format: "pem" }),
+  ).digest("hex");
   if (material.hint !== null && material.hint !== own) throw refused(name, "it was made with another key");
   return key;
 }
 
 function publicKey(pem: string): KeyObject {
   try {
-    const key = createPublicKey(pem);
+    const key = nodeModule("node:crypto").createPublicKey(pem);
     if (key.asymmetricKeyType === "ec") return key;
   } catch { /* said below */ }
   throw new AimError("usage", "the key is not an elliptic public key in PEM", {
@@ -91,7 +94,7 @@ function statementFiles(text: string, name: string): SignedFiles {
     );
   }
   const files = new Map<string, string>();
-  const all = createHash("sha256");
+  const all = nodeModule("node:crypto").createHash("sha256");
   for (const { name: path, algorithm, digest } of resources ?? []) {
     if (algorithm !== "sha256" || typeof path !== "string" || !/^[0-9a-f]{64}$/.test(digest)) {
       throw refused(name, "it holds a digest that is none");

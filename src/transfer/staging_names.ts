@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { nodeModule } from "../os/node_module.ts";
 
 // Every run writes under names of its own: NAME.aim-<8 hex>.incomplete. No two processes ever share a name, so that a rename by one
 // can never publish bytes that another is still writing, even with the lease defeated.
@@ -35,5 +35,5 @@ export function stemOf(staging: string): string {
   const stem = staging.slice(staging.lastIndexOf("/") + 1).replace(/\.incomplete$/, "");
   // Three bytes a character at most, in most cases nothing is to be counted.
   if (stem.length * 3 <= LONGEST || new TextEncoder().encode(stem).length <= LONGEST) return stem;
-  return createHash("sha256").update(stem).digest("hex");
+  return nodeModule("node:crypto").createHash("sha256").update(stem).digest("hex");
 }

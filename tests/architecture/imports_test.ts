@@ -19,7 +19,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cache: ["transfer", "sources", "os", "config", "log", "errors"],
   engine: ["profiles", "values", "os", "config", "log", "errors"],
   fit: ["cache", "values"],
-  signing: ["errors"],
+  signing: ["os", "errors"],
   export: ["cache", "transfer", "sources", "os", "config", "log", "errors"],
   adapters: ["values", "os", "log", "errors"],
   download: [
@@ -95,6 +95,13 @@ Deno.test("only src/libraries loads npm libraries while the program runs", () =>
   const lazy = [...sourceFiles(SRC)].filter((file) => /import\(\s*"(?!\.|node:)/.test(withoutTypes(file)))
     .map((file) => relative(ROOT, file));
   assertEquals(lazy, []);
+});
+
+Deno.test("no file loads a module of Node's when aim starts", () => {
+  const early = [...sourceFiles(SRC)].filter((file) =>
+    /^import\s+(?!type\b)[^;"]*"node:/m.test(Deno.readTextFileSync(file))
+  ).map((file) => relative(ROOT, file));
+  assertEquals(early, []);
 });
 
 Deno.test("no file imports itself by way of others", () => {

@@ -1,4 +1,4 @@
-import { statfs } from "node:fs/promises";
+import { nodeModule } from "../../os/node_module.ts";
 import type { ListedFolder, ListedModel } from "../../cache/list_models.ts";
 import { cachePaths } from "../../cache/cache_paths.ts";
 import { isPinned } from "../../cache/pinned.ts";
@@ -78,7 +78,7 @@ interface Disk {
 
 async function diskOf(path: string): Promise<Disk | null> {
   try {
-    const { blocks, bavail, bsize } = await statfs(path);
+    const { blocks, bavail, bsize } = await nodeModule("node:fs/promises").statfs(path);
     return { diskBytes: blocks * bsize, freeBytes: bavail * bsize };
   } catch {
     return null;

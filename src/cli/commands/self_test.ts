@@ -23,7 +23,7 @@ export const selfTest: Command = {
       throw new AimError("usage", "aim runs from its sources", { hint: "build it: deno task compile" });
     }
     const parts: Record<string, () => string | Promise<string>> = {
-      modules: loadModules,
+      libraries: loadLibraries,
       thread: hashInThread,
       "C library": callC,
       profiles: readProfiles,
@@ -44,11 +44,8 @@ export const selfTest: Command = {
   },
 };
 
-/**
- * All modules with the names that others take from them. Threads end themselves when they are imported; the
- * next part starts one.
- */
-async function loadModules(): Promise<string> {
+/** The npm libraries, each with all its names. */
+async function loadLibraries(): Promise<string> {
   const folder = new URL("./", import.meta.url);
   const { exports } = JSON.parse(Deno.readTextFileSync(new URL("self_test.json", folder))) as {
     exports: Record<string, string[]>;

@@ -1,4 +1,4 @@
-import { access, constants, statfs } from "node:fs/promises";
+import { nodeModule } from "../../os/node_module.ts";
 import { errnoOf, errorFrom } from "../../errors/from_unknown.ts";
 import { formatBytes } from "../format.ts";
 import type { Check, CheckState } from "./check.ts";
@@ -21,10 +21,13 @@ export async function checkDirectory(name: string, path: string, whenBad: CheckS
     };
   }
   try {
-    const { bavail, bsize } = await statfs(there.path);
+    const { bavail, bsize } = await nodeModule("node:fs/promises").statfs(there.path);
     const space = `${formatBytes(bavail * bsize)} free`;
     if (there.path === path) await tryToWrite(path);
-    else await access(there.path, constants.W_OK);
+    else {
+      const { access, constants } = nodeModule("node:fs/promises");
+      await access(there.path, constants.W_OK);
+    }
     if (bavail * bsize > 0) return { name, state: "ok", found: `${path}: ${space}, writable${missing}` };
     return {
       name,
@@ -47,7 +50,7 @@ export async function checkDirectory(name: string, path: string, whenBad: CheckS
 
 /** Whether a download of so many bytes fits where it would go. */
 export async function checkRoom(path: string, bytes: number): Promise<Check> {
-  const { bavail, bsize } = await statfs((await nearestEntry(path)).path);
+  const { bavail, bsize } = await nodeModule("node:fs/promises").statfs((await nearestEntry(path)).path);
   const free = bavail * bsize;
   const found = `${formatBytes(free)} free in ${path}, ${formatBytes(bytes)} to come`;
   return free >= bytes ? { name: "disk", state: "ok", found } : {

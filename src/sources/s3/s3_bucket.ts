@@ -1,5 +1,5 @@
+import { nodeModule } from "../../os/node_module.ts";
 import type { HeadObjectCommandOutput, S3Client } from "@aws-sdk/client-s3";
-import { createHash } from "node:crypto";
 import { AimError } from "../../errors/aim_error.ts";
 import { loadLibrary } from "../../libraries/load_library.ts";
 import { TransientError } from "../source.ts";
@@ -226,7 +226,7 @@ export class S3Bucket {
 }
 
 function md5OfKey(key: string): string {
-  return createHash("md5").update(Uint8Array.fromBase64(key)).digest("base64");
+  return nodeModule("node:crypto").createHash("md5").update(Uint8Array.fromBase64(key)).digest("base64");
 }
 
 /** The refusal in what the SDK throws; `null` where it is something else. */

@@ -1,6 +1,4 @@
-import { request } from "node:http";
-import { Readable } from "node:stream";
-import { connect } from "node:tls";
+import { nodeModule } from "../../os/node_module.ts";
 
 /**
  * A `fetch` by Node's TLS, which takes a server's certificate that is itself one of the trusted ones, as
@@ -15,11 +13,12 @@ export async function pinnedFetch(
   init: RequestInit,
   { caCerts = [], verify = true }: { caCerts?: readonly string[]; verify?: boolean },
 ): Promise<Response> {
+  const { connect } = nodeModule("node:tls"), { Readable } = nodeModule("node:stream");
   const hostname = url.hostname.replace(/^\[(.*)\]$/, "$1");
   const port = Number(url.port || 443);
   const isAddress = /^[\d.]+$|:/.test(hostname);
   const { promise, resolve, reject } = Promise.withResolvers<Response>();
-  const outgoing = request({
+  const outgoing = nodeModule("node:http").request({
     host: hostname,
     port,
     method: init.method ?? "GET",

@@ -1,4 +1,4 @@
-import zlib from "node:zlib";
+import { nodeModule } from "../../os/node_module.ts";
 
 /** A running cyclic redundancy check. */
 export interface Crc {
@@ -9,6 +9,7 @@ export interface Crc {
 
 /** CRC-32 (IEEE 802.3), by zlib. */
 export function crc32(): Crc {
+  const zlib = nodeModule("node:zlib");
   let value = 0;
   return {
     update: (bytes) => void (value = zlib.crc32(bytes, value)),

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { nodeModule } from "../../os/node_module.ts";
 import type { Digest, DigestAlgorithm } from "../../sources/manifest.ts";
 import { type Crc, crc32, crc32c, crc64nvme } from "./crc.ts";
 import type { ComputedDigests } from "../types.ts";
@@ -98,7 +98,7 @@ function start(spec: DigestSpec, size: number): Crc {
 }
 
 function native(algorithm: "sha256" | "sha1" | "md5"): Crc {
-  const hash = createHash(algorithm);
+  const hash = nodeModule("node:crypto").createHash(algorithm);
   return { update: (bytes) => void hash.update(bytes), hex: () => hash.digest("hex") };
 }
 
@@ -117,13 +117,13 @@ function firstOf(hashes: readonly Crc[], wanted: string): Crc {
 
 /** The MD5 of the parts' binary MD5s. Bytes beyond the last part belong to it, so that they cannot go unseen. */
 function multipartMd5(partSizes: readonly number[]): Crc {
-  const outer = createHash("md5");
+  const outer = nodeModule("node:crypto").createHash("md5");
   let part = 0;
   let left = partSizes[0] ?? Infinity;
-  let inner = createHash("md5");
+  let inner = nodeModule("node:crypto").createHash("md5");
   const next = () => {
     outer.update(inner.digest());
-    inner = createHash("md5");
+    inner = nodeModule("node:crypto").createHash("md5");
     part++;
     left = partSizes[part] ?? Infinity;
   };

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { nodeModule } from "../../os/node_module.ts";
 import { type DigestSpec, digestStream } from "./digests.ts";
 import { LANE_BYTES, LANES, type Md5Lanes, md5Lanes } from "./md5_lanes.ts";
 import type { ComputedDigests } from "../types.ts";
@@ -87,7 +87,7 @@ class EvenPartsHash implements FileHash {
   readonly #size: number;
   readonly #part: number;
   readonly #lanes: Md5Lanes;
-  readonly #outer = createHash("md5");
+  readonly #outer = nodeModule("node:crypto").createHash("md5");
   /** Where the parts under way begin, how many bytes of each were hashed, and the MD5 of the last where it is shorter. */
   #group = 0;
   #done = 0;
@@ -175,7 +175,7 @@ class EvenPartsHash implements FileHash {
 
   #one(): void {
     const end = this.#group + this.#last;
-    const inner = createHash("md5");
+    const inner = nodeModule("node:crypto").createHash("md5");
     for (let at = this.#group; at < end;) {
       const piece = buffer.subarray(0, Math.min(buffer.length, end - at));
       fill(this.#file, piece, at);

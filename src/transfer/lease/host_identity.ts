@@ -1,4 +1,4 @@
-import os from "node:os";
+import { nodeModule } from "../../os/node_module.ts";
 import { kernelFiles } from "../../os/kernel_files.ts";
 
 /** Who wrote a lock or a part record, as far as it can be told. */
@@ -61,7 +61,7 @@ export function knownGone(other: HostIdentity, self: HostIdentity): boolean {
   if (other.host !== self.host || other.pid === self.pid) return false;
   if (!sameBoot(other, self)) return true;
   try {
-    os.getPriority(other.pid);
+    nodeModule("node:os").getPriority(other.pid);
     return false;
   } catch (error) {
     return error instanceof Error && error.message.includes("ESRCH");
