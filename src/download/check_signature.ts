@@ -1,4 +1,4 @@
-import { readTextOrNull } from "../cache/files.ts";
+import { isBookkeeping, listFiles, readTextOrNull } from "../cache/files.ts";
 import type { PlacementPlan } from "../cache/types.ts";
 import type { Config } from "../config/config.ts";
 import { AimError } from "../errors/aim_error.ts";
@@ -118,8 +118,14 @@ export async function assertSigned(
   if (first === undefined) return;
   const rest = more.length === 0 ? "" : `, and ${more.length} more`;
   throw new AimError("integrity", `${model}: ${first.path} ${UNSIGNED_REASONS[first.kind]}${rest}`, {
-    hint: "nothing was published: get the model from whoever signed it, whole (--files all, no filters)",
+    hint: "get the model whole (--files all, no filters) from whoever signed it",
   });
+}
+
+/** The files of a model in the cache: nothing of it is proven. @param path Its directory, or the snapshot's. */
+export async function cachedFiles(path: string): Promise<PlacedFile[]> {
+  const files = await listFiles(path, { skip: isBookkeeping });
+  return [...files.keys()].map((file) => ({ path: file, absolute: `${path}/${file}`, sha256: null }));
 }
 
 /** Where the files of a finished transfer are, before they are published. */

@@ -7,7 +7,7 @@ import { type Manifest, totalBytes } from "../sources/manifest.ts";
 import { unsafeFiles, unsafeInWords } from "../cache/judge/unsafe_files.ts";
 import { readText } from "../sources/read_text.ts";
 import { readTextOrNull } from "../cache/files.ts";
-import { assertSigned, placedFiles, type SignatureTrust } from "./check_signature.ts";
+import { assertSigned, OWN_SIGNATURE, placedFiles, type SignatureTrust } from "./check_signature.ts";
 import { servingFiles } from "./serving_files.ts";
 import type { Protocol } from "../sources/protocols.ts";
 import { type Source, SourceChangedError } from "../sources/source.ts";
@@ -63,6 +63,7 @@ export async function downloadModel(
   try {
     const listed = manifest = await list(source, options);
     placement.check(listed);
+    nameUnchecked(source, listed, options);
     const isDamaged = await isMarkedDamaged(placement.directory);
     const existing = options.force || isDamaged ? null : await placement.existing(listed);
     if (existing !== null) await checkExisting(source, listed, existing.path, options);
@@ -93,14 +94,15 @@ async function insteadOf(
   { uri }: Source,
   placement: Placement,
   manifest: Manifest | null,
-  { revision, signal }: DownloadOptions,
+  options: DownloadOptions,
 ): Promise<DownloadReport | null> {
+  const { signal } = options;
   if (!(error instanceof AimError) || signal.aborted) return null;
   const unreached = error.kind === "network" && manifest === null;
   const unwritable = error.kind === "no-space" && manifest !== null &&
     ["EROFS", "EACCES", "EPERM"].includes(errnoOf(error.cause) ?? "");
   if (!unreached && !unwritable) return null;
-  const stored = await inCache(placement, revision);
+  const stored = await inCache(placement, options);
   if (stored === null || ![uri, "unknown"].includes(stored.source)) return null;
   if (manifest === null) {
     log.warn(`using ${placement.name} from the cache: it is whole, but was not compared with ${uri}`, {
@@ -227,6 +229,14 @@ async function checkTrust(source: Source, manifest: Manifest, options: DownloadO
       ? "leave them out with --files serving or --exclude, or use a model in safetensors"
       : "use a model without code of its own, or unset AIM_REFUSE_UNSAFE",
   });
+}
+
+/** Says that a model brings a signature which nobody asked to check. */
+function nameUnchecked({ uri }: Source, { files }: Manifest, { signature }: DownloadOptions): void {
+  if ((signature ?? null) !== null || !files.some(({ path }) => path === OWN_SIGNATURE)) return;
+  log.warn(
+    `${uri} is signed (${OWN_SIGNATURE}), and the signature is not checked: name its signer with --key or --certificate-chain`,
+  );
 }
 
 /** A model that is here already is held to its signature all the same. */

@@ -39,18 +39,7 @@ async function download(
     const ran = await aim(args, {
       env: { HF_ENDPOINT: hub.url, AIM_CACHE_PATH: cache, ...env },
     });
-    const found: string[] = [];
-    const walk = (at: string, prefix: string) => {
-      try {
-        for (const { name, isDirectory } of Deno.readDirSync(at)) {
-          if ([".aim", ".cache"].includes(name)) continue;
-          if (isDirectory) walk(`${at}/${name}`, `${prefix}${name}/`);
-          else found.push(`${prefix}${name}`);
-        }
-      } catch { /* nothing was downloaded */ }
-    };
-    walk(`${cache}/org/model`, "");
-    return { code: ran.code, stderr: ran.stderr, files: found.sort() };
+    return { code: ran.code, stderr: ran.stderr, files: await namesBelow(`${cache}/org/model`) };
   } finally {
     await Deno.remove(cache, { recursive: true });
   }
@@ -192,3 +181,79 @@ Deno.test("with AIM_REFUSE_UNSAFE, serve refuses pickles that an engine would lo
     });
   }
 });
+
+Deno.test("a signature that a model brings is said to be unchecked where no signer is named, once", async () => {
+  const files = { ...FILES, "model.sig": "{}" };
+  const ran = await download(PULL, {}, files);
+  assertEquals(ran.code, 0, ran.stderr);
+  const lines = ran.stderr.split("\n").filter((line) => line.includes("model.sig"));
+  assertEquals(lines.length, 1, ran.stderr);
+  assertMatch(lines[0] ?? "", /not checked.*--key/);
+  assert(!(await download(PULL)).stderr.includes("model.sig"));
+});
+
+Deno.test("serve downloads what an engine loads alone, and all with AIM_DOWNLOAD_FILES=all", async () => {
+  const served = await serveFromHub(FILES);
+  assertEquals(served.code, 0, served.stderr);
+  assertEquals([served.started, served.files], [true, SERVED]);
+  const all = await serveFromHub(FILES, { AIM_DOWNLOAD_FILES: "all" });
+  assertEquals([all.code, all.files], [0, Object.keys(FILES).sort()]);
+});
+
+Deno.test("with AIM_REFUSE_UNSAFE, the serve command ends with exit 8 and the file's name before the engine starts", async () => {
+  const cases: readonly (readonly [name: string, files: FileContents])[] = [
+    ["pytorch_model.bin", { "config.json": "{}", "pytorch_model.bin": "PK\u0003\u0004" }],
+    ["config.json", {
+      "config.json": '{"auto_map":{"AutoModel":"modeling.M"}}',
+      "model.safetensors": safetensorsBytes(300),
+    }],
+  ];
+  for (const [name, files] of cases) {
+    // Before the download, and of a model that was downloaded before.
+    for (const before of [false, true]) {
+      const ran = await serveFromHub(files, { AIM_REFUSE_UNSAFE: "true" }, before);
+      assertEquals([ran.code, ran.started], [8, false], ran.stderr);
+      assertStringIncludes(ran.stderr, name);
+      if (!before) assertEquals(ran.files, []);
+    }
+    assertEquals((await serveFromHub(files)).started, true);
+  }
+  const beside = await serveFromHub(FILES, { AIM_REFUSE_UNSAFE: "true" });
+  assertEquals([beside.code, beside.started], [0, true], beside.stderr);
+});
+
+/** Runs `aim serve` with an engine that only says that it started. @param before The model is downloaded beforehand. */
+async function serveFromHub(
+  files: FileContents,
+  env: Record<string, string> = {},
+  before = false,
+): Promise<Ran & { readonly started: boolean }> {
+  await using hub = await startHub({ repos: [{ id: "org/model", files }] });
+  const base = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${base}/python`, "#!/bin/sh\necho started\n", { mode: 0o755 });
+    const vars = {
+      HF_ENDPOINT: hub.url,
+      AIM_CACHE_PATH: `${base}/cache`,
+      AIM_GPU_MODEL: "MI300X",
+      PATH: `${base}:${Deno.env.get("PATH")}`,
+    };
+    if (before) assertEquals((await aim([...PULL, "--use-hf-cache"], { env: vars })).code, 0);
+    const { code, stdout, stderr } = await aim(["serve", "org/model"], { env: { ...vars, ...env } });
+    const snapshot = `${base}/cache/hub/models--org--model/snapshots/${hub.commit("org/model")}`;
+    return { code, stderr, started: stdout.includes("started"), files: await namesBelow(snapshot) };
+  } finally {
+    await Deno.remove(base, { recursive: true });
+  }
+}
+
+async function namesBelow(directory: string, prefix = ""): Promise<string[]> {
+  if (!await Deno.stat(directory).then(() => true, () => false)) return [];
+  const found: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(directory)) {
+    if ([".aim", ".cache"].includes(name)) continue;
+    if (isDirectory) found.push(...await namesBelow(`${directory}/${name}`, `${prefix}${name}/`));
+    else found.push(`${prefix}${name}`);
+  }
+  return found.sort();
+}

@@ -254,6 +254,50 @@ for (const layout of ["local", "hub"]) {
   });
 }
 
+for (const layout of ["local", "hub"]) {
+  Deno.test({
+    name:
+      `a model in the ${layout} layout is held to its signature offline, with its hub out of reach, and when it is up to date (${where})`,
+    ignore,
+    async fn() {
+      await using w = await world(KEY);
+      const files = { ...FILES, "model.sig": await Deno.readTextFile(w.signature) };
+      await using hub = await startHub({ repos: [{ id: "org/model", files }] });
+      const cache = await Deno.makeTempDir();
+      const codes = async (key: string) => {
+        const settings: readonly Record<string, string>[] = [
+          { HF_ENDPOINT: hub.url, HF_HUB_OFFLINE: "1" },
+          { HF_ENDPOINT: "http://127.0.0.1:9" },
+          { HF_ENDPOINT: hub.url },
+        ];
+        const found: number[] = [];
+        for (const vars of settings) {
+          const ran = await aim(
+            ["download-to-cache", "org/model", ...layout === "hub" ? ["--use-hf-cache"] : []],
+            {
+              env: { ...vars, AIM_CACHE_PATH: cache, ...key === "" ? {} : { AIM_MODEL_SIGNATURE_KEY: key } },
+            },
+          );
+          found.push(ran.code);
+          if (ran.code !== 0 && key.endsWith("own.pub")) assertStringIncludes(ran.stderr, SHARD);
+        }
+        return found;
+      };
+      const env = { AIM_CACHE_PATH: cache, HF_ENDPOINT: hub.url };
+      const flags = layout === "hub" ? ["--use-hf-cache"] : [];
+      const first = await aim(["download-to-cache", "org/model", "--json", ...flags], { env });
+      assertEquals(first.code, 0, first.stderr);
+      assertEquals(await codes(`${w.at}/own.pub`), [0, 0, 0]);
+      assertEquals(await codes(`${w.at}/other.pub`), [8, 8, 8]);
+      const shard = await Deno.realPath(`${JSON.parse(first.stdout).path}/${SHARD}`);
+      await Deno.writeFile(shard, safetensorsBytes(4000, 3));
+      assertEquals(await codes(`${w.at}/own.pub`), [8, 8, 8]);
+      assertEquals(await codes(""), [0, 0, 0]);
+      await Deno.remove(cache, { recursive: true });
+    },
+  });
+}
+
 Deno.test("a signature without a key, two kinds of signers and keyless ones are usage errors", async () => {
   const at = await Deno.makeTempDir();
   await Deno.mkdir(`${at}/org/model`, { recursive: true });

@@ -6,8 +6,12 @@ import {
   type Verification,
   verifyModel,
 } from "../../cache/verify_model.ts";
-import { isBookkeeping, listFiles } from "../../cache/files.ts";
-import { type SignatureTrust, signatureTrust, unsignedFiles } from "../../download/check_signature.ts";
+import {
+  cachedFiles,
+  type SignatureTrust,
+  signatureTrust,
+  unsignedFiles,
+} from "../../download/check_signature.ts";
 import { UNSIGNED_REASONS } from "../../signing/compare_signed.ts";
 import { AimError } from "../../errors/aim_error.ts";
 import { errorFrom } from "../../errors/from_unknown.ts";
@@ -128,8 +132,7 @@ async function withSignature(
   trust: SignatureTrust,
   signal: AbortSignal,
 ): Promise<Verification> {
-  const names = await listFiles(model.path, { skip: isBookkeeping });
-  const files = [...names.keys()].map((path) => ({ path, absolute: `${model.path}/${path}`, sha256: null }));
+  const files = await cachedFiles(model.path);
   const unsigned = await unsignedFiles(trust, model.name, files, signal);
   const findings = unsigned.map(({ path, kind }): FileFinding => ({
     path,

@@ -132,7 +132,7 @@ async function preview(context: Context, wanted: Wanted): Promise<DownloadPrevie
 async function download(context: Context, wanted: Wanted, count: string): Promise<NamedReport> {
   const { config, env, prepared } = context;
   const { options, revision, placement } = placed(context, wanted);
-  const offline = config.offline ? await inCache(placement, revision) : null;
+  const offline = config.offline ? await inCache(placement, { ...options, revision }) : null;
   if (offline !== null) return { ...offline, model: placement.name };
   if (config.offline && await lstatOrNull(placement.directory) === null) {
     await suggest(context, placement.name);
