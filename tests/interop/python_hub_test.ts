@@ -33,37 +33,41 @@ async function snapshot(
   return ran.stdout.trim();
 }
 
-for (const layout of LAYOUTS) {
+for (const [layout, xet] of LAYOUTS.flatMap((layout) => [[layout, true], [layout, false]] as const)) {
+  const how = `${layout} layout, ${xet ? "with" : "without"} hf-xet`;
+  const withoutXet: Record<string, string> = xet ? {} : { HF_HUB_DISABLE_XET: "1" };
   Deno.test({
-    name: `after aim, Python moves no file in the ${layout} layout (${where})`,
+    name: `after aim, Python moves no file in the ${how} (${where})`,
     ignore: skip,
     async fn() {
       await using caches = await startCaches();
       const { path } = await caches.download({ layout });
       const before = caches.bytesSent();
-      assertEquals(await snapshot(caches, layout), path);
+      assertEquals(await snapshot(caches, layout, "", withoutXet), path);
       assertEquals(caches.bytesSent() - before, 0);
       assertEquals(await modelFiles(path), asBytes(MODEL));
     },
   });
 
   Deno.test({
-    name: `after Python, aim moves no file in the ${layout} layout (${where})`,
+    name: `after Python, aim moves no file in the ${how} (${where})`,
     ignore: skip,
     async fn() {
       await using caches = await startCaches();
-      const path = await snapshot(caches, layout);
+      const path = await snapshot(caches, layout, "", withoutXet);
       const before = caches.bytesSent();
       const report = await caches.download({ layout });
       assertEquals([report.path, report.bytesMoved, caches.bytesSent() - before], [path, 0, 0]);
       assertEquals(await modelFiles(path), asBytes(MODEL));
       assert((await resolveModel({ paths: caches.paths, name: "org/model" })).kind !== "missing");
       // And back again.
-      assertEquals(await snapshot(caches, layout), path);
+      assertEquals(await snapshot(caches, layout, "", withoutXet), path);
       assertEquals(caches.bytesSent() - before, 0);
     },
   });
+}
 
+for (const layout of LAYOUTS) {
   Deno.test({
     name:
       `aim goes on from what Python left unfinished in the ${layout} layout, and Python from aim's (${where})`,

@@ -1,5 +1,6 @@
 import { AimError } from "../../errors/aim_error.ts";
 import { log } from "../../log/logger.ts";
+import { isBookkeepingPath } from "../bookkeeping_path.ts";
 import { pathFilter } from "../filter_paths.ts";
 import type { ByteRange, Manifest, ManifestFile } from "../manifest.ts";
 import { uriOf } from "../model_ref.ts";
@@ -45,7 +46,7 @@ export class OciSource implements Source {
     const wanted = pathFilter(options.include ?? [], options.exclude ?? []);
     const files = layers.flatMap((layer): ManifestFile[] => {
       const path = filePathOf(layer);
-      if (path === null || !wanted(path)) return [];
+      if (path === null || isBookkeepingPath(path) || !wanted(path)) return [];
       const hex = layer.digest.slice("sha256:".length);
       return [{
         path: assertSafePath(path, this.uri),

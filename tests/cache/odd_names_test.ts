@@ -1,0 +1,79 @@
+import { assert, assertEquals } from "@std/assert";
+import { aim } from "../cli/aim.ts";
+import { safetensorsBytes } from "../servers/content.ts";
+import { startHub } from "../servers/hub_server.ts";
+
+const WHOLE = { "config.json": "{}", "model.safetensors": safetensorsBytes(2_000) };
+const name = (length: number, end = ".txt") => "n".repeat(length - end.length) + end;
+
+/** Downloads a model with these further files into both layouts, and says how each ended and what is on disk. */
+async function download(files: Record<string, string>) {
+  const directory = await Deno.makeTempDir();
+  await using hub = await startHub({ repos: [{ id: "org/model", files: { ...WHOLE, ...files } }] });
+  try {
+    const ended: {
+      code: number;
+      stderr: string;
+      again: number;
+      resolved: number;
+      written: boolean;
+      files: string;
+    }[] = [];
+    for (const layout of [[], ["--use-hf-cache"]]) {
+      const env = { HF_ENDPOINT: hub.url, AIM_CACHE_PATH: `${directory}/${layout.length}` };
+      const args = ["download-to-cache", "hf://org/model", ...layout];
+      const { code, stderr } = await aim(args, { env });
+      const written = await Deno.stat(env.AIM_CACHE_PATH).then(() => true, () => false);
+      const again = (await aim(args, { env })).code;
+      const resolved = (await aim(["resolve", "org/model"], { env: { ...env, HF_HUB_OFFLINE: "1" } })).code;
+      const { stdout } = await new Deno.Command("find", { args: [directory, "-type", "f"] }).output();
+      ended.push({ code, stderr, again, resolved, written, files: new TextDecoder().decode(stdout) });
+    }
+    return ended;
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+for (
+  const [what, files] of [
+    ["of 247 bytes", { [name(247)]: "x" }],
+    ["of 255 bytes", { [name(255)]: "x" }],
+    ["of 255 bytes in a folder of such a name", { [`${name(255, "d")}/${name(255)}`]: "x" }],
+    ["of a file beside the folder that Python's metadata of it would be", { "a": "x", "a.metadata/b": "y" }],
+    ["beside its own name as a partial file", { "a": "x", "a.incomplete": "y" }],
+  ] as const
+) {
+  Deno.test(`a name ${what} is downloaded, or refused by name before the first byte`, async () => {
+    for (const { code, stderr, again, resolved, written } of await download(files)) {
+      assertEquals(again, code);
+      if (code === 0) assertEquals(resolved, 0, stderr);
+      else {
+        assertEquals([code, resolved, written], [8, 5, false], stderr);
+        assert(Object.keys(files).some((path) => stderr.includes(path.slice(0, 20))), stderr);
+      }
+    }
+  });
+}
+
+for (
+  const [what, path] of [
+    ["longer than 255 bytes", name(256)],
+    ["longer than a path may be", `${`${name(200, "d")}/`.repeat(20)}x`],
+    ["in lost+found", "lost+found/x"],
+    ["in .git", ".git/hooks/post-checkout"],
+    ["with a C1 control character", "a\u009b31mb"],
+    ["with a character that turns the direction of text", "a\u202egpj.exe"],
+  ] as const
+) {
+  Deno.test(`a file ${what} never gets onto the disk`, async () => {
+    for (const { code, stderr, resolved, written, files } of await download({ [path]: "x" })) {
+      // Passed over, as no part of a model, or refused.
+      if (code === 0) assertEquals(resolved, 0, stderr);
+      else assertEquals([code, resolved, written], [8, 5, false], stderr);
+      assert(!files.includes(path), files);
+      // deno-lint-ignore no-control-regex
+      assert(!/[\u0080-\u009f\u202a-\u202e]/.test(stderr), stderr);
+    }
+  });
+}
