@@ -72,7 +72,6 @@ for (
       if (code === 0) assertEquals(resolved, 0, stderr);
       else assertEquals([code, resolved, written], [8, 5, false], stderr);
       assert(!files.includes(path), files);
-      // deno-lint-ignore no-control-regex
       assert(!/[\u0080-\u009f\u202a-\u202e]/.test(stderr), stderr);
     }
   });
