@@ -169,6 +169,13 @@ Deno.test("AIM Engine files Ceph's refusals as the test server's", async (t) => 
       is: "auth",
     },
     { what: "no credentials", uri, env: noKeys, code: 4, is: "auth" },
+    {
+      what: "NoSuchKey, since the bucket is in the endpoint too",
+      uri,
+      env: { ...ceph.env, AWS_ENDPOINT_URL: `${ceph.url}/${bucket}` },
+      code: 5,
+      is: "not found",
+    },
   ];
   for (const { what, uri, env, code, is } of failures) {
     await t.step(what, () => assertFailure(["size", uri], env, code, is));
