@@ -1,22 +1,12 @@
 import type { Config } from "../config/config.ts";
 import type { SettingName } from "../config/settings.ts";
-
-/** What a command's process may do; everything else is revoked at dispatch. */
-export interface CommandPermissions {
-  /** Files are always readable: configuration, profiles and the bundle itself are files. */
-  readonly write: boolean;
-  readonly net: boolean;
-  /** Start other programs. */
-  readonly run: boolean;
-  /** Load `libc.so.6`. */
-  readonly ffi: boolean;
-}
+import type { Permissions } from "../os/revoke_permissions.ts";
 
 /**
  * Whether a command loads the C library's calls for writing below a directory before it gives `ffi` up: those that write files. They open
  * each directory without following links, which Deno cannot.
  */
-export function loadsFirst({ write, ffi }: CommandPermissions): boolean {
+export function loadsFirst({ write, ffi }: Permissions): boolean {
   return write && !ffi;
 }
 
@@ -105,7 +95,7 @@ export interface Command<Prepared = unknown> {
   /** What a failure with `--format json` leaves on standard output: AMD's programs parse it whatever happens. */
   readonly emptyJson?: "[]";
   readonly examples: readonly { readonly command: string; readonly does: string }[];
-  readonly permissions: CommandPermissions;
+  readonly permissions: Permissions;
   /** The boolean flag without which the network is not needed: `permissions.net` goes then. */
   readonly netOnlyWith?: string;
   /**

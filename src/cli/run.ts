@@ -6,9 +6,10 @@ import { unknownVariables } from "../config/unknown_variables.ts";
 import { configureLog, log } from "../log/logger.ts";
 import { printable } from "../log/printable.ts";
 import { fileCalls, treeCalls } from "../os/libc.ts";
+import { type Permissions, revokePermissions } from "../os/revoke_permissions.ts";
 import { readBuildInfo } from "./build_info.ts";
 import { callersEnvironment } from "./callers_environment.ts";
-import { type Command, type CommandContext, type CommandPermissions, loadsFirst } from "./command.ts";
+import { type Command, type CommandContext, loadsFirst } from "./command.ts";
 import { findCommand } from "./find_command.ts";
 import { keepEnvironmentSecrets } from "./keep_environment_secrets.ts";
 import { ClosedOutput, terminalOf, writeAll } from "./output.ts";
@@ -16,7 +17,6 @@ import { logSettings } from "./log_settings.ts";
 import { parseFlags } from "./parse_flags.ts";
 import { ALIASES, allCommandNames, COMMAND_TABLE, DEFAULT_COMMAND, loadCommand } from "./registry.ts";
 import { reportError } from "./report_error.ts";
-import { revokePermissions } from "./revoke_permissions.ts";
 import { withColours } from "./style.ts";
 import { watchSignals } from "./watch_signals.ts";
 
@@ -26,7 +26,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export interface Edge {
   stdout(text: string): void;
   stderr(text: string): void;
-  revoke(needs: CommandPermissions): void;
+  revoke(needs: Permissions): void;
   /** Aborts at SIGINT and SIGTERM, which end the process until this is called. */
   watchSignals(): AbortSignal;
 }

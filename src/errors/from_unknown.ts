@@ -12,15 +12,28 @@ export function errorFrom(thrown: unknown, doing: string): AimError {
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   if (/^Requires all access to/.test(message)) {
     return new AimError("no-space", `${doing}: paths below /dev, /proc and /sys are closed to this program`, {
-      hint: "choose another path, as a mounted volume or a tmpfs elsewhere",
+      hint:
+        "use a directory outside of these, for the cache with AIM_CACHE_PATH: a mounted volume, or a tmpfs at /mnt",
       cause: thrown,
     });
   }
   const code = errnoOf(thrown);
-  const hint = code === undefined ? undefined : SPACE_HINTS[code];
+  const known = code === undefined ? undefined : SPACE_HINTS[code];
+  const hint = known?.endsWith("=") === true ? known + ownCachePath() : known;
   return hint === undefined
     ? new AimError("unexpected", `${doing}: ${message}`, { cause: thrown })
     : new AimError("no-space", `${doing}: ${message}`, { hint, cause: thrown });
+}
+
+/** A cache path that this user can write to: many users in containers have no home directory of their own. */
+function ownCachePath(): string {
+  try {
+    const home = Deno.env.get("HOME");
+    if (home && Deno.statSync(home).uid === Deno.uid()) return "$HOME/.cache/aim";
+  } catch {
+    // No such directory, or not to be read: then it is not this user's.
+  }
+  return "/var/tmp/aim";
 }
 
 /** The errno name of a failed system call (`ENOSPC`, …) in a Deno or Node error, where there is one. */
@@ -63,10 +76,8 @@ const SPACE_HINTS: Readonly<Record<string, string>> = {
   ENOSPC: "free some space or use a larger volume, then run again: what is already there is kept",
   EDQUOT: "raise the quota or free some space, then run again: what is already there is kept",
   EROFS: "mount it writable or set AIM_CACHE_PATH to a writable directory",
-  EACCES:
-    "check the owner and mode of the directory, or name another: for the cache, AIM_CACHE_PATH=$HOME/.cache/aim",
-  EPERM:
-    "check the owner and mode of the directory, or name another: for the cache, AIM_CACHE_PATH=$HOME/.cache/aim",
+  EACCES: "check the owner and mode of the directory, or name another: for the cache, AIM_CACHE_PATH=",
+  EPERM: "check the owner and mode of the directory, or name another: for the cache, AIM_CACHE_PATH=",
   ENOTDIR: "a file stands where a directory should be: move it away or choose another path",
   EISDIR: "a directory stands where a file should be: move it away or choose another path",
   ESTALE: "the network file system has lost its file: see that the volume is mounted, then run again",

@@ -36,7 +36,7 @@ export async function modelSize(
   if (config.offline) return { bytes: null, unknownBecause: "HF_HUB_OFFLINE is on" };
   const patience = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]);
   try {
-    const source = await openSource(model.ref, sourceOptions(config, env));
+    const source = await openSource(model.ref, { ...sourceOptions(config, env), attempts: 1 });
     try {
       const revision = model.ref.kind === "hub" ? model.ref.revision ?? undefined : undefined;
       const manifest = await source.manifest({ revision, signal: patience });
@@ -68,5 +68,5 @@ async function filesAt(source: Source, { files }: Manifest, signal: AbortSignal)
 /** Bytes of a configuration that is read. */
 const LARGEST_CONFIG = 1 << 20;
 
-/** Milliseconds that a dry run waits for a source. */
-const PATIENCE = 5_000;
+/** Milliseconds that a dry run waits for a source: a size is not worth more. */
+const PATIENCE = 1_000;

@@ -4,6 +4,7 @@ import { networkFileSystem } from "../engine/network_file_system.ts";
 import { replaceProcess } from "../engine/exec.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
+import { revokePermissions } from "../os/revoke_permissions.ts";
 import type { ServeOptions } from "./serve_options.ts";
 import { servingEngine } from "./serving_engine.ts";
 import {
@@ -51,7 +52,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   const fileSystem = networkFileSystem(pathOf(resolution));
   if (fileSystem !== null) log.info(`the model is on ${fileSystem}: the engine reads its weights ahead`);
   // Serving what is on disk needs neither network nor writing.
-  for (const name of ["net", "write"] as const) Deno.permissions.revokeSync({ name });
+  revokePermissions({ write: false, net: false, run: true, ffi: true });
   const plan = planServing(config, choice, resolution, fileSystem !== null);
   logChangedEnvironment(env, plan);
   log.info(`serving ${choice.model.name} on port ${config.port}`, { from: placeInWords(resolution) });

@@ -18,6 +18,8 @@ export interface SourceOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Connections kept open for reading, at most. */
   readonly jobs: number;
+  /** Attempts at metadata, at most. @default {8 where the server answers, 4 where it cannot be reached} */
+  readonly attempts?: number | undefined;
   /** Waits between attempts at metadata. @default {a timer} */
   readonly sleep?: ((ms: number, signal?: AbortSignal) => Promise<void>) | undefined;
   /** The time that those waits go by, in milliseconds. @default {performance.now} */

@@ -73,6 +73,10 @@ Deno.test("a directory is tried by writing a file, which does not stay", async (
     assertMatch(absent.found, /writable, not there yet$/);
     await Deno.writeTextFile(`${root}/file`, "");
     assertEquals((await checkDirectory("cache", `${root}/file`, "failed")).state, "failed");
+    for (const closed of ["/dev/shm/aim", "/proc/aim", "/sys"]) {
+      const { state, todo } = await checkDirectory("cache", closed, "warning");
+      assertEquals([state, todo?.includes("AIM_CACHE_PATH")], ["failed", true], closed);
+    }
   } finally {
     await Deno.remove(root, { recursive: true });
   }

@@ -89,7 +89,19 @@ Deno.test("several models come in one download, with one total; a dry run of it 
   const preview = JSON.parse((await run(["--dry-run"])).stdout);
   assertEquals(preview.models.map((one: { bytesPresent: number }) => one.bytesPresent), [0, 0]);
   assertEquals([...Deno.readDirSync(world.directory)].some(({ name }) => name === "cache"), false);
-  const done = JSON.parse((await run(["-q"])).stdout);
+  const wrong = await aim(["pull", ...models, "org/none"], { env: { ...world.env } });
+  assertEquals([wrong.code, wrong.stdout], [5, ""]);
+  assertEquals([...Deno.readDirSync(world.directory)].some(({ name }) => name === "cache"), false);
+  const ran = await run([]);
+  const done = JSON.parse(ran.stdout);
+  const lines = ran.stderr.split("\n");
+  const at = (...words: string[]) => lines.findIndex((line) => words.every((word) => line.includes(word)));
+  const [before, first, last] = [
+    at("2 models, 137 KiB", "to download"),
+    at("1 of 2"),
+    at("2 models", " in "),
+  ];
+  assert(0 <= before && before < first && first < last, ran.stderr);
   assertEquals(done.models.map((one: { model: string }) => one.model), ["org/model", "org/llama-7b"]);
   assertEquals([done.bytes, done.bytesMoved], [2 * preview.models[0].bytes, done.bytes]);
   const after = JSON.parse((await run(["--dry-run"])).stdout);
@@ -132,4 +144,16 @@ Deno.test("AIM_DEBUG tells the settings with their origin, hardware, places, and
     requests.length > 0 && requests.every(({ status, ms }) => typeof status === "number" && Number(ms) >= 0),
     stderr,
   );
+});
+
+Deno.test("a dry run asks for a size once: a hub that fails is not asked again, and offline none is asked", async () => {
+  await using world = await startWorld();
+  world.hub.faults.push({ kind: "status", status: 503, roles: ["api"] });
+  const asked = async (env: Record<string, string>) => {
+    world.hub.requests.length = 0;
+    const [{ explanation: { modelBytes } }] = JSON.parse((await dryRun(world, ["--json"], env)).stdout);
+    return [modelBytes, world.hub.requests.length];
+  };
+  assertEquals(await asked({}), [null, 1]);
+  assertEquals(await asked({ HF_HUB_OFFLINE: "1" }), [null, 0]);
 });

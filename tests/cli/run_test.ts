@@ -77,7 +77,7 @@ Deno.test("a reader that goes away ends the program quietly", async () => {
   assertEquals(new TextDecoder().decode(output.stdout), "0\n");
 });
 
-Deno.test("colours follow NO_COLOR, CLICOLOR_FORCE, TERM and the terminal, in that order", () => {
+Deno.test("colours follow NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE, TERM and the terminal, in that order", () => {
   const cases: [Record<string, string>, boolean, boolean][] = [
     [{}, true, true],
     [{}, false, false],
@@ -89,6 +89,13 @@ Deno.test("colours follow NO_COLOR, CLICOLOR_FORCE, TERM and the terminal, in th
     [{ CLICOLOR: "0" }, true, false],
     [{ TERM: "dumb" }, true, false],
     [{ TERM: "dumb", CLICOLOR_FORCE: "1" }, false, true],
+    [{ FORCE_COLOR: "1" }, false, true],
+    [{ FORCE_COLOR: "3", TERM: "dumb" }, false, true],
+    [{ FORCE_COLOR: "1", CLICOLOR: "0" }, true, true],
+    [{ FORCE_COLOR: "" }, false, false],
+    [{ FORCE_COLOR: "0" }, true, false],
+    [{ FORCE_COLOR: "0", CLICOLOR_FORCE: "1" }, true, false],
+    [{ FORCE_COLOR: "1", NO_COLOR: "1" }, true, false],
   ];
   for (const [env, isTerminal, expected] of cases) {
     assertEquals(colourEnabled(env, isTerminal), expected, JSON.stringify([env, isTerminal]));
@@ -127,16 +134,19 @@ Deno.test("help on a command shows its flags with variables and defaults, and it
 });
 
 Deno.test("colour is written where it is forced, and nowhere else when piped", async () => {
-  const [plain, forced, never] = await Promise.all([
+  const [plain, forced, never, forcedToo, neverEither] = await Promise.all([
     aim(["help"]),
     aim(["help"], { env: { CLICOLOR_FORCE: "1" } }),
     aim(["help"], { env: { CLICOLOR_FORCE: "1", NO_COLOR: "1" } }),
+    aim(["help"], { env: { FORCE_COLOR: "1" } }),
+    aim(["help"], { env: { FORCE_COLOR: "1", NO_COLOR: "1" } }),
   ]);
   // deno-lint-ignore no-control-regex
   const colours = /\x1b\[\d+m/g;
   assert(!colours.test(plain.stdout));
   assert(forced.stdout !== plain.stdout && forced.stdout.replaceAll(colours, "") === plain.stdout);
-  assertEquals(never.stdout, plain.stdout);
+  assertEquals([never.stdout, neverEither.stdout], [plain.stdout, plain.stdout]);
+  assertEquals(forcedToo.stdout, forced.stdout);
 });
 
 Deno.test("a report on a terminal shows colours of aim's own, and control characters of a file's name as text", async () => {

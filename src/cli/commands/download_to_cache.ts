@@ -23,7 +23,7 @@ import {
   text,
 } from "../download_flags.ts";
 import { downloadResult } from "../download_result.ts";
-import { count, formatBytes } from "../format.ts";
+import { count, formatBytes, formatDuration } from "../format.ts";
 import { jsonReport } from "../json_report.ts";
 import { type DownloadPreview, previewDownload } from "../preview_download.ts";
 import { startProgress } from "../start_progress.ts";
@@ -89,8 +89,12 @@ export const downloadToCache: Command<GpuInventory | null> = {
       });
     }
     const reports: NamedReport[] = [];
+    // All are listed before the first byte: a wrong name ends this while nothing is downloaded yet.
+    const total = wanted.length > 1 && !config.offline ? await wholeOf(context, wanted) : null;
+    if (total !== null) log.info(total.summary);
     for (const [at, one] of wanted.entries()) {
-      const count = wanted.length === 1 ? "" : ` (${at + 1} of ${wanted.length})`;
+      const done = total === null ? "" : `, ${total.before(at)} of ${formatBytes(total.bytes)} done`;
+      const count = wanted.length === 1 ? "" : ` (${at + 1} of ${wanted.length}${done})`;
       const report = await download(context, one, count);
       reports.push(report);
       if (!json) print(`${report.path}\n`);
@@ -98,7 +102,8 @@ export const downloadToCache: Command<GpuInventory | null> = {
     const [first] = reports;
     if (json) {
       print(reports.length === 1 && first !== undefined ? downloadResult(context, first) : allJson(reports));
-    } else if (reports.length > 1) log.info(totalInWords(reports));
+    }
+    if (reports.length > 1) log.info(totalInWords(reports));
     return 0;
   },
 };
@@ -127,6 +132,23 @@ async function preview(context: Context, wanted: Wanted): Promise<DownloadPrevie
     exclude,
     signal,
   });
+}
+
+/** Several models in numbers, before they are downloaded. */
+async function wholeOf(context: Context, wanted: readonly Wanted[]) {
+  const previews: DownloadPreview[] = [];
+  for (const one of wanted) previews.push(await preview(context, one));
+  const sum = (of: readonly DownloadPreview[], key: "bytes" | "bytesPresent") =>
+    of.reduce((total, one) => total + one[key], 0);
+  const bytes = sum(previews, "bytes");
+  const present = context.flags.force === true ? 0 : sum(previews, "bytesPresent");
+  return {
+    bytes,
+    summary: `${count(previews.length, "model")}, ${formatBytes(bytes)}: ${
+      formatBytes(present)
+    } already there, ${formatBytes(bytes - present)} to download`,
+    before: (at: number) => formatBytes(sum(previews.slice(0, at), "bytes")),
+  };
 }
 
 async function download(context: Context, wanted: Wanted, count: string): Promise<NamedReport> {
@@ -165,11 +187,11 @@ function allJson(reports: readonly NamedReport[]): string {
 }
 
 function totalInWords(reports: readonly NamedReport[]): string {
-  const bytes = reports.reduce((sum, report) => sum + report.bytes, 0);
-  const moved = reports.reduce((sum, report) => sum + report.bytesMoved, 0);
-  return `${count(reports.length, "model")}, ${formatBytes(bytes)}, of which ${
-    formatBytes(moved)
-  } downloaded now`;
+  const sum = (key: "bytes" | "bytesMoved" | "elapsed") =>
+    reports.reduce((total, report) => total + report[key], 0);
+  return `${count(reports.length, "model")}, ${formatBytes(sum("bytes"))}: ${
+    formatBytes(sum("bytesMoved"))
+  } downloaded in ${formatDuration(sum("elapsed"))}`;
 }
 
 async function wantedModels(context: Context): Promise<Wanted[]> {

@@ -10,6 +10,14 @@ import type { Check, CheckState } from "./check.ts";
  * @param whenBad `failed` where serving has to download into it.
  */
 export async function checkDirectory(name: string, path: string, whenBad: CheckState): Promise<Check> {
+  if (/^\/(?:dev|proc|sys)(?:\/|$)/.test(path)) {
+    return {
+      name,
+      state: "failed",
+      found: `${path}: aim cannot use paths below /dev, /proc and /sys (Deno keeps them closed)`,
+      todo: "set AIM_CACHE_PATH to a directory elsewhere: a mounted volume, or a tmpfs at /mnt",
+    };
+  }
   const there = await nearestEntry(path);
   const missing = there.path === path ? "" : ", not there yet";
   if (!there.isDirectory) {

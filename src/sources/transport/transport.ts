@@ -48,6 +48,8 @@ export interface TransportOptions {
   readonly connections: number;
   /** Whether a server must prove by its certificate who it is. @default {true} */
   readonly verifyTls?: boolean;
+  /** Attempts at a question, at most. @default {8 where the server answers, 4 where it cannot be reached} */
+  readonly attempts?: number | undefined;
   /** @default {a timer} */
   readonly sleep?: ((ms: number, signal?: AbortSignal) => Promise<void>) | undefined;
   /** Milliseconds, monotonic. @default {performance.now} */
@@ -126,7 +128,8 @@ export function openTransport(options: TransportOptions): Transport {
     for (let attempt = 1;; attempt++) {
       const pass = await gate.enter(init.signal, true);
       const outcome = await answerOnce(url, init, pass);
-      const limit = outcome instanceof Response ? ANSWERED_ATTEMPTS : UNREACHED_ATTEMPTS;
+      const limit = options.attempts ??
+        (outcome instanceof Response ? ANSWERED_ATTEMPTS : UNREACHED_ATTEMPTS);
       const last = attempt >= limit;
       if (outcome instanceof Response) {
         if (last || !isTransientStatus(outcome.status)) return outcome;

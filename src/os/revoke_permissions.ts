@@ -1,12 +1,21 @@
-import type { CommandPermissions } from "./command.ts";
+/** What a part of the program may do; everything else is revoked. */
+export interface Permissions {
+  /** Files are always readable: configuration, profiles and the bundle itself are files. */
+  readonly write: boolean;
+  readonly net: boolean;
+  /** Start other programs. */
+  readonly run: boolean;
+  /** Load `libc.so.6`. */
+  readonly ffi: boolean;
+}
 
 /**
- * Gives up for good what a command does not declare. Modules of the program itself still load: that is no permission.
+ * Gives up for good what is not needed any more. Modules of the program itself still load: that is no permission.
  * Reading stays: configuration, profiles and models are files. So does the environment: libraries look at it when they load.
  *
  * @param needs What is kept.
  */
-export function revokePermissions(needs: CommandPermissions): void {
+export function revokePermissions(needs: Permissions): void {
   const keep = (name: "write" | "net" | "run" | "ffi", wanted: boolean) =>
     wanted || Deno.permissions.revokeSync({ name });
   keep("write", needs.write);
