@@ -2,7 +2,7 @@ import type { Config } from "../config/config.ts";
 import { requireModel } from "../config/require_model.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { localNameOf } from "../sources/local_name.ts";
-import { type ModelRef, parseModelRef, uriOf } from "../sources/model_ref.ts";
+import { type ModelRef, parseModelRef, quantisationIn, uriOf } from "../sources/model_ref.ts";
 
 /** The model that a configuration asks for, before a profile is chosen. */
 export interface WantedModel {
@@ -17,7 +17,7 @@ export interface NamedModel {
   readonly ref: ModelRef;
   /** The name it has in the cache, and that clients use. */
   readonly name: string;
-  /** `hf://org/model`, `s3://bucket/prefix`, or the path. */
+  /** `hf://org/model[:QUANTISATION]`, `s3://bucket/prefix`, or the path. */
   readonly uri: string;
 }
 
@@ -57,5 +57,7 @@ export function modelToLoad(config: Config, wanted: WantedModel, profileModel: s
  * @throws {AimError} `usage`.
  */
 export function namedModel(ref: ModelRef, modelName: string | null): NamedModel {
-  return { ref, name: localNameOf(ref, { modelName }), uri: uriOf(ref) };
+  const quantisation = quantisationIn(ref);
+  const uri = `${uriOf(ref)}${quantisation === undefined ? "" : `:${quantisation}`}`;
+  return { ref, name: localNameOf(ref, { modelName }), uri };
 }

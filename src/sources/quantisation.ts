@@ -3,7 +3,7 @@
  * (`is_valid_gguf_quant_type`), and what publishers put before them (`UD-Q4_K_XL`).
  */
 const TYPE =
-  "(?:(?:BF16|F16|F32|F64|I8|I16|I32|I64|Q[458]_[01]|Q[234568]_K|IQ[1-4]_(?:XXS|XS|NL|S|M)|TQ[12]_0|NVFP4|MXFP4)(?:_(?:XXS|XS|XL|S|M|L))?|MXFP4_MOE)";
+  "(?:(?:BF16|F16|F32|F64|I8|I16|I32|I64|Q[1458]_[01]|Q[234568]_K|IQ[1-4]_(?:XXS|XS|NL|S|M)|TQ[12]_0|NVFP4|MXFP4)(?:_(?:XXS|XS|XL|S|M|L))?|MXFP4_MOE)";
 const NAME = new RegExp(`^(?:[A-Za-z0-9_+]+-)*${TYPE}$`);
 /** Publishers write types in lower case, too, and after a dot. */
 const IN_FILE = new RegExp(`[-.]((?:UD-)?${TYPE})(?:-[^/]*)?\\.gguf$`, "i");

@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { createHash } from "node:crypto";
 import { resolveModel } from "../../src/cache/resolve_model.ts";
-import { aim, DENO_RUN, MAIN, plainEnvironment } from "../cli/aim.ts";
+import { aim, AIM_COMMAND, plainEnvironment } from "../cli/aim.ts";
 import { asBytes, type Caches, installed, LAYOUTS, MODEL, run, S3_MODEL, startCaches } from "./caches.ts";
 
 /** All of it, as CI does; a part otherwise. */
@@ -201,7 +201,7 @@ async function serve(
   const bin = `${caches.cache}/../bin`;
   await Deno.mkdir(bin, { recursive: true });
   await Deno.writeTextFile(`${bin}/python`, ENGINE, { mode: 0o755 });
-  const [command = "", ...args] = [...under, Deno.execPath(), ...DENO_RUN, MAIN, "serve"];
+  const [command = "", ...args] = [...under, ...AIM_COMMAND, "serve"];
   const plain = plainEnvironment();
   const { code, stdout, stderr } = await new Deno.Command(command, {
     args,

@@ -39,12 +39,17 @@ export async function openStage(): Promise<Stage> {
     await run("mount", "--bind", from, to);
     mounts.push(to);
   };
+  const executable = Deno.env.get("AIM_TEST_EXECUTABLE");
+  if (executable !== undefined) await bind(executable, "aim", false);
   await bind(Deno.execPath(), "deno", false);
   await bind(cache, "cache", true);
   await bind(ROOT, "program", true);
   return {
     async aim({ uid, gid, groups = [], umask = "022" }, args, env) {
-      const deno = [`${stage}/deno`, "run", "-q", "-P", "--no-prompt", `--config=${stage}/program/deno.json`];
+      const source = [
+        ...[`${stage}/deno`, "run", "-q", "-P", "--no-prompt", `--config=${stage}/program/deno.json`],
+        `${stage}/program/main.ts`,
+      ];
       const { code, stdout, stderr } = await new Deno.Command("sh", {
         args: [
           "-c",
@@ -52,8 +57,7 @@ export async function openStage(): Promise<Stage> {
           `${groups.length === 0 ? "--clear-groups" : `--groups ${groups.join(",")}`} ` +
           `--bounding-set=-all --inh-caps=-all --no-new-privs "$@"`,
           "sh",
-          ...deno,
-          `${stage}/program/main.ts`,
+          ...executable === undefined ? source : [`${stage}/aim`],
           ...args,
         ],
         clearEnv: true,

@@ -1,6 +1,6 @@
 // One GGUF quantisation of a repository that has several, from its reference to the engine's command line.
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { ggufFiles, quantisationsOf } from "../../src/sources/quantisation.ts";
+import { ggufFiles, isQuantisation, quantisationsOf } from "../../src/sources/quantisation.ts";
 import { aim } from "../cli/aim.ts";
 import { type HubServer, startHub } from "../servers/hub_server.ts";
 
@@ -64,6 +64,10 @@ async function filesIn(directory: string, prefix = ""): Promise<string[]> {
   return found.sort();
 }
 
+/** Of the gguf package 0.x: file types (`LlamaFileType`) and tensor types (`GGMLQuantizationType`). */
+const TYPES =
+  "BF16 F16 F32 F64 I16 I32 I64 I8 IQ1_M IQ1_S IQ2_M IQ2_S IQ2_XS IQ2_XXS IQ3_M IQ3_S IQ3_XS IQ3_XXS IQ4_NL IQ4_XS MXFP4 MXFP4_MOE NVFP4 Q1_0 Q2_K Q2_K_S Q3_K Q3_K_L Q3_K_M Q3_K_S Q4_0 Q4_1 Q4_K Q4_K_M Q4_K_S Q5_0 Q5_1 Q5_K Q5_K_M Q5_K_S Q6_K Q8_0 Q8_1 Q8_K TQ1_0 TQ2_0";
+
 const modelArgument = (stdout: string) => /^--model\n(.*)$/m.exec(stdout)?.[1];
 
 Deno.test("a quantisation's files are those that vLLM takes, whatever the folder, the case or the separator", () => {
@@ -86,6 +90,15 @@ Deno.test("a quantisation's files are those that vLLM takes, whatever the folder
   assertEquals(quantisationsOf(paths), [
     ...["BF16", "F16", "IQ2_M", "Q4_K_M", "Q5_K_S", "Q6_K", "Q8_0", "UD-Q4_K_XL"],
   ]);
+});
+
+Deno.test("every type that GGUF's own package names is a quantisation, branches are none", () => {
+  const types = TYPES.split(" ");
+  assertEquals(types.filter((type) => !isQuantisation(type)), []);
+  for (const type of ["UD-Q4_K_XL", "Q3_K_L", "Q2_K_XL"]) assert(isQuantisation(type), type);
+  for (const branch of ["main", "v1.0", "fp16", "q4_k_m", "Q4", "4bit", "K_M", "", "Q4_K_M-x"]) {
+    assert(!isQuantisation(branch), branch);
+  }
 });
 
 for (const layout of ["local", "hub"] as const) {
@@ -167,6 +180,8 @@ Deno.test("size, fetch, a preview and serve's own download count the files of th
   assertEquals(await filesIn(`${own.cache}/fetched`), [...BESIDE, "m-Q8_0.gguf"].sort());
   const preview = await own.run("download-to-cache", "org/model:Q8_0", "--dry-run", "--json");
   assertEquals(JSON.parse(preview.stdout).models[0].bytes, 80_000 + beside);
+  const [dry] = JSON.parse((await own.run("dry-run", "org/model:Q8_0", "--json")).stdout);
+  assertEquals(dry.models[0].source, "hf://org/model:Q8_0");
   const served = await own.run("serve", "org/model:Q8_0");
   assertEquals(served.code, 0, served.stderr);
   assertMatch(modelArgument(served.stdout) ?? "", /\/hub\/models--org--model\/snapshots\/\w+\/m-Q8_0\.gguf$/);

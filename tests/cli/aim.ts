@@ -11,6 +11,13 @@ const ROOT = new URL("../../", import.meta.url).pathname;
 export const DENO_RUN = ["run", "-q", "-P", "--no-prompt", `--config=${ROOT}deno.json`] as const;
 export const MAIN = `${ROOT}main.ts`;
 
+/** The program that AIM_TEST_EXECUTABLE names; `undefined`: from source. */
+const EXECUTABLE = Deno.env.get("AIM_TEST_EXECUTABLE");
+/** What starts aim, before its own arguments. */
+export const AIM_COMMAND: readonly string[] = EXECUTABLE === undefined
+  ? [Deno.execPath(), ...DENO_RUN, MAIN]
+  : [EXECUTABLE];
+
 /**
  * Runs aim in its own process, with nothing of this process's environment but what Deno itself needs, and
  * waits for it: from source, or the executable that AIM_TEST_EXECUTABLE names.
@@ -20,9 +27,8 @@ export async function aim(
   options: { env?: Record<string, string>; cwd?: string; preload?: string } = {},
 ): Promise<Ran> {
   const preload = options.preload === undefined ? [] : ["--preload", options.preload];
-  const executable = Deno.env.get("AIM_TEST_EXECUTABLE");
-  const output = await new Deno.Command(executable ?? Deno.execPath(), {
-    args: executable === undefined ? [...DENO_RUN, ...preload, MAIN, ...args] : [...args],
+  const output = await new Deno.Command(EXECUTABLE ?? Deno.execPath(), {
+    args: EXECUTABLE === undefined ? [...DENO_RUN, ...preload, MAIN, ...args] : [...args],
     clearEnv: true,
     env: { ...plainEnvironment(), ...options.env },
     stdin: "null",
