@@ -1,3 +1,4 @@
+import { startSteps } from "../log/start_steps.ts";
 import type { SettingName } from "../config/settings.ts";
 import { detectAccelerators } from "../gpu/detect_accelerators.ts";
 import type { GpuInventory } from "../gpu/types.ts";
@@ -49,7 +50,7 @@ export async function detectHardware(context: CommandContext<undefined>): Promis
     signal,
   });
   signal?.throwIfAborted();
-  performance.mark("hardware");
+  startSteps.push(["hardware", performance.now()]);
   log.debug("hardware", {
     source: found.source,
     model: found.model,

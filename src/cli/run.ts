@@ -5,6 +5,7 @@ import { captureConsole } from "../log/capture_console.ts";
 import { unknownVariables } from "../config/unknown_variables.ts";
 import { configureLog, log } from "../log/logger.ts";
 import { printable } from "../log/printable.ts";
+import { startSteps } from "../log/start_steps.ts";
 import { fileCalls, treeCalls } from "../os/libc.ts";
 import { type Permissions, revokePermissions } from "../os/revoke_permissions.ts";
 import { readBuildInfo } from "./build_info.ts";
@@ -142,7 +143,7 @@ async function dispatch(
     cwd: currentDirectory(),
   });
   reached.config(config);
-  performance.mark("settings");
+  startSteps.push(["settings", performance.now()]);
   configureLog({
     level: config.logLevel,
     format: config.logFormat,

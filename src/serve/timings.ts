@@ -1,3 +1,4 @@
+import { startSteps } from "../log/start_steps.ts";
 import { kernelFiles } from "../os/kernel_files.ts";
 
 /** Milliseconds that each step of a start took, in order. */
@@ -9,14 +10,12 @@ export interface Timings {
 }
 
 /**
- * Takes up the clock of a start. Steps before it are `performance.mark`s; the first, `launch`, is the time from the start of the process
- * to that of the runtime: unpacking, where the executable had to.
+ * Takes up the clock of a start, after the steps that {@linkcode startSteps} has. The first, `launch`, is the
+ * time from the start of the process to that of the runtime, with any unpacking.
  */
 export function startTimings(): Timings {
   const launch = launchTime();
-  const steps: [string, number][] = performance.getEntriesByType("mark").map((
-    { name, startTime },
-  ) => [name, startTime]);
+  const steps: [string, number][] = [...startSteps];
   return {
     mark: (step) => steps.push([step, performance.now()]),
     get steps() {

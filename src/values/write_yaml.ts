@@ -50,7 +50,8 @@ function scalar(value: ConfigValue): string {
 
 // Text that YAML would read as something else is quoted; a JSON string is a YAML string.
 function text(value: string): string {
-  const plain = PLAIN_ASCII.test(value) || PLAIN.test(value);
+  const plain = PLAIN_ASCII.test(value) ||
+    /^[\p{L}\p{N}_./+](?:[\p{L}\p{N}_./+@%,;()\[\]{}: -]*[\p{L}\p{N}_./+@%,;()\[\]{}-])?$/u.test(value);
   const meant = plain && !value.includes(": ") ? plainScalar(value) : null;
   if (meant?.kind === "value" && meant.value === value) return value;
   return JSON.stringify(value).replace(
@@ -61,7 +62,6 @@ function text(value: string): string {
 
 // What is in Unicode's tables takes long to compile, and is hardly ever needed.
 const PLAIN_ASCII = /^[\w./+](?:[\w./+@%,;()\[\]{}: -]*[\w./+@%,;()\[\]{}-])?$/;
-const PLAIN = /^[\p{L}\p{N}_./+](?:[\p{L}\p{N}_./+@%,;()\[\]{}: -]*[\p{L}\p{N}_./+@%,;()\[\]{}-])?$/u;
 
 function number({ value, text }: NumberLiteral): string {
   const same = (read: YamlScalar) =>
