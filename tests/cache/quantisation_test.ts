@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { ggufFiles, isQuantisation, quantisationsOf } from "../../src/sources/quantisation.ts";
 import { aim } from "../cli/aim.ts";
+import { python, withoutPython } from "../interop/python_client.ts";
 import { type HubServer, startHub } from "../servers/hub_server.ts";
 
 const gguf = (size: number) => {
@@ -156,6 +157,67 @@ for (const layout of ["local", "hub"] as const) {
     assertEquals(await state("BF16"), 0);
   });
 }
+
+const SNAPSHOT = `
+import sys
+from huggingface_hub import snapshot_download
+layout, cache, quant = sys.argv[1:4]
+where = {"local_dir": cache + "/org/model"} if layout == "local" else {"cache_dir": cache + "/hub"}
+print(snapshot_download("org/model", allow_patterns=["*.json", f"*-{quant}.gguf", f"*-{quant}-*.gguf"], **where))
+`;
+
+for (const layout of ["local", "hub"] as const) {
+  Deno.test({
+    name: `what Python's client downloads of a quantisation into the ${layout} layout is found, and ${
+      withoutPython ?? "the other way round it moves no file"
+    }`,
+    ignore: withoutPython !== null,
+    async fn() {
+      await using own = await world();
+      const snapshot = async (quantisation: string) => {
+        const ran = await python(SNAPSHOT, [layout, own.cache, quantisation], {
+          HF_ENDPOINT: own.hub.url,
+          HOME: own.cache,
+        });
+        assertEquals(ran.code, 0, ran.stderr);
+      };
+      const states = async () => {
+        const codes = ["Q4_K_M", "BF16", "Q8_0"].map((one) => own.offline("resolve", `org/model:${one}`));
+        return (await Promise.all(codes)).map(({ code }) => code);
+      };
+      await snapshot("Q4_K_M");
+      await snapshot("BF16");
+      assertEquals(await states(), [0, 0, 5]);
+      // A download of the third that was interrupted, as the client leaves it.
+      const { sha256 } = own.hub.digests("org/model", "m-Q8_0.gguf");
+      const left = layout === "local"
+        ? `${own.cache}/org/model/.cache/huggingface/download/x.${sha256}.incomplete`
+        : `${own.cache}/hub/models--org--model/blobs/${sha256}.incomplete`;
+      await Deno.writeFile(left, gguf(1000));
+      assertEquals(await states(), [0, 0, 5]);
+      const flags = layout === "hub" ? ["--use-hf-cache"] : [];
+      assertEquals((await own.run("download-to-cache", "org/model:Q8_0", ...flags)).code, 0);
+      assertEquals(await states(), [0, 0, 0]);
+      const asked = own.hub.requests.length;
+      await snapshot("Q8_0");
+      const moved = own.hub.requests.slice(asked).filter(({ method, role }) =>
+        method === "GET" && role !== "api"
+      );
+      assertEquals(moved.map(({ file }) => file), []);
+    },
+  });
+}
+
+Deno.test("another quantisation that arrives by hand does not make this one partial", async () => {
+  await using own = await world();
+  const folder = `${own.cache}/org/model`;
+  await Deno.mkdir(folder, { recursive: true });
+  for (const name of ["m-Q4_K_M.gguf", "m-Q8_0.gguf.part", "m-Q6_K.gguf", "m-Q6_K.gguf.aria2"]) {
+    await Deno.writeFile(`${folder}/${name}`, gguf(100));
+  }
+  const codes = ["Q4_K_M", "Q8_0", "Q6_K"].map((one) => own.offline("resolve", `org/model:${one}`));
+  assertEquals((await Promise.all(codes)).map(({ code }) => code), [0, 5, 5]);
+});
 
 Deno.test("a cut set of shards without a record is partial, other quantisations beside it are whole", async () => {
   await using own = await world();

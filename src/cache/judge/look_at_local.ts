@@ -46,7 +46,8 @@ export async function lookAtLocal(
   }
   const foundBad = await readDamageMark(damageMarkPath(path, null));
   const unfinished = record === null
-    ? unfinishedByHand(listing.files) ?? await unfinishedByPython(path)
+    ? unfinishedByHand(listing.files, quantisation) ??
+      await unfinishedByPython(path, listing.files, quantisation)
     : null;
   return await judgeFiles(path, listing, { record, unfinished, foundBad }, quantisation);
 }
@@ -68,8 +69,12 @@ async function absentOrDangling(path: string): Promise<Verdict> {
 }
 
 /** A partial file of a download program, whose file has not arrived. aria2 works in the file itself. */
-function unfinishedByHand(files: ReadonlyMap<string, number>): string | null {
+function unfinishedByHand(
+  files: ReadonlyMap<string, number>,
+  quantisation: string | undefined,
+): string | null {
   for (const path of files.keys()) {
+    if (quantisation !== undefined && ofAnother(path, quantisation)) continue;
     if (path.endsWith(".aria2")) return path;
     const [, name] = /^(.+?)(?:\.aim-[0-9a-f]{8})?(?:\.incomplete(?:\.parts)?|\.part)$/.exec(path) ?? [];
     if (name !== undefined && !files.has(name)) return path;
@@ -77,15 +82,28 @@ function unfinishedByHand(files: ReadonlyMap<string, number>): string | null {
   return null;
 }
 
+/** True for what arrives as a GGUF file of another quantisation. */
+function ofAnother(path: string, quantisation: string): boolean {
+  const [gguf] = /^.*\.gguf(?=\.)/.exec(path) ?? [];
+  return gguf !== undefined && ggufFiles([gguf], quantisation).length === 0;
+}
+
 /**
  * A partial file of Python's client, `.cache/huggingface/download/….<etag>[.<8 hex>].incomplete`, whose file has not arrived: none has
- * metadata with that ETag.
+ * metadata with that ETag. It is not of a quantisation all of whose files have arrived.
  */
-async function unfinishedByPython(directory: string): Promise<string | null> {
+async function unfinishedByPython(
+  directory: string,
+  files: ReadonlyMap<string, number>,
+  quantisation: string | undefined,
+): Promise<string | null> {
   const folder = `${directory}/${DOWNLOADS}`;
   const names = [...(await listFiles(folder)).keys()];
   const partial = names.filter((name) => name.endsWith(".incomplete")).sort();
   if (partial.length === 0) return null;
+  const own = quantisation === undefined ? [] : ggufFiles(files.keys(), quantisation);
+  const noted = await Promise.all(own.map((path) => readMetadata(directory, path)));
+  if (own.length > 0 && noted.every((one) => one !== null)) return null;
   const arrived = new Set<string | undefined>();
   for (const name of names.filter((one) => one.endsWith(".metadata"))) {
     const path = name.slice(0, -".metadata".length);
