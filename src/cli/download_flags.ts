@@ -45,8 +45,8 @@ export const DOWNLOAD_FLAGS = [
     help: "only files that match; * also matches /",
   },
   { name: "exclude", type: "list", value: "GLOB", help: "no files that match" },
-  { name: "force", type: "boolean", help: "fetch everything again" },
-  { name: "no-verify", type: "boolean", help: "check sizes alone, not digests" },
+  { name: "force", type: "boolean", help: "download everything again" },
+  { name: "no-verify", type: "boolean", help: "check only sizes, not digests" },
   formatFlag("text", "json"),
   PROGRESS_FLAG,
 ] as const satisfies readonly FlagSpec[];

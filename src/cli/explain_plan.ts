@@ -75,7 +75,7 @@ export async function explainPlan(
   };
 }
 
-/** What is there already of an interrupted download needs no more room. */
+/** What an interrupted download has already written needs no more room. */
 async function roomFor(to: string, bytes: number): Promise<Explanation["disk"]> {
   const place = await freeBytes(to);
   if (place === null) return null;

@@ -87,7 +87,7 @@ export function listingEnding({ criteria, selection, rows }: ProfileListing): st
   return describeNoMatch(selection, criteria).line;
 }
 
-/** A measured profile that ranks higher and that one setting would bring in. */
+/** A measured profile that ranks higher and that one setting would select. */
 function nearestBetter(rows: readonly ProfileRow[], selected: JudgedProfile): string | null {
   const better = rows.flatMap(({ judged }) =>
     judged !== null && judged.state !== "compatible" &&
@@ -118,7 +118,7 @@ export function amdsState(state: ProfileState | undefined): (typeof AMDS_STATES)
   return state ?? "unknown";
 }
 
-/** The listing for programs: AMD's `profile_id`, `compatibility` and `profile`, in its order; then what aim knows besides. */
+/** The listing for programs: AMD's `profile_id`, `compatibility` and `profile`, in its order; then aim's own keys. */
 export function listingValue({ selection, rows }: ProfileListing): readonly ConfigMap[] {
   const nearest = selection?.kind === "none" ? selection.nearest : null;
   const order = (row: ProfileRow) => AMDS_STATES.indexOf(amdsState(row.judged?.state));

@@ -39,7 +39,7 @@ export interface ProgressSummary {
   readonly bytesPresent: number;
   /** Milliseconds. */
   readonly elapsed: number;
-  /** Where it lies. */
+  /** Where it is. */
   readonly path: string;
 }
 
@@ -57,7 +57,7 @@ export interface Progress {
 const REDRAW = 100;
 const LOG_EVERY = 10_000;
 const JSON_EVERY = 1000;
-/** Retries are told at most this often (ms), since a broken link gives one for every connection. */
+/** Retries are reported at most this often (ms): a broken link causes one per connection. */
 const RETRY_EVERY = 1000;
 
 /** Shows a transfer on standard error, in one of the modes of `--progress`. */
@@ -80,7 +80,7 @@ export function describeSummary(s: ProgressSummary): string {
   if (s.bytesMoved === 0) {
     return `nothing to download: ${count(s.files, "file")}, ${formatBytes(s.bytes)}, already at ${s.path}`;
   }
-  const present = s.bytesPresent === 0 ? "" : `, ${formatBytes(s.bytesPresent)} already there`;
+  const present = s.bytesPresent === 0 ? "" : `, ${formatBytes(s.bytesPresent)} already present`;
   return `downloaded ${formatBytes(s.bytesMoved)} in ${formatDuration(s.elapsed)} ` +
     `(${formatRate(s.bytesMoved * 1000 / s.elapsed)})${present}: ${s.path}`;
 }
@@ -171,7 +171,9 @@ function logProgress(options: ProgressOptions): Progress {
       state.add(event, now());
       if (event.type === "start" && event.files > 0) {
         end();
-        const present = event.bytesPresent === 0 ? "" : ` (${formatBytes(event.bytesPresent)} already there)`;
+        const present = event.bytesPresent === 0
+          ? ""
+          : ` (${formatBytes(event.bytesPresent)} already present)`;
         const what = model === undefined ? "" : `${model}: `;
         log(`${doing} ${what}${count(event.files, "file")}, ${formatBytes(event.bytes)}${present}`);
         stop = every(LOG_EVERY, () => log(describeProgress(state.at(now()))));

@@ -6,7 +6,7 @@ import { style } from "./style.ts";
 /** What a page is made for. */
 export interface Page {
   readonly colour: boolean;
-  /** Characters in a line, at most. */
+  /** Maximum characters in a line. */
   readonly width: number;
 }
 

@@ -8,7 +8,7 @@ export interface Style {
 }
 
 // Noncharacters (Unicode 23.7) stand for the escape sequences until the text is written: escaping what a server or a
-// file name brought does not touch them, and they count as one character each.
+// file name contained does not touch them, and they count as one character each.
 const SEQUENCES: Readonly<Record<string, string>> = {
   "\ufdd0": "\x1b[1m",
   "\ufdd1": "\x1b[22m",

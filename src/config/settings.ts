@@ -157,7 +157,7 @@ export const SETTINGS = {
     type: { kind: "boolean" },
     default: "true",
     value: "BOOL",
-    help: "select a general profile where no profile of the model fits",
+    help: "use a general profile when none of the model's own fits",
     group: "profile",
   }),
   allowUnoptimized: setting({
@@ -166,7 +166,7 @@ export const SETTINGS = {
     type: { kind: "boolean" },
     default: "false",
     value: "BOOL",
-    help: "select a profile that nobody has measured where nothing else fits",
+    help: "allow an unmeasured profile when nothing else fits",
     group: "profile",
   }),
   acceleratorType: setting({
@@ -323,7 +323,7 @@ export const SETTINGS = {
     type: { kind: "integer", min: 1, max: 256 },
     default: "16",
     value: "N",
-    help: "connections at once, at most",
+    help: "maximum parallel connections",
     group: "download",
   }),
   partSize: setting({
@@ -332,7 +332,7 @@ export const SETTINGS = {
     type: { kind: "size", min: 65536, max: 2 ** 40 },
     default: null,
     value: "SIZE",
-    help: "bytes a part, at most; by default 16MiB, or 64MiB of a model of several large files",
+    help: "maximum part size; by default 16MiB, or 64MiB for a model with several large files",
     group: "download",
   }),
   maxBandwidth: setting({
@@ -341,7 +341,7 @@ export const SETTINGS = {
     type: { kind: "size", min: 1024, max: 2 ** 50, rate: true },
     default: null,
     value: "RATE",
-    help: "bytes a second over all connections, as 50MiB",
+    help: "maximum bytes per second over all connections, such as 50MiB",
     group: "download",
   }),
   downloadFiles: setting({
@@ -388,7 +388,7 @@ export const SETTINGS = {
     type: { kind: "path" },
     default: null,
     value: "FILE",
-    help: "trusted certificates (PEM) that the model's signer must have one of",
+    help: "trusted certificates (PEM); the model's signer must have one of them",
     group: "download",
   }),
   stallTimeout: setting({
@@ -397,7 +397,7 @@ export const SETTINGS = {
     type: { kind: "duration", min: 1, max: 86400 },
     default: "120",
     value: "SECONDS",
-    help: "a connection that sends nothing for so long is given up and tried again",
+    help: "a connection that sends nothing for this long is closed and retried",
     group: "download",
   }),
   adapterSource: setting({
@@ -424,7 +424,7 @@ export const SETTINGS = {
     type: { kind: "duration", min: 1, max: 86400 },
     default: "30",
     value: "SECONDS",
-    help: "dynamic adapters: time between two looks at the folder, at least 5 s",
+    help: "dynamic adapters: how often the folder is checked, at least every 5 s",
     group: "adapter",
   }),
   adapterMaxCount: setting({
@@ -460,7 +460,7 @@ export const SETTINGS = {
     type: { kind: "duration", min: 0.1, max: 3600 },
     default: "5",
     value: "SECONDS",
-    help: "time between two reports to the AIMArtifact",
+    help: "how often progress is reported to the AIMArtifact",
     group: "download",
   }),
   targetDir: setting({

@@ -73,15 +73,15 @@ const ERRNO: Readonly<Record<string, string>> = {
 };
 
 const SPACE_HINTS: Readonly<Record<string, string>> = {
-  ENOSPC: "free some space or use a larger volume, then run again: what is already there is kept",
-  EDQUOT: "raise the quota or free some space, then run again: what is already there is kept",
+  ENOSPC: "free some space or use a larger volume, then rerun: finished parts are kept",
+  EDQUOT: "raise the quota or free some space, then rerun: finished parts are kept",
   EROFS: "mount it writable or set AIM_CACHE_PATH to a writable directory",
   EACCES: "check the owner and mode of the directory, or name another: for the cache, AIM_CACHE_PATH=",
   EPERM: "check the owner and mode of the directory, or name another: for the cache, AIM_CACHE_PATH=",
-  ENOTDIR: "a file stands where a directory should be: move it away or choose another path",
-  EISDIR: "a directory stands where a file should be: move it away or choose another path",
-  ESTALE: "the network file system has lost its file: see that the volume is mounted, then run again",
+  ENOTDIR: "a file is in the place of a directory: move it away or choose another path",
+  EISDIR: "a directory is in the place of a file: move it away or choose another path",
+  ESTALE: "the network file system lost the file: check that the volume is mounted, then rerun",
   EMFILE: "raise the limit of open files (ulimit -n) or lower AIM_DOWNLOAD_JOBS, then run again",
-  ENFILE: "the system has too many open files: end what opens them, then run again",
+  ENFILE: "the system has too many open files: stop the processes that hold them, then rerun",
   EFBIG: "use a file system that holds files of this size",
 };

@@ -20,7 +20,7 @@ export async function openSource(ref: ModelRef, options: SourceOptions): Promise
   }
   if (options.offline) {
     throw new AimError("not-found", `${uriOf(ref)} cannot be reached: HF_HUB_OFFLINE (--offline) is on`, {
-      hint: "unset it, or bring the model into the cache first with aim download-to-cache",
+      hint: "unset it, or download the model first with aim download-to-cache",
     });
   }
   if (ref.kind === "hub") {

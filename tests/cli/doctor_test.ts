@@ -70,7 +70,7 @@ Deno.test("a directory is tried by writing a file, which does not stay", async (
     assertEquals([...Deno.readDirSync(root)], []);
     const absent = await checkDirectory("cache", `${root}/a/b`, "failed");
     assertEquals(absent.state, "ok");
-    assertMatch(absent.found, /writable, not there yet$/);
+    assertMatch(absent.found, /writable, does not exist yet$/);
     await Deno.writeTextFile(`${root}/file`, "");
     assertEquals((await checkDirectory("cache", `${root}/file`, "failed")).state, "failed");
     for (const closed of ["/dev/shm/aim", "/proc/aim", "/sys"]) {

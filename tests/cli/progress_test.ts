@@ -89,7 +89,9 @@ Deno.test("the bar goes at the end, and one line says what was done", () => {
   wait(500);
   progress.onEvent({ type: "end", bytesMoved: MIB, bytesPresent: 0, elapsed: 500 });
   progress.finish(SUMMARY);
-  assertEquals(screen.lines, ["downloaded 200 MiB in 4.0 s (50.0 MiB/s), 100 MiB already there: /cache/o/m"]);
+  assertEquals(screen.lines, [
+    "downloaded 200 MiB in 4.0 s (50.0 MiB/s), 100 MiB already present: /cache/o/m",
+  ]);
   assertEquals(timers.size, 0);
 });
 
@@ -176,9 +178,9 @@ Deno.test("without a terminal there is a log line at the start, every ten second
   progress.onEvent({ type: "end", bytesMoved: 0, bytesPresent: 0, elapsed: 1 });
   progress.finish(SUMMARY);
   assertEquals(logged, [
-    "downloading 3 files, 100 MiB (10.0 MiB already there)",
+    "downloading 3 files, 100 MiB (10.0 MiB already present)",
     "30.0 MiB of 100 MiB (30%), 2.00 MiB/s, 35 s left, 0 of 3 files",
-    "downloaded 200 MiB in 4.0 s (50.0 MiB/s), 100 MiB already there: /cache/o/m",
+    "downloaded 200 MiB in 4.0 s (50.0 MiB/s), 100 MiB already present: /cache/o/m",
   ]);
   assertEquals(timers.size, 0);
 });

@@ -7,7 +7,7 @@ import { folderInWords, LAYOUT_FLAG, pickModels } from "../pick_models.ts";
 /** `aim cache pin`: keep models whatever pruning removes. */
 export const cachePin: Command = {
   name: "cache pin",
-  summary: "keep models whatever cache prune --older-than and --keep would remove",
+  summary: "protect models from cache prune --older-than and --keep",
   positionals: [{ name: "MODEL", required: true, many: true }],
   settings: ["cachePath"],
   flags: [

@@ -14,7 +14,7 @@ export const cacheRemove: Command = {
     { command: "aim cache remove mistralai/Mistral-7B-v0.1", does: "show what would be freed, and ask" },
     {
       command: "aim cache remove org/m --layout hub --yes",
-      does: "from the Hugging Face cache alone, without asking",
+      does: "only from the Hugging Face cache, without asking",
     },
     { command: "aim cache remove org/m --yes --format json", does: "for programs" },
   ],

@@ -29,7 +29,7 @@ import { formatFlag } from "../format_flag.ts";
 /** `aim cache verify`: hash every file again. */
 export const cacheVerify: Command = {
   name: "cache verify",
-  summary: "hash every file of the models in the caches, and name each that is bad or missing",
+  summary: "hash every file of the cached models, and list bad or missing ones",
   positionals: [{ name: "MODEL", required: false, many: true }],
   settings: [
     ...["cachePath", "hfEndpoint", "offline", "jobs", "partSize", "maxBandwidth", "stallTimeout"] as const,
@@ -40,7 +40,7 @@ export const cacheVerify: Command = {
     {
       name: "repair",
       type: "boolean",
-      help: "fetch what is bad or missing again, from where the model came, at the commit that it is",
+      help: "download bad and missing files again, from the model's source, at the same commit",
     },
     PROGRESS_FLAG,
     formatFlag("text", "json"),
@@ -49,7 +49,7 @@ export const cacheVerify: Command = {
     { command: "aim cache verify", does: "all models" },
     {
       command: "aim cache verify --repair meta-llama/Llama-3.1-8B-Instruct",
-      does: "the same, and fetch again what is bad or missing",
+      does: "the same, and download bad and missing files again",
     },
     { command: "aim cache verify --format json", does: "for programs; exit code 8 where something is bad" },
   ],

@@ -7,7 +7,7 @@ import { TOPICS } from "../help_topics.ts";
 /** `aim __complete -- WORDS…`: what may stand in the place of the last word; called by the completion scripts. */
 export const completeWords: Command = {
   name: "__complete",
-  summary: "say what may come next; for completion scripts",
+  summary: "list possible next words; for completion scripts",
   positionals: [{ name: "[WORD]", required: false, many: true }],
   settings: [],
   flags: [],

@@ -14,7 +14,7 @@ const TYPES = ["gpu", "cpu"] as const;
  */
 export const detectHardwareCommand: Command<readonly GpuInventory[]> = {
   name: "detect-hardware",
-  summary: "name the accelerators of this host, as AMD's node labeller reads them",
+  summary: "print this host's accelerators in the form that AMD's node labeller reads",
   positionals: [],
   settings: ["sysfsRoot", "devRoot", "procRoot", "amdSmi"],
   flags: [
@@ -32,7 +32,7 @@ export const detectHardwareCommand: Command<readonly GpuInventory[]> = {
       value: "FORMAT",
       choices: ["json", "yaml"],
       default: "json",
-      help: "how the list is printed; it is empty where nothing with a known name is found",
+      help: "how the list is printed; empty if no known accelerator is found",
     },
     { name: "verbose", short: "v", type: "boolean", help: "also the state of each GPU and of the processor" },
   ],

@@ -29,7 +29,7 @@ import { formatFlag } from "../format_flag.ts";
 /** `aim doctor`: why it does not work here. */
 export const doctor: Command<GpuInventory> = {
   name: "doctor",
-  summary: "look at all that serving needs, and say what is wrong",
+  summary: "check everything that serving needs, and say what is wrong",
   positionals: [{ name: "MODEL", required: false }],
   model: "served",
   settings: [
@@ -131,9 +131,9 @@ async function checkProfilePath({ profilePath, origins }: Config): Promise<Check
   const name = "profiles";
   const outcome = await attempt(async () => (await Deno.stat(profilePath)).isDirectory);
   if ("value" in outcome && outcome.value) return { name, state: "ok", found: `on disk in ${profilePath}` };
-  const found = `${profilePath} is not ${"value" in outcome ? "a directory" : "there"}`;
+  const found = `${profilePath} ${"value" in outcome ? "is not a directory" : "does not exist"}`;
   return origins.profilePath === "default"
-    ? { name, state: "ok", found: `${found}: only those in the executable` }
+    ? { name, state: "ok", found: `${found}: only the built-in profiles are used` }
     : { name, state: "failed", found, todo: "correct AIM_PROFILE_PATH, or mount it" };
 }
 
@@ -186,7 +186,7 @@ function checkPlace(config: Config, resolution: Resolution): Check {
     };
 }
 
-/** What an interrupted download has brought needs no more room. */
+/** What an interrupted download has already written needs no more room. */
 async function toCome(config: Config, chosen: ServingChoice | null, bytes: number): Promise<number> {
   if (chosen === null) return bytes;
   const { root, ...paths } = cachePaths(config);
@@ -214,7 +214,7 @@ async function checkMemory(
     name: "trust",
     state: "warning",
     found: unsafe,
-    todo: "use a model in safetensors without code of its own; AIM_REFUSE_UNSAFE=true refuses others",
+    todo: "use a safetensors model without custom code; AIM_REFUSE_UNSAFE=true refuses others",
   }];
   const fit = memoryFit(gpus, chosen.args, files);
   if (fit === null) return trust;

@@ -29,7 +29,7 @@ import { type DownloadPreview, previewDownload } from "../preview_download.ts";
 import { startProgress } from "../start_progress.ts";
 import { table } from "../table.ts";
 
-/** `aim download-to-cache`: bring a model into one of the two cache layouts. */
+/** `aim download-to-cache`: download models into one of the two cache layouts. */
 export const downloadToCache: Command<GpuInventory | null> = {
   name: "download-to-cache",
   summary: "download models into the cache",
@@ -50,7 +50,7 @@ export const downloadToCache: Command<GpuInventory | null> = {
     {
       name: "dry-run",
       type: "boolean",
-      help: "list the files, what is there already, and where it would go",
+      help: "list the files, which of them are present, and where they would go",
     },
     ...DOWNLOAD_FLAGS,
   ],
@@ -66,7 +66,7 @@ export const downloadToCache: Command<GpuInventory | null> = {
     {
       command:
         "aim download-to-cache --model-id s3://bucket/deep/path/model --model-name custom-org/my-model",
-      does: "from S3, under a name of your own",
+      does: "from S3, under a name that you choose",
     },
   ],
   permissions: { write: true, net: true, run: false, ffi: false },
@@ -85,7 +85,7 @@ export const downloadToCache: Command<GpuInventory | null> = {
     }
     if (wanted.length > 1 && config.modelName !== null) {
       throw new AimError("usage", `--model-name is given with ${wanted.length} models`, {
-        hint: "download the one that it is for by itself",
+        hint: "give --model-name with one model at a time",
       });
     }
     const reports: NamedReport[] = [];
@@ -146,7 +146,7 @@ async function wholeOf(context: Context, wanted: readonly Wanted[]) {
     bytes,
     summary: `${count(previews.length, "model")}, ${formatBytes(bytes)}: ${
       formatBytes(present)
-    } already there, ${formatBytes(bytes - present)} to download`,
+    } already present, ${formatBytes(bytes - present)} to download`,
     before: (at: number) => formatBytes(sum(previews.slice(0, at), "bytes")),
   };
 }

@@ -24,7 +24,7 @@ export const dryRun: Command<GpuInventory> = {
     value: "FORMAT",
     choices: ["yaml", "json", "script"],
     default: "yaml",
-    help: "yaml: why, the profile and the script; json: the same for programs; script: the script alone",
+    help: "yaml: why, the profile and the script; json: the same for programs; script: only the script",
   }, {
     name: "engine-version",
     type: "string",
@@ -33,7 +33,7 @@ export const dryRun: Command<GpuInventory> = {
   }, {
     name: "show-secrets",
     type: "boolean",
-    help: "print keys and tokens instead of the names of the variables that the script takes them from",
+    help: "print keys and tokens instead of the names of their variables",
   }],
   emptyJson: "[]",
   examples: [
@@ -43,11 +43,11 @@ export const dryRun: Command<GpuInventory> = {
     },
     {
       command: "aim dry-run meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X -- --max-model-len 8192",
-      does: "with an argument of your own for vLLM",
+      does: "with your own argument for vLLM",
     },
     {
       command: "aim dry-run meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X --format script > serve.sh",
-      does: "the script alone",
+      does: "only the script",
     },
   ],
   // A model that is not in the cache is looked up at its source, for its size.

@@ -13,7 +13,7 @@ export const exportModel: Command = {
   positionals: [{ name: "MODEL", required: true }, { name: "DIR", required: true }],
   settings: ["cachePath"],
   flags: [
-    { name: "oci-layout", type: "boolean", help: "the form that is written; there is no other" },
+    { name: "oci-layout", type: "boolean", help: "the format that is written; the only one" },
     {
       name: "tag",
       type: "string",
@@ -48,7 +48,7 @@ export const exportModel: Command = {
         "not-found",
         `${name} is not complete in the cache: ${models[0]?.reason ?? "nothing is there"}`,
         {
-          hint: "download it first, or mend it with aim cache verify --repair",
+          hint: "download it first, or repair it with aim cache verify --repair",
         },
       );
     }

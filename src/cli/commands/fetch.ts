@@ -30,9 +30,9 @@ export const fetch: Command = {
   examples: [
     {
       command: "aim fetch hf://mistralai/Mistral-7B-v0.1 /mnt/models",
-      does: "what a KServe storage initializer does",
+      does: "as a KServe storage initializer does",
     },
-    { command: "aim fetch s3://bucket/models/org/m ./m --exclude '*.bin'", does: "leave some files out" },
+    { command: "aim fetch s3://bucket/models/org/m ./m --exclude '*.bin'", does: "without some files" },
     {
       command: "TARGET_DIR=./m aim fetch hf://org/model --revision v1.0",
       does: "one revision, into the directory that TARGET_DIR names",

@@ -8,7 +8,7 @@ import { formatFlag } from "../format_flag.ts";
 /** `aim gpus`: what was detected, from which source, and what is visible to this container. */
 export const gpus: Command<GpuInventory> = {
   name: "gpus",
-  summary: "show the GPUs, where that is known from, and which this container can use",
+  summary: "show the GPUs, how they were found, and which ones this container can use",
   positionals: [],
   settings: HARDWARE_SETTINGS,
   flags: [formatFlag("table", "json")],
@@ -17,7 +17,7 @@ export const gpus: Command<GpuInventory> = {
     { command: "aim gpus --format json", does: "the same for programs" },
     {
       command: "aim gpus --gpu-model MI300X --gpu-count 2",
-      does: "what the other commands take for granted with these settings",
+      does: "what the other commands assume with these settings",
     },
   ],
   permissions: { write: false, net: false, run: false, ffi: false },

@@ -66,7 +66,7 @@ export const listProfiles: Command<GpuInventory | null> = {
     },
     {
       command: "aim list-profiles Qwen/Qwen3-32B --skip-compatibility-check",
-      does: "all there is for a model",
+      does: "every profile of a model",
     },
   ],
   permissions: { write: false, net: false, run: false, ffi: false },

@@ -15,7 +15,7 @@ export const profilesValidate: Command = {
   flags: [{
     name: "strict",
     type: "boolean",
-    help: "also AMD's rules of style: file names, no unknown or retired keys, one primary profile",
+    help: "also AMD's style rules: file names, no unknown or retired keys, one primary profile",
   }, {
     name: "engine-version",
     type: "string",

@@ -6,7 +6,7 @@ import type { Command } from "../command.ts";
 import { DOWNLOAD_FLAGS, operatorFilters, revisionOf } from "../download_flags.ts";
 import { formatFlag } from "../format_flag.ts";
 
-/** `aim size`: how many bytes a download would bring, without downloading. */
+/** `aim size`: how many bytes a download would transfer, without downloading. */
 export const size: Command = {
   name: "size",
   summary: "print how large a model is at its source",
@@ -19,7 +19,7 @@ export const size: Command = {
   ],
   examples: [
     { command: "aim size hf://mistralai/Mistral-7B-v0.1", does: "one line of JSON with url and sizeBytes" },
-    { command: "aim size s3://bucket/models/org/m --include '*.safetensors'", does: "the weights alone" },
+    { command: "aim size s3://bucket/models/org/m --include '*.safetensors'", does: "only the weights" },
     { command: "aim size mistralai/Mistral-7B-v0.1 --revision main", does: "of one branch, tag or commit" },
   ],
   permissions: { write: false, net: true, run: false, ffi: false },

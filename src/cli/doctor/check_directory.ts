@@ -19,7 +19,7 @@ export async function checkDirectory(name: string, path: string, whenBad: CheckS
     };
   }
   const there = await nearestEntry(path);
-  const missing = there.path === path ? "" : ", not there yet";
+  const missing = there.path === path ? "" : ", does not exist yet";
   if (!there.isDirectory) {
     return {
       name,

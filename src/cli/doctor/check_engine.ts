@@ -31,7 +31,7 @@ export async function checkEngine(config: Config, env: Environment): Promise<Che
     name: "engine",
     state: "ok",
     found: version === null
-      ? `${label} of no known version, ${path} (${said}); arguments are held to vLLM ${newest}`
+      ? `${label} version unknown, ${path} (${said}); arguments are checked against vLLM ${newest}`
       : `${label} ${version.text}, ${path} (${said})`,
   };
 }

@@ -221,7 +221,7 @@ function checkS3Credentials(env: Environment): Check {
     name,
     state: "warning",
     found: "none in the environment or in files; an instance's role is tried last",
-    todo: "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY where there is no such role",
+    todo: "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY if there is no such role",
   };
 }
 
