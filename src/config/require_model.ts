@@ -26,5 +26,7 @@ export function requireModel(config: Pick<Config, "aimId" | "modelId" | "origins
   }
   if (aimId !== null) return { setting: "aimId", model: aimId };
   if (modelId !== null) return { setting: "modelId", model: modelId };
-  throw new AimError("usage", "no model is named", { hint: "set AIM_MODEL_ID or give --model org/model" });
+  throw new AimError("usage", "no model is named", {
+    hint: "name one, as in aim serve org/model, or with --model or AIM_MODEL_ID; aim help lists the commands",
+  });
 }

@@ -1,6 +1,7 @@
 import { markUsed } from "../cache/last_used.ts";
 import type { Resolution } from "../cache/types.ts";
 import { networkFileSystem } from "../engine/network_file_system.ts";
+import { requireModel } from "../config/require_model.ts";
 import { replaceProcess } from "../engine/exec.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
@@ -29,6 +30,8 @@ import { missingInWords, remedyFor } from "./missing_in_words.ts";
 export async function serve(options: ServeOptions): Promise<number> {
   const { config, env, gpus, engineWords } = options;
   const timings = startTimings();
+  // A missing name counts before a missing engine: `aim` alone is what people try first.
+  requireModel(config);
   const engine = await servingEngine(config, env, "serve");
   timings.mark("engine");
   const choice = await chooseServing({ config, env, gpus, engine, need: "serve", engineWords });

@@ -255,7 +255,7 @@ Deno.test("exactly one of AIM_ID and AIM_MODEL_ID names the model", () => {
   const neither = assertThrows(() => wanted({}), AimError);
   assertEquals([neither.exitCode, neither.line], [
     2,
-    "no model is named; set AIM_MODEL_ID or give --model org/model",
+    "no model is named; name one, as in aim serve org/model, or with --model or AIM_MODEL_ID; aim help lists the commands",
   ]);
   const both = assertThrows(() => wanted({ AIM_ID: "a/b" }, { modelId: "c/d" }), AimError);
   assertEquals(

@@ -2,6 +2,7 @@
 // `deno task demo`; with `--engine vllm` the last step is a real vLLM on this machine's processor. Ends with 0 where every command did and showed what it must, and leaves nothing behind.
 import { HOSTS, makeTree, type Tree } from "../gpu/fixtures.ts";
 import { makeModel } from "../fixtures/model/make_model.ts";
+import { virtualContent } from "../servers/content.ts";
 import { type HubServer, startHub } from "../servers/hub_server.ts";
 import { type S3Server, startS3 } from "../servers/s3_server.ts";
 import { serving } from "../vllm/serving.ts";
@@ -9,6 +10,7 @@ import { vllmEnv } from "../vllm/vllm_env.ts";
 import { Shell, type Shown } from "./shell.ts";
 
 const MODEL = "example/tiny-llama";
+const SHARDS = "example/four-shards";
 const FROM_S3 = "example/tiny-llama-s3";
 const WEIGHTS = "model-00001-of-00002.safetensors";
 const SCRIPT = new URL("stub_engine.sh", import.meta.url);
@@ -17,7 +19,7 @@ const python = Deno.args.join(" ").endsWith("--engine vllm") ? await realEngine(
 const started = performance.now();
 const files = makeModel();
 const work = await Deno.makeTempDir({ prefix: "aim-demo-" });
-const hub = await startHub({ repos: [{ id: MODEL, files }] });
+const hub = await startHub({ repos: [{ id: MODEL, files }, { id: SHARDS, files: shards() }] });
 const s3 = await startS3({ buckets: { models: objects() } });
 const trees: Tree[] = [];
 const shell = new Shell(new URL("../../main.ts", import.meta.url));
@@ -44,7 +46,7 @@ async function demonstrate(hub: HubServer, s3: S3Server): Promise<void> {
   const cache = `${work}/cache`;
   shell.comment(
     "A hub and an S3 endpoint run on this machine, each with a Llama of random weights (3 MB): config, tokenizer, two shards.",
-    "Nothing else is asked of any network.",
+    "No other network is used.",
   );
   shell.export({ HF_ENDPOINT: hub.url, AIM_CACHE_PATH: cache });
   await Deno.mkdir(`${work}/profiles`);
@@ -67,6 +69,11 @@ async function demonstrate(hub: HubServer, s3: S3Server): Promise<void> {
   );
   shell.export({ AIM_MODEL_ID: MODEL });
   shows(await shell.aim("list-profiles", "--state", "compatible"), /general\/\S+/);
+
+  shell.comment("A model of 128 MiB, from a hub that sends 3 MB/s on each connection.");
+  hub.faults.push({ kind: "slow", rate: 3e6 });
+  shows(await shell.aim("download-to-cache", SHARDS), `${cache}/${SHARDS}`);
+  hub.faults.length = 0;
 
   shell.comment("From the hub into a local directory. Every file is checked against the hub's digest.");
   shows(await shell.aim("download-to-cache", "--model-id", `hf://${MODEL}`), `${cache}/${MODEL}`);
@@ -151,8 +158,13 @@ async function serveWithVllm(python: string, cache: string): Promise<void> {
 async function realEngine(): Promise<string> {
   const env = await vllmEnv();
   if (typeof env === "string") return env;
-  console.error(`vLLM cannot be had: ${env.skip}`);
+  console.error(`vLLM is not available: ${env.skip}`);
   Deno.exit(1);
+}
+
+function shards() {
+  const shard = (seed: number) => virtualContent({ size: 32 << 20, seed });
+  return Object.fromEntries([1, 2, 3, 4].map((at) => [`model-0000${at}-of-00004.safetensors`, shard(at)]));
 }
 
 function objects(): Record<string, Uint8Array> {

@@ -24,5 +24,14 @@ async function record(): Promise<Line[]> {
     /127\.0\.0\.1:\d+/g,
     "127.0.0.1:8888",
   );
-  return terminalLines(stable, COLUMNS);
+  return terminalLines(withBar(stable), COLUMNS);
+}
+
+/** The picture keeps one drawing of the bar, of the middle of the first long download: a terminal erases the last one, too. */
+function withBar(output: string): string {
+  // deno-lint-ignore no-control-regex
+  const parts = output.split(/(\x1b\[\d+A\r\x1b\[J)/);
+  const kept = parts.findIndex((part) => /\[=+> *\] +[4-7]\d%/.test(part));
+  if (kept === -1) throw new Error("no bar was drawn in the middle of a download");
+  return parts.toSpliced(kept + 1, 1).join("");
 }
