@@ -258,9 +258,10 @@ class LocalPlacement implements Placement {
       const now = own.get(file.path);
       return now !== undefined && (now.etag !== file.etag || now.size !== file.size);
     });
-    if (changed) return [];
+    const more = same.filter((file) => !own.has(file.path));
+    if (changed || more.length === 0) return [];
     const there = await this.#tree();
-    return same.filter((file) => !own.has(file.path) && there.get(file.path) === file.size);
+    return more.filter((file) => there.get(file.path) === file.size);
   }
 
   /**
@@ -272,6 +273,7 @@ class LocalPlacement implements Placement {
     const old = records.filter((record) => this.#inside !== "" || record.source === manifest.source)
       .filter((record) => !isSameVersion(record, manifest) || !mayHoldMore(manifest))
       .flatMap((record) => [...record.files, ...record.fetching ?? []]).filter((file) => !own.has(file.path));
+    if (old.length === 0) return [];
     const there = await this.#tree();
     const same = old.filter(({ path, size }) => there.get(path) === size);
     const isFile = await eachOf(

@@ -46,21 +46,17 @@ export function writeMetadata(
   { commit, etag, timestamp }: FileMetadata,
 ): void {
   const target = `${directory}/${metadataPath(path)}`;
+  const bytes = new TextEncoder().encode(`${commit}\n${etag}\n${timestamp}\n`);
   try {
-    using file = createAnew(files, target);
-    file.writeSync(new TextEncoder().encode(`${commit}\n${etag}\n${timestamp}\n`));
+    try {
+      files.write(target, bytes);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+      // It may be a link, or shared with another directory: it is replaced, not written to.
+      files.remove(target);
+      files.write(target, bytes);
+    }
   } catch (error) {
     throw errorFrom(error, `writing ${target}`);
-  }
-}
-
-/** What is there may be a link, or shared with another directory: it is replaced, not written to. */
-function createAnew(files: FilesBelow, path: string): Deno.FsFile {
-  try {
-    return files.create(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    files.remove(path);
-    return files.create(path);
   }
 }

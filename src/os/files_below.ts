@@ -8,6 +8,8 @@ import { cString, describeErrno, lastErrno, type TreeCalls, treeCalls } from "./
 export interface FilesBelow {
   /** Creates an empty file that is not there yet, opened for reading and writing. */
   create(path: string): Deno.FsFile;
+  /** Creates a file that is not there yet with this content, which is not flushed. */
+  write(path: string, bytes: Uint8Array<ArrayBuffer>): void;
   /** Opens a file for reading and writing. */
   open(path: string): Deno.FsFile;
   rename(from: string, to: string): void;
@@ -24,9 +26,9 @@ export interface FilesBelow {
 /**
  * Files below a trusted directory.
  *
- * Through the C library, each directory is opened relative to its parent, without following links: a directory that is swapped for a link
- * at any moment leads nowhere. Where the library is refused, the way is looked at before each call instead, which a swap between the two
- * can defeat; what was opened is then looked at again before a byte is written.
+ * Through the C library, a file's parent is opened without following links, by openat2(2) or one directory after another: a directory that
+ * is swapped for a link at any moment leads nowhere. Where the library is refused, the path is checked before each call instead, which a
+ * swap between the two can defeat; what was opened is then checked again before a byte is written.
  *
  * @param root Absolute; its own path may have links.
  */
@@ -39,8 +41,14 @@ const O_RDWR = 2, O_CREAT = 0o100, O_EXCL = 0o200, O_CLOEXEC = 0o2000000, O_PATH
 // The two flags that differ between x86-64 and ARM64 (asm/fcntl.h).
 const [O_DIRECTORY, O_NOFOLLOW] = Deno.build.arch === "aarch64" ? [0o40000, 0o100000] : [0o200000, 0o400000];
 const AT_FDCWD = -100, AT_EMPTY_PATH = 0x1000;
+const O_PARENT = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+/** The same number on all architectures; glibc has no function for it yet. */
+const SYS_openat2 = 437n;
+/** struct open_how: flags, mode, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS. */
+const OPEN_PARENT = new BigUint64Array([BigInt(O_PARENT), 0n, 0x08n | 0x04n]);
+const NEW_FILE = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
 const STATX_INO = 0x100;
-const ENOENT = 2, EEXIST = 17, ENOTDIR = 20, ELOOP = 40;
+const ENOENT = 2, EINTR = 4, EEXIST = 17, ENOTDIR = 20, ELOOP = 40;
 
 const EMPTY = new Uint8Array(1);
 const STATX = new Uint8Array(256);
@@ -58,7 +66,23 @@ class ThroughLibc implements FilesBelow {
   }
 
   create(path: string): Deno.FsFile {
-    return this.#open(path, O_RDWR | O_CREAT | O_EXCL);
+    return this.#open(path, NEW_FILE);
+  }
+
+  write(path: string, bytes: Uint8Array<ArrayBuffer>): void {
+    this.#inParent(path, (parent, name) => {
+      const file = this.#library.openat(parent, name, NEW_FILE, 0o666);
+      if (file < 0) throw this.#failure(path);
+      try {
+        for (let at = 0; at < bytes.length;) {
+          const written = Number(this.#library.write(file, bytes.subarray(at), BigInt(bytes.length - at)));
+          if (written >= 0) at += written;
+          else if (lastErrno(this.#library) !== EINTR) throw this.#failure(path);
+        }
+      } finally {
+        this.#library.close(file);
+      }
+    });
   }
 
   open(path: string): Deno.FsFile {
@@ -102,7 +126,7 @@ class ThroughLibc implements FilesBelow {
     this.#inParent(path, (parent, name) => {
       if (this.#library.mkdirat(parent, name, 0o777) === 0) return;
       if (lastErrno(this.#library) !== EEXIST) throw this.#failure(path);
-      const descriptor = this.#library.openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+      const descriptor = this.#library.openat(parent, name, O_PARENT, 0);
       if (descriptor < 0) throw this.#failure(path, path);
       this.#library.close(descriptor);
     });
@@ -122,29 +146,39 @@ class ThroughLibc implements FilesBelow {
 
   /** Runs something with the opened parent of a path. */
   #inParent<T>(path: string, run: (parent: number, name: Uint8Array) => T): T {
-    const library = this.#library;
     const names = namesBelow(this.#root, path);
     const name = cString(names.pop() ?? "");
-    let directory = library.openat(AT_FDCWD, this.#rootForC, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
-    if (directory < 0) throw this.#failure(this.#root);
-    let at = this.#root;
+    const parent = this.#openParent(path, names);
     try {
-      for (const part of names) {
-        at = `${at}/${part}`;
-        const next = library.openat(
-          directory,
-          cString(part),
-          O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
-          0,
-        );
-        if (next < 0) throw this.#failure(path, at);
-        library.close(directory);
-        directory = next;
-      }
-      return run(directory, name);
+      return run(parent, name);
     } finally {
-      library.close(directory);
+      this.#library.close(parent);
     }
+  }
+
+  #openParent(path: string, names: readonly string[]): number {
+    const library = this.#library;
+    const root = library.openat(AT_FDCWD, this.#rootForC, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+    if (root < 0) throw this.#failure(this.#root);
+    if (names.length === 0) return root;
+    const parent = Number(library.syscall(SYS_openat2, root, cString(names.join("/")), OPEN_PARENT, 24n));
+    if (parent < 0) return this.#walk(path, root, names);
+    library.close(root);
+    return parent;
+  }
+
+  /** Without openat2, and to know which directory is a link. */
+  #walk(path: string, root: number, names: readonly string[]): number {
+    let [directory, at] = [root, this.#root];
+    for (const name of names) {
+      at = `${at}/${name}`;
+      const next = this.#library.openat(directory, cString(name), O_PARENT, 0);
+      const failure = next < 0 ? this.#failure(path, at) : null;
+      this.#library.close(directory);
+      if (failure !== null) throw failure;
+      directory = next;
+    }
+    return directory;
   }
 
   #inode(descriptor: number): number {
@@ -172,6 +206,11 @@ class Checked implements FilesBelow {
 
   create(path: string): Deno.FsFile {
     return this.#open(path, { createNew: true });
+  }
+
+  write(path: string, bytes: Uint8Array<ArrayBuffer>): void {
+    using file = this.create(path);
+    for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
   }
 
   open(path: string): Deno.FsFile {

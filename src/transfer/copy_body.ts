@@ -72,7 +72,7 @@ export async function* chunks(
 }
 
 /** As the promise, but rejects at once when aborted, whether the stream heeds the signal or not. */
-async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();
   const aborted = Promise.withResolvers<never>();
   const onAbort = () => aborted.reject(signal.reason);

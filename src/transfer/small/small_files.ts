@@ -3,7 +3,7 @@ import { log } from "../../log/logger.ts";
 import type { ManifestFile } from "../../sources/manifest.ts";
 import { type RangeBody, TransientError } from "../../sources/source.ts";
 import { fatalFrom, integrityError, isFatal } from "../attempt_errors.ts";
-import { chunks } from "../copy_body.ts";
+import { chunks, untilAborted } from "../copy_body.ts";
 import { directoryGone } from "../directory_gone.ts";
 import { type DigestSpec, digestStream } from "../hash/digests.ts";
 import { nonce } from "../nonce.ts";
@@ -21,6 +21,9 @@ export interface SmallFile {
 
 /** Files that are flushed to disk together: one at a time, each would wait for a commit of the file system's journal. */
 const GROUP = 32;
+
+/** Bytes of a body that is read at once: the runtime does that by one call, without a stream. */
+const ONE_READ = 64 * 1024;
 
 /** Times that a file is fetched again since another process has removed what came of it. */
 const MOST_LOST = 3;
@@ -181,13 +184,20 @@ export class SmallFiles {
   /** Reads a body that must have as many bytes as the file. */
   async #fill(
     file: ManifestFile,
-    { body }: RangeBody,
+    { body, length }: RangeBody,
     bytes: Uint8Array<ArrayBuffer>,
     request: OpenRequest,
   ): Promise<void> {
     const run = this.#run;
     const { signal } = request.abort;
     let at = 0;
+    if (length === file.size && length <= ONE_READ && run.bucket === null) {
+      const all = await untilAborted(new Response(body).bytes(), signal);
+      run.moved += all.length;
+      bytes.set(all);
+      run.bytes(file, all.length);
+      return;
+    }
     for await (const chunk of chunks(body, signal)) {
       run.moved += chunk.length;
       if (at + chunk.length > file.size) throw new TransientError(`more than ${file.size} bytes came`);
