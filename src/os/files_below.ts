@@ -1,3 +1,4 @@
+import { dirname } from "@std/path";
 import { AimError } from "../errors/aim_error.ts";
 import { cString, describeErrno, lastErrno, type TreeCalls, treeCalls } from "./libc.ts";
 
@@ -106,10 +107,13 @@ class ThroughLibc implements FilesBelow {
   }
 
   rename(from: string, to: string): void {
-    this.#inParent(from, (fromParent, fromName) =>
-      this.#inParent(to, (toParent, toName) => {
+    this.#inParent(from, (fromParent, fromName) => {
+      const rename = (toParent: number, toName: Uint8Array) => {
         if (this.#library.renameat(fromParent, fromName, toParent, toName) < 0) throw this.#failure(from);
-      }));
+      };
+      if (dirname(from) === dirname(to)) rename(fromParent, cString(namesBelow(this.#root, to).pop() ?? ""));
+      else this.#inParent(to, rename);
+    });
   }
 
   remove(path: string): void {

@@ -135,6 +135,7 @@ class Transfer {
         await checkFreeSpace({ directory: dirname(first.staging), bytes: bytes - this.#present });
       }
       makeDirectories(options.root, directories.keys());
+      await this.#small.prepare(directories.keys());
     } catch (error) {
       throw errorFrom(error, `preparing ${first === undefined ? "" : dirname(first.staging)}`);
     }

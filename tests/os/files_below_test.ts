@@ -26,6 +26,7 @@ function write(files: FilesBelow, path: string, text: string): void {
 /** What each call would do at a path. */
 const CALLS: Readonly<Record<string, (files: FilesBelow, root: string, path: string) => unknown>> = {
   create: (files, _, path) => files.create(`${path}.new`).close(),
+  write: (files, _, path) => files.write(`${path}.new`, new Uint8Array(3)),
   open: (files, _, path) => files.open(path).close(),
   "rename to": (files, root, path) => files.rename(join(root, "mine"), path),
   "rename from": (files, root, path) => files.rename(path, join(root, "got")),

@@ -96,7 +96,7 @@ export function openTransport(options: TransportOptions): Transport {
     try {
       response = await clients.fetch(url, {
         method,
-        headers: new Headers(init.headers),
+        headers: init.headers ?? {},
         body: init.body ?? null,
         redirect: "manual",
         ...(init.signal === undefined ? {} : { signal: init.signal }),

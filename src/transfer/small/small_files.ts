@@ -1,5 +1,6 @@
 import { errorFrom } from "../../errors/from_unknown.ts";
 import { log } from "../../log/logger.ts";
+import { isInMemory } from "../../os/is_in_memory.ts";
 import type { ManifestFile } from "../../sources/manifest.ts";
 import { type RangeBody, TransientError } from "../../sources/source.ts";
 import { fatalFrom, integrityError, isFatal } from "../attempt_errors.ts";
@@ -33,7 +34,8 @@ interface Written {
   readonly small: SmallFile;
   readonly digests: ComputedDigests;
   readonly staging: string;
-  readonly file: Deno.FsFile;
+  /** `null` where there is nothing to flush. */
+  readonly file: Deno.FsFile | null;
 }
 
 /** Brings files in one piece each: one request, one proof, one write. */
@@ -46,11 +48,21 @@ export class SmallFiles {
   readonly #requests = new Set<OpenRequest>();
   #written: Written[] = [];
   #flushing: Promise<void> | null = null;
+  /** There a flush does nothing, but each takes a turn of another thread. */
+  #inMemory = false;
 
   /** @param again Told of a file that is to be brought once more. */
   constructor(run: TransferRun, again: (file: SmallFile) => void) {
     this.#run = run;
     this.#again = again;
+  }
+
+  /** @param directories Where the files go. They exist. */
+  async prepare(directories: Iterable<string>): Promise<void> {
+    for (const directory of directories) {
+      this.#inMemory = await isInMemory(directory);
+      if (!this.#inMemory) return;
+    }
   }
 
   /** Brings a file. What is wrong in the end ends the transfer. It is `done` once its group is flushed. */
@@ -84,14 +96,7 @@ export class SmallFiles {
 
   /** Throws away what was not flushed. */
   close(): void {
-    for (const { file, staging } of this.#written.splice(0)) {
-      file.close();
-      try {
-        this.#run.files.remove(staging);
-      } catch (error) {
-        log.debug(`cannot remove ${staging}`, { reason: String(error) });
-      }
-    }
+    for (const { file, staging } of this.#written.splice(0)) this.#discard(file, staging);
   }
 
   /** @throws {AimError} `integrity` a digest that does not match twice; `network`; `no-space`. */
@@ -119,20 +124,35 @@ export class SmallFiles {
     if (this.#written.length >= GROUP) await this.#flushing?.catch(() => {});
   }
 
-  #write(small: SmallFile, digests: ComputedDigests, bytes: Uint8Array): void {
+  #write(small: SmallFile, digests: ComputedDigests, bytes: Uint8Array<ArrayBuffer>): void {
     const staging = ownStaging(small.item.staging, nonce());
+    let file: Deno.FsFile | null = null;
     try {
-      const file = this.#run.files.create(staging);
-      this.#written.push({ small, digests, staging, file });
-      for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
+      if (this.#inMemory) this.#run.files.write(staging, bytes);
+      else {
+        file = this.#run.files.create(staging);
+        for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
+      }
     } catch (error) {
+      // Not among what was written: what is torn must not get its name.
+      this.#discard(file, staging);
       throw directoryGone(error, staging) ?? errorFrom(error, `writing ${small.item.target(digests)}`);
+    }
+    this.#written.push({ small, digests, staging, file });
+  }
+
+  #discard(file: Deno.FsFile | null, staging: string): void {
+    file?.close();
+    try {
+      this.#run.files.remove(staging);
+    } catch (error) {
+      log.debug(`cannot remove ${staging}`, { reason: String(error) });
     }
   }
 
   async #publish(group: readonly Written[]): Promise<void> {
-    const flushed = await Promise.allSettled(group.map(({ file }) => file.syncData()));
-    for (const { file } of group) file.close();
+    const flushed = await Promise.allSettled(group.map(({ file }) => file?.syncData()));
+    for (const { file } of group) file?.close();
     for (const [at, { small, digests, staging }] of group.entries()) {
       const target = small.item.target(digests);
       const result = flushed[at];
