@@ -28,12 +28,20 @@ export function errorFrom(thrown: unknown, doing: string): AimError {
 /** A cache path that this user can write to: many users in containers have no home directory of their own. */
 function ownCachePath(): string {
   try {
-    const home = Deno.env.get("HOME");
-    if (home && Deno.statSync(home).uid === Deno.uid()) return "$HOME/.cache/aim";
+    const [home, uid] = [Deno.env.get("HOME"), Deno.uid()];
+    return home && ownerOf(home) === uid ? "$HOME/.cache/aim" : `/var/tmp/aim-${uid}`;
   } catch {
-    // No such directory, or not to be read: then it is not this user's.
+    // Who this user is may not be asked any more.
+    return "$HOME/.cache/aim";
   }
-  return "/var/tmp/aim";
+}
+
+function ownerOf(path: string): number | null {
+  try {
+    return Deno.statSync(path).uid;
+  } catch {
+    return null;
+  }
 }
 
 /** The errno name of a failed system call (`ENOSPC`, …) in a Deno or Node error, where there is one. */

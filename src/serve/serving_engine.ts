@@ -48,7 +48,7 @@ function versionOf(installed: InstalledPackage, name: string): EngineVersion | n
   const version = installed.kind === "installed" ? parseVersion(installed.version ?? "") : null;
   if (version === null) {
     const why = installed.kind === "unknown" ? installed.reason : `${name} does not say its version`;
-    log.debug(`${name}: version not known (${why}); arguments are held to the newest release known`);
+    log.debug(`${name}: version unknown (${why}); arguments are checked against the newest known release`);
   } else log.debug(`${name} ${version.text} is installed`);
   return version;
 }

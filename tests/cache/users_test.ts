@@ -165,7 +165,7 @@ const INJECTED: readonly {
   { error: "EDQUOT", call: "mkdirat", says: /[Qq]uota.*raise the quota/ },
   // Counted by thread: the first, a middle and the last file of the model.
   { error: "EDQUOT", call: "renameat", from: 1, says: /[Qq]uota.*raise the quota/ },
-  { error: "ESTALE", call: "renameat", from: 5, says: /[Ss]tale.*see that the volume is mounted/ },
+  { error: "ESTALE", call: "renameat", from: 5, says: /[Ss]tale.*check that the volume is mounted/ },
   { error: "EROFS", call: "renameat", from: 7, says: /Read-only.*mount it writable/ },
 ];
 const NO_STRACE = installed("strace") ? "" : " (skipped: strace is not installed)";

@@ -193,12 +193,24 @@ Deno.test("aim's own words are ASCII, so that they read the same in every locale
   assertEquals(wrong, []);
 });
 
-Deno.test("a directory that this user may not write names the variable that chooses another", () => {
-  for (const code of [13, 1]) {
-    const error = errorFrom(
-      new Error(`Permission denied (os error ${code})`),
-      "making /workspace/model-cache",
-    );
-    assertEquals([error.exitCode, error.hint?.includes("AIM_CACHE_PATH")], [7, true]);
+Deno.test("where this user may not write, the hint names a cache path that works: in its home directory where it has one", () => {
+  const before = Deno.env.get("HOME");
+  const home = Deno.makeTempDirSync();
+  try {
+    for (
+      const [value, path] of [[home, "$HOME/.cache/aim"], ["/nonexistent", `/var/tmp/aim-${Deno.uid()}`]]
+    ) {
+      Deno.env.set("HOME", value ?? "");
+      for (const code of [13, 1]) {
+        const denied = new Error(`Permission denied (os error ${code})`);
+        const { exitCode, hint } = errorFrom(denied, "making /workspace/model-cache");
+        assertEquals([exitCode, hint?.split("AIM_CACHE_PATH=")[1]], [7, path]);
+      }
+    }
+    const closed = errorFrom(new Error('Requires all access to "/dev/shm/x"'), "reading /dev/shm/x");
+    assertEquals([closed.kind, closed.hint?.includes("AIM_CACHE_PATH")], ["no-space", true]);
+  } finally {
+    if (before !== undefined) Deno.env.set("HOME", before);
+    Deno.removeSync(home);
   }
 });

@@ -15,7 +15,7 @@ export function doctorText(checks: readonly Check[], { colour, width }: Page): s
   const room = width - indent.length;
   const rows = checks.flatMap((check, at) => {
     // The name of a group stands once.
-    const name = checks[at - 1]?.name === check.name ? "" : check.name;
+    const name = !narrow && checks[at - 1]?.name === check.name ? "" : check.name;
     const found = wrap(check.found, room);
     const head = `${paint[check.state](check.state.padEnd(9))}${bold(name.padEnd(nameWidth))}`;
     const [first = "", ...rest] = narrow ? ["", ...found] : found;
