@@ -23,8 +23,8 @@ export const ROWS: readonly Row[] = [
   { name: "many", says: "5,000 files of 16 KiB from the hub, and once more", run: manyFiles },
   { name: "ceph", says: "16 files of 256 MiB from Ceph", run: cephFiles },
   { name: "ceph-many", says: "5,000 files of 16 KiB from Ceph", run: cephManyFiles },
-  { name: "delay", says: "2 GiB over a way of 100 ms there and back", run: delayed },
-  { name: "loss", says: "32 MiB over 20 ms and over 100 ms there and back, 1 % lost", run: lossy },
+  { name: "delay", says: "2 GiB over 100 ms round trip", run: delayed },
+  { name: "loss", says: "32 MiB over 20 ms and 100 ms round trip, 1 % lost", run: lossy },
   { name: "start", says: "start-up", run: startUp },
   {
     name: "cold",
@@ -331,7 +331,7 @@ async function delayed(world: World, options: MeasureOptions): Promise<Result> {
   try {
     return await weighed(contenders, [
       {
-        work: `${short(bytes)}, 100 ms there and back`,
+        work: `${short(bytes)}, 100 ms round trip`,
         subject: "aim",
         against: ["curl"],
         figure: "wall",
@@ -385,7 +385,7 @@ async function lossy(world: World): Promise<Result> {
     for (const [name, runs] of await measure(contenders, { runs: 1, lock: null })) figures.set(name, runs);
     for (const other of ["curl", "aria2c"]) {
       claims.push({
-        work: `${short(bytes)}, ${delay} ms there and back, 1 % lost`,
+        work: `${short(bytes)}, ${delay} ms round trip, 1 % lost`,
         subject: `aim, ${delay} ms`,
         against: [`${other}, ${delay} ms`],
         figure: "wall",
@@ -397,7 +397,7 @@ async function lossy(world: World): Promise<Result> {
   return { figures, comparisons: claims.flatMap((claim) => compare(claim, figures) ?? []) };
 }
 
-/** A way to a network namespace. @param delay Milliseconds there and back. @param loss Share of the packets to it. */
+/** A way to a network namespace. @param delay Round trip in milliseconds. @param loss Share of the packets to it. */
 async function lossyLink(
   delay: number,
   loss: number,

@@ -1,6 +1,6 @@
 // A TCP relay with the delay of a long way: what a client sees of it is what the kernel's netem would show it.
 //   deno run -P tests/bench/slow_link.ts PORT_OF_SERVER   prints its own port
-/** Milliseconds there and back. */
+/** Round trip in milliseconds. */
 const ROUND_TRIP = 100;
 /** Bytes under way on one connection, at most: the window that Linux grows to by default (6 MiB of buffer, half of it window). */
 const WINDOW = 3 * 2 ** 20;
