@@ -38,11 +38,15 @@ export async function aim(
   return { code: output.code, stdout: text(output.stdout), stderr: text(output.stderr) };
 }
 
-/** The variables that a start from source needs: where programs and Deno's cache are. */
+/**
+ * The variables that a start from source needs: where programs and Deno's cache are. Deno looks for a newer version of itself now and
+ * then, on the network; the executable never does.
+ */
 export function plainEnvironment(): Record<string, string> {
   const kept = ["PATH", "HOME", "DENO_DIR", "XDG_CACHE_HOME", "TMPDIR"];
-  return Object.fromEntries(kept.flatMap((name) => {
+  const found = kept.flatMap((name) => {
     const value = Deno.env.get(name);
-    return value === undefined ? [] : [[name, value]];
-  }));
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return { ...Object.fromEntries(found), DENO_NO_UPDATE_CHECK: "1" };
 }
