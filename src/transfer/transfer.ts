@@ -146,6 +146,8 @@ class Transfer {
 
   async #bring(): Promise<void> {
     const { budget, stop } = this.#run;
+    // From here on an abort closes the queue.
+    stop.signal.throwIfAborted();
     const planned = this.#files.map((file) => ({
       size: file.item.file.size,
       done: file.kind === "large" ? file.partial.done : [],

@@ -387,6 +387,18 @@ Deno.test("an abort ends the transfer although a connection hangs", async () => 
   });
 });
 
+Deno.test("an abort ends the transfer whenever it comes, also before the first request", async () => {
+  for (const turns of [0, 1, 2, 3, 5, 8]) {
+    await withModel(async ({ bring }) => {
+      const stop = new AbortController();
+      const running = bring({ signal: stop.signal });
+      for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+      stop.abort(new AimError("interrupted", "stopped by SIGINT"));
+      assertEquals((await assertRejects(() => running, AimError)).kind, "interrupted");
+    });
+  }
+});
+
 Deno.test("a link planted under a partial file's name is not followed", async () => {
   await withModel(async ({ directory, bring }) => {
     const victim = await Deno.makeTempFile();

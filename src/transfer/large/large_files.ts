@@ -196,6 +196,7 @@ export class LargeFiles {
   async #attempt(file: LargeFile, range: ByteRange, owner: PartOwner): Promise<ByteRange> {
     const flow = this.#start(file, range, owner);
     const onStop = () => flow.abort.abort(this.#run.stop.signal.reason);
+    if (this.#run.stop.signal.aborted) onStop();
     this.#run.stop.signal.addEventListener("abort", onStop, { once: true });
     let failure: unknown = null;
     try {
