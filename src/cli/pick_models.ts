@@ -25,7 +25,8 @@ export const LAYOUT_FLAG = {
  */
 export async function existingCaches(config: Config): Promise<CachePaths> {
   const paths = cachePaths(config);
-  const found = await Promise.all([isFolder(paths.root), isFolder(paths.hub)]);
+  // One after the other: of a file in the root's place, the root is what is named.
+  const found = [await isFolder(paths.root), await isFolder(paths.hub)];
   const named = config.origins.cachePath === "flag" ? "--cache-path" : "AIM_CACHE_PATH";
   if (!found[0] && (config.origins.cachePath !== "default" || !found[1])) {
     throw new AimError("not-found", `there is no cache: ${paths.root} does not exist`, {
