@@ -2,6 +2,7 @@ import type { SettingName } from "../config/settings.ts";
 import { signatureTrust } from "../download/check_signature.ts";
 import { type Globs, operatorGlobs } from "../download/operator_globs.ts";
 import type { DownloadOptions } from "../download/download_model.ts";
+import { transferSettings } from "../download/transfer_settings.ts";
 import { AimError } from "../errors/aim_error.ts";
 import type { CommandContext, FlagSpec } from "./command.ts";
 import type { ProgressMode } from "./progress.ts";
@@ -62,13 +63,7 @@ export function downloadOptions(context: CommandContext): Omit<DownloadOptions, 
     signature: signatureTrust(config),
     force: flags.force === true,
     signal,
-    transfer: {
-      jobs: config.jobs,
-      partSize: config.partSize,
-      maxBandwidth: config.maxBandwidth,
-      stallTimeout: config.stallTimeout,
-      verify: flags["no-verify"] !== true,
-    },
+    transfer: { ...transferSettings(config), verify: flags["no-verify"] !== true },
   };
 }
 

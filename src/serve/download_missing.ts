@@ -1,3 +1,4 @@
+import { transferSettings } from "../download/transfer_settings.ts";
 import { cachePaths } from "../cache/cache_paths.ts";
 import { hubPlacement } from "../cache/hub_placement.ts";
 import { nearestInCache } from "../cache/names_in_cache.ts";
@@ -52,13 +53,7 @@ export async function downloadMissing(
       signature: signatureTrust(config),
       force: false,
       signal,
-      transfer: {
-        jobs: config.jobs,
-        partSize: config.partSize,
-        maxBandwidth: config.maxBandwidth,
-        stallTimeout: config.stallTimeout,
-        verify: true,
-      },
+      transfer: transferSettings(config),
       onEvent: progress.onEvent,
       onListed(manifest) {
         // Its configuration is not here yet: weights alone are compared.
