@@ -41,7 +41,7 @@ export async function explainPlan(
   gpus: GpuInventory,
 ): Promise<Explanation> {
   const { resolution, model } = plan;
-  const own = plan.judged.find((one) => one.profile === plan.profile);
+  const own = plan.judged.find((one) => one.profile.id === plan.profile.id);
   const shared = {
     selectedBecause: plan.guessed
       ? "a guess, since no GPU is known"
