@@ -34,6 +34,14 @@ Deno.test("a dry run says why this profile, what the next ones lack, and what se
   assert(!ran.stdout.includes("HF_HUB_OFFLINE=1"), "the engine would have to download");
 });
 
+Deno.test("on a processor, whose profile is completed with its threads, the selected profile is not listed as next too", async () => {
+  await using world = await startWorld();
+  const env = { AIM_GPU_MODEL: "", AIM_GPU_COUNT: "", AIM_ACCELERATOR_TYPE: "cpu" };
+  const [json] = JSON.parse((await dryRun(world, ["--json"], env)).stdout);
+  const next = json.explanation.runnersUp.map(({ profileId }: { profileId: string }) => profileId);
+  assertEquals(next.includes(`general/${json.filename.replace(".yaml", "")}`), false, next.join());
+});
+
 Deno.test("once the model is in the Hugging Face cache the script names it and keeps the engine off the network", async () => {
   await using world = await startWorld();
   assertEquals((await aim(["pull", "org/model", "--use-hf-cache"], { env: { ...world.env } })).code, 0);
