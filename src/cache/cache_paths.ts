@@ -19,6 +19,11 @@ export function hubFolder(paths: Pick<CachePaths, "hub">, name: string): string 
   return `${paths.hub}/models--${name.replaceAll("/", "--")}`;
 }
 
+/** What makes Hugging Face libraries find this cache. */
+export function hubEnvironment({ hub, hfHome }: CachePaths): Readonly<Record<string, string>> {
+  return { HF_HOME: hfHome, ...(hub === `${hfHome}/hub` ? {} : { HF_HUB_CACHE: hub }) };
+}
+
 /** Folders that links inside the caches may lead to: the caches themselves. */
 export function cacheRoots({ root, hub, hfHome }: CachePaths): readonly string[] {
   return [...new Set([root, hub, hfHome])];

@@ -1,13 +1,13 @@
 import { AimError } from "../errors/aim_error.ts";
 import { assertRevision } from "../sources/model_ref.ts";
-import { cacheRoots, hubFolder } from "./cache_paths.ts";
+import { cacheRoots, hubEnvironment, hubFolder } from "./cache_paths.ts";
 import { readTextOrNull, statOrNull } from "./files.ts";
 import { lookAtLocal } from "./judge/look_at_local.ts";
 import { lookAtSnapshot } from "./judge/look_at_snapshot.ts";
 import type { Verdict } from "./judge/types.ts";
 import { isCommit } from "./layout.ts";
 import { checkLocalName } from "./local_name.ts";
-import type { CachePaths, PlaceLookedAt, Resolution } from "./types.ts";
+import type { CachePaths, ModelPlace, PlaceLookedAt } from "./types.ts";
 
 /** What to look for. */
 export interface ResolveOptions {
@@ -26,7 +26,7 @@ export interface ResolveOptions {
  *
  * @throws {AimError} `usage` for a name that leads out of the cache.
  */
-export async function resolveModel(options: ResolveOptions): Promise<Resolution> {
+export async function resolveModel(options: ResolveOptions): Promise<ModelPlace> {
   const { paths, name, revision, quantisation } = options;
   checkLocalName(name);
   if (revision !== undefined) assertRevision(revision);
@@ -44,15 +44,9 @@ export async function resolveModel(options: ResolveOptions): Promise<Resolution>
     id: name,
     snapshot,
     revision: revision ?? "main",
-    env: hubEnvironment(paths),
+    env: { ...hubEnvironment(paths), HF_HUB_OFFLINE: "1" },
     looked,
   };
-}
-
-/** What makes HF libraries find this cache, and ask no network for what is in it. */
-export function hubEnvironment(paths: CachePaths): Record<string, string> {
-  const { hub, hfHome } = paths;
-  return { HF_HOME: hfHome, ...(hub === `${hfHome}/hub` ? {} : { HF_HUB_CACHE: hub }), HF_HUB_OFFLINE: "1" };
 }
 
 /**

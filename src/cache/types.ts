@@ -89,7 +89,7 @@ export interface PublishedModel {
   readonly commit: string | null;
 }
 
-/** A place that resolution looked at, and what it found. */
+/** A place that was searched for a model, and what was found there. */
 export interface PlaceLookedAt {
   readonly layout: LayoutName | "path";
   readonly path: string;
@@ -102,8 +102,8 @@ export interface PlaceLookedAt {
   readonly gguf?: string;
 }
 
-/** Where serving would find a model. */
-export type Resolution =
+/** Where serving would find a model, or that it is missing. */
+export type ModelPlace =
   | {
     readonly kind: "path";
     /** The directory, or a snapshot that one GGUF quantisation is in; what the user named where that is a file. */

@@ -16,7 +16,7 @@ export function dryRunJson(plan: ServingPlan, explanation: Explanation): string 
     script: dryRunScript(plan),
     command: plan.shown.argv,
     env: plan.shown.env,
-    resolution: plan.resolution,
+    resolution: plan.place,
     explanation,
   };
   return JSON.stringify([value], null, 2);

@@ -3,6 +3,7 @@ import type { GpuInventory } from "../gpu/types.ts";
 import { type MemoryFit, memoryFit, unsafeOf } from "../serve/memory_fit.ts";
 import { freeBytes } from "../transfer/free_space.ts";
 import { cachePaths, hubFolder } from "../cache/cache_paths.ts";
+import { pathOfPlace } from "../cache/path_of_place.ts";
 import type { Config } from "../config/config.ts";
 import type { JudgedProfile } from "../profiles/types.ts";
 import type { ModelSize } from "../serve/model_size.ts";
@@ -40,7 +41,7 @@ export async function explainPlan(
   size: ModelSize,
   gpus: GpuInventory,
 ): Promise<Explanation> {
-  const { resolution, model } = plan;
+  const { place, model } = plan;
   const own = plan.judged.find((one) => one.profile.id === plan.profile.id);
   const shared = {
     selectedBecause: plan.guessed
@@ -55,9 +56,8 @@ export async function explainPlan(
     disk: null,
   };
   const bytes = size.bytes === null ? "" : ` (${formatBytes(size.bytes)})`;
-  if (resolution.kind !== "missing") {
-    const place = resolution.kind === "path" ? resolution.path : resolution.snapshot;
-    return { ...shared, found: `found in ${place}${bytes}`, download: null };
+  if (place.kind !== "missing") {
+    return { ...shared, found: `found in ${pathOfPlace(place)}${bytes}`, download: null };
   }
   const paths = cachePaths(config);
   const to = model.ref.kind === "hub" ? hubFolder(paths, model.name) : `${paths.root}/${model.name}`;
@@ -69,7 +69,7 @@ export async function explainPlan(
     : `serve would first download ${much}`;
   return {
     ...shared,
-    found: `${model.uri} is not in the cache (${missingInWords(resolution)})`,
+    found: `${model.uri} is not in the cache (${missingInWords(place)})`,
     download: { summary, bytes: size.bytes, from: model.uri, to },
     disk: size.bytes === null ? null : await roomFor(to, size.bytes),
   };

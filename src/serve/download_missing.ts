@@ -3,12 +3,13 @@ import { cachePaths } from "../cache/cache_paths.ts";
 import { hubPlacement } from "../cache/hub_placement.ts";
 import { nearestInCache } from "../cache/names_in_cache.ts";
 import { localPlacement } from "../cache/local_placement.ts";
-import type { Resolution } from "../cache/types.ts";
+import type { ModelPlace } from "../cache/types.ts";
 import { bring } from "../download/bring.ts";
 import { signatureTrust } from "../download/check_signature.ts";
 import { operatorGlobs } from "../download/operator_globs.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
+import { revisionIn } from "../sources/model_ref.ts";
 import { memoryFit } from "./memory_fit.ts";
 import { missingInWords, remedyFor } from "./missing_in_words.ts";
 import type { ServeOptions } from "./serve_options.ts";
@@ -22,24 +23,22 @@ import type { ServingChoice } from "./serving_plan.ts";
 export async function downloadMissing(
   options: ServeOptions,
   choice: ServingChoice,
-  resolution: Resolution,
+  place: ModelPlace,
 ): Promise<void> {
   const { config, env, signal } = options;
   const { model } = choice;
   if (config.offline) {
     const near = await nearestInCache(cachePaths(config), model.name);
-    const hint = remedyFor(resolution, model.name) ??
+    const hint = remedyFor(place, model.name) ??
       (near === null
         ? "download it with aim download-to-cache on a connected host and copy the cache here, or unset HF_HUB_OFFLINE"
         : `the cache holds ${near}: did you mean that?`);
-    const message = `${model.uri} is not in the cache, and HF_HUB_OFFLINE is on (${
-      missingInWords(resolution)
-    })`;
+    const message = `${model.uri} is not in the cache, and HF_HUB_OFFLINE is on (${missingInWords(place)})`;
     throw new AimError("not-found", message, { hint });
   }
-  log.info(`${model.uri} is not in the cache, downloading it`, { looked: missingInWords(resolution) });
+  log.info(`${model.uri} is not in the cache, downloading it`, { looked: missingInWords(place) });
   const paths = cachePaths(config);
-  const revision = model.ref.kind === "hub" ? model.ref.revision ?? undefined : undefined;
+  const revision = revisionIn(model.ref) ?? undefined;
   const placement = model.ref.kind === "hub"
     ? hubPlacement({ paths, name: model.name, revision, quantisation: model.ref.quantisation })
     : localPlacement({ paths, name: model.name });

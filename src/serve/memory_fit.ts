@@ -1,7 +1,8 @@
 import { listFiles, readTextOrNull } from "../cache/files.ts";
 import { unsafeFiles, unsafeInWords } from "../cache/judge/unsafe_files.ts";
 import { isAnyWeight, setOf } from "../cache/judge/weight_files.ts";
-import type { Resolution } from "../cache/types.ts";
+import { pathOfPlace } from "../cache/path_of_place.ts";
+import type { ModelPlace } from "../cache/types.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { engineMemory } from "../fit/engine_memory.ts";
 import { fitInWords } from "../fit/fit_in_words.ts";
@@ -28,12 +29,12 @@ export interface MemoryFit extends Fit {
 }
 
 /** The files of a model in the cache; `null` where it is in none. */
-export async function filesInCache(resolution: Resolution): Promise<ModelFiles | null> {
-  if (resolution.kind === "missing") return null;
-  const from = resolution.kind === "path" ? resolution.path : resolution.snapshot;
+export async function filesInCache(place: ModelPlace): Promise<ModelFiles | null> {
+  if (place.kind === "missing") return null;
+  const from = pathOfPlace(place);
   try {
     const listed = await listFiles(from);
-    const gguf = resolution.kind === "path" ? resolution.gguf : undefined;
+    const gguf = place.kind === "path" ? place.gguf : undefined;
     const sizes = gguf === undefined
       ? listed
       : new Map([...listed].filter(([path]) => setOf(path) === setOf(gguf) || !isAnyWeight(path)));

@@ -1,4 +1,5 @@
 import { directoryBytes } from "../cache/files.ts";
+import { pathOfPlace } from "../cache/path_of_place.ts";
 import type { Config } from "../config/config.ts";
 import { errorFrom } from "../errors/from_unknown.ts";
 import { openSource } from "../sources/open_source.ts";
@@ -21,16 +22,16 @@ export async function modelSize(
   plan: ServingPlan,
   signal: AbortSignal,
 ): Promise<ModelSize> {
-  const { resolution, model } = plan;
-  const files = await filesInCache(resolution);
-  if (resolution.kind !== "missing") {
-    const place = resolution.kind === "path" ? resolution.path : resolution.snapshot;
-    const ofOne = resolution.kind === "path" && resolution.gguf !== undefined;
+  const { place, model } = plan;
+  const files = await filesInCache(place);
+  if (place.kind !== "missing") {
+    const path = pathOfPlace(place);
+    const ofOne = place.kind === "path" && place.gguf !== undefined;
     return {
       bytes: ofOne && files !== null
         ? files.sizes.values().reduce((sum, size) => sum + size, 0)
-        : await directoryBytes(place),
-      files: files ?? { sizes: new Map(), config: null, from: place },
+        : await directoryBytes(path),
+      files: files ?? { sizes: new Map(), config: null, from: path },
     };
   }
   if (config.offline) return { bytes: null, unknownBecause: "HF_HUB_OFFLINE is on" };
@@ -38,8 +39,7 @@ export async function modelSize(
   try {
     const source = await openSource(model.ref, { ...sourceOptions(config, env), attempts: 1 });
     try {
-      const revision = model.ref.kind === "hub" ? model.ref.revision ?? undefined : undefined;
-      const manifest = await source.manifest({ revision, signal: patience });
+      const manifest = await source.manifest({ signal: patience });
       return { bytes: totalBytes(manifest), files: await filesAt(source, manifest, patience) };
     } finally {
       source.close();

@@ -1,5 +1,5 @@
 import { cachePaths } from "../cache/cache_paths.ts";
-import type { Resolution } from "../cache/types.ts";
+import type { ModelPlace } from "../cache/types.ts";
 import { compileCaches } from "../engine/compile_caches.ts";
 import { copyAiterKernels } from "../engine/copy_aiter_kernels.ts";
 import { log } from "../log/logger.ts";
@@ -26,10 +26,6 @@ export async function compiledCode(
   return await compileCaches(cachePaths(config).root, key, { ...env, ...planned });
 }
 
-export function pathOf(resolution: Exclude<Resolution, { kind: "missing" }>): string {
-  return resolution.kind === "path" ? resolution.path : resolution.snapshot;
-}
-
 /** Kernels of the GPU that were compiled ahead, where the image has some. */
 export async function copyKernels({ env, gpus }: ServeOptions, { engine }: ServingChoice): Promise<void> {
   if (!engine.aiterKernels || gpus.model === null || engine.program === null) return;
@@ -46,9 +42,9 @@ export async function copyKernels({ env, gpus }: ServeOptions, { engine }: Servi
 export async function warnOfMemory(
   { config, gpus }: Pick<ServeOptions, "config" | "gpus">,
   { args }: Pick<ServingChoice, "args">,
-  resolution: Resolution,
+  place: ModelPlace,
 ): Promise<void> {
-  const files = await filesInCache(resolution);
+  const files = await filesInCache(place);
   if (files === null) return;
   if (config.refuseUnsafe) refuseUnsafe(files);
   const fit = memoryFit(gpus, args, files);

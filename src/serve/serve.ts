@@ -1,5 +1,6 @@
 import { markUsed } from "../cache/last_used.ts";
-import type { Resolution } from "../cache/types.ts";
+import { pathOfPlace } from "../cache/path_of_place.ts";
+import type { ModelPlace } from "../cache/types.ts";
 import { networkFileSystem } from "../engine/network_file_system.ts";
 import { requireModel } from "../config/require_model.ts";
 import { replaceProcess } from "../engine/exec.ts";
@@ -15,7 +16,7 @@ import {
   type ServingChoice,
   type ServingPlan,
 } from "./serving_plan.ts";
-import { compiledCode, copyKernels, pathOf, warnOfMemory } from "./prepare_engine.ts";
+import { compiledCode, copyKernels, warnOfMemory } from "./prepare_engine.ts";
 import { startTimings } from "./timings.ts";
 import { watchBeside } from "./watch_beside.ts";
 import { missingInWords, remedyFor } from "./missing_in_words.ts";
@@ -37,28 +38,28 @@ export async function serve(options: ServeOptions): Promise<number> {
   const choice = await chooseServing({ config, env, gpus, engine, need: "serve", engineWords });
   log.info(`profile ${choice.profile.id}`, { path: choice.profile.path, model: choice.model.uri });
   timings.mark("profile");
-  let resolution = await resolveServing(config, choice);
-  const downloaded = resolution.kind === "missing";
+  let place = await resolveServing(config, choice);
+  const downloaded = place.kind === "missing";
   timings.mark("resolve");
-  if (resolution.kind === "missing") {
+  if (place.kind === "missing") {
     // What downloads takes longer to load than everything else here together.
     const { downloadMissing } = await import("./download_missing.ts");
-    await downloadMissing(options, choice, resolution);
-    resolution = await resolveServing(config, choice);
-    if (resolution.kind === "missing") throw notServable(choice, resolution);
+    await downloadMissing(options, choice, place);
+    place = await resolveServing(config, choice);
+    if (place.kind === "missing") throw notServable(choice, place);
     timings.mark("download");
   }
-  await markUsed(pathOf(resolution));
+  await markUsed(pathOfPlace(place));
   await copyKernels(options, choice);
-  await warnOfMemory(options, choice, resolution);
+  await warnOfMemory(options, choice, place);
   const compiled = await compiledCode(options, choice);
-  const fileSystem = networkFileSystem(pathOf(resolution));
+  const fileSystem = networkFileSystem(pathOfPlace(place));
   if (fileSystem !== null) log.info(`the model is on ${fileSystem}: the engine reads its weights ahead`);
   // Serving what is on disk needs neither network nor writing.
   revokePermissions({ write: false, net: false, run: true, ffi: true });
-  const plan = planServing(config, choice, resolution, fileSystem !== null);
+  const plan = planServing(config, choice, place, fileSystem !== null);
   logChangedEnvironment(env, plan);
-  log.info(`serving ${choice.model.name} on port ${config.port}`, { from: placeInWords(resolution) });
+  log.info(`serving ${choice.model.name} on port ${config.port}`, { from: pathOfPlace(place) });
   log.debug("engine command", { argv: plan.shown.argv, env: plan.shown.env });
   // Where signals are watched, one that came meanwhile has not ended this process.
   if (config.acceleratorModel === null || downloaded) options.signal.throwIfAborted();
@@ -71,12 +72,12 @@ export async function serve(options: ServeOptions): Promise<number> {
   return await replaceProcess({ path, argv: plan.argv, env: engineEnv });
 }
 
-function notServable(choice: ServingChoice, resolution: Resolution): AimError {
+function notServable(choice: ServingChoice, place: ModelPlace): AimError {
   return new AimError(
     "not-found",
-    `${choice.model.uri} is downloaded, but it is not a whole model: ${missingInWords(resolution)}`,
+    `${choice.model.uri} is downloaded, but it is not a whole model: ${missingInWords(place)}`,
     {
-      hint: remedyFor(resolution, choice.model.name) ?? "check what the source holds",
+      hint: remedyFor(place, choice.model.name) ?? "check what the source holds",
     },
   );
 }
@@ -89,16 +90,5 @@ function logChangedEnvironment(env: ServeOptions["env"], plan: ServingPlan): voi
     log.warn(
       `the engine gets another ${changed.join(", ")} than this process has: the profile's values count`,
     );
-  }
-}
-
-function placeInWords(resolution: Resolution): string {
-  switch (resolution.kind) {
-    case "path":
-      return resolution.path;
-    case "hub":
-      return resolution.snapshot;
-    case "missing":
-      return "nowhere";
   }
 }

@@ -1,6 +1,6 @@
-import { cachePaths } from "../cache/cache_paths.ts";
+import { cachePaths, hubEnvironment } from "../cache/cache_paths.ts";
 import { lookLocal, resolveModel } from "../cache/resolve_model.ts";
-import type { Resolution } from "../cache/types.ts";
+import type { ModelPlace } from "../cache/types.ts";
 import type { Config } from "../config/config.ts";
 import { buildCommand } from "../engine/command.ts";
 import { readAhead } from "../engine/read_ahead.ts";
@@ -13,7 +13,7 @@ import type { GpuInventory } from "../gpu/types.ts";
 import { log } from "../log/logger.ts";
 import type { JudgedProfile, Profile } from "../profiles/types.ts";
 import type { ConfigMap } from "../values/value.ts";
-import { quantisationIn } from "../sources/model_ref.ts";
+import { quantisationIn, revisionIn } from "../sources/model_ref.ts";
 import { adaptersFor } from "./adapters_for.ts";
 import { fileOf } from "./file_of.ts";
 import { engineArguments } from "./engine_arguments.ts";
@@ -42,7 +42,7 @@ export interface ServingChoice {
 
 /** A choice with the place of its model. */
 export interface ServingPlan extends ServingChoice {
-  readonly resolution: Resolution;
+  readonly place: ModelPlace;
   /** The engine's command line; the first word is its program. */
   readonly argv: readonly string[];
   /**
@@ -130,17 +130,17 @@ function gpuCount({ metadata }: Profile, parallel: ParallelSize | null, gpus: Gp
 export async function resolveServing(
   config: Config,
   choice: Pick<ServingChoice, "model">,
-): Promise<Resolution> {
-  const resolution = await lookUp(config, choice);
-  for (const { layout, path, state, reason } of resolution.looked) {
+): Promise<ModelPlace> {
+  const place = await lookUp(config, choice);
+  for (const { layout, path, state, reason } of place.looked) {
     log.debug(`place ${path}`, { layout, state, reason });
   }
-  return resolution;
+  return place;
 }
 
-async function lookUp(config: Config, { model }: Pick<ServingChoice, "model">): Promise<Resolution> {
+async function lookUp(config: Config, { model }: Pick<ServingChoice, "model">): Promise<ModelPlace> {
   if (model.ref.kind === "path") return await resolvePath(model.ref.path, model.name);
-  const revision = model.ref.kind === "hub" ? model.ref.revision : null;
+  const revision = revisionIn(model.ref);
   return await resolveModel({
     paths: cachePaths(config),
     name: model.name,
@@ -159,20 +159,20 @@ async function lookUp(config: Config, { model }: Pick<ServingChoice, "model">): 
 export function planServing(
   config: Config,
   choice: ServingChoice,
-  resolution: Resolution,
+  place: ModelPlace,
   overNetwork = false,
 ): ServingPlan {
   const { engine, model } = choice;
-  const place = placeOf(config, model, resolution);
+  const given = modelForEngine(config, model, place);
   const ahead = overNetwork && engine.package === "vllm" ? readAhead(choice.args, engine.version) : [];
   const args = new Map([...choice.args, ...ahead]);
-  const revision = model.ref.kind === "hub" ? model.ref.revision : null;
+  const revision = revisionIn(model.ref);
   // A local directory is one revision; the hub's cache has several.
-  if (revision !== null && place.model === model.name) args.set("revision", revision);
-  const env = { ...choice.env, ...place.env };
+  if (revision !== null && given.model === model.name) args.set("revision", revision);
+  const env = { ...choice.env, ...given.env };
   const program = engine.program?.name ??
     (engine.launch[0] === "python" ? "python3" : engine.launch[0] ?? "");
-  const commandOf = (shown: ConfigMap) => buildCommand({ engine, program, model: place.model, args: shown });
+  const commandOf = (shown: ConfigMap) => buildCommand({ engine, program, model: given.model, args: shown });
   const hidden = hideSecrets(args, env);
   const shown = {
     profile: { ...choice.profile, content: hideSecrets(choice.profile.content, {}).args },
@@ -180,23 +180,23 @@ export function planServing(
     env: hidden.env,
     references: hidden.references,
   };
-  return { ...choice, resolution, argv: commandOf(args), env, shown };
+  return { ...choice, place, argv: commandOf(args), env, shown };
 }
 
-function placeOf(
+function modelForEngine(
   config: Config,
   model: NamedModel,
-  resolution: Resolution,
+  place: ModelPlace,
 ): { model: string; env: Readonly<Record<string, string>> } {
-  switch (resolution.kind) {
+  switch (place.kind) {
     case "path":
-      return { model: fileOf(resolution), env: {} };
+      return { model: fileOf(place), env: {} };
     case "hub":
-      return { model: resolution.id, env: resolution.env };
+      return { model: place.id, env: place.env };
     case "missing":
       return model.ref.kind === "hub"
         // The engine would have to download it: offline would stop it.
-        ? { model: quantised(model), env: hubEnv(config) }
+        ? { model: quantised(model), env: hubEnvironment(cachePaths(config)) }
         : { model: `${cachePaths(config).root}/${model.name}`, env: {} };
   }
 }
@@ -207,14 +207,8 @@ function quantised({ name, ref }: NamedModel): string {
   return quantisation === undefined ? name : `${name}:${quantisation}`;
 }
 
-/** How the engine finds the Hugging Face cache. */
-function hubEnv(config: Config): Record<string, string> {
-  const { hub, hfHome } = cachePaths(config);
-  return { HF_HOME: hfHome, ...(hub === `${hfHome}/hub` ? {} : { HF_HUB_CACHE: hub }) };
-}
-
 /** A path is served as it is: what speaks against it is a warning. Its links may lead anywhere. */
-async function resolvePath(path: string, name: string): Promise<Resolution> {
+async function resolvePath(path: string, name: string): Promise<ModelPlace> {
   let info: Deno.FileInfo;
   try {
     info = await Deno.stat(path);

@@ -70,6 +70,11 @@ export function quantisationIn(ref: ModelRef): string | undefined {
   return ref.kind === "hub" ? ref.quantisation : undefined;
 }
 
+/** The revision that a reference names; `null` if it names none. */
+export function revisionIn(ref: ModelRef): string | null {
+  return ref.kind === "hub" ? ref.revision : null;
+}
+
 /** The canonical spelling of a reference, without revision: what a manifest names as its source. */
 export function uriOf(ref: ModelRef): string {
   switch (ref.kind) {

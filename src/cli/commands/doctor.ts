@@ -1,7 +1,7 @@
 import { cachePaths, hubFolder } from "../../cache/cache_paths.ts";
 import { diskUse } from "../../cache/inspect_disk.ts";
 import { directoryBytes } from "../../cache/files.ts";
-import type { Resolution } from "../../cache/types.ts";
+import type { ModelPlace } from "../../cache/types.ts";
 import { filesInCache, memoryFit, unsafeOf } from "../../serve/memory_fit.ts";
 import type { Manifest } from "../../sources/manifest.ts";
 import type { Config } from "../../config/config.ts";
@@ -72,8 +72,8 @@ export const doctor: Command<GpuInventory> = {
       })
     );
     const chosen = "value" in choice ? choice.value : null;
-    const resolution = chosen === null ? null : await attempt(() => resolveServing(config, chosen));
-    const place = resolution !== null && "value" in resolution ? resolution.value : null;
+    const found = chosen === null ? null : await attempt(() => resolveServing(config, chosen));
+    const place = found !== null && "value" in found ? found.value : null;
     const needed = place?.kind === "missing" && !config.offline;
     const ref = chosen?.model.ref ?? await namedRef(config);
     const [engine, directories, sources] = await Promise.all([
@@ -89,10 +89,8 @@ export const doctor: Command<GpuInventory> = {
       checkPort(config.port),
       await checkProfilePath(config),
       ...directories,
-      ...(resolution === null ? [] : [
-        "error" in resolution
-          ? checkOf("model", resolution.error, "failed")
-          : checkPlace(config, resolution.value),
+      ...(found === null ? [] : [
+        "error" in found ? checkOf("model", found.error, "failed") : checkPlace(config, found.value),
       ]),
       ...checkHost({
         files: kernelFiles(),
@@ -163,14 +161,14 @@ async function checkCaches(config: Config, ref: ModelRef | null, needed: boolean
   );
 }
 
-function checkPlace(config: Config, resolution: Resolution): Check {
-  if (resolution.kind === "path") {
-    return { name: "model", state: "ok", found: `served from ${resolution.path}` };
+function checkPlace(config: Config, place: ModelPlace): Check {
+  if (place.kind === "path") {
+    return { name: "model", state: "ok", found: `served from ${place.path}` };
   }
-  if (resolution.kind === "hub") {
-    return { name: "model", state: "ok", found: `served from ${resolution.snapshot}` };
+  if (place.kind === "hub") {
+    return { name: "model", state: "ok", found: `served from ${place.snapshot}` };
   }
-  const found = `not in the cache (${resolution.looked.map((p) => `${p.path}: ${p.reason}`).join("; ")})`;
+  const found = `not in the cache (${place.looked.map((p) => `${p.path}: ${p.reason}`).join("; ")})`;
   return config.offline
     ? {
       name: "model",
@@ -199,7 +197,7 @@ async function toCome(config: Config, chosen: ServingChoice | null, bytes: numbe
 async function checkMemory(
   gpus: GpuInventory,
   chosen: ServingChoice | null,
-  place: Resolution | null,
+  place: ModelPlace | null,
   manifest: Manifest | null,
 ): Promise<Check[]> {
   if (chosen === null || place === null) return [];

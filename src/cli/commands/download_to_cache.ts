@@ -9,7 +9,7 @@ import { log } from "../../log/logger.ts";
 import type { Profile } from "../../profiles/types.ts";
 import { memoryFit } from "../../serve/memory_fit.ts";
 import type { Manifest } from "../../sources/manifest.ts";
-import { parseModelRef } from "../../sources/model_ref.ts";
+import { parseModelRef, revisionIn } from "../../sources/model_ref.ts";
 import { modelsOfProfiles, profileModel } from "../../serve/select_profile_for.ts";
 import type { DownloadReport } from "../../download/download_report.ts";
 import type { Command, CommandContext, Terminal } from "../command.ts";
@@ -118,8 +118,7 @@ interface NamedReport extends DownloadReport {
 /** Where a model goes, and at which revision. */
 function placed(context: Context, wanted: Wanted) {
   const options = downloadOptions(context);
-  const pinned = wanted.ref.kind === "hub" ? wanted.ref.revision : null;
-  const revision = revisionOf(options.revision, pinned);
+  const revision = revisionOf(options.revision, revisionIn(wanted.ref));
   const layout = context.flags["use-hf-cache"] === true ? "hub" : "local";
   return { options, revision, placement: placementOf(context.config, { layout, ...wanted }, revision) };
 }

@@ -65,8 +65,8 @@ export const dryRun: Command<GpuInventory> = {
     const engine = await servingEngine(config, env, "show", asIf);
     const { engineWords } = context;
     const choice = await chooseServing({ config, env, gpus, engine, need, engineWords });
-    const resolution = await resolveServing(config, choice);
-    const plan = planServing(config, choice, resolution);
+    const place = await resolveServing(config, choice);
+    const plan = planServing(config, choice, place);
     const report = flags["show-secrets"] === true ? withSecrets(plan) : plan;
     const runnable = !choice.guessed && !closed;
     if (format === "script") {

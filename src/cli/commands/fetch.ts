@@ -4,7 +4,7 @@ import { bring } from "../../download/bring.ts";
 import { compareExpectedSize, expectedSize } from "../../download/expected_size.ts";
 import { AimError } from "../../errors/aim_error.ts";
 import { errorFrom } from "../../errors/from_unknown.ts";
-import { type ModelRef, parseModelRef, quantisationIn } from "../../sources/model_ref.ts";
+import { type ModelRef, parseModelRef, quantisationIn, revisionIn } from "../../sources/model_ref.ts";
 import { parseProtocols } from "../../sources/protocols.ts";
 import { totalBytes } from "../../sources/manifest.ts";
 import type { Command } from "../command.ts";
@@ -50,7 +50,7 @@ export const fetch: Command = {
       });
     }
     const options = downloadOptions(context);
-    const revision = revisionOf(options.revision, ref.kind === "hub" ? ref.revision : null);
+    const revision = revisionOf(options.revision, revisionIn(ref));
     const expected = expectedSize(env);
     const placement = directPlacement({ directory, quantisation: quantisationIn(ref) });
     const protocols = protocolsOf(ref, config.protocols);

@@ -121,8 +121,8 @@ async function withMemory(
     const model = modelToLoad(config, wanted, row.profile.modelId);
     let files = known.get(model.uri);
     if (files === undefined) {
-      const resolution = await attempt(() => resolveServing(config, { model }));
-      files = "value" in resolution ? await filesInCache(resolution.value) : null;
+      const place = await attempt(() => resolveServing(config, { model }));
+      files = "value" in place ? await filesInCache(place.value) : null;
       known.set(model.uri, files);
     }
     found.push({ ...row, memory: files === null ? null : memoryFit(gpus, row.profile.engineArgs, files) });

@@ -1,7 +1,7 @@
 import { cachePaths } from "../../cache/cache_paths.ts";
 import { nearestInCache } from "../../cache/names_in_cache.ts";
 import { remedyInWords } from "../../cache/judge/remedy_in_words.ts";
-import type { PlaceLookedAt, Resolution } from "../../cache/types.ts";
+import type { ModelPlace, PlaceLookedAt } from "../../cache/types.ts";
 import { EXIT_CODES } from "../../errors/exit_codes.ts";
 import type { GpuInventory } from "../../gpu/types.ts";
 import { parseModelRef } from "../../sources/model_ref.ts";
@@ -33,50 +33,50 @@ export const resolve: Command<GpuInventory> = {
   prepare: detectHardware,
   async run(context) {
     const { flags, print, stdout } = context;
-    const { model, profile, resolution } = await look(context);
+    const { model, profile, place } = await look(context);
     print(
       flags.format === "json"
-        ? jsonReport({ model, profile, ...resolution })
-        : inWords(model, resolution, stdout.colour),
+        ? jsonReport({ model, profile, ...place })
+        : inWords(model, place, stdout.colour),
     );
-    const near = resolution.kind === "missing" && resolution.looked.every(({ state }) => state === "absent")
+    const near = place.kind === "missing" && place.looked.every(({ state }) => state === "absent")
       ? await nearestInCache(cachePaths(context.config), model)
       : null;
     if (near !== null && flags.format !== "json") print(`did you mean ${near}?\n`);
-    return resolution.kind === "missing" ? EXIT_CODES["not-found"].code : 0;
+    return place.kind === "missing" ? EXIT_CODES["not-found"].code : 0;
   },
 };
 
 /** Where serving would find it; with no profile that fits, where the model itself is. */
 async function look(
   { config, prepared }: CommandContext<GpuInventory>,
-): Promise<{ model: string; profile: string | null; resolution: Resolution }> {
+): Promise<{ model: string; profile: string | null; place: ModelPlace }> {
   const outcome = await attempt(() => selectProfileFor(config, prepared, "serve"));
   if ("value" in outcome) {
     const { wanted, profile } = outcome.value;
     const model = modelToLoad(config, wanted, profile.modelId);
-    return { model: model.name, profile: profile.id, resolution: await resolveServing(config, { model }) };
+    return { model: model.name, profile: profile.id, place: await resolveServing(config, { model }) };
   }
   if (config.origins.modelId !== "flag" || config.modelId === null || outcome.error.kind !== "no-profile") {
     throw outcome.error;
   }
   const model = namedModel(parseModelRef(config.modelId), config.modelName);
-  return { model: model.name, profile: null, resolution: await resolveServing(config, { model }) };
+  return { model: model.name, profile: null, place: await resolveServing(config, { model }) };
 }
 
-function inWords(model: string, resolution: Resolution, colour: boolean): string {
+function inWords(model: string, place: ModelPlace, colour: boolean): string {
   const { bold, green, yellow } = style(colour);
-  const places = resolution.looked.map((place) => {
-    const mark = place.state === "complete"
+  const places = place.looked.map((looked) => {
+    const mark = looked.state === "complete"
       ? green("found ")
-      : yellow(place.state === "absent" ? "absent" : "refused");
-    const remedy = place.remedy === undefined ? "" : `; ${remedyInWords(place.remedy, model)}`;
-    return `  ${mark} ${WHERE[place.layout]} ${place.path}: ${place.reason}${remedy}`;
+      : yellow(looked.state === "absent" ? "absent" : "refused");
+    const remedy = looked.remedy === undefined ? "" : `; ${remedyInWords(looked.remedy, model)}`;
+    return `  ${mark} ${WHERE[looked.layout]} ${looked.path}: ${looked.reason}${remedy}`;
   });
-  const first = resolution.kind === "path"
-    ? fileOf(resolution)
-    : resolution.kind === "hub"
-    ? `${resolution.id} (${resolution.snapshot})`
+  const first = place.kind === "path"
+    ? fileOf(place)
+    : place.kind === "hub"
+    ? `${place.id} (${place.snapshot})`
     : `${model} is not in the cache`;
   return `${bold(first)}\n${places.join("\n")}\n`;
 }

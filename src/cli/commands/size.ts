@@ -1,5 +1,5 @@
 import { openSource } from "../../sources/open_source.ts";
-import { parseModelRef } from "../../sources/model_ref.ts";
+import { parseModelRef, revisionIn } from "../../sources/model_ref.ts";
 import { sourceOptions } from "../../sources/source_options.ts";
 import { totalBytes } from "../../sources/manifest.ts";
 import type { Command } from "../command.ts";
@@ -30,7 +30,7 @@ export const size: Command = {
     const source = await openSource(ref, sourceOptions(config, env));
     try {
       const manifest = await source.manifest({
-        revision: revisionOf(given, ref.kind === "hub" ? ref.revision : null),
+        revision: revisionOf(given, revisionIn(ref)),
         ...operatorFilters({ flags, env }),
         signal,
       });

@@ -105,8 +105,7 @@ async function askForModel(
   const outcome = await attempt(async () => {
     const source = await openSource(ref, sourceOptions(config, env));
     try {
-      const revision = ref.kind === "hub" ? ref.revision ?? undefined : undefined;
-      const manifest = await source.manifest({ revision, signal: patience });
+      const manifest = await source.manifest({ signal: patience });
       const listed = latency(started);
       await readOneByte(source, manifest, patience);
       return { uri: source.uri, manifest, listed };
