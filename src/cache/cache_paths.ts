@@ -1,13 +1,14 @@
+import type { ModelRef } from "../sources/model_ref.ts";
 import type { CachePaths } from "./types.ts";
 
-/** The settings that say where caches lie; `null` where unset. */
+/** The settings of the caches' paths; `null` if unset. */
 export interface CacheSettings {
   readonly cachePath: string;
   readonly hfHome: string | null;
   readonly hfHubCache: string | null;
 }
 
-/** Where the caches lie: `HF_HUB_CACHE` wins over `HF_HOME/hub`, and `HF_HOME` is `AIM_CACHE_PATH` where unset. */
+/** `HF_HUB_CACHE` overrides `HF_HOME/hub`; an unset `HF_HOME` is `AIM_CACHE_PATH`. */
 export function cachePaths(settings: CacheSettings): CachePaths {
   const root = withoutSlash(settings.cachePath);
   const hfHome = withoutSlash(settings.hfHome ?? root);
@@ -19,12 +20,20 @@ export function hubFolder(paths: Pick<CachePaths, "hub">, name: string): string 
   return `${paths.hub}/models--${name.replaceAll("/", "--")}`;
 }
 
+/** Where serving downloads a missing model to: a hub model into the Hugging Face cache, others into a local directory. */
+export function downloadFolder(
+  paths: CachePaths,
+  { ref, name }: { readonly ref: ModelRef; readonly name: string },
+): string {
+  return ref.kind === "hub" ? hubFolder(paths, name) : `${paths.root}/${name}`;
+}
+
 /** What makes Hugging Face libraries find this cache. */
 export function hubEnvironment({ hub, hfHome }: CachePaths): Readonly<Record<string, string>> {
   return { HF_HOME: hfHome, ...(hub === `${hfHome}/hub` ? {} : { HF_HUB_CACHE: hub }) };
 }
 
-/** Folders that links inside the caches may lead to: the caches themselves. */
+/** Links inside the caches may point only into these folders. */
 export function cacheRoots({ root, hub, hfHome }: CachePaths): readonly string[] {
   return [...new Set([root, hub, hfHome])];
 }

@@ -14,7 +14,6 @@ export function loadsFirst({ write, ffi }: Permissions): boolean {
 export interface FlagSpec {
   /** `--name`, without dashes. */
   readonly name: string;
-  readonly aliases?: readonly string[];
   /** One letter, without dash. */
   readonly short?: string;
   /**

@@ -1,29 +1,26 @@
-import { type Setting, SETTINGS } from "../config/settings.ts";
+import { type SettingName, SETTINGS } from "../config/settings.ts";
 import type { Command } from "./command.ts";
-import { GLOBAL_SETTINGS } from "./parse_flags.ts";
+import { type KnownFlag, knownFlags } from "./known_flags.ts";
 
-/** One word that may come next. */
-export interface Candidate {
+interface Candidate {
   readonly word: string;
-  /** Shown by shells that can. */
   readonly help: string;
 }
 
-/** What may come next: words, and where nothing more is known, paths. */
-export interface Completion {
+/** Possible next words, and whether paths are possible too. */
+interface Completion {
   readonly candidates: readonly Candidate[];
   readonly paths: "files" | "none";
 }
 
-/** What completion needs to know of the world. */
-export interface CompletionSources {
+/** Where completion finds names. */
+interface CompletionSources {
   readonly commandNames: readonly string[];
   loadCommand(name: string): Promise<Command | null>;
-  /** Ids of the profiles that can be selected, given the words so far. */
+  /** Ids of the profiles that the words so far allow. */
   profileIds(): Promise<readonly string[]>;
-  /** Names of the models in the caches. */
   cachedModels(): Promise<readonly string[]>;
-  /** Pages of help beside the commands. */
+  /** Help topics. */
   readonly topics: readonly string[];
 }
 
@@ -31,9 +28,9 @@ const NOTHING: Completion = { candidates: [], paths: "none" };
 const FILES: Completion = { candidates: [], paths: "files" };
 
 /**
- * What may stand in the place of the last word.
+ * Possible completions of the last word.
  *
- * @param words The words after `aim`, the last one begun or empty.
+ * @param words The words after `aim`; the last one may be incomplete or empty.
  */
 export async function complete(words: readonly string[], sources: CompletionSources): Promise<Completion> {
   const current = words.at(-1) ?? "";
@@ -46,22 +43,13 @@ export async function complete(words: readonly string[], sources: CompletionSour
     return starting(current, prefixed(`${name}=`, await valuesOf(flags.get(name), sources)));
   }
   const flag = flags.get(before.at(-1) ?? "");
-  if (flag !== undefined && flag.value !== null) return starting(current, await valuesOf(flag, sources));
+  if (takesValue(flag)) return starting(current, await valuesOf(flag, sources));
   if (current.startsWith("-")) return starting(current, flagNames(flags));
   if (command === null) return starting(current, commandWords(rest, sources.commandNames));
   return starting(current, await positional(command, rest.length, rest, sources));
 }
 
-/** A flag that takes a value has a `value`. */
-interface KnownFlag {
-  readonly help: string;
-  readonly value: null | {
-    readonly choices: readonly string[];
-    readonly kind: "profiles" | "models" | "files" | "text";
-  };
-}
-
-/** The command that the words name, and the words that are neither its own nor flags nor their values. */
+/** The command that the words name, and the positionals after it. */
 async function commandOf(
   words: readonly string[],
   sources: CompletionSources,
@@ -72,7 +60,7 @@ async function commandOf(
   for (let at = 0; at < words.length; at++) {
     const word = words[at] ?? "";
     const flag = flags.get(word);
-    if (flag !== undefined && flag.value !== null) at++;
+    if (takesValue(flag)) at++;
     else if (!word.startsWith("-")) {
       rest.push(word);
       if (command !== null || rest.length > 2) continue;
@@ -83,62 +71,32 @@ async function commandOf(
   return { command, rest };
 }
 
-/** By name with dashes. Without a command, those of all settings: flags may stand before it. */
+/** Flags by spelling. Before a command, those of all settings. */
 function flagsOf(command: Command | null): Map<string, KnownFlag> {
-  const flags = new Map<string, KnownFlag>();
-  const settings = command === null
-    ? Object.values<Setting>(SETTINGS)
-    : [...command.settings, ...GLOBAL_SETTINGS].map((n): Setting => SETTINGS[n]);
-  for (const { flag, type, help } of settings) {
-    if (flag === null) continue;
-    if (type.kind === "boolean") {
-      flags.set(`--${flag}`, { help, value: null });
-      continue;
-    }
-    const kind = flag === "profile"
-      ? "profiles"
-      : flag === "model" || flag === "aim-id"
-      ? "models"
-      : type.kind === "path"
-      ? "files"
-      : "text";
-    flags.set(`--${flag}`, { help, value: { choices: type.kind === "choice" ? type.choices : [], kind } });
+  const flags = knownFlags(command ?? { settings: Object.keys(SETTINGS) as SettingName[], flags: [] });
+  const own = { type: "boolean", choices: undefined, setting: null } as const;
+  if (command === null) {
+    flags.set("--version", { name: "--version", help: "show version, commit and form", ...own });
   }
-  for (const flag of command?.flags ?? []) {
-    const known: KnownFlag = {
-      help: flag.help,
-      value: flag.type === "boolean" ? null : { choices: flag.choices ?? [], kind: "text" },
-    };
-    flags.set(`--${flag.name}`, known);
-    if (flag.short !== undefined) flags.set(`-${flag.short}`, known);
-  }
-  if (command === null) flags.set("--version", { help: "show version, commit and form", value: null });
-  flags.set("--help", { help: "show help", value: null });
-  return flags;
+  return flags.set("--help", { name: "--help", help: "show help", ...own });
+}
+
+function takesValue(flag: KnownFlag | undefined): flag is KnownFlag {
+  return flag !== undefined && flag.type !== "boolean";
 }
 
 function flagNames(flags: ReadonlyMap<string, KnownFlag>): Completion {
-  const candidates = [...flags].filter(([name]) => name.startsWith("--")).map(([word, { help }]) => ({
-    word,
-    help,
-  }));
+  const candidates = [...flags].filter(([word, { name }]) => word === name)
+    .map(([word, { help }]) => ({ word, help }));
   return { candidates, paths: "none" };
 }
 
 async function valuesOf(flag: KnownFlag | undefined, sources: CompletionSources): Promise<Completion> {
-  const value = flag?.value ?? null;
-  if (value === null) return NOTHING;
-  if (value.choices.length > 0) return plain(value.choices);
-  switch (value.kind) {
-    case "profiles":
-      return plain(await sources.profileIds());
-    case "models":
-      return plain(await sources.cachedModels());
-    case "files":
-      return FILES;
-    case "text":
-      return NOTHING;
-  }
+  if (!takesValue(flag)) return NOTHING;
+  if (flag.choices !== undefined) return plain(flag.choices);
+  if (flag.setting === "profileId") return plain(await sources.profileIds());
+  if (flag.setting === "modelId" || flag.setting === "aimId") return plain(await sources.cachedModels());
+  return flag.setting !== null && SETTINGS[flag.setting].type.kind === "path" ? FILES : NOTHING;
 }
 
 /** First words of commands, or after the first word of a two-word command its second words. */

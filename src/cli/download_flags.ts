@@ -5,10 +5,8 @@ import type { DownloadOptions } from "../download/download_model.ts";
 import { transferSettings } from "../download/transfer_settings.ts";
 import { AimError } from "../errors/aim_error.ts";
 import type { CommandContext, FlagSpec } from "./command.ts";
-import type { ProgressMode } from "./progress.ts";
+import { PROGRESS_MODES } from "./progress.ts";
 import { formatFlag } from "./format_flag.ts";
-
-const PROGRESS_MODES = ["auto", "bar", "log", "json", "none"] as const satisfies readonly ProgressMode[];
 
 /** Settings of every command that downloads. */
 export const DOWNLOAD_SETTINGS = [
@@ -39,12 +37,7 @@ export const PROGRESS_FLAG = {
 /** Flags of every command that downloads on request. */
 export const DOWNLOAD_FLAGS = [
   { name: "revision", type: "string", value: "REV", help: "branch, tag or commit of a hub model" },
-  {
-    name: "include",
-    type: "list",
-    value: "GLOB",
-    help: "only files that match; * also matches /",
-  },
+  { name: "include", type: "list", value: "GLOB", help: "only files that match; * also matches /" },
   { name: "exclude", type: "list", value: "GLOB", help: "no files that match" },
   { name: "force", type: "boolean", help: "download everything again" },
   { name: "no-verify", type: "boolean", help: "check only sizes, not digests" },
@@ -52,7 +45,7 @@ export const DOWNLOAD_FLAGS = [
   PROGRESS_FLAG,
 ] as const satisfies readonly FlagSpec[];
 
-/** The download's options, from configuration and flags. */
+/** The options of a download, from configuration and flags. */
 export function downloadOptions(context: CommandContext): Omit<DownloadOptions, "onEvent"> {
   const { config, flags, signal } = context;
   return {
@@ -68,9 +61,9 @@ export function downloadOptions(context: CommandContext): Omit<DownloadOptions, 
 }
 
 /**
- * The revision from `--revision` and from the model's own `@REV`.
+ * The revision: `--revision`, or the reference's own `@REV`.
  *
- * @throws {AimError} `usage` where they differ.
+ * @throws {AimError} `usage` if they differ.
  */
 export function revisionOf(flag: string | undefined, pinned: string | null): string | undefined {
   if (flag !== undefined && pinned !== null && flag !== pinned) {
@@ -81,23 +74,18 @@ export function revisionOf(flag: string | undefined, pinned: string | null): str
   return flag ?? pinned ?? undefined;
 }
 
-/** The mode that `--progress` names. */
-export function progressMode(context: CommandContext): ProgressMode {
-  const mode = context.flags.progress;
-  return PROGRESS_MODES.find((one) => one === mode) ?? "auto";
-}
-
-/** A string flag's value, `undefined` where it was not given. */
+/** The value of a string flag; `undefined` if it was not given. */
 export function text(value: CommandContext["flags"][string]): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
 
-/** Which files are wanted: `--include` and `--exclude`, else what an operator says in the environment. */
+/** Which files are wanted: `--include` and `--exclude`, else the operator's variables. */
 export function operatorFilters({ flags, env }: Pick<CommandContext, "flags" | "env">): Globs {
-  const [include, exclude] = [list(flags.include), list(flags.exclude)];
+  const [include, exclude] = [listed(flags.include), listed(flags.exclude)];
   return include.length + exclude.length > 0 ? { include, exclude } : operatorGlobs(env);
 }
 
-function list(value: CommandContext["flags"][string]): readonly string[] {
+/** The values of a list flag. */
+export function listed(value: CommandContext["flags"][string]): readonly string[] {
   return Array.isArray(value) ? value : [];
 }

@@ -1,40 +1,36 @@
-import { diskUse } from "../cache/inspect_disk.ts";
 import type { GpuInventory } from "../gpu/types.ts";
 import { type MemoryFit, memoryFit, unsafeOf } from "../serve/memory_fit.ts";
-import { freeBytes } from "../transfer/free_space.ts";
-import { cachePaths, hubFolder } from "../cache/cache_paths.ts";
+import { cachePaths, downloadFolder } from "../cache/cache_paths.ts";
 import { pathOfPlace } from "../cache/path_of_place.ts";
 import type { Config } from "../config/config.ts";
 import type { JudgedProfile } from "../profiles/types.ts";
 import type { ModelSize } from "../serve/model_size.ts";
 import { count, formatBytes } from "./format.ts";
 import { missingInWords } from "../serve/missing_in_words.ts";
+import { type Room, roomFor } from "./room_for.ts";
 import type { ServingPlan } from "../serve/serving_plan.ts";
 
-/** Why a plan is what it is, in words and numbers. */
+/** Explains a plan in words and numbers. */
 export interface Explanation {
   readonly selectedBecause: string;
-  /** The profiles that came next, two at most, each with what it lacks. */
+  /** The next best profiles, at most two, each with what it lacks. */
   readonly runnersUp: readonly { readonly profileId: string; readonly reason: string }[];
-  /** Where the model is, or where it is not. */
+  /** Where the model is, or every place where it is missing. */
   readonly found: string;
-  /** What serving would download; `null` where the model is in the cache. */
+  /** What serving would download; `null` if the model is in the cache. */
   readonly download:
     | { readonly summary: string; readonly bytes: number | null; readonly from: string; readonly to: string }
     | null;
-  /** `null` where neither cache nor source tells. */
+  /** `null` if neither the cache nor the source can say. */
   readonly modelBytes: number | null;
-  /** The model against the memory of the GPUs; `null` where one of them is not known. */
+  /** The model's size against the memory of the GPUs; `null` if either is unknown. */
   readonly memory: MemoryFit | null;
-  /** What of the model can run code of its publisher's; `null` where nothing does, or its files are not known. */
+  /** Files of the model that can run its publisher's code; `null` if there are none, or its files are unknown. */
   readonly unsafe: string | null;
-  /** Room for what is to be downloaded; `null` where nothing is, or the file system does not say. */
-  readonly disk:
-    | { readonly summary: string; readonly freeBytes: number; readonly neededBytes: number }
-    | null;
+  /** Room for the download; `null` if there is none, or the file system does not report its free space. */
+  readonly disk: Room | null;
 }
 
-/** Explains a plan. */
 export async function explainPlan(
   config: Config,
   plan: ServingPlan,
@@ -59,8 +55,7 @@ export async function explainPlan(
   if (place.kind !== "missing") {
     return { ...shared, found: `found in ${pathOfPlace(place)}${bytes}`, download: null };
   }
-  const paths = cachePaths(config);
-  const to = model.ref.kind === "hub" ? hubFolder(paths, model.name) : `${paths.root}/${model.name}`;
+  const to = downloadFolder(cachePaths(config), model);
   const much = size.bytes === null
     ? `${model.uri} to ${to} (size unknown: ${size.unknownBecause})`
     : `${formatBytes(size.bytes)} in ${count(size.files.sizes.size, "file")} from ${model.uri} to ${to}`;
@@ -72,19 +67,6 @@ export async function explainPlan(
     found: `${model.uri} is not in the cache (${missingInWords(place)})`,
     download: { summary, bytes: size.bytes, from: model.uri, to },
     disk: size.bytes === null ? null : await roomFor(to, size.bytes),
-  };
-}
-
-/** What an interrupted download has already written needs no more room. */
-async function roomFor(to: string, bytes: number): Promise<Explanation["disk"]> {
-  const place = await freeBytes(to);
-  if (place === null) return null;
-  const neededBytes = Math.max(0, bytes - (await diskUse(to)).bytes);
-  const says = place.free >= neededBytes ? "" : ": too little, the download would end with exit 7";
-  return {
-    summary: `${formatBytes(place.free)} free at ${place.at}, ${formatBytes(neededBytes)} to come${says}`,
-    freeBytes: place.free,
-    neededBytes,
   };
 }
 

@@ -2,33 +2,21 @@ import { badChoice, parseBoolean } from "../config/parse_setting.ts";
 import { nearest } from "../config/nearest.ts";
 import { type Setting, type SettingName, SETTINGS } from "../config/settings.ts";
 import { AimError } from "../errors/aim_error.ts";
-import type { Command, CommandContext, FlagSpec } from "./command.ts";
+import type { Command, CommandContext } from "./command.ts";
+import { type KnownFlag, knownFlags, specsOf } from "./known_flags.ts";
 
-/** What a command line says, beside the command's own words. */
+/** A parsed command line, without the command's own words. */
 export interface ParsedFlags {
-  /** Text of the settings' flags. */
+  /** Texts of settings that flags give. */
   readonly settings: Readonly<Partial<Record<SettingName, string>>>;
   /** Values of the command's own flags. */
   readonly flags: CommandContext["flags"];
   readonly positionals: readonly string[];
   /** `-q`. */
   readonly quiet: boolean;
-  /** What stands after `--`, where that goes to the engine. */
+  /** The words after `--`, if they go to the engine. */
   readonly engineWords: readonly string[];
 }
-
-/** Settings that every command takes. */
-export const GLOBAL_SETTINGS = ["logLevel", "logFormat"] as const satisfies readonly SettingName[];
-
-/** Flags that every command takes. */
-export const GLOBAL_FLAGS = [
-  {
-    name: "quiet",
-    short: "q",
-    type: "boolean",
-    help: "no progress, and only warnings and errors in the log",
-  },
-] as const satisfies readonly FlagSpec[];
 
 /** The part of a command that parsing needs. */
 export type Syntax = Pick<
@@ -36,26 +24,16 @@ export type Syntax = Pick<
   "name" | "settings" | "flags" | "positionals" | "model" | "takesEngineWords"
 >;
 
-/** A flag as parsing sees it, whichever table it comes from. */
-interface Flag {
-  /** With dashes. */
-  readonly name: string;
-  readonly type: FlagSpec["type"];
-  readonly choices: readonly string[] | undefined;
-  /** A boolean of a setting may also take its value from the next word: `--offline true`. */
-  readonly setting: SettingName | null;
-}
-
 /**
- * Parses the words after a command: `--flag=value`, `--flag value`, `--flag`/`--no-flag` for booleans, short flags, `--json` for
- * `--format json`. After `--` come the engine's words, for other commands positionals that begin with a dash.
+ * Parses the words after a command: `--flag=value`, `--flag value`, `--flag`/`--no-flag` for booleans, letters,
+ * `--json` for `--format json`. After `--` come the engine's words, or for other commands more positionals.
  *
- * @throws {AimError} `usage`: unknown flag (with the nearest), flag given twice, value missing, unwanted or not among the choices, too
- *   many or too few positionals.
+ * @throws {AimError} `usage`: unknown flag (with the nearest), flag given twice, value missing, unwanted or not
+ *   allowed, too many or too few positionals.
  */
 export function parseFlags(command: Syntax, argv: readonly string[]): ParsedFlags {
-  const known = flagsOf(command);
-  const given = new Map<Flag, string[]>();
+  const known = knownFlags(command);
+  const given = new Map<KnownFlag, string[]>();
   const positionals: string[] = [];
   const engineWords: string[] = [];
   for (let at = 0; at < argv.length; at++) {
@@ -99,34 +77,11 @@ export function parseFlags(command: Syntax, argv: readonly string[]): ParsedFlag
   return { positionals, ...named, quiet, engineWords };
 }
 
-function flagsOf(command: Syntax): Map<string, Flag> {
-  const known = new Map<string, Flag>();
-  for (const name of [...command.settings, ...GLOBAL_SETTINGS]) {
-    const setting: Setting = SETTINGS[name];
-    if (setting.flag === null) continue;
-    const type = setting.type.kind === "boolean" ? "boolean" : "string";
-    const flag: Flag = { name: `--${setting.flag}`, type, choices: undefined, setting: name };
-    for (const spelling of [setting.flag, ...setting.flagAliases ?? []]) known.set(`--${spelling}`, flag);
-  }
-  for (const spec of specsOf(command)) {
-    const flag: Flag = { name: `--${spec.name}`, type: spec.type, choices: spec.choices, setting: null };
-    for (const spelling of [spec.name, ...spec.aliases ?? []]) known.set(`--${spelling}`, flag);
-    if (spec.short !== undefined) known.set(`-${spec.short}`, flag);
-    if (spec.name === "format" && spec.choices?.includes("json")) known.set("--json", flag);
-  }
-  return known;
-}
-
-/** The command's own flags, `--model-id` where it takes a model, and what every command takes. */
-export function specsOf(command: Syntax): readonly FlagSpec[] {
-  return [...command.model === undefined ? [] : [MODEL_ID_FLAG], ...command.flags, ...GLOBAL_FLAGS];
-}
-
 function lookUp(
   typed: string,
-  known: ReadonlyMap<string, Flag>,
+  known: ReadonlyMap<string, KnownFlag>,
   command: Syntax,
-): { flag: Flag; negated: boolean } {
+): { flag: KnownFlag; negated: boolean } {
   const flag = known.get(typed);
   if (flag !== undefined) return { flag, negated: false };
   const positive = typed.startsWith("--no-") ? known.get(`--${typed.slice(5)}`) : undefined;
@@ -149,7 +104,7 @@ function lookUp(
   });
 }
 
-function booleanText(typed: string, value: string | null, negated: boolean, flag: Flag): string {
+function booleanText(typed: string, value: string | null, negated: boolean, flag: KnownFlag): string {
   if (value === null) return negated ? "false" : "true";
   const parsed = negated ? undefined : parseBoolean(value);
   if (parsed !== undefined) return String(parsed);
@@ -164,22 +119,14 @@ function nextValue(typed: string, next: string | undefined): string {
   throw new AimError("usage", `${typed} needs a value`, {
     hint: next === undefined
       ? `write ${typed} VALUE`
-      : `write ${typed}=VALUE where the value begins with a dash`,
+      : `write ${typed}=VALUE if the value begins with a dash`,
   });
 }
 
-/** In place of the positional MODEL. */
-const MODEL_ID_FLAG: FlagSpec = {
-  name: "model-id",
-  type: "string",
-  value: "MODEL",
-  help: "the same as MODEL",
-};
-
 /**
- * The model by whichever of MODEL, `--model-id` and `--model` names it, as the command reads it.
+ * Puts the model that MODEL, `--model-id` or `--model` names where the command reads it.
  *
- * @throws {AimError} `usage` where two of them differ.
+ * @throws {AimError} `usage` if two of them differ.
  */
 function modelOf(
   { name, model }: Syntax,
@@ -189,7 +136,7 @@ function modelOf(
 ): Pick<ParsedFlags, "flags" | "settings"> & { readonly given: boolean } {
   if (model === undefined) return { flags, settings, given: false };
   const id = typeof flags["model-id"] === "string" ? flags["model-id"] : undefined;
-  // In fetch, MODEL DEST and --model-id MODEL DEST.
+  // `fetch MODEL DEST` is also `fetch --model-id MODEL DEST`.
   const positional = id !== undefined && positionals.length < 2 && name === "fetch"
     ? undefined
     : positionals[0];
@@ -237,7 +184,7 @@ function checkPositionals(command: Syntax, given: readonly string[], modelGiven:
       throw badChoice(name, word, choices);
     }
   }
-  // The word that a shell is to complete may be empty.
+  // A shell may complete an empty word.
   if (given.includes("") && command.name !== "__complete") {
     throw new AimError("usage", "an argument is empty", { hint: `see aim help ${command.name}` });
   }
@@ -245,21 +192,17 @@ function checkPositionals(command: Syntax, given: readonly string[], modelGiven:
 
 function collect(
   command: Syntax,
-  given: ReadonlyMap<Flag, readonly string[]>,
+  given: ReadonlyMap<KnownFlag, readonly string[]>,
 ): Pick<ParsedFlags, "flags" | "settings" | "quiet"> {
   const settings: Partial<Record<SettingName, string>> = {};
   const flags: Record<string, string | boolean | readonly string[] | undefined> = {};
-  for (const spec of specsOf(command)) {
-    flags[spec.name] = spec.type === "boolean"
-      ? spec.default === "true"
-      : spec.type === "list"
-      ? (spec.default === undefined ? [] : [spec.default])
-      : spec.default;
+  for (const { name, type, default: text } of specsOf(command)) {
+    flags[name] = type === "boolean" ? false : type === "list" ? [] : text;
   }
-  for (const [flag, values] of given) {
+  for (const [{ name, type, setting }, values] of given) {
     const last = values.at(-1) ?? "";
-    if (flag.setting !== null) settings[flag.setting] = last;
-    else flags[flag.name.slice(2)] = valueOf(flag, values);
+    if (setting !== null) settings[setting] = last;
+    else flags[name.slice(2)] = type === "boolean" ? last === "true" : type === "list" ? values : last;
   }
   const { quiet, ...own } = flags;
   return {
@@ -267,9 +210,4 @@ function collect(
     flags: own,
     quiet: quiet === true,
   };
-}
-
-function valueOf({ type }: Flag, values: readonly string[]): string | boolean | readonly string[] {
-  const last = values.at(-1) ?? "";
-  return type === "boolean" ? last === "true" : type === "list" ? values : last;
 }

@@ -9,74 +9,201 @@ import { describeProgress, renderBar } from "./render_progress.ts";
 export const PROGRESS_MODES = ["auto", "bar", "log", "json", "none"] as const;
 export type ProgressMode = (typeof PROGRESS_MODES)[number];
 
-/** Where progress is shown, and how. Nothing here reaches standard output. */
+/** Where and how progress is shown. Nothing of it goes to standard output. */
 export interface ProgressOptions {
   readonly mode: ProgressMode;
-  /** Standard error is a terminal that can move its cursor. */
+  /** Standard error is a terminal whose cursor can be moved. */
   readonly isTerminal: boolean;
-  /** Writes to standard error as it is. */
+  /** Writes text to standard error unchanged. */
   readonly write: (text: string) => void;
   /** What is downloaded. @default {no name} */
   readonly model?: string;
   /** What is done with the bytes. @default {"downloading"} */
   readonly doing?: string;
-  /** Logs a line: what `log` mode shows, and the end of `bar`. */
+  /** Logs a line: all of `log` mode, and retries in `bar` mode. */
   readonly log: (message: string) => void;
   /** Milliseconds, monotonic. @default {performance.now} */
   readonly now?: () => number;
-  /** The terminal's width; asked at each drawing, since it may change. @default {() => 80} */
+  /** The terminal's width, read for each drawing since it may change. @default {() => 80} */
   readonly columns?: () => number;
-  /** Calls a function every so many ms until the returned one is called. @default {setInterval} */
+  /** Calls a function every `ms` until the returned function is called. @default {setInterval} */
   readonly every?: (ms: number, call: () => void) => () => void;
 }
 
-/** How a download ended. */
+/** The result of a download. */
 export interface ProgressSummary {
   readonly files: number;
-  /** All of the model. */
+  /** Of the complete model. */
   readonly bytes: number;
   readonly bytesMoved: number;
   readonly bytesPresent: number;
   /** Milliseconds. */
   readonly elapsed: number;
-  /** Where it is. */
   readonly path: string;
 }
 
 /** A display of a transfer. */
 export interface Progress {
   onEvent(event: TransferEvent): void;
-  /** Writes a line of something else (a log line, without line break) without disturbing the display. */
+  /** Writes another line, such as a log line, above the display. */
   line(text: string): void;
-  /** Ends the display with a line that says what was done. */
+  /** Ends the display with a line about the result. */
   finish(summary: ProgressSummary): void;
-  /** Ends the display, where `finish` has not. */
+  /** Ends the display unless `finish` has done so; says what an unfinished download keeps. */
   close(): void;
 }
 
-const REDRAW = 100;
-const LOG_EVERY = 10_000;
-const JSON_EVERY = 1000;
+/** Milliseconds between two updates. */
+const INTERVALS = { bar: 100, log: 10_000, json: 1000 } as const;
 /** Retries are reported at most this often (ms): a broken link causes one per connection. */
 const RETRY_EVERY = 1000;
 
-/** Shows a transfer on standard error, in one of the modes of `--progress`. */
-export function createProgress(options: ProgressOptions): Progress {
-  const mode = options.mode === "auto" ? (options.isTerminal ? "bar" : "log") : options.mode;
-  switch (mode) {
-    case "bar":
-      return barProgress(options);
-    case "log":
-      return logProgress(options);
-    case "json":
-      return jsonProgress(options);
-    case "none":
-      return { onEvent() {}, line: (text) => options.write(`${text}\n`), finish() {}, close() {} };
-  }
+type Event<Type extends TransferEvent["type"]> = Extract<TransferEvent, { type: Type }>;
+
+/** What one mode shows. */
+interface Display {
+  start(event: Event<"start">, snapshot: ProgressSnapshot): void;
+  update(snapshot: ProgressSnapshot): void;
+  file?(event: Event<"file">): void;
+  retry(event: Event<"retry">): void;
+  /** Removes what is drawn on the terminal. */
+  clear?(): void;
+  /** `snapshot` is `null` while nothing is shown. */
+  line(text: string, snapshot: ProgressSnapshot | null): void;
+  stopped(snapshot: ProgressSnapshot): void;
+  finished(summary: ProgressSummary): void;
 }
 
-/** One sentence on how a download ended. */
-export function describeSummary(s: ProgressSummary): string {
+const DISPLAYS = { bar: barDisplay, log: logDisplay, json: jsonDisplay } as const;
+
+/** Shows a transfer on standard error, in one of the modes of `--progress`. */
+export function createProgress(options: ProgressOptions): Progress {
+  const { model, now = () => performance.now(), every = everyInterval } = options;
+  const mode = options.mode === "auto" ? (options.isTerminal ? "bar" : "log") : options.mode;
+  if (mode === "none") {
+    return { onEvent() {}, line: (text) => options.write(`${text}\n`), finish() {}, close() {} };
+  }
+  const display = DISPLAYS[mode](options);
+  const state = new ProgressState();
+  let stop: (() => void) | null = null;
+  const end = () => {
+    stop?.();
+    if (stop !== null) display.clear?.();
+    stop = null;
+  };
+  return {
+    onEvent(event) {
+      state.add(event, now());
+      if (event.type === "start" || event.type === "end") end();
+      if (event.type === "start" && (event.files > 0 || mode === "json")) {
+        stop = every(INTERVALS[mode], () => display.update(state.at(now())));
+        display.start(event, state.at(now()));
+      }
+      if (event.type === "file") display.file?.(event);
+      if (event.type === "retry") display.retry(event);
+    },
+    line: (text) => display.line(text, stop === null ? null : state.at(now())),
+    finish(summary) {
+      end();
+      display.finished(summary);
+    },
+    close() {
+      const unfinished = stop !== null && model !== undefined;
+      end();
+      if (unfinished) display.stopped(state.at(now()));
+    },
+  };
+}
+
+function barDisplay(
+  { write, log, model, now = () => performance.now(), columns = () => 80 }: ProgressOptions,
+): Display {
+  const mayTell = throttle(RETRY_EVERY, now);
+  let drawn: string[] = [];
+  const width = () => Math.max(1, columns());
+  // The cursor is at the start of the line below the display. If the terminal has become narrower, it has
+  // wrapped the lines, which then take more rows.
+  const erased = (): string => {
+    const rows = drawn.reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / width())), 0);
+    drawn = [];
+    return rows === 0 ? "" : `\x1b[${rows}A\r\x1b[J`;
+  };
+  const draw = (snapshot: ProgressSnapshot, above = "") => {
+    const before = erased();
+    // The last column stays empty: some terminals wrap a line that fills it.
+    drawn = renderBar(snapshot, width() - 1, model);
+    write(before + above + drawn.map((line) => `${line}\n`).join(""));
+  };
+  return {
+    start: (_, snapshot) => draw(snapshot),
+    update: (snapshot) => draw(snapshot),
+    retry(event) {
+      if (mayTell()) log(describeRetry(event));
+    },
+    clear: () => write(erased()),
+    line(text, snapshot) {
+      if (snapshot === null) write(`${text}\n`);
+      else draw(snapshot, `${text}\n`);
+    },
+    stopped(snapshot) {
+      const kept = describeKept(snapshot);
+      if (kept !== null) write(`${kept}\n`);
+    },
+    finished: (summary) => write(`${printable(describeSummary(summary))}\n`),
+  };
+}
+
+function logDisplay(
+  { write, log, model, doing = "downloading", now = () => performance.now() }: ProgressOptions,
+): Display {
+  const mayTell = throttle(RETRY_EVERY, now);
+  return {
+    start({ files, bytes, bytesPresent }) {
+      const present = bytesPresent === 0 ? "" : ` (${formatBytes(bytesPresent)} already present)`;
+      const what = model === undefined ? "" : `${model}: `;
+      log(`${doing} ${what}${count(files, "file")}, ${formatBytes(bytes)}${present}`);
+    },
+    update: (snapshot) => log(describeProgress(snapshot)),
+    retry(event) {
+      if (mayTell()) log(describeRetry(event));
+    },
+    line: (text) => write(`${text}\n`),
+    stopped(snapshot) {
+      const kept = describeKept(snapshot);
+      if (kept !== null) log(kept);
+    },
+    finished: (summary) => log(describeSummary(summary)),
+  };
+}
+
+function jsonDisplay({ write, model }: ProgressOptions): Display {
+  const tell = (event: string, fields: Readonly<Record<string, unknown>>) => {
+    const json = JSON.stringify({ schemaVersion: SCHEMA_VERSION, type: "progress", event, ...fields });
+    write(`${printable(json)}\n`);
+  };
+  return {
+    start: (_, snapshot) => tell("start", { ...(model !== undefined && { model }), ...numbersOf(snapshot) }),
+    update: (snapshot) => tell("progress", numbersOf(snapshot)),
+    file({ path, state, size }) {
+      if (state !== "waiting") tell("file", { path, state, bytes: size });
+    },
+    retry: ({ path, attempt, delay, reason }) =>
+      tell("retry", { path, attempt, delayMs: Math.round(delay), reason }),
+    line: (text) => write(`${text}\n`),
+    stopped: (snapshot) => tell("stopped", numbersOf(snapshot)),
+    finished: ({ files, bytes, bytesMoved, bytesPresent, elapsed, path }) =>
+      tell("end", { files, bytes, bytesMoved, bytesPresent, elapsedMs: Math.round(elapsed), path }),
+  };
+}
+
+function numbersOf(snapshot: ProgressSnapshot): Readonly<Record<string, unknown>> {
+  const { filesDone, files, bytesDone, bytes, bytesPresent, rate, eta } = snapshot;
+  const etaMs = eta === null ? null : Math.round(eta);
+  return { filesDone, files, bytesDone, bytes, bytesPresent, bytesPerSecond: Math.round(rate), etaMs };
+}
+
+/** One sentence about the result of a download. */
+function describeSummary(s: ProgressSummary): string {
   if (s.bytesMoved === 0) {
     return `nothing to download: ${count(s.files, "file")}, ${formatBytes(s.bytes)}, already at ${s.path}`;
   }
@@ -85,181 +212,18 @@ export function describeSummary(s: ProgressSummary): string {
     `(${formatRate(s.bytesMoved * 1000 / s.elapsed)})${present}: ${s.path}`;
 }
 
-/** What an unfinished download leaves behind; `null` where that is nothing. */
+/** What an unfinished download leaves on disk; `null` for nothing. */
 function describeKept({ bytesDone, bytes }: ProgressSnapshot): string | null {
   return bytesDone === 0
     ? null
     : `kept ${formatBytes(bytesDone)} of ${formatBytes(bytes)}: the same command resumes the download`;
 }
 
-function barProgress(options: ProgressOptions): Progress {
-  const { write, log, model, now = () => performance.now(), columns = () => 80, every = everyInterval } =
-    options;
-  const state = new ProgressState();
-  const told = throttle(RETRY_EVERY, now);
-  let drawn: string[] = [];
-  let stop: (() => void) | null = null;
-  let finished = false;
-
-  // The cursor rests at the start of the line after the display. Lines drawn on a wider terminal have been
-  // folded by a narrower one: they take more rows now.
-  const erase = (width: number): string => {
-    const rows = drawn.reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / width)), 0);
-    drawn = [];
-    return rows === 0 ? "" : `\x1b[${rows}A\r\x1b[J`;
-  };
-  const draw = () => {
-    const width = Math.max(1, columns());
-    const before = erase(width);
-    // The last column stays free: some terminals fold a line that fills it.
-    drawn = renderBar(state.at(now()), width - 1, model);
-    write(before + drawn.map((line) => `${line}\n`).join(""));
-  };
-  const line = (text: string) => {
-    const showing = stop !== null;
-    write(`${erase(Math.max(1, columns()))}${text}\n`);
-    if (showing) draw();
-  };
-  const close = () => {
-    if (stop === null) return;
-    stop();
-    stop = null;
-    write(erase(Math.max(1, columns())));
-    const kept = finished || model === undefined ? null : describeKept(state.at(now()));
-    if (kept !== null) write(`${kept}\n`);
-  };
-  return {
-    onEvent(event) {
-      state.add(event, now());
-      if (event.type === "start" && stop === null && event.files > 0) {
-        stop = every(REDRAW, draw);
-        draw();
-      }
-      if (event.type === "retry" && told()) log(describeRetry(event));
-      if (event.type === "end") {
-        finished = true;
-        close();
-      }
-    },
-    line,
-    finish(summary) {
-      finished = true;
-      close();
-      write(`${printable(describeSummary(summary))}\n`);
-    },
-    close,
-  };
+function describeRetry({ path, delay, attempt, reason }: Event<"retry">): string {
+  return `trying ${path} again in ${formatDuration(delay)} (attempt ${attempt}): ${reason}`;
 }
 
-function logProgress(options: ProgressOptions): Progress {
-  const { write, log, model, doing = "downloading" } = options;
-  const { now = () => performance.now(), every = everyInterval } = options;
-  const state = new ProgressState();
-  const told = throttle(RETRY_EVERY, now);
-  let stop: (() => void) | null = null;
-  const end = () => {
-    stop?.();
-    stop = null;
-  };
-  const close = () => {
-    const kept = stop === null || model === undefined ? null : describeKept(state.at(now()));
-    end();
-    if (kept !== null) log(kept);
-  };
-  return {
-    onEvent(event) {
-      state.add(event, now());
-      if (event.type === "start" && event.files > 0) {
-        end();
-        const present = event.bytesPresent === 0
-          ? ""
-          : ` (${formatBytes(event.bytesPresent)} already present)`;
-        const what = model === undefined ? "" : `${model}: `;
-        log(`${doing} ${what}${count(event.files, "file")}, ${formatBytes(event.bytes)}${present}`);
-        stop = every(LOG_EVERY, () => log(describeProgress(state.at(now()))));
-      }
-      if (event.type === "retry" && told()) log(describeRetry(event));
-      if (event.type === "end") end();
-    },
-    line: (text) => write(`${text}\n`),
-    finish(summary) {
-      end();
-      log(describeSummary(summary));
-    },
-    close,
-  };
-}
-
-function jsonProgress(options: ProgressOptions): Progress {
-  const { write, model, now = () => performance.now(), every = everyInterval } = options;
-  const state = new ProgressState();
-  let stop: (() => void) | null = null;
-  const tell = (event: string, fields: Record<string, unknown>) =>
-    write(
-      `${printable(JSON.stringify({ schemaVersion: SCHEMA_VERSION, type: "progress", event, ...fields }))}\n`,
-    );
-  const end = () => {
-    stop?.();
-    stop = null;
-  };
-  return {
-    onEvent(event) {
-      state.add(event, now());
-      switch (event.type) {
-        case "start":
-          end();
-          tell("start", { ...(model === undefined ? {} : { model }), ...numbersOf(state.at(now())) });
-          stop = every(JSON_EVERY, () => tell("progress", numbersOf(state.at(now()))));
-          break;
-        case "file":
-          if (event.state !== "waiting") {
-            tell("file", { path: event.path, state: event.state, bytes: event.size });
-          }
-          break;
-        case "retry":
-          tell("retry", {
-            path: event.path,
-            attempt: event.attempt,
-            delayMs: Math.round(event.delay),
-            reason: event.reason,
-          });
-          break;
-        case "end":
-          end();
-          break;
-      }
-    },
-    line: (text) => write(`${text}\n`),
-    finish({ files, bytes, bytesMoved, bytesPresent, elapsed, path }) {
-      end();
-      tell("end", { files, bytes, bytesMoved, bytesPresent, elapsedMs: Math.round(elapsed), path });
-    },
-    close() {
-      if (stop !== null && model !== undefined) tell("stopped", numbersOf(state.at(now())));
-      end();
-    },
-  };
-}
-
-function numbersOf(s: ProgressSnapshot): Record<string, unknown> {
-  return {
-    filesDone: s.filesDone,
-    files: s.files,
-    bytesDone: s.bytesDone,
-    bytes: s.bytes,
-    bytesPresent: s.bytesPresent,
-    bytesPerSecond: Math.round(s.rate),
-    etaMs: s.eta === null ? null : Math.round(s.eta),
-  };
-}
-
-function describeRetry(event: Extract<TransferEvent, { type: "retry" }>): string {
-  return `trying ${event.path} again in ${
-    formatDuration(event.delay)
-  } (attempt ${event.attempt}): ${event.reason}`;
-}
-
-/** True at most once in so many ms. */
+/** Returns a function that is true at most once every `ms`. */
 function throttle(ms: number, now: () => number): () => boolean {
   let last = -Infinity;
   return () => {
@@ -271,7 +235,7 @@ function throttle(ms: number, now: () => number): () => boolean {
 
 function everyInterval(ms: number, call: () => void): () => void {
   const timer = setInterval(call, ms);
-  // The display alone keeps no process alive.
+  // The display must not keep the process alive.
   Deno.unrefTimer(timer);
   return () => clearInterval(timer);
 }

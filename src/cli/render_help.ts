@@ -1,6 +1,6 @@
 import { type Setting, type SettingName, SETTINGS } from "../config/settings.ts";
 import type { Command, FlagSpec, Terminal } from "./command.ts";
-import { GLOBAL_SETTINGS, specsOf } from "./parse_flags.ts";
+import { GLOBAL_SETTINGS, specsOf } from "./known_flags.ts";
 import { style } from "./style.ts";
 
 /** What a page is made for. */
@@ -104,9 +104,6 @@ function flagText(flag: FlagSpec): string {
 
 function flagHelp(flag: FlagSpec): string {
   const notes = [
-    flag.aliases === undefined || flag.aliases.length === 0
-      ? null
-      : `also ${flag.aliases.map((a) => `--${a}`).join(", ")}`,
     flag.choices === undefined || flag.value === undefined ? null : `one of ${flag.choices.join(", ")}`,
     flag.type === "list" ? "may be repeated" : null,
     flag.default === undefined ? null : `default ${flag.default}`,

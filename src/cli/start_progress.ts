@@ -2,38 +2,33 @@ import { configureLog, log } from "../log/logger.ts";
 import { redact } from "../log/redact.ts";
 import type { CommandContext } from "./command.ts";
 import { columnsNow } from "./output.ts";
-import { createProgress, type Progress, PROGRESS_MODES } from "./progress.ts";
+import { createProgress, type Progress, PROGRESS_MODES, type ProgressOptions } from "./progress.ts";
 
 /**
- * Shows a transfer on this process's standard error. Log lines go above a live display while it is there: call
- * `finish` or `close` in any case.
- *
- * @param wanted The value of `--progress`.
- * @param model What is downloaded: the display names it, and where it is closed unfinished it says what is kept. @default {no name}
- * @param doing What is done with the bytes. @default {"downloading"}
+ * Shows a transfer on this process's standard error, in the mode of `--progress`. Log lines go above the live
+ * display until `finish` or `close` is called, so one of them must be.
  */
 export function startProgress(
-  context: Pick<CommandContext, "stderr" | "env" | "quiet" | "writeError">,
-  wanted: string,
-  model?: string,
-  doing?: string,
+  { stderr, env, flags, quiet, writeError }: Pick<
+    CommandContext,
+    "stderr" | "env" | "flags" | "quiet" | "writeError"
+  >,
+  options: Pick<ProgressOptions, "model" | "doing">,
 ): Progress {
-  const mode = context.quiet && wanted === "auto" ? "none" : wanted;
-  const write = (text: string) => context.writeError(redact(text));
+  const wanted = PROGRESS_MODES.find((known) => known === flags.progress) ?? "auto";
+  const write = (text: string) => writeError(redact(text));
   const progress = createProgress({
-    mode: PROGRESS_MODES.find((known) => known === mode) ?? "auto",
-    isTerminal: context.stderr.isTerminal && context.env.TERM !== "dumb",
+    ...options,
+    mode: quiet && wanted === "auto" ? "none" : wanted,
+    isTerminal: stderr.isTerminal && env.TERM !== "dumb",
     write,
     log: log.info,
     columns: columnsNow,
-    ...(model === undefined ? {} : { model }),
-    ...(doing === undefined ? {} : { doing }),
   });
   configureLog({ write: (line) => progress.line(line) });
   const restore = () => configureLog({ write: (line) => write(`${line}\n`) });
   return {
-    onEvent: progress.onEvent,
-    line: progress.line,
+    ...progress,
     finish(summary) {
       progress.finish(summary);
       restore();

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { cachedModelNames } from "../../src/cli/cached_model_names.ts";
+import { namesInCache } from "../../src/cache/names_in_cache.ts";
 import { complete } from "../../src/cli/complete.ts";
 import type { Command } from "../../src/cli/command.ts";
 import { DENO_RUN, MAIN, plainEnvironment } from "./aim.ts";
@@ -78,9 +78,10 @@ Deno.test("models are offered from both layouts, and what is no model is not", a
     ) {
       await Deno.mkdir(`${root}/${d}`, { recursive: true });
     }
-    const names = await cachedModelNames({ cachePath: root, hfHubCache: `${root}/hub` });
-    assertEquals(names, ["a/b--c", "org/model"]);
-    assertEquals(await cachedModelNames({ cachePath: `${root}/none`, hfHubCache: "/none" }), []);
+    await Deno.writeTextFile(`${root}/org/model/config.json`, "{}");
+    const paths = { root, hub: `${root}/hub`, hfHome: root };
+    assertEquals(await namesInCache(paths), ["a/b--c", "org/model"]);
+    assertEquals(await namesInCache({ root: `${root}/none`, hub: "/none", hfHome: "/none" }), []);
   } finally {
     await Deno.remove(root, { recursive: true });
   }

@@ -78,7 +78,7 @@ Deno.test("wrong flags are refused, each with its own line", () => {
     [["--model"], "--model needs a value; write --model VALUE"],
     [
       ["--model", "--port", "80"],
-      "--model needs a value; write --model=VALUE where the value begins with a dash",
+      "--model needs a value; write --model=VALUE if the value begins with a dash",
     ],
     [["--port", "1", "--port", "2"], "--port is given twice; give it once"],
     [["--model-name", "a", "--custom-model-name", "b"], "--model-name is given twice; give it once"],

@@ -3,6 +3,7 @@ import type { ListedFolder, ListedModel } from "../../cache/list_models.ts";
 import { cachePaths } from "../../cache/cache_paths.ts";
 import { isPinned } from "../../cache/pinned.ts";
 import type { Command } from "../command.ts";
+import { listed } from "../download_flags.ts";
 import { count, formatBytes } from "../format.ts";
 import { formatFlag } from "../format_flag.ts";
 import { jsonReport } from "../json_report.ts";
@@ -44,7 +45,7 @@ export const cacheList: Command = {
   permissions: { write: false, net: false, run: false, ffi: false },
   async run(context) {
     const { config, flags, print, stdout } = context;
-    const filters = (Array.isArray(flags.filter) ? flags.filter : []).map(parseFilter);
+    const filters = listed(flags.filter).map(parseFilter);
     const now = Date.now();
     const picked = (await pickModels(context)).filter((folder) => filters.every((test) => test(folder, now)));
     const folders = await Promise.all(

@@ -18,7 +18,7 @@ import { errorFrom } from "../../errors/from_unknown.ts";
 import { EXIT_CODES } from "../../errors/exit_codes.ts";
 import { log } from "../../log/logger.ts";
 import type { Command, CommandContext } from "../command.ts";
-import { PROGRESS_FLAG, progressMode } from "../download_flags.ts";
+import { PROGRESS_FLAG } from "../download_flags.ts";
 import { startProgress } from "../start_progress.ts";
 import { count, formatBytes } from "../format.ts";
 import { folderInWords, LAYOUT_FLAG, pickModels } from "../pick_models.ts";
@@ -69,7 +69,7 @@ export const cacheVerify: Command = {
     const trust = signatureOf(context);
     const results: Verification[] = [];
     let failure: AimError | null = null;
-    const progress = startProgress(context, progressMode(context), undefined, "verifying");
+    const progress = startProgress(context, { doing: "verifying" });
     const sum = (of: (model: ListedModel) => number) => models.reduce((total, model) => total + of(model), 0);
     progress.onEvent({
       type: "start",

@@ -1,10 +1,11 @@
+import { cachePaths } from "../../cache/cache_paths.ts";
 import { resolveConfig } from "../../config/resolve_config.ts";
 import { type SettingName, SETTINGS } from "../../config/settings.ts";
 import { complete } from "../complete.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { TOPICS } from "../help_topics.ts";
 
-/** `aim __complete -- WORDS…`: what may stand in the place of the last word; called by the completion scripts. */
+/** `aim __complete -- WORDS…`: possible completions of the last word, for the completion scripts. */
 export const completeWords: Command = {
   name: "__complete",
   summary: "list possible next words; for completion scripts",
@@ -27,7 +28,7 @@ export const completeWords: Command = {
   },
 };
 
-/** A shell that completes is no place for errors: then there is nothing to offer. */
+/** While a shell completes, errors must not be printed. */
 async function quietly(list: () => Promise<readonly string[]>): Promise<readonly string[]> {
   try {
     return await list();
@@ -48,11 +49,11 @@ async function profileIds(context: CommandContext): Promise<readonly string[]> {
 }
 
 async function cachedModels(context: CommandContext): Promise<readonly string[]> {
-  const { cachedModelNames } = await import("../cached_model_names.ts");
-  return await cachedModelNames(configOfWords(context));
+  const { namesInCache } = await import("../../cache/names_in_cache.ts");
+  return await namesInCache(cachePaths(configOfWords(context)));
 }
 
-/** The configuration with the flags that were typed so far. */
+/** The configuration with the flags typed so far. */
 function configOfWords({ args, env }: CommandContext) {
   const flags: Partial<Record<SettingName, string>> = {};
   const typed = args.slice(0, -1);

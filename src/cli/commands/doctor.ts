@@ -1,9 +1,10 @@
-import { cachePaths, hubFolder } from "../../cache/cache_paths.ts";
-import { diskUse } from "../../cache/inspect_disk.ts";
+import { cachePaths, downloadFolder } from "../../cache/cache_paths.ts";
 import { directoryBytes } from "../../cache/files.ts";
+import { pathOfPlace } from "../../cache/path_of_place.ts";
 import type { ModelPlace } from "../../cache/types.ts";
 import { filesInCache, memoryFit, unsafeOf } from "../../serve/memory_fit.ts";
-import type { Manifest } from "../../sources/manifest.ts";
+import { missingInWords } from "../../serve/missing_in_words.ts";
+import { type Manifest, totalBytes } from "../../sources/manifest.ts";
 import type { Config } from "../../config/config.ts";
 import { kernelFiles } from "../../os/kernel_files.ts";
 import type { GpuInventory } from "../../gpu/types.ts";
@@ -14,8 +15,8 @@ import { type ModelRef, parseModelRef } from "../../sources/model_ref.ts";
 import { readBuildInfo } from "../build_info.ts";
 import type { Command } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
-import { attempt, type Check, checkOf } from "../doctor/check.ts";
-import { checkDirectory, checkRoom } from "../doctor/check_directory.ts";
+import { attempt, type Check, check, checkOf } from "../doctor/check.ts";
+import { checkDirectory } from "../doctor/check_directory.ts";
 import { checkEngine } from "../doctor/check_engine.ts";
 import { checkGpus } from "../doctor/check_gpus.ts";
 import { checkHost } from "../doctor/check_host.ts";
@@ -24,9 +25,10 @@ import { checkPort } from "../doctor/check_port.ts";
 import { checkSources } from "../doctor/check_sources.ts";
 import { doctorJson, doctorMarkdown, doctorText, stopping } from "../doctor/render_doctor.ts";
 import { pageOf } from "../render_help.ts";
+import { roomFor } from "../room_for.ts";
 import { formatFlag } from "../format_flag.ts";
 
-/** `aim doctor`: why it does not work here. */
+/** `aim doctor`: checks everything that serving needs. */
 export const doctor: Command<GpuInventory> = {
   name: "doctor",
   summary: "check everything that serving needs, and say what is wrong",
@@ -62,25 +64,22 @@ export const doctor: Command<GpuInventory> = {
   permissions: { write: true, net: true, run: true, ffi: true },
   prepare: detectHardware,
   async run({ config, env, flags, prepared, print, signal, stdout }) {
-    const choice = await attempt(async () =>
-      await chooseServing({
-        config,
-        env,
-        gpus: prepared,
-        engine: await servingEngine(config, env, "show"),
-        need: "show",
-      })
-    );
+    const choice = await attempt(async () => {
+      const engine = await servingEngine(config, env, "show");
+      return await chooseServing({ config, env, gpus: prepared, engine, need: "show" });
+    });
     const chosen = "value" in choice ? choice.value : null;
     const found = chosen === null ? null : await attempt(() => resolveServing(config, chosen));
     const place = found !== null && "value" in found ? found.value : null;
     const needed = place?.kind === "missing" && !config.offline;
     const ref = chosen?.model.ref ?? await namedRef(config);
-    const [engine, directories, sources] = await Promise.all([
+    const [engine, directories, { checks: sources, manifest }] = await Promise.all([
       checkEngine(config, env),
       checkCaches(config, ref, needed),
       checkSources({ config, env, ref, needed, signal }),
     ]);
+    const listedBytes = manifest === null ? null : totalBytes(manifest);
+    const { available, total } = Deno.systemMemoryInfo();
     const checks: Check[] = [
       checkProgram(),
       ...checkGpus(prepared),
@@ -89,70 +88,56 @@ export const doctor: Command<GpuInventory> = {
       checkPort(config.port),
       await checkProfilePath(config),
       ...directories,
-      ...(found === null ? [] : [
-        "error" in found ? checkOf("model", found.error, "failed") : checkPlace(config, found.value),
-      ]),
+      ...(found === null
+        ? []
+        : ["error" in found ? checkOf("model", found.error, "failed") : checkPlace(config, found.value)]),
       ...checkHost({
         files: kernelFiles(),
-        availableMemory: Deno.systemMemoryInfo().available,
-        totalMemory: Deno.systemMemoryInfo().total,
+        availableMemory: available,
+        totalMemory: total,
         gpuCount: chosen?.profile.metadata.acceleratorCount ?? null,
         modelBytes: place !== null && place.kind !== "missing"
-          ? await directoryBytes(place.kind === "path" ? place.path : place.snapshot)
-          : sources.modelBytes,
+          ? await directoryBytes(pathOfPlace(place))
+          : listedBytes,
       }),
-      ...(needed && sources.modelBytes !== null
-        ? [
-          await checkRoom(
-            ref?.kind === "s3" ? config.cachePath : config.hfHubCache,
-            await toCome(config, chosen, sources.modelBytes),
-          ),
-        ]
+      ...(needed && chosen !== null && listedBytes !== null
+        ? await checkRoom(downloadFolder(cachePaths(config), chosen.model), listedBytes)
         : []),
-      ...sources.checks,
-      ...await checkMemory(prepared, chosen, place, sources.manifest),
+      ...sources,
+      ...await checkMemory(prepared, chosen, place, manifest),
       ...checkNetworkSettings(env),
     ];
-    print(
-      flags.format === "json"
-        ? doctorJson(checks)
-        : flags.format === "markdown"
-        ? doctorMarkdown(checks)
-        : doctorText(checks, pageOf(stdout)),
-    );
+    const render = { json: doctorJson, markdown: doctorMarkdown }[String(flags.format)];
+    print(render === undefined ? doctorText(checks, pageOf(stdout)) : render(checks));
     return stopping(checks) === 0 ? 0 : 1;
   },
 };
 
-/** Profiles on disk are optional, a directory that was named is not. */
+/** Profiles on disk are optional, but a directory that was named must exist. */
 async function checkProfilePath({ profilePath, origins }: Config): Promise<Check> {
-  const name = "profiles";
   const outcome = await attempt(async () => (await Deno.stat(profilePath)).isDirectory);
-  if ("value" in outcome && outcome.value) return { name, state: "ok", found: `on disk in ${profilePath}` };
+  if ("value" in outcome && outcome.value) return check("profiles", "ok", `on disk in ${profilePath}`);
   const found = `${profilePath} ${"value" in outcome ? "is not a directory" : "does not exist"}`;
   return origins.profilePath === "default"
-    ? { name, state: "ok", found: `${found}: only the built-in profiles are used` }
-    : { name, state: "failed", found, todo: "correct AIM_PROFILE_PATH, or mount it" };
+    ? check("profiles", "ok", `${found}: only the built-in profiles are used`)
+    : check("profiles", "failed", found, "correct AIM_PROFILE_PATH, or mount it");
 }
 
 function checkProgram(): Check {
   const { version, form } = readBuildInfo(new URL("./", Deno.mainModule).href);
-  return { name: "aim", state: "ok", found: `${version}, ${form}, Deno ${Deno.version.deno}` };
+  return check("aim", "ok", `${version}, ${form}, Deno ${Deno.version.deno}`);
 }
 
 function checkChoice({ profile, guessed, model, hipVisibleDevices }: ServingChoice): Check {
   const devices = hipVisibleDevices === null ? "" : `, on GPUs ${hipVisibleDevices}`;
   const found = `${profile.id} (${profile.metadata.type}) loads ${model.uri}${devices}`;
-  if (!guessed) return { name: "profile", state: "ok", found };
-  // That there is no GPU is said above.
-  return {
-    name: "profile",
-    state: "warning",
-    found: `it depends on the GPU; with ${profile.metadata.acceleratorModel}: ${found}`,
-  };
+  if (!guessed) return check("profile", "ok", found);
+  // The check of the GPUs already says that there is none.
+  const { acceleratorModel } = profile.metadata;
+  return check("profile", "warning", `it depends on the GPU; with ${acceleratorModel}: ${found}`);
 }
 
-/** The cache that a download would go to must be right where one is needed; the other one may be as it is. */
+/** A cache that serving would download into must be usable; a fault of the other one is only a warning. */
 async function checkCaches(config: Config, ref: ModelRef | null, needed: boolean): Promise<Check[]> {
   const own = ref?.kind === "s3" ? config.cachePath : config.hfHubCache;
   const paths = [...new Set([config.cachePath, config.hfHubCache])];
@@ -162,38 +147,27 @@ async function checkCaches(config: Config, ref: ModelRef | null, needed: boolean
 }
 
 function checkPlace(config: Config, place: ModelPlace): Check {
-  if (place.kind === "path") {
-    return { name: "model", state: "ok", found: `served from ${place.path}` };
-  }
-  if (place.kind === "hub") {
-    return { name: "model", state: "ok", found: `served from ${place.snapshot}` };
-  }
-  const found = `not in the cache (${place.looked.map((p) => `${p.path}: ${p.reason}`).join("; ")})`;
+  if (place.kind !== "missing") return check("model", "ok", `served from ${pathOfPlace(place)}`);
+  const found = `not in the cache (${missingInWords(place)})`;
   return config.offline
-    ? {
-      name: "model",
-      state: "failed",
+    ? check("model", "failed", found, "copy it there: aim download-to-cache on a connected host")
+    : check(
+      "model",
+      "warning",
       found,
-      todo: "copy it there: aim download-to-cache on a connected host",
-    }
-    : {
-      name: "model",
-      state: "warning",
-      found,
-      todo: "serve will download it first; aim download-to-cache does that in advance",
-    };
+      "serve will download it first; aim download-to-cache does that in advance",
+    );
 }
 
-/** What an interrupted download has already written needs no more room. */
-async function toCome(config: Config, chosen: ServingChoice | null, bytes: number): Promise<number> {
-  if (chosen === null) return bytes;
-  const { root, ...paths } = cachePaths(config);
-  const { ref, name } = chosen.model;
-  const folder = ref.kind === "hub" ? hubFolder(paths, name) : `${root}/${name}`;
-  return Math.max(0, bytes - (await diskUse(folder)).bytes);
+async function checkRoom(folder: string, modelBytes: number): Promise<Check[]> {
+  const room = await roomFor(folder, modelBytes);
+  if (room === null) return [];
+  const fits = room.freeBytes >= room.neededBytes;
+  const todo = "use a larger volume, or free space with aim cache prune";
+  return [check("disk", fits ? "ok" : "failed", room.summary, fits ? undefined : todo)];
 }
 
-/** The model against the memory of the GPUs; a warning, since vLLM has the last word. */
+/** Compares the model with the memory of the GPUs: only a warning, since vLLM decides in the end. */
 async function checkMemory(
   gpus: GpuInventory,
   chosen: ServingChoice | null,
@@ -207,24 +181,22 @@ async function checkMemory(
     from: manifest.source,
   });
   if (files === null) return [];
+  const checks: Check[] = [];
   const unsafe = unsafeOf(files);
-  const trust: Check[] = unsafe === null ? [] : [{
-    name: "trust",
-    state: "warning",
-    found: unsafe,
-    todo: "use a safetensors model without custom code; AIM_REFUSE_UNSAFE=true refuses others",
-  }];
+  if (unsafe !== null) {
+    const todo = "use a safetensors model without custom code; AIM_REFUSE_UNSAFE=true refuses others";
+    checks.push(check("trust", "warning", unsafe, todo));
+  }
   const fit = memoryFit(gpus, chosen.args, files);
-  if (fit === null) return trust;
-  return fit.state === "fits" ? [...trust, { name: "memory", state: "ok", found: fit.summary }] : [...trust, {
-    name: "memory",
-    state: "warning",
-    found: fit.summary,
-    todo: "use more GPUs, a quantised model, or a smaller max-model-len",
-  }];
+  if (fit?.state === "fits") checks.push(check("memory", "ok", fit.summary));
+  else if (fit !== null) {
+    const todo = "use more GPUs, a quantised model, or a smaller max-model-len";
+    checks.push(check("memory", "warning", fit.summary, todo));
+  }
+  return checks;
 }
 
-/** The model that was named, where no profile fits. */
+/** The model that was named, for when no profile fits. */
 async function namedRef(config: Config): Promise<ModelRef | null> {
   const wanted = await attempt(() => wantedModel(config));
   if ("error" in wanted) return null;

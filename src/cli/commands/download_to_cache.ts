@@ -14,20 +14,13 @@ import { modelsOfProfiles, profileModel } from "../../serve/select_profile_for.t
 import type { DownloadReport } from "../../download/download_report.ts";
 import type { Command, CommandContext, Terminal } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
-import {
-  DOWNLOAD_FLAGS,
-  DOWNLOAD_SETTINGS,
-  downloadOptions,
-  progressMode,
-  revisionOf,
-  text,
-} from "../download_flags.ts";
-import { downloadResult } from "../download_result.ts";
+import { DOWNLOAD_FLAGS, DOWNLOAD_SETTINGS, downloadOptions, revisionOf, text } from "../download_flags.ts";
+import { downloadJson } from "../download_json.ts";
 import { count, formatBytes, formatDuration } from "../format.ts";
 import { jsonReport } from "../json_report.ts";
 import { type DownloadPreview, previewDownload } from "../preview_download.ts";
 import { startProgress } from "../start_progress.ts";
-import { table } from "../table.ts";
+import { type Column, table } from "../table.ts";
 
 /** `aim download-to-cache`: download models into one of the two cache layouts. */
 export const downloadToCache: Command<GpuInventory | null> = {
@@ -78,8 +71,7 @@ export const downloadToCache: Command<GpuInventory | null> = {
     const wanted = await wantedModels(context);
     const json = flags.format === "json";
     if (flags["dry-run"] === true) {
-      const previews: DownloadPreview[] = [];
-      for (const one of wanted) previews.push(await preview(context, one));
+      const previews = await previewAll(context, wanted);
       print(json ? jsonReport({ models: previews }) : previewText(previews, context.stdout));
       return 0;
     }
@@ -88,22 +80,28 @@ export const downloadToCache: Command<GpuInventory | null> = {
         hint: "give --model-name with one model at a time",
       });
     }
+    // All models are listed before the first byte, so that a wrong name fails while nothing is downloaded yet.
+    const previews = wanted.length > 1 && !config.offline ? await previewAll(context, wanted) : [];
+    if (previews.length > 0) log.info(announcement(previews, flags.force === true));
     const reports: NamedReport[] = [];
-    // All are listed before the first byte: a wrong name ends this while nothing is downloaded yet.
-    const total = wanted.length > 1 && !config.offline ? await wholeOf(context, wanted) : null;
-    if (total !== null) log.info(total.summary);
     for (const [at, one] of wanted.entries()) {
-      const done = total === null ? "" : `, ${total.before(at)} of ${formatBytes(total.bytes)} done`;
-      const count = wanted.length === 1 ? "" : ` (${at + 1} of ${wanted.length}${done})`;
-      const report = await download(context, one, count);
+      const done = previews.length === 0
+        ? ""
+        : `, ${formatBytes(sum(previews.slice(0, at), "bytes"))} of ${
+          formatBytes(sum(previews, "bytes"))
+        } done`;
+      const position = wanted.length === 1 ? "" : ` (${at + 1} of ${wanted.length}${done})`;
+      const report = await download(context, one, position);
       reports.push(report);
       if (!json) print(`${report.path}\n`);
     }
-    const [first] = reports;
-    if (json) {
-      print(reports.length === 1 && first !== undefined ? downloadResult(context, first) : allJson(reports));
+    const [first, ...more] = reports.map(downloadJson);
+    if (json) print(jsonReport(more.length === 0 && first !== undefined ? first : allJson(reports)));
+    if (reports.length > 1) {
+      const [bytes, moved] = [sum(reports, "bytes"), sum(reports, "bytesMoved")].map(formatBytes);
+      const time = formatDuration(sum(reports, "elapsed"));
+      log.info(`${count(reports.length, "model")}, ${bytes}: ${moved} downloaded in ${time}`);
     }
-    if (reports.length > 1) log.info(totalInWords(reports));
     return 0;
   },
 };
@@ -115,6 +113,10 @@ interface NamedReport extends DownloadReport {
   readonly model: string;
 }
 
+function sum<Key extends string>(all: readonly Readonly<Record<Key, number>>[], key: Key): number {
+  return all.reduce((total, one) => total + one[key], 0);
+}
+
 /** Where a model goes, and at which revision. */
 function placed(context: Context, wanted: Wanted) {
   const options = downloadOptions(context);
@@ -123,34 +125,25 @@ function placed(context: Context, wanted: Wanted) {
   return { options, revision, placement: placementOf(context.config, { layout, ...wanted }, revision) };
 }
 
-async function preview(context: Context, wanted: Wanted): Promise<DownloadPreview> {
-  const { options: { include, exclude, signal }, revision, placement } = placed(context, wanted);
-  return await previewDownload(context.config, context.env, wanted.ref, placement, {
-    revision,
-    include,
-    exclude,
-    signal,
-  });
+async function previewAll(context: Context, wanted: readonly Wanted[]): Promise<DownloadPreview[]> {
+  const previews: DownloadPreview[] = [];
+  for (const one of wanted) {
+    const { options: { include, exclude, signal }, revision, placement } = placed(context, one);
+    const filters = { revision, include, exclude, signal };
+    previews.push(await previewDownload(context.config, context.env, one.ref, placement, filters));
+  }
+  return previews;
 }
 
 /** Several models in numbers, before they are downloaded. */
-async function wholeOf(context: Context, wanted: readonly Wanted[]) {
-  const previews: DownloadPreview[] = [];
-  for (const one of wanted) previews.push(await preview(context, one));
-  const sum = (of: readonly DownloadPreview[], key: "bytes" | "bytesPresent") =>
-    of.reduce((total, one) => total + one[key], 0);
+function announcement(previews: readonly DownloadPreview[], force: boolean): string {
   const bytes = sum(previews, "bytes");
-  const present = context.flags.force === true ? 0 : sum(previews, "bytesPresent");
-  return {
-    bytes,
-    summary: `${count(previews.length, "model")}, ${formatBytes(bytes)}: ${
-      formatBytes(present)
-    } already present, ${formatBytes(bytes - present)} to download`,
-    before: (at: number) => formatBytes(sum(previews.slice(0, at), "bytes")),
-  };
+  const present = force ? 0 : sum(previews, "bytesPresent");
+  return `${count(previews.length, "model")}, ${formatBytes(bytes)}: ` +
+    `${formatBytes(present)} already present, ${formatBytes(bytes - present)} to download`;
 }
 
-async function download(context: Context, wanted: Wanted, count: string): Promise<NamedReport> {
+async function download(context: Context, wanted: Wanted, position: string): Promise<NamedReport> {
   const { config, env, prepared } = context;
   const { options, revision, placement } = placed(context, wanted);
   const offline = config.offline ? await inCache(placement, { ...options, revision }) : null;
@@ -158,7 +151,7 @@ async function download(context: Context, wanted: Wanted, count: string): Promis
   if (config.offline && await lstatOrNull(placement.directory) === null) {
     await suggest(context, placement.name);
   }
-  const progress = startProgress(context, progressMode(context), `${placement.name}${count}`);
+  const progress = startProgress(context, { model: `${placement.name}${position}` });
   try {
     const report = await bring(config, env, wanted.ref, placement, {
       ...options,
@@ -173,24 +166,14 @@ async function download(context: Context, wanted: Wanted, count: string): Promis
   }
 }
 
-function allJson(reports: readonly NamedReport[]): string {
-  const sum = (key: "bytes" | "bytesMoved" | "bytesPresent" | "elapsed") =>
-    reports.reduce((total, report) => total + report[key], 0);
-  return jsonReport({
-    models: reports.map(({ elapsed, ...rest }) => ({ ...rest, elapsedMs: Math.round(elapsed) })),
-    bytes: sum("bytes"),
-    bytesMoved: sum("bytesMoved"),
-    bytesPresent: sum("bytesPresent"),
-    elapsedMs: Math.round(sum("elapsed")),
-  });
-}
-
-function totalInWords(reports: readonly NamedReport[]): string {
-  const sum = (key: "bytes" | "bytesMoved" | "elapsed") =>
-    reports.reduce((total, report) => total + report[key], 0);
-  return `${count(reports.length, "model")}, ${formatBytes(sum("bytes"))}: ${
-    formatBytes(sum("bytesMoved"))
-  } downloaded in ${formatDuration(sum("elapsed"))}`;
+function allJson(reports: readonly NamedReport[]) {
+  return {
+    models: reports.map(downloadJson),
+    bytes: sum(reports, "bytes"),
+    bytesMoved: sum(reports, "bytesMoved"),
+    bytesPresent: sum(reports, "bytesPresent"),
+    elapsedMs: Math.round(sum(reports, "elapsed")),
+  };
 }
 
 async function wantedModels(context: Context): Promise<Wanted[]> {
@@ -203,7 +186,7 @@ async function wantedModels(context: Context): Promise<Wanted[]> {
         hint: "give --model, or leave out --all-profiles",
       });
     }
-    if (gpus === null) throw new Error("the hardware is looked at where no model is named");
+    if (gpus === null) throw new Error("without a model, the hardware has been detected");
     return (await modelsOfProfiles(config, gpus)).map((one) => ({ ...one, profile: null }));
   }
   if (exact.length > 0) {
@@ -217,26 +200,24 @@ async function wantedModels(context: Context): Promise<Wanted[]> {
   return [await profileModel(config, gpus)];
 }
 
+const PREVIEW_COLUMNS: readonly Column<DownloadPreview["files"][number]>[] = [
+  { title: "FILE", text: (file) => file.path, atLast: 16 },
+  { title: "SIZE", text: (file) => formatBytes(file.bytes), right: true },
+  { title: "STATE", text: (file) => file.present ? "present" : "missing" },
+];
+
 function previewText(previews: readonly DownloadPreview[], { colour, columns }: Terminal): string {
   const list = previews.flatMap(({ source, path, files, bytes, bytesPresent }) => [
-    ...table(
-      [
-        { title: "FILE", text: (file) => file.path, atLast: 16 },
-        { title: "SIZE", text: (file) => formatBytes(file.bytes), right: true },
-        { title: "STATE", text: (file) => file.present ? "present" : "missing" },
-      ],
-      files,
-      { colour, width: columns },
-    ),
+    ...table(PREVIEW_COLUMNS, files, { colour, width: columns }),
     `${source}: ${count(files.length, "file")}, ${formatBytes(bytes)}, ${formatBytes(bytesPresent)} present`,
     `to ${path}`,
     "",
   ]);
-  const missing = previews.reduce((sum, { bytes, bytesPresent }) => sum + bytes - bytesPresent, 0);
+  const missing = sum(previews, "bytes") - sum(previews, "bytesPresent");
   return `${list.join("\n")}\n${formatBytes(missing)} would be downloaded\n`;
 }
 
-/** @throws {AimError} `not-found` where the cache holds a model of nearly this name. */
+/** @throws {AimError} `not-found` if the cache has a model of nearly this name. */
 async function suggest({ config }: Context, name: string): Promise<void> {
   const near = await nearestInCache(cachePaths(config), name);
   if (near === null) return;
@@ -245,7 +226,7 @@ async function suggest({ config }: Context, name: string): Promise<void> {
   });
 }
 
-/** Its configuration is not here yet: weights alone are compared with the GPUs that the profile is for. */
+/** The model's configuration is not downloaded yet, so only the weights are compared with the GPUs. */
 function warnOfMemory(gpus: GpuInventory | null, profile: Profile | null, { files, source }: Manifest): void {
   if (gpus === null || profile === null) return;
   const sizes = new Map<string, number>(files.map((file) => [file.path, file.size]));

@@ -8,15 +8,9 @@ import { type ModelRef, parseModelRef, quantisationIn, revisionIn } from "../../
 import { parseProtocols } from "../../sources/protocols.ts";
 import { totalBytes } from "../../sources/manifest.ts";
 import type { Command } from "../command.ts";
-import {
-  DOWNLOAD_FLAGS,
-  DOWNLOAD_SETTINGS,
-  downloadOptions,
-  progressMode,
-  revisionOf,
-  text,
-} from "../download_flags.ts";
-import { downloadResult } from "../download_result.ts";
+import { DOWNLOAD_FLAGS, DOWNLOAD_SETTINGS, downloadOptions, revisionOf, text } from "../download_flags.ts";
+import { downloadJson } from "../download_json.ts";
+import { jsonReport } from "../json_report.ts";
 import { startProgress } from "../start_progress.ts";
 
 /** `aim fetch`: download into exactly one directory. */
@@ -59,7 +53,7 @@ export const fetch: Command = {
       expected: expected ?? undefined,
       interval: config.progressInterval,
     });
-    const progress = startProgress(context, progressMode(context), uri);
+    const progress = startProgress(context, { model: uri });
     try {
       const report = await bring(config, env, ref, placement, {
         ...options,
@@ -77,7 +71,8 @@ export const fetch: Command = {
       });
       progress.finish(report);
       await artifact?.finish();
-      print(downloadResult(context, { ...report, model: placement.name }));
+      const result = downloadJson({ ...report, model: placement.name });
+      print(context.flags.format === "json" ? jsonReport(result) : `${report.path}\n`);
     } catch (error) {
       await artifact?.fail(errorFrom(error, `fetching ${uri}`).line);
       throw error;
@@ -89,7 +84,7 @@ export const fetch: Command = {
   },
 };
 
-/** The ways that this model's bytes may come; only the hub has several. */
+/** The protocols for this model's files; only the hub has more than one. */
 function protocolsOf(ref: ModelRef, setting: string): readonly string[] {
   if (ref.kind === "hub") return parseProtocols(setting);
   return [ref.kind === "s3" ? "S3" : "OCI"];

@@ -45,11 +45,8 @@ export const serve: Command<GpuInventory> = {
         onTimings: (timings) => context.writeError(jsonReport({ timings })),
       }),
       openProgress: async () =>
-        (await import("../start_progress.ts")).startProgress(
-          context,
-          "auto",
-          config.modelId ?? config.aimId ?? "",
-        ),
+        (await import("../start_progress.ts"))
+          .startProgress(context, { model: config.modelId ?? config.aimId ?? "" }),
     });
   },
 };

@@ -1,75 +1,44 @@
 import { nodeModule } from "../../os/node_module.ts";
 import { errnoOf, errorFrom } from "../../errors/from_unknown.ts";
 import { formatBytes } from "../format.ts";
-import type { Check, CheckState } from "./check.ts";
+import { type Check, check, type CheckState } from "./check.ts";
 
 /**
- * Whether a cache directory is there, has space and takes files. A file is written into a directory that exists and removed again;
- * one that does not exist is not created: the nearest directory above it counts.
+ * Whether a cache directory exists, has space and can be written: a file is created in it and removed again.
+ * A directory that does not exist is not created; the nearest one above it is checked.
  *
- * @param whenBad `failed` where serving has to download into it.
+ * @param whenBad `failed` if serving has to download into it.
  */
 export async function checkDirectory(name: string, path: string, whenBad: CheckState): Promise<Check> {
   if (/^\/(?:dev|proc|sys)(?:\/|$)/.test(path)) {
-    return {
-      name,
-      state: "failed",
-      found: `${path}: aim cannot use paths below /dev, /proc and /sys (Deno keeps them closed)`,
-      todo: "set AIM_CACHE_PATH to a directory elsewhere: a mounted volume, or a tmpfs at /mnt",
-    };
+    const found = `${path}: aim cannot use paths below /dev, /proc and /sys (Deno keeps them closed)`;
+    const todo = "set AIM_CACHE_PATH to a directory elsewhere: a mounted volume, or a tmpfs at /mnt";
+    return check(name, "failed", found, todo);
   }
-  const there = await nearestEntry(path);
-  const missing = there.path === path ? "" : ", does not exist yet";
-  if (!there.isDirectory) {
-    return {
-      name,
-      state: whenBad,
-      found: `${path}: ${there.path} is not a directory`,
-      todo: "move it away, or choose another directory",
-    };
+  const nearest = await nearestEntry(path);
+  const missing = nearest.path === path ? "" : ", does not exist yet";
+  if (!nearest.isDirectory) {
+    const found = `${path}: ${nearest.path} is not a directory`;
+    return check(name, whenBad, found, "move it away, or choose another directory");
   }
   try {
-    const { bavail, bsize } = await nodeModule("node:fs/promises").statfs(there.path);
+    const { access, constants, statfs } = nodeModule("node:fs/promises");
+    const { bavail, bsize } = await statfs(nearest.path);
     const space = `${formatBytes(bavail * bsize)} free`;
-    if (there.path === path) await tryToWrite(path);
-    else {
-      const { access, constants } = nodeModule("node:fs/promises");
-      await access(there.path, constants.W_OK);
-    }
-    if (bavail * bsize > 0) return { name, state: "ok", found: `${path}: ${space}, writable${missing}` };
-    return {
-      name,
-      state: whenBad,
-      found: `${path}: ${space}`,
-      todo: "free some space or use a larger volume",
-    };
+    if (nearest.path === path) await tryToWrite(path);
+    else await access(nearest.path, constants.W_OK);
+    return bavail * bsize > 0
+      ? check(name, "ok", `${path}: ${space}, writable${missing}`)
+      : check(name, whenBad, `${path}: ${space}`, "free some space or use a larger volume");
   } catch (thrown) {
-    const error = errorFrom(thrown, path);
+    const { message, hint = "check that its volume is mounted" } = errorFrom(thrown, path);
     const readOnly = ["EROFS", "EACCES", "EPERM"].includes(errnoOf(thrown) ?? "") ||
       thrown instanceof Deno.errors.PermissionDenied;
-    return {
-      name,
-      state: whenBad,
-      found: readOnly ? `${path}: not writable${missing}` : error.message,
-      todo: error.hint ?? "check that its volume is mounted",
-    };
+    return check(name, whenBad, readOnly ? `${path}: not writable${missing}` : message, hint);
   }
 }
 
-/** Whether a download of so many bytes fits where it would go. */
-export async function checkRoom(path: string, bytes: number): Promise<Check> {
-  const { bavail, bsize } = await nodeModule("node:fs/promises").statfs((await nearestEntry(path)).path);
-  const free = bavail * bsize;
-  const found = `${formatBytes(free)} free in ${path}, ${formatBytes(bytes)} to come`;
-  return free >= bytes ? { name: "disk", state: "ok", found } : {
-    name: "disk",
-    state: "failed",
-    found,
-    todo: "use a larger volume, or free space with aim cache prune",
-  };
-}
-
-/** The nearest entry at or above a path that exists. */
+/** The path itself, or the nearest directory above it that exists. */
 async function nearestEntry(path: string): Promise<{ path: string; isDirectory: boolean }> {
   for (let at = path;; at = at.replace(/\/[^/]*$/, "") || "/") {
     try {

@@ -3,11 +3,11 @@ import { withoutSecrets } from "../../log/secret_names.ts";
 import { releasesOf } from "../../engine/engine_table.ts";
 import { VLLM_TABLE } from "../../engine/vllm_table.generated.ts";
 import { servingEngine } from "../../serve/serving_engine.ts";
-import { attempt, type Check, checkOf } from "./check.ts";
+import { attempt, type Check, check, checkOf } from "./check.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Milliseconds that the program is waited for. */
+/** Milliseconds that the engine has to print its version. */
 const PATIENCE = 15_000;
 
 /** Whether the engine is installed, in which version, and whether its program runs. */
@@ -16,27 +16,19 @@ export async function checkEngine(config: Config, env: Environment): Promise<Che
   if ("error" in outcome) return checkOf("engine", outcome.error, "failed");
   const { name, program, version } = outcome.value;
   const path = program?.path ?? "";
-  const said = await versionOf(path, env);
-  if (said === null) {
-    return {
-      name: "engine",
-      state: "failed",
-      found: `${path} does not run`,
-      todo: "check that it works: run it with --version",
-    };
+  const printed = await versionOf(path, env);
+  if (printed === null) {
+    return check("engine", "failed", `${path} does not run`, "check that it works: run it with --version");
   }
   const label = name === "vllm" ? "vLLM" : name;
   const newest = releasesOf(VLLM_TABLE).at(-1);
-  return {
-    name: "engine",
-    state: "ok",
-    found: version === null
-      ? `${label} version unknown, ${path} (${said}); arguments are checked against vLLM ${newest}`
-      : `${label} ${version.text}, ${path} (${said})`,
-  };
+  const found = version === null
+    ? `${label} version unknown, ${path} (${printed}); arguments are checked against vLLM ${newest}`
+    : `${label} ${version.text}, ${path} (${printed})`;
+  return check("engine", "ok", found);
 }
 
-/** What a program prints with `--version`; `null` where it does not run. It gets no secrets. */
+/** The first line that a program prints with `--version`; `null` if it does not run. It gets no secrets. */
 async function versionOf(path: string, env: Environment): Promise<string | null> {
   try {
     const { success, stdout } = await new Deno.Command(path, {

@@ -1,46 +1,28 @@
 import type { GpuInventory } from "../../gpu/types.ts";
 import { hiddenGpus } from "../hidden_gpus.ts";
-import type { Check } from "./check.ts";
+import { type Check, check } from "./check.ts";
 
-/** The GPUs, which of them this container cannot use and why, and what an operator should know about them; or the processor. */
+/** The GPUs, warnings about them, and which ones this container cannot use and why; or the processor. */
 export function checkGpus(gpus: GpuInventory): Check[] {
   if (gpus.cpu !== null) {
     const { name, cores, nodeCores } = gpus.cpu;
-    return [{
-      name: "processor",
-      state: "ok",
-      found: `${gpus.model} (${name}), ${cores} of ${nodeCores} cores`,
-    }];
+    return [check("processor", "ok", `${gpus.model} (${name}), ${cores} of ${nodeCores} cores`)];
   }
-  const model = gpus.model ?? "GPU";
+  const usable = gpus.model !== null && gpus.count > 0;
   const parts = gpus.partitioned ? " partitions" : "";
-  const first: Check = gpus.model !== null && gpus.count > 0
-    ? {
-      name: "GPUs",
-      state: "ok",
-      found: `${gpus.count} x ${model}${parts}, ${
-        gpus.source === "override" ? "as AIM_GPU_MODEL says" : `from ${gpus.source}`
-      }`,
-    }
-    : {
-      name: "GPUs",
-      state: "failed",
-      found: gpus.reasons.join("; ") || "none is there",
-      todo: "give the container /dev/kfd and /dev/dri, or name the GPU with AIM_GPU_MODEL",
-    };
+  const from = gpus.source === "override" ? "as AIM_GPU_MODEL says" : `from ${gpus.source}`;
+  const todo = "give the container /dev/kfd and /dev/dri, or name the GPU with AIM_GPU_MODEL";
   return [
-    first,
-    ...grouped(gpus.warnings).map((found): Check => ({ name: "GPUs", state: "warning", found })),
-    ...hiddenGpus(gpus.gpus).map((found): Check => ({
-      name: "GPUs",
-      // A container is often given a part of a host's GPUs on purpose.
-      state: first.state === "ok" ? "ok" : "warning",
-      found: `not used: ${found}`,
-    })),
+    usable
+      ? check("GPUs", "ok", `${gpus.count} x ${gpus.model}${parts}, ${from}`)
+      : check("GPUs", "failed", gpus.reasons.join("; ") || "no GPU found", todo),
+    ...grouped(gpus.warnings).map((found) => check("GPUs", "warning", found)),
+    // A container often gets only some of a host's GPUs, on purpose.
+    ...hiddenGpus(gpus.gpus).map((found) => check("GPUs", usable ? "ok" : "warning", `not used: ${found}`)),
   ];
 }
 
-/** Warnings about GPUs that differ in the number alone, as one. */
+/** Warnings that differ only in the number of the GPU, as one. */
 function grouped(warnings: readonly string[]): string[] {
   const groups = new Map<string, string[]>();
   for (const warning of warnings) {

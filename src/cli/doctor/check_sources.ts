@@ -9,60 +9,60 @@ import type { Source } from "../../sources/source.ts";
 import { openTransport } from "../../sources/transport/transport.ts";
 import { sourceOptions } from "../../sources/source_options.ts";
 import { count, formatBytes, formatDuration } from "../format.ts";
-import { attempt, type Check, checkOf, type CheckState } from "./check.ts";
+import { attempt, type Check, check, checkOf, type CheckState } from "./check.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What is asked of the sources, and how much hangs on it. */
 export interface CheckSourcesOptions {
   readonly config: Config;
   readonly env: Environment;
-  /** The model that would be served; `null` where none is named or no profile fits. */
+  /** The model that would be served; `null` if none is named or no profile fits. */
   readonly ref: ModelRef | null;
-  /** Serving has to download it: then a source that does not answer stops it. */
+  /** Serving has to download it, so a source that does not answer would stop it. */
   readonly needed: boolean;
   readonly signal: AbortSignal;
 }
 
-/** Milliseconds that a source is waited for. */
-const PATIENCE = 20_000;
-
-/** What the sources say. */
 export interface SourceChecks {
   readonly checks: readonly Check[];
-  /** Bytes of the model, as its source lists it; `null` where it was not asked or does not tell. */
-  readonly modelBytes: number | null;
+  /** The model's files, if its source listed them. */
   readonly manifest: Manifest | null;
 }
 
-/** Whether the hub and S3 answer, how fast, and with which credentials. Credentials are named by where they were found, never shown. */
+/** Milliseconds that a source has to answer. */
+const PATIENCE = 20_000;
+/** Milliseconds that the clocks may differ. */
+const CLOCK_TOLERANCE = 120_000;
+
+/** Whether the hub and S3 answer, how fast, and where their credentials come from. No credential is shown. */
 export async function checkSources(options: CheckSourcesOptions): Promise<SourceChecks> {
   const { config, env, ref, needed } = options;
   if (config.offline) {
-    const check: Check = { name: "network", state: "ok", found: `not asked: ${nameOfOffline(config)} is on` };
-    return { checks: [check], modelBytes: null, manifest: null };
+    const setting = config.origins.offline === "flag" ? "--offline" : "HF_HUB_OFFLINE";
+    return { checks: [check("network", "ok", `not asked: ${setting} is on`)], manifest: null };
   }
   const bad: CheckState = needed ? "failed" : "warning";
   const wantsS3 = ref?.kind === "s3" || S3_SIGNS.some((name) => env[name]);
+  const settings = wantsS3 ? s3SettingsOf(env) : null;
+  const s3Endpoint = settings === null || settings instanceof AimError ? null : settings.endpoint;
   const [hub, s3] = await Promise.all([
     ref?.kind === "hub"
       ? askForModel("hub", config.hfEndpoint, options, ref, bad)
       : askAddress("hub", config.hfEndpoint, env),
     ref?.kind === "s3"
-      ? askForModel("S3", s3Endpoint(env) ?? "AWS", options, ref, bad)
-      : wantsS3 && s3Endpoint(env) !== null
-      ? askAddress("S3", s3Endpoint(env) ?? "", env)
-      : null,
+      ? askForModel("S3", s3Endpoint ?? "AWS", options, ref, bad)
+      : s3Endpoint === null
+      ? null
+      : askAddress("S3", s3Endpoint, env),
   ]);
   const checks = [
     hub.check,
     ...(ref?.kind === "s3" ? [] : await checkClock(config.hfEndpoint, env)),
     await checkToken(config, env, bad),
     ...(s3 === null ? [] : [s3.check]),
-    ...(wantsS3 ? [checkS3Credentials(env)] : []),
+    ...(settings === null ? [] : [checkS3Credentials(settings, env)]),
   ];
-  const manifest = hub.manifest ?? s3?.manifest ?? null;
-  return { checks, modelBytes: manifest === null ? null : totalBytes(manifest), manifest };
+  return { checks, manifest: hub.manifest ?? s3?.manifest ?? null };
 }
 
 interface Asked {
@@ -70,29 +70,18 @@ interface Asked {
   readonly manifest: Manifest | null;
 }
 
-/** Signatures and certificates fail where the clock is wrong. Nothing where the hub does not tell the time. */
+/** With a wrong clock, signatures and certificates fail. No check if the hub does not send its time. */
 async function checkClock(address: string, env: Environment): Promise<Check[]> {
-  try {
-    const response = await headOf(address, env);
-    const theirs = Date.parse(response.headers.get("date") ?? "");
-    const off = Math.abs(Date.now() - theirs);
-    if (Number.isNaN(theirs)) return [];
-    if (off < CLOCK_TOLERANCE) return [{ name: "clock", state: "ok", found: "agrees with the hub's" }];
-    return [{
-      name: "clock",
-      state: "warning",
-      found: `${formatDuration(off)} away from the hub's`,
-      todo: "set the host's clock: S3 refuses requests that are 15 minutes off",
-    }];
-  } catch {
-    return [];
-  }
+  const response = await attempt(() => headOf(address, env));
+  const date = "value" in response ? response.value.headers.get("date") : null;
+  const off = Math.abs(Date.now() - Date.parse(date ?? ""));
+  if (Number.isNaN(off)) return [];
+  if (off < CLOCK_TOLERANCE) return [check("clock", "ok", "agrees with the hub's")];
+  const todo = "set the host's clock: S3 refuses requests that are 15 minutes off";
+  return [check("clock", "warning", `${formatDuration(off)} away from the hub's`, todo)];
 }
 
-/** Milliseconds. */
-const CLOCK_TOLERANCE = 120_000;
-
-/** Lists the model, as a download would. */
+/** Lists the model, as a download would, and reads a byte of it. */
 async function askForModel(
   name: string,
   address: string,
@@ -115,16 +104,15 @@ async function askForModel(
   });
   signal.throwIfAborted();
   if ("error" in outcome) {
-    const check = patience.aborted ? noAnswer(name, address, bad) : checkOf(name, outcome.error, bad);
-    return { check, manifest: null };
+    const failure = patience.aborted ? noAnswer(name, address, bad) : checkOf(name, outcome.error, bad);
+    return { check: failure, manifest: null };
   }
   const { uri, manifest, listed } = outcome.value;
   const size = `${count(manifest.files.length, "file")}, ${formatBytes(totalBytes(manifest))}`;
-  const found = `${address} lists ${uri} in ${listed}: ${size}`;
-  return { check: { name, state: "ok", found }, manifest };
+  return { check: check(name, "ok", `${address} lists ${uri} in ${listed}: ${size}`), manifest };
 }
 
-/** Gated models are listed for all, and read by some; so may be a bucket. */
+/** Everyone may list a gated model, and only some may read it; the same is possible for a bucket. */
 async function readOneByte(source: Source, { files }: Manifest, signal: AbortSignal): Promise<void> {
   const file = files.filter((f) => f.size > 0).sort((a, b) => a.size - b.size)[0];
   if (file === undefined) return;
@@ -132,26 +120,22 @@ async function readOneByte(source: Source, { files }: Manifest, signal: AbortSig
   await body.cancel();
 }
 
-/** Whether anything answers at all; nothing hangs on it. */
+/** Whether anything answers at an address that serving does not need. */
 async function askAddress(name: string, address: string, env: Environment): Promise<Asked> {
   const started = performance.now();
-  try {
-    await headOf(address, env);
-    const check: Check = { name, state: "ok", found: `${address} answers in ${latency(started)}` };
-    return { check, manifest: null };
-  } catch {
-    return { check: noAnswer(name, address, "warning"), manifest: null };
-  }
+  const response = await attempt(() => headOf(address, env));
+  const found = "value" in response
+    ? check(name, "ok", `${address} answers in ${latency(started)}`)
+    : noAnswer(name, address, "warning");
+  return { check: found, manifest: null };
 }
 
-/** Through the proxy, and with the certificates, that a download would use. */
+/** Uses the proxy and the certificates that a download would use. */
 async function headOf(address: string, env: Environment): Promise<Response> {
   const transport = openTransport({ env, connections: 1 });
   try {
-    const response = await transport.fetch(address, {
-      method: "HEAD",
-      signal: AbortSignal.timeout(PATIENCE / 4),
-    });
+    const signal = AbortSignal.timeout(PATIENCE / 4);
+    const response = await transport.fetch(address, { method: "HEAD", signal });
     await response.body?.cancel();
     return response;
   } finally {
@@ -160,25 +144,21 @@ async function headOf(address: string, env: Environment): Promise<Response> {
 }
 
 function noAnswer(name: string, address: string, state: CheckState): Check {
-  return {
-    name,
-    state,
-    found: `${address} does not answer`,
-    todo: "check the address, the network and the proxy settings, or work offline from a prepared cache",
-  };
+  const todo = "check the address, the network and the proxy settings, or work offline from a prepared cache";
+  return check(name, state, `${address} does not answer`, todo);
 }
 
 async function checkToken(config: Config, env: Environment, bad: CheckState): Promise<Check> {
   const outcome = await attempt(() => sourceOptions(config, env).hfToken());
   if ("error" in outcome) return checkOf("hub token", outcome.error, bad);
-  if (outcome.value === null) {
-    return { name: "hub token", state: "ok", found: "none: public models only (set HF_TOKEN for others)" };
-  }
   const where = config.hfToken === null ? `the file ${config.hfTokenPath}` : "HF_TOKEN";
-  return { name: "hub token", state: "ok", found: `found in ${where}` };
+  const found = outcome.value === null
+    ? "none: public models only (set HF_TOKEN for others)"
+    : `found in ${where}`;
+  return check("hub token", "ok", found);
 }
 
-/** Variables that tell of S3 being used. */
+/** Variables that are set only where S3 is used. */
 const S3_SIGNS = [
   "AWS_ACCESS_KEY_ID",
   "AWS_ACCESS_KEY_ID_FILE",
@@ -191,40 +171,33 @@ const S3_SIGNS = [
 ];
 
 /** Where S3 credentials come from, in the order of the AWS default chain. */
-function checkS3Credentials(env: Environment): Check {
+function checkS3Credentials(settings: S3Settings | AimError, env: Environment): Check {
   const name = "S3 credentials";
-  const settings = settingsOrError(env);
   if (settings instanceof AimError) {
-    return { name, state: "warning", found: settings.message, todo: settings.hint ?? "correct it" };
+    return check(name, "warning", settings.message, settings.hint ?? "correct it");
   }
   if (settings.credentials.kind === "anonymous") {
-    return { name, state: "ok", found: "none wanted, requests are not signed" };
+    return check(name, "ok", "none wanted, requests are not signed");
   }
-  if (settings.credentials.kind === "static") {
-    return { name, state: "ok", found: "an access key in the environment" };
-  }
+  if (settings.credentials.kind === "static") return check(name, "ok", "an access key in the environment");
   if (env.AWS_WEB_IDENTITY_TOKEN_FILE) {
-    return { name, state: "ok", found: "a web identity, from AWS_WEB_IDENTITY_TOKEN_FILE" };
+    return check(name, "ok", "a web identity, from AWS_WEB_IDENTITY_TOKEN_FILE");
   }
   const home = env.HOME ?? "";
-  const files = [
+  const shared = [
     env.AWS_SHARED_CREDENTIALS_FILE || `${home}/.aws/credentials`,
     env.AWS_CONFIG_FILE || `${home}/.aws/config`,
-  ];
-  const shared = files.find(isFile);
-  if (shared !== undefined) return { name, state: "ok", found: `shared configuration in ${shared}` };
+  ].find(isFile);
+  if (shared !== undefined) return check(name, "ok", `shared configuration in ${shared}`);
   if (env.AWS_CONTAINER_CREDENTIALS_RELATIVE_URI || env.AWS_CONTAINER_CREDENTIALS_FULL_URI) {
-    return { name, state: "ok", found: "from the container's credentials endpoint" };
+    return check(name, "ok", "from the container's credentials endpoint");
   }
-  return {
-    name,
-    state: "warning",
-    found: "none in the environment or in files; an instance's role is tried last",
-    todo: "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY if there is no such role",
-  };
+  const found = "none in the environment or in files; an instance's role is tried last";
+  const todo = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY if there is no such role";
+  return check(name, "warning", found, todo);
 }
 
-function settingsOrError(env: Environment): S3Settings | AimError {
+function s3SettingsOf(env: Environment): S3Settings | AimError {
   try {
     return s3Settings(withStorageConfig(env));
   } catch (error) {
@@ -239,15 +212,6 @@ function isFile(path: string): boolean {
   } catch {
     return false;
   }
-}
-
-function s3Endpoint(env: Environment): string | null {
-  const settings = settingsOrError(env);
-  return settings instanceof AimError ? null : settings.endpoint;
-}
-
-function nameOfOffline(config: Config): string {
-  return config.origins.offline === "flag" ? "--offline" : "HF_HUB_OFFLINE";
 }
 
 function latency(started: number): string {

@@ -1,0 +1,51 @@
+import { type Setting, type SettingName, SETTINGS } from "../config/settings.ts";
+import type { Command, FlagSpec } from "./command.ts";
+
+/** Settings that every command takes. */
+export const GLOBAL_SETTINGS = ["logLevel", "logFormat"] as const satisfies readonly SettingName[];
+
+const QUIET: FlagSpec = {
+  name: "quiet",
+  short: "q",
+  type: "boolean",
+  help: "no progress, and only warnings and errors in the log",
+};
+
+/** In place of the positional MODEL. */
+const MODEL_ID: FlagSpec = { name: "model-id", type: "string", value: "MODEL", help: "the same as MODEL" };
+
+/** A flag of a command line: a setting's, or a command's own. */
+export interface KnownFlag {
+  /** With dashes. */
+  readonly name: string;
+  readonly type: FlagSpec["type"];
+  readonly choices: readonly string[] | undefined;
+  readonly help: string;
+  /** `null` for a command's own flag. */
+  readonly setting: SettingName | null;
+}
+
+/** The command's own flags, `--model-id` if it takes a model, and those of every command. */
+export function specsOf({ model, flags }: Pick<Command, "model" | "flags">): readonly FlagSpec[] {
+  return [...model === undefined ? [] : [MODEL_ID], ...flags, QUIET];
+}
+
+/** All flags of a command by spelling: long names, aliases, letters, and `--json` for `--format`. */
+export function knownFlags(command: Pick<Command, "settings" | "model" | "flags">): Map<string, KnownFlag> {
+  const known = new Map<string, KnownFlag>();
+  for (const setting of [...command.settings, ...GLOBAL_SETTINGS]) {
+    const { flag: name, flagAliases = [], type: { kind, ...rest }, help }: Setting = SETTINGS[setting];
+    if (name === null) continue;
+    const choices = "choices" in rest ? rest.choices : undefined;
+    const type = kind === "boolean" ? "boolean" : "string";
+    const flag: KnownFlag = { name: `--${name}`, type, choices, help, setting };
+    for (const spelling of [name, ...flagAliases]) known.set(`--${spelling}`, flag);
+  }
+  for (const { name, short, type, choices, help } of specsOf(command)) {
+    const flag: KnownFlag = { name: `--${name}`, type, choices, help, setting: null };
+    known.set(flag.name, flag);
+    if (short !== undefined) known.set(`-${short}`, flag);
+    if (name === "format" && choices?.includes("json")) known.set("--json", flag);
+  }
+  return known;
+}
