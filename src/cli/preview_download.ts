@@ -1,6 +1,8 @@
+import { ArchiveStore } from "../archive/archive_store.ts";
 import type { Placement } from "../cache/types.ts";
 import { statOrNull } from "../cache/files.ts";
 import type { Config } from "../config/config.ts";
+import { pathFilter } from "../sources/filter_paths.ts";
 import { totalBytes } from "../sources/manifest.ts";
 import type { ManifestOptions } from "../sources/source.ts";
 import { openSource } from "../sources/open_source.ts";
@@ -30,11 +32,14 @@ export async function previewDownload(
 ): Promise<DownloadPreview> {
   const source = await openSource(ref, sourceOptions(config, env));
   try {
-    const manifest = await source.manifest(options);
+    const listed = await source.manifest(options);
+    const wanted = pathFilter(options.include ?? [], options.exclude ?? []);
+    const manifest = await new ArchiveStore(placement).unpacked(listed, wanted);
+    const archives = manifest.archives?.map(({ file }) => file) ?? [];
     const path = placement.layout === "hub"
       ? `${placement.directory}/snapshots/${manifest.commit ?? "COMMIT"}`
       : placement.directory;
-    const files = await Promise.all(manifest.files.map(async (file) => ({
+    const files = await Promise.all([...manifest.files, ...archives].map(async (file) => ({
       path: file.path,
       bytes: file.size,
       present: (await statOrNull(`${path}/${file.path}`))?.size === file.size,

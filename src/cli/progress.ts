@@ -158,10 +158,12 @@ function logDisplay(
 ): Display {
   const mayTell = throttle(RETRY_EVERY, now);
   return {
-    start({ files, bytes, bytesPresent }) {
+    start({ files, bytes, bytesPresent, unpacking = false }) {
       const present = bytesPresent === 0 ? "" : ` (${formatBytes(bytesPresent)} already present)`;
       const what = model === undefined ? "" : `${model}: `;
-      log(`${doing} ${what}${count(files, "file")}, ${formatBytes(bytes)}${present}`);
+      log(
+        `${unpacking ? "unpacking" : doing} ${what}${count(files, "file")}, ${formatBytes(bytes)}${present}`,
+      );
     },
     update: (snapshot) => log(describeProgress(snapshot)),
     retry(event) {

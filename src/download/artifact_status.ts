@@ -30,6 +30,7 @@ export class ArtifactTally {
   /** Bytes of files that were whole before the transfer, and of parts that an earlier run had brought. */
   #before = 0;
   #arrived = 0;
+  #unpacking = false;
   #end: { readonly whole: boolean; readonly message: string } | null = null;
 
   /**
@@ -49,12 +50,14 @@ export class ArtifactTally {
   add(event: TransferEvent): void {
     switch (event.type) {
       case "start":
+        this.#unpacking = event.unpacking === true;
+        if (this.#unpacking) return;
         // `bytes` are those of the files that the transfer is asked for; the others are whole.
         this.#before = Math.max(0, this.#total - event.bytes) + event.bytesPresent;
         this.#arrived = 0;
         return;
       case "bytes":
-        this.#arrived += event.bytes;
+        if (!this.#unpacking) this.#arrived += event.bytes;
         return;
     }
   }

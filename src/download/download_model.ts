@@ -1,9 +1,11 @@
+import { ArchiveStore, isArchived } from "../archive/archive_store.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { errnoOf } from "../errors/from_unknown.ts";
 import { log } from "../log/logger.ts";
 import { isMarkedDamaged, removeDamaged } from "../cache/remove_damaged.ts";
 import type { Placement } from "../cache/types.ts";
-import { type Manifest, totalBytes } from "../sources/manifest.ts";
+import { pathFilter } from "../sources/filter_paths.ts";
+import { type Archive, type Manifest, type ManifestFile, totalBytes } from "../sources/manifest.ts";
 import { unsafeFiles, unsafeInWords } from "../cache/judge/unsafe_files.ts";
 import { readText } from "../sources/read_text.ts";
 import { readTextOrNull } from "../cache/files.ts";
@@ -12,7 +14,13 @@ import { servingFiles } from "./serving_files.ts";
 import type { Protocol } from "../sources/protocols.ts";
 import { type Source, SourceChangedError } from "../sources/source.ts";
 import { transfer } from "../transfer/transfer.ts";
-import type { TransferEvent, TransferOptions, TransferResult } from "../transfer/types.ts";
+import type {
+  TransferEvent,
+  TransferItem,
+  TransferOptions,
+  TransferredFile,
+  TransferResult,
+} from "../transfer/types.ts";
 import type { DownloadReport } from "./download_report.ts";
 import { inCache } from "./in_cache.ts";
 import { withLease } from "../transfer/lease/lease.ts";
@@ -59,16 +67,18 @@ export async function downloadModel(
   options: DownloadOptions,
 ): Promise<DownloadReport> {
   const started = performance.now();
+  const archives = new ArchiveStore(placement);
   let manifest: Manifest | null = null;
   try {
-    const listed = manifest = await list(source, options);
-    placement.check(listed);
-    nameUnchecked(source, listed, options);
+    const listed = manifest = await list(source, archives, options);
+    const isListed = listed.archives === undefined;
+    if (isListed) check(source, placement, listed, options);
     const isDamaged = await isMarkedDamaged(placement.directory);
-    const existing = options.force || isDamaged ? null : await placement.existing(listed);
+    const existing = options.force || isDamaged || !isListed ? null : await placement.existing(listed);
     if (existing !== null) await checkExisting(source, listed, existing.path, options);
     if (existing !== null) return report(placement, listed, existing, null, performance.now() - started);
-    await checkTrust(source, listed, options);
+    // Of files in archives, nothing can be read yet.
+    if (isListed && !listed.files.some(isArchived)) await checkTrust(source, listed, options);
     placement.secure();
     return await withLease(
       placement.directory,
@@ -76,7 +86,7 @@ export async function downloadModel(
         signal: options.signal,
         onWait: (holder) => log.info(`waiting for ${holder}`, { model: placement.name }),
       },
-      (lease) => downloadAlone(source, placement, listed, options, lease.signal, started),
+      (lease) => downloadAlone({ source, placement, archives }, listed, options, lease.signal, started),
     );
   } catch (error) {
     const stored = options.force ? null : await insteadOf(error, source, placement, manifest, options);
@@ -102,6 +112,8 @@ async function insteadOf(
   const unwritable = error.kind === "no-space" && manifest !== null &&
     ["EROFS", "EACCES", "EPERM"].includes(errnoOf(error.cause) ?? "");
   if (!unreached && !unwritable) return null;
+  // What its archives hold is not known: something is missing.
+  if (manifest?.archives !== undefined) return null;
   const stored = await inCache(placement, options);
   if (stored === null || ![uri, "unknown"].includes(stored.source)) return null;
   if (manifest === null) {
@@ -117,34 +129,37 @@ async function insteadOf(
   return stored;
 }
 
+/** From where, to where, and by way of what. */
+interface Download {
+  readonly source: Source;
+  readonly placement: Placement;
+  readonly archives: ArchiveStore;
+}
+
 async function downloadAlone(
-  source: Source,
-  placement: Placement,
+  download: Download,
   first: Manifest,
   options: DownloadOptions,
   signal: AbortSignal,
   started: number,
 ): Promise<DownloadReport> {
+  const { source, placement, archives } = download;
   await removeDamaged(placement.directory, placement.layout);
-  for (let attempt = 1, manifest = first;; attempt++) {
+  if (options.force) archives.forget(first.archives ?? []);
+  for (let attempt = 1, listed = first;; attempt++) {
     try {
+      const manifest = await unpacked(download, listed, options, signal);
       const planned = await placement.plan(manifest, { force: options.force, signal });
+      await bringArchives(download, manifest, planned.items, options, signal);
       const plan = await placement.begin(manifest, planned, signal);
-      using log = placement.log(manifest);
-      const result = await transfer(source, plan.items, {
-        ...options.transfer,
-        root: placement.root,
-        revision: manifest.commit ?? manifest.source,
-        signal,
-        onFile: (file) => log.add(file),
-        ...(options.onEvent === undefined ? {} : { onEvent: options.onEvent }),
-      });
+      const result = await bringFiles(download, manifest, plan.items, options, signal);
       const { signature } = options;
       if (signature !== undefined && signature !== null) {
         const placed = placedFiles(placement.directory, manifest.files, plan, result);
         await assertSigned(signature, source.uri, placed, signal);
       }
       const published = await placement.publish(manifest, plan, result);
+      archives.clear();
       await nameCode(source, published.path);
       return report(placement, manifest, published, result, performance.now() - started);
     } catch (error) {
@@ -156,14 +171,92 @@ async function downloadAlone(
         });
       }
       log.warn(`${source.uri} changed while it was read, listing it again`, { file: error.path });
-      manifest = await list(source, options);
+      listed = await list(source, archives, options);
     }
   }
 }
 
-async function list(source: Source, options: DownloadOptions): Promise<Manifest> {
+/** The manifest with the files of its archives, which are fetched where nothing says what they hold. */
+async function unpacked(
+  { source, placement, archives }: Download,
+  listed: Manifest,
+  options: DownloadOptions,
+  signal: AbortSignal,
+): Promise<Manifest> {
+  if (listed.archives === undefined) return listed;
+  await archives.bring(source, listed.archives, transferOptions(listed, options, signal));
+  const manifest = await withArchives(listed, archives, options);
+  check(source, placement, manifest, options);
+  return manifest;
+}
+
+/** Fetches the archives that files are read out of. */
+async function bringArchives(
+  { source, archives }: Download,
+  manifest: Manifest,
+  items: readonly TransferItem[],
+  options: DownloadOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  if (!manifest.files.some(isArchived)) return;
+  const needed = options.refuseUnsafe === true ? manifest.files : items.map(({ file }) => file);
+  await archives.bring(source, archivesOf(needed), transferOptions(manifest, options, signal));
+  await checkTrust(archives.reader(source), manifest, options);
+}
+
+/** Brings files: out of archives, which are here, then over the network. */
+async function bringFiles(
+  { source, placement, archives }: Download,
+  manifest: Manifest,
+  items: readonly TransferItem[],
+  options: DownloadOptions,
+  signal: AbortSignal,
+): Promise<TransferResult> {
+  const settings = { ...transferOptions(manifest, options, signal), root: placement.root };
+  using log = placement.log(manifest);
+  const onFile = (file: TransferredFile) => log.add(file);
+  const archived = items.filter(({ file }) => isArchived(file));
+  const others = items.filter(({ file }) => !isArchived(file));
+  const taken = archived.length === 0 ? NOTHING : await transfer(archives.reader(source), archived, {
+    ...settings,
+    maxBandwidth: null,
+    onFile,
+    onEvent: (event) => options.onEvent?.(event.type === "start" ? { ...event, unpacking: true } : event),
+  });
+  const fetched = others.length === 0 && archived.length > 0
+    ? NOTHING
+    : await transfer(source, others, { ...settings, onFile });
+  return {
+    files: [...taken.files, ...fetched.files],
+    bytesMoved: fetched.bytesMoved + archives.moved,
+    bytesPresent: fetched.bytesPresent + taken.bytesPresent,
+    elapsed: fetched.elapsed + taken.elapsed,
+  };
+}
+
+const NOTHING: TransferResult = { files: [], bytesMoved: 0, bytesPresent: 0, elapsed: 0 };
+
+function transferOptions(manifest: Manifest, { transfer, onEvent }: DownloadOptions, signal: AbortSignal) {
+  return {
+    ...transfer,
+    revision: manifest.commit ?? manifest.source,
+    signal,
+    ...(onEvent === undefined ? {} : { onEvent }),
+  };
+}
+
+function archivesOf(files: readonly ManifestFile[]): Archive[] {
+  return [...new Map(files.filter(isArchived).map(({ archive }) => [archive.file.etag, archive])).values()];
+}
+
+/** Before anything of a model is written under its names. */
+function check(source: Source, placement: Placement, manifest: Manifest, options: DownloadOptions): void {
+  placement.check(manifest);
+  nameUnchecked(source, manifest, options);
+}
+
+async function list(source: Source, archives: ArchiveStore, options: DownloadOptions): Promise<Manifest> {
   const { include, exclude } = options;
-  const filtered = include.length + exclude.length > 0;
   const listed = await source.manifest({
     revision: options.revision,
     include,
@@ -173,16 +266,33 @@ async function list(source: Source, options: DownloadOptions): Promise<Manifest>
   for (const glob of listed.unmatched ?? []) {
     log.warn(`${exclude.includes(glob) ? "exclude" : "include"} ${glob} matches no file of ${source.uri}`);
   }
+  if (options.force && listed.archives !== undefined) return listed;
+  return await withArchives(listed, archives, options);
+}
+
+/** The manifest as it is wanted; with the files of its archives, if it is known what they hold. */
+async function withArchives(
+  listed: Manifest,
+  archives: ArchiveStore,
+  options: DownloadOptions,
+): Promise<Manifest> {
+  const { include, exclude, recordAs } = options;
+  const filtered = include.length + exclude.length > 0;
+  const whole = await archives.unpacked(listed, pathFilter(include, exclude));
+  if (whole.archives !== undefined) {
+    options.onListed?.(whole);
+    return whole;
+  }
   const manifest = chosenFiles({
-    ...listed,
-    filtered: filtered || listed.filtered === true,
-    ...(options.recordAs === undefined ? {} : { revision: options.recordAs }),
+    ...whole,
+    filtered: filtered || whole.filtered === true,
+    ...(recordAs === undefined ? {} : { revision: recordAs }),
   }, options.files ?? "all");
   if (manifest.files.length > 0) {
     options.onListed?.(manifest);
     return manifest;
   }
-  throw new AimError("not-found", `${source.uri} has no files${filtered ? " that match" : ""}`, {
+  throw new AimError("not-found", `${listed.source} has no files${filtered ? " that match" : ""}`, {
     hint: filtered ? "check --include and --exclude" : "check the name",
   });
 }

@@ -87,7 +87,7 @@ async function revisionFor({ path, commit }: ListedModel, record: ModelRecord | 
 
 /** A bucket has no commits: files of another version would be mixed with these. */
 function assertSame(record: ModelRecord | null, manifest: Manifest): void {
-  if (record === null || manifest.commit !== null) return;
+  if (record === null || manifest.commit !== null || manifest.archives !== undefined) return;
   const now = new Map<string, string>(manifest.files.map((file) => [file.path, file.etag]));
   const changed = record.files.find((file) => now.get(file.path) !== file.etag);
   if (changed === undefined) return;

@@ -58,6 +58,16 @@ export interface ManifestFile {
   readonly xetHash?: string;
 }
 
+/** A tar archive, packed or not, that a source has in place of files: what it holds is known once it is here. */
+export interface Archive {
+  /** As it is fetched. Its path is a name for messages, its ETag the SHA-256. */
+  readonly file: ManifestFile;
+  /** `image`: a layer of a container image, of which only the model's folder counts. */
+  readonly kind: "files" | "image";
+  /** SHA-256 of what it unpacks to, hex; `null` where nothing says. */
+  readonly diffId: string | null;
+}
+
 /** What a model consists of, at one commit. */
 export interface Manifest {
   /** Canonical: `hf://org/model` or `s3://bucket/prefix`. */
@@ -72,9 +82,11 @@ export interface Manifest {
   readonly unmatched?: readonly string[];
   /** Sorted by path, no path twice, none a directory of another. */
   readonly files: readonly ManifestFile[];
+  /** Archives whose files are not among these yet, the lowest layer first. @default {none} */
+  readonly archives?: readonly Archive[];
 }
 
-/** Sum of all file sizes, in bytes. */
-export function totalBytes(manifest: Pick<Manifest, "files">): number {
-  return manifest.files.reduce((sum, file) => sum + file.size, 0);
+/** Sum of all file sizes, in bytes; of an archive, what is fetched. */
+export function totalBytes({ files, archives = [] }: Pick<Manifest, "files" | "archives">): number {
+  return [...files, ...archives.map(({ file }) => file)].reduce((sum, file) => sum + file.size, 0);
 }

@@ -6,6 +6,8 @@ export interface SpaceNeed {
   readonly directory: string;
   /** Bytes. */
   readonly bytes: number;
+  /** What they are for. @default {"are still to be downloaded"} */
+  readonly what?: string;
 }
 
 /**
@@ -14,12 +16,14 @@ export interface SpaceNeed {
  * @throws {AimError} `no-space` with both numbers.
  */
 export async function checkFreeSpace(need: SpaceNeed): Promise<void> {
-  if (need.bytes === 0) return;
+  if (need.bytes <= 0) return;
   const place = await freeBytes(need.directory);
   if (place === null || place.free >= need.bytes) return;
   throw new AimError(
     "no-space",
-    `${need.directory} has ${place.free} bytes free, ${need.bytes} are still to be downloaded (No space left on device)`,
+    `${need.directory} has ${place.free} bytes free, ${need.bytes} ${
+      need.what ?? "are still to be downloaded"
+    } (No space left on device)`,
     { hint: "free some space or use a larger volume" },
   );
 }

@@ -58,7 +58,14 @@ export type FileState = "waiting" | "active" | "verifying" | "done" | "failed";
 
 /** What happens in a transfer; rendering is done elsewhere. */
 export type TransferEvent =
-  | { readonly type: "start"; readonly files: number; readonly bytes: number; readonly bytesPresent: number }
+  | {
+    readonly type: "start";
+    readonly files: number;
+    readonly bytes: number;
+    readonly bytesPresent: number;
+    /** The files come out of archives that are here, not over the network. @default {false} */
+    readonly unpacking?: boolean;
+  }
   | { readonly type: "file"; readonly path: string; readonly state: FileState; readonly size: number }
   /** `bytes` since the last event of this file; negative when bytes are thrown away. */
   | { readonly type: "bytes"; readonly path: string; readonly bytes: number }

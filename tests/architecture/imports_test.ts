@@ -16,6 +16,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   profiles: ["values", "gpu", "os", "config", "log", "errors"],
   sources: ["libraries", "os", "config", "log", "errors"],
   transfer: ["sources", "os", "config", "log", "errors"],
+  archive: ["transfer", "sources", "os", "log", "errors"],
   cache: ["transfer", "sources", "os", "config", "log", "errors"],
   engine: ["profiles", "values", "os", "config", "log", "errors"],
   fit: ["cache", "values"],
@@ -24,6 +25,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   adapters: ["values", "os", "log", "errors"],
   download: [
     "signing",
+    "archive",
     "cache",
     "transfer",
     "sources",
@@ -57,6 +59,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
       "signing",
       "fit",
       "export",
+      "archive",
       "adapters",
       "download",
       "engine",

@@ -65,7 +65,7 @@ export const fetch: Command = {
         onListed(manifest) {
           const bytes = totalBytes(manifest);
           artifact?.onListed(bytes);
-          compareExpectedSize(expected, manifest.source, bytes);
+          if (manifest.archives === undefined) compareExpectedSize(expected, manifest.source, bytes);
         },
         onProtocol: (protocol) => artifact?.onProtocol(protocol),
       });

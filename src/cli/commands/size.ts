@@ -1,9 +1,11 @@
+import { log } from "../../log/logger.ts";
 import { openSource } from "../../sources/open_source.ts";
 import { parseModelRef, revisionIn } from "../../sources/model_ref.ts";
 import { sourceOptions } from "../../sources/source_options.ts";
 import { totalBytes } from "../../sources/manifest.ts";
 import type { Command } from "../command.ts";
 import { DOWNLOAD_FLAGS, operatorFilters, revisionOf } from "../download_flags.ts";
+import { formatBytes } from "../format.ts";
 import { formatFlag } from "../format_flag.ts";
 
 /** `aim size`: how many bytes a download would transfer, without downloading. */
@@ -34,6 +36,10 @@ export const size: Command = {
         ...operatorFilters({ flags, env }),
         signal,
       });
+      if (manifest.archives !== undefined) {
+        const packed = formatBytes(totalBytes({ files: manifest.archives.map(({ file }) => file) }));
+        log.warn(`${packed} of it are archives: unpacking them takes as much room again`);
+      }
       print(`${JSON.stringify({ url, sizeBytes: totalBytes(manifest) })}\n`);
     } finally {
       source.close();

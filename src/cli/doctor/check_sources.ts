@@ -108,7 +108,9 @@ async function askForModel(
     return { check: failure, manifest: null };
   }
   const { uri, manifest, listed } = outcome.value;
-  const size = `${count(manifest.files.length, "file")}, ${formatBytes(totalBytes(manifest))}`;
+  const size = `${count(manifest.files.length + (manifest.archives ?? []).length, "file")}, ${
+    formatBytes(totalBytes(manifest))
+  }`;
   return { check: check(name, "ok", `${address} lists ${uri} in ${listed}: ${size}`), manifest };
 }
 

@@ -11,7 +11,13 @@ export interface Descriptor {
 
 /** What a manifest says: layers, or manifests to choose from. */
 export type Artifact =
-  | { readonly kind: "layers"; readonly layers: readonly Descriptor[] }
+  | {
+    readonly kind: "layers";
+    readonly layers: readonly Descriptor[];
+    readonly config: Descriptor | null;
+    /** A container image, as of ModelCar. */
+    readonly isImage: boolean;
+  }
   | { readonly kind: "index"; readonly manifests: readonly Descriptor[] };
 
 /** Manifests that are asked for: OCI's, Docker's, and lists of both. */
@@ -20,6 +26,13 @@ export const MANIFEST_TYPES = [
   "application/vnd.oci.image.index.v1+json",
   "application/vnd.docker.distribution.manifest.v2+json",
   "application/vnd.docker.distribution.manifest.list.v2+json",
+];
+
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
+
+const IMAGE_CONFIGS = [
+  "application/vnd.oci.image.config.v1+json",
+  "application/vnd.docker.container.image.v1+json",
 ];
 
 /** Annotations that name a layer's file: ModelPack's, then that of ORAS and Docker's model runner. */
@@ -32,13 +45,17 @@ const PATHS = ["org.cncf.model.filepath", "org.opencontainers.image.title"];
  * @throws {TypeError} it is neither; the message is one clause.
  */
 export function readArtifact(parsed: unknown): Artifact {
-  const { manifests, layers } = objectOf(parsed, "the manifest");
+  const { manifests, layers, config, artifactType } = objectOf(parsed, "the manifest");
   if (Array.isArray(manifests)) return { kind: "index", manifests: manifests.map(readDescriptor) };
-  if (Array.isArray(layers)) return { kind: "layers", layers: layers.map(readDescriptor) };
+  if (Array.isArray(layers)) {
+    const described = config === undefined ? null : readDescriptor(config);
+    const isImage = artifactType === undefined && IMAGE_CONFIGS.includes(described?.mediaType ?? "");
+    return { kind: "layers", layers: layers.map(readDescriptor), config: described, isImage };
+  }
   throw new TypeError("it has neither layers nor manifests");
 }
 
-/** The file that a layer is; `null` where it names none, or is an archive of several. */
+/** The file that a layer is; `null` where it names none, or is an archive of files. */
 export function filePathOf(layer: Descriptor): string | null {
   if (isArchive(layer)) return null;
   const { mediaType, annotations } = layer;
@@ -59,6 +76,22 @@ export function isArchive(
   return !plain || annotations["io.deis.oras.content.unpack"] === "true";
 }
 
+/** What a layer's archive unpacks to, as a configuration says: that of an image (`rootfs`), or ModelPack's (`modelfs`). */
+export function diffIdsIn(config: unknown): readonly (string | null)[] {
+  const { rootfs, modelfs } = objectOf(config, "the configuration");
+  const { diff_ids, diffIds = diff_ids } = objectOf(modelfs ?? rootfs ?? {}, "the configuration");
+  return Array.isArray(diffIds) ? diffIds.map(hexOf) : [];
+}
+
+/** What ORAS says that an archive unpacks to. */
+export function diffIdOf({ annotations }: Descriptor): string | null {
+  return hexOf(annotations["io.deis.oras.content.digest"]);
+}
+
+function hexOf(digest: unknown): string | null {
+  return typeof digest === "string" && DIGEST.test(digest) ? digest.slice("sha256:".length) : null;
+}
+
 /** The manifest of an index that is for this machine: one for its platform, else one for none (an artifact's). */
 export function choosePlatform(manifests: readonly Descriptor[], architecture: string): Descriptor | null {
   const fits = ({ platform }: Descriptor) =>
@@ -68,7 +101,7 @@ export function choosePlatform(manifests: readonly Descriptor[], architecture: s
 
 function readDescriptor(value: unknown): Descriptor {
   const { mediaType, digest, size, annotations, platform } = objectOf(value, "a descriptor");
-  if (typeof digest !== "string" || !/^sha256:[0-9a-f]{64}$/.test(digest)) {
+  if (typeof digest !== "string" || !DIGEST.test(digest)) {
     throw new TypeError(`a layer's digest is ${JSON.stringify(digest)}`);
   }
   if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) {

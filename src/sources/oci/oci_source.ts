@@ -2,7 +2,7 @@ import { AimError } from "../../errors/aim_error.ts";
 import { log } from "../../log/logger.ts";
 import { isBookkeepingPath } from "../bookkeeping_path.ts";
 import { pathFilter } from "../filter_paths.ts";
-import type { ByteRange, Manifest, ManifestFile } from "../manifest.ts";
+import type { Archive, ByteRange, Manifest, ManifestFile, RelativePath } from "../manifest.ts";
 import { uriOf } from "../model_ref.ts";
 import { emptyBody, rangeBody, rangeHeader } from "../range_body.ts";
 import { assertSafePath } from "../safe_path.ts";
@@ -10,9 +10,13 @@ import { sortedFiles } from "../sorted_files.ts";
 import type { ManifestOptions, RangeBody, Source } from "../source.ts";
 import type { SourceOptions } from "../source_options.ts";
 import { parseJson } from "../transport/parse_json.ts";
+import { readBounded } from "../transport/read_bounded.ts";
 import {
+  type Artifact,
   choosePlatform,
   type Descriptor,
+  diffIdOf,
+  diffIdsIn,
   filePathOf,
   isArchive,
   MANIFEST_TYPES,
@@ -23,10 +27,15 @@ import { openLayout } from "./layout_directory.ts";
 import { isDigest, type OciLayoutRef, type OciRef } from "./oci_ref.ts";
 import { openRegistry, type Registry } from "./registry.ts";
 
-/** Manifests have some hundred bytes for each layer. */
-const LARGEST_MANIFEST = 4 * 2 ** 20;
+type Layers = Extract<Artifact, { kind: "layers" }>;
 
-/** A model in an OCI registry or an OCI layout directory: an artifact whose layers are files (ModelPack's raw layers, ORAS, Docker's model runner). */
+/** Manifests and configurations have some hundred bytes for each layer. */
+const LARGEST_DOCUMENT = 4 * 2 ** 20;
+
+/**
+ * A model in an OCI registry or an OCI layout directory. Its layers are files (ModelPack, ORAS, Docker's model runner) or archives of files
+ * (ModelPack, ModelKits, ORAS, and the images of ModelCar).
+ */
 export class OciSource implements Source {
   readonly uri: string;
   readonly #reference: string;
@@ -42,20 +51,58 @@ export class OciSource implements Source {
   }
 
   async manifest(options: ManifestOptions = {}): Promise<Manifest> {
-    const layers = await this.#layers(this.#reference, options.signal);
+    const artifact = await this.#resolved(this.#reference, options.signal);
     const wanted = pathFilter(options.include ?? [], options.exclude ?? []);
-    const files = layers.flatMap((layer): ManifestFile[] => {
+    const files = artifact.layers.flatMap((layer): ManifestFile[] => {
       const path = filePathOf(layer);
       if (path === null || isBookkeepingPath(path) || !wanted(path)) return [];
-      const hex = layer.digest.slice("sha256:".length);
-      return [{
-        path: assertSafePath(path, this.uri),
-        size: layer.size,
-        digest: { algorithm: "sha256", hex },
-        etag: hex,
-      }];
+      return [this.#file(layer, assertSafePath(path, this.uri))];
     });
-    return { source: this.uri, revision: null, commit: null, files: sortedFiles(files, this.uri) };
+    const archives = await this.#archives(artifact, options.signal);
+    return {
+      source: this.uri,
+      revision: null,
+      commit: null,
+      files: sortedFiles(files, this.uri),
+      ...(archives.length === 0 ? {} : { archives }),
+    };
+  }
+
+  #file({ digest, size }: Descriptor, path: string): ManifestFile {
+    const hex = digest.slice("sha256:".length);
+    return { path: path as RelativePath, size, digest: { algorithm: "sha256", hex }, etag: hex };
+  }
+
+  /** Layers that are archives. A layer may come twice; the lowest of an image is the first. */
+  async #archives(
+    { layers, config, isImage }: Layers,
+    signal: AbortSignal | undefined,
+  ): Promise<readonly Archive[]> {
+    if (!layers.some(isArchive)) return [];
+    const encrypted = layers.find(({ mediaType }) => mediaType.endsWith("+encrypted"));
+    if (encrypted !== undefined) throw this.#unusable(`a layer is encrypted (${encrypted.mediaType})`);
+    const diffIds = await this.#diffIds(config, signal);
+    if (isImage && diffIds.length !== layers.length) {
+      throw this.#unusable(`it has ${layers.length} layers, and its configuration ${diffIds.length}`);
+    }
+    const archives = layers.map((layer, at): Archive | null =>
+      isArchive(layer)
+        ? {
+          file: this.#file(layer, `layer ${layer.digest.slice(0, 19)}`),
+          kind: isImage ? "image" : "files",
+          diffId: diffIdOf(layer) ?? diffIds[at] ?? null,
+        }
+        : null
+    );
+    const last = new Map(archives.map((archive, at) => [archive?.file.etag, at]));
+    return archives.filter((archive, at): archive is Archive =>
+      archive !== null && last.get(archive.file.etag) === at
+    );
+  }
+
+  async #diffIds(config: Descriptor | null, signal: AbortSignal | undefined) {
+    if (config === null || !/\bimage\b|\bmodel\.config\b/.test(config.mediaType)) return [];
+    return this.#parsed(diffIdsIn, await this.#document(`blobs/${config.digest}`, signal));
   }
 
   async read(file: ManifestFile, range: ByteRange | null, signal: AbortSignal): Promise<RangeBody> {
@@ -70,11 +117,11 @@ export class OciSource implements Source {
     for (const registry of this.#registries) registry.close();
   }
 
-  async #layers(reference: string, signal: AbortSignal | undefined) {
+  async #resolved(reference: string, signal: AbortSignal | undefined): Promise<Layers> {
     let wanted = reference;
     for (let depth = 0; depth < 3; depth++) {
       const artifact = await this.#artifact(wanted, signal);
-      if (artifact.kind === "layers") return this.#filesOnly(artifact.layers);
+      if (artifact.kind === "layers") return artifact;
       const architecture = Deno.build.arch === "aarch64" ? "arm64" : "amd64";
       const chosen = choosePlatform(artifact.manifests, architecture);
       if (chosen === null) {
@@ -88,34 +135,34 @@ export class OciSource implements Source {
   }
 
   async #artifact(reference: string, signal: AbortSignal | undefined) {
-    const { response, registry } = await this.#ask("question", `manifests/${reference}`, {
-      headers: { accept: MANIFEST_TYPES.join(", ") },
+    return this.#parsed(readArtifact, await this.#document(`manifests/${reference}`, signal));
+  }
+
+  /** A manifest or a configuration: JSON that is small, and has the digest that it is asked for by. */
+  async #document(path: string, signal: AbortSignal | undefined): Promise<string> {
+    const { response, registry } = await this.#ask("question", path, {
+      headers: { accept: path.startsWith("manifests/") ? MANIFEST_TYPES.join(", ") : "*/*" },
       signal,
     });
     if (!response.ok) throw await ociError(response, this.uri, registry.host, null);
-    const bytes = new Uint8Array(await response.arrayBuffer());
-    if (bytes.length > LARGEST_MANIFEST) throw this.#unusable(`its manifest has ${bytes.length} bytes`);
+    const bytes = await readBounded(response, registry.host, LARGEST_DOCUMENT);
     const digest = `sha256:${new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex()}`;
+    const reference = path.slice(path.indexOf("/") + 1);
     if (isDigest(reference) && digest !== reference) {
-      throw new AimError("integrity", `${registry.host} answers with manifest ${digest} for ${reference}`, {
+      throw new AimError("integrity", `${registry.host} answers with ${digest} for ${reference}`, {
         hint: "suspect the registry or a proxy before it",
       });
     }
-    log.debug(`${this.uri} is ${digest}`);
+    log.debug(`${this.uri}: ${path} is ${digest}`);
+    return new TextDecoder().decode(bytes);
+  }
+
+  #parsed<T>(read: (value: unknown) => T, text: string): T {
     try {
-      return readArtifact(parseJson(new TextDecoder().decode(bytes), registry.host));
+      return read(parseJson(text, this.uri));
     } catch (cause) {
       throw cause instanceof TypeError ? this.#unusable(cause.message, cause) : cause;
     }
-  }
-
-  /** Archives are refused by name: a part of a model is no model. */
-  #filesOnly(layers: readonly Descriptor[]): readonly Descriptor[] {
-    const archive = layers.find(isArchive);
-    if (archive === undefined) return layers;
-    throw new AimError("usage", `${this.uri} has a layer that is an archive (${archive.mediaType})`, {
-      hint: "aim reads artifacts whose layers are files: pack the model with raw layers, or with aim export",
-    });
   }
 
   #unusable(reason: string, cause?: unknown): AimError {

@@ -1,0 +1,102 @@
+import { nodeModule } from "../os/node_module.ts";
+import type { Archive } from "../sources/manifest.ts";
+import { partFault } from "../sources/safe_path.ts";
+import { readTar, type TarContent, type TarEntry, TarFault } from "./read_tar.ts";
+
+/** A file in an archive. */
+export interface FileEntry {
+  readonly kind: "file";
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Where its bytes begin in the archive. */
+  readonly offset: number;
+  /** Hex. */
+  readonly sha256: string;
+}
+
+/** What an archive says of a path. */
+export type LayerEntry =
+  | FileEntry
+  | { readonly kind: "directory"; readonly path: string }
+  /** Of the layers below, the file or folder is gone. */
+  | { readonly kind: "whiteout"; readonly path: string }
+  /** Of the layers below, all that is in the folder is gone. */
+  | { readonly kind: "opaque"; readonly path: string };
+
+/** Of an image, only what is below it is the model. */
+export const IMAGE_FOLDER = "models";
+
+/** Entries of one archive, at most: as of a repository. */
+const MOST_ENTRIES = 100_000;
+
+/**
+ * Lists what an archive holds, and hashes each file. Names that lead outside, links, devices and two entries of one name are refused;
+ * of an image, only as far as they concern the model.
+ *
+ * @param chunks The archive, unpacked.
+ * @throws {TarFault}
+ */
+export async function layerEntries(
+  chunks: AsyncIterable<Uint8Array>,
+  kind: Archive["kind"],
+): Promise<LayerEntry[]> {
+  const entries: LayerEntry[] = [];
+  const seen = new Set<string>();
+  await readTar(chunks, (entry) => {
+    const path = relativeName(entry);
+    if (path === "" || (kind === "image" && !concernsModel(path))) return null;
+    const fault = path.split("/").map(partFault).find((one) => one !== null) ??
+      (path.includes("\ufffd") ? "it is not valid Unicode" : null);
+    if (fault !== null) throw new TarFault(`it names a file ${JSON.stringify(entry.name)}: ${fault}`);
+    if (seen.has(path) && entry.kind !== "directory") {
+      throw new TarFault(`it has ${JSON.stringify(path)} twice`);
+    }
+    if (entries.length === MOST_ENTRIES) throw new TarFault(`it has more than ${MOST_ENTRIES} entries`);
+    seen.add(path);
+    const removal = kind === "image" ? removalBy(path) : null;
+    if (removal === null && entry.kind === "file" && !(kind === "image" && path === IMAGE_FOLDER)) {
+      const { size, offset } = entry;
+      return hashed((sha256) => entries.push({ kind: "file", path, size, offset, sha256 }));
+    }
+    if (removal === null && entry.kind !== "directory") {
+      throw new TarFault(`${JSON.stringify(path)} is ${entry.what}`);
+    }
+    entries.push(removal ?? { kind: "directory", path });
+    return null;
+  });
+  return entries;
+}
+
+/** Without `./` before it and `/` after it. */
+function relativeName({ name }: TarEntry): string {
+  if (name.startsWith("/")) throw new TarFault(`it names a file ${JSON.stringify(name)}: it is absolute`);
+  const path = name.replace(/^(?:\.\/+)+/, "").replace(/\/+$/, "");
+  if (path.split("/").includes("..")) {
+    throw new TarFault(`it names a file ${JSON.stringify(name)}: ".." leads out of its directory`);
+  }
+  return path === "." ? "" : path;
+}
+
+function concernsModel(path: string): boolean {
+  return path === IMAGE_FOLDER || path.startsWith(`${IMAGE_FOLDER}/`) ||
+    path === `${WHITEOUT}${IMAGE_FOLDER}` || path === OPAQUE;
+}
+
+// OCI image specification, "Whiteouts".
+const WHITEOUT = ".wh.";
+const OPAQUE = ".wh..wh..opq";
+
+function removalBy(path: string): LayerEntry | null {
+  const slash = path.lastIndexOf("/");
+  const [folder, name] = [path.slice(0, Math.max(0, slash)), path.slice(slash + 1)];
+  if (name === OPAQUE) return { kind: "opaque", path: folder };
+  if (!name.startsWith(WHITEOUT)) return null;
+  const gone = name.slice(WHITEOUT.length);
+  return { kind: "whiteout", path: folder === "" ? gone : `${folder}/${gone}` };
+}
+
+function hashed(done: (sha256: string) => void): TarContent {
+  const hash = nodeModule("node:crypto").createHash("sha256");
+  return { write: (bytes) => void hash.update(bytes), end: () => done(hash.digest("hex")) };
+}

@@ -1,0 +1,211 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { layerEntries, type LayerEntry } from "../../src/archive/layer_entries.ts";
+import { type Layer, modelFiles } from "../../src/archive/model_files.ts";
+import { TarFault } from "../../src/archive/read_tar.ts";
+import type { Archive } from "../../src/sources/manifest.ts";
+import { makeTar, paxEntry, type TestEntry } from "./make_tar.ts";
+
+/** An archive in chunks of a size that cuts headers and contents anywhere. */
+async function* inChunks(bytes: Uint8Array, size = 700): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.slice(at, at + size);
+}
+
+const filesOf = (entries: readonly LayerEntry[]) =>
+  entries.flatMap((entry) => entry.kind === "file" ? [[entry.path, entry.size, entry.sha256]] : []);
+
+async function run(program: string, args: readonly string[]): Promise<Uint8Array<ArrayBuffer>> {
+  const { success, stdout, stderr } = await new Deno.Command(program, { args: [...args] }).output();
+  assert(success, new TextDecoder().decode(stderr));
+  return stdout;
+}
+
+async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+}
+
+// Names and sizes that take the long forms of each format.
+const LONG = `${"d".repeat(90)}/${"e".repeat(50)}/model-00001-of-00002.safetensors`;
+for (const format of ["ustar", "gnu", "pax", "v7"]) {
+  Deno.test(`an archive that GNU tar wrote (${format}) is read as it was packed`, async () => {
+    const folder = await Deno.makeTempDir();
+    const files = [
+      ["config.json", "{}"],
+      ["empty", ""],
+      ["sub/exactly512", "x".repeat(512)],
+      ...format === "v7" ? [] : [[LONG, "y".repeat(3000)]],
+      ...format === "pax" || format === "gnu" ? [[`${"ü".repeat(120)}.bin`, "z"]] : [],
+    ] as const;
+    for (const [path = "", content = ""] of files) {
+      await Deno.mkdir(`${folder}/model/${path.replace(/[^/]*$/, "")}`, { recursive: true });
+      await Deno.writeTextFile(`${folder}/model/${path}`, content);
+    }
+    const archive = await run("tar", ["-C", `${folder}/model`, `--format=${format}`, "-c", "."]);
+    const expected = await Promise.all(
+      files.map(async ([path, content = ""]) => {
+        const bytes = new TextEncoder().encode(content);
+        return [path, bytes.length, await sha256(bytes)];
+      }),
+    );
+    const entries = await layerEntries(inChunks(archive), "files");
+    assertEquals(filesOf(entries).sort(), expected.sort());
+    for (const entry of entries) {
+      if (entry.kind !== "file") continue;
+      const bytes = archive.slice(entry.offset, entry.offset + entry.size);
+      assertEquals(await sha256(bytes), entry.sha256);
+    }
+    await Deno.remove(folder, { recursive: true });
+  });
+}
+
+Deno.test("a size above 8 GiB is read in both forms that tools write", async () => {
+  const size = 9 * 2 ** 30;
+  const start = async (program: string) => (await run("python3", ["-c", program])).slice(0, 4096);
+  for (const format of ["GNU_FORMAT", "PAX_FORMAT"]) {
+    const header = await start(
+      `import sys, tarfile
+info = tarfile.TarInfo("model.gguf"); info.size = ${size}
+sys.stdout.buffer.write(info.tobuf(tarfile.${format}))`,
+    );
+    const error = await assertRejects(() => layerEntries(inChunks(header), "files"), TarFault);
+    // The content is not there; that it is missed shows that the size was understood.
+    assert(error.message.startsWith("it is cut off"), error.message);
+  }
+});
+
+const HOSTILE: Readonly<Record<string, readonly TestEntry[]>> = {
+  "a name that leads outside": [{ name: "../evil", content: "x" }],
+  "a name that leads outside by a detour": [{ name: "a/../../evil", content: "x" }],
+  "an absolute name": [{ name: "/etc/passwd", content: "x" }],
+  "a long name (pax) that leads outside": [paxEntry({ path: "a/../../evil" }), { name: "a", content: "x" }],
+  "a long name (GNU) that leads outside": [
+    { name: "././@LongLink", type: "L", content: "../evil\0" },
+    { name: "a", content: "x" },
+  ],
+  "a prefix that leads outside": [{ name: "evil", prefix: "..", content: "x" }],
+  "a symbolic link": [{ name: "model", type: "2", linkName: "/etc" }],
+  "a hard link": [{ name: "a", content: "x" }, { name: "b", type: "1", linkName: "a" }],
+  "a character device": [{ name: "null", type: "3" }],
+  "a block device": [{ name: "sda", type: "4" }],
+  "a FIFO": [{ name: "fifo", type: "6" }],
+  "an unknown type": [{ name: "a", type: "Z", content: "x" }],
+  "a GNU sparse file": [{ name: "a", type: "S", content: "x" }],
+  "a pax sparse file": [paxEntry({ "GNU.sparse.major": "1" }), { name: "a", content: "x" }],
+  "a name twice": [{ name: "a", content: "x" }, { name: "./a", content: "y" }],
+  "a file that is a directory too": [{ name: "a", content: "x" }, { name: "a/b", content: "y" }],
+  "a directory that is a file too": [{ name: "a/b", content: "y" }, { name: "a", content: "x" }],
+  "names that differ by case only": [{ name: "a", content: "x" }, { name: "A", content: "y" }],
+  "a control character in a name": [{ name: "a\x1b[2J", content: "x" }],
+  "a NUL in a pax name": [paxEntry({ path: "a\0b" }), { name: "a", content: "x" }],
+  "a backslash": [{ name: "a\\b", content: "x" }],
+  "a pax header of 2 MiB": [{ name: "pax", type: "x", content: "x".repeat(2 << 20) }],
+  "a pax header that is damaged": [{ name: "pax", type: "x", content: "99 path=a\n" }],
+  "a pax size that is none": [paxEntry({ size: "-1" }), { name: "a", content: "x" }],
+  "a global header that renames files": [paxEntry({ path: "b" }, "g"), { name: "a", content: "x" }],
+  "a name of 5000 characters": [paxEntry({ path: "a/".repeat(2500) + "b" }), { name: "a", content: "x" }],
+  "content that is cut off": [{ name: "a", content: "x", size: 5000 }],
+};
+
+/** What a download makes of an archive. */
+async function unpack(archive: Uint8Array): Promise<string[]> {
+  const entries = await layerEntries(inChunks(archive), "files");
+  return modelFiles([{ archive: archiveOf("files"), entries }], "oci://r/m", true).map((file) => file.path);
+}
+
+for (const [what, entries] of Object.entries(HOSTILE)) {
+  Deno.test(`an archive with ${what} is refused`, async () => {
+    await assertRejects(() => unpack(makeTar(entries)), TarFault);
+  });
+}
+
+Deno.test("an archive that is damaged anywhere in its headers is refused", async () => {
+  const whole = makeTar([{ name: "m/config.json", content: "{}" }, {
+    name: "m/a",
+    content: "x".repeat(600),
+  }]);
+  for (let at = 0; at < 512; at++) {
+    // After the NUL that ends the checksum.
+    if (at === 155) continue;
+    const damaged = whole.slice();
+    damaged[at] = (damaged[at] ?? 0) ^ 1;
+    await assertRejects(() => unpack(damaged), TarFault, undefined, `byte ${at}`);
+  }
+  for (let length = 0; length < whole.length - 1024; length += 100) {
+    await assertRejects(() => unpack(whole.slice(0, length)), TarFault, undefined, `${length} bytes`);
+  }
+  await assertRejects(() => unpack(new Uint8Array([...whole, ...whole])), TarFault);
+});
+
+Deno.test("folders that all files share are left out, and no more", async () => {
+  const files = [{ name: "a/model/config.json", content: "{}" }, { name: "a/model/sub/x", content: "x" }];
+  assertEquals(await unpack(makeTar(files)), ["config.json", "sub/x"]);
+  assertEquals((await unpack(makeTar([...files, { name: "README.md", content: "x" }]))).sort(), [
+    "README.md",
+    "a/model/config.json",
+    "a/model/sub/x",
+  ]);
+});
+
+Deno.test("upper layers of an image replace and remove what lower ones have, in /models alone", async () => {
+  const layers = [
+    [
+      { name: "bin/sh", type: "2", linkName: "busybox" },
+      { name: "models/", type: "5" },
+      { name: "models/config.json", content: "old" },
+      { name: "models/gone.txt", content: "x" },
+      { name: "models/emptied/a", content: "x" },
+      { name: "models/emptied/b", content: "x" },
+      { name: "models/was_file", content: "x" },
+      { name: "models/was_folder/a", content: "x" },
+    ],
+    [
+      { name: "models/config.json", content: "new" },
+      { name: "models/.wh.gone.txt" },
+      { name: "models/emptied/.wh..wh..opq" },
+      { name: "models/emptied/c", content: "x" },
+      { name: "models/was_file/now", content: "x" },
+      { name: "models/was_folder", content: "x" },
+      { name: "modelsnot/a", content: "x" },
+    ],
+  ];
+  const made = await Promise.all(layers.map(async (entries): Promise<Layer> => ({
+    archive: archiveOf("image"),
+    entries: await layerEntries(inChunks(makeTar(entries)), "image"),
+  })));
+  const files = modelFiles(made, "oci://r/m", true);
+  assertEquals(files.map((file) => file.path).sort(), [
+    "config.json",
+    "emptied/c",
+    "was_file/now",
+    "was_folder",
+  ]);
+  const config = files.find((file) => file.path === "config.json");
+  assertEquals(config?.etag, await sha256(new TextEncoder().encode("new")));
+  for (
+    const [what, entry] of [
+      ["a link in /models", { name: "models/x", type: "2", linkName: "/etc/passwd" }],
+      ["/models that is a link", { name: "models", type: "2", linkName: "/etc" }],
+      ["/models that is a file", { name: "models", content: "x" }],
+    ] as const
+  ) {
+    await assertRejects(() => layerEntries(inChunks(makeTar([entry])), "image"), TarFault, undefined, what);
+  }
+});
+
+Deno.test("a whiteout of /models removes all that lower layers have of it", async () => {
+  const layers = [[{ name: "models/a", content: "x" }], [{ name: ".wh.models" }, {
+    name: "models/b",
+    content: "y",
+  }]];
+  const made = await Promise.all(layers.map(async (entries): Promise<Layer> => ({
+    archive: archiveOf("image"),
+    entries: await layerEntries(inChunks(makeTar(entries)), "image"),
+  })));
+  assertEquals(modelFiles(made, "oci://r/m", true).map((file) => file.path), ["b"]);
+});
+
+let archives = 0;
+function archiveOf(kind: Archive["kind"]): Archive {
+  const hex = `${++archives}`.padStart(64, "0");
+  const path = "layer" as Archive["file"]["path"];
+  return { file: { path, size: 1, digest: { algorithm: "sha256", hex }, etag: hex }, kind, diffId: null };
+}
