@@ -1,0 +1,318 @@
+import { assert, assertEquals } from "@std/assert";
+import { gzipSync, zstdCompressSync } from "node:zlib";
+import { makeTar, type TestEntry } from "../archive/make_tar.ts";
+import { aim } from "../cli/aim.ts";
+import { startWorld, type World } from "../cli/world.ts";
+import { safetensorsBytes } from "../servers/content.ts";
+import { sha256, type TestArtifact, type TestLayer, writeLayout } from "./oci_layout.ts";
+
+const WEIGHTS = safetensorsBytes(300_000);
+const CONFIG = '{"model_type":"llama"}\n';
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** How an archive is packed, and what media types call it. */
+const PACKINGS: Readonly<Record<string, { readonly suffix: string; pack(tar: Bytes): Bytes }>> = {
+  "tar": { suffix: "tar", pack: (tar) => tar },
+  "tar+gzip": { suffix: "tar+gzip", pack: (tar) => new Uint8Array(gzipSync(tar)) },
+  "tar+gzip of two members": {
+    suffix: "tar+gzip",
+    pack: (tar) => new Uint8Array([...gzipSync(tar.slice(0, 1000)), ...gzipSync(tar.slice(1000))]),
+  },
+  "tar+zstd": { suffix: "tar+zstd", pack: (tar) => new Uint8Array(zstdCompressSync(tar)) },
+};
+
+const IMAGE = "application/vnd.oci.image";
+
+/** Artifacts of each kind, made as their tools make them. */
+const KINDS: Readonly<
+  Record<string, (suffix: string, pack: (tar: Bytes) => Bytes) => Promise<TestArtifact> | TestArtifact>
+> = {
+  ModelKit: (suffix, pack) => {
+    const type = "application/vnd.kitops.modelkit";
+    // KitOps names files from the folder of the Kitfile.
+    return {
+      artifactType: `${type}.manifest.v1+json`,
+      config: {
+        mediaType: `${type}.config.v1+json`,
+        value: { manifestVersion: "1.0.0", model: { path: "." } },
+      },
+      layers: [
+        {
+          mediaType: `${type}.model.v1.${suffix}`,
+          bytes: pack(makeTar([{ name: "model.safetensors", content: WEIGHTS }])),
+        },
+        {
+          mediaType: `${type}.code.v1.${suffix}`,
+          bytes: pack(makeTar([{ name: "config.json", content: CONFIG }])),
+        },
+      ],
+    };
+  },
+  ModelPack: async (suffix, pack) => {
+    const type = "application/vnd.cncf.model";
+    const tars = [
+      makeTar([{ name: "model.safetensors", content: WEIGHTS }]),
+      makeTar([{ name: "config.json", content: CONFIG }]),
+    ];
+    const diffIds = await Promise.all(tars.map(async (tar) => `sha256:${await sha256(tar)}`));
+    const layers = tars.map((tar, at): TestLayer => ({
+      mediaType: `${type}.${at === 0 ? "weight" : "weight.config"}.v1.${suffix}`,
+      bytes: pack(tar),
+      annotations: { "org.cncf.model.filepath": at === 0 ? "model.safetensors" : "config.json" },
+    }));
+    return {
+      artifactType: `${type}.manifest.v1+json`,
+      config: { mediaType: `${type}.config.v1+json`, value: { modelfs: { type: "layers", diffIds } } },
+      layers,
+    };
+  },
+  "ORAS folder": async (suffix, pack) => {
+    const tar = makeTar([
+      { name: "model/", type: "5" },
+      { name: "model/config.json", content: CONFIG },
+      { name: "model/model.safetensors", content: WEIGHTS },
+    ]);
+    return {
+      config: { mediaType: "application/vnd.oci.empty.v1+json", value: {} },
+      artifactType: "application/vnd.unknown.artifact.v1",
+      layers: [{
+        mediaType: `${IMAGE}.layer.v1.${suffix}`,
+        bytes: pack(tar),
+        annotations: {
+          "org.opencontainers.image.title": "model",
+          "io.deis.oras.content.unpack": "true",
+          "io.deis.oras.content.digest": `sha256:${await sha256(tar)}`,
+        },
+      }],
+    };
+  },
+  "ModelCar image": (suffix, pack) =>
+    image(suffix, pack, [
+      [{ name: "bin/sh", type: "2", linkName: "busybox" }, { name: "etc/passwd", content: "root" }],
+      [{ name: "models/", type: "5" }, { name: "models/config.json", content: "of the lower layer" }, {
+        name: "models/draft.txt",
+        content: "x",
+      }],
+      [
+        { name: "models/config.json", content: CONFIG },
+        { name: "models/.wh.draft.txt" },
+        { name: "models/model.safetensors", content: WEIGHTS },
+      ],
+    ]),
+};
+
+async function image(
+  suffix: string,
+  pack: (tar: Bytes) => Bytes,
+  layers: readonly (readonly TestEntry[])[],
+): Promise<TestArtifact> {
+  const tars = layers.map((entries) => makeTar(entries));
+  const diffIds = await Promise.all(tars.map(async (tar) => `sha256:${await sha256(tar)}`));
+  return {
+    config: {
+      mediaType: `${IMAGE}.config.v1+json`,
+      value: { architecture: "amd64", os: "linux", rootfs: { type: "layers", diff_ids: diffIds } },
+    },
+    layers: tars.map((tar) => ({ mediaType: `${IMAGE}.layer.v1.${suffix}`, bytes: pack(tar) })),
+  };
+}
+
+const run = (args: readonly string[], { env }: World) => aim(args, { env: { ...env, HF_HUB_OFFLINE: "1" } });
+
+async function ok(args: readonly string[], world: World): Promise<string> {
+  const { code, stdout, stderr } = await run(args, world);
+  assertEquals(code, 0, `${args.join(" ")}: ${stderr}`);
+  return stdout;
+}
+
+/** Files of a folder, links followed, without aim's own. */
+async function filesBelow(folder: string, before = ""): Promise<Record<string, string>> {
+  const found: Record<string, string> = {};
+  for await (const { name } of Deno.readDir(folder)) {
+    const path = `${folder}/${name}`;
+    if (name === ".aim") continue;
+    if ((await Deno.stat(path)).isDirectory) {
+      Object.assign(found, await filesBelow(path, `${before}${name}/`));
+    } else found[`${before}${name}`] = await sha256(await Deno.readFile(path));
+  }
+  return found;
+}
+
+const MODEL = {
+  "config.json": await sha256(new TextEncoder().encode(CONFIG)),
+  "model.safetensors": await sha256(new Uint8Array(WEIGHTS)),
+};
+
+async function inNewWorld(artifact: TestArtifact, test: (world: World, uri: string) => Promise<void>) {
+  await using world = await startWorld();
+  await writeLayout(`${world.directory}/layout`, artifact);
+  await test(world, `oci-layout:${world.directory}/layout`);
+}
+
+for (const [kind, make] of Object.entries(KINDS)) {
+  Deno.test(`a ${kind} becomes a model in both layouts, and a second run fetches nothing`, async () => {
+    const gzip = PACKINGS["tar+gzip"];
+    assert(gzip !== undefined);
+    await inNewWorld(await make(gzip.suffix, gzip.pack), async (world, uri) => {
+      for (const flags of [[], ["--use-hf-cache"]]) {
+        const words = ["download-to-cache", uri, "--model-name", "kits/tiny", "--format", "json", ...flags];
+        const first = JSON.parse(await ok(words, world));
+        assertEquals(await filesBelow(first.path), MODEL);
+        assert(first.bytesMoved > 0);
+        const second = JSON.parse(await ok(words, world));
+        assertEquals([second.bytesMoved, second.files], [0, 2]);
+      }
+      await ok(["cache", "verify", "kits/tiny"], world);
+      const resolved = JSON.parse(await ok(["resolve", "kits/tiny", "--format", "json"], world));
+      assertEquals(resolved.kind, "path");
+      // Nothing of the archives is left but their listings.
+      const left = [...Deno.readDirSync(`${world.directory}/cache/kits/tiny/.aim/layers`)];
+      assert(
+        left.length > 0 && left.every(({ name }) => /^[0-9a-f]{64}\.json$/.test(name)),
+        JSON.stringify(left),
+      );
+    });
+  });
+}
+
+for (const [packing, { suffix, pack }] of Object.entries(PACKINGS)) {
+  for (const kind of ["ModelPack", "ModelCar image"]) {
+    Deno.test(`a ${kind} is fetched (${packing})`, async () => {
+      const made = await KINDS[kind]?.(suffix, pack);
+      assert(made !== undefined);
+      await inNewWorld(made, async (world, uri) => {
+        await ok(["fetch", uri, `${world.directory}/fetched`], world);
+        assertEquals(await filesBelow(`${world.directory}/fetched`), MODEL);
+      });
+    });
+  }
+}
+
+const asKit = (tar: Bytes): TestArtifact => ({
+  artifactType: "application/vnd.kitops.modelkit.manifest.v1+json",
+  config: { mediaType: "application/vnd.kitops.modelkit.config.v1+json", value: {} },
+  layers: [{
+    mediaType: "application/vnd.kitops.modelkit.model.v1.tar+gzip",
+    bytes: new Uint8Array(gzipSync(tar)),
+  }],
+});
+
+const REFUSED: Readonly<Record<string, TestArtifact | Promise<TestArtifact>>> = {
+  "a link in it": asKit(makeTar([{ name: "config.json", type: "2", linkName: "/etc/passwd" }])),
+  "a name that leads outside": asKit(makeTar([{ name: "a/../../../escaped", content: "x" }])),
+  "an archive that is cut off": asKit(makeTar([{ name: "config.json", content: CONFIG, size: 4000 }])),
+  "gzip that is damaged": {
+    ...asKit(makeTar([])),
+    layers: [{
+      mediaType: "application/vnd.kitops.modelkit.model.v1.tar+gzip",
+      bytes: new Uint8Array([...gzipSync(makeTar([{ name: "a", content: WEIGHTS }])).slice(0, 5000)]),
+    }],
+  },
+  "a wrong diff-id": image("tar+gzip", (tar) => new Uint8Array(gzipSync(tar)), [[{
+    name: "models/config.json",
+    content: CONFIG,
+  }]]).then((made) => ({
+    ...made,
+    config: { ...made.config, value: { rootfs: { diff_ids: [`sha256:${"0".repeat(64)}`] } } },
+  })),
+  "a zstd bomb": {
+    ...asKit(makeTar([])),
+    layers: [{
+      mediaType: "application/vnd.kitops.modelkit.model.v1.tar+zstd",
+      bytes: bomb(),
+    }],
+  },
+};
+
+/** 512 MiB in some 20 KiB: more than deflate can pack. */
+function bomb(): Bytes {
+  const size = 512 * 2 ** 20;
+  const tar = new Uint8Array(size);
+  tar.set(makeTar([{ name: "model.safetensors", size: size - 2048 }], { end: false }));
+  return new Uint8Array(zstdCompressSync(tar));
+}
+
+for (const [what, artifact] of Object.entries(REFUSED)) {
+  Deno.test(`an artifact with ${what} is exit 8, and nothing of it is left`, async () => {
+    await using world = await startWorld();
+    await writeLayout(`${world.directory}/layout`, await artifact);
+    const words = ["download-to-cache", `oci-layout:${world.directory}/layout`, "--model-name", "kits/bad"];
+    const { code, stderr } = await run(words, world);
+    assertEquals(code, 8, stderr);
+    assertEquals(await filesBelow(`${world.directory}/cache/kits/bad`), {});
+    assertEquals([...Deno.readDirSync(`${world.directory}/cache/kits/bad/.aim/layers`)], []);
+    assertEquals((await run(["resolve", "kits/bad"], world)).code, 5);
+  });
+}
+
+Deno.test("an archive whose digest is wrong is exit 8 before anything is read out of it", async () => {
+  await using world = await startWorld();
+  const layout = `${world.directory}/layout`;
+  await writeLayout(layout, asKit(makeTar([{ name: "config.json", content: CONFIG }])));
+  for (const { name } of [...Deno.readDirSync(`${layout}/blobs/sha256`)]) {
+    const path = `${layout}/blobs/sha256/${name}`;
+    const bytes = await Deno.readFile(path);
+    if (bytes[0] === 0x1f) {
+      await Deno.writeFile(path, gzipSync(makeTar([{ name: "config.json", content: "no" }])));
+    }
+  }
+  const bad = await run(["download-to-cache", `oci-layout:${layout}`, "--model-name", "kits/bad"], world);
+  assert([6, 8].includes(bad.code), `${bad.code} ${bad.stderr}`);
+  assertEquals(await filesBelow(`${world.directory}/cache/kits/bad`), {});
+});
+
+Deno.test("files that are lost later are fetched with their archive again, and no others are written", async () => {
+  await using world = await startWorld();
+  await writeLayout(
+    `${world.directory}/layout`,
+    asKit(makeTar([
+      { name: "config.json", content: CONFIG },
+      { name: "model.safetensors", content: WEIGHTS },
+    ])),
+  );
+  const words = ["download-to-cache", `oci-layout:${world.directory}/layout`, "--model-name", "kits/tiny"];
+  await ok(words, world);
+  const model = `${world.directory}/cache/kits/tiny`;
+  const before = await Deno.stat(`${model}/model.safetensors`);
+  await Deno.remove(`${model}/config.json`);
+  await ok(words, world);
+  assertEquals(await filesBelow(model), MODEL);
+  assertEquals((await Deno.stat(`${model}/model.safetensors`)).ino, before.ino);
+  await Deno.writeTextFile(`${model}/config.json`, `{"model_type":"other"}\n`);
+  assertEquals((await run(["cache", "verify", "kits/tiny"], world)).code, 8);
+  await ok(["cache", "verify", "--repair", "kits/tiny"], world);
+  assertEquals(await filesBelow(model), MODEL);
+  await ok([...words, "--force"], world);
+  assertEquals(await filesBelow(model), MODEL);
+});
+
+Deno.test("globs choose among the files of archives, and the rest comes later", async () => {
+  await using world = await startWorld();
+  const make = KINDS["ORAS folder"];
+  assert(make !== undefined);
+  await writeLayout(
+    `${world.directory}/layout`,
+    await make("tar+gzip", (tar) => new Uint8Array(gzipSync(tar))),
+  );
+  const words = ["download-to-cache", `oci-layout:${world.directory}/layout`, "--model-name", "kits/tiny"];
+  await ok([...words, "--include", "*.json"], world);
+  assertEquals(Object.keys(await filesBelow(`${world.directory}/cache/kits/tiny`)), ["config.json"]);
+  const preview = JSON.parse(await ok([...words, "--dry-run", "--format", "json"], world));
+  assertEquals(preview.models?.[0]?.files.length ?? preview.files.length, 2);
+  await ok(words, world);
+  assertEquals(await filesBelow(`${world.directory}/cache/kits/tiny`), MODEL);
+  const none = words.with(-1, "kits/none");
+  assertEquals((await run([...none, "--include", "*.gguf"], world)).code, 5);
+});
+
+Deno.test("an image without /models, and an encrypted layer, are said", async () => {
+  await using world = await startWorld();
+  const plain = await image("tar", (tar) => tar, [[{ name: "etc/passwd", content: "x" }]]);
+  await writeLayout(`${world.directory}/a`, plain);
+  const name = ["--model-name", "kits/none"];
+  assertEquals((await run(["download-to-cache", `oci-layout:${world.directory}/a`, ...name], world)).code, 5);
+  const layers = plain.layers.map((layer) => ({ ...layer, mediaType: `${layer.mediaType}+encrypted` }));
+  await writeLayout(`${world.directory}/b`, { ...plain, layers });
+  assertEquals((await run(["download-to-cache", `oci-layout:${world.directory}/b`, ...name], world)).code, 6);
+});
