@@ -1,13 +1,11 @@
 import { AimError } from "../errors/aim_error.ts";
 import { errnoOf, errorFrom } from "../errors/from_unknown.ts";
-import { type FilesBelow, filesBelow } from "../os/files_below.ts";
-import { makeDirectories } from "../os/make_directories.ts";
+import type { FilesBelow } from "../os/files_below.ts";
 import { temporaryOf } from "../os/temporary_of.ts";
 import { writeFile } from "../os/write_file.ts";
 import type { CommitSha, Manifest, ManifestFile } from "../sources/manifest.ts";
 import { assertRevision } from "../sources/model_ref.ts";
 import type { TransferItem, TransferResult } from "../transfer/types.ts";
-import { adoptFiles } from "./adopt_files.ts";
 import { cacheRoots, hubFolder } from "./cache_paths.ts";
 import { checkNames } from "./check_names.ts";
 import { checkPublished } from "./check_published.ts";
@@ -15,11 +13,12 @@ import { commitModel } from "./commit_model.ts";
 import { copyFile } from "./copy_file.ts";
 import { eachOf } from "../sources/each_of.ts";
 import { listTree, lstatOrNull, readTextOrNull, statOrNull } from "./files.ts";
-import { FINISHED, finishedFiles, FinishedLog } from "./finished_files.ts";
+import { FINISHED, finishedFiles } from "./finished_files.ts";
 import { type KnownFile, knownFiles, snapshotRecords } from "./known_blobs.ts";
-import { AIM_FOLDER, folderOf, isCommit, nameOf, snapshotRecord } from "./layout.ts";
+import { AIM_FOLDER, below, folderOf, isCommit, nameOf, snapshotRecord } from "./layout.ts";
 import { strayLinks } from "./links.ts";
 import { checkHubName } from "./local_name.ts";
+import { ModelDirectory } from "./model_directory.ts";
 import { type FileProver, withProver } from "./prove_file.ts";
 import { covers, readRecord, type RecordedFile, recordOf, withFiles } from "./record.ts";
 import { lookHub } from "./resolve_model.ts";
@@ -49,30 +48,25 @@ export function hubPlacement(
   return new HubPlacement(name, paths, revision ?? "main", quantisation);
 }
 
-class HubPlacement implements Placement {
+class HubPlacement extends ModelDirectory implements Placement {
   readonly layout = "hub";
-  readonly name: string;
-  readonly directory: string;
-  readonly root: string;
   readonly #paths: CachePaths;
   readonly #revision: string;
-  /** The one that is asked for; `undefined`: the whole model. */
+  /** `undefined`: the complete model. */
   readonly #quantisation: string | undefined;
 
   constructor(name: string, paths: CachePaths, revision: string, quantisation: string | undefined) {
-    this.name = name;
+    super(name, paths.hub, hubFolder(paths, name));
     this.#paths = paths;
-    this.root = paths.hub;
     this.#revision = revision;
     this.#quantisation = quantisation;
-    this.directory = hubFolder(paths, name);
   }
 
   async existing(manifest: Manifest): Promise<PublishedModel | null> {
     for (const record of await snapshotRecords(this.directory, manifest.source)) {
       const { commit } = record;
       if (commit === null || (manifest.commit !== null && commit !== manifest.commit)) continue;
-      // Of a commit it may hold more than is asked for now; a bucket whose whole listing has less than before was changed.
+      // A snapshot may have more files of its commit; a bucket that lists fewer files than before was changed.
       const mayHoldMore = manifest.commit !== null || manifest.filtered === true;
       if (!mayHoldMore && record.files.length !== manifest.files.length) continue;
       if (!covers(record, manifest)) continue;
@@ -90,17 +84,9 @@ class HubPlacement implements Placement {
     const quantisation = this.#quantisation;
     const { snapshot } = await lookHub(this.#paths, this.name, revision ?? this.#revision, quantisation);
     if (snapshot === null) return null;
-    const commit = snapshot.slice(snapshot.lastIndexOf("/") + 1);
+    const commit = nameOf(snapshot);
     const record = await readRecord(snapshotRecord(this.directory, commit));
     return await storedModel(snapshot, record, commit, quantisation);
-  }
-
-  secure(): void {
-    this.#makeFolders([AIM_FOLDER]);
-  }
-
-  log(manifest: Manifest): FinishedLog {
-    return new FinishedLog(this.#files(), this.directory, manifest.source);
   }
 
   check(manifest: Manifest): void {
@@ -140,60 +126,52 @@ class HubPlacement implements Placement {
   }
 
   async begin(manifest: Manifest, plan: PlacementPlan, signal?: AbortSignal): Promise<PlacementPlan> {
-    this.#makeFolders(["blobs", "refs", "snapshots", AIM_FOLDER]);
+    this.makeFolders(["blobs", "refs", "snapshots", AIM_FOLDER]);
     const local = `${this.#paths.root}/${this.name}`;
     if (plan.items.length === 0 || !plan.adopt || await statOrNull(local) === null) return plan;
-    const adopted = await adoptFiles(this.#files(), plan.items, (file) => [`${local}/${file.path}`], signal);
+    const { plan: rest, adopted } = await this.adopt(plan, (file) => [`${local}/${file.path}`], signal);
     const blobs = new Map(plan.blobs);
     for (const [path, target] of adopted) blobs.set(path, nameOf(target));
-    return {
-      ...plan,
-      items: plan.items.filter((item) => !adopted.has(item.file.path)),
-      present: manifest.files.filter((file) => blobs.has(file.path)),
-      blobs,
-    };
+    return { ...rest, present: manifest.files.filter((file) => blobs.has(file.path)), blobs };
   }
 
   async publish(manifest: Manifest, plan: PlacementPlan, result: TransferResult): Promise<PublishedModel> {
     const blobs = blobsOf(manifest, plan, result);
     const commit = manifest.commit ?? await snapshotCommit(manifest, blobs);
     const snapshot = this.#snapshot(commit);
-    const folders = new Set(manifest.files.map((file) => folderOf(file.path)));
-    const snapshotFolders = [...folders].map((folder) => folderIn(`snapshots/${commit}`, folder));
-    this.#makeFolders(snapshotFolders);
-    const files = this.#files();
-    // Where there are no links, a blob's last use takes the blob itself: one blob's files come one after another.
+    const folders = [...new Set(manifest.files.map((file) => folderOf(file.path)))]
+      .map((folder) => below(`snapshots/${commit}`, folder));
+    this.makeFolders([...folders, AIM_FOLDER, below("refs", folderOf(this.#revision))]);
+    const { files } = this;
+    // Without links, the last file that uses a blob takes the blob itself, so those of one blob come in order.
     const uses = Map.groupBy(manifest.files, (file) => blobs.get(file.path) ?? "");
     const fetched = new Set(result.files.map(({ target }) => nameOf(target)));
+    const kept = [...uses.keys()].filter((blob) => !fetched.has(blob)).map((blob) => this.#blob(blob));
     const record = recordOf(manifest, commit, blobs, new Date());
-    this.#makeFolders([AIM_FOLDER, folderIn("refs", folderOf(this.#revision))]);
     await commitModel({
       files,
-      unflushed: [
-        ...[...uses.keys()].filter((blob) => !fetched.has(blob)).map((blob) => this.#blob(blob)),
-        ...plan.copies.values(),
-      ].filter((path) => isThere(path)),
-      directories: [`${this.directory}/blobs`],
+      unflushed: [...kept, ...plan.copies.values()].filter(exists),
+      directories: [this.at("blobs")],
       prepare: async () => {
         await eachOf([...uses], async ([blob, sharing]) => {
           for (const [at, file] of sharing.entries()) {
             const copy = plan.copies.get(file.path);
-            if (copy === undefined) await this.#place(files, snapshot, file, blob, at === sharing.length - 1);
+            if (copy === undefined) await this.#place(snapshot, file, blob, at === sharing.length - 1);
             else await fill(files, `${snapshot}/${file.path}`, copy, false);
           }
         });
         await checkPublished(snapshot, manifest.files);
-        return snapshotFolders.map((folder) => `${this.directory}/${folder}`);
+        return folders.map((folder) => this.at(folder));
       },
-      record: withFiles(record, await this.#moreOfCommit(manifest, commit)),
+      record: withFiles(record, await this.#otherFiles(manifest, commit)),
       path: snapshotRecord(this.directory, commit),
       finish: async () => {
-        files.remove(`${this.directory}/${FINISHED}`);
-        // huggingface_hub writes no ref for a commit: it names itself.
+        files.remove(this.at(FINISHED));
+        // Like huggingface_hub, no ref for a commit.
         if (!isCommit(this.#revision) && await readTextOrNull(this.#ref()) !== commit) {
           writeFile(files, this.#ref(), commit);
         }
-        return [folderOf(this.#ref()), `${this.directory}/${AIM_FOLDER}`];
+        return [folderOf(this.#ref()), this.at(AIM_FOLDER)];
       },
     });
     const staged = await eachOf(manifest.files, (file) => this.#stagedName(manifest, file));
@@ -202,8 +180,8 @@ class HubPlacement implements Placement {
   }
 
   /**
-   * Where a file without a blob lies whole, in a snapshot on a file system without links; `undefined` where it does not. Python's client moves
-   * files there, too.
+   * The path of a complete file in a snapshot on a file system without links, to which Python's client moves
+   * files too; `undefined` if there is none.
    */
   async #copy(
     file: ManifestFile,
@@ -211,7 +189,7 @@ class HubPlacement implements Placement {
     before: KnownFile | null,
     prover: FileProver,
   ): Promise<string | undefined> {
-    // A commit's own snapshot may be there without a record, made by Python's client.
+    // Python's client makes snapshots without a record.
     const holder = before?.commit ?? commit;
     if (holder === null) return undefined;
     const path = `${this.#snapshot(holder)}/${file.path}`;
@@ -221,51 +199,33 @@ class HubPlacement implements Placement {
     return file.digest !== null && await prover.prove(path, file.digest) !== null ? path : undefined;
   }
 
-  /** A link as huggingface_hub makes it; the bytes themselves where the file system has no links. */
-  async #place(
-    files: FilesBelow,
-    snapshot: string,
-    file: ManifestFile,
-    blob: string,
-    lastUse: boolean,
-  ): Promise<void> {
+  /** Makes a link like huggingface_hub's, or the file itself on a file system without links. */
+  async #place(snapshot: string, file: ManifestFile, blob: string, lastUse: boolean): Promise<void> {
+    const { files } = this;
     const path = `${snapshot}/${file.path}`;
     const target = `${"../".repeat(file.path.split("/").length + 1)}blobs/${blob}`;
+    const temporary = temporaryOf(path);
     try {
-      files.symlink(target, path);
-    } catch (error) {
-      if (error instanceof Deno.errors.AlreadyExists) {
-        return await this.#replace(files, path, target, lastUse);
+      try {
+        files.symlink(target, path);
+      } catch (error) {
+        if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+        if (await linkOf(path) === target) return;
+        files.symlink(target, temporary);
+        files.rename(temporary, path);
       }
+    } catch (error) {
+      files.remove(temporary);
       if (!hasNoLinks(error)) throw errorFrom(error, `writing ${path}`);
       await fill(files, path, this.#blob(blob), lastUse);
     }
   }
 
-  async #replace(files: FilesBelow, path: string, target: string, lastUse: boolean): Promise<void> {
-    if (await linkOf(path) === target) return;
-    const temporary = temporaryOf(path);
-    try {
-      files.symlink(target, temporary);
-      files.rename(temporary, path);
-    } catch (error) {
-      files.remove(temporary);
-      if (!hasNoLinks(error)) throw errorFrom(error, `writing ${path}`);
-      await fill(files, path, this.#blob(nameOf(target)), lastUse);
-    }
-  }
-
-  /** Files of the same commit that other downloads, with other filters, brought: the snapshot keeps knowing them. */
-  async #moreOfCommit(manifest: Manifest, commit: string): Promise<RecordedFile[]> {
+  /** Files of the same commit that other downloads, with other filters, fetched: they stay recorded. */
+  async #otherFiles(manifest: Manifest, commit: string): Promise<RecordedFile[]> {
     const record = manifest.commit === null ? null : await readRecord(snapshotRecord(this.directory, commit));
-    if (record === null || record.source !== manifest.source) return [];
-    const own = new Set<string>(manifest.files.map((file) => file.path));
-    const more = record.files.filter((file) => !own.has(file.path));
-    const there = await eachOf(
-      more,
-      async ({ path, size }) => (await statOrNull(`${this.#snapshot(commit)}/${path}`))?.size === size,
-    );
-    return more.filter((_, at) => there[at]);
+    if (record?.source !== manifest.source) return [];
+    return await this.othersIn(this.#snapshot(commit), record.files, manifest);
   }
 
   async #items(manifest: Manifest, files: readonly ManifestFile[]): Promise<TransferItem[]> {
@@ -276,7 +236,7 @@ class HubPlacement implements Placement {
         return { file, staging: `${path}.incomplete`, compute: [], target: () => path };
       });
     }
-    // The blob's name is known when its bytes are: S3 tells no SHA-256.
+    // S3 has no SHA-256: a blob gets its name when its bytes are hashed.
     return await eachOf(files, async (file): Promise<TransferItem> => ({
       file,
       staging: `${this.#blob(await this.#stagedName(manifest, file))}.incomplete`,
@@ -290,33 +250,25 @@ class HubPlacement implements Placement {
     }));
   }
 
-  /** What a file's bytes are called while they arrive. */
+  /** The name of a file's blob while it is downloaded. */
   async #stagedName(manifest: Manifest, file: ManifestFile): Promise<string> {
     return manifest.commit !== null ? file.etag : `s3-${await sha1(`${manifest.source}\0${file.path}`)}`;
   }
 
-  #makeFolders(folders: readonly string[]): void {
-    makeDirectories(this.root, folders.map((folder) => `${this.directory}/${folder}`));
-  }
-
-  #files(): FilesBelow {
-    return filesBelow(this.root);
-  }
-
   #blob(name: string): string {
-    return `${this.directory}/blobs/${name}`;
+    return this.at(`blobs/${name}`);
   }
 
   #snapshot(commit: string): string {
-    return `${this.directory}/snapshots/${commit}`;
+    return this.at(`snapshots/${commit}`);
   }
 
   #ref(): string {
-    return `${this.directory}/refs/${this.#revision}`;
+    return this.at(`refs/${this.#revision}`);
   }
 }
 
-/** The blob of every file; files of the same content are brought once. */
+/** The blob of every file; files with the same content are downloaded once. */
 function blobsOf(
   manifest: Manifest,
   plan: PlacementPlan,
@@ -337,7 +289,7 @@ function blobsOf(
   return blobs;
 }
 
-/** The commit that stands for files from S3: SHA-1 over the sorted paths and their SHA-256. */
+/** In place of a commit, for files from S3: SHA-1 over the sorted paths and their SHA-256. */
 async function snapshotCommit(manifest: Manifest, blobs: ReadonlyMap<string, string>): Promise<CommitSha> {
   const lines = manifest.files.map((file) => file.path).sort().map((path) => `${path}\0${blobs.get(path)}\n`);
   return await sha1(lines.join("")) as CommitSha;
@@ -349,7 +301,7 @@ async function sha1(text: string): Promise<string> {
 
 function checkBlobName(etag: string): void {
   if (/^[A-Za-z0-9._-]{1,128}$/.test(etag) && !/^\.+$/.test(etag)) return;
-  throw new AimError("integrity", `${JSON.stringify(etag)} is an ETag that cannot name a blob`, {
+  throw new AimError("integrity", `${JSON.stringify(etag)} is an ETag that cannot be the name of a blob`, {
     hint: "use the local directory layout for this source",
   });
 }
@@ -368,7 +320,7 @@ function hasNoLinks(error: unknown): boolean {
     error instanceof Deno.errors.NotSupported;
 }
 
-/** Gives a path the bytes of another: by hard link, else by moving (where the other is not needed any more), else by copying. */
+/** Gives a path the bytes of another file: by hard link, else by moving it (if allowed), else by copying. */
 async function fill(files: FilesBelow, path: string, from: string, mayMove: boolean): Promise<void> {
   if (path === from) return;
   const temporary = temporaryOf(path);
@@ -383,21 +335,17 @@ async function fill(files: FilesBelow, path: string, from: string, mayMove: bool
   } catch (error) {
     throw errorFrom(error, `writing ${path}`);
   } finally {
-    // rename(2) does nothing where both names are links to one file already.
+    // rename(2) does nothing if both names are links to the same file.
     files.remove(temporary);
   }
 }
 
-/** The blob that a finished file became, relative to the model's folder. */
+/** The name of a blob, from its path in the model's folder. */
 function blobAt(path: string | null): string | undefined {
   return path === null ? undefined : /^blobs\/([^/]+)$/.exec(path)?.[1];
 }
 
-function folderIn(base: string, folder: string): string {
-  return folder === "" ? base : `${base}/${folder}`;
-}
-
-function isThere(path: string): boolean {
+function exists(path: string): boolean {
   try {
     Deno.lstatSync(path);
     return true;

@@ -39,6 +39,7 @@ export function knownFiles(records: readonly ModelRecord[]): (file: ManifestFile
   return (file) => known.get(keyOf(file)) ?? null;
 }
 
-function keyOf({ path, etag, size }: Pick<RecordedFile, "path" | "etag" | "size">): string {
+/** Files with the same key are the same file of a source. */
+export function keyOf({ path, etag, size }: Pick<RecordedFile, "path" | "etag" | "size">): string {
   return `${path}\0${etag}\0${size}`;
 }

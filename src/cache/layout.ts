@@ -1,20 +1,25 @@
-// Names inside a model's folder; light, since looking a model up must start fast.
+// Names inside a model's folder. Few imports: resolving a model must start fast.
 
-/** Name of the folder with what aim keeps of a model. */
+/** Folder with aim's own files of a model. */
 export const AIM_FOLDER = ".aim";
-/** Of a local directory; written last: the model is whole. */
+/** In a local directory, written last: the model is complete. */
 export const MANIFEST = `${AIM_FOLDER}/manifest.json`;
-/** Of a local directory; written first: a download is under way, or was interrupted. It lists the files that the download leaves alone. */
+/** In a local directory, written first: a download is running or was interrupted. Lists the files that it does not change. */
 export const UNFINISHED = `${AIM_FOLDER}/unfinished.json`;
 
-/** Where aim keeps what it knows of a snapshot in the Hugging Face cache. */
+/** Path of the record of a snapshot in the Hugging Face cache. */
 export function snapshotRecord(folder: string, commit: string): string {
   return `${folder}/${AIM_FOLDER}/${commit}.json`;
 }
 
-/** True for a commit's full id. */
+/** True for a full commit id. */
 export function isCommit(text: string): boolean {
   return /^[0-9a-f]{40}$/.test(text);
+}
+
+/** True for folders of aim's and of Python's in a local directory, which hold no files of the model. */
+export function isAside(path: string): boolean {
+  return path === AIM_FOLDER || path === ".cache/huggingface";
 }
 
 /** The last part of a path. */
@@ -22,7 +27,12 @@ export function nameOf(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
 }
 
-/** The folder part of a relative path; empty for a name alone. */
+/** The folder of a path; empty for a name alone. */
 export function folderOf(path: string): string {
   return path.slice(0, Math.max(0, path.lastIndexOf("/")));
+}
+
+/** A path below a folder; the folder itself for an empty path. */
+export function below(folder: string, path: string): string {
+  return path === "" ? folder : `${folder}/${path}`;
 }

@@ -1,24 +1,22 @@
 import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
-import { type FilesBelow, filesBelow } from "../os/files_below.ts";
-import { makeDirectories } from "../os/make_directories.ts";
 import { writeFile } from "../os/write_file.ts";
 import type { Manifest, ManifestFile } from "../sources/manifest.ts";
 import type { TransferItem, TransferResult } from "../transfer/types.ts";
-import { adoptFiles } from "./adopt_files.ts";
 import { cacheRoots, hubFolder } from "./cache_paths.ts";
 import { checkNames } from "./check_names.ts";
 import { checkPublished } from "./check_published.ts";
 import { commitModel } from "./commit_model.ts";
 import { eachOf } from "../sources/each_of.ts";
 import { listFiles, listFolder, listTree, lstatOrNull, statOrNull } from "./files.ts";
-import { FINISHED, finishedFiles, FinishedLog } from "./finished_files.ts";
-import { knownFiles, snapshotRecords } from "./known_blobs.ts";
-import { AIM_FOLDER, folderOf, MANIFEST, nameOf, UNFINISHED } from "./layout.ts";
+import { FINISHED, finishedFiles } from "./finished_files.ts";
+import { keyOf, knownFiles, snapshotRecords } from "./known_blobs.ts";
+import { AIM_FOLDER, folderOf, isAside, MANIFEST, nameOf, UNFINISHED } from "./layout.ts";
 import { strayLinks } from "./links.ts";
 import { checkLocalName } from "./local_name.ts";
+import { ModelDirectory } from "./model_directory.ts";
 import { type FileProver, withProver } from "./prove_file.ts";
-import { metadataPath, readMetadata, writeMetadata } from "./python_metadata.ts";
+import { DOWNLOADS, metadataPath, readMetadata, writeMetadata } from "./python_metadata.ts";
 import { lookLocal } from "./resolve_model.ts";
 import { sharedBlobsOf } from "./shared_blobs.ts";
 import { sweepLeftovers } from "./sweep_leftovers.ts";
@@ -38,89 +36,61 @@ export function localPlacement(
   { paths, name, quantisation }: { paths: CachePaths; name: string; quantisation?: string | undefined },
 ): Placement {
   checkLocalName(name);
-  return new LocalPlacement(name, paths.root, name, {
-    other: hubFolder(paths, name),
-    roots: cacheRoots(paths),
-    quantisation,
-  });
+  const options = { other: hubFolder(paths, name), roots: cacheRoots(paths), quantisation };
+  return new LocalPlacement(name, paths.root, `${paths.root}/${name}`, options);
 }
 
-/** Exactly this directory, in the form of a local directory. */
+/** Exactly this directory, with the files of a local directory. */
 export function directPlacement(
   { directory, quantisation }: { directory: string; quantisation?: string | undefined },
 ): Placement {
   const path = directory.startsWith("/") ? directory : `${Deno.cwd()}/${directory}`;
   const base = path.replace(/(?<=.)\/+$/, "");
-  return new LocalPlacement(path, base, "", { other: null, roots: [base], quantisation });
+  return new LocalPlacement(path, base, base, { other: null, roots: [base], quantisation });
 }
 
-class LocalPlacement implements Placement {
-  readonly layout = "local";
-  readonly name: string;
-  readonly directory: string;
-  readonly root: string;
-  readonly #inside: string;
+interface LocalOptions {
   /** The folder of the same model in the other layout. */
-  readonly #other: string | null;
-  /** Where links may lead. */
-  readonly #roots: readonly string[];
-  /** The one that is asked for; `undefined`: the whole model. */
-  readonly #quantisation: string | undefined;
+  readonly other: string | null;
+  /** Links may point only into these folders. */
+  readonly roots: readonly string[];
+  /** `undefined`: the complete model. */
+  readonly quantisation: string | undefined;
+}
 
-  constructor(
-    name: string,
-    base: string,
-    inside: string,
-    { other, roots, quantisation }: {
-      other: string | null;
-      roots: readonly string[];
-      quantisation: string | undefined;
-    },
-  ) {
-    this.name = name;
-    this.root = base;
-    this.#inside = inside;
-    this.#other = other;
-    this.#roots = roots;
-    this.#quantisation = quantisation;
-    this.directory = inside === "" ? base : `${base}/${inside}`;
+class LocalPlacement extends ModelDirectory implements Placement {
+  readonly layout = "local";
+  readonly #options: LocalOptions;
+
+  constructor(name: string, root: string, directory: string, options: LocalOptions) {
+    super(name, root, directory);
+    this.#options = options;
   }
 
   async existing(manifest: Manifest): Promise<PublishedModel | null> {
-    const record = await readRecord(`${this.directory}/${MANIFEST}`);
-    if (record === null || record.commit !== manifest.commit || record.source !== manifest.source) {
-      return null;
-    }
+    const record = await readRecord(this.at(MANIFEST));
+    if (record === null || !isSameVersion(record, manifest)) return null;
     if (!mayHoldMore(manifest) && record.files.length !== manifest.files.length) return null;
     if (!covers(record, manifest)) return null;
-    if (await statOrNull(`${this.directory}/${UNFINISHED}`) !== null) return null;
+    if (await statOrNull(this.at(UNFINISHED)) !== null) return null;
     const { files, links } = await listTree(this.directory, { skip: isAside });
     if (record.files.some((file) => files.get(file.path) !== file.size)) return null;
-    // Files of aim's are none; where a folder is one, what follows says so.
-    if (strayLinks(this.directory, links, this.#roots).size > 0) return null;
+    // aim makes no links in a local directory.
+    if (strayLinks(this.directory, links, this.#options.roots).size > 0) return null;
     const linked = new Set(links);
     if (record.files.some((file) => linked.has(file.path))) return null;
     return { path: this.directory, commit: record.commit };
   }
 
   async lookUp(revision: string | undefined): Promise<StoredModel | null> {
-    const quantisation = this.#quantisation;
-    const { state } = await lookLocal(this.directory, revision, this.#roots, quantisation);
+    const { roots, quantisation } = this.#options;
+    const { state } = await lookLocal(this.directory, revision, roots, quantisation);
     if (state !== "complete") return null;
-    const record = await readRecord(`${this.directory}/${MANIFEST}`);
-    return await storedModel(this.directory, record, undefined, quantisation);
-  }
-
-  secure(): void {
-    makeDirectories(this.root, [`${this.directory}/${AIM_FOLDER}`]);
-  }
-
-  log(manifest: Manifest): FinishedLog {
-    return new FinishedLog(this.#files(), this.directory, manifest.source);
+    return await storedModel(this.directory, await readRecord(this.at(MANIFEST)), undefined, quantisation);
   }
 
   check(manifest: Manifest): void {
-    checkNames(manifest, `${this.directory}/.cache/huggingface/download`);
+    checkNames(manifest, this.at(DOWNLOADS));
   }
 
   async plan(manifest: Manifest, { force = false, signal }: PlanOptions = {}): Promise<PlacementPlan> {
@@ -140,65 +110,53 @@ class LocalPlacement implements Placement {
   }
 
   async begin(manifest: Manifest, plan: PlacementPlan, signal?: AbortSignal): Promise<PlacementPlan> {
-    this.#makeFolders(manifest);
+    this.#makeFoldersFor(manifest);
     await this.#checkFolders(plan.items);
     const before = await this.#records();
     const stale = await this.#staleFiles(manifest, before);
     if (plan.items.length + stale.length === 0) return plan;
-    // From here until the manifest is written, nobody takes this for a model.
+    // From here until the manifest is written, this is not a complete model.
     const kept = recordOf({ ...manifest, files: plan.present }, manifest.commit, null, new Date());
     const record: ModelRecord = {
-      ...withFiles(kept, await this.#moreOfCommit(manifest, before)),
+      ...withFiles(kept, await this.#otherFiles(manifest, before)),
       fetching: [...plan.items.map(({ file }) => file), ...stale].map(({ path, size }) => ({ path, size })),
     };
-    const files = this.#files();
     await commitModel({
-      files,
-      unflushed: record.files.map(({ path }) => `${this.directory}/${path}`),
+      files: this.files,
+      unflushed: record.files.map(({ path }) => this.at(path)),
       directories: [],
       record,
-      path: `${this.directory}/${UNFINISHED}`,
+      path: this.at(UNFINISHED),
       finish: () => {
-        this.#removeStale(files, stale);
-        files.remove(`${this.directory}/${MANIFEST}`);
-        return Promise.resolve([`${this.directory}/${AIM_FOLDER}`]);
+        this.#removeStale(stale);
+        this.files.remove(this.at(MANIFEST));
+        return Promise.resolve([this.at(AIM_FOLDER)]);
       },
     });
-    if (!plan.adopt) return plan;
-    const adopted = await adoptFiles(files, plan.items, await this.#candidates(manifest), signal);
-    const more = plan.items.filter((item) => adopted.has(item.file.path)).map((item) => item.file);
-    return {
-      ...plan,
-      items: plan.items.filter((item) => !adopted.has(item.file.path)),
-      present: [...plan.present, ...more],
-    };
+    return plan.adopt ? (await this.adopt(plan, await this.#candidates(manifest), signal)).plan : plan;
   }
 
   async publish(manifest: Manifest, _plan: PlacementPlan, result: TransferResult): Promise<PublishedModel> {
-    this.#makeFolders(manifest);
-    const more = await this.#moreOfCommit(manifest, await this.#records());
+    this.#makeFoldersFor(manifest);
+    const others = await this.#otherFiles(manifest, await this.#records());
     const modified = await checkPublished(this.directory, manifest.files);
-    const record = withFiles(recordOf(manifest, manifest.commit, null, new Date()), more);
-    const files = this.#files();
+    const record = withFiles(recordOf(manifest, manifest.commit, null, new Date()), others);
+    const { files } = this;
     const fetched = new Set<string>(result.files.map((done) => done.file.path));
     const folders = new Set(record.files.map((file) => folderOf(file.path)));
     await commitModel({
       files,
-      unflushed: record.files.filter(({ path }) => !fetched.has(path)).map(({ path }) =>
-        `${this.directory}/${path}`
-      ),
-      directories: [...folders].map((folder) =>
-        folder === "" ? this.directory : `${this.directory}/${folder}`
-      ),
+      unflushed: record.files.filter(({ path }) => !fetched.has(path)).map(({ path }) => this.at(path)),
+      directories: [...folders].map((folder) => this.at(folder)),
       prepare: async () => {
-        await this.#writePythonFiles(files, manifest, fetched, modified);
+        await this.#writePythonFiles(manifest, fetched, modified);
         return [];
       },
       record,
-      path: `${this.directory}/${MANIFEST}`,
+      path: this.at(MANIFEST),
       finish: () => {
-        for (const name of [UNFINISHED, FINISHED]) files.remove(`${this.directory}/${name}`);
-        return Promise.resolve([`${this.directory}/${AIM_FOLDER}`]);
+        for (const name of [UNFINISHED, FINISHED]) files.remove(this.at(name));
+        return Promise.resolve([this.at(AIM_FOLDER)]);
       },
     });
     await sweepLeftovers(files, this.directory, folders, record.files.map((file) => nameOf(file.path)));
@@ -206,20 +164,19 @@ class LocalPlacement implements Placement {
   }
 
   /**
-   * So that Python's `snapshot_download(local_dir=…)` takes the files for its own and moves none.
+   * Writes the metadata with which Python's `snapshot_download(local_dir=…)` accepts the files as its own.
    *
-   * @param fetched Paths of files that are new.
+   * @param fetched Paths of the files that are new.
    * @param modified Milliseconds since 1970 by path.
    */
   async #writePythonFiles(
-    below: FilesBelow,
     { commit, files }: Manifest,
     fetched: ReadonlySet<string>,
     modified: ReadonlyMap<string, number>,
   ): Promise<void> {
     if (commit === null) return;
-    const ignore = `${this.directory}/.cache/huggingface/.gitignore`;
-    if (await lstatOrNull(ignore) === null) writeFile(below, ignore, "*");
+    const ignore = this.at(".cache/huggingface/.gitignore");
+    if (await lstatOrNull(ignore) === null) writeFile(this.files, ignore, "*");
     const folders = new Set(files.map(({ path }) => folderOf(metadataPath(path))));
     for (const { path, etag } of files) {
       if (!fitsMetadata(path) || folders.has(metadataPath(path))) continue;
@@ -227,149 +184,122 @@ class LocalPlacement implements Placement {
         const known = await readMetadata(this.directory, path);
         if (known?.commit === commit && known.etag === etag) continue;
       }
-      // A server's clock may be ahead of this one's: Python would take the file for changed.
+      // A file server's clock may be ahead of this host's: Python would think that the file has changed since.
       const timestamp = Math.max(Date.now(), modified.get(path) ?? 0) / 1000;
-      writeMetadata(below, this.directory, path, { commit, etag, timestamp });
+      writeMetadata(this.files, this.directory, path, { commit, etag, timestamp });
     }
   }
 
-  #files(): FilesBelow {
-    return filesBelow(this.root);
-  }
-
   async #records(): Promise<ModelRecord[]> {
-    const records = await Promise.all(
-      [UNFINISHED, MANIFEST].map((path) => readRecord(`${this.directory}/${path}`)),
-    );
+    const records = await Promise.all([UNFINISHED, MANIFEST].map((path) => readRecord(this.at(path))));
     return records.filter((record) => record !== null);
   }
 
   /**
-   * Files of the same commit that other downloads, with other filters, brought: the directory keeps knowing them. Of a bucket, which has
-   * no commits, as long as nothing speaks against it.
+   * Files of the same version that other downloads, with other filters, fetched: they stay recorded. A bucket
+   * has no commits, so none of its files is kept once one of them has changed.
    */
-  async #moreOfCommit(manifest: Manifest, records: readonly ModelRecord[]): Promise<RecordedFile[]> {
+  async #otherFiles(manifest: Manifest, records: readonly ModelRecord[]): Promise<RecordedFile[]> {
     if (!mayHoldMore(manifest)) return [];
     const own = new Map<string, ManifestFile>(manifest.files.map((file) => [file.path, file]));
-    const same = records.filter((record) => isSameVersion(record, manifest)).flatMap((record) =>
-      record.files
-    );
+    const same = records.filter((record) => isSameVersion(record, manifest)).flatMap(({ files }) => files);
     const changed = same.some((file) => {
       const now = own.get(file.path);
       return now !== undefined && (now.etag !== file.etag || now.size !== file.size);
     });
-    const more = same.filter((file) => !own.has(file.path));
-    if (changed || more.length === 0) return [];
-    const there = await this.#tree();
-    return more.filter((file) => there.get(file.path) === file.size);
+    return changed ? [] : await this.othersIn(this.directory, same, manifest);
   }
 
   /**
-   * Files that were downloaded as another version, and that this one does not have: an engine that loads all weights it finds would mix
-   * the two. What was changed since is not ours; what came from elsewhere into a directory that is no cache's was meant to lie there.
+   * Files that another version was downloaded with and this one does not have: an engine that loads all weights
+   * it finds would mix the two. Not files that have changed since, and outside the cache not those from another
+   * source, which the user has put there.
    */
   async #staleFiles(manifest: Manifest, records: readonly ModelRecord[]): Promise<StaleFile[]> {
-    const own = new Set<string>(manifest.files.map((file) => file.path));
-    const old = records.filter((record) => this.#inside !== "" || record.source === manifest.source)
+    const old = records
+      .filter(({ source }) => this.directory !== this.root || source === manifest.source)
       .filter((record) => !isSameVersion(record, manifest) || !mayHoldMore(manifest))
-      .flatMap((record) => [...record.files, ...record.fetching ?? []]).filter((file) => !own.has(file.path));
-    if (old.length === 0) return [];
-    const there = await this.#tree();
-    const same = old.filter(({ path, size }) => there.get(path) === size);
-    const isFile = await eachOf(
-      same,
-      async ({ path }) => (await lstatOrNull(`${this.directory}/${path}`))?.isFile === true,
-    );
+      .flatMap((record): StaleFile[] => [...record.files, ...record.fetching ?? []]);
+    const same = await this.othersIn(this.directory, old, manifest);
+    const isFile = await eachOf(same, async ({ path }) => (await lstatOrNull(this.at(path)))?.isFile);
     return same.filter((_, at) => isFile[at]);
   }
 
-  /** Sizes of the model's files by path; none behind a link to a folder, which are not the model's own. */
-  async #tree(): Promise<ReadonlyMap<string, number>> {
-    return await listFiles(this.directory, { skip: isAside });
-  }
-
-  #removeStale(files: FilesBelow, stale: readonly StaleFile[]): void {
+  #removeStale(stale: readonly StaleFile[]): void {
     if (stale.length === 0) return;
     log.info(`removing ${stale.length} files of an earlier version from ${this.directory}`, {
       files: stale.map((file) => file.path),
     });
     for (const { path } of stale) {
-      files.remove(`${this.directory}/${path}`);
-      files.remove(`${this.directory}/${metadataPath(path)}`);
+      this.files.remove(this.at(path));
+      this.files.remove(this.at(metadataPath(path)));
     }
   }
 
-  /** What tells whether a file is there, whole. */
+  /** Returns a function that tells whether a file is on disk and complete. */
   async #presence(
     source: string,
   ): Promise<(file: ManifestFile, prover: FileProver) => Promise<boolean>> {
-    const files = await this.#tree();
+    // Does not enter folders behind links, which are not the model's own.
+    const sizes = await listFiles(this.directory, { skip: isAside });
     const finished = await finishedFiles(this.directory, source);
-    const recorded = new Map<string, Set<string>>();
-    for (const { path, size, etag } of (await this.#records()).flatMap((record) => record.files)) {
-      const known = recorded.get(path) ?? new Set();
-      recorded.set(path, known.add(`${size} ${etag}`));
-    }
+    const recorded = new Set((await this.#records()).flatMap(({ files }) => files.map(keyOf)));
     return async (file, prover) => {
-      if (files.get(file.path) !== file.size) return false;
-      const path = `${this.directory}/${file.path}`;
+      if (sizes.get(file.path) !== file.size) return false;
+      const path = this.at(file.path);
       if (!(await lstatOrNull(path))?.isFile) return false;
-      if (recorded.get(file.path)?.has(`${file.size} ${file.etag}`)) return true;
-      if (finished(file) === file.path) return true;
+      if (recorded.has(keyOf(file)) || finished(file) === file.path) return true;
       if ((await readMetadata(this.directory, file.path))?.etag === file.etag) return true;
-      // Of unknown origin (an interrupted run, rsync): its bytes decide, which is cheaper than fetching it again.
+      // From an interrupted run or a copy: hashing it is cheaper than downloading it again.
       return file.digest !== null && await prover.prove(path, file.digest) !== null;
     };
   }
 
-  /** Where a file may lie in the other layout: as a blob, or in a snapshot where the file system has no links. */
-  async #candidates(manifest: Manifest): Promise<(file: ManifestFile) => readonly string[]> {
-    const other = this.#other;
+  /** Where the other layout may have a file: as a blob, or in a snapshot if the file system has no links. */
+  async #candidates({ source, commit }: Manifest): Promise<(file: ManifestFile) => readonly string[]> {
+    const { other } = this.#options;
     if (other === null || await statOrNull(other) === null) return () => [];
-    const known = knownFiles(await snapshotRecords(other, manifest.source));
-    const shared = await sharedBlobsOf(other.slice(0, other.lastIndexOf("/")), other);
+    const known = knownFiles(await snapshotRecords(other, source));
+    const shared = await sharedBlobsOf(folderOf(other), other);
     return (file) => {
       const recorded = known(file);
-      const blob = recorded?.blob ?? (manifest.commit === null || file.etag.includes("/") ? null : file.etag);
-      const commit = recorded?.commit ?? manifest.commit;
+      const blob = recorded?.blob ?? (commit === null || file.etag.includes("/") ? null : file.etag);
+      const snapshot = recorded?.commit ?? commit;
       return [
         ...(blob === null ? [] : [shared.get(blob) ?? `${other}/blobs/${blob}`]),
-        ...(commit === null ? [] : [`${other}/snapshots/${commit}/${file.path}`]),
+        ...(snapshot === null ? [] : [`${other}/snapshots/${snapshot}/${file.path}`]),
       ];
     };
   }
 
   #item(file: ManifestFile): TransferItem {
-    const path = `${this.directory}/${file.path}`;
+    const path = this.at(file.path);
     return { file, staging: `${path}.incomplete`, compute: [], target: () => path };
   }
 
-  /** rename(2) replaces a link, it does not follow it; a folder in a file's place is another matter. */
+  /** rename(2) replaces a file or a link, but not a directory. */
   async #checkFolders(items: readonly TransferItem[]): Promise<void> {
     for (const [folder, files] of Map.groupBy(items, ({ file }) => folderOf(file.path))) {
       const names = new Set(files.map(({ file }) => nameOf(file.path)));
-      for (const { name, isDirectory } of await listFolder(`${this.directory}/${folder}`)) {
-        if (isDirectory && names.has(name)) {
-          throw folderInTheWay(`${this.directory}/${folder === "" ? "" : `${folder}/`}${name}`);
-        }
-      }
+      const inTheWay = (await listFolder(this.at(folder))).find((one) =>
+        one.isDirectory && names.has(one.name)
+      );
+      if (inTheWay === undefined) continue;
+      const path = `${this.at(folder)}/${inTheWay.name}`;
+      throw new AimError("no-space", `${path} is a directory, and the model has a file of that name`, {
+        hint: "move it away",
+      });
     }
   }
 
-  #makeFolders(manifest: Manifest): void {
-    const folders = new Set([AIM_FOLDER]);
-    for (const { path } of manifest.files) {
-      folders.add(folderOf(path));
-      if (manifest.commit !== null) folders.add(folderOf(metadataPath(path)));
-    }
-    makeDirectories(
-      this.root,
-      [...folders].map((folder) => folder === "" ? this.directory : `${this.directory}/${folder}`),
-    );
+  #makeFoldersFor({ files, commit }: Manifest): void {
+    const folders = new Set([AIM_FOLDER, ...files.map(({ path }) => folderOf(path))]);
+    if (commit !== null) { for (const { path } of files) folders.add(folderOf(metadataPath(path))); }
+    this.makeFolders(folders);
   }
 }
 
-/** True where files beside those of the manifest may belong to the same model. A bucket's whole listing says that there are no more. */
+/** True if the model may have files that the manifest does not list. A complete listing of a bucket has them all. */
 function mayHoldMore({ commit, filtered }: Manifest): boolean {
   return commit !== null || filtered === true;
 }
@@ -378,18 +308,7 @@ function isSameVersion(record: ModelRecord, { source, commit }: Manifest): boole
   return record.source === source && record.commit === commit;
 }
 
-/** aim's and Python's own, which a listing of the model's files passes over. */
-function isAside(path: string): boolean {
-  return path === AIM_FOLDER || path === ".cache/huggingface";
-}
-
-function folderInTheWay(path: string): AimError {
-  return new AimError("no-space", `${path} is a directory, and the model has a file of that name`, {
-    hint: "move it away",
-  });
-}
-
-/** A name near the limit of 255 bytes has no room for `.metadata`: Python fetches that file again. */
+/** A name of almost 255 bytes leaves no room for `.metadata`: Python downloads that file again. */
 function fitsMetadata(path: string): boolean {
   return new TextEncoder().encode(nameOf(metadataPath(path))).length <= 255;
 }
