@@ -1,7 +1,7 @@
 import { join } from "@std/path";
 import type { BuildInfo } from "../../src/cli/build_info.ts";
-import { PACK } from "../../src/profiles/load_profiles.ts";
 import { modulesApart } from "./modules_apart.ts";
+import { packProfiles } from "./pack_profiles.ts";
 import { runDeno } from "./run_deno.ts";
 
 /**
@@ -22,7 +22,7 @@ export async function bundleProgram(source: string, folder: string, build: Build
   for (const { path, name, kind } of apart) {
     if (kind === "library") exports[`${name}.js`] = Object.keys(await import(join(source, path))).sort();
   }
-  packProfiles(join(source, "profiles"), join(folder, "profiles"));
+  await packProfiles(join(source, "profiles"), join(folder, "profiles"));
   Deno.writeTextFileSync(join(folder, "build.json"), `${JSON.stringify(build)}\n`);
   Deno.writeTextFileSync(join(folder, "self_test.json"), `${JSON.stringify({ exports })}\n`);
   // The nearest package.json says what .js files are: this one, whatever the folders above hold.
@@ -32,18 +32,4 @@ export async function bundleProgram(source: string, folder: string, build: Build
 async function bundle(source: string, args: readonly string[]): Promise<void> {
   const ran = await runDeno(["bundle", "--quiet", "--frozen", "--minify", ...args], { cwd: source });
   if (ran.code !== 0) throw new Error(`deno bundle failed: ${ran.text}`);
-}
-
-/** Copies the schemas, and packs the profiles of each folder into one file. */
-function packProfiles(from: string, to: string): void {
-  Deno.mkdirSync(to, { recursive: true });
-  const texts: Record<string, string> = {};
-  const entries = [...Deno.readDirSync(from)].sort((a, b) => a.name < b.name ? -1 : 1);
-  for (const { name, isDirectory } of entries) {
-    const path = join(from, name);
-    if (isDirectory) packProfiles(path, join(to, name));
-    else if (name.endsWith(".schema.json")) Deno.copyFileSync(path, join(to, name));
-    else if (name.endsWith(".yaml")) texts[name] = Deno.readTextFileSync(path);
-  }
-  if (Object.keys(texts).length > 0) Deno.writeTextFileSync(join(to, PACK), JSON.stringify(texts));
 }

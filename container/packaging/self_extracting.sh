@@ -126,7 +126,11 @@ _aim_sweep() {
 _aim_find() {
   _aim_base=${AIM_RUNTIME_DIR:-${TMPDIR:-/tmp}}
   case $_aim_base in /*) ;; *) _aim_base=$PWD/$_aim_base ;; esac
-  _aim_base=$_aim_base/aim-$(command -p id -u)
+  _aim_uid=
+  # The real, then the effective user. Read here, since starting id takes a millisecond.
+  while read -r _aim_field _aim_uid _aim_uid _aim_rest && [ "$_aim_field" != Uid: ]; do :; done \
+    2>/dev/null </proc/self/status
+  _aim_base=$_aim_base/aim-${_aim_uid:-$(command -p id -u)}
   _aim_sweep "$_aim_base-"
   _aim_base=$_aim_base-@KEY@
   for _aim_dir in "$_aim_base" "$_aim_base.1" "$_aim_base.2" "$_aim_base.3"; do

@@ -101,4 +101,5 @@ export const ALSO_HONOURED: readonly (readonly [string, string])[] = [
   ["VLLM_LOGGING_LEVEL", "the engine's log level; default AIM_LOG_LEVEL_ROOT"],
   ["VLLM_API_KEY", "key with which adapters are loaded into the running engine"],
   ["HOME, XDG_CACHE_HOME, TMPDIR", "where ~, the token of hf auth login and temporary files are"],
+  ["AIM_RUNTIME_DIR", "where the single file unpacks itself (default: TMPDIR)"],
 ];

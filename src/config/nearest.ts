@@ -9,9 +9,10 @@ export function nearest(word: string, candidates: Iterable<string>): string | nu
   let least = Math.max(1, Math.floor(typed.length / 3)) + 1;
   for (const candidate of candidates) {
     const lower = candidate.toLowerCase();
-    const edits = typed.length >= 3 && lower.startsWith(typed)
-      ? Math.min(1, distance(typed, lower))
-      : distance(typed, lower);
+    const isBegun = typed.length >= 3 && lower.startsWith(typed);
+    // Words differ by at least the difference of their lengths.
+    if (!isBegun && Math.abs(lower.length - typed.length) >= least) continue;
+    const edits = isBegun ? Math.min(1, distance(typed, lower)) : distance(typed, lower);
     if (edits < least) [best, least] = [candidate, edits];
   }
   return best;

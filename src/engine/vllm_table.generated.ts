@@ -3,9 +3,9 @@
 
 import type { EngineTable } from "./engine_table.ts";
 
-export const VLLM_TABLE: EngineTable = {
-  "releases":
-    "0.9.0 0.9.0.1 0.9.1 0.9.2 0.10.0 0.10.1 0.10.1.1 0.10.2 0.11.0 0.11.1 0.11.2 0.12.0 0.13.0 0.14.0 0.14.1 0.15.0 0.15.1 0.16.0 0.17.0 0.17.1 0.18.0 0.18.1 0.19.0 0.19.1 0.20.0 0.20.1 0.20.2 0.21.0 0.22.0 0.22.1 0.23.0 0.24.0 0.25.0 0.25.1 0.26.0 0.27.0 0.27.1 0.28.0 0.29.0 0.30.0 0.31.0 0.32.0 0.33.0",
+// As text: V8 reads JSON several times as fast as an object literal of this size.
+export const VLLM_TABLE: EngineTable = JSON.parse(`{
+  "releases": "0.9.0 0.9.0.1 0.9.1 0.9.2 0.10.0 0.10.1 0.10.1.1 0.10.2 0.11.0 0.11.1 0.11.2 0.12.0 0.13.0 0.14.0 0.14.1 0.15.0 0.15.1 0.16.0 0.17.0 0.17.1 0.18.0 0.18.1 0.19.0 0.19.1 0.20.0 0.20.1 0.20.2 0.21.0 0.22.0 0.22.1 0.23.0 0.24.0 0.25.0 0.25.1 0.26.0 0.27.0 0.27.1 0.28.0 0.29.0 0.30.0 0.31.0 0.32.0 0.33.0",
   "options": {
     "-O": "0.9.0-0.11.2 >compilation-config",
     "-ac": "0.13.0- >attention-config",
@@ -33,8 +33,7 @@ export const VLLM_TABLE: EngineTable = {
     "-tp": "0.9.0- >tensor-parallel-size",
     "additional-config": "0.9.0- text",
     "aggregate-engine-logging": "0.11.1- flag",
-    "all2all-backend":
-      "0.11.1-0.13.0 text =allgather_reducescatter|deepep_high_throughput|deepep_low_latency|flashinfer_all2allv|naive|pplx|None; 0.14.0-0.14.1 text =allgather_reducescatter|deepep_high_throughput|deepep_low_latency|flashinfer_all2allv|naive|pplx; 0.15.0-0.17.1 text =allgather_reducescatter|deepep_high_throughput|deepep_low_latency|flashinfer_all2allv|mori|naive|pplx; 0.18.0-0.22.1 text =allgather_reducescatter|deepep_high_throughput|deepep_low_latency|flashinfer_all2allv|flashinfer_nvlink_one_sided|flashinfer_nvlink_two_sided|mori|naive|nixl_ep|pplx; 0.23.0-0.23.0 text =allgather_reducescatter|deepep_high_throughput|deepep_low_latency|flashinfer_all2allv|flashinfer_nvlink_one_sided|flashinfer_nvlink_two_sided|mori_high_throughput|mori_low_latency|naive|nixl_ep|pplx; 0.24.0-0.30.0 text =allgather_reducescatter|deepep_high_throughput|deepep_low_latency|deepep_v2|flashinfer_all2allv|flashinfer_nvlink_one_sided|flashinfer_nvlink_two_sided|mori_high_throughput|mori_low_latency|naive|nixl_ep|pplx; 0.31.0- text =allgather_reducescatter|deepep_high_throughput|deepep_low_latency|deepep_v2|flashinfer_all2allv|flashinfer_nvlink_one_sided|flashinfer_nvlink_two_sided|moonep|mori_high_throughput|mori_low_latency|naive|nixl_ep|pplx",
+    "all2all-backend": "0.11.1-0.13.0 text =allgather_reducescatter|deepep_high_throughput|deepep_low_latency|flashinfer_all2allv|naive|pplx|None; 0.14.0-0.14.1 text =allgather_reducescatter|deepep_high_throughput|deepep_low_latency|flashinfer_all2allv|naive|pplx; 0.15.0-0.17.1 text =allgather_reducescatter|deepep_high_throughput|deepep_low_latency|flashinfer_all2allv|mori|naive|pplx; 0.18.0-0.22.1 text =allgather_reducescatter|deepep_high_throughput|deepep_low_latency|flashinfer_all2allv|flashinfer_nvlink_one_sided|flashinfer_nvlink_two_sided|mori|naive|nixl_ep|pplx; 0.23.0-0.23.0 text =allgather_reducescatter|deepep_high_throughput|deepep_low_latency|flashinfer_all2allv|flashinfer_nvlink_one_sided|flashinfer_nvlink_two_sided|mori_high_throughput|mori_low_latency|naive|nixl_ep|pplx; 0.24.0-0.30.0 text =allgather_reducescatter|deepep_high_throughput|deepep_low_latency|deepep_v2|flashinfer_all2allv|flashinfer_nvlink_one_sided|flashinfer_nvlink_two_sided|mori_high_throughput|mori_low_latency|naive|nixl_ep|pplx; 0.31.0- text =allgather_reducescatter|deepep_high_throughput|deepep_low_latency|deepep_v2|flashinfer_all2allv|flashinfer_nvlink_one_sided|flashinfer_nvlink_two_sided|moonep|mori_high_throughput|mori_low_latency|naive|nixl_ep|pplx",
     "allow-credentials": "0.9.0- flag",
     "allow-deprecated-quantization": "0.14.0- flag",
     "allowed-headers": "0.9.0- json",
@@ -87,8 +86,7 @@ export const VLLM_TABLE: EngineTable = {
     "code-revision": "0.9.0- text",
     "cohere-format": "0.27.0- text",
     "cohere-is-reasoning-model": "0.27.0- flag",
-    "collect-detailed-traces":
-      "0.9.0-0.30.0 text + =all|model|worker|None|model,worker|model,all|worker,model|worker,all|all,model|all,worker; 0.31.0- text + =all|model|worker|None",
+    "collect-detailed-traces": "0.9.0-0.30.0 text + =all|model|worker|None|model,worker|model,all|worker,model|worker,all|all,model|all,worker; 0.31.0- text + =all|model|worker|None",
     "compilation-config": "0.9.0-0.9.1 object-or-int; 0.9.2- object",
     "compilation-config.backend": "0.13.0- field",
     "compilation-config.cache_dir": "0.13.0- field",
@@ -125,8 +123,7 @@ export const VLLM_TABLE: EngineTable = {
     "compilation-config.use_inductor_graph_partition": "0.13.0- field",
     "config": "0.10.0- text",
     "config-format": "0.9.0-0.10.1.1 text =auto|hf|mistral; 0.10.2- text",
-    "convert":
-      "0.10.1-0.13.0 text =auto|classify|embed|none|reward; 0.14.0-0.15.1 text =auto|classify|embed|mm_encoder_only|none|reward; 0.16.0- text =auto|classify|embed|none",
+    "convert": "0.10.1-0.13.0 text =auto|classify|embed|none|reward; 0.14.0-0.15.1 text =auto|classify|embed|mm_encoder_only|none|reward; 0.16.0- text =auto|classify|embed|none",
     "cp-kv-cache-interleave-size": "0.12.0- int",
     "cpu-distributed-timeout-seconds": "0.22.0- int?",
     "cpu-offload-gb": "0.9.0- float",
@@ -154,8 +151,7 @@ export const VLLM_TABLE: EngineTable = {
     "decode-context-parallel-size": "0.10.2- int",
     "default-chat-template-kwargs": "0.14.0- json",
     "default-mm-loras": "0.10.0- json?",
-    "device":
-      "0.9.0-0.9.1 text =auto|cpu|cuda|hpu|neuron|tpu|xpu; 0.9.2-0.9.2 text =auto|cpu|cuda|hpu|neuron|tpu|xpu|None",
+    "device": "0.9.0-0.9.1 text =auto|cpu|cuda|hpu|neuron|tpu|xpu; 0.9.2-0.9.2 text =auto|cpu|cuda|hpu|neuron|tpu|xpu|None",
     "device-ids": "0.24.0- text",
     "device-memory-utilization": "0.31.0- float",
     "diffusion-config": "0.24.0- json?",
@@ -322,14 +318,12 @@ export const VLLM_TABLE: EngineTable = {
     "fingerprint-mode": "0.21.0- text =custom|full|hash|none",
     "fingerprint-value": "0.21.0- text",
     "fully-sharded-loras": "0.9.0- flag",
-    "gdn-prefill-backend":
-      "0.18.0-0.21.0 text =flashinfer|triton; 0.22.0-0.31.0 text =flashinfer|triton|cutedsl; 0.32.0-0.32.0 text =flashinfer|triton|cutedsl|aiter_flydsl; 0.33.0- text =flashinfer|triton|cutedsl|aiter_flydsl|sycl",
+    "gdn-prefill-backend": "0.18.0-0.21.0 text =flashinfer|triton; 0.22.0-0.31.0 text =flashinfer|triton|cutedsl; 0.32.0-0.32.0 text =flashinfer|triton|cutedsl|aiter_flydsl; 0.33.0- text =flashinfer|triton|cutedsl|aiter_flydsl|sycl",
     "generation-config": "0.9.0- text",
     "gpu-memory-utilization": "0.9.0- float",
     "grpc": "0.20.0- flag",
     "grpc-port": "0.32.0- int?",
-    "guided-decoding-backend":
-      "0.9.0-0.10.0 text =auto|guidance|lm-format-enforcer|outlines|xgrammar; 0.10.1-0.10.1.1 text =auto|guidance|outlines|xgrammar; 0.10.2-0.10.2 text =auto|guidance|lm-format-enforcer|outlines|xgrammar; 0.11.0-0.11.2 text",
+    "guided-decoding-backend": "0.9.0-0.10.0 text =auto|guidance|lm-format-enforcer|outlines|xgrammar; 0.10.1-0.10.1.1 text =auto|guidance|outlines|xgrammar; 0.10.2-0.10.2 text =auto|guidance|lm-format-enforcer|outlines|xgrammar; 0.11.0-0.11.2 text",
     "guided-decoding-disable-additional-properties": "0.9.0-0.10.2 flag; 0.11.0-0.11.2 text",
     "guided-decoding-disable-any-whitespace": "0.9.0-0.10.2 flag; 0.11.0-0.11.2 text",
     "guided-decoding-disable-fallback": "0.9.0-0.10.2 flag; 0.11.0-0.11.2 text",
@@ -350,8 +344,7 @@ export const VLLM_TABLE: EngineTable = {
     "jit-monitor-mode": "0.25.0- text =error|warn",
     "jit-monitor-verbose": "0.24.0- flag",
     "kda-decode-backend": "0.30.0- text =auto|native|flashinfer|triton",
-    "kda-prefill-backend":
-      "0.27.0-0.29.0 text =auto|triton|flashkda; 0.30.0- text =auto|triton|flashkda|flashinfer|fused",
+    "kda-prefill-backend": "0.27.0-0.29.0 text =auto|triton|flashkda; 0.30.0- text =auto|triton|flashkda|flashinfer|fused",
     "kernel-config": "0.16.0- object",
     "kernel-config.enable_bf16x3_router_gemm": "0.26.0-0.29.0 field",
     "kernel-config.enable_cutedsl_warmup": "0.25.0- field",
@@ -364,8 +357,7 @@ export const VLLM_TABLE: EngineTable = {
     "kernel-config.moe_backend": "0.17.0- field",
     "kernel-config.monokernel": "0.33.0- field",
     "kernel-config.sparse_indexer_topk_backend": "0.30.0- field",
-    "kv-cache-dtype":
-      "0.9.0-0.9.2 text =auto|fp8|fp8_e4m3|fp8_e5m2; 0.10.0-0.10.2 text =auto|fp8|fp8_e4m3|fp8_e5m2|fp8_inc; 0.11.0-0.11.0 text =auto|bfloat16|fp8|fp8_e4m3|fp8_e5m2|fp8_inc; 0.11.1-0.17.1 text =auto|bfloat16|fp8|fp8_ds_mla|fp8_e4m3|fp8_e5m2|fp8_inc; 0.18.0-0.19.1 text =auto|bfloat16|float16|fp8|fp8_ds_mla|fp8_e4m3|fp8_e5m2|fp8_inc; 0.20.0-0.24.0 text =auto|bfloat16|float16|fp8|fp8_ds_mla|fp8_e4m3|fp8_e5m2|fp8_inc|fp8_per_token_head|int8_per_token_head|nvfp4|turboquant_3bit_nc|turboquant_4bit_nc|turboquant_k3v4_nc|turboquant_k8v4; 0.25.0-0.27.1 text =auto|bfloat16|float16|fp8|fp8_ds_mla|fp8_e4m3|fp8_e5m2|fp8_inc|fp8_per_token_head|int4_per_token_head|int8_per_token_head|nvfp4|turboquant_3bit_nc|turboquant_4bit_nc|turboquant_k3v4_nc|turboquant_k8v4; 0.28.0-0.29.0 text =auto|bfloat16|float16|fp8|fp8_ds_mla|fp8_e4m3|fp8_e5m2|fp8_inc|fp8_per_token_head|int4_per_token_head|int8_per_token_head|nvfp4|nvfp4_4over6|turboquant_3bit_nc|turboquant_4bit_nc|turboquant_k3v4_nc|turboquant_k8v4; 0.30.0-0.31.0 text =auto|bfloat16|float16|fp8|fp8_ds_mla|fp8_e4m3|fp8_e5m2|fp8_inc|fp8_per_token_head|int4_per_token_head|int8_per_token_head|nvfp4|nvfp4_4over6|nvfp4_ds_mla|turboquant_3bit_nc|turboquant_4bit_nc|turboquant_k3v4_nc|turboquant_k8v4; 0.32.0-0.32.0 text =auto|bfloat16|float16|fp8|fp8_ds_mla|fp8_e4m3|fp8_e5m2|fp8_inc|fp8_per_token_head|int4_per_token_head|int8_per_token_head|nvfp4|nvfp4_4over6|nvfp4_ds_mla|turboquant_3bit_nc|turboquant_4bit_nc|turboquant_k3v4_nc|turboquant_k8v4|ultraquant_4bit; 0.33.0- text",
+    "kv-cache-dtype": "0.9.0-0.9.2 text =auto|fp8|fp8_e4m3|fp8_e5m2; 0.10.0-0.10.2 text =auto|fp8|fp8_e4m3|fp8_e5m2|fp8_inc; 0.11.0-0.11.0 text =auto|bfloat16|fp8|fp8_e4m3|fp8_e5m2|fp8_inc; 0.11.1-0.17.1 text =auto|bfloat16|fp8|fp8_ds_mla|fp8_e4m3|fp8_e5m2|fp8_inc; 0.18.0-0.19.1 text =auto|bfloat16|float16|fp8|fp8_ds_mla|fp8_e4m3|fp8_e5m2|fp8_inc; 0.20.0-0.24.0 text =auto|bfloat16|float16|fp8|fp8_ds_mla|fp8_e4m3|fp8_e5m2|fp8_inc|fp8_per_token_head|int8_per_token_head|nvfp4|turboquant_3bit_nc|turboquant_4bit_nc|turboquant_k3v4_nc|turboquant_k8v4; 0.25.0-0.27.1 text =auto|bfloat16|float16|fp8|fp8_ds_mla|fp8_e4m3|fp8_e5m2|fp8_inc|fp8_per_token_head|int4_per_token_head|int8_per_token_head|nvfp4|turboquant_3bit_nc|turboquant_4bit_nc|turboquant_k3v4_nc|turboquant_k8v4; 0.28.0-0.29.0 text =auto|bfloat16|float16|fp8|fp8_ds_mla|fp8_e4m3|fp8_e5m2|fp8_inc|fp8_per_token_head|int4_per_token_head|int8_per_token_head|nvfp4|nvfp4_4over6|turboquant_3bit_nc|turboquant_4bit_nc|turboquant_k3v4_nc|turboquant_k8v4; 0.30.0-0.31.0 text =auto|bfloat16|float16|fp8|fp8_ds_mla|fp8_e4m3|fp8_e5m2|fp8_inc|fp8_per_token_head|int4_per_token_head|int8_per_token_head|nvfp4|nvfp4_4over6|nvfp4_ds_mla|turboquant_3bit_nc|turboquant_4bit_nc|turboquant_k3v4_nc|turboquant_k8v4; 0.32.0-0.32.0 text =auto|bfloat16|float16|fp8|fp8_ds_mla|fp8_e4m3|fp8_e5m2|fp8_inc|fp8_per_token_head|int4_per_token_head|int8_per_token_head|nvfp4|nvfp4_4over6|nvfp4_ds_mla|turboquant_3bit_nc|turboquant_4bit_nc|turboquant_k3v4_nc|turboquant_k8v4|ultraquant_4bit; 0.33.0- text",
     "kv-cache-dtype-skip-layers": "0.19.0- text +",
     "kv-cache-memory-bytes": "0.10.2- human-int?",
     "kv-cache-metrics": "0.12.0- flag",
@@ -398,10 +390,8 @@ export const VLLM_TABLE: EngineTable = {
     "kv-transfer-config.kv_role": "0.9.0-0.9.0.1 field; 0.16.0- field",
     "language-model-only": "0.17.0- flag",
     "limit-mm-per-prompt": "0.9.0-0.9.2 object-or-pairs; 0.10.0- json",
-    "linear-backend":
-      "0.22.0-0.23.0 text =aiter|auto|conch|cutlass|deep_gemm|emulation|exllama|fbgemm|flashinfer_cudnn|flashinfer_cutlass|flashinfer_trtllm|machete|marlin|torch|triton; 0.24.0-0.24.0 text =aiter|auto|conch|cutlass|deep_gemm|emulation|exllama|fbgemm|flashinfer_b12x|flashinfer_cudnn|flashinfer_cutedsl|flashinfer_cutlass|flashinfer_trtllm|machete|marlin|torch|triton; 0.25.0-0.27.1 text =aiter|auto|conch|cutlass|deep_gemm|emulation|exllama|fbgemm|flashinfer_b12x|flashinfer_cudnn|flashinfer_cutedsl|flashinfer_cutlass|flashinfer_trtllm|humming|machete|marlin|torch|triton|xpu|xpu_woq; 0.28.0- text =aiter|auto|b12x|conch|cutlass|deep_gemm|emulation|exllama|fbgemm|flashinfer_b12x|flashinfer_cudnn|flashinfer_cutedsl|flashinfer_cutlass|flashinfer_trtllm|humming|machete|marlin|torch|triton|xpu|xpu_woq",
-    "load-format":
-      "0.9.0-0.10.0 text =auto|pt|safetensors|npcache|dummy|tensorizer|sharded_state|gguf|bitsandbytes|mistral|runai_streamer|runai_streamer_sharded|fastsafetensors; 0.10.1- text",
+    "linear-backend": "0.22.0-0.23.0 text =aiter|auto|conch|cutlass|deep_gemm|emulation|exllama|fbgemm|flashinfer_cudnn|flashinfer_cutlass|flashinfer_trtllm|machete|marlin|torch|triton; 0.24.0-0.24.0 text =aiter|auto|conch|cutlass|deep_gemm|emulation|exllama|fbgemm|flashinfer_b12x|flashinfer_cudnn|flashinfer_cutedsl|flashinfer_cutlass|flashinfer_trtllm|machete|marlin|torch|triton; 0.25.0-0.27.1 text =aiter|auto|conch|cutlass|deep_gemm|emulation|exllama|fbgemm|flashinfer_b12x|flashinfer_cudnn|flashinfer_cutedsl|flashinfer_cutlass|flashinfer_trtllm|humming|machete|marlin|torch|triton|xpu|xpu_woq; 0.28.0- text =aiter|auto|b12x|conch|cutlass|deep_gemm|emulation|exllama|fbgemm|flashinfer_b12x|flashinfer_cudnn|flashinfer_cutedsl|flashinfer_cutlass|flashinfer_trtllm|humming|machete|marlin|torch|triton|xpu|xpu_woq",
+    "load-format": "0.9.0-0.10.0 text =auto|pt|safetensors|npcache|dummy|tensorizer|sharded_state|gguf|bitsandbytes|mistral|runai_streamer|runai_streamer_sharded|fastsafetensors; 0.10.1- text",
     "log-config-file": "0.9.1- text",
     "log-error-stack": "0.10.2- flag",
     "log-level": "0.31.0- text =CRITICAL|ERROR|WARNING|INFO|DEBUG|NOTSET",
@@ -412,8 +402,7 @@ export const VLLM_TABLE: EngineTable = {
     "logging-config.pylogging_config_file": "0.31.0- field",
     "logits-processor-pattern": "0.9.0-0.16.0 text",
     "logits-processors": "0.10.1- text +",
-    "logprobs-mode":
-      "0.10.0-0.10.1.1 text =processed_logits|processed_logprobs|raw_logits|raw_logprobs; 0.10.2-0.10.2 text =raw_logits|raw_logprobs|processed_logits|processed_logprobs; 0.11.0- text =processed_logits|processed_logprobs|raw_logits|raw_logprobs",
+    "logprobs-mode": "0.10.0-0.10.1.1 text =processed_logits|processed_logprobs|raw_logits|raw_logprobs; 0.10.2-0.10.2 text =raw_logits|raw_logprobs|processed_logits|processed_logprobs; 0.11.0- text =processed_logits|processed_logprobs|raw_logits|raw_logprobs",
     "long-lora-scaling-factors": "0.9.0-0.9.2 float? +",
     "long-prefill-token-threshold": "0.9.0- int",
     "long-prefill-token-threshold-adaptive": "0.31.0- flag",
@@ -423,12 +412,10 @@ export const VLLM_TABLE: EngineTable = {
     "lora-target-modules": "0.19.0- text +",
     "mamba-backend": "0.20.0- text",
     "mamba-block-size": "0.11.1- int?",
-    "mamba-cache-dtype":
-      "0.10.1-0.12.0 text =auto|float32; 0.13.0-0.21.0 text =auto|float16|float32; 0.22.0- text =auto|bfloat16|float16|float32",
+    "mamba-cache-dtype": "0.10.1-0.12.0 text =auto|float32; 0.13.0-0.21.0 text =auto|float16|float32; 0.22.0- text =auto|bfloat16|float16|float32",
     "mamba-cache-mode": "0.15.0-0.31.0 text =align|all|none; 0.32.0- text =align|none",
     "mamba-cache-philox-rounds": "0.20.0- int",
-    "mamba-ssm-cache-dtype":
-      "0.10.1-0.12.0 text =auto|float32; 0.13.0-0.21.0 text =auto|float16|float32; 0.22.0- text =auto|bfloat16|float16|float32",
+    "mamba-ssm-cache-dtype": "0.10.1-0.12.0 text =auto|float32; 0.13.0-0.21.0 text =auto|float16|float32; 0.22.0- text =auto|bfloat16|float16|float32",
     "mamba-ssu-algorithm": "0.27.0- text =auto|horizontal|simple|vertical|None",
     "master-addr": "0.11.1- text",
     "master-port": "0.11.1- int",
@@ -472,11 +459,9 @@ export const VLLM_TABLE: EngineTable = {
     "mm-tensor-ipc": "0.19.0- text =direct_rpc|torch_shm",
     "model": "0.9.0- text",
     "model-class-overrides": "0.25.0- json",
-    "model-impl":
-      "0.9.0-0.10.1.1 text =auto|vllm|transformers; 0.10.2-0.10.2 text =auto|vllm|transformers|terratorch; 0.11.0- text",
+    "model-impl": "0.9.0-0.10.1.1 text =auto|vllm|transformers; 0.10.2-0.10.2 text =auto|vllm|transformers|terratorch; 0.11.0- text",
     "model-loader-extra-config": "0.9.0-0.9.0.1 object-or-pairs; 0.9.1- text",
-    "moe-backend":
-      "0.17.0-0.19.1 text =aiter|auto|cutlass|deep_gemm|flashinfer_cutedsl|flashinfer_cutlass|flashinfer_trtllm|marlin|triton; 0.20.0-0.20.2 text =aiter|auto|cutlass|deep_gemm|deep_gemm_mega_moe|emulation|flashinfer_cutedsl|flashinfer_cutlass|flashinfer_trtllm|marlin|triton; 0.21.0-0.21.0 text =aiter|auto|cutlass|deep_gemm|deep_gemm_mega_moe|emulation|flashinfer_cutedsl|flashinfer_cutlass|flashinfer_trtllm|humming|marlin|triton|triton_unfused; 0.22.0-0.23.0 text =aiter|auto|cutlass|deep_gemm|deep_gemm_mega_moe|emulation|flashinfer_b12x|flashinfer_cutedsl|flashinfer_cutlass|flashinfer_trtllm|humming|marlin|triton|triton_unfused; 0.24.0-0.24.0 text =aiter|auto|cutlass|deep_gemm|deep_gemm_mega_moe|emulation|flashinfer_b12x|flashinfer_cutedsl|flashinfer_cutlass|flashinfer_trtllm|flydsl|humming|marlin|triton|triton_unfused; 0.25.0-0.26.0 text =aiter|auto|cutlass|deep_gemm|deep_gemm_mega_moe|emulation|flashinfer_b12x|flashinfer_cutedsl|flashinfer_cutlass|flashinfer_trtllm|flydsl|hpc|humming|marlin|triton|triton_unfused; 0.27.0-0.28.0 text =aiter|auto|batched_triton|cutlass|deep_gemm|deep_gemm_mega_moe|emulation|flashinfer_b12x|flashinfer_cutedsl|flashinfer_cutlass|flashinfer_trtllm|flydsl|hpc|humming|marlin|triton|triton_unfused; 0.29.0-0.29.0 text =aiter|auto|b12x|batched_triton|cutlass|deep_gemm|deep_gemm_mega_moe|emulation|flashinfer_b12x|flashinfer_cutedsl|flashinfer_cutlass|flashinfer_moe_ep_mega_cutedsl|flashinfer_moe_ep_mega_deep_gemm|flashinfer_trtllm|flydsl|hpc|humming|marlin|triton|triton_unfused; 0.30.0-0.31.0 text =aiter|aiter_triton_mxfp4_bf16|auto|b12x|batched_triton|cutlass|deep_gemm|deep_gemm_mega_moe|emulation|flashinfer_b12x|flashinfer_cutedsl|flashinfer_cutlass|flashinfer_moe_ep_mega_cutedsl|flashinfer_moe_ep_mega_deep_gemm|flashinfer_trtllm|flydsl|hpc|humming|marlin|rdna3|triton|triton_unfused; 0.32.0-0.32.0 text =aiter|aiter_mega_moe|aiter_triton_mxfp4_bf16|auto|b12x|batched_triton|cutlass|deep_gemm|deep_gemm_mega_moe|emulation|flashinfer_b12x|flashinfer_cutedsl|flashinfer_cutlass|flashinfer_moe_ep_cutedsl|flashinfer_moe_ep_mega_deep_gemm|flashinfer_trtllm|flydsl|hpc|humming|marlin|rdna3|triton|triton_unfused; 0.33.0- text =aiter|aiter_mega_moe|aiter_triton_mxfp4_bf16|aiter_triton_mxfp4_mxfp4|auto|b12x|batched_triton|cutlass|deep_gemm|deep_gemm_mega_moe|emulation|flashinfer_b12x|flashinfer_cutedsl|flashinfer_cutlass|flashinfer_moe_ep_cutedsl|flashinfer_moe_ep_mega_deep_gemm|flashinfer_trtllm|flydsl|hpc|humming|marlin|rdna3|triton|triton_unfused",
+    "moe-backend": "0.17.0-0.19.1 text =aiter|auto|cutlass|deep_gemm|flashinfer_cutedsl|flashinfer_cutlass|flashinfer_trtllm|marlin|triton; 0.20.0-0.20.2 text =aiter|auto|cutlass|deep_gemm|deep_gemm_mega_moe|emulation|flashinfer_cutedsl|flashinfer_cutlass|flashinfer_trtllm|marlin|triton; 0.21.0-0.21.0 text =aiter|auto|cutlass|deep_gemm|deep_gemm_mega_moe|emulation|flashinfer_cutedsl|flashinfer_cutlass|flashinfer_trtllm|humming|marlin|triton|triton_unfused; 0.22.0-0.23.0 text =aiter|auto|cutlass|deep_gemm|deep_gemm_mega_moe|emulation|flashinfer_b12x|flashinfer_cutedsl|flashinfer_cutlass|flashinfer_trtllm|humming|marlin|triton|triton_unfused; 0.24.0-0.24.0 text =aiter|auto|cutlass|deep_gemm|deep_gemm_mega_moe|emulation|flashinfer_b12x|flashinfer_cutedsl|flashinfer_cutlass|flashinfer_trtllm|flydsl|humming|marlin|triton|triton_unfused; 0.25.0-0.26.0 text =aiter|auto|cutlass|deep_gemm|deep_gemm_mega_moe|emulation|flashinfer_b12x|flashinfer_cutedsl|flashinfer_cutlass|flashinfer_trtllm|flydsl|hpc|humming|marlin|triton|triton_unfused; 0.27.0-0.28.0 text =aiter|auto|batched_triton|cutlass|deep_gemm|deep_gemm_mega_moe|emulation|flashinfer_b12x|flashinfer_cutedsl|flashinfer_cutlass|flashinfer_trtllm|flydsl|hpc|humming|marlin|triton|triton_unfused; 0.29.0-0.29.0 text =aiter|auto|b12x|batched_triton|cutlass|deep_gemm|deep_gemm_mega_moe|emulation|flashinfer_b12x|flashinfer_cutedsl|flashinfer_cutlass|flashinfer_moe_ep_mega_cutedsl|flashinfer_moe_ep_mega_deep_gemm|flashinfer_trtllm|flydsl|hpc|humming|marlin|triton|triton_unfused; 0.30.0-0.31.0 text =aiter|aiter_triton_mxfp4_bf16|auto|b12x|batched_triton|cutlass|deep_gemm|deep_gemm_mega_moe|emulation|flashinfer_b12x|flashinfer_cutedsl|flashinfer_cutlass|flashinfer_moe_ep_mega_cutedsl|flashinfer_moe_ep_mega_deep_gemm|flashinfer_trtllm|flydsl|hpc|humming|marlin|rdna3|triton|triton_unfused; 0.32.0-0.32.0 text =aiter|aiter_mega_moe|aiter_triton_mxfp4_bf16|auto|b12x|batched_triton|cutlass|deep_gemm|deep_gemm_mega_moe|emulation|flashinfer_b12x|flashinfer_cutedsl|flashinfer_cutlass|flashinfer_moe_ep_cutedsl|flashinfer_moe_ep_mega_deep_gemm|flashinfer_trtllm|flydsl|hpc|humming|marlin|rdna3|triton|triton_unfused; 0.33.0- text =aiter|aiter_mega_moe|aiter_triton_mxfp4_bf16|aiter_triton_mxfp4_mxfp4|auto|b12x|batched_triton|cutlass|deep_gemm|deep_gemm_mega_moe|emulation|flashinfer_b12x|flashinfer_cutedsl|flashinfer_cutlass|flashinfer_moe_ep_cutedsl|flashinfer_moe_ep_mega_deep_gemm|flashinfer_trtllm|flydsl|hpc|humming|marlin|rdna3|triton|triton_unfused",
     "monokernel": "0.33.0- flag",
     "multi-step-stream-outputs": "0.9.0-0.10.0 flag",
     "nnodes": "0.11.1- int",
@@ -628,8 +613,7 @@ export const VLLM_TABLE: EngineTable = {
     "prefill-context-parallel-size": "0.12.0- int",
     "prefill-schedule-interval": "0.24.0- int",
     "prefix-cache-retention-interval": "0.29.0- int?",
-    "prefix-caching-hash-algo":
-      "0.9.0-0.9.2 text =builtin|sha256; 0.10.0-0.10.1.1 text =builtin|sha256|sha256_cbor_64bit; 0.10.2-0.12.0 text =sha256|sha256_cbor; 0.13.0- text =sha256|sha256_cbor|xxhash|xxhash_cbor",
+    "prefix-caching-hash-algo": "0.9.0-0.9.2 text =builtin|sha256; 0.10.0-0.10.1.1 text =builtin|sha256|sha256_cbor_64bit; 0.10.2-0.12.0 text =sha256|sha256_cbor; 0.13.0- text =sha256|sha256_cbor|xxhash|xxhash_cbor",
     "prefix-match-unit": "0.26.0- int?",
     "profiler-config": "0.13.0- object",
     "profiler-config.active_iterations": "0.18.0- field",
@@ -660,8 +644,7 @@ export const VLLM_TABLE: EngineTable = {
     "prompt-adapters": "0.9.0-0.9.2 text +",
     "pt-load-map-location": "0.9.0- text",
     "qlora-adapter-name-or-path": "0.9.0-0.9.2 text",
-    "quantization":
-      "0.9.0-0.9.1 text =aqlm|auto-round|awq|awq_marlin|bitblas|bitsandbytes|compressed-tensors|deepspeedfp|experts_int8|fbgemm_fp8|fp8|gguf|gptq|gptq_bitblas|gptq_marlin|gptq_marlin_24|hqq|ipex|marlin|modelopt|modelopt_fp4|moe_wna16|neuron_quant|ptpc_fp8|qqq|quark|torchao|tpu_int8|None; 0.9.2- text",
+    "quantization": "0.9.0-0.9.1 text =aqlm|auto-round|awq|awq_marlin|bitblas|bitsandbytes|compressed-tensors|deepspeedfp|experts_int8|fbgemm_fp8|fp8|gguf|gptq|gptq_bitblas|gptq_marlin|gptq_marlin_24|hqq|ipex|marlin|modelopt|modelopt_fp4|moe_wna16|neuron_quant|ptpc_fp8|qqq|quark|torchao|tpu_int8|None; 0.9.2- text",
     "quantization-config": "0.22.0- object?",
     "quantization-config.ignore": "0.22.0- field",
     "quantization-config.linear": "0.22.0- field",
@@ -673,8 +656,7 @@ export const VLLM_TABLE: EngineTable = {
     "reasoning-config.reasoning_parser": "0.20.0- field",
     "reasoning-config.reasoning_start_str": "0.19.0- field",
     "reasoning-effort-map": "0.33.0- json",
-    "reasoning-parser":
-      "0.9.0-0.9.2 text =deepseek_r1|granite|qwen3; 0.10.0-0.10.0 text =deepseek_r1|glm4_moe|granite|hunyuan_a13b|mistral|qwen3; 0.10.1-0.10.1.1 text =deepseek_r1|glm45|GptOss|granite|hunyuan_a13b|mistral|qwen3|step3; 0.10.2-0.10.2 text =deepseek_r1|glm45|openai_gptoss|granite|hunyuan_a13b|mistral|qwen3|step3; 0.11.0-0.11.0 text =deepseek_r1|glm45|openai_gptoss|granite|hunyuan_a13b|mistral|qwen3|seed_oss|step3; 0.11.1- text",
+    "reasoning-parser": "0.9.0-0.9.2 text =deepseek_r1|granite|qwen3; 0.10.0-0.10.0 text =deepseek_r1|glm4_moe|granite|hunyuan_a13b|mistral|qwen3; 0.10.1-0.10.1.1 text =deepseek_r1|glm45|GptOss|granite|hunyuan_a13b|mistral|qwen3|step3; 0.10.2-0.10.2 text =deepseek_r1|glm45|openai_gptoss|granite|hunyuan_a13b|mistral|qwen3|step3; 0.11.0-0.11.0 text =deepseek_r1|glm45|openai_gptoss|granite|hunyuan_a13b|mistral|qwen3|seed_oss|step3; 0.11.1- text",
     "reasoning-parser-plugin": "0.11.1- text",
     "renderer-num-workers": "0.19.0- int",
     "replayssm-buffer-len": "0.27.0- int",
@@ -702,10 +684,8 @@ export const VLLM_TABLE: EngineTable = {
     "sleep-mode-backend": "0.33.0- text",
     "sleep-mode-offload-cudagraph": "0.32.0- flag",
     "sleep-preserve-parameter-names": "0.31.0- text +",
-    "sparse-indexer-topk-backend":
-      "0.30.0-0.31.0 text =auto|cooperative|deep_select|flashinfer|per_row|persistent|torch; 0.32.0- text =aiter|auto|cooperative|deep_select|flashinfer|per_row|persistent|torch",
-    "spec-method":
-      "0.22.0-0.23.0 text =custom_class|deepseek_mtp|dflash|draft_model|eagle|eagle3|ernie_mtp|exaone4_5_mtp|exaone_moe_mtp|extract_hidden_states|gemma4_mtp|glm4_moe_lite_mtp|glm4_moe_mtp|glm_ocr_mtp|hy_v3_mtp|longcat_flash_mtp|medusa|mimo_mtp|mimo_v2_mtp|mlp_speculator|mtp|nemotron_h_mtp|ngram|ngram_gpu|pangu_ultra_moe_mtp|qwen3_5_mtp|qwen3_next_mtp|step3p5_mtp|suffix|None; 0.24.0-0.24.0 text =custom_class|deepseek_mtp|dflash|draft_model|eagle|eagle3|ernie_mtp|exaone4_5_mtp|exaone_moe_mtp|extract_hidden_states|gemma4_mtp|glm4_moe_lite_mtp|glm4_moe_mtp|glm_ocr_mtp|hy_v3_mtp|longcat_flash_mtp|medusa|mimo_mtp|mimo_v2_mtp|minimax_m3_mtp|mlp_speculator|mtp|nemotron_h_mtp|ngram|ngram_gpu|pangu_ultra_moe_mtp|qwen3_5_mtp|qwen3_next_mtp|step3p5_mtp|suffix|None; 0.25.0-0.25.1 text =bailing_hybrid_mtp|custom_class|deepseek_mtp|dflash|draft_model|dspark|eagle|eagle3|ernie_mtp|exaone4_5_mtp|exaone_moe_mtp|extract_hidden_states|gemma4_mtp|glm4_moe_lite_mtp|glm4_moe_mtp|glm_ocr_mtp|hy_v3_mtp|longcat_flash_mtp|medusa|mimo_mtp|mimo_v2_mtp|minimax_m3_mtp|mlp_speculator|mtp|nemotron_h_mtp|ngram|ngram_gpu|pangu_ultra_moe_mtp|qwen3_5_mtp|qwen3_next_mtp|step3p5_mtp|suffix|None; 0.26.0-0.26.0 text =bailing_hybrid_mtp|custom_class|deepseek_mtp|dflash|draft_model|dspark|eagle|eagle3|ernie_mtp|exaone4_5_mtp|exaone_moe_mtp|extract_hidden_states|gemma4_mtp|glm4_moe_lite_mtp|glm4_moe_mtp|glm_ocr_mtp|hy_v3_mtp|inkling_mtp|longcat_flash_mtp|medusa|mimo_mtp|mimo_v2_mtp|minimax_m3_mtp|mlp_speculator|mtp|nemotron_h_mtp|ngram|ngram_gpu|pangu_ultra_moe_mtp|qwen3_5_mtp|qwen3_next_mtp|step3p5_mtp|suffix|None; 0.27.0-0.27.1 text =bailing_hybrid_mtp|custom_class|deepseek_mtp|dflash|draft_model|dspark|eagle|eagle3|ernie_mtp|exaone4_5_mtp|exaone_moe_mtp|extract_hidden_states|gemma4_mtp|glm4_moe_lite_mtp|glm4_moe_mtp|glm_ocr_mtp|hy_v3_mtp|inkling_mtp|kimi_k3_mtp|longcat_flash_mtp|medusa|mimo_mtp|mimo_v2_mtp|minimax_m3_mtp|mlp_speculator|mtp|nemotron_h_mtp|ngram|ngram_gpu|pangu_ultra_moe_mtp|qwen3_5_mtp|qwen3_next_mtp|step3p5_mtp|suffix|None; 0.28.0-0.28.0 text =bailing_hybrid_mtp|bailing_hybrid_v3_mtp|custom_class|deepseek_mtp|dflash|dots3_note_mtp|draft_model|dspark|eagle|eagle3|ernie_mtp|exaone4_5_mtp|exaone_moe_mtp|extract_hidden_states|gemma4_mtp|glm4_moe_lite_mtp|glm4_moe_mtp|glm_ocr_mtp|hy_v3_mtp|inkling_mtp|kimi_k3_mtp|longcat_flash_mtp|medusa|mimo_mtp|mimo_v2_mtp|minimax_m3_mtp|mlp_speculator|mtp|nemotron_h_mtp|ngram|ngram_gpu|pangu_ultra_moe_mtp|qwen3_5_mtp|qwen3_next_mtp|step3p5_mtp|suffix|None; 0.29.0-0.29.0 text =bailing_hybrid_mtp|bailing_hybrid_v3_mtp|custom_class|deepseek_mtp|dflash|dots3_note_mtp|draft_model|dspark|eagle|eagle3|ernie_mtp|exaone4_5_mtp|exaone_moe_mtp|extract_hidden_states|gemma4_mtp|glm4_moe_lite_mtp|glm4_moe_mtp|glm_ocr_mtp|hy_v3_mtp|hy_v4_mtp|inkling_mtp|kimi_k3_mtp|longcat_flash_mtp|medusa|mimo_mtp|mimo_v2_mtp|minimax_m3_mtp|mlp_speculator|mtp|nemotron_h_mtp|ngram|ngram_gpu|pangu_ultra_moe_mtp|qwen3_5_mtp|qwen3_next_mtp|qwen4_exp_mtp|step3p5_mtp|suffix|None; 0.30.0-0.32.0 text =bailing_hybrid_mtp|bailing_hybrid_v3_mtp|custom_class|deepseek_mtp|dflash|dots3_note_mtp|draft_model|dspark|eagle|eagle3|ernie_mtp|exaone4_5_mtp|exaone_moe_mtp|extract_hidden_states|gemma4_mtp|glm4_moe_lite_mtp|glm4_moe_mtp|glm5_next_mtp|glm_ocr_mtp|hy_v3_mtp|hy_v4_mtp|inkling_mtp|kimi_k3_mtp|longcat_flash_mtp|medusa|mimo_mtp|mimo_v2_mtp|minimax_m3_mtp|mlp_speculator|mtp|nemotron_h_mtp|ngram|ngram_gpu|pangu_ultra_moe_mtp|qwen3_5_mtp|qwen3_next_mtp|qwen4_exp_mtp|step3p5_mtp|suffix|None; 0.33.0- text =bailing_hybrid_mtp|bailing_hybrid_v3_mtp|custom_class|deepseek_mtp|dflash|dots3_note_mtp|draft_model|dspark|eagle|eagle3|ernie_mtp|exaone4_5_mtp|exaone_moe_mtp|extract_hidden_states|gemma4_mtp|glm4_moe_lite_mtp|glm4_moe_mtp|glm5_next_mtp|glm_ocr_mtp|hy_v3_mtp|hy_v4_mtp|inkling_mtp|kimi_k3_mtp|longcat_flash_mtp|mimo_mtp|mimo_v2_mtp|minimax_m3_mtp|mtp|nemotron_h_mtp|ngram|ngram_gpu|pangu_ultra_moe_mtp|qwen3_5_mtp|qwen3_next_mtp|qwen4_exp_mtp|step3p5_mtp|step5_mtp|suffix|None",
+    "sparse-indexer-topk-backend": "0.30.0-0.31.0 text =auto|cooperative|deep_select|flashinfer|per_row|persistent|torch; 0.32.0- text =aiter|auto|cooperative|deep_select|flashinfer|per_row|persistent|torch",
+    "spec-method": "0.22.0-0.23.0 text =custom_class|deepseek_mtp|dflash|draft_model|eagle|eagle3|ernie_mtp|exaone4_5_mtp|exaone_moe_mtp|extract_hidden_states|gemma4_mtp|glm4_moe_lite_mtp|glm4_moe_mtp|glm_ocr_mtp|hy_v3_mtp|longcat_flash_mtp|medusa|mimo_mtp|mimo_v2_mtp|mlp_speculator|mtp|nemotron_h_mtp|ngram|ngram_gpu|pangu_ultra_moe_mtp|qwen3_5_mtp|qwen3_next_mtp|step3p5_mtp|suffix|None; 0.24.0-0.24.0 text =custom_class|deepseek_mtp|dflash|draft_model|eagle|eagle3|ernie_mtp|exaone4_5_mtp|exaone_moe_mtp|extract_hidden_states|gemma4_mtp|glm4_moe_lite_mtp|glm4_moe_mtp|glm_ocr_mtp|hy_v3_mtp|longcat_flash_mtp|medusa|mimo_mtp|mimo_v2_mtp|minimax_m3_mtp|mlp_speculator|mtp|nemotron_h_mtp|ngram|ngram_gpu|pangu_ultra_moe_mtp|qwen3_5_mtp|qwen3_next_mtp|step3p5_mtp|suffix|None; 0.25.0-0.25.1 text =bailing_hybrid_mtp|custom_class|deepseek_mtp|dflash|draft_model|dspark|eagle|eagle3|ernie_mtp|exaone4_5_mtp|exaone_moe_mtp|extract_hidden_states|gemma4_mtp|glm4_moe_lite_mtp|glm4_moe_mtp|glm_ocr_mtp|hy_v3_mtp|longcat_flash_mtp|medusa|mimo_mtp|mimo_v2_mtp|minimax_m3_mtp|mlp_speculator|mtp|nemotron_h_mtp|ngram|ngram_gpu|pangu_ultra_moe_mtp|qwen3_5_mtp|qwen3_next_mtp|step3p5_mtp|suffix|None; 0.26.0-0.26.0 text =bailing_hybrid_mtp|custom_class|deepseek_mtp|dflash|draft_model|dspark|eagle|eagle3|ernie_mtp|exaone4_5_mtp|exaone_moe_mtp|extract_hidden_states|gemma4_mtp|glm4_moe_lite_mtp|glm4_moe_mtp|glm_ocr_mtp|hy_v3_mtp|inkling_mtp|longcat_flash_mtp|medusa|mimo_mtp|mimo_v2_mtp|minimax_m3_mtp|mlp_speculator|mtp|nemotron_h_mtp|ngram|ngram_gpu|pangu_ultra_moe_mtp|qwen3_5_mtp|qwen3_next_mtp|step3p5_mtp|suffix|None; 0.27.0-0.27.1 text =bailing_hybrid_mtp|custom_class|deepseek_mtp|dflash|draft_model|dspark|eagle|eagle3|ernie_mtp|exaone4_5_mtp|exaone_moe_mtp|extract_hidden_states|gemma4_mtp|glm4_moe_lite_mtp|glm4_moe_mtp|glm_ocr_mtp|hy_v3_mtp|inkling_mtp|kimi_k3_mtp|longcat_flash_mtp|medusa|mimo_mtp|mimo_v2_mtp|minimax_m3_mtp|mlp_speculator|mtp|nemotron_h_mtp|ngram|ngram_gpu|pangu_ultra_moe_mtp|qwen3_5_mtp|qwen3_next_mtp|step3p5_mtp|suffix|None; 0.28.0-0.28.0 text =bailing_hybrid_mtp|bailing_hybrid_v3_mtp|custom_class|deepseek_mtp|dflash|dots3_note_mtp|draft_model|dspark|eagle|eagle3|ernie_mtp|exaone4_5_mtp|exaone_moe_mtp|extract_hidden_states|gemma4_mtp|glm4_moe_lite_mtp|glm4_moe_mtp|glm_ocr_mtp|hy_v3_mtp|inkling_mtp|kimi_k3_mtp|longcat_flash_mtp|medusa|mimo_mtp|mimo_v2_mtp|minimax_m3_mtp|mlp_speculator|mtp|nemotron_h_mtp|ngram|ngram_gpu|pangu_ultra_moe_mtp|qwen3_5_mtp|qwen3_next_mtp|step3p5_mtp|suffix|None; 0.29.0-0.29.0 text =bailing_hybrid_mtp|bailing_hybrid_v3_mtp|custom_class|deepseek_mtp|dflash|dots3_note_mtp|draft_model|dspark|eagle|eagle3|ernie_mtp|exaone4_5_mtp|exaone_moe_mtp|extract_hidden_states|gemma4_mtp|glm4_moe_lite_mtp|glm4_moe_mtp|glm_ocr_mtp|hy_v3_mtp|hy_v4_mtp|inkling_mtp|kimi_k3_mtp|longcat_flash_mtp|medusa|mimo_mtp|mimo_v2_mtp|minimax_m3_mtp|mlp_speculator|mtp|nemotron_h_mtp|ngram|ngram_gpu|pangu_ultra_moe_mtp|qwen3_5_mtp|qwen3_next_mtp|qwen4_exp_mtp|step3p5_mtp|suffix|None; 0.30.0-0.32.0 text =bailing_hybrid_mtp|bailing_hybrid_v3_mtp|custom_class|deepseek_mtp|dflash|dots3_note_mtp|draft_model|dspark|eagle|eagle3|ernie_mtp|exaone4_5_mtp|exaone_moe_mtp|extract_hidden_states|gemma4_mtp|glm4_moe_lite_mtp|glm4_moe_mtp|glm5_next_mtp|glm_ocr_mtp|hy_v3_mtp|hy_v4_mtp|inkling_mtp|kimi_k3_mtp|longcat_flash_mtp|medusa|mimo_mtp|mimo_v2_mtp|minimax_m3_mtp|mlp_speculator|mtp|nemotron_h_mtp|ngram|ngram_gpu|pangu_ultra_moe_mtp|qwen3_5_mtp|qwen3_next_mtp|qwen4_exp_mtp|step3p5_mtp|suffix|None; 0.33.0- text =bailing_hybrid_mtp|bailing_hybrid_v3_mtp|custom_class|deepseek_mtp|dflash|dots3_note_mtp|draft_model|dspark|eagle|eagle3|ernie_mtp|exaone4_5_mtp|exaone_moe_mtp|extract_hidden_states|gemma4_mtp|glm4_moe_lite_mtp|glm4_moe_mtp|glm5_next_mtp|glm_ocr_mtp|hy_v3_mtp|hy_v4_mtp|inkling_mtp|kimi_k3_mtp|longcat_flash_mtp|mimo_mtp|mimo_v2_mtp|minimax_m3_mtp|mtp|nemotron_h_mtp|ngram|ngram_gpu|pangu_ultra_moe_mtp|qwen3_5_mtp|qwen3_next_mtp|qwen4_exp_mtp|step3p5_mtp|step5_mtp|suffix|None",
     "spec-model": "0.22.0- text",
     "spec-tokens": "0.22.0- int",
     "specialize-active-lora": "0.16.0- flag",
@@ -727,8 +707,7 @@ export const VLLM_TABLE: EngineTable = {
     "structured-outputs-config.reasoning_parser_plugin": "0.16.0- field",
     "swa-bounded-replay": "0.31.0- flag",
     "swap-space": "0.9.0-0.17.1 float",
-    "task":
-      "0.9.0-0.10.0 text =auto|classify|draft|embed|embedding|generate|reward|score|transcription; 0.10.1-0.12.0 text =auto|classify|draft|embed|embedding|generate|reward|score|transcription|None",
+    "task": "0.9.0-0.10.0 text =auto|classify|draft|embed|embedding|generate|reward|score|transcription; 0.10.1-0.12.0 text =auto|classify|draft|embed|embedding|generate|reward|score|transcription|None",
     "tensor-parallel-size": "0.9.0- int",
     "tokenizer": "0.9.0- text",
     "tokenizer-mode": "0.9.0-0.11.2 text =auto|custom|mistral|slow; 0.12.0- text",
@@ -737,12 +716,10 @@ export const VLLM_TABLE: EngineTable = {
     "tokenizer-pool-type": "0.9.0-0.9.2 text",
     "tokenizer-revision": "0.9.0- text",
     "tokens-only": "0.11.1- flag",
-    "tool-call-parser":
-      "0.9.0-0.9.2 text; 0.10.0-0.10.0 text =deepseek_v3|glm4_moe|granite-20b-fc|granite|hermes|hunyuan_a13b|internlm|jamba|kimi_k2|llama4_pythonic|llama4_json|llama3_json|minimax|mistral|phi4_mini_json|pythonic|qwen3_coder|xlam; 0.10.1- text",
+    "tool-call-parser": "0.9.0-0.9.2 text; 0.10.0-0.10.0 text =deepseek_v3|glm4_moe|granite-20b-fc|granite|hermes|hunyuan_a13b|internlm|jamba|kimi_k2|llama4_pythonic|llama4_json|llama3_json|minimax|mistral|phi4_mini_json|pythonic|qwen3_coder|xlam; 0.10.1- text",
     "tool-parser-plugin": "0.9.0- text",
     "tool-server": "0.10.1- text",
-    "tool-strict-level":
-      "0.31.0-0.32.0 text =auto|function|parameter; 0.33.0- text =auto|function|parameter|None",
+    "tool-strict-level": "0.31.0-0.32.0 text =auto|function|parameter; 0.33.0- text =auto|function|parameter|None",
     "trust-remote-code": "0.9.0- flag",
     "trust-request-chat-template": "0.11.0- flag",
     "trust-request-mm-kwargs": "0.31.0- flag",
@@ -753,8 +730,7 @@ export const VLLM_TABLE: EngineTable = {
     "use-replayssm": "0.27.0- flag",
     "use-tqdm-on-load": "0.9.0- flag",
     "use-v2-block-manager": "0.9.0-0.9.2 flag",
-    "uvicorn-log-level":
-      "0.9.0-0.9.2 text =debug|info|warning|error|critical|trace; 0.10.0- text =critical|debug|error|info|trace|warning",
+    "uvicorn-log-level": "0.9.0-0.9.2 text =debug|info|warning|error|critical|trace; 0.10.0- text =critical|debug|error|info|trace|warning",
     "video-pruning-method": "0.27.0- text =evs|vidcom2",
     "video-pruning-rate": "0.11.0- float?",
     "watchdog-config": "0.33.0- object",
@@ -766,7 +742,7 @@ export const VLLM_TABLE: EngineTable = {
     "weight-transfer-config": "0.16.0- object?",
     "weight-transfer-config.backend": "0.16.0- field",
     "worker-cls": "0.9.0- text",
-    "worker-extension-cls": "0.9.0- text",
+    "worker-extension-cls": "0.9.0- text"
   },
   "variables": {
     "VLLM_ADAPTIVE_VERIFICATION_PROFILE_CONTEXT_LEN": "0.28.0-",
@@ -1166,6 +1142,6 @@ export const VLLM_TABLE: EngineTable = {
     "VLLM_XPU_INC_WNA16_BACKEND": "0.29.0-",
     "VLLM_XPU_PP_MICROBATCH": "0.31.0-",
     "VLLM_XPU_USE_SAMPLER_KERNEL": "0.21.0-",
-    "VLLM_ZENTORCH_WEIGHT_PREPACK": "0.18.0-",
-  },
-};
+    "VLLM_ZENTORCH_WEIGHT_PREPACK": "0.18.0-"
+  }
+}`);

@@ -1,6 +1,7 @@
 import { readRegularFileSync } from "../os/read_regular_file.ts";
 import { embeddedRoot, isBundled } from "./embedded_root.ts";
 import { findProfileFiles } from "./find_profile_files.ts";
+import { type PackedProfile, unpackProfile } from "./packed_profile.ts";
 import type { ProfilePlace } from "./profile_from_value.ts";
 import { readProfile } from "./read_profile.ts";
 import type { Profile, ProfileFault } from "./types.ts";
@@ -39,11 +40,20 @@ export async function loadProfiles(options: LoadProfilesOptions): Promise<Loaded
   const faults: ProfileFault[] = [];
   const notes: ProfileFault[] = [];
   for (const folder of searchPath(options)) {
-    for (const { below, path, text } of filesOf(folder, faults)) {
+    if (folder.packed) {
+      for (const [name, packed] of packIn(folder.path)) {
+        const profile = unpackProfile(packed, placeOf(folder, name, ""));
+        if (!profiles.has(profile.id)) profiles.set(profile.id, profile);
+      }
+      continue;
+    }
+    const { files, unreadable } = findProfileFiles(folder.path);
+    for (const { path, thrown } of unreadable) faults.push(cannotRead(path, reasonOf(thrown)));
+    for (const { below, path } of files) {
       const place = placeOf(folder, below, path);
       // Only a custom profile's id depends on its content.
       if (folder.priority !== 1 && profiles.has(place.idOf(null))) continue;
-      const content = text ?? bytesOf(path, place.path, faults);
+      const content = bytesOf(path, place.path, faults);
       if (content === null) continue;
       const file = await readProfile(content, place);
       faults.push(...file.faults);
@@ -129,30 +139,12 @@ function placeOf({ name, origin, priority }: Folder, below: string, path: string
   };
 }
 
-/** A profile's file; `text` where it is known already. */
-interface FoundFile {
-  readonly below: string;
-  readonly path: string;
-  readonly text?: string;
-}
-
-function filesOf(folder: Folder, faults: ProfileFault[]): readonly FoundFile[] {
-  if (folder.packed) return packOf(folder);
-  const { files, unreadable } = findProfileFiles(folder.path);
-  for (const { path, thrown } of unreadable) faults.push(cannotRead(path, reasonOf(thrown)));
-  return files;
-}
-
-/**
- * An executable has one file for each folder of profiles, a JSON object of their texts by file name: opening
- * a hundred takes too long.
- */
+/** An executable's profiles of a folder: a JSON object of {@linkcode PackedProfile}s by file name. */
 export const PACK = "profiles.json";
 
-function packOf(folder: Folder): FoundFile[] {
+function packIn(folder: string): [string, PackedProfile][] {
   try {
-    const texts: Record<string, string> = JSON.parse(Deno.readTextFileSync(`${folder.path}/${PACK}`));
-    return Object.entries(texts).map(([name, text]) => ({ below: name, path: "", text }));
+    return Object.entries<PackedProfile>(JSON.parse(Deno.readTextFileSync(`${folder}/${PACK}`)));
   } catch (thrown) {
     if (isMissing(thrown)) return [];
     throw thrown;

@@ -1,7 +1,9 @@
 import { nearest } from "../config/nearest.ts";
 import { ACCELERATOR_NAMES, acceleratorName, typeOfAccelerator } from "../gpu/accelerator_name.ts";
+import { pythonText } from "../values/python_text.ts";
 import { type ConfigMap, type ConfigValue, isList, isMap, isNumberLiteral } from "../values/value.ts";
 import type { checkProfile } from "./check_profile.ts";
+import { profileContent } from "./profile_content.ts";
 import type { SchemaFault } from "./schema_fault.ts";
 import { METRICS, PRECISIONS, type Profile, PROFILE_TYPES } from "./types.ts";
 
@@ -65,9 +67,7 @@ export function profileFromValue(
       primary: metadata.get("primary") === true,
       features: listIn(metadata.get("features")),
     },
-    engineArgs: mapAt(content, "engine_args"),
-    envVars: new Map([...mapAt(content, "env_vars")].map(([name, value]) => [name, pythonText(value)])),
-    content,
+    ...profileContent(content),
   };
   return {
     profile,
@@ -147,11 +147,6 @@ function notesOn(
   return notes;
 }
 
-function mapAt(map: ConfigMap, key: string): ConfigMap {
-  const value = map.get(key);
-  return value !== undefined && isMap(value) ? value : new Map();
-}
-
 function textOrNull(value: ConfigValue | undefined): string | null {
   return typeof value === "string" ? value : null;
 }
@@ -164,11 +159,4 @@ function oneOf<const C extends string>(choices: readonly C[], value: ConfigValue
   const found = choices.find((choice) => choice === value);
   if (found === undefined) throw new TypeError(`the schema let ${String(value)} pass`);
   return found;
-}
-
-/** What Python's `str()` makes of it, which is what AIM's Python runtime sets: `true` becomes `True`. */
-function pythonText(value: ConfigValue): string {
-  if (typeof value === "string") return value;
-  if (typeof value === "boolean") return value ? "True" : "False";
-  return isNumberLiteral(value) ? value.text : "";
 }

@@ -13,13 +13,16 @@ import { addRelease } from "./add_release.ts";
 const FILE = new URL("../../src/engine/vllm_table.generated.ts", import.meta.url);
 
 export async function writeTable(table: EngineTable): Promise<void> {
+  const json = JSON.stringify(table, null, 2);
+  if (/[`\\$]/.test(json)) throw new Error("the table has a character that a template literal would change");
   const text =
     `// Made by tests/vllm/make_table.ts: the options of \`python -m vllm.entrypoints.openai.api_server\` and the
 // variables of vllm/envs.py, read from the releases named here by running their parsers. Do not edit.
 
 import type { EngineTable } from "./engine_table.ts";
 
-export const VLLM_TABLE: EngineTable = ${JSON.stringify(table, null, 2)};
+// As text: V8 reads JSON several times as fast as an object literal of this size.
+export const VLLM_TABLE: EngineTable = JSON.parse(\`${json}\`);
 `;
   await Deno.writeTextFile(FILE, text);
   const format = await new Deno.Command(Deno.execPath(), { args: ["fmt", "-q", FILE.pathname] }).output();

@@ -1,0 +1,49 @@
+import { join } from "@std/path";
+import { loadProfiles, PACK } from "../../src/profiles/load_profiles.ts";
+import type { PackedProfile } from "../../src/profiles/packed_profile.ts";
+import { readPlainYaml } from "../../src/values/read_plain_yaml.ts";
+
+/**
+ * Copies the schemas, and packs the profiles of each folder into one file: opening and reading a hundred at
+ * each start would take too long.
+ *
+ * @throws {Error} if a profile has a fault, or is not written in the YAML that the executable reads.
+ */
+export async function packProfiles(from: string, to: string): Promise<void> {
+  await pack(from, to, "");
+}
+
+async function pack(from: string, to: string, folder: string): Promise<void> {
+  Deno.mkdirSync(join(to, folder), { recursive: true });
+  const names: string[] = [];
+  for (const { name, isDirectory } of Deno.readDirSync(join(from, folder))) {
+    if (isDirectory) await pack(from, to, join(folder, name));
+    else if (name.endsWith(".schema.json")) {
+      Deno.copyFileSync(join(from, folder, name), join(to, folder, name));
+    } else if (name.endsWith(".yaml")) names.push(name);
+  }
+  if (names.length > 0) {
+    Deno.writeTextFileSync(join(to, folder, PACK), await packed(from, folder, names.sort()));
+  }
+}
+
+async function packed(root: string, folder: string, names: readonly string[]): Promise<string> {
+  const { profiles, faults } = await loadProfiles({
+    profilePath: root,
+    embedded: false,
+    model: folder === "general" ? null : folder,
+  });
+  const [fault] = faults;
+  if (fault !== undefined) throw new Error(`${fault.path}:${fault.line}: ${fault.reason}`);
+  const byPath = new Map(profiles.map((profile) => [profile.path, profile]));
+  const files = names.map((name): [string, PackedProfile] => {
+    const path = join(root, folder, name);
+    const profile = byPath.get(path);
+    const text = Deno.readTextFileSync(path);
+    if (profile === undefined) throw new Error(`${path} is shadowed by another profile of its id`);
+    if (readPlainYaml(text) === null) throw new Error(`${path} needs the full YAML reader; write it plainly`);
+    const { aimId, modelId, metadata } = profile;
+    return [name, { aimId, modelId, metadata, text }];
+  });
+  return JSON.stringify(Object.fromEntries(files));
+}
