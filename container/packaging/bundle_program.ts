@@ -5,10 +5,10 @@ import { packProfiles } from "./pack_profiles.ts";
 import { runDeno } from "./run_deno.ts";
 
 /**
- * Puts the whole program into a folder: `main.js`, one file for each thread and npm library, `profiles/` with
- * their schemas, `build.json`, and `self_test.json`, which says what `aim __self-test` has to find. `main.js` is
- * one file because Deno reads every file that a lazy import names before the first line runs; what a lazy import
- * names still runs only when it is asked for.
+ * Puts the whole program into a folder: `main.js` and the chunks that it imports, one file for each thread and npm
+ * library, `profiles/` with their schemas, `build.json`, and `self_test.json`, which says what `aim __self-test`
+ * has to find. Each lazy import in the sources makes a chunk, and what it shares with others makes more: so
+ * there are few.
  *
  * @param source Path of the source tree.
  * @param folder Path of an empty folder.
@@ -16,9 +16,10 @@ import { runDeno } from "./run_deno.ts";
  */
 export async function bundleProgram(source: string, folder: string, build: BuildInfo): Promise<void> {
   const apart = modulesApart(source);
-  await bundle(source, ["--output", join(folder, "main.js"), "main.ts"]);
-  for (const { path, name } of apart) await bundle(source, ["--output", join(folder, `${name}.js`), path]);
+  await bundle(source, ["--code-splitting", "--outdir", folder, "main.ts"]);
   const exports: Record<string, string[]> = {};
+  for (const { name } of Deno.readDirSync(folder)) exports[name] = [];
+  for (const { path, name } of apart) await bundle(source, ["--output", join(folder, `${name}.js`), path]);
   for (const { path, name, kind } of apart) {
     if (kind === "library") exports[`${name}.js`] = Object.keys(await import(join(source, path))).sort();
   }

@@ -19,8 +19,9 @@ const HEADER = new URL("self_extracting.sh", import.meta.url);
 const LAUNCH = new URL("launch.sh", import.meta.url);
 
 // Nothing but the program itself: no configuration of the directory it is run in, no packages, no modules
-// from the network.
-const DENO_FLAGS = `--quiet --no-prompt --no-config --no-lock --no-npm --no-remote ${V8_FLAGS}`;
+// from the network; and no chunk before it is imported.
+const DENO_FLAGS = "--quiet --no-prompt --no-config --no-lock --no-npm --no-remote " +
+  `--unstable-lazy-dynamic-imports ${V8_FLAGS}`;
 /** Hexadecimal digits of a BLAKE2b digest, as `b2sum` prints it. */
 const DIGEST_SIZE = 128;
 

@@ -1,3 +1,4 @@
+import { leaseHolder, withLease } from "../transfer/lease/lease.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
 import { errnoOf, errorFrom } from "../errors/from_unknown.ts";
@@ -82,7 +83,6 @@ export async function removePlanned(plan: RemovalPlan, signal: AbortSignal): Pro
   // The lease is written there: by now a link may stand where the folder was.
   const base = baseOf(folder);
   makeDirectories(base, [`${folder.path}/${AIM_FOLDER}`]);
-  const { withLease } = await import("../transfer/lease/lease.ts");
   const removed = await withLease(folder.path, { signal }, async () => {
     if (plan.whole) {
       await refuseNested(folder);
@@ -243,7 +243,6 @@ async function holderOf(folder: ModelFolder): Promise<string | null> {
 
 /** Who holds a folder's lease and is alive. */
 async function leaseHolderOf({ path }: ModelFolder): Promise<string | null> {
-  const { leaseHolder } = await import("../transfer/lease/lease.ts");
   const holder = leaseHolder(path);
   if (holder === null) return null;
   const lock = `${path}/${AIM_FOLDER}/lock`;

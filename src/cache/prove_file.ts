@@ -1,5 +1,6 @@
 import type { Digest, DigestAlgorithm } from "../sources/manifest.ts";
-import type { HashPool } from "../transfer/hash/hash_pool.ts";
+import { digestMatches } from "../transfer/hash/digests.ts";
+import { type HashPool, hashPool } from "../transfer/hash/hash_pool.ts";
 import type { ComputedDigests } from "../transfer/types.ts";
 
 /** Hashes files and compares; its threads start with the first file. */
@@ -18,15 +19,13 @@ export async function withProver<T>(
   run: (prover: FileProver) => Promise<T>,
 ): Promise<T> {
   signal?.throwIfAborted();
-  // Most calls hash nothing, and looking models up loads this file too.
+  // Most calls hash nothing.
   let pool: HashPool | undefined;
   const close = () => pool?.close();
   signal?.addEventListener("abort", close, { once: true });
   try {
     return await run({
       async prove(path, digest, wanted = []) {
-        const { digestMatches } = await import("../transfer/hash/digests.ts");
-        const { hashPool } = await import("../transfer/hash/hash_pool.ts");
         signal?.throwIfAborted();
         pool ??= hashPool();
         try {

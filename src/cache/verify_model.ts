@@ -1,3 +1,5 @@
+import { digestMatches, isGuess } from "../transfer/hash/digests.ts";
+import { hashPool } from "../transfer/hash/hash_pool.ts";
 import type { Digest } from "../sources/manifest.ts";
 import type { HashPool } from "../transfer/hash/hash_pool.ts";
 import { eachOf } from "../sources/each_of.ts";
@@ -57,8 +59,6 @@ export interface VerifyOptions {
  * model, so that nothing serves it until it is repaired; a model found good loses its mark.
  */
 export async function verifyModel(model: ListedModel, options: VerifyOptions = {}): Promise<Verification> {
-  const { digestMatches, isGuess } = await import("../transfer/hash/digests.ts");
-  const { hashPool } = await import("../transfer/hash/hash_pool.ts");
   const { signal, onEvent } = options;
   const folder = folderOfModel(model);
   const { files, links, dangling } = await listTree(model.path, { skip: isBookkeeping });

@@ -30,7 +30,7 @@ export async function previewDownload(
   placement: Placement,
   options: ManifestOptions,
 ): Promise<DownloadPreview> {
-  const source = await openSource(ref, sourceOptions(config, env));
+  const source = openSource(ref, sourceOptions(config, env));
   try {
     const listed = await source.manifest(options);
     const wanted = pathFilter(options.include ?? [], options.exclude ?? []);

@@ -1,38 +1,40 @@
 import type { Command, CommandTable } from "./command.ts";
 
-type Load = () => Promise<Command>;
+type Group = () => Promise<readonly Command[]>;
+
+const others: Group = async () => (await import("./other_commands.ts")).OTHER_COMMANDS;
 
 /**
- * Every command by the words that call it, in the order of help. A command's module is loaded only when it runs or its
- * help is shown: what is not loaded costs no start-up time.
+ * Every command by the words that call it, in the order of help. Those that start an engine are loaded alone,
+ * since they have to be quick; the others together, since each lazy import makes more files of the executable.
  */
-const COMMANDS: Readonly<Record<string, Load>> = {
-  "serve": async () => (await import("./commands/serve.ts")).serve,
-  "dry-run": async () => (await import("./commands/dry_run.ts")).dryRun,
-  "list-profiles": async () => (await import("./commands/list_profiles.ts")).listProfiles,
-  "download-to-cache": async () => (await import("./commands/download_to_cache.ts")).downloadToCache,
-  "fetch": async () => (await import("./commands/fetch.ts")).fetch,
-  "size": async () => (await import("./commands/size.ts")).size,
-  "resolve": async () => (await import("./commands/resolve.ts")).resolve,
-  "export": async () => (await import("./commands/export.ts")).exportModel,
-  "cache list": async () => (await import("./commands/cache_list.ts")).cacheList,
-  "cache verify": async () => (await import("./commands/cache_verify.ts")).cacheVerify,
-  "cache pin": async () => (await import("./commands/cache_pin.ts")).cachePin,
-  "cache remove": async () => (await import("./commands/cache_remove.ts")).cacheRemove,
-  "cache prune": async () => (await import("./commands/cache_prune.ts")).cachePrune,
-  "detect-hardware": async () => (await import("./commands/detect_hardware.ts")).detectHardwareCommand,
-  "gpus": async () => (await import("./commands/gpus.ts")).gpus,
-  "doctor": async () => (await import("./commands/doctor.ts")).doctor,
-  "profiles validate": async () => (await import("./commands/profiles_validate.ts")).profilesValidate,
-  "completions": async () => (await import("./commands/completions.ts")).completions,
-  "help": async () => (await import("./commands/help.ts")).help,
+const COMMANDS: Readonly<Record<string, Group>> = {
+  "serve": async () => [(await import("./commands/serve.ts")).serve],
+  "dry-run": async () => [(await import("./commands/dry_run.ts")).dryRun],
+  "list-profiles": others,
+  "download-to-cache": others,
+  "fetch": others,
+  "size": others,
+  "resolve": others,
+  "export": others,
+  "cache list": others,
+  "cache verify": others,
+  "cache pin": others,
+  "cache remove": others,
+  "cache prune": others,
+  "detect-hardware": others,
+  "gpus": others,
+  "doctor": others,
+  "profiles validate": others,
+  "completions": others,
+  "help": others,
 };
 
 /** Commands that programs call, and help does not show. */
-const HIDDEN: Readonly<Record<string, Load>> = {
-  "__watch-adapters": async () => (await import("./commands/watch_adapters.ts")).watchAdaptersCommand,
-  "__complete": async () => (await import("./commands/complete_words.ts")).completeWords,
-  "__self-test": async () => (await import("./commands/self_test.ts")).selfTest,
+const HIDDEN: Readonly<Record<string, Group>> = {
+  "__watch-adapters": others,
+  "__complete": others,
+  "__self-test": others,
 };
 
 /** Other words for commands: what uv, docker, git and Ollama call them, and two words that people swap. */
@@ -53,14 +55,10 @@ export const ALIASES: Readonly<Record<string, string>> = {
 /** What `aim` alone means. */
 export const DEFAULT_COMMAND = "serve";
 
-/** Loads a command; `null` where there is none of that name. */
+/** Loads a command; `null` if none has that name. */
 export async function loadCommand(name: string): Promise<Command | null> {
-  const load = Object.hasOwn(COMMANDS, name)
-    ? COMMANDS[name]
-    : Object.hasOwn(HIDDEN, name)
-    ? HIDDEN[name]
-    : undefined;
-  return load === undefined ? null : await load();
+  const group = new Map(Object.entries({ ...COMMANDS, ...HIDDEN })).get(name);
+  return (await group?.())?.find((command) => command.name === name) ?? null;
 }
 
 /** The names of all commands, in the order of help. */

@@ -44,7 +44,7 @@ export async function bring(
   options: DownloadOptions,
 ): Promise<DownloadReport> {
   if (ref.kind === "hub") await warnOfTwin(config, placement);
-  const source = await openSource(ref, { ...sourceOptions(config, env), onProtocol: options.onProtocol });
+  const source = openSource(ref, { ...sourceOptions(config, env), onProtocol: options.onProtocol });
   try {
     return await downloadModel(source, placement, options);
   } finally {

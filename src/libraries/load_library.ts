@@ -12,8 +12,8 @@ interface Libraries {
  * Loads a library. Its address is computed, so that Deno reads the file when this is called and not before
  * the program starts.
  *
- * Splitting such a library into chunks breaks it: where it loads a CommonJS package with `import()`, the
- * chunk exports `default` alone.
+ * They are bundled without code splitting, which breaks them: where a library loads a CommonJS package with
+ * `import()`, the chunk exports `default` alone.
  */
 export async function loadLibrary<Name extends keyof Libraries>(name: Name): Promise<Libraries[Name]> {
   const here = import.meta.url;

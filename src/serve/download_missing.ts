@@ -42,7 +42,7 @@ export async function downloadMissing(
   const placement = model.ref.kind === "hub"
     ? hubPlacement({ paths, name: model.name, revision, quantisation: model.ref.quantisation })
     : localPlacement({ paths, name: model.name });
-  const progress = await options.openProgress();
+  const progress = options.openProgress();
   try {
     const report = await bring(config, env, model.ref, placement, {
       revision,

@@ -1,6 +1,7 @@
 import type { AdapterPlan } from "../adapters/plan_adapters.ts";
 import type { Config } from "../config/config.ts";
 import { type ArgumentSource, mergeEngineArgs, servedModelNames } from "../engine/engine_args.ts";
+import { fitToVllm } from "../engine/fit_to_vllm.ts";
 import { secretsOf } from "../engine/hide_secrets.ts";
 import { type ParallelSize, parallelSize } from "../engine/parallel_size.ts";
 import { parseEngineArgsJson } from "../engine/parse_engine_args_json.ts";
@@ -27,7 +28,7 @@ export interface EngineArguments {
  *
  * @throws {AimError} `usage` where the engine would refuse them.
  */
-export async function engineArguments(given: {
+export function engineArguments(given: {
   readonly config: Config;
   readonly engine: ServingEngine;
   readonly profile: Profile;
@@ -36,7 +37,7 @@ export async function engineArguments(given: {
   readonly engineWords: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly adapters: AdapterPlan;
-}): Promise<EngineArguments> {
+}): EngineArguments {
   const { config, engine, profile, model, engineWords, adapters } = given;
   const { engineArgs } = config;
   const sources: ArgumentSource[] = [
@@ -66,7 +67,6 @@ export async function engineArguments(given: {
     const env = { ...level, ...Object.fromEntries(profile.envVars), ...adapters.env };
     return { args, env, parallel: parallelSize(args), warnings };
   }
-  const { fitToVllm } = await import("../engine/fit_to_vllm.ts");
   const fitted = fitToVllm(sources, system, profile.envVars, engine.version);
   if (fitted.faults.length > 0) throw refused(fitted.faults, sources, profile.path);
   return {

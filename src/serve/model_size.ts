@@ -2,7 +2,6 @@ import { directoryBytes } from "../cache/files.ts";
 import { pathOfPlace } from "../cache/path_of_place.ts";
 import type { Config } from "../config/config.ts";
 import { errorFrom } from "../errors/from_unknown.ts";
-import { openSource } from "../sources/open_source.ts";
 import { sourceOptions } from "../sources/source_options.ts";
 import { type Manifest, totalBytes } from "../sources/manifest.ts";
 import { readText } from "../sources/read_text.ts";
@@ -37,7 +36,9 @@ export async function modelSize(
   if (config.offline) return { bytes: null, unknownBecause: "HF_HUB_OFFLINE is on" };
   const patience = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]);
   try {
-    const source = await openSource(model.ref, { ...sourceOptions(config, env), attempts: 1 });
+    // A model in the cache needs no source.
+    const { openSource } = await import("../sources/open_source.ts");
+    const source = openSource(model.ref, { ...sourceOptions(config, env), attempts: 1 });
     try {
       const manifest = await source.manifest({ signal: patience });
       return { bytes: totalBytes(manifest), files: await filesAt(source, manifest, patience) };

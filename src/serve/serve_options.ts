@@ -15,7 +15,7 @@ export interface ServeOptions {
   /** Told how long each step took, in milliseconds, right before the engine starts. */
   readonly onTimings?: (steps: Readonly<Record<string, number>>) => void;
   /** Opened when a download starts. */
-  readonly openProgress: () => Promise<ServeProgress>;
+  readonly openProgress: () => ServeProgress;
 }
 
 /** Where a download's progress goes. */

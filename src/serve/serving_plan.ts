@@ -81,7 +81,7 @@ export async function chooseServing(request: ServingRequest): Promise<ServingCho
   const { profile, wanted, guessed, judged } = await selectProfileFor(config, gpus, need);
   const model = modelToLoad(config, wanted, profile.modelId);
   const adapters = await adaptersFor(profile, config);
-  const fitted = await engineArguments({
+  const fitted = engineArguments({
     adapters,
     config,
     engine,

@@ -1,5 +1,8 @@
 import { AimError } from "../errors/aim_error.ts";
+import { HubSource } from "./hub/hub_source.ts";
 import { type ModelRef, uriOf } from "./model_ref.ts";
+import { OciSource } from "./oci/oci_source.ts";
+import { S3Source } from "./s3/s3_source.ts";
 import type { Source } from "./source.ts";
 import type { SourceOptions } from "./source_options.ts";
 
@@ -8,29 +11,18 @@ import type { SourceOptions } from "./source_options.ts";
  *
  * @throws {AimError} `not-found` when offline; `usage` for a path, which is served as it is.
  */
-export async function openSource(ref: ModelRef, options: SourceOptions): Promise<Source> {
+export function openSource(ref: ModelRef, options: SourceOptions): Source {
   if (ref.kind === "path") {
     throw new AimError("usage", `${ref.path} is a path on this machine, there is nothing to download`, {
       hint: "name a model as org/model, hf://org/model or s3://bucket/prefix",
     });
   }
-  if (ref.kind === "oci-layout") {
-    const { OciSource } = await import("./oci/oci_source.ts");
-    return new OciSource(ref, options);
-  }
+  if (ref.kind === "oci-layout") return new OciSource(ref, options);
   if (options.offline) {
     throw new AimError("not-found", `${uriOf(ref)} cannot be reached: HF_HUB_OFFLINE (--offline) is on`, {
       hint: "unset it, or download the model first with aim download-to-cache",
     });
   }
-  if (ref.kind === "hub") {
-    const { HubSource } = await import("./hub/hub_source.ts");
-    return new HubSource(ref, options);
-  }
-  if (ref.kind === "oci") {
-    const { OciSource } = await import("./oci/oci_source.ts");
-    return new OciSource(ref, options);
-  }
-  const { S3Source } = await import("./s3/s3_source.ts");
-  return new S3Source(ref, options);
+  if (ref.kind === "hub") return new HubSource(ref, options);
+  return ref.kind === "oci" ? new OciSource(ref, options) : new S3Source(ref, options);
 }

@@ -11,6 +11,9 @@ Deno.test("the bundled program passes its self-test, and fails it for each part 
   assertEquals([whole.code, whole.stderr], [0, ""]);
 
   const at = (name: string) => `${folder.path}/${name}`;
+  const chunk =
+    [...Deno.readDirSync(folder.path)].find(({ name }) => name.startsWith("open_source-"))?.name ??
+      "";
   const breaks: Record<string, { file: string; write?: string; says: string }> = {
     "a library exports its names under default alone": {
       file: "aws_s3.js",
@@ -24,6 +27,7 @@ Deno.test("the bundled program passes its self-test, and fails it for each part 
     },
     "a library cannot be parsed": { file: "hugging_face.js", write: "export {", says: "hugging_face.js" },
     "a library is missing": { file: "yaml.js", says: "yaml.js" },
+    "a chunk that only a download imports is missing": { file: chunk, says: chunk },
     "the thread is missing": { file: "hash_worker.js", says: "thread" },
     "a schema is cut short": { file: "profiles/schemas/profile.schema.json", write: "{", says: "schemas" },
     "the general profiles are missing": { file: "profiles/general/profiles.json", says: "profiles" },

@@ -49,7 +49,7 @@ async function readsCeph(t: Deno.TestContext, ceph: Ceph): Promise<void> {
   };
   const bytes = Uint8Array.from({ length: 12 * MIB + 77 }, (_, i) => (i * 31 + (i >> 11)) & 255);
   const small = bytes.subarray(0, 5000);
-  const open = (prefix: string, more: Record<string, string> = {}): Promise<Source> =>
+  const open = (prefix: string, more: Record<string, string> = {}): Source =>
     openSource(parseModelRef(`s3://${Bucket}/${prefix}`), {
       hfEndpoint: "http://127.0.0.1:1",
       hfToken: () => Promise.resolve(null),
@@ -71,7 +71,7 @@ async function readsCeph(t: Deno.TestContext, ceph: Ceph): Promise<void> {
   await upload("models/org/m/by-10.safetensors", bytes, 10 * MIB);
 
   await t.step("every file is listed, reads as it is, and its digest proves it", async () => {
-    const source = await open("models/org/m");
+    const source = open("models/org/m");
     const { files } = await source.manifest();
     assertEquals(
       files.map((f) => f.path as string).sort(),
@@ -100,7 +100,7 @@ async function readsCeph(t: Deno.TestContext, ceph: Ceph): Promise<void> {
   });
 
   await t.step("an object replaced while it is read is a changed source", async () => {
-    const source = await open("models/org/m-2");
+    const source = open("models/org/m-2");
     const [file] = (await source.manifest()).files;
     assert(file !== undefined);
     await put("models/org/m-2/config.json", bytes.subarray(1, 5001));
@@ -110,9 +110,9 @@ async function readsCeph(t: Deno.TestContext, ceph: Ceph): Promise<void> {
 
   await t.step("refusals have their exit codes", async () => {
     const cases = [
-      [await open("models/none"), "not-found"],
-      [await open("models/org/m", { AWS_SECRET_ACCESS_KEY: "wrong-secret" }), "unauthorized"],
-      [await open("models/org/m", { AWS_ACCESS_KEY_ID: "WRONG" }), "unauthorized"],
+      [open("models/none"), "not-found"],
+      [open("models/org/m", { AWS_SECRET_ACCESS_KEY: "wrong-secret" }), "unauthorized"],
+      [open("models/org/m", { AWS_ACCESS_KEY_ID: "WRONG" }), "unauthorized"],
     ] as const;
     for (const [source, kind] of cases) {
       assertEquals((await assertRejects(() => source.manifest(), AimError)).kind, kind);

@@ -1,3 +1,4 @@
+import { repairModel } from "../../download/repair_model.ts";
 import { cachePaths, cacheRoots } from "../../cache/cache_paths.ts";
 import type { ListedModel } from "../../cache/list_models.ts";
 import {
@@ -153,7 +154,6 @@ async function repaired(
   found: Verification,
   roots: readonly string[],
 ): Promise<Verification> {
-  const { repairModel } = await import("../../download/repair_model.ts");
   const wrong = found.findings.filter(({ state, path }) => state !== "unknown" && path !== "");
   const paths = [...found.goodPaths, ...wrong.map((one) => one.path)];
   const report = await repairModel({ config, env, model, paths, signal });

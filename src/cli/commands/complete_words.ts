@@ -1,6 +1,8 @@
 import { cachePaths } from "../../cache/cache_paths.ts";
+import { namesInCache } from "../../cache/names_in_cache.ts";
 import { resolveConfig } from "../../config/resolve_config.ts";
 import { type SettingName, SETTINGS } from "../../config/settings.ts";
+import { loadProfiles } from "../../profiles/load_profiles.ts";
 import { complete } from "../complete.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { TOPICS } from "../help_topics.ts";
@@ -38,7 +40,6 @@ async function quietly(list: () => Promise<readonly string[]>): Promise<readonly
 }
 
 async function profileIds(context: CommandContext): Promise<readonly string[]> {
-  const { loadProfiles } = await import("../../profiles/load_profiles.ts");
   const config = configOfWords(context);
   const { profiles } = await loadProfiles({
     profilePath: config.profilePath,
@@ -49,7 +50,6 @@ async function profileIds(context: CommandContext): Promise<readonly string[]> {
 }
 
 async function cachedModels(context: CommandContext): Promise<readonly string[]> {
-  const { namesInCache } = await import("../../cache/names_in_cache.ts");
   return await namesInCache(cachePaths(configOfWords(context)));
 }
 

@@ -23,7 +23,7 @@ export const selfTest: Command = {
       throw new AimError("usage", "aim runs from its sources", { hint: "build it: deno task compile" });
     }
     const parts: Record<string, () => string | Promise<string>> = {
-      libraries: loadLibraries,
+      modules: loadModules,
       thread: hashInThread,
       "C library": callC,
       profiles: readProfiles,
@@ -44,8 +44,8 @@ export const selfTest: Command = {
   },
 };
 
-/** The npm libraries, each with all its names. */
-async function loadLibraries(): Promise<string> {
+/** Every file of code but the threads'; the npm libraries with all their names. */
+async function loadModules(): Promise<string> {
   const folder = new URL("./", import.meta.url);
   const { exports } = JSON.parse(Deno.readTextFileSync(new URL("self_test.json", folder))) as {
     exports: Record<string, string[]>;

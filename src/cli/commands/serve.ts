@@ -3,6 +3,7 @@ import { serve as serveModel } from "../../serve/serve.ts";
 import type { Command } from "../command.ts";
 import { jsonReport } from "../json_report.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
+import { startProgress } from "../start_progress.ts";
 import { DOWNLOAD_SETTINGS } from "../download_flags.ts";
 
 /** `aim serve`: select, resolve, download if missing, become the engine. */
@@ -44,9 +45,7 @@ export const serve: Command<GpuInventory> = {
       ...(flags.timings === true && {
         onTimings: (timings) => context.writeError(jsonReport({ timings })),
       }),
-      openProgress: async () =>
-        (await import("../start_progress.ts"))
-          .startProgress(context, { model: config.modelId ?? config.aimId ?? "" }),
+      openProgress: () => startProgress(context, { model: config.modelId ?? config.aimId ?? "" }),
     });
   },
 };

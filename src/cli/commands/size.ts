@@ -29,7 +29,7 @@ export const size: Command = {
     const url = args[0] ?? config.modelId ?? "";
     const ref = parseModelRef(url);
     const given = typeof flags.revision === "string" ? flags.revision : undefined;
-    const source = await openSource(ref, sourceOptions(config, env));
+    const source = openSource(ref, sourceOptions(config, env));
     try {
       const manifest = await source.manifest({
         revision: revisionOf(given, revisionIn(ref)),

@@ -92,7 +92,7 @@ async function askForModel(
   const started = performance.now();
   const patience = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]);
   const outcome = await attempt(async () => {
-    const source = await openSource(ref, sourceOptions(config, env));
+    const source = openSource(ref, sourceOptions(config, env));
     try {
       const manifest = await source.manifest({ signal: patience });
       const listed = latency(started);
