@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { AimError } from "../../src/errors/aim_error.ts";
 import type { ErrorKind } from "../../src/errors/exit_codes.ts";
-import { hubFetch, redirectOf } from "../../src/sources/hub/hub_fetch.ts";
+import { redirectOf } from "../../src/sources/hub/follow_redirects.ts";
+import { hubFetch } from "../../src/sources/hub/hub_fetch.ts";
 import { HubSource } from "../../src/sources/hub/hub_source.ts";
 import { TransientError } from "../../src/sources/source.ts";
 import { openTransport } from "../../src/sources/transport/transport.ts";

@@ -1,5 +1,6 @@
 import { AimError } from "../../errors/aim_error.ts";
 import { log } from "../../log/logger.ts";
+import { eachOf } from "../each_of.ts";
 import { isBookkeepingPath } from "../bookkeeping_path.ts";
 import { pathFilter } from "../filter_paths.ts";
 import type { ByteRange, CommitSha, Manifest, ManifestFile } from "../manifest.ts";
@@ -17,20 +18,19 @@ import type { SourceOptions } from "../source_options.ts";
 import { askedWait } from "../transport/asked_wait.ts";
 import { passingFault } from "../transport/passing_fault.ts";
 import { readStart } from "../transport/read_bounded.ts";
-import { MOST_REDIRECTS } from "../transport/redirect.ts";
 import { discard, openTransport, type Transport } from "../transport/transport.ts";
-import { hubError, type HubQuestion } from "./hub_error.ts";
-import { type HubAccess, hubFetch, hubHeaders, redirectOf } from "./hub_fetch.ts";
-import { fromElsewhere } from "./from_elsewhere.ts";
+import { hubError } from "./hub_error.ts";
+import { followRedirects } from "./follow_redirects.ts";
+import { type HubAccess, hubFetch, hubHeaders } from "./hub_fetch.ts";
 import { headFile } from "./head_file.ts";
 import { hubListing } from "./hub_listing.ts";
 import { treeFiles } from "./tree_files.ts";
 import { readXet } from "./xet.ts";
 
-/** Bytes as they are: ranges and digests are of these. */
+/** Ranges and digests are of the bytes without an encoding. */
 const PLAIN = { "accept-encoding": "identity" };
 
-/** A model on the Hugging Face Hub, or on what speaks its protocol at `HF_ENDPOINT`. */
+/** A model on the Hugging Face Hub, or on another server with its protocol at `HF_ENDPOINT`. */
 export class HubSource implements Source {
   readonly uri: string;
   readonly #id: string;
@@ -42,7 +42,7 @@ export class HubSource implements Source {
   readonly #origin: string | undefined;
   #access: Promise<HubAccess> | undefined;
   #commit: CommitSha | null = null;
-  /** Where a file's bytes were last found, outside the hub: signed addresses that expire. */
+  /** Signed addresses, outside the hub, of files that were read before; they expire. */
   readonly #located = new Map<string, URL>();
   #xetWorks = true;
 
@@ -68,7 +68,6 @@ export class HubSource implements Source {
       send: hubFetch(access, this.#transport.request, options.signal),
       refused: (response) => this.#refusedQuestion(response, access, revision),
     });
-    // Addresses of another commit's files are of no use.
     if (commit !== this.#commit) this.#located.clear();
     this.#commit = commit;
     const wanted = pathFilter(options.include ?? [], options.exclude ?? []);
@@ -97,7 +96,7 @@ export class HubSource implements Source {
     return await this.#readHttp(access, commit, file, range, signal);
   }
 
-  /** @throws {AimError} `not-found` where the quantisation is not one of the repository's. */
+  /** @throws {AimError} `not-found` if the repository does not have the quantisation. */
   #quantised(files: readonly ManifestFile[]): readonly ManifestFile[] {
     const quantisation = this.#quantisation;
     if (quantisation === undefined) return files;
@@ -116,14 +115,11 @@ export class HubSource implements Source {
   }
 
   #accessed(): Promise<HubAccess> {
-    return this.#access ??= this.#options.hfToken().then((token) => ({
-      endpoint: this.#endpoint,
-      origin: this.#origin,
-      token,
-    }));
+    const [endpoint, origin] = [this.#endpoint, this.#origin];
+    return this.#access ??= this.#options.hfToken().then((token) => ({ endpoint, origin, token }));
   }
 
-  /** Servers that list names alone are asked for the head of each file that is wanted. */
+  /** Asks for the size of each wanted file that the server lists only by name. */
   async #completed(
     entries: readonly unknown[],
     wanted: (path: string) => boolean,
@@ -131,18 +127,12 @@ export class HubSource implements Source {
     signal: AbortSignal | undefined,
   ): Promise<readonly unknown[]> {
     const access = await this.#accessed();
-    const complete: unknown[] = [];
-    for (const batch of batches(entries, HEADS_AT_ONCE)) {
-      complete.push(
-        ...await Promise.all(batch.map(async (entry) => {
-          const path = pathWithoutSize(entry);
-          if (path === null || !wanted(path)) return entry;
-          const address = resolveUrl(this.#endpoint, this.#id, commit, path);
-          return { type: "file", path, ...await headFile(address, access, this.#transport, signal) };
-        })),
-      );
-    }
-    return complete;
+    return await eachOf(entries, async (entry) => {
+      const path = pathWithoutSize(entry);
+      if (path === null || !wanted(path)) return entry;
+      const address = resolveUrl(this.#endpoint, this.#id, commit, path);
+      return { type: "file", path, ...await headFile(address, access, this.#transport, signal) };
+    }, HEADS_AT_ONCE);
   }
 
   async #refusedQuestion(response: Response, access: HubAccess, revision: string): Promise<Error> {
@@ -158,20 +148,18 @@ export class HubSource implements Source {
     revision: string,
     path: string | null,
   ): Promise<Error> {
-    const question: HubQuestion = {
+    const { status, headers } = response;
+    const question = {
       endpoint: access.endpoint,
       id: this.#id,
       revision,
       path,
       token: access.token !== null,
     };
-    return hubError(
-      { status: response.status, headers: response.headers, message: await spoken(response) },
-      question,
-    );
+    return hubError({ status, headers, message: await spoken(response) }, question);
   }
 
-  /** XET where it is asked for before HTTP, or as the only way. */
+  /** XET if it is the first protocol, and has not failed unless it is the only one. */
   #useXet(file: ManifestFile): boolean {
     const { protocols } = this.#options;
     return file.xetHash !== undefined && protocols[0] === "XET" && (this.#xetWorks || protocols.length === 1);
@@ -181,7 +169,7 @@ export class HubSource implements Source {
     if (this.#xetWorks) {
       const next = this.#options.protocols[1];
       const reason = error instanceof Error ? error.message : String(error);
-      log.warn(`${this.uri}: reading by XET failed${next === undefined ? "" : `, going on by ${next}`}`, {
+      log.warn(`${this.uri}: reading by XET failed${next === undefined ? "" : `, continuing with ${next}`}`, {
         reason,
       });
       if (next !== undefined) this.#options.onProtocol?.(next);
@@ -217,21 +205,14 @@ export class HubSource implements Source {
       this.#located.delete(file.path);
       await discard(response);
     }
-    let url = resolveUrl(this.#endpoint, this.#id, commit, file.path);
-    for (let hop = 0; hop <= MOST_REDIRECTS; hop++) {
-      const response = await this.#ask(url, access, range, signal).catch((error) => {
-        throw fromElsewhere(error, url, this.#endpoint);
-      });
+    const address = resolveUrl(this.#endpoint, this.#id, commit, file.path);
+    const { response, url } = await followRedirects(address, this.#endpoint, async (url) => {
+      const response = await this.#ask(url, access, range, signal);
       this.#checkLinked(response, url, file);
-      const next = redirectOf(response, url, this.#endpoint);
-      if (next === null) {
-        if (response.ok && !this.#isOwn(url)) this.#located.set(file.path, url);
-        return await this.#data(response, url, access, file, range);
-      }
-      await discard(response);
-      url = next;
-    }
-    throw new TransientError(`${url.host} redirects ${file.path} without end`);
+      return response;
+    });
+    if (response.ok && !this.#isOwn(url)) this.#located.set(file.path, url);
+    return await this.#data(response, url, access, file, range);
   }
 
   #ask(
@@ -249,8 +230,8 @@ export class HubSource implements Source {
   }
 
   /**
-   * The hub names the SHA-256 of a large file on the way to its bytes: another one than the manifest's is
-   * another file. Whatever else proxies make of headers, size and digest of the bytes decide.
+   * The hub sends the SHA-256 of a large file with its redirect: if it differs from the manifest's, the file has
+   * changed. Other headers are not checked, since proxies change them; size and digest of the bytes decide.
    */
   #checkLinked(response: Response, url: URL, file: ManifestFile): void {
     if (!this.#isOwn(url) || response.status >= 400 || file.digest?.algorithm !== "sha256") return;
@@ -278,30 +259,23 @@ export class HubSource implements Source {
     throw passingFault(response.status, url.host, file.path, askedWait(response.headers));
   }
 
-  /** Another hub, which a mirror sends to: it gets no token. */
+  /** A mirror redirected to another hub, which gets no token. */
   async #refusedElsewhere(response: Response, url: URL, file: ManifestFile): Promise<Error> {
     const access: HubAccess = { endpoint: url.origin, origin: undefined, token: null };
     const error = await this.#refused(response, access, this.#commit ?? "", file.path);
     if (!(error instanceof AimError)) return error;
     const { host } = new URL(this.#endpoint);
-    return new AimError(
-      error.kind,
-      `${host} redirects to ${url.host}, which gets no token: ${error.message}`,
-      {
-        hint: `set HF_ENDPOINT=${url.origin} to ask it directly`,
-        cause: error,
-      },
-    );
+    const message = `${host} redirects to ${url.host}, which gets no token: ${error.message}`;
+    return new AimError(error.kind, message, {
+      hint: `set HF_ENDPOINT=${url.origin} to ask it directly`,
+      cause: error,
+    });
   }
 }
 
 const HEADS_AT_ONCE = 8;
 
-function* batches<T>(all: readonly T[], size: number): Generator<readonly T[]> {
-  for (let at = 0; at < all.length; at += size) yield all.slice(at, at + size);
-}
-
-/** The path of an entry that has nothing but a name. */
+/** The path of an entry that has only a name; `null` for any other. */
 function pathWithoutSize(entry: unknown): string | null {
   if (typeof entry !== "object" || entry === null) return null;
   const { path, size, lfs, oid } = entry as Readonly<Record<string, unknown>>;
@@ -309,9 +283,9 @@ function pathWithoutSize(entry: unknown): string | null {
   return named ? path : null;
 }
 
-/** Statuses that a store gives for a signed address whose time is over. */
+/** True for statuses with which stores answer at signed addresses that have expired. */
 function isExpired(status: number): boolean {
-  return status === 400 || status === 401 || status === 403 || status === 404 || status === 410;
+  return [400, 401, 403, 404, 410].includes(status);
 }
 
 function resolveUrl(endpoint: string, id: string, commit: CommitSha, path: string): URL {
