@@ -2,14 +2,13 @@ import { type ErrorKind, EXIT_CODES } from "./exit_codes.ts";
 
 /** Options of {@linkcode AimError}. */
 export interface AimErrorOptions {
-  /** What the user can do next: an imperative clause without a final full stop. */
+  /** What the user can do next: an imperative clause without a full stop. */
   hint?: string;
-  /** The failure beneath this one. */
   cause?: unknown;
 }
 
 /**
- * A failure that aim understands: one line for the user (what failed, the value, what to do next) and an exit code.
+ * A known failure: one line for the user (what failed, the value, what to do next) and an exit code.
  *
  * @example
  * ```ts
@@ -27,12 +26,11 @@ export class AimError extends Error {
     this.hint = options.hint;
   }
 
-  /** The process's exit code for this failure. */
   get exitCode(): number {
     return EXIT_CODES[this.kind].code;
   }
 
-  /** The one line that is printed: message, then the hint. Line breaks inside values become `\n`. */
+  /** The line to print: message and hint. Line breaks in values become `\n`. */
   get line(): string {
     const text = this.hint === undefined ? this.message : `${this.message}; ${this.hint}`;
     return text.replaceAll("\r", "\\r").replaceAll("\n", "\\n");

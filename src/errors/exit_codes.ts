@@ -1,4 +1,4 @@
-/** What a failure is about. Each kind has one exit code (see {@linkcode EXIT_CODES}). */
+/** Kinds of failures, each with an exit code of its own. */
 export type ErrorKind =
   | "unexpected"
   | "usage"
@@ -12,7 +12,7 @@ export type ErrorKind =
   | "interrupted"
   | "terminated";
 
-/** The documented exit codes: the one table that help, README and the process read. */
+/** The documented exit codes, for help, README and the process. */
 export const EXIT_CODES: Readonly<Record<ErrorKind, { code: number; meaning: string }>> = {
   unexpected: { code: 1, meaning: "unexpected error" },
   usage: { code: 2, meaning: "usage or configuration" },

@@ -1,19 +1,18 @@
 import { AimError } from "./aim_error.ts";
 
 /**
- * Turns anything thrown into an {@linkcode AimError}. File system failures that have a documented exit code
- * (`ENOSPC`, `EDQUOT`, `EROFS`, `EACCES`, `ESTALE`, `EMFILE`) get it; the rest is `unexpected`. Deno refuses paths below /dev, /proc and /sys to every
- * program without all permissions.
+ * Turns anything thrown into an {@linkcode AimError}. Failures of the file system with a hint below are
+ * `no-space`; the rest is `unexpected`.
  *
- * @param doing What was being done, as "writing /cache/org/model": it opens the message.
+ * @param doing Begins the message, such as "writing /cache/org/model".
  */
 export function errorFrom(thrown: unknown, doing: string): AimError {
   if (thrown instanceof AimError) return thrown;
   const message = thrown instanceof Error ? thrown.message : String(thrown);
+  // Deno refuses these paths to every program without all permissions.
   if (/^Requires all access to/.test(message)) {
     return new AimError("no-space", `${doing}: paths below /dev, /proc and /sys are closed to this program`, {
-      hint:
-        "use a directory outside of these, for the cache with AIM_CACHE_PATH: a mounted volume, or a tmpfs at /mnt",
+      hint: "use another directory, for the cache with AIM_CACHE_PATH: a mounted volume, or a tmpfs at /mnt",
       cause: thrown,
     });
   }
@@ -25,13 +24,13 @@ export function errorFrom(thrown: unknown, doing: string): AimError {
     : new AimError("no-space", `${doing}: ${message}`, { hint, cause: thrown });
 }
 
-/** A cache path that this user can write to: many users in containers have no home directory of their own. */
+/** A cache path that this user can write: in containers, many users have no home directory of their own. */
 function ownCachePath(): string {
   try {
     const [home, uid] = [Deno.env.get("HOME"), Deno.uid()];
     return home && ownerOf(home) === uid ? "$HOME/.cache/aim" : `/var/tmp/aim-${uid}`;
   } catch {
-    // Who this user is may not be asked any more.
+    // The permission to read the user's id is revoked.
     return "$HOME/.cache/aim";
   }
 }
@@ -44,41 +43,18 @@ function ownerOf(path: string): number | null {
   }
 }
 
-/** The errno name of a failed system call (`ENOSPC`, …) in a Deno or Node error, where there is one. */
+/** The errno name of a failed system call (`ENOSPC`, …), if the error has one. */
 export function errnoOf(thrown: unknown): string | undefined {
   if (!(thrown instanceof Error)) return undefined;
   const code = (thrown as Error & { code?: unknown }).code;
   if (typeof code === "string" && /^E[A-Z0-9]+$/.test(code)) return code;
+  // Failures of the C library's functions have only the number.
   const number = /\(os error (\d+)\)/.exec(thrown.message)?.[1];
-  return number === undefined ? undefined : ERRNO[number];
+  if (number === undefined) return undefined;
+  const { errno } = globalThis.process.getBuiltinModule("node:os").constants;
+  // The last one, since 95 is both ENOTSUP and EOPNOTSUPP.
+  return Object.entries(errno).findLast(([, value]) => value === Number(number))?.[0];
 }
-
-// Linux numbers (errno(3), asm-generic/errno-base.h and errno.h).
-const ERRNO: Readonly<Record<string, string>> = {
-  "1": "EPERM",
-  "2": "ENOENT",
-  "5": "EIO",
-  "13": "EACCES",
-  "16": "EBUSY",
-  "17": "EEXIST",
-  "18": "EXDEV",
-  "20": "ENOTDIR",
-  "21": "EISDIR",
-  "22": "EINVAL",
-  "23": "ENFILE",
-  "24": "EMFILE",
-  "27": "EFBIG",
-  "28": "ENOSPC",
-  "30": "EROFS",
-  "31": "EMLINK",
-  "36": "ENAMETOOLONG",
-  "38": "ENOSYS",
-  "39": "ENOTEMPTY",
-  "40": "ELOOP",
-  "95": "EOPNOTSUPP",
-  "116": "ESTALE",
-  "122": "EDQUOT",
-};
 
 const SPACE_HINTS: Readonly<Record<string, string>> = {
   ENOSPC: "free some space or use a larger volume, then rerun: finished parts are kept",
@@ -86,10 +62,10 @@ const SPACE_HINTS: Readonly<Record<string, string>> = {
   EROFS: "mount it writable or set AIM_CACHE_PATH to a writable directory",
   EACCES: "check the owner and mode of the directory, or name another: for the cache, AIM_CACHE_PATH=",
   EPERM: "check the owner and mode of the directory, or name another: for the cache, AIM_CACHE_PATH=",
-  ENOTDIR: "a file is in the place of a directory: move it away or choose another path",
-  EISDIR: "a directory is in the place of a file: move it away or choose another path",
+  ENOTDIR: "the path leads through a file: move it away or choose another path",
+  EISDIR: "the path is a directory: move it away or choose another path",
   ESTALE: "the network file system lost the file: check that the volume is mounted, then rerun",
   EMFILE: "raise the limit of open files (ulimit -n) or lower AIM_DOWNLOAD_JOBS, then run again",
   ENFILE: "the system has too many open files: stop the processes that hold them, then rerun",
-  EFBIG: "use a file system that holds files of this size",
+  EFBIG: "use a file system that allows files of this size",
 };

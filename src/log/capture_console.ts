@@ -3,10 +3,10 @@ import { LOG_LEVELS, type LogLevel, writeLogLine } from "./logger.ts";
 const METHODS = { debug: "DEBUG", log: "INFO", info: "INFO", warn: "WARNING", error: "ERROR" } as const;
 
 /**
- * What libraries write to the console becomes log lines with `library=true`, those below the level are dropped. Nothing of theirs
- * reaches standard output, which carries results alone.
+ * Turns what libraries write to the console into log lines with `library=true`, so that standard output has only
+ * results.
  *
- * @param level `AIM_LOG_LEVEL_ROOT`: the libraries' own level, as Python's root logger has one.
+ * @param level `AIM_LOG_LEVEL_ROOT`, the level for libraries, like that of Python's root logger.
  */
 export function captureConsole(level: LogLevel, console: Partial<Console> = globalThis.console): void {
   for (const [method, own] of Object.entries(METHODS) as [keyof typeof METHODS, LogLevel][]) {

@@ -1,11 +1,10 @@
 import { printable } from "./printable.ts";
 import { redact } from "./redact.ts";
 
-/** Log levels in rising order, named as Python's logging names them (operators set them so). */
+/** Log levels in rising order, with the names of Python's logging. */
 export const LOG_LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** How log lines look. */
 export type LogFormat = "text" | "json";
 
 /** Settings of the process-wide logger. */
@@ -14,7 +13,7 @@ export interface LogOptions {
   level: LogLevel;
   /** @default {"text"} */
   format: LogFormat;
-  /** Where a finished line (without line break) goes. @default {standard error} */
+  /** Receives each line, without line break. @default {standard error} */
   write?: (line: string) => void;
   /** @default {() => new Date()} */
   now?: () => Date;
@@ -37,7 +36,7 @@ export function logEnabled(level: LogLevel): boolean {
   return LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf(state.level);
 }
 
-/** The process-wide logger. Lines go to standard error, redacted; standard output carries results alone. */
+/** The process-wide logger. Its lines are redacted and go to standard error. */
 export const log = {
   debug: (message: string, fields?: Record<string, unknown>) => emit("DEBUG", message, fields),
   info: (message: string, fields?: Record<string, unknown>) => emit("INFO", message, fields),
@@ -50,7 +49,7 @@ function emit(level: LogLevel, message: string, fields: Record<string, unknown> 
   if (logEnabled(level)) writeLogLine(level, message, fields);
 }
 
-/** Writes a line whatever the logger's level is: for those that have a level of their own. */
+/** Writes a line regardless of the logger's level. */
 export function writeLogLine(level: LogLevel, message: string, fields: Record<string, unknown> = {}): void {
   const time = state.now().toISOString();
   const line = state.format === "json"
@@ -61,7 +60,7 @@ export function writeLogLine(level: LogLevel, message: string, fields: Record<st
   state.write(printable(line));
 }
 
-/** JSON of a value. Secrets go before encoding, which could change how they look. */
+/** JSON of a value. Redacts before encoding, which could change how a secret looks. */
 function encode(value: unknown): string {
   return JSON.stringify(value, (_, inner) => typeof inner === "string" ? redact(inner) : inner) ??
     "undefined";

@@ -1,25 +1,19 @@
 const secrets = new Set<string>();
 
 /**
- * Registers a value that must never be printed: tokens, keys, passwords in a proxy address. One of fewer than
- * 6 characters is not looked for in texts, since it would garble words; what knows it does not print it.
+ * Registers a value that must never be printed, such as a token, a key or a proxy's password. Values of fewer than
+ * 6 characters are not searched for in texts, since that would garble words.
  */
 export function keepSecret(value: string | undefined): void {
   if (value !== undefined && value.length >= 6) secrets.add(value);
 }
 
-/**
- * Registers an access key's id. AWS's have 20 characters; a short one, as "minio", is as likely a word of other
- * messages.
- */
+/** Registers an access key's id. AWS's have 20 characters; a short one, such as "minio", may be an ordinary word. */
 export function keepKeyId(value: string | undefined): void {
   if (value !== undefined && value.length >= 16) keepSecret(value);
 }
 
-/**
- * Replaces registered secrets, bearer tokens, user info in URLs and the signatures of presigned queries by
- * `***`.
- */
+/** Replaces registered secrets, bearer tokens, user info in URLs and signatures of presigned queries with `***`. */
 export function redact(text: string): string {
   let clean = text;
   for (const secret of secrets) {

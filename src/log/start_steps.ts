@@ -1,2 +1,2 @@
-/** The steps of a start, and when each ended. `performance.mark` would do, and takes a millisecond to load. */
+/** The steps of a start, and when each ended. `performance.mark` would take a millisecond to load. */
 export const startSteps: [step: string, end: number][] = [];

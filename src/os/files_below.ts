@@ -3,33 +3,32 @@ import { AimError } from "../errors/aim_error.ts";
 import { cString, describeErrno, lastErrno, type TreeCalls, treeCalls } from "./libc.ts";
 
 /**
- * Creates, opens, renames and removes files below a directory. Paths are absolute; no link on the way from that directory to
- * the file is followed, whoever puts it there and whenever. Failures are thrown as Deno throws them.
+ * Creates, opens, renames and removes files below a directory. Paths are absolute. No link between that directory
+ * and the file is followed, even if it is planted meanwhile. Throws Deno's errors.
  */
 export interface FilesBelow {
-  /** Creates an empty file that is not there yet, opened for reading and writing. */
+  /** Creates a new empty file, opened for reading and writing. */
   create(path: string): Deno.FsFile;
-  /** Creates a file that is not there yet with this content, which is not flushed. */
+  /** Creates a new file with this content, which is not flushed. */
   write(path: string, bytes: Uint8Array<ArrayBuffer>): void;
   /** Opens a file for reading and writing. */
   open(path: string): Deno.FsFile;
   rename(from: string, to: string): void;
-  /** Removes a file, if it is there. */
+  /** Removes a file if it exists. */
   remove(path: string): void;
-  /** Makes a directory, if it is not there. Its parent must be. */
+  /** Makes a directory if it does not exist. Its parent must exist. */
   makeDirectory(path: string): void;
-  /** Makes a symbolic link that says `target`. */
   symlink(target: string, path: string): void;
-  /** Makes a hard link to a file anywhere; a link is not followed. */
+  /** Makes a hard link to a file anywhere; does not follow `from`. */
   link(from: string, path: string): void;
 }
 
 /**
  * Files below a trusted directory.
  *
- * Through the C library, a file's parent is opened without following links, by openat2(2) or one directory after another: a directory that
- * is swapped for a link at any moment leads nowhere. Where the library is refused, the path is checked before each call instead, which a
- * swap between the two can defeat; what was opened is then checked again before a byte is written.
+ * With the C library, a file's parent is opened without following links, by openat2(2) or directory by directory,
+ * so a directory that is swapped for a link at any moment leads nowhere. Without it, the path is checked before
+ * each call, which a swap in between can defeat; an opened file is checked again before a byte is written.
  *
  * @param root Absolute; its own path may have links.
  */
@@ -43,7 +42,7 @@ const O_RDWR = 2, O_CREAT = 0o100, O_EXCL = 0o200, O_CLOEXEC = 0o2000000, O_PATH
 const [O_DIRECTORY, O_NOFOLLOW] = Deno.build.arch === "aarch64" ? [0o40000, 0o100000] : [0o200000, 0o400000];
 const AT_FDCWD = -100, AT_EMPTY_PATH = 0x1000;
 const O_PARENT = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-/** The same number on all architectures; glibc has no function for it yet. */
+/** The same number on all architectures; glibc has no function for it. */
 const SYS_openat2 = 437n;
 /** struct open_how: flags, mode, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS. */
 const OPEN_PARENT = new BigUint64Array([BigInt(O_PARENT), 0n, 0x08n | 0x04n]);
@@ -90,7 +89,7 @@ class ThroughLibc implements FilesBelow {
     return this.#open(path, O_PATH);
   }
 
-  /** Deno opens a path, not a descriptor: it must come to the very file that was opened without following links. */
+  /** Deno can only open a path: the file must be the one that was opened without following links. */
   #open(path: string, flags: number): Deno.FsFile {
     return this.#inParent(path, (parent, name) => {
       const descriptor = this.#library.openat(parent, name, flags | O_NOFOLLOW | O_CLOEXEC, 0o666);
@@ -148,7 +147,7 @@ class ThroughLibc implements FilesBelow {
     });
   }
 
-  /** Runs something with the opened parent of a path. */
+  /** Calls `run` with the opened parent of a path. */
   #inParent<T>(path: string, run: (parent: number, name: Uint8Array) => T): T {
     const names = namesBelow(this.#root, path);
     const name = cString(names.pop() ?? "");
@@ -171,7 +170,7 @@ class ThroughLibc implements FilesBelow {
     return parent;
   }
 
-  /** Without openat2, and to know which directory is a link. */
+  /** For kernels without openat2, and to find out which directory is a link. */
   #walk(path: string, root: number, names: readonly string[]): number {
     let [directory, at] = [root, this.#root];
     for (const name of names) {
@@ -186,12 +185,12 @@ class ThroughLibc implements FilesBelow {
   }
 
   #inode(descriptor: number): number {
-    // struct statx, which is the same on every machine: stx_ino is at 32.
+    // struct statx is the same on all architectures: stx_ino is at 32.
     if (this.#library.statx(descriptor, EMPTY, AT_EMPTY_PATH, STATX_INO, STATX) < 0) return NaN;
     return Number(STATX_VIEW.getBigUint64(32, true));
   }
 
-  /** @param directory Where the way ends, if that is what failed. */
+  /** @param directory The directory on the way that could not be opened. */
   #failure(path: string, directory?: string): Error {
     const errno = lastErrno(this.#library);
     if (directory !== undefined && (errno === ENOTDIR || errno === ELOOP)) return linkOnTheWay(directory);
@@ -285,13 +284,7 @@ function namesBelow(root: string, path: string): string[] {
   throw new AimError("unexpected", `${path} is not below ${root}`);
 }
 
-/** Nothing is written through a link inside the cache. */
 export function linkOnTheWay(path: string): AimError {
-  return new AimError(
-    "no-space",
-    `${path} is a symbolic link or no directory: nothing is written through it`,
-    {
-      hint: "remove it, or mount the volume there instead",
-    },
-  );
+  const message = `${path} is a symbolic link or not a directory: nothing is written through it`;
+  return new AimError("no-space", message, { hint: "remove it, or mount the volume there instead" });
 }

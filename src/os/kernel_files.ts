@@ -2,20 +2,20 @@ import { errnoOf } from "../errors/from_unknown.ts";
 import { cString, describeErrno, type FileCalls, fileCalls, lastErrno } from "./libc.ts";
 import type { Read } from "./read.ts";
 
-/** Reads small files and folders, also those that Deno itself refuses (`/sys`, `/proc`, `/dev`). Never throws. */
+/** Reads small files and folders, including those that Deno refuses (`/sys`, `/proc`, `/dev`). Never throws. */
 export interface KernelFiles {
   text(path: string): Read<string>;
   /** Names in a folder, sorted. */
   list(path: string): Read<readonly string[]>;
   /** Whether it can be opened for reading and writing, as ROCm opens device nodes. */
   openable(path: string): Read<true>;
-  /** Where a link points, as it stands in the link. */
+  /** The target of a link, unresolved. */
   link(path: string): Read<string>;
-  /** Number of the group that owns it; `null` where nothing tells. */
+  /** Number of the group that owns it; `null` if unknown. */
   group(path: string): number | null;
 }
 
-/** Through the C library; where that cannot be loaded, through Deno (which then refuses kernel paths, and says so). */
+/** Uses the C library; if that cannot be loaded, Deno, which refuses kernel paths. */
 export function kernelFiles(): KernelFiles {
   const libc = fileCalls();
   return "library" in libc ? throughLibc(libc.library) : throughDeno();
@@ -24,7 +24,7 @@ export function kernelFiles(): KernelFiles {
 const ENOENT = 2, ENOTDIR = 20;
 const AT_FDCWD = -100, STATX_GID = 0x10;
 const O_RDONLY = 0, O_RDWR = 2, O_NONBLOCK = 0o4000, O_CLOEXEC = 0o2000000;
-// Attributes of sysfs are a page at most; amdgpu's tables and /proc files stay far below this.
+// Far above amdgpu's tables and /proc files; attributes of sysfs have at most a page.
 const LARGEST = 1 << 20;
 
 function throughLibc(library: FileCalls): KernelFiles {

@@ -1,12 +1,12 @@
 import { AimError } from "../errors/aim_error.ts";
 
 /**
- * What every use of the library takes; nothing may come between a call and its errno. Both write to memory of ours, since a pointer
- * can be read only with the permission that most commands have given up by then.
+ * Reads errno directly after a call. `memcpy` copies it into aim's own memory, since reading a pointer needs the
+ * ffi permission, which most commands have revoked by then.
  */
 const ERRORS = {
   __errno_location: { parameters: [], result: "pointer" },
-  // The one of POSIX, by its name in glibc.
+  // glibc's name of POSIX's strerror_r.
   __xpg_strerror_r: { parameters: ["i32", "buffer", "usize"], result: "i32" },
   memcpy: { parameters: ["buffer", "pointer", "usize"], result: "pointer" },
 } as const;
@@ -20,7 +20,7 @@ const FILES = {
   read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   readdir: { parameters: ["pointer"], result: "pointer" },
   readlink: { parameters: ["buffer", "buffer", "usize"], result: "isize" },
-  // Since glibc 2.28. The one stat whose structure is the same on all architectures.
+  // Since glibc 2.28. Its structure is the same on all architectures.
   statx: { parameters: ["i32", "buffer", "i32", "u32", "buffer"], result: "i32", optional: true },
 } as const;
 
@@ -33,7 +33,7 @@ const TREE = {
   renameat: { parameters: ["i32", "buffer", "i32", "buffer"], result: "i32" },
   statx: { parameters: ["i32", "buffer", "i32", "u32", "buffer"], result: "i32" },
   symlinkat: { parameters: ["buffer", "i32", "buffer"], result: "i32" },
-  // As openat2(2) is called.
+  // With the parameters of openat2(2).
   syscall: { parameters: ["isize", "i32", "buffer", "buffer", "usize"], result: "isize" },
   unlinkat: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
@@ -52,16 +52,16 @@ const PROCESS = {
 } as const;
 
 /**
- * The C library, for what Deno has no way to do: become another program, and read files under `/sys`, `/proc` and `/dev`
- * (Deno's file APIs refuse those to every permission set short of all). By purpose: each function takes Deno a tenth of a
- * millisecond. Requires `--allow-ffi`.
+ * The C library, for what Deno cannot do: replace the process, and read files under `/sys`, `/proc` and `/dev`
+ * (which Deno refuses without all permissions). Split by purpose, since loading a function takes Deno a tenth of
+ * a millisecond. Requires `--allow-ffi`.
  */
 export const fileCalls = loader(FILES);
 /** For {@linkcode filesBelow}. */
 export const treeCalls = loader(TREE);
 export const processCalls = loader(PROCESS);
 
-/** The library's functions, or why they cannot be had (no permission, another C library). */
+/** The library's functions, or why they cannot be loaded (no permission, another C library). */
 export type Loaded<L> = { readonly library: L } | { readonly refused: string };
 
 type Symbols<S extends Deno.ForeignLibraryInterface> = Deno.DynamicLibrary<S>["symbols"];
@@ -100,13 +100,13 @@ export function describeErrno(library: Errors, errno: number): string {
 const encoder = new TextEncoder();
 
 /**
- * Text as C has it: UTF-8 with a NUL at its end.
+ * Text as a C string.
  *
- * @throws {AimError} `usage` where it holds NUL itself.
+ * @throws {AimError} `usage` if it contains NUL.
  */
 export function cString(text: string): Uint8Array<ArrayBuffer> {
   if (text.includes("\0")) {
-    throw new AimError("usage", `${JSON.stringify(text)} holds NUL and cannot be given to a program`);
+    throw new AimError("usage", `${JSON.stringify(text)} contains NUL and cannot be passed to a program`);
   }
   return encoder.encode(`${text}\0`);
 }

@@ -2,12 +2,12 @@ import { errorFrom } from "../errors/from_unknown.ts";
 import { filesBelow, linkOnTheWay } from "./files_below.ts";
 
 /**
- * Makes directories below a root with all their parents. None of them may be a link: what is written must not leave the root by a
- * link that someone planted.
+ * Makes directories below a root, with all their parents. None of them may be a link: a planted link must not
+ * lead out of the root.
  *
  * @param root Absolute and trusted; made if missing.
  * @param directories Absolute, below the root or the root itself.
- * @throws {AimError} `no-space`, naming the link, or what cannot be made.
+ * @throws {AimError} `no-space`, naming the link or the directory that cannot be made.
  */
 export function makeDirectories(root: string, directories: Iterable<string>): void {
   const files = filesBelow(root);
@@ -15,7 +15,6 @@ export function makeDirectories(root: string, directories: Iterable<string>): vo
   try {
     Deno.mkdirSync(root, { recursive: true });
   } catch (error) {
-    // A file is in its place.
     throw error instanceof Deno.errors.AlreadyExists
       ? linkOnTheWay(root)
       : errorFrom(error, `making ${root}`);

@@ -8,7 +8,7 @@ interface NodeModules {
   "node:zlib": typeof import("node:zlib");
 }
 
-/** One of Node's modules, at once. An `import` would load it whenever aim starts, which takes 5 to 20 ms. */
+/** One of Node's modules, synchronously. An `import` would load it at every start of aim, which takes 5 to 20 ms. */
 export function nodeModule<Name extends keyof NodeModules>(name: Name): NodeModules[Name] {
   return globalThis.process.getBuiltinModule(name) as NodeModules[Name];
 }

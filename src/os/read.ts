@@ -1,4 +1,4 @@
-/** What reading came to: the value, or why there is none (`ENOENT` is `absent`, everything else has a reason). */
+/** The value that was read, or why there is none: `ENOENT` is `absent`, everything else has a reason. */
 export type Read<T> =
   | { readonly kind: "ok"; readonly value: T }
   | { readonly kind: "absent" }

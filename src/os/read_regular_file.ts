@@ -7,9 +7,10 @@ type Bytes = Uint8Array<ArrayBuffer>;
 const LIMIT = 64 * 1024 * 1024;
 
 /**
- * Reads a regular file whole; links are followed. A FIFO, device, socket or directory is refused before it is opened, since opening a
- * FIFO waits for a writer; so is a file above `limit` bytes. Should a FIFO be swapped in between the look and the opening, only a
- * thread waits: signals still end the program. Never throws. Requires `--allow-read`.
+ * Reads a regular file, following links. A FIFO, device, socket or directory is refused before it is opened,
+ * since opening a FIFO waits for a writer; so is a file above `limit` bytes. If a FIFO is swapped in between the
+ * check and the opening, only a thread waits, and signals still end the program. Never throws. Requires
+ * `--allow-read`.
  *
  * @param limit In bytes.
  */
@@ -18,25 +19,41 @@ export async function readRegularFile(path: string, limit: number = LIMIT): Prom
     const refusal = refused(await Deno.stat(path), limit);
     if (refusal !== null) return refusal;
     using file = await Deno.open(path);
-    const buffer = new Growing(await file.stat(), limit);
-    while (buffer.add(await file.read(buffer.free()))) { /* until the file ends */ }
-    return buffer.result();
+    return readOpened(file, limit);
   } catch (error) {
     return failure(error);
   }
 }
 
-/** {@linkcode readRegularFile}, for files that the operator named: here a FIFO that is swapped in would be waited for. */
+/** {@linkcode readRegularFile}, for files that the operator has named: a FIFO that is swapped in blocks the program. */
 export function readRegularFileSync(path: string, limit: number = LIMIT): Read<Bytes> {
   try {
     const refusal = refused(Deno.statSync(path), limit);
     if (refusal !== null) return refusal;
     using file = Deno.openSync(path);
-    const buffer = new Growing(file.statSync(), limit);
-    while (buffer.add(file.readSync(buffer.free()))) { /* until the file ends */ }
-    return buffer.result();
+    return readOpened(file, limit);
   } catch (error) {
     return failure(error);
+  }
+}
+
+/** The opened file may be another one than was checked, and may grow, so it is checked again and read up to the limit. */
+function readOpened(file: Deno.FsFile, limit: number): Read<Bytes> {
+  const info = file.statSync();
+  const refusal = refused(info, limit);
+  if (refusal !== null) return refusal;
+  // One byte more than the size, so that the last read finds the end.
+  let bytes = new Uint8Array(info.size + 1);
+  let used = 0;
+  for (;;) {
+    const read = file.readSync(bytes.subarray(used)) ?? 0;
+    used += read;
+    if (read === 0) return { kind: "ok", value: bytes.subarray(0, used) };
+    if (used > limit) return tooLarge(limit);
+    if (used < bytes.length) continue;
+    const larger = new Uint8Array(Math.min(used * 2 + 4096, limit + 1));
+    larger.set(bytes);
+    bytes = larger;
   }
 }
 
@@ -78,41 +95,4 @@ function failure(error: unknown): Read<never> {
     reason: error instanceof Error ? error.message : String(error),
     cause: error,
   };
-}
-
-/** Bytes read so far. The file may grow or be another one than was looked at, so the bound holds while reading. */
-class Growing {
-  readonly #limit: number;
-  readonly #refusal: Read<never> | null;
-  #bytes: Bytes;
-  #used = 0;
-
-  constructor(info: Deno.FileInfo, limit: number) {
-    this.#limit = limit;
-    this.#refusal = refused(info, limit);
-    // One byte more than the size: the read after the last byte then finds the end.
-    this.#bytes = new Uint8Array(this.#refusal === null ? info.size + 1 : 0);
-  }
-
-  free(): Bytes {
-    if (this.#refusal === null && this.#used === this.#bytes.length) {
-      const larger = new Uint8Array(Math.min(this.#used * 2 + 4096, this.#limit + 1));
-      larger.set(this.#bytes);
-      this.#bytes = larger;
-    }
-    return this.#bytes.subarray(this.#used);
-  }
-
-  /** @returns Whether there may be more. */
-  add(count: number | null): boolean {
-    this.#used += count ?? 0;
-    return count !== null && count > 0 && this.#used <= this.#limit;
-  }
-
-  result(): Read<Bytes> {
-    if (this.#refusal !== null) return this.#refusal;
-    return this.#used > this.#limit
-      ? tooLarge(this.#limit)
-      : { kind: "ok", value: this.#bytes.subarray(0, this.#used) };
-  }
 }

@@ -1,6 +1,5 @@
-/** What a part of the program may do; everything else is revoked. */
+/** What a part of the program may do. */
 export interface Permissions {
-  /** Files are always readable: configuration, profiles and the bundle itself are files. */
   readonly write: boolean;
   readonly net: boolean;
   /** Start other programs. */
@@ -10,25 +9,22 @@ export interface Permissions {
 }
 
 /**
- * Gives up for good what is not needed any more. Modules of the program itself still load: that is no permission.
- * Reading stays: configuration, profiles and models are files. So does the environment: libraries look at it when they load.
+ * Revokes permissions for good. Reading stays, since configuration, profiles and models are files; so does the
+ * environment, which libraries read when they load. The program's own modules need no permission to load.
  *
- * @param needs What is kept.
+ * @param needs The permissions to keep.
  */
 export function revokePermissions(needs: Permissions): void {
-  const keep = (name: "write" | "net" | "run" | "ffi", wanted: boolean) =>
-    wanted || Deno.permissions.revokeSync({ name });
-  keep("write", needs.write);
-  keep("net", needs.net);
-  keep("run", needs.run);
-  keep("ffi", needs.ffi);
+  for (const name of ["write", "net", "run", "ffi"] as const) {
+    if (!needs[name]) Deno.permissions.revokeSync({ name });
+  }
   Deno.permissions.revokeSync({ name: "import" });
-  // Host name, processors and the like are for what locks files or talks to servers; free space is for all.
+  // Host name, user and the like are for locking files and talking to servers; every command may read free space.
   if (needs.net || needs.write) return;
   for (const kind of SYSTEM_FACTS) Deno.permissions.revokeSync({ name: "sys", kind });
 }
 
-/** What deno.json grants of `sys`, but `statfs`. */
+/** The `sys` permissions of deno.json, without `statfs`. */
 const SYSTEM_FACTS = [
   "hostname",
   "osRelease",

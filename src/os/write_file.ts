@@ -3,11 +3,11 @@ import type { FilesBelow } from "./files_below.ts";
 import { temporaryOf } from "./temporary_of.ts";
 
 /**
- * Writes a file whole or not at all, also where power is lost: beside it first, flushed to disk, then renamed. Its directory is not
- * flushed: until that is done, the file may be the old one after a loss of power.
+ * Writes a file completely or not at all, even if power is lost: under another name first, flushed to disk, then
+ * renamed. Its directory is not flushed: until then, a loss of power may restore the old file.
  *
- * @param path Absolute, below the directory that `files` is of.
- * @throws {AimError} `no-space` where it cannot be written.
+ * @param path Absolute, below the directory of `files`.
+ * @throws {AimError} `no-space` if it cannot be written.
  */
 export function writeFile(files: FilesBelow, path: string, text: string): void {
   const temporary = temporaryOf(path);

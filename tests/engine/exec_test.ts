@@ -105,7 +105,7 @@ Deno.test("a word with NUL is refused", async () => {
   await assertRejects(
     () => replaceProcess({ path: "/bin/true", argv: ["true", "a\0b"], env: {} }),
     AimError,
-    "holds NUL",
+    "contains NUL",
   );
 });
 

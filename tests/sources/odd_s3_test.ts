@@ -104,7 +104,7 @@ Deno.test("an answer that is not S3's is named as what it is, with exit code 6",
     [
       "https asked by http",
       { listing: "Client sent an HTTP request to an HTTPS server.", status: 400 },
-      "speaks https",
+      "expects https",
     ],
     ["no key", { listing: entry("<Size>1</Size>") }, "lists"],
     ["a negative size", { listing: entry("<Key>m/x</Key><Size>-5</Size>") }, "m/x"],

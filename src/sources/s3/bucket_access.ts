@@ -7,24 +7,24 @@ import type { Transport } from "../transport/transport.ts";
 import { requestHandler } from "./request_handler.ts";
 import type { S3Settings } from "./s3_settings.ts";
 
-/** A bucket as it is reached: the SDK's client for questions, and signed addresses for reading objects. */
+/** Access to a bucket: the SDK's client for questions, and signed headers for reading objects. */
 export interface BucketAccess {
   readonly client: S3Client;
-  /** Requests go without a signature. */
+  /** Requests are not signed. */
   readonly anonymous: boolean;
   readonly region: string;
-  /** Address of the bucket; a key added to it is the address of an object. */
+  /** Address of the bucket; the address of an object is this and its key. */
   readonly base: URL;
-  /** Headers for `GET` of an object, signed where there are credentials. */
+  /** Headers for `GET` of an object, signed if there are credentials. */
   signedHeaders(
     url: URL,
     headers: Readonly<Record<string, string>>,
   ): Promise<Readonly<Record<string, string>>>;
-  /** Later signatures carry the server's time, in milliseconds since the epoch. */
+  /** Later signatures have the server's time. Milliseconds since the epoch. */
   correctClock(serverTime: number): void;
 }
 
-/** Where a server said that the bucket is, instead of where the settings say. */
+/** The place of the bucket according to the server, which overrides the settings. */
 export interface BucketPlace {
   readonly region?: string;
   readonly endpoint?: string;
@@ -45,11 +45,11 @@ const DEFAULT_REGION = "us-east-1";
 const EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /**
- * Finds credentials, region and address of a bucket. A configured endpoint is spoken to path-style, as MinIO
- * and Ceph want it, unless the settings say otherwise.
+ * Finds credentials, region and address of a bucket. With a configured endpoint, addresses are path-style, as
+ * MinIO and Ceph expect, unless the settings say otherwise.
  *
- * @throws {AimError} `unauthorized` when credentials are configured and cannot be found or fetched; `usage`
- * for a bucket that the endpoint has no address for.
+ * @throws {AimError} `unauthorized` if configured credentials cannot be found or fetched; `usage` if the bucket
+ * has no address.
  */
 export async function openBucket(
   bucket: string,
@@ -63,7 +63,7 @@ export async function openBucket(
   const base: S3ClientConfig = {
     requestHandler: requestHandler(transport),
     maxAttempts: 1,
-    // Bodies stay as they come: aim proves whole files, not answers.
+    // aim checks complete files, not single answers.
     responseChecksumValidation: "WHEN_REQUIRED",
     requestChecksumCalculation: "WHEN_REQUIRED",
     useArnRegion: true,
@@ -80,12 +80,12 @@ export async function openBucket(
   let client = new S3Client(config);
   let located = await locate(client, bucket);
   if (endpoint === null && settings.addressing === null && configOf(client).isCustomEndpoint) {
-    // The shared configuration names an endpoint.
+    // The endpoint is from the shared configuration.
     client = new S3Client({ ...config, forcePathStyle: true });
     located = await locate(client, bucket);
   }
   const { base: address, scheme } = located;
-  /** Made once: it asks the chain for credentials at each signature, and so sees new ones. */
+  /** Gets credentials from the chain for each signature, so that new ones are used. */
   let signer: Promise<Signer> | undefined;
   log.debug("bucket", { bucket, region, address: address.href, signed: !anonymous });
 
@@ -114,10 +114,7 @@ export async function openBucket(
   };
 }
 
-/**
- * Address of a bucket by the SDK's rules (endpoint, addressing, ARN of an access point), and how requests to
- * it are signed.
- */
+/** A bucket's address by the SDK's rules (endpoint, addressing, ARN of an access point), and its signing scheme. */
 async function locate(client: S3Client, bucket: string): Promise<{ base: URL; scheme: unknown }> {
   const { getEndpointFromInstructions, HeadBucketCommand } = await loadLibrary("aws_s3");
   try {
@@ -145,9 +142,8 @@ function configOf(client: S3Client): ResolvedConfig {
 }
 
 /**
- * The SDK reads this process's environment itself. It joins paths to the home directory, and fails where
- * neither `HOME` nor `/etc/passwd` knows one; and it takes values with the line break that a secret made by
- * `echo` ends in.
+ * Prepares this process's environment, which the SDK reads: it fails if neither `HOME` nor `/etc/passwd` has a
+ * home directory, and it would keep the line break at the end of a secret that was made with `echo`.
  */
 async function prepareProcess(): Promise<void> {
   const { homedir } = await import("node:os");
@@ -157,7 +153,7 @@ async function prepareProcess(): Promise<void> {
   }
 }
 
-/** Sends requests as they are: for buckets that anyone may read. */
+/** For public buckets. */
 const UNSIGNED: S3ClientConfig = {
   credentials: { accessKeyId: "", secretAccessKey: "" },
   signer: { sign: (request: unknown) => Promise.resolve(request) } as unknown as NonNullable<
@@ -180,8 +176,8 @@ async function profileRegion(client: S3Client): Promise<string> {
 }
 
 /**
- * Whether the chain finds credentials. Nothing configured at all means a public bucket; a configured way that
- * fails (an expired single sign-on, a role that may not be assumed) is an error.
+ * Whether the chain finds credentials. If none are configured, the bucket is a public one; configured credentials
+ * that cannot be fetched (an expired single sign-on, a role that may not be assumed) are an error.
  */
 async function hasCredentials(client: S3Client, askedBy: string | null): Promise<boolean> {
   try {

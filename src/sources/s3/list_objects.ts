@@ -3,33 +3,30 @@ import { loadLibrary } from "../../libraries/load_library.ts";
 import { plainEtag } from "../range_body.ts";
 import type { S3Bucket } from "./s3_bucket.ts";
 
-/** What a list says of an object. */
+/** An object in a list. */
 export interface ListedObject {
   readonly key: string;
   /** Bytes. */
   readonly size: number;
-  /** Without quotes; `null` where the list does not say. */
+  /** Without quotes; `null` if the list has none. */
   readonly etag: string | null;
   readonly modified: Date | null;
 }
 
 type Page =
-  & Pick<ListObjectsV2CommandOutput & ListObjectsCommandOutput, "Contents" | "IsTruncated" | "EncodingType">
-  & {
-    readonly NextContinuationToken?: string | undefined;
-  };
+  & Pick<ListObjectsCommandOutput, "Contents" | "IsTruncated" | "EncodingType">
+  & Partial<Pick<ListObjectsV2CommandOutput, "NextContinuationToken">>;
 
-/** Far above the files of any model: a list that goes on is not one. */
+/** Far more than any model has. */
 const MOST_OBJECTS = 200_000;
 const MOST_PAGES = 2000;
 
 /**
- * Lists every object below a directory of a bucket: by version 2 of the API, and by version 1 at servers that
- * know only that.
+ * Lists all objects below a directory of a bucket, by version 2 of the API, or by version 1 if the server has only
+ * that.
  *
- * @param directory The beginning of the keys, with a slash at the end; empty for the whole bucket.
- * @throws {AimError} as {@linkcode S3Bucket.ask}, and `network` for a list that makes no sense or does not
- * end.
+ * @param directory The prefix of the keys, with a slash at the end; empty for the complete bucket.
+ * @throws {AimError} as {@linkcode S3Bucket.ask}, and `network` for an invalid or endless list.
  */
 export async function listObjects(
   bucket: S3Bucket,
@@ -37,7 +34,7 @@ export async function listObjects(
   signal: AbortSignal | undefined,
 ): Promise<ListedObject[]> {
   const { ListObjectsCommand, ListObjectsV2Command } = await loadLibrary("aws_s3");
-  // Without an encoding, a key with a control character makes the whole answer unreadable.
+  // Without an encoding, one key with a control character makes the answer invalid XML.
   const input = {
     Bucket: bucket.name,
     Prefix: directory,
@@ -46,7 +43,7 @@ export async function listObjects(
   } as const;
   const listed: ListedObject[] = [];
   const seen = new Set<string>();
-  /** `null`: version 1 is spoken. */
+  /** `null` for version 1. */
   let token: string | null | undefined;
   while (true) {
     const last = listed.at(-1)?.key;
@@ -66,10 +63,10 @@ export async function listObjects(
     }
     listed.push(...objectsOf(page, bucket, directory));
     if (!page.IsTruncated) return listed;
-    // Version 1, also where version 2 was asked for, goes on after the last key.
+    // Version 1, which a server may also send for version 2, continues after the last key.
     token = token === null ? null : page.NextContinuationToken ?? null;
     const next = token ?? listed.at(-1)?.key;
-    if (next === undefined || seen.has(next)) throw bucket.odd("its list does not say how it goes on");
+    if (next === undefined || seen.has(next)) throw bucket.odd("its list does not say where it continues");
     seen.add(next);
     if (listed.length > MOST_OBJECTS || seen.size >= MOST_PAGES) {
       throw bucket.odd(`its list does not end after ${listed.length} objects on ${seen.size} pages`);
@@ -97,7 +94,7 @@ function decodeKey(text: string): string {
   try {
     return decodeURIComponent(text.replaceAll("+", "%20"));
   } catch {
-    // Bytes that are no UTF-8: a name that no check lets pass.
+    // Not UTF-8. The NUL makes the check of names refuse it.
     return `${text}\0`;
   }
 }

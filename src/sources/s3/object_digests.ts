@@ -4,7 +4,9 @@ import type { Digest } from "../manifest.ts";
 import { plainEtag } from "../range_body.ts";
 import type { ListedObject } from "./list_objects.ts";
 import {
+  CHECKSUM_ALGORITHMS,
   type ChecksumAlgorithm,
+  CHECKSUMS,
   fullChecksum,
   multipartCount,
   type ObjectFacts,
@@ -13,39 +15,39 @@ import {
 import { evenParts, likelyParts } from "./part_sizes.ts";
 import type { S3Bucket } from "./s3_bucket.ts";
 
-/** Questions about single objects at once. */
+/** Maximum parallel requests for single objects. */
 const QUESTIONS = 16;
-/** From this size on, bytes, an object is asked about even where its ETag looks like an MD5. */
+/** Objects of at least so many bytes get a request even if their ETag looks like an MD5. */
 const ASK_FROM = 8 * 2 ** 20;
-/** Parts of an uneven upload that are asked about one by one, at most. */
+/** Maximum parts of an uneven upload, which take a request each. */
 const UNEVEN_PARTS = 64;
 
 /** What proves an object's bytes. */
 export interface ObjectProof {
   readonly digest: Digest | null;
-  /** `null` where the server knows none. */
+  /** `null` if the server has none. */
   readonly etag: string | null;
 }
 
-/** Finds out what proves the objects of a list. */
+/** Finds the digests of listed objects. */
 export class ObjectDigests {
   readonly #bucket: S3Bucket;
-  /** An answer has shown that ETags are not MD5s here, so every object is asked about. */
+  /** An answer has shown that ETags are not MD5s here, so every object gets a request. */
   #opaqueEtags = false;
 
   constructor(bucket: S3Bucket) {
     this.#bucket = bucket;
   }
 
-  /** From now on ETags are not taken for MD5s. */
+  /** From now on, ETags are not used as MD5s. */
   distrustEtags(): void {
     this.#opaqueEtags = true;
   }
 
   /**
-   * Proofs in the order of the objects. Small objects with a plain ETag are taken by the list's word, so that
-   * thousands of them need no request each; large ones, multipart ones and those without an ETag are asked
-   * about. Where that shows ETags to be no MD5s, all are.
+   * Returns proofs in the order of the objects. The plain ETag of a small object is used as its MD5, so that
+   * thousands of small objects need no requests; large objects, multipart ones and those without an ETag get a
+   * request each. If an answer shows that ETags are not MD5s, all get one.
    */
   async of(objects: readonly ListedObject[], signal: AbortSignal | undefined): Promise<ObjectProof[]> {
     const proofs: ObjectProof[] = objects.map(({ etag }) => ({
@@ -86,10 +88,7 @@ export class ObjectDigests {
     return { etag, digest };
   }
 
-  /**
-   * A multipart ETag proves the bytes once the parts' sizes are known: the server's word for them, else
-   * likely ones.
-   */
+  /** A multipart ETag proves the bytes if the parts' sizes are known: from the server, else the likely ones. */
   async #multipart(
     { key, size, etag }: ListedObject & { etag: string },
     count: number,
@@ -103,7 +102,7 @@ export class ObjectDigests {
     });
     if (count === 1) return digest([size]);
     const first = await this.#bucket.head(key, signal, { part: 1 });
-    // A server that does not know parts answers for all of the object.
+    // A server without part numbers answers for the complete object.
     if (first?.PartsCount === count && first.ContentLength !== undefined && first.ContentLength > 0) {
       const even = evenParts(size, first.ContentLength);
       if (even.length === count) return digest(even);
@@ -121,14 +120,10 @@ export class ObjectDigests {
 
 function factsOf(head: HeadObjectCommandOutput, etag: string): ObjectFacts {
   const checksums: Partial<Record<ChecksumAlgorithm, string>> = {};
-  const given: [ChecksumAlgorithm, string | undefined][] = [
-    ["sha256", head.ChecksumSHA256],
-    ["crc64nvme", head.ChecksumCRC64NVME],
-    ["sha1", head.ChecksumSHA1],
-    ["crc32c", head.ChecksumCRC32C],
-    ["crc32", head.ChecksumCRC32],
-  ];
-  for (const [algorithm, value] of given) if (value !== undefined) checksums[algorithm] = value;
+  for (const algorithm of CHECKSUM_ALGORITHMS) {
+    const value = head[CHECKSUMS[algorithm].field];
+    if (value !== undefined) checksums[algorithm] = value;
+  }
   return {
     etag,
     checksums,

@@ -1,8 +1,8 @@
 const MIB = 2 ** 20;
-/** S3's limits for all parts but the last. */
+/** S3's limits for all parts except the last. */
 const SMALLEST = 5 * MIB;
 const LARGEST = 5120 * MIB;
-/** Divisions that are tried at most. */
+/** Maximum divisions to try. */
 const GUESSES = 4;
 
 /**
@@ -35,7 +35,7 @@ const COMMON = [
 ]
   .map((n) => n * MIB);
 
-/** Sizes of all parts where the first has this size and only the last may be smaller. */
+/** Sizes of parts if all except the last have this size. */
 export function evenParts(size: number, partSize: number): readonly number[] {
   const parts: number[] = [];
   for (let at = 0; at < size; at += partSize) parts.push(Math.min(partSize, size - at));
@@ -43,14 +43,13 @@ export function evenParts(size: number, partSize: number): readonly number[] {
 }
 
 /**
- * The divisions of an object into so many parts that an uploader may have used, the most likely first; empty
- * where there are none. Each costs a digest of the whole object, so they are few. For servers that do not say
- * how an object was uploaded.
+ * The likely divisions of an object into so many parts, the most likely first, for servers that do not say how an
+ * object was uploaded. Each costs a digest of the complete object, so there are few.
  */
 export function likelyParts(size: number, count: number): readonly (readonly number[])[] {
   if (count < 1 || size < count) return [];
   if (count === 1) return [[size]];
-  // All parts but the last are full: size / count <= part < size / (count - 1).
+  // All parts except the last are full: size / count <= part < size / (count - 1).
   const low = Math.max(SMALLEST, Math.ceil(size / count));
   const high = Math.min(LARGEST, Math.ceil(size / (count - 1)) - 1);
   const sizes = new Set(COMMON.filter((part) => part >= low && part <= high));

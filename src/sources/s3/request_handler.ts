@@ -2,7 +2,7 @@ import type { S3ClientConfig } from "@aws-sdk/client-s3";
 import { AimError } from "../../errors/aim_error.ts";
 import type { Transport } from "../transport/transport.ts";
 
-/** A request as the SDK hands it over. */
+/** A request of the SDK. */
 interface SdkRequest {
   readonly method: string;
   readonly protocol: string;
@@ -14,10 +14,7 @@ interface SdkRequest {
   readonly body?: BodyInit | null;
 }
 
-/**
- * Sends the SDK's requests through aim's transport, so that proxies, certificates and retries are the same
- * for all.
- */
+/** Sends the SDK's requests through aim's transport: with its proxies, certificates and retries. */
 export function requestHandler(transport: Transport): NonNullable<S3ClientConfig["requestHandler"]> {
   return {
     metadata: { handlerProtocol: "http/1.1" },
@@ -34,41 +31,38 @@ export function requestHandler(transport: Transport): NonNullable<S3ClientConfig
       const fault = foreignAnswer(request, status, text);
       if (fault !== null) throw new AimError("network", `${url.host} ${fault[0]}`, { hint: fault[1] });
       const headers = Object.fromEntries(response.headers);
-      // The words of a proxy are no refusal by S3.
+      // A proxy's error page is not an answer of S3.
       const body = new Blob([status < 300 || text.includes("<Code>") ? text : ""]).stream();
       return { response: { statusCode: status, reason: statusText, headers, body } };
     },
   } as NonNullable<S3ClientConfig["requestHandler"]>;
 }
 
-/** What is wrong with an answer that S3 does not give, and what to do; `null` for one that it may give. */
+/** What is wrong with an answer that is not from S3, and a hint; `null` for any other. */
 function foreignAnswer(
   { method }: SdkRequest,
   status: number,
   text: string,
 ): [fault: string, hint: string] | null {
   if (status === 400 && /\bHTTPS\b/.test(text)) {
-    return ["speaks https, and was asked by http", "use https:// in the address"];
+    return ["expects https, and the address has http", "use https:// in the address"];
   }
-  // Lists alone are asked for by GET.
+  // The SDK uses GET only for lists.
   if (method !== "GET" || status >= 300 || text.includes("ListBucketResult")) return null;
   const what = /<html|<!doctype html/i.test(text) ? "a web page" : "something else";
   return [
     `answers with ${what} instead of a list of objects`,
-    "check AWS_ENDPOINT_URL: this is not an S3 endpoint, or a portal stands before it",
+    "check AWS_ENDPOINT_URL: this is not an S3 endpoint, or a portal answers in its place",
   ];
 }
 
 function urlOf(request: SdkRequest): URL {
-  const port = request.port === undefined ? "" : `:${request.port}`;
+  const { protocol, hostname, port, path } = request;
   const pairs = Object.entries(request.query ?? {}).flatMap(([name, value]) =>
     (Array.isArray(value) ? value : [value]).map((one) => `${escapeUri(name)}=${escapeUri(one ?? "")}`)
   );
-  return new URL(
-    `${request.protocol}//${request.hostname}${port}${request.path}${
-      pairs.length > 0 ? `?${pairs.join("&")}` : ""
-    }`,
-  );
+  const query = pairs.length > 0 ? `?${pairs.join("&")}` : "";
+  return new URL(`${protocol}//${hostname}${port === undefined ? "" : `:${port}`}${path}${query}`);
 }
 
 function headersOf(request: SdkRequest): Headers {
@@ -80,7 +74,7 @@ function headersOf(request: SdkRequest): Headers {
   return headers;
 }
 
-/** Percent-encodes what AWS signatures count as reserved: more than `encodeURIComponent` does. */
+/** Percent-encodes all characters that AWS signatures reserve: more than `encodeURIComponent`. */
 export function escapeUri(text: string): string {
   return encodeURIComponent(text).replace(
     /[!'()*]/g,

@@ -11,16 +11,12 @@ import { escapeUri } from "./request_handler.ts";
 import { s3Error, type S3Question, type S3Refusal } from "./s3_error.ts";
 import type { S3Settings } from "./s3_settings.ts";
 
-/** Requests for one thing: a server may name another region, another endpoint and the right time. */
+/** Maximum requests for one answer: a server may name another region, another endpoint and the right time. */
 const ATTEMPTS = 4;
 
-/** A question to the SDK's client. */
 type Ask<T> = (client: S3Client, options: { abortSignal?: AbortSignal }) => Promise<T>;
 
-/**
- * A bucket: asks by the SDK, reads objects by signed requests, and goes where the server says that the bucket
- * is.
- */
+/** A bucket: asks through the SDK, reads objects by signed requests, and follows the server to its real place. */
 export class S3Bucket {
   readonly name: string;
   readonly #uri: string;
@@ -37,7 +33,7 @@ export class S3Bucket {
     this.#transport = transport;
   }
 
-  /** Parameters of the SDK's commands for objects, beside bucket and key. */
+  /** Parameters of the SDK's commands for objects, besides bucket and key. */
   get objectParameters(): Readonly<Record<string, string>> {
     const key = this.#settings.customerKey;
     return {
@@ -53,11 +49,11 @@ export class S3Bucket {
   }
 
   /**
-   * Asks by the SDK.
+   * Asks through the SDK.
    *
-   * @param key The object that the question is about, if any.
-   * @param tolerated Statuses that are an answer: `null`.
-   * @throws {AimError} what the server refuses, or an answer that is not S3's.
+   * @param key The object of the question, if any.
+   * @param tolerated Statuses for which it returns `null`.
+   * @throws {AimError} for a refusal, or an answer that is not S3's.
    */
   async ask<T>(
     key: string | null,
@@ -82,11 +78,9 @@ export class S3Bucket {
   }
 
   /**
-   * What the server says of an object, checksums included, or of one of its parts; `null` where it is not
-   * there.
+   * The metadata of an object, with its checksums, or of one of its parts; `null` if it does not exist.
    *
-   * @param options.part Its number.
-   * @param options.denied A 403 means that it is not there either, as S3 answers those who may not list.
+   * @param options.denied A 403 means the same: S3 answers so to users who may not list.
    */
   async head(
     key: string,
@@ -124,7 +118,7 @@ export class S3Bucket {
       const access = await this.#open();
       const url = new URL(access.base.href + key.split("/").map(escapeUri).join("/"));
       const signed = await access.signedHeaders(url, { ...this.#objectHeaders(), ...headers });
-      // Not signed: proxies may change it.
+      // Not signed, since proxies may change it.
       const all = { ...signed, "accept-encoding": "identity" };
       const response = await this.#transport.fetch(url, { headers: all, signal });
       if (response.ok) return response;
@@ -140,7 +134,6 @@ export class S3Bucket {
     }
   }
 
-  /** The error for an answer that is not S3's. */
   odd(what: string, cause?: unknown): AimError {
     const line = what.split("\n")[0] ?? "";
     return new AimError("network", `the answer for ${this.#uri} is not what S3 answers: ${line}`, {
@@ -157,10 +150,7 @@ export class S3Bucket {
     return this.#access ??= openBucket(this.name, this.#settings, this.#transport, this.#place);
   }
 
-  /**
-   * Takes what a refusal says of the bucket's region or address, or of the time; whether it says something
-   * new.
-   */
+  /** Adopts the region, address or time that a refusal names. Returns whether one of them is new. */
   #moved(refusal: S3Refusal, access: BucketAccess): boolean {
     const { status, code, headers } = refusal;
     if (code === "RequestTimeTooSkewed" || status === 403 && clockIsOff(headers)) {
@@ -229,7 +219,7 @@ function md5OfKey(key: string): string {
   return nodeModule("node:crypto").createHash("md5").update(Uint8Array.fromBase64(key)).digest("base64");
 }
 
-/** The refusal in what the SDK throws; `null` where it is something else. */
+/** The refusal in an error of the SDK; `null` for any other error. */
 function refusalOf(error: unknown): S3Refusal | null {
   if (!(error instanceof Error)) return null;
   const { name, $metadata, $response, Region } = error as Error & {
@@ -239,7 +229,7 @@ function refusalOf(error: unknown): S3Refusal | null {
   };
   const status = $metadata?.httpStatusCode;
   if (status === undefined || status < 300) return null;
-  // Of an answer without a body (HEAD) the SDK makes a name of its own.
+  // For an answer without a body (HEAD), the SDK makes up a name.
   const code = /^(NotFound|Unknown|UnknownError|Error|\d+)$/.test(name) ? null : name;
   return {
     status,
@@ -254,7 +244,7 @@ function serverTime(headers: Pick<Headers, "get">): number | null {
   return Number.isNaN(time) ? null : time;
 }
 
-/** S3 allows a quarter of an hour. */
+/** S3 allows 15 minutes. */
 function clockIsOff(headers: Pick<Headers, "get">): boolean {
   const time = serverTime(headers);
   return time !== null && Math.abs(time - Date.now()) > 14 * 60_000;

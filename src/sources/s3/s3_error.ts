@@ -4,27 +4,27 @@ import { SourceChangedError, TransientError } from "../source.ts";
 import { askedWait } from "../transport/asked_wait.ts";
 import { isTransientStatus } from "../transport/transport.ts";
 
-/** What was asked of S3. */
+/** A request to S3. */
 export interface S3Question {
   readonly bucket: string;
   /** The canonical URI, for messages. */
   readonly uri: string;
   /** Host of the endpoint. */
   readonly host: string;
-  /** The object that was to be read, as its path in the model; `null` for a list. */
+  /** The path in the model of the object to read; `null` for a list. */
   readonly path: string | null;
-  /** Whether requests go without a signature: as there are no credentials, or as the settings ask. */
+  /** Requests are not signed: there are no credentials, or the settings say so. */
   readonly anonymous: boolean;
-  /** Requests go without a signature because the settings ask for it. @default {false} */
+  /** The settings say that requests are not signed. @default {false} */
   readonly unsigned?: boolean;
-  /** The endpoint's address has this path before the bucket. @default {none} */
+  /** Path in the endpoint's address, before the bucket. @default {none} */
   readonly endpointPath?: string;
 }
 
 /** The parts of an answer that say what went wrong. */
 export interface S3Refusal {
   readonly status: number;
-  /** `NoSuchBucket` and its like; `null` where the answer names none, as one to `HEAD`. */
+  /** `NoSuchBucket` for example; `null` if the answer has none, as that to `HEAD`. */
   readonly code: string | null;
   readonly headers: Pick<Headers, "get">;
   /** The region that the body names. */
@@ -40,9 +40,7 @@ interface Meaning {
 const KEY_HINT = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
 const REGION_HINT = "set AWS_DEFAULT_REGION to the bucket's region";
 
-/**
- * What S3's codes mean. AIM Engine's operator and people look for the code itself, so it ends each message.
- */
+/** What S3's codes mean. Each message ends with the code, which people and AIM Engine's operator search for. */
 const MEANINGS: Readonly<Record<string, Meaning>> = {
   NoSuchBucket: {
     kind: "not-found",
@@ -96,7 +94,7 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   TemporaryRedirect: elsewhere(),
 };
 
-/** What a refusal by S3, MinIO or Ceph means. No key or signature is ever in the message. */
+/** What a refusal by S3, MinIO or Ceph means. Messages never contain a key or a signature. */
 export function s3Error(
   refusal: S3Refusal,
   question: S3Question,
@@ -129,7 +127,7 @@ export function s3Error(
     return fail(
       "network",
       `${host} refuses to send ${what}`,
-      "set AIM_S3_SSE_CUSTOMER_KEY if it is encrypted with a key of yours",
+      "set AIM_S3_SSE_CUSTOMER_KEY if it is encrypted with your own key",
     );
   }
   return fail("network", `${host} answers with status ${status} for ${what}`, "check AWS_ENDPOINT_URL");
@@ -156,7 +154,7 @@ function whatOf({ uri, path }: S3Question): string {
   return path === null ? uri : `${path} of ${uri}`;
 }
 
-/** A path in the endpoint is seldom meant: most often it is the bucket, once more. */
+/** A path in the endpoint is usually a mistake: the bucket a second time. */
 function withPath(hint: string, { endpointPath = "" }: S3Question): string {
   return endpointPath === ""
     ? hint

@@ -5,16 +5,16 @@ import { readRegularTextSync } from "../../os/read_regular_file.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-/** How S3 is reached, as AWS's tools, AMD's AIM Engine operator and KServe say it in the environment. */
+/** Settings of S3, from the variables of AWS's tools, AMD's AIM Engine operator and KServe. */
 export interface S3Settings {
-  /** `null`: AWS, or what the shared configuration names. */
+  /** `null`: the shared configuration's, else AWS. */
   readonly endpoint: string | null;
   /** The variable that names the endpoint. */
   readonly endpointVariable: string;
-  /** `null`: what the shared configuration says, else us-east-1. */
+  /** `null`: the shared configuration's, else us-east-1. */
   readonly region: string | null;
   readonly credentials: S3Credentials;
-  /** `null`: path at an endpoint of one's own, virtual on AWS. */
+  /** `null`: path with a configured endpoint, virtual on AWS. */
   readonly addressing: "path" | "virtual" | "auto" | null;
   readonly accelerate: boolean;
   readonly verifyTls: boolean;
@@ -23,7 +23,6 @@ export interface S3Settings {
   readonly customerKey: string | null;
 }
 
-/** Where credentials come from. */
 export type S3Credentials =
   | {
     readonly kind: "static";
@@ -32,16 +31,13 @@ export type S3Credentials =
     readonly sessionToken?: string;
   }
   | { readonly kind: "anonymous" }
-  /**
-   * The SDK's default chain. `askedBy`: the setting that wants credentials, as `NAME is "value"`; without
-   * one, requests may go unsigned.
-   */
+  /** The SDK's default chain. `askedBy`: the setting that requires credentials, as `NAME is "value"`; if `null`, requests may be unsigned. */
   | { readonly kind: "chain"; readonly askedBy: string | null };
 
-/** Bytes of a file that a `…_FILE` variable names, at most. */
+/** Maximum bytes of a file that a `…_FILE` variable names. */
 const LARGEST_VALUE = 65_536;
 
-/** Ways to credentials that the environment asks for. */
+/** Variables that require credentials from the chain. */
 const CHAIN_VARIABLES = [
   "AWS_PROFILE",
   "AWS_WEB_IDENTITY_TOKEN_FILE",
@@ -50,10 +46,9 @@ const CHAIN_VARIABLES = [
 ] as const;
 
 /**
- * Reads the settings of S3. `NAME_FILE` names a file that holds the value of `NAME`; white space around
- * values is cut.
+ * Reads the settings of S3. `NAME_FILE` is the path of a file with the value of `NAME`. Values are trimmed.
  *
- * @throws {AimError} `usage` naming the variable; `unauthorized` where one of the two keys is missing.
+ * @throws {AimError} `usage` naming the variable; `unauthorized` if one of the two keys is missing.
  */
 export function s3Settings(env: Env): S3Settings {
   const read = (name: string) => valueOf(env, name);
@@ -77,7 +72,7 @@ export function s3Settings(env: Env): S3Settings {
 type Read = (name: string) => string | null;
 type Flag = (name: string) => boolean | null;
 
-/** A variable's value, else that of the file that `NAME_FILE` names; `null` where both are unset or empty. */
+/** A variable's value, else the content of the file `NAME_FILE`; `null` if both are unset or empty. */
 function valueOf(env: Env, name: string): string | null {
   const own = env[name]?.trim();
   if (own) return printable(name, own);
@@ -88,21 +83,17 @@ function valueOf(env: Env, name: string): string | null {
   if (file.kind === "ok") return printable(variable, file.value.trim()) || null;
   const reason = file.kind === "absent" ? "there is no such file" : file.reason;
   throw new AimError("usage", `${variable} is ${JSON.stringify(path)}: ${reason}`, {
-    hint: `name a file that holds the value of ${name}, or unset it`,
+    hint: `name a file with the value of ${name}, or unset it`,
   });
 }
 
-/** Values become headers, which take no line breaks; the value itself may be a secret. */
+/** Values become headers, which cannot have line breaks. The value may be a secret, so the error does not show it. */
 function printable(variable: string, value: string): string {
   // deno-lint-ignore no-control-regex
   if (!/[\x00-\x1f\x7f]/.test(value)) return value;
-  throw new AimError(
-    "usage",
-    `the value of ${variable} has a line break or another control character in it`,
-    {
-      hint: `set ${variable} to a single line`,
-    },
-  );
+  throw new AimError("usage", `the value of ${variable} has a line break or another control character`, {
+    hint: `set ${variable} to a single line`,
+  });
 }
 
 function booleanOf(name: string, text: string | null): boolean | null {
@@ -121,10 +112,10 @@ function choiceOf<const T extends string>(name: string, read: Read, choices: rea
 }
 
 /**
- * The endpoint. The operator sets `AWS_ENDPOINT_URL` together with `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS`, to
- * shut out those of profiles.
+ * The endpoint. The operator sets `AWS_ENDPOINT_URL` together with `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS`, so that
+ * those of profiles are ignored.
  *
- * @param typed `AIM_S3_AUTH_MODE` is set: a connection as the operator types it.
+ * @param typed `AIM_S3_AUTH_MODE` is set, as the operator does.
  */
 function endpointFrom(
   read: Read,
@@ -154,13 +145,13 @@ function addressFrom(variable: string, text: string): string {
   if (url !== null && fault === null) return url.href.replace(/\/+$/, "");
   const shown = JSON.stringify(text.replace(/[^/]*@/, "***@"));
   throw new AimError("usage", `${variable} is ${shown}: ${fault}`, {
-    hint: "use an address as https://HOST[:PORT]",
+    hint: "use an address such as https://HOST[:PORT]",
   });
 }
 
 function addressFault(url: URL): string | null {
   if (!/^https?:$/.test(url.protocol)) return "it is neither http nor https";
-  if (url.username !== "" || url.password !== "") return "it holds a user name or a password";
+  if (url.username !== "" || url.password !== "") return "it has a user name or a password in it";
   return url.search === "" && url.hash === "" ? null : "it has a query or a fragment";
 }
 
@@ -171,7 +162,7 @@ function regionFrom(read: Read): string | null {
     // It becomes a part of the host's name and of the signature.
     if (/^[A-Za-z0-9_-]{1,63}$/.test(region)) return region;
     throw new AimError("usage", `${name} is ${JSON.stringify(region)}`, {
-      hint: "use a region's name, as us-east-1",
+      hint: "use a region's name, such as us-east-1",
     });
   }
   return null;
@@ -186,13 +177,8 @@ function credentialsFrom(
   const signature = choiceOf("AIM_S3_SIGNATURE_VERSION", read, ["s3v4", "v4", "unsigned"] as const);
   const anonymous = flag("AIM_S3_ANONYMOUS") ?? flag("awsAnonymousCredential") ?? signature === "unsigned";
   if (anonymous && (mode === "static" || mode === "chain")) {
-    throw new AimError(
-      "usage",
-      `AIM_S3_AUTH_MODE is "${mode}", and AIM_S3_ANONYMOUS asks for no credentials`,
-      {
-        hint: "set one of them",
-      },
-    );
+    const message = `AIM_S3_AUTH_MODE is "${mode}", and AIM_S3_ANONYMOUS asks for no credentials`;
+    throw new AimError("usage", message, { hint: "set only one of them" });
   }
   if (anonymous || mode === "anonymous") return { kind: "anonymous" };
   const names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] as const;
@@ -206,12 +192,7 @@ function credentialsFrom(
   const askedBy = way === undefined ? null : `${way} is ${JSON.stringify(env[way]?.trim())}`;
   if (mode !== "static" && env.AWS_PROFILE?.trim()) return { kind: "chain", askedBy };
   if (accessKeyId && secretAccessKey) {
-    return {
-      kind: "static",
-      accessKeyId,
-      secretAccessKey,
-      ...(sessionToken === null ? {} : { sessionToken }),
-    };
+    return { kind: "static", accessKeyId, secretAccessKey, ...(sessionToken !== null && { sessionToken }) };
   }
   const missing = names.filter((name) => read(name) === null);
   if (mode === "static" || missing.length === 1) {
@@ -219,7 +200,7 @@ function credentialsFrom(
       hint: `set ${missing.join(" and ")}`,
     });
   }
-  // A key that is set to nothing says that there shall be none.
+  // An empty key means that requests are not signed.
   if (askedBy === null && names.some((name) => env[name] !== undefined)) return { kind: "anonymous" };
   return { kind: "chain", askedBy };
 }

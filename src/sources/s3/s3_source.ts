@@ -16,23 +16,22 @@ import { S3Bucket } from "./s3_bucket.ts";
 import { s3Settings } from "./s3_settings.ts";
 import { withStorageConfig } from "./storage_config.ts";
 
-/** How an object is asked for. */
 interface Known {
   readonly key: string;
-  /** Its ETag, where the server has one. */
+  /** `null` if the server has none. */
   readonly etag: string | null;
 }
 
-/** Objects under a prefix on AWS S3, MinIO, Ceph or what else speaks S3. */
+/** Objects under a prefix on AWS S3, MinIO, Ceph or another S3 server. */
 export class S3Source implements Source {
   readonly uri: string;
   readonly #prefix: string;
   readonly #transport: Transport;
   readonly #bucket: S3Bucket;
   readonly #digests: ObjectDigests;
-  /** Objects by the path in the manifest. */
+  /** Objects by path in the manifest. */
   #known = new Map<string, Known>();
-  /** The server answers `If-Match` as it should. */
+  /** The server supports `If-Match`. */
   #takesIfMatch = true;
 
   /** @throws {AimError} `usage` or `unauthorized`, as {@linkcode s3Settings}. */
@@ -54,8 +53,8 @@ export class S3Source implements Source {
   async manifest(options: ManifestOptions = {}): Promise<Manifest> {
     const { revision, signal } = options;
     if (revision !== undefined) {
-      throw new AimError("usage", `revision ${JSON.stringify(revision)} does not go with ${this.uri}`, {
-        hint: "leave --revision out: S3 has none",
+      throw new AimError("usage", `revision ${JSON.stringify(revision)} is given for ${this.uri}`, {
+        hint: "leave --revision out: S3 has no revisions",
       });
     }
     const objects = await this.#objects(signal);
@@ -79,7 +78,7 @@ export class S3Source implements Source {
     const unproven = files.filter(({ size, digest }) => size > 0 && digest === null);
     if (unproven.length > 0) {
       log.warn(
-        `${this.uri} has no digest of ${unproven.length} of ${files.length} files: only their sizes are checked`,
+        `${this.uri} has no digest for ${unproven.length} of ${files.length} files: only their sizes are checked`,
         { example: unproven[0]?.path },
       );
     }
@@ -121,7 +120,7 @@ export class S3Source implements Source {
         throw error;
       }
       log.debug("the server refuses If-Match although nothing has changed", { file: file.path });
-      // The answer's own ETag is compared all the same.
+      // The answer's own ETag is still compared.
       this.#takesIfMatch = false;
       return await this.#get(file, known, range, signal);
     }
@@ -132,20 +131,17 @@ export class S3Source implements Source {
     return head !== null && head.ContentLength === size && plainEtag(head.ETag ?? null) === etag;
   }
 
-  /**
-   * The objects under the prefix, taken as a directory; else the one that it names exactly, as a model of one
-   * file.
-   */
+  /** The objects under the prefix as a directory, else the one object with exactly that key. */
   async #objects(
     signal: AbortSignal | undefined,
   ): Promise<{ readonly path: string; readonly object: ListedObject }[]> {
-    // An empty part of the prefix is a slip, unless there are such keys.
+    // An empty part of the prefix is a typing error, unless there are such keys.
     const prefixes = new Set([this.#prefix, this.#prefix.split("/").filter((part) => part !== "").join("/")]);
     for (const prefix of prefixes) {
       const directory = prefix === "" ? "" : `${prefix}/`;
       const listed = await listObjects(this.#bucket, directory, signal);
       const objects = listed.map((object) => ({ path: pathOf(object.key.slice(directory.length)), object }))
-        // What consoles create as folders.
+        // Consoles create empty objects as folders.
         .filter(({ path, object: { key, size } }) => size > 0 || path !== "" && !key.endsWith("/"));
       if (objects.length > 0) return objects;
       const single = prefix === "" ? null : await this.#bucket.head(prefix, signal, { denied: true });
@@ -162,7 +158,7 @@ export class S3Source implements Source {
   }
 }
 
-/** A key below its directory as a path: S3 knows empty parts of keys, file systems do not. */
+/** A key below its directory as a path, without the empty parts that S3 allows. */
 function pathOf(key: string): string {
   return key.split("/").filter((part, i, parts) => part !== "" || i === parts.length - 1).join("/");
 }

@@ -3,7 +3,7 @@ import { keepSecret } from "../../log/redact.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-/** Keys of KServe's storage spec, and the variables that they stand for. */
+/** Keys of KServe's storage spec, and the variables with the same meaning. */
 const VARIABLES = {
   endpoint_url: "AWS_ENDPOINT_URL",
   access_key_id: "AWS_ACCESS_KEY_ID",
@@ -15,10 +15,10 @@ const VARIABLES = {
 } as const;
 
 /**
- * The environment with what KServe's storage spec says of S3: `STORAGE_CONFIG`, a JSON object, with
- * `STORAGE_OVERRIDE_CONFIG` over it.
+ * Adds KServe's storage spec for S3 to the environment: `STORAGE_CONFIG`, a JSON object, overridden by
+ * `STORAGE_OVERRIDE_CONFIG`.
  *
- * @throws {AimError} `usage`, where either is not a JSON object; never with its text, which holds keys.
+ * @throws {AimError} `usage` if either is not a JSON object; without its text, which contains keys.
  */
 export function withStorageConfig(env: Env): Env {
   const spec = { ...objectIn(env, "STORAGE_CONFIG"), ...objectIn(env, "STORAGE_OVERRIDE_CONFIG") };
@@ -40,7 +40,7 @@ function objectIn(env: Env, name: string): Readonly<Record<string, unknown>> {
       if (typeof object.secret_access_key === "string") keepSecret(object.secret_access_key);
       return object;
     }
-  } catch { /* as another kind of value */ }
+  } catch { /* not JSON */ }
   throw new AimError("usage", `${name} is not a JSON object`, {
     hint: "use KServe's storage spec, or unset it",
   });
