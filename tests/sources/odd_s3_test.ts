@@ -114,7 +114,7 @@ Deno.test("an answer that is not S3's is named as what it is, with exit code 6",
     ["no end", {
       listing:
         `<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>x</NextContinuationToken></ListBucketResult>`,
-    }, "goes on"],
+    }, "where it continues"],
   ];
   for (const [what, odd, words] of answers) {
     await using s3 = startOddS3("models", ODD_OBJECTS, odd);
