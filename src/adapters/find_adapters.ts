@@ -2,7 +2,7 @@ import { log } from "../log/logger.ts";
 import { readRegularText } from "../os/read_regular_file.ts";
 import type { Adapter, AdapterSettings } from "./types.ts";
 
-/** Folder names that AMD's runtime takes for adapters; `.staging` and a ConfigMap's `..data` are none. */
+/** Folder names that AMD's runtime accepts for adapters; not `.staging` and a ConfigMap's `..data`. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 const CONFIG = "adapter_config.json";
 const WEIGHTS = ["adapter_model.safetensors", "adapter_model.bin"];
@@ -10,8 +10,8 @@ const WEIGHTS = ["adapter_model.safetensors", "adapter_model.bin"];
 const CONFIG_LIMIT = 1024 * 1024;
 
 /**
- * Finds the LoRA adapters in a folder, sorted by name: each is a folder with `adapter_config.json` and weights. One whose rank `r` is
- * above the maximum, or whose configuration cannot be read, is left out with a warning. A source that does not exist has none.
+ * Finds the LoRA adapters in a folder, sorted by name: each is a folder with `adapter_config.json` and weights.
+ * Leaves out, with a warning, adapters whose rank `r` is above the maximum or whose configuration cannot be read.
  *
  * Requires `--allow-read`.
  */
@@ -46,7 +46,7 @@ async function folderNames(source: string, warn: (text: string) => void): Promis
   }
 }
 
-/** Size and time of a regular file; `null` where there is none. */
+/** Size and time of a regular file; `null` if there is none. */
 async function stampOf(path: string): Promise<string | null> {
   try {
     const info = await Deno.stat(path);

@@ -5,16 +5,16 @@ import type { Adapter, AdapterSettings } from "./types.ts";
 export interface AdapterPlan {
   readonly args: ConfigMap;
   readonly env: Readonly<Record<string, string>>;
-  /** True where adapters are loaded and unloaded while the engine runs. */
+  /** Adapters are loaded and unloaded while the engine runs. */
   readonly watch: boolean;
 }
 
 const NOTHING: AdapterPlan = { args: new Map(), env: {}, watch: false };
 
 /**
- * Decides how the engine gets its adapters. A profile that lists neither `adapters` nor `adapters-scale-only` among its features has
- * none. With `adapters` and the dynamic mode the engine starts without any and a watcher loads them; otherwise those that are on disk
- * are arguments. The rules are those of AMD's runtime.
+ * Decides how the engine gets its adapters, by the rules of AMD's runtime. The profile's features must include
+ * `adapters` or `adapters-scale-only`. With `adapters` and the dynamic mode, the engine starts without adapters and
+ * a watcher loads them; otherwise the adapters on disk are arguments.
  */
 export function planAdapters(
   features: readonly string[],
@@ -48,7 +48,7 @@ export function isDynamic(features: readonly string[], { mode }: Pick<AdapterSet
   return mode === "dynamic" && features.includes("adapters");
 }
 
-/** `name=path`; vLLM splits that at `=` and `,`, so a path that has one is given as JSON. */
+/** `name=path`, or JSON for a path with `=` or `,`, at which vLLM would split it. */
 function moduleOf({ name, path }: Adapter): string {
   return /[=,]/.test(path) ? JSON.stringify({ name, path }) : `${name}=${path}`;
 }

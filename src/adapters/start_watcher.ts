@@ -1,18 +1,18 @@
 import { AimError } from "../errors/aim_error.ts";
 import { kernelFiles } from "../os/kernel_files.ts";
 
-/** The command that a watcher process runs; help does not show it. */
+/** The command of the watcher process. */
 export const WATCH_COMMAND = "__watch-adapters";
 
 /**
- * Starts this program again as a child that watches the adapters. It outlives the execve(2) by which its parent becomes the engine, and
- * ends once the engine has ended. Its output goes to standard error.
+ * Starts this program as a child that watches the adapters. It survives the execve(2) with which its parent becomes
+ * the engine, and ends with the engine. Its output goes to standard error.
  *
  * Requires `--allow-run`, `--allow-ffi`.
  *
  * @param words Flags of the watch command.
- * @param extra Added to this process's environment; the key of the engine's API is given here, never as a word.
- * @throws {AimError} `engine` where it cannot be started.
+ * @param extra Additional environment, for the key of the engine's API: words are visible to other users.
+ * @throws {AimError} `engine` if it cannot be started.
  */
 export function startWatcher(words: readonly string[], extra: Readonly<Record<string, string>>): void {
   const [program = Deno.execPath(), ...own] = ownCommandLine();
@@ -32,7 +32,7 @@ export function startWatcher(words: readonly string[], extra: Readonly<Record<st
   }
 }
 
-/** How this process was started, without the words of its own command: the same in every form of the executable. */
+/** The command line of this process without its own words, in every form of the executable. */
 function ownCommandLine(): string[] {
   const read = kernelFiles().text("/proc/self/cmdline");
   if (read.kind !== "ok") return [Deno.execPath()];

@@ -1,4 +1,4 @@
-/** How the engine is to use LoRA adapters: the `AIM_ADAPTER_*` settings. */
+/** The `AIM_ADAPTER_*` settings for LoRA adapters. */
 export interface AdapterSettings {
   /** Folder with one folder per adapter. */
   readonly source: string;
@@ -12,7 +12,7 @@ export interface AdapterSettings {
 
 /** An adapter on disk. */
 export interface Adapter {
-  /** Folder name: the name by which clients call it. */
+  /** The folder's name, which clients use. */
   readonly name: string;
   readonly path: string;
   /** Changes when a file of the adapter changes. */

@@ -2,15 +2,14 @@ import { errorFrom } from "../errors/from_unknown.ts";
 import { log } from "../log/logger.ts";
 import type { Adapter } from "./types.ts";
 
-/** What a watcher works with. */
 export interface WatchOptions {
-  /** The engine's address, as `http://127.0.0.1:8000`. */
+  /** The engine's address, such as `http://127.0.0.1:8000`. */
   readonly engine: string;
-  /** Sent as a bearer token where the engine asks for one. */
+  /** Sent as a bearer token. */
   readonly apiKey: string | null;
-  /** Milliseconds between two looks at the folder. */
+  /** Milliseconds between two checks of the folder. */
   readonly interval: number;
-  /** Milliseconds between two requests before the engine answers for the first time. @default {2000} */
+  /** Milliseconds between two requests until the engine's first answer. @default {2000} */
   readonly startInterval?: number;
   /** The adapters on disk now. */
   readonly find: () => Promise<readonly Adapter[]>;
@@ -18,15 +17,15 @@ export interface WatchOptions {
   readonly alive: () => boolean;
 }
 
-/** How long the engine is asked often for its first answer, in milliseconds; after that it is asked once per interval. */
+/** Milliseconds in which the engine is asked often for its first answer. */
 const START_LIMIT = 600_000;
 const REQUEST_LIMIT = 30_000;
 
 /**
- * Keeps the engine's adapters like those on disk, until the engine has ended: loads new and changed ones, unloads those that were
- * removed. What the engine has is asked of the engine each time, so one that was restarted gets its adapters again. A load that the
- * engine refuses (4xx) is tried again only when the adapter's files change; when the engine does not answer, or answers 5xx, with the
- * next look.
+ * Keeps the engine's adapters like those on disk until the engine ends: loads new and changed ones, unloads removed
+ * ones. Each time, the engine is asked which ones it has, so it gets them again after a restart. A load that the
+ * engine refuses (4xx) is repeated only when the adapter's files change; without an answer, or after 5xx, it is
+ * repeated at the next check.
  *
  * Requires `--allow-net` for the engine's address.
  */
@@ -40,19 +39,19 @@ export async function watchAdapters(options: WatchOptions): Promise<void> {
   do await engine.update(await find()); while (await pause(interval, alive));
 }
 
-/** The engine's side: what it serves, and what this process asked of it. */
+/** The adapters that the engine serves, and what this process has requested. */
 class EngineAdapters {
   readonly #options: WatchOptions;
-  /** Stamp of each adapter that the engine has taken or refused, by name. */
+  /** Stamps, by name, of the adapters that the engine has loaded or refused. */
   readonly #settled = new Map<string, string>();
-  /** Names that this process loaded, and that the engine must lose when their folder is gone. */
+  /** Names of adapters that this process has loaded, and must unload when their folder is removed. */
   readonly #loaded = new Set<string>();
 
   constructor(options: WatchOptions) {
     this.#options = options;
   }
 
-  /** Names of all models and adapters that the engine serves; `null` where it does not answer. */
+  /** Names of all models and adapters that the engine serves; `null` if it does not answer. */
   async served(): Promise<ReadonlySet<string> | null> {
     const answer = await this.#request("GET", "/v1/models");
     if (answer === null || !answer.ok) return null;
@@ -76,7 +75,7 @@ class EngineAdapters {
         await this.#load(adapter, served.has(adapter.name));
       }
     }
-    // A folder that was removed and made again is another adapter, whatever its stamp.
+    // A folder that is removed and made again is a new adapter, even with the same stamp.
     for (const name of this.#settled.keys()) {
       if (!adapters.some((adapter) => adapter.name === name) && !this.#loaded.has(name)) this.#forget(name);
     }
@@ -144,7 +143,7 @@ function inWords(answer: Answer | null): string {
     : `HTTP ${answer.status} ${answer.text.slice(0, 200)}`.trimEnd();
 }
 
-/** Waits, looking each second whether the engine still runs. @returns False once it has ended. */
+/** Waits, checking each second that the engine still runs. @returns False if it has ended. */
 async function pause(milliseconds: number, alive: () => boolean): Promise<boolean> {
   for (let left = milliseconds; left > 0 && alive(); left -= 1000) {
     await new Promise((resolve) => setTimeout(resolve, Math.min(left, 1000)));

@@ -6,20 +6,20 @@ import { AimError } from "../errors/aim_error.ts";
 const LONGEST_CHAIN = 10;
 
 /**
- * The public key of a signer's certificate, once its chain leads to a trusted root. Times are looked at when the signer's certificate
- * began, as the model_signing package does: a signature outlives its certificate.
+ * The public key of a signer's certificate, if its chain leads to a trusted root. Certificates must be valid at the
+ * start of the signer's, as in the model_signing package: a signature remains valid after its certificate.
  *
  * @param chain DER, the signer's first.
- * @param trustedPem Certificates to trust; a root among them must be at the chain's end.
- * @throws {AimError} `integrity`, saying what is wrong with the chain.
+ * @param trustedPem Trusted certificates; the chain must end with a root among them.
+ * @throws {AimError} `integrity`, naming the fault of the chain.
  */
 export function certificateKey(chain: readonly Uint8Array<ArrayBuffer>[], trustedPem: string): KeyObject {
   const trusted = (trustedPem.match(PEM) ?? []).map((pem) =>
     new (nodeModule("node:crypto").X509Certificate)(pem)
   );
-  if (trusted.length === 0) throw untrusted("the file of trusted certificates holds none");
+  if (trusted.length === 0) throw untrusted("the file of trusted certificates has none in it");
   const [signer, ...between] = chain.map(parse);
-  if (signer === undefined) throw untrusted("it holds no certificate");
+  if (signer === undefined) throw untrusted("it has no certificate");
   const at = Date.parse(signer.validFrom);
   let current = signer;
   for (let depth = 0; depth < LONGEST_CHAIN; depth++) {
@@ -43,7 +43,7 @@ function parse(der: Uint8Array<ArrayBuffer>): X509Certificate {
   try {
     return new (nodeModule("node:crypto").X509Certificate)(der);
   } catch (cause) {
-    throw untrusted("it holds a certificate that cannot be read", cause);
+    throw untrusted("it has a certificate that cannot be read", cause);
   }
 }
 

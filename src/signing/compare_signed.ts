@@ -1,6 +1,6 @@
 import type { SignedFiles } from "./signed_files.ts";
 
-/** A file that is not what was signed. */
+/** A file that differs from what was signed. */
 export interface UnsignedFile {
   readonly path: string;
   readonly kind: "changed" | "missing" | "extra";
@@ -26,7 +26,6 @@ export function compareSigned(
   return wrong;
 }
 
-/** Says what is wrong with a file. */
 export const UNSIGNED_REASONS: Readonly<Record<UnsignedFile["kind"], string>> = {
   changed: "is not what was signed",
   missing: "was signed, and is missing",

@@ -1,8 +1,8 @@
 import { AimError } from "../errors/aim_error.ts";
 
-/** A signature over a model: a Sigstore bundle with a DSSE envelope (OpenSSF model signing 1.0). */
+/** A model's signature: a Sigstore bundle with a DSSE envelope (OpenSSF model signing 1.0). */
 export interface SignatureBundle {
-  /** Bytes that were signed, before DSSE's own encoding. */
+  /** The signed bytes, before DSSE's encoding. */
   readonly payload: Uint8Array<ArrayBuffer>;
   readonly payloadType: string;
   /** ECDSA, DER. */
@@ -22,7 +22,7 @@ type Json = Readonly<Record<string, unknown>>;
  * Reads a bundle.
  *
  * @param name For messages.
- * @throws {AimError} `integrity` where it is none.
+ * @throws {AimError} `integrity` if it is not a bundle.
  */
 export function readBundle(text: string, name: string): SignatureBundle {
   try {

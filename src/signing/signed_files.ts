@@ -4,16 +4,15 @@ import { AimError } from "../errors/aim_error.ts";
 import { certificateKey } from "./certificate_key.ts";
 import type { SignatureBundle } from "./read_bundle.ts";
 
-/** Whom to trust: PEM texts. */
+/** The trusted key or certificates, as PEM. */
 export type Signer =
   | { readonly kind: "key"; readonly pem: string }
   | { readonly kind: "certificates"; readonly pem: string };
 
-/** What was signed. */
 export interface SignedFiles {
   /** SHA-256 in hex by path. */
   readonly files: ReadonlyMap<string, string>;
-  /** Paths, files or folders, that the signature does not speak of. */
+  /** Files and folders that the signature leaves out. */
   readonly ignored: readonly string[];
 }
 
@@ -22,19 +21,21 @@ const STATEMENT = "https://in-toto.io/Statement/v1";
 const PREDICATE = "https://model_signing/signature/v1.0";
 
 /**
- * The files that a signature speaks of, once it is proven to be the signer's. Elliptic keys of 256, 384 or 521 bits, as the model_signing
- * package has them; files hashed whole by SHA-256, which is its default.
+ * The files of a signature, after checking that it is the signer's. Supports the model_signing package's elliptic
+ * keys of 256, 384 or 521 bits and its default method: complete files hashed by SHA-256.
  *
  * @param name Of the signature, for messages.
- * @throws {AimError} `integrity` where it is forged, of another signer, or of a kind that is not checked.
+ * @throws {AimError} `integrity` if it is forged, another signer's, or of an unsupported kind.
  */
 export function signedFiles(bundle: SignatureBundle, signer: Signer, name: string): SignedFiles {
   const { payload, payloadType, signature } = bundle;
-  if (payloadType !== PAYLOAD_TYPE) throw refused(name, `it signs ${JSON.stringify(payloadType)}, no model`);
+  if (payloadType !== PAYLOAD_TYPE) {
+    throw refused(name, `it signs ${JSON.stringify(payloadType)}, not a model`);
+  }
   const key = keyOf(bundle, signer, name);
   const hash = HASHES[key.asymmetricKeyDetails?.namedCurve ?? ""];
   if (hash === undefined) {
-    throw refused(name, "its key is none of the elliptic curves P-256, P-384 and P-521");
+    throw refused(name, "its key is not on one of the elliptic curves P-256, P-384 and P-521");
   }
   const head = new TextEncoder().encode(`DSSEv1 ${payloadType.length} ${payloadType} ${payload.length} `);
   const signed = new Uint8Array(head.length + payload.length);
@@ -43,7 +44,7 @@ export function signedFiles(bundle: SignatureBundle, signer: Signer, name: strin
   let isRight = false;
   try {
     isRight = nodeModule("node:crypto").verify(hash, signed, { key, dsaEncoding: "der" }, signature);
-  } catch { /* not even a signature */ }
+  } catch { /* not a signature */ }
   if (!isRight) throw refused(name, "it was not made with this key over this content");
   return statementFiles(new TextDecoder().decode(payload), name);
 }
@@ -75,7 +76,7 @@ function publicKey(pem: string): KeyObject {
   try {
     const key = nodeModule("node:crypto").createPublicKey(pem);
     if (key.asymmetricKeyType === "ec") return key;
-  } catch { /* said below */ }
+  } catch { /* the error is below */ }
   throw new AimError("usage", "the key is not an elliptic public key in PEM", {
     hint: "give the public key that belongs to the signer's private key",
   });
@@ -90,14 +91,14 @@ function statementFiles(text: string, name: string): SignedFiles {
   if (serialization?.method !== "files" || serialization.hash_type !== "sha256") {
     throw refused(
       name,
-      `it was made over ${serialization?.method} with ${serialization?.hash_type}; only whole files with sha256 are checked`,
+      `it was made over ${serialization?.method} with ${serialization?.hash_type}; aim checks only complete files with sha256`,
     );
   }
   const files = new Map<string, string>();
   const all = nodeModule("node:crypto").createHash("sha256");
   for (const { name: path, algorithm, digest } of resources ?? []) {
     if (algorithm !== "sha256" || typeof path !== "string" || !/^[0-9a-f]{64}$/.test(digest)) {
-      throw refused(name, "it holds a digest that is none");
+      throw refused(name, "it has an invalid digest");
     }
     all.update(Uint8Array.fromHex(digest));
     files.set(path, digest);
@@ -112,6 +113,6 @@ function statementFiles(text: string, name: string): SignedFiles {
 
 function refused(name: string, why: string): AimError {
   return new AimError("integrity", `${JSON.stringify(name)} is refused as a signature: ${why}`, {
-    hint: "get the model from whoever signed it, or check the key",
+    hint: "get the model from its signer, or check the key",
   });
 }

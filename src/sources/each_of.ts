@@ -1,4 +1,4 @@
-/** Runs a few at a time; results in order. After the first failure no more are begun. */
+/** Calls `run` for all items, `atOnce` at a time. Results are in order. After a failure, no more are started. */
 export async function eachOf<T, R>(
   items: readonly T[],
   run: (item: T) => Promise<R>,

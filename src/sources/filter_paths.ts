@@ -1,4 +1,4 @@
-/** True for paths that are wanted. */
+/** True for wanted paths. */
 export interface PathFilter {
   (path: string): boolean;
   /** Globs that no path has matched so far. */
@@ -6,11 +6,11 @@ export interface PathFilter {
 }
 
 /**
- * Says which paths are wanted, as huggingface_hub's `filter_repo_objects` does with allow and ignore
- * patterns: globs of Python's `fnmatch` over the whole path (`*` crosses `/`), case-sensitive; a pattern that
- * ends in `/` means all beneath it.
+ * Filters paths like huggingface_hub's `filter_repo_objects` with allow and ignore patterns: case-sensitive globs of
+ * Python's `fnmatch` over the complete path (`*` also matches `/`); a pattern that ends in `/` matches everything
+ * below it.
  *
- * @param include Empty means everything.
+ * @param include Empty for everything.
  */
 export function pathFilter(
   include: readonly string[],
@@ -33,7 +33,7 @@ export function pathFilter(
 
 function fnmatchRegExp(glob: string): RegExp {
   const pattern = glob.endsWith("/") ? `${glob}*` : glob;
-  // By code point: `?` stands for one character, whatever its plane.
+  // By code point: `?` is one character of any plane.
   const chars = [...pattern];
   let source = "";
   for (let i = 0; i < chars.length; i++) {
@@ -51,7 +51,7 @@ function fnmatchRegExp(glob: string): RegExp {
   return new RegExp(`^(?:${source})$`, "su");
 }
 
-/** Where a class that begins at `from` ends: a `]` first in it (after `!`) belongs to it. */
+/** The end of a class that begins at `from`. A `]` at its start (after `!`) is part of it. */
 function classEnd(chars: readonly string[], from: number): number {
   const first = chars[from] === "!" ? from + 1 : from;
   return chars.indexOf("]", chars[first] === "]" ? first + 1 : first);
@@ -68,7 +68,7 @@ function classSource(chars: readonly string[]): string {
       parts.push(escaped(low));
       continue;
     }
-    // A range that runs backwards matches nothing.
+    // A backward range matches nothing.
     if ((low.codePointAt(0) ?? 0) <= (high.codePointAt(0) ?? 0)) {
       parts.push(`${escaped(low)}-${escaped(high)}`);
     }

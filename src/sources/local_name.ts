@@ -3,19 +3,17 @@ import { type ModelRef, uriOf } from "./model_ref.ts";
 import { partFault } from "./safe_path.ts";
 
 /**
- * The name that a model has in the cache, one or two components: `--model-name`; else for the hub its id; for
- * S3, a registry and a path the last two components, else the last one, else the bucket.
+ * A model's name in the cache, of one or two parts: `--model-name`, else the hub's id, else the last two parts of a
+ * prefix, repository or path, else the bucket.
  *
- * @throws {AimError} `usage`: `--model-name` with a hub model, or a name that does not stay in its place in
- * the cache.
+ * @throws {AimError} `usage`: `--model-name` with a hub model, or an unsafe name.
  */
 export function localNameOf(ref: ModelRef, options: { modelName?: string | null | undefined } = {}): string {
   const given = options.modelName ?? null;
   if (ref.kind === "hub") {
     if (given === null || given === ref.id) return ref.id;
-    throw new AimError("usage", `--model-name "${given}" does not go with ${uriOf(ref)}`, {
-      hint:
-        "leave it out (and AIM_CUSTOM_MODEL_NAME): a hub model keeps its name, --model-name is for S3 sources",
+    throw new AimError("usage", `--model-name "${given}" is given with ${uriOf(ref)}`, {
+      hint: "leave it out (and AIM_CUSTOM_MODEL_NAME): a hub model keeps its name, --model-name is for S3",
     });
   }
   const name = given ?? derivedName(ref);
@@ -32,7 +30,7 @@ export function localNameOf(ref: ModelRef, options: { modelName?: string | null 
 
 function derivedName(ref: Exclude<ModelRef, { kind: "hub" }>): string {
   const parts = namingPath(ref).split("/").filter((part) => part !== "");
-  // Of an access point's ARN, and where a tenant stands before the bucket, the last part is the name.
+  // The name is the last part of an access point's ARN, or follows a tenant.
   return parts.slice(-2).join("/") || (ref.kind === "s3" ? ref.bucket.split(/[:/]/).at(-1) ?? "" : "");
 }
 
@@ -58,6 +56,5 @@ function nameFault(name: string): string | null {
     if (fault !== null) return fault;
     if (/^[.-]/.test(part)) return `a part begins with "${part[0]}"`;
   }
-  // The Hugging Face cache lies at <cache>/hub.
-  return parts[0] === "hub" ? 'the Hugging Face cache lies in "hub"' : null;
+  return parts[0] === "hub" ? '"hub" is the folder of the Hugging Face cache' : null;
 }

@@ -1,4 +1,4 @@
-/** A full 40-digit git commit id, or the digest that stands for one in an S3 snapshot. */
+/** A full 40-digit git commit id, or for a snapshot from S3 a digest in its place. */
 export type CommitSha = string & { readonly __brand: "CommitSha" };
 
 /** A path inside a model: relative, `/`-separated, without `.`, `..`, empty parts, NUL or backslash. */
@@ -11,7 +11,7 @@ export interface ByteRange {
 }
 
 /**
- * What a source says the bytes of a file hash to.
+ * The digest of a file's bytes, according to its source.
  *
  * - `sha256`: hex; the hub's LFS object id, or an S3 full-object checksum.
  * - `git-sha1`: hex; git's blob id, SHA-1 over `blob <size>\0` and the bytes.
@@ -30,9 +30,8 @@ export type Digest =
     readonly hex: string;
     readonly partSizes: readonly number[];
     /**
-     * Present, if perhaps empty, where the server does not say how the object was uploaded, so that all
-     * divisions are guesses: these and `partSizes`. A match with any is a proof; no match says nothing, and
-     * the file counts as unproven.
+     * Set, maybe empty, if the server does not say how the object was uploaded: these and `partSizes` are guesses
+     * then. A match with any of them proves the file; without a match, the file is unproven.
      */
     readonly otherPartSizes?: readonly (readonly number[])[];
   };
@@ -44,17 +43,11 @@ export interface ManifestFile {
   readonly path: RelativePath;
   /** Bytes. */
   readonly size: number;
-  /**
-   * `null` only where the source stores nothing that proves the bytes (S3 with SSE-KMS, say); then size alone
-   * is checked, and said so.
-   */
+  /** `null` if the source has nothing that proves the bytes (S3 with SSE-KMS, say): only the size is checked. */
   readonly digest: Digest | null;
-  /**
-   * The source's ETag without quotes or `W/`: the hub's linked ETag (SHA-256 of LFS files, else git SHA-1),
-   * or S3's. It binds part records and `If-Match`.
-   */
+  /** Without quotes and `W/`: the hub's linked ETag (SHA-256 of LFS files, else git SHA-1), or S3's. */
   readonly etag: string;
-  /** The hub's xet hash, where the file is stored in xet. */
+  /** The hub's xet hash, for files in xet. */
   readonly xetHash?: string;
 }
 
@@ -68,15 +61,15 @@ export interface Archive {
   readonly diffId: string | null;
 }
 
-/** What a model consists of, at one commit. */
+/** The files of a model at one commit. */
 export interface Manifest {
   /** Canonical: `hf://org/model` or `s3://bucket/prefix`. */
   readonly source: string;
   /** The revision asked for (`main`, a tag, a commit); `null` for S3. */
   readonly revision: string | null;
-  /** The hub's commit; for S3, `null` until every file's SHA-256 is known. */
+  /** The hub's commit; `null` for S3. */
   readonly commit: CommitSha | null;
-  /** The source has more, which globs left out. @default {false} */
+  /** The source has more files, which globs leave out. @default {false} */
   readonly filtered?: boolean;
   /** Globs that matched nothing. @default {none} */
   readonly unmatched?: readonly string[];

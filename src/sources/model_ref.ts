@@ -3,22 +3,22 @@ import { type OciLayoutRef, type OciRef, parseOciLayoutRef, parseOciRef } from "
 import { isQuantisation } from "./quantisation.ts";
 import { partFault } from "./safe_path.ts";
 
-/** What a user names a model by. */
+/** A model as a user names it. */
 export type ModelRef =
   | {
     readonly kind: "hub";
     /** `org/model`, or `model` for the hub's oldest repositories. */
     readonly id: string;
-    /** Branch, tag or commit; `null` where none was named. */
+    /** Branch, tag or commit; `null` if none was named. */
     readonly revision: string | null;
-    /** GGUF quantisation, `Q4_K_M`: only its weights. @default {all of the repository} */
+    /** GGUF quantisation such as `Q4_K_M`: only its weights. @default {the complete repository} */
     readonly quantisation?: string;
   }
   | {
     readonly kind: "s3";
     /** A bucket's name, `tenant:bucket` (Ceph), or the ARN of an access point. */
     readonly bucket: string;
-    /** As the keys begin, without a slash at the end; empty for the whole bucket. */
+    /** Prefix of the keys, without a slash at the end; empty for the complete bucket. */
     readonly prefix: string;
   }
   | OciRef
@@ -27,21 +27,21 @@ export type ModelRef =
 
 const FORMS =
   "use org/model, hf://org/model[@REVISION][:QUANTISATION], s3://bucket/prefix, oci://registry/repository[:tag], or an absolute path";
-/** Hosts of the public hub, whose pages' addresses people paste. */
+/** Hosts of the public hub: people paste addresses of its pages. */
 const HUB_HOSTS = ["huggingface.co", "www.huggingface.co", "hf.co"];
 
 /**
- * Reads a model's name as a user writes it: `org/model`, `hf://org/model`, either with `@REVISION`;
- * `s3://bucket/prefix`; or an absolute path. `:Q4_K_M` after a hub model picks a GGUF quantisation, as in
- * vLLM; `hf://org/model:REVISION`, with anything else, is KServe's spelling of a revision. The address of a
- * model's page on the public hub, or of a file there, means that model at that revision.
+ * Parses a reference: `org/model` or `hf://org/model`, either with `@REVISION`; `s3://bucket/prefix`;
+ * `oci://registry/repository:tag`; or an absolute path. `:Q4_K_M` after a hub model selects a GGUF quantisation, as
+ * in vLLM; any other `hf://org/model:REVISION` is KServe's spelling of a revision. The address of a model's page on
+ * the public hub, or of a file there, means that model at that revision.
  *
  * @throws {AimError} `usage`, naming the value and what is wrong with it.
  */
 export function parseModelRef(text: string): ModelRef {
   if (text.trim() === "") throw new AimError("usage", "the model's name is empty", { hint: FORMS });
   // deno-lint-ignore no-control-regex
-  if (/[\x00-\x1f\x7f]/.test(text)) throw refused(text, "it holds a control character");
+  if (/[\x00-\x1f\x7f]/.test(text)) throw refused(text, "it contains a control character");
   if (text.startsWith("/")) return { kind: "path", path: text.replace(/(?<=.)\/+$/, "") };
   if (text.startsWith("oci-layout:")) {
     return checked(text, parseOciLayoutRef(text.slice("oci-layout:".length), Deno.cwd()));
@@ -65,7 +65,7 @@ export function parseModelRef(text: string): ModelRef {
   }
 }
 
-/** The GGUF quantisation that a reference picks; `undefined` where it picks none. */
+/** The GGUF quantisation that a reference selects, if any. */
 export function quantisationIn(ref: ModelRef): string | undefined {
   return ref.kind === "hub" ? ref.quantisation : undefined;
 }
@@ -75,7 +75,7 @@ export function revisionIn(ref: ModelRef): string | null {
   return ref.kind === "hub" ? ref.revision : null;
 }
 
-/** The canonical spelling of a reference, without revision: what a manifest names as its source. */
+/** The canonical spelling of a reference, without revision: the source of a manifest. */
 export function uriOf(ref: ModelRef): string {
   switch (ref.kind) {
     case "hub":
@@ -116,13 +116,10 @@ function pageRef(text: string): ModelRef {
   const url = URL.parse(text);
   if (url === null) throw refused(text, "it is not an address");
   if (!HUB_HOSTS.includes(url.hostname)) {
-    throw new AimError(
-      "usage",
-      `${JSON.stringify(text)} is not an address of a model on the Hugging Face Hub`,
-      {
-        hint: `for a hub at ${url.host}, set HF_ENDPOINT to its address and name the model as org/model`,
-      },
-    );
+    const message = `${JSON.stringify(text)} is not an address of a model on the Hugging Face Hub`;
+    throw new AimError("usage", message, {
+      hint: `for a hub at ${url.host}, set HF_ENDPOINT to its address and name the model as org/model`,
+    });
   }
   const parts = url.pathname.split("/").filter((part) => part !== "").map(decoded);
   if (["datasets", "spaces", "collections", "docs", "papers", "blog"].includes(parts[0] ?? "")) {
@@ -130,7 +127,7 @@ function pageRef(text: string): ModelRef {
   }
   const at = parts.findIndex((part, index) => index > 0 && PAGES.includes(part));
   const [model, [, ...page]] = at < 0 ? [parts, []] : [parts.slice(0, at), parts.slice(at)];
-  // `refs/pr/1` is the one revision with slashes in a path.
+  // Only revisions such as `refs/pr/1` have slashes in an address.
   const revision = page.slice(0, page[0] === "refs" ? 3 : 1).join("/");
   const id = model.join("/");
   const fault = id === "" ? "it names no model" : hubIdFault(id);
@@ -149,7 +146,7 @@ function decoded(part: string): string {
   }
 }
 
-/** The rules of the hub's repository names, as huggingface_hub's validate_repo_id has them. */
+/** The hub's rules for repository names, as in huggingface_hub's validate_repo_id. */
 function hubIdFault(id: string): string | null {
   const parts = id.split("/");
   if (parts.length > 2) return "a hub model has the form org/model";
@@ -157,17 +154,17 @@ function hubIdFault(id: string): string | null {
     const fault = partFault(part);
     if (fault !== null) return fault;
     if (!/^[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?$/.test(part)) {
-      return "a hub name has letters, digits, -, _ and . only, and neither begins nor ends with - or .";
+      return "a hub name has only letters, digits, -, _ and ., and does not begin or end with - or .";
     }
   }
-  if (id.length > 96) return "a hub name has 96 characters at most";
+  if (id.length > 96) return "a hub name has at most 96 characters";
   if (id.includes("..") || id.includes("--")) return "a hub name has neither .. nor --";
   if (id.endsWith(".git")) return "a hub name does not end with .git";
   return null;
 }
 
 /**
- * Holds a revision (branch, tag, commit, `refs/pr/N`) to what git allows in one.
+ * Checks a revision (branch, tag, commit, `refs/pr/N`) by git's rules.
  *
  * @throws {AimError} `usage`.
  */
@@ -180,12 +177,9 @@ export function assertRevision(revision: string): void {
   });
 }
 
-/**
- * Amazon's rule for old buckets and what Ceph allows, a tenant before the name included: wider than the rule
- * for new ones.
- */
+/** Amazon's rule for old buckets, and Ceph's, with a tenant before the name: wider than the rule for new buckets. */
 const BUCKET = /^(?:[A-Za-z0-9_]{1,64}:)?[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/;
-/** The ARN of an access point, which stands for a bucket. */
+/** The ARN of an access point, used like a bucket. */
 const ACCESS_POINT = /^arn:aws[a-z-]*:s3:[a-z0-9-]*:\d{12}:accesspoint[/:][A-Za-z0-9.-]{1,63}(?=\/|$)/;
 
 function s3Ref(text: string, rest: string): ModelRef {
@@ -196,7 +190,7 @@ function s3Ref(text: string, rest: string): ModelRef {
   }
   const parts = trimmed.slice(bucket.length + 1).split("/");
   for (const part of parts) {
-    // S3 knows keys with empty parts.
+    // S3 allows keys with empty parts.
     const fault = part === "" ? null : partFault(part);
     if (fault !== null) throw refused(text, fault);
   }

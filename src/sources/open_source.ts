@@ -7,13 +7,13 @@ import type { Source } from "./source.ts";
 import type { SourceOptions } from "./source_options.ts";
 
 /**
- * Opens the place a model comes from. Nothing is asked of the network yet.
+ * Opens the source of a model, without a request yet.
  *
  * @throws {AimError} `not-found` when offline; `usage` for a path, which is served as it is.
  */
 export function openSource(ref: ModelRef, options: SourceOptions): Source {
   if (ref.kind === "path") {
-    throw new AimError("usage", `${ref.path} is a path on this machine, there is nothing to download`, {
+    throw new AimError("usage", `${ref.path} is a path on this machine: there is nothing to download`, {
       hint: "name a model as org/model, hf://org/model or s3://bucket/prefix",
     });
   }

@@ -1,13 +1,11 @@
 import { AimError } from "../errors/aim_error.ts";
 
-/**
- * Ways to read a file from the hub. `HF_TRANSFER` names what aim's HTTP always does: several parts at once.
- */
+/** Ways to read a file from the hub. `HF_TRANSFER` is the same as `HTTP`: aim always reads parts in parallel. */
 export const PROTOCOLS = ["XET", "HF_TRANSFER", "HTTP"] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
 
 /**
- * Reads `AIM_DOWNLOADER_PROTOCOL`: names in the order in which they are tried, comma-separated, any case.
+ * Parses `AIM_DOWNLOADER_PROTOCOL`: names in the order in which they are tried, comma-separated, in any case.
  *
  * @throws {AimError} `usage`, naming the value and the choices.
  */

@@ -1,22 +1,22 @@
 /**
- * Names of GGUF file and tensor types, which vLLM and its GGUF plugin take after a model's name
- * (`is_valid_gguf_quant_type`), and what publishers put before them (`UD-Q4_K_XL`).
+ * Names of GGUF file and tensor types that vLLM and its GGUF plugin accept after a model's name
+ * (`is_valid_gguf_quant_type`), with the publishers' prefixes (`UD-Q4_K_XL`).
  */
 const TYPE =
   "(?:(?:BF16|F16|F32|F64|I8|I16|I32|I64|Q[1458]_[01]|Q[234568]_K|IQ[1-4]_(?:XXS|XS|NL|S|M)|TQ[12]_0|NVFP4|MXFP4)(?:_(?:XXS|XS|XL|S|M|L))?|MXFP4_MOE)";
 const NAME = new RegExp(`^(?:[A-Za-z0-9_+]+-)*${TYPE}$`);
-/** Publishers write types in lower case, too, and after a dot. */
+/** Publishers also write types in lower case, and after a dot. */
 const IN_FILE = new RegExp(`[-.]((?:UD-)?${TYPE})(?:-[^/]*)?\\.gguf$`, "i");
-/** An image encoder beside the model; it is no quantisation of the model itself. */
+/** An image encoder, not a quantisation of the model. */
 const PROJECTOR = /mmproj[^/]*$/i;
 const WEIGHTS = /\.(?:gguf|safetensors|bin|pt|pth|ckpt|h5|msgpack|onnx|onnx_data)(?:\.index\.json)?$/;
 
-/** True for what names a GGUF quantisation, as `Q4_K_M` does; a branch of such a name needs `@`. */
+/** True for the name of a GGUF quantisation, such as `Q4_K_M`. A branch of such a name needs `@`. */
 export function isQuantisation(text: string): boolean {
   return NAME.test(text);
 }
 
-/** The quantisations that a model's files are in. */
+/** The quantisations among a model's files. */
 export function quantisationsOf(paths: Iterable<string>): string[] {
   const found = new Set<string>();
   for (const path of paths) {
@@ -27,8 +27,8 @@ export function quantisationsOf(paths: Iterable<string>): string[] {
 }
 
 /**
- * The GGUF files of one quantisation, `*-QUANT.gguf` and `*-QUANT-*.gguf` in any folder; the one that vLLM is
- * given first, the first shard of a set.
+ * The GGUF files of one quantisation, `*-QUANT.gguf` and `*-QUANT-*.gguf` in any folder. The first one is the file
+ * for vLLM: the first shard of a set.
  */
 export function ggufFiles(paths: Iterable<string>, quantisation: string): string[] {
   const file = new RegExp(`[-.]${RegExp.escape(quantisation)}(?:-[^/]*)?\\.gguf$`, "i");
@@ -37,13 +37,13 @@ export function ggufFiles(paths: Iterable<string>, quantisation: string): string
     .sort((a, b) => dashes(a) - dashes(b) || (a < b ? -1 : 1));
 }
 
-/** What one quantisation of a model consists of: its GGUF files, and all that are no weights. */
+/** The files of one quantisation: its GGUF files, and all files that are not weights. */
 export function filesOfQuantisation(paths: Iterable<string>, quantisation: string): ReadonlySet<string> {
   const all = [...paths];
   return new Set([...ggufFiles(all, quantisation), ...all.filter((path) => !WEIGHTS.test(path))]);
 }
 
-/** Says that a model does not have a quantisation, and which ones it has. */
+/** Text: the model does not have this quantisation, and has those. */
 export function withoutQuantisation(quantisation: string, paths: Iterable<string>): string {
   const there = quantisationsOf(paths);
   return `no GGUF files of ${quantisation} (${

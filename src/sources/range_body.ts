@@ -3,17 +3,16 @@ import type { ByteRange, ManifestFile } from "./manifest.ts";
 import { type RangeBody, SourceChangedError, TransientError } from "./source.ts";
 import { readStart } from "./transport/read_bounded.ts";
 
-/** The `Range` header that asks for a range; nothing for a whole file. */
+/** The `Range` header for a range; none for a complete file. */
 export function rangeHeader(range: ByteRange | null): Readonly<Record<string, string>> {
   return range === null ? {} : { range: `bytes=${range.start}-${range.end - 1}` };
 }
 
 /**
- * Makes data of an answer (200 or 206) to a request for `range` of `file`, or refuses it: the range that is
- * announced must be the one asked for, the total size the manifest's, and an ETag the manifest's.
+ * Checks an answer (200 or 206) to a request for `range` of `file`, and returns its data: the range must be the
+ * requested one, and total size and ETag those of the manifest.
  *
- * @param etag The answer's ETag where it can be compared to the manifest's; `null` where it is another kind
- * of tag.
+ * @param etag The answer's ETag; `null` if it cannot be compared with the manifest's.
  * @throws {SourceChangedError} another ETag or total size.
  * @throws {TransientError} an answer that contradicts itself or the request.
  */
@@ -36,7 +35,7 @@ export async function rangeBody(
   };
 }
 
-/** Undoes an encoding that nobody asked for: `fetch` leaves it where `accept-encoding` is set. */
+/** Removes an encoding that was not requested: `fetch` does not if `accept-encoding` is set. */
 function decoded(response: Response): ReadableStream<Uint8Array> | null {
   const encoding = response.headers.get("content-encoding")?.trim().toLowerCase() ?? "";
   const format = ENCODINGS[encoding];
@@ -51,7 +50,7 @@ const ENCODINGS: Readonly<Record<string, "gzip" | "deflate">> = {
   deflate: "deflate",
 };
 
-/** A page of a portal, or an error in JSON, that came in place of the file with status 200. */
+/** The error for a portal's page, or JSON, with status 200 in place of the file. */
 async function otherContent(response: Response, { path, size }: ManifestFile): Promise<Error | null> {
   const type = /^(?:text\/(html)|application\/(json))\b/i.exec(response.headers.get("content-type") ?? "");
   const kind = (type?.[1] ?? type?.[2])?.toLowerCase();
@@ -68,12 +67,11 @@ async function otherContent(response: Response, { path, size }: ManifestFile): P
   });
 }
 
-/** A body without bytes. */
 export function emptyBody(): ReadableStream<Uint8Array> {
   return new ReadableStream({ start: (controller) => controller.close() });
 }
 
-/** An ETag without quotes and `W/`; `null` for no header. */
+/** An ETag without quotes and `W/`; `null` without a header. */
 export function plainEtag(header: string | null): string | null {
   return header === null ? null : header.trim().replace(/^W\//, "").replace(/^"(.*)"$/, "$1");
 }
@@ -92,7 +90,7 @@ function faultOf(
   const length = contentLength(response);
   if (response.status === 200) {
     if (length === null || length === size) return null;
-    // With the very ETag of the manifest the size cannot have changed: then it is the answer that is wrong.
+    // With the same ETag, the size cannot have changed: the answer is wrong.
     if (etag !== null) return wrong(`${length} bytes of ${size}`);
     return new SourceChangedError(path, `${path} has ${length} bytes, it had ${size}`);
   }
@@ -112,7 +110,7 @@ function faultOf(
   return length === null || length === end - start ? null : wrong(`${length} bytes of ${end - start}`);
 }
 
-/** `null` where there is none, or where it counts encoded bytes. */
+/** `null` if there is none, or if it is of encoded bytes. */
 function contentLength(response: Response): number | null {
   const header = response.headers.get("content-length");
   return header === null || response.headers.has("content-encoding") ? null : Number(header);

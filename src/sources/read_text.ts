@@ -3,7 +3,7 @@ import type { Source } from "./source.ts";
 import { readBounded } from "./transport/read_bounded.ts";
 
 /**
- * Reads a small file of a source whole, and never more than its size.
+ * Reads a small file of a source, up to its size.
  *
  * @throws As {@linkcode Source.read}.
  */

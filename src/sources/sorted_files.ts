@@ -2,10 +2,9 @@ import { AimError } from "../errors/aim_error.ts";
 import type { ManifestFile } from "./manifest.ts";
 
 /**
- * Sorts a manifest's files by path and refuses what no directory can hold: a path twice, or a file that is
- * also a directory.
+ * Sorts a manifest's files by path.
  *
- * @throws {AimError} `integrity`, naming the path.
+ * @throws {AimError} `integrity` for a repeated path, or a file that is also a directory.
  */
 export function sortedFiles(files: readonly ManifestFile[], source: string): readonly ManifestFile[] {
   const byPath = new Map<string, ManifestFile>();

@@ -1,19 +1,15 @@
 import type { ByteRange, Manifest, ManifestFile } from "./manifest.ts";
 
-/** The bytes that a source sends for one request. The status is already checked: this is data. */
+/** The bytes that a source sends for one request. The status is already checked. */
 export interface RangeBody {
-  /** What will arrive: the range asked for, or the whole file where the server ignored `Range`. */
+  /** The requested range, or the complete file if the server ignores `Range`. */
   readonly range: ByteRange;
   /**
-   * `Content-Length` of a body straight from `fetch`, where the server sent one and the body is not
-   * content-encoded. HTTP holds such a body to this length, so that it may be piped to a file unread; a body
-   * without it is read chunk by chunk, and cut at the end of its range.
+   * `Content-Length` of a body from `fetch` that is not content-encoded. HTTP ends such a body at this length, so it
+   * can be piped to a file; a body without it is read chunk by chunk, and cut at the end of its range.
    */
   readonly length?: number | null;
-  /**
-   * Straight from `fetch`, not wrapped, so that `pipeTo(file.writable)` takes Deno's fast path. May end
-   * early: count the bytes.
-   */
+  /** From `fetch`, unwrapped, so that `pipeTo(file.writable)` uses Deno's fast path. May end early: count the bytes. */
   readonly body: ReadableStream<Uint8Array>;
 }
 
@@ -21,17 +17,14 @@ export interface RangeBody {
 export interface ManifestOptions {
   /** Branch, tag or commit (hub only). @default {"main"} */
   revision?: string | undefined;
-  /** Globs in the sense of Python's `fnmatch`, as `huggingface_hub`'s allow_patterns; empty means all. */
+  /** Globs of Python's `fnmatch`, like huggingface_hub's allow_patterns; empty for all files. */
   include?: readonly string[];
-  /** Globs of what is left out, after `include`. */
+  /** Globs of files to leave out. */
   exclude?: readonly string[];
   signal?: AbortSignal | undefined;
 }
 
-/**
- * A place that models come from. One manifest, then byte ranges of its files; the rest of the program knows
- * no more.
- */
+/** A source of a model: one manifest, then byte ranges of its files. */
 export interface Source {
   /** Canonical: `hf://org/model` or `s3://bucket/prefix`. */
   readonly uri: string;
@@ -45,26 +38,23 @@ export interface Source {
   manifest(options?: ManifestOptions): Promise<Manifest>;
 
   /**
-   * Asks for a range of a file (`null`: all of it), bound to the file's ETag (`If-Match`, where the server
-   * knows it). One attempt: retrying is the transfer's business. Redirects are followed here; a redirect that
-   * has expired is resolved anew by the next call.
+   * Requests a range of a file (`null`: the complete file) with the file's ETag (`If-Match`, if the server supports
+   * it). One attempt: the transfer retries. Follows redirects; an expired redirect is resolved again by the next call.
    *
-   * @throws {TransientError} worth another attempt: connection reset, 408/425/429/5xx, an expired redirect;
-   * with `retryAfter` in ms where the server gave it.
-   * @throws {SourceChangedError} the file is no longer what the manifest says (412, another ETag, another
-   * total size).
-   * @throws {AimError} not worth another attempt.
+   * @throws {TransientError} a retry may help: connection reset, 408/425/429/5xx, an expired redirect.
+   * @throws {SourceChangedError} the file has changed since the manifest (412, another ETag or total size).
+   * @throws {AimError} a retry cannot help.
    */
   read(file: ManifestFile, range: ByteRange | null, signal: AbortSignal): Promise<RangeBody>;
 
-  /** Closes connections and other resources. The source is not used after it. */
+  /** Closes connections and other resources. */
   close(): void;
 }
 
-/** A failure that another attempt may cure. */
+/** A failure that a retry may fix. */
 export class TransientError extends Error {
   override readonly name = "TransientError";
-  /** Milliseconds to wait at least, from `Retry-After`; `null` where the server gave none. */
+  /** Minimum milliseconds to wait, from `Retry-After`; `null` without it. */
   readonly retryAfter: number | null;
   constructor(message: string, options: { retryAfter?: number | null; cause?: unknown } = {}) {
     super(message, { cause: options.cause });
@@ -72,7 +62,7 @@ export class TransientError extends Error {
   }
 }
 
-/** The source has replaced the file since its manifest was taken. */
+/** A file has changed since the manifest. */
 export class SourceChangedError extends Error {
   override readonly name = "SourceChangedError";
   readonly path: string;

@@ -150,7 +150,7 @@ Deno.test("a local name that leaves its place in the cache is refused", () => {
   );
   assertStringIncludes(
     assertThrows(() => localNameOf(parseModelRef("org/model"), { modelName: "a/b" }), AimError).line,
-    "--model-name is for S3 sources",
+    "--model-name is for S3",
   );
 });
 

@@ -2,18 +2,15 @@ import { AimError } from "../../errors/aim_error.ts";
 import { parseJson } from "../transport/parse_json.ts";
 import { serverText } from "./hub_error.ts";
 
-/** Answers of one listing together: pages, and their characters. */
+/** Limits of one listing: pages, and characters of all pages. */
 const MOST_PAGES = 2_000;
 const MOST_TEXT = 64 * 2 ** 20;
-/** Statuses of servers that do not know a route or a query of the hub's. */
+/** Statuses of servers that do not have a route or a query of the hub's. */
 const UNKNOWN_ROUTE = [400, 404, 405, 415, 422, 501];
 
-/**
- * The server does not know a route, or not all of it; what the hub itself refuses has a reason and is another
- * error.
- */
+/** The server does not have a route. Refusals by the hub itself have a reason and are other errors. */
 export class NoRoute extends Error {
-  /** What it means where no other route helps. */
+  /** The error to report if no other route works. */
   readonly meaning: Error;
   constructor(meaning: Error) {
     super(meaning.message);
@@ -22,12 +19,11 @@ export class NoRoute extends Error {
 }
 
 /**
- * A `fetch` for the hub library's questions about one model, to a server that may be a mirror and is not
- * trusted: queries that it does not know are left out, and what it answers is JSON within bounds, or an error
- * of ours.
+ * A `fetch` for the hub library's requests about one model. The server may be a mirror and is not trusted: queries
+ * that it does not have are left out, and an answer is JSON within limits, or becomes an error of aim's.
  *
  * @param send Follows redirects.
- * @param refused What a refusal means.
+ * @param refused The meaning of a refusal.
  */
 export function hubApi(
   endpoint: string,
@@ -44,7 +40,7 @@ export function hubApi(
 
   return async (input, init) => {
     const url = new URL(input instanceof Request ? input.url : input);
-    // A mirror that does not know pages sends the first one again and again.
+    // A mirror without paging repeats the first page.
     const isQuestion = (init?.method ?? "GET") === "GET";
     if (isQuestion && asked.has(url.href)) throw new NoRoute(excessive("in pages that repeat"));
     if (asked.size >= MOST_PAGES) throw excessive(`in more than ${MOST_PAGES} pages`);
@@ -66,12 +62,12 @@ export function hubApi(
   };
 }
 
-/** The hub names the reason of what it refuses. */
+/** The hub itself gives a reason for its refusals. */
 function isUnknownRoute(response: Response): boolean {
   return UNKNOWN_ROUTE.includes(response.status) && !response.headers.has("x-error-code");
 }
 
-/** Some proxies answer an error with status 200. */
+/** Some proxies send errors with status 200. */
 function refuseErrorObject(answer: unknown, host: string): void {
   if (typeof answer !== "object" || answer === null || !("error" in answer) || "sha" in answer) return;
   const { error } = answer;

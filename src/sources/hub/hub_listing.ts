@@ -5,13 +5,12 @@ import type { CommitSha } from "../manifest.ts";
 import { hubApi, NoRoute } from "./hub_api.ts";
 import { malformed } from "./tree_files.ts";
 
-/** Entries of a model's list, at most. */
+/** Maximum entries of a model's list. */
 const MOST_ENTRIES = 100_000;
 
-/** What is listed. */
 export interface HubListing {
   readonly commit: CommitSha;
-  /** In the form of the hub's tree, not checked yet. */
+  /** In the form of the hub's tree, unchecked. */
   readonly entries: readonly unknown[];
 }
 
@@ -22,14 +21,13 @@ export interface HubListingQuestion {
   readonly revision: string;
   /** Follows redirects. */
   readonly send: typeof fetch;
-  /** What a refusal means. */
+  /** The meaning of a refusal. */
   readonly refused: (response: Response) => Promise<Error>;
 }
 
 /**
- * Resolves a revision to its commit and lists that commit's files, through the hub's library. A server that
- * has no tree, or repeats its first page, is asked for the list of names and sizes that comes with the
- * model's information.
+ * Resolves a revision to its commit and lists that commit's files, with the hub's library. If a server has no
+ * tree, or repeats its first page, the list in the model's information is used instead.
  *
  * @throws {AimError}
  */
@@ -45,16 +43,16 @@ export async function hubListing(question: HubListingQuestion): Promise<HubListi
     return { commit, entries: await tree(question, commit, fetchApi) };
   } catch (error) {
     if (error instanceof NoRoute) throw error.meaning;
-    // What the library cannot use.
+    // The library cannot read the answer.
     if (!(error instanceof SyntaxError || error instanceof TypeError)) throw error;
-    throw new AimError("network", `${new URL(endpoint).host} does not answer as a model hub does`, {
+    throw new AimError("network", `${new URL(endpoint).host} does not answer like a model hub`, {
       hint: "check HF_ENDPOINT and the proxy settings",
       cause: error,
     });
   }
 }
 
-/** A file of a model's information, in the form of the hub's tree. */
+/** A file in a model's information, in the form of the hub's tree. */
 interface Sibling {
   readonly type: "file";
   readonly path: unknown;
@@ -82,8 +80,8 @@ async function tree(
     return entries;
   } catch (error) {
     if (!(error instanceof NoRoute)) throw error;
-    log.debug("no whole tree, listing from siblings", { host: new URL(endpoint).host });
-    // What its pages have said already need not be asked again.
+    log.debug("no complete tree, listing from siblings", { host: new URL(endpoint).host });
+    // Entries of the pages that were read stay.
     const listed = new Map(entries.map((entry) => [pathOf(entry), entry]));
     const rest = (await siblings(question, commit, fetchApi)).filter(({ path }) => !listed.has(path));
     return [...listed.values(), ...await withSizes(rest, question, commit, fetchApi)];
@@ -106,20 +104,17 @@ async function siblings(
   if (list.length > MOST_ENTRIES) throw tooMany(endpoint);
   return list.map((sibling: unknown): Sibling => {
     if (typeof sibling !== "object" || sibling === null) {
-      throw malformed(`hf://${id}`, sibling, "it is no object");
+      throw malformed(`hf://${id}`, sibling, "it is not an object");
     }
     const { rfilename, blobId, size, lfs } = sibling as Readonly<Record<string, unknown>>;
     return { type: "file", path: rfilename, oid: blobId, size, ...(lfs == null ? {} : { lfs }) };
   });
 }
 
-/** Mirrors ask the hub for each by itself. */
+/** Few at a time, since mirrors ask the hub for each path. */
 const PATHS_AT_ONCE = 50;
 
-/**
- * Entries that are names alone, with what the hub's route for single paths says of them; as they are where
- * there is none.
- */
+/** Completes entries that are only names, if the server has the hub's route for single paths. */
 async function withSizes(
   entries: readonly Sibling[],
   { endpoint, id }: HubListingQuestion,
@@ -132,7 +127,7 @@ async function withSizes(
     for (let at = 0; at < entries.length; at += PATHS_AT_ONCE) {
       const response = await fetchApi(`${endpoint}/api/models/${id}/paths-info/${commit}`, {
         method: "POST",
-        // As Python's client asks: mirrors know it in this form.
+        // In the form of Python's client, which mirrors support.
         body: new URLSearchParams(
           entries.slice(at, at + PATHS_AT_ONCE).map(({ path }) => ["paths", String(path)]),
         ),

@@ -4,7 +4,7 @@ import type { ManifestFile } from "../manifest.ts";
 import { assertSafePath } from "../safe_path.ts";
 import { sortedFiles } from "../sorted_files.ts";
 
-/** A file as a hub lists it, before anything of it is believed. */
+/** A file in a hub's list, unchecked. */
 interface Entry {
   readonly type?: unknown;
   readonly path?: unknown;
@@ -13,16 +13,15 @@ interface Entry {
   readonly oid?: unknown;
   readonly lfs?: unknown;
   readonly xetHash?: unknown;
-  /** Instead of an id, where nothing proves the file. */
+  /** In place of an id, if nothing proves the file. */
   readonly etag?: unknown;
 }
 
 /**
- * A manifest's files from the entries of a hub's tree. A file in LFS (or xet) is proven by the SHA-256 that
- * its pointer names, any other by git's id; that id is also what `resolve` answers as the file's ETag.
+ * A manifest's files from the entries of a hub's tree. A file in LFS (or xet) is proven by the SHA-256 in its
+ * pointer, any other by git's id; that id is also the ETag with which `resolve` answers.
  *
- * @throws {AimError} `integrity` for a path that must not be written, or twice; `network` for an entry that
- * makes no sense.
+ * @throws {AimError} `integrity` for an unsafe or repeated path; `network` for an invalid entry.
  */
 export function treeFiles(
   entries: readonly unknown[],
@@ -36,7 +35,7 @@ export function treeFiles(
     if (typeof entry.path !== "string") throw malformed(source, given, "it has no path");
     if (!wanted(entry.path)) continue;
     if (entry.type !== "file") {
-      log.warn(`${source} has ${entry.path}, which is no regular file: left out`);
+      log.warn(`${source} has ${entry.path}, which is not a regular file: left out`);
       continue;
     }
     files.push(manifestFile(entry, entry.path, source));
@@ -48,12 +47,12 @@ function manifestFile(entry: Entry, named: string, source: string): ManifestFile
   const path = assertSafePath(named, source);
   const { lfs } = entry;
   if (lfs !== undefined && lfs !== null && typeof lfs !== "object") {
-    throw malformed(source, entry, "its lfs is no object");
+    throw malformed(source, entry, "its lfs is not an object");
   }
   const stored: { oid?: unknown; sha256?: unknown; size?: unknown } | null = lfs ?? null;
   const size = stored?.size ?? entry.size;
   if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) {
-    throw malformed(source, entry, "its size is no number of bytes");
+    throw malformed(source, entry, "its size is not a number of bytes");
   }
   if (stored === null && entry.oid === undefined && typeof entry.etag === "string") {
     return { path, size, digest: null, etag: entry.etag };
@@ -61,7 +60,7 @@ function manifestFile(entry: Entry, named: string, source: string): ManifestFile
   const id = stored === null ? entry.oid : stored.oid ?? stored.sha256;
   const etag = typeof id === "string" ? id.replace(/^sha256:/, "").toLowerCase() : "";
   const plausible = stored === null ? /^[0-9a-f]{40}$/ : /^[0-9a-f]{64}$/;
-  if (!plausible.test(etag)) throw malformed(source, entry, "its oid is no digest");
+  if (!plausible.test(etag)) throw malformed(source, entry, "its oid is not a digest");
   return {
     path,
     size,
@@ -71,7 +70,7 @@ function manifestFile(entry: Entry, named: string, source: string): ManifestFile
   };
 }
 
-/** Names an entry of a list that nobody can use. */
+/** The error for an invalid entry of a list. */
 export function malformed(source: string, entry: unknown, fault: string): AimError {
   return new AimError("network", `the hub's list of ${source} has an entry ${shown(entry)}: ${fault}`, {
     hint: "check HF_ENDPOINT, or leave the file out with --exclude",

@@ -2,20 +2,19 @@ import { loadLibrary } from "../../libraries/load_library.ts";
 import type { ByteRange, ManifestFile } from "../manifest.ts";
 import { type RangeBody, TransientError } from "../source.ts";
 
-/** What the xet reader needs beside the file. */
+/** How to reach the xet store. */
 export interface XetAccess {
-  /** Where the hub gives a read token for the xet store. */
+  /** The hub's address for read tokens of the xet store. */
   readonly refreshUrl: string;
   readonly fetch: typeof fetch;
-  /** Told once when the data breaks off after {@linkcode readXet} has resolved. */
+  /** Called if the data breaks off after {@linkcode readXet} has resolved. */
   readonly onBroken: (error: unknown) => void;
 }
 
 /**
- * Reads a range of a file by the xet protocol, with the hub library's reader. Resolves once the first bytes
- * are there.
+ * Reads a range of a file by the xet protocol, with the hub library's reader. Resolves with the first bytes.
  *
- * @throws {TransientError} whatever fails: the next protocol may do better.
+ * @throws {TransientError} for any failure: the next protocol may work.
  */
 export async function readXet(
   file: ManifestFile,
@@ -29,7 +28,7 @@ export async function readXet(
     size: file.size,
     refreshUrl: access.refreshUrl,
     fetch: access.fetch,
-    // Parts are read side by side already; the library's own parallel reader holds up to 256 MiB for each.
+    // aim already reads parts in parallel; the library's parallel reader buffers up to 256 MiB for each.
     parallelDownloads: false,
   });
   const reader = blob.slice(wanted.start, wanted.end).stream().getReader();
