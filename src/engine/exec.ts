@@ -2,7 +2,7 @@ import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
 import { cString, describeErrno, lastErrno, type ProcessCalls, processCalls } from "../os/libc.ts";
 import { kernelFiles } from "../os/kernel_files.ts";
-import { callersFileLimit } from "./file_limit.ts";
+import { callersFileLimit, OPEN_FILES } from "./file_limit.ts";
 import type { Program } from "./program.ts";
 import { runAsChild } from "./run_as_child.ts";
 
@@ -32,7 +32,7 @@ export async function replaceProcess(program: Program): Promise<number> {
   closeOnExec(library);
   resetSignals(library);
   if (fileLimit !== null && fileLimit.hard !== null) {
-    library.setrlimit?.(RLIMIT_NOFILE, new BigUint64Array([fileLimit.soft, fileLimit.hard]));
+    library.setrlimit?.(OPEN_FILES, new BigUint64Array([fileLimit.soft, fileLimit.hard]));
   }
   library.execve(path, argv.pointers, env.pointers);
   const reason = describeErrno(library, lastErrno(library));
@@ -43,7 +43,7 @@ export async function replaceProcess(program: Program): Promise<number> {
 
 const F_SETFD = 2, F_GETFL = 3, F_SETFL = 4, FD_CLOEXEC = 1, O_NONBLOCK = 0o4000;
 const CLOSE_RANGE_CLOEXEC = 4, LAST_FD = 0xffffffff;
-const SIG_SETMASK = 2, RLIMIT_NOFILE = 7;
+const SIG_SETMASK = 2;
 // SIGKILL and SIGSTOP cannot be set; 32 and 33 belong to the C library's threads.
 const FIXED_SIGNALS = new Set([9, 19, 32, 33]);
 

@@ -67,7 +67,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   const engineEnv = { ...env, ...compiled, ...plan.env };
   if (choice.watchesAdapters) watchBeside(config, plan.args, engineEnv);
   timings.mark("prepare");
-  log.debug("timings in milliseconds", timings.steps);
+  if (config.logLevel === "DEBUG") log.debug("timings in milliseconds", timings.steps);
   options.onTimings?.(timings.steps);
   return await replaceProcess({ path, argv: plan.argv, env: engineEnv });
 }

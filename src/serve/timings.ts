@@ -14,11 +14,11 @@ export interface Timings {
  * time from the start of the process to that of the runtime, with any unpacking.
  */
 export function startTimings(): Timings {
-  const launch = launchTime();
   const steps: [string, number][] = [...startSteps];
   return {
     mark: (step) => steps.push([step, performance.now()]),
     get steps() {
+      const launch = launchTime();
       const times = steps.map(([name, end], at) => [name, rounded(end - (steps[at - 1]?.[1] ?? 0))]);
       return Object.fromEntries([
         ...(launch === null ? [] : [["launch", rounded(launch)]]),

@@ -1,6 +1,7 @@
 import { type Claim, compare, type Comparison } from "./comparison.ts";
 import { type Contender, type Figures, measure, type MeasureOptions } from "./measure.ts";
 import { PYTHON_IMPORTS } from "./peers.ts";
+import { quickEngine } from "./quick_engine.ts";
 import { freshDirectory, shell, type World } from "./world.ts";
 
 /**
@@ -37,14 +38,13 @@ async function measureIn(
   await freshDirectory(`${cache}/org/model`, 0);
   await Deno.writeTextFile(`${cache}/org/model/config.json`, '{"model_type":"llama"}');
   await Deno.writeFile(`${cache}/org/model/model.safetensors`, EMPTY_SAFETENSORS);
-  await engine(bin);
   const env = {
     AIM_CACHE_PATH: cache,
     AIM_MODEL_ID: "org/model",
     AIM_GPU_MODEL: "MI300X",
     AIM_GPU_COUNT: "1",
     AIM_LOG_LEVEL: "ERROR",
-    PATH: `${bin}:/usr/bin:/bin`,
+    ...await quickEngine(bin),
   };
   const contender = (name: string, program: string, { second = false, mounts = "" } = {}): Contender => {
     const tmp = `${place}/tmp-${name.replaceAll(/\W+/g, "-")}`;
@@ -93,9 +93,3 @@ async function measureIn(
 
 /** A file of weights without tensors. */
 const EMPTY_SAFETENSORS = new Uint8Array([8, 0, 0, 0, 0, 0, 0, 0, ...new TextEncoder().encode("{}      ")]);
-
-/** An engine that ends at once: a Python that holds vLLM, as far as anyone looks. */
-async function engine(bin: string): Promise<void> {
-  await Deno.mkdir(bin, { recursive: true });
-  for (const name of ["python", "python3"]) await Deno.symlink("/bin/true", `${bin}/${name}`);
-}

@@ -2,6 +2,7 @@ import { type Ceph, startCeph } from "../servers/ceph.ts";
 import { coldStart } from "./cold_start.ts";
 import { type Claim, compare } from "./comparison.ts";
 import { type Contender, measure, type MeasureOptions, type Run } from "./measure.ts";
+import { quickEngine } from "./quick_engine.ts";
 import { certificates, fetched, into, QUIET, type Result, type Row, short, weighed } from "./row_parts.ts";
 import { SHARD_ROWS } from "./shards.ts";
 import { startFarHub } from "./far_hub.ts";
@@ -438,17 +439,13 @@ async function startUp(world: World, options: MeasureOptions): Promise<Result> {
   await Deno.writeTextFile(`${cache}/config.json`, "{}");
   // A header of two bytes, and no tensors.
   await Deno.writeTextFile(`${cache}/model.safetensors`, "\x02\0\0\0\0\0\0\0{}");
-  const bin = `${world.disk}/bin`;
-  await Deno.mkdir(bin, { recursive: true });
-  // An engine that does nothing, as quickly as can be.
-  for (const name of ["python", "python3"]) await Deno.symlink("/bin/true", `${bin}/${name}`);
   const env = {
     AIM_CACHE_PATH: `${world.disk}/start`,
     AIM_MODEL_ID: "org/model",
     AIM_GPU_MODEL: "MI300X",
     AIM_GPU_COUNT: "1",
     AIM_LOG_LEVEL: "ERROR",
-    PATH: `${bin}:/usr/bin:/bin`,
+    ...await quickEngine(`${world.disk}/bin`),
   };
   const python = world.peers.get("python");
   const contenders: Contender[] = [

@@ -1,4 +1,5 @@
 import type { EngineTable } from "../../src/engine/engine_table.ts";
+import { compareVersions, parseVersion } from "../../src/engine/engine_version.ts";
 
 /** What vllm_parser.py says of a release. */
 export interface ParserDescription {
@@ -13,7 +14,11 @@ export interface ParserDescription {
   readonly variables: readonly string[];
 }
 
-/** A table with one more release, which must be newer than all in it. */
+/**
+ * A table with one more release.
+ *
+ * @throws {Error} if it is no release, older than the newest in the table, or the newest with other options.
+ */
 export function addRelease(
   table: EngineTable,
   release: string,
@@ -21,6 +26,14 @@ export function addRelease(
 ): EngineTable {
   const releases = table.releases.split(" ").filter((known) => known !== "");
   const previous = releases.at(-1) ?? "";
+  const [version, newest] = [parseVersion(release), parseVersion(previous)];
+  if (version === null) throw new Error(`"${release}" is no release; give one such as 0.34.0`);
+  const order = newest === null ? 1 : compareVersions(version, newest);
+  if (order < 0) {
+    throw new Error(
+      `${release} is older than ${previous}, the newest in the table: make it anew with --unpacked`,
+    );
+  }
   const options = Object.fromEntries(
     Object.entries(description.options).map(([option, { kind, choices, long }]) => {
       const text = option.startsWith("--")
@@ -33,11 +46,15 @@ export function addRelease(
     for (const field of fields) options[`${option.replace(/^--/, "")}.${field}`] = "field";
   }
   const variables = Object.fromEntries(description.variables.map((name) => [name, ""]));
-  return {
-    releases: [...releases, release].join(" "),
+  const added = {
+    releases: (order === 0 ? releases : [...releases, release]).join(" "),
     options: merged(table.options, options, previous, release),
     variables: merged(table.variables, variables, previous, release),
   };
+  if (order === 0 && JSON.stringify(added) !== JSON.stringify(table)) {
+    throw new Error(`${release} is in the table with other options: make it anew with --unpacked`);
+  }
+  return added;
 }
 
 function merged(

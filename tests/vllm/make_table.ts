@@ -5,7 +5,7 @@
 //
 // Each release's own parser is run (vllm_parser.py), in a small environment with stubs for what it imports.
 
-import type { EngineTable } from "../../src/engine/engine_table.ts";
+import { type EngineTable, releasesOf } from "../../src/engine/engine_table.ts";
 import { compareVersions, parseVersion } from "../../src/engine/engine_version.ts";
 import { describeParser, unpackedVllm } from "./parsers.ts";
 import { addRelease } from "./add_release.ts";
@@ -30,7 +30,18 @@ export const VLLM_TABLE: EngineTable = JSON.parse(\`${json}\`);
 }
 
 if (import.meta.main) {
-  const [first = "", directory = ""] = Deno.args;
+  try {
+    const releases = releasesOf(await make(Deno.args));
+    console.log(`${FILE.pathname}: ${releases.length} releases, the newest is ${releases.at(-1)}`);
+  } catch (error) {
+    console.error(`vllm-table: ${error instanceof Error ? error.message : error}`);
+    Deno.exit(1);
+  }
+}
+
+async function make(words: readonly string[]): Promise<EngineTable> {
+  const [first, directory = ""] = words;
+  if (first === undefined) throw new Error("name a release, or --unpacked and a directory");
   let table: EngineTable = { releases: "", options: {}, variables: {} };
   if (first === "--unpacked") {
     const versions = [...Deno.readDirSync(directory)].map((entry) => parseVersion(entry.name))
@@ -40,9 +51,10 @@ if (import.meta.main) {
     }
   } else {
     table = (await import("../../src/engine/vllm_table.generated.ts")).VLLM_TABLE;
-    for (const version of Deno.args) {
+    for (const version of words) {
       table = addRelease(table, version, await describeParser(await unpackedVllm("vllm", version)));
     }
   }
   await writeTable(table);
+  return table;
 }
