@@ -29,7 +29,7 @@ const LARGE_PART = 64 * 1024 * 1024;
 const SEVERAL = 4;
 /** Below this a part is hardly worth its request. */
 const SMALLEST_PART = 2 * 1024 * 1024;
-const EVEN = 64 * 1024;
+const EVEN = 1024 * 1024;
 
 /**
  * Bytes a part for files of these sizes. Small parts let one file be hashed closely behind several connections. Where there are
@@ -50,10 +50,17 @@ export function wholeLimit(budget: PlanBudget): number {
   return Math.min(LARGEST_WHOLE, budget.partSize, Math.floor(budget.memory / budget.jobs));
 }
 
-/** The missing bytes of a file, in file order, in pieces of at most `partSize`. */
+/**
+ * The missing bytes of a file, in file order, cut at multiples of `partSize`: whatever is missing, every node asks a cache for the
+ * same parts.
+ */
 export function* partsOf(file: PlannedFile, partSize: number): Generator<ByteRange> {
   for (const { start, end } of gaps(file.done, file.size)) {
-    for (let at = start; at < end; at += partSize) yield { start: at, end: Math.min(end, at + partSize) };
+    for (let at = start; at < end;) {
+      const next = Math.min(end, (Math.floor(at / partSize) + 1) * partSize);
+      yield { start: at, end: next };
+      at = next;
+    }
   }
 }
 

@@ -33,6 +33,8 @@ export class LargeFiles {
   readonly #owner: PartialOwner;
   readonly #flows = new Set<Flow>();
   readonly #open = new Set<LargeFile>();
+  /** The server, or a proxy before it, has answered a part with a whole file. */
+  #ignoresRanges = false;
 
   /** @param requeue Puts parts before all others: the file was begun anew. */
   constructor(run: TransferRun, requeue: (file: LargeFile, parts: Iterable<ByteRange>) => void) {
@@ -88,6 +90,11 @@ export class LargeFiles {
     let range = part;
     for (let failures = 0; range.start < range.end;) {
       if (unwanted()) return;
+      if (this.#ignoresRanges && file.state.kind === "parts" && this.#isUntouched(file)) {
+        // One connection asks for all of it: each further part would be sent as a whole file, too.
+        file.state = { kind: "stream", careful: file.state.careful, owner };
+        range = { start: 0, end: file.item.file.size };
+      }
       try {
         this.#local(file, () => this.#activate(file));
         range = await this.#attempt(file, range, owner);
@@ -306,12 +313,17 @@ export class LargeFiles {
       throw new Superseded();
     }
     log.debug(`${path}: the server ignores ranges, reading it in one stream`);
+    this.#ignoresRanges = true;
     file.state = { kind: "stream", careful: file.state.careful, owner };
     flow.at = 0;
     flow.range = { start: 0, end: size };
     this.#startAnew(file, flow);
     this.#activate(file);
     this.#hash(file);
+  }
+
+  #isUntouched(file: LargeFile): boolean {
+    return file.partial.done.length === 0 && this.#flows.values().every((flow) => flow.file !== file);
   }
 
   #reached(file: LargeFile): number {
