@@ -7,6 +7,7 @@ import {
   type Container,
   containersOf,
   KUBERNETES,
+  kustomizedFolders,
   type Manifest,
   podOf,
   readManifests,
@@ -32,6 +33,8 @@ const OTHERS = [
   "aim.eai.amd.com/v1alpha2 AIMService",
   "serving.kserve.io/v1alpha1 ClusterStorageContainer",
   "serving.kserve.io/v1alpha1 ClusterServingRuntime",
+  "serving.kserve.io/v1alpha1 LocalModelCache",
+  "serving.kserve.io/v1alpha1 LocalModelNodeGroup",
   "kustomize.config.k8s.io/v1beta1 Kustomization",
 ];
 
@@ -182,8 +185,10 @@ Deno.test("every pod runs without root, without capabilities and without a token
         assert(container.resources?.limits?.memory !== undefined, container.name);
         const mounts = container.volumeMounts ?? [];
         // The engine writes there; aim itself does not.
-        const serves = container.args?.[0] === "serve";
-        assertEquals(mounts.some((mount) => mount.mountPath === "/tmp"), serves, container.name);
+        if (/^aim/.test(container.image)) {
+          const serves = container.args?.[0] === "serve";
+          assertEquals(mounts.some((mount) => mount.mountPath === "/tmp"), serves, container.name);
+        }
         for (const { name } of mounts) {
           assert(pod.volumes?.some((volume) => volume.name === name), `${container.name}: no volume ${name}`);
         }
@@ -206,7 +211,8 @@ Deno.test("the hub's token goes to what downloads, not to what serves", () => {
   for (const { manifest } of MANIFESTS) {
     const pod = podOf(manifest);
     for (const container of pod === null ? [] : containersOf(pod)) {
-      const downloads = container.args?.includes("download-to-cache") === true;
+      const downloads = container.args?.includes("download-to-cache") === true ||
+        container.command?.some((word) => word.endsWith("/warm-up.sh")) === true;
       const token = container.env?.some(({ name }) => name === "HF_TOKEN") === true;
       assertEquals(token, downloads, `${manifest.kind} ${container.name}`);
       if (token) {
@@ -270,16 +276,17 @@ Deno.test("job, init container and engine select one model, and its volume is mo
   }
 });
 
-const FOLDERS = ["aim-engine", "air-gapped", "base", "kserve", "overlay-example"];
-
 Deno.test("kustomizations name every file beside them", async (t) => {
-  assertEquals([...Deno.readDirSync(KUBERNETES)].map(({ name }) => name).sort(), FOLDERS);
-  for (const folder of FOLDERS) {
+  for (const folder of kustomizedFolders()) {
     await t.step(folder, () => {
-      const { resources } = fileNamed(`${folder}/kustomization.yaml`) as { resources: string[] };
+      const { resources, configMapGenerator = [] } = fileNamed(`${folder}/kustomization.yaml`) as {
+        resources: string[];
+        configMapGenerator?: { files?: string[] }[];
+      };
+      const named = [...resources, ...configMapGenerator.flatMap(({ files }) => files ?? [])];
       const there = [...Deno.readDirSync(`${KUBERNETES}${folder}`)].map((entry) => entry.name)
         .filter((name) => name !== "kustomization.yaml");
-      assertEquals(resources.filter((name) => !name.startsWith("../")).sort(), there.sort());
+      assertEquals(named.filter((name) => !name.startsWith("../")).sort(), there.sort());
     });
   }
 });
@@ -326,6 +333,20 @@ Deno.test({
       for (const [name, value] of Object.entries(policy.podSelector.matchLabels)) {
         assertEquals(served.template.metadata.labels[name], value);
       }
+    });
+    await t.step("each of the fleet's folders", async () => {
+      const fleet = kustomizedFolders().filter((folder) => folder.startsWith("fleet/"));
+      const of = Object.fromEntries(
+        await Promise.all(fleet.map(async (folder) => [folder, kinds(await built(folder))])),
+      );
+      const cache = ["Deployment", "NetworkPolicy", "PersistentVolumeClaim", "Service"];
+      assertEquals(of, {
+        "fleet/kserve": ["ClusterStorageContainer", "LocalModelCache", "LocalModelNodeGroup"],
+        "fleet/nginx": ["ConfigMap", "ConfigMap", ...cache],
+        "fleet/olah": cache,
+        "fleet/registry": ["ConfigMap", ...cache],
+        "fleet/warm-up": ["ConfigMap", "ConfigMap", "DaemonSet"],
+      });
     });
     await t.step("the others", async () => {
       assertEquals(kinds(await built("kserve")), ["ClusterServingRuntime", "ClusterStorageContainer"]);
@@ -383,7 +404,7 @@ Deno.test("the policy of the air-gapped engine lets nothing out", () => {
 });
 
 Deno.test("KServe's storage container and runtime keep KServe's rules", () => {
-  const storage = of("ClusterStorageContainer").spec as {
+  const storage = of("ClusterStorageContainer", "aim").spec as {
     workloadType: string;
     supportedUriFormats: { prefix: string }[];
     container: Container;

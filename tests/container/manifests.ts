@@ -37,17 +37,33 @@ export const KUBERNETES = new URL("../../container/kubernetes/", import.meta.url
 /** Every object below `container/kubernetes`, by the file that holds it; kustomizations are among them. */
 export async function readManifests(): Promise<{ readonly file: string; readonly manifest: Manifest }[]> {
   const found: { file: string; manifest: Manifest }[] = [];
-  for (const folder of Deno.readDirSync(KUBERNETES)) {
-    for (const { name } of Deno.readDirSync(`${KUBERNETES}${folder.name}`)) {
-      const file = `${folder.name}/${name}`;
-      const text = await Deno.readTextFile(`${KUBERNETES}${file}`);
-      for (const document of parseAllDocuments(text, { strict: true, uniqueKeys: true })) {
-        if (document.errors.length > 0) throw new Error(`${file}: ${document.errors[0]?.message}`);
-        found.push({ file, manifest: document.toJS() as Manifest });
-      }
+  for (const file of filesIn("").filter((file) => file.endsWith(".yaml") && !file.endsWith("/values.yaml"))) {
+    for (const value of readYaml(await Deno.readTextFile(`${KUBERNETES}${file}`), file)) {
+      found.push({ file, manifest: value as Manifest });
     }
   }
   return found.sort((a, b) => a.file < b.file ? -1 : 1);
+}
+
+/** Folders below `container/kubernetes` that hold a kustomization. */
+export function kustomizedFolders(): string[] {
+  return filesIn("").filter((file) => file.endsWith("/kustomization.yaml"))
+    .map((file) => file.slice(0, -"/kustomization.yaml".length)).sort();
+}
+
+/** The documents of a YAML text; throws at the first fault. */
+export function readYaml(text: string, file: string): unknown[] {
+  return parseAllDocuments(text, { strict: true, uniqueKeys: true }).map((document) => {
+    if (document.errors.length > 0) throw new Error(`${file}: ${document.errors[0]?.message}`);
+    return document.toJS();
+  });
+}
+
+/** @param folder Empty, or with a slash at the end. */
+function filesIn(folder: string): string[] {
+  return [...Deno.readDirSync(`${KUBERNETES}${folder}`)].flatMap(({ name, isDirectory }) =>
+    isDirectory ? filesIn(`${folder}${name}/`) : [`${folder}${name}`]
+  );
 }
 
 /** The pod that an object makes; `null` where it makes none. */

@@ -6,6 +6,8 @@ export interface DockerRegistry extends AsyncDisposable {
   readonly host: string;
   /** Its folder of blobs. */
   readonly storage: string;
+  /** Bytes of blobs that it has sent, by its own log. */
+  blobBytesSent(): Promise<number>;
 }
 
 /** Why it cannot be started; `null` where it can. */
@@ -27,8 +29,15 @@ export type RegistryAuth =
     readonly certificate: string;
   };
 
-/** Starts Debian's docker-registry on loopback, with an empty folder. */
-export async function startRegistry(auth: RegistryAuth = { kind: "none" }): Promise<DockerRegistry> {
+/**
+ * Starts Debian's docker-registry on loopback, with an empty folder.
+ *
+ * @param options.remote Address of a registry that it is a pull-through cache of.
+ */
+export async function startRegistry(
+  auth: RegistryAuth = { kind: "none" },
+  options: { readonly remote?: string } = {},
+): Promise<DockerRegistry> {
   const folder = await Deno.makeTempDir({ prefix: "aim-registry-" });
   const port = freePort();
   let authYaml = "";
@@ -43,16 +52,14 @@ export async function startRegistry(auth: RegistryAuth = { kind: "none" }): Prom
   await Deno.writeTextFile(
     `${folder}/config.yml`,
     `version: 0.1
-log: { level: error }
+log: { level: error, accesslog: { disabled: false } }
 storage: { filesystem: { rootdirectory: ${folder}/data }, delete: { enabled: true } }
 http: { addr: 127.0.0.1:${port} }
-${authYaml}`,
+${options.remote === undefined ? "" : `proxy: { remoteurl: "${options.remote}" }\n`}${authYaml}`,
   );
-  const child = new Deno.Command("docker-registry", {
-    args: ["serve", `${folder}/config.yml`],
+  const child = new Deno.Command("sh", {
+    args: ["-c", 'exec docker-registry serve "$0/config.yml" >"$0/log" 2>&1', folder],
     stdin: "null",
-    stdout: "null",
-    stderr: "null",
   }).spawn();
   for (let left = 200;; left--) {
     try {
@@ -66,6 +73,11 @@ ${authYaml}`,
   return {
     host: `127.0.0.1:${port}`,
     storage: `${folder}/data`,
+    async blobBytesSent() {
+      const lines = await Deno.readTextFile(`${folder}/log`);
+      const sent = lines.matchAll(/"GET \S+\/blobs\/\S+ HTTP\/1\.1" 20[06] (\d+) /g);
+      return sent.reduce((sum, [, bytes]) => sum + Number(bytes), 0);
+    },
     async [Symbol.asyncDispose]() {
       child.kill("SIGTERM");
       await child.status;

@@ -7,6 +7,8 @@ export interface ForwardProxy extends AsyncDisposable {
   readonly url: string;
   /** First line of each request that came: `CONNECT 127.0.0.1:443 HTTP/1.1`. */
   readonly requests: string[];
+  /** Connections of clients that are open now. */
+  readonly open: number;
   close(): Promise<void>;
 }
 
@@ -24,9 +26,14 @@ export async function startForwardProxy(
 ): Promise<ForwardProxy> {
   const requests: string[] = [];
   const open = new Set<Socket>();
+  let clients = 0;
   const server = createServer((client) => {
     open.add(client);
-    client.on("close", () => open.delete(client));
+    clients++;
+    client.on("close", () => {
+      open.delete(client);
+      clients--;
+    });
     client.on("error", () => {});
     let head = "";
     const onData = (data: Uint8Array) => {
@@ -85,5 +92,13 @@ export async function startForwardProxy(
       server.close(() => resolve());
     });
   const user = options.credentials === undefined ? "" : `${options.credentials}@`;
-  return { url: `http://${user}127.0.0.1:${port}`, requests, close, [Symbol.asyncDispose]: close };
+  return {
+    url: `http://${user}127.0.0.1:${port}`,
+    requests,
+    get open() {
+      return clients;
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  };
 }

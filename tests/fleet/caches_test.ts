@@ -1,0 +1,199 @@
+// Eight nodes download one model at the same time through a caching engine: the origin sends it once, one node is killed in the middle
+// and resumes, and every byte of every cache is checked.
+import { assert, assertEquals } from "@std/assert";
+import { aim, plainEnvironment } from "../cli/aim.ts";
+import { type DockerRegistry, NO_REGISTRY, skopeo, startRegistry } from "../oci/docker_registry.ts";
+import { startHub } from "../servers/hub_server.ts";
+import { startOlah } from "../servers/olah.ts";
+import { startS3 } from "../servers/s3_server.ts";
+import { FLEET_BYTES, FLEET_FILES } from "./fleet_model.ts";
+import { startNginxCache } from "./nginx_cache.ts";
+import { denoDirectory, downloadOnFleet, type FleetNode } from "./nodes.ts";
+
+const repos = [{ id: "org/model", files: FLEET_FILES }];
+/** Slow enough that the first node is killed while the model is on its way. */
+const SLOW = { kind: "slow", rate: 4e6 } as const;
+
+const noNginx = await (async () => {
+  const started = await startNginxCache("hub", { HUB_URL: "http://127.0.0.1:1" });
+  if ("skip" in started) return started.skip;
+  await started.close();
+  return null;
+})();
+const noOlah = await (async () => {
+  await using hub = await startHub({ repos: [] });
+  const started = await startOlah(hub);
+  if ("skip" in started) return started.skip;
+  await started[Symbol.asyncDispose]();
+  return null;
+})();
+
+function fleetTest(name: string, without: string | null, fn: () => Promise<void>): void {
+  Deno.test({
+    name: without === null ? name : `${name} (skipped: ${without})`,
+    ignore: without !== null,
+    fn,
+  });
+}
+
+/** A node that was killed has part of the model, and needs the rest only. */
+function assertResumed(node: FleetNode | undefined): void {
+  assert(node !== undefined && node.bytesPresent > 0, `found ${node?.bytesPresent} bytes`);
+  assertEquals(node.bytesMoved + node.bytesPresent, FLEET_BYTES);
+}
+
+function assertSentOnce(sent: number): void {
+  assert(sent >= FLEET_BYTES, `the origin sent ${sent} of ${FLEET_BYTES} bytes`);
+  assert(sent <= 1.05 * FLEET_BYTES, `the origin sent ${sent} bytes, the model has ${FLEET_BYTES}`);
+}
+
+fleetTest(
+  "nginx with slices sends the hub's model to eight nodes, and asks for it once",
+  noNginx,
+  async () => {
+    await using hub = await startHub({ repos, faults: [SLOW] });
+    const cache = await startNginxCache("hub", { HUB_URL: hub.url });
+    assert(!("skip" in cache));
+    await using _ = cache;
+    const nodes = await downloadOnFleet({
+      ref: "hf://org/model",
+      env: { HF_ENDPOINT: cache.url },
+      onKilled: () => hub.faults.splice(0),
+    });
+    assertResumed(nodes[0]);
+    assertSentOnce(hub.bytesSent());
+    assertEquals(hub.leaks, []);
+  },
+);
+
+fleetTest(
+  "nginx with slices sends S3's objects to eight nodes, and asks for them once",
+  noNginx,
+  async () => {
+    const objects = Object.fromEntries(
+      Object.entries(FLEET_FILES).map(([path, bytes]) => [`m/${path}`, bytes]),
+    );
+    await using s3 = await startS3({ buckets: { models: objects }, faults: [SLOW] });
+    const cache = await startNginxCache("s3", { S3_URL: s3.url });
+    assert(!("skip" in cache));
+    await using _ = cache;
+    const nodes = await downloadOnFleet({
+      ref: "s3://models/m",
+      env: { ...s3.env, AWS_ENDPOINT_URL: cache.url },
+      onKilled: () => s3.faults.splice(0),
+    });
+    assertResumed(nodes[0]);
+    assertSentOnce(s3.bytesSent());
+  },
+);
+
+fleetTest("olah sends the hub's model to eight nodes, and asks for it once", noOlah, async () => {
+  await using hub = await startHub({ repos });
+  const cache = await startOlah(hub);
+  assert(!("skip" in cache));
+  await using _ = cache;
+  const nodes = await downloadOnFleet({
+    ref: "hf://org/model",
+    // olah has 40 threads, and each request that waits for another one's block holds one.
+    env: { HF_ENDPOINT: cache.url, AIM_DOWNLOAD_JOBS: "2" },
+  });
+  assertResumed(nodes[0]);
+  assertSentOnce(hub.bytesSent());
+});
+
+fleetTest(
+  "nginx with slices sends a registry's blobs to eight nodes, and asks for them once",
+  noNginx ?? NO_REGISTRY,
+  async () => {
+    await using origin = await startRegistry();
+    const cache = await startNginxCache("oci", { REGISTRY_URL: `http://${origin.host}` });
+    assert(!("skip" in cache));
+    await using _ = cache;
+    const ref = await pushed(origin);
+    const nodes = await downloadOnFleet({
+      ref,
+      env: {
+        AIM_OCI_MIRRORS: `${origin.host}=${new URL(cache.url).host}`,
+        AIM_OCI_INSECURE: "true",
+        AIM_DOWNLOAD_MAX_BANDWIDTH: "20MB",
+      },
+    });
+    assertResumed(nodes[0]);
+    assertSentOnce(await origin.blobBytesSent());
+  },
+);
+
+fleetTest(
+  "a pull-through registry asks once behind nginx, and no more once one node has filled it",
+  noNginx ?? NO_REGISTRY,
+  async () => {
+    await using origin = await startRegistry();
+    const cache = await startNginxCache("oci", { REGISTRY_URL: `http://${origin.host}` });
+    assert(!("skip" in cache));
+    await using _ = cache;
+    await using mirror = await startRegistry({ kind: "none" }, { remote: cache.url });
+    const fleet = {
+      ref: await pushed(origin),
+      env: { AIM_OCI_MIRRORS: `${origin.host}=${mirror.host}`, AIM_OCI_INSECURE: "true" },
+    };
+    await downloadOnFleet({ ...fleet, count: 1, kill: false });
+    assertSentOnce(await origin.blobBytesSent());
+    await filled(mirror);
+    const before = await origin.blobBytesSent();
+    const nodes = await downloadOnFleet({
+      ...fleet,
+      env: { ...fleet.env, AIM_DOWNLOAD_MAX_BANDWIDTH: "20MB" },
+    });
+    assertResumed(nodes[0]);
+    assertEquals(await origin.blobBytesSent() - before, 0);
+  },
+);
+
+/** Puts the model into a registry, by aim's export and skopeo. */
+async function pushed(registry: DockerRegistry): Promise<string> {
+  const directory = await Deno.makeTempDir();
+  try {
+    await using hub = await startHub({ repos });
+    const env = {
+      ...plainEnvironment(),
+      HF_ENDPOINT: hub.url,
+      AIM_CACHE_PATH: directory,
+      HOME: directory,
+      DENO_DIR: denoDirectory(),
+    };
+    for (
+      const args of [
+        ["download-to-cache", "hf://org/model"],
+        ["export", "org/model", `${directory}/layout`, "--tag", "v1"],
+      ]
+    ) {
+      const ran = await aim(args, { env });
+      assertEquals(ran.code, 0, ran.stderr);
+    }
+    await skopeo(
+      ...["copy", "-q", "--dest-tls-verify=false", `oci:${directory}/layout:v1`],
+      `docker://${registry.host}/models/m:v1`,
+    );
+    return `oci://${registry.host}/models/m:v1`;
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+/** Waits until a pull-through registry has stored every blob: it does so beside answering. */
+async function filled(registry: DockerRegistry): Promise<void> {
+  const { size } = await Deno.stat(registry.storage);
+  assert(size > 0);
+  for (let left = 300; left > 0; left--) {
+    if (storedBytes(`${registry.storage}/docker/registry/v2/blobs`) >= FLEET_BYTES) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error("the registry has not stored the model");
+}
+
+function storedBytes(directory: string): number {
+  return [...Deno.readDirSync(directory)].reduce((sum, { name, isDirectory }) => {
+    const path = `${directory}/${name}`;
+    return sum + (isDirectory ? storedBytes(path) : Deno.statSync(path).size);
+  }, 0);
+}

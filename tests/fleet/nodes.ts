@@ -1,0 +1,117 @@
+// Nodes of a fleet: processes that download one model at the same time, each into a cache of its own.
+import { assertEquals } from "@std/assert";
+import { createHash } from "node:crypto";
+import { AIM_COMMAND, plainEnvironment } from "../cli/aim.ts";
+import { FLEET_BYTES, FLEET_DIGESTS } from "./fleet_model.ts";
+
+export interface FleetOptions {
+  /** What each node downloads; its local name is `org/model`. */
+  readonly ref: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** @default {8} */
+  readonly count?: number;
+  /** Kill one node in the middle and start it again. @default {true} */
+  readonly kill?: boolean;
+  /** Called when the killed node is dead, before it starts again. */
+  readonly onKilled?: () => void;
+}
+
+/** A node that has ended. */
+export interface FleetNode {
+  readonly code: number;
+  readonly stderr: string;
+  /** Bytes that its (last) run moved and found. */
+  readonly bytesMoved: number;
+  readonly bytesPresent: number;
+}
+
+const NODES = 8;
+const NAME = "org/model";
+
+/**
+ * Downloads the model of `fleet_model.ts` on every node at once, and checks every byte of every cache.
+ *
+ * @returns The nodes; the first one is the one that was killed.
+ */
+export async function downloadOnFleet(options: FleetOptions): Promise<FleetNode[]> {
+  const directory = await Deno.makeTempDir({ prefix: "aim-fleet-" });
+  try {
+    const caches = Array.from({ length: options.count ?? NODES }, (_, n) => `${directory}/node${n}`);
+    const nodes = await Promise.all(caches.map(async (cache, n) => {
+      if (n > 0 || options.kill === false) return await ended(startNode(cache, options));
+      const first = startNode(cache, options);
+      await partlyThere(cache, first);
+      first.kill("SIGKILL");
+      assertEquals((await ended(first)).code, 137);
+      options.onKilled?.();
+      return await ended(startNode(cache, options));
+    }));
+    for (const [n, node] of nodes.entries()) assertEquals(node.code, 0, `node ${n}: ${node.stderr}`);
+    for (const cache of caches) assertEquals(await digestsIn(`${cache}/${NAME}`), FLEET_DIGESTS, cache);
+    return nodes;
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+function startNode(cache: string, { ref, env }: FleetOptions): Deno.ChildProcess {
+  const [program = "", ...args] = AIM_COMMAND;
+  return new Deno.Command(program, {
+    args: [...args, "download-to-cache", ref, "--model-name", NAME, "--progress", "none", "--format", "json"],
+    clearEnv: true,
+    env: { ...plainEnvironment(), HOME: cache, DENO_DIR: denoDirectory(), AIM_CACHE_PATH: cache, ...env },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+/** Where Deno keeps modules, for a node that has a home directory of its own. */
+export function denoDirectory(): string {
+  const { DENO_DIR, XDG_CACHE_HOME, HOME } = Deno.env.toObject();
+  return DENO_DIR ?? `${XDG_CACHE_HOME ?? `${HOME}/.cache`}/deno`;
+}
+
+async function ended(child: Deno.ChildProcess): Promise<FleetNode> {
+  const { code, stdout, stderr } = await child.output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  const report = code === 0 ? JSON.parse(text(stdout)) : {};
+  return {
+    code,
+    stderr: text(stderr),
+    bytesMoved: report.bytesMoved ?? 0,
+    bytesPresent: report.bytesPresent ?? 0,
+  };
+}
+
+/** Waits until a fifth of the model is on a node's disk. */
+async function partlyThere(cache: string, child: Deno.ChildProcess): Promise<void> {
+  let over = false;
+  child.status.then(() => over = true);
+  while (blocksBelow(cache) < FLEET_BYTES / 5) {
+    if (over) throw new Error("the node was to be killed, and has ended before");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** Bytes that files below a directory take on the disk. */
+function blocksBelow(directory: string): number {
+  try {
+    return [...Deno.readDirSync(directory)].reduce((sum, { name, isDirectory }) => {
+      const path = `${directory}/${name}`;
+      return sum + (isDirectory ? blocksBelow(path) : (Deno.lstatSync(path).blocks ?? 0) * 512);
+    }, 0);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return 0;
+    throw error;
+  }
+}
+
+async function digestsIn(directory: string): Promise<Record<string, string>> {
+  const found: Record<string, string> = {};
+  for await (const { name, isFile } of Deno.readDir(directory)) {
+    if (!isFile) continue;
+    found[name] = createHash("sha256").update(await Deno.readFile(`${directory}/${name}`)).digest("hex");
+  }
+  return found;
+}
