@@ -4,12 +4,9 @@ import type { ByteRange, Manifest, ManifestFile } from "./manifest.ts";
 export interface RangeBody {
   /** The requested range, or the complete file if the server ignores `Range`. */
   readonly range: ByteRange;
-  /**
-   * `Content-Length` of a body from `fetch` that is not content-encoded. HTTP ends such a body at this length, so it
-   * can be piped to a file; a body without it is read chunk by chunk, and cut at the end of its range.
-   */
+  /** `Content-Length`, if the server sent one and the body is not content-encoded. */
   readonly length?: number | null;
-  /** From `fetch`, unwrapped, so that `pipeTo(file.writable)` uses Deno's fast path. May end early: count the bytes. */
+  /** Straight from `fetch`, not wrapped, so that it can be read in large pieces. May end early: count the bytes. */
   readonly body: ReadableStream<Uint8Array>;
 }
 

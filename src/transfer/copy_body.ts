@@ -1,74 +1,96 @@
 import type { ByteRange } from "../sources/manifest.ts";
 import type { RangeBody } from "../sources/source.ts";
 
+/** Bytes that a connection reads, and writes, at once. */
+const BUFFER = 256 * 1024;
+/** Milliseconds: after a read that was done sooner, the next one waits for twice as many bytes. */
+const QUICK = 20;
+
 /** Where a body goes, and under which limits. */
 export interface CopyOptions {
-  /** Of the file: what is wanted of the body. Its end may come nearer meanwhile, but where the body is piped. */
+  /** Of the file: what is wanted of the body. Its end may come nearer meanwhile. */
   readonly range: ByteRange;
   /** Positioned at `range.start`. */
   readonly file: Deno.FsFile;
-  /** Whether the body may be piped. */
-  readonly pipe: boolean;
-  /** Told of each chunk that was read here, and how many of its bytes are not wanted; the next waits for it. */
+  /** Called with the bytes of a chunk, and how many of them come before the range; the rest is written afterwards. */
   readonly onChunk: (bytes: number, skipped: number) => Promise<void>;
-  /** Told how many milliseconds writing such a chunk took. */
-  readonly onWritten?: (elapsed: number) => void;
+  /** Called after each chunk with the offset in the file up to which the range is written. */
+  readonly onWritten: (at: number) => void;
   readonly signal: AbortSignal;
 }
 
-/**
- * Writes the wanted range of a body to a file, and never a byte beyond it. How far it came is the file's position, even when this rejects.
- * A body of known and right length is piped within the runtime.
- */
+/** Writes the wanted range of a body to a file, and never a byte beyond it. Once this has settled nothing is being written. */
 export async function copyBody(body: RangeBody, options: CopyOptions): Promise<void> {
-  const { range, file, signal, onChunk } = options;
-  if (isPiped(body, options)) {
-    const piped = body.body.pipeTo(file.writable, { preventClose: true, preventAbort: true, signal });
-    return await untilAborted(piped, signal);
-  }
+  const { range, file, signal, onChunk, onWritten } = options;
   let at = body.range.start;
-  const wantedOf = (chunk: Uint8Array) =>
-    chunk.subarray(Math.max(0, range.start - at), Math.max(0, range.end - at));
   for await (const chunk of chunks(body.body, signal)) {
-    await onChunk(chunk.length, chunk.length - wantedOf(chunk).length);
-    const wanted = wantedOf(chunk);
-    const began = performance.now();
-    for (let n = 0; n < wanted.length;) n += file.writeSync(wanted.subarray(n));
-    options.onWritten?.(performance.now() - began);
+    const skipped = Math.min(chunk.length, Math.max(0, range.start - at));
+    await onChunk(chunk.length, skipped);
+    const wanted = chunk.subarray(skipped, Math.max(0, range.end - at));
+    for (let n = 0; n < wanted.length;) n += await file.write(wanted.subarray(n));
     at += chunk.length;
+    onWritten(Math.max(range.start, Math.min(at, range.end)));
     if (at >= range.end) return;
   }
 }
 
-/** Whether {@linkcode copyBody} leaves the copying to the runtime. */
-export function isPiped(body: RangeBody, { range, pipe }: Pick<CopyOptions, "range" | "pipe">): boolean {
-  const exact = body.range.start === range.start && body.length === range.end - range.start;
-  return exact && pipe;
-}
-
-/** A body's chunks; each is valid until the next. Ending early cancels the body. */
+/**
+ * A body's chunks; each is valid until the next. Ending early cancels the body.
+ *
+ * TLS brings at most 16 KiB a read, and each read costs a call into the runtime and one into the kernel. So while
+ * bytes come quickly, a read waits for more of them; of a slow body every byte is seen at once.
+ */
 export async function* chunks(
   body: ReadableStream<Uint8Array>,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
-  const reader = body.getReader();
+  const reader = readerOf(body);
   // A stream that is not fetch's own does not know of the signal.
   const stop = () => void reader.cancel(signal.reason).catch(() => {});
   signal.addEventListener("abort", stop, { once: true });
   try {
-    for (;;) {
+    for (let least = 1;;) {
       signal.throwIfAborted();
-      const { done, value } = await untilAborted(reader.read(), signal);
+      const asked = performance.now();
+      const { done, value } = await untilAborted(reader.read(least), signal);
       // A body that was given up looks as if it had ended.
       signal.throwIfAborted();
+      const quick = performance.now() - asked < QUICK;
+      if (value !== undefined && value.length > 0) yield value;
       if (done) return;
-      yield value;
+      least = quick ? Math.min(BUFFER, 2 * (value?.length ?? 0)) : 1;
     }
   } finally {
     signal.removeEventListener("abort", stop);
     // Not waited for: a stream that hangs may hang here too.
     void reader.cancel().catch(() => {});
   }
+}
+
+interface ChunkReader {
+  /** At least so many bytes, unless the body ends before; whatever comes of a stream that is not of bytes. */
+  read(least: number): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
+  cancel(reason?: unknown): Promise<void>;
+}
+
+function readerOf(body: ReadableStream<Uint8Array>): ChunkReader {
+  let reader: ReadableStreamBYOBReader;
+  try {
+    reader = body.getReader({ mode: "byob" });
+  } catch {
+    const chunked = body.getReader();
+    return { read: () => chunked.read(), cancel: (reason) => chunked.cancel(reason) };
+  }
+  let buffer = new ArrayBuffer(BUFFER);
+  return {
+    async read(least) {
+      const { done, value } = await reader.read(new Uint8Array(buffer), { min: least });
+      // A read takes the buffer away and gives it back with what came.
+      if (value !== undefined) buffer = value.buffer;
+      return { done, value };
+    },
+    cancel: (reason) => reader.cancel(reason),
+  };
 }
 
 /** As the promise, but rejects at once when aborted, whether the stream heeds the signal or not. */

@@ -208,7 +208,7 @@ class Transfer {
     let flushed = clock.now();
     let checked = flushed;
     let ramped = flushed;
-    let { moved, writing } = this.#run;
+    let { moved } = this.#run;
     const means = { cores: navigator.hardwareConcurrency, limit: this.#run.options.maxBandwidth };
     try {
       for (;;) {
@@ -218,10 +218,10 @@ class Transfer {
         this.#small.flush();
         this.#large.look();
         if (now - ramped >= RAMP_EVERY) {
-          const progress = { bytes: this.#run.moved - moved, writing: this.#run.writing - writing };
-          if (connectionsHelp({ ...progress, elapsed: now - ramped, ...means })) this.#connect();
+          const bytes = this.#run.moved - moved;
+          if (connectionsHelp({ bytes, elapsed: now - ramped, ...means })) this.#connect();
           ramped = now;
-          ({ moved, writing } = this.#run);
+          ({ moved } = this.#run);
         }
         this.#divide();
         if (now - checked > CHECK_EVERY) {

@@ -35,8 +35,6 @@ export class TransferRun {
   readonly results = new Map<string, TransferredFile>();
   /** Bytes that came. */
   moved = 0;
-  /** Milliseconds that writing chunks took. */
-  writing = 0;
   /** Where all is written. */
   readonly files: FilesBelow;
   readonly #onDone: () => void;

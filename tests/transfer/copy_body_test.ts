@@ -56,3 +56,34 @@ Deno.test("an abort ends reading with its reason", async () => {
     "stopped",
   );
 });
+
+Deno.test("of the runtime's own bodies everything comes, quick or slow, and nothing after a broken connection is made up", async () => {
+  const bytes = randomBytes(3_000_000, seeded(6));
+  const slow = bytes.subarray(0, 5000);
+  await using server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, (request) => {
+    const { pathname } = new URL(request.url);
+    if (pathname === "/quick") return new Response(new Uint8Array(bytes));
+    const pause = () => new Promise((resolve) => setTimeout(resolve, 30));
+    let at = 0;
+    return new Response(
+      new ReadableStream<Uint8Array>({
+        async pull(controller) {
+          await pause();
+          if (at < slow.length) controller.enqueue(slow.subarray(at, at += 1000));
+          else if (pathname === "/slow") controller.close();
+          else controller.error(new Error("broken"));
+        },
+      }),
+    );
+  });
+  const from = async (path: string) => {
+    const { body } = await fetch(`http://127.0.0.1:${server.addr.port}/${path}`);
+    assert(body !== null);
+    return await collected(body);
+  };
+  assertEquals(await from("quick"), { bytes, error: null });
+  assertEquals(await from("slow"), { bytes: slow, error: null });
+  const broken = await from("broken");
+  assertEquals(broken.bytes, slow);
+  assert(broken.error instanceof Error);
+});

@@ -19,15 +19,12 @@ export interface LargeFile {
   stolen: number;
 }
 
-/**
- * How a large file is brought. `careful`: a body that the runtime copied ended early without an error, so bodies are copied and
- * counted here.
- */
+/** How a large file is brought. */
 export type FileState =
   /** In parts, over several connections. */
-  | { readonly kind: "parts"; readonly careful: boolean }
+  | { readonly kind: "parts" }
   /** The server sends whole files only: this part brings all of it, in one stream. */
-  | { readonly kind: "stream"; readonly careful: boolean; readonly owner: PartOwner }
+  | { readonly kind: "stream"; readonly owner: PartOwner }
   /** All bytes are there. */
   | { readonly kind: "proving" };
 
@@ -41,11 +38,9 @@ export interface Flow {
   readonly abort: AbortController;
   /** Of the file: what it brings. The end comes nearer where another connection takes over the rest. */
   range: { start: number; end: number };
-  /** The end of what was asked for. */
-  readonly asked: number;
-  /** Up to where bytes were counted. */
+  /** Up to where it has written. */
   at: number;
-  /** When the last byte came, in milliseconds; `null` while it waits for its share of the bandwidth, which is no stall. */
+  /** When the last byte came, in milliseconds; `null` while the connection waits for bandwidth or the disk. */
   moved: number | null;
   state: FlowState;
 }
@@ -53,15 +48,10 @@ export interface Flow {
 /** What a connection is at. */
 export type FlowState =
   | { readonly kind: "asking" }
-  /** Bytes arrive in `handle` since a moment in milliseconds; `divisible`: another connection may take over the rest. */
-  | {
-    readonly kind: "flowing";
-    readonly handle: Deno.FsFile;
-    readonly since: number;
-    readonly divisible: boolean;
-  }
+  /** Bytes arrive since a moment in milliseconds; `divisible`: another connection may take over the rest. */
+  | { readonly kind: "flowing"; readonly since: number; readonly divisible: boolean }
   /** Its bytes are no longer wanted: neither counted nor recorded. */
-  | { readonly kind: "dropped"; readonly handle: Deno.FsFile | null };
+  | { readonly kind: "dropped" };
 
 /** How far a file reaches from its first byte without a gap, with what flows. Asked for every chunk: it makes nothing new. */
 export function reachedBy<F>(
@@ -82,14 +72,4 @@ export function reachedBy<F>(
     for (const range of done) if (range.start <= end && range.end > end) end = range.end;
   }
   return end;
-}
-
-/** Up to where a connection has written; as last known while a write is under way. */
-export function positionOf({ state, at }: Flow): number {
-  if (state.kind !== "flowing") return at;
-  try {
-    return state.handle.seekSync(0, Deno.SeekMode.Current);
-  } catch {
-    return at;
-  }
 }

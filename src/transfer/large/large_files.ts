@@ -7,14 +7,7 @@ import { AttemptFailed, fatalFrom, integrityError, isFatal, Superseded } from ".
 import { copyBody } from "../copy_body.ts";
 import type { DigestSpec } from "../hash/digests.ts";
 import { divisionOf } from "./division.ts";
-import {
-  type FileState,
-  type Flow,
-  type LargeFile,
-  type PartOwner,
-  positionOf,
-  reachedBy,
-} from "./large_file.ts";
+import { type FileState, type Flow, type LargeFile, type PartOwner, reachedBy } from "./large_file.ts";
 import { hashPool } from "../hash/hash_pool.ts";
 import { hostIdentity } from "../lease/host_identity.ts";
 import { nonce } from "../nonce.ts";
@@ -61,7 +54,7 @@ export class LargeFiles {
       this.#owner,
       names,
     );
-    const state: FileState = { kind: "parts", careful: false };
+    const state: FileState = { kind: "parts" };
     return {
       file: { kind: "large", item, specs, partial, hash: null, state, rejected: 0, stolen: 0 },
       settled,
@@ -92,7 +85,7 @@ export class LargeFiles {
       if (unwanted()) return;
       if (this.#ignoresRanges && file.state.kind === "parts" && this.#isUntouched(file)) {
         // One connection asks for all of it: each further part would be sent as a whole file, too.
-        file.state = { kind: "stream", careful: file.state.careful, owner };
+        file.state = { kind: "stream", owner };
         range = { start: 0, end: file.item.file.size };
       }
       try {
@@ -120,8 +113,9 @@ export class LargeFiles {
 
   /** Looks how far the connections have come, ends those that have stalled, and lets what has come be hashed. */
   look(): void {
-    const now = this.#run.clock.now();
-    for (const flow of this.#flows) this.#look(flow, now);
+    for (const { moved, abort } of this.#flows) {
+      if (moved !== null && this.#run.isStalled(moved)) abort.abort(this.#run.stalled());
+    }
     for (const file of new Set(this.#flows.values().map((flow) => flow.file))) {
       file.hash?.advance(this.#reached(file));
     }
@@ -132,7 +126,7 @@ export class LargeFiles {
     const now = this.#run.clock.now();
     const flowing = [...this.#flows].flatMap((flow) =>
       flow.state.kind === "flowing" && flow.state.divisible
-        ? [{ flow, part: { ...flow.range, at: positionOf(flow), elapsed: now - flow.state.since } }]
+        ? [{ flow, part: { ...flow.range, at: flow.at, elapsed: now - flow.state.since } }]
         : []
     );
     const division = divisionOf(flowing.map(({ part }) => part));
@@ -214,10 +208,13 @@ export class LargeFiles {
       flow.abort.abort(failure);
     }
     this.#run.stop.signal.removeEventListener("abort", onStop);
-    const at = await this.#settleFlow(flow);
-    const { start, end } = flow.range;
+    this.#flows.delete(flow);
+    const { at, range: { start, end } } = flow;
+    if (flow.state.kind === "flowing") {
+      this.#local(file, () => file.partial.wrote({ start, end: at }));
+      file.hash?.advance(this.#reached(file));
+    }
     if (at === end && flow.state.kind !== "dropped") return { start: at, end: at };
-    if (failure === null && file.state.kind !== "proving") file.state = { ...file.state, careful: true };
     failure ??= new TransientError(`the body ended after ${at - start} of ${end - start} bytes`);
     if (isFatal(failure)) throw fatalFrom(failure, `writing ${file.partial.path}`);
     throw new AttemptFailed({ start: at, end }, at > start, failure);
@@ -229,7 +226,6 @@ export class LargeFiles {
       owner,
       abort: new AbortController(),
       range: { ...range },
-      asked: range.end,
       at: range.start,
       moved: this.#run.clock.now(),
       state: { kind: "asking" },
@@ -251,46 +247,25 @@ export class LargeFiles {
     const body = await asked;
     if (body.range.start !== start || body.range.end !== end) this.#widen(flow, body);
     signal.throwIfAborted();
-    const careful = file.state.kind !== "proving" && file.state.careful;
-    const copy = { range: flow.range, pipe: !careful && bucket === null };
-    const handle = file.partial.writer(flow.range.start);
+    using handle = file.partial.writer(flow.range.start);
     // Where bandwidth is limited, another connection brings nothing sooner.
     const divisible = file.state.kind === "parts" && bucket === null;
-    flow.state = { kind: "flowing", handle, since: clock.now(), divisible };
+    flow.state = { kind: "flowing", since: clock.now(), divisible };
     await copyBody(body, {
-      ...copy,
+      range: flow.range,
       file: handle,
       signal,
-      onChunk: (bytes, skipped) => this.#received(flow, bytes, skipped),
-      onWritten: (elapsed) => void (this.#run.writing += elapsed),
+      onChunk: async (bytes, skipped) => {
+        this.#run.moved += skipped;
+        // Waiting for a share of the bandwidth, or for the disk, is no stall.
+        flow.moved = null;
+        await bucket?.take(bytes, signal);
+      },
+      onWritten: (at) => {
+        flow.moved = clock.now();
+        this.#count(flow, at);
+      },
     });
-  }
-
-  /** A chunk that was read here; skipped bytes are already on disk. Waits for its share of the bandwidth. */
-  async #received(flow: Flow, bytes: number, skipped: number): Promise<void> {
-    this.#run.moved += skipped;
-    flow.moved = null;
-    await this.#run.bucket?.take(bytes, flow.abort.signal);
-    flow.moved = this.#run.clock.now();
-  }
-
-  /** Closes a flow's handle and records what it brought. Resolves to the file offset it came to. */
-  async #settleFlow(flow: Flow): Promise<number> {
-    const { file, range } = flow;
-    const handle = handleOf(flow);
-    let at = range.start;
-    if (handle !== null) {
-      // Waits for a write under way, so that none follows; meanwhile the range's end may have come nearer.
-      at = await handle.seek(0, Deno.SeekMode.Current);
-      at = Math.min(range.end, at);
-      handle.close();
-    }
-    this.#flows.delete(flow);
-    if (flow.state.kind !== "flowing") return at;
-    this.#count(flow, at);
-    this.#local(file, () => file.partial.wrote({ start: range.start, end: at }));
-    file.hash?.advance(this.#reached(file));
-    return at;
   }
 
   /**
@@ -314,7 +289,7 @@ export class LargeFiles {
     }
     log.debug(`${path}: the server ignores ranges, reading it in one stream`);
     this.#ignoresRanges = true;
-    file.state = { kind: "stream", careful: file.state.careful, owner };
+    file.state = { kind: "stream", owner };
     flow.at = 0;
     flow.range = { start: 0, end: size };
     this.#startAnew(file, flow);
@@ -379,7 +354,7 @@ export class LargeFiles {
   /** All of a file from nothing, by any connection. */
   #again(file: LargeFile): void {
     this.#startAnew(file, null);
-    file.state = { kind: "parts", careful: false };
+    file.state = { kind: "parts" };
     this.#requeue(file, partsOf({ size: file.item.file.size, done: [] }, this.#run.budget.partSize));
   }
 
@@ -388,7 +363,7 @@ export class LargeFiles {
     for (const flow of this.#flows) {
       if (flow.file !== file || flow === but || flow.state.kind === "dropped") continue;
       this.#count(flow, flow.range.start);
-      flow.state = { kind: "dropped", handle: handleOf(flow) };
+      flow.state = { kind: "dropped" };
       flow.abort.abort(new Superseded());
     }
     this.#run.bytes(file.item.file, -rangeBytes(file.partial.done));
@@ -396,21 +371,6 @@ export class LargeFiles {
     file.hash = null;
     file.partial.discard();
     file.partial = PartialFile.fresh(file.item.staging, nonce(), this.#binding(file.item.file), this.#owner);
-  }
-
-  #look(flow: Flow, now: number): void {
-    if (flow.state.kind === "dropped") return;
-    const { range, asked } = flow;
-    const at = Math.min(range.end, positionOf(flow));
-    if (at > flow.at) {
-      this.#count(flow, at);
-      flow.moved = now;
-    }
-    // Another connection brings the rest of what was asked for.
-    if (at === range.end && range.end < asked) flow.abort.abort(new Superseded());
-    else if (flow.moved !== null && this.#run.isStalled(flow.moved)) {
-      flow.abort.abort(this.#run.stalled());
-    }
   }
 
   /** Records what has come of the parts under way as well. */
@@ -421,6 +381,7 @@ export class LargeFiles {
   }
 
   #count(flow: Flow, at: number): void {
+    if (flow.state.kind === "dropped") return;
     if (at > flow.at) this.#run.moved += at - flow.at;
     this.#run.bytes(flow.file.item.file, at - flow.at);
     flow.at = at;
@@ -435,10 +396,6 @@ export class LargeFiles {
       throw errorFrom(error, `writing ${file.partial.path}`);
     }
   }
-}
-
-function handleOf({ state }: Flow): Deno.FsFile | null {
-  return state.kind === "asking" ? null : state.handle;
 }
 
 /** Counts how often a file was begun anew by all connections. */
