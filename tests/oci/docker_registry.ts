@@ -1,8 +1,9 @@
+import type { Certificates } from "../servers/certificates.ts";
 import { freePort } from "../servers/free_port.ts";
 
 /** A running docker-registry. */
 export interface DockerRegistry extends AsyncDisposable {
-  /** `127.0.0.1:PORT`, over plain HTTP. */
+  /** `127.0.0.1:PORT`; over plain HTTP, unless it was given a certificate. */
   readonly host: string;
   /** Its folder of blobs. */
   readonly storage: string;
@@ -33,10 +34,11 @@ export type RegistryAuth =
  * Starts Debian's docker-registry on loopback, with an empty folder.
  *
  * @param options.remote Address of a registry that it is a pull-through cache of.
+ * @param options.tls For HTTPS.
  */
 export async function startRegistry(
   auth: RegistryAuth = { kind: "none" },
-  options: { readonly remote?: string } = {},
+  options: { readonly remote?: string; readonly tls?: Certificates["tls"] } = {},
 ): Promise<DockerRegistry> {
   const folder = await Deno.makeTempDir({ prefix: "aim-registry-" });
   const port = freePort();
@@ -49,12 +51,19 @@ export async function startRegistry(
     authYaml =
       `auth:\n  token:\n    realm: ${auth.realm}\n    service: ${auth.service}\n    issuer: ${auth.issuer}\n    rootcertbundle: ${folder}/cert.pem\n`;
   }
+  const { tls } = options;
+  let tlsYaml = "";
+  if (tls !== undefined) {
+    await Deno.writeTextFile(`${folder}/tls.pem`, tls.cert);
+    await Deno.writeTextFile(`${folder}/tls.key`, tls.key);
+    tlsYaml = `, tls: { certificate: ${folder}/tls.pem, key: ${folder}/tls.key }`;
+  }
   await Deno.writeTextFile(
     `${folder}/config.yml`,
     `version: 0.1
 log: { level: error, accesslog: { disabled: false } }
 storage: { filesystem: { rootdirectory: ${folder}/data }, delete: { enabled: true } }
-http: { addr: 127.0.0.1:${port} }
+http: { addr: "127.0.0.1:${port}"${tlsYaml} }
 ${options.remote === undefined ? "" : `proxy: { remoteurl: "${options.remote}" }\n`}${authYaml}`,
   );
   const child = new Deno.Command("sh", {
@@ -92,7 +101,8 @@ export async function skopeo(...args: string[]): Promise<void> {
   if (!success) throw new Error(`skopeo ${args.join(" ")}: ${new TextDecoder().decode(stderr)}`);
 }
 
-async function has(program: string): Promise<boolean> {
+/** Whether a program is installed. */
+export async function has(program: string): Promise<boolean> {
   const { success } = await new Deno.Command("sh", {
     args: ["-c", `command -v "$0"`, program],
     stdout: "null",

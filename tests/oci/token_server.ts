@@ -1,3 +1,4 @@
+import type { Certificates } from "../servers/certificates.ts";
 import { freePort } from "../servers/free_port.ts";
 import type { RegistryAuth } from "./docker_registry.ts";
 
@@ -7,7 +8,10 @@ export interface TokenServer extends AsyncDisposable {
 }
 
 /** Starts one: the user may push and pull, others get a token that allows nothing. */
-export async function tokenServer(login: { user: string; password: string }): Promise<TokenServer> {
+export async function tokenServer(
+  login: { user: string; password: string },
+  tls?: Certificates["tls"],
+): Promise<TokenServer> {
   const folder = await Deno.makeTempDir();
   const [key, certificate] = [`${folder}/key.pem`, `${folder}/cert.pem`];
   const { success } = await new Deno.Command("openssl", {
@@ -29,7 +33,7 @@ export async function tokenServer(login: { user: string; password: string }): Pr
   );
   await Deno.remove(folder, { recursive: true });
   const port = freePort();
-  const server = Deno.serve({ hostname: "127.0.0.1", port, onListen() {} }, async (request) => {
+  const server = Deno.serve({ hostname: "127.0.0.1", port, ...tls, onListen() {} }, async (request) => {
     const url = new URL(request.url);
     const known = request.headers.get("authorization") === `Basic ${btoa(`${login.user}:${login.password}`)}`;
     if (request.headers.has("authorization") && !known) return new Response(null, { status: 401 });
@@ -50,7 +54,7 @@ export async function tokenServer(login: { user: string; password: string }): Pr
   return {
     auth: {
       kind: "token",
-      realm: `http://127.0.0.1:${port}/token`,
+      realm: `${tls === undefined ? "http" : "https"}://127.0.0.1:${port}/token`,
       service: "registry",
       issuer: "issuer",
       certificate: pem,

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
+import { gzipSync } from "node:zlib";
 import { cachePaths } from "../../src/cache/cache_paths.ts";
 import { hubPlacement } from "../../src/cache/hub_placement.ts";
 import type { LayoutName, Placement } from "../../src/cache/types.ts";
@@ -13,10 +14,12 @@ import { openSource } from "../../src/sources/open_source.ts";
 import { parseModelRef } from "../../src/sources/model_ref.ts";
 import type { Source } from "../../src/sources/source.ts";
 import type { SourceOptions } from "../../src/sources/source_options.ts";
+import { makeTar } from "../archive/make_tar.ts";
 import { randomBytes, seededRandom } from "../servers/content.ts";
 import { type FaultProxy, type ProxyFaults, startFaultProxy } from "../servers/fault_proxy.ts";
 import type { Fault, SeenRequest } from "../servers/faults.ts";
 import { startHub } from "../servers/hub_server.ts";
+import { type OciServer, type ServedLayer, startOci } from "../servers/oci_server.ts";
 import { startS3 } from "../servers/s3_server.ts";
 import { fastClock } from "./fake_source.ts";
 
@@ -28,19 +31,24 @@ const JOBS = 4;
 const WEIGHTS = "model.safetensors";
 
 /** A model of one large file in parts, one of three parts, and small ones. */
-const MODEL: Readonly<Record<string, Uint8Array>> = {
+const MODEL: Readonly<Record<string, Uint8Array<ArrayBuffer>>> = {
   "config.json": new TextEncoder().encode(JSON.stringify({ architectures: ["LlamaForCausalLM"] })),
   [WEIGHTS]: randomBytes(3 * 1024 * KIB + 4321, 1),
   "tokenizer/merges.txt": randomBytes(700 * KIB, 2),
   "empty.txt": new Uint8Array(),
 };
 
-type SourceName = "hub" | "S3";
+type SourceName = "hub" | "S3" | "registry" | "archives";
+
+/** The columns: a registry has the model as layers that are files, or in archives, one of which is packed. */
+const SOURCES: readonly SourceName[] = ["hub", "S3", "registry", "archives"];
 
 /** A server with the model, and everything around one download from it. */
 interface Bench {
   readonly faults: Fault[];
   readonly requests: SeenRequest[];
+  /** Where the source is a registry. */
+  readonly oci: OciServer | null;
   /** Between the program and all bytes of files. */
   readonly proxy: FaultProxy;
   readonly directory: string;
@@ -61,22 +69,31 @@ async function withBench(
   const faults: Fault[] = [];
   const hub = from === "hub" ? await startHub({ repos: [{ id: "org/tiny", files: MODEL }], faults }) : null;
   const s3 = from === "S3" ? await startS3({ buckets: { models: s3Objects() }, faults }) : null;
-  const server = hub ?? s3;
+  const isOci = from === "registry" || from === "archives";
+  const oci = isOci ? await startOci({ ...ociArtifact(from, MODEL), faults, usesOfToken: 8 }) : null;
+  const server = hub ?? s3 ?? oci;
   if (server === null) throw new Error("no server");
-  const proxy = await startFaultProxy(hub === null ? server.url : hub.cdnUrl);
+  const proxy = await startFaultProxy(hub?.cdnUrl ?? oci?.cdnUrl ?? s3?.url ?? "");
   if (hub !== null) hub.publicCdnUrl = proxy.url;
+  if (oci !== null) oci.publicCdnUrl = proxy.url;
   const options: SourceOptions = {
     hfEndpoint: hub?.url ?? "http://127.0.0.1:9",
     hfToken: () => Promise.resolve(null),
     protocols: ["HTTP"],
     offline: false,
-    env: s3 === null ? {} : { ...s3.env, AWS_ENDPOINT_URL_S3: proxy.url, AWS_ENDPOINT_URL: proxy.url },
+    env: oci !== null
+      ? { AIM_OCI_INSECURE: oci.host }
+      : s3 === null
+      ? {}
+      : { ...s3.env, AWS_ENDPOINT_URL_S3: proxy.url, AWS_ENDPOINT_URL: proxy.url },
     jobs: JOBS,
     ...clock,
   };
   const place = placementIn(directory, layout);
   const download = async () => {
-    const ref = parseModelRef(from === "hub" ? "hf://org/tiny" : "s3://models/org/tiny");
+    const ref = parseModelRef(
+      oci !== null ? `oci://${oci.host}/org/tiny` : from === "hub" ? "hf://org/tiny" : "s3://models/org/tiny",
+    );
     const source: Source = await openSource(ref, options);
     try {
       return await downloadModel(source, place, {
@@ -100,6 +117,7 @@ async function withBench(
   };
   try {
     await run({
+      oci,
       faults,
       requests: server.requests,
       proxy,
@@ -107,12 +125,14 @@ async function withBench(
       download,
       async change({ sameCommit }) {
         const content = changedWeights();
+        if (oci !== null) return await oci.push(ociArtifact(from, { ...MODEL, [WEIGHTS]: content }).layers);
         if (s3 !== null) return await s3.put("models", `org/tiny/${WEIGHTS}`, content);
         if (sameCommit) return await hub?.replace("org/tiny", WEIGHTS, content);
         await hub?.push("org/tiny", WEIGHTS, content);
       },
       published: () => publishedIn(directory, layout),
     });
+    assertEquals(oci?.leaks ?? [], [], "a token came to another origin");
   } finally {
     await proxy.close();
     await server.close();
@@ -130,7 +150,35 @@ function s3Objects() {
   return Object.fromEntries(objects.map(([path, object]) => [`org/tiny/${path}`, object]));
 }
 
-function changedWeights(): Uint8Array {
+/** ModelPack: a layer for each file; or two archives, the one with the weights packed. */
+function ociArtifact(from: SourceName, model: Readonly<Record<string, Uint8Array<ArrayBuffer>>>) {
+  const type = "application/vnd.cncf.model";
+  const artifactType = `${type}.manifest.v1+json`;
+  const files = Object.entries(model);
+  if (from === "registry") {
+    const layers = files.map(([file, bytes]): ServedLayer => ({
+      mediaType: `${type}.weight.v1.raw`,
+      bytes,
+      annotations: { "org.cncf.model.filepath": file },
+      file,
+    }));
+    return { artifactType, layers };
+  }
+  const tarOf = (isWanted: (path: string) => boolean) =>
+    makeTar(files.filter(([path]) => isWanted(path)).map(([name, content]) => ({ name, content })));
+  const weights = new Uint8Array(gzipSync(tarOf((path) => path === WEIGHTS)));
+  const layers: ServedLayer[] = [
+    { mediaType: `${type}.weight.v1.tar+gzip`, bytes: weights, file: WEIGHTS },
+    {
+      mediaType: `${type}.weight.config.v1.tar`,
+      bytes: tarOf((path) => path !== WEIGHTS),
+      file: "config.json",
+    },
+  ];
+  return { artifactType, layers };
+}
+
+function changedWeights(): Uint8Array<ArrayBuffer> {
   return randomBytes(3 * 1024 * KIB + 4321, 99);
 }
 
@@ -198,7 +246,7 @@ interface Case {
   readonly proxy?: Partial<ProxyFaults>;
   /** Where it must fail: how. It must succeed otherwise. */
   readonly fails?: ErrorKind;
-  readonly only?: SourceName;
+  readonly only?: readonly SourceName[];
 }
 
 const CASES: Readonly<Record<string, Case>> = {
@@ -235,7 +283,13 @@ const CASES: Readonly<Record<string, Case>> = {
   },
   "a wrong Content-Range": { faults: [{ kind: "content-range", value: { shift: 64 }, times: 6 }] },
   "no Content-Range": { faults: [{ kind: "content-range", value: null, times: 6 }] },
-  "expired addresses": { faults: [{ kind: "expired", times: 5 }], only: "hub" },
+  "expired addresses": { faults: [{ kind: "expired", times: 5 }], only: ["hub", "registry", "archives"] },
+  "a listing answered 429 with Retry-After and 503": {
+    faults: [
+      { kind: "status", status: 429, retryAfter: 1, roles: ["api", "list"], times: 2 },
+      { kind: "status", status: 503, roles: ["api", "list"], times: 2 },
+    ],
+  },
   "latency": { faults: [{ kind: "latency", ms: 30 }] },
   "a server that is down": { faults: [{ kind: "status", status: 503, roles: DATA() }], fails: "network" },
   "every read stalled": { faults: [{ kind: "stall", after: "request" }], fails: "network" },
@@ -258,9 +312,11 @@ function DATA() {
 }
 
 for (const [name, test] of Object.entries(CASES)) {
-  for (const from of ["hub", "S3"] as const) {
-    if (test.only !== undefined && test.only !== from) continue;
+  for (const from of SOURCES) {
+    if (test.only?.includes(from) === false) continue;
     for (const layout of ["local", "hub"] as const) {
+      // Once a layer is here, archives are a matter of files.
+      if (from === "archives" && layout === "hub") continue;
       const outcome = test.fails === undefined
         ? "the published bytes are the source's"
         : `nothing wrong is published, the error is ${test.fails}`;
@@ -296,7 +352,40 @@ function assertNothingWrong(published: Record<string, Uint8Array>): void {
   }
 }
 
-for (const from of ["hub", "S3"] as const) {
+for (const from of ["registry", "archives"] as const) {
+  Deno.test(`tokens that expire in mid-download, ${from}: each is renewed, and none comes to another origin`, async () => {
+    await withBench(from, "local", async (bench) => {
+      // Each asks the registry for another address.
+      bench.faults.push({ kind: "expired", times: 8 });
+      await bench.download();
+      assertModel(bench.published());
+      assert((bench.oci?.tokens ?? 0) > 1);
+    });
+  });
+
+  Deno.test(`a blob that is missing, ${from}: the error is not-found, and no more than is right is published`, async () => {
+    await withBench(from, "local", async (bench) => {
+      bench.oci?.remove(WEIGHTS);
+      const error = await bench.download().then(() => null, (e: unknown) => e);
+      assert(error instanceof AimError && error.kind === "not-found", String(error));
+      assertNothingWrong(bench.published());
+      await bench.change({ sameCommit: false });
+      await bench.download();
+      assertModel(bench.published(), { ...MODEL, [WEIGHTS]: changedWeights() });
+    });
+  });
+
+  Deno.test(`a registry that refuses, ${from}: the error is unauthorized after one question`, async () => {
+    await withBench(from, "local", async (bench) => {
+      bench.faults.push({ kind: "status", status: 403, roles: ["api"] });
+      const error = await bench.download().then(() => null, (e: unknown) => e);
+      assert(error instanceof AimError && error.kind === "unauthorized", String(error));
+      assertEquals(bench.requests.length, 1);
+    });
+  });
+}
+
+for (const from of SOURCES) {
   for (const layout of ["local", "hub"] as const) {
     Deno.test(`a file replaced in mid-download, ${from} to the ${layout} layout: what is published is of one piece`, async () => {
       await withBench(from, layout, async (bench) => {
@@ -313,7 +402,7 @@ for (const from of ["hub", "S3"] as const) {
         if (error === null) {
           // Bytes may come from where the old file still is; S3 has only the new one.
           const published = bench.published();
-          const old = from === "hub" && equal(published[WEIGHTS], MODEL[WEIGHTS]);
+          const old = from !== "S3" && equal(published[WEIGHTS], MODEL[WEIGHTS]);
           return assertModel(published, old ? MODEL : { ...MODEL, [WEIGHTS]: changedWeights() });
         }
         // A commit whose content changes is no commit: the hub lists digests that its bytes do not have.

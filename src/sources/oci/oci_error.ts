@@ -18,7 +18,11 @@ export async function ociError(
   path: string | null,
 ): Promise<AimError | TransientError | SourceChangedError> {
   const { status, headers } = response;
-  if (isTransientStatus(status)) return passingFault(status, host, path, askedWait(headers));
+  // An address that another origin has signed for a while: the registry gives a new one.
+  const isElsewhere = path !== null && URL.parse(response.url)?.host !== host && response.url !== "";
+  if (isTransientStatus(status) || (isElsewhere && (status === 401 || status === 403))) {
+    return passingFault(status, host, path, askedWait(headers));
+  }
   const code = `${codeIn(await readStart(response))}${status}`;
   switch (status) {
     case 401:

@@ -40,6 +40,8 @@ export class OciSource implements Source {
   readonly uri: string;
   readonly #reference: string;
   readonly #registries: readonly Registry[];
+  /** A file whose blob the registry does not have. */
+  #missing: ManifestFile | null = null;
 
   constructor(ref: OciRef | OciLayoutRef, options: SourceOptions) {
     this.uri = uriOf(ref);
@@ -52,6 +54,7 @@ export class OciSource implements Source {
 
   async manifest(options: ManifestOptions = {}): Promise<Manifest> {
     const artifact = await this.#resolved(this.#reference, options.signal);
+    this.#assertThere(artifact);
     const wanted = pathFilter(options.include ?? [], options.exclude ?? []);
     const files = artifact.layers.flatMap((layer): ManifestFile[] => {
       const path = filePathOf(layer);
@@ -66,6 +69,20 @@ export class OciSource implements Source {
       files: sortedFiles(files, this.uri),
       ...(archives.length === 0 ? {} : { archives }),
     };
+  }
+
+  /** A blob that is missing may be of a tag that has moved since; if it is still listed, it stays missing. */
+  #assertThere({ layers }: Layers): void {
+    const missing = this.#missing;
+    if (missing === null || !layers.some(({ digest }) => digest === `sha256:${missing.etag}`)) return;
+    const where = this.#registries.at(-1)?.host;
+    throw new AimError(
+      "not-found",
+      `${where} does not have the blob of ${missing.path} (sha256:${missing.etag})`,
+      {
+        hint: "push the model again: the registry lists it and has lost a part of it",
+      },
+    );
   }
 
   #file({ digest, size }: Descriptor, path: string): ManifestFile {
@@ -109,6 +126,7 @@ export class OciSource implements Source {
     if (file.size === 0) return { range: { start: 0, end: 0 }, body: emptyBody() };
     const headers = { ...rangeHeader(range), "accept-encoding": "identity" };
     const { response, registry } = await this.#ask("file", `blobs/sha256:${file.etag}`, { headers, signal });
+    if (response.status === 404) this.#missing = file;
     if (!response.ok) throw await ociError(response, this.uri, registry.host, file.path);
     return await rangeBody(response, file, range, null);
   }

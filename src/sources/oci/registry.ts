@@ -3,7 +3,13 @@ import { keepSecret } from "../../log/redact.ts";
 import type { SourceOptions } from "../source_options.ts";
 import { parseJson } from "../transport/parse_json.ts";
 import { MOST_REDIRECTS, redirectTarget } from "../transport/redirect.ts";
-import { discard, openTransport, type Transport, type TransportRequest } from "../transport/transport.ts";
+import {
+  discard,
+  isTransientStatus,
+  openTransport,
+  type Transport,
+  type TransportRequest,
+} from "../transport/transport.ts";
 import { type RegistryLogin, registryLogin } from "./registry_credentials.ts";
 
 /** A registry as it is asked for one repository: redirects and access tokens are its business. */
@@ -33,9 +39,11 @@ export function openRegistry(host: string, repository: string, options: SourceOp
   const origin = new URL(`${scheme}://${apiHost(host)}`).origin;
   let authorization: string | null = null;
   let asking: Promise<void> | null = null;
+  /** Where blobs were last found outside the registry: signed addresses that expire. */
+  const located = new Map<string, URL>();
 
-  async function follow(how: "question" | "file", start: URL, init: TransportRequest): Promise<Response> {
-    let url = start;
+  async function follow(how: "question" | "file", path: string, init: TransportRequest): Promise<Response> {
+    let url = new URL(`${origin}/v2/${repository}/${path}`);
     const attempt = how === "question" ? transport.request : transport.fetch;
     for (let hop = 0; hop <= MOST_REDIRECTS; hop++) {
       const own = url.origin === origin && authorization !== null;
@@ -46,11 +54,30 @@ export function openRegistry(host: string, repository: string, options: SourceOp
       };
       const response = await attempt(url, { ...init, headers });
       const next = redirectTarget(response, url);
-      if (next === null) return response;
+      if (next === null) {
+        if (how === "file" && response.ok && url.origin !== origin) located.set(path, url);
+        return response;
+      }
       await discard(response);
       url = next;
     }
     throw new AimError("network", `${host} redirects without end`, { hint: "check the registry's address" });
+  }
+
+  /** From where the blob was last; `null` where it is not there any more. */
+  async function askAgain(path: string, init: TransportRequest): Promise<Response | null> {
+    const url = located.get(path);
+    if (url === undefined) return null;
+    const response = await transport.fetch(url, {
+      ...init,
+      headers: { ...init.headers, "user-agent": "aim" },
+    });
+    if (response.status < 300 || response.status === 416 || isTransientStatus(response.status)) {
+      return response;
+    }
+    located.delete(path);
+    await discard(response);
+    return null;
   }
 
   async function authorize(response: Response, signal: AbortSignal | undefined): Promise<void> {
@@ -62,9 +89,10 @@ export function openRegistry(host: string, repository: string, options: SourceOp
   return {
     host,
     async ask(how, path, init) {
-      const url = new URL(`${origin}/v2/${repository}/${path}`);
+      const again = how === "file" ? await askAgain(path, init) : null;
+      if (again !== null) return again;
       const sent = authorization;
-      const response = await follow(how, url, init);
+      const response = await follow(how, path, init);
       if (response.status !== 401) return response;
       // Many parts find out at once that the token has expired: one of them fetches another.
       if (authorization === sent) {
@@ -73,7 +101,7 @@ export function openRegistry(host: string, repository: string, options: SourceOp
       }
       if (authorization === null) return response;
       await discard(response);
-      return await follow(how, url, init);
+      return await follow(how, path, init);
     },
     close: () => transport.close(),
   };
