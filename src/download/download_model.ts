@@ -222,6 +222,10 @@ async function bringFiles(
     maxBandwidth: null,
     onFile,
     onEvent: (event) => options.onEvent?.(event.type === "start" ? { ...event, unpacking: true } : event),
+  }).catch((error) => {
+    // An archive that was damaged on this disk is fetched anew by the next run.
+    if (error instanceof AimError && error.kind === "integrity") archives.forget(archivesOf(manifest.files));
+    throw error;
   });
   const fetched = others.length === 0 && archived.length > 0
     ? NOTHING

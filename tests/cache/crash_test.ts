@@ -1,10 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
 import { createHash } from "node:crypto";
+import { gzipSync } from "node:zlib";
 import { listModels } from "../../src/cache/list_models.ts";
 import { resolveModel } from "../../src/cache/resolve_model.ts";
 import { verifyModel } from "../../src/cache/verify_model.ts";
+import { makeTar } from "../archive/make_tar.ts";
 import { DENO_RUN, MAIN, plainEnvironment } from "../cli/aim.ts";
 import { safetensorsBytes, seededRandom } from "../servers/content.ts";
+import { writeLayout } from "../oci/oci_layout.ts";
 import { asBytes, type Caches, HUB_MODEL, LAYOUTS, modelFiles, S3_MODEL, startCaches } from "./caches.ts";
 import { dieAt } from "./mortal.ts";
 
@@ -25,7 +28,7 @@ const NEW = {
 
 interface Case {
   readonly name: string;
-  readonly uri: string;
+  readonly uri: string | ((caches: Caches) => string);
   readonly layout: "local" | "hub";
   readonly prepare: (caches: Caches) => Promise<unknown>;
   readonly force?: boolean;
@@ -55,6 +58,22 @@ const CASES: readonly Case[] = LAYOUTS.flatMap((layout): Case[] => {
       },
     },
     {
+      name: "a first download of archives",
+      layout,
+      uri: archivesOf,
+      prepare: (caches) => packed(caches, NEW),
+    },
+    {
+      name: "an update of archives",
+      layout,
+      uri: archivesOf,
+      prepare: async (caches) => {
+        await packed(caches, OLD);
+        await caches.download({ layout, uri: archivesOf(caches) });
+        await packed(caches, NEW);
+      },
+    },
+    {
       name: "a conversion",
       layout,
       uri: HUB_MODEL,
@@ -78,7 +97,7 @@ const CASES: readonly Case[] = LAYOUTS.flatMap((layout): Case[] => {
   ];
 });
 
-for (const [at, { name, layout, uri, prepare, force = false }] of CASES.entries()) {
+for (const [at, { name, layout, uri: where, prepare, force = false }] of CASES.entries()) {
   Deno.test(`${name} into the ${layout} layout, killed at any step, leaves nothing that is served and not whole`, async () => {
     let died = 0;
     // Every seventh step, others in each case; every third where there is time. Until it lives through them.
@@ -92,6 +111,7 @@ for (const [at, { name, layout, uri, prepare, force = false }] of CASES.entries(
     async function steps(step: number): Promise<number> {
       await using caches = await startCaches({ files: OLD });
       await prepare(caches);
+      const uri = typeof where === "string" ? where : where(caches);
       const made = await dieAt(step, () => caches.download({ layout, uri, force }));
       const { paths } = caches;
       const place = layout === "hub"
@@ -166,6 +186,32 @@ for (const layout of LAYOUTS) {
       assertEquals(new Set(reports.map((report) => report.path)).size, 1);
       assertEquals(await modelFiles(reports[0]?.path ?? ""), asBytes(OLD));
     }
+  });
+}
+
+/** An OCI layout directory beside the cache. */
+function archivesOf({ cache }: Caches): string {
+  return `oci-layout:${cache}/../archives/org/model`;
+}
+
+/** Packs files as archives, one of which is compressed. */
+async function packed(
+  { cache }: Caches,
+  files: Readonly<Record<string, Uint8Array | string>>,
+): Promise<void> {
+  const type = "application/vnd.cncf.model";
+  const tarOf = (isWanted: (path: string) => boolean) =>
+    makeTar(
+      Object.entries(files).filter(([path]) => isWanted(path)).map(([name, content]) => ({ name, content })),
+    );
+  const isWeights = (path: string) => path.endsWith(".safetensors");
+  await writeLayout(`${cache}/../archives/org/model`, {
+    artifactType: `${type}.manifest.v1+json`,
+    config: { mediaType: "application/vnd.oci.empty.v1+json", value: {} },
+    layers: [
+      { mediaType: `${type}.weight.v1.tar+gzip`, bytes: new Uint8Array(gzipSync(tarOf(isWeights))) },
+      { mediaType: `${type}.weight.config.v1.tar`, bytes: tarOf((path) => !isWeights(path)) },
+    ],
   });
 }
 

@@ -287,6 +287,21 @@ Deno.test("files that are lost later are fetched with their archive again, and n
   assertEquals(await filesBelow(model), MODEL);
 });
 
+Deno.test("an archive that a killed run left, and that is damaged, is exit 8 once and then fetched anew", async () => {
+  await inNewWorld(asKit(makeTar([{ name: "config.json", content: CONFIG }])), async (world, uri) => {
+    const words = ["download-to-cache", uri, "--model-name", "kits/tiny"];
+    await ok(words, world);
+    const layers = `${world.directory}/cache/kits/tiny/.aim/layers`;
+    const [listing] = [...Deno.readDirSync(layers)];
+    const unpacked = `${layers}/${listing?.name.replace("json", "tar.incomplete")}`;
+    await Deno.writeFile(unpacked, makeTar([{ name: "config.json", content: "x".repeat(CONFIG.length) }]));
+    await Deno.remove(`${world.directory}/cache/kits/tiny/config.json`);
+    assertEquals((await run(words, world)).code, 8);
+    await ok(words, world);
+    assertEquals(await Deno.readTextFile(`${world.directory}/cache/kits/tiny/config.json`), CONFIG);
+  });
+});
+
 Deno.test("globs choose among the files of archives, and the rest comes later", async () => {
   await using world = await startWorld();
   const make = KINDS["ORAS folder"];

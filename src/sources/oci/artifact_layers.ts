@@ -64,16 +64,17 @@ export function filePathOf(layer: Descriptor): string | null {
 }
 
 /**
- * True for layers that are tar archives: those of images (ModelCar), ModelKits, and ModelPack's packed ones. ORAS gives a plain file an
- * image layer's type and a title, and says of an archive that it is to be unpacked.
+ * True for layers that are tar archives: those of images (ModelCar), ModelKits, and ModelPack's packed ones. ORAS gives a file an image
+ * layer's type, too, and its title. Of a folder it says that it is to be unpacked (Go), or that it is `tar+gzip` (Python).
  */
 export function isArchive(
   { mediaType, annotations }: Pick<Descriptor, "mediaType" | "annotations">,
 ): boolean {
   if (!/[.+]tar(?:$|[.+])/.test(mediaType)) return false;
-  const plain = annotations["org.opencontainers.image.title"] !== undefined &&
-    mediaType.includes(".image.layer.");
-  return !plain || annotations["io.deis.oras.content.unpack"] === "true";
+  const title = annotations["org.opencontainers.image.title"];
+  if (title === undefined || !mediaType.includes(".image.layer.")) return true;
+  return annotations["io.deis.oras.content.unpack"] === "true" ||
+    (mediaType.endsWith("+gzip") && !/\.(?:tar|tgz|gz)$/.test(title));
 }
 
 /** What a layer's archive unpacks to, as a configuration says: that of an image (`rootfs`), or ModelPack's (`modelfs`). */
