@@ -116,7 +116,7 @@ for (const [tool, push] of Object.entries(TOOLS)) {
       if ("skip" in certificates) return;
       const { tls, caPath } = certificates;
       await using tokens = await tokenServer({ user: "user", password: "secret" }, tls);
-      await using registry = await startRegistry(tokens.auth, tls);
+      await using registry = await startRegistry(tokens.auth, { tls });
       const directory = await Deno.makeTempDir();
       try {
         const { host } = registry;
