@@ -5,14 +5,14 @@ import { packProfiles } from "./pack_profiles.ts";
 import { runDeno } from "./run_deno.ts";
 
 /**
- * Puts the whole program into a folder: `main.js` and the chunks that it imports, one file for each thread and npm
- * library, `profiles/` with their schemas, `build.json`, and `self_test.json`, which says what `aim __self-test`
- * has to find. Each lazy import in the sources makes a chunk, and what it shares with others makes more: so
- * there are few.
+ * Puts the whole program into a folder: `main.js` and the chunks that it imports, one file for each thread
+ * and npm library, `profiles/` with their schemas, `build.json`, and `self_test.json`, which says what `aim
+ * __self-test` has to find. Each lazy import in the sources makes a chunk, and what it shares with others
+ * makes more: so there are few.
  *
  * @param source Path of the source tree.
  * @param folder Path of an empty folder.
- * @throws {Error} where the bundler fails.
+ * @throws {Error} if the bundler fails.
  */
 export async function bundleProgram(source: string, folder: string, build: BuildInfo): Promise<void> {
   const apart = modulesApart(source);

@@ -7,7 +7,7 @@ import { TARGETS } from "./find_runtime.ts";
  * it, only the machine it is for is checked.
  *
  * @param scratch A directory that it may unpack into.
- * @returns Why the self-test failed; `null` where it passed.
+ * @returns Why the self-test failed; `null` if it passed.
  * @throws {Error} if it is another program.
  */
 export async function checkExecutable(

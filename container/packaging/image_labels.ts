@@ -14,9 +14,9 @@ export interface ProfileFile {
 /**
  * The labels that AIM Engine reads from a model's image.
  *
- * @param metadata Text of the model's metadata file; `null` where it has none: then only its name is known.
+ * @param metadata Text of the model's metadata file; `null` if it has none: then only its name is known.
  * @param files The model's own profiles, valid ones.
- * @throws {Error} where the metadata file is wrong.
+ * @throws {Error} if the metadata file is wrong.
  */
 export function imageLabels(
   aimId: string,

@@ -26,7 +26,7 @@ const KEYS: Readonly<Record<string, { kind: Kind; required?: true }>> = {
  */
 export function readImageMetadata(text: string): Map<string, string> {
   const found = new Map(flatten(parse(text)));
-  const faults = [...found.keys()].filter((key) => !(key in KEYS)).map((key) => `${key} is no known key`);
+  const faults = [...found.keys()].filter((key) => !(key in KEYS)).map((key) => `${key} is not a known key`);
   const values = new Map<string, string>();
   for (const [key, { kind, required }] of Object.entries(KEYS)) {
     const value = found.get(key);

@@ -26,7 +26,7 @@ export interface SbomInput {
 }
 
 /**
- * The bill of materials in CycloneDX 1.6's JSON. It says nothing of when it was made: the same parts give the
+ * The bill of materials in CycloneDX 1.6's JSON. It does not say when it was made: the same parts give the
  * same text, with a serial number that follows from it.
  *
  * @throws {Error} for a package that the lock file does not know.

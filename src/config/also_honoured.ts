@@ -64,7 +64,7 @@ export const ALSO_HONOURED: readonly (readonly [string, string])[] = [
   ["AIM_KEEP_METADATA_ON_FAILURE", "accepted; what a resumed download needs is always kept"],
   [
     "AIM_HF_INCLUDE, AIM_HF_EXCLUDE, STORAGE_ALLOW_PATTERNS, STORAGE_IGNORE_PATTERNS",
-    "globs of what is downloaded where no flag is given, with commas between them; KServe's names for it",
+    "globs of what is downloaded if no flag is given, with commas between them; KServe's names for it",
   ],
   [
     "ROCR_VISIBLE_DEVICES, HIP_VISIBLE_DEVICES, CUDA_VISIBLE_DEVICES",

@@ -7,7 +7,7 @@ type ValueOf<T extends SettingType> = T extends { kind: "choice"; choices: reado
   : T extends { kind: "integer" | "size" | "duration" } ? number
   : string;
 
-/** Every setting's value after flags, environment and defaults; `null` where unset without default. */
+/** Every setting's value after flags, environment and defaults; `null` if unset without default. */
 export type Settings = {
   readonly [N in SettingName]: (typeof SETTINGS)[N]["default"] extends null
     ? ValueOf<(typeof SETTINGS)[N]["type"]> | null

@@ -4,8 +4,8 @@ import { isSecretName } from "../log/secret_names.ts";
 const SECRET = "(?:api[-_]?key|token|secret|password)";
 
 /**
- * Registers what engine arguments have of keys and tokens (vLLM's `api-key`, say) at any depth, so that no log
- * shows it.
+ * Registers what engine arguments have of keys and tokens (vLLM's `api-key`, say) at any depth, so that no
+ * log shows it.
  */
 export function keepEngineSecrets(engineArgs: string): void {
   const collect = (value: unknown, secret: boolean): void => {

@@ -122,7 +122,7 @@ export function parseBoolean(text: string): boolean | undefined {
   return undefined;
 }
 
-/** Bytes of `1048576`, `8M`, `8MiB` (powers of 1024), `8MB` (powers of 1000); `null` where it is no size. */
+/** Bytes of `1048576`, `8M`, `8MiB` (powers of 1024), `8MB` (powers of 1000); `null` if it is not a size. */
 export function parseSize(text: string): number | null {
   const match = /^(\d{1,15}(?:\.\d{1,6})?)\s*(?:([KMGTP])(iB|B)?|B)?$/i.exec(text);
   if (match === null) return null;
@@ -132,7 +132,7 @@ export function parseSize(text: string): number | null {
   return Number.isSafeInteger(bytes) ? bytes : null;
 }
 
-/** Milliseconds of `90`, `90s`, `500ms`, `2m`, `1h`; `null` where it is no duration. */
+/** Milliseconds of `90`, `90s`, `500ms`, `2m`, `1h`; `null` if it is not a duration. */
 export function parseDuration(text: string): number | null {
   const match = /^(\d{1,9}(?:\.\d{1,3})?)\s*(ms|s|m|h)?$/.exec(text);
   if (match === null) return null;

@@ -9,7 +9,7 @@ export type WantedModel =
 /**
  * For commands that select a profile: exactly one of `AIM_ID` and `AIM_MODEL_ID` names the model.
  *
- * @throws {AimError} `usage` where both or neither is set.
+ * @throws {AimError} `usage` if both or neither is set.
  */
 export function requireModel(config: Pick<Config, "aimId" | "modelId" | "origins">): WantedModel {
   const { aimId, modelId, origins } = config;

@@ -4,7 +4,7 @@ export type SettingType =
   | { readonly kind: "path" }
   | { readonly kind: "choice"; readonly choices: readonly string[]; readonly ignoreCase?: boolean }
   | { readonly kind: "boolean" }
-  /** A whole number in `[min, max]`, or the word `auto` where that is allowed. */
+  /** A whole number in `[min, max]`, or the word `auto` if that is allowed. */
   | { readonly kind: "integer"; readonly min: number; readonly max: number; readonly auto?: boolean }
   /**
    * Bytes, spelled as GNU coreutils do: `1048576`, `8M` and `8MiB` (powers of 1024), `8MB` (powers of 1000).
@@ -24,7 +24,7 @@ export interface Setting {
   readonly env: readonly string[];
   /** The first of them counts although it is empty: then the others are not read. */
   readonly emptyCounts?: boolean;
-  /** `--flag` without dashes; `null` where only the environment sets it. */
+  /** `--flag` without dashes; `null` if only the environment sets it. */
   readonly flag: string | null;
   readonly flagAliases?: readonly string[];
   readonly type: SettingType;
@@ -369,8 +369,7 @@ export const SETTINGS = {
     type: { kind: "path" },
     default: null,
     value: "FILE",
-    help:
-      "OpenSSF signature of the model; by default its own model.sig, where a key or certificates are given",
+    help: "OpenSSF signature of the model; by default its own model.sig, if a key or certificates are given",
     group: "download",
   }),
   signatureKey: setting({

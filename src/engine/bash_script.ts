@@ -12,7 +12,7 @@ export interface ScriptParts {
 
 /**
  * A bash script that becomes the process: one `export` a variable, then `exec` on one line, every word quoted
- * where the shell would otherwise read something into it.
+ * if the shell would otherwise read something into it.
  *
  * @throws {AimError} `usage`: a name that no shell variable can have, or NUL in a value.
  */
@@ -34,11 +34,11 @@ export function renderBashScript(parts: ScriptParts): string {
 }
 
 /**
- * A word as bash reads it back: bare where nothing in it is special, else in single quotes; with control
+ * A word as bash reads it back: bare if nothing in it is special, else in single quotes; with control
  * characters as `$'…'`, so that the script can be shown on a terminal. References to variables are in double
  * quotes.
  *
- * @throws {AimError} `usage` where it holds NUL.
+ * @throws {AimError} `usage` if it holds NUL.
  */
 export function shellWord(word: string, references: ReadonlySet<string> = new Set()): string {
   if (word.includes("\0")) {

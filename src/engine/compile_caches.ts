@@ -4,7 +4,7 @@ import { log } from "../log/logger.ts";
 export interface CompileCacheKey {
   /** Accelerator model, as `MI300X`. */
   readonly accelerator: string;
-  /** `null` where it is not known. */
+  /** `null` if it is not known. */
   readonly engineVersion: string | null;
   /** Reference of the image; `null` outside of one. */
   readonly image: string | null;

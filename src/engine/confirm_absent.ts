@@ -4,7 +4,7 @@ import { withoutSecrets } from "../log/secret_names.ts";
 const PATIENCE = 15_000;
 
 /**
- * Asks a Python whether it really lacks a package: import hooks are not seen from outside. Only true where it
+ * Asks a Python whether it really lacks a package: import hooks are not seen from outside. Only true if it
  * says so.
  *
  * Requires `--allow-run`.

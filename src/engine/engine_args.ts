@@ -8,7 +8,7 @@ export interface ArgumentSource {
   /** As messages name it: `AIM_ENGINE_ARGS`. */
   readonly name: string;
   readonly args: ConfigMap;
-  /** What to do where it names the model. */
+  /** What to do if it names the model. */
   readonly kind: "profile" | "user";
 }
 
@@ -30,7 +30,7 @@ export interface MergedArgs {
 
 /**
  * The names that clients may use: the model's id, then what the user called it (`AIM_ID` or `AIM_MODEL_ID`)
- * where that differs.
+ * if that differs.
  */
 export function servedModelNames(names: { modelId: string; askedFor: string | null }): string[] {
   return [...new Set([names.modelId, ...(names.askedFor === null ? [] : [names.askedFor])])];
@@ -43,7 +43,7 @@ export function servedModelNames(names: { modelId: string; askedFor: string | nu
  * are added to aim's.
  *
  * @param longName The long name of a short one (`tp`); `null` for any other.
- * @throws {AimError} `usage` where the user names the model, or a profile names another one.
+ * @throws {AimError} `usage` if the user names the model, or a profile names another one.
  */
 export function mergeEngineArgs(
   sources: readonly ArgumentSource[],

@@ -37,7 +37,7 @@ export interface OptionRange extends ReleaseRange {
   readonly shape: OptionShape;
 }
 
-/** Releases from one to another, both included; `to` is `null` where the newest one is in it. */
+/** Releases from one to another, both included; `to` is `null` if the newest one is in it. */
 export interface ReleaseRange {
   readonly from: string;
   readonly to: string | null;
@@ -52,13 +52,13 @@ export function releasesOf(table: EngineTable): readonly string[] {
 
 const split = new WeakMap<EngineTable, readonly string[]>();
 
-/** An option's ranges, oldest first; `null` where no release has it. */
+/** An option's ranges, oldest first; `null` if no release has it. */
 export function optionRanges(table: EngineTable, name: string): OptionRange[] | null {
   const text = Object.hasOwn(table.options, name) ? table.options[name] : undefined;
   return text === undefined ? null : text.split("; ").map(parseRange);
 }
 
-/** A variable's releases; `null` where no release has it. */
+/** A variable's releases; `null` if no release has it. */
 export function variableRange(table: EngineTable, name: string): ReleaseRange | null {
   const text = Object.hasOwn(table.variables, name) ? table.variables[name] : undefined;
   return text === undefined ? null : releaseRange(text);
@@ -100,7 +100,7 @@ export function releasesLike(table: EngineTable, version: EngineVersion | null):
   return [...new Set([...at, ...newer.slice(0, 1), ...(nextMinor === undefined ? [] : [nextMinor])])];
 }
 
-/** True where one of a table's releases is in a range. */
+/** True if one of a table's releases is in a range. */
 export function isIn(table: EngineTable, range: ReleaseRange, release: string): boolean {
   const releases = releasesOf(table);
   const at = releases.indexOf(release);
@@ -123,6 +123,6 @@ export function whyAbsent(
 
 function parse(release: string): EngineVersion {
   const version = parseVersion(release);
-  if (version === null) throw new TypeError(`${release} is no version`);
+  if (version === null) throw new TypeError(`${release} is not a version`);
   return version;
 }

@@ -1,6 +1,6 @@
 import { AimError } from "../errors/aim_error.ts";
 
-/** A version as Python packages write it (PEP 440), as far as vLLM's builds go. */
+/** A version as Python packages write it (PEP 440), to the extent that vLLM's builds use it. */
 export interface EngineVersion {
   /** As written: `0.11.2.dev673+g839868462.rocm700`. */
   readonly text: string;
@@ -12,7 +12,7 @@ export interface EngineVersion {
   readonly development: boolean;
 }
 
-/** Reads a version; `null` where it is none. What follows `+` names the build alone. */
+/** Reads a version; `null` if the text is not one. What follows `+` names the build alone. */
 export function parseVersion(text: string): EngineVersion | null {
   const found = /^v?(\d+(?:\.\d+)*)(?:[-_.]?post(\d+))?([-_.]?(?:dev|a|b|rc)[\d.]*)*(?:\+[\w.-]*)?$/i
     .exec(text.trim());
@@ -25,7 +25,7 @@ export function parseVersion(text: string): EngineVersion | null {
   };
 }
 
-/** Negative where `a` is older, positive where it is newer. */
+/** Negative if `a` is older, positive if it is newer. */
 export function compareVersions(a: EngineVersion, b: EngineVersion): number {
   for (let at = 0; at < Math.max(a.numbers.length, b.numbers.length); at++) {
     const difference = (a.numbers[at] ?? 0) - (b.numbers[at] ?? 0);
@@ -37,12 +37,12 @@ export function compareVersions(a: EngineVersion, b: EngineVersion): number {
 /**
  * A version that the user gave.
  *
- * @throws {AimError} `usage` where it is none.
+ * @throws {AimError} `usage` if it is not one.
  */
 export function givenVersion(text: string): EngineVersion {
   const version = parseVersion(text);
   if (version !== null) return version;
-  throw new AimError("usage", `--engine-version is "${text}", which is no version`, {
+  throw new AimError("usage", `--engine-version is "${text}", which is not a version`, {
     hint: "give one such as 0.27.1",
   });
 }

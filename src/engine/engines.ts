@@ -8,7 +8,7 @@ import { type ConfigMap, isMap } from "../values/value.ts";
 /** An inference engine. */
 export interface Engine {
   readonly name: string;
-  /** The words that start it. A leading `python` is `python3` where only that exists. */
+  /** The words that start it. A leading `python` is `python3` if only that exists. */
   readonly launch: readonly string[];
   /** The flag before the model; `null`: the engine is given none. */
   readonly modelArgument: string | null;
@@ -85,7 +85,7 @@ async function readEngines(text: string, path: string): Promise<Map<string, Part
   const plain = readPlainYaml(text);
   const file = plain === null ? await readYaml(text) : null;
   const value: ConfigMap | null = plain ?? file?.value ?? null;
-  if (value === null) throw unusable(path, file?.faults[0]?.reason ?? "it is no mapping");
+  if (value === null) throw unusable(path, file?.faults[0]?.reason ?? "it is not a mapping");
   const engines = new Map<string, Partial<Engine>>();
   for (const [name, row] of value) {
     const launch = row !== null && isMap(row) ? row.get("launch") : undefined;

@@ -14,7 +14,7 @@ import { runAsChild } from "./run_as_child.ts";
  * Where the C library cannot be loaded, the program runs as a child that gets every signal sent to this
  * process; then the exit code is the child's (128 + N where signal N ended it).
  *
- * @throws {AimError} `engine` where the program cannot be executed; `usage` for words with NUL.
+ * @throws {AimError} `engine` if the program cannot be executed; `usage` for words with NUL.
  */
 export async function replaceProcess(program: Program): Promise<number> {
   const fileLimit = callersFileLimit();

@@ -11,7 +11,7 @@ export interface EngineProgram {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Finds the program that runs the engine; for `python`, `python3` will do where there is no other.
+ * Finds the program that runs the engine; for `python`, `python3` will do if there is no other.
  *
  * @throws {AimError} `engine`, naming what was searched.
  */
@@ -28,7 +28,7 @@ export function findEngine(env: Environment, program = "python"): EngineProgram 
   );
 }
 
-/** As {@linkcode findEngine}, but `null` where there is none. */
+/** As {@linkcode findEngine}, but `null` if there is none. */
 export function lookForEngine(env: Environment, program = "python"): EngineProgram | null {
   if (program.includes("/")) return isExecutable(program) ? { name: program, path: program } : null;
   const folders = (env.PATH ?? "").split(":").filter((folder) => folder !== "");

@@ -197,7 +197,7 @@ function label({ version, like }: Target): string {
   return `vLLM ${version?.text ?? like.at(-1)}`;
 }
 
-/** True where the version is one that the table was made from: what it refuses is then certain. */
+/** True if the version is one that the table was made from: what it refuses is then certain. */
 function isExact({ table, version }: Target): boolean {
   return version !== null && !version.development &&
     releasesOf(table).some((release) => {

@@ -4,7 +4,7 @@ import { modulePath } from "./module_path.ts";
 
 /** What a Python has of a package, found from its files: no process is started. */
 export type InstalledPackage =
-  /** @param version `null` where no file says it. */
+  /** @param version `null` if no file says it. */
   | { readonly kind: "installed"; readonly version: string | null; readonly directory: string }
   | { readonly kind: "absent"; readonly searched: readonly string[] }
   /** The program is no Python whose modules can be found: a wrapper script, say. */

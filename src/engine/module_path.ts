@@ -6,7 +6,7 @@ export interface ModulePath {
   /** In the order in which they are searched. Some need not exist. */
   readonly folders: readonly string[];
   /**
-   * The directory of a package that is installed in a folder by reference (PEP 660's finders); `null` where
+   * The directory of a package that is installed in a folder by reference (PEP 660's finders); `null` if
    * it is not.
    */
   editable(folder: string, name: string): string | null;

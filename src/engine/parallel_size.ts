@@ -12,7 +12,7 @@ const FACTORS = ["tensor-parallel-size", "pipeline-parallel-size", "prefill-cont
 
 /**
  * Counts the GPUs that merged arguments make vLLM use here: tensor, pipeline and context sizes, times the
- * replicas on this machine. `null` where no size is given, where one is no number, or where several machines
+ * replicas on this machine. `null` if no size is given, if one is not a number, or if several machines
  * take part.
  */
 export function parallelSize(args: ConfigMap): ParallelSize | null {

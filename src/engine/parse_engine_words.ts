@@ -18,7 +18,7 @@ export function parseEngineWords(words: readonly string[]): ConfigMap {
       values.delete(name);
       values.set(name, current = value === undefined ? [] : [value]);
     } else if (current === null) {
-      throw new AimError("usage", `${JSON.stringify(word)} follows -- and is no argument of the engine`, {
+      throw new AimError("usage", `${JSON.stringify(word)} follows -- and is not an argument of the engine`, {
         hint: "begin with a flag, as -- --max-model-len 8192",
       });
     } else current.push(word);

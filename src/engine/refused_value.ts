@@ -4,7 +4,7 @@ import type { OptionShape } from "./engine_table.ts";
 import { optionWords } from "./option_words.ts";
 
 /**
- * Why vLLM's parser would refuse a value: a clause such as `is "x", and must be a whole number`; `null` where
+ * Why vLLM's parser would refuse a value: a clause such as `is "x", and must be a whole number`; `null` if
  * it takes it. The rules are those of Python's argparse and of the types in vLLM's `arg_utils.py`.
  */
 export function refusedValue(value: ConfigValue, shape: OptionShape): string | null {

@@ -12,7 +12,7 @@ export interface RenamedOption {
 interface Rename {
   readonly from: string;
   readonly to: string;
-  /** The value under the new name; `undefined` where the meaning is not the same. @default the same value */
+  /** The value under the new name; `undefined` if the meaning is not the same. @default the same value */
   readonly value?: (value: ConfigValue) => ConfigValue | undefined;
   readonly reason: string;
 }
@@ -65,7 +65,7 @@ const RENAMES: readonly Rename[] = [
 ];
 
 /**
- * An option that a version has under another name only; `null` where it has it as it is, or where no other
+ * An option that a version has under another name only; `null` if it has it as it is, or if no other
  * name means the same.
  *
  * @param name Canonical, perhaps with a dotted rest.

@@ -6,7 +6,7 @@ import { DTYPE_BYTES, type ModelShape } from "./model_shape.ts";
 export interface FitOptions {
   /** Bytes of the files that an engine would load. */
   readonly weightBytes: number;
-  /** `null` where the model's configuration is not known: then weights alone are compared. */
+  /** `null` if the model's configuration is not known: then weights alone are compared. */
   readonly shape: ModelShape | null;
   readonly engine: EngineMemory;
   /** Memory of one GPU. */
@@ -25,18 +25,22 @@ export interface Fit {
   /** Of the whole model, as loaded. */
   readonly modelBytes: number;
   readonly weightBytes: number;
-  /** For one sequence of `tokens`; `null` where the model's shape is not known. */
+  /** For one sequence of `tokens`; `null` if the model's shape is not known. */
   readonly kvBytes: number | null;
   readonly tokens: number | null;
-  /** The longest sequence for which there is room; `null` where the model's shape is not known or the weights do not fit. */
+  /**
+   * The longest sequence for which there is room; `null` if the model's shape is not known or the weights do
+   * not fit.
+   */
   readonly tokensThatFit: number | null;
-  /** Fewest GPUs of this kind that would do, by tensor parallelism; `null` where 16 are too few. */
+  /** Fewest GPUs of this kind that would do, by tensor parallelism; `null` if 16 are too few. */
   readonly smallestCount: number | null;
 }
 
 /**
- * Compares a model with the memory of its GPUs as vLLM does at start: the weights, and KV cache for one sequence of the longest length,
- * must fit into utilization × memory. What activations and graphs take is not counted: it depends on the engine's version.
+ * Compares a model with the memory of its GPUs as vLLM does at start: the weights, and KV cache for one
+ * sequence of the longest length, must fit into utilization × memory. What activations and graphs take is not
+ * counted: it depends on the engine's version.
  */
 export function judgeFit({ weightBytes, shape, engine, vramBytes }: FitOptions): Fit {
   const { tensorParallel, pipelineParallel, dataParallel, utilization } = engine;

@@ -1,8 +1,8 @@
 import { formatOf, setOf, WEIGHT_FORMATS, type WeightFormat } from "../cache/judge/weight_files.ts";
 
 /**
- * Bytes of the weights that an engine would load: of one format, as it chooses among them; of several GGUF quantisations the largest.
- * Returns `null` without any weights.
+ * Bytes of the weights that an engine would load: of one format, as it chooses among them; of several GGUF
+ * quantisations the largest. Returns `null` without any weights.
  *
  * @param sizes Bytes by path.
  */

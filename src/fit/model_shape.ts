@@ -7,20 +7,23 @@ export interface LayerGroup {
 
 /** What of a model's configuration decides how much memory a token takes. */
 export interface ModelShape {
-  /** Layers that keep keys and values; others (linear attention, Mamba) keep a state of fixed size, which is not counted. */
+  /**
+   * Layers that keep keys and values; others (linear attention, Mamba) keep a state of fixed size, which is
+   * not counted.
+   */
   readonly groups: readonly LayerGroup[];
   /**
-   * Values that a layer keeps of a token: per KV head, which tensor parallelism divides among GPUs; or, for latent attention (MLA),
-   * one vector that every GPU keeps.
+   * Values that a layer keeps of a token: per KV head, which tensor parallelism divides among GPUs; or, for
+   * latent attention (MLA), one vector that every GPU keeps.
    */
   readonly attention:
     | { readonly kind: "heads"; readonly kvHeads: number; readonly valuesPerHead: number }
     | { readonly kind: "latent"; readonly values: number };
-  /** Query heads: tensor parallelism must divide them; `null` where the configuration does not say. */
+  /** Query heads: tensor parallelism must divide them; `null` if the configuration does not say. */
   readonly heads: number | null;
-  /** Tokens of context that the model was made for; `null` where it does not say. */
+  /** Tokens of context that the model was made for; `null` if it does not say. */
   readonly maxTokens: number | null;
-  /** Bytes of a weight as stored; `null` where unknown. */
+  /** Bytes of a weight as stored; `null` if unknown. */
   readonly bytesPerWeight: number | null;
   /** The weights are quantised already. */
   readonly quantised: boolean;
@@ -29,8 +32,8 @@ export interface ModelShape {
 type Json = Readonly<Record<string, unknown>>;
 
 /**
- * Reads the shape from `config.json`, or Mistral's `params.json`. Multimodal models keep the language model's in a part of its own.
- * Returns `null` where it says too little.
+ * Reads the shape from `config.json`, or Mistral's `params.json`. Multimodal models keep the language model's
+ * in a part of its own. Returns `null` if it says too little.
  *
  * @param value The parsed file.
  */

@@ -11,7 +11,7 @@ export function typeOfAccelerator(name: string): "gpu" | "cpu" {
 
 /**
  * The accelerator that a text names: `MI300X` itself in any case, in quotes, or as `AMD Instinct MI300X`,
- * `Radeon PRO W7900`, a PCI device id (`0x74a1`), an EPYC chip (`9654`, `EPYC 9654`). `null` where it is none
+ * `Radeon PRO W7900`, a PCI device id (`0x74a1`), an EPYC chip (`9654`, `EPYC 9654`). `null` if it is none
  * that is known.
  */
 export function acceleratorName(text: string): string | null {

@@ -4,7 +4,7 @@ import type { Gpu, GpuInventory } from "./types.ts";
 /** GPUs for the engine. */
 export interface DeviceChoice {
   /**
-   * For `HIP_VISIBLE_DEVICES`: indices as HIP counts before it; `null` where the engine may see what aim
+   * For `HIP_VISIBLE_DEVICES`: indices as HIP counts before it; `null` if the engine may see what aim
    * sees.
    */
   readonly hipVisibleDevices: string | null;

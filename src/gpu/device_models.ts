@@ -48,7 +48,7 @@ export function modelOf(deviceId: string | null): string {
   return BY_ID.get(deviceId?.toLowerCase().replace(/^0x/, "") ?? "") ?? UNKNOWN_MODEL;
 }
 
-/** Bytes of memory that one device of a model has, `null` where the model is unknown or no GPU. */
+/** Bytes of memory that one device of a model has, `null` if the model is unknown or not a GPU. */
 export function vramBytesOf(model: string): number | null {
   const gpu = GPU_MODELS[model];
   return gpu === undefined ? null : gpu.vram * 2 ** 30;

@@ -11,7 +11,7 @@ export interface HardwareReport {
 }
 
 /**
- * The hardware of an inventory in the shape that AMD's node labeller reads; `null` where there is none with a
+ * The hardware of an inventory in the shape that AMD's node labeller reads; `null` if there is none with a
  * known name. Of partitioned GPUs the whole ones are counted, of a processor all cores of the host.
  *
  * @param details Also AMD's details of each GPU and of the processor; the type is in lower case then.

@@ -38,7 +38,7 @@ export function readSysfs(
 interface Node {
   readonly number: number;
   readonly properties: ReadonlyMap<string, bigint>;
-  /** Bytes; `null` where no bank can be read. */
+  /** Bytes; `null` if no bank can be read. */
   readonly memory: number | null;
 }
 
@@ -273,7 +273,7 @@ function opens(files: KernelFiles, path: string, absent: string): string | null 
 function nothingFound(files: KernelFiles, roots: SysfsRoots, cards: readonly Card[]): string {
   const kfd = `${roots.sys}/class/kfd`;
   const there = files.list(kfd);
-  if (there.kind === "absent") return `${kfd} is not there: the amdgpu driver is not loaded on this host`;
+  if (there.kind === "absent") return `${kfd} is missing: the amdgpu driver is not loaded on this host`;
   if (there.kind === "failed") return `${kfd} cannot be read: ${there.reason}`;
   return cards.length === 0
     ? `no AMD GPU in ${roots.sys}/class/kfd and ${roots.sys}/class/drm`

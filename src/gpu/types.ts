@@ -14,7 +14,7 @@ export interface Cpu {
   /** Cores (threads of the hardware) that this container may use. */
   readonly cores: number;
   readonly nodeCores: number;
-  /** Which cores they are, `0-63`; `null` where that does not bound them. */
+  /** Which cores they are, `0-63`; `null` if that does not bound them. */
   readonly cpuset: string | null;
 }
 
@@ -23,7 +23,7 @@ export interface Gpu {
   /** Position in the order in which ROCm enumerates, before any filter. */
   readonly index: number;
   /**
-   * Position as HIP counts, after `ROCR_VISIBLE_DEVICES` and before `HIP_VISIBLE_DEVICES`; `null` where HIP
+   * Position as HIP counts, after `ROCR_VISIBLE_DEVICES` and before `HIP_VISIBLE_DEVICES`; `null` if HIP
    * does not see it.
    */
   readonly hipIndex: number | null;
@@ -52,7 +52,7 @@ export interface Gpu {
   } | null;
   /** Whether this container can use it. */
   readonly visible: boolean;
-  /** Why not, in words; `null` where visible. */
+  /** Why not, in words; `null` if visible. */
   readonly hiddenBecause: string | null;
   readonly source: GpuSource;
 }
@@ -66,14 +66,14 @@ export interface GpuInventory {
   readonly gpus: readonly Gpu[];
   /** The processor, where that is looked for. */
   readonly cpu: Cpu | null;
-  /** The most numerous model among visible GPUs, `null` where none is visible; or the processor's. */
+  /** The most numerous model among visible GPUs, `null` if none is visible; or the processor's. */
   readonly model: string | null;
   /** How many visible GPUs are of that model; or how many cores this container may use. */
   readonly count: number;
-  /** True where those GPUs are partitions. */
+  /** True if those GPUs are partitions. */
   readonly partitioned: boolean;
   /** Things an operator should know (mixed models, busy GPUs, unreadable files), one line each. */
   readonly warnings: readonly string[];
-  /** Why nothing was found or is visible, by source tried; empty where something is. */
+  /** Why nothing was found or is visible, by source tried; empty if something is. */
   readonly reasons: readonly string[];
 }

@@ -2,9 +2,9 @@ import { type ConfigMap, type ConfigValue, isList, isMap, isNumberLiteral } from
 import { profile } from "./profile_validator.generated.js";
 import { type SchemaFault, schemaFaults } from "./schema_fault.ts";
 
-/** Holds a profile to `profiles/schemas/profile.schema.json`; no faults where it is valid. */
+/** Holds a profile to `profiles/schemas/profile.schema.json`; no faults if it is valid. */
 export function checkProfile(content: ConfigMap): SchemaFault[] {
-  // The schema says nothing about engine arguments but that they are a mapping.
+  // To the schema, engine arguments are any mapping.
   const args = content.get("engine_args");
   const plain = plainValue(
     args !== undefined && isMap(args) ? new Map(content).set("engine_args", NONE) : content,

@@ -8,7 +8,7 @@ import type { Profile } from "./types.ts";
  */
 export interface ThreadedProfile {
   readonly profile: Profile;
-  /** One line; `null` where the profile asks for no more than there is. */
+  /** One line; `null` if the profile asks for no more than there is. */
   readonly warning: string | null;
 }
 

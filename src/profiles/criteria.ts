@@ -13,7 +13,7 @@ export interface CriteriaResult {
  * What a profile must fit, from the configuration and the hardware. A named GPU model without a count means
  * one GPU.
  *
- * @param profileSet `org/model` as `AIM_ID` or `AIM_MODEL_ID` names it; `null` where that is an S3 URI or a
+ * @param profileSet `org/model` as `AIM_ID` or `AIM_MODEL_ID` names it; `null` if that is an S3 URI or a
  * path.
  */
 export function criteriaOf(

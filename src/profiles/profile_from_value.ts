@@ -17,7 +17,7 @@ export interface ProfilePlace extends Pick<Profile, "path" | "origin" | "priorit
 
 /** A profile, or why a file's content is none. */
 export interface ProfileReading {
-  /** `null` where there are faults. */
+  /** `null` if there are faults. */
   readonly profile: Profile | null;
   readonly faults: readonly SchemaFault[];
   /** What is odd and does no harm, at most one for unknown keys. */

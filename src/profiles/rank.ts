@@ -5,7 +5,8 @@ import { PRECISIONS, type Profile, PROFILE_TYPES } from "./types.ts";
  * automatic count those that use every GPU, priority, precision, type, the larger count, then id. Total: no
  * two profiles of one set have the same id.
  *
- * @param available How many GPUs an automatic count may use; `null` if a count was requested or none is known.
+ * @param available How many GPUs an automatic count may use; `null` if a count was requested or none is
+ * known.
  */
 export function compareProfiles(a: Profile, b: Profile, available: number | null): number {
   const [of, and] = [a.metadata, b.metadata];

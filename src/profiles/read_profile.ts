@@ -7,7 +7,7 @@ import type { Profile, ProfileFault } from "./types.ts";
 
 /** A profile's text, read and checked. */
 export interface ProfileFile {
-  /** `null` where faults leave none. */
+  /** `null` if faults leave none. */
   readonly profile: Profile | null;
   readonly faults: readonly ProfileFault[];
   /**

@@ -9,7 +9,9 @@ export type Selection =
     readonly judged: JudgedProfile;
     /** By `AIM_PROFILE_ID`, as the best that fits, or because `AIM_ALLOW_UNOPTIMIZED` lets it in. */
     readonly by: "id" | "rank" | "unoptimized";
-    /** The model's own profile that fits but is not selected automatically, where a general one was taken. */
+    /**
+     * The model's own profile that fits but is not selected automatically, when a general one was selected.
+     */
     readonly passedOver: JudgedProfile | null;
   }
   | {
@@ -37,7 +39,7 @@ export type Selection =
 /** The profile that is closest to fitting, and what would make it fit. */
 export interface NearestMiss {
   readonly judged: JudgedProfile;
-  /** Settings to change, as `AIM_METRIC=latency`; empty where only other hardware would do. */
+  /** Settings to change, as `AIM_METRIC=latency`; empty if only other hardware would do. */
   readonly remedies: readonly string[];
 }
 
@@ -45,7 +47,7 @@ export interface NearestMiss {
 export interface SelectOptions {
   /** `AIM_PROFILE_ID`: selects by id (or the id with `.yaml`, or the path), whatever the criteria say. */
   profileId: string | null;
-  /** `AIM_ALLOW_UNOPTIMIZED`: an unoptimized profile will do where nothing else fits. @default {false} */
+  /** `AIM_ALLOW_UNOPTIMIZED`: an unoptimized profile will do if nothing else fits. @default {false} */
   allowUnoptimized?: boolean;
   /** `AIM_ALLOW_GENERAL_PROFILE_FALLBACK`: an unoptimized general one, too. @default {true} */
   generalFallback?: boolean;
@@ -109,7 +111,7 @@ export function countStates(judged: readonly JudgedProfile[]): Record<ProfileSta
 /**
  * The profile nearest to fitting: first those that settings alone make fit, then those for the accelerator
  * that is there, then the fewest and least doubtful things to change, then the fewest GPUs, then the order of
- * `judged`. `null` where there are no profiles.
+ * `judged`. `null` if there are no profiles.
  */
 export function nearestMiss(judged: readonly JudgedProfile[]): NearestMiss | null {
   let best: NearestMiss | null = null;

@@ -79,7 +79,7 @@ export interface Criteria {
     readonly available: number;
     /** A requested count, which must match exactly; `null` for `auto`. */
     readonly requested: number | null;
-    /** True where the devices are partitions of GPUs: profiles for whole GPUs do not fit. */
+    /** True if the devices are partitions of GPUs: profiles for whole GPUs do not fit. */
     readonly partitioned: boolean;
     /** True if a setting named it and no hardware was looked at: any count can be requested. */
     readonly named?: boolean;
@@ -104,7 +104,7 @@ export interface Mismatch {
   readonly state: Exclude<ProfileState, "compatible">;
   /** One clause with both values. */
   readonly reason: string;
-  /** The setting that would make it fit, as `AIM_METRIC=latency`; `null` where only other hardware would. */
+  /** The setting that would make it fit, as `AIM_METRIC=latency`; `null` if only other hardware would. */
   readonly remedy: string | null;
   /** The profile is for another accelerator model than this host has. */
   readonly otherModel?: boolean;
@@ -118,6 +118,6 @@ export interface JudgedProfile {
   readonly reason: string;
   /** Never selected automatically: by its metadata, or a general profile with the fallback off. */
   readonly manualOnly: boolean;
-  /** All that differs, in the order of states; the first gave the state. Empty where compatible. */
+  /** All that differs, in the order of states; the first gave the state. Empty if compatible. */
   readonly mismatches: readonly Mismatch[];
 }

@@ -16,7 +16,7 @@ export interface ArgumentFaults {
  *
  * @param engineVersion Without one, only what every version refuses is a fault; with one, also what that
  *   version refuses, and what it does not have is a warning.
- * @throws {AimError} `usage` where it is no version.
+ * @throws {AimError} `usage` if it is not a version.
  */
 export function argumentCheck(engineVersion: string | null): (profile: Profile) => ArgumentFaults {
   const version = engineVersion === null ? null : givenVersion(engineVersion);

@@ -26,7 +26,7 @@ export interface EngineArguments {
  * Merges the profile's arguments, the user's and aim's own, once, and fits them and the profile's variables
  * to the engine's version.
  *
- * @throws {AimError} `usage` where the engine would refuse them.
+ * @throws {AimError} `usage` if the engine would refuse them.
  */
 export function engineArguments(given: {
   readonly config: Config;

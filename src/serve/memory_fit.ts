@@ -17,7 +17,7 @@ import type { ConfigMap } from "../values/value.ts";
 export interface ModelFiles {
   /** Bytes by path. */
   readonly sizes: ReadonlyMap<string, number>;
-  /** The parsed `config.json` or `params.json`; `null` where it is not known. */
+  /** The parsed `config.json` or `params.json`; `null` if it is not known. */
   readonly config: unknown;
   /** A path, or the source's address. */
   readonly from: string;
@@ -28,7 +28,7 @@ export interface MemoryFit extends Fit {
   readonly summary: string;
 }
 
-/** The files of a model in the cache; `null` where it is in none. */
+/** The files of a model in the cache; `null` if it is in none. */
 export async function filesInCache(place: ModelPlace): Promise<ModelFiles | null> {
   if (place.kind === "missing") return null;
   const from = pathOfPlace(place);
@@ -51,7 +51,7 @@ export async function filesInCache(place: ModelPlace): Promise<ModelFiles | null
   }
 }
 
-/** What of a model can run code of its publisher's; `null` where nothing does. */
+/** What of a model can run code of its publisher's; `null` if nothing does. */
 export function unsafeOf({ sizes, config }: ModelFiles): string | null {
   return unsafeInWords(unsafeFiles(sizes.keys(), new Map([["config.json", config]])));
 }
@@ -69,7 +69,8 @@ export function parsed(text: string | null): unknown {
 }
 
 /**
- * Compares a model with the GPUs that would serve it; `null` where there is nothing to compare: no GPU, unknown memory, no weights.
+ * Compares a model with the GPUs that would serve it; `null` if there is nothing to compare: no GPU, unknown
+ * memory, no weights.
  *
  * @param args vLLM's arguments.
  */

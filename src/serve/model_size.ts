@@ -54,7 +54,10 @@ export async function modelSize(
   }
 }
 
-/** What a source tells of a model's files; its configuration is read, since it says how much memory a token takes. */
+/**
+ * What a source tells of a model's files; its configuration is read, since it says how much memory a token
+ * takes.
+ */
 async function filesAt(source: Source, { files }: Manifest, signal: AbortSignal): Promise<ModelFiles> {
   const sizes = new Map<string, number>(files.map((file) => [file.path, file.size]));
   const config = CONFIGS.flatMap((name) => files.filter((file) => file.path === name))

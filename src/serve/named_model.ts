@@ -6,9 +6,12 @@ import { type ModelRef, parseModelRef, quantisationIn, uriOf } from "../sources/
 
 /** The model that a configuration asks for, before a profile is chosen. */
 export interface WantedModel {
-  /** Names the folder of profiles: `org/model`; `null` where the model is an S3 URI or a path, and only general profiles are candidates. */
+  /**
+   * Names the folder of profiles: `org/model`; `null` if the model is an S3 URI or a path, and only general
+   * profiles are candidates.
+   */
   readonly profileSet: string | null;
-  /** What `AIM_MODEL_ID` names; `null` where `AIM_ID` is set instead. */
+  /** What `AIM_MODEL_ID` names; `null` if `AIM_ID` is set instead. */
   readonly ref: ModelRef | null;
 }
 
@@ -24,7 +27,7 @@ export interface NamedModel {
 /**
  * Reads `AIM_ID` or `AIM_MODEL_ID`.
  *
- * @throws {AimError} `usage` where both, neither, or no name of a model is set.
+ * @throws {AimError} `usage` if both, neither, or no name of a model is set.
  */
 export function wantedModel(config: Config): WantedModel {
   const wanted = requireModel(config);
@@ -37,11 +40,11 @@ export function wantedModel(config: Config): WantedModel {
 }
 
 /**
- * The model to load: what the profile names, else `AIM_MODEL_ID`, else `AIM_ID`. A revision in `AIM_MODEL_ID` belongs to the model that it
- * names, not to another one that the profile names.
+ * The model to load: what the profile names, else `AIM_MODEL_ID`, else `AIM_ID`. A revision in `AIM_MODEL_ID`
+ * belongs to the model that it names, not to another one that the profile names.
  *
  * @param profileModel The profile's `model_id`.
- * @throws {AimError} `usage` where its name does not stay in the cache.
+ * @throws {AimError} `usage` if its name does not stay in the cache.
  */
 export function modelToLoad(config: Config, wanted: WantedModel, profileModel: string | null): NamedModel {
   const own = wanted.ref ?? parseModelRef(config.aimId ?? "");

@@ -10,7 +10,7 @@ import type { ServeOptions } from "./serve_options.ts";
 import type { ServingChoice } from "./serving_plan.ts";
 
 /**
- * Directories for what the engine compiles, so that the next start need not. Not made where there is no
+ * Directories for what the engine compiles, so that the next start need not. Not made if there is no
  * cache.
  */
 export async function compiledCode(
@@ -26,7 +26,7 @@ export async function compiledCode(
   return await compileCaches(cachePaths(config).root, key, { ...env, ...planned });
 }
 
-/** Kernels of the GPU that were compiled ahead, where the image has some. */
+/** Kernels of the GPU that were compiled ahead, if the image has some. */
 export async function copyKernels({ env, gpus }: ServeOptions, { engine }: ServingChoice): Promise<void> {
   if (!engine.aiterKernels || gpus.model === null || engine.program === null) return;
   const { files, warning } = await copyAiterKernels(gpus.model, engine.program.path, env);
@@ -37,7 +37,7 @@ export async function copyKernels({ env, gpus }: ServeOptions, { engine }: Servi
 /**
  * Says what of the model may go wrong later: too little memory, which the engine finds out after minutes.
  *
- * @throws {AimError} `integrity` where `AIM_REFUSE_UNSAFE` refuses what the engine would load.
+ * @throws {AimError} `integrity` if `AIM_REFUSE_UNSAFE` refuses what the engine would load.
  */
 export async function warnOfMemory(
   { config, gpus }: Pick<ServeOptions, "config" | "gpus">,

@@ -23,9 +23,10 @@ export interface JudgedSet {
 }
 
 /**
- * Loads and judges the profiles that a configuration can choose from. Faulty files are warned about and left out.
+ * Loads and judges the profiles that a configuration can choose from. Faulty files are warned about and left
+ * out.
  *
- * @throws {AimError} `usage` where no model is named.
+ * @throws {AimError} `usage` if no model is named.
  */
 export async function judgeProfilesFor(config: Config, gpus: GpuInventory): Promise<JudgedSet> {
   const wanted = wantedModel(config);
@@ -71,9 +72,9 @@ export interface ProfileChoice {
 /**
  * Selects the profile to serve or download with.
  *
- * @param need `serve` needs a GPU; a `download` without one takes the best-ranked profile and warns; so does `show`, whose caller
- *   says that it is `guessed`.
- * @throws {AimError} `no-profile` where nothing fits, or where serving lacks a GPU.
+ * @param need `serve` needs a GPU; a `download` without one takes the best-ranked profile and warns; so does
+ * `show`, whose caller says that it is `guessed`.
+ * @throws {AimError} `no-profile` if nothing fits, or if serving lacks a GPU.
  */
 export async function selectProfileFor(
   config: Config,
@@ -144,8 +145,8 @@ function warnOfGuess(pick: NonNullable<ReturnType<typeof pickWithoutGpu>>): void
 }
 
 /**
- * The model that the selected profile loads, for a download: its reference and, for S3, the name given. A model named by an S3 URI needs
- * no profile.
+ * The model that the selected profile loads, for a download: its reference and, for S3, the name given. A
+ * model named by an S3 URI needs no profile.
  *
  * @throws {AimError} `usage`, `no-profile`.
  */
@@ -164,8 +165,8 @@ export async function profileModel(
 }
 
 /**
- * Every model that a profile for this hardware can load, for a download: whatever its precision and metric. Without hardware, of all
- * profiles.
+ * Every model that a profile for this hardware can load, for a download: whatever its precision and metric.
+ * Without hardware, of all profiles.
  *
  * @throws {AimError} `usage`, `no-profile`.
  */

@@ -22,10 +22,10 @@ import { watchBeside } from "./watch_beside.ts";
 import { missingInWords, remedyFor } from "./missing_in_words.ts";
 
 /**
- * Selects, resolves, downloads what is missing, and becomes the engine. Returns only where the process could
+ * Selects, resolves, downloads what is missing, and becomes the engine. Returns only if the process could
  * not be replaced and the engine ran as a child: then its exit code.
  *
- * @throws {AimError} `engine` before anything is downloaded, where there is no engine; `no-profile`;
+ * @throws {AimError} `engine` before anything is downloaded if there is no engine; `no-profile`;
  *   `not-found` when offline and the model is not in the cache; what a download throws.
  */
 export async function serve(options: ServeOptions): Promise<number> {

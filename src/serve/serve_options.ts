@@ -10,7 +10,7 @@ export interface ServeOptions {
   readonly gpus: GpuInventory;
   /** What follows `--` on the command line. */
   readonly engineWords: readonly string[];
-  /** Not looked at where nothing is downloaded. */
+  /** Not looked at if nothing is downloaded. */
   readonly signal: AbortSignal;
   /** Told how long each step took, in milliseconds, right before the engine starts. */
   readonly onTimings?: (steps: Readonly<Record<string, number>>) => void;

@@ -9,7 +9,7 @@ import { log } from "../log/logger.ts";
 
 /** The engine that serves. */
 export interface ServingEngine extends Engine {
-  /** `null` where it is not on this machine: a dry run's. */
+  /** `null` if it is not on this machine: a dry run's. */
   readonly program: EngineProgram | null;
   /** `null`: not known. */
   readonly version: EngineVersion | null;

@@ -24,7 +24,7 @@ import type { ServingEngine } from "./serving_engine.ts";
 /** What will be served, worked out from configuration, hardware and engine. */
 export interface ServingChoice {
   readonly profile: Profile;
-  /** True where no GPU is known and the profile is only what might be meant. */
+  /** True if no GPU is known and the profile is only what might be meant. */
   readonly guessed: boolean;
   /** All profiles that could have been chosen, best first. */
   readonly judged: readonly JudgedProfile[];
@@ -36,7 +36,7 @@ export interface ServingChoice {
   readonly env: Readonly<Record<string, string>>;
   /** GPUs to leave to the engine, as `HIP_VISIBLE_DEVICES` takes them; `null`: all. */
   readonly hipVisibleDevices: string | null;
-  /** True where a watcher loads LoRA adapters while the engine runs. */
+  /** True if a watcher loads LoRA adapters while the engine runs. */
   readonly watchesAdapters: boolean;
 }
 
@@ -111,7 +111,7 @@ export async function chooseServing(request: ServingRequest): Promise<ServingCho
 /**
  * GPUs that the engine will use.
  *
- * @throws {AimError} `usage` where they are more than this container has.
+ * @throws {AimError} `usage` if they are more than this container has.
  */
 function gpuCount({ metadata }: Profile, parallel: ParallelSize | null, gpus: GpuInventory): number {
   if (parallel === null) return metadata.acceleratorCount;

@@ -29,7 +29,10 @@ export function startTimings(): Timings {
   };
 }
 
-/** Milliseconds from the start of this process to that of the runtime, by the kernel's clock of 10 ms; `null` where it is not readable. */
+/**
+ * Milliseconds from the start of this process to that of the runtime, by the kernel's clock of 10 ms; `null`
+ * if it is not readable.
+ */
 function launchTime(): number | null {
   const [stat, uptime] = ["/proc/self/stat", "/proc/uptime"].map((path) => kernelFiles().text(path));
   const now = Date.now();

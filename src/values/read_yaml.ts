@@ -16,7 +16,7 @@ export interface YamlFault extends Position {
 
 /** What a text holds, and where. */
 export interface YamlFile {
-  /** The top-level mapping; `null` where a fault leaves none. */
+  /** The top-level mapping; `null` if a fault leaves none. */
   readonly value: ConfigMap | null;
   /** Faults that make the text unusable. */
   readonly faults: readonly YamlFault[];
@@ -163,7 +163,7 @@ function check(library: Library, document: Document, text: string, fault: Report
         const source = library.isScalar(key) ? key.source : undefined;
         const at = offsetOf(library, key);
         if (typeof name !== "string" && name !== MERGE) {
-          fault(at, `key ${source ?? ""} is no text in YAML 1.1; put it in quotes`);
+          fault(at, `key ${source ?? ""} is not text in YAML 1.1; put it in quotes`);
         }
         if (seen.has(name)) note(at, `${JSON.stringify(source)} appears twice; the last one counts`);
         seen.add(name);

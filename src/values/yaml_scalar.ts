@@ -65,7 +65,7 @@ function integer(text: string): YamlScalar {
   const digits = text.replaceAll("_", "");
   const body = digits.replace(/^[-+]/, "");
   // Only underscores after the prefix: Python's int() refuses them too.
-  if (/^0[bx]$/.test(body)) return fault(`${text} is no integer`);
+  if (/^0[bx]$/.test(body)) return fault(`${text} is not an integer`);
   const whole = /^0[bx]/.test(body)
     ? BigInt(body)
     : body.includes(":")

@@ -5,6 +5,7 @@ import { startCeph } from "../servers/ceph.ts";
 import { startHub } from "../servers/hub_server.ts";
 import { startS3 } from "../servers/s3_server.ts";
 import { aim } from "../cli/aim.ts";
+import { readOnly } from "./read_only.ts";
 import { type Serving, serving } from "./serving.ts";
 import { vllmEnv } from "./vllm_env.ts";
 
@@ -78,7 +79,12 @@ Deno.test({
       AIM_ADAPTER_REFRESH_INTERVAL: "5",
     };
     await Deno.remove(adapter, { recursive: true });
-    await using server = await serving(python, [MODEL, ...EAGER], offline, readOnly(`${directory}/cache`));
+    await using server = await serving(
+      python,
+      [MODEL, ...EAGER],
+      offline,
+      readOnly(`${directory}/cache`) ?? [],
+    );
     assertEquals(await names(server), [MODEL]);
     const base = await complete(server, MODEL);
     await writeFiles(adapter, makeAdapter());
@@ -195,20 +201,6 @@ async function until(holds: () => Promise<boolean>): Promise<void> {
 async function writeFiles(directory: string, contents: Record<string, Uint8Array>): Promise<void> {
   await Deno.mkdir(directory, { recursive: true });
   for (const [name, bytes] of Object.entries(contents)) await Deno.writeFile(`${directory}/${name}`, bytes);
-}
-
-/**
- * Words that start a program for which a directory is a read-only mount; none where that takes rights that
- * are missing.
- */
-function readOnly(directory: string): string[] {
-  const script = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"';
-  const { success } = new Deno.Command("unshare", {
-    args: ["-m", "sh", "-c", script, directory, "true"],
-    stdout: "null",
-    stderr: "null",
-  }).outputSync();
-  return success ? ["unshare", "-m", "sh", "-c", script, directory] : [];
 }
 
 async function upload(
