@@ -9,12 +9,12 @@ import { lstatOrNull } from "./files.ts";
 import { type FileProver, withProver } from "./prove_file.ts";
 
 /**
- * Takes files that lie elsewhere on this host instead of over the network: by hard link, and where that cannot be (another file system, or
- * one without links) by copy. Each is proven by its digest before it gets its final name. Returns where each adopted one lies, by path;
- * what is not there, or not what it should be, is left to the network.
+ * Gets files from elsewhere on this host instead of the network: by hard link, or by copy from another file system or
+ * on one without links. Each gets its final name only if its digest is right.
  *
- * @param candidates Where the file may lie; the first that proves itself is taken.
- * @throws {AimError} `no-space` where it cannot be written; the signal's reason.
+ * @param candidates Possible paths of a file; the first with the right digest is used.
+ * @returns The targets of the adopted files, by path.
+ * @throws {AimError} `no-space` if a file cannot be written; the signal's reason.
  */
 export async function adoptFiles(
   files: FilesBelow,
@@ -44,13 +44,13 @@ async function adopt(
 ): Promise<string | null> {
   const { digest, size } = item.file;
   if (digest === null) return null;
-  // A link is not followed: what it names may be anywhere.
+  // Links are not followed, since their targets may be anywhere.
   const there = await lstatOrNull(from);
   if (!there?.isFile || there.size !== size) return null;
   const own = `${item.staging.replace(/[^/]*$/, "")}.link.aim-${crypto.randomUUID().slice(0, 8)}.incomplete`;
   try {
     const linked = link(files, from, own);
-    // A copy is made of proven bytes only, and proven itself.
+    // Before a copy, the original is checked; then the copy is.
     if (!linked && await prover.prove(from, digest) === null) return null;
     if (!linked) await copy(files, from, own, signal);
     const proven = await prover.prove(own, digest, item.compute);
@@ -60,9 +60,9 @@ async function adopt(
     return target;
   } catch (error) {
     signal?.throwIfAborted();
-    throw errorFrom(error, `taking ${from}`);
+    throw errorFrom(error, `adopting ${from}`);
   } finally {
-    // rename(2) does nothing where both names are links to one file already.
+    // rename(2) does nothing if both names are links to the same file.
     files.remove(own);
   }
 }
@@ -83,6 +83,6 @@ async function copy(
   to: string,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  log.info(`copying ${from} to ${to.replace(/\/[^/]*$/, "")}, which cannot have links to it`);
+  log.info(`copying ${from} to ${to.replace(/\/[^/]*$/, "")}, which cannot have hard links to it`);
   await copyFile(files, from, to, signal);
 }

@@ -3,14 +3,14 @@ import type { Manifest } from "../sources/manifest.ts";
 import { assertSafePath } from "../sources/safe_path.ts";
 import { folderOf } from "./layout.ts";
 
-/** Bytes that Linux takes of a path, and those that the longest name beside a file adds to it. */
+/** Linux's longest path in bytes, and the most that a partial file's name adds to a name. */
 const LONGEST_PATH = 4095;
 const ASIDE = 96;
 
 /**
- * Checks that a manifest's files can all be written below a directory, before the first byte is asked for.
+ * Checks that all files of a manifest can be written below a directory.
  *
- * @param below Absolute: the directory under which the longest paths will be.
+ * @param below Absolute: the directory with the longest paths.
  * @throws {AimError} `integrity`, naming the file.
  */
 export function checkNames({ files, source }: Manifest, below: string): void {
@@ -23,7 +23,7 @@ export function checkNames({ files, source }: Manifest, below: string): void {
   for (const { path } of files) {
     assertSafePath(path, source);
     const fault = folders.has(path)
-      ? "there is a directory of that name, too"
+      ? "there is also a directory of that name"
       : path === "lost+found" || path.startsWith("lost+found/")
       ? "lost+found belongs to the file system"
       : before + encoder.encode(path).length > LONGEST_PATH

@@ -3,12 +3,12 @@ import { errorFrom } from "../errors/from_unknown.ts";
 import type { ManifestFile } from "../sources/manifest.ts";
 import { isAbsence, listFiles } from "./files.ts";
 
-/** Files between two turns of the event loop: signals are heard there. */
+/** Files between two turns of the event loop, which handle signals. */
 const TURN = 256;
 
 /**
- * Looks once more at all files before a directory is called whole: another program may have removed one meanwhile, and a file system that
- * ignores case may have taken two for one. Returns when each was modified, in milliseconds since 1970.
+ * Checks all files again before a model is complete: another program may have removed one, and a file system that
+ * ignores case may have merged two. Returns when each was modified, in milliseconds since 1970.
  *
  * @throws {AimError} `integrity`, naming the file.
  */
@@ -19,13 +19,13 @@ export async function checkPublished(
   await checkCases(directory, files);
   const modified = new Map<string, number>();
   for (const [at, { path, size }] of files.entries()) {
-    // What this very process has just written is known to the kernel: asking it at once is a tenth of the work.
+    // The kernel has just seen these files: synchronous calls take a tenth of the time.
     if (at % TURN === TURN - 1) await new Promise((resolve) => setTimeout(resolve));
     const info = statNow(`${directory}/${path}`);
     if (!info?.isFile || info.size !== size) {
       const what = info === null ? "is gone" : `has ${info.size} bytes instead of ${size}`;
       throw new AimError("integrity", `${directory}/${path} ${what} since it was downloaded`, {
-        hint: "see that nothing else writes there, then run again",
+        hint: "make sure that nothing else writes there, then run again",
       });
     }
     modified.set(path, info.mtime?.getTime() ?? 0);
@@ -52,8 +52,8 @@ async function checkCases(directory: string, files: readonly ManifestFile[]): Pr
     if (same.every(({ path }) => names.has(path))) continue;
     throw new AimError(
       "integrity",
-      `the file system of ${directory} takes ${same.map(({ path }) => path).join(" and ")} for one file`,
-      { hint: "use one that tells upper from lower case, or leave one out with --exclude" },
+      `the file system of ${directory} makes ${same.map(({ path }) => path).join(" and ")} the same file`,
+      { hint: "use one that distinguishes upper and lower case, or leave one out with --exclude" },
     );
   }
 }

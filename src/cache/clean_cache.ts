@@ -5,43 +5,38 @@ import { errnoOf, errorFrom } from "../errors/from_unknown.ts";
 import { filesBelow } from "../os/files_below.ts";
 import { makeDirectories } from "../os/make_directories.ts";
 import { writeFile } from "../os/write_file.ts";
-import { isAbsence, listFiles, lstatOrNull } from "./files.ts";
-import { diskUse, entriesOf, ownEntries, readableEntries } from "./inspect_disk.ts";
+import { entriesOf, isAbsence, listFiles, lstatOrNull, ownEntries, readableEntries } from "./files.ts";
+import { diskUse } from "./inspect_disk.ts";
 import { AIM_FOLDER, MANIFEST, snapshotRecord, UNFINISHED } from "./layout.ts";
 import { hasRecords, hubFolders, localFolders, type ModelFolder, revisionsOf } from "./list_models.ts";
 import { readRecord, recordOf } from "./record.ts";
 import { removeSharedBlob, sharedBlob, sharedBlobUses } from "./shared_blobs.ts";
 import type { CachePaths } from "./types.ts";
 
-/** Something that can go. */
+/** A file or folder that can be removed. */
 export interface Removable {
   readonly path: string;
   readonly why: string;
-  /** Bytes that are free afterwards, as `du` counts. */
+  /** Bytes that this frees, like `du`. */
   readonly bytes: number;
 }
 
-/** What would be removed of one model's folder. */
+/** What to remove from one model's folder. */
 export interface RemovalPlan {
   readonly folder: ModelFolder;
-  /** The folder itself goes too. */
+  /** The folder itself is removed too. */
   readonly whole: boolean;
   readonly removables: readonly Removable[];
-  /** Who is downloading into it; then nothing is touched. */
+  /** Who is downloading into it: then nothing is removed. */
   readonly busy: string | null;
 }
 
-/** What removing a model would take away. */
+/** Plans the removal of a model. */
 export async function planRemoval(folder: ModelFolder): Promise<RemovalPlan> {
   const info = await lstatOrNull(folder.path);
   if (info?.isSymlink) {
-    throw new AimError(
-      "usage",
-      `${folder.path} is a symbolic link: what it names may lie outside of the cache`,
-      {
-        hint: "remove the link yourself",
-      },
-    );
+    const message = `${folder.path} is a symbolic link, whose target may be outside of the cache`;
+    throw new AimError("usage", message, { hint: "remove the link yourself" });
   }
   await refuseNested(folder);
   const { bytes } = await diskUse(folder.path, await sharedFiles(folder.path));
@@ -53,8 +48,8 @@ export async function planRemoval(folder: ModelFolder): Promise<RemovalPlan> {
 }
 
 /**
- * What nobody needs: partial downloads, blobs that no snapshot uses, snapshots that no ref names (one that was downloaded by its commit
- * stays). Nothing of a folder that a download is at work in.
+ * Plans the removal of partial downloads, unused blobs, and snapshots without a ref, except those that were
+ * downloaded by their commit.
  */
 export async function planPrune(paths: CachePaths): Promise<RemovalPlan[]> {
   const plans: RemovalPlan[] = [];
@@ -72,15 +67,15 @@ export async function planPrune(paths: CachePaths): Promise<RemovalPlan[]> {
 }
 
 /**
- * Carries a plan out under the model's lease, so that no download is disturbed. What has come into use since the plan was made stays.
- * Returns what was removed.
+ * Carries a plan out under the model's lease, so that no download is disturbed. Files that have come into use since
+ * the plan stay. Returns what was removed.
  *
- * @throws {AimError} `no-space` where something cannot be removed.
+ * @throws {AimError} `no-space` if something cannot be removed.
  */
 export async function removePlanned(plan: RemovalPlan, signal: AbortSignal): Promise<readonly Removable[]> {
   const { folder } = plan;
   if (await lstatOrNull(folder.path) === null) return [];
-  // The lease is written there: by now a link may stand where the folder was.
+  // The folder may have been replaced by a link since the plan, and the lease is written into it.
   const base = baseOf(folder);
   makeDirectories(base, [`${folder.path}/${AIM_FOLDER}`]);
   const removed = await withLease(folder.path, { signal }, async () => {
@@ -98,7 +93,7 @@ export async function removePlanned(plan: RemovalPlan, signal: AbortSignal): Pro
   return removed;
 }
 
-/** Removes the shared blobs among these; one that another model has begun to use since is left, and left out. */
+/** Removes the shared blobs among these, except those that another model uses now. Returns what was removed. */
 async function withoutUsed({ path }: ModelFolder, removed: readonly Removable[]): Promise<Removable[]> {
   const hub = path.slice(0, path.lastIndexOf("/"));
   const done: Removable[] = [];
@@ -108,7 +103,7 @@ async function withoutUsed({ path }: ModelFolder, removed: readonly Removable[])
   return done;
 }
 
-/** A partial file; a name is enough, whoever made it. */
+/** Names of partial files, of any program. */
 const PARTIAL = /\.incomplete(?:\.parts)?$|\.[0-9a-f]{8}\.tmp$/;
 const TEMPORARY = /\.[0-9a-f]{8}\.tmp$/;
 
@@ -134,7 +129,7 @@ async function staleHub(folder: ModelFolder): Promise<Removable[]> {
     }
     removables.push(await removable(`${path}/snapshots/${name}`, "no ref names this snapshot"));
     removables.push(...await ofSnapshot(path, name));
-    // Last: without it, what is left of the snapshot might pass for a whole one.
+    // Last: without it, the rest of the snapshot might look complete.
     if (record !== null) {
       removables.push(await removable(snapshotRecord(path, name), "that snapshot's record"));
     }
@@ -152,7 +147,7 @@ async function staleHub(folder: ModelFolder): Promise<Removable[]> {
   return [...removables, ...await unsharedThen(folder, unused)];
 }
 
-/** Files that Python's client shares between models, and that no model uses once these blobs are gone. */
+/** Files that Python's client shares between models and that no model uses without these blobs. */
 async function unsharedThen(
   { path }: ModelFolder,
   blobs: readonly Deno.DirEntry[],
@@ -173,17 +168,17 @@ async function unsharedThen(
 
 const SHARED = "a shared blob that no other model uses";
 
-/** What Python's client keeps of a snapshot beside it: its listing, and notes of files that it does not have. */
+/** Python's own files of a snapshot: its listing, and notes of files that it does not have. */
 async function ofSnapshot(folder: string, commit: string): Promise<Removable[]> {
   const found: Removable[] = [];
   for (const [aside, name] of [["trees", `${commit}.json`], [".no_exist", commit]] as const) {
     if (!(await ownEntries(`${folder}/${aside}`)).some((entry) => entry.name === name)) continue;
-    found.push(await removable(`${folder}/${aside}/${name}`, "what Python keeps of that snapshot"));
+    found.push(await removable(`${folder}/${aside}/${name}`, "Python's notes on that snapshot"));
   }
   return found;
 }
 
-/** Names of the blobs that a snapshot's links name, also of those that are missing. */
+/** Names of the blobs of a snapshot's links, including missing ones. */
 async function blobsOf(snapshot: string): Promise<string[]> {
   const found: string[] = [];
   for (const { name, isDirectory, isSymlink } of await entriesOf(snapshot)) {
@@ -205,7 +200,7 @@ async function recordedInSnapshots(folder: string): Promise<ReadonlySet<string>>
   return own;
 }
 
-/** Partial files, other than the model's own that happen to have such a name. */
+/** Partial files. @param own Files of the model that happen to have such a name. */
 async function partials({ path }: ModelFolder, own: ReadonlySet<string>): Promise<Removable[]> {
   const names = [...(await listFiles(path)).keys()].filter((name) =>
     (/(?:^|\/)snapshots\//.test(name) ? TEMPORARY : PARTIAL).test(name) && !own.has(name)
@@ -219,7 +214,7 @@ async function removable(path: string, why: string): Promise<Removable> {
   return { path, why, bytes: (await diskUse(path, new Set())).bytes };
 }
 
-/** Files that keep existing through links elsewhere when a folder goes: removing them frees nothing. */
+/** Files with hard links outside of a folder: removing them frees nothing. */
 async function sharedFiles(folder: string): Promise<Set<string>> {
   const links = new Map<string, { here: number; all: number }>();
   const walk = async (path: string): Promise<void> => {
@@ -236,18 +231,18 @@ async function sharedFiles(folder: string): Promise<Set<string>> {
   return new Set([...links].filter(([, { here, all }]) => here < all).map(([key]) => key));
 }
 
-/** Who is downloading into a folder; one that died does not count. */
+/** Who is downloading into a folder, if that process is alive. */
 async function holderOf(folder: ModelFolder): Promise<string | null> {
   return await leaseHolderOf(folder) ?? await otherDownload(folder);
 }
 
-/** Who holds a folder's lease and is alive. */
+/** The holder of a folder's lease, if it is alive. */
 async function leaseHolderOf({ path }: ModelFolder): Promise<string | null> {
   const holder = leaseHolder(path);
   if (holder === null) return null;
   const lock = `${path}/${AIM_FOLDER}/lock`;
   const before = await lstatOrNull(lock);
-  // A living holder renews it every second.
+  // A holder that is alive renews the lease every second.
   for (let waited = 0; waited < 5_000; waited += 250) {
     await new Promise((done) => setTimeout(done, 250));
     const now = await lstatOrNull(lock);
@@ -257,13 +252,13 @@ async function leaseHolderOf({ path }: ModelFolder): Promise<string | null> {
   return null;
 }
 
-/** Milliseconds after which a blob that no snapshot uses is nobody's. */
+/** Milliseconds after which an unused blob is not part of a running download. */
 const SETTLED = 60_000;
 
-/** Milliseconds in which another program's partial file counts as under way. */
+/** Milliseconds after a write in which another program's partial file counts as a running download. */
 const FRESH = 10 * 60_000;
 
-/** Python's client takes no lease: its partial files tell by when they were written. */
+/** Python's client takes no lease, so its downloads are known by when their partial files were written. */
 async function otherDownload({ path, layout }: ModelFolder): Promise<string | null> {
   const folder = layout === "hub" ? `${path}/blobs` : `${path}/.cache/huggingface/download`;
   for (const name of (await listFiles(folder)).keys()) {
@@ -279,25 +274,25 @@ async function ageOf(path: string): Promise<number> {
   return Date.now() - ((await lstatOrNull(path))?.mtime?.getTime() ?? 0);
 }
 
-/** @throws {AimError} `usage` where other models lie in a model's folder: they would go with it. */
+/** @throws {AimError} `usage` if a model's folder contains other models, which would be removed too. */
 async function refuseNested({ path, layout, name }: ModelFolder): Promise<void> {
   if (layout !== "local" || name.includes("/")) return;
   for (const inner of await readableEntries(path)) {
     if (inner.name === AIM_FOLDER || !inner.isDirectory || !await hasRecords(`${path}/${inner.name}`)) {
       continue;
     }
-    throw new AimError("usage", `the model ${name}/${inner.name} lies in ${path}, and would go with it`, {
+    throw new AimError("usage", `the model ${name}/${inner.name} is in ${path}, and would be removed too`, {
       hint: `remove ${name}/${inner.name} first`,
     });
   }
 }
 
-/** The cache that a model's folder lies in. */
+/** The cache of a model's folder. */
 function baseOf({ path, layout, name }: ModelFolder): string {
   return layout === "local" ? path.slice(0, -name.length - 1) : path.replace(/\/[^/]*$/, "");
 }
 
-/** Empties a folder so that at no moment what is left passes for a model; the lease lies in it until the end. */
+/** Empties a folder so that its rest never looks like a complete model. The lease stays until the end. */
 async function removeContents({ path, layout }: ModelFolder): Promise<void> {
   if (layout === "local" && await readRecord(`${path}/${UNFINISHED}`) === null) {
     const nothing = { source: "removed", revision: null, commit: null, files: [] };
@@ -308,7 +303,6 @@ async function removeContents({ path, layout }: ModelFolder): Promise<void> {
   }
   if (layout === "hub") await removeAny(`${path}/refs`);
   for (const { name } of await entriesOf(path)) {
-    // lost+found belongs to the file system.
     if (name !== AIM_FOLDER && name !== "lost+found") await removeAny(`${path}/${name}`);
   }
   for (const { name } of await entriesOf(`${path}/${AIM_FOLDER}`)) {
@@ -316,7 +310,7 @@ async function removeContents({ path, layout }: ModelFolder): Promise<void> {
   }
 }
 
-/** Removes the folder, and its organisation's when nothing else is in it. A mount point stays, and what a download has just begun. */
+/** Removes the folder and an empty organisation's. A mount point stays, and a folder into which a download has started. */
 async function removeEmpty({ path, layout, name }: ModelFolder): Promise<void> {
   const parents = layout === "local" && name.includes("/") ? [path.replace(/\/[^/]*$/, "")] : [];
   for (const folder of [`${path}/${AIM_FOLDER}`, path, ...parents]) {
@@ -334,7 +328,7 @@ async function removeEmpty({ path, layout, name }: ModelFolder): Promise<void> {
 
 async function removeAny(path: string): Promise<void> {
   try {
-    // Links are removed, not followed.
+    // Does not follow links.
     await Deno.remove(path, { recursive: true });
   } catch (error) {
     if (!isAbsence(error)) throw errorFrom(error, `removing ${path}`);

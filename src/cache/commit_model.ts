@@ -7,30 +7,31 @@ import { isAbsence } from "./files.ts";
 import { folderOf } from "./layout.ts";
 import type { ModelRecord } from "./record.ts";
 
-/** What makes a model whole. Paths are absolute. */
+/** Steps of a commit. Paths are absolute. */
 export interface ModelCommit {
-  /** Where the record is written. */
   readonly files: FilesBelow;
-  /** Files of the model that the transfer has not flushed itself. */
+  /** Files of the model that the transfer has not flushed. */
   readonly unflushed: readonly string[];
-  /** Directories in which the model's files got their names. */
+  /** Directories of the model's files. */
   readonly directories: readonly string[];
-  /** Writes what may be there once the files are on disk. Resolves to the directories that it has changed. */
+  /** Runs when the files are on disk. Resolves to the directories that it has changed. */
   readonly prepare?: () => Promise<readonly string[]>;
-  /** The record, and where it goes: with it the model is whole. */
+  /** Makes the model complete. */
   readonly record: ModelRecord;
+  /** Of the record. */
   readonly path: string;
-  /** Changes what may change once the record is on disk. Resolves to the directories that it has changed. */
+  /** Runs when the record is on disk. Resolves to the directories that it has changed. */
   readonly finish?: () => Promise<readonly string[]>;
 }
 
 /**
- * Makes a model whole on disk, in this order: its files, their names, the record, the record's name. When this resolves, a loss of power takes
- * nothing away; before, it leaves a model without this record. So a record never speaks of a byte that is not on disk.
+ * Makes a model complete on disk, in this order: its files, their names, the record, the record's name. Once this
+ * resolves, the model survives a loss of power; before, a loss of power leaves a model without this record. So the
+ * files of a record are always on disk.
  *
- * Each file is flushed by itself: syncfs(2) would do it with one call, but also waits for what others write to the same file system.
+ * Flushes each file: a single syncfs(2) would also wait for other programs' writes to the same file system.
  *
- * @throws {AimError} `no-space` where something cannot be brought to disk; `integrity` where a file is gone.
+ * @throws {AimError} `no-space` if something cannot be flushed; `integrity` if a file is gone.
  */
 export async function commitModel(commit: ModelCommit): Promise<void> {
   const { files, unflushed, directories, prepare, record, path, finish } = commit;
@@ -57,7 +58,7 @@ async function flushFile(path: string): Promise<void> {
   }
 }
 
-/** Flushes directories with all above them, of which some may be new. */
+/** Flushes directories and all directories above them, since those may be new. */
 async function flushDirectories(directories: readonly string[]): Promise<void> {
   const all = new Set<string>();
   for (const directory of directories) {
@@ -73,10 +74,7 @@ async function flushDirectories(directories: readonly string[]): Promise<void> {
   });
 }
 
-/**
- * Others' files and directories, which this user may not open, are not this download's to flush; some network and user-space file systems
- * have no way to flush a directory.
- */
+/** This user may not open other users' files and directories; some file systems cannot flush a directory. */
 function cannotFlush(error: unknown): boolean {
   return error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotCapable ||
     ["EACCES", "EPERM", "EINVAL", "EROFS", "ENOSYS", "EOPNOTSUPP", "EISDIR"].includes(errnoOf(error) ?? "");

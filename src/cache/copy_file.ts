@@ -1,9 +1,9 @@
 import type { FilesBelow } from "../os/files_below.ts";
 
-/** Bytes read at once: a copy stops soon after the signal. */
+/** Bytes of one read: small enough that a copy stops soon after the signal. */
 const CHUNK = 4 << 20;
 
-/** Copies a file to a new one, which is on disk when this resolves. */
+/** Copies a file to a new one, and flushes it. */
 export async function copyFile(
   files: FilesBelow,
   from: string,

@@ -2,20 +2,20 @@ import { AimError } from "../errors/aim_error.ts";
 import { errnoOf, errorFrom } from "../errors/from_unknown.ts";
 import { readRegularText } from "../os/read_regular_file.ts";
 
-/** Information on what a path names, links followed; `null` where nothing is there. */
+/** `stat(2)`; `null` if the path does not exist. */
 export async function statOrNull(path: string): Promise<Deno.FileInfo | null> {
   return await orNull(() => Deno.stat(path), path);
 }
 
-/** The same of a link itself. */
+/** `lstat(2)`; `null` if the path does not exist. */
 export async function lstatOrNull(path: string): Promise<Deno.FileInfo | null> {
   return await orNull(() => Deno.lstat(path), path);
 }
 
 /**
- * A text file's content; `null` where there is none.
+ * The content of a text file; `null` if it does not exist.
  *
- * @throws {AimError} `integrity`: it is no regular file, or too large; `no-space`: it cannot be read.
+ * @throws {AimError} `integrity`: not a regular file, or too large; `no-space`: it cannot be read.
  */
 export async function readTextOrNull(path: string): Promise<string | null> {
   const read = await readRegularText(path);
@@ -36,28 +36,43 @@ async function orNull<T>(look: () => Promise<T>, path: string): Promise<T | null
   }
 }
 
-/** True for errors that say that nothing is at a path (also where a parent is no directory, or links go in circles). */
+/** True for errors of a path that does not exist, has a file as a parent, or is a circle of links. */
 export function isAbsence(error: unknown): boolean {
   if (error instanceof Deno.errors.NotFound) return true;
   return ["ENOENT", "ENOTDIR", "ELOOP"].includes(errnoOf(error) ?? "");
 }
 
-/** What lies right in a folder; nothing where it is not there. */
-export async function listFolder(path: string): Promise<Deno.DirEntry[]> {
-  return await orNull(() => Array.fromAsync(Deno.readDir(path)), path) ?? [];
+/** A folder's entries sorted by name; none if it does not exist. */
+export async function entriesOf(path: string): Promise<Deno.DirEntry[]> {
+  const entries = await orNull(() => Array.fromAsync(Deno.readDir(path)), path) ?? [];
+  return entries.sort((a, b) => a.name < b.name ? -1 : 1);
 }
 
-/** What lies below a folder. */
+/** A folder's entries; none if the path is a link. */
+export async function ownEntries(path: string): Promise<Deno.DirEntry[]> {
+  return (await lstatOrNull(path))?.isDirectory ? await entriesOf(path) : [];
+}
+
+/** A folder's entries; none if this user may not read it, such as a volume's `lost+found`. */
+export async function readableEntries(path: string): Promise<Deno.DirEntry[]> {
+  try {
+    return await entriesOf(path);
+  } catch (error) {
+    if (error instanceof AimError && error.kind === "no-space") return [];
+    throw error;
+  }
+}
+
+/** The files and links below a folder, by relative path. */
 export interface Listing {
-  /** Sizes in bytes by relative path; links to files are followed, folders behind links are not entered. */
+  /** Sizes in bytes; links to files are followed, folders behind links are not entered. */
   readonly files: ReadonlyMap<string, number>;
-  /** Relative paths of all symbolic links, wherever they lead. */
   readonly links: readonly string[];
-  /** Those of them that lead nowhere. */
+  /** Links whose target does not exist. */
   readonly dangling: readonly string[];
 }
 
-/** Lists what lies below a folder. A file system's own `lost+found` is no part of it: only root may read that. */
+/** Lists the files below a folder, except in a file system's `lost+found`. */
 export async function listTree(
   folder: string,
   options: { skip?: (relative: string) => boolean } = {},
@@ -66,7 +81,8 @@ export async function listTree(
   const links: string[] = [];
   const dangling: string[] = [];
   const walk = async (path: string, prefix: string): Promise<void> => {
-    const entries = prefix === "" ? await listFolder(path) : await listReadable(path);
+    // Subfolders may be unreadable (an editor's, git's): a model that needs their files will miss them.
+    const entries = prefix === "" ? await entriesOf(path) : await readableEntries(path);
     await Promise.all(entries.map(async (entry) => {
       const relative = `${prefix}${entry.name}`;
       if (entry.isSymlink) links.push(relative);
@@ -81,17 +97,7 @@ export async function listTree(
   return { files, links, dangling };
 }
 
-/** A folder inside a model that this user may not open (an editor's, git's): what needs a file in it will miss it. */
-async function listReadable(path: string): Promise<Deno.DirEntry[]> {
-  try {
-    return await listFolder(path);
-  } catch (error) {
-    if (error instanceof AimError && error.kind === "no-space") return [];
-    throw error;
-  }
-}
-
-/** Files below a folder by relative path, with sizes in bytes, as {@linkcode listTree} finds them. */
+/** The sizes of {@linkcode listTree}. */
 export async function listFiles(
   folder: string,
   options: { skip?: (relative: string) => boolean } = {},
@@ -99,7 +105,7 @@ export async function listFiles(
   return (await listTree(folder, options)).files;
 }
 
-/** Bytes of the files below a folder, links to files followed; what aim and Python keep beside the model does not count. */
+/** Bytes of the files of a model, links followed, without those of aim and Python; or of a single file. */
 export async function directoryBytes(folder: string): Promise<number> {
   const info = await statOrNull(folder);
   if (info?.isFile) return info.size;
@@ -108,7 +114,7 @@ export async function directoryBytes(folder: string): Promise<number> {
   return sum;
 }
 
-/** Folders in a model directory that are no part of the model: aim's, Python's and the file system's. */
+/** True for folders in a model directory that are not part of the model: aim's, Python's and the file system's. */
 export function isBookkeeping(relative: string): boolean {
   return /^(?:\.aim|\.cache\/huggingface|lost\+found)(?:\/|$)/.test(relative);
 }

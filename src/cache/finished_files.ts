@@ -5,13 +5,12 @@ import type { ManifestFile } from "../sources/manifest.ts";
 import type { TransferredFile } from "../transfer/types.ts";
 import { AIM_FOLDER } from "./layout.ts";
 
-// `.aim/finished.jsonl`: a line for each file that a download has finished, until the model is whole. A download that is killed knows
-// by it what is there, without hashing all of it again.
+// `.aim/finished.jsonl`: a line for each finished file of a download, until the model is complete. After a kill, the
+// next download need not hash these files.
 
 /** Name of the log, relative to the model's directory. */
 export const FINISHED = `${AIM_FOLDER}/finished.jsonl`;
 
-/** One line. */
 interface FinishedFile {
   readonly source: string;
   readonly path: string;
@@ -19,18 +18,17 @@ interface FinishedFile {
   readonly size: number;
   /** Relative to the model's directory. */
   readonly at: string;
-  /** Of the file as it was then: another one in its place is not this one. Milliseconds since 1970. */
+  /** Identify the file, in case another one replaces it. Milliseconds since 1970. */
   readonly inode: number | null;
   readonly modified: number;
 }
 
-/** Adds finished files to a model's log. */
 export class FinishedLog implements Disposable {
   readonly #directory: string;
   readonly #source: string;
   readonly #log: Deno.FsFile;
 
-  /** @throws {AimError} `no-space` where it cannot be written. */
+  /** @throws {AimError} `no-space` if it cannot be written. */
   constructor(files: FilesBelow, directory: string, source: string) {
     this.#directory = directory;
     this.#source = source;
@@ -56,7 +54,7 @@ export class FinishedLog implements Disposable {
         modified: mtime?.getTime() ?? 0,
       };
       this.#log.writeSync(new TextEncoder().encode(`${JSON.stringify(line)}\n`));
-    } catch { /* It would be hashed again after a kill, no more. */ }
+    } catch { /* The file would only be hashed again after a kill. */ }
   }
 
   [Symbol.dispose](): void {
@@ -74,8 +72,8 @@ function openOrCreate(files: FilesBelow, path: string): Deno.FsFile {
 }
 
 /**
- * Reads a model's log. The result says where a file of the source was finished, relative to the model's directory, if it is still there and
- * unchanged; `null` where it is not.
+ * Reads a model's log. Returns a function that finds the path of a finished file, relative to the model's directory;
+ * `null` if it is not finished or has changed.
  */
 export async function finishedFiles(
   directory: string,
@@ -102,7 +100,7 @@ export async function finishedFiles(
   };
 }
 
-/** The last line may be cut. */
+/** `null` for the last line if it is cut. */
 function parse(line: string): FinishedFile | null {
   try {
     const { source, path, etag, size, at, inode, modified } = JSON.parse(line);

@@ -4,7 +4,7 @@ import { isAbsence } from "./files.ts";
 import { AIM_FOLDER, isCommit, snapshotRecord } from "./layout.ts";
 import { type ModelRecord, readRecord, type RecordedFile } from "./record.ts";
 
-/** The records of a model's snapshots in the Hugging Face cache that came from this source. */
+/** The records of a model's snapshots from this source, in the Hugging Face cache. */
 export async function snapshotRecords(folder: string, source: string): Promise<ModelRecord[]> {
   const records: ModelRecord[] = [];
   try {
@@ -20,13 +20,13 @@ export async function snapshotRecords(folder: string, source: string): Promise<M
   return records;
 }
 
-/** A file that a snapshot has, as recorded. */
+/** A recorded file of a snapshot. */
 export interface KnownFile extends RecordedFile {
   readonly blob: string;
   readonly commit: string;
 }
 
-/** Finds a file of a manifest, the same by path, size and ETag, among what was recorded: S3 does not tell by what name its blob goes. */
+/** Finds recorded files with the same path, size and ETag: for S3, only the record knows the name of a blob. */
 export function knownFiles(records: readonly ModelRecord[]): (file: ManifestFile) => KnownFile | null {
   const known = new Map<string, KnownFile>();
   for (const { commit, files } of records) {

@@ -2,8 +2,8 @@ import { lstatOrNull } from "./files.ts";
 import { AIM_FOLDER } from "./layout.ts";
 
 /**
- * Notes that a model is being used. Listing a cache reads files, too, so that their own times say little. Models that aim has not
- * downloaded, and caches that cannot be written, are left as they are.
+ * Notes that a model is used: the access times of its files also change when a cache is listed. Does nothing for
+ * models that aim has not downloaded, and in read-only caches.
  *
  * @param place The model's folder, or a snapshot in it.
  */
@@ -14,10 +14,10 @@ export async function markUsed(place: string, at: Date = new Date()): Promise<vo
     // The asynchronous call would load Deno's streams, which takes a tenth of a start.
     Deno.writeTextFileSync(markOf(folder), "");
     await Deno.utime(markOf(folder), at, at);
-  } catch { /* read-only: nothing depends on it */ }
+  } catch { /* read-only */ }
 }
 
-/** When a model was last used, in milliseconds since 1970; `null` where nothing noted it. */
+/** When a model was last used, in milliseconds since 1970; `null` if unknown. */
 export async function lastUsedOf(folder: string): Promise<number | null> {
   const mark = await lstatOrNull(markOf(folder));
   return mark?.isFile ? mark.mtime?.getTime() ?? null : null;

@@ -2,12 +2,13 @@ import { errorFrom } from "../errors/from_unknown.ts";
 import { isAbsence } from "./files.ts";
 
 /**
- * Links of a model that lead out of its cache. Whoever may write to a cache could otherwise have any file of this host read, and served.
+ * Finds links of a model that point out of its cache: with them, anyone who may write to the cache could have any file
+ * of this host served.
  *
- * @param folder The model's; may lie behind links itself, as long as they stay in the cache.
+ * @param folder The model's; its path may have links that stay in the cache.
  * @param links Relative to the folder.
- * @param roots Folders that may be led to; links on the way to these are the owner's own.
- * @returns Where each leads to, by relative path (`""` for the folder itself); links that lead nowhere do not count.
+ * @param roots Allowed folders; their own paths may have links.
+ * @returns Targets by relative path (`""` for the folder itself). Dangling links are ignored.
  */
 export function strayLinks(
   folder: string,
@@ -17,14 +18,14 @@ export function strayLinks(
   const trusted = roots.map(realPathOrNull).filter((root) => root !== null);
   const strays = new Map<string, string>();
   for (const link of ["", ...links]) {
-    // Synchronous: what it asks the file system was just looked at.
+    // Synchronous, since the kernel has just seen these paths.
     const target = realPathOrNull(link === "" ? folder : `${folder}/${link}`);
     if (target !== null && !trusted.some((root) => isInside(target, root))) strays.set(link, target);
   }
   return strays;
 }
 
-/** Says so of the first one; `null` where there is none. */
+/** Text about the first one; `null` if there are none. */
 export function strayInWords(strays: ReadonlyMap<string, string>): string | null {
   for (const [link, target] of strays) {
     return `${link === "" ? "it" : link} is a symbolic link that leads out of the cache, to ${target}`;

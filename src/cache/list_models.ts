@@ -1,7 +1,16 @@
 import { partFault } from "../sources/safe_path.ts";
 import { cacheRoots } from "./cache_paths.ts";
-import { isBookkeeping, listFiles, type Listing, listTree, lstatOrNull, statOrNull } from "./files.ts";
-import { type DiskUse, diskUse, entriesOf, ownEntries, readableEntries } from "./inspect_disk.ts";
+import {
+  entriesOf,
+  isBookkeeping,
+  listFiles,
+  listTree,
+  lstatOrNull,
+  ownEntries,
+  readableEntries,
+  statOrNull,
+} from "./files.ts";
+import { diskUse } from "./inspect_disk.ts";
 import { lastUsedOf } from "./last_used.ts";
 import { AIM_FOLDER, MANIFEST, snapshotRecord } from "./layout.ts";
 import { strayLinks } from "./links.ts";
@@ -10,17 +19,17 @@ import { readRecord } from "./record.ts";
 import { commitOf, lookHub, lookLocal } from "./resolve_model.ts";
 import type { CachePaths, LayoutName, PlaceLookedAt } from "./types.ts";
 
-/** A model in a cache, or one revision of it. */
+/** A model in a cache: a local directory, or a snapshot. */
 export interface ListedModel {
   /** `org/model`. */
   readonly name: string;
   readonly layout: LayoutName;
-  /** Branch or tag; `null` where nothing names one. */
+  /** Branches or tags; `null` if unknown. */
   readonly revision: string | null;
   readonly commit: string | null;
   /** The model directory, or the snapshot. */
   readonly path: string;
-  /** `unverified`: whole by its contents, but nothing says what it was downloaded as. */
+  /** `unverified`: complete by its contents, but without a record of the download. */
   readonly state: "complete" | "partial" | "damaged" | "unverified";
   readonly reason: string;
   readonly files: number;
@@ -30,26 +39,19 @@ export interface ListedModel {
   readonly lastUsed: number | null;
 }
 
-/** A folder of a model with all its revisions, and what it takes on disk. */
-export interface ListedFolder {
-  readonly name: string;
-  readonly layout: LayoutName;
-  readonly path: string;
-  /** As `du` counts. */
+/** A model's folder with all its snapshots, and its disk space. */
+export interface ListedFolder extends ModelFolder {
+  /** Like `du`. */
   readonly diskBytes: number;
   readonly models: readonly ListedModel[];
 }
 
-/** Lists the models of both layouts. Links out of the cache are not followed. */
+/** Lists the models of both layouts. Does not follow links out of the cache. */
 export async function listModels(paths: CachePaths): Promise<ListedFolder[]> {
   const seen = new Set<string>();
   const folders: ListedFolder[] = [];
-  for (const { name, path } of await localFolders(paths)) {
-    folders.push(await localFolder(paths, name, path, seen));
-  }
-  for (const { name, path } of await hubFolders(paths)) {
-    folders.push(await hubFolderOf(paths, name, path, seen));
-  }
+  for (const folder of await localFolders(paths)) folders.push(await listLocal(paths, folder, seen));
+  for (const folder of await hubFolders(paths)) folders.push(await listHub(paths, folder, seen));
   return folders;
 }
 
@@ -60,20 +62,20 @@ export interface ModelFolder {
   readonly path: string;
 }
 
-/** Folders of local models: one or two levels below the cache's root. */
+/** Folders of local models, one or two levels below the cache's root. */
 export async function localFolders(paths: CachePaths): Promise<ModelFolder[]> {
   const found: ModelFolder[] = [];
   for (const first of await entriesOf(paths.root)) {
     const path = `${paths.root}/${first.name}`;
     if (!isOwn(first)) continue;
-    // An organisation may be called "hub": its models are beside the Hugging Face cache's own folders.
+    // An organisation may be called "hub", like the folder of the Hugging Face cache.
     const isHub = path === paths.hub || path === `${paths.hfHome}/hub`;
     const isModel = !isHub && await looksLikeModel(path);
     if (isModel) found.push({ name: first.name, layout: "local", path });
     for (const second of await readableEntries(path)) {
       const inner = `${path}/${second.name}`;
       if (isHub && second.name === "blobs") continue;
-      // A model's own folders may look like one.
+      // A model's own folders may look like models.
       if (isOwn(second) && (isModel ? await hasRecords(inner) : await looksLikeModel(inner))) {
         found.push({ name: `${first.name}/${second.name}`, layout: "local", path: inner });
       }
@@ -98,7 +100,7 @@ function isOwn(entry: Deno.DirEntry): boolean {
     partFault(entry.name) === null;
 }
 
-/** True for a folder that aim has downloaded into. */
+/** True if aim has downloaded into a folder. */
 export async function hasRecords(path: string): Promise<boolean> {
   return (await lstatOrNull(`${path}/${AIM_FOLDER}`))?.isDirectory === true;
 }
@@ -111,92 +113,59 @@ async function looksLikeModel(path: string): Promise<boolean> {
   );
 }
 
-async function localFolder(
-  paths: CachePaths,
-  name: string,
-  path: string,
-  seen: Set<string>,
-): Promise<ListedFolder> {
-  const [place, record, listing, disk, used] = await Promise.all([
+async function listLocal(paths: CachePaths, folder: ModelFolder, seen: Set<string>): Promise<ListedFolder> {
+  const { path } = folder;
+  const [place, record, disk, used, sizes] = await Promise.all([
     lookLocal(path, undefined, cacheRoots(paths)),
     readRecord(`${path}/${MANIFEST}`),
-    listTree(path, { skip: isBookkeeping }),
     diskUse(path, seen),
     lastUsedOf(path),
+    sizesOf(paths, path),
   ]);
   const model: ListedModel = {
-    name,
-    layout: "local",
+    ...folder,
     revision: record?.revision ?? null,
     commit: record?.commit ?? null,
-    path,
     state: stateOf(place, record !== null),
     reason: place.reason,
-    ...sumOf(paths, path, listing),
+    ...sizes,
     lastUsed: used ?? disk.lastUsed,
   };
-  return { name, layout: "local", path, diskBytes: disk.bytes, models: [model] };
+  return { ...folder, diskBytes: disk.bytes, models: [model] };
 }
 
-async function hubFolderOf(
-  paths: CachePaths,
-  name: string,
-  path: string,
-  seen: Set<string>,
-): Promise<ListedFolder> {
-  const use = await diskUse(path, seen);
-  const disk = { ...use, lastUsed: await lastUsedOf(path) ?? use.lastUsed };
-  // Python's client shares files between models: they count with the first.
+async function listHub(paths: CachePaths, folder: ModelFolder, seen: Set<string>): Promise<ListedFolder> {
+  const { name, path } = folder;
+  const disk = await diskUse(path, seen);
+  const lastUsed = await lastUsedOf(path) ?? disk.lastUsed;
+  // Python's client shares files between models: they count for the first one.
   const shared = await Promise.all(
     [...(await sharedBlobsOf(paths.hub, path)).values()].map((one) => diskUse(one, seen, true)),
   );
   const diskBytes = shared.reduce((sum, { bytes }) => sum + bytes, disk.bytes);
   const revisions = await revisionsOf(path);
   const models: ListedModel[] = [];
-  for (const snapshot of await ownEntries(`${path}/snapshots`)) {
-    if (!snapshot.isDirectory) continue;
-    const named = revisions.filter((one) => one.commit === snapshot.name).map((one) => one.revision);
-    models.push(await hubModel(paths, name, path, snapshot.name, named, disk));
-  }
-  if (models.length === 0) {
-    const rest = { files: 0, bytes: 0, lastUsed: disk.lastUsed };
-    const reason = "there is no snapshot";
+  for (const { name: commit, isDirectory } of await ownEntries(`${path}/snapshots`)) {
+    if (!isDirectory) continue;
+    const named = revisions.filter((one) => one.commit === commit).map((one) => one.revision);
+    const { place } = await lookHub(paths, name, commit);
+    const recorded = await statOrNull(snapshotRecord(path, commit)) !== null;
     models.push({
-      name,
-      layout: "hub",
-      revision: null,
-      commit: null,
-      path,
-      state: "partial",
-      reason,
-      ...rest,
+      ...folder,
+      revision: named.length === 0 ? null : named.join(", "),
+      commit,
+      path: `${path}/snapshots/${commit}`,
+      state: stateOf(place, recorded),
+      reason: place.reason,
+      ...await sizesOf(paths, `${path}/snapshots/${commit}`),
+      lastUsed,
     });
   }
-  return { name, layout: "hub", path, diskBytes, models };
-}
-
-async function hubModel(
-  paths: CachePaths,
-  name: string,
-  path: string,
-  commit: string,
-  named: readonly string[],
-  disk: DiskUse,
-): Promise<ListedModel> {
-  const snapshot = `${path}/snapshots/${commit}`;
-  const { place } = await lookHub(paths, name, commit);
-  const recorded = await statOrNull(snapshotRecord(path, commit)) !== null;
-  return {
-    name,
-    layout: "hub",
-    revision: named.length === 0 ? null : named.join(", "),
-    commit,
-    path: snapshot,
-    state: stateOf(place, recorded),
-    reason: place.reason,
-    ...sumOf(paths, snapshot, await listTree(snapshot)),
-    lastUsed: disk.lastUsed,
-  };
+  if (models.length === 0) {
+    const nothing = { revision: null, commit: null, files: 0, bytes: 0, lastUsed };
+    models.push({ ...folder, ...nothing, state: "partial", reason: "there is no snapshot" });
+  }
+  return { ...folder, diskBytes, models };
 }
 
 function stateOf({ state }: PlaceLookedAt, recorded: boolean): ListedModel["state"] {
@@ -204,7 +173,7 @@ function stateOf({ state }: PlaceLookedAt, recorded: boolean): ListedModel["stat
   return state === "damaged" ? "damaged" : "partial";
 }
 
-/** What the refs of a model's folder name. */
+/** The refs of a model's folder. */
 export async function revisionsOf(path: string): Promise<{ revision: string; commit: string }[]> {
   const found: { revision: string; commit: string }[] = [];
   const refs = `${path}/refs`;
@@ -216,8 +185,9 @@ export async function revisionsOf(path: string): Promise<{ revision: string; com
   return found.sort((a, b) => a.revision < b.revision ? -1 : 1);
 }
 
-/** Files that lie in the cache. */
-function sumOf(paths: CachePaths, path: string, { files, links }: Listing): { files: number; bytes: number } {
+/** Counts a model's files, without those outside of the cache. */
+async function sizesOf(paths: CachePaths, path: string): Promise<{ files: number; bytes: number }> {
+  const { files, links } = await listTree(path, { skip: isBookkeeping });
   const strays = strayLinks(path, links, cacheRoots(paths));
   const sizes = strays.has("")
     ? []

@@ -2,7 +2,7 @@ import { AimError } from "../errors/aim_error.ts";
 import { partFault } from "../sources/safe_path.ts";
 
 /**
- * Holds a model's name in the cache to one or two plain components.
+ * Checks that a model's name in the cache has one or two safe parts.
  *
  * @throws {AimError} `usage`, naming the value.
  */
@@ -18,8 +18,8 @@ export function checkLocalName(name: string): void {
 }
 
 /**
- * Holds a model's name to what the Hugging Face libraries take for one (`validate_repo_id`): what they refuse could be stored in their
- * cache, but never loaded from it. Two names also must not share a folder there, in which `/` is written `--`.
+ * Checks a model's name by the rules of the Hugging Face libraries (`validate_repo_id`), which could not load any other
+ * name from their cache. There, `/` is written `--`, so that names with `--` could share a folder.
  *
  * @throws {AimError} `usage`, naming the value.
  */
@@ -27,7 +27,7 @@ export function checkHubName(name: string): void {
   checkLocalName(name);
   const fault = /--|\.\./.exec(name)?.[0] ?? /[^\p{L}\p{N}_.\-/]/u.exec(name)?.[0];
   const why = fault !== undefined
-    ? `it holds ${JSON.stringify(fault)}`
+    ? `it contains ${JSON.stringify(fault)}`
     : name.split("/").some((part) => /^[-.]|[-.]$/.test(part))
     ? "a part of it begins or ends with a dash or a dot"
     : (name.split("/").at(-1) ?? "").length > 96

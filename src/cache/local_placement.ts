@@ -8,7 +8,7 @@ import { checkNames } from "./check_names.ts";
 import { checkPublished } from "./check_published.ts";
 import { commitModel } from "./commit_model.ts";
 import { eachOf } from "../sources/each_of.ts";
-import { listFiles, listFolder, listTree, lstatOrNull, statOrNull } from "./files.ts";
+import { entriesOf, listFiles, listTree, lstatOrNull, statOrNull } from "./files.ts";
 import { FINISHED, finishedFiles } from "./finished_files.ts";
 import { keyOf, knownFiles, snapshotRecords } from "./known_blobs.ts";
 import { AIM_FOLDER, folderOf, isAside, MANIFEST, nameOf, UNFINISHED } from "./layout.ts";
@@ -281,7 +281,7 @@ class LocalPlacement extends ModelDirectory implements Placement {
   async #checkFolders(items: readonly TransferItem[]): Promise<void> {
     for (const [folder, files] of Map.groupBy(items, ({ file }) => folderOf(file.path))) {
       const names = new Set(files.map(({ file }) => nameOf(file.path)));
-      const inTheWay = (await listFolder(this.at(folder))).find((one) =>
+      const inTheWay = (await entriesOf(this.at(folder))).find((one) =>
         one.isDirectory && names.has(one.name)
       );
       if (inTheWay === undefined) continue;

@@ -2,7 +2,7 @@ import { MANIFEST, snapshotRecord } from "./layout.ts";
 import type { ListedModel } from "./list_models.ts";
 import { type ModelRecord, readRecord } from "./record.ts";
 
-/** What a listed model was downloaded as; `null` where nothing says so. */
+/** The record of a listed model's download, if there is one. */
 export async function recordOfModel(
   { path, layout, commit }: Pick<ListedModel, "path" | "layout" | "commit">,
 ): Promise<ModelRecord | null> {
@@ -10,7 +10,7 @@ export async function recordOfModel(
   return commit === null ? null : await readRecord(snapshotRecord(folderOfModel({ path, layout }), commit));
 }
 
-/** The folder that belongs to a listed model alone. */
+/** The own folder of a listed model. */
 export function folderOfModel({ path, layout }: Pick<ListedModel, "path" | "layout">): string {
   return layout === "local" ? path : path.replace(/\/snapshots\/[^/]*$/, "");
 }

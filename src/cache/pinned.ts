@@ -5,24 +5,23 @@ import { lstatOrNull } from "./files.ts";
 import { AIM_FOLDER } from "./layout.ts";
 import type { ModelFolder } from "./list_models.ts";
 
-/** True where a model is kept whatever `cache prune --older-than` and `--keep` say. */
+/** True if `cache prune --older-than` and `--keep` must not remove a model. */
 export async function isPinned({ path }: Pick<ModelFolder, "path">): Promise<boolean> {
   return (await lstatOrNull(pinOf(path)))?.isFile === true;
 }
 
 /**
- * Pins a model, or lets it go again. Returns whether that changed anything.
+ * Pins or unpins a model.
  *
- * @throws {AimError} `no-space` where this user may not write there.
+ * @throws {AimError} `no-space` if this user may not write there.
  */
-export async function setPinned(folder: Pick<ModelFolder, "path">, pinned: boolean): Promise<boolean> {
-  if (await isPinned(folder) === pinned) return false;
+export async function setPinned(folder: Pick<ModelFolder, "path">, pinned: boolean): Promise<void> {
+  if (await isPinned(folder) === pinned) return;
   try {
     if (pinned) {
       makeDirectories(folder.path, [`${folder.path}/${AIM_FOLDER}`]);
       filesBelow(folder.path).create(pinOf(folder.path)).close();
     } else filesBelow(folder.path).remove(pinOf(folder.path));
-    return true;
   } catch (error) {
     throw errorFrom(error, `${pinned ? "pinning" : "unpinning"} ${folder.path}`);
   }

@@ -2,25 +2,24 @@ import { planRemoval, type RemovalPlan } from "./clean_cache.ts";
 import type { ListedFolder } from "./list_models.ts";
 import { isPinned } from "./pinned.ts";
 
-/** Which models may go. */
 export interface EvictionOptions {
-  /** Milliseconds: models that were not used for longer go. @default {null} */
+  /** Milliseconds: removes models that were not used for longer. @default {null} */
   readonly olderThan: number | null;
-  /** Bytes: the least recently used go until what is left takes no more. @default {null} */
+  /** Bytes: removes the least recently used models until the rest fits. @default {null} */
   readonly keep: number | null;
   /** Milliseconds since 1970. */
   readonly now: number;
-  /** Who serves a model; `null`: nobody that can be seen. */
+  /** The process that serves a model; `null` for none. */
   readonly servedBy: (folder: ListedFolder) => string | null;
 }
 
-/** What is to go, and what would have gone but is pinned or in use. */
+/** Models to remove, and models that stay because they are pinned or in use. */
 export interface Eviction {
   readonly plans: readonly RemovalPlan[];
   readonly spared: readonly { readonly folder: ListedFolder; readonly why: string }[];
 }
 
-/** Plans the removal of models by age and total size, the least recently used first. Pinned models and those in use stay. */
+/** Plans the removal of models by age and total size, the least recently used first. */
 export async function planEviction(
   folders: readonly ListedFolder[],
   { olderThan, keep, now, servedBy }: EvictionOptions,
@@ -43,7 +42,7 @@ export async function planEviction(
   return { plans, spared };
 }
 
-/** When a model's files were last read, in milliseconds since 1970; `null` where it has none. */
+/** When a model was last used, in milliseconds since 1970; `null` if unknown. */
 export function usedAt({ models }: ListedFolder): number | null {
   return models.reduce<number | null>(
     (latest, { lastUsed }) => lastUsed === null ? latest : Math.max(latest ?? 0, lastUsed),

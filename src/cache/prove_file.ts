@@ -3,14 +3,14 @@ import { digestMatches } from "../transfer/hash/digests.ts";
 import { type HashPool, hashPool } from "../transfer/hash/hash_pool.ts";
 import type { ComputedDigests } from "../transfer/types.ts";
 
-/** Hashes files and compares; its threads start with the first file. */
+/** Checks digests of files. Its threads start with the first file. */
 export interface FileProver {
-  /** A file's digests where it is what the digest says; `null` where it is not, or cannot be read. @param wanted Further digests. */
+  /** The file's digests; `null` if `digest` is not right or the file cannot be read. @param wanted More digests to compute. */
   prove(path: string, digest: Digest, wanted?: readonly DigestAlgorithm[]): Promise<ComputedDigests | null>;
 }
 
 /**
- * Runs something with a prover.
+ * Calls `run` with a prover.
  *
  * @throws The signal's reason; what `run` throws.
  */

@@ -2,18 +2,18 @@ import { errorFrom } from "../errors/from_unknown.ts";
 import type { FilesBelow } from "../os/files_below.ts";
 import { readTextOrNull, statOrNull } from "./files.ts";
 
-// Python's huggingface_hub keeps, for a model in a local directory, what each file was downloaded as:
+// For a model in a local directory, Python's huggingface_hub records the download of each file in
 // `.cache/huggingface/download/<path>.metadata`, three lines: commit, ETag, seconds since 1970 (`_local_folder.py`).
 
-/** Where Python keeps what it knows of downloads, relative to the model directory. */
+/** Folder of Python's metadata, relative to the model directory. */
 export const DOWNLOADS = ".cache/huggingface/download";
 
-/** Where Python keeps a file's metadata, relative to the model directory. */
+/** Path of a file's metadata, relative to the model directory. */
 export function metadataPath(path: string): string {
   return `${DOWNLOADS}/${path}.metadata`;
 }
 
-/** What Python (or aim in its place) wrote of a file. */
+/** Metadata of a file, written by Python or aim. */
 export interface FileMetadata {
   readonly commit: string;
   readonly etag: string;
@@ -21,10 +21,7 @@ export interface FileMetadata {
   readonly timestamp: number;
 }
 
-/**
- * Reads a file's metadata; `null` where there is none, or where the file was changed afterwards (as Python sees it: more than a second
- * later).
- */
+/** Reads a file's metadata; `null` if there is none, or if the file has changed since (for Python: a second later). */
 export async function readMetadata(directory: string, path: string): Promise<FileMetadata | null> {
   const text = await readTextOrNull(`${directory}/${metadataPath(path)}`);
   const [commit = "", etag = "", time = ""] = text?.split("\n") ?? [];
@@ -36,8 +33,8 @@ export async function readMetadata(directory: string, path: string): Promise<Fil
 }
 
 /**
- * Writes a file's metadata as Python does. Its folder must be there. A torn one is no harm: neither Python nor aim believes a
- * timestamp that is missing its end.
+ * Writes a file's metadata like Python. Its folder must exist. Incomplete metadata does no harm: neither Python nor aim
+ * accepts a timestamp without its end.
  */
 export function writeMetadata(
   files: FilesBelow,
@@ -52,7 +49,7 @@ export function writeMetadata(
       files.write(target, bytes);
     } catch (error) {
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-      // It may be a link, or shared with another directory: it is replaced, not written to.
+      // It may be a link, or shared with another directory, so it is replaced.
       files.remove(target);
       files.write(target, bytes);
     }

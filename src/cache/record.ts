@@ -6,21 +6,17 @@ import type { Read } from "../os/read.ts";
 /** Version of the record's format. */
 const VERSION = 1;
 
-/** One file of a record. */
 export interface RecordedFile {
   readonly path: string;
   readonly size: number;
   readonly digest: Digest | null;
   /** The source's. */
   readonly etag: string;
-  /** Name of the blob that holds it (Hugging Face cache only). */
+  /** Name of its blob (Hugging Face cache only). */
   readonly blob?: string;
 }
 
-/**
- * What a model says of itself: `.aim/manifest.json` in a local directory, `.aim/<commit>.json` in a Hugging Face cache. It is written when
- * all files are there, last.
- */
+/** The record of a download: `.aim/manifest.json`, in a Hugging Face cache `.aim/<commit>.json`. Written last. */
 export interface ModelRecord {
   readonly version: typeof VERSION;
   readonly source: string;
@@ -29,7 +25,7 @@ export interface ModelRecord {
   readonly files: readonly RecordedFile[];
   /** RFC 3339. */
   readonly finishedAt: string;
-  /** Files that a download which has not ended may have written; nothing says that they are whole. */
+  /** Files of an unfinished download, which may be incomplete. */
   readonly fetching?: readonly Pick<RecordedFile, "path" | "size">[];
 }
 
@@ -60,25 +56,25 @@ export function recordOf(
   };
 }
 
-/** Reads a record. One that is there and is none (empty, cut, a directory, too large) is `failed`: damage, never "made by hand". */
+/** Reads a record. An invalid one (empty, cut, a directory, too large) is `failed`: that is damage, not a model without a record. */
 export async function lookRecord(path: string): Promise<Read<ModelRecord>> {
   const text = await readRegularText(path);
   if (text.kind !== "ok") return text;
   try {
     const value: unknown = JSON.parse(text.value);
     if (isRecord(value)) return { kind: "ok", value };
-  } catch { /* said below */ }
-  const reason = text.value === "" ? "it is empty" : "it is not a record that this version understands";
+  } catch { /* not JSON */ }
+  const reason = text.value === "" ? "it is empty" : "this version cannot read it";
   return { kind: "failed", reason };
 }
 
-/** The record at a path; `null` where there is none, or a damaged one. */
+/** The record at a path; `null` if there is none or it is invalid. */
 export async function readRecord(path: string): Promise<ModelRecord | null> {
   const record = await lookRecord(path);
   return record.kind === "ok" ? record.value : null;
 }
 
-/** True when a record tells of all these files as they are. */
+/** True if a record has all files of a manifest, unchanged. */
 export function covers(record: ModelRecord, manifest: Manifest): boolean {
   const known = new Map(record.files.map((file) => [file.path, file]));
   return manifest.files.every((file) => {
@@ -87,7 +83,7 @@ export function covers(record: ModelRecord, manifest: Manifest): boolean {
   });
 }
 
-/** A record with the files of others that it does not have itself. */
+/** Adds files to a record that it does not have. */
 export function withFiles(record: ModelRecord, others: readonly RecordedFile[]): ModelRecord {
   const files = new Map([...others, ...record.files].map((file) => [file.path, file]));
   return { ...record, files: [...files.values()].sort((a, b) => a.path < b.path ? -1 : 1) };
@@ -103,13 +99,13 @@ function isRecord(value: unknown): value is ModelRecord {
     Array.isArray(fetching) && fetching.every((file) => isSafe(file?.path) && typeof file.size === "number");
 }
 
-/** Text that may be printed. */
+/** True for text without control characters. */
 function isLine(value: unknown): boolean {
   // deno-lint-ignore no-control-regex
   return typeof value === "string" && !/[\x00-\x1f\x7f]/.test(value);
 }
 
-// A record arrives by rsync from who knows where: its paths are held to the same rules as a source's.
+// A record may have been copied from anywhere, so its paths are checked like a source's.
 function isFile(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
   const { path, size, etag, digest, blob } = value as Partial<Record<keyof RecordedFile, unknown>>;

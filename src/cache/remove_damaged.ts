@@ -1,6 +1,6 @@
 import { partFault } from "../sources/safe_path.ts";
 import { filesBelow } from "../os/files_below.ts";
-import { listFolder, lstatOrNull } from "./files.ts";
+import { entriesOf, lstatOrNull } from "./files.ts";
 import { readDamageMark } from "./judge/damage_mark.ts";
 import { AIM_FOLDER } from "./layout.ts";
 import { sharedBlob } from "./shared_blobs.ts";
@@ -8,21 +8,21 @@ import type { LayoutName } from "./types.ts";
 
 const MARK = /^(?:([0-9a-f]{40})\.)?damaged\.json$/;
 
-/** True where `cache verify` found files of a model bad, and nothing has replaced them since. */
+/** True if `cache verify` has found bad files of a model that were not replaced since. */
 export async function isMarkedDamaged(folder: string): Promise<boolean> {
-  return (await listFolder(`${folder}/${AIM_FOLDER}`)).some(({ name }) => MARK.test(name));
+  return (await entriesOf(`${folder}/${AIM_FOLDER}`)).some(({ name }) => MARK.test(name));
 }
 
 /**
- * Removes the files that `cache verify` found bad, so that a download fetches them again, then the marks. The model is partial from
- * here on: nothing serves it. Call it under the model's lease.
+ * Removes the files that `cache verify` found bad, so that a download fetches them again, and then the marks. The model
+ * is partial then. Call it under the model's lease.
  *
  * @param folder The model's own.
  */
 export async function removeDamaged(folder: string, layout: LayoutName): Promise<void> {
-  // The mark, and a link to a folder beside it, may have come with a copy from anywhere: nothing is removed through a link.
+  // Marks and links may have come with a copy of a model, so no link is followed.
   const files = filesBelow(folder);
-  for (const { name } of await listFolder(`${folder}/${AIM_FOLDER}`)) {
+  for (const { name } of await entriesOf(`${folder}/${AIM_FOLDER}`)) {
     const found = MARK.exec(name);
     if (found === null) continue;
     const mark = `${folder}/${AIM_FOLDER}/${name}`;
@@ -35,7 +35,7 @@ export async function removeDamaged(folder: string, layout: LayoutName): Promise
   }
 }
 
-/** Removes the blob that a snapshot's link leads to, or the file itself where the file system has no links. */
+/** Removes the blob of a snapshot's link, or the file itself on a file system without links. */
 async function removeBlob(folder: string, path: string): Promise<void> {
   const hub = folder.replace(/\/[^/]*$/, "");
   const files = filesBelow(hub);
@@ -45,7 +45,7 @@ async function removeBlob(folder: string, path: string): Promise<void> {
   const [, name] = /^(?:\.\.\/)+blobs\/([^/]+)$/.exec(await Deno.readLink(path)) ?? [];
   if (name === undefined) return;
   const blob = `${folder}/blobs/${name}`;
-  // Bad for every model that links to it: each finds it missing, and fetches it again.
+  // It is bad for all models that share it: each will download it again.
   const shared = await sharedBlob(hub, blob);
   if (shared !== null) files.remove(shared.path);
   files.remove(blob);

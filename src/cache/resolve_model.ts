@@ -9,20 +9,19 @@ import { isCommit } from "./layout.ts";
 import { checkLocalName } from "./local_name.ts";
 import type { CachePaths, ModelPlace, PlaceLookedAt } from "./types.ts";
 
-/** What to look for. */
 export interface ResolveOptions {
   readonly paths: CachePaths;
   /** Local name, `org/model`. */
   readonly name: string;
-  /** Branch, tag or commit. @default {"main"; a local directory of any revision} */
+  /** Branch, tag or commit. @default {"main"; any revision of a local directory} */
   readonly revision?: string;
-  /** GGUF quantisation. @default {the whole model} */
+  /** GGUF quantisation. @default {the complete model} */
   readonly quantisation?: string | undefined;
 }
 
 /**
- * Finds where serving gets a model from: the local directory, else the Hugging Face cache. Only a whole model counts; for every place
- * looked at the result says what it found.
+ * Finds a complete model for serving: in the local directory, else in the Hugging Face cache. The result says what
+ * was found in each place.
  *
  * @throws {AimError} `usage` for a name that leads out of the cache.
  */
@@ -37,7 +36,7 @@ export async function resolveModel(options: ResolveOptions): Promise<ModelPlace>
   const { place, snapshot } = await lookHub(paths, name, revision ?? "main", quantisation);
   const looked = [local, place];
   if (snapshot === null) return { kind: "missing", looked };
-  // vLLM finds a quantisation by its name only with the hub's listing: offline it needs the file.
+  // vLLM needs the hub's listing to find a quantisation by its name: offline it gets the file.
   if (place.gguf !== undefined) return { kind: "path", path: snapshot, name, ...ggufOf(place), looked };
   return {
     kind: "hub",
@@ -52,7 +51,7 @@ export async function resolveModel(options: ResolveOptions): Promise<ModelPlace>
 /**
  * Judges a local directory.
  *
- * @param roots Where its links may lead.
+ * @param roots Its links may point only into these folders.
  */
 export async function lookLocal(
   path: string,
@@ -79,7 +78,7 @@ function placeOf(layout: PlaceLookedAt["layout"], path: string, verdict: Verdict
   };
 }
 
-/** A place that cannot be read is not served from; the next one may do. */
+/** A place that cannot be read is damaged; the next one may be complete. */
 async function readable(judge: () => Promise<Verdict>): Promise<Verdict> {
   try {
     return await judge();
@@ -103,8 +102,8 @@ export async function lookHub(
     if (await statOrNull(folder) === null) return { state: "absent", reason: "there is no such directory" };
     const commit = await commitOf(folder, revision);
     if (commit === null) {
-      const there = await statOrNull(`${folder}/refs/${revision}`) !== null;
-      const why = `refs/${revision} ${there ? "holds something else than a commit" : "is missing"}`;
+      const exists = await statOrNull(`${folder}/refs/${revision}`) !== null;
+      const why = `refs/${revision} ${exists ? "does not contain a commit" : "is missing"}`;
       return { state: "absent", reason: `it has no revision ${revision} (${why})` };
     }
     path = `${folder}/snapshots/${commit}`;
@@ -114,8 +113,8 @@ export async function lookHub(
 }
 
 /**
- * The commit that a revision names in a model's folder of the Hugging Face cache; `null` where it names none. Python takes a ref's text as
- * it is: with a line break it names nothing.
+ * The commit of a revision in a model's folder of the Hugging Face cache; `null` if there is none. Like Python, does
+ * not trim the text of a ref.
  */
 export async function commitOf(folder: string, revision: string): Promise<string | null> {
   const ref = await readTextOrNull(`${folder}/refs/${revision}`);

@@ -1,21 +1,19 @@
 import { filesBelow } from "../os/files_below.ts";
-import { lstatOrNull, readTextOrNull } from "./files.ts";
-import { entriesOf, ownEntries } from "./inspect_disk.ts";
+import { entriesOf, lstatOrNull, ownEntries, readTextOrNull } from "./files.ts";
 
-// Python's client since 1.32 shares blobs between models (`utils/_shared_blobs.py`): `HUB/blobs/XX/HASH` holds the bytes, and
-// `models--org--model/blobs/ETAG` is a link to it. `HASH.refs` lists those links, `HASH.lock` is locked while they change, and a
-// marker says that the folder is such a store.
+// Python's client since 1.32 shares blobs between models (`utils/_shared_blobs.py`): `models--org--model/blobs/ETAG` is
+// a link to the file `HUB/blobs/XX/HASH`. `HASH.refs` lists the links, `HASH.lock` is locked while they change, and a
+// marker identifies the store.
 const MARKER = ".huggingface-shared-blobs";
 const HASH = /^[0-9a-f]{64}$/;
 
-/** The file behind a shared blob. */
 export interface SharedBlob {
   readonly path: string;
   readonly info: Deno.FileInfo;
 }
 
 /**
- * The shared file that a model's blob links to; `null` where the blob is none, leads anywhere else, or its file is gone.
+ * The shared file of a model's blob; `null` if the blob is not a link to one, or the file is gone.
  *
  * @param hub The Hugging Face cache.
  * @param blob `HUB/models--org--model/blobs/ETAG`.
@@ -26,14 +24,14 @@ export async function sharedBlob(hub: string, blob: string): Promise<SharedBlob 
   return path !== null && info?.isFile ? { path, info } : null;
 }
 
-/** Information on a blob's bytes: its own, or those of the shared file that it links to; `null` for anything else. */
+/** Information about a blob, or about its shared file; `null` for anything else. */
 export async function blobInfo(hub: string, blob: string): Promise<Deno.FileInfo | null> {
   const info = await lstatOrNull(blob);
   if (info?.isSymlink) return (await sharedBlob(hub, blob))?.info ?? null;
   return info?.isFile ? info : null;
 }
 
-/** The shared files that a model's blobs link to, by the blob's name. @param folder `HUB/models--org--model`. */
+/** The shared files of a model's blobs, by the blob's name. @param folder `HUB/models--org--model`. */
 export async function sharedBlobsOf(hub: string, folder: string): Promise<ReadonlyMap<string, string>> {
   const found = new Map<string, string>();
   for (const { name, isSymlink } of await ownEntries(`${folder}/blobs`)) {
@@ -44,7 +42,7 @@ export async function sharedBlobsOf(hub: string, folder: string): Promise<Readon
 }
 
 /**
- * How many links of all repositories lead to each shared file.
+ * Counts the links to each shared file in all repositories.
  *
  * @param without Links that do not count.
  */
@@ -65,8 +63,8 @@ export async function sharedBlobUses(
 }
 
 /**
- * Removes a shared file that no link leads to any more, under the lock that Python's client takes. One that is in use, or in a
- * folder without Python's marker, stays.
+ * Removes a shared file without links, under the lock of Python's client. A file that is in use, or in a folder without
+ * Python's marker, stays.
  */
 export async function removeSharedBlob(hub: string, path: string): Promise<boolean> {
   if (await readTextOrNull(`${hub}/blobs/${MARKER}`) !== "1\n") return false;
@@ -87,7 +85,7 @@ async function sharedTarget(hub: string, blob: string): Promise<string | null> {
         [];
     return HASH.test(hash) && hash.startsWith(prefix) ? `${hub}/blobs/${prefix}/${hash}` : null;
   } catch {
-    // No link, or gone meanwhile.
+    // Not a link, or removed meanwhile.
     return null;
   }
 }

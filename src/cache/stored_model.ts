@@ -3,7 +3,7 @@ import { isBookkeeping, listFiles } from "./files.ts";
 import type { ModelRecord } from "./record.ts";
 import type { StoredModel } from "./types.ts";
 
-/** Describes a whole model that lies in a folder, by its record where it has one, else by its files. */
+/** Describes a complete model, by its record if it has one, else by its files. */
 export async function storedModel(
   path: string,
   record: ModelRecord | null,

@@ -1,22 +1,21 @@
 import { leftovers, stemOf } from "../transfer/staging_names.ts";
 import type { FilesBelow } from "../os/files_below.ts";
-import { lstatOrNull } from "./files.ts";
-import { entriesOf } from "./inspect_disk.ts";
+import { entriesOf, lstatOrNull } from "./files.ts";
 import { AIM_FOLDER } from "./layout.ts";
 
-/** What aim names files that it is about to rename, beside the model's and among its own. */
+/** Names of aim's temporary files, beside the model's files and in its own folder. */
 const LINK = /^\.link\.aim-[0-9a-f]{8}\.incomplete$/;
 const TEMPORARY = /\.[0-9a-f]{8}\.tmp$/;
 
-/** Milliseconds without a change after which nobody can be at work in a partial file: several times the stall timeout. */
+/** Milliseconds without a change after which a partial file is abandoned: several times the stall timeout. */
 const DEAD = 60 * 60_000;
 
 /**
- * Removes what processes that were killed left in a model's folders and is of no use, since the files are whole: their partial files, and
- * temporary ones. Partial files of others, as of another revision's, wait for their download to go on.
+ * Removes temporary files that killed processes have left in a model's folders, and partial files of files that are
+ * complete now. Other partial files, such as another revision's, stay for their own download.
  *
- * @param folders Relative to the directory; its `.aim` is always looked at.
- * @param names Of the files that are whole, without folders, as they are staged.
+ * @param folders Relative to the directory, in addition to its `.aim`.
+ * @param names Names of the complete files while they are downloaded, without folders.
  */
 export async function sweepLeftovers(
   below: FilesBelow,
@@ -30,7 +29,7 @@ export async function sweepLeftovers(
     const path = folder === "" ? directory : `${directory}/${folder}`;
     const found = (await entriesOf(path)).filter((entry) => !entry.isDirectory).map((entry) => entry.name);
     for (const name of found) {
-      // A file of the model may have such a name.
+      // The model itself may have a file of such a name.
       if (own.has(name)) continue;
       const [stem] = leftovers([name]).keys();
       const isLeft = stem !== undefined && whole.has(stem);

@@ -3,10 +3,10 @@ import type { Remedy, Verdict } from "./judge/types.ts";
 import type { FinishedLog } from "./finished_files.ts";
 import type { TransferItem, TransferResult } from "../transfer/types.ts";
 
-/** The two ways a model lies on disk. */
+/** The two ways in which models are stored. */
 export type LayoutName = "local" | "hub";
 
-/** Where caches lie: the paths that follow from `AIM_CACHE_PATH`, `HF_HOME` and `HF_HUB_CACHE`. All absolute. */
+/** Paths of the caches, by `AIM_CACHE_PATH`, `HF_HOME` and `HF_HUB_CACHE`. All absolute. */
 export interface CachePaths {
   /** `AIM_CACHE_PATH`: local directories are `<root>/org/model`. */
   readonly root: string;
@@ -16,75 +16,66 @@ export interface CachePaths {
   readonly hfHome: string;
 }
 
-/** A whole model in the cache. */
+/** A complete model in the cache. */
 export interface StoredModel extends PublishedModel {
   readonly source: string;
   readonly files: number;
-  /** All of its files, in bytes. */
+  /** Of all files. */
   readonly bytes: number;
 }
 
-/** What one layout makes of a manifest, before any byte moves. */
+/** The plan of a download into one layout. */
 export interface PlacementPlan {
-  /** Files that must be brought. */
+  /** Files to download. */
   readonly items: readonly TransferItem[];
-  /** Files that are already there, whole: by size and recorded digest, not re-hashed. */
+  /** Complete files on disk, by size and recorded digest: they are not hashed again. */
   readonly present: readonly ManifestFile[];
   /** Names of the blobs of the present files, by path (Hugging Face cache only). */
   readonly blobs: ReadonlyMap<string, string>;
-  /** Absolute paths of present files that have no blob, since the file system has no links (Hugging Face cache only). */
+  /** Absolute paths of present files without a blob, on a file system without links (Hugging Face cache only). */
   readonly copies: ReadonlyMap<string, string>;
-  /** The other layout may give files instead of the network. */
+  /** Files of the other layout may be used. */
   readonly adopt: boolean;
 }
 
-/** Options of `plan`. */
 export interface PlanOptions {
-  /** Nothing counts as present. @default {false} */
+  /** Ignores files on disk. @default {false} */
   readonly force?: boolean;
-  /** Ends hashing of files of unknown origin. */
   readonly signal?: AbortSignal;
 }
 
-/** One model's place in one layout: `plan`, `begin`, then a transfer, then `publish`. */
+/** One model in one layout while it is downloaded: `plan`, `begin`, then a transfer, then `publish`. */
 export interface Placement {
   readonly layout: LayoutName;
   /** The local name, `org/model`. */
   readonly name: string;
-  /** Directory that belongs to this model alone: the lease and everything staged lie in it. */
+  /** The model's own directory, with the lease and all partial files. */
   readonly directory: string;
-  /** The trusted directory above it, below which no link is followed. */
+  /** The trusted directory above it. No link below it is followed. */
   readonly root: string;
-  /**
-   * The published model, when all of this very manifest is there and published already (by sizes and records, nothing is
-   * re-hashed): then there is nothing to do. The download workflow asks this before it takes the lease.
-   */
+  /** The published model, if it is this manifest's and complete by sizes and records: nothing is left to do. */
   existing(manifest: Manifest): Promise<PublishedModel | null>;
-  /** The model as it lies there, whole, asking no source; `null` where it is not whole. */
+  /** The model on disk, without asking its source; `null` if it is not complete. */
   lookUp(revision: string | undefined): Promise<StoredModel | null>;
-  /** Makes the model's directory, which holds the lease. @throws {AimError} `no-space` where a planted link would lead out of the cache. */
+  /** Makes the directory of the lease. @throws {AimError} `no-space` if a planted link would lead out of the cache. */
   secure(): void;
-  /** Opens the log of finished files: a run that is killed need not hash them again. */
+  /** Opens the log of finished files, which need no hashing after a kill. */
   log(manifest: Manifest): FinishedLog;
-  /** @throws {AimError} `integrity` for a file whose name cannot be written here. */
+  /** @throws {AimError} `integrity` for a file whose name is not possible here. */
   check(manifest: Manifest): void;
-  /** Checks the names, looks at what is there, and plans the rest. Creates nothing. */
+  /** Checks the names, and plans what is missing. Creates nothing. */
   plan(manifest: Manifest, options?: PlanOptions): Promise<PlacementPlan>;
   /**
-   * Makes ready for a transfer: directories, checked for planted links; what says that the model is whole is taken back; files that
-   * lie in the other layout on the same file system are linked instead of fetched, once their digest is proven. Returns what is
-   * then left to do.
+   * Prepares a transfer: makes directories, revokes the record of a complete model, and links files of the other
+   * layout whose digest is right. Returns the rest of the plan.
    */
   begin(manifest: Manifest, plan: PlacementPlan, signal?: AbortSignal): Promise<PlacementPlan>;
-  /**
-   * Makes the finished transfer a model: links, refs, Python's metadata files, and last of all `.aim/manifest.json`.
-   * Idempotent; safe when two processes do it at once.
-   */
+  /** Makes a finished transfer a model: links, refs, Python's metadata, and last the record. Idempotent. */
   publish(manifest: Manifest, plan: PlacementPlan, result: TransferResult): Promise<PublishedModel>;
 }
 
 export interface PublishedModel {
-  /** What a reader opens: the model directory, or the snapshot directory. */
+  /** The model directory, or the snapshot. */
   readonly path: string;
   readonly commit: string | null;
 }
@@ -94,11 +85,11 @@ export interface PlaceLookedAt {
   readonly layout: LayoutName | "path";
   readonly path: string;
   readonly state: Verdict["state"];
-  /** One clause: what is missing or wrong ("model-00002-of-00002.safetensors is missing"). */
+  /** What is missing or wrong, such as "model-00002-of-00002.safetensors is missing". */
   readonly reason: string;
-  /** What fixes it; only where it is partial or damaged. */
+  /** What fixes it, if it is partial or damaged. */
   readonly remedy?: Remedy;
-  /** The file that an engine is given of a GGUF quantisation, relative to `path`. */
+  /** The engine's file of a GGUF quantisation, relative to `path`. */
   readonly gguf?: string;
 }
 
@@ -106,16 +97,16 @@ export interface PlaceLookedAt {
 export type ModelPlace =
   | {
     readonly kind: "path";
-    /** The directory, or a snapshot that one GGUF quantisation is in; what the user named where that is a file. */
+    /** The directory, the snapshot with a GGUF quantisation, or the file that the user named. */
     readonly path: string;
     readonly name: string;
-    /** The file in it that an engine is given, where a GGUF quantisation was asked for. */
+    /** The engine's file in it, if a GGUF quantisation was asked for. */
     readonly gguf?: string;
     readonly looked: readonly PlaceLookedAt[];
   }
   | {
     readonly kind: "hub";
-    /** `org/model`: what vLLM is given; it finds the snapshot by `env`. */
+    /** `org/model`: vLLM's argument. vLLM finds the snapshot by `env`. */
     readonly id: string;
     readonly snapshot: string;
     readonly revision: string;

@@ -1,7 +1,6 @@
-import { digestMatches, isGuess } from "../transfer/hash/digests.ts";
-import { hashPool } from "../transfer/hash/hash_pool.ts";
 import type { Digest } from "../sources/manifest.ts";
-import type { HashPool } from "../transfer/hash/hash_pool.ts";
+import { digestMatches, isGuess } from "../transfer/hash/digests.ts";
+import { type HashPool, hashPool } from "../transfer/hash/hash_pool.ts";
 import { eachOf } from "../sources/each_of.ts";
 import { errorFrom } from "../errors/from_unknown.ts";
 import { log } from "../log/logger.ts";
@@ -18,45 +17,43 @@ import { readMetadata } from "./python_metadata.ts";
 import { folderOfModel, recordOfModel } from "./model_record.ts";
 import type { ModelRecord } from "./record.ts";
 
-/** What verifying found of a file. */
+/** The result for one file. */
 export interface FileFinding {
   readonly path: string;
-  /** `unknown`: nothing says what its digest should be, or that it belongs to the model. */
+  /** `unknown`: its digest is not known, or it is not part of the model. */
   readonly state: "good" | "bad" | "missing" | "unknown";
   /** One clause. */
   readonly reason: string;
-  /** Its bytes were read, and are not what they should be. */
+  /** Its size or its bytes are wrong. */
   readonly proven?: true;
 }
 
-/** What verifying found of a model. */
+/** The result for a model. */
 export interface Verification {
   readonly model: Pick<ListedModel, "name" | "layout" | "commit" | "path">;
-  /** Every file was hashed and is what it should be. */
+  /** Every file was hashed and is good. */
   readonly whole: boolean;
   /** Bytes hashed. */
   readonly bytes: number;
   readonly good: number;
-  /** Every file that is not good. */
+  /** The files that are not good. */
   readonly findings: readonly FileFinding[];
-  /** The files that are. */
   readonly goodPaths: readonly string[];
-  /** Files that were bad or missing, and have been fetched again. */
+  /** Bad or missing files that were downloaded again. */
   readonly repaired?: readonly string[];
 }
 
-/** Options of {@linkcode verifyModel}. */
 export interface VerifyOptions {
   readonly signal?: AbortSignal;
-  /** Where links may lead. @default {the model's own folder} */
+  /** Links may point only into these folders. @default {the model's own folder} */
   readonly roots?: readonly string[];
-  /** Told of files and of bytes hashed. */
+  /** Receives progress: files, and bytes hashed. */
   readonly onEvent?: (event: TransferEvent) => void;
 }
 
 /**
- * Hashes all files of a model, several at a time, and compares with what they were downloaded as. What it finds bad is marked beside the
- * model, so that nothing serves it until it is repaired; a model found good loses its mark.
+ * Hashes all files of a model, several at a time, and compares the digests with those of the download. A bad model
+ * is marked, so that it is not served until it is repaired; a good one loses its mark.
  */
 export async function verifyModel(model: ListedModel, options: VerifyOptions = {}): Promise<Verification> {
   const { signal, onEvent } = options;
@@ -78,16 +75,10 @@ export async function verifyModel(model: ListedModel, options: VerifyOptions = {
       }
       const size = files.get(path) ?? 0;
       onEvent?.({ type: "file", path, size, state: "active" });
-      const found = await check(
-        { pool, digestMatches, isGuess },
-        `${model.path}/${path}`,
-        path,
-        want,
-        (more) => {
-          bytes += more;
-          onEvent?.({ type: "bytes", path, bytes: more });
-        },
-      );
+      const found = await check(pool, model.path, path, want, (more) => {
+        bytes += more;
+        onEvent?.({ type: "bytes", path, bytes: more });
+      });
       onEvent?.({ type: "file", path, size, state: "done" });
       return found;
     }, 8);
@@ -113,7 +104,7 @@ export async function verifyModel(model: ListedModel, options: VerifyOptions = {
   }
 }
 
-/** Files whose bytes are wrong; what cannot be read, or leads elsewhere, says so by itself each time. */
+/** Marks files whose bytes are wrong. Other faults need no mark, since every look at the model finds them. */
 async function mark(model: ListedModel, folder: string, findings: readonly FileFinding[]): Promise<void> {
   const path = damageMarkPath(folder, model.layout === "local" ? null : model.commit);
   const bad = new Map(findings.filter(({ proven }) => proven).map(({ path, reason }) => [path, reason]));
@@ -127,9 +118,9 @@ async function mark(model: ListedModel, folder: string, findings: readonly FileF
 }
 
 /**
- * What no digest tells: files that an index names, files that are no weights, a download that never ended.
+ * Faults that digests do not show: missing files of an index, files that are not weights, an unfinished download.
  *
- * @param known What is said already.
+ * @param known Findings that need not be repeated.
  */
 export async function judgedFindings(
   { layout, path, commit }: ListedModel,
@@ -151,7 +142,7 @@ export async function judgedFindings(
       reason: reason.startsWith(`${path} `) ? reason.slice(path.length + 1) : reason,
     }));
   }
-  // Whole as an adapter, or as what its filters left: nothing is wrong with its files.
+  // The files of an adapter, or of a filtered download, are complete although they cannot be served.
   const record = await recordOfModel({ layout, path, commit });
   const isOwnWhole = "remedy" in verdict && record !== null && ["base", "finish"].includes(verdict.remedy) &&
     !(await isUnfinished(path, layout));
@@ -165,17 +156,11 @@ async function isUnfinished(path: string, layout: ListedModel["layout"]): Promis
 interface Expectation {
   readonly size: number | null;
   readonly digest: Digest | null;
-  /** No part of what was downloaded. */
+  /** Not part of the download. */
   readonly extra?: true;
 }
 
-interface Hashing {
-  readonly pool: HashPool;
-  readonly digestMatches: typeof import("../transfer/hash/digests.ts").digestMatches;
-  readonly isGuess: typeof import("../transfer/hash/digests.ts").isGuess;
-}
-
-/** What each file should be: by aim's record, else by Python's metadata, else by the names of blobs. */
+/** The expected size and digest of each file: from aim's record, else Python's metadata, else the names of blobs. */
 async function expectations(
   model: ListedModel,
   names: readonly string[],
@@ -218,43 +203,29 @@ function digestOfEtag(etag: string | undefined): Digest | null {
 }
 
 async function check(
-  { pool, digestMatches, isGuess }: Hashing,
-  absolute: string,
+  pool: HashPool,
+  folder: string,
   path: string,
-  want: Expectation,
+  { size, digest, extra }: Expectation,
   onBytes: (bytes: number) => void,
 ): Promise<FileFinding> {
-  const info = await statOrNull(absolute);
-  if (!info?.isFile) return { path, state: "missing", reason: "it is not there" };
-  if (want.size !== null && info.size !== want.size) {
-    return { path, state: "bad", reason: `it has ${info.size} bytes instead of ${want.size}`, proven: true };
+  const found = (state: FileFinding["state"], reason: string): FileFinding => ({ path, state, reason });
+  const info = await statOrNull(`${folder}/${path}`);
+  if (!info?.isFile) return found("missing", "it does not exist");
+  if (size !== null && info.size !== size) {
+    return { ...found("bad", `it has ${info.size} bytes instead of ${size}`), proven: true };
   }
-  if (want.extra) return { path, state: "unknown", reason: "it is no part of what was downloaded" };
-  if (want.digest === null) {
-    return { path, state: "unknown", reason: "nothing says what its digest should be" };
-  }
+  if (extra) return found("unknown", "it is not part of what was downloaded");
+  if (digest === null) return found("unknown", "its digest is not known");
   try {
-    const digests = await pool.hash(absolute, [want.digest], onBytes);
-    if (digestMatches(want.digest, digests)) return { path, state: "good", reason: "" };
-    if (isGuess(want.digest)) {
-      return {
-        path,
-        state: "unknown",
-        reason: "its source does not say how it was uploaded, its ETag proves nothing",
-      };
+    const digests = await pool.hash(`${folder}/${path}`, [digest], onBytes);
+    if (digestMatches(digest, digests)) return found("good", "");
+    if (isGuess(digest)) {
+      return found("unknown", "its source does not say how it was uploaded, so its ETag proves nothing");
     }
-    const { algorithm, hex } = want.digest;
-    return {
-      path,
-      state: "bad",
-      reason: `its ${algorithm} is ${digests[algorithm]} instead of ${hex}`,
-      proven: true,
-    };
+    const { algorithm, hex } = digest;
+    return { ...found("bad", `its ${algorithm} is ${digests[algorithm]} instead of ${hex}`), proven: true };
   } catch (error) {
-    return {
-      path,
-      state: "bad",
-      reason: `it cannot be read: ${error instanceof Error ? error.message : error}`,
-    };
+    return found("bad", `it cannot be read: ${error instanceof Error ? error.message : error}`);
   }
 }

@@ -63,7 +63,7 @@ for (const layout of LAYOUTS) {
         if (lost) {
           const refused = await aim(["resolve", "org/model"], { env });
           assertEquals(refused.code, 5);
-          assertMatch(refused.stdout, /the snapshot's links are not there/);
+          assertMatch(refused.stdout, /the snapshot's links are missing/);
           const before = caches.bytesSent();
           await caches.download({ layout, cache: carried });
           assertEquals(caches.bytesSent(), before);
@@ -106,7 +106,7 @@ for (const layout of LAYOUTS) {
       ran.stdout,
       /bad +\S*model-00002-of-00002\.safetensors: its sha256 is [0-9a-f]{64} instead of [0-9a-f]{64}/,
     );
-    assertMatch(ran.stdout, /missing +\S*tokenizer\.json: it is not there/);
+    assertMatch(ran.stdout, /missing +\S*tokenizer\.json: it does not exist/);
   });
 
   Deno.test(`a shard that did not arrive in the ${layout} layout is named by resolve and by serve, which opens no socket`, async () => {

@@ -230,7 +230,7 @@ Deno.test("a model is not removed together with others that lie in its folder", 
   await Deno.writeTextFile(`${caches.cache}/org/config.json`, "{}");
   const ran = await aim(["cache", "remove", "org", "--yes"], { env: caches.env });
   assertEquals(ran.code, 2, ran.stdout);
-  assertMatch(ran.stderr, /the model org\/model lies in .*\/org, and would go with it/);
+  assertMatch(ran.stderr, /the model org\/model is in .*\/org, and would be removed too/);
   assertEquals(await modelFiles(`${caches.cache}/org/model`), asBytes(MODEL));
 });
 

@@ -231,14 +231,14 @@ Deno.test("a cache that lies behind a link itself is the owner's choice", async 
   }
 });
 
-Deno.test("a ref that holds something else than a commit leads nowhere", async () => {
+Deno.test("a ref that does not contain a commit is a missing revision", async () => {
   await using caches = await startCaches();
   const { commit } = await caches.download({ layout: "hub" });
   for (const text of ["../../../../etc", "", `${commit}\n`, `${commit}/..`, "main", "../refs"]) {
     await Deno.writeTextFile(`${caches.cache}/${HUB}/refs/main`, text);
     const found = await resolveModel({ paths: caches.paths, name: "org/model" });
     assertEquals(found.kind, "missing", JSON.stringify(text));
-    assertMatch(found.looked[1]?.reason ?? "", /refs\/main holds something else than a commit/);
+    assertMatch(found.looked[1]?.reason ?? "", /refs\/main does not contain a commit/);
   }
   await caches.download({ layout: "hub" });
   assertEquals((await resolveModel({ paths: caches.paths, name: "org/model" })).kind, "hub");

@@ -3,7 +3,7 @@ import { writeFile } from "../../os/write_file.ts";
 import { readTextOrNull } from "../files.ts";
 import { AIM_FOLDER, folderOf } from "../layout.ts";
 
-/** What `cache verify` found bad in a model; it stays until a repair, a download or another verify clears it. */
+/** Bad files that `cache verify` found in a model, until a repair, a download or another verify removes the mark. */
 export interface DamageMark {
   /** Reason by path. */
   readonly files: Readonly<Record<string, string>>;
@@ -12,7 +12,7 @@ export interface DamageMark {
 }
 
 /**
- * Where the mark of a model is.
+ * The path of a model's mark.
  *
  * @param folder The model's own: the local directory, or `models--org--model`.
  * @param commit Of the snapshot; `null` for a local directory.
@@ -21,7 +21,7 @@ export function damageMarkPath(folder: string, commit: string | null): string {
   return `${folder}/${AIM_FOLDER}/${commit === null ? "" : `${commit}.`}damaged.json`;
 }
 
-/** Reads a mark: reasons by path; empty without one. */
+/** Reads a mark: reasons by path; empty without a mark. */
 export async function readDamageMark(path: string): Promise<ReadonlyMap<string, string>> {
   const text = await readTextOrNull(path);
   if (text === null) return new Map();
@@ -29,12 +29,12 @@ export async function readDamageMark(path: string): Promise<ReadonlyMap<string, 
     const { files }: Partial<DamageMark> = JSON.parse(text);
     return new Map(Object.entries(files ?? {}).filter(([, why]) => typeof why === "string"));
   } catch {
-    // Torn: that a mark was written at all is enough.
+    // Incomplete, but there was a reason to write it.
     return new Map([["", "cache verify found it bad"]]);
   }
 }
 
-/** Writes a mark; removes it where there is nothing bad. */
+/** Writes a mark, or removes it if no file is bad. */
 export function writeDamageMark(path: string, files: ReadonlyMap<string, string>): void {
   const folder = filesBelow(folderOf(folderOf(path)));
   if (files.size === 0) return folder.remove(path);

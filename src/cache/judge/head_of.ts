@@ -1,18 +1,19 @@
 import type { Head } from "./types.ts";
 
-/** Bytes of a file's beginning that tell what it is. */
+/** First bytes of a file that identify its format. */
 export const HEAD_BYTES = 512;
 
-/** Largest header that safetensors itself reads. */
+/** Largest header that the safetensors library reads. */
 const LARGEST_HEADER = 100_000_000;
 
-/** Where the bytes of a file come from; short at the end of the file. */
+/** Reads bytes of a file, fewer at its end. */
 export type ReadBytes = (offset: number, length: number) => Uint8Array;
 
 /**
- * Says what a file is by its first bytes, and for safetensors how long its header says that it is.
+ * Identifies a file by its first bytes, and reads the length of a safetensors file from its header.
  *
- * The library writes tensors in the order of their bytes, so the end of the header is enough where the length agrees.
+ * The library writes tensors in the order of their offsets, so if the last one in the header agrees with the size, the
+ * rest of the header need not be read.
  *
  * @param size Bytes of the file.
  */
@@ -35,7 +36,7 @@ export function headOf(size: number, read: ReadBytes, weights: boolean): Head {
   return { kind: "safetensors", length: end + (largestOffset(latin1(read(8, length)), false) ?? 0) };
 }
 
-/** The largest end among a header's `"data_offsets":[start,end]`, or its last one; `null` without any. */
+/** The largest end of a header's `"data_offsets":[start,end]`, or the last one; `null` if there are none. */
 function largestOffset(header: string, last: boolean): number | null {
   let largest: number | null = null;
   for (const [, end] of header.matchAll(/"data_offsets"\s*:\s*\[\s*\d+\s*,\s*(\d+)\s*\]/g)) {

@@ -11,8 +11,7 @@ import { type KnownOfModel, readContents } from "./read_contents.ts";
 import type { Verdict } from "./types.ts";
 
 /**
- * Judges the files of a model, or of one GGUF quantisation of it: then what is wrong with another one does
- * not count.
+ * Judges the files of a model, or those of one GGUF quantisation without the faults of others.
  *
  * @param directory The model's, or a snapshot's.
  */
@@ -42,7 +41,7 @@ export async function judgeFiles(
     },
     {
       ...known,
-      // What the record does not know came here by other means.
+      // The record does not list a quantisation that another program has downloaded.
       record: record === null || !recorded.includes(gguf)
         ? null
         : { ...record, files: record.files.filter(({ path }) => own.has(path)) },

@@ -1,5 +1,6 @@
 import type { FileFault, Head, ModelContents, Remedy, Verdict } from "./types.ts";
 import {
+  CONFIGS,
   formatOf,
   indexFormatOf,
   isAnyWeight,
@@ -14,15 +15,15 @@ import {
 } from "./weight_files.ts";
 
 /**
- * Judges a model on disk: the one place that decides whether it is whole. No I/O.
+ * Judges a model on disk: the only place that decides whether it is complete. No I/O.
  *
- * A record says which files there should be. An index is the authority over the names of shards; without one, the shards' own names
- * are. What an engine does not read is passed over.
+ * A record lists the files that must exist. An index has the names of the shards; without one, the shards' own names
+ * show how many there are. Files that an engine does not read are ignored.
  */
 export function judgeModel(contents: ModelContents): Verdict {
   const { files, dangling, record, foundBad } = contents;
   if (files.size + dangling.length === 0 && record === null) {
-    return { state: "absent", reason: "it holds no file" };
+    return { state: "absent", reason: "it has no files" };
   }
   const bad = [...foundBad].map(([path, reason]): FileFault => ({
     path,
@@ -35,7 +36,7 @@ export function judgeModel(contents: ModelContents): Verdict {
   if (record === null && contents.unfinished !== null) {
     return partial(`its download is unfinished (${contents.unfinished})`, "finish");
   }
-  // Files beside those of the record are another version's, or the user's own.
+  // Files that the record does not list are another version's, or the user's own.
   const own = record === null ? contents : {
     ...contents,
     files: new Map(record.map(({ path, size }) => [path, size])),
@@ -56,7 +57,7 @@ function recordFaults(
   });
 }
 
-/** Python's note lists all files of the commit, also those that nobody asked for. */
+/** Python's note lists all files of the commit, including those that were not downloaded. */
 function notedFaults({ files, noted }: ModelContents): FileFault[] {
   return [...files].flatMap(([path, size]) => {
     const expected = noted.get(path);
@@ -64,7 +65,7 @@ function notedFaults({ files, noted }: ModelContents): FileFault[] {
   });
 }
 
-/** The folder that an engine loads weights from; `null` where the model is a pipeline of components, each in its own folder. */
+/** The folder of an engine's weights; `null` for a pipeline of components with a folder each. */
 function modelFolder({ files, dangling }: ModelContents): string | null {
   const top = [...files.keys(), ...dangling].filter((path) => !path.includes("/"));
   if (top.some((name) => formatOf(name) !== null || indexFormatOf(name) !== null)) return "";
@@ -76,9 +77,9 @@ function judgeFolder(contents: ModelContents, folder: string): Verdict {
   const needed = neededWeights(contents, folder);
   if (needed === null) {
     if (files.has("adapter_config.json") || files.has("adapter_model.safetensors")) {
-      return partial("it is an adapter: an engine loads it with its base model, not alone", "base");
+      return partial("it is an adapter, which an engine loads only with its base model", "base");
     }
-    // What the record's own filters left may be weights of another kind, or in a folder.
+    // With filters, the download may have only weights of another kind, or in a folder.
     const others = record?.map(({ path }) => path).filter(isAnyWeight) ?? [];
     if (others.length > 0) return complete(contents, others.flatMap((path) => headFaults(contents, path)));
     const why = record === null
@@ -94,7 +95,7 @@ function judgeFolder(contents: ModelContents, folder: string): Verdict {
   return complete(contents, faults);
 }
 
-/** A pipeline (`model_index.json`): every folder with weights is whole. */
+/** A pipeline (`model_index.json`): each folder with weights must be complete. */
 function judgeComponents(contents: ModelContents): Verdict {
   const folders = new Set(
     [...contents.files.keys(), ...contents.dangling]
@@ -110,7 +111,7 @@ function judgeComponents(contents: ModelContents): Verdict {
   ]);
 }
 
-/** The formats that an engine would load from a folder, and what is wrong with their files; `null` without any weights. */
+/** The formats that an engine would load from a folder, and the faults of their files; `null` without weights. */
 function neededWeights(
   contents: ModelContents,
   folder: string,
@@ -123,7 +124,7 @@ function neededWeights(
   const first = WEIGHT_FORMATS.find((format) => members.has(format)) ??
     WEIGHT_FORMATS.find((format) => indexes.has(format));
   if (first === undefined) return null;
-  // A repository of Mistral's holds both; an engine takes either, by its version.
+  // Mistral's repositories have both, and an engine loads either, depending on its version.
   const both = first !== "consolidated" && members.has("consolidated") && names.includes("params.json");
   const formats: WeightFormat[] = both ? [first, "consolidated"] : [first];
   return {
@@ -152,7 +153,7 @@ function formatFaults(
       faults.push(...indexFault(contents, path));
       continue;
     }
-    // Of several indexes, one may be of weights that were left out on purpose.
+    // One of several indexes may be of weights that were left out on purpose.
     if (main === undefined && members.length > 0 && shards.every((one) => !contents.files.has(one))) continue;
     for (const shard of shards) needed.set(shard, `named in ${path}`);
   }
@@ -163,7 +164,7 @@ function formatFaults(
   return faults;
 }
 
-/** Without an index, a shard's name says how many there are. */
+/** Without an index, a shard's name has the number of shards. */
 function bySetNames(members: readonly string[]): Map<string, string> {
   const needed = new Map(members.map((name) => [name, ""]));
   for (const set of Map.groupBy(members, setOf).values()) {
@@ -192,7 +193,7 @@ function weightFaults(contents: ModelContents, path: string, why: string): FileF
   return headFaults(contents, path);
 }
 
-/** What the head of a file that must be read says against it. */
+/** The faults that the first bytes of a file show. */
 function headFaults({ files, heads }: ModelContents, path: string): FileFault[] {
   const head = heads.get(path);
   if (head === undefined) return [];
@@ -211,16 +212,16 @@ function headReason(path: string, head: Head, size: number): string | null {
     case "html":
       return "is an HTML page";
     case "zeros":
-      return isAnyWeight(path) ? "holds zeros instead of weights" : null;
+      return isAnyWeight(path) ? "has zeros instead of weights" : null;
     case "safetensors":
-      return head.length === size ? null : `has ${size} bytes, its header says ${head.length}`;
+      return head.length === size ? null : `has ${size} bytes, and ${head.length} by its header`;
     case "gguf":
       return path.endsWith(".gguf") ? null : "is a GGUF file under another name";
     case "other":
       return path.endsWith(".safetensors")
-        ? "does not begin as a safetensors file"
+        ? "does not begin like a safetensors file"
         : path.endsWith(".gguf")
-        ? "does not begin as a GGUF file"
+        ? "does not begin like a GGUF file"
         : null;
   }
 }
@@ -237,7 +238,7 @@ function configFaults(contents: ModelContents): FileFault[] {
   return [{ path, kind: "content", reason: `${path} is not a JSON object` }];
 }
 
-/** Files beside the weights that the engine reads: those that this user cannot open, and those whose content did not come. */
+/** Faults of the engine's other files: unreadable for this user, missing, or with the wrong content. */
 function unreadableFaults(contents: ModelContents): FileFault[] {
   const isBeside = (path: string) =>
     !path.includes("/") && isReadByEngine(path) && indexFormatOf(path) === null && !CONFIGS.has(path);
@@ -246,8 +247,6 @@ function unreadableFaults(contents: ModelContents): FileFault[] {
     ...[...contents.heads.keys()].filter(isBeside).flatMap((path) => headFaults(contents, path)),
   ];
 }
-
-const CONFIGS: ReadonlySet<string> = new Set(["config.json", "params.json"]);
 
 function isObject(text: string): boolean {
   try {
@@ -264,28 +263,27 @@ function complete({ record, files }: ModelContents, faults: readonly FileFault[]
   }
   if (record === null) {
     const config = ["config.json", "params.json", "model_index.json"].find((name) => files.has(name));
-    return { state: "complete", reason: `${config ?? "a GGUF file"} and all weights are there` };
+    return { state: "complete", reason: `${config ?? "a GGUF file"} and all weights are present` };
   }
   const count = record.length === 1 ? "1 file" : `${record.length} files`;
-  return { state: "complete", reason: `whole by its manifest: ${count}` };
+  return { state: "complete", reason: `complete by its manifest: ${count}` };
 }
 
 function faulty(faults: readonly FileFault[], remedy: Remedy, why?: string): Verdict {
-  const clean = faults.map((fault) => ({ ...fault, reason: printable(fault.reason) }));
-  const [first] = clean;
-  // The first of the worst: what is missing is said before what may follow from it.
-  const shown = clean.find(({ kind }) => kind === "missing") ?? first;
-  const more = clean.length > 1 ? `, and ${clean.length - 1} more` : "";
+  const [first] = faults;
+  // A missing file first, since other faults may follow from it.
+  const shown = faults.find(({ kind }) => kind === "missing") ?? first;
+  const more = faults.length > 1 ? `, and ${faults.length - 1} more` : "";
   return {
-    state: why === undefined && clean.some(({ kind }) => kind === "missing") ? "partial" : "damaged",
+    state: why === undefined && faults.some(({ kind }) => kind === "missing") ? "partial" : "damaged",
     reason: `${why === undefined ? "" : `${why}: `}${shown?.reason ?? ""}${more}`,
     remedy,
-    faults: clean,
+    faults,
   };
 }
 
 function partial(reason: string, remedy: Remedy): Verdict {
-  return { state: "partial", reason: printable(reason), remedy, faults: [] };
+  return { state: "partial", reason, remedy, faults: [] };
 }
 
 function missing(path: string, why = ""): FileFault {
@@ -294,10 +292,4 @@ function missing(path: string, why = ""): FileFault {
 
 function wrongSize(path: string, now: number, expected: number): FileFault {
   return { path, kind: "size", reason: `${path} has ${now} bytes instead of ${expected}` };
-}
-
-/** Names come from the files themselves, and go to a terminal. */
-function printable(text: string): string {
-  // deno-lint-ignore no-control-regex
-  return text.replace(/[\x00-\x1f\x7f]/g, "\ufffd");
 }

@@ -12,9 +12,9 @@ import type { Verdict } from "./types.ts";
 /**
  * Judges a local directory.
  *
- * @param revision The only one that will do; `undefined`: any.
- * @param roots Where its links may lead.
- * @param quantisation The one GGUF quantisation that is asked for; `undefined`: the whole model.
+ * @param revision The required one; `undefined` for any.
+ * @param roots Its links may point only into these folders.
+ * @param quantisation The requested GGUF quantisation; `undefined` for the complete model.
  */
 export async function lookAtLocal(
   path: string,
@@ -40,8 +40,8 @@ export async function lookAtLocal(
     return {
       state: "absent",
       reason: record === null
-        ? `nothing says which revision it holds, and ${revision} is asked for`
-        : `it holds revision ${held}, not ${revision}`,
+        ? `its revision is not known, and ${revision} is required`
+        : `it has revision ${held}, not ${revision}`,
     };
   }
   const foundBad = await readDamageMark(damageMarkPath(path, null));
@@ -52,7 +52,7 @@ export async function lookAtLocal(
   return await judgeFiles(path, listing, { record, unfinished, foundBad }, quantisation);
 }
 
-/** True where a download that has not ended fetches another quantisation, and this one is recorded already. */
+/** True if an unfinished download fetches another quantisation, and this one is recorded. */
 async function leavesAlone(path: string, quantisation: string | undefined): Promise<boolean> {
   const read = await lookRecord(path);
   if (quantisation === undefined || read.kind !== "ok") return false;
@@ -64,11 +64,11 @@ async function leavesAlone(path: string, quantisation: string | undefined): Prom
 async function absentOrDangling(path: string): Promise<Verdict> {
   const reason = (await lstatOrNull(path)) === null
     ? "there is no such directory"
-    : "it is a symbolic link that leads nowhere: its volume may not be mounted";
+    : "it is a symbolic link whose target does not exist: its volume may not be mounted";
   return { state: "absent", reason };
 }
 
-/** A partial file of a download program, whose file has not arrived. aria2 works in the file itself. */
+/** A partial file of a download program, without its complete file. aria2 writes into the file itself. */
 function unfinishedByHand(
   files: ReadonlyMap<string, number>,
   quantisation: string | undefined,
@@ -82,15 +82,15 @@ function unfinishedByHand(
   return null;
 }
 
-/** True for what arrives as a GGUF file of another quantisation. */
+/** True for a partial GGUF file of another quantisation. */
 function ofAnother(path: string, quantisation: string): boolean {
   const [gguf] = /^.*\.gguf(?=\.)/.exec(path) ?? [];
   return gguf !== undefined && ggufFiles([gguf], quantisation).length === 0;
 }
 
 /**
- * A partial file of Python's client, `.cache/huggingface/download/….<etag>[.<8 hex>].incomplete`, whose file has not arrived: none has
- * metadata with that ETag. It is not of a quantisation all of whose files have arrived.
+ * A partial file of Python's client, `.cache/huggingface/download/….<etag>[.<8 hex>].incomplete`, without metadata of its
+ * ETag. `null` if all files of the quantisation have metadata.
  */
 async function unfinishedByPython(
   directory: string,

@@ -1,6 +1,6 @@
 import { filesOfQuantisation } from "../../sources/quantisation.ts";
 import { AimError } from "../../errors/aim_error.ts";
-import { listFolder, listTree, readTextOrNull, statOrNull } from "../files.ts";
+import { entriesOf, listTree, readTextOrNull, statOrNull } from "../files.ts";
 import { AIM_FOLDER, snapshotRecord } from "../layout.ts";
 import { strayInWords, strayLinks } from "../links.ts";
 import { lookRecord } from "../record.ts";
@@ -13,8 +13,8 @@ import type { Verdict } from "./types.ts";
  * Judges a snapshot in the Hugging Face cache.
  *
  * @param folder `models--org--model`.
- * @param roots Where its links may lead.
- * @param quantisation The one GGUF quantisation that is asked for; `undefined`: the whole model.
+ * @param roots Its links may point only into these folders.
+ * @param quantisation The requested GGUF quantisation; `undefined` for the complete model.
  */
 export async function lookAtSnapshot(
   folder: string,
@@ -27,9 +27,9 @@ export async function lookAtSnapshot(
   if (read.kind === "failed") return recordFault(`${AIM_FOLDER}/${commit}.json`, read);
   const record = read.kind === "ok" ? read.value : null;
   if (await statOrNull(snapshot) === null) {
-    return record === null ? { state: "absent", reason: "the snapshot is not there" } : {
+    return record === null ? { state: "absent", reason: "the snapshot is missing" } : {
       state: "partial",
-      reason: "the snapshot's links are not there: what copied it here leaves links out",
+      reason: "the snapshot's links are missing: the program that copied it left links out",
       remedy: "finish",
       faults: [],
     };
@@ -55,8 +55,8 @@ interface NotedFile {
 }
 
 /**
- * What Python's client noted of a commit's files, also of those that nobody asked for: `trees/<commit>.json` (`_tree_cache.py`). It is
- * readable by its owner alone, and only helps: where it cannot be read or understood, it says nothing.
+ * Python's note on all files of a commit, including those that were not downloaded: `trees/<commit>.json`
+ * (`_tree_cache.py`). Only its owner may read it; it is ignored if it cannot be read.
  */
 async function treeByPython(folder: string, commit: string): Promise<ReadonlyMap<string, NotedFile>> {
   const found = new Map<string, NotedFile>();
@@ -77,12 +77,12 @@ async function treeByPython(folder: string, commit: string): Promise<ReadonlyMap
   return found;
 }
 
-/** A partial blob of this snapshot. Where nothing says whose it is, it is the snapshot's only where there is no other. */
+/** A partial blob of this snapshot. Without a tree, any partial blob is this one's if there is no other snapshot. */
 async function unfinishedBlob(
   folder: string,
   tree: ReadonlyMap<string, NotedFile>,
 ): Promise<string | null> {
-  const names = new Set((await listFolder(`${folder}/blobs`)).map((entry) => entry.name));
+  const names = new Set((await entriesOf(`${folder}/blobs`)).map((entry) => entry.name));
   const partial = [...names].filter((name) =>
     name.endsWith(".incomplete") && !names.has(name.slice(0, name.indexOf(".")))
   );
@@ -90,7 +90,7 @@ async function unfinishedBlob(
   const own = new Set([...tree.values()].map(({ blob }) => blob));
   const left = tree.size > 0
     ? partial.find((name) => own.has(name.slice(0, name.indexOf("."))))
-    : (await listFolder(`${folder}/snapshots`)).length === 1
+    : (await entriesOf(`${folder}/snapshots`)).length === 1
     ? partial[0]
     : undefined;
   return left === undefined ? null : `blobs/${left}`;

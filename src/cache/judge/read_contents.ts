@@ -4,21 +4,21 @@ import { folderOf, nameOf } from "../layout.ts";
 import type { ModelRecord } from "../record.ts";
 import { readHead } from "./read_head.ts";
 import type { Head, ModelContents } from "./types.ts";
-import { formatOf, indexFormatOf, isAnyWeight, isReadByEngine } from "./weight_files.ts";
+import { CONFIGS, formatOf, indexFormatOf, isAnyWeight, isReadByEngine } from "./weight_files.ts";
 
-/** What is known of a model besides its files. */
+/** What is known about a model besides its files. */
 export interface KnownOfModel {
   readonly record: ModelRecord | null;
-  /** Sizes that Python's client noted, by path. */
+  /** Sizes in Python's note, by path. */
   readonly noted?: ReadonlyMap<string, number>;
-  /** A partial file of this very model. */
+  /** A partial file of this model. */
   readonly unfinished?: string | null;
-  /** What `cache verify` found bad, by path. */
+  /** Bad files that `cache verify` found, by path. */
   readonly foundBad: ReadonlyMap<string, string>;
 }
 
 /**
- * Reads what the judge goes by: configurations, indexes, and the head of every file that an engine may load.
+ * Reads what the judge needs: configurations, indexes, and the first bytes of every file that an engine may load.
  *
  * @param directory The model's, or a snapshot's.
  */
@@ -32,7 +32,7 @@ export async function readContents(
   for (const [path, size] of files) {
     const name = nameOf(path);
     const weights = formatOf(name) !== null || isAnyWeight(name);
-    // Deeper folders than a pipeline's components are another model's, or none.
+    // A pipeline has only one level of folders.
     if (path.split("/").length > 2 && !weights) continue;
     if (size > 0 && (weights || folderOf(path) === "" && isReadByEngine(name))) {
       heads.set(path, readHead(`${directory}/${path}`, size, weights));
@@ -44,9 +44,7 @@ export async function readContents(
   return { files, dangling, record: record?.files ?? null, noted, unfinished, foundBad, texts, heads };
 }
 
-const CONFIGS: ReadonlySet<string> = new Set(["config.json", "params.json"]);
-
-/** A file that this user may not read is known by its head. */
+/** `null` for a file that this user may not read, which its head shows too. */
 async function textOrNull(path: string): Promise<string | null> {
   try {
     return await readTextOrNull(path);

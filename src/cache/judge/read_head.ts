@@ -2,10 +2,10 @@ import { errnoOf } from "../../errors/from_unknown.ts";
 import { headOf } from "./head_of.ts";
 import type { Head } from "./types.ts";
 
-/** Reads what a file says it is by its first bytes: two reads at most, unless its length is in doubt. */
+/** Identifies a file by its first bytes, with at most two reads unless its length is in doubt. */
 export function readHead(path: string, size: number, weights: boolean): Head {
   try {
-    // Synchronous: 200 shards take 5 ms this way and 40 ms otherwise.
+    // Synchronous: 200 shards take 5 ms instead of 40.
     using file = Deno.openSync(path);
     return headOf(size, (offset, length) => {
       const bytes = new Uint8Array(Math.min(length, Math.max(0, size - offset)));

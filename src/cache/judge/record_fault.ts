@@ -1,7 +1,7 @@
 import type { Read } from "../../os/read.ts";
 import type { Verdict } from "./types.ts";
 
-/** A record that is there and cannot be used is damage: what the model was downloaded as is not known. */
+/** The verdict for a model with an invalid record: damaged, since its files cannot be checked. */
 export function recordFault(
   path: string,
   { reason, cause }: Extract<Read<unknown>, { kind: "failed" }>,
@@ -10,7 +10,7 @@ export function recordFault(
   return {
     state: "damaged",
     reason: said,
-    // A system's refusal is about rights; anything else is about the content.
+    // With a cause, the system refused to read it; otherwise its content is invalid.
     remedy: cause === undefined ? "finish" : "permissions",
     faults: [{ path, kind: cause === undefined ? "content" : "unreadable", reason: said }],
   };

@@ -1,6 +1,6 @@
 import type { Remedy } from "./types.ts";
 
-/** What to do about a model that is not whole: an imperative clause. @param name `org/model`. */
+/** What to do about an incomplete model: an imperative clause. @param name `org/model`. */
 export function remedyInWords(remedy: Remedy, name: string): string {
   switch (remedy) {
     case "repair":

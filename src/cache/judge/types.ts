@@ -1,65 +1,61 @@
 import type { RecordedFile } from "../record.ts";
 
-/** What is wrong with one file. */
+/** A fault of one file. */
 export interface FileFault {
   /** Relative to the model. */
   readonly path: string;
-  /**
-   * `missing` (also a link that leads nowhere), `size`, `content` (no weights, a cut file, a bad digest), `unreadable` (this user may
-   * not open it).
-   */
+  /** `missing` (or a dangling link), `size`, `content` (not weights, cut, a bad digest), `unreadable` for this user. */
   readonly kind: "missing" | "size" | "content" | "unreadable";
   /** One clause that begins with the path. */
   readonly reason: string;
 }
 
 /**
- * What fixes a model: `repair` fetches the bad files again, `finish` reruns the download, `permissions` lets this user read it, `links`
- * allows a link out of the cache, `base` serves an adapter's base model instead.
+ * What fixes a model: `repair` downloads bad files again, `finish` reruns the download, `permissions` lets this user
+ * read it, `links` allows a link out of the cache, `base` serves an adapter's base model instead.
  */
 export type Remedy = "repair" | "finish" | "permissions" | "links" | "base";
 
-/** What a model on disk is worth. */
+/** The state of a model on disk. */
 export type Verdict =
-  /** Whole. `gguf`: the file of the quantisation asked for that an engine is given. */
+  /** `gguf`: the engine's file of the requested quantisation. */
   | { readonly state: "complete"; readonly reason: string; readonly gguf?: string }
-  /** Nothing of a model. */
   | { readonly state: "absent"; readonly reason: string }
-  /** `partial`: something is missing. `damaged`: something is there and wrong, or cannot be read. */
+  /** `partial`: a file is missing. `damaged`: a file is wrong or cannot be read. */
   | {
     readonly state: "partial" | "damaged";
     readonly reason: string;
     readonly remedy: Remedy;
-    /** Every file that is at fault; empty where the model as a whole is. */
+    /** Empty if no single file is at fault. */
     readonly faults: readonly FileFault[];
   };
 
-/** What the first bytes of a file say it is. */
+/** The format of a file, by its first bytes. */
 export type Head =
-  /** `length`: bytes that the file should have by its header. */
+  /** `length`: bytes of the file, by its header. */
   | { readonly kind: "safetensors"; readonly length: number }
   | { readonly kind: "gguf" | "other" | "pointer" | "html" | "zeros" }
-  /** This user cannot read it; `why` is the system's word. */
+  /** `why`: the system's error. */
   | { readonly kind: "unreadable"; readonly why: string };
 
-/** Everything the judge goes by. Paths are relative to the model, sizes are bytes. */
+/** What the judge needs. Paths are relative to the model, sizes are bytes. */
 export interface ModelContents {
-  /** Files, links followed. */
+  /** Sizes, links followed. */
   readonly files: ReadonlyMap<string, number>;
-  /** Where an engine loads weights from, with a final `/`. @default {the top, or a pipeline's components} */
+  /** The folder of the weights, with a final `/`. @default {the top, or a pipeline's components} */
   readonly weightsFolder?: string;
-  /** Links that lead nowhere. */
+  /** Links whose target does not exist. */
   readonly dangling: readonly string[];
-  /** What the model was downloaded as; `null` where nothing says so. */
+  /** The files of the download; `null` without a record. */
   readonly record: readonly RecordedFile[] | null;
-  /** Sizes that Python's client noted. */
+  /** Sizes in Python's note. */
   readonly noted: ReadonlyMap<string, number>;
-  /** A partial file of this very model; `null` without one. */
+  /** A partial file of this model; `null` without one. */
   readonly unfinished: string | null;
-  /** Files that `cache verify` found bad, with the reason. */
+  /** Bad files that `cache verify` found, with the reason. */
   readonly foundBad: ReadonlyMap<string, string>;
-  /** Configurations and indexes; a file that cannot be read is not in it. */
+  /** Readable configurations and indexes. */
   readonly texts: ReadonlyMap<string, string>;
-  /** Heads of weights, and of the other files that an engine reads. */
+  /** Formats of weights and of other files that an engine reads. */
   readonly heads: ReadonlyMap<string, Head>;
 }

@@ -1,20 +1,20 @@
-/** How weights are stored; an engine loads one format. `consolidated` is Mistral's and Meta's own. */
+/** Formats of weights, of which an engine loads one. `consolidated` is Mistral's and Meta's. */
 export type WeightFormat = "safetensors" | "bin" | "consolidated" | "pt" | "gguf";
 
-/** In the order in which engines choose. */
+/** In the order of engines' preference. */
 export const WEIGHT_FORMATS: readonly WeightFormat[] = ["safetensors", "bin", "consolidated", "pt", "gguf"];
 
-/** The index of shards that an engine reads for a format; another name counts only where this one is not there. */
+/** The index of shards for each format. Other names are used only without it. */
 export const MAIN_INDEX: Readonly<Partial<Record<WeightFormat, string>>> = {
   safetensors: "model.safetensors.index.json",
   bin: "pytorch_model.bin.index.json",
   consolidated: "consolidated.safetensors.index.json",
 };
 
-// Optimizer states, adapters and trainers' leftovers are not what an engine loads.
+// Optimizer states, adapters and files of trainers, which an engine does not load.
 const NOT_WEIGHTS = /^(?:training_args|optimizer|scheduler|rng_state.*|adapter_model|adapter)\./;
 
-/** The format of a file of weights that an engine loads; `null` for any other file. @param name Without folders. */
+/** The format of an engine's weights; `null` for any other file. @param name Without folders. */
 export function formatOf(name: string): WeightFormat | null {
   if (NOT_WEIGHTS.test(name)) return null;
   const [, ending] = /\.(safetensors|bin|pt|pth|gguf)$/.exec(name) ?? [];
@@ -30,40 +30,38 @@ export function formatOf(name: string): WeightFormat | null {
   }
 }
 
-/** The format whose shards an index names, by the index's own name; `null` where it is none. */
+/** The format of an index's shards, by the index's name; `null` for any other file. */
 export function indexFormatOf(name: string): WeightFormat | null {
   const [, weights] = /^(.+\.(?:safetensors|bin))\.index\.json$/.exec(name) ?? [];
   return weights === undefined ? null : formatOf(weights);
 }
 
-/** Weights of any kind, an engine's or not. */
+/** True for weights of any format. */
 export function isAnyWeight(path: string): boolean {
   return /\.(?:safetensors|bin|pt|pth|gguf|ckpt|onnx|h5|msgpack|npz|nemo|pdparams|tflite|engine)$/.test(path);
 }
 
-/** Weights that are pickles: loading them can run code. */
+/** True for weights whose loading can run code. */
 export function isPickle(path: string): boolean {
   return /\.(?:bin|pt|pth|ckpt|pkl|pickle)$/.test(path);
 }
 
-/** Files beside the weights that an engine reads, and must be able to read. */
+/** True for other files that an engine reads. */
 export function isReadByEngine(name: string): boolean {
   return /\.(?:json|model|jinja|tiktoken|py)$|^(?:merges|vocab)\.txt$/.test(name);
 }
 
 /**
- * The shards that an index names; `null` where the text is no index.
+ * The shards in an index; `null` if the text is not an index.
  *
- * @param folder The index's own, with a final `/`; empty at the top. Shards are relative to it.
+ * @param folder The folder of the index and its shards, with a final `/`; empty at the top.
  */
 export function shardsOfIndex(text: string, folder: string): string[] | null {
   const names = plainShards(text) ?? parsedShards(text);
   return names === null || names.size === 0 ? null : [...names].sort().map((name) => `${folder}${name}`);
 }
 
-/**
- * Reads an index of the usual form without parsing it, which takes 200 ms for 100,000 tensors; `null` for any other form.
- */
+/** Reads an index of the usual form without parsing, which takes 200 ms for 100,000 tensors; `null` for other forms. */
 function plainShards(text: string): Set<string> | null {
   const start = /^\s*\{(?:\s*"metadata"\s*:\s*\{[^{}"]*(?:"[^"\\]*"[^{}"]*)*\}\s*,)?\s*"weight_map"\s*:\s*\{/
     .exec(text);
@@ -96,7 +94,7 @@ function parsedShards(text: string): Set<string> | null {
 
 const SHARD = /^(.*-)(\d{5,6})-of-(\d{5,6})(\..+)$/;
 
-/** The set that a shard belongs to by its name; any other file is a set of its own. */
+/** The set of a shard, by its name; any other file is its own set. */
 export function setOf(name: string): string {
   return name.replace(SHARD, "$1-of-$3$4");
 }
@@ -114,6 +112,9 @@ export function siblingsOf(name: string, fromZero: boolean): string[] {
     (_, i) => `${stem}${String(fromZero ? i : i + 1).padStart(at.length, "0")}-of-${total}${suffix}`,
   );
 }
+
+/** The configurations, of which a model needs one. */
+export const CONFIGS: ReadonlySet<string> = new Set(["config.json", "params.json"]);
 
 /** True for the first shard of a set that counts from 0. */
 export function isShardZero(name: string): boolean {
