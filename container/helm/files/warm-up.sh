@@ -1,0 +1,31 @@
+#!/bin/sh
+# Downloads the model to this node, and reports in one line of JSON: on standard output and as the container's termination message.
+# NODE_NAME      this node
+# WARM_UP_SPREAD seconds over which the nodes' starts are spread, each at a moment of its own. Default: 0
+# WARM_UP_REPORT where the report goes. Default: /dev/termination-log
+set -u
+spread=${WARM_UP_SPREAD:-0}
+report=${WARM_UP_REPORT:-/dev/termination-log}
+waited=0
+
+# A model that is there already is neither waited for nor downloaded.
+if ! HF_HUB_OFFLINE=1 aim download-to-cache --progress none >/dev/null 2>&1 && [ "$spread" -gt 0 ]; then
+  # The same for a node each time.
+  hash=$(printf %s "$NODE_NAME" | cksum)
+  waited=$((${hash%% *} % spread))
+  # A sleep in the background lets TERM through.
+  trap 'kill $! 2>/dev/null; exit 143' TERM
+  sleep "$waited" &
+  wait $!
+  trap - TERM
+fi
+
+start=$(date +%s)
+result=$(aim download-to-cache --progress none --format json)
+code=$?
+line="{\"node\":\"$NODE_NAME\",\"exitCode\":$code,\"waited\":$waited,\"seconds\":$(($(date +%s) - start)),\"download\":$(printf %s "${result:-null}" | tr -d '\n')}"
+echo "$line"
+# Kubernetes keeps 4096 bytes.
+[ ${#line} -le 4096 ] || line="{\"node\":\"$NODE_NAME\",\"exitCode\":$code,\"waited\":$waited,\"seconds\":$(($(date +%s) - start)),\"download\":null}"
+echo "$line" >"$report"
+exit "$code"
