@@ -39,8 +39,6 @@ export function checkHubName(name: string): void {
   throw new AimError(
     "usage",
     `${JSON.stringify(name)} cannot be loaded from the Hugging Face cache: ${why}`,
-    {
-      hint: "give it another name with --model-name, or use the local directory layout",
-    },
+    { hint: "give it another name with --model-name, or use the local directory layout" },
   );
 }

@@ -93,7 +93,8 @@ export interface Command<Prepared = unknown> {
   readonly flags: readonly FlagSpec[];
   /** What a failure with `--format json` leaves on standard output: AMD's programs parse it whatever happens. */
   readonly emptyJson?: "[]";
-  readonly examples: readonly { readonly command: string; readonly does: string }[];
+  /** What example command lines do, by command line. @default {none} */
+  readonly examples?: Readonly<Record<string, string>>;
   readonly permissions: Permissions;
   /** The boolean flag without which the network is not needed: `permissions.net` goes then. */
   readonly netOnlyWith?: string;
@@ -102,6 +103,6 @@ export interface Command<Prepared = unknown> {
    * here. The right to both is given up before `run`, unless declared.
    */
   prepare?(context: CommandContext<undefined>): Promise<Prepared>;
-  /** Resolves to the exit code; throws AimError. */
-  run(context: CommandContext<Prepared>): Promise<number>;
+  /** Returns the exit code. @default {0} */
+  run(context: CommandContext<Prepared>): Promise<number | void> | number | void;
 }

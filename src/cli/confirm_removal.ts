@@ -30,9 +30,7 @@ export async function confirmRemoval(
   throw new AimError(
     "no-space",
     `${folderInWords(busy.folder)} is not removed: ${busy.busy} is downloading it`,
-    {
-      hint: "wait until it is done or end that process, then run again",
-    },
+    { hint: "wait until it is done or end that process, then run again" },
   );
 }
 
@@ -75,9 +73,7 @@ function ask({ stdout }: CommandContext, bytes: number): boolean {
     throw new AimError(
       "usage",
       `${formatBytes(bytes)} would be removed, and there is no terminal to ask at`,
-      {
-        hint: "give --yes to remove them",
-      },
+      { hint: "give --yes to remove them" },
     );
   }
   return /^y(es)?$/i.test(prompt(`Remove ${formatBytes(bytes)}? [y/N]`) ?? "");

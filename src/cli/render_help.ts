@@ -62,6 +62,7 @@ export function renderOverview(commands: readonly Command[], group: string, page
 /** Everything about one command: usage, flags with their variables and defaults, examples. */
 export function renderCommandHelp(command: Command, page: Page): string {
   const { bold, dim } = style(page.colour);
+  const examples = Object.entries(command.examples ?? {});
   const words = command.positionals.map((p) => positionalText(p));
   const flags = specsOf(command).map((f): [string, string] => [flagText(f), flagHelp(f)]);
   const engine = command.takesEngineWords ? ["[-- ENGINE ARGUMENTS]"] : [];
@@ -76,11 +77,11 @@ export function renderCommandHelp(command: Command, page: Page): string {
     "",
     ...wrap(["Usage: aim", command.name, ...words, "[FLAGS]", ...engine].join(" "), page.width)
       .map((line) => line.replace(/^Usage:/, bold)),
-    // An example is to be copied: it is never broken.
-    ...(command.examples.length === 0 ? [] : ["", bold("Examples:")]),
-    ...command.examples.flatMap((e) => [
-      ...wrap(e.does, page.width - 4).map((line) => dim(`  # ${line}`)),
-      `  ${e.command}`,
+    // An example is not wrapped, so that it can be copied.
+    ...(examples.length === 0 ? [] : ["", bold("Examples:")]),
+    ...examples.flatMap(([line, does]) => [
+      ...wrap(does, page.width - 4).map((words) => dim(`  # ${words}`)),
+      `  ${line}`,
     ]),
     ...section("Flags:", flags),
     ...section("Settings:", [...settings, ...GLOBAL_SETTINGS].map(settingRow)),

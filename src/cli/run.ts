@@ -187,7 +187,7 @@ async function runCommand(command: Command, context: CommandContext<undefined>, 
   const prepared = await command.prepare?.(context);
   edge.revoke(needs);
   // Not copied: reading the signal takes a fiftieth of a short command's time; until then the system ends the process.
-  return await command.run(Object.create(context, { prepared: { value: prepared } }));
+  return await command.run(Object.create(context, { prepared: { value: prepared } })) ?? 0;
 }
 
 /** The first call's result, whenever it is called. */

@@ -94,9 +94,7 @@ function assertSame(record: ModelRecord | null, manifest: Manifest): void {
   throw new AimError(
     "integrity",
     `${manifest.source} has changed since it was downloaded (${changed.path})`,
-    {
-      hint: "download it again with aim download-to-cache: that brings the new version whole",
-    },
+    { hint: "download it again with aim download-to-cache: that brings the new version whole" },
   );
 }
 

@@ -41,10 +41,7 @@ type Wanted = Pick<
  *
  * @throws {AimError} `usage` for an unknown protocol.
  */
-export function sourceOptions(
-  config: Wanted,
-  env: Env,
-): SourceOptions {
+export function sourceOptions(config: Wanted, env: Env): SourceOptions {
   return {
     hfEndpoint: config.hfEndpoint,
     hfToken: () => resolveToken(config, env),

@@ -11,7 +11,6 @@ const command = (name: string, more: Partial<Command>): Command => ({
   positionals: [],
   settings: [],
   flags: [],
-  examples: [],
   permissions: PERMISSIONS,
   run: () => Promise.resolve(0),
   ...more,

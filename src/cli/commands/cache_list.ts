@@ -37,11 +37,11 @@ export const cacheList: Command = {
     },
     formatFlag("table", "json"),
   ],
-  examples: [
-    { command: "aim cache list", does: "all models" },
-    { command: "aim cache list --sort size --filter 'size>10GiB'", does: "the large ones, largest first" },
-    { command: "aim cache list --format json", does: "the same for programs" },
-  ],
+  examples: {
+    "aim cache list": "all models",
+    "aim cache list --sort size --filter 'size>10GiB'": "the large ones, largest first",
+    "aim cache list --format json": "the same for programs",
+  },
   permissions: { write: false, net: false, run: false, ffi: false },
   async run(context) {
     const { config, flags, print, stdout } = context;

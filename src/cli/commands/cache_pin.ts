@@ -15,11 +15,11 @@ export const cachePin: Command = {
     LAYOUT_FLAG,
     formatFlag("text", "json"),
   ],
-  examples: [
-    { command: "aim cache pin mistralai/Mistral-7B-v0.1", does: "keep a model" },
-    { command: "aim cache pin mistralai/Mistral-7B-v0.1 --remove", does: "let it be pruned again" },
-    { command: "aim cache pin mistralai/Mistral-7B-v0.1 --layout local --format json", does: "for programs" },
-  ],
+  examples: {
+    "aim cache pin mistralai/Mistral-7B-v0.1": "keep a model",
+    "aim cache pin mistralai/Mistral-7B-v0.1 --remove": "let it be pruned again",
+    "aim cache pin mistralai/Mistral-7B-v0.1 --layout local --format json": "for programs",
+  },
   permissions: { write: true, net: false, run: false, ffi: false },
   async run(context) {
     const { flags, print } = context;
@@ -32,6 +32,5 @@ export const cachePin: Command = {
         : folders.map((folder) => `${folderInWords(folder)}: ${pinned ? "pinned" : "no longer pinned"}\n`)
           .join(""),
     );
-    return 0;
   },
 };

@@ -32,11 +32,11 @@ export const cachePrune: Command<readonly ServingProcess[]> = {
     },
     ...REMOVAL_FLAGS,
   ],
-  examples: [
-    { command: "aim cache prune", does: "show what would be freed, and ask" },
-    { command: "aim cache prune --older-than 30d --keep 200GiB --yes", does: "without asking, models too" },
-    { command: "aim cache prune --yes --format json", does: "for programs" },
-  ],
+  examples: {
+    "aim cache prune": "show what would be freed, and ask",
+    "aim cache prune --older-than 30d --keep 200GiB --yes": "without asking, models too",
+    "aim cache prune --yes --format json": "for programs",
+  },
   permissions: { write: true, net: false, run: false, ffi: false },
   prepare: ({ flags }) =>
     Promise.resolve(flags["older-than"] === undefined && flags.keep === undefined ? [] : servingProcesses()),

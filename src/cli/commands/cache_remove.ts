@@ -10,14 +10,11 @@ export const cacheRemove: Command = {
   positionals: [{ name: "MODEL", required: true, many: true }],
   settings: ["cachePath"],
   flags: [LAYOUT_FLAG, ...REMOVAL_FLAGS],
-  examples: [
-    { command: "aim cache remove mistralai/Mistral-7B-v0.1", does: "show what would be freed, and ask" },
-    {
-      command: "aim cache remove org/m --layout hub --yes",
-      does: "only from the Hugging Face cache, without asking",
-    },
-    { command: "aim cache remove org/m --yes --format json", does: "for programs" },
-  ],
+  examples: {
+    "aim cache remove mistralai/Mistral-7B-v0.1": "show what would be freed, and ask",
+    "aim cache remove org/m --layout hub --yes": "only from the Hugging Face cache, without asking",
+    "aim cache remove org/m --yes --format json": "for programs",
+  },
   permissions: { write: true, net: false, run: false, ffi: false },
   async run(context) {
     const folders = await pickModels(context);

@@ -46,14 +46,12 @@ export const cacheVerify: Command = {
     PROGRESS_FLAG,
     formatFlag("text", "json"),
   ],
-  examples: [
-    { command: "aim cache verify", does: "all models" },
-    {
-      command: "aim cache verify --repair meta-llama/Llama-3.1-8B-Instruct",
-      does: "the same, and download bad and missing files again",
-    },
-    { command: "aim cache verify --format json", does: "for programs; exit code 8 where something is bad" },
-  ],
+  examples: {
+    "aim cache verify": "all models",
+    "aim cache verify --repair meta-llama/Llama-3.1-8B-Instruct":
+      "the same, and download bad and missing files again",
+    "aim cache verify --format json": "for programs; exit code 8 where something is bad",
+  },
   // A mark is written beside a model that is found bad.
   permissions: { write: true, net: true, run: false, ffi: false },
   netOnlyWith: "repair",

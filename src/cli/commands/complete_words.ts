@@ -14,7 +14,6 @@ export const completeWords: Command = {
   positionals: [{ name: "[WORD]", required: false, many: true }],
   settings: [],
   flags: [],
-  examples: [],
   permissions: { write: false, net: false, run: false, ffi: false },
   async run(context) {
     const { candidates, paths } = await complete(context.args, {
@@ -26,7 +25,6 @@ export const completeWords: Command = {
     });
     for (const { word, help } of candidates) context.print(help === "" ? `${word}\n` : `${word}\t${help}\n`);
     if (paths === "files") context.print(":files\n");
-    return 0;
   },
 };
 

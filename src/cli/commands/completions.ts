@@ -12,14 +12,13 @@ export const completions: Command = {
   positionals: [{ name: "SHELL", required: true, choices: [...SCRIPTS.keys()] }],
   settings: [],
   flags: [],
-  examples: [
-    { command: "source <(aim completions bash)", does: "for this bash; put the line into ~/.bashrc for all" },
-    { command: "aim completions zsh > _aim", does: "for zsh: into a directory of $fpath" },
-    { command: "aim completions fish > aim.fish", does: "for fish: into ~/.config/fish/completions" },
-  ],
+  examples: {
+    "source <(aim completions bash)": "for this bash; put the line into ~/.bashrc for all",
+    "aim completions zsh > _aim": "for zsh: into a directory of $fpath",
+    "aim completions fish > aim.fish": "for fish: into ~/.config/fish/completions",
+  },
   permissions: { write: false, net: false, run: false, ffi: false },
   run({ args, print }) {
     print(SCRIPTS.get(args[0] ?? "") ?? "");
-    return Promise.resolve(0);
   },
 };

@@ -36,11 +36,11 @@ export const detectHardwareCommand: Command<readonly GpuInventory[]> = {
     },
     { name: "verbose", short: "v", type: "boolean", help: "also the state of each GPU and of the processor" },
   ],
-  examples: [
-    { command: "aim detect-hardware", does: "GPUs and the processor" },
-    { command: "aim detect-hardware --type cpu", does: "the processor, and the cores of the host" },
-    { command: "aim detect-hardware --type gpu --format yaml -v", does: "each GPU with its memory and load" },
-  ],
+  examples: {
+    "aim detect-hardware": "GPUs and the processor",
+    "aim detect-hardware --type cpu": "the processor, and the cores of the host",
+    "aim detect-hardware --type gpu --format yaml -v": "each GPU with its memory and load",
+  },
   permissions: { write: false, net: false, run: false, ffi: false },
   async prepare({ config, flags, signal }) {
     // Another program may be asked, and wait: signals must end this one.
@@ -71,6 +71,5 @@ export const detectHardwareCommand: Command<readonly GpuInventory[]> = {
     print(
       flags.format === "yaml" && isList(value) ? value.length === 0 ? "[]\n" : writeYaml(value) : `${json}\n`,
     );
-    return Promise.resolve(0);
   },
 };

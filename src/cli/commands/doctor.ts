@@ -47,20 +47,12 @@ export const doctor: Command<GpuInventory> = {
     "offline",
   ],
   flags: [formatFlag("text", "json", "markdown")],
-  examples: [
-    {
-      command: "aim doctor meta-llama/Llama-3.1-8B-Instruct",
-      does: "would serving this model work here?",
-    },
-    {
-      command: "aim doctor meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X --offline",
-      does: "the same without asking the network, as if there were an MI300X",
-    },
-    {
-      command: "aim doctor --format json",
-      does: "the same for programs; exit 1 when something would stop serve",
-    },
-  ],
+  examples: {
+    "aim doctor meta-llama/Llama-3.1-8B-Instruct": "would serving this model work here?",
+    "aim doctor meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X --offline":
+      "the same without asking the network, as if there were an MI300X",
+    "aim doctor --format json": "the same for programs; exit 1 when something would stop serve",
+  },
   permissions: { write: true, net: true, run: true, ffi: true },
   prepare: detectHardware,
   async run({ config, env, flags, prepared, print, signal, stdout }) {

@@ -47,21 +47,14 @@ export const downloadToCache: Command<GpuInventory | null> = {
     },
     ...DOWNLOAD_FLAGS,
   ],
-  examples: [
-    {
-      command: "aim download-to-cache mistralai/Mistral-7B-v0.1 meta-llama/Llama-3.1-8B-Instruct",
-      does: "exactly these models",
-    },
-    {
-      command: "aim download-to-cache --model meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X --dry-run",
-      does: "what the profile for this GPU loads: files, sizes and place, without downloading",
-    },
-    {
-      command:
-        "aim download-to-cache --model-id s3://bucket/deep/path/model --model-name custom-org/my-model",
-      does: "from S3, under a name that you choose",
-    },
-  ],
+  examples: {
+    "aim download-to-cache mistralai/Mistral-7B-v0.1 meta-llama/Llama-3.1-8B-Instruct":
+      "exactly these models",
+    "aim download-to-cache --model meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X --dry-run":
+      "what the profile for this GPU loads: files, sizes and place, without downloading",
+    "aim download-to-cache --model-id s3://bucket/deep/path/model --model-name custom-org/my-model":
+      "from S3, under a name that you choose",
+  },
   permissions: { write: true, net: true, run: false, ffi: false },
   // Naming the model bypasses profiles, so the hardware does not matter.
   prepare: async (context) =>

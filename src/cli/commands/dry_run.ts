@@ -36,20 +36,14 @@ export const dryRun: Command<GpuInventory> = {
     help: "print keys and tokens instead of the names of their variables",
   }],
   emptyJson: "[]",
-  examples: [
-    {
-      command: "aim dry-run meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X",
-      does: "profile, model and command line on one MI300X",
-    },
-    {
-      command: "aim dry-run meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X -- --max-model-len 8192",
-      does: "with your own argument for vLLM",
-    },
-    {
-      command: "aim dry-run meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X --format script > serve.sh",
-      does: "only the script",
-    },
-  ],
+  examples: {
+    "aim dry-run meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X":
+      "profile, model and command line on one MI300X",
+    "aim dry-run meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X -- --max-model-len 8192":
+      "with your own argument for vLLM",
+    "aim dry-run meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X --format script > serve.sh":
+      "only the script",
+  },
   // A model that is not in the cache is looked up at its source, for its size.
   permissions: { write: false, net: true, run: false, ffi: false },
   prepare: detectHardware,

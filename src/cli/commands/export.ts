@@ -24,17 +24,13 @@ export const exportModel: Command = {
     LAYOUT_FLAG,
     formatFlag("text", "json"),
   ],
-  examples: [
-    {
-      command: "aim export mistralai/Mistral-7B-v0.1 model-oci",
-      does: "then skopeo copy oci:model-oci:latest docker://registry/org/model",
-    },
-    { command: "aim export mistralai/Mistral-7B-v0.1 model-oci --tag v1", does: "with a tag" },
-    {
-      command: "aim export mistralai/Mistral-7B-v0.1 model-oci --format json | jq -r .digest",
-      does: "the digest to pin on the other side",
-    },
-  ],
+  examples: {
+    "aim export mistralai/Mistral-7B-v0.1 model-oci":
+      "then skopeo copy oci:model-oci:latest docker://registry/org/model",
+    "aim export mistralai/Mistral-7B-v0.1 model-oci --tag v1": "with a tag",
+    "aim export mistralai/Mistral-7B-v0.1 model-oci --format json | jq -r .digest":
+      "the digest to pin on the other side",
+  },
   permissions: { write: true, net: false, run: false, ffi: false },
   async run(context) {
     const { args, config, flags, print, signal } = context;
@@ -47,9 +43,7 @@ export const exportModel: Command = {
       throw new AimError(
         "not-found",
         `${name} is not complete in the cache: ${models[0]?.reason ?? "nothing is there"}`,
-        {
-          hint: "download it first, or repair it with aim cache verify --repair",
-        },
+        { hint: "download it first, or repair it with aim cache verify --repair" },
       );
     }
     const path = directory.startsWith("/") ? directory : `${Deno.cwd()}/${directory}`;
@@ -61,6 +55,5 @@ export const exportModel: Command = {
           formatBytes(report.bytes)
         }, ${report.digest}\n`,
     );
-    return 0;
   },
 };

@@ -21,17 +21,12 @@ export const fetch: Command = {
   model: "source",
   settings: DOWNLOAD_SETTINGS,
   flags: DOWNLOAD_FLAGS,
-  examples: [
-    {
-      command: "aim fetch hf://mistralai/Mistral-7B-v0.1 /mnt/models",
-      does: "as a KServe storage initializer does",
-    },
-    { command: "aim fetch s3://bucket/models/org/m ./m --exclude '*.bin'", does: "without some files" },
-    {
-      command: "TARGET_DIR=./m aim fetch hf://org/model --revision v1.0",
-      does: "one revision, into the directory that TARGET_DIR names",
-    },
-  ],
+  examples: {
+    "aim fetch hf://mistralai/Mistral-7B-v0.1 /mnt/models": "as a KServe storage initializer does",
+    "aim fetch s3://bucket/models/org/m ./m --exclude '*.bin'": "without some files",
+    "TARGET_DIR=./m aim fetch hf://org/model --revision v1.0":
+      "one revision, into the directory that TARGET_DIR names",
+  },
   permissions: { write: true, net: true, run: false, ffi: false },
   async run(context) {
     const { config, env, args, print } = context;
@@ -80,7 +75,6 @@ export const fetch: Command = {
       progress.close();
       artifact?.close();
     }
-    return 0;
   },
 };
 

@@ -12,14 +12,11 @@ export const gpus: Command<GpuInventory> = {
   positionals: [],
   settings: HARDWARE_SETTINGS,
   flags: [formatFlag("table", "json")],
-  examples: [
-    { command: "aim gpus", does: "a table" },
-    { command: "aim gpus --format json", does: "the same for programs" },
-    {
-      command: "aim gpus --gpu-model MI300X --gpu-count 2",
-      does: "what the other commands assume with these settings",
-    },
-  ],
+  examples: {
+    "aim gpus": "a table",
+    "aim gpus --format json": "the same for programs",
+    "aim gpus --gpu-model MI300X --gpu-count 2": "what the other commands assume with these settings",
+  },
   permissions: { write: false, net: false, run: false, ffi: false },
   prepare: detectHardware,
   run({ flags, prepared, print, stdout }) {
@@ -28,7 +25,6 @@ export const gpus: Command<GpuInventory> = {
         ? jsonReport({ ...prepared, gpus: prepared.gpus.map(withUnits) })
         : gpuTable(prepared, { colour: stdout.colour, width: stdout.columns }),
     );
-    return Promise.resolve(0);
   },
 };
 

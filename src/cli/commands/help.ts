@@ -11,11 +11,11 @@ export const help: Command = {
   positionals: [{ name: "[COMMAND]", required: false, many: true }],
   settings: [],
   flags: [],
-  examples: [
-    { command: "aim help", does: "list the commands" },
-    { command: "aim help download-to-cache", does: "what one command takes" },
-    { command: "aim help environment", does: "every variable with its default" },
-  ],
+  examples: {
+    "aim help": "list the commands",
+    "aim help download-to-cache": "what one command takes",
+    "aim help environment": "every variable with its default",
+  },
   permissions: { write: false, net: false, run: false, ffi: false },
   async run({ args, commands, print, stdout }) {
     const page = pageOf(stdout);

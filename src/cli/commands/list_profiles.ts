@@ -58,17 +58,11 @@ export const listProfiles: Command<GpuInventory | null> = {
       help: "also models and paths; as text also arguments and environment",
     },
   ],
-  examples: [
-    { command: "aim list-profiles meta-llama/Llama-3.1-8B-Instruct", does: "what fits this host" },
-    {
-      command: "aim list-profiles openai/gpt-oss-20b --gpu-model MI325X --state compatible",
-      does: "what would fit another",
-    },
-    {
-      command: "aim list-profiles Qwen/Qwen3-32B --skip-compatibility-check",
-      does: "every profile of a model",
-    },
-  ],
+  examples: {
+    "aim list-profiles meta-llama/Llama-3.1-8B-Instruct": "what fits this host",
+    "aim list-profiles openai/gpt-oss-20b --gpu-model MI325X --state compatible": "what would fit another",
+    "aim list-profiles Qwen/Qwen3-32B --skip-compatibility-check": "every profile of a model",
+  },
   permissions: { write: false, net: false, run: false, ffi: false },
   async prepare(context) {
     return context.flags["skip-compatibility-check"] === true ? null : await detectHardware(context);

@@ -22,11 +22,11 @@ export const profilesValidate: Command = {
     value: "VERSION",
     help: "also warn about engine arguments that this version of the engine does not take",
   }, formatFlag("text", "json")],
-  examples: [
-    { command: "aim profiles validate profiles/custom", does: "all profiles in a folder, at any depth" },
-    { command: "aim profiles validate my-profile.yaml", does: "one file; exit code 2 where it has faults" },
-    { command: "aim profiles validate profiles --format json", does: "the same for programs" },
-  ],
+  examples: {
+    "aim profiles validate profiles/custom": "all profiles in a folder, at any depth",
+    "aim profiles validate my-profile.yaml": "one file; exit code 2 where it has faults",
+    "aim profiles validate profiles --format json": "the same for programs",
+  },
   permissions: { write: false, net: false, run: false, ffi: false },
   async run({ args, flags, print }) {
     const result = await validateProfileFiles(args, {

@@ -24,11 +24,11 @@ export const resolve: Command<GpuInventory> = {
   model: "served",
   settings: [...SELECTION_SETTINGS, "cachePath"],
   flags: [formatFlag("text", "json")],
-  examples: [
-    { command: "aim resolve meta-llama/Llama-3.1-8B-Instruct", does: "one model" },
-    { command: "aim resolve s3://bucket/models/org/m --format json", does: "a model from S3, for programs" },
-    { command: "aim resolve", does: "the model that serve would load with this environment" },
-  ],
+  examples: {
+    "aim resolve meta-llama/Llama-3.1-8B-Instruct": "one model",
+    "aim resolve s3://bucket/models/org/m --format json": "a model from S3, for programs",
+    "aim resolve": "the model that serve would load with this environment",
+  },
   permissions: { write: false, net: false, run: false, ffi: false },
   prepare: detectHardware,
   async run(context) {

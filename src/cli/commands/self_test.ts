@@ -16,7 +16,6 @@ export const selfTest: Command = {
   positionals: [],
   settings: [],
   flags: [],
-  examples: [],
   permissions: { write: false, net: false, run: false, ffi: true },
   async run({ print }) {
     if (!isBundled()) {
@@ -40,7 +39,6 @@ export const selfTest: Command = {
         });
       }
     }
-    return 0;
   },
 };
 

@@ -19,17 +19,11 @@ export const serve: Command<GpuInventory> = {
     type: "boolean",
     help: "print how long each step took, as a line of JSON on standard error, when the engine starts",
   }],
-  examples: [
-    { command: "aim serve meta-llama/Llama-3.1-8B-Instruct", does: "serve a model of the hub" },
-    {
-      command: "aim serve s3://models/org/llama-7b --port 8080",
-      does: "serve from S3, credentials from the environment",
-    },
-    {
-      command: "aim serve /models/llama -- --max-model-len 8192",
-      does: "serve a directory, with an argument for vLLM",
-    },
-  ],
+  examples: {
+    "aim serve meta-llama/Llama-3.1-8B-Instruct": "serve a model of the hub",
+    "aim serve s3://models/org/llama-7b --port 8080": "serve from S3, credentials from the environment",
+    "aim serve /models/llama -- --max-model-len 8192": "serve a directory, with an argument for vLLM",
+  },
   permissions: { write: true, net: true, run: true, ffi: true },
   prepare: detectHardware,
   async run(context) {

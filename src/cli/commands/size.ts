@@ -19,11 +19,11 @@ export const size: Command = {
     ...DOWNLOAD_FLAGS.filter(({ name }) => ["revision", "include", "exclude"].includes(name)),
     formatFlag("json"),
   ],
-  examples: [
-    { command: "aim size hf://mistralai/Mistral-7B-v0.1", does: "one line of JSON with url and sizeBytes" },
-    { command: "aim size s3://bucket/models/org/m --include '*.safetensors'", does: "only the weights" },
-    { command: "aim size mistralai/Mistral-7B-v0.1 --revision main", does: "of one branch, tag or commit" },
-  ],
+  examples: {
+    "aim size hf://mistralai/Mistral-7B-v0.1": "one line of JSON with url and sizeBytes",
+    "aim size s3://bucket/models/org/m --include '*.safetensors'": "only the weights",
+    "aim size mistralai/Mistral-7B-v0.1 --revision main": "of one branch, tag or commit",
+  },
   permissions: { write: false, net: true, run: false, ffi: false },
   async run({ args, config, env, flags, print, signal }) {
     const url = args[0] ?? config.modelId ?? "";
@@ -44,6 +44,5 @@ export const size: Command = {
     } finally {
       source.close();
     }
-    return 0;
   },
 };

@@ -14,7 +14,6 @@ export const watchAdaptersCommand: Command = {
   positionals: [],
   settings: [],
   flags: [{ name: "url", type: "string", value: "URL", help: "the engine's address" }],
-  examples: [],
   permissions: { write: false, net: true, run: false, ffi: false },
   async run({ config, env, flags }) {
     const engine = Deno.ppid;
@@ -26,6 +25,5 @@ export const watchAdaptersCommand: Command = {
       find: () => findAdapters(settings),
       alive: () => Deno.ppid === engine,
     });
-    return 0;
   },
 };

@@ -215,12 +215,7 @@ export class HubSource implements Source {
     return await this.#data(response, url, access, file, range);
   }
 
-  #ask(
-    url: URL,
-    access: HubAccess,
-    range: ByteRange | null,
-    signal: AbortSignal,
-  ): Promise<Response> {
+  #ask(url: URL, access: HubAccess, range: ByteRange | null, signal: AbortSignal): Promise<Response> {
     const headers = { ...hubHeaders(url, access), ...rangeHeader(range), ...PLAIN };
     return this.#transport.fetch(url, { headers, signal });
   }

@@ -79,9 +79,7 @@ export class OciSource implements Source {
     throw new AimError(
       "not-found",
       `${where} does not have the blob of ${missing.path} (sha256:${missing.etag})`,
-      {
-        hint: "push the model again: the registry lists it and has lost a part of it",
-      },
+      { hint: "push the model again: the registry lists it and has lost a part of it" },
     );
   }
 

@@ -160,9 +160,7 @@ async function bearerToken(
     throw new AimError(
       "network",
       `${host} names ${JSON.stringify(realm ?? "")} for tokens, which is not followed`,
-      {
-        hint: "check the registry: tokens are fetched over https",
-      },
+      { hint: "check the registry: tokens are fetched over https" },
     );
   }
   const query = {

@@ -32,9 +32,7 @@ export async function registryLogin(
       throw new AimError(
         "usage",
         `${path} cannot be read: ${read.kind === "absent" ? "it does not exist" : read.reason}`,
-        {
-          hint: "check REGISTRY_AUTH_FILE and DOCKER_CONFIG, and who may read the file",
-        },
+        { hint: "check REGISTRY_AUTH_FILE and DOCKER_CONFIG, and who may read the file" },
       );
     }
     const login = loginIn(read.value, registry, repository, path);

@@ -22,10 +22,7 @@ export function networkFault(
   const fatal = (message: string, hint: string) => new AimError("network", message, { hint, cause: thrown });
 
   if (/Requests to port \d+ are blocked/.test(text)) {
-    return fatal(
-      `${url.host} cannot be reached: HTTP clients refuse its port`,
-      "use another port",
-    );
+    return fatal(`${url.host} cannot be reached: HTTP clients refuse its port`, "use another port");
   }
   const certificate = /invalid peer certificate: (.*?)(?:$|\n)/.exec(text)?.[1];
   if (certificate !== undefined) return fatal(...certificateFault(url.host, certificate));

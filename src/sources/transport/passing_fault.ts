@@ -21,9 +21,7 @@ export function passingFault(
     return new AimError(
       "network",
       `status ${status}: ${host} asks to wait ${Math.ceil(asked / 60_000)} minutes${file}`,
-      {
-        hint: "run the command again then: finished parts are kept",
-      },
+      { hint: "run the command again then: finished parts are kept" },
     );
   }
   const why = status === 429 ? " limits requests" : "";

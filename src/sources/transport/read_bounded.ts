@@ -23,9 +23,7 @@ export async function readBounded(
       throw new AimError(
         "network",
         `${host} sent more than ${limit} bytes where a short answer was expected`,
-        {
-          hint: "check the address: no model source answers like this",
-        },
+        { hint: "check the address: no model source answers like this" },
       );
     }
     chunks.push(chunk);
