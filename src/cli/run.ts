@@ -1,4 +1,3 @@
-import type { Config } from "../config/config.ts";
 import { resolveConfig } from "../config/resolve_config.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { captureConsole } from "../log/capture_console.ts";
@@ -23,12 +22,12 @@ import { watchSignals } from "./watch_signals.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What the program writes to and gives up; a test runs it without a process of its own. */
+/** The program's effects on its process; tests replace them. */
 export interface Edge {
   stdout(text: string): void;
   stderr(text: string): void;
   revoke(needs: Permissions): void;
-  /** Aborts at SIGINT and SIGTERM, which end the process until this is called. */
+  /** Aborts at SIGINT and SIGTERM; until it is called, they end the process. */
   watchSignals(): AbortSignal;
 }
 
@@ -38,34 +37,39 @@ const PROCESS: Edge = {
   stderr(text) {
     try {
       writeAll(Deno.stderr, text);
-    } catch { /* nowhere left to say so */ }
+    } catch { /* no place to report it */ }
   },
   revoke: revokePermissions,
   watchSignals,
 };
 
 /**
- * The process: handles what nothing else caught, and runs the program.
+ * Runs the program in this process, and reports errors that nothing else has caught.
  *
  * @param root URL of the main module, or of its directory with a final `/`.
  */
 export async function run(argv: readonly string[], root: string): Promise<number> {
   const env = callersEnvironment(Deno.env.toObject());
-  const fail = failure(guessFormat(argv, env), PROCESS);
-  globalThis.addEventListener("unhandledrejection", (event) => {
+  const fail = (event: Event, thrown: unknown) => {
     event.preventDefault();
-    Deno.exit(fail(event.reason));
-  });
-  globalThis.addEventListener("error", (event) => {
-    event.preventDefault();
-    Deno.exit(fail(event.error));
-  });
+    Deno.exit(report(thrown, guessFormat(argv, env), PROCESS));
+  };
+  globalThis.addEventListener("unhandledrejection", (event) => fail(event, event.reason));
+  globalThis.addEventListener("error", (event) => fail(event, event.error));
   return await runProgram(argv, env, root, PROCESS);
 }
 
+/** How far a run has come, for the report of an error. */
+interface Progress {
+  /** Before the configuration is known, guessed from argv and environment. */
+  format: "text" | "json";
+  command: Command | null;
+  printed: boolean;
+}
+
 /**
- * The program: finds the command in argv, resolves the configuration, gives up what the command does not need, runs it and
- * reports its failure. Returns the exit code. Every failure is one line on standard error.
+ * The program: finds the command in argv, resolves the configuration, revokes the permissions that the command does not
+ * need, runs it, and reports its failure as one line on standard error. Returns the exit code.
  */
 export async function runProgram(
   argv: readonly string[],
@@ -73,47 +77,22 @@ export async function runProgram(
   root: string,
   edge: Edge,
 ): Promise<number> {
-  // Until the configuration is known, argv and environment tell how an error is shown.
-  let format = guessFormat(argv, env);
-  let started: Command | null = null;
-  let printed = false;
-  const watched: Edge = {
-    ...edge,
-    stdout(text) {
-      printed = true;
-      edge.stdout(text);
-    },
-  };
+  const progress: Progress = { format: guessFormat(argv, env), command: null, printed: false };
   try {
     keepEnvironmentSecrets(env);
-    return await dispatch(argv, env, root, watched, {
-      command: (command) => started = command,
-      config: (config) => format = printsJson(argv) ? "json" : config.logFormat,
-    });
+    return await dispatch(argv, env, root, edge, progress);
   } catch (error) {
-    const nothing = whenFailed(started);
-    if (nothing !== null && !printed && printsJson(argv)) edge.stdout(nothing);
-    return failure(format, edge)(error);
+    const empty = progress.command?.emptyJson;
+    if (empty !== undefined && !progress.printed && printsJson(argv)) edge.stdout(`${empty}\n`);
+    return report(error, progress.format, edge);
   }
 }
 
-/** What stands on standard output where a command fails before it printed its JSON. */
-function whenFailed(command: Command | null): string | null {
-  return command?.emptyJson === undefined ? null : `${command.emptyJson}\n`;
-}
-
-interface Milestones {
-  command(command: Command): void;
-  config(config: Config): void;
-}
-
-function failure(format: "text" | "json", edge: Edge): (thrown: unknown) => number {
-  return (thrown) => {
-    if (thrown instanceof ClosedOutput) return 0;
-    const { line, code } = reportError(thrown, format);
-    edge.stderr(`${line}\n`);
-    return code;
-  };
+function report(thrown: unknown, format: "text" | "json", edge: Edge): number {
+  if (thrown instanceof ClosedOutput) return 0;
+  const { line, code } = reportError(thrown, format);
+  edge.stderr(`${line}\n`);
+  return code;
 }
 
 async function dispatch(
@@ -121,11 +100,14 @@ async function dispatch(
   env: Environment,
   root: string,
   edge: Edge,
-  reached: Milestones,
+  progress: Progress,
 ): Promise<number> {
   const call = findCommand(argv, allCommandNames(), DEFAULT_COMMAND, ALIASES);
-  // The one place where a report is written.
-  const print = (text: string) => edge.stdout(withColours(printable(text, "\n\t")));
+  // All reports are written here.
+  const print = (text: string) => {
+    progress.printed = true;
+    edge.stdout(withColours(printable(text, "\n\t")));
+  };
   if (call.kind === "version") {
     print(versionLine(root));
     return 0;
@@ -133,16 +115,13 @@ async function dispatch(
   const name = call.kind === "help" ? "help" : call.name;
   const command = await loadCommand(name);
   if (command === null) throw new AimError("usage", `unknown command "${name}"`, { hint: "see aim help" });
-  if (call.kind === "command") reached.command(command);
+  if (call.kind === "command") progress.command = command;
   const words = call.kind === "help" ? call.topic?.split(" ") ?? [] : call.rest;
-  const parsed = parseFlags(command, words);
-  // Help must work where the configuration is what is broken.
-  const config = resolveConfig({
-    flags: parsed.settings,
-    env: name === "help" || name === "completions" ? {} : env,
-    cwd: currentDirectory(),
-  });
-  reached.config(config);
+  const { settings, positionals, ...parsed } = parseFlags(command, words);
+  // Help must work with an invalid configuration.
+  const isHelp = name === "help" || name === "completions";
+  const config = resolveConfig({ flags: settings, env: isHelp ? {} : env, cwd: currentDirectory() });
+  progress.format = printsJson(argv) ? "json" : config.logFormat;
   startSteps.push(["settings", performance.now()]);
   configureLog({
     level: config.logLevel,
@@ -152,21 +131,19 @@ async function dispatch(
   captureConsole(config.logLevelRoot);
   logSettings(config);
   for (const line of unknownVariables(env)) log.warn(line);
-  const signal = once(edge.watchSignals);
+  let signal: AbortSignal | undefined;
   const context: CommandContext<undefined> = {
+    ...parsed,
     config,
-    args: parsed.positionals,
-    flags: parsed.flags,
+    args: positionals,
     env,
     print,
     writeError: edge.stderr,
     get signal() {
-      return signal();
+      return signal ??= edge.watchSignals();
     },
     stdout: terminalOf(Deno.stdout, env),
     stderr: terminalOf(Deno.stderr, env),
-    quiet: parsed.quiet,
-    engineWords: parsed.engineWords,
     commands: COMMAND_TABLE,
     prepared: undefined,
   };
@@ -186,14 +163,8 @@ async function runCommand(command: Command, context: CommandContext<undefined>, 
   }
   const prepared = await command.prepare?.(context);
   edge.revoke(needs);
-  // Not copied: reading the signal takes a fiftieth of a short command's time; until then the system ends the process.
+  // Not copied, since reading the signal starts watching, which takes 2 % of a short command's time.
   return await command.run(Object.create(context, { prepared: { value: prepared } })) ?? 0;
-}
-
-/** The first call's result, whenever it is called. */
-function once<T>(make: () => T): () => T {
-  let made: { readonly value: T } | undefined;
-  return () => (made ??= { value: make() }).value;
 }
 
 function versionLine(root: string): string {
@@ -209,7 +180,7 @@ function guessFormat(argv: readonly string[], env: Environment): "text" | "json"
   return (flag ?? env.AIM_LOG_FORMAT)?.trim().toLowerCase() === "json" ? "json" : "text";
 }
 
-/** Programs read the output: `--format json`, `--json` or `--progress json`. */
+/** True if programs read the output: `--format json`, `--json` or `--progress json`. */
 function printsJson(argv: readonly string[]): boolean {
   const end = argv.indexOf("--");
   const words = end === -1 ? argv : argv.slice(0, end);
@@ -223,7 +194,7 @@ function currentDirectory(): string {
   try {
     return Deno.cwd();
   } catch {
-    // The directory was removed: absolute paths still mean something.
+    // The directory was removed; absolute paths still work.
     return "/";
   }
 }

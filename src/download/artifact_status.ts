@@ -1,22 +1,22 @@
 import type { TransferEvent } from "../transfer/types.ts";
 
-/** The part of an AIMArtifact's status that its download writes (group `aim.eai.amd.com`, version `v1alpha1`). */
+/** The download's part of an AIMArtifact's status (group `aim.eai.amd.com`, version `v1alpha1`). */
 export interface ArtifactStatus {
   readonly progress: {
-    /** 0 to 100; 100 only when all is there and proven. */
+    /** 0 to 100; 100 only for a complete model. */
     readonly percentage: number;
-    /** The same to be read: `45 %`. */
+    /** For people: `45 %`. */
     readonly displayPercentage: string;
     readonly downloadedBytes: number;
     readonly totalBytes: number;
   };
   readonly download: {
-    /** The way that bytes come now: one of the sequence. */
+    /** The current one of the sequence. */
     readonly protocol: string;
-    /** Place of that way in the sequence, from 1. */
+    /** Its position in the sequence, from 1. */
     readonly attempt: number;
     readonly totalAttempts: number;
-    /** Comma-separated, in the order tried. */
+    /** Comma-separated, in the order in which they are tried. */
     readonly protocolSequence: string;
     readonly message: string;
   };
@@ -27,22 +27,18 @@ export class ArtifactTally {
   readonly #protocols: readonly string[];
   #attempt = 1;
   #total: number;
-  /** Bytes of files that were whole before the transfer, and of parts that an earlier run had brought. */
+  /** Bytes of files and parts that were on disk before the transfer. */
   #before = 0;
   #arrived = 0;
   #unpacking = false;
   #end: { readonly whole: boolean; readonly message: string } | null = null;
 
-  /**
-   * @param protocols The ways of reading, in the order tried; at least one.
-   * @param expected Bytes that are expected before the source has said its own number; 0: unknown.
-   */
+  /** @param expected Bytes, until the source has listed its files; 0 if unknown. */
   constructor(protocols: readonly string[], expected: number) {
     this.#protocols = protocols;
     this.#total = expected;
   }
 
-  /** What the source says of its size. */
   listed(bytes: number): void {
     this.#total = bytes;
   }
@@ -52,7 +48,7 @@ export class ArtifactTally {
       case "start":
         this.#unpacking = event.unpacking === true;
         if (this.#unpacking) return;
-        // `bytes` are those of the files that the transfer is asked for; the others are whole.
+        // `bytes` are of the files to download; the others are complete.
         this.#before = Math.max(0, this.#total - event.bytes) + event.bytesPresent;
         this.#arrived = 0;
         return;
@@ -62,13 +58,12 @@ export class ArtifactTally {
     }
   }
 
-  /** A way of reading has failed: the next one is used. */
+  /** A protocol has failed, and the next one is used. */
   goOnBy(protocol: string): void {
     const at = this.#protocols.indexOf(protocol);
     if (at !== -1) this.#attempt = at + 1;
   }
 
-  /** The end: all is there and proven, or why not. */
   end(whole: boolean, message: string): void {
     this.#end = { whole, message };
   }
