@@ -266,7 +266,7 @@ Deno.test("a download succeeds whatever the API server does: errors, silence, a 
     });
     assertEquals(ran.code, 0, ran.stderr);
     assertEquals((await Deno.stat(`${directory}/${name}/model.safetensors`)).size, 3_000_000);
-    return ran.stderr.split("\n").filter((line) => line.includes("could not be told to Kubernetes"));
+    return ran.stderr.split("\n").filter((line) => line.includes("cannot report"));
   };
   try {
     for (const status of [403, 500]) {
