@@ -7,19 +7,13 @@ import { startHub } from "../servers/hub_server.ts";
 import { startOlah } from "../servers/olah.ts";
 import { startS3 } from "../servers/s3_server.ts";
 import { FLEET_BYTES, FLEET_FILES } from "./fleet_model.ts";
-import { startNginxCache } from "./nginx_cache.ts";
+import { noNginx, startNginxCache } from "./nginx_cache.ts";
 import { denoDirectory, downloadOnFleet, type FleetNode } from "./nodes.ts";
 
 const repos = [{ id: "org/model", files: FLEET_FILES }];
 /** Slow enough that the first node is killed while the model is on its way. */
 const SLOW = { kind: "slow", rate: 4e6 } as const;
 
-const noNginx = await (async () => {
-  const started = await startNginxCache("hub", { HUB_URL: "http://127.0.0.1:1" });
-  if ("skip" in started) return started.skip;
-  await started.close();
-  return null;
-})();
 const noOlah = await (async () => {
   await using hub = await startHub({ repos: [] });
   const started = await startOlah(hub);

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { safetensorsBytes } from "../servers/content.ts";
 
 const SHARD = 24 * 1024 * 1024;
@@ -21,13 +20,6 @@ export const FLEET_FILES: Readonly<Record<string, Uint8Array<ArrayBuffer>>> = {
 
 /** Bytes of all its files. */
 export const FLEET_BYTES: number = Object.values(FLEET_FILES).reduce((sum, bytes) => sum + bytes.length, 0);
-
-/** SHA-256 of each file, hex. */
-export const FLEET_DIGESTS: Readonly<Record<string, string>> = Object.fromEntries(
-  Object.entries(FLEET_FILES).map((
-    [path, bytes],
-  ) => [path, createHash("sha256").update(bytes).digest("hex")]),
-);
 
 function shard(n: number): string {
   return `model-0000${n}-of-00003.safetensors`;

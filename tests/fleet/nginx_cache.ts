@@ -26,3 +26,11 @@ export async function startNginxCache(
         .replaceAll("unix:/tmp/", `unix:${temporary}/`),
   );
 }
+
+/** Why it cannot be started; `null` where it can. */
+export const noNginx: string | null = await (async () => {
+  const started = await startNginxCache("hub", { HUB_URL: "http://127.0.0.1:1" });
+  if ("skip" in started) return started.skip;
+  await started.close();
+  return null;
+})();

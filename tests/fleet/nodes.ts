@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { createHash } from "node:crypto";
 import { AIM_COMMAND, plainEnvironment } from "../cli/aim.ts";
-import { FLEET_BYTES, FLEET_DIGESTS } from "./fleet_model.ts";
+import { FLEET_BYTES, FLEET_FILES } from "./fleet_model.ts";
 
 export interface FleetOptions {
   /** What each node downloads; its local name is `org/model`. */
@@ -12,6 +12,8 @@ export interface FleetOptions {
   readonly count?: number;
   /** Kill one node in the middle and start it again. @default {true} */
   readonly kill?: boolean;
+  /** The files that every node must have in the end. @default {the model of `fleet_model.ts`} */
+  readonly expected?: Readonly<Record<string, Uint8Array>>;
   /** Called when the killed node is dead, before it starts again. */
   readonly onKilled?: () => void;
 }
@@ -47,7 +49,10 @@ export async function downloadOnFleet(options: FleetOptions): Promise<FleetNode[
       return await ended(startNode(cache, options));
     }));
     for (const [n, node] of nodes.entries()) assertEquals(node.code, 0, `node ${n}: ${node.stderr}`);
-    for (const cache of caches) assertEquals(await digestsIn(`${cache}/${NAME}`), FLEET_DIGESTS, cache);
+    const expected = Object.fromEntries(
+      Object.entries(options.expected ?? FLEET_FILES).map(([path, bytes]) => [path, sha256(bytes)]),
+    );
+    for (const cache of caches) assertEquals(await digestsIn(`${cache}/${NAME}`), expected, cache);
     return nodes;
   } finally {
     await Deno.remove(directory, { recursive: true });
@@ -111,7 +116,11 @@ async function digestsIn(directory: string): Promise<Record<string, string>> {
   const found: Record<string, string> = {};
   for await (const { name, isFile } of Deno.readDir(directory)) {
     if (!isFile) continue;
-    found[name] = createHash("sha256").update(await Deno.readFile(`${directory}/${name}`)).digest("hex");
+    found[name] = sha256(await Deno.readFile(`${directory}/${name}`));
   }
   return found;
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
 }

@@ -7,8 +7,8 @@ export interface ForwardProxy extends AsyncDisposable {
   readonly url: string;
   /** First line of each request that came: `CONNECT 127.0.0.1:443 HTTP/1.1`. */
   readonly requests: string[];
-  /** Connections of clients that are open now. */
-  readonly open: number;
+  /** Connections of clients that were open at the same time, at most. */
+  readonly mostOpen: number;
   close(): Promise<void>;
 }
 
@@ -27,9 +27,10 @@ export async function startForwardProxy(
   const requests: string[] = [];
   const open = new Set<Socket>();
   let clients = 0;
+  let mostOpen = 0;
   const server = createServer((client) => {
     open.add(client);
-    clients++;
+    mostOpen = Math.max(mostOpen, ++clients);
     client.on("close", () => {
       open.delete(client);
       clients--;
@@ -95,8 +96,8 @@ export async function startForwardProxy(
   return {
     url: `http://${user}127.0.0.1:${port}`,
     requests,
-    get open() {
-      return clients;
+    get mostOpen() {
+      return mostOpen;
     },
     close,
     [Symbol.asyncDispose]: close,

@@ -3,12 +3,6 @@ import { DENO_PROXY_VARIABLES, type EnvProxy, proxyFor } from "./proxies.ts";
 type PinnedFetch = typeof import("./pinned_fetch.ts").pinnedFetch;
 type Env = Readonly<Record<string, string | undefined>>;
 
-/**
- * Idle connections to one host that are kept through a proxy, which all hosts share: it sees few more than are in use, however many
- * hosts there are.
- */
-const IDLE_THROUGH_PROXY = 2;
-
 /** The runtime's HTTP clients: one for direct connections, one for each proxy. */
 export interface HttpClients {
   fetch(url: URL, init: RequestInit): Promise<Response>;
@@ -47,7 +41,7 @@ export function httpClients(
       Deno.createHttpClient({
         http2: false,
         caCerts: [...caCerts],
-        poolMaxIdlePerHost: proxy === null ? connections : Math.min(connections, IDLE_THROUGH_PROXY),
+        poolMaxIdlePerHost: connections,
         ...(proxy === null ? {} : {
           proxy: { url: proxy.url, ...(proxy.basicAuth === null ? {} : { basicAuth: proxy.basicAuth }) },
         }),
