@@ -35,7 +35,7 @@ export const SELECTION_SETTINGS = [
 /** The `prepare` stage of commands that look at the hardware. */
 export async function detectHardware(context: CommandContext<undefined>): Promise<GpuInventory> {
   const { config, env } = context;
-  // Other programs may be asked, and wait: a container's first process is stopped by no signal that it does not watch.
+  // A program that is asked may hang, and a container's first process gets only the signals that it watches.
   const signal = config.acceleratorModel === null ? context.signal : undefined;
   const found = await detectAccelerators({
     sysRoot: config.sysfsRoot,

@@ -94,7 +94,7 @@ function asJson(folder: Folder): unknown {
 interface Row {
   readonly folder: Folder;
   readonly model: ListedModel;
-  /** Snapshots share blobs: what the folder takes is shown once. */
+  /** The first row of a folder shows its disk space, since snapshots share blobs. */
   readonly first: boolean;
 }
 

@@ -52,30 +52,25 @@ export const cacheVerify: Command = {
       "the same, and download bad and missing files again",
     "aim cache verify --format json": "for programs; exit code 8 where something is bad",
   },
-  // A mark is written beside a model that is found bad.
+  // Bad models are marked.
   permissions: { write: true, net: true, run: false, ffi: false },
   netOnlyWith: "repair",
   async run(context) {
     const { flags, print, signal, stdout } = context;
     const folders = await pickModels(context);
     if (folders.length === 0) {
-      throw new AimError("not-found", "there is no model in the caches", {
+      throw new AimError("not-found", "the caches are empty", {
         hint: "check AIM_CACHE_PATH and HF_HOME",
       });
     }
     const roots = cacheRoots(cachePaths(context.config));
     const models = folders.flatMap((folder) => folder.models);
-    const trust = signatureOf(context);
+    const trust = signatureTrust(context.config);
     const results: Verification[] = [];
     let failure: AimError | null = null;
     const progress = startProgress(context, { doing: "verifying" });
-    const sum = (of: (model: ListedModel) => number) => models.reduce((total, model) => total + of(model), 0);
-    progress.onEvent({
-      type: "start",
-      files: sum((one) => one.files),
-      bytes: sum((one) => one.bytes),
-      bytesPresent: 0,
-    });
+    const sum = (key: "files" | "bytes") => models.reduce((total, model) => total + model[key], 0);
+    progress.onEvent({ type: "start", files: sum("files"), bytes: sum("bytes"), bytesPresent: 0 });
     try {
       for (const model of models) {
         const proven = await verifyModel(model, { signal, roots, onEvent: progress.onEvent });
@@ -85,19 +80,19 @@ export const cacheVerify: Command = {
           if (flags.repair === true && isBad(found)) result = await repaired(context, model, found, roots);
         } catch (error) {
           signal.throwIfAborted();
-          // The other models are looked at all the same.
+          // The other models are still verified.
           if (failure !== null) log.error(failure.line);
           failure = errorFrom(error, `repairing ${model.name}`);
         }
         results.push(result);
-        // A bar on the same terminal would be torn.
+        // On a terminal, text would disturb the progress bar.
         if (flags.format !== "json" && !stdout.isTerminal) print(inWords(result, stdout.colour));
       }
     } finally {
       progress.close();
     }
     if (flags.format === "json") {
-      print(jsonReport({ models: results.map(asJson) }));
+      print(jsonReport({ models: results.map((result) => ({ ...result, goodPaths: undefined })) }));
     } else if (stdout.isTerminal) {
       for (const result of results) print(inWords(result, stdout.colour));
     }
@@ -106,25 +101,11 @@ export const cacheVerify: Command = {
   },
 };
 
-function asJson(result: Verification): unknown {
-  return { ...result, goodPaths: undefined };
-}
-
 function isBad({ findings, good }: Verification): boolean {
   return findings.some((finding) => finding.state !== "unknown") || good === 0;
 }
 
-/** @throws {AimError} `usage` for keyless signatures, and for a signature without a key. */
-function signatureOf({ config, flags }: CommandContext): SignatureTrust | null {
-  if (flags.identity !== undefined || flags.issuer !== undefined) {
-    throw new AimError("usage", "keyless signatures (--identity, --issuer) are not checked by aim", {
-      hint: "check them with model_signing verify sigstore, or sign with a key or a certificate",
-    });
-  }
-  return signatureTrust(config);
-}
-
-/** What is not as it was signed is bad, whatever its source says. */
+/** A file that differs from what was signed is bad, whatever its source says. */
 async function withSignature(
   model: ListedModel,
   found: Verification,
@@ -139,13 +120,13 @@ async function withSignature(
     reason: `it ${UNSIGNED_REASONS[kind]}`,
   }));
   const bad = new Set(findings.map(({ path }) => path));
-  // A signature says what each file should be: nothing is unknown.
+  // With a signature, no file is unknown.
   const others = found.findings.filter(({ path, state }) => state !== "unknown" && !bad.has(path));
   const good = files.length - bad.size - others.length;
   return { ...found, whole: findings.length + others.length === 0, good, findings: [...findings, ...others] };
 }
 
-/** Fetches what is bad or missing, and says what is still wrong then. */
+/** Downloads bad and missing files again. Returns the faults that are left. */
 async function repaired(
   { config, env, signal }: CommandContext,
   model: ListedModel,

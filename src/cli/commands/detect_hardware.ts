@@ -8,10 +8,7 @@ import type { Command } from "../command.ts";
 
 const TYPES = ["gpu", "cpu"] as const;
 
-/**
- * `aim detect-hardware`: AMD's command, which its node labeller calls. It reports what the host has, not what a
- * setting asks for.
- */
+/** `aim detect-hardware`: AMD's command for its node labeller. Reports the host's hardware, regardless of settings. */
 export const detectHardwareCommand: Command<readonly GpuInventory[]> = {
   name: "detect-hardware",
   summary: "print this host's accelerators in the form that AMD's node labeller reads",
@@ -43,7 +40,7 @@ export const detectHardwareCommand: Command<readonly GpuInventory[]> = {
   },
   permissions: { write: false, net: false, run: false, ffi: false },
   async prepare({ config, flags, signal }) {
-    // Another program may be asked, and wait: signals must end this one.
+    // A program that is asked may hang: reading the signal makes SIGTERM end this process.
     void signal;
     const types = TYPES.filter((type) => flags.type === "all" || flags.type === type);
     return await Promise.all(types.map((type) =>
@@ -52,7 +49,7 @@ export const detectHardwareCommand: Command<readonly GpuInventory[]> = {
         devRoot: config.devRoot,
         procRoot: config.procRoot,
         amdSmi: config.amdSmi,
-        // The variables that hide GPUs from a process hide none from its host.
+        // Variables that hide GPUs from a process do not change the host's GPUs.
         env: {},
         type,
         family: null,

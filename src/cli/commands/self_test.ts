@@ -6,10 +6,7 @@ import { loadProfiles, PACK } from "../../profiles/load_profiles.ts";
 import { hashPool } from "../../transfer/hash/hash_pool.ts";
 import type { Command } from "../command.ts";
 
-/**
- * `aim __self-test`: proves that an executable works as a whole. Packaging runs it on what it has built, and
- * so do the images.
- */
+/** `aim __self-test`: proves that an executable works. Packaging and the images run it. */
 export const selfTest: Command = {
   name: "__self-test",
   summary: "load every part of the executable",
@@ -76,7 +73,7 @@ async function hashInThread(): Promise<string> {
   return "hashes a file";
 }
 
-/** A call that fails the same way everywhere: the flags of a file that is not open. */
+/** Makes a call that fails everywhere: fcntl with a bad file descriptor. */
 function callC(): string {
   const loaded = processCalls();
   if ("refused" in loaded) throw new Error(loaded.refused);
@@ -85,7 +82,7 @@ function callC(): string {
   return "can be called";
 }
 
-/** Every embedded folder of profiles. */
+/** Reads all embedded profiles. */
 async function readProfiles(): Promise<string> {
   const folders = [...foldersWith(PACK, embeddedRoot())];
   let count = 0;
@@ -104,7 +101,7 @@ async function readProfiles(): Promise<string> {
   return `${count} in ${folders.length} folders`;
 }
 
-/** The files, and the code that was generated from them. */
+/** Reads the schemas, and runs the code that was generated from them. */
 function useSchemas(): string {
   const folder = `${embeddedRoot()}/schemas`;
   const names = [...Deno.readDirSync(folder)].map(({ name }) => name);
