@@ -94,7 +94,7 @@ export function createProgress(options: ProgressOptions): Progress {
   return {
     onEvent(event) {
       state.add(event, now());
-      if (event.type === "start" || event.type === "end") end();
+      if (event.type === "start") end();
       if (event.type === "start" && (event.files > 0 || mode === "json")) {
         stop = every(INTERVALS[mode], () => display.update(state.at(now())));
         display.start(event, state.at(now()));

@@ -1,50 +1,51 @@
 import type { FileState, TransferEvent } from "../transfer/types.ts";
 
-/** One file as progress sees it. */
+/** The progress of one file. */
 export interface FileProgress {
   readonly path: string;
   readonly size: number;
   state: FileState;
-  /** Bytes that are there. */
+  /** Bytes on disk. */
   bytes: number;
   /** When the state began, ms. */
   since: number;
 }
 
-/** What is known of a transfer at one moment. */
+/** A transfer at one moment. */
 export interface ProgressSnapshot {
-  /** Of all files. */
   readonly filesDone: number;
   readonly files: number;
-  /** Bytes there, of an earlier run and of this one. */
+  /** Bytes on disk, from this run and earlier ones. */
   readonly bytesDone: number;
   readonly bytes: number;
-  /** Bytes there before this run. */
+  /** Bytes on disk before this run. */
   readonly bytesPresent: number;
   /** Bytes a second over the last seconds. */
   readonly rate: number;
-  /** Milliseconds to the end at that rate; `null` while nothing tells. */
+  /** Milliseconds to the end at that rate; `null` if unknown. */
   readonly eta: number | null;
-  /** Files that bytes are coming for, longest active first: large ones, and others that take longer than {@linkcode LAG}. */
+  /** Files being downloaded, longest active first: large ones, and others that take longer than {@linkcode LAG}. */
   readonly active: readonly FileProgress[];
-  /** How many others bytes are coming for: their names would only flash by. */
+  /** The number of other files being downloaded. */
   readonly small: number;
-  /** Files whose bytes are all there and whose check has been going on for longer than {@linkcode LAG}. */
+  /** Complete files whose check takes longer than {@linkcode LAG}. */
   readonly verifying: readonly FileProgress[];
-  /** True when checks are all that is left. */
+  /** Only checks are left. */
   readonly onlyVerifying: boolean;
+  /** The transfer has ended, and the files are being flushed and published. */
+  readonly publishing: boolean;
 }
 
-/** A check that runs beside the transfer is not worth a word before this many ms. */
+/** Milliseconds after which a check or a small file is shown. */
 export const LAG = 1000;
-/** Bytes from which a file's name is worth a line at once. */
+/** Files of at least so many bytes are shown at once. */
 const LARGE = 8 << 20;
-/** The first ms say nothing of the rest. */
+/** Milliseconds before the time left is estimated. */
 const ETA_AFTER = 2000;
-/** The rate is the mean over this many ms. */
+/** The rate is the mean over this many milliseconds. */
 const WINDOW = 10_000;
 
-/** Adds up transfer events. Time comes from outside, in ms. */
+/** Adds up transfer events. Times are in milliseconds, from any clock. */
 export class ProgressState {
   #files = new Map<string, FileProgress>();
   #count = 0;
@@ -53,7 +54,8 @@ export class ProgressState {
   #arrived = 0;
   #done = 0;
   #started = 0;
-  /** Bytes that came since the start, sampled. */
+  #ended = false;
+  /** Samples of the bytes since the start. */
   #samples: { at: number; arrived: number }[] = [];
 
   add(event: TransferEvent, now: number): void {
@@ -61,7 +63,7 @@ export class ProgressState {
       case "start":
         this.#files.clear();
         [this.#count, this.#bytes, this.#present] = [event.files, event.bytes, event.bytesPresent];
-        [this.#arrived, this.#done, this.#started] = [0, 0, now];
+        [this.#arrived, this.#done, this.#started, this.#ended] = [0, 0, now, false];
         this.#samples = [{ at: now, arrived: 0 }];
         return;
       case "file": {
@@ -86,6 +88,8 @@ export class ProgressState {
         this.#sample(now);
         return;
       }
+      case "end":
+        this.#ended = true;
     }
   }
 
@@ -94,7 +98,7 @@ export class ProgressState {
     if (last === undefined || now - last.at >= WINDOW / 40) {
       this.#samples.push({ at: now, arrived: this.#arrived });
     }
-    // One sample before the window stays: the rate is measured from it.
+    // Keeps one sample before the window, to measure the rate from.
     while ((this.#samples[1]?.at ?? now) <= now - WINDOW) this.#samples.shift();
   }
 
@@ -119,6 +123,7 @@ export class ProgressState {
       small: coming.length - active.length,
       verifying,
       onlyVerifying: coming.length === 0 && verifying.length > 0 && bytesDone === this.#bytes,
+      publishing: this.#ended,
     };
   }
 }

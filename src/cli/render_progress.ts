@@ -2,13 +2,14 @@ import { count, formatBytes, formatDuration, formatRate } from "./format.ts";
 import { printable } from "../log/printable.ts";
 import type { FileProgress, ProgressSnapshot } from "./progress_state.ts";
 
-/** Lines of files at most; the rest is counted. */
+/** Maximum lines for files. */
 const FILES = 6;
 
-/** The live display: the model, the overall bar, then a line for each file worth naming. No line is wider than `columns`. */
+/** The live display: the model, the bar, and a line for each large or slow file. No line is wider than `columns`. */
 export function renderBar(snapshot: ProgressSnapshot, columns: number, model?: string): string[] {
   const width = Math.max(1, columns);
-  const shown = [...snapshot.active, ...snapshot.verifying];
+  // A single file's line would repeat the numbers of the bar.
+  const shown = [...snapshot.files === 1 ? [] : snapshot.active, ...snapshot.verifying];
   const rows = shown.length > FILES ? shown.slice(0, FILES - 1) : shown;
   const rest = shown.length - rows.length;
   return [
@@ -20,33 +21,32 @@ export function renderBar(snapshot: ProgressSnapshot, columns: number, model?: s
   ];
 }
 
-/** The same in one line, for logs. */
+/** One line for logs. */
 export function describeProgress(s: ProgressSnapshot): string {
   if (s.onlyVerifying) {
     return `verifying ${count(s.verifying.length, "file")}, ${s.filesDone} of ${s.files} done`;
   }
+  if (s.publishing) return `${formatBytes(s.bytes)} downloaded, writing ${count(s.files, "file")} to disk`;
   const eta = s.eta === null ? "" : `, ${formatDuration(s.eta)} left`;
   return `${formatBytes(s.bytesDone)} of ${formatBytes(s.bytes)} (${percent(s.bytesDone, s.bytes)}), ` +
     `${formatRate(s.rate)}${eta}, ${s.filesDone} of ${count(s.files, "file")}`;
 }
 
 function overall(s: ProgressSnapshot, width: number): string {
-  const fields = s.onlyVerifying
-    ? [
-      percent(s.bytesDone, s.bytes),
-      `verifying ${count(s.verifying.length, "file")}`,
-      `${s.filesDone}/${s.files} files`,
-    ]
-    : [
-      percent(s.bytesDone, s.bytes).padStart(4),
-      `${formatBytes(s.bytesDone)} / ${formatBytes(s.bytes)}`,
-      formatRate(s.rate),
-      s.eta === null ? "" : `${formatDuration(s.eta)} left`,
-      `${s.filesDone}/${s.files} files`,
-    ].filter((f) => f !== "");
-  // What does not fit goes from the end; the bar takes what is left, when that is worth drawing.
-  while (fields.length > 1 && fields.join("  ").length > width) fields.pop();
-  const text = fields.join("  ");
+  const size = `${formatBytes(s.bytesDone)} / ${formatBytes(s.bytes)}`;
+  const files = s.files === 1 ? "" : `${s.filesDone}/${s.files} files`;
+  const eta = s.eta === null ? "" : `${formatDuration(s.eta)} left`;
+  const fields = s.publishing
+    ? [size, files, "writing to disk"]
+    : s.onlyVerifying
+    ? [`verifying ${count(s.verifying.length, "file")}`, files]
+    : [size, formatRate(s.rate), eta, files];
+  let shown = [percent(s.bytesDone, s.bytes).padStart(4), ...fields].filter((field) => field !== "");
+  // On a narrow terminal, the least useful fields are left out.
+  for (const field of [files, formatRate(s.rate), size]) {
+    if (shown.join("  ").length > width) shown = shown.filter((one) => one !== field);
+  }
+  const text = shown.join("  ");
   const room = Math.min(32, width - text.length - 1);
   return clip(room >= 8 ? `${bar(s.bytesDone, s.bytes, room)} ${text}` : text, width);
 }
@@ -72,7 +72,7 @@ function fileLine(file: FileProgress, width: number): string {
 
 function percent(done: number, all: number): string {
   if (all === 0) return "100%";
-  // 100 is said only when it is all there.
+  // 100 % only for a complete download.
   return `${Math.min(done < all ? 99 : 100, Math.max(0, Math.floor(done * 100 / all)))}%`;
 }
 
@@ -80,7 +80,7 @@ function clip(text: string, width: number): string {
   return text.length <= width ? text : text.slice(0, width);
 }
 
-/** A name's beginning and end: shards differ there. */
+/** Keeps a name's beginning and end, where shards differ. */
 function clipMiddle(text: string, width: number): string {
   const clean = printable(text);
   if (clean.length <= width || width < 4) return clip(clean, width);

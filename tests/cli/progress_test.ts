@@ -282,13 +282,31 @@ Deno.test("many small files are a count, large ones and slow ones have a line", 
 
 Deno.test("a long name is cut in its middle, at every width", () => {
   const state = new ProgressState();
-  state.add(start(1, 100 * MIB), 0);
+  state.add(start(2, 100 * MIB), 0);
   state.add(file("a/very/long/folder/name/model-00001-of-00191.safetensors", "active", 100 * MIB), 0);
   for (const width of [120, 80, 60, 40]) {
     const [, , line = ""] = renderBar(state.at(10), width, "meta-llama/Llama-3.1-405B-Instruct");
     assert(line.length <= width && line.trim().startsWith("a/"), line);
     assert(line.includes("tensors "), line);
   }
+});
+
+Deno.test("one file at 40 columns: the time left stays, and the file's own line would repeat the bar's", () => {
+  const state = new ProgressState();
+  state.add(start(1, 400 * MIB), 0);
+  state.add(file("model.safetensors", "active", 400 * MIB), 0);
+  state.add(bytes("model.safetensors", 100 * MIB), 4000);
+  assertEquals(renderBar(state.at(5000), 39, "org/m"), ["org/m", " 25%  100 MiB / 400 MiB  15 s left"]);
+});
+
+Deno.test("between the last byte and the result, the display says that files are written to disk", () => {
+  const { progress, screen, wait } = harness("bar", true, 120);
+  progress.onEvent(start(2000, MIB));
+  progress.onEvent({ type: "end", bytesMoved: MIB, bytesPresent: 0, elapsed: 500 });
+  wait(200);
+  assert(screen.lines[0]?.endsWith("0/2000 files  writing to disk"), screen.lines[0]);
+  progress.finish(SUMMARY);
+  assertEquals(screen.lines.length, 1);
 });
 
 Deno.test("a download that is stopped says how much is kept and that the same command resumes it", () => {
