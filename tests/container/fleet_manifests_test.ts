@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { AIM_COMMAND, plainEnvironment } from "../cli/aim.ts";
+import { noNginx, startNginxCache } from "../fleet/nginx_cache.ts";
 import { denoDirectory } from "../fleet/nodes.ts";
 import { safetensorsBytes } from "../servers/content.ts";
 import { startHub } from "../servers/hub_server.ts";
@@ -66,6 +67,27 @@ Deno.test("nginx's templates listen where the service sends, and their variables
       assert(given.includes(wanted), `${name}: ${variable}`);
     }
   }
+});
+
+Deno.test({
+  name: `nginx starts with each template and the kustomization's own values${
+    noNginx === null ? "" : ` (skipped: ${noNginx})`
+  }`,
+  ignore: noNginx !== null,
+  async fn() {
+    const { configMapGenerator } = filesOf("nginx").find((one) =>
+      one.kind === "Kustomization"
+    ) as unknown as {
+      configMapGenerator: { literals?: string[] }[];
+    };
+    const literals = configMapGenerator.flatMap(({ literals }) => literals ?? []);
+    const values = Object.fromEntries(literals.map((pair) => pair.split(/=(.*)/s).slice(0, 2)));
+    for (const name of ["hub", "s3", "oci"] as const) {
+      const nginx = await startNginxCache(name, values);
+      assert(!("skip" in nginx));
+      await nginx.close();
+    }
+  },
 });
 
 Deno.test("Dragonfly's rules match what is asked for in files and blobs, and nothing else", async () => {

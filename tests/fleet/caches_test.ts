@@ -2,8 +2,12 @@
 // and resumes, and every byte of every cache is checked.
 import { assert, assertEquals } from "@std/assert";
 import { aim, plainEnvironment } from "../cli/aim.ts";
+import { missingProgram } from "../e2e/contained.ts";
+import { python, withoutPython } from "../interop/python_client.ts";
 import { type DockerRegistry, NO_REGISTRY, skopeo, startRegistry } from "../oci/docker_registry.ts";
+import { type Ceph, startCeph } from "../servers/ceph.ts";
 import { startHub } from "../servers/hub_server.ts";
+import { startMisbehavingProxy } from "../servers/misbehaving_proxy.ts";
 import { startOlah } from "../servers/olah.ts";
 import { startS3 } from "../servers/s3_server.ts";
 import { FLEET_BYTES, FLEET_FILES } from "./fleet_model.ts";
@@ -81,6 +85,29 @@ fleetTest(
   },
 );
 
+fleetTest(
+  "nginx with slices sends Ceph's objects to eight nodes, and asks for them once",
+  noNginx ?? await missingProgram(["radosgw"]),
+  async () => {
+    const ceph = await startCeph();
+    assert(!("skip" in ceph));
+    await using _ceph = ceph;
+    const bucket = await filledBucket(ceph);
+    // It counts what Ceph sends.
+    await using origin = startMisbehavingProxy(ceph.url);
+    const cache = await startNginxCache("s3", { S3_URL: origin.url });
+    assert(!("skip" in cache));
+    await using _ = cache;
+    const nodes = await downloadOnFleet({
+      ref: `s3://${bucket}/m`,
+      env: { ...ceph.env, AWS_ENDPOINT_URL: cache.url, AIM_DOWNLOAD_MAX_BANDWIDTH: "20MB" },
+    });
+    assertResumed(nodes[0]);
+    const reads = origin.requests.filter(({ role, method }) => role === "object" && method === "GET");
+    assertSentOnce(reads.reduce((sum, { sent }) => sum + sent, 0));
+  },
+);
+
 fleetTest("olah sends the hub's model to eight nodes, and asks for it once", noOlah, async () => {
   await using hub = await startHub({ repos });
   const cache = await startOlah(hub);
@@ -142,6 +169,53 @@ fleetTest(
     assertEquals(await origin.blobBytesSent() - before, 0);
   },
 );
+
+fleetTest(
+  "Python's client gets the same model through nginx, and the hub is not asked for a byte again",
+  noNginx ?? withoutPython,
+  async () => {
+    await using hub = await startHub({ repos });
+    const cache = await startNginxCache("hub", { HUB_URL: hub.url });
+    assert(!("skip" in cache));
+    await using _ = cache;
+    const env = { HF_ENDPOINT: cache.url };
+    await downloadOnFleet({ ref: "hf://org/model", env, count: 1, kill: false });
+    const directory = await Deno.makeTempDir();
+    try {
+      const script = "import sys\nfrom huggingface_hub import snapshot_download\n" +
+        "snapshot_download('org/model', local_dir=sys.argv[1])";
+      const ran = await python(script, [`${directory}/model`], { ...env, HF_HOME: `${directory}/hf` });
+      assertEquals(ran.code, 0, ran.stderr);
+      for (const [path, bytes] of Object.entries(FLEET_FILES)) {
+        assertEquals(await Deno.readFile(`${directory}/model/${path}`), bytes, path);
+      }
+      assertSentOnce(hub.bytesSent());
+    } finally {
+      await Deno.remove(directory, { recursive: true });
+    }
+  },
+);
+
+/** Puts the model below `m` in a bucket of its own. */
+async function filledBucket({ env }: Ceph): Promise<string> {
+  const { S3Client, CreateBucketCommand, PutObjectCommand } = await import("@aws-sdk/client-s3");
+  const client = new S3Client({
+    endpoint: env.AWS_ENDPOINT_URL ?? "",
+    region: env.AWS_DEFAULT_REGION ?? "",
+    forcePathStyle: true,
+    credentials: {
+      accessKeyId: env.AWS_ACCESS_KEY_ID ?? "",
+      secretAccessKey: env.AWS_SECRET_ACCESS_KEY ?? "",
+    },
+  });
+  const Bucket = `fleet-${crypto.randomUUID().slice(0, 8)}`;
+  await client.send(new CreateBucketCommand({ Bucket }));
+  for (const [path, Body] of Object.entries(FLEET_FILES)) {
+    await client.send(new PutObjectCommand({ Bucket, Key: `m/${path}`, Body }));
+  }
+  client.destroy();
+  return Bucket;
+}
 
 /** Puts the model into a registry, by aim's export and skopeo. */
 async function pushed(registry: DockerRegistry): Promise<string> {

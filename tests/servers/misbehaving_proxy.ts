@@ -1,5 +1,5 @@
-// An HTTP proxy in front of a server that cannot misbehave itself (Ceph): all faults of faults.ts but `ignore-range`, which would break
-// the client's signature, happen to what passes.
+// An HTTP proxy in front of a server that cannot misbehave itself (Ceph): all faults of faults.ts but `ignore-range` happen to what
+// passes.
 import type { Fault, SeenRequest } from "./faults.ts";
 import { type HttpReply, type HttpRequest, type HttpServer, serveHttp } from "./http_server.ts";
 import { classifyS3 } from "./s3_server.ts";
