@@ -257,6 +257,13 @@ helmTest("values arrive where they belong", async () => {
   );
   assertEquals(valuesOf(adapters.containers[0]).AIM_ADAPTER_MAX_RANK, "64");
 
+  const placed = await rendered("", "--set", "nodeSelector.pool=inference");
+  for (const kind of ["Job", "Deployment"]) {
+    const { nodeSelector, tolerations } = podIn(placed, kind) as PodSpec & Record<string, unknown>;
+    assertEquals(nodeSelector, { pool: "inference" });
+    assertEquals(tolerations, [{ key: "amd.com/gpu", operator: "Exists", effect: "NoSchedule" }]);
+  }
+
   const fleet = await rendered("ci/fleet-values.yaml");
   const { updateStrategy } = of(fleet, "DaemonSet").spec as {
     updateStrategy: { rollingUpdate: { maxUnavailable: string } };

@@ -35,6 +35,18 @@ persistentVolumeClaim:
 {{- end }}
 {{- end }}
 
+{{/* Where every pod may run: a volume that one node makes must be on a node that serves. */}}
+{{- define "aim.placement" -}}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
 {{/* Fields of every pod. */}}
 {{- define "aim.pod" -}}
 serviceAccountName: {{ include "aim.fullname" . }}
