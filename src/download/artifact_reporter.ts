@@ -21,13 +21,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /** https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/ */
 const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
-const INTERVAL = 5000;
-const PATIENCE = 3000;
-/** Milliseconds for a report during the download. */
-const REPORT_TIMEOUT = 5000;
-/** Short, since after SIGTERM the process must end within 2 s. */
-const FAILURE_TIMEOUT = 1000;
-const RETRY_DELAY = 300;
+/** Milliseconds. A failure is short, since after SIGTERM the process must end within 2 s. */
+const LIMITS = { interval: 5000, patience: 3000, report: 5000, failure: 1000, retry: 300 } as const;
 /** Maximum characters of a message. */
 const MESSAGE = 1000;
 
@@ -114,8 +109,8 @@ class ArtifactReporter {
   constructor(server: Server, options: ArtifactReporterOptions) {
     this.#server = server;
     this.#tally = new ArtifactTally(options.protocols, options.expected ?? 0);
-    this.#patience = options.patience ?? PATIENCE;
-    this.#timer = setInterval(() => this.#report(), options.interval ?? INTERVAL);
+    this.#patience = options.patience ?? LIMITS.patience;
+    this.#timer = setInterval(() => this.#report(), options.interval ?? LIMITS.interval);
     Deno.unrefTimer(this.#timer);
     this.#report();
   }
@@ -142,7 +137,7 @@ class ArtifactReporter {
   /** Reports a failure, once. */
   async fail(message: string): Promise<void> {
     this.#tally.end(false, redact(message).slice(0, MESSAGE));
-    await this.#reportEnd(FAILURE_TIMEOUT, 1);
+    await this.#reportEnd(LIMITS.failure, 1);
   }
 
   close(): void {
@@ -158,7 +153,7 @@ class ArtifactReporter {
     const text = JSON.stringify(this.#tally.status());
     if (this.#sending || text === this.#last) return;
     this.#sending = true;
-    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(REPORT_TIMEOUT)]);
+    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(LIMITS.report)]);
     this.#send(signal)
       .then(() => this.#last = text, (error) => this.#stop.signal.aborted || this.#complain(error))
       .finally(() => this.#sending = false);
@@ -177,7 +172,7 @@ class ArtifactReporter {
         if (error instanceof Refused && !error.mayRetry) return;
       }
       if (limit.aborted || attempt === attempts) return;
-      await new Promise((resolve) => setTimeout(resolve, RETRY_DELAY));
+      await new Promise((resolve) => setTimeout(resolve, LIMITS.retry));
       if (limit.aborted) return;
     }
   }

@@ -1,3 +1,4 @@
+import { fileType } from "../os/file_type.ts";
 import { readRegularTextSync } from "../os/read_regular_file.ts";
 import { namesIn } from "./names_in.ts";
 import { modulePath } from "./module_path.ts";
@@ -31,7 +32,9 @@ export function installedPackage(
   const path = modulePath(program, env, directory);
   if ("unknown" in path) return { kind: "unknown", reason: path.unknown };
   for (const folder of path.folders) {
-    const found = isFile(`${folder}/${name}/__init__.py`) ? `${folder}/${name}` : path.editable(folder, name);
+    const found = fileType(`${folder}/${name}/__init__.py`) === "file"
+      ? `${folder}/${name}`
+      : path.editable(folder, name);
     if (found === null) continue;
     return {
       kind: "installed",
@@ -68,12 +71,4 @@ function ownVersion(directory: string): string | null {
   return text.kind === "ok"
     ? /^(?:__version__ = )?version = ['"]([^'"]+)['"]/m.exec(text.value)?.[1] ?? null
     : null;
-}
-
-function isFile(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
 }

@@ -1,3 +1,4 @@
+import { fileType } from "../os/file_type.ts";
 import { readRegularTextSync } from "../os/read_regular_file.ts";
 import { namesIn } from "./names_in.ts";
 
@@ -105,7 +106,7 @@ function prefixOf(real: string): string {
 /** `3.12`, by the program's name, else by the library folder beside it. */
 function versionOf(real: string, prefix: string): string | null {
   const named = /\/python(\d+\.\d+)$/.exec(real)?.[1];
-  if (named !== undefined && isDirectory(`${prefix}/lib/python${named}`)) return named;
+  if (named !== undefined && fileType(`${prefix}/lib/python${named}`) === "directory") return named;
   return ["lib", "lib64"].flatMap((lib) => namesIn(`${prefix}/${lib}`))
     .map((entry) => /^python(3\.\d+)$/.exec(entry)?.[1]).find((version) => version !== undefined) ?? null;
 }
@@ -153,7 +154,7 @@ function pointersOf(folder: string): Pointers {
         }
       } else if (line !== "" && !line.startsWith("#") && !/^import\s/.test(line)) {
         const path = line.startsWith("/") ? line : `${folder}/${line}`;
-        if (isDirectory(path)) folders.push(path);
+        if (fileType(path) === "directory") folders.push(path);
       }
     }
   }
@@ -169,13 +170,5 @@ function realPath(path: string): string | null {
     return Deno.realPathSync(path);
   } catch {
     return null;
-  }
-}
-
-function isDirectory(path: string): boolean {
-  try {
-    return Deno.statSync(path).isDirectory;
-  } catch {
-    return false;
   }
 }

@@ -1,3 +1,4 @@
+import { fileType } from "../os/file_type.ts";
 import { compareText } from "./rank.ts";
 
 /** A file of profiles' folder. */
@@ -34,7 +35,7 @@ export function findProfileFiles(folder: string): ProfilePaths {
         const real = entry.isSymlink ? realPath(inside) : `${realFolder}/${entry.name}`;
         if (seen.has(real)) continue;
         seen.add(real);
-        if (entry.isSymlink ? isFolder(real) : entry.isDirectory) {
+        if (entry.isSymlink ? fileType(real) === "directory" : entry.isDirectory) {
           if (depth < MAX_DEPTH) visit(inside, real, name, depth + 1);
         } else if (/\.ya?ml$/.test(entry.name)) files.push({ path: inside, below: name });
       }
@@ -53,13 +54,5 @@ function realPath(path: string): string {
     return Deno.realPathSync(path);
   } catch {
     return path;
-  }
-}
-
-function isFolder(path: string): boolean {
-  try {
-    return Deno.statSync(path).isDirectory;
-  } catch {
-    return false;
   }
 }

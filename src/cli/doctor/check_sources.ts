@@ -1,3 +1,4 @@
+import { fileType } from "../../os/file_type.ts";
 import type { Config } from "../../config/config.ts";
 import { AimError } from "../../errors/aim_error.ts";
 import { type Manifest, totalBytes } from "../../sources/manifest.ts";
@@ -189,7 +190,7 @@ function checkS3Credentials(settings: S3Settings | AimError, env: Environment): 
   const shared = [
     env.AWS_SHARED_CREDENTIALS_FILE || `${home}/.aws/credentials`,
     env.AWS_CONFIG_FILE || `${home}/.aws/config`,
-  ].find(isFile);
+  ].find((path) => fileType(path) === "file");
   if (shared !== undefined) return check(name, "ok", `shared configuration in ${shared}`);
   if (env.AWS_CONTAINER_CREDENTIALS_RELATIVE_URI || env.AWS_CONTAINER_CREDENTIALS_FULL_URI) {
     return check(name, "ok", "from the container's credentials endpoint");
@@ -205,14 +206,6 @@ function s3SettingsOf(env: Environment): S3Settings | AimError {
   } catch (error) {
     if (error instanceof AimError) return error;
     throw error;
-  }
-}
-
-function isFile(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
   }
 }
 
