@@ -38,474 +38,294 @@ export interface Setting {
   readonly secret?: boolean;
 }
 
-const setting = <const S extends Setting>(s: S): S => s;
+/**
+ * A row of the table.
+ *
+ * @param usage `--flag VALUE` as in help, `--flag|--alias VALUE`, or only `VALUE` for a setting without a flag.
+ * @param variables Environment variables in order of precedence, separated by spaces.
+ */
+function setting<const Row extends Pick<Setting, "emptyCounts" | "type" | "default" | "help" | "secret">>(
+  group: Setting["group"],
+  usage: string,
+  variables: string,
+  row: Row,
+) {
+  const words = usage.split(/[ |]/);
+  const [flag = null, ...flagAliases] = words.filter((word) => word.startsWith("--")).map((word) =>
+    word.slice(2)
+  );
+  return { ...row, group, env: variables.split(" "), flag, flagAliases, value: words.at(-1) ?? "" };
+}
 
 /** The settings, in the order of help and README. */
 export const SETTINGS = {
-  aimId: setting({
-    env: ["AIM_ID"],
-    flag: "aim-id",
+  aimId: setting("model", "--aim-id ORG/MODEL", "AIM_ID", {
     type: { kind: "text" },
     default: null,
-    value: "ORG/MODEL",
     help: "the model an image is made for; selects the profile set",
-    group: "model",
   }),
-  modelId: setting({
-    env: ["AIM_MODEL_ID"],
-    flag: "model",
+  modelId: setting("model", "--model MODEL", "AIM_MODEL_ID", {
     type: { kind: "text" },
     default: null,
-    value: "MODEL",
     help: "org/model, hf://org/model, s3://bucket/prefix, or an absolute path",
-    group: "model",
   }),
-  modelName: setting({
-    env: ["AIM_CUSTOM_MODEL_NAME"],
-    flag: "model-name",
-    flagAliases: ["custom-model-name"],
+  modelName: setting("model", "--model-name|--custom-model-name NAME", "AIM_CUSTOM_MODEL_NAME", {
     type: { kind: "text" },
     default: null,
-    value: "NAME",
     help: "local name of a model from S3, as org/model",
-    group: "model",
   }),
-  port: setting({
-    env: ["AIM_PORT"],
-    flag: "port",
+  port: setting("model", "--port PORT", "AIM_PORT", {
     type: { kind: "integer", min: 1, max: 65535 },
     default: "8000",
-    value: "PORT",
     help: "port that the engine listens on",
-    group: "model",
   }),
-  engineArgs: setting({
-    env: ["AIM_ENGINE_ARGS"],
-    flag: "engine-args",
+  engineArgs: setting("model", "--engine-args JSON", "AIM_ENGINE_ARGS", {
     type: { kind: "json-object" },
     default: null,
-    value: "JSON",
     help: "engine arguments that override the profile's, as a JSON object",
-    group: "model",
   }),
-  engine: setting({
-    env: ["AIM_ENGINE"],
-    flag: "engine",
+  engine: setting("profile", "--engine ENGINE", "AIM_ENGINE", {
     type: { kind: "text" },
     default: "vllm",
-    value: "ENGINE",
     help: "inference engine: vllm, vllm_omni, bentoml, or one of engines.yaml",
-    group: "profile",
   }),
-  configPath: setting({
-    env: ["AIM_CONFIG_PATH"],
-    flag: null,
+  configPath: setting("profile", "DIR", "AIM_CONFIG_PATH", {
     type: { kind: "path" },
     default: "/workspace/aim-runtime/config",
-    value: "DIR",
     help: "directory of engines.yaml",
-    group: "profile",
   }),
-  precision: setting({
-    env: ["AIM_PRECISION"],
-    flag: "precision",
+  precision: setting("profile", "--precision PRECISION", "AIM_PRECISION", {
     type: { kind: "choice", choices: ["auto", "fp4", "fp8", "fp16", "fp32", "bf16", "int4", "int8"] },
     default: "auto",
-    value: "PRECISION",
     help: "precision that the profile must have",
-    group: "profile",
   }),
-  metric: setting({
-    env: ["AIM_METRIC"],
-    flag: "metric",
+  metric: setting("profile", "--metric METRIC", "AIM_METRIC", {
     type: { kind: "choice", choices: ["latency", "throughput"] },
     default: "latency",
-    value: "METRIC",
     help: "what the profile is tuned for",
-    group: "profile",
   }),
-  profileId: setting({
-    env: ["AIM_PROFILE_ID"],
-    flag: "profile",
+  profileId: setting("profile", "--profile ID", "AIM_PROFILE_ID", {
     type: { kind: "text" },
     default: null,
-    value: "ID",
     help: "use this profile and skip selection",
-    group: "profile",
   }),
-  profilePath: setting({
-    env: ["AIM_PROFILE_PATH"],
-    flag: "profile-path",
+  profilePath: setting("profile", "--profile-path DIR", "AIM_PROFILE_PATH", {
     type: { kind: "path" },
     default: "/workspace/aim-runtime/profiles",
-    value: "DIR",
     help: "directory of profiles on disk",
-    group: "profile",
   }),
-  embeddedProfiles: setting({
-    env: ["AIM_EMBEDDED_PROFILES"],
-    flag: "embedded-profiles",
+  embeddedProfiles: setting("profile", "--embedded-profiles BOOL", "AIM_EMBEDDED_PROFILES", {
     type: { kind: "boolean" },
     default: "true",
-    value: "BOOL",
     help: "also use the profiles inside the executable",
-    group: "profile",
   }),
-  generalFallback: setting({
-    env: ["AIM_ALLOW_GENERAL_PROFILE_FALLBACK"],
-    flag: "general-fallback",
+  generalFallback: setting("profile", "--general-fallback BOOL", "AIM_ALLOW_GENERAL_PROFILE_FALLBACK", {
     type: { kind: "boolean" },
     default: "true",
-    value: "BOOL",
     help: "use a general profile when none of the model's own fits",
-    group: "profile",
   }),
-  allowUnoptimized: setting({
-    env: ["AIM_ALLOW_UNOPTIMIZED"],
-    flag: "allow-unoptimized",
+  allowUnoptimized: setting("profile", "--allow-unoptimized BOOL", "AIM_ALLOW_UNOPTIMIZED", {
     type: { kind: "boolean" },
     default: "false",
-    value: "BOOL",
     help: "allow an unmeasured profile when nothing else fits",
-    group: "profile",
   }),
-  acceleratorType: setting({
-    env: ["AIM_ACCELERATOR_TYPE"],
-    flag: "accelerator-type",
+  acceleratorType: setting("gpu", "--accelerator-type TYPE", "AIM_ACCELERATOR_TYPE", {
     type: { kind: "choice", choices: ["gpu", "cpu"], ignoreCase: true },
     default: "gpu",
-    value: "TYPE",
     help: "what the model runs on",
-    group: "gpu",
   }),
-  acceleratorFamily: setting({
-    env: ["AIM_ACCELERATOR_FAMILY"],
-    flag: null,
+  acceleratorFamily: setting("gpu", "FAMILY", "AIM_ACCELERATOR_FAMILY", {
     type: { kind: "choice", choices: ["instinct", "radeon", "epyc", "cpu"], ignoreCase: true },
     default: null,
-    value: "FAMILY",
     help: "epyc (also if unset): recognise EPYC processors; any other: every processor is CPU",
-    group: "gpu",
   }),
-  acceleratorModel: setting({
-    env: ["AIM_ACCELERATOR_MODEL", "AIM_GPU_MODEL"],
-    flag: "gpu-model",
-    flagAliases: ["accelerator-model"],
-    type: { kind: "accelerator" },
-    default: null,
-    value: "MODEL",
-    help: "GPU or processor model, instead of detection",
-    group: "gpu",
-  }),
-  acceleratorCount: setting({
-    env: ["AIM_ACCELERATOR_COUNT", "AIM_GPU_COUNT"],
-    emptyCounts: true,
-    flag: "gpu-count",
-    flagAliases: ["accelerator-count"],
-    type: { kind: "integer", min: 0, max: 1024, auto: true },
-    default: "auto",
-    value: "N",
-    help: "number of GPUs that the profile must use",
-    group: "gpu",
-  }),
-  sysfsRoot: setting({
-    env: ["AIM_SYSFS_ROOT"],
-    flag: "sysfs-root",
+  acceleratorModel: setting(
+    "gpu",
+    "--gpu-model|--accelerator-model MODEL",
+    "AIM_ACCELERATOR_MODEL AIM_GPU_MODEL",
+    {
+      type: { kind: "accelerator" },
+      default: null,
+      help: "GPU or processor model, instead of detection",
+    },
+  ),
+  acceleratorCount: setting(
+    "gpu",
+    "--gpu-count|--accelerator-count N",
+    "AIM_ACCELERATOR_COUNT AIM_GPU_COUNT",
+    {
+      emptyCounts: true,
+      type: { kind: "integer", min: 0, max: 1024, auto: true },
+      default: "auto",
+      help: "number of GPUs that the profile must use",
+    },
+  ),
+  sysfsRoot: setting("gpu", "--sysfs-root DIR", "AIM_SYSFS_ROOT", {
     type: { kind: "path" },
     default: "/sys",
-    value: "DIR",
     help: "where sysfs is mounted",
-    group: "gpu",
   }),
-  devRoot: setting({
-    env: ["AIM_DEV_ROOT"],
-    flag: "dev-root",
+  devRoot: setting("gpu", "--dev-root DIR", "AIM_DEV_ROOT", {
     type: { kind: "path" },
     default: "/dev",
-    value: "DIR",
     help: "directory of device nodes",
-    group: "gpu",
   }),
-  procRoot: setting({
-    env: ["AIM_PROC_ROOT"],
-    flag: "proc-root",
+  procRoot: setting("gpu", "--proc-root DIR", "AIM_PROC_ROOT", {
     type: { kind: "path" },
     default: "/proc",
-    value: "DIR",
     help: "where procfs is mounted",
-    group: "gpu",
   }),
-  amdSmi: setting({
-    env: ["AIM_AMD_SMI"],
-    flag: "amd-smi",
+  amdSmi: setting("gpu", "--amd-smi PATH", "AIM_AMD_SMI", {
     type: { kind: "text" },
     default: "amd-smi",
-    value: "PATH",
     help: "the amd-smi program",
-    group: "gpu",
   }),
-  cachePath: setting({
-    env: ["AIM_CACHE_PATH"],
-    flag: "cache-path",
+  cachePath: setting("cache", "--cache-path DIR", "AIM_CACHE_PATH", {
     type: { kind: "path" },
     default: "/workspace/model-cache",
-    value: "DIR",
     help: "base directory of the caches",
-    group: "cache",
   }),
-  hfHome: setting({
-    env: ["HF_HOME"],
-    flag: null,
+  hfHome: setting("cache", "DIR", "HF_HOME", {
     type: { kind: "path" },
     default: "$AIM_CACHE_PATH",
-    value: "DIR",
     help: "Hugging Face directory",
-    group: "cache",
   }),
-  hfHubCache: setting({
-    env: ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"],
-    flag: null,
+  hfHubCache: setting("cache", "DIR", "HF_HUB_CACHE HUGGINGFACE_HUB_CACHE", {
     type: { kind: "path" },
     default: "$HF_HOME/hub",
-    value: "DIR",
     help: "Hugging Face cache",
-    group: "cache",
   }),
-  hfEndpoint: setting({
-    env: ["HF_ENDPOINT"],
-    flag: "hf-endpoint",
+  hfEndpoint: setting("source", "--hf-endpoint URL", "HF_ENDPOINT", {
     type: { kind: "url" },
     default: "https://huggingface.co",
-    value: "URL",
     help: "address of the hub",
-    group: "source",
   }),
-  hfToken: setting({
-    env: ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"],
-    flag: null,
+  hfToken: setting("source", "TOKEN", "HF_TOKEN HUGGING_FACE_HUB_TOKEN", {
     type: { kind: "text" },
     default: null,
-    value: "TOKEN",
     help: "hub token; without it, the one in the file HF_TOKEN_PATH",
-    group: "source",
     secret: true,
   }),
-  hfTokenPath: setting({
-    env: ["HF_TOKEN_PATH"],
-    flag: null,
+  hfTokenPath: setting("source", "FILE", "HF_TOKEN_PATH", {
     type: { kind: "path" },
     default: "$HF_HOME/token",
-    value: "FILE",
     help: "file that holds the hub token; with HF_HOME unset, the one of hf auth login is used too",
-    group: "source",
   }),
-  offline: setting({
-    env: ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"],
-    flag: "offline",
+  offline: setting("source", "--offline BOOL", "HF_HUB_OFFLINE TRANSFORMERS_OFFLINE", {
     type: { kind: "boolean" },
     default: "0",
-    value: "BOOL",
     help: "use no network: only what is in the cache",
-    group: "source",
   }),
-  protocols: setting({
-    env: ["AIM_DOWNLOADER_PROTOCOL"],
-    flag: null,
+  protocols: setting("source", "LIST", "AIM_DOWNLOADER_PROTOCOL", {
     type: { kind: "text" },
     default: "HTTP",
-    value: "LIST",
     help: "ways to read from the hub, tried in this order: XET, HF_TRANSFER, HTTP",
-    group: "source",
   }),
-  jobs: setting({
-    env: ["AIM_DOWNLOAD_JOBS", "AIM_S3_MAX_CONCURRENCY", "AIM_S3_MAX_WORKERS"],
-    flag: "jobs",
+  jobs: setting("download", "--jobs N", "AIM_DOWNLOAD_JOBS AIM_S3_MAX_CONCURRENCY AIM_S3_MAX_WORKERS", {
     type: { kind: "integer", min: 1, max: 256 },
     default: "16",
-    value: "N",
     help: "maximum parallel connections",
-    group: "download",
   }),
-  partSize: setting({
-    env: ["AIM_DOWNLOAD_PART_SIZE", "AIM_S3_MULTIPART_CHUNKSIZE_MB"],
-    flag: "part-size",
+  partSize: setting("download", "--part-size SIZE", "AIM_DOWNLOAD_PART_SIZE AIM_S3_MULTIPART_CHUNKSIZE_MB", {
     type: { kind: "size", min: 65536, max: 2 ** 40 },
     default: null,
-    value: "SIZE",
     help: "maximum part size; by default 16MiB, or 64MiB for a model with several large files",
-    group: "download",
   }),
-  maxBandwidth: setting({
-    env: ["AIM_DOWNLOAD_MAX_BANDWIDTH"],
-    flag: "max-bandwidth",
+  maxBandwidth: setting("download", "--max-bandwidth RATE", "AIM_DOWNLOAD_MAX_BANDWIDTH", {
     type: { kind: "size", min: 1024, max: 2 ** 50, rate: true },
     default: null,
-    value: "RATE",
     help: "maximum bytes per second over all connections, such as 50MiB",
-    group: "download",
   }),
-  downloadFiles: setting({
-    env: ["AIM_DOWNLOAD_FILES"],
-    flag: "files",
+  downloadFiles: setting("download", "--files WHICH", "AIM_DOWNLOAD_FILES", {
     type: { kind: "choice", choices: ["all", "serving"] },
     default: null,
-    value: "WHICH",
     help:
       "all files of the model, or those that an engine loads; by default all, and serving where serve itself downloads",
-    group: "download",
   }),
-  refuseUnsafe: setting({
-    env: ["AIM_REFUSE_UNSAFE"],
-    flag: "refuse-unsafe",
+  refuseUnsafe: setting("download", "--refuse-unsafe BOOL", "AIM_REFUSE_UNSAFE", {
     type: { kind: "boolean" },
     default: "false",
-    value: "BOOL",
     help: "refuse models with pickled weights or Python code of their own (auto_map)",
-    group: "download",
   }),
-  modelSignature: setting({
-    env: ["AIM_MODEL_SIGNATURE"],
-    flag: "signature",
+  modelSignature: setting("download", "--signature FILE", "AIM_MODEL_SIGNATURE", {
     type: { kind: "path" },
     default: null,
-    value: "FILE",
     help: "OpenSSF signature of the model; by default its own model.sig, if a key or certificates are given",
-    group: "download",
   }),
-  signatureKey: setting({
-    env: ["AIM_MODEL_SIGNATURE_KEY"],
-    flag: "key",
+  signatureKey: setting("download", "--key FILE", "AIM_MODEL_SIGNATURE_KEY", {
     type: { kind: "path" },
     default: null,
-    value: "FILE",
     help: "public key (PEM) that the model must be signed with",
-    group: "download",
   }),
-  signatureCertificates: setting({
-    env: ["AIM_MODEL_SIGNATURE_CERTIFICATES"],
-    flag: "certificate-chain",
+  signatureCertificates: setting("download", "--certificate-chain FILE", "AIM_MODEL_SIGNATURE_CERTIFICATES", {
     type: { kind: "path" },
     default: null,
-    value: "FILE",
     help: "trusted certificates (PEM); the model's signer must have one of them",
-    group: "download",
   }),
-  stallTimeout: setting({
-    env: ["STALL_TIMEOUT"],
-    flag: "stall-timeout",
+  stallTimeout: setting("download", "--stall-timeout SECONDS", "STALL_TIMEOUT", {
     type: { kind: "duration", min: 1, max: 86400 },
     default: "120",
-    value: "SECONDS",
     help: "a connection that sends nothing for this long is closed and retried",
-    group: "download",
   }),
-  adapterSource: setting({
-    env: ["AIM_ADAPTER_SOURCE"],
-    flag: null,
+  adapterSource: setting("adapter", "DIR", "AIM_ADAPTER_SOURCE", {
     type: { kind: "path" },
     default: "/workspace/cache/adapters",
-    value: "DIR",
     help: "folder of LoRA adapters, one folder per adapter",
-    group: "adapter",
   }),
-  adapterMode: setting({
-    env: ["AIM_ADAPTER_MODE"],
-    flag: null,
+  adapterMode: setting("adapter", "MODE", "AIM_ADAPTER_MODE", {
     type: { kind: "choice", choices: ["static", "dynamic"] },
     default: "static",
-    value: "MODE",
     help: "load adapters at start, or also while the engine runs",
-    group: "adapter",
   }),
-  adapterRefreshInterval: setting({
-    env: ["AIM_ADAPTER_REFRESH_INTERVAL"],
-    flag: null,
+  adapterRefreshInterval: setting("adapter", "SECONDS", "AIM_ADAPTER_REFRESH_INTERVAL", {
     type: { kind: "duration", min: 1, max: 86400 },
     default: "30",
-    value: "SECONDS",
     help: "dynamic adapters: how often the folder is checked, at least every 5 s",
-    group: "adapter",
   }),
-  adapterMaxCount: setting({
-    env: ["AIM_ADAPTER_MAX_COUNT"],
-    flag: null,
+  adapterMaxCount: setting("adapter", "N", "AIM_ADAPTER_MAX_COUNT", {
     type: { kind: "integer", min: 1, max: 10000 },
     default: "8",
-    value: "N",
     help: "maximum adapters in GPU memory",
-    group: "adapter",
   }),
-  adapterMaxCpuCount: setting({
-    env: ["AIM_ADAPTER_MAX_CPU_COUNT"],
-    flag: null,
+  adapterMaxCpuCount: setting("adapter", "N", "AIM_ADAPTER_MAX_CPU_COUNT", {
     type: { kind: "integer", min: 1, max: 10000 },
     default: "16",
-    value: "N",
     help: "maximum adapters in host memory; at least AIM_ADAPTER_MAX_COUNT",
-    group: "adapter",
   }),
-  adapterMaxRank: setting({
-    env: ["AIM_ADAPTER_MAX_RANK"],
-    flag: null,
+  adapterMaxRank: setting("adapter", "RANK", "AIM_ADAPTER_MAX_RANK", {
     type: { kind: "choice", choices: ["1", "8", "16", "32", "64", "128", "256", "320", "512"] },
     default: "32",
-    value: "RANK",
     help: "maximum rank of an adapter; larger ones are left out",
-    group: "adapter",
   }),
-  progressInterval: setting({
-    env: ["PROGRESS_INTERVAL"],
-    flag: null,
+  progressInterval: setting("download", "SECONDS", "PROGRESS_INTERVAL", {
     type: { kind: "duration", min: 0.1, max: 3600 },
     default: "5",
-    value: "SECONDS",
     help: "how often progress is reported to the AIMArtifact",
-    group: "download",
   }),
-  targetDir: setting({
-    env: ["TARGET_DIR", "MOUNT_PATH"],
-    flag: null,
+  targetDir: setting("download", "DIR", "TARGET_DIR MOUNT_PATH", {
     type: { kind: "path" },
     default: null,
-    value: "DIR",
     help: "where fetch downloads to, unless DEST is given",
-    group: "download",
   }),
-  logLevel: setting({
-    env: ["AIM_LOG_LEVEL", "AIM_S3_LOG_LEVEL"],
-    flag: "log-level",
+  logLevel: setting("log", "--log-level LEVEL", "AIM_LOG_LEVEL AIM_S3_LOG_LEVEL", {
     type: { kind: "choice", choices: ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], ignoreCase: true },
     default: "INFO",
-    value: "LEVEL",
     help: "lowest level that is logged (AIM_DEBUG=true means DEBUG)",
-    group: "log",
   }),
-  logLevelRoot: setting({
-    env: ["AIM_LOG_LEVEL_ROOT"],
-    flag: null,
+  logLevelRoot: setting("log", "LEVEL", "AIM_LOG_LEVEL_ROOT", {
     type: { kind: "choice", choices: ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], ignoreCase: true },
     default: "WARNING",
-    value: "LEVEL",
     help: "the same for libraries",
-    group: "log",
   }),
-  logFormat: setting({
-    env: ["AIM_LOG_FORMAT"],
-    flag: "log-format",
+  logFormat: setting("log", "--log-format FORMAT", "AIM_LOG_FORMAT", {
     type: { kind: "choice", choices: ["text", "json"], ignoreCase: true },
     default: "text",
-    value: "FORMAT",
     help: "how log lines look",
-    group: "log",
   }),
-  debug: setting({
-    env: ["AIM_DEBUG"],
-    flag: null,
+  debug: setting("log", "BOOL", "AIM_DEBUG", {
     type: { kind: "boolean" },
     default: "false",
-    value: "BOOL",
     help: "log at DEBUG, with stacks",
-    group: "log",
   }),
 } as const;
 
