@@ -131,7 +131,7 @@ Deno.test("KServe's cache names a group of nodes that is there, and has the fiel
   assert(container.supportedUriFormats.some(({ prefix }) => String(sourceModelUri).startsWith(prefix)));
 });
 
-Deno.test("the warm-up waits for a moment of its node's, downloads, and reports in one line; a warm node does not wait", async () => {
+Deno.test("the warm-up waits as long as its node's name says, downloads, and reports in one line; a warm node does not wait", async () => {
   const directory = await Deno.makeTempDir();
   const files = { "config.json": "{}\n", "model.safetensors": safetensorsBytes(300_000, 1) };
   await using hub = await startHub({ repos: [{ id: "org/model", files }] });
@@ -188,7 +188,7 @@ Deno.test("the warm-up waits for a moment of its node's, downloads, and reports 
   }
 });
 
-Deno.test("the warm-up's pod is the aim-downloader's, tells its node's name, and lets so many nodes update at once", () => {
+Deno.test("the warm-up's pod knows its node's name, and counts as unavailable until its download has ended", () => {
   const daemonSet = filesOf("warm-up").find((one) => one.kind === "DaemonSet") ?? fail();
   const pod = podOf(daemonSet) ?? fail();
   const { updateStrategy } = daemonSet.spec as {

@@ -126,7 +126,7 @@ interface Rule {
   readonly onExitCodes?: { readonly values: readonly number[] };
 }
 
-helmTest("another model or another image is another job, and anything else is the same one", async () => {
+helmTest("changing the model or the image makes a new job, and nothing else does", async () => {
   const name = async (...settings: string[]) => of(await rendered("", ...settings), "Job").metadata.name;
   const first = await name();
   assertEquals(await name("--set", "engine.replicas=2"), first);

@@ -1,19 +1,19 @@
 #!/bin/sh
 # Downloads the model to this node, and reports in one line of JSON: on standard output and as the container's termination message.
 # NODE_NAME      this node
-# WARM_UP_SPREAD seconds over which the nodes' starts are spread, each at a moment of its own. Default: 0
+# WARM_UP_SPREAD seconds over which the nodes' starts are spread. Default: 0
 # WARM_UP_REPORT where the report goes. Default: /dev/termination-log
 set -u
 spread=${WARM_UP_SPREAD:-0}
 report=${WARM_UP_REPORT:-/dev/termination-log}
 waited=0
 
-# A model that is there already is neither waited for nor downloaded.
+# A node that has the model neither waits nor downloads.
 if ! HF_HUB_OFFLINE=1 aim download-to-cache --progress none >/dev/null 2>&1 && [ "$spread" -gt 0 ]; then
-  # The same for a node each time.
+  # The node's name decides, so it is the same each time.
   hash=$(printf %s "$NODE_NAME" | cksum)
   waited=$((${hash%% *} % spread))
-  # A sleep in the background lets TERM through.
+  # In the background, so that TERM is handled at once.
   trap 'kill $! 2>/dev/null; exit 143' TERM
   sleep "$waited" &
   wait $!
