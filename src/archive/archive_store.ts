@@ -1,6 +1,5 @@
 import { AimError } from "../errors/aim_error.ts";
 import { errorFrom } from "../errors/from_unknown.ts";
-import { log } from "../log/logger.ts";
 import { type FilesBelow, filesBelow } from "../os/files_below.ts";
 import { makeDirectories } from "../os/make_directories.ts";
 import { nodeModule } from "../os/node_module.ts";
@@ -12,7 +11,7 @@ import { sortedFiles } from "../sources/sorted_files.ts";
 import type { Source } from "../sources/source.ts";
 import { checkFreeSpace } from "../transfer/free_space.ts";
 import { transfer } from "../transfer/transfer.ts";
-import type { TransferOptions } from "../transfer/types.ts";
+import type { TransferEvent, TransferOptions } from "../transfer/types.ts";
 import { layerEntries, type LayerEntry } from "./layer_entries.ts";
 import { type ArchivedFile, type Layer, modelFiles } from "./model_files.ts";
 import { TarFault } from "./read_tar.ts";
@@ -108,11 +107,14 @@ export class ArchiveStore {
     }));
     const { bytesMoved } = await transfer(source, items, { ...options, root: this.#root });
     this.moved += bytesMoved;
+    const tell = options.onEvent ?? (() => {});
+    const bytes = sizeOf(missing);
+    tell({ type: "start", files: missing.length, bytes, bytesPresent: 0, unpacking: true });
     for (const archive of missing) {
       options.signal.throwIfAborted();
-      log.debug(`unpacking ${archive.file.path}`, { bytes: archive.file.size });
-      await this.#unpack(source.uri, archive, toFetch.includes(archive), options.signal);
+      await this.#unpack(source.uri, archive, toFetch.includes(archive), tell, options.signal);
     }
+    tell({ type: "end", bytesMoved: 0, bytesPresent: bytes, elapsed: 0 });
   }
 
   /** The source, but files of unpacked archives are read out of these. */
@@ -183,8 +185,15 @@ export class ArchiveStore {
   }
 
   /** Unpacks a proven archive, and notes what it holds. */
-  async #unpack(uri: string, archive: Archive, isProven: boolean, signal: AbortSignal): Promise<void> {
-    const { etag: hex, size } = archive.file;
+  async #unpack(
+    uri: string,
+    archive: Archive,
+    isProven: boolean,
+    tell: (event: TransferEvent) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { etag: hex, size, path } = archive.file;
+    tell({ type: "file", path, state: "active", size });
     const [packed, tar] = [this.#path(hex, "packed"), this.#path(hex, "tar")];
     const writing = `${this.#folder}/${hex}.unpacking.incomplete`;
     let entries: readonly LayerEntry[];
@@ -197,7 +206,12 @@ export class ArchiveStore {
       using output = isPacked ? this.#files.create(writing) : null;
       // What an earlier run has left is proven again, as far as reading it does.
       const expected = isPacked ? archive.diffId : isProven ? null : hex;
-      const chunks = copied(unpackedChunks(file, packing, size), output, expected, signal);
+      const chunks = copied(
+        unpackedChunks(file, packing, size, (bytes) => tell({ type: "bytes", path, bytes })),
+        output,
+        expected,
+        signal,
+      );
       entries = await layerEntries(chunks, archive.kind);
       await output?.syncData();
     } catch (error) {
@@ -213,6 +227,7 @@ export class ArchiveStore {
     );
     this.#files.rename(isPacked ? writing : packed, tar);
     if (isPacked) this.#files.remove(packed);
+    tell({ type: "file", path, state: "done", size });
   }
 }
 

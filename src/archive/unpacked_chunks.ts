@@ -2,7 +2,7 @@ import { nodeModule } from "../os/node_module.ts";
 import { TarFault } from "./read_tar.ts";
 
 /** Bytes of a chunk. */
-const CHUNK = 1 << 20;
+const CHUNK = 1 << 18;
 /** What deflate makes of one byte at most; only a bomb makes more. */
 const LARGEST_RATIO = 1032;
 /** Bytes that any archive may have, however small it is packed. */
@@ -27,20 +27,22 @@ export function packingOf(file: Deno.FsFile): Packing {
  * The bytes of a file, unpacked; each chunk is valid until the next.
  *
  * @param size Of the file, in bytes.
+ * @param onRead Told how many bytes of the file were read.
  * @throws {TarFault} it is damaged, or unpacks to more than any archive of that size does.
  */
 export async function* unpackedChunks(
   file: Deno.FsFile,
   packing: Packing,
   size: number,
+  onRead: (bytes: number) => void,
 ): AsyncGenerator<Uint8Array> {
-  if (packing === "none") return yield* chunksOf(file);
+  if (packing === "none") return yield* chunksOf(file, onRead);
   const { createGunzip, createZstdDecompress } = nodeModule("node:zlib");
   const options = { chunkSize: CHUNK };
   const unpacker = packing === "gzip" ? createGunzip(options) : createZstdDecompress(options);
   const limit = size * LARGEST_RATIO + ALWAYS;
   let total = 0;
-  const packed = nodeModule("node:stream").Readable.from(copies(file));
+  const packed = nodeModule("node:stream").Readable.from(copies(chunksOf(file, onRead)));
   packed.on("error", (error) => unpacker.destroy(error));
   packed.pipe(unpacker);
   try {
@@ -58,14 +60,15 @@ export async function* unpackedChunks(
   }
 }
 
-async function* chunksOf(file: Deno.FsFile): AsyncGenerator<Uint8Array> {
+async function* chunksOf(file: Deno.FsFile, onRead: (bytes: number) => void): AsyncGenerator<Uint8Array> {
   const buffer = new Uint8Array(CHUNK);
   for (let count = await file.read(buffer); count !== null; count = await file.read(buffer)) {
+    onRead(count);
     yield buffer.subarray(0, count);
   }
 }
 
-/** A stream reads ahead: its chunks are not the same memory. */
-async function* copies(file: Deno.FsFile): AsyncGenerator<Uint8Array> {
-  for await (const chunk of chunksOf(file)) yield chunk.slice();
+/** A stream reads ahead: its chunks must not share memory. */
+async function* copies(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) yield chunk.slice();
 }

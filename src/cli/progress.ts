@@ -120,6 +120,7 @@ function barDisplay(
 ): Display {
   const mayTell = throttle(RETRY_EVERY, now);
   let drawn: string[] = [];
+  let title = model;
   const width = () => Math.max(1, columns());
   // The cursor is at the start of the line below the display. If the terminal has become narrower, it has
   // wrapped the lines, which then take more rows.
@@ -131,11 +132,14 @@ function barDisplay(
   const draw = (snapshot: ProgressSnapshot, above = "") => {
     const before = erased();
     // The last column stays empty: some terminals wrap a line that fills it.
-    drawn = renderBar(snapshot, width() - 1, model);
+    drawn = renderBar(snapshot, width() - 1, title);
     write(before + above + drawn.map((line) => `${line}\n`).join(""));
   };
   return {
-    start: (_, snapshot) => draw(snapshot),
+    start({ unpacking = false }, snapshot) {
+      title = unpacking && model !== undefined ? `${model}: unpacking` : model;
+      draw(snapshot);
+    },
     update: (snapshot) => draw(snapshot),
     retry(event) {
       if (mayTell()) log(describeRetry(event));

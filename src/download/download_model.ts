@@ -219,6 +219,8 @@ async function bringFiles(
   const others = items.filter(({ file }) => !isArchived(file));
   const taken = archived.length === 0 ? NOTHING : await transfer(archives.reader(source), archived, {
     ...settings,
+    // A disk is read from fewer places at once than a server is asked for.
+    jobs: Math.min(settings.jobs, 4),
     maxBandwidth: null,
     onFile,
     onEvent: (event) => options.onEvent?.(event.type === "start" ? { ...event, unpacking: true } : event),

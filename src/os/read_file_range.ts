@@ -1,5 +1,5 @@
 /** Bytes of a chunk. */
-const CHUNK = 1 << 20;
+const CHUNK = 1 << 18;
 
 /**
  * The bytes of a file from an offset up to another, or up to its end. The file is opened when the first byte is asked for. Requires

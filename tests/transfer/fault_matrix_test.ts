@@ -375,6 +375,17 @@ for (const from of ["registry", "archives"] as const) {
     });
   });
 
+  Deno.test(`a registry, or its token server, that is down, ${from}: the error is network`, async () => {
+    for (const path of ["/v2/", "/token"]) {
+      await withBench(from, "local", async (bench) => {
+        const match = (request: SeenRequest) => request.target.startsWith(path);
+        bench.faults.push({ kind: "status", status: 503, roles: ["api"], match });
+        const error = await bench.download().then(() => null, (e: unknown) => e);
+        assert(error instanceof AimError && error.kind === "network", String(error));
+      });
+    }
+  });
+
   Deno.test(`a registry that refuses, ${from}: the error is unauthorized after one question`, async () => {
     await withBench(from, "local", async (bench) => {
       bench.faults.push({ kind: "status", status: 403, roles: ["api"] });

@@ -1,4 +1,5 @@
 import { AimError } from "../../errors/aim_error.ts";
+import { readFileRange } from "../../os/read_file_range.ts";
 import { readRegularText } from "../../os/read_regular_file.ts";
 import type { TransportRequest } from "../transport/transport.ts";
 import { isDigest } from "./oci_ref.ts";
@@ -48,39 +49,22 @@ function reasonOf(
 
 /** A blob, or the range of it that is asked for. */
 async function blob(path: string, { headers }: TransportRequest): Promise<Response> {
-  const wanted = /^bytes=(\d+)-(\d+)$/.exec(new Headers(headers).get("range") ?? "");
-  let file: Deno.FsFile;
+  let info: Deno.FileInfo;
   try {
-    if (!(await Deno.stat(path)).isFile) return new Response(null, { status: 404 });
-    file = await Deno.open(path);
+    info = await Deno.stat(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return new Response(null, { status: 404 });
     throw error;
   }
-  const { size } = await file.stat();
-  if (wanted === null) {
-    return new Response(file.readable, { headers: { "content-length": `${size}` } });
-  }
-  const [first, last] = [Number(wanted[1]), Math.min(Number(wanted[2]), size - 1)];
-  if (first > last) {
-    file.close();
-    return new Response(null, { status: 416 });
-  }
-  await file.seek(first, Deno.SeekMode.Start);
-  return new Response(file.readable.pipeThrough(firstBytes(last - first + 1)), {
-    status: 206,
-    headers: { "content-length": `${last - first + 1}`, "content-range": `bytes ${first}-${last}/${size}` },
-  });
-}
-
-function firstBytes(count: number): TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>> {
-  let left = count;
-  return new TransformStream({
-    transform(chunk, controller) {
-      const part = chunk.subarray(0, left);
-      left -= part.length;
-      if (part.length > 0) controller.enqueue(part);
-      if (left === 0) controller.terminate();
-    },
+  if (!info.isFile) return new Response(null, { status: 404 });
+  const { size } = info;
+  const wanted = /^bytes=(\d+)-(\d+)$/.exec(new Headers(headers).get("range") ?? "");
+  const [start, end] = wanted === null
+    ? [0, size]
+    : [Number(wanted[1]), Math.min(Number(wanted[2]) + 1, size)];
+  if (start >= end && wanted !== null) return new Response(null, { status: 416 });
+  return new Response(readFileRange(path, start, end), {
+    status: wanted === null ? 200 : 206,
+    headers: { "content-length": `${end - start}`, "content-range": `bytes ${start}-${end - 1}/${size}` },
   });
 }

@@ -19,9 +19,13 @@ export async function ociError(
 ): Promise<AimError | TransientError | SourceChangedError> {
   const { status, headers } = response;
   // An address that another origin has signed for a while: the registry gives a new one.
-  const isElsewhere = path !== null && URL.parse(response.url)?.host !== host && response.url !== "";
+  const isElsewhere = path !== null && response.url !== "" && URL.parse(response.url)?.host !== host;
   if (isTransientStatus(status) || (isElsewhere && (status === 401 || status === 403))) {
-    return passingFault(status, host, path, askedWait(headers));
+    const fault = passingFault(status, host, path, askedWait(headers));
+    if (path !== null || fault instanceof AimError) return fault;
+    return new AimError("network", fault.message, {
+      hint: "run the command again when the registry is well",
+    });
   }
   const code = `${codeIn(await readStart(response))}${status}`;
   switch (status) {

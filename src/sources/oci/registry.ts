@@ -190,7 +190,14 @@ async function bearerToken(
   });
   if (!response.ok) {
     await discard(response);
-    return null;
+    if (response.status < 500 && response.status !== 429) return null;
+    throw new AimError(
+      "network",
+      `status ${response.status} from ${url.host}, which gives ${host}'s tokens`,
+      {
+        hint: "run the command again when it is well",
+      },
+    );
   }
   const answer = parseJson(await response.text(), url.host) as
     | { token?: unknown; access_token?: unknown }
