@@ -6,12 +6,13 @@ import { formatBytes } from "./format.ts";
 import { folderInWords } from "./pick_models.ts";
 import { jsonReport } from "./json_report.ts";
 import { formatFlag } from "./format_flag.ts";
+import { flag } from "./flag.ts";
 
 /** Flags of commands that remove. */
-export const REMOVAL_FLAGS = [
-  { name: "yes", short: "y", type: "boolean", help: "remove without asking" },
+export const REMOVAL_FLAGS: readonly FlagSpec[] = [
+  flag("-y|--yes", "remove without asking"),
   formatFlag("text", "json"),
-] as const satisfies readonly FlagSpec[];
+];
 
 /**
  * Shows what would go, asks (or takes `--yes`), removes. A model that is being downloaded is left alone.

@@ -7,6 +7,7 @@ import { AimError } from "../errors/aim_error.ts";
 import type { CommandContext, FlagSpec } from "./command.ts";
 import { PROGRESS_MODES } from "./progress.ts";
 import { formatFlag } from "./format_flag.ts";
+import { flag } from "./flag.ts";
 
 /** Settings of every command that downloads. */
 export const DOWNLOAD_SETTINGS = [
@@ -25,25 +26,21 @@ export const DOWNLOAD_SETTINGS = [
 ] as const satisfies readonly SettingName[];
 
 /** How progress is shown. */
-export const PROGRESS_FLAG = {
-  name: "progress",
-  type: "string",
-  value: "MODE",
+export const PROGRESS_FLAG = flag("--progress MODE", "how progress is shown, on standard error", {
   choices: PROGRESS_MODES,
   default: "auto",
-  help: "how progress is shown, on standard error",
-} as const satisfies FlagSpec;
+});
 
 /** Flags of every command that downloads on request. */
-export const DOWNLOAD_FLAGS = [
-  { name: "revision", type: "string", value: "REV", help: "branch, tag or commit of a hub model" },
-  { name: "include", type: "list", value: "GLOB", help: "only files that match; * also matches /" },
-  { name: "exclude", type: "list", value: "GLOB", help: "no files that match" },
-  { name: "force", type: "boolean", help: "download everything again" },
-  { name: "no-verify", type: "boolean", help: "check only sizes, not digests" },
+export const DOWNLOAD_FLAGS: readonly FlagSpec[] = [
+  flag("--revision REV", "branch, tag or commit of a hub model"),
+  flag("--include GLOB...", "only files that match; * also matches /"),
+  flag("--exclude GLOB...", "no files that match"),
+  flag("--force", "download everything again"),
+  flag("--no-verify", "check only sizes, not digests"),
   formatFlag("text", "json"),
   PROGRESS_FLAG,
-] as const satisfies readonly FlagSpec[];
+];
 
 /** The options of a download, from configuration and flags. */
 export function downloadOptions(context: CommandContext): Omit<DownloadOptions, "onEvent"> {

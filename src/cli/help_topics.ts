@@ -50,7 +50,7 @@ function renderEnvironment(page: Page): string {
     "",
     ...groups,
     bold("Also honoured"),
-    ...twoColumns(ALSO_HONOURED, page.width),
+    ...twoColumns(Object.entries(ALSO_HONOURED), page.width),
   ]);
 }
 

@@ -1,18 +1,14 @@
 import { type Setting, type SettingName, SETTINGS } from "../config/settings.ts";
 import type { Command, FlagSpec } from "./command.ts";
+import { flag } from "./flag.ts";
 
 /** Settings that every command takes. */
 export const GLOBAL_SETTINGS = ["logLevel", "logFormat"] as const satisfies readonly SettingName[];
 
-const QUIET: FlagSpec = {
-  name: "quiet",
-  short: "q",
-  type: "boolean",
-  help: "no progress, and only warnings and errors in the log",
-};
+const QUIET: FlagSpec = flag("-q|--quiet", "no progress, and only warnings and errors in the log");
 
 /** In place of the positional MODEL. */
-const MODEL_ID: FlagSpec = { name: "model-id", type: "string", value: "MODEL", help: "the same as MODEL" };
+const MODEL_ID: FlagSpec = flag("--model-id MODEL", "the same as MODEL");
 
 /** A flag of a command line: a setting's, or a command's own. */
 export interface KnownFlag {

@@ -7,16 +7,13 @@ import { AimError } from "../errors/aim_error.ts";
 import { errorFrom } from "../errors/from_unknown.ts";
 import { localNameOf } from "../sources/local_name.ts";
 import { parseModelRef } from "../sources/model_ref.ts";
-import type { CommandContext, FlagSpec } from "./command.ts";
+import type { CommandContext } from "./command.ts";
+import { flag } from "./flag.ts";
 
 /** Narrows a cache command to one layout. */
-export const LAYOUT_FLAG = {
-  name: "layout",
-  type: "string",
-  value: "LAYOUT",
+export const LAYOUT_FLAG = flag("--layout LAYOUT", "only local directories, or only the Hugging Face cache", {
   choices: ["local", "hub"],
-  help: "only local directories, or only the Hugging Face cache",
-} as const satisfies FlagSpec;
+});
 
 /**
  * Where the caches are. A place that was named and is not there is a mistake, not an empty cache.

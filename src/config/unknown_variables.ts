@@ -5,7 +5,7 @@ import { type Setting, SETTINGS } from "./settings.ts";
 /** Every variable that aim or a library of its reads; those with `*` are patterns. */
 export const KNOWN_VARIABLES: ReadonlySet<string> = new Set([
   ...Object.values<Setting>(SETTINGS).flatMap((setting) => setting.env),
-  ...ALSO_HONOURED.flatMap(([names]) => names.split(", ")),
+  ...Object.keys(ALSO_HONOURED).flatMap((names) => names.split(", ")),
 ]);
 
 // Kubernetes describes a service called "aim" or "aim-llama" in variables of its own.

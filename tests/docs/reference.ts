@@ -18,7 +18,9 @@ export async function referenceTables(): Promise<Readonly<Record<string, string>
     ),
     variables: table(
       ["variable", "meaning"],
-      ALSO_HONOURED.map(([names, meaning]) => [names.split(", ").map(code).join(", "), meaning]),
+      Object.entries(ALSO_HONOURED).map((
+        [names, meaning],
+      ) => [names.split(", ").map(code).join(", "), meaning]),
     ),
     commands: table(["command", "does"], commands.map((c) => [code(usage(c)), c.summary])),
     "exit-codes": table(["code", "meaning"], [

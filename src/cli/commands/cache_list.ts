@@ -12,6 +12,7 @@ import { LAYOUT_FLAG, pickModels } from "../pick_models.ts";
 import { wrap } from "../render_help.ts";
 import { style } from "../style.ts";
 import { type Column, table } from "../table.ts";
+import { flag } from "../flag.ts";
 
 /** `aim cache list`: the models in the caches. */
 export const cacheList: Command = {
@@ -21,20 +22,14 @@ export const cacheList: Command = {
   settings: ["cachePath"],
   flags: [
     LAYOUT_FLAG,
-    {
-      name: "sort",
-      type: "string",
-      value: "KEY",
+    flag("--sort KEY", "by name, by size (largest first) or by last use (latest first)", {
       choices: SORT_KEYS,
       default: "name",
-      help: "by name, by size (largest first) or by last use (latest first)",
-    },
-    {
-      name: "filter",
-      type: "list",
-      value: "CONDITION",
-      help: "only models with size>10GiB, used>30d, name=org/*, state=partial or layout=hub",
-    },
+    }),
+    flag(
+      "--filter CONDITION...",
+      "only models with size>10GiB, used>30d, name=org/*, state=partial or layout=hub",
+    ),
     formatFlag("table", "json"),
   ],
   examples: {

@@ -3,6 +3,7 @@ import type { Command } from "../command.ts";
 import { formatFlag } from "../format_flag.ts";
 import { jsonReport } from "../json_report.ts";
 import { folderInWords, LAYOUT_FLAG, pickModels } from "../pick_models.ts";
+import { flag } from "../flag.ts";
 
 /** `aim cache pin`: keep models whatever pruning removes. */
 export const cachePin: Command = {
@@ -11,7 +12,7 @@ export const cachePin: Command = {
   positionals: [{ name: "MODEL", required: true, many: true }],
   settings: ["cachePath"],
   flags: [
-    { name: "remove", type: "boolean", help: "let them be pruned again" },
+    flag("--remove", "let them be pruned again"),
     LAYOUT_FLAG,
     formatFlag("text", "json"),
   ],

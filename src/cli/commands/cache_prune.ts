@@ -10,6 +10,7 @@ import { text } from "../download_flags.ts";
 import { parseAge } from "../list_filter.ts";
 import { existingCaches, folderInWords } from "../pick_models.ts";
 import { serverOf, type ServingProcess, servingProcesses } from "../served_models.ts";
+import { flag } from "../flag.ts";
 
 /** `aim cache prune`: remove what nothing needs, and models by age and total size. */
 export const cachePrune: Command<readonly ServingProcess[]> = {
@@ -18,18 +19,14 @@ export const cachePrune: Command<readonly ServingProcess[]> = {
   positionals: [],
   settings: ["cachePath"],
   flags: [
-    {
-      name: "older-than",
-      type: "string",
-      value: "AGE",
-      help: "also models unused for this long, such as 30d (m, h, d, w); never those pinned or in use",
-    },
-    {
-      name: "keep",
-      type: "string",
-      value: "SIZE",
-      help: "also models, least recently used first, until the rest fits in this size, such as 200GiB",
-    },
+    flag(
+      "--older-than AGE",
+      "also models unused for this long, such as 30d (m, h, d, w); never those pinned or in use",
+    ),
+    flag(
+      "--keep SIZE",
+      "also models, least recently used first, until the rest fits in this size, such as 200GiB",
+    ),
     ...REMOVAL_FLAGS,
   ],
   examples: {

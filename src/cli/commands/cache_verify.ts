@@ -26,6 +26,7 @@ import { folderInWords, LAYOUT_FLAG, pickModels } from "../pick_models.ts";
 import { style } from "../style.ts";
 import { jsonReport } from "../json_report.ts";
 import { formatFlag } from "../format_flag.ts";
+import { flag } from "../flag.ts";
 
 /** `aim cache verify`: hash every file again. */
 export const cacheVerify: Command = {
@@ -38,11 +39,7 @@ export const cacheVerify: Command = {
   ],
   flags: [
     LAYOUT_FLAG,
-    {
-      name: "repair",
-      type: "boolean",
-      help: "download bad and missing files again, from the model's source, at the same commit",
-    },
+    flag("--repair", "download bad and missing files again, from the model's source, at the same commit"),
     PROGRESS_FLAG,
     formatFlag("text", "json"),
   ],

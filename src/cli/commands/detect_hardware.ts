@@ -5,6 +5,7 @@ import { readJson } from "../../values/read_json.ts";
 import { isList } from "../../values/value.ts";
 import { writeYaml } from "../../values/write_yaml.ts";
 import type { Command } from "../command.ts";
+import { flag } from "../flag.ts";
 
 const TYPES = ["gpu", "cpu"] as const;
 
@@ -15,23 +16,12 @@ export const detectHardwareCommand: Command<readonly GpuInventory[]> = {
   positionals: [],
   settings: ["sysfsRoot", "devRoot", "procRoot", "amdSmi"],
   flags: [
-    {
-      name: "type",
-      type: "string",
-      value: "TYPE",
-      choices: [...TYPES, "all"],
-      default: "all",
-      help: "what to look for: gpu, cpu or all",
-    },
-    {
-      name: "format",
-      type: "string",
-      value: "FORMAT",
+    flag("--type TYPE", "what to look for: gpu, cpu or all", { choices: [...TYPES, "all"], default: "all" }),
+    flag("--format FORMAT", "how the list is printed; empty if no known accelerator is found", {
       choices: ["json", "yaml"],
       default: "json",
-      help: "how the list is printed; empty if no known accelerator is found",
-    },
-    { name: "verbose", short: "v", type: "boolean", help: "also the state of each GPU and of the processor" },
+    }),
+    flag("-v|--verbose", "also the state of each GPU and of the processor"),
   ],
   examples: {
     "aim detect-hardware": "GPUs and the processor",

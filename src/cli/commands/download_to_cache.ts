@@ -21,6 +21,7 @@ import { jsonReport } from "../json_report.ts";
 import { type DownloadPreview, previewDownload } from "../preview_download.ts";
 import { startProgress } from "../start_progress.ts";
 import { type Column, table } from "../table.ts";
+import { flag } from "../flag.ts";
 
 /** `aim download-to-cache`: download models into one of the two cache layouts. */
 export const downloadToCache: Command<GpuInventory | null> = {
@@ -30,21 +31,9 @@ export const downloadToCache: Command<GpuInventory | null> = {
   model: "source",
   settings: [...SELECTION_SETTINGS, ...DOWNLOAD_SETTINGS],
   flags: [
-    {
-      name: "use-hf-cache",
-      type: "boolean",
-      help: "store it in the Hugging Face cache instead of a local directory",
-    },
-    {
-      name: "all-profiles",
-      type: "boolean",
-      help: "every model that a profile for this accelerator can load",
-    },
-    {
-      name: "dry-run",
-      type: "boolean",
-      help: "list the files, which of them are present, and where they would go",
-    },
+    flag("--use-hf-cache", "store it in the Hugging Face cache instead of a local directory"),
+    flag("--all-profiles", "every model that a profile for this accelerator can load"),
+    flag("--dry-run", "list the files, which of them are present, and where they would go"),
     ...DOWNLOAD_FLAGS,
   ],
   examples: {

@@ -9,6 +9,7 @@ import type { Command } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { dryRunJson, dryRunScript, dryRunText, withSecrets } from "../dry_run_report.ts";
 import { explainPlan } from "../explain_plan.ts";
+import { flag } from "../flag.ts";
 
 /** `aim dry-run`: everything that serving would do, without downloading or executing. */
 export const dryRun: Command<GpuInventory> = {
@@ -18,23 +19,18 @@ export const dryRun: Command<GpuInventory> = {
   model: "served",
   takesEngineWords: true,
   settings: [...SELECTION_SETTINGS, "engineArgs", "port", "cachePath", "hfEndpoint", "offline"],
-  flags: [{
-    name: "format",
-    type: "string",
-    value: "FORMAT",
-    choices: ["yaml", "json", "script"],
-    default: "yaml",
-    help: "yaml: why, the profile and the script; json: the same for programs; script: only the script",
-  }, {
-    name: "engine-version",
-    type: "string",
-    value: "VERSION",
-    help: "fit the engine's arguments to this version instead of the installed one",
-  }, {
-    name: "show-secrets",
-    type: "boolean",
-    help: "print keys and tokens instead of the names of their variables",
-  }],
+  flags: [
+    flag(
+      "--format FORMAT",
+      "yaml: why, the profile and the script; json: the same for programs; script: only the script",
+      { choices: ["yaml", "json", "script"], default: "yaml" },
+    ),
+    flag(
+      "--engine-version VERSION",
+      "fit the engine's arguments to this version instead of the installed one",
+    ),
+    flag("--show-secrets", "print keys and tokens instead of the names of their variables"),
+  ],
   emptyJson: "[]",
   examples: {
     "aim dry-run meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X":

@@ -5,6 +5,7 @@ import { count, formatBytes } from "../format.ts";
 import { formatFlag } from "../format_flag.ts";
 import { jsonReport } from "../json_report.ts";
 import { LAYOUT_FLAG, pickModels } from "../pick_models.ts";
+import { flag } from "../flag.ts";
 
 /** `aim export`: a cached model as an OCI layout directory. */
 export const exportModel: Command = {
@@ -13,14 +14,8 @@ export const exportModel: Command = {
   positionals: [{ name: "MODEL", required: true }, { name: "DIR", required: true }],
   settings: ["cachePath"],
   flags: [
-    { name: "oci-layout", type: "boolean", help: "the format that is written; the only one" },
-    {
-      name: "tag",
-      type: "string",
-      value: "TAG",
-      default: "latest",
-      help: "name of the artifact in the layout",
-    },
+    flag("--oci-layout", "the format that is written; the only one"),
+    flag("--tag TAG", "name of the artifact in the layout", { default: "latest" }),
     LAYOUT_FLAG,
     formatFlag("text", "json"),
   ],

@@ -21,6 +21,7 @@ import {
   plainListing,
 } from "../profile_listing.ts";
 import { type ProfileRow, profileTable } from "../profile_table.ts";
+import { flag } from "../flag.ts";
 
 /** `aim list-profiles`: every profile and why it does or does not fit. */
 export const listProfiles: Command<GpuInventory | null> = {
@@ -30,33 +31,16 @@ export const listProfiles: Command<GpuInventory | null> = {
   model: "served",
   settings: SELECTION_SETTINGS,
   flags: [
-    {
-      name: "state",
-      type: "string",
-      value: "STATE",
+    flag("--state STATE", "only profiles in this state; gpu_mismatch is accelerator_mismatch", {
       choices: [...PROFILE_STATES, "gpu_mismatch", "all"],
       default: "all",
-      help: "only profiles in this state; gpu_mismatch is accelerator_mismatch",
-    },
-    {
-      name: "format",
-      type: "string",
-      value: "FORMAT",
+    }),
+    flag("--format FORMAT", "table: one line each; text: a paragraph each; json, yaml: a list for programs", {
       choices: ["table", "text", "json", "yaml"],
       default: "table",
-      help: "table: one line each; text: a paragraph each; json, yaml: a list for programs",
-    },
-    {
-      name: "skip-compatibility-check",
-      type: "boolean",
-      help: "list profiles without looking at GPUs",
-    },
-    {
-      name: "verbose",
-      short: "v",
-      type: "boolean",
-      help: "also models and paths; as text also arguments and environment",
-    },
+    }),
+    flag("--skip-compatibility-check", "list profiles without looking at GPUs"),
+    flag("-v|--verbose", "also models and paths; as text also arguments and environment"),
   ],
   examples: {
     "aim list-profiles meta-llama/Llama-3.1-8B-Instruct": "what fits this host",

@@ -5,6 +5,7 @@ import type { Command } from "../command.ts";
 import { count } from "../format.ts";
 import { jsonReport } from "../json_report.ts";
 import { formatFlag } from "../format_flag.ts";
+import { flag } from "../flag.ts";
 
 /** `aim profiles validate PATH…`: every fault of profile files. */
 export const profilesValidate: Command = {
@@ -12,16 +13,14 @@ export const profilesValidate: Command = {
   summary: "check profile files; every fault with file:line:column",
   positionals: [{ name: "PATH", required: true, many: true }],
   settings: [],
-  flags: [{
-    name: "strict",
-    type: "boolean",
-    help: "also AMD's style rules: file names, no unknown or retired keys, one primary profile",
-  }, {
-    name: "engine-version",
-    type: "string",
-    value: "VERSION",
-    help: "also warn about engine arguments that this version of the engine does not take",
-  }, formatFlag("text", "json")],
+  flags: [
+    flag("--strict", "also AMD's style rules: file names, no unknown or retired keys, one primary profile"),
+    flag(
+      "--engine-version VERSION",
+      "also warn about engine arguments that this version of the engine does not take",
+    ),
+    formatFlag("text", "json"),
+  ],
   examples: {
     "aim profiles validate profiles/custom": "all profiles in a folder, at any depth",
     "aim profiles validate my-profile.yaml": "one file; exit code 2 where it has faults",

@@ -5,6 +5,7 @@ import { jsonReport } from "../json_report.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { startProgress } from "../start_progress.ts";
 import { DOWNLOAD_SETTINGS } from "../download_flags.ts";
+import { flag } from "../flag.ts";
 
 /** `aim serve`: select, resolve, download if missing, become the engine. */
 export const serve: Command<GpuInventory> = {
@@ -14,11 +15,12 @@ export const serve: Command<GpuInventory> = {
   model: "served",
   takesEngineWords: true,
   settings: [...SELECTION_SETTINGS, "engineArgs", "port", ...DOWNLOAD_SETTINGS],
-  flags: [{
-    name: "timings",
-    type: "boolean",
-    help: "print how long each step took, as a line of JSON on standard error, when the engine starts",
-  }],
+  flags: [
+    flag(
+      "--timings",
+      "print how long each step took, as a line of JSON on standard error, when the engine starts",
+    ),
+  ],
   examples: {
     "aim serve meta-llama/Llama-3.1-8B-Instruct": "serve a model of the hub",
     "aim serve s3://models/org/llama-7b --port 8080": "serve from S3, credentials from the environment",

@@ -3,6 +3,7 @@ import { WATCH_COMMAND } from "../../adapters/start_watcher.ts";
 import { watchAdapters } from "../../adapters/watch_adapters.ts";
 import { adapterSettings } from "../../serve/adapter_settings.ts";
 import type { Command } from "../command.ts";
+import { flag } from "../flag.ts";
 
 /** Milliseconds; the same bound as in AMD's runtime. */
 const LEAST_INTERVAL = 5000;
@@ -13,7 +14,7 @@ export const watchAdaptersCommand: Command = {
   summary: "keep the engine's LoRA adapters like those on disk; started by serve",
   positionals: [],
   settings: [],
-  flags: [{ name: "url", type: "string", value: "URL", help: "the engine's address" }],
+  flags: [flag("--url URL", "the engine's address")],
   permissions: { write: false, net: true, run: false, ffi: false },
   async run({ config, env, flags }) {
     const engine = Deno.ppid;
