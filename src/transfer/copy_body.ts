@@ -2,7 +2,7 @@ import type { ByteRange } from "../sources/manifest.ts";
 import type { RangeBody } from "../sources/source.ts";
 
 /** Bytes that a connection reads, and writes, at once. */
-const BUFFER = 256 * 1024;
+const BUFFER = 128 * 1024;
 /** Milliseconds: after a read that was done sooner, the next one waits for twice as many bytes. */
 const QUICK = 20;
 
@@ -64,6 +64,7 @@ export async function* chunks(
     signal.removeEventListener("abort", stop);
     // Not waited for: a stream that hangs may hang here too.
     void reader.cancel().catch(() => {});
+    reader.release();
   }
 }
 
@@ -71,7 +72,12 @@ interface ChunkReader {
   /** At least so many bytes, unless the body ends before; whatever comes of a stream that is not of bytes. */
   read(least: number): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
   cancel(reason?: unknown): Promise<void>;
+  /** No more is read, and nothing that was read is needed any more. */
+  release(): void;
 }
+
+/** Buffers of bodies that have ended: what is left to the garbage collector stays for long. */
+const spare: ArrayBuffer[] = [];
 
 function readerOf(body: ReadableStream<Uint8Array>): ChunkReader {
   let reader: ReadableStreamBYOBReader;
@@ -79,9 +85,9 @@ function readerOf(body: ReadableStream<Uint8Array>): ChunkReader {
     reader = body.getReader({ mode: "byob" });
   } catch {
     const chunked = body.getReader();
-    return { read: () => chunked.read(), cancel: (reason) => chunked.cancel(reason) };
+    return { read: () => chunked.read(), cancel: (reason) => chunked.cancel(reason), release() {} };
   }
-  let buffer = new ArrayBuffer(BUFFER);
+  let buffer = spare.pop() ?? new ArrayBuffer(BUFFER);
   return {
     async read(least) {
       const { done, value } = await reader.read(new Uint8Array(buffer), { min: least });
@@ -90,6 +96,10 @@ function readerOf(body: ReadableStream<Uint8Array>): ChunkReader {
       return { done, value };
     },
     cancel: (reason) => reader.cancel(reason),
+    release() {
+      // Without its bytes if a read has not given it back.
+      if (buffer.byteLength > 0) spare.push(buffer);
+    },
   };
 }
 

@@ -25,7 +25,7 @@ const CONNECTIONS = 4;
 /** Milliseconds between two looks whether more connections would help. */
 const RAMP_EVERY = 100;
 /** Milliseconds between two flushes of a file to disk, and two records of parts that are under way. */
-const FLUSH_EVERY = 5_000;
+const FLUSH_EVERY = 1_000;
 /** Milliseconds between two checks that partial files are still ours, and two notes of what has come. */
 const CHECK_EVERY = 250;
 /** Milliseconds in which a process whose partial file was taken over has noticed. */

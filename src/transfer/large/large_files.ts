@@ -18,14 +18,18 @@ import { prefixEnd, rangeBytes } from "../ranges.ts";
 import type { TransferRun } from "../transfer_run.ts";
 import type { ComputedDigests, TransferItem } from "../types.ts";
 
+/** One thread hashes as fast as bytes come, two do without instructions for SHA; each takes 15 MiB of memory. */
+const HASH_THREADS = navigator.hardwareConcurrency > 2 ? 2 : 1;
+
 /** Brings files in parts, each over a connection of its own, hashes them while they grow, and publishes what is proven. */
 export class LargeFiles {
   readonly #run: TransferRun;
   readonly #requeue: (file: LargeFile, parts: Iterable<ByteRange>) => void;
-  readonly #pool = hashPool();
+  readonly #pool = hashPool({ workers: HASH_THREADS });
   readonly #owner: PartialOwner;
   readonly #flows = new Set<Flow>();
   readonly #open = new Set<LargeFile>();
+  readonly #flushing = new Set<LargeFile>();
   /** The server, or a proxy before it, has answered a part with a whole file. */
   #ignoresRanges = false;
 
@@ -154,7 +158,12 @@ export class LargeFiles {
 
   /** Brings to disk what has come of all files. */
   flush(): void {
-    for (const file of this.#open) this.#run.track(file.partial.flush(), file.item.file);
+    for (const file of this.#open) {
+      // A disk that is slower than the network is not asked again meanwhile.
+      if (this.#flushing.has(file)) continue;
+      this.#flushing.add(file);
+      this.#run.track(file.partial.flush().finally(() => this.#flushing.delete(file)), file.item.file);
+    }
   }
 
   /** Stops hashing, and brings to disk what was recorded. */
@@ -307,21 +316,21 @@ export class LargeFiles {
 
   async #proveAndPublish(file: LargeFile): Promise<void> {
     const { item } = file;
-    this.#local(file, () => this.#activate(file));
-    this.#hash(file);
-    this.#run.state(item.file, "verifying");
-    file.hash?.advance(item.file.size);
-    const digests = await (file.hash?.done ?? {});
-    if (!this.#run.matches(item.file, digests)) return this.#rejected(file, digests);
-    const target = item.target(digests);
     try {
+      this.#local(file, () => this.#activate(file));
+      this.#hash(file);
+      this.#run.state(item.file, "verifying");
+      file.hash?.advance(item.file.size);
+      const digests = await (file.hash?.done ?? {});
+      if (!this.#run.matches(item.file, digests)) return this.#rejected(file, digests);
+      const target = item.target(digests);
       await file.partial.publish(target);
+      this.#open.delete(file);
+      this.#run.done(item, target, digests);
     } catch (error) {
       if (error instanceof StagingLostError) return this.#stolen(file, error);
-      throw errorFrom(error, `writing ${target}`);
+      throw errorFrom(error, `writing ${file.partial.path}`);
     }
-    this.#open.delete(file);
-    this.#run.done(item, target, digests);
   }
 
   /** A wrong digest: once more from nothing, then the end. */
@@ -392,7 +401,7 @@ export class LargeFiles {
     try {
       run();
     } catch (error) {
-      if (error === this.#run.stop.signal.reason) throw error;
+      if (error === this.#run.stop.signal.reason || error instanceof StagingLostError) throw error;
       throw errorFrom(error, `writing ${file.partial.path}`);
     }
   }

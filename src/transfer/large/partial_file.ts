@@ -101,7 +101,7 @@ export class PartialFile {
     try {
       this.#files = this.#exists ? this.#openBoth() : this.#createBoth();
     } catch (error) {
-      throw directoryGone(error, this.path) ?? error;
+      throw lostOr(error, this.path);
     }
     this.#exists = true;
   }
