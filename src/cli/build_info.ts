@@ -1,14 +1,13 @@
-/** What was built, how, and from which commit. */
+/** Version, commit and form of this build. */
 export interface BuildInfo {
   readonly version: string;
-  /** Git commit; `null` where nothing tells. */
+  /** `null` if unknown. */
   readonly commit: string | null;
   readonly form: "source" | "compiled" | "self-extracting";
 }
 
 /**
- * Reads `build.json`, which packaging puts beside the main module; where there is none this is the source tree, which
- * says itself.
+ * Reads `build.json`, which packaging puts next to the main module, or in the source tree deno.json and `.git`.
  *
  * @param root URL of the main module, or of its directory with a final `/`.
  */

@@ -1,12 +1,12 @@
-/** What the self-extracting executable puts before the name of a variable that is not for Deno to see (container/packaging). */
+/** Prefix with which the self-extracting executable hides the caller's variables from Deno (container/packaging). */
 const SET_ASIDE = "_AIM_CALLERS_";
 
 /**
- * The environment as the caller gave it.
+ * The caller's environment, for the engine.
  *
- * Where there is no `node` on PATH, Deno's command line puts a directory of its own (`$DENO_DIR/node_compat_bin`) in front and
- * marks that in a variable (deno, cli/node_compat_shim.rs). The self-extracting executable sets variables for Deno, marks that with
- * `_AIM_LAUNCHED` and renames the caller's own. The engine is to see none of this.
+ * Without `node` on PATH, Deno's command line prepends its own directory (`$DENO_DIR/node_compat_bin`) and sets a
+ * variable (deno, cli/node_compat_shim.rs). The self-extracting executable sets variables for Deno, renames the
+ * caller's own, and sets `_AIM_LAUNCHED`. This undoes both.
  */
 export function callersEnvironment(env: Readonly<Record<string, string>>): Record<string, string> {
   const { DENO_NODE_SHIM_ACTIVE: _, ...own } = env._AIM_LAUNCHED === undefined ? env : unlaunched(env);

@@ -3,25 +3,25 @@ import type { SettingName } from "../config/settings.ts";
 import type { Permissions } from "../os/revoke_permissions.ts";
 
 /**
- * Whether a command loads the C library's calls for writing below a directory before it gives `ffi` up: those that write files. They open
- * each directory without following links, which Deno cannot.
+ * Whether a command loads the C library's calls for writing files before it revokes `ffi`. They open each directory
+ * without following links, which Deno cannot.
  */
 export function loadsFirst({ write, ffi }: Permissions): boolean {
   return write && !ffi;
 }
 
-/** A flag that only some commands have. Settings with an environment variable are in the settings table instead. */
+/** A flag of some commands. Flags with an environment variable are in the table of settings instead. */
 export interface FlagSpec {
   /** `--name`, without dashes. */
   readonly name: string;
   /** One letter, without dash. */
   readonly short?: string;
   /**
-   * `boolean` takes no value (`--force`, also `--no-force` and `--force=false`) and is false where not given; `list` may be
-   * repeated and is empty where not given; `string` is undefined where not given and without default.
+   * `boolean` takes no value (`--force`, also `--no-force` and `--force=false`) and is false by default; `list` may be
+   * repeated and is empty by default; `string` is undefined unless it has a default.
    */
   readonly type: "boolean" | "string" | "list";
-  /** Word for the value in help, as `FORMAT`. */
+  /** The value's name in help, such as `FORMAT`. */
   readonly value?: string;
   readonly choices?: readonly string[];
   readonly default?: string;
@@ -31,50 +31,48 @@ export interface FlagSpec {
 /** What standard output or standard error is connected to. */
 export interface Terminal {
   readonly isTerminal: boolean;
-  /** Colour is wanted: by NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE, TERM and whether this is a terminal. */
+  /** Whether to use colours: by NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE, TERM, and on terminals. */
   readonly colour: boolean;
-  /** Characters in a row; `Infinity` where this is no terminal. */
+  /** Characters in a line; `Infinity` without a terminal. */
   readonly columns: number;
 }
 
-/** All commands, for those that tell of them. */
+/** All commands, for help and completion. */
 export interface CommandTable {
   /** In the order of help. */
   names(): readonly string[];
-  /** `null` where there is none of that name. */
+  /** `null` for an unknown name. */
   load(name: string): Promise<Command | null>;
 }
 
-/** What a command is given. `Prepared` is what its own `prepare` resolved to. */
+/** The input of a command. `Prepared` is the result of its `prepare`. */
 export interface CommandContext<Prepared = unknown> {
   readonly config: Config;
   readonly args: readonly string[];
-  /** Values of the command's own flags by name: validated against `choices`, defaults filled in. */
+  /** Values of the command's own flags by name, validated, with defaults. */
   readonly flags: Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Writes to standard output. */
   print(text: string): void;
-  /** Writes to standard error, where the log and progress go. */
+  /** Writes to standard error. */
   writeError(text: string): void;
-  /** Aborted by SIGINT and SIGTERM, with the AimError to end with as its reason. Until it is read, they end the process. */
+  /** Aborted by SIGINT and SIGTERM, with an AimError as its reason. Until it is read, they end the process. */
   readonly signal: AbortSignal;
   readonly stdout: Terminal;
   readonly stderr: Terminal;
   /** `-q`: no progress, warnings only. */
   readonly quiet: boolean;
-  /** The words after `--`, which go to the engine. */
+  /** The words after `--`. */
   readonly engineWords: readonly string[];
   readonly commands: CommandTable;
-  /** What `prepare` resolved to; `undefined` without one. */
   readonly prepared: Prepared;
 }
 
-/** A command: thin, it parses, validates, calls a workflow and prints. */
+/** A command: it validates its input, calls a workflow and prints the result. */
 export interface Command<Prepared = unknown> {
-  /** As typed: `cache verify`. */
+  /** As typed, such as `cache verify`. */
   readonly name: string;
   readonly summary: string;
-  /** Positional arguments for the usage line, as `[MODEL]`. */
   readonly positionals: readonly {
     readonly name: string;
     readonly required: boolean;
@@ -82,25 +80,25 @@ export interface Command<Prepared = unknown> {
     readonly choices?: readonly string[];
   }[];
   /**
-   * What the positional MODEL is. `served`: the same as `--model` and `--model-id`, and subject to profile selection.
-   * `source`: the same as `--model-id`, exactly this source; `--model` goes through profile selection.
+   * The meaning of the positional MODEL. `served`: the same as `--model` and `--model-id`, for profile selection.
+   * `source`: the same as `--model-id`, exactly this source; only `--model` is for profile selection.
    */
   readonly model?: "served" | "source";
-  /** What follows `--` goes to the engine. @default {false} */
+  /** The words after `--` go to the engine. @default {false} */
   readonly takesEngineWords?: boolean;
   /** Settings whose flags the command takes. */
   readonly settings: readonly SettingName[];
   readonly flags: readonly FlagSpec[];
-  /** What a failure with `--format json` leaves on standard output: AMD's programs parse it whatever happens. */
+  /** Printed on a failure with `--format json`, since AMD's programs always parse the output. */
   readonly emptyJson?: "[]";
   /** What example command lines do, by command line. @default {none} */
   readonly examples?: Readonly<Record<string, string>>;
   readonly permissions: Permissions;
-  /** The boolean flag without which the network is not needed: `permissions.net` goes then. */
+  /** The boolean flag without which `permissions.net` is revoked. */
   readonly netOnlyWith?: string;
   /**
-   * A first stage that may also load libraries and start programs, whatever `permissions` says of that: hardware is looked at
-   * here. The right to both is given up before `run`, unless declared.
+   * Runs before `run` and detects the hardware: may also load libraries and start programs. Both permissions are revoked
+   * before `run`, unless `permissions` has them.
    */
   prepare?(context: CommandContext<undefined>): Promise<Prepared>;
   /** Returns the exit code. @default {0} */

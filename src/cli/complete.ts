@@ -49,7 +49,7 @@ export async function complete(words: readonly string[], sources: CompletionSour
   return starting(current, await positional(command, rest.length, rest, sources));
 }
 
-/** The command that the words name, and the positionals after it. */
+/** The command in the words, and its positionals. */
 async function commandOf(
   words: readonly string[],
   sources: CompletionSources,

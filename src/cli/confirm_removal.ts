@@ -8,17 +8,16 @@ import { jsonReport } from "./json_report.ts";
 import { formatFlag } from "./format_flag.ts";
 import { flag } from "./flag.ts";
 
-/** Flags of commands that remove. */
 export const REMOVAL_FLAGS: readonly FlagSpec[] = [
   flag("-y|--yes", "remove without asking"),
   formatFlag("text", "json"),
 ];
 
 /**
- * Shows what would go, asks (or takes `--yes`), removes. A model that is being downloaded is left alone.
+ * Shows what would be removed, asks (unless `--yes` is given), and removes it. A model that is being downloaded stays.
  *
- * @param named The user has named each model: one that is left alone is a failure, once the others are removed.
- * @throws {AimError} `usage` where nobody can be asked; `no-space` for a named model that is being downloaded.
+ * @param named The user has named each model, so one that stays is a failure, after the others are removed.
+ * @throws {AimError} `usage` without a terminal to ask at; `no-space` for a named model that is being downloaded.
  */
 export async function confirmRemoval(
   context: CommandContext,

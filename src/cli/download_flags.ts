@@ -25,7 +25,6 @@ export const DOWNLOAD_SETTINGS = [
   "signatureCertificates",
 ] as const satisfies readonly SettingName[];
 
-/** How progress is shown. */
 export const PROGRESS_FLAG = flag("--progress MODE", "how progress is shown, on standard error", {
   choices: PROGRESS_MODES,
   default: "auto",

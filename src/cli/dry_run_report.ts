@@ -7,8 +7,8 @@ import type { Explanation } from "./explain_plan.ts";
 import type { ServingPlan } from "../serve/serving_plan.ts";
 
 /**
- * What `dry-run --format json` prints: an array of one object, as AMD's runtime does. Its AIM Engine operator reads `filename`,
- * `profile` and `models` out of the last JSON array in the pod's log. What AMD's has not comes after its own keys.
+ * The output of `dry-run --format json`: an array of one object, like AMD's runtime. AMD's AIM Engine operator reads
+ * `filename`, `profile` and `models` from the last JSON array in the pod's log. aim's own keys come after AMD's.
  */
 export function dryRunJson(plan: ServingPlan, explanation: Explanation): string {
   const value = {
@@ -23,8 +23,8 @@ export function dryRunJson(plan: ServingPlan, explanation: Explanation): string 
 }
 
 /**
- * What `dry-run` prints: why this profile and where the model is, as comments, then the same list as YAML. The script comes last
- * and is left out where it could not run.
+ * The output of `dry-run`: comments on the profile and the model's place, then the same list as YAML. The script comes
+ * last, and is left out if it could not run.
  */
 export function dryRunText(plan: ServingPlan, explanation: Explanation, runnable: boolean): string {
   const entries = writeYaml(amdsKeys(plan, explanation)).trimEnd().split("\n");

@@ -2,18 +2,18 @@ import { nearest } from "../config/nearest.ts";
 import { type Setting, SETTINGS } from "../config/settings.ts";
 import { AimError } from "../errors/aim_error.ts";
 
-/** What argv asks for, before the command itself is loaded. */
+/** What argv asks for. */
 export type Call =
   | { readonly kind: "version" }
-  /** `topic` is a command, a command group, or null for the overview. */
+  /** `topic` is a command, a group of commands, or null for the overview. */
   | { readonly kind: "help"; readonly topic: string | null }
   /** `rest` is argv without the words of the command. */
   | { readonly kind: "command"; readonly name: string; readonly rest: readonly string[] };
 
-/** Flags that take no value, so that the word after them is no value either. */
+/** Flags of commands without a value: the next word is not theirs. */
 const ALONE: ReadonlySet<string> = new Set(["-q", "--quiet", "--json", "-v", "--verbose"]);
 
-/** Flags of settings that take their value from the next word. */
+/** Flags of settings with a value in the next word. */
 const TAKES_NEXT: ReadonlySet<string> = new Set(
   Object.values<Setting>(SETTINGS)
     .filter((s) => s.flag !== null && s.type.kind !== "boolean")
@@ -21,12 +21,11 @@ const TAKES_NEXT: ReadonlySet<string> = new Set(
 );
 
 /**
- * Finds the command's words in argv: the first word that is no flag and no flag's value. Flags may stand before it.
- * `--help`, `-h`, `--version` and `-V` win wherever they stand before `--`. A first word that names a model is the default
- * command's.
+ * Finds the command's words in argv: the first word that is neither a flag nor a flag's value. Anywhere before `--`,
+ * `--help`, `-h`, `--version` and `-V` override the command. If the first word is a model, it is for the default command.
  *
- * @param names All commands, as `dry-run` and `cache verify`.
- * @param aliases Other words for them, one or two.
+ * @param names All commands, such as `dry-run` and `cache verify`.
+ * @param aliases Other names, of one or two words.
  * @throws {AimError} `usage` for an unknown command, with the nearest one.
  */
 export function findCommand(
@@ -39,7 +38,7 @@ export function findCommand(
   const words = wordsOf(argv, end);
   const all = [...names, ...Object.keys(aliases)];
   const firsts = new Set([...all.map((n) => n.split(" ")[0] ?? n), "version"]);
-  // A flag that only some commands know may take the word after it: there a word counts only if it names a command.
+  // After a command's own flag, a word may be its value: it counts only if it is a command's name.
   const first = words.find((w) => firsts.has(w.text) || !w.afterFlag);
   const before = argv.slice(0, end);
   const wantsHelp = before.some((a) => a === "--help" || a === "-h");
@@ -80,7 +79,7 @@ export function findCommand(
 interface Word {
   readonly text: string;
   readonly at: number;
-  /** It follows a flag that no setting has, so that it may be that flag's value. */
+  /** It follows a command's own flag, and may be that flag's value. */
   readonly afterFlag: boolean;
 }
 

@@ -1,6 +1,6 @@
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
-/** Bytes for people: `512 B`, `1.2 MiB`, `148 GiB`; three digits at most, powers of 1024. */
+/** Bytes with at most three digits: `512 B`, `1.20 MiB`, `148 GiB`; powers of 1024. */
 export function formatBytes(bytes: number): string {
   let value = Math.abs(bytes);
   let unit = 0;
@@ -9,7 +9,7 @@ export function formatBytes(bytes: number): string {
   return `${bytes < 0 ? "-" : ""}${value.toFixed(digits)} ${UNITS[unit]}`;
 }
 
-/** Milliseconds for people: `0.4 s`, `12 s`, `3:07`, `1:02:45`. */
+/** Milliseconds as `0.4 s`, `12 s`, `3:07`, `1:02:45`. */
 export function formatDuration(ms: number): string {
   if (ms < 9950) return `${(ms / 1000).toFixed(1)} s`;
   const seconds = Math.round(ms / 1000);
@@ -20,7 +20,7 @@ export function formatDuration(ms: number): string {
   return minutes < 60 ? `${minutes}:${rest}` : `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${rest}`;
 }
 
-/** Bytes a second for people; nothing moved in no time is no rate. */
+/** Bytes per second; 0 if nothing was moved in no time. */
 export function formatRate(bytesPerSecond: number): string {
   return `${formatBytes(Number.isFinite(bytesPerSecond) ? bytesPerSecond : 0)}/s`;
 }

@@ -5,7 +5,7 @@ import { wrap } from "./render_help.ts";
 import { style } from "./style.ts";
 import { type Column, table } from "./table.ts";
 
-/** The GPUs as a table for people, with what hides some, warnings and reasons below it. */
+/** The GPUs as a table, with hidden GPUs, warnings and reasons below it. */
 export function gpuTable(inventory: GpuInventory, options: { colour: boolean; width: number }): string {
   const { green, yellow } = style(options.colour);
   const note = (text: string) =>

@@ -6,14 +6,13 @@ import { type CommandTable, loadsFirst } from "./command.ts";
 import { type Page, settingRow, twoColumns, wrap } from "./render_help.ts";
 import { style } from "./style.ts";
 
-/** A page of help that is about no single command. */
+/** A page of help besides those of commands. */
 export interface HelpTopic {
   readonly name: string;
   readonly summary: string;
   render(page: Page, commands: CommandTable): Promise<string> | string;
 }
 
-/** The pages. */
 export const TOPICS: readonly HelpTopic[] = [
   { name: "environment", summary: "every variable, its flag and default", render: renderEnvironment },
   { name: "exit-codes", summary: "what the exit codes mean", render: renderExitCodes },

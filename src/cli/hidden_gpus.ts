@@ -1,11 +1,11 @@
 import type { Gpu } from "../gpu/types.ts";
 
-/** GPUs that this container cannot use: one line for all that have the same reason, as `GPUs 1-7: ...`. */
+/** The GPUs that this container cannot use: one line for each reason, such as `GPUs 1-7: ...`. */
 export function hiddenGpus(gpus: readonly Gpu[]): string[] {
   const groups = new Map<string, { readonly indexes: number[]; readonly first: string }>();
   for (const { index, hiddenBecause, renderNode } of gpus) {
     if (hiddenBecause === null) continue;
-    // What differs is the node alone.
+    // Reasons may differ only in the node.
     const same = renderNode === null
       ? hiddenBecause
       : hiddenBecause.replaceAll(renderNode, renderNode.replace(/\d+$/, "*"));

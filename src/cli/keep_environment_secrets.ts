@@ -9,7 +9,7 @@ const SECRETS = [
 ];
 const PROXIES = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy"];
 
-/** Registers the secrets of the environment, before anything can be printed. */
+/** Registers the secrets in the environment, before anything is printed. */
 export function keepEnvironmentSecrets(env: Readonly<Record<string, string | undefined>>): void {
   for (const name of SECRETS) keepSecret(env[name]?.trim());
   keepKeyId(env.AWS_ACCESS_KEY_ID?.trim());

@@ -3,7 +3,6 @@ import type { ListedFolder } from "../cache/list_models.ts";
 import { parseSize } from "../config/parse_setting.ts";
 import { AimError } from "../errors/aim_error.ts";
 
-/** What `cache list --sort` takes. */
 export const SORT_KEYS = ["name", "size", "used"] as const;
 
 type Test = (folder: ListedFolder, now: number) => boolean;
@@ -17,8 +16,7 @@ const COMPARE: Readonly<Record<string, (a: number, b: number) => boolean>> = {
 };
 
 /**
- * Reads a condition on a model in the cache: `size>10GiB`, `used>30d` (not used for longer), `name=org/*`, `state=partial`,
- * `layout=hub`.
+ * Parses a condition: `size>10GiB`, `used>30d` (unused for longer), `name=org/*`, `state=partial`, `layout=hub`.
  *
  * @throws {AimError} `usage`.
  */
@@ -45,7 +43,7 @@ export function parseFilter(text: string): Test {
   });
 }
 
-/** Folders in the order of a sort key: names from A, the largest first, the most recently used first. */
+/** Sorts folders by name, the largest first, or the most recently used first. */
 export function sortFolders(folders: readonly ListedFolder[], key: string): ListedFolder[] {
   return folders.toSorted((a, b) =>
     key === "size"
@@ -60,7 +58,7 @@ export function sortFolders(folders: readonly ListedFolder[], key: string): List
 
 const UNITS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
 
-/** Milliseconds of `90m`, `12h`, `30d`, `2w`; `null` where it is none. */
+/** Milliseconds of `90m`, `12h`, `30d` or `2w`; `null` for other texts. */
 export function parseAge(text: string): number | null {
   const [, number, unit] = /^(\d{1,6}(?:\.\d+)?)([mhdw])$/.exec(text) ?? [];
   const ms = unit === undefined ? undefined : UNITS[unit];

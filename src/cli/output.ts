@@ -2,8 +2,8 @@ import type { Terminal } from "./command.ts";
 
 /**
  * Whether to write colours: `NO_COLOR` (https://no-color.org) means never, `FORCE_COLOR` (https://force-color.org) and
- * `CLICOLOR_FORCE` (https://bixense.com/clicolors) always, else on a terminal that is not `dumb`. Empty variables count as
- * unset; `FORCE_COLOR=0` means never, as in Node, `CLICOLOR_FORCE=0` forces nothing.
+ * `CLICOLOR_FORCE` (https://bixense.com/clicolors) always, else on a terminal that is not `dumb`. Empty variables count
+ * as unset; as in Node, `FORCE_COLOR=0` means never.
  */
 export function colourEnabled(
   env: Readonly<Record<string, string | undefined>>,
@@ -15,7 +15,6 @@ export function colourEnabled(
   return isTerminal && env.TERM !== "dumb" && env.CLICOLOR !== "0";
 }
 
-/** What the stream is connected to. */
 export function terminalOf(
   stream: { isTerminal(): boolean },
   env: Readonly<Record<string, string | undefined>>,
@@ -28,7 +27,7 @@ export function terminalOf(
   };
 }
 
-/** Columns of the terminal, 80 where it does not say. */
+/** Columns of the terminal; 80 if unknown. */
 export function columnsNow(): number {
   try {
     return Deno.consoleSize().columns || 80;
@@ -37,7 +36,7 @@ export function columnsNow(): number {
   }
 }
 
-/** The reader of standard output has gone: there is nobody left to write to. */
+/** The reader of standard output has closed it. */
 export class ClosedOutput extends Error {
   override readonly name = "ClosedOutput";
 }
@@ -45,9 +44,9 @@ export class ClosedOutput extends Error {
 const encoder = new TextEncoder();
 
 /**
- * Writes all of the text, also to a pipe that is not ready at once.
+ * Writes the complete text, waiting for a pipe if necessary.
  *
- * @throws {ClosedOutput} when the reader has gone (`EPIPE`).
+ * @throws {ClosedOutput} if the reader has closed it (`EPIPE`).
  */
 export function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
   const bytes = encoder.encode(text);
@@ -59,7 +58,7 @@ export function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text:
         throw new ClosedOutput("standard output is closed", { cause: error });
       }
       if (!(error instanceof Deno.errors.WouldBlock)) throw error;
-      // A pipe that another process made non-blocking: wait for its reader.
+      // Another process has made the pipe non-blocking: wait for its reader.
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
     }
   }

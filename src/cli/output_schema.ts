@@ -1,6 +1,6 @@
 import schema from "./schemas/output.schema.json" with { type: "json" };
 
-/** As much of JSON Schema (draft-07) as the schemas of aim's output use. */
+/** The keywords of JSON Schema (draft-07) in the schemas of aim's output. */
 export interface Schema {
   readonly title?: string;
   readonly description?: string;
@@ -13,10 +13,10 @@ export interface Schema {
   readonly const?: unknown;
 }
 
-/** What aim prints for programs: `title` is the command (or the flag), `description` what it says. */
+/** aim's output for programs: `title` is the command (or the flag). */
 export const OUTPUT_SCHEMAS: Readonly<Record<string, Schema>> = schema.definitions;
 
-/** A line for each key, as `models[].bytes`, with its values and meaning; deeper keys after their parent. */
+/** Each key, such as `models[].bytes`, with its values and meaning; nested keys after their parent. */
 export function keysOf(schema: Schema, prefix = ""): { key: string; says: string }[] {
   if (schema.anyOf !== undefined) return schema.anyOf.flatMap((one) => keysOf(one, prefix));
   if (schema.items !== undefined) return keysOf(schema.items, `${prefix}[]`);

@@ -10,19 +10,19 @@ import { parseModelRef } from "../sources/model_ref.ts";
 import type { CommandContext } from "./command.ts";
 import { flag } from "./flag.ts";
 
-/** Narrows a cache command to one layout. */
 export const LAYOUT_FLAG = flag("--layout LAYOUT", "only local directories, or only the Hugging Face cache", {
   choices: ["local", "hub"],
 });
 
 /**
- * Where the caches are. A place that was named and is not there is a mistake, not an empty cache.
+ * The paths of the caches.
  *
- * @throws {AimError} `not-found`, `usage`.
+ * @throws {AimError} `not-found` for a configured path that does not exist, which is not an empty cache; `usage` for a
+ * file.
  */
 export async function existingCaches(config: Config): Promise<CachePaths> {
   const paths = cachePaths(config);
-  // One after the other: of a file in the root's place, the root is what is named.
+  // One after the other, so that an error names the root first.
   const found = [await isFolder(paths.root), await isFolder(paths.hub)];
   const named = config.origins.cachePath === "flag" ? "--cache-path" : "AIM_CACHE_PATH";
   if (!found[0] && (config.origins.cachePath !== "default" || !found[1])) {
@@ -47,9 +47,9 @@ async function isFolder(path: string): Promise<boolean> {
 }
 
 /**
- * The folders of the models that a cache command is about: those named, else all, in the layout asked for.
+ * The folders of the named models, else all, in the layout of `--layout`.
  *
- * @throws {AimError} `not-found`, naming the first that is not in the cache and the nearest that is.
+ * @throws {AimError} `not-found`, naming the first that is not in the cache and the nearest name in the cache.
  */
 export async function pickModels(
   context: Pick<CommandContext, "config" | "flags" | "args">,
@@ -69,7 +69,7 @@ export async function pickModels(
   return all.filter((one) => wanted.length === 0 || wanted.includes(one.name));
 }
 
-/** `org/model in the Hugging Face cache`. */
+/** `org/model (Hugging Face cache)`. */
 export function folderInWords({ name, layout }: Pick<ModelFolder, "name" | "layout">): string {
   return `${name} ${layout === "local" ? "(local directory)" : "(Hugging Face cache)"}`;
 }

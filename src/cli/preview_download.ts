@@ -9,20 +9,19 @@ import { openSource } from "../sources/open_source.ts";
 import type { ModelRef } from "../sources/model_ref.ts";
 import { sourceOptions } from "../sources/source_options.ts";
 
-/** What a download would do. */
 export interface DownloadPreview {
   readonly source: string;
   readonly commit: string | null;
   readonly model: string;
   readonly layout: Placement["layout"];
-  /** Where the files would be. */
+  /** The directory of the files. */
   readonly path: string;
   readonly files: readonly { readonly path: string; readonly bytes: number; readonly present: boolean }[];
   readonly bytes: number;
   readonly bytesPresent: number;
 }
 
-/** Lists a model at its source, and which of its files are in the cache with their size. Nothing is written. */
+/** Lists the files of a model at its source, and which ones are in the cache with their size. Writes nothing. */
 export async function previewDownload(
   config: Config,
   env: Readonly<Record<string, string | undefined>>,

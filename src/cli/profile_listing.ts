@@ -12,16 +12,16 @@ import { nearestMiss, type Selection, selectProfile } from "../profiles/select_p
 import type { MemoryFit } from "../serve/memory_fit.ts";
 import { isManual, type ProfileRow, stateInWords } from "./profile_table.ts";
 
-/** The profiles of a model, and what a selection among them gives. */
+/** The profiles of a model, and the selected one. */
 export interface ProfileListing {
-  /** `null` where compatibility is not looked at. */
+  /** `null` if compatibility is not checked. */
   readonly criteria: Criteria | null;
   readonly selection: Selection | null;
   readonly rows: readonly ProfileRow[];
   readonly faults: readonly ProfileFault[];
 }
 
-/** Where no GPU can be seen, no profile fits, and the reason says so. */
+/** Without a GPU, no profile fits. */
 const NO_GPU: Criteria["accelerator"] = {
   type: "gpu",
   model: "no GPU",
@@ -30,7 +30,7 @@ const NO_GPU: Criteria["accelerator"] = {
   partitioned: false,
 };
 
-/** Profiles judged and selected from as serving would. */
+/** Judges profiles, and selects one like serving does. */
 export function judgedListing(
   set: { criteria: Criteria; judged: readonly JudgedProfile[]; faults: readonly ProfileFault[] },
   config: Pick<Config, "profileId" | "allowUnoptimized">,
@@ -52,7 +52,7 @@ export function judgedListing(
   };
 }
 
-/** Profiles as they are, in the order in which they would be preferred. */
+/** Profiles without a check of compatibility, in the order of preference. */
 export function plainListing({ profiles, faults }: LoadedProfiles): ProfileListing {
   return {
     criteria: null,
@@ -64,7 +64,7 @@ export function plainListing({ profiles, faults }: LoadedProfiles): ProfileListi
   };
 }
 
-/** What was looked for: one line. */
+/** One line about the criteria. */
 export function listingHeading({ criteria, rows }: ProfileListing, model: string | null): string {
   const profiles = `${rows.length} profile${rows.length === 1 ? "" : "s"}`;
   return criteria === null
@@ -72,7 +72,7 @@ export function listingHeading({ criteria, rows }: ProfileListing, model: string
     : `${profiles} for ${describeCriteria(criteria)}`;
 }
 
-/** What a selection gives, in words: the profile that would be served, or the nearest miss; `null` where not judged. */
+/** Text about the profile that would be served, or the nearest miss; `null` without a check. */
 export function listingEnding({ criteria, selection, rows }: ProfileListing): string | null {
   if (criteria === null || selection === null) return null;
   if (selection.kind === "selected") {
@@ -87,7 +87,7 @@ export function listingEnding({ criteria, selection, rows }: ProfileListing): st
   return describeNoMatch(selection, criteria).line;
 }
 
-/** A measured profile that ranks higher and that one setting would select. */
+/** Text about a measured profile that ranks higher and needs only one setting. */
 function nearestBetter(rows: readonly ProfileRow[], selected: JudgedProfile): string | null {
   const better = rows.flatMap(({ judged }) =>
     judged !== null && judged.state !== "compatible" &&
@@ -99,7 +99,7 @@ function nearestBetter(rows: readonly ProfileRow[], selected: JudgedProfile): st
   const miss = nearestMiss(better);
   return miss === null || miss.remedies.length !== 1
     ? null
-    : `a measured one is within reach: ${describeNearest(miss)}`;
+    : `a measured profile needs only one setting: ${describeNearest(miss)}`;
 }
 
 /** AMD's states in the order of its lists. */
@@ -113,7 +113,7 @@ const AMDS_STATES = [
   "unknown",
 ] as const;
 
-/** AMD's name of a state; `unknown` where compatibility is not looked at. */
+/** AMD's name of a state; `unknown` without a check. */
 export function amdsState(state: ProfileState | undefined): (typeof AMDS_STATES)[number] {
   return state ?? "unknown";
 }
@@ -157,7 +157,7 @@ function memoryValue(
   ]);
 }
 
-/** The listing as paragraphs, one a profile. */
+/** The listing as one paragraph per profile. */
 export function listingText(listing: ProfileListing, verbose: boolean): string {
   return listing.rows.map((row) => {
     const { profile, judged, selected } = row;

@@ -3,19 +3,19 @@ import type { MemoryFit } from "../serve/memory_fit.ts";
 import { style } from "./style.ts";
 import { type Column, table } from "./table.ts";
 
-/** A profile to show; `judged` `null` where compatibility was not looked at. */
+/** A profile to show; `judged` is `null` if compatibility was not checked. */
 export interface ProfileRow {
   readonly profile: Profile;
   readonly judged: JudgedProfile | null;
-  /** Its model against the memory of the GPUs; `null` where the model is not in the cache, or the profile does not fit. */
+  /** Its model against the memory of the GPUs; `null` if the model is not cached or the profile does not fit. */
   readonly memory: MemoryFit | null;
-  /** The one that would be served. */
+  /** It would be served. */
   readonly selected: boolean;
 }
 
 /** Options of {@linkcode profileTable}. */
 export interface ProfileTableOptions {
-  /** Columns of the terminal; `Infinity` where there is none. */
+  /** Columns of the terminal; `Infinity` without one. */
   width: number;
   colour: boolean;
   /** Also model and path. */
@@ -50,7 +50,6 @@ const REASON: Column<ProfileRow> = {
   title: "REASON",
   text: ({ judged }) => judged?.reason ?? "",
   expendable: 7,
-  // A shorter reason says nothing.
   least: 24,
 };
 const VERBOSE: readonly Column<ProfileRow>[] = [
@@ -58,7 +57,7 @@ const VERBOSE: readonly Column<ProfileRow>[] = [
   { title: "PATH", text: ({ profile }) => profile.path, expendable: 9 },
 ];
 
-/** Profiles as a table, one a line; on a narrow terminal the least telling columns go. */
+/** Profiles as a table, with fewer columns on a narrow terminal. */
 export function profileTable(rows: readonly ProfileRow[], options: ProfileTableOptions): string {
   const judged = rows.some((row) => row.judged !== null);
   const columns = [
@@ -80,19 +79,19 @@ export function profileTable(rows: readonly ProfileRow[], options: ProfileTableO
   return [...table(columns, rows, { ...options, paint }), ""].join("\n");
 }
 
-/** The state; one that fits by all but its memory says so. */
+/** The state, and whether its memory is low. */
 export function stateInWords({ judged, memory }: ProfileRow): string {
   const low = memory !== null && memory.state !== "fits";
   return `${judged?.state ?? ""}${low ? ", memory low" : ""}`;
 }
 
-/** `133 of 173 GiB`: what a GPU needs of what vLLM may use. */
+/** `133 of 173 GiB`: the memory that a GPU needs, of the memory that vLLM may use. */
 function needInWords({ weightBytes, kvBytes, usableBytes }: MemoryFit): string {
   const gib = (bytes: number) => Math.round(bytes / 2 ** 30);
   return `${gib(weightBytes + (kvBytes ?? 0))} of ${gib(usableBytes)} GiB`;
 }
 
-/** Never taken automatically. */
+/** True if it is never selected automatically. */
 export function isManual({ profile, judged }: ProfileRow): boolean {
   return judged?.manualOnly ?? profile.metadata.manualSelectionOnly;
 }

@@ -30,14 +30,14 @@ const COMMANDS: Readonly<Record<string, Group>> = {
   "help": others,
 };
 
-/** Commands that programs call, and help does not show. */
+/** Commands for programs, which help does not show. */
 const HIDDEN: Readonly<Record<string, Group>> = {
   "__watch-adapters": others,
   "__complete": others,
   "__self-test": others,
 };
 
-/** Other words for commands: what uv, docker, git and Ollama call them, and two words that people swap. */
+/** Other names of commands: those of uv, docker, git and Ollama, and swapped words. */
 export const ALIASES: Readonly<Record<string, string>> = {
   "pull": "download-to-cache",
   "download": "download-to-cache",
@@ -52,7 +52,7 @@ export const ALIASES: Readonly<Record<string, string>> = {
   "profiles list": "list-profiles",
 };
 
-/** What `aim` alone means. */
+/** The command of `aim` without words. */
 export const DEFAULT_COMMAND = "serve";
 
 /** Loads a command; `null` if none has that name. */
@@ -61,15 +61,14 @@ export async function loadCommand(name: string): Promise<Command | null> {
   return (await group?.())?.find((command) => command.name === name) ?? null;
 }
 
-/** The names of all commands, in the order of help. */
+/** The names of the commands in help, in its order. */
 export function commandNames(): string[] {
   return Object.keys(COMMANDS);
 }
 
-/** The same with those that help does not show. */
+/** The names of all commands, including those that help does not show. */
 export function allCommandNames(): string[] {
   return [...Object.keys(COMMANDS), ...Object.keys(HIDDEN)];
 }
 
-/** The commands for those that tell of them. */
 export const COMMAND_TABLE: CommandTable = { names: commandNames, load: loadCommand };

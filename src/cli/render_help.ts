@@ -3,22 +3,21 @@ import type { Command, FlagSpec, Terminal } from "./command.ts";
 import { GLOBAL_SETTINGS, specsOf } from "./known_flags.ts";
 import { style } from "./style.ts";
 
-/** What a page is made for. */
+/** The terminal or file of a page. */
 export interface Page {
   readonly colour: boolean;
   /** Maximum characters in a line. */
   readonly width: number;
 }
 
-/** Longer lines read badly, however wide the terminal is. */
+/** Longer lines are hard to read. */
 const WIDEST = 100;
 
-/** The page that a terminal takes, or a file. */
 export function pageOf({ colour, columns }: Terminal): Page {
   return { colour, width: Math.max(20, Math.min(WIDEST, columns)) };
 }
 
-/** The list of commands. `group` is the first word of a group of them, or empty for all. */
+/** The list of commands. `group` is the first word of a group of commands, or empty for all. */
 export function renderOverview(commands: readonly Command[], group: string, page: Page): string {
   const { bold } = style(page.colour);
   const text = (words: string) => wrap(words, page.width);
@@ -112,7 +111,7 @@ function flagHelp(flag: FlagSpec): string {
   return notes.length === 0 ? flag.help : `${flag.help} (${notes.join("; ")})`;
 }
 
-/** A setting as a row: its flag (or variable), and help with variable, choices and default. */
+/** A row of a setting: its flag (or variable), and its help with variable, choices and default. */
 export function settingRow(name: SettingName): [string, string] {
   const setting: Setting = SETTINGS[name];
   const flags = [setting.flag, ...setting.flagAliases ?? []].filter((f) => f !== null).map((f) => `--${f}`);
@@ -125,7 +124,7 @@ export function settingRow(name: SettingName): [string, string] {
     flags.length === 0 ? null : setting.env.join(", "),
     setting.default === null ? null : `default ${setting.default}`,
   ].filter((n) => n !== null);
-  // What is on by default is named to be turned off.
+  // A setting that is on by default can be turned off.
   const negatable = setting.type.kind === "boolean" && setting.default === "true";
   const first = flags[0] === undefined
     ? setting.env.join(", ")
@@ -135,7 +134,7 @@ export function settingRow(name: SettingName): [string, string] {
   return [first, notes.length === 0 ? setting.help : `${setting.help} (${notes.join("; ")})`];
 }
 
-/** Rows with the second column aligned and wrapped; a long first column has its own line. */
+/** Aligns and wraps the second column. A long first column gets its own line. */
 export function twoColumns(rows: readonly (readonly [string, string])[], width: number): string[] {
   const most = width < 60 ? 6 : Math.min(30, Math.floor(width * 0.4));
   const indent = Math.min(most, Math.max(...rows.map(([first]) => first.length), 0) + 4);
@@ -147,7 +146,7 @@ export function twoColumns(rows: readonly (readonly [string, string])[], width: 
   });
 }
 
-/** Breaks text at spaces into lines of at most `width` characters, longer words excepted. */
+/** Wraps text at spaces into lines of at most `width` characters, except for longer words. */
 export function wrap(text: string, width: number): string[] {
   const rows: string[] = [];
   for (const word of text.split(" ")) {

@@ -6,9 +6,8 @@ import { printable } from "../log/printable.ts";
 import { redact } from "../log/redact.ts";
 
 /**
- * The line for standard error that an error ends the process with (without line break), and the exit code.
- * Secrets are redacted. With `json`: `{"time","level","message","kind","exitCode","hint"}`. The stack goes to
- * the log, at `DEBUG`.
+ * The line for an error that ends the process, without line break and secrets, and the exit code. As `json`:
+ * `{"time","level","message","kind","exitCode","hint"}`. The stack goes to the log, at `DEBUG`.
  */
 export function reportError(
   thrown: unknown,
@@ -32,10 +31,7 @@ export function reportError(
   return { line: printable(JSON.stringify(fields)), code: error.exitCode };
 }
 
-/**
- * Frames of libraries and the runtime: long, and their numbers after "s3" read like a status (403) to AIM
- * Engine's operator.
- */
+/** Frames of libraries and the runtime. AIM Engine's operator mistakes their numbers after "s3" for a status. */
 const FOREIGN_FRAME = /^\s+at .*(?:\/npm\/|\/libraries\/|node_modules|\(?(?:ext|node):)/;
 
 function stackOf(thrown: unknown): string {

@@ -1,13 +1,13 @@
 import type { ListedFolder } from "../cache/list_models.ts";
 import { kernelFiles } from "../os/kernel_files.ts";
 
-/** A process whose command line names a model. */
+/** A process with `--model` in its command line. */
 export interface ServingProcess {
   readonly pid: number;
   readonly words: readonly string[];
 }
 
-/** Processes with a `--model`, of those that this container can see. */
+/** The visible processes with `--model` in their command lines. */
 export function servingProcesses(files = kernelFiles()): ServingProcess[] {
   const names = files.list("/proc");
   if (names.kind !== "ok") return [];
@@ -18,7 +18,7 @@ export function servingProcesses(files = kernelFiles()): ServingProcess[] {
   });
 }
 
-/** `process 7` where one of them serves a model; `null` where none does. */
+/** Returns a function that names the process that serves a model, such as `process 7`; `null` for none. */
 export function serverOf(
   processes: readonly ServingProcess[],
 ): (folder: Pick<ListedFolder, "name" | "path">) => string | null {

@@ -1,4 +1,4 @@
-/** Marks up text for a terminal; without colour it is left as it is. */
+/** Styles for text on a terminal. */
 export interface Style {
   bold(text: string): string;
   dim(text: string): string;
@@ -7,8 +7,8 @@ export interface Style {
   yellow(text: string): string;
 }
 
-// Noncharacters (Unicode 23.7) stand for the escape sequences until the text is written: escaping what a server or a
-// file name contained does not touch them, and they count as one character each.
+// Noncharacters (Unicode 23.7) in place of escape sequences until the text is written: they survive the escaping of
+// control characters, and each counts as one character.
 const SEQUENCES: Readonly<Record<string, string>> = {
   "\ufdd0": "\x1b[1m",
   "\ufdd1": "\x1b[22m",
@@ -32,7 +32,7 @@ export function style(colour: boolean): Style {
   };
 }
 
-/** The text with the marks of {@linkcode style} turned into escape sequences. */
+/** Turns the marks of {@linkcode style} into escape sequences. */
 export function withColours(text: string): string {
   return text.replace(MARKS, (mark) => SEQUENCES[mark] ?? "");
 }

@@ -4,28 +4,28 @@ import { style } from "./style.ts";
 export interface Column<Row> {
   readonly title: string;
   readonly text: (row: Row) => string;
-  /** Dropped where the terminal is narrow, the highest first; 0: never. @default {0} */
+  /** Left out on a narrow terminal, the highest first; 0: never. @default {0} */
   readonly expendable?: number;
-  /** May be cut to this many characters before any column is dropped. @default {uncut} */
+  /** Minimum characters, to which it may be cut before columns are left out. @default {uncut} */
   readonly least?: number;
-  /** May be cut to this many characters once no more columns can be dropped. @default {uncut} */
+  /** Minimum characters, to which it may be cut after columns are left out. @default {uncut} */
   readonly atLast?: number;
-  /** Numbers. @default {false} */
+  /** Aligned to the right. @default {false} */
   readonly right?: boolean;
 }
 
 /** Options of {@linkcode table}. */
 export interface TableOptions<Row> {
-  /** Characters in a line; `Infinity` where there is no terminal. */
+  /** Characters in a line; `Infinity` without a terminal. */
   readonly width: number;
   readonly colour: boolean;
-  /** Colours a finished line. @default {as it is} */
+  /** Colours a line. */
   readonly paint?: (row: Row, line: string) => string;
 }
 
 const GAP = 2;
 
-/** Rows as lines, below a line of titles. No line is wider than the terminal. */
+/** A line of titles, and a line for each row. No line is wider than the terminal. */
 export function table<Row>(
   columns: readonly Column<Row>[],
   rows: readonly Row[],
@@ -42,7 +42,7 @@ export function table<Row>(
     if (most === 0) break;
     shown = shown.filter((column) => column.expendable !== most);
   }
-  // What is over is taken from the columns that may be cut, the last first.
+  // Cuts columns, the last ones first.
   let over = total(shown, natural) - width;
   const widths = new Map(shown.map((column) => [column, natural(column)]));
   const cut = (column: Column<Row>, to: number) => {
@@ -71,7 +71,7 @@ export function table<Row>(
   ];
 }
 
-/** At most so many characters; what is cut shows as two dots. */
+/** Cuts text to a width, with two dots at the cut. */
 export function clip(text: string, width: number): string {
   if (text.length <= width) return text;
   return width <= 2 ? text.slice(0, Math.max(0, width)) : `${text.slice(0, width - 2)}..`;

@@ -5,10 +5,7 @@ const SIGNALS = {
   SIGTERM: { kind: "terminated", code: 143 },
 } as const;
 
-/**
- * A signal that aborts at the first SIGINT or SIGTERM, with the error to end with as its reason. The second one ends the
- * process at once.
- */
+/** A signal that the first SIGINT or SIGTERM aborts, with the error as its reason. The second one ends the process. */
 export function watchSignals(): AbortSignal {
   const controller = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const) {

@@ -5,7 +5,7 @@ import { jsonReport } from "../json_report.ts";
 import { folderInWords, LAYOUT_FLAG, pickModels } from "../pick_models.ts";
 import { flag } from "../flag.ts";
 
-/** `aim cache pin`: keep models whatever pruning removes. */
+/** `aim cache pin`: protect models from pruning. */
 export const cachePin: Command = {
   name: "cache pin",
   summary: "protect models from cache prune --older-than and --keep",

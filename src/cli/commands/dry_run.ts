@@ -11,7 +11,7 @@ import { dryRunJson, dryRunScript, dryRunText, withSecrets } from "../dry_run_re
 import { explainPlan } from "../explain_plan.ts";
 import { flag } from "../flag.ts";
 
-/** `aim dry-run`: everything that serving would do, without downloading or executing. */
+/** `aim dry-run`: what serving would do, without downloading or executing. */
 export const dryRun: Command<GpuInventory> = {
   name: "dry-run",
   summary: "show what serve would do, without downloading or executing",
@@ -40,13 +40,13 @@ export const dryRun: Command<GpuInventory> = {
     "aim dry-run meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X --format script > serve.sh":
       "only the script",
   },
-  // A model that is not in the cache is looked up at its source, for its size.
+  // The size of a model that is not cached comes from its source.
   permissions: { write: false, net: true, run: false, ffi: false },
   prepare: detectHardware,
   async run(context) {
     const { config, env, flags, prepared, print } = context;
     const { format } = flags;
-    // A reader sees what the GPUs that are here, or a guess, would run; a program gets no guesses.
+    // People see what closed GPUs, or a guess, would run; programs get no guesses.
     const closed = prepared.model === null && prepared.gpus.length > 0;
     const [gpus, need] = format !== "yaml"
       ? [prepared, "serve"] as const

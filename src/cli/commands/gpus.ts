@@ -28,7 +28,7 @@ export const gpus: Command<GpuInventory> = {
   },
 };
 
-/** Sizes say their unit in their names. */
+/** Names of sizes contain the unit. */
 function withUnits({ vramTotal, vramUsed, ...gpu }: Gpu): unknown {
   return { ...gpu, vramTotalBytes: vramTotal, vramUsedBytes: vramUsed };
 }

@@ -82,7 +82,7 @@ export const listProfiles: Command<GpuInventory | null> = {
   },
 };
 
-/** Compares the models of profiles that fit with the memory, where they are in the cache. */
+/** Compares the cached models of compatible profiles with the memory. */
 async function withMemory(
   rows: readonly ProfileRow[],
   config: Config,

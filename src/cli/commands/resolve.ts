@@ -47,7 +47,7 @@ export const resolve: Command<GpuInventory> = {
   },
 };
 
-/** Where serving would find it; with no profile that fits, where the model itself is. */
+/** The place of the model that serving would load; without a compatible profile, of the named model. */
 async function look(
   { config, prepared }: CommandContext<GpuInventory>,
 ): Promise<{ model: string; profile: string | null; place: ModelPlace }> {

@@ -7,7 +7,7 @@ import { startProgress } from "../start_progress.ts";
 import { DOWNLOAD_SETTINGS } from "../download_flags.ts";
 import { flag } from "../flag.ts";
 
-/** `aim serve`: select, resolve, download if missing, become the engine. */
+/** `aim serve`: select a profile, find or download the model, become the engine. */
 export const serve: Command<GpuInventory> = {
   name: "serve",
   summary: "serve the model: select a profile, find or download the model, become the engine",

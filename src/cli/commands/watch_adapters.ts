@@ -8,7 +8,7 @@ import { flag } from "../flag.ts";
 /** Milliseconds; the same bound as in AMD's runtime. */
 const LEAST_INTERVAL = 5000;
 
-/** `aim __watch-adapters --url URL`: what `serve` leaves beside an engine with dynamic adapters. */
+/** `aim __watch-adapters --url URL`: the process next to an engine with dynamic adapters. */
 export const watchAdaptersCommand: Command = {
   name: WATCH_COMMAND,
   summary: "keep the engine's LoRA adapters like those on disk; started by serve",

@@ -4,17 +4,17 @@ import { style } from "../style.ts";
 import type { Check } from "./check.ts";
 import { jsonReport } from "../json_report.ts";
 
-/** The page for people: a line a check, what to do beneath it, and what it comes to. */
+/** The page for people: a line for each check with what to do, and the result. */
 export function doctorText(checks: readonly Check[], { colour, width }: Page): string {
   const { bold, green, yellow, red, dim } = style(colour);
   const paint = { ok: green, warning: yellow, failed: red } as const;
-  // On a narrow terminal what was found stands below the name.
+  // On a narrow terminal, what was found is below the name.
   const narrow = width < 60;
   const nameWidth = Math.max(...checks.map((c) => c.name.length)) + 2;
   const indent = " ".repeat(narrow ? 2 : 9 + nameWidth);
   const room = width - indent.length;
   const rows = checks.flatMap((check, at) => {
-    // The name of a group stands once.
+    // Only the first check of a group has the name.
     const name = !narrow && checks[at - 1]?.name === check.name ? "" : check.name;
     const found = wrap(check.found, room);
     const head = `${paint[check.state](check.state.padEnd(9))}${bold(name.padEnd(nameWidth))}`;
@@ -30,12 +30,11 @@ export function doctorText(checks: readonly Check[], { colour, width }: Page): s
   return `${[...rows, "", bold(verdict(checks))].map((l) => l.trimEnd()).join("\n")}\n`;
 }
 
-/** The same for programs. */
 export function doctorJson(checks: readonly Check[]): string {
   return jsonReport({ ok: stopping(checks) === 0, checks });
 }
 
-/** The same for a ticket. */
+/** A table for a ticket. */
 export function doctorMarkdown(checks: readonly Check[]): string {
   const cell = (text: string) => text.replaceAll("|", "\\|").replaceAll("\n", " ");
   const rows = checks.map(({ state, name, found, todo }) =>
@@ -52,7 +51,7 @@ export function doctorMarkdown(checks: readonly Check[]): string {
     .join("\n");
 }
 
-/** How many checks say that `serve` would not start. */
+/** The number of failed checks. */
 export function stopping(checks: readonly Check[]): number {
   return checks.filter((c) => c.state === "failed").length;
 }
