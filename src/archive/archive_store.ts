@@ -6,6 +6,7 @@ import { nodeModule } from "../os/node_module.ts";
 import { readFileRange } from "../os/read_file_range.ts";
 import { readRegularText } from "../os/read_regular_file.ts";
 import { writeFile } from "../os/write_file.ts";
+import { isBookkeepingPath } from "../sources/bookkeeping_path.ts";
 import type { Archive, Manifest, ManifestFile } from "../sources/manifest.ts";
 import { sortedFiles } from "../sources/sorted_files.ts";
 import type { Source } from "../sources/source.ts";
@@ -17,26 +18,27 @@ import { type ArchivedFile, type Layer, modelFiles } from "./model_files.ts";
 import { TarFault } from "./read_tar.ts";
 import { packingOf, unpackedChunks } from "./unpacked_chunks.ts";
 
-/** Of the form of a listing. */
+/** Version of a listing's format. */
 const VERSION = 1;
 
 /**
- * Archives of a model on their way to its files. Below `.aim/layers` of the model's folder, by the archive's SHA-256:
+ * Downloads a model's archives and reads its files out of them. They are in `.aim/layers` of the model's
+ * directory, named by their SHA-256:
  *
- * - `HEX.aim-….incomplete`: it is being fetched, in parts, as any file is;
- * - `HEX.packed.incomplete`: all of it, proven;
- * - `HEX.tar.incomplete`: unpacked, until its files have their own places;
- * - `HEX.json`: which files it holds, for good. By it a second download knows that nothing is missing.
+ * - `HEX.aim-….incomplete`: an archive that is being downloaded, in parts, as any file is
+ * - `HEX.packed.incomplete`: the whole archive, verified
+ * - `HEX.tar.incomplete`: the uncompressed archive, until the model is published
+ * - `HEX.json`: its entries; kept, so that a second run knows the model's files without downloading anything
  *
- * Nothing is read out of an archive before its digest is proven.
+ * Nothing is read out of an archive before its digest is verified.
  */
 export class ArchiveStore {
   readonly #root: string;
   readonly #folder: string;
   readonly #files: FilesBelow;
-  /** Digests of archives, hex. */
+  /** Digests of the model's archives, hex. */
   readonly #seen = new Set<string>();
-  /** Bytes that came over the network. */
+  /** Bytes downloaded. */
   moved = 0;
 
   /**
@@ -50,9 +52,10 @@ export class ArchiveStore {
   }
 
   /**
-   * The manifest with the files of its archives, where it is known what they hold; as it is, where that is not.
+   * Replaces a manifest's archives by their files. If the entries of one are not known yet, returns the manifest
+   * unchanged.
    *
-   * @throws {AimError} `integrity`: the archives do not make a model.
+   * @throws {AimError} `integrity`: the archives contradict each other.
    */
   async unpacked(manifest: Manifest, wanted: (path: string) => boolean): Promise<Manifest> {
     const archives = manifest.archives ?? [];
@@ -66,22 +69,16 @@ export class ArchiveStore {
     }
     const { archives: _, ...rest } = manifest;
     try {
-      const files = modelFiles(
-        layers,
-        manifest.source,
-        manifest.files.length === 0 && manifest.filtered !== true,
-      );
-      return {
-        ...rest,
-        files: sortedFiles([...manifest.files, ...files.filter(({ path }) => wanted(path))], manifest.source),
-      };
+      const files = modelFiles(layers, manifest.source)
+        .filter(({ path }) => !isBookkeepingPath(path) && wanted(path));
+      return { ...rest, files: sortedFiles([...manifest.files, ...files], manifest.source) };
     } catch (error) {
       throw error instanceof TarFault ? unusable(manifest.source, error) : error;
     }
   }
 
   /**
-   * Fetches archives, as far as they are not here, and unpacks them.
+   * Downloads and uncompresses the archives that are not there yet.
    *
    * @throws {AimError} as a transfer; `integrity`: one cannot be unpacked.
    */
@@ -97,7 +94,7 @@ export class ArchiveStore {
     await checkFreeSpace({
       directory: this.#folder,
       bytes: 2 * sizeOf(missing) - this.#onDisk(),
-      what: "are needed to fetch archives and unpack them",
+      what: "are needed to download and unpack its archives",
     });
     const items = toFetch.map(({ file }) => ({
       file,
@@ -117,7 +114,7 @@ export class ArchiveStore {
     tell({ type: "end", bytesMoved: 0, bytesPresent: bytes, elapsed: 0 });
   }
 
-  /** The source, but files of unpacked archives are read out of these. */
+  /** A source that reads files in archives from the uncompressed archives, and other files from `source`. */
   reader(source: Source): Source {
     return {
       uri: source.uri,
@@ -132,14 +129,14 @@ export class ArchiveStore {
     };
   }
 
-  /** The files have their places: removes the archives, not what is known of them. */
+  /** Removes the archives of a published model; their listings stay. */
   clear(): void {
     for (const hex of this.#seen) {
       for (const form of ["packed", "tar"] as const) this.#files.remove(this.#path(hex, form));
     }
   }
 
-  /** Removes archives and what is known of them. */
+  /** Removes archives and their listings. */
   forget(archives: readonly Archive[]): void {
     for (const { file } of archives) {
       for (const form of ["packed", "tar", "listing"] as const) {
@@ -161,7 +158,7 @@ export class ArchiveStore {
     }
   }
 
-  /** Bytes that earlier runs have left. */
+  /** Bytes left by earlier runs. */
   #onDisk(): number {
     try {
       return [...Deno.readDirSync(this.#folder)]
@@ -184,7 +181,7 @@ export class ArchiveStore {
     }
   }
 
-  /** Unpacks a proven archive, and notes what it holds. */
+  /** Uncompresses a verified archive and writes its listing. */
   async #unpack(
     uri: string,
     archive: Archive,
@@ -204,7 +201,7 @@ export class ArchiveStore {
       isPacked = packing !== "none";
       this.#files.remove(writing);
       using output = isPacked ? this.#files.create(writing) : null;
-      // What an earlier run has left is proven again, as far as reading it does.
+      // An archive left by an earlier run is verified again.
       const expected = isPacked ? archive.diffId : isProven ? null : hex;
       const chunks = copied(
         unpackedChunks(file, packing, size, (bytes) => tell({ type: "bytes", path, bytes })),
@@ -236,7 +233,7 @@ export function isArchived(file: ManifestFile): file is ArchivedFile {
   return "archive" in file;
 }
 
-/** Passes chunks on, writes them, and holds them to a digest (hex). */
+/** Passes chunks on, writes them to a file, and compares their SHA-256 (hex) with what is expected. */
 async function* copied(
   chunks: AsyncIterable<Uint8Array>,
   output: Deno.FsFile | null,
@@ -269,6 +266,6 @@ function sizeOf(archives: readonly Archive[]): number {
 
 function unusable(what: string, { message }: TarFault): AimError {
   return new AimError("integrity", `${what} cannot be unpacked: ${message}`, {
-    hint: "pack the model again, or with raw layers",
+    hint: "pack the model again, if possible with raw layers",
   });
 }

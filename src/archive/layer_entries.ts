@@ -15,27 +15,26 @@ export interface FileEntry {
   readonly sha256: string;
 }
 
-/** What an archive says of a path. */
+/** An entry of an archive that matters for the model. */
 export type LayerEntry =
   | FileEntry
   | { readonly kind: "directory"; readonly path: string }
-  /** Of the layers below, the file or folder is gone. */
+  /** Removes a file or folder of lower layers. */
   | { readonly kind: "whiteout"; readonly path: string }
-  /** Of the layers below, all that is in the folder is gone. */
+  /** Removes everything that lower layers have in a folder. */
   | { readonly kind: "opaque"; readonly path: string };
 
-/** Of an image, only what is below it is the model. */
+/** An image has the model in this folder. */
 export const IMAGE_FOLDER = "models";
 
-/** Entries of one archive, at most: as of a repository. */
+/** Maximum number of entries, the same as for a repository. */
 const MOST_ENTRIES = 100_000;
 
 /**
- * Lists what an archive holds, and hashes each file. Names that lead outside, links, devices and two entries of one name are refused;
- * of an image, only as far as they concern the model.
+ * Lists an archive's entries and hashes its files. In an image, entries outside of `/models` are skipped.
  *
- * @param chunks The archive, unpacked.
- * @throws {TarFault}
+ * @param chunks The uncompressed archive.
+ * @throws {TarFault} a name leads outside, a link, a device, or two entries have one name.
  */
 export async function layerEntries(
   chunks: AsyncIterable<Uint8Array>,
@@ -68,7 +67,7 @@ export async function layerEntries(
   return entries;
 }
 
-/** Without `./` before it and `/` after it. */
+/** The name without leading `./` and trailing `/`. */
 function relativeName({ name }: TarEntry): string {
   if (name.startsWith("/")) throw new TarFault(`it names a file ${JSON.stringify(name)}: it is absolute`);
   const path = name.replace(/^(?:\.\/+)+/, "").replace(/\/+$/, "");

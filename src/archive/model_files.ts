@@ -3,13 +3,13 @@ import { assertSafePath } from "../sources/safe_path.ts";
 import { type FileEntry, IMAGE_FOLDER, type LayerEntry } from "./layer_entries.ts";
 import { TarFault } from "./read_tar.ts";
 
-/** An archive and what it holds. */
+/** An archive and its entries. */
 export interface Layer {
   readonly archive: Archive;
   readonly entries: readonly LayerEntry[];
 }
 
-/** A file of a model, and where its bytes are. */
+/** A file of a model, and where its bytes are in an archive. */
 export interface ArchivedFile extends ManifestFile {
   readonly archive: Archive;
   /** In the unpacked archive. */
@@ -17,13 +17,12 @@ export interface ArchivedFile extends ManifestFile {
 }
 
 /**
- * The files of a model that its archives make together, the lowest layer first: in images, upper layers hide what is below. Folders that all
- * files share are left out, so that an archive of `model/` is a model.
+ * The files that a model's archives contain together, lowest layer first. In an image, upper layers replace what
+ * is below.
  *
- * @param alone The model has no files beside its archives.
- * @throws {TarFault} two archives have different files of one name, or names that differ by case only.
+ * @throws {TarFault} two archives have different files of one name, or names that differ only by case.
  */
-export function modelFiles(layers: readonly Layer[], source: string, alone: boolean): ArchivedFile[] {
+export function modelFiles(layers: readonly Layer[], source: string): ArchivedFile[] {
   const root: Folder = new Map();
   for (const layer of layers) {
     for (const entry of layer.entries) {
@@ -35,14 +34,18 @@ export function modelFiles(layers: readonly Layer[], source: string, alone: bool
     }
   }
   const found = [...filesIn(root, "")];
-  const isImage = layers.some(({ archive }) => archive.kind === "image");
-  const folder = isImage ? `${IMAGE_FOLDER}/` : alone ? commonFolder(found.map(([path]) => path)) : "";
+  const kind = layers[0]?.archive.kind;
+  const folder = kind === "image"
+    ? `${IMAGE_FOLDER}/`
+    : kind === "folder"
+    ? commonFolder(found.map(([path]) => path))
+    : "";
   const spelled = new Map<string, string>();
   return found.map(([whole, { entry, archive }]) => {
     const path = whole.slice(folder.length);
     const other = spelled.get(path.toLowerCase());
     if (other !== undefined) {
-      throw new TarFault(`${JSON.stringify(other)} and ${JSON.stringify(path)} differ by case only`);
+      throw new TarFault(`${JSON.stringify(other)} and ${JSON.stringify(path)} differ only by case`);
     }
     spelled.set(path.toLowerCase(), path);
     return {

@@ -3,20 +3,20 @@ export interface TarEntry {
   readonly kind: "file" | "directory" | "other";
   /** What it is, for messages: `a symbolic link`. */
   readonly what: string;
-  /** As the archive has it. */
+  /** As in the archive. */
   readonly name: string;
   /** Bytes of content. */
   readonly size: number;
-  /** Where the content begins in the archive. */
+  /** Offset of the content in the archive. */
   readonly offset: number;
 }
 
-/** The archive is damaged, or uses a form that is not read. The message is one clause. */
+/** An archive that is damaged or uses an unsupported feature. The message is one clause. */
 export class TarFault extends Error {
   override readonly name = "TarFault";
 }
 
-/** Told of each entry; what it returns is given the content, and then told that it has ended. */
+/** Called for each entry. Returns who takes the content, or `null` to skip it. */
 export type TarVisitor = (entry: TarEntry) => TarContent | null;
 
 /** Takes an entry's content. */
@@ -27,10 +27,10 @@ export interface TarContent {
 }
 
 /**
- * Reads a tar archive: POSIX (ustar, pax) and GNU (long names, sizes above 8 GiB). What a careless reader would guess at is refused: wrong
- * checksums, sparse files, global headers that rename files, an end without the end mark, data after it.
+ * Reads a tar archive: POSIX (ustar, pax) and GNU (long names, sizes above 8 GiB). Strict: a wrong checksum, a
+ * sparse file, a global header that renames files, a missing end mark and data after it are refused.
  *
- * @throws {TarFault} the archive is damaged, or uses a form that is not read; what the visitor throws.
+ * @throws {TarFault} the archive is damaged or uses an unsupported feature. Rethrows what the visitor throws.
  */
 export async function readTar(chunks: AsyncIterable<Uint8Array>, visit: TarVisitor): Promise<void> {
   const parser = new TarParser(visit);
@@ -39,9 +39,9 @@ export async function readTar(chunks: AsyncIterable<Uint8Array>, visit: TarVisit
 }
 
 const BLOCK = 512;
-/** Bytes of an extended header: a path has 4096 at most, and there are few other records. */
+/** Maximum bytes of an extended header. A path has at most 4096, and there are few other records. */
 const LARGEST_EXTENSION = 1 << 20;
-/** Bytes that Linux takes of a path. */
+/** Linux's limit for a path. */
 const LONGEST_NAME = 4096;
 
 /** Type flags (POSIX.1-2017, pax; and GNU's). */
@@ -64,17 +64,17 @@ class TarParser {
   readonly #visit: TarVisitor;
   readonly #header = new Uint8Array(BLOCK);
   #filled = 0;
-  /** In the archive. */
+  /** Position in the archive. */
   #offset = 0;
-  /** Bytes of content, then of padding, that are still to come. */
+  /** Bytes of content, then of padding, still to be read. */
   #content = 0;
   #padding = 0;
   #taker: TarContent | null = null;
-  /** What an extended header says of the entry that follows. */
+  /** From an extended header, for the next entry. */
   #name: string | null = null;
   #size: number | null = null;
   #extended = false;
-  /** Blocks of zeros seen. Two are the end. */
+  /** Blocks of zeros, which end the archive. */
   #zeros = 0;
 
   constructor(visit: TarVisitor) {
@@ -149,7 +149,7 @@ class TarParser {
     if (size === 0) this.#endContent();
   }
 
-  /** A header whose content says something of the next entry. */
+  /** Reads a header that describes the next entry. */
   #extend(type: string, what: string, size: number): void {
     if (size > LARGEST_EXTENSION) throw new TarFault(`a ${what} header has ${size} bytes`);
     if (type === "x" && this.#extended) throw new TarFault("two pax headers follow each other");
@@ -185,23 +185,23 @@ function sparse(name: string): TarFault {
   return new TarFault(`${JSON.stringify(name)} is a sparse file`);
 }
 
-/** The sum of a header's bytes, its own field taken as spaces. */
+/** Checks the sum of a header's bytes, with its own field counted as spaces. */
 function checkSum(header: Uint8Array): void {
   const sum = header.reduce((total, byte, at) => total + (at >= 148 && at < 156 ? 32 : byte), 0);
   if (numberIn(header, 148, 8) !== sum) throw new TarFault("a header's checksum is wrong");
 }
 
-/** Octal digits; or, where the first bit is set, a big-endian number (GNU). */
+/** Octal digits or, if the first bit is set, a big-endian number (GNU). */
 function numberIn(header: Uint8Array, at: number, length: number): number {
   const field = header.subarray(at, at + length);
   const first = field[0] ?? 0;
   if (first === 0x80) return field.subarray(1).reduce((value, byte) => value * 256 + byte, 0);
   const digits = text(untilNul(field)).trim();
-  if (first > 0x7f || !/^[0-7]*$/.test(digits)) throw new TarFault("a header holds a number that is none");
+  if (first > 0x7f || !/^[0-7]*$/.test(digits)) throw new TarFault("a header has an invalid number");
   return digits === "" ? 0 : parseInt(digits, 8);
 }
 
-/** The name; POSIX has the front of a long one in a field of its own. */
+/** The name. POSIX has a separate field for the beginning of a long one. */
 function nameIn(header: Uint8Array): string {
   const name = text(untilNul(header.subarray(0, 100)));
   const isPosix = text(header.subarray(257, 263)) === "ustar\0";
@@ -209,7 +209,7 @@ function nameIn(header: Uint8Array): string {
   return prefix === "" ? name : `${prefix}/${name}`;
 }
 
-/** `LENGTH KEY=VALUE\n`, the length counting itself. */
+/** Records of the form `LENGTH KEY=VALUE\n`; the length includes itself. */
 function paxRecords(bytes: Uint8Array): Map<string, string> {
   const records = new Map<string, string>();
   for (let at = 0; at < bytes.length;) {
@@ -233,7 +233,7 @@ function untilNul(bytes: Uint8Array): Uint8Array {
 
 const decoder = new TextDecoder();
 
-/** Bytes that are not UTF-8 become U+FFFD, which no name may hold. */
+/** Invalid UTF-8 becomes U+FFFD, which names may not contain. */
 function text(bytes: Uint8Array): string {
   return decoder.decode(bytes);
 }

@@ -3,15 +3,15 @@ import { TarFault } from "./read_tar.ts";
 
 /** Bytes of a chunk. */
 const CHUNK = 1 << 18;
-/** What deflate makes of one byte at most; only a bomb makes more. */
+/** Deflate cannot expand a byte to more than this; only a bomb does. */
 const LARGEST_RATIO = 1032;
-/** Bytes that any archive may have, however small it is packed. */
+/** Uncompressed bytes that are always allowed. */
 const ALWAYS = 64 * 2 ** 20;
 
-/** How a file is packed, by its first bytes: media types are not always right. */
+/** Compression of an archive. */
 export type Packing = "none" | "gzip" | "zstd";
 
-/** Tells how a file is packed. */
+/** Detects the compression by the first bytes, since media types are not always right. */
 export function packingOf(file: Deno.FsFile): Packing {
   const start = new Uint8Array(4);
   file.seekSync(0, Deno.SeekMode.Start);
@@ -19,16 +19,16 @@ export function packingOf(file: Deno.FsFile): Packing {
   file.seekSync(0, Deno.SeekMode.Start);
   if (count >= 2 && start[0] === 0x1f && start[1] === 0x8b) return "gzip";
   const word = new DataView(start.buffer).getUint32(0, true);
-  // A frame, or one that is skipped (zstd:chunked begins with it).
+  // A frame, or a skippable frame, which zstd:chunked starts with.
   return word === 0xfd2fb528 || (word & 0xfffffff0) === 0x184d2a50 ? "zstd" : "none";
 }
 
 /**
- * The bytes of a file, unpacked; each chunk is valid until the next.
+ * Reads a file and uncompresses it. Each chunk is valid until the next one.
  *
- * @param size Of the file, in bytes.
- * @param onRead Told how many bytes of the file were read.
- * @throws {TarFault} it is damaged, or unpacks to more than any archive of that size does.
+ * @param size Size of the file in bytes.
+ * @param onRead Called with the number of compressed bytes read.
+ * @throws {TarFault} it is damaged, or expands to more than deflate could have packed.
  */
 export async function* unpackedChunks(
   file: Deno.FsFile,
@@ -68,7 +68,7 @@ async function* chunksOf(file: Deno.FsFile, onRead: (bytes: number) => void): As
   }
 }
 
-/** A stream reads ahead: its chunks must not share memory. */
+/** A Node stream reads ahead, so its chunks must not share memory. */
 async function* copies(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   for await (const chunk of chunks) yield chunk.slice();
 }

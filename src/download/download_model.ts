@@ -77,7 +77,7 @@ export async function downloadModel(
     const existing = options.force || isDamaged || !isListed ? null : await placement.existing(listed);
     if (existing !== null) await checkExisting(source, listed, existing.path, options);
     if (existing !== null) return report(placement, listed, existing, null, performance.now() - started);
-    // Of files in archives, nothing can be read yet.
+    // Files in archives cannot be read yet.
     if (isListed && !listed.files.some(isArchived)) await checkTrust(source, listed, options);
     placement.secure();
     return await withLease(
@@ -112,7 +112,7 @@ async function insteadOf(
   const unwritable = error.kind === "no-space" && manifest !== null &&
     ["EROFS", "EACCES", "EPERM"].includes(errnoOf(error.cause) ?? "");
   if (!unreached && !unwritable) return null;
-  // What its archives hold is not known: something is missing.
+  // The files of its archives are not known, so something is missing.
   if (manifest?.archives !== undefined) return null;
   const stored = await inCache(placement, options);
   if (stored === null || ![uri, "unknown"].includes(stored.source)) return null;
@@ -129,7 +129,7 @@ async function insteadOf(
   return stored;
 }
 
-/** From where, to where, and by way of what. */
+/** Source and destination of one download. */
 interface Download {
   readonly source: Source;
   readonly placement: Placement;
@@ -176,7 +176,7 @@ async function downloadAlone(
   }
 }
 
-/** The manifest with the files of its archives, which are fetched where nothing says what they hold. */
+/** The manifest with the files of its archives. Downloads archives whose entries are not known yet. */
 async function unpacked(
   { source, placement, archives }: Download,
   listed: Manifest,
@@ -184,13 +184,17 @@ async function unpacked(
   signal: AbortSignal,
 ): Promise<Manifest> {
   if (listed.archives === undefined) return listed;
-  await archives.bring(source, listed.archives, transferOptions(listed, options, signal));
-  const manifest = await withArchives(listed, archives, options);
+  // The process that had the lease before may have downloaded them.
+  let manifest = await withArchives(listed, archives, options);
+  if (manifest.archives !== undefined) {
+    await archives.bring(source, manifest.archives, transferOptions(listed, options, signal));
+    manifest = await withArchives(listed, archives, options);
+  }
   check(source, placement, manifest, options);
   return manifest;
 }
 
-/** Fetches the archives that files are read out of. */
+/** Downloads the archives that contain the missing files. */
 async function bringArchives(
   { source, archives }: Download,
   manifest: Manifest,
@@ -204,7 +208,7 @@ async function bringArchives(
   await checkTrust(archives.reader(source), manifest, options);
 }
 
-/** Brings files: out of archives, which are here, then over the network. */
+/** Brings files: first those in archives, which have been downloaded, then the others over the network. */
 async function bringFiles(
   { source, placement, archives }: Download,
   manifest: Manifest,
@@ -219,13 +223,13 @@ async function bringFiles(
   const others = items.filter(({ file }) => !isArchived(file));
   const taken = archived.length === 0 ? NOTHING : await transfer(archives.reader(source), archived, {
     ...settings,
-    // A disk is read from fewer places at once than a server is asked for.
+    // More readers than this do not help a disk.
     jobs: Math.min(settings.jobs, 4),
     maxBandwidth: null,
     onFile,
     onEvent: (event) => options.onEvent?.(event.type === "start" ? { ...event, unpacking: true } : event),
   }).catch((error) => {
-    // An archive that was damaged on this disk is fetched anew by the next run.
+    // The archive was damaged on this disk: the next run downloads it again.
     if (error instanceof AimError && error.kind === "integrity") archives.forget(archivesOf(manifest.files));
     throw error;
   });
@@ -255,7 +259,7 @@ function archivesOf(files: readonly ManifestFile[]): Archive[] {
   return [...new Map(files.filter(isArchived).map(({ archive }) => [archive.file.etag, archive])).values()];
 }
 
-/** Before anything of a model is written under its names. */
+/** Checks names before anything is written under them. */
 function check(source: Source, placement: Placement, manifest: Manifest, options: DownloadOptions): void {
   placement.check(manifest);
   nameUnchecked(source, manifest, options);
@@ -276,7 +280,7 @@ async function list(source: Source, archives: ArchiveStore, options: DownloadOpt
   return await withArchives(listed, archives, options);
 }
 
-/** The manifest as it is wanted; with the files of its archives, if it is known what they hold. */
+/** The wanted files of a listing, with those of its archives if their entries are known. */
 async function withArchives(
   listed: Manifest,
   archives: ArchiveStore,

@@ -2,8 +2,7 @@
 const CHUNK = 1 << 18;
 
 /**
- * The bytes of a file from an offset up to another, or up to its end. The file is opened when the first byte is asked for. Requires
- * `--allow-read`.
+ * Reads the bytes `[start, end)` of a file. The file is opened at the first read. Requires `--allow-read`.
  */
 export function readFileRange(
   path: string,

@@ -51,13 +51,16 @@ export interface ManifestFile {
   readonly xetHash?: string;
 }
 
-/** A tar archive, packed or not, that a source has in place of files: what it holds is known once it is here. */
+/** A tar archive, perhaps compressed, that a source has instead of files. Its files are known once it is downloaded. */
 export interface Archive {
-  /** As it is fetched. Its path is a name for messages, its ETag the SHA-256. */
+  /** The archive itself. Its path is a name for messages, its ETag the SHA-256. */
   readonly file: ManifestFile;
-  /** `image`: a layer of a container image, of which only the model's folder counts. */
-  readonly kind: "files" | "image";
-  /** SHA-256 of what it unpacks to, hex; `null` where nothing says. */
+  /**
+   * `image`: a layer of a container image, which has the model below `/models`. `folder`: the model is in archives
+   * only, and folders that all of its files share are left out. `files`: there are other files as well.
+   */
+  readonly kind: "image" | "folder" | "files";
+  /** SHA-256 of the uncompressed archive, hex; `null` if the source does not give it. */
   readonly diffId: string | null;
 }
 
@@ -75,11 +78,11 @@ export interface Manifest {
   readonly unmatched?: readonly string[];
   /** Sorted by path, no path twice, none a directory of another. */
   readonly files: readonly ManifestFile[];
-  /** Archives whose files are not among these yet, the lowest layer first. @default {none} */
+  /** Archives whose files are not in `files` yet, lowest layer first. @default {none} */
   readonly archives?: readonly Archive[];
 }
 
-/** Sum of all file sizes, in bytes; of an archive, what is fetched. */
+/** Sum of all sizes, in bytes; an archive counts as it is downloaded. */
 export function totalBytes({ files, archives = [] }: Pick<Manifest, "files" | "archives">): number {
   return [...files, ...archives.map(({ file }) => file)].reduce((sum, file) => sum + file.size, 0);
 }

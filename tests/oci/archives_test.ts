@@ -209,6 +209,13 @@ const REFUSED: Readonly<Record<string, TestArtifact | Promise<TestArtifact>>> = 
       bytes: new Uint8Array([...gzipSync(makeTar([{ name: "a", content: WEIGHTS }])).slice(0, 5000)]),
     }],
   },
+  "zstd that is damaged": {
+    ...asKit(makeTar([])),
+    layers: [{
+      mediaType: "application/vnd.kitops.modelkit.model.v1.tar+zstd",
+      bytes: new Uint8Array(zstdCompressSync(makeTar([{ name: "a", content: WEIGHTS }])).slice(0, 5000)),
+    }],
+  },
   "a wrong diff-id": image("tar+gzip", (tar) => new Uint8Array(gzipSync(tar)), [[{
     name: "models/config.json",
     content: CONFIG,
@@ -299,6 +306,32 @@ Deno.test("an archive that a killed run left, and that is damaged, is exit 8 onc
     assertEquals((await run(words, world)).code, 8);
     await ok(words, world);
     assertEquals(await Deno.readTextFile(`${world.directory}/cache/kits/tiny/config.json`), CONFIG);
+  });
+});
+
+Deno.test("what aim, git and Python keep beside a model is not taken out of an archive", async () => {
+  const entries = [".aim/manifest.json", ".git/hooks/post-checkout", ".cache/huggingface/x"];
+  const tar = makeTar([
+    { name: "config.json", content: CONFIG },
+    ...entries.map((name) => ({ name, content: "{}" })),
+  ]);
+  await inNewWorld(asKit(tar), async (world, uri) => {
+    await ok(["download-to-cache", uri, "--model-name", "kits/tiny"], world);
+    const model = `${world.directory}/cache/kits/tiny`;
+    assertEquals(Object.keys(await filesBelow(model)), ["config.json"]);
+    assertEquals(JSON.parse(await Deno.readTextFile(`${model}/.aim/manifest.json`)).files.length, 1);
+  });
+});
+
+Deno.test("of three that download the same archives at once, one downloads and the others wait", async () => {
+  await inNewWorld(asKit(makeTar([{ name: "config.json", content: CONFIG }])), async (world, uri) => {
+    const words = ["download-to-cache", uri, "--model-name", "kits/tiny", "--format", "json"];
+    const reports = await Promise.all([1, 2, 3].map(() => ok(words, world)));
+    const moved = reports.map((report) => JSON.parse(report).bytesMoved).sort((a, b) => a - b);
+    assertEquals([moved[0], moved[1]], [0, 0]);
+    assertEquals(await filesBelow(`${world.directory}/cache/kits/tiny`), {
+      "config.json": MODEL["config.json"],
+    });
   });
 });
 

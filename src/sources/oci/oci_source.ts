@@ -100,11 +100,12 @@ export class OciSource implements Source {
     if (isImage && diffIds.length !== layers.length) {
       throw this.#unusable(`it has ${layers.length} layers, and its configuration ${diffIds.length}`);
     }
+    const kind = isImage ? "image" : layers.some((layer) => filePathOf(layer) !== null) ? "files" : "folder";
     const archives = layers.map((layer, at): Archive | null =>
       isArchive(layer)
         ? {
           file: this.#file(layer, `layer ${layer.digest.slice(0, 19)}`),
-          kind: isImage ? "image" : "files",
+          kind,
           diffId: diffIdOf(layer) ?? diffIds[at] ?? null,
         }
         : null
