@@ -57,6 +57,7 @@ export async function makeMachine(world: World): Promise<Machine> {
     aim: AIM,
     deno: deno(bin),
     docker: docker(),
+    helm: HELM,
     kubectl: KUBECTL,
     npx: npx(bin),
     rsync: RSYNC,
@@ -68,7 +69,7 @@ export async function makeMachine(world: World): Promise<Machine> {
     directory,
     async run(block) {
       const script = block
-        // Paths of a whole machine lie below the test's own directory.
+        // Absolute paths are below the test's own directory.
         .replaceAll(/(?<=[\s=:"]|^)\/(?=data|host|persistent|shared|transfer|var|mnt)/gm, `${outside}/`)
         .replaceAll("airgapped-host:", "")
         .replaceAll("https://minio.example.com:9000", world.s3.url);
@@ -148,6 +149,9 @@ const KUBECTL =
 grep -oE '^ *- [a-z./-]+\\.yaml' "$3/kustomization.yaml" | while read -r _ file; do
   [[ -f $3/$file ]] || { echo "no $3/$file"; exit 1; }
 done`;
+
+/** The chart itself is tested by helm in tests/container/helm_test.ts. */
+const HELM = `[[ $1 == install && -f $3/Chart.yaml && -f $3/values.yaml ]] || { echo "helm $*?"; exit 1; }`;
 
 /** `deno task NAME` of an installed Deno. */
 function deno(bin: string): string {
