@@ -19,7 +19,7 @@ export interface ScriptParts {
 export function renderBashScript(parts: ScriptParts): string {
   const exports = Object.entries(parts.env).map(([name, value]) => {
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
-      throw new AimError("usage", `${JSON.stringify(name)} is not a name of an environment variable`, {
+      throw new AimError("usage", `${JSON.stringify(name)} is not a valid name of an environment variable`, {
         hint: "use letters, digits and _ in the profile's env_vars",
       });
     }
@@ -42,7 +42,7 @@ export function renderBashScript(parts: ScriptParts): string {
  */
 export function shellWord(word: string, references: ReadonlySet<string> = new Set()): string {
   if (word.includes("\0")) {
-    throw new AimError("usage", `${JSON.stringify(word)} holds NUL and cannot go into a script`);
+    throw new AimError("usage", `${JSON.stringify(word)} contains NUL and cannot go into a script`);
   }
   const parts = references.size === 0 ? [word] : word.split(/(\$[A-Z0-9_]+)/).filter((part) => part !== "");
   return parts.length === 0

@@ -28,8 +28,8 @@ export function buildCommand({ engine, program, model, args }: CommandParts): st
   ];
   const broken = argv.find((word) => word.includes("\0"));
   if (broken !== undefined) {
-    throw new AimError("usage", `${JSON.stringify(broken)} holds NUL and cannot go on a command line`, {
-      hint: "take it out of the profile or AIM_ENGINE_ARGS",
+    throw new AimError("usage", `${JSON.stringify(broken)} contains NUL and cannot go on a command line`, {
+      hint: "remove it from the profile or AIM_ENGINE_ARGS",
     });
   }
   return argv;

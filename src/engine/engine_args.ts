@@ -60,14 +60,14 @@ export function mergeEngineArgs(
       const before = spelled.get(canonical);
       if (before !== undefined) {
         warnings.push(
-          `${source.name} has both ${before} and ${name}, which are one argument: ${name} counts`,
+          `${source.name} has both ${before} and ${name}, which are the same argument: ${name} is used`,
         );
       }
       spelled.set(canonical, name);
       if (canonical === "model") assertSameModel(value, source, system.models);
       else if (canonical === "port" && Number(optionWords(value)[0]) !== system.port) {
         warnings.push(
-          `port ${pythonJson(value)} in ${source.name} does not count: set AIM_PORT (${system.port})`,
+          `port ${pythonJson(value)} in ${source.name} is ignored: set AIM_PORT (now ${system.port})`,
         );
       } else if (canonical === "served-model-name" && system.servedModelNames.length > 0) {
         served.push(...optionWords(value));

@@ -71,7 +71,7 @@ export async function readAmdSmi(run: RunAmdSmi): Promise<Devices & { readonly r
   ]);
   if ("failed" in fixed) return { devices: [], warnings: [], reason: fixed.failed };
   const gpus = parseAmdSmi(fixed.stdout);
-  if (gpus === null) return { devices: [], warnings: [], reason: "amd-smi printed no JSON" };
+  if (gpus === null) return { devices: [], warnings: [], reason: "amd-smi did not print JSON" };
   const metrics = "failed" in load ? null : parseAmdSmi(load.stdout);
   const warnings = metrics === null
     ? [`amd-smi does not report how busy the GPUs are${"failed" in load ? `: ${load.failed}` : ""}`]

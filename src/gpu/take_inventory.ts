@@ -32,9 +32,7 @@ export function takeInventory(
   if (main !== undefined && others.length > 0) {
     const rest = others.map((kind) => `${kind.gpus.length} ${kind.name}`).join(", ");
     warnings.push(
-      `the GPUs are mixed: ${main.gpus.length} ${main.name} count, ${rest} ${
-        others.length > 1 ? "do" : "does"
-      } not`,
+      `the GPUs differ: ${main.gpus.length} ${main.name} are used, ${rest} not`,
     );
   }
   for (const gpu of visible.filter(isBusy)) {

@@ -34,7 +34,7 @@ export function withCpuThreads(profile: Profile, cpu: Cpu | null): ThreadedProfi
       content: new Map<string, ConfigValue>([...profile.content, ["env_vars", envVars]]),
     },
     warning: needed > cpu.cores
-      ? `profile ${profile.id} is made for ${needed} cores, this container may use ${cpu.cores}: ${THREADS}=${threads}`
+      ? `profile ${profile.id} is for ${needed} cores and this container may use ${cpu.cores}: ${THREADS}=${threads}`
       : null,
   };
 }

@@ -36,7 +36,7 @@ export function criteriaOf(
   return {
     criteria: { engine, metric, model: profileSet, accelerator, precision, generalFallback },
     warnings: named && type === "gpu" && asked === null
-      ? [`the accelerator is set to ${model} without a count: taking 1 (AIM_ACCELERATOR_COUNT sets it)`]
+      ? [`the accelerator is set to ${model} without a count: using 1 (set AIM_ACCELERATOR_COUNT)`]
       : [],
   };
 }

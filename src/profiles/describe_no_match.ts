@@ -47,7 +47,7 @@ function noneFits(selection: Extract<Selection, { kind: "none" }>, criteria: Cri
     );
   const wanted = describeCriteria(criteria);
   if (counts.length === 0) {
-    return new AimError("no-profile", `there are no profiles at all for ${wanted}`, {
+    return new AimError("no-profile", `there are no profiles for ${wanted}`, {
       hint: "check AIM_PROFILE_PATH and AIM_EMBEDDED_PROFILES",
     });
   }

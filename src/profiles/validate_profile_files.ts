@@ -104,6 +104,6 @@ function filesAt(path: string): string[] {
     const reason = first.thrown instanceof Error ? first.thrown.message : String(first.thrown);
     throw new AimError("usage", `${first.path} cannot be read: ${reason}`, { hint: GIVE });
   }
-  if (files.length === 0) throw new AimError("usage", `${path} holds no .yaml file`, { hint: GIVE });
+  if (files.length === 0) throw new AimError("usage", `${path} contains no .yaml file`, { hint: GIVE });
   return files.map((file) => file.path);
 }

@@ -12,7 +12,7 @@ export async function adaptersFor({ id, metadata }: Profile, config: Config): Pr
   if (features.length === 0) {
     if (config.origins.adapterSource !== "default") {
       log.warn(
-        `AIM_ADAPTER_SOURCE is set, and profile ${id} has no adapters among its features: none is loaded`,
+        `AIM_ADAPTER_SOURCE is set, and profile ${id} does not have the feature adapters: none are loaded`,
       );
     }
     return planAdapters(features, settings, []);

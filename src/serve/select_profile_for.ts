@@ -126,7 +126,7 @@ export function noGpu({ gpus, reasons }: GpuInventory): AimError {
       { hint: groups.length > 0 ? `run the container with ${groups.join(" ")}` : "see aim gpus for each" },
     );
   }
-  return new AimError("no-profile", `no GPU can be seen: ${reasons[0] ?? "nothing was found"}`, {
+  return new AimError("no-profile", `no GPU is visible: ${reasons[0] ?? "nothing was found"}`, {
     hint:
       "give the container /dev/kfd and /dev/dri, or set AIM_GPU_MODEL or AIM_ACCELERATOR_TYPE=cpu (see aim gpus)",
   });
@@ -139,7 +139,7 @@ function warnOfGuess(pick: NonNullable<ReturnType<typeof pickWithoutGpu>>): void
     : `; other GPUs or precisions would take ${pick.otherModels.join(", ")}`;
   const gpus = pick.otherGpus.length === 0 ? "" : ` (also ${pick.otherGpus.join(", ")})`;
   log.warn(
-    `no GPU can be seen and none is named: taking ${profile.id} for ${profile.metadata.acceleratorModel}${gpus}${others}; ` +
+    `no GPU is visible and none is named: using ${profile.id} for ${profile.metadata.acceleratorModel}${gpus}${others}; ` +
       "set AIM_GPU_MODEL (and AIM_PRECISION) to choose",
   );
 }

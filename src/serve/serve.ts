@@ -88,7 +88,7 @@ function logChangedEnvironment(env: ServeOptions["env"], plan: ServingPlan): voi
     .filter(([name, value]) => env[name] !== undefined && env[name] !== value).map(([name]) => name);
   if (changed.length > 0) {
     log.warn(
-      `the engine gets another ${changed.join(", ")} than this process has: the profile's values count`,
+      `the profile overrides ${changed.join(", ")} of this environment`,
     );
   }
 }

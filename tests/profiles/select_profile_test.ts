@@ -60,8 +60,8 @@ Deno.test("where nothing fits, the profiles are counted by state", () => {
   );
 });
 
-Deno.test("no profiles at all is said as that", () => {
-  assertStringIncludes(noMatch([], makeCriteria()), "there are no profiles at all");
+Deno.test("without any profile, the error says so", () => {
+  assertStringIncludes(noMatch([], makeCriteria()), "there are no profiles");
 });
 
 const NEAREST: [string, Profile[], Criteria, string][] = [
