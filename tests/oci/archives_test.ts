@@ -354,6 +354,35 @@ Deno.test("globs choose among the files of archives, and the rest comes later", 
   assertEquals((await run([...none, "--include", "*.gguf"], world)).code, 5);
 });
 
+Deno.test("of an image for several platforms, this machine's is taken", async () => {
+  await using world = await startWorld();
+  const layout = `${world.directory}/layout`;
+  const architecture = Deno.build.arch === "aarch64" ? "arm64" : "amd64";
+  const manifests: unknown[] = [];
+  for (const platform of ["s390x", architecture, "unknown"]) {
+    const content = JSON.stringify({ model_type: platform });
+    await writeLayout(
+      layout,
+      await image("tar", (tar) => tar, [[
+        { name: "models/config.json", content },
+        { name: "models/model.safetensors", content: WEIGHTS },
+      ]]),
+    );
+    const [entry] = JSON.parse(await Deno.readTextFile(`${layout}/index.json`)).manifests;
+    const os = platform === "unknown" ? "unknown" : "linux";
+    manifests.push({ ...entry, platform: { os, architecture: platform } });
+  }
+  const write = (some: readonly unknown[]) =>
+    Deno.writeTextFile(`${layout}/index.json`, JSON.stringify({ schemaVersion: 2, manifests: some }));
+  await write(manifests);
+  await ok(["download-to-cache", `oci-layout:${layout}`, "--model-name", "kits/tiny"], world);
+  const config = JSON.parse(await Deno.readTextFile(`${world.directory}/cache/kits/tiny/config.json`));
+  assertEquals(config.model_type, architecture);
+  await write([manifests[0], manifests[2]]);
+  const other = await run(["download-to-cache", `oci-layout:${layout}`, "--model-name", "kits/other"], world);
+  assertEquals(other.code, 5, other.stderr);
+});
+
 Deno.test("an image without /models, and an encrypted layer, are said", async () => {
   await using world = await startWorld();
   const plain = await image("tar", (tar) => tar, [[{ name: "etc/passwd", content: "x" }]]);

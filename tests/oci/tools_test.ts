@@ -29,18 +29,18 @@ interface Push {
 
 /** Pushes `model/` as `HOST/models/KIND:v1`. */
 const TOOLS: Readonly<Record<string, (push: Push, target: string) => Promise<void>>> = {
-  "oras, a folder": async ({ directory, ca, host }, target) => {
-    const program = `import sys, oras.client
-client = oras.client.OrasClient(hostname=sys.argv[2], auth_backend="token")
-client.login(username="user", password="secret", hostname=sys.argv[2], config_path=sys.argv[3])
-client.push(target=sys.argv[1], files=["model"], disable_path_validation=True, config_path=sys.argv[3])`;
-    const args = ["-c", program, target, host, `${directory}/auth.json`];
-    await run(`${oras}/bin/python3`, args, directory, { REQUESTS_CA_BUNDLE: ca });
+  "oras, a folder": async (given, target) => {
+    await orasClient(
+      given,
+      `push(target=sys.argv[1], files=["model"], disable_path_validation=True, config_path=sys.argv[3])`,
+      target,
+    );
   },
   "buildah, gzip": (push, target) => buildah(push, target, []),
   "buildah, zstd": (push, target) => buildah(push, target, ["--compression-format", "zstd"]),
   "buildah, not packed": (push, target) => buildah(push, target, ["--disable-compression"]),
-  "aim export": async ({ directory }, target) => {
+  "aim export": async (given, target) => {
+    const { directory } = given;
     const env = { AIM_CACHE_PATH: `${directory}/origin` };
     await Deno.mkdir(`${directory}/origin/org`, { recursive: true });
     await run("cp", ["-r", "model", "origin/org/model"], directory);
@@ -49,6 +49,9 @@ client.push(target=sys.argv[1], files=["model"], disable_path_validation=True, c
     });
     assertEquals(code, 0, stderr);
     await copy(directory, `oci:${directory}/layout:latest`, target);
+    // ORAS finds the files in it, too.
+    await orasClient(given, `pull(target=sys.argv[1], outdir="pulled", config_path=sys.argv[3])`, target);
+    await run("diff", ["-r", "model", "pulled"], directory);
   },
   // KitOps' own program is not in any registry of packages: its media types, and a tar archive by GNU tar.
   "a ModelKit": async ({ directory }, target) => {
@@ -72,6 +75,16 @@ client.push(target=sys.argv[1], files=["model"], disable_path_validation=True, c
     await copy(directory, `oci:${directory}/kit:latest`, target);
   },
 };
+
+/** Runs a method of the Python client, logged in. */
+async function orasClient({ directory, host, ca }: Push, method: string, target: string): Promise<void> {
+  const program = `import sys, oras.client
+client = oras.client.OrasClient(hostname=sys.argv[2], auth_backend="token")
+client.login(username="user", password="secret", hostname=sys.argv[2], config_path=sys.argv[3])
+client.${method}`;
+  const args = ["-c", program, target, host, `${directory}/auth.json`];
+  await run(`${oras}/bin/python3`, args, directory, { REQUESTS_CA_BUNDLE: ca });
+}
 
 async function copy(directory: string, from: string, target: string): Promise<void> {
   const flags = ["--dest-authfile", `${directory}/auth.json`, "--dest-cert-dir", `${directory}/certs`];
