@@ -7,12 +7,12 @@ import { hashPool } from "../transfer/hash/hash_pool.ts";
 /** What was written. */
 export interface ExportReport {
   readonly directory: string;
-  /** `sha256:…` of the manifest: what the other side pins and proves. */
+  /** `sha256:…` of the manifest, to be pinned on the other side. */
   readonly digest: string;
   readonly files: number;
   /** Bytes of all files. */
   readonly bytes: number;
-  /** Files that share their bytes with the cache by a hard link. */
+  /** Files that are hard links to the cache. */
   readonly linked: number;
 }
 
@@ -21,12 +21,12 @@ const MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json";
 const MODEL = "application/vnd.cncf.model";
 
 /**
- * Writes a model as an OCI layout directory: one raw layer per file, named by the annotations of ModelPack and ORAS. Digests that the
- * cache has recorded are used; other files are hashed. The same model always has the same digest.
+ * Writes a model as an OCI layout directory: one raw layer per file, named by the annotations of ModelPack and ORAS.
+ * Uses the digests recorded in the cache and hashes other files. The same model always gets the same digest.
  *
  * Requires `--allow-read`, `--allow-write`.
  *
- * @param tag Name of the artifact in the layout.
+ * @param tag The artifact's tag in the layout.
  * @throws {AimError} `no-space`: the directory cannot be written.
  */
 export async function exportOciLayout(
@@ -80,7 +80,7 @@ export async function exportOciLayout(
       ...manifest,
       annotations: { "org.opencontainers.image.ref.name": tag },
     };
-    // Last, and in one step: until then the directory is no layout.
+    // Written last and atomically: without it the directory is not a layout.
     await Deno.writeTextFile(
       `${directory}/index.json.tmp`,
       JSON.stringify({ schemaVersion: 2, manifests: [entry] }),
@@ -109,7 +109,7 @@ function kindOf(path: string): string {
   return path.endsWith(".py") ? "code" : "weight.config";
 }
 
-/** Links or copies a file to its blob, whole or not at all. @returns True for a link. */
+/** Links or copies a file to its blob atomically. @returns True for a link. */
 async function place(source: string, blob: string, size: number): Promise<boolean> {
   const there = await Deno.stat(blob).catch(() => null);
   if (there?.isFile && there.size === size) return false;

@@ -92,6 +92,20 @@ Deno.test("an OCI layout directory is read back, and a changed byte in it is exi
   );
 });
 
+Deno.test("an index.json that is damaged, and a tag that is not in it, have their exit codes", async () => {
+  await using world = await startWorld();
+  const { env, directory } = world;
+  await ok(["download-to-cache", "--model-id", `hf://${MODEL}`], env);
+  await ok(["export", MODEL, `${directory}/layout`, "--tag", "v1"], env);
+  const size = async (tag: string) =>
+    (await runAim(["size", `oci-layout:${directory}/layout${tag}`], env)).code;
+  assertEquals([await size(""), await size(":v1"), await size(":v2")], [0, 0, 5]);
+  for (const [index, code] of [["{", 6], ["null", 5], ['{"manifests":[null]}', 6]] as const) {
+    await Deno.writeTextFile(`${directory}/layout/index.json`, index);
+    assertEquals(await size(""), code, index);
+  }
+});
+
 registryTest(
   "a registry with a password is asked with the login of the client's file, and refuses without it",
   async () => {

@@ -9,18 +9,18 @@ export interface Descriptor {
   readonly platform: { readonly os: string; readonly architecture: string } | null;
 }
 
-/** What a manifest says: layers, or manifests to choose from. */
+/** A manifest: layers, or manifests to choose from. */
 export type Artifact =
   | {
     readonly kind: "layers";
     readonly layers: readonly Descriptor[];
     readonly config: Descriptor | null;
-    /** A container image, as of ModelCar. */
+    /** A container image, such as ModelCar's. */
     readonly isImage: boolean;
   }
   | { readonly kind: "index"; readonly manifests: readonly Descriptor[] };
 
-/** Manifests that are asked for: OCI's, Docker's, and lists of both. */
+/** Accepted manifests: OCI's, Docker's, and indexes of both. */
 export const MANIFEST_TYPES = [
   "application/vnd.oci.image.manifest.v1+json",
   "application/vnd.oci.image.index.v1+json",
@@ -35,14 +35,14 @@ const IMAGE_CONFIGS = [
   "application/vnd.docker.container.image.v1+json",
 ];
 
-/** Annotations that name a layer's file: ModelPack's, then that of ORAS and Docker's model runner. */
+/** Annotations that name a layer's file: ModelPack's, then the one of ORAS and Docker Model Runner. */
 const PATHS = ["org.cncf.model.filepath", "org.opencontainers.image.title"];
 
 /**
  * Reads a manifest or an index.
  *
- * @param parsed JSON of a server that is not trusted.
- * @throws {TypeError} it is neither; the message is one clause.
+ * @param parsed JSON from an untrusted server.
+ * @throws {TypeError} it is neither. The message is one clause.
  */
 export function readArtifact(parsed: unknown): Artifact {
   const { manifests, layers, config, artifactType } = objectOf(parsed, "the manifest");
@@ -55,7 +55,7 @@ export function readArtifact(parsed: unknown): Artifact {
   throw new TypeError("it has neither layers nor manifests");
 }
 
-/** The file that a layer is; `null` where it names none, or is an archive of files. */
+/** The path of a layer that is a file; `null` for archives and layers without a name. */
 export function filePathOf(layer: Descriptor): string | null {
   if (isArchive(layer)) return null;
   const { mediaType, annotations } = layer;
@@ -64,8 +64,8 @@ export function filePathOf(layer: Descriptor): string | null {
 }
 
 /**
- * True for layers that are tar archives: those of images (ModelCar), ModelKits, and ModelPack's packed ones. ORAS gives a file an image
- * layer's type, too, and its title. Of a folder it says that it is to be unpacked (Go), or that it is `tar+gzip` (Python).
+ * True for tar archives: layers of images (ModelCar) and of ModelKits, and some of ModelPack's. ORAS uses an image
+ * layer's type for files as well, with a title. It marks a folder with an annotation (Go) or as `tar+gzip` (Python).
  */
 export function isArchive(
   { mediaType, annotations }: Pick<Descriptor, "mediaType" | "annotations">,
@@ -77,14 +77,14 @@ export function isArchive(
     (mediaType.endsWith("+gzip") && !/\.(?:tar|tgz|gz)$/.test(title));
 }
 
-/** What a layer's archive unpacks to, as a configuration says: that of an image (`rootfs`), or ModelPack's (`modelfs`). */
+/** Digests of the uncompressed layers from the configuration of an image (`rootfs`) or of ModelPack (`modelfs`). */
 export function diffIdsIn(config: unknown): readonly (string | null)[] {
   const { rootfs, modelfs } = objectOf(config, "the configuration");
   const { diff_ids, diffIds = diff_ids } = objectOf(modelfs ?? rootfs ?? {}, "the configuration");
   return Array.isArray(diffIds) ? diffIds.map(hexOf) : [];
 }
 
-/** What ORAS says that an archive unpacks to. */
+/** Digest of the uncompressed layer from ORAS's annotation. */
 export function diffIdOf({ annotations }: Descriptor): string | null {
   return hexOf(annotations["io.deis.oras.content.digest"]);
 }
@@ -93,7 +93,7 @@ function hexOf(digest: unknown): string | null {
   return typeof digest === "string" && DIGEST.test(digest) ? digest.slice("sha256:".length) : null;
 }
 
-/** The manifest of an index that is for this machine: one for its platform, else one for none (an artifact's). */
+/** Chooses from an index: the manifest for this platform, else one without a platform (an artifact's). */
 export function choosePlatform(manifests: readonly Descriptor[], architecture: string): Descriptor | null {
   const fits = ({ platform }: Descriptor) =>
     platform?.os === "linux" && platform.architecture === architecture;
@@ -120,7 +120,6 @@ function readDescriptor(value: unknown): Descriptor {
 function platformOf(value: unknown): Descriptor["platform"] {
   if (value === undefined || value === null) return null;
   const { os, architecture } = objectOf(value, "a platform");
-  // An index of artifacts and attestations says "unknown".
   if (typeof os !== "string" || typeof architecture !== "string") return null;
   return { os, architecture };
 }

@@ -1,12 +1,13 @@
 import { AimError } from "../../errors/aim_error.ts";
 import { readFileRange } from "../../os/read_file_range.ts";
 import { readRegularText } from "../../os/read_regular_file.ts";
+import { parseJson } from "../transport/parse_json.ts";
 import type { TransportRequest } from "../transport/transport.ts";
 import { isDigest } from "./oci_ref.ts";
 import type { Registry } from "./registry.ts";
 
 /**
- * An OCI layout directory (`oci-layout`, `index.json`, `blobs/sha256/…`), answering as a registry would.
+ * Opens an OCI layout directory (`oci-layout`, `index.json`, `blobs/sha256/…`) as if it were a registry.
  *
  * Requires `--allow-read`.
  */
@@ -22,23 +23,29 @@ export function openLayout(directory: string): Registry {
   };
 }
 
-/** The index, less what has other tags where one has this; a directory that `oras` or `aim export` wrote may hold one manifest without a tag. */
+/** The index, reduced to the manifests with a tag. A single manifest needs no tag: `oras` writes none. */
 async function index(directory: string, tag: string): Promise<Response> {
   const text = await readRegularText(`${directory}/index.json`);
   if (text.kind !== "ok") {
     throw new AimError("not-found", `${directory} is not an OCI layout: index.json ${reasonOf(text)}`, {
-      hint: "name the directory that holds oci-layout, index.json and blobs",
+      hint: "name the directory that contains oci-layout, index.json and blobs",
     });
   }
-  const parsed = JSON.parse(text.value) as { readonly manifests?: readonly Tagged[] };
-  const all = parsed.manifests ?? [];
-  const tagged = all.filter((one) => one.annotations?.["org.opencontainers.image.ref.name"] === tag);
-  const manifests = tagged.length > 0 ? tagged : all.length === 1 ? all : [];
+  const all = manifestsIn(text.value, directory);
+  const tagged = all.filter((one) => tagOf(one) === tag);
+  const isOnly = all.length === 1 && (tag === "latest" || tagOf(all[0]) === undefined);
+  const manifests = tagged.length > 0 ? tagged : isOnly ? all : [];
   return manifests.length === 0 ? new Response(null, { status: 404 }) : Response.json({ manifests });
 }
 
-interface Tagged {
-  readonly annotations?: Readonly<Record<string, string>>;
+function manifestsIn(index: string, directory: string): readonly unknown[] {
+  const parsed = parseJson(index, `${directory}/index.json`) as { readonly manifests?: unknown } | null;
+  return Array.isArray(parsed?.manifests) ? parsed.manifests : [];
+}
+
+function tagOf(manifest: unknown): unknown {
+  const { annotations } = (manifest ?? {}) as { annotations?: Readonly<Record<string, unknown>> | null };
+  return annotations?.["org.opencontainers.image.ref.name"];
 }
 
 function reasonOf(
@@ -47,7 +54,7 @@ function reasonOf(
   return read.kind === "absent" ? "is missing" : `cannot be read (${read.reason})`;
 }
 
-/** A blob, or the range of it that is asked for. */
+/** A blob, or the requested range of it. */
 async function blob(path: string, { headers }: TransportRequest): Promise<Response> {
   let info: Deno.FileInfo;
   try {

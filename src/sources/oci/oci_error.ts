@@ -6,10 +6,10 @@ import { readStart } from "../transport/read_bounded.ts";
 import { isTransientStatus } from "../transport/transport.ts";
 
 /**
- * What a registry's refusal means. Its own code (`MANIFEST_UNKNOWN`, `DENIED`, …) stands in brackets.
+ * Turns a registry's refusal into an error, with the registry's own code (`MANIFEST_UNKNOWN`, `DENIED`, …) in brackets.
  *
  * @param uri As the user wrote it.
- * @param path The file that was to be read; `null` for the manifest.
+ * @param path The file that was requested; `null` for the manifest.
  */
 export async function ociError(
   response: Response,
@@ -18,13 +18,13 @@ export async function ociError(
   path: string | null,
 ): Promise<AimError | TransientError | SourceChangedError> {
   const { status, headers } = response;
-  // An address that another origin has signed for a while: the registry gives a new one.
+  // A signed address at another origin has expired: the registry will give a new one.
   const isElsewhere = path !== null && response.url !== "" && URL.parse(response.url)?.host !== host;
   if (isTransientStatus(status) || (isElsewhere && (status === 401 || status === 403))) {
     const fault = passingFault(status, host, path, askedWait(headers));
     if (path !== null || fault instanceof AimError) return fault;
     return new AimError("network", fault.message, {
-      hint: "run the command again when the registry is well",
+      hint: "retry once the registry recovers",
     });
   }
   const code = `${codeIn(await readStart(response))}${status}`;
@@ -32,7 +32,7 @@ export async function ociError(
     case 401:
     case 403:
       return new AimError("unauthorized", `${host} refuses access to ${uri} (${code})`, {
-        hint: "log in with a registry client, or name its file with REGISTRY_AUTH_FILE",
+        hint: "log in with a registry client, or set REGISTRY_AUTH_FILE to its login file",
       });
     case 404:
       return path === null
@@ -49,7 +49,7 @@ export async function ociError(
   }
 }
 
-/** `NAME_UNKNOWN, ` of the specification's error answer. */
+/** `NAME_UNKNOWN, ` from the error format of the specification. */
 function codeIn(text: string): string {
   const code = /"code"\s*:\s*"([A-Z_]{1,40})"/.exec(text)?.[1];
   return code === undefined ? "" : `${code}, `;

@@ -1,7 +1,7 @@
 /** An artifact in a registry. */
 export interface OciRef {
   readonly kind: "oci";
-  /** Host, with a port where it is not 443. */
+  /** Host, with a port unless it is 443. */
   readonly registry: string;
   /** Path of the repository, as `org/model`. */
   readonly repository: string;
@@ -14,7 +14,7 @@ export interface OciLayoutRef {
   readonly kind: "oci-layout";
   /** Absolute. */
   readonly directory: string;
-  /** A tag; `latest` where none was named, which also means the only one. */
+  /** A tag. The default is `latest`, which also matches a single manifest without a tag. */
   readonly reference: string;
 }
 
@@ -26,7 +26,8 @@ const DIGEST = /^sha256:[0-9a-f]{64}$/;
 const REGISTRY = /^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::\d{1,5})?$/;
 
 /**
- * Reads what follows `oci://`: `registry/repository[:tag|@sha256:HEX]`; without a tag, `latest`. A digest after a tag wins.
+ * Parses the part after `oci://`: `registry/repository[:tag|@sha256:HEX]`. The default tag is `latest`. A digest
+ * overrides a tag.
  *
  * @returns The reference, or what is wrong with it in one clause.
  */
@@ -49,7 +50,7 @@ export function parseOciRef(text: string): OciRef | string {
   return { kind: "oci", registry, repository, reference };
 }
 
-/** Reads what follows `oci-layout:`: a directory, relative ones from `cwd`, and perhaps a tag. */
+/** Parses the part after `oci-layout:`: a directory, absolute or relative to `cwd`, and optionally a tag. */
 export function parseOciLayoutRef(text: string, cwd: string): OciLayoutRef | string {
   const [, path = text, tag] = /^(.*):([^/:]*)$/.exec(text) ?? [];
   if (path === "") return "it names no directory";

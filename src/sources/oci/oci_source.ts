@@ -29,18 +29,18 @@ import { openRegistry, type Registry } from "./registry.ts";
 
 type Layers = Extract<Artifact, { kind: "layers" }>;
 
-/** Manifests and configurations have some hundred bytes for each layer. */
+/** Maximum bytes of a manifest or configuration, which have a few hundred bytes per layer. */
 const LARGEST_DOCUMENT = 4 * 2 ** 20;
 
 /**
- * A model in an OCI registry or an OCI layout directory. Its layers are files (ModelPack, ORAS, Docker's model runner) or archives of files
- * (ModelPack, ModelKits, ORAS, and the images of ModelCar).
+ * A model in an OCI registry or an OCI layout directory. Its layers are files (ModelPack, ORAS, Docker Model Runner)
+ * or archives (ModelPack, ModelKits, ORAS, ModelCar).
  */
 export class OciSource implements Source {
   readonly uri: string;
   readonly #reference: string;
   readonly #registries: readonly Registry[];
-  /** A file whose blob the registry does not have. */
+  /** A file whose blob is missing in the registry. */
   #missing: ManifestFile | null = null;
 
   constructor(ref: OciRef | OciLayoutRef, options: SourceOptions) {
@@ -71,7 +71,7 @@ export class OciSource implements Source {
     };
   }
 
-  /** A blob that is missing may be of a tag that has moved since; if it is still listed, it stays missing. */
+  /** A missing blob may belong to a tag that has moved. If the new manifest lists it too, the registry has lost it. */
   #assertThere({ layers }: Layers): void {
     const missing = this.#missing;
     if (missing === null || !layers.some(({ digest }) => digest === `sha256:${missing.etag}`)) return;
@@ -79,7 +79,7 @@ export class OciSource implements Source {
     throw new AimError(
       "not-found",
       `${where} does not have the blob of ${missing.path} (sha256:${missing.etag})`,
-      { hint: "push the model again: the registry lists it and has lost a part of it" },
+      { hint: "push the model again: the registry has lost a part of it" },
     );
   }
 
@@ -88,7 +88,7 @@ export class OciSource implements Source {
     return { path: path as RelativePath, size, digest: { algorithm: "sha256", hex }, etag: hex };
   }
 
-  /** Layers that are archives. A layer may come twice; the lowest of an image is the first. */
+  /** Layers that are archives, lowest first. Of a layer that is listed twice, the upper one counts. */
   async #archives(
     { layers, config, isImage }: Layers,
     signal: AbortSignal | undefined,
@@ -155,7 +155,7 @@ export class OciSource implements Source {
     return this.#parsed(readArtifact, await this.#document(`manifests/${reference}`, signal));
   }
 
-  /** A manifest or a configuration: JSON that is small, and has the digest that it is asked for by. */
+  /** Reads a manifest or a configuration, and verifies its digest if it was requested by digest. */
   async #document(path: string, signal: AbortSignal | undefined): Promise<string> {
     const { response, registry } = await this.#ask("question", path, {
       headers: { accept: path.startsWith("manifests/") ? MANIFEST_TYPES.join(", ") : "*/*" },
@@ -167,7 +167,7 @@ export class OciSource implements Source {
     const reference = path.slice(path.indexOf("/") + 1);
     if (isDigest(reference) && digest !== reference) {
       throw new AimError("integrity", `${registry.host} answers with ${digest} for ${reference}`, {
-        hint: "suspect the registry or a proxy before it",
+        hint: "suspect the registry or a proxy in front of it",
       });
     }
     log.debug(`${this.uri}: ${path} is ${digest}`);
@@ -183,13 +183,13 @@ export class OciSource implements Source {
   }
 
   #unusable(reason: string, cause?: unknown): AimError {
-    return new AimError("network", `${this.uri} is not an artifact that can be read: ${reason}`, {
+    return new AimError("network", `${this.uri} is not a usable artifact: ${reason}`, {
       hint: "check the registry and the tag",
       cause,
     });
   }
 
-  /** The mirrors first: one that does not have it, or does not answer, is passed over. */
+  /** Asks the mirrors first. A mirror that fails is skipped. */
   async #ask(
     ...[how, path, init]: Parameters<Registry["ask"]>
   ): Promise<{ response: Response; registry: Registry }> {
@@ -210,7 +210,7 @@ export class OciSource implements Source {
   }
 }
 
-/** `AIM_OCI_MIRRORS`: `registry=mirror`, separated by commas; several mirrors of one registry are tried in this order. */
+/** `AIM_OCI_MIRRORS`: comma-separated `registry=mirror` pairs. Mirrors of one registry are tried in order. */
 function mirrorsOf(registry: string, env: SourceOptions["env"]): string[] {
   return (env.AIM_OCI_MIRRORS ?? "").split(",").flatMap((pair) => {
     const [from, mirror] = pair.split("=").map((word) => word.trim());

@@ -12,7 +12,7 @@ import {
 } from "../transport/transport.ts";
 import { type RegistryLogin, registryLogin } from "./registry_credentials.ts";
 
-/** A registry as it is asked for one repository: redirects and access tokens are its business. */
+/** One repository of a registry. Follows redirects and gets access tokens. */
 export interface Registry {
   /** Its host, for messages. */
   readonly host: string;
@@ -25,13 +25,13 @@ export interface Registry {
   close(): void;
 }
 
-/** What a registry wants before it answers (RFC 7235). */
+/** A `WWW-Authenticate` challenge (RFC 7235). */
 interface Challenge {
   readonly scheme: string;
   readonly parameters: Readonly<Record<string, string>>;
 }
 
-/** Opens a registry. Nothing is asked of it yet. */
+/** Opens a registry, without a request. */
 export function openRegistry(host: string, repository: string, options: SourceOptions): Registry {
   const { env } = options;
   const transport = openTransport({ ...options, connections: options.jobs });
@@ -39,7 +39,7 @@ export function openRegistry(host: string, repository: string, options: SourceOp
   const origin = new URL(`${scheme}://${apiHost(host)}`).origin;
   let authorization: string | null = null;
   let asking: Promise<void> | null = null;
-  /** Where blobs were last found outside the registry: signed addresses that expire. */
+  /** Where blobs were last found outside of the registry: signed addresses that expire. */
   const located = new Map<string, URL>();
 
   async function follow(how: "question" | "file", path: string, init: TransportRequest): Promise<Response> {
@@ -64,7 +64,7 @@ export function openRegistry(host: string, repository: string, options: SourceOp
     throw new AimError("network", `${host} redirects without end`, { hint: "check the registry's address" });
   }
 
-  /** From where the blob was last; `null` where it is not there any more. */
+  /** Asks the address where a blob was last found; `null` if there is none, or it has expired. */
   async function askAgain(path: string, init: TransportRequest): Promise<Response | null> {
     const url = located.get(path);
     if (url === undefined) return null;
@@ -94,7 +94,7 @@ export function openRegistry(host: string, repository: string, options: SourceOp
       const sent = authorization;
       const response = await follow(how, path, init);
       if (response.status !== 401) return response;
-      // Many parts find out at once that the token has expired: one of them fetches another.
+      // Many requests notice an expired token at the same time: one of them gets a new one.
       if (authorization === sent) {
         asking ??= authorize(response, init.signal).finally(() => asking = null);
         await asking;
@@ -107,12 +107,12 @@ export function openRegistry(host: string, repository: string, options: SourceOp
   };
 }
 
-/** Docker's own hub has its API at another host than images are named by. */
+/** Docker Hub's API has another host than its image names. */
 function apiHost(host: string): string {
   return host === "docker.io" || host === "index.docker.io" ? "registry-1.docker.io" : host;
 }
 
-/** `AIM_OCI_INSECURE`: `true`, or the hosts that are spoken to over plain HTTP. */
+/** `AIM_OCI_INSECURE`: `true`, or the hosts that use plain HTTP. */
 function isInsecure(host: string, env: SourceOptions["env"]): boolean {
   const value = env.AIM_OCI_INSECURE?.trim().toLowerCase() ?? "";
   return /^(?:true|1|yes)$/.test(value) || value.split(",").some((one) => one.trim() === host.toLowerCase());
@@ -137,7 +137,7 @@ interface Asking {
   readonly signal: AbortSignal | undefined;
 }
 
-/** The `Authorization` that a challenge asks for; `null` where there is no login for it. */
+/** The `Authorization` for a challenge; `null` without a login. */
 async function answerTo(
   challenge: Challenge | null,
   login: RegistryLogin | null,
@@ -147,20 +147,20 @@ async function answerTo(
   return login === null || login.password === "" ? null : basic(login);
 }
 
-/** The distribution specification's token dance: the realm gives a token for this repository, for a login or anonymously. */
+/** Gets a token for this repository from the challenge's realm, with the login or anonymously. */
 async function bearerToken(
   { realm, service, scope }: Readonly<Record<string, string>>,
   login: RegistryLogin | null,
   { host, repository, transport, signal }: Asking,
 ): Promise<string | null> {
   const url = realm === undefined ? null : URL.parse(realm);
-  // A login goes over https alone, or to the very host that is spoken to in the clear on request.
+  // A login is sent over https only, or to the registry's own host if the user has allowed plain HTTP for it.
   const safe = url?.protocol === "https:" || url?.hostname === new URL(`http://${host}`).hostname;
   if (url === null || !safe) {
     throw new AimError(
       "network",
       `${host} names ${JSON.stringify(realm ?? "")} for tokens, which is not followed`,
-      { hint: "check the registry: tokens are fetched over https" },
+      { hint: "check the registry: tokens must come over https" },
     );
   }
   const query = {
@@ -195,7 +195,7 @@ async function bearerToken(
       "network",
       `status ${response.status} from ${url.host}, which gives ${host}'s tokens`,
       {
-        hint: "run the command again when it is well",
+        hint: "retry once it recovers",
       },
     );
   }

@@ -2,7 +2,7 @@ import { AimError } from "../../errors/aim_error.ts";
 import { keepSecret } from "../../log/redact.ts";
 import { readRegularText } from "../../os/read_regular_file.ts";
 
-/** How one is known at a registry. */
+/** A login for a registry. */
 export interface RegistryLogin {
   readonly user: string;
   readonly password: string;
@@ -13,12 +13,12 @@ export interface RegistryLogin {
 type Env = Readonly<Record<string, string | undefined>>;
 
 /**
- * The login for a registry from the files that registry clients keep: `REGISTRY_AUTH_FILE`, else podman's
- * `$XDG_RUNTIME_DIR/containers/auth.json`, else `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`. The most exact entry counts
- * (`host/org/model` before `host/org` before `host`).
+ * Finds the login for a registry in the files of registry clients: `REGISTRY_AUTH_FILE`, else podman's
+ * `$XDG_RUNTIME_DIR/containers/auth.json`, else `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`. The most
+ * specific entry wins (`host/org/model` before `host/org` before `host`).
  *
- * @returns `null` where none of them has the registry: then it is asked without a login.
- * @throws {AimError} `usage`: the file that was named is missing or damaged, or the login is kept by a program.
+ * @returns `null` if there is no login for the registry.
+ * @throws {AimError} `usage`: the named file is missing or damaged, or a credential helper keeps the login.
  */
 export async function registryLogin(
   registry: string,
@@ -81,8 +81,7 @@ function loginIn(text: string, registry: string, repository: string, path: strin
     "usage",
     `the login for ${registry} is kept by the program docker-credential-${helper} (${path})`,
     {
-      hint:
-        "a command that downloads runs no programs: log in with a plain file, and name it with REGISTRY_AUTH_FILE",
+      hint: "aim does not run credential helpers: log in with a plain file, and set REGISTRY_AUTH_FILE to it",
     },
   );
 }
@@ -95,7 +94,7 @@ function entryFor(
   const parts = [registry, ...repository.split("/")];
   for (let length = parts.length; length > 0; length--) {
     const name = parts.slice(0, length).join("/");
-    // Docker writes its own hub's as an address, and some clients all of them.
+    // Docker writes Docker Hub as a URL; some clients do so for every registry.
     const entry = auths[name] ?? auths[`https://${name}`] ?? auths[`https://${name}/v1/`] ??
       auths[`https://${name}/v2/`];
     if (entry !== undefined) return entry;
