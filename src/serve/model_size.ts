@@ -58,8 +58,13 @@ export async function modelSize(
  * What a source tells of a model's files; its configuration is read, since it says how much memory a token
  * takes.
  */
-async function filesAt(source: Source, { files }: Manifest, signal: AbortSignal): Promise<ModelFiles> {
-  const sizes = new Map<string, number>(files.map((file) => [file.path, file.size]));
+async function filesAt(
+  source: Source,
+  { files, archives = [] }: Manifest,
+  signal: AbortSignal,
+): Promise<ModelFiles> {
+  const all = [...files, ...archives.map(({ file }) => file)];
+  const sizes = new Map<string, number>(all.map((file) => [file.path, file.size]));
   const config = CONFIGS.flatMap((name) => files.filter((file) => file.path === name))
     .find((file) => file.size <= LARGEST_CONFIG);
   return {
