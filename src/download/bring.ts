@@ -13,7 +13,7 @@ import { sourceOptions } from "../sources/source_options.ts";
 import { downloadModel, type DownloadOptions } from "./download_model.ts";
 import type { DownloadReport } from "./download_report.ts";
 
-/** Where a model goes: into a layout of the caches, under its local name. */
+/** The target of a download: a layout of the caches, and the local name. */
 export interface CachePlace {
   readonly ref: ModelRef;
   readonly layout: LayoutName;
@@ -21,7 +21,7 @@ export interface CachePlace {
   readonly modelName: string | null;
 }
 
-/** The place in the caches that a model belongs to. */
+/** The placement of a model in the caches. */
 export function placementOf(config: Config, place: CachePlace, revision: string | undefined): Placement {
   const paths = cachePaths(config);
   const name = localNameOf(place.ref, { modelName: place.modelName });
@@ -52,11 +52,11 @@ export async function bring(
   }
 }
 
-/** The hub takes `Meta-Llama/M` and `meta-llama/M` for one model; the cache has a folder for each. */
+/** For the hub, `Meta-Llama/M` and `meta-llama/M` are one model; the cache has a folder for each. */
 async function warnOfTwin(config: Config, { name, directory }: Placement): Promise<void> {
   const twin = await lstatOrNull(directory) === null ? await sameButForCase(cachePaths(config), name) : null;
   if (twin === null) return;
   log.warn(
-    `the cache holds ${twin}, which the hub takes for the same model: ${name} is downloaded beside it`,
+    `the cache holds ${twin}, which is the same model for the hub: ${name} is downloaded again`,
   );
 }

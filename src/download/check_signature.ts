@@ -10,12 +10,12 @@ import type { Digest } from "../sources/manifest.ts";
 import { hashPool } from "../transfer/hash/hash_pool.ts";
 import type { TransferResult } from "../transfer/types.ts";
 
-/** Name of the signature that a model brings along. */
+/** Name of a model's own signature. */
 export const OWN_SIGNATURE = "model.sig";
 
-/** The signature that a model must have, and whose. */
+/** The required signature and signer. */
 export interface SignatureTrust {
-  /** A file of the operator's; `null`: the model's own. */
+  /** The operator's file; `null` for the model's own signature. */
   readonly file: string | null;
   readonly signer: Signer;
 }
@@ -24,14 +24,14 @@ export interface SignatureTrust {
 export interface PlacedFile {
   readonly path: string;
   readonly absolute: string;
-  /** Proven already; `null`: it is hashed. */
+  /** If it is verified already; `null`: it is hashed. */
   readonly sha256: string | null;
 }
 
 /**
- * What the settings say of signatures; `null` where none is asked for.
+ * The signature that the settings require; `null` for none.
  *
- * @throws {AimError} `usage` where a signature is named without a key, or a key cannot be read.
+ * @throws {AimError} `usage` if a signature is named without a key, or a key cannot be read.
  */
 export function signatureTrust(
   { modelSignature, signatureKey, signatureCertificates }: Pick<
@@ -51,7 +51,7 @@ export function signatureTrust(
     return { file: modelSignature, signer: { kind: "certificates", pem: pemOf(signatureCertificates) } };
   }
   if (modelSignature === null) return null;
-  throw new AimError("usage", `the signature ${modelSignature} is named, but not whose it should be`, {
+  throw new AimError("usage", `the signature ${modelSignature} is named, but not its signer`, {
     hint: "give --key or --certificate-chain",
   });
 }
@@ -64,11 +64,10 @@ function pemOf(path: string): string {
 }
 
 /**
- * Compares the files of a model with what was signed.
+ * Finds the files of a model that differ from what was signed.
  *
  * @param model For messages.
- * @returns Files that are not what was signed.
- * @throws {AimError} `integrity` where there is no signature, or one that is refused.
+ * @throws {AimError} `integrity` if there is no signature, or one that is refused.
  */
 export async function unsignedFiles(
   { file, signer }: SignatureTrust,
@@ -81,7 +80,7 @@ export async function unsignedFiles(
   const text = path === null ? null : await readTextOrNull(path);
   if (path === null || text === null) {
     const what = file === null ? `${model} has no ${OWN_SIGNATURE}` : `there is no signature ${file}`;
-    throw new AimError("integrity", `${what}, and a signature is asked for`, {
+    throw new AimError("integrity", `${what}, and a signature is required`, {
       hint: "name it with --signature, or leave out --key and --certificate-chain",
     });
   }
@@ -107,7 +106,7 @@ export async function unsignedFiles(
   return compareSigned(signed, digests);
 }
 
-/** @throws {AimError} `integrity`, naming the first file that is not what was signed. */
+/** @throws {AimError} `integrity`, naming the first file that differs from what was signed. */
 export async function assertSigned(
   trust: SignatureTrust,
   model: string,
@@ -118,17 +117,17 @@ export async function assertSigned(
   if (first === undefined) return;
   const rest = more.length === 0 ? "" : `, and ${more.length} more`;
   throw new AimError("integrity", `${model}: ${first.path} ${UNSIGNED_REASONS[first.kind]}${rest}`, {
-    hint: "get the model whole (--files all, no filters) from whoever signed it",
+    hint: "get the complete model (--files all, no filters) from its signer",
   });
 }
 
-/** The files of a model in the cache: nothing of it is proven. @param path Its directory, or the snapshot's. */
+/** The files of a model in the cache, unverified. @param path Its directory, or the snapshot. */
 export async function cachedFiles(path: string): Promise<PlacedFile[]> {
   const files = await listFiles(path, { skip: isBookkeeping });
   return [...files.keys()].map((file) => ({ path: file, absolute: `${path}/${file}`, sha256: null }));
 }
 
-/** Where the files of a finished transfer are, before they are published. */
+/** The files of a finished transfer, before they are published. */
 export function placedFiles(
   directory: string,
   files: readonly { readonly path: string; readonly etag: string; readonly digest: Digest | null }[],
@@ -144,7 +143,7 @@ export function placedFiles(
     const blob = blobs.get(path);
     const absolute = targets.get(path) ?? copies.get(path) ??
       (blob !== undefined ? `${directory}/blobs/${blob}` : twins.get(etag) ?? `${directory}/${path}`);
-    // What was there before is hashed again: nothing of it was proven in this run.
+    // Files of earlier runs are hashed again.
     return { path, absolute, sha256: proven.has(path) && digest?.algorithm === "sha256" ? digest.hex : null };
   });
 }

@@ -25,38 +25,37 @@ import type { DownloadReport } from "./download_report.ts";
 import { inCache } from "./in_cache.ts";
 import { withLease } from "../transfer/lease/lease.ts";
 
-/** What is wanted of a source's files, and how they are brought. */
 export interface DownloadOptions {
   /** Branch, tag or commit (hub only). @default {the hub's default branch} */
   readonly revision?: string | undefined;
-  /** Globs; empty means all. */
+  /** Globs; empty for all files. */
   readonly include: readonly string[];
   readonly exclude: readonly string[];
   /** `serving`: only what an engine loads. @default {"all"} */
   readonly files?: "all" | "serving";
-  /** Refuse what can run code. @default {false} */
+  /** Refuse files that can run code. @default {false} */
   readonly refuseUnsafe?: boolean;
-  /** The signature that the model must have. @default {none is asked for} */
+  /** The required signature. @default {none} */
   readonly signature?: SignatureTrust | null;
-  /** The revision that the model's record names. @default {as the source says} */
+  /** The revision in the model's record. @default {the source's} */
   readonly recordAs?: string | null;
-  /** Fetch everything again. */
+  /** Download everything again. */
   readonly force: boolean;
   readonly transfer: Omit<TransferOptions, "root" | "revision" | "onEvent" | "onFile" | "signal">;
   readonly signal: AbortSignal;
   readonly onEvent?: (event: TransferEvent) => void;
-  /** The source has said what there is; again where it changes meanwhile. */
+  /** Called with each listing: again if the source changes during the download. */
   readonly onListed?: (manifest: Manifest) => void;
-  /** A way of reading has failed, the next one is used. */
+  /** Called with the next protocol when one has failed. */
   readonly onProtocol?: (protocol: Protocol) => void;
 }
 
-/** A source that changes while it is read is listed anew this many times before the download gives up. */
+/** Maximum new listings of a source that changes during the download. */
 const RELISTINGS = 3;
 
 /**
- * Brings a model from a source to its place: list, plan, transfer, publish. One process a model does it at a
- * time; others wait, then find it done. Running it again when all is there moves no file.
+ * Downloads a model: list, plan, transfer, publish. One process at a time downloads a model; others wait, and then have
+ * nothing to do. For a complete model, it downloads nothing.
  *
  * @throws {AimError} `unauthorized`, `not-found`, `network`, `no-space`, `integrity`, `interrupted`,
  * `terminated`.
@@ -96,8 +95,8 @@ export async function downloadModel(
 }
 
 /**
- * A whole model serves as it is where the source cannot be reached, or where a cache that cannot be written
- * lacks nothing; `null` where the failure stands.
+ * The model on disk, if it is complete and the source cannot be reached or the cache cannot be written; `null` if the
+ * download has failed.
  */
 async function insteadOf(
   error: unknown,
@@ -117,7 +116,7 @@ async function insteadOf(
   const stored = await inCache(placement, options);
   if (stored === null || ![uri, "unknown"].includes(stored.source)) return null;
   if (manifest === null) {
-    log.warn(`using ${placement.name} from the cache: it is whole, but was not compared with ${uri}`, {
+    log.warn(`using ${placement.name} from the cache: it is complete, but was not compared with ${uri}`, {
       reason: error.message,
     });
     return stored;
@@ -166,7 +165,7 @@ async function downloadAlone(
       if (!(error instanceof SourceChangedError)) throw error;
       if (attempt > RELISTINGS) {
         throw new AimError("integrity", `${source.uri} keeps changing while it is read: ${error.message}`, {
-          hint: "download again when nobody writes to it",
+          hint: "download again when nothing writes to it",
           cause: error,
         });
       }
@@ -208,7 +207,7 @@ async function bringArchives(
   await checkTrust(archives.reader(source), manifest, options);
 }
 
-/** Brings files: first those in archives, which have been downloaded, then the others over the network. */
+/** Transfers files: first those in downloaded archives, then the others from the network. */
 async function bringFiles(
   { source, placement, archives }: Download,
   manifest: Manifest,
@@ -223,7 +222,7 @@ async function bringFiles(
   const others = items.filter(({ file }) => !isArchived(file));
   const taken = archived.length === 0 ? NOTHING : await transfer(archives.reader(source), archived, {
     ...settings,
-    // More readers than this do not help a disk.
+    // More readers do not help.
     jobs: Math.min(settings.jobs, 4),
     maxBandwidth: null,
     onFile,
@@ -307,7 +306,7 @@ async function withArchives(
   });
 }
 
-/** What an engine does not load is left out, or said to be superfluous. */
+/** Leaves out the files that an engine does not load, or reports their size. */
 function chosenFiles(manifest: Manifest, which: "all" | "serving"): Manifest {
   const isServed = servingFiles(manifest.files.map((file) => file.path));
   const kept = manifest.files.filter((file) => isServed(file.path));
@@ -329,10 +328,10 @@ function chosenFiles(manifest: Manifest, which: "all" | "serving"): Manifest {
 }
 
 /**
- * Names what can run code of the publisher's. Pickles are known by name; a configuration is asked for only to
- * refuse it, else it is read once it is here.
+ * Reports files that can run the publisher's code. Pickles are known by their names; the configuration is read before
+ * the download only if such files are refused.
  *
- * @throws {AimError} `integrity` where that is refused.
+ * @throws {AimError} `integrity` if they are refused.
  */
 async function checkTrust(source: Source, manifest: Manifest, options: DownloadOptions): Promise<void> {
   const configs = new Map<string, unknown>();
@@ -351,15 +350,15 @@ async function checkTrust(source: Source, manifest: Manifest, options: DownloadO
   });
 }
 
-/** Says that a model brings a signature which nobody asked to check. */
+/** Warns of a signature that is not checked. */
 function nameUnchecked({ uri }: Source, { files }: Manifest, { signature }: DownloadOptions): void {
   if ((signature ?? null) !== null || !files.some(({ path }) => path === OWN_SIGNATURE)) return;
   log.warn(
-    `${uri} is signed (${OWN_SIGNATURE}), and the signature is not checked: name its signer with --key or --certificate-chain`,
+    `${uri} is signed (${OWN_SIGNATURE}), and the signature is not checked: give its signer with --key or --certificate-chain`,
   );
 }
 
-/** A model that is here already is held to its signature all the same. */
+/** Checks the signature of a model that is complete already. */
 async function checkExisting(
   { uri }: Source,
   { files }: Manifest,
@@ -371,14 +370,14 @@ async function checkExisting(
   await assertSigned(signature, uri, placed, signal);
 }
 
-/** Says that a model's configuration names code of its own. */
+/** Warns of a configuration that names the model's own code. */
 async function nameCode(source: Source, path: string): Promise<void> {
   const config = parsedOrNull(await readTextOrNull(`${path}/${CONFIG}`).catch(() => null) ?? "");
   const words = unsafeInWords(unsafeFiles([], new Map([[CONFIG, config]])));
   if (words !== null) log.warn(`${source.uri}: ${words}`);
 }
 
-/** The configuration of a model; that of its tokenizer rarely has code, and is large. */
+/** The model's configuration; that of its tokenizer is large, and rarely has code. */
 const CONFIG = "config.json";
 const LARGEST_CONFIG = 1 << 20;
 

@@ -1,24 +1,21 @@
 import type { Placement } from "../cache/types.ts";
 
-/** What a download did. */
+/** The result of a download. */
 export interface DownloadReport {
   /** Canonical URI of the source. */
   readonly source: string;
   readonly commit: string | null;
   readonly layout: Placement["layout"];
-  /** What a reader opens: the model directory, or the snapshot directory. */
+  /** The model directory, or the snapshot. */
   readonly path: string;
   readonly files: number;
-  /** All of the model, in bytes. */
+  /** Of the complete model. */
   readonly bytes: number;
-  /** Bytes that came over the network. */
+  /** Bytes from the network. */
   readonly bytesMoved: number;
-  /** Bytes that were there before. */
+  /** Bytes on disk before. */
   readonly bytesPresent: number;
-  /**
-   * Files of this run that were proven by size alone, since the source stores no digest or `--no-verify` was
-   * given.
-   */
+  /** Files of this run of which only the size was checked: without a digest, or with `--no-verify`. */
   readonly provenBySize: number;
   /** Milliseconds. */
   readonly elapsed: number;

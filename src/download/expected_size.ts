@@ -2,10 +2,10 @@ import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
 
 /**
- * `EXPECTED_SIZE_BYTES`: what the operator expects a download to bring, or the size it asked a volume of; `null` where it
- * knows nothing (unset, empty or 0).
+ * `EXPECTED_SIZE_BYTES`: the size that the operator expects of a download, or of its volume; `null` if it is unset,
+ * empty or 0.
  *
- * @throws {AimError} `usage` where it is no number of bytes.
+ * @throws {AimError} `usage` if it is not a number of bytes.
  */
 export function expectedSize(env: Readonly<Record<string, string | undefined>>): number | null {
   const text = env.EXPECTED_SIZE_BYTES?.trim() ?? "";
@@ -20,9 +20,8 @@ export function expectedSize(env: Readonly<Record<string, string | undefined>>):
 }
 
 /**
- * Says where the source differs from what was expected. Only that: the source's own number is what counts, and whether it
- * fits the volume is looked at before the first byte. More than expected is a warning, since the volume was sized by it;
- * less is no more than worth a line, since the number may be the volume's.
+ * Reports a difference between the expected and the real size. More than expected is a warning, since the volume may be
+ * too small; less is only logged, since the number may be the volume's size.
  */
 export function compareExpectedSize(expected: number | null, source: string, bytes: number): void {
   if (expected === null || expected === bytes) return;

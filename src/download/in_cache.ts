@@ -3,10 +3,9 @@ import { assertSigned, cachedFiles, type SignatureTrust } from "./check_signatur
 import type { DownloadReport } from "./download_report.ts";
 
 /**
- * The report of a download that had nothing to do: the model as it is in its placement already; `null` where
- * it is not whole. It is held to the signature that is asked for.
+ * The report for a model that is complete on disk; `null` if it is not complete. Checks a required signature.
  *
- * @throws {AimError} `integrity` where it is not what was signed.
+ * @throws {AimError} `integrity` if it differs from what was signed.
  */
 export async function inCache(
   placement: Placement,

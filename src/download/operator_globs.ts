@@ -5,8 +5,8 @@ export interface Globs {
 }
 
 /**
- * What AMD's AIM Engine operator says in `AIM_HF_INCLUDE` and `AIM_HF_EXCLUDE`, or KServe in `STORAGE_ALLOW_PATTERNS` and
- * `STORAGE_IGNORE_PATTERNS` (for S3 as well): globs with commas between them, or a JSON array.
+ * The globs in `AIM_HF_INCLUDE` and `AIM_HF_EXCLUDE` of AMD's AIM Engine operator, or in KServe's
+ * `STORAGE_ALLOW_PATTERNS` and `STORAGE_IGNORE_PATTERNS`, for S3 too: separated by commas, or a JSON array.
  */
 export function operatorGlobs(env: Readonly<Record<string, string | undefined>>): Globs {
   return {
@@ -20,7 +20,7 @@ function globs(text = ""): readonly string[] {
   return all.map((glob) => glob.trim()).filter((glob) => glob !== "");
 }
 
-/** A `[` that begins no JSON begins a class of characters. */
+/** A `[` may also begin a class of characters. */
 function jsonList(text: string): string[] {
   try {
     const value: unknown = JSON.parse(text);

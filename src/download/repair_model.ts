@@ -15,23 +15,21 @@ import type { TransferEvent } from "../transfer/types.ts";
 import { bring } from "./bring.ts";
 import type { DownloadReport } from "./download_report.ts";
 
-/** What repairing needs. */
 export interface RepairOptions {
   readonly config: Config;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly model: ListedModel;
-  /** Files of the model that should be there, relative. */
+  /** Relative paths of all files of the model. */
   readonly paths: readonly string[];
   readonly signal: AbortSignal;
   readonly onEvent?: (event: TransferEvent) => void;
 }
 
 /**
- * Fetches what is bad or missing of a model from where it came, at the commit that it is: everything else stays as it is. What was found
- * bad must be marked (`verifyModel` does).
+ * Downloads the bad and missing files of a model again, from its source at its commit. Bad files must be marked, as
+ * `verifyModel` does.
  *
- * @throws {AimError} `not-found` where nothing says where the model came from; `integrity` where a bucket holds other files now; what a
- *   download throws.
+ * @throws {AimError} `not-found` if the source is not known; `integrity` if a bucket has changed; what a download throws.
  */
 export async function repairModel(options: RepairOptions): Promise<DownloadReport> {
   const { config, env, model, signal, onEvent } = options;
@@ -56,7 +54,7 @@ export async function repairModel(options: RepairOptions): Promise<DownloadRepor
   });
 }
 
-/** Where a model came from: by its record, else by what Python's client keeps. */
+/** The source of a model, from its record, else from Python's metadata. */
 async function originOf(
   { name, layout, path, commit }: ListedModel,
   record: ModelRecord | null,
@@ -73,12 +71,12 @@ async function originOf(
     const noted = await readMetadata(path, file);
     if (noted !== null) return { ref: parseModelRef(`hf://${name}`), commit: noted.commit };
   }
-  throw new AimError("not-found", `nothing says where ${path} came from, so it cannot be repaired`, {
+  throw new AimError("not-found", `the source of ${path} is not known, so it cannot be repaired`, {
     hint: "copy it again, or remove it and download it",
   });
 }
 
-/** The revision whose ref names this snapshot; else the commit, so that no ref is moved back to it. */
+/** The revision whose ref is this snapshot; else the commit, so that no ref is moved back. */
 async function revisionFor({ path, commit }: ListedModel, record: ModelRecord | null): Promise<string> {
   const revision = record?.revision ?? "main";
   const ref = await readTextOrNull(`${path.replace(/\/snapshots\/[^/]*$/, "")}/refs/${revision}`);
@@ -94,7 +92,7 @@ function assertSame(record: ModelRecord | null, manifest: Manifest): void {
   throw new AimError(
     "integrity",
     `${manifest.source} has changed since it was downloaded (${changed.path})`,
-    { hint: "download it again with aim download-to-cache: that brings the new version whole" },
+    { hint: "download it again with aim download-to-cache: that downloads the complete new version" },
   );
 }
 

@@ -7,14 +7,14 @@ import {
   siblingsOf,
 } from "../cache/judge/weight_files.ts";
 
-/** Folders that publishers put the same weights into once more, in their own format. */
+/** Folders with the same weights in the publisher's own format. */
 const COPIES = /^(?:original|metal)\//;
 
 /**
- * Says which files of a model an engine loads: where there is a whole set of safetensors, no copies of the weights in other formats, no
- * pickles. Any other model is left as it is.
+ * Returns a filter for the files that an engine loads: next to a complete set of safetensors, no copies of the weights in
+ * other formats, and no pickles. For any other model, all files.
  *
- * @param paths All of the model's.
+ * @param paths All files of the model.
  */
 export function servingFiles(paths: readonly string[]): (path: string) => boolean {
   const shards = paths.filter((path) => !path.includes("/") && formatOf(path) === "safetensors");
@@ -23,7 +23,7 @@ export function servingFiles(paths: readonly string[]): (path: string) => boolea
 
 function isWhole(shards: readonly string[], paths: readonly string[]): boolean {
   if (shards.length === 0) return false;
-  // An index is the authority over names, and comes with its shards.
+  // The shards of an index exist.
   if (paths.some((path) => !path.includes("/") && indexFormatOf(path) === "safetensors")) return true;
   const there = new Set(shards);
   return Map.groupBy(shards, setOf).values().every((set) =>

@@ -1,6 +1,6 @@
 import type { Config } from "../config/config.ts";
 
-/** How files are transferred, by the settings. `verify` is on. */
+/** The options of a transfer, from the settings. `verify` is on. */
 export function transferSettings(
   { jobs, partSize, maxBandwidth, stallTimeout }: Pick<
     Config,

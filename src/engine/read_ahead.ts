@@ -7,7 +7,7 @@ const OPTION = "safetensors-load-strategy";
 
 /**
  * vLLM's option for weights on a network file system, where its default (mapping files into memory) reads
- * page by page: `prefetch` where the version has it, else `eager`; nothing if it has neither, or the
+ * page by page: `prefetch` if the version has it, else `eager`; nothing if it has neither, or the
  * arguments say otherwise.
  */
 export function readAhead(args: ConfigMap, version: EngineVersion | null): ConfigMap {

@@ -22,7 +22,7 @@ export interface Fit {
   /** What vLLM may use. */
   readonly usableBytes: number;
   readonly utilization: number;
-  /** Of the whole model, as loaded. */
+  /** Of the complete model, as loaded. */
   readonly modelBytes: number;
   readonly weightBytes: number;
   /** For one sequence of `tokens`; `null` if the model's shape is not known. */

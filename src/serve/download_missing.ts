@@ -16,7 +16,7 @@ import type { ServeOptions } from "./serve_options.ts";
 import type { ServingChoice } from "./serving_plan.ts";
 
 /**
- * Brings a model that no cache has: the hub's into the Hugging Face cache, S3's into the local directory.
+ * Downloads a missing model: from the hub into the Hugging Face cache, others into the local directory.
  *
  * @throws {AimError} `not-found` when offline; what a download throws.
  */
@@ -55,7 +55,7 @@ export async function downloadMissing(
       transfer: transferSettings(config),
       onEvent: progress.onEvent,
       onListed(manifest) {
-        // Its configuration is not here yet: weights alone are compared.
+        // The configuration is not downloaded yet, so only the weights are compared.
         const sizes = new Map<string, number>(manifest.files.map((file) => [file.path, file.size]));
         const files = { sizes, config: null, from: manifest.source };
         const fit = memoryFit(options.gpus, choice.args, files);

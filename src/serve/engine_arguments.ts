@@ -77,17 +77,14 @@ export function engineArguments(given: {
   };
 }
 
-/**
- * `AIM_LOG_LEVEL_ROOT` is vLLM's level too, as in AMD's runtime; where it is not set, the caller's own
- * counts.
- */
+/** `AIM_LOG_LEVEL_ROOT` is vLLM's level too, as in AMD's runtime; if it is unset, the caller's own is used. */
 function logLevel(config: Config, env: Readonly<Record<string, string | undefined>>): Record<string, string> {
   return config.origins.logLevelRoot === "default" && env.VLLM_LOGGING_LEVEL
     ? {}
     : { VLLM_LOGGING_LEVEL: config.logLevelRoot };
 }
 
-/** How the user calls the model: `AIM_ID`, or what `AIM_MODEL_ID` names at the hub. */
+/** The user's name of the model: `AIM_ID`, or the id in `AIM_MODEL_ID`. */
 function nameAskedFor({ ref }: WantedModel, { aimId }: Config): string | null {
   return ref?.kind === "hub" ? ref.id : aimId;
 }

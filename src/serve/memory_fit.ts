@@ -13,7 +13,7 @@ import { vramBytesOf } from "../gpu/device_models.ts";
 import type { GpuInventory } from "../gpu/types.ts";
 import type { ConfigMap } from "../values/value.ts";
 
-/** What is known of a model's files, wherever they are. */
+/** What is known about a model's files. */
 export interface ModelFiles {
   /** Bytes by path. */
   readonly sizes: ReadonlyMap<string, number>;
@@ -23,7 +23,7 @@ export interface ModelFiles {
   readonly from: string;
 }
 
-/** Whether a model fits the memory of its GPUs, and that in words. */
+/** Whether a model fits the memory of its GPUs. */
 export interface MemoryFit extends Fit {
   readonly summary: string;
 }
@@ -45,18 +45,18 @@ export async function filesInCache(place: ModelPlace): Promise<ModelFiles | null
       from,
     };
   } catch (error) {
-    // What cannot be read is said where it is needed.
+    // An unreadable file is reported where it is needed.
     if (error instanceof AimError) return null;
     throw error;
   }
 }
 
-/** What of a model can run code of its publisher's; `null` if nothing does. */
+/** Text about files that can run the publisher's code; `null` if there are none. */
 export function unsafeOf({ sizes, config }: ModelFiles): string | null {
   return unsafeInWords(unsafeFiles(sizes.keys(), new Map([["config.json", config]])));
 }
 
-/** Where a model's shape is described, the first that there is. */
+/** Files with a model's shape, in order of preference. */
 export const CONFIGS: readonly string[] = ["config.json", "params.json"];
 
 /** JSON that may be broken. */

@@ -9,10 +9,7 @@ import { filesInCache, memoryFit, type ModelFiles, unsafeOf } from "./memory_fit
 import type { ServeOptions } from "./serve_options.ts";
 import type { ServingChoice } from "./serving_plan.ts";
 
-/**
- * Directories for what the engine compiles, so that the next start need not. Not made if there is no
- * cache.
- */
+/** Directories for the engine's compiled code, which the next start uses. None without a cache. */
 export async function compiledCode(
   { config, env }: ServeOptions,
   { engine, profile, env: planned }: ServingChoice,
@@ -35,7 +32,7 @@ export async function copyKernels({ env, gpus }: ServeOptions, { engine }: Servi
 }
 
 /**
- * Says what of the model may go wrong later: too little memory, which the engine finds out after minutes.
+ * Warns of too little memory, which the engine would report after minutes.
  *
  * @throws {AimError} `integrity` if `AIM_REFUSE_UNSAFE` refuses what the engine would load.
  */

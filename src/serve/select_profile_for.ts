@@ -47,7 +47,7 @@ export async function judgeProfilesFor(config: Config, gpus: GpuInventory): Prom
   return { wanted, criteria, judged: judge(profiles, criteria), faults };
 }
 
-/** Profiles on disk are optional; a folder of them that was named is not. */
+/** Profiles on disk are optional, but a configured folder must exist. */
 async function warnOfMissingFolder({ profilePath, origins }: Config): Promise<void> {
   if (origins.profilePath === "default") return;
   const name = origins.profilePath === "flag" ? "--profile-path" : "AIM_PROFILE_PATH";
@@ -115,7 +115,7 @@ function warnOfSelection(
   }
 }
 
-/** The error where serving needs a GPU and has none that it can use. */
+/** The error if serving has no usable GPU. */
 export function noGpu({ gpus, reasons }: GpuInventory): AimError {
   const groups = [...new Set(gpus.flatMap((gpu) => /--group-add \d+/.exec(gpu.hiddenBecause ?? "") ?? []))];
   const [first] = gpus;
@@ -165,8 +165,8 @@ export async function profileModel(
 }
 
 /**
- * Every model that a profile for this hardware can load, for a download: whatever its precision and metric.
- * Without hardware, of all profiles.
+ * Every model that a profile for this hardware can load, for a download, regardless of precision and metric.
+ * Without hardware, the models of all profiles.
  *
  * @throws {AimError} `usage`, `no-profile`.
  */

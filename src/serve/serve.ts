@@ -42,7 +42,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   const downloaded = place.kind === "missing";
   timings.mark("resolve");
   if (place.kind === "missing") {
-    // What downloads takes longer to load than everything else here together.
+    // The download's modules take longer to load than all others.
     const { downloadMissing } = await import("./download_missing.ts");
     await downloadMissing(options, choice, place);
     place = await resolveServing(config, choice);
@@ -55,13 +55,13 @@ export async function serve(options: ServeOptions): Promise<number> {
   const compiled = await compiledCode(options, choice);
   const fileSystem = networkFileSystem(pathOfPlace(place));
   if (fileSystem !== null) log.info(`the model is on ${fileSystem}: the engine reads its weights ahead`);
-  // Serving what is on disk needs neither network nor writing.
+  // Serving from disk needs neither network nor writing.
   revokePermissions({ write: false, net: false, run: true, ffi: true });
   const plan = planServing(config, choice, place, fileSystem !== null);
   logChangedEnvironment(env, plan);
   log.info(`serving ${choice.model.name} on port ${config.port}`, { from: pathOfPlace(place) });
   log.debug("engine command", { argv: plan.shown.argv, env: plan.shown.env });
-  // Where signals are watched, one that came meanwhile has not ended this process.
+  // While signals are watched, they do not end this process.
   if (config.acceleratorModel === null || downloaded) options.signal.throwIfAborted();
   const path = engine.program?.path ?? "";
   const engineEnv = { ...env, ...compiled, ...plan.env };
@@ -75,14 +75,14 @@ export async function serve(options: ServeOptions): Promise<number> {
 function notServable(choice: ServingChoice, place: ModelPlace): AimError {
   return new AimError(
     "not-found",
-    `${choice.model.uri} is downloaded, but it is not a whole model: ${missingInWords(place)}`,
+    `${choice.model.uri} is downloaded, but it is not a complete model: ${missingInWords(place)}`,
     {
-      hint: remedyFor(place, choice.model.name) ?? "check what the source holds",
+      hint: remedyFor(place, choice.model.name) ?? "check the files at the source",
     },
   );
 }
 
-/** Names only: a profile may set what is a secret of the caller's. */
+/** Logs only names, since the caller's values may be secrets. */
 function logChangedEnvironment(env: ServeOptions["env"], plan: ServingPlan): void {
   const changed = Object.entries(plan.env)
     .filter(([name, value]) => env[name] !== undefined && env[name] !== value).map(([name]) => name);

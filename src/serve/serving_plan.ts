@@ -59,15 +59,14 @@ export interface ServingPlan extends ServingChoice {
   };
 }
 
-/** What {@linkcode chooseServing} goes by. */
 export interface ServingRequest {
   readonly config: Config;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly gpus: GpuInventory;
   readonly engine: ServingEngine;
-  /** `show`: without a GPU, a guess will do. */
+  /** `show`: without a GPU, guess. */
   readonly need: "serve" | "show";
-  /** What follows `--` on the command line: overrides `AIM_ENGINE_ARGS`. @default {none} */
+  /** The words after `--`, which override `AIM_ENGINE_ARGS`. @default {none} */
   readonly engineWords?: readonly string[];
 }
 
@@ -150,9 +149,8 @@ async function lookUp(config: Config, { model }: Pick<ServingChoice, "model">): 
 }
 
 /**
- * The command line and environment that follow from a choice and the model's place. Where the model is
- * missing they are what they will be once it is downloaded: the hub's into the Hugging Face cache, S3's into
- * the local directory.
+ * The command line and environment for a choice and the model's place. For a missing model, as after its download: from
+ * the hub into the Hugging Face cache, others into the local directory.
  *
  * @param overNetwork Whether the model is on a network file system. @default {false}
  */
@@ -195,19 +193,19 @@ function modelForEngine(
       return { model: place.id, env: place.env };
     case "missing":
       return model.ref.kind === "hub"
-        // The engine would have to download it: offline would stop it.
+        // Not offline, since the engine would have to download it.
         ? { model: quantised(model), env: hubEnvironment(cachePaths(config)) }
         : { model: `${cachePaths(config).root}/${model.name}`, env: {} };
   }
 }
 
-/** What vLLM's own download takes for a model. */
+/** The name for vLLM's own download. */
 function quantised({ name, ref }: NamedModel): string {
   const quantisation = quantisationIn(ref);
   return quantisation === undefined ? name : `${name}:${quantisation}`;
 }
 
-/** A path is served as it is: what speaks against it is a warning. Its links may lead anywhere. */
+/** A path is served as it is; its faults are only warnings. Its links may point anywhere. */
 async function resolvePath(path: string, name: string): Promise<ModelPlace> {
   let info: Deno.FileInfo;
   try {

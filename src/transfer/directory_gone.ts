@@ -3,7 +3,7 @@ import { AimError } from "../errors/aim_error.ts";
 
 /**
  * The error to end with where the directory of a file that is being written is gone, since somebody removes the model meanwhile;
- * `null` where that is not why it failed.
+ * `null` if that is not why it failed.
  */
 export function directoryGone(error: unknown, path: string): AimError | null {
   if (!(error instanceof Deno.errors.NotFound)) return null;

@@ -29,7 +29,7 @@ export async function checkFreeSpace(need: SpaceNeed): Promise<void> {
 }
 
 /**
- * Bytes that this user may still write on the file system of a path that need not exist yet; `null` where it
+ * Bytes that this user may still write on the file system of a path that need not exist yet; `null` if it
  * does not say.
  */
 export async function freeBytes(path: string): Promise<{ free: number; at: string } | null> {

@@ -18,7 +18,7 @@ export type WorkUnit =
 export interface PlanBudget {
   /** Connections at once. */
   readonly jobs: number;
-  /** Bytes a part, at most. */
+  /** Maximum bytes per part. */
   readonly partSize: number;
   /** Bytes that all files held in memory at once may take. */
   readonly memory: number;

@@ -1,6 +1,6 @@
 import type { Clock } from "./types.ts";
 
-/** Limits bytes a second over all connections. */
+/** Limits bytes per second over all connections. */
 export interface TokenBucket {
   /** Resolves when so many bytes may be taken; in the order of the calls. */
   take(bytes: number, signal: AbortSignal): Promise<void>;
@@ -9,7 +9,7 @@ export interface TokenBucket {
 /**
  * A bucket that holds at most a quarter second's bytes. More than it holds may be taken: it then goes into debt, which later takers wait for.
  *
- * @param rate Bytes a second.
+ * @param rate Bytes per second.
  */
 export function tokenBucket(rate: number, clock: Clock): TokenBucket {
   const most = rate / 4;

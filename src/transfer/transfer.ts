@@ -167,7 +167,7 @@ class Transfer {
     await ticker;
   }
 
-  /** Starts some more connections, as far as that is allowed. */
+  /** Starts some more connections, if allowed. */
   #connect(): void {
     const count = Math.min(CONNECTIONS, this.#run.options.jobs - this.#workers.length);
     for (let n = 0; n < count; n++) this.#workers.push(this.#work());

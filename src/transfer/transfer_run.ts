@@ -27,7 +27,7 @@ export class TransferRun {
   readonly options: TransferOptions;
   readonly clock: Clock;
   readonly budget: PlanBudget;
-  /** The bandwidth there is; `null` where it is not limited. */
+  /** The bandwidth there is; `null` if it is not limited. */
   readonly bucket: TokenBucket | null;
   /** Aborted by the caller's signal, by the first failure, and at the end. */
   readonly stop = new AbortController();

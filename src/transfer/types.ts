@@ -22,11 +22,11 @@ export type ComputedDigests = Readonly<Partial<Record<DigestAlgorithm, string>>>
 
 /** How a transfer is run. */
 export interface TransferOptions {
-  /** Connections at most, over all files. */
+  /** Maximum connections over all files. */
   readonly jobs: number;
-  /** Bytes a part, at most; `null`: chosen for the files. */
+  /** Maximum bytes per part; `null`: chosen for the files. */
   readonly partSize: number | null;
-  /** Bytes a second over all connections; `null`: no limit. */
+  /** Bytes per second over all connections; `null`: no limit. */
   readonly maxBandwidth: number | null;
   /** Milliseconds without a byte after which a connection counts as stalled. */
   readonly stallTimeout: number;
@@ -38,7 +38,7 @@ export interface TransferOptions {
   readonly root: string;
   readonly signal: AbortSignal;
   readonly onEvent?: (event: TransferEvent) => void;
-  /** Told of each file that is on disk under its final name. */
+  /** Called with each file that is on disk under its final name. */
   readonly onFile?: (file: TransferredFile) => void;
   /** Time and chance, so that tests can own them. @default {the system's} */
   readonly clock?: Clock;
@@ -88,7 +88,7 @@ export interface TransferredFile {
   readonly file: ManifestFile;
   readonly target: string;
   readonly digests: ComputedDigests;
-  /** How the bytes were proven; `size` where verification is off or the source stores no digest. */
+  /** How the bytes were proven; `size` if verification is off or the source stores no digest. */
   readonly proof: "digest" | "size";
 }
 

@@ -11,7 +11,7 @@ export const LONGEST_WAIT = 300_000;
  * `RateLimit-Remaining` and `RateLimit-Reset`).
  *
  * @param now Milliseconds since the epoch.
- * @returns `null` where it asks for none.
+ * @returns `null` if it asks for none.
  */
 export function askedWait(headers: Pick<Headers, "get">, now: number = Date.now()): number | null {
   return parseRetryAfter(headers.get("retry-after"), now) ?? rateLimitReset(headers);

@@ -23,7 +23,7 @@ export function proxyVariables(env: Env): string[] {
 }
 
 /**
- * The variable that sends requests for this URL through a proxy; `null` where none is set or `NO_PROXY` names
+ * The variable that sends requests for this URL through a proxy; `null` if none is set or `NO_PROXY` names
  * the host.
  */
 export function proxyVariable(url: URL, env: Env): string | null {

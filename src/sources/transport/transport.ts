@@ -15,7 +15,7 @@ export interface Transport {
    * One attempt at a file or a part of one. Any status is an answer; its body is the runtime's own stream.
    *
    * @throws {TransientError} the connection failed, or the server is to be left alone for a while.
-   * @throws {AimError} `network` where another attempt cannot help; the signal's reason when aborted.
+   * @throws {AimError} `network` if another attempt cannot help; the signal's reason when aborted.
    */
   fetch(url: string | URL, init: TransportRequest): Promise<Response>;
   /**

@@ -61,7 +61,7 @@ export interface DigestStream {
 /**
  * Starts digests of a file.
  *
- * @param size Bytes of the whole file: git's blob id hashes it before the content.
+ * @param size Bytes of the complete file: git's blob id hashes it before the content.
  */
 export function digestStream(specs: readonly DigestSpec[], size: number): DigestStream {
   const running = specs.map((spec) => ({ algorithm: spec.algorithm, hash: start(spec, size) }));

@@ -40,7 +40,7 @@ export function fileHash(file: Deno.FsFile, size: number, specs: readonly Digest
   return new InOrderHash(file, size, specs);
 }
 
-/** The size of parts that are all alike, but for a smaller last one; `null` where they are not, or side by side is not worth while. */
+/** The size of parts that are all alike, but for a smaller last one; `null` if they are not, or side by side is not worth while. */
 function evenPart(partSizes: readonly number[], size: number): number | null {
   const [part = 0] = partSizes;
   const last = size - part * (partSizes.length - 1);

@@ -15,7 +15,7 @@ export interface HashJob {
 
 /** Threads that hash files. They start when first needed. */
 export interface HashPool {
-  /** Hashes a file that is there. @param onBytes Told of bytes hashed since the last call. */
+  /** Hashes a file that is there. @param onBytes Called with bytes hashed since the last call. */
   hash(
     path: string,
     digests: readonly (Digest | DigestAlgorithm)[],

@@ -24,7 +24,7 @@ export interface Md5Lanes {
   finish(bytes: number): Uint8Array[];
 }
 
-/** `null` where the runtime has no vectors. */
+/** `null` if the runtime has no vectors. */
 export function md5Lanes(): Md5Lanes | null {
   if (machine === undefined) machine = startMachine();
   if (machine === null) return null;

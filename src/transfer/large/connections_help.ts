@@ -1,4 +1,4 @@
-/** Bytes a second that keep a core busy with receiving, writing and hashing. */
+/** Bytes per second that keep a core busy with receiving, writing and hashing. */
 const BUSY_CORE = 300_000_000;
 
 /** What a transfer brought in a while. */
@@ -7,7 +7,7 @@ export interface Progress {
   /** Milliseconds. */
   readonly elapsed: number;
   readonly cores: number;
-  /** Bytes a second that are allowed; `null`: no limit. */
+  /** Bytes per second that are allowed; `null`: no limit. */
   readonly limit: number | null;
 }
 

@@ -21,7 +21,7 @@ const EVEN = 64 * 1024;
  * Which part to divide for a connection that has nothing to do, and where: in the middle of what is missing of the one that would be there last.
  * So one slow connection does not hold up the whole transfer in the end.
  *
- * @returns The part's index and the offset in its file; `null` where all of them will be there soon.
+ * @returns The part's index and the offset in its file; `null` if all of them will be there soon.
  */
 export function divisionOf(parts: readonly PartUnderWay[]): { part: number; at: number } | null {
   let found: { part: number; at: number } | null = null;

@@ -10,11 +10,11 @@ export interface LargeFile {
   readonly kind: "large";
   readonly item: TransferItem;
   readonly specs: readonly DigestSpec[];
-  /** Changes when the file is begun anew: a part that was planned for another one is no longer wanted. */
+  /** Changes when the file is restarted: a part that was planned for another one is no longer wanted. */
   partial: PartialFile;
   hash: HashJob | null;
   state: FileState;
-  /** Times that it was begun anew: its digest was wrong, or another process took the partial file. */
+  /** Times that it was restarted: its digest was wrong, or another process took the partial file. */
   rejected: number;
   stolen: number;
 }
@@ -23,7 +23,7 @@ export interface LargeFile {
 export type FileState =
   /** In parts, over several connections. */
   | { readonly kind: "parts" }
-  /** The server sends whole files only: this part brings all of it, in one stream. */
+  /** The server sends only complete files: this part brings all of it, in one stream. */
   | { readonly kind: "stream"; readonly owner: PartOwner }
   /** All bytes are there. */
   | { readonly kind: "proving" };

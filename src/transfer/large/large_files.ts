@@ -30,10 +30,10 @@ export class LargeFiles {
   readonly #flows = new Set<Flow>();
   readonly #open = new Set<LargeFile>();
   readonly #flushing = new Set<LargeFile>();
-  /** The server, or a proxy before it, has answered a part with a whole file. */
+  /** The server, or a proxy before it, has answered a part with a complete file. */
   #ignoresRanges = false;
 
-  /** @param requeue Puts parts before all others: the file was begun anew. */
+  /** @param requeue Puts parts before all others: the file was restarted. */
   constructor(run: TransferRun, requeue: (file: LargeFile, parts: Iterable<ByteRange>) => void) {
     this.#run = run;
     this.#requeue = requeue;
@@ -80,7 +80,7 @@ export class LargeFiles {
 
   async #bring(file: LargeFile, part: ByteRange, round: number): Promise<void> {
     const owner: PartOwner = {};
-    // The file was begun anew, or another connection brings or has brought all of it: this part is no longer wanted.
+    // The file was restarted, or another connection brings or has brought all of it: this part is no longer wanted.
     const unwanted = () =>
       roundOf(file) !== round || file.state.kind === "proving" ||
       (file.state.kind === "stream" && file.state.owner !== owner);
@@ -88,7 +88,7 @@ export class LargeFiles {
     for (let failures = 0; range.start < range.end;) {
       if (unwanted()) return;
       if (this.#ignoresRanges && file.state.kind === "parts" && this.#isUntouched(file)) {
-        // One connection asks for all of it: each further part would be sent as a whole file, too.
+        // One connection asks for all of it: each further part would be sent as a complete file, too.
         file.state = { kind: "stream", owner };
         range = { start: 0, end: file.item.file.size };
       }
@@ -125,7 +125,7 @@ export class LargeFiles {
     }
   }
 
-  /** Takes the rest of a part from a slow connection, for one that has nothing to do; `null` where all will be there soon. */
+  /** Takes the rest of a part from a slow connection, for one that has nothing to do; `null` if all will be there soon. */
   divide(): { readonly file: LargeFile; readonly range: ByteRange } | null {
     const now = this.#run.clock.now();
     const flowing = [...this.#flows].flatMap((flow) =>
@@ -156,7 +156,7 @@ export class LargeFiles {
     }
   }
 
-  /** Brings to disk what has come of all files. */
+  /** Flushes what has come of all files. */
   flush(): void {
     for (const file of this.#open) {
       // A disk that is slower than the network is not asked again meanwhile.
@@ -278,7 +278,7 @@ export class LargeFiles {
   }
 
   /**
-   * The server ignored the range and sends the whole file: this connection alone brings it. What others brought is thrown away,
+   * The server ignored the range and sends the complete file: this connection alone brings it. What others brought is thrown away,
    * since what was hashed must not be written again.
    */
   #widen(flow: Flow, body: RangeBody): void {
@@ -407,7 +407,7 @@ export class LargeFiles {
   }
 }
 
-/** Counts how often a file was begun anew by all connections. */
+/** Counts how often a file was restarted by all connections. */
 export function roundOf({ rejected, stolen }: LargeFile): number {
   return rejected + stolen;
 }

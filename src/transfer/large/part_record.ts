@@ -53,7 +53,7 @@ export function closedLine(): string {
 }
 
 /**
- * Reads a record; `null` where it is none, or cut within its first line. Reading ends at the first damaged line.
+ * Reads a record; `null` if it is none, or cut within its first line. Reading ends at the first damaged line.
  *
  * @param reader Who asks: what was written but not flushed counts only where it was written on this machine since it started.
  */

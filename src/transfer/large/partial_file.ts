@@ -155,7 +155,7 @@ export class PartialFile {
     if (this.#files !== null) writeText(this.#files.record, wroteLine(range));
   }
 
-  /** Brings to disk what was written so far, and then notes so. */
+  /** Flushes what was written so far, and then notes so. */
   async flush(): Promise<void> {
     const files = this.#files;
     if (files === null || this.#unflushed.length === 0) return;

@@ -7,7 +7,7 @@ export interface HostIdentity {
   readonly pid: number;
   /** When the machine started, seconds since 1970 by its own clock: what was in the page cache after it is still there. */
   readonly boot: number;
-  /** What makes the PID unique; `null` where the kernel's files cannot be read. */
+  /** What makes the PID unique; `null` if the kernel's files cannot be read. */
   readonly process: ProcessIdentity | null;
 }
 
@@ -21,7 +21,7 @@ export interface ProcessIdentity {
   readonly started: number;
 }
 
-/** A process's identity as it was written; `null` where it is none: an earlier version of aim wrote none. */
+/** A process's identity as it was written; `null` if it is none: an earlier version of aim wrote none. */
 export function processFrom(value: unknown): ProcessIdentity | null {
   const { bootId, namespace, started } = (value ?? {}) as Partial<Record<keyof ProcessIdentity, unknown>>;
   return typeof bootId === "string" && typeof namespace === "string" && typeof started === "number"
@@ -77,7 +77,7 @@ function processIdentity(): ProcessIdentity | null {
   return { bootId: bootId.value.trim(), namespace: namespace.value, started };
 }
 
-/** When a process was started, in clock ticks; `null` where there is none, `undefined` where that cannot be read. */
+/** When a process was started, in clock ticks; `null` if there is none, `undefined` if that cannot be read. */
 function startOf(pid: number): number | null | undefined {
   const stat = kernelFiles().text(`/proc/${pid}/stat`);
   if (stat.kind === "absent") return null;

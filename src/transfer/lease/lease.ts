@@ -55,7 +55,7 @@ const LARGEST = 4096;
  * Nothing correct may rest on the lease: it saves bandwidth.
  *
  * @param directory Made when missing. Requires read and write permission for it.
- * @throws {AimError} `no-space` where the directory is not writable; the signal's reason; what `run` throws.
+ * @throws {AimError} `no-space` if the directory is not writable; the signal's reason; what `run` throws.
  */
 export async function withLease<T>(
   directory: string,
@@ -288,7 +288,7 @@ function remove(path: string): void {
   filesBelow(dirname(path)).remove(path);
 }
 
-/** The holder of a directory's lease, in words; `null` where nobody has it, or one that is certainly dead. */
+/** The holder of a directory's lease, in words; `null` if nobody has it, or one that is certainly dead. */
 export function leaseHolder(directory: string): string | null {
   const text = readLock(join(directory, ".aim", "lock"));
   const holder = text === null ? null : parseLock(text);

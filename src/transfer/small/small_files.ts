@@ -34,7 +34,7 @@ interface Written {
   readonly small: SmallFile;
   readonly digests: ComputedDigests;
   readonly staging: string;
-  /** `null` where there is nothing to flush. */
+  /** `null` if there is nothing to flush. */
   readonly file: Deno.FsFile | null;
 }
 
@@ -51,7 +51,7 @@ export class SmallFiles {
   /** There a flush does nothing, but each takes a turn of another thread. */
   #inMemory = false;
 
-  /** @param again Told of a file that is to be brought once more. */
+  /** @param again Called with a file that is to be brought once more. */
   constructor(run: TransferRun, again: (file: SmallFile) => void) {
     this.#run = run;
     this.#again = again;
@@ -81,7 +81,7 @@ export class SmallFiles {
     }
   }
 
-  /** Brings to disk what was written so far, then gives it its names. */
+  /** Flushes what was written so far, then gives it its names. */
   flush(): void {
     const group = this.#written;
     const first = group[0];
