@@ -16,4 +16,6 @@ else
   install -D -m 0555 "$name" "$dir/aim"
 fi
 "$dir/aim" __self-test
+# The second start adds statistics to the caches' databases, which those who may only read them must find.
+"$dir/aim" --version
 chmod -R a+rX,a-w "$dir"

@@ -33,7 +33,9 @@ async function measureIn(
   options: MeasureOptions,
 ): Promise<{ figures: Figures; comparisons: Comparison[] }> {
   const image = `${place}/image`;
-  await shell(`'${file}' __unpack '${image}' && '${image}/aim' __self-test && chmod -R a-w '${image}'`);
+  await shell(
+    `'${file}' __unpack '${image}' && '${image}/aim' __self-test && '${image}/aim' --version && chmod -R a-w '${image}'`,
+  );
   const bin = `${place}/bin`, cache = `${place}/cache`;
   await freshDirectory(`${cache}/org/model`, 0);
   await Deno.writeTextFile(`${cache}/org/model/config.json`, '{"model_type":"llama"}');

@@ -268,7 +268,7 @@ await e2e(
       "unpacked for an image: root owns it, nobody writes to it, any user runs it without /tmp",
       async () => {
         const script = [
-          "aim __unpack /job/image/aim && /job/image/aim/aim __self-test >/dev/null",
+          "aim __unpack /job/image/aim && cd /job/image/aim && ./aim __self-test >/dev/null && ./aim --version >/dev/null",
           "chmod -R a-w /job/image/aim",
           "stat -c '%U %A' /job/image/aim /job/image/aim/deno /job/image/aim/main.js",
         ].join(" && ");
@@ -286,6 +286,13 @@ await e2e(
           assertEquals([ran.code, ran.stderr], [0, ""]);
           assertMatch(ran.stdout, VERSION);
         }
+        // Who may only read them uses the code caches, too.
+        const launch = `${machine.work}/image/aim/launch.sh`;
+        const debugged = (await Deno.readTextFile(launch)).replace("run --quiet", "run --log-level=debug");
+        await Deno.writeTextFile(`${machine.work}/launch.sh`, `_aim_dir=/job/image/aim\n${debugged}`);
+        const told = await machine.run(["sh", "/job/launch.sh", "--version"], { capabilities: false });
+        assertStringIncludes(told.stderr, "Opening cache /job/image/aim/cache/v8_code_cache_v2");
+        assert(!told.stderr.includes("Failed creating cache db"), told.stderr);
       },
     );
 
