@@ -5,7 +5,7 @@ import { SourceChangedError, TransientError } from "../sources/source.ts";
 import { StagingLostError } from "./large/partial_file.ts";
 import type { ComputedDigests } from "./types.ts";
 
-/** An attempt that is worth another one, for what is left. */
+/** A failed attempt that is worth repeating, for the rest of the range. */
 export class AttemptFailed extends Error {
   readonly rest: ByteRange;
   /** Whether any byte came. */
@@ -17,10 +17,10 @@ export class AttemptFailed extends Error {
   }
 }
 
-/** A connection whose bytes another one brings. */
+/** A connection was ended because another one downloads its bytes. */
 export class Superseded extends Error {}
 
-/** What no other attempt cures: our own errors, the source's verdicts, this machine's files. Anything else is the network's. */
+/** Errors that another attempt cannot help: our own, those of the source, those of this machine's files. Any other is the network's. */
 export function isFatal(failure: unknown): boolean {
   if (failure instanceof ReferenceError || failure instanceof RangeError) return true;
   return failure instanceof AimError || failure instanceof SourceChangedError ||

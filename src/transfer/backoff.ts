@@ -6,7 +6,7 @@ import { backoff } from "../sources/transport/backoff.ts";
  */
 export const BACKOFF = { attempts: 8, first: 500 } as const;
 
-/** A server that asks for more than this is not waited for longer. Milliseconds. */
+/** Milliseconds that aim waits at most when a server asks for a wait. */
 const LONGEST_RETRY_AFTER = 300_000;
 
 /**

@@ -8,7 +8,7 @@ const QUICK = 20;
 
 /** Where a body goes, and under which limits. */
 export interface CopyOptions {
-  /** Of the file: what is wanted of the body. Its end may come nearer meanwhile. */
+  /** The range of the file to write. Its end may move nearer meanwhile. */
   readonly range: ByteRange;
   /** Positioned at `range.start`. */
   readonly file: Deno.FsFile;
@@ -37,15 +37,15 @@ export async function copyBody(body: RangeBody, options: CopyOptions): Promise<v
 /**
  * A body's chunks; each is valid until the next. Ending early cancels the body.
  *
- * TLS brings at most 16 KiB a read, and each read costs a call into the runtime and one into the kernel. So while
- * bytes come quickly, a read waits for more of them; of a slow body every byte is seen at once.
+ * TLS gives at most 16 KiB per read, and each read costs a call into the runtime and one into the kernel. So while
+ * bytes come quickly, a read waits for more of them; a slow body is read byte by byte as it arrives.
  */
 export async function* chunks(
   body: ReadableStream<Uint8Array>,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   const reader = readerOf(body);
-  // A stream that is not fetch's own does not know of the signal.
+  // A stream that does not come from fetch does not know the signal.
   const stop = () => void reader.cancel(signal.reason).catch(() => {});
   signal.addEventListener("abort", stop, { once: true });
   try {
@@ -53,7 +53,7 @@ export async function* chunks(
       signal.throwIfAborted();
       const asked = performance.now();
       const { done, value } = await untilAborted(reader.read(least), signal);
-      // A body that was given up looks as if it had ended.
+      // A cancelled body looks as if it had ended.
       signal.throwIfAborted();
       const quick = performance.now() - asked < QUICK;
       if (value !== undefined && value.length > 0) yield value;
@@ -69,14 +69,14 @@ export async function* chunks(
 }
 
 interface ChunkReader {
-  /** At least so many bytes, unless the body ends before; whatever comes of a stream that is not of bytes. */
+  /** At least so many bytes, unless the body ends before; a stream that is not a byte stream gives its next chunk. */
   read(least: number): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
   cancel(reason?: unknown): Promise<void>;
-  /** No more is read, and nothing that was read is needed any more. */
+  /** Stops reading. What was read is no longer needed. */
   release(): void;
 }
 
-/** Buffers of bodies that have ended: what is left to the garbage collector stays for long. */
+/** Buffers of bodies that have ended, for reuse: the garbage collector frees them late. */
 const spare: ArrayBuffer[] = [];
 
 function readerOf(body: ReadableStream<Uint8Array>): ChunkReader {
@@ -91,13 +91,13 @@ function readerOf(body: ReadableStream<Uint8Array>): ChunkReader {
   return {
     async read(least) {
       const { done, value } = await reader.read(new Uint8Array(buffer), { min: least });
-      // A read takes the buffer away and gives it back with what came.
+      // A read takes the buffer and returns it with the data.
       if (value !== undefined) buffer = value.buffer;
       return { done, value };
     },
     cancel: (reason) => reader.cancel(reason),
     release() {
-      // Without its bytes if a read has not given it back.
+      // It is empty if a read has not returned it.
       if (buffer.byteLength > 0) spare.push(buffer);
     },
   };

@@ -5,11 +5,11 @@ import { gaps, rangeBytes } from "./ranges.ts";
 export interface PlannedFile {
   /** Bytes. */
   readonly size: number;
-  /** Sorted, disjoint ranges that are there from an earlier run. */
+  /** Sorted, disjoint ranges that an earlier run has downloaded. */
   readonly done: readonly ByteRange[];
 }
 
-/** One thing a connection does: bring a range of a file, or a small file whole. A file is its index in the input. */
+/** One thing a connection does: download a range of a file, or a complete small file. A file is its index in the input. */
 export type WorkUnit =
   | { readonly kind: "part"; readonly file: number; readonly range: ByteRange }
   | { readonly kind: "whole"; readonly file: number };
@@ -27,7 +27,7 @@ export interface PlanBudget {
 const PART = 16 * 1024 * 1024;
 const LARGE_PART = 64 * 1024 * 1024;
 const SEVERAL = 4;
-/** Below this a part is hardly worth its request. */
+/** A smaller part is hardly worth a request. */
 const SMALLEST_PART = 2 * 1024 * 1024;
 const EVEN = 1024 * 1024;
 

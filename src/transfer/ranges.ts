@@ -11,7 +11,7 @@ export function addRange(ranges: readonly ByteRange[], range: ByteRange): ByteRa
   return [...before, { start, end }, ...after];
 }
 
-/** What of `[0, size)` the ranges leave out. */
+/** The parts of `[0, size)` outside the ranges. */
 export function gaps(ranges: readonly ByteRange[], size: number): ByteRange[] {
   const missing: ByteRange[] = [];
   let at = 0;

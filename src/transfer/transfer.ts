@@ -22,11 +22,11 @@ import { WorkQueue } from "./work_queue.ts";
 const TICK = 10;
 /** Connections that begin at once, and that join them each time. */
 const CONNECTIONS = 4;
-/** Milliseconds between two looks whether more connections would help. */
+/** Milliseconds between two checks whether more connections would help. */
 const RAMP_EVERY = 100;
 /** Milliseconds between two flushes of a file to disk, and two records of parts that are under way. */
 const FLUSH_EVERY = 1_000;
-/** Milliseconds between two checks that partial files are still ours, and two notes of what has come. */
+/** Milliseconds between two checks that partial files are still ours, and two records of what has arrived. */
 const CHECK_EVERY = 250;
 /** Milliseconds in which a process whose partial file was taken over has noticed. */
 const SETTLE = 2_500;
@@ -34,17 +34,17 @@ const SETTLE = 2_500;
 const LAST_FLUSH = 1_000;
 
 /**
- * Brings files from a source to their places: in parts, over one pool of connections, resuming what an earlier run left, each proven
+ * Downloads files from a source to their places: in parts, over one pool of connections, resuming what an earlier run left, each proven
  * by its digest before it gets its final name.
  *
- * A file is on disk (fsync) before it gets that name. Whoever publishes the model sees to the names: they are in directories that
- * are not flushed here.
+ * A file is on disk (fsync) before it gets that name. The directories are not flushed here: whoever publishes the
+ * model does that.
  *
  * Needs read, write and net permission, and sys permission for `hostname`, `osUptime`, `statfs` and `getPriority`.
  *
  * @throws {AimError} `network` retries exhausted; `integrity` a digest that does not match twice; `no-space`; what the source throws;
  * the signal's reason.
- * @throws {SourceChangedError} a file is no longer what the manifest says: list again.
+ * @throws {SourceChangedError} a file is no longer as the manifest says: list again.
  */
 export async function transfer(
   source: Source,
@@ -71,7 +71,7 @@ class Transfer {
 
   constructor(source: Source, items: readonly TransferItem[], options: TransferOptions) {
     this.#asked = items;
-    // Two paths of one content share a staging file: it is brought once.
+    // Two paths with the same content share a staging file: it is downloaded once.
     this.#items = [...new Map(items.toReversed().map((item) => [item.staging, item])).values()].toReversed();
     const sizes = this.#items.map(({ file }) => file.size);
     this.#run = new TransferRun(source, options, sizes, () => this.#closeIfDone());
@@ -173,7 +173,7 @@ class Transfer {
     for (let n = 0; n < count; n++) this.#workers.push(this.#work());
   }
 
-  /** Gives a connection that has nothing to do half of what a slow one still has to bring. */
+  /** Gives a connection that has nothing to do half of what a slow one has left. */
   #divide(): void {
     const part = this.#queue.waiting > 0 ? this.#large.divide() : null;
     if (part === null) return;
@@ -197,7 +197,7 @@ class Transfer {
     }
   }
 
-  /** Where every file has its final name, the connections end. */
+  /** Ends the connections once every file has its final name. */
   #closeIfDone(): void {
     if (this.#run.results.size === this.#files.length) this.#queue.close();
   }
@@ -238,7 +238,7 @@ class Transfer {
     }
   }
 
-  /** Whatever happened: nothing runs on, and what was brought is recorded. */
+  /** In every case: nothing keeps running, and what was downloaded is recorded. */
   async #shutDown(): Promise<void> {
     this.#run.stop.abort();
     const ending = Promise.all([this.#large.stop(), this.#run.settle()]);

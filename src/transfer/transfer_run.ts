@@ -21,21 +21,21 @@ import type {
 /** Bytes of small files held in memory, over all connections; and as many for what is being read. */
 const MEMORY = 32 * 1024 * 1024;
 
-/** What the connections of one transfer share: the source, the clock, the limits, the end, and what is told of them. */
+/** What the connections of one transfer share: the source, the clock, the limits, the end and the progress. */
 export class TransferRun {
   readonly source: Source;
   readonly options: TransferOptions;
   readonly clock: Clock;
   readonly budget: PlanBudget;
-  /** The bandwidth there is; `null` if it is not limited. */
+  /** The bandwidth limit; `null` without one. */
   readonly bucket: TokenBucket | null;
   /** Aborted by the caller's signal, by the first failure, and at the end. */
   readonly stop = new AbortController();
   /** By staging path. */
   readonly results = new Map<string, TransferredFile>();
-  /** Bytes that came. */
+  /** Bytes that have arrived. */
   moved = 0;
-  /** Where all is written. */
+  /** The directories that files are written to. */
   readonly files: FilesBelow;
   readonly #onDone: () => void;
   readonly #random: () => number;

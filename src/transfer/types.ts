@@ -1,6 +1,6 @@
 import type { DigestAlgorithm, ManifestFile } from "../sources/manifest.ts";
 
-/** One file to bring: what it is, where it is written meanwhile, where it ends. */
+/** One file to download: what it is, where it is written meanwhile, and its final place. */
 export interface TransferItem {
   readonly file: ManifestFile;
   /**
@@ -8,11 +8,11 @@ export interface TransferItem {
    * of its own, `NAME.aim-<8 hex digits>.incomplete`, with the part record at that name and `.parts`.
    */
   readonly staging: string;
-  /** Digests wanted beside the one that proves the file: a cache that names files by SHA-256 asks for it. */
+  /** Digests wanted in addition to the one that proves the file: a cache that names files by SHA-256 asks for it. */
   readonly compute: readonly DigestAlgorithm[];
   /**
-   * The absolute final path, given the digests (hex) that are then known; whatever they are where `compute` asks for none. `rename(2)` from
-   * staging to it happens after the proof.
+   * The absolute final path, given the digests (hex) that are known then. It does not depend on them if `compute`
+   * asks for none. `rename(2)` from staging to it happens after the proof.
    */
   readonly target: (digests: ComputedDigests) => string;
 }
@@ -32,7 +32,7 @@ export interface TransferOptions {
   readonly stallTimeout: number;
   /** Check digests. Sizes are always checked. */
   readonly verify: boolean;
-  /** Binds part records: commit for the hub, URI for S3 (each file's ETag and size are bound besides). */
+  /** Binds part records: commit for the hub, URI for S3 (each file's ETag and size are bound too). */
   readonly revision: string;
   /** Absolute: a trusted directory above all that is written. Below it no link is followed. */
   readonly root: string;
@@ -40,7 +40,7 @@ export interface TransferOptions {
   readonly onEvent?: (event: TransferEvent) => void;
   /** Called with each file that is on disk under its final name. */
   readonly onFile?: (file: TransferredFile) => void;
-  /** Time and chance, so that tests can own them. @default {the system's} */
+  /** Clock and random numbers, which tests replace. @default {the system's} */
   readonly clock?: Clock;
   /** A number in [0, 1). @default {Math.random} */
   readonly random?: () => number;
@@ -63,7 +63,7 @@ export type TransferEvent =
     readonly files: number;
     readonly bytes: number;
     readonly bytesPresent: number;
-    /** The files come out of archives that are here, not over the network. @default {false} */
+    /** The files come out of local archives, not over the network. @default {false} */
     readonly unpacking?: boolean;
   }
   | { readonly type: "file"; readonly path: string; readonly state: FileState; readonly size: number }
@@ -95,9 +95,9 @@ export interface TransferredFile {
 /** What a transfer did. */
 export interface TransferResult {
   readonly files: readonly TransferredFile[];
-  /** Bytes that came over the network and were kept or lost. */
+  /** Bytes received over the network, kept or not. */
   readonly bytesMoved: number;
-  /** Bytes that were there from an earlier run. */
+  /** Bytes kept from an earlier run. */
   readonly bytesPresent: number;
   /** Milliseconds. */
   readonly elapsed: number;

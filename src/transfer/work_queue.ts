@@ -1,4 +1,4 @@
-/** Work for several takers, of which some may turn up again (a file that must be fetched once more). */
+/** Work for several takers. A unit may be put back (a file that must be fetched again). */
 export class WorkQueue<T> {
   readonly #units: Iterator<T>;
   readonly #again: T[] = [];
@@ -9,7 +9,7 @@ export class WorkQueue<T> {
     this.#units = units[Symbol.iterator]();
   }
 
-  /** The next unit; waits when there is none at present; `null` once the queue is closed. */
+  /** The next unit; waits if there is none now; `null` once the queue is closed. */
   take(): Promise<T | null> {
     if (this.#closed) return Promise.resolve(null);
     const again = this.#again.shift();

@@ -1,7 +1,7 @@
 import { parseRetryAfter } from "./retry_after.ts";
 
 /**
- * A wait that a server asks for is obeyed up to this many milliseconds; beyond it, aim gives up and says so.
+ * Milliseconds that aim waits at most when a server asks for a wait; if it asks for more, aim gives up and says so.
  */
 export const LONGEST_WAIT = 300_000;
 
@@ -11,7 +11,7 @@ export const LONGEST_WAIT = 300_000;
  * `RateLimit-Remaining` and `RateLimit-Reset`).
  *
  * @param now Milliseconds since the epoch.
- * @returns `null` if it asks for none.
+ * @returns `null` if it asks for no wait.
  */
 export function askedWait(headers: Pick<Headers, "get">, now: number = Date.now()): number | null {
   return parseRetryAfter(headers.get("retry-after"), now) ?? rateLimitReset(headers);

@@ -16,7 +16,7 @@ const CA_VARIABLES = [
 ] as const;
 
 /**
- * Certificate authorities that the environment names, in PEM. They count beside those built into Deno.
+ * Certificate authorities that the environment names, in PEM. They are trusted in addition to those built into Deno.
  *
  * @throws {AimError} `usage` when a variable names a file that cannot be read or holds no certificate.
  */
@@ -30,7 +30,7 @@ export function caCertificates(env: Readonly<Record<string, string | undefined>>
   return [...pems, kserveCertificates(env)].filter((pem) => pem !== null);
 }
 
-/** KServe mounts the ConfigMap that either variable names here, and sets the third where it is elsewhere. */
+/** KServe mounts the ConfigMap that either variable names here, and sets the third if it is elsewhere. */
 function kserveCertificates(env: Readonly<Record<string, string | undefined>>): string | null {
   const configMap = env.AWS_CA_BUNDLE_CONFIGMAP || env.CA_BUNDLE_CONFIGMAP_NAME;
   if (!configMap || env.AWS_CA_BUNDLE) return null;

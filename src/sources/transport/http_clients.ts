@@ -10,12 +10,12 @@ export interface HttpClients {
 }
 
 /**
- * Makes them when they are first needed. Which proxy a URL takes is decided here: Deno passes over users
- * without a password and knows `NO_PROXY` only as a list of names.
+ * Makes them when they are first needed. Which proxy a URL takes is decided here: Deno ignores users without a
+ * password, and reads `NO_PROXY` only as a list of names.
  *
  * @param options.caCerts PEM, beside the authorities built into Deno.
  * @param options.connections Idle connections kept to one host.
- * @param options.verifyTls Without it any certificate is taken, by requests that pass proxies by.
+ * @param options.verifyTls If false, any certificate is accepted, and requests do not use a proxy.
  */
 export function httpClients(
   { env, caCerts, connections, verifyTls }: {
@@ -71,7 +71,7 @@ export function httpClients(
   };
 }
 
-/** Deno refuses a server's certificate that is an authority's, even where it is itself the trusted one. */
+/** Deno refuses a server's certificate that is an authority's, even if it is itself trusted. */
 function isSelfSignedAuthority(thrown: unknown): boolean {
   for (let error = thrown; error instanceof Error; error = error.cause) {
     if (error.message.includes("CaUsedAsEndEntity")) return true;
@@ -79,7 +79,7 @@ function isSelfSignedAuthority(thrown: unknown): boolean {
   return false;
 }
 
-/** Deno's clients would take them into account besides. */
+/** Deno's clients would read them as well. */
 function withoutProxyVariables<T>(make: () => T): T {
   const kept = DENO_PROXY_VARIABLES.flatMap((name) => {
     const value = Deno.env.get(name);

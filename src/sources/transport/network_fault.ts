@@ -3,12 +3,12 @@ import { TransientError } from "../source.ts";
 import { proxyVariable } from "./proxies.ts";
 
 /**
- * What a failed `fetch` means: an {@linkcode AimError} where another attempt cannot help (unknown certificate
+ * What a failed `fetch` means: an {@linkcode AimError} if another attempt cannot help (unknown certificate
  * authority), a {@linkcode TransientError} else. One line, with the host and never the path: a path may carry
  * a signature.
  *
  * @param thrown What `fetch` rejected with, or what reading a body did.
- * @param env Names the proxy, where one is set.
+ * @param env Names the proxy, if one is set.
  */
 export function networkFault(
   thrown: unknown,
@@ -47,7 +47,7 @@ export function networkFault(
   return transient(`${url.host}${via} cannot be read: ${lastClause(text)}`);
 }
 
-/** The proxy wants user and password, or others (407). */
+/** The proxy wants a user and password, or different ones (407). */
 export function proxyRefuses(url: URL, env: Readonly<Record<string, string | undefined>>): AimError {
   const proxy = proxyVariable(url, env);
   return new AimError("network", `the proxy${proxy === null ? "" : ` in ${proxy}`} asks for a password`, {
@@ -81,7 +81,7 @@ function nameLooked(url: URL, proxy: string | null): string {
 function textOf(thrown: unknown): string {
   const lines: string[] = [];
   for (let error = thrown; error instanceof Error; error = error.cause) lines.push(error.message);
-  // What the address holds says nothing of the fault.
+  // The address itself has nothing to do with the fault.
   return (lines.length === 0 ? String(thrown) : lines.join("\n")).replaceAll(/ ?for url \(\S*\)/g, "");
 }
 

@@ -5,8 +5,8 @@ const DEEPEST = 64;
 const MOST_VALUES = 1_000_000;
 
 /**
- * Reads a JSON answer of a server that is not trusted. What is no JSON is named as what it is: a page of a
- * portal or a proxy, mostly.
+ * Reads a JSON answer of a server that is not trusted. If it is not JSON, the error says what it is: mostly a
+ * page of a portal or a proxy.
  *
  * @param host Named in errors.
  * @throws {AimError} `network`.

@@ -3,8 +3,8 @@ import { TransientError } from "../source.ts";
 import { LONGEST_WAIT } from "./asked_wait.ts";
 
 /**
- * An answer that another attempt may cure; an error of ours where the server asks for a longer wait than is
- * obeyed. The status comes before the host, and the path last: AIM Engine takes lines such as "s3… 404" for
+ * The error for an answer that another attempt may cure; an `AimError` if the server asks for too long a
+ * wait. The status comes before the host, and the path last: AIM Engine reads lines such as "s3… 404" as
  * the reason of a failure, and most of these are no failure.
  *
  * @param path The file that was asked for; `null` for metadata.

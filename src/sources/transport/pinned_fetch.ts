@@ -1,12 +1,12 @@
 import { nodeModule } from "../../os/node_module.ts";
 
 /**
- * A `fetch` by Node's TLS, which takes a server's certificate that is itself one of the trusted ones, as
+ * A `fetch` with Node's TLS, which accepts a server's certificate that is itself one of the trusted ones, as
  * OpenSSL does: the self-signed certificate of an appliance, with the mark of an authority. Only for requests
  * without a body; slower than the runtime's own.
  *
  * @param options.caCerts PEM; nothing else is trusted.
- * @param options.verify False takes any certificate.
+ * @param options.verify False accepts any certificate.
  */
 export async function pinnedFetch(
   url: URL,

@@ -35,7 +35,7 @@ export function proxyVariable(url: URL, env: Env): string | null {
 /**
  * The proxy for a URL; `null` for a direct connection.
  *
- * @throws {AimError} `usage` for a value that is no proxy's address.
+ * @throws {AimError} `usage` for a value that is not a proxy's address.
  */
 export function proxyFor(url: URL, env: Env): EnvProxy | null {
   const variable = proxyVariable(url, env);

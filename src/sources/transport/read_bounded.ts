@@ -37,7 +37,7 @@ export async function readBounded(
   return bytes;
 }
 
-/** The first bytes of a body as text, and no more: for the words of a refusal. */
+/** Only the first bytes of a body as text: for the error message. */
 export async function readStart(
   response: { readonly body: ReadableStream<Uint8Array> | null },
   limit = 65536,

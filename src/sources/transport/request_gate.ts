@@ -5,15 +5,15 @@ import { backoff } from "./backoff.ts";
 
 /** Requests under way to a server that has not answered any yet. */
 const FIRST_REQUESTS = 4;
-/** Refusals in a row after which no more is asked. */
+/** Refusals in a row after which no more requests are sent. */
 const MOST_REFUSALS = 9;
 /**
- * Milliseconds. A connection that has to wait longer does so as the transfer's waits are, not as a request
- * that hangs.
+ * Milliseconds. A connection that has to wait longer waits as the transfer does after a failure, not as a
+ * request that hangs.
  */
 const LONGEST_HERE = 20_000;
 
-/** How waits go by. */
+/** The clock and the timer; tests give their own. */
 export interface Pace {
   /** Milliseconds, monotonic. */
   readonly now: () => number;
@@ -27,7 +27,7 @@ export interface Pass {
   answered(): void;
   /** @param asked Milliseconds that the server asks to wait. */
   refused(reason: string, asked: number | null): void;
-  /** Neither: it was aborted. */
+  /** Neither answered nor refused: it was aborted. */
   dropped(): void;
 }
 
@@ -76,7 +76,7 @@ export class RequestGate {
   }
 
   get #limit(): number {
-    // One refusal among answers says little of the server.
+    // One refusal among answers says little about the server.
     if (this.#refusals > (this.#proven ? 1 : 0)) return 1;
     return this.#proven ? Infinity : FIRST_REQUESTS;
   }

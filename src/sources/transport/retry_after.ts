@@ -2,7 +2,7 @@
  * Milliseconds that a `Retry-After` header asks for: seconds, or a date (RFC 9110, 10.2.3).
  *
  * @param now Milliseconds since the epoch.
- * @returns `null` without a header or with one that says nothing.
+ * @returns `null` without a header or with one that is not valid.
  */
 export function parseRetryAfter(header: string | null, now: number): number | null {
   if (header === null) return null;

@@ -14,7 +14,7 @@ export interface Transport {
   /**
    * One attempt at a file or a part of one. Any status is an answer; its body is the runtime's own stream.
    *
-   * @throws {TransientError} the connection failed, or the server is to be left alone for a while.
+   * @throws {TransientError} the connection failed, or the server must not be asked for a while.
    * @throws {AimError} `network` if another attempt cannot help; the signal's reason when aborted.
    */
   fetch(url: string | URL, init: TransportRequest): Promise<Response>;
@@ -113,7 +113,7 @@ export function openTransport(options: TransportOptions): Transport {
     }
     const { status } = response;
     logRequest(method, url, status, started);
-    // What is not there, or has changed, says nothing of the server's health.
+    // A missing or changed file says nothing about the server's health.
     const refused = status >= 400 && ![404, 405, 412, 416].includes(status);
     if (refused) pass.refused(`status ${status}`, askedWait(response.headers));
     else pass.answered();
@@ -186,7 +186,7 @@ function logRequest(method: string, url: URL, outcome: number | string, started:
   log.debug("request", { ...result, ms, method, url: url.origin + url.pathname });
 }
 
-/** The same answer with its body in memory: an answer that breaks off is no answer. */
+/** The same answer with its body in memory: an answer that breaks off does not count. */
 async function whole(
   response: Response,
   url: URL,
@@ -202,7 +202,7 @@ async function whole(
   }
 }
 
-/** Reads a small body that nobody wants, so that its connection can serve again; gives up on a large one. */
+/** Reads a small body that nobody needs, so that its connection can be used again; cancels a large one. */
 export async function discard(response: Response): Promise<void> {
   try {
     if (Number(response.headers.get("content-length") ?? "65537") > 65536) await response.body?.cancel();

@@ -37,7 +37,7 @@ export function digestSpecs(digest: Digest | null, others: readonly DigestAlgori
   return [...specs.values()];
 }
 
-/** True where only a match says something: a multipart ETag of which the parts' sizes are guesses. */
+/** True if only a match proves anything: a multipart ETag whose part sizes are guesses. */
 export function isGuess(digest: Digest): boolean {
   return digest.algorithm === "multipart-md5" && digest.otherPartSizes !== undefined;
 }
@@ -102,7 +102,7 @@ function native(algorithm: "sha256" | "sha1" | "md5"): Crc {
   return { update: (bytes) => void hash.update(bytes), hex: () => hash.digest("hex") };
 }
 
-/** Several at once; what comes to the wanted value counts, else the first. */
+/** Several at once; the one with the wanted value counts, else the first. */
 function firstOf(hashes: readonly Crc[], wanted: string): Crc {
   return {
     update(bytes) {
@@ -115,7 +115,7 @@ function firstOf(hashes: readonly Crc[], wanted: string): Crc {
   };
 }
 
-/** The MD5 of the parts' binary MD5s. Bytes beyond the last part belong to it, so that they cannot go unseen. */
+/** The MD5 of the parts' binary MD5s. Bytes beyond the last part belong to it, so that they are noticed. */
 function multipartMd5(partSizes: readonly number[]): Crc {
   const outer = nodeModule("node:crypto").createHash("md5");
   let part = 0;

@@ -3,25 +3,25 @@ import { type DigestSpec, digestStream } from "./digests.ts";
 import { LANE_BYTES, LANES, type Md5Lanes, md5Lanes } from "./md5_lanes.ts";
 import type { ComputedDigests } from "../types.ts";
 
-/** Digests of a file of which more and more is there. */
+/** Digests of a file that is still growing. */
 export interface FileHash {
   /** Bytes that were hashed. */
   readonly at: number;
-  /** Whether a step can be made when bytes `[0, to)` are there. */
+  /** Whether a step can be made when bytes `[0, to)` are on disk. */
   ready(to: number): boolean;
-  /** Hashes some of what is there. @throws {Error} where the file is shorter than it was said to be. */
+  /** Hashes some of what is on disk. @throws {Error} if the file is shorter than `size`. */
   step(to: number): void;
   /** Ends it, once all was hashed. */
   digests(): ComputedDigests;
 }
 
-/** Bytes a step: between two of them, messages are looked at. */
+/** Bytes per step: messages are handled between two steps. */
 const SLICE = 16 * 1024 * 1024;
-/** Bytes in parts hashed side by side, at most: so much must be there before they begin. */
+/** Bytes in parts hashed side by side, at most: so much must be on disk before they begin. */
 const LARGEST_GROUP = 512 * 1024 * 1024;
-/** Parts that are worth hashing side by side: twelve take about as long as three do one after another. */
+/** Parts from which hashing side by side is worth it: twelve take as long as three one after another. */
 const FEWEST_PARTS = 3;
-/** Of larger ones too few fit a group to be worth the wait for it. */
+/** Of larger parts, too few fit in a group for it to be worth waiting for. */
 const LARGEST_PART = LARGEST_GROUP / 4;
 const MD5_BLOCK = 64;
 /** A lane's bytes a step: whole inputs. */
@@ -40,7 +40,7 @@ export function fileHash(file: Deno.FsFile, size: number, specs: readonly Digest
   return new InOrderHash(file, size, specs);
 }
 
-/** The size of parts that are all alike, but for a smaller last one; `null` if they are not, or side by side is not worth while. */
+/** The size of equal parts (the last may be smaller); `null` if they differ, or if side by side is not worth it. */
 function evenPart(partSizes: readonly number[], size: number): number | null {
   const [part = 0] = partSizes;
   const last = size - part * (partSizes.length - 1);
@@ -49,7 +49,7 @@ function evenPart(partSizes: readonly number[], size: number): number | null {
   return even && part % MD5_BLOCK === 0 && worthWhile ? part : null;
 }
 
-/** From the first byte to the last. */
+/** Hashes a file from the first byte to the last. */
 class InOrderHash implements FileHash {
   at = 0;
   readonly #file: Deno.FsFile;
@@ -81,7 +81,7 @@ class InOrderHash implements FileHash {
   }
 }
 
-/** A multipart ETag of even parts: as many side by side as there are lanes, and one or two that are left one after another. */
+/** A multipart ETag of even parts: as many side by side as there are lanes, and one or two remaining ones one after another. */
 class EvenPartsHash implements FileHash {
   readonly #file: Deno.FsFile;
   readonly #size: number;
@@ -106,7 +106,7 @@ class EvenPartsHash implements FileHash {
     return this.#group + (this.#count - 1) * this.#done + Math.min(this.#done, this.#last);
   }
 
-  /** Parts that are hashed next: together, or one that is left. */
+  /** Parts that are hashed next: a group, or one remaining part. */
   get #count(): number {
     const most = Math.min(LANES, Math.floor(LARGEST_GROUP / this.#part));
     const count = Math.min(most, Math.ceil((this.#size - this.#group) / this.#part));
@@ -123,7 +123,7 @@ class EvenPartsHash implements FileHash {
     return this.#count > 1 ? Math.min(this.#part, this.#done + LANE_SLICE) : this.#part;
   }
 
-  /** As much of the last part must be there, and so of those before it. */
+  /** As much of the last part must be on disk, and so of those before it. */
   ready(to: number): boolean {
     return to >= this.#group + (this.#count - 1) * this.#part + Math.min(this.#until, this.#last);
   }

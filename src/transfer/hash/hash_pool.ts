@@ -9,13 +9,13 @@ export interface HashJob {
   advance(to: number): void;
   /** Resolves once all bytes have been announced and hashed. */
   readonly done: Promise<ComputedDigests>;
-  /** Gives it up; `done` rejects. */
+  /** Stops it; `done` rejects. */
   cancel(): void;
 }
 
 /** Threads that hash files. They start when first needed. */
 export interface HashPool {
-  /** Hashes a file that is there. @param onBytes Called with bytes hashed since the last call. */
+  /** Hashes a complete file. @param onBytes Called with bytes hashed since the last call. */
   hash(
     path: string,
     digests: readonly (Digest | DigestAlgorithm)[],
@@ -38,7 +38,7 @@ interface Pending {
 
 interface PoolWorker {
   readonly worker: Worker;
-  /** Of its files, hashed or not. */
+  /** Bytes of its files, hashed or not. */
   bytes: number;
 }
 
@@ -104,7 +104,7 @@ export function hashPool(options: { workers?: number } = {}): HashPool {
     const done = new Promise<ComputedDigests>((resolve, reject) => {
       pending.set(id, { resolve, reject, worker, onBytes, size, hashed: 0 });
     });
-    // Whoever waits sees the failure; nobody waits for work that was given up.
+    // Whoever waits sees the failure; nobody waits for work that was stopped.
     done.catch(() => {});
     send({ type: "open", id, path, size, specs });
     let announced = 0;
@@ -139,7 +139,7 @@ export function hashPool(options: { workers?: number } = {}): HashPool {
   };
 }
 
-/** Where the worker's module lies: beside this one, compiled as this one is. */
+/** Where the worker's module is: beside this one, compiled as this one is. */
 function workerUrl(): URL {
   return new URL(import.meta.url.endsWith(".ts") ? "./hash_worker.ts" : "./hash_worker.js", import.meta.url);
 }

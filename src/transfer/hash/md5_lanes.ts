@@ -1,6 +1,6 @@
 /** Messages hashed at once. */
 export const LANES = 12;
-/** Bytes a lane that `update` takes at once, at most; a multiple of MD5's block. The inputs together fit a processor's second cache. */
+/** Bytes per lane that `update` takes at once, at most; a multiple of MD5's block. The inputs together fit a processor's second cache. */
 export const LANE_BYTES = 64 * 1024;
 
 const BLOCK = 64;
@@ -20,7 +20,7 @@ export interface Md5Lanes {
   start(): void;
   /** Hashes the first `bytes` of each input: a multiple of 64. */
   update(bytes: number): void;
-  /** The MD5s of the messages if they end with the `bytes` (less than 64) that the inputs begin with. They may go on all the same. */
+  /** The MD5s of the messages, ended by the first `bytes` (less than 64) of the inputs. `update` may still be called afterwards. */
   finish(bytes: number): Uint8Array[];
 }
 
@@ -75,7 +75,7 @@ interface Machine {
   readonly inputs: readonly Uint8Array<ArrayBuffer>[];
 }
 
-/** One a thread: the inputs of one hash after another stay in the cache. */
+/** One per thread: the inputs of one hash after another stay in the cache. */
 let machine: Machine | null | undefined;
 
 function startMachine(): Machine | null {
@@ -93,7 +93,7 @@ function startMachine(): Machine | null {
   }
 }
 
-/** Vectors of four messages: as many as leave the processor's 16 registers a few for what lies between. */
+/** Vectors of four messages: as many as leave a few of the processor's 16 registers for intermediate values. */
 const QUADS = LANES / 4;
 const STEPS = Array.from({ length: 64 }, (_, n) => n);
 const SHIFTS = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];

@@ -1,7 +1,7 @@
 /** Bytes per second that keep a core busy with receiving, writing and hashing. */
 const BUSY_CORE = 300_000_000;
 
-/** What a transfer brought in a while. */
+/** What a transfer received in some time. */
 export interface Progress {
   readonly bytes: number;
   /** Milliseconds. */
@@ -12,8 +12,8 @@ export interface Progress {
 }
 
 /**
- * Whether more connections would bring more: not if the machine is busy with what comes, since they only cost then,
- * and not if no more is allowed. A limit is kept to in bursts, so half of it counts as reached.
+ * Whether more connections would make the transfer faster: not if the machine is busy with what arrives already,
+ * and not if no more is allowed. A limit is kept in bursts, so half of it counts as reached.
  */
 export function connectionsHelp({ bytes, elapsed, cores, limit }: Progress): boolean {
   const enough = Math.min(BUSY_CORE * cores, limit === null ? Infinity : limit / 2);

@@ -1,6 +1,6 @@
-/** A part that a connection is bringing. */
+/** A part that a connection is downloading. */
 export interface PartUnderWay {
-  /** Of the file: where it began, up to where it came, and where it ends. */
+  /** Offsets in the file: where it began, how far it is, and where it ends. */
   readonly start: number;
   readonly at: number;
   readonly end: number;
@@ -10,7 +10,7 @@ export interface PartUnderWay {
 
 /** Bytes of which another connection takes over half; less is hardly worth a request. */
 const LEAST = 512 * 1024;
-/** Milliseconds: what is there sooner is not worth another connection. */
+/** Milliseconds: a part that is done sooner is not worth another connection. */
 const SOON = 1_000;
 /** Milliseconds after which it can be said how fast a part comes. */
 const JUDGED = 500;
@@ -18,10 +18,10 @@ const JUDGED = 500;
 const EVEN = 64 * 1024;
 
 /**
- * Which part to divide for a connection that has nothing to do, and where: in the middle of what is missing of the one that would be there last.
+ * Which part to divide for a connection that has nothing to do, and where: in the middle of what the last one to finish still misses.
  * So one slow connection does not hold up the whole transfer in the end.
  *
- * @returns The part's index and the offset in its file; `null` if all of them will be there soon.
+ * @returns The part's index and the offset in its file; `null` if all of them will be done soon.
  */
 export function divisionOf(parts: readonly PartUnderWay[]): { part: number; at: number } | null {
   let found: { part: number; at: number } | null = null;

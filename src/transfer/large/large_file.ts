@@ -19,24 +19,24 @@ export interface LargeFile {
   stolen: number;
 }
 
-/** How a large file is brought. */
+/** How a large file is downloaded. */
 export type FileState =
   /** In parts, over several connections. */
   | { readonly kind: "parts" }
-  /** The server sends only complete files: this part brings all of it, in one stream. */
+  /** The server sends only complete files: this part is all of it, in one stream. */
   | { readonly kind: "stream"; readonly owner: PartOwner }
-  /** All bytes are there. */
+  /** All bytes are on disk. */
   | { readonly kind: "proving" };
 
-/** Stands for one part's bringing, over all its attempts. */
+/** Stands for the download of one part, over all its attempts. */
 export type PartOwner = Readonly<Record<never, never>>;
 
-/** A connection that is bringing bytes of a file. */
+/** A connection that is downloading bytes of a file. */
 export interface Flow {
   readonly file: LargeFile;
   readonly owner: PartOwner;
   readonly abort: AbortController;
-  /** Of the file: what it brings. The end comes nearer where another connection takes over the rest. */
+  /** The range of the file that it downloads. The end moves nearer if another connection takes over the rest. */
   range: { start: number; end: number };
   /** Up to where it has written. */
   at: number;
@@ -45,7 +45,7 @@ export interface Flow {
   state: FlowState;
 }
 
-/** What a connection is at. */
+/** What a connection is doing. */
 export type FlowState =
   | { readonly kind: "asking" }
   /** Bytes arrive since a moment in milliseconds; `divisible`: another connection may take over the rest. */
@@ -53,7 +53,7 @@ export type FlowState =
   /** Its bytes are no longer wanted: neither counted nor recorded. */
   | { readonly kind: "dropped" };
 
-/** How far a file reaches from its first byte without a gap, with what flows. Asked for every chunk: it makes nothing new. */
+/** How far a file reaches from its first byte without a gap, unfinished parts included. Called for every chunk: it allocates nothing. */
 export function reachedBy<F>(
   file: F,
   done: readonly ByteRange[],

@@ -66,7 +66,7 @@ export class LargeFiles {
   }
 
   /**
-   * Brings a part, in as many attempts as it takes, and the file's proof if it is the last. What is wrong in the end ends the transfer.
+   * Downloads a part, in as many attempts as it takes, and proves the file after its last part. What fails in the end ends the transfer.
    *
    * @param round The file's, for which the part was planned.
    */
@@ -80,7 +80,7 @@ export class LargeFiles {
 
   async #bring(file: LargeFile, part: ByteRange, round: number): Promise<void> {
     const owner: PartOwner = {};
-    // The file was restarted, or another connection brings or has brought all of it: this part is no longer wanted.
+    // The file was restarted, or another connection downloads or has downloaded all of it: this part is no longer wanted.
     const unwanted = () =>
       roundOf(file) !== round || file.state.kind === "proving" ||
       (file.state.kind === "stream" && file.state.owner !== owner);
@@ -97,7 +97,7 @@ export class LargeFiles {
         range = await this.#attempt(file, range, owner);
       } catch (failure) {
         if (unwanted()) return;
-        // Another connection brings it, and may have finished the file meanwhile.
+        // Another connection downloads it, and may have finished the file meanwhile.
         if (failure instanceof Superseded) return;
         if (failure instanceof StagingLostError) return this.#stolen(file, failure);
         if (!(failure instanceof AttemptFailed)) throw failure;
@@ -115,7 +115,7 @@ export class LargeFiles {
     this.#run.track(this.#proveAndPublish(file), file.item.file);
   }
 
-  /** Looks how far the connections have come, ends those that have stalled, and lets what has come be hashed. */
+  /** Looks how far the connections have come, ends those that have stalled, and lets what has arrived be hashed. */
   look(): void {
     for (const { moved, abort } of this.#flows) {
       if (moved !== null && this.#run.isStalled(moved)) abort.abort(this.#run.stalled());
@@ -125,7 +125,7 @@ export class LargeFiles {
     }
   }
 
-  /** Takes the rest of a part from a slow connection, for one that has nothing to do; `null` if all will be there soon. */
+  /** Takes the rest of a part from a slow connection, for one that has nothing to do; `null` if all will be done soon. */
   divide(): { readonly file: LargeFile; readonly range: ByteRange } | null {
     const now = this.#run.clock.now();
     const flowing = [...this.#flows].flatMap((flow) =>
@@ -141,7 +141,7 @@ export class LargeFiles {
     return { file: flow.file, range };
   }
 
-  /** Stops bringing files that another process has taken over, and notes how far the others have come, in case this process is killed. */
+  /** Stops downloading files that another process has taken over, and records how far the others are, in case this process is killed. */
   check(): void {
     for (const file of this.#open) {
       try {
@@ -156,7 +156,7 @@ export class LargeFiles {
     }
   }
 
-  /** Flushes what has come of all files. */
+  /** Flushes what has arrived of all files. */
   flush(): void {
     for (const file of this.#open) {
       // A disk that is slower than the network is not asked again meanwhile.
@@ -213,7 +213,7 @@ export class LargeFiles {
       await this.#transfer(flow);
     } catch (error) {
       failure = flow.abort.signal.aborted ? flow.abort.signal.reason : error;
-      // Whatever failed, the server need not send more.
+      // Whatever failed, the server should not send more.
       flow.abort.abort(failure);
     }
     this.#run.stop.signal.removeEventListener("abort", onStop);
@@ -243,21 +243,21 @@ export class LargeFiles {
     return flow;
   }
 
-  /** Asks for a flow's range and copies what comes to the file. */
+  /** Asks for a flow's range and copies it to the file. */
   async #transfer(flow: Flow): Promise<void> {
     const { stop, source, bucket, clock } = this.#run;
     const { file, range: { start, end }, abort: { signal } } = flow;
     stop.signal.throwIfAborted();
     const all = start === 0 && end === file.item.file.size;
     const asked = source.read(file.item.file, all ? null : { start, end }, signal);
-    // What it fails by is seen below, if the thread starts; that takes 10 ms, in which the answer is on its way.
+    // Its failure is seen below. Starting the thread takes 10 ms, while the answer is on its way.
     asked.catch(() => {});
     this.#hash(file);
     const body = await asked;
     if (body.range.start !== start || body.range.end !== end) this.#widen(flow, body);
     signal.throwIfAborted();
     using handle = file.partial.writer(flow.range.start);
-    // Where bandwidth is limited, another connection brings nothing sooner.
+    // With limited bandwidth, another connection downloads nothing sooner.
     const divisible = file.state.kind === "parts" && bucket === null;
     flow.state = { kind: "flowing", since: clock.now(), divisible };
     await copyBody(body, {
@@ -278,8 +278,8 @@ export class LargeFiles {
   }
 
   /**
-   * The server ignored the range and sends the complete file: this connection alone brings it. What others brought is thrown away,
-   * since what was hashed must not be written again.
+   * The server ignored the range and sends the complete file: this connection alone downloads it. What others have downloaded is thrown
+   * away, since what was hashed must not be written again.
    */
   #widen(flow: Flow, body: RangeBody): void {
     const { file, range, owner } = flow;
@@ -290,7 +290,7 @@ export class LargeFiles {
         `the server sent bytes ${body.range.start} to ${body.range.end} of ${path}, asked for ${range.start} to ${range.end}`,
       );
     }
-    // All of it is here already, or another connection brings all of it.
+    // All of it is on disk already, or another connection downloads all of it.
     if (file.state.kind !== "parts") {
       if (file.state.kind === "stream" && file.state.owner === owner) return void (range.end = size);
       void body.body.cancel().catch(() => {});
@@ -367,7 +367,7 @@ export class LargeFiles {
     this.#requeue(file, partsOf({ size: file.item.file.size, done: [] }, this.#run.budget.partSize));
   }
 
-  /** Throws away what came of a file, and every connection that brings it but one. */
+  /** Throws away what has arrived of a file, and ends every connection that downloads it but one. */
   #startAnew(file: LargeFile, but: Flow | null): void {
     for (const flow of this.#flows) {
       if (flow.file !== file || flow === but || flow.state.kind === "dropped") continue;
@@ -382,7 +382,7 @@ export class LargeFiles {
     file.partial = PartialFile.fresh(file.item.staging, nonce(), this.#binding(file.item.file), this.#owner);
   }
 
-  /** Records what has come of the parts under way as well. */
+  /** Records what has arrived of the parts under way as well. */
   #note(file: LargeFile): void {
     for (const { file: of, state, range, at } of this.#flows) {
       if (of === file && state.kind !== "dropped") file.partial.wrote({ start: range.start, end: at });
@@ -396,7 +396,7 @@ export class LargeFiles {
     flow.at = at;
   }
 
-  /** Runs what touches this machine's files only. */
+  /** Runs something that touches only this machine's files. */
   #local(file: LargeFile, run: () => void): void {
     try {
       run();

@@ -25,7 +25,7 @@ export interface ReadRecord {
   readonly closed: boolean;
   /** Ranges that survive loss of power. */
   readonly flushed: readonly ByteRange[];
-  /** Ranges that are there: flushed, or written on this machine since it started. */
+  /** Ranges that are on disk: flushed, or written on this machine since it started. */
   readonly done: readonly ByteRange[];
 }
 
@@ -53,9 +53,9 @@ export function closedLine(): string {
 }
 
 /**
- * Reads a record; `null` if it is none, or cut within its first line. Reading ends at the first damaged line.
+ * Reads a record; `null` if it is not one, or is cut within its first line. Reading ends at the first damaged line.
  *
- * @param reader Who asks: what was written but not flushed counts only where it was written on this machine since it started.
+ * @param reader Who asks: what was written but not flushed counts only if it was written on this machine since it started.
  */
 export function readRecord(text: string, reader: HostIdentity): ReadRecord | null {
   const entries = wholeLines(text);

@@ -17,7 +17,7 @@ import {
 import { addRange, gaps, prefixEnd, rangeBytes } from "../ranges.ts";
 import { ownStaging, recordPath } from "../staging_names.ts";
 
-/** Another process has taken the partial file over: the lease was defeated. */
+/** Another process has taken the partial file over: the lease has failed. */
 export class StagingLostError extends Error {
   override readonly name = "StagingLostError";
 }
@@ -30,7 +30,7 @@ export interface PartialOwner {
 
 /**
  * A file while it arrives, with the record of what has. The record never claims a byte that is not on disk. A name is used by one run
- * only; a later run takes the file over by renaming it, which the earlier one notices should it still live.
+ * only; a later run takes the file over by renaming it, which the earlier one notices if it still runs.
  */
 export class PartialFile {
   readonly path: string;
@@ -55,7 +55,7 @@ export class PartialFile {
   }
 
   /**
-   * Takes over what an earlier run left of this very content, and removes what else there is of it.
+   * Takes over what an earlier run left of this very content, and removes the rest.
    *
    * @param names File names in the staging directory that earlier runs left for this file.
    * @returns `settled`: no other process can still be writing to it.
@@ -119,7 +119,7 @@ export class PartialFile {
     }
   }
 
-  /** The record first: a file without one is worth nothing, a record without file neither. */
+  /** The record first: neither is worth anything without the other. */
   #createBoth(): OpenFiles {
     const { files, self } = this.#owner;
     const record = files.create(recordPath(this.path));
@@ -182,7 +182,7 @@ export class PartialFile {
     throw lost(this.path);
   }
 
-  /** Throws away what was brought. The name stays this run's. */
+  /** Throws away what was downloaded. The name stays this run's. */
   discard(): void {
     this.#shut();
     this.#done = [];
@@ -208,7 +208,7 @@ export class PartialFile {
     this.#owner.files.remove(recordPath(this.path));
   }
 
-  /** Ends this run's use in order; what was brought stays for a later one. */
+  /** Ends this run's use in order; what was downloaded stays for a later one. */
   close(): void {
     if (this.#files === null) return;
     // A full disk must not hide why the run ends.
@@ -252,7 +252,7 @@ function usableRecord(path: string, binding: RecordBinding, self: HostIdentity):
   }
 }
 
-/** Renames the file to this run's name, its record first: whenever the process dies, one whole pair is there. */
+/** Renames the file to this run's name, its record first: whenever the process dies, one complete pair exists. */
 function takeOver(from: string, to: string, record: ReadRecord, { files, self }: PartialOwner): boolean {
   const text = openLine(record.binding, self) + record.flushed.map(flushedLine).join("") +
     record.done.map(wroteLine).join("");

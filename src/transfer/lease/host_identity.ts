@@ -1,7 +1,7 @@
 import { nodeModule } from "../../os/node_module.ts";
 import { kernelFiles } from "../../os/kernel_files.ts";
 
-/** Who wrote a lock or a part record, as far as it can be told. */
+/** Who wrote a lock or a part record. */
 export interface HostIdentity {
   readonly host: string;
   readonly pid: number;
@@ -11,17 +11,17 @@ export interface HostIdentity {
   readonly process: ProcessIdentity | null;
 }
 
-/** A process, for the time that it lives. */
+/** A process while it runs. */
 export interface ProcessIdentity {
-  /** Of this start of the machine (`/proc/sys/kernel/random/boot_id`). */
+  /** The id of this start of the machine (`/proc/sys/kernel/random/boot_id`). */
   readonly bootId: string;
-  /** In which PIDs are counted: each container has its own. */
+  /** The PID namespace: each container has its own. */
   readonly namespace: string;
   /** Clock ticks from the machine's start to the process's. */
   readonly started: number;
 }
 
-/** A process's identity as it was written; `null` if it is none: an earlier version of aim wrote none. */
+/** A process's identity as it was written; `null` if there is none, as in locks of earlier versions of aim. */
 export function processFrom(value: unknown): ProcessIdentity | null {
   const { bootId, namespace, started } = (value ?? {}) as Partial<Record<keyof ProcessIdentity, unknown>>;
   return typeof bootId === "string" && typeof namespace === "string" && typeof started === "number"
@@ -39,12 +39,12 @@ export function hostIdentity(): HostIdentity {
   };
 }
 
-/** True when no reboot lies between the two, on one host. Uptime is in whole seconds, and clocks are corrected slowly. */
+/** True if both are of one host and of the same boot. Uptime is in full seconds, and clocks are corrected slowly. */
 export function sameBoot(a: HostIdentity, b: HostIdentity): boolean {
   return a.host === b.host && Math.abs(a.boot - b.boot) <= 5;
 }
 
-/** True when a process is certainly gone: it counts PIDs as this one does, and its PID is free or another's by now. */
+/** True when a process is certainly gone: it counts PIDs as this one does, and its PID is free or belongs to another process now. */
 export function isDead({ pid, process: other }: HostIdentity, { process: self }: HostIdentity): boolean {
   if (other === null || self === null) return false;
   if (other.bootId !== self.bootId || other.namespace !== self.namespace) return false;
@@ -53,7 +53,7 @@ export function isDead({ pid, process: other }: HostIdentity, { process: self }:
 }
 
 /**
- * True when a process on this very host seems to be gone. Nothing is known of other hosts, nor where asking is not permitted; a container
+ * True when a process on this very host seems to be gone. Nothing is known of other hosts, or if asking is not permitted. A container
  * that shares the host's name may see another set of processes, so this alone proves nothing.
  */
 export function knownGone(other: HostIdentity, self: HostIdentity): boolean {
@@ -85,6 +85,6 @@ function startOf(pid: number): number | null | undefined {
   // proc_pid_stat(5): the name, the second field, may have spaces and parentheses; the start is the 22nd.
   const fields = stat.value.slice(stat.value.lastIndexOf(")") + 2).split(" ");
   const started = Number(fields[19]);
-  // A zombie has ended, though its parent has not looked yet.
+  // A zombie has ended, but its parent has not collected it yet.
   return fields[0] === "Z" || fields[0] === "X" ? null : Number.isFinite(started) ? started : undefined;
 }

@@ -44,7 +44,7 @@ interface LockText extends HostIdentity {
 /** Milliseconds that a new holder waits to see whether another has taken the lease in the same moment. */
 const SETTLE = 200;
 const TELL_EVERY = 30_000;
-/** Bytes of a lock: far above any. */
+/** Bytes of a lock at most: far more than any has. */
 const LARGEST = 4096;
 
 /**
@@ -52,7 +52,7 @@ const LARGEST = 4096;
  * link(2) and kept by rewriting it; no flock(2), which network file systems do not always have. A holder that gives no sign of life for the
  * lease time loses it; one whose process is certainly dead loses it at once. A holder that loses it is stopped, waits, and runs again.
  *
- * Nothing correct may rest on the lease: it saves bandwidth.
+ * Correctness must not depend on the lease: it only saves bandwidth.
  *
  * @param directory Made when missing. Requires read and write permission for it.
  * @throws {AimError} `no-space` if the directory is not writable; the signal's reason; what `run` throws.
@@ -223,7 +223,11 @@ function keep(path: string, mine: LockText, options: LeaseOptions): Held {
   };
 }
 
-/** A sign of life. A lock that was removed is taken again; one that is another's stays so. @returns whether the lease is still ours. */
+/**
+ * Gives a sign of life. A lock that was removed is taken again; another process's lock is left alone.
+ *
+ * @returns Whether the lease is still ours.
+ */
 function renew(path: string, mine: LockText): boolean {
   let file: Deno.FsFile;
   try {
@@ -232,7 +236,7 @@ function renew(path: string, mine: LockText): boolean {
     if (error instanceof Deno.errors.NotFound) return takeFree(path, mine);
     throw error;
   }
-  // Written in place through the very handle that was read: should the path be another's by now, this is no longer its file.
+  // Written in place through the very handle that was read: if the path belongs to another process by now, it names another file.
   try {
     const buffer = new Uint8Array(4096);
     const text = decoder.decode(buffer.subarray(0, file.readSync(buffer) ?? 0));

@@ -23,10 +23,10 @@ export interface SmallFile {
 /** Files that are flushed to disk together: one at a time, each would wait for a commit of the file system's journal. */
 const GROUP = 32;
 
-/** Bytes of a body that is read at once: the runtime does that by one call, without a stream. */
+/** Bytes of a body that is read at once: the runtime does it in one call, without a stream. */
 const ONE_READ = 64 * 1024;
 
-/** Times that a file is fetched again since another process has removed what came of it. */
+/** Times that a file is fetched again because another process has removed it. */
 const MOST_LOST = 3;
 
 /** A file that is written under a name of its own, not yet flushed. */
@@ -38,20 +38,20 @@ interface Written {
   readonly file: Deno.FsFile | null;
 }
 
-/** Brings files in one piece each: one request, one proof, one write. */
+/** Downloads files in one piece each: one request, one proof, one write. */
 export class SmallFiles {
   readonly #run: TransferRun;
   readonly #again: (file: SmallFile) => void;
   readonly #lost = new Map<SmallFile, number>();
-  /** Memory that no connection uses at present. */
+  /** Memory that no connection uses now. */
   readonly #spare: Uint8Array<ArrayBuffer>[] = [];
   readonly #requests = new Set<OpenRequest>();
   #written: Written[] = [];
   #flushing: Promise<void> | null = null;
-  /** There a flush does nothing, but each takes a turn of another thread. */
+  /** True on a file system in memory: a flush does nothing there, but still costs a call to another thread. */
   #inMemory = false;
 
-  /** @param again Called with a file that is to be brought once more. */
+  /** @param again Called with a file that must be fetched again. */
   constructor(run: TransferRun, again: (file: SmallFile) => void) {
     this.#run = run;
     this.#again = again;
@@ -65,7 +65,7 @@ export class SmallFiles {
     }
   }
 
-  /** Brings a file. What is wrong in the end ends the transfer. It is `done` once its group is flushed. */
+  /** Downloads a file. What fails in the end ends the transfer. It is `done` once its group is flushed. */
   async bring(file: SmallFile): Promise<void> {
     try {
       await this.#bring(file);
@@ -120,7 +120,7 @@ export class SmallFiles {
     }
     this.#spare.push(memory);
     if (this.#written.length >= GROUP || this.#requests.size === 0) this.flush();
-    // A disk that is slower than the network is waited for: only so many files are open at once.
+    // Waits for a disk that is slower than the network: only so many files are open at once.
     if (this.#written.length >= GROUP) await this.#flushing?.catch(() => {});
   }
 
@@ -134,7 +134,7 @@ export class SmallFiles {
         for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
       }
     } catch (error) {
-      // Not among what was written: what is torn must not get its name.
+      // Not in the list of written files: a torn file must not get its name.
       this.#discard(file, staging);
       throw directoryGone(error, staging) ?? errorFrom(error, `writing ${small.item.target(digests)}`);
     }
@@ -168,7 +168,7 @@ export class SmallFiles {
     }
   }
 
-  /** Another process, the lease defeated, has taken the file for a leftover and removed it. */
+  /** The lease has failed, and another process has removed the file as a leftover. */
   #mayFetchAgain(small: SmallFile): boolean {
     const lost = (this.#lost.get(small) ?? 0) + 1;
     this.#lost.set(small, lost);
@@ -178,7 +178,7 @@ export class SmallFiles {
     return true;
   }
 
-  /** Fills `bytes`, which are as many as the file has. */
+  /** Fills `bytes`, which has the size of the file. */
   async #fetch(file: ManifestFile, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     for (let failures = 1;; failures++) {
       const failure = await this.#attempt(file, bytes);
@@ -254,6 +254,6 @@ export class SmallFiles {
 
 interface OpenRequest {
   readonly abort: AbortController;
-  /** When the last byte came; `null` while none is asked for. */
+  /** When the last byte arrived; `null` while none is asked for. */
   moved: number | null;
 }
