@@ -75,7 +75,9 @@ async function killedAfter(
   }).spawn();
   const sent = () => server.requests.reduce((sum, request) => sum + request.sent, 0);
   const watch = setInterval(() => {
-    if (sent() >= bytes) child.kill("SIGKILL");
+    if (sent() < bytes) return;
+    clearInterval(watch);
+    child.kill("SIGKILL");
   }, 5);
   const { signal } = await child.status;
   clearInterval(watch);
