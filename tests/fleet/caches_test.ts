@@ -6,7 +6,9 @@ import { missingProgram } from "../e2e/contained.ts";
 import { python, withoutPython } from "../interop/python_client.ts";
 import { type DockerRegistry, NO_REGISTRY, skopeo, startRegistry } from "../oci/docker_registry.ts";
 import { type Ceph, startCeph } from "../servers/ceph.ts";
+import { freePort } from "../servers/free_port.ts";
 import { startHub } from "../servers/hub_server.ts";
+import { startNginxWith } from "../servers/nginx_process.ts";
 import { startMisbehavingProxy } from "../servers/misbehaving_proxy.ts";
 import { startOlah } from "../servers/olah.ts";
 import { startS3 } from "../servers/s3_server.ts";
@@ -193,6 +195,48 @@ fleetTest(
     } finally {
       await Deno.remove(directory, { recursive: true });
     }
+  },
+);
+
+fleetTest(
+  "a cache whose key is the Range header asks once, too, where AIM_DOWNLOAD_MAX_BANDWIDTH keeps parts whole",
+  noNginx,
+  async () => {
+    await using hub = await startHub({ repos, faults: [SLOW] });
+    const port = freePort();
+    const cache = await startNginxWith(
+      { url: `http://127.0.0.1:${port}` },
+      (temporary) =>
+        `proxy_cache_path ${temporary}/cache keys_zone=parts:1m;
+      server {
+        listen 127.0.0.1:${port};
+        proxy_http_version 1.1;
+        proxy_cache parts;
+        proxy_cache_key $uri$http_range;
+        proxy_cache_valid 200 206 1h;
+        proxy_cache_lock on;
+        proxy_cache_lock_timeout 10m;
+        proxy_cache_lock_age 10m;
+        proxy_ignore_headers Cache-Control Expires Vary;
+        proxy_set_header Range $http_range;
+        location / { proxy_pass ${hub.cdnUrl}; }
+      }`,
+    );
+    assert(!("skip" in cache));
+    await using _ = cache;
+    hub.publicCdnUrl = cache.url;
+    await downloadOnFleet({
+      ref: "hf://org/model",
+      env: { HF_ENDPOINT: hub.url, AIM_DOWNLOAD_MAX_BANDWIDTH: "1GB" },
+      kill: false,
+    });
+    // Small files come from the hub itself, once for each node.
+    const stored = hub.requests.filter(({ role, status }) => role === "cdn" && status === 206);
+    const large = Object.values(FLEET_FILES).filter(({ length }) => length > 2 ** 20);
+    assertEquals(
+      stored.reduce((sum, { sent }) => sum + sent, 0),
+      large.reduce((sum, { length }) => sum + length, 0),
+    );
   },
 );
 
