@@ -3,22 +3,34 @@ import { parseArgs } from "@std/cli/parse-args";
 import { type Comparison, isMet } from "./comparison.ts";
 import { drawPlots, PLOTS } from "./growth.ts";
 import type { MeasureOptions } from "./measure.ts";
-import { findPeers } from "./peers.ts";
+import { findPeers, output as shown } from "./peers.ts";
 import type { Result } from "./row_parts.ts";
 import { ROWS } from "./rows.ts";
 import { median } from "./statistics.ts";
 import { EXECUTABLE, makeWorld, SOURCE_FORM } from "./world.ts";
+import { withFigures } from "./write_readme.ts";
+
+/** The rows that the README shows. */
+const README_ROWS = [
+  ...["shards", "shards-tls", "shards-disk", "shards-s3", "shards-s3-tls", "cores", "olah"],
+  ...["file", "file-disk", "many", "again", "delay", "verify", "memory", "start"],
+];
 
 const USAGE =
   `deno task bench [NAME…] [--quick] [--runs N] [--form source|executable] [--json FILE] [--lock FILE] [--plots]
+                [--before FILE] [--readme]
 
 ${ROWS.map(({ name, says }) => `  ${name.padEnd(12)}${says}`).join("\n")}
+
+--before names the executable of an earlier commit, which is measured beside this one.
+--readme measures ${README_ROWS.join(", ")}, in 20 minutes on two quiet cores,
+and writes the figures into README.md and results.json.
 
 --plots draws how cost grows instead: ${Object.keys(PLOTS).join(", ")}, or those that are named.`;
 
 const flags = parseArgs(Deno.args, {
-  string: ["runs", "form", "json", "lock"],
-  boolean: ["quick", "plots", "help"],
+  string: ["runs", "form", "json", "lock", "before"],
+  boolean: ["quick", "plots", "readme", "help"],
   unknown: (name, key) => {
     if (key === undefined) return true;
     console.error(`unknown option ${name}; there is\n${USAGE}`);
@@ -30,9 +42,12 @@ if (flags.help === true) {
   Deno.exit(0);
 }
 const text = (value: unknown) => typeof value === "string" && value !== "" ? value : null;
-const [lock, jsonPath] = [text(flags.lock), text(flags.json)];
+const beside = (name: string) => new URL(name, import.meta.url).pathname;
+const forReadme = flags.readme === true;
+const lock = text(flags.lock), before = text(flags.before);
+const jsonPath = text(flags.json) ?? (forReadme ? beside("results.json") : null);
 const form = text(flags.form) ?? "executable";
-const names = flags._.map(String);
+const names = forReadme && flags._.length === 0 ? README_ROWS : flags._.map(String);
 const [kind, known] = flags.plots === true
   ? ["plot", Object.keys(PLOTS)] as const
   : ["row", ROWS.map((row) => row.name)] as const;
@@ -50,17 +65,28 @@ if (form === "executable" && !executable) {
 }
 const world = await makeWorld({
   aim: executable ? [EXECUTABLE] : SOURCE_FORM,
+  before: before === null ? null : await Deno.realPath(before),
   peers: peers.found,
   quick: flags.quick === true,
 });
 const options: MeasureOptions = { runs: Number(text(flags.runs) ?? "5"), lock };
 const results = new Map<string, Result>();
+const machine = {
+  cores: navigator.hardwareConcurrency,
+  kernel: Deno.osRelease(),
+  deno: Deno.version.deno,
+  memory: Deno.systemMemoryInfo().total,
+};
 try {
   if (flags.plots === true) await drawPlots(world, options, names);
   else {
     for (const row of ROWS.filter(({ name }) => names.length === 0 || names.includes(name))) {
       console.error(`${row.name}: ${row.says}`);
-      const result = await row.run(world, options);
+      const result = await row.run(world, options).catch((error): Result => {
+        // The other rows are worth having all the same.
+        console.error(error);
+        return { figures: new Map(), comparisons: [], skipped: `it failed: ${String(error).split("\n")[0]}` };
+      });
       results.set(row.name, result);
       if (result.skipped !== undefined) console.error(`  skipped: ${result.skipped}`);
       for (const [name, runs] of result.figures) {
@@ -76,6 +102,15 @@ try {
       if (jsonPath !== null) await Deno.writeTextFile(jsonPath, json());
     }
     console.log(table([...results.values()].flatMap((result) => result.comparisons)));
+    if (forReadme) {
+      const path = beside("README.md");
+      const readme = await Deno.readTextFile(path);
+      const { cores, memory } = machine;
+      const commit = (await shown("git", "rev-parse", "--short", "HEAD")) ?? "unknown";
+      const measured = { commit, before: await commitOf(before), cores, memory, rows: results };
+      await Deno.writeTextFile(path, withFigures(readme, measured));
+      await new Deno.Command(Deno.execPath(), { args: ["fmt", "-q", path] }).output();
+    }
   }
 } finally {
   await world.close();
@@ -94,6 +129,14 @@ function table(comparisons: readonly Comparison[]): string {
   return [head, head.map(() => "---"), ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n");
 }
 
+/** An executable in `dist/` of a worktree is of its commit. */
+async function commitOf(executable: string | null): Promise<string | null> {
+  if (executable === null) return null;
+  const folder = executable.replace(/\/[^/]*$/, "");
+  return await shown("git", "-C", folder === executable ? "." : folder, "rev-parse", "--short", "HEAD") ??
+    executable;
+}
+
 function json(): string {
   const figures = Object.fromEntries(
     [...results].map(([name, result]) => [name, {
@@ -102,11 +145,5 @@ function json(): string {
       ...(result.skipped === undefined ? {} : { skipped: result.skipped }),
     }]),
   );
-  const machine = {
-    cores: navigator.hardwareConcurrency,
-    kernel: Deno.osRelease(),
-    deno: Deno.version.deno,
-    memory: Deno.systemMemoryInfo().total,
-  };
   return `${JSON.stringify({ machine, missing: peers.missing, rows: figures }, null, 2)}\n`;
 }

@@ -10,8 +10,10 @@ export interface Claim {
   /** Those it is held against: the best of them counts. Empty: the figure itself counts. */
   readonly against: readonly string[];
   readonly figure: keyof Run;
-  /** The ratio that must not be exceeded; `null` where it is only told. */
+  /** The ratio that must not be exceeded, or the figure itself if there is nothing to compare it with; `null`: only told. */
   readonly limit: number | null;
+  /** What holds it up, in case it is exceeded. */
+  readonly why?: string;
 }
 
 /** A claim, weighed. */
@@ -26,6 +28,7 @@ export interface Comparison {
   readonly theirs: number;
   readonly ratio: number;
   readonly limit: number | null;
+  readonly why?: string;
 }
 
 /** Weighs a claim by ratios of medians; `null` where none of those it is held against could run. */
@@ -42,8 +45,9 @@ export function compare(claim: Claim, figures: Figures): Comparison | null {
     })
     .toSorted((a, b) => a.value - b.value)[0];
   const { work, subject, figure, limit } = claim;
+  const why = claim.why === undefined ? {} : { why: claim.why };
   if (mine !== null && claim.against.length === 0) {
-    return { work, subject, best: "–", figure, mine, theirs: 1, ratio: mine, limit };
+    return { work, subject, best: "–", figure, mine, theirs: 1, ratio: mine, limit, ...why };
   }
   if (mine === null || theirs === undefined) return null;
   return {
@@ -55,6 +59,7 @@ export function compare(claim: Claim, figures: Figures): Comparison | null {
     theirs: theirs.value,
     ratio: mine / theirs.value,
     limit,
+    ...why,
   };
 }
 

@@ -46,6 +46,31 @@ export function fetched(
   };
 }
 
+/** The name of an earlier build among the contenders. */
+export const BEFORE = "aim, before";
+
+/** The same by an earlier build, if there is one. */
+export function fetchedBefore(
+  world: World,
+  uri: string,
+  to: string,
+  env: Readonly<Record<string, string>>,
+): readonly Contender[] {
+  return world.before === null ? [] : [fetched({ ...world, aim: [world.before] }, BEFORE, uri, to, env)];
+}
+
+/** That a figure is no worse than that of an earlier build. */
+export function noWorse(work: string, limit: number, why?: string): Claim {
+  return {
+    work,
+    subject: "aim",
+    against: [BEFORE],
+    figure: "wall",
+    limit,
+    ...(why === undefined ? {} : { why }),
+  };
+}
+
 /** The same with a fresh, warm directory before each run, and bytes counted after it. */
 export function into(to: string, bytes: number, contender: Contender): Contender {
   return {

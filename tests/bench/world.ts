@@ -10,6 +10,8 @@ export interface World {
   readonly disk: string;
   /** How `aim` is started. */
   readonly aim: readonly string[];
+  /** An earlier build, measured beside it. */
+  readonly before: string | null;
   readonly peers: ReadonlyMap<Peer, string>;
   /** Smaller work, for a look. */
   readonly quick: boolean;
@@ -31,7 +33,7 @@ export const EXECUTABLE = root("dist/aim");
 
 /** Makes the directories; `close` removes them. */
 export async function makeWorld(
-  options: Pick<World, "aim" | "peers" | "quick">,
+  options: Pick<World, "aim" | "before" | "peers" | "quick">,
 ): Promise<World & { close(): Promise<void> }> {
   const disk = await Deno.makeTempDir({ prefix: "aim-bench-" });
   const fast = await Deno.makeTempDir({ prefix: "aim-bench-fast-" });

@@ -8,7 +8,7 @@ import { copyBody } from "../copy_body.ts";
 import type { DigestSpec } from "../hash/digests.ts";
 import { divisionOf } from "./division.ts";
 import { type FileState, type Flow, type LargeFile, type PartOwner, reachedBy } from "./large_file.ts";
-import { hashPool } from "../hash/hash_pool.ts";
+import { type HashPool, hashPool } from "../hash/hash_pool.ts";
 import { hostIdentity } from "../lease/host_identity.ts";
 import { nonce } from "../nonce.ts";
 import { bindingOf } from "./part_record.ts";
@@ -18,14 +18,22 @@ import { prefixEnd, rangeBytes } from "../ranges.ts";
 import type { TransferRun } from "../transfer_run.ts";
 import type { ComputedDigests, TransferItem } from "../types.ts";
 
-/** One thread hashes as fast as bytes come, two do without instructions for SHA; each takes 15 MiB of memory. */
-const HASH_THREADS = navigator.hardwareConcurrency > 2 ? 2 : 1;
+/**
+ * Hashing threads at most, each of which takes 15 MiB of memory. SHA-256 is as fast as bytes come on one, without
+ * instructions for it on two; MD5 and checksums take more.
+ */
+function hashingThreads(specs: readonly DigestSpec[]): number {
+  const cores = navigator.hardwareConcurrency;
+  const isSha256 = specs.every(({ algorithm }) => algorithm === "sha256");
+  return Math.min(cores, isSha256 ? (cores > 2 ? 2 : 1) : 4);
+}
 
 /** Brings files in parts, each over a connection of its own, hashes them while they grow, and publishes what is proven. */
 export class LargeFiles {
   readonly #run: TransferRun;
   readonly #requeue: (file: LargeFile, parts: Iterable<ByteRange>) => void;
-  readonly #pool = hashPool({ workers: HASH_THREADS });
+  /** Made for the first file: a source has one kind of digest. */
+  #pool: HashPool | null = null;
   readonly #owner: PartialOwner;
   readonly #flows = new Set<Flow>();
   readonly #open = new Set<LargeFile>();
@@ -168,7 +176,7 @@ export class LargeFiles {
 
   /** Stops hashing, and brings to disk what was recorded. */
   async stop(): Promise<void> {
-    this.#pool.close();
+    this.#pool?.close();
     await Promise.all([...this.#open].map((file) => file.partial.flush().catch(() => {})));
   }
 
@@ -193,6 +201,7 @@ export class LargeFiles {
   /** Lets what is there be hashed. */
   #hash(file: LargeFile): void {
     if (file.hash === null && file.specs.length > 0) {
+      this.#pool ??= hashPool({ workers: hashingThreads(file.specs) });
       file.hash = this.#pool.open(file.partial.path, file.item.file.size, file.specs);
       file.hash.advance(prefixEnd(file.partial.done));
     }
