@@ -48,7 +48,7 @@ function assertSentOnce(sent: number): void {
 }
 
 fleetTest(
-  "nginx with slices sends the hub's model to eight nodes, and asks for it once",
+  "nginx with slices sends the hub's model to a fleet, and asks for it once",
   noNginx,
   async () => {
     await using hub = await startHub({ repos, faults: [SLOW] });
@@ -67,7 +67,7 @@ fleetTest(
 );
 
 fleetTest(
-  "nginx with slices sends S3's objects to eight nodes, and asks for them once",
+  "nginx with slices sends S3's objects to a fleet, and asks for them once",
   noNginx,
   async () => {
     const objects = Object.fromEntries(
@@ -88,7 +88,7 @@ fleetTest(
 );
 
 fleetTest(
-  "nginx with slices sends Ceph's objects to eight nodes, and asks for them once",
+  "nginx with slices sends Ceph's objects to a fleet, and asks for them once",
   noNginx ?? await missingProgram(["radosgw"]),
   async () => {
     const ceph = await startCeph();
@@ -110,7 +110,7 @@ fleetTest(
   },
 );
 
-fleetTest("olah sends the hub's model to eight nodes, and asks for it once", noOlah, async () => {
+fleetTest("olah sends the hub's model to a fleet, and asks for it once", noOlah, async () => {
   await using hub = await startHub({ repos });
   const cache = await startOlah(hub);
   assert(!("skip" in cache));
@@ -125,7 +125,7 @@ fleetTest("olah sends the hub's model to eight nodes, and asks for it once", noO
 });
 
 fleetTest(
-  "nginx with slices sends a registry's blobs to eight nodes, and asks for them once",
+  "nginx with slices sends a registry's blobs to a fleet, and asks for them once",
   noNginx ?? NO_REGISTRY,
   async () => {
     await using origin = await startRegistry();
