@@ -89,25 +89,41 @@ async function ended(child: Deno.ChildProcess): Promise<FleetNode> {
   };
 }
 
-/** Waits until a fifth of the model is on a node's disk. */
+/** Waits until a fifth of the model is on a node's disk, and some of it is recorded. */
 async function partlyThere(cache: string, child: Deno.ChildProcess): Promise<void> {
   let over = false;
   child.status.then(() => over = true);
-  while (blocksBelow(cache) < FLEET_BYTES / 5) {
+  for (;;) {
+    const files = filesBelow(cache);
+    const bytes = files.reduce((sum, path) => sum + blocksOf(path), 0);
+    if (bytes >= FLEET_BYTES / 5 && files.some(isRecordOfParts)) return;
     if (over) throw new Error("the node was to be killed, and has ended before");
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
 
-/** Bytes that files below a directory take on the disk. */
-function blocksBelow(directory: string): number {
+function isRecordOfParts(path: string): boolean {
+  return path.endsWith(".parts") &&
+    / (?:wrote|flushed) /.test(orWhereGone(() => Deno.readTextFileSync(path), ""));
+}
+
+/** Bytes that a file takes on the disk. */
+function blocksOf(path: string): number {
+  return orWhereGone(() => (Deno.lstatSync(path).blocks ?? 0) * 512, 0);
+}
+
+function filesBelow(directory: string): string[] {
+  return orWhereGone(() => [...Deno.readDirSync(directory)], []).flatMap(({ name, isDirectory }) =>
+    isDirectory ? filesBelow(`${directory}/${name}`) : [`${directory}/${name}`]
+  );
+}
+
+/** Files come and go while a node is at work. */
+function orWhereGone<T>(read: () => T, gone: T): T {
   try {
-    return [...Deno.readDirSync(directory)].reduce((sum, { name, isDirectory }) => {
-      const path = `${directory}/${name}`;
-      return sum + (isDirectory ? blocksBelow(path) : (Deno.lstatSync(path).blocks ?? 0) * 512);
-    }, 0);
+    return read();
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return 0;
+    if (error instanceof Deno.errors.NotFound) return gone;
     throw error;
   }
 }
