@@ -126,7 +126,7 @@ Deno.test("no file only passes on what other files export", () => {
   assertEquals([...sourceFiles(SRC)].filter((file) => file.endsWith("/mod.ts")), []);
 });
 
-Deno.test("the top level holds nothing beside what the README names", () => {
+Deno.test("the top level has only what the README names", () => {
   const allowed = new Set([
     "src",
     "main.ts",

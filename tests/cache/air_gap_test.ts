@@ -151,7 +151,7 @@ Deno.test({
   },
 });
 
-Deno.test("resolve, dry-run and serve find the same place, whatever lies in either layout", async () => {
+Deno.test("resolve, dry-run and serve find the same place, whatever either layout has", async () => {
   for (const local of ["none", "whole", "partial"]) {
     for (const hub of ["none", "whole", "partial"]) {
       await using caches = await startCaches();

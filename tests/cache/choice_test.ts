@@ -68,7 +68,7 @@ Deno.test("serving files are those that an engine loads; of a model without safe
   );
 });
 
-Deno.test("download-to-cache brings all files, and says what serving would save; with --files serving it brings those alone", async () => {
+Deno.test("download-to-cache downloads all files and says what serving would save; with --files serving it downloads only those", async () => {
   const all = await download(PULL);
   assertEquals([all.code, all.files.length], [0, Object.keys(FILES).length], all.stderr);
   assertStringIncludes(all.stderr, "--files serving");
@@ -78,7 +78,7 @@ Deno.test("download-to-cache brings all files, and says what serving would save;
   assertEquals((await download(PULL, { AIM_DOWNLOAD_FILES: "serving" })).files, SERVED);
 });
 
-Deno.test("the operator's globs hold for download-to-cache, and one that matches nothing is said", async () => {
+Deno.test("the operator's globs apply to download-to-cache, and one that matches nothing is reported", async () => {
   const ran = await download(PULL, { AIM_HF_EXCLUDE: "*.bin,*.pth,nothing-*", AIM_HF_INCLUDE: "" });
   assertEquals(ran.files, [
     "config.json",
@@ -138,7 +138,7 @@ Deno.test("doctor and dry-run name pickles of a model in the cache", async () =>
   }
 });
 
-Deno.test("with AIM_REFUSE_UNSAFE, serve refuses pickles that an engine would load and a model's own code, not pickles beside safetensors", async (t) => {
+Deno.test("with AIM_REFUSE_UNSAFE, serve refuses pickles that an engine would load and a model's own code, but not pickles next to safetensors", async (t) => {
   const cases: readonly [name: string, files: Record<string, string | Uint8Array>, refused: RegExp | null][] =
     [
       ["pickled", { "config.json": "{}", "pytorch_model.bin": "PK\u0003\u0004" }, /pytorch_model\.bin/],
@@ -182,7 +182,7 @@ Deno.test("with AIM_REFUSE_UNSAFE, serve refuses pickles that an engine would lo
   }
 });
 
-Deno.test("a signature that a model brings is said to be unchecked where no signer is named, once", async () => {
+Deno.test("a model's own signature is reported once as unchecked if no signer is named", async () => {
   const files = { ...FILES, "model.sig": "{}" };
   const ran = await download(PULL, {}, files);
   assertEquals(ran.code, 0, ran.stderr);

@@ -69,7 +69,7 @@ Deno.test("cache list shows every revision of both layouts with its state, and c
   assertMatch(table.stdout, /^org\/model +hub +main /m);
 });
 
-Deno.test("cache prune removes what nobody needs, nothing else, and says as many bytes as are free then", async () => {
+Deno.test("cache prune removes only what nobody needs, and says how many bytes that frees", async () => {
   await using caches = await startCaches({
     refs: { dev: { ...MODEL, [SHARD]: safetensorsBytes(90_000, 9) } },
   });
@@ -120,7 +120,7 @@ Deno.test("cache prune removes what nobody needs, nothing else, and says as many
   assertEquals(await planPrune(caches.paths), []);
 });
 
-Deno.test("prune and remove leave alone what a running download holds, in either layout", async () => {
+Deno.test("prune and remove leave alone what a running download uses, in either layout", async () => {
   await Promise.all(LAYOUTS.map(async (layout) => {
     await using caches = await startCaches({
       files: { ...MODEL, "big.safetensors": safetensorsBytes(5_000_000, 5) },
@@ -175,7 +175,7 @@ Deno.test("what Python's client is downloading is left alone, until it has been 
   assertEquals([stale?.busy, stale?.removables.map(({ path }) => path)], [null, [partial]]);
 });
 
-Deno.test("cache remove frees what it says: nothing where the other layout has the same files by hard links", async () => {
+Deno.test("cache remove frees what it says: nothing if the other layout has the same files by hard links", async () => {
   await using caches = await startCaches();
   await caches.download({ layout: "local" });
   await caches.download({ layout: "hub" });
@@ -234,7 +234,7 @@ Deno.test("a model is not removed together with others that lie in its folder", 
   assertEquals(await modelFiles(`${caches.cache}/org/model`), asBytes(MODEL));
 });
 
-Deno.test("what came into use since removal was planned stays", async () => {
+Deno.test("what is in use since the removal was planned stays", async () => {
   await using caches = await startCaches();
   await caches.download({ layout: "hub" });
   const commit = caches.hub.commit("org/model");
@@ -303,7 +303,7 @@ Deno.test("files of a model that are named like leftovers are none", async () =>
   }
 });
 
-Deno.test("a link that stands where a folder was when removal was planned is not followed", async () => {
+Deno.test("a link in the place of a folder that was there when the removal was planned is not followed", async () => {
   await using caches = await startCaches();
   for (const layout of LAYOUTS) {
     const { path } = await caches.download({ layout });

@@ -4,7 +4,7 @@ import { asBytes, HUB_MODEL, LAYOUTS, MODEL, modelFiles, S3_MODEL, startCaches }
 for (const uri of [HUB_MODEL, S3_MODEL]) {
   for (const first of LAYOUTS) {
     const second = first === "local" ? "hub" : "local";
-    Deno.test(`what lies in the ${first} layout of ${uri} becomes the ${second} layout by hard links, not by the network`, async () => {
+    Deno.test(`the ${first} layout of ${uri} becomes the ${second} layout by hard links, without the network`, async () => {
       await using caches = await startCaches();
       const one = await caches.download({ layout: first, uri });
       const before = caches.bytesSent();
@@ -42,7 +42,7 @@ for (const uri of [HUB_MODEL, S3_MODEL]) {
   }
 }
 
-Deno.test("--force takes nothing from the other layout", async () => {
+Deno.test("--force uses nothing of the other layout", async () => {
   await using caches = await startCaches();
   await caches.download({ layout: "local" });
   const before = caches.bytesSent();
@@ -51,7 +51,7 @@ Deno.test("--force takes nothing from the other layout", async () => {
   assertEquals(caches.bytesSent() - before, all - (asBytes(MODEL).get("config.json")?.length ?? 0));
 });
 
-Deno.test("a model that lies elsewhere as a symbolic link is not taken for one's own", async () => {
+Deno.test("a symbolic link to a model elsewhere is not treated as one's own model", async () => {
   await using caches = await startCaches();
   const { path } = await caches.download({ layout: "local" });
   const shard = `${path}/model-00002-of-00002.safetensors`;

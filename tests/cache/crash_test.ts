@@ -98,7 +98,7 @@ const CASES: readonly Case[] = LAYOUTS.flatMap((layout): Case[] => {
 });
 
 for (const [at, { name, layout, uri: where, prepare, force = false }] of CASES.entries()) {
-  Deno.test(`${name} into the ${layout} layout, killed at any step, leaves nothing that is served and not whole`, async () => {
+  Deno.test(`${name} into the ${layout} layout, killed at any step, leaves nothing incomplete that is served`, async () => {
     let died = 0;
     // Every thirteenth step, others in each case; every third where there is time. Until it lives through them.
     const stride = FULL ? 3 : 13;
@@ -140,7 +140,7 @@ for (const [at, { name, layout, uri: where, prepare, force = false }] of CASES.e
 }
 
 for (const layout of LAYOUTS) {
-  Deno.test(`a process killed with SIGKILL at random moments leaves nothing in the ${layout} layout that is served and not whole`, async () => {
+  Deno.test(`a process killed with SIGKILL at random moments leaves nothing incomplete in the ${layout} layout that is served`, async () => {
     const files = { ...NEW, "model.safetensors": safetensorsBytes(6_000_000, 3) };
     await using caches = await startCaches({ files });
     const random = seededRandom(layout === "local" ? 7 : 8);

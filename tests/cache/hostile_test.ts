@@ -113,7 +113,7 @@ Deno.test("a file of the source whose path leads out of the model is refused by 
   }
 });
 
-Deno.test("what aim and Python keep beside a model is not taken from a source", async () => {
+Deno.test("files that aim and Python keep next to a model are not downloaded from a source", async () => {
   const files = {
     ...MODEL,
     ".aim/manifest.json": '{"version":1}',
@@ -218,7 +218,7 @@ for (const layout of LAYOUTS) {
   });
 }
 
-Deno.test("a cache that lies behind a link itself is the owner's choice", async () => {
+Deno.test("a cache that is itself behind a link is the owner's choice", async () => {
   await using caches = await startCaches();
   for (const layout of LAYOUTS) await caches.download({ layout });
   const real = `${caches.cache}/../real`;
@@ -244,7 +244,7 @@ Deno.test("a ref that does not contain a commit is a missing revision", async ()
   assertEquals((await resolveModel({ paths: caches.paths, name: "org/model" })).kind, "hub");
 });
 
-Deno.test("a record that lies about paths, revisions or blobs is damage", async () => {
+Deno.test("a record with wrong paths, revisions or blobs is damage", async () => {
   await using caches = await startCaches();
   const { path } = await caches.download({ layout: "local" });
   const record = JSON.parse(await Deno.readTextFile(`${path}/.aim/manifest.json`));
@@ -287,7 +287,7 @@ function onlyLinks(error: unknown): void {
   if (!(error instanceof AimError && /is a symbolic link/.test(error.message))) throw error;
 }
 
-Deno.test("a planted record and a link beside it remove nothing outside of the model", async () => {
+Deno.test("a planted record with a link next to it removes nothing outside of the model", async () => {
   for (const name of ["manifest.json", "unfinished.json", "damaged.json"]) {
     await using caches = await startCaches();
     const outside = `${caches.cache}/../outside`;

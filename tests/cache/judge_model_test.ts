@@ -188,7 +188,7 @@ Deno.test("a directory without a record is judged by its files", async (t) => {
   }
 });
 
-Deno.test("a model is judged by its record where it has one", async (t) => {
+Deno.test("a model is judged by its record if it has one", async (t) => {
   const cases: readonly [recorded: string, there: string, state: string, reason: RegExp][] = [
     ["config.json model.safetensors", "config.json model.safetensors", "complete", /: 2 files$/],
     ["unet/diffusion.safetensors", "unet/diffusion.safetensors", "complete", /: 1 file$/],
@@ -240,7 +240,7 @@ Deno.test("a model is judged by its record where it has one", async (t) => {
   }
 });
 
-Deno.test("what is no weights, or cannot be read, is named with what fixes it", async (t) => {
+Deno.test("files that are not weights, or cannot be read, are named with what fixes it", async (t) => {
   const cases: readonly [path: string, head: Head, state: string, remedy: string | null][] = [
     ["model.safetensors", { kind: "zeros" }, "damaged", "repair"],
     ["model.safetensors", { kind: "pointer" }, "damaged", "repair"],

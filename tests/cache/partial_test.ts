@@ -16,7 +16,7 @@ const FILTERED: readonly [include: readonly string[], reason: RegExp | null][] =
 
 for (const uri of [HUB_MODEL, S3_MODEL]) {
   for (const layout of LAYOUTS) {
-    Deno.test(`of ${uri} in the ${layout} layout, what filters left is served only where weights and configuration are whole`, async () => {
+    Deno.test(`of ${uri} in the ${layout} layout, what the filters selected is served only if weights and configuration are complete`, async () => {
       await using caches = await startCaches();
       for (const [include, reason] of FILTERED) {
         await caches.download({ layout, uri, include });
@@ -52,7 +52,7 @@ Deno.test("a bucket that has other shards than before leaves none of the old one
   assertEquals([...(await modelFiles(path)).keys()], [...Object.keys(MODEL), "notes.txt"].sort());
 });
 
-Deno.test("a part of a bucket that is asked for later takes nothing away from the rest, unless the bucket has changed", async () => {
+Deno.test("a part of a bucket that is downloaded later removes nothing of the rest, unless the bucket has changed", async () => {
   for (const layout of LAYOUTS) {
     await using caches = await startCaches();
     const download = (include: readonly string[]) => caches.download({ layout, uri: S3_MODEL, include });

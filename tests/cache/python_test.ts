@@ -67,7 +67,7 @@ Deno.test("a file in a local directory that was changed after Python wrote it is
   assertEquals(await modelFiles(path), asBytes(MODEL));
 });
 
-Deno.test("the JavaScript client finds all of what aim downloaded into the Hugging Face cache, and moves nothing", async () => {
+Deno.test("the JavaScript client finds all that aim downloaded into the Hugging Face cache, and transfers nothing", async () => {
   await using caches = await startCaches();
   const { path } = await caches.download({ layout: "hub" });
   const before = caches.bytesSent();
@@ -97,7 +97,7 @@ Deno.test("what the JavaScript client downloaded is there for aim", async () => 
   assertEquals(await modelFiles(path), asBytes(MODEL));
 });
 
-Deno.test("a second revision lies beside the first, and a file of both is stored once", async () => {
+Deno.test("a second revision is stored next to the first, and a file of both only once", async () => {
   await using caches = await startCaches({
     refs: { "feature/x": { ...MODEL, "config.json": '{"model_type":"other"}\n' } },
   });
@@ -139,7 +139,7 @@ Deno.test("Python's locks and notes of what does not exist are left alone", asyn
   assertEquals((await listModels(caches.paths)).map(({ name }) => name), ["org/model"]);
 });
 
-Deno.test("an update that Python did not finish is refused, and its older whole revision still found by commit", async () => {
+Deno.test("an update that Python did not finish is refused, and the older complete revision is still found by commit", async () => {
   await using caches = await startCaches();
   await caches.download({ layout: "hub" });
   const folder = `${caches.paths.hub}/models--org--model`;
@@ -184,7 +184,7 @@ Deno.test("a copy of Python's snapshot in which a file is cut short is refused, 
   assertMatch(refused.looked[1]?.reason ?? "", /^tokenizer\.json has 1 bytes instead of 3$/);
 });
 
-Deno.test("a partial file whose blob has arrived since spoils nothing", async () => {
+Deno.test("a partial file whose blob has arrived since does no harm", async () => {
   await using caches = await startCaches();
   await writeHub(caches);
   const blobs = `${caches.paths.hub}/models--org--model/blobs`;
@@ -192,7 +192,7 @@ Deno.test("a partial file whose blob has arrived since spoils nothing", async ()
   assertEquals((await resolveModel({ paths: caches.paths, name: "org/model" })).kind, "hub");
 });
 
-Deno.test("a second download with other filters keeps what the first brought, in both layouts", async () => {
+Deno.test("a second download with other filters keeps the files of the first, in both layouts", async () => {
   await using caches = await startCaches();
   for (const layout of LAYOUTS) {
     await caches.download({ layout, include: ["*.json"] });
@@ -206,7 +206,7 @@ Deno.test("a second download with other filters keeps what the first brought, in
   }
 });
 
-Deno.test("a local directory that goes on to another commit keeps none of the old one's files", async () => {
+Deno.test("a local directory that moves to another commit keeps no files of the old one", async () => {
   await using caches = await startCaches();
   const { path } = await caches.download({ layout: "local" });
   await Deno.writeTextFile(`${path}/notes.txt`, "mine");

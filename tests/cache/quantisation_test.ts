@@ -129,7 +129,7 @@ for (const layout of ["local", "hub"] as const) {
     assertEquals((await own.offline("download-to-cache", "org/model:Q8_0", ...flags)).code, 5);
   });
 
-  Deno.test(`quantisations beside each other in the ${layout} layout are whole or not each by itself`, async () => {
+  Deno.test(`each of several quantisations in the ${layout} layout is complete or not by itself`, async () => {
     await using own = await world();
     await own.run("download-to-cache", "org/model:Q4_K_M", ...flags);
     own.hub.faults.push({ kind: "status", status: 403, file: "m-Q8_0.gguf" });
@@ -219,7 +219,7 @@ Deno.test("another quantisation that arrives by hand does not make this one part
   assertEquals((await Promise.all(codes)).map(({ code }) => code), [0, 5, 5]);
 });
 
-Deno.test("a cut set of shards without a record is partial, other quantisations beside it are whole", async () => {
+Deno.test("an incomplete set of shards without a record is partial, other quantisations next to it are complete", async () => {
   await using own = await world();
   const folder = `${own.cache}/org/model`;
   await Deno.mkdir(folder, { recursive: true });

@@ -128,7 +128,7 @@ Deno.test("a bucket that has changed since is not mixed into a repair", async ()
   assertEquals(await kindOf(caches), "missing");
 });
 
-Deno.test("a model that nothing says the source of is not touched by a repair", async () => {
+Deno.test("a model without a known source is not touched by a repair", async () => {
   await using caches = await startCaches();
   const path = `${caches.cache}/by/hand`;
   await Deno.mkdir(path, { recursive: true });

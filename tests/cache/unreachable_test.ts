@@ -8,7 +8,7 @@ import { NO_USERS, openStage } from "./as_user.ts";
 for (const layout of LAYOUTS) {
   const flags = layout === "hub" ? ["--use-hf-cache"] : [];
 
-  Deno.test(`with the hub down a whole model in the ${layout} layout is taken as it is, a partial one is not`, async () => {
+  Deno.test(`with the hub down, a complete model in the ${layout} layout is used, a partial one is not`, async () => {
     await using caches = await startCaches();
     const before = await caches.download({ layout });
     await caches.hub.close();
@@ -26,7 +26,7 @@ for (const layout of LAYOUTS) {
   });
 
   Deno.test({
-    name: `a read-only cache that lacks nothing is enough in the ${layout} layout${
+    name: `a complete read-only cache is enough in the ${layout} layout${
       NO_USERS === null ? "" : ` (skipped: ${NO_USERS})`
     }`,
     ignore: NO_USERS !== null,
@@ -49,7 +49,7 @@ for (const layout of LAYOUTS) {
   });
 }
 
-Deno.test("another model in the same place is no answer for one that cannot be reached", async () => {
+Deno.test("another model in the same place is not used for one that cannot be reached", async () => {
   await using caches = await startCaches();
   await caches.download({ layout: "local" });
   await caches.s3.close();

@@ -198,7 +198,7 @@ for (const { error, call, from = 1, says } of INJECTED) {
 }
 
 Deno.test({
-  name: `a kernel or a sandbox that refuses openat2 takes a whole download${NO_STRACE}`,
+  name: `a complete download works with a kernel or a sandbox that refuses openat2${NO_STRACE}`,
   ignore: NO_STRACE !== "",
   async fn() {
     await using caches = await startCaches();

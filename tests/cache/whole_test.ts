@@ -228,7 +228,7 @@ for (const layout of LAYOUTS) {
   });
 }
 
-Deno.test("a partial blob of another revision hides no whole snapshot, one of this revision does", async () => {
+Deno.test("a partial blob of another revision does not hide a complete snapshot, one of this revision does", async () => {
   const cache = await Deno.makeTempDir();
   try {
     const path = await write(cache, "hub", {

@@ -69,7 +69,7 @@ Deno.test("commands, their second words, flags, values, profile ids, cached mode
   for (const [line, expected] of cases) assertEquals(await offered(line), expected, line);
 });
 
-Deno.test("models are offered from both layouts, and what is no model is not", async () => {
+Deno.test("models of both layouts are offered, and what is not a model is not", async () => {
   const root = await Deno.makeTempDir();
   try {
     for (

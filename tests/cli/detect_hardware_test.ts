@@ -62,7 +62,7 @@ for (const [what, host, type, expected] of CALLS) {
   });
 }
 
-Deno.test("detect-hardware tells what is there, whatever is asked for elsewhere", async () => {
+Deno.test("detect-hardware shows the hardware, whatever GPU is asked for", async () => {
   const host: Host = { gpus: "MI300X", cpu: EPYC, threads: 2 };
   const env = {
     AIM_GPU_MODEL: "MI325X",

@@ -42,7 +42,7 @@ async function withVllm(world: World, installed = true): Promise<World> {
 const states = ({ checks }: Page, name: string) => checks.filter((c) => c.name === name).map((c) => c.state);
 const found = ({ checks }: Page, name: string) => checks.find((c) => c.name === name)?.found ?? "";
 
-Deno.test("where everything is there the doctor returns 0 and says what serve would do", async () => {
+Deno.test("with everything in order the doctor returns 0 and says what serve would do", async () => {
   await using world = await withVllm(await startWorld());
   const [seen, code] = await page(world, ["--model", "org/model"]);
   assertEquals([seen.schemaVersion, seen.ok, code], [1, true, 0], JSON.stringify(seen, null, 1));

@@ -36,7 +36,7 @@ const FOUND: GpuInventory = {
   reasons: [],
 };
 
-Deno.test("GPUs that are there are ok, those kept from this container are told with the reason", () => {
+Deno.test("GPUs of this container are ok, those kept from it are reported with the reason", () => {
   const hidden = { ...GPU, index: 1, visible: false, hiddenBecause: "/dev/dri/renderD129 cannot be opened" };
   assertEquals(checkGpus({ ...FOUND, gpus: [GPU, hidden], warnings: ["GPU 0 is busy"] }), [
     { name: "GPUs", state: "ok", found: "1 x MI300X, from sysfs" },
@@ -107,7 +107,7 @@ Deno.test("proxies and authorities are shown without passwords, and what cannot 
   }
 });
 
-Deno.test("the page says what to do beneath what is wrong, and what it comes to", () => {
+Deno.test("the page says what to do below each problem, and ends with a summary", () => {
   const checks = [
     { name: "GPUs", state: "ok", found: "1 x MI300X", todo: "not shown" },
     { name: "cache", state: "warning", found: "/c: not writable", todo: "mount it writable" },
@@ -164,7 +164,7 @@ Deno.test("a ticket's table has a row for each check, with its bars escaped", ()
   assertEquals(page.trimEnd().split("\n").at(-1), "| failed | a\\|b | x y | z |");
 });
 
-Deno.test("little shared memory, a model larger than memory, and a port in use are told", () => {
+Deno.test("little shared memory, a model larger than memory, and a port in use are reported", () => {
   const files = (answers: Readonly<Record<string, string>>): KernelFiles => ({
     text: (path) => answers[path] === undefined ? { kind: "absent" } : { kind: "ok", value: answers[path] },
     list: () => ({ kind: "absent" }),

@@ -128,7 +128,7 @@ Deno.test("several models come in one download, with one total; a dry run of it 
   ]);
 });
 
-Deno.test("AIM_DEBUG tells the settings with their origin, hardware, places, and each request with status and time", async () => {
+Deno.test("AIM_DEBUG shows the settings with their origin, hardware, places, and each request with status and time", async () => {
   await using world = await startWorld();
   const { stderr } = await dryRun(world, [], {
     AIM_DEBUG: "true",

@@ -85,7 +85,7 @@ const ALIASES = {
   "list profiles": "dry-run",
 };
 
-Deno.test("other words for commands are understood and known to suggestions; -V and version tell the version", () => {
+Deno.test("other words for commands are understood and suggested; -V and version print the version", () => {
   const named = (line: string) => findCommand(line.split(" "), NAMES, "serve", ALIASES);
   const cases: [string, Call][] = [
     ["pull a/b", command("resolve", "a/b")],

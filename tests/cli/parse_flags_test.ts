@@ -24,7 +24,7 @@ Deno.test("flags take their value after a space or an equals sign, in any order 
   assertEquals(parse("m", "--port", "80", "--model=a/b"), expected);
 });
 
-Deno.test("a value may hold equals signs, spaces and a leading number sign, or be given after the equals sign with a dash", () => {
+Deno.test("a value may have equals signs, spaces and a leading number sign, and may begin with a dash after an equals sign", () => {
   assertEquals(parse("--revision=a=b").flags.revision, "a=b");
   assertEquals(parse("--revision", "a b").flags.revision, "a b");
   assertEquals(parse("--revision=-x").flags.revision, "-x");
@@ -119,7 +119,7 @@ const FETCH: Syntax = {
   positionals: [{ name: "URI", required: true }, { name: "DEST", required: false }],
 };
 
-Deno.test("where a model is served MODEL, --model-id and --model are one, and two that differ are refused", () => {
+Deno.test("in commands that serve, MODEL, --model-id and --model are the same, and two that differ are refused", () => {
   for (const words of [["a/b"], ["--model", "a/b"], ["--model-id", "a/b"], ["a/b", "--model", "a/b"]]) {
     assertEquals(parseFlags(SERVE, words).settings.modelId, "a/b");
   }
@@ -136,7 +136,7 @@ Deno.test("where a model is served MODEL, --model-id and --model are one, and tw
   }
 });
 
-Deno.test("where a source is downloaded MODEL is --model-id, and --model remains the profile's", () => {
+Deno.test("in commands that download, MODEL is --model-id, and --model stays the profile's", () => {
   const download: Syntax = {
     ...FETCH,
     name: "download-to-cache",
@@ -152,7 +152,7 @@ Deno.test("where a source is downloaded MODEL is --model-id, and --model remains
   assertEquals([byFlag.flags["model-id"], byFlag.positionals], ["a/b", ["to"]]);
 });
 
-Deno.test("what follows two dashes goes to the engine where the command takes that", () => {
+Deno.test("what follows two dashes goes to the engine if the command has one", () => {
   const { engineWords, positionals } = parseFlags(SERVE, ["a/b", "--", "--max-model-len", "8"]);
   assertEquals([engineWords, positionals], [["--max-model-len", "8"], ["a/b"]]);
   const error = assertThrows(() => parseFlags(SERVE, ["--max-model-len", "8"]), AimError);

@@ -31,7 +31,7 @@ for (const name of commandNames()) {
   const looks = command?.prepare !== undefined;
   if (command === null || !(looks || loadsFirst(command.permissions))) continue;
   const more = looks ? ["run", "ffi"] : ["ffi"];
-  Deno.test(`as aim ${name} first loads a library, it has no more than ${more.join(" and ")} besides`, async () => {
+  Deno.test(`as aim ${name} first loads a library, it has only ${more.join(" and ")} in addition`, async () => {
     const { atLibrary } = await probe([...name.split(" "), ...ARGUMENTS[name] ?? []], {});
     assertEquals(atLibrary, [...new Set([...await granted(name), ...more])].sort());
   });

@@ -81,7 +81,7 @@ Deno.test("the bar shows percent, bytes, rate, time left and files, and a line f
   ]);
 });
 
-Deno.test("the bar goes at the end, and one line says what was done", () => {
+Deno.test("the bar is removed at the end, and one line says what was done", () => {
   const { progress, screen, wait, timers } = harness("bar", true);
   progress.onEvent(start(1, MIB));
   progress.onEvent(file("a", "active", MIB));
@@ -111,7 +111,7 @@ Deno.test("log lines stay above the bar", () => {
   assertEquals(screen.lines.length, 2);
 });
 
-Deno.test("whatever the terminal's width becomes, the bar leaves nothing behind", () => {
+Deno.test("the bar leaves nothing behind, also when the terminal's width changes", () => {
   for (const widths of [[80, 40, 20, 100], [30, 200, 12, 3, 1, 80]]) {
     const { progress, screen, wait } = harness("bar", true, widths[0]);
     progress.onEvent(start(9, 81 * MIB));
@@ -130,7 +130,7 @@ Deno.test("whatever the terminal's width becomes, the bar leaves nothing behind"
   }
 });
 
-Deno.test("verification is shown only where it lags behind the transfer", () => {
+Deno.test("verification is shown only if it lags behind the transfer", () => {
   const state = new ProgressState();
   const lines = (now: number) => renderBar(state.at(now), 79);
   state.add(start(2, 2 * MIB), 0);
@@ -147,7 +147,7 @@ Deno.test("verification is shown only where it lags behind the transfer", () => 
   assert(lines(3000)[0]?.includes("100%  verifying 1 file  1/2 files"), lines(3000)[0]);
 });
 
-Deno.test("the rate is that of the last ten seconds, and falls to nothing on a stall", () => {
+Deno.test("the rate is that of the last ten seconds, and falls to zero on a stall", () => {
   const state = new ProgressState();
   state.add(start(1, 1000 * MIB), 0);
   for (let second = 1; second <= 30; second++) {
@@ -158,7 +158,7 @@ Deno.test("the rate is that of the last ten seconds, and falls to nothing on a s
   assertEquals([state.at(60_000).rate, state.at(60_000).eta], [0, null]);
 });
 
-Deno.test("bytes that are thrown away are taken back, and 100 % is said only when all is there", () => {
+Deno.test("bytes that are thrown away are subtracted, and 100 % is shown only when all files are complete", () => {
   const state = new ProgressState();
   state.add(start(1, 1000, 0), 0);
   state.add(bytes("a", 999), 1000);
@@ -217,7 +217,7 @@ Deno.test("JSON progress is one object a line, with a version, in bytes and mill
   assertEquals(lines[4].path, "/cache/o/m");
 });
 
-Deno.test("with none nothing is written, and a download that had nothing to do says so elsewhere", () => {
+Deno.test("with none, nothing is written, and a download with nothing to do says so elsewhere", () => {
   const quiet = harness("none", true);
   quiet.progress.onEvent(start(1, 1));
   quiet.wait(20_000);

@@ -8,13 +8,13 @@ import { errorFrom } from "../../src/errors/from_unknown.ts";
 import { keepSecret } from "../../src/log/redact.ts";
 import { aim, DENO_RUN, MAIN, plainEnvironment } from "./aim.ts";
 
-Deno.test("--version tells version, commit, Deno and form on one line", async () => {
+Deno.test("--version prints version, commit, Deno and form on one line", async () => {
   const { code, stdout, stderr } = await aim(["--version"]);
   assertEquals([code, stderr], [0, ""]);
   assertMatch(stdout, /^aim \d+\.\d+\.\d+ \((commit [0-9a-f]{12}, )?Deno \d+\.\d+\.\d+, source\)\n$/);
 });
 
-Deno.test("help goes to standard output, wherever the flag stands, also where the environment is wrong", async () => {
+Deno.test("help goes to standard output, wherever the flag is, even if the environment is wrong", async () => {
   const env = { AIM_PORT: "nonsense" };
   const [overview, flag] = await Promise.all([aim(["help"], { env }), aim(["--help"], { env })]);
   assertEquals([overview.code, overview.stderr, flag.stdout], [0, "", overview.stdout]);
@@ -66,7 +66,7 @@ Deno.test("every kind of error has its documented exit code and stays on one lin
   assertEquals(reportError("thrown text", "text").code, 1);
 });
 
-Deno.test("a reader that goes away ends the program quietly", async () => {
+Deno.test("the program ends quietly when its reader closes the pipe", async () => {
   const shell = `"$0" "$@" | head -c 20 >/dev/null; echo "\${PIPESTATUS[0]}"`;
   const output = await new Deno.Command("bash", {
     args: ["-c", shell, Deno.execPath(), ...DENO_RUN, MAIN, "help", "environment"],
@@ -133,7 +133,7 @@ Deno.test("help on a command shows its flags with variables and defaults, and it
   assertMatch(stdout, /^Examples:\n {2}# .*\n {2}aim dry-run /m);
 });
 
-Deno.test("colour is written where it is forced, and nowhere else when piped", async () => {
+Deno.test("colour is written into a pipe only if it is forced", async () => {
   const [plain, forced, never, forcedToo, neverEither] = await Promise.all([
     aim(["help"]),
     aim(["help"], { env: { CLICOLOR_FORCE: "1" } }),
@@ -193,7 +193,7 @@ Deno.test("aim's own words are ASCII, so that they read the same in every locale
   assertEquals(wrong, []);
 });
 
-Deno.test("where this user may not write, the hint names a cache path that works: in its home directory where it has one", () => {
+Deno.test("if this user may not write, the hint names a cache path that works: in the home directory if there is one", () => {
   const before = Deno.env.get("HOME");
   const home = Deno.makeTempDirSync();
   try {

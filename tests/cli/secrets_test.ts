@@ -78,7 +78,7 @@ Deno.test("no command shows a token, a key, a password or a signature, at any le
   }
 });
 
-Deno.test("nor where the server refuses them, the address is wrong, or a value is refused", async (t) => {
+Deno.test("nor if the server refuses them, the address is wrong, or a value is refused", async (t) => {
   await using world = await startWorld("hf_anothertoken0002");
   const planted = {
     AIM_GPU_MODEL: "MI300X",

@@ -3,7 +3,7 @@ import { nearest } from "../../src/config/nearest.ts";
 
 const COMMANDS = ["serve", "dry-run", "list-profiles", "download-to-cache", "gpus", "resolve", "cache list"];
 
-Deno.test("the nearest spelling is found for slips, swaps and beginnings, and nothing for strangers", () => {
+Deno.test("the nearest spelling is found for typos, swapped letters and beginnings, and none for other words", () => {
   const cases: [string, string | null][] = [
     ["sevre", "serve"],
     ["dry-rn", "dry-run"],

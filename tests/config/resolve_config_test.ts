@@ -104,7 +104,7 @@ Deno.test("a variable that is empty or blank counts as unset", () => {
   assertEquals(c.origins.precision, "default");
 });
 
-Deno.test("space around a value is no part of it, as a secret mounted from a file ends in a line break", () => {
+Deno.test("space around a value is not part of it, since a secret mounted from a file ends in a line break", () => {
   assertEquals(resolveConfig({ flags: {}, env: { HF_TOKEN: "token-value\n" } }).hfToken, "token-value");
 });
 
@@ -235,7 +235,7 @@ Deno.test("a secret is registered, so that no output shows it", () => {
   assertEquals(redact("it is planted-token-3f9a"), "it is ***");
 });
 
-Deno.test("keys in engine arguments are secrets too, also where the arguments are no JSON", () => {
+Deno.test("keys in engine arguments are secrets too, even if the arguments are not JSON", () => {
   const engineArgs =
     '{"api-key": ["planted-a1b2", "planted-c3d4"], "hf-token": "planted-e5f6", "max-num-batched-tokens": 4}';
   assertEquals(resolveConfig({ flags: { engineArgs }, env: {} }).engineArgs, engineArgs);

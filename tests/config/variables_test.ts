@@ -38,7 +38,7 @@ Deno.test("every variable that the source reads stands in aim help environment",
   assert(found > 50, "the pattern finds what is read");
 });
 
-Deno.test("a slip of an AIM_ variable is told with the nearest name, and others are left alone", () => {
+Deno.test("a misspelt AIM_ variable is reported with the nearest name, other variables are not", () => {
   const warned = (...names: string[]) =>
     unknownVariables(Object.fromEntries(names.map((name) => [name, "x"]))).map((line) => line.split(" ")[0]);
   const slips = ["AIM_CACHE_DIR", "AIM_PRECISON", "AIM_MODELID", "AIM_GPUS_COUNT"];

@@ -69,7 +69,7 @@ Deno.test("adapter-stage.sh puts an adapter in place, readable by all, and leave
   ], []);
 });
 
-Deno.test("adapter-stage.sh keeps the adapter that is served where the download fails, or holds a link", async () => {
+Deno.test("adapter-stage.sh keeps the served adapter if the download fails or contains a link", async () => {
   await using disk = await makeDisk();
   assertEquals(await disk.run("adapter-stage.sh", ["u"]), 0);
   await Deno.writeTextFile(`${disk.source}/adapter_model.safetensors`, "newer");

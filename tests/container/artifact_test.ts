@@ -113,7 +113,7 @@ Deno.test("reports are merge patches of the status, at most one an interval, eac
   assertEquals(percentages, percentages.toSorted((a, b) => a - b));
 });
 
-Deno.test("the end is told again when the server was busy, and given up when it stays so", async () => {
+Deno.test("the end is reported again if the server was busy, and given up if it stays busy", async () => {
   const certificates = await certificatesOrSkip();
   if (certificates === null) return;
   await using _ = certificates;
@@ -135,7 +135,7 @@ Deno.test("the end is told again when the server was busy, and given up when it 
   hanging?.close();
 });
 
-Deno.test("aim fetch tells the artifact of its progress, from the size expected to the end", async (t) => {
+Deno.test("aim fetch reports its progress to the artifact, from the expected size to the end", async (t) => {
   const certificates = await certificatesOrSkip();
   if (certificates === null) return;
   await using _ = certificates;
@@ -170,14 +170,14 @@ Deno.test("aim fetch tells the artifact of its progress, from the size expected 
       assert(!stderr.includes("token-one"));
     });
 
-    await t.step("when all is there already, 100 % is told all the same", async () => {
+    await t.step("if all files are complete already, 100 % is still reported", async () => {
       api.patches.length = 0;
       const { code } = await aim(["fetch", "hf://org/model"], { env });
       assertEquals(code, 0);
       assertEquals(statusOf(api.patches.at(-1)?.body).progress.displayPercentage, "100 %");
     });
 
-    await t.step("the operator's filters hold for fetch and size, unless flags say otherwise", async () => {
+    await t.step("the operator's filters apply to fetch and size, unless flags say otherwise", async () => {
       const filtered = { ...env, AIM_HF_EXCLUDE: "*/*, *.md", TARGET_DIR: `${directory}/filtered` };
       const { stdout } = await aim(["size", "hf://org/model"], { env: filtered });
       assertEquals(stdout, `{"url":"hf://org/model","sizeBytes":${BYTES - 3}}\n`);
@@ -206,7 +206,7 @@ Deno.test("aim fetch tells the artifact of its progress, from the size expected 
       assertEquals(progress.percentage, 100);
     });
 
-    await t.step("a failure is told with its reason and bytes", async () => {
+    await t.step("a failure is reported with its reason and bytes", async () => {
       api.patches.length = 0;
       const { code } = await aim(["fetch", "hf://org/nothing"], { env });
       assertEquals(code, 5);

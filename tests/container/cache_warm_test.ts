@@ -33,7 +33,7 @@ Deno.test("warming downloads a model once; the second run downloads nothing and 
   }
 });
 
-Deno.test("another revision has another key, and what it shares with the cache does not come again", async () => {
+Deno.test("another revision has another key, and files that are in the cache already are not downloaded again", async () => {
   await using world = await startWorld();
   await world.hub.push("org/model", "config.json", '{"model_type":"llama","new":true}\n');
   const cache = `${world.directory}/cache`;
@@ -59,7 +59,7 @@ Deno.test("outputs go to the CI's file, paths may be relative, and HF variables 
   assert(outputs(stdout).path?.startsWith(`${world.directory}/models/hub/models--org--model/snapshots/`));
 });
 
-Deno.test("what goes wrong has aim's exit code and says why", async (t) => {
+Deno.test("a failure has aim's exit code and says why", async (t) => {
   await using world = await startWorld();
   const cases: [string[], number, string][] = [
     [[], 2, "give --model"],

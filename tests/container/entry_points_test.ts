@@ -22,7 +22,7 @@ Deno.test("entrypoint.sh downloads into TARGET_DIR, as the operator's job calls 
   assert(!stderr.includes("WARNING"), stderr);
 });
 
-Deno.test("entrypoint.sh downloads into MOUNT_PATH where no TARGET_DIR is set, and a plain fetch wants a directory", async () => {
+Deno.test("entrypoint.sh downloads into MOUNT_PATH if TARGET_DIR is not set, and a plain fetch needs a directory", async () => {
   await using world = await startWorld();
   const target = `${world.directory}/mounted`;
   const { code, stderr } = await run(world, ["entrypoint.sh", "hf://org/model"], { MOUNT_PATH: target });
@@ -65,7 +65,7 @@ Deno.test("initializer-entrypoint fetches every pair that KServe names, with KSe
   }
 });
 
-Deno.test("initializer-entrypoint ends with the first failure's exit code, and wants pairs", async (t) => {
+Deno.test("initializer-entrypoint ends with the first failure's exit code, and needs pairs", async (t) => {
   await using world = await startWorld();
   const at = (name: string) => `${world.directory}/${name}`;
   await t.step("failure", async () => {

@@ -378,17 +378,20 @@ await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
       },
     );
 
-    await t.step("an empty volume is no model: the air-gapped engine says so and ends with 5", async () => {
-      const cache = await volume("empty");
-      const { code, log } = await images.runToEnd(AIM, {
-        uid: 1000,
-        readOnly: true,
-        offline: true,
-        volumes: { [`/workspace/model-cache/${LLAMA}`]: cache },
-        env: { ...GPU, HF_HUB_OFFLINE: "1", AIM_PRECISION: "fp16" },
-      });
-      assertEquals(code, 5, log);
-    });
+    await t.step(
+      "an empty volume is not a model: the air-gapped engine says so and ends with 5",
+      async () => {
+        const cache = await volume("empty");
+        const { code, log } = await images.runToEnd(AIM, {
+          uid: 1000,
+          readOnly: true,
+          offline: true,
+          volumes: { [`/workspace/model-cache/${LLAMA}`]: cache },
+          env: { ...GPU, HF_HUB_OFFLINE: "1", AIM_PRECISION: "fp16" },
+        });
+        assertEquals(code, 5, log);
+      },
+    );
 
     await t.step(
       "as root, a cold start downloads and becomes the engine; a second one downloads nothing",

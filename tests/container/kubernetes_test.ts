@@ -99,7 +99,7 @@ Deno.test("no object has a field that Kubernetes does not know, or one of anothe
   assert(found?.includes("backofLimit"), found ?? "");
 });
 
-Deno.test("the pre-download job fails at once where another attempt cannot help, and tries again where it can", () => {
+Deno.test("the pre-download job fails at once if another attempt cannot help, and tries again if it can", () => {
   const spec = of("Job").spec as {
     backoffLimit: number;
     template: { spec: { restartPolicy: string; containers: Container[] } };
@@ -252,7 +252,7 @@ Deno.test("job, init container and engine select one model, and its volume is mo
   }
 });
 
-Deno.test("kustomizations name every file beside them", async (t) => {
+Deno.test("kustomizations name every file next to them", async (t) => {
   for (const folder of kustomizedFolders()) {
     await t.step(folder, () => {
       const { resources, configMapGenerator = [] } = fileNamed(`${folder}/kustomization.yaml`) as {
@@ -365,7 +365,7 @@ Deno.test("AIM Engine's examples refer to each other, and to images that the tas
   }
 });
 
-Deno.test("the policy of the air-gapped engine lets nothing out", () => {
+Deno.test("the policy of the air-gapped engine allows no outgoing connection", () => {
   const { spec } = of("NetworkPolicy") as unknown as {
     spec: { policyTypes: string[]; egress: unknown[]; podSelector: { matchLabels: Record<string, string> } };
   };

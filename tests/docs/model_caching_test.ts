@@ -49,7 +49,7 @@ const QUANTISED = {
 };
 const LOADED = "amd/Llama-3.1-8B-Instruct-FP8-KV";
 
-Deno.test("clients use the model's own name, also where a profile loads a quantised one", async () => {
+Deno.test("clients use the model's own name, even if a profile loads a quantised one", async () => {
   await using world = await startWorld();
   const env = { ...world.env, ...QUANTISED, AIM_GPU_MODEL: "MI300X" };
   assertEquals((await aim(["download-to-cache"], { env })).code, 0);

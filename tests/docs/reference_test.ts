@@ -13,7 +13,7 @@ Deno.test("the reference tables are those of the program, each on one page", asy
   assertEquals(stale, [], "run deno run -P tests/docs/reference.ts");
 });
 
-Deno.test("a table replaces what stands between its marks, and nothing else", () => {
+Deno.test("a table replaces only what is between its marks", () => {
   const before = "a\n<!-- BEGIN t -->\nold\n<!-- END t -->\nb <!-- BEGIN u -->";
   const after = "a\n<!-- BEGIN t -->\n\nnew\n\n<!-- END t -->\nb <!-- BEGIN u -->";
   assertEquals(withTables(before, { t: "new", u: "x" }), after);

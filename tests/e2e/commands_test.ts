@@ -28,7 +28,7 @@ await e2e("every command works on a bare Debian, for a user without home and rig
     return folders.flatMap(({ models }) => models.map(({ name }) => name)).sort();
   };
 
-  await t.step("there is nothing here that could run it but itself", async () => {
+  await t.step("nothing here but itself could run it", async () => {
     const script =
       "command -v deno node npx python python3.11 perl5 vllm; ls /job; find / -xdev -name '*deno*'; id";
     const { stdout } = await machine.run(["sh", "-c", script], {
@@ -37,7 +37,7 @@ await e2e("every command works on a bare Debian, for a user without home and rig
     assertEquals(stdout, "bin\ntmp\nuid=1000 gid=1000 groups=1000\n");
   });
 
-  await t.step("--version tells version, commit, Deno and form", async () => {
+  await t.step("--version prints version, commit, Deno and form", async () => {
     const { version } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
     const [first, form] = [`aim ${version} (`, "(compiled|self-extracting)"];
     const line = await aim("--version");

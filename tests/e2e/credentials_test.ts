@@ -162,7 +162,7 @@ async function runsNoProgram(run: Run): Promise<void> {
   });
 }
 
-Deno.test("configured credentials that are refused end with exit 4, and no request goes unsigned", async () => {
+Deno.test("refused credentials end with exit 4, and every request is signed", async () => {
   await withWorld(async (world) => {
     await Deno.writeTextFile(`${world.home}/token`, "web-token");
     const refused: readonly Record<string, string>[] = [

@@ -62,7 +62,7 @@ await e2e(
       assertEquals(names(outside).length, 1);
     });
 
-    await t.step("twenty at once, where what was unpacked is damaged", async () => {
+    await t.step("twenty at once, with damaged unpacked files", async () => {
       const { outside, env } = await place();
       await version(env);
       const [name] = names(outside);
@@ -190,7 +190,7 @@ await e2e(
       });
     }
 
-    await t.step("SIGTERM while it unpacks leaves nothing", async () => {
+    await t.step("SIGTERM while it unpacks leaves nothing behind", async () => {
       const { outside, env } = await place();
       const running = await machine.start(["aim", "--version"], { env });
       let over = false;

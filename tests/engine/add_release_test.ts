@@ -8,7 +8,7 @@ function parser(options: Record<string, string>, variables: readonly string[] = 
   return { options: Object.fromEntries(described), fields: {}, variables };
 }
 
-Deno.test("a release extends the ranges of what stays, ends those of what goes and begins those of what comes", () => {
+Deno.test("a release extends the ranges of arguments that stay, ends those of removed ones and begins those of new ones", () => {
   const older = addRelease(EMPTY, "0.9.0", parser({ "--dtype": "text", "--swap-space": "float" }, ["A"]));
   const table = addRelease(older, "0.10.0", parser({ "--dtype": "text", "--nnodes": "int" }, ["A", "B"]));
   assertEquals(table, {

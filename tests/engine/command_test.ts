@@ -48,7 +48,7 @@ Deno.test({
   },
 });
 
-Deno.test("no word of the command line can hold NUL", () => {
+Deno.test("no word of the command line can contain NUL", () => {
   const args = parseEngineArgsJson('{"chat-template": "a\\u0000b"}');
   const error = assertThrows(() => buildCommand({ engine, program: "python3", model: "m", args }), AimError);
   assertEquals(error.exitCode, 2);

@@ -37,7 +37,7 @@ Deno.test("a directory for compiled code that is set stays", async () => {
   }
 });
 
-Deno.test("compiled code goes to a temporary directory where the volume cannot be written, or is another user's", async () => {
+Deno.test("compiled code goes to a temporary directory if the volume cannot be written or belongs to another user", async () => {
   const base = await Deno.makeTempDir();
   try {
     await Deno.writeTextFile(`${base}/file`, "");
@@ -54,6 +54,6 @@ Deno.test("compiled code goes to a temporary directory where the volume cannot b
   }
 });
 
-Deno.test("a local file system is no network file system", () => {
+Deno.test("a local file system is not a network file system", () => {
   assertEquals([networkFileSystem("/"), networkFileSystem("/nowhere")], [null, null]);
 });

@@ -27,7 +27,7 @@ async function dryRun(args: readonly string[], env: Readonly<Record<string, stri
 const script = (args: readonly string[] = [], env: Readonly<Record<string, string>> = {}) =>
   dryRun([LLAMA, "--format", "script", ...args], env);
 
-Deno.test("the model that was asked for is a served name beside the quantised one that is loaded, then the user's names", async () => {
+Deno.test("the served names are the model that was asked for, the quantised one that is loaded, then the user's names", async () => {
   const { stdout } = await script(["--precision", "fp8"], {
     AIM_ENGINE_ARGS: '{"served-model-name": "mine"}',
   });
@@ -71,7 +71,7 @@ Deno.test("arguments fit the version that is named, and --engine-version must be
   assertEquals((await swap("new")).code, 2);
 });
 
-Deno.test("secrets of arguments and profile are references in each format, and shown only where asked for", async () => {
+Deno.test("secrets of arguments and profile are references in each format, and shown only if asked for", async () => {
   const folder = await Deno.makeTempDir();
   await Deno.mkdir(`${folder}/custom/general`, { recursive: true });
   await Deno.writeTextFile(

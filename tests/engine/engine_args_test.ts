@@ -28,7 +28,7 @@ Deno.test("an argument that is replaced keeps its place, a new one goes to the e
   );
 });
 
-Deno.test("aim's own arguments win, in the place where they were first named", () => {
+Deno.test("aim's own arguments win, in the position where they were first named", () => {
   const { args, warnings } = merge(
     '{"port": 1, "x": 1}',
     '{"served-model-name": "other", "port": 9, "y": 2}',
@@ -85,7 +85,7 @@ Deno.test("an object becomes JSON as Python writes it", () => {
   assertEquals(render('{"a": {}, "b": [{"k": [ ]}, "x"]}'), '--a|{}|--b|{"k": []}|x');
 });
 
-Deno.test("numbers keep their spelling, beyond what a double holds too", () => {
+Deno.test("numbers keep their spelling, even beyond the precision of a double", () => {
   assertEquals(
     render('{"a": 2.0, "b": 1e3, "c": 0.10, "d": 12345678901234567890, "e": -0.0, "f": 1E+05}'),
     "--a|2.0|--b|1e3|--c|0.10|--d|12345678901234567890|--e|-0.0|--f|1E+05",
@@ -138,7 +138,7 @@ Deno.test("the user cannot name the model in the arguments, a profile only the o
   assertEquals(names(merge('{"x": 1, "model": "org/model"}', "{}").args), "x port served-model-name");
 });
 
-Deno.test("the served names are the model's id, then AIM_ID where it differs", () => {
+Deno.test("the served names are the model's id, then AIM_ID if it differs", () => {
   assertEquals(servedModelNames({ modelId: "a/b", askedFor: null }), ["a/b"]);
   assertEquals(servedModelNames({ modelId: "a/b", askedFor: "a/b" }), ["a/b"]);
   assertEquals(servedModelNames({ modelId: "q/b", askedFor: "a/b" }), ["q/b", "a/b"]);

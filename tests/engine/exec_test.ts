@@ -109,14 +109,14 @@ Deno.test("a word with NUL is refused", async () => {
   );
 });
 
-Deno.test("where libraries may not be loaded, the engine runs as a child with the same exit code", async () => {
+Deno.test("if libraries may not be loaded, the engine runs as a child with the same exit code", async () => {
   const flags = ["--allow-run", "--allow-read", "--allow-env"];
   const { pid, code, stdout } = await become(sh("echo $$; exit 7"), { flags });
   assertEquals(code, 7);
   assert(Number(stdout) !== pid);
 });
 
-Deno.test("a child gets the signals that are sent to its parent, and its end by a signal is told", async () => {
+Deno.test("a child gets the signals that are sent to its parent, and its end by a signal is reported", async () => {
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       ...[
@@ -174,7 +174,7 @@ Deno.test("as a child, a terminal's Ctrl-C reaches the engine once, and SIGALRM 
   assertEquals(new TextDecoder().decode(stdout).trim(), "1 5", new TextDecoder().decode(stderr));
 });
 
-Deno.test("python comes before python3, only executable files count, and where there is none the search path is named", async () => {
+Deno.test("python comes before python3, only executable files count, and without one the search path is named", async () => {
   const directory = await Deno.makeTempDir();
   try {
     await Deno.mkdir(`${directory}/a`);

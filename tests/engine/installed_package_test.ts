@@ -177,7 +177,7 @@ Deno.test("the installed version is found from files, wherever Python would find
   }
 });
 
-Deno.test("a script that is no Python's is not judged", async () => {
+Deno.test("a script that is not Python's is not judged", async () => {
   const root = await tree({ "bin/python": '#!/bin/sh\nexec /opt/python "$@"\n' });
   assertEquals(installedPackage("vllm", `${root}/bin/python`, {}, root).kind, "unknown");
   await Deno.remove(root, { recursive: true });

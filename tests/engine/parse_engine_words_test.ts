@@ -17,7 +17,7 @@ Deno.test("words after -- become the engine's arguments as they were typed", () 
   for (const [words, rendered] of cases) assertEquals(renderArgs(parseEngineWords(words)), rendered);
 });
 
-Deno.test("a word that belongs to no flag, and an object that is no JSON, are refused", () => {
+Deno.test("a word without a flag, and an object that is not JSON, are refused", () => {
   for (const words of [["8192"], ["--rope-scaling", "{factor}"]]) {
     assertEquals(assertThrows(() => parseEngineWords(words), AimError).exitCode, 2);
   }

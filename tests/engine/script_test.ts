@@ -69,7 +69,7 @@ Deno.test("words without anything special stay bare, so that --model can be look
   assertEquals(script, "#!/bin/bash\nexport A=1\nexec python3 -m x.y --model /cache/org/m-1.0\n");
 });
 
-Deno.test("a name that is no variable's, and NUL, are refused", () => {
+Deno.test("a name that no variable can have, and NUL, are refused", () => {
   for (const name of ["A-B", "A B", "1A", "", "A;rm -rf x", "A=B", "Ä"]) {
     assertThrows(
       () => renderBashScript({ env: { [name]: "x" }, argv: ["true"] }),

@@ -34,7 +34,7 @@ async function writeSparse(cache: string): Promise<void> {
   await file.truncate(head.length + WEIGHTS);
 }
 
-Deno.test("a model that is too large for the GPU is said so by every command, with the count that would do, and refused by none", async () => {
+Deno.test("every command says that a model is too large for the GPU, with the count that would do, and none refuses it", async () => {
   await using world = await startWorld();
   const { env } = world;
   await writeSparse(`${world.directory}/cache`);
@@ -87,7 +87,7 @@ Deno.test("before a download, the source's sizes are compared with the GPU", asy
 });
 
 Deno.test({
-  name: `a volume that is too small for what is to come stops serve, says doctor${
+  name: `doctor says that a volume too small for the download stops serve${
     REFUSED.tmpfs === null ? "" : ` (ignored: ${REFUSED.tmpfs})`
   }`,
   ignore: REFUSED.tmpfs !== null,

@@ -55,7 +55,7 @@ for (
     ],
   ] as const
 ) {
-  Deno.test(`amd-smi is read where sysfs tells nothing: ${name}`, async () => {
+  Deno.test(`amd-smi is read if sysfs does not say: ${name}`, async () => {
     const found = await withAmdSmi(script);
     assertEquals([found.source, found.model, found.count], ["amd-smi", "MI300X", 2]);
     const [first, second] = found.gpus;

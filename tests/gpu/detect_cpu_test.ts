@@ -55,7 +55,7 @@ Deno.test("a processor is known by its chip, any other is CPU", async () => {
   assertEquals([nothing.model, nothing.cpu?.vendor], ["CPU", "unknown"]);
 });
 
-Deno.test("only the epyc family, or none, tells EPYC from other processors", async () => {
+Deno.test("only the epyc family, or none, distinguishes EPYC from other processors", async () => {
   const files = { "proc/cpuinfo": EPYC_9965 };
   const families = [null, "epyc", "cpu", "instinct", "radeon"] as const;
   const models = await Promise.all(families.map(async (family) => (await detect(files, { family })).model));

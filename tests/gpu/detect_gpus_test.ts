@@ -95,12 +95,12 @@ Deno.test("without /dev/kfd no GPU can be used, and the reason names it", async 
   assertMatch(found.reasons[0] ?? "", /\/kfd is not there .*--device=\/dev\/kfd/);
 });
 
-Deno.test("DRM alone is enough to tell the GPUs", async () => {
+Deno.test("DRM alone is enough to identify the GPUs", async () => {
   const found = await detect(HOSTS.MI325X, { topology: false });
   assertEquals([found.model, found.count, found.gpus[0]?.vramTotal], ["MI325X", 8, 256 * GIB]);
 });
 
-Deno.test("KFD alone is enough to tell the GPUs", async () => {
+Deno.test("KFD alone is enough to identify the GPUs", async () => {
   const found = await detect(HOSTS.MI355X, { drm: false });
   assertEquals([found.model, found.count, found.gpus[0]?.vramTotal, found.gpus[0]?.vramUsed], [
     "MI355X",
@@ -123,7 +123,7 @@ Deno.test("an unknown device id is reported with its id", async () => {
   assertStringIncludes(found.warnings[0] ?? "", "0x9999");
 });
 
-Deno.test("an integrated GPU beside the accelerators does not count, and the engine does not get it", async () => {
+Deno.test("an integrated GPU next to the accelerators does not count, and the engine does not get it", async () => {
   const found = await detect([INTEGRATED, ...HOSTS.MI300X.slice(0, 1)]);
   assertEquals([found.model, found.count], ["MI300X", 1]);
   assertEquals(chooseDevices(found, 1).hipVisibleDevices, "1");
@@ -164,7 +164,7 @@ Deno.test("indices of ROCR_VISIBLE_DEVICES count what can be opened", async () =
   assertEquals(visible(found), [5]);
 });
 
-Deno.test("busy GPUs are warned about, and idle ones are taken where fewer are needed", async () => {
+Deno.test("busy GPUs are warned about, and idle ones are used if fewer are needed", async () => {
   const gpus = eight({ id: 0x74a1, vram: 192, gfx: 90402 }).map((gpu, at) => ({
     ...gpu,
     ...(at === 0 ? { busy: 97 } : at === 1 ? { used: 0.5 } : {}),
@@ -230,7 +230,7 @@ Deno.test("garbage in any file gives a result, never an exception", async () => 
 });
 
 for (const word of ["UNKNOWN", "N/A", "n/a", ""]) {
-  Deno.test(`a GPU whose compute partition is "${word}" is a whole one`, async () => {
+  Deno.test(`a GPU whose compute partition is "${word}" is not partitioned`, async () => {
     const mode = { compute: word, memory: word, count: 1 };
     const found = await detect(HOSTS.MI300X.map((gpu) => ({ ...gpu, partition: mode })));
     assertEquals([found.model, found.count, found.partitioned], ["MI300X", 8, false]);

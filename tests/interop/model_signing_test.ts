@@ -151,7 +151,7 @@ for (
   ] as const
 ) {
   Deno.test({
-    name: `what was signed with ${name} is verified, and refused once anything is another (${where})`,
+    name: `a model signed with ${name} is verified, and refused once anything differs (${where})`,
     ignore,
     async fn(t) {
       await using w = await world(sign);
@@ -221,7 +221,8 @@ for (const curve of ["secp384r1", "secp521r1"]) {
 
 for (const layout of ["local", "hub"]) {
   Deno.test({
-    name: `a download into the ${layout} layout is held to the signature before it is published (${where})`,
+    name:
+      `a download into the ${layout} layout is checked against the signature before it is published (${where})`,
     ignore,
     async fn() {
       await using w = await world(KEY);
@@ -257,7 +258,7 @@ for (const layout of ["local", "hub"]) {
 for (const layout of ["local", "hub"]) {
   Deno.test({
     name:
-      `a model in the ${layout} layout is held to its signature offline, with its hub out of reach, and when it is up to date (${where})`,
+      `a model in the ${layout} layout is checked against its signature offline, with its hub out of reach, and when it is up to date (${where})`,
     ignore,
     async fn() {
       await using w = await world(KEY);

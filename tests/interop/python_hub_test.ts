@@ -37,7 +37,7 @@ for (const [layout, xet] of LAYOUTS.flatMap((layout) => [[layout, true], [layout
   const how = `${layout} layout, ${xet ? "with" : "without"} hf-xet`;
   const withoutXet: Record<string, string> = xet ? {} : { HF_HUB_DISABLE_XET: "1" };
   Deno.test({
-    name: `after aim, Python moves no file in the ${how} (${where})`,
+    name: `after aim, Python transfers no file in the ${how} (${where})`,
     ignore: skip,
     async fn() {
       await using caches = await startCaches();
@@ -50,7 +50,7 @@ for (const [layout, xet] of LAYOUTS.flatMap((layout) => [[layout, true], [layout
   });
 
   Deno.test({
-    name: `after Python, aim moves no file in the ${how} (${where})`,
+    name: `after Python, aim transfers no file in the ${how} (${where})`,
     ignore: skip,
     async fn() {
       await using caches = await startCaches();
@@ -70,7 +70,7 @@ for (const [layout, xet] of LAYOUTS.flatMap((layout) => [[layout, true], [layout
 for (const layout of LAYOUTS) {
   Deno.test({
     name:
-      `aim goes on from what Python left unfinished in the ${layout} layout, and Python from aim's (${where})`,
+      `aim resumes what Python left unfinished in the ${layout} layout, and Python what aim left (${where})`,
     ignore: skip,
     async fn() {
       await using caches = await startCaches();
@@ -91,7 +91,7 @@ for (const layout of LAYOUTS) {
   });
 
   Deno.test({
-    name: `a second revision lies beside the first for both in the ${layout} layout (${where})`,
+    name: `both store a second revision next to the first in the ${layout} layout (${where})`,
     ignore: skip,
     async fn() {
       const changed = { ...MODEL, "config.json": '{"model_type":"other"}\n' };
@@ -108,7 +108,7 @@ for (const layout of LAYOUTS) {
 
 Deno.test({
   name:
-    `what aim brought into the Hugging Face cache is found by Python without a network, models of S3 too (${where})`,
+    `Python finds what aim downloaded into the Hugging Face cache without a network, models of S3 too (${where})`,
   ignore: skip,
   async fn() {
     await using caches = await startCaches();
@@ -122,7 +122,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: `Python's own listing of the cache finds nothing wrong with what aim wrote (${where})`,
+  name: `Python's own listing of the cache finds no fault in what aim wrote (${where})`,
   ignore: skip,
   async fn() {
     await using caches = await startCaches();

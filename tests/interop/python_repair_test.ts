@@ -20,7 +20,7 @@ print(snapshot_download("org/model", **where))
 for (const layout of LAYOUTS) {
   Deno.test({
     name:
-      `a model of Python's in the ${layout} layout is whole, found bad, repaired, and Python then moves no file (${where})`,
+      `a model of Python's in the ${layout} layout is complete, found damaged, repaired, and then Python transfers no file (${where})`,
     ignore,
     async fn() {
       await using caches = await startCaches();

@@ -130,7 +130,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: `a bad shared blob is found in every model that uses it, and repaired (${where})`,
+  name: `a damaged shared blob is found in every model that uses it, and repaired (${where})`,
   ignore,
   async fn() {
     await using w = await world();

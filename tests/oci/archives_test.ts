@@ -309,7 +309,7 @@ Deno.test("an archive that a killed run left, and that is damaged, is exit 8 onc
   });
 });
 
-Deno.test("what aim, git and Python keep beside a model is not taken out of an archive", async () => {
+Deno.test("files that aim, git and Python keep next to a model are not unpacked from an archive", async () => {
   const entries = [".aim/manifest.json", ".git/hooks/post-checkout", ".cache/huggingface/x"];
   const tar = makeTar([
     { name: "config.json", content: CONFIG },
@@ -335,7 +335,7 @@ Deno.test("of three that download the same archives at once, one downloads and t
   });
 });
 
-Deno.test("globs choose among the files of archives, and the rest comes later", async () => {
+Deno.test("globs choose among the files of archives, and the rest can be downloaded later", async () => {
   await using world = await startWorld();
   const make = KINDS["ORAS folder"];
   assert(make !== undefined);

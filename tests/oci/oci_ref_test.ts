@@ -32,7 +32,7 @@ for (
     "oci-layout:",
   ]
 ) {
-  Deno.test(`${text} is no artifact`, () => {
+  Deno.test(`${text} is not an artifact`, () => {
     assertEquals(assertThrows(() => parseModelRef(text), AimError).kind, "usage");
   });
 }

@@ -10,7 +10,7 @@ const OPTIONS = {
   jobs: 4,
 };
 
-Deno.test("an expired token is renewed once, however many requests find out, and goes to no other origin", async () => {
+Deno.test("an expired token is renewed once, however many requests notice, and is sent to no other origin", async () => {
   const [port, other] = [freePort(), freePort()];
   const folder = await Deno.makeTempDir();
   let [valid, given] = ["", 0];

@@ -36,7 +36,7 @@ const KINDS: Readonly<Record<string, readonly ServedLayer[]>> = {
 
 for (const [kind, layers] of Object.entries(KINDS)) {
   for (const layout of ["local", "hub"] as const) {
-    Deno.test(`a download of ${kind} that is killed goes on where it was, ${layout} layout`, async () => {
+    Deno.test(`a download of ${kind} that is killed resumes where it was, ${layout} layout`, async () => {
       await using server = await startOci({ layers, artifactType: `${TYPE}.manifest.v1+json` });
       const directory = await Deno.makeTempDir();
       const env = { AIM_CACHE_PATH: `${directory}/cache`, AIM_OCI_INSECURE: server.host };

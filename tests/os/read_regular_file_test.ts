@@ -24,7 +24,7 @@ async function inFolder(test: (folder: string) => Promise<void>): Promise<void> 
   }
 }
 
-Deno.test("regular files are read whole, also through links", () =>
+Deno.test("regular files are read completely, also through links", () =>
   inFolder(async (folder) => {
     const path = join(folder, "file");
     for (const size of [0, 1, 4096, 200_000]) {
@@ -60,7 +60,7 @@ Deno.test("a file above the limit is refused, however large it is", () =>
     assertEquals((await read(path)).kind, "failed");
   }));
 
-Deno.test("nothing there, a file as its folder, and links in a circle are absent", () =>
+Deno.test("a missing path, a file as its folder, and links in a circle are absent", () =>
   inFolder(async (folder) => {
     await Deno.writeTextFile(join(folder, "file"), "");
     await Deno.symlink("circle", join(folder, "circle"));

@@ -152,7 +152,7 @@ Deno.test("every option and variable of the catalogue is one that the images' vL
 });
 
 Deno.test({
-  name: "nothing is claimed to be measured that is not published as that",
+  name: "only what is published as measured is claimed to be measured",
   ignore: referenceProfiles() === null,
   fn: async () => {
     const reference = referenceProfiles() ?? "";

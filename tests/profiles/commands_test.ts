@@ -129,7 +129,7 @@ Deno.test("list-profiles filters by state, under AMD's name and under aim's", as
   assert((await listed(["--state", "all"], env)).length > ours.length);
 });
 
-Deno.test("list-profiles tells the nearest miss in words where nothing fits", async () => {
+Deno.test("list-profiles describes the nearest miss if nothing fits", async () => {
   const { code, stdout } = await aim(["list-profiles", "--general-fallback=false"], {
     env: { AIM_ID: "CohereLabs/command-a-reasoning-08-2025", AIM_GPU_MODEL: "MI300X", AIM_GPU_COUNT: "1" },
   });

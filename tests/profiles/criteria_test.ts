@@ -25,7 +25,7 @@ Deno.test("what is detected is available, and an automatic count asks for none i
   });
 });
 
-Deno.test("a count that is asked for is kept beside what is there", () => {
+Deno.test("a requested count is kept next to the real one", () => {
   const { criteria } = criteriaOf({ ...config, acceleratorCount: 4 }, { ...eight, partitioned: true }, null);
   assertEquals(criteria.accelerator, {
     type: "gpu",

@@ -28,7 +28,7 @@ Deno.test("the first difference in the order engine, metric, model, GPU, precisi
   }
 });
 
-Deno.test("of a GPU's differences the model is told before the count", () => {
+Deno.test("of a GPU's differences, the model is named before the count", () => {
   const [judged] = judge(
     [makeProfile({ metadata: { acceleratorModel: "MI325X", acceleratorCount: 4 } })],
     makeCriteria({
@@ -52,13 +52,13 @@ Deno.test("a count that was asked for matches exactly, not at most", () => {
   }
 });
 
-Deno.test("a count that was asked for and is not there fits nothing", () => {
+Deno.test("a requested count that does not exist fits nothing", () => {
   const criteria = makeCriteria({ accelerator: { available: 2, requested: 4 } });
   assertEquals(stateOf(makeProfile({ metadata: { acceleratorCount: 4 } }), criteria), "accelerator_mismatch");
   assertEquals(stateOf(makeProfile({ metadata: { acceleratorCount: 2 } }), criteria), "accelerator_mismatch");
 });
 
-Deno.test("an automatic count takes the exact match, else the largest count below what is there", () => {
+Deno.test("an automatic count takes the exact match, else the largest count below that of the hardware", () => {
   const profiles = [1, 2, 4, 8].map((acceleratorCount) =>
     makeProfile({ id: `tp${acceleratorCount}`, metadata: { acceleratorCount } })
   );
@@ -74,7 +74,7 @@ Deno.test("an automatic count takes the exact match, else the largest count belo
   }
 });
 
-Deno.test("a profile for whole GPUs does not fit partitions, and the reason says so", () => {
+Deno.test("a profile for unpartitioned GPUs does not fit partitions, and the reason says so", () => {
   const [judged] = judge([makeProfile()], makeCriteria({ accelerator: { partitioned: true } }));
   assertEquals(judged?.state, "accelerator_mismatch");
   assert(judged?.reason.includes("whole MI300X GPUs"));
@@ -186,7 +186,7 @@ const SETS = Array.from({ length: 300 }, () => ({
   criteria: randomCriteria(),
 }));
 
-Deno.test("the order of profiles is total: antisymmetric, transitive, and nothing equal but itself", () => {
+Deno.test("the order of profiles is total: antisymmetric, transitive, and each equals only itself", () => {
   for (const { profiles, criteria } of SETS) {
     const available = criteria.accelerator?.available ?? null;
     const [a, b, c] = [random, random, random].map((r) => profiles.length === 0 ? null : r.pick(profiles));

@@ -27,7 +27,7 @@ async function load(options: Partial<LoadProfilesOptions> & { profilePath: strin
   return { ids: profiles.map((profile) => profile.id).sort(), profiles, faults };
 }
 
-Deno.test("a profile's id and priority come from where it lies", async () => {
+Deno.test("a profile's id and priority come from its place", async () => {
   await withFiles({
     "custom/org/model/a.yaml": MODEL_PROFILE,
     "custom/general/b.yaml": GENERAL_PROFILE,
@@ -48,7 +48,7 @@ Deno.test("a profile's id and priority come from where it lies", async () => {
   });
 });
 
-Deno.test("a profile on disk shadows the embedded one of its id, and nothing else", async () => {
+Deno.test("a profile on disk shadows only the embedded one of its id", async () => {
   await withFiles({
     "disk/org/model/a.yaml": MODEL_PROFILE.replace("model-FP8", "disk"),
     "disk/general/g.yaml": GENERAL_PROFILE,
@@ -139,7 +139,7 @@ Deno.test("without a model only custom and general profiles are candidates", asy
   });
 });
 
-Deno.test("a profile path that is not there, or is a file, holds no profiles", async () => {
+Deno.test("a profile path that does not exist, or is a file, has no profiles", async () => {
   await withFiles({ "file": "x" }, async (root) => {
     for (const profilePath of [join(root, "missing"), join(root, "file")]) {
       const { ids, faults } = await load({ profilePath });
@@ -210,7 +210,7 @@ Deno.test("a bad file is left out with file, line, column and reason, and the ot
   });
 });
 
-Deno.test("environment values that are no text are what Python's str makes of them", async () => {
+Deno.test("environment values that are not text become what Python's str makes of them", async () => {
   const env =
     "env_vars:\n  A: 1\n  B: 0.50\n  C: yes\n  D: off\n  E: '010'\n  F: 0x10\n  G: 1.0e+3\n  H: ''\n";
   await withFiles({
@@ -256,7 +256,7 @@ Deno.test("of 2,000 damaged profiles each loads or is named with its place and a
   });
 });
 
-Deno.test("the program's own profiles lie in the source tree, or beside the bundle", () => {
+Deno.test("the program's own profiles are in the source tree, or next to the bundle", () => {
   assertEquals(embeddedRoot("/x/src/profiles/embedded_root.ts"), "/x/profiles");
   assertEquals(embeddedRoot("/tmp/aim-1/main.js"), "/tmp/aim-1/profiles");
   assertEquals([isBundled(), isBundled("/tmp/aim-1/main.js")], [false, true]);

@@ -16,7 +16,7 @@ const rows: ProfileRow[] = judge([
   selected: index === 0,
 }));
 
-Deno.test("a table is as wide as it needs to be where there is no terminal", () => {
+Deno.test("without a terminal, a table is as wide as it needs to be", () => {
   const text = profileTable(rows, { width: Infinity, colour: false, verbose: true });
   for (const word of ["PRECISION", "REASON", "MODEL", "PATH", "needs MI325X; this host has MI300X"]) {
     assertStringIncludes(text, word);
@@ -40,7 +40,7 @@ Deno.test("on a narrower terminal never more is shown", () => {
   assertEquals(columns(40), 2);
 });
 
-Deno.test("colour adds nothing but colour", () => {
+Deno.test("colour changes nothing but the colour", () => {
   const options = { width: 120, verbose: false };
   const coloured = profileTable(rows, { ...options, colour: true });
   const marks = /[\ufdd0-\ufdef]/g;

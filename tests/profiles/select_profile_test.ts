@@ -47,7 +47,7 @@ Deno.test("an unknown AIM_PROFILE_ID ends with exit 3 and the nearest spelling",
   assertStringIncludes(noMatch([], makeCriteria(), "x"), "AIM_PROFILE_PATH");
 });
 
-Deno.test("where nothing fits, the profiles are counted by state", () => {
+Deno.test("if nothing fits, the profiles are counted by state", () => {
   const line = noMatch([
     makeProfile({ id: "a", metadata: { metric: "throughput" } }),
     makeProfile({ id: "b", metadata: { metric: "throughput" } }),
@@ -174,7 +174,7 @@ Deno.test("without a GPU the best-ranked profile is picked, with what else could
   assertEquals(pickWithoutGpu(judged, { gpuCount: 8 }), null);
 });
 
-Deno.test("equal profiles that only a variant tells apart end with exit 3 and their ids", () => {
+Deno.test("equal profiles that differ only in the variant end with exit 3 and their ids", () => {
   const profiles = [
     makeProfile({ id: "a", metadata: { variant: "usp1" } }),
     makeProfile({ id: "b", metadata: { type: "preview" } }),
@@ -194,7 +194,7 @@ Deno.test("equal profiles that only a variant tells apart end with exit 3 and th
   assertEquals(pick([makeProfile({ id: "c" }), makeProfile({ id: "d" })], null), "c");
 });
 
-Deno.test("an unoptimized profile is selected only where nothing else fits and AIM_ALLOW_UNOPTIMIZED is set", () => {
+Deno.test("an unoptimized profile is selected only if nothing else fits and AIM_ALLOW_UNOPTIMIZED is set", () => {
   const own = makeProfile({ id: "own", metadata: { type: "unoptimized", manualSelectionOnly: true } });
   const manual = makeProfile({ id: "manual", metadata: { manualSelectionOnly: true } });
   const general = makeProfile({ id: "general/g", aimId: null, modelId: null, priority: 3 });

@@ -94,7 +94,7 @@ Deno.test("a list of several pages is read to its end with one request a page", 
   assertEquals(hub.requests.length, trees.length + 1);
 });
 
-Deno.test("every file reads as it is: odd names, empty ones, whole and in ranges", async () => {
+Deno.test("every file reads as it is: odd names, empty ones, complete and in ranges", async () => {
   await using hub = await startHub({ repos: [{ id: "org/model", files: FILES }] });
   using source = await open("org/model", options(hub));
   for (const [path, content] of Object.entries(FILES)) {
@@ -105,7 +105,7 @@ Deno.test("every file reads as it is: odd names, empty ones, whole and in ranges
   assertEquals(await bytesOf(source, "model.safetensors", [299_999, 300_000]), LARGE.slice(299_999));
 });
 
-Deno.test("the token goes to the hub alone, never to where it redirects", async () => {
+Deno.test("the token is sent only to the hub, never to the target of a redirect", async () => {
   const repo = { id: "org/model", files: FILES, gated: "manual" as const, allowed: ["hf_goodtoken"] };
   await using hub = await startHub({ repos: [repo] });
   using source = await open("org/model", options(hub, { token: "hf_goodtoken" }));
@@ -262,7 +262,7 @@ Deno.test("an answer for another range is never data, and a server without range
   assertEquals(await new Response(streamOf(whole)).bytes(), LARGE);
 });
 
-Deno.test("XET reads ranges where it is asked for, and HTTP goes on where it fails", async () => {
+Deno.test("XET reads ranges if it is asked for, and HTTP continues if it fails", async () => {
   await using hub = await startHub({ repos: [{ id: "org/model", files: FILES, xet: () => true }] });
   using source = await open("org/model", options(hub, { protocols: ["XET", "HTTP"] }));
   assertEquals(await bytesOf(source, "model.safetensors", [65_000, 200_000]), LARGE.slice(65_000, 200_000));
@@ -309,7 +309,7 @@ Deno.test("offline, no request is made", () => {
   assertStringIncludes(error.line, "HF_HUB_OFFLINE");
 });
 
-Deno.test("an endpoint that is no hub is an error of the network, on one line", async () => {
+Deno.test("an endpoint that is not a hub is a network error, on one line", async () => {
   const page = Deno.serve(
     { port: 0, hostname: "127.0.0.1", onListen() {} },
     () => new Response("<html>log in</html>", { headers: { "content-type": "text/html" } }),

@@ -165,7 +165,7 @@ Deno.test("an entry that makes no sense is an error of the network that names it
   }
 });
 
-Deno.test("a token of the hub's library goes to the server it is for, and not along with a redirect", async () => {
+Deno.test("a token of the hub's library is sent to the server it is for, and not along with a redirect", async () => {
   const seen: [port: string, authorization: string | null][] = [];
   const note = (request: Request) =>
     void seen.push([new URL(request.url).pathname, request.headers.get("authorization")]);
@@ -205,7 +205,7 @@ Deno.test("what names the public hub means the mirror, unless the mirror sends t
   assertEquals(to("https://cdn.corp/a.json"), "https://cdn.corp/a.json");
 });
 
-Deno.test("where a mirror sends to a server that cannot be reached, the error names both", async () => {
+Deno.test("if a mirror redirects to a server that cannot be reached, the error names both", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const dead = `127.0.0.1:${(listener.addr as Deno.NetAddr).port}`;
   listener.close();

@@ -95,7 +95,7 @@ Deno.test("TLS goes through HTTPS_PROXY, and each variable of certificate author
   }
 });
 
-Deno.test("a server's own self-signed certificate is taken where the bundle has it, with an authority's mark too", async () => {
+Deno.test("a server's self-signed certificate is accepted if the bundle has it, even if it is marked as an authority", async () => {
   const certificate = await selfSigned();
   if (certificate === null) return console.log("skipped: openssl is not installed");
   await using hub = await startHub({ repos: [{ id: "org/model", files: FILES }], tls: certificate });

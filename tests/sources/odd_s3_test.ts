@@ -18,7 +18,7 @@ const SIGNAL = new AbortController().signal;
 const FILES = Object.entries(ODD_OBJECTS).map(([key, bytes]) => [key.slice(2), bytes] as const);
 
 for (const [what, { odd, env = {}, bucket = "models", asked }] of Object.entries(ODD_CASES)) {
-  Deno.test(`a model is read whole from S3 with ${what}`, async () => {
+  Deno.test(`a complete model is read from S3 with ${what}`, async () => {
     await using s3 = startOddS3(bucket, ODD_OBJECTS, odd);
     // The server is its own proxy where the host's name must hold the bucket.
     const at: Record<string, string> = odd.virtualHost
@@ -45,7 +45,7 @@ Deno.test("a redirect that goes in a circle ends", async () => {
   assert(one.requests.length <= 12);
 });
 
-Deno.test("empty parts of keys are left out of paths, and of a prefix where there are no such keys", async () => {
+Deno.test("empty parts of keys are left out of paths, and of a prefix if there are no such keys", async () => {
   const bytes = new TextEncoder().encode("x");
   await using s3 = startOddS3(
     "models",
@@ -146,7 +146,7 @@ Deno.test("the bucket in the endpoint's path is pointed out", async () => {
   assert(error.line.includes("/models"), error.line);
 });
 
-Deno.test("a server whose certificate cannot be verified is read where that is switched off, and only there", async (t) => {
+Deno.test("a server whose certificate cannot be verified is read only if verification is switched off", async (t) => {
   const certificates = await makeCertificates();
   if ("skip" in certificates) {
     await t.step({ name: certificates.skip, ignore: true, fn: () => {} });

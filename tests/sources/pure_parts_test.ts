@@ -55,7 +55,7 @@ Deno.test("globs match as Python's fnmatch does, over the whole path", () => {
   }
 });
 
-Deno.test("without globs everything is wanted, and exclude goes over include", () => {
+Deno.test("without globs every file is selected, and exclude wins over include", () => {
   assert(pathFilter([], [])("x"));
   const wanted = pathFilter(["*.safetensors", "*.json"], ["original/*"]);
   assertEquals(
@@ -151,7 +151,7 @@ Deno.test("an object whose division is not known is proven by any of the likely 
   }
 });
 
-Deno.test("an S3 checksum counts where it is over all of the object", () => {
+Deno.test("an S3 checksum counts if it is over the complete object", () => {
   const sha256 = new Uint8Array(32).fill(7).toBase64();
   const crc64 = new Uint8Array(8).fill(9).toBase64();
   const crc32 = new Uint8Array(4).fill(1).toBase64();
@@ -239,7 +239,7 @@ Deno.test("Retry-After is seconds or a date", () => {
   assertEquals(parseRetryAfter("soon", 0), null);
 });
 
-Deno.test("a failed connection is told by its host, never by its path or a proxy's password", () => {
+Deno.test("a failed connection is named by its host, never by its path or a proxy's password", () => {
   const url = new URL("https://cdn.test/file?Signature=abcdef");
   const env = { HTTPS_PROXY: "http://user:password@proxy.test:3128" };
   const texts = [
@@ -261,7 +261,7 @@ Deno.test("a failed connection is told by its host, never by its path or a proxy
   assert(!direct.message.includes("proxy"), direct.message);
 });
 
-Deno.test("what an address or a number holds is not taken for a fault", () => {
+Deno.test("words and numbers inside an address are not mistaken for the fault", () => {
   const url = new URL("http://127.0.0.1:40712/o(407)/tunnel-proxy-auth/body.bin");
   const cases: [text: string, fault: RegExp, fatal: boolean][] = [
     ["connection closed before byte 44071 of 300407", /broke the connection/, false],

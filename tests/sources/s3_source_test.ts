@@ -66,7 +66,7 @@ Deno.test("every page of a list is read, and small files cost no request each", 
   assertEquals(s3.requests.filter((r) => r.role === "object").length, 1);
 });
 
-Deno.test("files read as they are, whole and in ranges, whatever their names", async () => {
+Deno.test("files read as they are, complete and in ranges, whatever their names", async () => {
   const names = ["config.json", "sp ace+plus%25#1?x&y=z.json", "é/日本 (1)!'*.bin", "a~b@c:d,e;f.txt"];
   const objects: Record<string, S3Given> = Object.fromEntries(names.map((name) => [`p/m/${name}`, BYTES]));
   await using s3 = await serve({ ...objects, "p/m/empty": "", "p/m/": "", "p/m/dir/": "" });
@@ -257,7 +257,7 @@ Deno.test("the region that the server names is taken, however it says so", async
   }
 });
 
-Deno.test("an ETag is no MD5 where objects are encrypted with KMS, which a question or the first read shows", async () => {
+Deno.test("an ETag is not an MD5 if objects are encrypted with KMS, which a request or the first read shows", async () => {
   const etag = `"${"0".repeat(32)}"`;
   const sha256 = createHash("sha256").update(BYTES).digest();
   for (const encrypted of [["small", "large"], ["small"]]) {
@@ -314,7 +314,7 @@ Deno.test("an answer for another range is never data, and a server without range
   assertEquals(await new Response(streamOf(whole)).bytes(), BYTES);
 });
 
-Deno.test("an endpoint that is no address is an error of usage that names its variable", async () => {
+Deno.test("an endpoint that is not an address is a usage error that names its variable", async () => {
   const error = await assertRejects(
     () => open("s3://models/m", { AWS_ENDPOINT_URL_S3: "minio:9000/x?y" }),
     AimError,

@@ -55,7 +55,7 @@ Deno.test("redirects lead to http and https only, and never from https to http",
   }
 });
 
-Deno.test("JSON is read within bounds, and what is no JSON is named", () => {
+Deno.test("JSON is read within bounds, and an answer that is not JSON is described", () => {
   assertEquals(parseJson('{"a":["[[[",1]}', "hub"), { a: ["[[[", 1] });
   const refused = (text: string) => assertThrows(() => parseJson(text, "hub"), AimError);
   for (

@@ -28,7 +28,7 @@ async function collected(body: ReadableStream<Uint8Array>, signal = new AbortCon
   return { bytes, error };
 }
 
-Deno.test("all chunks come, and what came before a fault counts", async () => {
+Deno.test("all chunks arrive, and those before a fault count", async () => {
   const bytes = randomBytes(100_000, seeded(3));
   assertEquals(await collected(bodyOf(bytes, 9000).body), { bytes, error: null });
   const fault = new Error("reset");
@@ -57,7 +57,7 @@ Deno.test("an abort ends reading with its reason", async () => {
   );
 });
 
-Deno.test("of the runtime's own bodies everything comes, quick or slow, and nothing after a broken connection is made up", async () => {
+Deno.test("the runtime's own bodies arrive completely, quick or slow, and nothing is made up after a broken connection", async () => {
   const bytes = randomBytes(3_000_000, seeded(6));
   const slow = bytes.subarray(0, 5000);
   await using server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, (request) => {

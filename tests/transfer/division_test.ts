@@ -11,13 +11,13 @@ Deno.test("the part that would be there last is divided in the middle of what is
   assertEquals(divisionOf([slow, fast]), { part: 0, at: 25 * MIB });
 });
 
-Deno.test("a part of which no byte came is divided before all others", () => {
+Deno.test("a part without any byte yet is divided before all others", () => {
   const slow = { start: 0, at: 1, end: 16 * MIB, elapsed: 5_000 };
   const none = { start: 16 * MIB, at: 16 * MIB, end: 20 * MIB, elapsed: 600 };
   assertEquals(divisionOf([slow, none]), { part: 1, at: 18 * MIB });
 });
 
-Deno.test("nothing is divided that is there soon, is small, or has only begun", () => {
+Deno.test("a part that is done soon, is small, or has only begun is not divided", () => {
   assertEquals(divisionOf([]), null);
   assertEquals(divisionOf([{ start: 0, at: 8 * MIB, end: 16 * MIB, elapsed: 999 }]), null);
   assertEquals(divisionOf([{ start: 0, at: MIB, end: MIB + 524_287, elapsed: 60_000 }]), null);
@@ -25,7 +25,7 @@ Deno.test("nothing is divided that is there soon, is small, or has only begun", 
   assertEquals(divisionOf([{ start: 0, at: 16 * MIB, end: 16 * MIB, elapsed: 60_000 }]), null);
 });
 
-Deno.test("both halves have bytes, and neither what is there already", () => {
+Deno.test("both halves have bytes, and neither has those downloaded already", () => {
   const random = seeded(7);
   for (let round = 0; round < 1000; round++) {
     const start = Math.floor(random() * 1e12);

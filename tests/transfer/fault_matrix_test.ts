@@ -357,7 +357,7 @@ function assertNothingWrong(published: Record<string, Uint8Array>): void {
 }
 
 for (const from of ["registry", "archives"] as const) {
-  Deno.test(`tokens that expire in mid-download, ${from}: each is renewed, and none comes to another origin`, async () => {
+  Deno.test(`tokens that expire in mid-download, ${from}: each is renewed, and none is sent to another origin`, async () => {
     await withBench(from, "local", async (bench) => {
       // Each asks the registry for another address.
       bench.faults.push({ kind: "expired", times: 8 });

@@ -20,7 +20,7 @@ async function withFile(
   }
 }
 
-Deno.test("files are hashed beside each other, and their bytes are counted", async () => {
+Deno.test("files are hashed in parallel, and their bytes are counted", async () => {
   await withFile(async (path, pool) => {
     let counted = 0;
     const all = await Promise.all(

@@ -63,7 +63,7 @@ Deno.test("a lease is there while it is used and gone afterwards, also after a f
   });
 });
 
-Deno.test("of many that want a lease at once, one has it at a time", async () => {
+Deno.test("of many processes that wait for a lease, one has it at a time", async () => {
   await withDirectory(async (directory) => {
     let inside = 0;
     let most = 0;
@@ -82,7 +82,7 @@ Deno.test("of many that want a lease at once, one has it at a time", async () =>
   });
 });
 
-Deno.test("who waits is told the holder's process, host and time", async () => {
+Deno.test("a waiting process is told the holder's process, host and time", async () => {
   await withDirectory(async (directory, lock) => {
     plantLock(lock, { host: "elsewhere", pid: 42 });
     const told: string[] = [];
@@ -113,7 +113,7 @@ Deno.test("a holder on this host whose process is gone is taken over much sooner
   });
 });
 
-Deno.test("a holder that is certainly dead is taken over at once, also where its PID is another process's by now", async () => {
+Deno.test("a holder that is certainly dead is taken over at once, even if its PID belongs to another process now", async () => {
   const { process } = hostIdentity();
   assert(process !== null);
   const gone = [
@@ -151,7 +151,7 @@ Deno.test("a process that lives but never beats, as one that has the dead holder
   });
 });
 
-Deno.test("a holder that beats is not taken over, even where its process cannot be seen", async () => {
+Deno.test("a holder that gives signs of life is not taken over, even if its process cannot be seen", async () => {
   await withDirectory(async (directory, lock) => {
     plantLock(lock, { pid: DEAD_PID });
     const stop = new AbortController();

@@ -16,7 +16,7 @@ Deno.test("a server's Retry-After is never undercut", () => {
   assert(backoffDelay(12, 1, 0) >= 7_500);
 });
 
-Deno.test("more connections help where cores have time left and the disk keeps up, up to the limit", () => {
+Deno.test("more connections help if cores have time left and the disk keeps up, up to the limit", () => {
   const second = { elapsed: 1000, cores: 2, limit: null };
   assert(connectionsHelp({ ...second, bytes: 0 }));
   assert(connectionsHelp({ ...second, bytes: 500e6 }));
@@ -27,7 +27,7 @@ Deno.test("more connections help where cores have time left and the disk keeps u
   assert(!connectionsHelp({ ...second, bytes: 6e6, limit: 10e6 }));
 });
 
-Deno.test("a rate limit holds over any number of takers", async () => {
+Deno.test("a rate limit applies to any number of takers together", async () => {
   let now = 0;
   const clock = { now: () => now, sleep: (ms: number) => Promise.resolve(void (now += ms)) };
   const bucket = tokenBucket(1000, clock);

@@ -100,7 +100,7 @@ Deno.test("a multipart ETag is right for every number of parts and every kind of
   }
 });
 
-Deno.test("a multipart ETag is right where parts are so large that only some go side by side", async () => {
+Deno.test("a multipart ETag is right if parts are so large that only some are hashed side by side", async () => {
   const random = seeded(36);
   const part = 60 * 1024 * 1024, size = 10 * part + 12_345_678;
   const path = await Deno.makeTempFile();
@@ -124,7 +124,7 @@ Deno.test("a multipart ETag is right where parts are so large that only some go 
   }
 });
 
-Deno.test("hashing begins while the last of the parts side by side still arrives, and takes only what is there", async () => {
+Deno.test("hashing begins while the last of the parts side by side still arrives, and reads only what is on disk", async () => {
   const part = 4 * 1024 * 1024, size = LANES * part;
   const path = await Deno.makeTempFile();
   try {

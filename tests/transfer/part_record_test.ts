@@ -20,7 +20,7 @@ Deno.test("what was written counts on the same machine until it restarts, what w
   assertEquals(readRecord(text, { ...WRITER, host: "b" })?.done, [{ start: 0, end: 50 }]);
 });
 
-Deno.test("a record cut anywhere claims no more than its whole lines", () => {
+Deno.test("a record cut anywhere claims no more than its complete lines", () => {
   const text = openLine(BINDING, WRITER) + wroteLine({ start: 0, end: 100 }) +
     wroteLine({ start: 100, end: 900 });
   const head = openLine(BINDING, WRITER).length;
@@ -44,7 +44,7 @@ Deno.test("a damaged byte anywhere never adds a claim", () => {
   }
 });
 
-Deno.test("ranges beyond the file are no claims", () => {
+Deno.test("ranges beyond the file are ignored", () => {
   const text = openLine(BINDING, WRITER) + flushedLine({ start: 0, end: 1001 }) +
     flushedLine({ start: 5, end: 5 });
   assertEquals(readRecord(text, WRITER)?.done, []);
@@ -56,7 +56,7 @@ Deno.test("a record says whether its writer stopped in order", () => {
   assertEquals(readRecord(text + closedLine(), WRITER)?.closed, true);
 });
 
-Deno.test("what is no record is none", () => {
+Deno.test("a text that is not a record is not read as one", () => {
   for (const text of ["", "\n", "hello\n", "00000000 open {}\n", `${"0".repeat(8)} closed\n`]) {
     assertEquals(readRecord(text, WRITER), null);
   }

@@ -70,13 +70,13 @@ Deno.test("small files are spread between the parts of large ones", () => {
   assertEquals(small, 100);
 });
 
-Deno.test("files that connections hold in memory fit the memory budget together", () => {
+Deno.test("files that connections keep in memory fit the memory budget together", () => {
   for (const jobs of [1, 2, 16, 64, 256]) {
     assert(wholeLimit({ jobs, partSize: 32 * MIB, memory: 32 * MIB }) * jobs <= 32 * MIB);
   }
 });
 
-Deno.test("parts are larger where several files are large, and smaller where each connection would get none", () => {
+Deno.test("parts are larger if several files are large, and smaller if a connection would get none", () => {
   assertEquals(partSizeFor([], 16), 2 * MIB);
   assertEquals(partSizeFor([8 * MIB], 4), 2 * MIB);
   assertEquals(partSizeFor([32 * MIB], 4), 8 * MIB);

@@ -136,7 +136,7 @@ Deno.test(`killed ${KILLS} times at random moments, a download asks for at most 
 });
 
 for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
-  Deno.test(`${signal} ends a download with ${code} within two seconds, and the next run goes on`, async () => {
+  Deno.test(`${signal} ends a download with ${code} within two seconds, and the next run resumes`, async () => {
     const weights = randomBytes(16 * MIB, 2);
     await withHub({ "config.json": CONFIG, [WEIGHTS]: weights }, async (hub, cache) => {
       hub.faults.push({ kind: "slow", rate: MIB, roles: ["cdn"] });
@@ -289,7 +289,7 @@ function noRoom(): true {
 }
 
 Deno.test({
-  name: "a disk that fills in mid-download ends it with 7, and after room is made the next run goes on",
+  name: "a disk that fills in mid-download ends it with 7, and once there is space the next run resumes",
   ignore: !await canMount(),
   fn: async () => {
     const weights = randomBytes(24 * MIB, 6);

@@ -105,7 +105,7 @@ function bytesAsked(source: FakeSource): number {
     .reduce((sum, { range, file }) => sum + (range === null ? file.size : range.end - range.start), 0);
 }
 
-Deno.test("a model arrives whole, proven, with nothing else beside it", async () => {
+Deno.test("a model arrives complete and proven, with no other file next to it", async () => {
   await withModel(async ({ directory, bring, events }) => {
     const result = await bring();
     assertWhole(directory);
@@ -127,7 +127,7 @@ Deno.test("a model arrives whole, proven, with nothing else beside it", async ()
   });
 });
 
-Deno.test("digests beside the proving one are computed, and name the target", async () => {
+Deno.test("digests in addition to the proving one are computed, and name the target", async () => {
   await withModel(async ({ directory, source }) => {
     const items = ["big.bin", "sub/small.json"].map((path): TransferItem => ({
       ...itemOf(directory, source.file(path, null)),
@@ -145,7 +145,7 @@ Deno.test("digests beside the proving one are computed, and name the target", as
   });
 });
 
-Deno.test("two paths of one content are brought once", async () => {
+Deno.test("two paths with the same content are downloaded once", async () => {
   await withModel(async ({ directory, source }) => {
     const twin = { ...source.file("big.bin"), path: "twin.bin" as TransferItem["file"]["path"] };
     const one = itemOf(directory, source.file("big.bin"));
@@ -155,7 +155,7 @@ Deno.test("two paths of one content are brought once", async () => {
   });
 });
 
-Deno.test("without verification a wrong digest goes unseen, and the result says so", async () => {
+Deno.test("without verification a wrong digest is not noticed, and the result says so", async () => {
   await withModel(async ({ directory, source }) => {
     const wrong = source.file("big.bin", { algorithm: "sha256", hex: "00" });
     const result = await transfer(source, [itemOf(directory, wrong)], {
@@ -203,7 +203,7 @@ function wholeBody(path: string) {
 
 for (const [name, makeFault] of Object.entries(CURABLE)) {
   for (const tellLength of [true, false]) {
-    Deno.test(`the model arrives although ${name} (bodies ${tellLength ? "" : "do not "}tell their length)`, async () => {
+    Deno.test(`the model arrives although ${name} (bodies ${tellLength ? "" : "do not "}say their length)`, async () => {
       await withModel(async ({ directory, source, bring, items }) => {
         source0 = source;
         source.tellLength = tellLength;
@@ -291,7 +291,7 @@ Deno.test("a source that changed is reported, and the next run of the new conten
   });
 });
 
-Deno.test("what an aborted run brought is not asked for again", async () => {
+Deno.test("what an aborted run has downloaded is not requested again", async () => {
   await withModel(async ({ directory, source, bring }) => {
     for (let run = 0; run < 6; run++) {
       const stop = new AbortController();
@@ -353,7 +353,7 @@ Deno.test("whenever a run ends, its record claims only bytes that are on disk", 
   });
 });
 
-Deno.test("a partial file whose writer may still live is written to only after that one has had time to notice", async () => {
+Deno.test("a partial file whose writer may still run is written to only after that one has had time to notice", async () => {
   await withModel(async ({ directory, source, bring }) => {
     const stop = new AbortController();
     source.fault = (_, right) => counted(right(), () => stop.abort(new Error("enough")));
@@ -432,7 +432,7 @@ Deno.test("a partial file that another process takes over is left to it and fetc
   });
 });
 
-Deno.test("a slow connection does not hold up the end: others take over what it still has to bring", async () => {
+Deno.test("a slow connection does not delay the end: others take over the rest of its part", async () => {
   await withModel(async ({ directory, source, bring }) => {
     source.fault = ({ file, index }, right) => index === 0 && file.path === "big.bin" ? slow(right()) : null;
     await bring();
@@ -445,7 +445,7 @@ Deno.test("a slow connection does not hold up the end: others take over what it 
   });
 });
 
-Deno.test("what a slow connection brings beyond what it was left with is not written", async () => {
+Deno.test("bytes of a slow connection beyond its shortened part are not written", async () => {
   await withModel(async ({ directory, source, bring }) => {
     source.fault = ({ file, index }, right) => {
       if (index !== 0 || file.path !== "big.bin") return null;
@@ -459,7 +459,7 @@ Deno.test("what a slow connection brings beyond what it was left with is not wri
 });
 
 for (const [pace, times, connections] of [["fast", 0.001, 4], ["slowly", 200, 10]] as const) {
-  Deno.test(`where data comes ${pace}, a transfer that may have 10 connections has ${connections}`, async () => {
+  Deno.test(`if data arrives ${pace}, a transfer that may have 10 connections has ${connections}`, async () => {
     await withModel(async ({ directory, source, bring }) => {
       let open = 0;
       let most = 0;
@@ -474,7 +474,7 @@ for (const [pace, times, connections] of [["fast", 0.001, 4], ["slowly", 200, 10
   });
 }
 
-Deno.test("no more bytes come than the limit allows", async () => {
+Deno.test("no more bytes arrive than the limit allows", async () => {
   await withModel(async ({ directory, bring }) => {
     const clock = fastClock(50);
     const { elapsed } = await bring({ clock, maxBandwidth: MIB });
@@ -484,7 +484,7 @@ Deno.test("no more bytes come than the limit allows", async () => {
   });
 });
 
-Deno.test("waiting for a share of the bandwidth is no stall", async () => {
+Deno.test("waiting for a share of the bandwidth is not a stall", async () => {
   await withModel(async ({ directory, bring, events }) => {
     await bring({ maxBandwidth: MIB / 4, stallTimeout: 1_000, clock: fastClock(400) });
     assertWhole(directory);
@@ -601,7 +601,7 @@ function hangUntilAborted(signal: AbortSignal): Promise<never> {
   );
 }
 
-Deno.test("of many small files each comes right, whatever goes wrong with some of them once", async () => {
+Deno.test("each of many small files arrives intact, whatever goes wrong with some of them once", async () => {
   const random = seeded(12);
   const contents = Object.fromEntries(
     Array.from(

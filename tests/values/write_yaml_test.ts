@@ -97,7 +97,7 @@ Deno.test("YAML that is written is read back as the same values, spelling of num
   }
 });
 
-Deno.test("what is never taken for anything else is written without quotes", () => {
+Deno.test("text that cannot be mistaken for anything else is written without quotes", () => {
   const map = new Map<string, ConfigValue>([
     ["model_id", "meta-llama/Llama-3.1-8B-Instruct"],
     ["precision", "fp16"],

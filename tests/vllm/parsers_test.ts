@@ -62,7 +62,7 @@ Deno.test({
 
 Deno.test({
   name:
-    `the real parsers take every profile that AMD publishes for vLLM after fitting, and refuse many without${
+    `the real parsers accept every profile that AMD publishes for vLLM after fitting, and refuse many without${
       because || (amds.length === 0 ? " (skipped: AMD's profiles are not beside the repository)" : "")
     }`,
   ignore: ignore || amds.length === 0,
