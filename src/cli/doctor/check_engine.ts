@@ -1,14 +1,11 @@
 import type { Config } from "../../config/config.ts";
-import { withoutSecrets } from "../../log/secret_names.ts";
 import { releasesOf } from "../../engine/engine_table.ts";
 import { VLLM_TABLE } from "../../engine/vllm_table.generated.ts";
+import { askProgram } from "../../os/ask_program.ts";
 import { servingEngine } from "../../serve/serving_engine.ts";
 import { attempt, type Check, check, checkOf } from "./check.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
-
-/** Milliseconds that the engine has to print its version. */
-const PATIENCE = 15_000;
 
 /** Whether the engine is installed, in which version, and whether its program runs. */
 export async function checkEngine(config: Config, env: Environment): Promise<Check> {
@@ -16,8 +13,8 @@ export async function checkEngine(config: Config, env: Environment): Promise<Che
   if ("error" in outcome) return checkOf("engine", outcome.error, "failed");
   const { name, program, version } = outcome.value;
   const path = program?.path ?? "";
-  const printed = await versionOf(path, env);
-  if (printed === null) {
+  const printed = (await askProgram(path, ["--version"], env))?.split("\n", 1)[0]?.slice(0, 80);
+  if (printed === undefined) {
     return check("engine", "failed", `${path} does not run`, "check that it works: run it with --version");
   }
   const label = name === "vllm" ? "vLLM" : name;
@@ -26,21 +23,4 @@ export async function checkEngine(config: Config, env: Environment): Promise<Che
     ? `${label} version unknown, ${path} (${printed}); arguments are checked against vLLM ${newest}`
     : `${label} ${version.text}, ${path} (${printed})`;
   return check("engine", "ok", found);
-}
-
-/** The first line that a program prints with `--version`; `null` if it does not run. It gets no secrets. */
-async function versionOf(path: string, env: Environment): Promise<string | null> {
-  try {
-    const { success, stdout } = await new Deno.Command(path, {
-      args: ["--version"],
-      clearEnv: true,
-      env: withoutSecrets(env),
-      stdin: "null",
-      stderr: "null",
-      signal: AbortSignal.timeout(PATIENCE),
-    }).output();
-    return success ? new TextDecoder().decode(stdout).split("\n")[0]?.trim().slice(0, 80) ?? "" : null;
-  } catch {
-    return null;
-  }
 }
