@@ -82,7 +82,7 @@ export class ArchiveStore {
    *
    * @throws {AimError} as a transfer; `integrity`: one cannot be unpacked.
    */
-  async bring(
+  async download(
     source: Source,
     archives: readonly Archive[],
     options: Omit<TransferOptions, "root">,

@@ -6,7 +6,7 @@ import { type CommandTable, loadsFirst } from "./command.ts";
 import { type Page, settingRow, twoColumns, wrap } from "./render_help.ts";
 import { style } from "./style.ts";
 
-/** A page of help besides those of commands. */
+/** A page of help that is not about one command. */
 export interface HelpTopic {
   readonly name: string;
   readonly summary: string;

@@ -124,7 +124,7 @@ function nextValue(typed: string, next: string | undefined): string {
 }
 
 /**
- * Puts the model that MODEL, `--model-id` or `--model` names where the command reads it.
+ * Puts the model that MODEL, `--model-id` or `--model` names in the flag that the command reads.
  *
  * @throws {AimError} `usage` if two of them differ.
  */

@@ -31,7 +31,7 @@ export class ArtifactTally {
   #before = 0;
   #arrived = 0;
   #unpacking = false;
-  #end: { readonly whole: boolean; readonly message: string } | null = null;
+  #end: { readonly complete: boolean; readonly message: string } | null = null;
 
   /** @param expected Bytes, until the source has listed its files; 0 if unknown. */
   constructor(protocols: readonly string[], expected: number) {
@@ -64,15 +64,15 @@ export class ArtifactTally {
     if (at !== -1) this.#attempt = at + 1;
   }
 
-  end(whole: boolean, message: string): void {
-    this.#end = { whole, message };
+  end(complete: boolean, message: string): void {
+    this.#end = { complete, message };
   }
 
   status(): ArtifactStatus {
     const total = this.#total;
-    const whole = this.#end?.whole === true;
-    const downloaded = whole ? total : Math.max(0, Math.min(total, this.#before + this.#arrived));
-    const percentage = whole ? 100 : total === 0 ? 0 : Math.min(99, Math.floor(downloaded * 100 / total));
+    const complete = this.#end?.complete === true;
+    const downloaded = complete ? total : Math.max(0, Math.min(total, this.#before + this.#arrived));
+    const percentage = complete ? 100 : total === 0 ? 0 : Math.min(99, Math.floor(downloaded * 100 / total));
     const protocol = this.#protocols[this.#attempt - 1] ?? "";
     return {
       progress: {

@@ -186,7 +186,7 @@ async function unpacked(
   // The process that had the lease before may have downloaded them.
   let manifest = await withArchives(listed, archives, options);
   if (manifest.archives !== undefined) {
-    await archives.bring(source, manifest.archives, transferOptions(listed, options, signal));
+    await archives.download(source, manifest.archives, transferOptions(listed, options, signal));
     manifest = await withArchives(listed, archives, options);
   }
   check(source, placement, manifest, options);
@@ -203,7 +203,7 @@ async function bringArchives(
 ): Promise<void> {
   if (!manifest.files.some(isArchived)) return;
   const needed = options.refuseUnsafe === true ? manifest.files : items.map(({ file }) => file);
-  await archives.bring(source, archivesOf(needed), transferOptions(manifest, options, signal));
+  await archives.download(source, archivesOf(needed), transferOptions(manifest, options, signal));
   await checkTrust(archives.reader(source), manifest, options);
 }
 

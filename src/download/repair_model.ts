@@ -12,7 +12,7 @@ import { AimError } from "../errors/aim_error.ts";
 import type { Manifest } from "../sources/manifest.ts";
 import { type ModelRef, parseModelRef } from "../sources/model_ref.ts";
 import type { TransferEvent } from "../transfer/types.ts";
-import { bring } from "./bring.ts";
+import { downloadInto } from "./download_into.ts";
 import type { DownloadReport } from "./download_report.ts";
 
 export interface RepairOptions {
@@ -41,7 +41,7 @@ export async function repairModel(options: RepairOptions): Promise<DownloadRepor
     ? localPlacement({ paths, name })
     : hubPlacement({ paths, name, revision: await revisionFor(model, record) });
   const wanted = record?.files.map((file) => file.path) ?? options.paths;
-  return await bring(config, env, ref, placement, {
+  return await downloadInto(config, env, ref, placement, {
     revision: commit ?? undefined,
     recordAs: record?.revision ?? null,
     include: wanted.map(literalGlob),

@@ -38,7 +38,7 @@ export function renderBashScript(parts: ScriptParts): string {
  * characters as `$'…'`, so that the script can be shown on a terminal. References to variables are in double
  * quotes.
  *
- * @throws {AimError} `usage` if it holds NUL.
+ * @throws {AimError} `usage` if it contains NUL.
  */
 export function shellWord(word: string, references: ReadonlySet<string> = new Set()): string {
   if (word.includes("\0")) {

@@ -17,7 +17,7 @@ export interface CommandParts {
 /**
  * The engine's command line.
  *
- * @throws {AimError} `usage` if a word holds NUL, which no command line can.
+ * @throws {AimError} `usage` if a word contains NUL, which no command line can.
  */
 export function buildCommand({ engine, program, model, args }: CommandParts): string[] {
   const argv = [

@@ -21,14 +21,14 @@ const CACHES = {
   AITER_JIT_DIR: "aiter",
 } as const;
 
-/** Beside the models, where no command takes it for one. */
+/** Next to the models, where no command lists it as one. */
 const FOLDER = ".aim/compiled";
 
 /**
  * Chooses directories for compiled code: on the cache volume, named by what the code depends on, or in a
- * temporary directory where the volume cannot be written. Variables that are set already stay as they are.
+ * temporary directory if the volume cannot be written. Variables that are set already stay as they are.
  *
- * The engine executes what these directories hold, so one that belongs to another user is not used.
+ * The engine executes the files in these directories, so one that belongs to another user is not used.
  *
  * Requires `--allow-write`.
  *

@@ -12,7 +12,7 @@ import { runAsChild } from "./run_as_child.ts";
  * started with. Does not return.
  *
  * Where the C library cannot be loaded, the program runs as a child that gets every signal sent to this
- * process; then the exit code is the child's (128 + N where signal N ended it).
+ * process; then the exit code is the child's (128 + N if signal N ended it).
  *
  * @throws {AimError} `engine` if the program cannot be executed; `usage` for words with NUL.
  */

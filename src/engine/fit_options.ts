@@ -35,11 +35,11 @@ export interface OptionFault {
 
 /**
  * Holds arguments to what a version of the engine takes. An option that the version does not have is left
- * out; one that it has under another name gets that name where the meaning is the same; a name that no
+ * out; one that it has under another name gets that name if the meaning is the same; a name that no
  * release has is passed on.
  *
  * @param args By canonical names, as `mergeEngineArgs` gives them.
- * @param version `null`: not known; the newest release's options count, and values are only refused where
+ * @param version `null`: not known; the newest release's options count, and values are only refused if
  *   every release refuses them.
  */
 export function fitOptions(

@@ -8,7 +8,7 @@ export type InstalledPackage =
   /** @param version `null` if no file says it. */
   | { readonly kind: "installed"; readonly version: string | null; readonly directory: string }
   | { readonly kind: "absent"; readonly searched: readonly string[] }
-  /** The program is no Python whose modules can be found: a wrapper script, say. */
+  /** The program is not a Python whose modules can be found, but a wrapper script for example. */
   | { readonly kind: "unknown"; readonly reason: string };
 
 type Environment = Readonly<Record<string, string | undefined>>;

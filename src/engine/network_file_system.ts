@@ -20,7 +20,7 @@ const NETWORK: Readonly<Record<number, string>> = {
 const SIZE = 120;
 
 /**
- * The kind of network file system that a path is on; `null` for others, and where FFI is refused. FUSE
+ * The kind of network file system that a path is on; `null` for others, and if FFI is refused. FUSE
  * counts: on a server it is a bucket or a distributed file system. By the C library, since Node's modules
  * would take a third of a start to load.
  */

@@ -33,7 +33,7 @@ const FORWARDED = [
 
 /**
  * Runs a program in this one's place, if the C library cannot be loaded: a child that gets every signal
- * sent to this process, and whose exit code this process ends with (128 + N where signal N ended it). It has
+ * sent to this process, and whose exit code this process ends with (128 + N if signal N ended it). It has
  * a session of its own, so that a terminal's Ctrl-C reaches it once, through this process.
  *
  * @param fileLimit Soft limit on open files; `null`: that of this process.

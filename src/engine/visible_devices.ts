@@ -6,7 +6,7 @@ export interface VisibleDevices {
 
 /**
  * Makes `HIP_VISIBLE_DEVICES` and `CUDA_VISIBLE_DEVICES` agree, or vLLM's ROCm module refuses to load. HIP
- * goes by the first where both are set, so it counts. An empty one means unset to both, and stays as it is.
+ * goes by the first if both are set, so it counts. An empty one means unset to both, and stays as it is.
  *
  * @param env The engine's environment so far.
  * @param chosen The GPUs that aim chose; `null`: all that it may see.

@@ -66,6 +66,6 @@ const SPACE_HINTS: Readonly<Record<string, string>> = {
   EISDIR: "the path is a directory: move it away or choose another path",
   ESTALE: "the network file system lost the file: check that the volume is mounted, then rerun",
   EMFILE: "raise the limit of open files (ulimit -n) or lower AIM_DOWNLOAD_JOBS, then run again",
-  ENFILE: "the system has too many open files: stop the processes that hold them, then rerun",
+  ENFILE: "the system has too many open files: stop processes that have many open, then rerun",
   EFBIG: "use a file system that allows files of this size",
 };

@@ -86,7 +86,7 @@ type Fields = Readonly<Record<string, unknown>>;
 
 /**
  * The GPUs in amd-smi's JSON: a bare array, or `{"gpu_data": […]}`, whatever is printed before it. `null`
- * where there is none.
+ * if there is none.
  */
 export function parseAmdSmi(text: string): Fields[] | null {
   for (let at = text.search(/[[{]/); at !== -1; at = next(text, at)) {

@@ -13,7 +13,7 @@ export interface DeviceChoice {
 }
 
 /**
- * Chooses the GPUs that the engine gets: where more of the model that counts are visible than are needed (or
+ * Chooses the GPUs that the engine gets: if more of the model that counts are visible than are needed (or
  * others beside them), idle ones, in the order of HIP.
  *
  * @param needed How many the profile uses.

@@ -80,7 +80,7 @@ function quotaOf(text: string | null): number | null {
 function groupsIn(text: string): string[] {
   return [...text.matchAll(/^\d+:(.*):(\/\S+)$/gm)]
     .filter(([, controllers]) => controllers === "" || /\bcpu(?:set)?\b/.test(controllers ?? ""))
-    // A limit of a group that it is in holds too.
+    // A limit of a parent group applies too.
     .flatMap(([, , path = ""]) =>
       path.includes("..") ? [] : path.split("/").map((_, at, parts) => parts.slice(0, at + 1).join("/"))
     )

@@ -156,7 +156,7 @@ function pciAddressOf(files: KernelFiles, device: string): string | null {
 }
 
 /**
- * `location_id`: bus, device and function in 16 bits; where a GPU has several nodes, the node's number in
+ * `location_id`: bus, device and function in 16 bits; if a GPU has several nodes, the node's number in
  * bits 28 to 31.
  */
 function pciOf(node: Node): string | null {

@@ -64,7 +64,7 @@ export interface GpuInventory {
   readonly source: GpuSource | "cpuinfo" | "none";
   /** All found, visible or not, by index. */
   readonly gpus: readonly Gpu[];
-  /** The processor, where that is looked for. */
+  /** The processor, if it is looked for. */
   readonly cpu: Cpu | null;
   /** The most numerous model among visible GPUs, `null` if none is visible; or the processor's. */
   readonly model: string | null;

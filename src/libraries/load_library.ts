@@ -12,7 +12,7 @@ interface Libraries {
  * Loads a library. Its address is computed, so that Deno reads the file when this is called and not before
  * the program starts.
  *
- * They are bundled without code splitting, which breaks them: where a library loads a CommonJS package with
+ * They are bundled without code splitting, which breaks them: if a library loads a CommonJS package with
  * `import()`, the chunk exports `default` alone.
  */
 export async function loadLibrary<Name extends keyof Libraries>(name: Name): Promise<Libraries[Name]> {

@@ -14,7 +14,7 @@ export interface ThreadedProfile {
 
 /**
  * Fits a processor's profile to the cores that the container may use: no more threads than those, bound to
- * them by vLLM itself (`auto`), or to the container's set of cores where the profile binds them by number.
+ * them by vLLM itself (`auto`), or to the container's set of cores if the profile binds them by number.
  */
 export function withCpuThreads(profile: Profile, cpu: Cpu | null): ThreadedProfile {
   if (profile.metadata.acceleratorType !== "cpu" || cpu === null) return { profile, warning: null };

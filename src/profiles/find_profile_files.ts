@@ -8,7 +8,7 @@ export interface ProfilePath {
   readonly below: string;
 }
 
-/** What a folder holds, and what of it cannot be read. */
+/** The profile files of a folder, and what cannot be read. */
 export interface ProfilePaths {
   readonly files: readonly ProfilePath[];
   readonly unreadable: readonly { readonly path: string; readonly thrown: unknown }[];

@@ -8,7 +8,7 @@ import type { Profile, ProfileFault } from "./types.ts";
 
 /** Which profiles to load. */
 export interface LoadProfilesOptions {
-  /** `AIM_PROFILE_PATH`; a folder that is not there holds no profiles. */
+  /** `AIM_PROFILE_PATH`; a missing folder has no profiles. */
   profilePath: string;
   /** Also those that come with the program. */
   embedded: boolean;

@@ -28,7 +28,7 @@ export interface ProfileReading {
  * Makes a profile of a file's content, in the names of any generation. Words of the metadata are taken in any
  * case.
  *
- * @param check What holds the content to its schema; `null`: it is known to fit, and nothing is noted.
+ * @param check Checks the content against its schema; `null`: it is known to fit, and is not checked.
  */
 export function profileFromValue(
   content: ConfigMap,

@@ -15,7 +15,7 @@ export interface ProfileFile {
    * silently.
    */
   readonly notes: readonly ProfileFault[];
-  /** The place of a value in the file; known where `thorough`. */
+  /** The place of a value in the file; known if `thorough`. */
   readonly positionOf: YamlFile["positionOf"];
 }
 
@@ -80,7 +80,7 @@ export function sorted(faults: ProfileFault[]): ProfileFault[] {
   return faults.sort((a, b) => a.line - b.line || a.column - b.column);
 }
 
-/** UTF-8, or UTF-16 where a byte order mark says so, as PyYAML decodes. */
+/** UTF-8, or UTF-16 if a byte order mark says so, as PyYAML decodes. */
 function decode(bytes: Uint8Array): string | YamlFault {
   const [first, second] = bytes;
   const utf16 = first === 0xff && second === 0xfe ? "le" : first === 0xfe && second === 0xff ? "be" : null;

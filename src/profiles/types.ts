@@ -25,7 +25,7 @@ export interface ProfileMetadata {
   readonly metric: Metric;
   readonly type: ProfileType;
   /**
-   * Used only where `AIM_PROFILE_ID` names it: by its `manual_selection_only`, else where its type is
+   * Used only if `AIM_PROFILE_ID` names it: by its `manual_selection_only`, else if its type is
    * `unoptimized`.
    */
   readonly manualSelectionOnly: boolean;

@@ -4,7 +4,7 @@ import { hubPlacement } from "../cache/hub_placement.ts";
 import { nearestInCache } from "../cache/names_in_cache.ts";
 import { localPlacement } from "../cache/local_placement.ts";
 import type { ModelPlace } from "../cache/types.ts";
-import { bring } from "../download/bring.ts";
+import { downloadInto } from "../download/download_into.ts";
 import { signatureTrust } from "../download/check_signature.ts";
 import { operatorGlobs } from "../download/operator_globs.ts";
 import { AimError } from "../errors/aim_error.ts";
@@ -32,7 +32,7 @@ export async function downloadMissing(
     const hint = remedyFor(place, model.name) ??
       (near === null
         ? "download it with aim download-to-cache on a connected host and copy the cache here, or unset HF_HUB_OFFLINE"
-        : `the cache holds ${near}: did you mean that?`);
+        : `the cache has ${near}: did you mean that?`);
     const message = `${model.uri} is not in the cache, and HF_HUB_OFFLINE is on (${missingInWords(place)})`;
     throw new AimError("not-found", message, { hint });
   }
@@ -44,7 +44,7 @@ export async function downloadMissing(
     : localPlacement({ paths, name: model.name });
   const progress = options.openProgress();
   try {
-    const report = await bring(config, env, model.ref, placement, {
+    const report = await downloadInto(config, env, model.ref, placement, {
       revision,
       ...operatorGlobs(env),
       files: config.downloadFiles ?? "serving",

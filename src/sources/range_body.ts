@@ -27,9 +27,9 @@ export async function rangeBody(
     await response.body?.cancel().catch(() => {});
     throw fault;
   }
-  const whole = response.status !== 206 || range === null;
+  const complete = response.status !== 206 || range === null;
   return {
-    range: whole ? { start: 0, end: file.size } : range,
+    range: complete ? { start: 0, end: file.size } : range,
     length: contentLength(response),
     body: decoded(response) ?? emptyBody(),
   };

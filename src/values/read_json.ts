@@ -39,6 +39,6 @@ function keyOf(string: string): string {
   try {
     return JSON.parse(string);
   } catch {
-    return string; // JSON.parse of the whole text says what is wrong with it.
+    return string; // JSON.parse of the complete text says what is wrong with it.
   }
 }

@@ -7,7 +7,7 @@ import { plainScalar } from "./yaml_scalar.ts";
  * `null`: the text has anything beyond that, and the full reader has to say what it means.
  *
  * It exists for start-up: a YAML library takes longer to load than everything else `aim` does before it
- * starts the engine. Whatever it does read, it reads as the full reader does, which a test holds it to.
+ * starts the engine. Whatever it does read, it reads as the full reader does: a test compares them.
  */
 export function readPlainYaml(text: string): ConfigMap | null {
   const root: Level = { indent: 0, map: new Map() };

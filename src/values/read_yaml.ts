@@ -14,7 +14,7 @@ export interface YamlFault extends Position {
   readonly reason: string;
 }
 
-/** What a text holds, and where. */
+/** The values of a text, and their lines. */
 export interface YamlFile {
   /** The top-level mapping; `null` if a fault leaves none. */
   readonly value: ConfigMap | null;
@@ -81,7 +81,7 @@ function parse(library: Library, text: string): Document.Parsed[] {
     schema: "failsafe",
     customTags: SCALARS,
     uniqueKeys: false,
-    // Strict refuses a closing bracket that is no deeper than its key, which PyYAML takes.
+    // Strict refuses a closing bracket that is no deeper than its key, which PyYAML accepts.
     strict: false,
     prettyErrors: false,
     logLevel: "silent",
@@ -151,7 +151,7 @@ function keyText(library: Library, key: unknown): unknown {
 }
 
 /**
- * What the library lets pass: keys that are no text, keys written twice, and `'x''`, which it takes for
+ * What the library lets pass: keys that are not text, keys written twice, and `'x''`, which it takes for
  * closed.
  */
 function check(library: Library, document: Document, text: string, fault: Report, note: Report): void {

@@ -28,7 +28,7 @@ export function pythonJson(value: ConfigValue): string {
 
 const JSON_NUMBER = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?$/;
 
-/** A number's own spelling where JSON has it, else Python's: `.5` becomes `0.5`. */
+/** A number's own spelling if JSON allows it, else Python's: `.5` becomes `0.5`. */
 function jsonNumber({ value, text }: NumberLiteral): string {
   if (JSON_NUMBER.test(text)) return text;
   if (Number.isNaN(value)) return "NaN";

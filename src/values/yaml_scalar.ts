@@ -12,7 +12,7 @@ export type YamlScalar =
  * octal, `1:30` is ninety, `1e3` is text and `1.0e+3` a float. The patterns are those of PyYAML 6,
  * `yaml/resolver.py`.
  *
- * Integers are given in decimal, as Python prints them; a float keeps its spelling where Python's `float()`
+ * Integers are given in decimal, as Python prints them; a float keeps its spelling if Python's `float()`
  * reads it. A date stays text, which is what Python prints for it; a time of day with a date is refused,
  * because Python would print it differently.
  */

@@ -6,7 +6,7 @@ import { readHead } from "./read_head.ts";
 import type { Head, ModelContents } from "./types.ts";
 import { CONFIGS, formatOf, indexFormatOf, isAnyWeight, isReadByEngine } from "./weight_files.ts";
 
-/** What is known about a model besides its files. */
+/** What is known about a model in addition to its files. */
 export interface KnownOfModel {
   readonly record: ModelRecord | null;
   /** Sizes in Python's note, by path. */

@@ -2,7 +2,7 @@ import { cachePaths } from "../../cache/cache_paths.ts";
 import { lstatOrNull } from "../../cache/files.ts";
 import { nearestInCache } from "../../cache/names_in_cache.ts";
 import { AimError } from "../../errors/aim_error.ts";
-import { bring, type CachePlace, placementOf } from "../../download/bring.ts";
+import { type CachePlace, downloadInto, placementOf } from "../../download/download_into.ts";
 import { inCache } from "../../download/in_cache.ts";
 import type { GpuInventory } from "../../gpu/types.ts";
 import { log } from "../../log/logger.ts";
@@ -135,7 +135,7 @@ async function download(context: Context, wanted: Wanted, position: string): Pro
   }
   const progress = startProgress(context, { model: `${placement.name}${position}` });
   try {
-    const report = await bring(config, env, wanted.ref, placement, {
+    const report = await downloadInto(config, env, wanted.ref, placement, {
       ...options,
       revision,
       onEvent: progress.onEvent,
@@ -204,7 +204,7 @@ async function suggest({ config }: Context, name: string): Promise<void> {
   const near = await nearestInCache(cachePaths(config), name);
   if (near === null) return;
   throw new AimError("not-found", `${name} is not in the cache, and HF_HUB_OFFLINE (--offline) is on`, {
-    hint: `the cache holds ${near}: did you mean that?`,
+    hint: `the cache has ${near}: did you mean that?`,
   });
 }
 

@@ -1,6 +1,6 @@
 import { directPlacement } from "../../cache/local_placement.ts";
 import { artifactReporter } from "../../download/artifact_reporter.ts";
-import { bring } from "../../download/bring.ts";
+import { downloadInto } from "../../download/download_into.ts";
 import { compareExpectedSize, expectedSize } from "../../download/expected_size.ts";
 import { AimError } from "../../errors/aim_error.ts";
 import { errorFrom } from "../../errors/from_unknown.ts";
@@ -50,7 +50,7 @@ export const fetch: Command = {
     });
     const progress = startProgress(context, { model: uri });
     try {
-      const report = await bring(config, env, ref, placement, {
+      const report = await downloadInto(config, env, ref, placement, {
         ...options,
         revision,
         onEvent(event) {

@@ -161,7 +161,7 @@ async function checkToken(config: Config, env: Environment, bad: CheckState): Pr
   return check("hub token", "ok", found);
 }
 
-/** Variables that are set only where S3 is used. */
+/** Variables that are set only if S3 is used. */
 const S3_SIGNS = [
   "AWS_ACCESS_KEY_ID",
   "AWS_ACCESS_KEY_ID_FILE",

@@ -33,7 +33,7 @@ export class S3Bucket {
     this.#transport = transport;
   }
 
-  /** Parameters of the SDK's commands for objects, besides bucket and key. */
+  /** Parameters of the SDK's commands for objects, other than bucket and key. */
   get objectParameters(): Readonly<Record<string, string>> {
     const key = this.#settings.customerKey;
     return {

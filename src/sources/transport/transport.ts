@@ -156,7 +156,7 @@ export function openTransport(options: TransportOptions): Transport {
     const signal = init.signal === undefined ? limit : AbortSignal.any([init.signal, limit]);
     try {
       const response = await once(url, { ...init, signal }, pass);
-      return await whole(response, url, env, init.limit);
+      return await withBody(response, url, env, init.limit);
     } catch (error) {
       if (error instanceof TransientError) return error;
       if (limit.aborted && !init.signal?.aborted) {
@@ -187,7 +187,7 @@ function logRequest(method: string, url: URL, outcome: number | string, started:
 }
 
 /** The same answer with its body in memory: an answer that breaks off does not count. */
-async function whole(
+async function withBody(
   response: Response,
   url: URL,
   env: TransportOptions["env"],

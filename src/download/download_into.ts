@@ -36,7 +36,7 @@ export function placementOf(config: Config, place: CachePlace, revision: string 
  *
  * @throws {AimError} as {@linkcode downloadModel}, and `not-found` when offline.
  */
-export async function bring(
+export async function downloadInto(
   config: Config,
   env: Readonly<Record<string, string | undefined>>,
   ref: ModelRef,
@@ -57,6 +57,6 @@ async function warnOfTwin(config: Config, { name, directory }: Placement): Promi
   const twin = await lstatOrNull(directory) === null ? await sameButForCase(cachePaths(config), name) : null;
   if (twin === null) return;
   log.warn(
-    `the cache holds ${twin}, which is the same model for the hub: ${name} is downloaded again`,
+    `the cache has ${twin}, which is the same model for the hub: ${name} is downloaded again`,
   );
 }
