@@ -30,15 +30,31 @@ export type RegistryAuth =
     readonly certificate: string;
   };
 
+/** A bucket that a registry stores its blobs in. */
+export interface BucketStorage {
+  readonly url: string;
+  readonly accessKey: string;
+  readonly secretKey: string;
+  readonly bucket: string;
+}
+
+function storageYaml(s3: BucketStorage | undefined, folder: string): string {
+  if (s3 === undefined) return `filesystem: { rootdirectory: ${folder}/data }`;
+  const { url, accessKey, secretKey, bucket } = s3;
+  const place = `region: us-east-1, regionendpoint: "${url}", bucket: ${bucket}, secure: false, v4auth: true`;
+  return `s3: { accesskey: ${accessKey}, secretkey: ${secretKey}, ${place} }`;
+}
+
 /**
  * Starts Debian's docker-registry on loopback, with an empty folder.
  *
  * @param options.remote Address of a registry that it is a pull-through cache of.
  * @param options.tls For HTTPS.
+ * @param options.s3 A bucket to store blobs in: clients are redirected there.
  */
 export async function startRegistry(
   auth: RegistryAuth = { kind: "none" },
-  options: { readonly remote?: string; readonly tls?: Certificates["tls"] } = {},
+  options: { readonly remote?: string; readonly tls?: Certificates["tls"]; readonly s3?: BucketStorage } = {},
 ): Promise<DockerRegistry> {
   const folder = await Deno.makeTempDir({ prefix: "aim-registry-" });
   const port = freePort();
@@ -62,12 +78,12 @@ export async function startRegistry(
     `${folder}/config.yml`,
     `version: 0.1
 log: { level: error, accesslog: { disabled: false } }
-storage: { filesystem: { rootdirectory: ${folder}/data }, delete: { enabled: true } }
+storage: { ${storageYaml(options.s3, folder)}, delete: { enabled: true } }
 http: { addr: "127.0.0.1:${port}"${tlsYaml} }
 ${options.remote === undefined ? "" : `proxy: { remoteurl: "${options.remote}" }\n`}${authYaml}`,
   );
   const child = new Deno.Command("sh", {
-    args: ["-c", 'exec docker-registry serve "$0/config.yml" >"$0/log" 2>&1', folder],
+    args: ["-c", 'unset AWS_CA_BUNDLE; exec docker-registry serve "$0/config.yml" >"$0/log" 2>&1', folder],
     stdin: "null",
   }).spawn();
   for (let left = 200;; left--) {
