@@ -114,7 +114,7 @@ const AMDS_STATES = [
 ] as const;
 
 /** AMD's name of a state; `unknown` without a check. */
-export function amdsState(state: ProfileState | undefined): (typeof AMDS_STATES)[number] {
+function amdsState(state: ProfileState | undefined): (typeof AMDS_STATES)[number] {
   return state ?? "unknown";
 }
 

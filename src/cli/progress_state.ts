@@ -37,7 +37,7 @@ export interface ProgressSnapshot {
 }
 
 /** Milliseconds after which a check or a small file is shown. */
-export const LAG = 1000;
+const LAG = 1000;
 /** Files of at least so many bytes are shown at once. */
 const LARGE = 8 << 20;
 /** Milliseconds before the time left is estimated. */

@@ -133,7 +133,7 @@ export function parseSize(text: string): number | null {
 }
 
 /** Milliseconds of `90`, `90s`, `500ms`, `2m`, `1h`; `null` if it is not a duration. */
-export function parseDuration(text: string): number | null {
+function parseDuration(text: string): number | null {
   const match = /^(\d{1,9}(?:\.\d{1,3})?)\s*(ms|s|m|h)?$/.exec(text);
   if (match === null) return null;
   const unit = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[match[2] ?? "s"] ?? 1000;

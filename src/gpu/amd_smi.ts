@@ -88,7 +88,7 @@ type Fields = Readonly<Record<string, unknown>>;
  * The GPUs in amd-smi's JSON: a bare array, or `{"gpu_data": […]}`, whatever is printed before it. `null`
  * if there is none.
  */
-export function parseAmdSmi(text: string): Fields[] | null {
+function parseAmdSmi(text: string): Fields[] | null {
   for (let at = text.search(/[[{]/); at !== -1; at = next(text, at)) {
     try {
       const value: unknown = JSON.parse(text.slice(at));

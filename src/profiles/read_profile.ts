@@ -26,7 +26,7 @@ export interface ReadProfileOptions {
 }
 
 /** The largest profile that is read, in bytes: real ones have one or two thousand. */
-export const MAX_PROFILE_BYTES = 256 * 1024;
+const MAX_PROFILE_BYTES = 256 * 1024;
 
 /** Reads a profile from a file's bytes or text. Never throws for what is in them. */
 export async function readProfile(

@@ -102,7 +102,7 @@ function selectById(judged: readonly JudgedProfile[], profileId: string): Select
 }
 
 /** How many profiles are in each state. */
-export function countStates(judged: readonly JudgedProfile[]): Record<ProfileState, number> {
+function countStates(judged: readonly JudgedProfile[]): Record<ProfileState, number> {
   const count = Object.fromEntries(PROFILE_STATES.map((state) => [state, 0])) as Record<ProfileState, number>;
   for (const one of judged) count[one.state]++;
   return count;

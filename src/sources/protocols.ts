@@ -1,7 +1,7 @@
 import { AimError } from "../errors/aim_error.ts";
 
 /** Ways to read a file from the hub. `HF_TRANSFER` is the same as `HTTP`: aim always reads parts in parallel. */
-export const PROTOCOLS = ["XET", "HF_TRANSFER", "HTTP"] as const;
+const PROTOCOLS = ["XET", "HF_TRANSFER", "HTTP"] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
 
 /**

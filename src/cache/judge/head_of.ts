@@ -1,7 +1,7 @@
 import type { Head } from "./types.ts";
 
 /** First bytes of a file that identify its format. */
-export const HEAD_BYTES = 512;
+const HEAD_BYTES = 512;
 
 /** Largest header that the safetensors library reads. */
 const LARGEST_HEADER = 100_000_000;

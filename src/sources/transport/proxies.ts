@@ -11,16 +11,9 @@ export interface EnvProxy {
   readonly basicAuth: { readonly username: string; readonly password: string } | null;
 }
 
-const PROXY_VARIABLES = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"].flatMap((
-  name,
-) => [name, name.toLowerCase()]);
 /** The variables that Deno itself looks at. */
-export const DENO_PROXY_VARIABLES = [...PROXY_VARIABLES, "NO_PROXY", "no_proxy"];
-
-/** Variables that are set and name a proxy for anything. */
-export function proxyVariables(env: Env): string[] {
-  return PROXY_VARIABLES.filter((name) => env[name] !== undefined && env[name] !== "");
-}
+export const DENO_PROXY_VARIABLES = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"]
+  .flatMap((name) => [name, name.toLowerCase()]);
 
 /**
  * The variable that sends requests for this URL through a proxy; `null` if none is set or `NO_PROXY` names
