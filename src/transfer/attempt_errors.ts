@@ -20,7 +20,10 @@ export class AttemptFailed extends Error {
 /** A connection was ended because another one downloads its bytes. */
 export class Superseded extends Error {}
 
-/** Errors that another attempt cannot help: our own, those of the source, those of this machine's files. Any other is the network's. */
+/**
+ * Errors that another attempt cannot help: our own, those of the source, those of this machine's files. Any
+ * other is the network's.
+ */
 export function isFatal(failure: unknown): boolean {
   if (failure instanceof ReferenceError || failure instanceof RangeError) return true;
   return failure instanceof AimError || failure instanceof SourceChangedError ||

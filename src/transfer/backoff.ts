@@ -1,8 +1,9 @@
 import { backoff } from "../sources/transport/backoff.ts";
 
 /**
- * How failed attempts are repeated: attempts in a row without a single new byte (a byte that arrives starts the count anew, so a link
- * that is cut every N bytes still finishes), and milliseconds before the second. About half a minute of a dead server.
+ * How failed attempts are repeated: attempts in a row without a single new byte (a byte that arrives starts
+ * the count anew, so a link that is cut every N bytes still finishes), and milliseconds before the second.
+ * About half a minute of a dead server.
  */
 export const BACKOFF = { attempts: 8, first: 500 } as const;
 
@@ -10,8 +11,8 @@ export const BACKOFF = { attempts: 8, first: 500 } as const;
 const LONGEST_RETRY_AFTER = 300_000;
 
 /**
- * Milliseconds to wait before another attempt: exponential, with jitter over its upper half so that connections which failed together
- * do not return together; never sooner than the server asked for.
+ * Milliseconds to wait before another attempt: exponential, with jitter over its upper half so that
+ * connections which failed together do not return together; never sooner than the server asked for.
  *
  * @param failures Failures in a row so far, from 1.
  * @param retryAfter Milliseconds that the server asked for.

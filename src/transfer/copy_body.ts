@@ -12,24 +12,35 @@ export interface CopyOptions {
   readonly range: ByteRange;
   /** Positioned at `range.start`. */
   readonly file: Deno.FsFile;
-  /** Called with the bytes of a chunk, and how many of them come before the range; the rest is written afterwards. */
+  /**
+   * Called with the bytes of a chunk, and how many of them come before the range; the rest is written
+   * afterwards.
+   */
   readonly onChunk: (bytes: number, skipped: number) => Promise<void>;
-  /** Called after each chunk with the offset in the file up to which the range is written. */
+  /** Called after each piece with the offset in the file up to which the range is written. */
   readonly onWritten: (at: number) => void;
   readonly signal: AbortSignal;
 }
 
-/** Writes the wanted range of a body to a file, and never a byte beyond it. Once this has settled nothing is being written. */
+/**
+ * Writes the wanted range of a body to a file, and never a byte beyond it. Once this has settled nothing is
+ * being written.
+ */
 export async function copyBody(body: RangeBody, options: CopyOptions): Promise<void> {
   const { range, file, signal, onChunk, onWritten } = options;
   let at = body.range.start;
   for await (const chunk of chunks(body.body, signal)) {
     const skipped = Math.min(chunk.length, Math.max(0, range.start - at));
     await onChunk(chunk.length, skipped);
-    const wanted = chunk.subarray(skipped, Math.max(0, range.end - at));
-    for (let n = 0; n < wanted.length;) n += await file.write(wanted.subarray(n));
-    at += chunk.length;
-    onWritten(Math.max(range.start, Math.min(at, range.end)));
+    const end = at + chunk.length;
+    at += skipped;
+    // In pieces, each within the range as it is by then.
+    while (at < Math.min(end, range.end)) {
+      const rest = chunk.subarray(chunk.length - (end - at));
+      at += await file.write(rest.subarray(0, Math.min(BUFFER, range.end - at)));
+      onWritten(Math.min(at, range.end));
+    }
+    if (at <= range.start) onWritten(range.start);
     if (at >= range.end) return;
   }
 }
@@ -37,8 +48,8 @@ export async function copyBody(body: RangeBody, options: CopyOptions): Promise<v
 /**
  * A body's chunks; each is valid until the next. Ending early cancels the body.
  *
- * TLS gives at most 16 KiB per read, and each read costs a call into the runtime and one into the kernel. So while
- * bytes come quickly, a read waits for more of them; a slow body is read byte by byte as it arrives.
+ * TLS gives at most 16 KiB per read, and each read costs a call into the runtime and one into the kernel. So
+ * while bytes come quickly, a read waits for more of them; a slow body is read byte by byte as it arrives.
  */
 export async function* chunks(
   body: ReadableStream<Uint8Array>,
@@ -69,7 +80,10 @@ export async function* chunks(
 }
 
 interface ChunkReader {
-  /** At least so many bytes, unless the body ends before; a stream that is not a byte stream gives its next chunk. */
+  /**
+   * At least so many bytes, unless the body ends before; a stream that is not a byte stream gives its next
+   * chunk.
+   */
   read(least: number): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
   cancel(reason?: unknown): Promise<void>;
   /** Stops reading. What was read is no longer needed. */

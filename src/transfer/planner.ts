@@ -9,7 +9,10 @@ export interface PlannedFile {
   readonly done: readonly ByteRange[];
 }
 
-/** One thing a connection does: download a range of a file, or a complete small file. A file is its index in the input. */
+/**
+ * One thing a connection does: download a range of a file, or a complete small file. A file is its index in
+ * the input.
+ */
 export type WorkUnit =
   | { readonly kind: "part"; readonly file: number; readonly range: ByteRange }
   | { readonly kind: "whole"; readonly file: number };
@@ -32,9 +35,9 @@ const SMALLEST_PART = 2 * 1024 * 1024;
 const EVEN = 1024 * 1024;
 
 /**
- * Bytes a part for files of these sizes. Small parts let one file be hashed closely behind several connections. Where there are
- * several large files each has fewer connections, and long parts cost the server and this machine a tenth less. Of little in
- * all, each connection gets some.
+ * Bytes per part for files of these sizes. With small parts, hashing follows closely behind several
+ * connections to one file. Several large files have fewer connections each, and longer parts take a tenth
+ * less CPU. If there is little to download, each connection gets a share.
  */
 export function partSizeFor(sizes: readonly number[], jobs: number): number {
   const most = sizes.filter((size) => size > LARGE_PART).length >= SEVERAL ? LARGE_PART : PART;
@@ -51,8 +54,8 @@ export function wholeLimit(budget: PlanBudget): number {
 }
 
 /**
- * The missing bytes of a file, in file order, cut at multiples of `partSize`: whatever is missing, every node asks a cache for the
- * same parts.
+ * The missing bytes of a file, in file order, cut at multiples of `partSize`: whatever is missing, each
+ * machine of a fleet asks a cache for the same ranges.
  */
 export function* partsOf(file: PlannedFile, partSize: number): Generator<ByteRange> {
   for (const { start, end } of gaps(file.done, file.size)) {
@@ -65,8 +68,9 @@ export function* partsOf(file: PlannedFile, partSize: number): Generator<ByteRan
 }
 
 /**
- * The order of work. Large files first, each in file order so that hashing follows closely; small files, whose cost is latency,
- * are spread evenly between the parts, so that neither kind is left over at the end. Lazy: a model of terabytes has no list.
+ * The order of work. Large files come first, each from its start to its end, so that hashing follows closely.
+ * Small files, which mostly wait for answers, are spread evenly between the parts. Lazy: a model of terabytes
+ * has no list.
  */
 export function* planOrder(files: readonly PlannedFile[], budget: PlanBudget): Generator<WorkUnit> {
   const limit = wholeLimit(budget);

@@ -7,7 +7,8 @@ export interface TokenBucket {
 }
 
 /**
- * A bucket that holds at most a quarter second's bytes. More than it holds may be taken: it then goes into debt, which later takers wait for.
+ * A bucket that holds at most a quarter second's bytes. More than it holds may be taken: it then goes into
+ * debt, which later takers wait for.
  *
  * @param rate Bytes per second.
  */

@@ -21,7 +21,9 @@ import type {
 /** Bytes of small files held in memory, over all connections; and as many for what is being read. */
 const MEMORY = 32 * 1024 * 1024;
 
-/** What the connections of one transfer share: the source, the clock, the limits, the end and the progress. */
+/**
+ * What the connections of one transfer share: the source, the clock, the limits, the end and the progress.
+ */
 export class TransferRun {
   readonly source: Source;
   readonly options: TransferOptions;

@@ -4,15 +4,19 @@ import type { DigestAlgorithm, ManifestFile } from "../sources/manifest.ts";
 export interface TransferItem {
   readonly file: ManifestFile;
   /**
-   * Absolute path that stands for the partial file: `NAME.incomplete`, on the target's file system. Each run writes beside it under a name
-   * of its own, `NAME.aim-<8 hex digits>.incomplete`, with the part record at that name and `.parts`.
+   * Absolute path that stands for the partial file: `NAME.incomplete`, on the target's file system. Each run
+   * writes beside it under a name of its own, `NAME.aim-<8 hex digits>.incomplete`, with the part record at
+   * that name and `.parts`.
    */
   readonly staging: string;
-  /** Digests wanted in addition to the one that proves the file: a cache that names files by SHA-256 asks for it. */
+  /**
+   * Digests wanted in addition to the one that proves the file: a cache that names files by SHA-256 asks for
+   * it.
+   */
   readonly compute: readonly DigestAlgorithm[];
   /**
-   * The absolute final path, given the digests (hex) that are known then. It does not depend on them if `compute`
-   * asks for none. `rename(2)` from staging to it happens after the proof.
+   * The absolute final path, given the digests (hex) that are known then. It does not depend on them if
+   * `compute` asks for none. `rename(2)` from staging to it happens after the proof.
    */
   readonly target: (digests: ComputedDigests) => string;
 }

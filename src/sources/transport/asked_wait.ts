@@ -1,7 +1,8 @@
 import { parseRetryAfter } from "./retry_after.ts";
 
 /**
- * Milliseconds that aim waits at most when a server asks for a wait; if it asks for more, aim gives up and says so.
+ * Milliseconds that aim waits at most when a server asks for a wait; if it asks for more, aim gives up and
+ * says so.
  */
 export const LONGEST_WAIT = 300_000;
 

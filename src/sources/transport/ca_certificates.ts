@@ -16,7 +16,8 @@ const CA_VARIABLES = [
 ] as const;
 
 /**
- * Certificate authorities that the environment names, in PEM. They are trusted in addition to those built into Deno.
+ * Certificate authorities that the environment names, in PEM. They are trusted in addition to those built
+ * into Deno.
  *
  * @throws {AimError} `usage` when a variable names a file that cannot be read or holds no certificate.
  */

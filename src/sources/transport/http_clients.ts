@@ -10,8 +10,8 @@ export interface HttpClients {
 }
 
 /**
- * Makes them when they are first needed. Which proxy a URL takes is decided here: Deno ignores users without a
- * password, and reads `NO_PROXY` only as a list of names.
+ * Makes them when they are first needed. Which proxy a URL takes is decided here: Deno ignores users without
+ * a password, and reads `NO_PROXY` only as a list of names.
  *
  * @param options.caCerts PEM, beside the authorities built into Deno.
  * @param options.connections Idle connections kept to one host.

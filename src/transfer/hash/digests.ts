@@ -3,13 +3,18 @@ import type { Digest, DigestAlgorithm } from "../../sources/manifest.ts";
 import { type Crc, crc32, crc32c, crc64nvme } from "./crc.ts";
 import type { ComputedDigests } from "../types.ts";
 
-/** What to compute: an algorithm, and for a multipart ETag the sizes of the parts. Plain data, it crosses to a worker. */
+/**
+ * What to compute: an algorithm, and for a multipart ETag the sizes of the parts. Plain data, it crosses to a
+ * worker.
+ */
 export type DigestSpec =
   | { readonly algorithm: Exclude<DigestAlgorithm, "multipart-md5"> }
   | {
     readonly algorithm: "multipart-md5";
     readonly partSizes: readonly number[];
-    /** Where the division is not known for sure: the other ones that may be right, and the value that tells. */
+    /**
+     * Where the division is not known for sure: the other ones that may be right, and the value that tells.
+     */
     readonly others?: { readonly hex: string; readonly partSizes: readonly (readonly number[])[] };
   };
 

@@ -12,8 +12,8 @@ export interface Progress {
 }
 
 /**
- * Whether more connections would make the transfer faster: not if the machine is busy with what arrives already,
- * and not if no more is allowed. A limit is kept in bursts, so half of it counts as reached.
+ * Whether more connections would make the transfer faster: not if the machine is busy with what arrives
+ * already, and not if no more is allowed. A limit is kept in bursts, so half of it counts as reached.
  */
 export function connectionsHelp({ bytes, elapsed, cores, limit }: Progress): boolean {
   const enough = Math.min(BUSY_CORE * cores, limit === null ? Infinity : limit / 2);

@@ -36,11 +36,15 @@ export interface Flow {
   readonly file: LargeFile;
   readonly owner: PartOwner;
   readonly abort: AbortController;
-  /** The range of the file that it downloads. The end moves nearer if another connection takes over the rest. */
+  /**
+   * The range of the file that it downloads. The end moves nearer if another connection takes over the rest.
+   */
   range: { start: number; end: number };
   /** Up to where it has written. */
   at: number;
-  /** When the last byte came, in milliseconds; `null` while the connection waits for bandwidth or the disk. */
+  /**
+   * When the last byte came, in milliseconds; `null` while the connection waits for bandwidth or the disk.
+   */
   moved: number | null;
   state: FlowState;
 }
@@ -53,7 +57,10 @@ export type FlowState =
   /** Its bytes are no longer wanted: neither counted nor recorded. */
   | { readonly kind: "dropped" };
 
-/** How far a file reaches from its first byte without a gap, unfinished parts included. Called for every chunk: it allocates nothing. */
+/**
+ * How far a file reaches from its first byte without a gap, unfinished parts included. Called for every
+ * chunk: it allocates nothing.
+ */
 export function reachedBy<F>(
   file: F,
   done: readonly ByteRange[],

@@ -19,8 +19,8 @@ import type { TransferRun } from "../transfer_run.ts";
 import type { ComputedDigests, TransferItem } from "../types.ts";
 
 /**
- * Hashing threads at most, each of which takes 15 MiB of memory. SHA-256 is as fast as bytes come on one, without
- * instructions for it on two; MD5 and checksums take more.
+ * Hashing threads at most, each of which takes 15 MiB of memory. SHA-256 is as fast as bytes come on one,
+ * without instructions for it on two; MD5 and checksums take more.
  */
 function hashingThreads(specs: readonly DigestSpec[]): number {
   const cores = navigator.hardwareConcurrency;
@@ -28,7 +28,10 @@ function hashingThreads(specs: readonly DigestSpec[]): number {
   return Math.min(cores, isSha256 ? (cores > 2 ? 2 : 1) : 4);
 }
 
-/** Brings files in parts, each over a connection of its own, hashes them while they grow, and publishes what is proven. */
+/**
+ * Brings files in parts, each over a connection of its own, hashes them while they grow, and publishes what
+ * is proven.
+ */
 export class LargeFiles {
   readonly #run: TransferRun;
   readonly #requeue: (file: LargeFile, parts: Iterable<ByteRange>) => void;
@@ -74,7 +77,8 @@ export class LargeFiles {
   }
 
   /**
-   * Downloads a part, in as many attempts as it takes, and proves the file after its last part. What fails in the end ends the transfer.
+   * Downloads a part, in as many attempts as it takes, and proves the file after its last part. What fails in
+   * the end ends the transfer.
    *
    * @param round The file's, for which the part was planned.
    */
@@ -88,7 +92,8 @@ export class LargeFiles {
 
   async #bring(file: LargeFile, part: ByteRange, round: number): Promise<void> {
     const owner: PartOwner = {};
-    // The file was restarted, or another connection downloads or has downloaded all of it: this part is no longer wanted.
+    // The file was restarted, or another connection downloads or has downloaded all of it: this part is no
+    // longer wanted.
     const unwanted = () =>
       roundOf(file) !== round || file.state.kind === "proving" ||
       (file.state.kind === "stream" && file.state.owner !== owner);
@@ -123,7 +128,10 @@ export class LargeFiles {
     this.#run.track(this.#proveAndPublish(file), file.item.file);
   }
 
-  /** Looks how far the connections have come, ends those that have stalled, and lets what has arrived be hashed. */
+  /**
+   * Looks how far the connections have come, ends those that have stalled, and lets what has arrived be
+   * hashed.
+   */
   look(): void {
     for (const { moved, abort } of this.#flows) {
       if (moved !== null && this.#run.isStalled(moved)) abort.abort(this.#run.stalled());
@@ -133,7 +141,10 @@ export class LargeFiles {
     }
   }
 
-  /** Takes the rest of a part from a slow connection, for one that has nothing to do; `null` if all will be done soon. */
+  /**
+   * Takes the rest of a part from a slow connection, for one that has nothing to do; `null` if all will be
+   * done soon.
+   */
   divide(): { readonly file: LargeFile; readonly range: ByteRange } | null {
     const now = this.#run.clock.now();
     const flowing = [...this.#flows].flatMap((flow) =>
@@ -149,7 +160,10 @@ export class LargeFiles {
     return { file: flow.file, range };
   }
 
-  /** Stops downloading files that another process has taken over, and records how far the others are, in case this process is killed. */
+  /**
+   * Stops downloading files that another process has taken over, and records how far the others are, in case
+   * this process is killed.
+   */
   check(): void {
     for (const file of this.#open) {
       try {
@@ -198,7 +212,7 @@ export class LargeFiles {
     this.#run.state(file.item.file, "active");
   }
 
-  /** Lets what is there be hashed. */
+  /** Starts hashing what is on disk. */
   #hash(file: LargeFile): void {
     if (file.hash === null && file.specs.length > 0) {
       this.#pool ??= hashPool({ workers: hashingThreads(file.specs) });
@@ -287,8 +301,8 @@ export class LargeFiles {
   }
 
   /**
-   * The server ignored the range and sends the complete file: this connection alone downloads it. What others have downloaded is thrown
-   * away, since what was hashed must not be written again.
+   * The server ignored the range and sends the complete file: this connection alone downloads it. What others
+   * have downloaded is thrown away, since what was hashed must not be written again.
    */
   #widen(flow: Flow, body: RangeBody): void {
     const { file, range, owner } = flow;
@@ -296,7 +310,8 @@ export class LargeFiles {
     if (body.range.start > range.start || body.range.end < range.end) {
       void body.body.cancel().catch(() => {});
       throw new TransientError(
-        `the server sent bytes ${body.range.start} to ${body.range.end} of ${path}, asked for ${range.start} to ${range.end}`,
+        `the server sent bytes ${body.range.start} to ${body.range.end} of ${path}, ` +
+          `asked for ${range.start} to ${range.end}`,
       );
     }
     // All of it is on disk already, or another connection downloads all of it.

@@ -53,9 +53,11 @@ export function closedLine(): string {
 }
 
 /**
- * Reads a record; `null` if it is not one, or is cut within its first line. Reading ends at the first damaged line.
+ * Reads a record; `null` if it is not one, or is cut within its first line. Reading ends at the first damaged
+ * line.
  *
- * @param reader Who asks: what was written but not flushed counts only if it was written on this machine since it started.
+ * @param reader Who asks: what was written but not flushed counts only if it was written on this machine
+ * since it started.
  */
 export function readRecord(text: string, reader: HostIdentity): ReadRecord | null {
   const entries = wholeLines(text);

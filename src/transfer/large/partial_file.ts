@@ -29,8 +29,9 @@ export interface PartialOwner {
 }
 
 /**
- * A file while it arrives, with the record of what has. The record never claims a byte that is not on disk. A name is used by one run
- * only; a later run takes the file over by renaming it, which the earlier one notices if it still runs.
+ * A file while it arrives, with the record of what has. The record never claims a byte that is not on disk. A
+ * name is used by one run only; a later run takes the file over by renaming it, which the earlier one notices
+ * if it still runs.
  */
 export class PartialFile {
   readonly path: string;
@@ -252,7 +253,9 @@ function usableRecord(path: string, binding: RecordBinding, self: HostIdentity):
   }
 }
 
-/** Renames the file to this run's name, its record first: whenever the process dies, one complete pair exists. */
+/**
+ * Renames the file to this run's name, its record first: whenever the process dies, one complete pair exists.
+ */
 function takeOver(from: string, to: string, record: ReadRecord, { files, self }: PartialOwner): boolean {
   const text = openLine(record.binding, self) + record.flushed.map(flushedLine).join("") +
     record.done.map(wroteLine).join("");

@@ -5,7 +5,10 @@ import { kernelFiles } from "../../os/kernel_files.ts";
 export interface HostIdentity {
   readonly host: string;
   readonly pid: number;
-  /** When the machine started, seconds since 1970 by its own clock: what was in the page cache after it is still there. */
+  /**
+   * When the machine started, seconds since 1970 by its own clock: what was in the page cache after it is
+   * still there.
+   */
   readonly boot: number;
   /** What makes the PID unique; `null` if the kernel's files cannot be read. */
   readonly process: ProcessIdentity | null;
@@ -21,7 +24,9 @@ export interface ProcessIdentity {
   readonly started: number;
 }
 
-/** A process's identity as it was written; `null` if there is none, as in locks of earlier versions of aim. */
+/**
+ * A process's identity as it was written; `null` if there is none, as in locks of earlier versions of aim.
+ */
 export function processFrom(value: unknown): ProcessIdentity | null {
   const { bootId, namespace, started } = (value ?? {}) as Partial<Record<keyof ProcessIdentity, unknown>>;
   return typeof bootId === "string" && typeof namespace === "string" && typeof started === "number"
@@ -39,12 +44,18 @@ export function hostIdentity(): HostIdentity {
   };
 }
 
-/** True if both are of one host and of the same boot. Uptime is in full seconds, and clocks are corrected slowly. */
+/**
+ * True if both are of one host and of the same boot. Uptime is in full seconds, and clocks are corrected
+ * slowly.
+ */
 export function sameBoot(a: HostIdentity, b: HostIdentity): boolean {
   return a.host === b.host && Math.abs(a.boot - b.boot) <= 5;
 }
 
-/** True when a process is certainly gone: it counts PIDs as this one does, and its PID is free or belongs to another process now. */
+/**
+ * True when a process is certainly gone: it counts PIDs as this one does, and its PID is free or belongs to
+ * another process now.
+ */
 export function isDead({ pid, process: other }: HostIdentity, { process: self }: HostIdentity): boolean {
   if (other === null || self === null) return false;
   if (other.bootId !== self.bootId || other.namespace !== self.namespace) return false;
@@ -53,8 +64,9 @@ export function isDead({ pid, process: other }: HostIdentity, { process: self }:
 }
 
 /**
- * True when a process on this very host seems to be gone. Nothing is known of other hosts, or if asking is not permitted. A container
- * that shares the host's name may see another set of processes, so this alone proves nothing.
+ * True when a process on this very host seems to be gone. Nothing is known of other hosts, or if asking is
+ * not permitted. A container that shares the host's name may see another set of processes, so this alone
+ * proves nothing.
  */
 export function knownGone(other: HostIdentity, self: HostIdentity): boolean {
   if (isDead(other, self)) return true;
@@ -77,7 +89,9 @@ function processIdentity(): ProcessIdentity | null {
   return { bootId: bootId.value.trim(), namespace: namespace.value, started };
 }
 
-/** When a process was started, in clock ticks; `null` if there is none, `undefined` if that cannot be read. */
+/**
+ * When a process was started, in clock ticks; `null` if there is none, `undefined` if that cannot be read.
+ */
 function startOf(pid: number): number | null | undefined {
   const stat = kernelFiles().text(`/proc/${pid}/stat`);
   if (stat.kind === "absent") return null;

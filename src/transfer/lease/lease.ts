@@ -48,9 +48,10 @@ const TELL_EVERY = 30_000;
 const LARGEST = 4096;
 
 /**
- * Runs something as the only process that does so in a directory, over all hosts that share it. The lock is the file `.aim/lock`, made by
- * link(2) and kept by rewriting it; no flock(2), which network file systems do not always have. A holder that gives no sign of life for the
- * lease time loses it; one whose process is certainly dead loses it at once. A holder that loses it is stopped, waits, and runs again.
+ * Runs something as the only process that does so in a directory, over all hosts that share it. The lock is
+ * the file `.aim/lock`, made by link(2) and kept by rewriting it; no flock(2), which network file systems do
+ * not always have. A holder that gives no sign of life for the lease time loses it; one whose process is
+ * certainly dead loses it at once. A holder that loses it is stopped, waits, and runs again.
  *
  * Correctness must not depend on the lease: it only saves bandwidth.
  *
@@ -236,7 +237,8 @@ function renew(path: string, mine: LockText): boolean {
     if (error instanceof Deno.errors.NotFound) return takeFree(path, mine);
     throw error;
   }
-  // Written in place through the very handle that was read: if the path belongs to another process by now, it names another file.
+  // Written in place through the very handle that was read: if the path belongs to another process by now, it
+  // names another file.
   try {
     const buffer = new Uint8Array(4096);
     const text = decoder.decode(buffer.subarray(0, file.readSync(buffer) ?? 0));

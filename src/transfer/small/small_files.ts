@@ -20,7 +20,10 @@ export interface SmallFile {
   readonly specs: readonly DigestSpec[];
 }
 
-/** Files that are flushed to disk together: one at a time, each would wait for a commit of the file system's journal. */
+/**
+ * Files that are flushed to disk together: one at a time, each would wait for a commit of the file system's
+ * journal.
+ */
 const GROUP = 32;
 
 /** Bytes of a body that is read at once: the runtime does it in one call, without a stream. */
@@ -48,7 +51,9 @@ export class SmallFiles {
   readonly #requests = new Set<OpenRequest>();
   #written: Written[] = [];
   #flushing: Promise<void> | null = null;
-  /** True on a file system in memory: a flush does nothing there, but still costs a call to another thread. */
+  /**
+   * True on a file system in memory: a flush does nothing there, but still costs a call to another thread.
+   */
   #inMemory = false;
 
   /** @param again Called with a file that must be fetched again. */
