@@ -209,12 +209,12 @@ export const SETTINGS = {
   hfTokenPath: setting("source", "FILE", "HF_TOKEN_PATH", {
     type: { kind: "path" },
     default: "$HF_HOME/token",
-    help: "file that holds the hub token; with HF_HOME unset, the one of hf auth login is used too",
+    help: "file with the hub token; if HF_HOME is unset, also the file of hf auth login",
   }),
   offline: setting("source", "--offline BOOL", "HF_HUB_OFFLINE TRANSFORMERS_OFFLINE", {
     type: { kind: "boolean" },
     default: "0",
-    help: "use no network: only what is in the cache",
+    help: "use no network, only the cache",
   }),
   protocols: setting("source", "LIST", "AIM_DOWNLOADER_PROTOCOL", {
     type: { kind: "text" },
@@ -240,7 +240,7 @@ export const SETTINGS = {
     type: { kind: "choice", choices: ["all", "serving"] },
     default: null,
     help:
-      "all files of the model, or those that an engine loads; by default all, and serving where serve itself downloads",
+      "all files of the model, or those that an engine loads; by default all, and serving if serve itself downloads",
   }),
   refuseUnsafe: setting("download", "--refuse-unsafe BOOL", "AIM_REFUSE_UNSAFE", {
     type: { kind: "boolean" },
