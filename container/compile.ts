@@ -102,7 +102,7 @@ async function main(args: string[]): Promise<void> {
   }
 }
 
-/** Writes the bill of materials and the sums beside the executable. */
+/** Writes the bill of materials and the sums next to the executable. */
 async function describe(
   output: string,
   target: string,
@@ -131,7 +131,7 @@ async function describe(
   await Deno.writeTextFile(billPath, bill);
   const sums = [[sha256, basename(output)], [await fileDigest(billPath), basename(billPath)]];
   const sumsPath = `${dirname(output)}/SHA256SUMS`;
-  // Executables for other targets may be beside it.
+  // Executables for other targets may be next to it.
   const others = readLines(sumsPath).filter((line) => !sums.some(([, name]) => line.endsWith(`  ${name}`)));
   await Deno.writeTextFile(sumsPath, [...others, ...sums.map((sum) => sum.join("  ")), ""].join("\n"));
 }

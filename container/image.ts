@@ -149,7 +149,7 @@ function buildCommand(tool: string, image: Image, more: readonly string[]): stri
   return [tool, verb, "-f", `container/${image.file}`, "-t", image.name, ...args, ...labels, ...more, "."];
 }
 
-/** The executable's SHA-256; SHA256SUMS beside it must say the same, since the build checks it too. */
+/** The executable's SHA-256; SHA256SUMS next to it must say the same, since the build checks it too. */
 async function checkedDigest(path: string): Promise<string> {
   const name = /^dist\/([\w.-]+)$/.exec(path)?.[1];
   if (name === undefined) {

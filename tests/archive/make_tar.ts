@@ -10,7 +10,7 @@ export interface TestEntry {
   readonly prefix?: string;
 }
 
-/** Makes a tar archive (ustar), as it is told to: also ones that no tool would make. */
+/** Makes a tar archive (ustar), also ones that no tool would make. */
 export function makeTar(entries: readonly TestEntry[], { end = true } = {}): Uint8Array<ArrayBuffer> {
   const blocks = entries.flatMap((entry) => {
     const content = typeof entry.content === "string"

@@ -104,7 +104,7 @@ export async function startCaches(
   };
 }
 
-/** Bytes of every file of a model as a reader sees them, what aim and Python keep beside it left out. */
+/** Bytes of every file of a model as a reader sees them, without the files that aim and Python keep next to it. */
 export async function modelFiles(directory: string): Promise<Map<string, Uint8Array>> {
   const found = new Map<string, Uint8Array>();
   const walk = async (prefix: string): Promise<void> => {

@@ -19,7 +19,7 @@ const OLD = {
   "model.safetensors": safetensorsBytes(3_000, 1),
   "old/tokenizer.json": "{}\n",
 };
-/** The same sizes, so that only bytes tell; one file goes, one comes. */
+/** The same sizes, so that only bytes differ; one file is removed, one is added. */
 const NEW = {
   "config.json": '{"model_type":"other"}\n',
   "model.safetensors": safetensorsBytes(3_000, 2),
@@ -189,7 +189,7 @@ for (const layout of LAYOUTS) {
   });
 }
 
-/** An OCI layout directory beside the cache. */
+/** An OCI layout directory next to the cache. */
 function archivesOf({ cache }: Caches): string {
   return `oci-layout:${cache}/../archives/org/model`;
 }
@@ -233,7 +233,7 @@ async function removeLocks({ cache }: Caches): Promise<void> {
 
 /** Path, size and digest of each file. */
 function inShort(files: ReadonlyMap<string, Uint8Array>): string[] {
-  // What the dead one left is no part of the model; an hour later it would be swept away.
+  // What the killed process left is not part of the model; an hour later it would be removed.
   return [...files].filter(([path]) => !/\.aim-[0-9a-f]{8}\.incomplete$/.test(path)).map(([path, bytes]) =>
     `${path} ${bytes.length} ${createHash("sha1").update(bytes).digest("hex")}`
   );

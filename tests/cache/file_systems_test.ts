@@ -127,7 +127,7 @@ onVolume("ext4", "each model on a volume of its own, lost+found and all", async 
   const [folder] = await listModels(caches.paths);
   assertEquals(folder?.diskBytes, await du(directory));
   assertEquals((await caches.download({ layout: "local" })).bytesMoved, 0);
-  // The other layout lies on another file system: copied, and proven.
+  // The other layout is on another file system: copied, and proven.
   const before = caches.bytesSent();
   const hub = await caches.download({ layout: "hub" });
   assertEquals(caches.bytesSent(), before);

@@ -131,7 +131,7 @@ Deno.test("files that aim and Python keep next to a model are not downloaded fro
   }
 });
 
-/** A link in a cache that holds the whole model, where it stands, and what it says; `outside` holds the same model. */
+/** A link in a cache with the complete model: its place and its target; `outside` has the same model. */
 interface Planted {
   readonly layout: "local" | "hub";
   /** Below the cache; `COMMIT` and `BLOB` (of config.json) stand for themselves. */
@@ -140,7 +140,7 @@ interface Planted {
   readonly to: string;
   /** A download goes on, and has replaced the link; otherwise it is refused. */
   readonly replaced?: true;
-  /** Nothing that is served lies behind it. */
+  /** Nothing that is served is behind it. */
   readonly served?: true;
 }
 
@@ -267,7 +267,7 @@ Deno.test("a record with wrong paths, revisions or blobs is damage", async () =>
   }
 });
 
-/** Makes a whole model in the cache, the same one outside of it, and the link. */
+/** Makes a complete model in the cache, the same one outside of it, and the link. */
 async function plant(caches: Caches, { layout, at, to }: Planted): Promise<{ at: string; outside: string }> {
   const outside = `${caches.cache}/../outside`;
   await caches.download({ layout });

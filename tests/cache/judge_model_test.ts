@@ -122,7 +122,7 @@ const CASES: readonly [files: string, state: string, reason: RegExp, texts?: Rec
       "model.fp16.safetensors.index.json": index("model.fp16-00001-of-00001.safetensors"),
     },
   ],
-  // An index beside a single file: vLLM loads what the index names.
+  // An index next to a single file: vLLM loads what the index names.
   ["config.json model.safetensors model.safetensors.index.json", "complete", /all weights/, {
     "model.safetensors.index.json": index("model.safetensors"),
   }],
@@ -212,7 +212,7 @@ Deno.test("a model is judged by its record if it has one", async (t) => {
       /has 0 bytes instead of 1$/,
     ],
     ["config.json README.md", "config.json README.md", "partial", /without weights/],
-    // Left behind by a process that was killed; the record's files are whole all the same.
+    // Left behind by a process that was killed; the record's files are complete all the same.
     [
       "config.json model.safetensors",
       "config.json model.safetensors x.aim-0123abcd.incomplete",
@@ -254,7 +254,7 @@ Deno.test("files that are not weights, or cannot be read, are named with what fi
     ["tokenizer.json", { kind: "unreadable", why: "EACCES" }, "damaged", "permissions"],
     ["config.json", { kind: "unreadable", why: "EACCES" }, "damaged", "permissions"],
     ["notes.txt", { kind: "unreadable", why: "EACCES" }, "complete", null],
-    // What an engine does not load beside a whole set of safetensors.
+    // What an engine does not load next to a complete set of safetensors.
     ["pytorch_model.bin", { kind: "pointer" }, "complete", null],
     ["pytorch_model.bin", { kind: "unreadable", why: "EACCES" }, "complete", null],
   ];

@@ -1,10 +1,10 @@
-// What is not whole is not served, and the reason says what is missing.
+// What is not complete is not served, and the reason says what is missing.
 import { safetensorsBytes } from "../servers/content.ts";
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { resolveModel } from "../../src/cache/resolve_model.ts";
 import { HUB_MODEL, LAYOUTS, MODEL, modelFiles, S3_MODEL, startCaches } from "./caches.ts";
 
-/** What filters bring, and why it is no model to serve. */
+/** What filters select, and why it cannot be served. */
 const FILTERED: readonly [include: readonly string[], reason: RegExp | null][] = [
   [["*.json"], /model-00001-of-00002\.safetensors is missing .*1 more|without weights/],
   [["tokenizer.json"], /without weights/],
@@ -66,7 +66,7 @@ Deno.test("a part of a bucket that is downloaded later removes nothing of the re
   await download(["*.json"]);
   await download(["*.safetensors"]);
   assertEquals((await resolveModel({ paths: caches.paths, name: "org/model" })).kind, "path");
-  // Old weights with a new configuration are no model.
+  // Old weights with a new configuration are not a model.
   await caches.s3.put("models", "org/model/config.json", '{"model_type":"other"}');
   await download(["config.json"]);
   assertEquals((await resolveModel({ paths: caches.paths, name: "org/model" })).kind, "missing");

@@ -47,7 +47,7 @@ async function evicted(root: string, options: { olderThan?: number; keep?: numbe
 
 Deno.test("models go by age, and the least recently used first until the rest is small enough", async () => {
   await withModels(MODELS, async (root) => {
-    // Listing reads the files, and is no use of them.
+    // Listing reads the files, which does not count as use.
     await listModels({ root, hfHome: root, hub: `${root}/hub` });
     assertEquals(await evicted(root, { olderThan: 30 * DAY }), { gone: ["o/old", "o/mid"], spared: [] });
     assertEquals(await evicted(root, { keep: 9 * 2 ** 20 }), { gone: ["o/old"], spared: [] });

@@ -27,7 +27,7 @@ const OLD = {
   "model.safetensors": safetensorsBytes(1_200_000, 1),
   "old/tokenizer.json": "{}\n",
 };
-/** The same sizes, so that only bytes tell. */
+/** The same sizes, so that only bytes differ. */
 const NEW = {
   "config.json": '{"model_type":"other"}\n',
   "model.safetensors": safetensorsBytes(1_200_000, 2),
@@ -148,7 +148,7 @@ async function cutsIn(
   }
 }
 
-/** Path, size and digest of each file; what a stopped download left beside them is no part of the model. */
+/** Path, size and digest of each file; what a stopped download left next to them is not part of the model. */
 function inShort(files: ReadonlyMap<string, Uint8Array>): string[] {
   return [...files].filter(([path]) => !/\.aim-[0-9a-f]{8}\.incomplete(\.parts)?$/.test(path)).map((
     [path, bytes],

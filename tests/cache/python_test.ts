@@ -175,7 +175,7 @@ Deno.test("a copy of Python's snapshot in which a file is cut short is refused, 
     await listing(odd);
     assertEquals((await resolveModel({ paths, name: "org/model" })).kind, "hub");
   }
-  // Of what nobody asked for it tells as well.
+  // It also reports what nobody asked for.
   await listing(Object.fromEntries([...sizes, ["pytorch_model.bin", { size: 7, blob_id: "y" }]]));
   assertEquals((await resolveModel({ paths, name: "org/model" })).kind, "hub");
   await Deno.writeTextFile(await Deno.realPath(`${path}/tokenizer.json`), "{");

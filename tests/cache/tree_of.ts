@@ -1,4 +1,4 @@
-/** What lies below a folder, links not followed: `link → target`, `folder/`, `file = text`. */
+/** The tree below a folder, links not followed: `link → target`, `folder/`, `file = text`. */
 export function treeOf(folder: string, prefix = ""): string[] {
   const found: string[] = [];
   for (const entry of Deno.readDirSync(folder)) {

@@ -1,4 +1,4 @@
-// A whole model in the cache serves where its source cannot be reached, or where the cache cannot be written.
+// A complete model in the cache is served if its source cannot be reached, or the cache cannot be written.
 import { assertEquals, assertRejects } from "@std/assert";
 import { AimError } from "../../src/errors/aim_error.ts";
 import { aim } from "../cli/aim.ts";
@@ -34,7 +34,7 @@ for (const layout of LAYOUTS) {
       await using caches = await startCaches();
       await using stage = await openStage();
       const { path } = await caches.download({ layout });
-      // Made by another tool: nothing says that it is whole.
+      // Made by another tool: nothing says that it is complete.
       const record = layout === "local" ? `${path}/.aim` : `${caches.paths.hub}/models--org--model/.aim`;
       await Deno.remove(record, { recursive: true });
       await Deno.chmod(caches.cache.slice(0, caches.cache.lastIndexOf("/")), 0o755);

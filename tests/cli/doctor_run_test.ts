@@ -8,7 +8,7 @@ interface Page {
   readonly checks: readonly { name: string; state: string; found: string; todo?: string }[];
 }
 
-/** Runs the doctor; the engine is a Python that has vLLM, unless told otherwise. */
+/** Runs the doctor; the engine is a Python that has vLLM, unless given. */
 async function page(
   world: World,
   args: readonly string[],

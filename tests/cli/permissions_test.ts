@@ -3,7 +3,7 @@ import { loadsFirst } from "../../src/cli/command.ts";
 import { commandNames, loadCommand } from "../../src/cli/registry.ts";
 import { aim } from "./aim.ts";
 
-/** Words after a command that let it run as far as it gets without a network, a GPU or a model. */
+/** Words after a command with which it does most of its work without a network, a GPU or a model. */
 const ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
   "cache verify": ["--repair"],
   "dry-run": ["--format", "json"],

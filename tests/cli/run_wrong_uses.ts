@@ -1,7 +1,7 @@
 import { aimInProcess } from "./aim_in_process.ts";
 import type { World } from "./world.ts";
 
-/** Words of a command line, variables beside the world's own, the exit code and what the last line on standard error names. */
+/** Words of a command line, variables in addition to the world's own, the exit code and what the last line on standard error names. */
 export type WrongUse = readonly [
   words: readonly string[],
   env: Readonly<Record<string, string>>,

@@ -15,7 +15,7 @@ const PLANTED = [TOKEN, SECRET_KEY, SESSION, KEY_ID, PROXY_PASSWORD];
 /** Query parameters of signed addresses, with a value that is not blanked. */
 const SIGNED = /(Signature|X-Amz-Security-Token|X-Amz-Credential|Policy|Key-Pair-Id)=(?!\*\*\*)[^\s&"]/i;
 
-/** The words that bring each command as far as it gets; commands that are not here are run without any. */
+/** Words with which each command does most of its work; commands that are not here are run without any. */
 const WORDS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   "download-to-cache": [
     ["--model-id", `hf://${GATED}`],

@@ -9,7 +9,7 @@ export interface World extends AsyncDisposable {
   readonly s3: S3Server;
   /** A temporary directory; `cache` in it is `AIM_CACHE_PATH`, `bin` in it has `aim` and the engine. */
   readonly directory: string;
-  /** What aim is to be run with. */
+  /** The environment that aim is run with. */
   readonly env: Readonly<Record<string, string>>;
 }
 

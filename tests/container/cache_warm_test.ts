@@ -94,7 +94,7 @@ Deno.test("the action hands its inputs to the script by environment alone, and i
   assertEquals(Object.keys(action.outputs).sort(), ["bytes-moved", "cache-key", "path"]);
   const step = action.runs.steps.find(({ id }) => id === "warm");
   assertEquals(step?.env?.MODEL, "${{ inputs.model }}");
-  // An expression in a script would run what an input holds.
+  // An expression in a script would run the text of an input.
   for (const { run } of action.runs.steps) assert(run === undefined || !run.includes("${{"), run);
   await using world = await startWorld();
   const file = `${world.directory}/outputs`;

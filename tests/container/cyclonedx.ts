@@ -2,7 +2,7 @@ import { Ajv } from "ajv";
 
 /** What CycloneDX 1.6's own JSON schema has against a bill of materials; empty where nothing. */
 export async function schemaFaults(bill: unknown): Promise<string[]> {
-  // The package does not export its schemas, but its package.json is beside them.
+  // The package does not export its schemas, but its package.json is next to them.
   const folder = new URL("res/schema/", import.meta.resolve("cyclonedx/package.json"));
   const read = async (name: string) =>
     JSON.parse(await Deno.readTextFile(new URL(`${name}.SNAPSHOT.schema.json`, folder)));

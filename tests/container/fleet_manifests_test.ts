@@ -62,7 +62,7 @@ Deno.test("nginx's templates listen where the service sends, and their variables
     const text = await Deno.readTextFile(`${FLEET}nginx/${name}.conf.template`);
     assert(text.includes(`listen ${port};`), name);
     for (const [, variable] of text.matchAll(/\$\{([A-Z0-9_]+)\}/g)) {
-      // The image sets this one itself where it is told to.
+      // The image can set this one itself.
       const wanted = variable === "NGINX_LOCAL_RESOLVERS" ? "NGINX_ENTRYPOINT_LOCAL_RESOLVERS" : variable;
       assert(given.includes(wanted), `${name}: ${variable}`);
     }

@@ -544,7 +544,7 @@ function plainEnv(container: Container): Record<string, string> {
   return Object.fromEntries(env);
 }
 
-/** What the generated ConfigMap holds. */
+/** The content of the generated ConfigMap. */
 async function sharedSettings(): Promise<Record<string, string>> {
   const base = (await readManifests()).find(({ file }) => file === "base/kustomization.yaml")
     ?.manifest as unknown as {

@@ -15,7 +15,7 @@ const KINDS: Readonly<Record<string, string>> = {
 export const CONTAINER = "kubernetes-models/v1/Container";
 export const VOLUME = "kubernetes-models/v1/Volume";
 
-/** A value that is to be of a type of Kubernetes. */
+/** A value that must be of a type of Kubernetes. */
 export interface TypedValue {
   /** For messages. */
   readonly where: string;

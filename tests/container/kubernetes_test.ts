@@ -44,7 +44,7 @@ const of = (kind: string, name?: string): Manifest => {
 };
 
 /**
- * What is to be of a type of Kubernetes: whole objects, and the containers and volumes of KServe's objects.
+ * What must be of a type of Kubernetes: complete objects, and the containers and volumes of KServe's objects.
  */
 function typed(): TypedValue[] {
   return MANIFESTS.flatMap(({ file, manifest }) => {

@@ -1,6 +1,6 @@
 import { parseAllDocuments } from "yaml";
 
-/** A Kubernetes object as a file holds it. */
+/** A Kubernetes object as in a file. */
 export interface Manifest {
   readonly apiVersion: string;
   readonly kind: string;
@@ -34,7 +34,7 @@ export interface Container {
 
 export const KUBERNETES = new URL("../../container/kubernetes/", import.meta.url).pathname;
 
-/** Every object below `container/kubernetes`, by the file that holds it; kustomizations are among them. */
+/** Every object below `container/kubernetes`, by its file; kustomizations are among them. */
 export async function readManifests(): Promise<{ readonly file: string; readonly manifest: Manifest }[]> {
   const found: { file: string; manifest: Manifest }[] = [];
   for (const file of filesIn("").filter((file) => file.endsWith(".yaml") && !file.endsWith("/values.yaml"))) {
@@ -45,7 +45,7 @@ export async function readManifests(): Promise<{ readonly file: string; readonly
   return found.sort((a, b) => a.file < b.file ? -1 : 1);
 }
 
-/** Folders below `container/kubernetes` that hold a kustomization. */
+/** Folders below `container/kubernetes` with a kustomization. */
 export function kustomizedFolders(): string[] {
   return filesIn("").filter((file) => file.endsWith("/kustomization.yaml"))
     .map((file) => file.slice(0, -"/kustomization.yaml".length)).sort();

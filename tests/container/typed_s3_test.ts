@@ -66,7 +66,7 @@ Deno.test({
       const fetched = await aim(["fetch", "s3://models/m"], { env });
       assertEquals(fetched.code, 0, fetched.stderr);
       assertEquals(await Deno.readFile(`${directory}/models/model.safetensors`), WEIGHTS);
-      // An empty list is no filter.
+      // An empty list does not filter.
       const all = await aim(["size", "s3://models/m"], { env: { ...env, AIM_HF_EXCLUDE: "" } });
       assertEquals(JSON.parse(all.stdout).sizeBytes, 3_000_003);
       const refused = await aim(["fetch", "s3://models/m"], { env: { ...env, PROGRESS_INTERVAL: "often" } });

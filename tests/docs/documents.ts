@@ -92,7 +92,7 @@ export async function makeMachine(world: World): Promise<Machine> {
   };
 }
 
-// Where a page shows what resolution says of a model that is nowhere, that is no failure of the page.
+// A page may show what `aim resolve` says of a model that is nowhere: that is not a failure of the page.
 const AIM = `code=0
 aim-itself "$@" || code=$?
 if [[ \${1:-} == resolve && $code == 5 ]]; then exit 0; fi

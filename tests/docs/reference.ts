@@ -86,7 +86,7 @@ function table(head: Row, rows: readonly Row[]): string {
   return [line(first ?? []), line(widths.map((width) => "-".repeat(width))), ...rest.map(line)].join("\n");
 }
 
-/** The pages that hold tables. */
+/** The pages with tables. */
 export const PAGES = ["README.md", ".github/REFERENCE.md", "container/README.md"] as const;
 
 if (import.meta.main) {

@@ -11,7 +11,7 @@ export const WEIGHTS = safetensorsBytes(3_000_000);
 const FILES = { "config.json": '{"model_type":"llama"}\n', "model.safetensors": WEIGHTS };
 export const BYTES = 3_000_023;
 
-/** How `aim` is run where a test says nothing else. */
+/** How `aim` is run unless a test says otherwise. */
 type Options = Partial<Omit<ContainedOptions, "root" | "words">>;
 
 /**

@@ -119,7 +119,7 @@ await e2e("an executable for another machine holds that machine's runtime, and t
   const bill = JSON.parse(await Deno.readTextFile(`${place.aim}.cdx.json`));
   assertStringIncludes(bill.components[0].purl, "linux-arm64");
 
-  // The runtime of npm, where it is to be had, makes the real one.
+  // The runtime of npm, if available, makes the real one.
   const real = await compile(["--target", ARM, "--self-extracting", "--output", place.aim]);
   if (real.code !== 0) {
     assertMatch(

@@ -19,7 +19,7 @@ interface World {
 
 interface ChainSource {
   readonly name: string;
-  /** Prepares the home directory, and returns what the environment has besides the endpoints. */
+  /** Prepares the home directory, and returns the environment in addition to the endpoints. */
   readonly environment: (world: World) => Promise<Record<string, string>>;
   /** Whether the endpoints were asked as they should be. */
   readonly asked: (world: World) => boolean;

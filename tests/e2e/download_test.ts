@@ -5,7 +5,7 @@ import { e2e } from "./e2e.ts";
 
 const DOWNLOAD = ["aim", "download-to-cache", "--model-id", `hf://${MODEL}`, "--part-size", "65536"];
 const WEIGHTS_PATH = `cache/${MODEL}/model.safetensors`;
-/** Milliseconds within which a download has to end when it is told to. */
+/** Milliseconds within which a download must end after a signal. */
 const PROMPTLY = 2000;
 
 // After SIGKILL the next run waits for what the killed one has reserved: to both, both are process 1 of the

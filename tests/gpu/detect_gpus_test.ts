@@ -66,7 +66,7 @@ Deno.test("each partition is a device with its share of VRAM and its place in th
   const { gpus } = await detect(HOSTS["MI300X CPX"]);
   assertEquals(gpus[9]?.partition, { compute: "CPX", memory: "NPS4", index: 1, count: 8 });
   assertEquals([gpus[9]?.pciAddress, gpus[9]?.renderNode?.split("/").at(-1)], ["0000:26:00.0", "renderD137"]);
-  // DRM counts the whole GPU's use: it is not one partition's.
+  // DRM counts the use of all partitions together.
   assertEquals(gpus[9]?.vramUsed, null);
 });
 
@@ -234,7 +234,7 @@ for (const word of ["UNKNOWN", "N/A", "n/a", ""]) {
     const mode = { compute: word, memory: word, count: 1 };
     const found = await detect(HOSTS.MI300X.map((gpu) => ({ ...gpu, partition: mode })));
     assertEquals([found.model, found.count, found.partitioned], ["MI300X", 8, false]);
-    // Without KFD's topology DRM alone tells.
+    // Without KFD's topology, DRM is the only source.
     const cards = await detect(HOSTS.MI300X.map((gpu) => ({ ...gpu, partition: mode })), { topology: false });
     assertEquals([cards.count, cards.partitioned, cards.gpus[0]?.vramTotal], [8, false, 206141652992]);
   });

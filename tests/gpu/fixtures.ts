@@ -27,7 +27,7 @@ export interface GpuSpec {
   readonly bare?: boolean;
 }
 
-/** How a tree deviates from a whole, readable one. */
+/** How a tree deviates from a complete, readable one. */
 export interface TreeOptions {
   /** Render minors that `/dev/dri` has. @default {all} */
   readonly minors?: readonly number[];
@@ -161,7 +161,7 @@ export function eight(spec: Omit<GpuSpec, "pci" | "minor">, minorsEach = 1): Gpu
   }));
 }
 
-/** Hosts by what they hold. */
+/** Hosts by their hardware. */
 export const HOSTS = {
   // Two dies a card, each a GPU of its own: https://rocm.docs.amd.com "MI250 microarchitecture"; gfx90a.
   MI250X: eight({ id: 0x7408, vram: 64, gfx: 90010 }),

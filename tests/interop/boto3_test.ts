@@ -1,11 +1,11 @@
 // What Python's boto3 makes of S3 servers that differ from Amazon's, as it says in
-// tests/servers/odd_cases.ts: aim reads all of them whole.
+// tests/servers/odd_cases.ts: aim reads all of them completely.
 import { assertEquals } from "@std/assert";
 import { ODD_CASES, ODD_OBJECTS } from "../servers/odd_cases.ts";
 import { startOddS3 } from "../servers/odd_s3.ts";
 import { pythonEnv } from "./python_env.ts";
 
-// It brings boto3.
+// It includes boto3.
 const KSERVE = await pythonEnv("kserve", ["kserve-storage==0.21.0"]);
 const skip = typeof KSERVE === "string" ? null : KSERVE.skip;
 

@@ -1,4 +1,4 @@
-// aim fetch beside KServe's own storage initializer: the same source, the same files.
+// aim fetch compared with KServe's own storage initializer: the same source, the same files.
 import { assertEquals } from "@std/assert";
 import { aim } from "../cli/aim.ts";
 import { makeCertificates } from "../servers/certificates.ts";

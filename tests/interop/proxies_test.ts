@@ -1,4 +1,4 @@
-// aim through real mirrors and proxies, with Python's client beside it where it has an answer.
+// aim through real mirrors and proxies, compared with Python's client if that has an answer.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { aim } from "../cli/aim.ts";
 import { makeCertificates } from "../servers/certificates.ts";

@@ -164,7 +164,7 @@ for (const [tool, push] of Object.entries(TOOLS)) {
           assertEquals(JSON.parse(second.stdout).bytesMoved, 0);
         }
         assertEquals((await aim(["cache", "verify", "models/tiny"], { env })).code, 0);
-        // Nobody else may read it; nor is an authority trusted that nobody named.
+        // Nobody else may read it, and only the named authority is trusted.
         assertEquals((await aim(["size", uri], { env: { ...env, REGISTRY_AUTH_FILE: "" } })).code, 4);
         assertEquals((await aim(["size", uri], { env: { ...env, SSL_CERT_FILE: "" } })).code, 6);
       } finally {

@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import { AimError } from "../../src/errors/aim_error.ts";
 import { type FilesBelow, filesBelow } from "../../src/os/files_below.ts";
 
-/** A root with a folder, and beside it one that nobody may get to. */
+/** A root with a folder, and next to it one that nobody may read. */
 async function inRoot(test: (root: string, outside: string) => void): Promise<void> {
   const directory = await Deno.makeTempDir();
   const [root, outside] = [join(directory, "root"), join(directory, "outside")];

@@ -8,7 +8,7 @@ import {
   readRegularTextSync,
 } from "../../src/os/read_regular_file.ts";
 
-/** What both ways of reading came to; they must agree. */
+/** The result of both ways of reading, which must agree. */
 async function read(path: string, limit?: number): Promise<Read<Uint8Array>> {
   const [waited, at_once] = [await readRegularFile(path, limit), readRegularFileSync(path, limit)];
   assertEquals(waited, at_once);

@@ -170,7 +170,7 @@ Deno.test({
         if (profile.metadata.manualSelectionOnly || profile.priority === 3) continue;
         measured++;
         assertEquals([profile.id, same?.metadata.type], [profile.id, profile.metadata.type]);
-        // A measurement holds for the settings it was made with.
+        // A measurement applies to the settings it was made with.
         const settings = (of: Profile | undefined) =>
           [...(of?.engineArgs ?? [])].filter(([name]) => !GONE.includes(name)).map(([name, value]) =>
             `${name.replaceAll("_", "-")}=${

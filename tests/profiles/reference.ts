@@ -1,7 +1,7 @@
 import { fromFileUrl, join } from "@std/path";
 
 /**
- * AMD's published profiles to test against, where they are: `AIM_TEST_REFERENCE`, else beside the repository;
+ * AMD's published profiles to test against, in `AIM_TEST_REFERENCE`, else next to the repository;
  * `null` where not.
  */
 export function referenceProfiles(generation: "0.9" | "2026" = "0.9"): string | null {

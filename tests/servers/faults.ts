@@ -11,7 +11,7 @@ export interface SeenRequest {
   readonly file: string | null;
   /** The `Range` header. */
   readonly range: string | null;
-  /** Whether an `Authorization` header came along. */
+  /** Whether there was an `Authorization` header. */
   readonly authorized: boolean;
   readonly headers: Headers;
   /** Counts connections of this server from 1: requests with the same number shared one. */
@@ -61,7 +61,7 @@ export type Fault =
     | { readonly kind: "slow"; readonly rate: number }
     /** Inverts the lowest bit of the byte at this offset of the file; a request without that byte is not hit. */
     | { readonly kind: "flip"; readonly offset: number }
-    /** Leaves out the last bytes: `declared: false` also says so in `Content-Length`, so that only the count tells. */
+    /** Leaves out the last bytes: `declared: false` also says so in `Content-Length`, so that only the count shows it. */
     | { readonly kind: "truncate"; readonly bytes: number; readonly declared?: boolean }
     /** Answers a ranged request with 200 and all of the file. */
     | { readonly kind: "ignore-range" }
@@ -85,7 +85,7 @@ export class FaultDraw {
     this.#random = seededRandom(seed);
   }
 
-  /** The first fault of that kind that hits, if the condition holds for it. */
+  /** The first fault of that kind that hits, if its condition is true. */
   take<Kind extends Fault["kind"]>(
     kind: Kind,
     request: SeenRequest,

@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 export interface ForwardProxy extends AsyncDisposable {
   /** `http://127.0.0.1:PORT`, or with `user:password@` where those are asked for. */
   readonly url: string;
-  /** First line of each request that came: `CONNECT 127.0.0.1:443 HTTP/1.1`. */
+  /** First line of each request: `CONNECT 127.0.0.1:443 HTTP/1.1`. */
   readonly requests: string[];
   /** Connections of clients that were open at the same time, at most. */
   readonly mostOpen: number;
@@ -15,7 +15,7 @@ export interface ForwardProxy extends AsyncDisposable {
 /**
  * Starts one on 127.0.0.1.
  *
- * @param options.credentials `user:password` that a client must bring; 407 without.
+ * @param options.credentials `user:password` that a client must send; 407 without.
  * @param options.resolve Where a host and port really are: lets a client speak of a name that exists nowhere.
  */
 export async function startForwardProxy(

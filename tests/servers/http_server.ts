@@ -453,7 +453,7 @@ function planPlain(reply: PlainReply): Planned {
   return { status: reply.status, headers: new Headers(reply.headers), content, start: 0, end: content.size };
 }
 
-/** RFC 9110, 14.1.2: one range; null for what is to be ignored. */
+/** RFC 9110, 14.1.2: one range; null for a header that must be ignored. */
 function parseRange(header: string, size: number): { start: number; end: number } | "unsatisfiable" | null {
   const found = /^bytes=(\d*)-(\d*)$/.exec(header.replaceAll(" ", ""));
   const [first, last] = [found?.[1] ?? "", found?.[2] ?? ""];

@@ -4,7 +4,7 @@
 //   HF_ENDPOINT=hub.url …
 //   hub.faults.push({ kind: "cut", after: 1 << 20 });        // misbehaves from now on; see faults.ts for all kinds
 //   hub.requests.filter((r) => r.role === "cdn")             // what was asked, with range, connection, bytes sent
-//   hub.leaks                                                // tokens that came to the second origin: must stay empty
+//   hub.leaks                                                // tokens sent to the second origin: must stay empty
 //
 // As on the real hub: large files answer 302 to a signed address that expires, small ones 307 to a relative address of the commit,
 // except in private and gated repositories and where a file is empty; metadata of gated repositories is public, their files are not.
@@ -72,7 +72,7 @@ export interface HubServer extends AsyncDisposable {
   readonly requests: SeenRequest[];
   /** May be changed at any time. */
   readonly faults: Fault[];
-  /** Requests that brought a hub token to the second origin. */
+  /** Requests with a hub token to the second origin. */
   readonly leaks: string[];
   /** The commit that a ref names now. */
   commit(id: string, ref?: string): string;
@@ -599,7 +599,7 @@ function classify(url: URL): { role: "api" | "resolve"; file: string | null } {
 /** A revision has no slash in a path, but for `refs/pr/1`. */
 function revisionAndPath(parts: readonly string[]): [string, string] {
   const length = parts[0] === "refs" ? 3 : 1;
-  // Where it came encoded (`refs%2Fpr%2F1`) it is one part.
+  // If it was encoded (`refs%2Fpr%2F1`) it is one part.
   return [parts.slice(0, length).join("/"), parts.slice(length).join("/").replace(/\/$/, "")];
 }
 
@@ -607,7 +607,7 @@ function find(repo: Repo, revision: string): Commit | null {
   return repo.refs.get(revision === "HEAD" ? "main" : revision) ?? repo.commits.get(revision) ?? null;
 }
 
-/** Names a commit as git would: by all that it holds and where it comes from. */
+/** Names a commit as git would: by its content and its parents. */
 function keep(repo: Repo, ref: string, entries: Map<string, Entry>): Commit {
   const sorted = new Map([...entries].sort(([a], [b]) => a < b ? -1 : 1));
   const tree = [...sorted].map(([path, entry]) => `${entry.oid} ${path}\n`).join("");
@@ -767,7 +767,7 @@ function json(status: number, value: unknown, headers: Readonly<Record<string, s
   };
 }
 
-/** An error as the hub tells it: in JSON, and in headers, which are all that a HEAD gets. */
+/** An error as the hub sends it: in JSON, and in headers, which are all that a HEAD gets. */
 function failure(status: number, code: string | null, error: string, message = error): PlainReply {
   return json(status, { error }, {
     ...(code === null ? {} : { "X-Error-Code": code }),

@@ -1,6 +1,6 @@
 import type { Certificates } from "./certificates.ts";
 
-/** A request that came. */
+/** A request. */
 export interface SeenPatch {
   readonly method: string;
   readonly path: string;
@@ -27,7 +27,7 @@ export interface KubernetesApi extends AsyncDisposable {
 /**
  * Listens on 127.0.0.1.
  *
- * @param trusted The authority that the service account's `ca.crt` holds. @default {the server's own}
+ * @param trusted The authority in the service account's `ca.crt`. @default {the server's own}
  */
 export async function startKubernetesApi(
   certificates: Certificates,

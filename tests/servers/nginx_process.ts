@@ -9,7 +9,7 @@ export interface Nginx extends AsyncDisposable {
  * Starts nginx; says why where it is not installed.
  *
  * @param listen Where its server listens.
- * @param servers What its `http` block has besides, for a directory that is removed at the end.
+ * @param servers What else its `http` block has, for a directory that is removed at the end.
  */
 export async function startNginxWith(
   { url, workers = 2 }: { url: string; workers?: number },

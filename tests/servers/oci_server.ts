@@ -32,7 +32,7 @@ export interface OciServer extends AsyncDisposable {
   readonly requests: SeenRequest[];
   /** Tokens given so far. */
   readonly tokens: number;
-  /** Tokens that came to the second origin: must stay empty. */
+  /** Tokens sent to the second origin: must stay empty. */
   readonly leaks: readonly string[];
   /** Moves the tag to other layers; the old blobs stay. */
   push(layers: readonly ServedLayer[]): Promise<void>;

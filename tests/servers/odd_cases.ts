@@ -9,7 +9,7 @@ export const ODD_OBJECTS = {
   "m/sub/model.safetensors": randomBytes(50_000, 5),
   "m/z.txt": new TextEncoder().encode("last"),
 } as const;
-/** An S3 server that differs from Amazon's in one thing, and what aim is told of it. */
+/** An S3 server that differs from Amazon's in one thing, and the settings that aim gets for it. */
 export interface OddCase {
   readonly odd: Oddities;
   readonly env?: Record<string, string>;

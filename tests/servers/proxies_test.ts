@@ -8,7 +8,7 @@ import { startHub } from "./hub_server.ts";
 const BIG = randomBytes(500_000, 9);
 const repos = [{ id: "org/m", files: { "a.bin": BIG } }];
 
-/** Reads over plain TCP until the end, so that an orderly end and a reset can be told apart. */
+/** Reads over plain TCP until the end, to distinguish an orderly end from a reset. */
 async function readRaw(port: number): Promise<{ bytes: number; end: string }> {
   using conn = await Deno.connect({ port });
   await conn.write(new TextEncoder().encode("GET /org/m/raw/main/none HTTP/1.1\r\nHost: x\r\n\r\n"));

@@ -1,4 +1,4 @@
-// An S3 endpoint on loopback, path-style, that checks signatures, holds objects in memory (or serves virtual ones) and misbehaves on
+// An S3 endpoint on loopback, path-style, that checks signatures, keeps objects in memory (or serves virtual ones) and misbehaves on
 // command.
 //
 //   await using s3 = await startS3({ buckets: { models: { "org/m/config.json": "{}" } } });
@@ -21,7 +21,7 @@ export interface S3ObjectSpec {
   readonly partSize?: number;
   /** Stored with a checksum; a composite one (over the parts') only with `partSize`. @default {none} */
   readonly checksum?: { readonly algorithm: ChecksumAlgorithm; readonly type?: "FULL_OBJECT" | "COMPOSITE" };
-  /** Without quotes: an ETag that says nothing of the bytes, as with server-side encryption. @default {as S3 computes it} */
+  /** Without quotes: an ETag that says nothing about the bytes, as with server-side encryption. @default {as S3 computes it} */
   readonly etag?: string;
 }
 
@@ -397,7 +397,7 @@ class S3 implements S3Server {
       );
     }
     const type = request.headers.get("content-type") ?? "binary/octet-stream";
-    // As S3: an object that came without a checksum gets CRC64NVME.
+    // As S3: an object without a checksum gets CRC64NVME.
     const algorithm = sent?.algorithm ?? "CRC64NVME";
     const stored: Stored = {
       content: bytesContent(bytes),
@@ -550,7 +550,7 @@ function attributes(request: HttpRequest, stored: Stored): HttpReply {
     inner += element("Checksum", { [`Checksum${algorithm}`]: value, ChecksumType: type });
   }
   if (has("ObjectParts") && stored.parts.length > 0) {
-    // As S3: the parts themselves are told only where they have checksums of their own.
+    // As S3: the parts are listed only if they have checksums of their own.
     const parts = stored.checksum?.type === "COMPOSITE"
       ? stored.parts.map((size, i) => element("Part", { PartNumber: `${i + 1}`, Size: `${size}` })).join("")
       : "";
@@ -572,7 +572,7 @@ export function classifyS3(method: string, url: URL): { role: Role; file: string
   return { role: url.searchParams.has("attributes") ? "list" : "object", file: key };
 }
 
-/** `/bucket/some/key?query`, the key as it is named, whatever dots it holds. */
+/** `/bucket/some/key?query`, the key as it is named, whatever dots it has. */
 function split3(target: string): { bucket: string; key: string } {
   const [, bucket = "", key = ""] = /^\/([^/?]*)\/?([^?]*)/.exec(target) ?? [];
   return { bucket: decodeURIComponent(bucket), key: decodeURIComponent(key) };

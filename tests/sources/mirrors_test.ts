@@ -34,7 +34,7 @@ function open(endpoint: string, token: string | null = null): HubSource & Dispos
   return Object.assign(source, { [Symbol.dispose]: () => source.close() });
 }
 
-/** Reads every file, whole, and the weights in a part; digests are compared as a transfer does. */
+/** Reads every file completely, and a part of the weights; digests are compared as a transfer does. */
 async function readAll(source: HubSource): Promise<{ files: number; unproven: number }> {
   const { files } = await source.manifest();
   for (const file of files) {

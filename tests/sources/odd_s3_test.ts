@@ -20,7 +20,7 @@ const FILES = Object.entries(ODD_OBJECTS).map(([key, bytes]) => [key.slice(2), b
 for (const [what, { odd, env = {}, bucket = "models", asked }] of Object.entries(ODD_CASES)) {
   Deno.test(`a complete model is read from S3 with ${what}`, async () => {
     await using s3 = startOddS3(bucket, ODD_OBJECTS, odd);
-    // The server is its own proxy where the host's name must hold the bucket.
+    // The server is its own proxy if the host's name must contain the bucket.
     const at: Record<string, string> = odd.virtualHost
       ? { AWS_ENDPOINT_URL: "http://s3.test", HTTP_PROXY: s3.url }
       : { AWS_ENDPOINT_URL: s3.url };

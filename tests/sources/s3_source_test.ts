@@ -331,7 +331,7 @@ function minimalEnv(port: number): Record<string, string> {
   };
 }
 
-/** Hides what the process's environment and home may hold from the SDK; returns the way back. */
+/** Hides the process's environment and home from the SDK; returns what undoes it. */
 function withoutCredentials(): () => void {
   const hidden: Record<string, string> = {
     AWS_CONFIG_FILE: "/dev/null",

@@ -35,7 +35,7 @@ export class FakeSource implements Source {
   readonly contents: ReadonlyMap<string, Uint8Array>;
   readonly requests: FakeRequest[] = [];
   fault: Fault = () => null;
-  /** Whether bodies tell their length as if they came from fetch, which they do not: the pipe then buffers. */
+  /** Whether bodies state their length as those of fetch do. They are not fetch's: the pipe then buffers. */
   tellLength = false;
 
   constructor(contents: Readonly<Record<string, Uint8Array>>) {

@@ -339,7 +339,7 @@ for (const [row, [name, test]] of Object.entries(CASES).entries()) {
           assert(error instanceof AimError, String(error));
           assertEquals(error.kind, test.fails);
           assertNothingWrong(bench.published());
-          // What came is kept, and the next run is whole.
+          // What has arrived is kept, and the next run completes.
           bench.faults.length = 0;
           await bench.download();
           assertModel(bench.published());
@@ -349,7 +349,7 @@ for (const [row, [name, test]] of Object.entries(CASES).entries()) {
   }
 }
 
-/** Files may have their final name before the model is whole; each must then be right. */
+/** Files may have their final name before the model is complete; each must be right then. */
 function assertNothingWrong(published: Record<string, Uint8Array>): void {
   for (const [path, bytes] of Object.entries(published)) {
     assert(equal(bytes, MODEL[path]), `${path} is wrong`);
@@ -420,7 +420,7 @@ for (const from of SOURCES) {
           const old = from !== "S3" && equal(published[WEIGHTS], MODEL[WEIGHTS]);
           return assertModel(published, old ? MODEL : { ...MODEL, [WEIGHTS]: changedWeights() });
         }
-        // A commit whose content changes is no commit: the hub lists digests that its bytes do not have.
+        // A commit whose content changes is not valid: the hub lists digests that its bytes do not have.
         assert(error instanceof AimError && error.kind === "integrity", String(error));
         assertEquals(bench.published()[WEIGHTS], undefined);
       });

@@ -208,7 +208,7 @@ for (const [name, makeFault] of Object.entries(CURABLE)) {
         source0 = source;
         source.tellLength = tellLength;
         source.fault = makeFault();
-        // A small body that is too long is refused: it cannot be told apart from a wrong one.
+        // A small body that is too long is refused: it cannot be distinguished from a wrong one.
         if (name === "bodies are longer than asked") {
           await transfer(source, items.filter((i) => i.file.path === "big.bin"), {
             ...OPTIONS,

@@ -15,7 +15,7 @@ const PACKAGES = [
   "cloudpickle==3.1.2",
 ];
 
-/** Why the registry's packages cannot be had. */
+/** Why the registry's packages are not available. */
 export interface Skipped {
   readonly skip: string;
 }

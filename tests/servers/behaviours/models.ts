@@ -13,7 +13,7 @@ export const PART_SIZE = 6 * MIB;
 
 const text = (content: string) => new TextEncoder().encode(content);
 
-/** What every server of the tests has to hold before its behaviours are tried. */
+/** What every server of the tests must have before its behaviours are tried. */
 export const MODELS = {
   /** Names that must be escaped in a URL, a file in a directory, an empty file. */
   names: {

@@ -1,6 +1,6 @@
 import type { ModelKey } from "./models.ts";
 
-/** A running server that holds all of {@linkcode MODELS}. */
+/** A running server with all of {@linkcode MODELS}. */
 export interface Subject extends AsyncDisposable {
   /** Environment for aim: endpoint, credentials, nothing else. */
   readonly env: Readonly<Record<string, string>>;
