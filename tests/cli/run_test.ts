@@ -198,7 +198,7 @@ Deno.test("if this user may not write, the hint names a cache path that works: i
   const home = Deno.makeTempDirSync();
   try {
     for (
-      const [value, path] of [[home, "$HOME/.cache/aim"], ["/nonexistent", `/var/tmp/aim-${Deno.uid()}`]]
+      const [value, path] of [[home, "$HOME/.cache/aim"], ["/dev/null/home", `/var/tmp/aim-${Deno.uid()}`]]
     ) {
       Deno.env.set("HOME", value ?? "");
       for (const code of [13, 1]) {

@@ -14,7 +14,7 @@ async function dryRun(args: readonly string[], env: Readonly<Record<string, stri
     cwd: "/",
     env: {
       PATH: "/nonexistent",
-      HOME: "/nonexistent",
+      HOME: "/dev/null/home",
       AIM_SYSFS_ROOT: tree.sys,
       AIM_DEV_ROOT: tree.dev,
       AIM_CACHE_PATH: "/nonexistent/cache",
