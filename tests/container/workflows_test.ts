@@ -51,12 +51,14 @@ Deno.test("the release compiles for every target, names the registry by a variab
   }
 });
 
-Deno.test("the version stands in deno.json alone, and the changelog has a section for it", () => {
+Deno.test("the version is in deno.json and the chart only, and the changelog has a section for it", () => {
   const { version } = JSON.parse(Deno.readTextFileSync(new URL("deno.json", ROOT))) as { version: string };
   const pattern = new RegExp(`(?<![\\d.])${version.replaceAll(".", "\\.")}(?![\\d.])`);
   const found = [...files("container"), ...files("src"), ...workflows(), "main.ts"]
     .filter((path) => pattern.test(Deno.readTextFileSync(new URL(path, ROOT))));
-  assertEquals(found, []);
+  const chart = "container/helm/Chart.yaml";
+  assertEquals(found, [chart]);
+  assertMatch(Deno.readTextFileSync(new URL(chart, ROOT)), new RegExp(`^appVersion: ${version}$`, "m"));
   assertMatch(
     Deno.readTextFileSync(new URL(".github/CHANGELOG.md", ROOT)),
     new RegExp(`^## ${version}\\b`, "m"),
