@@ -1,6 +1,6 @@
 import { dirname } from "@std/path";
 import { AimError } from "../errors/aim_error.ts";
-import { cString, describeErrno, lastErrno, type TreeCalls, treeCalls } from "./libc.ts";
+import { cString, describeErrno, outcomeOf, type TreeCalls, treeCalls } from "./libc.ts";
 
 /**
  * Creates, opens, renames and removes files below a directory. Paths are absolute. No link between that directory
@@ -48,7 +48,7 @@ const SYS_openat2 = 437n;
 const OPEN_PARENT = new BigUint64Array([BigInt(O_PARENT), 0n, 0x08n | 0x04n]);
 const NEW_FILE = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
 const STATX_INO = 0x100;
-const ENOENT = 2, EINTR = 4, EEXIST = 17, ENOTDIR = 20, ELOOP = 40;
+const ENOENT = 2, EEXIST = 17, ENOTDIR = 20, ELOOP = 40;
 
 const EMPTY = new Uint8Array(1);
 const STATX = new Uint8Array(256);
@@ -71,13 +71,11 @@ class ThroughLibc implements FilesBelow {
 
   write(path: string, bytes: Uint8Array<ArrayBuffer>): void {
     this.#inParent(path, (parent, name) => {
-      const file = this.#library.openat(parent, name, NEW_FILE, 0o666);
-      if (file < 0) throw this.#failure(path);
+      const file = this.#call(path, () => this.#library.openat(parent, name, NEW_FILE, 0o666));
       try {
         for (let at = 0; at < bytes.length;) {
-          const written = Number(this.#library.write(file, bytes.subarray(at), BigInt(bytes.length - at)));
-          if (written >= 0) at += written;
-          else if (lastErrno(this.#library) !== EINTR) throw this.#failure(path);
+          const rest = bytes.subarray(at);
+          at += this.#call(path, () => Number(this.#library.write(file, rest, BigInt(rest.length))));
         }
       } finally {
         this.#library.close(file);
@@ -92,8 +90,10 @@ class ThroughLibc implements FilesBelow {
   /** Deno can only open a path: the file must be the one that was opened without following links. */
   #open(path: string, flags: number): Deno.FsFile {
     return this.#inParent(path, (parent, name) => {
-      const descriptor = this.#library.openat(parent, name, flags | O_NOFOLLOW | O_CLOEXEC, 0o666);
-      if (descriptor < 0) throw this.#failure(path);
+      const descriptor = this.#call(
+        path,
+        () => this.#library.openat(parent, name, flags | O_NOFOLLOW | O_CLOEXEC, 0o666),
+      );
       try {
         const file = Deno.openSync(path, { read: true, write: true });
         if (file.statSync().ino === this.#inode(descriptor)) return file;
@@ -108,7 +108,7 @@ class ThroughLibc implements FilesBelow {
   rename(from: string, to: string): void {
     this.#inParent(from, (fromParent, fromName) => {
       const rename = (toParent: number, toName: Uint8Array) => {
-        if (this.#library.renameat(fromParent, fromName, toParent, toName) < 0) throw this.#failure(from);
+        this.#call(from, () => this.#library.renameat(fromParent, fromName, toParent, toName));
       };
       if (dirname(from) === dirname(to)) rename(fromParent, cString(namesBelow(this.#root, to).pop() ?? ""));
       else this.#inParent(to, rename);
@@ -117,9 +117,7 @@ class ThroughLibc implements FilesBelow {
 
   remove(path: string): void {
     try {
-      this.#inParent(path, (parent, name) => {
-        if (this.#library.unlinkat(parent, name, 0) < 0) throw this.#failure(path);
-      });
+      this.#inParent(path, (parent, name) => this.#call(path, () => this.#library.unlinkat(parent, name, 0)));
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
@@ -127,24 +125,26 @@ class ThroughLibc implements FilesBelow {
 
   makeDirectory(path: string): void {
     this.#inParent(path, (parent, name) => {
-      if (this.#library.mkdirat(parent, name, 0o777) === 0) return;
-      if (lastErrno(this.#library) !== EEXIST) throw this.#failure(path);
-      const descriptor = this.#library.openat(parent, name, O_PARENT, 0);
-      if (descriptor < 0) throw this.#failure(path, path);
+      const made = outcomeOf(this.#library, () => this.#library.mkdirat(parent, name, 0o777));
+      if (made >= 0) return;
+      if (made !== -EEXIST) throw this.#failure(path, made);
+      const descriptor = outcomeOf(this.#library, () => this.#library.openat(parent, name, O_PARENT, 0));
+      if (descriptor < 0) throw this.#failure(path, descriptor, path);
       this.#library.close(descriptor);
     });
   }
 
   symlink(target: string, path: string): void {
-    this.#inParent(path, (parent, name) => {
-      if (this.#library.symlinkat(cString(target), parent, name) < 0) throw this.#failure(path);
-    });
+    const to = cString(target);
+    this.#inParent(path, (parent, name) => this.#call(path, () => this.#library.symlinkat(to, parent, name)));
   }
 
   link(from: string, path: string): void {
-    this.#inParent(path, (parent, name) => {
-      if (this.#library.linkat(AT_FDCWD, cString(from), parent, name, 0) < 0) throw this.#failure(path);
-    });
+    const file = cString(from);
+    this.#inParent(
+      path,
+      (parent, name) => this.#call(path, () => this.#library.linkat(AT_FDCWD, file, parent, name, 0)),
+    );
   }
 
   /** Calls `run` with the opened parent of a path. */
@@ -161,8 +161,10 @@ class ThroughLibc implements FilesBelow {
 
   #openParent(path: string, names: readonly string[]): number {
     const library = this.#library;
-    const root = library.openat(AT_FDCWD, this.#rootForC, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
-    if (root < 0) throw this.#failure(this.#root);
+    const root = this.#call(
+      this.#root,
+      () => library.openat(AT_FDCWD, this.#rootForC, O_PATH | O_DIRECTORY | O_CLOEXEC, 0),
+    );
     if (names.length === 0) return root;
     const parent = Number(library.syscall(SYS_openat2, root, cString(names.join("/")), OPEN_PARENT, 24n));
     if (parent < 0) return this.#walk(path, root, names);
@@ -175,10 +177,10 @@ class ThroughLibc implements FilesBelow {
     let [directory, at] = [root, this.#root];
     for (const name of names) {
       at = `${at}/${name}`;
-      const next = this.#library.openat(directory, cString(name), O_PARENT, 0);
-      const failure = next < 0 ? this.#failure(path, at) : null;
+      const here = directory;
+      const next = outcomeOf(this.#library, () => this.#library.openat(here, cString(name), O_PARENT, 0));
       this.#library.close(directory);
-      if (failure !== null) throw failure;
+      if (next < 0) throw this.#failure(path, next, at);
       directory = next;
     }
     return directory;
@@ -190,9 +192,19 @@ class ThroughLibc implements FilesBelow {
     return Number(STATX_VIEW.getBigUint64(32, true));
   }
 
-  /** @param directory The directory on the way that could not be opened. */
-  #failure(path: string, directory?: string): Error {
-    const errno = lastErrno(this.#library);
+  /** The result of a call that changes nothing when it fails. */
+  #call(path: string, call: () => number): number {
+    const result = outcomeOf(this.#library, call);
+    if (result < 0) throw this.#failure(path, result);
+    return result;
+  }
+
+  /**
+   * @param outcome A negative errno.
+   * @param directory The directory on the way that could not be opened.
+   */
+  #failure(path: string, outcome: number, directory?: string): Error {
+    const errno = -outcome;
     if (directory !== undefined && (errno === ENOTDIR || errno === ELOOP)) return linkOnTheWay(directory);
     const message = `${describeErrno(this.#library, errno)} (os error ${errno}): ${path}`;
     if (errno === ENOENT) return new Deno.errors.NotFound(message);

@@ -1,5 +1,5 @@
 import { errnoOf } from "../errors/from_unknown.ts";
-import { cString, describeErrno, type FileCalls, fileCalls, lastErrno } from "./libc.ts";
+import { cString, describeErrno, type FileCalls, fileCalls, lastErrno, outcomeOf } from "./libc.ts";
 import type { Read } from "./read.ts";
 
 /** Reads small files and folders, including those that Deno refuses (`/sys`, `/proc`, `/dev`). Never throws. */
@@ -28,16 +28,15 @@ const O_RDONLY = 0, O_RDWR = 2, O_NONBLOCK = 0o4000, O_CLOEXEC = 0o2000000;
 const LARGEST = 1 << 20;
 
 function throughLibc(library: FileCalls): KernelFiles {
-  const failure = <T>(): Read<T> => {
-    const errno = lastErrno(library);
+  const failure = <T>(errno = lastErrno(library)): Read<T> => {
     return errno === ENOENT || errno === ENOTDIR
       ? { kind: "absent" }
       : { kind: "failed", reason: describeErrno(library, errno) };
   };
   return {
     text(path) {
-      const fd = library.open(cString(path), O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
-      if (fd < 0) return failure();
+      const fd = outcomeOf(library, () => library.open(cString(path), O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0));
+      if (fd < 0) return failure(-fd);
       try {
         const chunks: Uint8Array[] = [];
         for (let total = 0; total < LARGEST;) {
@@ -69,16 +68,17 @@ function throughLibc(library: FileCalls): KernelFiles {
       return { kind: "ok", value: names.sort() };
     },
     openable(path) {
-      const fd = library.open(cString(path), O_RDWR | O_CLOEXEC | O_NONBLOCK, 0);
-      if (fd < 0) return failure();
+      const fd = outcomeOf(library, () => library.open(cString(path), O_RDWR | O_CLOEXEC | O_NONBLOCK, 0));
+      if (fd < 0) return failure(-fd);
       library.close(fd);
       return { kind: "ok", value: true };
     },
     link(path) {
       const buffer = new Uint8Array(4096);
-      const count = Number(library.readlink(cString(path), buffer, BigInt(buffer.length)));
+      const read = () => Number(library.readlink(cString(path), buffer, BigInt(buffer.length)));
+      const count = outcomeOf(library, read);
       return count < 0
-        ? failure()
+        ? failure(-count)
         : { kind: "ok", value: new TextDecoder().decode(buffer.subarray(0, count)) };
     },
     group(path) {

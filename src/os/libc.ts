@@ -84,11 +84,31 @@ function load<S extends Deno.ForeignLibraryInterface>(symbols: S): Loaded<Symbol
   }
 }
 
-/** `errno` of the last call. */
+const ERRNO = new Int32Array(1);
+/** Of this thread. */
+let errnoLocation: Deno.PointerValue | undefined;
+
+/** `errno` of the last call. Allocates nothing: collecting garbage could change it. */
 export function lastErrno(library: Errors): number {
-  const number = new Int32Array(1);
-  library.memcpy(number, library.__errno_location(), 4n);
-  return number[0] ?? 0;
+  errnoLocation ??= library.__errno_location();
+  library.memcpy(ERRNO, errnoLocation, 4n);
+  return ERRNO[0] ?? 0;
+}
+
+/**
+ * Repeats a call that fails until it fails the same way twice in a row: the runtime's own calls may change errno
+ * before it is read. Only for calls that change nothing when they fail.
+ *
+ * @returns The call's result, or a negative errno.
+ */
+export function outcomeOf(library: Errors, call: () => number): number {
+  for (let before = 0;;) {
+    const result = call();
+    if (result >= 0) return result;
+    const errno = lastErrno(library);
+    if (errno === before) return -errno;
+    before = errno;
+  }
 }
 
 /** `strerror(3)`. */
