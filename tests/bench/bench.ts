@@ -20,7 +20,7 @@ const USAGE =
   `deno task bench [NAME…] [--quick] [--runs N] [--form source|executable] [--json FILE] [--lock FILE] [--plots]
                 [--before FILE] [--readme]
 
-${ROWS.map(({ name, says }) => `  ${name.padEnd(12)}${says}`).join("\n")}
+${ROWS.map(({ name, says }) => `  ${name.padEnd(14)}${says}`).join("\n")}
 
 --before names the executable of an earlier commit, which is measured beside this one.
 --readme measures ${README_ROWS.join(", ")}, in 20 minutes on two quiet cores,
