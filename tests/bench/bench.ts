@@ -100,20 +100,22 @@ try {
       }
       // After each row: a long run that is stopped leaves what it found.
       if (jsonPath !== null) await Deno.writeTextFile(jsonPath, json());
+      if (forReadme) await writeReadme();
     }
     console.log(table([...results.values()].flatMap((result) => result.comparisons)));
-    if (forReadme) {
-      const path = beside("README.md");
-      const readme = await Deno.readTextFile(path);
-      const { cores, memory } = machine;
-      const commit = (await shown("git", "rev-parse", "--short", "HEAD")) ?? "unknown";
-      const measured = { commit, before: await commitOf(before), cores, memory, rows: results };
-      await Deno.writeTextFile(path, withFigures(readme, measured));
-      await new Deno.Command(Deno.execPath(), { args: ["fmt", "-q", path] }).output();
-    }
   }
 } finally {
   await world.close();
+}
+
+async function writeReadme(): Promise<void> {
+  const path = beside("README.md");
+  const readme = await Deno.readTextFile(path);
+  const { cores, memory } = machine;
+  const commit = (await shown("git", "rev-parse", "--short", "HEAD")) ?? "unknown";
+  const measured = { commit, before: await commitOf(before), cores, memory, rows: results };
+  await Deno.writeTextFile(path, withFigures(readme, measured));
+  await new Deno.Command(Deno.execPath(), { args: ["fmt", "-q", path] }).output();
 }
 
 function table(comparisons: readonly Comparison[]): string {
