@@ -2,10 +2,10 @@ import { assert, assertEquals } from "@std/assert";
 import { aim } from "../cli/aim.ts";
 import { makeCertificates } from "../servers/certificates.ts";
 import { safetensorsBytes } from "../servers/content.ts";
-import { pythonEnv } from "../interop/python_env.ts";
-import { has, NO_REGISTRY, skopeo, startRegistry } from "./docker_registry.ts";
-import { sha256, writeLayout } from "./oci_layout.ts";
-import { tokenServer } from "./token_server.ts";
+import { pythonEnv } from "./python_env.ts";
+import { has, NO_REGISTRY, skopeo, startRegistry } from "../oci/docker_registry.ts";
+import { sha256, writeLayout } from "../oci/oci_layout.ts";
+import { tokenServer } from "../oci/token_server.ts";
 
 // Artifacts that real tools make, in docker-registry with TLS and tokens.
 

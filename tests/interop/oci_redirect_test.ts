@@ -2,9 +2,9 @@ import { assertEquals } from "@std/assert";
 import { aim } from "../cli/aim.ts";
 import { startCeph } from "../servers/ceph.ts";
 import { safetensorsBytes } from "../servers/content.ts";
-import { NO_REGISTRY, skopeo, startRegistry } from "./docker_registry.ts";
-import { sha256 } from "./oci_layout.ts";
-import { tokenServer } from "./token_server.ts";
+import { NO_REGISTRY, skopeo, startRegistry } from "../oci/docker_registry.ts";
+import { sha256 } from "../oci/oci_layout.ts";
+import { tokenServer } from "../oci/token_server.ts";
 
 const MODEL = {
   "config.json": new TextEncoder().encode('{"model_type":"llama"}\n'),

@@ -1,11 +1,11 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { BEHAVIOURS } from "./behaviours/behaviours.ts";
-import { SERVERS } from "./behaviours/servers.ts";
+import { BEHAVIOURS } from "../servers/behaviours/behaviours.ts";
+import { SERVERS } from "../servers/behaviours/servers.ts";
 
-const README = new URL("README.md", import.meta.url);
+const README = new URL("../servers/README.md", import.meta.url);
 /** The run writes its results into the README, instead of comparing them to it. */
 const WRITE = Deno.env.get("AIM_TEST_WRITE_TABLE") === "1";
-const BEGIN = "<!-- behaviours: written by behaviours_test.ts with AIM_TEST_WRITE_TABLE=1 -->";
+const BEGIN = "<!-- behaviours: written by server_behaviours_test.ts with AIM_TEST_WRITE_TABLE=1 -->";
 const END = "<!-- /behaviours -->";
 
 const written = tableOf(Deno.readTextFileSync(README));

@@ -1,9 +1,9 @@
 import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { assert, assertEquals } from "@std/assert";
-import { startCeph } from "./ceph.ts";
-import { diskContent, randomBytes } from "./content.ts";
-import { startHub } from "./hub_server.ts";
-import { startNginx } from "./nginx.ts";
+import { startCeph } from "../servers/ceph.ts";
+import { diskContent, randomBytes } from "../servers/content.ts";
+import { startHub } from "../servers/hub_server.ts";
+import { startNginx } from "../servers/nginx.ts";
 
 const BIG = randomBytes(3_000_000, 11);
 

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { streamOf } from "./stream_of.ts";
+import { streamOf } from "../sources/stream_of.ts";
 import { AimError } from "../../src/errors/aim_error.ts";
 import { openSource } from "../../src/sources/open_source.ts";
 import { parseModelRef } from "../../src/sources/model_ref.ts";
