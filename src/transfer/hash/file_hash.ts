@@ -23,6 +23,8 @@ const LARGEST_GROUP = 512 * 1024 * 1024;
 const FEWEST_PARTS = 3;
 /** Of larger parts, too few fit in a group for it to be worth waiting for. */
 const LARGEST_PART = LARGEST_GROUP / 4;
+type GuessedParts = NonNullable<Extract<DigestSpec, { readonly algorithm: "multipart-md5" }>["others"]>;
+
 const MD5_BLOCK = 64;
 /** A lane's bytes a step: whole inputs. */
 const LANE_SLICE = Math.floor(SLICE / LANES / LANE_BYTES) * LANE_BYTES;
@@ -32,10 +34,13 @@ const buffer = new Uint8Array(128 * 1024);
 /** Starts digests of an open file of `size` bytes. */
 export function fileHash(file: Deno.FsFile, size: number, specs: readonly DigestSpec[]): FileHash {
   const [only, ...more] = specs;
-  if (only?.algorithm === "multipart-md5" && more.length === 0 && only.others === undefined) {
+  if (only?.algorithm === "multipart-md5" && more.length === 0) {
     const part = evenPart(only.partSizes, size);
     const lanes = part === null ? null : md5Lanes();
-    if (part !== null && lanes !== null) return new EvenPartsHash(file, size, part, lanes);
+    if (part !== null && lanes !== null) {
+      const hash = new EvenPartsHash(file, size, part, lanes);
+      return only.others === undefined ? hash : new GuessedPartsHash(file, size, hash, only.others);
+    }
   }
   return new InOrderHash(file, size, specs);
 }
@@ -81,6 +86,48 @@ class InOrderHash implements FileHash {
 
   digests(): ComputedDigests {
     return this.#stream.digests();
+  }
+}
+
+/**
+ * A multipart ETag of guessed parts. Each guess costs a digest of the complete file, so the others are tried only
+ * if the likeliest, which is hashed as the file grows, is not right.
+ */
+class GuessedPartsHash implements FileHash {
+  readonly #file: Deno.FsFile;
+  readonly #size: number;
+  readonly #best: FileHash;
+  readonly #others: GuessedParts;
+
+  constructor(file: Deno.FsFile, size: number, best: FileHash, others: GuessedParts) {
+    this.#file = file;
+    this.#size = size;
+    this.#best = best;
+    this.#others = others;
+  }
+
+  get at(): number {
+    return this.#best.at;
+  }
+
+  ready(to: number): boolean {
+    return this.#best.ready(to);
+  }
+
+  step(to: number): void {
+    this.#best.step(to);
+  }
+
+  digests(): ComputedDigests {
+    const best = this.#best.digests();
+    if (best["multipart-md5"] === this.#others.hex) return best;
+    for (const partSizes of this.#others.partSizes) {
+      const other = fileHash(this.#file, this.#size, [{ algorithm: "multipart-md5", partSizes }]);
+      while (other.at < this.#size) other.step(this.#size);
+      const digests = other.digests();
+      if (digests["multipart-md5"] === this.#others.hex) return digests;
+    }
+    return best;
   }
 }
 

@@ -1,0 +1,40 @@
+import { assertEquals } from "@std/assert";
+import { createHash } from "node:crypto";
+import { fileHash } from "../../src/transfer/hash/file_hash.ts";
+import { randomBytes } from "../servers/content.ts";
+
+const MIB = 2 ** 20;
+
+function etagOf(bytes: Uint8Array, part: number): string {
+  const outer = createHash("md5");
+  for (let at = 0; at < bytes.length; at += part) {
+    outer.update(createHash("md5").update(bytes.subarray(at, at + part)).digest());
+  }
+  return outer.digest("hex");
+}
+
+function sizesOf(size: number, part: number): number[] {
+  return Array.from({ length: Math.ceil(size / part) }, (_, n) => Math.min(part, size - n * part));
+}
+
+for (const right of [1, 2, 3]) {
+  Deno.test(`of guessed part sizes the right one is found, whichever comes first: ${right} MiB`, async () => {
+    const bytes = randomBytes(13 * MIB + 5);
+    const path = await Deno.makeTempFile();
+    try {
+      await Deno.writeFile(path, bytes);
+      using file = await Deno.open(path);
+      const [best = [], ...others] = [1, 2, 3].map((part) => sizesOf(bytes.length, part * MIB));
+      const hex = etagOf(bytes, right * MIB);
+      const hash = fileHash(file, bytes.length, [{
+        algorithm: "multipart-md5",
+        partSizes: best,
+        others: { hex, partSizes: others },
+      }]);
+      while (hash.at < bytes.length) hash.step(bytes.length);
+      assertEquals(hash.digests(), { "multipart-md5": hex });
+    } finally {
+      await Deno.remove(path);
+    }
+  });
+}
