@@ -25,7 +25,7 @@ const VERSION = 1;
  * Downloads a model's archives and reads its files out of them. They are in `.aim/layers` of the model's
  * directory, named by their SHA-256:
  *
- * - `HEX.aim-….incomplete`: an archive that is being downloaded, in parts, as any file is
+ * - `HEX.aim-….incomplete`: an archive being downloaded, in parts like any other file
  * - `HEX.packed.incomplete`: the whole archive, verified
  * - `HEX.tar.incomplete`: the uncompressed archive, until the model is published
  * - `HEX.json`: its entries; kept, so that a second run knows the model's files without downloading anything
@@ -87,7 +87,10 @@ export class ArchiveStore {
     archives: readonly Archive[],
     options: Omit<TransferOptions, "root">,
   ): Promise<void> {
-    const missing = archives.filter((archive) => !this.#has(archive, "tar"));
+    const missing: Archive[] = [];
+    for (const archive of archives) {
+      if (!this.#has(archive, "tar") || await this.#listing(archive) === null) missing.push(archive);
+    }
     if (missing.length === 0) return;
     makeDirectories(this.#root, [this.#folder]);
     const toFetch = missing.filter((archive) => !this.#has(archive, "packed", archive.file.size));

@@ -163,7 +163,7 @@ async function listHub(paths: CachePaths, folder: ModelFolder, seen: Set<string>
   }
   if (models.length === 0) {
     const nothing = { revision: null, commit: null, files: 0, bytes: 0, lastUsed };
-    models.push({ ...folder, ...nothing, state: "partial", reason: "there is no snapshot" });
+    models.push({ ...folder, ...nothing, state: "partial", reason: "it has no snapshot" });
   }
   return { ...folder, diskBytes, models };
 }

@@ -67,7 +67,7 @@ function pemOf(path: string): string {
  * Finds the files of a model that differ from what was signed.
  *
  * @param model For messages.
- * @throws {AimError} `integrity` if there is no signature, or one that is refused.
+ * @throws {AimError} `integrity` if the signature is missing or refused.
  */
 export async function unsignedFiles(
   { file, signer }: SignatureTrust,

@@ -11,7 +11,7 @@ export interface EngineProgram {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Finds the program that runs the engine; for `python`, `python3` will do if there is no other.
+ * Finds the program that runs the engine; for `python`, falls back to `python3`.
  *
  * @throws {AimError} `engine`, naming what was searched.
  */

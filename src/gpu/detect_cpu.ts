@@ -69,7 +69,7 @@ function listedIn(list: string | null): number | null {
   }, 0);
 }
 
-/** Cores of `max 100000`, `400000 100000`, or `-1 100000`; `null` if there is no bound. */
+/** Cores of `max 100000`, `400000 100000`, or `-1 100000`; `null` without a limit. */
 function quotaOf(text: string | null): number | null {
   const [quota, period] = (text ?? "").split(/\s+/).map(Number);
   if (quota === undefined || period === undefined || !(quota > 0) || !(period > 0)) return null;

@@ -309,6 +309,23 @@ Deno.test("an archive that a killed run left, and that is damaged, is exit 8 onc
   });
 });
 
+Deno.test("an unpacked archive without a readable listing is fetched anew: a model is not published without its files", async () => {
+  await inNewWorld(asKit(makeTar([{ name: "config.json", content: CONFIG }])), async (world, uri) => {
+    const words = ["download-to-cache", uri, "--model-name", "kits/tiny"];
+    await ok(words, world);
+    const model = `${world.directory}/cache/kits/tiny`;
+    const [listing] = [...Deno.readDirSync(`${model}/.aim/layers`)];
+    const path = `${model}/.aim/layers/${listing?.name}`;
+    for (const text of ["", '{"version":99,"kind":"files","entries":[]}']) {
+      await Deno.writeTextFile(path, text);
+      await Deno.writeFile(path.replace(/json$/, "tar.incomplete"), new Uint8Array(1024));
+      await Deno.remove(`${model}/config.json`);
+      await ok(words, world);
+      assertEquals(await Deno.readTextFile(`${model}/config.json`), CONFIG);
+    }
+  });
+});
+
 Deno.test("files that aim, git and Python keep next to a model are not unpacked from an archive", async () => {
   const entries = [".aim/manifest.json", ".git/hooks/post-checkout", ".cache/huggingface/x"];
   const tar = makeTar([

@@ -77,7 +77,7 @@ async function treeByPython(folder: string, commit: string): Promise<ReadonlyMap
   return found;
 }
 
-/** A partial blob of this snapshot. Without a tree, any partial blob is this one's if there is no other snapshot. */
+/** A partial blob of this snapshot. Without a tree, any partial blob belongs to the only snapshot. */
 async function unfinishedBlob(
   folder: string,
   tree: ReadonlyMap<string, NotedFile>,

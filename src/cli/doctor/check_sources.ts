@@ -196,7 +196,7 @@ function checkS3Credentials(settings: S3Settings | AimError, env: Environment): 
     return check(name, "ok", "from the container's credentials endpoint");
   }
   const found = "none in the environment or in files; an instance's role is tried last";
-  const todo = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY if there is no such role";
+  const todo = "without such a role, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
   return check(name, "warning", found, todo);
 }
 
