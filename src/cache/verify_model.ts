@@ -32,7 +32,7 @@ export interface FileFinding {
 export interface Verification {
   readonly model: Pick<ListedModel, "name" | "layout" | "commit" | "path">;
   /** Every file was hashed and is good. */
-  readonly whole: boolean;
+  readonly complete: boolean;
   /** Bytes hashed. */
   readonly bytes: number;
   readonly good: number;
@@ -89,7 +89,7 @@ export async function verifyModel(model: ListedModel, options: VerifyOptions = {
     bad.push(...await judgedFindings(model, roots, bad));
     return {
       model: { name, layout, commit, path },
-      whole: bad.length === 0 && good.length > 0,
+      complete: bad.length === 0 && good.length > 0,
       bytes,
       good: good.length,
       findings: bad,

@@ -1,4 +1,4 @@
-import { ALSO_HONOURED } from "../config/also_honoured.ts";
+import { ALSO_HONOURED } from "../config/variables.ts";
 import { type SettingName, SETTINGS } from "../config/settings.ts";
 import { EXIT_CODES } from "../errors/exit_codes.ts";
 import { keysOf, OUTPUT_SCHEMAS } from "./output_schema.ts";

@@ -1,7 +1,7 @@
 import { resolveConfig } from "../config/resolve_config.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { captureConsole } from "../log/capture_console.ts";
-import { unknownVariables } from "../config/unknown_variables.ts";
+import { unknownVariables } from "../config/variables.ts";
 import { configureLog, log } from "../log/logger.ts";
 import { printable } from "../log/printable.ts";
 import { startSteps } from "../log/start_steps.ts";

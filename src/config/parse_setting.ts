@@ -1,5 +1,4 @@
 import { AimError } from "../errors/aim_error.ts";
-import { withoutEngineSecrets } from "./engine_secrets.ts";
 import type { SettingType } from "./settings.ts";
 import { ACCELERATOR_NAMES, acceleratorName } from "../gpu/accelerator_name.ts";
 import { nearest } from "./nearest.ts";
@@ -34,7 +33,8 @@ export function parseSetting(
     case "path":
       return absolutePath(text, options);
     case "choice": {
-      const choice = parseChoice(text, type.choices, type.ignoreCase === true);
+      const same = (one: string) => type.ignoreCase && one.toLowerCase() === text.toLowerCase();
+      const choice = type.choices.find((one) => one === text || same(one));
       if (choice === undefined) throw badChoice(options.name, text, type.choices);
       return choice;
     }
@@ -47,7 +47,13 @@ export function parseSetting(
       if (type.auto && text === "auto") return text;
       const value = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
       if (value >= type.min && value <= type.max) return value;
-      if (text.startsWith("tcp://") && options.name === "AIM_PORT") throw serviceLink(text);
+      // Kubernetes sets `<SERVICE>_PORT=tcp://…` in every pod of a namespace with a service of that name.
+      if (text.startsWith("tcp://") && options.name === "AIM_PORT") {
+        throw new AimError("usage", `AIM_PORT is ${JSON.stringify(text)}`, {
+          hint:
+            'Kubernetes sets it for a service called "aim": set AIM_PORT, or enableServiceLinks: false in the pod',
+        });
+      }
       throw bad(`${type.auto ? "auto or " : ""}a whole number from ${type.min} to ${type.max}`);
     }
     case "size": {
@@ -84,14 +90,6 @@ export function parseSetting(
   }
 }
 
-/** Kubernetes sets `<SERVICE>_PORT=tcp://…` in every pod of a namespace with a service of that name. */
-function serviceLink(text: string): AimError {
-  return new AimError("usage", `AIM_PORT is ${JSON.stringify(text)}`, {
-    hint:
-      'this is Kubernetes naming a service called "aim": set AIM_PORT, or enableServiceLinks: false in the pod',
-  });
-}
-
 /** The error for a value that is none of the choices, with the nearest one. */
 export function badChoice(name: string, text: string, choices: readonly string[]): AimError {
   const near = nearest(text, choices);
@@ -100,19 +98,13 @@ export function badChoice(name: string, text: string, choices: readonly string[]
 }
 
 function badValue(name: string, text: string | null, allowed: string): AimError {
-  const value = text === null ? "is not valid" : `is ${JSON.stringify(shortened(text))}`;
+  const shown = text === null || text.length <= SHOWN ? text : `${text.slice(0, SHOWN)}...`;
+  const value = shown === null ? "is not valid" : `is ${JSON.stringify(shown)}`;
   return new AimError("usage", `${name} ${value}`, { hint: `use ${allowed}` });
 }
 
+/** Characters of a value in messages. */
 const SHOWN = 120;
-
-function shortened(text: string): string {
-  return text.length <= SHOWN ? text : `${text.slice(0, SHOWN)}...`;
-}
-
-function parseChoice(text: string, choices: readonly string[], ignoreCase: boolean): string | undefined {
-  return choices.find((c) => c === text || (ignoreCase && c.toLowerCase() === text.toLowerCase()));
-}
 
 /** `true`, `1`, `yes`, `on` and their opposites, in any case; `undefined` for everything else. */
 export function parseBoolean(text: string): boolean | undefined {
@@ -132,12 +124,20 @@ export function parseSize(text: string): number | null {
   return Number.isSafeInteger(bytes) ? bytes : null;
 }
 
-/** Milliseconds of `90`, `90s`, `500ms`, `2m`, `1h`; `null` if it is not a duration. */
-function parseDuration(text: string): number | null {
-  const match = /^(\d{1,9}(?:\.\d{1,3})?)\s*(ms|s|m|h)?$/.exec(text);
-  if (match === null) return null;
-  const unit = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[match[2] ?? "s"] ?? 1000;
-  return Math.round(Number(match[1]) * unit);
+const UNITS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 604_800_000,
+};
+
+/** Milliseconds of `90`, `90s`, `500ms`, `2m`, `1h`, `30d`, `2w`; `null` if it is not a duration. */
+export function parseDuration(text: string): number | null {
+  const [, number, unit = "s"] = /^(\d{1,9}(?:\.\d{1,3})?)\s*(ms|[smhdw])?$/.exec(text) ?? [];
+  const ms = UNITS[unit];
+  return number === undefined || ms === undefined ? null : Math.round(Number(number) * ms);
 }
 
 function formatSize(bytes: number): string {
@@ -154,6 +154,11 @@ function jsonObjectFault(text: string): string | null {
     // V8 quotes the text again after the reason.
     return error instanceof Error ? error.message.replace(/, (\.\.\.)?"[\s\S]*$/, "") : String(error);
   }
+}
+
+/** The text of engine arguments, which need not be JSON, without keys, tokens and passwords. */
+function withoutEngineSecrets(text: string): string {
+  return text.replace(/((?:api[-_]?key|token|secret|password)["']?\s*[:=]\s*)[^,}\s]+/gi, "$1***");
 }
 
 /** Joins and normalises: `.` and empty parts go, `..` takes its parent along, a final `/` goes. */

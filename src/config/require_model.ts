@@ -2,9 +2,10 @@ import { AimError } from "../errors/aim_error.ts";
 import type { Config } from "./config.ts";
 
 /** The model that a command selects a profile for, and the setting that names it. */
-export type WantedModel =
-  | { readonly setting: "aimId"; readonly model: string }
-  | { readonly setting: "modelId"; readonly model: string };
+export interface WantedModel {
+  readonly setting: "aimId" | "modelId";
+  readonly model: string;
+}
 
 /**
  * For commands that select a profile: exactly one of `AIM_ID` and `AIM_MODEL_ID` names the model.

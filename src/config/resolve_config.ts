@@ -1,7 +1,7 @@
 import { AimError } from "../errors/aim_error.ts";
 import { keepSecret } from "../log/redact.ts";
+import { isSecretName } from "../log/secret_names.ts";
 import type { Config, SettingOrigin, Settings } from "./config.ts";
-import { keepEngineSecrets } from "./engine_secrets.ts";
 import { parseSetting } from "./parse_setting.ts";
 import { type Setting, type SettingName, SETTINGS } from "./settings.ts";
 
@@ -38,7 +38,7 @@ export function resolveConfig({ flags, env, cwd = "/" }: ConfigInputs): Config {
     return values[name] = text === null ? null : parseSetting(text, setting.type, options);
   };
   NAMES.forEach(resolve);
-  if (typeof values.engineArgs === "string") keepEngineSecrets(values.engineArgs);
+  keepEngineSecrets(values.engineArgs);
   // AIM_DEBUG is the switch for troubleshooting: it wins over a level baked into an image, not over one that
   // was typed.
   if (values.debug === true && origins.logLevel !== "flag") values.logLevel = "DEBUG";
@@ -82,4 +82,17 @@ function defaultText(setting: Setting, resolve: (name: SettingName) => unknown):
     if (name === undefined) throw new Error(`the default ${text} names no setting`);
     return String(resolve(name));
   });
+}
+
+/** Registers keys and tokens among engine arguments, such as vLLM's `api-key`, at any depth. */
+function keepEngineSecrets(value: unknown, secret = false): void {
+  if (typeof value === "string" && secret) keepSecret(value);
+  else if (typeof value === "string" && value.startsWith("{")) {
+    try {
+      keepEngineSecrets(JSON.parse(value));
+    } catch { /* it only looks like JSON */ }
+  } else if (Array.isArray(value)) value.forEach((item) => keepEngineSecrets(item, secret));
+  else if (typeof value === "object" && value !== null) {
+    for (const [name, item] of Object.entries(value)) keepEngineSecrets(item, secret || isSecretName(name));
+  }
 }

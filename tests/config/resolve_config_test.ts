@@ -191,7 +191,7 @@ Deno.test("a bad value is an error that names what was used, the value and what 
       {
         AIM_PORT: "tcp://10.0.0.7:8000",
       },
-      'AIM_PORT is "tcp://10.0.0.7:8000"; this is Kubernetes naming a service called "aim": set AIM_PORT, or enableServiceLinks: false in the pod',
+      'AIM_PORT is "tcp://10.0.0.7:8000"; Kubernetes sets it for a service called "aim": set AIM_PORT, or enableServiceLinks: false in the pod',
     ],
     [{}, { AIM_GPU_COUNT: "-1" }, 'AIM_GPU_COUNT is "-1"; use auto or a whole number from 0 to 1024'],
     [{}, { HF_HUB_OFFLINE: "maybe" }, 'HF_HUB_OFFLINE is "maybe"; use true or false'],

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { KNOWN_VARIABLES, unknownVariables } from "../../src/config/unknown_variables.ts";
+import { KNOWN_VARIABLES, unknownVariables } from "../../src/config/variables.ts";
 
 const SRC = new URL("../../src/", import.meta.url);
 

@@ -1,6 +1,6 @@
 // Writes the reference tables of the pages from the program's own tables, between `<!-- BEGIN name -->` and `<!-- END name -->`.
 // With --check it writes nothing and fails where they differ.
-import { ALSO_HONOURED } from "../../src/config/also_honoured.ts";
+import { ALSO_HONOURED } from "../../src/config/variables.ts";
 import { commandNames, loadCommand } from "../../src/cli/registry.ts";
 import { type Setting, SETTINGS } from "../../src/config/settings.ts";
 import { EXIT_CODES } from "../../src/errors/exit_codes.ts";

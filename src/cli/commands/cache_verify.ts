@@ -120,7 +120,12 @@ async function withSignature(
   // With a signature, no file is unknown.
   const others = found.findings.filter(({ path, state }) => state !== "unknown" && !bad.has(path));
   const good = files.length - bad.size - others.length;
-  return { ...found, whole: findings.length + others.length === 0, good, findings: [...findings, ...others] };
+  return {
+    ...found,
+    complete: findings.length + others.length === 0,
+    good,
+    findings: [...findings, ...others],
+  };
 }
 
 /** Downloads bad and missing files again. Returns the faults that are left. */
@@ -141,17 +146,20 @@ async function repaired(
   return {
     ...found,
     good: found.good + wrong.length,
-    whole: findings.length === 0,
+    complete: findings.length === 0,
     repaired: wrong.map((one) => one.path),
     findings,
   };
 }
 
-function inWords({ model, whole, bytes, good, findings, repaired }: Verification, colour: boolean): string {
+function inWords(
+  { model, complete, bytes, good, findings, repaired }: Verification,
+  colour: boolean,
+): string {
   const { green, red, yellow } = style(colour);
   const which = `${folderInWords(model)}${model.commit === null ? "" : ` ${model.commit.slice(0, 12)}`}`;
   const mended = repaired === undefined ? "" : `, ${count(repaired.length, "file")} repaired`;
-  const head = whole
+  const head = complete
     ? green(`${which}: good, ${count(good, "file")}, ${formatBytes(bytes)}${mended}`)
     : `${which}: ${good} good, ${findings.length} not${mended}`;
   const rest = findings.map(({ path, state, reason }) => {

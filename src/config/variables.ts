@@ -1,3 +1,6 @@
+import { nearest } from "./nearest.ts";
+import { type Setting, SETTINGS } from "./settings.ts";
+
 /** Variables without a setting of aim's own: names, and what they do. */
 export const ALSO_HONOURED: Readonly<Record<string, string>> = {
   "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN":
@@ -56,3 +59,25 @@ export const ALSO_HONOURED: Readonly<Record<string, string>> = {
   "HOME, XDG_CACHE_HOME, TMPDIR": "where ~, the token of hf auth login and temporary files are",
   "AIM_RUNTIME_DIR": "where the single file unpacks itself (default: TMPDIR)",
 };
+
+/** Every variable that aim or one of its libraries reads; those with `*` are patterns. */
+export const KNOWN_VARIABLES: ReadonlySet<string> = new Set([
+  ...Object.values<Setting>(SETTINGS).flatMap((setting) => setting.env),
+  ...Object.keys(ALSO_HONOURED).flatMap((names) => names.split(", ")),
+]);
+
+// Kubernetes describes a service called "aim" or "aim-llama" in variables of its own.
+const SERVICE_LINK = /_SERVICE_(?:HOST|PORT)(?:_|$)|_PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_|$)|$)/;
+
+/** A line for each `AIM_` variable that nothing reads and that looks like a misspelt one. */
+export function unknownVariables(env: Readonly<Record<string, string | undefined>>): string[] {
+  const read = [...KNOWN_VARIABLES].filter((name) => name.startsWith("AIM_"));
+  const isRead = new RegExp(`^(?:${read.join("|").replaceAll("*", "\\w+")})$`);
+  return Object.keys(env).filter((name) =>
+    /^AIM_/.test(name) && !isRead.test(name) && !SERVICE_LINK.test(name)
+  )
+    .flatMap((name) => {
+      const near = nearest(name, read);
+      return near === null ? [] : [`${name} is not a variable that aim reads; did you mean ${near}?`];
+    });
+}
