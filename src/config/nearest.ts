@@ -18,6 +18,12 @@ export function nearest(word: string, candidates: Iterable<string>): string | nu
   return best;
 }
 
+/** ` (did you mean X?)` to follow a word in a message; empty if no candidate is near. */
+export function didYouMean(word: string, candidates: Iterable<string>): string {
+  const near = nearest(word, candidates);
+  return near === null ? "" : ` (did you mean ${near}?)`;
+}
+
 /** Damerau-Levenshtein distance (optimal string alignment). */
 function distance(a: string, b: string): number {
   let beforeLast: number[] = [];

@@ -1,4 +1,5 @@
 import { installedPackage } from "./installed_package.ts";
+import { namesIn } from "./module_path.ts";
 
 /** Where images keep kernels that were compiled ahead, one folder per architecture (AMD's base images). */
 const PREBUILT = "/workspace/aiter-jit-prebuilt";
@@ -60,10 +61,5 @@ export async function copyAiterKernels(
 }
 
 function kernelsIn(folder: string): string[] {
-  try {
-    return [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) => name.endsWith(".so"))
-      .sort();
-  } catch {
-    return [];
-  }
+  return namesIn(folder).filter((name) => name.endsWith(".so")).sort();
 }

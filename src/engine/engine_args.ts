@@ -1,7 +1,13 @@
 import { AimError } from "../errors/aim_error.ts";
-import { type ConfigMap, type ConfigValue, isList, numberLiteral } from "../values/value.ts";
+import {
+  type ConfigMap,
+  type ConfigValue,
+  isList,
+  isMap,
+  isNumberLiteral,
+  numberLiteral,
+} from "../values/value.ts";
 import { pythonJson } from "../values/write_json.ts";
-import { optionWords } from "./option_words.ts";
 
 /** Arguments from one place. */
 export interface ArgumentSource {
@@ -123,4 +129,22 @@ export function renderPairs(args: ConfigMap): string[] {
     const words = optionWords(value);
     return (words.length === 0 ? ["True"] : words).flatMap((word) => ["--arg", `${name}=${word}`]);
   });
+}
+
+/**
+ * An argument's value as words of a command line: none for `null` and a boolean, one for each item of a list,
+ * JSON for a mapping, else its text; numbers as they were spelled.
+ */
+export function optionWords(value: ConfigValue): string[] {
+  if (value === null || typeof value === "boolean") return [];
+  return isList(value) ? value.map(wordOf) : [wordOf(value)];
+}
+
+// Inside a list, what Python's str() writes.
+function wordOf(value: ConfigValue): string {
+  if (typeof value === "string") return value;
+  if (value === null) return "None";
+  if (typeof value === "boolean") return value ? "True" : "False";
+  if (isNumberLiteral(value)) return value.text;
+  return isMap(value) || isList(value) ? pythonJson(value) : "";
 }

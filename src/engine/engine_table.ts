@@ -1,4 +1,5 @@
 import { compareVersions, type EngineVersion, parseVersion } from "./engine_version.ts";
+import vllmTable from "./vllm_table.json" with { type: "text" };
 
 /** What the releases of an engine take, as `tests/vllm/make_table.ts` writes it. */
 export interface EngineTable {
@@ -11,8 +12,25 @@ export interface EngineTable {
    * `field`.
    */
   readonly options: Readonly<Record<string, string>>;
-  /** By environment variable: a range of releases. */
+  /** By environment variable: ranges of releases. */
   readonly variables: Readonly<Record<string, string>>;
+}
+
+/**
+ * The options of `python -m vllm.entrypoints.openai.api_server` and the variables of `vllm/envs.py`, read by
+ * running the parsers of the releases. It is imported as text, since V8 reads JSON several times as fast as
+ * an object literal of this size.
+ */
+export const VLLM_TABLE: EngineTable = JSON.parse(vllmTable);
+
+/** An option or a variable in some releases. */
+export interface ReleaseRange {
+  readonly from: string;
+  /** `null` if the newest release is in it. */
+  readonly to: string | null;
+  /** For a short option: the long one. */
+  readonly long: string | null;
+  readonly shape: OptionShape;
 }
 
 /** How an option takes its value. */
@@ -30,95 +48,109 @@ export interface OptionShape {
   readonly choices: readonly string[] | null;
 }
 
-/** An option in some releases. */
-export interface OptionRange extends ReleaseRange {
-  /** For a short option: the long one. */
-  readonly long: string | null;
-  readonly shape: OptionShape;
+/** A table as seen from one version of the engine. */
+export class VersionTable {
+  readonly #releases: readonly string[];
+  /**
+   * The releases that the version may be like, oldest first: its own; between two releases, the older one. A
+   * development build is also like the next release and the one after, since it has some of what these have.
+   */
+  readonly like: readonly string[];
+
+  /** @param version `null`: not known, so the newest release counts. */
+  constructor(readonly version: EngineVersion | null, readonly table: EngineTable = VLLM_TABLE) {
+    this.#releases = table.releases.split(" ");
+    this.like = version === null ? [this.newest] : releasesLike(version, this.#releases);
+  }
+
+  /** The newest release in the table. */
+  get newest(): string {
+    return this.#releases.at(-1) ?? "";
+  }
+
+  /** How messages name the version. */
+  get label(): string {
+    return `vLLM ${this.version?.text ?? this.newest}`;
+  }
+
+  /** True if the version is one that the table was made from: what it refuses is then certain. */
+  get isExact(): boolean {
+    const { version } = this;
+    return version !== null && !version.development &&
+      this.#releases.some((release) => compareVersions(parse(release), version) === 0);
+  }
+
+  /** True if the version is like this release or newer ones only. */
+  isSince(release: string): boolean {
+    return this.like.every((one) => this.#indexOf(one) >= this.#indexOf(release));
+  }
+
+  /** True if the version is like older releases only. */
+  isBefore(release: string): boolean {
+    return this.like.every((one) => this.#indexOf(one) < this.#indexOf(release));
+  }
+
+  /** An option's ranges that the version is in; none if it does not have the option. */
+  option(name: string): ReleaseRange[] {
+    return rangesOf(this.table.options, name).filter((range) => this.#isIn(range));
+  }
+
+  /** True if the version reads a variable. */
+  reads(variable: string): boolean {
+    return rangesOf(this.table.variables, variable).some((range) => this.#isIn(range));
+  }
+
+  /** Why the version has none of these ranges: `gone since 0.18.0`, or `comes with 0.14.0`. */
+  whyAbsent(ranges: readonly ReleaseRange[]): string {
+    const at = this.#indexOf(this.like.at(-1) ?? "");
+    const next = ranges.find(({ from }) => this.#indexOf(from) > at);
+    if (next !== undefined) return `comes with ${next.from}`;
+    const end = ranges.at(-1)?.to ?? null;
+    return end === null ? "absent" : `gone since ${this.#releases[this.#indexOf(end) + 1] ?? end}`;
+  }
+
+  #isIn({ from, to }: ReleaseRange): boolean {
+    return this.like.some((release) => {
+      const at = this.#indexOf(release);
+      return this.#indexOf(from) <= at && (to === null || at <= this.#indexOf(to));
+    });
+  }
+
+  #indexOf(release: string): number {
+    return this.#releases.indexOf(release);
+  }
 }
 
-/** Releases from one to another, both included; `to` is `null` if the newest one is in it. */
-export interface ReleaseRange {
-  readonly from: string;
-  readonly to: string | null;
+/** The ranges of an option or a variable, oldest first; none if no release has it. */
+export function rangesOf(rows: Readonly<Record<string, string>>, name: string): ReleaseRange[] {
+  const text = Object.hasOwn(rows, name) ? rows[name] : undefined;
+  return text?.split("; ").map(parseRange) ?? [];
 }
 
-/** The releases of a table, oldest first. */
-export function releasesOf(table: EngineTable): readonly string[] {
-  let releases = split.get(table);
-  if (releases === undefined) split.set(table, releases = table.releases.split(" "));
-  return releases;
-}
-
-const split = new WeakMap<EngineTable, readonly string[]>();
-
-/** An option's ranges, oldest first; `null` if no release has it. */
-export function optionRanges(table: EngineTable, name: string): OptionRange[] | null {
-  const text = Object.hasOwn(table.options, name) ? table.options[name] : undefined;
-  return text === undefined ? null : text.split("; ").map(parseRange);
-}
-
-/** A variable's releases; `null` if no release has it. */
-export function variableRange(table: EngineTable, name: string): ReleaseRange | null {
-  const text = Object.hasOwn(table.variables, name) ? table.variables[name] : undefined;
-  return text === undefined ? null : releaseRange(text);
-}
-
-function parseRange(text: string): OptionRange {
+function parseRange(text: string): ReleaseRange {
   const [releases = "", kind = "", ...rest] = text.split(" ");
+  const [from = "", to = ""] = releases.split("-");
   const choices = rest.find((word) => word.startsWith("="));
   return {
-    ...releaseRange(releases),
+    from,
+    to: to === "" ? null : to,
     long: kind.startsWith(">") ? kind.slice(1) : null,
     shape: {
       kind: kind.replace(/\?$/, ""),
       optional: kind.endsWith("?"),
       values: rest.find((word) => !word.startsWith("=")) ?? "1",
-      choices: choices === undefined ? null : choices.slice(1).split("|"),
+      choices: choices?.slice(1).split("|") ?? null,
     },
   };
 }
 
-function releaseRange(text: string): ReleaseRange {
-  const [from = "", to = ""] = text.split("-");
-  return { from, to: to === "" ? null : to };
-}
-
-/**
- * The releases that an installed version may be like: its own, else, between two releases, the older one. A
- * development build goes by the next release and the one after, too: it has some of what these have.
- */
-export function releasesLike(table: EngineTable, version: EngineVersion | null): string[] {
-  const releases = releasesOf(table);
-  const newest = releases.slice(-1);
-  if (version === null) return newest;
+function releasesLike(version: EngineVersion, releases: readonly string[]): string[] {
   const older = releases.filter((release) => compareVersions(parse(release), version) <= 0);
   const newer = releases.slice(older.length);
   const at = older.slice(-1);
   if (!version.development) return at.length > 0 ? at : releases.slice(0, 1);
   const nextMinor = newer.find((release) => parse(release).numbers[1] !== version.numbers[1]);
   return [...new Set([...at, ...newer.slice(0, 1), ...(nextMinor === undefined ? [] : [nextMinor])])];
-}
-
-/** True if one of a table's releases is in a range. */
-export function isIn(table: EngineTable, range: ReleaseRange, release: string): boolean {
-  const releases = releasesOf(table);
-  const at = releases.indexOf(release);
-  return releases.indexOf(range.from) <= at && (range.to === null || at <= releases.indexOf(range.to));
-}
-
-/** Why releases do not have what these ranges are of: `gone since 0.18.0`, or `comes with 0.14.0`. */
-export function whyAbsent(
-  table: EngineTable,
-  ranges: readonly ReleaseRange[],
-  like: readonly string[],
-): string {
-  const releases = releasesOf(table);
-  const at = releases.indexOf(like.at(-1) ?? "");
-  const next = ranges.find((range) => releases.indexOf(range.from) > at);
-  if (next !== undefined) return `comes with ${next.from}`;
-  const end = ranges.at(-1)?.to ?? null;
-  return end === null ? "absent" : `gone since ${releases[releases.indexOf(end) + 1] ?? end}`;
 }
 
 function parse(release: string): EngineVersion {

@@ -3,7 +3,7 @@ import { nearest } from "../config/nearest.ts";
 import { readRegularText } from "../os/read_regular_file.ts";
 import { readPlainYaml } from "../values/read_plain_yaml.ts";
 import { readYaml } from "../values/read_yaml.ts";
-import { type ConfigMap, isMap } from "../values/value.ts";
+import { isMap } from "../values/value.ts";
 
 /** An inference engine. */
 export interface Engine {
@@ -47,6 +47,9 @@ const ENGINES: readonly Engine[] = [
   },
 ];
 
+/** An engine that only `engines.yaml` has, before its row is applied. */
+const OTHER: Engine = { ...VLLM, servedNames: false, aiterKernels: false, package: null };
+
 /**
  * An engine by name, as `engines.yaml` in a folder has it, else as the table here has it. An engine that only
  * the file has takes its arguments as flags.
@@ -60,21 +63,11 @@ export async function engineNamed(name: string, configPath: string): Promise<Eng
   const file = await readRegularText(path);
   if (file.kind === "failed") throw unusable(path, file.reason);
   const own = file.kind === "ok" ? await readEngines(file.value, path) : new Map<string, Partial<Engine>>();
-  const known = ENGINES.find((engine) => engine.name === name);
-  const changed = own.get(name);
-  if (known !== undefined) return { ...known, ...changed };
-  if (changed?.launch !== undefined) {
-    return {
-      ...VLLM,
-      servedNames: false,
-      aiterKernels: false,
-      package: null,
-      ...changed,
-      name,
-      launch: changed.launch,
-    };
-  }
-  const names = [...new Set([...ENGINES.map((engine) => engine.name), ...own.keys()])];
+  const engines = new Map(ENGINES.map((engine) => [engine.name, engine]));
+  for (const [key, row] of own) engines.set(key, { ...(engines.get(key) ?? OTHER), ...row });
+  const found = engines.get(name);
+  if (found !== undefined) return found;
+  const names = [...engines.keys()];
   const near = nearest(name, names);
   throw new AimError("usage", `AIM_ENGINE is "${name}"; the engines are ${names.join(", ")}`, {
     hint: near === null ? "use one of them" : `did you mean ${near}?`,
@@ -83,13 +76,12 @@ export async function engineNamed(name: string, configPath: string): Promise<Eng
 
 async function readEngines(text: string, path: string): Promise<Map<string, Partial<Engine>>> {
   const plain = readPlainYaml(text);
-  const file = plain === null ? await readYaml(text) : null;
-  const value: ConfigMap | null = plain ?? file?.value ?? null;
-  if (value === null) throw unusable(path, file?.faults[0]?.reason ?? "it is not a mapping");
+  const { value, faults } = plain === null ? await readYaml(text) : { value: plain, faults: [] };
+  if (value === null) throw unusable(path, faults[0]?.reason ?? "it is not a mapping");
   const engines = new Map<string, Partial<Engine>>();
   for (const [name, row] of value) {
-    const launch = row !== null && isMap(row) ? row.get("launch") : undefined;
-    if (row === null || !isMap(row) || typeof launch !== "string" || launch.trim() === "") {
+    const launch = isMap(row) ? row.get("launch") : undefined;
+    if (!isMap(row) || typeof launch !== "string" || launch.trim() === "") {
       throw unusable(path, `${name} has no launch`);
     }
     const model = row.get("model_arg");

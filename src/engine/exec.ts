@@ -3,8 +3,7 @@ import { log } from "../log/logger.ts";
 import { cString, describeErrno, lastErrno, type ProcessCalls, processCalls } from "../os/libc.ts";
 import { kernelFiles } from "../os/kernel_files.ts";
 import { callersFileLimit, OPEN_FILES } from "./file_limit.ts";
-import type { Program } from "./program.ts";
-import { runAsChild } from "./run_as_child.ts";
+import { type Program, runAsChild } from "./run_as_child.ts";
 
 /**
  * Replaces this process by a program with execve(2): same PID; standard input, output and error inherited, no

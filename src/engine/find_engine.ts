@@ -1,5 +1,3 @@
-import { AimError } from "../errors/aim_error.ts";
-
 /** The program that runs the engine. */
 export interface EngineProgram {
   /** As it is called: `python`, `python3`, `vllm`. */
@@ -10,29 +8,11 @@ export interface EngineProgram {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/**
- * Finds the program that runs the engine; for `python`, falls back to `python3`.
- *
- * @throws {AimError} `engine`, naming what was searched.
- */
-export function findEngine(env: Environment, program = "python"): EngineProgram {
-  const found = lookForEngine(env, program);
-  if (found !== null) return found;
-  const names = namesOf(program);
-  throw new AimError(
-    "engine",
-    `${names.length > 1 ? `neither ${names.join(" nor ")} is` : `no ${program} is`} on PATH (${
-      env.PATH ?? "PATH is not set"
-    })`,
-    { hint: "run aim in an image that has the engine, or set PATH" },
-  );
-}
-
-/** As {@linkcode findEngine}, but `null` if there is none. */
-export function lookForEngine(env: Environment, program = "python"): EngineProgram | null {
+/** Finds the program that runs the engine; for `python`, also `python3`. `null` if there is none. */
+export function findEngine(env: Environment, program = "python"): EngineProgram | null {
   if (program.includes("/")) return isExecutable(program) ? { name: program, path: program } : null;
   const folders = (env.PATH ?? "").split(":").filter((folder) => folder !== "");
-  for (const name of namesOf(program)) {
+  for (const name of engineNames(program)) {
     for (const folder of folders) {
       const path = `${folder.replace(/\/+$/, "")}/${name}`;
       if (isExecutable(path)) return { name, path };
@@ -41,7 +21,8 @@ export function lookForEngine(env: Environment, program = "python"): EngineProgr
   return null;
 }
 
-function namesOf(program: string): string[] {
+/** The names under which an engine's program may be installed. */
+export function engineNames(program: string): string[] {
   return program === "python" ? ["python", "python3"] : [program];
 }
 

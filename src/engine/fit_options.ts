@@ -1,28 +1,20 @@
-import { nearest } from "../config/nearest.ts";
+import { didYouMean } from "../config/nearest.ts";
 import { readJson } from "../values/read_json.ts";
 import { type ConfigMap, type ConfigValue, isMap } from "../values/value.ts";
 import { pythonJson } from "../values/write_json.ts";
-import {
-  type EngineTable,
-  isIn,
-  type OptionRange,
-  optionRanges,
-  type OptionShape,
-  releasesLike,
-  releasesOf,
-  whyAbsent,
-} from "./engine_table.ts";
-import { compareVersions, type EngineVersion, parseVersion } from "./engine_version.ts";
-import { renamedOption } from "./renamed_options.ts";
+import { type OptionShape, rangesOf, type VersionTable } from "./engine_table.ts";
 import { refusedValue } from "./refused_value.ts";
+import { renamedOption } from "./renamed_options.ts";
 
 /** Arguments that a version of the engine takes, and what was done to make them so. */
 export interface FittedOptions {
-  readonly args: ConfigMap;
+  readonly args: Map<string, ConfigValue>;
   /** One line each. */
-  readonly warnings: readonly string[];
+  readonly warnings: string[];
   /** What no version takes, or the installed one refuses. */
-  readonly faults: readonly OptionFault[];
+  readonly faults: OptionFault[];
+  /** What is left out, each with the reason. */
+  readonly gone: string[];
 }
 
 /** An argument that would end the engine. */
@@ -34,138 +26,88 @@ export interface OptionFault {
 }
 
 /**
- * Holds arguments to what a version of the engine takes. An option that the version does not have is left
- * out; one that it has under another name gets that name if the meaning is the same; a name that no
- * release has is passed on.
+ * Fits arguments to a version of the engine. An option that the version does not have is left out; one that
+ * it has under another name gets that name if the meaning is the same; a name that no release has is passed
+ * on. If the version is not known, a value is only refused if every release refuses it.
  *
  * @param args By canonical names, as `mergeEngineArgs` gives them.
- * @param version `null`: not known; the newest release's options count, and values are only refused if
- *   every release refuses them.
  */
-export function fitOptions(
-  args: ConfigMap,
-  table: EngineTable,
-  version: EngineVersion | null,
-): FittedOptions {
-  const target: Target = { table, version, like: releasesLike(table, version) };
-  const fitted = new Map<string, ConfigValue>();
-  const warnings: string[] = [];
-  const faults: OptionFault[] = [];
-  const gone: string[] = [];
-  for (const [name, value] of args) {
-    const outcome = fitOption(name, value, target);
-    if (outcome.kind === "fault") faults.push({ name, reason: outcome.reason });
-    else if (outcome.kind === "gone") gone.push(outcome.what);
-    else {
-      fitted.set(outcome.name, outcome.value);
-      warnings.push(...outcome.warnings);
-      gone.push(...outcome.gone);
+export function fitOptions(args: ConfigMap, version: VersionTable): FittedOptions {
+  const fitted: FittedOptions = { args: new Map(), warnings: [], faults: [], gone: [] };
+  for (const [name, value] of args) fitOption(name, value, version, fitted);
+  return fitted;
+}
+
+function fitOption(name: string, value: ConfigValue, version: VersionTable, fitted: FittedOptions): void {
+  const { args, warnings, faults, gone } = fitted;
+  const refuse = (reason: string) => faults.push({ name, reason });
+  const bad = badName(name);
+  if (bad !== null) return void refuse(bad);
+  // vLLM's parser turns each form of -O into an option of the version's own.
+  if (/^O(?:\d?$|\.)/.test(name)) return void args.set(name, value);
+  const renamed = renamedOption(name, value, version);
+  if (renamed !== null) {
+    warnings.push(`${name} is ${renamed.name} in ${version.label}: ${renamed.reason}`);
+    return void args.set(renamed.name, renamed.value);
+  }
+  const [option = name, field] = name.split(/\.(.*)/s);
+  const ranges = rangesOf(version.table.options, option);
+  const now = version.option(option);
+  if (ranges.length === 0) {
+    warnings.push(unknown(option, version));
+    args.set(name, value);
+  } else if (now.length === 0) gone.push(`${option} (${version.whyAbsent(ranges)})`);
+  else if (field !== undefined) {
+    if (hasField(option, field, version, fitted)) args.set(name, value);
+  } else {
+    const shapes = now.map(({ shape }) => shape);
+    const reasons = shapes.map((shape) => refusedValue(value, shape));
+    const [reason] = reasons;
+    const elsewhere = ranges.find(({ shape }) => refusedValue(value, shape) === null);
+    if (reasons.includes(null)) {
+      args.set(name, withoutGoneFields(name, asJsonText(value, shapes), version, fitted));
+    } else if (elsewhere === undefined) refuse(`${name} ${reason}`);
+    else if (!version.isExact) {
+      warnings.push(`${name} ${reason} in vLLM ${version.like.at(-1)}; it is passed on`);
+      args.set(name, value);
+    } else {
+      const { from, to } = elsewhere;
+      const releases = to === null ? `${from} and later take it` : `${from} to ${to} take it`;
+      refuse(`${name} ${reason} in ${version.label} (${releases})`);
     }
   }
-  if (gone.length > 0) {
-    warnings.push(`left out, since ${label(target)} does not have it: ${gone.join(", ")}`);
-  }
-  return { args: fitted, warnings, faults };
-}
-
-/** What arguments are fitted to. */
-interface Target {
-  readonly table: EngineTable;
-  readonly version: EngineVersion | null;
-  /** The releases that the version is like. */
-  readonly like: readonly string[];
-}
-
-type Outcome =
-  | { readonly kind: "fault"; readonly reason: string }
-  | { readonly kind: "gone"; readonly what: string }
-  | {
-    readonly kind: "fits";
-    readonly name: string;
-    readonly value: ConfigValue;
-    readonly warnings: readonly string[];
-    /** Parts of the value that are left out. */
-    readonly gone: readonly string[];
-  };
-
-const fits = (name: string, value: ConfigValue, warnings: string[] = [], gone: string[] = []): Outcome => ({
-  kind: "fits",
-  name,
-  value,
-  warnings,
-  gone,
-});
-
-function fitOption(name: string, value: ConfigValue, target: Target): Outcome {
-  const { table, like } = target;
-  const bad = badName(name);
-  if (bad !== null) return { kind: "fault", reason: bad };
-  // vLLM's parser turns each form of -O into an option of the version's own.
-  if (/^O(?:\d?$|\.)/.test(name)) return fits(name, value);
-  const renamed = renamedOption(name, value, (other) => rangesNow(other, target).length > 0, like);
-  if (renamed !== null) {
-    return fits(renamed.name, renamed.value, [
-      `${name} is ${renamed.name} in ${label(target)}: ${renamed.reason}`,
-    ]);
-  }
-  const option = name.split(".", 1)[0] ?? name;
-  const ranges = optionRanges(table, option);
-  if (ranges === null) return fits(name, value, [unknown(option, target)]);
-  const now = rangesNow(option, target);
-  if (now.length === 0) return { kind: "gone", what: `${option} (${whyAbsent(table, ranges, like)})` };
-  if (name !== option) {
-    const field = fitField(option, name.slice(option.length + 1), target);
-    return field.gone === null
-      ? fits(name, value, field.warning === null ? [] : [field.warning])
-      : { kind: "gone", what: field.gone };
-  }
-  const shapes = now.map(({ shape }) => shape);
-  const reasons = shapes.map((shape) => refusedValue(value, shape));
-  const reason = reasons.includes(null) ? null : reasons[0] ?? null;
-  if (reason === null) return fitFields(name, asJsonText(value, shapes), target);
-  const elsewhere = ranges.find(({ shape }) => refusedValue(value, shape) === null);
-  if (elsewhere === undefined) return { kind: "fault", reason: `${name} ${reason}` };
-  if (!isExact(target)) {
-    return fits(name, value, [`${name} ${reason} in vLLM ${like.at(-1)}; it is passed on`]);
-  }
-  const releases = elsewhere.to === null
-    ? `${elsewhere.from} and later take it`
-    : `${elsewhere.from} to ${elsewhere.to} take it`;
-  return { kind: "fault", reason: `${name} ${reason} in ${label(target)} (${releases})` };
 }
 
 /** An object without the fields that the version does not have. */
-function fitFields(name: string, value: ConfigValue, target: Target): Outcome {
+function withoutGoneFields(
+  name: string,
+  value: ConfigValue,
+  version: VersionTable,
+  fitted: FittedOptions,
+): ConfigValue {
   const object = typeof value === "string" && value.trimStart().startsWith("{") ? objectOf(value) : value;
-  if (object === null || !isMap(object)) return fits(name, value);
-  const warnings: string[] = [];
-  const gone: string[] = [];
-  const kept = new Map<string, ConfigValue>();
-  for (const [key, item] of object) {
-    const field = fitField(name, key, target);
-    if (field.warning !== null) warnings.push(field.warning);
-    if (field.gone === null) kept.set(key, item);
-    else gone.push(field.gone);
-  }
-  return fits(name, gone.length === 0 ? value : kept, warnings, gone);
+  if (object === null || !isMap(object)) return value;
+  const kept = new Map([...object].filter(([field]) => hasField(name, field, version, fitted)));
+  return kept.size === object.size ? value : kept;
 }
 
-/** A field of an option's object: `gone` says why the version does not have it. */
-function fitField(
+/** False, and said so in `gone`, if the version does not have a field of an option's object. */
+function hasField(
   option: string,
   path: string,
-  target: Target,
-): { gone: string | null; warning: string | null } {
-  const { table, like } = target;
+  version: VersionTable,
+  { warnings, gone }: FittedOptions,
+): boolean {
   const name = `${option}.${path.split(/[.+]/, 1)[0]}`;
-  const isClosed = Object.keys(table.options).some((other) =>
-    other.startsWith(`${option}.`) && rangesNow(other, target).length > 0
+  const { options } = version.table;
+  const isClosed = Object.keys(options).some((other) =>
+    other.startsWith(`${option}.`) && version.option(other).length > 0
   );
-  if (!isClosed || rangesNow(name, target).length > 0) return { gone: null, warning: null };
-  const ranges = optionRanges(table, name);
-  return ranges === null
-    ? { gone: null, warning: unknown(name, target) }
-    : { gone: `${name} (${whyAbsent(table, ranges, like)})`, warning: null };
+  if (!isClosed || version.option(name).length > 0) return true;
+  const ranges = rangesOf(options, name);
+  if (ranges.length === 0) warnings.push(unknown(name, version));
+  else gone.push(`${name} (${version.whyAbsent(ranges)})`);
+  return ranges.length === 0;
 }
 
 function objectOf(text: string): ConfigValue {
@@ -176,34 +118,12 @@ function objectOf(text: string): ConfigValue {
   }
 }
 
-function rangesNow(name: string, { table, like }: Target): OptionRange[] {
-  return optionRanges(table, name)?.filter((range) => like.some((release) => isIn(table, range, release))) ??
-    [];
-}
-
-function unknown(name: string, { table }: Target): string {
+function unknown(name: string, { table, newest }: VersionTable): string {
   const isField = name.includes(".");
   const known = Object.keys(table.options).filter((other) =>
     !other.startsWith("-") && other.includes(".") === isField
   );
-  const near = nearest(name, known);
-  return `no release of vLLM up to ${releasesOf(table).at(-1)} has ${name}${
-    near === null ? "" : ` (did you mean ${near}?)`
-  }; it is passed on`;
-}
-
-/** How messages call the version that arguments are fitted to. */
-function label({ version, like }: Target): string {
-  return `vLLM ${version?.text ?? like.at(-1)}`;
-}
-
-/** True if the version is one that the table was made from: what it refuses is then certain. */
-function isExact({ table, version }: Target): boolean {
-  return version !== null && !version.development &&
-    releasesOf(table).some((release) => {
-      const parsed = parseVersion(release);
-      return parsed !== null && compareVersions(parsed, version) === 0;
-    });
+  return `no release of vLLM up to ${newest} has ${name}${didYouMean(name, known)}; it is passed on`;
 }
 
 function badName(name: string): string | null {

@@ -5,62 +5,57 @@ import { type ConfigMap, type ConfigValue, isList, isMap, isNumberLiteral } from
 export interface Shown {
   readonly args: ConfigMap;
   readonly env: Readonly<Record<string, string>>;
-  /** What stands for hidden values: `$OPENAI_API_KEY`. */
+  /** The names that stand for hidden values: `$OPENAI_API_KEY`. */
   readonly references: ReadonlySet<string>;
+  /** The hidden values. */
+  readonly secrets: readonly string[];
 }
 
 /**
- * Arguments and variables with a reference to an environment variable instead of each secret. That of an
- * argument is named like it: `$API_KEY` for `api-key`.
+ * Arguments and variables with a reference to an environment variable instead of each secret. The reference
+ * for an argument has its name: `$API_KEY` for `api-key`.
  */
 export function hideSecrets(args: ConfigMap, env: Readonly<Record<string, string>>): Shown {
   const references = new Set<string>();
+  const secrets: string[] = [];
   const refer = (name: string) => {
     const reference = `$${(name.split(".").at(-1) ?? name).replace(/\W/g, "_").toUpperCase()}`;
     references.add(reference);
     return reference;
   };
+  const hideIn = (map: ConfigMap, isSecret: boolean): ConfigMap =>
+    new Map([...map].map(([name, value]) => [name, hide(name, value, isSecret || isSecretName(name))]));
+  const hide = (name: string, value: ConfigValue, isSecret: boolean): ConfigValue => {
+    if (value === null || typeof value === "boolean") return value;
+    if (isMap(value)) return hideIn(value, isSecret);
+    if (isList(value)) {
+      const items = value.map((item) => hide(name, item, isSecret));
+      return isSecret ? refer(name) : items;
+    }
+    if (isSecret) {
+      secrets.push(isNumberLiteral(value) ? value.text : value);
+      return refer(name);
+    }
+    if (typeof value !== "string" || !value.startsWith("{")) return value;
+    // JSON that was given as text.
+    return value.replace(SECRET_ENTRY, (_, head: string, key: string, secret: string) => {
+      secrets.push(secret);
+      return head + refer(key);
+    });
+  };
   return {
-    args: hidden(args, refer),
+    args: hideIn(args, false),
     env: Object.fromEntries(
-      Object.entries(env).map((
-        [name, value],
-      ) => [name, isSecretName(name) && value !== "" ? refer(name) : value]),
+      Object.entries(env).map(([name, value]) => {
+        if (value === "" || !isSecretName(name)) return [name, value];
+        secrets.push(value);
+        return [name, refer(name)];
+      }),
     ),
     references,
+    secrets,
   };
-}
-
-/** Every secret among arguments and variables. */
-export function secretsOf(args: ConfigMap, env: Readonly<Record<string, string>>): string[] {
-  const secrets = Object.entries(env).filter(([name]) => isSecretName(name)).map(([, value]) => value);
-  const collect = (value: ConfigValue, secret: boolean): void => {
-    if (value === null || typeof value === "boolean") return;
-    if (isMap(value)) value.forEach((item, name) => collect(item, secret || isSecretName(name)));
-    else if (isList(value)) value.forEach((item) => collect(item, secret));
-    else if (secret) secrets.push(isNumberLiteral(value) ? value.text : value);
-    else if (typeof value === "string" && value.startsWith("{")) collectJson(value);
-  };
-  // JSON that was given as text.
-  const collectJson = (text: string) =>
-    secrets.push(...[...text.matchAll(SECRET_ENTRY)].map(([, , value = ""]) => value));
-  collect(args, false);
-  return secrets;
 }
 
 const SECRET_ENTRY =
-  /("[^"]*(?:api[-_]?key|access[-_]?key|private[-_]?key|token|secret|passw(?:or)?d|passphrase|credentials?)"\s*:\s*")((?:\\.|[^"\\])*)(?=")/gi;
-
-function hidden(map: ConfigMap, refer: (name: string) => string): ConfigMap {
-  return new Map([...map].map(([name, value]) => [name, hiddenValue(name, value, refer)]));
-}
-
-function hiddenValue(name: string, value: ConfigValue, refer: (name: string) => string): ConfigValue {
-  if (value === null || typeof value === "boolean") return value;
-  if (isMap(value)) return hidden(value, refer);
-  if (isSecretName(name)) return refer(name);
-  if (isList(value)) return value.map((item) => hiddenValue("", item, refer));
-  return typeof value === "string" && value.startsWith("{")
-    ? value.replace(SECRET_ENTRY, (_, head: string) => head + refer(/"([^"]*)"/.exec(head)?.[1] ?? "SECRET"))
-    : value;
-}
+  /("([^"]*(?:api[-_]?key|access[-_]?key|private[-_]?key|token|secret|passw(?:or)?d|passphrase|credentials?))"\s*:\s*")((?:\\.|[^"\\])*)(?=")/gi;

@@ -1,7 +1,6 @@
 import { fileType } from "../os/file_type.ts";
 import { readRegularTextSync } from "../os/read_regular_file.ts";
-import { namesIn } from "./names_in.ts";
-import { modulePath } from "./module_path.ts";
+import { modulePath, namesIn } from "./module_path.ts";
 
 /** What a Python has of a package, found from its files: no process is started. */
 export type InstalledPackage =

@@ -1,6 +1,5 @@
 import { fileType } from "../os/file_type.ts";
 import { readRegularTextSync } from "../os/read_regular_file.ts";
-import { namesIn } from "./names_in.ts";
 
 /** Where a Python looks for modules. */
 export interface ModulePath {
@@ -159,6 +158,15 @@ function pointersOf(folder: string): Pointers {
     }
   }
   return { folders, packages };
+}
+
+/** Names in a folder; none if it cannot be read. */
+export function namesIn(folder: string): string[] {
+  try {
+    return [...Deno.readDirSync(folder)].map((entry) => entry.name);
+  } catch {
+    return [];
+  }
 }
 
 function parent(path: string): string {

@@ -1,5 +1,5 @@
 import type { ConfigMap } from "../values/value.ts";
-import { optionWords } from "./option_words.ts";
+import { optionWords } from "./engine_args.ts";
 
 /** GPUs that an engine uses on this machine. */
 export interface ParallelSize {

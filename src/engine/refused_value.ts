@@ -1,7 +1,7 @@
 import { type ConfigValue, isList, isMap } from "../values/value.ts";
 import { pythonJson } from "../values/write_json.ts";
 import type { OptionShape } from "./engine_table.ts";
-import { optionWords } from "./option_words.ts";
+import { optionWords } from "./engine_args.ts";
 
 /**
  * Why vLLM's parser would refuse a value: a clause such as `is "x", and must be a whole number`; `null` if

@@ -1,5 +1,5 @@
 import { type ConfigValue, isMap, isNumberLiteral } from "../values/value.ts";
-import { compareVersions, parseVersion } from "./engine_version.ts";
+import type { VersionTable } from "./engine_table.ts";
 
 /** An option under the name that a version has for it. */
 export interface RenamedOption {
@@ -69,50 +69,32 @@ const RENAMES: readonly Rename[] = [
  * name means the same.
  *
  * @param name Canonical, perhaps with a dotted rest.
- * @param has Whether the version has an option.
- * @param releases The releases that the version is like.
  */
-export function renamedOption(
-  name: string,
-  value: ConfigValue,
-  has: (option: string) => boolean,
-  releases: readonly string[],
-): RenamedOption | null {
-  const compilation = compilationMode(name, value, releases);
+export function renamedOption(name: string, value: ConfigValue, version: VersionTable): RenamedOption | null {
+  const compilation = compilationMode(name, value, version);
   if (compilation !== null) return compilation;
-  if (has(name)) return null;
-  for (const rename of RENAMES) {
-    if (rename.from !== name || !has(rename.to.split(".", 1)[0] ?? "")) continue;
-    const converted = rename.value === undefined ? value : rename.value(value);
-    if (converted !== undefined) return { name: rename.to, value: converted, reason: rename.reason };
+  if (version.option(name).length > 0) return null;
+  for (const { from, to, reason, value: convert } of RENAMES) {
+    if (from !== name || version.option(to.split(".", 1)[0] ?? "").length === 0) continue;
+    const converted = convert === undefined ? value : convert(value);
+    if (converted !== undefined) return { name: to, value: converted, reason };
   }
   return null;
 }
 
-/**
- * The first release whose CompilationConfig calls it `mode`. Both names are taken until {@linkcode
- * LEVEL_GONE}.
- */
+/** The first release whose CompilationConfig has `mode`, and the first that no longer has `level`. */
 const MODE_SINCE = "0.11.1";
 const LEVEL_GONE = "0.18.0";
 
 /** `compilation-config: 3` and its field `level` are the field `mode` today. */
-function compilationMode(
-  name: string,
-  value: ConfigValue,
-  releases: readonly string[],
-): RenamedOption | null {
-  const field = (release: string) => releases.every((one) => !isBefore(one, release));
-  const reason = "vLLM renamed that field";
+function compilationMode(name: string, value: ConfigValue, version: VersionTable): RenamedOption | null {
   if (name === "compilation-config" && isLevel(value)) {
-    if (releases.every((release) => isBefore(release, "0.9.2"))) return null;
-    return {
-      name: `compilation-config.${field(MODE_SINCE) ? "mode" : "level"}`,
-      value,
-      reason: "a bare number set it",
-    };
+    if (version.isBefore("0.9.2")) return null;
+    const field = version.isSince(MODE_SINCE) ? "mode" : "level";
+    return { name: `compilation-config.${field}`, value, reason: "a bare number set it" };
   }
-  if (!field(LEVEL_GONE)) return null;
+  if (!version.isSince(LEVEL_GONE)) return null;
+  const reason = "vLLM renamed that field";
   if (name === "compilation-config.level") return { name: "compilation-config.mode", value, reason };
   if (name === "compilation-config" && isMap(value) && value.has("level") && !value.has("mode")) {
     const renamed = new Map([...value].map(([key, item]) => [key === "level" ? "mode" : key, item] as const));
@@ -122,10 +104,5 @@ function compilationMode(
 }
 
 function isLevel(value: ConfigValue): boolean {
-  return typeof value === "string" ? /^\d$/.test(value) : value !== null && isNumberLiteral(value);
-}
-
-function isBefore(release: string, other: string): boolean {
-  const [a, b] = [parseVersion(release), parseVersion(other)];
-  return a !== null && b !== null && compareVersions(a, b) < 0;
+  return typeof value === "string" ? /^\d$/.test(value) : isNumberLiteral(value);
 }

@@ -1,5 +1,13 @@
 import { AimError } from "../errors/aim_error.ts";
-import type { Program } from "./program.ts";
+
+/** A program to become. */
+export interface Program {
+  readonly path: string;
+  /** With the program's own name first. */
+  readonly argv: readonly string[];
+  /** All of its environment. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
 
 /**
  * All that would end or stop this process, and what a supervisor sends. SIGKILL and SIGSTOP cannot be caught,

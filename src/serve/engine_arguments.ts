@@ -2,10 +2,9 @@ import type { AdapterPlan } from "../adapters/plan_adapters.ts";
 import type { Config } from "../config/config.ts";
 import { type ArgumentSource, mergeEngineArgs, servedModelNames } from "../engine/engine_args.ts";
 import { fitToVllm } from "../engine/fit_to_vllm.ts";
-import { secretsOf } from "../engine/hide_secrets.ts";
+import { hideSecrets } from "../engine/hide_secrets.ts";
 import { type ParallelSize, parallelSize } from "../engine/parallel_size.ts";
-import { parseEngineArgsJson } from "../engine/parse_engine_args_json.ts";
-import { parseEngineWords } from "../engine/parse_engine_words.ts";
+import { parseEngineArgsJson, parseEngineWords } from "../engine/parse_engine_args.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { keepSecret } from "../log/redact.ts";
 import type { Profile } from "../profiles/types.ts";
@@ -52,8 +51,9 @@ export function engineArguments(given: {
       ? []
       : [{ kind: "profile" as const, name: "the LoRA adapters", args: adapters.args }]),
   ];
-  for (const { args } of sources) for (const secret of secretsOf(args, {})) keepSecret(secret);
-  for (const secret of secretsOf(new Map(), Object.fromEntries(profile.envVars))) keepSecret(secret);
+  for (const { args } of sources) {
+    hideSecrets(args, Object.fromEntries(profile.envVars)).secrets.forEach(keepSecret);
+  }
   const system = {
     port: config.port,
     servedModelNames: engine.servedNames

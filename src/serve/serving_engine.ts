@@ -1,11 +1,11 @@
 import type { Config } from "../config/config.ts";
-import { confirmAbsent } from "../engine/confirm_absent.ts";
 import { type Engine, engineNamed } from "../engine/engines.ts";
 import { type EngineVersion, givenVersion, parseVersion } from "../engine/engine_version.ts";
-import { type EngineProgram, findEngine, lookForEngine } from "../engine/find_engine.ts";
+import { engineNames, type EngineProgram, findEngine } from "../engine/find_engine.ts";
 import { type InstalledPackage, installedPackage } from "../engine/installed_package.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
+import { askProgram } from "../os/ask_program.ts";
 
 /** The engine that serves. */
 export interface ServingEngine extends Engine {
@@ -23,14 +23,15 @@ export interface ServingEngine extends Engine {
  * @throws {AimError} `usage`: no such engine or version; `engine`: its program or package is not installed.
  */
 export async function servingEngine(
-  config: Config,
+  config: Pick<Config, "engine" | "configPath">,
   env: Readonly<Record<string, string | undefined>>,
   need: "serve" | "show",
   asIf: string | null = null,
 ): Promise<ServingEngine> {
   const engine = await engineNamed(config.engine, config.configPath);
   const [launch = ""] = engine.launch;
-  const program = need === "serve" ? findEngine(env, launch) : lookForEngine(env, launch);
+  const program = findEngine(env, launch);
+  if (program === null && need === "serve") throw notOnPath(launch, env.PATH);
   if (asIf !== null) return { ...engine, program, version: givenVersion(asIf) };
   if (program === null || engine.package === null) return { ...engine, program, version: null };
   const installed = installedPackage(engine.package, program.path, env);
@@ -42,6 +43,25 @@ export async function servingEngine(
     });
   }
   return { ...engine, program, version: versionOf(installed, engine.package) };
+}
+
+function notOnPath(program: string, path: string | undefined): AimError {
+  const names = engineNames(program);
+  const none = names.length > 1 ? `neither ${names.join(" nor ")} is` : `no ${program} is`;
+  return new AimError("engine", `${none} on PATH (${path ?? "PATH is not set"})`, {
+    hint: "run aim in an image that has the engine, or set PATH",
+  });
+}
+
+/** True if a Python says that it lacks a package: its import hooks are not seen from outside. */
+async function confirmAbsent(
+  name: string,
+  python: string,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<boolean> {
+  const script =
+    `import importlib.util; print("absent" if importlib.util.find_spec("${name}") is None else "there")`;
+  return await askProgram(python, ["-c", script], env) === "absent";
 }
 
 function versionOf(installed: InstalledPackage, name: string): EngineVersion | null {

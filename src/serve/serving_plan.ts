@@ -3,7 +3,7 @@ import { lookLocal, resolveModel } from "../cache/resolve_model.ts";
 import type { ModelPlace } from "../cache/types.ts";
 import type { Config } from "../config/config.ts";
 import { buildCommand } from "../engine/command.ts";
-import { readAhead } from "../engine/read_ahead.ts";
+import { readAhead } from "../engine/fit_to_vllm.ts";
 import { hideSecrets } from "../engine/hide_secrets.ts";
 import type { ParallelSize } from "../engine/parallel_size.ts";
 import { visibleDevices } from "../engine/visible_devices.ts";

@@ -21,14 +21,14 @@ export function numberLiteral(value: number, text: string = String(value)): Numb
   return { value, text };
 }
 
-export function isNumberLiteral(value: ConfigValue): value is NumberLiteral {
+export function isNumberLiteral(value: ConfigValue | undefined): value is NumberLiteral {
   return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Map);
 }
 
-export function isList(value: ConfigValue): value is readonly ConfigValue[] {
+export function isList(value: ConfigValue | undefined): value is readonly ConfigValue[] {
   return Array.isArray(value);
 }
 
-export function isMap(value: ConfigValue): value is ConfigMap {
+export function isMap(value: ConfigValue | undefined): value is ConfigMap {
   return value instanceof Map;
 }

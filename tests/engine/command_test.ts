@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { buildCommand } from "../../src/engine/command.ts";
 import { mergeEngineArgs, servedModelNames } from "../../src/engine/engine_args.ts";
 import { engineNamed } from "../../src/engine/engines.ts";
-import { parseEngineArgsJson } from "../../src/engine/parse_engine_args_json.ts";
+import { parseEngineArgsJson } from "../../src/engine/parse_engine_args.ts";
 import { AimError } from "../../src/errors/aim_error.ts";
 import { judge } from "../../src/profiles/judge.ts";
 import { loadProfiles } from "../../src/profiles/load_profiles.ts";

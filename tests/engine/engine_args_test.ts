@@ -6,7 +6,7 @@ import {
   renderPairs,
   servedModelNames,
 } from "../../src/engine/engine_args.ts";
-import { parseEngineArgsJson } from "../../src/engine/parse_engine_args_json.ts";
+import { parseEngineArgsJson } from "../../src/engine/parse_engine_args.ts";
 import { pythonJson } from "../../src/values/write_json.ts";
 import { AimError } from "../../src/errors/aim_error.ts";
 import type { ConfigMap } from "../../src/values/value.ts";
@@ -119,7 +119,7 @@ Deno.test("what is not one JSON object is refused by the name of its setting", (
     assertEquals(error.exitCode, 2);
   }
   assertStringIncludes(
-    assertThrows(() => json("[]", { name: "--engine-args" }), AimError).line,
+    assertThrows(() => json("[]", "--engine-args"), AimError).line,
     "--engine-args",
   );
 });

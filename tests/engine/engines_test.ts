@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { buildCommand } from "../../src/engine/command.ts";
 import { engineNamed, shellWords } from "../../src/engine/engines.ts";
-import { parseEngineArgsJson } from "../../src/engine/parse_engine_args_json.ts";
+import { parseEngineArgsJson } from "../../src/engine/parse_engine_args.ts";
 import { AimError } from "../../src/errors/aim_error.ts";
 
 const args = parseEngineArgsJson('{"port": 8000, "x": null}');

@@ -1,9 +1,9 @@
 import { assertEquals } from "@std/assert";
-import { hideSecrets, secretsOf } from "../../src/engine/hide_secrets.ts";
+import { hideSecrets } from "../../src/engine/hide_secrets.ts";
 import { renderArgs } from "../../src/engine/engine_args.ts";
 import { renderBashScript } from "../../src/engine/bash_script.ts";
 import { parallelSize } from "../../src/engine/parallel_size.ts";
-import { parseEngineArgsJson } from "../../src/engine/parse_engine_args_json.ts";
+import { parseEngineArgsJson } from "../../src/engine/parse_engine_args.ts";
 import { visibleDevices } from "../../src/engine/visible_devices.ts";
 
 /** HIP's, CUDA's, the choice; then what is exported. */
@@ -46,7 +46,7 @@ Deno.test("a script takes secrets from its environment, nested ones too", async 
     '{"api-key": ["sk-one", "sk-two"], "kv": {"url": "x", "password": "pw\'1"}, "c": "{\\"hf_token\\": \\"t-3\\"}", "max-tokens": 5}',
   );
   const env = { OPENAI_API_KEY: "ok-4", HOME: "/h" };
-  const { references, ...hidden } = hideSecrets(args, env);
+  const { references, secrets: found, ...hidden } = hideSecrets(args, env);
   const script = renderBashScript({
     env: hidden.env,
     argv: ["printf", "%s\n", ...renderArgs(hidden.args)],
@@ -54,7 +54,7 @@ Deno.test("a script takes secrets from its environment, nested ones too", async 
   });
   const secrets = ["sk-one", "sk-two", "pw'1", "t-3", "ok-4"];
   for (const secret of secrets) assertEquals(script.includes(secret), false, secret);
-  assertEquals(secretsOf(args, env).sort(), [...secrets].sort());
+  assertEquals([...found].sort(), [...secrets].sort());
   const { stdout } = await new Deno.Command("bash", {
     args: ["-c", script],
     env: { API_KEY: "key", PASSWORD: "pass", HF_TOKEN: "token" },

@@ -2,7 +2,8 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { AimError } from "../../src/errors/aim_error.ts";
 import { installed } from "../cache/caches.ts";
-import { findEngine, lookForEngine } from "../../src/engine/find_engine.ts";
+import { findEngine } from "../../src/engine/find_engine.ts";
+import { servingEngine } from "../../src/serve/serving_engine.ts";
 import { replaceProcess } from "../../src/engine/exec.ts";
 
 const PROGRAM = fromFileUrl(new URL("./exec_program.ts", import.meta.url));
@@ -185,9 +186,9 @@ Deno.test("python comes before python3, only executable files count, and without
     assertEquals(findEngine(env), { name: "python3", path: `${directory}/a/python3` });
     await Deno.writeTextFile(`${directory}/b/python`, "#!/bin/sh\n", { mode: 0o755 });
     assertEquals(findEngine(env), { name: "python", path: `${directory}/b/python` });
-    assertEquals(lookForEngine({ PATH: directory }), null);
+    assertEquals(findEngine({ PATH: directory }), null);
     await assertRejects(
-      () => Promise.resolve().then(() => findEngine({ PATH: directory })),
+      () => servingEngine({ engine: "vllm", configPath: directory }, { PATH: directory }, "serve"),
       AimError,
       directory,
     );

@@ -2,9 +2,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { compareVersions, type EngineVersion, parseVersion } from "../../src/engine/engine_version.ts";
 import { renderArgs } from "../../src/engine/engine_args.ts";
 import { fitToVllm } from "../../src/engine/fit_to_vllm.ts";
-import { fitVariables } from "../../src/engine/fit_variables.ts";
-import { parseEngineArgsJson } from "../../src/engine/parse_engine_args_json.ts";
-import { VLLM_TABLE } from "../../src/engine/vllm_table.generated.ts";
+import { parseEngineArgsJson } from "../../src/engine/parse_engine_args.ts";
 
 function version(text: string): EngineVersion {
   const parsed = parseVersion(text);
@@ -117,7 +115,8 @@ Deno.test("a profile's variables get the version's names, and leave out what it 
     ["VLLM_ROCM_USE_AITER", "1"],
     ["VLLM_ROCM_USE_AITR", "1"],
   ]);
-  const { variables, warnings } = fitVariables(given, VLLM_TABLE, version("0.27.1"));
+  const system = { port: 8000, servedModelNames: [], models: [] };
+  const { variables, warnings } = fitToVllm([], system, given, version("0.27.1"));
   assertEquals([...variables.keys()], [
     "HSA_NO_SCRATCH_RECLAIM",
     "VLLM_ROCM_USE_AITER_TRITON_ROPE",
@@ -125,10 +124,7 @@ Deno.test("a profile's variables get the version's names, and leave out what it 
     "VLLM_ROCM_USE_AITR",
   ]);
   assertEquals(warnings.length, 2);
-  assertEquals(
-    [...fitVariables(given, VLLM_TABLE, version("0.10.0")).variables.keys()].includes("VLLM_USE_V1"),
-    true,
-  );
+  assertEquals(fitToVllm([], system, given, version("0.10.0")).variables.has("VLLM_USE_V1"), true);
 });
 
 Deno.test("versions are ordered as Python orders them", () => {

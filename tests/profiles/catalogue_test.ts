@@ -8,8 +8,8 @@ import { loadProfiles } from "../../src/profiles/load_profiles.ts";
 import type { Profile } from "../../src/profiles/types.ts";
 import { selectProfile } from "../../src/profiles/select_profile.ts";
 import { validateProfileFiles } from "../../src/profiles/validate_profile_files.ts";
-import { isIn, optionRanges, variableRange } from "../../src/engine/engine_table.ts";
-import { VLLM_TABLE } from "../../src/engine/vllm_table.generated.ts";
+import { VersionTable } from "../../src/engine/engine_table.ts";
+import { parseVersion } from "../../src/engine/engine_version.ts";
 import { readPlainYaml } from "../../src/values/read_plain_yaml.ts";
 import { makeCriteria } from "./make_profile.ts";
 import { referenceModels, referenceProfiles } from "./reference.ts";
@@ -136,16 +136,14 @@ const RENAMED: Readonly<Record<string, string>> = {
 };
 
 Deno.test("every option and variable of the catalogue is one that the images' vLLM has", async () => {
-  const release = "0.27.1";
+  const vllm = new VersionTable(parseVersion("0.27.1"));
   for (const { aimId } of MODELS) {
     for (const { id, engineArgs, envVars } of await embedded(aimId)) {
       for (const name of engineArgs.keys()) {
-        const ranges = optionRanges(VLLM_TABLE, name) ?? [];
-        assert(ranges.some((range) => isIn(VLLM_TABLE, range, release)), `${id}: ${name}`);
+        assert(vllm.option(name).length > 0, `${id}: ${name}`);
       }
       for (const name of [...envVars.keys()].filter((one) => one.startsWith("VLLM_"))) {
-        const range = variableRange(VLLM_TABLE, name);
-        assert(range !== null && isIn(VLLM_TABLE, range, release), `${id}: ${name}`);
+        assert(vllm.reads(name), `${id}: ${name}`);
       }
     }
   }

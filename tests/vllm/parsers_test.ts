@@ -1,10 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { basename, fromFileUrl } from "@std/path";
 import { renderArgs } from "../../src/engine/engine_args.ts";
-import { optionRanges, releasesOf } from "../../src/engine/engine_table.ts";
+import { VersionTable, VLLM_TABLE } from "../../src/engine/engine_table.ts";
 import { parseVersion } from "../../src/engine/engine_version.ts";
 import { fitToVllm } from "../../src/engine/fit_to_vllm.ts";
-import { VLLM_TABLE } from "../../src/engine/vllm_table.generated.ts";
 import { findProfileFiles } from "../../src/profiles/find_profile_files.ts";
 import { readProfile } from "../../src/profiles/read_profile.ts";
 import type { Profile } from "../../src/profiles/types.ts";
@@ -44,7 +43,7 @@ Deno.test({
       );
       const names = Object.keys(described.options);
       const shapeIn = (table: typeof VLLM_TABLE, name: string) => {
-        const range = optionRanges(table, name)?.find(({ from, to }) => includes(from, to, release));
+        const range = new VersionTable(parseVersion(release), table).option(name)[0];
         return range === undefined ? null : { long: range.long, shape: range.shape };
       };
       for (const name of new Set([...names, ...Object.keys(VLLM_TABLE.options)])) {
@@ -108,12 +107,6 @@ function fittedTo(profile: Profile, release: string): { path: string; argv: stri
     argv: ["--model", "m", ...renderArgs(fitted.args)],
     faults: fitted.faults.map(({ reason }) => reason),
   };
-}
-
-function includes(from: string, to: string | null, release: string): boolean {
-  const releases = releasesOf(VLLM_TABLE);
-  const at = releases.indexOf(release);
-  return releases.indexOf(from) <= at && (to === null || at <= releases.indexOf(to));
 }
 
 async function profilesBelow(root: string): Promise<Profile[]> {

@@ -1,6 +1,5 @@
 import type { Config } from "../../config/config.ts";
-import { releasesOf } from "../../engine/engine_table.ts";
-import { VLLM_TABLE } from "../../engine/vllm_table.generated.ts";
+import { VersionTable } from "../../engine/engine_table.ts";
 import { askProgram } from "../../os/ask_program.ts";
 import { servingEngine } from "../../serve/serving_engine.ts";
 import { attempt, type Check, check, checkOf } from "./check.ts";
@@ -18,7 +17,7 @@ export async function checkEngine(config: Config, env: Environment): Promise<Che
     return check("engine", "failed", `${path} does not run`, "check that it works: run it with --version");
   }
   const label = name === "vllm" ? "vLLM" : name;
-  const newest = releasesOf(VLLM_TABLE).at(-1);
+  const newest = new VersionTable(null).newest;
   const found = version === null
     ? `${label} version unknown, ${path} (${printed}); arguments are checked against vLLM ${newest}`
     : `${label} ${version.text}, ${path} (${printed})`;
