@@ -1,6 +1,6 @@
 import { AimError } from "../errors/aim_error.ts";
 import type { SettingType } from "./settings.ts";
-import { ACCELERATOR_NAMES, acceleratorName } from "../gpu/accelerator_name.ts";
+import { ACCELERATOR_NAMES, acceleratorName } from "../gpu/accelerators.ts";
 import { nearest } from "./nearest.ts";
 
 /** What parsing must know beside the text. */

@@ -1,18 +1,9 @@
+import { architectureOf } from "../gpu/accelerators.ts";
 import { installedPackage } from "./installed_package.ts";
 import { namesIn } from "./module_path.ts";
 
 /** Where images keep kernels that were compiled ahead, one folder per architecture (AMD's base images). */
 const PREBUILT = "/workspace/aiter-jit-prebuilt";
-
-/** Architectures by GPU, as LLVM names them. */
-const ARCHITECTURES: Readonly<Record<string, string>> = {
-  ...Object.fromEntries(["MI210", "MI250", "MI250X"].map((model) => [model, "gfx90a"])),
-  ...Object.fromEntries(["MI300A", "MI300X", "MI308X", "MI325X"].map((model) => [model, "gfx942"])),
-  ...Object.fromEntries(["MI350X", "MI355X"].map((model) => [model, "gfx950"])),
-  ...Object.fromEntries(["W7900", "W7800"].map((model) => [model, "gfx1100"])),
-  MI100: "gfx908",
-  R9700: "gfx1201",
-};
 
 /** What was copied. */
 export interface CopiedKernels {
@@ -36,8 +27,8 @@ export async function copyAiterKernels(
   env: Readonly<Record<string, string | undefined>>,
   prebuilt: string = PREBUILT,
 ): Promise<CopiedKernels> {
-  const architecture = ARCHITECTURES[gpuModel];
-  const kernels = architecture === undefined ? [] : kernelsIn(`${prebuilt}/${architecture}`);
+  const architecture = architectureOf(gpuModel);
+  const kernels = architecture === null ? [] : kernelsIn(`${prebuilt}/${architecture}`);
   if (kernels.length === 0) return { files: 0, warning: null };
   const aiter = installedPackage("aiter", program, env);
   if (aiter.kind !== "installed") {

@@ -1,83 +1,24 @@
-import type { Device, Devices } from "./devices.ts";
-import { acceleratorName } from "./accelerator_name.ts";
-import { modelOf } from "./device_models.ts";
+import { type RunOptions, runProgram } from "../os/run_program.ts";
+import { acceleratorName, modelOf } from "./accelerators.ts";
+import type { Device, Devices } from "./types.ts";
 
-/** What a run of a program gave. */
-export type ProgramOutput = { readonly stdout: string } | { readonly failed: string };
-
-/** Runs `amd-smi` with arguments. */
-export type RunAmdSmi = (args: readonly string[]) => Promise<ProgramOutput>;
-
-/** How {@linkcode amdSmiProgram} runs it. */
-export interface AmdSmiOptions {
-  /** Milliseconds that it may take. */
-  readonly timeout: number;
-  /** All of its environment. */
-  readonly env: Readonly<Record<string, string>>;
-  /** Ends it early. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-/**
- * Runs a program with a bounded wait. Never throws: what goes wrong is the result. Requires `--allow-run`.
- */
-export function amdSmiProgram(program: string, { timeout, env, signal }: AmdSmiOptions): RunAmdSmi {
-  return async (args) => {
-    const abort = new AbortController();
-    const timer = setTimeout(() => abort.abort(), timeout);
-    signal?.addEventListener("abort", () => abort.abort());
-    if (signal?.aborted) abort.abort();
-    try {
-      const child = new Deno.Command(program, {
-        args: [...args],
-        clearEnv: true,
-        env,
-        stdin: "null",
-        stdout: "piped",
-        stderr: "piped",
-        signal: abort.signal,
-      }).spawn();
-      // A grandchild may keep the pipes open after the kill, so the wait itself is bounded too.
-      const output = await Promise.race([
-        child.output(),
-        new Promise<null>((done) =>
-          abort.signal.addEventListener("abort", () => setTimeout(() => done(null), 200))
-        ),
-      ]);
-      if (output === null || abort.signal.aborted) {
-        return { failed: `${program} gave no answer within ${Math.round(timeout / 1000)} s` };
-      }
-      const decoder = new TextDecoder();
-      const stdout = decoder.decode(output.stdout);
-      if (output.success || stdout.includes("{") || stdout.includes("[")) return { stdout };
-      const line = decoder.decode(output.stderr).trim().split("\n").at(-1) ?? "";
-      return {
-        failed: `${program} ended with ${output.code}${line === "" ? "" : `: ${line.slice(0, 200)}`}`,
-      };
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return { failed: `${program} is not installed` };
-      return { failed: `${program} cannot be run: ${error instanceof Error ? error.message : error}` };
-    } finally {
-      clearTimeout(timer);
-    }
+/** GPUs as `amd-smi` reports them. Never throws. Requires `--allow-run`. */
+export async function readAmdSmi(program: string, options: RunOptions): Promise<Devices> {
+  const run = async (...args: string[]) => {
+    const { stdout, failed } = await runProgram(program, [...args, "--json"], options);
+    // It may fail after it has printed all that it knows.
+    return { gpus: parseAmdSmi(stdout), reason: failed ?? "amd-smi did not print JSON" };
   };
-}
-
-/** GPUs as `amd-smi` reports them. Never throws. */
-export async function readAmdSmi(run: RunAmdSmi): Promise<Devices & { readonly reason: string | null }> {
   const [fixed, load] = await Promise.all([
-    run(["static", "--asic", "--vram", "--json"]),
-    run(["metric", "--usage", "--mem-usage", "--json"]),
+    run("static", "--asic", "--vram"),
+    run("metric", "--usage", "--mem-usage"),
   ]);
-  if ("failed" in fixed) return { devices: [], warnings: [], reason: fixed.failed };
-  const gpus = parseAmdSmi(fixed.stdout);
-  if (gpus === null) return { devices: [], warnings: [], reason: "amd-smi did not print JSON" };
-  const metrics = "failed" in load ? null : parseAmdSmi(load.stdout);
-  const warnings = metrics === null
-    ? [`amd-smi does not report how busy the GPUs are${"failed" in load ? `: ${load.failed}` : ""}`]
+  if (fixed.gpus === null) return { devices: [], warnings: [], reason: fixed.reason };
+  const warnings = load.gpus === null
+    ? [`amd-smi does not report how busy the GPUs are: ${load.reason}`]
     : [];
-  const devices = gpus.map((gpu, at) =>
-    device(gpu, metrics?.find((one) => one.gpu === gpu.gpu) ?? metrics?.[at])
+  const devices = fixed.gpus.map((gpu, at) =>
+    device(gpu, load.gpus?.find((one) => one.gpu === gpu.gpu) ?? load.gpus?.[at])
   );
   return { devices, warnings, reason: devices.length > 0 ? null : "amd-smi lists no GPU" };
 }
@@ -106,10 +47,8 @@ function next(text: string, at: number): number {
 }
 
 function device(fixed: Fields, load: Fields | undefined): Device {
-  const asic = fields(fixed.asic),
-    vram = fields(fixed.vram),
-    usage = fields(load?.usage),
-    memory = fields(load?.mem_usage);
+  const [asic, vram] = [fields(fixed.asic), fields(fixed.vram)];
+  const [usage, memory] = [fields(load?.usage), fields(load?.mem_usage)];
   const id = typeof asic.device_id === "string" || typeof asic.device_id === "number"
     ? idOf(asic.device_id)
     : null;
@@ -125,7 +64,7 @@ function device(fixed: Fields, load: Fields | undefined): Device {
     vramUsed: quantity(memory.used_vram, MEGA),
     busyPercent: busy.length === 0 ? null : Math.max(...busy),
     partition: null,
-    closedBecause: null,
+    hiddenBecause: null,
   };
 }
 

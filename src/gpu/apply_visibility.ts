@@ -1,5 +1,4 @@
-import type { Device } from "./devices.ts";
-import type { Gpu, GpuSource } from "./types.ts";
+import type { Device, Gpu, GpuSource } from "./types.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -13,21 +12,20 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * unset; the first bad index ends the list).
  */
 export function applyVisibility(devices: readonly Device[], source: GpuSource, env: Environment): Gpu[] {
-  const open = devices.filter((device) => device.closedBecause === null);
+  const open = devices.filter((device) => device.hiddenBecause === null);
   const rocr = env.ROCR_VISIBLE_DEVICES;
   const byRocr = rocr === undefined ? open : pick(rocr, open);
   const name = env.HIP_VISIBLE_DEVICES ? "HIP_VISIBLE_DEVICES" : "CUDA_VISIBLE_DEVICES";
   const hip = env[name] || undefined;
   const byHip = hip === undefined ? byRocr : pick(hip, byRocr);
-  return devices.map(({ closedBecause, ...device }, index) => {
-    const original = devices[index];
-    const hipIndex = original === undefined ? -1 : byRocr.indexOf(original);
-    const hiddenBecause = closedBecause ??
-      (hipIndex === -1
-        ? `ROCR_VISIBLE_DEVICES is "${rocr ?? ""}"`
-        : original !== undefined && !byHip.includes(original)
-        ? `${name} is "${hip ?? ""}"`
-        : null);
+  return devices.map((device, index) => {
+    const hipIndex = byRocr.indexOf(device);
+    const filter = hipIndex === -1
+      ? `ROCR_VISIBLE_DEVICES is "${rocr ?? ""}"`
+      : byHip.includes(device)
+      ? null
+      : `${name} is "${hip ?? ""}"`;
+    const hiddenBecause = device.hiddenBecause ?? filter;
     return {
       index,
       hipIndex: hipIndex === -1 ? null : hipIndex,

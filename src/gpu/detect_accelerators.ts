@@ -1,43 +1,76 @@
 import { kernelFiles } from "../os/kernel_files.ts";
-import { typeOfAccelerator } from "./accelerator_name.ts";
+import { typeOfAccelerator } from "./accelerators.ts";
+import { readAmdSmi } from "./amd_smi.ts";
+import { applyVisibility } from "./apply_visibility.ts";
 import { detectCpu } from "./detect_cpu.ts";
-import { detectGpus, type DetectGpusOptions } from "./detect_gpus.ts";
+import { readSysfs } from "./sysfs.ts";
+import { takeInventory } from "./take_inventory.ts";
 import type { Gpu, GpuInventory } from "./types.ts";
 
 /** What to look for, and where. */
-export interface DetectOptions extends DetectGpusOptions {
+export interface DetectOptions {
+  /** `/sys`. */
+  readonly sysRoot: string;
+  /** `/dev`. */
+  readonly devRoot: string;
   /** `/proc`. */
   readonly procRoot: string;
+  /** The `amd-smi` program: a name on PATH, or a path. */
+  readonly amdSmi: string;
+  /**
+   * `ROCR_VISIBLE_DEVICES`, `HIP_VISIBLE_DEVICES`, `CUDA_VISIBLE_DEVICES`; `amd-smi` gets all of it except
+   * the secrets.
+   */
+  readonly env: Readonly<Record<string, string | undefined>>;
   readonly type: "gpu" | "cpu";
-  /** `cpu` and the families of GPUs: an EPYC is treated as any other processor. `null`: not set. */
-  readonly family: "instinct" | "radeon" | "epyc" | "cpu" | null;
-  /** A model that was named: no GPU is looked at, and its own type counts. */
-  readonly model: string | null;
-  /** A count that was named with it. @default {1} */
-  readonly count: number | null;
+  /** `cpu` and the families of GPUs: an EPYC is treated as any other processor. @default {null} */
+  readonly family?: "instinct" | "radeon" | "epyc" | "cpu" | null;
+  /** A model that was named: no GPU is looked at, and its own type counts. @default {null} */
+  readonly model?: string | null;
+  /** A count that was named. @default {1 for a GPU, all cores of a processor} */
+  readonly count?: number | null;
+  /** Milliseconds that `amd-smi` may take. @default {10000} */
+  readonly timeout?: number;
+  /** Ends `amd-smi` early. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * The GPUs, or the processor, that this process can use. Never throws: what is odd about the hardware is in
- * the result.
+ * The GPUs (by sysfs, else `amd-smi`) or the processor that this process can use. Never throws: what is odd
+ * about the hardware is in the result.
  */
 export async function detectAccelerators(options: DetectOptions): Promise<GpuInventory> {
-  const { model, family } = options;
+  const { model = null, family = null, count = null } = options;
   const type = model === null ? options.type : typeOfAccelerator(model);
-  if (type === "gpu") return model === null ? await detectGpus(options) : named(model, options.count ?? 1);
-  const files = options.files ?? kernelFiles();
+  if (type === "gpu") return model === null ? await detectGpus(options) : named(model, count ?? 1);
   const cpu = detectCpu(
-    files,
+    kernelFiles(),
     { sys: options.sysRoot, proc: options.procRoot },
     family !== null && family !== "epyc",
   );
   return {
-    ...named(model ?? cpu.model, options.count ?? cpu.cores),
+    ...named(model ?? cpu.model, count ?? cpu.cores),
     type,
     source: model === null ? "cpuinfo" : "override",
     gpus: [],
     cpu,
   };
+}
+
+async function detectGpus(options: DetectOptions): Promise<GpuInventory> {
+  const sysfs = readSysfs(kernelFiles(), { sys: options.sysRoot, dev: options.devRoot });
+  if (sysfs.devices.length > 0) {
+    const gpus = applyVisibility(sysfs.devices, "sysfs", options.env);
+    return takeInventory("sysfs", gpus, { warnings: sysfs.warnings, reasons: [] });
+  }
+  const smi = await readAmdSmi(options.amdSmi, {
+    timeout: options.timeout ?? 10_000,
+    env: options.env,
+    signal: options.signal,
+  });
+  const reasons = [sysfs.reason, smi.reason].filter((reason) => reason !== null);
+  const gpus = applyVisibility(smi.devices, "amd-smi", options.env);
+  return takeInventory("amd-smi", gpus, { warnings: [...sysfs.warnings, ...smi.warnings], reasons });
 }
 
 function named(model: string, count: number): GpuInventory {

@@ -1,5 +1,5 @@
 import type { KernelFiles } from "../os/kernel_files.ts";
-import { epycOf, GENERIC_CPU } from "./cpu_models.ts";
+import { epycOf, GENERIC_CPU } from "./accelerators.ts";
 import type { Cpu } from "./types.ts";
 
 /** Where to look. */

@@ -1,5 +1,5 @@
 import { isBusy } from "./take_inventory.ts";
-import { UNKNOWN_MODEL } from "./device_models.ts";
+import { UNKNOWN_MODEL } from "./accelerators.ts";
 import type { Gpu, GpuInventory } from "./types.ts";
 
 /** What AMD's `detect-hardware` says of one kind of hardware. */

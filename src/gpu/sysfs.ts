@@ -1,7 +1,7 @@
 import type { KernelFiles } from "../os/kernel_files.ts";
 import type { Read } from "../os/read.ts";
-import type { Device, Devices } from "./devices.ts";
-import { modelOf } from "./device_models.ts";
+import { modelOf } from "./accelerators.ts";
+import type { Device, Devices } from "./types.ts";
 
 /** Roots of the kernel's file systems. */
 export interface SysfsRoots {
@@ -19,38 +19,46 @@ export interface SysfsRoots {
  * Sources: the kernel's `drivers/gpu/drm/amd/amdkfd/kfd_topology.c` (names, decimal values, `location_id`,
  * -EPERM outside the device cgroup) and `Documentation/gpu/amdgpu` (DRM attributes).
  */
-export function readSysfs(
-  files: KernelFiles,
-  roots: SysfsRoots,
-): Devices & { readonly reason: string | null } {
+export function readSysfs(files: KernelFiles, roots: SysfsRoots): Devices {
   const warnings: string[] = [];
   const nodes = readNodes(files, `${roots.sys}/class/kfd/kfd/topology/nodes`, warnings);
   const cards = readCards(files, `${roots.sys}/class/drm`, warnings);
-  const kfd = opens(files, `${roots.dev}/kfd`, "the container lacks it: give it --device=/dev/kfd");
-  const devices = nodes.length > 0
-    ? [...joined(files, roots, nodes, cards, kfd), ...unclaimed(nodes, cards, roots)]
-    : cards.map((card) => fromCard(files, roots, card, kfd));
+  const kfd = openFault(files, `${roots.dev}/kfd`, "the container lacks it: give it --device=/dev/kfd");
+  const device = (node: Node | null, card: Card | null): Device => {
+    const minor = node?.minor ?? card?.minor ?? 0;
+    const renderNode = minor > 0 ? `${roots.dev}/dri/renderD${minor}` : null;
+    const siblings = nodes.filter((one) => one.gpu === node?.gpu);
+    const about = describe(node, card, siblings);
+    return { ...about, renderNode, hiddenBecause: kfd ?? renderFault(files, renderNode) };
+  };
+  const isNode = (card: Card) =>
+    nodes.some((node) => node.minor === card.minor || node.pciAddress === card.pciAddress);
+  const devices = nodes.length === 0 ? cards.map((card) => device(null, card)) : [
+    ...nodes.map((node) => device(node, cardOf(node, cards))),
+    // GPUs of the host that the device cgroup keeps from this container.
+    ...cards.filter((card) => !isNode(card)).map((card) => ({
+      ...device(null, card),
+      hiddenBecause: "ROCm does not see it in this container (no KFD node)",
+    })),
+  ];
   const reason = devices.length > 0 ? null : nothingFound(files, roots, cards);
   return { devices, warnings, reason };
 }
 
-/** A GPU node of KFD: its properties as numbers (64-bit ones exceed doubles, hence bigint). */
-interface Node {
-  readonly number: number;
-  readonly properties: ReadonlyMap<string, bigint>;
-  /** Bytes; `null` if no bank can be read. */
-  readonly memory: number | null;
+/** What both views of the kernel have: identifiers as in {@linkcode Device}, and memory in bytes. */
+interface Entry extends Pick<Device, "deviceId" | "pciAddress" | "uuid" | "vramTotal"> {
+  /** Of the render node; 0 if it has none. */
+  readonly minor: number;
 }
 
-/** A render node of DRM that belongs to an AMD device. */
-interface Card {
-  readonly minor: number;
-  readonly deviceId: string | null;
-  readonly pciAddress: string | null;
-  readonly uniqueId: string | null;
-  readonly vramTotal: number | null;
-  readonly vramUsed: number | null;
-  readonly busyPercent: number | null;
+/** A GPU node of KFD: a GPU, or one of its partitions with memory of its own. */
+interface Node extends Entry {
+  /** The same for all partitions of a GPU. */
+  readonly gpu: string;
+}
+
+/** A render node of DRM that belongs to an AMD device. What it counts is for the whole GPU. */
+interface Card extends Entry, Pick<Device, "vramUsed" | "busyPercent"> {
   readonly computeMode: string | null;
   readonly memoryMode: string | null;
 }
@@ -58,11 +66,8 @@ interface Card {
 const AMD = 0x1002n;
 
 function readNodes(files: KernelFiles, folder: string, warnings: string[]): Node[] {
-  const names = files.list(folder);
-  if (names.kind === "failed") warnings.push(`${folder} cannot be read: ${names.reason}`);
-  if (names.kind !== "ok") return [];
   const nodes: Node[] = [];
-  for (const number of names.value.filter((name) => /^\d+$/.test(name)).map(Number).sort((a, b) => a - b)) {
+  for (const number of numbersIn(files, folder, /^(\d+)$/, warnings)) {
     const path = `${folder}/${number}`;
     const gpuId = files.text(`${path}/gpu_id`);
     // Outside the device cgroup the kernel refuses both files; such a GPU shows up by its render node
@@ -79,11 +84,21 @@ function readNodes(files: KernelFiles, folder: string, warnings: string[]): Node
     if (gpuId.kind === "absent" && (properties.get("simd_count") ?? 0n) === 0n) continue;
     const vendor = properties.get("vendor_id");
     if (vendor !== undefined && vendor !== AMD) continue;
-    nodes.push({ number, properties, memory: readMemory(files, path, properties) });
+    const [id, unique] = [properties.get("device_id"), properties.get("unique_id")];
+    const pciAddress = pciOf(properties);
+    nodes.push({
+      minor: Number(properties.get("drm_render_minor") ?? 0n),
+      deviceId: id === undefined ? null : hex(id),
+      pciAddress,
+      uuid: unique === undefined ? null : uuidOf(unique.toString(16)),
+      vramTotal: readMemory(files, path, properties),
+      gpu: slotOf(pciAddress) ?? `node ${number}`,
+    });
   }
   return nodes;
 }
 
+/** Bytes; `null` if no bank can be read. */
 function readMemory(
   files: KernelFiles,
   node: string,
@@ -104,23 +119,12 @@ function readMemory(
 }
 
 function readCards(files: KernelFiles, folder: string, warnings: string[]): Card[] {
-  const names = files.list(folder);
-  if (names.kind === "failed") warnings.push(`${folder} cannot be read: ${names.reason}`);
-  const minors = (names.kind === "ok" ? names.value : []).flatMap((name) =>
-    /^renderD(\d+)$/.exec(name)?.[1] ?? []
-  )
-    .map(Number).sort((a, b) => a - b);
-  return minors.flatMap((minor) => {
+  return numbersIn(files, folder, /^renderD(\d+)$/, warnings).flatMap((minor) => {
     const device = `${folder}/renderD${minor}/device`;
     const vendor = files.text(`${device}/vendor`);
     if (vendor.kind === "failed") warnings.push(`${device}/vendor cannot be read: ${vendor.reason}`);
     // A partition's render node belongs to a platform device without PCI attributes: KFD reports it.
     if (vendor.kind !== "ok" || integer(vendor.value) !== AMD) return [];
-    const number = (name: string): number | null => {
-      const text = files.text(`${device}/${name}`);
-      const value = text.kind === "ok" ? integer(text.value) : null;
-      return value === null ? null : Number(value);
-    };
     const word = (name: string): string | null => {
       const text = files.text(`${device}/${name}`);
       // Drivers that know of no partitions say UNKNOWN or N/A.
@@ -128,20 +132,32 @@ function readCards(files: KernelFiles, folder: string, warnings: string[]): Card
         ? text.value.trim()
         : null;
     };
+    const number = (name: string): number | null => {
+      const value = integer(word(name) ?? "");
+      return value === null ? null : Number(value);
+    };
     const id = number("device");
     const busy = [number("gpu_busy_percent"), number("mem_busy_percent")].filter((value) => value !== null);
     return [{
       minor,
       deviceId: id === null ? null : hex(id),
       pciAddress: pciAddressOf(files, device),
-      uniqueId: word("unique_id"),
+      uuid: uuidOf(word("unique_id") ?? ""),
       vramTotal: number("mem_info_vram_total"),
       vramUsed: number("mem_info_vram_used"),
       busyPercent: busy.length === 0 ? null : Math.max(...busy),
-      computeMode: word("current_compute_partition"),
+      computeMode: word("current_compute_partition")?.toUpperCase() ?? null,
       memoryMode: word("current_memory_partition"),
     }];
   });
+}
+
+/** The numbers in the names of a folder's entries, in order. */
+function numbersIn(files: KernelFiles, folder: string, pattern: RegExp, warnings: string[]): number[] {
+  const names = files.list(folder);
+  if (names.kind === "failed") warnings.push(`${folder} cannot be read: ${names.reason}`);
+  if (names.kind !== "ok") return [];
+  return names.value.flatMap((name) => pattern.exec(name)?.[1] ?? []).map(Number).sort((a, b) => a - b);
 }
 
 function pciAddressOf(files: KernelFiles, device: string): string | null {
@@ -159,53 +175,46 @@ function pciAddressOf(files: KernelFiles, device: string): string | null {
  * `location_id`: bus, device and function in 16 bits; if a GPU has several nodes, the node's number in
  * bits 28 to 31.
  */
-function pciOf(node: Node): string | null {
-  const location = node.properties.get("location_id");
+function pciOf(properties: ReadonlyMap<string, bigint>): string | null {
+  const location = properties.get("location_id");
   if (location === undefined) return null;
-  const [domain, at] = [Number(node.properties.get("domain") ?? 0n), Number(location & 0xffffn)];
+  const [domain, at] = [Number(properties.get("domain") ?? 0n), Number(location & 0xffffn)];
   const part = (value: number, width: number) => value.toString(16).padStart(width, "0");
   return `${part(domain, 4)}:${part(at >> 8, 2)}:${part((at >> 3) & 0x1f, 2)}.${at & 7}`;
 }
 
-function joined(
-  files: KernelFiles,
-  roots: SysfsRoots,
-  nodes: readonly Node[],
-  cards: readonly Card[],
-  kfd: string | null,
-): Device[] {
-  // Some drivers give partitions PCI functions of their own, so the function does not identify a GPU.
-  const slot = (address: string | null) => address?.replace(/\.[0-7]$/, "") ?? null;
-  const family = (node: Node) => slot(pciOf(node)) ?? `node ${node.number}`;
-  return nodes.map((node) => {
-    const minor = Number(node.properties.get("drm_render_minor") ?? 0n);
-    const pci = pciOf(node);
-    const card = cards.find((one) => one.minor === minor) ??
-      cards.find((one) => one.pciAddress !== null && slot(one.pciAddress) === slot(pci));
-    const siblings = nodes.filter((one) => family(one) === family(node));
-    const count = siblings.length;
-    const index = siblings.indexOf(node);
-    const compute = card?.computeMode ?? (count > 1 ? "partitioned" : "SPX");
-    const partitioned = count > 1 || !["SPX", ""].includes(compute.toUpperCase());
-    const id = node.properties.get("device_id");
-    const deviceId = id === undefined ? card?.deviceId ?? null : hex(Number(id));
-    const unique = node.properties.get("unique_id") ?? 0n;
-    const renderNode = minor > 0 ? `${roots.dev}/dri/renderD${minor}` : null;
-    const share = partitioned ? Math.max(count, partitionsOf(compute, modelOf(deviceId))) : 1;
-    return {
-      model: modelOf(deviceId),
-      deviceId,
-      pciAddress: pci ?? card?.pciAddress ?? null,
-      uuid: unique > 0n ? uuidOf(unique) : uuidFromText(card?.uniqueId ?? null),
-      renderNode,
-      vramTotal: node.memory ?? (card?.vramTotal == null ? null : card.vramTotal / share),
-      // DRM counts for the whole GPU.
-      vramUsed: partitioned ? null : card?.vramUsed ?? null,
-      busyPercent: partitioned ? null : card?.busyPercent ?? null,
-      partition: partitioned ? { compute, memory: card?.memoryMode ?? "unknown", index, count: share } : null,
-      closedBecause: kfd ?? renderFault(files, renderNode),
-    };
-  });
+/** Some drivers give partitions PCI functions of their own, so the function does not identify a GPU. */
+function slotOf(pciAddress: string | null): string | null {
+  return pciAddress?.replace(/\.[0-7]$/, "") ?? null;
+}
+
+function cardOf({ minor, pciAddress }: Node, cards: readonly Card[]): Card | null {
+  return cards.find((card) => card.minor === minor) ??
+    cards.find((card) => card.pciAddress !== null && slotOf(card.pciAddress) === slotOf(pciAddress)) ?? null;
+}
+
+/** @param siblings The nodes of the same GPU; none for a card without a node. */
+function describe(
+  node: Node | null,
+  card: Card | null,
+  siblings: readonly Node[],
+): Omit<Device, "renderNode" | "hiddenBecause"> {
+  const deviceId = node?.deviceId ?? card?.deviceId ?? null;
+  const model = modelOf(deviceId);
+  const compute = card?.computeMode ?? (siblings.length > 1 ? "partitioned" : "SPX");
+  const partitioned = siblings.length > 1 || compute !== "SPX";
+  const count = partitioned ? Math.max(siblings.length, partitionsOf(compute, model)) : 1;
+  const index = node === null ? 0 : siblings.indexOf(node);
+  return {
+    model,
+    deviceId,
+    pciAddress: node?.pciAddress ?? card?.pciAddress ?? null,
+    uuid: node?.uuid ?? card?.uuid ?? null,
+    vramTotal: node?.vramTotal ?? (card?.vramTotal == null ? null : card.vramTotal / count),
+    vramUsed: partitioned ? null : card?.vramUsed ?? null,
+    busyPercent: partitioned ? null : card?.busyPercent ?? null,
+    partition: partitioned ? { compute, memory: card?.memoryMode ?? "unknown", index, count } : null,
+  };
 }
 
 const PARTITIONS: Readonly<Record<string, number>> = { DPX: 2, TPX: 3, QPX: 4 };
@@ -214,52 +223,16 @@ const DIES: Readonly<Record<string, number>> = { MI300A: 6, MI308X: 4 };
 
 /** How many partitions a whole GPU has in a mode. */
 function partitionsOf(mode: string, model: string): number {
-  return mode.toUpperCase() === "CPX" ? DIES[model] ?? 8 : PARTITIONS[mode.toUpperCase()] ?? 1;
-}
-
-/** GPUs of the host that KFD does not show here: the device cgroup keeps them from this container. */
-function unclaimed(nodes: readonly Node[], cards: readonly Card[], roots: SysfsRoots): Device[] {
-  const minors = new Set(nodes.map((node) => Number(node.properties.get("drm_render_minor") ?? 0n)));
-  const addresses = new Set(nodes.map(pciOf));
-  return cards
-    .filter((card) => !minors.has(card.minor) && !addresses.has(card.pciAddress))
-    .map((card) => ({
-      ...plain(card, roots),
-      closedBecause: "ROCm does not see it in this container (no KFD node)",
-    }));
-}
-
-function fromCard(files: KernelFiles, roots: SysfsRoots, card: Card, kfd: string | null): Device {
-  const device = plain(card, roots);
-  return { ...device, closedBecause: kfd ?? renderFault(files, device.renderNode) };
-}
-
-function plain(card: Card, roots: SysfsRoots): Omit<Device, "closedBecause"> {
-  const mode = card.computeMode?.toUpperCase() ?? "SPX";
-  const partitioned = mode !== "SPX";
-  const share = partitioned ? partitionsOf(mode, modelOf(card.deviceId)) : 1;
-  return {
-    model: modelOf(card.deviceId),
-    deviceId: card.deviceId,
-    pciAddress: card.pciAddress,
-    uuid: uuidFromText(card.uniqueId),
-    renderNode: `${roots.dev}/dri/renderD${card.minor}`,
-    vramTotal: card.vramTotal === null ? null : card.vramTotal / share,
-    vramUsed: partitioned ? null : card.vramUsed,
-    busyPercent: partitioned ? null : card.busyPercent,
-    partition: partitioned
-      ? { compute: mode, memory: card.memoryMode ?? "unknown", index: 0, count: share }
-      : null,
-  };
+  return mode === "CPX" ? DIES[model] ?? 8 : PARTITIONS[mode] ?? 1;
 }
 
 function renderFault(files: KernelFiles, renderNode: string | null): string | null {
   return renderNode === null
     ? "it has no render node"
-    : opens(files, renderNode, `the container lacks it: give it --device=${renderNode}`);
+    : openFault(files, renderNode, `the container lacks it: give it --device=${renderNode}`);
 }
 
-function opens(files: KernelFiles, path: string, absent: string): string | null {
+function openFault(files: KernelFiles, path: string, absent: string): string | null {
   const result = files.openable(path);
   if (result.kind === "ok") return null;
   if (result.kind === "absent") return `${path} is not there (${absent})`;
@@ -280,13 +253,12 @@ function nothingFound(files: KernelFiles, roots: SysfsRoots, cards: readonly Car
     : `no GPU in ${kfd}`;
 }
 
-/** Lines of `name value`. */
+/** Lines of `name value`; 64-bit values exceed doubles. */
 function parseProperties(text: string): Map<string, bigint> {
   const values = new Map<string, bigint>();
-  for (const line of text.split("\n")) {
-    const match = /^\s*(\S+)\s+(\S+)\s*$/.exec(line);
-    const value = match?.[2] === undefined ? null : integer(match[2]);
-    if (match?.[1] !== undefined && value !== null) values.set(match[1], value);
+  for (const [, name = "", word = ""] of text.matchAll(/^\s*(\S+)[ \t]+(\S+)\s*$/gm)) {
+    const value = integer(word);
+    if (value !== null) values.set(name, value);
   }
   return values;
 }
@@ -297,16 +269,13 @@ function integer(text: string): bigint | null {
   return /^(?:\d+|0[xX][0-9a-fA-F]+)$/.test(trimmed) ? BigInt(trimmed) : null;
 }
 
-function hex(id: number): string {
+function hex(id: number | bigint): string {
   return `0x${id.toString(16).padStart(4, "0")}`;
 }
 
-function uuidOf(unique: bigint): string {
-  return `GPU-${unique.toString(16).padStart(16, "0")}`;
-}
-
-function uuidFromText(text: string | null): string | null {
-  const digits = text === null ? undefined : /^(?:0x)?([0-9a-f]{1,16})$/i.exec(text)?.[1];
+/** ROCm's name of a unique id in hexadecimal; `null` for 0. */
+function uuidOf(text: string): string | null {
+  const digits = /^(?:0x)?([0-9a-f]{1,16})$/i.exec(text)?.[1];
   return digits === undefined || /^0*$/.test(digits) ? null : `GPU-${digits.toLowerCase().padStart(16, "0")}`;
 }
 

@@ -1,4 +1,4 @@
-import { UNKNOWN_MODEL } from "./device_models.ts";
+import { UNKNOWN_MODEL } from "./accelerators.ts";
 import type { Gpu, GpuInventory } from "./types.ts";
 
 /** VRAM in use above this share counts as busy. A GPU that runs nothing uses some for the driver. */
@@ -66,11 +66,10 @@ interface Kind {
  * most numerous, then the largest.
  */
 function kinds(gpus: readonly Gpu[]): Kind[] {
-  const groups = new Map<string, Gpu[]>();
-  for (const gpu of gpus) {
-    const name = gpu.partition === null ? gpu.model : `${gpu.model} partition`;
-    groups.set(name, [...groups.get(name) ?? [], gpu]);
-  }
+  const groups = Map.groupBy(
+    gpus,
+    ({ model, partition }) => partition === null ? model : `${model} partition`,
+  );
   const vram = (kind: Kind) => Math.max(...kind.gpus.map((gpu) => gpu.vramTotal ?? 0));
   return [...groups]
     .map(([name, of]): Kind => ({

@@ -57,6 +57,17 @@ export interface Gpu {
   readonly source: GpuSource;
 }
 
+/** A GPU or partition as the machine reports it; `hiddenBecause` only says why it cannot be opened. */
+export type Device = Omit<Gpu, "index" | "hipIndex" | "visible" | "source">;
+
+/** Devices in the order of enumeration, and what could not be read. */
+export interface Devices {
+  readonly devices: readonly Device[];
+  readonly warnings: readonly string[];
+  /** Why there are none; `null` if there are some. */
+  readonly reason: string | null;
+}
+
 /** What was found, and what follows from it. */
 export interface GpuInventory {
   /** What is looked for: GPUs, or the processor. */

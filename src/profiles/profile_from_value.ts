@@ -1,5 +1,5 @@
 import { nearest } from "../config/nearest.ts";
-import { ACCELERATOR_NAMES, acceleratorName, typeOfAccelerator } from "../gpu/accelerator_name.ts";
+import { ACCELERATOR_NAMES, acceleratorName, typeOfAccelerator } from "../gpu/accelerators.ts";
 import { pythonText } from "../values/python_text.ts";
 import { type ConfigMap, type ConfigValue, isList, isMap, isNumberLiteral } from "../values/value.ts";
 import type { checkProfile } from "./check_profile.ts";

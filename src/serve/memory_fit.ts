@@ -9,7 +9,7 @@ import { fitInWords } from "../fit/fit_in_words.ts";
 import { type Fit, judgeFit } from "../fit/judge_fit.ts";
 import { loadedBytes } from "../fit/loaded_bytes.ts";
 import { modelShape } from "../fit/model_shape.ts";
-import { vramBytesOf } from "../gpu/device_models.ts";
+import { vramBytesOf } from "../gpu/accelerators.ts";
 import type { GpuInventory } from "../gpu/types.ts";
 import type { ConfigMap } from "../values/value.ts";
 

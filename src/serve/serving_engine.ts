@@ -5,7 +5,7 @@ import { engineNames, type EngineProgram, findEngine } from "../engine/find_engi
 import { type InstalledPackage, installedPackage } from "../engine/installed_package.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
-import { askProgram } from "../os/ask_program.ts";
+import { askProgram } from "../os/run_program.ts";
 
 /** The engine that serves. */
 export interface ServingEngine extends Engine {

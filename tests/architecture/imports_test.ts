@@ -18,7 +18,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   transfer: ["sources", "os", "config", "log", "errors"],
   archive: ["transfer", "sources", "os", "log", "errors"],
   cache: ["transfer", "sources", "os", "config", "log", "errors"],
-  engine: ["profiles", "values", "os", "config", "log", "errors"],
+  engine: ["gpu", "values", "os", "config", "log", "errors"],
   fit: ["cache", "values"],
   signing: ["os", "errors"],
   export: ["cache", "transfer", "sources", "os", "config", "log", "errors"],

@@ -1,6 +1,11 @@
 import { assertEquals } from "@std/assert";
-import { ACCELERATOR_NAMES, acceleratorName, typeOfAccelerator } from "../../src/gpu/accelerator_name.ts";
-import { modelOf, vramBytesOf } from "../../src/gpu/device_models.ts";
+import {
+  ACCELERATOR_NAMES,
+  acceleratorName,
+  modelOf,
+  typeOfAccelerator,
+  vramBytesOf,
+} from "../../src/gpu/accelerators.ts";
 
 const NAMES: readonly [string, string | null][] = [
   ["MI300X", "MI300X"],

@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { detectGpus } from "../../src/gpu/detect_gpus.ts";
+import { detectAccelerators } from "../../src/gpu/detect_accelerators.ts";
 import type { GpuInventory } from "../../src/gpu/types.ts";
 
 // Both shapes are in the field: ROCm 6 prints a bare array, ROCm 7 wraps it. Field names follow `amd-smi
@@ -28,7 +28,9 @@ async function withAmdSmi(script: string, env: Record<string, string> = {}): Pro
   const directory = await Deno.makeTempDir({ prefix: "aim-smi-" });
   try {
     await Deno.writeTextFile(`${directory}/amd-smi`, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
-    return await detectGpus({
+    return await detectAccelerators({
+      type: "gpu",
+      procRoot: "/nonexistent",
       sysRoot: `${directory}/sys`,
       devRoot: `${directory}/dev`,
       amdSmi: `${directory}/amd-smi`,

@@ -25,9 +25,6 @@ async function detect(files: Readonly<Record<string, string>>, options: Partial<
       amdSmi: "/nonexistent",
       env: {},
       type: "cpu",
-      family: null,
-      model: null,
-      count: null,
       ...options,
     });
   } finally {

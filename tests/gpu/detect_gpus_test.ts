@@ -1,7 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { chooseDevices } from "../../src/gpu/choose_devices.ts";
 import { detectAccelerators } from "../../src/gpu/detect_accelerators.ts";
-import { detectGpus } from "../../src/gpu/detect_gpus.ts";
 import type { GpuInventory } from "../../src/gpu/types.ts";
 import { eight, type GpuSpec, HOSTS, INTEGRATED, makeTree, type TreeOptions } from "./fixtures.ts";
 
@@ -12,7 +11,9 @@ async function detect(
   options: TreeOptions & { env?: Record<string, string>; amdSmi?: string; timeout?: number } = {},
 ): Promise<GpuInventory> {
   await using tree = await makeTree(gpus, options);
-  return await detectGpus({
+  return await detectAccelerators({
+    type: "gpu",
+    procRoot: "/nonexistent",
     sysRoot: tree.sys,
     devRoot: tree.dev,
     amdSmi: options.amdSmi ?? "/nonexistent/amd-smi",
@@ -195,7 +196,6 @@ Deno.test("a named model is taken instead of looking", async () => {
     env: {},
     procRoot: "/nonexistent",
     type: "gpu",
-    family: null,
     model: "MI300X",
     count: 2,
   });
@@ -218,7 +218,9 @@ Deno.test("garbage in any file gives a result, never an exception", async () => 
   ) {
     for (const text of garbage) {
       await Deno.writeTextFile(file, text);
-      const found = await detectGpus({
+      const found = await detectAccelerators({
+        type: "gpu",
+        procRoot: "/nonexistent",
         sysRoot: tree.sys,
         devRoot: tree.dev,
         amdSmi: "/nonexistent",

@@ -42,9 +42,6 @@ export const detectHardwareCommand: Command<readonly GpuInventory[]> = {
         // Variables that hide GPUs from a process do not change the host's GPUs.
         env: {},
         type,
-        family: null,
-        model: null,
-        count: null,
       })
     ));
   },

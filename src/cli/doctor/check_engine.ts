@@ -1,6 +1,6 @@
 import type { Config } from "../../config/config.ts";
 import { VersionTable } from "../../engine/engine_table.ts";
-import { askProgram } from "../../os/ask_program.ts";
+import { askProgram } from "../../os/run_program.ts";
 import { servingEngine } from "../../serve/serving_engine.ts";
 import { attempt, type Check, check, checkOf } from "./check.ts";
 

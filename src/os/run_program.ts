@@ -1,0 +1,78 @@
+import { withoutSecrets } from "../log/secret_names.ts";
+
+/** What a run of a program gave. */
+export interface ProgramOutput {
+  readonly stdout: string;
+  /** Why it did not end well; `null` if it did. */
+  readonly failed: string | null;
+}
+
+/** How {@linkcode runProgram} runs it. */
+export interface RunOptions {
+  /** Milliseconds that it may take. */
+  readonly timeout: number;
+  /** All of its environment; it gets no secrets. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Ends it early. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Runs a program with a bounded wait. Never throws: what goes wrong is in the result.
+ *
+ * Requires `--allow-run`.
+ */
+export async function runProgram(
+  path: string,
+  args: readonly string[],
+  { timeout, env, signal: end }: RunOptions,
+): Promise<ProgramOutput> {
+  const signals = [AbortSignal.timeout(timeout), ...(end === undefined ? [] : [end])];
+  const signal = AbortSignal.any(signals);
+  try {
+    signal.throwIfAborted();
+    const child = new Deno.Command(path, {
+      args: [...args],
+      clearEnv: true,
+      env: withoutSecrets(env),
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+      signal,
+    }).spawn();
+    // A child of its own may keep the pipes open after the kill, so the wait itself is bounded too.
+    const output = await Promise.race([
+      child.output(),
+      new Promise<null>((done) => signal.addEventListener("abort", () => setTimeout(() => done(null), 200))),
+    ]);
+    if (output === null || signal.aborted) return { stdout: "", failed: late(path, timeout) };
+    const decoder = new TextDecoder();
+    const stdout = decoder.decode(output.stdout);
+    if (output.success) return { stdout, failed: null };
+    const line = decoder.decode(output.stderr).trim().split("\n").at(-1) ?? "";
+    return {
+      stdout,
+      failed: `${path} ended with ${output.code}${line === "" ? "" : `: ${line.slice(0, 200)}`}`,
+    };
+  } catch (error) {
+    if (signal.aborted) return { stdout: "", failed: late(path, timeout) };
+    const reason = error instanceof Deno.errors.NotFound
+      ? "is not installed"
+      : `cannot be run: ${error instanceof Error ? error.message : error}`;
+    return { stdout: "", failed: `${path} ${reason}` };
+  }
+}
+
+function late(path: string, timeout: number): string {
+  return `${path} gave no answer within ${Math.round(timeout / 1000)} s`;
+}
+
+/** What a program prints, trimmed; `null` if it does not run, fails, or takes longer than 15 s. */
+export async function askProgram(
+  path: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<string | null> {
+  const { stdout, failed } = await runProgram(path, args, { timeout: 15_000, env });
+  return failed === null ? stdout.trim() : null;
+}
