@@ -1,6 +1,15 @@
+import type { Config } from "../config/config.ts";
 import { log } from "../log/logger.ts";
 import { readRegularText } from "../os/read_regular_file.ts";
-import type { Adapter, AdapterSettings } from "./types.ts";
+
+/** An adapter on disk. */
+export interface Adapter {
+  /** The folder's name, which clients use. */
+  readonly name: string;
+  readonly path: string;
+  /** Changes when a file of the adapter changes. */
+  readonly stamp: string;
+}
 
 /** Folder names that AMD's runtime accepts for adapters; not `.staging` and a ConfigMap's `..data`. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
@@ -16,7 +25,7 @@ const CONFIG_LIMIT = 1024 * 1024;
  * Requires `--allow-read`.
  */
 export async function findAdapters(
-  { source, maxRank }: Pick<AdapterSettings, "source" | "maxRank">,
+  { adapterSource: source, adapterMaxRank }: Pick<Config, "adapterSource" | "adapterMaxRank">,
   warn: (text: string) => void = (text) => log.warn(text),
 ): Promise<readonly Adapter[]> {
   const adapters: Adapter[] = [];
@@ -27,8 +36,8 @@ export async function findAdapters(
     if (config === null || weights.every((stamp) => stamp === null)) continue;
     const rank = await rankOf(`${path}/${CONFIG}`);
     if (typeof rank === "string") warn(`adapter ${name} is left out: ${rank}`);
-    else if (rank > maxRank) {
-      warn(`adapter ${name} is left out: its rank ${rank} is above AIM_ADAPTER_MAX_RANK=${maxRank}`);
+    else if (rank > Number(adapterMaxRank)) {
+      warn(`adapter ${name} is left out: its rank ${rank} is above AIM_ADAPTER_MAX_RANK=${adapterMaxRank}`);
     } else adapters.push({ name, path, stamp: stamps.join(" ") });
   }
   return adapters;

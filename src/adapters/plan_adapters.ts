@@ -1,5 +1,7 @@
+import type { Config } from "../config/config.ts";
+import { log } from "../log/logger.ts";
 import { type ConfigMap, type ConfigValue, numberLiteral } from "../values/value.ts";
-import type { Adapter, AdapterSettings } from "./types.ts";
+import { type Adapter, findAdapters } from "./find_adapters.ts";
 
 /** What adapters add to the engine's command line and environment. */
 export interface AdapterPlan {
@@ -11,6 +13,22 @@ export interface AdapterPlan {
 
 const NOTHING: AdapterPlan = { args: new Map(), env: {}, watch: false };
 
+/** Finds the adapters on disk that a profile can use, and decides how the engine gets them. */
+export async function adaptersFor(
+  profile: string,
+  features: readonly string[],
+  config: Config,
+): Promise<AdapterPlan> {
+  if (features.length === 0) {
+    if (config.origins.adapterSource !== "default") {
+      const lacks = `profile ${profile} does not have the feature adapters`;
+      log.warn(`AIM_ADAPTER_SOURCE is set, and ${lacks}: none are loaded`);
+    }
+    return NOTHING;
+  }
+  return planAdapters(features, config, isDynamic(features, config) ? [] : await findAdapters(config));
+}
+
 /**
  * Decides how the engine gets its adapters, by the rules of AMD's runtime. The profile's features must include
  * `adapters` or `adapters-scale-only`. With `adapters` and the dynamic mode, the engine starts without adapters and
@@ -18,22 +36,26 @@ const NOTHING: AdapterPlan = { args: new Map(), env: {}, watch: false };
  */
 export function planAdapters(
   features: readonly string[],
-  settings: AdapterSettings,
+  config: Pick<
+    Config,
+    "adapterSource" | "adapterMode" | "adapterMaxCount" | "adapterMaxCpuCount" | "adapterMaxRank"
+  >,
   adapters: readonly Adapter[],
 ): AdapterPlan {
   if (!features.includes("adapters") && !features.includes("adapters-scale-only")) return NOTHING;
+  const { adapterMaxCount, adapterMaxCpuCount, adapterMaxRank } = config;
   const limits: [string, ConfigValue][] = [
     ["enable-lora", true],
-    ["max-loras", numberLiteral(settings.maxCount)],
-    ["max-cpu-loras", numberLiteral(Math.max(settings.maxCpuCount, settings.maxCount))],
-    ["max-lora-rank", numberLiteral(settings.maxRank)],
+    ["max-loras", numberLiteral(adapterMaxCount)],
+    ["max-cpu-loras", numberLiteral(Math.max(adapterMaxCpuCount, adapterMaxCount))],
+    ["max-lora-rank", numberLiteral(Number(adapterMaxRank))],
   ];
-  if (isDynamic(features, settings)) {
+  if (isDynamic(features, config)) {
     return {
       args: new Map(limits),
       env: {
         VLLM_ALLOW_RUNTIME_LORA_UPDATING: "True",
-        VLLM_LORA_RESOLVER_CACHE_DIR: settings.source,
+        VLLM_LORA_RESOLVER_CACHE_DIR: config.adapterSource,
         VLLM_PLUGINS: "lora_filesystem_resolver",
       },
       watch: true,
@@ -43,9 +65,8 @@ export function planAdapters(
   return { args: new Map([...limits, ["lora-modules", adapters.map(moduleOf)]]), env: {}, watch: false };
 }
 
-/** Whether adapters are loaded while the engine runs. */
-export function isDynamic(features: readonly string[], { mode }: Pick<AdapterSettings, "mode">): boolean {
-  return mode === "dynamic" && features.includes("adapters");
+function isDynamic(features: readonly string[], { adapterMode }: Pick<Config, "adapterMode">): boolean {
+  return adapterMode === "dynamic" && features.includes("adapters");
 }
 
 /** `name=path`, or JSON for a path with `=` or `,`, at which vLLM would split it. */

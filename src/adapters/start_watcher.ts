@@ -1,25 +1,33 @@
 import { AimError } from "../errors/aim_error.ts";
 import { kernelFiles } from "../os/kernel_files.ts";
+import { type ConfigMap, type ConfigValue, isList } from "../values/value.ts";
 
 /** The command of the watcher process. */
 export const WATCH_COMMAND = "__watch-adapters";
 
 /**
- * Starts this program as a child that watches the adapters. It survives the execve(2) with which its parent becomes
- * the engine, and ends with the engine. Its output goes to standard error.
+ * Starts this program as a child that watches the adapters of an engine. It survives the execve(2) with which
+ * its parent becomes the engine, and ends with the engine. Its output goes to standard error.
  *
  * Requires `--allow-run`, `--allow-ffi`.
  *
- * @param words Flags of the watch command.
- * @param extra Additional environment, for the key of the engine's API: words are visible to other users.
+ * @param args The engine's arguments.
+ * @param env The engine's environment.
  * @throws {AimError} `engine` if it cannot be started.
  */
-export function startWatcher(words: readonly string[], extra: Readonly<Record<string, string>>): void {
+export function startWatcher(
+  port: number,
+  args: ConfigMap,
+  env: Readonly<Record<string, string | undefined>>,
+): void {
+  const scheme = args.has("ssl-certfile") ? "https" : "http";
+  const key = firstText(args.get("api-key")) ?? env.VLLM_API_KEY;
   const [program = Deno.execPath(), ...own] = ownCommandLine();
   try {
     new Deno.Command(program, {
-      args: [...own, WATCH_COMMAND, ...words],
-      env: { ...extra },
+      args: [...own, WATCH_COMMAND, "--url", `${scheme}://${hostOf(args)}:${port}`],
+      // Other users can see a process's words, but not its environment.
+      env: key === undefined ? {} : { VLLM_API_KEY: key },
       stdin: "null",
       stdout: "null",
       stderr: "inherit",
@@ -30,6 +38,19 @@ export function startWatcher(words: readonly string[], extra: Readonly<Record<st
       cause,
     });
   }
+}
+
+/** An address at which the engine answers this host. */
+function hostOf(args: ConfigMap): string {
+  const host = firstText(args.get("host")) ?? "127.0.0.1";
+  if (host === "0.0.0.0" || host === "::") return "127.0.0.1";
+  return host.includes(":") ? `[${host}]` : host;
+}
+
+/** A text, or the first of a list of them. */
+function firstText(value: ConfigValue | undefined): string | null {
+  const first = isList(value) ? value[0] : value;
+  return typeof first === "string" ? first : null;
 }
 
 /** The command line of this process without its own words, in every form of the executable. */

@@ -1,6 +1,6 @@
 import { errorFrom } from "../errors/from_unknown.ts";
 import { log } from "../log/logger.ts";
-import type { Adapter } from "./types.ts";
+import type { Adapter } from "./find_adapters.ts";
 
 export interface WatchOptions {
   /** The engine's address, such as `http://127.0.0.1:8000`. */

@@ -4,16 +4,29 @@ import { hubPlacement } from "../cache/hub_placement.ts";
 import { nearestInCache } from "../cache/names_in_cache.ts";
 import { localPlacement } from "../cache/local_placement.ts";
 import type { ModelPlace } from "../cache/types.ts";
+import type { DownloadReport } from "../download/download_report.ts";
 import { downloadInto } from "../download/download_into.ts";
 import { signatureTrust } from "../download/check_signature.ts";
 import { operatorGlobs } from "../download/operator_globs.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
 import { revisionIn } from "../sources/model_ref.ts";
+import type { TransferEvent } from "../transfer/types.ts";
 import { memoryFit } from "./memory_fit.ts";
-import { missingInWords, remedyFor } from "./missing_in_words.ts";
-import type { ServeOptions } from "./serve_options.ts";
-import type { ServingChoice } from "./serving_plan.ts";
+import { missingInWords, remedyFor } from "./model_place.ts";
+import type { ServingChoice, ServingInput } from "./serving_plan.ts";
+
+/** What a download takes from the command. */
+export interface DownloadOptions extends ServingInput {
+  /** Read only for a download. */
+  readonly signal: AbortSignal;
+  /** Opens the display of the progress when a download starts. */
+  readonly openProgress: () => {
+    onEvent(event: TransferEvent): void;
+    finish(report: DownloadReport): void;
+    close(): void;
+  };
+}
 
 /**
  * Downloads a missing model: from the hub into the Hugging Face cache, others into the local directory.
@@ -21,7 +34,7 @@ import type { ServingChoice } from "./serving_plan.ts";
  * @throws {AimError} `not-found` when offline; what a download throws.
  */
 export async function downloadMissing(
-  options: ServeOptions,
+  options: DownloadOptions,
   choice: ServingChoice,
   place: ModelPlace,
 ): Promise<void> {

@@ -6,12 +6,11 @@ import { log } from "../log/logger.ts";
 import { servingFiles } from "../download/serving_files.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { filesInCache, memoryFit, type ModelFiles, unsafeOf } from "./memory_fit.ts";
-import type { ServeOptions } from "./serve_options.ts";
-import type { ServingChoice } from "./serving_plan.ts";
+import type { ServingChoice, ServingInput } from "./serving_plan.ts";
 
 /** Directories for the engine's compiled code, which the next start uses. None without a cache. */
 export async function compiledCode(
-  { config, env }: ServeOptions,
+  { config, env }: ServingInput,
   { engine, profile, env: planned }: ServingChoice,
 ): Promise<Readonly<Record<string, string>>> {
   if (engine.package !== "vllm") return {};
@@ -24,7 +23,7 @@ export async function compiledCode(
 }
 
 /** Kernels of the GPU that were compiled ahead, if the image has some. */
-export async function copyKernels({ env, gpus }: ServeOptions, { engine }: ServingChoice): Promise<void> {
+export async function copyKernels({ env, gpus }: ServingInput, { engine }: ServingChoice): Promise<void> {
   if (!engine.aiterKernels || gpus.model === null || engine.program === null) return;
   const { files, warning } = await copyAiterKernels(gpus.model, engine.program.path, env);
   if (warning !== null) log.warn(warning);
@@ -37,7 +36,7 @@ export async function copyKernels({ env, gpus }: ServeOptions, { engine }: Servi
  * @throws {AimError} `integrity` if `AIM_REFUSE_UNSAFE` refuses what the engine would load.
  */
 export async function warnOfMemory(
-  { config, gpus }: Pick<ServeOptions, "config" | "gpus">,
+  { config, gpus }: Pick<ServingInput, "config" | "gpus">,
   { args }: Pick<ServingChoice, "args">,
   place: ModelPlace,
 ): Promise<void> {

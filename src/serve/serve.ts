@@ -1,3 +1,4 @@
+import { startWatcher } from "../adapters/start_watcher.ts";
 import { markUsed } from "../cache/last_used.ts";
 import { pathOfPlace } from "../cache/path_of_place.ts";
 import type { ModelPlace } from "../cache/types.ts";
@@ -7,7 +8,7 @@ import { replaceProcess } from "../engine/exec.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
 import { revokePermissions } from "../os/revoke_permissions.ts";
-import type { ServeOptions } from "./serve_options.ts";
+import type { DownloadOptions } from "./download_missing.ts";
 import { servingEngine } from "./serving_engine.ts";
 import {
   chooseServing,
@@ -18,8 +19,14 @@ import {
 } from "./serving_plan.ts";
 import { compiledCode, copyKernels, warnOfMemory } from "./prepare_engine.ts";
 import { startTimings } from "./timings.ts";
-import { watchBeside } from "./watch_beside.ts";
-import { missingInWords, remedyFor } from "./missing_in_words.ts";
+import { missingInWords, remedyFor } from "./model_place.ts";
+
+export interface ServeOptions extends DownloadOptions {
+  /** The words after `--`. */
+  readonly engineWords: readonly string[];
+  /** Called with the milliseconds of each step, right before the engine starts. */
+  readonly onTimings?: (steps: Readonly<Record<string, number>>) => void;
+}
 
 /**
  * Selects, resolves, downloads what is missing, and becomes the engine. Returns only if the process could
@@ -65,7 +72,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   if (config.acceleratorModel === null || downloaded) options.signal.throwIfAborted();
   const path = engine.program?.path ?? "";
   const engineEnv = { ...env, ...compiled, ...plan.env };
-  if (choice.watchesAdapters) watchBeside(config, plan.args, engineEnv);
+  if (choice.watchesAdapters) startWatcher(config.port, plan.args, engineEnv);
   timings.mark("prepare");
   if (config.logLevel === "DEBUG") log.debug("timings in milliseconds", timings.steps);
   options.onTimings?.(timings.steps);

@@ -1,3 +1,4 @@
+import { adaptersFor } from "../adapters/plan_adapters.ts";
 import { cachePaths, hubEnvironment } from "../cache/cache_paths.ts";
 import { lookLocal, resolveModel } from "../cache/resolve_model.ts";
 import type { ModelPlace } from "../cache/types.ts";
@@ -14,8 +15,7 @@ import { log } from "../log/logger.ts";
 import type { JudgedProfile, Profile } from "../profiles/types.ts";
 import type { ConfigMap } from "../values/value.ts";
 import { quantisationIn, revisionIn } from "../sources/model_ref.ts";
-import { adaptersFor } from "./adapters_for.ts";
-import { fileOf } from "./file_of.ts";
+import { fileOf } from "./model_place.ts";
 import { engineArguments } from "./engine_arguments.ts";
 import { modelToLoad, type NamedModel } from "./named_model.ts";
 import { selectProfileFor } from "./select_profile_for.ts";
@@ -59,10 +59,14 @@ export interface ServingPlan extends ServingChoice {
   };
 }
 
-export interface ServingRequest {
+/** What serving follows from. */
+export interface ServingInput {
   readonly config: Config;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly gpus: GpuInventory;
+}
+
+export interface ServingRequest extends ServingInput {
   readonly engine: ServingEngine;
   /** `show`: without a GPU, guess. */
   readonly need: "serve" | "show";
@@ -79,7 +83,7 @@ export async function chooseServing(request: ServingRequest): Promise<ServingCho
   const { config, env, gpus, engine, need } = request;
   const { profile, wanted, guessed, judged } = await selectProfileFor(config, gpus, need);
   const model = modelToLoad(config, wanted, profile.modelId);
-  const adapters = await adaptersFor(profile, config);
+  const adapters = await adaptersFor(profile.id, profile.metadata.features, config);
   const fitted = engineArguments({
     adapters,
     config,

@@ -1,17 +1,15 @@
 import { assertEquals } from "@std/assert";
 import { findAdapters } from "../../src/adapters/find_adapters.ts";
 import { planAdapters } from "../../src/adapters/plan_adapters.ts";
-import type { AdapterSettings } from "../../src/adapters/types.ts";
 import { isNumberLiteral } from "../../src/values/value.ts";
 import { writeAdapter } from "./adapter_folder.ts";
 
-const SETTINGS: AdapterSettings = {
-  source: "/adapters",
-  mode: "static",
-  maxCount: 8,
-  maxCpuCount: 4,
-  maxRank: 32,
-};
+const SETTINGS = {
+  adapterSource: "/adapters",
+  adapterMaxCount: 8,
+  adapterMaxCpuCount: 4,
+  adapterMaxRank: "32",
+} as const;
 const ADAPTERS = [{ name: "a", path: "/adapters/a", stamp: "" }, { name: "b", path: "/x=y/b", stamp: "" }];
 
 Deno.test("adapters are folders with a configuration and weights, within the maximum rank, sorted by name", async () => {
@@ -30,10 +28,13 @@ Deno.test("adapters are folders with a configuration and weights, within the max
     await Deno.writeTextFile(`${source}/broken/adapter_config.json`, "{");
     await Deno.writeTextFile(`${source}/file`, "");
     const warnings: string[] = [];
-    const found = await findAdapters({ source, maxRank: 32 }, (text) => warnings.push(text));
+    const found = await findAdapters(
+      { adapterSource: source, adapterMaxRank: "32" },
+      (text) => warnings.push(text),
+    );
     assertEquals(found.map((a) => a.name), ["a", "b.2", "link", "linked-to"]);
     assertEquals(warnings.map((text) => text.split(" ")[1]), ["broken", "large", "text"]);
-    assertEquals(await findAdapters({ source: `${source}/none`, maxRank: 32 }), []);
+    assertEquals(await findAdapters({ adapterSource: `${source}/none`, adapterMaxRank: "32" }), []);
   } finally {
     await Deno.remove(source, { recursive: true });
   }
@@ -42,7 +43,7 @@ Deno.test("adapters are folders with a configuration and weights, within the max
 Deno.test("an adapter whose files change has another stamp", async () => {
   const source = await Deno.makeTempDir();
   try {
-    const stamp = async () => (await findAdapters({ source, maxRank: 32 }))[0]?.stamp;
+    const stamp = async () => (await findAdapters({ adapterSource: source, adapterMaxRank: "32" }))[0]?.stamp;
     await writeAdapter(source, "a");
     const before = await stamp();
     assertEquals(await stamp(), before);
@@ -96,7 +97,7 @@ for (
   ] as const
 ) {
   Deno.test(`adapters: ${what}`, () => {
-    const plan = planAdapters(features, { ...SETTINGS, mode }, adapters);
+    const plan = planAdapters(features, { ...SETTINGS, adapterMode: mode }, adapters);
     const plain = [...plan.args].map(([name, value]) => [name, isNumberLiteral(value) ? value.value : value]);
     assertEquals(Object.fromEntries(plain), args);
     assertEquals(plan.watch, watch);

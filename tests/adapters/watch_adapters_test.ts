@@ -17,7 +17,7 @@ async function watched(
     apiKey,
     interval: 20,
     startInterval: 20,
-    find: () => findAdapters({ source, maxRank: 32 }, () => {}),
+    find: () => findAdapters({ adapterSource: source, adapterMaxRank: "32" }, () => {}),
     alive: () => running,
   });
   try {

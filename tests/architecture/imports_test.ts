@@ -22,7 +22,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   fit: ["cache", "values"],
   signing: ["os", "errors"],
   export: ["cache", "transfer", "sources", "os", "config", "log", "errors"],
-  adapters: ["values", "os", "log", "errors"],
+  adapters: ["values", "os", "config", "log", "errors"],
   download: [
     "signing",
     "archive",

@@ -3,7 +3,7 @@ import { directoryBytes } from "../../cache/files.ts";
 import { pathOfPlace } from "../../cache/path_of_place.ts";
 import type { ModelPlace } from "../../cache/types.ts";
 import { filesInCache, memoryFit, unsafeOf } from "../../serve/memory_fit.ts";
-import { missingInWords } from "../../serve/missing_in_words.ts";
+import { missingInWords } from "../../serve/model_place.ts";
 import { type Manifest, totalBytes } from "../../sources/manifest.ts";
 import type { Config } from "../../config/config.ts";
 import { kernelFiles } from "../../os/kernel_files.ts";

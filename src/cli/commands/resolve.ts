@@ -6,7 +6,7 @@ import { EXIT_CODES } from "../../errors/exit_codes.ts";
 import type { GpuInventory } from "../../gpu/types.ts";
 import { parseModelRef } from "../../sources/model_ref.ts";
 import { selectProfileFor } from "../../serve/select_profile_for.ts";
-import { fileOf } from "../../serve/file_of.ts";
+import { fileOf } from "../../serve/model_place.ts";
 import { resolveServing } from "../../serve/serving_plan.ts";
 import { modelToLoad, namedModel } from "../../serve/named_model.ts";
 import type { Command, CommandContext } from "../command.ts";

@@ -1,7 +1,6 @@
 import { findAdapters } from "../../adapters/find_adapters.ts";
 import { WATCH_COMMAND } from "../../adapters/start_watcher.ts";
 import { watchAdapters } from "../../adapters/watch_adapters.ts";
-import { adapterSettings } from "../../serve/adapter_settings.ts";
 import type { Command } from "../command.ts";
 import { flag } from "../flag.ts";
 
@@ -18,12 +17,11 @@ export const watchAdaptersCommand: Command = {
   permissions: { write: false, net: true, run: false, ffi: false },
   async run({ config, env, flags }) {
     const engine = Deno.ppid;
-    const settings = adapterSettings(config);
     await watchAdapters({
       engine: String(flags.url),
       apiKey: env.VLLM_API_KEY ?? null,
       interval: Math.max(config.adapterRefreshInterval, LEAST_INTERVAL),
-      find: () => findAdapters(settings),
+      find: () => findAdapters(config),
       alive: () => Deno.ppid === engine,
     });
   },

@@ -1,6 +1,11 @@
 import { remedyInWords } from "../cache/judge/remedy_in_words.ts";
 import type { ModelPlace } from "../cache/types.ts";
 
+/** The path that an engine is given: a directory, or a GGUF file. */
+export function fileOf({ path, gguf }: Extract<ModelPlace, { kind: "path" }>): string {
+  return gguf === undefined ? path : `${path}/${gguf}`;
+}
+
 /** Text about why a model is missing: every place, and what is missing there. */
 export function missingInWords(place: ModelPlace): string {
   return place.looked.map(({ path, reason }) => `${path}: ${reason}`).join("; ");
