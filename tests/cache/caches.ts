@@ -51,6 +51,8 @@ export interface Download {
   readonly revision?: string;
   readonly include?: readonly string[];
   readonly force?: boolean;
+  /** Beside the S3 server's variables. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export async function startCaches(
@@ -73,7 +75,7 @@ export async function startCaches(
     paths: pathsOf(cache),
     env: { ...s3.env, HF_ENDPOINT: hub.url, AIM_CACHE_PATH: cache },
     bytesSent: () => hub.bytesSent() + s3.bytesSent(),
-    async download({ layout, uri = HUB_MODEL, cache: at = cache, revision, include = [], force = false }) {
+    async download({ layout, uri = HUB_MODEL, cache: at = cache, revision, include = [], force = false, env = {} }) {
       const ref = parseModelRef(uri);
       const paths = pathsOf(at);
       const name = localNameOf(ref);
@@ -85,7 +87,7 @@ export async function startCaches(
         hfToken: () => Promise.resolve(null),
         protocols: ["HTTP"],
         offline: false,
-        env: s3.env,
+        env: { ...s3.env, ...env },
         jobs: 4,
       });
       try {

@@ -5,17 +5,11 @@ import { cachePaths } from "../../src/cache/cache_paths.ts";
 import { listModels } from "../../src/cache/list_models.ts";
 import { resolveModel } from "../../src/cache/resolve_model.ts";
 import { verifyModel } from "../../src/cache/verify_model.ts";
+import { gzipSync } from "node:zlib";
+import { makeTar } from "../archive/make_tar.ts";
 import { safetensorsBytes } from "../servers/content.ts";
-import {
-  asBytes,
-  type Caches,
-  HUB_MODEL,
-  LAYOUTS,
-  modelFiles,
-  run,
-  S3_MODEL,
-  startCaches,
-} from "./caches.ts";
+import { type ServedLayer, startOci } from "../servers/oci_server.ts";
+import { asBytes, HUB_MODEL, LAYOUTS, modelFiles, run, S3_MODEL, startCaches } from "./caches.ts";
 import { lookAfterFlushes } from "./mortal.ts";
 import { mountVolume, REFUSED } from "./volumes.ts";
 
@@ -34,28 +28,107 @@ const NEW = {
   "new/tokenizer.json": "[]\n",
 };
 
+type Layout = typeof LAYOUTS[number];
+
+/** A model at its source, with the old files at first. */
+interface Served extends AsyncDisposable {
+  readonly name: string;
+  /** `AIM_CACHE_PATH`. */
+  readonly cache: string;
+  download(layout: Layout, cache?: string): Promise<{ readonly path: string }>;
+  /** Replaces the old files with the new ones. */
+  update(): Promise<void>;
+}
+
+const SOURCES: Readonly<Record<string, () => Promise<Served>>> = {
+  "the hub": () => fromCaches(HUB_MODEL),
+  "S3": () => fromCaches(S3_MODEL),
+  "tar archives in a registry": () => fromRegistry("tar", (tar) => tar),
+  "tar+gzip archives in a registry": () => fromRegistry("tar+gzip", (tar) => new Uint8Array(gzipSync(tar))),
+};
+
+/** Tests that take part in a short run: each file system, layout and source once or twice. */
+const SHORT = [
+  ...["ext4 hub the hub", "ext4 local S3", "xfs local the hub", "xfs hub S3"],
+  ...["ext4 local tar+gzip archives in a registry", "xfs hub tar archives in a registry"],
+];
+
 for (const kind of ["ext4", "xfs"] as const) {
   for (const layout of LAYOUTS) {
-    for (const [what, uri] of [["the hub", HUB_MODEL], ["S3", S3_MODEL]] as const) {
-      const isLong = !FULL && (kind === "ext4") === (layout === "local") === (uri === HUB_MODEL);
+    for (const [what, start] of Object.entries(SOURCES)) {
+      const isLong = !FULL && !SHORT.includes(`${kind} ${layout} ${what}`);
       const refused = REFUSED[kind] ?? (isLong ? "AIM_TEST_FULL=1 runs it" : null);
       const why = refused === null ? "" : ` (not run: ${refused})`;
       Deno.test({
         name:
-          `power that is lost at any moment of a download and an update from ${what} into the ${layout} layout on ${kind} leaves the old model, the new one, or none${why}`,
+          `a power cut at any moment of a download and an update from ${what} into the ${layout} layout on ${kind} leaves the old model, the new one, or none${why}`,
         ignore: refused !== null,
-        fn: () => cuts(kind, layout, uri),
+        fn: () => cuts(kind, layout, start),
       });
     }
   }
 }
 
-async function cuts(kind: "ext4" | "xfs", layout: "local" | "hub", uri: string): Promise<void> {
-  // In memory, so that a copy of the disk is of one moment, nearly.
+async function fromCaches(uri: string): Promise<Served> {
+  const caches = await startCaches({ files: OLD });
+  const { hub, s3, cache } = caches;
+  return {
+    name: "org/model",
+    cache,
+    download: (layout, at = cache) => caches.download({ layout, uri, cache: at }),
+    async update() {
+      for (const [path, content] of Object.entries(NEW)) {
+        await hub.push("org/model", path, content);
+        await s3.put("models", `org/model/${path}`, content);
+      }
+      await hub.push("org/model", "old/tokenizer.json", null);
+      s3.remove("models", "org/model/old/tokenizer.json");
+    },
+    [Symbol.asyncDispose]: () => caches[Symbol.asyncDispose](),
+  };
+}
+
+/** Weights in one archive, the other files in a second. */
+async function fromRegistry(
+  suffix: string,
+  pack: (tar: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>,
+): Promise<Served> {
+  const layersOf = (files: Readonly<Record<string, Uint8Array | string>>): ServedLayer[] => {
+    const [weights = [], others = []] = [true, false].map((isWeights) =>
+      Object.entries(files).filter(([path]) => path.endsWith(".safetensors") === isWeights)
+    );
+    return [weights, others].map((entries, at) => ({
+      mediaType: `application/vnd.cncf.model.weight.v1.${suffix}`,
+      bytes: pack(makeTar(entries.map(([name, content]) => ({ name, content })))),
+      file: `archive ${at}`,
+    }));
+  };
+  const caches = await startCaches({ files: {} });
+  const server = await startOci({
+    layers: layersOf(OLD),
+    artifactType: "application/vnd.cncf.model.manifest.v1+json",
+  });
+  const uri = `oci://${server.host}/org/tiny`;
+  return {
+    name: "org/tiny",
+    cache: caches.cache,
+    download: (layout, cache = caches.cache) =>
+      caches.download({ layout, uri, cache, env: { AIM_OCI_INSECURE: server.host } }),
+    update: () => server.push(layersOf(NEW)),
+    async [Symbol.asyncDispose]() {
+      await server.close();
+      await caches[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function cuts(kind: "ext4" | "xfs", layout: Layout, start: () => Promise<Served>): Promise<void> {
+  // In memory, so that a copy of the disk takes almost no time.
   const work = await Deno.makeTempDir();
   await run("mount", "-t", "tmpfs", "-o", "size=2g", "tmpfs", work);
   try {
-    await cutsIn(work, kind, layout, uri);
+    await using served = await start();
+    await cutsIn(work, kind, layout, served);
   } finally {
     // The kernel gives up a loop device a moment after its file system.
     await run("umount", "--lazy", work);
@@ -66,16 +139,15 @@ async function cuts(kind: "ext4" | "xfs", layout: "local" | "hub", uri: string):
 async function cutsIn(
   work: string,
   kind: "ext4" | "xfs",
-  layout: "local" | "hub",
-  uri: string,
+  layout: Layout,
+  { name, cache, download, update }: Served,
 ): Promise<void> {
-  await using caches = await startCaches({ files: OLD });
   const images: string[] = [];
   let firstUpdate = 0;
   {
     // Without it, ext4 hides a missing flush by one of its own where a file is replaced.
     const options = kind === "ext4" ? "noauto_da_alloc" : "";
-    await using volume = await mountVolume(kind, caches.cache, options, work);
+    await using volume = await mountVolume(kind, cache, options, work);
     const copy = () => {
       const image = `${work}/${images.length}`;
       images.push(image);
@@ -83,11 +155,11 @@ async function cutsIn(
         .outputSync();
       assert(success);
     };
-    await lookAfterFlushes(copy, () => caches.download({ layout, uri }));
+    await lookAfterFlushes(copy, () => download(layout));
     copy();
     firstUpdate = images.length;
-    await update(caches);
-    await lookAfterFlushes(copy, () => caches.download({ layout, uri }));
+    await update();
+    await lookAfterFlushes(copy, () => download(layout));
     copy();
   }
   assert(firstUpdate > 5 && images.length - firstUpdate > 5, `${firstUpdate} of ${images.length}`);
@@ -121,7 +193,7 @@ async function cutsIn(
       const paths = layout === "hub"
         ? { ...all, root: `${mounted}/none` }
         : { ...all, hub: `${mounted}/none` };
-      const found = await resolveModel({ paths, name: "org/model" });
+      const found = await resolveModel({ paths, name });
       let state = "none";
       if (found.kind !== "missing") {
         const files = await modelFiles(found.kind === "path" ? found.path : found.snapshot);
@@ -129,10 +201,10 @@ async function cutsIn(
         assertEquals(inShort(files), inShort(asBytes(state === "old" ? OLD : NEW)), `cut ${at}`);
       }
       // A lock of this very process would count as held by a living one.
-      for (const folder of ["org/model", "hub/models--org--model"]) {
+      for (const folder of [name, `hub/models--${name.replace("/", "--")}`]) {
         await Deno.remove(`${mounted}/${folder}/.aim/lock`).catch(() => {});
       }
-      const { path } = await caches.download({ layout, uri, cache: mounted });
+      const { path } = await download(layout, mounted);
       assertEquals(inShort(await modelFiles(path)), inShort(asBytes(NEW)), `run again after cut ${at}`);
       for (const folder of await listModels(paths)) {
         for (const model of folder.models.filter((one) => one.path === path)) {
@@ -153,13 +225,4 @@ function inShort(files: ReadonlyMap<string, Uint8Array>): string[] {
   return [...files].filter(([path]) => !/\.aim-[0-9a-f]{8}\.incomplete(\.parts)?$/.test(path)).map((
     [path, bytes],
   ) => `${path} ${bytes.length} ${createHash("sha1").update(bytes).digest("hex")}`);
-}
-
-async function update({ hub, s3 }: Caches): Promise<void> {
-  for (const [path, content] of Object.entries(NEW)) {
-    await hub.push("org/model", path, content);
-    await s3.put("models", `org/model/${path}`, content);
-  }
-  await hub.push("org/model", "old/tokenizer.json", null);
-  s3.remove("models", "org/model/old/tokenizer.json");
 }

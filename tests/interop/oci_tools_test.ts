@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { aim } from "../cli/aim.ts";
 import { makeCertificates } from "../servers/certificates.ts";
 import { safetensorsBytes } from "../servers/content.ts";
+import { orasGo } from "./oras_go/oras_go.ts";
 import { pythonEnv } from "./python_env.ts";
 import { has, NO_REGISTRY, skopeo, startRegistry } from "../oci/docker_registry.ts";
 import { sha256, writeLayout } from "../oci/oci_layout.ts";
@@ -10,6 +11,7 @@ import { tokenServer } from "../oci/token_server.ts";
 // Artifacts that real tools make, in docker-registry with TLS and tokens.
 
 const oras = NO_REGISTRY === null ? await pythonEnv("oras", ["oras==0.2.43"]) : { skip: NO_REGISTRY };
+const goProgram = NO_REGISTRY === null ? await orasGo() : { skip: NO_REGISTRY };
 const certificates = await makeCertificates();
 const SKIP = NO_REGISTRY ?? (await has("buildah") ? null : "buildah is not installed") ??
   ("skip" in certificates ? certificates.skip : null) ?? (typeof oras === "string" ? null : oras.skip);
@@ -19,42 +21,53 @@ const MODEL = {
   "model.safetensors": safetensorsBytes(3_000_000),
 };
 
-/** What a tool is given. */
 interface Push {
-  /** Holds `model/` and `auth.json`. */
+  /** Contains `model/` and `auth.json`. */
   readonly directory: string;
   readonly host: string;
   readonly ca: string;
 }
 
-/** Pushes `model/` as `HOST/models/KIND:v1`. */
-const TOOLS: Readonly<Record<string, (push: Push, target: string) => Promise<void>>> = {
-  "oras, a folder": async (given, target) => {
+/** Pushes `model/` to the target. May return the manifest's digest, by which the model is then downloaded. */
+type Tool = (push: Push, target: string) => Promise<string | void>;
+
+const TOOLS: Readonly<Record<string, Tool>> = {
+  "oras in Python pushes a folder": async (given, target) => {
     await orasClient(
       given,
       `push(target=sys.argv[1], files=["model"], disable_path_validation=True, config_path=sys.argv[3])`,
       target,
     );
   },
-  "buildah, gzip": (push, target) => buildah(push, target, []),
-  "buildah, zstd": (push, target) => buildah(push, target, ["--compression-format", "zstd"]),
-  "buildah, not packed": (push, target) => buildah(push, target, ["--disable-compression"]),
-  "aim export": async (given, target) => {
+  "oras in Go pushes a folder": (given, target) =>
+    orasInGo(given, given.directory, ["push", target, "model"]),
+  "oras in Go pushes files": (given, target) =>
+    orasInGo(given, `${given.directory}/model`, ["push", target, ...Object.keys(MODEL)]),
+  "aim exports and oras in Go copies": async (given, target) => {
+    const exported = await exportModel(given);
+    const copied = await orasInGo(given, given.directory, [
+      "copy",
+      `${given.directory}/layout`,
+      "latest",
+      target,
+    ]);
+    assertEquals(copied, exported);
+    return copied;
+  },
+  "buildah pushes with gzip": (push, target) => buildah(push, target, []),
+  "buildah pushes with zstd": (push, target) => buildah(push, target, ["--compression-format", "zstd"]),
+  "buildah pushes without compression": (push, target) => buildah(push, target, ["--disable-compression"]),
+  "aim exports and skopeo copies": async (given, target) => {
     const { directory } = given;
-    const env = { AIM_CACHE_PATH: `${directory}/origin` };
-    await Deno.mkdir(`${directory}/origin/org`, { recursive: true });
-    await run("cp", ["-r", "model", "origin/org/model"], directory);
-    const { code, stderr } = await aim(["export", "org/model", `${directory}/layout`, "--oci-layout"], {
-      env,
-    });
-    assertEquals(code, 0, stderr);
+    const digest = await exportModel(given);
     await copy(directory, `oci:${directory}/layout:latest`, target);
     // ORAS finds the files in it, too.
     await orasClient(given, `pull(target=sys.argv[1], outdir="pulled", config_path=sys.argv[3])`, target);
     await run("diff", ["-r", "model", "pulled"], directory);
+    return digest;
   },
-  // KitOps' own program is not in any registry of packages: its media types, and a tar archive by GNU tar.
-  "a ModelKit": async ({ directory }, target) => {
+  // No package registry has KitOps' own program: this is its media types with an archive made by GNU tar.
+  "skopeo copies a ModelKit": async ({ directory }, target) => {
     await run("tar", ["--format=pax", "-czf", "kit.tgz", "model"], directory);
     const type = "application/vnd.kitops.modelkit";
     await writeLayout(`${directory}/kit`, {
@@ -75,6 +88,23 @@ const TOOLS: Readonly<Record<string, (push: Push, target: string) => Promise<voi
     await copy(directory, `oci:${directory}/kit:latest`, target);
   },
 };
+
+/** Exports `model/` to `layout/`. @returns The digest of the manifest. */
+async function exportModel({ directory }: Push): Promise<string> {
+  await Deno.mkdir(`${directory}/origin/org`, { recursive: true });
+  await run("cp", ["-r", "model", "origin/org/model"], directory);
+  const words = ["export", "org/model", `${directory}/layout`, "--oci-layout", "--format", "json"];
+  const { code, stdout, stderr } = await aim(words, { env: { AIM_CACHE_PATH: `${directory}/origin` } });
+  assertEquals(code, 0, stderr);
+  return JSON.parse(stdout).digest;
+}
+
+/** Runs the program of `oras_go`, logged in. @returns The digest of the manifest. */
+async function orasInGo({ ca }: Push, cwd: string, args: readonly string[]): Promise<string> {
+  assert(typeof goProgram === "string");
+  const env = { REGISTRY_LOGIN: "user:secret", SSL_CERT_FILE: ca };
+  return (await run(goProgram, args, cwd, env)).trim();
+}
 
 /** Runs a method of the Python client, logged in. */
 async function orasClient({ directory, host, ca }: Push, method: string, target: string): Promise<void> {
@@ -113,18 +143,20 @@ async function run(
   args: readonly string[],
   cwd: string,
   env: Readonly<Record<string, string>> = {},
-): Promise<void> {
+): Promise<string> {
   const { success, stderr, stdout } = await new Deno.Command(program, { args: [...args], cwd, env }).output();
-  const said = new TextDecoder().decode(stderr) + new TextDecoder().decode(stdout);
-  assert(success, `${program} ${args.join(" ")}: ${said}`);
+  const printed = new TextDecoder().decode(stdout);
+  assert(success, `${program} ${args.join(" ")}: ${new TextDecoder().decode(stderr)}${printed}`);
+  return printed;
 }
 
 for (const [tool, push] of Object.entries(TOOLS)) {
+  const skip = SKIP ?? (tool.includes("in Go") && typeof goProgram !== "string" ? goProgram.skip : null);
   Deno.test({
-    name: `what ${tool} makes is fetched over TLS with a token, into both layouts${
-      SKIP === null ? "" : ` (skipped: ${SKIP})`
+    name: `${tool}: aim downloads it over TLS with a token, into both layouts${
+      skip === null ? "" : ` (skipped: ${skip})`
     }`,
-    ignore: SKIP !== null,
+    ignore: skip !== null,
     fn: async () => {
       if ("skip" in certificates) return;
       const { tls, caPath } = certificates;
@@ -143,9 +175,9 @@ for (const [tool, push] of Object.entries(TOOLS)) {
         for (const [path, bytes] of Object.entries(MODEL)) {
           await Deno.writeFile(`${directory}/model/${path}`, bytes);
         }
-        await push({ directory, host, ca: caPath }, `${host}/models/tiny:v1`);
+        const digest = await push({ directory, host, ca: caPath }, `${host}/models/tiny:v1`);
 
-        const uri = `oci://${host}/models/tiny:v1`;
+        const uri = `oci://${host}/models/tiny${digest ? `@${digest}` : ":v1"}`;
         const env = {
           AIM_CACHE_PATH: `${directory}/cache`,
           REGISTRY_AUTH_FILE: `${directory}/auth.json`,

@@ -34,6 +34,8 @@ export async function tokenServer(
   await Deno.remove(folder, { recursive: true });
   const port = freePort();
   const server = Deno.serve({ hostname: "127.0.0.1", port, ...tls, onListen() {} }, async (request) => {
+    // No OAuth2, as with most registries: Go's clients then ask the other way.
+    if (request.method !== "GET") return new Response(null, { status: 405 });
     const url = new URL(request.url);
     const known = request.headers.get("authorization") === `Basic ${btoa(`${login.user}:${login.password}`)}`;
     if (request.headers.has("authorization") && !known) return new Response(null, { status: 401 });

@@ -1,0 +1,10 @@
+const SCRIPT = new URL("build.sh", import.meta.url).pathname;
+
+/** The program of `main.go`: built once, kept between runs. Says why if it is not available. */
+export async function orasGo(): Promise<string | { readonly skip: string }> {
+  const { code, stdout, stderr } = await new Deno.Command(SCRIPT, { stdin: "null" }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
+  if (code === 0) return text(stdout);
+  if (code === 75) return { skip: text(stderr).split("\n").at(-1) ?? "" };
+  throw new Error(`build.sh: ${text(stderr)}`);
+}
