@@ -147,7 +147,7 @@ fleetTest(
 );
 
 fleetTest(
-  "a pull-through registry asks once behind nginx, and no more once one node has filled it",
+  "a pull-through registry with nginx towards the origin asks once, even if all nodes start at the same time",
   noNginx ?? NO_REGISTRY,
   async () => {
     await using origin = await startRegistry();
@@ -155,20 +155,18 @@ fleetTest(
     assert(!("skip" in cache));
     await using _ = cache;
     await using mirror = await startRegistry({ kind: "none" }, { remote: cache.url });
-    const fleet = {
-      ref: await pushed(origin),
-      env: { AIM_OCI_MIRRORS: `${origin.host}=${mirror.host}`, AIM_OCI_INSECURE: "true" },
-    };
-    await downloadOnFleet({ ...fleet, count: 1, kill: false });
-    assertSentOnce(await origin.blobBytesSent());
-    await filled(mirror);
-    const before = await origin.blobBytesSent();
     const nodes = await downloadOnFleet({
-      ...fleet,
-      env: { ...fleet.env, AIM_DOWNLOAD_MAX_BANDWIDTH: "20MB" },
+      ref: await pushed(origin),
+      env: {
+        AIM_OCI_MIRRORS: `${origin.host}=${mirror.host}`,
+        AIM_OCI_INSECURE: "true",
+        AIM_DOWNLOAD_MAX_BANDWIDTH: "20MB",
+      },
     });
     assertResumed(nodes[0]);
-    assertEquals(await origin.blobBytesSent() - before, 0);
+    assertSentOnce(await origin.blobBytesSent());
+    // The nodes did not ask the origin themselves. The mirror's log lacks what it sent to connections that were closed early.
+    assert(await mirror.blobBytesSent() > (nodes.length - 1) * FLEET_BYTES);
   },
 );
 
@@ -290,22 +288,4 @@ async function pushed(registry: DockerRegistry): Promise<string> {
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
-}
-
-/** Waits until a pull-through registry has stored every blob: it does so beside answering. */
-async function filled(registry: DockerRegistry): Promise<void> {
-  const { size } = await Deno.stat(registry.storage);
-  assert(size > 0);
-  for (let left = 300; left > 0; left--) {
-    if (storedBytes(`${registry.storage}/docker/registry/v2/blobs`) >= FLEET_BYTES) return;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  throw new Error("the registry has not stored the model");
-}
-
-function storedBytes(directory: string): number {
-  return [...Deno.readDirSync(directory)].reduce((sum, { name, isDirectory }) => {
-    const path = `${directory}/${name}`;
-    return sum + (isDirectory ? storedBytes(path) : Deno.statSync(path).size);
-  }, 0);
 }
