@@ -75,7 +75,9 @@ export async function startCaches(
     paths: pathsOf(cache),
     env: { ...s3.env, HF_ENDPOINT: hub.url, AIM_CACHE_PATH: cache },
     bytesSent: () => hub.bytesSent() + s3.bytesSent(),
-    async download({ layout, uri = HUB_MODEL, cache: at = cache, revision, include = [], force = false, env = {} }) {
+    async download(
+      { layout, uri = HUB_MODEL, cache: at = cache, revision, include = [], force = false, env = {} },
+    ) {
       const ref = parseModelRef(uri);
       const paths = pathsOf(at);
       const name = localNameOf(ref);
