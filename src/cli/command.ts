@@ -1,6 +1,7 @@
 import type { Config } from "../config/config.ts";
 import type { SettingName } from "../config/settings.ts";
 import type { Permissions } from "../os/revoke_permissions.ts";
+import type { Page } from "./style.ts";
 
 /**
  * Whether a command loads the C library's calls for writing files before it revokes `ffi`. They open each directory
@@ -15,26 +16,22 @@ export interface FlagSpec {
   /** `--name`, without dashes. */
   readonly name: string;
   /** One letter, without dash. */
-  readonly short?: string;
+  readonly short?: string | undefined;
   /**
    * `boolean` takes no value (`--force`, also `--no-force` and `--force=false`) and is false by default; `list` may be
    * repeated and is empty by default; `string` is undefined unless it has a default.
    */
   readonly type: "boolean" | "string" | "list";
   /** The value's name in help, such as `FORMAT`. */
-  readonly value?: string;
+  readonly value?: string | undefined;
   readonly choices?: readonly string[];
   readonly default?: string;
   readonly help: string;
 }
 
-/** What standard output or standard error is connected to. */
-export interface Terminal {
+/** What standard output or standard error is connected to. Colours: see `colourEnabled`. */
+export interface Terminal extends Page {
   readonly isTerminal: boolean;
-  /** Whether to use colours: by NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE, TERM, and on terminals. */
-  readonly colour: boolean;
-  /** Characters in a line; `Infinity` without a terminal. */
-  readonly columns: number;
 }
 
 /** All commands, for help and completion. */
@@ -54,6 +51,8 @@ export interface CommandContext<Prepared = unknown> {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Writes to standard output. */
   print(text: string): void;
+  /** Writes a result to standard output: with `--format json` the value, else the text. */
+  report(value: object, text: () => string): void;
   /** Writes to standard error. */
   writeError(text: string): void;
   /** Aborted by SIGINT and SIGTERM, with an AimError as its reason. Until it is read, they end the process. */
@@ -68,17 +67,22 @@ export interface CommandContext<Prepared = unknown> {
   readonly prepared: Prepared;
 }
 
+/** A word that a command takes. */
+export interface Positional {
+  /** As in help, such as `MODEL`. */
+  readonly name: string;
+  readonly required: boolean;
+  /** Any number of words. */
+  readonly many?: boolean;
+  readonly choices?: readonly string[] | undefined;
+}
+
 /** A command: it validates its input, calls a workflow and prints the result. */
 export interface Command<Prepared = unknown> {
   /** As typed, such as `cache verify`. */
   readonly name: string;
   readonly summary: string;
-  readonly positionals: readonly {
-    readonly name: string;
-    readonly required: boolean;
-    readonly many?: boolean;
-    readonly choices?: readonly string[];
-  }[];
+  readonly positionals: readonly Positional[];
   /**
    * The meaning of the positional MODEL. `served`: the same as `--model` and `--model-id`, for profile selection.
    * `source`: the same as `--model-id`, exactly this source; only `--model` is for profile selection.

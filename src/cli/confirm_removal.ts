@@ -2,16 +2,16 @@ import { type Removable, type RemovalPlan, removePlanned } from "../cache/clean_
 import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
 import type { CommandContext, FlagSpec } from "./command.ts";
+import { flag, formatFlag } from "./define.ts";
 import { formatBytes } from "./format.ts";
 import { folderInWords } from "./pick_models.ts";
-import { jsonReport } from "./json_report.ts";
-import { formatFlag } from "./format_flag.ts";
-import { flag } from "./flag.ts";
 
 export const REMOVAL_FLAGS: readonly FlagSpec[] = [
   flag("-y|--yes", "remove without asking"),
   formatFlag("text", "json"),
 ];
+
+type Removed = Pick<Removable, "path" | "why" | "bytes">;
 
 /**
  * Shows what would be removed, asks (unless `--yes` is given), and removes it. A model that is being downloaded stays.
@@ -23,49 +23,47 @@ export async function confirmRemoval(
   context: CommandContext,
   plans: readonly RemovalPlan[],
   { named }: { readonly named: boolean },
-): Promise<number> {
-  const code = await removeFree(context, plans);
-  const [busy] = named ? plans.filter((plan) => plan.busy !== null) : [];
-  if (busy === undefined) return code;
-  throw new AimError(
-    "no-space",
-    `${folderInWords(busy.folder)} is not removed: ${busy.busy} is downloading it`,
-    { hint: "wait until it is done or end that process, then run again" },
-  );
-}
-
-async function removeFree(context: CommandContext, plans: readonly RemovalPlan[]): Promise<number> {
-  const { flags, print, signal } = context;
-  const json = flags.format === "json";
-  for (const plan of plans.filter((one) => one.busy !== null)) {
+): Promise<void> {
+  const [free, busy] = [
+    plans.filter((plan) => plan.busy === null),
+    plans.filter((plan) => plan.busy !== null),
+  ];
+  for (const plan of busy) {
     log.warn(`${folderInWords(plan.folder)} is left alone: ${plan.busy} is downloading it`);
   }
-  const free = plans.filter((plan) => plan.busy === null);
-  const bytes = free.flatMap((plan) => plan.removables).reduce((sum, one) => sum + one.bytes, 0);
-  if (!json) { for (const line of linesOf(free)) print(`${line}\n`); }
+  const planned = free.flatMap((plan) => plan.removables);
+  if (context.flags.format !== "json") context.print(planned.map(lineOf).join(""));
   if (free.length === 0) {
-    print(json ? jsonReport({ removed: [], freedBytes: 0 }) : "nothing to remove\n");
-    return 0;
+    context.report({ removed: [], freedBytes: 0 }, () => "nothing to remove\n");
+  } else if (context.flags.yes !== true && !ask(context, sumOf(planned))) {
+    context.print("nothing was removed\n");
+  } else {
+    const removed: Removed[] = [];
+    for (const plan of free) {
+      for (const { path, why, bytes } of await removePlanned(plan, context.signal)) {
+        removed.push({ path, why, bytes });
+      }
+    }
+    const freedBytes = sumOf(removed);
+    context.report({ removed, freedBytes }, () => `removed, ${formatBytes(freedBytes)} are free\n`);
   }
-  if (flags.yes !== true && !ask(context, bytes)) {
-    print("nothing was removed\n");
-    return 0;
-  }
-  const removed: Pick<Removable, "path" | "why" | "bytes">[] = [];
-  for (const plan of free) {
-    for (const { path, why, bytes } of await removePlanned(plan, signal)) removed.push({ path, why, bytes });
-  }
-  const freed = removed.reduce((sum, one) => sum + one.bytes, 0);
-  print(
-    json ? jsonReport({ removed, freedBytes: freed }) : `removed, ${formatBytes(freed)} are free\n`,
+  const [stays] = named ? busy : [];
+  if (stays === undefined) return;
+  throw new AimError(
+    "no-space",
+    `${folderInWords(stays.folder)} is not removed: ${stays.busy} is downloading it`,
+    {
+      hint: "wait until it is done or end that process, then run again",
+    },
   );
-  return 0;
 }
 
-function linesOf(plans: readonly RemovalPlan[]): string[] {
-  return plans.flatMap((plan) =>
-    plan.removables.map(({ path, why, bytes }) => `${formatBytes(bytes).padStart(9)}  ${path}  (${why})`)
-  );
+function sumOf(all: readonly Removed[]): number {
+  return all.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+function lineOf({ path, why, bytes }: Removed): string {
+  return `${formatBytes(bytes).padStart(9)}  ${path}  (${why})\n`;
 }
 
 function ask({ stdout }: CommandContext, bytes: number): boolean {
@@ -73,7 +71,9 @@ function ask({ stdout }: CommandContext, bytes: number): boolean {
     throw new AimError(
       "usage",
       `${formatBytes(bytes)} would be removed, and there is no terminal to ask at`,
-      { hint: "give --yes to remove them" },
+      {
+        hint: "give --yes to remove them",
+      },
     );
   }
   return /^y(es)?$/i.test(prompt(`Remove ${formatBytes(bytes)}? [y/N]`) ?? "");

@@ -6,8 +6,7 @@ import { transferSettings } from "../download/transfer_settings.ts";
 import { AimError } from "../errors/aim_error.ts";
 import type { CommandContext, FlagSpec } from "./command.ts";
 import { PROGRESS_MODES } from "./progress.ts";
-import { formatFlag } from "./format_flag.ts";
-import { flag } from "./flag.ts";
+import { choiceFlag, flag, formatFlag } from "./define.ts";
 
 /** Settings of every command that downloads. */
 export const DOWNLOAD_SETTINGS = [
@@ -25,10 +24,11 @@ export const DOWNLOAD_SETTINGS = [
   "signatureCertificates",
 ] as const satisfies readonly SettingName[];
 
-export const PROGRESS_FLAG = flag("--progress MODE", "how progress is shown, on standard error", {
-  choices: PROGRESS_MODES,
-  default: "auto",
-});
+export const PROGRESS_FLAG = choiceFlag(
+  "--progress MODE",
+  "how progress is shown, on standard error",
+  PROGRESS_MODES,
+);
 
 /** Flags of every command that downloads on request. */
 export const DOWNLOAD_FLAGS: readonly FlagSpec[] = [

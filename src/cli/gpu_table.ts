@@ -1,19 +1,18 @@
 import type { Gpu, GpuInventory } from "../gpu/types.ts";
 import { formatBytes } from "./format.ts";
-import { hiddenGpus } from "./hidden_gpus.ts";
 import { wrap } from "./render_help.ts";
-import { style } from "./style.ts";
+import { type Page, style } from "./style.ts";
 import { type Column, table } from "./table.ts";
 
 /** The GPUs as a table, with hidden GPUs, warnings and reasons below it. */
-export function gpuTable(inventory: GpuInventory, options: { colour: boolean; width: number }): string {
-  const { green, yellow } = style(options.colour);
+export function gpuTable(inventory: GpuInventory, page: Page): string {
+  const { green, yellow } = style(page.colour);
   const note = (text: string) =>
-    wrap(text, options.width - 2).map((line, at) => (at === 0 ? line : `  ${line}`));
+    wrap(text, page.width - 2).map((line, at) => (at === 0 ? line : `  ${line}`));
   const paint = (gpu: Gpu, line: string) => (gpu.visible ? green(line) : yellow(line));
   const { gpus, model, warnings, reasons } = inventory;
   const lines = [
-    ...gpus.length === 0 ? [] : table(COLUMNS, gpus, { ...options, paint }),
+    ...gpus.length === 0 ? [] : table(COLUMNS, gpus, page, paint),
     summary(inventory),
     ...hiddenGpus(gpus).flatMap((text) => note(`- ${text}`)),
     ...warnings.flatMap((warning) => note(`warning: ${warning}`).map(yellow)),
@@ -56,4 +55,33 @@ function partitionOf({ partition }: Gpu): string {
   return partition === null
     ? "-"
     : `${partition.compute}/${partition.memory} ${partition.index + 1} of ${partition.count}`;
+}
+
+/** The GPUs that this container cannot use: one line for each reason, such as `GPUs 1-7: ...`. */
+export function hiddenGpus(gpus: readonly Gpu[]): string[] {
+  const groups = new Map<string, { readonly indexes: number[]; readonly first: string }>();
+  for (const { index, hiddenBecause, renderNode } of gpus) {
+    if (hiddenBecause === null) continue;
+    // Reasons may differ only in the node.
+    const same = renderNode === null
+      ? hiddenBecause
+      : hiddenBecause.replaceAll(renderNode, renderNode.replace(/\d+$/, "*"));
+    const group = groups.get(same) ?? { indexes: [], first: hiddenBecause };
+    group.indexes.push(index);
+    groups.set(same, group);
+  }
+  return [...groups].map(([reason, { indexes, first }]) =>
+    indexes.length === 1 ? `GPU ${indexes[0]}: ${first}` : `GPUs ${ranges(indexes)}: ${reason}`
+  );
+}
+
+/** `0-3, 6`. */
+function ranges(numbers: readonly number[]): string {
+  const found: [number, number][] = [];
+  for (const n of numbers) {
+    const last = found.at(-1);
+    if (last !== undefined && last[1] === n - 1) last[1] = n;
+    else found.push([n, n]);
+  }
+  return found.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(", ");
 }

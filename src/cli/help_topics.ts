@@ -1,24 +1,28 @@
-import { ALSO_HONOURED } from "../config/variables.ts";
 import { type SettingName, SETTINGS } from "../config/settings.ts";
+import { ALSO_HONOURED } from "../config/variables.ts";
 import { EXIT_CODES } from "../errors/exit_codes.ts";
-import { keysOf, OUTPUT_SCHEMAS } from "./output_schema.ts";
 import { type CommandTable, loadsFirst } from "./command.ts";
-import { type Page, settingRow, twoColumns, wrap } from "./render_help.ts";
-import { style } from "./style.ts";
+import { pageText, settingRow, twoColumns, wrap } from "./render_help.ts";
+import schema from "./schemas/output.schema.json" with { type: "json" };
+import { type Page, style } from "./style.ts";
 
-/** A page of help that is not about one command. */
-export interface HelpTopic {
-  readonly name: string;
-  readonly summary: string;
-  render(page: Page, commands: CommandTable): Promise<string> | string;
+type Lines = readonly string[];
+
+const TOPICS: Readonly<Record<string, (page: Page, commands: CommandTable) => Promise<Lines> | Lines>> = {
+  "environment": environment,
+  "exit-codes": exitCodes,
+  "permissions": permissions,
+  "json": json,
+};
+
+/** Pages of help that are not about one command. */
+export const TOPIC_NAMES: readonly string[] = Object.keys(TOPICS);
+
+/** The page of a topic; `null` for another name. */
+export async function renderTopic(name: string, page: Page, commands: CommandTable): Promise<string | null> {
+  const lines = TOPIC_NAMES.includes(name) ? await TOPICS[name]?.(page, commands) : undefined;
+  return lines === undefined ? null : pageText([style(page.colour).bold(`aim help ${name}`), "", ...lines]);
 }
-
-export const TOPICS: readonly HelpTopic[] = [
-  { name: "environment", summary: "every variable, its flag and default", render: renderEnvironment },
-  { name: "exit-codes", summary: "what the exit codes mean", render: renderExitCodes },
-  { name: "permissions", summary: "what each command may do", render: renderPermissions },
-  { name: "json", summary: "what --format json prints", render: renderJson },
-];
 
 const GROUPS = {
   model: "Model and engine",
@@ -31,104 +35,102 @@ const GROUPS = {
   log: "Logs",
 } as const;
 
-function renderEnvironment(page: Page): string {
-  const { bold } = style(page.colour);
+function environment({ colour, width }: Page): Lines {
+  const { bold } = style(colour);
+  const names = Object.keys(SETTINGS) as SettingName[];
   const groups = Object.entries(GROUPS).flatMap(([group, title]) => {
-    const names = (Object.keys(SETTINGS) as SettingName[]).filter((n) => SETTINGS[n].group === group);
-    return [bold(title), ...twoColumns(names.map(environmentRow), page.width), ""];
+    const rows = names.filter((name) => SETTINGS[name].group === group).map((name) =>
+      settingRow(name, "variable")
+    );
+    return [bold(title), ...twoColumns(rows, width), ""];
   });
-  return joined([
-    bold("aim help environment"),
-    "",
-    ...wrap(
-      "Every setting has a variable, and most have a flag. Precedence: flag, environment variable, default. An empty " +
-        "variable counts as unset. Booleans: true, false, 1, 0, yes, no, on, off in any case. Sizes: 1048576, 8M or " +
-        "8MiB (powers of 1024), 8MB (powers of 1000). Durations: 90, 500ms, 2m, 1h.",
-      page.width,
-    ),
+  const intro =
+    "Every setting has a variable, and most have a flag. Precedence: flag, environment variable, default. An empty " +
+    "variable counts as unset. Booleans: true, false, 1, 0, yes, no, on, off in any case. Sizes: 1048576, 8M or " +
+    "8MiB (powers of 1024), 8MB (powers of 1000). Durations: 90, 500ms, 2m, 1h.";
+  return [
+    ...wrap(intro, width),
     "",
     ...groups,
     bold("Also honoured"),
-    ...twoColumns(Object.entries(ALSO_HONOURED), page.width),
-  ]);
+    ...twoColumns(Object.entries(ALSO_HONOURED), width),
+  ];
 }
 
-function environmentRow(name: SettingName): [string, string] {
-  const { env, flag } = SETTINGS[name];
-  const [first, second] = settingRow(name);
-  if (flag === null) return [first, second];
-  return [env.join(", "), second.replace(env.join(", "), first)];
+function exitCodes({ width }: Page): Lines {
+  const rows = Object.values(EXIT_CODES).map(({ code, meaning }) => [String(code), meaning] as const);
+  return twoColumns([["0", "done"], ...rows], width);
 }
 
-function renderExitCodes({ colour, width }: Page): string {
-  const rows = Object.values(EXIT_CODES).map((
-    { code, meaning },
-  ): [string, string] => [String(code), meaning]);
-  return joined([
-    style(colour).bold("aim help exit-codes"),
+async function permissions({ colour, width }: Page, table: CommandTable): Promise<Lines> {
+  const commands = (await Promise.all(table.names().map(table.load))).filter((command) => command !== null);
+  const first = Math.max(...commands.map(({ name }) => name.length)) + 4;
+  const row = (name: string, ...cells: readonly string[]) =>
+    `  ${name.padEnd(first)}${cells.map((cell) => cell.padEnd(7)).join("")}`;
+  const yes = (may: boolean) => may ? "yes" : "-";
+  const intro =
+    "What each command may do while it runs; every other permission is revoked before it starts. All may read " +
+    "files. Commands marked * first look at the hardware with run and ffi, then give both up. first: libraries " +
+    "are loaded before ffi is given up. repair: only with --repair.";
+  return [
+    ...wrap(intro, width),
     "",
-    ...twoColumns([["0", "done"], ...rows], width),
-  ]);
-}
-
-async function renderPermissions({ colour, width: columns }: Page, table: CommandTable): Promise<string> {
-  const { bold } = style(colour);
-  const commands = (await Promise.all(table.names().map((name) => table.load(name)))).filter((c) =>
-    c !== null
-  );
-  const yes = (may: boolean) => (may ? "yes" : "-").padEnd(7);
-  const width = Math.max(...commands.map((c) => c.name.length)) + 4;
-  return joined([
-    bold("aim help permissions"),
-    "",
-    ...wrap(
-      "What each command may do while it runs; every other permission is revoked before it starts. All may read " +
-        "files. Commands marked * first look at the hardware with run and ffi, then give both up. first: libraries " +
-        "are loaded before ffi is given up. repair: only with --repair.",
-      columns,
-    ),
-    "",
-    bold(`  ${"command".padEnd(width)}write  net    run    ffi`),
-    ...commands.map(({ name, permissions: p, netOnlyWith, prepare }) => {
-      const net = p.net && netOnlyWith !== undefined ? netOnlyWith.padEnd(7) : yes(p.net);
-      const named = prepare === undefined ? name : `${name} *`;
-      return `  ${named.padEnd(width)}${yes(p.write)}${net}${yes(p.run)}${
-        loadsFirst(p) ? "first" : yes(p.ffi)
-      }`;
-    }),
-  ]);
-}
-
-function renderJson({ colour, width }: Page): string {
-  const { bold } = style(colour);
-  const named = (title: string) => title.startsWith("-") || title.startsWith("an ") ? title : `aim ${title}`;
-  const rows = Object.values(OUTPUT_SCHEMAS).flatMap((schema) => {
-    const keys = new Map(keysOf(schema).map(({ key, says }) => [key, says]));
-    return [
-      bold(named(schema.title ?? "")),
-      ...wrap(
-        `${schema.description ?? ""}${schema.type === "array" ? " (a list of objects)" : ""}`,
-        width - 2,
+    style(colour).bold(row("command", "write", "net", "run", "ffi").trimEnd()),
+    ...commands.map(({ name, permissions: { write, net, run, ffi }, netOnlyWith, prepare }) =>
+      row(
+        prepare === undefined ? name : `${name} *`,
+        yes(write),
+        net && netOnlyWith !== undefined ? netOnlyWith : yes(net),
+        yes(run),
+        loadsFirst({ write, net, run, ffi }) ? "first" : yes(ffi),
       )
+    ),
+  ];
+}
+
+function json({ colour, width }: Page): Lines {
+  const rows = Object.values(OUTPUT_SCHEMAS).flatMap(({ title = "", description = "", ...schema }) => {
+    const keys = new Map(keysOf(schema).map(({ key, says }) => [key, says]));
+    keys.delete("schemaVersion");
+    return [
+      style(colour).bold(/^(?:-|an )/.test(title) ? title : `aim ${title}`),
+      ...wrap(description + (schema.type === "array" ? " (a list of objects)" : ""), width - 2)
         .map((line) => `  ${line}`),
-      ...twoColumns([...keys].filter(([key]) => key !== "schemaVersion"), width),
+      ...twoColumns([...keys], width),
       "",
     ];
   });
-  return joined([
-    bold("aim help json"),
-    "",
-    ...wrap(
-      "The JSON is all there is on standard output; logs and progress go to standard error. Sizes are bytes, times " +
-        "milliseconds, dates RFC 3339. schemaVersion changes when a key goes or changes its meaning; keys are added " +
-        "without. The JSON Schemas are in src/cli/schemas/output.schema.json.",
-      width,
-    ),
-    "",
-    ...rows,
-  ]);
+  const intro =
+    "Standard output has only the JSON; logs and progress go to standard error. Sizes are bytes, times " +
+    "milliseconds, dates RFC 3339. schemaVersion changes when a key goes or changes its meaning; keys are added " +
+    "without. The JSON Schemas are in src/cli/schemas/output.schema.json.";
+  return [...wrap(intro, width), "", ...rows];
 }
 
-function joined(rows: readonly string[]): string {
-  return `${rows.map((r) => r.trimEnd()).join("\n").trimEnd()}\n`;
+/** The keywords of JSON Schema (draft-07) in the schemas of aim's output. */
+export interface Schema {
+  readonly title?: string;
+  readonly description?: string;
+  readonly type?: string | readonly string[];
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly required?: readonly string[];
+  readonly items?: Schema;
+  readonly anyOf?: readonly Schema[];
+  readonly enum?: readonly unknown[];
+  readonly const?: unknown;
+}
+
+/** aim's output for programs: `title` is the command (or the flag). */
+export const OUTPUT_SCHEMAS: Readonly<Record<string, Schema>> = schema.definitions;
+
+/** Each key, such as `models[].bytes`, with its values and meaning; nested keys after their parent. */
+export function keysOf(schema: Schema, prefix = ""): { key: string; says: string }[] {
+  if (schema.anyOf !== undefined) return schema.anyOf.flatMap((one) => keysOf(one, prefix));
+  if (schema.items !== undefined) return keysOf(schema.items, `${prefix}[]`);
+  return Object.entries(schema.properties ?? {}).flatMap(([name, inner]) => {
+    const key = prefix === "" || prefix === "[]" ? name : `${prefix}.${name}`;
+    const values = inner.const !== undefined ? `always ${inner.const}` : "";
+    const choices = inner.enum === undefined ? "" : ` (${inner.enum.join(", ")})`;
+    return [{ key, says: `${inner.description ?? ""}${values || choices}` }, ...keysOf(inner, key)];
+  });
 }

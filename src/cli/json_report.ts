@@ -1,7 +1,14 @@
+import type { DownloadReport } from "../download/download_report.ts";
+
 /** Version of the commands' JSON. It changes when a key is removed or changes its meaning, not when one is added. */
 export const SCHEMA_VERSION = 1;
 
 /** A command's output for programs: one line. */
-export function jsonReport(value: Readonly<Record<string, unknown>>): string {
+export function jsonReport(value: object): string {
   return `${JSON.stringify({ schemaVersion: SCHEMA_VERSION, ...value })}\n`;
+}
+
+/** A download as JSON shows it: the unit of time is part of the key. */
+export function downloadJson({ elapsed, ...report }: DownloadReport & { readonly model: string }) {
+  return { ...report, elapsedMs: Math.round(elapsed) };
 }

@@ -23,7 +23,7 @@ export function terminalOf(
   return {
     isTerminal,
     colour: colourEnabled(env, isTerminal),
-    columns: isTerminal ? columnsNow() : Infinity,
+    width: isTerminal ? columnsNow() : Infinity,
   };
 }
 

@@ -1,6 +1,6 @@
 import type { JudgedProfile, Profile } from "../profiles/types.ts";
 import type { MemoryFit } from "../serve/memory_fit.ts";
-import { style } from "./style.ts";
+import { type Page, style } from "./style.ts";
 import { type Column, table } from "./table.ts";
 
 /** A profile to show; `judged` is `null` if compatibility was not checked. */
@@ -11,15 +11,6 @@ export interface ProfileRow {
   readonly memory: MemoryFit | null;
   /** It would be served. */
   readonly selected: boolean;
-}
-
-/** Options of {@linkcode profileTable}. */
-export interface ProfileTableOptions {
-  /** Columns of the terminal; `Infinity` without one. */
-  width: number;
-  colour: boolean;
-  /** Also model and path. */
-  verbose: boolean;
 }
 
 const KINDS = { 1: "custom", 2: "model", 3: "general" } as const;
@@ -57,26 +48,23 @@ const VERBOSE: readonly Column<ProfileRow>[] = [
   { title: "PATH", text: ({ profile }) => profile.path, expendable: 9 },
 ];
 
-/** Profiles as a table, with fewer columns on a narrow terminal. */
-export function profileTable(rows: readonly ProfileRow[], options: ProfileTableOptions): string {
+/** Profiles as a table, with fewer columns on a narrow terminal. @param verbose Also model and path. */
+export function profileTable(rows: readonly ProfileRow[], page: Page, verbose: boolean): string {
   const judged = rows.some((row) => row.judged !== null);
   const columns = [
     ...COLUMNS,
     ...(judged ? [STATE] : []),
     ...(rows.some((row) => row.memory !== null) ? [MEMORY] : []),
     ...(judged ? [REASON] : []),
-    ...(options.verbose ? VERBOSE : []),
+    ...(verbose ? VERBOSE : []),
   ];
-  const { bold, dim, green } = style(options.colour);
-  const paint = (row: ProfileRow, text: string) =>
-    row.judged === null
-      ? text
-      : row.selected
-      ? bold(green(text))
-      : row.judged.state === "compatible"
-      ? green(text)
-      : dim(text);
-  return [...table(columns, rows, { ...options, paint }), ""].join("\n");
+  const { bold, dim, green } = style(page.colour);
+  const paint = ({ judged, selected }: ProfileRow, text: string) => {
+    if (judged === null) return text;
+    if (selected) return bold(green(text));
+    return judged.state === "compatible" ? green(text) : dim(text);
+  };
+  return [...table(columns, rows, page, paint), ""].join("\n");
 }
 
 /** The state, and whether its memory is low. */

@@ -1,7 +1,12 @@
-import type { TransferEvent } from "../transfer/types.ts";
+import type { DownloadReport } from "../download/download_report.ts";
+import { configureLog, log } from "../log/logger.ts";
 import { printable } from "../log/printable.ts";
-import { SCHEMA_VERSION } from "./json_report.ts";
+import { redact } from "../log/redact.ts";
+import type { TransferEvent } from "../transfer/types.ts";
+import type { CommandContext } from "./command.ts";
 import { count, formatBytes, formatDuration, formatRate } from "./format.ts";
+import { SCHEMA_VERSION } from "./json_report.ts";
+import { columnsNow } from "./output.ts";
 import { type ProgressSnapshot, ProgressState } from "./progress_state.ts";
 import { describeProgress, renderBar } from "./render_progress.ts";
 
@@ -9,7 +14,7 @@ import { describeProgress, renderBar } from "./render_progress.ts";
 export const PROGRESS_MODES = ["auto", "bar", "log", "json", "none"] as const;
 export type ProgressMode = (typeof PROGRESS_MODES)[number];
 
-/** Where and how progress is shown. Nothing of it goes to standard output. */
+/** Where and how progress is shown. None of it goes to standard output. */
 export interface ProgressOptions {
   readonly mode: ProgressMode;
   /** Standard error is a terminal whose cursor can be moved. */
@@ -22,25 +27,19 @@ export interface ProgressOptions {
   readonly doing?: string;
   /** Logs a line: all of `log` mode, and retries in `bar` mode. */
   readonly log: (message: string) => void;
-  /** Milliseconds, monotonic. @default {performance.now} */
-  readonly now?: () => number;
-  /** The terminal's width, read for each drawing since it may change. @default {() => 80} */
-  readonly columns?: () => number;
-  /** Calls a function every `ms` until the returned function is called. @default {setInterval} */
-  readonly every?: (ms: number, call: () => void) => () => void;
+  /** Milliseconds, monotonic. */
+  readonly now: () => number;
+  /** The terminal's width, read for each drawing since it may change. */
+  readonly columns: () => number;
+  /** Calls a function every `ms` until the returned function is called. */
+  readonly every: (ms: number, call: () => void) => () => void;
 }
 
 /** The result of a download. */
-export interface ProgressSummary {
-  readonly files: number;
-  /** Of the complete model. */
-  readonly bytes: number;
-  readonly bytesMoved: number;
-  readonly bytesPresent: number;
-  /** Milliseconds. */
-  readonly elapsed: number;
-  readonly path: string;
-}
+export type ProgressSummary = Pick<
+  DownloadReport,
+  "files" | "bytes" | "bytesMoved" | "bytesPresent" | "elapsed" | "path"
+>;
 
 /** A display of a transfer. */
 export interface Progress {
@@ -51,6 +50,49 @@ export interface Progress {
   finish(summary: ProgressSummary): void;
   /** Ends the display unless `finish` has done so; says what an unfinished download keeps. */
   close(): void;
+}
+
+/**
+ * Shows a transfer on this process's standard error, in the mode of `--progress`. Log lines go above the live
+ * display until `finish` or `close` is called, so one of them must be.
+ */
+export function startProgress(
+  { stderr, env, flags, quiet, writeError }: Pick<
+    CommandContext,
+    "stderr" | "env" | "flags" | "quiet" | "writeError"
+  >,
+  options: Pick<ProgressOptions, "model" | "doing">,
+): Progress {
+  const wanted = PROGRESS_MODES.find((known) => known === flags.progress) ?? "auto";
+  const write = (text: string) => writeError(redact(text));
+  const progress = createProgress({
+    ...options,
+    mode: quiet && wanted === "auto" ? "none" : wanted,
+    isTerminal: stderr.isTerminal && env.TERM !== "dumb",
+    write,
+    log: log.info,
+    now: () => performance.now(),
+    columns: columnsNow,
+    every(ms, call) {
+      const timer = setInterval(call, ms);
+      // The display must not keep the process alive.
+      Deno.unrefTimer(timer);
+      return () => clearInterval(timer);
+    },
+  });
+  configureLog({ write: (line) => progress.line(line) });
+  const restore = () => configureLog({ write: (line) => write(`${line}\n`) });
+  return {
+    ...progress,
+    finish(summary) {
+      progress.finish(summary);
+      restore();
+    },
+    close() {
+      progress.close();
+      restore();
+    },
+  };
 }
 
 /** Milliseconds between two updates. */
@@ -68,21 +110,19 @@ interface Display {
   retry(event: Event<"retry">): void;
   /** Removes what is drawn on the terminal. */
   clear?(): void;
-  /** `snapshot` is `null` while nothing is shown. */
-  line(text: string, snapshot: ProgressSnapshot | null): void;
+  /** Writes a line above what is drawn. */
+  line?(text: string, snapshot: ProgressSnapshot): void;
   stopped(snapshot: ProgressSnapshot): void;
   finished(summary: ProgressSummary): void;
 }
 
 const DISPLAYS = { bar: barDisplay, log: logDisplay, json: jsonDisplay } as const;
 
-/** Shows a transfer on standard error, in one of the modes of `--progress`. */
+/** Shows a transfer in one of the modes of `--progress`. */
 export function createProgress(options: ProgressOptions): Progress {
-  const { model, now = () => performance.now(), every = everyInterval } = options;
+  const { model, now, every, write } = options;
   const mode = options.mode === "auto" ? (options.isTerminal ? "bar" : "log") : options.mode;
-  if (mode === "none") {
-    return { onEvent() {}, line: (text) => options.write(`${text}\n`), finish() {}, close() {} };
-  }
+  if (mode === "none") return { onEvent() {}, line: (text) => write(`${text}\n`), finish() {}, close() {} };
   const display = DISPLAYS[mode](options);
   const state = new ProgressState();
   let stop: (() => void) | null = null;
@@ -102,7 +142,10 @@ export function createProgress(options: ProgressOptions): Progress {
       if (event.type === "file") display.file?.(event);
       if (event.type === "retry") display.retry(event);
     },
-    line: (text) => display.line(text, stop === null ? null : state.at(now())),
+    line(text) {
+      if (stop === null || display.line === undefined) write(`${text}\n`);
+      else display.line(text, state.at(now()));
+    },
     finish(summary) {
       end();
       display.finished(summary);
@@ -115,13 +158,11 @@ export function createProgress(options: ProgressOptions): Progress {
   };
 }
 
-function barDisplay(
-  { write, log, model, now = () => performance.now(), columns = () => 80 }: ProgressOptions,
-): Display {
-  const mayTell = throttle(RETRY_EVERY, now);
+function barDisplay(options: ProgressOptions): Display {
+  const { write, model } = options;
   let drawn: string[] = [];
   let title = model;
-  const width = () => Math.max(1, columns());
+  const width = () => Math.max(1, options.columns());
   // The cursor is at the start of the line below the display. If the terminal has become narrower, it has
   // wrapped the lines, which then take more rows.
   const erased = (): string => {
@@ -136,112 +177,80 @@ function barDisplay(
     write(before + above + drawn.map((line) => `${line}\n`).join(""));
   };
   return {
+    ...sentences(options, (text) => write(`${printable(text)}\n`)),
     start({ unpacking = false }, snapshot) {
       title = unpacking && model !== undefined ? `${model}: unpacking` : model;
       draw(snapshot);
     },
     update: (snapshot) => draw(snapshot),
-    retry(event) {
-      if (mayTell()) log(describeRetry(event));
-    },
     clear: () => write(erased()),
-    line(text, snapshot) {
-      if (snapshot === null) write(`${text}\n`);
-      else draw(snapshot, `${text}\n`);
-    },
-    stopped(snapshot) {
-      const kept = describeKept(snapshot);
-      if (kept !== null) write(`${kept}\n`);
-    },
-    finished: (summary) => write(`${printable(describeSummary(summary))}\n`),
+    line: (text, snapshot) => draw(snapshot, `${text}\n`),
   };
 }
 
-function logDisplay(
-  { write, log, model, doing = "downloading", now = () => performance.now() }: ProgressOptions,
-): Display {
-  const mayTell = throttle(RETRY_EVERY, now);
+function logDisplay(options: ProgressOptions): Display {
+  const { log, model, doing = "downloading" } = options;
   return {
+    ...sentences(options, log),
     start({ files, bytes, bytesPresent, unpacking = false }) {
       const present = bytesPresent === 0 ? "" : ` (${formatBytes(bytesPresent)} already present)`;
-      const what = model === undefined ? "" : `${model}: `;
-      log(
-        `${unpacking ? "unpacking" : doing} ${what}${count(files, "file")}, ${formatBytes(bytes)}${present}`,
-      );
+      const what = `${model === undefined ? "" : `${model}: `}${count(files, "file")}, ${formatBytes(bytes)}`;
+      log(`${unpacking ? "unpacking" : doing} ${what}${present}`);
     },
     update: (snapshot) => log(describeProgress(snapshot)),
-    retry(event) {
-      if (mayTell()) log(describeRetry(event));
+  };
+}
+
+/** What both the bar and the log say. @param tell Writes a line about the end. */
+function sentences(
+  { log, now }: ProgressOptions,
+  tell: (line: string) => void,
+): Pick<Display, "retry" | "stopped" | "finished"> {
+  let toldAt = -Infinity;
+  return {
+    retry({ path, delay, attempt, reason }) {
+      if (now() - toldAt < RETRY_EVERY) return;
+      toldAt = now();
+      log(`trying ${path} again in ${formatDuration(delay)} (attempt ${attempt}): ${reason}`);
     },
-    line: (text) => write(`${text}\n`),
-    stopped(snapshot) {
-      const kept = describeKept(snapshot);
-      if (kept !== null) log(kept);
+    stopped({ bytesDone, bytes }) {
+      if (bytesDone === 0) return;
+      tell(`kept ${formatBytes(bytesDone)} of ${formatBytes(bytes)}: the same command resumes the download`);
     },
-    finished: (summary) => log(describeSummary(summary)),
+    finished({ files, bytes, bytesMoved, bytesPresent, elapsed, path }) {
+      const present = bytesPresent === 0 ? "" : `, ${formatBytes(bytesPresent)} already present`;
+      const rate = `${formatDuration(elapsed)} (${formatRate(bytesMoved * 1000 / elapsed)})`;
+      tell(
+        bytesMoved === 0
+          ? `nothing to download: ${count(files, "file")}, ${formatBytes(bytes)}, already at ${path}`
+          : `downloaded ${formatBytes(bytesMoved)} in ${rate}${present}: ${path}`,
+      );
+    },
   };
 }
 
 function jsonDisplay({ write, model }: ProgressOptions): Display {
-  const tell = (event: string, fields: Readonly<Record<string, unknown>>) => {
+  const tell = (event: string, fields: object) => {
     const json = JSON.stringify({ schemaVersion: SCHEMA_VERSION, type: "progress", event, ...fields });
     write(`${printable(json)}\n`);
   };
   return {
-    start: (_, snapshot) => tell("start", { ...(model !== undefined && { model }), ...numbersOf(snapshot) }),
+    start: (_, snapshot) => tell("start", { model, ...numbersOf(snapshot) }),
     update: (snapshot) => tell("progress", numbersOf(snapshot)),
     file({ path, state, size }) {
       if (state !== "waiting") tell("file", { path, state, bytes: size });
     },
     retry: ({ path, attempt, delay, reason }) =>
       tell("retry", { path, attempt, delayMs: Math.round(delay), reason }),
-    line: (text) => write(`${text}\n`),
     stopped: (snapshot) => tell("stopped", numbersOf(snapshot)),
     finished: ({ files, bytes, bytesMoved, bytesPresent, elapsed, path }) =>
       tell("end", { files, bytes, bytesMoved, bytesPresent, elapsedMs: Math.round(elapsed), path }),
   };
 }
 
-function numbersOf(snapshot: ProgressSnapshot): Readonly<Record<string, unknown>> {
-  const { filesDone, files, bytesDone, bytes, bytesPresent, rate, eta } = snapshot;
+function numbersOf(
+  { filesDone, files, bytesDone, bytes, bytesPresent, rate, eta }: ProgressSnapshot,
+): object {
   const etaMs = eta === null ? null : Math.round(eta);
   return { filesDone, files, bytesDone, bytes, bytesPresent, bytesPerSecond: Math.round(rate), etaMs };
-}
-
-/** One sentence about the result of a download. */
-function describeSummary(s: ProgressSummary): string {
-  if (s.bytesMoved === 0) {
-    return `nothing to download: ${count(s.files, "file")}, ${formatBytes(s.bytes)}, already at ${s.path}`;
-  }
-  const present = s.bytesPresent === 0 ? "" : `, ${formatBytes(s.bytesPresent)} already present`;
-  return `downloaded ${formatBytes(s.bytesMoved)} in ${formatDuration(s.elapsed)} ` +
-    `(${formatRate(s.bytesMoved * 1000 / s.elapsed)})${present}: ${s.path}`;
-}
-
-/** What an unfinished download leaves on disk; `null` for nothing. */
-function describeKept({ bytesDone, bytes }: ProgressSnapshot): string | null {
-  return bytesDone === 0
-    ? null
-    : `kept ${formatBytes(bytesDone)} of ${formatBytes(bytes)}: the same command resumes the download`;
-}
-
-function describeRetry({ path, delay, attempt, reason }: Event<"retry">): string {
-  return `trying ${path} again in ${formatDuration(delay)} (attempt ${attempt}): ${reason}`;
-}
-
-/** Returns a function that is true at most once every `ms`. */
-function throttle(ms: number, now: () => number): () => boolean {
-  let last = -Infinity;
-  return () => {
-    if (now() - last < ms) return false;
-    last = now();
-    return true;
-  };
-}
-
-function everyInterval(ms: number, call: () => void): () => void {
-  const timer = setInterval(call, ms);
-  // The display must not keep the process alive.
-  Deno.unrefTimer(timer);
-  return () => clearInterval(timer);
 }

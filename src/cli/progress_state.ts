@@ -48,12 +48,10 @@ const WINDOW = 10_000;
 /** Adds up transfer events. Times are in milliseconds, from any clock. */
 export class ProgressState {
   #files = new Map<string, FileProgress>();
-  #count = 0;
-  #bytes = 0;
-  #present = 0;
+  #start: Omit<Extract<TransferEvent, { type: "start" }>, "type"> = { files: 0, bytes: 0, bytesPresent: 0 };
+  #startedAt = 0;
   #arrived = 0;
   #done = 0;
-  #started = 0;
   #ended = false;
   /** Samples of the bytes since the start. */
   #samples: { at: number; arrived: number }[] = [];
@@ -62,23 +60,16 @@ export class ProgressState {
     switch (event.type) {
       case "start":
         this.#files.clear();
-        [this.#count, this.#bytes, this.#present] = [event.files, event.bytes, event.bytesPresent];
-        [this.#arrived, this.#done, this.#started, this.#ended] = [0, 0, now, false];
+        this.#start = event;
+        [this.#startedAt, this.#arrived, this.#done, this.#ended] = [now, 0, 0, false];
         this.#samples = [{ at: now, arrived: 0 }];
         return;
       case "file": {
-        const file = this.#files.get(event.path);
-        if (event.state === "done" && file?.state !== "done") this.#done++;
-        if (file?.state === "done" && event.state !== "done") this.#done--;
-        if (file === undefined) {
-          this.#files.set(event.path, {
-            path: event.path,
-            size: event.size,
-            state: event.state,
-            bytes: 0,
-            since: now,
-          });
-        } else if (file.state !== event.state) [file.state, file.since] = [event.state, now];
+        const { path, size, state } = event;
+        const file = this.#files.get(path);
+        this.#done += Number(state === "done") - Number(file?.state === "done");
+        if (file === undefined) this.#files.set(path, { path, size, state, bytes: 0, since: now });
+        else if (file.state !== state) [file.state, file.since] = [state, now];
         return;
       }
       case "bytes": {
@@ -104,25 +95,27 @@ export class ProgressState {
 
   at(now: number): ProgressSnapshot {
     this.#sample(now);
+    const { files, bytes, bytesPresent } = this.#start;
     const from = this.#samples[0] ?? { at: now, arrived: this.#arrived };
     const rate = now > from.at ? Math.max(0, (this.#arrived - from.arrived) * 1000 / (now - from.at)) : 0;
-    const bytesDone = Math.max(0, Math.min(this.#bytes, this.#present + this.#arrived));
-    const files = [...this.#files.values()];
-    const coming = files.filter((f) => f.state === "active").sort((a, b) => a.since - b.since);
-    const active = coming.filter((f) => f.size >= LARGE || now - f.since >= LAG);
-    const verifying = files.filter((f) => f.state === "verifying" && now - f.since >= LAG);
+    const bytesDone = Math.max(0, Math.min(bytes, bytesPresent + this.#arrived));
+    const isSlow = ({ since }: FileProgress) => now - since >= LAG;
+    const all = [...this.#files.values()];
+    const coming = all.filter((f) => f.state === "active").sort((a, b) => a.since - b.since);
+    const active = coming.filter((f) => f.size >= LARGE || isSlow(f));
+    const verifying = all.filter((f) => f.state === "verifying" && isSlow(f));
     return {
       filesDone: this.#done,
-      files: this.#count,
+      files,
       bytesDone,
-      bytes: this.#bytes,
-      bytesPresent: this.#present,
+      bytes,
+      bytesPresent,
       rate,
-      eta: rate > 0 && now - this.#started >= ETA_AFTER ? (this.#bytes - bytesDone) * 1000 / rate : null,
+      eta: rate > 0 && now - this.#startedAt >= ETA_AFTER ? (bytes - bytesDone) * 1000 / rate : null,
       active,
       small: coming.length - active.length,
       verifying,
-      onlyVerifying: coming.length === 0 && verifying.length > 0 && bytesDone === this.#bytes,
+      onlyVerifying: coming.length === 0 && verifying.length > 0 && bytesDone === bytes,
       publishing: this.#ended,
     };
   }

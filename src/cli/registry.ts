@@ -1,41 +1,30 @@
 import type { Command, CommandTable } from "./command.ts";
 
-type Group = () => Promise<readonly Command[]>;
-
-const others: Group = async () => (await import("./other_commands.ts")).OTHER_COMMANDS;
-
-/**
- * Every command by the words that call it, in the order of help. Those that start an engine are loaded alone,
- * since they have to be quick; the others together, since each lazy import makes more files of the executable.
- */
-const COMMANDS: Readonly<Record<string, Group>> = {
-  "serve": async () => [(await import("./commands/serve.ts")).serve],
-  "dry-run": async () => [(await import("./commands/dry_run.ts")).dryRun],
-  "list-profiles": others,
-  "download-to-cache": others,
-  "fetch": others,
-  "size": others,
-  "resolve": others,
-  "export": others,
-  "cache list": others,
-  "cache verify": others,
-  "cache pin": others,
-  "cache remove": others,
-  "cache prune": others,
-  "detect-hardware": others,
-  "gpus": others,
-  "doctor": others,
-  "profiles validate": others,
-  "completions": others,
-  "help": others,
-};
+/** The words that call each command, in the order of help. */
+const NAMES = [
+  "serve",
+  "dry-run",
+  "list-profiles",
+  "download-to-cache",
+  "fetch",
+  "size",
+  "resolve",
+  "export",
+  "cache list",
+  "cache verify",
+  "cache pin",
+  "cache remove",
+  "cache prune",
+  "detect-hardware",
+  "gpus",
+  "doctor",
+  "profiles validate",
+  "completions",
+  "help",
+];
 
 /** Commands for programs, which help does not show. */
-const HIDDEN: Readonly<Record<string, Group>> = {
-  "__watch-adapters": others,
-  "__complete": others,
-  "__self-test": others,
-};
+const HIDDEN = ["__watch-adapters", "__complete", "__self-test"];
 
 /** Other names of commands: those of uv, docker, git and Ollama, and swapped words. */
 export const ALIASES: Readonly<Record<string, string>> = {
@@ -55,20 +44,26 @@ export const ALIASES: Readonly<Record<string, string>> = {
 /** The command of `aim` without words. */
 export const DEFAULT_COMMAND = "serve";
 
-/** Loads a command; `null` if none has that name. */
+/**
+ * Loads a command; `null` if none has that name. Those that start an engine are loaded alone, since they have to be
+ * quick; the others together, since each lazy import makes more files of the executable.
+ */
 export async function loadCommand(name: string): Promise<Command | null> {
-  const group = new Map(Object.entries({ ...COMMANDS, ...HIDDEN })).get(name);
-  return (await group?.())?.find((command) => command.name === name) ?? null;
+  if (name === "serve") return (await import("./commands/serve.ts")).serve;
+  if (name === "dry-run") return (await import("./commands/dry_run.ts")).dryRun;
+  if (!allCommandNames().includes(name)) return null;
+  const others: readonly Command[] = Object.values(await import("./other_commands.ts"));
+  return others.find((command) => command.name === name) ?? null;
 }
 
 /** The names of the commands in help, in its order. */
-export function commandNames(): string[] {
-  return Object.keys(COMMANDS);
+export function commandNames(): readonly string[] {
+  return NAMES;
 }
 
 /** The names of all commands, including those that help does not show. */
-export function allCommandNames(): string[] {
-  return [...Object.keys(COMMANDS), ...Object.keys(HIDDEN)];
+export function allCommandNames(): readonly string[] {
+  return [...NAMES, ...HIDDEN];
 }
 
 export const COMMAND_TABLE: CommandTable = { names: commandNames, load: loadCommand };

@@ -1,60 +1,48 @@
 import { type Setting, type SettingName, SETTINGS } from "../config/settings.ts";
-import type { Command, FlagSpec, Terminal } from "./command.ts";
+import type { Command, FlagSpec } from "./command.ts";
 import { GLOBAL_SETTINGS, specsOf } from "./known_flags.ts";
-import { style } from "./style.ts";
+import { type Page, style } from "./style.ts";
 
-/** The terminal or file of a page. */
-export interface Page {
-  readonly colour: boolean;
-  /** Maximum characters in a line. */
-  readonly width: number;
-}
+type Row = readonly [first: string, second: string];
 
-/** Longer lines are hard to read. */
-const WIDEST = 100;
-
-export function pageOf({ colour, columns }: Terminal): Page {
-  return { colour, width: Math.max(20, Math.min(WIDEST, columns)) };
+/** A page for reading: longer lines than 100 characters are hard to read. */
+export function pageOf({ colour, width }: Page): Page {
+  return { colour, width: Math.max(20, Math.min(100, width)) };
 }
 
 /** The list of commands. `group` is the first word of a group of commands, or empty for all. */
 export function renderOverview(commands: readonly Command[], group: string, page: Page): string {
   const { bold } = style(page.colour);
   const text = (words: string) => wrap(words, page.width);
-  const intro = group === ""
-    ? [
-      ...text(
-        "aim gets an AI model onto AMD GPUs and serves it: it finds the GPUs, selects a profile, downloads " +
-          "the model into a cache, and becomes vLLM.",
-      ),
+  const list = [bold("Commands:"), ...twoColumns(commands.map((c) => [c.name, c.summary]), page.width), ""];
+  if (group !== "") {
+    return pageText([
+      `${bold("Usage:")} aim ${group} [COMMAND] [FLAGS]`,
       "",
-    ]
-    : [];
-  const more = group === ""
-    ? [
-      "",
-      bold("Start here:"),
-      ...twoColumns([
-        ["aim doctor", "check what serving needs on this machine"],
-        ["aim dry-run org/model", "preview what serve would do"],
-        ["aim serve org/model", "serve it; aim alone serves AIM_ID or AIM_MODEL_ID"],
-      ], page.width),
-      "",
-      ...text(
-        "Also: pull, download (download-to-cache), ls (cache list), rm (cache remove), run, start (serve).",
-      ),
-      ...text(
-        "More: aim help COMMAND, aim help environment | exit-codes | permissions | json, aim --version",
-      ),
-    ]
-    : ["", `More: aim help ${group} COMMAND`];
-  return lines([
-    ...intro,
-    `${bold("Usage:")} aim ${group === "" ? "" : `${group} `}[COMMAND] [FLAGS]`,
+      ...list,
+      `More: aim help ${group} COMMAND`,
+    ]);
+  }
+  return pageText([
+    ...text(
+      "aim gets an AI model onto AMD GPUs and serves it: it finds the GPUs, selects a profile, downloads " +
+        "the model into a cache, and becomes vLLM.",
+    ),
     "",
-    bold("Commands:"),
-    ...twoColumns(commands.map((c) => [c.name, c.summary]), page.width),
-    ...more,
+    `${bold("Usage:")} aim [COMMAND] [FLAGS]`,
+    "",
+    ...list,
+    bold("Start here:"),
+    ...twoColumns([
+      ["aim doctor", "check what serving needs on this machine"],
+      ["aim dry-run org/model", "preview what serve would do"],
+      ["aim serve org/model", "serve it; aim alone serves AIM_ID or AIM_MODEL_ID"],
+    ], page.width),
+    "",
+    ...text(
+      "Also: pull, download (download-to-cache), ls (cache list), rm (cache remove), run, start (serve).",
+    ),
+    ...text("More: aim help COMMAND, aim help environment | exit-codes | permissions | json, aim --version"),
   ]);
 }
 
@@ -63,14 +51,13 @@ export function renderCommandHelp(command: Command, page: Page): string {
   const { bold, dim } = style(page.colour);
   const examples = Object.entries(command.examples ?? {});
   const words = command.positionals.map((p) => positionalText(p));
-  const flags = specsOf(command).map((f): [string, string] => [flagText(f), flagHelp(f)]);
   const engine = command.takesEngineWords ? ["[-- ENGINE ARGUMENTS]"] : [];
   const settings = command.settings.filter((n) => SETTINGS[n].flag !== null);
   const variables = command.settings.filter((n) => SETTINGS[n].flag === null);
-  const section = (title: string, rows: readonly (readonly [string, string])[]) =>
+  const section = (title: string, rows: readonly Row[]) =>
     rows.length === 0 ? [] : ["", bold(title), ...twoColumns(rows, page.width)];
   const [first = "", ...rest] = wrap(`aim ${command.name}: ${command.summary}`, page.width);
-  return lines([
+  return pageText([
     first.replace(`aim ${command.name}`, bold),
     ...rest,
     "",
@@ -82,60 +69,55 @@ export function renderCommandHelp(command: Command, page: Page): string {
       ...wrap(does, page.width - 4).map((words) => dim(`  # ${words}`)),
       `  ${line}`,
     ]),
-    ...section("Flags:", flags),
-    ...section("Settings:", [...settings, ...GLOBAL_SETTINGS].map(settingRow)),
-    ...section("Environment only:", variables.map(settingRow)),
+    ...section("Flags:", specsOf(command).map(flagRow)),
+    ...section("Settings:", [...settings, ...GLOBAL_SETTINGS].map((name) => settingRow(name, "flag"))),
+    ...section("Environment only:", variables.map((name) => settingRow(name, "variable"))),
     "",
     ...wrap("More: aim help environment (every variable), aim help exit-codes", page.width),
   ]);
 }
 
 function positionalText(p: Command["positionals"][number]): string {
-  const bare = p.name.replace(/[[\].]/g, "");
-  const many = p.many ? `${bare}...` : bare;
+  const many = p.many ? `${p.name}...` : p.name;
   return p.required ? many : `[${many}]`;
 }
 
-function flagText(flag: FlagSpec): string {
-  const short = flag.short === undefined ? "" : `-${flag.short}, `;
-  const value = flag.type === "boolean" ? "" : ` ${flag.value ?? flag.choices?.join("|") ?? "VALUE"}`;
-  return `${short}--${flag.name}${value}`;
+function flagRow({ name, short, type, value, choices, default: text, help }: FlagSpec): Row {
+  return [
+    `${short === undefined ? "" : `-${short}, `}--${name}${value === undefined ? "" : ` ${value}`}`,
+    withNotes(help, [
+      choices === undefined ? null : `one of ${choices.join(", ")}`,
+      type === "list" ? "may be repeated" : null,
+      text === undefined ? null : `default ${text}`,
+    ]),
+  ];
 }
 
-function flagHelp(flag: FlagSpec): string {
-  const notes = [
-    flag.choices === undefined || flag.value === undefined ? null : `one of ${flag.choices.join(", ")}`,
-    flag.type === "list" ? "may be repeated" : null,
-    flag.default === undefined ? null : `default ${flag.default}`,
-  ].filter((n) => n !== null);
-  return notes.length === 0 ? flag.help : `${flag.help} (${notes.join("; ")})`;
+/** A row of a setting, by its flag or its variable: its help with the other one, choices and default. */
+export function settingRow(name: SettingName, by: "flag" | "variable"): Row {
+  const { env, flag, flagAliases = [], type, value, default: text, help }: Setting = SETTINGS[name];
+  const variables = env.join(", ");
+  // A boolean that is true by default can be turned off.
+  const bare = text === "true" ? `--[no-]${flag}` : `--${flag}`;
+  const usage = flag === null ? null : type.kind === "boolean" ? bare : `--${flag} ${value}`;
+  return [
+    by === "flag" && usage !== null ? usage : variables,
+    withNotes(help, [
+      flagAliases.length > 0 ? `also ${flagAliases.map((alias) => `--${alias}`).join(", ")}` : null,
+      type.kind === "choice" && type.choices.length > 1 ? `one of ${type.choices.join(", ")}` : null,
+      by === "flag" ? variables : usage,
+      text === null ? null : `default ${text}`,
+    ]),
+  ];
 }
 
-/** A row of a setting: its flag (or variable), and its help with variable, choices and default. */
-export function settingRow(name: SettingName): [string, string] {
-  const setting: Setting = SETTINGS[name];
-  const flags = [setting.flag, ...setting.flagAliases ?? []].filter((f) => f !== null).map((f) => `--${f}`);
-  const value = setting.type.kind === "boolean" ? "" : ` ${setting.value}`;
-  const notes = [
-    flags.length > 1 ? `also ${flags.slice(1).join(", ")}` : null,
-    setting.type.kind === "choice" && setting.type.choices.length > 1
-      ? `one of ${setting.type.choices.join(", ")}`
-      : null,
-    flags.length === 0 ? null : setting.env.join(", "),
-    setting.default === null ? null : `default ${setting.default}`,
-  ].filter((n) => n !== null);
-  // A setting that is on by default can be turned off.
-  const negatable = setting.type.kind === "boolean" && setting.default === "true";
-  const first = flags[0] === undefined
-    ? setting.env.join(", ")
-    : negatable
-    ? flags[0].replace("--", "--[no-]")
-    : flags[0] + value;
-  return [first, notes.length === 0 ? setting.help : `${setting.help} (${notes.join("; ")})`];
+function withNotes(help: string, notes: readonly (string | null)[]): string {
+  const known = notes.filter((note) => note !== null);
+  return known.length === 0 ? help : `${help} (${known.join("; ")})`;
 }
 
 /** Aligns and wraps the second column. A long first column gets its own line. */
-export function twoColumns(rows: readonly (readonly [string, string])[], width: number): string[] {
+export function twoColumns(rows: readonly Row[], width: number): string[] {
   const most = width < 60 ? 6 : Math.min(30, Math.floor(width * 0.4));
   const indent = Math.min(most, Math.max(...rows.map(([first]) => first.length), 0) + 4);
   return rows.flatMap(([first, second]) => {
@@ -158,6 +140,7 @@ export function wrap(text: string, width: number): string[] {
   return rows;
 }
 
-function lines(all: readonly string[]): string {
-  return `${all.map((l) => l.trimEnd()).join("\n")}\n`;
+/** Lines as a page, without spaces at their ends and empty lines at the end. */
+export function pageText(lines: readonly string[]): string {
+  return `${lines.map((line) => line.trimEnd()).join("\n").trimEnd()}\n`;
 }

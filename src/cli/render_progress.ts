@@ -59,13 +59,9 @@ function bar(done: number, all: number, width: number): string {
 }
 
 function fileLine(file: FileProgress, width: number): string {
-  const state = file.state === "verifying"
-    ? "verifying"
-    : width < 60
-    ? percent(file.bytes, file.size).padStart(4)
-    : `${percent(file.bytes, file.size).padStart(4)}  ${formatBytes(Math.max(0, file.bytes))} / ${
-      formatBytes(file.size)
-    }`;
+  const part = percent(file.bytes, file.size).padStart(4);
+  const bytes = `  ${formatBytes(Math.max(0, file.bytes))} / ${formatBytes(file.size)}`;
+  const state = file.state === "verifying" ? "verifying" : width < 60 ? part : part + bytes;
   const room = Math.max(8, Math.min(48, width - state.length - 4));
   return clip(`  ${clipMiddle(file.path, room).padEnd(room)}  ${state}`, width);
 }

@@ -1,9 +1,12 @@
+import type { Config } from "../config/config.ts";
 import { resolveConfig } from "../config/resolve_config.ts";
+import { type Setting, type SettingName, SETTINGS } from "../config/settings.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { captureConsole } from "../log/capture_console.ts";
 import { unknownVariables } from "../config/variables.ts";
-import { configureLog, log } from "../log/logger.ts";
+import { configureLog, log, logEnabled } from "../log/logger.ts";
 import { printable } from "../log/printable.ts";
+import { keepEnvironmentSecrets } from "../log/redact.ts";
 import { startSteps } from "../log/start_steps.ts";
 import { fileCalls, treeCalls } from "../os/libc.ts";
 import { type Permissions, revokePermissions } from "../os/revoke_permissions.ts";
@@ -11,9 +14,8 @@ import { readBuildInfo } from "./build_info.ts";
 import { callersEnvironment } from "./callers_environment.ts";
 import { type Command, type CommandContext, loadsFirst } from "./command.ts";
 import { findCommand } from "./find_command.ts";
-import { keepEnvironmentSecrets } from "./keep_environment_secrets.ts";
+import { jsonReport } from "./json_report.ts";
 import { ClosedOutput, terminalOf, writeAll } from "./output.ts";
-import { logSettings } from "./log_settings.ts";
 import { parseFlags } from "./parse_flags.ts";
 import { ALIASES, allCommandNames, COMMAND_TABLE, DEFAULT_COMMAND, loadCommand } from "./registry.ts";
 import { reportError } from "./report_error.ts";
@@ -138,6 +140,7 @@ async function dispatch(
     args: positionals,
     env,
     print,
+    report: (value, text) => print(parsed.flags.format === "json" ? jsonReport(value) : text()),
     writeError: edge.stderr,
     get signal() {
       return signal ??= edge.watchSignals();
@@ -165,6 +168,16 @@ async function runCommand(command: Command, context: CommandContext<undefined>, 
   edge.revoke(needs);
   // Not copied, since reading the signal starts watching, which takes 2 % of a short command's time.
   return await command.run(Object.create(context, { prepared: { value: prepared } })) ?? 0;
+}
+
+/** At DEBUG, logs every setting that has a value, and where the value comes from. Secrets are not shown. */
+function logSettings(config: Config): void {
+  if (!logEnabled("DEBUG")) return;
+  for (const name of Object.keys(SETTINGS) as SettingName[]) {
+    const { env, secret }: Setting = SETTINGS[name];
+    if (config[name] === null) continue;
+    log.debug(`setting ${env[0]}`, { value: secret ? "***" : config[name], from: config.origins[name] });
+  }
 }
 
 function versionLine(root: string): string {

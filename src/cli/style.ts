@@ -1,3 +1,10 @@
+/** The terminal or file that text is laid out for. */
+export interface Page {
+  readonly colour: boolean;
+  /** Maximum characters in a line; `Infinity` without a terminal. */
+  readonly width: number;
+}
+
 /** Styles for text on a terminal. */
 export interface Style {
   bold(text: string): string;

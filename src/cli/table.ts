@@ -1,4 +1,4 @@
-import { style } from "./style.ts";
+import { type Page, style } from "./style.ts";
 
 /** A column of a {@linkcode table}. */
 export interface Column<Row> {
@@ -14,22 +14,18 @@ export interface Column<Row> {
   readonly right?: boolean;
 }
 
-/** Options of {@linkcode table}. */
-export interface TableOptions<Row> {
-  /** Characters in a line; `Infinity` without a terminal. */
-  readonly width: number;
-  readonly colour: boolean;
-  /** Colours a line. */
-  readonly paint?: (row: Row, line: string) => string;
-}
-
 const GAP = 2;
 
-/** A line of titles, and a line for each row. No line is wider than the terminal. */
+/**
+ * A line of titles, and a line for each row. No line is wider than the page.
+ *
+ * @param paint Colours the line of a row.
+ */
 export function table<Row>(
   columns: readonly Column<Row>[],
   rows: readonly Row[],
-  { width, colour, paint }: TableOptions<Row>,
+  { width, colour }: Page,
+  paint: (row: Row, line: string) => string = (_, line) => line,
 ): string[] {
   const natural = (column: Column<Row>) =>
     Math.max(column.title.length, ...rows.map((row) => column.text(row).length));
@@ -64,10 +60,7 @@ export function table<Row>(
     );
   return [
     style(colour).bold(line((column) => column.title)),
-    ...rows.map((row) => {
-      const text = line((column) => column.text(row));
-      return paint === undefined ? text : paint(row, text);
-    }),
+    ...rows.map((row) => paint(row, line((column) => column.text(row)))),
   ];
 }
 

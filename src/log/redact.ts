@@ -13,6 +13,24 @@ export function keepKeyId(value: string | undefined): void {
   if (value !== undefined && value.length >= 16) keepSecret(value);
 }
 
+const SECRETS = [
+  "HF_TOKEN",
+  "HUGGING_FACE_HUB_TOKEN",
+  "AWS_SECRET_ACCESS_KEY",
+  "AWS_SESSION_TOKEN",
+  "AIM_S3_SSE_CUSTOMER_KEY",
+];
+const PROXIES = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy"];
+
+/** Registers the secrets in the environment, before anything is printed. */
+export function keepEnvironmentSecrets(env: Readonly<Record<string, string | undefined>>): void {
+  for (const name of SECRETS) keepSecret(env[name]?.trim());
+  keepKeyId(env.AWS_ACCESS_KEY_ID?.trim());
+  for (const name of PROXIES) {
+    keepSecret(/^[a-z0-9+.-]+:\/\/[^/@\s]*?:([^/\s]*)@/i.exec(env[name] ?? "")?.[1]);
+  }
+}
+
 /** Replaces registered secrets, bearer tokens, user info in URLs and signatures of presigned queries with `***`. */
 export function redact(text: string): string {
   let clean = text;

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { Ajv } from "ajv";
-import { keysOf, OUTPUT_SCHEMAS } from "../../src/cli/output_schema.ts";
+import { keysOf, OUTPUT_SCHEMAS } from "../../src/cli/help_topics.ts";
 import { commandNames, loadCommand } from "../../src/cli/registry.ts";
 import { makeTree } from "../gpu/fixtures.ts";
 import { aim } from "./aim.ts";

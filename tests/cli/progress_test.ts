@@ -320,6 +320,7 @@ Deno.test("a download that is stopped says how much is kept and that the same co
       write: (text) => written.push(text),
       log: (message) => logged.push(message),
       now: () => time,
+      columns: () => 80,
       every: () => () => {},
     });
     progress.onEvent(start(1, 100 * MIB, 10 * MIB));

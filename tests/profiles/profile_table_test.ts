@@ -17,7 +17,7 @@ const rows: ProfileRow[] = judge([
 }));
 
 Deno.test("without a terminal, a table is as wide as it needs to be", () => {
-  const text = profileTable(rows, { width: Infinity, colour: false, verbose: true });
+  const text = profileTable(rows, { width: Infinity, colour: false }, true);
   for (const word of ["PRECISION", "REASON", "MODEL", "PATH", "needs MI325X; this host has MI300X"]) {
     assertStringIncludes(text, word);
   }
@@ -25,7 +25,7 @@ Deno.test("without a terminal, a table is as wide as it needs to be", () => {
 
 Deno.test("no line is wider than the terminal, and id and state are never given up", () => {
   for (let width = 56; width < 220; width++) {
-    const lines = profileTable(rows, { width, colour: false, verbose: true }).split("\n");
+    const lines = profileTable(rows, { width, colour: false }, true).split("\n");
     for (const line of lines) assert([...line].length <= width, `${line.length} > ${width}: ${line}`);
     assertStringIncludes(lines[1] ?? "", "vllm-mi300x-fp16-tp1-latency");
     assertStringIncludes(lines[2] ?? "", "accelerator_mismatch");
@@ -34,16 +34,15 @@ Deno.test("no line is wider than the terminal, and id and state are never given 
 
 Deno.test("on a narrower terminal never more is shown", () => {
   const columns = (width: number) =>
-    profileTable(rows, { width, colour: false, verbose: true }).split("\n")[0]?.trim().split(/ {2,}/)
+    profileTable(rows, { width, colour: false }, true).split("\n")[0]?.trim().split(/ {2,}/)
       .length ?? 0;
   for (let width = 40; width < 220; width++) assert(columns(width) <= columns(width + 1));
   assertEquals(columns(40), 2);
 });
 
 Deno.test("colour changes nothing but the colour", () => {
-  const options = { width: 120, verbose: false };
-  const coloured = profileTable(rows, { ...options, colour: true });
+  const coloured = profileTable(rows, { width: 120, colour: true }, false);
   const marks = /[\ufdd0-\ufdef]/g;
   assert(marks.test(coloured));
-  assertEquals(coloured.replace(marks, ""), profileTable(rows, { ...options, colour: false }));
+  assertEquals(coloured.replace(marks, ""), profileTable(rows, { width: 120, colour: false }, false));
 });

@@ -1,31 +1,23 @@
-import { nodeModule } from "../../os/node_module.ts";
-import type { ListedFolder, ListedModel } from "../../cache/list_models.ts";
 import { cachePaths } from "../../cache/cache_paths.ts";
+import type { ListedFolder, ListedModel } from "../../cache/list_models.ts";
 import { isPinned } from "../../cache/pinned.ts";
-import type { Command } from "../command.ts";
+import { nodeModule } from "../../os/node_module.ts";
 import { listed } from "../download_flags.ts";
+import { choiceFlag, command, flag, formatFlag } from "../define.ts";
 import { count, formatBytes } from "../format.ts";
-import { formatFlag } from "../format_flag.ts";
-import { jsonReport } from "../json_report.ts";
 import { parseFilter, SORT_KEYS, sortFolders } from "../list_filter.ts";
 import { LAYOUT_FLAG, pickModels } from "../pick_models.ts";
 import { wrap } from "../render_help.ts";
-import { style } from "../style.ts";
+import { type Page, style } from "../style.ts";
 import { type Column, table } from "../table.ts";
-import { flag } from "../flag.ts";
 
-/** `aim cache list`: the models in the caches. */
-export const cacheList: Command = {
-  name: "cache list",
+export const cacheList = command({
+  usage: "cache list [MODEL...]",
   summary: "show the models in the caches of both layouts",
-  positionals: [{ name: "MODEL", required: false, many: true }],
   settings: ["cachePath"],
   flags: [
     LAYOUT_FLAG,
-    flag("--sort KEY", "by name, by size (largest first) or by last use (latest first)", {
-      choices: SORT_KEYS,
-      default: "name",
-    }),
+    choiceFlag("--sort KEY", "by name, by size (largest first) or by last use (latest first)", SORT_KEYS),
     flag(
       "--filter CONDITION...",
       "only models with size>10GiB, used>30d, name=org/*, state=partial or layout=hub",
@@ -37,9 +29,8 @@ export const cacheList: Command = {
     "aim cache list --sort size --filter 'size>10GiB'": "the large ones, largest first",
     "aim cache list --format json": "the same for programs",
   },
-  permissions: { write: false, net: false, run: false, ffi: false },
   async run(context) {
-    const { config, flags, print, stdout } = context;
+    const { config, flags, stdout } = context;
     const filters = listed(flags.filter).map(parseFilter);
     const now = Date.now();
     const picked = (await pickModels(context)).filter((folder) => filters.every((test) => test(folder, now)));
@@ -51,17 +42,12 @@ export const cacheList: Command = {
     );
     const { root, hub } = cachePaths(config);
     const disk = await diskOf(root) ?? await diskOf(hub);
-    if (flags.format === "json") {
-      print(jsonReport({ paths: { local: root, hub }, ...disk, folders: folders.map(asJson) }));
-      return 0;
-    }
-    const lines = folders.length === 0
-      ? [`no models in ${root} and ${hub}`]
-      : tableOf(folders, disk, { colour: stdout.colour, width: stdout.columns });
-    print(`${lines.join("\n")}\n`);
-    return 0;
+    context.report(
+      { paths: { local: root, hub }, ...disk, folders: folders.map(asJson) },
+      () => folders.length === 0 ? `no models in ${root} and ${hub}\n` : tableOf(folders, disk, stdout),
+    );
   },
-};
+});
 
 interface Folder extends ListedFolder {
   readonly pinned: boolean;
@@ -93,12 +79,8 @@ interface Row {
   readonly first: boolean;
 }
 
-function tableOf(
-  folders: readonly Folder[],
-  disk: Disk | null,
-  { colour, width }: { colour: boolean; width: number },
-): string[] {
-  const { yellow } = style(colour);
+function tableOf(folders: readonly Folder[], disk: Disk | null, page: Page): string {
+  const { yellow } = style(page.colour);
   const rows = folders.flatMap((folder) =>
     folder.models.map((model, at): Row => ({ folder, model, first: at === 0 }))
   );
@@ -121,10 +103,11 @@ function tableOf(
   const paint = ({ model }: Row, line: string) => model.state === "complete" ? line : yellow(line);
   const total = folders.reduce((sum, folder) => sum + folder.diskBytes, 0);
   const free = disk === null ? "" : `; ${formatBytes(disk.freeBytes)} of ${formatBytes(disk.diskBytes)} free`;
-  return [
-    ...table(columns, rows, { width, colour, paint }),
-    ...wrap(`${count(folders.length, "model")}, ${formatBytes(total)}${free}`, width),
+  const lines = [
+    ...table(columns, rows, page, paint),
+    ...wrap(`${count(folders.length, "model")}, ${formatBytes(total)}${free}`, page.width),
   ];
+  return `${lines.join("\n")}\n`;
 }
 
 function stateOf({ folder, model }: Row): string {

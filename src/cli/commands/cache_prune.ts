@@ -4,19 +4,16 @@ import { planEviction } from "../../cache/plan_eviction.ts";
 import { parseSize } from "../../config/parse_setting.ts";
 import { AimError } from "../../errors/aim_error.ts";
 import { log } from "../../log/logger.ts";
-import type { Command } from "../command.ts";
 import { confirmRemoval, REMOVAL_FLAGS } from "../confirm_removal.ts";
 import { text } from "../download_flags.ts";
 import { parseAge } from "../list_filter.ts";
 import { existingCaches, folderInWords } from "../pick_models.ts";
 import { serverOf, type ServingProcess, servingProcesses } from "../served_models.ts";
-import { flag } from "../flag.ts";
+import { command, flag } from "../define.ts";
 
-/** `aim cache prune`: remove what nothing needs, and models by age and total size. */
-export const cachePrune: Command<readonly ServingProcess[]> = {
-  name: "cache prune",
+export const cachePrune = command<readonly ServingProcess[]>({
+  usage: "cache prune",
   summary: "remove unfinished downloads, unused blobs and snapshots, and models by age or total size",
-  positionals: [],
   settings: ["cachePath"],
   flags: [
     flag(
@@ -34,7 +31,7 @@ export const cachePrune: Command<readonly ServingProcess[]> = {
     "aim cache prune --older-than 30d --keep 200GiB --yes": "without asking, models too",
     "aim cache prune --yes --format json": "for programs",
   },
-  permissions: { write: true, net: false, run: false, ffi: false },
+  permissions: { write: true },
   prepare: ({ flags }) =>
     Promise.resolve(flags["older-than"] === undefined && flags.keep === undefined ? [] : servingProcesses()),
   async run(context) {
@@ -58,7 +55,7 @@ export const cachePrune: Command<readonly ServingProcess[]> = {
       ...eviction.plans,
     ], { named: false });
   },
-};
+});
 
 function valueOf(
   flag: string,

@@ -18,21 +18,17 @@ import { AimError } from "../../errors/aim_error.ts";
 import { errorFrom } from "../../errors/from_unknown.ts";
 import { EXIT_CODES } from "../../errors/exit_codes.ts";
 import { log } from "../../log/logger.ts";
-import type { Command, CommandContext } from "../command.ts";
+import type { CommandContext } from "../command.ts";
 import { PROGRESS_FLAG } from "../download_flags.ts";
-import { startProgress } from "../start_progress.ts";
+import { startProgress } from "../progress.ts";
 import { count, formatBytes } from "../format.ts";
 import { folderInWords, LAYOUT_FLAG, pickModels } from "../pick_models.ts";
 import { style } from "../style.ts";
-import { jsonReport } from "../json_report.ts";
-import { formatFlag } from "../format_flag.ts";
-import { flag } from "../flag.ts";
+import { command, flag, formatFlag } from "../define.ts";
 
-/** `aim cache verify`: hash every file again. */
-export const cacheVerify: Command = {
-  name: "cache verify",
+export const cacheVerify = command({
+  usage: "cache verify [MODEL...]",
   summary: "hash every file of the cached models, and list bad or missing ones",
-  positionals: [{ name: "MODEL", required: false, many: true }],
   settings: [
     ...["cachePath", "hfEndpoint", "offline", "jobs", "partSize", "maxBandwidth", "stallTimeout"] as const,
     ...["modelSignature", "signatureKey", "signatureCertificates"] as const,
@@ -50,7 +46,7 @@ export const cacheVerify: Command = {
     "aim cache verify --format json": "for programs; exit code 8 where something is bad",
   },
   // Bad models are marked.
-  permissions: { write: true, net: true, run: false, ffi: false },
+  permissions: { write: true, net: true },
   netOnlyWith: "repair",
   async run(context) {
     const { flags, print, signal, stdout } = context;
@@ -88,15 +84,14 @@ export const cacheVerify: Command = {
     } finally {
       progress.close();
     }
-    if (flags.format === "json") {
-      print(jsonReport({ models: results.map((result) => ({ ...result, goodPaths: undefined })) }));
-    } else if (stdout.isTerminal) {
-      for (const result of results) print(inWords(result, stdout.colour));
-    }
+    context.report(
+      { models: results.map((result) => ({ ...result, goodPaths: undefined })) },
+      () => stdout.isTerminal ? results.map((result) => inWords(result, stdout.colour)).join("") : "",
+    );
     if (failure !== null) throw failure;
     return results.some(isBad) ? EXIT_CODES.integrity.code : 0;
   },
-};
+});
 
 function isBad({ findings, good }: Verification): boolean {
   return findings.some((finding) => finding.state !== "unknown") || good === 0;

@@ -4,29 +4,26 @@ import { resolveConfig } from "../../config/resolve_config.ts";
 import { type SettingName, SETTINGS } from "../../config/settings.ts";
 import { loadProfiles } from "../../profiles/load_profiles.ts";
 import { complete } from "../complete.ts";
-import type { Command, CommandContext } from "../command.ts";
-import { TOPICS } from "../help_topics.ts";
+import type { CommandContext } from "../command.ts";
+import { command } from "../define.ts";
+import { TOPIC_NAMES } from "../help_topics.ts";
 
 /** `aim __complete -- WORDS…`: possible completions of the last word, for the completion scripts. */
-export const completeWords: Command = {
-  name: "__complete",
+export const completeWords = command({
+  usage: "__complete [WORD...]",
   summary: "list possible next words; for completion scripts",
-  positionals: [{ name: "[WORD]", required: false, many: true }],
-  settings: [],
-  flags: [],
-  permissions: { write: false, net: false, run: false, ffi: false },
   async run(context) {
     const { candidates, paths } = await complete(context.args, {
       commandNames: context.commands.names(),
       loadCommand: (name) => context.commands.load(name),
-      topics: TOPICS.map((t) => t.name),
+      topics: TOPIC_NAMES,
       profileIds: () => quietly(() => profileIds(context)),
       cachedModels: () => quietly(() => cachedModels(context)),
     });
     for (const { word, help } of candidates) context.print(help === "" ? `${word}\n` : `${word}\t${help}\n`);
     if (paths === "files") context.print(":files\n");
   },
-};
+});
 
 /** While a shell completes, errors must not be printed. */
 async function quietly(list: () => Promise<readonly string[]>): Promise<readonly string[]> {

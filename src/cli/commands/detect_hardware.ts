@@ -4,23 +4,21 @@ import type { GpuInventory } from "../../gpu/types.ts";
 import { readJson } from "../../values/read_json.ts";
 import { isList } from "../../values/value.ts";
 import { writeYaml } from "../../values/write_yaml.ts";
-import type { Command } from "../command.ts";
-import { flag } from "../flag.ts";
+import { choiceFlag, command, flag } from "../define.ts";
 
 const TYPES = ["gpu", "cpu"] as const;
 
 /** `aim detect-hardware`: AMD's command for its node labeller. Reports the host's hardware, regardless of settings. */
-export const detectHardwareCommand: Command<readonly GpuInventory[]> = {
-  name: "detect-hardware",
+export const detectHardwareCommand = command<readonly GpuInventory[]>({
+  usage: "detect-hardware",
   summary: "print this host's accelerators in the form that AMD's node labeller reads",
-  positionals: [],
   settings: ["sysfsRoot", "devRoot", "procRoot", "amdSmi"],
   flags: [
-    flag("--type TYPE", "what to look for: gpu, cpu or all", { choices: [...TYPES, "all"], default: "all" }),
-    flag("--format FORMAT", "how the list is printed; empty if no known accelerator is found", {
-      choices: ["json", "yaml"],
-      default: "json",
-    }),
+    choiceFlag("--type TYPE", "what to look for", ["all", ...TYPES]),
+    choiceFlag("--format FORMAT", "how the list is printed; empty if no known accelerator is found", [
+      "json",
+      "yaml",
+    ]),
     flag("-v|--verbose", "also the state of each GPU and of the processor"),
   ],
   examples: {
@@ -28,7 +26,6 @@ export const detectHardwareCommand: Command<readonly GpuInventory[]> = {
     "aim detect-hardware --type cpu": "the processor, and the cores of the host",
     "aim detect-hardware --type gpu --format yaml -v": "each GPU with its memory and load",
   },
-  permissions: { write: false, net: false, run: false, ffi: false },
   async prepare({ config, flags, signal }) {
     // A program that is asked may hang: reading the signal makes SIGTERM end this process.
     void signal;
@@ -56,4 +53,4 @@ export const detectHardwareCommand: Command<readonly GpuInventory[]> = {
       flags.format === "yaml" && isList(value) ? value.length === 0 ? "[]\n" : writeYaml(value) : `${json}\n`,
     );
   },
-};
+});

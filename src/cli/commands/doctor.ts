@@ -2,49 +2,36 @@ import { cachePaths, downloadFolder } from "../../cache/cache_paths.ts";
 import { directoryBytes } from "../../cache/files.ts";
 import { pathOfPlace } from "../../cache/path_of_place.ts";
 import type { ModelPlace } from "../../cache/types.ts";
+import type { Config } from "../../config/config.ts";
+import type { GpuInventory } from "../../gpu/types.ts";
+import { kernelFiles } from "../../os/kernel_files.ts";
 import { filesInCache, memoryFit, unsafeOf } from "../../serve/memory_fit.ts";
 import { missingInWords } from "../../serve/model_place.ts";
-import { type Manifest, totalBytes } from "../../sources/manifest.ts";
-import type { Config } from "../../config/config.ts";
-import { kernelFiles } from "../../os/kernel_files.ts";
-import type { GpuInventory } from "../../gpu/types.ts";
-import { chooseServing, resolveServing, type ServingChoice } from "../../serve/serving_plan.ts";
-import { servingEngine } from "../../serve/serving_engine.ts";
 import { wantedModel } from "../../serve/named_model.ts";
+import { servingEngine } from "../../serve/serving_engine.ts";
+import { chooseServing, resolveServing, type ServingChoice } from "../../serve/serving_plan.ts";
+import { type Manifest, totalBytes } from "../../sources/manifest.ts";
 import { type ModelRef, parseModelRef } from "../../sources/model_ref.ts";
 import { readBuildInfo } from "../build_info.ts";
-import type { Command } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { attempt, type Check, check, checkOf } from "../doctor/check.ts";
-import { checkDirectory } from "../doctor/check_directory.ts";
 import { checkEngine } from "../doctor/check_engine.ts";
 import { checkGpus } from "../doctor/check_gpus.ts";
-import { checkHost } from "../doctor/check_host.ts";
-import { checkNetworkSettings } from "../doctor/check_network_settings.ts";
-import { checkPort } from "../doctor/check_port.ts";
-import { checkSources } from "../doctor/check_sources.ts";
-import { doctorJson, doctorMarkdown, doctorText, stopping } from "../doctor/render_doctor.ts";
+import { checkDirectory, checkHost, checkPort } from "../doctor/check_host.ts";
+import { checkNetworkSettings, checkSources } from "../doctor/check_network.ts";
+import { doctorMarkdown, doctorText, stopping } from "../doctor/render_doctor.ts";
+import { command, formatFlag } from "../define.ts";
 import { pageOf } from "../render_help.ts";
 import { roomFor } from "../room_for.ts";
-import { formatFlag } from "../format_flag.ts";
 
-/** `aim doctor`: checks everything that serving needs. */
-export const doctor: Command<GpuInventory> = {
-  name: "doctor",
+export const doctor = command<GpuInventory>({
+  usage: "doctor [MODEL]",
   summary: "check everything that serving needs, and say what is wrong",
-  positionals: [{ name: "MODEL", required: false }],
   model: "served",
   settings: [
     ...SELECTION_SETTINGS,
-    "engineArgs",
-    "port",
-    "cachePath",
-    "hfHome",
-    "hfHubCache",
-    "hfEndpoint",
-    "hfToken",
-    "hfTokenPath",
-    "offline",
+    ...["engineArgs", "port", "cachePath", "hfHome", "hfHubCache"] as const,
+    ...["hfEndpoint", "hfToken", "hfTokenPath", "offline"] as const,
   ],
   flags: [formatFlag("text", "json", "markdown")],
   examples: {
@@ -55,10 +42,10 @@ export const doctor: Command<GpuInventory> = {
   },
   permissions: { write: true, net: true, run: true, ffi: true },
   prepare: detectHardware,
-  async run({ config, env, flags, prepared, print, signal, stdout }) {
+  async run({ config, env, flags, prepared: gpus, report, signal, stdout }) {
     const choice = await attempt(async () => {
       const engine = await servingEngine(config, env, "show");
-      return await chooseServing({ config, env, gpus: prepared, engine, need: "show" });
+      return await chooseServing({ config, env, gpus, engine, need: "show" });
     });
     const chosen = "value" in choice ? choice.value : null;
     const found = chosen === null ? null : await attempt(() => resolveServing(config, chosen));
@@ -71,39 +58,39 @@ export const doctor: Command<GpuInventory> = {
       checkSources({ config, env, ref, needed, signal }),
     ]);
     const listedBytes = manifest === null ? null : totalBytes(manifest);
+    const cached = place === null || place.kind === "missing" ? null : pathOfPlace(place);
     const { available, total } = Deno.systemMemoryInfo();
     const checks: Check[] = [
       checkProgram(),
-      ...checkGpus(prepared),
+      ...checkGpus(gpus),
       "error" in choice ? checkOf("profile", choice.error, "failed") : checkChoice(choice.value),
       engine,
       checkPort(config.port),
       await checkProfilePath(config),
       ...directories,
-      ...(found === null
-        ? []
-        : ["error" in found ? checkOf("model", found.error, "failed") : checkPlace(config, found.value)]),
+      ...(found !== null && "error" in found ? [checkOf("model", found.error, "failed")] : []),
+      ...(place === null ? [] : [checkPlace(config, place)]),
       ...checkHost({
         files: kernelFiles(),
         availableMemory: available,
         totalMemory: total,
         gpuCount: chosen?.profile.metadata.acceleratorCount ?? null,
-        modelBytes: place !== null && place.kind !== "missing"
-          ? await directoryBytes(pathOfPlace(place))
-          : listedBytes,
+        modelBytes: cached === null ? listedBytes : await directoryBytes(cached),
       }),
       ...(needed && chosen !== null && listedBytes !== null
         ? await checkRoom(downloadFolder(cachePaths(config), chosen.model), listedBytes)
         : []),
       ...sources,
-      ...await checkMemory(prepared, chosen, place, manifest),
+      ...(chosen === null || place === null ? [] : await checkModel(gpus, chosen, place, manifest)),
       ...checkNetworkSettings(env),
     ];
-    const render = { json: doctorJson, markdown: doctorMarkdown }[String(flags.format)];
-    print(render === undefined ? doctorText(checks, pageOf(stdout)) : render(checks));
+    report(
+      { ok: stopping(checks) === 0, checks },
+      () => flags.format === "markdown" ? doctorMarkdown(checks) : doctorText(checks, pageOf(stdout)),
+    );
     return stopping(checks) === 0 ? 0 : 1;
   },
-};
+});
 
 /** Profiles on disk are optional, but a directory that was named must exist. */
 async function checkProfilePath({ profilePath, origins }: Config): Promise<Check> {
@@ -138,54 +125,45 @@ async function checkCaches(config: Config, ref: ModelRef | null, needed: boolean
   );
 }
 
-function checkPlace(config: Config, place: ModelPlace): Check {
+function checkPlace({ offline }: Config, place: ModelPlace): Check {
   if (place.kind !== "missing") return check("model", "ok", `served from ${pathOfPlace(place)}`);
-  const found = `not in the cache (${missingInWords(place)})`;
-  return config.offline
-    ? check("model", "failed", found, "copy it there: aim download-to-cache on a connected host")
-    : check(
-      "model",
-      "warning",
-      found,
-      "serve will download it first; aim download-to-cache does that in advance",
-    );
+  const todo = offline
+    ? "copy it there: aim download-to-cache on a connected host"
+    : "serve will download it first; aim download-to-cache does that in advance";
+  return check("model", offline ? "failed" : "warning", `not in the cache (${missingInWords(place)})`, todo);
 }
 
 async function checkRoom(folder: string, modelBytes: number): Promise<Check[]> {
   const room = await roomFor(folder, modelBytes);
   if (room === null) return [];
-  const fits = room.freeBytes >= room.neededBytes;
-  const todo = "use a larger volume, or free space with aim cache prune";
-  return [check("disk", fits ? "ok" : "failed", room.summary, fits ? undefined : todo)];
+  if (room.freeBytes >= room.neededBytes) return [check("disk", "ok", room.summary)];
+  return [check("disk", "failed", room.summary, "use a larger volume, or free space with aim cache prune")];
 }
 
-/** Compares the model with the memory of the GPUs: only a warning, since vLLM decides in the end. */
-async function checkMemory(
+/** Whether the model can run its publisher's code, and fits the memory of the GPUs: warnings, since vLLM decides. */
+async function checkModel(
   gpus: GpuInventory,
-  chosen: ServingChoice | null,
-  place: ModelPlace | null,
+  { args }: ServingChoice,
+  place: ModelPlace,
   manifest: Manifest | null,
 ): Promise<Check[]> {
-  if (chosen === null || place === null) return [];
   const files = await filesInCache(place) ?? (manifest === null ? null : {
     sizes: new Map<string, number>(manifest.files.map((file) => [file.path, file.size])),
     config: null,
     from: manifest.source,
   });
   if (files === null) return [];
-  const checks: Check[] = [];
-  const unsafe = unsafeOf(files);
-  if (unsafe !== null) {
-    const todo = "use a safetensors model without custom code; AIM_REFUSE_UNSAFE=true refuses others";
-    checks.push(check("trust", "warning", unsafe, todo));
-  }
-  const fit = memoryFit(gpus, chosen.args, files);
-  if (fit?.state === "fits") checks.push(check("memory", "ok", fit.summary));
-  else if (fit !== null) {
-    const todo = "use more GPUs, a quantised model, or a smaller max-model-len";
-    checks.push(check("memory", "warning", fit.summary, todo));
-  }
-  return checks;
+  const [unsafe, fit] = [unsafeOf(files), memoryFit(gpus, args, files)];
+  const trust = "use a safetensors model without custom code; AIM_REFUSE_UNSAFE=true refuses others";
+  const more = "use more GPUs, a quantised model, or a smaller max-model-len";
+  return [
+    ...(unsafe === null ? [] : [check("trust", "warning", unsafe, trust)]),
+    ...(fit === null ? [] : [
+      fit.state === "fits"
+        ? check("memory", "ok", fit.summary)
+        : check("memory", "warning", fit.summary, more),
+    ]),
+  ];
 }
 
 /** The model that was named, for when no profile fits. */

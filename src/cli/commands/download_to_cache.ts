@@ -12,22 +12,20 @@ import type { Manifest } from "../../sources/manifest.ts";
 import { parseModelRef, revisionIn } from "../../sources/model_ref.ts";
 import { modelsOfProfiles, profileModel } from "../../serve/select_profile_for.ts";
 import type { DownloadReport } from "../../download/download_report.ts";
-import type { Command, CommandContext, Terminal } from "../command.ts";
+import type { CommandContext } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { DOWNLOAD_FLAGS, DOWNLOAD_SETTINGS, downloadOptions, revisionOf, text } from "../download_flags.ts";
-import { downloadJson } from "../download_json.ts";
 import { count, formatBytes, formatDuration } from "../format.ts";
-import { jsonReport } from "../json_report.ts";
+import { downloadJson } from "../json_report.ts";
 import { type DownloadPreview, previewDownload } from "../preview_download.ts";
-import { startProgress } from "../start_progress.ts";
+import { startProgress } from "../progress.ts";
+import type { Page } from "../style.ts";
 import { type Column, table } from "../table.ts";
-import { flag } from "../flag.ts";
+import { command, flag } from "../define.ts";
 
-/** `aim download-to-cache`: download models into one of the two cache layouts. */
-export const downloadToCache: Command<GpuInventory | null> = {
-  name: "download-to-cache",
+export const downloadToCache = command<GpuInventory | null>({
+  usage: "download-to-cache [MODEL...]",
   summary: "download models into the cache",
-  positionals: [{ name: "MODEL", required: false, many: true }],
   model: "source",
   settings: [...SELECTION_SETTINGS, ...DOWNLOAD_SETTINGS],
   flags: [
@@ -44,7 +42,7 @@ export const downloadToCache: Command<GpuInventory | null> = {
     "aim download-to-cache --model-id s3://bucket/deep/path/model --model-name custom-org/my-model":
       "from S3, under a name that you choose",
   },
-  permissions: { write: true, net: true, run: false, ffi: false },
+  permissions: { write: true, net: true },
   // Naming the model bypasses profiles, so the hardware does not matter.
   prepare: async (context) =>
     text(context.flags["model-id"]) === undefined ? await detectHardware(context) : null,
@@ -54,7 +52,7 @@ export const downloadToCache: Command<GpuInventory | null> = {
     const json = flags.format === "json";
     if (flags["dry-run"] === true) {
       const previews = await previewAll(context, wanted);
-      print(json ? jsonReport({ models: previews }) : previewText(previews, context.stdout));
+      context.report({ models: previews }, () => previewText(previews, context.stdout));
       return 0;
     }
     if (wanted.length > 1 && config.modelName !== null) {
@@ -78,7 +76,7 @@ export const downloadToCache: Command<GpuInventory | null> = {
       if (!json) print(`${report.path}\n`);
     }
     const [first, ...more] = reports.map(downloadJson);
-    if (json) print(jsonReport(more.length === 0 && first !== undefined ? first : allJson(reports)));
+    context.report(more.length === 0 && first !== undefined ? first : allJson(reports), () => "");
     if (reports.length > 1) {
       const [bytes, moved] = [sum(reports, "bytes"), sum(reports, "bytesMoved")].map(formatBytes);
       const time = formatDuration(sum(reports, "elapsed"));
@@ -86,7 +84,7 @@ export const downloadToCache: Command<GpuInventory | null> = {
     }
     return 0;
   },
-};
+});
 
 type Context = CommandContext<GpuInventory | null>;
 type Wanted = Omit<CachePlace, "layout"> & { readonly profile: Profile | null };
@@ -188,9 +186,9 @@ const PREVIEW_COLUMNS: readonly Column<DownloadPreview["files"][number]>[] = [
   { title: "STATE", text: (file) => file.present ? "present" : "missing" },
 ];
 
-function previewText(previews: readonly DownloadPreview[], { colour, columns }: Terminal): string {
+function previewText(previews: readonly DownloadPreview[], page: Page): string {
   const list = previews.flatMap(({ source, path, files, bytes, bytesPresent }) => [
-    ...table(PREVIEW_COLUMNS, files, { colour, width: columns }),
+    ...table(PREVIEW_COLUMNS, files, page),
     `${source}: ${count(files.length, "file")}, ${formatBytes(bytes)}, ${formatBytes(bytesPresent)} present`,
     `to ${path}`,
     "",

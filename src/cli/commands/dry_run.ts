@@ -5,25 +5,22 @@ import { log } from "../../log/logger.ts";
 import { noGpu } from "../../serve/select_profile_for.ts";
 import { takeInventory } from "../../gpu/take_inventory.ts";
 import { modelSize } from "../../serve/model_size.ts";
-import type { Command } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { dryRunJson, dryRunScript, dryRunText, withSecrets } from "../dry_run_report.ts";
 import { explainPlan } from "../explain_plan.ts";
-import { flag } from "../flag.ts";
+import { choiceFlag, command, flag } from "../define.ts";
 
-/** `aim dry-run`: what serving would do, without downloading or executing. */
-export const dryRun: Command<GpuInventory> = {
-  name: "dry-run",
+export const dryRun = command<GpuInventory>({
+  usage: "dry-run [MODEL]",
   summary: "show what serve would do, without downloading or executing",
-  positionals: [{ name: "MODEL", required: false }],
   model: "served",
   takesEngineWords: true,
   settings: [...SELECTION_SETTINGS, "engineArgs", "port", "cachePath", "hfEndpoint", "offline"],
   flags: [
-    flag(
+    choiceFlag(
       "--format FORMAT",
       "yaml: why, the profile and the script; json: the same for programs; script: only the script",
-      { choices: ["yaml", "json", "script"], default: "yaml" },
+      ["yaml", "json", "script"],
     ),
     flag(
       "--engine-version VERSION",
@@ -41,7 +38,7 @@ export const dryRun: Command<GpuInventory> = {
       "only the script",
   },
   // The size of a model that is not cached comes from its source.
-  permissions: { write: false, net: true, run: false, ffi: false },
+  permissions: { net: true },
   prepare: detectHardware,
   async run(context) {
     const { config, env, flags, prepared, print } = context;
@@ -74,7 +71,7 @@ export const dryRun: Command<GpuInventory> = {
     if (!runnable) throw noGpu(prepared);
     return 0;
   },
-};
+});
 
 function asIfOpen({ source, gpus }: GpuInventory): GpuInventory {
   const open = gpus.map((gpu) => ({ ...gpu, visible: true, hiddenBecause: null }));

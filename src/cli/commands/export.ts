@@ -1,17 +1,12 @@
 import { exportOciLayout } from "../../export/export_oci_layout.ts";
 import { AimError } from "../../errors/aim_error.ts";
-import type { Command } from "../command.ts";
 import { count, formatBytes } from "../format.ts";
-import { formatFlag } from "../format_flag.ts";
-import { jsonReport } from "../json_report.ts";
 import { LAYOUT_FLAG, pickModels } from "../pick_models.ts";
-import { flag } from "../flag.ts";
+import { command, flag, formatFlag } from "../define.ts";
 
-/** `aim export`: a cached model as an OCI layout directory. */
-export const exportModel: Command = {
-  name: "export",
+export const exportModel = command({
+  usage: "export MODEL DIR",
   summary: "write a cached model as an OCI layout directory, for a registry or an air gap",
-  positionals: [{ name: "MODEL", required: true }, { name: "DIR", required: true }],
   settings: ["cachePath"],
   flags: [
     flag("--oci-layout", "the format that is written; the only one"),
@@ -26,9 +21,9 @@ export const exportModel: Command = {
     "aim export mistralai/Mistral-7B-v0.1 model-oci --format json | jq -r .digest":
       "the digest to pin on the other side",
   },
-  permissions: { write: true, net: false, run: false, ffi: false },
+  permissions: { write: true },
   async run(context) {
-    const { args, config, flags, print, signal } = context;
+    const { args, config, flags, signal } = context;
     const [name = "", directory = ""] = args;
     const folders = await pickModels({ config, flags, args: [name] });
     const models = folders.flatMap((folder) => folder.models);
@@ -43,12 +38,10 @@ export const exportModel: Command = {
     }
     const path = directory.startsWith("/") ? directory : `${Deno.cwd()}/${directory}`;
     const report = await exportOciLayout(model, path, String(flags.tag), signal);
-    print(
-      flags.format === "json"
-        ? jsonReport({ model: model.name, ...report })
-        : `${model.name} is in ${path}: ${count(report.files, "file")}, ${
-          formatBytes(report.bytes)
-        }, ${report.digest}\n`,
+    const size = `${count(report.files, "file")}, ${formatBytes(report.bytes)}`;
+    context.report(
+      { model: model.name, ...report },
+      () => `${model.name} is in ${path}: ${size}, ${report.digest}\n`,
     );
   },
-};
+});

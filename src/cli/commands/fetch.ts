@@ -7,17 +7,14 @@ import { errorFrom } from "../../errors/from_unknown.ts";
 import { type ModelRef, parseModelRef, quantisationIn, revisionIn } from "../../sources/model_ref.ts";
 import { parseProtocols } from "../../sources/protocols.ts";
 import { totalBytes } from "../../sources/manifest.ts";
-import type { Command } from "../command.ts";
+import { command } from "../define.ts";
 import { DOWNLOAD_FLAGS, DOWNLOAD_SETTINGS, downloadOptions, revisionOf, text } from "../download_flags.ts";
-import { downloadJson } from "../download_json.ts";
-import { jsonReport } from "../json_report.ts";
-import { startProgress } from "../start_progress.ts";
+import { downloadJson } from "../json_report.ts";
+import { startProgress } from "../progress.ts";
 
-/** `aim fetch`: download into exactly one directory. */
-export const fetch: Command = {
-  name: "fetch",
+export const fetch = command({
+  usage: "fetch URI [DEST]",
   summary: "download a model into exactly one directory",
-  positionals: [{ name: "URI", required: true }, { name: "DEST", required: false }],
   model: "source",
   settings: DOWNLOAD_SETTINGS,
   flags: DOWNLOAD_FLAGS,
@@ -27,9 +24,9 @@ export const fetch: Command = {
     "TARGET_DIR=./m aim fetch hf://org/model --revision v1.0":
       "one revision, into the directory that TARGET_DIR names",
   },
-  permissions: { write: true, net: true, run: false, ffi: false },
+  permissions: { write: true, net: true },
   async run(context) {
-    const { config, env, args, print } = context;
+    const { config, env, args } = context;
     const uri = text(context.flags["model-id"]) ?? "";
     const ref = parseModelRef(uri);
     const directory = args[args[0] === uri ? 1 : 0] ?? config.targetDir;
@@ -66,8 +63,7 @@ export const fetch: Command = {
       });
       progress.finish(report);
       await artifact?.finish();
-      const result = downloadJson({ ...report, model: placement.name });
-      print(context.flags.format === "json" ? jsonReport(result) : `${report.path}\n`);
+      context.report(downloadJson({ ...report, model: placement.name }), () => `${report.path}\n`);
     } catch (error) {
       await artifact?.fail(errorFrom(error, `fetching ${uri}`).line);
       throw error;
@@ -76,7 +72,7 @@ export const fetch: Command = {
       artifact?.close();
     }
   },
-};
+});
 
 /** The protocols for this model's files; only the hub has more than one. */
 function protocolsOf(ref: ModelRef, setting: string): readonly string[] {

@@ -9,7 +9,6 @@ import { attempt } from "../doctor/check.ts";
 import { judgeProfilesFor } from "../../serve/select_profile_for.ts";
 import { jsonValue } from "../../values/write_json.ts";
 import { writeYaml } from "../../values/write_yaml.ts";
-import type { Command } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { gpuTable } from "../gpu_table.ts";
 import {
@@ -21,24 +20,24 @@ import {
   plainListing,
 } from "../profile_listing.ts";
 import { type ProfileRow, profileTable } from "../profile_table.ts";
-import { flag } from "../flag.ts";
+import { choiceFlag, command, flag } from "../define.ts";
 
-/** `aim list-profiles`: every profile and why it does or does not fit. */
-export const listProfiles: Command<GpuInventory | null> = {
-  name: "list-profiles",
+export const listProfiles = command<GpuInventory | null>({
+  usage: "list-profiles [MODEL]",
   summary: "show every profile and why it does or does not fit",
-  positionals: [{ name: "MODEL", required: false }],
   model: "served",
   settings: SELECTION_SETTINGS,
   flags: [
-    flag("--state STATE", "only profiles in this state; gpu_mismatch is accelerator_mismatch", {
-      choices: [...PROFILE_STATES, "gpu_mismatch", "all"],
-      default: "all",
-    }),
-    flag("--format FORMAT", "table: one line each; text: a paragraph each; json, yaml: a list for programs", {
-      choices: ["table", "text", "json", "yaml"],
-      default: "table",
-    }),
+    choiceFlag("--state STATE", "only profiles in this state; gpu_mismatch is accelerator_mismatch", [
+      "all",
+      ...PROFILE_STATES,
+      "gpu_mismatch",
+    ]),
+    choiceFlag(
+      "--format FORMAT",
+      "table: one line each; text: a paragraph each; json, yaml: a list for programs",
+      ["table", "text", "json", "yaml"],
+    ),
     flag("--skip-compatibility-check", "list profiles without looking at GPUs"),
     flag("-v|--verbose", "also models and paths; as text also arguments and environment"),
   ],
@@ -47,7 +46,6 @@ export const listProfiles: Command<GpuInventory | null> = {
     "aim list-profiles openai/gpt-oss-20b --gpu-model MI325X --state compatible": "what would fit another",
     "aim list-profiles Qwen/Qwen3-32B --skip-compatibility-check": "every profile of a model",
   },
-  permissions: { write: false, net: false, run: false, ffi: false },
   async prepare(context) {
     return context.flags["skip-compatibility-check"] === true ? null : await detectHardware(context);
   },
@@ -65,14 +63,11 @@ export const listProfiles: Command<GpuInventory | null> = {
       print(flags.format === "yaml" ? writeYaml(value) : `${JSON.stringify(jsonValue(value), null, 2)}\n`);
       return 0;
     }
-    const width = stdout.columns;
     const parts = [
-      ...(gpus === null ? [] : [gpuTable(gpus, { colour: stdout.colour, width })]),
+      ...(gpus === null ? [] : [gpuTable(gpus, stdout)]),
       `${listingHeading(all, model)}\n`,
       ...(rows.length === 0 ? [] : [
-        flags.format === "text"
-          ? listingText(listing, verbose)
-          : profileTable(listing.rows, { width, colour: stdout.colour, verbose }),
+        flags.format === "text" ? listingText(listing, verbose) : profileTable(listing.rows, stdout, verbose),
       ]),
     ];
     const ending = listingEnding(all);
@@ -80,7 +75,7 @@ export const listProfiles: Command<GpuInventory | null> = {
     print(parts.join("\n"));
     return 0;
   },
-};
+});
 
 /** Compares the cached models of compatible profiles with the memory. */
 async function withMemory(

@@ -1,18 +1,13 @@
-import { validateProfileFiles } from "../../profiles/validate_profile_files.ts";
+import { validateProfileFiles, type ValidationResult } from "../../profiles/validate_profile_files.ts";
 import { argumentCheck } from "../../serve/argument_check.ts";
 import type { ProfileFault } from "../../profiles/types.ts";
-import type { Command } from "../command.ts";
+import { text } from "../download_flags.ts";
 import { count } from "../format.ts";
-import { jsonReport } from "../json_report.ts";
-import { formatFlag } from "../format_flag.ts";
-import { flag } from "../flag.ts";
+import { command, flag, formatFlag } from "../define.ts";
 
-/** `aim profiles validate PATH…`: every fault of profile files. */
-export const profilesValidate: Command = {
-  name: "profiles validate",
+export const profilesValidate = command({
+  usage: "profiles validate PATH...",
   summary: "check profile files; every fault with file:line:column",
-  positionals: [{ name: "PATH", required: true, many: true }],
-  settings: [],
   flags: [
     flag("--strict", "also AMD's style rules: file names, no unknown or retired keys, one primary profile"),
     flag(
@@ -26,26 +21,23 @@ export const profilesValidate: Command = {
     "aim profiles validate my-profile.yaml": "one file; exit code 2 where it has faults",
     "aim profiles validate profiles --format json": "the same for programs",
   },
-  permissions: { write: false, net: false, run: false, ffi: false },
-  async run({ args, flags, print }) {
+  async run({ args, flags, report }) {
     const result = await validateProfileFiles(args, {
       strict: flags.strict === true,
-      checkArgs: argumentCheck(typeof flags["engine-version"] === "string" ? flags["engine-version"] : null),
+      checkArgs: argumentCheck(text(flags["engine-version"]) ?? null),
     });
-    const { files, faults, warnings } = result;
-    if (flags.format === "json") print(jsonReport({ ...result }));
-    else {
-      const lineOf = (kind: string) => ({ path, line, column, reason }: ProfileFault) =>
-        `${path}:${line}:${column}: ${kind}${reason}`;
-      const lines = [...faults.map(lineOf("")), ...warnings.map(lineOf("warning: "))];
-      const bad = new Set(faults.map((fault) => fault.path)).size;
-      const summary = faults.length === 0
-        ? `${count(files, "file")}, no faults${
-          warnings.length === 0 ? "" : `, ${count(warnings.length, "warning")}`
-        }`
-        : `${count(files, "file")}, ${count(faults.length, "fault")} in ${count(bad, "file")}`;
-      print([...lines, summary, ""].join("\n"));
-    }
-    return faults.length === 0 ? 0 : 2;
+    report(result, () => inWords(result));
+    return result.faults.length === 0 ? 0 : 2;
   },
-};
+});
+
+function inWords({ files, faults, warnings }: ValidationResult): string {
+  const lineOf = (kind: string) => ({ path, line, column, reason }: ProfileFault) =>
+    `${path}:${line}:${column}: ${kind}${reason}`;
+  const bad = new Set(faults.map((fault) => fault.path)).size;
+  const found = faults.length > 0
+    ? `${count(faults.length, "fault")} in ${count(bad, "file")}`
+    : ["no faults", ...warnings.length === 0 ? [] : [count(warnings.length, "warning")]].join(", ");
+  const lines = [...faults.map(lineOf("")), ...warnings.map(lineOf("warning: "))];
+  return [...lines, `${count(files, "file")}, ${found}`, ""].join("\n");
+}

@@ -9,18 +9,15 @@ import { selectProfileFor } from "../../serve/select_profile_for.ts";
 import { fileOf } from "../../serve/model_place.ts";
 import { resolveServing } from "../../serve/serving_plan.ts";
 import { modelToLoad, namedModel } from "../../serve/named_model.ts";
-import type { Command, CommandContext } from "../command.ts";
+import type { CommandContext } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { attempt } from "../doctor/check.ts";
 import { style } from "../style.ts";
-import { jsonReport } from "../json_report.ts";
-import { formatFlag } from "../format_flag.ts";
+import { command, formatFlag } from "../define.ts";
 
-/** `aim resolve`: where serving would find the model, and every place looked at. */
-export const resolve: Command<GpuInventory> = {
-  name: "resolve",
+export const resolve = command<GpuInventory>({
+  usage: "resolve [MODEL]",
   summary: "show where serving would find the model, and every place looked at",
-  positionals: [{ name: "MODEL", required: false }],
   model: "served",
   settings: [...SELECTION_SETTINGS, "cachePath"],
   flags: [formatFlag("text", "json")],
@@ -29,23 +26,18 @@ export const resolve: Command<GpuInventory> = {
     "aim resolve s3://bucket/models/org/m --format json": "a model from S3, for programs",
     "aim resolve": "the model that serve would load with this environment",
   },
-  permissions: { write: false, net: false, run: false, ffi: false },
   prepare: detectHardware,
   async run(context) {
     const { flags, print, stdout } = context;
     const { model, profile, place } = await look(context);
-    print(
-      flags.format === "json"
-        ? jsonReport({ model, profile, ...place })
-        : inWords(model, place, stdout.colour),
-    );
+    context.report({ model, profile, ...place }, () => inWords(model, place, stdout.colour));
     const near = place.kind === "missing" && place.looked.every(({ state }) => state === "absent")
       ? await nearestInCache(cachePaths(context.config), model)
       : null;
     if (near !== null && flags.format !== "json") print(`did you mean ${near}?\n`);
     return place.kind === "missing" ? EXIT_CODES["not-found"].code : 0;
   },
-};
+});
 
 /** The place of the model that serving would load; without a compatible profile, of the named model. */
 async function look(

@@ -4,16 +4,13 @@ import { checkProfile } from "../../profiles/check_profile.ts";
 import { embeddedRoot, isBundled } from "../../profiles/embedded_root.ts";
 import { loadProfiles, PACK } from "../../profiles/load_profiles.ts";
 import { hashPool } from "../../transfer/hash/hash_pool.ts";
-import type { Command } from "../command.ts";
+import { command } from "../define.ts";
 
 /** `aim __self-test`: proves that an executable works. Packaging and the images run it. */
-export const selfTest: Command = {
-  name: "__self-test",
+export const selfTest = command({
+  usage: "__self-test",
   summary: "load every part of the executable",
-  positionals: [],
-  settings: [],
-  flags: [],
-  permissions: { write: false, net: false, run: false, ffi: true },
+  permissions: { ffi: true },
   async run({ print }) {
     if (!isBundled()) {
       throw new AimError("usage", "aim runs from its sources", { hint: "build it: deno task compile" });
@@ -37,7 +34,7 @@ export const selfTest: Command = {
       }
     }
   },
-};
+});
 
 /** Every file of code but the threads'; the npm libraries with all their names. */
 async function loadModules(): Promise<string> {

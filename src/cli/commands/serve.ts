@@ -1,17 +1,14 @@
 import type { GpuInventory } from "../../gpu/types.ts";
 import { serve as serveModel } from "../../serve/serve.ts";
-import type { Command } from "../command.ts";
 import { jsonReport } from "../json_report.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
-import { startProgress } from "../start_progress.ts";
+import { startProgress } from "../progress.ts";
 import { DOWNLOAD_SETTINGS } from "../download_flags.ts";
-import { flag } from "../flag.ts";
+import { command, flag } from "../define.ts";
 
-/** `aim serve`: select a profile, find or download the model, become the engine. */
-export const serve: Command<GpuInventory> = {
-  name: "serve",
+export const serve = command<GpuInventory>({
+  usage: "serve [MODEL]",
   summary: "serve the model: select a profile, find or download the model, become the engine",
-  positionals: [{ name: "MODEL", required: false }],
   model: "served",
   takesEngineWords: true,
   settings: [...SELECTION_SETTINGS, "engineArgs", "port", ...DOWNLOAD_SETTINGS],
@@ -44,4 +41,4 @@ export const serve: Command<GpuInventory> = {
       openProgress: () => startProgress(context, { model: config.modelId ?? config.aimId ?? "" }),
     });
   },
-};
+});

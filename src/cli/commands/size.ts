@@ -3,16 +3,13 @@ import { openSource } from "../../sources/open_source.ts";
 import { parseModelRef, revisionIn } from "../../sources/model_ref.ts";
 import { sourceOptions } from "../../sources/source_options.ts";
 import { totalBytes } from "../../sources/manifest.ts";
-import type { Command } from "../command.ts";
-import { DOWNLOAD_FLAGS, operatorFilters, revisionOf } from "../download_flags.ts";
+import { DOWNLOAD_FLAGS, operatorFilters, revisionOf, text } from "../download_flags.ts";
 import { formatBytes } from "../format.ts";
-import { formatFlag } from "../format_flag.ts";
+import { command, formatFlag } from "../define.ts";
 
-/** `aim size`: how many bytes a download would transfer, without downloading. */
-export const size: Command = {
-  name: "size",
+export const size = command({
+  usage: "size URI",
   summary: "print how large a model is at its source",
-  positionals: [{ name: "URI", required: true }],
   model: "served",
   settings: ["modelId", "hfEndpoint", "offline"],
   flags: [
@@ -24,15 +21,14 @@ export const size: Command = {
     "aim size s3://bucket/models/org/m --include '*.safetensors'": "only the weights",
     "aim size mistralai/Mistral-7B-v0.1 --revision main": "of one branch, tag or commit",
   },
-  permissions: { write: false, net: true, run: false, ffi: false },
+  permissions: { net: true },
   async run({ args, config, env, flags, print, signal }) {
     const url = args[0] ?? config.modelId ?? "";
     const ref = parseModelRef(url);
-    const given = typeof flags.revision === "string" ? flags.revision : undefined;
     const source = openSource(ref, sourceOptions(config, env));
     try {
       const manifest = await source.manifest({
-        revision: revisionOf(given, revisionIn(ref)),
+        revision: revisionOf(text(flags.revision), revisionIn(ref)),
         ...operatorFilters({ flags, env }),
         signal,
       });
@@ -45,4 +41,4 @@ export const size: Command = {
       source.close();
     }
   },
-};
+});

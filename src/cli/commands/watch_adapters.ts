@@ -1,20 +1,17 @@
 import { findAdapters } from "../../adapters/find_adapters.ts";
 import { WATCH_COMMAND } from "../../adapters/start_watcher.ts";
 import { watchAdapters } from "../../adapters/watch_adapters.ts";
-import type { Command } from "../command.ts";
-import { flag } from "../flag.ts";
+import { command, flag } from "../define.ts";
 
 /** Milliseconds; the same bound as in AMD's runtime. */
 const LEAST_INTERVAL = 5000;
 
 /** `aim __watch-adapters --url URL`: the process next to an engine with dynamic adapters. */
-export const watchAdaptersCommand: Command = {
-  name: WATCH_COMMAND,
+export const watchAdaptersCommand = command({
+  usage: WATCH_COMMAND,
   summary: "keep the engine's LoRA adapters like those on disk; started by serve",
-  positionals: [],
-  settings: [],
   flags: [flag("--url URL", "the engine's address")],
-  permissions: { write: false, net: true, run: false, ffi: false },
+  permissions: { net: true },
   async run({ config, env, flags }) {
     const engine = Deno.ppid;
     await watchAdapters({
@@ -25,4 +22,4 @@ export const watchAdaptersCommand: Command = {
       alive: () => Deno.ppid === engine,
     });
   },
-};
+});

@@ -1,5 +1,5 @@
 import type { GpuInventory } from "../../gpu/types.ts";
-import { hiddenGpus } from "../hidden_gpus.ts";
+import { hiddenGpus } from "../gpu_table.ts";
 import { type Check, check } from "./check.ts";
 
 /** The GPUs, warnings about them, and which ones this container cannot use and why; or the processor. */

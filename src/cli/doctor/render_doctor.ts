@@ -1,8 +1,7 @@
 import { count } from "../format.ts";
-import { type Page, wrap } from "../render_help.ts";
-import { style } from "../style.ts";
+import { wrap } from "../render_help.ts";
+import { type Page, style } from "../style.ts";
 import type { Check } from "./check.ts";
-import { jsonReport } from "../json_report.ts";
 
 /** The page for people: a line for each check with what to do, and the result. */
 export function doctorText(checks: readonly Check[], { colour, width }: Page): string {
@@ -13,42 +12,25 @@ export function doctorText(checks: readonly Check[], { colour, width }: Page): s
   const nameWidth = Math.max(...checks.map((c) => c.name.length)) + 2;
   const indent = " ".repeat(narrow ? 2 : 9 + nameWidth);
   const room = width - indent.length;
-  const rows = checks.flatMap((check, at) => {
+  const rows = checks.flatMap(({ name, state, found, todo }, at) => {
     // Only the first check of a group has the name.
-    const name = !narrow && checks[at - 1]?.name === check.name ? "" : check.name;
-    const found = wrap(check.found, room);
-    const head = `${paint[check.state](check.state.padEnd(9))}${bold(name.padEnd(nameWidth))}`;
-    const [first = "", ...rest] = narrow ? ["", ...found] : found;
-    return [
-      `${head}${first}`,
-      ...rest.map((line) => indent + line),
-      ...(check.todo === undefined || check.state === "ok"
-        ? []
-        : wrap(`-> ${check.todo}`, room).map((l) => indent + dim(l))),
-    ];
+    const shown = !narrow && checks[at - 1]?.name === name ? "" : name;
+    const head = `${paint[state](state.padEnd(9))}${bold(shown.padEnd(nameWidth))}`;
+    const [first = "", ...rest] = narrow ? ["", ...wrap(found, room)] : wrap(found, room);
+    const advice = todo === undefined || state === "ok" ? [] : wrap(`-> ${todo}`, room).map(dim);
+    return [`${head}${first}`, ...[...rest, ...advice].map((line) => indent + line)];
   });
   return `${[...rows, "", bold(verdict(checks))].map((l) => l.trimEnd()).join("\n")}\n`;
-}
-
-export function doctorJson(checks: readonly Check[]): string {
-  return jsonReport({ ok: stopping(checks) === 0, checks });
 }
 
 /** A table for a ticket. */
 export function doctorMarkdown(checks: readonly Check[]): string {
   const cell = (text: string) => text.replaceAll("|", "\\|").replaceAll("\n", " ");
   const rows = checks.map(({ state, name, found, todo }) =>
-    `| ${state} | ${cell(name)} | ${cell(found)} | ${cell(state === "ok" ? "" : todo ?? "")} |`
+    `| ${state} | ${cell(name)} | ${cell(found)} | ${cell(state === "ok" ? "" : todo ?? "")} |\n`
   );
-  return [
-    `### aim doctor: ${verdict(checks)}`,
-    "",
-    "| state | check | found | to do |",
-    "| --- | --- | --- | --- |",
-    ...rows,
-    "",
-  ]
-    .join("\n");
+  const head = "| state | check | found | to do |\n| --- | --- | --- | --- |\n";
+  return `### aim doctor: ${verdict(checks)}\n\n${head}${rows.join("")}`;
 }
 
 /** The number of failed checks. */

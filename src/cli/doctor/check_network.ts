@@ -1,0 +1,246 @@
+import type { Config } from "../../config/config.ts";
+import { AimError } from "../../errors/aim_error.ts";
+import { redact } from "../../log/redact.ts";
+import { fileType } from "../../os/file_type.ts";
+import { readRegularTextSync } from "../../os/read_regular_file.ts";
+import { type Manifest, totalBytes } from "../../sources/manifest.ts";
+import type { ModelRef } from "../../sources/model_ref.ts";
+import { openSource } from "../../sources/open_source.ts";
+import { type S3Settings, s3Settings } from "../../sources/s3/s3_settings.ts";
+import { withStorageConfig } from "../../sources/s3/storage_config.ts";
+import type { Source } from "../../sources/source.ts";
+import { sourceOptions } from "../../sources/source_options.ts";
+import { openTransport } from "../../sources/transport/transport.ts";
+import { count, formatBytes, formatDuration } from "../format.ts";
+import { attempt, type Check, check, checkOf } from "./check.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface CheckSourcesOptions {
+  readonly config: Config;
+  readonly env: Environment;
+  /** The model that would be served; `null` if none is named or no profile fits. */
+  readonly ref: ModelRef | null;
+  /** Serving has to download it, so a source that does not answer would stop it. */
+  readonly needed: boolean;
+  readonly signal: AbortSignal;
+}
+
+interface SourceChecks {
+  readonly checks: readonly Check[];
+  /** The model's files, if its source listed them. */
+  readonly manifest: Manifest | null;
+}
+
+/** Milliseconds that a source has to answer. */
+const PATIENCE = 20_000;
+/** Milliseconds that the clocks may differ. */
+const CLOCK_TOLERANCE = 120_000;
+
+/** Whether the hub and S3 answer, how fast, and where their credentials come from. No credential is shown. */
+export async function checkSources(options: CheckSourcesOptions): Promise<SourceChecks> {
+  const { config, env, ref } = options;
+  if (config.offline) {
+    const setting = config.origins.offline === "flag" ? "--offline" : "HF_HUB_OFFLINE";
+    return { checks: [check("network", "ok", `not asked: ${setting} is on`)], manifest: null };
+  }
+  const usesS3 = ref?.kind === "s3" || S3_SIGNS.some((name) => env[name]);
+  const settings = usesS3 ? s3SettingsOf(env) : null;
+  const endpoint = settings === null || settings instanceof AimError ? null : settings.endpoint;
+  const [hub, s3] = await Promise.all([
+    ref?.kind === "hub"
+      ? askForModel("hub", config.hfEndpoint, ref, options)
+      : askAddress("hub", config.hfEndpoint, env),
+    ref?.kind === "s3" ? askForModel("S3", endpoint ?? "AWS", ref, options) : askAddress("S3", endpoint, env),
+  ]);
+  const checks = [
+    ...hub.checks,
+    ...(ref?.kind === "s3" ? [] : await checkClock(config.hfEndpoint, env)),
+    await checkToken(options),
+    ...s3.checks,
+    ...(settings === null ? [] : [checkS3Credentials(settings, env)]),
+  ];
+  return { checks, manifest: hub.manifest ?? s3.manifest };
+}
+
+/** With a wrong clock, signatures and certificates fail. No check if the hub does not send its time. */
+async function checkClock(address: string, env: Environment): Promise<Check[]> {
+  const response = await attempt(() => headOf(address, env));
+  const date = "value" in response ? response.value.headers.get("date") : null;
+  const off = Math.abs(Date.now() - Date.parse(date ?? ""));
+  if (Number.isNaN(off)) return [];
+  if (off < CLOCK_TOLERANCE) return [check("clock", "ok", "agrees with the hub's")];
+  const todo = "set the host's clock: S3 refuses requests that are 15 minutes off";
+  return [check("clock", "warning", `${formatDuration(off)} away from the hub's`, todo)];
+}
+
+/** Lists the model, as a download would, and reads a byte of it. */
+async function askForModel(
+  name: string,
+  address: string,
+  ref: ModelRef,
+  { config, env, needed, signal }: CheckSourcesOptions,
+): Promise<SourceChecks> {
+  const started = performance.now();
+  const patience = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]);
+  const outcome = await attempt(async () => {
+    const source = openSource(ref, sourceOptions(config, env));
+    try {
+      const manifest = await source.manifest({ signal: patience });
+      const listed = `${address} lists ${source.uri} in ${latency(started)}`;
+      await readOneByte(source, manifest, patience);
+      return { manifest, listed };
+    } finally {
+      source.close();
+    }
+  });
+  signal.throwIfAborted();
+  if ("error" in outcome) {
+    const bad = needed ? "failed" : "warning";
+    const failure = patience.aborted
+      ? check(name, bad, `${address} does not answer`, NO_ANSWER)
+      : checkOf(name, outcome.error, bad);
+    return { checks: [failure], manifest: null };
+  }
+  const { manifest, listed } = outcome.value;
+  const files = count(manifest.files.length + (manifest.archives ?? []).length, "file");
+  const found = `${listed}: ${files}, ${formatBytes(totalBytes(manifest))}`;
+  return { checks: [check(name, "ok", found)], manifest };
+}
+
+/** Everyone may list a gated model, and only some may read it; the same is possible for a bucket. */
+async function readOneByte(source: Source, { files }: Manifest, signal: AbortSignal): Promise<void> {
+  const file = files.filter((f) => f.size > 0).sort((a, b) => a.size - b.size)[0];
+  if (file === undefined) return;
+  const { body } = await source.read(file, { start: 0, end: 1 }, signal);
+  await body.cancel();
+}
+
+const NO_ANSWER =
+  "check the address, the network and the proxy settings, or work offline from a prepared cache";
+
+/** Whether anything answers at an address that serving does not need; `null`: there is none. */
+async function askAddress(name: string, address: string | null, env: Environment): Promise<SourceChecks> {
+  if (address === null) return { checks: [], manifest: null };
+  const started = performance.now();
+  const found = "value" in await attempt(() => headOf(address, env))
+    ? check(name, "ok", `${address} answers in ${latency(started)}`)
+    : check(name, "warning", `${address} does not answer`, NO_ANSWER);
+  return { checks: [found], manifest: null };
+}
+
+/** Uses the proxy and the certificates that a download would use. */
+async function headOf(address: string, env: Environment): Promise<Response> {
+  const transport = openTransport({ env, connections: 1 });
+  try {
+    const signal = AbortSignal.timeout(PATIENCE / 4);
+    const response = await transport.fetch(address, { method: "HEAD", signal });
+    await response.body?.cancel();
+    return response;
+  } finally {
+    transport.close();
+  }
+}
+
+function latency(started: number): string {
+  const ms = performance.now() - started;
+  return ms < 1000 ? `${Math.round(ms)} ms` : formatDuration(ms);
+}
+
+async function checkToken({ config, env, needed }: CheckSourcesOptions): Promise<Check> {
+  const outcome = await attempt(() => sourceOptions(config, env).hfToken());
+  if ("error" in outcome) return checkOf("hub token", outcome.error, needed ? "failed" : "warning");
+  const where = config.hfToken === null ? `the file ${config.hfTokenPath}` : "HF_TOKEN";
+  const none = "none: public models only (set HF_TOKEN for others)";
+  return check("hub token", "ok", outcome.value === null ? none : `found in ${where}`);
+}
+
+/** Variables that are set only if S3 is used. */
+const S3_SIGNS = [
+  "AWS_ACCESS_KEY_ID",
+  "AWS_ACCESS_KEY_ID_FILE",
+  "AIM_S3_AUTH_MODE",
+  "AWS_ENDPOINT_URL_S3",
+  "AWS_ENDPOINT_URL",
+  "S3_ENDPOINT",
+  "AWS_PROFILE",
+  "AWS_WEB_IDENTITY_TOKEN_FILE",
+];
+
+function s3SettingsOf(env: Environment): S3Settings | AimError {
+  try {
+    return s3Settings(withStorageConfig(env));
+  } catch (error) {
+    if (error instanceof AimError) return error;
+    throw error;
+  }
+}
+
+function checkS3Credentials(settings: S3Settings | AimError, env: Environment): Check {
+  const name = "S3 credentials";
+  if (settings instanceof AimError) return checkOf(name, settings, "warning");
+  const found = settings.credentials.kind === "anonymous"
+    ? "none wanted, requests are not signed"
+    : settings.credentials.kind === "static"
+    ? "an access key in the environment"
+    : fromDefaultChain(env);
+  if (found !== null) return check(name, "ok", found);
+  const todo = "without such a role, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
+  return check(
+    name,
+    "warning",
+    "none in the environment or in files; an instance's role is tried last",
+    todo,
+  );
+}
+
+/** Where the AWS default chain finds credentials, in its order; `null` if only an instance's role is left. */
+function fromDefaultChain(env: Environment): string | null {
+  if (env.AWS_WEB_IDENTITY_TOKEN_FILE) return "a web identity, from AWS_WEB_IDENTITY_TOKEN_FILE";
+  const home = env.HOME ?? "";
+  const shared = [
+    env.AWS_SHARED_CREDENTIALS_FILE || `${home}/.aws/credentials`,
+    env.AWS_CONFIG_FILE || `${home}/.aws/config`,
+  ].find((path) => fileType(path) === "file");
+  if (shared !== undefined) return `shared configuration in ${shared}`;
+  const container = env.AWS_CONTAINER_CREDENTIALS_RELATIVE_URI || env.AWS_CONTAINER_CREDENTIALS_FULL_URI;
+  return container ? "from the container's credentials endpoint" : null;
+}
+
+const PROXIES = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+const AUTHORITIES = [
+  "SSL_CERT_FILE",
+  "NODE_EXTRA_CA_CERTS",
+  "AWS_CA_BUNDLE",
+  "REQUESTS_CA_BUNDLE",
+  "CURL_CA_BUNDLE",
+];
+
+/** The proxies and certificate authorities that the environment names. Passwords are never shown. */
+export function checkNetworkSettings(env: Environment): Check[] {
+  const proxies = PROXIES.flatMap((name) => env[name] ? [checkProxy(name, env[name])] : []);
+  const except = env.NO_PROXY || env.no_proxy;
+  const authorities = Map.groupBy(AUTHORITIES.filter((name) => env[name]), (name) => env[name] ?? "");
+  return [
+    ...(proxies.length === 0 ? [check("proxy", "ok", "none is set")] : proxies),
+    ...(proxies.length > 0 && except ? [check("proxy", "ok", `not for ${except}`)] : []),
+    ...[...authorities].map(([path, names]) => checkAuthorities(names.join(", "), path)),
+  ];
+}
+
+function checkProxy(name: string, address: string): Check {
+  const shown = redact(address);
+  return /^(https?|socks5h?):\/\//.test(address) && URL.canParse(address)
+    ? check("proxy", "ok", `${name} is ${shown}`)
+    : check("proxy", "warning", `${name} is ${JSON.stringify(shown)}`, "write it as http://HOST:PORT");
+}
+
+function checkAuthorities(names: string, path: string): Check {
+  const read = readRegularTextSync(path);
+  const named = `${path}, named by ${names}`;
+  const found = read.kind === "ok" ? read.value.match(/-----BEGIN CERTIFICATE-----/g)?.length ?? 0 : 0;
+  if (found > 0) return check("certificates", "ok", `${named}: ${count(found, "certificate")}`);
+  const why = read.kind === "ok" ? "has no certificate in it" : "cannot be read";
+  const todo = "name a readable PEM file of certificate authorities, or unset it";
+  return check("certificates", "warning", `${named}, ${why}`, todo);
+}
