@@ -1,6 +1,6 @@
 import { join } from "@std/path";
 import { loadProfiles, PACK } from "../../src/profiles/load_profiles.ts";
-import type { PackedProfile } from "../../src/profiles/packed_profile.ts";
+import type { PackedProfile } from "../../src/profiles/profile_content.ts";
 import { readPlainYaml } from "../../src/values/read_plain_yaml.ts";
 
 /**

@@ -1,5 +1,5 @@
 import { renderBashScript, shellWord } from "../engine/bash_script.ts";
-import { profileValue } from "../profiles/profile_value.ts";
+import { profileValue } from "../profiles/profile_content.ts";
 import { type ConfigValue, numberLiteral } from "../values/value.ts";
 import { jsonValue } from "../values/write_json.ts";
 import { writeYaml } from "../values/write_yaml.ts";

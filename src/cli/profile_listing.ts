@@ -1,12 +1,11 @@
 import type { Config } from "../config/config.ts";
 import { renderArgs } from "../engine/engine_args.ts";
 import { shellWord } from "../engine/bash_script.ts";
-import { profileValue } from "../profiles/profile_value.ts";
-import { compareProfiles, compareText } from "../profiles/rank.ts";
+import { profileValue } from "../profiles/profile_content.ts";
+import { compareProfiles, compareText, judge } from "../profiles/judge.ts";
 import type { Criteria, JudgedProfile, ProfileFault, ProfileState } from "../profiles/types.ts";
 import { type ConfigMap, type ConfigValue, numberLiteral } from "../values/value.ts";
 import { describeCriteria, describeNearest, describeNoMatch } from "../profiles/describe_no_match.ts";
-import { judge } from "../profiles/judge.ts";
 import type { LoadedProfiles } from "../profiles/load_profiles.ts";
 import { nearestMiss, type Selection, selectProfile } from "../profiles/select_profile.ts";
 import type { MemoryFit } from "../serve/memory_fit.ts";

@@ -1,13 +1,15 @@
+import { didYouMean } from "../config/nearest.ts";
 import { type ConfigMap, type ConfigValue, isList, isMap, isNumberLiteral } from "../values/value.ts";
 import { profile } from "./profile_validator.generated.js";
-import { type SchemaFault, schemaFaults } from "./schema_fault.ts";
+import type { SchemaError } from "./profile_validator.generated.d.ts";
+import type { SchemaFault } from "./types.ts";
 
 /** Holds a profile to `profiles/schemas/profile.schema.json`; no faults if it is valid. */
 export function checkProfile(content: ConfigMap): SchemaFault[] {
   // To the schema, engine arguments are any mapping.
   const args = content.get("engine_args");
   const plain = plainValue(
-    args !== undefined && isMap(args) ? new Map(content).set("engine_args", NONE) : content,
+    isMap(args) ? new Map(content).set("engine_args", NONE) : content,
   );
   return profile(plain) ? [] : schemaFaults(profile.errors ?? [], plain);
 }
@@ -20,4 +22,76 @@ function plainValue(value: ConfigValue): unknown {
   if (isList(value)) return value.map(plainValue);
   if (isNumberLiteral(value)) return value.value;
   return isMap(value) ? Object.fromEntries([...value].map(([key, item]) => [key, plainValue(item)])) : null;
+}
+
+/** What the validator found, in words. @param value What it looked at. */
+function schemaFaults(errors: readonly SchemaError[], value: unknown): SchemaFault[] {
+  const choices = errors.filter((error) => error.keyword === "anyOf").map((error) => error.instancePath);
+  return errors
+    // What led to the branch is not the fault, nor is each branch of a choice.
+    .filter(({ keyword, instancePath }) =>
+      keyword !== "if" && (keyword === "anyOf" || !choices.includes(instancePath))
+    )
+    .map((error) => faultOf(error, value));
+}
+
+function faultOf(error: SchemaError, top: unknown): SchemaFault {
+  let value = top;
+  const path = error.instancePath.split("/").slice(1).map((part) => {
+    const key = part.replaceAll("~1", "/").replaceAll("~0", "~");
+    const step = Array.isArray(value) ? Number(key) : key;
+    value = isRecord(value) ? value[key] : undefined;
+    return step;
+  });
+  const where = path.join(".");
+  const subject = where === "" ? "the profile" : where;
+  const missing = error.params["missingProperty"];
+  if (missing !== undefined) return { path, atKey: true, reason: `${subject} lacks ${String(missing)}` };
+  const extra = error.params["additionalProperty"];
+  if (extra !== undefined) {
+    const what = where === "env_vars" ? "no name of an environment variable" : "not known here";
+    const reason = `${subject} has ${JSON.stringify(extra)}, which is ${what}`;
+    return { path: [...path, String(extra)], atKey: true, reason };
+  }
+  return { path, atKey: false, reason: `${subject} is ${shown(value)}; it must be ${wanted(error, value)}` };
+}
+
+const TYPE_NAMES: Readonly<Record<string, string>> = {
+  boolean: "true or false",
+  integer: "a whole number",
+  number: "a number",
+  string: "a text",
+  object: "a mapping",
+  array: "a list",
+  null: "null",
+};
+
+function wanted({ keyword, params }: SchemaError, value: unknown): string {
+  switch (keyword) {
+    case "type":
+      return [params["type"]].flat().map((type) => TYPE_NAMES[String(type)] ?? String(type)).join(" or ");
+    case "enum": {
+      const allowed = [params["allowedValues"]].flat().map(String);
+      return `one of ${allowed.join(", ")}${typeof value === "string" ? didYouMean(value, allowed) : ""}`;
+    }
+    case "minimum":
+      return `at least ${String(params["limit"])}`;
+    case "maxItems":
+      return `at most ${String(params["limit"])} of them`;
+    case "pattern":
+      return `a text that matches ${String(params["pattern"])}`;
+    case "anyOf":
+      return "of another type: a text, or a list of texts";
+    default:
+      return `otherwise (${keyword})`;
+  }
+}
+
+function shown(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
 }

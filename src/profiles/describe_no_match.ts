@@ -15,13 +15,8 @@ export function describeNoMatch(
       return unknownId(selection);
     case "tie": {
       const ids = selection.ids.join(", ");
-      return new AimError(
-        "no-profile",
-        `several profiles fit ${describeCriteria(criteria)} equally: ${ids}`,
-        {
-          hint: "set AIM_PROFILE_ID to one of them",
-        },
-      );
+      const message = `several profiles fit ${describeCriteria(criteria)} equally: ${ids}`;
+      return new AimError("no-profile", message, { hint: "set AIM_PROFILE_ID to one of them" });
     }
     case "none":
       return noneFits(selection, criteria);
@@ -38,20 +33,20 @@ function unknownId({ profileId, nearest, ids }: Extract<Selection, { kind: "unkn
 }
 
 function noneFits(selection: Extract<Selection, { kind: "none" }>, criteria: Criteria): AimError {
-  const counts = PROFILE_STATES
-    .filter((state) => selection.breakdown[state] > 0)
-    .map((state) =>
-      state === "compatible"
-        ? `${selection.manualOnly.length} compatible but for manual selection only`
-        : `${selection.breakdown[state]} ${state}`
-    );
+  const counts = PROFILE_STATES.flatMap((state) => {
+    const count = selection.breakdown[state]?.length ?? 0;
+    if (count === 0) return [];
+    return [
+      state === "compatible" ? `${count} compatible but for manual selection only` : `${count} ${state}`,
+    ];
+  });
   const wanted = describeCriteria(criteria);
   if (counts.length === 0) {
     return new AimError("no-profile", `there are no profiles for ${wanted}`, {
       hint: "check AIM_PROFILE_PATH and AIM_EMBEDDED_PROFILES",
     });
   }
-  const unoptimized = selection.manualOnly.filter(({ profile }) =>
+  const unoptimized = (selection.breakdown.compatible ?? []).filter(({ profile }) =>
     profile.metadata.type === "unoptimized" && profile.aimId !== null
   );
   const hint = unoptimized.length > 0

@@ -1,5 +1,4 @@
 import { fileType } from "../os/file_type.ts";
-import { compareText } from "./rank.ts";
 
 /** A file of profiles' folder. */
 export interface ProfilePath {
@@ -28,7 +27,7 @@ export function findProfileFiles(folder: string): ProfilePaths {
   const seen = new Set<string>();
   const visit = (path: string, realFolder: string, below: string, depth: number) => {
     try {
-      for (const entry of [...Deno.readDirSync(path)].sort((a, b) => compareText(a.name, b.name))) {
+      for (const entry of [...Deno.readDirSync(path)].sort((a, b) => a.name < b.name ? -1 : 1)) {
         if (entry.name.startsWith(".")) continue;
         const inside = `${path}/${entry.name}`;
         const name = below === "" ? entry.name : `${below}/${entry.name}`;

@@ -1,10 +1,7 @@
-import { readRegularFileSync } from "../os/read_regular_file.ts";
-import { embeddedRoot, isBundled } from "./embedded_root.ts";
-import { findProfileFiles } from "./find_profile_files.ts";
-import { type PackedProfile, unpackProfile } from "./packed_profile.ts";
-import type { ProfilePlace } from "./profile_from_value.ts";
-import { readProfile } from "./read_profile.ts";
-import type { Profile, ProfileFault } from "./types.ts";
+import { findProfileFiles, type ProfilePaths } from "./find_profile_files.ts";
+import { type PackedProfile, unpackProfile } from "./profile_content.ts";
+import { cannotRead, readProfile } from "./read_profile.ts";
+import type { Profile, ProfileFault, ProfilePlace } from "./types.ts";
 
 /** Which profiles to load. */
 export interface LoadProfilesOptions {
@@ -40,22 +37,20 @@ export async function loadProfiles(options: LoadProfilesOptions): Promise<Loaded
   const faults: ProfileFault[] = [];
   const notes: ProfileFault[] = [];
   for (const folder of searchPath(options)) {
-    if (folder.packed) {
-      for (const [name, packed] of packIn(folder.path)) {
-        const profile = unpackProfile(packed, placeOf(folder, name, ""));
-        if (!profiles.has(profile.id)) profiles.set(profile.id, profile);
-      }
-      continue;
+    for (const [name, packed] of folder.packed ? packIn(folder.path) : []) {
+      const profile = unpackProfile(packed, placeOf(folder, name, ""));
+      if (!profiles.has(profile.id)) profiles.set(profile.id, profile);
     }
-    const { files, unreadable } = findProfileFiles(folder.path);
-    for (const { path, thrown } of unreadable) faults.push(cannotRead(path, reasonOf(thrown)));
+    const { files, unreadable } = folder.packed ? NO_FILES : findProfileFiles(folder.path);
+    for (const { path, thrown } of unreadable) {
+      const reason = cannotRead(thrown instanceof Error ? thrown.message : String(thrown));
+      faults.push({ path, line: 1, column: 1, reason });
+    }
     for (const { below, path } of files) {
       const place = placeOf(folder, below, path);
       // Only a custom profile's id depends on its content.
       if (folder.priority !== 1 && profiles.has(place.idOf(null))) continue;
-      const content = bytesOf(path, place.path, faults);
-      if (content === null) continue;
-      const file = await readProfile(content, place);
+      const file = await readProfile(path, place);
       faults.push(...file.faults);
       if (file.profile === null || profiles.has(file.profile.id)) continue;
       notes.push(...file.notes);
@@ -64,6 +59,8 @@ export async function loadProfiles(options: LoadProfilesOptions): Promise<Loaded
   }
   return { profiles: [...profiles.values()], faults, notes };
 }
+
+const NO_FILES: ProfilePaths = { files: [], unreadable: [] };
 
 /** A folder of the search path. */
 interface Folder extends Pick<ProfilePlace, "origin" | "priority"> {
@@ -74,27 +71,29 @@ interface Folder extends Pick<ProfilePlace, "origin" | "priority"> {
   readonly packed: boolean;
 }
 
-function searchPath(options: LoadProfilesOptions): Folder[] {
-  const model = options.model !== null && isFolderName(options.model) ? options.model : null;
+function searchPath({ profilePath, embedded, model, embeddedPath }: LoadProfilesOptions): Folder[] {
+  const packed = embeddedPath === undefined && isBundled();
+  const roots = [
+    // One look instead of one for each folder of the search path.
+    ...(isThere(profilePath) ? [{ root: profilePath, origin: "disk", packed: false } as const] : []),
+    ...(embedded ? [{ root: embeddedPath ?? embeddedRoot(), origin: "embedded", packed } as const] : []),
+  ];
   const folders = [
-    { name: "custom", priority: 1 },
-    ...(model === null ? [] : [{ name: model, priority: 2 } as const]),
-    { name: "general", priority: 3 },
-  ] as const;
-  const onDisk = isThere(options.profilePath);
-  const embedded = options.embeddedPath ?? embeddedRoot();
-  const packed = options.embeddedPath === undefined && isBundled();
-  return folders.flatMap(({ name, priority }): Folder[] => [
-    ...(onDisk
-      ? [{ name, priority, origin: "disk", packed: false, path: pathIn(options.profilePath, name) } as const]
-      : []),
-    ...(options.embedded && priority !== 1
-      ? [{ name, priority, origin: "embedded", packed, path: pathIn(embedded, name) } as const]
-      : []),
-  ]);
+    { name: "custom", priority: 1 } as const,
+    ...(model !== null && isFolderName(model) ? [{ name: model, priority: 2 } as const] : []),
+    { name: "general", priority: 3 } as const,
+  ];
+  return folders.flatMap(({ name, priority }) =>
+    roots.filter(({ origin }) => origin === "disk" || priority !== 1).map(({ root, origin, packed }) => ({
+      name,
+      priority,
+      origin,
+      packed,
+      path: `${root.replace(/\/$/, "")}/${name}`,
+    }))
+  );
 }
 
-/** One look instead of one for each folder of the search path. */
 function isThere(path: string): boolean {
   try {
     Deno.statSync(path);
@@ -102,10 +101,6 @@ function isThere(path: string): boolean {
   } catch (thrown) {
     return !isMissing(thrown);
   }
-}
-
-function pathIn(folder: string, name: string): string {
-  return folder.endsWith("/") ? folder + name : `${folder}/${name}`;
 }
 
 /**
@@ -120,18 +115,14 @@ function isFolderName(model: string): boolean {
 
 /** What a file's path says of its profile. */
 function placeOf({ name, origin, priority }: Folder, below: string, path: string): ProfilePlace {
-  const stem = (below.split("/").at(-1) ?? "").replace(/\.ya?ml$/, "");
+  const slash = below.lastIndexOf("/") + 1;
+  const [folder, stem] = [below.slice(0, slash), below.slice(slash).replace(/\.ya?ml$/, "")];
   const common = { path: origin === "disk" ? path : `embedded:${name}/${below}`, origin, priority };
   if (priority === 3) return { ...common, kind: "general", idOf: () => `general/${stem}` };
   if (priority === 2) return { ...common, kind: "model", idOf: () => stem };
   if (below.startsWith("general/")) {
-    return {
-      ...common,
-      kind: "general",
-      idOf: () => `custom/general/${stem}`,
-    };
+    return { ...common, kind: "general", idOf: () => `custom/general/${stem}` };
   }
-  const folder = below.includes("/") ? below.slice(0, below.lastIndexOf("/") + 1) : "";
   return {
     ...common,
     kind: "either",
@@ -151,27 +142,20 @@ function packIn(folder: string): [string, PackedProfile][] {
   }
 }
 
-function bytesOf(path: string, shown: string, faults: ProfileFault[]): Uint8Array | null {
-  const read = readRegularFileSync(path);
-  if (read.kind === "ok") return read.value;
-  faults.push(cannotRead(shown, read.kind === "absent" ? "there is no such file" : read.reason));
-  return null;
-}
-
 function isMissing(thrown: unknown): boolean {
   return thrown instanceof Deno.errors.NotFound || thrown instanceof Deno.errors.NotADirectory;
 }
 
-function reasonOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
+/** This file's place in the source tree, which a compiled executable keeps. */
+const OWN_PLACE = "/src/profiles/load_profiles.ts";
+
+/** Path of the program's own profiles: `profiles/` at the root of the source tree, or beside the bundle. */
+export function embeddedRoot(module: string = import.meta.filename ?? ""): string {
+  const end = isBundled(module) ? module.lastIndexOf("/") : module.length - OWN_PLACE.length;
+  return `${module.slice(0, end)}/profiles`;
 }
 
-function cannotRead(path: string, reason: string): ProfileFault {
-  // Deno ends its messages with the call and the path, which is in front already.
-  return {
-    path,
-    line: 1,
-    column: 1,
-    reason: `cannot read it: ${reason.replace(/: (?:stat|open|readdir) .*/, "")}`,
-  };
+/** Whether this is a bundle, which has the profiles of each folder in one file too. */
+export function isBundled(module: string = import.meta.filename ?? ""): boolean {
+  return !module.endsWith(OWN_PLACE);
 }

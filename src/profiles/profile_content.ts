@@ -1,9 +1,10 @@
 import { pythonText } from "../values/python_text.ts";
-import { type ConfigMap, isMap } from "../values/value.ts";
-import type { Profile } from "./types.ts";
+import { readPlainYaml } from "../values/read_plain_yaml.ts";
+import { type ConfigMap, type ConfigValue, isMap, numberLiteral } from "../values/value.ts";
+import type { Profile, ProfilePlace } from "./types.ts";
 
 /** The part of a profile that only its use needs. */
-export type ProfileContent = Pick<Profile, "engineArgs" | "envVars" | "content">;
+type ProfileContent = Pick<Profile, "engineArgs" | "envVars" | "content">;
 
 /** A file's arguments and variables. AIM's Python runtime sets variables to `str()` of what YAML gives. */
 export function profileContent(content: ConfigMap): ProfileContent {
@@ -14,7 +15,59 @@ export function profileContent(content: ConfigMap): ProfileContent {
   };
 }
 
+/** A profile in an executable: what selection looks at, worked out when it was built, and the file's text. */
+export interface PackedProfile extends Pick<Profile, "aimId" | "modelId" | "metadata"> {
+  readonly text: string;
+}
+
+/** The profile. Its text is read when something asks for arguments or variables, as the chosen one's are. */
+export function unpackProfile(
+  { text, aimId, modelId, metadata }: PackedProfile,
+  { path, origin, priority, idOf }: ProfilePlace,
+): Profile {
+  let read: ProfileContent | undefined;
+  const content = () => read ??= profileContent(readPlainYaml(text) ?? new Map());
+  return {
+    id: idOf(aimId),
+    path,
+    origin,
+    priority,
+    aimId,
+    modelId,
+    metadata,
+    get engineArgs() {
+      return content().engineArgs;
+    },
+    get envVars() {
+      return content().envVars;
+    },
+    get content() {
+      return content().content;
+    },
+  };
+}
+
+/**
+ * A profile's file as programs of any generation read it: its own content, and in its metadata the names that
+ * it leaves out, new ones for an old file and old ones for a new file.
+ */
+export function profileValue({ content, metadata }: Profile): ConfigMap {
+  const filled = new Map<string, ConfigValue>(mapAt(content, "metadata"));
+  const { acceleratorType, acceleratorModel, manualSelectionOnly } = metadata;
+  const count = numberLiteral(metadata.acceleratorCount);
+  const names: Readonly<Record<string, ConfigValue>> = {
+    accelerator_type: acceleratorType,
+    accelerator_model: acceleratorModel,
+    accelerator_count: count,
+    // Processors have no old names.
+    ...(acceleratorType === "gpu" ? { gpu: acceleratorModel, gpu_count: count } : {}),
+    manual_selection_only: manualSelectionOnly,
+  };
+  for (const [name, value] of Object.entries(names)) if (!filled.has(name)) filled.set(name, value);
+  return new Map<string, ConfigValue>([...content, ["metadata", filled]]);
+}
+
 function mapAt(map: ConfigMap, key: string): ConfigMap {
   const value = map.get(key);
-  return value !== undefined && isMap(value) ? value : new Map();
+  return isMap(value) ? value : new Map();
 }

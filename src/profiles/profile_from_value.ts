@@ -1,19 +1,17 @@
-import { nearest } from "../config/nearest.ts";
+import { didYouMean } from "../config/nearest.ts";
 import { ACCELERATOR_NAMES, acceleratorName, typeOfAccelerator } from "../gpu/accelerators.ts";
 import { pythonText } from "../values/python_text.ts";
 import { type ConfigMap, type ConfigValue, isList, isMap, isNumberLiteral } from "../values/value.ts";
 import type { checkProfile } from "./check_profile.ts";
 import { profileContent } from "./profile_content.ts";
-import type { SchemaFault } from "./schema_fault.ts";
-import { METRICS, PRECISIONS, type Profile, PROFILE_TYPES } from "./types.ts";
-
-/** Where a profile file is, which says part of what the profile is. */
-export interface ProfilePlace extends Pick<Profile, "path" | "origin" | "priority"> {
-  /** The profile's id by the model that it is for; `null` for a general one. */
-  idOf(aimId: string | null): string;
-  /** `general`: its own model does not count; `model`: it must have one; `either`: as the content says. */
-  readonly kind: "general" | "model" | "either";
-}
+import {
+  METRICS,
+  PRECISIONS,
+  type Profile,
+  PROFILE_TYPES,
+  type ProfilePlace,
+  type SchemaFault,
+} from "./types.ts";
 
 /** A profile, or why a file's content is none. */
 export interface ProfileReading {
@@ -28,23 +26,21 @@ export interface ProfileReading {
  * Makes a profile of a file's content, in the names of any generation. Words of the metadata are taken in any
  * case.
  *
- * @param check Checks the content against its schema; `null`: it is known to fit, and is not checked.
+ * @param check Checks the content against its schema.
  */
 export function profileFromValue(
   content: ConfigMap,
   place: ProfilePlace,
-  check: typeof checkProfile | null,
+  check: typeof checkProfile,
 ): ProfileReading {
   const written = content.get("metadata");
-  const metadata = written !== undefined && isMap(written) ? lowerCase(written) : new Map<string, never>();
+  const metadata = isMap(written) ? lowerCase(written) : new Map<string, never>();
   const aimId = place.kind === "general" ? null : textOrNull(content.get("aim_id"));
-  if (check !== null) {
-    const faults = check(metadata.size === 0 ? content : new Map([...content, ["metadata", metadata]]));
-    if (place.kind === "model" && aimId === null) {
-      faults.push({ path: [], atKey: true, reason: "the profile lacks aim_id" });
-    }
-    if (faults.length > 0) return { profile: null, faults, notes: [] };
+  const faults = check(metadata.size === 0 ? content : new Map([...content, ["metadata", metadata]]));
+  if (place.kind === "model" && aimId === null) {
+    faults.push({ path: [], atKey: true, reason: "the profile lacks aim_id" });
   }
+  if (faults.length > 0) return { profile: null, faults, notes: [] };
   const model = modelIn(metadata);
   const profile: Profile = {
     id: place.idOf(aimId),
@@ -69,11 +65,7 @@ export function profileFromValue(
     },
     ...profileContent(content),
   };
-  return {
-    profile,
-    faults: [],
-    notes: check === null ? [] : notesOn(content, metadata, profile, place.kind),
-  };
+  return { profile, faults: [], notes: notesOn(content, metadata, profile, place.kind) };
 }
 
 const WORDS = ["engine", "accelerator_type", "precision", "metric", "type"];
@@ -125,14 +117,12 @@ function notesOn(
   ];
   const [first] = unknown;
   if (first !== undefined) {
-    const near = nearest(first.at(-1) ?? "", first.length === 1 ? KNOWN : KNOWN_METADATA);
-    const names = unknown.map((path) => path.join(".")).join(", ");
-    note(first, `not known here, ignored: ${names}${near === null ? "" : ` (did you mean ${near}?)`}`);
+    const meant = didYouMean(first.at(-1) ?? "", first.length === 1 ? KNOWN : KNOWN_METADATA);
+    note(first, `not known here, ignored: ${unknown.map((path) => path.join(".")).join(", ")}${meant}`);
   }
   const key = metadata.has("accelerator_model") ? "accelerator_model" : "gpu";
   if (acceleratorName(acceleratorModel) === null) {
-    const near = nearest(acceleratorModel, ACCELERATOR_NAMES);
-    const meant = near === null ? "" : ` (did you mean ${near}?)`;
+    const meant = didYouMean(acceleratorModel, ACCELERATOR_NAMES);
     note(["metadata", key], `${key} is ${JSON.stringify(acceleratorModel)}, no known accelerator${meant}`);
   }
   if (acceleratorCount < 1) {
@@ -152,7 +142,7 @@ function textOrNull(value: ConfigValue | undefined): string | null {
 }
 
 function listIn(value: ConfigValue | undefined): string[] {
-  return value !== undefined && isList(value) ? value.filter((item) => typeof item === "string") : [];
+  return isList(value) ? value.filter((item) => typeof item === "string") : [];
 }
 
 function oneOf<const C extends string>(choices: readonly C[], value: ConfigValue | undefined): C {

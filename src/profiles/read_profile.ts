@@ -1,9 +1,9 @@
+import { readRegularFileSync } from "../os/read_regular_file.ts";
 import { readPlainYaml } from "../values/read_plain_yaml.ts";
 import { readYaml, type YamlFault, type YamlFile } from "../values/read_yaml.ts";
 import type { checkProfile } from "./check_profile.ts";
-import { profileFromValue, type ProfilePlace } from "./profile_from_value.ts";
-import type { SchemaFault } from "./schema_fault.ts";
-import type { Profile, ProfileFault } from "./types.ts";
+import { profileFromValue } from "./profile_from_value.ts";
+import type { Profile, ProfileFault, ProfilePlace, SchemaFault } from "./types.ts";
 
 /** A profile's text, read and checked. */
 export interface ProfileFile {
@@ -28,22 +28,18 @@ export interface ReadProfileOptions {
 /** The largest profile that is read, in bytes: real ones have one or two thousand. */
 const MAX_PROFILE_BYTES = 256 * 1024;
 
-/** Reads a profile from a file's bytes or text. Never throws for what is in them. */
+/** Reads a profile file. Never throws: what is wrong with it, or with reading it, is in the result. */
 export async function readProfile(
-  content: Uint8Array | string,
+  path: string,
   place: ProfilePlace,
   options: ReadProfileOptions = {},
 ): Promise<ProfileFile> {
-  const text = content.length > MAX_PROFILE_BYTES
-    ? { line: 1, column: 1, reason: `the file has more than ${MAX_PROFILE_BYTES} bytes` }
-    : typeof content === "string"
-    ? content
-    : decode(content);
   const at = (fault: YamlFault): ProfileFault => ({ path: place.path, ...fault });
-  const positionOf = () => ({ line: 1, column: 1 });
+  const start = { line: 1, column: 1 };
+  const positionOf = () => start;
+  const text = textOf(path);
   if (typeof text !== "string") return { profile: null, faults: [at(text)], notes: [], positionOf };
-  // The program's own profiles are held to the schema by its tests, not again at each start.
-  const check = place.origin === "embedded" ? null : await loadCheck();
+  const check = await loadCheck();
   const plain = options.thorough === true ? null : readPlainYaml(text);
   if (plain !== null) {
     const { profile, notes } = profileFromValue(plain, place, check);
@@ -67,10 +63,7 @@ export async function readProfile(
 
 let loading: Promise<typeof checkProfile> | undefined;
 
-/**
- * The validator, which the program's own profiles do not need. Even an import that is done already takes time
- * for each file.
- */
+/** The validator, which packed profiles do not need. Even an import that is done takes time for each file. */
 async function loadCheck(): Promise<typeof checkProfile> {
   return await (loading ??= import("./check_profile.ts").then((module) => module.checkProfile));
 }
@@ -78,6 +71,22 @@ async function loadCheck(): Promise<typeof checkProfile> {
 /** By place in the file. */
 export function sorted(faults: ProfileFault[]): ProfileFault[] {
   return faults.sort((a, b) => a.line - b.line || a.column - b.column);
+}
+
+/** A file's text, or why it cannot be read. */
+function textOf(path: string): string | YamlFault {
+  const read = readRegularFileSync(path);
+  const fault = (reason: string): YamlFault => ({ line: 1, column: 1, reason });
+  if (read.kind === "absent") return fault("cannot read it: there is no such file");
+  if (read.kind === "failed") return fault(cannotRead(read.reason));
+  return read.value.length > MAX_PROFILE_BYTES
+    ? fault(`the file has more than ${MAX_PROFILE_BYTES} bytes`)
+    : decode(read.value);
+}
+
+/** Why a file or folder cannot be read, without the call and the path with which Deno ends its messages. */
+export function cannotRead(reason: string): string {
+  return `cannot read it: ${reason.replace(/: (?:stat|open|readdir) .*/, "")}`;
 }
 
 /** UTF-8, or UTF-16 if a byte order mark says so, as PyYAML decodes. */

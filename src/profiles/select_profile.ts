@@ -1,6 +1,6 @@
 import { nearest } from "../config/nearest.ts";
 import { isGeneral } from "./judge.ts";
-import { type JudgedProfile, PROFILE_STATES, type ProfileState } from "./types.ts";
+import type { JudgedProfile, Profile, ProfileState } from "./types.ts";
 
 /** What came of a selection. */
 export type Selection =
@@ -29,10 +29,8 @@ export type Selection =
   | {
     /** Nothing fits. */
     readonly kind: "none";
-    /** How many profiles are in each state. */
-    readonly breakdown: Readonly<Record<ProfileState, number>>;
-    /** The compatible ones, which are all for manual selection only. */
-    readonly manualOnly: readonly JudgedProfile[];
+    /** The profiles in each state; the compatible ones are all for manual selection only. */
+    readonly breakdown: Readonly<Partial<Record<ProfileState, readonly JudgedProfile[]>>>;
     readonly nearest: NearestMiss | null;
   };
 
@@ -80,8 +78,11 @@ export function selectProfile(judged: readonly JudgedProfile[], options: SelectO
   if (unoptimized !== undefined) {
     return { kind: "selected", judged: unoptimized, by: "unoptimized", passedOver: null };
   }
-  const breakdown = countStates(judged);
-  return { kind: "none", breakdown, manualOnly: compatible, nearest: nearestMiss(judged) };
+  return {
+    kind: "none",
+    breakdown: Object.groupBy(judged, ({ state }) => state),
+    nearest: nearestMiss(judged),
+  };
 }
 
 /** Alike in all that selection looks at, wherever they come from in the same place of the search order. */
@@ -99,13 +100,6 @@ function selectById(judged: readonly JudgedProfile[], profileId: string): Select
   if (found !== undefined) return { kind: "selected", judged: found, by: "id", passedOver: null };
   const ids = judged.map((one) => one.profile.id).sort();
   return { kind: "unknown-id", profileId, nearest: nearest(wanted, ids), ids };
-}
-
-/** How many profiles are in each state. */
-function countStates(judged: readonly JudgedProfile[]): Record<ProfileState, number> {
-  const count = Object.fromEntries(PROFILE_STATES.map((state) => [state, 0])) as Record<ProfileState, number>;
-  for (const one of judged) count[one.state]++;
-  return count;
 }
 
 /**
@@ -146,4 +140,39 @@ function manualRemedy({ profile }: JudgedProfile): string {
 function dedupe({ profile }: JudgedProfile, remedies: readonly string[]): readonly string[] {
   const byId = `AIM_PROFILE_ID=${profile.id}`;
   return remedies.includes(byId) ? [byId] : remedies;
+}
+
+/** A profile picked without knowing the GPU. */
+export interface GpuLessPick {
+  readonly judged: JudgedProfile;
+  /** GPU models of the other profiles that could have been meant, sorted, without its own. */
+  readonly otherGpus: readonly string[];
+  /** Models (`model_id`) that those profiles load and this one does not, sorted. */
+  readonly otherModels: readonly string[];
+}
+
+/**
+ * Picks a profile if no GPU is visible and none is named: of profiles judged with `criteria.accelerator`
+ * `null` the best-ranked one, with the alternatives. For downloads only: serving needs a GPU. `null` if no
+ * profile fits.
+ *
+ * @param count A requested number of GPUs; `null`: any.
+ */
+export function pickWithoutGpu(judged: readonly JudgedProfile[], count: number | null): GpuLessPick | null {
+  const left = judged.filter((one) =>
+    one.state === "compatible" && !one.manualOnly && one.profile.metadata.acceleratorType === "gpu" &&
+    (count === null || one.profile.metadata.acceleratorCount === count)
+  );
+  const [best] = left;
+  if (best === undefined) return null;
+  const others = (valueOf: (profile: Profile) => string | null) => {
+    const values = new Set(left.map(({ profile }) => valueOf(profile)));
+    return [...values].filter((value) => value !== null && value !== valueOf(best.profile)).map(String)
+      .sort();
+  };
+  return {
+    judged: best,
+    otherGpus: others(({ metadata }) => metadata.acceleratorModel),
+    otherModels: others(({ modelId }) => modelId),
+  };
 }

@@ -53,6 +53,24 @@ export interface Profile {
   readonly content: ConfigMap;
 }
 
+/** Where a profile file is, which says part of what the profile is. */
+export interface ProfilePlace extends Pick<Profile, "path" | "origin" | "priority"> {
+  /** The profile's id by the model that it is for; `null` for a general one. */
+  idOf(aimId: string | null): string;
+  /** `general`: its own model does not count; `model`: it must have one; `either`: as the content says. */
+  readonly kind: "general" | "model" | "either";
+}
+
+/** A value in a profile that is refused, or odd. */
+export interface SchemaFault {
+  /** Keys and list indices from the top. */
+  readonly path: readonly (string | number)[];
+  /** The fault is the key, not its value. */
+  readonly atKey: boolean;
+  /** One clause that names the value. */
+  readonly reason: string;
+}
+
 /** A fault in a profile file: `file:line:column: reason`. Lines and columns count from 1. */
 export interface ProfileFault {
   readonly path: string;

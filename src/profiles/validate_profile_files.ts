@@ -1,11 +1,10 @@
 import { basename, dirname, resolve } from "@std/path";
 import { AimError } from "../errors/aim_error.ts";
-import { readRegularFile } from "../os/read_regular_file.ts";
+import { isMap } from "../values/value.ts";
 import { findProfileFiles } from "./find_profile_files.ts";
-import { type ProfileFile, readProfile, sorted } from "./read_profile.ts";
-import type { SchemaFault } from "./schema_fault.ts";
-import { primaryFaults, styleFaults } from "./style_faults.ts";
-import type { Profile, ProfileFault } from "./types.ts";
+import { RETIRED } from "./profile_from_value.ts";
+import { readProfile, sorted } from "./read_profile.ts";
+import type { Profile, ProfileFault, ProfilePlace, SchemaFault } from "./types.ts";
 
 /** What a check of profile files found. */
 export interface ValidationResult {
@@ -44,7 +43,7 @@ export async function validateProfileFiles(
   const warnings: ProfileFault[] = [];
   const valid: Profile[] = [];
   for (const path of files) {
-    const file = await fileAt(path);
+    const file = await readProfile(path, placeOf(path), { thorough: true });
     const found = [...file.faults];
     const odd = [...file.notes];
     if (file.profile !== null) {
@@ -68,21 +67,15 @@ export async function validateProfileFiles(
   return { files: files.length, faults, warnings };
 }
 
-async function fileAt(path: string): Promise<ProfileFile> {
-  const read = await readRegularFile(path);
-  if (read.kind !== "ok") {
-    const reason = `cannot read it: ${read.kind === "absent" ? "there is no such file" : read.reason}`;
-    const position = { line: 1, column: 1 };
-    return { profile: null, faults: [{ path, ...position, reason }], notes: [], positionOf: () => position };
-  }
+function placeOf(path: string): ProfilePlace {
   const general = basename(dirname(resolve(path))) === "general";
-  return await readProfile(read.value, {
+  return {
     idOf: () => path,
     path,
     origin: "disk",
     priority: general ? 3 : 2,
     kind: general ? "general" : "either",
-  }, { thorough: true });
+  };
 }
 
 const GIVE = "give files or folders of profiles";
@@ -106,4 +99,63 @@ function filesAt(path: string): string[] {
   }
   if (files.length === 0) throw new AimError("usage", `${path} contains no .yaml file`, { hint: GIVE });
   return files.map((file) => file.path);
+}
+
+/**
+ * What AMD's own check of a profile refuses beyond what its runtime does: retired keys, and another file name
+ * than the metadata give.
+ */
+function styleFaults({ path, metadata, content }: Profile): SchemaFault[] {
+  const written = content.get("metadata");
+  const retired = isMap(written) ? RETIRED.filter((key) => written.has(key)) : [];
+  const faults = retired.map((key): SchemaFault => ({
+    path: ["metadata", key],
+    atKey: true,
+    reason: `${key} is retired: use ${REPLACEMENTS[key] ?? "type"}`,
+  }));
+  const { engine, acceleratorModel, acceleratorType, acceleratorCount, precision, metric, variant } =
+    metadata;
+  const count = acceleratorType === "cpu" ? 1 : acceleratorCount;
+  const name = (format: string) =>
+    `${engine}-${acceleratorModel.toLowerCase()}-${format}-tp${count}-${metric}${
+      variant === null ? "" : `-${variant}`
+    }.yaml`;
+  // fp4 weights may be named by their format.
+  const names = [precision, ...(precision === "fp4" ? ["mxfp4"] : [])].map(name);
+  if (!names.includes(basename(path))) {
+    faults.push({
+      path: [],
+      atKey: true,
+      reason: `by its metadata the file's name is ${names.join(" or ")}`,
+    });
+  }
+  return faults;
+}
+
+const REPLACEMENTS: Readonly<Record<string, string>> = {
+  gpu: "accelerator_model",
+  gpu_count: "accelerator_count",
+  manual_selection_only: "type: unoptimized",
+};
+
+/**
+ * Of each model's profiles for one accelerator and metric, exactly one is primary. General profiles have
+ * none.
+ */
+function primaryFaults(profiles: readonly Profile[]): ProfileFault[] {
+  const groups = Map.groupBy(
+    profiles.filter(({ aimId }) => aimId !== null),
+    ({ aimId, metadata }) => JSON.stringify([aimId, metadata.acceleratorModel, metadata.metric]),
+  );
+  return [...groups.values()].flatMap((group): ProfileFault[] => {
+    const primary = group.filter((one) => one.metadata.primary).map((one) => one.path).sort();
+    const [path = group[0]?.path ?? ""] = primary;
+    const { aimId, metadata } = group[0] ?? {};
+    const what = `${aimId ?? "general"} on ${metadata?.acceleratorModel}, ${metadata?.metric}`;
+    if (primary.length === 1) return [];
+    const reason = primary.length === 0
+      ? `no profile is primary for ${what}`
+      : `several profiles are primary for ${what}: ${primary.map((one) => basename(one)).join(", ")}`;
+    return [{ path, line: 1, column: 1, reason }];
+  });
 }

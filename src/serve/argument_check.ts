@@ -2,8 +2,7 @@ import { canonicalName } from "../engine/engine_args.ts";
 import { givenVersion } from "../engine/engine_version.ts";
 import { fitToVllm } from "../engine/fit_to_vllm.ts";
 import { AimError } from "../errors/aim_error.ts";
-import type { SchemaFault } from "../profiles/schema_fault.ts";
-import type { Profile } from "../profiles/types.ts";
+import type { Profile, SchemaFault } from "../profiles/types.ts";
 
 /** What is wrong with a profile's engine arguments; paths start at the arguments. */
 export interface ArgumentFaults {

@@ -8,8 +8,12 @@ import { criteriaOf } from "../profiles/criteria.ts";
 import { describeNoMatch } from "../profiles/describe_no_match.ts";
 import { judge } from "../profiles/judge.ts";
 import { loadProfiles } from "../profiles/load_profiles.ts";
-import { pickWithoutGpu } from "../profiles/pick_without_gpu.ts";
-import { type Selection, selectProfile } from "../profiles/select_profile.ts";
+import {
+  type GpuLessPick,
+  pickWithoutGpu,
+  type Selection,
+  selectProfile,
+} from "../profiles/select_profile.ts";
 import { type ModelRef, uriOf } from "../sources/model_ref.ts";
 import { modelToLoad, type WantedModel, wantedModel } from "./named_model.ts";
 
@@ -85,7 +89,7 @@ export async function selectProfileFor(
   if (criteria.accelerator === null && config.profileId === null) {
     if (need === "serve") throw noGpu(gpus);
     const { acceleratorCount: count } = config;
-    const pick = pickWithoutGpu(judged, { gpuCount: count === "auto" ? null : count });
+    const pick = pickWithoutGpu(judged, count === "auto" ? null : count);
     if (pick !== null) {
       if (need === "download") warnOfGuess(pick);
       return { profile: pick.judged.profile, wanted, guessed: true, judged };
@@ -132,7 +136,7 @@ export function noGpu({ gpus, reasons }: GpuInventory): AimError {
   });
 }
 
-function warnOfGuess(pick: NonNullable<ReturnType<typeof pickWithoutGpu>>): void {
+function warnOfGuess(pick: GpuLessPick): void {
   const { profile } = pick.judged;
   const others = pick.otherModels.length === 0
     ? ""

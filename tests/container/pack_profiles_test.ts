@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { packProfiles } from "../../container/packaging/pack_profiles.ts";
 import { loadProfiles, PACK } from "../../src/profiles/load_profiles.ts";
-import { type PackedProfile, unpackProfile } from "../../src/profiles/packed_profile.ts";
+import { type PackedProfile, unpackProfile } from "../../src/profiles/profile_content.ts";
 import { SEEDS } from "../values/mutate.ts";
 
 const SOURCE = new URL("../../profiles", import.meta.url).pathname;

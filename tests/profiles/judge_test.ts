@@ -1,7 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { compareProfiles } from "../../src/profiles/rank.ts";
+import { compareProfiles, judge } from "../../src/profiles/judge.ts";
 import { type Criteria, METRICS, PRECISIONS, type Profile, PROFILE_TYPES } from "../../src/profiles/types.ts";
-import { judge } from "../../src/profiles/judge.ts";
 import { selectProfile } from "../../src/profiles/select_profile.ts";
 import { makeCriteria, makeProfile } from "./make_profile.ts";
 import { Random } from "../values/random.ts";

@@ -1,7 +1,11 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { dirname, join } from "@std/path";
-import { embeddedRoot, isBundled } from "../../src/profiles/embedded_root.ts";
-import { loadProfiles, type LoadProfilesOptions } from "../../src/profiles/load_profiles.ts";
+import {
+  embeddedRoot,
+  isBundled,
+  loadProfiles,
+  type LoadProfilesOptions,
+} from "../../src/profiles/load_profiles.ts";
 import { mutated, SEEDS } from "../values/mutate.ts";
 import { Random } from "../values/random.ts";
 
@@ -257,7 +261,7 @@ Deno.test("of 2,000 damaged profiles each loads or is named with its place and a
 });
 
 Deno.test("the program's own profiles are in the source tree, or next to the bundle", () => {
-  assertEquals(embeddedRoot("/x/src/profiles/embedded_root.ts"), "/x/profiles");
+  assertEquals(embeddedRoot("/x/src/profiles/load_profiles.ts"), "/x/profiles");
   assertEquals(embeddedRoot("/tmp/aim-1/main.js"), "/tmp/aim-1/profiles");
   assertEquals([isBundled(), isBundled("/tmp/aim-1/main.js")], [false, true]);
   assert(Deno.statSync(join(embeddedRoot(), "schemas/profile.schema.json")).isFile);

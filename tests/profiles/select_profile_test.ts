@@ -2,8 +2,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { Criteria, Profile } from "../../src/profiles/types.ts";
 import { describeNoMatch } from "../../src/profiles/describe_no_match.ts";
 import { judge } from "../../src/profiles/judge.ts";
-import { pickWithoutGpu } from "../../src/profiles/pick_without_gpu.ts";
-import { selectProfile } from "../../src/profiles/select_profile.ts";
+import { pickWithoutGpu, selectProfile } from "../../src/profiles/select_profile.ts";
 import { makeCriteria, makeProfile } from "./make_profile.ts";
 
 function noMatch(profiles: Profile[], criteria: Criteria, profileId: string | null = null) {
@@ -166,12 +165,12 @@ Deno.test("without a GPU the best-ranked profile is picked, with what else could
     makeProfile({ id: "e", metadata: { precision: "int4", metric: "throughput" } }),
   ];
   const judged = judge(profiles, makeCriteria({ accelerator: null }));
-  const pick = pickWithoutGpu(judged);
+  const pick = pickWithoutGpu(judged, null);
   assertEquals(pick?.judged.profile.id, "a");
   assertEquals(pick?.otherGpus, ["MI250X", "MI300X"]);
   assertEquals(pick?.otherModels, ["org/model"]);
-  assertEquals(pickWithoutGpu(judged, { gpuCount: 2 })?.judged.profile.id, "c");
-  assertEquals(pickWithoutGpu(judged, { gpuCount: 8 }), null);
+  assertEquals(pickWithoutGpu(judged, 2)?.judged.profile.id, "c");
+  assertEquals(pickWithoutGpu(judged, 8), null);
 });
 
 Deno.test("equal profiles that differ only in the variant end with exit 3 and their ids", () => {

@@ -112,7 +112,7 @@ function fittedTo(profile: Profile, release: string): { path: string; argv: stri
 async function profilesBelow(root: string): Promise<Profile[]> {
   const profiles: Profile[] = [];
   for (const { path } of findProfileFiles(root).files) {
-    const read = await readProfile(await Deno.readFile(path), {
+    const read = await readProfile(path, {
       idOf: () => path,
       path,
       origin: "disk",

@@ -1,8 +1,7 @@
 import { AimError } from "../../errors/aim_error.ts";
 import { lastErrno, processCalls } from "../../os/libc.ts";
 import { checkProfile } from "../../profiles/check_profile.ts";
-import { embeddedRoot, isBundled } from "../../profiles/embedded_root.ts";
-import { loadProfiles, PACK } from "../../profiles/load_profiles.ts";
+import { embeddedRoot, isBundled, loadProfiles, PACK } from "../../profiles/load_profiles.ts";
 import { hashPool } from "../../transfer/hash/hash_pool.ts";
 import { command } from "../define.ts";
 
