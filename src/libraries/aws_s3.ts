@@ -1,8 +1,3 @@
-export {
-  HeadBucketCommand,
-  HeadObjectCommand,
-  ListObjectsCommand,
-  ListObjectsV2Command,
-  S3Client,
-} from "@aws-sdk/client-s3";
+export { parseXML } from "@aws-sdk/xml-builder";
+export { HeadBucketCommand, S3Client } from "@aws-sdk/client-s3";
 export { getEndpointFromInstructions } from "@smithy/core/endpoints";

@@ -80,10 +80,38 @@ Deno.test("the ARN of an access point is an address of its own, signed for its r
   });
   const access = await openBucket(ref.bucket, settings, transport);
   assertEquals(access.base.href, "https://models-123456789012.s3-accesspoint.us-west-2.amazonaws.com/");
-  const { authorization } = await access.signedHeaders(new URL("org/m/config.json", access.base), {});
-  assert(authorization?.includes("/us-west-2/s3/aws4_request"), authorization);
-  access.client.destroy();
+  const url = new URL("org/m/config.json", access.base);
+  const headers = { "x-amz-request-payer": "requester", range: "bytes=0-1" };
+  const { authorization = "", ...sent } = await access.sign(
+    { method: "GET", url, query: {}, headers },
+    new Date(),
+  );
+  assert(authorization.includes("/us-west-2/s3/aws4_request"), authorization);
+  assert(authorization.includes("x-amz-request-payer") && !authorization.includes("range"), authorization);
+  assertEquals(sent.range, "bytes=0-1");
   transport.close();
+});
+
+Deno.test("an endpoint of the shared configuration is addressed path-style, as one of a variable", async () => {
+  const directory = await Deno.makeTempDir();
+  const before = Deno.env.get("AWS_CONFIG_FILE");
+  const transport = openTransport({ env: {}, connections: 1 });
+  try {
+    Deno.env.set("AWS_CONFIG_FILE", `${directory}/config`);
+    await Deno.writeTextFile(`${directory}/config`, "[default]\nendpoint_url = http://minio.test:9000\n");
+    const keys = { AWS_ACCESS_KEY_ID: "AKID", AWS_SECRET_ACCESS_KEY: "secret" };
+    const baseOf = async (env: Record<string, string>) =>
+      (await openBucket("models", s3Settings({ ...keys, ...env }), transport)).base.href;
+    assertEquals(await baseOf({}), "http://minio.test:9000/models/");
+    assertEquals(await baseOf({ AWS_ENDPOINT_URL: "http://other.test" }), "http://other.test/models/");
+    const virtual = { AIM_S3_ADDRESSING_STYLE: "virtual" };
+    assertEquals(await baseOf(virtual), "http://models.minio.test:9000/");
+  } finally {
+    if (before === undefined) Deno.env.delete("AWS_CONFIG_FILE");
+    else Deno.env.set("AWS_CONFIG_FILE", before);
+    transport.close();
+    await Deno.remove(directory, { recursive: true });
+  }
 });
 
 Deno.test("an object of 1,200 parts is proven by the server's word for their size", async () => {

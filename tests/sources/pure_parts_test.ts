@@ -7,12 +7,7 @@ import { pathFilter } from "../../src/sources/filter_paths.ts";
 import { parseProtocols } from "../../src/sources/protocols.ts";
 import { SourceChangedError, TransientError } from "../../src/sources/source.ts";
 import { sourceOptions } from "../../src/sources/source_options.ts";
-import {
-  fullChecksum,
-  multipartCount,
-  type ObjectFacts,
-  plainMd5,
-} from "../../src/sources/s3/object_digest.ts";
+import { fullChecksum, multipartCount, plainMd5 } from "../../src/sources/s3/object_digests.ts";
 import { evenParts, likelyParts } from "../../src/sources/s3/part_sizes.ts";
 import { s3Error } from "../../src/sources/s3/s3_error.ts";
 import { digestMatches, digestSpecs, digestStream } from "../../src/transfer/hash/digests.ts";
@@ -156,32 +151,22 @@ Deno.test("an S3 checksum counts if it is over the complete object", () => {
   const crc64 = new Uint8Array(8).fill(9).toBase64();
   const crc32 = new Uint8Array(4).fill(1).toBase64();
   const plain = "0123456789abcdef0123456789abcdef";
-  const facts = (more: Partial<ObjectFacts>): ObjectFacts => ({
-    etag: plain,
-    checksums: {},
-    checksumType: null,
-    opaqueEtag: false,
-    ...more,
-  });
-  assertEquals(fullChecksum(facts({})), null);
-  assertEquals(fullChecksum(facts({ checksums: { sha256 } })), { algorithm: "sha256", hex: "07".repeat(32) });
-  assertEquals(fullChecksum(facts({ checksums: { crc32, sha256 } }))?.algorithm, "sha256");
-  assertEquals(fullChecksum(facts({ checksums: { sha256: `${sha256}-3` }, etag: `${plain}-3` })), null);
-  assertEquals(
-    fullChecksum(facts({ checksums: { sha256 }, checksumType: "COMPOSITE", etag: `${plain}-3` })),
-    null,
-  );
-  assertEquals(fullChecksum(facts({ checksums: { crc32 }, etag: `${plain}-3` })), null);
-  assertEquals(
-    fullChecksum(facts({ checksums: { crc32 }, checksumType: "FULL_OBJECT", etag: `${plain}-3` }))?.hex,
-    "01010101",
-  );
-  assertEquals(
-    fullChecksum(facts({ checksums: { crc64nvme: crc64 }, etag: `${plain}-3` }))?.hex,
-    "09".repeat(8),
-  );
-  assertEquals(fullChecksum(facts({ checksums: { sha256: crc64 } })), null);
-  assertEquals(fullChecksum(facts({ checksums: { sha256: "not base64!" } })), null);
+  const parts = `${plain}-3`;
+  const of = (etag: string, checksums: Record<string, string>, type?: "COMPOSITE" | "FULL_OBJECT") => {
+    const headers = new Headers(type === undefined ? {} : { "x-amz-checksum-type": type });
+    for (const [name, value] of Object.entries(checksums)) headers.set(`x-amz-checksum-${name}`, value);
+    return fullChecksum(headers, etag);
+  };
+  assertEquals(of(plain, {}), null);
+  assertEquals(of(plain, { sha256 }), { algorithm: "sha256", hex: "07".repeat(32) });
+  assertEquals(of(plain, { crc32, sha256 })?.algorithm, "sha256");
+  assertEquals(of(parts, { sha256: `${sha256}-3` }), null);
+  assertEquals(of(parts, { sha256 }, "COMPOSITE"), null);
+  assertEquals(of(parts, { crc32 }), null);
+  assertEquals(of(parts, { crc32 }, "FULL_OBJECT")?.hex, "01010101");
+  assertEquals(of(parts, { crc64nvme: crc64 })?.hex, "09".repeat(8));
+  assertEquals(of(plain, { sha256: crc64 }), null);
+  assertEquals(of(plain, { sha256: "not base64!" }), null);
 });
 
 Deno.test("an ETag is an MD5, a multipart ETag, or neither", () => {
@@ -194,7 +179,15 @@ Deno.test("an ETag is an MD5, a multipart ETag, or neither", () => {
 });
 
 Deno.test("what S3 refuses becomes another attempt, a changed source, or an error with its exit code", () => {
-  const question = { bucket: "b", uri: "s3://b/m", host: "s3.test", path: "f", anonymous: false };
+  const question = {
+    bucket: "b",
+    uri: "s3://b/m",
+    host: "s3.test",
+    key: null,
+    anonymous: false,
+    unsigned: false,
+    endpointPath: "",
+  };
   const of = (status: number, code: string | null, path: string | null = "f", headers = {}) =>
     s3Error({ status, code, headers: new Headers(headers) }, { ...question, path });
   for (

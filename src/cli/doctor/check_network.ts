@@ -7,7 +7,6 @@ import { type Manifest, totalBytes } from "../../sources/manifest.ts";
 import type { ModelRef } from "../../sources/model_ref.ts";
 import { openSource } from "../../sources/open_source.ts";
 import { type S3Settings, s3Settings } from "../../sources/s3/s3_settings.ts";
-import { withStorageConfig } from "../../sources/s3/storage_config.ts";
 import type { Source } from "../../sources/source.ts";
 import { sourceOptions } from "../../sources/source_options.ts";
 import { openTransport } from "../../sources/transport/transport.ts";
@@ -169,7 +168,7 @@ const S3_SIGNS = [
 
 function s3SettingsOf(env: Environment): S3Settings | AimError {
   try {
-    return s3Settings(withStorageConfig(env));
+    return s3Settings(env);
   } catch (error) {
     if (error instanceof AimError) return error;
     throw error;

@@ -7,42 +7,45 @@ import type { Transport } from "../transport/transport.ts";
 import { requestHandler } from "./request_handler.ts";
 import type { S3Settings } from "./s3_settings.ts";
 
-/** Access to a bucket: the SDK's client for questions, and signed headers for reading objects. */
+/** Where a bucket is, and how requests for it are signed, by the rules of AWS's SDK. */
 export interface BucketAccess {
-  readonly client: S3Client;
   /** Requests are not signed. */
   readonly anonymous: boolean;
   readonly region: string;
-  /** Address of the bucket; the address of an object is this and its key. */
+  /** Address of the bucket, with a slash at the end; the address of an object is this and its key. */
   readonly base: URL;
-  /** Headers for `GET` of an object, signed if there are credentials. */
-  signedHeaders(
-    url: URL,
-    headers: Readonly<Record<string, string>>,
-  ): Promise<Readonly<Record<string, string>>>;
-  /** Later signatures have the server's time. Milliseconds since the epoch. */
-  correctClock(serverTime: number): void;
+  /** The headers of a request without a body, signed if there are credentials. */
+  sign(request: BucketRequest, time: Date): Promise<Readonly<Record<string, string>>>;
 }
 
-/** The place of the bucket according to the server, which overrides the settings. */
-export interface BucketPlace {
-  readonly region?: string;
-  readonly endpoint?: string;
-}
-
-/** The parts of the SDK's signer that are used. */
-interface Signer {
-  sign(request: unknown, options: { signingDate: Date }): Promise<{ headers: Record<string, string> }>;
+interface BucketRequest {
+  readonly method: string;
+  /** Without the query. */
+  readonly url: URL;
+  readonly query: Readonly<Record<string, string>>;
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 /** The parts of the client's resolved configuration that its types leave out. */
 interface ResolvedConfig {
   signer(scheme?: unknown): Promise<Signer>;
-  readonly isCustomEndpoint?: boolean;
+  isCustomEndpoint?: boolean;
+  forcePathStyle: boolean;
+}
+
+interface Signer {
+  sign(request: unknown, options: SigningOptions): Promise<{ headers: Record<string, string> }>;
+}
+
+interface SigningOptions {
+  readonly signingDate: Date;
+  readonly unsignableHeaders: ReadonlySet<string>;
 }
 
 const DEFAULT_REGION = "us-east-1";
 const EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+/** A cache asks for ranges of its own and leaves conditions out. */
+const UNSIGNED: ReadonlySet<string> = new Set(["range", "if-match", "accept-encoding"]);
 
 /**
  * Finds credentials, region and address of a bucket. With a configured endpoint, addresses are path-style, as
@@ -55,75 +58,66 @@ export async function openBucket(
   bucket: string,
   settings: S3Settings,
   transport: Transport,
-  place: BucketPlace = {},
 ): Promise<BucketAccess> {
   const { S3Client } = await loadLibrary("aws_s3");
   await prepareProcess();
-  const endpoint = place.endpoint ?? settings.endpoint;
+  const { endpoint, addressing, credentials } = settings;
   const base: S3ClientConfig = {
     requestHandler: requestHandler(transport),
     maxAttempts: 1,
-    // aim checks complete files, not single answers.
-    responseChecksumValidation: "WHEN_REQUIRED",
-    requestChecksumCalculation: "WHEN_REQUIRED",
     useArnRegion: true,
     useAccelerateEndpoint: settings.accelerate,
-    forcePathStyle: settings.addressing === "path" || settings.addressing === null && endpoint !== null,
+    forcePathStyle: addressing === "path" || addressing === null && endpoint !== null,
     ...(endpoint === null ? {} : { endpoint }),
-    ...credentialsOf(settings),
+    ...(credentials.kind === "static" ? { credentials } : {}),
   };
-  const region = place.region ?? settings.region ?? await profileRegion(new S3Client(base));
-  const anonymous = settings.credentials.kind === "anonymous" ||
-    settings.credentials.kind === "chain" &&
-      !await hasCredentials(new S3Client({ ...base, region }), settings.credentials.askedBy);
-  const config: S3ClientConfig = { ...base, region, ...(anonymous ? UNSIGNED : {}) };
-  let client = new S3Client(config);
-  let located = await locate(client, bucket);
-  if (endpoint === null && settings.addressing === null && configOf(client).isCustomEndpoint) {
-    // The endpoint is from the shared configuration.
-    client = new S3Client({ ...config, forcePathStyle: true });
-    located = await locate(client, bucket);
-  }
-  const { base: address, scheme } = located;
-  /** Gets credentials from the chain for each signature, so that new ones are used. */
+  const region = settings.region ?? await profileRegion(new S3Client(base));
+  const client = new S3Client({ ...base, region });
+  const anonymous = credentials.kind === "anonymous" ||
+    credentials.kind === "chain" && !await hasCredentials(client, credentials.askedBy);
+  const address = await locate(client, bucket, settings);
+  log.debug("bucket", { bucket, region, address: address.base.href, signed: !anonymous });
   let signer: Promise<Signer> | undefined;
-  log.debug("bucket", { bucket, region, address: address.href, signed: !anonymous });
 
   return {
-    client,
     anonymous,
     region,
-    base: address,
-    async signedHeaders(url, headers) {
+    base: address.base,
+    async sign({ method, url, query, headers }, signingDate) {
       if (anonymous) return headers;
-      const signed = await (await (signer ??= configOf(client).signer(scheme))).sign({
-        method: "GET",
+      // It gets credentials from the chain for each signature, so that new ones are used.
+      signer ??= resolvedConfig(client).signer(address.scheme);
+      const signed = await (await signer).sign({
+        method,
         protocol: url.protocol,
         hostname: url.hostname,
         ...(url.port === "" ? {} : { port: Number(url.port) }),
         path: url.pathname,
-        query: {},
+        query,
         headers: { host: url.host, "x-amz-content-sha256": EMPTY_SHA256, ...headers },
-      }, { signingDate: new Date(Date.now() + (client.config.systemClockOffset ?? 0)) });
+      }, { signingDate, unsignableHeaders: UNSIGNED });
       const { host: _host, ...rest } = signed.headers;
       return rest;
-    },
-    correctClock(serverTime) {
-      client.config.systemClockOffset = serverTime - Date.now();
     },
   };
 }
 
 /** A bucket's address by the SDK's rules (endpoint, addressing, ARN of an access point), and its signing scheme. */
-async function locate(client: S3Client, bucket: string): Promise<{ base: URL; scheme: unknown }> {
+async function locate(
+  client: S3Client,
+  bucket: string,
+  { addressing }: S3Settings,
+): Promise<{ base: URL; scheme: unknown }> {
   const { getEndpointFromInstructions, HeadBucketCommand } = await loadLibrary("aws_s3");
+  const config = { ...client.config } as typeof client.config & ResolvedConfig;
+  const find = () => getEndpointFromInstructions({ Bucket: bucket }, HeadBucketCommand, config, {});
   try {
-    const { url, properties } = await getEndpointFromInstructions(
-      { Bucket: bucket },
-      HeadBucketCommand,
-      { ...client.config },
-      {},
-    );
+    let { url, properties } = await find();
+    if (config.isCustomEndpoint && addressing === null && !config.forcePathStyle) {
+      // The endpoint is from the shared configuration.
+      config.forcePathStyle = true;
+      ({ url, properties } = await find());
+    }
     const base = new URL(url.href);
     base.pathname = base.pathname.replace(/\/*$/, "/");
     const schemes = properties?.authSchemes;
@@ -137,7 +131,7 @@ async function locate(client: S3Client, bucket: string): Promise<{ base: URL; sc
   }
 }
 
-function configOf(client: S3Client): ResolvedConfig {
+function resolvedConfig(client: S3Client): ResolvedConfig {
   return client.config as unknown as ResolvedConfig;
 }
 
@@ -151,20 +145,6 @@ async function prepareProcess(): Promise<void> {
   for (const [name, value] of Object.entries(Deno.env.toObject())) {
     if (name.startsWith("AWS_") && value !== value.trim()) Deno.env.set(name, value.trim());
   }
-}
-
-/** For public buckets. */
-const UNSIGNED: S3ClientConfig = {
-  credentials: { accessKeyId: "", secretAccessKey: "" },
-  signer: { sign: (request: unknown) => Promise.resolve(request) } as unknown as NonNullable<
-    S3ClientConfig["signer"]
-  >,
-};
-
-function credentialsOf({ credentials }: S3Settings): Pick<S3ClientConfig, "credentials"> {
-  if (credentials.kind !== "static") return {};
-  const { kind: _kind, ...keys } = credentials;
-  return { credentials: keys };
 }
 
 async function profileRegion(client: S3Client): Promise<string> {

@@ -1,17 +1,7 @@
 import { eachOf } from "../each_of.ts";
-import type { HeadObjectCommandOutput } from "@aws-sdk/client-s3";
 import type { Digest } from "../manifest.ts";
 import { plainEtag } from "../range_body.ts";
 import type { ListedObject } from "./list_objects.ts";
-import {
-  CHECKSUM_ALGORITHMS,
-  type ChecksumAlgorithm,
-  CHECKSUMS,
-  fullChecksum,
-  multipartCount,
-  type ObjectFacts,
-  plainMd5,
-} from "./object_digest.ts";
 import { evenParts, likelyParts } from "./part_sizes.ts";
 import type { S3Bucket } from "./s3_bucket.ts";
 
@@ -45,90 +35,117 @@ export class ObjectDigests {
   }
 
   /**
-   * Returns proofs in the order of the objects. The plain ETag of a small object is used as its MD5, so that
+   * Returns the objects, in order, with their proofs. The plain ETag of a small object is used as its MD5, so that
    * thousands of small objects need no requests; large objects, multipart ones and those without an ETag get a
    * request each. If an answer shows that ETags are not MD5s, all get one.
    */
-  async of(objects: readonly ListedObject[], signal: AbortSignal | undefined): Promise<ObjectProof[]> {
-    const proofs: ObjectProof[] = objects.map(({ etag }) => ({
-      etag,
-      digest: etag === null ? null : plainMd5(etag),
-    }));
-    const asked = new Set<number>();
-    const ask = async (indices: readonly number[]) => {
-      for (const index of indices) asked.add(index);
-      await eachOf(indices, async (index) => {
-        const object = objects[index];
-        if (object !== undefined) proofs[index] = await this.#ask(object, signal);
-      }, QUESTIONS);
-    };
-    const largest = objects.reduce((best, { size }, i) => size > (objects[best]?.size ?? -1) ? i : best, 0);
-    const filled = [...objects.entries()].filter(([, { size }]) => size > 0);
+  async of<T extends ListedObject>(
+    objects: readonly T[],
+    signal: AbortSignal | undefined,
+  ): Promise<(T & ObjectProof)[]> {
+    const proofs = new Map<T, ObjectProof>();
+    const ask = (some: readonly T[]) =>
+      eachOf(some, async (object) => proofs.set(object, await this.#proof(object, signal)), QUESTIONS);
+    const filled = objects.filter(({ size }) => size > 0);
+    const [largest] = filled.toSorted((a, b) => b.size - a.size);
     await ask(
-      filled.filter(([i, { size }]) => i === largest || size >= ASK_FROM || proofs[i]?.digest === null)
-        .map(([i]) => i),
+      filled.filter((object) =>
+        object === largest || object.size >= ASK_FROM || plainMd5(object.etag) === null
+      ),
     );
-    if (this.#opaqueEtags) await ask(filled.map(([i]) => i).filter((i) => !asked.has(i)));
-    return proofs;
+    if (this.#opaqueEtags) await ask(filled.filter((object) => !proofs.has(object)));
+    return objects.map((object) => ({ ...object, digest: plainMd5(object.etag), ...proofs.get(object) }));
   }
 
-  async #ask(object: ListedObject, signal: AbortSignal | undefined): Promise<ObjectProof> {
-    const head = await this.#bucket.head(object.key, signal);
-    if (head === null) return { etag: object.etag, digest: null };
-    const etag = object.etag ?? plainEtag(head.ETag ?? null);
-    const facts = factsOf(head, etag ?? "");
-    if (facts.opaqueEtag) this.#opaqueEtags = true;
-    const checksum = fullChecksum(facts);
-    if (checksum !== null) return { etag, digest: checksum };
-    if (facts.opaqueEtag || etag === null) return { etag, digest: null };
+  async #proof(
+    { key, size, etag: listed }: ListedObject,
+    signal: AbortSignal | undefined,
+  ): Promise<ObjectProof> {
+    const head = await this.#bucket.head(key, signal);
+    if (head === null) return { etag: listed, digest: null };
+    const etag = listed ?? plainEtag(head.get("etag"));
+    const isOpaque = hasOpaqueEtag(head);
+    if (isOpaque) this.#opaqueEtags = true;
+    const checksum = fullChecksum(head, etag);
+    if (checksum !== null || isOpaque || etag === null) return { etag, digest: checksum };
     const count = multipartCount(etag);
-    const digest = count === null
-      ? plainMd5(etag)
-      : await this.#multipart({ ...object, etag }, count, signal);
-    return { etag, digest };
+    if (count === null) return { etag, digest: plainMd5(etag) };
+    const hex = etag.slice(0, 32).toLowerCase();
+    const parts = await this.#parts(key, size, count, signal);
+    return { etag, digest: parts === null ? null : { algorithm: "multipart-md5", hex, ...parts } };
   }
 
   /** A multipart ETag proves the bytes if the parts' sizes are known: from the server, else the likely ones. */
-  async #multipart(
-    { key, size, etag }: ListedObject & { etag: string },
+  async #parts(
+    key: string,
+    size: number,
     count: number,
     signal: AbortSignal | undefined,
-  ): Promise<Digest | null> {
-    const digest = (partSizes: readonly number[], others?: readonly (readonly number[])[]): Digest => ({
-      algorithm: "multipart-md5",
-      hex: etag.slice(0, 32).toLowerCase(),
-      partSizes,
-      ...(others === undefined ? {} : { otherPartSizes: others }),
-    });
-    if (count === 1) return digest([size]);
-    const first = await this.#bucket.head(key, signal, { part: 1 });
-    // A server without part numbers answers for the complete object.
-    if (first?.PartsCount === count && first.ContentLength !== undefined && first.ContentLength > 0) {
-      const even = evenParts(size, first.ContentLength);
-      if (even.length === count) return digest(even);
+  ): Promise<{ partSizes: readonly number[]; otherPartSizes?: readonly (readonly number[])[] } | null> {
+    if (count === 1) return { partSizes: [size] };
+    const sizeOf = async (part: number) => {
+      const head = await this.#bucket.head(key, signal, { part });
+      // A server without part numbers answers for the complete object.
+      return head?.get("x-amz-mp-parts-count") === `${count}` ? Number(head.get("content-length")) : 0;
+    };
+    const first = await sizeOf(1);
+    if (first > 0) {
+      const even = evenParts(size, first);
+      if (even.length === count) return { partSizes: even };
       if (count > UNEVEN_PARTS) return null;
-      const sizes = [first.ContentLength];
-      for (let part = 2; part <= count; part++) {
-        sizes.push((await this.#bucket.head(key, signal, { part }))?.ContentLength ?? 0);
-      }
-      return sizes.reduce((sum, n) => sum + n, 0) === size ? digest(sizes) : null;
+      const partSizes = [first];
+      while (partSizes.length < count) partSizes.push(await sizeOf(partSizes.length + 1));
+      return partSizes.reduce((sum, n) => sum + n, 0) === size ? { partSizes } : null;
     }
-    const [best, ...others] = likelyParts(size, count);
-    return best === undefined ? null : digest(best, others);
+    const [partSizes, ...otherPartSizes] = likelyParts(size, count);
+    return partSizes === undefined ? null : { partSizes, otherPartSizes };
   }
 }
 
-function factsOf(head: HeadObjectCommandOutput, etag: string): ObjectFacts {
-  const checksums: Partial<Record<ChecksumAlgorithm, string>> = {};
-  for (const algorithm of CHECKSUM_ALGORITHMS) {
-    const value = head[CHECKSUMS[algorithm].field];
-    if (value !== undefined) checksums[algorithm] = value;
+/** True if the ETag does not depend on the bytes alone: with SSE-KMS and SSE-C. */
+export function hasOpaqueEtag(headers: Headers): boolean {
+  return (headers.get("x-amz-server-side-encryption") ?? "").startsWith("aws:") ||
+    headers.has("x-amz-server-side-encryption-customer-algorithm");
+}
+
+/** The MD5 in an ETag of 32 digits, as of an upload in one piece; `null` for any other ETag. */
+export function plainMd5(etag: string | null): Digest | null {
+  return /^[0-9a-f]{32}$/i.test(etag ?? "") ? { algorithm: "md5", hex: (etag ?? "").toLowerCase() } : null;
+}
+
+/** The number of parts in a multipart ETag; `null` for any other ETag. */
+export function multipartCount(etag: string): number | null {
+  const count = /^[0-9a-f]{32}-([1-9]\d*)$/i.exec(etag)?.[1];
+  return count === undefined ? null : Number(count);
+}
+
+/** S3's checksums, the strongest first, and their bytes. */
+const CHECKSUMS = [["sha256", 32], ["crc64nvme", 8], ["sha1", 20], ["crc32c", 4], ["crc32", 4]] as const;
+
+/**
+ * The strongest stored checksum over the complete object. A composite one is over the parts' checksums.
+ *
+ * @param head The answer to `HEAD`. A checksum is base64, followed by `-N` if it is over the checksums of N parts.
+ */
+export function fullChecksum(head: Headers, etag: string | null): Digest | null {
+  const type = head.get("x-amz-checksum-type");
+  if (type === "COMPOSITE") return null;
+  const multipart = multipartCount(etag ?? "") !== null;
+  for (const [algorithm, bytes] of CHECKSUMS) {
+    const text = head.get(`x-amz-checksum-${algorithm}`);
+    if (text === null || text.includes("-")) continue;
+    // For an object in parts, only CRC64NVME is always over the complete object.
+    if (multipart && type === null && algorithm !== "crc64nvme") continue;
+    const hex = hexOfBase64(text);
+    if (hex?.length === bytes * 2) return { algorithm, hex };
   }
-  return {
-    etag,
-    checksums,
-    checksumType: head.ChecksumType ?? null,
-    opaqueEtag: (head.ServerSideEncryption ?? "").startsWith("aws:") ||
-      head.SSECustomerAlgorithm !== undefined,
-  };
+  return null;
+}
+
+function hexOfBase64(text: string): string | null {
+  try {
+    return Uint8Array.fromBase64(text).toHex();
+  } catch {
+    return null;
+  }
 }

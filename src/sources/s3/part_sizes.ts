@@ -9,31 +9,8 @@ const GUESSES = 4;
  * Part sizes of common uploaders, in MiB, the most common first: AWS tools and boto3 (8, doubled for large
  * files), MinIO (16), SDKs and rclone (5), s3cmd (15), Cyberduck (10), s5cmd (50), Hadoop (64, 100, 128).
  */
-const COMMON = [
-  8,
-  16,
-  5,
-  64,
-  15,
-  10,
-  50,
-  32,
-  100,
-  128,
-  25,
-  20,
-  12,
-  24,
-  40,
-  200,
-  250,
-  256,
-  500,
-  512,
-  1024,
-  2048,
-]
-  .map((n) => n * MIB);
+const COMMON = "8 16 5 64 15 10 50 32 100 128 25 20 12 24 40 200 250 256 500 512 1024 2048"
+  .split(" ").map((size) => Number(size) * MIB);
 
 /** Sizes of parts if all except the last have this size. */
 export function evenParts(size: number, partSize: number): readonly number[] {

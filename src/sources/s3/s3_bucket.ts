@@ -1,109 +1,93 @@
-import { nodeModule } from "../../os/node_module.ts";
-import type { HeadObjectCommandOutput, S3Client } from "@aws-sdk/client-s3";
 import { AimError } from "../../errors/aim_error.ts";
-import { loadLibrary } from "../../libraries/load_library.ts";
-import { TransientError } from "../source.ts";
+import { nodeModule } from "../../os/node_module.ts";
 import { readStart } from "../transport/read_bounded.ts";
 import { redirectTarget } from "../transport/redirect.ts";
 import type { Transport } from "../transport/transport.ts";
-import { type BucketAccess, type BucketPlace, openBucket } from "./bucket_access.ts";
-import { escapeUri } from "./request_handler.ts";
-import { s3Error, type S3Question, type S3Refusal } from "./s3_error.ts";
+import { type BucketAccess, openBucket } from "./bucket_access.ts";
+import { escapeUri, queryText } from "./request_handler.ts";
+import { s3Error, type S3Refusal } from "./s3_error.ts";
 import type { S3Settings } from "./s3_settings.ts";
 
 /** Maximum requests for one answer: a server may name another region, another endpoint and the right time. */
 const ATTEMPTS = 4;
 
-type Ask<T> = (client: S3Client, options: { abortSignal?: AbortSignal }) => Promise<T>;
+interface S3Request {
+  readonly method: "GET" | "HEAD";
+  /** The object; `null` for a list. */
+  readonly key: string | null;
+  /** The object's path in the model, if its bytes are requested: the request is sent once then. */
+  readonly path?: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal | undefined;
+}
 
-/** A bucket: asks through the SDK, reads objects by signed requests, and follows the server to its real place. */
+interface Refused {
+  readonly status: number;
+  readonly error: Error;
+}
+
+/** A bucket: signs requests, and follows the server to the bucket's real place. */
 export class S3Bucket {
-  readonly name: string;
+  readonly #name: string;
   readonly #uri: string;
-  readonly #settings: S3Settings;
   readonly #transport: Transport;
+  #settings: S3Settings;
   #access: Promise<BucketAccess> | undefined;
-  #place: BucketPlace = {};
+  /** Milliseconds that the server's clock is ahead. */
+  #clockOffset = 0;
 
   /** @param uri The model, for messages. */
   constructor(name: string, uri: string, settings: S3Settings, transport: Transport) {
-    this.name = name;
+    this.#name = name;
     this.#uri = uri;
     this.#settings = settings;
     this.#transport = transport;
   }
 
-  /** Parameters of the SDK's commands for objects, other than bucket and key. */
-  get objectParameters(): Readonly<Record<string, string>> {
-    const key = this.#settings.customerKey;
-    return {
-      ...this.listParameters,
-      ...(key === null
-        ? {}
-        : { SSECustomerAlgorithm: "AES256", SSECustomerKey: key, SSECustomerKeyMD5: md5OfKey(key) }),
-    };
-  }
-
-  get listParameters(): { readonly RequestPayer?: "requester" } {
-    return this.#settings.requesterPays ? { RequestPayer: "requester" } : {};
-  }
-
   /**
-   * Asks through the SDK.
+   * A page of a list, as XML.
    *
-   * @param key The object of the question, if any.
    * @param tolerated Statuses for which it returns `null`.
-   * @throws {AimError} for a refusal, or an answer that is not S3's.
+   * @throws {AimError} for a refusal.
    */
-  async ask<T>(
-    key: string | null,
+  async list(
+    query: Readonly<Record<string, string>>,
     signal: AbortSignal | undefined,
-    send: Ask<T>,
     tolerated: readonly number[] = [],
-  ): Promise<T | null> {
-    for (let attempt = 1;; attempt++) {
-      const access = await this.#open();
-      try {
-        return await send(access.client, signal === undefined ? {} : { abortSignal: signal });
-      } catch (error) {
-        if (signal?.aborted) throw signal.reason;
-        if (error instanceof AimError) throw error;
-        const refusal = refusalOf(error);
-        if (refusal === null) throw this.odd(error instanceof Error ? error.message : String(error), error);
-        if (attempt < ATTEMPTS && this.#moved(refusal, access)) continue;
-        if (tolerated.includes(refusal.status)) return null;
-        throw this.#refused(refusal, access, key);
-      }
-    }
+  ): Promise<string | null> {
+    const answer = await this.#send({ method: "GET", key: null, query, signal });
+    if (answer instanceof Response) return await answer.text();
+    if (tolerated.includes(answer.status)) return null;
+    throw answer.error;
   }
 
   /**
    * The metadata of an object, with its checksums, or of one of its parts; `null` if it does not exist.
    *
    * @param options.denied A 403 means the same: S3 answers so to users who may not list.
+   * @throws {AimError} for any other refusal.
    */
   async head(
     key: string,
-    signal?: AbortSignal,
+    signal: AbortSignal | undefined,
     { part, denied = false }: { part?: number; denied?: boolean } = {},
-  ): Promise<HeadObjectCommandOutput | null> {
-    const { HeadObjectCommand } = await loadLibrary("aws_s3");
-    const command = new HeadObjectCommand({
-      Bucket: this.name,
-      Key: key,
-      ...this.objectParameters,
-      ...(part === undefined ? { ChecksumMode: "ENABLED" } : { PartNumber: part }),
-    });
-    return await this.ask(
+  ): Promise<Headers | null> {
+    const answer = await this.#send({
+      method: "HEAD",
       key,
+      ...(part === undefined
+        ? { headers: { "x-amz-checksum-mode": "ENABLED" } }
+        : { query: { partNumber: `${part}` } }),
       signal,
-      (client, options) => client.send(command, options),
-      denied ? [403, 404] : [404],
-    );
+    });
+    if (answer instanceof Response) return answer.headers;
+    if (answer.status === 404 || denied && answer.status === 403) return null;
+    throw answer.error;
   }
 
   /**
-   * Reads an object.
+   * Requests an object's bytes, once.
    *
    * @param path The object's path in the model, for messages.
    * @throws {TransientError | SourceChangedError | AimError} as {@linkcode s3Error} says.
@@ -114,26 +98,12 @@ export class S3Bucket {
     headers: Readonly<Record<string, string>>,
     signal: AbortSignal,
   ): Promise<Response> {
-    for (let attempt = 1;; attempt++) {
-      const access = await this.#open();
-      const url = new URL(access.base.href + key.split("/").map(escapeUri).join("/"));
-      const signed = await access.signedHeaders(url, this.#objectHeaders());
-      // Not signed, since a cache asks for ranges of its own and leaves conditions out.
-      const all = { ...signed, ...headers, "accept-encoding": "identity" };
-      const response = await this.#transport.fetch(url, { headers: all, signal });
-      if (response.ok) return response;
-      const body = await readStart(response).catch(() => "");
-      const refusal: S3Refusal = {
-        status: response.status,
-        code: /<Code>([A-Za-z0-9.]+)<\/Code>/.exec(body)?.[1] ?? null,
-        headers: response.headers,
-        region: /<Region>([^<]+)<\/Region>/.exec(body)?.[1],
-      };
-      if (attempt < ATTEMPTS && this.#moved(refusal, access)) continue;
-      throw s3Error(refusal, this.#question(access, path));
-    }
+    const answer = await this.#send({ method: "GET", key, path, headers, signal });
+    if (answer instanceof Response) return answer;
+    throw answer.error;
   }
 
+  /** The error for an answer that S3 does not give. */
   odd(what: string, cause?: unknown): AimError {
     const line = what.split("\n")[0] ?? "";
     return new AimError("network", `the answer for ${this.#uri} is not what S3 answers: ${line}`, {
@@ -142,45 +112,31 @@ export class S3Bucket {
     });
   }
 
-  close(): void {
-    this.#access?.then(({ client }) => client.destroy(), () => {});
-  }
-
-  #open(): Promise<BucketAccess> {
-    return this.#access ??= openBucket(this.name, this.#settings, this.#transport, this.#place);
-  }
-
-  /** Adopts the region, address or time that a refusal names. Returns whether one of them is new. */
-  #moved(refusal: S3Refusal, access: BucketAccess): boolean {
-    const { status, code, headers } = refusal;
-    if (code === "RequestTimeTooSkewed" || status === 403 && clockIsOff(headers)) {
-      access.correctClock(serverTime(headers) ?? Date.now());
-      return true;
+  async #send(request: S3Request): Promise<Response | Refused> {
+    const { method, key, path, query = {}, signal } = request;
+    const send = path === undefined ? this.#transport.request : this.#transport.fetch;
+    for (let attempt = 1;; attempt++) {
+      const access = await (this.#access ??= openBucket(this.#name, this.#settings, this.#transport));
+      const url = new URL(access.base.href + (key ?? "").split("/").map(escapeUri).join("/"));
+      const all = { ...this.#headers(key), "accept-encoding": "identity", ...request.headers };
+      const time = new Date(Date.now() + this.#clockOffset);
+      const headers = await access.sign({ method, url, query, headers: all }, time);
+      url.search = queryText(Object.entries(query));
+      const response = await send(url, { method, headers, signal });
+      if (response.ok) return response;
+      const refusal = await refusalIn(response);
+      if (attempt < ATTEMPTS && this.#moved(refusal, access)) continue;
+      return { status: refusal.status, error: this.#error(refusal, access, request) };
     }
-    const region = headers.get("x-amz-bucket-region") ?? refusal.region ?? null;
-    if (region !== null && region !== access.region && /^[a-z0-9-]+$/.test(region)) {
-      return this.#moveTo({ ...this.#place, region });
-    }
-    const target = redirectTarget(refusal, access.base);
-    if (target === null || target.origin === access.base.origin) return false;
-    const aws = /[.-]s3[.-]([a-z]{2}-[a-z0-9-]+\d)\.amazonaws\./.exec(target.hostname)?.[1];
-    if (aws !== undefined) return aws !== access.region && this.#moveTo({ ...this.#place, region: aws });
-    return this.#moveTo({ ...this.#place, endpoint: target.origin });
   }
 
-  #moveTo(place: BucketPlace): true {
-    this.close();
-    this.#place = place;
-    this.#access = undefined;
-    return true;
-  }
-
-  #objectHeaders(): Readonly<Record<string, string>> {
+  /** Headers that every request has. */
+  #headers(key: string | null): Readonly<Record<string, string>> {
     const { requesterPays, customerKey } = this.#settings;
     const name = "x-amz-server-side-encryption-customer";
     return {
       ...(requesterPays ? { "x-amz-request-payer": "requester" } : {}),
-      ...(customerKey === null ? {} : {
+      ...(customerKey === null || key === null ? {} : {
         [`${name}-algorithm`]: "AES256",
         [`${name}-key`]: customerKey,
         [`${name}-key-md5`]: md5OfKey(customerKey),
@@ -188,64 +144,60 @@ export class S3Bucket {
     };
   }
 
-  #refused(refusal: S3Refusal, access: BucketAccess, key: string | null): Error {
-    const error = s3Error(refusal, this.#question(access, null));
-    if (error instanceof TransientError) {
-      return new AimError("network", error.message, { hint: "run again later", cause: error });
+  /** Adopts the region, address or time that a refusal names. Returns whether one of them is new. */
+  #moved(refusal: S3Refusal, access: BucketAccess): boolean {
+    const { status, code, headers } = refusal;
+    const offset = Date.parse(headers.get("date") ?? "") - Date.now();
+    if (code === "RequestTimeTooSkewed" || status === 403 && Math.abs(offset) > LARGEST_SKEW) {
+      this.#clockOffset = offset || 0;
+      return true;
     }
-    if (key === null || !(error instanceof AimError) || error.kind !== "unauthorized") return error;
-    return new AimError(error.kind, `${error.message}, key ${JSON.stringify(key)}`, {
-      hint: error.hint ?? "",
-      cause: error,
-    });
+    const region = headers.get("x-amz-bucket-region") ?? refusal.region ?? null;
+    if (region !== null && region !== access.region && /^[a-z0-9-]+$/.test(region)) {
+      return this.#moveTo({ region });
+    }
+    const target = redirectTarget(refusal, access.base);
+    if (target === null || target.origin === access.base.origin) return false;
+    const aws = /[.-]s3[.-]([a-z]{2}-[a-z0-9-]+\d)\.amazonaws\./.exec(target.hostname)?.[1];
+    if (aws !== undefined) return aws !== access.region && this.#moveTo({ region: aws });
+    return this.#moveTo({ endpoint: target.origin });
   }
 
-  #question(access: BucketAccess, path: string | null): S3Question {
-    const endpoint = this.#settings.endpoint;
-    const endpointPath = endpoint === null ? "" : new URL(endpoint).pathname.replace(/\/+$/, "");
-    return {
-      bucket: this.name,
+  #moveTo(place: { readonly region: string } | { readonly endpoint: string }): true {
+    this.#settings = { ...this.#settings, ...place };
+    this.#access = undefined;
+    return true;
+  }
+
+  #error(refusal: S3Refusal, { base, anonymous }: BucketAccess, { key, path }: S3Request): Error {
+    const { endpoint, credentials } = this.#settings;
+    return s3Error(refusal, {
+      bucket: this.#name,
       uri: this.#uri,
-      host: access.base.host,
-      path,
-      anonymous: access.anonymous,
-      unsigned: this.#settings.credentials.kind === "anonymous",
-      endpointPath,
-    };
+      host: base.host,
+      path: path ?? null,
+      key,
+      anonymous,
+      unsigned: credentials.kind === "anonymous",
+      endpointPath: endpoint === null ? "" : new URL(endpoint).pathname.replace(/\/+$/, ""),
+    });
   }
 }
+
+/** Milliseconds. S3 allows 15 minutes. */
+const LARGEST_SKEW = 14 * 60_000;
 
 function md5OfKey(key: string): string {
   return nodeModule("node:crypto").createHash("md5").update(Uint8Array.fromBase64(key)).digest("base64");
 }
 
-/** The refusal in an error of the SDK; `null` for any other error. */
-function refusalOf(error: unknown): S3Refusal | null {
-  if (!(error instanceof Error)) return null;
-  const { name, $metadata, $response, Region } = error as Error & {
-    $metadata?: { httpStatusCode?: number };
-    $response?: { headers?: Record<string, string> };
-    Region?: unknown;
-  };
-  const status = $metadata?.httpStatusCode;
-  if (status === undefined || status < 300) return null;
-  // For an answer without a body (HEAD), the SDK makes up a name.
-  const code = /^(NotFound|Unknown|UnknownError|Error|\d+)$/.test(name) ? null : name;
+async function refusalIn(response: Response): Promise<S3Refusal> {
+  const body = await readStart(response).catch(() => "");
   return {
-    status,
-    code,
-    headers: new Headers($response?.headers ?? {}),
-    region: typeof Region === "string" ? Region : undefined,
+    status: response.status,
+    code: /<Code>([A-Za-z0-9.]+)<\/Code>/.exec(body)?.[1] ?? null,
+    headers: response.headers,
+    region: /<Region>([^<]+)<\/Region>/.exec(body)?.[1],
+    expectsHttps: response.status === 400 && /\bHTTPS\b/.test(body),
   };
-}
-
-function serverTime(headers: Pick<Headers, "get">): number | null {
-  const time = Date.parse(headers.get("date") ?? "");
-  return Number.isNaN(time) ? null : time;
-}
-
-/** S3 allows 15 minutes. */
-function clockIsOff(headers: Pick<Headers, "get">): boolean {
-  const time = serverTime(headers);
-  return time !== null && Math.abs(time - Date.now()) > 14 * 60_000;
 }

@@ -21,6 +21,8 @@ export interface S3Settings {
   readonly requesterPays: boolean;
   /** SSE-C: 32 bytes in base64. */
   readonly customerKey: string | null;
+  /** The environment that they are from, with KServe's storage spec. */
+  readonly env: Env;
 }
 
 export type S3Credentials =
@@ -45,70 +47,128 @@ const CHAIN_VARIABLES = [
   "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 ] as const;
 
+/** Keys of KServe's storage spec, and the variables with the same meaning. */
+const STORAGE_SPEC = {
+  endpoint_url: "AWS_ENDPOINT_URL",
+  access_key_id: "AWS_ACCESS_KEY_ID",
+  secret_access_key: "AWS_SECRET_ACCESS_KEY",
+  region: "AWS_DEFAULT_REGION",
+  ca_bundle: "AWS_CA_BUNDLE",
+  verify_ssl: "S3_VERIFY_SSL",
+  anonymous: "awsAnonymousCredential",
+} as const;
+
 /**
- * Reads the settings of S3. `NAME_FILE` is the path of a file with the value of `NAME`. Values are trimmed.
+ * Reads the settings of S3. `NAME_FILE` is the path of a file with the value of `NAME`. Values are trimmed. KServe's
+ * storage spec, a JSON object in `STORAGE_CONFIG` or `STORAGE_OVERRIDE_CONFIG`, overrides variables.
  *
  * @throws {AimError} `usage` naming the variable; `unauthorized` if one of the two keys is missing.
  */
-export function s3Settings(env: Env): S3Settings {
-  const read = (name: string) => valueOf(env, name);
-  const flag = (name: string) => booleanOf(name, read(name));
-  const mode = choiceOf("AIM_S3_AUTH_MODE", read, ["chain", "static", "anonymous"] as const);
-  const { endpoint, variable } = endpointFrom(read, flag, mode !== null);
+export function s3Settings(environment: Env): S3Settings {
+  const env = withStorageSpec(environment);
+  const read = new Variables(env);
+  const mode = read.choice("AIM_S3_AUTH_MODE", ["chain", "static", "anonymous"]);
   return {
-    endpoint,
-    endpointVariable: variable,
+    ...endpointFrom(read, mode !== null),
     region: regionFrom(read),
-    credentials: credentialsFrom(env, read, flag, mode),
-    addressing: choiceOf("AIM_S3_ADDRESSING_STYLE", read, ["path", "virtual", "auto"] as const) ??
-      (flag("S3_USER_VIRTUAL_BUCKET") ? "virtual" : null),
-    accelerate: flag("S3_USE_ACCELERATE") ?? false,
-    verifyTls: !(flag("AIM_S3_INSECURE_SKIP_VERIFY") ?? flag("S3_VERIFY_SSL") === false),
-    requesterPays: choiceOf("AWS_REQUEST_PAYER", read, ["requester"] as const) !== null,
+    credentials: credentialsFrom(env, read, mode),
+    addressing: read.choice("AIM_S3_ADDRESSING_STYLE", ["path", "virtual", "auto"]) ??
+      (read.flag("S3_USER_VIRTUAL_BUCKET") ? "virtual" : null),
+    accelerate: read.flag("S3_USE_ACCELERATE") ?? false,
+    verifyTls: !(read.flag("AIM_S3_INSECURE_SKIP_VERIFY") ?? read.flag("S3_VERIFY_SSL") === false),
+    requesterPays: read.choice("AWS_REQUEST_PAYER", ["requester"]) !== null,
     customerKey: customerKeyFrom(read),
+    env,
   };
 }
 
-type Read = (name: string) => string | null;
-type Flag = (name: string) => boolean | null;
+function withStorageSpec(env: Env): Env {
+  const spec = { ...objectIn(env, "STORAGE_CONFIG"), ...objectIn(env, "STORAGE_OVERRIDE_CONFIG") };
+  if (spec.type !== "s3") return env;
+  const given = Object.entries(STORAGE_SPEC).flatMap(([key, variable]) => {
+    const value = spec[key];
+    return typeof value === "string" || typeof value === "boolean" ? [[variable, `${value}`]] : [];
+  });
+  return { ...env, ...Object.fromEntries(given) };
+}
 
-/** A variable's value, else the content of the file `NAME_FILE`; `null` if both are unset or empty. */
-function valueOf(env: Env, name: string): string | null {
-  const own = env[name]?.trim();
-  if (own) return printable(name, own);
-  const variable = `${name}_FILE`;
-  const path = env[variable]?.trim();
-  if (!path) return null;
-  const file = readRegularTextSync(path, LARGEST_VALUE);
-  if (file.kind === "ok") return printable(variable, file.value.trim()) || null;
-  const reason = file.kind === "absent" ? "there is no such file" : file.reason;
-  throw new AimError("usage", `${variable} is ${JSON.stringify(path)}: ${reason}`, {
-    hint: `name a file with the value of ${name}, or unset it`,
+/** The error does not show the text, which contains keys. */
+function objectIn(env: Env, name: string): Readonly<Record<string, unknown>> {
+  const text = env[name]?.trim();
+  if (!text) return {};
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return { ...value };
+  } catch { /* not JSON */ }
+  throw new AimError("usage", `${name} is not a JSON object`, {
+    hint: "use KServe's storage spec, or unset it",
   });
 }
 
-/** Values become headers, which cannot have line breaks. The value may be a secret, so the error does not show it. */
-function printable(variable: string, value: string): string {
-  // deno-lint-ignore no-control-regex
-  if (!/[\x00-\x1f\x7f]/.test(value)) return value;
-  throw new AimError("usage", `the value of ${variable} has a line break or another control character`, {
-    hint: `set ${variable} to a single line`,
-  });
-}
+/** Reads variables. Values are `null` if unset or empty. */
+class Variables {
+  readonly #env: Env;
 
-function booleanOf(name: string, text: string | null): boolean | null {
-  if (text === null) return null;
-  const value = parseBoolean(text);
-  if (value !== undefined) return value;
-  throw new AimError("usage", `${name} is ${JSON.stringify(text)}`, { hint: "use true or false" });
-}
+  constructor(env: Env) {
+    this.#env = env;
+  }
 
-function choiceOf<const T extends string>(name: string, read: Read, choices: readonly T[]): T | null {
-  const text = read(name);
-  if (text === null) return null;
-  const choice = choices.find((one) => one === text.toLowerCase());
-  if (choice === undefined) throw badChoice(name, text, choices);
-  return choice;
+  /** The variable's own value. */
+  own(name: string): string | null {
+    return this.#env[name]?.trim() || null;
+  }
+
+  /** The variable's value, else the content of the file `NAME_FILE`. */
+  text(name: string): string | null {
+    const variable = this.own(name) === null ? `${name}_FILE` : name;
+    let value = this.own(variable);
+    if (value === null) return null;
+    if (variable !== name) {
+      const file = readRegularTextSync(value, LARGEST_VALUE);
+      if (file.kind !== "ok") {
+        const reason = file.kind === "absent" ? "there is no such file" : file.reason;
+        throw new AimError("usage", `${variable} is ${JSON.stringify(value)}: ${reason}`, {
+          hint: `name a file with the value of ${name}, or unset it`,
+        });
+      }
+      value = file.value.trim();
+    }
+    // Values become headers, which cannot have line breaks. It may be a secret, so the error does not show it.
+    // deno-lint-ignore no-control-regex
+    if (!/[\x00-\x1f\x7f]/.test(value)) return value || null;
+    throw new AimError("usage", `the value of ${variable} has a line break or another control character`, {
+      hint: `set ${variable} to a single line`,
+    });
+  }
+
+  /** The first of these variables with a value. */
+  first(names: readonly string[]): { readonly name: string; readonly text: string } | null {
+    for (const name of names) {
+      const text = this.text(name);
+      if (text !== null) return { name, text };
+    }
+    return null;
+  }
+
+  secret(name: string): string | null {
+    const text = this.text(name);
+    keepSecret(text ?? undefined);
+    return text;
+  }
+
+  flag(name: string): boolean | null {
+    const text = this.text(name);
+    const value = text === null ? null : parseBoolean(text);
+    if (value === undefined) throw badChoice(name, text ?? "", ["true", "false"]);
+    return value;
+  }
+
+  choice<const T extends string>(name: string, choices: readonly T[]): T | null {
+    const text = this.text(name);
+    const choice = text === null ? null : choices.find((one) => one === text.toLowerCase());
+    if (choice === undefined) throw badChoice(name, text ?? "", choices);
+    return choice;
+  }
 }
 
 /**
@@ -118,25 +178,18 @@ function choiceOf<const T extends string>(name: string, read: Read, choices: rea
  * @param typed `AIM_S3_AUTH_MODE` is set, as the operator does.
  */
 function endpointFrom(
-  read: Read,
-  flag: Flag,
+  read: Variables,
   typed: boolean,
-): { readonly endpoint: string | null; readonly variable: string } {
-  const ignored = flag("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") ?? false;
-  const names = [
-    ...(typed ? ["AWS_ENDPOINT_URL"] : []),
-    ...(ignored ? [] : ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "S3_ENDPOINT"]),
-  ];
-  for (const variable of names) {
-    const text = read(variable);
-    if (text === null) continue;
-    const scheme = flag("S3_NO_SSL") === true || flag("S3_USE_HTTPS") === false ? "http" : "https";
-    return {
-      endpoint: addressFrom(variable, /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `${scheme}://${text}`),
-      variable,
-    };
-  }
-  return { endpoint: null, variable: "AWS_ENDPOINT_URL" };
+): Pick<S3Settings, "endpoint" | "endpointVariable"> {
+  const names = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "S3_ENDPOINT"];
+  if (read.flag("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")) names.length = 0;
+  if (typed) names.unshift("AWS_ENDPOINT_URL");
+  const given = read.first(names);
+  if (given === null) return { endpoint: null, endpointVariable: "AWS_ENDPOINT_URL" };
+  const { name, text } = given;
+  const scheme = read.flag("S3_NO_SSL") === true || read.flag("S3_USE_HTTPS") === false ? "http" : "https";
+  const address = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `${scheme}://${text}`;
+  return { endpoint: addressFrom(name, address), endpointVariable: name };
 }
 
 function addressFrom(variable: string, text: string): string {
@@ -155,46 +208,40 @@ function addressFault(url: URL): string | null {
   return url.search === "" && url.hash === "" ? null : "it has a query or a fragment";
 }
 
-function regionFrom(read: Read): string | null {
-  for (const name of ["AWS_REGION", "AWS_DEFAULT_REGION"]) {
-    const region = read(name);
-    if (region === null) continue;
-    // It becomes a part of the host's name and of the signature.
-    if (/^[A-Za-z0-9_-]{1,63}$/.test(region)) return region;
-    throw new AimError("usage", `${name} is ${JSON.stringify(region)}`, {
-      hint: "use a region's name, such as us-east-1",
-    });
-  }
-  return null;
+function regionFrom(read: Variables): string | null {
+  const given = read.first(["AWS_REGION", "AWS_DEFAULT_REGION"]);
+  // It becomes a part of the host's name and of the signature.
+  if (given === null || /^[A-Za-z0-9_-]{1,63}$/.test(given.text)) return given?.text ?? null;
+  throw new AimError("usage", `${given.name} is ${JSON.stringify(given.text)}`, {
+    hint: "use a region's name, such as us-east-1",
+  });
 }
 
 function credentialsFrom(
   env: Env,
-  read: Read,
-  flag: Flag,
+  read: Variables,
   mode: "chain" | "static" | "anonymous" | null,
 ): S3Credentials {
-  const signature = choiceOf("AIM_S3_SIGNATURE_VERSION", read, ["s3v4", "v4", "unsigned"] as const);
-  const anonymous = flag("AIM_S3_ANONYMOUS") ?? flag("awsAnonymousCredential") ?? signature === "unsigned";
+  const signature = read.choice("AIM_S3_SIGNATURE_VERSION", ["s3v4", "v4", "unsigned"]);
+  const anonymous = read.flag("AIM_S3_ANONYMOUS") ?? read.flag("awsAnonymousCredential") ??
+    signature === "unsigned";
   if (anonymous && (mode === "static" || mode === "chain")) {
     const message = `AIM_S3_AUTH_MODE is "${mode}", and AIM_S3_ANONYMOUS asks for no credentials`;
     throw new AimError("usage", message, { hint: "set only one of them" });
   }
   if (anonymous || mode === "anonymous") return { kind: "anonymous" };
   const names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] as const;
-  const [accessKeyId, secretAccessKey] = names.map(read);
-  const sessionToken = read("AWS_SESSION_TOKEN");
-  for (const secret of [secretAccessKey, sessionToken]) keepSecret(secret ?? undefined);
+  const accessKeyId = read.text(names[0]);
   keepKeyId(accessKeyId ?? undefined);
-  const way = mode === "static"
-    ? undefined
-    : ["AIM_S3_AUTH_MODE", ...CHAIN_VARIABLES].find((name) => env[name]?.trim());
-  const askedBy = way === undefined ? null : `${way} is ${JSON.stringify(env[way]?.trim())}`;
-  if (mode !== "static" && env.AWS_PROFILE?.trim()) return { kind: "chain", askedBy };
-  if (accessKeyId && secretAccessKey) {
+  const secretAccessKey = read.secret(names[1]);
+  const sessionToken = read.secret("AWS_SESSION_TOKEN");
+  const way = ["AIM_S3_AUTH_MODE", ...CHAIN_VARIABLES].find((name) => read.own(name) !== null);
+  const askedBy = way === undefined ? null : `${way} is ${JSON.stringify(read.own(way))}`;
+  if (mode !== "static" && read.own("AWS_PROFILE") !== null) return { kind: "chain", askedBy };
+  if (accessKeyId !== null && secretAccessKey !== null) {
     return { kind: "static", accessKeyId, secretAccessKey, ...(sessionToken !== null && { sessionToken }) };
   }
-  const missing = names.filter((name) => read(name) === null);
+  const missing = names.filter((name) => read.text(name) === null);
   if (mode === "static" || missing.length === 1) {
     throw new AimError("unauthorized", `S3 credentials are incomplete (Unable to locate credentials)`, {
       hint: `set ${missing.join(" and ")}`,
@@ -205,11 +252,10 @@ function credentialsFrom(
   return { kind: "chain", askedBy };
 }
 
-function customerKeyFrom(read: Read): string | null {
+function customerKeyFrom(read: Variables): string | null {
   const name = "AIM_S3_SSE_CUSTOMER_KEY";
-  const key = read(name);
+  const key = read.secret(name);
   if (key === null) return null;
-  keepSecret(key);
   try {
     if (Uint8Array.fromBase64(key).length === 32) return key;
   } catch { /* as a wrong length */ }

@@ -2,7 +2,7 @@ import { AimError } from "../../errors/aim_error.ts";
 import { log } from "../../log/logger.ts";
 import { isBookkeepingPath } from "../bookkeeping_path.ts";
 import { pathFilter } from "../filter_paths.ts";
-import type { ByteRange, Digest, Manifest, ManifestFile } from "../manifest.ts";
+import type { ByteRange, Manifest, ManifestFile } from "../manifest.ts";
 import { type ModelRef, uriOf } from "../model_ref.ts";
 import { emptyBody, plainEtag, rangeBody, rangeHeader } from "../range_body.ts";
 import { assertSafePath } from "../safe_path.ts";
@@ -11,16 +11,12 @@ import { type ManifestOptions, type RangeBody, type Source, SourceChangedError }
 import type { SourceOptions } from "../source_options.ts";
 import { openTransport, type Transport } from "../transport/transport.ts";
 import { type ListedObject, listObjects } from "./list_objects.ts";
-import { ObjectDigests } from "./object_digests.ts";
+import { hasOpaqueEtag, ObjectDigests } from "./object_digests.ts";
 import { S3Bucket } from "./s3_bucket.ts";
 import { s3Settings } from "./s3_settings.ts";
-import { withStorageConfig } from "./storage_config.ts";
 
-interface Known {
-  readonly key: string;
-  /** `null` if the server has none. */
-  readonly etag: string | null;
-}
+type PathedObject = ListedObject & { readonly path: string };
+type Known = Pick<ListedObject, "key" | "etag">;
 
 /** Objects under a prefix on AWS S3, MinIO, Ceph or another S3 server. */
 export class S3Source implements Source {
@@ -36,13 +32,12 @@ export class S3Source implements Source {
 
   /** @throws {AimError} `usage` or `unauthorized`, as {@linkcode s3Settings}. */
   constructor(ref: Extract<ModelRef, { kind: "s3" }>, options: SourceOptions) {
-    const env = withStorageConfig(options.env);
-    const settings = s3Settings(env);
+    const settings = s3Settings(options.env);
     this.uri = uriOf(ref);
     this.#prefix = ref.prefix;
     this.#transport = openTransport({
       ...options,
-      env,
+      env: settings.env,
       connections: options.jobs,
       verifyTls: settings.verifyTls,
     });
@@ -58,21 +53,21 @@ export class S3Source implements Source {
       });
     }
     const objects = await this.#objects(signal);
-    if (!objects.some(({ object }) => object.size > 0)) {
+    if (!objects.some(({ size }) => size > 0)) {
       throw new AimError("not-found", `No objects found at ${this.uri}`, { hint: "check the name" });
     }
     const wanted = pathFilter(options.include ?? [], options.exclude ?? []);
-    const chosen = objects.filter(({ path }) => !isBookkeepingPath(path) && wanted(path));
-    for (const { path } of chosen) assertSafePath(path, this.uri);
-    const proofs = await this.#digests.of(chosen.map(({ object }) => object), signal);
-    this.#known = new Map();
+    const chosen = objects.filter(({ path }) => !isBookkeepingPath(path) && wanted(path))
+      .map((object) => ({ ...object, path: assertSafePath(object.path, this.uri) }));
+    const proven = await this.#digests.of(chosen, signal);
+    this.#known = new Map(proven.map((object) => [object.path, object]));
     const files = sortedFiles(
-      chosen.map(({ path, object: { key, size, modified } }, i): ManifestFile => {
-        const { etag = null, digest = null } = proofs[i] ?? {};
-        this.#known.set(path, { key, etag });
-        const version = etag ?? `${modified?.toISOString() ?? ""}-${size}`;
-        return { path: assertSafePath(path, this.uri), size, etag: version, digest };
-      }),
+      proven.map(({ path, size, etag, modified, digest }) => ({
+        path,
+        size,
+        etag: etag ?? `${modified ?? ""}-${size}`,
+        digest,
+      })),
       this.uri,
     );
     const unproven = files.filter(({ size, digest }) => size > 0 && digest === null);
@@ -90,7 +85,7 @@ export class S3Source implements Source {
     const known = this.#known.get(file.path);
     if (known === undefined) throw new Error(`${this.uri}: ${file.path} is not in its manifest`);
     const response = await this.#get(file, known, range, signal);
-    if (isMd5(file.digest) && encryptedOpaquely(response.headers)) {
+    if (file.digest?.algorithm.endsWith("md5") && hasOpaqueEtag(response.headers)) {
       await response.body?.cancel();
       this.#digests.distrustEtags();
       throw new SourceChangedError(file.path, `${file.path} is encrypted, its ETag is not its MD5`);
@@ -100,7 +95,6 @@ export class S3Source implements Source {
   }
 
   close(): void {
-    this.#bucket.close();
     this.#transport.close();
   }
 
@@ -128,31 +122,33 @@ export class S3Source implements Source {
 
   async #isUnchanged({ key, etag }: Known, { size }: ManifestFile, signal: AbortSignal): Promise<boolean> {
     const head = await this.#bucket.head(key, signal);
-    return head !== null && head.ContentLength === size && plainEtag(head.ETag ?? null) === etag;
+    return head !== null && Number(head.get("content-length")) === size &&
+      plainEtag(head.get("etag")) === etag;
   }
 
   /** The objects under the prefix as a directory, else the one object with exactly that key. */
-  async #objects(
-    signal: AbortSignal | undefined,
-  ): Promise<{ readonly path: string; readonly object: ListedObject }[]> {
+  async #objects(signal: AbortSignal | undefined): Promise<PathedObject[]> {
     // An empty part of the prefix is a typing error, unless there are such keys.
     const prefixes = new Set([this.#prefix, this.#prefix.split("/").filter((part) => part !== "").join("/")]);
     for (const prefix of prefixes) {
       const directory = prefix === "" ? "" : `${prefix}/`;
       const listed = await listObjects(this.#bucket, directory, signal);
-      const objects = listed.map((object) => ({ path: pathOf(object.key.slice(directory.length)), object }))
+      const objects = listed.map((object) => ({
+        ...object,
+        path: pathOf(object.key.slice(directory.length)),
+      }))
         // Consoles create empty objects as folders.
-        .filter(({ path, object: { key, size } }) => size > 0 || path !== "" && !key.endsWith("/"));
+        .filter(({ path, key, size }) => size > 0 || path !== "" && !key.endsWith("/"));
       if (objects.length > 0) return objects;
       const single = prefix === "" ? null : await this.#bucket.head(prefix, signal, { denied: true });
       if (single === null) continue;
-      const object = {
+      return [{
         key: prefix,
-        size: single.ContentLength ?? 0,
-        etag: plainEtag(single.ETag ?? null),
-        modified: single.LastModified ?? null,
-      };
-      return [{ path: prefix.split("/").at(-1) ?? "", object }];
+        path: prefix.split("/").at(-1) ?? "",
+        size: Number(single.get("content-length")),
+        etag: plainEtag(single.get("etag")),
+        modified: single.get("last-modified"),
+      }];
     }
     return [];
   }
@@ -161,13 +157,4 @@ export class S3Source implements Source {
 /** A key below its directory as a path, without the empty parts that S3 allows. */
 function pathOf(key: string): string {
   return key.split("/").filter((part, i, parts) => part !== "" || i === parts.length - 1).join("/");
-}
-
-function isMd5(digest: Digest | null): boolean {
-  return digest?.algorithm === "md5" || digest?.algorithm === "multipart-md5";
-}
-
-function encryptedOpaquely(headers: Headers): boolean {
-  return (headers.get("x-amz-server-side-encryption") ?? "").startsWith("aws:") ||
-    headers.has("x-amz-server-side-encryption-customer-algorithm");
 }
