@@ -1,11 +1,10 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { AimError } from "../../src/errors/aim_error.ts";
 import type { ErrorKind } from "../../src/errors/exit_codes.ts";
-import { redirectOf } from "../../src/sources/hub/follow_redirects.ts";
-import { hubFetch } from "../../src/sources/hub/hub_fetch.ts";
+import { Hub, redirectOf } from "../../src/sources/hub/hub.ts";
 import { HubSource } from "../../src/sources/hub/hub_source.ts";
 import { TransientError } from "../../src/sources/source.ts";
-import { openTransport } from "../../src/sources/transport/transport.ts";
+import type { SourceOptions } from "../../src/sources/source_options.ts";
 import { digestMatches, digestSpecs, digestStream } from "../../src/transfer/hash/digests.ts";
 import { type HubServer, startHub } from "../servers/hub_server.ts";
 import { type MirrorWay, startHubMirror } from "../servers/hub_mirror.ts";
@@ -21,8 +20,8 @@ const FILES = {
 };
 const SIGNAL = new AbortController().signal;
 
-function open(endpoint: string, token: string | null = null): HubSource & Disposable {
-  const source = new HubSource({ kind: "hub", id: "org/model", revision: null }, {
+function optionsFor(endpoint: string, token: string | null): SourceOptions {
+  return {
     hfEndpoint: endpoint,
     hfToken: () => Promise.resolve(token),
     protocols: ["HTTP"],
@@ -30,7 +29,12 @@ function open(endpoint: string, token: string | null = null): HubSource & Dispos
     env: {},
     jobs: 4,
     sleep: () => Promise.resolve(),
-  });
+  };
+}
+
+function open(endpoint: string, token: string | null = null): HubSource & Disposable {
+  const ref = { kind: "hub", id: "org/model", revision: null } as const;
+  const source = new HubSource(ref, optionsFor(endpoint, token));
   return Object.assign(source, { [Symbol.dispose]: () => source.close() });
 }
 
@@ -179,15 +183,14 @@ Deno.test("a token of the hub's library is sent to the server it is for, and not
       ? Response.redirect(new URL("/b", request.url), 302)
       : Response.redirect(`http://127.0.0.1:${other.addr.port}/c`, 302);
   });
-  const http = openTransport({ env: {}, connections: 1 });
-  const access = { endpoint: "http://127.0.0.1:9", origin: "http://127.0.0.1:9", token: "hf_hub" };
-  const send = hubFetch(access, http.request, undefined);
+  const server = new Hub(optionsFor("http://127.0.0.1:9", "hf_hub"));
+  const send = server.fetch("request", undefined);
   const answer = await send(`http://127.0.0.1:${store.addr.port}/a`, {
     headers: { Authorization: "Bearer xet" },
   });
   assertEquals(answer.status, 200);
   assertEquals(seen, [["/a", "Bearer xet"], ["/b", "Bearer xet"], ["/c", null]]);
-  http.close();
+  server.close();
 });
 
 Deno.test("what names the public hub means the mirror, unless the mirror sends there itself", () => {

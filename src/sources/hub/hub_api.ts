@@ -1,6 +1,7 @@
 import { AimError } from "../../errors/aim_error.ts";
 import { parseJson } from "../transport/parse_json.ts";
 import { serverText } from "./hub_error.ts";
+import type { Hub } from "./hub.ts";
 
 /** Limits of one listing: pages, and characters of all pages. */
 const MOST_PAGES = 2_000;
@@ -22,34 +23,34 @@ export class NoRoute extends Error {
  * A `fetch` for the hub library's requests about one model. The server may be a mirror and is not trusted: queries
  * that it does not have are left out, and an answer is JSON within limits, or becomes an error of aim's.
  *
- * @param send Follows redirects.
  * @param refused The meaning of a refusal.
  */
 export function hubApi(
-  endpoint: string,
-  send: typeof fetch,
+  hub: Hub,
   refused: (response: Response) => Promise<Error>,
+  signal: AbortSignal | undefined,
 ): typeof fetch {
-  const { host } = new URL(endpoint);
   const asked = new Set<string>();
   let left = MOST_TEXT;
   const excessive = (what: string) =>
-    new AimError("network", `${host} lists files ${what}`, {
+    new AimError("network", `${hub.host} lists files ${what}`, {
       hint: "check HF_ENDPOINT: no model hub answers like this",
     });
 
   return async (input, init) => {
     const url = new URL(input instanceof Request ? input.url : input);
+    const { method = "GET", headers = {}, body = null } = init ?? {};
     // A mirror without paging repeats the first page.
-    const isQuestion = (init?.method ?? "GET") === "GET";
-    if (isQuestion && asked.has(url.href)) throw new NoRoute(excessive("in pages that repeat"));
+    if (method === "GET" && asked.has(url.href)) throw new NoRoute(excessive("in pages that repeat"));
     if (asked.size >= MOST_PAGES) throw excessive(`in more than ${MOST_PAGES} pages`);
     asked.add(url.href);
-    let response = await send(url, init);
-    if (isUnknownRoute(response) && url.searchParams.has("expand")) {
+    const request = { method, headers: new Headers(headers), body, signal };
+    let answer = await hub.send("request", url, request);
+    if (isUnknownRoute(answer.response) && url.searchParams.has("expand")) {
       url.searchParams.delete("expand");
-      response = await send(url, init);
+      answer = await hub.send("request", url, request);
     }
+    const { response } = answer;
     if (!response.ok) {
       const error = await refused(response);
       throw isUnknownRoute(response) ? new NoRoute(error) : error;
@@ -57,8 +58,9 @@ export function hubApi(
     const text = await response.text();
     left -= text.length;
     if (left < 0) throw excessive(`with more than ${MOST_TEXT} characters`);
-    refuseErrorObject(parseJson(text, host), host);
-    return new Response(text, { status: response.status, headers: response.headers });
+    refuseErrorObject(parseJson(text, hub.host), hub.host);
+    const next = nextPage(response.headers.get("link"), answer.url, hub.endpoint);
+    return new Response(text, next === null ? {} : { headers: { link: `<${next}>; rel="next"` } });
   };
 }
 
@@ -75,4 +77,22 @@ function refuseErrorObject(answer: unknown, host: string): void {
   throw new AimError("network", `${host} answers with an error: ${JSON.stringify(said)}`, {
     hint: "check HF_ENDPOINT and the server or proxy behind it",
   });
+}
+
+/**
+ * The absolute address of the next page. The hub's library understands only `<https://…>; rel="next"` and reads any
+ * other form as the last page, which would cut the list short.
+ */
+function nextPage(link: string | null, from: URL, endpoint: string): string | null {
+  if (link === null || !/rel="?next\b/i.test(link)) return null;
+  const target = /<([^>]*)>\s*;[^,<]*rel="?next"?/i.exec(link)?.[1];
+  if (target === undefined) {
+    throw new AimError("network", `${from.host} names a next page that cannot be read: ${link}`, {
+      hint: "check HF_ENDPOINT",
+    });
+  }
+  const next = new URL(target, from);
+  // A proxy that rewrites bodies may leave the hub's own name in headers: every page has the first one's address.
+  const route = next.pathname.indexOf("/api/models/");
+  return route < 0 ? next.href : endpoint + next.pathname.slice(route) + next.search;
 }

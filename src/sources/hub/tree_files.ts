@@ -4,18 +4,13 @@ import type { ManifestFile } from "../manifest.ts";
 import { assertSafePath } from "../safe_path.ts";
 import { sortedFiles } from "../sorted_files.ts";
 
-/** A file in a hub's list, unchecked. */
-interface Entry {
-  readonly type?: unknown;
-  readonly path?: unknown;
-  readonly size?: unknown;
-  /** Git's id of the file, or of its LFS pointer. */
-  readonly oid?: unknown;
-  readonly lfs?: unknown;
-  readonly xetHash?: unknown;
-  /** In place of an id, if nothing proves the file. */
-  readonly etag?: unknown;
-}
+/**
+ * A file in a hub's list, unchecked. `oid` is git's id of the file, or of its LFS pointer; `etag` is in its place if
+ * nothing proves the file.
+ */
+export type TreeEntry = Readonly<
+  Partial<Record<"type" | "path" | "size" | "oid" | "lfs" | "xetHash" | "etag", unknown>>
+>;
 
 /**
  * A manifest's files from the entries of a hub's tree. A file in LFS (or xet) is proven by the SHA-256 in its
@@ -30,7 +25,7 @@ export function treeFiles(
 ): readonly ManifestFile[] {
   const files: ManifestFile[] = [];
   for (const given of entries) {
-    const entry: Entry = typeof given === "object" && given !== null ? given : {};
+    const entry: TreeEntry = typeof given === "object" && given !== null ? given : {};
     if (entry.type === "directory") continue;
     if (typeof entry.path !== "string") throw malformed(source, given, "it has no path");
     if (!wanted(entry.path)) continue;
@@ -43,7 +38,7 @@ export function treeFiles(
   return sortedFiles(files, source);
 }
 
-function manifestFile(entry: Entry, named: string, source: string): ManifestFile {
+function manifestFile(entry: TreeEntry, named: string, source: string): ManifestFile {
   const path = assertSafePath(named, source);
   const { lfs } = entry;
   if (lfs !== undefined && lfs !== null && typeof lfs !== "object") {

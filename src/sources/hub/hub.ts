@@ -1,0 +1,131 @@
+import { AimError } from "../../errors/aim_error.ts";
+import type { FoundAnswer } from "../found_addresses.ts";
+import type { CommitSha } from "../manifest.ts";
+import { plainEtag } from "../range_body.ts";
+import { TransientError } from "../source.ts";
+import type { SourceOptions } from "../source_options.ts";
+import { MOST_REDIRECTS, redirectTarget } from "../transport/redirect.ts";
+import { discard, openTransport, type Transport, type TransportRequest } from "../transport/transport.ts";
+
+/** Public mirrors keep this address in their answers. */
+const PUBLIC_HUB = "https://huggingface.co";
+
+export interface HubAnswer extends FoundAnswer {
+  /** The tag and size of a large file that a hub sends with its redirect; the tag is the SHA-256. */
+  readonly linkedEtag: string | null;
+  readonly linkedSize: string | null;
+}
+
+/** A hub or a mirror: follows redirects, with a request of its own for each address: the token is for the hub only. */
+export class Hub {
+  /** `HF_ENDPOINT`, without a slash at the end. */
+  readonly endpoint: string;
+  readonly host: string;
+  /** Read at the first request. */
+  readonly token: () => Promise<string | null>;
+  readonly #origin: string;
+  readonly #transport: Transport;
+
+  constructor(options: SourceOptions) {
+    this.endpoint = options.hfEndpoint.replace(/\/+$/, "");
+    ({ host: this.host, origin: this.#origin } = new URL(this.endpoint));
+    let token: Promise<string | null> | undefined;
+    this.token = () => token ??= options.hfToken();
+    this.#transport = openTransport({ ...options, connections: options.jobs });
+  }
+
+  /** The hub's own address of a file. */
+  fileAddress(id: string, commit: CommitSha, path: string): URL {
+    return new URL(
+      `${this.endpoint}/${id}/resolve/${commit}/${path.split("/").map(encodeURIComponent).join("/")}`,
+    );
+  }
+
+  /** Whether an address is the hub's own. */
+  owns(url: URL): boolean {
+    return url.origin === this.#origin;
+  }
+
+  /**
+   * Sends a request and follows redirects.
+   *
+   * @param how `request` for metadata, `fetch` for one attempt at a file.
+   * @throws {TransientError | AimError} naming the hub too if the server to which it redirects fails.
+   */
+  async send(how: "request" | "fetch", first: URL, init: TransportRequest): Promise<HubAnswer> {
+    const token = await this.token();
+    let linkedEtag: string | null = null;
+    let linkedSize: string | null = null;
+    for (let url = first, hop = 0; hop <= MOST_REDIRECTS; hop++) {
+      const headers = new Headers(init.headers);
+      headers.set("user-agent", "aim");
+      // The library's own token is for the xet store that it asks, and for no other server.
+      if (url.origin !== first.origin) headers.delete("authorization");
+      if (token !== null && this.owns(url) && !headers.has("authorization")) {
+        headers.set("authorization", `Bearer ${token}`);
+      }
+      const response = await this.#transport[how](url, { ...init, headers }).catch((error) => {
+        throw this.#fromElsewhere(error, url);
+      });
+      linkedEtag ??= plainEtag(response.headers.get("x-linked-etag"));
+      linkedSize ??= response.headers.get("x-linked-size");
+      const next = redirectOf(response, url, this.endpoint);
+      if (next === null) return { response, url, linkedEtag, linkedSize };
+      await discard(response);
+      url = next;
+    }
+    throw new AimError("network", `${first.host} redirects without end`, { hint: "check HF_ENDPOINT" });
+  }
+
+  /** A `fetch` for the hub's library. */
+  fetch(how: "request" | "fetch", signal: AbortSignal | undefined): typeof fetch {
+    return async (input, init) => {
+      const { url, method, headers } = new Request(input, { ...init, signal: null });
+      const body = init?.body ?? null;
+      return (await this.send(how, new URL(url), { method, headers, body, signal })).response;
+    };
+  }
+
+  close(): void {
+    this.#transport.close();
+  }
+
+  /** The user never typed the address of a redirect, so a failure there names the hub too. */
+  #fromElsewhere(error: unknown, url: URL): unknown {
+    if (this.owns(url) || !(error instanceof Error)) return error;
+    const message = `${this.host} redirects to ${url.host}: ${error.message}`;
+    if (error instanceof TransientError) {
+      return new TransientError(message, { retryAfter: error.retryAfter, cause: error });
+    }
+    if (!(error instanceof AimError) || error.kind !== "network") return error;
+    return new AimError("network", message, {
+      hint: `allow connections to ${url.host}, or set HF_ENDPOINT to a mirror that has the model itself`,
+      cause: error,
+    });
+  }
+}
+
+/** The target of a redirect by a hub at this endpoint; `null` for any other answer. */
+export function redirectOf(
+  response: Pick<Response, "status" | "headers">,
+  from: URL,
+  endpoint: string,
+): URL | null {
+  const target = redirectTarget(response, from);
+  if (target === null) return null;
+  const mapped = atHub(target, endpoint);
+  // A mirror may redirect to the public hub for what it does not have: it must not be asked again.
+  return mapped.href === from.href ? target : mapped;
+}
+
+/** How paths of the hub's routes begin, after the endpoint's own path. */
+const HUB_ROUTE = /^\/(?:api|[^/]+\/[^/]+\/resolve)\//;
+
+/** Maps addresses of the public hub to the mirror, and restores the endpoint's own path if it is missing. */
+function atHub(url: URL, endpoint: string): URL {
+  const { origin, pathname } = new URL(endpoint);
+  const isPublic = url.origin === PUBLIC_HUB && origin !== PUBLIC_HUB;
+  const isLost = pathname !== "/" && url.origin === origin && !url.pathname.startsWith(`${pathname}/`) &&
+    HUB_ROUTE.test(url.pathname);
+  return isPublic || isLost ? new URL(endpoint + url.pathname + url.search) : url;
+}
