@@ -43,6 +43,8 @@ export type MirrorWay =
   | "file-redirect"
   /** The tree's pages lead back to the first. */
   | "page-circle"
+  /** Every page of the tree is the first, as olah's. */
+  | "first-page"
   /**
    * Every question about files is refused with 429 and `RateLimit`, without `Retry-After`; `limited-once` the
    * first alone.
@@ -86,6 +88,7 @@ export function startHubMirror(hub: HubServer, ...ways: MirrorWay[]): HubMirror 
       if (is("no-tree-400")) return new Response("Bad Request", { status: 400 });
       if (is("no-tree-405")) return new Response("", { status: 405 });
     }
+    if (is("first-page")) url.searchParams.delete("cursor");
     if (is("names-only")) url.searchParams.delete("blobs");
     const answered = await fetch(hub.url + path + url.search, { redirect: "manual" });
     const headers = new Headers(answered.headers);

@@ -67,6 +67,7 @@ const SOUND: [ways: MirrorWay[], unproven?: number][] = [
   [["no-expand"]],
   [["no-tree"]],
   [["page-circle"]],
+  [["first-page"]],
   [["no-tree-400"]],
   [["no-tree-405", "no-expand"]],
   [["no-tree", "names-only"], 4],

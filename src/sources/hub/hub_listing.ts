@@ -96,9 +96,9 @@ async function tree(listed: Listed): Promise<readonly TreeEntry[]> {
     if (!(error instanceof NoRoute)) throw error;
     log.debug("no complete tree, listing from siblings", { host: hub.host });
     // Entries of the pages that were read stay.
-    const known = new Set(entries.map(pathOf));
+    const known = new Map(entries.map((entry) => [pathOf(entry), entry]));
     const rest = (await siblings(listed)).filter(({ path }) => !known.has(path));
-    return [...entries, ...await withSizes(rest, listed)];
+    return [...known.values(), ...await withSizes(rest, listed)];
   }
 }
 
