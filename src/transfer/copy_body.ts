@@ -1,10 +1,9 @@
 import type { ByteRange } from "../sources/manifest.ts";
 import type { RangeBody } from "../sources/source.ts";
+import { untilAborted } from "../sources/transport/until_aborted.ts";
 
 /** Bytes that a connection reads, and writes, at once. */
-const BUFFER = 128 * 1024;
-/** Milliseconds: after a read that was done sooner, the next one waits for twice as many bytes. */
-const QUICK = 20;
+const BUFFER = 512 * 1024;
 
 /** Where a body goes, and under which limits. */
 export interface CopyOptions {
@@ -32,25 +31,16 @@ export async function copyBody(body: RangeBody, options: CopyOptions): Promise<v
   for await (const chunk of chunks(body.body, signal)) {
     const skipped = Math.min(chunk.length, Math.max(0, range.start - at));
     await onChunk(chunk.length, skipped);
-    const end = at + chunk.length;
-    at += skipped;
-    // In pieces, each within the range as it is by then.
-    while (at < Math.min(end, range.end)) {
-      const rest = chunk.subarray(chunk.length - (end - at));
-      at += await file.write(rest.subarray(0, Math.min(BUFFER, range.end - at)));
-      onWritten(Math.min(at, range.end));
-    }
-    if (at <= range.start) onWritten(range.start);
+    const wanted = chunk.subarray(skipped, Math.max(skipped, range.end - at));
+    // Not left to another thread: handing over each piece costs more than writing it to the page cache.
+    for (let n = 0; n < wanted.length;) n += file.writeSync(wanted.subarray(n));
+    at += skipped + wanted.length;
+    onWritten(Math.max(at, range.start));
     if (at >= range.end) return;
   }
 }
 
-/**
- * A body's chunks; each is valid until the next. Ending early cancels the body.
- *
- * TLS gives at most 16 KiB per read, and each read costs a call into the runtime and one into the kernel. So
- * while bytes come quickly, a read waits for more of them; a slow body is read byte by byte as it arrives.
- */
+/** A body's chunks; each is valid until the next. Ending early cancels the body. */
 export async function* chunks(
   body: ReadableStream<Uint8Array>,
   signal: AbortSignal,
@@ -60,16 +50,13 @@ export async function* chunks(
   const stop = () => void reader.cancel(signal.reason).catch(() => {});
   signal.addEventListener("abort", stop, { once: true });
   try {
-    for (let least = 1;;) {
+    for (;;) {
       signal.throwIfAborted();
-      const asked = performance.now();
-      const { done, value } = await untilAborted(reader.read(least), signal);
+      const { done, value } = await untilAborted(reader.read(), signal);
       // A cancelled body looks as if it had ended.
       signal.throwIfAborted();
-      const quick = performance.now() - asked < QUICK;
       if (value !== undefined && value.length > 0) yield value;
       if (done) return;
-      least = quick ? Math.min(BUFFER, 2 * (value?.length ?? 0)) : 1;
     }
   } finally {
     signal.removeEventListener("abort", stop);
@@ -80,11 +67,7 @@ export async function* chunks(
 }
 
 interface ChunkReader {
-  /**
-   * At least so many bytes, unless the body ends before; a stream that is not a byte stream gives its next
-   * chunk.
-   */
-  read(least: number): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
+  read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
   cancel(reason?: unknown): Promise<void>;
   /** Stops reading. What was read is no longer needed. */
   release(): void;
@@ -103,8 +86,8 @@ function readerOf(body: ReadableStream<Uint8Array>): ChunkReader {
   }
   let buffer = spare.pop() ?? new ArrayBuffer(BUFFER);
   return {
-    async read(least) {
-      const { done, value } = await reader.read(new Uint8Array(buffer), { min: least });
+    async read() {
+      const { done, value } = await reader.read(new Uint8Array(buffer));
       // A read takes the buffer and returns it with the data.
       if (value !== undefined) buffer = value.buffer;
       return { done, value };
@@ -115,17 +98,4 @@ function readerOf(body: ReadableStream<Uint8Array>): ChunkReader {
       if (buffer.byteLength > 0) spare.push(buffer);
     },
   };
-}
-
-/** As the promise, but rejects at once when aborted, whether the stream heeds the signal or not. */
-export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  const aborted = Promise.withResolvers<never>();
-  const onAbort = () => aborted.reject(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    return await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
 }

@@ -20,6 +20,8 @@ import { WorkQueue } from "./work_queue.ts";
 
 /** Milliseconds between two looks at the connections: how far behind the wire hashing and progress are. */
 const TICK = 10;
+/** Milliseconds by which such a look may be late before it says more about this process than about a server. */
+const HELD_UP = 1_000;
 /** Connections that begin at once, and that join them each time. */
 const CONNECTIONS = 4;
 /** Milliseconds between two checks whether more connections would help. */
@@ -213,11 +215,15 @@ class Transfer {
     const means = { cores: navigator.hardwareConcurrency, limit: this.#run.options.maxBandwidth };
     try {
       for (;;) {
+        const slept = clock.now();
         await clock.sleep(TICK, stop.signal);
         const now = clock.now();
-        this.#small.look();
+        // This process itself was held up, by a disk or a suspended machine: what came meanwhile is read first.
+        if (now - slept < TICK + HELD_UP) {
+          this.#small.look();
+          this.#large.look();
+        }
         this.#small.flush();
-        this.#large.look();
         if (now - ramped >= RAMP_EVERY) {
           const bytes = this.#run.moved - moved;
           if (connectionsHelp({ bytes, elapsed: now - ramped, ...means })) this.#connect();

@@ -3,7 +3,7 @@ import { log } from "../../log/logger.ts";
 import { TransientError } from "../source.ts";
 import { askedWait, LONGEST_WAIT } from "./asked_wait.ts";
 import { caCertificates } from "./ca_certificates.ts";
-import { httpClients } from "./http_clients.ts";
+import { type HttpClients, httpClients } from "./http_clients.ts";
 import { networkFault, proxyRefuses } from "./network_fault.ts";
 import { LARGEST_ANSWER, readBounded } from "./read_bounded.ts";
 import { type Pass, RequestGate } from "./request_gate.ts";
@@ -89,12 +89,17 @@ export function openTransport(options: TransportOptions): Transport {
     return gate;
   }
 
-  async function once(url: URL, init: TransportRequest, pass: Pass): Promise<Response> {
+  async function once(
+    url: URL,
+    init: TransportRequest,
+    pass: Pass,
+    send: HttpClients["fetch"],
+  ): Promise<Response> {
     const started = performance.now();
     const method = init.method ?? "GET";
     let response: Response;
     try {
-      response = await clients.fetch(url, {
+      response = await send(url, {
         method,
         headers: init.headers ?? {},
         body: init.body ?? null,
@@ -155,7 +160,7 @@ export function openTransport(options: TransportOptions): Transport {
     const limit = AbortSignal.timeout(ATTEMPT_TIMEOUT);
     const signal = init.signal === undefined ? limit : AbortSignal.any([init.signal, limit]);
     try {
-      const response = await once(url, { ...init, signal }, pass);
+      const response = await once(url, { ...init, signal }, pass, clients.fetch);
       return await withBody(response, url, env, init.limit);
     } catch (error) {
       if (error instanceof TransientError) return error;
@@ -169,7 +174,8 @@ export function openTransport(options: TransportOptions): Transport {
   return {
     async fetch(target, init) {
       const url = new URL(target);
-      return await once(url, init, await gateOf(url, "file").enter(init.signal, false));
+      const pass = await gateOf(url, "file").enter(init.signal, false);
+      return await once(url, init, pass, clients.fetchFile);
     },
     request,
     close: () => clients.close(),

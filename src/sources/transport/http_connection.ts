@@ -1,0 +1,112 @@
+import { type ResponseHead, responseHead } from "./response_head.ts";
+
+/** Holds the longest head that is read here. */
+const LONGEST_HEAD = 32 * 1024;
+/** Milliseconds that a read may wait for more bytes, so that it fills its buffer. */
+const FILL = 20;
+const LF = 10, CR = 13;
+
+/** The connection ended before the first byte of a response. */
+export class NoResponse extends Error {}
+
+/** A connection to a server or a proxy that takes one request at a time. */
+export class HttpConnection {
+  /** When it became idle, in milliseconds. */
+  idleSince = 0;
+  readonly #conn: Deno.Conn;
+  /** For heads. */
+  readonly #buffer = new Uint8Array(LONGEST_HEAD);
+  /** What came with a head and is not read yet. */
+  #rest: Uint8Array = new Uint8Array(0);
+
+  constructor(conn: Deno.Conn) {
+    this.#conn = conn;
+  }
+
+  /** Bytes that came and are not read yet. */
+  get waiting(): number {
+    return this.#rest.length;
+  }
+
+  /**
+   * Sends a request without a body, and reads the head of its response.
+   *
+   * @returns `null` if it is none that {@linkcode responseHead} reads.
+   * @throws {NoResponse} not a byte came: a server may close an idle connection at any time.
+   */
+  async ask(request: Uint8Array): Promise<ResponseHead | null> {
+    try {
+      for (let sent = 0; sent < request.length;) sent += await this.#conn.write(request.subarray(sent));
+    } catch (error) {
+      noResponse(error);
+    }
+    const buffer = this.#buffer;
+    for (let have = 0;;) {
+      const end = endOfHead(buffer.subarray(0, have));
+      const head = end === null ? null : responseHead(buffer.subarray(0, end));
+      if (end !== null && head !== null && head.status < 200) {
+        // 100 and 103 come before the response.
+        buffer.copyWithin(0, end, have);
+        have -= end;
+      } else if (end !== null || have === buffer.length) {
+        this.#rest = buffer.subarray(end ?? have, have);
+        return head;
+      } else have += await this.#readHead(buffer.subarray(have), have === 0);
+    }
+  }
+
+  async #readHead(into: Uint8Array, isFirst: boolean): Promise<number> {
+    const reading = this.#conn.read(into);
+    const count = isFirst ? await reading.catch((cause) => noResponse(cause)) : await reading;
+    return count ?? (isFirst ? noResponse() : ended());
+  }
+
+  /**
+   * Reads bytes of a body: as many as `into` takes if they come quickly, since a read over TLS returns at most
+   * 16 KiB; at least one.
+   *
+   * @throws {Error} the connection has ended.
+   */
+  async read(into: Uint8Array): Promise<number> {
+    let have = Math.min(into.length, this.#rest.length);
+    into.set(this.#rest.subarray(0, have));
+    this.#rest = this.#rest.subarray(have);
+    const started = performance.now();
+    while (have < into.length && (have === 0 || performance.now() - started < FILL)) {
+      const count = await this.#conn.read(into.subarray(have));
+      if (count === null) {
+        // The next read says that the connection has ended.
+        if (have > 0) break;
+        ended();
+      }
+      have += count;
+    }
+    return have;
+  }
+
+  close(): void {
+    try {
+      this.#conn.close();
+    } catch { /* closed already */ }
+  }
+}
+
+function noResponse(cause?: unknown): never {
+  throw new NoResponse("connection closed before a response", { cause });
+}
+
+function ended(): never {
+  throw new Error("connection closed before the end of the response");
+}
+
+/**
+ * The offset behind the empty line that ends a head. A lone LF ends a line, too: {@linkcode responseHead} then
+ * returns `null`.
+ */
+function endOfHead(bytes: Uint8Array): number | null {
+  for (let at = bytes.indexOf(LF); at >= 0; at = bytes.indexOf(LF, at + 1)) {
+    const next = bytes[at + 1] === CR ? at + 2 : at + 1;
+    if (bytes[next] === LF) return next + 1;
+  }
+  return null;
+}
