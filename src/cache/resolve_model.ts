@@ -14,7 +14,7 @@ export interface ResolveOptions {
   /** Local name, `org/model`. */
   readonly name: string;
   /** Branch, tag or commit. @default {"main"; any revision of a local directory} */
-  readonly revision?: string;
+  readonly revision?: string | undefined;
   /** GGUF quantisation. @default {the complete model} */
   readonly quantisation?: string | undefined;
 }

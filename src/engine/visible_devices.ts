@@ -1,7 +1,8 @@
-/** What the engine's environment says of visible GPUs. */
+/** What is changed in the engine's environment. */
 export interface VisibleDevices {
   readonly env: Readonly<Record<string, string>>;
-  readonly warning: string | null;
+  /** One line each. */
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -17,15 +18,14 @@ export function visibleDevices(
 ): VisibleDevices {
   const { HIP_VISIBLE_DEVICES: hip, CUDA_VISIBLE_DEVICES: cuda } = env;
   if (chosen !== null) {
-    return {
-      env: { HIP_VISIBLE_DEVICES: chosen, ...(cuda ? { CUDA_VISIBLE_DEVICES: chosen } : {}) },
-      warning: null,
-    };
+    const env = { HIP_VISIBLE_DEVICES: chosen, ...(cuda ? { CUDA_VISIBLE_DEVICES: chosen } : {}) };
+    return { env, warnings: [] };
   }
-  if (!hip || !cuda || hip === cuda) return { env: {}, warning: null };
+  if (!hip || !cuda || hip === cuda) return { env: {}, warnings: [] };
   return {
     env: { CUDA_VISIBLE_DEVICES: hip },
-    warning:
+    warnings: [
       `HIP_VISIBLE_DEVICES is "${hip}" and CUDA_VISIBLE_DEVICES is "${cuda}": the engine gets "${hip}" for both`,
+    ],
   };
 }

@@ -15,7 +15,7 @@ import {
   selectProfile,
 } from "../profiles/select_profile.ts";
 import { type ModelRef, uriOf } from "../sources/model_ref.ts";
-import { modelToLoad, type WantedModel, wantedModel } from "./named_model.ts";
+import { modelToLoad, type NamedModel, type WantedModel, wantedModel } from "./named_model.ts";
 
 /** Every profile of a model, judged. */
 export interface JudgedSet {
@@ -66,10 +66,13 @@ async function warnOfMissingFolder({ profilePath, origins }: Config): Promise<vo
 /** The profile to serve or download with. */
 export interface ProfileChoice {
   readonly profile: Profile;
-  readonly wanted: WantedModel;
+  /** The model that it loads. */
+  readonly model: NamedModel;
+  /** The `org/model` that the user named; `null` for an S3 URI or a path. */
+  readonly profileSet: string | null;
   /** No GPU is known, and the profile is only the best-ranked one. */
   readonly guessed: boolean;
-  /** All that could have been chosen, best first. */
+  /** All profiles that could have been chosen, best first. */
   readonly judged: readonly JudgedProfile[];
 }
 
@@ -86,13 +89,17 @@ export async function selectProfileFor(
   need: "serve" | "download" | "show",
 ): Promise<ProfileChoice> {
   const { wanted, criteria, judged } = await judgeProfilesFor(config, gpus);
+  const chosen = (profile: Profile, guessed: boolean): ProfileChoice => {
+    const model = modelToLoad(config, wanted, profile.modelId);
+    return { profile, model, profileSet: wanted.profileSet, guessed, judged };
+  };
   if (criteria.accelerator === null && config.profileId === null) {
     if (need === "serve") throw noGpu(gpus);
     const { acceleratorCount: count } = config;
     const pick = pickWithoutGpu(judged, count === "auto" ? null : count);
     if (pick !== null) {
       if (need === "download") warnOfGuess(pick);
-      return { profile: pick.judged.profile, wanted, guessed: true, judged };
+      return chosen(pick.judged.profile, true);
     }
   }
   const selection = selectProfile(judged, config);
@@ -100,7 +107,7 @@ export async function selectProfileFor(
   warnOfSelection(selection);
   const { profile, warning } = withCpuThreads(selection.judged.profile, gpus.cpu);
   if (warning !== null) log.warn(warning);
-  return { profile, wanted, guessed: false, judged };
+  return chosen(profile, false);
 }
 
 function warnOfSelection(
@@ -162,10 +169,10 @@ export async function profileModel(
   if (asked.ref !== null && asked.ref.kind !== "hub") {
     return { ref: asked.ref, modelName: config.modelName, profile: null };
   }
-  const { profile, wanted } = await selectProfileFor(config, gpus, "download");
-  const { ref } = modelToLoad(config, wanted, profile.modelId);
+  const { profile, model: { ref } } = await selectProfileFor(config, gpus, "download");
   log.info(`profile ${profile.id} loads ${uriOf(ref)}`, { path: profile.path });
-  return { ref, modelName: ref === wanted.ref ? config.modelName : null, profile };
+  const isNamed = asked.ref !== null && uriOf(ref) === uriOf(asked.ref);
+  return { ref, modelName: isNamed ? config.modelName : null, profile };
 }
 
 /**

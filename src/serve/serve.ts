@@ -10,16 +10,10 @@ import { log } from "../log/logger.ts";
 import { revokePermissions } from "../os/revoke_permissions.ts";
 import type { DownloadOptions } from "./download_missing.ts";
 import { servingEngine } from "./serving_engine.ts";
-import {
-  chooseServing,
-  planServing,
-  resolveServing,
-  type ServingChoice,
-  type ServingPlan,
-} from "./serving_plan.ts";
+import { chooseServing, planServing, type ServingChoice, type ServingPlan } from "./serving_plan.ts";
+import { missingInWords, remedyFor, resolveServing } from "./model_place.ts";
 import { compiledCode, copyKernels, warnOfMemory } from "./prepare_engine.ts";
 import { startTimings } from "./timings.ts";
-import { missingInWords, remedyFor } from "./model_place.ts";
 
 export interface ServeOptions extends DownloadOptions {
   /** The words after `--`. */

@@ -1,34 +1,27 @@
 import { adaptersFor } from "../adapters/plan_adapters.ts";
 import { cachePaths, hubEnvironment } from "../cache/cache_paths.ts";
-import { lookLocal, resolveModel } from "../cache/resolve_model.ts";
 import type { ModelPlace } from "../cache/types.ts";
 import type { Config } from "../config/config.ts";
 import { buildCommand } from "../engine/command.ts";
 import { readAhead } from "../engine/fit_to_vllm.ts";
 import { hideSecrets } from "../engine/hide_secrets.ts";
-import type { ParallelSize } from "../engine/parallel_size.ts";
+import { parallelSize } from "../engine/parallel_size.ts";
 import { visibleDevices } from "../engine/visible_devices.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { chooseDevices } from "../gpu/choose_devices.ts";
 import type { GpuInventory } from "../gpu/types.ts";
 import { log } from "../log/logger.ts";
-import type { JudgedProfile, Profile } from "../profiles/types.ts";
+import type { Profile } from "../profiles/types.ts";
 import type { ConfigMap } from "../values/value.ts";
 import { quantisationIn, revisionIn } from "../sources/model_ref.ts";
 import { fileOf } from "./model_place.ts";
 import { engineArguments } from "./engine_arguments.ts";
-import { modelToLoad, type NamedModel } from "./named_model.ts";
-import { selectProfileFor } from "./select_profile_for.ts";
+import type { NamedModel } from "./named_model.ts";
+import { type ProfileChoice, selectProfileFor } from "./select_profile_for.ts";
 import type { ServingEngine } from "./serving_engine.ts";
 
 /** What will be served, worked out from configuration, hardware and engine. */
-export interface ServingChoice {
-  readonly profile: Profile;
-  /** True if no GPU is known and the profile is only what might be meant. */
-  readonly guessed: boolean;
-  /** All profiles that could have been chosen, best first. */
-  readonly judged: readonly JudgedProfile[];
-  readonly model: NamedModel;
+export interface ServingChoice extends ProfileChoice {
   readonly engine: ServingEngine;
   /** Merged, and fitted to the engine's version. */
   readonly args: ConfigMap;
@@ -80,33 +73,27 @@ export interface ServingRequest extends ServingInput {
  * @throws {AimError} `usage`, `no-profile`.
  */
 export async function chooseServing(request: ServingRequest): Promise<ServingChoice> {
-  const { config, env, gpus, engine, need } = request;
-  const { profile, wanted, guessed, judged } = await selectProfileFor(config, gpus, need);
-  const model = modelToLoad(config, wanted, profile.modelId);
+  const { config, env, gpus, engine, need, engineWords = [] } = request;
+  const choice = await selectProfileFor(config, gpus, need);
+  const { profile } = choice;
   const adapters = await adaptersFor(profile.id, profile.metadata.features, config);
-  const fitted = engineArguments({
-    adapters,
+  const { args, env: fittedEnv, warnings } = engineArguments({
     config,
-    engine,
-    profile,
-    model,
-    wanted,
-    engineWords: request.engineWords ?? [],
     env,
-  });
-  const devices = chooseDevices(gpus, gpuCount(profile, fitted.parallel, gpus));
-  for (const warning of [...fitted.warnings, ...devices.warnings]) log.warn(warning);
-  const visible = visibleDevices({ ...env, ...fitted.env }, devices.hipVisibleDevices);
-  if (visible.warning !== null) log.warn(visible.warning);
-  return {
-    profile,
-    guessed,
-    judged,
-    model,
     engine,
-    args: fitted.args,
-    env: { ...fitted.env, ...visible.env },
-    hipVisibleDevices: devices.hipVisibleDevices,
+    engineWords,
+    adapters,
+    choice,
+  });
+  const { hipVisibleDevices, warnings: busy } = chooseDevices(gpus, gpuCount(profile, args, gpus));
+  const visible = visibleDevices({ ...env, ...fittedEnv }, hipVisibleDevices);
+  for (const warning of [...warnings, ...busy, ...visible.warnings]) log.warn(warning);
+  return {
+    ...choice,
+    engine,
+    args,
+    env: { ...fittedEnv, ...visible.env },
+    hipVisibleDevices,
     watchesAdapters: adapters.watch,
   };
 }
@@ -116,7 +103,8 @@ export async function chooseServing(request: ServingRequest): Promise<ServingCho
  *
  * @throws {AimError} `usage` if they are more than this container has.
  */
-function gpuCount({ metadata }: Profile, parallel: ParallelSize | null, gpus: GpuInventory): number {
+function gpuCount({ metadata }: Profile, args: ConfigMap, gpus: GpuInventory): number {
+  const parallel = parallelSize(args);
   if (parallel === null) return metadata.acceleratorCount;
   const visible = gpus.gpus.filter((gpu) => gpu.visible);
   if (gpus.source !== "override" && visible.length > 0 && parallel.gpus > visible.length) {
@@ -127,29 +115,6 @@ function gpuCount({ metadata }: Profile, parallel: ParallelSize | null, gpus: Gp
     );
   }
   return parallel.gpus;
-}
-
-/** Looks the chosen model up in the caches. */
-export async function resolveServing(
-  config: Config,
-  choice: Pick<ServingChoice, "model">,
-): Promise<ModelPlace> {
-  const place = await lookUp(config, choice);
-  for (const { layout, path, state, reason } of place.looked) {
-    log.debug(`place ${path}`, { layout, state, reason });
-  }
-  return place;
-}
-
-async function lookUp(config: Config, { model }: Pick<ServingChoice, "model">): Promise<ModelPlace> {
-  if (model.ref.kind === "path") return await resolvePath(model.ref.path, model.name);
-  const revision = revisionIn(model.ref);
-  return await resolveModel({
-    paths: cachePaths(config),
-    name: model.name,
-    ...(revision === null ? {} : { revision }),
-    quantisation: quantisationIn(model.ref),
-  });
 }
 
 /**
@@ -207,22 +172,4 @@ function modelForEngine(
 function quantised({ name, ref }: NamedModel): string {
   const quantisation = quantisationIn(ref);
   return quantisation === undefined ? name : `${name}:${quantisation}`;
-}
-
-/** A path is served as it is; its faults are only warnings. Its links may point anywhere. */
-async function resolvePath(path: string, name: string): Promise<ModelPlace> {
-  let info: Deno.FileInfo;
-  try {
-    info = await Deno.stat(path);
-  } catch (cause) {
-    throw new AimError("not-found", `AIM_MODEL_ID is ${path}, and there is no such file or directory`, {
-      hint: "check the path and that its volume is mounted",
-      cause,
-    });
-  }
-  const judged = info.isDirectory ? await lookLocal(path, undefined, ["/"]) : null;
-  const isWhole = judged === null || judged.state === "complete";
-  if (!isWhole) log.warn(`${path} is served as it is, but ${judged.reason}`);
-  const reason = isWhole ? "a path is served as it is" : `a path is served as it is, but ${judged.reason}`;
-  return { kind: "path", path, name, looked: [{ layout: "path", path, state: "complete", reason }] };
 }

@@ -4,7 +4,7 @@ import { PROFILE_STATES } from "../../profiles/types.ts";
 import type { Config } from "../../config/config.ts";
 import { filesInCache, memoryFit, type ModelFiles } from "../../serve/memory_fit.ts";
 import { modelToLoad, wantedModel } from "../../serve/named_model.ts";
-import { resolveServing } from "../../serve/serving_plan.ts";
+import { resolveServing } from "../../serve/model_place.ts";
 import { attempt } from "../doctor/check.ts";
 import { judgeProfilesFor } from "../../serve/select_profile_for.ts";
 import { jsonValue } from "../../values/write_json.ts";

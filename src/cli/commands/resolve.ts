@@ -6,9 +6,8 @@ import { EXIT_CODES } from "../../errors/exit_codes.ts";
 import type { GpuInventory } from "../../gpu/types.ts";
 import { parseModelRef } from "../../sources/model_ref.ts";
 import { selectProfileFor } from "../../serve/select_profile_for.ts";
-import { fileOf } from "../../serve/model_place.ts";
-import { resolveServing } from "../../serve/serving_plan.ts";
-import { modelToLoad, namedModel } from "../../serve/named_model.ts";
+import { fileOf, resolveServing } from "../../serve/model_place.ts";
+import { namedModel } from "../../serve/named_model.ts";
 import type { CommandContext } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { attempt } from "../doctor/check.ts";
@@ -45,8 +44,7 @@ async function look(
 ): Promise<{ model: string; profile: string | null; place: ModelPlace }> {
   const outcome = await attempt(() => selectProfileFor(config, prepared, "serve"));
   if ("value" in outcome) {
-    const { wanted, profile } = outcome.value;
-    const model = modelToLoad(config, wanted, profile.modelId);
+    const { model, profile } = outcome.value;
     return { model: model.name, profile: profile.id, place: await resolveServing(config, { model }) };
   }
   if (config.origins.modelId !== "flag" || config.modelId === null || outcome.error.kind !== "no-profile") {
