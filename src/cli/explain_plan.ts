@@ -6,7 +6,7 @@ import type { Config } from "../config/config.ts";
 import type { JudgedProfile } from "../profiles/types.ts";
 import type { ModelSize } from "../serve/model_size.ts";
 import { count, formatBytes } from "./format.ts";
-import { missingInWords } from "../serve/model_place.ts";
+import { missingInWords } from "../serve/served_model.ts";
 import { type Room, roomFor } from "./room_for.ts";
 import type { ServingPlan } from "../serve/serving_plan.ts";
 

@@ -16,6 +16,8 @@ export interface EngineMemory {
   readonly quantization: string | null;
 }
 
+const EXPERT_PARALLEL = "enable-expert-parallel";
+
 /** vLLM's own default. */
 const UTILIZATION = 0.9;
 
@@ -31,7 +33,7 @@ export function engineMemory(args: ConfigMap): EngineMemory {
     tensorParallel: number("tensor-parallel-size", 1),
     pipelineParallel: number("pipeline-parallel-size", 1),
     dataParallel: number("data-parallel-size", 1),
-    expertParallel: ![undefined, false].includes(values.get("enable-expert-parallel") as boolean | undefined),
+    expertParallel: values.has(EXPERT_PARALLEL) && values.get(EXPERT_PARALLEL) !== false,
     utilization: number("gpu-memory-utilization", UTILIZATION),
     maxTokens: tokensOf(values.get("max-model-len")),
     dtype: text("dtype"),
@@ -41,11 +43,7 @@ export function engineMemory(args: ConfigMap): EngineMemory {
 }
 
 function numberOf(value: ConfigValue | undefined): number | null {
-  const number = typeof value === "string"
-    ? Number(value)
-    : value !== undefined && isNumberLiteral(value)
-    ? value.value
-    : NaN;
+  const number = typeof value === "string" ? Number(value) : isNumberLiteral(value) ? value.value : NaN;
   return Number.isFinite(number) && number > 0 ? number : null;
 }
 

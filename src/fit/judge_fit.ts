@@ -1,5 +1,4 @@
 import type { EngineMemory } from "./engine_memory.ts";
-import { kvCacheBytes } from "./kv_cache_bytes.ts";
 import { DTYPE_BYTES, type ModelShape } from "./model_shape.ts";
 
 /** What is compared. */
@@ -47,34 +46,28 @@ export function judgeFit({ weightBytes, shape, engine, vramBytes }: FitOptions):
   const usableBytes = vramBytes * utilization;
   const modelBytes = weightBytes * loadedShare(shape, engine);
   const tokens = engine.maxTokens ?? shape?.maxTokens ?? null;
-  const perGpu = (tp: number) => {
-    const groups = engine.expertParallel ? tp * pipelineParallel * dataParallel : tp * pipelineParallel;
-    return {
-      weights: modelBytes / groups,
-      kv: shape === null || tokens === null
-        ? null
-        : kvCacheBytes(shape, tokens, kvValueBytes(engine), tp, pipelineParallel),
-    };
-  };
-  const { weights, kv } = perGpu(tensorParallel);
-  const fits = (tp: number) => {
-    const need = perGpu(tp);
-    return need.weights + (need.kv ?? 0) <= usableBytes;
-  };
+  const weightsOf = (tp: number) =>
+    modelBytes / (tp * pipelineParallel * (engine.expertParallel ? dataParallel : 1));
+  const kvOf = (length: number | null, tp: number) =>
+    shape === null || length === null
+      ? null
+      : kvCacheBytes(shape, length, kvValueBytes(engine), tp, pipelineParallel);
+  const fits = (tp: number, length = tokens) => weightsOf(tp) + (kvOf(length, tp) ?? 0) <= usableBytes;
+  const weights = weightsOf(tensorParallel);
   const smallest = COUNTS.find((tp) => (shape?.heads ?? tp) % tp === 0 && fits(tp));
   return {
-    state: weights > usableBytes ? "weights" : weights + (kv ?? 0) > usableBytes ? "kv" : "fits",
+    state: weights > usableBytes ? "weights" : fits(tensorParallel) ? "fits" : "kv",
     gpus: tensorParallel * pipelineParallel * dataParallel,
     vramBytes,
     usableBytes,
     utilization,
     modelBytes,
     weightBytes: weights,
-    kvBytes: kv,
+    kvBytes: kvOf(tokens, tensorParallel),
     tokens,
     tokensThatFit: shape === null || weights > usableBytes
       ? null
-      : tokensIn(usableBytes - weights, shape, engine),
+      : longest(shape.maxTokens ?? 1 << 20, (length) => fits(tensorParallel, length)),
     smallestCount: smallest === undefined ? null : smallest * pipelineParallel * dataParallel,
   };
 }
@@ -103,22 +96,74 @@ function kvValueBytes({ kvCacheDtype, dtype }: EngineMemory): number {
   return 2;
 }
 
-/** The longest sequence whose KV cache fits; windows bound it from above, so it is searched for. */
-function tokensIn(room: number, shape: ModelShape, engine: EngineMemory): number {
-  const bytes = (tokens: number) =>
-    kvCacheBytes(
-      shape,
-      tokens,
-      kvValueBytes(engine),
-      engine.tensorParallel,
-      engine.pipelineParallel,
-    );
-  let [low, high] = [0, shape.maxTokens ?? 1 << 20];
-  if (bytes(high) <= room) return high;
+/** The longest sequence that fits; windows bound its KV cache, so it is searched for. */
+function longest(most: number, fits: (tokens: number) => boolean): number {
+  if (fits(most)) return most;
+  let [low, high] = [0, most];
   while (high - low > 1) {
     const middle = Math.floor((low + high) / 2);
-    if (bytes(middle) <= room) low = middle;
+    if (fits(middle)) low = middle;
     else high = middle;
   }
   return low;
+}
+
+/**
+ * Bytes of KV cache that one GPU needs for one sequence.
+ *
+ * @param tokens Length of the sequence.
+ * @param bytesPerValue Of the cache's type.
+ * @param tensorParallel GPUs that share the heads; each keeps at least one.
+ * @param pipelineParallel GPUs that share the layers.
+ */
+export function kvCacheBytes(
+  { groups, attention }: ModelShape,
+  tokens: number,
+  bytesPerValue: number,
+  tensorParallel: number = 1,
+  pipelineParallel: number = 1,
+): number {
+  const values = attention.kind === "latent"
+    ? attention.values
+    : Math.max(1, attention.kvHeads / tensorParallel) * attention.valuesPerHead;
+  const kept = groups.reduce(
+    (sum, { layers, window }) => sum + layers * Math.min(tokens, window ?? tokens),
+    0,
+  );
+  return kept * values * bytesPerValue / pipelineParallel;
+}
+
+/**
+ * What a comparison with the memory comes to, in GiB.
+ *
+ * @param gpu `MI300X`.
+ * @param source Where the size of the weights is from.
+ */
+export function fitInWords(fit: Fit, gpu: string, source: string): string {
+  const { gpus, tokens, kvBytes, smallestCount } = fit;
+  const kv = kvBytes === null || tokens === null
+    ? ""
+    : ` and ${gib(kvBytes)} of KV cache for one sequence of ${tokens} tokens`;
+  const need = `${gib(fit.weightBytes)} of weights${kv} per GPU (${
+    gib(fit.modelBytes)
+  } in all, from ${source})`;
+  const have = `${gib(fit.usableBytes)} of ${gib(fit.vramBytes)} usable on each of ${gpus} x ${gpu} ` +
+    `(gpu-memory-utilization ${fit.utilization})`;
+  if (fit.state === "fits") return `${need}; ${have}`;
+  const instead = [
+    ...(smallestCount === null
+      ? [`16 x ${gpu} are too few`]
+      : smallestCount > gpus
+      ? [`${smallestCount} x ${gpu} would do`]
+      : []),
+    ...(fit.state === "kv" && fit.tokensThatFit !== null && fit.tokensThatFit > 0
+      ? [`so would max-model-len ${fit.tokensThatFit}`]
+      : []),
+  ];
+  return `memory is low: ${need}; ${have}${instead.length === 0 ? "" : `; ${instead.join(", ")}`}`;
+}
+
+function gib(bytes: number): string {
+  const value = bytes / 2 ** 30;
+  return `${value >= 100 ? value.toFixed(0) : value >= 1 ? value.toFixed(1) : value.toFixed(2)} GiB`;
 }

@@ -12,8 +12,8 @@ import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
 import { revisionIn } from "../sources/model_ref.ts";
 import type { TransferEvent } from "../transfer/types.ts";
-import { memoryFit } from "./memory_fit.ts";
-import { missingInWords, remedyFor } from "./model_place.ts";
+import { filesListed, warnOfMemory } from "./memory_fit.ts";
+import { missingInWords, remedyFor } from "./served_model.ts";
 import type { ServingChoice, ServingInput } from "./serving_plan.ts";
 
 /** What a download takes from the command. */
@@ -67,13 +67,7 @@ export async function downloadMissing(
       signal,
       transfer: transferSettings(config),
       onEvent: progress.onEvent,
-      onListed(manifest) {
-        // The configuration is not downloaded yet, so only the weights are compared.
-        const sizes = new Map<string, number>(manifest.files.map((file) => [file.path, file.size]));
-        const files = { sizes, config: null, from: manifest.source };
-        const fit = memoryFit(options.gpus, choice.args, files);
-        if (fit !== null && fit.state !== "fits") log.warn(fit.summary);
-      },
+      onListed: (manifest) => warnOfMemory(options.gpus, choice.args, filesListed(manifest)),
     });
     progress.finish(report);
   } finally {

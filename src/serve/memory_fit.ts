@@ -5,10 +5,11 @@ import { pathOfPlace } from "../cache/path_of_place.ts";
 import type { ModelPlace } from "../cache/types.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { engineMemory } from "../fit/engine_memory.ts";
-import { fitInWords } from "../fit/fit_in_words.ts";
-import { type Fit, judgeFit } from "../fit/judge_fit.ts";
+import { type Fit, fitInWords, judgeFit } from "../fit/judge_fit.ts";
 import { loadedBytes } from "../fit/loaded_bytes.ts";
 import { modelShape } from "../fit/model_shape.ts";
+import { log } from "../log/logger.ts";
+import type { Manifest } from "../sources/manifest.ts";
 import { vramBytesOf } from "../gpu/accelerators.ts";
 import type { GpuInventory } from "../gpu/types.ts";
 import type { ConfigMap } from "../values/value.ts";
@@ -51,6 +52,12 @@ export async function filesInCache(place: ModelPlace): Promise<ModelFiles | null
   }
 }
 
+/** The files that a source lists, before any is downloaded: without their configuration, only weights count. */
+export function filesListed({ files, archives = [], source }: Manifest, config: unknown = null): ModelFiles {
+  const all = [...files, ...archives.map(({ file }) => file)];
+  return { sizes: new Map<string, number>(all.map((file) => [file.path, file.size])), config, from: source };
+}
+
 /** Text about files that can run the publisher's code; `null` if there are none. */
 export function unsafeOf({ sizes, config }: ModelFiles): string | null {
   return unsafeInWords(unsafeFiles(sizes.keys(), new Map([["config.json", config]])));
@@ -87,4 +94,10 @@ export function memoryFit(
   const engine = engineMemory(args);
   const fit = judgeFit({ weightBytes, shape: modelShape(files.config), engine, vramBytes });
   return { ...fit, summary: fitInWords(fit, gpus.model, files.from) };
+}
+
+/** Warns of too little memory, which the engine would report after minutes. */
+export function warnOfMemory(gpus: GpuInventory, args: ConfigMap, files: ModelFiles): void {
+  const fit = memoryFit(gpus, args, files);
+  if (fit !== null && fit.state !== "fits") log.warn(fit.summary);
 }

@@ -6,7 +6,7 @@ import { sourceOptions } from "../sources/source_options.ts";
 import { type Manifest, totalBytes } from "../sources/manifest.ts";
 import { readText } from "../sources/read_text.ts";
 import type { Source } from "../sources/source.ts";
-import { CONFIGS, filesInCache, type ModelFiles, parsed } from "./memory_fit.ts";
+import { CONFIGS, filesInCache, filesListed, type ModelFiles, parsed } from "./memory_fit.ts";
 import type { ServingPlan } from "./serving_plan.ts";
 
 /** How large a model is, or why nothing tells. */
@@ -54,24 +54,14 @@ export async function modelSize(
   }
 }
 
-/**
- * What a source tells of a model's files; its configuration is read, since it says how much memory a token
- * takes.
- */
-async function filesAt(
-  source: Source,
-  { files, archives = [] }: Manifest,
-  signal: AbortSignal,
-): Promise<ModelFiles> {
-  const all = [...files, ...archives.map(({ file }) => file)];
-  const sizes = new Map<string, number>(all.map((file) => [file.path, file.size]));
-  const config = CONFIGS.flatMap((name) => files.filter((file) => file.path === name))
+/** What a source tells of a model's files, with its configuration: that says how much memory a token takes. */
+async function filesAt(source: Source, manifest: Manifest, signal: AbortSignal): Promise<ModelFiles> {
+  const config = CONFIGS.flatMap((name) => manifest.files.filter((file) => file.path === name))
     .find((file) => file.size <= LARGEST_CONFIG);
-  return {
-    sizes,
-    config: config === undefined ? null : await readText(source, config, signal).then(parsed, () => null),
-    from: source.uri,
-  };
+  return filesListed(
+    manifest,
+    config === undefined ? null : await readText(source, config, signal).then(parsed, () => null),
+  );
 }
 
 /** Bytes of a configuration that is read. */

@@ -5,7 +5,7 @@ import { copyAiterKernels } from "../engine/copy_aiter_kernels.ts";
 import { log } from "../log/logger.ts";
 import { servingFiles } from "../download/serving_files.ts";
 import { AimError } from "../errors/aim_error.ts";
-import { filesInCache, memoryFit, type ModelFiles, unsafeOf } from "./memory_fit.ts";
+import { filesInCache, type ModelFiles, unsafeOf, warnOfMemory } from "./memory_fit.ts";
 import type { ServingChoice, ServingInput } from "./serving_plan.ts";
 
 /** Directories for the engine's compiled code, which the next start uses. None without a cache. */
@@ -31,11 +31,11 @@ export async function copyKernels({ env, gpus }: ServingInput, { engine }: Servi
 }
 
 /**
- * Warns of too little memory, which the engine would report after minutes.
+ * Looks at the files that the engine would load, and warns of too little memory.
  *
  * @throws {AimError} `integrity` if `AIM_REFUSE_UNSAFE` refuses what the engine would load.
  */
-export async function warnOfMemory(
+export async function checkFiles(
   { config, gpus }: Pick<ServingInput, "config" | "gpus">,
   { args }: Pick<ServingChoice, "args">,
   place: ModelPlace,
@@ -43,8 +43,7 @@ export async function warnOfMemory(
   const files = await filesInCache(place);
   if (files === null) return;
   if (config.refuseUnsafe) refuseUnsafe(files);
-  const fit = memoryFit(gpus, args, files);
-  if (fit !== null && fit.state !== "fits") log.warn(fit.summary);
+  warnOfMemory(gpus, args, files);
 }
 
 /** Pickles that an engine would load, and code of the model's own. */

@@ -15,7 +15,7 @@ import {
   selectProfile,
 } from "../profiles/select_profile.ts";
 import { type ModelRef, uriOf } from "../sources/model_ref.ts";
-import { modelToLoad, type NamedModel, type WantedModel, wantedModel } from "./named_model.ts";
+import { modelToLoad, type NamedModel, type WantedModel, wantedModel } from "./served_model.ts";
 
 /** Every profile of a model, judged. */
 export interface JudgedSet {

@@ -11,8 +11,8 @@ import { revokePermissions } from "../os/revoke_permissions.ts";
 import type { DownloadOptions } from "./download_missing.ts";
 import { servingEngine } from "./serving_engine.ts";
 import { chooseServing, planServing, type ServingChoice, type ServingPlan } from "./serving_plan.ts";
-import { missingInWords, remedyFor, resolveServing } from "./model_place.ts";
-import { compiledCode, copyKernels, warnOfMemory } from "./prepare_engine.ts";
+import { missingInWords, remedyFor, resolveServing } from "./served_model.ts";
+import { checkFiles, compiledCode, copyKernels } from "./prepare_engine.ts";
 import { startTimings } from "./timings.ts";
 
 export interface ServeOptions extends DownloadOptions {
@@ -52,7 +52,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   }
   await markUsed(pathOfPlace(place));
   await copyKernels(options, choice);
-  await warnOfMemory(options, choice, place);
+  await checkFiles(options, choice, place);
   const compiled = await compiledCode(options, choice);
   const fileSystem = networkFileSystem(pathOfPlace(place));
   if (fileSystem !== null) log.info(`the model is on ${fileSystem}: the engine reads its weights ahead`);

@@ -14,9 +14,8 @@ import { log } from "../log/logger.ts";
 import type { Profile } from "../profiles/types.ts";
 import type { ConfigMap } from "../values/value.ts";
 import { quantisationIn, revisionIn } from "../sources/model_ref.ts";
-import { fileOf } from "./model_place.ts";
+import { fileOf, type NamedModel } from "./served_model.ts";
 import { engineArguments } from "./engine_arguments.ts";
-import type { NamedModel } from "./named_model.ts";
 import { type ProfileChoice, selectProfileFor } from "./select_profile_for.ts";
 import type { ServingEngine } from "./serving_engine.ts";
 

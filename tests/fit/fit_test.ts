@@ -1,8 +1,7 @@
 // Held to figures that the models' makers and vLLM have published.
 import { assert, assertEquals } from "@std/assert";
 import { engineMemory } from "../../src/fit/engine_memory.ts";
-import { judgeFit } from "../../src/fit/judge_fit.ts";
-import { kvCacheBytes } from "../../src/fit/kv_cache_bytes.ts";
+import { judgeFit, kvCacheBytes } from "../../src/fit/judge_fit.ts";
 import { loadedBytes } from "../../src/fit/loaded_bytes.ts";
 import { modelShape } from "../../src/fit/model_shape.ts";
 import type { ConfigValue } from "../../src/values/value.ts";

@@ -5,9 +5,8 @@ import type { ModelPlace } from "../../cache/types.ts";
 import type { Config } from "../../config/config.ts";
 import type { GpuInventory } from "../../gpu/types.ts";
 import { kernelFiles } from "../../os/kernel_files.ts";
-import { filesInCache, memoryFit, unsafeOf } from "../../serve/memory_fit.ts";
-import { missingInWords, resolveServing } from "../../serve/model_place.ts";
-import { wantedModel } from "../../serve/named_model.ts";
+import { filesInCache, filesListed, memoryFit, unsafeOf } from "../../serve/memory_fit.ts";
+import { missingInWords, resolveServing, wantedModel } from "../../serve/served_model.ts";
 import { servingEngine } from "../../serve/serving_engine.ts";
 import { chooseServing, type ServingChoice } from "../../serve/serving_plan.ts";
 import { type Manifest, totalBytes } from "../../sources/manifest.ts";
@@ -147,11 +146,7 @@ async function checkModel(
   place: ModelPlace,
   manifest: Manifest | null,
 ): Promise<Check[]> {
-  const files = await filesInCache(place) ?? (manifest === null ? null : {
-    sizes: new Map<string, number>(manifest.files.map((file) => [file.path, file.size])),
-    config: null,
-    from: manifest.source,
-  });
+  const files = await filesInCache(place) ?? (manifest === null ? null : filesListed(manifest));
   if (files === null) return [];
   const [unsafe, fit] = [unsafeOf(files), memoryFit(gpus, args, files)];
   const trust = "use a safetensors model without custom code; AIM_REFUSE_UNSAFE=true refuses others";

@@ -7,8 +7,7 @@ import { inCache } from "../../download/in_cache.ts";
 import type { GpuInventory } from "../../gpu/types.ts";
 import { log } from "../../log/logger.ts";
 import type { Profile } from "../../profiles/types.ts";
-import { memoryFit } from "../../serve/memory_fit.ts";
-import type { Manifest } from "../../sources/manifest.ts";
+import { filesListed, warnOfMemory } from "../../serve/memory_fit.ts";
 import { parseModelRef, revisionIn } from "../../sources/model_ref.ts";
 import { modelsOfProfiles, profileModel } from "../../serve/select_profile_for.ts";
 import type { DownloadReport } from "../../download/download_report.ts";
@@ -137,7 +136,10 @@ async function download(context: Context, wanted: Wanted, position: string): Pro
       ...options,
       revision,
       onEvent: progress.onEvent,
-      onListed: (manifest) => warnOfMemory(prepared, wanted.profile, manifest),
+      onListed(manifest) {
+        if (prepared === null || wanted.profile === null) return;
+        warnOfMemory(prepared, wanted.profile.engineArgs, filesListed(manifest));
+      },
     });
     progress.finish(report);
     return { ...report, model: placement.name };
@@ -204,12 +206,4 @@ async function suggest({ config }: Context, name: string): Promise<void> {
   throw new AimError("not-found", `${name} is not in the cache, and HF_HUB_OFFLINE (--offline) is on`, {
     hint: `the cache has ${near}: did you mean that?`,
   });
-}
-
-/** The model's configuration is not downloaded yet, so only the weights are compared with the GPUs. */
-function warnOfMemory(gpus: GpuInventory | null, profile: Profile | null, { files, source }: Manifest): void {
-  if (gpus === null || profile === null) return;
-  const sizes = new Map<string, number>(files.map((file) => [file.path, file.size]));
-  const fit = memoryFit(gpus, profile.engineArgs, { sizes, config: null, from: source });
-  if (fit !== null && fit.state !== "fits") log.warn(fit.summary);
 }

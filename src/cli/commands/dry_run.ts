@@ -1,6 +1,6 @@
 import type { GpuInventory } from "../../gpu/types.ts";
 import { chooseServing, planServing } from "../../serve/serving_plan.ts";
-import { resolveServing } from "../../serve/model_place.ts";
+import { resolveServing } from "../../serve/served_model.ts";
 import { servingEngine } from "../../serve/serving_engine.ts";
 import { log } from "../../log/logger.ts";
 import { noGpu } from "../../serve/select_profile_for.ts";

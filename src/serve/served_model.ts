@@ -1,0 +1,123 @@
+import { cachePaths } from "../cache/cache_paths.ts";
+import { remedyInWords } from "../cache/judge/remedy_in_words.ts";
+import { lookLocal, resolveModel } from "../cache/resolve_model.ts";
+import type { ModelPlace } from "../cache/types.ts";
+import { log } from "../log/logger.ts";
+import { type ModelRef, parseModelRef, quantisationIn, revisionIn, uriOf } from "../sources/model_ref.ts";
+import type { Config } from "../config/config.ts";
+import { requireModel } from "../config/require_model.ts";
+import { AimError } from "../errors/aim_error.ts";
+import { localNameOf } from "../sources/local_name.ts";
+
+/** The model that a configuration asks for, before a profile is chosen. */
+export interface WantedModel {
+  /**
+   * Names the folder of profiles: `org/model`; `null` if the model is an S3 URI or a path, and only general
+   * profiles are candidates.
+   */
+  readonly profileSet: string | null;
+  /** What `AIM_MODEL_ID` names; `null` if `AIM_ID` is set instead. */
+  readonly ref: ModelRef | null;
+}
+
+/** The model that is to be loaded. */
+export interface NamedModel {
+  readonly ref: ModelRef;
+  /** The name it has in the cache, and that clients use. */
+  readonly name: string;
+  /** `hf://org/model[:QUANTISATION]`, `s3://bucket/prefix`, or the path. */
+  readonly uri: string;
+}
+
+/**
+ * Reads `AIM_ID` or `AIM_MODEL_ID`.
+ *
+ * @throws {AimError} `usage` if both, neither, or no name of a model is set.
+ */
+export function wantedModel(config: Config): WantedModel {
+  const wanted = requireModel(config);
+  const ref = parseModelRef(wanted.model);
+  if (wanted.setting === "modelId") return { profileSet: ref.kind === "hub" ? ref.id : null, ref };
+  if (ref.kind === "hub" && ref.revision === null) return { profileSet: ref.id, ref: null };
+  throw new AimError("usage", `AIM_ID is "${wanted.model}"`, {
+    hint: "use org/model; another source or revision goes in AIM_MODEL_ID instead of AIM_ID",
+  });
+}
+
+/**
+ * The model to load: what the profile names, else `AIM_MODEL_ID`, else `AIM_ID`. A revision in `AIM_MODEL_ID`
+ * belongs to the model that it names, not to another one that the profile names.
+ *
+ * @param profileModel The profile's `model_id`.
+ * @throws {AimError} `usage` if its name does not stay in the cache.
+ */
+export function modelToLoad(config: Config, wanted: WantedModel, profileModel: string | null): NamedModel {
+  const own = wanted.ref ?? parseModelRef(config.aimId ?? "");
+  return profileModel === null || own.kind !== "hub" || own.id === profileModel
+    ? namedModel(own, config.modelName)
+    : namedModel(parseModelRef(profileModel), null);
+}
+
+/**
+ * A reference with its local name.
+ *
+ * @param modelName `--model-name`, for S3 sources only.
+ * @throws {AimError} `usage`.
+ */
+export function namedModel(ref: ModelRef, modelName: string | null): NamedModel {
+  const quantisation = quantisationIn(ref);
+  const uri = `${uriOf(ref)}${quantisation === undefined ? "" : `:${quantisation}`}`;
+  return { ref, name: localNameOf(ref, { modelName }), uri };
+}
+
+/** Looks the chosen model up in the caches. */
+export async function resolveServing(
+  config: Config,
+  { model: { ref, name } }: { readonly model: NamedModel },
+): Promise<ModelPlace> {
+  const revision = revisionIn(ref) ?? undefined;
+  const quantisation = quantisationIn(ref);
+  const place = ref.kind === "path"
+    ? await resolvePath(ref.path, name)
+    : await resolveModel({ paths: cachePaths(config), name, revision, quantisation });
+  for (const { layout, path, state, reason } of place.looked) {
+    log.debug(`place ${path}`, { layout, state, reason });
+  }
+  return place;
+}
+
+/** A path is served as it is; its faults are only warnings. Its links may point anywhere. */
+async function resolvePath(path: string, name: string): Promise<ModelPlace> {
+  let info: Deno.FileInfo;
+  try {
+    info = await Deno.stat(path);
+  } catch (cause) {
+    throw new AimError("not-found", `AIM_MODEL_ID is ${path}, and there is no such file or directory`, {
+      hint: "check the path and that its volume is mounted",
+      cause,
+    });
+  }
+  const judged = info.isDirectory ? await lookLocal(path, undefined, ["/"]) : null;
+  const isWhole = judged === null || judged.state === "complete";
+  if (!isWhole) log.warn(`${path} is served as it is, but ${judged.reason}`);
+  const reason = isWhole ? "a path is served as it is" : `a path is served as it is, but ${judged.reason}`;
+  return { kind: "path", path, name, looked: [{ layout: "path", path, state: "complete", reason }] };
+}
+
+/** The path that an engine is given: a directory, or a GGUF file. */
+export function fileOf({ path, gguf }: Extract<ModelPlace, { kind: "path" }>): string {
+  return gguf === undefined ? path : `${path}/${gguf}`;
+}
+
+/** Text about why a model is missing: every place, and what is missing there. */
+export function missingInWords(place: ModelPlace): string {
+  return place.looked.map(({ path, reason }) => `${path}: ${reason}`).join("; ");
+}
+
+/**
+ * What fixes the first place with a part of the model; `null` if there is none. @param name `org/model`.
+ */
+export function remedyFor(place: ModelPlace, name: string): string | null {
+  const remedy = place.looked.find((one) => one.remedy !== undefined)?.remedy;
+  return remedy === undefined ? null : remedyInWords(remedy, name);
+}
