@@ -1,5 +1,5 @@
 import type { Permissions } from "../os/revoke_permissions.ts";
-import type { Command, FlagSpec, Positional } from "./command.ts";
+import type { Command, CommandContext, FlagSpec, Positional } from "./command.ts";
 
 /** A command as it is written down. */
 type Definition<Prepared> =
@@ -58,4 +58,14 @@ export function choiceFlag(usage: string, help: string, choices: readonly [strin
 /** `--format` of a command that prints a page or JSON. */
 export function formatFlag(...formats: readonly [string, ...string[]]): FlagSpec {
   return choiceFlag("--format FORMAT", "how the result is printed", formats);
+}
+
+/** The value of a string flag; `undefined` if it was not given. */
+export function text(value: CommandContext["flags"][string]): string | undefined {
+  return typeof value === "string" ? value : undefined;
+}
+
+/** The values of a list flag. */
+export function listed(value: CommandContext["flags"][string]): readonly string[] {
+  return Array.isArray(value) ? value : [];
 }

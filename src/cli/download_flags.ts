@@ -6,7 +6,7 @@ import { transferSettings } from "../download/transfer_settings.ts";
 import { AimError } from "../errors/aim_error.ts";
 import type { CommandContext, FlagSpec } from "./command.ts";
 import { PROGRESS_MODES } from "./progress.ts";
-import { choiceFlag, flag, formatFlag } from "./define.ts";
+import { choiceFlag, flag, formatFlag, listed, text } from "./define.ts";
 
 /** Settings of every command that downloads. */
 export const DOWNLOAD_SETTINGS = [
@@ -70,18 +70,8 @@ export function revisionOf(flag: string | undefined, pinned: string | null): str
   return flag ?? pinned ?? undefined;
 }
 
-/** The value of a string flag; `undefined` if it was not given. */
-export function text(value: CommandContext["flags"][string]): string | undefined {
-  return typeof value === "string" ? value : undefined;
-}
-
 /** Which files are wanted: `--include` and `--exclude`, else the operator's variables. */
 export function operatorFilters({ flags, env }: Pick<CommandContext, "flags" | "env">): Globs {
   const [include, exclude] = [listed(flags.include), listed(flags.exclude)];
   return include.length + exclude.length > 0 ? { include, exclude } : operatorGlobs(env);
-}
-
-/** The values of a list flag. */
-export function listed(value: CommandContext["flags"][string]): readonly string[] {
-  return Array.isArray(value) ? value : [];
 }

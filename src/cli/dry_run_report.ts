@@ -1,10 +1,89 @@
+import { cachePaths, downloadFolder } from "../cache/cache_paths.ts";
+import { pathOfPlace } from "../cache/path_of_place.ts";
+import type { Config } from "../config/config.ts";
 import { renderBashScript, shellWord } from "../engine/bash_script.ts";
+import type { GpuInventory } from "../gpu/types.ts";
 import { profileValue } from "../profiles/profile_content.ts";
+import { type MemoryFit, memoryFit, unsafeOf } from "../serve/memory_fit.ts";
+import { missingInWords } from "../serve/served_model.ts";
+import type { ModelSize } from "../serve/model_size.ts";
+import type { ServingPlan } from "../serve/serving_plan.ts";
 import { type ConfigValue, numberLiteral } from "../values/value.ts";
 import { jsonValue } from "../values/write_json.ts";
 import { writeYaml } from "../values/write_yaml.ts";
-import type { Explanation } from "./explain_plan.ts";
-import type { ServingPlan } from "../serve/serving_plan.ts";
+import { count, formatBytes } from "./format.ts";
+import { type Room, roomFor } from "./room_for.ts";
+
+/** Explains a plan in words and numbers. */
+export interface Explanation {
+  readonly selectedBecause: string;
+  /** The next best profiles, at most two, each with what it lacks. */
+  readonly runnersUp: readonly { readonly profileId: string; readonly reason: string }[];
+  /** Where the model is, or every place where it is missing. */
+  readonly found: string;
+  /** What serving would download; `null` if the model is in the cache. */
+  readonly download:
+    | { readonly summary: string; readonly bytes: number | null; readonly from: string; readonly to: string }
+    | null;
+  /** `null` if neither the cache nor the source can say. */
+  readonly modelBytes: number | null;
+  /** The model's size against the memory of the GPUs; `null` if either is unknown. */
+  readonly memory: MemoryFit | null;
+  /** Files of the model that can run its publisher's code; `null` if there are none, or its files are unknown. */
+  readonly unsafe: string | null;
+  /** Room for the download; `null` if there is none, or the file system does not report its free space. */
+  readonly disk: Room | null;
+}
+
+export async function explainPlan(
+  config: Config,
+  plan: ServingPlan,
+  size: ModelSize,
+  gpus: GpuInventory,
+): Promise<Explanation> {
+  const { place, model } = plan;
+  const { bytes } = size;
+  const shared = {
+    ...selection(config, plan),
+    modelBytes: bytes,
+    memory: size.bytes === null ? null : memoryFit(gpus, plan.args, size.files),
+    unsafe: size.bytes === null ? null : unsafeOf(size.files),
+  };
+  if (place.kind !== "missing") {
+    const found = `found in ${pathOfPlace(place)}${bytes === null ? "" : ` (${formatBytes(bytes)})`}`;
+    return { ...shared, found, download: null, disk: null };
+  }
+  const to = downloadFolder(cachePaths(config), model);
+  const what = size.bytes === null
+    ? `${model.uri} to ${to} (size unknown: ${size.unknownBecause})`
+    : `${formatBytes(size.bytes)} in ${count(size.files.sizes.size, "file")} from ${model.uri} to ${to}`;
+  const summary = config.offline
+    ? "none: HF_HUB_OFFLINE is on, so serve would fail with exit 5"
+    : `serve would first download ${what}`;
+  return {
+    ...shared,
+    found: `${model.uri} is not in the cache (${missingInWords(place)})`,
+    download: { summary, bytes, from: model.uri, to },
+    disk: bytes === null ? null : await roomFor(to, bytes),
+  };
+}
+
+function selection(
+  { profileId }: Config,
+  { judged, profile, guessed }: ServingPlan,
+): Pick<Explanation, "selectedBecause" | "runnersUp"> {
+  const own = judged.find((one) => one.profile.id === profile.id);
+  const because = profileId === null ? own?.reason ?? "selected" : "named by AIM_PROFILE_ID";
+  const runnersUp = judged.filter((one) => one !== own).slice(0, 2).map((one) => ({
+    profileId: one.profile.id,
+    reason: one.state !== "compatible"
+      ? one.mismatches.map((mismatch) => mismatch.reason).join(", and ")
+      : one.manualOnly
+      ? "fits, but is used only when AIM_PROFILE_ID names it"
+      : `fits too, but ranks lower: ${one.reason}`,
+  }));
+  return { selectedBecause: guessed ? "a guess, since no GPU is known" : because, runnersUp };
+}
 
 /**
  * The output of `dry-run --format json`: an array of one object, like AMD's runtime. AMD's AIM Engine operator reads
@@ -28,15 +107,12 @@ export function dryRunJson(plan: ServingPlan, explanation: Explanation): string 
  */
 export function dryRunText(plan: ServingPlan, explanation: Explanation, runnable: boolean): string {
   const entries = writeYaml(amdsKeys(plan, explanation)).trimEnd().split("\n");
-  const rest = runnable
+  const words = plan.shown.argv.map((word) => shellWord(word)).join(" ").replaceAll("\n", "\\n");
+  const script = runnable
     ? ["script: |", ...dryRunScript(plan).trimEnd().split("\n").map((line) => `  ${line}`)]
-    : [
-      `# not runnable here: ${
-        plan.shown.argv.map((word) => shellWord(word)).join(" ").replaceAll("\n", "\\n")
-      }`,
-    ];
-  const list = [...entries, ...rest].map((line, at) => `${at === 0 ? "- " : "  "}${line}`);
-  return `${[...remarks(plan, explanation).map((line) => `# ${line}`), ...list].join("\n")}\n`;
+    : [`# not runnable here: ${words}`];
+  const list = [...entries, ...script].map((line, at) => `${at === 0 ? "- " : "  "}${line}`);
+  return `${[...remarks(plan, explanation), ...list].join("\n")}\n`;
 }
 
 /** The script alone. */
@@ -51,36 +127,35 @@ export function withSecrets(plan: ServingPlan): ServingPlan {
 }
 
 /** AMD's keys in its order, without the script. */
-function amdsKeys(plan: ServingPlan, explanation: Explanation): ReadonlyMap<string, ConfigValue> {
-  const { path } = plan.profile;
-  const { modelBytes } = explanation;
+function amdsKeys(
+  { profile: { path }, model, shown }: ServingPlan,
+  { modelBytes }: Explanation,
+): ReadonlyMap<string, ConfigValue> {
   const gib = modelBytes === null ? null : numberLiteral(Math.round(modelBytes / 2 ** 30 * 100) / 100);
   return new Map<string, ConfigValue>([
     ["filename", path.slice(path.lastIndexOf("/") + 1)],
     ["path", path],
-    ["profile", profileValue(plan.shown.profile)],
+    ["profile", profileValue(shown.profile)],
     ["models", [
-      new Map<string, ConfigValue>([
-        ["name", plan.model.name],
-        ["source", plan.model.uri],
-        ["size_gb", gib],
-      ]),
+      new Map<string, ConfigValue>([["name", model.name], ["source", model.uri], ["size_gb", gib]]),
     ]],
   ]);
 }
 
-function remarks(plan: ServingPlan, explanation: Explanation): string[] {
+function remarks({ profile }: ServingPlan, explanation: Explanation): string[] {
   const { selectedBecause, runnersUp, found, download, memory, unsafe, disk } = explanation;
-  const labelled = (label: string, text: string) => `${label.padEnd(10)}${text.replaceAll(/\s*\n\s*/g, " ")}`;
-  return [
-    labelled("profile", `${plan.profile.id}: ${selectedBecause}`),
+  const rows: readonly (readonly [string, string | null | undefined])[] = [
+    ["profile", `${profile.id}: ${selectedBecause}`],
     ...runnersUp.map(({ profileId, reason }, at) =>
-      labelled(at === 0 ? "next" : "", `${profileId}: ${reason}`)
+      [at === 0 ? "next" : "", `${profileId}: ${reason}`] as const
     ),
-    labelled("model", found),
-    ...(memory === null ? [] : [labelled("memory", memory.summary)]),
-    ...(unsafe === null ? [] : [labelled("trust", unsafe)]),
-    ...(download === null ? [] : [labelled("download", download.summary)]),
-    ...(disk === null ? [] : [labelled("disk", disk.summary)]),
+    ["model", found],
+    ["memory", memory?.summary],
+    ["trust", unsafe],
+    ["download", download?.summary],
+    ["disk", disk?.summary],
   ];
+  return rows.flatMap(([label, text]) =>
+    text ? [`# ${label.padEnd(10)}${text.replaceAll(/\s*\n\s*/g, " ")}`] : []
+  );
 }

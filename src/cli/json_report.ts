@@ -9,6 +9,6 @@ export function jsonReport(value: object): string {
 }
 
 /** A download as JSON shows it: the unit of time is part of the key. */
-export function downloadJson({ elapsed, ...report }: DownloadReport & { readonly model: string }) {
+export function downloadJson({ elapsed, ...report }: DownloadReport) {
   return { ...report, elapsedMs: Math.round(elapsed) };
 }

@@ -6,16 +6,10 @@ import type { Command, CommandContext } from "./command.ts";
 import { type KnownFlag, knownFlags, specsOf } from "./known_flags.ts";
 
 /** A parsed command line, without the command's own words. */
-export interface ParsedFlags {
+export interface ParsedFlags extends Pick<CommandContext, "flags" | "quiet" | "engineWords"> {
   /** Texts of settings that flags give. */
   readonly settings: Readonly<Partial<Record<SettingName, string>>>;
-  /** Values of the command's own flags. */
-  readonly flags: CommandContext["flags"];
   readonly positionals: readonly string[];
-  /** `-q`. */
-  readonly quiet: boolean;
-  /** The words after `--`, if they go to the engine. */
-  readonly engineWords: readonly string[];
 }
 
 /** The part of a command that parsing needs. */
@@ -50,17 +44,13 @@ export function parseFlags(command: Syntax, argv: readonly string[]): ParsedFlag
     const typed = equals === -1 ? word : word.slice(0, equals);
     const { flag, negated } = lookUp(typed, known, command);
     let value = equals === -1 ? (typed === "--json" ? "json" : null) : word.slice(equals + 1);
-    if (flag.type === "boolean") {
-      const next = argv[at + 1];
-      if (
-        value === null && !negated && flag.setting !== null && next !== undefined &&
-        parseBoolean(next) !== undefined
-      ) {
+    if (flag.type !== "boolean") value ??= nextValue(typed, argv[++at]);
+    else {
+      const next = argv[at + 1] ?? "";
+      if (value === null && !negated && flag.setting !== null && parseBoolean(next) !== undefined) {
         [value, at] = [next, at + 1];
       }
       value = booleanText(typed, value, negated, flag);
-    } else if (value === null) {
-      value = nextValue(typed, argv[++at]);
     }
     if (flag.setting === null && flag.choices !== undefined && !flag.choices.includes(value)) {
       throw badChoice(typed, value, flag.choices);
@@ -71,10 +61,9 @@ export function parseFlags(command: Syntax, argv: readonly string[]): ParsedFlag
     }
     given.set(flag, [...before ?? [], value]);
   }
-  const { quiet, flags, settings } = collect(command, given);
-  const { given: modelGiven, ...named } = modelOf(command, positionals, flags, settings);
-  checkPositionals(command, positionals, modelGiven);
-  return { positionals, ...named, quiet, engineWords };
+  const parsed = withModel(command, { positionals, engineWords, ...collect(command, given) });
+  checkPositionals(command, parsed);
+  return parsed;
 }
 
 function lookUp(
@@ -86,22 +75,21 @@ function lookUp(
   if (flag !== undefined) return { flag, negated: false };
   const positive = typed.startsWith("--no-") ? known.get(`--${typed.slice(5)}`) : undefined;
   if (positive?.type === "boolean") return { flag: positive, negated: true };
-  const near = typed.startsWith("--")
-    ? nearest(typed.slice(2), [...known.keys()].map((k) => k.replace(/^--/, "")))
-    : null;
-  const elsewhere = Object.values<Setting>(SETTINGS).find((s) => s.flag !== null && `--${s.flag}` === typed);
-  if (elsewhere !== undefined) {
-    throw new AimError("usage", `aim ${command.name} takes no ${typed}`, {
-      hint: `see aim help ${command.name}`,
-    });
+  if (Object.values<Setting>(SETTINGS).some((setting) => `--${setting.flag}` === typed)) {
+    throw unexpected(command, `aim ${command.name} takes no ${typed}`);
   }
+  const names = [...known.keys()].flatMap((name) => name.startsWith("--") ? [name.slice(2)] : []);
+  const near = typed.startsWith("--") ? nearest(typed.slice(2), names) : null;
+  if (near === null && !command.takesEngineWords) throw unexpected(command, `unknown flag ${typed}`);
   throw new AimError("usage", `unknown flag ${typed}`, {
-    hint: near !== null && known.has(`--${near}`)
-      ? `did you mean --${near}?`
-      : command.takesEngineWords
+    hint: near === null
       ? `the engine's own arguments go after --, as: aim ${command.name} org/model -- ${typed}`
-      : `see aim help ${command.name}`,
+      : `did you mean --${near}?`,
   });
+}
+
+function unexpected({ name }: Syntax, message: string): AimError {
+  return new AimError("usage", message, { hint: `see aim help ${name}` });
 }
 
 function booleanText(typed: string, value: string | null, negated: boolean, flag: KnownFlag): string {
@@ -128,66 +116,42 @@ function nextValue(typed: string, next: string | undefined): string {
  *
  * @throws {AimError} `usage` if two of them differ.
  */
-function modelOf(
-  { name, model }: Syntax,
-  positionals: readonly string[],
-  flags: ParsedFlags["flags"],
-  settings: ParsedFlags["settings"],
-): Pick<ParsedFlags, "flags" | "settings"> & { readonly given: boolean } {
-  if (model === undefined) return { flags, settings, given: false };
+function withModel({ name, model }: Syntax, parsed: ParsedFlags): ParsedFlags {
+  if (model === undefined) return parsed;
+  const { flags, settings, positionals } = parsed;
   const id = typeof flags["model-id"] === "string" ? flags["model-id"] : undefined;
   // `fetch MODEL DEST` is also `fetch --model-id MODEL DEST`.
-  const positional = id !== undefined && positionals.length < 2 && name === "fetch"
-    ? undefined
-    : positionals[0];
+  const isDest = name === "fetch" && id !== undefined && positionals.length < 2;
+  const positional = isDest ? undefined : positionals[0];
   const said = [["MODEL", positional], ["--model-id", id], ["--model", settings.modelId]] as const;
-  const [first, other] = said.flatMap(([how, what]) => what === undefined ? [] : [{ how, what }])
-    .filter(({ what }, at, all) => all.findIndex((one) => one.what === what) === at);
-  if (first !== undefined && other !== undefined) throw twoModels(model, first, other);
-  const text = first?.what;
-  if (text === undefined) return { flags, settings, given: false };
-  if (model === "served") return { flags, settings: { ...settings, modelId: text }, given: true };
-  const exact = positional ?? id;
-  return { flags: { ...flags, "model-id": exact }, settings, given: exact !== undefined };
-}
-
-interface NamedOnce {
-  readonly how: "MODEL" | "--model-id" | "--model";
-  readonly what: string;
-}
-
-function twoModels(model: "served" | "source", first: NamedOnce, other: NamedOnce): AimError {
-  const [one, two] = [first, other].map(({ how, what }) => {
-    const does = how === "--model" ? "downloads what the profile for it loads" : "downloads exactly that";
-    return `${how} ${JSON.stringify(what)}${model === "served" ? "" : ` ${does}`}`;
-  });
-  return new AimError("usage", `two models are named: ${one}, ${two}`, { hint: "name one of them" });
-}
-
-function checkPositionals(command: Syntax, given: readonly string[], modelGiven: boolean): void {
-  const specs = command.positionals;
-  const missing = modelGiven ? undefined : specs.filter((s) => s.required)[given.length];
-  if (missing !== undefined) {
-    throw new AimError("usage", `aim ${command.name} needs ${missing.name}`, {
-      hint: `see aim help ${command.name}`,
+  const named = said.flatMap(([how, what]) => what === undefined ? [] : [{ how, what }]);
+  const text = named[0]?.what;
+  const other = named.find(({ what }) => what !== text);
+  if (other !== undefined) {
+    const [one, two] = [...named.slice(0, 1), other].map(({ how, what }) => {
+      const does = how === "--model" ? "downloads what the profile for it loads" : "downloads exactly that";
+      return `${how} ${JSON.stringify(what)}${model === "served" ? "" : ` ${does}`}`;
     });
+    throw new AimError("usage", `two models are named: ${one}, ${two}`, { hint: "name one of them" });
   }
+  if (model === "source") return { ...parsed, flags: { ...flags, "model-id": positional ?? id } };
+  return text === undefined ? parsed : { ...parsed, settings: { ...settings, modelId: text } };
+}
+
+function checkPositionals(command: Syntax, { positionals: given, flags, settings }: ParsedFlags): void {
+  const { positionals: specs, model } = command;
+  const hasModel = (model === "served" && settings.modelId !== undefined) ||
+    (model === "source" && flags["model-id"] !== undefined);
+  const missing = hasModel ? undefined : specs.filter((s) => s.required)[given.length];
+  if (missing !== undefined) throw unexpected(command, `aim ${command.name} needs ${missing.name}`);
   const extra = specs.some((s) => s.many) ? undefined : given[specs.length];
-  if (extra !== undefined) {
-    throw new AimError("usage", `unexpected argument ${JSON.stringify(extra)}`, {
-      hint: `see aim help ${command.name}`,
-    });
-  }
+  if (extra !== undefined) throw unexpected(command, `unexpected argument ${JSON.stringify(extra)}`);
   for (const [at, { name, choices }] of specs.entries()) {
     const word = given[at];
-    if (word !== undefined && choices !== undefined && !choices.includes(word)) {
-      throw badChoice(name, word, choices);
-    }
+    if (word !== undefined && choices?.includes(word) === false) throw badChoice(name, word, choices);
   }
   // A shell may complete an empty word.
-  if (given.includes("") && command.name !== "__complete") {
-    throw new AimError("usage", "an argument is empty", { hint: `see aim help ${command.name}` });
-  }
+  if (given.includes("") && command.name !== "__complete") throw unexpected(command, "an argument is empty");
 }
 
 function collect(
@@ -195,7 +159,7 @@ function collect(
   given: ReadonlyMap<KnownFlag, readonly string[]>,
 ): Pick<ParsedFlags, "flags" | "settings" | "quiet"> {
   const settings: Partial<Record<SettingName, string>> = {};
-  const flags: Record<string, string | boolean | readonly string[] | undefined> = {};
+  const flags: Record<string, CommandContext["flags"][string]> = {};
   for (const { name, type, default: text } of specsOf(command)) {
     flags[name] = type === "boolean" ? false : type === "list" ? [] : text;
   }

@@ -401,6 +401,7 @@ function report(
   return {
     source: manifest.source,
     commit: published.commit,
+    model: placement.name,
     layout: placement.layout,
     path: published.path,
     files: manifest.files.length,

@@ -5,6 +5,8 @@ export interface DownloadReport {
   /** Canonical URI of the source. */
   readonly source: string;
   readonly commit: string | null;
+  /** The local name, `org/model`. */
+  readonly model: string;
   readonly layout: Placement["layout"];
   /** The model directory, or the snapshot. */
   readonly path: string;

@@ -22,6 +22,7 @@ export async function inCache(
   }
   return {
     ...found,
+    model: placement.name,
     layout: placement.layout,
     bytesMoved: 0,
     bytesPresent: found.bytes,

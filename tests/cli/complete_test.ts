@@ -18,26 +18,28 @@ const command = (name: string, more: Partial<Command>): Command => ({
 const COMMANDS: readonly Command[] = [
   command("serve", { settings: ["modelId", "precision", "profileId", "offline"] }),
   command("resolve", {
-    positionals: [{ name: "[MODEL]", required: false }],
+    positionals: [{ name: "MODEL", required: false }],
     flags: [{ name: "format", short: "f", type: "string", choices: ["text", "json"], help: "how it looks" }],
   }),
   command("cache list", {}),
-  command("cache verify", { positionals: [{ name: "[MODEL]", required: false, many: true }] }),
+  command("cache verify", { positionals: [{ name: "MODEL", required: false, many: true }] }),
   command("profiles validate", { positionals: [{ name: "PATH", required: true, many: true }] }),
   command("help", {}),
 ];
 
 /** What is offered for a line; the last word is begun, or empty after a space. */
 async function offered(line: string): Promise<string[]> {
-  const { candidates, paths } = await complete(line.split(" "), {
-    commandNames: COMMANDS.map((c) => c.name),
-    loadCommand: (name) => Promise.resolve(COMMANDS.find((c) => c.name === name) ?? null),
+  const lines = await complete(line.split(" "), {
+    commands: {
+      names: () => COMMANDS.map((c) => c.name),
+      load: (name) => Promise.resolve(COMMANDS.find((c) => c.name === name) ?? null),
+    },
     topics: ["environment"],
     profileIds: () =>
       Promise.resolve(["vllm-mi300x-fp8-tp1-latency", "general/vllm-mi300x-fp16-tp1-latency"]),
     cachedModels: () => Promise.resolve(["org/a", "org/b"]),
   });
-  return [...candidates.map((c) => c.word), ...(paths === "files" ? [":files"] : [])];
+  return lines.map((line) => line.replace(/\t.*/, ""));
 }
 
 Deno.test("commands, their second words, flags, values, profile ids, cached models and paths are offered", async () => {

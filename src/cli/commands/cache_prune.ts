@@ -5,11 +5,10 @@ import { parseSize } from "../../config/parse_setting.ts";
 import { AimError } from "../../errors/aim_error.ts";
 import { log } from "../../log/logger.ts";
 import { confirmRemoval, REMOVAL_FLAGS } from "../confirm_removal.ts";
-import { text } from "../download_flags.ts";
 import { parseAge } from "../list_filter.ts";
 import { existingCaches, folderInWords } from "../pick_models.ts";
 import { serverOf, type ServingProcess, servingProcesses } from "../served_models.ts";
-import { command, flag } from "../define.ts";
+import { command, flag, text } from "../define.ts";
 
 export const cachePrune = command<readonly ServingProcess[]>({
   usage: "cache prune",

@@ -3,8 +3,8 @@ import { namesInCache } from "../../cache/names_in_cache.ts";
 import { resolveConfig } from "../../config/resolve_config.ts";
 import { type SettingName, SETTINGS } from "../../config/settings.ts";
 import { loadProfiles } from "../../profiles/load_profiles.ts";
-import { complete } from "../complete.ts";
 import type { CommandContext } from "../command.ts";
+import { complete } from "../complete.ts";
 import { command } from "../define.ts";
 import { TOPIC_NAMES } from "../help_topics.ts";
 
@@ -12,16 +12,20 @@ import { TOPIC_NAMES } from "../help_topics.ts";
 export const completeWords = command({
   usage: "__complete [WORD...]",
   summary: "list possible next words; for completion scripts",
-  async run(context) {
-    const { candidates, paths } = await complete(context.args, {
-      commandNames: context.commands.names(),
-      loadCommand: (name) => context.commands.load(name),
+  async run({ args, env, commands, print }) {
+    const lines = await complete(args, {
+      commands,
       topics: TOPIC_NAMES,
-      profileIds: () => quietly(() => profileIds(context)),
-      cachedModels: () => quietly(() => cachedModels(context)),
+      profileIds: () =>
+        quietly(async () => {
+          const { profilePath, embeddedProfiles, aimId, modelId } = configOfWords(args, env);
+          const model = aimId ?? modelId;
+          const { profiles } = await loadProfiles({ profilePath, embedded: embeddedProfiles, model });
+          return profiles.map((profile) => profile.id).sort();
+        }),
+      cachedModels: () => quietly(() => namesInCache(cachePaths(configOfWords(args, env)))),
     });
-    for (const { word, help } of candidates) context.print(help === "" ? `${word}\n` : `${word}\t${help}\n`);
-    if (paths === "files") context.print(":files\n");
+    for (const line of lines) print(`${line}\n`);
   },
 });
 
@@ -34,31 +38,14 @@ async function quietly(list: () => Promise<readonly string[]>): Promise<readonly
   }
 }
 
-async function profileIds(context: CommandContext): Promise<readonly string[]> {
-  const config = configOfWords(context);
-  const { profiles } = await loadProfiles({
-    profilePath: config.profilePath,
-    embedded: config.embeddedProfiles,
-    model: config.aimId ?? config.modelId,
-  });
-  return profiles.map((p) => p.id).sort();
-}
-
-async function cachedModels(context: CommandContext): Promise<readonly string[]> {
-  return await namesInCache(cachePaths(configOfWords(context)));
-}
-
 /** The configuration with the flags typed so far. */
-function configOfWords({ args, env }: CommandContext) {
+function configOfWords(args: readonly string[], env: CommandContext["env"]) {
+  const typed = args.slice(0, -1).flatMap((word) => word.startsWith("--") ? word.split(/=(.*)/s, 2) : [word]);
   const flags: Partial<Record<SettingName, string>> = {};
-  const typed = args.slice(0, -1);
   for (const name of Object.keys(SETTINGS) as SettingName[]) {
-    const flag = `--${SETTINGS[name].flag}`;
-    const at = typed.indexOf(flag);
-    const value = at === -1
-      ? typed.find((w) => w.startsWith(`${flag}=`))?.slice(flag.length + 1)
-      : typed[at + 1];
-    if (SETTINGS[name].flag !== null && value !== undefined && value !== "") flags[name] = value;
+    const at = typed.indexOf(`--${SETTINGS[name].flag}`);
+    const value = at === -1 ? undefined : typed[at + 1];
+    if (value) flags[name] = value;
   }
   return resolveConfig({ flags, env, cwd: Deno.cwd() });
 }

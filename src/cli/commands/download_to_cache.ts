@@ -1,26 +1,28 @@
 import { cachePaths } from "../../cache/cache_paths.ts";
 import { lstatOrNull } from "../../cache/files.ts";
 import { nearestInCache } from "../../cache/names_in_cache.ts";
-import { AimError } from "../../errors/aim_error.ts";
-import { type CachePlace, downloadInto, placementOf } from "../../download/download_into.ts";
+import type { Placement } from "../../cache/types.ts";
+import { downloadInto, placementOf } from "../../download/download_into.ts";
+import type { DownloadOptions } from "../../download/download_model.ts";
+import type { DownloadReport } from "../../download/download_report.ts";
 import { inCache } from "../../download/in_cache.ts";
+import { AimError } from "../../errors/aim_error.ts";
 import type { GpuInventory } from "../../gpu/types.ts";
 import { log } from "../../log/logger.ts";
 import type { Profile } from "../../profiles/types.ts";
 import { filesListed, warnOfMemory } from "../../serve/memory_fit.ts";
-import { parseModelRef, revisionIn } from "../../sources/model_ref.ts";
 import { modelsOfProfiles, profileModel } from "../../serve/select_profile_for.ts";
-import type { DownloadReport } from "../../download/download_report.ts";
+import { type ModelRef, parseModelRef, revisionIn } from "../../sources/model_ref.ts";
 import type { CommandContext } from "../command.ts";
+import { command, flag, text } from "../define.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
-import { DOWNLOAD_FLAGS, DOWNLOAD_SETTINGS, downloadOptions, revisionOf, text } from "../download_flags.ts";
+import { DOWNLOAD_FLAGS, DOWNLOAD_SETTINGS, downloadOptions, revisionOf } from "../download_flags.ts";
 import { count, formatBytes, formatDuration } from "../format.ts";
 import { downloadJson } from "../json_report.ts";
 import { type DownloadPreview, previewDownload } from "../preview_download.ts";
 import { startProgress } from "../progress.ts";
 import type { Page } from "../style.ts";
 import { type Column, table } from "../table.ts";
-import { command, flag } from "../define.ts";
 
 export const downloadToCache = command<GpuInventory | null>({
   usage: "download-to-cache [MODEL...]",
@@ -46,70 +48,88 @@ export const downloadToCache = command<GpuInventory | null>({
   prepare: async (context) =>
     text(context.flags["model-id"]) === undefined ? await detectHardware(context) : null,
   async run(context) {
-    const { config, flags, print } = context;
-    const wanted = await wantedModels(context);
-    const json = flags.format === "json";
+    const { config, flags, print, report } = context;
+    const targets = (await wantedModels(context)).map((wanted) => targetOf(context, wanted));
     if (flags["dry-run"] === true) {
-      const previews = await previewAll(context, wanted);
-      context.report({ models: previews }, () => previewText(previews, context.stdout));
-      return 0;
+      const models = await previewAll(context, targets);
+      return report({ models }, () => previewText(models, context.stdout));
     }
-    if (wanted.length > 1 && config.modelName !== null) {
-      throw new AimError("usage", `--model-name is given with ${wanted.length} models`, {
+    if (targets.length > 1 && config.modelName !== null) {
+      throw new AimError("usage", `--model-name is given with ${targets.length} models`, {
         hint: "give --model-name with one model at a time",
       });
     }
     // All models are listed before the first byte, so that a wrong name fails while nothing is downloaded yet.
-    const previews = wanted.length > 1 && !config.offline ? await previewAll(context, wanted) : [];
+    const previews = targets.length > 1 && !config.offline ? await previewAll(context, targets) : [];
     if (previews.length > 0) log.info(announcement(previews, flags.force === true));
-    const reports: NamedReport[] = [];
-    for (const [at, one] of wanted.entries()) {
-      const done = previews.length === 0
-        ? ""
-        : `, ${formatBytes(sum(previews.slice(0, at), "bytes"))} of ${
-          formatBytes(sum(previews, "bytes"))
-        } done`;
-      const position = wanted.length === 1 ? "" : ` (${at + 1} of ${wanted.length}${done})`;
-      const report = await download(context, one, position);
+    const reports: DownloadReport[] = [];
+    for (const [at, target] of targets.entries()) {
+      const [done, all] = [previews.slice(0, at), previews].map((some) => formatBytes(sum(some, "bytes")));
+      const share = previews.length === 0 ? "" : `, ${done} of ${all} done`;
+      const position = targets.length === 1 ? "" : ` (${at + 1} of ${targets.length}${share})`;
+      const report = await download(context, target, position);
       reports.push(report);
-      if (!json) print(`${report.path}\n`);
+      if (flags.format !== "json") print(`${report.path}\n`);
     }
     const [first, ...more] = reports.map(downloadJson);
-    context.report(more.length === 0 && first !== undefined ? first : allJson(reports), () => "");
+    report(more.length === 0 && first !== undefined ? first : allJson(reports), () => "");
     if (reports.length > 1) {
       const [bytes, moved] = [sum(reports, "bytes"), sum(reports, "bytesMoved")].map(formatBytes);
       const time = formatDuration(sum(reports, "elapsed"));
       log.info(`${count(reports.length, "model")}, ${bytes}: ${moved} downloaded in ${time}`);
     }
-    return 0;
   },
 });
 
 type Context = CommandContext<GpuInventory | null>;
-type Wanted = Omit<CachePlace, "layout"> & { readonly profile: Profile | null };
 
-interface NamedReport extends DownloadReport {
-  readonly model: string;
+interface Wanted {
+  readonly ref: ModelRef;
+  readonly modelName: string | null;
+  /** `null` if the model was named. */
+  readonly profile: Profile | null;
 }
 
-function sum<Key extends string>(all: readonly Readonly<Record<Key, number>>[], key: Key): number {
-  return all.reduce((total, one) => total + one[key], 0);
+async function wantedModels(context: Context): Promise<Wanted[]> {
+  const { args, config, flags, prepared: gpus } = context;
+  const given = text(flags["model-id"]);
+  const exact = args.length > 0 ? args : given === undefined ? [] : [given];
+  const all = flags["all-profiles"] === true;
+  if (all && exact.length > 0) {
+    throw new AimError("usage", `--all-profiles downloads what profiles load, and ${exact[0]} is named`, {
+      hint: "give --model, or leave out --all-profiles",
+    });
+  }
+  if (exact.length > 0) {
+    return [...new Set(exact)].map((one) => ({
+      ref: parseModelRef(one),
+      modelName: config.modelName,
+      profile: null,
+    }));
+  }
+  if (gpus === null) throw new AimError("usage", "no model is named", { hint: "name one as org/model" });
+  if (!all) return [await profileModel(config, gpus)];
+  return (await modelsOfProfiles(config, gpus)).map((one) => ({ ...one, profile: null }));
 }
 
-/** Where a model goes, and at which revision. */
-function placed(context: Context, wanted: Wanted) {
+/** A model, its place in the cache, and how it is downloaded. */
+interface Target extends Wanted {
+  readonly placement: Placement;
+  readonly options: DownloadOptions;
+}
+
+function targetOf(context: Context, wanted: Wanted): Target {
   const options = downloadOptions(context);
   const revision = revisionOf(options.revision, revisionIn(wanted.ref));
   const layout = context.flags["use-hf-cache"] === true ? "hub" : "local";
-  return { options, revision, placement: placementOf(context.config, { layout, ...wanted }, revision) };
+  const placement = placementOf(context.config, { layout, ...wanted }, revision);
+  return { ...wanted, placement, options: { ...options, revision } };
 }
 
-async function previewAll(context: Context, wanted: readonly Wanted[]): Promise<DownloadPreview[]> {
+async function previewAll({ config, env }: Context, targets: readonly Target[]): Promise<DownloadPreview[]> {
   const previews: DownloadPreview[] = [];
-  for (const one of wanted) {
-    const { options: { include, exclude, signal }, revision, placement } = placed(context, one);
-    const filters = { revision, include, exclude, signal };
-    previews.push(await previewDownload(context.config, context.env, one.ref, placement, filters));
+  for (const { ref, placement, options } of targets) {
+    previews.push(await previewDownload(config, env, ref, placement, options));
   }
   return previews;
 }
@@ -122,33 +142,41 @@ function announcement(previews: readonly DownloadPreview[], force: boolean): str
     `${formatBytes(present)} already present, ${formatBytes(bytes - present)} to download`;
 }
 
-async function download(context: Context, wanted: Wanted, position: string): Promise<NamedReport> {
+async function download(context: Context, target: Target, position: string): Promise<DownloadReport> {
   const { config, env, prepared } = context;
-  const { options, revision, placement } = placed(context, wanted);
-  const offline = config.offline ? await inCache(placement, { ...options, revision }) : null;
-  if (offline !== null) return { ...offline, model: placement.name };
-  if (config.offline && await lstatOrNull(placement.directory) === null) {
-    await suggest(context, placement.name);
+  const { ref, profile, placement, options } = target;
+  if (config.offline) {
+    const found = await inCache(placement, options);
+    if (found !== null) return found;
+    if (await lstatOrNull(placement.directory) === null) await suggest(context, placement.name);
   }
   const progress = startProgress(context, { model: `${placement.name}${position}` });
   try {
-    const report = await downloadInto(config, env, wanted.ref, placement, {
+    const report = await downloadInto(config, env, ref, placement, {
       ...options,
-      revision,
       onEvent: progress.onEvent,
       onListed(manifest) {
-        if (prepared === null || wanted.profile === null) return;
-        warnOfMemory(prepared, wanted.profile.engineArgs, filesListed(manifest));
+        if (prepared === null || profile === null) return;
+        warnOfMemory(prepared, profile.engineArgs, filesListed(manifest));
       },
     });
     progress.finish(report);
-    return { ...report, model: placement.name };
+    return report;
   } finally {
     progress.close();
   }
 }
 
-function allJson(reports: readonly NamedReport[]) {
+/** @throws {AimError} `not-found` if the cache has a model of nearly this name. */
+async function suggest({ config }: Context, name: string): Promise<void> {
+  const near = await nearestInCache(cachePaths(config), name);
+  if (near === null) return;
+  throw new AimError("not-found", `${name} is not in the cache, and HF_HUB_OFFLINE (--offline) is on`, {
+    hint: `the cache has ${near}: did you mean that?`,
+  });
+}
+
+function allJson(reports: readonly DownloadReport[]) {
   return {
     models: reports.map(downloadJson),
     bytes: sum(reports, "bytes"),
@@ -156,30 +184,6 @@ function allJson(reports: readonly NamedReport[]) {
     bytesPresent: sum(reports, "bytesPresent"),
     elapsedMs: Math.round(sum(reports, "elapsed")),
   };
-}
-
-async function wantedModels(context: Context): Promise<Wanted[]> {
-  const { args, config, flags, prepared: gpus } = context;
-  const given = text(flags["model-id"]);
-  const exact = args.length > 0 ? args : given === undefined ? [] : [given];
-  if (flags["all-profiles"] === true) {
-    if (exact.length > 0) {
-      throw new AimError("usage", `--all-profiles downloads what profiles load, and ${exact[0]} is named`, {
-        hint: "give --model, or leave out --all-profiles",
-      });
-    }
-    if (gpus === null) throw new Error("without a model, the hardware has been detected");
-    return (await modelsOfProfiles(config, gpus)).map((one) => ({ ...one, profile: null }));
-  }
-  if (exact.length > 0) {
-    return [...new Set(exact)].map((one) => ({
-      ref: parseModelRef(one),
-      modelName: config.modelName,
-      profile: null,
-    }));
-  }
-  if (gpus === null) throw new AimError("usage", "no model is named", { hint: "name one as org/model" });
-  return [await profileModel(config, gpus)];
 }
 
 const PREVIEW_COLUMNS: readonly Column<DownloadPreview["files"][number]>[] = [
@@ -199,11 +203,6 @@ function previewText(previews: readonly DownloadPreview[], page: Page): string {
   return `${list.join("\n")}\n${formatBytes(missing)} would be downloaded\n`;
 }
 
-/** @throws {AimError} `not-found` if the cache has a model of nearly this name. */
-async function suggest({ config }: Context, name: string): Promise<void> {
-  const near = await nearestInCache(cachePaths(config), name);
-  if (near === null) return;
-  throw new AimError("not-found", `${name} is not in the cache, and HF_HUB_OFFLINE (--offline) is on`, {
-    hint: `the cache has ${near}: did you mean that?`,
-  });
+function sum<Key extends string>(all: readonly Readonly<Record<Key, number>>[], key: Key): number {
+  return all.reduce((total, one) => total + one[key], 0);
 }

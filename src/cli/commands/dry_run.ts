@@ -7,9 +7,8 @@ import { noGpu } from "../../serve/select_profile_for.ts";
 import { takeInventory } from "../../gpu/take_inventory.ts";
 import { modelSize } from "../../serve/model_size.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
-import { dryRunJson, dryRunScript, dryRunText, withSecrets } from "../dry_run_report.ts";
-import { explainPlan } from "../explain_plan.ts";
-import { choiceFlag, command, flag } from "../define.ts";
+import { dryRunJson, dryRunScript, dryRunText, explainPlan, withSecrets } from "../dry_run_report.ts";
+import { choiceFlag, command, flag, text } from "../define.ts";
 
 export const dryRun = command<GpuInventory>({
   usage: "dry-run [MODEL]",
@@ -42,35 +41,26 @@ export const dryRun = command<GpuInventory>({
   permissions: { net: true },
   prepare: detectHardware,
   async run(context) {
-    const { config, env, flags, prepared, print } = context;
+    const { config, env, engineWords, flags, prepared, print } = context;
     const { format } = flags;
     // People see what closed GPUs, or a guess, would run; programs get no guesses.
     const closed = prepared.model === null && prepared.gpus.length > 0;
     const [gpus, need] = format !== "yaml"
       ? [prepared, "serve"] as const
       : [closed ? asIfOpen(prepared) : prepared, "show"] as const;
-    const asIf = typeof flags["engine-version"] === "string" ? flags["engine-version"] : null;
-    const engine = await servingEngine(config, env, "show", asIf);
-    const { engineWords } = context;
+    const engine = await servingEngine(config, env, "show", text(flags["engine-version"]) ?? null);
     const choice = await chooseServing({ config, env, gpus, engine, need, engineWords });
-    const place = await resolveServing(config, choice);
-    const plan = planServing(config, choice, place);
+    const plan = planServing(config, choice, await resolveServing(config, choice));
     const report = flags["show-secrets"] === true ? withSecrets(plan) : plan;
+    if (format === "script") return print(dryRunScript(report));
     const runnable = !choice.guessed && !closed;
-    if (format === "script") {
-      print(dryRunScript(report));
-      return 0;
-    }
     const size = await modelSize(config, env, plan, context.signal);
     const explanation = await explainPlan(config, plan, size, gpus);
-    if (explanation.memory !== null && explanation.memory.state !== "fits") {
-      log.warn(explanation.memory.summary);
-    }
-    print(
-      format === "json" ? `${dryRunJson(report, explanation)}\n` : dryRunText(report, explanation, runnable),
-    );
+    const { memory } = explanation;
+    if (memory !== null && memory.state !== "fits") log.warn(memory.summary);
+    const asJson = format === "json";
+    print(asJson ? `${dryRunJson(report, explanation)}\n` : dryRunText(report, explanation, runnable));
     if (!runnable) throw noGpu(prepared);
-    return 0;
   },
 });
 

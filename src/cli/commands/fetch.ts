@@ -7,8 +7,8 @@ import { errorFrom } from "../../errors/from_unknown.ts";
 import { type ModelRef, parseModelRef, quantisationIn, revisionIn } from "../../sources/model_ref.ts";
 import { parseProtocols } from "../../sources/protocols.ts";
 import { totalBytes } from "../../sources/manifest.ts";
-import { command } from "../define.ts";
-import { DOWNLOAD_FLAGS, DOWNLOAD_SETTINGS, downloadOptions, revisionOf, text } from "../download_flags.ts";
+import { command, text } from "../define.ts";
+import { DOWNLOAD_FLAGS, DOWNLOAD_SETTINGS, downloadOptions, revisionOf } from "../download_flags.ts";
 import { downloadJson } from "../json_report.ts";
 import { startProgress } from "../progress.ts";
 
@@ -63,7 +63,7 @@ export const fetch = command({
       });
       progress.finish(report);
       await artifact?.finish();
-      context.report(downloadJson({ ...report, model: placement.name }), () => `${report.path}\n`);
+      context.report(downloadJson(report), () => `${report.path}\n`);
     } catch (error) {
       await artifact?.fail(errorFrom(error, `fetching ${uri}`).line);
       throw error;

@@ -2,7 +2,7 @@ import type { GpuInventory } from "../../gpu/types.ts";
 import { loadProfiles } from "../../profiles/load_profiles.ts";
 import { PROFILE_STATES } from "../../profiles/types.ts";
 import type { Config } from "../../config/config.ts";
-import { filesInCache, memoryFit, type ModelFiles } from "../../serve/memory_fit.ts";
+import { filesInCache, type MemoryFit, memoryFit, type ModelFiles } from "../../serve/memory_fit.ts";
 import { modelToLoad, resolveServing, wantedModel } from "../../serve/served_model.ts";
 import { attempt } from "../doctor/check.ts";
 import { judgeProfilesFor } from "../../serve/select_profile_for.ts";
@@ -49,30 +49,29 @@ export const listProfiles = command<GpuInventory | null>({
     return context.flags["skip-compatibility-check"] === true ? null : await detectHardware(context);
   },
   async run({ config, flags, prepared: gpus, print, stdout }) {
-    const verbose = flags.verbose === true;
     const model = wantedModel(config).profileSet;
     const all = gpus === null
-      ? plainListing(await loadProfiles({ ...config, embedded: config.embeddedProfiles, model }))
+      ? plainListing((await loadProfiles({ ...config, embedded: config.embeddedProfiles, model })).profiles)
       : judgedListing(await judgeProfilesFor(config, gpus), config);
     const state = flags.state === "gpu_mismatch" ? "accelerator_mismatch" : flags.state;
     const rows = all.rows.filter(({ judged }) => state === "all" || judged?.state === state);
     const listing = { ...all, rows: gpus === null ? rows : await withMemory(rows, config, gpus) };
-    if (flags.format === "json" || flags.format === "yaml") {
-      const value = listingValue(listing);
-      print(flags.format === "yaml" ? writeYaml(value) : `${JSON.stringify(jsonValue(value), null, 2)}\n`);
-      return 0;
+    if (flags.format === "json") {
+      return print(`${JSON.stringify(jsonValue(listingValue(listing)), null, 2)}\n`);
     }
-    const parts = [
-      ...(gpus === null ? [] : [gpuTable(gpus, stdout)]),
-      `${listingHeading(all, model)}\n`,
-      ...(rows.length === 0 ? [] : [
-        flags.format === "text" ? listingText(listing, verbose) : profileTable(listing.rows, stdout, verbose),
-      ]),
-    ];
+    if (flags.format === "yaml") return print(writeYaml(listingValue(listing)));
+    const verbose = flags.verbose === true;
+    const list = flags.format === "text"
+      ? listingText(listing, verbose)
+      : profileTable(listing.rows, stdout, verbose);
     const ending = listingEnding(all);
-    if (ending !== null) parts.push(`${ending}\n`);
-    print(parts.join("\n"));
-    return 0;
+    const parts = [
+      gpus === null ? null : gpuTable(gpus, stdout),
+      `${listingHeading(all, model)}\n`,
+      rows.length === 0 ? null : list,
+      ending === null ? null : `${ending}\n`,
+    ];
+    print(parts.filter((part) => part !== null).join("\n"));
   },
 });
 
@@ -86,18 +85,17 @@ async function withMemory(
   const known = new Map<string, ModelFiles | null>();
   const found: ProfileRow[] = [];
   for (const row of rows) {
-    if (row.judged?.state !== "compatible") {
-      found.push(row);
-      continue;
+    let memory: MemoryFit | null = null;
+    if (row.judged?.state === "compatible") {
+      const model = modelToLoad(config, wanted, row.profile.modelId);
+      if (!known.has(model.uri)) {
+        const place = await attempt(() => resolveServing(config, { model }));
+        known.set(model.uri, "value" in place ? await filesInCache(place.value) : null);
+      }
+      const files = known.get(model.uri) ?? null;
+      memory = files === null ? null : memoryFit(gpus, row.profile.engineArgs, files);
     }
-    const model = modelToLoad(config, wanted, row.profile.modelId);
-    let files = known.get(model.uri);
-    if (files === undefined) {
-      const place = await attempt(() => resolveServing(config, { model }));
-      files = "value" in place ? await filesInCache(place.value) : null;
-      known.set(model.uri, files);
-    }
-    found.push({ ...row, memory: files === null ? null : memoryFit(gpus, row.profile.engineArgs, files) });
+    found.push({ ...row, memory });
   }
   return found;
 }

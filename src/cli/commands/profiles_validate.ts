@@ -1,9 +1,8 @@
 import { validateProfileFiles, type ValidationResult } from "../../profiles/validate_profile_files.ts";
 import { argumentCheck } from "../../serve/argument_check.ts";
 import type { ProfileFault } from "../../profiles/types.ts";
-import { text } from "../download_flags.ts";
 import { count } from "../format.ts";
-import { command, flag, formatFlag } from "../define.ts";
+import { command, flag, formatFlag, text } from "../define.ts";
 
 export const profilesValidate = command({
   usage: "profiles validate PATH...",

@@ -3,9 +3,9 @@ import { openSource } from "../../sources/open_source.ts";
 import { parseModelRef, revisionIn } from "../../sources/model_ref.ts";
 import { sourceOptions } from "../../sources/source_options.ts";
 import { totalBytes } from "../../sources/manifest.ts";
-import { DOWNLOAD_FLAGS, operatorFilters, revisionOf, text } from "../download_flags.ts";
+import { DOWNLOAD_FLAGS, operatorFilters, revisionOf } from "../download_flags.ts";
 import { formatBytes } from "../format.ts";
-import { command, formatFlag } from "../define.ts";
+import { command, formatFlag, text } from "../define.ts";
 
 export const size = command({
   usage: "size URI",
