@@ -2,7 +2,9 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { readBuildInfo } from "../src/cli/build_info.ts";
 import { digestHex } from "./packaging/digest_hex.ts";
-import { imageLabels, type ProfileFile } from "./packaging/image_labels.ts";
+import { loadProfiles } from "../src/profiles/load_profiles.ts";
+import type { Profile } from "../src/profiles/types.ts";
+import { imageLabels } from "./packaging/image_labels.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 const USAGE = `usage: deno task image [OPTIONS] [-- OPTIONS OF THE BUILD TOOL]
@@ -59,7 +61,7 @@ async function main(argv: string[]): Promise<void> {
   const common = { VERSION: version, REVISION: commit ?? undefined };
   const digest = await checkedDigest(executable);
 
-  const general = profilesOf("general").length;
+  const general = (await profilesOf("general")).length;
   const images: Image[] = [
     {
       name: tagged("aim-base"),
@@ -76,7 +78,7 @@ async function main(argv: string[]): Promise<void> {
       about: `aim ${version} (sha256 ${digest.slice(0, 12)})`,
     },
   ];
-  if (aimId !== undefined) images.push(modelImage(aimId, tagged, common));
+  if (aimId !== undefined) images.push(await modelImage(aimId, tagged, common));
   const wanted = images.filter(({ file }) => isWanted(only, file));
   if (wanted.length === 0) {
     throw new Error(`--only ${only} leaves nothing to build; "aim" needs --aim-id`);
@@ -100,11 +102,15 @@ async function main(argv: string[]): Promise<void> {
 }
 
 /** The image of one model, with AIM Engine's labels. */
-function modelImage(aimId: string, tagged: (name: string) => string, common: Image["args"]): Image {
+async function modelImage(
+  aimId: string,
+  tagged: (name: string) => string,
+  common: Image["args"],
+): Promise<Image> {
   if (!/^[\w.-]+\/[\w.-]+$/.test(aimId) || /(^|\/)\.+(\/|$)/.test(aimId)) {
     throw new Error(`--aim-id is "${aimId}"; use ORG/MODEL`);
   }
-  const profiles = profilesOf(aimId);
+  const profiles = await profilesOf(aimId);
   if (profiles.length === 0) {
     throw new Error(
       `${aimId} has no profiles of its own in profiles/${aimId}: run aim-base with AIM_MODEL_ID=${aimId}`,
@@ -193,17 +199,10 @@ async function chooseTool(wanted: string | undefined): Promise<string> {
   );
 }
 
-function profilesOf(folder: string): ProfileFile[] {
-  try {
-    return [...Deno.readDirSync(`${ROOT}profiles/${folder}`)].filter(({ name }) => name.endsWith(".yaml"))
-      .map(({ name }) => ({
-        stem: name.slice(0, -".yaml".length),
-        text: Deno.readTextFileSync(`${ROOT}profiles/${folder}/${name}`),
-      }));
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
-  }
+async function profilesOf(folder: string): Promise<Profile[]> {
+  const model = folder === "general" ? null : folder;
+  const { profiles } = await loadProfiles({ profilePath: `${ROOT}profiles`, embedded: false, model });
+  return profiles.filter(({ priority }) => priority === (model === null ? 3 : 2));
 }
 
 function readText(path: string): string | null {

@@ -1,6 +1,5 @@
 import type { BuildInfo } from "../../src/cli/build_info.ts";
-import { elfMachine } from "./elf_machine.ts";
-import { TARGETS } from "./find_runtime.ts";
+import { elfMachine, TARGETS } from "./find_runtime.ts";
 
 /**
  * Makes sure that what was built is `aim`, by its version, and runs its self-test. If this machine cannot run

@@ -1,4 +1,3 @@
-import { elfMachine } from "./elf_machine.ts";
 import { runDeno } from "./run_deno.ts";
 
 /** Deno's executable for a target, for the self-extracting form. */
@@ -46,22 +45,28 @@ export async function findRuntime(target: string): Promise<Runtime> {
   if (target === Deno.build.target) return { path: Deno.execPath(), version };
   const npm = TARGETS[target]?.npm;
   if (npm === undefined) throw new Error(`no target ${target}; known: ${Object.keys(TARGETS).join(", ")}`);
-  const cached = await runDeno(["cache", "--quiet", "--no-config", "--no-lock", `npm:${npm}@${version}`]);
+  const alone = ["--quiet", "--no-config", "--no-lock"];
+  const cached = await runDeno(["cache", ...alone, `npm:${npm}@${version}`]);
   if (cached.code !== 0) {
     throw new Error(
       `Deno ${version} for ${target} is not available: ${cached.text.split("\n")[0]}; name it with --runtime`,
     );
   }
-  const info = await runDeno([
-    "info",
-    "--quiet",
-    "--no-config",
-    "--no-lock",
-    "--json",
-    `npm:${npm}@${version}`,
-  ]);
+  const info = await runDeno(["info", ...alone, "--json", `npm:${npm}@${version}`]);
   const { npmPackages } = JSON.parse(info.text) as { npmPackages: Record<string, { localPath: string }> };
   const folder = npmPackages[`${npm}@${version}`]?.localPath;
   if (folder === undefined) throw new Error(`Deno's package cache does not say where ${npm}@${version} is`);
   return { path: `${folder}/deno`, version };
+}
+
+/**
+ * The machine that a 64-bit little-endian ELF file is for (`e_machine` of elf(5)); `null` for any other file.
+ */
+export function elfMachine(path: string): number | null {
+  using file = Deno.openSync(path);
+  const head = new Uint8Array(20);
+  if (file.readSync(head) !== head.length) return null;
+  const [magic, kind] = ["7f454c46", "0201"];
+  if (head.subarray(0, 4).toHex() !== magic || head.subarray(4, 6).toHex() !== kind) return null;
+  return new DataView(head.buffer).getUint16(18, true);
 }

@@ -1,30 +1,22 @@
 import { parse } from "yaml";
-import { PRECISIONS, PROFILE_TYPES } from "../../src/profiles/types.ts";
-import { readImageMetadata } from "./image_metadata.ts";
+import { PRECISIONS, type Profile, PROFILE_TYPES } from "../../src/profiles/types.ts";
 
 const PREFIX = "com.amd.aim.";
-
-/** A profile file of the model. */
-export interface ProfileFile {
-  /** Its name without `.yaml`. */
-  readonly stem: string;
-  readonly text: string;
-}
 
 /**
  * The labels that AIM Engine reads from a model's image.
  *
  * @param metadata Text of the model's metadata file; `null` if it has none: then only its name is known.
- * @param files The model's own profiles, valid ones.
+ * @param profiles The model's own.
  * @throws {Error} if the metadata file is wrong.
  */
 export function imageLabels(
   aimId: string,
   metadata: string | null,
-  files: readonly ProfileFile[],
+  profiles: readonly Profile[],
 ): Map<string, string> {
   const values = metadata === null ? new Map([["model.canonicalName", aimId]]) : readImageMetadata(metadata);
-  values.set("model.recommendedDeployments", JSON.stringify(recommended(files)));
+  values.set("model.recommendedDeployments", JSON.stringify(recommended(profiles)));
   return new Map([...values].map(([name, value]) => [PREFIX + name, value]));
 }
 
@@ -41,63 +33,81 @@ interface Deployment {
   readonly profileId: string;
 }
 
-/** A profile's metadata with both generations of names. */
-interface Metadata {
-  readonly accelerator_type?: string;
-  readonly accelerator_model?: string;
-  readonly accelerator_count?: number;
-  readonly gpu?: string;
-  readonly gpu_count?: number;
-  readonly precision: string;
-  readonly metric: string;
-  readonly type: string;
-  readonly manual_selection_only?: boolean;
-  readonly primary?: boolean | null;
-}
-
 /**
  * For every GPU model and metric the primary profile, else the one that AMD's generator would mark as
  * primary.
  */
-function recommended(files: readonly ProfileFile[]): Deployment[] {
-  const candidates = files.map(({ stem, text }) => ({
-    stem,
-    metadata: (parse(text) as { metadata: Metadata }).metadata,
-  }))
-    .filter(({ metadata }) => metadata.accelerator_type !== "cpu" && isAutomatic(metadata))
-    .toSorted((a, b) => compare(a.metadata, b.metadata) || (a.stem < b.stem ? -1 : 1));
-  const best = new Map<string, Deployment>();
-  for (const { stem, metadata } of candidates) {
-    const { precision, metric } = metadata;
-    const [gpuModel, gpuCount] = [modelOf(metadata), countOf(metadata)];
-    const key = `${gpuModel} ${metric}`;
+function recommended(profiles: readonly Profile[]): Deployment[] {
+  const candidates = profiles.filter(({ metadata: { acceleratorType, type, manualSelectionOnly } }) =>
+    acceleratorType === "gpu" && type !== "unoptimized" && !manualSelectionOnly
+  ).toSorted(compare);
+  const byUse = Map.groupBy(
+    candidates,
+    ({ metadata: { acceleratorModel, metric } }) => `${acceleratorModel} ${metric}`,
+  );
+  const best = [...byUse.values()].flatMap((group) => group.slice(0, 1));
+  return best.toSorted((a, b) => a.id < b.id ? -1 : 1).map(({ id, metadata }) => {
+    const { acceleratorModel: gpuModel, acceleratorCount: gpuCount, precision, metric } = metadata;
     const description = `${gpuCount} ${gpuModel} in ${precision}, for ${metric}`;
-    if (!best.has(key)) {
-      best.set(key, { gpuModel, gpuCount, precision, metric, description, profileId: stem });
-    }
+    return { gpuModel, gpuCount, precision, metric, description, profileId: id };
+  });
+}
+
+function compare({ id: idA, metadata: a }: Profile, { id: idB, metadata: b }: Profile): number {
+  return Number(b.primary) - Number(a.primary) ||
+    PRECISIONS.indexOf(a.precision) - PRECISIONS.indexOf(b.precision) ||
+    PROFILE_TYPES.indexOf(a.type) - PROFILE_TYPES.indexOf(b.type) ||
+    a.acceleratorCount - b.acceleratorCount || (idA < idB ? -1 : 1);
+}
+
+type Kind = "text" | "list" | "boolean";
+
+/** Every key, by the name of its label. */
+const KEYS: Readonly<Record<string, { kind: Kind; required?: true }>> = {
+  "title": { kind: "text", required: true },
+  "description.full": { kind: "text", required: true },
+  "model.canonicalName": { kind: "text", required: true },
+  "model.source": { kind: "text", required: true },
+  "model.publisher": { kind: "text", required: true },
+  "model.tags": { kind: "list" },
+  "model.versions": { kind: "list" },
+  "model.variants": { kind: "list" },
+  "release.notes": { kind: "text" },
+  "hfToken.required": { kind: "boolean", required: true },
+};
+
+/**
+ * Reads what AIM Engine shows of a model's image, from `container/metadata/ORG/MODEL.yaml`: nested mappings
+ * whose joined keys are the names of labels.
+ *
+ * @returns Values by label name, in the table's order: lists joined by comma and space, booleans as `True`
+ *   and `False`.
+ * @throws {Error} naming every key that is unknown, missing or of another type.
+ */
+export function readImageMetadata(text: string): Map<string, string> {
+  const found = new Map(flatten(parse(text)));
+  const faults = [...found.keys()].filter((key) => !(key in KEYS)).map((key) => `${key} is not a known key`);
+  const values = new Map<string, string>();
+  for (const [key, { kind, required }] of Object.entries(KEYS)) {
+    const value = found.get(key);
+    if (value === undefined || value === null) {
+      if (required) faults.push(`${key} is missing`);
+    } else if (kind === "boolean" && typeof value === "boolean") values.set(key, value ? "True" : "False");
+    else if (kind === "text" && typeof value === "string") values.set(key, value.trim());
+    else if (
+      kind === "list" && Array.isArray(value) &&
+      value.every((item) => typeof item === "string" && !item.includes(","))
+    ) {
+      values.set(key, value.join(", "));
+    } else faults.push(`${key} must be a ${kind === "list" ? "list of texts without commas" : kind}`);
   }
-  return [...best.values()].toSorted((a, b) => a.profileId < b.profileId ? -1 : 1);
+  if (faults.length > 0) throw new Error(faults.join("; "));
+  return values;
 }
 
-function isAutomatic({ type, manual_selection_only }: Metadata): boolean {
-  return type !== "unoptimized" && manual_selection_only !== true;
-}
-
-function compare(a: Metadata, b: Metadata): number {
-  return Number(b.primary === true) - Number(a.primary === true) ||
-    place(PRECISIONS, a.precision) - place(PRECISIONS, b.precision) ||
-    place(PROFILE_TYPES, a.type) - place(PROFILE_TYPES, b.type) ||
-    countOf(a) - countOf(b);
-}
-
-function place(order: readonly string[], word: string): number {
-  return order.indexOf(word);
-}
-
-function modelOf({ accelerator_model, gpu }: Metadata): string {
-  return accelerator_model ?? gpu ?? "";
-}
-
-function countOf({ accelerator_count, gpu_count }: Metadata): number {
-  return accelerator_count ?? gpu_count ?? 0;
+function flatten(value: unknown, prefix = ""): [string, unknown][] {
+  if (value === null || typeof value !== "object" || Array.isArray(value)) return [[prefix, value]];
+  return Object.entries(value).flatMap(([key, item]) =>
+    flatten(item, prefix === "" ? key : `${prefix}.${key}`)
+  );
 }

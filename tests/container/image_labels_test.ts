@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { imageLabels, type ProfileFile } from "../../container/packaging/image_labels.ts";
-import { readImageMetadata } from "../../container/packaging/image_metadata.ts";
+import { imageLabels, readImageMetadata } from "../../container/packaging/image_labels.ts";
+import type { Profile } from "../../src/profiles/types.ts";
+import { makeProfile } from "../profiles/make_profile.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const METADATA = `title: Rocket 7B
@@ -28,40 +29,27 @@ Deno.test("labels have AIM Engine's names and forms", () => {
 });
 
 Deno.test("recommended are, for each GPU and metric, the primary profile or else the best automatic one", () => {
-  const file = (stem: string, metadata: string): ProfileFile => ({ stem, text: `metadata: {${metadata}}` });
+  const profile = (id: string, metadata: Partial<Profile["metadata"]>) => makeProfile({ id, metadata });
   const labels = imageLabels("acme/rocket-7b", null, [
-    file(
-      "old-fp16-1",
-      "gpu: MI300X, gpu_count: 1, precision: fp16, metric: latency, type: optimized, manual_selection_only: false",
-    ),
-    file(
-      "old-fp8-2",
-      "gpu: MI300X, gpu_count: 2, precision: fp8, metric: latency, type: preview, manual_selection_only: false",
-    ),
-    file(
-      "old-fp8-1",
-      "gpu: MI300X, gpu_count: 1, precision: fp8, metric: latency, type: preview, manual_selection_only: false",
-    ),
-    file(
-      "manual",
-      "gpu: MI300X, gpu_count: 1, precision: fp4, metric: latency, type: optimized, manual_selection_only: true",
-    ),
-    file(
-      "unmeasured",
-      "accelerator_type: gpu, accelerator_model: MI355X, accelerator_count: 1, precision: fp4, metric: latency, type: unoptimized",
-    ),
-    file(
-      "new",
-      "accelerator_type: gpu, accelerator_model: MI325X, accelerator_count: 1, precision: fp4, metric: throughput, type: optimized",
-    ),
-    file(
-      "new-primary",
-      "accelerator_type: gpu, accelerator_model: MI325X, accelerator_count: 4, precision: fp8, metric: throughput, type: optimized, primary: true",
-    ),
-    file(
-      "cpu",
-      "accelerator_type: cpu, accelerator_model: EPYC_9965, accelerator_count: 8, precision: bf16, metric: latency, type: optimized",
-    ),
+    profile("old-fp16-1", { precision: "fp16" }),
+    profile("old-fp8-2", { precision: "fp8", acceleratorCount: 2, type: "preview" }),
+    profile("old-fp8-1", { precision: "fp8", type: "preview" }),
+    profile("manual", { precision: "fp4", manualSelectionOnly: true }),
+    profile("unmeasured", { acceleratorModel: "MI355X", precision: "fp4", type: "unoptimized" }),
+    profile("new", { acceleratorModel: "MI325X", precision: "fp4", metric: "throughput" }),
+    profile("new-primary", {
+      acceleratorModel: "MI325X",
+      acceleratorCount: 4,
+      precision: "fp8",
+      metric: "throughput",
+      primary: true,
+    }),
+    profile("cpu", {
+      acceleratorType: "cpu",
+      acceleratorModel: "EPYC_9965",
+      acceleratorCount: 8,
+      precision: "bf16",
+    }),
   ]);
   const deployments = JSON.parse(labels.get("com.amd.aim.model.recommendedDeployments") ?? "");
   assertEquals(deployments, [

@@ -1,6 +1,5 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { elfMachine } from "../../container/packaging/elf_machine.ts";
-import { namedRuntime } from "../../container/packaging/find_runtime.ts";
+import { elfMachine, namedRuntime } from "../../container/packaging/find_runtime.ts";
 import { permissionFlags } from "../../container/packaging/permission_flags.ts";
 import { cycloneDx, type SbomInput } from "../../container/packaging/sbom.ts";
 import { schemaFaults } from "./cyclonedx.ts";
