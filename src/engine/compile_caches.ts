@@ -52,13 +52,9 @@ export async function compileCaches(
 }
 
 async function folderName({ accelerator, engineVersion, image }: CompileCacheKey): Promise<string> {
-  const words = [accelerator, engineVersion ?? "unknown", image === null ? "host" : await shortDigest(image)];
-  return words.join("-").replaceAll(/[^A-Za-z0-9._-]/g, "_");
-}
-
-async function shortDigest(text: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return new Uint8Array(digest).toHex().slice(0, 12);
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(image ?? ""));
+  const from = image === null ? "host" : new Uint8Array(digest).toHex().slice(0, 12);
+  return [accelerator, engineVersion ?? "unknown", from].join("-").replaceAll(/[^A-Za-z0-9._-]/g, "_");
 }
 
 /** Makes a folder that this user may write to; `null` if that is not possible, or it is another user's. */

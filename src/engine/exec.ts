@@ -2,7 +2,6 @@ import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
 import { cString, describeErrno, lastErrno, type ProcessCalls, processCalls } from "../os/libc.ts";
 import { kernelFiles } from "../os/kernel_files.ts";
-import { callersFileLimit, OPEN_FILES } from "./file_limit.ts";
 import { type Program, runAsChild } from "./run_as_child.ts";
 
 /**
@@ -38,6 +37,38 @@ export async function replaceProcess(program: Program): Promise<number> {
   throw new AimError("engine", `${program.path} cannot be executed: ${reason}`, {
     hint: "check that it is a program for this machine and may be executed",
   });
+}
+
+/** Limits on open files, as setrlimit(2) takes them. */
+interface FileLimit {
+  readonly soft: bigint;
+  /** `null`: not known. */
+  readonly hard: bigint | null;
+}
+
+/** `RLIMIT_NOFILE` of setrlimit(2). */
+const OPEN_FILES = 7;
+
+/**
+ * The limit on open files that the engine should have: the soft one that aim was started with. Deno raises
+ * its own to the hard one when it starts, before any code of ours. The launcher says what it was; else the
+ * parent's limit is the one that was inherited. `null` if it is not known or was not raised.
+ */
+function callersFileLimit(): FileLimit | null {
+  const launched = Deno.env.get("_AIM_LAUNCHED");
+  const own = limitOf("self");
+  if (launched !== undefined && /^\d{2,}$/.test(launched)) {
+    const soft = BigInt(launched);
+    return own === null || soft < own.soft ? { soft, hard: own?.hard ?? null } : null;
+  }
+  const parent = limitOf(Deno.ppid);
+  return own !== null && parent?.hard === own.hard && parent.soft < own.soft ? parent : null;
+}
+
+function limitOf(process: number | "self"): FileLimit | null {
+  const read = kernelFiles().text(`/proc/${process}/limits`);
+  const [, soft, hard] = read.kind === "ok" ? /^Max open files\s+(\d+)\s+(\d+)/m.exec(read.value) ?? [] : [];
+  return soft === undefined || hard === undefined ? null : { soft: BigInt(soft), hard: BigInt(hard) };
 }
 
 const F_SETFD = 2, F_GETFL = 3, F_SETFL = 4, FD_CLOEXEC = 1, O_NONBLOCK = 0o4000;

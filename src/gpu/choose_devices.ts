@@ -19,7 +19,7 @@ export interface DeviceChoice {
  * @param needed How many the profile uses.
  */
 export function chooseDevices(inventory: GpuInventory, needed: number): DeviceChoice {
-  const visible = inventory.gpus.filter((gpu) => gpu.visible && gpu.source !== "override");
+  const visible = inventory.gpus.filter((gpu) => gpu.visible);
   const usable = visible.filter((gpu) =>
     gpu.model === inventory.model && (gpu.partition !== null) === inventory.partitioned &&
     gpu.hipIndex !== null

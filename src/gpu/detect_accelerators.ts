@@ -5,7 +5,7 @@ import { applyVisibility } from "./apply_visibility.ts";
 import { detectCpu } from "./detect_cpu.ts";
 import { readSysfs } from "./sysfs.ts";
 import { takeInventory } from "./take_inventory.ts";
-import type { Gpu, GpuInventory } from "./types.ts";
+import type { GpuInventory } from "./types.ts";
 
 /** What to look for, and where. */
 export interface DetectOptions {
@@ -42,18 +42,22 @@ export interface DetectOptions {
 export async function detectAccelerators(options: DetectOptions): Promise<GpuInventory> {
   const { model = null, family = null, count = null } = options;
   const type = model === null ? options.type : typeOfAccelerator(model);
-  if (type === "gpu") return model === null ? await detectGpus(options) : named(model, count ?? 1);
-  const cpu = detectCpu(
+  if (type === "gpu" && model === null) return await detectGpus(options);
+  const cpu = type === "gpu" ? null : detectCpu(
     kernelFiles(),
     { sys: options.sysRoot, proc: options.procRoot },
     family !== null && family !== "epyc",
   );
   return {
-    ...named(model ?? cpu.model, count ?? cpu.cores),
     type,
     source: model === null ? "cpuinfo" : "override",
     gpus: [],
     cpu,
+    model: model ?? cpu?.model ?? null,
+    count: count ?? cpu?.cores ?? 1,
+    partitioned: false,
+    warnings: [],
+    reasons: [],
   };
 }
 
@@ -71,34 +75,4 @@ async function detectGpus(options: DetectOptions): Promise<GpuInventory> {
   const reasons = [sysfs.reason, smi.reason].filter((reason) => reason !== null);
   const gpus = applyVisibility(smi.devices, "amd-smi", options.env);
   return takeInventory("amd-smi", gpus, { warnings: [...sysfs.warnings, ...smi.warnings], reasons });
-}
-
-function named(model: string, count: number): GpuInventory {
-  const gpu = (index: number): Gpu => ({
-    index,
-    hipIndex: null,
-    model,
-    deviceId: null,
-    pciAddress: null,
-    uuid: null,
-    renderNode: null,
-    vramTotal: null,
-    vramUsed: null,
-    busyPercent: null,
-    partition: null,
-    visible: true,
-    hiddenBecause: null,
-    source: "override",
-  });
-  return {
-    type: "gpu",
-    source: "override",
-    gpus: Array.from({ length: count }, (_, index) => gpu(index)),
-    cpu: null,
-    model,
-    count,
-    partitioned: false,
-    warnings: [],
-    reasons: [],
-  };
 }

@@ -1,5 +1,5 @@
 /** Where a fact about a GPU comes from. */
-export type GpuSource = "override" | "sysfs" | "amd-smi";
+export type GpuSource = "sysfs" | "amd-smi";
 
 /** The processor of a host, and what of it this container may use. */
 export interface Cpu {
@@ -72,8 +72,8 @@ export interface Devices {
 export interface GpuInventory {
   /** What is looked for: GPUs, or the processor. */
   readonly type: "gpu" | "cpu";
-  readonly source: GpuSource | "cpuinfo" | "none";
-  /** All found, visible or not, by index. */
+  readonly source: GpuSource | "cpuinfo" | "override" | "none";
+  /** All found, visible or not, by index; none if a setting names the model. */
   readonly gpus: readonly Gpu[];
   /** The processor, if it is looked for. */
   readonly cpu: Cpu | null;

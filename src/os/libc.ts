@@ -45,7 +45,6 @@ const PROCESS = {
   close_range: { parameters: ["u32", "u32", "i32"], result: "i32", optional: true },
   execve: { parameters: ["buffer", "buffer", "buffer"], result: "i32" },
   fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
-  getrlimit: { parameters: ["i32", "buffer"], result: "i32", optional: true },
   setrlimit: { parameters: ["i32", "buffer"], result: "i32", optional: true },
   signal: { parameters: ["i32", "pointer"], result: "pointer" },
   statfs: { parameters: ["buffer", "buffer"], result: "i32" },

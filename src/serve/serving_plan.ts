@@ -106,7 +106,7 @@ function gpuCount({ metadata }: Profile, args: ConfigMap, gpus: GpuInventory): n
   const parallel = parallelSize(args);
   if (parallel === null) return metadata.acceleratorCount;
   const visible = gpus.gpus.filter((gpu) => gpu.visible);
-  if (gpus.source !== "override" && visible.length > 0 && parallel.gpus > visible.length) {
+  if (visible.length > 0 && parallel.gpus > visible.length) {
     throw new AimError(
       "usage",
       `the engine would need ${parallel.gpus} GPUs (${parallel.sizes}), and this container has ${visible.length}`,
