@@ -1,6 +1,5 @@
 import { AimError } from "../errors/aim_error.ts";
-import { keepSecret } from "../log/redact.ts";
-import { isSecretName } from "../log/secret_names.ts";
+import { isSecretName, keepSecret } from "../log/redact.ts";
 import type { Config, SettingOrigin, Settings } from "./config.ts";
 import { parseSetting } from "./parse_setting.ts";
 import { type Setting, type SettingName, SETTINGS } from "./settings.ts";

@@ -1,4 +1,4 @@
-import { isSecretName } from "../log/secret_names.ts";
+import { isSecretName } from "../log/redact.ts";
 import { type ConfigMap, type ConfigValue, isList, isMap, isNumberLiteral } from "../values/value.ts";
 
 /** Arguments and variables that can be shown. */

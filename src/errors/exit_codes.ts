@@ -1,19 +1,5 @@
-/** Kinds of failures, each with an exit code of its own. */
-export type ErrorKind =
-  | "unexpected"
-  | "usage"
-  | "no-profile"
-  | "unauthorized"
-  | "not-found"
-  | "network"
-  | "no-space"
-  | "integrity"
-  | "engine"
-  | "interrupted"
-  | "terminated";
-
-/** The documented exit codes, for help, README and the process. */
-export const EXIT_CODES: Readonly<Record<ErrorKind, { code: number; meaning: string }>> = {
+/** The documented exit codes by kind of failure, for help, README and the process. */
+export const EXIT_CODES = {
   unexpected: { code: 1, meaning: "unexpected error" },
   usage: { code: 2, meaning: "usage or configuration" },
   "no-profile": { code: 3, meaning: "no compatible profile" },
@@ -25,4 +11,6 @@ export const EXIT_CODES: Readonly<Record<ErrorKind, { code: number; meaning: str
   engine: { code: 9, meaning: "engine not found or exec failed" },
   interrupted: { code: 130, meaning: "interrupted (SIGINT)" },
   terminated: { code: 143, meaning: "terminated (SIGTERM)" },
-};
+} as const;
+
+export type ErrorKind = keyof typeof EXIT_CODES;

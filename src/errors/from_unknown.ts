@@ -26,18 +26,16 @@ export function errorFrom(thrown: unknown, doing: string): AimError {
 
 /** A cache path that this user can write: in containers, many users have no home directory of their own. */
 function ownCachePath(): string {
-  try {
-    const [home, uid] = [Deno.env.get("HOME"), Deno.uid()];
-    return home && ownerOf(home) === uid ? "$HOME/.cache/aim" : `/var/tmp/aim-${uid}`;
-  } catch {
-    // The permission to read the user's id is revoked.
-    return "$HOME/.cache/aim";
-  }
+  const home = Deno.env.get("HOME");
+  // Without the permission to read the user's id, the home directory is a good guess.
+  const uid = attempt(() => Deno.uid());
+  const isOwn = uid === null || (home && attempt(() => Deno.statSync(home).uid) === uid);
+  return isOwn ? "$HOME/.cache/aim" : `/var/tmp/aim-${uid}`;
 }
 
-function ownerOf(path: string): number | null {
+function attempt<T>(call: () => T): T | null {
   try {
-    return Deno.statSync(path).uid;
+    return call();
   } catch {
     return null;
   }

@@ -22,7 +22,12 @@ export interface LogOptions {
 const state: Required<LogOptions> = {
   level: "INFO",
   format: "text",
-  write: writeToStderr,
+  write(line) {
+    // A closed standard error must not end a download.
+    try {
+      Deno.stderr.writeSync(new TextEncoder().encode(`${line}\n`));
+    } catch { /* no place to report it */ }
+  },
   now: () => new Date(),
 };
 
@@ -52,11 +57,10 @@ function emit(level: LogLevel, message: string, fields: Record<string, unknown> 
 /** Writes a line regardless of the logger's level. */
 export function writeLogLine(level: LogLevel, message: string, fields: Record<string, unknown> = {}): void {
   const time = state.now().toISOString();
+  const texts = Object.entries(fields).map(([name, value]) => `${name}=${textOf(value)}`);
   const line = state.format === "json"
     ? encode({ time, level, message, ...fields })
-    : [time, level, redact(message), ...Object.entries(fields).map(([k, v]) => `${k}=${textOf(v)}`)].join(
-      " ",
-    );
+    : [time, level, redact(message), ...texts].join(" ");
   state.write(printable(line));
 }
 
@@ -70,14 +74,4 @@ function textOf(value: unknown): string {
   if (typeof value !== "string") return encode(value);
   const clean = redact(value);
   return /^[\w./:@+*-]+$/.test(clean) ? clean : JSON.stringify(clean);
-}
-
-const encoder = new TextEncoder();
-
-function writeToStderr(line: string): void {
-  const bytes = encoder.encode(line + "\n");
-  // A closed standard error must not end a download.
-  try {
-    for (let at = 0; at < bytes.length;) at += Deno.stderr.writeSync(bytes.subarray(at));
-  } catch { /* nowhere left to say so */ }
 }

@@ -1,4 +1,4 @@
-import { withoutSecrets } from "../log/secret_names.ts";
+import { withoutSecrets } from "../log/redact.ts";
 
 /** What a run of a program gave. */
 export interface ProgramOutput {

@@ -1,4 +1,4 @@
-import { pythonText } from "../values/python_text.ts";
+import { pythonText } from "../values/python_spelling.ts";
 import { readPlainYaml } from "../values/read_plain_yaml.ts";
 import { type ConfigMap, type ConfigValue, isMap, numberLiteral } from "../values/value.ts";
 import type { Profile, ProfilePlace } from "./types.ts";

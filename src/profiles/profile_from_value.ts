@@ -1,6 +1,6 @@
 import { didYouMean } from "../config/nearest.ts";
 import { ACCELERATOR_NAMES, acceleratorName, typeOfAccelerator } from "../gpu/accelerators.ts";
-import { pythonText } from "../values/python_text.ts";
+import { pythonText } from "../values/python_spelling.ts";
 import { type ConfigMap, type ConfigValue, isList, isMap, isNumberLiteral } from "../values/value.ts";
 import type { checkProfile } from "./check_profile.ts";
 import { profileContent } from "./profile_content.ts";

@@ -7,17 +7,9 @@ declare module "@std/path" {
   export function join(...parts: string[]): string;
   export function dirname(path: string): string;
   export function basename(path: string, suffix?: string): string;
-  export function extname(path: string): string;
   export function relative(from: string, to: string): string;
   export function resolve(...parts: string[]): string;
-  export function normalize(path: string): string;
-  export function isAbsolute(path: string): boolean;
   export function fromFileUrl(url: string | URL): string;
-  export function toFileUrl(path: string): URL;
-  export function globToRegExp(
-    glob: string,
-    options?: { extended?: boolean; globstar?: boolean; caseInsensitive?: boolean },
-  ): RegExp;
 }
 
 declare module "@std/cli/parse-args" {
@@ -39,15 +31,8 @@ declare module "@std/assert" {
   export function assert(value: unknown, message?: string): asserts value;
   export function assertEquals<T>(actual: T, expected: T, message?: string): void;
   export function assertNotEquals<T>(actual: T, expected: T, message?: string): void;
-  export function assertStrictEquals<T>(actual: unknown, expected: T, message?: string): asserts actual is T;
   export function assertMatch(actual: string, expected: RegExp, message?: string): void;
-  export function assertNotMatch(actual: string, expected: RegExp, message?: string): void;
   export function assertStringIncludes(actual: string, expected: string, message?: string): void;
-  export function assertObjectMatch(actual: object, expected: object, message?: string): void;
-  export function assertExists<T>(actual: T, message?: string): asserts actual is NonNullable<T>;
-  export function assertGreater<T>(actual: T, expected: T, message?: string): void;
-  export function assertGreaterOrEqual<T>(actual: T, expected: T, message?: string): void;
-  export function assertLess<T>(actual: T, expected: T, message?: string): void;
   export function assertLessOrEqual<T>(actual: T, expected: T, message?: string): void;
   export function assertThrows<E extends Error = Error>(
     fn: () => unknown,
@@ -61,5 +46,4 @@ declare module "@std/assert" {
     messageIncludes?: string,
     message?: string,
   ): Promise<E>;
-  export function fail(message?: string): never;
 }

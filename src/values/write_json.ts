@@ -1,4 +1,4 @@
-import { pythonFloat } from "./python_float.ts";
+import { pythonFloat } from "./python_spelling.ts";
 import { type ConfigValue, isList, isMap, isNumberLiteral, type NumberLiteral } from "./value.ts";
 
 /**

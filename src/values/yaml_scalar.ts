@@ -1,4 +1,4 @@
-import { pythonFloat } from "./python_float.ts";
+import { pythonFloat } from "./python_spelling.ts";
 import { type ConfigValue, numberLiteral } from "./value.ts";
 
 /** What a scalar means: a value, the merge key `<<`, or why it means nothing. */

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { pythonFloat } from "../../src/values/python_float.ts";
+import { pythonFloat } from "../../src/values/python_spelling.ts";
 import { type ConfigValue, isList, isMap, isNumberLiteral } from "../../src/values/value.ts";
 import { readYaml } from "../../src/values/read_yaml.ts";
 import { readPlainYaml } from "../../src/values/read_plain_yaml.ts";
