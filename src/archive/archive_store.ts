@@ -1,43 +1,49 @@
 import { AimError } from "../errors/aim_error.ts";
 import { errorFrom } from "../errors/from_unknown.ts";
+import { log } from "../log/logger.ts";
 import { type FilesBelow, filesBelow } from "../os/files_below.ts";
 import { makeDirectories } from "../os/make_directories.ts";
 import { nodeModule } from "../os/node_module.ts";
 import { readFileRange } from "../os/read_file_range.ts";
-import { readRegularText } from "../os/read_regular_file.ts";
+import { readRegularTextSync } from "../os/read_regular_file.ts";
 import { writeFile } from "../os/write_file.ts";
 import { isBookkeepingPath } from "../sources/bookkeeping_path.ts";
-import type { Archive, Manifest, ManifestFile } from "../sources/manifest.ts";
+import type { Archive, Manifest } from "../sources/manifest.ts";
 import { sortedFiles } from "../sources/sorted_files.ts";
 import type { Source } from "../sources/source.ts";
 import { checkFreeSpace } from "../transfer/free_space.ts";
 import { transfer } from "../transfer/transfer.ts";
 import type { TransferEvent, TransferOptions } from "../transfer/types.ts";
-import { layerEntries, type LayerEntry } from "./layer_entries.ts";
-import { type ArchivedFile, type Layer, modelFiles } from "./model_files.ts";
-import { TarFault } from "./read_tar.ts";
+import { layerEntries, type LayerEntry, sha256Of } from "./layer_entries.ts";
+import { isArchived, modelFiles } from "./model_files.ts";
+import { TarFault } from "./tar_entries.ts";
 import { packingOf, unpackedChunks } from "./unpacked_chunks.ts";
 
 /** Version of a listing's format. */
 const VERSION = 1;
 
+/** Forms of an archive on disk, by the end of their names. */
+const FORMS = {
+  /** As downloaded, verified. */
+  packed: ".packed.incomplete",
+  /** While it is uncompressed. */
+  unpacking: ".unpacking.incomplete",
+  /** Uncompressed; kept until the model is published. */
+  tar: ".tar.incomplete",
+  /** Its entries. Kept, so that a second run knows the model's files without downloading anything. */
+  listing: ".json",
+} as const;
+
 /**
  * Downloads a model's archives and reads its files out of them. They are in `.aim/layers` of the model's
- * directory, named by their SHA-256:
- *
- * - `HEX.aim-….incomplete`: an archive being downloaded, in parts like any other file
- * - `HEX.packed.incomplete`: the whole archive, verified
- * - `HEX.tar.incomplete`: the uncompressed archive, until the model is published
- * - `HEX.json`: its entries; kept, so that a second run knows the model's files without downloading anything
- *
- * Nothing is read out of an archive before its digest is verified.
+ * directory, named by their SHA-256. Nothing is read out of an archive before its digest is verified.
  */
 export class ArchiveStore {
   readonly #root: string;
   readonly #folder: string;
   readonly #files: FilesBelow;
-  /** Digests of the model's archives, hex. */
-  readonly #seen = new Set<string>();
+  /** The model's archives. */
+  #archives: readonly Archive[] = [];
   /** Bytes downloaded. */
   moved = 0;
 
@@ -57,17 +63,15 @@ export class ArchiveStore {
    *
    * @throws {AimError} `integrity`: the archives contradict each other.
    */
-  async unpacked(manifest: Manifest, wanted: (path: string) => boolean): Promise<Manifest> {
-    const archives = manifest.archives ?? [];
+  unpacked(manifest: Manifest, wanted: (path: string) => boolean): Manifest {
+    const { archives = [], ...rest } = manifest;
     if (archives.length === 0) return manifest;
-    const layers: Layer[] = [];
-    for (const archive of archives) {
-      this.#seen.add(archive.file.etag);
-      const entries = await this.#listing(archive);
-      if (entries === null) return manifest;
-      layers.push({ archive, entries });
-    }
-    const { archives: _, ...rest } = manifest;
+    this.#archives = archives;
+    const layers = archives.flatMap((archive) => {
+      const entries = this.#listing(archive);
+      return entries === null ? [] : [{ archive, entries }];
+    });
+    if (layers.length < archives.length) return manifest;
     try {
       const files = modelFiles(layers, manifest.source)
         .filter(({ path }) => !isBookkeepingPath(path) && wanted(path));
@@ -78,7 +82,7 @@ export class ArchiveStore {
   }
 
   /**
-   * Downloads and uncompresses the archives that are not there yet.
+   * Downloads and uncompresses the archives that are not on disk.
    *
    * @throws {AimError} as a transfer; `integrity`: one cannot be unpacked.
    */
@@ -87,32 +91,30 @@ export class ArchiveStore {
     archives: readonly Archive[],
     options: Omit<TransferOptions, "root">,
   ): Promise<void> {
-    const missing: Archive[] = [];
-    for (const archive of archives) {
-      if (!this.#has(archive, "tar") || await this.#listing(archive) === null) missing.push(archive);
-    }
+    const missing = archives.filter((archive) => !this.#isUnpacked(archive));
     if (missing.length === 0) return;
     makeDirectories(this.#root, [this.#folder]);
-    const toFetch = missing.filter((archive) => !this.#has(archive, "packed", archive.file.size));
+    await this.#removeDamaged(missing);
+    const bytes = missing.reduce((sum, { file }) => sum + file.size, 0);
     await checkFreeSpace({
       directory: this.#folder,
-      bytes: 2 * sizeOf(missing) - this.#onDisk(),
+      bytes: 2 * bytes - this.#bytesOnDisk(),
       what: "are needed to download and unpack its archives",
     });
-    const items = toFetch.map(({ file }) => ({
-      file,
-      staging: `${this.#folder}/${file.etag}.incomplete`,
+    const items = missing.filter((archive) => this.#size(archive, "packed") === null).map((archive) => ({
+      file: archive.file,
+      staging: `${this.#folder}/${archive.file.etag}.incomplete`,
       compute: [],
-      target: () => this.#path(file.etag, "packed"),
+      target: () => this.#path(archive, "packed"),
     }));
     const { bytesMoved } = await transfer(source, items, { ...options, root: this.#root });
     this.moved += bytesMoved;
+
     const tell = options.onEvent ?? (() => {});
-    const bytes = sizeOf(missing);
     tell({ type: "start", files: missing.length, bytes, bytesPresent: 0, unpacking: true });
     for (const archive of missing) {
       options.signal.throwIfAborted();
-      await this.#unpack(source.uri, archive, toFetch.includes(archive), tell, options.signal);
+      await this.#unpack(source.uri, archive, tell, options.signal);
     }
     tell({ type: "end", bytesMoved: 0, bytesPresent: bytes, elapsed: 0 });
   }
@@ -125,8 +127,8 @@ export class ArchiveStore {
       read: async (file, range, signal) => {
         if (!isArchived(file)) return await source.read(file, range, signal);
         const { start, end } = range ?? { start: 0, end: file.size };
-        const path = this.#path(file.archive.file.etag, "tar");
-        return { range: { start, end }, body: readFileRange(path, file.offset + start, file.offset + end) };
+        const body = readFileRange(this.#path(file.archive, "tar"), file.offset + start, file.offset + end);
+        return { range: { start, end }, body };
       },
       close() {},
     };
@@ -134,120 +136,117 @@ export class ArchiveStore {
 
   /** Removes the archives of a published model; their listings stay. */
   clear(): void {
-    for (const hex of this.#seen) {
-      for (const form of ["packed", "tar"] as const) this.#files.remove(this.#path(hex, form));
-    }
+    this.#remove(this.#archives, ["packed", "tar"]);
   }
 
   /** Removes archives and their listings. */
   forget(archives: readonly Archive[]): void {
-    for (const { file } of archives) {
-      for (const form of ["packed", "tar", "listing"] as const) {
-        this.#files.remove(this.#path(file.etag, form));
-      }
+    this.#remove(archives, ["packed", "tar", "listing"]);
+  }
+
+  #remove(archives: readonly Archive[], forms: readonly (keyof typeof FORMS)[]): void {
+    for (const archive of archives) {
+      for (const form of forms) this.#files.remove(this.#path(archive, form));
     }
   }
 
-  #path(hex: string, form: "packed" | "tar" | "listing"): string {
-    return `${this.#folder}/${hex}${form === "listing" ? ".json" : `.${form}.incomplete`}`;
+  #path({ file }: Archive, form: keyof typeof FORMS): string {
+    return `${this.#folder}/${file.etag}${FORMS[form]}`;
   }
 
-  #has({ file }: Archive, form: "packed" | "tar", size?: number): boolean {
-    try {
-      const info = Deno.lstatSync(this.#path(file.etag, form));
-      return info.isFile && (size === undefined || info.size === size);
-    } catch {
-      return false;
+  /** Bytes of a form; `null` if it is not on disk. */
+  #size(archive: Archive, form: keyof typeof FORMS): number | null {
+    const info = orNull(() => Deno.lstatSync(this.#path(archive, form)));
+    return info?.isFile ? info.size : null;
+  }
+
+  /** True if the uncompressed archive has all of the listed files. */
+  #isUnpacked(archive: Archive): boolean {
+    const size = this.#size(archive, "tar");
+    const entries = size === null ? null : this.#listing(archive);
+    return size !== null && entries !== null &&
+      entries.every((entry) => entry.kind !== "file" || entry.offset + entry.size <= size);
+  }
+
+  /** Verifies archives that an earlier run has downloaded, and removes damaged ones. */
+  async #removeDamaged(archives: readonly Archive[]): Promise<void> {
+    for (const archive of archives) {
+      const size = this.#size(archive, "packed");
+      if (size === null) continue;
+      log.info(`verifying ${archive.file.path}, which is on disk`);
+      const sha256 = await sha256Of(readFileRange(this.#path(archive, "packed"), 0, size));
+      if (sha256 !== archive.file.etag) this.forget([archive]);
     }
   }
 
   /** Bytes left by earlier runs. */
-  #onDisk(): number {
-    try {
-      return [...Deno.readDirSync(this.#folder)]
-        .reduce((sum, { name }) => sum + (Deno.lstatSync(`${this.#folder}/${name}`).blocks ?? 0) * 512, 0);
-    } catch {
-      return 0;
-    }
+  #bytesOnDisk(): number {
+    return Deno.readDirSync(this.#folder)
+      .reduce((sum, { name }) => sum + (Deno.lstatSync(`${this.#folder}/${name}`).blocks ?? 0) * 512, 0);
   }
 
-  async #listing(archive: Archive): Promise<readonly LayerEntry[] | null> {
-    const text = await readRegularText(this.#path(archive.file.etag, "listing"));
-    if (text.kind !== "ok") return null;
-    try {
-      const { version, kind, entries } = JSON.parse(text.value);
-      const isRight = version === VERSION && kind === archive.kind && Array.isArray(entries) &&
-        entries.every(isEntry);
-      return isRight ? entries : null;
-    } catch {
-      return null;
-    }
+  #listing(archive: Archive): readonly LayerEntry[] | null {
+    const text = readRegularTextSync(this.#path(archive, "listing"));
+    const listing = text.kind === "ok" ? orNull(() => JSON.parse(text.value)) : null;
+    const isRight = listing?.version === VERSION && listing.kind === archive.kind &&
+      Array.isArray(listing.entries) && listing.entries.every(isEntry);
+    return isRight ? listing.entries : null;
   }
 
   /** Uncompresses a verified archive and writes its listing. */
   async #unpack(
     uri: string,
     archive: Archive,
-    isProven: boolean,
     tell: (event: TransferEvent) => void,
     signal: AbortSignal,
   ): Promise<void> {
-    const { etag: hex, size, path } = archive.file;
+    const { size, path } = archive.file;
     tell({ type: "file", path, state: "active", size });
-    const [packed, tar] = [this.#path(hex, "packed"), this.#path(hex, "tar")];
-    const writing = `${this.#folder}/${hex}.unpacking.incomplete`;
+    const [packed, unpacking] = [this.#path(archive, "packed"), this.#path(archive, "unpacking")];
     let entries: readonly LayerEntry[];
     let isPacked: boolean;
     try {
       using file = this.#files.open(packed);
       const packing = packingOf(file);
       isPacked = packing !== "none";
-      this.#files.remove(writing);
-      using output = isPacked ? this.#files.create(writing) : null;
-      // An archive left by an earlier run is verified again.
-      const expected = isPacked ? archive.diffId : isProven ? null : hex;
-      const chunks = copied(
-        unpackedChunks(file, packing, size, (bytes) => tell({ type: "bytes", path, bytes })),
-        output,
-        expected,
-        signal,
+      if (isPacked) {
+        log.info(`unpacking ${path} (${packing}): if it is interrupted, it starts from the beginning`);
+      }
+      this.#files.remove(unpacking);
+      using output = isPacked ? this.#files.create(unpacking) : null;
+      const chunks = unpackedChunks(file, packing, (bytes) => {
+        signal.throwIfAborted();
+        tell({ type: "bytes", path, bytes });
+      });
+      entries = await layerEntries(
+        output === null ? chunks : copied(chunks, output, archive.diffId),
+        archive.kind,
       );
-      entries = await layerEntries(chunks, archive.kind);
       await output?.syncData();
     } catch (error) {
-      this.#files.remove(writing);
+      this.#files.remove(unpacking);
       if (!(error instanceof TarFault)) throw errorFrom(error, `unpacking ${packed}`);
       this.forget([archive]);
-      throw unusable(`${archive.file.path} of ${uri}`, error);
+      throw unusable(`${path} of ${uri}`, error);
     }
-    writeFile(
-      this.#files,
-      this.#path(hex, "listing"),
-      JSON.stringify({ version: VERSION, kind: archive.kind, entries }),
-    );
-    this.#files.rename(isPacked ? writing : packed, tar);
+    const listing = JSON.stringify({ version: VERSION, kind: archive.kind, entries });
+    writeFile(this.#files, this.#path(archive, "listing"), listing);
+    this.#files.rename(isPacked ? unpacking : packed, this.#path(archive, "tar"));
     if (isPacked) this.#files.remove(packed);
     tell({ type: "file", path, state: "done", size });
   }
 }
 
-/** True for files that are in an archive. */
-export function isArchived(file: ManifestFile): file is ArchivedFile {
-  return "archive" in file;
-}
-
 /** Passes chunks on, writes them to a file, and compares their SHA-256 (hex) with what is expected. */
 async function* copied(
   chunks: AsyncIterable<Uint8Array>,
-  output: Deno.FsFile | null,
+  output: Deno.FsFile,
   expected: string | null,
-  signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   const hash = expected === null ? null : nodeModule("node:crypto").createHash("sha256");
   for await (const chunk of chunks) {
-    signal.throwIfAborted();
     hash?.update(chunk);
-    for (let at = 0; output !== null && at < chunk.length;) at += output.writeSync(chunk.subarray(at));
+    for (let at = 0; at < chunk.length;) at += output.writeSync(chunk.subarray(at));
     yield chunk;
   }
   const digest = hash?.digest("hex") ?? null;
@@ -263,8 +262,12 @@ function isEntry(value: unknown): value is LayerEntry {
     /^[0-9a-f]{64}$/.test(sha256);
 }
 
-function sizeOf(archives: readonly Archive[]): number {
-  return archives.reduce((sum, { file }) => sum + file.size, 0);
+function orNull<T>(read: () => T): T | null {
+  try {
+    return read();
+  } catch {
+    return null;
+  }
 }
 
 function unusable(what: string, { message }: TarFault): AimError {

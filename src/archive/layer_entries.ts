@@ -1,7 +1,16 @@
 import { nodeModule } from "../os/node_module.ts";
 import type { Archive } from "../sources/manifest.ts";
 import { partFault } from "../sources/safe_path.ts";
-import { readTar, type TarContent, type TarEntry, TarFault } from "./read_tar.ts";
+import { tarEntries, TarFault } from "./tar_entries.ts";
+
+/** An entry of an archive that matters for the model. */
+export type LayerEntry =
+  | FileEntry
+  | { readonly kind: "directory"; readonly path: string }
+  /** Removes a file or folder of lower layers. */
+  | { readonly kind: "whiteout"; readonly path: string }
+  /** Removes everything that lower layers have in a folder; the path is empty for all folders. */
+  | { readonly kind: "opaque"; readonly path: string };
 
 /** A file in an archive. */
 export interface FileEntry {
@@ -15,20 +24,19 @@ export interface FileEntry {
   readonly sha256: string;
 }
 
-/** An entry of an archive that matters for the model. */
-export type LayerEntry =
-  | FileEntry
-  | { readonly kind: "directory"; readonly path: string }
-  /** Removes a file or folder of lower layers. */
-  | { readonly kind: "whiteout"; readonly path: string }
-  /** Removes everything that lower layers have in a folder. */
-  | { readonly kind: "opaque"; readonly path: string };
-
 /** An image has the model in this folder. */
 export const IMAGE_FOLDER = "models";
 
 /** Maximum number of entries, the same as for a repository. */
 const MOST_ENTRIES = 100_000;
+/** Maximum characters of all names: a longer list of entries could not be read back. */
+const MOST_CHARACTERS = 8 * 2 ** 20;
+/** Maximum folders in one another. */
+const DEEPEST = 100;
+
+// OCI image specification, "Whiteouts".
+const WHITEOUT = ".wh.";
+const OPAQUE = ".wh..wh..opq";
 
 /**
  * Lists an archive's entries and hashes its files. In an image, entries outside of `/models` are skipped.
@@ -41,34 +49,37 @@ export async function layerEntries(
   kind: Archive["kind"],
 ): Promise<LayerEntry[]> {
   const entries: LayerEntry[] = [];
-  const seen = new Set<string>();
-  await readTar(chunks, (entry) => {
-    const path = relativeName(entry);
-    if (path === "" || (kind === "image" && !concernsModel(path))) return null;
-    const fault = path.split("/").map(partFault).find((one) => one !== null) ??
-      (path.includes("\ufffd") ? "it is not valid Unicode" : null);
-    if (fault !== null) throw new TarFault(`it names a file ${JSON.stringify(entry.name)}: ${fault}`);
-    if (seen.has(path) && entry.kind !== "directory") {
+  const seen = new Map<string, LayerEntry["kind"]>();
+  let characters = 0;
+  for await (const { name, what, size, offset, content } of tarEntries(chunks)) {
+    const path = relativeName(name);
+    if (path === "" || (kind === "image" && !concernsModel(path))) continue;
+    const fault = faultOf(path);
+    if (fault !== null) throw new TarFault(`it names a file ${JSON.stringify(name)}: ${fault}`);
+    characters += path.length;
+    if (entries.length === MOST_ENTRIES) throw new TarFault(`it has more than ${MOST_ENTRIES} entries`);
+    if (characters > MOST_CHARACTERS) {
+      throw new TarFault(`its names have more than ${MOST_CHARACTERS} characters`);
+    }
+
+    let entry: LayerEntry | null = kind === "image" ? removalBy(path) : null;
+    if (what === "a directory") entry ??= { kind: "directory", path };
+    else if (what === "a file" && !(kind === "image" && path === IMAGE_FOLDER)) {
+      entry ??= { kind: "file", path, size, offset, sha256: await sha256Of(content) };
+    }
+    if (entry === null) throw new TarFault(`${JSON.stringify(path)} is ${what}`);
+    const other = seen.get(path);
+    if (other !== undefined && !(other === "directory" && entry.kind === "directory")) {
       throw new TarFault(`it has ${JSON.stringify(path)} twice`);
     }
-    if (entries.length === MOST_ENTRIES) throw new TarFault(`it has more than ${MOST_ENTRIES} entries`);
-    seen.add(path);
-    const removal = kind === "image" ? removalBy(path) : null;
-    if (removal === null && entry.kind === "file" && !(kind === "image" && path === IMAGE_FOLDER)) {
-      const { size, offset } = entry;
-      return hashed((sha256) => entries.push({ kind: "file", path, size, offset, sha256 }));
-    }
-    if (removal === null && entry.kind !== "directory") {
-      throw new TarFault(`${JSON.stringify(path)} is ${entry.what}`);
-    }
-    entries.push(removal ?? { kind: "directory", path });
-    return null;
-  });
+    seen.set(path, entry.kind);
+    entries.push(entry);
+  }
   return entries;
 }
 
 /** The name without leading `./` and trailing `/`. */
-function relativeName({ name }: TarEntry): string {
+function relativeName(name: string): string {
   if (name.startsWith("/")) throw new TarFault(`it names a file ${JSON.stringify(name)}: it is absolute`);
   const path = name.replace(/^(?:\.\/+)+/, "").replace(/\/+$/, "");
   if (path.split("/").includes("..")) {
@@ -77,14 +88,17 @@ function relativeName({ name }: TarEntry): string {
   return path === "." ? "" : path;
 }
 
-function concernsModel(path: string): boolean {
-  return path === IMAGE_FOLDER || path.startsWith(`${IMAGE_FOLDER}/`) ||
-    path === `${WHITEOUT}${IMAGE_FOLDER}` || path === OPAQUE;
+function faultOf(path: string): string | null {
+  const parts = path.split("/");
+  if (parts.length > DEEPEST) return `it has more than ${DEEPEST} parts`;
+  if (path.includes("\ufffd")) return "it is not valid Unicode";
+  return parts.map(partFault).find((fault) => fault !== null) ?? null;
 }
 
-// OCI image specification, "Whiteouts".
-const WHITEOUT = ".wh.";
-const OPAQUE = ".wh..wh..opq";
+function concernsModel(path: string): boolean {
+  return [IMAGE_FOLDER, `${WHITEOUT}${IMAGE_FOLDER}`, OPAQUE].includes(path) ||
+    path.startsWith(`${IMAGE_FOLDER}/`);
+}
 
 function removalBy(path: string): LayerEntry | null {
   const slash = path.lastIndexOf("/");
@@ -95,7 +109,9 @@ function removalBy(path: string): LayerEntry | null {
   return { kind: "whiteout", path: folder === "" ? gone : `${folder}/${gone}` };
 }
 
-function hashed(done: (sha256: string) => void): TarContent {
+/** Hex. */
+export async function sha256Of(content: AsyncIterable<Uint8Array>): Promise<string> {
   const hash = nodeModule("node:crypto").createHash("sha256");
-  return { write: (bytes) => void hash.update(bytes), end: () => done(hash.digest("hex")) };
+  for await (const bytes of content) hash.update(bytes);
+  return hash.digest("hex");
 }

@@ -1,7 +1,7 @@
 import type { Archive, ManifestFile } from "../sources/manifest.ts";
 import { assertSafePath } from "../sources/safe_path.ts";
 import { type FileEntry, IMAGE_FOLDER, type LayerEntry } from "./layer_entries.ts";
-import { TarFault } from "./read_tar.ts";
+import { TarFault } from "./tar_entries.ts";
 
 /** An archive and its entries. */
 export interface Layer {
@@ -16,46 +16,37 @@ export interface ArchivedFile extends ManifestFile {
   readonly offset: number;
 }
 
+/** True for files that are in an archive. */
+export function isArchived(file: ManifestFile): file is ArchivedFile {
+  return "archive" in file;
+}
+
 /**
- * The files that a model's archives contain together, lowest layer first. In an image, upper layers replace what
- * is below.
+ * The files that a model's archives contain together. In an image, upper layers replace what is below; in other
+ * artifacts several layers may have the same file.
  *
+ * @param layers Lowest first.
  * @throws {TarFault} two archives have different files of one name, or names that differ only by case.
  */
 export function modelFiles(layers: readonly Layer[], source: string): ArchivedFile[] {
-  const root: Folder = new Map();
-  for (const layer of layers) {
-    for (const entry of layer.entries) {
-      if (entry.kind === "whiteout") remove(root, entry.path);
-      else if (entry.kind === "opaque") clear(root, entry.path);
-    }
-    for (const entry of layer.entries) {
-      if (entry.kind === "file" || entry.kind === "directory") place(root, entry, layer.archive);
-    }
-  }
-  const found = [...filesIn(root, "")];
   const kind = layers[0]?.archive.kind;
+  const found = visibleFiles(layers, kind === "image");
   const folder = kind === "image"
     ? `${IMAGE_FOLDER}/`
     : kind === "folder"
-    ? commonFolder(found.map(([path]) => path))
+    ? commonFolder([...found.keys()])
     : "";
   const spelled = new Map<string, string>();
-  return found.map(([whole, { entry, archive }]) => {
+  return [...found].map(([whole, { entry, archive }]) => {
     const path = whole.slice(folder.length);
     const other = spelled.get(path.toLowerCase());
     if (other !== undefined) {
       throw new TarFault(`${JSON.stringify(other)} and ${JSON.stringify(path)} differ only by case`);
     }
     spelled.set(path.toLowerCase(), path);
-    return {
-      path: assertSafePath(path, source),
-      size: entry.size,
-      digest: { algorithm: "sha256", hex: entry.sha256 },
-      etag: entry.sha256,
-      archive,
-      offset: entry.offset,
-    };
+    const { size, sha256, offset } = entry;
+    const digest = { algorithm: "sha256", hex: sha256 } as const;
+    return { path: assertSafePath(path, source), size, digest, etag: sha256, archive, offset };
   });
 }
 
@@ -64,72 +55,41 @@ interface PlacedFile {
   readonly archive: Archive;
 }
 
-type Folder = Map<string, Folder | PlacedFile>;
-
-/** Puts a file into its folder; the folder itself where it is one. */
-function place(root: Folder, entry: FileEntry | { kind: "directory"; path: string }, archive: Archive): void {
-  const parts = entry.path.split("/");
-  const name = entry.kind === "directory" ? null : parts.pop() ?? "";
-  let folder = root;
-  for (const part of parts) folder = folderAt(folder, part, entry.path, archive);
-  if (name === null || entry.kind === "directory") return;
-  const there = folder.get(name);
-  if (there !== undefined) assertReplaceable(there, entry, archive);
-  folder.set(name, { entry, archive });
-}
-
-function folderAt(folder: Folder, name: string, path: string, archive: Archive): Folder {
-  const there = folder.get(name);
-  if (there instanceof Map) return there;
-  if (there !== undefined && (archive.kind !== "image" || there.archive === archive)) {
-    throw new TarFault(
-      `${JSON.stringify(there.entry.path)} is a file and the directory of ${JSON.stringify(path)}`,
-    );
+/** Goes through the layers from the top, and collects files that nothing above covers. */
+function visibleFiles(layers: readonly Layer[], isImage: boolean): Map<string, PlacedFile> {
+  const found = new Map<string, PlacedFile>();
+  /** Paths that cover what lower layers have: at the path itself, and below it. */
+  const [at, below] = [new Set<string>(), new Set<string>()];
+  for (const { archive, entries } of layers.toReversed()) {
+    const files = entries.filter((entry) => entry.kind === "file");
+    const own = new Set(files.map(({ path }) => path));
+    for (const entry of files) {
+      const { path } = entry;
+      const folders = foldersOf(path);
+      const file = folders.find((folder) => own.has(folder));
+      if (file !== undefined) {
+        throw new TarFault(`${JSON.stringify(file)} is a file and the directory of ${JSON.stringify(path)}`);
+      }
+      if (!at.has(path) && !folders.some((folder) => below.has(folder))) found.set(path, { entry, archive });
+      else if (!isImage && found.get(path)?.entry.sha256 !== entry.sha256) {
+        throw new TarFault(`${JSON.stringify(path)} is in two layers, and differs`);
+      }
+    }
+    for (const { kind, path } of entries) {
+      if (kind !== "opaque") at.add(path);
+      if (kind !== "directory") below.add(path);
+      if (kind === "file" || kind === "directory") { for (const folder of foldersOf(path)) at.add(folder); }
+    }
   }
-  const made: Folder = new Map();
-  folder.set(name, made);
-  return made;
+  return found;
 }
 
-/** In an image, an upper layer replaces what is below; elsewhere the same file may come twice. */
-function assertReplaceable(there: Folder | PlacedFile, entry: FileEntry, archive: Archive): void {
-  if (!(there instanceof Map)) {
-    if (there.archive !== archive && archive.kind === "image") return;
-    if (there.entry.sha256 === entry.sha256) return;
-    throw new TarFault(`${JSON.stringify(entry.path)} is in two layers, and differs`);
-  }
-  const own = [...filesIn(there, "")].some(([, file]) => file.archive === archive);
-  if (archive.kind === "image" && !own) return;
-  throw new TarFault(`${JSON.stringify(entry.path)} is a file and a directory`);
+/** All folders above a path, beginning with the empty one. */
+function foldersOf(path: string): string[] {
+  return ["", ...path.matchAll(/\//g).map(({ index }) => path.slice(0, index))];
 }
 
-function remove(root: Folder, path: string): void {
-  const slash = path.lastIndexOf("/");
-  lookUp(root, path.slice(0, Math.max(0, slash)))?.delete(path.slice(slash + 1));
-}
-
-function clear(root: Folder, path: string): void {
-  lookUp(root, path)?.clear();
-}
-
-function lookUp(root: Folder, path: string): Folder | null {
-  let folder = root;
-  for (const part of path === "" ? [] : path.split("/")) {
-    const next = folder.get(part);
-    if (!(next instanceof Map)) return null;
-    folder = next;
-  }
-  return folder;
-}
-
-function* filesIn(folder: Folder, before: string): Generator<[string, PlacedFile]> {
-  for (const [name, there] of folder) {
-    if (there instanceof Map) yield* filesIn(there, `${before}${name}/`);
-    else yield [`${before}${name}`, there];
-  }
-}
-
-/** With its slash; empty where files are in different ones. */
+/** With its slash; empty if the files have no folder in common. */
 function commonFolder(paths: readonly string[]): string {
   let folder = paths[0]?.replace(/[^/]*$/, "") ?? "";
   while (!paths.every((path) => path.startsWith(folder))) folder = folder.replace(/[^/]*\/$/, "");

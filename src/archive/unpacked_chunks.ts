@@ -1,5 +1,5 @@
 import { nodeModule } from "../os/node_module.ts";
-import { TarFault } from "./read_tar.ts";
+import { TarFault } from "./tar_entries.ts";
 
 /** Bytes of a chunk. */
 const CHUNK = 1 << 18;
@@ -14,10 +14,9 @@ export type Packing = "none" | "gzip" | "zstd";
 /** Detects the compression by the first bytes, since media types are not always right. */
 export function packingOf(file: Deno.FsFile): Packing {
   const start = new Uint8Array(4);
+  file.readSync(start);
   file.seekSync(0, Deno.SeekMode.Start);
-  const count = file.readSync(start) ?? 0;
-  file.seekSync(0, Deno.SeekMode.Start);
-  if (count >= 2 && start[0] === 0x1f && start[1] === 0x8b) return "gzip";
+  if (start[0] === 0x1f && start[1] === 0x8b) return "gzip";
   const word = new DataView(start.buffer).getUint32(0, true);
   // A frame, or a skippable frame, which zstd:chunked starts with.
   return word === 0xfd2fb528 || (word & 0xfffffff0) === 0x184d2a50 ? "zstd" : "none";
@@ -26,25 +25,23 @@ export function packingOf(file: Deno.FsFile): Packing {
 /**
  * Reads a file and uncompresses it. Each chunk is valid until the next one.
  *
- * @param size Size of the file in bytes.
  * @param onRead Called with the number of compressed bytes read.
  * @throws {TarFault} it is damaged, or expands to more than deflate could have packed.
  */
 export async function* unpackedChunks(
   file: Deno.FsFile,
   packing: Packing,
-  size: number,
   onRead: (bytes: number) => void,
 ): AsyncGenerator<Uint8Array> {
   if (packing === "none") return yield* chunksOf(file, onRead);
   const { createGunzip, createZstdDecompress } = nodeModule("node:zlib");
+  const { Readable, pipeline } = nodeModule("node:stream");
+  const limit = file.statSync().size * LARGEST_RATIO + ALWAYS;
   const options = { chunkSize: CHUNK };
   const unpacker = packing === "gzip" ? createGunzip(options) : createZstdDecompress(options);
-  const limit = size * LARGEST_RATIO + ALWAYS;
+  // A failure of either is thrown by the loop.
+  pipeline(Readable.from(copies(chunksOf(file, onRead))), unpacker, () => {});
   let total = 0;
-  const packed = nodeModule("node:stream").Readable.from(copies(chunksOf(file, onRead)));
-  packed.on("error", (error) => unpacker.destroy(error));
-  packed.pipe(unpacker);
   try {
     for await (const chunk of unpacker as AsyncIterable<Uint8Array>) {
       total += chunk.length;
@@ -54,9 +51,6 @@ export async function* unpackedChunks(
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "";
     throw /^(?:Z_|ZSTD_|ERR_)/.test(code) ? new TarFault(`it is damaged (${packing}: ${code})`) : error;
-  } finally {
-    packed.destroy();
-    unpacker.destroy();
   }
 }
 

@@ -1,4 +1,5 @@
-import { ArchiveStore, isArchived } from "../archive/archive_store.ts";
+import { ArchiveStore } from "../archive/archive_store.ts";
+import { isArchived } from "../archive/model_files.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { errnoOf } from "../errors/from_unknown.ts";
 import { log } from "../log/logger.ts";

@@ -309,18 +309,47 @@ Deno.test("an archive that a killed run left, and that is damaged, is exit 8 onc
   });
 });
 
-Deno.test("an unpacked archive without a readable listing is fetched anew: a model is not published without its files", async () => {
+Deno.test("an unpacked archive that is too short or has no readable listing is downloaded again: a model is not published without its files", async () => {
   await inNewWorld(asKit(makeTar([{ name: "config.json", content: CONFIG }])), async (world, uri) => {
     const words = ["download-to-cache", uri, "--model-name", "kits/tiny"];
     await ok(words, world);
     const model = `${world.directory}/cache/kits/tiny`;
     const [listing] = [...Deno.readDirSync(`${model}/.aim/layers`)];
     const path = `${model}/.aim/layers/${listing?.name}`;
-    for (const text of ["", '{"version":99,"kind":"files","entries":[]}']) {
+    const tar = path.replace(/json$/, "tar.incomplete");
+    const good = await Deno.readTextFile(path);
+    for (
+      const [text, size] of [
+        ["", 1024],
+        ['{"version":99,"kind":"files","entries":[]}', 1024],
+        [good, 100],
+      ] as const
+    ) {
       await Deno.writeTextFile(path, text);
-      await Deno.writeFile(path.replace(/json$/, "tar.incomplete"), new Uint8Array(1024));
+      await Deno.writeFile(tar, new Uint8Array(size));
       await Deno.remove(`${model}/config.json`);
       await ok(words, world);
+      assertEquals(await Deno.readTextFile(`${model}/config.json`), CONFIG);
+    }
+  });
+});
+
+Deno.test("an archive that a killed run had downloaded is verified, and downloaded again if it is damaged", async () => {
+  await inNewWorld(asKit(makeTar([{ name: "config.json", content: CONFIG }])), async (world, uri) => {
+    const words = ["download-to-cache", uri, "--model-name", "kits/tiny", "--format", "json"];
+    const { bytesMoved } = JSON.parse(await ok(words, world));
+    const model = `${world.directory}/cache/kits/tiny`;
+    const [listing] = [...Deno.readDirSync(`${model}/.aim/layers`)];
+    const path = `${model}/.aim/layers/${listing?.name}`;
+    const packed = path.replace(/json$/, "packed.incomplete");
+    const other = makeTar([{ name: "config.json", content: "{}" }]);
+    const blobs = `${world.directory}/layout/blobs/sha256`;
+    const archive = await Deno.readFile(`${blobs}/${listing?.name.replace(".json", "")}`);
+    for (const [bytes, moved] of [[gzipSync(other), bytesMoved], [archive, 0]] as const) {
+      await Deno.writeFile(packed, bytes);
+      await Deno.remove(path);
+      await Deno.remove(`${model}/config.json`);
+      assertEquals(JSON.parse(await ok(words, world)).bytesMoved, moved);
       assertEquals(await Deno.readTextFile(`${model}/config.json`), CONFIG);
     }
   });

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { layerEntries, type LayerEntry } from "../../src/archive/layer_entries.ts";
 import { type Layer, modelFiles } from "../../src/archive/model_files.ts";
-import { TarFault } from "../../src/archive/read_tar.ts";
+import { TarFault } from "../../src/archive/tar_entries.ts";
 import type { Archive } from "../../src/sources/manifest.ts";
 import { makeTar, paxEntry, type TestEntry } from "./make_tar.ts";
 
@@ -102,6 +102,11 @@ const HOSTILE: Readonly<Record<string, readonly TestEntry[]>> = {
   "a pax size that is none": [paxEntry({ size: "-1" }), { name: "a", content: "x" }],
   "a global header that renames files": [paxEntry({ path: "b" }, "g"), { name: "a", content: "x" }],
   "a name of 5000 characters": [paxEntry({ path: "a/".repeat(2500) + "b" }), { name: "a", content: "x" }],
+  "a name of 200 folders": [paxEntry({ path: "a/".repeat(200) + "b" }), { name: "a", content: "x" }],
+  "names of ten million characters": Array.from({ length: 2500 }, (_, n) => [
+    paxEntry({ path: `${n}/${`${"d".repeat(200)}/`.repeat(20)}a` }),
+    { name: "a", content: "x" },
+  ]).flat(),
   "content that is cut off": [{ name: "a", content: "x", size: 5000 }],
 };
 
