@@ -210,7 +210,9 @@ export class ArchiveStore {
       const packing = packingOf(file);
       isPacked = packing !== "none";
       if (isPacked) {
-        log.info(`unpacking ${path} (${packing}): if it is interrupted, it starts from the beginning`);
+        log.info(
+          `unpacking ${path} (${packing}): if interrupted, it starts over, but downloads nothing again`,
+        );
       }
       this.#files.remove(unpacking);
       using output = isPacked ? this.#files.create(unpacking) : null;

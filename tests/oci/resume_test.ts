@@ -47,6 +47,7 @@ for (const [kind, layers] of Object.entries(KINDS)) {
       await killedAfter(12 * MIB, server, [...words, "--max-bandwidth", "12M"], env);
       const again = await aim(words, { env });
       assertEquals(again.code, 0, again.stderr);
+      assertEquals(again.stderr.includes("if interrupted, it starts over"), kind === "a packed archive");
       const { bytesMoved, path } = JSON.parse(again.stdout);
       // 4 MiB, a part of each connection, and what was on its way to the killed process.
       assert(bytesMoved < 10 * MIB, `${bytesMoved} bytes were fetched again`);

@@ -34,7 +34,9 @@ export const size = command({
       });
       if (manifest.archives !== undefined) {
         const packed = formatBytes(totalBytes({ files: manifest.archives.map(({ file }) => file) }));
-        log.warn(`${packed} of it are archives: unpacking them takes as much room again`);
+        log.warn(
+          `${packed} of it are archives: unpacking needs as much space again, and starts over if interrupted`,
+        );
       }
       print(`${JSON.stringify({ url, sizeBytes: totalBytes(manifest) })}\n`);
     } finally {
