@@ -5,8 +5,9 @@ export interface Descriptor {
   readonly digest: string;
   /** Bytes. */
   readonly size: number;
-  readonly annotations: Readonly<Record<string, string>>;
-  readonly platform: { readonly os: string; readonly architecture: string } | null;
+  readonly annotations: Readonly<Record<string, unknown>>;
+  /** Of a manifest in an index: `os` and `architecture`. `null` for other artifacts. */
+  readonly platform: Readonly<Record<string, unknown>> | null;
 }
 
 /** A manifest: layers, or manifests to choose from. */
@@ -59,20 +60,21 @@ export function readArtifact(parsed: unknown): Artifact {
 export function filePathOf(layer: Descriptor): string | null {
   if (isArchive(layer)) return null;
   const { mediaType, annotations } = layer;
-  return PATHS.map((name) => annotations[name]).find((path) => path !== undefined && path !== "") ??
-    (mediaType.startsWith("application/vnd.docker.ai.gguf") ? "model.gguf" : null);
+  const path = PATHS.map((name) => annotations[name]).find((value) =>
+    typeof value === "string" && value !== ""
+  );
+  if (typeof path === "string") return path;
+  return mediaType.startsWith("application/vnd.docker.ai.gguf") ? "model.gguf" : null;
 }
 
 /**
  * True for tar archives: layers of images (ModelCar) and of ModelKits, and some of ModelPack's. ORAS uses an image
  * layer's type for files as well, with a title. It marks a folder with an annotation (Go) or as `tar+gzip` (Python).
  */
-export function isArchive(
-  { mediaType, annotations }: Pick<Descriptor, "mediaType" | "annotations">,
-): boolean {
+export function isArchive({ mediaType, annotations }: Descriptor): boolean {
   if (!/[.+]tar(?:$|[.+])/.test(mediaType)) return false;
   const title = annotations["org.opencontainers.image.title"];
-  if (title === undefined || !mediaType.includes(".image.layer.")) return true;
+  if (typeof title !== "string" || !mediaType.includes(".image.layer.")) return true;
   return annotations["io.deis.oras.content.unpack"] === "true" ||
     (mediaType.endsWith("+gzip") && !/\.(?:tar|tgz|gz)$/.test(title));
 }
@@ -95,9 +97,10 @@ function hexOf(digest: unknown): string | null {
 
 /** Chooses from an index: the manifest for this platform, else one without a platform (an artifact's). */
 export function choosePlatform(manifests: readonly Descriptor[], architecture: string): Descriptor | null {
-  const fits = ({ platform }: Descriptor) =>
-    platform?.os === "linux" && platform.architecture === architecture;
-  return manifests.find(fits) ?? manifests.find(({ platform }) => platform === null) ?? null;
+  return manifests.find(({ platform }) =>
+    platform?.os === "linux" && platform.architecture === architecture
+  ) ??
+    manifests.find(({ platform }) => platform === null) ?? null;
 }
 
 function readDescriptor(value: unknown): Descriptor {
@@ -112,23 +115,9 @@ function readDescriptor(value: unknown): Descriptor {
     mediaType: typeof mediaType === "string" ? mediaType : "",
     digest,
     size,
-    annotations: stringsOf(annotations),
-    platform: platformOf(platform),
+    annotations: objectOf(annotations ?? {}, "a layer's annotations"),
+    platform: platform ? objectOf(platform, "a platform") : null,
   };
-}
-
-function platformOf(value: unknown): Descriptor["platform"] {
-  if (value === undefined || value === null) return null;
-  const { os, architecture } = objectOf(value, "a platform");
-  if (typeof os !== "string" || typeof architecture !== "string") return null;
-  return { os, architecture };
-}
-
-function stringsOf(value: unknown): Record<string, string> {
-  if (typeof value !== "object" || value === null) return {};
-  return Object.fromEntries(
-    Object.entries(value).filter((pair): pair is [string, string] => typeof pair[1] === "string"),
-  );
 }
 
 function objectOf(value: unknown, what: string): Readonly<Record<string, unknown>> {

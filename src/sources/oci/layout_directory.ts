@@ -27,20 +27,17 @@ export function openLayout(directory: string): Registry {
 async function index(directory: string, tag: string): Promise<Response> {
   const text = await readRegularText(`${directory}/index.json`);
   if (text.kind !== "ok") {
-    throw new AimError("not-found", `${directory} is not an OCI layout: index.json ${reasonOf(text)}`, {
+    const reason = text.kind === "absent" ? "is missing" : `cannot be read (${text.reason})`;
+    throw new AimError("not-found", `${directory} is not an OCI layout: index.json ${reason}`, {
       hint: "name the directory that contains oci-layout, index.json and blobs",
     });
   }
-  const all = manifestsIn(text.value, directory);
+  const parsed = parseJson(text.value, `${directory}/index.json`) as { readonly manifests?: unknown } | null;
+  const all: unknown[] = Array.isArray(parsed?.manifests) ? parsed.manifests : [];
   const tagged = all.filter((one) => tagOf(one) === tag);
   const isOnly = all.length === 1 && (tag === "latest" || tagOf(all[0]) === undefined);
-  const manifests = tagged.length > 0 ? tagged : isOnly ? all : [];
+  const manifests = tagged.length === 0 && isOnly ? all : tagged;
   return manifests.length === 0 ? new Response(null, { status: 404 }) : Response.json({ manifests });
-}
-
-function manifestsIn(index: string, directory: string): readonly unknown[] {
-  const parsed = parseJson(index, `${directory}/index.json`) as { readonly manifests?: unknown } | null;
-  return Array.isArray(parsed?.manifests) ? parsed.manifests : [];
 }
 
 function tagOf(manifest: unknown): unknown {
@@ -48,22 +45,13 @@ function tagOf(manifest: unknown): unknown {
   return annotations?.["org.opencontainers.image.ref.name"];
 }
 
-function reasonOf(
-  read: { readonly kind: "absent" } | { readonly kind: "failed"; readonly reason: string },
-): string {
-  return read.kind === "absent" ? "is missing" : `cannot be read (${read.reason})`;
-}
-
 /** A blob, or the requested range of it. */
 async function blob(path: string, { headers }: TransportRequest): Promise<Response> {
-  let info: Deno.FileInfo;
-  try {
-    info = await Deno.stat(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return new Response(null, { status: 404 });
+  const info = await Deno.stat(path).catch((error) => {
+    if (error instanceof Deno.errors.NotFound) return null;
     throw error;
-  }
-  if (!info.isFile) return new Response(null, { status: 404 });
+  });
+  if (!info?.isFile) return new Response(null, { status: 404 });
   const { size } = info;
   const wanted = /^bytes=(\d+)-(\d+)$/.exec(new Headers(headers).get("range") ?? "");
   const [start, end] = wanted === null

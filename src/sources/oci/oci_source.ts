@@ -53,7 +53,7 @@ export class OciSource implements Source {
   }
 
   async manifest(options: ManifestOptions = {}): Promise<Manifest> {
-    const artifact = await this.#resolved(this.#reference, options.signal);
+    const artifact = await this.#resolved(options.signal);
     this.#assertThere(artifact);
     const wanted = pathFilter(options.include ?? [], options.exclude ?? []);
     const files = artifact.layers.flatMap((layer): ManifestFile[] => {
@@ -62,25 +62,19 @@ export class OciSource implements Source {
       return [this.#file(layer, assertSafePath(path, this.uri))];
     });
     const archives = await this.#archives(artifact, options.signal);
-    return {
-      source: this.uri,
-      revision: null,
-      commit: null,
-      files: sortedFiles(files, this.uri),
-      ...(archives.length === 0 ? {} : { archives }),
-    };
+    const manifest = { source: this.uri, revision: null, commit: null, files: sortedFiles(files, this.uri) };
+    return archives.length === 0 ? manifest : { ...manifest, archives };
   }
 
   /** A missing blob may belong to a tag that has moved. If the new manifest lists it too, the registry has lost it. */
   #assertThere({ layers }: Layers): void {
     const missing = this.#missing;
     if (missing === null || !layers.some(({ digest }) => digest === `sha256:${missing.etag}`)) return;
-    const where = this.#registries.at(-1)?.host;
-    throw new AimError(
-      "not-found",
-      `${where} does not have the blob of ${missing.path} (sha256:${missing.etag})`,
-      { hint: "push the model again: the registry has lost a part of it" },
-    );
+    const host = this.#registries.at(-1)?.host;
+    const message = `${host} does not have the blob of ${missing.path} (sha256:${missing.etag})`;
+    throw new AimError("not-found", message, {
+      hint: "push the model again: the registry has lost a part of it",
+    });
   }
 
   #file({ digest, size }: Descriptor, path: string): ManifestFile {
@@ -96,29 +90,20 @@ export class OciSource implements Source {
     if (!layers.some(isArchive)) return [];
     const encrypted = layers.find(({ mediaType }) => mediaType.endsWith("+encrypted"));
     if (encrypted !== undefined) throw this.#unusable(`a layer is encrypted (${encrypted.mediaType})`);
-    const diffIds = await this.#diffIds(config, signal);
+    const hasDiffIds = config !== null && /\bimage\b|\bmodel\.config\b/.test(config.mediaType);
+    const diffIds = hasDiffIds ? await this.#document(`blobs/${config.digest}`, diffIdsIn, signal) : [];
     if (isImage && diffIds.length !== layers.length) {
       throw this.#unusable(`it has ${layers.length} layers, and its configuration ${diffIds.length}`);
     }
-    const kind = isImage ? "image" : layers.some((layer) => filePathOf(layer) !== null) ? "files" : "folder";
-    const archives = layers.map((layer, at): Archive | null =>
-      isArchive(layer)
-        ? {
-          file: this.#file(layer, `layer ${layer.digest.slice(0, 19)}`),
-          kind,
-          diffId: diffIdOf(layer) ?? diffIds[at] ?? null,
-        }
-        : null
-    );
-    const last = new Map(archives.map((archive, at) => [archive?.file.etag, at]));
-    return archives.filter((archive, at): archive is Archive =>
-      archive !== null && last.get(archive.file.etag) === at
-    );
-  }
-
-  async #diffIds(config: Descriptor | null, signal: AbortSignal | undefined) {
-    if (config === null || !/\bimage\b|\bmodel\.config\b/.test(config.mediaType)) return [];
-    return this.#parsed(diffIdsIn, await this.#document(`blobs/${config.digest}`, signal));
+    const hasFiles = layers.some((layer) => filePathOf(layer) !== null);
+    const kind = isImage ? "image" : hasFiles ? "files" : "folder";
+    const archives = layers.flatMap((layer, at): Archive[] => {
+      if (!isArchive(layer)) return [];
+      const file = this.#file(layer, `layer ${layer.digest.slice(0, 19)}`);
+      return [{ file, kind, diffId: diffIdOf(layer) ?? diffIds[at] ?? null }];
+    });
+    const last = new Map(archives.map(({ file }, at) => [file.etag, at]));
+    return archives.filter(({ file }, at) => last.get(file.etag) === at);
   }
 
   async read(file: ManifestFile, range: ByteRange | null, signal: AbortSignal): Promise<RangeBody> {
@@ -134,10 +119,11 @@ export class OciSource implements Source {
     for (const registry of this.#registries) registry.close();
   }
 
-  async #resolved(reference: string, signal: AbortSignal | undefined): Promise<Layers> {
-    let wanted = reference;
+  /** The manifest, for this platform if it is in an index. */
+  async #resolved(signal: AbortSignal | undefined): Promise<Layers> {
+    let reference = this.#reference;
     for (let depth = 0; depth < 3; depth++) {
-      const artifact = await this.#artifact(wanted, signal);
+      const artifact = await this.#document(`manifests/${reference}`, readArtifact, signal);
       if (artifact.kind === "layers") return artifact;
       const architecture = Deno.build.arch === "aarch64" ? "arm64" : "amd64";
       const chosen = choosePlatform(artifact.manifests, architecture);
@@ -146,37 +132,33 @@ export class OciSource implements Source {
           hint: "name the manifest by its digest",
         });
       }
-      wanted = chosen.digest;
+      reference = chosen.digest;
     }
     throw this.#unusable("its indexes are nested too deeply");
   }
 
-  async #artifact(reference: string, signal: AbortSignal | undefined) {
-    return this.#parsed(readArtifact, await this.#document(`manifests/${reference}`, signal));
-  }
-
-  /** Reads a manifest or a configuration, and verifies its digest if it was requested by digest. */
-  async #document(path: string, signal: AbortSignal | undefined): Promise<string> {
+  /** Reads a manifest or a configuration. If it was requested by digest, its digest is verified. */
+  async #document<T>(
+    path: string,
+    read: (value: unknown) => T,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
+    const [kind, reference = ""] = path.split("/");
     const { response, registry } = await this.#ask("question", path, {
-      headers: { accept: path.startsWith("manifests/") ? MANIFEST_TYPES.join(", ") : "*/*" },
+      headers: { accept: kind === "manifests" ? MANIFEST_TYPES.join(", ") : "*/*" },
       signal,
     });
     if (!response.ok) throw await ociError(response, this.uri, registry.host, null);
     const bytes = await readBounded(response, registry.host, LARGEST_DOCUMENT);
     const digest = `sha256:${new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex()}`;
-    const reference = path.slice(path.indexOf("/") + 1);
     if (isDigest(reference) && digest !== reference) {
       throw new AimError("integrity", `${registry.host} answers with ${digest} for ${reference}`, {
         hint: "suspect the registry or a proxy in front of it",
       });
     }
     log.debug(`${this.uri}: ${path} is ${digest}`);
-    return new TextDecoder().decode(bytes);
-  }
-
-  #parsed<T>(read: (value: unknown) => T, text: string): T {
     try {
-      return read(parseJson(text, this.uri));
+      return read(parseJson(new TextDecoder().decode(bytes), this.uri));
     } catch (cause) {
       throw cause instanceof TypeError ? this.#unusable(cause.message, cause) : cause;
     }

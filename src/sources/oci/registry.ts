@@ -25,12 +25,6 @@ export interface Registry {
   close(): void;
 }
 
-/** A `WWW-Authenticate` challenge (RFC 7235). */
-interface Challenge {
-  readonly scheme: string;
-  readonly parameters: Readonly<Record<string, string>>;
-}
-
 /** Opens a registry, without a request. */
 export function openRegistry(host: string, repository: string, options: SourceOptions): Registry {
   const { env } = options;
@@ -42,66 +36,57 @@ export function openRegistry(host: string, repository: string, options: SourceOp
   /** Where blobs were last found outside of the registry: signed addresses that expire. */
   const located = new Map<string, URL>();
 
-  async function follow(how: "question" | "file", path: string, init: TransportRequest): Promise<Response> {
-    let url = new URL(`${origin}/v2/${repository}/${path}`);
-    const attempt = how === "question" ? transport.request : transport.fetch;
-    for (let hop = 0; hop <= MOST_REDIRECTS; hop++) {
-      const own = url.origin === origin && authorization !== null;
-      const headers = {
-        ...init.headers,
-        "user-agent": "aim",
-        ...(own ? { authorization: authorization ?? "" } : {}),
-      };
-      const response = await attempt(url, { ...init, headers });
+  async function follow(how: "question" | "file", first: URL, init: TransportRequest) {
+    const send = how === "question" ? transport.request : transport.fetch;
+    for (let url = first, hop = 0; hop <= MOST_REDIRECTS; hop++) {
+      const own = url.origin === origin && authorization !== null ? { authorization } : {};
+      const response = await send(url, {
+        ...init,
+        headers: { ...init.headers, "user-agent": "aim", ...own },
+      });
       const next = redirectTarget(response, url);
-      if (next === null) {
-        if (how === "file" && response.ok && url.origin !== origin) located.set(path, url);
-        return response;
-      }
+      if (next === null) return { response, isElsewhere: url.origin !== origin, url };
       await discard(response);
       url = next;
     }
     throw new AimError("network", `${host} redirects without end`, { hint: "check the registry's address" });
   }
 
-  /** Asks the address where a blob was last found; `null` if there is none, or it has expired. */
-  async function askAgain(path: string, init: TransportRequest): Promise<Response | null> {
-    const url = located.get(path);
-    if (url === undefined) return null;
-    const response = await transport.fetch(url, {
-      ...init,
-      headers: { ...init.headers, "user-agent": "aim" },
-    });
-    if (response.status < 300 || response.status === 416 || isTransientStatus(response.status)) {
-      return response;
-    }
-    located.delete(path);
-    await discard(response);
-    return null;
-  }
-
   async function authorize(response: Response, signal: AbortSignal | undefined): Promise<void> {
-    const challenge = parseChallenge(response.headers.get("www-authenticate"));
+    const { scheme, ...parameters } = challengeIn(response.headers.get("www-authenticate"));
     const login = await registryLogin(host, repository, env);
-    authorization = await answerTo(challenge, login, { host, repository, transport, signal });
+    if (scheme === "bearer") {
+      authorization = await bearerToken(parameters, login, { host, repository, transport, signal });
+    } else authorization = login?.password ? basic(login) : null;
   }
 
   return {
     host,
     async ask(how, path, init) {
-      const again = how === "file" ? await askAgain(path, init) : null;
-      if (again !== null) return again;
-      const sent = authorization;
-      const response = await follow(how, path, init);
-      if (response.status !== 401) return response;
-      // Many requests notice an expired token at the same time: one of them gets a new one.
-      if (authorization === sent) {
-        asking ??= authorize(response, init.signal).finally(() => asking = null);
-        await asking;
+      const known = how === "file" ? located.get(path) : undefined;
+      if (known !== undefined) {
+        const { response } = await follow(how, known, init);
+        const { status } = response;
+        if (response.ok || status === 416 || isTransientStatus(status)) return response;
+        located.delete(path);
+        await discard(response);
       }
-      if (authorization === null) return response;
-      await discard(response);
-      return await follow(how, path, init);
+      const url = new URL(`${origin}/v2/${repository}/${path}`);
+      const sent = authorization;
+      let answer = await follow(how, url, init);
+      // Another origin gets neither a token nor the login, whatever it demands.
+      if (answer.response.status === 401 && !answer.isElsewhere) {
+        // Many requests notice an expired token at the same time: one of them gets a new one.
+        if (authorization === sent) {
+          asking ??= authorize(answer.response, init.signal).finally(() => asking = null);
+          await asking;
+        }
+        if (authorization === null) return answer.response;
+        await discard(answer.response);
+        answer = await follow(how, url, init);
+      }
+      if (how === "file" && answer.response.ok && answer.isElsewhere) located.set(path, answer.url);
+      return answer.response;
     },
     close: () => transport.close(),
   };
@@ -118,16 +103,12 @@ function isInsecure(host: string, env: SourceOptions["env"]): boolean {
   return /^(?:true|1|yes)$/.test(value) || value.split(",").some((one) => one.trim() === host.toLowerCase());
 }
 
-function parseChallenge(header: string | null): Challenge | null {
-  const [, scheme, rest] = /^\s*([A-Za-z]+)\s*(.*)$/.exec(header ?? "") ?? [];
-  if (scheme === undefined) return null;
-  const pairs = [...(rest ?? "").matchAll(/([A-Za-z_]+)=(?:"([^"]*)"|([^\s,]+))/g)];
-  return {
-    scheme: scheme.toLowerCase(),
-    parameters: Object.fromEntries(
-      pairs.map(([, name = "", quoted, plain]) => [name.toLowerCase(), quoted ?? plain ?? ""]),
-    ),
-  };
+/** The scheme and the parameters of a `WWW-Authenticate` challenge (RFC 7235). */
+function challengeIn(header: string | null): Readonly<Record<string, string>> {
+  const [, scheme = "", rest = ""] = /^\s*([A-Za-z]+)\s*(.*)$/.exec(header ?? "") ?? [];
+  const pairs = rest.matchAll(/([A-Za-z_]+)=(?:"([^"]*)"|([^\s,]+))/g)
+    .map(([, name = "", quoted, plain = ""]) => [name.toLowerCase(), quoted ?? plain]);
+  return { ...Object.fromEntries(pairs), scheme: scheme.toLowerCase() };
 }
 
 interface Asking {
@@ -137,67 +118,42 @@ interface Asking {
   readonly signal: AbortSignal | undefined;
 }
 
-/** The `Authorization` for a challenge; `null` without a login. */
-async function answerTo(
-  challenge: Challenge | null,
-  login: RegistryLogin | null,
-  asking: Asking,
-): Promise<string | null> {
-  if (challenge?.scheme === "bearer") return await bearerToken(challenge.parameters, login, asking);
-  return login === null || login.password === "" ? null : basic(login);
-}
-
-/** Gets a token for this repository from the challenge's realm, with the login or anonymously. */
+/**
+ * Gets a token for this repository from the challenge's realm, with the login or anonymously.
+ *
+ * @returns The `Authorization`; `null` if the realm gives none.
+ */
 async function bearerToken(
   { realm, service, scope }: Readonly<Record<string, string>>,
   login: RegistryLogin | null,
   { host, repository, transport, signal }: Asking,
 ): Promise<string | null> {
-  const url = realm === undefined ? null : URL.parse(realm);
+  const url = URL.parse(realm ?? "");
   // A login is sent over https only, or to the registry's own host if the user has allowed plain HTTP for it.
-  const safe = url?.protocol === "https:" || url?.hostname === new URL(`http://${host}`).hostname;
-  if (url === null || !safe) {
-    throw new AimError(
-      "network",
-      `${host} names ${JSON.stringify(realm ?? "")} for tokens, which is not followed`,
-      { hint: "check the registry: tokens must come over https" },
-    );
+  if (url === null || (url.protocol !== "https:" && url.hostname !== new URL(`http://${host}`).hostname)) {
+    const message = `${host} names ${JSON.stringify(realm ?? "")} for tokens, which is not followed`;
+    throw new AimError("network", message, { hint: "check the registry: tokens must come over https" });
   }
-  const query = {
-    ...(service === undefined ? {} : { service }),
-    scope: scope ?? `repository:${repository}:pull`,
-  };
-  const exchange = login?.identityToken ?? null;
-  if (exchange === null) {
-    for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
+  const query = new URLSearchParams({ scope: scope ?? `repository:${repository}:pull` });
+  if (service !== undefined) query.set("service", service);
+  const headers: Record<string, string> = { "user-agent": "aim" };
+  let request: TransportRequest = { headers, signal };
+  if (login !== null && login.identityToken !== null) {
+    query.set("grant_type", "refresh_token");
+    query.set("client_id", "aim");
+    query.set("refresh_token", login.identityToken);
+    headers["content-type"] = "application/x-www-form-urlencoded";
+    request = { ...request, method: "POST", body: query.toString() };
+  } else {
+    for (const [name, value] of query) url.searchParams.set(name, value);
+    if (login !== null) headers.authorization = basic(login);
   }
-  const response = await transport.request(url, {
-    ...(exchange === null ? {} : {
-      method: "POST",
-      body: new URLSearchParams({
-        ...query,
-        grant_type: "refresh_token",
-        client_id: "aim",
-        refresh_token: exchange,
-      }).toString(),
-    }),
-    headers: {
-      "user-agent": "aim",
-      ...(exchange === null ? {} : { "content-type": "application/x-www-form-urlencoded" }),
-      ...(login === null || exchange !== null ? {} : { authorization: basic(login) }),
-    },
-    signal,
-  });
+  const response = await transport.request(url, request);
   if (!response.ok) {
     await discard(response);
-    if (response.status < 500 && response.status !== 429) return null;
-    throw new AimError(
-      "network",
-      `status ${response.status} from ${url.host}, which gives ${host}'s tokens`,
-      {
-        hint: "retry once it recovers",
-      },
-    );
+    if (!isTransientStatus(response.status)) return null;
+    const message = `status ${response.status} from ${url.host}, which gives ${host}'s tokens`;
+    throw new AimError("network", message, { hint: "retry once it recovers" });
   }
   const answer = parseJson(await response.text(), url.host) as
     | { token?: unknown; access_token?: unknown }
