@@ -10,7 +10,7 @@ const OPTIONS = {
   jobs: 4,
 };
 
-Deno.test("an expired token is renewed once, however many requests notice, and is sent to no other origin", async () => {
+Deno.test("an expired token is renewed once, however many requests notice, and neither it nor the login is sent to another origin", async () => {
   const [port, other] = [freePort(), freePort()];
   const folder = await Deno.makeTempDir();
   let [valid, given] = ["", 0];
@@ -18,7 +18,9 @@ Deno.test("an expired token is renewed once, however many requests notice, and i
   const realms: (string | null)[] = [];
   await using _store = Deno.serve({ hostname: "127.0.0.1", port: other, onListen() {} }, (request) => {
     elsewhere.push(request.headers.get("authorization"));
-    return new Response("bytes");
+    if (!request.url.endsWith("/closed")) return new Response("bytes");
+    const realm = `Bearer realm="http://127.0.0.1:${other}/token",service="s"`;
+    return new Response(null, { status: 401, headers: { "www-authenticate": realm } });
   });
   await using _registry = Deno.serve({ hostname: "127.0.0.1", port, onListen() {} }, async (request) => {
     const { pathname } = new URL(request.url);
@@ -31,9 +33,9 @@ Deno.test("an expired token is renewed once, however many requests notice, and i
       const realm = `Bearer realm="http://127.0.0.1:${port}/token",service="s",scope="repository:m:pull"`;
       return new Response(null, { status: 401, headers: { "www-authenticate": realm } });
     }
-    return pathname.endsWith("/moved")
-      ? new Response(null, { status: 307, headers: { location: `http://127.0.0.1:${other}/blob` } })
-      : new Response("ok");
+    if (!/moved|closed/.test(pathname)) return new Response("ok");
+    const location = `http://127.0.0.1:${other}/${pathname.split("/").at(-1)}`;
+    return new Response(null, { status: 307, headers: { location } });
   });
   await Deno.writeTextFile(
     `${folder}/auth.json`,
@@ -51,7 +53,8 @@ Deno.test("an expired token is renewed once, however many requests notice, and i
     assertEquals(await Promise.all([1, 2, 3, 4].map((n) => ask(`blobs/${n}`))), ["ok", "ok", "ok", "ok"]);
     assertEquals(given, 2);
     assertEquals(await ask("blobs/moved"), "bytes");
-    assertEquals(elsewhere, [null]);
+    assertEquals((await registry.ask("file", "blobs/closed", {})).status, 401);
+    assertEquals(elsewhere, [null, null]);
     assert(realms.every((sent) => sent === `Basic ${btoa("u:p")}`));
   } finally {
     registry.close();

@@ -1,5 +1,6 @@
 import { AimError } from "../../errors/aim_error.ts";
 import { keepSecret } from "../../log/redact.ts";
+import { FoundAddresses } from "../found_addresses.ts";
 import type { SourceOptions } from "../source_options.ts";
 import { parseJson } from "../transport/parse_json.ts";
 import { MOST_REDIRECTS, redirectTarget } from "../transport/redirect.ts";
@@ -33,8 +34,7 @@ export function openRegistry(host: string, repository: string, options: SourceOp
   const origin = new URL(`${scheme}://${apiHost(host)}`).origin;
   let authorization: string | null = null;
   let asking: Promise<void> | null = null;
-  /** Where blobs were last found outside of the registry: signed addresses that expire. */
-  const located = new Map<string, URL>();
+  const found = new FoundAddresses();
 
   async function follow(how: "question" | "file", first: URL, init: TransportRequest) {
     const send = how === "question" ? transport.request : transport.fetch;
@@ -45,7 +45,7 @@ export function openRegistry(host: string, repository: string, options: SourceOp
         headers: { ...init.headers, "user-agent": "aim", ...own },
       });
       const next = redirectTarget(response, url);
-      if (next === null) return { response, isElsewhere: url.origin !== origin, url };
+      if (next === null) return { response, url };
       await discard(response);
       url = next;
     }
@@ -60,33 +60,27 @@ export function openRegistry(host: string, repository: string, options: SourceOp
     } else authorization = login?.password ? basic(login) : null;
   }
 
+  /** Follows redirects, with a new token if the registry wants one. Another origin gets none, whatever it demands. */
+  async function authorized(how: "question" | "file", url: URL, init: TransportRequest) {
+    const sent = authorization;
+    const answer = await follow(how, url, init);
+    if (answer.response.status !== 401 || answer.url.origin !== origin) return answer;
+    // Many requests notice an expired token at the same time: one of them gets a new one.
+    if (authorization === sent) {
+      asking ??= authorize(answer.response, init.signal).finally(() => asking = null);
+      await asking;
+    }
+    if (authorization === null) return answer;
+    await discard(answer.response);
+    return await follow(how, url, init);
+  }
+
   return {
     host,
     async ask(how, path, init) {
-      const known = how === "file" ? located.get(path) : undefined;
-      if (known !== undefined) {
-        const { response } = await follow(how, known, init);
-        const { status } = response;
-        if (response.ok || status === 416 || isTransientStatus(status)) return response;
-        located.delete(path);
-        await discard(response);
-      }
-      const url = new URL(`${origin}/v2/${repository}/${path}`);
-      const sent = authorization;
-      let answer = await follow(how, url, init);
-      // Another origin gets neither a token nor the login, whatever it demands.
-      if (answer.response.status === 401 && !answer.isElsewhere) {
-        // Many requests notice an expired token at the same time: one of them gets a new one.
-        if (authorization === sent) {
-          asking ??= authorize(answer.response, init.signal).finally(() => asking = null);
-          await asking;
-        }
-        if (authorization === null) return answer.response;
-        await discard(answer.response);
-        answer = await follow(how, url, init);
-      }
-      if (how === "file" && answer.response.ok && answer.isElsewhere) located.set(path, answer.url);
-      return answer.response;
+      const home = new URL(`${origin}/v2/${repository}/${path}`);
+      const send = (url: URL) => authorized(how, url, init);
+      return (how === "file" ? await found.ask(home, send) : await send(home)).response;
     },
     close: () => transport.close(),
   };
