@@ -26,7 +26,7 @@ export function isArchived(file: ManifestFile): file is ArchivedFile {
  * artifacts several layers may have the same file.
  *
  * @param layers Lowest first.
- * @throws {TarFault} two archives have different files of one name, or names that differ only by case.
+ * @throws {TarFault} two archives have different files of one name.
  */
 export function modelFiles(layers: readonly Layer[], source: string): ArchivedFile[] {
   const kind = layers[0]?.archive.kind;
@@ -36,17 +36,10 @@ export function modelFiles(layers: readonly Layer[], source: string): ArchivedFi
     : kind === "folder"
     ? commonFolder([...found.keys()])
     : "";
-  const spelled = new Map<string, string>();
   return [...found].map(([whole, { entry, archive }]) => {
-    const path = whole.slice(folder.length);
-    const other = spelled.get(path.toLowerCase());
-    if (other !== undefined) {
-      throw new TarFault(`${JSON.stringify(other)} and ${JSON.stringify(path)} differ only by case`);
-    }
-    spelled.set(path.toLowerCase(), path);
+    const path = assertSafePath(whole.slice(folder.length), source);
     const { size, sha256, offset } = entry;
-    const digest = { algorithm: "sha256", hex: sha256 } as const;
-    return { path: assertSafePath(path, source), size, digest, etag: sha256, archive, offset };
+    return { path, size, digest: { algorithm: "sha256", hex: sha256 }, etag: sha256, archive, offset };
   });
 }
 
@@ -61,16 +54,11 @@ function visibleFiles(layers: readonly Layer[], isImage: boolean): Map<string, P
   /** Paths that cover what lower layers have: at the path itself, and below it. */
   const [at, below] = [new Set<string>(), new Set<string>()];
   for (const { archive, entries } of layers.toReversed()) {
-    const files = entries.filter((entry) => entry.kind === "file");
-    const own = new Set(files.map(({ path }) => path));
-    for (const entry of files) {
+    for (const entry of entries) {
+      if (entry.kind !== "file") continue;
       const { path } = entry;
-      const folders = foldersOf(path);
-      const file = folders.find((folder) => own.has(folder));
-      if (file !== undefined) {
-        throw new TarFault(`${JSON.stringify(file)} is a file and the directory of ${JSON.stringify(path)}`);
-      }
-      if (!at.has(path) && !folders.some((folder) => below.has(folder))) found.set(path, { entry, archive });
+      const isCovered = at.has(path) || foldersOf(path).some((folder) => below.has(folder));
+      if (!isCovered) found.set(path, { entry, archive });
       else if (!isImage && found.get(path)?.entry.sha256 !== entry.sha256) {
         throw new TarFault(`${JSON.stringify(path)} is in two layers, and differs`);
       }

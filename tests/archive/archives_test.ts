@@ -2,7 +2,9 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { layerEntries, type LayerEntry } from "../../src/archive/layer_entries.ts";
 import { type Layer, modelFiles } from "../../src/archive/model_files.ts";
 import { TarFault } from "../../src/archive/tar_entries.ts";
+import { AimError } from "../../src/errors/aim_error.ts";
 import type { Archive } from "../../src/sources/manifest.ts";
+import { sortedFiles } from "../../src/sources/sorted_files.ts";
 import { makeTar, paxEntry, type TestEntry } from "./make_tar.ts";
 
 /** An archive in chunks of a size that cuts headers and contents anywhere. */
@@ -93,7 +95,6 @@ const HOSTILE: Readonly<Record<string, readonly TestEntry[]>> = {
   "a name twice": [{ name: "a", content: "x" }, { name: "./a", content: "y" }],
   "a file that is a directory too": [{ name: "a", content: "x" }, { name: "a/b", content: "y" }],
   "a directory that is a file too": [{ name: "a/b", content: "y" }, { name: "a", content: "x" }],
-  "names that differ by case only": [{ name: "a", content: "x" }, { name: "A", content: "y" }],
   "a control character in a name": [{ name: "a\x1b[2J", content: "x" }],
   "a NUL in a pax name": [paxEntry({ path: "a\0b" }), { name: "a", content: "x" }],
   "a backslash": [{ name: "a\\b", content: "x" }],
@@ -113,12 +114,18 @@ const HOSTILE: Readonly<Record<string, readonly TestEntry[]>> = {
 /** What a download makes of an archive. */
 async function unpack(archive: Uint8Array): Promise<string[]> {
   const entries = await layerEntries(inChunks(archive), "files");
-  return modelFiles([{ archive: archiveOf("folder"), entries }], "oci://r/m").map((file) => file.path);
+  const files = modelFiles([{ archive: archiveOf("folder"), entries }], "oci://r/m");
+  return sortedFiles(files, "oci://r/m").map((file) => file.path);
+}
+
+async function assertRefused(archive: Uint8Array, message?: string): Promise<void> {
+  const error = await assertRejects(() => unpack(archive), Error, undefined, message);
+  assert(error instanceof TarFault || (error instanceof AimError && error.kind === "integrity"), `${error}`);
 }
 
 for (const [what, entries] of Object.entries(HOSTILE)) {
   Deno.test(`an archive with ${what} is refused`, async () => {
-    await assertRejects(() => unpack(makeTar(entries)), TarFault);
+    await assertRefused(makeTar(entries));
   });
 }
 
@@ -132,12 +139,12 @@ Deno.test("an archive that is damaged anywhere in its headers is refused", async
     if (at === 155) continue;
     const damaged = whole.slice();
     damaged[at] = (damaged[at] ?? 0) ^ 1;
-    await assertRejects(() => unpack(damaged), TarFault, undefined, `byte ${at}`);
+    await assertRefused(damaged, `byte ${at}`);
   }
   for (let length = 0; length < whole.length - 1024; length += 100) {
-    await assertRejects(() => unpack(whole.slice(0, length)), TarFault, undefined, `${length} bytes`);
+    await assertRefused(whole.slice(0, length), `${length} bytes`);
   }
-  await assertRejects(() => unpack(new Uint8Array([...whole, ...whole])), TarFault);
+  await assertRefused(new Uint8Array([...whole, ...whole]));
 });
 
 Deno.test("folders that all files share are left out, and no more", async () => {

@@ -1,3 +1,5 @@
+import { hexIn, isDigest } from "./oci_ref.ts";
+
 /** A layer of an artifact, or its configuration. */
 export interface Descriptor {
   readonly mediaType: string;
@@ -28,8 +30,6 @@ export const MANIFEST_TYPES = [
   "application/vnd.docker.distribution.manifest.v2+json",
   "application/vnd.docker.distribution.manifest.list.v2+json",
 ];
-
-const DIGEST = /^sha256:[0-9a-f]{64}$/;
 
 const IMAGE_CONFIGS = [
   "application/vnd.oci.image.config.v1+json",
@@ -92,7 +92,7 @@ export function diffIdOf({ annotations }: Descriptor): string | null {
 }
 
 function hexOf(digest: unknown): string | null {
-  return typeof digest === "string" && DIGEST.test(digest) ? digest.slice("sha256:".length) : null;
+  return typeof digest === "string" && isDigest(digest) ? hexIn(digest) : null;
 }
 
 /** Chooses from an index: the manifest for this platform, else one without a platform (an artifact's). */
@@ -105,7 +105,7 @@ export function choosePlatform(manifests: readonly Descriptor[], architecture: s
 
 function readDescriptor(value: unknown): Descriptor {
   const { mediaType, digest, size, annotations, platform } = objectOf(value, "a descriptor");
-  if (typeof digest !== "string" || !DIGEST.test(digest)) {
+  if (typeof digest !== "string" || !isDigest(digest)) {
     throw new TypeError(`a layer's digest is ${JSON.stringify(digest)}`);
   }
   if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) {

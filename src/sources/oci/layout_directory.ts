@@ -3,7 +3,7 @@ import { readFileRange } from "../../os/read_file_range.ts";
 import { readRegularText } from "../../os/read_regular_file.ts";
 import { parseJson } from "../transport/parse_json.ts";
 import type { TransportRequest } from "../transport/transport.ts";
-import { isDigest } from "./oci_ref.ts";
+import { hexIn, isDigest } from "./oci_ref.ts";
 import type { Registry } from "./registry.ts";
 
 /**
@@ -17,7 +17,7 @@ export function openLayout(directory: string): Registry {
     async ask(_how, path, init) {
       const [kind, reference = ""] = path.split("/");
       if (kind === "manifests" && !isDigest(reference)) return await index(directory, reference);
-      return await blob(`${directory}/blobs/sha256/${reference.slice("sha256:".length)}`, init);
+      return await blob(`${directory}/blobs/sha256/${hexIn(reference)}`, init);
     },
     close() {},
   };

@@ -66,3 +66,8 @@ export function parseOciLayoutRef(text: string, cwd: string): OciLayoutRef | str
 export function isDigest(reference: string): boolean {
   return DIGEST.test(reference);
 }
+
+/** The hexadecimal digits of a digest. */
+export function hexIn(digest: string): string {
+  return digest.slice("sha256:".length);
+}

@@ -24,7 +24,7 @@ import {
 } from "./artifact_layers.ts";
 import { ociError } from "./oci_error.ts";
 import { openLayout } from "./layout_directory.ts";
-import { isDigest, type OciLayoutRef, type OciRef } from "./oci_ref.ts";
+import { hexIn, isDigest, type OciLayoutRef, type OciRef } from "./oci_ref.ts";
 import { openRegistry, type Registry } from "./registry.ts";
 
 type Layers = Extract<Artifact, { kind: "layers" }>;
@@ -78,7 +78,7 @@ export class OciSource implements Source {
   }
 
   #file({ digest, size }: Descriptor, path: string): ManifestFile {
-    const hex = digest.slice("sha256:".length);
+    const hex = hexIn(digest);
     return { path: path as RelativePath, size, digest: { algorithm: "sha256", hex }, etag: hex };
   }
 

@@ -49,41 +49,37 @@ function places(env: Env): { path: string; named: boolean }[] {
   ].flatMap((path) => path ? [{ path, named: false }] : []);
 }
 
+/** Whatever the file has instead of these is ignored. */
 interface AuthFile {
-  readonly auths?: Readonly<Record<string, AuthEntry | undefined>>;
+  readonly auths?: Readonly<Record<string, AuthEntry | null>>;
   readonly credHelpers?: Readonly<Record<string, string>>;
   readonly credsStore?: string;
 }
 
 interface AuthEntry {
-  readonly auth?: string;
-  readonly username?: string;
-  readonly password?: string;
-  readonly identitytoken?: string;
+  readonly auth?: unknown;
+  readonly username?: unknown;
+  readonly password?: unknown;
+  readonly identitytoken?: unknown;
 }
 
 function loginIn(text: string, registry: string, repository: string, path: string): RegistryLogin | null {
-  let file: AuthFile;
+  let file: AuthFile | null;
   try {
-    file = JSON.parse(text) as AuthFile;
+    file = JSON.parse(text) as AuthFile | null;
   } catch (cause) {
-    throw new AimError("usage", `${path} is not JSON`, {
-      hint: "log in again with your registry client",
-      cause,
-    });
+    const hint = "log in again with your registry client";
+    throw new AimError("usage", `${path} is not JSON`, { hint, cause });
   }
-  const entry = entryFor(file.auths ?? {}, registry, repository);
+  const entry = entryFor(file?.auths ?? {}, registry, repository);
   const login = entry === null ? null : loginOf(entry);
   if (login !== null) return login;
-  const helper = file.credHelpers?.[registry] ?? (entry === null ? undefined : file.credsStore);
+  const helper = file?.credHelpers?.[registry] ?? (entry === null ? undefined : file?.credsStore);
   if (helper === undefined) return null;
-  throw new AimError(
-    "usage",
-    `the login for ${registry} is kept by the program docker-credential-${helper} (${path})`,
-    {
-      hint: "aim does not run credential helpers: log in with a plain file, and set REGISTRY_AUTH_FILE to it",
-    },
-  );
+  const message = `the login for ${registry} is kept by the program docker-credential-${helper} (${path})`;
+  const hint =
+    "aim does not run credential helpers: log in with a plain file, and set REGISTRY_AUTH_FILE to it";
+  throw new AimError("usage", message, { hint });
 }
 
 function entryFor(
@@ -97,23 +93,27 @@ function entryFor(
     // Docker writes Docker Hub as a URL; some clients do so for every registry.
     const entry = auths[name] ?? auths[`https://${name}`] ?? auths[`https://${name}/v1/`] ??
       auths[`https://${name}/v2/`];
-    if (entry !== undefined) return entry;
+    if (entry) return entry;
   }
   return null;
 }
 
 function loginOf({ auth, username, password, identitytoken }: AuthEntry): RegistryLogin | null {
-  let [user, secret] = [username ?? "", password ?? ""];
-  if (auth !== undefined && auth !== "") {
+  let [user, secret] = [textOf(username), textOf(password)];
+  if (textOf(auth) !== "") {
     try {
-      const text = new TextDecoder().decode(Uint8Array.fromBase64(auth));
+      const text = new TextDecoder().decode(Uint8Array.fromBase64(textOf(auth)));
       [user, secret] = [text.slice(0, text.indexOf(":")), text.slice(text.indexOf(":") + 1)];
     } catch {
       return null;
     }
   }
-  const identityToken = identitytoken || null;
+  const identityToken = textOf(identitytoken) || null;
   if (secret === "" && identityToken === null) return null;
-  for (const word of [secret, identityToken, auth]) if (word) keepSecret(word);
+  for (const word of [secret, identityToken, textOf(auth)]) if (word) keepSecret(word);
   return { user, password: secret, identityToken };
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : "";
 }
