@@ -201,7 +201,7 @@ async function chooseTool(wanted: string | undefined): Promise<string> {
 
 async function profilesOf(folder: string): Promise<Profile[]> {
   const model = folder === "general" ? null : folder;
-  const { profiles } = await loadProfiles({ profilePath: `${ROOT}profiles`, embedded: false, model });
+  const { profiles } = await loadProfiles({ profilePath: `${ROOT}profiles`, embeddedProfiles: false }, model);
   return profiles.filter(({ priority }) => priority === (model === null ? 3 : 2));
 }
 

@@ -28,11 +28,10 @@ async function pack(from: string, to: string, folder: string): Promise<void> {
 }
 
 async function packed(root: string, folder: string, names: readonly string[]): Promise<string> {
-  const { profiles, faults } = await loadProfiles({
-    profilePath: root,
-    embedded: false,
-    model: folder === "general" ? null : folder,
-  });
+  const { profiles, faults } = await loadProfiles(
+    { profilePath: root, embeddedProfiles: false },
+    folder === "general" ? null : folder,
+  );
   const [fault] = faults;
   if (fault !== undefined) throw new Error(`${fault.path}:${fault.line}: ${fault.reason}`);
   const byPath = new Map(profiles.map((profile) => [profile.path, profile]));

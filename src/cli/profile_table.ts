@@ -28,7 +28,12 @@ const COLUMNS: readonly Column<ProfileRow>[] = [
   { title: "PRECISION", text: ({ profile }) => profile.metadata.precision, expendable: 4 },
   { title: "METRIC", text: ({ profile }) => profile.metadata.metric, expendable: 5 },
   { title: "TYPE", text: ({ profile }) => profile.metadata.type, expendable: 2 },
-  { title: "FROM", text: ({ profile }) => `${KINDS[profile.priority]}/${profile.origin}`, expendable: 6 },
+  {
+    title: "FROM",
+    text: ({ profile }) =>
+      `${KINDS[profile.priority]}/${profile.path.startsWith("embedded:") ? "embedded" : "disk"}`,
+    expendable: 6,
+  },
   { title: "AUTO", text: (row) => (isManual(row) ? "no" : "yes"), expendable: 1 },
 ];
 const STATE: Column<ProfileRow> = { title: "STATE", text: stateInWords, atLast: 12 };

@@ -2,13 +2,6 @@ import type { Config } from "../config/config.ts";
 import type { GpuInventory } from "../gpu/types.ts";
 import type { Criteria } from "./types.ts";
 
-/** Criteria, and warnings about how they were chosen. */
-export interface CriteriaResult {
-  readonly criteria: Criteria;
-  /** One line each. */
-  readonly warnings: readonly string[];
-}
-
 /**
  * What a profile must fit, from the configuration and the hardware. A named GPU model without a count means
  * one GPU.
@@ -20,7 +13,7 @@ export function criteriaOf(
   config: Pick<Config, "engine" | "metric" | "precision" | "generalFallback" | "acceleratorCount">,
   inventory: Pick<GpuInventory, "type" | "source" | "model" | "count" | "partitioned">,
   profileSet: string | null,
-): CriteriaResult {
+): { criteria: Criteria; warnings: string[] } {
   const { engine, metric, precision, generalFallback } = config;
   const { type, model, count } = inventory;
   const asked = config.acceleratorCount === "auto" ? null : config.acceleratorCount;

@@ -1,16 +1,9 @@
 import { fileType } from "../os/file_type.ts";
 
-/** A file of profiles' folder. */
-export interface ProfilePath {
-  readonly path: string;
-  /** Below the folder that was asked for: `org/model/name.yaml`. */
-  readonly below: string;
-}
-
 /** The profile files of a folder, and what cannot be read. */
 export interface ProfilePaths {
-  readonly files: readonly ProfilePath[];
-  readonly unreadable: readonly { readonly path: string; readonly thrown: unknown }[];
+  readonly files: readonly string[];
+  readonly unreadable: readonly { readonly path: string; readonly reason: string }[];
 }
 
 // Deeper than any tree of profiles.
@@ -22,29 +15,36 @@ const MAX_DEPTH = 16;
  * into a hidden folder. A folder that is not there is empty.
  */
 export function findProfileFiles(folder: string): ProfilePaths {
-  const files: ProfilePath[] = [];
-  const unreadable: { path: string; thrown: unknown }[] = [];
+  const files: string[] = [];
+  const unreadable: { path: string; reason: string }[] = [];
   const seen = new Set<string>();
-  const visit = (path: string, realFolder: string, below: string, depth: number) => {
+  const visit = (path: string, realFolder: string, depth: number) => {
     try {
       for (const entry of [...Deno.readDirSync(path)].sort((a, b) => a.name < b.name ? -1 : 1)) {
         if (entry.name.startsWith(".")) continue;
         const inside = `${path}/${entry.name}`;
-        const name = below === "" ? entry.name : `${below}/${entry.name}`;
         const real = entry.isSymlink ? realPath(inside) : `${realFolder}/${entry.name}`;
         if (seen.has(real)) continue;
         seen.add(real);
         if (entry.isSymlink ? fileType(real) === "directory" : entry.isDirectory) {
-          if (depth < MAX_DEPTH) visit(inside, real, name, depth + 1);
-        } else if (/\.ya?ml$/.test(entry.name)) files.push({ path: inside, below: name });
+          if (depth < MAX_DEPTH) visit(inside, real, depth + 1);
+        } else if (/\.ya?ml$/.test(entry.name)) files.push(inside);
       }
     } catch (thrown) {
-      const missing = thrown instanceof Deno.errors.NotFound || thrown instanceof Deno.errors.NotADirectory;
-      if (!missing) unreadable.push({ path, thrown });
+      if (thrown instanceof Deno.errors.NotFound || thrown instanceof Deno.errors.NotADirectory) return;
+      unreadable.push({
+        path,
+        reason: withoutCall(thrown instanceof Error ? thrown.message : String(thrown)),
+      });
     }
   };
-  visit(folder, realPath(folder), "", 0);
+  visit(folder, realPath(folder), 0);
   return { files, unreadable };
+}
+
+/** A reason without the call and the path with which Deno ends its messages. */
+export function withoutCall(reason: string): string {
+  return reason.replace(/: (?:stat|open|readdir) .*/, "");
 }
 
 /** The path itself if it does not exist: reading it reports that. */

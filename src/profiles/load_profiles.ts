@@ -1,19 +1,8 @@
+import type { Config } from "../config/config.ts";
 import { findProfileFiles, type ProfilePaths } from "./find_profile_files.ts";
 import { type PackedProfile, unpackProfile } from "./profile_content.ts";
-import { cannotRead, readProfile } from "./read_profile.ts";
+import { readProfile } from "./read_profile.ts";
 import type { Profile, ProfileFault, ProfilePlace } from "./types.ts";
-
-/** Which profiles to load. */
-export interface LoadProfilesOptions {
-  /** `AIM_PROFILE_PATH`; a missing folder has no profiles. */
-  profilePath: string;
-  /** Also those that come with the program. */
-  embedded: boolean;
-  /** The profile set, `org/model`; `null`: only custom and general profiles are candidates. */
-  model: string | null;
-  /** Where the program's own profiles are. @default {embeddedRoot()} */
-  embeddedPath?: string;
-}
 
 /** What was found. */
 export interface LoadedProfiles {
@@ -31,23 +20,29 @@ export interface LoadedProfiles {
  * the same embedded, `general/` on disk, embedded.
  *
  * A file that cannot be used is in `faults` and shadows nothing. Requires `--allow-read`.
+ *
+ * @param profileSet `org/model`; `null`: only custom and general profiles are candidates.
+ * @param embeddedPath Where the program's own profiles are. Defaults to {@linkcode embeddedRoot}.
  */
-export async function loadProfiles(options: LoadProfilesOptions): Promise<LoadedProfiles> {
+export async function loadProfiles(
+  config: Pick<Config, "profilePath" | "embeddedProfiles">,
+  profileSet: string | null,
+  embeddedPath?: string,
+): Promise<LoadedProfiles> {
   const profiles = new Map<string, Profile>();
   const faults: ProfileFault[] = [];
   const notes: ProfileFault[] = [];
-  for (const folder of searchPath(options)) {
+  for (const folder of searchPath(config, profileSet, embeddedPath)) {
     for (const [name, packed] of folder.packed ? packIn(folder.path) : []) {
       const profile = unpackProfile(packed, placeOf(folder, name, ""));
       if (!profiles.has(profile.id)) profiles.set(profile.id, profile);
     }
     const { files, unreadable } = folder.packed ? NO_FILES : findProfileFiles(folder.path);
-    for (const { path, thrown } of unreadable) {
-      const reason = cannotRead(thrown instanceof Error ? thrown.message : String(thrown));
-      faults.push({ path, line: 1, column: 1, reason });
+    for (const { path, reason } of unreadable) {
+      faults.push({ path, line: 1, column: 1, reason: `cannot read it: ${reason}` });
     }
-    for (const { below, path } of files) {
-      const place = placeOf(folder, below, path);
+    for (const path of files) {
+      const place = placeOf(folder, path.slice(folder.path.length + 1), path);
       // Only a custom profile's id depends on its content.
       if (folder.priority !== 1 && profiles.has(place.idOf(null))) continue;
       const file = await readProfile(path, place);
@@ -63,34 +58,35 @@ export async function loadProfiles(options: LoadProfilesOptions): Promise<Loaded
 const NO_FILES: ProfilePaths = { files: [], unreadable: [] };
 
 /** A folder of the search path. */
-interface Folder extends Pick<ProfilePlace, "origin" | "priority"> {
+interface Folder {
   readonly path: string;
   /** Path below the root that it belongs to. */
   readonly name: string;
+  readonly priority: Profile["priority"];
+  readonly embedded: boolean;
   /** Its profiles are in one file, as in an executable. */
   readonly packed: boolean;
 }
 
-function searchPath({ profilePath, embedded, model, embeddedPath }: LoadProfilesOptions): Folder[] {
+function searchPath(
+  { profilePath, embeddedProfiles }: Pick<Config, "profilePath" | "embeddedProfiles">,
+  profileSet: string | null,
+  embeddedPath: string | undefined,
+): Folder[] {
   const packed = embeddedPath === undefined && isBundled();
   const roots = [
     // One look instead of one for each folder of the search path.
-    ...(isThere(profilePath) ? [{ root: profilePath, origin: "disk", packed: false } as const] : []),
-    ...(embedded ? [{ root: embeddedPath ?? embeddedRoot(), origin: "embedded", packed } as const] : []),
+    ...(isThere(profilePath) ? [{ root: profilePath, embedded: false, packed: false }] : []),
+    ...(embeddedProfiles ? [{ root: embeddedPath ?? embeddedRoot(), embedded: true, packed }] : []),
   ];
   const folders = [
     { name: "custom", priority: 1 } as const,
-    ...(model !== null && isFolderName(model) ? [{ name: model, priority: 2 } as const] : []),
+    ...(profileSet !== null && isFolderName(profileSet) ? [{ name: profileSet, priority: 2 } as const] : []),
     { name: "general", priority: 3 } as const,
   ];
-  return folders.flatMap(({ name, priority }) =>
-    roots.filter(({ origin }) => origin === "disk" || priority !== 1).map(({ root, origin, packed }) => ({
-      name,
-      priority,
-      origin,
-      packed,
-      path: `${root.replace(/\/$/, "")}/${name}`,
-    }))
+  return folders.flatMap((folder) =>
+    roots.filter(({ embedded }) => !embedded || folder.priority !== 1)
+      .map(({ root, ...of }) => ({ ...folder, ...of, path: `${root.replace(/\/$/, "")}/${folder.name}` }))
   );
 }
 
@@ -114,10 +110,10 @@ function isFolderName(model: string): boolean {
 }
 
 /** What a file's path says of its profile. */
-function placeOf({ name, origin, priority }: Folder, below: string, path: string): ProfilePlace {
+function placeOf({ name, embedded, priority }: Folder, below: string, path: string): ProfilePlace {
   const slash = below.lastIndexOf("/") + 1;
   const [folder, stem] = [below.slice(0, slash), below.slice(slash).replace(/\.ya?ml$/, "")];
-  const common = { path: origin === "disk" ? path : `embedded:${name}/${below}`, origin, priority };
+  const common = { path: embedded ? `embedded:${name}/${below}` : path, priority };
   if (priority === 3) return { ...common, kind: "general", idOf: () => `general/${stem}` };
   if (priority === 2) return { ...common, kind: "model", idOf: () => stem };
   if (below.startsWith("general/")) {

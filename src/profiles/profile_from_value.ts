@@ -45,7 +45,6 @@ export function profileFromValue(
   const profile: Profile = {
     id: place.idOf(aimId),
     path: place.path,
-    origin: place.origin,
     priority: place.priority,
     aimId,
     modelId: place.kind === "general" ? null : textOrNull(content.get("model_id")),

@@ -1,6 +1,7 @@
 import { readRegularFileSync } from "../os/read_regular_file.ts";
 import { readPlainYaml } from "../values/read_plain_yaml.ts";
 import { readYaml, type YamlFault, type YamlFile } from "../values/read_yaml.ts";
+import { withoutCall } from "./find_profile_files.ts";
 import type { checkProfile } from "./check_profile.ts";
 import { profileFromValue } from "./profile_from_value.ts";
 import type { Profile, ProfileFault, ProfilePlace, SchemaFault } from "./types.ts";
@@ -19,37 +20,32 @@ export interface ProfileFile {
   readonly positionOf: YamlFile["positionOf"];
 }
 
-/** Options of {@linkcode readProfile}. */
-export interface ReadProfileOptions {
-  /** Also look for keys written twice. Slower. @default {false} */
-  thorough?: boolean;
-}
-
 /** The largest profile that is read, in bytes: real ones have one or two thousand. */
 const MAX_PROFILE_BYTES = 256 * 1024;
 
-/** Reads a profile file. Never throws: what is wrong with it, or with reading it, is in the result. */
+/**
+ * Reads a profile file. Never throws: what is wrong with it, or with reading it, is in the result.
+ *
+ * @param thorough Also looks for keys written twice. Slower.
+ */
 export async function readProfile(
   path: string,
   place: ProfilePlace,
-  options: ReadProfileOptions = {},
+  thorough: boolean = false,
 ): Promise<ProfileFile> {
   const at = (fault: YamlFault): ProfileFault => ({ path: place.path, ...fault });
-  const start = { line: 1, column: 1 };
-  const positionOf = () => start;
+  const none: ProfileFile = { profile: null, faults: [], notes: [], positionOf: () => START };
   const text = textOf(path);
-  if (typeof text !== "string") return { profile: null, faults: [at(text)], notes: [], positionOf };
+  if (typeof text !== "string") return { ...none, faults: [at(text)] };
   const check = await loadCheck();
-  const plain = options.thorough === true ? null : readPlainYaml(text);
+  const plain = thorough ? null : readPlainYaml(text);
   if (plain !== null) {
     const { profile, notes } = profileFromValue(plain, place, check);
     // Faults and notes need their place, which the full reader knows.
-    if (profile !== null && notes.length === 0) return { profile, faults: [], notes: [], positionOf };
+    if (profile !== null && notes.length === 0) return { ...none, profile };
   }
   const file = await readYaml(text);
-  if (file.value === null) {
-    return { profile: null, faults: sorted(file.faults.map(at)), notes: [], positionOf };
-  }
+  if (file.value === null) return { ...none, faults: sorted(file.faults.map(at)) };
   const placed = ({ path, atKey, reason }: SchemaFault) =>
     at({ ...file.positionOf(path, atKey ? "key" : undefined), reason });
   const reading = profileFromValue(file.value, place, check);
@@ -60,6 +56,8 @@ export async function readProfile(
     positionOf: file.positionOf,
   };
 }
+
+const START = { line: 1, column: 1 };
 
 let loading: Promise<typeof checkProfile> | undefined;
 
@@ -75,18 +73,10 @@ export function sorted(faults: ProfileFault[]): ProfileFault[] {
 
 /** A file's text, or why it cannot be read. */
 function textOf(path: string): string | YamlFault {
-  const read = readRegularFileSync(path);
-  const fault = (reason: string): YamlFault => ({ line: 1, column: 1, reason });
-  if (read.kind === "absent") return fault("cannot read it: there is no such file");
-  if (read.kind === "failed") return fault(cannotRead(read.reason));
-  return read.value.length > MAX_PROFILE_BYTES
-    ? fault(`the file has more than ${MAX_PROFILE_BYTES} bytes`)
-    : decode(read.value);
-}
-
-/** Why a file or folder cannot be read, without the call and the path with which Deno ends its messages. */
-export function cannotRead(reason: string): string {
-  return `cannot read it: ${reason.replace(/: (?:stat|open|readdir) .*/, "")}`;
+  const read = readRegularFileSync(path, MAX_PROFILE_BYTES);
+  if (read.kind === "ok") return decode(read.value);
+  const reason = read.kind === "absent" ? "there is no such file" : withoutCall(read.reason);
+  return { ...START, reason: `cannot read it: ${reason}` };
 }
 
 /** UTF-8, or UTF-16 if a byte order mark says so, as PyYAML decodes. */

@@ -1,3 +1,4 @@
+import type { Config } from "../config/config.ts";
 import { nearest } from "../config/nearest.ts";
 import { isGeneral } from "./judge.ts";
 import type { JudgedProfile, Profile, ProfileState } from "./types.ts";
@@ -41,19 +42,18 @@ export interface NearestMiss {
   readonly remedies: readonly string[];
 }
 
-/** Options of {@linkcode selectProfile}. */
-export interface SelectOptions {
-  /** `AIM_PROFILE_ID`: selects by id (or the id with `.yaml`, or the path), whatever the criteria say. */
-  profileId: string | null;
-  /** `AIM_ALLOW_UNOPTIMIZED`: an unoptimized profile will do if nothing else fits. @default {false} */
-  allowUnoptimized?: boolean;
-  /** `AIM_ALLOW_GENERAL_PROFILE_FALLBACK`: an unoptimized general one, too. @default {true} */
-  generalFallback?: boolean;
-}
-
-/** Selects from judged profiles: by id, else the best compatible one that may be taken automatically. */
-export function selectProfile(judged: readonly JudgedProfile[], options: SelectOptions): Selection {
-  if (options.profileId !== null) return selectById(judged, options.profileId);
+/**
+ * Selects from judged profiles: by id (or the id with `.yaml`, or the path), whatever the criteria say; else
+ * the best compatible one that may be taken automatically; else, if the settings allow it, an unoptimized
+ * one.
+ */
+export function selectProfile(
+  judged: readonly JudgedProfile[],
+  { profileId, allowUnoptimized = false, generalFallback = true }:
+    & Pick<Config, "profileId">
+    & Partial<Pick<Config, "allowUnoptimized" | "generalFallback">>,
+): Selection {
+  if (profileId !== null) return selectById(judged, profileId);
   const compatible = judged.filter((one) => one.state === "compatible");
   const automatic = compatible.filter((one) => !one.manualOnly);
   const [best] = automatic;
@@ -70,9 +70,9 @@ export function selectProfile(judged: readonly JudgedProfile[], options: SelectO
       passedOver: isGeneral(best.profile) ? own ?? null : null,
     };
   }
-  const unoptimized = options.allowUnoptimized === true
+  const unoptimized = allowUnoptimized
     ? compatible.find(({ profile: { aimId, metadata } }) =>
-      metadata.type === "unoptimized" && (aimId !== null || options.generalFallback !== false)
+      metadata.type === "unoptimized" && (aimId !== null || generalFallback)
     )
     : undefined;
   if (unoptimized !== undefined) {

@@ -40,7 +40,6 @@ export interface Profile {
   readonly id: string;
   /** Path on disk, or `embedded:<path below profiles/>`. */
   readonly path: string;
-  readonly origin: "disk" | "embedded";
   /** 1 custom, 2 model, 3 general. */
   readonly priority: 1 | 2 | 3;
   /** `null` for a general profile. */
@@ -54,7 +53,7 @@ export interface Profile {
 }
 
 /** Where a profile file is, which says part of what the profile is. */
-export interface ProfilePlace extends Pick<Profile, "path" | "origin" | "priority"> {
+export interface ProfilePlace extends Pick<Profile, "path" | "priority"> {
   /** The profile's id by the model that it is for; `null` for a general one. */
   idOf(aimId: string | null): string;
   /** `general`: its own model does not count; `model`: it must have one; `either`: as the content says. */
@@ -70,6 +69,11 @@ export interface SchemaFault {
   /** One clause that names the value. */
   readonly reason: string;
 }
+
+/** A check of a profile's content. */
+export type ProfileCheck = (
+  profile: Profile,
+) => { readonly faults: readonly SchemaFault[]; readonly warnings: readonly SchemaFault[] };
 
 /** A fault in a profile file: `file:line:column: reason`. Lines and columns count from 1. */
 export interface ProfileFault {

@@ -4,7 +4,7 @@ import { isMap } from "../values/value.ts";
 import { findProfileFiles } from "./find_profile_files.ts";
 import { RETIRED } from "./profile_from_value.ts";
 import { readProfile, sorted } from "./read_profile.ts";
-import type { Profile, ProfileFault, ProfilePlace, SchemaFault } from "./types.ts";
+import type { Profile, ProfileCheck, ProfileFault, ProfilePlace, SchemaFault } from "./types.ts";
 
 /** What a check of profile files found. */
 export interface ValidationResult {
@@ -23,8 +23,8 @@ export interface ValidateOptions {
    * faults then. @default {false}
    */
   strict?: boolean;
-  /** Checks a profile's engine arguments; paths start at the arguments. @default {nothing is checked} */
-  checkArgs?: (profile: Profile) => { faults: readonly SchemaFault[]; warnings: readonly SchemaFault[] };
+  /** Checks a profile's engine arguments. @default {nothing is checked} */
+  checkArgs?: ProfileCheck;
 }
 
 /**
@@ -38,67 +38,49 @@ export async function validateProfileFiles(
   paths: readonly string[],
   options: ValidateOptions = {},
 ): Promise<ValidationResult> {
+  const { strict = false } = options;
   const files = paths.flatMap(filesAt);
   const faults: ProfileFault[] = [];
   const warnings: ProfileFault[] = [];
   const valid: Profile[] = [];
   for (const path of files) {
-    const file = await readProfile(path, placeOf(path), { thorough: true });
-    const found = [...file.faults];
-    const odd = [...file.notes];
-    if (file.profile !== null) {
-      valid.push(file.profile);
-      const args = options.checkArgs?.(file.profile);
-      const placed =
-        (prefix: readonly string[]) => ({ path: below, atKey, reason }: SchemaFault): ProfileFault => ({
-          path,
-          ...file.positionOf([...prefix, ...below], atKey ? "key" : undefined),
-          reason,
-        });
-      found.push(...(args?.faults ?? []).map(placed(["engine_args"])));
-      odd.push(...(args?.warnings ?? []).map(placed(["engine_args"])));
-      if (options.strict === true) found.push(...styleFaults(file.profile).map(placed([])));
-    }
-    if (options.strict === true) found.push(...odd.splice(0));
-    faults.push(...sorted(found));
-    warnings.push(...sorted(odd));
+    const { profile, positionOf, ...file } = await readProfile(path, placeOf(path), true);
+    const placed = ({ path: at, atKey, reason }: SchemaFault): ProfileFault => ({
+      path,
+      ...positionOf(at, atKey ? "key" : undefined),
+      reason,
+    });
+    const args = profile === null ? undefined : options.checkArgs?.(profile);
+    const style = profile !== null && strict ? styleFaults(profile) : [];
+    const found = [...file.faults, ...[...args?.faults ?? [], ...style].map(placed)];
+    const odd = [...file.notes, ...(args?.warnings ?? []).map(placed)];
+    if (profile !== null) valid.push(profile);
+    faults.push(...sorted(strict ? [...found, ...odd] : found));
+    if (!strict) warnings.push(...sorted(odd));
   }
-  if (options.strict === true) faults.push(...primaryFaults(valid));
+  if (strict) faults.push(...primaryFaults(valid));
   return { files: files.length, faults, warnings };
 }
 
 function placeOf(path: string): ProfilePlace {
   const general = basename(dirname(resolve(path))) === "general";
-  return {
-    idOf: () => path,
-    path,
-    origin: "disk",
-    priority: general ? 3 : 2,
-    kind: general ? "general" : "either",
-  };
+  return { idOf: () => path, path, priority: general ? 3 : 2, kind: general ? "general" : "either" };
 }
 
-const GIVE = "give files or folders of profiles";
-
-function filesAt(path: string): string[] {
+function filesAt(path: string): readonly string[] {
+  const wrong = (what: string) => new AimError("usage", what, { hint: "give files or folders of profiles" });
   let info: Deno.FileInfo;
   try {
     info = Deno.statSync(path);
   } catch (thrown) {
-    const reason = thrown instanceof Deno.errors.NotFound
-      ? "does not exist"
-      : `cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`;
-    throw new AimError("usage", `${path} ${reason}`, { hint: GIVE });
+    if (thrown instanceof Deno.errors.NotFound) throw wrong(`${path} does not exist`);
+    throw wrong(`${path} cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
   }
   if (!info.isDirectory) return [path];
-  const { files, unreadable } = findProfileFiles(path);
-  const [first] = unreadable;
-  if (first !== undefined) {
-    const reason = first.thrown instanceof Error ? first.thrown.message : String(first.thrown);
-    throw new AimError("usage", `${first.path} cannot be read: ${reason}`, { hint: GIVE });
-  }
-  if (files.length === 0) throw new AimError("usage", `${path} contains no .yaml file`, { hint: GIVE });
-  return files.map((file) => file.path);
+  const { files, unreadable: [first] } = findProfileFiles(path);
+  if (first !== undefined) throw wrong(`${first.path} cannot be read: ${first.reason}`);
+  if (files.length === 0) throw wrong(`${path} contains no .yaml file`);
+  return files;
 }
 
 /**
@@ -116,18 +98,14 @@ function styleFaults({ path, metadata, content }: Profile): SchemaFault[] {
   const { engine, acceleratorModel, acceleratorType, acceleratorCount, precision, metric, variant } =
     metadata;
   const count = acceleratorType === "cpu" ? 1 : acceleratorCount;
-  const name = (format: string) =>
-    `${engine}-${acceleratorModel.toLowerCase()}-${format}-tp${count}-${metric}${
-      variant === null ? "" : `-${variant}`
-    }.yaml`;
   // fp4 weights may be named by their format.
-  const names = [precision, ...(precision === "fp4" ? ["mxfp4"] : [])].map(name);
+  const names = [precision, ...(precision === "fp4" ? ["mxfp4"] : [])].map((format) => {
+    const words = [engine, acceleratorModel.toLowerCase(), format, `tp${count}`, metric, variant];
+    return `${words.filter((word) => word !== null).join("-")}.yaml`;
+  });
   if (!names.includes(basename(path))) {
-    faults.push({
-      path: [],
-      atKey: true,
-      reason: `by its metadata the file's name is ${names.join(" or ")}`,
-    });
+    const reason = `by its metadata the file's name is ${names.join(" or ")}`;
+    faults.push({ path: [], atKey: true, reason });
   }
   return faults;
 }
@@ -149,13 +127,13 @@ function primaryFaults(profiles: readonly Profile[]): ProfileFault[] {
   );
   return [...groups.values()].flatMap((group): ProfileFault[] => {
     const primary = group.filter((one) => one.metadata.primary).map((one) => one.path).sort();
-    const [path = group[0]?.path ?? ""] = primary;
-    const { aimId, metadata } = group[0] ?? {};
-    const what = `${aimId ?? "general"} on ${metadata?.acceleratorModel}, ${metadata?.metric}`;
-    if (primary.length === 1) return [];
+    const [first] = group;
+    if (first === undefined || primary.length === 1) return [];
+    const { path, aimId, metadata: { acceleratorModel, metric } } = first;
+    const what = `${aimId} on ${acceleratorModel}, ${metric}`;
     const reason = primary.length === 0
       ? `no profile is primary for ${what}`
       : `several profiles are primary for ${what}: ${primary.map((one) => basename(one)).join(", ")}`;
-    return [{ path, line: 1, column: 1, reason }];
+    return [{ path: primary[0] ?? path, line: 1, column: 1, reason }];
   });
 }

@@ -2,13 +2,7 @@ import { canonicalName } from "../engine/engine_args.ts";
 import { givenVersion } from "../engine/engine_version.ts";
 import { fitToVllm } from "../engine/fit_to_vllm.ts";
 import { AimError } from "../errors/aim_error.ts";
-import type { Profile, SchemaFault } from "../profiles/types.ts";
-
-/** What is wrong with a profile's engine arguments; paths start at the arguments. */
-export interface ArgumentFaults {
-  readonly faults: readonly SchemaFault[];
-  readonly warnings: readonly SchemaFault[];
-}
+import type { ProfileCheck } from "../profiles/types.ts";
 
 /**
  * A check of profiles' engine arguments. Arguments of another engine than vLLM pass.
@@ -17,7 +11,7 @@ export interface ArgumentFaults {
  *   version refuses, and what it does not have is a warning.
  * @throws {AimError} `usage` if it is not a version.
  */
-export function argumentCheck(engineVersion: string | null): (profile: Profile) => ArgumentFaults {
+export function argumentCheck(engineVersion: string | null): ProfileCheck {
   const version = engineVersion === null ? null : givenVersion(engineVersion);
   return ({ id, metadata, modelId, engineArgs, envVars }) => {
     if (metadata.engine !== "vllm") return { faults: [], warnings: [] };
@@ -28,12 +22,21 @@ export function argumentCheck(engineVersion: string | null): (profile: Profile) 
       const spelled = (name: string) =>
         [...engineArgs.keys()].find((key) => key === name || canonicalName(key) === name) ?? name;
       return {
-        faults: faults.map(({ name, reason }) => ({ path: [spelled(name)], atKey: false, reason })),
-        warnings: version === null ? [] : warnings.map((reason) => ({ path: [], atKey: false, reason })),
+        faults: faults.map(({ name, reason }) => ({
+          path: ["engine_args", spelled(name)],
+          atKey: false,
+          reason,
+        })),
+        warnings: version === null
+          ? []
+          : warnings.map((reason) => ({ path: ["engine_args"], atKey: false, reason })),
       };
     } catch (error) {
       if (!(error instanceof AimError)) throw error;
-      return { faults: [{ path: ["model"], atKey: false, reason: error.message }], warnings: [] };
+      return {
+        faults: [{ path: ["engine_args", "model"], atKey: false, reason: error.message }],
+        warnings: [],
+      };
     }
   };
 }

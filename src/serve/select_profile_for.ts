@@ -35,11 +35,7 @@ export interface JudgedSet {
 export async function judgeProfilesFor(config: Config, gpus: GpuInventory): Promise<JudgedSet> {
   const wanted = wantedModel(config);
   await warnOfMissingFolder(config);
-  const { profiles, faults, notes } = await loadProfiles({
-    profilePath: config.profilePath,
-    embedded: config.embeddedProfiles,
-    model: wanted.profileSet,
-  });
+  const { profiles, faults, notes } = await loadProfiles(config, wanted.profileSet);
   for (const fault of faults) {
     log.warn(`skipped profile ${fault.path}:${fault.line}:${fault.column}: ${fault.reason}`);
   }

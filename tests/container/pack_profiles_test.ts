@@ -16,15 +16,15 @@ Deno.test("a packed profile is what its file is", async () => {
       const packs = Object.values<PackedProfile>(
         JSON.parse(Deno.readTextFileSync(`${folder}/${model}/${PACK}`)),
       );
-      const { profiles } = await loadProfiles({ profilePath: SOURCE, embedded: false, model });
+      const { profiles } = await loadProfiles({ profilePath: SOURCE, embeddedProfiles: false }, model);
       const own = profiles.filter(({ priority }) => priority === (model === "general" ? 3 : 2));
       assertEquals(packs.length, own.length, model);
       for (const [at, profile] of own.entries()) {
         const pack = packs[at];
         assert(pack !== undefined);
-        const { id, path, origin, priority } = profile;
+        const { id, path, priority } = profile;
         assertEquals(
-          { ...unpackProfile(pack, { path, origin, priority, kind: "either", idOf: () => id }) },
+          { ...unpackProfile(pack, { path, priority, kind: "either", idOf: () => id }) },
           profile,
         );
       }

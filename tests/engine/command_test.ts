@@ -18,7 +18,7 @@ Deno.test({
   ignore: reference === null,
   fn: async () => {
     const aimId = "meta-llama/Llama-3.1-8B-Instruct";
-    const { profiles } = await loadProfiles({ profilePath: reference ?? "", embedded: false, model: aimId });
+    const { profiles } = await loadProfiles({ profilePath: reference ?? "", embeddedProfiles: false }, aimId);
     const judged = judge(profiles, {
       engine: "vllm",
       metric: "latency",

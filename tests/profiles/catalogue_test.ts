@@ -16,7 +16,10 @@ import { referenceModels, referenceProfiles } from "./reference.ts";
 const root = embeddedRoot();
 
 async function embedded(model: string | null): Promise<Profile[]> {
-  const { profiles, faults } = await loadProfiles({ profilePath: "/nonexistent", embedded: true, model });
+  const { profiles, faults } = await loadProfiles(
+    { profilePath: "/nonexistent", embeddedProfiles: true },
+    model,
+  );
   assertEquals(faults, []);
   return [...profiles];
 }
@@ -160,7 +163,7 @@ Deno.test({
       `${modelId} ${m.acceleratorModel} ${m.precision} tp${m.acceleratorCount} ${m.metric}`;
     const published = new Map<string, Profile>();
     for (const model of referenceModels(reference)) {
-      const { profiles } = await loadProfiles({ profilePath: reference, embedded: false, model });
+      const { profiles } = await loadProfiles({ profilePath: reference, embeddedProfiles: false }, model);
       for (const profile of profiles) published.set(claim(profile), profile);
     }
     let measured = 0;

@@ -1,11 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { dirname, join } from "@std/path";
-import {
-  embeddedRoot,
-  isBundled,
-  loadProfiles,
-  type LoadProfilesOptions,
-} from "../../src/profiles/load_profiles.ts";
+import { embeddedRoot, isBundled, loadProfiles } from "../../src/profiles/load_profiles.ts";
 import { mutated, SEEDS } from "../values/mutate.ts";
 import { Random } from "../values/random.ts";
 
@@ -26,8 +21,18 @@ async function withFiles(files: Record<string, string | Uint8Array>, test: (root
   }
 }
 
-async function load(options: Partial<LoadProfilesOptions> & { profilePath: string }) {
-  const { profiles, faults } = await loadProfiles({ embedded: false, model: "org/model", ...options });
+const originOf = ({ path }: { readonly path: string }) => path.startsWith("embedded:") ? "embedded" : "disk";
+
+interface Options {
+  readonly profilePath: string;
+  readonly embedded?: boolean;
+  readonly model?: string | null;
+  readonly embeddedPath?: string;
+}
+
+async function load({ profilePath, embedded = false, model = "org/model", embeddedPath }: Options) {
+  const config = { profilePath, embeddedProfiles: embedded };
+  const { profiles, faults } = await loadProfiles(config, model, embeddedPath);
   return { ids: profiles.map((profile) => profile.id).sort(), profiles, faults };
 }
 
@@ -41,13 +46,13 @@ Deno.test("a profile's id and priority come from its place", async () => {
     "general/d.yml": GENERAL_PROFILE,
   }, async (root) => {
     const { profiles } = await load({ profilePath: root });
-    assertEquals(profiles.map((p) => [p.id, p.priority, p.path.slice(root.length), p.origin]), [
-      ["custom/general/b", 1, "/custom/general/b.yaml", "disk"],
-      ["custom/org/model/a", 1, "/custom/org/model/a.yaml", "disk"],
-      ["custom/org/model/e", 1, "/custom/team/e.yaml", "disk"],
-      ["c", 2, "/org/model/c.yaml", "disk"],
-      ["f", 2, "/org/model/deeper/f.yaml", "disk"],
-      ["general/d", 3, "/general/d.yml", "disk"],
+    assertEquals(profiles.map((p) => [p.id, p.priority, p.path.slice(root.length)]), [
+      ["custom/general/b", 1, "/custom/general/b.yaml"],
+      ["custom/org/model/a", 1, "/custom/org/model/a.yaml"],
+      ["custom/org/model/e", 1, "/custom/team/e.yaml"],
+      ["c", 2, "/org/model/c.yaml"],
+      ["f", 2, "/org/model/deeper/f.yaml"],
+      ["general/d", 3, "/general/d.yml"],
     ]);
   });
 });
@@ -67,7 +72,7 @@ Deno.test("a profile on disk shadows only the embedded one of its id", async () 
       embedded: true,
       embeddedPath: join(root, "embedded"),
     });
-    assertEquals(profiles.map((p) => [p.id, p.origin, p.modelId]), [
+    assertEquals(profiles.map((p) => [p.id, originOf(p), p.modelId]), [
       ["a", "disk", "other/disk"],
       ["b", "embedded", "other/model-FP8"],
       ["general/g", "disk", null],
@@ -89,7 +94,7 @@ Deno.test("a faulty file shadows nothing", async () => {
       embedded: true,
       embeddedPath: join(root, "embedded"),
     });
-    assertEquals(profiles.map((p) => [p.id, p.origin]), [["a", "embedded"]]);
+    assertEquals(profiles.map((p) => [p.id, originOf(p)]), [["a", "embedded"]]);
     assert(faults.length > 0);
   });
 });
@@ -210,7 +215,7 @@ Deno.test("a bad file is left out with file, line, column and reason, and the ot
     ]);
     assertStringIncludes(at("/syntax.yaml").join(), "6:");
     assertEquals(at("/utf8.yaml"), ["2:11: the file is not UTF-8"]);
-    assertStringIncludes(at("/large.yaml").join(), "1:1: the file has more than");
+    assertStringIncludes(at("/large.yaml").join(), "1:1: cannot read it: it has more than");
   });
 });
 

@@ -7,7 +7,6 @@ export function makeProfile(
   return {
     id: "p",
     path: `/profiles/${parts.id ?? "p"}.yaml`,
-    origin: "disk",
     priority: 2,
     aimId: "org/model",
     modelId: "org/model",

@@ -28,7 +28,7 @@ const HARDWARE: readonly (readonly ["gpu" | "cpu", string, number])[] = [
 async function* combinations() {
   for (const root of FOLDERS) {
     for (const model of referenceModels(root)) {
-      const { profiles, faults } = await loadProfiles({ profilePath: root, embedded: false, model });
+      const { profiles, faults } = await loadProfiles({ profilePath: root, embeddedProfiles: false }, model);
       assertEquals(faults, []);
       const own = profiles.find((profile) => profile.aimId === model);
       const engine = own?.metadata.engine ?? "vllm";

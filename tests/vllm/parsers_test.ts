@@ -111,11 +111,10 @@ function fittedTo(profile: Profile, release: string): { path: string; argv: stri
 
 async function profilesBelow(root: string): Promise<Profile[]> {
   const profiles: Profile[] = [];
-  for (const { path } of findProfileFiles(root).files) {
+  for (const path of findProfileFiles(root).files) {
     const read = await readProfile(path, {
       idOf: () => path,
       path,
-      origin: "disk",
       priority: 2,
       kind: "either",
     });

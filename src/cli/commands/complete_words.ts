@@ -20,7 +20,7 @@ export const completeWords = command({
         quietly(async () => {
           const { profilePath, embeddedProfiles, aimId, modelId } = configOfWords(args, env);
           const model = aimId ?? modelId;
-          const { profiles } = await loadProfiles({ profilePath, embedded: embeddedProfiles, model });
+          const { profiles } = await loadProfiles({ profilePath, embeddedProfiles }, model);
           return profiles.map((profile) => profile.id).sort();
         }),
       cachedModels: () => quietly(() => namesInCache(cachePaths(configOfWords(args, env)))),

@@ -51,7 +51,7 @@ export const listProfiles = command<GpuInventory | null>({
   async run({ config, flags, prepared: gpus, print, stdout }) {
     const model = wantedModel(config).profileSet;
     const all = gpus === null
-      ? plainListing((await loadProfiles({ ...config, embedded: config.embeddedProfiles, model })).profiles)
+      ? plainListing((await loadProfiles(config, model)).profiles)
       : judgedListing(await judgeProfilesFor(config, gpus), config);
     const state = flags.state === "gpu_mismatch" ? "accelerator_mismatch" : flags.state;
     const rows = all.rows.filter(({ judged }) => state === "all" || judged?.state === state);

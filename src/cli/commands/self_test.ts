@@ -84,11 +84,10 @@ async function readProfiles(): Promise<string> {
   let count = 0;
   for (const folder of folders) {
     const model = folder === "general" ? null : folder;
-    const { profiles, faults } = await loadProfiles({
-      profilePath: `${embeddedRoot()}/none`,
-      embedded: true,
+    const { profiles, faults } = await loadProfiles(
+      { profilePath: `${embeddedRoot()}/none`, embeddedProfiles: true },
       model,
-    });
+    );
     if (profiles.length === 0) throw new Error(`${folder} has none`);
     if (faults[0] !== undefined) throw new Error(`${faults[0].path}: ${faults[0].reason}`);
     count += profiles.length;
