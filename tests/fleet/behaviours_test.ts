@@ -127,9 +127,8 @@ Deno.test("through a proxy the connections are bounded in total, over all hosts"
       },
     });
     assertEquals(ran.code, 0, ran.stderr);
-    // Each of the two hosts keeps at most as many as there are jobs, and few are on their way out.
-    assert(proxy.mostOpen <= 2 * 8 + 4, `${proxy.mostOpen} connections`);
-    assert(proxy.requests.length < hub.requests.length / 2, "connections are used again");
+    // One per job for both hosts together, one for questions, and a few that are being closed.
+    assert(proxy.mostOpen < 2 * 8, `${proxy.mostOpen} connections`);
   } finally {
     await Deno.remove(directory, { recursive: true });
   }

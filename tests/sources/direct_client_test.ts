@@ -1,5 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { DirectClient } from "../../src/sources/transport/direct_client.ts";
+import type { EnvProxy } from "../../src/sources/transport/proxies.ts";
+import { makeCertificates } from "../servers/certificates.ts";
 
 /** A server that answers each request on each connection with the next text; `null` closes the connection. */
 function scripted(answers: readonly (string | null)[]) {
@@ -34,11 +36,13 @@ function scripted(answers: readonly (string | null)[]) {
   };
 }
 
-function directClient() {
-  const client = new DirectClient([], 4);
+function directClient(proxy: EnvProxy | null = null, caCerts: readonly string[] = []) {
+  const client = new DirectClient(caCerts, 4);
   return {
     get: (url: URL, headers: HeadersInit = {}, signal?: AbortSignal) =>
-      client.get(url, new Headers(headers), signal),
+      client.send(url, { method: "GET", headers: new Headers(headers), signal, proxy }),
+    head: (url: URL) =>
+      client.send(url, { method: "HEAD", headers: new Headers(), signal: undefined, proxy }),
     [Symbol.dispose]: () => client.close(),
   };
 }
@@ -230,4 +234,113 @@ Deno.test("idle connections are kept up to the limit, and none after close", asy
   assertEquals(open, 0);
   listener.close();
   await accepting;
+});
+
+Deno.test("a response to HEAD has fields and no body", async () => {
+  await using server = scripted(["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", HELLO]);
+  using client = directClient();
+  const response = await client.head(server.url);
+  assertEquals([response?.headers.get("content-length"), response?.body], ["5", null]);
+  assertEquals(await (await client.get(server.url))?.text(), "hello");
+  assert(server.requests[0]?.startsWith("HEAD /a%20b?x=1 HTTP/1.1\r\n"), server.requests[0]);
+  assertEquals(server.connections(), 1);
+});
+
+Deno.test("all http servers share the connections to an HTTP proxy, which gets their addresses and its password", async () => {
+  await using server = scripted([HELLO, HELLO]);
+  const proxy = {
+    variable: "HTTP_PROXY",
+    url: server.url.origin,
+    basicAuth: { username: "me", password: "p:w" },
+  };
+  using client = directClient(proxy);
+  for (const host of ["a.example", "b.example:81"]) {
+    assertEquals(await (await client.get(new URL(`http://${host}/x?y=1`)))?.text(), "hello");
+  }
+  assertEquals(server.connections(), 1);
+  assert(server.requests[1]?.startsWith("GET http://b.example:81/x?y=1 HTTP/1.1\r\nhost: b.example:81\r\n"));
+  assert(server.requests[1]?.includes(`proxy-authorization: Basic ${btoa("me:p:w")}\r\n`));
+});
+
+Deno.test("SOCKS, TLS within TLS, a proxy that opens no tunnel and an address with a password are left to fetch", async () => {
+  await using server = scripted(["HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n"]);
+  const proxied = { variable: "HTTPS_PROXY", url: server.url.origin, basicAuth: null };
+  const secure = new URL("https://a.example/");
+  for (
+    const [url, proxy] of [
+      [new URL("http://a.example/"), { ...proxied, url: "socks5://127.0.0.1:1" }],
+      [secure, { ...proxied, url: "https://127.0.0.1:1" }],
+      [secure, proxied],
+      [new URL("http://me:secret@a.example/"), proxied],
+    ] as const
+  ) {
+    using client = directClient(proxy);
+    assertEquals(await client.get(url), null, `${url} ${proxy.url}`);
+  }
+  assertEquals(server.requests.length, 1);
+  assert(server.requests[0]?.startsWith("CONNECT a.example:443 HTTP/1.1\r\nhost: a.example:443\r\n"));
+});
+
+const certificates = await makeCertificates();
+
+Deno.test({
+  name:
+    "however many TLS servers are behind a proxy, the limit of tunnels holds for all of them, and they are used again",
+  ignore: "skip" in certificates,
+  async fn() {
+    if ("skip" in certificates) return;
+    const { caPath, tls } = certificates;
+    const serve = () =>
+      Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {}, ...tls }, () => new Response("hello"));
+    await using one = serve();
+    await using other = serve();
+    let open = 0, tunnels = 0;
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const accepting = (async () => {
+      for await (const conn of listener) {
+        open++;
+        tunnels++;
+        void (async () => {
+          const buffer = new Uint8Array(16_384);
+          const count = await conn.read(buffer) ?? 0;
+          const [, port] =
+            /^CONNECT 127\.0\.0\.1:(\d+) /.exec(new TextDecoder().decode(buffer.subarray(0, count))) ?? [];
+          const upstream = await Deno.connect({ hostname: "127.0.0.1", port: Number(port) });
+          await conn.write(new TextEncoder().encode("HTTP/1.1 200 OK\r\n\r\n"));
+          upstream.readable.pipeTo(conn.writable).catch(() => {});
+          for (let n = await conn.read(buffer); n !== null; n = await conn.read(buffer)) {
+            await upstream.write(buffer.subarray(0, n));
+          }
+          open--;
+          upstream.close();
+        })().catch(() => open--);
+      }
+    })();
+    const url = `http://127.0.0.1:${(listener.addr as Deno.NetAddr).port}`;
+    const client = directClient({ variable: "HTTPS_PROXY", url, basicAuth: null }, [
+      await Deno.readTextFile(caPath),
+    ]);
+    const fetchFrom = async (server: Deno.HttpServer<Deno.NetAddr>, count: number) => {
+      const all = Array.from(
+        { length: count },
+        () => client.get(new URL(`https://127.0.0.1:${server.addr.port}/`)),
+      );
+      const texts = await Promise.all((await Promise.all(all)).map((response) => response?.text()));
+      assertEquals(texts, Array<string>(count).fill("hello"));
+    };
+    await fetchFrom(one, 4);
+    await fetchFrom(one, 4);
+    assertEquals(tunnels, 4);
+    await fetchFrom(other, 2);
+    await fetchFrom(one, 2);
+    await fetchFrom(other, 2);
+    assertEquals(tunnels, 6);
+    // Closing takes TLS a moment.
+    while (open > 4) await new Promise((resolve) => setTimeout(resolve, 1));
+    assertEquals(open, 4);
+    client[Symbol.dispose]();
+    listener.close();
+    await accepting;
+    await certificates[Symbol.asyncDispose]();
+  },
 });

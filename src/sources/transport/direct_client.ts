@@ -1,27 +1,40 @@
+import { type DirectRoute, directRoute } from "./direct_route.ts";
 import { HttpConnection, NoResponse } from "./http_connection.ts";
+import type { EnvProxy } from "./proxies.ts";
 import type { ResponseHead } from "./response_head.ts";
 import { untilAborted } from "./until_aborted.ts";
 
+/** A request without a body. */
+export interface DirectRequest {
+  readonly method: "GET" | "HEAD";
+  readonly headers: Headers;
+  readonly signal: AbortSignal | undefined;
+  readonly proxy: EnvProxy | null;
+}
+
 /**
- * `GET` over connections of its own, from the socket into the reader's buffer: half of the CPU that `fetch`
- * takes per byte, which copies each and hands over TLS in pieces of 16 KiB. Only for what model files need;
- * everything else is left to `fetch`: other methods, proxies, chunked or encoded bodies, servers that cannot
- * be reached.
+ * `GET` and `HEAD` over connections of its own, from the socket into the reader's buffer: half of the CPU that
+ * `fetch` takes per byte, which copies each and hands over TLS in pieces of 16 KiB. Only for what model files
+ * need; everything else is left to `fetch`: chunked or encoded bodies, SOCKS, servers that cannot be reached.
  */
 export class DirectClient {
   readonly #caCerts: readonly string[];
-  readonly #connections: number;
-  readonly #idle = new Map<string, HttpConnection[]>();
+  readonly #limit: number;
+  /** Connections to each server or proxy. */
+  readonly #open = new Map<string, number>();
+  /** Those without a request, in the order in which they became idle. */
+  readonly #idle: Pooled[] = [];
   /** Origins whose responses are for `fetch`. */
   readonly #unsuited = new Set<string>();
 
   /**
    * @param caCerts PEM, beside the authorities built into Deno.
-   * @param connections Idle connections kept to one origin.
+   * @param limit Connections to one server, or to one proxy for all servers behind it, at most; more only if the
+   * caller has more requests under way.
    */
-  constructor(caCerts: readonly string[], connections: number) {
+  constructor(caCerts: readonly string[], limit: number) {
     this.#caCerts = caCerts;
-    this.#connections = connections;
+    this.#limit = limit;
   }
 
   /**
@@ -30,32 +43,35 @@ export class DirectClient {
    * @returns `null` if `fetch` should make it.
    * @throws the connection broke; the signal's reason when aborted.
    */
-  async get(url: URL, headers: Headers, signal: AbortSignal | undefined): Promise<Response | null> {
-    const { origin } = url;
-    if (this.#unsuited.has(origin) || url.username !== "" || url.password !== "") return null;
-    const request = requestBytes(url, headers);
+  async send(url: URL, { method, headers, signal, proxy }: DirectRequest): Promise<Response | null> {
+    const route = directRoute(url, proxy, this.#caCerts);
+    if (route === null || this.#unsuited.has(url.origin) || url.username !== "" || url.password !== "") {
+      return null;
+    }
+    const fields = { host: url.host, accept: "*/*", "user-agent": "aim", ...Object.fromEntries(headers) };
     for (;;) {
       signal?.throwIfAborted();
-      const idle = this.#takeIdle(origin);
-      const connection = idle ?? await this.#connect(url, signal);
-      if (connection === null) return null;
-      const onAbort = () => connection.close();
-      signal?.addEventListener("abort", onAbort, { once: true });
+      const idle = this.#takeIdle(route.key);
+      const pooled = idle ?? await this.#connect(route, signal);
+      if (pooled === null) return null;
+      const { connection } = pooled;
       let isOpen = true;
       const end = (reusable: boolean) => {
         if (!isOpen) return;
         isOpen = false;
         signal?.removeEventListener("abort", onAbort);
-        if (reusable) this.#keep(origin, connection);
-        else connection.close();
+        if (reusable) this.#keep(pooled);
+        else this.#close(pooled);
       };
+      const onAbort = () => end(false);
+      signal?.addEventListener("abort", onAbort, { once: true });
       try {
-        const head = await connection.ask(request);
+        const head = await connection.ask(method, route.target, { ...fields, ...route.fields });
         if (head !== null && connection.waiting <= head.length) {
           // As `fetch` has it; the constructor has no way to give it.
           return Object.defineProperty(responseOf(head, connection, end), "url", { value: url.href });
         }
-        this.#unsuited.add(origin);
+        this.#unsuited.add(url.origin);
         end(false);
         return null;
       } catch (error) {
@@ -68,40 +84,53 @@ export class DirectClient {
   }
 
   close(): void {
-    for (const connection of [...this.#idle.values()].flat()) connection.close();
-    this.#idle.clear();
+    for (const pooled of this.#idle.splice(0)) this.#close(pooled);
   }
 
   /** The one that was used last: the server is the least likely to have closed it. */
-  #takeIdle(origin: string): HttpConnection | null {
-    const idle = this.#idle.get(origin) ?? [];
-    for (let last = idle.pop(); last !== undefined; last = idle.pop()) {
-      if (performance.now() - last.idleSince < LONGEST_IDLE) return last;
-      last.close();
-    }
-    return null;
+  #takeIdle(key: string): Pooled | null {
+    const at = this.#idle.findLastIndex((pooled) => pooled.key === key);
+    const [last] = at < 0 ? [] : this.#idle.splice(at, 1);
+    if (last === undefined) return null;
+    if (performance.now() - last.idleSince < LONGEST_IDLE) return last;
+    this.#close(last);
+    return this.#takeIdle(key);
   }
 
-  #keep(origin: string, connection: HttpConnection): void {
-    const idle = this.#idle.get(origin) ?? [];
-    if (idle.length >= this.#connections) return connection.close();
-    connection.idleSince = performance.now();
-    idle.push(connection);
-    this.#idle.set(origin, idle);
+  #keep(pooled: Pooled): void {
+    if (this.#openTo(pooled.peer) > this.#limit) return this.#close(pooled);
+    pooled.idleSince = performance.now();
+    this.#idle.push(pooled);
+  }
+
+  #openTo(peer: string): number {
+    return this.#open.get(peer) ?? 0;
+  }
+
+  #close({ peer, connection }: Pooled): void {
+    connection.close();
+    this.#open.set(peer, this.#openTo(peer) - 1);
   }
 
   /** `null` if there is no connection within {@linkcode CONNECT_TIMEOUT}; `fetch` then finds out why. */
-  async #connect(url: URL, signal: AbortSignal | undefined): Promise<HttpConnection | null> {
-    const hostname = url.hostname.replace(/^\[(.*)\]$/, "$1");
-    const secure = url.protocol === "https:";
-    const port = Number(url.port || (secure ? 443 : 80));
+  async #connect(route: DirectRoute, signal: AbortSignal | undefined): Promise<Pooled | null> {
+    const { peer, key } = route;
+    this.#open.set(peer, this.#openTo(peer) + 1);
+    if (this.#openTo(peer) > this.#limit) {
+      // An idle one to another server behind the same proxy makes room.
+      const at = this.#idle.findIndex((pooled) => pooled.peer === peer);
+      if (at >= 0) { for (const pooled of this.#idle.splice(at, 1)) this.#close(pooled); }
+    }
     const limit = AbortSignal.timeout(CONNECT_TIMEOUT);
-    const opening = secure ? connectTls(hostname, port, this.#caCerts) : Deno.connect({ hostname, port });
+    const opening = route.open();
     try {
-      return new HttpConnection(
-        await untilAborted(opening, signal === undefined ? limit : AbortSignal.any([signal, limit])),
+      const conn = await untilAborted(
+        opening,
+        signal === undefined ? limit : AbortSignal.any([signal, limit]),
       );
+      return { peer, key, connection: new HttpConnection(conn), idleSince: 0 };
     } catch {
+      this.#open.set(peer, this.#openTo(peer) - 1);
       opening.then((conn) => conn.close(), () => {});
       signal?.throwIfAborted();
       return null;
@@ -109,15 +138,13 @@ export class DirectClient {
   }
 }
 
-async function connectTls(hostname: string, port: number, caCerts: readonly string[]): Promise<Deno.Conn> {
-  const conn = await Deno.connectTls({ hostname, port, caCerts: [...caCerts], alpnProtocols: ["http/1.1"] });
-  try {
-    await conn.handshake();
-    return conn;
-  } catch (error) {
-    conn.close();
-    throw error;
-  }
+/** A connection of the client. */
+interface Pooled {
+  readonly peer: string;
+  readonly key: string;
+  readonly connection: HttpConnection;
+  /** Milliseconds. */
+  idleSince: number;
 }
 
 /** Milliseconds. */
@@ -157,12 +184,4 @@ function responseOf(
     cancel: () => end(false),
   }, { highWaterMark: 0 });
   return new Response(body, { status, headers });
-}
-
-/** `Headers` allows only bytes in a value and no line break, `URL` only ASCII in a path. */
-function requestBytes(url: URL, headers: Headers): Uint8Array {
-  const fields = { accept: "*/*", "user-agent": "aim", ...Object.fromEntries(headers) };
-  const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
-  const text = `GET ${url.pathname}${url.search} HTTP/1.1\r\nhost: ${url.host}\r\n${lines.join("")}\r\n`;
-  return Uint8Array.from(text, (character) => character.charCodeAt(0));
 }

@@ -45,7 +45,8 @@ export function httpClients(
       Deno.createHttpClient({
         http2: false,
         caCerts: [...caCerts],
-        poolMaxIdlePerHost: connections,
+        // Through a proxy these are questions alone, and files have the connections.
+        poolMaxIdlePerHost: proxy === null ? connections : 1,
         ...(proxy === null ? {} : {
           proxy: { url: proxy.url, ...(proxy.basicAuth === null ? {} : { basicAuth: proxy.basicAuth }) },
         }),
@@ -70,12 +71,18 @@ export function httpClients(
       }
     },
     async fetchFile(url, init) {
-      const isDirect = init.method === "GET" && proxyFor(url, env) === null &&
-        (url.protocol === "http:" || verifyTls && !pinned.has(url.host));
-      const response = isDirect
-        ? await direct.get(url, new Headers(init.headers), init.signal ?? undefined)
-        : null;
-      return response ?? await fetchers.fetch(url, init);
+      const { method } = init;
+      const isKnown = verifyTls && !pinned.has(url.host) || url.protocol === "http:";
+      if ((method !== "GET" && method !== "HEAD") || init.body != null || !isKnown) {
+        return await fetchers.fetch(url, init);
+      }
+      const request = {
+        method,
+        headers: new Headers(init.headers),
+        signal: init.signal ?? undefined,
+        proxy: proxyFor(url, env),
+      } as const;
+      return await direct.send(url, request) ?? await fetchers.fetch(url, init);
     },
   };
   return {

@@ -31,10 +31,18 @@ export class HttpConnection {
   /**
    * Sends a request without a body, and reads the head of its response.
    *
+   * @param fields Names and values, of bytes and without line breaks, as {@linkcode Headers} has them.
    * @returns `null` if it is none that {@linkcode responseHead} reads.
    * @throws {NoResponse} not a byte came: a server may close an idle connection at any time.
    */
-  async ask(request: Uint8Array): Promise<ResponseHead | null> {
+  async ask(
+    method: string,
+    target: string,
+    fields: Readonly<Record<string, string>>,
+  ): Promise<ResponseHead | null> {
+    const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
+    const text = `${method} ${target} HTTP/1.1\r\n${lines.join("")}\r\n`;
+    const request = Uint8Array.from(text, (character) => character.charCodeAt(0));
     try {
       for (let sent = 0; sent < request.length;) sent += await this.#conn.write(request.subarray(sent));
     } catch (error) {
@@ -43,7 +51,7 @@ export class HttpConnection {
     const buffer = this.#buffer;
     for (let have = 0;;) {
       const end = endOfHead(buffer.subarray(0, have));
-      const head = end === null ? null : responseHead(buffer.subarray(0, end));
+      const head = end === null ? null : responseHead(buffer.subarray(0, end), method);
       if (end !== null && head !== null && head.status < 200) {
         // 100 and 103 come before the response.
         buffer.copyWithin(0, end, have);

@@ -14,9 +14,10 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
  * Reads the head of a response whose body is sent as it is, with a length (RFC 9112).
  *
  * @param bytes The head with the empty line at its end.
+ * @param method The request's, which decides whether there is a body.
  * @returns `null` for anything else: chunked, encoded, without a length, or not well-formed.
  */
-export function responseHead(bytes: Uint8Array): ResponseHead | null {
+export function responseHead(bytes: Uint8Array, method: string): ResponseHead | null {
   const text = latin1.decode(bytes);
   if (!text.endsWith("\r\n\r\n")) return null;
   const [first = "", ...lines] = text.slice(0, -4).split("\r\n");
@@ -32,7 +33,9 @@ export function responseHead(bytes: Uint8Array): ResponseHead | null {
     headers.append(name, value);
   }
   const status = Number(code);
-  const length = lengthOf(status, headers);
+  const isEmpty = method === "HEAD" || (method === "CONNECT" && status < 300) || status < 200 ||
+    status === 204 || status === 304;
+  const length = isEmpty ? 0 : lengthOf(headers);
   if (length === null) return null;
   const closes = /\bclose\b/i.test(headers.get("connection") ?? "");
   return { status, headers, length, reusable: minor === "1" && !closes };
@@ -40,9 +43,8 @@ export function responseHead(bytes: Uint8Array): ResponseHead | null {
 
 const latin1 = new TextDecoder("latin1");
 
-function lengthOf(status: number, headers: Headers): number | null {
+function lengthOf(headers: Headers): number | null {
   if (headers.has("transfer-encoding") || headers.has("content-encoding")) return null;
-  if (status < 200 || status === 204 || status === 304) return 0;
   const length = headers.get("content-length") ?? "";
   return /^\d{1,15}$/.test(length) ? Number(length) : null;
 }
