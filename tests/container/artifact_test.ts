@@ -3,7 +3,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { artifactReporter } from "../../src/download/artifact_reporter.ts";
 import { type ArtifactStatus, ArtifactTally } from "../../src/download/artifact_status.ts";
 import { aim } from "../cli/aim.ts";
-import { type Certificates, makeCertificates } from "../servers/certificates.ts";
+import { neededCertificates, NEEDS_OPENSSL } from "../servers/certificates.ts";
 import { startHub } from "../servers/hub_server.ts";
 import { startKubernetesApi } from "../servers/kubernetes_api.ts";
 import { startS3 } from "../servers/s3_server.ts";
@@ -73,249 +73,256 @@ Deno.test("only a pod of an artifact with a service account reports", async () =
   }
 });
 
-Deno.test("reports are merge patches of the status, at most one an interval, each with the token of its time", async () => {
-  const certificates = await certificatesOrSkip();
-  if (certificates === null) return;
-  await using _ = certificates;
-  await using api = await startKubernetesApi(certificates);
-  const reporter = await artifactReporter(api.env, { protocols: ["XET", "HTTP"], interval: 100 });
-  assert(reporter !== null);
-  reporter.onListed(1000);
-  reporter.onEvent({ type: "start", files: 1, bytes: 1000, bytesPresent: 0 });
-  for (let i = 0; i < 20; i++) {
-    reporter.onEvent({ type: "bytes", path: "a", bytes: 10 });
-    await sleep(20);
-    if (i === 10) await Deno.writeTextFile(`${api.serviceAccount}/token`, "token-two\n");
-  }
-  const before = api.patches.length;
-  // 400 ms and more have passed: as many intervals, and not twenty events.
-  assert(before >= 3 && before <= 12, `${before}`);
-  await reporter.finish();
-  reporter.close();
-  const [first, last] = [api.patches[0], api.patches.at(-1)];
-  assert(api.patches.every((p) => p.method === "PATCH" && p.path === PATH));
-  assert(api.patches.every((p) => p.contentType === "application/merge-patch+json"));
-  assertEquals(first?.authorization, "Bearer token-one");
-  assertEquals(last?.authorization, "Bearer token-two");
-  assertEquals(last?.body, {
-    status: {
-      progress: { percentage: 100, displayPercentage: "100 %", downloadedBytes: 1000, totalBytes: 1000 },
-      download: {
-        protocol: "XET",
-        attempt: 1,
-        totalAttempts: 2,
-        protocolSequence: "XET,HTTP",
-        message: "Complete",
-      },
-    },
-  });
-  const percentages = api.patches.map((p) => statusOf(p.body).progress.percentage);
-  assertEquals(percentages, percentages.toSorted((a, b) => a - b));
-});
-
-Deno.test("the end is reported again if the server was busy, and given up if it stays busy", async () => {
-  const certificates = await certificatesOrSkip();
-  if (certificates === null) return;
-  await using _ = certificates;
-  await using api = await startKubernetesApi(certificates);
-  api.status = 503;
-  const options = { protocols: ["HTTP"], interval: 60_000, patience: 1500 };
-  const reporter = await artifactReporter(api.env, options);
-  const finished = reporter?.finish();
-  await sleep(400);
-  api.status = 200;
-  await finished;
-  reporter?.close();
-  assertEquals(statusOf(api.patches.at(-1)?.body).progress.percentage, 100);
-
-  api.status = null;
-  const hanging = await artifactReporter(api.env, { ...options, patience: 300 });
-  await hanging?.finish();
-  await hanging?.fail("too late");
-  hanging?.close();
-});
-
-Deno.test("aim fetch reports its progress to the artifact, from the expected size to the end", async (t) => {
-  const certificates = await certificatesOrSkip();
-  if (certificates === null) return;
-  await using _ = certificates;
-  await using api = await startKubernetesApi(certificates);
-  await using hub = await startHub({ repos: [{ id: "org/model", files: FILES }] });
-  const directory = await Deno.makeTempDir();
-  const env = {
-    ...api.env,
-    HF_ENDPOINT: hub.url,
-    HF_HOME: `${directory}/home`,
-    TARGET_DIR: `${directory}/cache`,
-    EXPECTED_SIZE_BYTES: `${BYTES}`,
-    AIM_DOWNLOADER_PROTOCOL: "XET,HF_TRANSFER",
-    STALL_TIMEOUT: "120",
-  };
-  try {
-    await t.step("into TARGET_DIR, the last report says 100 %", async () => {
-      const { code, stderr } = await aim(["fetch", "hf://org/model"], { env });
-      assertEquals(code, 0, stderr);
-      assertEquals((await Deno.stat(`${directory}/cache/model.safetensors`)).size, 3_000_000);
-      const [first, last] = [statusOf(api.patches[0]?.body), statusOf(api.patches.at(-1)?.body)];
-      assertEquals(first.progress.totalBytes, BYTES);
-      assertEquals(last.progress, {
-        percentage: 100,
-        displayPercentage: "100 %",
-        downloadedBytes: BYTES,
-        totalBytes: BYTES,
-      });
-      assertEquals(last.download.protocolSequence, "XET,HF_TRANSFER");
-      assertEquals(last.download.totalAttempts, 2);
-      assertStringIncludes(stderr, "downloaded ");
-      assert(!stderr.includes("token-one"));
-    });
-
-    await t.step("if all files are complete already, 100 % is still reported", async () => {
-      api.patches.length = 0;
-      const { code } = await aim(["fetch", "hf://org/model"], { env });
-      assertEquals(code, 0);
-      assertEquals(statusOf(api.patches.at(-1)?.body).progress.displayPercentage, "100 %");
-    });
-
-    await t.step("the operator's filters apply to fetch and size, unless flags say otherwise", async () => {
-      const filtered = { ...env, AIM_HF_EXCLUDE: "*/*, *.md", TARGET_DIR: `${directory}/filtered` };
-      const { stdout } = await aim(["size", "hf://org/model"], { env: filtered });
-      assertEquals(stdout, `{"url":"hf://org/model","sizeBytes":${BYTES - 3}}\n`);
-      const { code } = await aim(["fetch", "hf://org/model"], { env: filtered });
-      assertEquals(code, 0);
-      const names = [...Deno.readDirSync(`${directory}/filtered`)].map((e) => e.name);
-      assertEquals(names.filter((name) => !name.startsWith(".")).sort(), [
-        "config.json",
-        "model.safetensors",
-      ]);
-      const flags = await aim(["size", "hf://org/model", "--include", "original/*"], { env: filtered });
-      assertEquals(flags.stdout, '{"url":"hf://org/model","sizeBytes":3}\n');
-    });
-
-    await t.step("a way of reading that fails is one attempt, the next one another", async () => {
-      await using xet = await startHub({ repos: [{ id: "org/model", files: FILES, xet: () => true }] });
-      api.patches.length = 0;
-      xet.faults.push({ kind: "status", status: 500, match: (r) => r.target.includes("/cas/") });
-      const { code, stderr } = await aim(["fetch", "hf://org/model", `${directory}/xet`], {
-        env: { ...env, HF_ENDPOINT: xet.url },
-      });
-      assertEquals(code, 0, stderr);
-      assertEquals(statusOf(api.patches[0]?.body).download.protocol, "XET");
-      const { download, progress } = statusOf(api.patches.at(-1)?.body);
-      assertEquals([download.protocol, download.attempt, download.totalAttempts], ["HF_TRANSFER", 2, 2]);
-      assertEquals(progress.percentage, 100);
-    });
-
-    await t.step("a failure is reported with its reason and bytes", async () => {
-      api.patches.length = 0;
-      const { code } = await aim(["fetch", "hf://org/nothing"], { env });
-      assertEquals(code, 5);
-      const last = statusOf(api.patches.at(-1)?.body);
-      assertEquals(last.progress.percentage, 0);
-      assertEquals(last.progress.totalBytes, BYTES);
-      assertStringIncludes(last.download.message, "org/nothing");
-    });
-
-    await t.step(
-      "a source larger than expected is worth a warning, a size that is none an error",
-      async () => {
-        const small = { ...env, EXPECTED_SIZE_BYTES: "1000", TARGET_DIR: `${directory}/small` };
-        const { code, stderr } = await aim(["fetch", "hf://org/model"], { env: small });
-        assertEquals(code, 0);
-        assertStringIncludes(
-          stderr,
-          `WARNING hf://org/model has ${BYTES} bytes, EXPECTED_SIZE_BYTES says 1000`,
-        );
-        assertEquals(statusOf(api.patches.at(-1)?.body).progress.totalBytes, BYTES);
-        for (const unknown of ["0", "", " "]) {
-          const { code } = await aim(["fetch", "hf://org/model"], {
-            env: { ...small, EXPECTED_SIZE_BYTES: unknown },
-          });
-          assertEquals(code, 0);
-        }
-        const wrong = await aim(["fetch", "hf://org/model"], { env: { ...env, EXPECTED_SIZE_BYTES: "5Gi" } });
-        assertEquals(wrong.code, 2);
-        assertStringIncludes(wrong.stderr, 'EXPECTED_SIZE_BYTES is "5Gi"; set it to a number of bytes');
-      },
-    );
-
-    await t.step("S3 has one way of reading", async () => {
-      await using s3 = await startS3({ buckets: { models: { "org/model/config.json": "{}\n" } } });
-      api.patches.length = 0;
-      const into = `${directory}/s3`;
-      const { code } = await aim(["fetch", "s3://models/org/model", into], { env: { ...env, ...s3.env } });
-      assertEquals(code, 0);
-      const { download, progress } = statusOf(api.patches.at(-1)?.body);
-      assertEquals(download.protocolSequence, "S3");
-      assertEquals(progress.totalBytes, 3);
-    });
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
-});
-
-Deno.test("a download succeeds whatever the API server does: errors, silence, a certificate of another", async (t) => {
-  const certificates = await certificatesOrSkip();
-  if (certificates === null) return;
-  await using _ = certificates;
-  await using hub = await startHub({ repos: [{ id: "org/model", files: FILES }] });
-  const directory = await Deno.makeTempDir();
-  const fetchWith = async (name: string, env: Record<string, string>) => {
-    const ran = await aim(["fetch", "hf://org/model", `${directory}/${name}`], {
-      env: { ...env, HF_ENDPOINT: hub.url, HF_HOME: `${directory}/home` },
-    });
-    assertEquals(ran.code, 0, ran.stderr);
-    assertEquals((await Deno.stat(`${directory}/${name}/model.safetensors`)).size, 3_000_000);
-    return ran.stderr.split("\n").filter((line) => line.includes("cannot report"));
-  };
-  try {
-    for (const status of [403, 500]) {
-      await t.step(`status ${status}: one warning`, async () => {
-        await using api = await startKubernetesApi(certificates);
-        api.status = status;
-        const warnings = await fetchWith(`${status}`, api.env);
-        assertEquals(warnings.length, 1);
-        assertStringIncludes(warnings[0] ?? "", `status ${status}`);
-      });
+Deno.test(
+  "reports are merge patches of the status, at most one an interval, each with the token of its time",
+  NEEDS_OPENSSL,
+  async () => {
+    const certificates = await neededCertificates();
+    await using _ = certificates;
+    await using api = await startKubernetesApi(certificates);
+    const reporter = await artifactReporter(api.env, { protocols: ["XET", "HTTP"], interval: 100 });
+    assert(reporter !== null);
+    reporter.onListed(1000);
+    reporter.onEvent({ type: "start", files: 1, bytes: 1000, bytesPresent: 0 });
+    for (let i = 0; i < 20; i++) {
+      reporter.onEvent({ type: "bytes", path: "a", bytes: 10 });
+      await sleep(20);
+      if (i === 10) await Deno.writeTextFile(`${api.serviceAccount}/token`, "token-two\n");
     }
-    await t.step("silence", async () => {
-      await using api = await startKubernetesApi(certificates);
-      api.status = null;
-      assertEquals((await fetchWith("silent", api.env)).length, 1);
+    const before = api.patches.length;
+    // 400 ms and more have passed: as many intervals, and not twenty events.
+    assert(before >= 3 && before <= 12, `${before}`);
+    await reporter.finish();
+    reporter.close();
+    const [first, last] = [api.patches[0], api.patches.at(-1)];
+    assert(api.patches.every((p) => p.method === "PATCH" && p.path === PATH));
+    assert(api.patches.every((p) => p.contentType === "application/merge-patch+json"));
+    assertEquals(first?.authorization, "Bearer token-one");
+    assertEquals(last?.authorization, "Bearer token-two");
+    assertEquals(last?.body, {
+      status: {
+        progress: { percentage: 100, displayPercentage: "100 %", downloadedBytes: 1000, totalBytes: 1000 },
+        download: {
+          protocol: "XET",
+          attempt: 1,
+          totalAttempts: 2,
+          protocolSequence: "XET,HTTP",
+          message: "Complete",
+        },
+      },
     });
-    await t.step("a certificate that the service account's authority has not signed", async () => {
-      const other = await makeCertificates();
-      assert(!("skip" in other));
-      await using _ = other;
-      await using api = await startKubernetesApi(certificates, other);
-      assertEquals((await fetchWith("stranger", api.env)).length, 1);
-      assertEquals(api.patches, []);
-    });
-    await t.step("nobody listens", async () => {
-      let env: Record<string, string>;
-      {
-        await using api = await startKubernetesApi(certificates);
-        env = { ...api.env };
-      }
-      // The service account is gone with the server: nothing is tried.
-      assertEquals((await fetchWith("gone", env)).length, 0);
-      await Deno.mkdir(`${directory}/account`);
-      await Deno.writeTextFile(`${directory}/account/token`, "t");
-      await Deno.writeTextFile(`${directory}/account/ca.crt`, certificates.ca);
-      env.AIM_SERVICE_ACCOUNT_DIR = `${directory}/account`;
-      assertEquals((await fetchWith("closed", env)).length, 1);
-    });
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
-});
+    const percentages = api.patches.map((p) => statusOf(p.body).progress.percentage);
+    assertEquals(percentages, percentages.toSorted((a, b) => a - b));
+  },
+);
 
-async function certificatesOrSkip(): Promise<Certificates | null> {
-  const certificates = await makeCertificates();
-  if (!("skip" in certificates)) return certificates;
-  console.log(`skipped: ${certificates.skip}`);
-  return null;
-}
+Deno.test(
+  "the end is reported again if the server was busy, and given up if it stays busy",
+  NEEDS_OPENSSL,
+  async () => {
+    const certificates = await neededCertificates();
+    await using _ = certificates;
+    await using api = await startKubernetesApi(certificates);
+    api.status = 503;
+    const options = { protocols: ["HTTP"], interval: 60_000, patience: 1500 };
+    const reporter = await artifactReporter(api.env, options);
+    const finished = reporter?.finish();
+    await sleep(400);
+    api.status = 200;
+    await finished;
+    reporter?.close();
+    assertEquals(statusOf(api.patches.at(-1)?.body).progress.percentage, 100);
+
+    api.status = null;
+    const hanging = await artifactReporter(api.env, { ...options, patience: 300 });
+    await hanging?.finish();
+    await hanging?.fail("too late");
+    hanging?.close();
+  },
+);
+
+Deno.test(
+  "aim fetch reports its progress to the artifact, from the expected size to the end",
+  NEEDS_OPENSSL,
+  async (t) => {
+    const certificates = await neededCertificates();
+    await using _ = certificates;
+    await using api = await startKubernetesApi(certificates);
+    await using hub = await startHub({ repos: [{ id: "org/model", files: FILES }] });
+    const directory = await Deno.makeTempDir();
+    const env = {
+      ...api.env,
+      HF_ENDPOINT: hub.url,
+      HF_HOME: `${directory}/home`,
+      TARGET_DIR: `${directory}/cache`,
+      EXPECTED_SIZE_BYTES: `${BYTES}`,
+      AIM_DOWNLOADER_PROTOCOL: "XET,HF_TRANSFER",
+      STALL_TIMEOUT: "120",
+    };
+    try {
+      await t.step("into TARGET_DIR, the last report says 100 %", async () => {
+        const { code, stderr } = await aim(["fetch", "hf://org/model"], { env });
+        assertEquals(code, 0, stderr);
+        assertEquals((await Deno.stat(`${directory}/cache/model.safetensors`)).size, 3_000_000);
+        const [first, last] = [statusOf(api.patches[0]?.body), statusOf(api.patches.at(-1)?.body)];
+        assertEquals(first.progress.totalBytes, BYTES);
+        assertEquals(last.progress, {
+          percentage: 100,
+          displayPercentage: "100 %",
+          downloadedBytes: BYTES,
+          totalBytes: BYTES,
+        });
+        assertEquals(last.download.protocolSequence, "XET,HF_TRANSFER");
+        assertEquals(last.download.totalAttempts, 2);
+        assertStringIncludes(stderr, "downloaded ");
+        assert(!stderr.includes("token-one"));
+      });
+
+      await t.step("if all files are complete already, 100 % is still reported", async () => {
+        api.patches.length = 0;
+        const { code } = await aim(["fetch", "hf://org/model"], { env });
+        assertEquals(code, 0);
+        assertEquals(statusOf(api.patches.at(-1)?.body).progress.displayPercentage, "100 %");
+      });
+
+      await t.step("the operator's filters apply to fetch and size, unless flags say otherwise", async () => {
+        const filtered = { ...env, AIM_HF_EXCLUDE: "*/*, *.md", TARGET_DIR: `${directory}/filtered` };
+        const { stdout } = await aim(["size", "hf://org/model"], { env: filtered });
+        assertEquals(stdout, `{"url":"hf://org/model","sizeBytes":${BYTES - 3}}\n`);
+        const { code } = await aim(["fetch", "hf://org/model"], { env: filtered });
+        assertEquals(code, 0);
+        const names = [...Deno.readDirSync(`${directory}/filtered`)].map((e) => e.name);
+        assertEquals(names.filter((name) => !name.startsWith(".")).sort(), [
+          "config.json",
+          "model.safetensors",
+        ]);
+        const flags = await aim(["size", "hf://org/model", "--include", "original/*"], { env: filtered });
+        assertEquals(flags.stdout, '{"url":"hf://org/model","sizeBytes":3}\n');
+      });
+
+      await t.step("a way of reading that fails is one attempt, the next one another", async () => {
+        await using xet = await startHub({ repos: [{ id: "org/model", files: FILES, xet: () => true }] });
+        api.patches.length = 0;
+        xet.faults.push({ kind: "status", status: 500, match: (r) => r.target.includes("/cas/") });
+        const { code, stderr } = await aim(["fetch", "hf://org/model", `${directory}/xet`], {
+          env: { ...env, HF_ENDPOINT: xet.url },
+        });
+        assertEquals(code, 0, stderr);
+        assertEquals(statusOf(api.patches[0]?.body).download.protocol, "XET");
+        const { download, progress } = statusOf(api.patches.at(-1)?.body);
+        assertEquals([download.protocol, download.attempt, download.totalAttempts], ["HF_TRANSFER", 2, 2]);
+        assertEquals(progress.percentage, 100);
+      });
+
+      await t.step("a failure is reported with its reason and bytes", async () => {
+        api.patches.length = 0;
+        const { code } = await aim(["fetch", "hf://org/nothing"], { env });
+        assertEquals(code, 5);
+        const last = statusOf(api.patches.at(-1)?.body);
+        assertEquals(last.progress.percentage, 0);
+        assertEquals(last.progress.totalBytes, BYTES);
+        assertStringIncludes(last.download.message, "org/nothing");
+      });
+
+      await t.step(
+        "a source larger than expected is worth a warning, a size that is none an error",
+        async () => {
+          const small = { ...env, EXPECTED_SIZE_BYTES: "1000", TARGET_DIR: `${directory}/small` };
+          const { code, stderr } = await aim(["fetch", "hf://org/model"], { env: small });
+          assertEquals(code, 0);
+          assertStringIncludes(
+            stderr,
+            `WARNING hf://org/model has ${BYTES} bytes, EXPECTED_SIZE_BYTES says 1000`,
+          );
+          assertEquals(statusOf(api.patches.at(-1)?.body).progress.totalBytes, BYTES);
+          for (const unknown of ["0", "", " "]) {
+            const { code } = await aim(["fetch", "hf://org/model"], {
+              env: { ...small, EXPECTED_SIZE_BYTES: unknown },
+            });
+            assertEquals(code, 0);
+          }
+          const wrong = await aim(["fetch", "hf://org/model"], {
+            env: { ...env, EXPECTED_SIZE_BYTES: "5Gi" },
+          });
+          assertEquals(wrong.code, 2);
+          assertStringIncludes(wrong.stderr, 'EXPECTED_SIZE_BYTES is "5Gi"; set it to a number of bytes');
+        },
+      );
+
+      await t.step("S3 has one way of reading", async () => {
+        await using s3 = await startS3({ buckets: { models: { "org/model/config.json": "{}\n" } } });
+        api.patches.length = 0;
+        const into = `${directory}/s3`;
+        const { code } = await aim(["fetch", "s3://models/org/model", into], { env: { ...env, ...s3.env } });
+        assertEquals(code, 0);
+        const { download, progress } = statusOf(api.patches.at(-1)?.body);
+        assertEquals(download.protocolSequence, "S3");
+        assertEquals(progress.totalBytes, 3);
+      });
+    } finally {
+      await Deno.remove(directory, { recursive: true });
+    }
+  },
+);
+
+Deno.test(
+  "a download succeeds whatever the API server does: errors, silence, a certificate of another",
+  NEEDS_OPENSSL,
+  async (t) => {
+    const certificates = await neededCertificates();
+    await using _ = certificates;
+    await using hub = await startHub({ repos: [{ id: "org/model", files: FILES }] });
+    const directory = await Deno.makeTempDir();
+    const fetchWith = async (name: string, env: Record<string, string>) => {
+      const ran = await aim(["fetch", "hf://org/model", `${directory}/${name}`], {
+        env: { ...env, HF_ENDPOINT: hub.url, HF_HOME: `${directory}/home` },
+      });
+      assertEquals(ran.code, 0, ran.stderr);
+      assertEquals((await Deno.stat(`${directory}/${name}/model.safetensors`)).size, 3_000_000);
+      return ran.stderr.split("\n").filter((line) => line.includes("cannot report"));
+    };
+    try {
+      for (const status of [403, 500]) {
+        await t.step(`status ${status}: one warning`, async () => {
+          await using api = await startKubernetesApi(certificates);
+          api.status = status;
+          const warnings = await fetchWith(`${status}`, api.env);
+          assertEquals(warnings.length, 1);
+          assertStringIncludes(warnings[0] ?? "", `status ${status}`);
+        });
+      }
+      await t.step("silence", async () => {
+        await using api = await startKubernetesApi(certificates);
+        api.status = null;
+        assertEquals((await fetchWith("silent", api.env)).length, 1);
+      });
+      await t.step("a certificate that the service account's authority has not signed", async () => {
+        const other = await makeCertificates();
+        assert(!("skip" in other));
+        await using _ = other;
+        await using api = await startKubernetesApi(certificates, other);
+        assertEquals((await fetchWith("stranger", api.env)).length, 1);
+        assertEquals(api.patches, []);
+      });
+      await t.step("nobody listens", async () => {
+        let env: Record<string, string>;
+        {
+          await using api = await startKubernetesApi(certificates);
+          env = { ...api.env };
+        }
+        // The service account is gone with the server: nothing is tried.
+        assertEquals((await fetchWith("gone", env)).length, 0);
+        await Deno.mkdir(`${directory}/account`);
+        await Deno.writeTextFile(`${directory}/account/token`, "t");
+        await Deno.writeTextFile(`${directory}/account/ca.crt`, certificates.ca);
+        env.AIM_SERVICE_ACCOUNT_DIR = `${directory}/account`;
+        assertEquals((await fetchWith("closed", env)).length, 1);
+      });
+    } finally {
+      await Deno.remove(directory, { recursive: true });
+    }
+  },
+);
 
 function statusOf(body: unknown): ArtifactStatus {
   return (body as { status: ArtifactStatus }).status;

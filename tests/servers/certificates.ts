@@ -7,6 +7,12 @@ export interface Certificates extends AsyncDisposable {
   readonly ca: string;
 }
 
+/** Tests that need certificates are skipped where they cannot be made. */
+export const NEEDS_OPENSSL = {
+  ignore: !await new Deno.Command("openssl", { args: ["version"], stdout: "null", stderr: "null" }).output()
+    .then(({ success }) => success, () => false),
+};
+
 /** Makes an authority and a certificate, good for a day, with `openssl`; says why where it is not there. */
 export async function makeCertificates(): Promise<Certificates | { readonly skip: string }> {
   const dir = await Deno.makeTempDir({ prefix: "aim-tls-" });
@@ -43,4 +49,11 @@ export async function makeCertificates(): Promise<Certificates | { readonly skip
     ca: await read("ca.pem"),
     [Symbol.asyncDispose]: () => Deno.remove(dir, { recursive: true }),
   };
+}
+
+/** The same in a test that has {@linkcode NEEDS_OPENSSL}. */
+export async function neededCertificates(): Promise<Certificates> {
+  const certificates = await makeCertificates();
+  if ("skip" in certificates) throw new Error(certificates.skip);
+  return certificates;
 }

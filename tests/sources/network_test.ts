@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { aim } from "../cli/aim.ts";
-import { makeCertificates } from "../servers/certificates.ts";
+import { neededCertificates, NEEDS_OPENSSL } from "../servers/certificates.ts";
 import { startForwardProxy } from "../servers/forward_proxy.ts";
 import { startHub } from "../servers/hub_server.ts";
 import { startS3 } from "../servers/s3_server.ts";
@@ -60,59 +60,67 @@ Deno.test("a proxy's user needs no password", async () => {
   assert(proxy.requests.length >= 2);
 });
 
-Deno.test("TLS goes through HTTPS_PROXY, and each variable of certificate authorities is honoured for both sources", async (t) => {
-  const certificates = await makeCertificates();
-  if ("skip" in certificates) return console.log(`skipped: ${certificates.skip}`);
-  await using _ = certificates;
-  const { tls, caPath } = certificates;
-  await using hub = await startHub({ repos: [{ id: "org/model", files: FILES }], tls });
-  await using s3 = await startS3({ buckets: { models: OBJECTS }, tls });
-  await using proxy = await startForwardProxy();
-  const env = { ...s3.env, HF_ENDPOINT: hub.url };
-  for (const uri of ["hf://org/model", "s3://models/m"]) {
-    for (const variable of ["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "AWS_CA_BUNDLE"]) {
-      await t.step(`${uri} with ${variable}`, async () => {
-        proxy.requests.length = 0;
-        const ran = await aim(["size", uri], { env: { ...env, [variable]: caPath, HTTPS_PROXY: proxy.url } });
-        assertEquals(ran.stdout, `{"url":"${uri}","sizeBytes":${BYTES}}\n`, ran.stderr);
-        assert(proxy.requests.every((line) => line.startsWith("CONNECT ")) && proxy.requests.length > 0);
+Deno.test(
+  "TLS goes through HTTPS_PROXY, and each variable of certificate authorities is honoured for both sources",
+  NEEDS_OPENSSL,
+  async (t) => {
+    const certificates = await neededCertificates();
+    await using _ = certificates;
+    const { tls, caPath } = certificates;
+    await using hub = await startHub({ repos: [{ id: "org/model", files: FILES }], tls });
+    await using s3 = await startS3({ buckets: { models: OBJECTS }, tls });
+    await using proxy = await startForwardProxy();
+    const env = { ...s3.env, HF_ENDPOINT: hub.url };
+    for (const uri of ["hf://org/model", "s3://models/m"]) {
+      for (const variable of ["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "AWS_CA_BUNDLE"]) {
+        await t.step(`${uri} with ${variable}`, async () => {
+          proxy.requests.length = 0;
+          const ran = await aim(["size", uri], {
+            env: { ...env, [variable]: caPath, HTTPS_PROXY: proxy.url },
+          });
+          assertEquals(ran.stdout, `{"url":"${uri}","sizeBytes":${BYTES}}\n`, ran.stderr);
+          assert(proxy.requests.every((line) => line.startsWith("CONNECT ")) && proxy.requests.length > 0);
+        });
+      }
+      await t.step(`${uri} with an unknown authority`, async () => {
+        const ran = await aim(["size", uri], { env });
+        assertEquals(ran.code, 6, ran.stderr);
+        assertStringIncludes(
+          ran.stderr,
+          "SSL_CERT_FILE",
+        );
+        assertEquals(ran.stderr.trim().split("\n").length, 1, ran.stderr);
+      });
+      await t.step(`${uri} with a file of authorities that is not there`, async () => {
+        const ran = await aim(["size", uri], { env: { ...env, SSL_CERT_FILE: "/nowhere/ca.pem" } });
+        assertEquals(ran.code, 2, ran.stderr);
+        assertStringIncludes(ran.stderr, 'SSL_CERT_FILE is "/nowhere/ca.pem"');
       });
     }
-    await t.step(`${uri} with an unknown authority`, async () => {
-      const ran = await aim(["size", uri], { env });
-      assertEquals(ran.code, 6, ran.stderr);
-      assertStringIncludes(
-        ran.stderr,
-        "SSL_CERT_FILE",
-      );
-      assertEquals(ran.stderr.trim().split("\n").length, 1, ran.stderr);
-    });
-    await t.step(`${uri} with a file of authorities that is not there`, async () => {
-      const ran = await aim(["size", uri], { env: { ...env, SSL_CERT_FILE: "/nowhere/ca.pem" } });
-      assertEquals(ran.code, 2, ran.stderr);
-      assertStringIncludes(ran.stderr, 'SSL_CERT_FILE is "/nowhere/ca.pem"');
-    });
-  }
-});
+  },
+);
 
-Deno.test("a server's self-signed certificate is accepted if the bundle has it, even if it is marked as an authority", async () => {
-  const certificate = await selfSigned();
-  if (certificate === null) return console.log("skipped: openssl is not installed");
-  await using hub = await startHub({ repos: [{ id: "org/model", files: FILES }], tls: certificate });
-  await inTemporary(async (directory) => {
-    await Deno.writeTextFile(`${directory}/ca.pem`, certificate.cert);
-    const env = { HF_ENDPOINT: hub.url, SSL_CERT_FILE: `${directory}/ca.pem`, HF_HOME: directory };
-    const ran = await aim(["fetch", "org/model", `${directory}/m`, "--progress", "none"], { env });
-    assertEquals(ran.code, 0, ran.stderr);
-    assertEquals(await Deno.readFile(`${directory}/m/model.safetensors`), WEIGHTS);
-    const other = await selfSigned();
-    await Deno.writeTextFile(`${directory}/ca.pem`, other?.cert ?? "");
-    const refused = await aim(["size", "org/model"], { env });
-    assertEquals(refused.code, 6, refused.stderr);
-  });
-});
+Deno.test(
+  "a server's self-signed certificate is accepted if the bundle has it, even if it is marked as an authority",
+  NEEDS_OPENSSL,
+  async () => {
+    const certificate = await selfSigned();
+    await using hub = await startHub({ repos: [{ id: "org/model", files: FILES }], tls: certificate });
+    await inTemporary(async (directory) => {
+      await Deno.writeTextFile(`${directory}/ca.pem`, certificate.cert);
+      const env = { HF_ENDPOINT: hub.url, SSL_CERT_FILE: `${directory}/ca.pem`, HF_HOME: directory };
+      const ran = await aim(["fetch", "org/model", `${directory}/m`, "--progress", "none"], { env });
+      assertEquals(ran.code, 0, ran.stderr);
+      assertEquals(await Deno.readFile(`${directory}/m/model.safetensors`), WEIGHTS);
+      const other = await selfSigned();
+      await Deno.writeTextFile(`${directory}/ca.pem`, other.cert);
+      const refused = await aim(["size", "org/model"], { env });
+      assertEquals(refused.code, 6, refused.stderr);
+    });
+  },
+);
 
-async function selfSigned(): Promise<{ cert: string; key: string } | null> {
+async function selfSigned(): Promise<{ cert: string; key: string }> {
   const directory = await Deno.makeTempDir();
   const [cert, key] = [`${directory}/cert.pem`, `${directory}/key.pem`];
   try {
@@ -125,10 +133,8 @@ async function selfSigned(): Promise<{ cert: string; key: string } | null> {
       stdout: "null",
       stderr: "null",
     }).output();
-    return success ? { cert: await Deno.readTextFile(cert), key: await Deno.readTextFile(key) } : null;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return null;
-    throw error;
+    assert(success);
+    return { cert: await Deno.readTextFile(cert), key: await Deno.readTextFile(key) };
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
