@@ -13,39 +13,31 @@ export interface BuildInfo {
  */
 export function readBuildInfo(root: string): BuildInfo {
   const built = readJson(new URL("build.json", root));
-  if (built !== null) {
-    return {
-      version: textOf(built.version) ?? "unknown",
-      commit: textOf(built.commit),
-      form: built.form === "self-extracting" ? "self-extracting" : "compiled",
-    };
-  }
-  const version = textOf(readJson(new URL("deno.json", root))?.version) ?? "unknown";
-  return { version, commit: gitCommit(root), form: "source" };
+  const version = textOf((built ?? readJson(new URL("deno.json", root)))?.version) ?? "unknown";
+  if (built === null) return { version, commit: gitCommit(root), form: "source" };
+  const form = built.form === "self-extracting" ? built.form : "compiled";
+  return { version, commit: textOf(built.commit), form };
 }
 
 function gitCommit(root: string): string | null {
-  const head = readText(new URL(".git/HEAD", root))?.trim();
+  const head = readText(new URL(".git/HEAD", root))?.trim() ?? null;
   const ref = /^ref: (.+)$/.exec(head ?? "")?.[1];
-  if (head === undefined || ref === undefined) return head ?? null;
+  if (ref === undefined) return head;
   const loose = readText(new URL(`.git/${ref}`, root))?.trim();
-  if (loose !== undefined) return loose;
-  const packed = readText(new URL(".git/packed-refs", root));
-  return packed?.split("\n").find((line) => line.endsWith(` ${ref}`))?.split(" ")[0] ?? null;
+  const packed = readText(new URL(".git/packed-refs", root))?.split("\n");
+  return loose ?? packed?.find((line) => line.endsWith(` ${ref}`))?.split(" ")[0] ?? null;
 }
 
-function readJson(url: URL): Record<string, unknown> | null {
+function readJson(url: URL): Partial<Record<keyof BuildInfo, unknown>> | null {
   const text = readText(url);
-  if (text === undefined) return null;
-  const value: unknown = JSON.parse(text);
-  return value !== null && typeof value === "object" ? value as Record<string, unknown> : null;
+  return text === null ? null : Object(JSON.parse(text));
 }
 
-function readText(url: URL): string | undefined {
+function readText(url: URL): string | null {
   try {
     return Deno.readTextFileSync(url);
   } catch {
-    return undefined;
+    return null;
   }
 }
 

@@ -104,7 +104,7 @@ export interface Command<Prepared = unknown> {
    * Runs before `run` and detects the hardware: may also load libraries and start programs. Both permissions are revoked
    * before `run`, unless `permissions` has them.
    */
-  prepare?(context: CommandContext<undefined>): Promise<Prepared>;
+  prepare?(context: CommandContext<undefined>): Promise<Prepared> | Prepared;
   /** Returns the exit code. @default {0} */
   run(context: CommandContext<Prepared>): Promise<number | void> | number | void;
 }

@@ -22,7 +22,7 @@ type Removed = Pick<Removable, "path" | "why" | "bytes">;
 export async function confirmRemoval(
   context: CommandContext,
   plans: readonly RemovalPlan[],
-  { named }: { readonly named: boolean },
+  { named = false }: { readonly named?: boolean } = {},
 ): Promise<void> {
   const [free, busy] = [
     plans.filter((plan) => plan.busy === null),

@@ -61,14 +61,6 @@ export async function run(argv: readonly string[], root: string): Promise<number
   return await runProgram(argv, env, root, PROCESS);
 }
 
-/** How far a run has come, for the report of an error. */
-interface Progress {
-  /** Before the configuration is known, guessed from argv and environment. */
-  format: "text" | "json";
-  command: Command | null;
-  printed: boolean;
-}
-
 /**
  * The program: finds the command in argv, resolves the configuration, revokes the permissions that the command does not
  * need, runs it, and reports its failure as one line on standard error. Returns the exit code.
@@ -79,14 +71,54 @@ export async function runProgram(
   root: string,
   edge: Edge,
 ): Promise<number> {
-  const progress: Progress = { format: guessFormat(argv, env), command: null, printed: false };
+  let format = guessFormat(argv, env);
+  let command: Command | null = null;
+  let printed = false;
+  // All results are written here.
+  const print = (text: string) => {
+    printed = true;
+    edge.stdout(withColours(printable(text, "\n\t")));
+  };
   try {
     keepEnvironmentSecrets(env);
-    return await dispatch(argv, env, root, edge, progress);
+    const call = findCommand(argv, allCommandNames(), DEFAULT_COMMAND, ALIASES);
+    if (call.kind === "version") {
+      print(versionLine(root));
+      return 0;
+    }
+    const name = call.kind === "help" ? "help" : call.name;
+    command = await loadCommand(name);
+    if (command === null) throw new AimError("usage", `unknown command "${name}"`, { hint: "see aim help" });
+    const words = call.kind === "help" ? call.topic?.split(" ") ?? [] : call.rest;
+    const { settings, positionals, ...parsed } = parseFlags(command, words);
+    // Help must work with an invalid configuration.
+    const isHelp = name === "help" || name === "completions";
+    const config = resolveConfig({ flags: settings, env: isHelp ? {} : env, cwd: currentDirectory() });
+    format = printsJson(argv) ? "json" : config.logFormat;
+    startSteps.push(["settings", performance.now()]);
+    startLog(config, env, edge);
+    let signal: AbortSignal | undefined;
+    return await runCommand(command, {
+      ...parsed,
+      config,
+      args: positionals,
+      env,
+      print,
+      report: (value, text) => print(parsed.flags.format === "json" ? jsonReport(value) : text()),
+      writeError: edge.stderr,
+      get signal() {
+        return signal ??= edge.watchSignals();
+      },
+      stdout: terminalOf(Deno.stdout, env),
+      stderr: terminalOf(Deno.stderr, env),
+      commands: COMMAND_TABLE,
+      prepared: undefined,
+    }, edge);
   } catch (error) {
-    const empty = progress.command?.emptyJson;
-    if (empty !== undefined && !progress.printed && printsJson(argv)) edge.stdout(`${empty}\n`);
-    return report(error, progress.format, edge);
+    if (command?.emptyJson !== undefined && !printed && printsJson(argv)) {
+      edge.stdout(`${command.emptyJson}\n`);
+    }
+    return report(error, format, edge);
   }
 }
 
@@ -95,62 +127,6 @@ function report(thrown: unknown, format: "text" | "json", edge: Edge): number {
   const { line, code } = reportError(thrown, format);
   edge.stderr(`${line}\n`);
   return code;
-}
-
-async function dispatch(
-  argv: readonly string[],
-  env: Environment,
-  root: string,
-  edge: Edge,
-  progress: Progress,
-): Promise<number> {
-  const call = findCommand(argv, allCommandNames(), DEFAULT_COMMAND, ALIASES);
-  // All reports are written here.
-  const print = (text: string) => {
-    progress.printed = true;
-    edge.stdout(withColours(printable(text, "\n\t")));
-  };
-  if (call.kind === "version") {
-    print(versionLine(root));
-    return 0;
-  }
-  const name = call.kind === "help" ? "help" : call.name;
-  const command = await loadCommand(name);
-  if (command === null) throw new AimError("usage", `unknown command "${name}"`, { hint: "see aim help" });
-  if (call.kind === "command") progress.command = command;
-  const words = call.kind === "help" ? call.topic?.split(" ") ?? [] : call.rest;
-  const { settings, positionals, ...parsed } = parseFlags(command, words);
-  // Help must work with an invalid configuration.
-  const isHelp = name === "help" || name === "completions";
-  const config = resolveConfig({ flags: settings, env: isHelp ? {} : env, cwd: currentDirectory() });
-  progress.format = printsJson(argv) ? "json" : config.logFormat;
-  startSteps.push(["settings", performance.now()]);
-  configureLog({
-    level: config.logLevel,
-    format: config.logFormat,
-    write: (line) => edge.stderr(`${line}\n`),
-  });
-  captureConsole(config.logLevelRoot);
-  logSettings(config);
-  for (const line of unknownVariables(env)) log.warn(line);
-  let signal: AbortSignal | undefined;
-  const context: CommandContext<undefined> = {
-    ...parsed,
-    config,
-    args: positionals,
-    env,
-    print,
-    report: (value, text) => print(parsed.flags.format === "json" ? jsonReport(value) : text()),
-    writeError: edge.stderr,
-    get signal() {
-      return signal ??= edge.watchSignals();
-    },
-    stdout: terminalOf(Deno.stdout, env),
-    stderr: terminalOf(Deno.stderr, env),
-    commands: COMMAND_TABLE,
-    prepared: undefined,
-  };
-  return await runCommand(command, context, edge);
 }
 
 async function runCommand(command: Command, context: CommandContext<undefined>, edge: Edge): Promise<number> {
@@ -170,9 +146,16 @@ async function runCommand(command: Command, context: CommandContext<undefined>, 
   return await command.run(Object.create(context, { prepared: { value: prepared } })) ?? 0;
 }
 
-/** At DEBUG, logs every setting that has a value, and where the value comes from. Secrets are not shown. */
+function startLog(config: Config, env: Environment, edge: Edge): void {
+  const { logLevel: level, logFormat: format } = config;
+  configureLog({ level, format, write: (line) => edge.stderr(`${line}\n`) });
+  captureConsole(config.logLevelRoot);
+  if (logEnabled("DEBUG")) logSettings(config);
+  for (const line of unknownVariables(env)) log.warn(line);
+}
+
+/** Logs every setting that has a value, and where the value comes from. Secrets are not shown. */
 function logSettings(config: Config): void {
-  if (!logEnabled("DEBUG")) return;
   for (const name of Object.keys(SETTINGS) as SettingName[]) {
     const { env, secret }: Setting = SETTINGS[name];
     if (config[name] === null) continue;

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import type { ListedFolder, ListedModel } from "../../src/cache/list_models.ts";
 import { parseAge, parseFilter, sortFolders } from "../../src/cli/list_filter.ts";
-import { serverOf } from "../../src/cli/served_models.ts";
+import { serverOf } from "../../src/cli/commands/cache_prune.ts";
 import { AimError } from "../../src/errors/aim_error.ts";
 
 const NOW = Date.parse("2026-11-26T00:00:00Z");

@@ -1,13 +1,13 @@
 import { planPrune } from "../../cache/clean_cache.ts";
-import { listModels } from "../../cache/list_models.ts";
+import { type ListedFolder, listModels } from "../../cache/list_models.ts";
 import { planEviction } from "../../cache/plan_eviction.ts";
 import { parseSize } from "../../config/parse_setting.ts";
 import { AimError } from "../../errors/aim_error.ts";
 import { log } from "../../log/logger.ts";
+import { kernelFiles } from "../../os/kernel_files.ts";
 import { confirmRemoval, REMOVAL_FLAGS } from "../confirm_removal.ts";
 import { parseAge } from "../list_filter.ts";
 import { existingCaches, folderInWords } from "../pick_models.ts";
-import { serverOf, type ServingProcess, servingProcesses } from "../served_models.ts";
 import { command, flag, text } from "../define.ts";
 
 export const cachePrune = command<readonly ServingProcess[]>({
@@ -32,27 +32,19 @@ export const cachePrune = command<readonly ServingProcess[]>({
   },
   permissions: { write: true },
   prepare: ({ flags }) =>
-    Promise.resolve(flags["older-than"] === undefined && flags.keep === undefined ? [] : servingProcesses()),
+    flags["older-than"] === undefined && flags.keep === undefined ? [] : servingProcesses(),
   async run(context) {
     const { config, flags, prepared } = context;
     const olderThan = valueOf("--older-than", text(flags["older-than"]), parseAge, "an age, as 30d or 12h");
     const keep = valueOf("--keep", text(flags.keep), parseSize, "a size, as 200GiB");
     const paths = await existingCaches(config);
-    const plans = await planPrune(paths);
-    if (olderThan === null && keep === null) return await confirmRemoval(context, plans, { named: false });
-    const servedBy = serverOf(prepared);
-    const eviction = await planEviction(await listModels(paths), {
-      olderThan,
-      keep,
-      now: Date.now(),
-      servedBy,
-    });
-    for (const { folder, why } of eviction.spared) log.info(`${folderInWords(folder)} stays: ${why}`);
-    const gone = new Set(eviction.plans.map(({ folder }) => folder.path));
-    return await confirmRemoval(context, [
-      ...plans.filter(({ folder }) => !gone.has(folder.path)),
-      ...eviction.plans,
-    ], { named: false });
+    const leftovers = await planPrune(paths);
+    if (olderThan === null && keep === null) return await confirmRemoval(context, leftovers);
+    const options = { olderThan, keep, now: Date.now(), servedBy: serverOf(prepared) };
+    const { plans, spared } = await planEviction(await listModels(paths), options);
+    for (const { folder, why } of spared) log.info(`${folderInWords(folder)} stays: ${why}`);
+    const gone = new Set(plans.map(({ folder }) => folder.path));
+    await confirmRemoval(context, [...leftovers.filter(({ folder }) => !gone.has(folder.path)), ...plans]);
   },
 });
 
@@ -62,10 +54,39 @@ function valueOf(
   parse: (text: string) => number | null,
   allowed: string,
 ): number | null {
-  if (given === undefined) return null;
-  const value = parse(given);
-  if (value === null) {
-    throw new AimError("usage", `${flag} is ${JSON.stringify(given)}`, { hint: `use ${allowed}` });
-  }
-  return value;
+  const value = given === undefined ? null : parse(given);
+  if (given === undefined || value !== null) return value;
+  throw new AimError("usage", `${flag} is ${JSON.stringify(given)}`, { hint: `use ${allowed}` });
+}
+
+/** A process with `--model` in its command line. */
+interface ServingProcess {
+  readonly pid: number;
+  readonly words: readonly string[];
+}
+
+/** The visible processes with `--model` in their command lines. */
+function servingProcesses(files = kernelFiles()): ServingProcess[] {
+  const names = files.list("/proc");
+  if (names.kind !== "ok") return [];
+  return names.value.filter((name) => /^\d+$/.test(name)).flatMap((name) => {
+    const text = files.text(`/proc/${name}/cmdline`);
+    const words = text.kind === "ok" ? text.value.split("\0") : [];
+    return words.some((word) => /^--model(?:=|$)/.test(word)) ? [{ pid: Number(name), words }] : [];
+  });
+}
+
+/** Returns a function that names the process that serves a model, such as `process 7`; `null` for none. */
+export function serverOf(
+  processes: readonly ServingProcess[],
+): (folder: Pick<ListedFolder, "name" | "path">) => string | null {
+  return ({ name, path }) => {
+    const server = processes.find(({ words }) =>
+      words.some((word, at) => {
+        const model = word.startsWith("--model=") ? word.slice(8) : words[at - 1] === "--model" ? word : null;
+        return model !== null && (model === name || model === path || model.startsWith(`${path}/`));
+      })
+    );
+    return server === undefined ? null : `process ${server.pid}`;
+  };
 }

@@ -50,14 +50,11 @@ export const cacheVerify = command({
   netOnlyWith: "repair",
   async run(context) {
     const { flags, print, signal, stdout } = context;
-    const folders = await pickModels(context);
-    if (folders.length === 0) {
-      throw new AimError("not-found", "the caches are empty", {
-        hint: "check AIM_CACHE_PATH and HF_HOME",
-      });
+    const models = (await pickModels(context)).flatMap((folder) => folder.models);
+    if (models.length === 0) {
+      throw new AimError("not-found", "the caches are empty", { hint: "check AIM_CACHE_PATH and HF_HOME" });
     }
     const roots = cacheRoots(cachePaths(context.config));
-    const models = folders.flatMap((folder) => folder.models);
     const trust = signatureTrust(context.config);
     const results: Verification[] = [];
     let failure: AimError | null = null;
@@ -66,11 +63,10 @@ export const cacheVerify = command({
     progress.onEvent({ type: "start", files: sum("files"), bytes: sum("bytes"), bytesPresent: 0 });
     try {
       for (const model of models) {
-        const proven = await verifyModel(model, { signal, roots, onEvent: progress.onEvent });
-        const found = trust === null ? proven : await withSignature(model, proven, trust, signal);
-        let result = found;
+        let result = await verifyModel(model, { signal, roots, onEvent: progress.onEvent });
+        if (trust !== null) result = await withSignature(model, result, trust, signal);
         try {
-          if (flags.repair === true && isBad(found)) result = await repaired(context, model, found, roots);
+          if (flags.repair === true && isBad(result)) result = await repaired(context, model, result, roots);
         } catch (error) {
           signal.throwIfAborted();
           // The other models are still verified.
