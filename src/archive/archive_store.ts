@@ -14,7 +14,7 @@ import type { Source } from "../sources/source.ts";
 import { checkFreeSpace } from "../transfer/free_space.ts";
 import { transfer } from "../transfer/transfer.ts";
 import type { TransferEvent, TransferOptions } from "../transfer/types.ts";
-import { layerEntries, type LayerEntry, sha256Of } from "./layer_entries.ts";
+import { fileEntry, layerEntries, type LayerEntry, sha256Of } from "./layer_entries.ts";
 import { isArchived, modelFiles } from "./model_files.ts";
 import { TarFault } from "./tar_entries.ts";
 import { packingOf, unpackedChunks } from "./unpacked_chunks.ts";
@@ -220,10 +220,10 @@ export class ArchiveStore {
         signal.throwIfAborted();
         tell({ type: "bytes", path, bytes });
       });
-      entries = await layerEntries(
-        output === null ? chunks : copied(chunks, output, archive.diffId),
-        archive.kind,
-      );
+      const unpacked = output === null ? chunks : copied(chunks, output, archive.diffId);
+      entries = archive.path === null
+        ? await layerEntries(unpacked, archive.kind)
+        : [await fileEntry(unpacked, archive.path)];
       await output?.syncData();
     } catch (error) {
       this.#files.remove(unpacking);

@@ -78,6 +78,18 @@ export async function layerEntries(
   return entries;
 }
 
+/** The entry of a compressed file, which is uncompressed to this file alone. */
+export async function fileEntry(chunks: AsyncIterable<Uint8Array>, path: string): Promise<FileEntry> {
+  let size = 0;
+  const sha256 = await sha256Of(async function* () {
+    for await (const chunk of chunks) {
+      size += chunk.length;
+      yield chunk;
+    }
+  }());
+  return { kind: "file", path, size, offset: 0, sha256 };
+}
+
 /** The name without leading `./` and trailing `/`. */
 function relativeName(name: string): string {
   if (name.startsWith("/")) throw new TarFault(`it names a file ${JSON.stringify(name)}: it is absolute`);

@@ -51,7 +51,10 @@ export interface ManifestFile {
   readonly xetHash?: string;
 }
 
-/** A tar archive, perhaps compressed, that a source has instead of files. Its files are known once it is downloaded. */
+/**
+ * A tar archive, perhaps compressed, or a compressed file, that a source has instead of files. What it contains is known
+ * once it is downloaded.
+ */
 export interface Archive {
   /** The archive itself. Its path is a name for messages, its ETag the SHA-256. */
   readonly file: ManifestFile;
@@ -60,6 +63,8 @@ export interface Archive {
    * only, and folders that all of its files share are left out. `files`: there are other files as well.
    */
   readonly kind: "image" | "folder" | "files";
+  /** The path of a compressed file; `null` for a tar archive. */
+  readonly path: RelativePath | null;
   /** SHA-256 of the uncompressed archive, hex; `null` if the source does not give it. */
   readonly diffId: string | null;
 }

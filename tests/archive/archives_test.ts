@@ -219,5 +219,10 @@ let archives = 0;
 function archiveOf(kind: Archive["kind"]): Archive {
   const hex = `${++archives}`.padStart(64, "0");
   const path = "layer" as Archive["file"]["path"];
-  return { file: { path, size: 1, digest: { algorithm: "sha256", hex }, etag: hex }, kind, diffId: null };
+  return {
+    file: { path, size: 1, digest: { algorithm: "sha256", hex }, etag: hex },
+    kind,
+    path: null,
+    diffId: null,
+  };
 }

@@ -439,3 +439,61 @@ Deno.test("an image without /models, and an encrypted layer, are said", async ()
   await writeLayout(`${world.directory}/b`, { ...plain, layers });
   assertEquals((await run(["download-to-cache", `oci-layout:${world.directory}/b`, ...name], world)).code, 6);
 });
+
+const KIT = "application/vnd.kitops.modelkit";
+
+/** A ModelKit whose layers are files, each compressed in its own way or not at all. */
+function rawKit(kitfile: unknown): TestArtifact {
+  const layers = [
+    ["model", "model.safetensors", "raw+zstd", new Uint8Array(zstdCompressSync(WEIGHTS))],
+    ["code", "config.json", "raw+gzip", new Uint8Array(gzipSync(CONFIG))],
+    ["docs", "README.md", "raw", new TextEncoder().encode("# tiny\n")],
+  ] as const;
+  return {
+    artifactType: `${KIT}.manifest.v1+json`,
+    config: { mediaType: `${KIT}.config.v1+json`, value: kitfile },
+    layers: layers.map(([type, path, format, bytes]) => ({
+      mediaType: `${KIT}.${type}.v1.${format}`,
+      bytes,
+      annotations: { "org.cncf.model.filepath": path },
+    })),
+  };
+}
+
+Deno.test("compressed files of a ModelKit are uncompressed, in both layouts", async () => {
+  await inNewWorld(rawKit({ model: { path: "model.safetensors" } }), async (world, uri) => {
+    for (const flags of [[], ["--use-hf-cache"]]) {
+      const words = ["download-to-cache", uri, "--model-name", "kits/tiny", "--format", "json", ...flags];
+      const first = JSON.parse(await ok(words, world));
+      const { "README.md": _, ...files } = await filesBelow(first.path);
+      assertEquals([first.files, files], [3, MODEL]);
+      assertEquals(JSON.parse(await ok(words, world)).bytesMoved, 0);
+    }
+    await ok(["cache", "verify", "kits/tiny"], world);
+  });
+});
+
+Deno.test("a ModelKit that refers to another one for its model is exit 5, with the name of that one", async () => {
+  const kit = rawKit({ model: { path: "registry.example/org/base:v1" } });
+  const child = { ...kit, layers: kit.layers.slice(1) };
+  await inNewWorld(child, async (world, uri) => {
+    const { code, stderr } = await run(["download-to-cache", uri, "--model-name", "kits/tiny"], world);
+    assertEquals(code, 5, stderr);
+    assert(stderr.includes("registry.example/org/base:v1"), stderr);
+    assertEquals((await run(["resolve", "kits/tiny"], world)).code, 5);
+  });
+});
+
+Deno.test("an index of several artifacts is exit 2, with their digests", async () => {
+  await using world = await startWorld();
+  const layout = `${world.directory}/layout`;
+  const entries = [];
+  for (const path of ["a", "b"]) {
+    await writeLayout(layout, rawKit({ model: { path } }));
+    entries.push(...JSON.parse(await Deno.readTextFile(`${layout}/index.json`)).manifests);
+  }
+  await Deno.writeTextFile(`${layout}/index.json`, JSON.stringify({ manifests: entries }));
+  const { code, stderr } = await run(["size", `oci-layout:${layout}`], world);
+  assertEquals(code, 2, stderr);
+  for (const { digest } of entries) assert(stderr.includes(digest), stderr);
+});

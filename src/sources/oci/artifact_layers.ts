@@ -36,8 +36,13 @@ const IMAGE_CONFIGS = [
   "application/vnd.docker.container.image.v1+json",
 ];
 
-/** Annotations that name a layer's file: ModelPack's, then the one of ORAS and Docker Model Runner. */
-const PATHS = ["org.cncf.model.filepath", "org.opencontainers.image.title"];
+/** Annotations that name a layer's file: ModelPack's and its older one, then that of ORAS and Docker Model Runner. */
+const PATHS = ["org.cncf.model.filepath", "org.cnai.model.filepath", "org.opencontainers.image.title"];
+
+/** What a layer contains: a file, a compressed file, or a tar archive, perhaps compressed. */
+export type LayerContent =
+  | { readonly kind: "file" | "compressed file"; readonly path: string }
+  | { readonly kind: "tar" };
 
 /**
  * Reads a manifest or an index.
@@ -56,22 +61,25 @@ export function readArtifact(parsed: unknown): Artifact {
   throw new TypeError("it has neither layers nor manifests");
 }
 
-/** The path of a layer that is a file; `null` for archives and layers without a name. */
-export function filePathOf(layer: Descriptor): string | null {
-  if (isArchive(layer)) return null;
+/** What a layer contains; `null` for one without a name, which is not part of the model. */
+export function contentOf(layer: Descriptor): LayerContent | null {
+  if (isTar(layer)) return { kind: "tar" };
   const { mediaType, annotations } = layer;
-  const path = PATHS.map((name) => annotations[name]).find((value) =>
-    typeof value === "string" && value !== ""
+  const named = PATHS.map((name) => annotations[name]).find((path) =>
+    typeof path === "string" && path !== ""
   );
-  if (typeof path === "string") return path;
-  return mediaType.startsWith("application/vnd.docker.ai.gguf") ? "model.gguf" : null;
+  const isGguf = mediaType.startsWith("application/vnd.docker.ai.gguf");
+  const path = typeof named === "string" ? named : isGguf ? "model.gguf" : null;
+  if (path === null) return null;
+  // ModelKits have these.
+  return { kind: /\.raw\+(?:gzip|zstd)$/.test(mediaType) ? "compressed file" : "file", path };
 }
 
 /**
  * True for tar archives: layers of images (ModelCar) and of ModelKits, and some of ModelPack's. ORAS uses an image
  * layer's type for files as well, with a title. It marks a folder with an annotation (Go) or as `tar+gzip` (Python).
  */
-export function isArchive({ mediaType, annotations }: Descriptor): boolean {
+function isTar({ mediaType, annotations }: Descriptor): boolean {
   if (!/[.+]tar(?:$|[.+])/.test(mediaType)) return false;
   const title = annotations["org.opencontainers.image.title"];
   if (typeof title !== "string" || !mediaType.includes(".image.layer.")) return true;
@@ -95,12 +103,29 @@ function hexOf(digest: unknown): string | null {
   return typeof digest === "string" && isDigest(digest) ? hexIn(digest) : null;
 }
 
-/** Chooses from an index: the manifest for this platform, else one without a platform (an artifact's). */
-export function choosePlatform(manifests: readonly Descriptor[], architecture: string): Descriptor | null {
-  return manifests.find(({ platform }) =>
+/**
+ * The manifests of an index that are for this platform, else those without a platform, which are artifacts. More than
+ * one is a choice that only the user can make.
+ */
+export function fittingManifests(
+  manifests: readonly Descriptor[],
+  architecture: string,
+): readonly Descriptor[] {
+  const images = manifests.filter(({ platform }) =>
     platform?.os === "linux" && platform.architecture === architecture
-  ) ??
-    manifests.find(({ platform }) => platform === null) ?? null;
+  );
+  return images.length > 0 ? images.slice(0, 1) : manifests.filter(({ platform }) => platform === null);
+}
+
+/**
+ * The ModelKit that another one is built on, and whose model it does not contain; `null` for none.
+ *
+ * @param kitfile The configuration of a ModelKit.
+ */
+export function parentIn(kitfile: unknown, layers: readonly Descriptor[]): string | null {
+  const { path } = objectOf(objectOf(kitfile, "the Kitfile").model ?? {}, "the Kitfile's model");
+  const hasModel = layers.some(({ mediaType }) => mediaType.includes(".modelkit.model.v1"));
+  return typeof path === "string" && /[:@]/.test(path) && !hasModel ? path : null;
 }
 
 function readDescriptor(value: unknown): Descriptor {

@@ -13,13 +13,13 @@ import { parseJson } from "../transport/parse_json.ts";
 import { readBounded } from "../transport/read_bounded.ts";
 import {
   type Artifact,
-  choosePlatform,
+  contentOf,
   type Descriptor,
   diffIdOf,
   diffIdsIn,
-  filePathOf,
-  isArchive,
+  fittingManifests,
   MANIFEST_TYPES,
+  parentIn,
   readArtifact,
 } from "./artifact_layers.ts";
 import { ociError } from "./oci_error.ts";
@@ -28,6 +28,9 @@ import { hexIn, isDigest, type OciLayoutRef, type OciRef } from "./oci_ref.ts";
 import { openRegistry, type Registry } from "./registry.ts";
 
 type Layers = Extract<Artifact, { kind: "layers" }>;
+
+/** The configuration of a ModelKit. */
+const KITFILE = "application/vnd.kitops.modelkit.config.v1+json";
 
 /** Maximum bytes of a manifest or configuration, which have a few hundred bytes per layer. */
 const LARGEST_DOCUMENT = 4 * 2 ** 20;
@@ -55,11 +58,12 @@ export class OciSource implements Source {
   async manifest(options: ManifestOptions = {}): Promise<Manifest> {
     const artifact = await this.#resolved(options.signal);
     this.#assertThere(artifact);
+    await this.#assertWhole(artifact, options.signal);
     const wanted = pathFilter(options.include ?? [], options.exclude ?? []);
     const files = artifact.layers.flatMap((layer): ManifestFile[] => {
-      const path = filePathOf(layer);
-      if (path === null || isBookkeepingPath(path) || !wanted(path)) return [];
-      return [this.#file(layer, assertSafePath(path, this.uri))];
+      const content = contentOf(layer);
+      if (content?.kind !== "file" || isBookkeepingPath(content.path) || !wanted(content.path)) return [];
+      return [this.#file(layer, assertSafePath(content.path, this.uri))];
     });
     const archives = await this.#archives(artifact, options.signal);
     const manifest = { source: this.uri, revision: null, commit: null, files: sortedFiles(files, this.uri) };
@@ -77,6 +81,18 @@ export class OciSource implements Source {
     });
   }
 
+  /** A ModelKit may refer to another one for its model. */
+  async #assertWhole({ config, layers }: Layers, signal: AbortSignal | undefined): Promise<void> {
+    if (config?.mediaType !== KITFILE) return;
+    const read = (value: unknown) => parentIn(value, layers);
+    const parent = await this.#document(`blobs/${config.digest}`, read, signal);
+    if (parent === null) return;
+    const message = `${this.uri} does not contain its model: it refers to the ModelKit ${
+      JSON.stringify(parent)
+    }`;
+    throw new AimError("not-found", message, { hint: "name that ModelKit, or pack this one with the model" });
+  }
+
   #file({ digest, size }: Descriptor, path: string): ManifestFile {
     const hex = hexIn(digest);
     return { path: path as RelativePath, size, digest: { algorithm: "sha256", hex }, etag: hex };
@@ -87,7 +103,8 @@ export class OciSource implements Source {
     { layers, config, isImage }: Layers,
     signal: AbortSignal | undefined,
   ): Promise<readonly Archive[]> {
-    if (!layers.some(isArchive)) return [];
+    const contents = layers.map(contentOf);
+    if (contents.every((content) => content === null || content.kind === "file")) return [];
     const encrypted = layers.find(({ mediaType }) => mediaType.endsWith("+encrypted"));
     if (encrypted !== undefined) throw this.#unusable(`a layer is encrypted (${encrypted.mediaType})`);
     const hasDiffIds = config !== null && /\bimage\b|\bmodel\.config\b/.test(config.mediaType);
@@ -95,12 +112,14 @@ export class OciSource implements Source {
     if (isImage && diffIds.length !== layers.length) {
       throw this.#unusable(`it has ${layers.length} layers, and its configuration ${diffIds.length}`);
     }
-    const hasFiles = layers.some((layer) => filePathOf(layer) !== null);
+    const hasFiles = contents.some((content) => content !== null && content.kind !== "tar");
     const kind = isImage ? "image" : hasFiles ? "files" : "folder";
     const archives = layers.flatMap((layer, at): Archive[] => {
-      if (!isArchive(layer)) return [];
+      const content = contents[at] ?? null;
+      if (content === null || content.kind === "file") return [];
       const file = this.#file(layer, `layer ${layer.digest.slice(0, 19)}`);
-      return [{ file, kind, diffId: diffIdOf(layer) ?? diffIds[at] ?? null }];
+      const path = content.kind === "tar" ? null : assertSafePath(content.path, this.uri);
+      return [{ file, kind, path, diffId: diffIdOf(layer) ?? diffIds[at] ?? null }];
     });
     const last = new Map(archives.map(({ file }, at) => [file.etag, at]));
     return archives.filter(({ file }, at) => last.get(file.etag) === at);
@@ -126,10 +145,16 @@ export class OciSource implements Source {
       const artifact = await this.#document(`manifests/${reference}`, readArtifact, signal);
       if (artifact.kind === "layers") return artifact;
       const architecture = Deno.build.arch === "aarch64" ? "arm64" : "amd64";
-      const chosen = choosePlatform(artifact.manifests, architecture);
-      if (chosen === null) {
+      const [chosen, ...others] = fittingManifests(artifact.manifests, architecture);
+      if (chosen === undefined) {
         throw new AimError("not-found", `${this.uri} has nothing for linux/${architecture}`, {
           hint: "name the manifest by its digest",
+        });
+      }
+      if (others.length > 0) {
+        const digests = [chosen, ...others].slice(0, 5).map(({ digest }) => digest).join(", ");
+        throw new AimError("usage", `${this.uri} is an index of ${others.length + 1} artifacts`, {
+          hint: `name one by its digest: ${digests}`,
         });
       }
       reference = chosen.digest;
