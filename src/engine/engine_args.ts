@@ -21,7 +21,10 @@ export interface ArgumentSource {
 /** What aim itself tells the engine: it overrides profile and user. */
 export interface SystemArgs {
   readonly port: number;
-  /** As {@linkcode servedModelNames} gives them; at least one. Empty for an engine that has no such names. */
+  /**
+   * The names that clients may use: the model's id, then what the user called it (`AIM_ID` or
+   * `AIM_MODEL_ID`). Empty for an engine that has no such names.
+   */
   readonly servedModelNames: readonly string[];
   /** Every spelling of the model that is loaded: a profile may repeat one of them. */
   readonly models: readonly string[];
@@ -32,14 +35,6 @@ export interface MergedArgs {
   readonly args: ConfigMap;
   /** One line each. */
   readonly warnings: readonly string[];
-}
-
-/**
- * The names that clients may use: the model's id, then what the user called it (`AIM_ID` or `AIM_MODEL_ID`)
- * if that differs.
- */
-export function servedModelNames(names: { modelId: string; askedFor: string | null }): string[] {
-  return [...new Set([names.modelId, ...(names.askedFor === null ? [] : [names.askedFor])])];
 }
 
 /**
@@ -65,9 +60,8 @@ export function mergeEngineArgs(
       const canonical = canonicalName(name, longName);
       const before = spelled.get(canonical);
       if (before !== undefined) {
-        warnings.push(
-          `${source.name} has both ${before} and ${name}, which are the same argument: ${name} is used`,
-        );
+        const same = "which are the same argument";
+        warnings.push(`${source.name} has both ${before} and ${name}, ${same}: ${name} is used`);
       }
       spelled.set(canonical, name);
       if (canonical === "model") assertSameModel(value, source, system.models);

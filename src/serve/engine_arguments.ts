@@ -1,6 +1,6 @@
 import type { AdapterPlan } from "../adapters/plan_adapters.ts";
 import type { Config } from "../config/config.ts";
-import { type ArgumentSource, mergeEngineArgs, servedModelNames } from "../engine/engine_args.ts";
+import { type ArgumentSource, mergeEngineArgs } from "../engine/engine_args.ts";
 import { fitToVllm } from "../engine/fit_to_vllm.ts";
 import { hideSecrets } from "../engine/hide_secrets.ts";
 import { parseEngineArgsJson, parseEngineWords } from "../engine/parse_engine_args.ts";
@@ -44,9 +44,7 @@ export function engineArguments(given: {
   }
   const system = {
     port: config.port,
-    servedModelNames: engine.servedNames
-      ? servedModelNames({ modelId: model.name, askedFor: profileSet })
-      : [],
+    servedModelNames: engine.servedNames ? [model.name, profileSet ?? model.name] : [],
     models: [model.name, model.uri],
   };
   const { args, variables, warnings, faults } = engine.package === "vllm"

@@ -1,7 +1,10 @@
 import { startWatcher } from "../adapters/start_watcher.ts";
+import { cachePaths } from "../cache/cache_paths.ts";
 import { markUsed } from "../cache/last_used.ts";
 import { pathOfPlace } from "../cache/path_of_place.ts";
 import type { ModelPlace } from "../cache/types.ts";
+import { compileCaches } from "../engine/compile_caches.ts";
+import { copyAiterKernels } from "../engine/copy_aiter_kernels.ts";
 import { networkFileSystem } from "../engine/network_file_system.ts";
 import { requireModel } from "../config/require_model.ts";
 import { replaceProcess } from "../engine/exec.ts";
@@ -12,7 +15,7 @@ import type { DownloadOptions } from "./download_missing.ts";
 import { servingEngine } from "./serving_engine.ts";
 import { chooseServing, planServing, type ServingChoice, type ServingPlan } from "./serving_plan.ts";
 import { missingInWords, remedyFor, resolveServing } from "./served_model.ts";
-import { checkFiles, compiledCode, copyKernels } from "./prepare_engine.ts";
+import { checkFiles } from "./check_files.ts";
 import { startTimings } from "./timings.ts";
 
 export interface ServeOptions extends DownloadOptions {
@@ -73,13 +76,33 @@ export async function serve(options: ServeOptions): Promise<number> {
   return await replaceProcess({ path, argv: plan.argv, env: engineEnv });
 }
 
+/** Kernels of the GPU that were compiled ahead, if the image has some. */
+async function copyKernels({ env, gpus }: ServeOptions, { engine }: ServingChoice): Promise<void> {
+  if (!engine.aiterKernels || gpus.model === null || engine.program === null) return;
+  const { files, warning } = await copyAiterKernels(gpus.model, engine.program.path, env);
+  if (warning !== null) log.warn(warning);
+  if (files > 0) log.info(`copied ${files} prebuilt AITER kernels for ${gpus.model}`);
+}
+
+/** Directories for the engine's compiled code, which the next start uses. */
+async function compiledCode(
+  { config, env }: ServeOptions,
+  { engine, profile, env: planned }: ServingChoice,
+): Promise<Readonly<Record<string, string>>> {
+  if (engine.package !== "vllm") return {};
+  const key = {
+    accelerator: profile.metadata.acceleratorModel,
+    engineVersion: engine.version?.text ?? null,
+    image: env.AIM_BASE_IMAGE_REF || env.AIM_UPSTREAM_IMAGE_REF || null,
+  };
+  return await compileCaches(cachePaths(config).root, key, { ...env, ...planned });
+}
+
 function notServable(choice: ServingChoice, place: ModelPlace): AimError {
   return new AimError(
     "not-found",
     `${choice.model.uri} is downloaded, but it is not a complete model: ${missingInWords(place)}`,
-    {
-      hint: remedyFor(place, choice.model.name) ?? "check the files at the source",
-    },
+    { hint: remedyFor(place, choice.model.name) ?? "check the files at the source" },
   );
 }
 
@@ -88,8 +111,6 @@ function logChangedEnvironment(env: ServeOptions["env"], plan: ServingPlan): voi
   const changed = Object.entries(plan.env)
     .filter(([name, value]) => env[name] !== undefined && env[name] !== value).map(([name]) => name);
   if (changed.length > 0) {
-    log.warn(
-      `the profile overrides ${changed.join(", ")} of this environment`,
-    );
+    log.warn(`the profile overrides ${changed.join(", ")} of this environment`);
   }
 }

@@ -3,7 +3,7 @@ import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes 
 import { resolveConfig } from "../../src/config/resolve_config.ts";
 import { AimError } from "../../src/errors/aim_error.ts";
 import { takeInventory } from "../../src/gpu/take_inventory.ts";
-import { checkFiles } from "../../src/serve/prepare_engine.ts";
+import { checkFiles } from "../../src/serve/check_files.ts";
 import { servingFiles } from "../../src/download/serving_files.ts";
 import { aim } from "../cli/aim.ts";
 import { safetensorsBytes } from "../servers/content.ts";

@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { buildCommand } from "../../src/engine/command.ts";
-import { mergeEngineArgs, servedModelNames } from "../../src/engine/engine_args.ts";
+import { mergeEngineArgs } from "../../src/engine/engine_args.ts";
 import { engineNamed } from "../../src/engine/engines.ts";
 import { parseEngineArgsJson } from "../../src/engine/parse_engine_args.ts";
 import { AimError } from "../../src/errors/aim_error.ts";
@@ -34,7 +34,7 @@ Deno.test({
     const modelId = profile.modelId ?? "";
     const { args } = mergeEngineArgs([{ kind: "profile", name: profile.id, args: profile.engineArgs }], {
       port: 8000,
-      servedModelNames: servedModelNames({ modelId, askedFor: aimId }),
+      servedModelNames: [modelId, aimId],
       models: [modelId],
     });
     assertEquals(

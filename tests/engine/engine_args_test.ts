@@ -1,11 +1,5 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import {
-  canonicalName,
-  mergeEngineArgs,
-  renderArgs,
-  renderPairs,
-  servedModelNames,
-} from "../../src/engine/engine_args.ts";
+import { canonicalName, mergeEngineArgs, renderArgs, renderPairs } from "../../src/engine/engine_args.ts";
 import { parseEngineArgsJson } from "../../src/engine/parse_engine_args.ts";
 import { pythonJson } from "../../src/values/write_json.ts";
 import { AimError } from "../../src/errors/aim_error.ts";
@@ -139,7 +133,8 @@ Deno.test("the user cannot name the model in the arguments, a profile only the o
 });
 
 Deno.test("the served names are the model's id, then AIM_ID if it differs", () => {
-  assertEquals(servedModelNames({ modelId: "a/b", askedFor: null }), ["a/b"]);
-  assertEquals(servedModelNames({ modelId: "a/b", askedFor: "a/b" }), ["a/b"]);
-  assertEquals(servedModelNames({ modelId: "q/b", askedFor: "a/b" }), ["q/b", "a/b"]);
+  const served = (...servedModelNames: string[]) =>
+    mergeEngineArgs([], { ...system, servedModelNames }).args.get("served-model-name");
+  assertEquals(served("a/b", "a/b"), "a/b");
+  assertEquals(served("a/b-FP8", "a/b"), ["a/b-FP8", "a/b"]);
 });
