@@ -1,12 +1,12 @@
 import { errorFrom } from "../errors/from_unknown.ts";
 import { log } from "../log/logger.ts";
 import type { FilesBelow } from "../os/files_below.ts";
+import { eachOf } from "../sources/each_of.ts";
 import type { ManifestFile } from "../sources/manifest.ts";
 import type { TransferItem } from "../transfer/types.ts";
-import { eachOf } from "../sources/each_of.ts";
-import { copyFile } from "./copy_file.ts";
 import { lstatOrNull } from "./files.ts";
-import { type FileProver, withProver } from "./prove_file.ts";
+import { type FileHasher, withHasher } from "./hash_files.ts";
+import { folderOf } from "./layout.ts";
 
 /**
  * Gets files from elsewhere on this host instead of the network: by hard link, or by copy from another file system or
@@ -23,10 +23,10 @@ export async function adoptFiles(
   signal?: AbortSignal,
 ): Promise<ReadonlyMap<string, string>> {
   const adopted = new Map<string, string>();
-  await withProver(signal, (prover) =>
+  await withHasher(signal, (hasher) =>
     eachOf(items, async (item) => {
       for (const from of candidates(item.file)) {
-        const target = await adopt(files, item, from, prover, signal);
+        const target = await adopt(files, item, from, hasher, signal);
         if (target === null) continue;
         adopted.set(item.file.path, target);
         break;
@@ -39,7 +39,7 @@ async function adopt(
   files: FilesBelow,
   item: TransferItem,
   from: string,
-  prover: FileProver,
+  hasher: FileHasher,
   signal: AbortSignal | undefined,
 ): Promise<string | null> {
   const { digest, size } = item.file;
@@ -47,13 +47,16 @@ async function adopt(
   // Links are not followed, since their targets may be anywhere.
   const there = await lstatOrNull(from);
   if (!there?.isFile || there.size !== size) return null;
-  const own = `${item.staging.replace(/[^/]*$/, "")}.link.aim-${crypto.randomUUID().slice(0, 8)}.incomplete`;
+  const folder = folderOf(item.staging);
+  const own = `${folder}/.link.aim-${crypto.randomUUID().slice(0, 8)}.incomplete`;
   try {
-    const linked = link(files, from, own);
-    // Before a copy, the original is checked; then the copy is.
-    if (!linked && await prover.prove(from, digest) === null) return null;
-    if (!linked) await copy(files, from, own, signal);
-    const proven = await prover.prove(own, digest, item.compute);
+    if (!isLinked(files, from, own)) {
+      // Before a copy, the original is checked; then the copy is.
+      if (await hasher.prove(from, digest) === null) return null;
+      log.info(`copying ${from} to ${folder}, which cannot have hard links to it`);
+      await copyFile(files, from, own, signal);
+    }
+    const proven = await hasher.prove(own, digest, item.compute);
     if (proven === null) return null;
     const target = item.target(proven);
     files.rename(own, target);
@@ -67,7 +70,7 @@ async function adopt(
   }
 }
 
-function link(files: FilesBelow, from: string, to: string): boolean {
+function isLinked(files: FilesBelow, from: string, to: string): boolean {
   try {
     files.link(from, to);
     return true;
@@ -77,12 +80,24 @@ function link(files: FilesBelow, from: string, to: string): boolean {
   }
 }
 
-async function copy(
+/** Bytes of one read: small enough that a copy stops soon after the signal. */
+const CHUNK = 4 << 20;
+
+/** Copies a file to a new one, and flushes it. */
+export async function copyFile(
   files: FilesBelow,
   from: string,
   to: string,
-  signal: AbortSignal | undefined,
+  signal?: AbortSignal,
 ): Promise<void> {
-  log.info(`copying ${from} to ${to.replace(/\/[^/]*$/, "")}, which cannot have hard links to it`);
-  await copyFile(files, from, to, signal);
+  using source = await Deno.open(from);
+  using target = files.create(to);
+  const buffer = new Uint8Array(CHUNK);
+  for (;;) {
+    signal?.throwIfAborted();
+    const read = await source.read(buffer);
+    if (read === null) break;
+    for (let at = 0; at < read;) at += await target.write(buffer.subarray(at, read));
+  }
+  await target.syncData();
 }

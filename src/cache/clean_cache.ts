@@ -5,11 +5,11 @@ import { errnoOf, errorFrom } from "../errors/from_unknown.ts";
 import { filesBelow } from "../os/files_below.ts";
 import { makeDirectories } from "../os/make_directories.ts";
 import { writeFile } from "../os/write_file.ts";
-import { entriesOf, isAbsence, listFiles, lstatOrNull, ownEntries, readableEntries } from "./files.ts";
+import { entriesBelow, entriesOf, isAbsence, lstatOrNull, ownEntries, readableEntries } from "./files.ts";
 import { diskUse } from "./inspect_disk.ts";
-import { AIM_FOLDER, MANIFEST, snapshotRecord, UNFINISHED } from "./layout.ts";
+import { AIM_FOLDER, folderOf, MANIFEST, nameOf, snapshotRecord, UNFINISHED } from "./layout.ts";
 import { hasRecords, hubFolders, localFolders, type ModelFolder, revisionsOf } from "./list_models.ts";
-import { readRecord, recordOf } from "./record.ts";
+import { readRecord } from "./record.ts";
 import { removeSharedBlob, sharedBlob, sharedBlobUses } from "./shared_blobs.ts";
 import type { CachePaths } from "./types.ts";
 
@@ -76,36 +76,27 @@ export async function removePlanned(plan: RemovalPlan, signal: AbortSignal): Pro
   const { folder } = plan;
   if (await lstatOrNull(folder.path) === null) return [];
   // The folder may have been replaced by a link since the plan, and the lease is written into it.
-  const base = baseOf(folder);
-  makeDirectories(base, [`${folder.path}/${AIM_FOLDER}`]);
-  const removed = await withLease(folder.path, { signal }, async () => {
-    if (plan.whole) {
-      await refuseNested(folder);
-      await removeContents(folder);
-      return await withoutUsed(folder, plan.removables);
+  makeDirectories(baseOf(folder), [`${folder.path}/${AIM_FOLDER}`]);
+  const removed: Removable[] = [];
+  await withLease(folder.path, { signal }, async () => {
+    if (plan.whole) await refuseNested(folder);
+    const still = plan.whole ? null : new Set((await staleOf(folder)).map(({ path }) => path));
+    // Shared blobs come last, when the links to them are gone.
+    for (const one of plan.removables) {
+      if (still !== null && !still.has(one.path)) continue;
+      if (one.why !== SHARED) await (plan.whole ? removeContents(folder) : removeAny(one.path));
+      else if (!await removeSharedBlob(folderOf(folder.path), one.path)) continue;
+      removed.push(one);
     }
-    const still = new Set((await staleOf(folder)).map((one) => one.path));
-    const stale = plan.removables.filter((one) => still.has(one.path));
-    for (const { path, why } of stale) if (why !== SHARED) await removeAny(path);
-    return await withoutUsed(folder, stale);
   });
   if (plan.whole) await removeEmpty(folder);
   return removed;
 }
 
-/** Removes the shared blobs among these, except those that another model uses now. Returns what was removed. */
-async function withoutUsed({ path }: ModelFolder, removed: readonly Removable[]): Promise<Removable[]> {
-  const hub = path.slice(0, path.lastIndexOf("/"));
-  const done: Removable[] = [];
-  for (const one of removed) {
-    if (one.why !== SHARED || await removeSharedBlob(hub, one.path)) done.push(one);
-  }
-  return done;
-}
-
 /** Names of partial files, of any program. */
 const PARTIAL = /\.incomplete(?:\.parts)?$|\.[0-9a-f]{8}\.tmp$/;
-const TEMPORARY = /\.[0-9a-f]{8}\.tmp$/;
+/** Names of aim's own in a snapshot, whose files have any name. */
+const TEMPORARY = /\/\.aim\.[0-9a-f]{8}\.tmp$/;
 
 async function staleOf(folder: ModelFolder): Promise<Removable[]> {
   if (folder.layout === "hub") return await staleHub(folder);
@@ -115,7 +106,7 @@ async function staleOf(folder: ModelFolder): Promise<Removable[]> {
 
 async function staleHub(folder: ModelFolder): Promise<Removable[]> {
   const { path } = folder;
-  const removables = await partials(folder, await recordedInSnapshots(path));
+  const removables = await partials(folder, new Set());
   const revisions = await revisionsOf(path);
   const named = new Set(revisions.map((one) => one.commit));
   const used = new Set<string>();
@@ -154,7 +145,7 @@ async function unsharedThen(
 ): Promise<Removable[]> {
   const links = blobs.filter((entry) => entry.isSymlink).map(({ name }) => `${path}/blobs/${name}`);
   if (links.length === 0) return [];
-  const hub = path.slice(0, path.lastIndexOf("/"));
+  const hub = folderOf(path);
   const gone = new Set(links);
   const uses = await sharedBlobUses(hub, (link) => gone.has(link));
   const found = new Map<string, Removable>();
@@ -180,34 +171,16 @@ async function ofSnapshot(folder: string, commit: string): Promise<Removable[]> 
 
 /** Names of the blobs of a snapshot's links, including missing ones. */
 async function blobsOf(snapshot: string): Promise<string[]> {
-  const found: string[] = [];
-  for (const { name, isDirectory, isSymlink } of await entriesOf(snapshot)) {
-    const path = `${snapshot}/${name}`;
-    if (isDirectory) found.push(...await blobsOf(path));
-    else if (isSymlink) found.push((await Deno.readLink(path)).split("/").at(-1) ?? "");
-  }
-  return found;
-}
-
-/** Files of the snapshots that have a record, relative to the model's folder. */
-async function recordedInSnapshots(folder: string): Promise<ReadonlySet<string>> {
-  const own = new Set<string>();
-  for (const { name } of await ownEntries(`${folder}/snapshots`)) {
-    for (const { path } of (await readRecord(snapshotRecord(folder, name)))?.files ?? []) {
-      own.add(`snapshots/${name}/${path}`);
-    }
-  }
-  return own;
+  const links = (await Array.fromAsync(entriesBelow(snapshot))).filter((entry) => entry.isSymlink);
+  return await Promise.all(links.map(async ({ path }) => nameOf(await Deno.readLink(`${snapshot}/${path}`))));
 }
 
 /** Partial files. @param own Files of the model that happen to have such a name. */
-async function partials({ path }: ModelFolder, own: ReadonlySet<string>): Promise<Removable[]> {
-  const names = [...(await listFiles(path)).keys()].filter((name) =>
-    (/(?:^|\/)snapshots\//.test(name) ? TEMPORARY : PARTIAL).test(name) && !own.has(name)
-  );
-  return await Promise.all(
-    names.sort().map((name) => removable(`${path}/${name}`, "an unfinished download")),
-  );
+async function partials({ path: folder }: ModelFolder, own: ReadonlySet<string>): Promise<Removable[]> {
+  const names = (await Array.fromAsync(entriesBelow(folder))).filter(({ path, isDirectory }) =>
+    !isDirectory && (/(?:^|\/)snapshots\//.test(path) ? TEMPORARY : PARTIAL).test(path) && !own.has(path)
+  ).map(({ path }) => path).sort();
+  return await Promise.all(names.map((name) => removable(`${folder}/${name}`, "an unfinished download")));
 }
 
 async function removable(path: string, why: string): Promise<Removable> {
@@ -217,17 +190,12 @@ async function removable(path: string, why: string): Promise<Removable> {
 /** Files with hard links outside of a folder: removing them frees nothing. */
 async function sharedFiles(folder: string): Promise<Set<string>> {
   const links = new Map<string, { here: number; all: number }>();
-  const walk = async (path: string): Promise<void> => {
-    for (const entry of await readableEntries(path)) {
-      const info = await lstatOrNull(`${path}/${entry.name}`);
-      if (info?.isDirectory) await walk(`${path}/${entry.name}`);
-      else if (info !== null && (info.nlink ?? 1) > 1) {
-        const key = `${info.dev}:${info.ino}`;
-        links.set(key, { here: (links.get(key)?.here ?? 0) + 1, all: info.nlink ?? 1 });
-      }
-    }
-  };
-  await walk(folder);
+  for await (const { path, isDirectory } of entriesBelow(folder)) {
+    const info = isDirectory ? null : await lstatOrNull(`${folder}/${path}`);
+    if (info === null || (info.nlink ?? 1) === 1) continue;
+    const key = `${info.dev}:${info.ino}`;
+    links.set(key, { here: (links.get(key)?.here ?? 0) + 1, all: info.nlink ?? 1 });
+  }
   return new Set([...links].filter(([, { here, all }]) => here < all).map(([key]) => key));
 }
 
@@ -259,12 +227,12 @@ const SETTLED = 60_000;
 const FRESH = 10 * 60_000;
 
 /** Python's client takes no lease, so its downloads are known by when their partial files were written. */
-async function otherDownload({ path, layout }: ModelFolder): Promise<string | null> {
-  const folder = layout === "hub" ? `${path}/blobs` : `${path}/.cache/huggingface/download`;
-  for (const name of (await listFiles(folder)).keys()) {
-    if (!name.endsWith(".incomplete") || /\.aim-[0-9a-f]{8}\.incomplete$/.test(name)) continue;
-    const age = await ageOf(`${folder}/${name}`);
-    if (age < FRESH) return `another program, which wrote ${folder}/${name} ${Math.round(age / 1000)} s ago,`;
+async function otherDownload(model: ModelFolder): Promise<string | null> {
+  const folder = model.layout === "hub" ? `${model.path}/blobs` : `${model.path}/.cache/huggingface/download`;
+  for await (const { path } of entriesBelow(folder)) {
+    if (!path.endsWith(".incomplete") || /\.aim-[0-9a-f]{8}\.incomplete$/.test(path)) continue;
+    const age = await ageOf(`${folder}/${path}`);
+    if (age < FRESH) return `another program, which wrote ${folder}/${path} ${Math.round(age / 1000)} s ago,`;
   }
   return null;
 }
@@ -289,17 +257,15 @@ async function refuseNested({ path, layout, name }: ModelFolder): Promise<void> 
 
 /** The cache of a model's folder. */
 function baseOf({ path, layout, name }: ModelFolder): string {
-  return layout === "local" ? path.slice(0, -name.length - 1) : path.replace(/\/[^/]*$/, "");
+  return layout === "local" ? path.slice(0, -name.length - 1) : folderOf(path);
 }
 
 /** Empties a folder so that its rest never looks like a complete model. The lease stays until the end. */
 async function removeContents({ path, layout }: ModelFolder): Promise<void> {
-  if (layout === "local" && await readRecord(`${path}/${UNFINISHED}`) === null) {
-    const nothing = { source: "removed", revision: null, commit: null, files: [] };
-    makeDirectories(path, [`${path}/${AIM_FOLDER}`]);
-    const record = recordOf(nothing, null, null, new Date());
-    await removeAny(`${path}/${UNFINISHED}`);
-    writeFile(filesBelow(path), `${path}/${UNFINISHED}`, `${JSON.stringify(record)}\n`);
+  const unfinished = `${path}/${UNFINISHED}`;
+  if (layout === "local" && (await lstatOrNull(unfinished))?.isFile !== true) {
+    await removeAny(unfinished);
+    writeFile(filesBelow(path), unfinished, "");
   }
   if (layout === "hub") await removeAny(`${path}/refs`);
   for (const { name } of await entriesOf(path)) {
@@ -312,7 +278,7 @@ async function removeContents({ path, layout }: ModelFolder): Promise<void> {
 
 /** Removes the folder and an empty organisation's. A mount point stays, and a folder into which a download has started. */
 async function removeEmpty({ path, layout, name }: ModelFolder): Promise<void> {
-  const parents = layout === "local" && name.includes("/") ? [path.replace(/\/[^/]*$/, "")] : [];
+  const parents = layout === "local" && name.includes("/") ? [folderOf(path)] : [];
   for (const folder of [`${path}/${AIM_FOLDER}`, path, ...parents]) {
     try {
       await Deno.remove(folder);

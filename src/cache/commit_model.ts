@@ -12,16 +12,14 @@ export interface ModelCommit {
   readonly files: FilesBelow;
   /** Files of the model that the transfer has not flushed. */
   readonly unflushed: readonly string[];
-  /** Directories of the model's files. */
-  readonly directories: readonly string[];
-  /** Runs when the files are on disk. Resolves to the directories that it has changed. */
-  readonly prepare?: () => Promise<readonly string[]>;
+  /** Runs when the files are on disk. Resolves to the directories that it or the transfer has changed. */
+  readonly prepare: () => Promise<readonly string[]>;
   /** Makes the model complete. */
   readonly record: ModelRecord;
   /** Of the record. */
   readonly path: string;
   /** Runs when the record is on disk. Resolves to the directories that it has changed. */
-  readonly finish?: () => Promise<readonly string[]>;
+  readonly finish: () => Promise<readonly string[]>;
 }
 
 /**
@@ -34,13 +32,12 @@ export interface ModelCommit {
  * @throws {AimError} `no-space` if something cannot be flushed; `integrity` if a file is gone.
  */
 export async function commitModel(commit: ModelCommit): Promise<void> {
-  const { files, unflushed, directories, prepare, record, path, finish } = commit;
+  const { files, unflushed, prepare, record, path, finish } = commit;
   await eachOf(unflushed, flushFile);
-  await flushDirectories(directories);
-  if (prepare !== undefined) await flushDirectories(await prepare());
+  await flushDirectories(await prepare());
   writeFile(files, path, `${JSON.stringify(record, null, 1)}\n`);
   await flushDirectories([folderOf(path)]);
-  if (finish !== undefined) await flushDirectories(await finish());
+  await flushDirectories(await finish());
 }
 
 async function flushFile(path: string): Promise<void> {

@@ -63,58 +63,114 @@ export async function readableEntries(path: string): Promise<Deno.DirEntry[]> {
   }
 }
 
-/** The files and links below a folder, by relative path. */
+/**
+ * All entries below a folder, with relative paths, except those in a file system's `lost+found`. Folders behind links
+ * are not entered.
+ *
+ * @param enter Which folders to enter. @default {all}
+ */
+export async function* entriesBelow(
+  folder: string,
+  enter: (path: string) => boolean = () => true,
+  prefix = "",
+): AsyncGenerator<Deno.DirEntry & { readonly path: string }> {
+  // Subfolders may be unreadable (an editor's, git's): a model that needs their files will miss them.
+  for (
+    const entry of prefix === "" ? await entriesOf(folder) : await readableEntries(`${folder}/${prefix}`)
+  ) {
+    const path = `${prefix}${entry.name}`;
+    yield { ...entry, path };
+    if (entry.isDirectory && path !== "lost+found" && enter(path)) {
+      yield* entriesBelow(folder, enter, `${path}/`);
+    }
+  }
+}
+
+/** The files and links of a model's folder, by relative path. */
 export interface Listing {
   /** Sizes in bytes; links to files are followed, folders behind links are not entered. */
   readonly files: ReadonlyMap<string, number>;
   readonly links: readonly string[];
   /** Links whose target does not exist. */
   readonly dangling: readonly string[];
+  /**
+   * Targets of the links that lead out of the cache; of `""` if the folder itself is one. With them, anyone who may
+   * write to the cache could have any file of this host served.
+   */
+  readonly strays: ReadonlyMap<string, string>;
 }
 
-/** Lists the files below a folder, except in a file system's `lost+found`. */
-export async function listTree(
-  folder: string,
-  options: { skip?: (relative: string) => boolean } = {},
-): Promise<Listing> {
+/**
+ * Lists the files of a model's folder, without those of aim, Python and the file system.
+ *
+ * @param roots Links may point only into these folders, whose own paths may have links. @default {anywhere}
+ */
+export async function listTree(folder: string, roots?: readonly string[]): Promise<Listing> {
   const files = new Map<string, number>();
   const links: string[] = [];
   const dangling: string[] = [];
-  const walk = async (path: string, prefix: string): Promise<void> => {
-    // Subfolders may be unreadable (an editor's, git's): a model that needs their files will miss them.
-    const entries = prefix === "" ? await entriesOf(path) : await readableEntries(path);
-    await Promise.all(entries.map(async (entry) => {
-      const relative = `${prefix}${entry.name}`;
-      if (entry.isSymlink) links.push(relative);
-      if (relative === "lost+found" || options.skip?.(relative)) return;
-      if (entry.isDirectory) return await walk(`${path}/${entry.name}`, `${relative}/`);
-      const info = await statOrNull(`${path}/${entry.name}`);
-      if (info?.isFile) files.set(relative, info.size);
-      if (info === null && entry.isSymlink) dangling.push(relative);
-    }));
+  const entries = await Array.fromAsync(entriesBelow(folder, (path) => !isBookkeeping(path)));
+  await Promise.all(entries.map(async ({ path, isDirectory, isSymlink }) => {
+    if (isSymlink) links.push(path);
+    if (isDirectory || isBookkeeping(path)) return;
+    const info = await statOrNull(`${folder}/${path}`);
+    if (info?.isFile) files.set(path, info.size);
+    if (info === null && isSymlink) dangling.push(path);
+  }));
+  return {
+    files,
+    links,
+    dangling,
+    strays: roots === undefined ? new Map() : strayLinks(folder, links, roots),
   };
-  await walk(folder, "");
-  return { files, links, dangling };
 }
 
 /** The sizes of {@linkcode listTree}. */
-export async function listFiles(
-  folder: string,
-  options: { skip?: (relative: string) => boolean } = {},
-): Promise<ReadonlyMap<string, number>> {
-  return (await listTree(folder, options)).files;
+export async function listFiles(folder: string): Promise<ReadonlyMap<string, number>> {
+  return (await listTree(folder)).files;
 }
 
-/** Bytes of the files of a model, links followed, without those of aim and Python; or of a single file. */
+/** Bytes of the files of a model; or of a single file. */
 export async function directoryBytes(folder: string): Promise<number> {
   const info = await statOrNull(folder);
-  if (info?.isFile) return info.size;
-  let sum = 0;
-  for (const size of (await listFiles(folder, { skip: isBookkeeping })).values()) sum += size;
-  return sum;
+  return info?.isFile ? info.size : sumOf((await listFiles(folder)).values());
+}
+
+/** The sum of sizes. */
+export function sumOf(sizes: Iterable<number>): number {
+  return Iterator.from(sizes).reduce((sum, size) => sum + size, 0);
 }
 
 /** True for folders in a model directory that are not part of the model: aim's, Python's and the file system's. */
-export function isBookkeeping(relative: string): boolean {
-  return /^(?:\.aim|\.cache\/huggingface|lost\+found)(?:\/|$)/.test(relative);
+function isBookkeeping(path: string): boolean {
+  return /^(?:\.aim|\.cache\/huggingface|lost\+found)$/.test(path);
+}
+
+/** Dangling links are ignored. */
+function strayLinks(
+  folder: string,
+  links: readonly string[],
+  roots: readonly string[],
+): ReadonlyMap<string, string> {
+  const trusted = roots.map(realPathOrNull).filter((root) => root !== null);
+  const strays = new Map<string, string>();
+  for (const link of ["", ...links]) {
+    // Synchronous, since the kernel has just seen these paths.
+    const target = realPathOrNull(link === "" ? folder : `${folder}/${link}`);
+    if (target !== null && !trusted.some((root) => isInside(target, root))) strays.set(link, target);
+  }
+  return strays;
+}
+
+function realPathOrNull(path: string): string | null {
+  try {
+    return Deno.realPathSync(path);
+  } catch (error) {
+    if (isAbsence(error)) return null;
+    throw errorFrom(error, `reading ${path}`);
+  }
+}
+
+function isInside(path: string, root: string): boolean {
+  return root === "/" || path === root || path.startsWith(`${root}/`);
 }

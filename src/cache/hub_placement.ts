@@ -1,38 +1,32 @@
 import { AimError } from "../errors/aim_error.ts";
 import { errnoOf, errorFrom } from "../errors/from_unknown.ts";
 import type { FilesBelow } from "../os/files_below.ts";
-import { temporaryOf } from "../os/temporary_of.ts";
-import { writeFile } from "../os/write_file.ts";
+import { temporaryOf, writeFile } from "../os/write_file.ts";
+import { eachOf } from "../sources/each_of.ts";
 import type { CommitSha, Manifest, ManifestFile } from "../sources/manifest.ts";
 import { assertRevision } from "../sources/model_ref.ts";
 import type { TransferItem, TransferResult } from "../transfer/types.ts";
+import { copyFile } from "./adopt_files.ts";
 import { cacheRoots, hubFolder } from "./cache_paths.ts";
-import { checkNames } from "./check_names.ts";
-import { checkPublished } from "./check_published.ts";
+import { checkNames, checkPublished } from "./check_manifest.ts";
 import { commitModel } from "./commit_model.ts";
-import { copyFile } from "./copy_file.ts";
-import { eachOf } from "../sources/each_of.ts";
-import { listTree, lstatOrNull, readTextOrNull, statOrNull } from "./files.ts";
-import { FINISHED, finishedFiles } from "./finished_files.ts";
-import { type KnownFile, knownFiles, snapshotRecords } from "./known_blobs.ts";
+import { lstatOrNull, readTextOrNull, statOrNull } from "./files.ts";
+import { type FileHasher, withHasher } from "./hash_files.ts";
+import { FINISHED, finishedFiles, type KnownFile, knownFiles, snapshotRecords } from "./known_files.ts";
 import { AIM_FOLDER, below, folderOf, isCommit, nameOf, snapshotRecord } from "./layout.ts";
-import { strayLinks } from "./links.ts";
 import { checkHubName } from "./local_name.ts";
-import { ModelDirectory } from "./model_directory.ts";
-import { type FileProver, withProver } from "./prove_file.ts";
-import { covers, readRecord, type RecordedFile, recordOf, withFiles } from "./record.ts";
+import {
+  Placement,
+  type PlacementPlan,
+  type PlanOptions,
+  type PresentFile,
+  type PublishedModel,
+  type StoredModel,
+} from "./placement.ts";
+import { readRecord, type RecordedFile, recordOf, withFiles } from "./record.ts";
 import { lookHub } from "./resolve_model.ts";
 import { blobInfo } from "./shared_blobs.ts";
-import { sweepLeftovers } from "./sweep_leftovers.ts";
-import { storedModel } from "./stored_model.ts";
-import type {
-  CachePaths,
-  Placement,
-  PlacementPlan,
-  PlanOptions,
-  PublishedModel,
-  StoredModel,
-} from "./types.ts";
+import type { CachePaths } from "./types.ts";
 
 /** A model in the Hugging Face cache: `HF_HUB_CACHE/models--org--model`. */
 export function hubPlacement(
@@ -45,48 +39,42 @@ export function hubPlacement(
 ): Placement {
   checkHubName(name);
   if (revision !== undefined) assertRevision(revision);
-  return new HubPlacement(name, paths, revision ?? "main", quantisation);
+  return new HubPlacement(paths, name, revision ?? "main", quantisation);
 }
 
-class HubPlacement extends ModelDirectory implements Placement {
+class HubPlacement extends Placement {
   readonly layout = "hub";
   readonly #paths: CachePaths;
   readonly #revision: string;
-  /** `undefined`: the complete model. */
-  readonly #quantisation: string | undefined;
 
-  constructor(name: string, paths: CachePaths, revision: string, quantisation: string | undefined) {
-    super(name, paths.hub, hubFolder(paths, name));
+  constructor(paths: CachePaths, name: string, revision: string, quantisation: string | undefined) {
+    const [directory, other] = [hubFolder(paths, name), `${paths.root}/${name}`];
+    super(name, paths.hub, directory, other, cacheRoots(paths), quantisation);
     this.#paths = paths;
     this.#revision = revision;
-    this.#quantisation = quantisation;
   }
 
   async existing(manifest: Manifest): Promise<PublishedModel | null> {
     for (const record of await snapshotRecords(this.directory, manifest.source)) {
       const { commit } = record;
-      if (commit === null || (manifest.commit !== null && commit !== manifest.commit)) continue;
-      // A snapshot may have more files of its commit; a bucket that lists fewer files than before was changed.
-      const mayHoldMore = manifest.commit !== null || manifest.filtered === true;
-      if (!mayHoldMore && record.files.length !== manifest.files.length) continue;
-      if (!covers(record, manifest)) continue;
+      if (manifest.commit !== null && commit !== manifest.commit) continue;
       if (!isCommit(this.#revision) && await readTextOrNull(this.#ref()) !== commit) continue;
       const path = this.#snapshot(commit);
-      const { files, links } = await listTree(path);
-      if (record.files.some((file) => files.get(file.path) !== file.size)) continue;
-      if (strayLinks(path, links, cacheRoots(this.#paths)).size > 0) continue;
-      return { path, commit };
+      if (await this.isUnchanged(record, manifest, path)) return { path, commit };
     }
     return null;
   }
 
   async lookUp(revision: string | undefined): Promise<StoredModel | null> {
-    const quantisation = this.#quantisation;
-    const { snapshot } = await lookHub(this.#paths, this.name, revision ?? this.#revision, quantisation);
+    const { snapshot } = await lookHub(
+      this.#paths,
+      this.name,
+      revision ?? this.#revision,
+      this.quantisation,
+    );
     if (snapshot === null) return null;
     const commit = nameOf(snapshot);
-    const record = await readRecord(snapshotRecord(this.directory, commit));
-    return await storedModel(snapshot, record, commit, quantisation);
+    return await this.stored(snapshot, snapshotRecord(this.directory, commit), commit);
   }
 
   check(manifest: Manifest): void {
@@ -94,48 +82,47 @@ class HubPlacement extends ModelDirectory implements Placement {
     if (manifest.commit !== null) { for (const { etag } of manifest.files) checkBlobName(etag); }
   }
 
-  async plan(manifest: Manifest, { force = false, signal }: PlanOptions = {}): Promise<PlacementPlan> {
+  async plan(
+    manifest: Manifest,
+    { force = false, signal }: PlanOptions,
+  ): Promise<PlacementPlan> {
     this.check(manifest);
-    const blobs = new Map<string, string>();
-    const copies = new Map<string, string>();
+    const present = new Map<string, PresentFile>();
     if (!force) {
       const known = knownFiles(await snapshotRecords(this.directory, manifest.source));
       const finished = await finishedFiles(this.directory, manifest.source);
-      await withProver(signal, (prover) =>
+      await withHasher(signal, (hasher) =>
         eachOf(manifest.files, async (file) => {
           const before = known(file);
           const blob = manifest.commit === null ? before?.blob ?? blobAt(finished(file)) : file.etag;
           if (blob === undefined) return;
-          const info = await blobInfo(this.#paths.hub, this.#blob(blob));
-          const copy = info?.size === file.size
-            ? null
-            : await this.#copy(file, manifest.commit, before, prover);
-          if (copy === undefined) return;
-          blobs.set(file.path, blob);
-          if (copy !== null) copies.set(file.path, copy);
+          const info = await blobInfo(this.root, this.#blob(blob));
+          const at = info?.size === file.size
+            ? this.#blob(blob)
+            : await this.#copy(file, before?.commit ?? manifest.commit, before, hasher);
+          if (at !== null) present.set(file.path, { at, blob });
         }));
     }
-    const missing = manifest.files.filter((file) => !blobs.has(file.path));
-    return {
-      items: await this.#items(manifest, missing),
-      present: manifest.files.filter((file) => blobs.has(file.path)),
-      blobs,
-      copies,
-      adopt: !force,
-    };
+    const missing = manifest.files.filter((file) => !present.has(file.path));
+    return { items: await this.#items(manifest, missing), present };
   }
 
-  async begin(manifest: Manifest, plan: PlacementPlan, signal?: AbortSignal): Promise<PlacementPlan> {
+  async begin(
+    _manifest: Manifest,
+    plan: PlacementPlan,
+    { force = false, signal }: PlanOptions,
+  ): Promise<PlacementPlan> {
     this.makeFolders(["blobs", "refs", "snapshots", AIM_FOLDER]);
-    const local = `${this.#paths.root}/${this.name}`;
-    if (plan.items.length === 0 || !plan.adopt || await statOrNull(local) === null) return plan;
-    const { plan: rest, adopted } = await this.adopt(plan, (file) => [`${local}/${file.path}`], signal);
-    const blobs = new Map(plan.blobs);
-    for (const [path, target] of adopted) blobs.set(path, nameOf(target));
-    return { ...rest, present: manifest.files.filter((file) => blobs.has(file.path)), blobs };
+    const { other } = this;
+    if (force || plan.items.length === 0 || other === null || await statOrNull(other) === null) return plan;
+    return await this.adopt(plan, (file) => [`${other}/${file.path}`], signal);
   }
 
-  async publish(manifest: Manifest, plan: PlacementPlan, result: TransferResult): Promise<PublishedModel> {
+  async publish(
+    manifest: Manifest,
+    plan: PlacementPlan,
+    result: TransferResult,
+  ): Promise<PublishedModel> {
     const blobs = blobsOf(manifest, plan, result);
     const commit = manifest.commit ?? await snapshotCommit(manifest, blobs);
     const snapshot = this.#snapshot(commit);
@@ -145,23 +132,20 @@ class HubPlacement extends ModelDirectory implements Placement {
     const { files } = this;
     // Without links, the last file that uses a blob takes the blob itself, so those of one blob come in order.
     const uses = Map.groupBy(manifest.files, (file) => blobs.get(file.path) ?? "");
-    const fetched = new Set(result.files.map(({ target }) => nameOf(target)));
-    const kept = [...uses.keys()].filter((blob) => !fetched.has(blob)).map((blob) => this.#blob(blob));
-    const record = recordOf(manifest, commit, blobs, new Date());
+    const record = recordOf(manifest, commit, blobs);
     await commitModel({
       files,
-      unflushed: [...kept, ...plan.copies.values()].filter(exists),
-      directories: [this.at("blobs")],
+      unflushed: [...new Set(plan.present.values().map(({ at }) => at))],
       prepare: async () => {
         await eachOf([...uses], async ([blob, sharing]) => {
           for (const [at, file] of sharing.entries()) {
-            const copy = plan.copies.get(file.path);
-            if (copy === undefined) await this.#place(snapshot, file, blob, at === sharing.length - 1);
-            else await fill(files, `${snapshot}/${file.path}`, copy, false);
+            const from = plan.present.get(file.path)?.at ?? this.#blob(blob);
+            if (from === this.#blob(blob)) await this.#place(snapshot, file, blob, at === sharing.length - 1);
+            else await fill(files, `${snapshot}/${file.path}`, from, false);
           }
         });
         await checkPublished(snapshot, manifest.files);
-        return folders.map((folder) => this.at(folder));
+        return ["blobs", ...folders].map((folder) => this.at(folder));
       },
       record: withFiles(record, await this.#otherFiles(manifest, commit)),
       path: snapshotRecord(this.directory, commit),
@@ -175,28 +159,28 @@ class HubPlacement extends ModelDirectory implements Placement {
       },
     });
     const staged = await eachOf(manifest.files, (file) => this.#stagedName(manifest, file));
-    await sweepLeftovers(files, this.directory, ["blobs"], staged);
+    await this.sweep(["blobs"], staged);
     return { path: snapshot, commit };
   }
 
   /**
    * The path of a complete file in a snapshot on a file system without links, to which Python's client moves
-   * files too; `undefined` if there is none.
+   * files too; `null` if there is none.
+   *
+   * @param before Its record. Python's client makes snapshots without one.
    */
   async #copy(
     file: ManifestFile,
     commit: string | null,
     before: KnownFile | null,
-    prover: FileProver,
-  ): Promise<string | undefined> {
-    // Python's client makes snapshots without a record.
-    const holder = before?.commit ?? commit;
-    if (holder === null) return undefined;
-    const path = `${this.#snapshot(holder)}/${file.path}`;
+    hasher: FileHasher,
+  ): Promise<string | null> {
+    if (commit === null) return null;
+    const path = `${this.#snapshot(commit)}/${file.path}`;
     const info = await lstatOrNull(path);
-    if (!info?.isFile || info.size !== file.size) return undefined;
+    if (!info?.isFile || info.size !== file.size) return null;
     if (before !== null) return path;
-    return file.digest !== null && await prover.prove(path, file.digest) !== null ? path : undefined;
+    return file.digest !== null && await hasher.prove(path, file.digest) !== null ? path : null;
   }
 
   /** Makes a link like huggingface_hub's, or the file itself on a file system without links. */
@@ -229,23 +213,18 @@ class HubPlacement extends ModelDirectory implements Placement {
   }
 
   async #items(manifest: Manifest, files: readonly ManifestFile[]): Promise<TransferItem[]> {
-    if (manifest.commit !== null) {
-      const once = new Map(files.map((file) => [file.etag, file]));
-      return [...once.values()].map((file): TransferItem => {
-        const path = this.#blob(file.etag);
-        return { file, staging: `${path}.incomplete`, compute: [], target: () => path };
-      });
-    }
-    // S3 has no SHA-256: a blob gets its name when its bytes are hashed.
-    return await eachOf(files, async (file): Promise<TransferItem> => ({
+    const { commit } = manifest;
+    // Files with the same content are fetched once.
+    const once = commit === null ? files : [...new Map(files.map((file) => [file.etag, file])).values()];
+    return await eachOf(once, async (file): Promise<TransferItem> => ({
       file,
       staging: `${this.#blob(await this.#stagedName(manifest, file))}.incomplete`,
-      compute: ["sha256"],
+      // S3 has no SHA-256: a blob gets its name when its bytes are hashed.
+      compute: commit === null ? ["sha256"] : [],
       target: ({ sha256 }) => {
-        if (sha256 === undefined) {
-          throw new AimError("unexpected", `the SHA-256 of ${file.path} is not known`);
-        }
-        return this.#blob(sha256);
+        const blob = commit === null ? sha256 : file.etag;
+        if (blob === undefined) throw new AimError("unexpected", `the SHA-256 of ${file.path} is not known`);
+        return this.#blob(blob);
       },
     }));
   }
@@ -268,25 +247,20 @@ class HubPlacement extends ModelDirectory implements Placement {
   }
 }
 
-/** The blob of every file; files with the same content are downloaded once. */
+/** The blob of every file by its path. Of files with the same content, the transfer fetches one. */
 function blobsOf(
-  manifest: Manifest,
-  plan: PlacementPlan,
+  { commit, files }: Manifest,
+  { present }: PlacementPlan,
   result: TransferResult,
 ): ReadonlyMap<string, string> {
-  const blobs = new Map(plan.blobs);
-  for (const { file, target } of result.files) blobs.set(file.path, nameOf(target));
-  const twins = new Map<string, string>();
-  for (const { path, etag, size } of manifest.files) {
-    const blob = blobs.get(path);
-    if (blob !== undefined && !plan.copies.has(path)) twins.set(`${size} ${etag}`, blob);
-  }
-  for (const { path, etag, size } of manifest.files) {
-    const blob = blobs.get(path) ?? twins.get(`${size} ${etag}`);
-    if (blob === undefined) throw new AimError("unexpected", `${path} has no blob`);
-    blobs.set(path, blob);
-  }
-  return blobs;
+  const fetched = new Map<string, string>(
+    result.files.map(({ file, target }) => [file.path, nameOf(target)]),
+  );
+  return new Map(files.map(({ path, etag }) => {
+    const blob = commit === null ? fetched.get(path) ?? present.get(path)?.blob : etag;
+    if (typeof blob !== "string") throw new AimError("unexpected", `${path} has no blob`);
+    return [path, blob];
+  }));
 }
 
 /** In place of a commit, for files from S3: SHA-1 over the sorted paths and their SHA-256. */
@@ -343,13 +317,4 @@ async function fill(files: FilesBelow, path: string, from: string, mayMove: bool
 /** The name of a blob, from its path in the model's folder. */
 function blobAt(path: string | null): string | undefined {
   return path === null ? undefined : /^blobs\/([^/]+)$/.exec(path)?.[1];
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false;
-  }
 }

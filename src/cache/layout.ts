@@ -17,11 +17,6 @@ export function isCommit(text: string): boolean {
   return /^[0-9a-f]{40}$/.test(text);
 }
 
-/** True for folders of aim's and of Python's in a local directory, which hold no files of the model. */
-export function isAside(path: string): boolean {
-  return path === AIM_FOLDER || path === ".cache/huggingface";
-}
-
 /** The last part of a path. */
 export function nameOf(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);

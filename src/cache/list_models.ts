@@ -1,21 +1,21 @@
+import { nearest } from "../config/nearest.ts";
 import { partFault } from "../sources/safe_path.ts";
 import { cacheRoots } from "./cache_paths.ts";
 import {
   entriesOf,
-  isBookkeeping,
   listFiles,
   listTree,
   lstatOrNull,
   ownEntries,
   readableEntries,
   statOrNull,
+  sumOf,
 } from "./files.ts";
 import { diskUse } from "./inspect_disk.ts";
 import { lastUsedOf } from "./last_used.ts";
 import { AIM_FOLDER, MANIFEST, snapshotRecord } from "./layout.ts";
-import { strayLinks } from "./links.ts";
 import { sharedBlobsOf } from "./shared_blobs.ts";
-import { readRecord } from "./record.ts";
+import { type ModelRecord, readRecord } from "./record.ts";
 import { commitOf, lookHub, lookLocal } from "./resolve_model.ts";
 import type { CachePaths, LayoutName, PlaceLookedAt } from "./types.ts";
 
@@ -50,8 +50,18 @@ export interface ListedFolder extends ModelFolder {
 export async function listModels(paths: CachePaths): Promise<ListedFolder[]> {
   const seen = new Set<string>();
   const folders: ListedFolder[] = [];
-  for (const folder of await localFolders(paths)) folders.push(await listLocal(paths, folder, seen));
-  for (const folder of await hubFolders(paths)) folders.push(await listHub(paths, folder, seen));
+  for (const folder of [...await localFolders(paths), ...await hubFolders(paths)]) {
+    const { path, layout } = folder;
+    const disk = await diskUse(path, seen);
+    // Python's client shares files between models: they count for the first one.
+    const shared = layout === "local" ? [] : [...(await sharedBlobsOf(paths.hub, path)).values()];
+    const sizes = await Promise.all(shared.map((one) => diskUse(one, seen, true)));
+    const lastUsed = await lastUsedOf(path) ?? disk.lastUsed;
+    const models = layout === "local"
+      ? [await localModel(paths, folder, lastUsed)]
+      : await snapshots(paths, folder, lastUsed);
+    folders.push({ ...folder, diskBytes: disk.bytes + sumOf(sizes.map(({ bytes }) => bytes)), models });
+  }
   return folders;
 }
 
@@ -113,64 +123,47 @@ async function looksLikeModel(path: string): Promise<boolean> {
   );
 }
 
-async function listLocal(paths: CachePaths, folder: ModelFolder, seen: Set<string>): Promise<ListedFolder> {
+async function localModel(
+  paths: CachePaths,
+  folder: ModelFolder,
+  lastUsed: number | null,
+): Promise<ListedModel> {
   const { path } = folder;
-  const [place, record, disk, used, sizes] = await Promise.all([
-    lookLocal(path, undefined, cacheRoots(paths)),
-    readRecord(`${path}/${MANIFEST}`),
-    diskUse(path, seen),
-    lastUsedOf(path),
-    sizesOf(paths, path),
-  ]);
-  const model: ListedModel = {
-    ...folder,
-    revision: record?.revision ?? null,
-    commit: record?.commit ?? null,
-    state: stateOf(place, record !== null),
-    reason: place.reason,
-    ...sizes,
-    lastUsed: used ?? disk.lastUsed,
-  };
-  return { ...folder, diskBytes: disk.bytes, models: [model] };
+  const record = await readRecord(`${path}/${MANIFEST}`);
+  const { revision = null, commit = null } = record ?? {};
+  const place = await lookLocal(path, undefined, cacheRoots(paths));
+  const sizes = await sizesOf(paths, path);
+  return { ...folder, revision, commit, ...stateOf(place, record !== null), ...sizes, lastUsed };
 }
 
-async function listHub(paths: CachePaths, folder: ModelFolder, seen: Set<string>): Promise<ListedFolder> {
-  const { name, path } = folder;
-  const disk = await diskUse(path, seen);
-  const lastUsed = await lastUsedOf(path) ?? disk.lastUsed;
-  // Python's client shares files between models: they count for the first one.
-  const shared = await Promise.all(
-    [...(await sharedBlobsOf(paths.hub, path)).values()].map((one) => diskUse(one, seen, true)),
-  );
-  const diskBytes = shared.reduce((sum, { bytes }) => sum + bytes, disk.bytes);
-  const revisions = await revisionsOf(path);
+async function snapshots(
+  paths: CachePaths,
+  folder: ModelFolder,
+  lastUsed: number | null,
+): Promise<ListedModel[]> {
+  const revisions = await revisionsOf(folder.path);
   const models: ListedModel[] = [];
-  for (const { name: commit, isDirectory } of await ownEntries(`${path}/snapshots`)) {
+  for (const { name: commit, isDirectory } of await ownEntries(`${folder.path}/snapshots`)) {
     if (!isDirectory) continue;
-    const named = revisions.filter((one) => one.commit === commit).map((one) => one.revision);
-    const { place } = await lookHub(paths, name, commit);
-    const recorded = await statOrNull(snapshotRecord(path, commit)) !== null;
-    models.push({
-      ...folder,
-      revision: named.length === 0 ? null : named.join(", "),
-      commit,
-      path: `${path}/snapshots/${commit}`,
-      state: stateOf(place, recorded),
-      reason: place.reason,
-      ...await sizesOf(paths, `${path}/snapshots/${commit}`),
-      lastUsed,
-    });
+    const path = `${folder.path}/snapshots/${commit}`;
+    const revision = revisions.filter((one) => one.commit === commit).map((one) => one.revision).join(", ") ||
+      null;
+    const { place } = await lookHub(paths, folder.name, commit);
+    const recorded = await statOrNull(snapshotRecord(folder.path, commit)) !== null;
+    const sizes = await sizesOf(paths, path);
+    models.push({ ...folder, revision, commit, path, ...stateOf(place, recorded), ...sizes, lastUsed });
   }
-  if (models.length === 0) {
-    const nothing = { revision: null, commit: null, files: 0, bytes: 0, lastUsed };
-    models.push({ ...folder, ...nothing, state: "partial", reason: "it has no snapshot" });
-  }
-  return { ...folder, diskBytes, models };
+  if (models.length > 0) return models;
+  const nothing = { revision: null, commit: null, files: 0, bytes: 0, lastUsed };
+  return [{ ...folder, ...nothing, state: "partial", reason: "it has no snapshot" }];
 }
 
-function stateOf({ state }: PlaceLookedAt, recorded: boolean): ListedModel["state"] {
-  if (state === "complete") return recorded ? "complete" : "unverified";
-  return state === "damaged" ? "damaged" : "partial";
+function stateOf(
+  { state, reason }: PlaceLookedAt,
+  recorded: boolean,
+): Pick<ListedModel, "state" | "reason"> {
+  if (state === "complete") return { state: recorded ? "complete" : "unverified", reason };
+  return { state: state === "damaged" ? state : "partial", reason };
 }
 
 /** The refs of a model's folder. */
@@ -187,10 +180,38 @@ export async function revisionsOf(path: string): Promise<{ revision: string; com
 
 /** Counts a model's files, without those outside of the cache. */
 async function sizesOf(paths: CachePaths, path: string): Promise<{ files: number; bytes: number }> {
-  const { files, links } = await listTree(path, { skip: isBookkeeping });
-  const strays = strayLinks(path, links, cacheRoots(paths));
-  const sizes = strays.has("")
-    ? []
-    : [...files].filter(([name]) => !strays.has(name)).map(([, size]) => size);
-  return { files: sizes.length, bytes: sizes.reduce((sum, size) => sum + size, 0) };
+  const { files, strays } = await listTree(path, cacheRoots(paths));
+  const sizes = [...files].filter(([name]) => !strays.has("") && !strays.has(name)).map(([, size]) => size);
+  return { files: sizes.length, bytes: sumOf(sizes) };
+}
+
+/** The own folder of a listed model. */
+export function folderOfModel({ path, layout }: Pick<ListedModel, "path" | "layout">): string {
+  return layout === "local" ? path : path.replace(/\/snapshots\/[^/]*$/, "");
+}
+
+/** The record of a listed model's download, if there is one. */
+export async function recordOfModel(
+  model: Pick<ListedModel, "path" | "layout" | "commit">,
+): Promise<ModelRecord | null> {
+  const { path, layout, commit } = model;
+  if (layout === "local") return await readRecord(`${path}/${MANIFEST}`);
+  return commit === null ? null : await readRecord(snapshotRecord(folderOfModel(model), commit));
+}
+
+/** The names of all models in the caches, complete or not, sorted. */
+export async function namesInCache(paths: CachePaths): Promise<string[]> {
+  const folders = await Promise.all([localFolders(paths), hubFolders(paths)]);
+  return [...new Set(folders.flat().map((one) => one.name))].sort();
+}
+
+/** A cached model whose name differs only in upper and lower case: for the hub the two are one model. */
+export async function sameButForCase(paths: CachePaths, name: string): Promise<string | null> {
+  const lower = name.toLowerCase();
+  return (await namesInCache(paths)).find((one) => one !== name && one.toLowerCase() === lower) ?? null;
+}
+
+/** The cached model that a mistyped name probably means. */
+export async function nearestInCache(paths: CachePaths, name: string): Promise<string | null> {
+  return nearest(name, (await namesInCache(paths)).filter((one) => one !== name));
 }

@@ -34,7 +34,6 @@ export function recordOf(
   manifest: Manifest,
   commit: string | null,
   blobs: ReadonlyMap<string, string> | null,
-  now: Date,
 ): ModelRecord {
   const files = manifest.files.map((file): RecordedFile => {
     const blob = blobs?.get(file.path);
@@ -52,7 +51,7 @@ export function recordOf(
     revision: manifest.revision,
     commit,
     files,
-    finishedAt: now.toISOString(),
+    finishedAt: new Date().toISOString(),
   };
 }
 
@@ -72,15 +71,6 @@ export async function lookRecord(path: string): Promise<Read<ModelRecord>> {
 export async function readRecord(path: string): Promise<ModelRecord | null> {
   const record = await lookRecord(path);
   return record.kind === "ok" ? record.value : null;
-}
-
-/** True if a record has all files of a manifest, unchanged. */
-export function covers(record: ModelRecord, manifest: Manifest): boolean {
-  const known = new Map(record.files.map((file) => [file.path, file]));
-  return manifest.files.every((file) => {
-    const before = known.get(file.path);
-    return before !== undefined && before.size === file.size && before.etag === file.etag;
-  });
 }
 
 /** Adds files to a record that it does not have. */

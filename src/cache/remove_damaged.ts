@@ -2,7 +2,7 @@ import { partFault } from "../sources/safe_path.ts";
 import { filesBelow } from "../os/files_below.ts";
 import { entriesOf, lstatOrNull } from "./files.ts";
 import { readDamageMark } from "./judge/damage_mark.ts";
-import { AIM_FOLDER } from "./layout.ts";
+import { AIM_FOLDER, folderOf } from "./layout.ts";
 import { sharedBlob } from "./shared_blobs.ts";
 import type { LayoutName } from "./types.ts";
 
@@ -37,7 +37,7 @@ export async function removeDamaged(folder: string, layout: LayoutName): Promise
 
 /** Removes the blob of a snapshot's link, or the file itself on a file system without links. */
 async function removeBlob(folder: string, path: string): Promise<void> {
-  const hub = folder.replace(/\/[^/]*$/, "");
+  const hub = folderOf(folder);
   const files = filesBelow(hub);
   const info = await lstatOrNull(path);
   if (info?.isFile) files.remove(path);

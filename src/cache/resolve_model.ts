@@ -67,15 +67,8 @@ function ggufOf({ gguf }: PlaceLookedAt): { gguf?: string } {
 }
 
 function placeOf(layout: PlaceLookedAt["layout"], path: string, verdict: Verdict): PlaceLookedAt {
-  const { state, reason } = verdict;
-  return {
-    layout,
-    path,
-    state,
-    reason,
-    ..."remedy" in verdict ? { remedy: verdict.remedy } : {},
-    ..."gguf" in verdict ? { gguf: verdict.gguf } : {},
-  };
+  const { faults: _, ...shown } = { faults: [], ...verdict };
+  return { layout, path, ...shown };
 }
 
 /** A place that cannot be read is damaged; the next one may be complete. */

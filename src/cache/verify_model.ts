@@ -1,21 +1,18 @@
 import type { Digest } from "../sources/manifest.ts";
 import { digestMatches, isGuess } from "../transfer/hash/digests.ts";
-import { type HashPool, hashPool } from "../transfer/hash/hash_pool.ts";
 import { eachOf } from "../sources/each_of.ts";
 import { errorFrom } from "../errors/from_unknown.ts";
 import { log } from "../log/logger.ts";
 import type { TransferEvent } from "../transfer/types.ts";
 import { makeDirectories } from "../os/make_directories.ts";
-import { isBookkeeping, listTree, statOrNull } from "./files.ts";
+import { listTree, statOrNull } from "./files.ts";
+import { type FileHasher, withHasher } from "./hash_files.ts";
 import { damageMarkPath, readDamageMark, writeDamageMark } from "./judge/damage_mark.ts";
 import { lookAtLocal } from "./judge/look_at_local.ts";
 import { lookAtSnapshot } from "./judge/look_at_snapshot.ts";
-import { AIM_FOLDER, UNFINISHED } from "./layout.ts";
-import { strayLinks } from "./links.ts";
-import type { ListedModel } from "./list_models.ts";
+import { AIM_FOLDER, nameOf, UNFINISHED } from "./layout.ts";
+import { folderOfModel, type ListedModel, recordOfModel } from "./list_models.ts";
 import { readMetadata } from "./python_metadata.ts";
-import { folderOfModel, recordOfModel } from "./model_record.ts";
-import type { ModelRecord } from "./record.ts";
 
 /** The result for one file. */
 export interface FileFinding {
@@ -57,55 +54,46 @@ export interface VerifyOptions {
  */
 export async function verifyModel(model: ListedModel, options: VerifyOptions = {}): Promise<Verification> {
   const { signal, onEvent } = options;
-  const folder = folderOfModel(model);
-  const { files, links, dangling } = await listTree(model.path, { skip: isBookkeeping });
-  const roots = options.roots ?? [folder];
-  const strays = strayLinks(model.path, links, roots);
+  const roots = options.roots ?? [folderOfModel(model)];
+  const { files, dangling, strays } = await listTree(model.path, roots);
   const expected = await expectations(model, [...files.keys(), ...dangling]);
-  const pool = hashPool();
-  const stop = () => pool.close();
-  signal?.addEventListener("abort", stop, { once: true });
   let bytes = 0;
-  try {
-    const findings = await eachOf([...expected], async ([path, want]): Promise<FileFinding> => {
-      signal?.throwIfAborted();
-      const target = strays.get("") ?? strays.get(path);
-      if (target !== undefined) {
-        return { path, state: "bad", reason: `a symbolic link leads out of the cache, to ${target}` };
-      }
-      const size = files.get(path) ?? 0;
-      onEvent?.({ type: "file", path, size, state: "active" });
-      const found = await check(pool, model.path, path, want, (more) => {
-        bytes += more;
-        onEvent?.({ type: "bytes", path, bytes: more });
-      });
-      onEvent?.({ type: "file", path, size, state: "done" });
-      return found;
-    }, 8);
-    const { name, layout, commit, path } = model;
-    await mark(model, folder, findings);
-    const good = findings.filter((finding) => finding.state === "good");
-    const bad = findings.filter((finding) => finding.state !== "good");
-    bad.push(...await judgedFindings(model, roots, bad));
-    return {
-      model: { name, layout, commit, path },
-      complete: bad.length === 0 && good.length > 0,
-      bytes,
-      good: good.length,
-      findings: bad,
-      goodPaths: good.map((finding) => finding.path),
-    };
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw error;
-  } finally {
-    signal?.removeEventListener("abort", stop);
-    pool.close();
-  }
+  const findings = await withHasher(
+    signal,
+    ({ hash }) =>
+      eachOf([...expected], async ([path, want]): Promise<FileFinding> => {
+        const target = strays.get("") ?? strays.get(path);
+        if (target !== undefined) {
+          return { path, state: "bad", reason: `a symbolic link leads out of the cache, to ${target}` };
+        }
+        const size = files.get(path) ?? 0;
+        onEvent?.({ type: "file", path, size, state: "active" });
+        const found = await check(hash, model.path, path, want, (more) => {
+          bytes += more;
+          onEvent?.({ type: "bytes", path, bytes: more });
+        });
+        signal?.throwIfAborted();
+        onEvent?.({ type: "file", path, size, state: "done" });
+        return found;
+      }, 8),
+  );
+  await mark(model, findings);
+  const { good = [], bad = [] } = Object.groupBy(findings, ({ state }) => state === "good" ? state : "bad");
+  const all = [...bad, ...await judgedFindings(model, roots, bad)];
+  const { name, layout, commit, path } = model;
+  return {
+    model: { name, layout, commit, path },
+    complete: all.length === 0 && good.length > 0,
+    bytes,
+    good: good.length,
+    findings: all,
+    goodPaths: good.map((finding) => finding.path),
+  };
 }
 
 /** Marks files whose bytes are wrong. Other faults need no mark, since every look at the model finds them. */
-async function mark(model: ListedModel, folder: string, findings: readonly FileFinding[]): Promise<void> {
+async function mark(model: ListedModel, findings: readonly FileFinding[]): Promise<void> {
+  const folder = folderOfModel(model);
   const path = damageMarkPath(folder, model.layout === "local" ? null : model.commit);
   const bad = new Map(findings.filter(({ proven }) => proven).map(({ path, reason }) => [path, reason]));
   if (bad.size === 0 && (await readDamageMark(path)).size === 0) return;
@@ -143,14 +131,10 @@ export async function judgedFindings(
     }));
   }
   // The files of an adapter, or of a filtered download, are complete although they cannot be served.
-  const record = await recordOfModel({ layout, path, commit });
-  const isOwnWhole = "remedy" in verdict && record !== null && ["base", "finish"].includes(verdict.remedy) &&
-    !(await isUnfinished(path, layout));
+  const isUnfinished = layout === "local" && await statOrNull(`${path}/${UNFINISHED}`) !== null;
+  const isOwnWhole = "remedy" in verdict && ["base", "finish"].includes(verdict.remedy) && !isUnfinished &&
+    await recordOfModel({ layout, path, commit }) !== null;
   return isOwnWhole ? [] : [{ path: "", state: "missing", reason: verdict.reason }];
-}
-
-async function isUnfinished(path: string, layout: ListedModel["layout"]): Promise<boolean> {
-  return layout === "local" && await statOrNull(`${path}/${UNFINISHED}`) !== null;
 }
 
 interface Expectation {
@@ -167,32 +151,20 @@ async function expectations(
 ): Promise<Map<string, Expectation>> {
   const { path, layout } = model;
   const record = await recordOfModel(model);
-  if (record !== null) return byRecord(record, names);
   const found = new Map<string, Expectation>();
   for (const file of names) {
-    const etag = layout === "local"
-      ? (await readMetadata(path, file))?.etag
-      : await blobName(`${path}/${file}`);
-    found.set(file, { size: null, digest: digestOfEtag(etag) });
+    if (record !== null) found.set(file, { size: null, digest: null, extra: true });
+    else {
+      const etag = layout === "local"
+        ? (await readMetadata(path, file))?.etag
+        : await Deno.readLink(`${path}/${file}`).then(nameOf, () => undefined);
+      found.set(file, { size: null, digest: digestOfEtag(etag) });
+    }
+  }
+  for (const { path, size, digest, blob } of record?.files ?? []) {
+    found.set(path, { size, digest: digest ?? digestOfEtag(blob) });
   }
   return found;
-}
-
-function byRecord(record: ModelRecord, names: readonly string[]): Map<string, Expectation> {
-  return new Map<string, Expectation>([
-    ...names.map((name) => [name, { size: null, digest: null, extra: true }] as const),
-    ...record.files.map(({ path, size, digest, blob }) =>
-      [path, { size, digest: digest ?? digestOfEtag(blob) }] as const
-    ),
-  ]);
-}
-
-async function blobName(path: string): Promise<string | undefined> {
-  try {
-    return (await Deno.readLink(path)).split("/").at(-1);
-  } catch {
-    return undefined;
-  }
 }
 
 /** The hub's ETags are digests: SHA-256 of LFS files, git's SHA-1 of the rest. */
@@ -203,7 +175,7 @@ function digestOfEtag(etag: string | undefined): Digest | null {
 }
 
 async function check(
-  pool: HashPool,
+  hash: FileHasher["hash"],
   folder: string,
   path: string,
   { size, digest, extra }: Expectation,
@@ -218,7 +190,7 @@ async function check(
   if (extra) return found("unknown", "it is not part of what was downloaded");
   if (digest === null) return found("unknown", "its digest is not known");
   try {
-    const digests = await pool.hash(`${folder}/${path}`, [digest], onBytes);
+    const digests = await hash(`${folder}/${path}`, [digest], onBytes);
     if (digestMatches(digest, digests)) return found("good", "");
     if (isGuess(digest)) {
       return found("unknown", "its source does not say how it was uploaded, so its ETag proves nothing");

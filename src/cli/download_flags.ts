@@ -1,8 +1,7 @@
 import type { SettingName } from "../config/settings.ts";
 import { signatureTrust } from "../download/check_signature.ts";
 import { type Globs, operatorGlobs } from "../download/operator_globs.ts";
-import type { DownloadOptions } from "../download/download_model.ts";
-import { transferSettings } from "../download/transfer_settings.ts";
+import type { IntoOptions } from "../download/download_into.ts";
 import { AimError } from "../errors/aim_error.ts";
 import type { CommandContext, FlagSpec } from "./command.ts";
 import { PROGRESS_MODES } from "./progress.ts";
@@ -42,7 +41,7 @@ export const DOWNLOAD_FLAGS: readonly FlagSpec[] = [
 ];
 
 /** The options of a download, from configuration and flags. */
-export function downloadOptions(context: CommandContext): Omit<DownloadOptions, "onEvent"> {
+export function downloadOptions(context: CommandContext): Omit<IntoOptions, "onEvent"> {
   const { config, flags, signal } = context;
   return {
     revision: text(flags.revision),
@@ -52,7 +51,7 @@ export function downloadOptions(context: CommandContext): Omit<DownloadOptions, 
     signature: signatureTrust(config),
     force: flags.force === true,
     signal,
-    transfer: { ...transferSettings(config), verify: flags["no-verify"] !== true },
+    verify: flags["no-verify"] !== true,
   };
 }
 

@@ -1,5 +1,5 @@
 import { ArchiveStore } from "../archive/archive_store.ts";
-import type { Placement } from "../cache/types.ts";
+import type { Placement } from "../cache/placement.ts";
 import { statOrNull } from "../cache/files.ts";
 import type { Config } from "../config/config.ts";
 import { pathFilter } from "../sources/filter_paths.ts";

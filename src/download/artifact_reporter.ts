@@ -9,12 +9,8 @@ export interface ArtifactReporterOptions {
   readonly protocols: readonly string[];
   /** Expected bytes, until the source has listed its files. @default {0} */
   readonly expected?: number | undefined;
-  /** Directory of the pod's service account. @default {AIM_SERVICE_ACCOUNT_DIR, else Kubernetes' own} */
-  readonly serviceAccount?: string | undefined;
   /** Minimum milliseconds between two reports. @default {5000} */
   readonly interval?: number | undefined;
-  /** Milliseconds for the report of success, with all its attempts. @default {3000} */
-  readonly patience?: number | undefined;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -22,7 +18,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/ */
 const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
 /** Milliseconds. A failure is short, since after SIGTERM the process must end within 2 s. */
-const LIMITS = { interval: 5000, patience: 3000, report: 5000, failure: 1000, retry: 300 } as const;
+const LIMITS = { interval: 5000, report: 5000, success: 3000, failure: 1000, retry: 300 } as const;
 /** Maximum characters of a message. */
 const MESSAGE = 1000;
 
@@ -37,7 +33,7 @@ export async function artifactReporter(
 ): Promise<ArtifactReporter | null> {
   const url = statusUrl(env);
   if (url === null) return null;
-  const directory = options.serviceAccount ?? (env.AIM_SERVICE_ACCOUNT_DIR || SERVICE_ACCOUNT);
+  const directory = env.AIM_SERVICE_ACCOUNT_DIR || SERVICE_ACCOUNT;
   const client = await openClient(directory);
   return client === null ? null : new ArtifactReporter({ url, directory, client }, options);
 }
@@ -85,20 +81,10 @@ interface Server {
   readonly client: Deno.HttpClient;
 }
 
-/** The server has refused a report. */
-class Refused extends Error {
-  readonly mayRetry: boolean;
-  constructor(status: number) {
-    super(`status ${status}`);
-    this.mayRetry = status === 429 || status >= 500;
-  }
-}
-
 /** Reports a download's progress to a Kubernetes AIMArtifact. Never throws, and never delays the download. */
 class ArtifactReporter {
   readonly #server: Server;
   readonly #tally: ArtifactTally;
-  readonly #patience: number;
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #stop = new AbortController();
   #sending = false;
@@ -109,7 +95,6 @@ class ArtifactReporter {
   constructor(server: Server, options: ArtifactReporterOptions) {
     this.#server = server;
     this.#tally = new ArtifactTally(options.protocols, options.expected ?? 0);
-    this.#patience = options.patience ?? LIMITS.patience;
     this.#timer = setInterval(() => this.#report(), options.interval ?? LIMITS.interval);
     Deno.unrefTimer(this.#timer);
     this.#report();
@@ -131,7 +116,7 @@ class ArtifactReporter {
   async finish(): Promise<void> {
     this.#tally.end(true, "Complete");
     // A server that has refused reports before gets only one attempt.
-    await this.#reportEnd(this.#patience, this.#warned ? 1 : Infinity);
+    await this.#reportEnd(LIMITS.success, this.#warned ? 1 : Infinity);
   }
 
   /** Reports a failure, once. */
@@ -149,14 +134,13 @@ class ArtifactReporter {
   }
 
   /** Sends a report in the background, unless one is being sent or nothing has changed. */
-  #report(): void {
+  async #report(): Promise<void> {
     const text = JSON.stringify(this.#tally.status());
     if (this.#sending || text === this.#last) return;
     this.#sending = true;
-    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(LIMITS.report)]);
-    this.#send(signal)
-      .then(() => this.#last = text, (error) => this.#stop.signal.aborted || this.#complain(error))
-      .finally(() => this.#sending = false);
+    const outcome = await this.#send(AbortSignal.timeout(LIMITS.report), this.#stop.signal);
+    if (outcome === "sent") this.#last = text;
+    this.#sending = false;
   }
 
   /** Sends the last report. Aborts an earlier one, which must not come after it. */
@@ -164,40 +148,46 @@ class ArtifactReporter {
     clearInterval(this.#timer);
     this.#stop.abort();
     const limit = AbortSignal.timeout(patience);
-    for (let attempt = 1; attempt <= attempts; attempt++) {
-      try {
-        return await this.#send(limit);
-      } catch (error) {
-        this.#complain(error);
-        if (error instanceof Refused && !error.mayRetry) return;
-      }
-      if (limit.aborted || attempt === attempts) return;
+    for (let attempt = 1; await this.#send(limit) === "failed"; attempt++) {
+      if (limit.aborted || attempt >= attempts) return;
       await new Promise((resolve) => setTimeout(resolve, LIMITS.retry));
-      if (limit.aborted) return;
     }
   }
 
-  /** @throws If the server does not accept the report. */
-  async #send(signal: AbortSignal): Promise<void> {
+  /**
+   * Sends the status. Only a report that has `failed` may be accepted later.
+   *
+   * @param stop Ends it without a complaint.
+   */
+  async #send(limit: AbortSignal, stop?: AbortSignal): Promise<"sent" | "refused" | "failed"> {
     const { url, directory, client } = this.#server;
-    const body = JSON.stringify({ status: this.#tally.status() });
-    // Kubernetes renews the token while the pod runs.
-    const token = (await mountedText(`${directory}/token`)).trim();
-    keepSecret(token);
-    const headers = {
-      authorization: `Bearer ${token}`,
-      "content-type": "application/merge-patch+json",
-      accept: "application/json",
-    };
-    const response = await fetch(url, { method: "PATCH", headers, body, redirect: "manual", client, signal });
-    await response.body?.cancel();
-    if (!response.ok) throw new Refused(response.status);
+    try {
+      const body = JSON.stringify({ status: this.#tally.status() });
+      // Kubernetes renews the token while the pod runs.
+      const token = (await mountedText(`${directory}/token`)).trim();
+      keepSecret(token);
+      const headers = {
+        authorization: `Bearer ${token}`,
+        "content-type": "application/merge-patch+json",
+        accept: "application/json",
+      };
+      const signal = stop === undefined ? limit : AbortSignal.any([limit, stop]);
+      const options = { method: "PATCH", headers, body, redirect: "manual", client, signal } as const;
+      const { body: answer, ok, status } = await fetch(url, options);
+      await answer?.cancel();
+      if (ok) return "sent";
+      this.#complain(`status ${status}`);
+      return status === 429 || status >= 500 ? "failed" : "refused";
+    } catch (error) {
+      if (stop?.aborted !== true) this.#complain(reasonOf(error));
+      return "failed";
+    }
   }
 
-  #complain(error: unknown): void {
+  #complain(reason: string): void {
     const write = this.#warned ? log.debug : log.warn;
     this.#warned = true;
-    write("cannot report the download's progress to Kubernetes", { reason: reasonOf(error) });
+    write("cannot report the download's progress to Kubernetes", { reason });
   }
 }
 

@@ -1,26 +1,7 @@
 import type { TransferEvent } from "../transfer/types.ts";
 
 /** The download's part of an AIMArtifact's status (group `aim.eai.amd.com`, version `v1alpha1`). */
-export interface ArtifactStatus {
-  readonly progress: {
-    /** 0 to 100; 100 only for a complete model. */
-    readonly percentage: number;
-    /** For people: `45 %`. */
-    readonly displayPercentage: string;
-    readonly downloadedBytes: number;
-    readonly totalBytes: number;
-  };
-  readonly download: {
-    /** The current one of the sequence. */
-    readonly protocol: string;
-    /** Its position in the sequence, from 1. */
-    readonly attempt: number;
-    readonly totalAttempts: number;
-    /** Comma-separated, in the order in which they are tried. */
-    readonly protocolSequence: string;
-    readonly message: string;
-  };
-}
+export type ArtifactStatus = ReturnType<ArtifactTally["status"]>;
 
 /** Adds up a download into the status of its AIMArtifact. No I/O, no clock. */
 export class ArtifactTally {
@@ -44,18 +25,14 @@ export class ArtifactTally {
   }
 
   add(event: TransferEvent): void {
-    switch (event.type) {
-      case "start":
-        this.#unpacking = event.unpacking === true;
-        if (this.#unpacking) return;
-        // `bytes` are of the files to download; the others are complete.
-        this.#before = Math.max(0, this.#total - event.bytes) + event.bytesPresent;
-        this.#arrived = 0;
-        return;
-      case "bytes":
-        if (!this.#unpacking) this.#arrived += event.bytes;
-        return;
+    if (event.type === "start") {
+      this.#unpacking = event.unpacking === true;
+      if (this.#unpacking) return;
+      // `bytes` are of the files to download; the others are complete.
+      this.#before = Math.max(0, this.#total - event.bytes) + event.bytesPresent;
+      this.#arrived = 0;
     }
+    if (event.type === "bytes" && !this.#unpacking) this.#arrived += event.bytes;
   }
 
   /** A protocol has failed, and the next one is used. */
@@ -68,12 +45,15 @@ export class ArtifactTally {
     this.#end = { complete, message };
   }
 
-  status(): ArtifactStatus {
+  status() {
     const total = this.#total;
     const complete = this.#end?.complete === true;
     const downloaded = complete ? total : Math.max(0, Math.min(total, this.#before + this.#arrived));
-    const percentage = complete ? 100 : total === 0 ? 0 : Math.min(99, Math.floor(downloaded * 100 / total));
+    const part = total === 0 ? 0 : Math.min(99, Math.floor(downloaded * 100 / total));
+    // 100 only for a complete model.
+    const percentage = complete ? 100 : part;
     const protocol = this.#protocols[this.#attempt - 1] ?? "";
+    const doing = total > 0 && downloaded === total ? "Verifying" : `Downloading with ${protocol}`;
     return {
       progress: {
         percentage,
@@ -83,11 +63,12 @@ export class ArtifactTally {
       },
       download: {
         protocol,
+        /** Its position in the sequence, from 1. */
         attempt: this.#attempt,
         totalAttempts: this.#protocols.length,
+        /** In the order in which they are tried. */
         protocolSequence: this.#protocols.join(","),
-        message: this.#end?.message ??
-          (total > 0 && downloaded === total ? "Verifying" : `Downloading with ${protocol}`),
+        message: this.#end?.message ?? doing,
       },
     };
   }

@@ -1,14 +1,12 @@
-import { isBookkeeping, listFiles, readTextOrNull } from "../cache/files.ts";
-import type { PlacementPlan } from "../cache/types.ts";
+import { listFiles, readTextOrNull } from "../cache/files.ts";
+import { withHasher } from "../cache/hash_files.ts";
+import type { PlacementPlan } from "../cache/placement.ts";
 import type { Config } from "../config/config.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { readRegularTextSync } from "../os/read_regular_file.ts";
-import { compareSigned, UNSIGNED_REASONS, type UnsignedFile } from "../signing/compare_signed.ts";
-import { readBundle } from "../signing/read_bundle.ts";
-import { signedFiles, type Signer } from "../signing/signed_files.ts";
-import type { Digest } from "../sources/manifest.ts";
-import { hashPool } from "../transfer/hash/hash_pool.ts";
-import type { TransferResult } from "../transfer/types.ts";
+import { compareSigned, signedFiles, type Signer, type UnsignedFile } from "../signing/signed_files.ts";
+import type { ManifestFile } from "../sources/manifest.ts";
+import type { TransferredFile, TransferResult } from "../transfer/types.ts";
 
 /** Name of a model's own signature. */
 export const OWN_SIGNATURE = "model.sig";
@@ -44,11 +42,10 @@ export function signatureTrust(
       hint: "give the one that the model was signed with",
     });
   }
-  if (signatureKey !== null) {
-    return { file: modelSignature, signer: { kind: "key", pem: pemOf(signatureKey) } };
-  }
-  if (signatureCertificates !== null) {
-    return { file: modelSignature, signer: { kind: "certificates", pem: pemOf(signatureCertificates) } };
+  const path = signatureKey ?? signatureCertificates;
+  if (path !== null) {
+    const kind = signatureKey === null ? "certificates" : "key";
+    return { file: modelSignature, signer: { kind, pem: pemOf(path) } };
   }
   if (modelSignature === null) return null;
   throw new AimError("usage", `the signature ${modelSignature} is named, but not its signer`, {
@@ -84,25 +81,15 @@ export async function unsignedFiles(
       hint: "name it with --signature, or leave out --key and --certificate-chain",
     });
   }
-  const signed = signedFiles(readBundle(text, path), signer, path);
+  const signed = signedFiles(text, signer, path);
   const digests = new Map<string, string>();
-  const pool = hashPool();
-  const stop = () => pool.close();
-  signal.addEventListener("abort", stop, { once: true });
-  try {
-    await Promise.all(
+  await withHasher(signal, ({ hash }) =>
+    Promise.all(
       files.filter((one) => one.path !== OWN_SIGNATURE).map(async (one) => {
-        const sha256 = one.sha256 ?? (await pool.hash(one.absolute, ["sha256"])).sha256;
+        const sha256 = one.sha256 ?? (await hash(one.absolute, ["sha256"])).sha256;
         if (sha256 !== undefined) digests.set(one.path, sha256);
       }),
-    );
-  } catch (error) {
-    signal.throwIfAborted();
-    throw error;
-  } finally {
-    signal.removeEventListener("abort", stop);
-    pool.close();
-  }
+    ));
   return compareSigned(signed, digests);
 }
 
@@ -116,34 +103,36 @@ export async function assertSigned(
   const [first, ...more] = await unsignedFiles(trust, model, files, signal);
   if (first === undefined) return;
   const rest = more.length === 0 ? "" : `, and ${more.length} more`;
-  throw new AimError("integrity", `${model}: ${first.path} ${UNSIGNED_REASONS[first.kind]}${rest}`, {
+  throw new AimError("integrity", `${model}: ${first.path} ${first.reason}${rest}`, {
     hint: "get the complete model (--files all, no filters) from its signer",
   });
 }
 
 /** The files of a model in the cache, unverified. @param path Its directory, or the snapshot. */
 export async function cachedFiles(path: string): Promise<PlacedFile[]> {
-  const files = await listFiles(path, { skip: isBookkeeping });
-  return [...files.keys()].map((file) => ({ path: file, absolute: `${path}/${file}`, sha256: null }));
+  return [...(await listFiles(path)).keys()].map((file) => ({
+    path: file,
+    absolute: `${path}/${file}`,
+    sha256: null,
+  }));
 }
 
 /** The files of a finished transfer, before they are published. */
 export function placedFiles(
-  directory: string,
-  files: readonly { readonly path: string; readonly etag: string; readonly digest: Digest | null }[],
-  { blobs, copies }: PlacementPlan,
+  files: readonly ManifestFile[],
+  { present }: PlacementPlan,
   result: TransferResult,
 ): PlacedFile[] {
-  const targets = new Map(result.files.map(({ file, target }) => [file.path as string, target]));
-  const twins = new Map(result.files.map(({ file, target }) => [file.etag, target]));
-  const proven = new Set(
-    result.files.filter(({ proof }) => proof === "digest").map(({ file }) => file.path as string),
+  const fetched = new Map<string, TransferredFile>(result.files.map((done) => [done.file.path, done]));
+  const places = new Map(files.map(({ path }) => [path, fetched.get(path)?.target ?? present.get(path)?.at]));
+  // Of files with the same content, the transfer fetches one.
+  const twins = new Map(
+    files.map(({ path, etag }) => [etag, places.get(path)] as const).filter(([, at]) => at),
   );
   return files.map(({ path, etag, digest }) => {
-    const blob = blobs.get(path);
-    const absolute = targets.get(path) ?? copies.get(path) ??
-      (blob !== undefined ? `${directory}/blobs/${blob}` : twins.get(etag) ?? `${directory}/${path}`);
     // Files of earlier runs are hashed again.
-    return { path, absolute, sha256: proven.has(path) && digest?.algorithm === "sha256" ? digest.hex : null };
+    const isProven = fetched.get(path)?.proof === "digest" && digest?.algorithm === "sha256";
+    const absolute = places.get(path) ?? twins.get(etag) ?? path;
+    return { path, absolute, sha256: isProven ? digest.hex : null };
   });
 }

@@ -1,8 +1,9 @@
 import { cachePaths } from "../cache/cache_paths.ts";
 import { hubPlacement } from "../cache/hub_placement.ts";
 import { lstatOrNull } from "../cache/files.ts";
-import { sameButForCase } from "../cache/names_in_cache.ts";
-import type { LayoutName, Placement } from "../cache/types.ts";
+import { sameButForCase } from "../cache/list_models.ts";
+import type { Placement } from "../cache/placement.ts";
+import type { LayoutName } from "../cache/types.ts";
 import { localPlacement } from "../cache/local_placement.ts";
 import type { Config } from "../config/config.ts";
 import { log } from "../log/logger.ts";
@@ -31,6 +32,12 @@ export function placementOf(config: Config, place: CachePlace, revision: string 
     : hubPlacement({ paths, name, revision, quantisation });
 }
 
+/** The options of a download; its transfer has the settings' options. */
+export interface IntoOptions extends Omit<DownloadOptions, "transfer"> {
+  /** Check digests. @default {true} */
+  readonly verify?: boolean;
+}
+
 /**
  * Downloads a model into a placement, from the source that its reference names.
  *
@@ -41,12 +48,14 @@ export async function downloadInto(
   env: Readonly<Record<string, string | undefined>>,
   ref: ModelRef,
   placement: Placement,
-  options: DownloadOptions,
+  { verify = true, ...options }: IntoOptions,
 ): Promise<DownloadReport> {
   if (ref.kind === "hub") await warnOfTwin(config, placement);
   const source = openSource(ref, { ...sourceOptions(config, env), onProtocol: options.onProtocol });
   try {
-    return await downloadModel(source, placement, options);
+    const { jobs, partSize, maxBandwidth, stallTimeout } = config;
+    const transfer = { jobs, partSize, maxBandwidth, stallTimeout, verify };
+    return await downloadModel(source, placement, { ...options, transfer });
   } finally {
     source.close();
   }

@@ -1,10 +1,8 @@
-import { transferSettings } from "./transfer_settings.ts";
 import { cachePaths } from "../cache/cache_paths.ts";
 import { readTextOrNull } from "../cache/files.ts";
 import { hubPlacement } from "../cache/hub_placement.ts";
-import type { ListedModel } from "../cache/list_models.ts";
+import { folderOfModel, type ListedModel, recordOfModel } from "../cache/list_models.ts";
 import { localPlacement } from "../cache/local_placement.ts";
-import { recordOfModel } from "../cache/model_record.ts";
 import { readMetadata } from "../cache/python_metadata.ts";
 import type { ModelRecord } from "../cache/record.ts";
 import type { Config } from "../config/config.ts";
@@ -48,7 +46,6 @@ export async function repairModel(options: RepairOptions): Promise<DownloadRepor
     exclude: [],
     force: false,
     signal,
-    transfer: transferSettings(config),
     onListed: (manifest) => assertSame(record, manifest),
     ...(onEvent === undefined ? {} : { onEvent }),
   });
@@ -77,9 +74,10 @@ async function originOf(
 }
 
 /** The revision whose ref is this snapshot; else the commit, so that no ref is moved back. */
-async function revisionFor({ path, commit }: ListedModel, record: ModelRecord | null): Promise<string> {
+async function revisionFor(model: ListedModel, record: ModelRecord | null): Promise<string> {
+  const { commit } = model;
   const revision = record?.revision ?? "main";
-  const ref = await readTextOrNull(`${path.replace(/\/snapshots\/[^/]*$/, "")}/refs/${revision}`);
+  const ref = await readTextOrNull(`${folderOfModel(model)}/refs/${revision}`);
   return ref === commit || commit === null ? revision : commit;
 }
 

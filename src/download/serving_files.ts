@@ -1,11 +1,6 @@
-import {
-  formatOf,
-  indexFormatOf,
-  isAnyWeight,
-  isShardZero,
-  setOf,
-  siblingsOf,
-} from "../cache/judge/weight_files.ts";
+import { log } from "../log/logger.ts";
+import { type Manifest, totalBytes } from "../sources/manifest.ts";
+import { formatOf, indexFormatOf, isAnyWeight, missingShards } from "../cache/judge/weight_files.ts";
 
 /** Folders with the same weights in the publisher's own format. */
 const COPIES = /^(?:original|metal)\//;
@@ -25,10 +20,7 @@ function isWhole(shards: readonly string[], paths: readonly string[]): boolean {
   if (shards.length === 0) return false;
   // The shards of an index exist.
   if (paths.some((path) => !path.includes("/") && indexFormatOf(path) === "safetensors")) return true;
-  const there = new Set(shards);
-  return Map.groupBy(shards, setOf).values().every((set) =>
-    siblingsOf(set[0] ?? "", set.some(isShardZero)).every((name) => there.has(name))
-  );
+  return missingShards(shards).size === 0;
 }
 
 function isCopy(path: string): boolean {
@@ -37,4 +29,28 @@ function isCopy(path: string): boolean {
   const format = formatOf(path) ?? indexFormatOf(path);
   if (format !== null) return format !== "safetensors";
   return isAnyWeight(path) && !path.endsWith(".safetensors");
+}
+
+/** Leaves out the files that an engine does not load (`serving`), or reports their size. */
+export function chosenFiles(manifest: Manifest, which: "all" | "serving"): Manifest {
+  const isServed = servingFiles(manifest.files.map((file) => file.path));
+  const { kept = [], left = [] } = Object.groupBy(
+    manifest.files,
+    ({ path }) => isServed(path) ? "kept" : "left",
+  );
+  const bytes = totalBytes({ files: left });
+  if (bytes === 0) return manifest;
+  const size = bytes < 2 ** 30
+    ? `${(bytes / 2 ** 20).toFixed(1)} MiB`
+    : `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+  const superfluous = `${size} in ${left.length} files`;
+  const example = left[0]?.path;
+  if (which === "all") {
+    log.info(`an engine does not load ${superfluous}: --files serving leaves them out`, { example });
+    return manifest;
+  }
+  log.info(`leaving out ${superfluous} that an engine does not load: --files all downloads them`, {
+    example,
+  });
+  return { ...manifest, files: kept, filtered: true };
 }

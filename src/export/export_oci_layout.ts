@@ -1,6 +1,5 @@
-import { isBookkeeping, listFiles } from "../cache/files.ts";
-import type { ListedModel } from "../cache/list_models.ts";
-import { recordOfModel } from "../cache/model_record.ts";
+import { listFiles } from "../cache/files.ts";
+import { type ListedModel, recordOfModel } from "../cache/list_models.ts";
 import { errorFrom } from "../errors/from_unknown.ts";
 import { hashPool } from "../transfer/hash/hash_pool.ts";
 
@@ -42,7 +41,7 @@ export async function exportOciLayout(
       digest?.algorithm === "sha256" ? [[path, digest.hex] as const] : []
     ),
   );
-  const files = [...await listFiles(model.path, { skip: isBookkeeping })].sort(([a], [b]) => a < b ? -1 : 1);
+  const files = [...await listFiles(model.path)].sort(([a], [b]) => a < b ? -1 : 1);
   const pool = hashPool();
   signal.addEventListener("abort", () => pool.close(), { once: true });
   try {

@@ -3,38 +3,17 @@ import { AimError } from "../errors/aim_error.ts";
 import { cString, describeErrno, outcomeOf, type TreeCalls, treeCalls } from "./libc.ts";
 
 /**
- * Creates, opens, renames and removes files below a directory. Paths are absolute. No link between that directory
- * and the file is followed, even if it is planted meanwhile. Throws Deno's errors.
- */
-export interface FilesBelow {
-  /** Creates a new empty file, opened for reading and writing. */
-  create(path: string): Deno.FsFile;
-  /** Creates a new file with this content, which is not flushed. */
-  write(path: string, bytes: Uint8Array<ArrayBuffer>): void;
-  /** Opens a file for reading and writing. */
-  open(path: string): Deno.FsFile;
-  rename(from: string, to: string): void;
-  /** Removes a file if it exists. */
-  remove(path: string): void;
-  /** Makes a directory if it does not exist. Its parent must exist. */
-  makeDirectory(path: string): void;
-  symlink(target: string, path: string): void;
-  /** Makes a hard link to a file anywhere; does not follow `from`. */
-  link(from: string, path: string): void;
-}
-
-/**
  * Files below a trusted directory.
  *
- * With the C library, a file's parent is opened without following links, by openat2(2) or directory by directory,
- * so a directory that is swapped for a link at any moment leads nowhere. Without it, the path is checked before
- * each call, which a swap in between can defeat; an opened file is checked again before a byte is written.
- *
  * @param root Absolute; its own path may have links.
+ * @throws {AimError} `no-space` if the C library cannot be loaded.
  */
 export function filesBelow(root: string): FilesBelow {
   const libc = treeCalls();
-  return "library" in libc ? new ThroughLibc(root, libc.library) : new Checked(root);
+  if ("library" in libc) return new FilesBelow(root, libc.library);
+  throw new AimError("no-space", `nothing can be written safely below ${root}: ${libc.refused}`, {
+    hint: "run aim with --allow-ffi, on a system with glibc",
+  });
 }
 
 const O_RDWR = 2, O_CREAT = 0o100, O_EXCL = 0o200, O_CLOEXEC = 0o2000000, O_PATH = 0o10000000;
@@ -54,7 +33,12 @@ const EMPTY = new Uint8Array(1);
 const STATX = new Uint8Array(256);
 const STATX_VIEW = new DataView(STATX.buffer);
 
-class ThroughLibc implements FilesBelow {
+/**
+ * Creates, opens, renames and removes files below a directory. Paths are absolute. A file's parent is opened without
+ * following links, by openat2(2) or directory by directory, so a directory that is swapped for a link at any moment
+ * leads nowhere. Throws Deno's errors.
+ */
+export class FilesBelow {
   readonly #root: string;
   readonly #rootForC: Uint8Array<ArrayBuffer>;
   readonly #library: TreeCalls;
@@ -65,10 +49,12 @@ class ThroughLibc implements FilesBelow {
     this.#library = library;
   }
 
+  /** Creates a new empty file, opened for reading and writing. */
   create(path: string): Deno.FsFile {
     return this.#open(path, NEW_FILE);
   }
 
+  /** Creates a new file with this content, which is not flushed. */
   write(path: string, bytes: Uint8Array<ArrayBuffer>): void {
     this.#inParent(path, (parent, name) => {
       const file = this.#call(path, () => this.#library.openat(parent, name, NEW_FILE, 0o666));
@@ -83,6 +69,7 @@ class ThroughLibc implements FilesBelow {
     });
   }
 
+  /** Opens a file for reading and writing. */
   open(path: string): Deno.FsFile {
     return this.#open(path, O_PATH);
   }
@@ -115,6 +102,7 @@ class ThroughLibc implements FilesBelow {
     });
   }
 
+  /** Removes a file if it exists. */
   remove(path: string): void {
     try {
       this.#inParent(path, (parent, name) => this.#call(path, () => this.#library.unlinkat(parent, name, 0)));
@@ -123,6 +111,7 @@ class ThroughLibc implements FilesBelow {
     }
   }
 
+  /** Makes a directory if it does not exist. Its parent must exist. */
   makeDirectory(path: string): void {
     this.#inParent(path, (parent, name) => {
       const made = outcomeOf(this.#library, () => this.#library.mkdirat(parent, name, 0o777));
@@ -139,6 +128,7 @@ class ThroughLibc implements FilesBelow {
     this.#inParent(path, (parent, name) => this.#call(path, () => this.#library.symlinkat(to, parent, name)));
   }
 
+  /** Makes a hard link to a file anywhere; does not follow `from`. */
   link(from: string, path: string): void {
     const file = cString(from);
     this.#inParent(
@@ -209,83 +199,6 @@ class ThroughLibc implements FilesBelow {
     const message = `${describeErrno(this.#library, errno)} (os error ${errno}): ${path}`;
     if (errno === ENOENT) return new Deno.errors.NotFound(message);
     return errno === EEXIST ? new Deno.errors.AlreadyExists(message) : new Error(message);
-  }
-}
-
-class Checked implements FilesBelow {
-  readonly #root: string;
-
-  constructor(root: string) {
-    this.#root = root;
-  }
-
-  create(path: string): Deno.FsFile {
-    return this.#open(path, { createNew: true });
-  }
-
-  write(path: string, bytes: Uint8Array<ArrayBuffer>): void {
-    using file = this.create(path);
-    for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
-  }
-
-  open(path: string): Deno.FsFile {
-    return this.#open(path, {});
-  }
-
-  #open(path: string, options: Deno.OpenOptions): Deno.FsFile {
-    this.#check(path);
-    const file = Deno.openSync(path, { read: true, write: true, ...options });
-    try {
-      this.#check(path);
-      if (Deno.lstatSync(path).ino === file.statSync().ino) return file;
-      throw linkOnTheWay(path);
-    } catch (error) {
-      file.close();
-      throw error;
-    }
-  }
-
-  rename(from: string, to: string): void {
-    this.#check(from);
-    this.#check(to);
-    Deno.renameSync(from, to);
-  }
-
-  remove(path: string): void {
-    try {
-      this.#check(path);
-      Deno.removeSync(path);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
-  }
-
-  makeDirectory(path: string): void {
-    this.#check(path);
-    try {
-      Deno.mkdirSync(path);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-      if (!Deno.lstatSync(path).isDirectory) throw linkOnTheWay(path);
-    }
-  }
-
-  symlink(target: string, path: string): void {
-    this.#check(path);
-    Deno.symlinkSync(target, path);
-  }
-
-  link(from: string, path: string): void {
-    this.#check(path);
-    Deno.linkSync(from, path);
-  }
-
-  #check(path: string): void {
-    let at = this.#root;
-    for (const name of namesBelow(this.#root, path).slice(0, -1)) {
-      at = `${at}/${name}`;
-      if (!Deno.lstatSync(at).isDirectory) throw linkOnTheWay(at);
-    }
   }
 }
 

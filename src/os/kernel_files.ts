@@ -1,4 +1,3 @@
-import { errnoOf } from "../errors/from_unknown.ts";
 import { cString, describeErrno, type FileCalls, fileCalls, lastErrno, outcomeOf } from "./libc.ts";
 import type { Read } from "./read.ts";
 
@@ -15,10 +14,10 @@ export interface KernelFiles {
   group(path: string): number | null;
 }
 
-/** Uses the C library; if that cannot be loaded, Deno, which refuses kernel paths. */
+/** Uses the C library, since Deno refuses these paths to every program without all permissions. */
 export function kernelFiles(): KernelFiles {
   const libc = fileCalls();
-  return "library" in libc ? throughLibc(libc.library) : throughDeno();
+  return "library" in libc ? throughLibc(libc.library) : withoutLibc(libc.refused);
 }
 
 const ENOENT = 2, ENOTDIR = 20;
@@ -90,32 +89,9 @@ function throughLibc(library: FileCalls): KernelFiles {
   };
 }
 
-function throughDeno(): KernelFiles {
-  const attempt = <T>(read: () => T): Read<T> => {
-    try {
-      return { kind: "ok", value: read() };
-    } catch (error) {
-      const code = errnoOf(error);
-      if (code === "ENOENT" || code === "ENOTDIR" || error instanceof Deno.errors.NotFound) {
-        return { kind: "absent" };
-      }
-      return { kind: "failed", reason: error instanceof Error ? error.message : String(error) };
-    }
-  };
-  return {
-    text: (path) => attempt(() => Deno.readTextFileSync(path)),
-    list: (path) => attempt(() => [...Deno.readDirSync(path)].map((entry) => entry.name).sort()),
-    openable: (path) =>
-      attempt(() => {
-        Deno.openSync(path, { read: true, write: true }).close();
-        return true as const;
-      }),
-    link: (path) => attempt(() => Deno.readLinkSync(path)),
-    group(path) {
-      const read = attempt(() => Deno.statSync(path).gid);
-      return read.kind === "ok" ? read.value : null;
-    },
-  };
+function withoutLibc(reason: string): KernelFiles {
+  const failed = () => ({ kind: "failed", reason }) as const;
+  return { text: failed, list: failed, openable: failed, link: failed, group: () => null };
 }
 
 function decode(chunks: readonly Uint8Array[]): string {

@@ -9,31 +9,17 @@ export function readFileRange(
   start: number,
   end: number,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
-  let file: Deno.FsFile | null = null;
-  let left = end - start;
-  const close = () => {
-    file?.close();
-    file = null;
-  };
-  return new ReadableStream({
-    async pull(controller) {
-      try {
-        if (file === null) {
-          file = await Deno.open(path);
-          await file.seek(start, Deno.SeekMode.Start);
-        }
-        const buffer = new Uint8Array(Math.min(CHUNK, left));
-        const count = left === 0 ? null : await file.read(buffer);
-        left -= count ?? 0;
-        if (count !== null) controller.enqueue(buffer.subarray(0, count));
-        if (count !== null && left > 0) return;
-        close();
-        controller.close();
-      } catch (error) {
-        close();
-        throw error;
-      }
-    },
-    cancel: close,
-  }, { highWaterMark: 0 });
+  return ReadableStream.from(chunks(path, start, end));
+}
+
+async function* chunks(path: string, start: number, end: number): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  using file = await Deno.open(path);
+  await file.seek(start, Deno.SeekMode.Start);
+  for (let left = end - start; left > 0;) {
+    const buffer = new Uint8Array(Math.min(CHUNK, left));
+    const count = await file.read(buffer);
+    if (count === null) return;
+    left -= count;
+    yield buffer.subarray(0, count);
+  }
 }

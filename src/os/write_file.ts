@@ -1,6 +1,5 @@
 import { errorFrom } from "../errors/from_unknown.ts";
 import type { FilesBelow } from "./files_below.ts";
-import { temporaryOf } from "./temporary_of.ts";
 
 /**
  * Writes a file completely or not at all, even if power is lost: under another name first, flushed to disk, then
@@ -25,4 +24,9 @@ export function writeFile(files: FilesBelow, path: string, text: string): void {
   } catch (error) {
     throw errorFrom(error, `writing ${path}`);
   }
+}
+
+/** A new short name in the same folder. A killed process may leave a file of such a name. */
+export function temporaryOf(path: string): string {
+  return `${path.slice(0, path.lastIndexOf("/"))}/.aim.${crypto.randomUUID().slice(0, 8)}.tmp`;
 }

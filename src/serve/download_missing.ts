@@ -1,7 +1,6 @@
-import { transferSettings } from "../download/transfer_settings.ts";
 import { cachePaths } from "../cache/cache_paths.ts";
 import { hubPlacement } from "../cache/hub_placement.ts";
-import { nearestInCache } from "../cache/names_in_cache.ts";
+import { nearestInCache } from "../cache/list_models.ts";
 import { localPlacement } from "../cache/local_placement.ts";
 import type { ModelPlace } from "../cache/types.ts";
 import type { DownloadReport } from "../download/download_report.ts";
@@ -65,7 +64,6 @@ export async function downloadMissing(
       signature: signatureTrust(config),
       force: false,
       signal,
-      transfer: transferSettings(config),
       onEvent: progress.onEvent,
       onListed: (manifest) => warnOfMemory(options.gpus, choice.args, filesListed(manifest)),
     });

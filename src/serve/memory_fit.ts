@@ -1,5 +1,5 @@
 import { listFiles, readTextOrNull } from "../cache/files.ts";
-import { unsafeFiles, unsafeInWords } from "../cache/judge/unsafe_files.ts";
+import { unsafeFiles } from "../cache/judge/unsafe_files.ts";
 import { isAnyWeight, setOf } from "../cache/judge/weight_files.ts";
 import { pathOfPlace } from "../cache/path_of_place.ts";
 import type { ModelPlace } from "../cache/types.ts";
@@ -60,7 +60,7 @@ export function filesListed({ files, archives = [], source }: Manifest, config: 
 
 /** Text about files that can run the publisher's code; `null` if there are none. */
 export function unsafeOf({ sizes, config }: ModelFiles): string | null {
-  return unsafeInWords(unsafeFiles(sizes.keys(), new Map([["config.json", config]])));
+  return unsafeFiles(sizes.keys(), config)?.words ?? null;
 }
 
 /** Files with a model's shape, in order of preference. */

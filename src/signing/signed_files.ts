@@ -2,12 +2,12 @@ import { nodeModule } from "../os/node_module.ts";
 import type { KeyObject } from "node:crypto";
 import { AimError } from "../errors/aim_error.ts";
 import { certificateKey } from "./certificate_key.ts";
-import type { SignatureBundle } from "./read_bundle.ts";
 
-/** The trusted key or certificates, as PEM. */
-export type Signer =
-  | { readonly kind: "key"; readonly pem: string }
-  | { readonly kind: "certificates"; readonly pem: string };
+/** The trusted key or certificates. */
+export interface Signer {
+  readonly kind: "key" | "certificates";
+  readonly pem: string;
+}
 
 export interface SignedFiles {
   /** SHA-256 in hex by path. */
@@ -19,56 +19,114 @@ export interface SignedFiles {
 const PAYLOAD_TYPE = "application/vnd.in-toto+json";
 const STATEMENT = "https://in-toto.io/Statement/v1";
 const PREDICATE = "https://model_signing/signature/v1.0";
-
-/**
- * The files of a signature, after checking that it is the signer's. Supports the model_signing package's elliptic
- * keys of 256, 384 or 521 bits and its default method: complete files hashed by SHA-256.
- *
- * @param name Of the signature, for messages.
- * @throws {AimError} `integrity` if it is forged, another signer's, or of an unsupported kind.
- */
-export function signedFiles(bundle: SignatureBundle, signer: Signer, name: string): SignedFiles {
-  const { payload, payloadType, signature } = bundle;
-  if (payloadType !== PAYLOAD_TYPE) {
-    throw refused(name, `it signs ${JSON.stringify(payloadType)}, not a model`);
-  }
-  const key = keyOf(bundle, signer, name);
-  const hash = HASHES[key.asymmetricKeyDetails?.namedCurve ?? ""];
-  if (hash === undefined) {
-    throw refused(name, "its key is not on one of the elliptic curves P-256, P-384 and P-521");
-  }
-  const head = new TextEncoder().encode(`DSSEv1 ${payloadType.length} ${payloadType} ${payload.length} `);
-  const signed = new Uint8Array(head.length + payload.length);
-  signed.set(head);
-  signed.set(payload, head.length);
-  let isRight = false;
-  try {
-    isRight = nodeModule("node:crypto").verify(hash, signed, { key, dsaEncoding: "der" }, signature);
-  } catch { /* not a signature */ }
-  if (!isRight) throw refused(name, "it was not made with this key over this content");
-  return statementFiles(new TextDecoder().decode(payload), name);
-}
-
 const HASHES: Readonly<Record<string, string>> = {
   prime256v1: "sha256",
   secp384r1: "sha384",
   secp521r1: "sha512",
 };
 
-function keyOf({ material }: SignatureBundle, signer: Signer, name: string): KeyObject {
-  if (material.kind === "keyless") {
+/**
+ * The files of a signature, after checking that it is the signer's. Supports the model_signing package's elliptic
+ * keys of 256, 384 or 521 bits and its default method: complete files hashed by SHA-256.
+ *
+ * @param text The signature: a Sigstore bundle with a DSSE envelope (OpenSSF model signing 1.0).
+ * @param name Of the signature, for messages.
+ * @throws {AimError} `integrity` if it is forged, another signer's, or of an unsupported kind.
+ */
+export function signedFiles(text: string, signer: Signer, name: string): SignedFiles {
+  try {
+    const { dsseEnvelope, verificationMaterial } = objectOf(JSON.parse(text));
+    const { payload, payloadType, signatures } = objectOf(dsseEnvelope);
+    const [signature] = Array.isArray(signatures) ? signatures : [];
+    if (payloadType !== PAYLOAD_TYPE) {
+      throw refused(name, `it signs ${JSON.stringify(payloadType)}, not a model`);
+    }
+    const content = bytesOf(payload);
+    const key = keyOf(objectOf(verificationMaterial), signer, name);
+    checkSignature(content, bytesOf(objectOf(signature).sig), key, name);
+    return statementFiles(new TextDecoder().decode(content), name);
+  } catch (cause) {
+    if (cause instanceof AimError) throw cause;
+    throw new AimError("integrity", `${name} is not a signature of a model (a Sigstore bundle in JSON)`, {
+      hint: "sign the model again with the model_signing package",
+      cause,
+    });
+  }
+}
+
+/** A file that differs from what was signed. */
+export interface UnsignedFile {
+  readonly path: string;
+  readonly kind: "changed" | "missing" | "extra";
+  /** A clause without its subject. */
+  readonly reason: string;
+}
+
+/**
+ * Compares a model's files with what was signed.
+ *
+ * @param digests SHA-256 in hex of every file of the model.
+ */
+export function compareSigned(
+  { files, ignored }: SignedFiles,
+  digests: ReadonlyMap<string, string>,
+): UnsignedFile[] {
+  const isIgnored = (path: string) => ignored.some((one) => path === one || path.startsWith(`${one}/`));
+  const wrong: UnsignedFile[] = [];
+  for (const [path, digest] of digests) {
+    const signed = files.get(path);
+    if (signed === undefined && !isIgnored(path)) {
+      wrong.push({ path, kind: "extra", reason: "was not signed" });
+    }
+    if (signed !== undefined && signed !== digest) {
+      wrong.push({ path, kind: "changed", reason: "is not what was signed" });
+    }
+  }
+  for (const path of files.keys()) {
+    if (!digests.has(path)) wrong.push({ path, kind: "missing", reason: "was signed, and is missing" });
+  }
+  return wrong;
+}
+
+function checkSignature(
+  content: Uint8Array<ArrayBuffer>,
+  signature: Uint8Array<ArrayBuffer>,
+  key: KeyObject,
+  name: string,
+): void {
+  const hash = HASHES[key.asymmetricKeyDetails?.namedCurve ?? ""];
+  if (hash === undefined) {
+    throw refused(name, "its key is not on one of the elliptic curves P-256, P-384 and P-521");
+  }
+  const head = new TextEncoder().encode(`DSSEv1 ${PAYLOAD_TYPE.length} ${PAYLOAD_TYPE} ${content.length} `);
+  const signed = new Uint8Array(head.length + content.length);
+  signed.set(head);
+  signed.set(content, head.length);
+  let isRight = false;
+  try {
+    isRight = nodeModule("node:crypto").verify(hash, signed, { key, dsaEncoding: "der" }, signature);
+  } catch { /* not a signature */ }
+  if (!isRight) throw refused(name, "it was not made with this key over this content");
+}
+
+function keyOf(material: Json, signer: Signer, name: string): KeyObject {
+  const { certificate, x509CertificateChain: chain, publicKey: named } = material;
+  if (certificate !== undefined) {
     throw refused(name, "it is a keyless signature (Sigstore), which aim does not check");
   }
   if (signer.kind === "certificates") {
-    if (material.kind !== "certificates") throw refused(name, "it was made with a key, not a certificate");
-    return certificateKey(material.certificates, signer.pem);
+    if (chain === undefined) throw refused(name, "it was made with a key, not a certificate");
+    const { certificates } = objectOf(chain);
+    if (!Array.isArray(certificates) || certificates.length === 0) throw new TypeError("no certificates");
+    return certificateKey(certificates.map((one) => bytesOf(objectOf(one).rawBytes)), signer.pem);
   }
-  if (material.kind !== "key") throw refused(name, "it was made with a certificate: use --certificate-chain");
+  if (chain !== undefined) throw refused(name, "it was made with a certificate: use --certificate-chain");
   const key = publicKey(signer.pem);
-  const own = nodeModule("node:crypto").createHash("sha256").update(
-    key.export({ type: "spki", format: "pem" }),
-  ).digest("hex");
-  if (material.hint !== null && material.hint !== own) throw refused(name, "it was made with another key");
+  const pem = key.export({ type: "spki", format: "pem" });
+  // Older bundles do not say with which key they were made.
+  const { hint } = objectOf(named);
+  const own = nodeModule("node:crypto").createHash("sha256").update(pem).digest("hex");
+  if (hint && hint !== own) throw refused(name, "it was made with another key");
   return key;
 }
 
@@ -109,6 +167,18 @@ function statementFiles(text: string, name: string): SignedFiles {
   }
   const ignored = Array.isArray(serialization.ignore_paths) ? serialization.ignore_paths.map(String) : [];
   return { files, ignored };
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+function objectOf(value: unknown): Json {
+  if (typeof value !== "object" || value === null) throw new TypeError("not an object");
+  return value as Json;
+}
+
+function bytesOf(value: unknown): Uint8Array<ArrayBuffer> {
+  if (typeof value !== "string" || value === "") throw new TypeError("not base64");
+  return Uint8Array.fromBase64(value);
 }
 
 function refused(name: string, why: string): AimError {

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { namesInCache } from "../../src/cache/names_in_cache.ts";
+import { namesInCache } from "../../src/cache/list_models.ts";
 import { complete } from "../../src/cli/complete.ts";
 import type { Command } from "../../src/cli/command.ts";
 import { DENO_RUN, MAIN, plainEnvironment } from "./aim.ts";

@@ -60,7 +60,7 @@ Deno.test("only a pod of an artifact with a service account reports", async () =
   try {
     const env = { ARTIFACT_NAME: "a", ARTIFACT_NAMESPACE: "n", KUBERNETES_SERVICE_HOST: "127.0.0.1" };
     const open = (more: Record<string, string | undefined>, serviceAccount: string) =>
-      artifactReporter({ ...env, ...more }, { protocols: ["HTTP"], serviceAccount });
+      artifactReporter({ ...env, ...more, AIM_SERVICE_ACCOUNT_DIR: serviceAccount }, { protocols: ["HTTP"] });
     assertEquals(await open({}, `${directory}/none`), null);
     await Deno.writeTextFile(`${directory}/token`, "t");
     await Deno.writeTextFile(`${directory}/ca.crt`, "no certificate");
@@ -124,7 +124,7 @@ Deno.test(
     await using _ = certificates;
     await using api = await startKubernetesApi(certificates);
     api.status = 503;
-    const options = { protocols: ["HTTP"], interval: 60_000, patience: 1500 };
+    const options = { protocols: ["HTTP"], interval: 60_000 };
     const reporter = await artifactReporter(api.env, options);
     const finished = reporter?.finish();
     await sleep(400);
@@ -134,7 +134,7 @@ Deno.test(
     assertEquals(statusOf(api.patches.at(-1)?.body).progress.percentage, 100);
 
     api.status = null;
-    const hanging = await artifactReporter(api.env, { ...options, patience: 300 });
+    const hanging = await artifactReporter(api.env, options);
     await hanging?.finish();
     await hanging?.fail("too late");
     hanging?.close();

@@ -5,11 +5,9 @@ import {
   indexFormatOf,
   isAnyWeight,
   isReadByEngine,
-  isShardZero,
   MAIN_INDEX,
-  setOf,
+  missingShards,
   shardsOfIndex,
-  siblingsOf,
   WEIGHT_FORMATS,
   type WeightFormat,
 } from "./weight_files.ts";
@@ -25,90 +23,79 @@ export function judgeModel(contents: ModelContents): Verdict {
   if (files.size + dangling.length === 0 && record === null) {
     return { state: "absent", reason: "it has no files" };
   }
-  const bad = [...foundBad].map(([path, reason]): FileFault => ({
-    path,
-    kind: "content",
-    reason: `${path}: ${reason}`,
-  }));
-  if (bad.length > 0) return faulty(bad, "repair", "cache verify found it bad");
-  const recorded = record === null ? notedFaults(contents) : recordFaults(record, files);
-  if (recorded.length > 0) return faulty(recorded, "repair");
+  if (foundBad.size > 0) {
+    const faults = [...foundBad].map(([path, why]): FileFault => ({
+      path,
+      kind: "content",
+      reason: `${path}: ${why}`,
+    }));
+    return faulty(faults, "repair", "cache verify found it bad");
+  }
+  const sizes = sizeFaults(contents);
+  if (sizes.length > 0) return faulty(sizes, "repair");
   if (record === null && contents.unfinished !== null) {
     return partial(`its download is unfinished (${contents.unfinished})`, "finish");
   }
   // Files that the record does not list are another version's, or the user's own.
-  const own = record === null ? contents : {
-    ...contents,
-    files: new Map(record.map(({ path, size }) => [path, size])),
-    dangling: [],
-  };
-  const folder = contents.weightsFolder ?? modelFolder(own);
-  return folder === null ? judgeComponents(own) : judgeFolder(own, folder);
+  return judgeWeights(
+    record === null
+      ? contents
+      : { ...contents, files: new Map(record.map(({ path, size }) => [path, size])), dangling: [] },
+  );
 }
 
-function recordFaults(
-  record: NonNullable<ModelContents["record"]>,
-  files: ModelContents["files"],
-): FileFault[] {
-  return record.flatMap(({ path, size }): FileFault[] => {
+/** A record's files must exist. Python's note lists all files of the commit, maybe more than were downloaded. */
+function sizeFaults({ files, record, noted }: ModelContents): FileFault[] {
+  const expected = record === null ? noted : new Map(record.map(({ path, size }) => [path, size]));
+  return [...expected].flatMap(([path, size]): FileFault[] => {
     const now = files.get(path);
-    if (now === size) return [];
-    return now === undefined ? [missing(path)] : [wrongSize(path, now, size)];
+    if (now === undefined) return record === null ? [] : [missing(path)];
+    return now === size
+      ? []
+      : [{ path, kind: "size", reason: `${path} has ${now} bytes instead of ${size}` }];
   });
 }
 
-/** Python's note lists all files of the commit, including those that were not downloaded. */
-function notedFaults({ files, noted }: ModelContents): FileFault[] {
-  return [...files].flatMap(([path, size]) => {
-    const expected = noted.get(path);
-    return expected === undefined || expected === size ? [] : [wrongSize(path, size, expected)];
-  });
-}
-
-/** The folder of an engine's weights; `null` for a pipeline of components with a folder each. */
-function modelFolder({ files, dangling }: ModelContents): string | null {
-  const top = [...files.keys(), ...dangling].filter((path) => !path.includes("/"));
-  if (top.some((name) => formatOf(name) !== null || indexFormatOf(name) !== null)) return "";
-  return files.has("model_index.json") ? null : "";
-}
-
-function judgeFolder(contents: ModelContents, folder: string): Verdict {
-  const { files, record } = contents;
-  const needed = neededWeights(contents, folder);
-  if (needed === null) {
-    if (files.has("adapter_config.json") || files.has("adapter_model.safetensors")) {
-      return partial("it is an adapter, which an engine loads only with its base model", "base");
-    }
-    // With filters, the download may have only weights of another kind, or in a folder.
-    const others = record?.map(({ path }) => path).filter(isAnyWeight) ?? [];
-    if (others.length > 0) return complete(contents, others.flatMap((path) => headFaults(contents, path)));
-    const why = record === null
-      ? "it has no weights (safetensors, bin, pt, gguf)"
-      : "it was downloaded without weights";
-    return partial(why, "finish");
+function judgeWeights(contents: ModelContents): Verdict {
+  const components = contents.weightsFolder === undefined ? componentsOf(contents) : null;
+  const needed = (components ?? [contents.weightsFolder ?? ""])
+    .map((folder) => neededWeights(contents, folder)).filter((one) => one !== null);
+  if (needed.length === 0) {
+    return components === null
+      ? withoutWeights(contents)
+      : partial("none of its components has weights", "finish");
   }
-  const faults = [
-    ...needed.faults,
-    ...(needed.formats.includes("gguf") ? [] : configFaults(contents)),
-    ...unreadableFaults(contents),
-  ];
-  return complete(contents, faults);
-}
-
-/** A pipeline (`model_index.json`): each folder with weights must be complete. */
-function judgeComponents(contents: ModelContents): Verdict {
-  const folders = new Set(
-    [...contents.files.keys(), ...contents.dangling]
-      .map((path) => path.slice(0, path.indexOf("/") + 1)).filter((folder) => folder !== ""),
-  );
-  const components = [...folders].map((folder) => neededWeights(contents, folder)).filter((one) =>
-    one !== null
-  );
-  if (components.length === 0) return partial("none of its components has weights", "finish");
+  const isGguf = needed.some(({ formats }) => formats.includes("gguf"));
   return complete(contents, [
-    ...components.flatMap((one) => one.faults),
+    ...needed.flatMap(({ faults }) => faults),
+    ...components !== null || isGguf ? [] : configFaults(contents),
     ...unreadableFaults(contents),
   ]);
+}
+
+/** The folders of a pipeline (`model_index.json`), each with weights of its own; `null` for any other model. */
+function componentsOf({ files, dangling }: ModelContents): string[] | null {
+  const all = [...files.keys(), ...dangling];
+  const isWeight = (name: string) => formatOf(name) !== null || indexFormatOf(name) !== null;
+  if (!files.has("model_index.json") || all.some((path) => !path.includes("/") && isWeight(path))) {
+    return null;
+  }
+  const inFolders = all.filter((path) => path.includes("/"));
+  return [...new Set(inFolders.map((path) => path.slice(0, path.indexOf("/") + 1)))];
+}
+
+function withoutWeights(contents: ModelContents): Verdict {
+  const { files, record } = contents;
+  if (files.has("adapter_config.json") || files.has("adapter_model.safetensors")) {
+    return partial("it is an adapter, which an engine loads only with its base model", "base");
+  }
+  // With filters, the download may have only weights of another kind, or in a folder.
+  const others = record?.map(({ path }) => path).filter(isAnyWeight) ?? [];
+  if (others.length > 0) return complete(contents, others.flatMap((path) => headFaults(contents, path)));
+  const why = record === null
+    ? "it has no weights (safetensors, bin, pt, gguf)"
+    : "it was downloaded without weights";
+  return partial(why, "finish");
 }
 
 /** The formats that an engine would load from a folder, and the faults of their files; `null` without weights. */
@@ -150,7 +137,8 @@ function formatFaults(
     const text = contents.texts.get(path);
     const shards = text === undefined ? null : shardsOfIndex(text, folder);
     if (shards === null) {
-      faults.push(...indexFault(contents, path));
+      const own = fileFaults(contents, path);
+      faults.push(...own.length > 0 ? own : [bad(path, "is not an index of shards")]);
       continue;
     }
     // One of several indexes may be of weights that were left out on purpose.
@@ -158,39 +146,25 @@ function formatFaults(
     for (const shard of shards) needed.set(shard, `named in ${path}`);
   }
   if (needed.size === 0 && faults.length === 0) {
-    for (const [shard, why] of bySetNames(members)) needed.set(`${folder}${shard}`, why);
+    for (const name of members) needed.set(`${folder}${name}`, "");
+    for (const [shard, one] of missingShards(members)) {
+      needed.set(`${folder}${shard}`, `${one} is one of its set`);
+    }
   }
   for (const [path, why] of needed) faults.push(...weightFaults(contents, path, why));
   return faults;
 }
 
-/** Without an index, a shard's name has the number of shards. */
-function bySetNames(members: readonly string[]): Map<string, string> {
-  const needed = new Map(members.map((name) => [name, ""]));
-  for (const set of Map.groupBy(members, setOf).values()) {
-    const [one = ""] = set;
-    for (const sibling of siblingsOf(one, set.some(isShardZero))) {
-      if (!needed.has(sibling)) needed.set(sibling, `${one} is one of its set`);
-    }
-  }
-  return needed;
-}
-
-function indexFault(contents: ModelContents, path: string): FileFault[] {
-  const faults = headFaults(contents, path);
-  if (faults.length > 0) return faults;
-  if (!contents.files.has(path)) return [missing(path)];
-  return [{ path, kind: "content", reason: `${path} is not an index of shards` }];
-}
-
 function weightFaults(contents: ModelContents, path: string, why: string): FileFault[] {
-  if (path.split("/").includes("..") || path.startsWith("/")) {
-    return [{ path, kind: "content", reason: `${path} (${why}) is outside of the model` }];
-  }
+  const isOutside = path.split("/").includes("..") || path.startsWith("/");
+  return isOutside ? [bad(path, `(${why}) is outside of the model`)] : fileFaults(contents, path, why);
+}
+
+/** The faults of a file that an engine needs. */
+function fileFaults(contents: ModelContents, path: string, why = ""): FileFault[] {
   const size = contents.files.get(path);
   if (size === undefined) return [missing(path, why)];
-  if (size === 0) return [{ path, kind: "content", reason: `${path} is empty` }];
-  return headFaults(contents, path);
+  return size === 0 ? [bad(path, "is empty")] : headFaults(contents, path);
 }
 
 /** The faults that the first bytes of a file show. */
@@ -228,14 +202,12 @@ function headReason(path: string, head: Head, size: number): string | null {
 
 /** `config.json`, or Mistral's `params.json`; GGUF needs neither. */
 function configFaults(contents: ModelContents): FileFault[] {
-  const path = ["config.json", "params.json"].find((name) => contents.files.has(name));
-  if (path === undefined) return [missing("config.json")];
-  const heads = headFaults(contents, path);
-  if (heads.length > 0) return heads;
-  if (contents.files.get(path) === 0) return [{ path, kind: "content", reason: `${path} is empty` }];
+  const path = [...CONFIGS].find((name) => contents.files.has(name)) ?? "config.json";
+  const faults = fileFaults(contents, path);
   const text = contents.texts.get(path);
-  if (text === undefined || isObject(text)) return [];
-  return [{ path, kind: "content", reason: `${path} is not a JSON object` }];
+  return faults.length > 0 || text === undefined || isObject(text)
+    ? faults
+    : [bad(path, "is not a JSON object")];
 }
 
 /** Faults of the engine's other files: unreadable for this user, missing, or with the wrong content. */
@@ -290,6 +262,6 @@ function missing(path: string, why = ""): FileFault {
   return { path, kind: "missing", reason: `${path} is missing${why === "" ? "" : ` (${why})`}` };
 }
 
-function wrongSize(path: string, now: number, expected: number): FileFault {
-  return { path, kind: "size", reason: `${path} has ${now} bytes instead of ${expected}` };
+function bad(path: string, what: string): FileFault {
+  return { path, kind: "content", reason: `${path} ${what}` };
 }

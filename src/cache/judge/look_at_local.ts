@@ -1,12 +1,10 @@
 import { filesOfQuantisation, ggufFiles } from "../../sources/quantisation.ts";
-import { isBookkeeping, listFiles, listTree, lstatOrNull, statOrNull } from "../files.ts";
+import { listFiles, listTree, lstatOrNull, statOrNull } from "../files.ts";
 import { MANIFEST, UNFINISHED } from "../layout.ts";
-import { strayInWords, strayLinks } from "../links.ts";
 import { DOWNLOADS, readMetadata } from "../python_metadata.ts";
 import { lookRecord } from "../record.ts";
 import { damageMarkPath, readDamageMark } from "./damage_mark.ts";
-import { judgeFiles } from "./judge_files.ts";
-import { recordFault } from "./record_fault.ts";
+import { judgeFiles, recordFault, strayFault } from "./judge_files.ts";
 import type { Verdict } from "./types.ts";
 
 /**
@@ -25,9 +23,9 @@ export async function lookAtLocal(
   const info = await statOrNull(path);
   if (info === null) return await absentOrDangling(path);
   if (!info.isDirectory) return { state: "absent", reason: "it is not a directory" };
-  const listing = await listTree(path, { skip: isBookkeeping });
-  const stray = strayInWords(strayLinks(path, listing.links, roots));
-  if (stray !== null) return { state: "partial", reason: stray, remedy: "links", faults: [] };
+  const listing = await listTree(path, roots);
+  const stray = strayFault(listing);
+  if (stray !== null) return stray;
   const isUnfinished = await statOrNull(`${path}/${UNFINISHED}`) !== null;
   if (isUnfinished && !await leavesAlone(`${path}/${UNFINISHED}`, quantisation)) {
     return { state: "partial", reason: "its download is not finished", remedy: "finish", faults: [] };
@@ -35,21 +33,21 @@ export async function lookAtLocal(
   const read = await lookRecord(`${path}/${isUnfinished ? UNFINISHED : MANIFEST}`);
   if (read.kind === "failed") return recordFault(MANIFEST, read);
   const record = read.kind === "ok" ? read.value : null;
-  const held = record?.revision ?? record?.commit;
   if (revision !== undefined && (record === null || ![record.revision, record.commit].includes(revision))) {
     return {
       state: "absent",
       reason: record === null
         ? `its revision is not known, and ${revision} is required`
-        : `it has revision ${held}, not ${revision}`,
+        : `it has revision ${record.revision ?? record.commit}, not ${revision}`,
     };
   }
-  const foundBad = await readDamageMark(damageMarkPath(path, null));
   const unfinished = record === null
     ? unfinishedByHand(listing.files, quantisation) ??
       await unfinishedByPython(path, listing.files, quantisation)
     : null;
-  return await judgeFiles(path, listing, { record, unfinished, foundBad }, quantisation);
+  const foundBad = await readDamageMark(damageMarkPath(path, null));
+  const known = { record: record?.files ?? null, noted: new Map(), unfinished, foundBad };
+  return await judgeFiles(path, listing, known, quantisation);
 }
 
 /** True if an unfinished download fetches another quantisation, and this one is recorded. */

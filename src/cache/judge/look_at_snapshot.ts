@@ -2,11 +2,9 @@ import { filesOfQuantisation } from "../../sources/quantisation.ts";
 import { AimError } from "../../errors/aim_error.ts";
 import { entriesOf, listTree, readTextOrNull, statOrNull } from "../files.ts";
 import { AIM_FOLDER, snapshotRecord } from "../layout.ts";
-import { strayInWords, strayLinks } from "../links.ts";
 import { lookRecord } from "../record.ts";
 import { damageMarkPath, readDamageMark } from "./damage_mark.ts";
-import { judgeFiles } from "./judge_files.ts";
-import { recordFault } from "./record_fault.ts";
+import { judgeFiles, recordFault, strayFault } from "./judge_files.ts";
 import type { Verdict } from "./types.ts";
 
 /**
@@ -34,19 +32,21 @@ export async function lookAtSnapshot(
       faults: [],
     };
   }
-  const listing = await listTree(snapshot);
-  const stray = strayInWords(strayLinks(snapshot, listing.links, roots));
-  if (stray !== null) return { state: "partial", reason: stray, remedy: "links", faults: [] };
-  const foundBad = await readDamageMark(damageMarkPath(folder, commit));
-  if (record !== null) return await judgeFiles(snapshot, listing, { record, foundBad }, quantisation);
-  const tree = await treeByPython(folder, commit);
-  const noted = new Map([...tree].map(([path, { size }]) => [path, size]));
+  const listing = await listTree(snapshot, roots);
+  const stray = strayFault(listing);
+  if (stray !== null) return stray;
+  // A record is more exact than Python's note.
+  const tree = record === null ? await treeByPython(folder, commit) : new Map<string, NotedFile>();
   const own = quantisation === undefined ? null : filesOfQuantisation(tree.keys(), quantisation);
-  const unfinished = await unfinishedBlob(
-    folder,
-    own === null ? tree : new Map([...tree].filter(([path]) => own.has(path))),
-  );
-  return await judgeFiles(snapshot, listing, { record, noted, unfinished, foundBad }, quantisation);
+  const known = {
+    record: record?.files ?? null,
+    noted: new Map([...tree].map(([path, { size }]) => [path, size])),
+    unfinished: record === null
+      ? await unfinishedBlob(folder, new Map([...tree].filter(([path]) => own?.has(path) ?? true)))
+      : null,
+    foundBad: await readDamageMark(damageMarkPath(folder, commit)),
+  };
+  return await judgeFiles(snapshot, listing, known, quantisation);
 }
 
 interface NotedFile {

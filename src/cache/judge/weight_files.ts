@@ -100,23 +100,23 @@ export function setOf(name: string): string {
 }
 
 /**
- * All files of the set that `model-00001-of-00003.safetensors` belongs to.
- *
- * @param fromZero The set counts from 0.
+ * The files that are missing from sets such as `model-00001-of-00003.safetensors`, each with one that is present. A set
+ * counts from 0 or from 1.
  */
-export function siblingsOf(name: string, fromZero: boolean): string[] {
-  const [, stem = "", at = "", total = "0", suffix = ""] = SHARD.exec(name) ?? [];
-  const count = Math.min(Number(total), 100_000);
-  return Array.from(
-    { length: count },
-    (_, i) => `${stem}${String(fromZero ? i : i + 1).padStart(at.length, "0")}-of-${total}${suffix}`,
-  );
+export function missingShards(names: readonly string[]): Map<string, string> {
+  const missing = new Map<string, string>();
+  for (const set of Map.groupBy(names, setOf).values()) {
+    const [one = ""] = set;
+    const [, stem = "", at = "", total = "0", suffix = ""] = SHARD.exec(one) ?? [];
+    const first = set.some((name) => Number(SHARD.exec(name)?.[2] ?? 1) === 0) ? 0 : 1;
+    const present = new Set(set);
+    for (let i = 0; i < Math.min(Number(total), 100_000); i++) {
+      const name = `${stem}${String(first + i).padStart(at.length, "0")}-of-${total}${suffix}`;
+      if (!present.has(name)) missing.set(name, one);
+    }
+  }
+  return missing;
 }
 
 /** The configurations, of which a model needs one. */
 export const CONFIGS: ReadonlySet<string> = new Set(["config.json", "params.json"]);
-
-/** True for the first shard of a set that counts from 0. */
-export function isShardZero(name: string): boolean {
-  return Number(SHARD.exec(name)?.[2] ?? 1) === 0;
-}

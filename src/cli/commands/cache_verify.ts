@@ -13,7 +13,6 @@ import {
   signatureTrust,
   unsignedFiles,
 } from "../../download/check_signature.ts";
-import { UNSIGNED_REASONS } from "../../signing/compare_signed.ts";
 import { AimError } from "../../errors/aim_error.ts";
 import { errorFrom } from "../../errors/from_unknown.ts";
 import { EXIT_CODES } from "../../errors/exit_codes.ts";
@@ -102,10 +101,10 @@ async function withSignature(
 ): Promise<Verification> {
   const files = await cachedFiles(model.path);
   const unsigned = await unsignedFiles(trust, model.name, files, signal);
-  const findings = unsigned.map(({ path, kind }): FileFinding => ({
+  const findings = unsigned.map(({ path, kind, reason }): FileFinding => ({
     path,
     state: kind === "missing" ? "missing" : "bad",
-    reason: `it ${UNSIGNED_REASONS[kind]}`,
+    reason: `it ${reason}`,
   }));
   const bad = new Set(findings.map(({ path }) => path));
   // With a signature, no file is unknown.

@@ -1,5 +1,5 @@
 import { cachePaths } from "../../cache/cache_paths.ts";
-import { namesInCache } from "../../cache/names_in_cache.ts";
+import { namesInCache } from "../../cache/list_models.ts";
 import { resolveConfig } from "../../config/resolve_config.ts";
 import { type SettingName, SETTINGS } from "../../config/settings.ts";
 import { loadProfiles } from "../../profiles/load_profiles.ts";

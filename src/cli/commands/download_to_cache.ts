@@ -1,11 +1,9 @@
 import { cachePaths } from "../../cache/cache_paths.ts";
 import { lstatOrNull } from "../../cache/files.ts";
-import { nearestInCache } from "../../cache/names_in_cache.ts";
-import type { Placement } from "../../cache/types.ts";
-import { downloadInto, placementOf } from "../../download/download_into.ts";
-import type { DownloadOptions } from "../../download/download_model.ts";
-import type { DownloadReport } from "../../download/download_report.ts";
-import { inCache } from "../../download/in_cache.ts";
+import { nearestInCache } from "../../cache/list_models.ts";
+import type { Placement } from "../../cache/placement.ts";
+import { downloadInto, type IntoOptions, placementOf } from "../../download/download_into.ts";
+import { type DownloadReport, inCache } from "../../download/download_report.ts";
 import { AimError } from "../../errors/aim_error.ts";
 import type { GpuInventory } from "../../gpu/types.ts";
 import { log } from "../../log/logger.ts";
@@ -115,7 +113,7 @@ async function wantedModels(context: Context): Promise<Wanted[]> {
 /** A model, its place in the cache, and how it is downloaded. */
 interface Target extends Wanted {
   readonly placement: Placement;
-  readonly options: DownloadOptions;
+  readonly options: IntoOptions;
 }
 
 function targetOf(context: Context, wanted: Wanted): Target {

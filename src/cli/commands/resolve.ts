@@ -1,5 +1,5 @@
 import { cachePaths } from "../../cache/cache_paths.ts";
-import { nearestInCache } from "../../cache/names_in_cache.ts";
+import { nearestInCache } from "../../cache/list_models.ts";
 import { remedyInWords } from "../../cache/judge/remedy_in_words.ts";
 import type { ModelPlace, PlaceLookedAt } from "../../cache/types.ts";
 import { EXIT_CODES } from "../../errors/exit_codes.ts";

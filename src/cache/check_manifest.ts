@@ -1,7 +1,35 @@
 import { AimError } from "../errors/aim_error.ts";
 import { errorFrom } from "../errors/from_unknown.ts";
-import type { ManifestFile } from "../sources/manifest.ts";
+import type { Manifest, ManifestFile } from "../sources/manifest.ts";
+import { assertSafePath } from "../sources/safe_path.ts";
 import { isAbsence, listFiles } from "./files.ts";
+
+/** Linux's longest path in bytes, and the most that a partial file's name adds to a name. */
+const LONGEST_PATH = 4095;
+const ASIDE = 96;
+
+/**
+ * Checks that all files of a manifest can be written below a directory.
+ *
+ * @param below Absolute: the directory with the longest paths.
+ * @throws {AimError} `integrity`, naming the file.
+ */
+export function checkNames({ files, source }: Manifest, below: string): void {
+  const bytesOf = (path: string) => new TextEncoder().encode(path).length;
+  const left = LONGEST_PATH - ASIDE - bytesOf(below) - 1;
+  for (const { path } of files) {
+    assertSafePath(path, source);
+    const fault = /^lost\+found(?:\/|$)/.test(path)
+      ? "lost+found belongs to the file system"
+      : bytesOf(path) > left
+      ? `its path below ${below} is too long for Linux`
+      : null;
+    if (fault === null) continue;
+    throw new AimError("integrity", `${source} has a file named ${JSON.stringify(path)}: ${fault}`, {
+      hint: "rename or remove it at the source, or leave it out with --exclude",
+    });
+  }
+}
 
 /** Files between two turns of the event loop, which handle signals. */
 const TURN = 256;

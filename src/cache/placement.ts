@@ -1,0 +1,214 @@
+import { type FilesBelow, filesBelow } from "../os/files_below.ts";
+import { makeDirectories } from "../os/make_directories.ts";
+import { filesOfQuantisation } from "../sources/quantisation.ts";
+import type { Manifest, ManifestFile } from "../sources/manifest.ts";
+import { leftovers, stemOf } from "../transfer/staging_names.ts";
+import type { TransferItem, TransferResult } from "../transfer/types.ts";
+import { adoptFiles } from "./adopt_files.ts";
+import { entriesOf, listFiles, listTree, lstatOrNull, sumOf } from "./files.ts";
+import { FinishedLog } from "./known_files.ts";
+import { AIM_FOLDER, below, nameOf } from "./layout.ts";
+import { type ModelRecord, readRecord, type RecordedFile } from "./record.ts";
+import type { LayoutName } from "./types.ts";
+
+export interface PublishedModel {
+  /** The model directory, or the snapshot. */
+  readonly path: string;
+  readonly commit: string | null;
+}
+
+/** A complete model in the cache. */
+export interface StoredModel extends PublishedModel {
+  /** Canonical URI; `unknown` without a record. */
+  readonly source: string;
+  readonly files: number;
+  /** Of all files. */
+  readonly bytes: number;
+}
+
+/** The plan of a download into one layout. */
+export interface PlacementPlan {
+  /** Files to download. */
+  readonly items: readonly TransferItem[];
+  /** Complete files on disk by their path in the model: they are not hashed again. */
+  readonly present: ReadonlyMap<string, PresentFile>;
+}
+
+export interface PresentFile {
+  /** The absolute path of its bytes: its own, its blob's, or in a snapshot on a file system without links. */
+  readonly at: string;
+  /** The name of its blob; `null` in a local directory. */
+  readonly blob: string | null;
+}
+
+export interface PlanOptions {
+  /** Ignores files on disk. @default {false} */
+  readonly force?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** One model in one layout while it is downloaded: `plan`, `begin`, then a transfer, then `publish`. */
+export abstract class Placement {
+  abstract readonly layout: LayoutName;
+
+  constructor(
+    /** The local name, `org/model`. */
+    readonly name: string,
+    /** The trusted directory above the model's own. No link below it is followed. */
+    readonly root: string,
+    /** The model's own directory, with the lease and all partial files. */
+    readonly directory: string,
+    /** The folder of the same model in the other layout; `null` outside of the caches. */
+    protected readonly other: string | null,
+    /** Links may point only into these folders. */
+    protected readonly roots: readonly string[],
+    /** `undefined`: the complete model. */
+    protected readonly quantisation: string | undefined,
+  ) {}
+
+  /** The published model, if it is this manifest's and complete by sizes and records: nothing is left to do. */
+  abstract existing(manifest: Manifest): Promise<PublishedModel | null>;
+
+  /** The model on disk, without asking its source; `null` if it is not complete. */
+  abstract lookUp(revision: string | undefined): Promise<StoredModel | null>;
+
+  /** @throws {AimError} `integrity` for a file whose name is not possible here. */
+  abstract check(manifest: Manifest): void;
+
+  /** Checks the names, and plans what is missing. Creates nothing. */
+  abstract plan(manifest: Manifest, options: PlanOptions): Promise<PlacementPlan>;
+
+  /**
+   * Prepares a transfer: makes directories, revokes the record of a complete model, and links files of the other
+   * layout whose digest is right. Returns the rest of the plan.
+   */
+  abstract begin(manifest: Manifest, plan: PlacementPlan, options: PlanOptions): Promise<PlacementPlan>;
+
+  /** Makes a finished transfer a model: links, refs, Python's metadata, and last the record. Idempotent. */
+  abstract publish(
+    manifest: Manifest,
+    plan: PlacementPlan,
+    result: TransferResult,
+  ): Promise<PublishedModel>;
+
+  /** Makes the directory of the lease. @throws {AimError} `no-space` if a planted link would lead out of the cache. */
+  secure(): void {
+    this.makeFolders([AIM_FOLDER]);
+  }
+
+  /** Opens the log of finished files, which need no hashing after a kill. */
+  log({ source }: Manifest): FinishedLog {
+    return new FinishedLog(this.files, this.directory, source);
+  }
+
+  protected get files(): FilesBelow {
+    return filesBelow(this.root);
+  }
+
+  /** The absolute path of a file or folder of the model. */
+  protected at(path: string): string {
+    return below(this.directory, path);
+  }
+
+  protected makeFolders(folders: Iterable<string>): void {
+    makeDirectories(this.root, [...folders].map((folder) => this.at(folder)));
+  }
+
+  /** Describes a complete model, by its record if it has one, else by its files. */
+  protected async stored(path: string, recordPath: string, commit: string | null): Promise<StoredModel> {
+    const record = await readRecord(recordPath);
+    const files = record === null
+      ? await listFiles(path)
+      : new Map(record.files.map((file) => [file.path, file.size]));
+    const own = this.quantisation === undefined ? null : filesOfQuantisation(files.keys(), this.quantisation);
+    const sizes = [...files].filter(([file]) => own?.has(file) ?? true).map(([, size]) => size);
+    return {
+      path,
+      commit: record?.commit ?? commit,
+      source: record?.source ?? "unknown",
+      files: sizes.length,
+      bytes: sumOf(sizes),
+    };
+  }
+
+  /** Recorded files that the manifest does not list and that are still in a folder with their size. */
+  protected async othersIn<File extends Pick<RecordedFile, "path" | "size">>(
+    folder: string,
+    recorded: readonly File[],
+    { files }: Manifest,
+  ): Promise<File[]> {
+    const own = new Set<string>(files.map(({ path }) => path));
+    const others = recorded.filter(({ path }) => !own.has(path));
+    if (others.length === 0) return [];
+    const sizes = await listFiles(folder);
+    return others.filter(({ path, size }) => sizes.get(path) === size);
+  }
+
+  /** True if a record has all files of a manifest, unchanged, and all its files are in a folder with their size. */
+  protected async isUnchanged(record: ModelRecord, manifest: Manifest, folder: string): Promise<boolean> {
+    const known = new Map(record.files.map((file) => [file.path, file]));
+    const covers = manifest.files.every(({ path, size, etag }) => {
+      const before = known.get(path);
+      return before !== undefined && before.size === size && before.etag === etag;
+    });
+    if (!covers || !mayHoldMore(manifest) && known.size !== manifest.files.length) return false;
+    const { files, links, strays } = await listTree(folder, this.roots);
+    // aim makes no links in a local directory.
+    const foreign = new Set(this.layout === "local" ? links : []);
+    return strays.size === 0 &&
+      record.files.every(({ path, size }) => files.get(path) === size && !foreign.has(path));
+  }
+
+  /** Takes files from the other layout. Returns the plan for the rest. */
+  protected async adopt(
+    { items, present }: PlacementPlan,
+    candidates: (file: ManifestFile) => readonly string[],
+    signal: AbortSignal | undefined,
+  ): Promise<PlacementPlan> {
+    const adopted = await adoptFiles(this.files, items, candidates, signal);
+    const taken = [...adopted].map(([path, at]): [string, PresentFile] => [
+      path,
+      { at, blob: this.layout === "hub" ? nameOf(at) : null },
+    ]);
+    return {
+      items: items.filter(({ file }) => !adopted.has(file.path)),
+      present: new Map([...present, ...taken]),
+    };
+  }
+
+  /**
+   * Removes temporary files that killed processes have left in the model's folders, and partial files of files that are
+   * complete now. Other partial files, such as another revision's, stay for their own download.
+   *
+   * @param folders Relative to the directory, in addition to its `.aim`.
+   * @param names Names of the complete files while they are downloaded, without folders.
+   */
+  protected async sweep(folders: Iterable<string>, names: readonly string[]): Promise<void> {
+    const own = new Set(names);
+    const whole = new Set(names.map(stemOf));
+    for (const folder of new Set([...folders, AIM_FOLDER])) {
+      for (const { name, isDirectory } of await entriesOf(this.at(folder))) {
+        // The model itself may have a file of such a name.
+        if (isDirectory || own.has(name)) continue;
+        const [stem] = leftovers([name]).keys();
+        const isLeft = stem !== undefined && whole.has(stem);
+        if (!isLeft && !(folder === AIM_FOLDER ? TEMPORARY : LINK).test(name)) continue;
+        const path = `${this.at(folder)}/${name}`;
+        const info = await lstatOrNull(path);
+        if (info !== null && Date.now() - (info.mtime?.getTime() ?? 0) >= DEAD) this.files.remove(path);
+      }
+    }
+  }
+}
+
+/** Names of aim's temporary files, beside the model's files and in its own folder. */
+const LINK = /^\.link\.aim-[0-9a-f]{8}\.incomplete$/;
+const TEMPORARY = /\.[0-9a-f]{8}\.tmp$/;
+
+/** Milliseconds without a change after which a partial file is abandoned: several times the stall timeout. */
+const DEAD = 60 * 60_000;
+
+/** True if the model may have files that the manifest does not list. A complete listing of a bucket has them all. */
+export function mayHoldMore({ commit, filtered }: Manifest): boolean {
+  return commit !== null || filtered === true;
+}

@@ -1,0 +1,53 @@
+import { readTextOrNull } from "../cache/files.ts";
+import { unsafeFiles } from "../cache/judge/unsafe_files.ts";
+import { AimError } from "../errors/aim_error.ts";
+import { log } from "../log/logger.ts";
+import type { Manifest } from "../sources/manifest.ts";
+import { readText } from "../sources/read_text.ts";
+import type { Source } from "../sources/source.ts";
+
+/** The model's configuration; that of its tokenizer is large, and rarely has code. */
+const CONFIG = "config.json";
+const LARGEST_CONFIG = 1 << 20;
+
+/**
+ * Reports files that can run the publisher's code. Pickles are known by their names; the configuration is read before
+ * the download only if such files are refused.
+ *
+ * @throws {AimError} `integrity` if they are refused.
+ */
+export async function checkUnsafe(
+  source: Source,
+  { files }: Manifest,
+  { refuseUnsafe = false, signal }: { readonly refuseUnsafe?: boolean; readonly signal: AbortSignal },
+): Promise<void> {
+  const config = files.find(({ path, size }) => refuseUnsafe && path === CONFIG && size <= LARGEST_CONFIG);
+  const text = config === undefined ? null : await readText(source, config, signal);
+  const unsafe = unsafeFiles(files.map(({ path }) => path), parsedOrNull(text));
+  if (unsafe === null) return;
+  if (!refuseUnsafe) return log.warn(`${source.uri}: ${unsafe.words}`);
+  throw new AimError(
+    "integrity",
+    `${source.uri} is refused, since AIM_REFUSE_UNSAFE is on: ${unsafe.words}`,
+    {
+      hint: unsafe.code
+        ? "use a model without code of its own, or unset AIM_REFUSE_UNSAFE"
+        : "leave them out with --files serving or --exclude, or use a model in safetensors",
+    },
+  );
+}
+
+/** Warns of a downloaded configuration that names the model's own code. */
+export async function warnOfCode({ uri }: Source, path: string): Promise<void> {
+  const text = await readTextOrNull(`${path}/${CONFIG}`).catch(() => null);
+  const unsafe = unsafeFiles([], parsedOrNull(text));
+  if (unsafe !== null) log.warn(`${uri}: ${unsafe.words}`);
+}
+
+function parsedOrNull(text: string | null): unknown {
+  try {
+    return JSON.parse(text ?? "null");
+  } catch {
+    return null;
+  }
+}
