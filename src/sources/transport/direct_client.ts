@@ -52,7 +52,7 @@ export class DirectClient {
     for (;;) {
       signal?.throwIfAborted();
       const idle = this.#takeIdle(route.key);
-      const pooled = idle ?? await this.#connect(route, signal);
+      const pooled = idle ?? await this.#connect(route, url.origin, signal);
       if (pooled === null) return null;
       const { connection } = pooled;
       let isOpen = true;
@@ -113,7 +113,11 @@ export class DirectClient {
   }
 
   /** `null` if there is no connection within {@linkcode CONNECT_TIMEOUT}; `fetch` then finds out why. */
-  async #connect(route: DirectRoute, signal: AbortSignal | undefined): Promise<Pooled | null> {
+  async #connect(
+    route: DirectRoute,
+    origin: string,
+    signal: AbortSignal | undefined,
+  ): Promise<Pooled | null> {
     const { peer, key } = route;
     this.#open.set(peer, this.#openTo(peer) + 1);
     if (this.#openTo(peer) > this.#limit) {
@@ -129,8 +133,10 @@ export class DirectClient {
         signal === undefined ? limit : AbortSignal.any([signal, limit]),
       );
       return { peer, key, connection: new HttpConnection(conn), idleSince: 0 };
-    } catch {
+    } catch (error) {
       this.#open.set(peer, this.#openTo(peer) - 1);
+      // `fetch` may have another way to accept it.
+      if (/certificate/i.test(String(error))) this.#unsuited.add(origin);
       opening.then((conn) => conn.close(), () => {});
       signal?.throwIfAborted();
       return null;

@@ -1,14 +1,11 @@
-import { DirectClient } from "./direct_client.ts";
 import { DENO_PROXY_VARIABLES, type EnvProxy, proxyFor } from "./proxies.ts";
 
 type PinnedFetch = typeof import("./pinned_fetch.ts").pinnedFetch;
 type Env = Readonly<Record<string, string | undefined>>;
 
-/** Clients for direct connections, and one for each proxy. Redirects are not followed. */
+/** The runtime's HTTP clients: one for direct connections, one for each proxy. */
 export interface HttpClients {
   fetch(url: URL, init: RequestInit): Promise<Response>;
-  /** The same for model files: over direct connections, at less cost. */
-  fetchFile(url: URL, init: RequestInit): Promise<Response>;
   close(): void;
 }
 
@@ -29,7 +26,6 @@ export function httpClients(
   },
 ): HttpClients {
   const clients = new Map<string, Deno.HttpClient>();
-  const direct = new DirectClient(caCerts, connections);
   /** Servers that show a certificate of the bundle itself. */
   const pinned = new Set<string>();
 
@@ -56,7 +52,7 @@ export function httpClients(
     return client;
   }
 
-  const fetchers: Pick<HttpClients, "fetch" | "fetchFile"> = {
+  return {
     async fetch(url, init) {
       if (!verifyTls && url.protocol === "https:") return await byNode(url, init, { verify: false });
       const proxy = proxyFor(url, env);
@@ -70,25 +66,7 @@ export function httpClients(
         return response;
       }
     },
-    async fetchFile(url, init) {
-      const { method } = init;
-      const isKnown = verifyTls && !pinned.has(url.host) || url.protocol === "http:";
-      if ((method !== "GET" && method !== "HEAD") || init.body != null || !isKnown) {
-        return await fetchers.fetch(url, init);
-      }
-      const request = {
-        method,
-        headers: new Headers(init.headers),
-        signal: init.signal ?? undefined,
-        proxy: proxyFor(url, env),
-      } as const;
-      return await direct.send(url, request) ?? await fetchers.fetch(url, init);
-    },
-  };
-  return {
-    ...fetchers,
     close() {
-      direct.close();
       for (const client of clients.values()) client.close();
     },
   };

@@ -3,8 +3,10 @@ import { log } from "../../log/logger.ts";
 import { TransientError } from "../source.ts";
 import { askedWait, LONGEST_WAIT } from "./asked_wait.ts";
 import { caCertificates } from "./ca_certificates.ts";
-import { type HttpClients, httpClients } from "./http_clients.ts";
+import { DirectClient } from "./direct_client.ts";
+import { httpClients } from "./http_clients.ts";
 import { networkFault, proxyRefuses } from "./network_fault.ts";
+import { proxyFor } from "./proxies.ts";
 import { LARGEST_ANSWER, readBounded } from "./read_bounded.ts";
 import { type Pass, RequestGate } from "./request_gate.ts";
 import { sleepFor } from "./sleep_for.ts";
@@ -78,7 +80,9 @@ export function openTransport(options: TransportOptions): Transport {
     random: options.random ?? Math.random,
   };
   const { connections, verifyTls = true } = options;
-  const clients = httpClients({ env, caCerts: caCertificates(env), connections, verifyTls });
+  const caCerts = caCertificates(env);
+  const clients = httpClients({ env, caCerts, connections, verifyTls });
+  const direct = verifyTls ? new DirectClient(caCerts, connections) : null;
   const gates = new Map<string, RequestGate>();
 
   /** Files and questions have limits of their own at most servers. */
@@ -93,7 +97,7 @@ export function openTransport(options: TransportOptions): Transport {
     url: URL,
     init: TransportRequest,
     pass: Pass,
-    send: HttpClients["fetch"],
+    send: typeof clients.fetch,
   ): Promise<Response> {
     const started = performance.now();
     const method = init.method ?? "GET";
@@ -125,6 +129,16 @@ export function openTransport(options: TransportOptions): Transport {
     if (status !== 407) return response;
     await discard(response);
     throw proxyRefuses(url, env);
+  }
+
+  /** The runtime's client is for what the direct one does not know. */
+  async function sendFile(url: URL, init: RequestInit): Promise<Response> {
+    const { method, headers, signal, body } = init;
+    if (direct === null || body != null || (method !== "GET" && method !== "HEAD")) {
+      return await clients.fetch(url, init);
+    }
+    const request = { headers: new Headers(headers), signal: signal ?? undefined, proxy: proxyFor(url, env) };
+    return await direct.send(url, { method, ...request }) ?? await clients.fetch(url, init);
   }
 
   async function request(target: string | URL, init: TransportQuestion): Promise<Response> {
@@ -175,10 +189,13 @@ export function openTransport(options: TransportOptions): Transport {
     async fetch(target, init) {
       const url = new URL(target);
       const pass = await gateOf(url, "file").enter(init.signal, false);
-      return await once(url, init, pass, clients.fetchFile);
+      return await once(url, init, pass, sendFile);
     },
     request,
-    close: () => clients.close(),
+    close() {
+      direct?.close();
+      clients.close();
+    },
   };
 }
 
