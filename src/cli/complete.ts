@@ -1,4 +1,4 @@
-import { type SettingName, SETTINGS } from "../config/settings.ts";
+import { SETTING_NAMES, SETTINGS } from "../config/settings.ts";
 import type { Command, CommandTable } from "./command.ts";
 import { type KnownFlag, knownFlags } from "./known_flags.ts";
 
@@ -41,7 +41,7 @@ async function following(
   const flag = flags.get(before.at(-1) ?? "");
   if (takesValue(flag)) return await valuesOf(flag, sources);
   if (current.startsWith("-")) {
-    return [...flags].filter(([word, { name }]) => word === name).map(([word, { help }]) =>
+    return [...flags].filter(([word, { name }]) => word === `--${name}`).map(([word, { help }]) =>
       `${word}\t${help}`
     );
   }
@@ -71,12 +71,12 @@ async function commandOf(
 
 /** Flags by spelling. Before a command, those of all settings. */
 function flagsOf(command: Command | null): Map<string, KnownFlag> {
-  const flags = knownFlags(command ?? { settings: Object.keys(SETTINGS) as SettingName[], flags: [] });
-  const own = { type: "boolean", choices: undefined, setting: null } as const;
+  const flags = knownFlags(command ?? { settings: SETTING_NAMES, flags: [] });
+  const own = { type: "boolean", setting: null } as const;
   if (command === null) {
-    flags.set("--version", { name: "--version", help: "show version, commit and form", ...own });
+    flags.set("--version", { name: "version", help: "show version, commit and form", ...own });
   }
-  return flags.set("--help", { name: "--help", help: "show help", ...own });
+  return flags.set("--help", { name: "help", help: "show help", ...own });
 }
 
 function takesValue(flag: KnownFlag | undefined): flag is KnownFlag {

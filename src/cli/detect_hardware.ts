@@ -1,36 +1,15 @@
 import { startSteps } from "../log/start_steps.ts";
-import type { SettingName } from "../config/settings.ts";
+import { type SettingName, settingsIn } from "../config/settings.ts";
 import { detectAccelerators } from "../gpu/detect_accelerators.ts";
 import type { GpuInventory } from "../gpu/types.ts";
 import { log } from "../log/logger.ts";
 import type { CommandContext } from "./command.ts";
 
-/** Settings of every command that looks at the hardware. */
-export const HARDWARE_SETTINGS = [
-  "acceleratorType",
-  "acceleratorModel",
-  "acceleratorCount",
-  "sysfsRoot",
-  "devRoot",
-  "procRoot",
-  "amdSmi",
-] as const satisfies readonly SettingName[];
-
 /** Settings of every command that selects a profile. */
-export const SELECTION_SETTINGS = [
-  "aimId",
-  "modelId",
-  "modelName",
-  "precision",
-  "metric",
-  "engine",
-  "profileId",
-  "profilePath",
-  "embeddedProfiles",
-  "generalFallback",
-  "allowUnoptimized",
-  ...HARDWARE_SETTINGS,
-] as const satisfies readonly SettingName[];
+export const SELECTION_SETTINGS: readonly SettingName[] = [
+  ...["aimId", "modelId", "modelName"] as const,
+  ...settingsIn("profile", "gpu"),
+];
 
 /** The `prepare` stage of commands that look at the hardware. */
 export async function detectHardware(context: CommandContext<undefined>): Promise<GpuInventory> {

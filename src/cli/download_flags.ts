@@ -1,4 +1,4 @@
-import type { SettingName } from "../config/settings.ts";
+import { settingsIn } from "../config/settings.ts";
 import { signatureTrust } from "../download/check_signature.ts";
 import { type Globs, operatorGlobs } from "../download/operator_globs.ts";
 import type { IntoOptions } from "../download/download_into.ts";
@@ -8,20 +8,7 @@ import { PROGRESS_MODES } from "./progress.ts";
 import { choiceFlag, flag, formatFlag, listed, text } from "./define.ts";
 
 /** Settings of every command that downloads. */
-export const DOWNLOAD_SETTINGS = [
-  "cachePath",
-  "hfEndpoint",
-  "offline",
-  "jobs",
-  "partSize",
-  "maxBandwidth",
-  "stallTimeout",
-  "downloadFiles",
-  "refuseUnsafe",
-  "modelSignature",
-  "signatureKey",
-  "signatureCertificates",
-] as const satisfies readonly SettingName[];
+export const DOWNLOAD_SETTINGS = settingsIn("cache", "source", "download");
 
 export const PROGRESS_FLAG = choiceFlag(
   "--progress MODE",

@@ -1,4 +1,4 @@
-import { type SettingName, SETTINGS } from "../config/settings.ts";
+import { settingsIn } from "../config/settings.ts";
 import { ALSO_HONOURED } from "../config/variables.ts";
 import { EXIT_CODES } from "../errors/exit_codes.ts";
 import { type CommandTable, loadsFirst } from "./command.ts";
@@ -31,18 +31,16 @@ const GROUPS = {
   cache: "Cache",
   source: "Sources",
   download: "Download",
+  fetch: "aim fetch",
   adapter: "LoRA adapters",
   log: "Logs",
 } as const;
 
 function environment({ colour, width }: Page): Lines {
   const { bold } = style(colour);
-  const names = Object.keys(SETTINGS) as SettingName[];
-  const groups = Object.entries(GROUPS).flatMap(([group, title]) => {
-    const rows = names.filter((name) => SETTINGS[name].group === group).map((name) =>
-      settingRow(name, "variable")
-    );
-    return [bold(title), ...twoColumns(rows, width), ""];
+  const groups = (Object.keys(GROUPS) as (keyof typeof GROUPS)[]).flatMap((group) => {
+    const rows = settingsIn(group).map((name) => settingRow(name, "variable"));
+    return [bold(GROUPS[group]), ...twoColumns(rows, width), ""];
   });
   const intro =
     "Every setting has a variable, and most have a flag. Precedence: flag, environment variable, default. An empty " +

@@ -11,12 +11,7 @@ const QUIET: FlagSpec = flag("-q|--quiet", "no progress, and only warnings and e
 const MODEL_ID: FlagSpec = flag("--model-id MODEL", "the same as MODEL");
 
 /** A flag of a command line: a setting's, or a command's own. */
-export interface KnownFlag {
-  /** With dashes. */
-  readonly name: string;
-  readonly type: FlagSpec["type"];
-  readonly choices: readonly string[] | undefined;
-  readonly help: string;
+export interface KnownFlag extends Pick<FlagSpec, "name" | "type" | "choices" | "help"> {
   /** `null` for a command's own flag. */
   readonly setting: SettingName | null;
 }
@@ -30,18 +25,23 @@ export function specsOf({ model, flags }: Pick<Command, "model" | "flags">): rea
 export function knownFlags(command: Pick<Command, "settings" | "model" | "flags">): Map<string, KnownFlag> {
   const known = new Map<string, KnownFlag>();
   for (const setting of [...command.settings, ...GLOBAL_SETTINGS]) {
-    const { flag: name, flagAliases = [], type: { kind, ...rest }, help }: Setting = SETTINGS[setting];
+    const { flag: name, flagAliases = [], type, help }: Setting = SETTINGS[setting];
     if (name === null) continue;
-    const choices = "choices" in rest ? rest.choices : undefined;
-    const type = kind === "boolean" ? "boolean" : "string";
-    const flag: KnownFlag = { name: `--${name}`, type, choices, help, setting };
+    const choices = type.kind === "choice" ? { choices: type.choices } : {};
+    const flag = {
+      name,
+      type: type.kind === "boolean" ? "boolean" : "string",
+      ...choices,
+      help,
+      setting,
+    } as const;
     for (const spelling of [name, ...flagAliases]) known.set(`--${spelling}`, flag);
   }
-  for (const { name, short, type, choices, help } of specsOf(command)) {
-    const flag: KnownFlag = { name: `--${name}`, type, choices, help, setting: null };
-    known.set(flag.name, flag);
-    if (short !== undefined) known.set(`-${short}`, flag);
-    if (name === "format" && choices?.includes("json")) known.set("--json", flag);
+  for (const spec of specsOf(command)) {
+    const flag = { ...spec, setting: null };
+    known.set(`--${spec.name}`, flag);
+    if (spec.short !== undefined) known.set(`-${spec.short}`, flag);
+    if (spec.name === "format" && spec.choices?.includes("json")) known.set("--json", flag);
   }
   return known;
 }

@@ -57,7 +57,7 @@ export function parseFlags(command: Syntax, argv: readonly string[]): ParsedFlag
     }
     const before = given.get(flag);
     if (before !== undefined && flag.type !== "list") {
-      throw new AimError("usage", `${flag.name} is given twice`, { hint: "give it once" });
+      throw new AimError("usage", `--${flag.name} is given twice`, { hint: "give it once" });
     }
     given.set(flag, [...before ?? [], value]);
   }
@@ -97,7 +97,7 @@ function booleanText(typed: string, value: string | null, negated: boolean, flag
   const parsed = negated ? undefined : parseBoolean(value);
   if (parsed !== undefined) return String(parsed);
   throw new AimError("usage", `${typed} is ${JSON.stringify(value)}`, {
-    hint: negated ? `use ${typed} without a value` : `use ${flag.name} or ${flag.name}=false`,
+    hint: negated ? `use ${typed} without a value` : `use --${flag.name} or --${flag.name}=false`,
   });
 }
 
@@ -166,7 +166,7 @@ function collect(
   for (const [{ name, type, setting }, values] of given) {
     const last = values.at(-1) ?? "";
     if (setting !== null) settings[setting] = last;
-    else flags[name.slice(2)] = type === "boolean" ? last === "true" : type === "list" ? values : last;
+    else flags[name] = type === "boolean" ? last === "true" : type === "list" ? values : last;
   }
   const { quiet, ...own } = flags;
   return {

@@ -1,6 +1,6 @@
 import type { Config } from "../config/config.ts";
 import { resolveConfig } from "../config/resolve_config.ts";
-import { type Setting, type SettingName, SETTINGS } from "../config/settings.ts";
+import { type Setting, SETTING_NAMES, SETTINGS } from "../config/settings.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { captureConsole } from "../log/capture_console.ts";
 import { unknownVariables } from "../config/variables.ts";
@@ -156,7 +156,7 @@ function startLog(config: Config, env: Environment, edge: Edge): void {
 
 /** Logs every setting that has a value, and where the value comes from. Secrets are not shown. */
 function logSettings(config: Config): void {
-  for (const name of Object.keys(SETTINGS) as SettingName[]) {
+  for (const name of SETTING_NAMES) {
     const { env, secret }: Setting = SETTINGS[name];
     if (config[name] === null) continue;
     log.debug(`setting ${env[0]}`, { value: secret ? "***" : config[name], from: config.origins[name] });

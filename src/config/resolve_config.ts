@@ -2,7 +2,7 @@ import { AimError } from "../errors/aim_error.ts";
 import { isSecretName, keepSecret } from "../log/redact.ts";
 import type { Config, SettingOrigin, Settings } from "./config.ts";
 import { parseSetting } from "./parse_setting.ts";
-import { type Setting, type SettingName, SETTINGS } from "./settings.ts";
+import { type Setting, SETTING_NAMES, type SettingName, SETTINGS } from "./settings.ts";
 
 /** What the configuration is made of. */
 export interface ConfigInputs {
@@ -13,8 +13,9 @@ export interface ConfigInputs {
   readonly cwd?: string;
 }
 
-const NAMES = Object.keys(SETTINGS) as SettingName[];
-const BY_VARIABLE = new Map<string, SettingName>(NAMES.flatMap((n) => SETTINGS[n].env.map((v) => [v, n])));
+const BY_VARIABLE = new Map<string, SettingName>(
+  SETTING_NAMES.flatMap((n) => SETTINGS[n].env.map((v) => [v, n])),
+);
 
 /**
  * Every setting's value: flag over environment over default. An environment variable that is empty counts as
@@ -36,7 +37,7 @@ export function resolveConfig({ flags, env, cwd = "/" }: ConfigInputs): Config {
     const options = { name: given?.name ?? name, cwd, home: env.HOME, secret: setting.secret === true };
     return values[name] = text === null ? null : parseSetting(text, setting.type, options);
   };
-  NAMES.forEach(resolve);
+  SETTING_NAMES.forEach(resolve);
   keepEngineSecrets(values.engineArgs);
   // AIM_DEBUG is the switch for troubleshooting: it wins over a level baked into an image, not over one that
   // was typed.

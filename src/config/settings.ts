@@ -33,7 +33,7 @@ export interface Setting {
   /** Word for the value in help. */
   readonly value: string;
   readonly help: string;
-  readonly group: "model" | "gpu" | "profile" | "cache" | "source" | "download" | "adapter" | "log";
+  readonly group: "model" | "gpu" | "profile" | "cache" | "source" | "download" | "fetch" | "adapter" | "log";
   /** Never shown, in help, errors or logs. */
   readonly secret?: boolean;
 }
@@ -67,6 +67,7 @@ const gpu = group("gpu");
 const cache = group("cache");
 const source = group("source");
 const download = group("download");
+const fetch = group("fetch");
 const adapter = group("adapter");
 const log = group("log");
 
@@ -214,9 +215,9 @@ export const SETTINGS = {
     .describe("maximum adapters in host memory; at least AIM_ADAPTER_MAX_COUNT"),
   adapterMaxRank: adapter("RANK", "AIM_ADAPTER_MAX_RANK", RANK, "32")
     .describe("maximum rank of an adapter; larger ones are left out"),
-  progressInterval: download("SECONDS", "PROGRESS_INTERVAL", seconds(0.1, 3600), "5")
+  progressInterval: fetch("SECONDS", "PROGRESS_INTERVAL", seconds(0.1, 3600), "5")
     .describe("how often progress is reported to the AIMArtifact"),
-  targetDir: download("DIR", "TARGET_DIR MOUNT_PATH", PATH, null)
+  targetDir: fetch("DIR", "TARGET_DIR MOUNT_PATH", PATH, null)
     .describe("where fetch downloads to, unless DEST is given"),
   logLevel: log("--log-level LEVEL", "AIM_LOG_LEVEL AIM_S3_LOG_LEVEL", LEVEL, "INFO")
     .describe("lowest level that is logged (AIM_DEBUG=true means DEBUG)"),
@@ -229,3 +230,10 @@ export const SETTINGS = {
 };
 
 export type SettingName = keyof typeof SETTINGS;
+
+export const SETTING_NAMES = Object.keys(SETTINGS) as readonly SettingName[];
+
+/** The settings of some groups. */
+export function settingsIn(...groups: readonly Setting["group"][]): SettingName[] {
+  return SETTING_NAMES.filter((name) => groups.includes(SETTINGS[name].group));
+}

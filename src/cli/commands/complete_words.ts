@@ -1,7 +1,7 @@
 import { cachePaths } from "../../cache/cache_paths.ts";
 import { namesInCache } from "../../cache/list_models.ts";
 import { resolveConfig } from "../../config/resolve_config.ts";
-import { type SettingName, SETTINGS } from "../../config/settings.ts";
+import { SETTING_NAMES, type SettingName, SETTINGS } from "../../config/settings.ts";
 import { loadProfiles } from "../../profiles/load_profiles.ts";
 import type { CommandContext } from "../command.ts";
 import { complete } from "../complete.ts";
@@ -42,7 +42,7 @@ async function quietly(list: () => Promise<readonly string[]>): Promise<readonly
 function configOfWords(args: readonly string[], env: CommandContext["env"]) {
   const typed = args.slice(0, -1).flatMap((word) => word.startsWith("--") ? word.split(/=(.*)/s, 2) : [word]);
   const flags: Partial<Record<SettingName, string>> = {};
-  for (const name of Object.keys(SETTINGS) as SettingName[]) {
+  for (const name of SETTING_NAMES) {
     const at = typed.indexOf(`--${SETTINGS[name].flag}`);
     const value = at === -1 ? undefined : typed[at + 1];
     if (value) flags[name] = value;

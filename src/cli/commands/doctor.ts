@@ -3,6 +3,7 @@ import { directoryBytes } from "../../cache/files.ts";
 import { pathOfPlace } from "../../cache/path_of_place.ts";
 import type { ModelPlace } from "../../cache/types.ts";
 import type { Config } from "../../config/config.ts";
+import { settingsIn } from "../../config/settings.ts";
 import type { GpuInventory } from "../../gpu/types.ts";
 import { kernelFiles } from "../../os/kernel_files.ts";
 import { filesInCache, filesListed, memoryFit, unsafeOf } from "../../serve/memory_fit.ts";
@@ -27,11 +28,7 @@ export const doctor = command<GpuInventory>({
   usage: "doctor [MODEL]",
   summary: "check everything that serving needs, and say what is wrong",
   model: "served",
-  settings: [
-    ...SELECTION_SETTINGS,
-    ...["engineArgs", "port", "cachePath", "hfHome", "hfHubCache"] as const,
-    ...["hfEndpoint", "hfToken", "hfTokenPath", "offline"] as const,
-  ],
+  settings: [...SELECTION_SETTINGS, "engineArgs", "port", ...settingsIn("cache", "source")],
   flags: [formatFlag("text", "json", "markdown")],
   examples: {
     "aim doctor meta-llama/Llama-3.1-8B-Instruct": "would serving this model work here?",

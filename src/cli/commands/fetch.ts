@@ -3,6 +3,7 @@ import { artifactReporter } from "../../download/artifact_reporter.ts";
 import { downloadInto } from "../../download/download_into.ts";
 import { compareExpectedSize, expectedSize } from "../../download/expected_size.ts";
 import { AimError } from "../../errors/aim_error.ts";
+import { settingsIn } from "../../config/settings.ts";
 import { errorFrom } from "../../errors/from_unknown.ts";
 import { type ModelRef, parseModelRef, quantisationIn, revisionIn } from "../../sources/model_ref.ts";
 import { parseProtocols } from "../../sources/protocols.ts";
@@ -16,7 +17,7 @@ export const fetch = command({
   usage: "fetch URI [DEST]",
   summary: "download a model into exactly one directory",
   model: "source",
-  settings: DOWNLOAD_SETTINGS,
+  settings: [...DOWNLOAD_SETTINGS, ...settingsIn("fetch")],
   flags: DOWNLOAD_FLAGS,
   examples: {
     "aim fetch hf://mistralai/Mistral-7B-v0.1 /mnt/models": "as a KServe storage initializer does",

@@ -1,12 +1,13 @@
+import { settingsIn } from "../../config/settings.ts";
 import type { Gpu, GpuInventory } from "../../gpu/types.ts";
-import { detectHardware, HARDWARE_SETTINGS } from "../detect_hardware.ts";
+import { detectHardware } from "../detect_hardware.ts";
 import { gpuTable } from "../gpu_table.ts";
 import { command, formatFlag } from "../define.ts";
 
 export const gpus = command<GpuInventory>({
   usage: "gpus",
   summary: "show the GPUs, how they were found, and which ones this container can use",
-  settings: HARDWARE_SETTINGS,
+  settings: settingsIn("gpu"),
   flags: [formatFlag("table", "json")],
   examples: {
     "aim gpus": "a table",

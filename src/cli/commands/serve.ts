@@ -1,3 +1,4 @@
+import { settingsIn } from "../../config/settings.ts";
 import type { GpuInventory } from "../../gpu/types.ts";
 import { serve as serveModel } from "../../serve/serve.ts";
 import { jsonReport } from "../json_report.ts";
@@ -11,7 +12,7 @@ export const serve = command<GpuInventory>({
   summary: "serve the model: select a profile, find or download the model, become the engine",
   model: "served",
   takesEngineWords: true,
-  settings: [...SELECTION_SETTINGS, "engineArgs", "port", ...DOWNLOAD_SETTINGS],
+  settings: [...SELECTION_SETTINGS, "engineArgs", "port", ...DOWNLOAD_SETTINGS, ...settingsIn("adapter")],
   flags: [
     flag(
       "--timings",
