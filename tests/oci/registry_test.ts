@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { assertSafePath } from "../../src/sources/safe_path.ts";
 import { openRegistry } from "../../src/sources/oci/registry.ts";
 import { freePort } from "../servers/free_port.ts";
 
@@ -45,15 +46,16 @@ Deno.test("an expired token is renewed once, however many requests notice, and n
     ...OPTIONS,
     env: { AIM_OCI_INSECURE: "true", REGISTRY_AUTH_FILE: `${folder}/auth.json` },
   });
+  const file = { path: assertSafePath("a"), size: 5, digest: null, etag: "" };
   try {
-    const ask = async (path: string) => await (await registry.ask("file", path, {})).text();
+    const ask = async (path: string) => await (await registry.ask(path, {}, file)).text();
     assertEquals(await Promise.all([1, 2, 3, 4].map((n) => ask(`blobs/${n}`))), ["ok", "ok", "ok", "ok"]);
     assertEquals(given, 1);
     valid = "expired";
     assertEquals(await Promise.all([1, 2, 3, 4].map((n) => ask(`blobs/${n}`))), ["ok", "ok", "ok", "ok"]);
     assertEquals(given, 2);
     assertEquals(await ask("blobs/moved"), "bytes");
-    assertEquals((await registry.ask("file", "blobs/closed", {})).status, 401);
+    assertEquals((await registry.ask("blobs/closed", {}, file)).status, 401);
     assertEquals(elsewhere, [null, null]);
     assert(realms.every((sent) => sent === `Basic ${btoa("u:p")}`));
   } finally {

@@ -1,5 +1,5 @@
 import { AimError } from "../../errors/aim_error.ts";
-import type { FoundAnswer } from "../found_addresses.ts";
+import type { FoundAnswer } from "../file_addresses.ts";
 import type { CommitSha } from "../manifest.ts";
 import { plainEtag } from "../range_body.ts";
 import { TransientError } from "../source.ts";
@@ -59,8 +59,11 @@ export class Hub {
     for (let url = first, hop = 0; hop <= MOST_REDIRECTS; hop++) {
       const headers = new Headers(init.headers);
       headers.set("user-agent", "aim");
-      // The library's own token is for the xet store that it asks, and for no other server.
-      if (url.origin !== first.origin) headers.delete("authorization");
+      if (url.origin !== first.origin) {
+        // The library's own token is for the xet store that it asks, and an ETag for the server that sent it.
+        headers.delete("authorization");
+        headers.delete("if-range");
+      }
       if (token !== null && this.owns(url) && !headers.has("authorization")) {
         headers.set("authorization", `Bearer ${token}`);
       }

@@ -2,7 +2,7 @@ import { AimError } from "../../errors/aim_error.ts";
 import { log } from "../../log/logger.ts";
 import { isBookkeepingPath } from "../bookkeeping_path.ts";
 import { pathFilter } from "../filter_paths.ts";
-import { FoundAddresses } from "../found_addresses.ts";
+import { FileAddresses } from "../file_addresses.ts";
 import type { ByteRange, CommitSha, Manifest, ManifestFile } from "../manifest.ts";
 import { assertRevision, type ModelRef, uriOf } from "../model_ref.ts";
 import { filesOfQuantisation, ggufFiles, withoutQuantisation } from "../quantisation.ts";
@@ -24,7 +24,7 @@ export class HubSource implements Source {
   readonly #ref: Extract<ModelRef, { kind: "hub" }>;
   readonly #options: SourceOptions;
   readonly #hub: Hub;
-  readonly #addresses = new FoundAddresses();
+  readonly #addresses = new FileAddresses();
   #commit: CommitSha | null = null;
   #xetWorks = true;
 
@@ -68,11 +68,13 @@ export class HubSource implements Source {
         if (this.#options.protocols.length === 1) throw error;
       }
     }
-    const headers = { ...rangeHeader(range), "accept-encoding": "identity" };
+    const headers = new Headers({ ...rangeHeader(range), "accept-encoding": "identity" });
     const address = this.#hub.fileAddress(this.#ref.id, commit, file.path);
     const answer = await this.#addresses.ask(
+      file,
       address,
-      (url) => this.#hub.send("fetch", url, { headers, signal }),
+      headers,
+      (url, headers) => this.#hub.send("fetch", url, { headers, signal }),
     );
     assertLinked(answer, file);
     if (!answer.response.ok) throw await this.#unread(answer, commit, file.path);

@@ -14,7 +14,7 @@ import type { Registry } from "./registry.ts";
 export function openLayout(directory: string): Registry {
   return {
     host: directory,
-    async ask(_how, path, init) {
+    async ask(path, init) {
       const [kind, reference = ""] = path.split("/");
       if (kind === "manifests" && !isDigest(reference)) return await index(directory, reference);
       return await blob(`${directory}/blobs/sha256/${hexIn(reference)}`, init);

@@ -128,7 +128,7 @@ export class OciSource implements Source {
   async read(file: ManifestFile, range: ByteRange | null, signal: AbortSignal): Promise<RangeBody> {
     if (file.size === 0) return { range: { start: 0, end: 0 }, body: emptyBody() };
     const headers = { ...rangeHeader(range), "accept-encoding": "identity" };
-    const { response, registry } = await this.#ask("file", `blobs/sha256:${file.etag}`, { headers, signal });
+    const { response, registry } = await this.#ask(`blobs/sha256:${file.etag}`, { headers, signal }, file);
     if (response.status === 404) this.#missing = file;
     if (!response.ok) throw await ociError(response, this.uri, registry.host, file.path);
     return await rangeBody(response, file, range, null);
@@ -169,7 +169,7 @@ export class OciSource implements Source {
     signal: AbortSignal | undefined,
   ): Promise<T> {
     const [kind, reference = ""] = path.split("/");
-    const { response, registry } = await this.#ask("question", path, {
+    const { response, registry } = await this.#ask(path, {
       headers: { accept: kind === "manifests" ? MANIFEST_TYPES.join(", ") : "*/*" },
       signal,
     });
@@ -198,12 +198,12 @@ export class OciSource implements Source {
 
   /** Asks the mirrors first. A mirror that fails is skipped. */
   async #ask(
-    ...[how, path, init]: Parameters<Registry["ask"]>
+    ...[path, init, file]: Parameters<Registry["ask"]>
   ): Promise<{ response: Response; registry: Registry }> {
     for (const [at, registry] of this.#registries.entries()) {
       const last = at === this.#registries.length - 1;
       try {
-        const response = await registry.ask(how, path, init);
+        const response = await registry.ask(path, init, file);
         if (last || response.ok || response.status === 416) return { response, registry };
         log.debug(`mirror ${registry.host} answers ${response.status} for ${this.uri}`);
         await response.body?.cancel();

@@ -1,6 +1,7 @@
 import { AimError } from "../../errors/aim_error.ts";
 import { keepSecret } from "../../log/redact.ts";
-import { FoundAddresses } from "../found_addresses.ts";
+import { FileAddresses } from "../file_addresses.ts";
+import type { ManifestFile } from "../manifest.ts";
 import type { SourceOptions } from "../source_options.ts";
 import { parseJson } from "../transport/parse_json.ts";
 import { MOST_REDIRECTS, redirectTarget } from "../transport/redirect.ts";
@@ -20,9 +21,10 @@ export interface Registry {
   /**
    * Asks for a path below `/v2/<repository>/`. The token goes to the registry's own origin and nowhere else.
    *
-   * @param how `question`: small, tried again after passing errors; `file`: one attempt.
+   * @param file The file whose bytes the path has: there is one attempt. Other requests are repeated after passing
+   * errors.
    */
-  ask(how: "question" | "file", path: string, init: TransportRequest): Promise<Response>;
+  ask(path: string, init: TransportRequest, file?: ManifestFile): Promise<Response>;
   close(): void;
 }
 
@@ -34,16 +36,15 @@ export function openRegistry(host: string, repository: string, options: SourceOp
   const origin = new URL(`${scheme}://${apiHost(host)}`).origin;
   let authorization: string | null = null;
   let asking: Promise<void> | null = null;
-  const found = new FoundAddresses();
+  const addresses = new FileAddresses();
 
-  async function follow(how: "question" | "file", first: URL, init: TransportRequest) {
-    const send = how === "question" ? transport.request : transport.fetch;
+  async function follow(send: Transport["fetch"], first: URL, init: TransportRequest) {
     for (let url = first, hop = 0; hop <= MOST_REDIRECTS; hop++) {
-      const own = url.origin === origin && authorization !== null ? { authorization } : {};
-      const response = await send(url, {
-        ...init,
-        headers: { ...init.headers, "user-agent": "aim", ...own },
-      });
+      const headers = new Headers(init.headers);
+      headers.set("user-agent", "aim");
+      if (url.origin !== first.origin) headers.delete("if-range");
+      if (url.origin === origin && authorization !== null) headers.set("authorization", authorization);
+      const response = await send(url, { ...init, headers });
       const next = redirectTarget(response, url);
       if (next === null) return { response, url };
       await discard(response);
@@ -61,9 +62,9 @@ export function openRegistry(host: string, repository: string, options: SourceOp
   }
 
   /** Follows redirects, with a new token if the registry wants one. Another origin gets none, whatever it demands. */
-  async function authorized(how: "question" | "file", url: URL, init: TransportRequest) {
+  async function authorized(send: Transport["fetch"], url: URL, init: TransportRequest) {
     const sent = authorization;
-    const answer = await follow(how, url, init);
+    const answer = await follow(send, url, init);
     if (answer.response.status !== 401 || answer.url.origin !== origin) return answer;
     // Many requests notice an expired token at the same time: one of them gets a new one.
     if (authorization === sent) {
@@ -72,15 +73,16 @@ export function openRegistry(host: string, repository: string, options: SourceOp
     }
     if (authorization === null) return answer;
     await discard(answer.response);
-    return await follow(how, url, init);
+    return await follow(send, url, init);
   }
 
   return {
     host,
-    async ask(how, path, init) {
+    async ask(path, init, file) {
       const home = new URL(`${origin}/v2/${repository}/${path}`);
-      const send = (url: URL) => authorized(how, url, init);
-      return (how === "file" ? await found.ask(home, send) : await send(home)).response;
+      if (file === undefined) return (await authorized(transport.request, home, init)).response;
+      const send = (url: URL, headers: Headers) => authorized(transport.fetch, url, { ...init, headers });
+      return (await addresses.ask(file, home, new Headers(init.headers), send)).response;
     },
     close: () => transport.close(),
   };

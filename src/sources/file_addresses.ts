@@ -1,0 +1,84 @@
+import { SourceChangedError } from "./source.ts";
+import { discard, isTransientStatus } from "./transport/transport.ts";
+
+/** An answer after all redirects. */
+export interface FoundAnswer {
+  readonly response: Response;
+  /** The address that gave it. */
+  readonly url: URL;
+}
+
+/** A file, and its digest as its ETag. */
+interface AskedFile {
+  readonly path: string;
+  readonly etag: string;
+}
+
+/** Sends a request and follows redirects. `if-range` is left out at another origin. */
+type Send<Answer> = (url: URL, headers: Headers) => Promise<Answer>;
+
+/** A strong ETag that is a SHA-256, as olah, the hub's CDN and registries send it. */
+const DIGEST_TAG = /^"(?:sha256:)?([0-9a-f]{64})"$/;
+
+/**
+ * Addresses of a server's files. It may redirect to signed addresses elsewhere, which expire, and many parts of a
+ * file are read from one.
+ */
+export class FileAddresses {
+  /** Addresses at other origins, by the server's own address of the file. */
+  readonly #found = new Map<string, URL>();
+  /**
+   * ETags that name the file's digest, by origin and digest; `null` for a server that cannot compare them. Any other
+   * ETag is not used for `If-Range`: nodes of one mirror may have different ones, and each part would be a whole file.
+   */
+  readonly #tags = new Map<string, string | null>();
+
+  /**
+   * Requests a file where it was found last, else from its server.
+   *
+   * @param first The server's own address of the file.
+   * @throws {SourceChangedError} the server has other content with this address now.
+   */
+  async ask<Answer extends FoundAnswer>(
+    file: AskedFile,
+    first: URL,
+    headers: Headers,
+    send: Send<Answer>,
+  ): Promise<Answer> {
+    const known = this.#found.get(first.href);
+    if (known !== undefined) {
+      const answer = await this.#askAt(known, file, headers, send);
+      const { response: { ok, status } } = answer;
+      if (!ok) this.#found.delete(first.href);
+      if (ok || status === 416 || isTransientStatus(status)) return answer;
+      await discard(answer.response);
+    }
+    const answer = await this.#askAt(first, file, headers, send);
+    if (answer.response.ok && answer.url.origin !== first.origin) this.#found.set(first.href, answer.url);
+    return answer;
+  }
+
+  async #askAt<Answer extends FoundAnswer>(
+    url: URL,
+    { path, etag }: AskedFile,
+    headers: Headers,
+    send: Send<Answer>,
+  ): Promise<Answer> {
+    const sent = headers.has("range") ? this.#tags.get(`${url.origin} ${etag}`) ?? null : null;
+    const conditional = new Headers(headers);
+    if (sent !== null) conditional.set("if-range", sent);
+    const answer = await send(url, conditional);
+    const { status, headers: answered } = answer.response;
+    const tag = answered.get("etag") ?? "";
+    const digest = DIGEST_TAG.exec(tag)?.[1];
+    const key = `${answer.url.origin} ${etag}`;
+    if (status === 206 && digest === etag && this.#tags.get(key) === undefined) this.#tags.set(key, tag);
+    if (sent === null || status !== 200 || answer.url.origin !== url.origin) return answer;
+    await answer.response.body?.cancel();
+    if (digest !== undefined && digest !== etag) {
+      throw new SourceChangedError(path, `${path} has ETag ${digest}, it was ${etag}`);
+    }
+    this.#tags.set(key, null);
+    return await send(url, headers);
+  }
+}

@@ -1,0 +1,111 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { FileAddresses, type FoundAnswer } from "../../src/sources/file_addresses.ts";
+import { SourceChangedError } from "../../src/sources/source.ts";
+
+const DIGEST = "ab".repeat(32);
+const FILE = { path: "model.safetensors", etag: DIGEST };
+
+interface Server extends AsyncDisposable {
+  readonly file: URL;
+  /** `If-Range` of each request. */
+  readonly asked: (string | null)[];
+  /** Its ETag, and what it answers to `If-Range`. @default {as RFC 9110 says} */
+  tag: string;
+  comparesTags: boolean;
+  /** Answers everything with this. */
+  other: (() => Response) | null;
+}
+
+function startServer(tag: string): Server {
+  const asked: (string | null)[] = [];
+  const http = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
+    const condition = request.headers.get("if-range");
+    asked.push(condition);
+    if (server.other !== null) return server.other();
+    const partly = condition === null || (server.comparesTags && condition === server.tag);
+    return new Response(partly ? "part" : "whole file", {
+      status: partly ? 206 : 200,
+      headers: { etag: server.tag },
+    });
+  });
+  const server: Server = {
+    file: new URL(`http://127.0.0.1:${http.addr.port}/file`),
+    asked,
+    tag,
+    comparesTags: true,
+    other: null,
+    [Symbol.asyncDispose]: () => http.shutdown(),
+  };
+  return server;
+}
+
+/** Requests a part and returns its text. */
+async function part(addresses: FileAddresses, url: URL, file = FILE): Promise<string> {
+  const { response } = await addresses.ask(file, url, new Headers({ range: "bytes=0-3" }), follow);
+  return await response.text();
+}
+
+async function follow(first: URL, headers: Headers): Promise<FoundAnswer> {
+  const response = await fetch(first, { headers, redirect: "manual" });
+  const location = response.headers.get("location");
+  if (location === null) return { response, url: first };
+  await response.body?.cancel();
+  const url = new URL(location);
+  headers.delete("if-range");
+  return { response: await fetch(url, { headers }), url };
+}
+
+Deno.test("If-Range is sent with the ETag that the server gave for this file, if it is the file's digest", async () => {
+  for (const tag of [`"${DIGEST}"`, `"sha256:${DIGEST}"`]) {
+    await using server = startServer(tag);
+    const addresses = new FileAddresses();
+    for (let n = 0; n < 3; n++) assertEquals(await part(addresses, server.file), "part");
+    assertEquals(server.asked, [null, tag, tag]);
+    // Another file, and a request for a complete one.
+    await part(addresses, new URL("/other", server.file), { path: "other", etag: "cd".repeat(32) });
+    const whole = await addresses.ask(FILE, server.file, new Headers(), follow);
+    await whole.response.body?.cancel();
+    assertEquals(server.asked.slice(3), [null, null]);
+  }
+});
+
+Deno.test("ETags that two nodes of a mirror may have different, and weak ones, are not used for If-Range", async () => {
+  for (const tag of ['"3e8-1400000"', '"d41d8cd98f00b204e9800998ecf8427e-3"', `W/"${DIGEST}"`, DIGEST, ""]) {
+    await using server = startServer(tag);
+    const addresses = new FileAddresses();
+    for (let n = 0; n < 2; n++) assertEquals(await part(addresses, server.file), "part");
+    assertEquals(server.asked, [null, null], tag);
+  }
+});
+
+Deno.test("an ETag is sent to no other origin than its own", async () => {
+  await using store = startServer(`"${DIGEST}"`);
+  await using hub = startServer("");
+  hub.other = () => Response.redirect(store.file, 302);
+  const addresses = new FileAddresses();
+  for (let n = 0; n < 2; n++) assertEquals(await part(addresses, hub.file), "part");
+  assertEquals([hub.asked, store.asked], [[null], [null, `"${DIGEST}"`]]);
+  // The signed address has expired.
+  store.other = () => new Response("expired", { status: 403 });
+  hub.other = null;
+  assertEquals(await part(addresses, hub.file), "part");
+  assertEquals(hub.asked, [null, null]);
+});
+
+Deno.test("a file whose content has changed since its first part is a changed source", async () => {
+  await using server = startServer(`"${DIGEST}"`);
+  const addresses = new FileAddresses();
+  await part(addresses, server.file);
+  const other = "ef".repeat(32);
+  server.tag = `"${other}"`;
+  const error = await assertRejects(() => part(addresses, server.file), SourceChangedError);
+  assert(error.message.includes(`ETag ${other}, it was ${DIGEST}`), error.message);
+});
+
+Deno.test("a server that cannot compare ETags is asked for the part without If-Range from then on", async () => {
+  await using server = startServer(`"${DIGEST}"`);
+  server.comparesTags = false;
+  const addresses = new FileAddresses();
+  for (let n = 0; n < 3; n++) assertEquals(await part(addresses, server.file), "part");
+  assertEquals(server.asked, [null, `"${DIGEST}"`, null, null]);
+});
