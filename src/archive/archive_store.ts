@@ -7,7 +7,6 @@ import { nodeModule } from "../os/node_module.ts";
 import { readFileRange } from "../os/read_file_range.ts";
 import { readRegularTextSync } from "../os/read_regular_file.ts";
 import { writeFile } from "../os/write_file.ts";
-import { isBookkeepingPath } from "../sources/bookkeeping_path.ts";
 import type { Archive, Manifest } from "../sources/manifest.ts";
 import { sortedFiles } from "../sources/sorted_files.ts";
 import type { Source } from "../sources/source.ts";
@@ -73,8 +72,7 @@ export class ArchiveStore {
     });
     if (layers.length < archives.length) return manifest;
     try {
-      const files = modelFiles(layers, manifest.source)
-        .filter(({ path }) => !isBookkeepingPath(path) && wanted(path));
+      const files = modelFiles(layers, manifest.source).filter(({ path }) => wanted(path));
       return { ...rest, files: sortedFiles([...manifest.files, ...files], manifest.source) };
     } catch (error) {
       throw error instanceof TarFault ? unusable(manifest.source, error) : error;

@@ -1,3 +1,4 @@
 export { parseXML } from "@aws-sdk/xml-builder";
 export { HeadBucketCommand, S3Client } from "@aws-sdk/client-s3";
 export { getEndpointFromInstructions } from "@smithy/core/endpoints";
+export { SignatureV4 } from "@smithy/signature-v4";

@@ -5,18 +5,14 @@ export async function eachOf<T, R>(
   atOnce = 32,
 ): Promise<R[]> {
   const results = new Array<R>(items.length);
-  let next = 0;
-  const worker = async () => {
-    for (let at = next++; at < items.length; at = next++) {
-      const item = items[at];
-      if (item !== undefined) results[at] = await run(item);
-    }
-  };
-  try {
-    await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
-  } catch (error) {
-    next = items.length;
-    throw error;
+  function* waiting() {
+    yield* items.entries();
   }
+  // All workers share one generator, and a loop that throws closes it for the others.
+  const queue = waiting();
+  const worker = async () => {
+    for (const [at, item] of queue) results[at] = await run(item);
+  };
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
   return results;
 }

@@ -1,4 +1,4 @@
-/** True for wanted paths. */
+/** True for wanted paths. Files of git, of aim and of Python's client are never wanted. */
 export interface PathFilter {
   (path: string): boolean;
   /** Globs that no path has matched so far. */
@@ -22,10 +22,20 @@ export function pathFilter(include: readonly string[], exclude: readonly string[
     return found.length > 0;
   };
   const wanted = (path: string) => {
+    if (isBookkeepingPath(path)) return false;
     const isAllowed = matching(path, include, allowed) || include.length === 0;
     return !matching(path, exclude, ignored) && isAllowed;
   };
   return Object.assign(wanted, { unmatched: () => [...unmatched] });
+}
+
+/**
+ * True for files that are not part of a model but may have been uploaded with it: aim's and Python's own, and git's
+ * folder, whose hooks and settings git would run.
+ */
+function isBookkeepingPath(path: string): boolean {
+  return path.startsWith(".aim/") || path.startsWith(".cache/huggingface/") ||
+    /(?:^|\/)\.git(?:\/|$)/i.test(path);
 }
 
 function fnmatchRegExp(glob: string): RegExp {
@@ -37,7 +47,7 @@ function fnmatchRegExp(glob: string): RegExp {
     const char = chars[i] ?? "";
     if (char === "*") source += ".*";
     else if (char === "?") source += ".";
-    else if (char !== "[") source += char === "-" ? "-" : escaped(char);
+    else if (char !== "[") source += RegExp.escape(char);
     else {
       const end = classEnd(chars, i + 1);
       // An unclosed bracket is an ordinary character.
@@ -62,19 +72,15 @@ function classSource(chars: readonly string[]): string {
     const low = members[i] ?? "";
     const high = members[i + 1] === "-" ? members[i + 2] : undefined;
     if (high === undefined) {
-      parts.push(escaped(low));
+      parts.push(RegExp.escape(low));
       continue;
     }
     // A backward range matches nothing.
     if ((low.codePointAt(0) ?? 0) <= (high.codePointAt(0) ?? 0)) {
-      parts.push(`${escaped(low)}-${escaped(high)}`);
+      parts.push(`${RegExp.escape(low)}-${RegExp.escape(high)}`);
     }
     i += 2;
   }
   if (parts.length === 0) return negated ? "." : "(?!)";
   return `[${negated ? "^" : ""}${parts.join("")}]`;
-}
-
-function escaped(char: string): string {
-  return /[\\^$.*+?()[\]{}|/-]/.test(char) ? `\\${char}` : char;
 }

@@ -1,6 +1,5 @@
 import { AimError } from "../../errors/aim_error.ts";
 import { log } from "../../log/logger.ts";
-import { isBookkeepingPath } from "../bookkeeping_path.ts";
 import { pathFilter } from "../filter_paths.ts";
 import { FileAddresses } from "../file_addresses.ts";
 import type { ByteRange, CommitSha, Manifest, ManifestFile } from "../manifest.ts";
@@ -39,8 +38,7 @@ export class HubSource implements Source {
     const { include = [], exclude = [], signal } = options;
     const revision = options.revision ?? this.#ref.revision ?? "main";
     assertRevision(revision);
-    const matches = pathFilter(include, exclude);
-    const wanted = (path: string) => !isBookkeepingPath(path) && matches(path);
+    const wanted = pathFilter(include, exclude);
     const refused = (response: Response) => this.#refused(response, revision, null);
     const question = { hub: this.#hub, id: this.#ref.id, revision, wanted, refused, signal };
     const { commit, entries } = await hubListing(question);
@@ -48,7 +46,7 @@ export class HubSource implements Source {
     const listed = treeFiles(entries, wanted, this.uri);
     const files = this.#quantised(listed);
     const filtered = files.length < listed.length;
-    return { source: this.uri, revision, commit, files, filtered, unmatched: matches.unmatched() };
+    return { source: this.uri, revision, commit, files, filtered, unmatched: wanted.unmatched() };
   }
 
   async read(file: ManifestFile, range: ByteRange | null, signal: AbortSignal): Promise<RangeBody> {

@@ -1,6 +1,5 @@
 import { AimError } from "../../errors/aim_error.ts";
 import { log } from "../../log/logger.ts";
-import { isBookkeepingPath } from "../bookkeeping_path.ts";
 import { pathFilter } from "../filter_paths.ts";
 import type { Archive, ByteRange, Manifest, ManifestFile, RelativePath } from "../manifest.ts";
 import { uriOf } from "../model_ref.ts";
@@ -62,7 +61,7 @@ export class OciSource implements Source {
     const wanted = pathFilter(options.include ?? [], options.exclude ?? []);
     const files = artifact.layers.flatMap((layer): ManifestFile[] => {
       const content = contentOf(layer);
-      if (content?.kind !== "file" || isBookkeepingPath(content.path) || !wanted(content.path)) return [];
+      if (content?.kind !== "file" || !wanted(content.path)) return [];
       return [this.#file(layer, assertSafePath(content.path, this.uri))];
     });
     const archives = await this.#archives(artifact, options.signal);

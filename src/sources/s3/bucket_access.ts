@@ -26,26 +26,10 @@ interface BucketRequest {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** The parts of the client's resolved configuration that its types leave out. */
-interface ResolvedConfig {
-  signer(scheme?: unknown): Promise<Signer>;
-  isCustomEndpoint?: boolean;
-  forcePathStyle: boolean;
-}
-
-interface Signer {
-  sign(request: unknown, options: SigningOptions): Promise<{ headers: Record<string, string> }>;
-}
-
-interface SigningOptions {
-  readonly signingDate: Date;
-  readonly unsignableHeaders: ReadonlySet<string>;
-}
-
 const DEFAULT_REGION = "us-east-1";
 const EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 /** A cache asks for ranges of its own and leaves conditions out. */
-const UNSIGNED: ReadonlySet<string> = new Set(["range", "if-match", "accept-encoding"]);
+const UNSIGNED = new Set(["range", "if-match", "accept-encoding"]);
 
 /**
  * Finds credentials, region and address of a bucket. With a configured endpoint, addresses are path-style, as
@@ -59,7 +43,7 @@ export async function openBucket(
   settings: S3Settings,
   transport: Transport,
 ): Promise<BucketAccess> {
-  const { S3Client } = await loadLibrary("aws_s3");
+  const { S3Client, SignatureV4 } = await loadLibrary("aws_s3");
   await prepareProcess();
   const { endpoint, addressing, credentials } = settings;
   const base: S3ClientConfig = {
@@ -75,19 +59,24 @@ export async function openBucket(
   const client = new S3Client({ ...base, region });
   const anonymous = credentials.kind === "anonymous" ||
     credentials.kind === "chain" && !await hasCredentials(client, credentials.askedBy);
-  const address = await locate(client, bucket, settings);
-  log.debug("bucket", { bucket, region, address: address.base.href, signed: !anonymous });
-  let signer: Promise<Signer> | undefined;
+  const { base: address, signingRegion, signingName } = await locate(client, bucket, settings);
+  log.debug("bucket", { bucket, region, address: address.href, signed: !anonymous });
+  const signer = new SignatureV4({
+    service: signingName ?? "s3",
+    region: signingRegion ?? region,
+    // Asks the chain for each signature, so that new ones are used.
+    credentials: client.config.credentials,
+    sha256: client.config.sha256,
+    uriEscapePath: false,
+  });
 
   return {
     anonymous,
     region,
-    base: address.base,
+    base: address,
     async sign({ method, url, query, headers }, signingDate) {
       if (anonymous) return headers;
-      // It gets credentials from the chain for each signature, so that new ones are used.
-      signer ??= resolvedConfig(client).signer(address.scheme);
-      const signed = await (await signer).sign({
+      const signed = await signer.sign({
         method,
         protocol: url.protocol,
         hostname: url.hostname,
@@ -102,26 +91,29 @@ export async function openBucket(
   };
 }
 
-/** A bucket's address by the SDK's rules (endpoint, addressing, ARN of an access point), and its signing scheme. */
-async function locate(
-  client: S3Client,
-  bucket: string,
-  { addressing }: S3Settings,
-): Promise<{ base: URL; scheme: unknown }> {
+interface BucketAddress {
+  readonly base: URL;
+  /** If they differ from the client's: an access point may be in another region. */
+  readonly signingRegion?: string;
+  readonly signingName?: string;
+}
+
+/** A bucket's address by the SDK's rules (endpoint, addressing, ARN of an access point). */
+async function locate(client: S3Client, bucket: string, { addressing }: S3Settings): Promise<BucketAddress> {
   const { getEndpointFromInstructions, HeadBucketCommand } = await loadLibrary("aws_s3");
-  const config = { ...client.config } as typeof client.config & ResolvedConfig;
+  const config: typeof client.config & { isCustomEndpoint?: boolean } = { ...client.config };
   const find = () => getEndpointFromInstructions({ Bucket: bucket }, HeadBucketCommand, config, {});
   try {
-    let { url, properties } = await find();
+    let endpoint = await find();
     if (config.isCustomEndpoint && addressing === null && !config.forcePathStyle) {
       // The endpoint is from the shared configuration.
       config.forcePathStyle = true;
-      ({ url, properties } = await find());
+      endpoint = await find();
     }
-    const base = new URL(url.href);
+    const base = new URL(endpoint.url.href);
     base.pathname = base.pathname.replace(/\/*$/, "/");
-    const schemes = properties?.authSchemes;
-    return { base, scheme: Array.isArray(schemes) ? schemes[0] : undefined };
+    const [scheme] = (endpoint.properties?.authSchemes ?? []) as Omit<BucketAddress, "base">[];
+    return { ...scheme, base };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new AimError("usage", `bucket "${bucket}" has no address here: ${reason}`, {
@@ -129,10 +121,6 @@ async function locate(
       cause: error,
     });
   }
-}
-
-function resolvedConfig(client: S3Client): ResolvedConfig {
-  return client.config as unknown as ResolvedConfig;
 }
 
 /**

@@ -1,6 +1,5 @@
 import { AimError } from "../../errors/aim_error.ts";
 import { log } from "../../log/logger.ts";
-import { isBookkeepingPath } from "../bookkeeping_path.ts";
 import { pathFilter } from "../filter_paths.ts";
 import type { ByteRange, Manifest, ManifestFile } from "../manifest.ts";
 import { type ModelRef, uriOf } from "../model_ref.ts";
@@ -57,7 +56,7 @@ export class S3Source implements Source {
       throw new AimError("not-found", `No objects found at ${this.uri}`, { hint: "check the name" });
     }
     const wanted = pathFilter(options.include ?? [], options.exclude ?? []);
-    const chosen = objects.filter(({ path }) => !isBookkeepingPath(path) && wanted(path))
+    const chosen = objects.filter(({ path }) => wanted(path))
       .map((object) => ({ ...object, path: assertSafePath(object.path, this.uri) }));
     const proven = await this.#digests.of(chosen, signal);
     this.#known = new Map(proven.map((object) => [object.path, object]));
