@@ -1,6 +1,6 @@
 import { AimError } from "../errors/aim_error.ts";
 import { type ModelRef, uriOf } from "./model_ref.ts";
-import { partFault } from "./safe_path.ts";
+import { pathFault } from "./safe_path.ts";
 
 /**
  * A model's name in the cache, of one or two parts: `--model-name`, else the hub's id, else the last two parts of a
@@ -8,8 +8,11 @@ import { partFault } from "./safe_path.ts";
  *
  * @throws {AimError} `usage`: `--model-name` with a hub model, or an unsafe name.
  */
-export function localNameOf(ref: ModelRef, options: { modelName?: string | null | undefined } = {}): string {
-  const given = options.modelName ?? null;
+export function localNameOf(
+  ref: ModelRef,
+  { modelName }: { modelName?: string | null | undefined } = {},
+): string {
+  const given = modelName ?? null;
   if (ref.kind === "hub") {
     if (given === null || given === ref.id) return ref.id;
     throw new AimError("usage", `--model-name "${given}" is given with ${uriOf(ref)}`, {
@@ -19,42 +22,39 @@ export function localNameOf(ref: ModelRef, options: { modelName?: string | null 
   const name = given ?? derivedName(ref);
   const fault = nameFault(name);
   if (fault === null) return name;
+  const quoted = JSON.stringify(name);
   throw given === null
-    ? new AimError("usage", `${uriOf(ref)} would be named ${JSON.stringify(name)} in the cache: ${fault}`, {
+    ? new AimError("usage", `${uriOf(ref)} would be named ${quoted} in the cache: ${fault}`, {
       hint: "name it with --model-name org/model",
     })
-    : new AimError("usage", `--model-name ${JSON.stringify(given)} is not a name in the cache: ${fault}`, {
+    : new AimError("usage", `--model-name ${quoted} is not a name in the cache: ${fault}`, {
       hint: "use org/model",
     });
 }
 
 function derivedName(ref: Exclude<ModelRef, { kind: "hub" }>): string {
-  const parts = namingPath(ref).split("/").filter((part) => part !== "");
-  // The name is the last part of an access point's ARN, or follows a tenant.
-  return parts.slice(-2).join("/") || (ref.kind === "s3" ? ref.bucket.split(/[:/]/).at(-1) ?? "" : "");
-}
-
-function namingPath(ref: Exclude<ModelRef, { kind: "hub" }>): string {
   switch (ref.kind) {
     case "s3":
-      return ref.prefix;
+      // The name is the last part of an access point's ARN, or follows a tenant.
+      return lastTwoParts(ref.prefix) || (ref.bucket.split(/[:/]/).at(-1) ?? "");
     case "oci":
-      return ref.repository;
+      return lastTwoParts(ref.repository);
     case "oci-layout":
-      return ref.directory;
+      return lastTwoParts(ref.directory);
     case "path":
-      return ref.path;
+      return lastTwoParts(ref.path);
   }
+}
+
+function lastTwoParts(path: string): string {
+  return path.split("/").filter((part) => part !== "").slice(-2).join("/");
 }
 
 function nameFault(name: string): string | null {
-  if (name.startsWith("/")) return "it is absolute";
   const parts = name.split("/");
-  if (parts.length > 2) return "it has more than two parts";
-  for (const part of parts) {
-    const fault = partFault(part);
-    if (fault !== null) return fault;
-    if (/^[.-]/.test(part)) return `a part begins with "${part[0]}"`;
-  }
+  const fault = parts.length > 2 ? "it has more than two parts" : pathFault(name);
+  if (fault !== null) return fault;
+  const start = /(?:^|\/)([.-])/.exec(name)?.[1];
+  if (start !== undefined) return `a part begins with "${start}"`;
   return parts[0] === "hub" ? '"hub" is the folder of the Hugging Face cache' : null;
 }

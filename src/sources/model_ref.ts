@@ -1,26 +1,32 @@
 import { AimError } from "../errors/aim_error.ts";
 import { type OciLayoutRef, type OciRef, parseOciLayoutRef, parseOciRef } from "./oci/oci_ref.ts";
 import { isQuantisation } from "./quantisation.ts";
-import { partFault } from "./safe_path.ts";
+import { partFault, pathFault } from "./safe_path.ts";
+
+/** A model on a hub. */
+export interface HubRef {
+  readonly kind: "hub";
+  /** `org/model`, or `model` for the hub's oldest repositories. */
+  readonly id: string;
+  /** Branch, tag or commit; `null` if none was named. */
+  readonly revision: string | null;
+  /** GGUF quantisation such as `Q4_K_M`: only its weights. @default {the complete repository} */
+  readonly quantisation?: string;
+}
+
+/** A directory of a bucket. */
+export interface S3Ref {
+  readonly kind: "s3";
+  /** A bucket's name, `tenant:bucket` (Ceph), or the ARN of an access point. */
+  readonly bucket: string;
+  /** Prefix of the keys, without a slash at the end; empty for the complete bucket. */
+  readonly prefix: string;
+}
 
 /** A model as a user names it. */
 export type ModelRef =
-  | {
-    readonly kind: "hub";
-    /** `org/model`, or `model` for the hub's oldest repositories. */
-    readonly id: string;
-    /** Branch, tag or commit; `null` if none was named. */
-    readonly revision: string | null;
-    /** GGUF quantisation such as `Q4_K_M`: only its weights. @default {the complete repository} */
-    readonly quantisation?: string;
-  }
-  | {
-    readonly kind: "s3";
-    /** A bucket's name, `tenant:bucket` (Ceph), or the ARN of an access point. */
-    readonly bucket: string;
-    /** Prefix of the keys, without a slash at the end; empty for the complete bucket. */
-    readonly prefix: string;
-  }
+  | HubRef
+  | S3Ref
   | OciRef
   | OciLayoutRef
   | { readonly kind: "path"; readonly path: string };
@@ -93,26 +99,27 @@ export function uriOf(ref: ModelRef): string {
   }
 }
 
-function hubRef(text: string, rest: string, separator: RegExp): ModelRef {
-  const [, before, quantisation = ""] = /^(.+):([^:]+)$/.exec(rest) ?? [];
-  if (before !== undefined && isQuantisation(quantisation)) {
-    const ref = hubRef(text, before, /@/);
-    return ref.kind === "hub" ? { ...ref, quantisation } : ref;
-  }
+function hubRef(text: string, rest: string, separator: RegExp): HubRef {
+  const [, before = "", word = ""] = /^(.+):([^:]+)$/.exec(rest) ?? [];
+  if (isQuantisation(word)) return { ...hubRef(text, before, /@/), quantisation: word };
   const at = rest.search(separator);
-  const id = at < 0 ? rest : rest.slice(0, at);
-  const revision = at < 0 ? null : rest.slice(at + 1);
-  const fault = hubIdFault(id);
+  return at < 0 ? hubModel(text, rest, null) : hubModel(text, rest.slice(0, at), rest.slice(at + 1));
+}
+
+function hubModel(text: string, id: string, revision: string | null): HubRef {
+  const fault = id === "" ? "it names no model" : hubIdFault(id);
   if (fault !== null) throw refused(text, fault);
   if (revision !== null) assertRevision(revision);
   return { kind: "hub", id, revision };
 }
 
+const PAGES = ["tree", "blob", "resolve", "raw", "commit", "commits"];
+
 /**
  * `https://huggingface.co/org/model`, with `/tree/REV`, `/blob/REV/file`, `/raw/REV/file` or
  * `/resolve/REV/file`.
  */
-function pageRef(text: string): ModelRef {
+function pageRef(text: string): HubRef {
   const url = URL.parse(text);
   if (url === null) throw refused(text, "it is not an address");
   if (!HUB_HOSTS.includes(url.hostname)) {
@@ -126,17 +133,12 @@ function pageRef(text: string): ModelRef {
     throw refused(text, `it is in the hub's ${parts[0]}`);
   }
   const at = parts.findIndex((part, index) => index > 0 && PAGES.includes(part));
-  const [model, [, ...page]] = at < 0 ? [parts, []] : [parts.slice(0, at), parts.slice(at)];
+  if (at < 0) return hubModel(text, parts.join("/"), null);
   // Only revisions such as `refs/pr/1` have slashes in an address.
-  const revision = page.slice(0, page[0] === "refs" ? 3 : 1).join("/");
-  const id = model.join("/");
-  const fault = id === "" ? "it names no model" : hubIdFault(id);
-  if (fault !== null) throw refused(text, fault);
-  if (revision !== "") assertRevision(revision);
-  return { kind: "hub", id, revision: revision === "" ? null : revision };
+  const length = parts[at + 1] === "refs" ? 3 : 1;
+  const revision = parts.slice(at + 1, at + 1 + length).join("/");
+  return hubModel(text, parts.slice(0, at).join("/"), revision || null);
 }
-
-const PAGES = ["tree", "blob", "resolve", "raw", "commit", "commits"];
 
 function decoded(part: string): string {
   try {
@@ -150,17 +152,14 @@ function decoded(part: string): string {
 function hubIdFault(id: string): string | null {
   const parts = id.split("/");
   if (parts.length > 2) return "a hub model has the form org/model";
-  for (const part of parts) {
-    const fault = partFault(part);
-    if (fault !== null) return fault;
-    if (!/^[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?$/.test(part)) {
-      return "a hub name has only letters, digits, -, _ and ., and does not begin or end with - or .";
-    }
+  const fault = pathFault(id);
+  if (fault !== null) return fault;
+  if (!parts.every((part) => /^[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?$/.test(part))) {
+    return "a hub name has only letters, digits, -, _ and ., and does not begin or end with - or .";
   }
   if (id.length > 96) return "a hub name has at most 96 characters";
   if (id.includes("..") || id.includes("--")) return "a hub name has neither .. nor --";
-  if (id.endsWith(".git")) return "a hub name does not end with .git";
-  return null;
+  return id.endsWith(".git") ? "a hub name does not end with .git" : null;
 }
 
 /**
@@ -182,19 +181,17 @@ const BUCKET = /^(?:[A-Za-z0-9_]{1,64}:)?[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/;
 /** The ARN of an access point, used like a bucket. */
 const ACCESS_POINT = /^arn:aws[a-z-]*:s3:[a-z0-9-]*:\d{12}:accesspoint[/:][A-Za-z0-9.-]{1,63}(?=\/|$)/;
 
-function s3Ref(text: string, rest: string): ModelRef {
+function s3Ref(text: string, rest: string): S3Ref {
   const trimmed = rest.replace(/\/+$/, "");
   const bucket = ACCESS_POINT.exec(trimmed)?.[0] ?? trimmed.split("/", 1)[0] ?? "";
   if (!ACCESS_POINT.test(bucket) && (!BUCKET.test(bucket) || bucket.includes(".."))) {
     throw refused(text, bucket === "" ? "it names no bucket" : `"${bucket}" is not a bucket's name`);
   }
-  const parts = trimmed.slice(bucket.length + 1).split("/");
-  for (const part of parts) {
-    // S3 allows keys with empty parts.
-    const fault = part === "" ? null : partFault(part);
-    if (fault !== null) throw refused(text, fault);
-  }
-  return { kind: "s3", bucket, prefix: parts.join("/") };
+  const prefix = trimmed.slice(bucket.length + 1);
+  // S3 allows keys with empty parts.
+  const fault = prefix.split("/").filter((part) => part !== "").map(partFault).find((one) => one !== null);
+  if (fault) throw refused(text, fault);
+  return { kind: "s3", bucket, prefix };
 }
 
 function checked<T extends ModelRef>(text: string, parsed: T | string): T {

@@ -31,7 +31,7 @@ export async function rangeBody(
   return {
     range: complete ? { start: 0, end: file.size } : range,
     length: contentLength(response),
-    body: decoded(response) ?? emptyBody(),
+    body: decoded(response) ?? new Blob().stream(),
   };
 }
 
@@ -65,10 +65,6 @@ async function otherContent(response: Response, { path, size }: ManifestFile): P
   return new AimError("network", `the server answers with ${what}${quoted} instead of ${path}`, {
     hint: "check the address, its path, and whether a proxy or a login portal answers in its place",
   });
-}
-
-export function emptyBody(): ReadableStream<Uint8Array> {
-  return new ReadableStream({ start: (controller) => controller.close() });
 }
 
 /** An ETag without quotes and `W/`; `null` without a header. */

@@ -9,19 +9,17 @@ import type { RelativePath } from "./manifest.ts";
  * @throws {AimError} `integrity`, naming the path.
  */
 export function assertSafePath(path: string, source = "the source"): RelativePath {
-  const fault = path.startsWith("/") ? "it is absolute" : firstFault(path);
+  const fault = pathFault(path);
   if (fault === null) return path as RelativePath;
   throw new AimError("integrity", `${source} has a file named ${JSON.stringify(path)}: ${fault}`, {
     hint: "rename or remove it at the source, or leave it out with --exclude",
   });
 }
 
-function firstFault(path: string): string | null {
-  for (const part of path.split("/")) {
-    const fault = partFault(part);
-    if (fault !== null) return fault;
-  }
-  return null;
+/** What is wrong with a relative path; `null` for nothing. */
+export function pathFault(path: string): string | null {
+  if (path.startsWith("/")) return "it is absolute";
+  return path.split("/").map(partFault).find((fault) => fault !== null) ?? null;
 }
 
 /** Control characters, line separators, and those that change the direction of text: they make names look different. */

@@ -9,15 +9,8 @@ const MOST_TEXT = 64 * 2 ** 20;
 /** Statuses of servers that do not have a route or a query of the hub's. */
 const UNKNOWN_ROUTE = [400, 404, 405, 415, 422, 501];
 
-/** The server does not have a route. Refusals by the hub itself have a reason and are other errors. */
-export class NoRoute extends Error {
-  /** The error to report if no other route works. */
-  readonly meaning: Error;
-  constructor(meaning: Error) {
-    super(meaning.message);
-    this.meaning = meaning;
-  }
-}
+/** The server does not have a route: its cause is the error to report if no other route works. */
+export class NoRoute extends Error {}
 
 /**
  * A `fetch` for the hub library's requests about one model. The server may be a mirror and is not trusted: queries
@@ -41,7 +34,9 @@ export function hubApi(
     const url = new URL(input instanceof Request ? input.url : input);
     const { method = "GET", headers = {}, body = null } = init ?? {};
     // A mirror without paging repeats the first page.
-    if (method === "GET" && asked.has(url.href)) throw new NoRoute(excessive("in pages that repeat"));
+    if (method === "GET" && asked.has(url.href)) {
+      throw new NoRoute("", { cause: excessive("in pages that repeat") });
+    }
     if (asked.size >= MOST_PAGES) throw excessive(`in more than ${MOST_PAGES} pages`);
     asked.add(url.href);
     const request = { method, headers: new Headers(headers), body, signal };
@@ -53,7 +48,7 @@ export function hubApi(
     const { response } = answer;
     if (!response.ok) {
       const error = await refused(response);
-      throw isUnknownRoute(response) ? new NoRoute(error) : error;
+      throw isUnknownRoute(response) ? new NoRoute("", { cause: error }) : error;
     }
     const text = await response.text();
     left -= text.length;
@@ -64,7 +59,7 @@ export function hubApi(
   };
 }
 
-/** The hub itself gives a reason for its refusals. */
+/** A hub that has the route gives a reason for its refusals. */
 function isUnknownRoute(response: Response): boolean {
   return UNKNOWN_ROUTE.includes(response.status) && !response.headers.has("x-error-code");
 }

@@ -66,7 +66,7 @@ export async function hubListing(question: HubListingQuestion): Promise<HubListi
     const entries = await completed(await tree(listed), listed);
     return { commit, entries };
   } catch (error) {
-    if (error instanceof NoRoute) throw error.meaning;
+    if (error instanceof NoRoute) throw error.cause;
     // The library cannot read the answer.
     if (!(error instanceof SyntaxError || error instanceof TypeError)) throw error;
     throw new AimError("network", `${hub.host} does not answer like a model hub`, {

@@ -3,9 +3,9 @@ import { log } from "../../log/logger.ts";
 import { pathFilter } from "../filter_paths.ts";
 import { FileAddresses } from "../file_addresses.ts";
 import type { ByteRange, CommitSha, Manifest, ManifestFile } from "../manifest.ts";
-import { assertRevision, type ModelRef, uriOf } from "../model_ref.ts";
+import { assertRevision, type HubRef, uriOf } from "../model_ref.ts";
 import { filesOfQuantisation, ggufFiles, withoutQuantisation } from "../quantisation.ts";
-import { emptyBody, rangeBody, rangeHeader } from "../range_body.ts";
+import { rangeBody, rangeHeader } from "../range_body.ts";
 import { type ManifestOptions, type RangeBody, type Source, SourceChangedError } from "../source.ts";
 import type { SourceOptions } from "../source_options.ts";
 import { askedWait } from "../transport/asked_wait.ts";
@@ -20,14 +20,14 @@ import { readXet } from "./xet.ts";
 /** A model on the Hugging Face Hub, or on another server with its protocol at `HF_ENDPOINT`. */
 export class HubSource implements Source {
   readonly uri: string;
-  readonly #ref: Extract<ModelRef, { kind: "hub" }>;
+  readonly #ref: HubRef;
   readonly #options: SourceOptions;
   readonly #hub: Hub;
   readonly #addresses = new FileAddresses();
   #commit: CommitSha | null = null;
   #xetWorks = true;
 
-  constructor(ref: Extract<ModelRef, { kind: "hub" }>, options: SourceOptions) {
+  constructor(ref: HubRef, options: SourceOptions) {
     this.uri = uriOf(ref);
     this.#ref = ref;
     this.#options = options;
@@ -52,7 +52,7 @@ export class HubSource implements Source {
   async read(file: ManifestFile, range: ByteRange | null, signal: AbortSignal): Promise<RangeBody> {
     const commit = this.#commit;
     if (commit === null) throw new Error(`${this.uri}: read before its manifest`);
-    if (file.size === 0) return { range: { start: 0, end: 0 }, body: emptyBody() };
+    if (file.size === 0) return { range: { start: 0, end: 0 }, body: new Blob().stream() };
     if (this.#usesXet(file)) {
       try {
         return await readXet(file, range, {

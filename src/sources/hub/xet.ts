@@ -31,28 +31,23 @@ export async function readXet(
     // aim already reads parts in parallel; the library's parallel reader buffers up to 256 MiB for each.
     parallelDownloads: false,
   });
-  const reader = blob.slice(wanted.start, wanted.end).stream().getReader();
+  const chunks = blob.slice(wanted.start, wanted.end).stream().values();
   const failed = (error: unknown) => {
     const reason = error instanceof Error ? error.message : String(error);
     return new TransientError(`${file.path} cannot be read by XET: ${reason}`, { cause: error });
   };
-  const first = await reader.read().catch((error) => {
+  const first = await chunks.next().catch((error) => {
     throw failed(error);
   });
   if (first.done) throw failed("no data");
-  const body = new ReadableStream<Uint8Array>({
-    start: (controller) => controller.enqueue(first.value),
-    async pull(controller) {
-      try {
-        const { done, value } = await reader.read();
-        if (done) controller.close();
-        else controller.enqueue(value);
-      } catch (error) {
-        access.onBroken(error);
-        controller.error(failed(error));
-      }
-    },
-    cancel: (reason) => reader.cancel(reason),
-  });
-  return { range: wanted, body };
+  const all = async function* () {
+    yield first.value;
+    try {
+      yield* chunks;
+    } catch (error) {
+      access.onBroken(error);
+      throw failed(error);
+    }
+  };
+  return { range: wanted, body: ReadableStream.from(all()) };
 }

@@ -3,7 +3,7 @@ import { log } from "../../log/logger.ts";
 import { pathFilter } from "../filter_paths.ts";
 import type { Archive, ByteRange, Manifest, ManifestFile, RelativePath } from "../manifest.ts";
 import { uriOf } from "../model_ref.ts";
-import { emptyBody, rangeBody, rangeHeader } from "../range_body.ts";
+import { rangeBody, rangeHeader } from "../range_body.ts";
 import { assertSafePath } from "../safe_path.ts";
 import { sortedFiles } from "../sorted_files.ts";
 import type { ManifestOptions, RangeBody, Source } from "../source.ts";
@@ -125,7 +125,7 @@ export class OciSource implements Source {
   }
 
   async read(file: ManifestFile, range: ByteRange | null, signal: AbortSignal): Promise<RangeBody> {
-    if (file.size === 0) return { range: { start: 0, end: 0 }, body: emptyBody() };
+    if (file.size === 0) return { range: { start: 0, end: 0 }, body: new Blob().stream() };
     const headers = { ...rangeHeader(range), "accept-encoding": "identity" };
     const { response, registry } = await this.#ask(`blobs/sha256:${file.etag}`, { headers, signal }, file);
     if (response.status === 404) this.#missing = file;

@@ -2,8 +2,8 @@ import { AimError } from "../../errors/aim_error.ts";
 import { log } from "../../log/logger.ts";
 import { pathFilter } from "../filter_paths.ts";
 import type { ByteRange, Manifest, ManifestFile } from "../manifest.ts";
-import { type ModelRef, uriOf } from "../model_ref.ts";
-import { emptyBody, plainEtag, rangeBody, rangeHeader } from "../range_body.ts";
+import { type S3Ref, uriOf } from "../model_ref.ts";
+import { plainEtag, rangeBody, rangeHeader } from "../range_body.ts";
 import { assertSafePath } from "../safe_path.ts";
 import { sortedFiles } from "../sorted_files.ts";
 import { type ManifestOptions, type RangeBody, type Source, SourceChangedError } from "../source.ts";
@@ -30,7 +30,7 @@ export class S3Source implements Source {
   #takesIfMatch = true;
 
   /** @throws {AimError} `usage` or `unauthorized`, as {@linkcode s3Settings}. */
-  constructor(ref: Extract<ModelRef, { kind: "s3" }>, options: SourceOptions) {
+  constructor(ref: S3Ref, options: SourceOptions) {
     const settings = s3Settings(options.env);
     this.uri = uriOf(ref);
     this.#prefix = ref.prefix;
@@ -80,7 +80,7 @@ export class S3Source implements Source {
   }
 
   async read(file: ManifestFile, range: ByteRange | null, signal: AbortSignal): Promise<RangeBody> {
-    if (file.size === 0) return { range: { start: 0, end: 0 }, body: emptyBody() };
+    if (file.size === 0) return { range: { start: 0, end: 0 }, body: new Blob().stream() };
     const known = this.#known.get(file.path);
     if (known === undefined) throw new Error(`${this.uri}: ${file.path} is not in its manifest`);
     const response = await this.#get(file, known, range, signal);
