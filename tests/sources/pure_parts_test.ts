@@ -53,7 +53,12 @@ Deno.test("globs match as Python's fnmatch does, over the whole path", () => {
 Deno.test("without globs every file is selected, and exclude wins over include", () => {
   assert(pathFilter([], [])("x"));
   // Files of git, aim and Python's client are not part of a model.
-  const bookkeeping = [".git/config", "a/.GIT/hooks/pre-commit", ".aim/manifest.json", ".cache/huggingface/x"];
+  const bookkeeping = [
+    ".git/config",
+    "a/.GIT/hooks/pre-commit",
+    ".aim/manifest.json",
+    ".cache/huggingface/x",
+  ];
   assertEquals(bookkeeping.filter(pathFilter([], [])), []);
   assertEquals([".gitattributes", "a.git/x", ".cache/x"].filter(pathFilter([], [])).length, 3);
   const wanted = pathFilter(["*.safetensors", "*.json"], ["original/*"]);
