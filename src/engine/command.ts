@@ -3,23 +3,20 @@ import type { ConfigMap } from "../values/value.ts";
 import { renderArgs, renderPairs } from "./engine_args.ts";
 import type { Engine } from "./engines.ts";
 
-/** What a command line is made of. */
-export interface CommandParts {
-  readonly engine: Pick<Engine, "launch" | "modelArgument" | "form">;
-  /** How the first word of the launch is called: `python`, `python3`, or a path. */
-  readonly program: string;
-  /** What the engine's model argument gets: a path, or `org/model`. */
-  readonly model: string;
-  /** Merged and fitted. */
-  readonly args: ConfigMap;
-}
-
 /**
  * The engine's command line.
  *
+ * @param program How the first word of the launch is called: `python`, `python3`, or a path.
+ * @param model What the engine's model argument gets: a path, or `org/model`.
+ * @param args Merged and fitted.
  * @throws {AimError} `usage` if a word contains NUL, which no command line can.
  */
-export function buildCommand({ engine, program, model, args }: CommandParts): string[] {
+export function buildCommand(
+  engine: Pick<Engine, "launch" | "modelArgument" | "form">,
+  program: string,
+  model: string,
+  args: ConfigMap,
+): string[] {
   const argv = [
     program,
     ...engine.launch.slice(1),

@@ -5,13 +5,6 @@ import { namesIn } from "./module_path.ts";
 /** Where images keep kernels that were compiled ahead, one folder per architecture (AMD's base images). */
 const PREBUILT = "/workspace/aiter-jit-prebuilt";
 
-/** What was copied. */
-export interface CopiedKernels {
-  readonly files: number;
-  /** Why some could not be copied; the engine then compiles them itself. */
-  readonly warning: string | null;
-}
-
 /**
  * Copies a GPU's prebuilt AITER kernels into the installed `aiter` package, those that it does not have.
  * Never throws.
@@ -20,13 +13,14 @@ export interface CopiedKernels {
  *
  * @param program The engine's program, whose Python has the package.
  * @param prebuilt Folder of prebuilt kernels.
+ * @returns How many were copied, and why others could not be; the engine then compiles them itself.
  */
 export async function copyAiterKernels(
   gpuModel: string,
   program: string,
   env: Readonly<Record<string, string | undefined>>,
   prebuilt: string = PREBUILT,
-): Promise<CopiedKernels> {
+): Promise<{ files: number; warning: string | null }> {
   const architecture = architectureOf(gpuModel);
   const kernels = architecture === null ? [] : kernelsIn(`${prebuilt}/${architecture}`);
   if (kernels.length === 0) return { files: 0, warning: null };

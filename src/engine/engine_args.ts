@@ -30,19 +30,13 @@ export interface SystemArgs {
   readonly models: readonly string[];
 }
 
-/** Merged arguments, by canonical names. */
-export interface MergedArgs {
-  readonly args: ConfigMap;
-  /** One line each. */
-  readonly warnings: readonly string[];
-}
-
 /**
  * The engine's arguments: those of each source override those of the sources before it, aim's own override
  * all. As in a Python dict, an argument that is replaced keeps its place and a new one goes to the end. `_`
  * and `-`, capitals and small letters, a short name and its long one are one name. Served names of a source
  * are added to aim's.
  *
+ * @returns Arguments by canonical names, and warnings of one line each.
  * @param longName The long name of a short one (`tp`); `null` for any other.
  * @throws {AimError} `usage` if the user names the model, or a profile names another one.
  */
@@ -50,7 +44,7 @@ export function mergeEngineArgs(
   sources: readonly ArgumentSource[],
   system: SystemArgs,
   longName: (name: string) => string | null = () => null,
-): MergedArgs {
+): { args: ConfigMap; warnings: string[] } {
   const merged = new Map<string, ConfigValue>();
   const warnings: string[] = [];
   const served = [...system.servedModelNames];

@@ -9,7 +9,6 @@ import { renamedOption } from "./renamed_options.ts";
 /** Arguments that a version of the engine takes, and what was done to make them so. */
 export interface FittedOptions {
   readonly args: Map<string, ConfigValue>;
-  /** One line each. */
   readonly warnings: string[];
   /** What no version takes, or the installed one refuses. */
   readonly faults: OptionFault[];

@@ -9,7 +9,6 @@ import { fitOptions, type OptionFault } from "./fit_options.ts";
 export interface FittedToVllm {
   readonly args: ConfigMap;
   readonly variables: ReadonlyMap<string, string>;
-  /** One line each. */
   readonly warnings: readonly string[];
   readonly faults: readonly OptionFault[];
 }

@@ -1,21 +1,16 @@
 import type { ConfigMap } from "../values/value.ts";
 import { optionWords } from "./engine_args.ts";
 
-/** GPUs that an engine uses on this machine. */
-export interface ParallelSize {
-  readonly gpus: number;
-  /** The sizes that it follows from, as `tensor-parallel-size 4 × data-parallel-size 2`. */
-  readonly sizes: string;
-}
-
 const FACTORS = ["tensor-parallel-size", "pipeline-parallel-size", "prefill-context-parallel-size"] as const;
 
 /**
  * Counts the GPUs that merged arguments make vLLM use here: tensor, pipeline and context sizes, times the
  * replicas on this machine. `null` if no size is given, if one is not a number, or if several machines
  * take part.
+ *
+ * @returns Also the sizes that it follows from, as `tensor-parallel-size 4 x data-parallel-size 2`.
  */
-export function parallelSize(args: ConfigMap): ParallelSize | null {
+export function parallelSize(args: ConfigMap): { gpus: number; sizes: string } | null {
   if (
     number(args, "nnodes") !== null ||
     optionWords(args.get("distributed-executor-backend") ?? null)[0] === "ray"

@@ -1,21 +1,15 @@
-/** What is changed in the engine's environment. */
-export interface VisibleDevices {
-  readonly env: Readonly<Record<string, string>>;
-  /** One line each. */
-  readonly warnings: readonly string[];
-}
-
 /**
  * Makes `HIP_VISIBLE_DEVICES` and `CUDA_VISIBLE_DEVICES` agree, or vLLM's ROCm module refuses to load. HIP
  * goes by the first if both are set, so it counts. An empty one means unset to both, and stays as it is.
  *
  * @param env The engine's environment so far.
+ * @returns What to change in it.
  * @param chosen The GPUs that aim chose; `null`: all that it may see.
  */
 export function visibleDevices(
   env: Readonly<Record<string, string | undefined>>,
   chosen: string | null,
-): VisibleDevices {
+): { env: Record<string, string>; warnings: string[] } {
   const { HIP_VISIBLE_DEVICES: hip, CUDA_VISIBLE_DEVICES: cuda } = env;
   if (chosen !== null) {
     const env = { HIP_VISIBLE_DEVICES: chosen, ...(cuda ? { CUDA_VISIBLE_DEVICES: chosen } : {}) };

@@ -31,6 +31,16 @@ export interface ModelShape {
 
 type Json = Readonly<Record<string, unknown>>;
 
+/** What model families call the same number. */
+const LAYERS = ["num_hidden_layers", "n_layers", "n_layer", "num_layers"];
+const HEADS = ["num_attention_heads", "n_heads", "n_head", "num_heads"];
+const KV_HEADS = ["num_key_value_heads", "n_kv_heads", "num_kv_heads", "multi_query_group_num"];
+const HIDDEN = ["hidden_size", "dim", "n_embd", "d_model"];
+const LENGTH = ["max_position_embeddings", "max_seq_len", "seq_length", "n_positions", "model_max_length"];
+const DTYPE = ["torch_dtype", "dtype"];
+/** Where multimodal models keep the language model's part. */
+const LANGUAGE = ["text_config", "language_config", "llm_config", "thinker_config", "language_model"];
+
 /**
  * Reads the shape from `config.json`, or Mistral's `params.json`. Multimodal models keep the language model's
  * in a part of its own. Returns `null` if it says too little.
@@ -41,11 +51,11 @@ export function modelShape(value: unknown): ModelShape | null {
   const whole = objectOf(value);
   if (whole === null) return null;
   const config = languagePart(whole);
-  const layers = numberOf(config, "num_hidden_layers", "n_layers", "n_layer", "num_layers");
-  const heads = numberOf(config, "num_attention_heads", "n_heads", "n_head", "num_heads");
+  const layers = numberOf(config, ...LAYERS);
+  const heads = numberOf(config, ...HEADS);
   const attention = attentionOf(config, heads);
   if (layers === null || attention === null) return null;
-  const dtype = textOf(config, "torch_dtype", "dtype") ?? textOf(whole, "torch_dtype", "dtype");
+  const dtype = textOf(config, ...DTYPE) ?? textOf(whole, ...DTYPE);
   return {
     groups: groupsOf(config, layers),
     attention,
@@ -67,12 +77,9 @@ export const DTYPE_BYTES: Readonly<Record<string, number>> = {
 };
 
 function languagePart(config: Json): Json {
-  if (numberOf(config, "num_hidden_layers", "n_layers", "n_layer", "num_layers") !== null) return config;
-  for (const name of ["text_config", "language_config", "llm_config", "thinker_config", "language_model"]) {
-    const part = objectOf(config[name]);
-    if (part !== null) return languagePart(part);
-  }
-  return config;
+  if (numberOf(config, ...LAYERS) !== null) return config;
+  const part = LANGUAGE.map((name) => objectOf(config[name])).find((one) => one !== null);
+  return part === undefined ? config : languagePart(part);
 }
 
 function attentionOf(config: Json, heads: number | null): ModelShape["attention"] | null {
@@ -81,12 +88,10 @@ function attentionOf(config: Json, heads: number | null): ModelShape["attention"
   if (latent !== null) {
     return { kind: "latent", values: latent + (numberOf(config, "qk_rope_head_dim") ?? 0) };
   }
-  const hidden = numberOf(config, "hidden_size", "dim", "n_embd", "d_model");
+  const hidden = numberOf(config, ...HIDDEN);
   const headDim = numberOf(config, "head_dim", "kv_channels") ??
     (hidden === null || heads === null ? null : hidden / heads);
-  const kvHeads =
-    numberOf(config, "num_key_value_heads", "n_kv_heads", "num_kv_heads", "multi_query_group_num") ??
-      (config.multi_query === true ? 1 : heads);
+  const kvHeads = numberOf(config, ...KV_HEADS) ?? (config.multi_query === true ? 1 : heads);
   if (kvHeads === null || headDim === null) return null;
   return { kind: "heads", kvHeads, valuesPerHead: 2 * headDim };
 }
@@ -129,14 +134,7 @@ const SLIDING_PATTERNS: Readonly<Record<string, number>> = {
 };
 
 function maxTokensOf(config: Json): number | null {
-  const own = numberOf(
-    config,
-    "max_position_embeddings",
-    "max_seq_len",
-    "seq_length",
-    "n_positions",
-    "model_max_length",
-  );
+  const own = numberOf(config, ...LENGTH);
   const scaling = objectOf(config.rope_scaling);
   const kind = scaling === null ? null : textOf(scaling, "rope_type", "type");
   const factor = scaling === null ? null : numberOf(scaling, "factor");
@@ -151,17 +149,13 @@ function objectOf(value: unknown): Json | null {
 }
 
 function numberOf(config: Json, ...names: readonly string[]): number | null {
-  for (const name of names) {
-    const value = config[name];
-    if (typeof value === "number" && Number.isFinite(value) && value > 0) return value;
-  }
-  return null;
+  return names.map((name) => config[name]).find(isPositive) ?? null;
+}
+
+function isPositive(value: unknown): value is number {
+  return typeof value === "number" && Number.isFinite(value) && value > 0;
 }
 
 function textOf(config: Json, ...names: readonly string[]): string | null {
-  for (const name of names) {
-    const value = config[name];
-    if (typeof value === "string") return value;
-  }
-  return null;
+  return names.map((name) => config[name]).find((value) => typeof value === "string") ?? null;
 }

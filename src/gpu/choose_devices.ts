@@ -1,24 +1,18 @@
 import { isBusy, loadOf } from "./take_inventory.ts";
 import type { Gpu, GpuInventory } from "./types.ts";
 
-/** GPUs for the engine. */
-export interface DeviceChoice {
-  /**
-   * For `HIP_VISIBLE_DEVICES`: indices as HIP counts before it; `null` if the engine may see what aim
-   * sees.
-   */
-  readonly hipVisibleDevices: string | null;
-  /** One line each. */
-  readonly warnings: readonly string[];
-}
-
 /**
  * Chooses the GPUs that the engine gets: if more of the model that counts are visible than are needed (or
  * others beside them), idle ones, in the order of HIP.
  *
  * @param needed How many the profile uses.
+ * @returns For `HIP_VISIBLE_DEVICES`: indices as HIP counts before it; `null` if the engine may see what aim
+ *   sees.
  */
-export function chooseDevices(inventory: GpuInventory, needed: number): DeviceChoice {
+export function chooseDevices(
+  inventory: GpuInventory,
+  needed: number,
+): { hipVisibleDevices: string | null; warnings: string[] } {
   const visible = inventory.gpus.filter((gpu) => gpu.visible);
   const usable = visible.filter((gpu) =>
     gpu.model === inventory.model && (gpu.partition !== null) === inventory.partitioned &&

@@ -43,11 +43,9 @@ export async function detectAccelerators(options: DetectOptions): Promise<GpuInv
   const { model = null, family = null, count = null } = options;
   const type = model === null ? options.type : typeOfAccelerator(model);
   if (type === "gpu" && model === null) return await detectGpus(options);
-  const cpu = type === "gpu" ? null : detectCpu(
-    kernelFiles(),
-    { sys: options.sysRoot, proc: options.procRoot },
-    family !== null && family !== "epyc",
-  );
+  const cpu = type === "gpu"
+    ? null
+    : detectCpu(kernelFiles(), options.sysRoot, options.procRoot, ![null, "epyc"].includes(family));
   return {
     type,
     source: model === null ? "cpuinfo" : "override",

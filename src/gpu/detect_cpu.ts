@@ -2,14 +2,6 @@ import type { KernelFiles } from "../os/kernel_files.ts";
 import { epycOf, GENERIC_CPU } from "./accelerators.ts";
 import type { Cpu } from "./types.ts";
 
-/** Where to look. */
-export interface CpuRoots {
-  /** `/sys`. */
-  readonly sys: string;
-  /** `/proc`. */
-  readonly proc: string;
-}
-
 /**
  * The processor, and how many of its cores this container may use: of the quota of its control group (rounded
  * down, at least 1) and the cores that its control group and affinity allow, the smaller. Never throws.
@@ -17,9 +9,11 @@ export interface CpuRoots {
  * Sources: the kernel's `Documentation/admin-guide/cgroup-v2.rst` and `cgroup-v1/cpusets.rst`,
  * `cputopology.rst`, proc(5).
  *
+ * @param sys `/sys`.
+ * @param proc `/proc`.
  * @param anyChip `true`: also an EPYC counts as a processor of no particular kind.
  */
-export function detectCpu(files: KernelFiles, { sys, proc }: CpuRoots, anyChip: boolean): Cpu {
+export function detectCpu(files: KernelFiles, sys: string, proc: string, anyChip: boolean): Cpu {
   const read = (path: string): string | null => {
     const text = files.text(path);
     return text.kind === "ok" && text.value.trim() !== "" ? text.value.trim() : null;
@@ -34,19 +28,14 @@ export function detectCpu(files: KernelFiles, { sys, proc }: CpuRoots, anyChip: 
   // Limits of the process's own control group, and of the root, which is its own group inside a container.
   const groups = ["", ...groupsIn(read(`${proc}/self/cgroup`) ?? "")];
   const first = (names: readonly string[]) =>
-    groups.toReversed().flatMap((group) =>
-      names.map((name) => read(`${sys}/fs/cgroup${name.replace("*", group)}`))
-    )
-      .find((text) => text !== null) ?? null;
+    groups.toReversed().values().flatMap((group) => names.map((name) => name.replace("*", group)))
+      .map((path) => read(`${sys}/fs/cgroup${path}`)).find((text) => text !== null) ?? null;
   const cpuset = first(["*/cpuset.cpus.effective", "*/cpuset.cpus", "/cpuset*/cpuset.cpus"]);
-  const quotas = groups.flatMap((group) => [
-    quotaOf(read(`${sys}/fs/cgroup${group}/cpu.max`)),
-    quotaOf(
-      `${read(`${sys}/fs/cgroup/cpu${group}/cpu.cfs_quota_us`) ?? "max"} ${
-        read(`${sys}/fs/cgroup/cpu${group}/cpu.cfs_period_us`) ?? ""
-      }`,
-    ),
-  ]).filter((quota) => quota !== null);
+  const quotas = groups.flatMap((group) => {
+    const v1 = `${sys}/fs/cgroup/cpu${group}`;
+    const [quota, period] = [read(`${v1}/cpu.cfs_quota_us`), read(`${v1}/cpu.cfs_period_us`)];
+    return [quotaOf(read(`${sys}/fs/cgroup${group}/cpu.max`)), quotaOf(`${quota} ${period}`)];
+  }).filter((quota) => quota !== null);
   const allowed = /^Cpus_allowed_list:\s*(\S+)/m.exec(read(`${proc}/self/status`) ?? "")?.[1] ?? null;
   const cores = Math.min(...quotas, listedIn(cpuset) ?? Infinity, listedIn(allowed) ?? Infinity, nodeCores);
   return {

@@ -3,20 +3,14 @@ import type { ConfigValue } from "../values/value.ts";
 import type { Profile } from "./types.ts";
 
 /**
- * A profile with the thread variables that fit the cores at hand, and what an operator should know of the
- * change.
- */
-export interface ThreadedProfile {
-  readonly profile: Profile;
-  /** One line; `null` if the profile asks for no more than there is. */
-  readonly warning: string | null;
-}
-
-/**
  * Fits a processor's profile to the cores that the container may use: no more threads than those, bound to
- * them by vLLM itself (`auto`), or to the container's set of cores if the profile binds them by number.
+ * them by vLLM itself (`auto`), or to the container's set of cores if the profile binds them by number. Warns
+ * if the profile asks for more.
  */
-export function withCpuThreads(profile: Profile, cpu: Cpu | null): ThreadedProfile {
+export function withCpuThreads(
+  profile: Profile,
+  cpu: Cpu | null,
+): { profile: Profile; warning: string | null } {
   if (profile.metadata.acceleratorType !== "cpu" || cpu === null) return { profile, warning: null };
   const wanted = /^[1-9]\d*$/.test(profile.envVars.get(THREADS) ?? "")
     ? Number(profile.envVars.get(THREADS))

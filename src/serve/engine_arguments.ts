@@ -10,14 +10,6 @@ import type { ConfigMap } from "../values/value.ts";
 import type { ProfileChoice } from "./select_profile_for.ts";
 import type { ServingEngine } from "./serving_engine.ts";
 
-/** Arguments and variables for the engine. */
-export interface EngineArguments {
-  readonly args: ConfigMap;
-  readonly env: Readonly<Record<string, string>>;
-  /** One line each. */
-  readonly warnings: readonly string[];
-}
-
 /**
  * Merges the profile's arguments, the user's and aim's own, once, and fits them and the profile's variables
  * to the engine's version.
@@ -31,7 +23,7 @@ export function engineArguments(given: {
   readonly engineWords: readonly string[];
   readonly adapters: AdapterPlan;
   readonly choice: ProfileChoice;
-}): EngineArguments {
+}): { args: ConfigMap; env: Record<string, string>; warnings: readonly string[] } {
   const { config, engine, engineWords, adapters, choice: { profile, model, profileSet } } = given;
   const sources: ArgumentSource[] = [
     { kind: "profile", name: `profile ${profile.id}`, args: profile.engineArgs },

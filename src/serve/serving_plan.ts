@@ -138,7 +138,7 @@ export function planServing(
   const env = { ...choice.env, ...given.env };
   const program = engine.program?.name ??
     (engine.launch[0] === "python" ? "python3" : engine.launch[0] ?? "");
-  const commandOf = (shown: ConfigMap) => buildCommand({ engine, program, model: given.model, args: shown });
+  const commandOf = (shown: ConfigMap) => buildCommand(engine, program, given.model, shown);
   const hidden = hideSecrets(args, env);
   const shown = {
     profile: { ...choice.profile, content: hideSecrets(choice.profile.content, {}).args },
