@@ -49,8 +49,9 @@ export class FileAddresses {
     if (known !== undefined) {
       const answer = await this.#askAt(known, file, headers, send);
       const { response: { ok, status } } = answer;
-      if (!ok) this.#found.delete(first.href);
+      // A passing error says nothing against the address.
       if (ok || status === 416 || isTransientStatus(status)) return answer;
+      this.#found.delete(first.href);
       await discard(answer.response);
     }
     const answer = await this.#askAt(first, file, headers, send);

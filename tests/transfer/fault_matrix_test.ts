@@ -64,6 +64,8 @@ async function withBench(
   from: SourceName,
   layout: LayoutName,
   run: (bench: Bench) => Promise<void>,
+  /** Requests that a registry's token is good for. */
+  usesOfToken = 100,
 ): Promise<void> {
   const directory = await Deno.makeTempDir();
   const clock = fastClock(50);
@@ -71,7 +73,7 @@ async function withBench(
   const hub = from === "hub" ? await startHub({ repos: [{ id: "org/tiny", files: MODEL }], faults }) : null;
   const s3 = from === "S3" ? await startS3({ buckets: { models: s3Objects() }, faults }) : null;
   const isOci = from === "registry" || from === "archives";
-  const oci = isOci ? await startOci({ ...ociArtifact(from, MODEL), faults, usesOfToken: 8 }) : null;
+  const oci = isOci ? await startOci({ ...ociArtifact(from, MODEL), faults, usesOfToken }) : null;
   const server = hub ?? s3 ?? oci;
   if (server === null) throw new Error("no server");
   const proxy = await startFaultProxy(hub?.cdnUrl ?? oci?.cdnUrl ?? s3?.url ?? "");
@@ -365,7 +367,7 @@ for (const from of ["registry", "archives"] as const) {
       await bench.download();
       assertModel(bench.published());
       assert((bench.oci?.tokens ?? 0) > 1);
-    });
+    }, 8);
   });
 
   Deno.test(`a blob that is missing, ${from}: the error is not-found, and no more than is right is published`, async () => {

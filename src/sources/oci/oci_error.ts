@@ -18,10 +18,11 @@ export async function ociError(
   path: string | null,
 ): Promise<AimError | TransientError | SourceChangedError> {
   const { status, headers } = response;
+  const answering = URL.parse(response.url)?.host ?? host;
   // A signed address at another origin has expired: the registry will give a new one.
-  const isElsewhere = path !== null && response.url !== "" && URL.parse(response.url)?.host !== host;
-  if (isTransientStatus(status) || (isElsewhere && (status === 401 || status === 403))) {
-    const fault = passingFault(status, host, path, askedWait(headers));
+  const isExpired = path !== null && answering !== host && (status === 401 || status === 403);
+  if (isTransientStatus(status) || isExpired) {
+    const fault = passingFault(status, answering, path, askedWait(headers));
     if (path !== null || fault instanceof AimError) return fault;
     return new AimError("network", fault.message, {
       hint: "retry once the registry recovers",
