@@ -17,7 +17,7 @@ import { type Room, roomFor } from "./room_for.ts";
 /** Explains a plan in words and numbers. */
 export interface Explanation {
   readonly selectedBecause: string;
-  /** The next best profiles, at most two, each with what it lacks. */
+  /** The next best profiles, at most two, each with the reason. */
   readonly runnersUp: readonly { readonly profileId: string; readonly reason: string }[];
   /** Where the model is, or every place where it is missing. */
   readonly found: string;

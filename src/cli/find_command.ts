@@ -17,7 +17,7 @@ const ALONE: ReadonlySet<string> = new Set(["-q", "--quiet", "--json", "-v", "--
 const TAKES_NEXT: ReadonlySet<string> = new Set(
   Object.values<Setting>(SETTINGS)
     .filter((s) => s.flag !== null && s.type.kind !== "boolean")
-    .flatMap((s) => [s.flag, ...s.flagAliases ?? []].map((f) => `--${f}`)),
+    .flatMap((s) => [s.flag, ...s.flagAliases].map((f) => `--${f}`)),
 );
 
 /**

@@ -100,8 +100,8 @@ function json({ colour, width }: Page): Lines {
   });
   const intro =
     "Standard output has only the JSON; logs and progress go to standard error. Sizes are bytes, times " +
-    "milliseconds, dates RFC 3339. schemaVersion changes when a key goes or changes its meaning; keys are added " +
-    "without. The JSON Schemas are in src/cli/schemas/output.schema.json.";
+    "milliseconds, dates RFC 3339. schemaVersion changes when a key is removed or changes its " +
+    "meaning, not when one is added. The JSON Schemas are in src/cli/schemas/output.schema.json.";
   return [...wrap(intro, width), "", ...rows];
 }
 

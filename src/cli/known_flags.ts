@@ -25,7 +25,7 @@ export function specsOf({ model, flags }: Pick<Command, "model" | "flags">): rea
 export function knownFlags(command: Pick<Command, "settings" | "model" | "flags">): Map<string, KnownFlag> {
   const known = new Map<string, KnownFlag>();
   for (const setting of [...command.settings, ...GLOBAL_SETTINGS]) {
-    const { flag: name, flagAliases = [], type, help }: Setting = SETTINGS[setting];
+    const { flag: name, flagAliases, type, help }: Setting = SETTINGS[setting];
     if (name === null) continue;
     const choices = type.kind === "choice" ? { choices: type.choices } : {};
     const flag = {

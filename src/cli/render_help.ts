@@ -95,7 +95,7 @@ function flagRow({ name, short, type, value, choices, default: text, help }: Fla
 
 /** A row of a setting, by its flag or its variable: its help with the other one, choices and default. */
 export function settingRow(name: SettingName, by: "flag" | "variable"): Row {
-  const { env, flag, flagAliases = [], type, value, default: text, help }: Setting = SETTINGS[name];
+  const { env, flag, flagAliases, type, value, default: text, help }: Setting = SETTINGS[name];
   const variables = env.join(", ");
   // A boolean that is true by default can be turned off.
   const bare = text === "true" ? `--[no-]${flag}` : `--${flag}`;

@@ -3,13 +3,13 @@ import type { SettingType } from "./settings.ts";
 import { ACCELERATOR_NAMES, acceleratorName } from "../gpu/accelerators.ts";
 import { nearest } from "./nearest.ts";
 
-/** What parsing must know beside the text. */
+/** Options of {@linkcode parseSetting}. */
 export interface ParseSettingOptions {
   /** How messages name the setting: `AIM_PORT` or `--port`. */
   readonly name: string;
   /** Absolute directory that relative paths start from. */
   readonly cwd: string;
-  /** What a leading `~/` stands for. */
+  /** Replaces a leading `~`. */
   readonly home: string | undefined;
   /** The value must not be shown. */
   readonly secret: boolean;
@@ -18,7 +18,7 @@ export interface ParseSettingOptions {
 /**
  * A setting's text as a value of its type: string, number, boolean or `"auto"`.
  *
- * @throws {AimError} `usage`, with name, value and what is allowed.
+ * @throws {AimError} `usage`, with name, value and allowed values.
  */
 export function parseSetting(
   text: string,
@@ -90,7 +90,7 @@ export function parseSetting(
   }
 }
 
-/** The error for a value that is none of the choices, with the nearest one. */
+/** The error for a value that is not one of the choices, with the nearest one. */
 export function badChoice(name: string, text: string, choices: readonly string[]): AimError {
   const near = nearest(text, choices);
   const allowed = choices.length === 1 ? choices[0] : `one of ${choices.join(", ")}`;
@@ -161,7 +161,7 @@ function withoutEngineSecrets(text: string): string {
   return text.replace(/((?:api[-_]?key|token|secret|password)["']?\s*[:=]\s*)[^,}\s]+/gi, "$1***");
 }
 
-/** Joins and normalises: `.` and empty parts go, `..` takes its parent along, a final `/` goes. */
+/** Joins and normalises: removes `.`, `..` with its parent, empty parts and a final `/`. */
 function absolutePath(text: string, { cwd, home }: ParseSettingOptions): string {
   const expanded = home !== undefined && (text === "~" || text.startsWith("~/"))
     ? home + text.slice(1)

@@ -4,7 +4,7 @@ import type { Config, SettingOrigin, Settings } from "./config.ts";
 import { parseSetting } from "./parse_setting.ts";
 import { type Setting, SETTING_NAMES, type SettingName, SETTINGS } from "./settings.ts";
 
-/** What the configuration is made of. */
+/** The sources of the configuration. */
 export interface ConfigInputs {
   /** Text of the flags that were given. */
   readonly flags: Readonly<Partial<Record<SettingName, string>>>;
@@ -18,9 +18,8 @@ const BY_VARIABLE = new Map<string, SettingName>(
 );
 
 /**
- * Every setting's value: flag over environment over default. An environment variable that is empty counts as
- * unset, since container tools can only set, not unset. Secrets are registered with the log, so that no later
- * message shows them.
+ * Every setting's value. Precedence: flag, environment, default. An empty environment variable counts as unset, since
+ * container tools can only set variables. Secrets are registered with the log, so that no message shows them.
  *
  * @throws {AimError} `usage`, naming the variable or the flag that was used, the value and what is allowed.
  */
@@ -39,8 +38,7 @@ export function resolveConfig({ flags, env, cwd = "/" }: ConfigInputs): Config {
   };
   SETTING_NAMES.forEach(resolve);
   keepEngineSecrets(values.engineArgs);
-  // AIM_DEBUG is the switch for troubleshooting: it wins over a level baked into an image, not over one that
-  // was typed.
+  // AIM_DEBUG is for troubleshooting: it overrides a level that an image sets, but not a flag.
   if (values.debug === true && origins.logLevel !== "flag") values.logLevel = "DEBUG";
   return { ...values as Settings, origins: origins as Record<SettingName, SettingOrigin> };
 }

@@ -1,9 +1,9 @@
 /** How a setting's text becomes a value. */
 export type SettingType =
-  | { readonly kind: "text" }
-  | { readonly kind: "path" }
+  | { readonly kind: "text" | "path" | "boolean" | "json-object" | "url" }
+  /** A GPU or processor as people write it; the value is its name in the table of accelerators. */
+  | { readonly kind: "accelerator" }
   | { readonly kind: "choice"; readonly choices: readonly string[]; readonly ignoreCase?: boolean }
-  | { readonly kind: "boolean" }
   /** A whole number in `[min, max]`, or the word `auto` if that is allowed. */
   | { readonly kind: "integer"; readonly min: number; readonly max: number; readonly auto?: boolean }
   /**
@@ -12,21 +12,17 @@ export type SettingType =
    */
   | { readonly kind: "size"; readonly min: number; readonly max: number; readonly rate?: boolean }
   /** Seconds in, milliseconds out: `120`, `500ms`, `2m`, `1h`. `min` and `max` in seconds. */
-  | { readonly kind: "duration"; readonly min: number; readonly max: number }
-  /** A GPU or processor as people write it; the value is its name in the table of accelerators. */
-  | { readonly kind: "accelerator" }
-  | { readonly kind: "json-object" }
-  | { readonly kind: "url" };
+  | { readonly kind: "duration"; readonly min: number; readonly max: number };
 
-/** One setting: everything that parsing, validation, help and the README say of it comes from here. */
+/** One setting: the source for parsing, validation, help and the README. */
 export interface Setting {
   /** Environment variables in the order they win. */
   readonly env: readonly string[];
-  /** The first of them counts although it is empty: then the others are not read. */
+  /** If the first one is empty, the others are not read. */
   readonly emptyCounts?: boolean;
   /** `--flag` without dashes; `null` if only the environment sets it. */
   readonly flag: string | null;
-  readonly flagAliases?: readonly string[];
+  readonly flagAliases: readonly string[];
   readonly type: SettingType;
   /** Text as a user would write it; a leading `$NAME` stands for that setting's value. `null`: unset. */
   readonly default: string | null;

@@ -42,7 +42,7 @@ export const cacheVerify = command({
     "aim cache verify": "all models",
     "aim cache verify --repair meta-llama/Llama-3.1-8B-Instruct":
       "the same, and download bad and missing files again",
-    "aim cache verify --format json": "for programs; exit code 8 where something is bad",
+    "aim cache verify --format json": "for programs; exit code 8 if something is bad",
   },
   // Bad models are marked.
   permissions: { write: true, net: true },
