@@ -1,4 +1,5 @@
 import { cachePaths, downloadFolder } from "../cache/cache_paths.ts";
+import { diskUse } from "../cache/inspect_disk.ts";
 import { pathOfPlace } from "../cache/path_of_place.ts";
 import type { Config } from "../config/config.ts";
 import { renderBashScript, shellWord } from "../engine/bash_script.ts";
@@ -8,11 +9,18 @@ import { type MemoryFit, memoryFit, unsafeOf } from "../serve/memory_fit.ts";
 import { missingInWords } from "../serve/served_model.ts";
 import type { ModelSize } from "../serve/model_size.ts";
 import type { ServingPlan } from "../serve/serving_plan.ts";
+import { freeBytes } from "../transfer/free_space.ts";
 import { type ConfigValue, numberLiteral } from "../values/value.ts";
 import { jsonValue } from "../values/write_json.ts";
 import { writeYaml } from "../values/write_yaml.ts";
 import { count, formatBytes } from "./format.ts";
-import { type Room, roomFor } from "./room_for.ts";
+
+/** Free space against what a download still has to write, in bytes. */
+interface Room {
+  readonly summary: string;
+  readonly freeBytes: number;
+  readonly neededBytes: number;
+}
 
 /** Explains a plan in words and numbers. */
 export interface Explanation {
@@ -83,6 +91,23 @@ function selection(
       : `fits too, but ranks lower: ${one.reason}`,
   }));
   return { selectedBecause: guessed ? "a guess, since no GPU is known" : because, runnersUp };
+}
+
+/**
+ * Compares free space with a model's size, less what an interrupted download has already written.
+ *
+ * @param folder The model's own, which need not exist yet.
+ * @returns `null` if the file system does not report its free space.
+ */
+async function roomFor(folder: string, modelBytes: number): Promise<Room | null> {
+  const space = await freeBytes(folder);
+  if (space === null) return null;
+  const neededBytes = Math.max(0, modelBytes - (await diskUse(folder)).bytes);
+  const fault = space.free >= neededBytes ? "" : ": too little, the download would end with exit 7";
+  const summary = `${formatBytes(space.free)} free at ${space.at}, ${
+    formatBytes(neededBytes)
+  } to download${fault}`;
+  return { summary, freeBytes: space.free, neededBytes };
 }
 
 /**

@@ -1,16 +1,13 @@
-import { cachePaths, downloadFolder } from "../../cache/cache_paths.ts";
-import { directoryBytes } from "../../cache/files.ts";
-import { pathOfPlace } from "../../cache/path_of_place.ts";
-import type { ModelPlace } from "../../cache/types.ts";
 import type { Config } from "../../config/config.ts";
 import { settingsIn } from "../../config/settings.ts";
 import type { GpuInventory } from "../../gpu/types.ts";
 import { kernelFiles } from "../../os/kernel_files.ts";
-import { filesInCache, filesListed, memoryFit, unsafeOf } from "../../serve/memory_fit.ts";
-import { missingInWords, resolveServing, wantedModel } from "../../serve/served_model.ts";
+import { filesListed } from "../../serve/memory_fit.ts";
+import { modelSize } from "../../serve/model_size.ts";
+import { resolveServing, wantedModel } from "../../serve/served_model.ts";
 import { servingEngine } from "../../serve/serving_engine.ts";
-import { chooseServing, type ServingChoice } from "../../serve/serving_plan.ts";
-import { type Manifest, totalBytes } from "../../sources/manifest.ts";
+import { chooseServing, planServing, type ServingChoice } from "../../serve/serving_plan.ts";
+import { totalBytes } from "../../sources/manifest.ts";
 import { type ModelRef, parseModelRef } from "../../sources/model_ref.ts";
 import { readBuildInfo } from "../build_info.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
@@ -20,9 +17,9 @@ import { checkGpus } from "../doctor/check_gpus.ts";
 import { checkDirectory, checkHost, checkPort } from "../doctor/check_host.ts";
 import { checkNetworkSettings, checkSources } from "../doctor/check_network.ts";
 import { doctorMarkdown, doctorText, stopping } from "../doctor/render_doctor.ts";
+import { explainPlan, type Explanation } from "../dry_run_report.ts";
 import { command, formatFlag } from "../define.ts";
 import { pageOf } from "../render_help.ts";
-import { roomFor } from "../room_for.ts";
 
 export const doctor = command<GpuInventory>({
   usage: "doctor [MODEL]",
@@ -53,8 +50,14 @@ export const doctor = command<GpuInventory>({
       checkCaches(config, ref, needed),
       checkSources({ config, env, ref, needed, signal }),
     ]);
-    const listedBytes = manifest === null ? null : totalBytes(manifest);
-    const cached = place === null || place.kind === "missing" ? null : pathOfPlace(place);
+    const listed = manifest === null ? null : { bytes: totalBytes(manifest), files: filesListed(manifest) };
+    let explained: Explanation | null = null;
+    if (chosen !== null && place !== null) {
+      const plan = planServing(config, chosen, place);
+      const unlisted = { bytes: null, unknownBecause: "its source has not listed it" } as const;
+      const size = place.kind === "missing" ? listed ?? unlisted : await modelSize(config, env, plan, signal);
+      explained = await explainPlan(config, plan, size, gpus);
+    }
     const { available, total } = Deno.systemMemoryInfo();
     const checks: Check[] = [
       checkProgram(),
@@ -65,19 +68,16 @@ export const doctor = command<GpuInventory>({
       await checkProfilePath(config),
       ...directories,
       ...(found !== null && "error" in found ? [checkOf("model", found.error, "failed")] : []),
-      ...(place === null ? [] : [checkPlace(config, place)]),
+      ...(explained === null ? [] : [checkPlace(config, explained)]),
       ...checkHost({
         files: kernelFiles(),
         availableMemory: available,
         totalMemory: total,
         gpuCount: chosen?.profile.metadata.acceleratorCount ?? null,
-        modelBytes: cached === null ? listedBytes : await directoryBytes(cached),
+        modelBytes: explained?.modelBytes ?? listed?.bytes ?? null,
       }),
-      ...(needed && chosen !== null && listedBytes !== null
-        ? await checkRoom(downloadFolder(cachePaths(config), chosen.model), listedBytes)
-        : []),
       ...sources,
-      ...(chosen === null || place === null ? [] : await checkModel(gpus, chosen, place, manifest)),
+      ...(explained === null ? [] : checkModel(explained)),
       ...checkNetworkSettings(env),
     ];
     report(
@@ -121,39 +121,26 @@ async function checkCaches(config: Config, ref: ModelRef | null, needed: boolean
   );
 }
 
-function checkPlace({ offline }: Config, place: ModelPlace): Check {
-  if (place.kind !== "missing") return check("model", "ok", `served from ${pathOfPlace(place)}`);
+function checkPlace({ offline }: Config, { found, download }: Explanation): Check {
+  if (download === null) return check("model", "ok", found);
   const todo = offline
     ? "copy it there: aim download-to-cache on a connected host"
     : "serve will download it first; aim download-to-cache does that in advance";
-  return check("model", offline ? "failed" : "warning", `not in the cache (${missingInWords(place)})`, todo);
+  return check("model", offline ? "failed" : "warning", found, todo);
 }
 
-async function checkRoom(folder: string, modelBytes: number): Promise<Check[]> {
-  const room = await roomFor(folder, modelBytes);
-  if (room === null) return [];
-  if (room.freeBytes >= room.neededBytes) return [check("disk", "ok", room.summary)];
-  return [check("disk", "failed", room.summary, "use a larger volume, or free space with aim cache prune")];
-}
-
-/** Whether the model can run its publisher's code, and fits the memory of the GPUs: warnings, since vLLM decides. */
-async function checkModel(
-  gpus: GpuInventory,
-  { args }: ServingChoice,
-  place: ModelPlace,
-  manifest: Manifest | null,
-): Promise<Check[]> {
-  const files = await filesInCache(place) ?? (manifest === null ? null : filesListed(manifest));
-  if (files === null) return [];
-  const [unsafe, fit] = [unsafeOf(files), memoryFit(gpus, args, files)];
+/** Room for the download; code of the model's publisher and the memory of the GPUs are warnings, since vLLM decides. */
+function checkModel({ disk, unsafe, memory }: Explanation): Check[] {
+  const larger = "use a larger volume, or free space with aim cache prune";
   const trust = "use a safetensors model without custom code; AIM_REFUSE_UNSAFE=true refuses others";
   const more = "use more GPUs, a quantised model, or a smaller max-model-len";
   return [
+    ...(disk === null ? [] : [
+      check("disk", disk.freeBytes >= disk.neededBytes ? "ok" : "failed", disk.summary, larger),
+    ]),
     ...(unsafe === null ? [] : [check("trust", "warning", unsafe, trust)]),
-    ...(fit === null ? [] : [
-      fit.state === "fits"
-        ? check("memory", "ok", fit.summary)
-        : check("memory", "warning", fit.summary, more),
+    ...(memory === null ? [] : [
+      check("memory", memory.state === "fits" ? "ok" : "warning", memory.summary, more),
     ]),
   ];
 }

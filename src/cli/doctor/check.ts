@@ -11,12 +11,12 @@ export interface Check {
   readonly name: string;
   readonly state: CheckState;
   readonly found: string;
-  /** What to do about it. */
+  /** What to do about it, unless it is ok. */
   readonly todo?: string;
 }
 
 export function check(name: string, state: CheckState, found: string, todo?: string): Check {
-  return { name, state, found, ...(todo !== undefined && { todo }) };
+  return { name, state, found, ...(todo !== undefined && state !== "ok" && { todo }) };
 }
 
 /** A check that failed with an error. */
