@@ -33,16 +33,11 @@ const COLUMNS: readonly Column<Gpu>[] = [
   { title: "ID", text: (gpu) => gpu.deviceId ?? "-", expendable: 5 },
   { title: "PCI", text: (gpu) => gpu.pciAddress ?? "-", expendable: 4 },
   { title: "RENDER NODE", text: (gpu) => gpu.renderNode ?? "-", expendable: 3 },
-  { title: "VRAM", text: (gpu) => gpu.vramTotal === null ? "-" : formatBytes(gpu.vramTotal), right: true },
-  {
-    title: "USED",
-    text: (gpu) => gpu.vramUsed === null ? "-" : formatBytes(gpu.vramUsed),
-    expendable: 1,
-    right: true,
-  },
+  { title: "VRAM", text: (gpu) => orDash(gpu.vramTotal, formatBytes), right: true },
+  { title: "USED", text: (gpu) => orDash(gpu.vramUsed, formatBytes), expendable: 1, right: true },
   {
     title: "BUSY",
-    text: (gpu) => gpu.busyPercent === null ? "-" : `${gpu.busyPercent} %`,
+    text: (gpu) => orDash(gpu.busyPercent, (busy) => `${busy} %`),
     expendable: 2,
     right: true,
   },
@@ -52,9 +47,11 @@ const COLUMNS: readonly Column<Gpu>[] = [
 ];
 
 function partitionOf({ partition }: Gpu): string {
-  return partition === null
-    ? "-"
-    : `${partition.compute}/${partition.memory} ${partition.index + 1} of ${partition.count}`;
+  return orDash(partition, (one) => `${one.compute}/${one.memory} ${one.index + 1} of ${one.count}`);
+}
+
+function orDash<T>(value: T | null, show: (value: T) => string): string {
+  return value === null ? "-" : show(value);
 }
 
 /** The GPUs that this container cannot use: one line for each reason, such as `GPUs 1-7: ...`. */

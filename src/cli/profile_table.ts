@@ -19,12 +19,7 @@ const COLUMNS: readonly Column<ProfileRow>[] = [
   { title: "", text: (row) => (row.selected ? "*" : " ") },
   { title: "PROFILE", text: ({ profile }) => profile.id, atLast: 22 },
   { title: "ACCELERATOR", text: ({ profile }) => profile.metadata.acceleratorModel, expendable: 3 },
-  {
-    title: "TP",
-    text: ({ profile }) => String(profile.metadata.acceleratorCount),
-    expendable: 3,
-    right: true,
-  },
+  { title: "TP", text: (row) => String(row.profile.metadata.acceleratorCount), expendable: 3, right: true },
   { title: "PRECISION", text: ({ profile }) => profile.metadata.precision, expendable: 4 },
   { title: "METRIC", text: ({ profile }) => profile.metadata.metric, expendable: 5 },
   { title: "TYPE", text: ({ profile }) => profile.metadata.type, expendable: 2 },
@@ -37,11 +32,7 @@ const COLUMNS: readonly Column<ProfileRow>[] = [
   { title: "AUTO", text: (row) => (isManual(row) ? "no" : "yes"), expendable: 1 },
 ];
 const STATE: Column<ProfileRow> = { title: "STATE", text: stateInWords, atLast: 12 };
-const MEMORY: Column<ProfileRow> = {
-  title: "MEMORY",
-  text: ({ memory }) => memory === null ? "" : needInWords(memory),
-  expendable: 5,
-};
+const MEMORY: Column<ProfileRow> = { title: "MEMORY", text: needInWords, expendable: 5 };
 const REASON: Column<ProfileRow> = {
   title: "REASON",
   text: ({ judged }) => judged?.reason ?? "",
@@ -79,9 +70,10 @@ export function stateInWords({ judged, memory }: ProfileRow): string {
 }
 
 /** `133 of 173 GiB`: the memory that a GPU needs, of the memory that vLLM may use. */
-function needInWords({ weightBytes, kvBytes, usableBytes }: MemoryFit): string {
+function needInWords({ memory }: ProfileRow): string {
+  if (memory === null) return "";
   const gib = (bytes: number) => Math.round(bytes / 2 ** 30);
-  return `${gib(weightBytes + (kvBytes ?? 0))} of ${gib(usableBytes)} GiB`;
+  return `${gib(memory.weightBytes + (memory.kvBytes ?? 0))} of ${gib(memory.usableBytes)} GiB`;
 }
 
 /** True if it is never selected automatically. */

@@ -140,6 +140,11 @@ export function parseDuration(text: string): number | null {
   return number === undefined || ms === undefined ? null : Math.round(Number(number) * ms);
 }
 
+/** Milliseconds of `90m`, `12h`, `30d` or `2w`; `null` for other texts. */
+export function parseAge(text: string): number | null {
+  return /\d[mhdw]$/.test(text) ? parseDuration(text) : null;
+}
+
 function formatSize(bytes: number): string {
   const power = Math.min(5, Math.floor(Math.log2(bytes) / 10));
   return power === 0 ? `${bytes}` : `${bytes / 1024 ** power}${" KMGTP"[power]}iB`;

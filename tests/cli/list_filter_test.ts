@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import type { ListedFolder, ListedModel } from "../../src/cache/list_models.ts";
-import { parseAge, parseFilter, sortFolders } from "../../src/cli/list_filter.ts";
+import { parseFilter, sortFolders } from "../../src/cli/commands/cache_list.ts";
+import { parseAge } from "../../src/config/parse_setting.ts";
 import { serverOf } from "../../src/cli/commands/cache_prune.ts";
 import { AimError } from "../../src/errors/aim_error.ts";
 

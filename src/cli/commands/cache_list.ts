@@ -1,14 +1,18 @@
 import { cachePaths } from "../../cache/cache_paths.ts";
 import type { ListedFolder, ListedModel } from "../../cache/list_models.ts";
 import { isPinned } from "../../cache/pinned.ts";
+import { usedAt } from "../../cache/plan_eviction.ts";
+import { parseAge, parseSize } from "../../config/parse_setting.ts";
+import { AimError } from "../../errors/aim_error.ts";
 import { nodeModule } from "../../os/node_module.ts";
 import { choiceFlag, command, flag, formatFlag, listed } from "../define.ts";
 import { count, formatBytes } from "../format.ts";
-import { parseFilter, SORT_KEYS, sortFolders } from "../list_filter.ts";
 import { LAYOUT_FLAG, pickModels } from "../pick_models.ts";
 import { wrap } from "../render_help.ts";
 import { type Page, style } from "../style.ts";
 import { type Column, table } from "../table.ts";
+
+const SORT_KEYS = ["name", "size", "used"] as const;
 
 export const cacheList = command({
   usage: "cache list [MODEL...]",
@@ -47,6 +51,48 @@ export const cacheList = command({
     );
   },
 });
+
+type Test = (folder: ListedFolder, now: number) => boolean;
+
+const COMPARE: Readonly<Record<string, (a: number, b: number) => boolean>> = {
+  ">": (a, b) => a > b,
+  ">=": (a, b) => a >= b,
+  "<": (a, b) => a < b,
+  "<=": (a, b) => a <= b,
+  "=": (a, b) => a === b,
+};
+
+/**
+ * Parses a condition: `size>10GiB`, `used>30d` (unused for longer), `name=org/*`, `state=partial`, `layout=hub`.
+ *
+ * @throws {AimError} `usage`.
+ */
+export function parseFilter(text: string): Test {
+  const match = /^\s*(size|used|name|state|layout)\s*([<>]=?|=)\s*(\S.*?)\s*$/.exec(text);
+  const [, key, operator = "", value = ""] = match ?? [];
+  const compare = COMPARE[operator];
+  const limit = key === "size" ? parseSize(value) : key === "used" ? parseAge(value) : null;
+  if (compare !== undefined && limit !== null) {
+    if (key === "size") return ({ diskBytes }) => compare(diskBytes, limit);
+    return (folder, now) => compare(now - (usedAt(folder) ?? 0), limit);
+  }
+  if (operator === "=" && key === "name") {
+    const pattern = new RegExp(`^${value.split("*").map(RegExp.escape).join(".*")}$`, "i");
+    return ({ name }) => pattern.test(name);
+  }
+  if (operator === "=" && key === "layout") return ({ layout }) => layout === value;
+  if (operator === "=" && key === "state") return ({ models }) => models.some(({ state }) => state === value);
+  throw new AimError("usage", `--filter is ${JSON.stringify(text)}`, {
+    hint: "use size>10GiB, used>30d, name=org/*, state=complete or layout=hub",
+  });
+}
+
+/** Sorts folders by name, the largest first, or the most recently used first. */
+export function sortFolders(folders: readonly ListedFolder[], key: string): ListedFolder[] {
+  if (key === "size") return folders.toSorted((a, b) => b.diskBytes - a.diskBytes);
+  if (key === "used") return folders.toSorted((a, b) => (usedAt(b) ?? 0) - (usedAt(a) ?? 0));
+  return folders.toSorted((a, b) => a.name < b.name ? -1 : Number(a.name > b.name));
+}
 
 interface Folder extends ListedFolder {
   readonly pinned: boolean;

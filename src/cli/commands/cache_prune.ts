@@ -1,12 +1,11 @@
 import { planPrune } from "../../cache/clean_cache.ts";
 import { type ListedFolder, listModels } from "../../cache/list_models.ts";
 import { planEviction } from "../../cache/plan_eviction.ts";
-import { parseSize } from "../../config/parse_setting.ts";
+import { parseAge, parseSize } from "../../config/parse_setting.ts";
 import { AimError } from "../../errors/aim_error.ts";
 import { log } from "../../log/logger.ts";
 import { kernelFiles } from "../../os/kernel_files.ts";
 import { confirmRemoval, REMOVAL_FLAGS } from "../confirm_removal.ts";
-import { parseAge } from "../list_filter.ts";
 import { existingCaches, folderInWords } from "../pick_models.ts";
 import { command, flag, text } from "../define.ts";
 

@@ -1,7 +1,9 @@
 import type { Config } from "../../config/config.ts";
 import { settingsIn } from "../../config/settings.ts";
+import { VersionTable } from "../../engine/engine_table.ts";
 import type { GpuInventory } from "../../gpu/types.ts";
 import { kernelFiles } from "../../os/kernel_files.ts";
+import { askProgram } from "../../os/run_program.ts";
 import { filesListed } from "../../serve/memory_fit.ts";
 import { modelSize } from "../../serve/model_size.ts";
 import { resolveServing, wantedModel } from "../../serve/served_model.ts";
@@ -10,9 +12,9 @@ import { chooseServing, planServing, type ServingChoice } from "../../serve/serv
 import { totalBytes } from "../../sources/manifest.ts";
 import { type ModelRef, parseModelRef } from "../../sources/model_ref.ts";
 import { readBuildInfo } from "../build_info.ts";
+import type { CommandContext } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { attempt, type Check, check, checkOf } from "../doctor/check.ts";
-import { checkEngine } from "../doctor/check_engine.ts";
 import { checkGpus } from "../doctor/check_gpus.ts";
 import { checkDirectory, checkHost, checkPort } from "../doctor/check_host.ts";
 import { checkNetworkSettings, checkSources } from "../doctor/check_network.ts";
@@ -96,6 +98,23 @@ async function checkProfilePath({ profilePath, origins }: Config): Promise<Check
   return origins.profilePath === "default"
     ? check("profiles", "ok", `${found}: only the built-in profiles are used`)
     : check("profiles", "failed", found, "correct AIM_PROFILE_PATH, or mount it");
+}
+
+/** Whether the engine is installed, in which version, and whether its program runs. */
+async function checkEngine(config: Config, env: CommandContext["env"]): Promise<Check> {
+  const outcome = await attempt(() => servingEngine(config, env, "serve"));
+  if ("error" in outcome) return checkOf("engine", outcome.error, "failed");
+  const { name, program, version } = outcome.value;
+  const path = program?.path ?? "";
+  const printed = (await askProgram(path, ["--version"], env))?.split("\n", 1)[0]?.slice(0, 80);
+  if (printed === undefined) {
+    return check("engine", "failed", `${path} does not run`, "check that it works: run it with --version");
+  }
+  const label = `${name === "vllm" ? "vLLM" : name} ${
+    version?.text ?? "version unknown"
+  }, ${path} (${printed})`;
+  const newest = `; arguments are checked against vLLM ${new VersionTable(null).newest}`;
+  return check("engine", "ok", version === null ? label + newest : label);
 }
 
 function checkProgram(): Check {
