@@ -38,49 +38,34 @@ function isBookkeepingPath(path: string): boolean {
     /(?:^|\/)\.git(?:\/|$)/i.test(path);
 }
 
+/**
+ * A class of characters, or one character. A `]` at the start of a class (after `!`) is part of it. The lookahead keeps
+ * what it has found, so that an unclosed bracket is an ordinary character.
+ */
+const TOKEN = /\[(?=(!?\]?[^\]]*))\1\]|./gsu;
+const WILDCARDS: Readonly<Record<string, string>> = { "*": ".*", "?": "." };
+
 function fnmatchRegExp(glob: string): RegExp {
   const pattern = glob.endsWith("/") ? `${glob}*` : glob;
-  // By code point: `?` is one character of any plane.
-  const chars = [...pattern];
-  let source = "";
-  for (let i = 0; i < chars.length; i++) {
-    const char = chars[i] ?? "";
-    if (char === "*") source += ".*";
-    else if (char === "?") source += ".";
-    else if (char !== "[") source += RegExp.escape(char);
-    else {
-      const end = classEnd(chars, i + 1);
-      // An unclosed bracket is an ordinary character.
-      source += end < 0 ? "\\[" : classSource(chars.slice(i + 1, end));
-      if (end >= 0) i = end;
-    }
-  }
+  const source = pattern.replace(
+    TOKEN,
+    (token, members?: string) =>
+      members === undefined ? WILDCARDS[token] ?? RegExp.escape(token) : classSource(members),
+  );
   return new RegExp(`^(?:${source})$`, "su");
 }
 
-/** The end of a class that begins at `from`. A `]` at its start (after `!`) is part of it. */
-function classEnd(chars: readonly string[], from: number): number {
-  const first = chars[from] === "!" ? from + 1 : from;
-  return chars.indexOf("]", chars[first] === "]" ? first + 1 : first);
-}
-
-function classSource(chars: readonly string[]): string {
-  const negated = chars[0] === "!";
-  const members = negated ? chars.slice(1) : chars;
-  const parts: string[] = [];
-  for (let i = 0; i < members.length; i++) {
-    const low = members[i] ?? "";
-    const high = members[i + 1] === "-" ? members[i + 2] : undefined;
-    if (high === undefined) {
-      parts.push(RegExp.escape(low));
-      continue;
-    }
-    // A backward range matches nothing.
-    if ((low.codePointAt(0) ?? 0) <= (high.codePointAt(0) ?? 0)) {
-      parts.push(`${RegExp.escape(low)}-${RegExp.escape(high)}`);
-    }
-    i += 2;
-  }
-  if (parts.length === 0) return negated ? "." : "(?!)";
-  return `[${negated ? "^" : ""}${parts.join("")}]`;
+function classSource(members: string): string {
+  const negated = members.startsWith("!");
+  const source = members.slice(negated ? 1 : 0).replace(
+    /(.)-(.)|./gsu,
+    (one, low?: string, high?: string) => {
+      if (low === undefined || high === undefined) return RegExp.escape(one);
+      // A backward range matches nothing.
+      const isForward = (low.codePointAt(0) ?? 0) <= (high.codePointAt(0) ?? 0);
+      return isForward ? `${RegExp.escape(low)}-${RegExp.escape(high)}` : "";
+    },
+  );
+  if (source === "") return negated ? "." : "(?!)";
+  return `[${negated ? "^" : ""}${source}]`;
 }

@@ -35,8 +35,11 @@ export interface S3Refusal {
   readonly expectsHttps?: boolean;
 }
 
-/** In a message, `{host}`, `{bucket}`, `{uri}` and `{what}` (the file, or the URI) are replaced. */
-type Meaning = readonly [kind: ErrorKind, message: string, hint: string];
+/**
+ * In a message, `{host}`, `{bucket}`, `{uri}` and `{what}` (the file, or the URI) are replaced. The words after it, in
+ * brackets, are the code or status if there are none here.
+ */
+type Meaning = readonly [kind: ErrorKind, message: string, hint: string, words?: string];
 
 const KEY_HINT = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
 const REGION_HINT = "set AWS_DEFAULT_REGION to the bucket's region";
@@ -109,16 +112,30 @@ export function s3Error(
     if (status === 404) return new SourceChangedError(path, `${path} was removed`);
     if (status === 416) return new SourceChangedError(path, `${path} is shorter than it was`);
   }
-  if (MEANINGS[code] === undefined && (status === 401 || status === 403)) return denied(refusal, question);
-  const [kind, text, hint] = MEANINGS[code] ?? meaningOf(refusal, question);
+  const [kind, text, hint, words = code || status] = MEANINGS[code] ?? meaningOf(refusal, question);
   const values: Readonly<Record<string, string>> = { host, bucket: question.bucket, uri: question.uri, what };
   const message = text.replace(/\{(\w+)\}/g, (all, name) => values[name] ?? all);
-  const key = kind === "unauthorized" ? keyOf(question) : "";
-  return new AimError(kind, `${message} (${code || status})${key}`, { hint: withPath(hint, question) });
+  const isHead = path === null && question.key !== null;
+  const key = kind === "unauthorized" && isHead ? `, key ${JSON.stringify(question.key)}` : "";
+  return new AimError(kind, `${message} (${words})${key}`, { hint: withPath(hint, question) });
 }
 
 /** What a status means if the code says nothing. */
-function meaningOf({ status, code, expectsHttps }: S3Refusal, { path }: S3Question): Meaning {
+function meaningOf({ status, code, expectsHttps }: S3Refusal, question: S3Question): Meaning {
+  const { path } = question;
+  if (status === 401 || status === 403) {
+    const denied = "{host} denies access to {what}";
+    const keys = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
+    if (question.anonymous) {
+      const hint = question.unsigned
+        ? `requests are not signed: ${keys}, and no AIM_S3_ANONYMOUS`
+        : `${keys}, or give the machine a role`;
+      return ["unauthorized", denied, hint, "Unable to locate credentials"];
+    }
+    const action = path === null ? "list the bucket (s3:ListBucket)" : "read the bucket (s3:GetObject)";
+    const words = code ?? (status === 401 ? "401 Unauthorized" : "403");
+    return ["unauthorized", denied, `let the credentials ${action}`, words];
+  }
   if (status === 404) return ["not-found", "{host} has no {what}", "check the name"];
   if (expectsHttps) {
     return ["network", "{host} expects https, and the address has http", "use https:// in the address"];
@@ -128,28 +145,6 @@ function meaningOf({ status, code, expectsHttps }: S3Refusal, { path }: S3Questi
     return ["network", "{host} refuses to send {what}", hint];
   }
   return ["network", `{host} answers with status ${status} for {what}`, "check AWS_ENDPOINT_URL"];
-}
-
-function denied({ status, code }: S3Refusal, question: S3Question): AimError {
-  const { host, uri, path, anonymous, unsigned } = question;
-  const keys = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
-  const action = path === null ? "list the bucket (s3:ListBucket)" : "read the bucket (s3:GetObject)";
-  const [name, hint] = !anonymous
-    ? [code ?? (status === 401 ? "401 Unauthorized" : `${status}`), `let the credentials ${action}`]
-    : unsigned
-    ? [NO_CREDENTIALS, `requests are not signed: ${keys}, and no AIM_S3_ANONYMOUS`]
-    : [NO_CREDENTIALS, `${keys}, or give the machine a role`];
-  const what = path === null ? uri : `${path} of ${uri}`;
-  return new AimError("unauthorized", `${host} denies access to ${what} (${name})${keyOf(question)}`, {
-    hint: withPath(hint, question),
-  });
-}
-
-const NO_CREDENTIALS = "Unable to locate credentials";
-
-/** The object whose metadata was requested. */
-function keyOf({ key, path }: S3Question): string {
-  return key === null || path !== null ? "" : `, key ${JSON.stringify(key)}`;
 }
 
 /** A path in the endpoint is usually a mistake: the bucket a second time. */

@@ -100,9 +100,11 @@ function objectIn(env: Env, name: string): Readonly<Record<string, unknown>> {
     const value: unknown = JSON.parse(text);
     if (typeof value === "object" && value !== null && !Array.isArray(value)) return { ...value };
   } catch { /* not JSON */ }
-  throw new AimError("usage", `${name} is not a JSON object`, {
-    hint: "use KServe's storage spec, or unset it",
-  });
+  throw wrong(name, "is not a JSON object", "use KServe's storage spec, or unset it");
+}
+
+function wrong(variable: string, what: string, hint: string): AimError {
+  return new AimError("usage", `${variable} ${what}`, { hint });
 }
 
 /** Reads variables. Values are `null` if unset or empty. */
@@ -120,25 +122,24 @@ class Variables {
 
   /** The variable's value, else the content of the file `NAME_FILE`. */
   text(name: string): string | null {
-    const variable = this.own(name) === null ? `${name}_FILE` : name;
-    let value = this.own(variable);
-    if (value === null) return null;
-    if (variable !== name) {
-      const file = readRegularTextSync(value, LARGEST_VALUE);
-      if (file.kind !== "ok") {
-        const reason = file.kind === "absent" ? "there is no such file" : file.reason;
-        throw new AimError("usage", `${variable} is ${JSON.stringify(value)}: ${reason}`, {
-          hint: `name a file with the value of ${name}, or unset it`,
-        });
-      }
-      value = file.value.trim();
-    }
+    const own = this.own(name);
+    const variable = own === null ? `${name}_FILE` : name;
+    const value = own ?? this.#fileOf(name, variable);
     // Values become headers, which cannot have line breaks. It may be a secret, so the error does not show it.
     // deno-lint-ignore no-control-regex
-    if (!/[\x00-\x1f\x7f]/.test(value)) return value || null;
-    throw new AimError("usage", `the value of ${variable} has a line break or another control character`, {
-      hint: `set ${variable} to a single line`,
-    });
+    if (value === null || !/[\x00-\x1f\x7f]/.test(value)) return value || null;
+    const hint = `set ${variable} to a single line`;
+    throw wrong(`the value of ${variable}`, "has a line break or another control character", hint);
+  }
+
+  #fileOf(name: string, variable: string): string | null {
+    const path = this.own(variable);
+    if (path === null) return null;
+    const file = readRegularTextSync(path, LARGEST_VALUE);
+    if (file.kind === "ok") return file.value.trim();
+    const reason = file.kind === "absent" ? "there is no such file" : file.reason;
+    const hint = `name a file with the value of ${name}, or unset it`;
+    throw wrong(variable, `is ${JSON.stringify(path)}: ${reason}`, hint);
   }
 
   /** The first of these variables with a value. */
@@ -194,15 +195,14 @@ function endpointFrom(
 
 function addressFrom(variable: string, text: string): string {
   const url = URL.parse(text);
-  const fault = url === null ? "it is not an address" : addressFault(url);
+  const fault = addressFault(url);
   if (url !== null && fault === null) return url.href.replace(/\/+$/, "");
   const shown = JSON.stringify(text.replace(/[^/]*@/, "***@"));
-  throw new AimError("usage", `${variable} is ${shown}: ${fault}`, {
-    hint: "use an address such as https://HOST[:PORT]",
-  });
+  throw wrong(variable, `is ${shown}: ${fault}`, "use an address such as https://HOST[:PORT]");
 }
 
-function addressFault(url: URL): string | null {
+function addressFault(url: URL | null): string | null {
+  if (url === null) return "it is not an address";
   if (!/^https?:$/.test(url.protocol)) return "it is neither http nor https";
   if (url.username !== "" || url.password !== "") return "it has a user name or a password in it";
   return url.search === "" && url.hash === "" ? null : "it has a query or a fragment";
@@ -212,9 +212,7 @@ function regionFrom(read: Variables): string | null {
   const given = read.first(["AWS_REGION", "AWS_DEFAULT_REGION"]);
   // It becomes a part of the host's name and of the signature.
   if (given === null || /^[A-Za-z0-9_-]{1,63}$/.test(given.text)) return given?.text ?? null;
-  throw new AimError("usage", `${given.name} is ${JSON.stringify(given.text)}`, {
-    hint: "use a region's name, such as us-east-1",
-  });
+  throw wrong(given.name, `is ${JSON.stringify(given.text)}`, "use a region's name, such as us-east-1");
 }
 
 function credentialsFrom(
@@ -226,8 +224,8 @@ function credentialsFrom(
   const anonymous = read.flag("AIM_S3_ANONYMOUS") ?? read.flag("awsAnonymousCredential") ??
     signature === "unsigned";
   if (anonymous && (mode === "static" || mode === "chain")) {
-    const message = `AIM_S3_AUTH_MODE is "${mode}", and AIM_S3_ANONYMOUS asks for no credentials`;
-    throw new AimError("usage", message, { hint: "set only one of them" });
+    const what = `is "${mode}", and AIM_S3_ANONYMOUS asks for no credentials`;
+    throw wrong("AIM_S3_AUTH_MODE", what, "set only one of them");
   }
   if (anonymous || mode === "anonymous") return { kind: "anonymous" };
   const names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] as const;
@@ -243,9 +241,8 @@ function credentialsFrom(
   }
   const missing = names.filter((name) => read.text(name) === null);
   if (mode === "static" || missing.length === 1) {
-    throw new AimError("unauthorized", `S3 credentials are incomplete (Unable to locate credentials)`, {
-      hint: `set ${missing.join(" and ")}`,
-    });
+    const message = "S3 credentials are incomplete (Unable to locate credentials)";
+    throw new AimError("unauthorized", message, { hint: `set ${missing.join(" and ")}` });
   }
   // An empty key means that requests are not signed.
   if (askedBy === null && names.some((name) => env[name] !== undefined)) return { kind: "anonymous" };
@@ -259,5 +256,5 @@ function customerKeyFrom(read: Variables): string | null {
   try {
     if (Uint8Array.fromBase64(key).length === 32) return key;
   } catch { /* as a wrong length */ }
-  throw new AimError("usage", `${name} is not a key`, { hint: "use 32 bytes in base64" });
+  throw wrong(name, "is not a key", "use 32 bytes in base64");
 }
