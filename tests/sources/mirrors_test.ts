@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { AimError } from "../../src/errors/aim_error.ts";
 import type { ErrorKind } from "../../src/errors/exit_codes.ts";
-import { Hub, redirectOf } from "../../src/sources/hub/hub.ts";
+import { HubRepository, redirectOf } from "../../src/sources/hub/hub_repository.ts";
 import { HubSource } from "../../src/sources/hub/hub_source.ts";
 import { TransientError } from "../../src/sources/source.ts";
 import type { SourceOptions } from "../../src/sources/source_options.ts";
@@ -184,7 +184,7 @@ Deno.test("a token of the hub's library is sent to the server it is for, and not
       ? Response.redirect(new URL("/b", request.url), 302)
       : Response.redirect(`http://127.0.0.1:${other.addr.port}/c`, 302);
   });
-  const server = new Hub(optionsFor("http://127.0.0.1:9", "hf_hub"));
+  const server = new HubRepository("org/model", optionsFor("http://127.0.0.1:9", "hf_hub"));
   const send = server.fetch("request", undefined);
   const answer = await send(`http://127.0.0.1:${store.addr.port}/a`, {
     headers: { Authorization: "Bearer xet" },

@@ -1,7 +1,7 @@
 import { AimError } from "../../errors/aim_error.ts";
 import { parseJson } from "../transport/parse_json.ts";
 import { serverText } from "./hub_error.ts";
-import type { Hub } from "./hub.ts";
+import type { HubRepository } from "./hub_repository.ts";
 
 /** Limits of one listing: pages, and characters of all pages. */
 const MOST_PAGES = 2_000;
@@ -15,18 +15,17 @@ export class NoRoute extends Error {}
 /**
  * A `fetch` for the hub library's requests about one model. The server may be a mirror and is not trusted: queries
  * that it does not have are left out, and an answer is JSON within limits, or becomes an error of aim's.
- *
- * @param refused The meaning of a refusal.
  */
 export function hubApi(
-  hub: Hub,
-  refused: (response: Response) => Promise<Error>,
+  repository: HubRepository,
+  revision: string,
   signal: AbortSignal | undefined,
 ): typeof fetch {
+  const { host, endpoint } = repository;
   const asked = new Set<string>();
   let left = MOST_TEXT;
   const excessive = (what: string) =>
-    new AimError("network", `${hub.host} lists files ${what}`, {
+    new AimError("network", `${host} lists files ${what}`, {
       hint: "check HF_ENDPOINT: no model hub answers like this",
     });
 
@@ -40,21 +39,21 @@ export function hubApi(
     if (asked.size >= MOST_PAGES) throw excessive(`in more than ${MOST_PAGES} pages`);
     asked.add(url.href);
     const request = { method, headers: new Headers(headers), body, signal };
-    let answer = await hub.send("request", url, request);
+    let answer = await repository.send("request", url, request);
     if (isUnknownRoute(answer.response) && url.searchParams.has("expand")) {
       url.searchParams.delete("expand");
-      answer = await hub.send("request", url, request);
+      answer = await repository.send("request", url, request);
     }
     const { response } = answer;
     if (!response.ok) {
-      const error = await refused(response);
+      const error = await repository.refused(answer, revision, null);
       throw isUnknownRoute(response) ? new NoRoute("", { cause: error }) : error;
     }
     const text = await response.text();
     left -= text.length;
     if (left < 0) throw excessive(`with more than ${MOST_TEXT} characters`);
-    refuseErrorObject(parseJson(text, hub.host), hub.host);
-    const next = nextPage(response.headers.get("link"), answer.url, hub.endpoint);
+    refuseErrorObject(parseJson(text, host), host);
+    const next = nextPage(response.headers.get("link"), answer.url, endpoint);
     return new Response(text, next === null ? {} : { headers: { link: `<${next}>; rel="next"` } });
   };
 }

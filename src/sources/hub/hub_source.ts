@@ -8,12 +8,8 @@ import { filesOfQuantisation, ggufFiles, withoutQuantisation } from "../quantisa
 import { rangeBody, rangeHeader } from "../range_body.ts";
 import { type ManifestOptions, type RangeBody, type Source, SourceChangedError } from "../source.ts";
 import type { SourceOptions } from "../source_options.ts";
-import { askedWait } from "../transport/asked_wait.ts";
-import { passingFault } from "../transport/passing_fault.ts";
-import { discard } from "../transport/transport.ts";
-import { hubError } from "./hub_error.ts";
 import { hubListing } from "./hub_listing.ts";
-import { Hub, type HubAnswer } from "./hub.ts";
+import { type HubAnswer, HubRepository } from "./hub_repository.ts";
 import { treeFiles } from "./tree_files.ts";
 import { readXet } from "./xet.ts";
 
@@ -22,7 +18,7 @@ export class HubSource implements Source {
   readonly uri: string;
   readonly #ref: HubRef;
   readonly #options: SourceOptions;
-  readonly #hub: Hub;
+  readonly #repository: HubRepository;
   readonly #addresses = new FileAddresses();
   #commit: CommitSha | null = null;
   #xetWorks = true;
@@ -31,7 +27,7 @@ export class HubSource implements Source {
     this.uri = uriOf(ref);
     this.#ref = ref;
     this.#options = options;
-    this.#hub = new Hub(options);
+    this.#repository = new HubRepository(ref.id, options);
   }
 
   async manifest(options: ManifestOptions = {}): Promise<Manifest> {
@@ -39,9 +35,7 @@ export class HubSource implements Source {
     const revision = options.revision ?? this.#ref.revision ?? "main";
     assertRevision(revision);
     const wanted = pathFilter(include, exclude);
-    const refused = (response: Response) => this.#refused(response, revision, null);
-    const question = { hub: this.#hub, id: this.#ref.id, revision, wanted, refused, signal };
-    const { commit, entries } = await hubListing(question);
+    const { commit, entries } = await hubListing(this.#repository, revision, wanted, signal);
     this.#commit = commit;
     const listed = treeFiles(entries, wanted, this.uri);
     const files = this.#quantised(listed);
@@ -56,8 +50,8 @@ export class HubSource implements Source {
     if (this.#usesXet(file)) {
       try {
         return await readXet(file, range, {
-          refreshUrl: `${this.#hub.endpoint}/api/models/${this.#ref.id}/xet-read-token/${commit}`,
-          fetch: this.#hub.fetch("fetch", signal),
+          refreshUrl: this.#repository.apiAddress(`xet-read-token/${commit}`),
+          fetch: this.#repository.fetch("fetch", signal),
           onBroken: (error) => signal.aborted ? undefined : this.#xetFailed(error),
         });
       } catch (error) {
@@ -67,20 +61,19 @@ export class HubSource implements Source {
       }
     }
     const headers = new Headers({ ...rangeHeader(range), "accept-encoding": "identity" });
-    const address = this.#hub.fileAddress(this.#ref.id, commit, file.path);
     const answer = await this.#addresses.ask(
       file,
-      address,
+      this.#repository.fileAddress(commit, file.path),
       headers,
-      (url, headers) => this.#hub.send("fetch", url, { headers, signal }),
+      (url, headers) => this.#repository.send("fetch", url, { headers, signal }),
     );
     assertLinked(answer, file);
-    if (!answer.response.ok) throw await this.#unread(answer, commit, file.path);
+    if (!answer.response.ok) throw await this.#repository.refused(answer, commit, file.path);
     return await rangeBody(answer.response, file, range, null);
   }
 
   close(): void {
-    this.#hub.close();
+    this.#repository.close();
   }
 
   /** @throws {AimError} `not-found` if the repository does not have the quantisation. */
@@ -112,37 +105,6 @@ export class HubSource implements Source {
       if (next !== undefined) this.#options.onProtocol?.(next);
     }
     this.#xetWorks = false;
-  }
-
-  async #refused(response: Response, revision: string, path: string | null): Promise<Error> {
-    const token = await this.#hub.token() !== null;
-    return await hubError(response, {
-      endpoint: this.#hub.endpoint,
-      id: this.#ref.id,
-      revision,
-      path,
-      token,
-    });
-  }
-
-  /** The error for a file's answer that is not data. */
-  async #unread({ response, url }: HubAnswer, commit: CommitSha, path: string): Promise<Error> {
-    if (this.#hub.owns(url)) return await this.#refused(response, commit, path);
-    const { status, headers } = response;
-    if (headers.has("x-error-code")) {
-      // A mirror redirected to another hub, which gets no token.
-      const question = { endpoint: url.origin, id: this.#ref.id, revision: commit, path, token: false };
-      const error = await hubError(response, question);
-      if (!(error instanceof AimError)) return error;
-      const message = `${this.#hub.host} redirects to ${url.host}, which gets no token: ${error.message}`;
-      return new AimError(error.kind, message, {
-        hint: `set HF_ENDPOINT=${url.origin} to ask it directly`,
-        cause: error,
-      });
-    }
-    await discard(response);
-    if (status === 416) return new SourceChangedError(path, `${path} is shorter than it was`);
-    return passingFault(status, url.host, path, askedWait(headers));
   }
 }
 

@@ -2,10 +2,13 @@ import { AimError } from "../../errors/aim_error.ts";
 import type { FoundAnswer } from "../file_addresses.ts";
 import type { CommitSha } from "../manifest.ts";
 import { plainEtag } from "../range_body.ts";
-import { TransientError } from "../source.ts";
+import { SourceChangedError, TransientError } from "../source.ts";
 import type { SourceOptions } from "../source_options.ts";
+import { askedWait } from "../transport/asked_wait.ts";
+import { passingFault } from "../transport/passing_fault.ts";
 import { MOST_REDIRECTS, redirectTarget } from "../transport/redirect.ts";
 import { discard, openTransport, type Transport, type TransportRequest } from "../transport/transport.ts";
+import { hubError } from "./hub_error.ts";
 
 /** Public mirrors keep this address in their answers. */
 const PUBLIC_HUB = "https://huggingface.co";
@@ -16,34 +19,39 @@ export interface HubAnswer extends FoundAnswer {
   readonly linkedSize: string | null;
 }
 
-/** A hub or a mirror: follows redirects, with a request of its own for each address: the token is for the hub only. */
-export class Hub {
+/**
+ * A model on a hub or a mirror. Redirects are followed with a request of their own for each address: the token is for
+ * the hub only.
+ */
+export class HubRepository {
+  /** `org/model`. */
+  readonly id: string;
   /** `HF_ENDPOINT`, without a slash at the end. */
   readonly endpoint: string;
   readonly host: string;
   /** Read at the first request. */
-  readonly token: () => Promise<string | null>;
+  readonly #token: () => Promise<string | null>;
   readonly #origin: string;
   readonly #transport: Transport;
 
-  constructor(options: SourceOptions) {
+  constructor(id: string, options: SourceOptions) {
+    this.id = id;
     this.endpoint = options.hfEndpoint.replace(/\/+$/, "");
     ({ host: this.host, origin: this.#origin } = new URL(this.endpoint));
     let token: Promise<string | null> | undefined;
-    this.token = () => token ??= options.hfToken();
+    this.#token = () => token ??= options.hfToken();
     this.#transport = openTransport({ ...options, connections: options.jobs });
   }
 
-  /** The hub's own address of a file. */
-  fileAddress(id: string, commit: CommitSha, path: string): URL {
-    return new URL(
-      `${this.endpoint}/${id}/resolve/${commit}/${path.split("/").map(encodeURIComponent).join("/")}`,
-    );
+  /** The hub's address of a file. */
+  fileAddress(commit: CommitSha, path: string): URL {
+    const file = path.split("/").map(encodeURIComponent).join("/");
+    return new URL(`${this.endpoint}/${this.id}/resolve/${commit}/${file}`);
   }
 
-  /** Whether an address is the hub's own. */
-  owns(url: URL): boolean {
-    return url.origin === this.#origin;
+  /** The hub's address of something about the model. */
+  apiAddress(route: string): string {
+    return `${this.endpoint}/api/models/${this.id}/${route}`;
   }
 
   /**
@@ -53,7 +61,7 @@ export class Hub {
    * @throws {TransientError | AimError} naming the hub too if the server to which it redirects fails.
    */
   async send(how: "request" | "fetch", first: URL, init: TransportRequest): Promise<HubAnswer> {
-    const token = await this.token();
+    const token = await this.#token();
     let linkedEtag: string | null = null;
     let linkedSize: string | null = null;
     for (let url = first, hop = 0; hop <= MOST_REDIRECTS; hop++) {
@@ -64,7 +72,7 @@ export class Hub {
         headers.delete("authorization");
         headers.delete("if-range");
       }
-      if (token !== null && this.owns(url) && !headers.has("authorization")) {
+      if (token !== null && this.#owns(url) && !headers.has("authorization")) {
         headers.set("authorization", `Bearer ${token}`);
       }
       const response = await this.#transport[how](url, { ...init, headers }).catch((error) => {
@@ -89,13 +97,44 @@ export class Hub {
     };
   }
 
+  /**
+   * The error for an answer that is a refusal.
+   *
+   * @param path The file to read; `null` for metadata.
+   */
+  async refused({ response, url }: FoundAnswer, revision: string, path: string | null): Promise<Error> {
+    const { id, endpoint } = this;
+    if (this.#owns(url)) {
+      const token = await this.#token() !== null;
+      return await hubError(response, { endpoint, id, revision, path, token });
+    }
+    const { status, headers } = response;
+    if (path !== null && !headers.has("x-error-code")) {
+      await discard(response);
+      if (status === 416) return new SourceChangedError(path, `${path} is shorter than it was`);
+      return passingFault(status, url.host, path, askedWait(headers));
+    }
+    // A mirror redirected to another hub.
+    const error = await hubError(response, { endpoint: url.origin, id, revision, path, token: false });
+    if (!(error instanceof AimError)) return error;
+    const message = `${this.host} redirects to ${url.host}, which gets no token: ${error.message}`;
+    return new AimError(error.kind, message, {
+      hint: `set HF_ENDPOINT=${url.origin} to ask it directly`,
+      cause: error,
+    });
+  }
+
+  #owns(url: URL): boolean {
+    return url.origin === this.#origin;
+  }
+
   close(): void {
     this.#transport.close();
   }
 
   /** The user never typed the address of a redirect, so a failure there names the hub too. */
   #fromElsewhere(error: unknown, url: URL): unknown {
-    if (this.owns(url) || !(error instanceof Error)) return error;
+    if (this.#owns(url) || !(error instanceof Error)) return error;
     const message = `${this.host} redirects to ${url.host}: ${error.message}`;
     if (error instanceof TransientError) {
       return new TransientError(message, { retryAfter: error.retryAfter, cause: error });
