@@ -1,6 +1,6 @@
 import { log } from "../log/logger.ts";
 
-/** What compiled code depends on: code for one is of no use to another. */
+/** What compiled code depends on: it is used only where all three are the same. */
 export interface CompileCacheKey {
   /** Accelerator model, as `MI300X`. */
   readonly accelerator: string;

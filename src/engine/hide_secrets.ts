@@ -38,8 +38,9 @@ export function hideSecrets(args: ConfigMap, env: Readonly<Record<string, string
     }
     if (typeof value !== "string" || !value.startsWith("{")) return value;
     // JSON that was given as text.
-    return value.replace(SECRET_ENTRY, (_, head: string, key: string, secret: string) => {
-      secrets.push(secret);
+    return value.replace(TEXT_ENTRY, (entry, head: string, key: string, text: string) => {
+      if (!isSecretName(key)) return entry;
+      secrets.push(text);
       return head + refer(key);
     });
   };
@@ -57,5 +58,5 @@ export function hideSecrets(args: ConfigMap, env: Readonly<Record<string, string
   };
 }
 
-const SECRET_ENTRY =
-  /("([^"]*(?:api[-_]?key|access[-_]?key|private[-_]?key|token|secret|passw(?:or)?d|passphrase|credentials?))"\s*:\s*")((?:\\.|[^"\\])*)(?=")/gi;
+/** `"key": "text`, in JSON. */
+const TEXT_ENTRY = /("((?:\\.|[^"\\])*)"\s*:\s*")((?:\\.|[^"\\])*)(?=")/g;

@@ -1,6 +1,7 @@
 /**
  * Makes `HIP_VISIBLE_DEVICES` and `CUDA_VISIBLE_DEVICES` agree, or vLLM's ROCm module refuses to load. HIP
- * goes by the first if both are set, so it counts. An empty one means unset to both, and stays as it is.
+ * reads only the first if both are set, so that one is used. Both treat an empty one as unset; it stays as it
+ * is.
  *
  * @param env The engine's environment so far.
  * @returns What to change in it.

@@ -32,7 +32,7 @@ export interface Fit {
    * not fit.
    */
   readonly tokensThatFit: number | null;
-  /** Fewest GPUs of this kind that would do, by tensor parallelism; `null` if 16 are too few. */
+  /** Fewest GPUs of this kind that are enough, by tensor parallelism; `null` if 16 are too few. */
   readonly smallestCount: number | null;
 }
 
@@ -134,7 +134,7 @@ export function kvCacheBytes(
 }
 
 /**
- * What a comparison with the memory comes to, in GiB.
+ * The result of a comparison with the memory in words, with sizes in GiB.
  *
  * @param gpu `MI300X`.
  * @param source Where the size of the weights is from.

@@ -2,7 +2,7 @@ import { isBusy } from "./take_inventory.ts";
 import { UNKNOWN_MODEL } from "./accelerators.ts";
 import type { Gpu, GpuInventory } from "./types.ts";
 
-/** What AMD's `detect-hardware` says of one kind of hardware. */
+/** An entry of AMD's `detect-hardware`. */
 export interface HardwareReport {
   readonly accelerator_type: string;
   readonly accelerator_model: string;

@@ -145,7 +145,7 @@ function acceleratorMismatch(
     return { ...differs(`needs ${model}${has}`), otherModel: true };
   }
   if (there.partitioned) return differs(`needs whole ${model} GPUs; this host has partitions of them`);
-  // Any number of cores will do: the engine gets as many threads.
+  // Any number of cores is enough: the engine gets as many threads.
   if (type === "cpu") return null;
   if (count < 1) return differs("is for no GPU at all");
   if (there.requested !== null && count !== there.requested) {

@@ -109,7 +109,7 @@ function isFolderName(model: string): boolean {
     parts.every((part) => /^[^.\\\0][^\\\0]*$/.test(part));
 }
 
-/** What a file's path says of its profile. */
+/** What follows from the path of a profile's file. */
 function placeOf({ name, embedded, priority }: Folder, below: string, path: string): ProfilePlace {
   const slash = below.lastIndexOf("/") + 1;
   const [folder, stem] = [below.slice(0, slash), below.slice(slash).replace(/\.ya?ml$/, "")];

@@ -38,7 +38,7 @@ export type Selection =
 /** The profile that is closest to fitting, and what would make it fit. */
 export interface NearestMiss {
   readonly judged: JudgedProfile;
-  /** Settings to change, as `AIM_METRIC=latency`; empty if only other hardware would do. */
+  /** Settings to change, as `AIM_METRIC=latency`; empty if only other hardware would help. */
   readonly remedies: readonly string[];
 }
 

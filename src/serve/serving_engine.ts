@@ -18,7 +18,7 @@ export interface ServingEngine extends Engine {
 /**
  * The engine of a configuration and what is installed of it.
  *
- * @param need `serve` needs the engine; `show` does without.
+ * @param need `serve` requires the engine; `show` does not.
  * @param asIf A version to take instead of the installed one.
  * @throws {AimError} `usage`: no such engine or version; `engine`: its program or package is not installed.
  */
