@@ -1,17 +1,6 @@
 import type { EngineMemory } from "./engine_memory.ts";
 import { DTYPE_BYTES, type ModelShape } from "./model_shape.ts";
 
-/** What is compared. */
-export interface FitOptions {
-  /** Bytes of the files that an engine would load. */
-  readonly weightBytes: number;
-  /** `null` if the model's configuration is not known: then weights alone are compared. */
-  readonly shape: ModelShape | null;
-  readonly engine: EngineMemory;
-  /** Memory of one GPU. */
-  readonly vramBytes: number;
-}
-
 /** Whether a model fits the memory of its GPUs. Sizes in bytes of one GPU. */
 export interface Fit {
   /** `kv`: the weights fit, one sequence of the longest length does not. */
@@ -40,8 +29,16 @@ export interface Fit {
  * Compares a model with the memory of its GPUs as vLLM does at start: the weights, and KV cache for one
  * sequence of the longest length, must fit into utilization × memory. What activations and graphs take is not
  * counted: it depends on the engine's version.
+ *
+ * @param shape `null` if the model's configuration is not known: then only the weights are compared.
+ * @param vramBytes Memory of one GPU.
  */
-export function judgeFit({ weightBytes, shape, engine, vramBytes }: FitOptions): Fit {
+export function judgeFit({ weightBytes, shape, engine, vramBytes }: {
+  readonly weightBytes: number;
+  readonly shape: ModelShape | null;
+  readonly engine: EngineMemory;
+  readonly vramBytes: number;
+}): Fit {
   const { tensorParallel, pipelineParallel, dataParallel, utilization } = engine;
   const usableBytes = vramBytes * utilization;
   const modelBytes = weightBytes * loadedShare(shape, engine);

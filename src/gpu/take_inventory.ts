@@ -20,20 +20,16 @@ export function takeInventory(
   notes: { readonly warnings: readonly string[]; readonly reasons: readonly string[] },
 ): GpuInventory {
   const visible = gpus.filter((gpu) => gpu.visible);
-  const [main, ...others] = kinds(visible);
+  const [main = [], ...others] = alike(visible);
+  const [first] = main;
   const warnings = [...notes.warnings];
-  for (const gpu of visible.filter((one) => one.model === UNKNOWN_MODEL)) {
-    warnings.push(
-      `GPU ${gpu.index} has the unknown device id ${
-        gpu.deviceId ?? "(none)"
-      }: no profile can be selected for it`,
-    );
+  for (const { index, deviceId } of visible.filter(({ model }) => model === UNKNOWN_MODEL)) {
+    const id = deviceId ?? "(none)";
+    warnings.push(`GPU ${index} has the unknown device id ${id}: no profile can be selected for it`);
   }
-  if (main !== undefined && others.length > 0) {
-    const rest = others.map((kind) => `${kind.gpus.length} ${kind.name}`).join(", ");
-    warnings.push(
-      `the GPUs differ: ${main.gpus.length} ${main.name} are used, ${rest} not`,
-    );
+  if (others.length > 0) {
+    const [used, ...rest] = [main, ...others].map((group) => `${group.length} ${group.map(kindOf)[0]}`);
+    warnings.push(`the GPUs differ: ${used} are used, ${rest.join(", ")} not`);
   }
   for (const gpu of visible.filter(isBusy)) {
     warnings.push(`GPU ${gpu.index} (${gpu.model}) is busy: ${loadOf(gpu)}`);
@@ -46,42 +42,28 @@ export function takeInventory(
     source: gpus.length === 0 ? "none" : source,
     gpus,
     cpu: null,
-    model: main?.model ?? null,
-    count: main?.gpus.length ?? 0,
-    partitioned: main?.partitioned ?? false,
+    model: first?.model ?? null,
+    count: main.length,
+    partitioned: first !== undefined && first.partition !== null,
     warnings,
-    reasons: main === undefined ? [...notes.reasons, ...hidden] : [],
+    reasons: first === undefined ? [...notes.reasons, ...hidden] : [],
   };
 }
 
-interface Kind {
-  readonly name: string;
-  readonly model: string;
-  readonly partitioned: boolean;
-  readonly gpus: readonly Gpu[];
+function kindOf({ model, partition }: Gpu): string {
+  return partition === null ? model : `${model} partition`;
 }
 
 /**
- * GPUs by model, whole ones apart from partitions; the one that counts first: known before unknown, then the
- * most numerous, then the largest.
+ * GPUs by model, whole ones apart from partitions; the group that counts first: known models before unknown
+ * ones, then the most numerous, then the largest memory.
  */
-function kinds(gpus: readonly Gpu[]): Kind[] {
-  const groups = Map.groupBy(
-    gpus,
-    ({ model, partition }) => partition === null ? model : `${model} partition`,
-  );
-  const vram = (kind: Kind) => Math.max(...kind.gpus.map((gpu) => gpu.vramTotal ?? 0));
-  return [...groups]
-    .map(([name, of]): Kind => ({
-      name,
-      model: of[0]?.model ?? UNKNOWN_MODEL,
-      partitioned: of[0]?.partition != null,
-      gpus: of,
-    }))
-    .sort((a, b) =>
-      Number(a.model === UNKNOWN_MODEL) - Number(b.model === UNKNOWN_MODEL) ||
-      b.gpus.length - a.gpus.length || vram(b) - vram(a) || (a.name < b.name ? -1 : 1)
-    );
+function alike(gpus: readonly Gpu[]): Gpu[][] {
+  const isUnknown = (kind: string) => Number(kind.startsWith(UNKNOWN_MODEL));
+  const vram = (group: readonly Gpu[]) => Math.max(...group.map((gpu) => gpu.vramTotal ?? 0));
+  return [...Map.groupBy(gpus, kindOf)].sort(([a, inA], [b, inB]) =>
+    isUnknown(a) - isUnknown(b) || inB.length - inA.length || vram(inB) - vram(inA) || (a < b ? -1 : 1)
+  ).map(([, group]) => group);
 }
 
 /** How busy a GPU is, in words. */

@@ -58,7 +58,7 @@ export function selectProfile(
   const automatic = compatible.filter((one) => !one.manualOnly);
   const [best] = automatic;
   if (best !== undefined) {
-    const equal = automatic.filter((one) => sameUse(one, best));
+    const equal = automatic.filter((one) => useOf(one) === useOf(best));
     if (equal.length > 1 && equal.some((one) => one.profile.metadata.variant !== null)) {
       return { kind: "tie", ids: equal.map((one) => one.profile.id) };
     }
@@ -85,12 +85,10 @@ export function selectProfile(
   };
 }
 
-/** Alike in all that selection looks at, wherever they come from in the same place of the search order. */
-function sameUse({ profile: a }: JudgedProfile, { profile: b }: JudgedProfile): boolean {
-  return a.priority === b.priority && a.metadata.engine === b.metadata.engine &&
-    a.metadata.acceleratorModel === b.metadata.acceleratorModel &&
-    a.metadata.acceleratorCount === b.metadata.acceleratorCount &&
-    a.metadata.precision === b.metadata.precision && a.metadata.metric === b.metadata.metric;
+/** What selection looks at, apart from the variant; the same for profiles of equal use. */
+function useOf({ profile: { priority, metadata } }: JudgedProfile): string {
+  const { engine, acceleratorModel, acceleratorCount, precision, metric } = metadata;
+  return [priority, engine, acceleratorModel, acceleratorCount, precision, metric].join(" ");
 }
 
 function selectById(judged: readonly JudgedProfile[], profileId: string): Selection {
@@ -111,35 +109,23 @@ export function nearestMiss(judged: readonly JudgedProfile[]): NearestMiss | nul
   let best: NearestMiss | null = null;
   let least = Infinity;
   for (const one of judged) {
-    const accelerator = one.mismatches.find((mismatch) => mismatch.state === "accelerator_mismatch");
+    const { profile: { id, metadata }, manualOnly, mismatches } = one;
+    const accelerator = mismatches.find(({ state }) => state === "accelerator_mismatch");
     const needsHardware = accelerator !== undefined && accelerator.remedy === null;
-    const remedies = one.mismatches.flatMap((mismatch) => mismatch.remedy ?? []);
-    if (one.manualOnly) remedies.push(manualRemedy(one));
-    const cost = one.mismatches.length + manualCost(one) +
-      (needsHardware ? 100 : 0) + (accelerator?.otherModel === true ? 100 : 0) +
-      (accelerator === undefined ? 0 : one.profile.metadata.acceleratorCount / 1000);
+    const byId = manualOnly && metadata.manualSelectionOnly;
+    // AIM_PROFILE_ID skips every criterion, so it alone is enough.
+    const remedies = byId ? [`AIM_PROFILE_ID=${id}`] : mismatches.flatMap(({ remedy }) => remedy ?? []);
+    if (manualOnly && !byId) remedies.push("AIM_ALLOW_GENERAL_PROFILE_FALLBACK=true");
+    // Nobody has measured what is left to manual selection: any other single change comes first, then the
+    // fallback.
+    const manual = byId ? 1.5 : manualOnly ? 1.25 : 0;
+    const cost = mismatches.length + manual + (needsHardware ? 100 : 0) +
+      (accelerator?.otherModel === true ? 100 : 0) +
+      (accelerator === undefined ? 0 : metadata.acceleratorCount / 1000);
     if (cost >= least || cost === 0) continue;
-    [best, least] = [{ judged: one, remedies: needsHardware ? [] : dedupe(one, remedies) }, cost];
+    [best, least] = [{ judged: one, remedies: needsHardware ? [] : remedies }, cost];
   }
   return best;
-}
-
-// Nobody has measured what is left to manual selection: any other single change comes first, then the
-// fallback's.
-function manualCost({ manualOnly, profile }: JudgedProfile): number {
-  return !manualOnly ? 0 : profile.metadata.manualSelectionOnly ? 1.5 : 1.25;
-}
-
-function manualRemedy({ profile }: JudgedProfile): string {
-  return profile.metadata.manualSelectionOnly
-    ? `AIM_PROFILE_ID=${profile.id}`
-    : "AIM_ALLOW_GENERAL_PROFILE_FALLBACK=true";
-}
-
-// AIM_PROFILE_ID skips every criterion, so it alone is enough.
-function dedupe({ profile }: JudgedProfile, remedies: readonly string[]): readonly string[] {
-  const byId = `AIM_PROFILE_ID=${profile.id}`;
-  return remedies.includes(byId) ? [byId] : remedies;
 }
 
 /** A profile picked without knowing the GPU. */
