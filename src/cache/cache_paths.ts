@@ -1,18 +1,12 @@
+import type { Config } from "../config/config.ts";
 import type { ModelRef } from "../sources/model_ref.ts";
 import type { CachePaths } from "./types.ts";
 
-/** The settings of the caches' paths; `null` if unset. */
-export interface CacheSettings {
-  readonly cachePath: string;
-  readonly hfHome: string | null;
-  readonly hfHubCache: string | null;
-}
-
-/** `HF_HUB_CACHE` overrides `HF_HOME/hub`; an unset `HF_HOME` is `AIM_CACHE_PATH`. */
-export function cachePaths(settings: CacheSettings): CachePaths {
-  const root = withoutSlash(settings.cachePath);
-  const hfHome = withoutSlash(settings.hfHome ?? root);
-  return { root, hfHome, hub: withoutSlash(settings.hfHubCache ?? `${hfHome}/hub`) };
+/** The caches' paths in the settings, which are absolute and without a final slash. */
+export function cachePaths(
+  { cachePath, hfHome, hfHubCache }: Pick<Config, "cachePath" | "hfHome" | "hfHubCache">,
+): CachePaths {
+  return { root: cachePath, hfHome, hub: hfHubCache };
 }
 
 /** The folder of a model in the Hugging Face cache: `models--org--model`. */
@@ -36,8 +30,4 @@ export function hubEnvironment({ hub, hfHome }: CachePaths): Readonly<Record<str
 /** Links inside the caches may point only into these folders. */
 export function cacheRoots({ root, hub, hfHome }: CachePaths): readonly string[] {
   return [...new Set([root, hub, hfHome])];
-}
-
-function withoutSlash(path: string): string {
-  return path.replace(/(?<=.)\/+$/, "");
 }

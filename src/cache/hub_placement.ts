@@ -65,16 +65,10 @@ class HubPlacement extends Placement {
     return null;
   }
 
-  async lookUp(revision: string | undefined): Promise<StoredModel | null> {
-    const { snapshot } = await lookHub(
-      this.#paths,
-      this.name,
-      revision ?? this.#revision,
-      this.quantisation,
-    );
-    if (snapshot === null) return null;
-    const commit = nameOf(snapshot);
-    return await this.stored(snapshot, snapshotRecord(this.directory, commit), commit);
+  async lookUp(revision = this.#revision): Promise<StoredModel | null> {
+    const { state, path } = await lookHub(this.#paths, this.name, revision, this.quantisation);
+    if (state !== "complete") return null;
+    return await this.stored(path, snapshotRecord(this.directory, nameOf(path)), nameOf(path));
   }
 
   check(manifest: Manifest): void {

@@ -148,7 +148,7 @@ async function snapshots(
     const path = `${folder.path}/snapshots/${commit}`;
     const revision = revisions.filter((one) => one.commit === commit).map((one) => one.revision).join(", ") ||
       null;
-    const { place } = await lookHub(paths, folder.name, commit);
+    const place = await lookHub(paths, folder.name, commit);
     const recorded = await statOrNull(snapshotRecord(folder.path, commit)) !== null;
     const sizes = await sizesOf(paths, path);
     models.push({ ...folder, revision, commit, path, ...stateOf(place, recorded), ...sizes, lastUsed });

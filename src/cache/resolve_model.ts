@@ -33,15 +33,15 @@ export async function resolveModel(options: ResolveOptions): Promise<ModelPlace>
   if (local.state === "complete") {
     return { kind: "path", path: local.path, name, ...ggufOf(local), looked: [local] };
   }
-  const { place, snapshot } = await lookHub(paths, name, revision ?? "main", quantisation);
-  const looked = [local, place];
-  if (snapshot === null) return { kind: "missing", looked };
+  const hub = await lookHub(paths, name, revision ?? "main", quantisation);
+  const looked = [local, hub];
+  if (hub.state !== "complete") return { kind: "missing", looked };
   // vLLM needs the hub's listing to find a quantisation by its name: offline it gets the file.
-  if (place.gguf !== undefined) return { kind: "path", path: snapshot, name, ...ggufOf(place), looked };
+  if (hub.gguf !== undefined) return { kind: "path", path: hub.path, name, ...ggufOf(hub), looked };
   return {
     kind: "hub",
     id: name,
-    snapshot,
+    snapshot: hub.path,
     revision: revision ?? "main",
     env: { ...hubEnvironment(paths), HF_HUB_OFFLINE: "1" },
     looked,
@@ -82,13 +82,13 @@ async function readable(judge: () => Promise<Verdict>): Promise<Verdict> {
   }
 }
 
-/** Judges the Hugging Face cache's snapshot of a revision. */
+/** Judges the Hugging Face cache's snapshot of a revision. The path is the model's folder if it has no such snapshot. */
 export async function lookHub(
   paths: CachePaths,
   name: string,
   revision: string,
   quantisation?: string,
-): Promise<{ place: PlaceLookedAt; snapshot: string | null }> {
+): Promise<PlaceLookedAt> {
   const folder = hubFolder(paths, name);
   let path = folder;
   const verdict = await readable(async (): Promise<Verdict> => {
@@ -102,7 +102,7 @@ export async function lookHub(
     path = `${folder}/snapshots/${commit}`;
     return await lookAtSnapshot(folder, commit, cacheRoots(paths), quantisation);
   });
-  return { place: placeOf("hub", path, verdict), snapshot: verdict.state === "complete" ? path : null };
+  return placeOf("hub", path, verdict);
 }
 
 /**

@@ -20,16 +20,15 @@ export function makeDirectories(root: string, directories: Iterable<string>): vo
       : errorFrom(error, `making ${root}`);
   }
   for (const directory of directories) {
-    for (let at = root === "/" ? 0 : root.length; at < directory.length;) {
-      const next = directory.indexOf("/", at + 1);
-      at = next < 0 ? directory.length : next;
-      const path = directory.slice(0, at);
-      if (made.has(path)) continue;
-      made.add(path);
+    let at = root === "/" ? "" : root;
+    for (const name of directory.slice(at.length).split("/").slice(1)) {
+      at = `${at}/${name}`;
+      if (made.has(at)) continue;
+      made.add(at);
       try {
-        files.makeDirectory(path);
+        files.makeDirectory(at);
       } catch (error) {
-        throw errorFrom(error, `making ${path}`);
+        throw errorFrom(error, `making ${at}`);
       }
     }
   }

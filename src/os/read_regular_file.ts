@@ -7,25 +7,30 @@ type Bytes = Uint8Array<ArrayBuffer>;
 const LIMIT = 64 * 1024 * 1024;
 
 /**
- * Reads a regular file, following links. A FIFO, device, socket or directory is refused before it is opened,
- * since opening a FIFO waits for a writer; so is a file above `limit` bytes. If a FIFO is swapped in between the
- * check and the opening, only a thread waits, and signals still end the program. Never throws. Requires
+ * Reads the text of a regular file, following links. A FIFO, device, socket or directory is refused before it is
+ * opened, since opening a FIFO waits for a writer; so is a file above `limit` bytes. If a FIFO is swapped in between
+ * the check and the opening, only a thread waits, and signals still end the program. Never throws. Requires
  * `--allow-read`.
  *
  * @param limit In bytes.
  */
-export async function readRegularFile(path: string, limit: number = LIMIT): Promise<Read<Bytes>> {
+export async function readRegularText(path: string, limit: number = LIMIT): Promise<Read<string>> {
   try {
     const refusal = refused(await Deno.stat(path), limit);
     if (refusal !== null) return refusal;
     using file = await Deno.open(path);
-    return readOpened(file, limit);
+    return asText(readOpened(file, limit));
   } catch (error) {
     return failure(error);
   }
 }
 
-/** {@linkcode readRegularFile}, for files that the operator has named: a FIFO that is swapped in blocks the program. */
+/** {@linkcode readRegularText}, for files that the operator has named: a FIFO that is swapped in blocks the program. */
+export function readRegularTextSync(path: string, limit?: number): Read<string> {
+  return asText(readRegularFileSync(path, limit));
+}
+
+/** The bytes of {@linkcode readRegularTextSync}. */
 export function readRegularFileSync(path: string, limit: number = LIMIT): Read<Bytes> {
   try {
     const refusal = refused(Deno.statSync(path), limit);
@@ -55,16 +60,6 @@ function readOpened(file: Deno.FsFile, limit: number): Read<Bytes> {
     larger.set(bytes);
     bytes = larger;
   }
-}
-
-/** The text of {@linkcode readRegularFile}. */
-export async function readRegularText(path: string, limit?: number): Promise<Read<string>> {
-  return asText(await readRegularFile(path, limit));
-}
-
-/** The text of {@linkcode readRegularFileSync}. */
-export function readRegularTextSync(path: string, limit?: number): Read<string> {
-  return asText(readRegularFileSync(path, limit));
 }
 
 function asText(read: Read<Bytes>): Read<string> {

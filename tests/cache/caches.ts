@@ -67,7 +67,8 @@ export async function startCaches(
     },
   });
   const cache = `${directory}/cache`;
-  const pathsOf = (cachePath: string) => cachePaths({ cachePath, hfHome: null, hfHubCache: null });
+  const pathsOf = (cachePath: string) =>
+    cachePaths({ cachePath, hfHome: cachePath, hfHubCache: `${cachePath}/hub` });
   return {
     hub,
     s3,

@@ -189,7 +189,7 @@ async function cutsIn(
     // A copy takes a moment: of what the kernel wrote meanwhile it may have the later half.
     if (!success) return `torn: ${new TextDecoder().decode(stderr)}`;
     try {
-      const all = cachePaths({ cachePath: mounted, hfHome: null, hfHubCache: null });
+      const all = cachePaths({ cachePath: mounted, hfHome: mounted, hfHubCache: `${mounted}/hub` });
       const paths = layout === "hub"
         ? { ...all, root: `${mounted}/none` }
         : { ...all, hub: `${mounted}/none` };

@@ -186,7 +186,7 @@ function changedWeights(): Uint8Array<ArrayBuffer> {
 }
 
 function placementIn(directory: string, layout: LayoutName): Placement {
-  const paths = cachePaths({ cachePath: directory, hfHome: null, hfHubCache: null });
+  const paths = cachePaths({ cachePath: directory, hfHome: directory, hfHubCache: `${directory}/hub` });
   return layout === "local"
     ? localPlacement({ paths, name: "org/tiny" })
     : hubPlacement({ paths, name: "org/tiny" });

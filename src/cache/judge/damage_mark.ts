@@ -3,13 +3,8 @@ import { writeFile } from "../../os/write_file.ts";
 import { readTextOrNull } from "../files.ts";
 import { AIM_FOLDER, folderOf } from "../layout.ts";
 
-/** Bad files that `cache verify` found in a model, until a repair, a download or another verify removes the mark. */
-export interface DamageMark {
-  /** Reason by path. */
-  readonly files: Readonly<Record<string, string>>;
-  /** RFC 3339. */
-  readonly foundAt: string;
-}
+// Bad files that `cache verify` found in a model, until a repair, a download or another verify removes the mark: reasons
+// by path, and when they were found (RFC 3339).
 
 /**
  * The path of a model's mark.
@@ -26,7 +21,7 @@ export async function readDamageMark(path: string): Promise<ReadonlyMap<string, 
   const text = await readTextOrNull(path);
   if (text === null) return new Map();
   try {
-    const { files }: Partial<DamageMark> = JSON.parse(text);
+    const { files }: { files?: Record<string, string> } = JSON.parse(text);
     return new Map(Object.entries(files ?? {}).filter(([, why]) => typeof why === "string"));
   } catch {
     // Incomplete, but there was a reason to write it.
@@ -38,6 +33,6 @@ export async function readDamageMark(path: string): Promise<ReadonlyMap<string, 
 export function writeDamageMark(path: string, files: ReadonlyMap<string, string>): void {
   const folder = filesBelow(folderOf(folderOf(path)));
   if (files.size === 0) return folder.remove(path);
-  const mark: DamageMark = { files: Object.fromEntries(files), foundAt: new Date().toISOString() };
+  const mark = { files: Object.fromEntries(files), foundAt: new Date().toISOString() };
   writeFile(folder, path, `${JSON.stringify(mark, null, 1)}\n`);
 }

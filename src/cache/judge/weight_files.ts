@@ -16,18 +16,11 @@ const NOT_WEIGHTS = /^(?:training_args|optimizer|scheduler|rng_state.*|adapter_m
 
 /** The format of an engine's weights; `null` for any other file. @param name Without folders. */
 export function formatOf(name: string): WeightFormat | null {
-  if (NOT_WEIGHTS.test(name)) return null;
-  const [, ending] = /\.(safetensors|bin|pt|pth|gguf)$/.exec(name) ?? [];
-  switch (ending) {
-    case undefined:
-      return null;
-    case "gguf":
-    case "bin":
-      return ending;
-    default:
-      if (/^consolidated[.-]/.test(name)) return "consolidated";
-      return ending === "safetensors" ? ending : "pt";
-  }
+  const [, ending] = NOT_WEIGHTS.test(name) ? [] : /\.(safetensors|bin|pt|pth|gguf)$/.exec(name) ?? [];
+  if (ending === undefined) return null;
+  if (ending === "gguf" || ending === "bin") return ending;
+  if (/^consolidated[.-]/.test(name)) return "consolidated";
+  return ending === "safetensors" ? ending : "pt";
 }
 
 /** The format of an index's shards, by the index's name; `null` for any other file. */
