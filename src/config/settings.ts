@@ -215,6 +215,8 @@ export const SETTINGS = {
     .describe("how often progress is reported to the AIMArtifact"),
   targetDir: fetch("DIR", "TARGET_DIR MOUNT_PATH", PATH, null)
     .describe("where fetch downloads to, unless DEST is given"),
+  expectedSize: fetch("BYTES", "EXPECTED_SIZE_BYTES", integer(0, 2 ** 50), null)
+    .describe("bytes that fetch is expected to download; a larger source causes a warning"),
   logLevel: log("--log-level LEVEL", "AIM_LOG_LEVEL AIM_S3_LOG_LEVEL", LEVEL, "INFO")
     .describe("lowest level that is logged (AIM_DEBUG=true means DEBUG)"),
   logLevelRoot: log("LEVEL", "AIM_LOG_LEVEL_ROOT", LEVEL, "WARNING")

@@ -45,7 +45,6 @@ export const ALSO_HONOURED: Readonly<Record<string, string>> = {
   "AWS_WEB_IDENTITY_TOKEN_FILE, AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, AWS_CONTAINER_CREDENTIALS_FULL_URI":
     "where the AWS default chain finds a pod's or a container's identity",
   "S3_USE_HTTPS, S3_NO_SSL": "scheme of an S3 endpoint without one",
-  "EXPECTED_SIZE_BYTES": "size that aim fetch expects; it warns about another one",
   "ARTIFACT_NAME, ARTIFACT_NAMESPACE, AIM_SERVICE_ACCOUNT_DIR, KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT, KUBERNETES_SERVICE_PORT_HTTPS":
     "the AIMArtifact whose status aim fetch updates, and the cluster's API",
   "REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE": "named by aim doctor only",

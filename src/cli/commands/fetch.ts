@@ -1,10 +1,10 @@
 import { directPlacement } from "../../cache/local_placement.ts";
 import { artifactReporter } from "../../download/artifact_reporter.ts";
 import { downloadInto } from "../../download/download_into.ts";
-import { compareExpectedSize, expectedSize } from "../../download/expected_size.ts";
 import { AimError } from "../../errors/aim_error.ts";
 import { settingsIn } from "../../config/settings.ts";
 import { errorFrom } from "../../errors/from_unknown.ts";
+import { log } from "../../log/logger.ts";
 import { type ModelRef, parseModelRef, quantisationIn, revisionIn } from "../../sources/model_ref.ts";
 import { parseProtocols } from "../../sources/protocols.ts";
 import { totalBytes } from "../../sources/manifest.ts";
@@ -38,12 +38,11 @@ export const fetch = command({
     }
     const options = downloadOptions(context);
     const revision = revisionOf(options.revision, revisionIn(ref));
-    const expected = expectedSize(env);
     const placement = directPlacement({ directory, quantisation: quantisationIn(ref) });
     const protocols = protocolsOf(ref, config.protocols);
     const artifact = await artifactReporter(env, {
       protocols,
-      expected: expected ?? undefined,
+      expected: config.expectedSize ?? undefined,
       interval: config.progressInterval,
     });
     const progress = startProgress(context, { model: uri });
@@ -58,7 +57,7 @@ export const fetch = command({
         onListed(manifest) {
           const bytes = totalBytes(manifest);
           artifact?.onListed(bytes);
-          if (manifest.archives === undefined) compareExpectedSize(expected, manifest.source, bytes);
+          if (manifest.archives === undefined) compareSize(config.expectedSize, manifest.source, bytes);
         },
         onProtocol: (protocol) => artifact?.onProtocol(protocol),
       });
@@ -79,4 +78,16 @@ export const fetch = command({
 function protocolsOf(ref: ModelRef, setting: string): readonly string[] {
   if (ref.kind === "hub") return parseProtocols(setting);
   return [ref.kind === "s3" ? "S3" : "OCI"];
+}
+
+/**
+ * Reports a difference between the expected and the real size. More than expected is a warning, since the volume may be
+ * too small; less is only logged, since the number may be the volume's size.
+ *
+ * @param expected Bytes; `null` or 0 if unknown.
+ */
+function compareSize(expected: number | null, source: string, bytes: number): void {
+  if (expected === null || expected === 0 || expected === bytes) return;
+  const say = bytes > expected ? log.warn : log.info;
+  say(`${source} has ${bytes} bytes, EXPECTED_SIZE_BYTES says ${expected}`);
 }
