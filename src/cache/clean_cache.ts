@@ -9,7 +9,7 @@ import { entriesBelow, entriesOf, isAbsence, lstatOrNull, ownEntries, readableEn
 import { diskUse } from "./inspect_disk.ts";
 import { AIM_FOLDER, folderOf, MANIFEST, nameOf, snapshotRecord, UNFINISHED } from "./layout.ts";
 import { hasRecords, hubFolders, localFolders, type ModelFolder, revisionsOf } from "./list_models.ts";
-import { readRecord } from "./record.ts";
+import { type ModelRecord, readRecord } from "./record.ts";
 import { removeSharedBlob, sharedBlob, sharedBlobUses } from "./shared_blobs.ts";
 import type { CachePaths } from "./types.ts";
 
@@ -40,10 +40,9 @@ export async function planRemoval(folder: ModelFolder): Promise<RemovalPlan> {
   }
   await refuseNested(folder);
   const { bytes } = await diskUse(folder.path, await sharedFiles(folder.path));
-  const removables = [{ path: folder.path, why: "the model", bytes }];
-  if (folder.layout === "hub") {
-    removables.push(...await unsharedThen(folder, await ownEntries(`${folder.path}/blobs`)));
-  }
+  const blobs = folder.layout === "hub" ? await ownEntries(`${folder.path}/blobs`) : [];
+  const shared = await Promise.all((await unsharedThen(folder, blobs)).map(removable));
+  const removables = [{ path: folder.path, why: "the model", bytes }, ...shared];
   return { folder, whole: true, removables, busy: await holderOf(folder) };
 }
 
@@ -55,7 +54,7 @@ export async function planPrune(paths: CachePaths): Promise<RemovalPlan[]> {
   const plans: RemovalPlan[] = [];
   for (const folder of [...await localFolders(paths), ...await hubFolders(paths)]) {
     try {
-      const removables = await staleOf(folder);
+      const removables = await Promise.all((await staleOf(folder)).map(removable));
       if (removables.length === 0) continue;
       plans.push({ folder, whole: false, removables, busy: await holderOf(folder) });
     } catch (error) {
@@ -80,7 +79,7 @@ export async function removePlanned(plan: RemovalPlan, signal: AbortSignal): Pro
   const removed: Removable[] = [];
   await withLease(folder.path, { signal }, async () => {
     if (plan.whole) await refuseNested(folder);
-    const still = plan.whole ? null : new Set((await staleOf(folder)).map(({ path }) => path));
+    const still = plan.whole ? null : new Set((await staleOf(folder)).map(([path]) => path));
     // Shared blobs come last, when the links to them are gone.
     for (const one of plan.removables) {
       if (still !== null && !still.has(one.path)) continue;
@@ -98,17 +97,30 @@ const PARTIAL = /\.incomplete(?:\.parts)?$|\.[0-9a-f]{8}\.tmp$/;
 /** Names of aim's own in a snapshot, whose files have any name. */
 const TEMPORARY = /\/\.aim\.[0-9a-f]{8}\.tmp$/;
 
-async function staleOf(folder: ModelFolder): Promise<Removable[]> {
-  if (folder.layout === "hub") return await staleHub(folder);
-  const record = await readRecord(`${folder.path}/${MANIFEST}`);
-  return await partials(folder, new Set(record?.files.map((file) => file.path)));
+/** A file or folder that is not needed, and why. */
+type Stale = readonly [path: string, why: string];
+
+async function removable([path, why]: Stale): Promise<Removable> {
+  return { path, why, bytes: (await diskUse(path, new Set())).bytes };
 }
 
-async function staleHub(folder: ModelFolder): Promise<Removable[]> {
+async function staleOf(folder: ModelFolder): Promise<Stale[]> {
+  if (folder.layout === "hub") return [...await partials(folder, []), ...await staleInHub(folder)];
+  return await partials(folder, (await readRecord(`${folder.path}/${MANIFEST}`))?.files ?? []);
+}
+
+/** Partial files. @param recorded Files of the model, which may have such a name. */
+async function partials({ path: folder }: ModelFolder, recorded: ModelRecord["files"]): Promise<Stale[]> {
+  const own = new Set(recorded.map(({ path }) => path));
+  return (await Array.fromAsync(entriesBelow(folder))).filter(({ path, isDirectory }) =>
+    !isDirectory && (/(?:^|\/)snapshots\//.test(path) ? TEMPORARY : PARTIAL).test(path) && !own.has(path)
+  ).map(({ path }) => [`${folder}/${path}`, "an unfinished download"] as const);
+}
+
+async function staleInHub(folder: ModelFolder): Promise<Stale[]> {
   const { path } = folder;
-  const removables = await partials(folder, new Set());
-  const revisions = await revisionsOf(path);
-  const named = new Set(revisions.map((one) => one.commit));
+  const stale: Stale[] = [];
+  const named = new Set((await revisionsOf(path)).map((one) => one.commit));
   const used = new Set<string>();
   for (const { name, isDirectory } of await ownEntries(`${path}/snapshots`)) {
     if (!isDirectory) continue;
@@ -118,73 +130,45 @@ async function staleHub(folder: ModelFolder): Promise<Removable[]> {
       for (const file of record?.files ?? []) used.add(file.blob ?? file.etag);
       continue;
     }
-    removables.push(await removable(`${path}/snapshots/${name}`, "no ref names this snapshot"));
-    removables.push(...await ofSnapshot(path, name));
-    // Last: without it, the rest of the snapshot might look complete.
-    if (record !== null) {
-      removables.push(await removable(snapshotRecord(path, name), "that snapshot's record"));
+    stale.push([`${path}/snapshots/${name}`, "no ref names this snapshot"]);
+    // Its listing, and notes of files that it does not have.
+    for (const [aside, note] of [["trees", `${name}.json`], [".no_exist", name]]) {
+      const notes = await ownEntries(`${path}/${aside}`);
+      if (notes.some((entry) => entry.name === note)) {
+        stale.push([`${path}/${aside}/${note}`, "Python's notes on that snapshot"]);
+      }
     }
+    // Last: without it, the rest of the snapshot might look complete.
+    if (record !== null) stale.push([snapshotRecord(path, name), "that snapshot's record"]);
   }
   const unused: Deno.DirEntry[] = [];
   for (const entry of await ownEntries(`${path}/blobs`)) {
     const { name, isDirectory } = entry;
     if (isDirectory || PARTIAL.test(name) || used.has(name)) continue;
-    const blob = `${path}/blobs/${name}`;
     // Python's client makes a blob first, then the link to it.
-    if (await ageOf(blob) < SETTLED) continue;
-    removables.push(await removable(blob, "no snapshot uses this blob"));
-    unused.push(entry);
+    if (await ageOf(`${path}/blobs/${name}`) >= SETTLED) unused.push(entry);
   }
-  return [...removables, ...await unsharedThen(folder, unused)];
+  const blobs = unused.map(({ name }): Stale => [`${path}/blobs/${name}`, "no snapshot uses this blob"]);
+  return [...stale, ...blobs, ...await unsharedThen(folder, unused)];
 }
 
 /** Files that Python's client shares between models and that no model uses without these blobs. */
-async function unsharedThen(
-  { path }: ModelFolder,
-  blobs: readonly Deno.DirEntry[],
-): Promise<Removable[]> {
+async function unsharedThen({ path }: ModelFolder, blobs: readonly Deno.DirEntry[]): Promise<Stale[]> {
   const links = blobs.filter((entry) => entry.isSymlink).map(({ name }) => `${path}/blobs/${name}`);
   if (links.length === 0) return [];
   const hub = folderOf(path);
   const gone = new Set(links);
   const uses = await sharedBlobUses(hub, (link) => gone.has(link));
-  const found = new Map<string, Removable>();
-  for (const link of links) {
-    const shared = await sharedBlob(hub, link);
-    if (shared === null || (uses.get(shared.path) ?? 0) > 0) continue;
-    found.set(shared.path, await removable(shared.path, SHARED));
-  }
-  return [...found.values()];
+  const shared = (await Promise.all(links.map((link) => sharedBlob(hub, link)))).map((one) => one?.path);
+  return [...new Set(shared)].flatMap((one) => one === undefined || uses.has(one) ? [] : [[one, SHARED]]);
 }
 
 const SHARED = "a shared blob that no other model uses";
-
-/** Python's own files of a snapshot: its listing, and notes of files that it does not have. */
-async function ofSnapshot(folder: string, commit: string): Promise<Removable[]> {
-  const found: Removable[] = [];
-  for (const [aside, name] of [["trees", `${commit}.json`], [".no_exist", commit]] as const) {
-    if (!(await ownEntries(`${folder}/${aside}`)).some((entry) => entry.name === name)) continue;
-    found.push(await removable(`${folder}/${aside}/${name}`, "Python's notes on that snapshot"));
-  }
-  return found;
-}
 
 /** Names of the blobs of a snapshot's links, including missing ones. */
 async function blobsOf(snapshot: string): Promise<string[]> {
   const links = (await Array.fromAsync(entriesBelow(snapshot))).filter((entry) => entry.isSymlink);
   return await Promise.all(links.map(async ({ path }) => nameOf(await Deno.readLink(`${snapshot}/${path}`))));
-}
-
-/** Partial files. @param own Files of the model that happen to have such a name. */
-async function partials({ path: folder }: ModelFolder, own: ReadonlySet<string>): Promise<Removable[]> {
-  const names = (await Array.fromAsync(entriesBelow(folder))).filter(({ path, isDirectory }) =>
-    !isDirectory && (/(?:^|\/)snapshots\//.test(path) ? TEMPORARY : PARTIAL).test(path) && !own.has(path)
-  ).map(({ path }) => path).sort();
-  return await Promise.all(names.map((name) => removable(`${folder}/${name}`, "an unfinished download")));
-}
-
-async function removable(path: string, why: string): Promise<Removable> {
-  return { path, why, bytes: (await diskUse(path, new Set())).bytes };
 }
 
 /** Files with hard links outside of a folder: removing them frees nothing. */

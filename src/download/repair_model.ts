@@ -9,7 +9,6 @@ import type { Config } from "../config/config.ts";
 import { AimError } from "../errors/aim_error.ts";
 import type { Manifest } from "../sources/manifest.ts";
 import { type ModelRef, parseModelRef } from "../sources/model_ref.ts";
-import type { TransferEvent } from "../transfer/types.ts";
 import { downloadInto } from "./download_into.ts";
 import type { DownloadReport } from "./download_report.ts";
 
@@ -20,7 +19,6 @@ export interface RepairOptions {
   /** Relative paths of all files of the model. */
   readonly paths: readonly string[];
   readonly signal: AbortSignal;
-  readonly onEvent?: (event: TransferEvent) => void;
 }
 
 /**
@@ -30,7 +28,7 @@ export interface RepairOptions {
  * @throws {AimError} `not-found` if the source is not known; `integrity` if a bucket has changed; what a download throws.
  */
 export async function repairModel(options: RepairOptions): Promise<DownloadReport> {
-  const { config, env, model, signal, onEvent } = options;
+  const { config, env, model, signal } = options;
   const record = await recordOfModel(model);
   const { ref, commit } = await originOf(model, record, options.paths);
   const paths = cachePaths(config);
@@ -47,7 +45,6 @@ export async function repairModel(options: RepairOptions): Promise<DownloadRepor
     force: false,
     signal,
     onListed: (manifest) => assertSame(record, manifest),
-    ...(onEvent === undefined ? {} : { onEvent }),
   });
 }
 
