@@ -18,7 +18,7 @@ export interface DownloadReport extends StoredModel {
   readonly elapsed: number;
 }
 
-/** Reports a transfer; `null` if nothing was missing. */
+/** The report of a download. @param result Of its transfer; `null` if nothing was missing. */
 export function reportOf(
   { name, layout }: Placement,
   manifest: Manifest,
