@@ -52,26 +52,25 @@ export function sourceOptions(config: Wanted, env: Env): SourceOptions {
   };
 }
 
-async function resolveToken(config: Wanted, env: Env): Promise<string | null> {
-  const path = config.hfTokenPath;
-  const where = config.hfToken ? "HF_TOKEN" : path;
-  const text = config.hfToken || await readToken(path, config.origins.hfTokenPath !== "default") ||
-    await loginToken(config, env);
+async function resolveToken({ hfToken, hfTokenPath, origins }: Wanted, env: Env): Promise<string | null> {
+  const isNamed = origins.hfTokenPath !== "default";
+  const text = hfToken || await readToken(hfTokenPath, isNamed) ||
+    (isNamed || origins.hfHome !== "default" ? "" : await loginToken(env));
   const token = text.trim();
   keepSecret(token);
   if (token === "") return null;
   // It becomes a header's value.
   if (/^[\x21-\x7e]+$/.test(token)) return token;
+  const where = hfToken ? "HF_TOKEN" : hfTokenPath;
   throw new AimError("usage", `the hub token in ${where} contains characters that no token has`, {
     hint: "set it to the token alone",
   });
 }
 
-/** The token of `hf auth login` in Python's default place, unless another place is configured. */
-async function loginToken({ origins }: Wanted, env: Env): Promise<string> {
-  const named = origins.hfHome !== "default" || origins.hfTokenPath !== "default";
+/** The token of `hf auth login` in Python's default place. */
+async function loginToken(env: Env): Promise<string> {
   const cache = env.XDG_CACHE_HOME || (env.HOME ? `${env.HOME}/.cache` : "");
-  return named || !cache.startsWith("/") ? "" : await readToken(`${cache}/huggingface/token`, false);
+  return cache.startsWith("/") ? await readToken(`${cache}/huggingface/token`, false) : "";
 }
 
 // Bytes, far more than any token has.

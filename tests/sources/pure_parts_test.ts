@@ -9,6 +9,7 @@ import { SourceChangedError, TransientError } from "../../src/sources/source.ts"
 import { sourceOptions } from "../../src/sources/source_options.ts";
 import { fullChecksum, multipartCount, plainMd5 } from "../../src/sources/s3/object_digests.ts";
 import { evenParts, likelyParts } from "../../src/sources/s3/part_sizes.ts";
+import { s3Settings } from "../../src/sources/s3/s3_settings.ts";
 import { s3Error } from "../../src/sources/s3/s3_error.ts";
 import { digestMatches, digestSpecs, digestStream } from "../../src/transfer/hash/digests.ts";
 import { networkFault } from "../../src/sources/transport/network_fault.ts";
@@ -191,11 +192,9 @@ Deno.test("what S3 refuses becomes another attempt, a changed source, or an erro
   const question = {
     bucket: "b",
     uri: "s3://b/m",
-    host: "s3.test",
     key: null,
-    anonymous: false,
-    unsigned: false,
-    endpointPath: "",
+    access: { base: new URL("https://s3.test/b/"), anonymous: false },
+    settings: s3Settings({}),
   };
   const of = (status: number, code: string | null, path: string | null = "f", headers = {}) =>
     s3Error({ status, code, headers: new Headers(headers) }, { ...question, path });

@@ -126,7 +126,8 @@ export class S3Bucket {
       if (response.ok) return response;
       const refusal = await refusalIn(response);
       if (attempt < ATTEMPTS && this.#moved(refusal, access)) continue;
-      return { status: refusal.status, error: this.#error(refusal, access, request) };
+      const question = { bucket: this.#name, uri: this.#uri, key, path: path ?? null, access };
+      return { status: refusal.status, error: s3Error(refusal, { ...question, settings: this.#settings }) };
     }
   }
 
@@ -167,20 +168,6 @@ export class S3Bucket {
     this.#settings = { ...this.#settings, ...place };
     this.#access = undefined;
     return true;
-  }
-
-  #error(refusal: S3Refusal, { base, anonymous }: BucketAccess, { key, path }: S3Request): Error {
-    const { endpoint, credentials } = this.#settings;
-    return s3Error(refusal, {
-      bucket: this.#name,
-      uri: this.#uri,
-      host: base.host,
-      path: path ?? null,
-      key,
-      anonymous,
-      unsigned: credentials.kind === "anonymous",
-      endpointPath: endpoint === null ? "" : new URL(endpoint).pathname.replace(/\/+$/, ""),
-    });
   }
 }
 

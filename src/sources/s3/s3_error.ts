@@ -3,24 +3,20 @@ import type { ErrorKind } from "../../errors/exit_codes.ts";
 import { SourceChangedError, TransientError } from "../source.ts";
 import { askedWait } from "../transport/asked_wait.ts";
 import { isTransientStatus } from "../transport/transport.ts";
+import type { BucketAccess } from "./bucket_access.ts";
+import type { S3Settings } from "./s3_settings.ts";
 
 /** A request to S3. */
 export interface S3Question {
   readonly bucket: string;
   /** The canonical URI, for messages. */
   readonly uri: string;
-  /** Host of the endpoint. */
-  readonly host: string;
-  /** The path in the model of the object whose bytes are requested; `null` for metadata and lists. */
-  readonly path: string | null;
   /** The object; `null` for a list. */
   readonly key: string | null;
-  /** Requests are not signed: there are no credentials, or the settings say so. */
-  readonly anonymous: boolean;
-  /** The settings say that requests are not signed. */
-  readonly unsigned: boolean;
-  /** Path in the endpoint's address, before the bucket; empty for none. */
-  readonly endpointPath: string;
+  /** The path in the model of the object whose bytes are requested; `null` for metadata and lists. */
+  readonly path: string | null;
+  readonly access: Pick<BucketAccess, "base" | "anonymous">;
+  readonly settings: Pick<S3Settings, "endpoint" | "credentials">;
 }
 
 /** The parts of an answer that say what went wrong. */
@@ -95,8 +91,8 @@ export function s3Error(
 ): AimError | TransientError | SourceChangedError {
   const { status } = refusal;
   const code = refusal.code ?? "";
-  const { host, path } = question;
-  const what = path === null ? question.uri : `${path} of ${question.uri}`;
+  const { bucket, uri, key, path, access: { base: { host } } } = question;
+  const what = path === null ? uri : `${path} of ${uri}`;
 
   if (code === "SlowDown" || code === "RequestTimeout" || isTransientStatus(status)) {
     const message = `${host} answers ${code === "" ? `with status ${status}` : code} for ${what}`;
@@ -113,11 +109,12 @@ export function s3Error(
     if (status === 416) return new SourceChangedError(path, `${path} is shorter than it was`);
   }
   const [kind, text, hint, words = code || status] = MEANINGS[code] ?? meaningOf(refusal, question);
-  const values: Readonly<Record<string, string>> = { host, bucket: question.bucket, uri: question.uri, what };
+  const values: Readonly<Record<string, string>> = { host, bucket, uri, what };
   const message = text.replace(/\{(\w+)\}/g, (all, name) => values[name] ?? all);
-  const isHead = path === null && question.key !== null;
-  const key = kind === "unauthorized" && isHead ? `, key ${JSON.stringify(question.key)}` : "";
-  return new AimError(kind, `${message} (${words})${key}`, { hint: withPath(hint, question) });
+  const object = kind === "unauthorized" && path === null && key !== null
+    ? `, key ${JSON.stringify(key)}`
+    : "";
+  return new AimError(kind, `${message} (${words})${object}`, { hint: hint + pathHint(question.settings) });
 }
 
 /** What a status means if the code says nothing. */
@@ -126,8 +123,8 @@ function meaningOf({ status, code, expectsHttps }: S3Refusal, question: S3Questi
   if (status === 401 || status === 403) {
     const denied = "{host} denies access to {what}";
     const keys = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
-    if (question.anonymous) {
-      const hint = question.unsigned
+    if (question.access.anonymous) {
+      const hint = question.settings.credentials.kind === "anonymous"
         ? `requests are not signed: ${keys}, and no AIM_S3_ANONYMOUS`
         : `${keys}, or give the machine a role`;
       return ["unauthorized", denied, hint, "Unable to locate credentials"];
@@ -148,8 +145,7 @@ function meaningOf({ status, code, expectsHttps }: S3Refusal, question: S3Questi
 }
 
 /** A path in the endpoint is usually a mistake: the bucket a second time. */
-function withPath(hint: string, { endpointPath }: S3Question): string {
-  return endpointPath === ""
-    ? hint
-    : `${hint}; the endpoint has the path ${endpointPath}, leave it out if it is the bucket`;
+function pathHint({ endpoint }: S3Question["settings"]): string {
+  const path = endpoint === null ? "" : new URL(endpoint).pathname.replace(/\/+$/, "");
+  return path === "" ? "" : `; the endpoint has the path ${path}, leave it out if it is the bucket`;
 }
