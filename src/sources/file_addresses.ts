@@ -17,7 +17,7 @@ interface AskedFile {
 /** Sends a request and follows redirects. `if-range` is left out at another origin. */
 type Send<Answer> = (url: URL, headers: Headers) => Promise<Answer>;
 
-/** A strong ETag that is a SHA-256, as olah, the hub's CDN and registries send it. */
+/** A strong ETag that is a SHA-256, as olah and registries send it. */
 const DIGEST_TAG = /^"(?:sha256:)?([0-9a-f]{64})"$/;
 
 /**
