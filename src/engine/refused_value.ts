@@ -1,4 +1,4 @@
-import { type ConfigValue, isList, isMap } from "../values/value.ts";
+import { type ConfigValue, isList } from "../values/value.ts";
 import { pythonJson } from "../values/write_json.ts";
 import type { OptionShape } from "./engine_table.ts";
 import { optionWords } from "./engine_args.ts";
@@ -19,9 +19,6 @@ export function refusedValue(value: ConfigValue, shape: OptionShape): string | n
   }
   const most = /^\d+$/.test(shape.values) ? Number(shape.values) : shape.values === "+" ? Infinity : 1;
   if (words.length > most) return wrong(most === 1 ? "one value" : `${most} values`);
-  if (isMap(value) && !["json", "object", "object-or-int", "object-or-pairs", "text"].includes(shape.kind)) {
-    return wrong(KINDS[shape.kind]?.name ?? "otherwise");
-  }
   for (const word of words) {
     if (shape.optional && (word === "" || word === "None")) continue;
     const kind = KINDS[shape.kind];

@@ -1,10 +1,8 @@
 import { cachePaths } from "../cache/cache_paths.ts";
-import { hubPlacement } from "../cache/hub_placement.ts";
 import { nearestInCache } from "../cache/list_models.ts";
-import { localPlacement } from "../cache/local_placement.ts";
 import type { ModelPlace } from "../cache/types.ts";
 import type { DownloadReport } from "../download/download_report.ts";
-import { downloadInto } from "../download/download_into.ts";
+import { downloadInto, placementOf } from "../download/download_into.ts";
 import { signatureTrust } from "../download/check_signature.ts";
 import { operatorGlobs } from "../download/operator_globs.ts";
 import { AimError } from "../errors/aim_error.ts";
@@ -49,14 +47,15 @@ export async function downloadMissing(
     throw new AimError("not-found", message, { hint });
   }
   log.info(`${model.uri} is not in the cache, downloading it`, { looked: missingInWords(place) });
-  const paths = cachePaths(config);
-  const revision = revisionIn(model.ref) ?? undefined;
-  const placement = model.ref.kind === "hub"
-    ? hubPlacement({ paths, name: model.name, revision, quantisation: model.ref.quantisation })
-    : localPlacement({ paths, name: model.name });
+  const { ref } = model;
+  const revision = revisionIn(ref) ?? undefined;
+  const target = ref.kind === "hub"
+    ? { layout: "hub", ref, modelName: null } as const
+    : { layout: "local", ref, modelName: config.modelName } as const;
+  const placement = placementOf(config, target, revision);
   const progress = options.openProgress();
   try {
-    const report = await downloadInto(config, env, model.ref, placement, {
+    const report = await downloadInto(config, env, ref, placement, {
       revision,
       ...operatorGlobs(env),
       files: config.downloadFiles ?? "serving",
