@@ -19,7 +19,12 @@ export const FLEET_FILES: Readonly<Record<string, Uint8Array<ArrayBuffer>>> = {
 };
 
 /** Bytes of all its files. */
-export const FLEET_BYTES: number = Object.values(FLEET_FILES).reduce((sum, bytes) => sum + bytes.length, 0);
+export const FLEET_BYTES: number = bytesOf(FLEET_FILES);
+
+/** Bytes of files together. */
+export function bytesOf(files: Readonly<Record<string, Uint8Array>>): number {
+  return Object.values(files).reduce((sum, { length }) => sum + length, 0);
+}
 
 function shard(n: number): string {
   return `model-0000${n}-of-00003.safetensors`;

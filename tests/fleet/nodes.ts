@@ -1,8 +1,8 @@
-// Nodes of a fleet: processes that download one model at the same time, each into a cache of its own.
+// Nodes of a fleet: processes that download one model at the same time, each into its own cache.
 import { assertEquals } from "@std/assert";
 import { createHash } from "node:crypto";
 import { AIM_COMMAND, plainEnvironment } from "../cli/aim.ts";
-import { FLEET_BYTES, FLEET_FILES } from "./fleet_model.ts";
+import { bytesOf, FLEET_FILES } from "./fleet_model.ts";
 
 export interface FleetOptions {
   /** What each node downloads; its local name is `org/model`. */
@@ -10,19 +10,19 @@ export interface FleetOptions {
   readonly env: Readonly<Record<string, string>>;
   /** @default {8, or 4 without AIM_TEST_FULL} */
   readonly count?: number;
-  /** Kill one node in the middle and start it again. @default {true} */
+  /** Kill the first node in the middle of its download, and start it again. @default {true} */
   readonly kill?: boolean;
-  /** The files that every node must have in the end. @default {the model of `fleet_model.ts`} */
+  /** Files that every node must have at the end. @default {the model of `fleet_model.ts`} */
   readonly expected?: Readonly<Record<string, Uint8Array>>;
-  /** Called when the killed node is dead, before it starts again. */
+  /** Called after the kill, before the node starts again. */
   readonly onKilled?: () => void;
 }
 
-/** A node that has ended. */
+/** A node at its end. */
 export interface FleetNode {
   readonly code: number;
   readonly stderr: string;
-  /** Bytes that its (last) run moved and found. */
+  /** Bytes that its last run downloaded, and bytes that it found on disk. */
   readonly bytesMoved: number;
   readonly bytesPresent: number;
 }
@@ -31,28 +31,29 @@ const NODES = Deno.env.get("AIM_TEST_FULL") === "1" ? 8 : 4;
 const NAME = "org/model";
 
 /**
- * Downloads the model of `fleet_model.ts` on every node at once, and checks every byte of every cache.
+ * Downloads a model on all nodes at the same time, and checks every byte of every cache.
  *
- * @returns The nodes; the first one is the one that was killed.
+ * @returns The nodes. The first one was killed.
  */
 export async function downloadOnFleet(options: FleetOptions): Promise<FleetNode[]> {
   const directory = await Deno.makeTempDir({ prefix: "aim-fleet-" });
+  const expected = options.expected ?? FLEET_FILES;
   try {
     const caches = Array.from({ length: options.count ?? NODES }, (_, n) => `${directory}/node${n}`);
     const nodes = await Promise.all(caches.map(async (cache, n) => {
       if (n > 0 || options.kill === false) return await ended(startNode(cache, options));
       const first = startNode(cache, options);
-      await partlyThere(cache, first);
+      await partlyThere(cache, first, bytesOf(expected));
       first.kill("SIGKILL");
       assertEquals((await ended(first)).code, 137);
       options.onKilled?.();
       return await ended(startNode(cache, options));
     }));
     for (const [n, node] of nodes.entries()) assertEquals(node.code, 0, `node ${n}: ${node.stderr}`);
-    const expected = Object.fromEntries(
-      Object.entries(options.expected ?? FLEET_FILES).map(([path, bytes]) => [path, sha256(bytes)]),
+    const digests = Object.fromEntries(
+      Object.entries(expected).map(([path, bytes]) => [path, sha256(bytes)]),
     );
-    for (const cache of caches) assertEquals(await digestsIn(`${cache}/${NAME}`), expected, cache);
+    for (const cache of caches) assertEquals(await digestsIn(`${cache}/${NAME}`), digests, cache);
     return nodes;
   } finally {
     await Deno.remove(directory, { recursive: true });
@@ -71,7 +72,7 @@ function startNode(cache: string, { ref, env }: FleetOptions): Deno.ChildProcess
   }).spawn();
 }
 
-/** Where Deno keeps modules, for a node that has a home directory of its own. */
+/** Deno's directory of modules, for a node with its own home directory. */
 export function denoDirectory(): string {
   const { DENO_DIR, XDG_CACHE_HOME, HOME } = Deno.env.toObject();
   return DENO_DIR ?? `${XDG_CACHE_HOME ?? `${HOME}/.cache`}/deno`;
@@ -90,36 +91,36 @@ async function ended(child: Deno.ChildProcess): Promise<FleetNode> {
 }
 
 /** Waits until a fifth of the model is on a node's disk, and some of it is recorded. */
-async function partlyThere(cache: string, child: Deno.ChildProcess): Promise<void> {
+async function partlyThere(cache: string, child: Deno.ChildProcess, size: number): Promise<void> {
   let over = false;
   child.status.then(() => over = true);
   for (;;) {
     const files = filesBelow(cache);
     const bytes = files.reduce((sum, path) => sum + blocksOf(path), 0);
-    if (bytes >= FLEET_BYTES / 5 && files.some(isRecordOfParts)) return;
-    if (over) throw new Error("the node was to be killed, and has ended before");
+    if (bytes >= size / 5 && files.some(isRecordOfParts)) return;
+    if (over) throw new Error("the node ended before it was killed");
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
 
 function isRecordOfParts(path: string): boolean {
   return path.endsWith(".parts") &&
-    / (?:wrote|flushed) /.test(orWhereGone(() => Deno.readTextFileSync(path), ""));
+    / (?:wrote|flushed) /.test(orIfGone(() => Deno.readTextFileSync(path), ""));
 }
 
-/** Bytes that a file takes on the disk. */
+/** Bytes that a file takes on disk. */
 function blocksOf(path: string): number {
-  return orWhereGone(() => (Deno.lstatSync(path).blocks ?? 0) * 512, 0);
+  return orIfGone(() => (Deno.lstatSync(path).blocks ?? 0) * 512, 0);
 }
 
 function filesBelow(directory: string): string[] {
-  return orWhereGone(() => [...Deno.readDirSync(directory)], []).flatMap(({ name, isDirectory }) =>
+  return orIfGone(() => [...Deno.readDirSync(directory)], []).flatMap(({ name, isDirectory }) =>
     isDirectory ? filesBelow(`${directory}/${name}`) : [`${directory}/${name}`]
   );
 }
 
-/** Files come and go while a node is at work. */
-function orWhereGone<T>(read: () => T, gone: T): T {
+/** Files come and go while a node downloads. */
+function orIfGone<T>(read: () => T, gone: T): T {
   try {
     return read();
   } catch (error) {

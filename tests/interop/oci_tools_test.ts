@@ -3,6 +3,8 @@ import { aim } from "../cli/aim.ts";
 import { makeCertificates } from "../servers/certificates.ts";
 import { safetensorsBytes } from "../servers/content.ts";
 import { orasGo } from "./oras_go/oras_go.ts";
+import { bytesOf } from "../fleet/fleet_model.ts";
+import { downloadOnFleet } from "../fleet/nodes.ts";
 import { pythonEnv } from "./python_env.ts";
 import { has, NO_REGISTRY, skopeo, startRegistry } from "../oci/docker_registry.ts";
 import { sha256, writeLayout } from "../oci/oci_layout.ts";
@@ -18,7 +20,7 @@ const SKIP = NO_REGISTRY ?? (await has("buildah") ? null : "buildah is not insta
 
 const MODEL = {
   "config.json": new TextEncoder().encode('{"model_type":"llama"}\n'),
-  "model.safetensors": safetensorsBytes(3_000_000),
+  "model.safetensors": safetensorsBytes(12_000_000),
 };
 
 interface Push {
@@ -153,7 +155,7 @@ async function run(
 for (const [tool, push] of Object.entries(TOOLS)) {
   const skip = SKIP ?? (tool.includes("in Go") && typeof goProgram !== "string" ? goProgram.skip : null);
   Deno.test({
-    name: `${tool}: aim downloads it over TLS with a token, into both layouts${
+    name: `${tool}: aim downloads it over TLS with a token, into both layouts, and resumes after kill -9${
       skip === null ? "" : ` (skipped: ${skip})`
     }`,
     ignore: skip !== null,
@@ -178,11 +180,8 @@ for (const [tool, push] of Object.entries(TOOLS)) {
         const digest = await push({ directory, host, ca: caPath }, `${host}/models/tiny:v1`);
 
         const uri = `oci://${host}/models/tiny${digest ? `@${digest}` : ":v1"}`;
-        const env = {
-          AIM_CACHE_PATH: `${directory}/cache`,
-          REGISTRY_AUTH_FILE: `${directory}/auth.json`,
-          SSL_CERT_FILE: caPath,
-        };
+        const client = { REGISTRY_AUTH_FILE: `${directory}/auth.json`, SSL_CERT_FILE: caPath };
+        const env = { ...client, AIM_CACHE_PATH: `${directory}/cache` };
         for (const flags of [[], ["--use-hf-cache"]]) {
           const words = ["download-to-cache", uri, "--format", "json", ...flags];
           const first = await aim(words, { env });
@@ -196,6 +195,18 @@ for (const [tool, push] of Object.entries(TOOLS)) {
           assertEquals(JSON.parse(second.stdout).bytesMoved, 0);
         }
         assertEquals((await aim(["cache", "verify", "models/tiny"], { env })).code, 0);
+        const slow = {
+          AIM_DOWNLOAD_MAX_BANDWIDTH: "6MB",
+          AIM_DOWNLOAD_PART_SIZE: "1MiB",
+          AIM_DOWNLOAD_JOBS: "2",
+        };
+        const [node] = await downloadOnFleet({
+          ref: uri,
+          env: { ...client, ...slow },
+          count: 1,
+          expected: MODEL,
+        });
+        assert(node !== undefined && node.bytesMoved < 0.9 * bytesOf(MODEL), `${node?.bytesMoved} bytes`);
         // Nobody else may read it, and only the named authority is trusted.
         assertEquals((await aim(["size", uri], { env: { ...env, REGISTRY_AUTH_FILE: "" } })).code, 4);
         assertEquals((await aim(["size", uri], { env: { ...env, SSL_CERT_FILE: "" } })).code, 6);
