@@ -7,7 +7,7 @@ import type { Archive } from "../../src/sources/manifest.ts";
 import { sortedFiles } from "../../src/sources/sorted_files.ts";
 import { makeTar, paxEntry, type TestEntry } from "./make_tar.ts";
 
-/** An archive in chunks of a size that cuts headers and contents anywhere. */
+/** An archive in chunks that split headers and contents at any byte. */
 async function* inChunks(bytes: Uint8Array, size = 700): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += size) yield bytes.slice(at, at + size);
 }
@@ -25,10 +25,10 @@ async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
 }
 
-// Names and sizes that take the long forms of each format.
+// A name that needs the long form of each format.
 const LONG = `${"d".repeat(90)}/${"e".repeat(50)}/model-00001-of-00002.safetensors`;
 for (const format of ["ustar", "gnu", "pax", "v7"]) {
-  Deno.test(`an archive that GNU tar wrote (${format}) is read as it was packed`, async () => {
+  Deno.test(`an archive that GNU tar wrote (${format}) is read with the same names, sizes and digests`, async () => {
     const folder = await Deno.makeTempDir();
     const files = [
       ["config.json", "{}"],
@@ -69,14 +69,14 @@ info = tarfile.TarInfo("model.gguf"); info.size = ${size}
 sys.stdout.buffer.write(info.tobuf(tarfile.${format}))`,
     );
     const error = await assertRejects(() => layerEntries(inChunks(header), "files"), TarFault);
-    // The content is not there; that it is missed shows that the size was understood.
+    // The content is missing: that this is noticed shows that the size was understood.
     assert(error.message.startsWith("it is cut off"), error.message);
   }
 });
 
 const HOSTILE: Readonly<Record<string, readonly TestEntry[]>> = {
   "a name that leads outside": [{ name: "../evil", content: "x" }],
-  "a name that leads outside by a detour": [{ name: "a/../../evil", content: "x" }],
+  "a name that leads outside after a subfolder": [{ name: "a/../../evil", content: "x" }],
   "an absolute name": [{ name: "/etc/passwd", content: "x" }],
   "a long name (pax) that leads outside": [paxEntry({ path: "a/../../evil" }), { name: "a", content: "x" }],
   "a long name (GNU) that leads outside": [
@@ -99,8 +99,8 @@ const HOSTILE: Readonly<Record<string, readonly TestEntry[]>> = {
   "a NUL in a pax name": [paxEntry({ path: "a\0b" }), { name: "a", content: "x" }],
   "a backslash": [{ name: "a\\b", content: "x" }],
   "a pax header of 2 MiB": [{ name: "pax", type: "x", content: "x".repeat(2 << 20) }],
-  "a pax header that is damaged": [{ name: "pax", type: "x", content: "99 path=a\n" }],
-  "a pax size that is none": [paxEntry({ size: "-1" }), { name: "a", content: "x" }],
+  "a damaged pax header": [{ name: "pax", type: "x", content: "99 path=a\n" }],
+  "a pax size that is not a number": [paxEntry({ size: "-1" }), { name: "a", content: "x" }],
   "a global header that renames files": [paxEntry({ path: "b" }, "g"), { name: "a", content: "x" }],
   "a name of 5000 characters": [paxEntry({ path: "a/".repeat(2500) + "b" }), { name: "a", content: "x" }],
   "a name of 200 folders": [paxEntry({ path: "a/".repeat(200) + "b" }), { name: "a", content: "x" }],
@@ -108,10 +108,10 @@ const HOSTILE: Readonly<Record<string, readonly TestEntry[]>> = {
     paxEntry({ path: `${n}/${`${"d".repeat(200)}/`.repeat(20)}a` }),
     { name: "a", content: "x" },
   ]).flat(),
-  "content that is cut off": [{ name: "a", content: "x", size: 5000 }],
+  "truncated content": [{ name: "a", content: "x", size: 5000 }],
 };
 
-/** What a download makes of an archive. */
+/** Paths of the model's files in an archive. */
 async function unpack(archive: Uint8Array): Promise<string[]> {
   const entries = await layerEntries(inChunks(archive), "files");
   const files = modelFiles([{ archive: archiveOf("folder"), entries }], "oci://r/m");
@@ -129,13 +129,13 @@ for (const [what, entries] of Object.entries(HOSTILE)) {
   });
 }
 
-Deno.test("an archive that is damaged anywhere in its headers is refused", async () => {
+Deno.test("an archive with a damaged byte in a header is refused", async () => {
   const whole = makeTar([{ name: "m/config.json", content: "{}" }, {
     name: "m/a",
     content: "x".repeat(600),
   }]);
   for (let at = 0; at < 512; at++) {
-    // After the NUL that ends the checksum.
+    // The byte after the end of the checksum is not used.
     if (at === 155) continue;
     const damaged = whole.slice();
     damaged[at] = (damaged[at] ?? 0) ^ 1;
@@ -147,7 +147,7 @@ Deno.test("an archive that is damaged anywhere in its headers is refused", async
   await assertRefused(new Uint8Array([...whole, ...whole]));
 });
 
-Deno.test("folders that all files share are left out, and no more", async () => {
+Deno.test("only folders that all files share are left out", async () => {
   const files = [{ name: "a/model/config.json", content: "{}" }, { name: "a/model/sub/x", content: "x" }];
   assertEquals(await unpack(makeTar(files)), ["config.json", "sub/x"]);
   assertEquals((await unpack(makeTar([...files, { name: "README.md", content: "x" }]))).sort(), [
@@ -157,7 +157,7 @@ Deno.test("folders that all files share are left out, and no more", async () => 
   ]);
 });
 
-Deno.test("upper layers of an image replace and remove what lower ones have, in /models alone", async () => {
+Deno.test("upper layers of an image replace and remove files of lower layers, in /models only", async () => {
   const layers = [
     [
       { name: "bin/sh", type: "2", linkName: "busybox" },
@@ -203,7 +203,7 @@ Deno.test("upper layers of an image replace and remove what lower ones have, in 
   }
 });
 
-Deno.test("a whiteout of /models removes all that lower layers have of it", async () => {
+Deno.test("a whiteout of /models removes all its files in lower layers", async () => {
   const layers = [[{ name: "models/a", content: "x" }], [{ name: ".wh.models" }, {
     name: "models/b",
     content: "y",

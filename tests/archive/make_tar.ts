@@ -1,16 +1,16 @@
-/** An entry that a test puts into an archive. */
+/** An entry of an archive that a test makes. */
 export interface TestEntry {
   readonly name: string;
   /** @default {"0"} a regular file */
   readonly type?: string;
   readonly content?: Uint8Array | string;
   readonly linkName?: string;
-  /** Said in the header instead of the content's size. */
+  /** Written into the header. @default {the content's size} */
   readonly size?: number;
   readonly prefix?: string;
 }
 
-/** Makes a tar archive (ustar), also ones that no tool would make. */
+/** Makes a tar archive (ustar), including invalid ones. */
 export function makeTar(entries: readonly TestEntry[], { end = true } = {}): Uint8Array<ArrayBuffer> {
   const blocks = entries.flatMap((entry) => {
     const content = typeof entry.content === "string"

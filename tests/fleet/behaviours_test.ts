@@ -1,4 +1,4 @@
-// What caches and peer-to-peer engines need of a client.
+// Behaviour that caches and peer-to-peer engines need from a client.
 import { assert, assertEquals } from "@std/assert";
 import { aim } from "../cli/aim.ts";
 import { makeCertificates } from "../servers/certificates.ts";
@@ -21,7 +21,7 @@ const S3_OBJECTS = Object.fromEntries(
 );
 const LARGE = Object.keys(FLEET_FILES).filter((path) => path.endsWith(".safetensors"));
 
-/** The ranges that were asked for of each file, sorted. */
+/** Requested ranges by file, sorted. */
 function rangesOf(requests: readonly SeenRequest[], role: SeenRequest["role"]): Record<string, string[]> {
   const ranges: Record<string, string[]> = {};
   for (const { file, range } of requests.filter((one) => one.role === role && one.method === "GET")) {
@@ -34,12 +34,12 @@ function rangesOf(requests: readonly SeenRequest[], role: SeenRequest["role"]): 
 const startsIn = (ranges: Readonly<Record<string, readonly string[]>>) =>
   Object.values(ranges).flat().map((range) => Number(/^bytes=(\d+)-/.exec(range)?.[1]));
 
-Deno.test("every node asks for the same parts, at multiples of a mebibyte; one that resumes asks for no others after its first", async () => {
+Deno.test("all nodes request the same parts, at multiples of a mebibyte, and a resumed download returns to them", async () => {
   await using hub = await startHub({ repos });
   const seen: Record<string, string[]>[] = [];
   for (let node = 0; node < 2; node++) {
     hub.requests.splice(0);
-    // With a limit no part is divided, however busy this machine is.
+    // With a bandwidth limit, no part is divided.
     const env = { HF_ENDPOINT: hub.url, AIM_DOWNLOAD_MAX_BANDWIDTH: "1GB" };
     await downloadOnFleet({ ref: "hf://org/model", env, count: 1, kill: false });
     seen.push(rangesOf(hub.requests, "cdn"));
@@ -59,13 +59,13 @@ Deno.test("every node asks for the same parts, at multiples of a mebibyte; one t
   const resumed = rangesOf(hub.requests, "cdn");
   for (const [file, ranges] of Object.entries(resumed)) {
     const ends = ranges.map((range) => Number(range.split("-")[1]) + 1);
-    // Each part that had begun is finished where it always ends.
+    // A part that had begun ends at its usual end.
     const size = FLEET_FILES[file]?.length ?? 0;
     assertEquals(ends.filter((end) => end !== size && !usual.has(end)), [], file);
   }
 });
 
-Deno.test("no header and no query tells a cache to pass by, and nothing differs from run to run", async () => {
+Deno.test("requests have no header or query that defeats a cache, and are the same in each run", async () => {
   await using hub = await startHub({ repos });
   await using s3 = await startS3({ buckets: { models: S3_OBJECTS } });
   const servers = [
@@ -77,7 +77,7 @@ Deno.test("no header and no query tells a cache to pass by, and nothing differs 
     },
     { requests: s3.requests, ref: "s3://models/m", env: { ...s3.env }, roles: ["object"] },
   ];
-  // What names the moment, or the part that is asked for.
+  // These contain the time, or the requested part.
   const moving = ["range", "authorization", "x-amz-date"];
   for (const { requests, ref, env, roles } of servers) {
     const runs: string[][] = [];
@@ -90,7 +90,7 @@ Deno.test("no header and no query tells a cache to pass by, and nothing differs 
         assertEquals(headers.get("cache-control"), null);
         assertEquals(headers.get("pragma"), null);
         assertEquals(headers.get("accept-encoding"), "identity");
-        // The second origin's addresses are the hub's.
+        // The hub chooses the addresses of the second origin.
         if (role !== "cdn" && !target.startsWith("/api/")) assert(!target.includes("?"), target);
       }
       const lines = reads.map(({ headers }) =>
@@ -103,7 +103,7 @@ Deno.test("no header and no query tells a cache to pass by, and nothing differs 
   }
 });
 
-Deno.test("through a proxy the connections are bounded in total, over all hosts", async () => {
+Deno.test("the number of connections through a proxy is limited over all hosts", async () => {
   const certificates = await makeCertificates();
   if ("skip" in certificates) throw new Error(certificates.skip);
   await using _ = certificates;
@@ -135,7 +135,7 @@ Deno.test("through a proxy the connections are bounded in total, over all hosts"
 });
 
 for (const ranges of [true, false]) {
-  Deno.test(`a fleet behind a forward proxy that ${ranges ? "keeps files" : "answers parts with whole files"} asks the origin once`, async () => {
+  Deno.test(`a fleet behind a forward proxy that ${ranges ? "caches files" : "answers parts with whole files"} costs the origin one download`, async () => {
     await using hub = await startHub({ repos });
     const { origin } = new URL(hub.cdnUrl);
     await using proxy = await startCachingProxy({
@@ -153,7 +153,7 @@ for (const ranges of [true, false]) {
   });
 }
 
-Deno.test("once a server has answered a part with the whole file, each further file is asked for once", async () => {
+Deno.test("after a server has answered a part with the whole file, each other file is requested once", async () => {
   const files = Object.fromEntries(
     Array.from({ length: 12 }, (_, n) => [`f${n}.safetensors`, safetensorsBytes(6 * MIB, n)]),
   );
@@ -172,7 +172,7 @@ Deno.test("once a server has answered a part with the whole file, each further f
       assertEquals(await Deno.readFile(`${directory}/${path}`), bytes, path);
     }
     const asked = hub.requests.filter(({ role, method }) => role === "cdn" && method === "GET");
-    // Only what is under way when the first answer comes asks in vain.
+    // Only requests that were sent before the first answer are wasted.
     assert(asked.length <= 12 + 8, `${asked.length} requests for 12 files of 6 parts`);
   } finally {
     await Deno.remove(directory, { recursive: true });
@@ -186,9 +186,9 @@ const nginxTest = (name: string, fn: () => Promise<void>) =>
     fn,
   });
 
-nginxTest("a cache that keeps wrong bytes ends with exit code 8, and nothing is published", async () => {
+nginxTest("a cache with wrong bytes is exit code 8, and nothing is published", async () => {
   await using hub = await startHub({ repos });
-  // Once is enough: the cache sends it again.
+  // Once is enough: the cache repeats it.
   hub.faults.push({ kind: "flip", offset: 20 * MIB, file: LARGE[1] ?? "", roles: ["cdn"], times: 1 });
   const cache = await startNginxCache("hub", { HUB_URL: hub.url });
   assert(!("skip" in cache));
@@ -206,61 +206,69 @@ nginxTest("a cache that keeps wrong bytes ends with exit code 8, and nothing is 
   }
 });
 
-nginxTest("an object that is replaced while a node is down comes whole and new, never mixed", async () => {
-  await using s3 = await startS3({ buckets: { models: S3_OBJECTS } });
-  const cache = await startNginxCache("s3", { S3_URL: s3.url });
-  assert(!("skip" in cache));
-  await using _ = cache;
-  const env = {
-    ...s3.env,
-    AWS_ENDPOINT_URL: cache.url,
-    AIM_DOWNLOAD_MAX_BANDWIDTH: "40MB",
-  };
-  const fresh = Object.fromEntries(
-    LARGE.map((path, n) => [path, safetensorsBytes(FLEET_FILES[path]?.length ?? 0, 100 + n)]),
-  );
-  const replaced: Promise<void>[] = [];
-  const nodes = await downloadOnFleet({
-    ref: "s3://models/m",
-    env,
-    count: 1,
-    expected: { ...FLEET_FILES, ...fresh },
-    onKilled: () => {
-      for (const [path, bytes] of Object.entries(fresh)) replaced.push(s3.put("models", `m/${path}`, bytes));
-    },
-  });
-  await Promise.all(replaced);
-  assertEquals(nodes[0]?.code, 0);
-});
+nginxTest(
+  "an object that is replaced while a node is down is downloaded again as a whole, never mixed",
+  async () => {
+    await using s3 = await startS3({ buckets: { models: S3_OBJECTS } });
+    const cache = await startNginxCache("s3", { S3_URL: s3.url });
+    assert(!("skip" in cache));
+    await using _ = cache;
+    const env = {
+      ...s3.env,
+      AWS_ENDPOINT_URL: cache.url,
+      AIM_DOWNLOAD_MAX_BANDWIDTH: "40MB",
+    };
+    const fresh = Object.fromEntries(
+      LARGE.map((path, n) => [path, safetensorsBytes(FLEET_FILES[path]?.length ?? 0, 100 + n)]),
+    );
+    const replaced: Promise<void>[] = [];
+    const nodes = await downloadOnFleet({
+      ref: "s3://models/m",
+      env,
+      count: 1,
+      expected: { ...FLEET_FILES, ...fresh },
+      onKilled: () => {
+        for (const [path, bytes] of Object.entries(fresh)) {
+          replaced.push(s3.put("models", `m/${path}`, bytes));
+        }
+      },
+    });
+    await Promise.all(replaced);
+    assertEquals(nodes[0]?.code, 0);
+  },
+);
 
-nginxTest("answers that are old, stale or not to be stored are data all the same, and resume", async () => {
-  await using hub = await startHub({ repos });
-  const port = freePort();
-  const odd = [
-    ["Age", "999999"],
-    ["Cache-Control", "no-store, no-cache, must-revalidate, max-age=0"],
-    ["Expires", "Thu, 01 Jan 1970 00:00:00 GMT"],
-    ["Warning", '110 - "Response is Stale"'],
-    ["Vary", "*"],
-    ["X-Cache", "STALE"],
-  ].map(([name, value]) => `add_header ${name} '${value}' always;`).join(" ");
-  const server = (listen: number, to: string) =>
-    `server { listen 127.0.0.1:${listen}; location / { proxy_pass ${to}; proxy_http_version 1.1;
+nginxTest(
+  "headers that call an answer old, stale or not cacheable are ignored, and downloads resume",
+  async () => {
+    await using hub = await startHub({ repos });
+    const port = freePort();
+    const odd = [
+      ["Age", "999999"],
+      ["Cache-Control", "no-store, no-cache, must-revalidate, max-age=0"],
+      ["Expires", "Thu, 01 Jan 1970 00:00:00 GMT"],
+      ["Warning", '110 - "Response is Stale"'],
+      ["Vary", "*"],
+      ["X-Cache", "STALE"],
+    ].map(([name, value]) => `add_header ${name} '${value}' always;`).join(" ");
+    const server = (listen: number, to: string) =>
+      `server { listen 127.0.0.1:${listen}; location / { proxy_pass ${to}; proxy_http_version 1.1;
       proxy_set_header Authorization $http_authorization; ${odd} } }`;
-  const cdn = freePort();
-  const proxy = await startNginxWith(
-    { url: `http://127.0.0.1:${port}` },
-    () => server(port, hub.url) + server(cdn, hub.cdnUrl),
-  );
-  assert(!("skip" in proxy));
-  await using _ = proxy;
-  hub.publicCdnUrl = `http://127.0.0.1:${cdn}`;
-  const nodes = await downloadOnFleet({
-    ref: "hf://org/model",
-    env: { HF_ENDPOINT: proxy.url, AIM_DOWNLOAD_MAX_BANDWIDTH: "40MB" },
-    count: 1,
-  });
-  const [node] = nodes;
-  assert(node !== undefined && node.bytesPresent > 0);
-  assertEquals(node.bytesMoved + node.bytesPresent, FLEET_BYTES);
-});
+    const cdn = freePort();
+    const proxy = await startNginxWith(
+      { url: `http://127.0.0.1:${port}` },
+      () => server(port, hub.url) + server(cdn, hub.cdnUrl),
+    );
+    assert(!("skip" in proxy));
+    await using _ = proxy;
+    hub.publicCdnUrl = `http://127.0.0.1:${cdn}`;
+    const nodes = await downloadOnFleet({
+      ref: "hf://org/model",
+      env: { HF_ENDPOINT: proxy.url, AIM_DOWNLOAD_MAX_BANDWIDTH: "40MB" },
+      count: 1,
+    });
+    const [node] = nodes;
+    assert(node !== undefined && node.bytesPresent > 0);
+    assertEquals(node.bytesMoved + node.bytesPresent, FLEET_BYTES);
+  },
+);

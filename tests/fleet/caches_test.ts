@@ -1,5 +1,5 @@
-// Eight nodes download one model at the same time through a caching engine: the origin sends it once, one node is killed in the middle
-// and resumes, and every byte of every cache is checked.
+// Eight nodes download one model at the same time through a cache: the origin sends it once, one node is killed and resumes, and every
+// byte on every node is checked.
 import { assert, assertEquals } from "@std/assert";
 import { aim, plainEnvironment } from "../cli/aim.ts";
 import { missingProgram } from "../e2e/contained.ts";
@@ -17,7 +17,7 @@ import { noNginx, startNginxCache } from "./nginx_cache.ts";
 import { denoDirectory, downloadOnFleet, type FleetNode } from "./nodes.ts";
 
 const repos = [{ id: "org/model", files: FLEET_FILES }];
-/** Slow enough that the first node is killed while the model is on its way. */
+/** Slow enough for the first node to be killed during its download. */
 const SLOW = { kind: "slow", rate: 4e6 } as const;
 
 const noOlah = await (async () => {
@@ -36,7 +36,7 @@ function fleetTest(name: string, without: string | null, fn: () => Promise<void>
   });
 }
 
-/** A node that was killed has part of the model, and needs the rest only. */
+/** The killed node had a part of the model, and downloaded only the rest. */
 function assertResumed(node: FleetNode | undefined): void {
   assert(node !== undefined && node.bytesPresent > 0, `found ${node?.bytesPresent} bytes`);
   assertEquals(node.bytesMoved + node.bytesPresent, FLEET_BYTES);
@@ -48,7 +48,7 @@ function assertSentOnce(sent: number): void {
 }
 
 fleetTest(
-  "nginx with slices sends the hub's model to a fleet, and asks for it once",
+  "a fleet behind nginx with slices costs the hub one download",
   noNginx,
   async () => {
     await using hub = await startHub({ repos, faults: [SLOW] });
@@ -67,7 +67,7 @@ fleetTest(
 );
 
 fleetTest(
-  "nginx with slices sends S3's objects to a fleet, and asks for them once",
+  "a fleet behind nginx with slices costs S3 one download",
   noNginx,
   async () => {
     const objects = Object.fromEntries(
@@ -88,7 +88,7 @@ fleetTest(
 );
 
 fleetTest(
-  "nginx with slices sends Ceph's objects to a fleet, and asks for them once",
+  "a fleet behind nginx with slices costs Ceph one download",
   noNginx ?? await missingProgram(["radosgw"]),
   async () => {
     const ceph = await startCeph();
@@ -110,14 +110,14 @@ fleetTest(
   },
 );
 
-fleetTest("olah sends the hub's model to a fleet, and asks for it once", noOlah, async () => {
+fleetTest("a fleet behind olah costs the hub one download", noOlah, async () => {
   await using hub = await startHub({ repos });
   const cache = await startOlah(hub);
   assert(!("skip" in cache));
   await using _ = cache;
   const nodes = await downloadOnFleet({
     ref: "hf://org/model",
-    // olah has 40 threads, and each request that waits for another one's block holds one.
+    // olah has 40 threads, and a request that waits for a block of another one holds a thread.
     env: { HF_ENDPOINT: cache.url, AIM_DOWNLOAD_JOBS: "2" },
   });
   assertResumed(nodes[0]);
@@ -125,7 +125,7 @@ fleetTest("olah sends the hub's model to a fleet, and asks for it once", noOlah,
 });
 
 fleetTest(
-  "nginx with slices sends a registry's blobs to a fleet, and asks for them once",
+  "a fleet behind nginx with slices costs a registry one download",
   noNginx ?? NO_REGISTRY,
   async () => {
     await using origin = await startRegistry();
@@ -147,7 +147,7 @@ fleetTest(
 );
 
 fleetTest(
-  "a pull-through registry with nginx towards the origin asks once, even if all nodes start at the same time",
+  "a fleet behind a pull-through registry with nginx as its upstream costs the origin one download",
   noNginx ?? NO_REGISTRY,
   async () => {
     await using origin = await startRegistry();
@@ -171,7 +171,7 @@ fleetTest(
 );
 
 fleetTest(
-  "Python's client gets the same model through nginx, and the hub is not asked for a byte again",
+  "Python's client downloads the same model through nginx, and the hub sends nothing again",
   noNginx ?? withoutPython,
   async () => {
     await using hub = await startHub({ repos });
@@ -197,7 +197,7 @@ fleetTest(
 );
 
 fleetTest(
-  "a cache whose key is the Range header asks once, too, where AIM_DOWNLOAD_MAX_BANDWIDTH keeps parts whole",
+  "a cache with the Range header as its key costs one download if AIM_DOWNLOAD_MAX_BANDWIDTH keeps parts whole",
   noNginx,
   async () => {
     await using hub = await startHub({ repos, faults: [SLOW] });
@@ -238,7 +238,7 @@ fleetTest(
   },
 );
 
-/** Puts the model below `m` in a bucket of its own. */
+/** Makes a bucket with the model under `m/`. */
 async function filledBucket({ env }: Ceph): Promise<string> {
   const { S3Client, CreateBucketCommand, PutObjectCommand } = await import("@aws-sdk/client-s3");
   const client = new S3Client({
@@ -259,7 +259,7 @@ async function filledBucket({ env }: Ceph): Promise<string> {
   return Bucket;
 }
 
-/** Puts the model into a registry, by aim's export and skopeo. */
+/** Exports the model and copies it into a registry with skopeo. Returns its reference. */
 async function pushed(registry: DockerRegistry): Promise<string> {
   const directory = await Deno.makeTempDir();
   try {

@@ -1,12 +1,12 @@
-// A forward proxy that keeps files, as Dragonfly's agent does: it fetches a file once, however many parts of it are asked for, and
-// knows it by its address without the query, which is a signature that differs each time.
+// A forward proxy that caches files as Dragonfly's agent does: it downloads a file once for any number of requests for parts of it. The
+// cache's key is the address without the query, which is a signature that changes.
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
 export interface CachingProxy extends AsyncDisposable {
   /** For `HTTP_PROXY`. */
   readonly url: string;
-  /** Answers to requests for a part that were a whole file. */
+  /** How many requests for a part were answered with the whole file. */
   readonly wholeAnswers: number;
 }
 
@@ -19,8 +19,8 @@ interface Answer {
 /**
  * Starts one on 127.0.0.1.
  *
- * @param options.kept Which addresses are kept.
- * @param options.ranges Whether a part that is asked for is answered with that part, or with the whole file.
+ * @param options.kept Addresses whose files are cached.
+ * @param options.ranges Answer a request for a part with the part. If false, answer with the whole file.
  */
 export async function startCachingProxy(
   options: { readonly kept: (url: URL) => boolean; readonly ranges: boolean },

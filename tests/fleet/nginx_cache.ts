@@ -4,8 +4,8 @@ import { type Nginx, startNginxWith } from "../servers/nginx_process.ts";
 const FOLDER = new URL("../../container/kubernetes/fleet/nginx/", import.meta.url).pathname;
 
 /**
- * Starts nginx with a template of `container/kubernetes/fleet/nginx`, filled in as nginx's image does it; only the port and the paths
- * are this test's own.
+ * Starts nginx with a template of `container/kubernetes/fleet/nginx`, filled in as nginx's image does. Only the port and the paths
+ * differ.
  */
 export async function startNginxCache(
   template: "hub" | "s3" | "oci",
@@ -15,7 +15,7 @@ export async function startNginxCache(
   const text = await Deno.readTextFile(`${FOLDER}${template}.conf.template`);
   const filled = text.replace(/\$\{([A-Z0-9_]+)\}/g, (_, name: string) => {
     const value = { CACHE_SIZE: "1g", NGINX_LOCAL_RESOLVERS: "127.0.0.1", ...variables }[name];
-    if (value === undefined) throw new Error(`${template}.conf.template: nothing for ${name}`);
+    if (value === undefined) throw new Error(`${template}.conf.template: no value for ${name}`);
     return value;
   });
   return await startNginxWith(
@@ -27,7 +27,7 @@ export async function startNginxCache(
   );
 }
 
-/** Why it cannot be started; `null` where it can. */
+/** Why it cannot be started; `null` if it can. */
 export const noNginx: string | null = await (async () => {
   const started = await startNginxCache("hub", { HUB_URL: "http://127.0.0.1:1" });
   if ("skip" in started) return started.skip;

@@ -1,4 +1,5 @@
-// A model's way through an air gap: exported, copied into a registry that only the other side sees, fetched there by digest, served.
+// A model crosses an air gap: it is exported, copied into a registry that only the other side reaches, downloaded there by digest, and
+// served.
 import { assert, assertEquals } from "@std/assert";
 import { AIM_COMMAND, plainEnvironment } from "../cli/aim.ts";
 import { startWorld, type World } from "../cli/world.ts";
@@ -7,7 +8,7 @@ import { sha256 } from "./oci_layout.ts";
 import { twoNetworks } from "./two_networks.ts";
 
 const MODEL = "org/model";
-/** Says where the model is. */
+/** Prints the model's path. */
 const ENGINE = '#!/bin/sh\nwhile [ $# -gt 0 ]; do [ "$1" = --model ] && echo "$2"; shift; done\n';
 
 interface Ran {
@@ -82,7 +83,7 @@ const skip = "skip" in probe ? probe.skip : null;
 
 Deno.test({
   name:
-    `a model crosses an air gap as an OCI artifact, proven by its digest, and is served on the other side${
+    `a model crosses an air gap as an OCI artifact, is verified by its digest, and is served on the other side${
       skip === null ? "" : ` (skipped: ${skip})`
     }`,
   ignore: skip !== null,
@@ -111,7 +112,10 @@ Deno.test({
     const inspect = ["skopeo", "inspect", "--tls-verify=false", "--raw"];
     const manifest = await ok([...far, ...inspect, `docker://${repository}:v1`], {});
     assertEquals(`sha256:${await sha256(new TextEncoder().encode(manifest))}`, digest);
-    assert((await run([...near, ...inspect, `docker://${repository}:v1`], {})).code !== 0, "the gap is none");
+    assert(
+      (await run([...near, ...inspect, `docker://${repository}:v1`], {})).code !== 0,
+      "the networks are still connected",
+    );
 
     const env = {
       AIM_CACHE_PATH: `${directory}/other`,
@@ -141,7 +145,7 @@ Deno.test({
     const served = await ok([...far, ...AIM_COMMAND, "serve", MODEL], { ...env, ...serving });
     assertEquals(served.trim(), report.path);
 
-    // And back, by the same tool.
+    // And back with the same tool.
     await ok([
       ...far,
       "skopeo",

@@ -11,7 +11,7 @@ const CONFIG = '{"model_type":"llama"}\n';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** How an archive is packed, and what media types call it. */
+/** Ways of packing an archive, with the ends of their media types. */
 const PACKINGS: Readonly<Record<string, { readonly suffix: string; pack(tar: Bytes): Bytes }>> = {
   "tar": { suffix: "tar", pack: (tar) => tar },
   "tar+gzip": { suffix: "tar+gzip", pack: (tar) => new Uint8Array(gzipSync(tar)) },
@@ -126,7 +126,7 @@ async function ok(args: readonly string[], world: World): Promise<string> {
   return stdout;
 }
 
-/** Files of a folder, links followed, without aim's own. */
+/** Digests of a folder's files by path. Follows links, skips aim's own files. */
 async function filesBelow(folder: string, before = ""): Promise<Record<string, string>> {
   const found: Record<string, string> = {};
   for await (const { name } of Deno.readDir(folder)) {
@@ -151,7 +151,7 @@ async function inNewWorld(artifact: TestArtifact, test: (world: World, uri: stri
 }
 
 for (const [kind, make] of Object.entries(KINDS)) {
-  Deno.test(`a ${kind} becomes a model in both layouts, and a second run fetches nothing`, async () => {
+  Deno.test(`a ${kind} becomes a model in both layouts, and a second run downloads nothing`, async () => {
     const gzip = PACKINGS["tar+gzip"];
     assert(gzip !== undefined);
     await inNewWorld(await make(gzip.suffix, gzip.pack), async (world, uri) => {
@@ -166,7 +166,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
       await ok(["cache", "verify", "kits/tiny"], world);
       const resolved = JSON.parse(await ok(["resolve", "kits/tiny", "--format", "json"], world));
       assertEquals(resolved.kind, "path");
-      // Nothing of the archives is left but their listings.
+      // Only the listings of the archives are left.
       const left = [...Deno.readDirSync(`${world.directory}/cache/kits/tiny/.aim/layers`)];
       assert(
         left.length > 0 && left.every(({ name }) => /^[0-9a-f]{64}\.json$/.test(name)),
@@ -178,7 +178,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
 
 for (const [packing, { suffix, pack }] of Object.entries(PACKINGS)) {
   for (const kind of ["ModelPack", "ModelCar image"]) {
-    Deno.test(`a ${kind} is fetched (${packing})`, async () => {
+    Deno.test(`aim fetch unpacks a ${kind} (${packing})`, async () => {
       const made = await KINDS[kind]?.(suffix, pack);
       assert(made !== undefined);
       await inNewWorld(made, async (world, uri) => {
@@ -199,17 +199,17 @@ const asKit = (tar: Bytes): TestArtifact => ({
 });
 
 const REFUSED: Readonly<Record<string, TestArtifact | Promise<TestArtifact>>> = {
-  "a link in it": asKit(makeTar([{ name: "config.json", type: "2", linkName: "/etc/passwd" }])),
-  "a name that leads outside": asKit(makeTar([{ name: "a/../../../escaped", content: "x" }])),
+  "a link": asKit(makeTar([{ name: "config.json", type: "2", linkName: "/etc/passwd" }])),
+  "a name that leads out of the model": asKit(makeTar([{ name: "a/../../../escaped", content: "x" }])),
   "an archive that is cut off": asKit(makeTar([{ name: "config.json", content: CONFIG, size: 4000 }])),
-  "gzip that is damaged": {
+  "damaged gzip": {
     ...asKit(makeTar([])),
     layers: [{
       mediaType: "application/vnd.kitops.modelkit.model.v1.tar+gzip",
       bytes: new Uint8Array([...gzipSync(makeTar([{ name: "a", content: WEIGHTS }])).slice(0, 5000)]),
     }],
   },
-  "zstd that is damaged": {
+  "damaged zstd": {
     ...asKit(makeTar([])),
     layers: [{
       mediaType: "application/vnd.kitops.modelkit.model.v1.tar+zstd",
@@ -232,7 +232,7 @@ const REFUSED: Readonly<Record<string, TestArtifact | Promise<TestArtifact>>> = 
   },
 };
 
-/** 512 MiB in some 20 KiB: more than deflate can pack. */
+/** 512 MiB packed into about 20 KiB: deflate cannot do that. */
 function bomb(): Bytes {
   const size = 512 * 2 ** 20;
   const tar = new Uint8Array(size);
@@ -241,7 +241,7 @@ function bomb(): Bytes {
 }
 
 for (const [what, artifact] of Object.entries(REFUSED)) {
-  Deno.test(`an artifact with ${what} is exit 8, and nothing of it is left`, async () => {
+  Deno.test(`an artifact with ${what} is exit code 8 and leaves no files`, async () => {
     await using world = await startWorld();
     await writeLayout(`${world.directory}/layout`, await artifact);
     const words = ["download-to-cache", `oci-layout:${world.directory}/layout`, "--model-name", "kits/bad"];
@@ -253,7 +253,7 @@ for (const [what, artifact] of Object.entries(REFUSED)) {
   });
 }
 
-Deno.test("an archive whose digest is wrong is exit 8 before anything is read out of it", async () => {
+Deno.test("an archive with a wrong digest is refused before anything is unpacked", async () => {
   await using world = await startWorld();
   const layout = `${world.directory}/layout`;
   await writeLayout(layout, asKit(makeTar([{ name: "config.json", content: CONFIG }])));
@@ -269,7 +269,7 @@ Deno.test("an archive whose digest is wrong is exit 8 before anything is read ou
   assertEquals(await filesBelow(`${world.directory}/cache/kits/bad`), {});
 });
 
-Deno.test("files that are lost later are fetched with their archive again, and no others are written", async () => {
+Deno.test("a lost file is restored by downloading its archive again, and other files are not touched", async () => {
   await using world = await startWorld();
   await writeLayout(
     `${world.directory}/layout`,
@@ -294,7 +294,7 @@ Deno.test("files that are lost later are fetched with their archive again, and n
   assertEquals(await filesBelow(model), MODEL);
 });
 
-Deno.test("an archive that a killed run left, and that is damaged, is exit 8 once and then fetched anew", async () => {
+Deno.test("a damaged unpacked archive of an earlier run is exit code 8, and the next run downloads it again", async () => {
   await inNewWorld(asKit(makeTar([{ name: "config.json", content: CONFIG }])), async (world, uri) => {
     const words = ["download-to-cache", uri, "--model-name", "kits/tiny"];
     await ok(words, world);
@@ -309,7 +309,7 @@ Deno.test("an archive that a killed run left, and that is damaged, is exit 8 onc
   });
 });
 
-Deno.test("an unpacked archive that is too short or has no readable listing is downloaded again: a model is not published without its files", async () => {
+Deno.test("an unpacked archive that is too short or has no readable listing is downloaded again, so that no file of the model is missing", async () => {
   await inNewWorld(asKit(makeTar([{ name: "config.json", content: CONFIG }])), async (world, uri) => {
     const words = ["download-to-cache", uri, "--model-name", "kits/tiny"];
     await ok(words, world);
@@ -334,7 +334,7 @@ Deno.test("an unpacked archive that is too short or has no readable listing is d
   });
 });
 
-Deno.test("an archive that a killed run had downloaded is verified, and downloaded again if it is damaged", async () => {
+Deno.test("an archive that a killed run has downloaded is verified, and downloaded again if it is damaged", async () => {
   await inNewWorld(asKit(makeTar([{ name: "config.json", content: CONFIG }])), async (world, uri) => {
     const words = ["download-to-cache", uri, "--model-name", "kits/tiny", "--format", "json"];
     const { bytesMoved } = JSON.parse(await ok(words, world));
@@ -355,7 +355,7 @@ Deno.test("an archive that a killed run had downloaded is verified, and download
   });
 });
 
-Deno.test("files that aim, git and Python keep next to a model are not unpacked from an archive", async () => {
+Deno.test("an archive cannot contain the files that aim, git and Python keep next to a model", async () => {
   const entries = [".aim/manifest.json", ".git/hooks/post-checkout", ".cache/huggingface/x"];
   const tar = makeTar([
     { name: "config.json", content: CONFIG },
@@ -369,7 +369,7 @@ Deno.test("files that aim, git and Python keep next to a model are not unpacked 
   });
 });
 
-Deno.test("of three that download the same archives at once, one downloads and the others wait", async () => {
+Deno.test("if three processes download the same archives at once, one downloads and the others wait", async () => {
   await inNewWorld(asKit(makeTar([{ name: "config.json", content: CONFIG }])), async (world, uri) => {
     const words = ["download-to-cache", uri, "--model-name", "kits/tiny", "--format", "json"];
     const reports = await Promise.all([1, 2, 3].map(() => ok(words, world)));
@@ -381,7 +381,7 @@ Deno.test("of three that download the same archives at once, one downloads and t
   });
 });
 
-Deno.test("globs choose among the files of archives, and the rest can be downloaded later", async () => {
+Deno.test("globs select files of archives, and the other files can be downloaded later", async () => {
   await using world = await startWorld();
   const make = KINDS["ORAS folder"];
   assert(make !== undefined);
@@ -400,7 +400,7 @@ Deno.test("globs choose among the files of archives, and the rest can be downloa
   assertEquals((await run([...none, "--include", "*.gguf"], world)).code, 5);
 });
 
-Deno.test("of an image for several platforms, this machine's is taken", async () => {
+Deno.test("for an image with several platforms, this machine's is selected", async () => {
   await using world = await startWorld();
   const layout = `${world.directory}/layout`;
   const architecture = Deno.build.arch === "aarch64" ? "arm64" : "amd64";
@@ -429,7 +429,7 @@ Deno.test("of an image for several platforms, this machine's is taken", async ()
   assertEquals(other.code, 5, other.stderr);
 });
 
-Deno.test("an image without /models, and an encrypted layer, are said", async () => {
+Deno.test("an image without /models and an encrypted layer are refused", async () => {
   await using world = await startWorld();
   const plain = await image("tar", (tar) => tar, [[{ name: "etc/passwd", content: "x" }]]);
   await writeLayout(`${world.directory}/a`, plain);
@@ -473,7 +473,7 @@ Deno.test("compressed files of a ModelKit are uncompressed, in both layouts", as
   });
 });
 
-Deno.test("a ModelKit that refers to another one for its model is exit 5, with the name of that one", async () => {
+Deno.test("a ModelKit that refers to another one for its model is exit code 5, and the message names the other one", async () => {
   const kit = rawKit({ model: { path: "registry.example/org/base:v1" } });
   const child = { ...kit, layers: kit.layers.slice(1) };
   await inNewWorld(child, async (world, uri) => {
@@ -484,7 +484,7 @@ Deno.test("a ModelKit that refers to another one for its model is exit 5, with t
   });
 });
 
-Deno.test("an index of several artifacts is exit 2, with their digests", async () => {
+Deno.test("an index of several artifacts is exit code 2, and the message lists their digests", async () => {
   await using world = await startWorld();
   const layout = `${world.directory}/layout`;
   const entries = [];

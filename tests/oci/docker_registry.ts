@@ -3,20 +3,20 @@ import { freePort } from "../servers/free_port.ts";
 
 /** A running docker-registry. */
 export interface DockerRegistry extends AsyncDisposable {
-  /** `127.0.0.1:PORT`; over plain HTTP, unless it was given a certificate. */
+  /** `127.0.0.1:PORT`. Uses plain HTTP unless it has a certificate. */
   readonly host: string;
   /** Its folder of blobs. */
   readonly storage: string;
-  /** Bytes of blobs that it has sent, by its own log. */
+  /** Bytes of blobs that it has sent, according to its log. */
   blobBytesSent(): Promise<number>;
 }
 
-/** Why it cannot be started; `null` where it can. */
+/** Why it cannot be started; `null` if it can. */
 export const NO_REGISTRY = await has("docker-registry") && await has("skopeo")
   ? null
   : "docker-registry or skopeo is not installed";
 
-/** How clients prove who they are. */
+/** How clients authenticate. */
 export type RegistryAuth =
   | { readonly kind: "none" }
   /** A line of an htpasswd file (bcrypt). */
@@ -111,7 +111,7 @@ ${options.remote === undefined ? "" : `proxy: { remoteurl: "${options.remote}" }
   };
 }
 
-/** Runs skopeo, and fails with what it said. */
+/** Runs skopeo, and fails with its error message. */
 export async function skopeo(...args: string[]): Promise<void> {
   const { success, stderr } = await new Deno.Command("skopeo", { args, stdin: "null" }).output();
   if (!success) throw new Error(`skopeo ${args.join(" ")}: ${new TextDecoder().decode(stderr)}`);

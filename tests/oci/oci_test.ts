@@ -13,7 +13,7 @@ const registryTest = (name: string, fn: () => Promise<void>) =>
     fn,
   });
 
-/** The exported model in a registry, by skopeo. */
+/** Exports the model and copies it into a registry with skopeo. Returns its reference. */
 async function pushed(world: World, host: string, ...flags: string[]): Promise<string> {
   const { env, directory } = world;
   await ok(["download-to-cache", "--model-id", `hf://${MODEL}`], env);
@@ -38,7 +38,7 @@ async function bytesOf(world: World, path: string): Promise<[Uint8Array, Uint8Ar
 }
 
 registryTest(
-  "a model that was exported and copied to a registry comes back the same, into both layouts",
+  "an exported model that is copied to a registry is the same after a download, in both layouts",
   async () => {
     await using world = await startWorld();
     await using registry = await startRegistry();
@@ -60,7 +60,7 @@ registryTest(
   },
 );
 
-Deno.test("an OCI layout directory is read back, and a changed byte in it is exit 8", async () => {
+Deno.test("an OCI layout directory can be downloaded, and a changed byte in it is exit code 8", async () => {
   await using world = await startWorld();
   const { env, directory } = world;
   await ok(["download-to-cache", "--model-id", `hf://${MODEL}`], env);
@@ -77,7 +77,7 @@ Deno.test("an OCI layout directory is read back, and a changed byte in it is exi
   const largest = manifest.layers.toSorted((a: { size: number }, b: { size: number }) => b.size - a.size)[0];
   const bytes = await Deno.readFile(`${blobs}/${largest.digest.slice(7)}`);
   bytes[50_000] = (bytes[50_000] ?? 0) ^ 1;
-  // Not through the hard link into the cache.
+  // The file is a hard link to the cache, which must not change.
   await Deno.remove(`${blobs}/${largest.digest.slice(7)}`);
   await Deno.writeFile(`${blobs}/${largest.digest.slice(7)}`, bytes);
   const bad = await runAim(
@@ -92,7 +92,7 @@ Deno.test("an OCI layout directory is read back, and a changed byte in it is exi
   );
 });
 
-Deno.test("an index.json that is damaged, and a tag that is not in it, have their exit codes", async () => {
+Deno.test("a damaged index.json and an unknown tag have their own exit codes", async () => {
   await using world = await startWorld();
   const { env, directory } = world;
   await ok(["download-to-cache", "--model-id", `hf://${MODEL}`], env);
@@ -107,10 +107,10 @@ Deno.test("an index.json that is damaged, and a tag that is not in it, have thei
 });
 
 registryTest(
-  "a registry with a password is asked with the login of the client's file, and refuses without it",
+  "a registry with a password accepts the login in the client's file, and refuses other requests",
   async () => {
     await using world = await startWorld();
-    // "secret", by bcrypt.
+    // The bcrypt hash of "secret".
     const htpasswd = await bcryptLine("user", "secret");
     const auth: RegistryAuth = { kind: "basic", htpasswd };
     await using registry = await startRegistry(auth);
@@ -136,7 +136,7 @@ registryTest(
 );
 
 registryTest(
-  "tokens come from the registry's realm, for the login or anonymously",
+  "tokens come from the registry's realm, with a login or anonymously",
   async () => {
     await using world = await startWorld();
     await using tokens = await tokenServer({ user: "user", password: "secret" });
@@ -144,7 +144,7 @@ registryTest(
     const flags = ["--dest-tls-verify=false", "--dest-creds", "user:secret"];
     const uri = await pushed(world, registry.host, ...flags);
     const env = { ...world.env, AIM_OCI_INSECURE: registry.host };
-    // Anonymous tokens may not pull.
+    // Anonymous tokens do not allow a pull.
     assertEquals((await runAim(["size", uri], env)).code, 4);
     const file = `${world.directory}/auth.json`;
     await Deno.writeTextFile(
@@ -157,7 +157,7 @@ registryTest(
   },
 );
 
-registryTest("what a registry does not have, or has damaged, is said with its exit code", async () => {
+registryTest("missing and damaged artifacts of a registry have their own exit codes", async () => {
   await using world = await startWorld();
   await using registry = await startRegistry();
   const uri = await pushed(world, registry.host, "--dest-tls-verify=false");
@@ -176,7 +176,7 @@ registryTest("what a registry does not have, or has damaged, is said with its ex
   assertEquals((await runAim(["resolve", "models/tiny"], { ...env, HF_HUB_OFFLINE: "1" })).code, 5);
 });
 
-registryTest("a mirror is asked first, and passed over where it does not have the model", async () => {
+registryTest("a mirror is asked first, and skipped if it does not have the model", async () => {
   await using world = await startWorld();
   await using empty = await startRegistry();
   await using registry = await startRegistry();
@@ -194,9 +194,7 @@ registryTest("a mirror is asked first, and passed over where it does not have th
 
 const oras = NO_REGISTRY === null ? await pythonEnv("oras", ["oras==0.2.43"]) : { skip: NO_REGISTRY };
 Deno.test({
-  name: `an artifact that oras pushed is a model${
-    typeof oras === "string" ? "" : ` (skipped: ${oras.skip})`
-  }`,
+  name: `files that oras pushed are a model${typeof oras === "string" ? "" : ` (skipped: ${oras.skip})`}`,
   ignore: typeof oras !== "string",
   fn: async () => {
     await using world = await startWorld();

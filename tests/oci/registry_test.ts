@@ -11,7 +11,7 @@ const OPTIONS = {
   jobs: 4,
 };
 
-Deno.test("an expired token is renewed once, however many requests notice, and neither it nor the login is sent to another origin", async () => {
+Deno.test("many requests with an expired token get one new token, and no token or login is sent to another origin", async () => {
   const [port, other] = [freePort(), freePort()];
   const folder = await Deno.makeTempDir();
   let [valid, given] = ["", 0];

@@ -22,7 +22,7 @@ function packed(
   return [{ mediaType: `${TYPE}.weight.v1.${suffix}`, bytes: pack(tar), file: "all" }];
 }
 
-/** A model in one layer of each kind. */
+/** The same model in layers of each kind. */
 const KINDS: Readonly<Record<string, readonly ServedLayer[]>> = {
   "files": [["config.json", CONFIG], ["model.safetensors", WEIGHTS]].map(([file, bytes]) => ({
     mediaType: `${TYPE}.weight.v1.raw`,
@@ -31,12 +31,12 @@ const KINDS: Readonly<Record<string, readonly ServedLayer[]>> = {
     file: String(file),
   })),
   "a tar archive": packed("tar", (tar) => tar),
-  "a packed archive": packed("tar+gzip", (tar) => new Uint8Array(gzipSync(tar))),
+  "a compressed archive": packed("tar+gzip", (tar) => new Uint8Array(gzipSync(tar))),
 };
 
 for (const [kind, layers] of Object.entries(KINDS)) {
   for (const layout of ["local", "hub"] as const) {
-    Deno.test(`a download of ${kind} that is killed resumes where it was, ${layout} layout`, async () => {
+    Deno.test(`a killed download of ${kind} resumes, ${layout} layout`, async () => {
       await using server = await startOci({ layers, artifactType: `${TYPE}.manifest.v1+json` });
       const directory = await Deno.makeTempDir();
       const env = { AIM_CACHE_PATH: `${directory}/cache`, AIM_OCI_INSECURE: server.host };
@@ -47,10 +47,10 @@ for (const [kind, layers] of Object.entries(KINDS)) {
       await killedAfter(12 * MIB, server, [...words, "--max-bandwidth", "12M"], env);
       const again = await aim(words, { env });
       assertEquals(again.code, 0, again.stderr);
-      assertEquals(again.stderr.includes("if interrupted, it starts over"), kind === "a packed archive");
+      assertEquals(again.stderr.includes("if interrupted, it starts over"), kind === "a compressed archive");
       const { bytesMoved, path } = JSON.parse(again.stdout);
-      // 4 MiB, a part of each connection, and what was on its way to the killed process.
-      assert(bytesMoved < 10 * MIB, `${bytesMoved} bytes were fetched again`);
+      // 4 MiB, a part for each of the two connections, and bytes that the killed process had not written.
+      assert(bytesMoved < 10 * MIB, `${bytesMoved} bytes were downloaded again`);
       assertEquals(await sha256(await Deno.readFile(`${path}/model.safetensors`)), await sha256(WEIGHTS));
       assertEquals(await sha256(await Deno.readFile(`${path}/config.json`)), await sha256(CONFIG));
       const last = await aim(words, { env });
@@ -60,7 +60,7 @@ for (const [kind, layers] of Object.entries(KINDS)) {
   }
 }
 
-/** Runs aim until the server has sent so many bytes, then kills it. */
+/** Runs aim, and kills it once the server has sent this many bytes. */
 async function killedAfter(
   bytes: number,
   server: OciServer,

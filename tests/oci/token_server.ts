@@ -2,12 +2,12 @@ import type { Certificates } from "../servers/certificates.ts";
 import { freePort } from "../servers/free_port.ts";
 import type { RegistryAuth } from "./docker_registry.ts";
 
-/** Gives docker-registry's tokens, as its token specification has them. */
+/** Issues tokens for docker-registry, as its token specification describes. */
 export interface TokenServer extends AsyncDisposable {
   readonly auth: RegistryAuth;
 }
 
-/** Starts one: the user may push and pull, others get a token that allows nothing. */
+/** Starts one: the user may push and pull; other clients get a token that allows nothing. */
 export async function tokenServer(
   login: { user: string; password: string },
   tls?: Certificates["tls"],
@@ -34,13 +34,13 @@ export async function tokenServer(
   await Deno.remove(folder, { recursive: true });
   const port = freePort();
   const server = Deno.serve({ hostname: "127.0.0.1", port, ...tls, onListen() {} }, async (request) => {
-    // No OAuth2, as with most registries: Go's clients then ask the other way.
+    // There is no OAuth2, as at most registries: Go's clients then send a GET.
     if (request.method !== "GET") return new Response(null, { status: 405 });
     const url = new URL(request.url);
     const known = request.headers.get("authorization") === `Basic ${btoa(`${login.user}:${login.password}`)}`;
     if (request.headers.has("authorization") && !known) return new Response(null, { status: 401 });
     const [type, name] = url.searchParams.get("scope")?.split(":") ?? [];
-    // For both: the Python client pushes with the token that it was given for a look.
+    // For both actions: the Python client pushes with the token that it got for reading.
     const now = Math.floor(Date.now() / 1000);
     const token = await sign(signing, { typ: "JWT", alg: "RS256", x5c: [der] }, {
       iss: "issuer",

@@ -1,11 +1,11 @@
-/** Two network namespaces with a cable between them, and nothing else in either. */
+/** Two network namespaces that are connected to each other only. */
 export interface TwoNetworks extends AsyncDisposable {
-  /** Words before a command that runs on the near side, or on the far one. */
+  /** Words that run a command in one of them when they precede it. */
   readonly near: readonly string[];
   readonly far: readonly string[];
-  /** Of the far side, as both see it. */
+  /** The far side's address. */
   readonly address: string;
-  /** Takes the cable away. */
+  /** Disconnects them. */
   cut(): Promise<void>;
 }
 
@@ -22,7 +22,7 @@ trap 'kill $far' TERM
 wait $far
 `;
 
-/** Makes them, without special rights; says why where that cannot be. */
+/** Makes them, without root's rights if possible. Returns the reason if that fails. */
 export async function twoNetworks(): Promise<TwoNetworks | { readonly skip: string }> {
   let child: Deno.ChildProcess;
   try {
@@ -41,7 +41,7 @@ export async function twoNetworks(): Promise<TwoNetworks | { readonly skip: stri
   const far = Number(value.trim());
   if (!(far > 0)) {
     await child.status;
-    return { skip: "network namespaces cannot be made here" };
+    return { skip: "this system does not allow network namespaces" };
   }
   return {
     near: inside(child.pid),

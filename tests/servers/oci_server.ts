@@ -1,15 +1,15 @@
-// A registry with one repository (OCI distribution specification, the part that reads), which hands blobs out from a second origin, as
-// registries with object storage behind them do, and wants tokens that expire. Its faults are those of the other servers.
+// A registry with one repository (the reading part of the OCI distribution specification). It redirects to a second origin for blobs, as
+// registries with object storage do, and can demand tokens that expire. It has the same faults as the other servers.
 import { bytesContent } from "./content.ts";
 import type { Fault, SeenRequest } from "./faults.ts";
 import { type HttpReply, type HttpRequest, serveHttp } from "./http_server.ts";
 
-/** A layer as the server has it. */
+/** A layer on the server. */
 export interface ServedLayer {
   readonly mediaType: string;
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly annotations?: Readonly<Record<string, string>>;
-  /** Its name for faults. */
+  /** Its name in faults. */
   readonly file: string;
 }
 
@@ -17,16 +17,16 @@ export interface OciServerOptions {
   readonly layers: readonly ServedLayer[];
   readonly artifactType: string;
   readonly faults?: Fault[];
-  /** Requests that a token is good for. @default {no token is wanted} */
+  /** Requests per token. @default {no token is needed} */
   readonly usesOfToken?: number;
 }
 
 export interface OciServer extends AsyncDisposable {
   /** `127.0.0.1:PORT`, over plain HTTP. */
   readonly host: string;
-  /** Where blobs are. */
+  /** The second origin. */
   readonly cdnUrl: string;
-  /** What redirects name instead: a proxy before it. */
+  /** Target of redirects, if a proxy is in front of the second origin. */
   publicCdnUrl: string;
   readonly faults: Fault[];
   readonly requests: SeenRequest[];
@@ -34,7 +34,7 @@ export interface OciServer extends AsyncDisposable {
   readonly tokens: number;
   /** Tokens sent to the second origin: must stay empty. */
   readonly leaks: readonly string[];
-  /** Moves the tag to other layers; the old blobs stay. */
+  /** Moves the tag to other layers. The old blobs stay. */
   push(layers: readonly ServedLayer[]): Promise<void>;
   /** Removes a layer's blob. */
   remove(file: string): void;
@@ -43,7 +43,7 @@ export interface OciServer extends AsyncDisposable {
 
 const MANIFEST = "application/vnd.oci.image.manifest.v1+json";
 
-/** Starts one; it has `org/tiny:latest`. */
+/** Starts one that has `org/tiny:latest`. */
 export async function startOci(options: OciServerOptions): Promise<OciServer> {
   const faults = options.faults ?? [];
   const requests: SeenRequest[] = [];
