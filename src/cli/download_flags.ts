@@ -1,8 +1,9 @@
 import { settingsIn } from "../config/settings.ts";
 import { signatureTrust } from "../download/check_signature.ts";
-import { type Globs, operatorGlobs } from "../download/operator_globs.ts";
+import { operatorGlobs } from "../download/operator_globs.ts";
 import type { IntoOptions } from "../download/download_into.ts";
 import { AimError } from "../errors/aim_error.ts";
+import { type ModelRef, revisionIn } from "../sources/model_ref.ts";
 import type { CommandContext, FlagSpec } from "./command.ts";
 import { PROGRESS_MODES } from "./progress.ts";
 import { choiceFlag, flag, formatFlag, listed, text } from "./define.ts";
@@ -28,11 +29,10 @@ export const DOWNLOAD_FLAGS: readonly FlagSpec[] = [
 ];
 
 /** The options of a download, from configuration and flags. */
-export function downloadOptions(context: CommandContext): Omit<IntoOptions, "onEvent"> {
+export function downloadOptions(context: CommandContext, ref: ModelRef): Omit<IntoOptions, "onEvent"> {
   const { config, flags, signal } = context;
   return {
-    revision: text(flags.revision),
-    ...operatorFilters(context),
+    ...wantedFiles(context, ref),
     files: config.downloadFiles ?? "all",
     refuseUnsafe: config.refuseUnsafe,
     signature: signatureTrust(config),
@@ -43,21 +43,19 @@ export function downloadOptions(context: CommandContext): Omit<IntoOptions, "onE
 }
 
 /**
- * The revision: `--revision`, or the reference's own `@REV`.
+ * The revision: `--revision`, or the reference's own `@REV`. The files: `--include` and `--exclude`, else the operator's
+ * variables.
  *
- * @throws {AimError} `usage` if they differ.
+ * @throws {AimError} `usage` if two revisions differ.
  */
-export function revisionOf(flag: string | undefined, pinned: string | null): string | undefined {
-  if (flag !== undefined && pinned !== null && flag !== pinned) {
-    throw new AimError("usage", `--revision is "${flag}", and the model names revision "${pinned}"`, {
+export function wantedFiles({ flags, env }: Pick<CommandContext, "flags" | "env">, ref: ModelRef) {
+  const [given, pinned] = [text(flags.revision), revisionIn(ref) ?? undefined];
+  if (given !== undefined && pinned !== undefined && given !== pinned) {
+    throw new AimError("usage", `--revision is "${given}", and the model names revision "${pinned}"`, {
       hint: "give one of them",
     });
   }
-  return flag ?? pinned ?? undefined;
-}
-
-/** Which files are wanted: `--include` and `--exclude`, else the operator's variables. */
-export function operatorFilters({ flags, env }: Pick<CommandContext, "flags" | "env">): Globs {
   const [include, exclude] = [listed(flags.include), listed(flags.exclude)];
-  return include.length + exclude.length > 0 ? { include, exclude } : operatorGlobs(env);
+  const globs = include.length + exclude.length > 0 ? { include, exclude } : operatorGlobs(env);
+  return { revision: given ?? pinned, ...globs };
 }

@@ -170,20 +170,15 @@ function versionLine(root: string): string {
 }
 
 function guessFormat(argv: readonly string[], env: Environment): "text" | "json" {
-  if (printsJson(argv)) return "json";
-  const at = argv.indexOf("--log-format");
-  const flag = at === -1 ? argv.find((a) => a.startsWith("--log-format="))?.slice(13) : argv[at + 1];
-  return (flag ?? env.AIM_LOG_FORMAT)?.trim().toLowerCase() === "json" ? "json" : "text";
+  const flag = / --log-format[= ](\S+)/.exec(` ${argv.join(" ")}`)?.[1];
+  const isJson = printsJson(argv) || (flag ?? env.AIM_LOG_FORMAT)?.trim().toLowerCase() === "json";
+  return isJson ? "json" : "text";
 }
 
 /** True if programs read the output: `--format json`, `--json` or `--progress json`. */
 function printsJson(argv: readonly string[]): boolean {
-  const end = argv.indexOf("--");
-  const words = end === -1 ? argv : argv.slice(0, end);
-  return words.some((word, at) =>
-    /^--(?:json|(?:format|progress)=json)$/.test(word) ||
-    (word === "json" && /^--(?:format|progress)$/.test(words[at - 1] ?? ""))
-  );
+  const words = ` ${argv.join(" ")} `.split(" -- ", 1)[0];
+  return / --(?:json|(?:format|progress)[= ]json) /.test(`${words} `);
 }
 
 function currentDirectory(): string {

@@ -10,11 +10,11 @@ import { log } from "../../log/logger.ts";
 import type { Profile } from "../../profiles/types.ts";
 import { filesListed, warnOfMemory } from "../../serve/memory_fit.ts";
 import { modelsOfProfiles, profileModel } from "../../serve/select_profile_for.ts";
-import { type ModelRef, parseModelRef, revisionIn } from "../../sources/model_ref.ts";
+import { type ModelRef, parseModelRef } from "../../sources/model_ref.ts";
 import type { CommandContext } from "../command.ts";
 import { command, flag, text } from "../define.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
-import { DOWNLOAD_FLAGS, DOWNLOAD_SETTINGS, downloadOptions, revisionOf } from "../download_flags.ts";
+import { DOWNLOAD_FLAGS, DOWNLOAD_SETTINGS, downloadOptions } from "../download_flags.ts";
 import { count, formatBytes, formatDuration } from "../format.ts";
 import { downloadJson } from "../json_report.ts";
 import { type DownloadPreview, previewDownload } from "../preview_download.ts";
@@ -117,11 +117,10 @@ interface Target extends Wanted {
 }
 
 function targetOf(context: Context, wanted: Wanted): Target {
-  const options = downloadOptions(context);
-  const revision = revisionOf(options.revision, revisionIn(wanted.ref));
+  const options = downloadOptions(context, wanted.ref);
   const layout = context.flags["use-hf-cache"] === true ? "hub" : "local";
-  const placement = placementOf(context.config, { layout, ...wanted }, revision);
-  return { ...wanted, placement, options: { ...options, revision } };
+  const placement = placementOf(context.config, { layout, ...wanted }, options.revision);
+  return { ...wanted, placement, options };
 }
 
 async function previewAll({ config, env }: Context, targets: readonly Target[]): Promise<DownloadPreview[]> {

@@ -5,11 +5,11 @@ import { AimError } from "../../errors/aim_error.ts";
 import { settingsIn } from "../../config/settings.ts";
 import { errorFrom } from "../../errors/from_unknown.ts";
 import { log } from "../../log/logger.ts";
-import { type ModelRef, parseModelRef, quantisationIn, revisionIn } from "../../sources/model_ref.ts";
+import { type ModelRef, parseModelRef, quantisationIn } from "../../sources/model_ref.ts";
 import { parseProtocols } from "../../sources/protocols.ts";
 import { totalBytes } from "../../sources/manifest.ts";
 import { command, text } from "../define.ts";
-import { DOWNLOAD_FLAGS, DOWNLOAD_SETTINGS, downloadOptions, revisionOf } from "../download_flags.ts";
+import { DOWNLOAD_FLAGS, DOWNLOAD_SETTINGS, downloadOptions } from "../download_flags.ts";
 import { downloadJson } from "../json_report.ts";
 import { startProgress } from "../progress.ts";
 
@@ -36,12 +36,10 @@ export const fetch = command({
         hint: "name it after the URI, or set TARGET_DIR",
       });
     }
-    const options = downloadOptions(context);
-    const revision = revisionOf(options.revision, revisionIn(ref));
+    const options = downloadOptions(context, ref);
     const placement = directPlacement({ directory, quantisation: quantisationIn(ref) });
-    const protocols = protocolsOf(ref, config.protocols);
     const artifact = await artifactReporter(env, {
-      protocols,
+      protocols: protocolsOf(ref, config.protocols),
       expected: config.expectedSize ?? undefined,
       interval: config.progressInterval,
     });
@@ -49,7 +47,6 @@ export const fetch = command({
     try {
       const report = await downloadInto(config, env, ref, placement, {
         ...options,
-        revision,
         onEvent(event) {
           progress.onEvent(event);
           artifact?.onEvent(event);

@@ -1,11 +1,11 @@
 import { log } from "../../log/logger.ts";
 import { openSource } from "../../sources/open_source.ts";
-import { parseModelRef, revisionIn } from "../../sources/model_ref.ts";
+import { parseModelRef } from "../../sources/model_ref.ts";
 import { sourceOptions } from "../../sources/source_options.ts";
 import { totalBytes } from "../../sources/manifest.ts";
-import { DOWNLOAD_FLAGS, operatorFilters, revisionOf } from "../download_flags.ts";
+import { DOWNLOAD_FLAGS, wantedFiles } from "../download_flags.ts";
 import { formatBytes } from "../format.ts";
-import { command, formatFlag, text } from "../define.ts";
+import { command, formatFlag } from "../define.ts";
 
 export const size = command({
   usage: "size URI",
@@ -28,8 +28,7 @@ export const size = command({
     const source = openSource(ref, sourceOptions(config, env));
     try {
       const manifest = await source.manifest({
-        revision: revisionOf(text(flags.revision), revisionIn(ref)),
-        ...operatorFilters({ flags, env }),
+        ...wantedFiles({ flags, env }, ref),
         signal,
       });
       if (manifest.archives !== undefined) {
