@@ -46,55 +46,24 @@ async function main(args: string[]): Promise<void> {
   Deno.mkdirSync(dirname(output), { recursive: true });
 
   const denoJson: unknown = JSON.parse(Deno.readTextFileSync(new URL("deno.json", ROOT)));
-  const permissions = permissionFlags(denoJson);
   const { version, commit } = readBuildInfo(ROOT.href);
   const staging = await Deno.makeTempDir({ prefix: "aim-build-" });
+  const job: Job = { target, output, staging, permissions: permissionFlags(denoJson), version, commit };
   try {
-    const build = (form: BuildInfo["form"]) =>
-      bundleProgram(ROOT.pathname, `${staging}/${form}`, { version, commit, form });
     const named = textOf(flags.runtime);
-    let why = flags["self-extracting"] === true
+    const why = flags["self-extracting"] === true
       ? "asked for"
-      : named === undefined
+      : named !== undefined
+      ? "--runtime is given"
+      : await makeCompiled(job);
+    const runtime = why === null
       ? null
-      : "--runtime is given";
-    const check = async (form: BuildInfo["form"]) => {
-      try {
-        return await checkExecutable(output, target, { version, commit, form }, staging);
-      } catch (error) {
-        Deno.removeSync(output);
-        throw error;
-      }
-    };
-    if (why === null) {
-      await build("compiled");
-      const options = { target, permissions, timeout: PATIENCE };
-      const made = await compileProgram(`${staging}/compiled`, output, options);
-      if (made.kind === "no-base") why = made.reason;
-      else {
-        try {
-          why = await check("compiled");
-        } catch (error) {
-          // A base that the user named is the user's to fix; one that Deno downloaded is left aside.
-          if (Deno.env.get("DENORT_BIN") !== undefined) throw error;
-          why = error instanceof Error ? error.message : String(error);
-        }
-      }
-    }
-    let runtime: Runtime | null = null;
-    if (why !== null) {
-      runtime = named === undefined ? await findRuntime(target) : namedRuntime(resolve(named), target);
-      await build("self-extracting");
-      const program = `${staging}/self-extracting`;
-      writeSelfExtracting({ program, runtime: runtime.path, permissions, version, arch }, output);
-      const failed = await check("self-extracting");
-      if (failed !== null) {
-        Deno.removeSync(output);
-        throw new Error(failed);
-      }
-    }
+      : named === undefined
+      ? await findRuntime(target)
+      : namedRuntime(resolve(named), target);
+    if (runtime !== null) await makeSelfExtracting(job, runtime, arch);
+    await describe(job, runtime);
     const form = why === null ? "compiled" : `self-extracting (${why})`;
-    await describe(output, target, { version, commit }, runtime);
     const megabytes = (Deno.statSync(output).size / 1e6).toFixed(1);
     console.log(`made ${output}: aim ${version} for ${target}, ${form}, ${megabytes} MB`);
   } finally {
@@ -102,13 +71,61 @@ async function main(args: string[]): Promise<void> {
   }
 }
 
+/** What is made, and where. */
+interface Job extends Pick<BuildInfo, "version" | "commit"> {
+  readonly target: string;
+  readonly output: string;
+  /** A directory for what is only needed meanwhile. */
+  readonly staging: string;
+  /** As flags. */
+  readonly permissions: readonly string[];
+}
+
+/** Has `deno compile` make the executable. @returns Why that did not work; `null` if it did. */
+async function makeCompiled(job: Job): Promise<string | null> {
+  const program = await bundled(job, "compiled");
+  const failed = await compileProgram(program, job.output, { ...job, timeout: PATIENCE });
+  if (failed !== null) return failed;
+  try {
+    return await checked(job, "compiled");
+  } catch (error) {
+    // A base that the user named is the user's to fix; one that Deno downloaded is not used then.
+    if (Deno.env.get("DENORT_BIN") !== undefined) throw error;
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+async function makeSelfExtracting(job: Job, runtime: Runtime, arch: string): Promise<void> {
+  const program = await bundled(job, "self-extracting");
+  writeSelfExtracting({ ...job, program, runtime: runtime.path, arch }, job.output);
+  const failed = await checked(job, "self-extracting");
+  if (failed === null) return;
+  Deno.removeSync(job.output);
+  throw new Error(failed);
+}
+
+/** The folder with the bundled program. */
+async function bundled({ staging, version, commit }: Job, form: BuildInfo["form"]): Promise<string> {
+  const folder = `${staging}/${form}`;
+  await bundleProgram(ROOT.pathname, folder, { version, commit, form });
+  return folder;
+}
+
+/** @returns Why the executable fails its self-test; `null` if it passes. @throws {Error} if it is not aim. */
+async function checked(
+  { output, target, staging, version, commit }: Job,
+  form: BuildInfo["form"],
+): Promise<string | null> {
+  try {
+    return await checkExecutable(output, target, { version, commit, form }, staging);
+  } catch (error) {
+    Deno.removeSync(output);
+    throw error;
+  }
+}
+
 /** Writes the bill of materials and the sums next to the executable. */
-async function describe(
-  output: string,
-  target: string,
-  { version, commit }: Pick<BuildInfo, "version" | "commit">,
-  runtime: Runtime | null,
-): Promise<void> {
+async function describe({ output, target, version, commit }: Job, runtime: Runtime | null): Promise<void> {
   const sha256 = await fileDigest(output);
   const lock = JSON.parse(Deno.readTextFileSync(new URL("deno.lock", ROOT))) as {
     npm: Record<string, { integrity?: string }>;

@@ -2,22 +2,19 @@ import { join } from "@std/path";
 import { runDeno } from "./run_deno.ts";
 import { V8_FLAGS } from "./v8_flags.ts";
 
-/** Whether there is an executable now; else why `deno compile` made none. */
-export type Compiled = { readonly kind: "made" } | { readonly kind: "no-base"; readonly reason: string };
-
 /**
  * Has `deno compile` make one executable of a bundled program.
  *
- * Its base, denort, comes from `DENORT_BIN`, else from Deno's cache or download site. That neither has it
- * within `timeout` milliseconds is not a failure.
+ * Its base, denort, comes from `DENORT_BIN`, else from Deno's cache or download site.
  *
+ * @returns Why there is no base within `timeout` milliseconds; `null` if the executable was made.
  * @throws {Error} if `deno compile` fails for another reason, or with the base that `DENORT_BIN` names.
  */
 export async function compileProgram(
   program: string,
   output: string,
   options: { target: string; permissions: readonly string[]; timeout: number },
-): Promise<Compiled> {
+): Promise<string | null> {
   const temporary = `${output}.new`;
   const named = Deno.env.get("DENORT_BIN");
   const ran = await runDeno([
@@ -30,15 +27,13 @@ export async function compileProgram(
   ], { timeout: options.timeout });
   if (ran.code === 0) {
     Deno.renameSync(temporary, output);
-    return { kind: "made" };
+    return null;
   }
   removeTemporary(temporary);
-  if (ran.code === null) {
-    return { kind: "no-base", reason: `denort did not arrive within ${options.timeout / 1000} s` };
-  }
+  if (ran.code === null) return `denort did not arrive within ${options.timeout / 1000} s`;
   if (named !== undefined) throw new Error(`DENORT_BIN names ${named}: ${cause(ran.text)}`);
   if (!/Setting up base binary|denort/i.test(ran.text)) throw new Error(`deno compile failed: ${ran.text}`);
-  return { kind: "no-base", reason: `denort is not available: ${cause(ran.text)}` };
+  return `denort is not available: ${cause(ran.text)}`;
 }
 
 /** The innermost cause that Deno prints. */
