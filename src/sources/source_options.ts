@@ -22,8 +22,6 @@ export interface SourceOptions {
   readonly attempts?: number | undefined;
   /** Waits between attempts at metadata. @default {a timer} */
   readonly sleep?: ((ms: number, signal?: AbortSignal) => Promise<void>) | undefined;
-  /** The clock of those waits, in milliseconds. @default {performance.now} */
-  readonly now?: (() => number) | undefined;
   /** Called with the next protocol when one has failed. */
   readonly onProtocol?: ((protocol: Protocol) => void) | undefined;
 }
