@@ -128,7 +128,7 @@ export class ArchiveStore {
         const body = readFileRange(this.#path(file.archive, "tar"), file.offset + start, file.offset + end);
         return { range: { start, end }, body };
       },
-      close() {},
+      [Symbol.dispose]() {},
     };
   }
 

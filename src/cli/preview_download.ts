@@ -29,31 +29,27 @@ export async function previewDownload(
   placement: Placement,
   options: ManifestOptions,
 ): Promise<DownloadPreview> {
-  const source = openSource(ref, sourceOptions(config, env));
-  try {
-    const listed = await source.manifest(options);
-    const wanted = pathFilter(options.include ?? [], options.exclude ?? []);
-    const manifest = await new ArchiveStore(placement).unpacked(listed, wanted);
-    const archives = manifest.archives?.map(({ file }) => file) ?? [];
-    const path = placement.layout === "hub"
-      ? `${placement.directory}/snapshots/${manifest.commit ?? "COMMIT"}`
-      : placement.directory;
-    const files = await Promise.all([...manifest.files, ...archives].map(async (file) => ({
-      path: file.path,
-      bytes: file.size,
-      present: (await statOrNull(`${path}/${file.path}`))?.size === file.size,
-    })));
-    return {
-      source: manifest.source,
-      commit: manifest.commit,
-      model: placement.name,
-      layout: placement.layout,
-      path,
-      files,
-      bytes: totalBytes(manifest),
-      bytesPresent: files.reduce((sum, file) => sum + (file.present ? file.bytes : 0), 0),
-    };
-  } finally {
-    source.close();
-  }
+  using source = openSource(ref, sourceOptions(config, env));
+  const listed = await source.manifest(options);
+  const wanted = pathFilter(options.include ?? [], options.exclude ?? []);
+  const manifest = await new ArchiveStore(placement).unpacked(listed, wanted);
+  const archives = manifest.archives?.map(({ file }) => file) ?? [];
+  const path = placement.layout === "hub"
+    ? `${placement.directory}/snapshots/${manifest.commit ?? "COMMIT"}`
+    : placement.directory;
+  const files = await Promise.all([...manifest.files, ...archives].map(async (file) => ({
+    path: file.path,
+    bytes: file.size,
+    present: (await statOrNull(`${path}/${file.path}`))?.size === file.size,
+  })));
+  return {
+    source: manifest.source,
+    commit: manifest.commit,
+    model: placement.name,
+    layout: placement.layout,
+    path,
+    files,
+    bytes: totalBytes(manifest),
+    bytesPresent: files.reduce((sum, file) => sum + (file.present ? file.bytes : 0), 0),
+  };
 }

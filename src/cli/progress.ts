@@ -41,20 +41,18 @@ export type ProgressSummary = Pick<
   "files" | "bytes" | "bytesMoved" | "bytesPresent" | "elapsed" | "path"
 >;
 
-/** A display of a transfer. */
-export interface Progress {
+/** A display of a transfer. Disposing of it ends it unless `finish` has done so, and says what is kept. */
+export interface Progress extends Disposable {
   onEvent(event: TransferEvent): void;
   /** Writes another line, such as a log line, above the display. */
   line(text: string): void;
   /** Ends the display with a line about the result. */
   finish(summary: ProgressSummary): void;
-  /** Ends the display unless `finish` has done so; says what an unfinished download keeps. */
-  close(): void;
 }
 
 /**
  * Shows a transfer on this process's standard error, in the mode of `--progress`. Log lines go above the live
- * display until `finish` or `close` is called, so one of them must be.
+ * display until it has ended.
  */
 export function startProgress(
   { stderr, env, flags, quiet, writeError }: Pick<
@@ -88,8 +86,8 @@ export function startProgress(
       progress.finish(summary);
       restore();
     },
-    close() {
-      progress.close();
+    [Symbol.dispose]() {
+      progress[Symbol.dispose]();
       restore();
     },
   };
@@ -122,7 +120,14 @@ const DISPLAYS = { bar: barDisplay, log: logDisplay, json: jsonDisplay } as cons
 export function createProgress(options: ProgressOptions): Progress {
   const { model, now, every, write } = options;
   const mode = options.mode === "auto" ? (options.isTerminal ? "bar" : "log") : options.mode;
-  if (mode === "none") return { onEvent() {}, line: (text) => write(`${text}\n`), finish() {}, close() {} };
+  if (mode === "none") {
+    return {
+      onEvent() {},
+      line: (text) => write(`${text}\n`),
+      finish() {},
+      [Symbol.dispose]() {},
+    };
+  }
   const display = DISPLAYS[mode](options);
   const state = new ProgressState();
   let stop: (() => void) | null = null;
@@ -150,7 +155,7 @@ export function createProgress(options: ProgressOptions): Progress {
       end();
       display.finished(summary);
     },
-    close() {
+    [Symbol.dispose]() {
       const unfinished = stop !== null && model !== undefined;
       end();
       if (unfinished) display.stopped(state.at(now()));

@@ -51,14 +51,10 @@ export async function downloadInto(
   { verify = true, ...options }: IntoOptions,
 ): Promise<DownloadReport> {
   if (ref.kind === "hub") await warnOfTwin(config, placement);
-  const source = openSource(ref, { ...sourceOptions(config, env), onProtocol: options.onProtocol });
-  try {
-    const { jobs, partSize, maxBandwidth, stallTimeout } = config;
-    const transfer = { jobs, partSize, maxBandwidth, stallTimeout, verify };
-    return await downloadModel(source, placement, { ...options, transfer });
-  } finally {
-    source.close();
-  }
+  using source = openSource(ref, { ...sourceOptions(config, env), onProtocol: options.onProtocol });
+  const { jobs, partSize, maxBandwidth, stallTimeout } = config;
+  const transfer = { jobs, partSize, maxBandwidth, stallTimeout, verify };
+  return await downloadModel(source, placement, { ...options, transfer });
 }
 
 /** For the hub, `Meta-Llama/M` and `meta-llama/M` are one model; the cache has a folder for each. */

@@ -18,10 +18,9 @@ export interface DownloadOptions extends ServingInput {
   /** Read only for a download. */
   readonly signal: AbortSignal;
   /** Opens the display of the progress when a download starts. */
-  readonly openProgress: () => {
+  readonly openProgress: () => Disposable & {
     onEvent(event: TransferEvent): void;
     finish(report: DownloadReport): void;
-    close(): void;
   };
 }
 
@@ -53,21 +52,17 @@ export async function downloadMissing(
     ? { layout: "hub", ref, modelName: null } as const
     : { layout: "local", ref, modelName: config.modelName } as const;
   const placement = placementOf(config, target, revision);
-  const progress = options.openProgress();
-  try {
-    const report = await downloadInto(config, env, ref, placement, {
-      revision,
-      ...operatorGlobs(env),
-      files: config.downloadFiles ?? "serving",
-      refuseUnsafe: config.refuseUnsafe,
-      signature: signatureTrust(config),
-      force: false,
-      signal,
-      onEvent: progress.onEvent,
-      onListed: (manifest) => warnOfMemory(options.gpus, choice.args, filesListed(manifest)),
-    });
-    progress.finish(report);
-  } finally {
-    progress.close();
-  }
+  using progress = options.openProgress();
+  const report = await downloadInto(config, env, ref, placement, {
+    revision,
+    ...operatorGlobs(env),
+    files: config.downloadFiles ?? "serving",
+    refuseUnsafe: config.refuseUnsafe,
+    signature: signatureTrust(config),
+    force: false,
+    signal,
+    onEvent: progress.onEvent,
+    onListed: (manifest) => warnOfMemory(options.gpus, choice.args, filesListed(manifest)),
+  });
+  progress.finish(report);
 }

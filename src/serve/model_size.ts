@@ -38,13 +38,9 @@ export async function modelSize(
   try {
     // A model in the cache needs no source.
     const { openSource } = await import("../sources/open_source.ts");
-    const source = openSource(model.ref, { ...sourceOptions(config, env), attempts: 1 });
-    try {
-      const manifest = await source.manifest({ signal: patience });
-      return { bytes: totalBytes(manifest), files: await filesAt(source, manifest, patience) };
-    } finally {
-      source.close();
-    }
+    using source = openSource(model.ref, { ...sourceOptions(config, env), attempts: 1 });
+    const manifest = await source.manifest({ signal: patience });
+    return { bytes: totalBytes(manifest), files: await filesAt(source, manifest, patience) };
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     const because = patience.aborted

@@ -21,8 +21,8 @@ export interface ManifestOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** A source of a model: one manifest, then byte ranges of its files. */
-export interface Source {
+/** A source of a model: one manifest, then byte ranges of its files. Disposing of it closes its connections. */
+export interface Source extends Disposable {
   /** Canonical: `hf://org/model` or `s3://bucket/prefix`. */
   readonly uri: string;
 
@@ -43,9 +43,6 @@ export interface Source {
    * @throws {AimError} a retry cannot help.
    */
   read(file: ManifestFile, range: ByteRange | null, signal: AbortSignal): Promise<RangeBody>;
-
-  /** Closes connections and other resources. */
-  close(): void;
 }
 
 /** A failure that a retry may fix. */

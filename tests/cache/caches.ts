@@ -99,7 +99,7 @@ export async function startCaches(
           transfer: { jobs: 4, partSize: 1 << 20, maxBandwidth: null, stallTimeout: 30_000, verify: true },
         });
       } finally {
-        source.close();
+        source[Symbol.dispose]();
       }
     },
     async [Symbol.asyncDispose]() {

@@ -107,7 +107,7 @@ Deno.test("log lines stay above the bar", () => {
     "INFO trying a again in 1.5 s (attempt 2): connection reset",
   ]);
   assertEquals(screen.lines.length, 3);
-  progress.close();
+  progress[Symbol.dispose]();
   assertEquals(screen.lines.length, 2);
 });
 
@@ -125,7 +125,7 @@ Deno.test("the bar leaves nothing behind, also when the terminal's width changes
       for (const line of screen.lines) assertLessOrEqual(line.length, Math.max(1, width - 1));
       assertEquals(screen.lines.length, 7, "overall, five files, and the rest in one line");
     }
-    progress.close();
+    progress[Symbol.dispose]();
     assertEquals(screen.lines, []);
   }
 });
@@ -327,7 +327,7 @@ Deno.test("a download that is stopped says how much is kept and that the same co
     progress.onEvent(bytes("a", 15 * MIB));
     time = 500;
     wait(1);
-    progress.close();
+    progress[Symbol.dispose]();
     const said = [...logged, ...written].at(-1) ?? "";
     if (mode === "json") {
       assertEquals([JSON.parse(said).event, JSON.parse(said).bytesDone], ["stopped", 25 * MIB]);

@@ -96,7 +96,7 @@ async function readsCeph(t: Deno.TestContext, ceph: Ceph): Promise<void> {
     const part = await source.read(large, { start: 5 * MIB - 3, end: 5 * MIB + 9 }, SIGNAL);
     assertEquals(part.range, { start: 5 * MIB - 3, end: 5 * MIB + 9 });
     assertEquals(await new Response(streamOf(part)).bytes(), bytes.slice(5 * MIB - 3, 5 * MIB + 9));
-    source.close();
+    source[Symbol.dispose]();
   });
 
   await t.step("an object replaced while it is read is a changed source", async () => {
@@ -105,7 +105,7 @@ async function readsCeph(t: Deno.TestContext, ceph: Ceph): Promise<void> {
     assert(file !== undefined);
     await put("models/org/m-2/config.json", bytes.subarray(1, 5001));
     await assertRejects(() => source.read(file, { start: 0, end: 10 }, SIGNAL), SourceChangedError);
-    source.close();
+    source[Symbol.dispose]();
   });
 
   await t.step("refusals have their exit codes", async () => {
@@ -116,7 +116,7 @@ async function readsCeph(t: Deno.TestContext, ceph: Ceph): Promise<void> {
     ] as const;
     for (const [source, kind] of cases) {
       assertEquals((await assertRejects(() => source.manifest(), AimError)).kind, kind);
-      source.close();
+      source[Symbol.dispose]();
     }
   });
   client.destroy();

@@ -34,9 +34,8 @@ function options(
   };
 }
 
-async function open(model: string, given: SourceOptions): Promise<Source & Disposable> {
-  const source = await openSource(parseModelRef(model), given);
-  return Object.assign(source, { [Symbol.dispose]: () => source.close() });
+async function open(model: string, given: SourceOptions): Promise<Source> {
+  return await openSource(parseModelRef(model), given);
 }
 
 async function bytesOf(

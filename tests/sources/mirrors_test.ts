@@ -32,10 +32,9 @@ function optionsFor(endpoint: string, token: string | null): SourceOptions {
   };
 }
 
-function open(endpoint: string, token: string | null = null): HubSource & Disposable {
+function open(endpoint: string, token: string | null = null): HubSource {
   const ref = { kind: "hub", id: "org/model", revision: null } as const;
-  const source = new HubSource(ref, optionsFor(endpoint, token));
-  return Object.assign(source, { [Symbol.dispose]: () => source.close() });
+  return new HubSource(ref, optionsFor(endpoint, token));
 }
 
 /** Reads every file completely, and a part of the weights; digests are compared as a transfer does. */

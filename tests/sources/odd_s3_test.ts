@@ -58,7 +58,7 @@ Deno.test("empty parts of keys are left out of paths, and of a prefix if there a
     try {
       return (await source.manifest()).files.map((file) => file.path as string);
     } finally {
-      source.close();
+      source[Symbol.dispose]();
     }
   };
   assertEquals(await paths("s3://models/m"), ["a/b.txt", "config.json"]);
@@ -121,7 +121,7 @@ Deno.test("an object of 1,200 parts is proven by the server's word for their siz
   const [file] = (await source.manifest()).files;
   assert(file?.digest?.algorithm === "multipart-md5");
   assertEquals([file.digest.partSizes.length, file.digest.otherPartSizes], [1200, undefined]);
-  source.close();
+  source[Symbol.dispose]();
 });
 
 Deno.test("an answer that is not S3's is named as what it is, with exit code 6", async () => {
@@ -235,7 +235,7 @@ async function assertWhole(uri: string, env: Readonly<Record<string, string>>): 
       }
     }
   } finally {
-    source.close();
+    source[Symbol.dispose]();
   }
 }
 
@@ -244,6 +244,6 @@ async function failure(uri: string, env: Readonly<Record<string, string>>): Prom
   try {
     return await assertRejects(() => source.manifest(), AimError);
   } finally {
-    source.close();
+    source[Symbol.dispose]();
   }
 }

@@ -26,9 +26,8 @@ function options(env: Readonly<Record<string, string>>): SourceOptions {
   };
 }
 
-async function open(model: string, env: Readonly<Record<string, string>>): Promise<Source & Disposable> {
-  const source = await openSource(parseModelRef(model), options(env));
-  return Object.assign(source, { [Symbol.dispose]: () => source.close() });
+async function open(model: string, env: Readonly<Record<string, string>>): Promise<Source> {
+  return await openSource(parseModelRef(model), options(env));
 }
 
 async function fileOf(source: Source, path: string): Promise<ManifestFile> {

@@ -76,7 +76,7 @@ export class FakeSource implements Source {
     return { range, length: this.tellLength ? bytes.length : null, body: streamOf(bytes) };
   }
 
-  close(): void {}
+  [Symbol.dispose](): void {}
 }
 
 /** A stream of bytes, in pieces, and what happens after so many of them. */

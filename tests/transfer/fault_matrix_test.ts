@@ -115,7 +115,7 @@ async function withBench(
         },
       });
     } finally {
-      source.close();
+      source[Symbol.dispose]();
     }
   };
   try {

@@ -77,7 +77,7 @@ export const cacheVerify = command({
         if (flags.format !== "json" && !stdout.isTerminal) print(inWords(result, stdout.colour));
       }
     } finally {
-      progress.close();
+      progress[Symbol.dispose]();
     }
     context.report(
       { models: results.map((result) => ({ ...result, goodPaths: undefined })) },

@@ -147,21 +147,17 @@ async function download(context: Context, target: Target, position: string): Pro
     if (found !== null) return found;
     if (await lstatOrNull(placement.directory) === null) await suggest(context, placement.name);
   }
-  const progress = startProgress(context, { model: `${placement.name}${position}` });
-  try {
-    const report = await downloadInto(config, env, ref, placement, {
-      ...options,
-      onEvent: progress.onEvent,
-      onListed(manifest) {
-        if (prepared === null || profile === null) return;
-        warnOfMemory(prepared, profile.engineArgs, filesListed(manifest));
-      },
-    });
-    progress.finish(report);
-    return report;
-  } finally {
-    progress.close();
-  }
+  using progress = startProgress(context, { model: `${placement.name}${position}` });
+  const report = await downloadInto(config, env, ref, placement, {
+    ...options,
+    onEvent: progress.onEvent,
+    onListed(manifest) {
+      if (prepared === null || profile === null) return;
+      warnOfMemory(prepared, profile.engineArgs, filesListed(manifest));
+    },
+  });
+  progress.finish(report);
+  return report;
 }
 
 /** @throws {AimError} `not-found` if the cache has a model of nearly this name. */

@@ -43,7 +43,7 @@ export const fetch = command({
       expected: config.expectedSize ?? undefined,
       interval: config.progressInterval,
     });
-    const progress = startProgress(context, { model: uri });
+    using progress = startProgress(context, { model: uri });
     try {
       const report = await downloadInto(config, env, ref, placement, {
         ...options,
@@ -65,7 +65,6 @@ export const fetch = command({
       await artifact?.fail(errorFrom(error, `fetching ${uri}`).line);
       throw error;
     } finally {
-      progress.close();
       artifact?.close();
     }
   },

@@ -25,21 +25,17 @@ export const size = command({
   async run({ args, config, env, flags, print, signal }) {
     const url = args[0] ?? config.modelId ?? "";
     const ref = parseModelRef(url);
-    const source = openSource(ref, sourceOptions(config, env));
-    try {
-      const manifest = await source.manifest({
-        ...wantedFiles({ flags, env }, ref),
-        signal,
-      });
-      if (manifest.archives !== undefined) {
-        const packed = formatBytes(totalBytes({ files: manifest.archives.map(({ file }) => file) }));
-        log.warn(
-          `${packed} of it are archives: unpacking needs as much space again, and starts over if interrupted`,
-        );
-      }
-      print(`${JSON.stringify({ url, sizeBytes: totalBytes(manifest) })}\n`);
-    } finally {
-      source.close();
+    using source = openSource(ref, sourceOptions(config, env));
+    const manifest = await source.manifest({
+      ...wantedFiles({ flags, env }, ref),
+      signal,
+    });
+    if (manifest.archives !== undefined) {
+      const packed = formatBytes(totalBytes({ files: manifest.archives.map(({ file }) => file) }));
+      log.warn(
+        `${packed} of it are archives: unpacking needs as much space again, and starts over if interrupted`,
+      );
     }
+    print(`${JSON.stringify({ url, sizeBytes: totalBytes(manifest) })}\n`);
   },
 });

@@ -83,15 +83,11 @@ async function askForModel(
   const started = performance.now();
   const patience = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]);
   const outcome = await attempt(async () => {
-    const source = openSource(ref, sourceOptions(config, env));
-    try {
-      const manifest = await source.manifest({ signal: patience });
-      const listed = `${address} lists ${source.uri} in ${latency(started)}`;
-      await readOneByte(source, manifest, patience);
-      return { manifest, listed };
-    } finally {
-      source.close();
-    }
+    using source = openSource(ref, sourceOptions(config, env));
+    const manifest = await source.manifest({ signal: patience });
+    const listed = `${address} lists ${source.uri} in ${latency(started)}`;
+    await readOneByte(source, manifest, patience);
+    return { manifest, listed };
   });
   signal.throwIfAborted();
   if ("error" in outcome) {

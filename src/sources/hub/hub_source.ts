@@ -72,7 +72,7 @@ export class HubSource implements Source {
     return await rangeBody(answer.response, file, range, null);
   }
 
-  close(): void {
+  [Symbol.dispose](): void {
     this.#repository.close();
   }
 

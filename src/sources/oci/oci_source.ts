@@ -133,7 +133,7 @@ export class OciSource implements Source {
     return await rangeBody(response, file, range, null);
   }
 
-  close(): void {
+  [Symbol.dispose](): void {
     for (const registry of this.#registries) registry.close();
   }
 

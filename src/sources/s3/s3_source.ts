@@ -93,7 +93,7 @@ export class S3Source implements Source {
     return await rangeBody(response, file, range, etag);
   }
 
-  close(): void {
+  [Symbol.dispose](): void {
     this.#transport.close();
   }
 

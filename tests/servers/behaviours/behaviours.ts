@@ -157,7 +157,7 @@ async function openUri(uri: string, env: Readonly<Record<string, string>>): Prom
   });
   return {
     source,
-    [Symbol.asyncDispose]: () => Promise.resolve(source.close()),
+    [Symbol.asyncDispose]: () => Promise.resolve(source[Symbol.dispose]()),
   };
 }
 
