@@ -1,34 +1,30 @@
 import { AimError } from "../errors/aim_error.ts";
 import { printable } from "../log/printable.ts";
 
-/** A process to start. */
-export interface ScriptParts {
-  /** Variables to export, in this order. */
-  readonly env: Readonly<Record<string, string>>;
-  readonly argv: readonly string[];
-  /** Parts of values that the script takes from its environment: `$OPENAI_API_KEY`. @default {none} */
-  readonly references?: ReadonlySet<string>;
-}
-
 /**
  * A bash script that becomes the process: one `export` a variable, then `exec` on one line, every word quoted
  * if the shell would otherwise read something into it.
  *
+ * @param references Parts of values that the script takes from its environment: `$OPENAI_API_KEY`.
  * @throws {AimError} `usage`: a name that no shell variable can have, or NUL in a value.
  */
-export function renderBashScript(parts: ScriptParts): string {
-  const exports = Object.entries(parts.env).map(([name, value]) => {
+export function renderBashScript({ env, argv, references }: {
+  readonly env: Readonly<Record<string, string>>;
+  readonly argv: readonly string[];
+  readonly references?: ReadonlySet<string>;
+}): string {
+  const exports = Object.entries(env).map(([name, value]) => {
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
       throw new AimError("usage", `${JSON.stringify(name)} is not a valid name of an environment variable`, {
         hint: "use letters, digits and _ in the profile's env_vars",
       });
     }
-    return `export ${name}=${shellWord(value, parts.references)}`;
+    return `export ${name}=${shellWord(value, references)}`;
   });
   return [
     "#!/bin/bash",
     ...exports,
-    `exec ${parts.argv.map((word) => shellWord(word, parts.references)).join(" ")}`,
+    `exec ${argv.map((word) => shellWord(word, references)).join(" ")}`,
     "",
   ].join("\n");
 }

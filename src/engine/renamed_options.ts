@@ -1,4 +1,4 @@
-import { type ConfigValue, isMap, isNumberLiteral } from "../values/value.ts";
+import { type ConfigValue, isMap, isNumberLiteral, numberLiteral } from "../values/value.ts";
 import type { VersionTable } from "./engine_table.ts";
 
 /** An option under the name that a version has for it. */
@@ -9,59 +9,39 @@ export interface RenamedOption {
   readonly reason: string;
 }
 
-interface Rename {
-  readonly from: string;
-  readonly to: string;
-  /** The value under the new name; `undefined` if the meaning is not the same. @default the same value */
-  readonly value?: (value: ConfigValue) => ConfigValue | undefined;
-  readonly reason: string;
-}
+type Convert = (value: ConfigValue) => ConfigValue | undefined;
 
-const yes = (value: ConfigValue) => value === false ? undefined : true;
+/** For a flag: the value that it stands for; `undefined` if it is off, which means something else. */
+const on = (meaning: ConfigValue): Convert => (value) => value === false ? undefined : meaning;
+const bareIsTrue: Convert = (value) => value === null ? true : value;
+
+const THE_FIELD = "the old option set that field";
+const OUTPUTS = "structured-outputs-config";
 
 /**
- * Options that vLLM renamed without changing what they mean; the reason is what its `arg_utils.py` did with
- * the old name while it had both. What is not here (`rope-scaling`, `task`, `cuda-graph-sizes`) changed its
- * meaning with its name.
+ * Options that vLLM renamed without changing what they mean: the old name, the new one, what its
+ * `arg_utils.py` did with the old name while it had both, and how the value is converted, if it is. What is
+ * not here (`rope-scaling`, `task`, `cuda-graph-sizes`) changed its meaning with its name.
  */
-const RENAMES: readonly Rename[] = [
-  ...[["no-enable-log-requests", "disable-log-requests"], ["disable-log-requests", "no-enable-log-requests"]]
-    .map(([from = "", to = ""]) => ({ from, to, reason: "both turn the log of requests off" })),
-  {
-    from: "guided-decoding-backend",
-    to: "structured-outputs-config.backend",
-    reason: "the old option set that field",
-  },
-  ...["disable-fallback", "disable-any-whitespace", "disable-additional-properties"].map((field) => ({
-    from: `guided-decoding-${field}`,
-    to: `structured-outputs-config.${field.replaceAll("-", "_")}`,
-    value: yes,
-    reason: "the old option set that field",
-  })),
-  { from: "override-pooler-config", to: "pooler-config", reason: "the same object" },
-  ...[
-    ["num-redundant-experts", "num_redundant_experts"],
-    ["eplb-window-size", "window_size"],
-    ["eplb-step-interval", "step_interval"],
-    ["eplb-log-balancedness", "log_balancedness"],
-  ].map(([from = "", field]) => ({
-    from,
-    to: `eplb-config.${field}`,
-    value: (value: ConfigValue) => value === null ? true : value,
-    reason: "the old option set that field",
-  })),
-  {
-    from: "enable-multimodal-encoder-data-parallel",
-    to: "mm-encoder-tp-mode",
-    value: (value) => value === false ? undefined : "data",
-    reason: "the old option set it to data",
-  },
-  {
-    from: "disable-mm-preprocessor-cache",
-    to: "mm-processor-cache-gb",
-    value: (value) => value === false ? undefined : { value: 0, text: "0" },
-    reason: "the old option set it to 0",
-  },
+const RENAMES: readonly (readonly [from: string, to: string, reason: string, convert?: Convert])[] = [
+  ["no-enable-log-requests", "disable-log-requests", "both turn the log of requests off"],
+  ["disable-log-requests", "no-enable-log-requests", "both turn the log of requests off"],
+  ["override-pooler-config", "pooler-config", "the same object"],
+  ["guided-decoding-backend", `${OUTPUTS}.backend`, THE_FIELD],
+  ["guided-decoding-disable-fallback", `${OUTPUTS}.disable_fallback`, THE_FIELD, on(true)],
+  ["guided-decoding-disable-any-whitespace", `${OUTPUTS}.disable_any_whitespace`, THE_FIELD, on(true)],
+  [
+    "guided-decoding-disable-additional-properties",
+    `${OUTPUTS}.disable_additional_properties`,
+    THE_FIELD,
+    on(true),
+  ],
+  ["num-redundant-experts", "eplb-config.num_redundant_experts", THE_FIELD, bareIsTrue],
+  ["eplb-window-size", "eplb-config.window_size", THE_FIELD, bareIsTrue],
+  ["eplb-step-interval", "eplb-config.step_interval", THE_FIELD, bareIsTrue],
+  ["eplb-log-balancedness", "eplb-config.log_balancedness", THE_FIELD, bareIsTrue],
+  ["enable-multimodal-encoder-data-parallel", "mm-encoder-tp-mode", "the old option set it", on("data")],
+  ["disable-mm-preprocessor-cache", "mm-processor-cache-gb", "the old option set it", on(numberLiteral(0))],
 ];
 
 /**
@@ -74,7 +54,7 @@ export function renamedOption(name: string, value: ConfigValue, version: Version
   const compilation = compilationMode(name, value, version);
   if (compilation !== null) return compilation;
   if (version.option(name).length > 0) return null;
-  for (const { from, to, reason, value: convert } of RENAMES) {
+  for (const [from, to, reason, convert] of RENAMES) {
     if (from !== name || version.option(to.split(".", 1)[0] ?? "").length === 0) continue;
     const converted = convert === undefined ? value : convert(value);
     if (converted !== undefined) return { name: to, value: converted, reason };

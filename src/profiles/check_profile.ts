@@ -53,7 +53,7 @@ function faultOf(error: SchemaError, top: unknown): SchemaFault {
     const reason = `${subject} has ${JSON.stringify(extra)}, which is ${what}`;
     return { path: [...path, String(extra)], atKey: true, reason };
   }
-  return { path, atKey: false, reason: `${subject} is ${shown(value)}; it must be ${wanted(error, value)}` };
+  return { path, reason: `${subject} is ${shown(value)}; it must be ${wanted(error, value)}` };
 }
 
 const TYPE_NAMES: Readonly<Record<string, string>> = {

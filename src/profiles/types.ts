@@ -64,8 +64,8 @@ export interface ProfilePlace extends Pick<Profile, "path" | "priority"> {
 export interface SchemaFault {
   /** Keys and list indices from the top. */
   readonly path: readonly (string | number)[];
-  /** The fault is the key, not its value. */
-  readonly atKey: boolean;
+  /** The fault is the key, not its value. @default {false} */
+  readonly atKey?: boolean;
   /** One clause that names the value. */
   readonly reason: string;
 }

@@ -22,21 +22,12 @@ export function argumentCheck(engineVersion: string | null): ProfileCheck {
       const spelled = (name: string) =>
         [...engineArgs.keys()].find((key) => key === name || canonicalName(key) === name) ?? name;
       return {
-        faults: faults.map(({ name, reason }) => ({
-          path: ["engine_args", spelled(name)],
-          atKey: false,
-          reason,
-        })),
-        warnings: version === null
-          ? []
-          : warnings.map((reason) => ({ path: ["engine_args"], atKey: false, reason })),
+        faults: faults.map(({ name, reason }) => ({ path: ["engine_args", spelled(name)], reason })),
+        warnings: version === null ? [] : warnings.map((reason) => ({ path: ["engine_args"], reason })),
       };
     } catch (error) {
       if (!(error instanceof AimError)) throw error;
-      return {
-        faults: [{ path: ["engine_args", "model"], atKey: false, reason: error.message }],
-        warnings: [],
-      };
+      return { faults: [{ path: ["engine_args", "model"], reason: error.message }], warnings: [] };
     }
   };
 }
