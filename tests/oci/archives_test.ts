@@ -435,9 +435,14 @@ Deno.test("an image without /models and an encrypted layer are refused", async (
   await writeLayout(`${world.directory}/a`, plain);
   const name = ["--model-name", "kits/none"];
   assertEquals((await run(["download-to-cache", `oci-layout:${world.directory}/a`, ...name], world)).code, 5);
-  const layers = plain.layers.map((layer) => ({ ...layer, mediaType: `${layer.mediaType}+encrypted` }));
-  await writeLayout(`${world.directory}/b`, { ...plain, layers });
-  assertEquals((await run(["download-to-cache", `oci-layout:${world.directory}/b`, ...name], world)).code, 6);
+  for (const made of [plain, rawKit({})]) {
+    const layers = made.layers.map((layer) => ({ ...layer, mediaType: `${layer.mediaType}+encrypted` }));
+    await writeLayout(`${world.directory}/b`, { ...made, layers });
+    assertEquals(
+      (await run(["download-to-cache", `oci-layout:${world.directory}/b`, ...name], world)).code,
+      6,
+    );
+  }
 });
 
 const KIT = "application/vnd.kitops.modelkit";

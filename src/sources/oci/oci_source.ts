@@ -57,7 +57,7 @@ export class OciSource implements Source {
   async manifest(options: ManifestOptions = {}): Promise<Manifest> {
     const artifact = await this.#resolved(options.signal);
     this.#assertThere(artifact);
-    await this.#assertWhole(artifact, options.signal);
+    await this.#assertUsable(artifact, options.signal);
     const wanted = pathFilter(options.include ?? [], options.exclude ?? []);
     const files = artifact.layers.flatMap((layer): ManifestFile[] => {
       const content = contentOf(layer);
@@ -80,8 +80,10 @@ export class OciSource implements Source {
     });
   }
 
-  /** A ModelKit may refer to another one for its model. */
-  async #assertWhole({ config, layers }: Layers, signal: AbortSignal | undefined): Promise<void> {
+  /** Refuses encrypted layers, and a ModelKit that refers to another one for its model. */
+  async #assertUsable({ config, layers }: Layers, signal: AbortSignal | undefined): Promise<void> {
+    const encrypted = layers.find(({ mediaType }) => mediaType.endsWith("+encrypted"));
+    if (encrypted !== undefined) throw this.#unusable(`a layer is encrypted (${encrypted.mediaType})`);
     if (config?.mediaType !== KITFILE) return;
     const read = (value: unknown) => parentIn(value, layers);
     const parent = await this.#document(`blobs/${config.digest}`, read, signal);
@@ -104,8 +106,6 @@ export class OciSource implements Source {
   ): Promise<readonly Archive[]> {
     const contents = layers.map(contentOf);
     if (contents.every((content) => content === null || content.kind === "file")) return [];
-    const encrypted = layers.find(({ mediaType }) => mediaType.endsWith("+encrypted"));
-    if (encrypted !== undefined) throw this.#unusable(`a layer is encrypted (${encrypted.mediaType})`);
     const hasDiffIds = config !== null && /\bimage\b|\bmodel\.config\b/.test(config.mediaType);
     const diffIds = hasDiffIds ? await this.#document(`blobs/${config.digest}`, diffIdsIn, signal) : [];
     if (isImage && diffIds.length !== layers.length) {
