@@ -1,6 +1,7 @@
 import { listFiles } from "../cache/files.ts";
 import { type ListedModel, recordOfModel } from "../cache/list_models.ts";
 import { errorFrom } from "../errors/from_unknown.ts";
+import { TAG, tagOf } from "../sources/oci/layout_directory.ts";
 import { hashPool } from "../transfer/hash/hash_pool.ts";
 
 /** What was written. */
@@ -21,7 +22,8 @@ const MODEL = "application/vnd.cncf.model";
 
 /**
  * Writes a model as an OCI layout directory: one raw layer per file, named by the annotations of ModelPack and ORAS.
- * Uses the digests recorded in the cache and hashes other files. The same model always gets the same digest.
+ * Uses the digests recorded in the cache and hashes other files. The same model always gets the same digest. Artifacts
+ * with other tags stay in the layout.
  *
  * Requires `--allow-read`, `--allow-write`.
  *
@@ -77,12 +79,13 @@ export async function exportOciLayout(
       mediaType: MANIFEST_TYPE,
       artifactType: `${MODEL}.manifest.v1+json`,
       ...manifest,
-      annotations: { "org.opencontainers.image.ref.name": tag },
+      annotations: { [TAG]: tag },
     };
+    const others = (await manifestsIn(`${directory}/index.json`)).filter((one) => tagOf(one) !== tag);
     // Written last and atomically: without it the directory is not a layout.
     await Deno.writeTextFile(
       `${directory}/index.json.tmp`,
-      JSON.stringify({ schemaVersion: 2, manifests: [entry] }),
+      JSON.stringify({ schemaVersion: 2, manifests: [...others, entry] }),
     );
     await Deno.rename(`${directory}/index.json.tmp`, `${directory}/index.json`);
     const bytes = files.reduce((sum, [, size]) => sum + size, 0);
@@ -106,6 +109,16 @@ function kindOf(path: string): string {
   if (/\.(?:safetensors|bin|gguf|pt|pth|onnx|npz)$/.test(path)) return "weight";
   if (/\.(?:md|txt|pdf)$|^(?:LICENSE|NOTICE)/i.test(path)) return "doc";
   return path.endsWith(".py") ? "code" : "weight.config";
+}
+
+/** Artifacts that are in the layout already; none if there is no layout. */
+async function manifestsIn(index: string): Promise<unknown[]> {
+  try {
+    const { manifests } = JSON.parse(await Deno.readTextFile(index));
+    return Array.isArray(manifests) ? manifests : [];
+  } catch {
+    return [];
+  }
 }
 
 /** Links or copies a file to its blob atomically. @returns True for a link. */

@@ -92,6 +92,16 @@ Deno.test("an OCI layout directory can be downloaded, and a changed byte in it i
   );
 });
 
+Deno.test("an export keeps the artifacts that have other tags in the layout", async () => {
+  await using world = await startWorld();
+  const { env, directory } = world;
+  await ok(["download-to-cache", "--model-id", `hf://${MODEL}`], env);
+  for (const tag of ["v1", "v2", "v1"]) await ok(["export", MODEL, `${directory}/layout`, "--tag", tag], env);
+  const { manifests } = JSON.parse(await Deno.readTextFile(`${directory}/layout/index.json`));
+  assertEquals(manifests.length, 2);
+  for (const tag of ["v1", "v2"]) await ok(["size", `oci-layout:${directory}/layout:${tag}`], env);
+});
+
 Deno.test("a damaged index.json and an unknown tag have their own exit codes", async () => {
   await using world = await startWorld();
   const { env, directory } = world;

@@ -6,6 +6,9 @@ import type { TransportRequest } from "../transport/transport.ts";
 import { hexIn, isDigest } from "./oci_ref.ts";
 import type { Registry } from "./registry.ts";
 
+/** The annotation with a manifest's tag. */
+export const TAG = "org.opencontainers.image.ref.name";
+
 /**
  * Opens an OCI layout directory (`oci-layout`, `index.json`, `blobs/sha256/…`) as if it were a registry.
  *
@@ -40,9 +43,10 @@ async function index(directory: string, tag: string): Promise<Response> {
   return manifests.length === 0 ? new Response(null, { status: 404 }) : Response.json({ manifests });
 }
 
-function tagOf(manifest: unknown): unknown {
+/** The tag of a manifest in a layout's index, if it has one. */
+export function tagOf(manifest: unknown): unknown {
   const { annotations } = (manifest ?? {}) as { annotations?: Readonly<Record<string, unknown>> | null };
-  return annotations?.["org.opencontainers.image.ref.name"];
+  return annotations?.[TAG];
 }
 
 /** A blob, or the requested range of it. */
