@@ -89,7 +89,9 @@ export class ArchiveStore {
     archives: readonly Archive[],
     options: Omit<TransferOptions, "root">,
   ): Promise<void> {
-    const missing = archives.filter((archive) => !this.#isUnpacked(archive));
+    // Files of one content are one archive.
+    const distinct = new Map(archives.map((archive) => [archive.file.etag, archive])).values();
+    const missing = [...distinct.filter((archive) => !this.#isUnpacked(archive))];
     if (missing.length === 0) return;
     makeDirectories(this.#root, [this.#folder]);
     await this.#removeDamaged(missing);
@@ -186,9 +188,11 @@ export class ArchiveStore {
   #listing(archive: Archive): readonly LayerEntry[] | null {
     const text = readRegularTextSync(this.#path(archive, "listing"));
     const listing = text.kind === "ok" ? orNull(() => JSON.parse(text.value)) : null;
-    const isRight = listing?.version === VERSION && listing.kind === archive.kind &&
+    const isRight = listing?.version === VERSION && listing.kind === listingKind(archive) &&
       Array.isArray(listing.entries) && listing.entries.every(isEntry);
-    return isRight ? listing.entries : null;
+    if (!isRight) return null;
+    const { path } = archive;
+    return path === null ? listing.entries : listing.entries.map((entry: LayerEntry) => ({ ...entry, path }));
   }
 
   /** Uncompresses a verified archive and writes its listing. */
@@ -229,7 +233,7 @@ export class ArchiveStore {
       this.forget([archive]);
       throw unusable(`${path} of ${uri}`, error);
     }
-    const listing = JSON.stringify({ version: VERSION, kind: archive.kind, entries });
+    const listing = JSON.stringify({ version: VERSION, kind: listingKind(archive), entries });
     writeFile(this.#files, this.#path(archive, "listing"), listing);
     this.#files.rename(isPacked ? unpacking : packed, this.#path(archive, "tar"));
     if (isPacked) this.#files.remove(packed);
@@ -251,6 +255,11 @@ async function* copied(
   }
   const digest = hash?.digest("hex") ?? null;
   if (digest !== expected) throw new TarFault(`its content has the SHA-256 ${digest}, not ${expected}`);
+}
+
+/** An archive's entries depend on its kind, but not on the name that an artifact gives to a compressed file. */
+function listingKind({ kind, path }: Archive): string {
+  return path === null ? kind : "compressed file";
 }
 
 function isEntry(value: unknown): value is LayerEntry {

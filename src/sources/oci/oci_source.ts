@@ -120,8 +120,9 @@ export class OciSource implements Source {
       const path = content.kind === "tar" ? null : assertSafePath(content.path, this.uri);
       return [{ file, kind, path, diffId: diffIdOf(layer) ?? diffIds[at] ?? null }];
     });
-    const last = new Map(archives.map(({ file }, at) => [file.etag, at]));
-    return archives.filter(({ file }, at) => last.get(file.etag) === at);
+    const keyOf = ({ file, path }: Archive) => `${file.etag} ${path}`;
+    const last = new Map(archives.map((archive, at) => [keyOf(archive), at]));
+    return archives.filter((archive, at) => last.get(keyOf(archive)) === at);
   }
 
   async read(file: ManifestFile, range: ByteRange | null, signal: AbortSignal): Promise<RangeBody> {
