@@ -206,6 +206,11 @@ Deno.test("what S3 refuses becomes another attempt, a changed source, or an erro
   ) {
     assertInstanceOf(of(status, code), TransientError);
   }
+  assertEquals(of(503, "SlowDown").message, "status 503 from s3.test for f (SlowDown)");
+  // As from a hub, a wait that is too long is said instead of waited for.
+  const tooLong: unknown = of(503, "SlowDown", "f", { "retry-after": "86400" });
+  assertInstanceOf(tooLong, AimError);
+  assertStringIncludes(tooLong.line, "asks to wait 1440 minutes for f");
   assertInstanceOf(of(403, "RequestTimeTooSkewed"), TransientError);
   for (
     const [status, code] of [[412, "PreconditionFailed"], [404, "NoSuchKey"], [416, "InvalidRange"]] as const
