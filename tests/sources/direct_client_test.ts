@@ -82,7 +82,7 @@ Deno.test("a connection that the server wants closed, of HTTP/1.0, or with an un
     assertEquals(await (await client.get(server.url))?.text(), "hello");
     assertEquals(server.connections(), 2, head);
   }
-  await using server = scripted(["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello", HELLO]);
+  await using server = scripted(["HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\nhello", HELLO]);
   using client = directClient();
   await (await client.get(server.url))?.body?.cancel();
   assertEquals(await (await client.get(server.url))?.text(), "hello");
@@ -125,13 +125,13 @@ Deno.test("a host that cannot be reached is left to fetch", async () => {
 
 Deno.test("a response that ends within its head or body is an error, not a short file", async () => {
   for (
-    const answer of ["HTTP/1.1 200 OK\r\nContent-Le", "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello"]
+    const answer of ["Content-Le", "Content-Length: 6\r\n\r\nhello", "Content-Length: 99999\r\n\r\nhello"]
   ) {
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const serving = (async () => {
       using conn = await listener.accept();
       await conn.read(new Uint8Array(4096));
-      await conn.write(new TextEncoder().encode(answer));
+      await conn.write(new TextEncoder().encode(`HTTP/1.1 200 OK\r\n${answer}`));
     })();
     using client = directClient();
     const url = new URL(`http://127.0.0.1:${(listener.addr as Deno.NetAddr).port}/`);
@@ -157,19 +157,21 @@ Deno.test("an abort ends a request and a body with the signal's reason or an err
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const url = new URL(`http://127.0.0.1:${(listener.addr as Deno.NetAddr).port}/`);
   const reason = new Error("enough");
-  for (const answer of ["", "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello"]) {
+  const head = "HTTP/1.1 200 OK\r\nContent-Length:";
+  for (const answer of ["", `${head} 50\r\n\r\nhello`, `${head} 99999\r\n\r\nhello`]) {
+    const isLarge = answer.includes("99999");
     const abort = new AbortController();
     const serving = (async () => {
       using conn = await listener.accept();
       const buffer = new Uint8Array(4096);
       await conn.read(buffer);
       await conn.write(new TextEncoder().encode(answer));
-      if (answer === "") abort.abort(reason);
+      if (!isLarge) abort.abort(reason);
       // Until the client closes.
       await conn.read(buffer).catch(() => null);
     })();
     using client = directClient();
-    if (answer === "") {
+    if (!isLarge) {
       assertEquals(await client.get(url, {}, abort.signal).catch((error) => error), reason);
     } else {
       const reader = (await client.get(url, {}, abort.signal))?.body?.getReader({ mode: "byob" });

@@ -69,7 +69,8 @@ export class DirectClient {
         const head = await connection.ask(method, route.target, { ...fields, ...route.fields });
         if (head !== null && connection.waiting <= head.length) {
           // As `fetch` has it; the constructor has no way to give it.
-          return Object.defineProperty(responseOf(head, connection, end), "url", { value: url.href });
+          const response = await responseOf(head, connection, end);
+          return Object.defineProperty(response, "url", { value: url.href });
         }
         this.#unsuited.add(url.origin);
         end(false);
@@ -157,21 +158,32 @@ interface Pooled {
 const CONNECT_TIMEOUT = 10_000;
 const LONGEST_IDLE = 30_000;
 
+/** Bytes of a body that is read at once: a stream would cost more than the bytes. */
+const SMALL = 64 * 1024;
+
 /** @param end Called at the end of the body with whether the connection can take another request. */
-function responseOf(
+async function responseOf(
   head: ResponseHead,
   connection: HttpConnection,
   end: (reusable: boolean) => void,
-): Response {
-  const { status, headers, reusable } = head;
-  let left = head.length;
-  if (left === 0) {
-    end(reusable);
-    return new Response(null, { status, headers });
-  }
-  const body = new ReadableStream({
+): Promise<Response> {
+  const { status, headers, length, reusable } = head;
+  if (length > SMALL) return new Response(bodyOf(head, connection, end), { status, headers });
+  const bytes = new Uint8Array(length);
+  for (let at = 0; at < length;) at += await connection.read(bytes.subarray(at));
+  end(reusable);
+  return new Response(length === 0 ? null : bytes, { status, headers });
+}
+
+function bodyOf(
+  { length, reusable }: ResponseHead,
+  connection: HttpConnection,
+  end: (reusable: boolean) => void,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  let left = length;
+  return new ReadableStream({
     type: "bytes",
-    autoAllocateChunkSize: 64 * 1024,
+    autoAllocateChunkSize: SMALL,
     async pull(controller) {
       const request = controller.byobRequest, view = request?.view;
       if (request === null || !view) return;
@@ -189,5 +201,4 @@ function responseOf(
     },
     cancel: () => end(false),
   }, { highWaterMark: 0 });
-  return new Response(body, { status, headers });
 }
