@@ -13,7 +13,7 @@ export function gpuTable(inventory: GpuInventory, page: Page): string {
   const { gpus, model, warnings, reasons } = inventory;
   const lines = [
     ...gpus.length === 0 ? [] : table(COLUMNS, gpus, page, paint),
-    summary(inventory),
+    inventoryInWords(inventory),
     ...hiddenGpus(gpus).flatMap((text) => note(`- ${text}`)),
     ...warnings.flatMap((warning) => note(`warning: ${warning}`).map(yellow)),
     ...gpus.length === 0 && model === null ? reasons.flatMap((reason) => note(`- ${reason}`)) : [],
@@ -21,9 +21,11 @@ export function gpuTable(inventory: GpuInventory, page: Page): string {
   return `${lines.join("\n")}\n`;
 }
 
-function summary({ source, model, count, partitioned, gpus, cpu }: GpuInventory): string {
+/** What was found, in a line. */
+export function inventoryInWords({ source, model, count, partitioned, gpus, cpu }: GpuInventory): string {
   if (cpu !== null) return `${model} (${cpu.name}): ${cpu.cores} of ${cpu.nodeCores} cores, from ${source}`;
-  if (model !== null) return `${count} x ${model}${partitioned ? " partition" : ""}, from ${source}`;
+  const from = source === "override" ? "as AIM_GPU_MODEL says" : `from ${source}`;
+  if (model !== null) return `${count} x ${model}${partitioned ? " partition" : ""}, ${from}`;
   return gpus.length === 0 ? "no GPU found:" : "no GPU that this container can use:";
 }
 

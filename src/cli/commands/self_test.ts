@@ -14,7 +14,7 @@ export const selfTest = command({
     if (!isBundled()) {
       throw new AimError("usage", "aim runs from its sources", { hint: "build it: deno task compile" });
     }
-    const parts: Record<string, () => string | Promise<string>> = {
+    const parts = {
       modules: loadModules,
       thread: hashInThread,
       "C library": callC,
@@ -24,12 +24,9 @@ export const selfTest = command({
     for (const [name, prove] of Object.entries(parts)) {
       try {
         print(`${name}: ${await prove()}\n`);
-      } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
-        throw new AimError("unexpected", `self-test of the ${name}: ${reason}`, {
-          hint: "build aim again",
-          cause: error,
-        });
+      } catch (cause) {
+        const message = `self-test of the ${name}: ${cause instanceof Error ? cause.message : cause}`;
+        throw new AimError("unexpected", message, { hint: "build aim again", cause });
       }
     }
   },

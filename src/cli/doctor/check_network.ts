@@ -43,43 +43,33 @@ export async function checkSources(options: CheckSourcesOptions): Promise<Source
     const setting = config.origins.offline === "flag" ? "--offline" : "HF_HUB_OFFLINE";
     return { checks: [check("network", "ok", `not asked: ${setting} is on`)], manifest: null };
   }
-  const usesS3 = ref?.kind === "s3" || S3_SIGNS.some((name) => env[name]);
-  const settings = usesS3 ? s3SettingsOf(env) : null;
+  const isS3 = ref?.kind === "s3";
+  const settings = isS3 || S3_SIGNS.some((name) => env[name]) ? s3SettingsOf(env) : null;
   const endpoint = settings === null || settings instanceof AimError ? null : settings.endpoint;
-  const [hub, s3] = await Promise.all([
-    ref?.kind === "hub"
-      ? askForModel("hub", config.hfEndpoint, ref, options)
-      : askAddress("hub", config.hfEndpoint, env),
-    ref?.kind === "s3" ? askForModel("S3", endpoint ?? "AWS", ref, options) : askAddress("S3", endpoint, env),
+  const [model, hub, s3] = await Promise.all([
+    ref === null ? null : askForModel(ref, isS3 ? endpoint ?? "AWS" : config.hfEndpoint, options),
+    askAddress(config.hfEndpoint, env),
+    endpoint === null || isS3 ? null : askAddress(endpoint, env),
   ]);
   const checks = [
-    ...hub.checks,
-    ...(ref?.kind === "s3" ? [] : await checkClock(config.hfEndpoint, env)),
+    model?.name === "hub" ? model.check : answered("hub", config.hfEndpoint, hub),
+    ...(isS3 ? [] : checkClock(hub)),
     await checkToken(options),
-    ...s3.checks,
+    ...(model?.name === "S3" ? [model.check] : []),
+    ...(endpoint === null || s3 === null ? [] : [answered("S3", endpoint, s3)]),
     ...(settings === null ? [] : [checkS3Credentials(settings, env)]),
   ];
-  return { checks, manifest: hub.manifest ?? s3.manifest };
+  return { checks, manifest: model?.manifest ?? null };
 }
 
-/** With a wrong clock, signatures and certificates fail. No check if the hub does not send its time. */
-async function checkClock(address: string, env: Environment): Promise<Check[]> {
-  const response = await attempt(() => headOf(address, env));
-  const date = "value" in response ? response.value.headers.get("date") : null;
-  const off = Math.abs(Date.now() - Date.parse(date ?? ""));
-  if (Number.isNaN(off)) return [];
-  if (off < CLOCK_TOLERANCE) return [check("clock", "ok", "agrees with the hub's")];
-  const todo = "set the host's clock: S3 refuses requests that are 15 minutes off";
-  return [check("clock", "warning", `${formatDuration(off)} away from the hub's`, todo)];
-}
-
-/** Lists the model, as a download would, and reads a byte of it. */
+/** Lists the model, as a download would, and reads a byte of it. `null` for a source other than the hub and S3. */
 async function askForModel(
-  name: string,
-  address: string,
   ref: ModelRef,
+  address: string,
   { config, env, needed, signal }: CheckSourcesOptions,
-): Promise<SourceChecks> {
+): Promise<{ name: string; check: Check; manifest: Manifest | null } | null> {
+  if (ref.kind !== "hub" && ref.kind !== "s3") return null;
+  const name = ref.kind === "hub" ? "hub" : "S3";
   const started = performance.now();
   const patience = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]);
   const outcome = await attempt(async () => {
@@ -95,12 +85,12 @@ async function askForModel(
     const failure = patience.aborted
       ? check(name, bad, `${address} does not answer`, NO_ANSWER)
       : checkOf(name, outcome.error, bad);
-    return { checks: [failure], manifest: null };
+    return { name, check: failure, manifest: null };
   }
   const { manifest, listed } = outcome.value;
   const files = count(manifest.files.length + (manifest.archives ?? []).length, "file");
   const found = `${listed}: ${files}, ${formatBytes(totalBytes(manifest))}`;
-  return { checks: [check(name, "ok", found)], manifest };
+  return { name, check: check(name, "ok", found), manifest };
 }
 
 /** Everyone may list a gated model, and only some may read it; the same is possible for a bucket. */
@@ -111,30 +101,42 @@ async function readOneByte(source: Source, { files }: Manifest, signal: AbortSig
   await body.cancel();
 }
 
+/** An address that answered: in which time, and at which time by its clock. */
+interface Answer {
+  readonly latency: string;
+  readonly date: string | null;
+}
+
+/** Whether anything answers at an address, by the proxy and the certificates that a download would use. */
+async function askAddress(address: string, env: Environment): Promise<Answer | null> {
+  const started = performance.now();
+  const transport = openTransport({ env, connections: 1 });
+  const outcome = await attempt(async () => {
+    const signal = AbortSignal.timeout(PATIENCE / 4);
+    const { headers, body } = await transport.fetch(address, { method: "HEAD", signal });
+    await body?.cancel();
+    return { latency: latency(started), date: headers.get("date") };
+  });
+  transport.close();
+  return "value" in outcome ? outcome.value : null;
+}
+
 const NO_ANSWER =
   "check the address, the network and the proxy settings, or work offline from a prepared cache";
 
-/** Whether anything answers at an address that serving does not need; `null`: there is none. */
-async function askAddress(name: string, address: string | null, env: Environment): Promise<SourceChecks> {
-  if (address === null) return { checks: [], manifest: null };
-  const started = performance.now();
-  const found = "value" in await attempt(() => headOf(address, env))
-    ? check(name, "ok", `${address} answers in ${latency(started)}`)
-    : check(name, "warning", `${address} does not answer`, NO_ANSWER);
-  return { checks: [found], manifest: null };
+function answered(name: string, address: string, answer: Answer | null): Check {
+  return answer === null
+    ? check(name, "warning", `${address} does not answer`, NO_ANSWER)
+    : check(name, "ok", `${address} answers in ${answer.latency}`);
 }
 
-/** Uses the proxy and the certificates that a download would use. */
-async function headOf(address: string, env: Environment): Promise<Response> {
-  const transport = openTransport({ env, connections: 1 });
-  try {
-    const signal = AbortSignal.timeout(PATIENCE / 4);
-    const response = await transport.fetch(address, { method: "HEAD", signal });
-    await response.body?.cancel();
-    return response;
-  } finally {
-    transport.close();
-  }
+/** With a wrong clock, signatures and certificates fail. No check if the hub does not send its time. */
+function checkClock(hub: Answer | null): Check[] {
+  const off = Math.abs(Date.now() - Date.parse(hub?.date ?? ""));
+  if (Number.isNaN(off)) return [];
+  if (off < CLOCK_TOLERANCE) return [check("clock", "ok", "agrees with the hub's")];
+  const todo = "set the host's clock: S3 refuses requests that are 15 minutes off";
+  return [check("clock", "warning", `${formatDuration(off)} away from the hub's`, todo)];
 }
 
 function latency(started: number): string {
