@@ -7,7 +7,7 @@ import { errnoOf } from "../errors/from_unknown.ts";
 import { log } from "../log/logger.ts";
 import { pathFilter } from "../sources/filter_paths.ts";
 import type { Archive, Manifest, ManifestFile } from "../sources/manifest.ts";
-import type { Protocol } from "../sources/protocols.ts";
+import type { Protocol } from "../sources/source_options.ts";
 import { type Source, SourceChangedError } from "../sources/source.ts";
 import { withLease } from "../transfer/lease/lease.ts";
 import { transfer } from "../transfer/transfer.ts";

@@ -80,12 +80,10 @@ Deno.test("the ARN of an access point is an address of its own, signed for its r
   });
   const access = await openBucket(ref.bucket, settings, transport);
   assertEquals(access.base.href, "https://models-123456789012.s3-accesspoint.us-west-2.amazonaws.com/");
-  const url = new URL("org/m/config.json", access.base);
   const headers = { "x-amz-request-payer": "requester", range: "bytes=0-1" };
-  const { authorization = "", ...sent } = await access.sign(
-    { method: "GET", url, query: {}, headers },
-    new Date(),
-  );
+  const signed = await access.sign({ method: "GET", key: "org/m/config.json", headers }, new Date());
+  assertEquals(signed.url.pathname, "/org/m/config.json");
+  const { authorization = "", ...sent } = signed.headers;
   assert(authorization.includes("/us-west-2/s3/aws4_request"), authorization);
   assert(authorization.includes("x-amz-request-payer") && !authorization.includes("range"), authorization);
   assertEquals(sent.range, "bytes=0-1");

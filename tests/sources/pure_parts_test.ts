@@ -4,9 +4,8 @@ import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/a
 import { resolveConfig } from "../../src/config/resolve_config.ts";
 import { AimError } from "../../src/errors/aim_error.ts";
 import { pathFilter } from "../../src/sources/filter_paths.ts";
-import { parseProtocols } from "../../src/sources/protocols.ts";
 import { SourceChangedError, TransientError } from "../../src/sources/source.ts";
-import { sourceOptions } from "../../src/sources/source_options.ts";
+import { parseProtocols, sourceOptions } from "../../src/sources/source_options.ts";
 import { fullChecksum, multipartCount, plainMd5 } from "../../src/sources/s3/object_digests.ts";
 import { evenParts, likelyParts } from "../../src/sources/s3/part_sizes.ts";
 import { s3Settings } from "../../src/sources/s3/s3_settings.ts";

@@ -6,7 +6,7 @@ import { settingsIn } from "../../config/settings.ts";
 import { errorFrom } from "../../errors/from_unknown.ts";
 import { log } from "../../log/logger.ts";
 import { type ModelRef, parseModelRef, quantisationIn } from "../../sources/model_ref.ts";
-import { parseProtocols } from "../../sources/protocols.ts";
+import { parseProtocols } from "../../sources/source_options.ts";
 import { totalBytes } from "../../sources/manifest.ts";
 import { command, text } from "../define.ts";
 import { DOWNLOAD_FLAGS, DOWNLOAD_SETTINGS, downloadOptions } from "../download_flags.ts";

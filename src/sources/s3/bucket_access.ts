@@ -4,7 +4,6 @@ import { loadLibrary } from "../../libraries/load_library.ts";
 import { keepKeyId, keepSecret } from "../../log/redact.ts";
 import { log } from "../../log/logger.ts";
 import type { Transport } from "../transport/transport.ts";
-import { requestHandler } from "./request_handler.ts";
 import type { S3Settings } from "./s3_settings.ts";
 
 /** Where a bucket is, and how requests for it are signed, by the rules of AWS's SDK. */
@@ -12,17 +11,22 @@ export interface BucketAccess {
   /** Requests are not signed. */
   readonly anonymous: boolean;
   readonly region: string;
-  /** Address of the bucket, with a slash at the end; the address of an object is this and its key. */
+  /** Address of the bucket, with a slash at the end. */
   readonly base: URL;
-  /** The headers of a request without a body, signed if there are credentials. */
-  sign(request: BucketRequest, time: Date): Promise<Readonly<Record<string, string>>>;
+  /** Address and headers of a request without a body, signed if there are credentials. */
+  sign(request: BucketRequest, time: Date): Promise<SignedRequest>;
 }
 
 interface BucketRequest {
   readonly method: string;
-  /** Without the query. */
+  /** The object; empty for the bucket itself. */
+  readonly key: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+interface SignedRequest {
   readonly url: URL;
-  readonly query: Readonly<Record<string, string>>;
   readonly headers: Readonly<Record<string, string>>;
 }
 
@@ -74,8 +78,9 @@ export async function openBucket(
     anonymous,
     region,
     base: address,
-    async sign({ method, url, query, headers }, signingDate) {
-      if (anonymous) return headers;
+    async sign({ method, key, query = {}, headers }, signingDate) {
+      const url = new URL(address.href + key.split("/").map(escapeUri).join("/") + queryText(query));
+      if (anonymous) return { url, headers };
       const signed = await signer.sign({
         method,
         protocol: url.protocol,
@@ -86,7 +91,7 @@ export async function openBucket(
         headers: { host: url.host, "x-amz-content-sha256": EMPTY_SHA256, ...headers },
       }, { signingDate, unsignableHeaders: UNSIGNED });
       const { host: _host, ...rest } = signed.headers;
-      return rest;
+      return { url, headers: rest };
     },
   };
 }
@@ -166,4 +171,61 @@ async function hasCredentials(client: S3Client, askedBy: string | null): Promise
       cause: error,
     });
   }
+}
+
+/** A request of the SDK. */
+interface SdkRequest {
+  readonly method: string;
+  readonly protocol: string;
+  readonly hostname: string;
+  readonly port?: number;
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | string[] | null>>;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: BodyInit | null;
+}
+
+/** Sends the SDK's requests for credentials through aim's transport: with its proxies, certificates and retries. */
+function requestHandler(transport: Transport): NonNullable<S3ClientConfig["requestHandler"]> {
+  return {
+    metadata: { handlerProtocol: "http/1.1" },
+    async handle(request: SdkRequest, options?: { abortSignal?: unknown }) {
+      const response = await transport.request(urlOf(request), {
+        method: request.method,
+        headers: headersOf(request),
+        body: request.body ?? null,
+        signal: options?.abortSignal instanceof AbortSignal ? options.abortSignal : undefined,
+      });
+      const { status, statusText } = response;
+      const headers = Object.fromEntries(response.headers);
+      return { response: { statusCode: status, reason: statusText, headers, body: response.body } };
+    },
+  } as NonNullable<S3ClientConfig["requestHandler"]>;
+}
+
+function urlOf({ protocol, hostname, port, path, query = {} }: SdkRequest): URL {
+  const host = port === undefined ? hostname : `${hostname}:${port}`;
+  return new URL(`${protocol}//${host}${path}${queryText(query)}`);
+}
+
+function headersOf(request: SdkRequest): Headers {
+  const headers = new Headers(request.headers);
+  // fetch sets these from the address and the body.
+  headers.delete("host");
+  headers.delete("content-length");
+  return headers;
+}
+
+/** A query in the form that AWS signatures have it, with the `?`; empty without parameters. */
+function queryText(query: NonNullable<SdkRequest["query"]>): string {
+  const pairs = Object.entries(query).flatMap(([name, value]) =>
+    [value].flat().map((one) => `${escapeUri(name)}=${escapeUri(one ?? "")}`)
+  );
+  return pairs.length === 0 ? "" : `?${pairs.join("&")}`;
+}
+
+/** Percent-encodes all characters that AWS signatures reserve: more than `encodeURIComponent`. */
+function escapeUri(text: string): string {
+  const percent = (char: string) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`;
+  return encodeURIComponent(text).replace(/[!'()*]/g, percent);
 }

@@ -4,7 +4,6 @@ import { readStart } from "../transport/read_bounded.ts";
 import { redirectTarget } from "../transport/redirect.ts";
 import type { Transport } from "../transport/transport.ts";
 import { type BucketAccess, openBucket } from "./bucket_access.ts";
-import { escapeUri, queryText } from "./request_handler.ts";
 import { s3Error, type S3Refusal } from "./s3_error.ts";
 import type { S3Settings } from "./s3_settings.ts";
 
@@ -115,13 +114,11 @@ export class S3Bucket {
   async #send(request: S3Request): Promise<Response | Refused> {
     const { method, key, path, query = {}, signal } = request;
     const send = path === undefined ? this.#transport.request : this.#transport.fetch;
+    const plain = { ...this.#headers(key), "accept-encoding": "identity", ...request.headers };
     for (let attempt = 1;; attempt++) {
       const access = await (this.#access ??= openBucket(this.#name, this.#settings, this.#transport));
-      const url = new URL(access.base.href + (key ?? "").split("/").map(escapeUri).join("/"));
-      const all = { ...this.#headers(key), "accept-encoding": "identity", ...request.headers };
       const time = new Date(Date.now() + this.#clockOffset);
-      const headers = await access.sign({ method, url, query, headers: all }, time);
-      url.search = queryText(Object.entries(query));
+      const { url, headers } = await access.sign({ method, key: key ?? "", query, headers: plain }, time);
       const response = await send(url, { method, headers, signal });
       if (response.ok) return response;
       const refusal = await refusalIn(response);
