@@ -1,5 +1,5 @@
 import { AimError } from "../errors/aim_error.ts";
-import { partFault } from "../sources/safe_path.ts";
+import { pathFault } from "../sources/safe_path.ts";
 
 /**
  * Checks that a model's name in the cache has one or two safe parts.
@@ -7,10 +7,7 @@ import { partFault } from "../sources/safe_path.ts";
  * @throws {AimError} `usage`, naming the value.
  */
 export function checkLocalName(name: string): void {
-  const parts = name.split("/");
-  const fault = parts.length > 2
-    ? "it has more than two parts"
-    : parts.map(partFault).find((one) => one !== null) ?? null;
+  const fault = name.split("/").length > 2 ? "it has more than two parts" : pathFault(name);
   if (fault === null) return;
   throw new AimError("usage", `${JSON.stringify(name)} is not the name of a model in the cache: ${fault}`, {
     hint: "use org/model",
@@ -25,20 +22,22 @@ export function checkLocalName(name: string): void {
  */
 export function checkHubName(name: string): void {
   checkLocalName(name);
-  const fault = /--|\.\./.exec(name)?.[0] ?? /[^\p{L}\p{N}_.\-/]/u.exec(name)?.[0];
-  const why = fault !== undefined
-    ? `it contains ${JSON.stringify(fault)}`
-    : name.split("/").some((part) => /^[-.]|[-.]$/.test(part))
-    ? "a part of it begins or ends with a dash or a dot"
-    : (name.split("/").at(-1) ?? "").length > 96
-    ? "it is longer than 96 characters"
-    : /\.git$/.test(name)
-    ? 'it ends in ".git"'
-    : null;
-  if (why === null) return;
-  throw new AimError(
-    "usage",
-    `${JSON.stringify(name)} cannot be loaded from the Hugging Face cache: ${why}`,
-    { hint: "give it another name with --model-name, or use the local directory layout" },
-  );
+  for (const [fault, why] of HUB_FAULTS) {
+    const [found] = fault.exec(name) ?? [];
+    if (found === undefined) continue;
+    throw new AimError(
+      "usage",
+      `${JSON.stringify(name)} cannot be loaded from the Hugging Face cache: ${why(found)}`,
+      {
+        hint: "give it another name with --model-name, or use the local directory layout",
+      },
+    );
+  }
 }
+
+const HUB_FAULTS: readonly (readonly [RegExp, (found: string) => string])[] = [
+  [/--|\.\.|[^\p{L}\p{N}_.\-/]/u, (found) => `it contains ${JSON.stringify(found)}`],
+  [/(?:^|\/)[-.]|[-.](?:\/|$)/, () => "a part of it begins or ends with a dash or a dot"],
+  [/[^/]{97}$/, () => "it is longer than 96 characters"],
+  [/\.git$/, () => 'it ends in ".git"'],
+];

@@ -1,5 +1,5 @@
 import type { Digest, Manifest } from "../sources/manifest.ts";
-import { partFault } from "../sources/safe_path.ts";
+import { pathFault } from "../sources/safe_path.ts";
 import { readRegularText } from "../os/read_regular_file.ts";
 import type { Read } from "../os/read.ts";
 
@@ -105,7 +105,7 @@ function isFile(value: unknown): boolean {
 }
 
 function isSafe(path: unknown): boolean {
-  return typeof path === "string" && path.split("/").every((part) => partFault(part) === null);
+  return typeof path === "string" && pathFault(path) === null;
 }
 
 function isDigest(value: unknown): boolean {

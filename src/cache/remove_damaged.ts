@@ -1,4 +1,4 @@
-import { partFault } from "../sources/safe_path.ts";
+import { pathFault } from "../sources/safe_path.ts";
 import { filesBelow } from "../os/files_below.ts";
 import { entriesOf, lstatOrNull } from "./files.ts";
 import { readDamageMark } from "./judge/damage_mark.ts";
@@ -27,7 +27,7 @@ export async function removeDamaged(folder: string, layout: LayoutName): Promise
     if (found === null) continue;
     const mark = `${folder}/${AIM_FOLDER}/${name}`;
     for (const path of (await readDamageMark(mark)).keys()) {
-      if (path.split("/").some((part) => partFault(part) !== null)) continue;
+      if (pathFault(path) !== null) continue;
       if (layout === "local") files.remove(`${folder}/${path}`);
       else if (found[1] !== undefined) await removeBlob(folder, `${folder}/snapshots/${found[1]}/${path}`);
     }

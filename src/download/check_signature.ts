@@ -108,13 +108,10 @@ export async function assertSigned(
   });
 }
 
-/** The files of a model in the cache, unverified. @param path Its directory, or the snapshot. */
-export async function cachedFiles(path: string): Promise<PlacedFile[]> {
-  return [...(await listFiles(path)).keys()].map((file) => ({
-    path: file,
-    absolute: `${path}/${file}`,
-    sha256: null,
-  }));
+/** Files of a model's directory, or of its snapshot, which are not verified yet. @param paths @default {all} */
+export async function filesIn(directory: string, paths?: readonly string[]): Promise<PlacedFile[]> {
+  const all = paths ?? [...(await listFiles(directory)).keys()];
+  return all.map((path) => ({ path, absolute: `${directory}/${path}`, sha256: null }));
 }
 
 /** The files of a finished transfer, before they are published. */

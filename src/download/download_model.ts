@@ -18,7 +18,7 @@ import type {
   TransferredFile,
   TransferResult,
 } from "../transfer/types.ts";
-import { assertSigned, OWN_SIGNATURE, placedFiles, type SignatureTrust } from "./check_signature.ts";
+import { assertSigned, filesIn, OWN_SIGNATURE, placedFiles, type SignatureTrust } from "./check_signature.ts";
 import { checkUnsafe, warnOfCode } from "./check_unsafe.ts";
 import { type DownloadReport, inCache, reportOf } from "./download_report.ts";
 import { chosenFiles } from "./serving_files.ts";
@@ -105,11 +105,7 @@ class ModelDownload {
     const found = force || isDamaged ? null : await this.#placement.existing(listed);
     if (found === null) return null;
     if (signature !== null) {
-      const files = listed.files.map(({ path }) => ({
-        path,
-        absolute: `${found.path}/${path}`,
-        sha256: null,
-      }));
+      const files = await filesIn(found.path, listed.files.map(({ path }) => path));
       await assertSigned(signature, this.#source.uri, files, this.#signal);
     }
     return reportOf(this.#placement, listed, found, null, performance.now() - this.#started);

@@ -1,7 +1,7 @@
 import type { Placement, PublishedModel, StoredModel } from "../cache/placement.ts";
 import { type Manifest, totalBytes } from "../sources/manifest.ts";
 import type { TransferResult } from "../transfer/types.ts";
-import { assertSigned, cachedFiles, type SignatureTrust } from "./check_signature.ts";
+import { assertSigned, filesIn, type SignatureTrust } from "./check_signature.ts";
 
 /** The result of a download. */
 export interface DownloadReport extends StoredModel {
@@ -59,7 +59,7 @@ export async function inCache(
   const found = await placement.lookUp(revision);
   if (found === null) return null;
   if (signature !== null) {
-    await assertSigned(signature, placement.name, await cachedFiles(found.path), signal);
+    await assertSigned(signature, placement.name, await filesIn(found.path), signal);
   }
   const { name, layout } = placement;
   return {

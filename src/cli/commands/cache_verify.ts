@@ -8,7 +8,7 @@ import {
   verifyModel,
 } from "../../cache/verify_model.ts";
 import {
-  cachedFiles,
+  filesIn,
   type SignatureTrust,
   signatureTrust,
   unsignedFiles,
@@ -99,7 +99,7 @@ async function withSignature(
   trust: SignatureTrust,
   signal: AbortSignal,
 ): Promise<Verification> {
-  const files = await cachedFiles(model.path);
+  const files = await filesIn(model.path);
   const unsigned = await unsignedFiles(trust, model.name, files, signal);
   const findings = unsigned.map(({ path, kind, reason }): FileFinding => ({
     path,
