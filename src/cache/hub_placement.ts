@@ -10,15 +10,14 @@ import { copyFile } from "./adopt_files.ts";
 import { cacheRoots, hubFolder } from "./cache_paths.ts";
 import { checkNames, checkPublished } from "./check_manifest.ts";
 import { commitModel } from "./commit_model.ts";
-import { lstatOrNull, readTextOrNull, statOrNull } from "./files.ts";
-import { type FileHasher, withHasher } from "./hash_files.ts";
+import { lstatOrNull, readTextOrNull } from "./files.ts";
+import type { FileHasher } from "./hash_files.ts";
 import { FINISHED, finishedFiles, type KnownFile, knownFiles, snapshotRecords } from "./known_files.ts";
 import { AIM_FOLDER, below, folderOf, isCommit, nameOf, snapshotRecord } from "./layout.ts";
 import { checkHubName } from "./local_name.ts";
 import {
   Placement,
   type PlacementPlan,
-  type PlanOptions,
   type PresentFile,
   type PublishedModel,
   type StoredModel,
@@ -76,40 +75,27 @@ class HubPlacement extends Placement {
     if (manifest.commit !== null) { for (const { etag } of manifest.files) checkBlobName(etag); }
   }
 
-  async plan(
-    manifest: Manifest,
-    { force = false, signal }: PlanOptions,
-  ): Promise<PlacementPlan> {
-    this.check(manifest);
-    const present = new Map<string, PresentFile>();
-    if (!force) {
-      const known = knownFiles(await snapshotRecords(this.directory, manifest.source));
-      const finished = await finishedFiles(this.directory, manifest.source);
-      await withHasher(signal, (hasher) =>
-        eachOf(manifest.files, async (file) => {
-          const before = known(file);
-          const blob = manifest.commit === null ? before?.blob ?? blobAt(finished(file)) : file.etag;
-          if (blob === undefined) return;
-          const info = await blobInfo(this.root, this.#blob(blob));
-          const at = info?.size === file.size
-            ? this.#blob(blob)
-            : await this.#copy(file, before?.commit ?? manifest.commit, before, hasher);
-          if (at !== null) present.set(file.path, { at, blob });
-        }));
-    }
-    const missing = manifest.files.filter((file) => !present.has(file.path));
-    return { items: await this.#items(manifest, missing), present };
+  protected async presence({ source, commit }: Manifest) {
+    const known = knownFiles(await snapshotRecords(this.directory, source));
+    const finished = await finishedFiles(this.directory, source);
+    return async (file: ManifestFile, hasher: FileHasher): Promise<PresentFile | null> => {
+      const before = known(file);
+      const blob = commit === null ? before?.blob ?? blobAt(finished(file)) : file.etag;
+      if (blob === undefined) return null;
+      const info = await blobInfo(this.root, this.#blob(blob));
+      const at = info?.size === file.size
+        ? this.#blob(blob)
+        : await this.#copy(file, before?.commit ?? commit, before, hasher);
+      return at === null ? null : { at, blob };
+    };
   }
 
-  async begin(
-    _manifest: Manifest,
-    plan: PlacementPlan,
-    { force = false, signal }: PlanOptions,
-  ): Promise<PlacementPlan> {
-    this.makeFolders(["blobs", "refs", "snapshots", AIM_FOLDER]);
-    const { other } = this;
-    if (force || plan.items.length === 0 || other === null || await statOrNull(other) === null) return plan;
-    return await this.adopt(plan, (file) => [`${other}/${file.path}`], signal);
+  protected prepare(): Promise<void> {
+    return Promise.resolve(this.makeFolders(["blobs", "refs", "snapshots", AIM_FOLDER]));
+  }
+
+  protected candidates(_manifest: Manifest, other: string) {
+    return Promise.resolve((file: ManifestFile) => [`${other}/${file.path}`]);
   }
 
   async publish(
@@ -206,7 +192,7 @@ class HubPlacement extends Placement {
     return await this.othersIn(this.#snapshot(commit), record.files, manifest);
   }
 
-  async #items(manifest: Manifest, files: readonly ManifestFile[]): Promise<TransferItem[]> {
+  protected async items(manifest: Manifest, files: readonly ManifestFile[]): Promise<TransferItem[]> {
     const { commit } = manifest;
     // Files with the same content are fetched once.
     const once = commit === null ? files : [...new Map(files.map((file) => [file.etag, file])).values()];

@@ -7,7 +7,7 @@ import { checkNames, checkPublished } from "./check_manifest.ts";
 import { commitModel } from "./commit_model.ts";
 import { eachOf } from "../sources/each_of.ts";
 import { listFiles, lstatOrNull, statOrNull } from "./files.ts";
-import { type FileHasher, withHasher } from "./hash_files.ts";
+import type { FileHasher } from "./hash_files.ts";
 import { FINISHED, finishedFiles, keyOf, knownFiles, snapshotRecords } from "./known_files.ts";
 import { AIM_FOLDER, folderOf, MANIFEST, nameOf, UNFINISHED } from "./layout.ts";
 import { checkLocalName } from "./local_name.ts";
@@ -15,7 +15,6 @@ import {
   mayHoldMore,
   Placement,
   type PlacementPlan,
-  type PlanOptions,
   type PresentFile,
   type PublishedModel,
   type StoredModel,
@@ -64,35 +63,18 @@ class LocalPlacement extends Placement {
     checkNames(manifest, this.at(DOWNLOADS));
   }
 
-  async plan(
-    manifest: Manifest,
-    { force = false, signal }: PlanOptions,
-  ): Promise<PlacementPlan> {
-    this.check(manifest);
-    const isPresent = force ? null : await this.#presence(manifest.source);
-    const flags = await withHasher(
-      signal,
-      (hasher) => eachOf(manifest.files, async (file) => await isPresent?.(file, hasher) ?? false),
-    );
-    const items: TransferItem[] = [];
-    const present = new Map<string, PresentFile>();
-    for (const [at, file] of manifest.files.entries()) {
+  protected items(_manifest: Manifest, files: readonly ManifestFile[]): Promise<TransferItem[]> {
+    return Promise.resolve(files.map((file) => {
       const path = this.at(file.path);
-      if (flags[at]) present.set(file.path, { at: path, blob: null });
-      else items.push({ file, staging: `${path}.incomplete`, compute: [], target: () => path });
-    }
-    return { items, present };
+      return { file, staging: `${path}.incomplete`, compute: [], target: () => path };
+    }));
   }
 
-  async begin(
-    manifest: Manifest,
-    plan: PlacementPlan,
-    { force = false, signal }: PlanOptions,
-  ): Promise<PlacementPlan> {
+  protected async prepare(manifest: Manifest, plan: PlacementPlan): Promise<void> {
     this.#makeFoldersFor(manifest);
     const before = await this.#records();
     const stale = await this.#staleFiles(manifest, before);
-    if (plan.items.length + stale.length === 0) return plan;
+    if (plan.items.length + stale.length === 0) return;
     // From here until the manifest is written, this is not a complete model.
     const present = manifest.files.filter(({ path }) => plan.present.has(path));
     const kept = recordOf({ ...manifest, files: present }, manifest.commit, null);
@@ -112,7 +94,6 @@ class LocalPlacement extends Placement {
         return Promise.resolve([this.at(AIM_FOLDER)]);
       },
     });
-    return force ? plan : await this.adopt(plan, await this.#candidates(manifest), signal);
   }
 
   async publish(
@@ -218,30 +199,27 @@ class LocalPlacement extends Placement {
     }
   }
 
-  /** Returns a function that tells whether a file is on disk and complete. */
-  async #presence(source: string): Promise<(file: ManifestFile, hasher: FileHasher) => Promise<boolean>> {
+  protected async presence({ source }: Manifest) {
     // Does not enter folders behind links, which are not the model's own.
     const sizes = await listFiles(this.directory);
     const finished = await finishedFiles(this.directory, source);
     const recorded = new Set((await this.#records()).flatMap(({ files }) => files.map(keyOf)));
-    return async (file, hasher) => {
-      if (sizes.get(file.path) !== file.size) return false;
-      const path = this.at(file.path);
-      if (!(await lstatOrNull(path))?.isFile) return false;
-      if (recorded.has(keyOf(file)) || finished(file) === file.path) return true;
-      if ((await readMetadata(this.directory, file.path))?.etag === file.etag) return true;
-      // From an interrupted run or a copy: hashing it is cheaper than downloading it again.
-      return file.digest !== null && await hasher.prove(path, file.digest) !== null;
+    return async (file: ManifestFile, hasher: FileHasher): Promise<PresentFile | null> => {
+      const at = this.at(file.path);
+      if (sizes.get(file.path) !== file.size || !(await lstatOrNull(at))?.isFile) return null;
+      const isKnown = recorded.has(keyOf(file)) || finished(file) === file.path ||
+        (await readMetadata(this.directory, file.path))?.etag === file.etag ||
+        // From an interrupted run or a copy: hashing it is cheaper than downloading it again.
+        file.digest !== null && await hasher.prove(at, file.digest) !== null;
+      return isKnown ? { at, blob: null } : null;
     };
   }
 
-  /** Where the other layout may have a file: as a blob, or in a snapshot if the file system has no links. */
-  async #candidates({ source, commit }: Manifest): Promise<(file: ManifestFile) => readonly string[]> {
-    const { other } = this;
-    if (other === null || await statOrNull(other) === null) return () => [];
+  /** As a blob, or in a snapshot if the file system has no links. */
+  protected async candidates({ source, commit }: Manifest, other: string) {
     const known = knownFiles(await snapshotRecords(other, source));
     const shared = await sharedBlobsOf(folderOf(other), other);
-    return (file) => {
+    return (file: ManifestFile) => {
       const recorded = known(file);
       const blob = recorded?.blob ?? (commit === null || file.etag.includes("/") ? null : file.etag);
       const snapshot = recorded?.commit ?? commit;

@@ -1,11 +1,13 @@
 import { type FilesBelow, filesBelow } from "../os/files_below.ts";
 import { makeDirectories } from "../os/make_directories.ts";
+import { eachOf } from "../sources/each_of.ts";
 import { filesOfQuantisation } from "../sources/quantisation.ts";
 import type { Manifest, ManifestFile } from "../sources/manifest.ts";
 import { leftovers, stemOf } from "../transfer/staging_names.ts";
 import type { TransferItem, TransferResult } from "../transfer/types.ts";
 import { adoptFiles } from "./adopt_files.ts";
-import { entriesOf, listFiles, listTree, lstatOrNull, sumOf } from "./files.ts";
+import { entriesOf, listFiles, listTree, lstatOrNull, statOrNull, sumOf } from "./files.ts";
+import { type FileHasher, withHasher } from "./hash_files.ts";
 import { FinishedLog } from "./known_files.ts";
 import { AIM_FOLDER, below, nameOf } from "./layout.ts";
 import { type ModelRecord, readRecord, type RecordedFile } from "./record.ts";
@@ -76,13 +78,58 @@ export abstract class Placement {
   abstract check(manifest: Manifest): void;
 
   /** Checks the names, and plans what is missing. Creates nothing. */
-  abstract plan(manifest: Manifest, options: PlanOptions): Promise<PlacementPlan>;
+  async plan(manifest: Manifest, { force = false, signal }: PlanOptions): Promise<PlacementPlan> {
+    this.check(manifest);
+    const present = new Map<string, PresentFile>();
+    const find = force ? () => Promise.resolve(null) : await this.presence(manifest);
+    await withHasher(signal, (hasher) =>
+      eachOf(manifest.files, async (file) => {
+        const found = await find(file, hasher);
+        if (found !== null) present.set(file.path, found);
+      }));
+    const missing = manifest.files.filter(({ path }) => !present.has(path));
+    return { items: await this.items(manifest, missing), present };
+  }
+
+  /** Returns a function that finds a complete file on disk; `null` if it is missing. */
+  protected abstract presence(
+    manifest: Manifest,
+  ): Promise<(file: ManifestFile, hasher: FileHasher) => Promise<PresentFile | null>>;
+
+  protected abstract items(manifest: Manifest, files: readonly ManifestFile[]): Promise<TransferItem[]>;
 
   /**
    * Prepares a transfer: makes directories, revokes the record of a complete model, and links files of the other
    * layout whose digest is right. Returns the rest of the plan.
    */
-  abstract begin(manifest: Manifest, plan: PlacementPlan, options: PlanOptions): Promise<PlacementPlan>;
+  async begin(
+    manifest: Manifest,
+    plan: PlacementPlan,
+    { force = false, signal }: PlanOptions,
+  ): Promise<PlacementPlan> {
+    await this.prepare(manifest, plan);
+    const { items, present } = plan;
+    const { other } = this;
+    if (force || items.length === 0 || other === null || await statOrNull(other) === null) return plan;
+    const adopted = await adoptFiles(this.files, items, await this.candidates(manifest, other), signal);
+    const taken = [...adopted].map(([path, at]): [string, PresentFile] => [
+      path,
+      { at, blob: this.layout === "hub" ? nameOf(at) : null },
+    ]);
+    return {
+      items: items.filter(({ file }) => !adopted.has(file.path)),
+      present: new Map([...present, ...taken]),
+    };
+  }
+
+  /** Makes directories, and revokes the record of a complete model. */
+  protected abstract prepare(manifest: Manifest, plan: PlacementPlan): Promise<void>;
+
+  /** Returns a function that finds where the other layout may have a file. */
+  protected abstract candidates(
+    manifest: Manifest,
+    other: string,
+  ): Promise<(file: ManifestFile) => readonly string[]>;
 
   /** Makes a finished transfer a model: links, refs, Python's metadata, and last the record. Idempotent. */
   abstract publish(
@@ -157,23 +204,6 @@ export abstract class Placement {
     const foreign = new Set(this.layout === "local" ? links : []);
     return strays.size === 0 &&
       record.files.every(({ path, size }) => files.get(path) === size && !foreign.has(path));
-  }
-
-  /** Takes files from the other layout. Returns the plan for the rest. */
-  protected async adopt(
-    { items, present }: PlacementPlan,
-    candidates: (file: ManifestFile) => readonly string[],
-    signal: AbortSignal | undefined,
-  ): Promise<PlacementPlan> {
-    const adopted = await adoptFiles(this.files, items, candidates, signal);
-    const taken = [...adopted].map(([path, at]): [string, PresentFile] => [
-      path,
-      { at, blob: this.layout === "hub" ? nameOf(at) : null },
-    ]);
-    return {
-      items: items.filter(({ file }) => !adopted.has(file.path)),
-      present: new Map([...present, ...taken]),
-    };
   }
 
   /**
