@@ -15,17 +15,11 @@ import type { FileHasher } from "./hash_files.ts";
 import { FINISHED, finishedFiles, type KnownFile, knownFiles, snapshotRecords } from "./known_files.ts";
 import { AIM_FOLDER, below, folderOf, isCommit, nameOf, snapshotRecord } from "./layout.ts";
 import { checkHubName } from "./local_name.ts";
-import {
-  Placement,
-  type PlacementPlan,
-  type PresentFile,
-  type PublishedModel,
-  type StoredModel,
-} from "./placement.ts";
+import { Placement, type PlacementPlan, type PresentFile, type PublishedModel } from "./placement.ts";
 import { readRecord, type RecordedFile, recordOf, withFiles } from "./record.ts";
 import { lookHub } from "./resolve_model.ts";
 import { blobInfo } from "./shared_blobs.ts";
-import type { CachePaths } from "./types.ts";
+import type { CachePaths, PlaceLookedAt } from "./types.ts";
 
 /** A model in the Hugging Face cache: `HF_HUB_CACHE/models--org--model`. */
 export function hubPlacement(
@@ -64,10 +58,8 @@ class HubPlacement extends Placement {
     return null;
   }
 
-  async lookUp(revision = this.#revision): Promise<StoredModel | null> {
-    const { state, path } = await lookHub(this.#paths, this.name, revision, this.quantisation);
-    if (state !== "complete") return null;
-    return await this.stored(path, snapshotRecord(this.directory, nameOf(path)), nameOf(path));
+  protected look(revision = this.#revision): Promise<PlaceLookedAt> {
+    return lookHub(this.#paths, this.name, revision, this.quantisation);
   }
 
   check(manifest: Manifest): void {

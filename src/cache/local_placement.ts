@@ -17,13 +17,12 @@ import {
   type PlacementPlan,
   type PresentFile,
   type PublishedModel,
-  type StoredModel,
 } from "./placement.ts";
 import { DOWNLOADS, metadataPath, readMetadata, writeMetadata } from "./python_metadata.ts";
 import { type ModelRecord, readRecord, type RecordedFile, recordOf, withFiles } from "./record.ts";
 import { lookLocal } from "./resolve_model.ts";
 import { sharedBlobsOf } from "./shared_blobs.ts";
-import type { CachePaths } from "./types.ts";
+import type { CachePaths, PlaceLookedAt } from "./types.ts";
 
 /** A local directory in the cache: `AIM_CACHE_PATH/org/model`. */
 export function localPlacement(
@@ -54,9 +53,8 @@ class LocalPlacement extends Placement {
     return { path: this.directory, commit: record.commit };
   }
 
-  async lookUp(revision: string | undefined): Promise<StoredModel | null> {
-    const { state } = await lookLocal(this.directory, revision, this.roots, this.quantisation);
-    return state === "complete" ? await this.stored(this.directory, this.at(MANIFEST), null) : null;
+  protected look(revision: string | undefined): Promise<PlaceLookedAt> {
+    return lookLocal(this.directory, revision, this.roots, this.quantisation);
   }
 
   check(manifest: Manifest): void {

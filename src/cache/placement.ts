@@ -10,8 +10,9 @@ import { entriesOf, listFiles, listTree, lstatOrNull, statOrNull, sumOf } from "
 import { type FileHasher, withHasher } from "./hash_files.ts";
 import { FinishedLog } from "./known_files.ts";
 import { AIM_FOLDER, below, nameOf } from "./layout.ts";
-import { type ModelRecord, readRecord, type RecordedFile } from "./record.ts";
-import type { LayoutName } from "./types.ts";
+import { recordOfModel } from "./list_models.ts";
+import type { ModelRecord, RecordedFile } from "./record.ts";
+import type { LayoutName, PlaceLookedAt } from "./types.ts";
 
 export interface PublishedModel {
   /** The model directory, or the snapshot. */
@@ -72,7 +73,26 @@ export abstract class Placement {
   abstract existing(manifest: Manifest): Promise<PublishedModel | null>;
 
   /** The model on disk, without asking its source; `null` if it is not complete. */
-  abstract lookUp(revision: string | undefined): Promise<StoredModel | null>;
+  async lookUp(revision: string | undefined): Promise<StoredModel | null> {
+    const { state, path } = await this.look(revision);
+    if (state !== "complete") return null;
+    const commit = this.layout === "hub" ? nameOf(path) : null;
+    const record = await recordOfModel({ path, layout: this.layout, commit });
+    const files = record === null
+      ? await listFiles(path)
+      : new Map(record.files.map((file) => [file.path, file.size]));
+    const own = this.quantisation === undefined ? null : filesOfQuantisation(files.keys(), this.quantisation);
+    const sizes = [...files].filter(([file]) => own?.has(file) ?? true).map(([, size]) => size);
+    return {
+      path,
+      commit: record?.commit ?? commit,
+      source: record?.source ?? "unknown",
+      files: sizes.length,
+      bytes: sumOf(sizes),
+    };
+  }
+
+  protected abstract look(revision: string | undefined): Promise<PlaceLookedAt>;
 
   /** @throws {AimError} `integrity` for a file whose name is not possible here. */
   abstract check(manifest: Manifest): void;
@@ -159,23 +179,6 @@ export abstract class Placement {
 
   protected makeFolders(folders: Iterable<string>): void {
     makeDirectories(this.root, [...folders].map((folder) => this.at(folder)));
-  }
-
-  /** Describes a complete model, by its record if it has one, else by its files. */
-  protected async stored(path: string, recordPath: string, commit: string | null): Promise<StoredModel> {
-    const record = await readRecord(recordPath);
-    const files = record === null
-      ? await listFiles(path)
-      : new Map(record.files.map((file) => [file.path, file.size]));
-    const own = this.quantisation === undefined ? null : filesOfQuantisation(files.keys(), this.quantisation);
-    const sizes = [...files].filter(([file]) => own?.has(file) ?? true).map(([, size]) => size);
-    return {
-      path,
-      commit: record?.commit ?? commit,
-      source: record?.source ?? "unknown",
-      files: sizes.length,
-      bytes: sumOf(sizes),
-    };
   }
 
   /** Recorded files that the manifest does not list and that are still in a folder with their size. */
