@@ -4,8 +4,8 @@ import type { Permissions } from "../os/revoke_permissions.ts";
 import type { Page } from "./style.ts";
 
 /**
- * Whether a command loads the C library's calls for writing files before it revokes `ffi`. They open each directory
- * without following links, which Deno cannot.
+ * Whether a command loads the C library's calls for writing files before it revokes `ffi`. They open each
+ * directory without following links, which Deno cannot.
  */
 export function loadsFirst({ write, ffi }: Permissions): boolean {
   return write && !ffi;
@@ -18,8 +18,8 @@ export interface FlagSpec {
   /** One letter, without dash. */
   readonly short?: string | undefined;
   /**
-   * `boolean` takes no value (`--force`, also `--no-force` and `--force=false`) and is false by default; `list` may be
-   * repeated and is empty by default; `string` is undefined unless it has a default.
+   * `boolean` takes no value (`--force`, also `--no-force` and `--force=false`) and is false by default;
+   * `list` may be repeated and is empty by default; `string` is undefined unless it has a default.
    */
   readonly type: "boolean" | "string" | "list";
   /** The value's name in help, such as `FORMAT`. */
@@ -55,7 +55,7 @@ export interface CommandContext<Prepared = unknown> {
   report(value: object, text: () => string): void;
   /** Writes to standard error. */
   writeError(text: string): void;
-  /** Aborted by SIGINT and SIGTERM, with an AimError as its reason. Until it is read, they end the process. */
+  /** Aborted by SIGINT and SIGTERM with an AimError. Until it is read, they end the process. */
   readonly signal: AbortSignal;
   readonly stdout: Terminal;
   readonly stderr: Terminal;
@@ -84,8 +84,9 @@ export interface Command<Prepared = unknown> {
   readonly summary: string;
   readonly positionals: readonly Positional[];
   /**
-   * The meaning of the positional MODEL. `served`: the same as `--model` and `--model-id`, for profile selection.
-   * `source`: the same as `--model-id`, exactly this source; only `--model` is for profile selection.
+   * The meaning of the positional MODEL. `served`: the same as `--model` and `--model-id`, for profile
+   * selection. `source`: the same as `--model-id`, exactly this source; only `--model` is for profile
+   * selection.
    */
   readonly model?: "served" | "source";
   /** The words after `--` go to the engine. @default {false} */
@@ -101,8 +102,8 @@ export interface Command<Prepared = unknown> {
   /** The boolean flag without which `permissions.net` is revoked. */
   readonly netOnlyWith?: string;
   /**
-   * Runs before `run` and detects the hardware: may also load libraries and start programs. Both permissions are revoked
-   * before `run`, unless `permissions` has them.
+   * Runs before `run` and detects the hardware: may also load libraries and start programs. Both permissions
+   * are revoked before `run`, unless `permissions` has them.
    */
   prepare?(context: CommandContext<undefined>): Promise<Prepared> | Prepared;
   /** Returns the exit code. @default {0} */

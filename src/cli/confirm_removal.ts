@@ -14,10 +14,12 @@ export const REMOVAL_FLAGS: readonly FlagSpec[] = [
 type Removed = Pick<Removable, "path" | "why" | "bytes">;
 
 /**
- * Shows what would be removed, asks (unless `--yes` is given), and removes it. A model that is being downloaded stays.
+ * Shows what would be removed, asks (unless `--yes` is given), and removes it. A model that is being
+ * downloaded stays.
  *
  * @param named The user has named each model, so one that stays is a failure, after the others are removed.
- * @throws {AimError} `usage` without a terminal to ask at; `no-space` for a named model that is being downloaded.
+ * @throws {AimError} `usage` without a terminal to ask at; `no-space` for a named model that is being
+ *   downloaded.
  */
 export async function confirmRemoval(
   context: CommandContext,

@@ -1,7 +1,7 @@
 import type { Permissions } from "../os/revoke_permissions.ts";
 import type { Command, CommandContext, FlagSpec, Positional } from "./command.ts";
 
-/** A command as it is written down. */
+/** What a command declares. */
 type Definition<Prepared> =
   & Omit<Command<Prepared>, "name" | "positionals" | "settings" | "flags" | "permissions">
   & Partial<Pick<Command, "settings" | "flags">>
@@ -37,8 +37,8 @@ function positional(usage: string): Positional {
 /**
  * A flag of a command.
  *
- * @param usage As in help: `--force` is a boolean, `--tag TAG` takes a value, `--filter CONDITION...` may be repeated,
- * `-y|--yes` has a letter too.
+ * @param usage As in help: `--force` is a boolean, `--tag TAG` takes a value, `--filter CONDITION...` may be
+ *   repeated, `-y|--yes` has a letter too.
  */
 export function flag(
   usage: string,

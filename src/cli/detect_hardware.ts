@@ -14,7 +14,7 @@ export const SELECTION_SETTINGS: readonly SettingName[] = [
 /** The `prepare` stage of commands that look at the hardware. */
 export async function detectHardware(context: CommandContext<undefined>): Promise<GpuInventory> {
   const { config, env } = context;
-  // A program that is asked may hang, and a container's first process gets only the signals that it watches.
+  // amd-smi may hang, and a container's first process gets only the signals that it watches.
   const signal = config.acceleratorModel === null ? context.signal : undefined;
   const found = await detectAccelerators({
     sysRoot: config.sysfsRoot,

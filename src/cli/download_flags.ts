@@ -43,8 +43,8 @@ export function downloadOptions(context: CommandContext, ref: ModelRef): Omit<In
 }
 
 /**
- * The revision: `--revision`, or the reference's own `@REV`. The files: `--include` and `--exclude`, else the operator's
- * variables.
+ * The revision: `--revision`, or the reference's own `@REV`. The files: `--include` and `--exclude`, else the
+ * operator's variables.
  *
  * @throws {AimError} `usage` if two revisions differ.
  */

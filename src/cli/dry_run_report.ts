@@ -37,7 +37,7 @@ export interface Explanation {
   readonly modelBytes: number | null;
   /** The model's size against the memory of the GPUs; `null` if either is unknown. */
   readonly memory: MemoryFit | null;
-  /** Files of the model that can run its publisher's code; `null` if there are none, or its files are unknown. */
+  /** Files that can run their publisher's code; `null` if there are none, or the files are unknown. */
   readonly unsafe: string | null;
   /** Room for the download; `null` if there is none, or the file system does not report its free space. */
   readonly disk: Room | null;
@@ -111,8 +111,9 @@ async function roomFor(folder: string, modelBytes: number): Promise<Room | null>
 }
 
 /**
- * The output of `dry-run --format json`: an array of one object, like AMD's runtime. AMD's AIM Engine operator reads
- * `filename`, `profile` and `models` from the last JSON array in the pod's log. aim's own keys come after AMD's.
+ * The output of `dry-run --format json`: an array of one object, like AMD's runtime. AMD's AIM Engine
+ * operator reads `filename`, `profile` and `models` from the last JSON array in the pod's log. aim's own keys
+ * come after AMD's.
  */
 export function dryRunJson(plan: ServingPlan, explanation: Explanation): string {
   const value = {
@@ -127,8 +128,8 @@ export function dryRunJson(plan: ServingPlan, explanation: Explanation): string 
 }
 
 /**
- * The output of `dry-run`: comments on the profile and the model's place, then the same list as YAML. The script comes
- * last, and is left out if it could not run.
+ * The output of `dry-run`: comments on the profile and the model's place, then the same list as YAML. The
+ * script comes last, and is left out if it could not run.
  */
 export function dryRunText(plan: ServingPlan, explanation: Explanation, runnable: boolean): string {
   const entries = writeYaml(amdsKeys(plan, explanation)).trimEnd().split("\n");

@@ -21,8 +21,9 @@ const TAKES_NEXT: ReadonlySet<string> = new Set(
 );
 
 /**
- * Finds the command's words in argv: the first word that is neither a flag nor a flag's value. Anywhere before `--`,
- * `--help`, `-h`, `--version` and `-V` override the command. If the first word is a model, it is for the default command.
+ * Finds the command's words in argv: the first word that is neither a flag nor a flag's value. Anywhere
+ * before `--`, `--help`, `-h`, `--version` and `-V` override the command. If the first word is a model, it is
+ * for the default command.
  *
  * @param names All commands, such as `dry-run` and `cache verify`.
  * @param aliases Other names, of one or two words.

@@ -20,7 +20,7 @@ export function formatDuration(ms: number): string {
   return minutes < 60 ? `${minutes}:${rest}` : `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${rest}`;
 }
 
-/** Bytes per second; 0 if nothing was moved in no time. */
+/** Bytes per second; 0 for a rate that is not a number. */
 export function formatRate(bytesPerSecond: number): string {
   return `${formatBytes(Number.isFinite(bytesPerSecond) ? bytesPerSecond : 0)}/s`;
 }

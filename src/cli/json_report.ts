@@ -1,6 +1,6 @@
 import type { DownloadReport } from "../download/download_report.ts";
 
-/** Version of the commands' JSON. It changes when a key is removed or changes its meaning, not when one is added. */
+/** Changes when a key of the commands' JSON is removed or changes its meaning, not when one is added. */
 export const SCHEMA_VERSION = 1;
 
 /** A command's output for programs: one line. */

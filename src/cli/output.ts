@@ -1,9 +1,9 @@
 import type { Terminal } from "./command.ts";
 
 /**
- * Whether to write colours: `NO_COLOR` (https://no-color.org) means never, `FORCE_COLOR` (https://force-color.org) and
- * `CLICOLOR_FORCE` (https://bixense.com/clicolors) always, else on a terminal that is not `dumb`. Empty variables count
- * as unset; as in Node, `FORCE_COLOR=0` means never.
+ * Whether to write colours: `NO_COLOR` (https://no-color.org) means never, `FORCE_COLOR`
+ * (https://force-color.org) and `CLICOLOR_FORCE` (https://bixense.com/clicolors) always, else on a terminal
+ * that is not `dumb`. Empty variables count as unset; as in Node, `FORCE_COLOR=0` means never.
  */
 export function colourEnabled(
   env: Readonly<Record<string, string | undefined>>,
@@ -36,7 +36,7 @@ export function columnsNow(): number {
   }
 }
 
-/** The reader of standard output has closed it. */
+/** Thrown when the reader of standard output has closed it. */
 export class ClosedOutput extends Error {
   override readonly name = "ClosedOutput";
 }

@@ -17,8 +17,8 @@ export const LAYOUT_FLAG = flag("--layout LAYOUT", "only local directories, or o
 /**
  * The paths of the caches.
  *
- * @throws {AimError} `not-found` for a configured path that does not exist, which is not an empty cache; `usage` for a
- * file.
+ * @throws {AimError} `not-found` for a configured path that does not exist, which is not an empty cache;
+ *   `usage` for a file.
  */
 export async function existingCaches(config: Config): Promise<CachePaths> {
   const paths = cachePaths(config);
@@ -49,7 +49,8 @@ async function isFolder(path: string): Promise<boolean> {
 /**
  * The folders of the named models, else all, in the layout of `--layout`.
  *
- * @throws {AimError} `not-found`, naming the first that is not in the cache and the nearest name in the cache.
+ * @throws {AimError} `not-found`, naming the first that is not in the cache and the nearest name in the
+ *   cache.
  */
 export async function pickModels(
   context: Pick<CommandContext, "config" | "flags" | "args">,

@@ -21,7 +21,7 @@ export interface DownloadPreview {
   readonly bytesPresent: number;
 }
 
-/** Lists the files of a model at its source, and which ones are in the cache with their size. Writes nothing. */
+/** Lists the files of a model at its source, and which ones the cache has with their size. */
 export async function previewDownload(
   config: Config,
   env: Readonly<Record<string, string | undefined>>,

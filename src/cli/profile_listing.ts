@@ -106,7 +106,7 @@ function amdsState({ judged }: ProfileRow): (typeof AMDS_STATES)[number] {
   return judged?.state ?? "unknown";
 }
 
-/** The listing for programs: AMD's `profile_id`, `compatibility` and `profile`, in its order; then aim's own keys. */
+/** The listing for programs: AMD's keys `profile_id`, `compatibility` and `profile`, then aim's own. */
 export function listingValue({ judged, rows }: ProfileListing): readonly ConfigMap[] {
   const nearest = judged?.selection.kind === "none" ? judged.selection.nearest : null;
   const order = (row: ProfileRow) => AMDS_STATES.indexOf(amdsState(row));

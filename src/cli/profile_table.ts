@@ -7,7 +7,7 @@ import { type Column, table } from "./table.ts";
 export interface ProfileRow {
   readonly profile: Profile;
   readonly judged: JudgedProfile | null;
-  /** Its model against the memory of the GPUs; `null` if the model is not cached or the profile does not fit. */
+  /** Its model against the GPUs' memory; `null` if it is not cached or the profile does not fit. */
   readonly memory: MemoryFit | null;
   /** It would be served. */
   readonly selected: boolean;
@@ -44,7 +44,11 @@ const VERBOSE: readonly Column<ProfileRow>[] = [
   { title: "PATH", text: ({ profile }) => profile.path, expendable: 9 },
 ];
 
-/** Profiles as a table, with fewer columns on a narrow terminal. @param verbose Also model and path. */
+/**
+ * Profiles as a table, with fewer columns on a narrow terminal.
+ *
+ * @param verbose Also model and path.
+ */
 export function profileTable(rows: readonly ProfileRow[], page: Page, verbose: boolean): string {
   const judged = rows.some((row) => row.judged !== null);
   const columns = [

@@ -24,7 +24,7 @@ export interface ProgressSnapshot {
   readonly rate: number;
   /** Milliseconds to the end at that rate; `null` if unknown. */
   readonly eta: number | null;
-  /** Files being downloaded, longest active first: large ones, and others that take longer than {@linkcode LAG}. */
+  /** Files being downloaded, longest active first: large ones, and those that take longer than `LAG`. */
   readonly active: readonly FileProgress[];
   /** The number of other files being downloaded. */
   readonly small: number;
@@ -38,7 +38,7 @@ export interface ProgressSnapshot {
 
 /** Milliseconds after which a check or a small file is shown. */
 const LAG = 1000;
-/** Files of at least so many bytes are shown at once. */
+/** Files of at least this many bytes are shown immediately. */
 const LARGE = 8 << 20;
 /** Milliseconds before the time left is estimated. */
 const ETA_AFTER = 2000;

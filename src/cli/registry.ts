@@ -45,8 +45,8 @@ export const ALIASES: Readonly<Record<string, string>> = {
 export const DEFAULT_COMMAND = "serve";
 
 /**
- * Loads a command; `null` if none has that name. Those that start an engine are loaded alone, since they have to be
- * quick; the others together, since each lazy import makes more files of the executable.
+ * Loads a command; `null` if none has that name. Those that start an engine are loaded alone, since they have
+ * to be quick; the others together, since each lazy import makes more files of the executable.
  */
 export async function loadCommand(name: string): Promise<Command | null> {
   if (name === "serve") return (await import("./commands/serve.ts")).serve;

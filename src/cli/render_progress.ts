@@ -5,7 +5,7 @@ import type { FileProgress, ProgressSnapshot } from "./progress_state.ts";
 /** Maximum lines for files. */
 const FILES = 6;
 
-/** The live display: the model, the bar, and a line for each large or slow file. No line is wider than `columns`. */
+/** The live display: model, bar, and a line for each large or slow file; no line wider than `columns`. */
 export function renderBar(snapshot: ProgressSnapshot, columns: number, model?: string): string[] {
   const width = Math.max(1, columns);
   // A single file's line would repeat the numbers of the bar.

@@ -31,7 +31,7 @@ export function reportError(
   return { line: printable(JSON.stringify(fields)), code: error.exitCode };
 }
 
-/** Frames of libraries and the runtime. AIM Engine's operator mistakes their numbers after "s3" for a status. */
+/** Frames of libraries and Deno. AIM Engine's operator mistakes their numbers after "s3" for a status. */
 const FOREIGN_FRAME = /^\s+at .*(?:\/npm\/|\/libraries\/|node_modules|\(?(?:ext|node):)/;
 
 function stackOf(thrown: unknown): string {

@@ -62,8 +62,9 @@ export async function run(argv: readonly string[], root: string): Promise<number
 }
 
 /**
- * The program: finds the command in argv, resolves the configuration, revokes the permissions that the command does not
- * need, runs it, and reports its failure as one line on standard error. Returns the exit code.
+ * The program: finds the command in argv, resolves the configuration, revokes the permissions that the
+ * command does not need, runs it, and reports its failure as one line on standard error. Returns the exit
+ * code.
  */
 export async function runProgram(
   argv: readonly string[],

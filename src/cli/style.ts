@@ -14,8 +14,8 @@ export interface Style {
   yellow(text: string): string;
 }
 
-// Noncharacters (Unicode 23.7) in place of escape sequences until the text is written: they survive the escaping of
-// control characters, and each counts as one character.
+// Noncharacters (Unicode 23.7) replace escape sequences until the text is written: they survive the escaping
+// of control characters, and each counts as one character.
 const SEQUENCES: Readonly<Record<string, string>> = {
   "\ufdd0": "\x1b[1m",
   "\ufdd1": "\x1b[22m",

@@ -5,7 +5,7 @@ const SIGNALS = {
   SIGTERM: { kind: "terminated", code: 143 },
 } as const;
 
-/** A signal that the first SIGINT or SIGTERM aborts, with the error as its reason. The second one ends the process. */
+/** Aborted by the first SIGINT or SIGTERM, with the error as its reason. The second ends the process. */
 export function watchSignals(): AbortSignal {
   const controller = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const) {

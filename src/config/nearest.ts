@@ -1,7 +1,7 @@
 /**
- * The candidate that a word was probably meant to be: least edits (insert, delete, replace, swap of
- * neighbours), at most a third of the word's length and at least one; a candidate that the word begins counts
- * as one edit. `null` if none is near.
+ * The candidate with the fewest edits (insert, delete, replace, swap neighbours): at most a third of the
+ * word's length, or one for a short word. If the word is the beginning of a candidate, that is one edit.
+ * `null` if no candidate is near.
  */
 export function nearest(word: string, candidates: Iterable<string>): string | null {
   const typed = word.toLowerCase();

@@ -1,7 +1,7 @@
 import { AimError } from "../errors/aim_error.ts";
 import type { SettingType } from "./settings.ts";
 import { ACCELERATOR_NAMES, acceleratorName } from "../gpu/accelerators.ts";
-import { nearest } from "./nearest.ts";
+import { didYouMean } from "./nearest.ts";
 
 /** Options of {@linkcode parseSetting}. */
 export interface ParseSettingOptions {
@@ -92,9 +92,8 @@ export function parseSetting(
 
 /** The error for a value that is not one of the choices, with the nearest one. */
 export function badChoice(name: string, text: string, choices: readonly string[]): AimError {
-  const near = nearest(text, choices);
   const allowed = choices.length === 1 ? choices[0] : `one of ${choices.join(", ")}`;
-  return badValue(name, text, `${allowed}${near === null ? "" : ` (did you mean ${near}?)`}`);
+  return badValue(name, text, allowed + didYouMean(text, choices));
 }
 
 function badValue(name: string, text: string | null, allowed: string): AimError {

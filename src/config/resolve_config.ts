@@ -18,8 +18,9 @@ const BY_VARIABLE = new Map<string, SettingName>(
 );
 
 /**
- * Every setting's value. Precedence: flag, environment, default. An empty environment variable counts as unset, since
- * container tools can only set variables. Secrets are registered with the log, so that no message shows them.
+ * Every setting's value. Precedence: flag, environment, default. An empty environment variable counts as
+ * unset, since container tools can only set variables. Secrets are registered with the log, so that no
+ * message shows them.
  *
  * @throws {AimError} `usage`, naming the variable or the flag that was used, the value and what is allowed.
  */

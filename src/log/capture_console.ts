@@ -3,8 +3,8 @@ import { LOG_LEVELS, type LogLevel, writeLogLine } from "./logger.ts";
 const METHODS = { debug: "DEBUG", log: "INFO", info: "INFO", warn: "WARNING", error: "ERROR" } as const;
 
 /**
- * Turns what libraries write to the console into log lines with `library=true`, so that standard output has only
- * results.
+ * Turns what libraries write to the console into log lines with `library=true`, so that standard output has
+ * only results.
  *
  * @param level `AIM_LOG_LEVEL_ROOT`, the level for libraries, like that of Python's root logger.
  */

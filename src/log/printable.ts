@@ -3,8 +3,8 @@
 const CONTROLS = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
 
 /**
- * Makes text from a server, a file name or a tool safe for a terminal and in a JSON string: each control character
- * becomes `\n`, `\t`, `\r` or `\uXXXX`.
+ * Makes text from a server, a file name or a tool safe for a terminal and in a JSON string: each control
+ * character becomes `\n`, `\t`, `\r` or `\uXXXX`.
  *
  * @param kept Control characters to keep.
  */

@@ -1,14 +1,14 @@
 const secrets = new Set<string>();
 
 /**
- * Registers a value that must never be printed, such as a token, a key or a proxy's password. Values of fewer than
- * 6 characters are not searched for in texts, since that would garble words.
+ * Registers a value that must never be printed, such as a token, a key or a proxy's password. Shorter values
+ * than 6 characters are ignored, since replacing them would garble words.
  */
 export function keepSecret(value: string | undefined): void {
   if (value !== undefined && value.length >= 6) secrets.add(value);
 }
 
-/** Registers an access key's id. AWS's have 20 characters; a short one, such as "minio", may be an ordinary word. */
+/** Registers an access key's id. AWS's have 20 characters; a short one, like "minio", may be a word. */
 export function keepKeyId(value: string | undefined): void {
   if (value !== undefined && value.length >= 16) keepSecret(value);
 }
@@ -31,7 +31,7 @@ export function keepEnvironmentSecrets(env: Readonly<Record<string, string | und
   }
 }
 
-/** Replaces registered secrets, bearer tokens, user info in URLs and signatures of presigned queries with `***`. */
+/** Replaces registered secrets, bearer tokens, user info in URLs and signatures in queries with `***`. */
 export function redact(text: string): string {
   let clean = text;
   for (const secret of secrets) {
@@ -44,7 +44,7 @@ export function redact(text: string): string {
     .replace(SIGNED_QUERY, "$1***");
 }
 
-// Query parameters that grant access: AWS SigV4 and V2 presigned URLs, CloudFront, GCS, Azure SAS, the hub's CDN.
+// Query parameters that grant access: presigned URLs of AWS, CloudFront, GCS, Azure SAS, the hub's CDN.
 const SIGNED_QUERY =
   /([?&](?:X-Amz-[A-Za-z-]+|X-Goog-[A-Za-z-]+|AWSAccessKeyId|Signature|Policy|Key-Pair-Id|Expires|sig|sv|se|token|access_token)=)[^&\s"']*/gi;
 

@@ -20,7 +20,7 @@ export function readJson(text: string): ConfigValue {
   }) as ConfigValue;
 }
 
-/** What `JSON.parse` takes: it silently keeps the last of two equal keys. */
+/** Refuses what `JSON.parse` accepts: it silently keeps the last of two equal keys. */
 function refuse(text: string): void {
   const open: Set<string>[] = [];
   for (const [token, string, colon] of text.matchAll(/("(?:[^"\\]|\\.)*")\s*(:)?|[[\]{}]/g)) {

@@ -151,8 +151,8 @@ function keyText(library: Library, key: unknown): unknown {
 }
 
 /**
- * What the library lets pass: keys that are not text, keys written twice, and `'x''`, which it takes for
- * closed.
+ * Finds what the library accepts: keys that are not text, keys written twice, and `'x''` without its closing
+ * quote.
  */
 function check(library: Library, document: Document, text: string, fault: Report, note: Report): void {
   library.visit(document, {
@@ -176,7 +176,7 @@ function check(library: Library, document: Document, text: string, fault: Report
   });
 }
 
-/** What the library made of the text, with keys as text and merge keys resolved. */
+/** The library's value as ours: keys are text, and merge keys are resolved. */
 function valueOf(node: unknown, path: Path, fault: (path: Path, reason: string) => void): ConfigValue {
   if (path.length > MAX_DEPTH) fault(path, `it is nested more than ${MAX_DEPTH} deep`);
   else if (node === MERGE) fault(path, '"<<" is a merge key, not a value; put it in quotes');
@@ -203,7 +203,7 @@ function withMerged(map: ReadonlyMap<unknown, unknown>, fault: () => void): Map<
   return new Map([...entries, ...[...map].filter(([key]) => key !== MERGE)]);
 }
 
-/** What {@linkcode SCALARS} gave. */
+/** True for results of {@linkcode SCALARS}. */
 function isScalar(value: unknown): value is Exclude<ConfigValue, ConfigMap | readonly ConfigValue[]> {
   return value === null || typeof value === "boolean" || typeof value === "string" ||
     (typeof value === "object" && "text" in value && "value" in value);

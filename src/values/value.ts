@@ -16,7 +16,7 @@ export interface NumberLiteral {
   readonly text: string;
 }
 
-/** Makes a number that keeps its spelling. @param text Defaults to JavaScript's spelling. */
+/** A number with its spelling, by default JavaScript's. */
 export function numberLiteral(value: number, text: string = String(value)): NumberLiteral {
   return { value, text };
 }

@@ -10,8 +10,8 @@ import { plainScalar, type YamlScalar } from "./yaml_scalar.ts";
 
 /**
  * A mapping or a list as YAML 1.1 in block style, which PyYAML and `aim` read back as the same values;
- * numbers keep their spelling. Exists for start-up: a YAML library takes longer to load than all else that a
- * dry run does.
+ * numbers keep their spelling. It exists for start-up: the YAML library takes longer to load than everything
+ * else that a dry run does.
  */
 export function writeYaml(value: ConfigMap | readonly ConfigValue[]): string {
   const lines = isMap(value) ? entries(value, "") : items(value, "");
@@ -60,7 +60,7 @@ function text(value: string): string {
   );
 }
 
-// What is in Unicode's tables takes long to compile, and is hardly ever needed.
+// Patterns with Unicode classes take long to compile, and are rarely needed.
 const PLAIN_ASCII = /^[\w./+](?:[\w./+@%,;()\[\]{}: -]*[\w./+@%,;()\[\]{}-])?$/;
 
 function number({ value, text }: NumberLiteral): string {

@@ -63,7 +63,8 @@ const COMPARE: Readonly<Record<string, (a: number, b: number) => boolean>> = {
 };
 
 /**
- * Parses a condition: `size>10GiB`, `used>30d` (unused for longer), `name=org/*`, `state=partial`, `layout=hub`.
+ * Parses a condition: `size>10GiB`, `used>30d` (unused for longer), `name=org/*`, `state=partial`,
+ * `layout=hub`.
  *
  * @throws {AimError} `usage`.
  */
@@ -157,7 +158,8 @@ function tableOf(folders: readonly Folder[], disk: Disk | null, page: Page): str
 
 function stateOf({ folder, model }: Row): string {
   const pinned = folder.pinned ? ", pinned" : "";
-  return `${model.state}${pinned}${model.state === "partial" ? `: ${model.reason}` : ""}`;
+  const why = model.state === "partial" || model.state === "damaged" ? `: ${model.reason}` : "";
+  return `${model.state}${pinned}${why}`;
 }
 
 function isoTime(ms: number | null): string | null {

@@ -8,7 +8,7 @@ import { choiceFlag, command, flag } from "../define.ts";
 
 const TYPES = ["gpu", "cpu"] as const;
 
-/** `aim detect-hardware`: AMD's command for its node labeller. Reports the host's hardware, regardless of settings. */
+/** AMD's command for its node labeller: reports the host's hardware, regardless of settings. */
 export const detectHardwareCommand = command<readonly GpuInventory[]>({
   usage: "detect-hardware",
   summary: "print this host's accelerators in the form that AMD's node labeller reads",

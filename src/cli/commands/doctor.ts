@@ -148,7 +148,7 @@ function checkPlace({ offline }: Config, { found, download }: Explanation): Chec
   return check("model", offline ? "failed" : "warning", found, todo);
 }
 
-/** Room for the download; code of the model's publisher and the memory of the GPUs are warnings, since vLLM decides. */
+/** Room for the download. The publisher's code and the GPUs' memory are warnings, since vLLM decides. */
 function checkModel({ disk, unsafe, memory }: Explanation): Check[] {
   const larger = "use a larger volume, or free space with aim cache prune";
   const trust = "use a safetensors model without custom code; AIM_REFUSE_UNSAFE=true refuses others";

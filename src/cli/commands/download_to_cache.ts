@@ -57,7 +57,7 @@ export const downloadToCache = command<GpuInventory | null>({
         hint: "give --model-name with one model at a time",
       });
     }
-    // All models are listed before the first byte, so that a wrong name fails while nothing is downloaded yet.
+    // All models are listed before the first byte, so that a wrong name fails before any download.
     const previews = targets.length > 1 && !config.offline ? await previewAll(context, targets) : [];
     if (previews.length > 0) log.info(announcement(previews, flags.force === true));
     const reports: DownloadReport[] = [];

@@ -77,8 +77,8 @@ function protocolsOf(ref: ModelRef, setting: string): readonly string[] {
 }
 
 /**
- * Reports a difference between the expected and the real size. More than expected is a warning, since the volume may be
- * too small; less is only logged, since the number may be the volume's size.
+ * Reports a difference between the expected and the real size. More than expected is a warning, since the
+ * volume may be too small; less is only logged, since the number may be the volume's size.
  *
  * @param expected Bytes; `null` or 0 if unknown.
  */

@@ -62,7 +62,7 @@ export async function checkSources(options: CheckSourcesOptions): Promise<Source
   return { checks, manifest: model?.manifest ?? null };
 }
 
-/** Lists the model, as a download would, and reads a byte of it. `null` for a source other than the hub and S3. */
+/** Lists the model like a download, and reads a byte of it. `null` for other sources than hub and S3. */
 async function askForModel(
   ref: ModelRef,
   address: string,
