@@ -67,18 +67,19 @@ export async function hubError(
     return fail("not-found", `${message} (Repository Not Found, ${status})`, hint);
   }
   if (status === 401 || status === 403) {
-    const words = `${
-      status === 401 ? "401 Unauthorized" : "403 Forbidden"
-    }, huggingface authentication failed`;
-    const [what, hint] = status === 403
-      ? [`${host} refuses ${model}${quoted}`, token ? "check the token's permissions" : "set HF_TOKEN"]
-      : token
-      ? [
-        `${host} rejects the token${quoted}`,
-        `set HF_TOKEN to a valid token (see ${endpoint}/settings/tokens)`,
-      ]
-      : [`${model} needs a token and none is set`, "check the name, or set HF_TOKEN"];
-    return fail("unauthorized", `${what} (${words})`, hint);
+    const refused = (message: string, hint: string) => {
+      const words = status === 401 ? "401 Unauthorized" : "403 Forbidden";
+      return fail("unauthorized", `${message} (${words}, huggingface authentication failed)`, hint);
+    };
+    if (status === 403) {
+      return refused(
+        `${host} refuses ${model}${quoted}`,
+        token ? "check the token's permissions" : "set HF_TOKEN",
+      );
+    }
+    if (!token) return refused(`${model} needs a token and none is set`, "check the name, or set HF_TOKEN");
+    const hint = `set HF_TOKEN to a valid token (see ${endpoint}/settings/tokens)`;
+    return refused(`${host} rejects the token${quoted}`, hint);
   }
   if (status === 404) {
     const hint = "check the name and the path in HF_ENDPOINT: a hub would have given a reason";
