@@ -191,7 +191,7 @@ Deno.test("what S3 refuses becomes another attempt, a changed source, or an erro
   const question = {
     bucket: "b",
     uri: "s3://b/m",
-    key: null,
+    key: "",
     access: { base: new URL("https://s3.test/b/"), anonymous: false },
     settings: s3Settings({}),
   };

@@ -86,10 +86,10 @@ function objectsOf(page: Element, bucket: S3Bucket, directory: string): ListedOb
   return [page.Contents ?? []].flat().map(elementOf).map((entry) => {
     const key = decode(textOf(entry.Key) ?? "");
     if (entry.Key === undefined || !key.startsWith(directory)) {
-      throw bucket.odd(`it lists ${JSON.stringify(key)}`);
+      throw bucket.odd(`it lists ${shown(key)}`);
     }
     const size = /^\d{1,15}$/.test(textOf(entry.Size) ?? "") ? Number(entry.Size) : null;
-    if (size === null) throw bucket.odd(`it lists ${JSON.stringify(key)} with the size ${entry.Size}`);
+    if (size === null) throw bucket.odd(`it lists ${shown(key)} with the size ${shown(entry.Size)}`);
     const etag = plainEtag(textOf(entry.ETag) ?? null) || null;
     return { key, size, etag, modified: textOf(entry.LastModified) ?? null };
   });
@@ -97,6 +97,10 @@ function objectsOf(page: Element, bucket: S3Bucket, directory: string): ListedOb
 
 function elementOf(value: unknown): Element {
   return typeof value === "object" && value !== null ? { ...value } : {};
+}
+
+function shown(value: unknown): string {
+  return `${JSON.stringify(value)}`.slice(0, 160);
 }
 
 function textOf(value: unknown): string | undefined {

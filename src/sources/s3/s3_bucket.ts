@@ -12,8 +12,8 @@ const ATTEMPTS = 4;
 
 interface S3Request {
   readonly method: "GET" | "HEAD";
-  /** The object; `null` for a list. */
-  readonly key: string | null;
+  /** The object; empty for a list. */
+  readonly key: string;
   /** The object's path in the model, if its bytes are requested: the request is sent once then. */
   readonly path?: string;
   readonly query?: Readonly<Record<string, string>>;
@@ -55,7 +55,7 @@ export class S3Bucket {
     signal: AbortSignal | undefined,
     tolerated: readonly number[] = [],
   ): Promise<string | null> {
-    const answer = await this.#send({ method: "GET", key: null, query, signal });
+    const answer = await this.#send({ method: "GET", key: "", query, signal });
     if (answer instanceof Response) return await answer.text();
     if (tolerated.includes(answer.status)) return null;
     throw answer.error;
@@ -104,8 +104,7 @@ export class S3Bucket {
 
   /** The error for an answer that S3 does not give. */
   odd(what: string, cause?: unknown): AimError {
-    const line = what.split("\n")[0] ?? "";
-    return new AimError("network", `the answer for ${this.#uri} is not what S3 answers: ${line}`, {
+    return new AimError("network", `the answer for ${this.#uri} is not what S3 answers: ${what}`, {
       hint: `check ${this.#settings.endpointVariable}`,
       cause,
     });
@@ -118,7 +117,7 @@ export class S3Bucket {
     for (let attempt = 1;; attempt++) {
       const access = await (this.#access ??= openBucket(this.#name, this.#settings, this.#transport));
       const time = new Date(Date.now() + this.#clockOffset);
-      const { url, headers } = await access.sign({ method, key: key ?? "", query, headers: plain }, time);
+      const { url, headers } = await access.sign({ method, key, query, headers: plain }, time);
       const response = await send(url, { method, headers, signal });
       if (response.ok) return response;
       const refusal = await refusalIn(response);
@@ -129,12 +128,12 @@ export class S3Bucket {
   }
 
   /** Headers that every request has. */
-  #headers(key: string | null): Readonly<Record<string, string>> {
+  #headers(key: string): Readonly<Record<string, string>> {
     const { requesterPays, customerKey } = this.#settings;
     const name = "x-amz-server-side-encryption-customer";
     return {
       ...(requesterPays ? { "x-amz-request-payer": "requester" } : {}),
-      ...(customerKey === null || key === null ? {} : {
+      ...(customerKey === null || key === "" ? {} : {
         [`${name}-algorithm`]: "AES256",
         [`${name}-key`]: customerKey,
         [`${name}-key-md5`]: md5OfKey(customerKey),

@@ -12,8 +12,8 @@ export interface S3Question {
   readonly bucket: string;
   /** The canonical URI, for messages. */
   readonly uri: string;
-  /** The object; `null` for a list. */
-  readonly key: string | null;
+  /** The object; empty for a list. */
+  readonly key: string;
   /** The path in the model of the object whose bytes are requested; `null` for metadata and lists. */
   readonly path: string | null;
   readonly access: Pick<BucketAccess, "base" | "anonymous">;
@@ -114,9 +114,7 @@ export function s3Error(
   const [kind, text, hint, words = code || status] = MEANINGS[code] ?? meaningOf(refusal, question);
   const values: Readonly<Record<string, string>> = { host, bucket, uri, what };
   const message = text.replace(/\{(\w+)\}/g, (all, name) => values[name] ?? all);
-  const object = kind === "unauthorized" && path === null && key !== null
-    ? `, key ${JSON.stringify(key)}`
-    : "";
+  const object = kind === "unauthorized" && path === null && key !== "" ? `, key ${JSON.stringify(key)}` : "";
   return new AimError(kind, `${message} (${words})${object}`, { hint: hint + pathHint(question.settings) });
 }
 
