@@ -65,8 +65,6 @@ export interface Archive {
   readonly kind: "image" | "folder" | "files";
   /** The path of a compressed file; `null` for a tar archive. */
   readonly path: RelativePath | null;
-  /** SHA-256 of the uncompressed archive, hex; `null` if the source does not give it. */
-  readonly diffId: string | null;
 }
 
 /** The files of a model at one commit. */

@@ -223,6 +223,5 @@ function archiveOf(kind: Archive["kind"]): Archive {
     file: { path, size: 1, digest: { algorithm: "sha256", hex }, etag: hex },
     kind,
     path: null,
-    diffId: null,
   };
 }

@@ -1,4 +1,4 @@
-import { hexIn, isDigest } from "./oci_ref.ts";
+import { isDigest } from "./oci_ref.ts";
 
 /** A layer of an artifact, or its configuration. */
 export interface Descriptor {
@@ -85,22 +85,6 @@ function isTar({ mediaType, annotations }: Descriptor): boolean {
   if (typeof title !== "string" || !mediaType.includes(".image.layer.")) return true;
   return annotations["io.deis.oras.content.unpack"] === "true" ||
     (mediaType.endsWith("+gzip") && !/\.(?:tar|tgz|gz)$/.test(title));
-}
-
-/** Digests of the uncompressed layers from the configuration of an image (`rootfs`) or of ModelPack (`modelfs`). */
-export function diffIdsIn(config: unknown): readonly (string | null)[] {
-  const { rootfs, modelfs } = objectOf(config, "the configuration");
-  const { diff_ids, diffIds = diff_ids } = objectOf(modelfs ?? rootfs ?? {}, "the configuration");
-  return Array.isArray(diffIds) ? diffIds.map(hexOf) : [];
-}
-
-/** Digest of the uncompressed layer from ORAS's annotation. */
-export function diffIdOf({ annotations }: Descriptor): string | null {
-  return hexOf(annotations["io.deis.oras.content.digest"]);
-}
-
-function hexOf(digest: unknown): string | null {
-  return typeof digest === "string" && isDigest(digest) ? hexIn(digest) : null;
 }
 
 /**

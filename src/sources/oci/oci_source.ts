@@ -14,8 +14,6 @@ import {
   type Artifact,
   contentOf,
   type Descriptor,
-  diffIdOf,
-  diffIdsIn,
   fittingManifests,
   MANIFEST_TYPES,
   parentIn,
@@ -64,7 +62,7 @@ export class OciSource implements Source {
       if (content?.kind !== "file" || !wanted(content.path)) return [];
       return [this.#file(layer, assertSafePath(content.path, this.uri))];
     });
-    const archives = await this.#archives(artifact, options.signal);
+    const archives = this.#archives(artifact);
     const manifest = { source: this.uri, revision: null, commit: null, files: sortedFiles(files, this.uri) };
     return archives.length === 0 ? manifest : { ...manifest, archives };
   }
@@ -100,25 +98,16 @@ export class OciSource implements Source {
   }
 
   /** Layers that are archives, lowest first. Of a layer that is listed twice, the upper one counts. */
-  async #archives(
-    { layers, config, isImage }: Layers,
-    signal: AbortSignal | undefined,
-  ): Promise<readonly Archive[]> {
-    const contents = layers.map(contentOf);
-    if (contents.every((content) => content === null || content.kind === "file")) return [];
-    const hasDiffIds = config !== null && /\bimage\b|\bmodel\.config\b/.test(config.mediaType);
-    const diffIds = hasDiffIds ? await this.#document(`blobs/${config.digest}`, diffIdsIn, signal) : [];
-    if (isImage && diffIds.length !== layers.length) {
-      throw this.#unusable(`it has ${layers.length} layers, and its configuration ${diffIds.length}`);
-    }
-    const hasFiles = contents.some((content) => content !== null && content.kind !== "tar");
+  #archives({ layers, isImage }: Layers): readonly Archive[] {
+    const hasFiles = layers.some((layer) =>
+      ["file", "compressed file"].includes(contentOf(layer)?.kind ?? "")
+    );
     const kind = isImage ? "image" : hasFiles ? "files" : "folder";
-    const archives = layers.flatMap((layer, at): Archive[] => {
-      const content = contents[at] ?? null;
+    const archives = layers.flatMap((layer): Archive[] => {
+      const content = contentOf(layer);
       if (content === null || content.kind === "file") return [];
       const file = this.#file(layer, `layer ${layer.digest.slice(0, 19)}`);
-      const path = content.kind === "tar" ? null : assertSafePath(content.path, this.uri);
-      return [{ file, kind, path, diffId: diffIdOf(layer) ?? diffIds[at] ?? null }];
+      return [{ file, kind, path: content.kind === "tar" ? null : assertSafePath(content.path, this.uri) }];
     });
     const keyOf = ({ file, path }: Archive) => `${file.etag} ${path}`;
     const last = new Map(archives.map((archive, at) => [keyOf(archive), at]));
