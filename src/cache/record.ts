@@ -35,15 +35,9 @@ export function recordOf(
   commit: string | null,
   blobs: ReadonlyMap<string, string> | null,
 ): ModelRecord {
-  const files = manifest.files.map((file): RecordedFile => {
-    const blob = blobs?.get(file.path);
-    return {
-      path: file.path,
-      size: file.size,
-      digest: file.digest,
-      etag: file.etag,
-      ...(blob === undefined ? {} : { blob }),
-    };
+  const files = manifest.files.map(({ path, size, digest, etag }): RecordedFile => {
+    const blob = blobs?.get(path);
+    return { path, size, digest, etag, ...(blob === undefined ? {} : { blob }) };
   });
   return {
     version: VERSION,
