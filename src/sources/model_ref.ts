@@ -88,12 +88,13 @@ export function uriOf(ref: ModelRef): string {
       return `hf://${ref.id}`;
     case "s3":
       return ref.prefix === "" ? `s3://${ref.bucket}` : `s3://${ref.bucket}/${ref.prefix}`;
-    case "oci": {
-      const separator = ref.reference.startsWith("sha256:") ? "@" : ":";
-      return `oci://${ref.registry}/${ref.repository}${separator}${ref.reference}`;
+    case "oci":
+    case "oci-layout": {
+      const place = ref.kind === "oci"
+        ? `oci://${ref.registry}/${ref.repository}`
+        : `oci-layout:${ref.directory}`;
+      return `${place}${ref.reference.startsWith("sha256:") ? "@" : ":"}${ref.reference}`;
     }
-    case "oci-layout":
-      return `oci-layout:${ref.directory}:${ref.reference}`;
     case "path":
       return ref.path;
   }

@@ -11,6 +11,8 @@ for (
     ["oci://reg.example:5000/a/b/c:v1", "oci://reg.example:5000/a/b/c:v1", "b/c"],
     [`oci://reg.example/m:v1@${DIGEST}`, `oci://reg.example/m@${DIGEST}`, "m"],
     ["oci-layout:/data/org/model", "oci-layout:/data/org/model:latest", "org/model"],
+    [`oci-layout:/data/org/model:v1@${DIGEST}`, `oci-layout:/data/org/model@${DIGEST}`, "org/model"],
+    ["oci-layout:/a:b/org/m@x:v1", "oci-layout:/a:b/org/m@x:v1", "org/m@x"],
     ["oci-layout:/data/org/model/:v2", "oci-layout:/data/org/model:v2", "org/model"],
   ] as const
 ) {

@@ -69,6 +69,10 @@ Deno.test("an OCI layout directory can be downloaded, and a changed byte in it i
   const again = JSON.parse(await ok(["export", MODEL, `${directory}/layout2`, "--format", "json"], env));
   assertEquals(again.digest, report.digest);
   const name = ["--model-name", "models/tiny"];
+  const pinned = `oci-layout:${directory}/layout@${report.digest}`;
+  await ok(["download-to-cache", pinned, "--model-name", "models/pinned"], { ...env, HF_HUB_OFFLINE: "1" });
+  const other = `oci-layout:${directory}/layout@sha256:${"0".repeat(64)}`;
+  assertEquals((await runAim(["size", other], env)).code, 5);
   await ok(["download-to-cache", `oci-layout:${directory}/layout`, ...name], { ...env, HF_HUB_OFFLINE: "1" });
   assertEquals(...await bytesOf(world, "model.safetensors"));
   const index = JSON.parse(await Deno.readTextFile(`${directory}/layout2/index.json`));

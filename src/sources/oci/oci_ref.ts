@@ -14,7 +14,7 @@ export interface OciLayoutRef {
   readonly kind: "oci-layout";
   /** Absolute. */
   readonly directory: string;
-  /** A tag. The default is `latest`, which also matches a single manifest without a tag. */
+  /** A tag, or a digest. The default is `latest`, which also matches a single manifest without a tag. */
   readonly reference: string;
 }
 
@@ -50,16 +50,16 @@ export function parseOciRef(text: string): OciRef | string {
   return { kind: "oci", registry, repository, reference };
 }
 
-/** Parses the part after `oci-layout:`: a directory, absolute or relative to `cwd`, and optionally a tag. */
+/** Parses the part after `oci-layout:`: a directory, absolute or relative to `cwd`, then perhaps a tag or a digest. */
 export function parseOciLayoutRef(text: string, cwd: string): OciLayoutRef | string {
-  const [, path = text, tag] = /^(.*):([^/:]*)$/.exec(text) ?? [];
+  const [, path = text, tag, digest] = /^(.*?)(?::([^/:@]*))?(?:@(sha256:[0-9a-f]{64}))?$/.exec(text) ?? [];
   if (path === "") return "it names no directory";
   if (tag !== undefined && !TAG.test(tag)) return `"${tag}" is not a tag`;
   const directory = (path.startsWith("/") ? path : `${cwd}/${path}`).replaceAll(/\/(?:\.?\/)+/g, "/").replace(
     /(?<=.)\/\.?$/,
     "",
   );
-  return { kind: "oci-layout", directory, reference: tag ?? "latest" };
+  return { kind: "oci-layout", directory, reference: digest ?? tag ?? "latest" };
 }
 
 /** True for `sha256:…`. */
