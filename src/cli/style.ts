@@ -5,15 +5,6 @@ export interface Page {
   readonly width: number;
 }
 
-/** Styles for text on a terminal. */
-export interface Style {
-  bold(text: string): string;
-  dim(text: string): string;
-  red(text: string): string;
-  green(text: string): string;
-  yellow(text: string): string;
-}
-
 // Noncharacters (Unicode 23.7) replace escape sequences until the text is written: they survive the escaping
 // of control characters, and each counts as one character.
 const SEQUENCES: Readonly<Record<string, string>> = {
@@ -28,7 +19,7 @@ const SEQUENCES: Readonly<Record<string, string>> = {
 const MARKS = /[\ufdd0-\ufdd6]/g;
 
 /** ANSI styles (ECMA-48 SGR), or none. */
-export function style(colour: boolean): Style {
+export function style(colour: boolean) {
   const wrap = (start: string, end: string) => (text: string) => colour ? start + text + end : text;
   return {
     bold: wrap("\ufdd0", "\ufdd1"),

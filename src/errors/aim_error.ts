@@ -1,12 +1,5 @@
 import { type ErrorKind, EXIT_CODES } from "./exit_codes.ts";
 
-/** Options of {@linkcode AimError}. */
-export interface AimErrorOptions {
-  /** What the user can do next: an imperative clause without a full stop. */
-  hint?: string;
-  cause?: unknown;
-}
-
 /**
  * A known failure: one line for the user (what failed, the value, what to do next) and an exit code.
  *
@@ -18,10 +11,11 @@ export interface AimErrorOptions {
 export class AimError extends Error {
   override readonly name = "AimError";
   readonly kind: ErrorKind;
+  /** What the user can do next: an imperative clause without a full stop. */
   readonly hint: string | undefined;
 
-  constructor(kind: ErrorKind, message: string, options: AimErrorOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+  constructor(kind: ErrorKind, message: string, options: { hint?: string; cause?: unknown } = {}) {
+    super(message, options);
     this.kind = kind;
     this.hint = options.hint;
   }

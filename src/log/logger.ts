@@ -5,24 +5,13 @@ import { redact } from "./redact.ts";
 export const LOG_LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-export type LogFormat = "text" | "json";
-
 /** Settings of the process-wide logger. */
-export interface LogOptions {
-  /** Lines below this level are dropped. @default {"INFO"} */
-  level: LogLevel;
-  /** @default {"text"} */
-  format: LogFormat;
-  /** Receives each line, without line break. @default {standard error} */
-  write?: (line: string) => void;
-  /** @default {() => new Date()} */
-  now?: () => Date;
-}
-
-const state: Required<LogOptions> = {
-  level: "INFO",
-  format: "text",
-  write(line) {
+const state = {
+  /** Lines below this level are dropped. */
+  level: "INFO" as LogLevel,
+  format: "text" as "text" | "json",
+  /** Receives each line, without line break. */
+  write(line: string): void {
     // A closed standard error must not end a download.
     try {
       Deno.stderr.writeSync(new TextEncoder().encode(`${line}\n`));
@@ -32,7 +21,7 @@ const state: Required<LogOptions> = {
 };
 
 /** Sets level, format and sink for the whole process. */
-export function configureLog(options: Partial<LogOptions>): void {
+export function configureLog(options: Partial<typeof state>): void {
   Object.assign(state, options);
 }
 
@@ -42,16 +31,12 @@ export function logEnabled(level: LogLevel): boolean {
 }
 
 /** The process-wide logger. Its lines are redacted and go to standard error. */
-export const log = {
-  debug: (message: string, fields?: Record<string, unknown>) => emit("DEBUG", message, fields),
-  info: (message: string, fields?: Record<string, unknown>) => emit("INFO", message, fields),
-  warn: (message: string, fields?: Record<string, unknown>) => emit("WARNING", message, fields),
-  error: (message: string, fields?: Record<string, unknown>) => emit("ERROR", message, fields),
-  critical: (message: string, fields?: Record<string, unknown>) => emit("CRITICAL", message, fields),
-};
+export const log = { debug: at("DEBUG"), info: at("INFO"), warn: at("WARNING"), error: at("ERROR") };
 
-function emit(level: LogLevel, message: string, fields: Record<string, unknown> = {}): void {
-  if (logEnabled(level)) writeLogLine(level, message, fields);
+function at(level: LogLevel) {
+  return (message: string, fields?: Record<string, unknown>): void => {
+    if (logEnabled(level)) writeLogLine(level, message, fields);
+  };
 }
 
 /** Writes a line regardless of the logger's level. */

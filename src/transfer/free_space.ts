@@ -28,18 +28,25 @@ export async function checkFreeSpace(need: SpaceNeed): Promise<void> {
   );
 }
 
+/** A file system: bytes that this user may still write, all bytes, and a path on it. */
+export interface Space {
+  readonly free: number;
+  readonly total: number;
+  readonly at: string;
+}
+
 /**
  * Bytes that this user may still write on the file system of a path that need not exist yet; `null` if it
  * does not say.
  */
-export async function freeBytes(path: string): Promise<{ free: number; at: string } | null> {
+export async function freeBytes(path: string): Promise<Space | null> {
   // Node's modules take longer to load than a dry run of a cached model, which asks for no space.
   const { statfs } = await import("node:fs/promises");
   for (let at = path;; at = dirname(at)) {
     try {
       const { bavail, bsize, blocks } = await statfs(at);
       // Some network and user-space file systems report nothing.
-      return blocks === 0 ? null : { free: bavail * bsize, at };
+      return blocks === 0 ? null : { free: bavail * bsize, total: blocks * bsize, at };
     } catch (error) {
       if (!(error instanceof Error) || !("code" in error) || error.code !== "ENOENT" || dirname(at) === at) {
         return null;

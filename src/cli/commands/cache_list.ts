@@ -4,7 +4,7 @@ import { isPinned } from "../../cache/pinned.ts";
 import { usedAt } from "../../cache/plan_eviction.ts";
 import { parseAge, parseSize } from "../../config/parse_setting.ts";
 import { AimError } from "../../errors/aim_error.ts";
-import { nodeModule } from "../../os/node_module.ts";
+import { freeBytes, type Space } from "../../transfer/free_space.ts";
 import { choiceFlag, command, flag, formatFlag, listed } from "../define.ts";
 import { count, formatBytes } from "../format.ts";
 import { LAYOUT_FLAG, pickModels } from "../pick_models.ts";
@@ -44,10 +44,11 @@ export const cacheList = command({
       })),
     );
     const { root, hub } = cachePaths(config);
-    const disk = await diskOf(root) ?? await diskOf(hub);
+    const space = await freeBytes(folders[0]?.path ?? root);
+    const disk = space === null ? {} : { diskBytes: space.total, freeBytes: space.free };
     context.report(
       { paths: { local: root, hub }, ...disk, folders: folders.map(asJson) },
-      () => folders.length === 0 ? `no models in ${root} and ${hub}\n` : tableOf(folders, disk, stdout),
+      () => folders.length === 0 ? `no models in ${root} and ${hub}\n` : tableOf(folders, space, stdout),
     );
   },
 });
@@ -99,20 +100,6 @@ interface Folder extends ListedFolder {
   readonly pinned: boolean;
 }
 
-interface Disk {
-  readonly diskBytes: number;
-  readonly freeBytes: number;
-}
-
-async function diskOf(path: string): Promise<Disk | null> {
-  try {
-    const { blocks, bavail, bsize } = await nodeModule("node:fs/promises").statfs(path);
-    return { diskBytes: blocks * bsize, freeBytes: bavail * bsize };
-  } catch {
-    return null;
-  }
-}
-
 function asJson(folder: Folder): unknown {
   const models = folder.models.map(({ lastUsed, ...model }) => ({ ...model, lastUsed: isoTime(lastUsed) }));
   return { ...folder, models };
@@ -125,13 +112,13 @@ interface Row {
   readonly first: boolean;
 }
 
-function tableOf(folders: readonly Folder[], disk: Disk | null, page: Page): string {
+function tableOf(folders: readonly Folder[], disk: Space | null, page: Page): string {
   const { yellow } = style(page.colour);
   const rows = folders.flatMap((folder) =>
     folder.models.map((model, at): Row => ({ folder, model, first: at === 0 }))
   );
   const share = ({ folder, first }: Row) =>
-    disk === null || !first ? "" : `${(folder.diskBytes * 100 / disk.diskBytes).toFixed(1)} %`;
+    disk === null || !first ? "" : `${(folder.diskBytes * 100 / disk.total).toFixed(1)} %`;
   const columns: readonly Column<Row>[] = [
     { title: "MODEL", text: ({ model }) => model.name, atLast: 16 },
     { title: "LAYOUT", text: ({ model }) => model.layout, expendable: 2 },
@@ -148,7 +135,7 @@ function tableOf(folders: readonly Folder[], disk: Disk | null, page: Page): str
   ];
   const paint = ({ model }: Row, line: string) => model.state === "complete" ? line : yellow(line);
   const total = folders.reduce((sum, folder) => sum + folder.diskBytes, 0);
-  const free = disk === null ? "" : `; ${formatBytes(disk.freeBytes)} of ${formatBytes(disk.diskBytes)} free`;
+  const free = disk === null ? "" : `; ${formatBytes(disk.free)} of ${formatBytes(disk.total)} free`;
   const lines = [
     ...table(columns, rows, page, paint),
     ...wrap(`${count(folders.length, "model")}, ${formatBytes(total)}${free}`, page.width),
