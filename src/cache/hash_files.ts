@@ -16,11 +16,16 @@ export interface FileHasher {
   prove(path: string, digest: Digest, wanted?: readonly DigestAlgorithm[]): Promise<ComputedDigests | null>;
 }
 
-/** Calls `run` with threads that hash files. They start with the first file, and end with `run` or with the signal. */
+/**
+ * Calls `run` with threads that hash files. They start with the first file, and end with `run` or with the signal.
+ *
+ * @throws The signal's reason; what `run` throws.
+ */
 export async function withHasher<T>(
   signal: AbortSignal | undefined,
   run: (hasher: FileHasher) => Promise<T>,
 ): Promise<T> {
+  signal?.throwIfAborted();
   const pool = hashPool();
   const close = () => pool.close();
   signal?.addEventListener("abort", close, { once: true });
