@@ -1,6 +1,6 @@
 import { cachePaths, downloadFolder } from "../cache/cache_paths.ts";
 import { diskUse } from "../cache/inspect_disk.ts";
-import { pathOfPlace } from "../cache/path_of_place.ts";
+import { pathOfPlace } from "../cache/resolve_model.ts";
 import type { Config } from "../config/config.ts";
 import { renderBashScript, shellWord } from "../engine/bash_script.ts";
 import type { GpuInventory } from "../gpu/types.ts";

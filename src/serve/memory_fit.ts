@@ -1,7 +1,7 @@
 import { listFiles, readTextOrNull } from "../cache/files.ts";
 import { unsafeFiles } from "../cache/judge/unsafe_files.ts";
 import { isAnyWeight, setOf } from "../cache/judge/weight_files.ts";
-import { pathOfPlace } from "../cache/path_of_place.ts";
+import { pathOfPlace } from "../cache/resolve_model.ts";
 import type { ModelPlace } from "../cache/types.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { engineMemory } from "../fit/engine_memory.ts";

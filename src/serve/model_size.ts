@@ -1,5 +1,5 @@
 import { directoryBytes } from "../cache/files.ts";
-import { pathOfPlace } from "../cache/path_of_place.ts";
+import { pathOfPlace } from "../cache/resolve_model.ts";
 import type { Config } from "../config/config.ts";
 import { errorFrom } from "../errors/from_unknown.ts";
 import { sourceOptions } from "../sources/source_options.ts";

@@ -1,7 +1,7 @@
 import { startWatcher } from "../adapters/start_watcher.ts";
 import { cachePaths } from "../cache/cache_paths.ts";
 import { markUsed } from "../cache/last_used.ts";
-import { pathOfPlace } from "../cache/path_of_place.ts";
+import { pathOfPlace } from "../cache/resolve_model.ts";
 import type { ModelPlace } from "../cache/types.ts";
 import { compileCaches } from "../engine/compile_caches.ts";
 import { copyAiterKernels } from "../engine/copy_aiter_kernels.ts";
