@@ -50,9 +50,7 @@ function scalar(value: ConfigValue): string {
 
 // Text that YAML would read as something else is quoted; a JSON string is a YAML string.
 function text(value: string): string {
-  const plain = PLAIN_ASCII.test(value) ||
-    /^[\p{L}\p{N}_./+](?:[\p{L}\p{N}_./+@%,;()\[\]{}: -]*[\p{L}\p{N}_./+@%,;()\[\]{}-])?$/u.test(value);
-  const meant = plain && !value.includes(": ") ? plainScalar(value) : null;
+  const meant = PLAIN.test(value) && !value.includes(": ") ? plainScalar(value) : null;
   if (meant?.kind === "value" && meant.value === value) return value;
   return JSON.stringify(value).replace(
     /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g,
@@ -60,8 +58,7 @@ function text(value: string): string {
   );
 }
 
-// Patterns with Unicode classes take long to compile, and are rarely needed.
-const PLAIN_ASCII = /^[\w./+](?:[\w./+@%,;()\[\]{}: -]*[\w./+@%,;()\[\]{}-])?$/;
+const PLAIN = /^[\w./+](?:[\w./+@%,;()\[\]{}: -]*[\w./+@%,;()\[\]{}-])?$/;
 
 function number({ value, text }: NumberLiteral): string {
   const same = (read: YamlScalar) =>
