@@ -53,7 +53,7 @@ Deno.test("a connection carries one request after another, with the given header
   await using server = scripted([HELLO, HELLO]);
   using client = directClient();
   for (const range of ["bytes=0-4", "bytes=5-9"]) {
-    const response = await client.get(server.url, { range, "x-name": "\u00fc" });
+    const response = await client.get(server.url, { range });
     assertEquals([response?.status, response?.headers.get("etag"), response?.url], [
       200,
       '"e"',
@@ -64,7 +64,7 @@ Deno.test("a connection carries one request after another, with the given header
   assertEquals(server.connections(), 1);
   assert(server.requests[1]?.startsWith("GET /a%20b?x=1 HTTP/1.1\r\n"), server.requests[1]);
   assert(/\r\nrange: bytes=5-9\r\n/i.test(server.requests[1] ?? ""), server.requests[1]);
-  assert(server.requests[1]?.includes("x-name: \u00fc\r\n"), server.requests[1]);
+  assertEquals(await client.get(server.url, { "x-name": "\u00fc" }), null);
 });
 
 Deno.test("an idle connection that the server has closed is replaced", async () => {

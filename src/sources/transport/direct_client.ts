@@ -49,6 +49,7 @@ export class DirectClient {
       return null;
     }
     const fields = { host: url.host, accept: "*/*", "user-agent": "aim", ...Object.fromEntries(headers) };
+    if (!Object.values(fields).every((value) => /^[\t\x20-\x7e]*$/.test(value))) return null;
     for (;;) {
       signal?.throwIfAborted();
       const idle = this.#takeIdle(route.key);
@@ -69,7 +70,9 @@ export class DirectClient {
         const head = await connection.ask(method, route.target, { ...fields, ...route.fields });
         if (head !== null && connection.waiting <= head.length) {
           // As `fetch` has it; the constructor has no way to give it.
-          const response = await responseOf(head, connection, end);
+          if (head.length === 0) end(head.reusable);
+          const body = head.length === 0 ? null : bodyOf(head, connection, end);
+          const response = new Response(body, { status: head.status, headers: head.headers });
           return Object.defineProperty(response, "url", { value: url.href });
         }
         this.#unsuited.add(url.origin);
@@ -158,23 +161,6 @@ interface Pooled {
 const CONNECT_TIMEOUT = 10_000;
 const LONGEST_IDLE = 30_000;
 
-/** Bytes of a body that is read at once: a stream would cost more than the bytes. */
-const SMALL = 64 * 1024;
-
-/** @param end Called at the end of the body with whether the connection can take another request. */
-async function responseOf(
-  head: ResponseHead,
-  connection: HttpConnection,
-  end: (reusable: boolean) => void,
-): Promise<Response> {
-  const { status, headers, length, reusable } = head;
-  if (length > SMALL) return new Response(bodyOf(head, connection, end), { status, headers });
-  const bytes = new Uint8Array(length);
-  for (let at = 0; at < length;) at += await connection.read(bytes.subarray(at));
-  end(reusable);
-  return new Response(length === 0 ? null : bytes, { status, headers });
-}
-
 function bodyOf(
   { length, reusable }: ResponseHead,
   connection: HttpConnection,
@@ -183,7 +169,7 @@ function bodyOf(
   let left = length;
   return new ReadableStream({
     type: "bytes",
-    autoAllocateChunkSize: SMALL,
+    autoAllocateChunkSize: 64 * 1024,
     async pull(controller) {
       const request = controller.byobRequest, view = request?.view;
       if (request === null || !view) return;

@@ -4,6 +4,7 @@ import { type ResponseHead, responseHead } from "./response_head.ts";
 const LONGEST_HEAD = 32 * 1024;
 /** Milliseconds that a read may wait for more bytes, so that it fills its buffer. */
 const FILL = 20;
+const encoder = new TextEncoder();
 const LF = 10, CR = 13;
 
 /** The connection ended before the first byte of a response. */
@@ -31,7 +32,7 @@ export class HttpConnection {
   /**
    * Sends a request without a body, and reads the head of its response.
    *
-   * @param fields Names and values, of bytes and without line breaks, as {@linkcode Headers} has them.
+   * @param fields Names and values, in ASCII and without line breaks.
    * @returns `null` if it is none that {@linkcode responseHead} reads.
    * @throws {NoResponse} not a byte came: a server may close an idle connection at any time.
    */
@@ -41,8 +42,7 @@ export class HttpConnection {
     fields: Readonly<Record<string, string>>,
   ): Promise<ResponseHead | null> {
     const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
-    const text = `${method} ${target} HTTP/1.1\r\n${lines.join("")}\r\n`;
-    const request = Uint8Array.from(text, (character) => character.charCodeAt(0));
+    const request = encoder.encode(`${method} ${target} HTTP/1.1\r\n${lines.join("")}\r\n`);
     try {
       for (let sent = 0; sent < request.length;) sent += await this.#conn.write(request.subarray(sent));
     } catch (error) {

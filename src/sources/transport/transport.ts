@@ -137,8 +137,13 @@ export function openTransport(options: TransportOptions): Transport {
     if (direct === null || body != null || (method !== "GET" && method !== "HEAD")) {
       return await clients.fetch(url, init);
     }
-    const request = { headers: new Headers(headers), signal: signal ?? undefined, proxy: proxyFor(url, env) };
-    return await direct.send(url, { method, ...request }) ?? await clients.fetch(url, init);
+    const request = {
+      method,
+      headers: headers instanceof Headers ? headers : new Headers(headers),
+      signal: signal ?? undefined,
+      proxy: proxyFor(url, env),
+    } as const;
+    return await direct.send(url, request) ?? await clients.fetch(url, init);
   }
 
   async function request(target: string | URL, init: TransportQuestion): Promise<Response> {

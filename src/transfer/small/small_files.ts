@@ -3,7 +3,6 @@ import { log } from "../../log/logger.ts";
 import { isInMemory } from "../../os/is_in_memory.ts";
 import type { ManifestFile } from "../../sources/manifest.ts";
 import { type RangeBody, TransientError } from "../../sources/source.ts";
-import { untilAborted } from "../../sources/transport/until_aborted.ts";
 import { fatalFrom, integrityError, isFatal } from "../attempt_errors.ts";
 import { chunks } from "../copy_body.ts";
 import { directoryGone } from "../directory_gone.ts";
@@ -26,9 +25,6 @@ export interface SmallFile {
  * journal.
  */
 const GROUP = 32;
-
-/** Bytes of a body that is read at once: the runtime does it in one call, without a stream. */
-const ONE_READ = 64 * 1024;
 
 /** Times that a file is fetched again because another process has removed it. */
 const MOST_LOST = 3;
@@ -210,20 +206,13 @@ export class SmallFiles {
   /** Reads a body that must have as many bytes as the file. */
   async #fill(
     file: ManifestFile,
-    { body, length }: RangeBody,
+    { body }: RangeBody,
     bytes: Uint8Array<ArrayBuffer>,
     request: OpenRequest,
   ): Promise<void> {
     const run = this.#run;
     const { signal } = request.abort;
     let at = 0;
-    if (length === file.size && length <= ONE_READ && run.bucket === null) {
-      const all = await untilAborted(new Response(body).bytes(), signal);
-      run.moved += all.length;
-      bytes.set(all);
-      run.bytes(file, all.length);
-      return;
-    }
     for await (const chunk of chunks(body, signal)) {
       run.moved += chunk.length;
       if (at + chunk.length > file.size) throw new TransientError(`more than ${file.size} bytes came`);
