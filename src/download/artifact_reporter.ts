@@ -195,7 +195,7 @@ class ArtifactReporter {
 async function mountedText(path: string): Promise<string> {
   const read = await readRegularText(path);
   if (read.kind === "ok") return read.value;
-  throw new Error(`cannot read ${path}: ${read.kind === "absent" ? "there is no such file" : read.reason}`);
+  throw new Error(`cannot read ${path}: ${read.reason}`);
 }
 
 function reasonOf(error: unknown): string {

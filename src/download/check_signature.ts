@@ -56,8 +56,7 @@ export function signatureTrust(
 function pemOf(path: string): string {
   const read = readRegularTextSync(path);
   if (read.kind === "ok") return read.value;
-  const why = read.kind === "absent" ? "there is no such file" : read.reason;
-  throw new AimError("usage", `${path} cannot be read: ${why}`, { hint: "name a file in PEM" });
+  throw new AimError("usage", `${path} cannot be read: ${read.reason}`, { hint: "name a file in PEM" });
 }
 
 /**

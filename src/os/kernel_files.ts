@@ -1,5 +1,5 @@
 import { cString, describeErrno, type FileCalls, fileCalls, lastErrno, outcomeOf } from "./libc.ts";
-import type { Read } from "./read.ts";
+import { ABSENT, type Read } from "./read.ts";
 
 /** Reads small files and folders, including those that Deno refuses (`/sys`, `/proc`, `/dev`). Never throws. */
 export interface KernelFiles {
@@ -29,7 +29,7 @@ const LARGEST = 1 << 20;
 function throughLibc(library: FileCalls): KernelFiles {
   const failure = <T>(errno = lastErrno(library)): Read<T> => {
     return errno === ENOENT || errno === ENOTDIR
-      ? { kind: "absent" }
+      ? ABSENT
       : { kind: "failed", reason: describeErrno(library, errno) };
   };
   return {

@@ -1,5 +1,5 @@
 import { errnoOf } from "../errors/from_unknown.ts";
-import type { Read } from "./read.ts";
+import { ABSENT, type Read } from "./read.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -83,7 +83,7 @@ function tooLarge(limit: number): Read<never> {
 
 function failure(error: unknown): Read<never> {
   if (error instanceof Deno.errors.NotFound || ["ENOTDIR", "ELOOP"].includes(errnoOf(error) ?? "")) {
-    return { kind: "absent" };
+    return ABSENT;
   }
   return {
     kind: "failed",

@@ -75,8 +75,7 @@ export function sorted(faults: ProfileFault[]): ProfileFault[] {
 function textOf(path: string): string | YamlFault {
   const read = readRegularFileSync(path, MAX_PROFILE_BYTES);
   if (read.kind === "ok") return decode(read.value);
-  const reason = read.kind === "absent" ? "there is no such file" : withoutCall(read.reason);
-  return { ...START, reason: `cannot read it: ${reason}` };
+  return { ...START, reason: `cannot read it: ${withoutCall(read.reason)}` };
 }
 
 /** UTF-8, or UTF-16 if a byte order mark says so, as PyYAML decodes. */

@@ -99,8 +99,7 @@ async function readToken(path: string, named: boolean): Promise<string> {
   const read = await readRegularText(path, LONGEST_TOKEN);
   if (read.kind === "ok") return read.value;
   if (!named) return "";
-  const reason = read.kind === "absent" ? "there is no such file" : read.reason;
-  throw new AimError("usage", `HF_TOKEN_PATH is ${path}: ${reason}`, {
+  throw new AimError("usage", `HF_TOKEN_PATH is ${path}: ${read.reason}`, {
     hint: "name a readable file with the hub token, or unset it",
     ...(read.kind === "failed" && { cause: read.cause }),
   });

@@ -4,6 +4,7 @@ import { checkDirectory, checkHost, checkPort, type HostFacts } from "../../src/
 import { checkNetworkSettings } from "../../src/cli/doctor/check_network.ts";
 import { doctorMarkdown, doctorText } from "../../src/cli/doctor/render_doctor.ts";
 import type { KernelFiles } from "../../src/os/kernel_files.ts";
+import { ABSENT } from "../../src/os/read.ts";
 import type { Gpu, GpuInventory } from "../../src/gpu/types.ts";
 
 const GPU: Gpu = {
@@ -162,10 +163,10 @@ Deno.test("a ticket's table has a row for each check, with its bars escaped", ()
 
 Deno.test("little shared memory, a model larger than memory, and a port in use are reported", () => {
   const files = (answers: Readonly<Record<string, string>>): KernelFiles => ({
-    text: (path) => answers[path] === undefined ? { kind: "absent" } : { kind: "ok", value: answers[path] },
-    list: () => ({ kind: "absent" }),
-    openable: () => ({ kind: "absent" }),
-    link: () => ({ kind: "absent" }),
+    text: (path) => answers[path] === undefined ? ABSENT : { kind: "ok", value: answers[path] },
+    list: () => ABSENT,
+    openable: () => ABSENT,
+    link: () => ABSENT,
     group: () => null,
   });
   const facts = { availableMemory: 2 ** 34, totalMemory: 2 ** 35, gpuCount: 8, modelBytes: 2 ** 33 };

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import type { Read } from "../../src/os/read.ts";
+import { ABSENT, type Read } from "../../src/os/read.ts";
 import { readRegularFileSync, readRegularText, readRegularTextSync } from "../../src/os/read_regular_file.ts";
 
 /** The bytes of a file. All ways of reading must agree. */
@@ -63,6 +63,6 @@ Deno.test("a missing path, a file as its folder, and links in a circle are absen
     await Deno.writeTextFile(join(folder, "file"), "");
     await Deno.symlink("circle", join(folder, "circle"));
     for (const name of ["none", "file/none", "circle"]) {
-      assertEquals(await read(join(folder, name)), { kind: "absent" }, name);
+      assertEquals(await read(join(folder, name)), ABSENT, name);
     }
   }));

@@ -31,7 +31,7 @@ export async function registryLogin(
     if (read.kind !== "ok") {
       throw new AimError(
         "usage",
-        `${path} cannot be read: ${read.kind === "absent" ? "it does not exist" : read.reason}`,
+        `${path} cannot be read: ${read.reason}`,
         { hint: "check REGISTRY_AUTH_FILE and DOCKER_CONFIG, and who may read the file" },
       );
     }

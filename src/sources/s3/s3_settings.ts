@@ -137,9 +137,8 @@ class Variables {
     if (path === null) return null;
     const file = readRegularTextSync(path, LARGEST_VALUE);
     if (file.kind === "ok") return file.value.trim();
-    const reason = file.kind === "absent" ? "there is no such file" : file.reason;
     const hint = `name a file with the value of ${name}, or unset it`;
-    throw wrong(variable, `is ${JSON.stringify(path)}: ${reason}`, hint);
+    throw wrong(variable, `is ${JSON.stringify(path)}: ${file.reason}`, hint);
   }
 
   /** The first of these variables with a value. */
