@@ -16,18 +16,7 @@ export async function detectHardware(context: CommandContext<undefined>): Promis
   const { config, env } = context;
   // amd-smi may hang, and a container's first process gets only the signals that it watches.
   const signal = config.acceleratorModel === null ? context.signal : undefined;
-  const found = await detectAccelerators({
-    sysRoot: config.sysfsRoot,
-    devRoot: config.devRoot,
-    procRoot: config.procRoot,
-    amdSmi: config.amdSmi,
-    env,
-    type: config.acceleratorType,
-    family: config.acceleratorFamily,
-    model: config.acceleratorModel,
-    count: config.acceleratorCount === "auto" ? null : config.acceleratorCount,
-    signal,
-  });
+  const found = await detectAccelerators({ ...config, env, signal });
   signal?.throwIfAborted();
   startSteps.push(["hardware", performance.now()]);
   log.debug("hardware", {

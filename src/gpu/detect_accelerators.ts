@@ -7,10 +7,10 @@ import { readSysfs } from "./sysfs.ts";
 import { takeInventory } from "./take_inventory.ts";
 import type { GpuInventory } from "./types.ts";
 
-/** What to look for, and where. */
+/** What to look for, and where: settings by their names. */
 export interface DetectOptions {
   /** `/sys`. */
-  readonly sysRoot: string;
+  readonly sysfsRoot: string;
   /** `/dev`. */
   readonly devRoot: string;
   /** `/proc`. */
@@ -22,13 +22,13 @@ export interface DetectOptions {
    * the secrets.
    */
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly type: "gpu" | "cpu";
+  readonly acceleratorType: "gpu" | "cpu";
   /** `cpu` and the families of GPUs: an EPYC is treated as any other processor. @default {null} */
-  readonly family?: "instinct" | "radeon" | "epyc" | "cpu" | null;
+  readonly acceleratorFamily?: "instinct" | "radeon" | "epyc" | "cpu" | null;
   /** A model that was named: no GPU is looked at, and its own type counts. @default {null} */
-  readonly model?: string | null;
-  /** A count that was named. @default {1 for a GPU, all cores of a processor} */
-  readonly count?: number | null;
+  readonly acceleratorModel?: string | null;
+  /** A count that was named. `auto`: 1 for a GPU, all cores of a processor. @default {"auto"} */
+  readonly acceleratorCount?: number | "auto";
   /** Milliseconds that `amd-smi` may take. @default {10000} */
   readonly timeout?: number;
   /** Ends `amd-smi` early. */
@@ -40,19 +40,19 @@ export interface DetectOptions {
  * about the hardware is in the result.
  */
 export async function detectAccelerators(options: DetectOptions): Promise<GpuInventory> {
-  const { model = null, family = null, count = null } = options;
-  const type = model === null ? options.type : typeOfAccelerator(model);
+  const { acceleratorModel: model = null, acceleratorFamily: family = null, acceleratorCount } = options;
+  const type = model === null ? options.acceleratorType : typeOfAccelerator(model);
   if (type === "gpu" && model === null) return await detectGpus(options);
   const cpu = type === "gpu"
     ? null
-    : detectCpu(kernelFiles(), options.sysRoot, options.procRoot, ![null, "epyc"].includes(family));
+    : detectCpu(kernelFiles(), options.sysfsRoot, options.procRoot, ![null, "epyc"].includes(family));
   return {
     type,
     source: model === null ? "cpuinfo" : "override",
     gpus: [],
     cpu,
     model: model ?? cpu?.model ?? null,
-    count: count ?? cpu?.cores ?? 1,
+    count: typeof acceleratorCount === "number" ? acceleratorCount : cpu?.cores ?? 1,
     partitioned: false,
     warnings: [],
     reasons: [],
@@ -60,7 +60,7 @@ export async function detectAccelerators(options: DetectOptions): Promise<GpuInv
 }
 
 async function detectGpus(options: DetectOptions): Promise<GpuInventory> {
-  const sysfs = readSysfs(kernelFiles(), { sys: options.sysRoot, dev: options.devRoot });
+  const sysfs = readSysfs(kernelFiles(), { sys: options.sysfsRoot, dev: options.devRoot });
   if (sysfs.devices.length > 0) {
     const gpus = applyVisibility(sysfs.devices, "sysfs", options.env);
     return takeInventory("sysfs", gpus, { warnings: sysfs.warnings, reasons: [] });

@@ -29,9 +29,9 @@ async function withAmdSmi(script: string, env: Record<string, string> = {}): Pro
   try {
     await Deno.writeTextFile(`${directory}/amd-smi`, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
     return await detectAccelerators({
-      type: "gpu",
+      acceleratorType: "gpu",
       procRoot: "/nonexistent",
-      sysRoot: `${directory}/sys`,
+      sysfsRoot: `${directory}/sys`,
       devRoot: `${directory}/dev`,
       amdSmi: `${directory}/amd-smi`,
       env,

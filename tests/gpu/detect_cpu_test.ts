@@ -19,12 +19,12 @@ async function detect(files: Readonly<Record<string, string>>, options: Partial<
       await Deno.writeTextFile(join(root, path), text);
     }
     return await detectAccelerators({
-      sysRoot: join(root, "sys"),
+      sysfsRoot: join(root, "sys"),
       devRoot: join(root, "dev"),
       procRoot: join(root, "proc"),
       amdSmi: "/nonexistent",
       env: {},
-      type: "cpu",
+      acceleratorType: "cpu",
       ...options,
     });
   } finally {
@@ -55,7 +55,9 @@ Deno.test("a processor is known by its chip, any other is CPU", async () => {
 Deno.test("only the epyc family, or none, distinguishes EPYC from other processors", async () => {
   const files = { "proc/cpuinfo": EPYC_9965 };
   const families = [null, "epyc", "cpu", "instinct", "radeon"] as const;
-  const models = await Promise.all(families.map(async (family) => (await detect(files, { family })).model));
+  const models = await Promise.all(
+    families.map(async (family) => (await detect(files, { acceleratorFamily: family })).model),
+  );
   assertEquals(models, ["EPYC_9965", "EPYC_9965", "CPU", "CPU", "CPU"]);
 });
 
@@ -115,8 +117,8 @@ for (const [what, files, expected] of CORES) {
 }
 
 Deno.test("a named processor is one whatever the type, and its cores are still counted", async () => {
-  const found = await detect(HOST, { type: "gpu", model: "EPYC_ZEN4" });
+  const found = await detect(HOST, { acceleratorType: "gpu", acceleratorModel: "EPYC_ZEN4" });
   assertEquals([found.type, found.source, found.model, found.count], ["cpu", "override", "EPYC_ZEN4", 384]);
-  const gpu = await detect(HOST, { type: "cpu", model: "MI300X", count: 2 });
+  const gpu = await detect(HOST, { acceleratorType: "cpu", acceleratorModel: "MI300X", acceleratorCount: 2 });
   assertEquals([gpu.type, gpu.model, gpu.count, gpu.cpu], ["gpu", "MI300X", 2, null]);
 });

@@ -12,9 +12,9 @@ async function detect(
 ): Promise<GpuInventory> {
   await using tree = await makeTree(gpus, options);
   return await detectAccelerators({
-    type: "gpu",
+    acceleratorType: "gpu",
     procRoot: "/nonexistent",
-    sysRoot: tree.sys,
+    sysfsRoot: tree.sys,
     devRoot: tree.dev,
     amdSmi: options.amdSmi ?? "/nonexistent/amd-smi",
     env: options.env ?? {},
@@ -190,14 +190,14 @@ Deno.test("chosen devices keep the numbers that HIP knows them by", async () => 
 
 Deno.test("a named model is taken instead of looking", async () => {
   const found = await detectAccelerators({
-    sysRoot: "/nonexistent",
+    sysfsRoot: "/nonexistent",
     devRoot: "/nonexistent",
     amdSmi: "/nonexistent",
     env: {},
     procRoot: "/nonexistent",
-    type: "gpu",
-    model: "MI300X",
-    count: 2,
+    acceleratorType: "gpu",
+    acceleratorModel: "MI300X",
+    acceleratorCount: 2,
   });
   assertEquals([found.source, found.model, found.count], ["override", "MI300X", 2]);
   assertEquals(chooseDevices(found, 1).hipVisibleDevices, null);
@@ -219,9 +219,9 @@ Deno.test("garbage in any file gives a result, never an exception", async () => 
     for (const text of garbage) {
       await Deno.writeTextFile(file, text);
       const found = await detectAccelerators({
-        type: "gpu",
+        acceleratorType: "gpu",
         procRoot: "/nonexistent",
-        sysRoot: tree.sys,
+        sysfsRoot: tree.sys,
         devRoot: tree.dev,
         amdSmi: "/nonexistent",
         env: {},

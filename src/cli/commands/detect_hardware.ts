@@ -32,13 +32,13 @@ export const detectHardwareCommand = command<readonly GpuInventory[]>({
     const types = TYPES.filter((type) => flags.type === "all" || flags.type === type);
     return await Promise.all(types.map((type) =>
       detectAccelerators({
-        sysRoot: config.sysfsRoot,
-        devRoot: config.devRoot,
-        procRoot: config.procRoot,
-        amdSmi: config.amdSmi,
-        // Variables that hide GPUs from a process do not change the host's GPUs.
+        ...config,
+        // Settings and variables that hide GPUs from a process do not change the host's hardware.
         env: {},
-        type,
+        acceleratorType: type,
+        acceleratorFamily: null,
+        acceleratorModel: null,
+        acceleratorCount: "auto",
       })
     ));
   },
