@@ -253,7 +253,7 @@ Deno.test("all http servers share the connections to an HTTP proxy, which gets t
   const proxy = {
     variable: "HTTP_PROXY",
     url: server.url.origin,
-    basicAuth: { username: "me", password: "p:w" },
+    basicAuth: { username: "me", password: "p:w\u20ac" },
   };
   using client = directClient(proxy);
   for (const host of ["a.example", "b.example:81"]) {
@@ -261,7 +261,11 @@ Deno.test("all http servers share the connections to an HTTP proxy, which gets t
   }
   assertEquals(server.connections(), 1);
   assert(server.requests[1]?.startsWith("GET http://b.example:81/x?y=1 HTTP/1.1\r\nhost: b.example:81\r\n"));
-  assert(server.requests[1]?.includes(`proxy-authorization: Basic ${btoa("me:p:w")}\r\n`));
+  assert(
+    server.requests[1]?.includes(
+      `proxy-authorization: Basic ${new TextEncoder().encode("me:p:w\u20ac").toBase64()}\r\n`,
+    ),
+  );
 });
 
 Deno.test("SOCKS, TLS within TLS, a proxy that opens no tunnel and an address with a password are left to fetch", async () => {

@@ -36,9 +36,10 @@ export function directRoute(
   const address = new URL(proxy.url);
   if (!/^https?:$/.test(address.protocol) || (isSecure && address.protocol === "https:")) return null;
   const login = proxy.basicAuth;
+  const words = new TextEncoder().encode(`${login?.username}:${login?.password}`);
   const fields: Record<string, string> = login === null
     ? {}
-    : { "proxy-authorization": `Basic ${btoa(`${login.username}:${login.password}`)}` };
+    : { "proxy-authorization": `Basic ${words.toBase64()}` };
   const peer = proxy.url;
   if (!isSecure) {
     const target = origin + path;
