@@ -38,7 +38,7 @@ export interface ProgressOptions {
 /** The result of a download. */
 export type ProgressSummary = Pick<
   DownloadReport,
-  "files" | "bytes" | "bytesMoved" | "bytesPresent" | "elapsed" | "path"
+  "files" | "bytes" | "bytesMoved" | "bytesPresent" | "elapsedMs" | "path"
 >;
 
 /** A display of a transfer. Disposing of it ends it unless `finish` has done so, and says what is kept. */
@@ -222,9 +222,9 @@ function sentences(
       if (bytesDone === 0) return;
       tell(`kept ${formatBytes(bytesDone)} of ${formatBytes(bytes)}: the same command resumes the download`);
     },
-    finished({ files, bytes, bytesMoved, bytesPresent, elapsed, path }) {
+    finished({ files, bytes, bytesMoved, bytesPresent, elapsedMs, path }) {
       const present = bytesPresent === 0 ? "" : `, ${formatBytes(bytesPresent)} already present`;
-      const rate = `${formatDuration(elapsed)} (${formatRate(bytesMoved * 1000 / elapsed)})`;
+      const rate = `${formatDuration(elapsedMs)} (${formatRate(bytesMoved * 1000 / elapsedMs)})`;
       tell(
         bytesMoved === 0
           ? `nothing to download: ${count(files, "file")}, ${formatBytes(bytes)}, already at ${path}`
@@ -248,8 +248,8 @@ function jsonDisplay({ write, model }: ProgressOptions): Display {
     retry: ({ path, attempt, delay, reason }) =>
       tell("retry", { path, attempt, delayMs: Math.round(delay), reason }),
     stopped: (snapshot) => tell("stopped", numbersOf(snapshot)),
-    finished: ({ files, bytes, bytesMoved, bytesPresent, elapsed, path }) =>
-      tell("end", { files, bytes, bytesMoved, bytesPresent, elapsedMs: Math.round(elapsed), path }),
+    finished: ({ files, bytes, bytesMoved, bytesPresent, elapsedMs, path }) =>
+      tell("end", { files, bytes, bytesMoved, bytesPresent, elapsedMs, path }),
   };
 }
 

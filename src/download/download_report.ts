@@ -14,8 +14,7 @@ export interface DownloadReport extends StoredModel {
   readonly bytesPresent: number;
   /** Files of this run of which only the size was checked: without a digest, or with `--no-verify`. */
   readonly provenBySize: number;
-  /** Milliseconds. */
-  readonly elapsed: number;
+  readonly elapsedMs: number;
 }
 
 /** The report of a download. @param result Of its transfer; `null` if nothing was missing. */
@@ -39,7 +38,7 @@ export function reportOf(
     bytesMoved,
     bytesPresent: bytes - totalBytes({ files: fetched.map(({ file }) => file) }) + bytesPresent,
     provenBySize: fetched.filter(({ proof }) => proof === "size").length,
-    elapsed,
+    elapsedMs: Math.round(elapsed),
   };
 }
 
@@ -69,6 +68,6 @@ export async function inCache(
     bytesMoved: 0,
     bytesPresent: found.bytes,
     provenBySize: 0,
-    elapsed: 0,
+    elapsedMs: 0,
   };
 }

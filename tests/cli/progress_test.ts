@@ -12,7 +12,7 @@ const SUMMARY: ProgressSummary = {
   bytes: 300 * MIB,
   bytesMoved: 200 * MIB,
   bytesPresent: 100 * MIB,
-  elapsed: 4000,
+  elapsedMs: 4000,
   path: "/cache/o/m",
 };
 

@@ -16,7 +16,6 @@ import { command, flag, text } from "../define.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { DOWNLOAD_FLAGS, DOWNLOAD_SETTINGS, downloadOptions } from "../download_flags.ts";
 import { count, formatBytes, formatDuration } from "../format.ts";
-import { downloadJson } from "../json_report.ts";
 import { type DownloadPreview, previewDownload } from "../preview_download.ts";
 import { startProgress } from "../progress.ts";
 import type { Page } from "../style.ts";
@@ -69,11 +68,11 @@ export const downloadToCache = command<GpuInventory | null>({
       reports.push(report);
       if (flags.format !== "json") print(`${report.path}\n`);
     }
-    const [first, ...more] = reports.map(downloadJson);
+    const [first, ...more] = reports;
     report(more.length === 0 && first !== undefined ? first : allJson(reports), () => "");
     if (reports.length > 1) {
       const [bytes, moved] = [sum(reports, "bytes"), sum(reports, "bytesMoved")].map(formatBytes);
-      const time = formatDuration(sum(reports, "elapsed"));
+      const time = formatDuration(sum(reports, "elapsedMs"));
       log.info(`${count(reports.length, "model")}, ${bytes}: ${moved} downloaded in ${time}`);
     }
   },
@@ -171,11 +170,11 @@ async function suggest({ config }: Context, name: string): Promise<void> {
 
 function allJson(reports: readonly DownloadReport[]) {
   return {
-    models: reports.map(downloadJson),
+    models: reports,
     bytes: sum(reports, "bytes"),
     bytesMoved: sum(reports, "bytesMoved"),
     bytesPresent: sum(reports, "bytesPresent"),
-    elapsedMs: Math.round(sum(reports, "elapsed")),
+    elapsedMs: sum(reports, "elapsedMs"),
   };
 }
 

@@ -10,7 +10,6 @@ import { parseProtocols } from "../../sources/source_options.ts";
 import { totalBytes } from "../../sources/manifest.ts";
 import { command, text } from "../define.ts";
 import { DOWNLOAD_FLAGS, DOWNLOAD_SETTINGS, downloadOptions } from "../download_flags.ts";
-import { downloadJson } from "../json_report.ts";
 import { startProgress } from "../progress.ts";
 
 export const fetch = command({
@@ -60,7 +59,7 @@ export const fetch = command({
       });
       progress.finish(report);
       await artifact?.finish();
-      context.report(downloadJson(report), () => `${report.path}\n`);
+      context.report(report, () => `${report.path}\n`);
     } catch (error) {
       await artifact?.fail(errorFrom(error, `fetching ${uri}`).line);
       throw error;
