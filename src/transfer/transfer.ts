@@ -93,7 +93,7 @@ class Transfer {
     signal.addEventListener("abort", onAbort, { once: true });
     try {
       await this.#prepare();
-      await this.#bring();
+      await this.#download();
     } finally {
       signal.removeEventListener("abort", onAbort);
       await this.#shutDown();
@@ -147,7 +147,7 @@ class Transfer {
     if (unsettled) await clock.sleep(SETTLE, stop.signal);
   }
 
-  async #bring(): Promise<void> {
+  async #download(): Promise<void> {
     const { budget, stop } = this.#run;
     // From here on an abort closes the queue.
     stop.signal.throwIfAborted();
@@ -193,9 +193,9 @@ class Transfer {
   async #work(): Promise<void> {
     for (let unit = await this.#queue.take(); unit !== null; unit = await this.#queue.take()) {
       const file = this.#files[unit.file];
-      if (file?.kind === "small") await this.#small.bring(file);
+      if (file?.kind === "small") await this.#small.download(file);
       else if (file?.kind === "large" && unit.kind === "part") {
-        await this.#large.bring(file, unit.range, unit.round);
+        await this.#large.download(file, unit.range, unit.round);
       }
     }
   }

@@ -82,15 +82,15 @@ export class LargeFiles {
    *
    * @param round The file's, for which the part was planned.
    */
-  async bring(file: LargeFile, part: ByteRange, round: number): Promise<void> {
+  async download(file: LargeFile, part: ByteRange, round: number): Promise<void> {
     try {
-      await this.#bring(file, part, round);
+      await this.#download(file, part, round);
     } catch (error) {
       this.#run.fail(file.item.file, error);
     }
   }
 
-  async #bring(file: LargeFile, part: ByteRange, round: number): Promise<void> {
+  async #download(file: LargeFile, part: ByteRange, round: number): Promise<void> {
     const owner: PartOwner = {};
     // The file was restarted, or another connection downloads or has downloaded all of it: this part is no
     // longer wanted.
@@ -188,13 +188,13 @@ export class LargeFiles {
     }
   }
 
-  /** Stops hashing, and brings to disk what was recorded. */
+  /** Stops hashing, and flushes what was recorded. */
   async stop(): Promise<void> {
     this.#pool?.close();
     await Promise.all([...this.#open].map((file) => file.partial.flush().catch(() => {})));
   }
 
-  /** Closes the files: what was brought stays for a later run. */
+  /** Closes the files: what was downloaded stays for a later run. */
   close(): void {
     for (const file of this.#open) file.partial.close();
   }

@@ -68,9 +68,9 @@ export class SmallFiles {
   }
 
   /** Downloads a file. What fails in the end ends the transfer. It is `done` once its group is flushed. */
-  async bring(file: SmallFile): Promise<void> {
+  async download(file: SmallFile): Promise<void> {
     try {
-      await this.#bring(file);
+      await this.#download(file);
     } catch (error) {
       this.#run.fail(file.item.file, error);
     }
@@ -102,7 +102,7 @@ export class SmallFiles {
   }
 
   /** @throws {AimError} `integrity` a digest that does not match twice; `network`; `no-space`. */
-  async #bring(small: SmallFile): Promise<void> {
+  async #download(small: SmallFile): Promise<void> {
     const { item, specs } = small;
     this.#run.state(item.file, "active");
     const memory = this.#spare.pop() ?? new Uint8Array(wholeLimit(this.#run.budget));
