@@ -1,4 +1,5 @@
-// aim beside what users would take otherwise, on this machine, in one run; ratios of medians.
+// Compares aim with the programs that users would pick instead, on this machine, in one run, by ratios of
+// medians.
 import { parseArgs } from "@std/cli/parse-args";
 import { type Comparison, isMet } from "./comparison.ts";
 import { drawPlots, PLOTS } from "./growth.ts";
@@ -83,7 +84,7 @@ try {
     for (const row of ROWS.filter(({ name }) => names.length === 0 || names.includes(name))) {
       console.error(`${row.name}: ${row.says}`);
       const result = await row.run(world, options).catch((error): Result => {
-        // The other rows are worth having all the same.
+        // The other rows are still worth measuring.
         console.error(error);
         return { figures: new Map(), comparisons: [], skipped: `it failed: ${String(error).split("\n")[0]}` };
       });
@@ -98,7 +99,7 @@ try {
           } MiB (${runs.length} runs)`,
         );
       }
-      // After each row: a long run that is stopped leaves what it found.
+      // After each row, so that a long run that is stopped keeps its results.
       if (jsonPath !== null) await Deno.writeTextFile(jsonPath, json());
       if (forReadme) await writeReadme();
     }
@@ -131,7 +132,7 @@ function table(comparisons: readonly Comparison[]): string {
   return [head, head.map(() => "---"), ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n");
 }
 
-/** An executable in `dist/` of a worktree is of its commit. */
+/** The commit of an executable: that of the worktree whose `dist/` it is in. */
 async function commitOf(executable: string | null): Promise<string | null> {
   if (executable === null) return null;
   const folder = executable.replace(/\/[^/]*$/, "");

@@ -6,8 +6,8 @@ import { freshDirectory, shell, type World } from "./world.ts";
 
 /**
  * The time from a container's start to the engine's: each run is a new mount and PID namespace, with a `/tmp`
- * that is empty (a first start) or as another start has left it (a second one). The image's program is
- * unpacked as `container/install.sh` does it. Everybody's files are in the page cache. Requires root and the
+ * that is empty (first start) or as an earlier start left it (second start). The image's program is
+ * unpacked as `container/install.sh` does it. All files are in the page cache. Requires root and the
  * built executable.
  */
 export async function coldStart(

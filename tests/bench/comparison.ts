@@ -1,26 +1,26 @@
 import type { Figures, Run } from "./measure.ts";
 import { median } from "./statistics.ts";
 
-/** What is to be held against what. */
+/** A comparison to make. */
 export interface Claim {
   /** The work. */
   readonly work: string;
-  /** The contender that makes the claim. */
+  /** The contender that is judged. */
   readonly subject: string;
-  /** Those it is held against: the best of them counts. Empty: the figure itself counts. */
+  /** The contenders to compare it with: the best one counts. If empty, the figure itself is judged. */
   readonly against: readonly string[];
   readonly figure: keyof Run;
-  /** The ratio that must not be exceeded, or the figure itself if there is nothing to compare it with; `null`: only told. */
+  /** The highest ratio wanted (or figure, if `against` is empty); `null` if there is no limit. */
   readonly limit: number | null;
-  /** What holds it up, in case it is exceeded. */
+  /** The reason to print if the limit is exceeded. */
   readonly why?: string;
 }
 
-/** A claim, weighed. */
+/** A comparison that was made. */
 export interface Comparison {
   readonly work: string;
   readonly subject: string;
-  /** The best of those it was held against. */
+  /** The best of the contenders that it was compared with. */
   readonly best: string;
   readonly figure: keyof Run;
   /** Medians: seconds, or bytes. */
@@ -31,7 +31,7 @@ export interface Comparison {
   readonly why?: string;
 }
 
-/** Weighs a claim by ratios of medians; `null` where none of those it is held against could run. */
+/** Makes a comparison by ratios of medians; `null` if none of the others could run. */
 export function compare(claim: Claim, figures: Figures): Comparison | null {
   const middle = (name: string) => {
     const runs = figures.get(name) ?? [];
@@ -63,7 +63,7 @@ export function compare(claim: Claim, figures: Figures): Comparison | null {
   };
 }
 
-/** Whether a comparison keeps its limit; `null` where it has none. */
+/** Whether a comparison is within its limit; `null` if it has none. */
 export function isMet({ ratio, limit }: Comparison): boolean | null {
   return limit === null ? null : ratio <= limit;
 }

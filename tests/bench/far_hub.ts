@@ -3,7 +3,7 @@ import { startStaticHub, type StaticHub, type StaticModel } from "./static_hub.t
 const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
 const RELAY = new URL("slow_link.ts", import.meta.url).pathname;
 
-/** A hub nearby whose large files come over a long way: 100 ms round trip (`slow_link.ts`). */
+/** A local hub whose large files arrive over a link with a round trip of 100 ms (`slow_link.ts`). */
 export async function startFarHub(
   directory: string,
   files: StaticModel["files"],

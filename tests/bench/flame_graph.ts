@@ -1,9 +1,12 @@
-// Draws V8's sampling profile as a flame graph: what it was in for how long, callers above what they call.
+// Draws V8's sampling profile as a flame graph, with callers above the functions that they call.
 //   deno run --cpu-prof --cpu-prof-dir=DIR … main.ts …
 //   deno run -P tests/bench/flame_graph.ts FILE.cpuprofile TITLE >FILE.svg
 import { escapeXml } from "./plot.ts";
 
-/** As `--cpu-prof` writes it, as far as it is read: https://chromedevtools.github.io/devtools-protocol/tot/Profiler/#type-Profile */
+/**
+ * The part of a `--cpu-prof` file that is read here: https://chromedevtools.github.io/devtools-
+ * protocol/tot/Profiler/#type-Profile
+ */
 export interface CpuProfile {
   readonly nodes: readonly {
     readonly id: number;
@@ -16,10 +19,10 @@ export interface CpuProfile {
   readonly timeDeltas: readonly number[];
 }
 
-/** A function under its callers, the same function under the same callers once. */
+/** A function under one chain of callers. */
 export interface Frame {
   readonly name: string;
-  /** Microseconds in it and what it called. */
+  /** Microseconds in it and in what it called. */
   total: number;
   readonly children: Map<string, Frame>;
 }
@@ -54,12 +57,12 @@ function nameOf(frame: { functionName: string; url: string } | undefined): strin
 }
 
 const WIDTH = 1200, ROW = 17, TOP = 28;
-/** Pixels a letter. */
+/** Pixels per letter. */
 const LETTER = 6.2;
-/** Pixels; what is narrower is left out. */
+/** Pixels; narrower frames are left out. */
 const NARROWEST = 1.5;
 
-/** The picture: as wide as the time, callers above what they call. */
+/** The picture: width is time, and callers are above the functions that they call. */
 export function flameGraph(root: Frame, title: string): string {
   const boxes: string[] = [];
   const scale = WIDTH / Math.max(1, root.total);

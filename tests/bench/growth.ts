@@ -8,7 +8,7 @@ const MIB = 2 ** 20;
 
 /**
  * Draws how the time of a download grows: with the number of files, with size, with connections, nearby and
- * over a long way. Writes `growth-files.svg`, `growth-size.svg`, `growth-jobs.svg` and `growth-jobs-far.svg` beside this file, and prints the
+ * over a long link. Writes `growth-files.svg`, `growth-size.svg`, `growth-jobs.svg` and `growth-jobs-far.svg` beside this file, and prints the
  * points.
  */
 export async function drawPlots(
@@ -52,7 +52,7 @@ export const PLOTS: Readonly<Record<string, (world: World, runs: number) => Prom
   },
 };
 
-/** The settings whose defaults come from here: connections, and size of parts. */
+/** The settings whose defaults were chosen with these plots: connections and part size. */
 async function sweep(
   world: World,
   runs: number,

@@ -1,10 +1,12 @@
-// A way with delay and loss between this machine and a network namespace, for real TCP on both ends: what netem does, by two TUN devices.
-//   deno run -P tests/bench/lossy_link.ts NAMESPACE ROUND_TRIP_MS LOSS   says "ready" and carries packets until its input ends
-// This side is 10.207.7.1, the other 10.207.7.2. Each packet takes half the round trip; of those to the namespace, a share is lost.
+// A link with delay and loss to a network namespace, for real TCP on both ends: netem's job, done with two
+// TUN devices.
+//   deno run -P tests/bench/lossy_link.ts NAMESPACE ROUND_TRIP_MS LOSS   prints "ready" and carries packets until its input ends
+// This side is 10.207.7.1, the other 10.207.7.2. Each packet takes half the round trip; a share of those to
+// the namespace is lost.
 const [namespace = "", roundTrip = "100", loss = "0.01"] = Deno.args;
-/** Bytes that the router on the way holds in each direction; what comes on top is dropped. */
+/** Bytes that the router queues in each direction; more is dropped. */
 const QUEUE = 4 * 2 ** 20;
-/** Of Linux's if_tun.h. */
+/** From Linux's if_tun.h. */
 const TUNSETIFF = 0x400454ca, IFF_TUN = 1, IFF_NO_PI = 0x1000;
 const MTU = 1500;
 
@@ -21,7 +23,7 @@ try {
   await ip("link", "set", "aimfar", "netns", namespace);
   await ip("address", "add", "10.207.7.1/30", "dev", "aimnear");
   await ip("link", "set", "aimnear", "up", "mtu", String(MTU));
-  // Linux's default; with BBR the sender would take no notice of loss.
+  // Linux's default: BBR would ignore the loss.
   const route = "10.207.7.0/30 dev aimnear src 10.207.7.1 congctl cubic";
   await ip("route", "replace", ...route.split(" "));
   await ip("-n", namespace, "address", "add", "10.207.7.2/30", "dev", "aimfar");
@@ -34,7 +36,7 @@ try {
 } finally {
   await ip("netns", "delete", namespace);
 }
-// The devices go with the process.
+// The devices disappear with the process.
 Deno.exit(0);
 
 function openTun(name: string): number {

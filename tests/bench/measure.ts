@@ -2,28 +2,28 @@
 export interface Run {
   /** Seconds from start to end. */
   readonly wall: number;
-  /** Seconds of user and system time, of the command and all that it waited for. */
+  /** Seconds of user and system time, of the command and of the children that it waited for. */
   readonly cpu: number;
-  /** Bytes in memory at most, of the largest process. */
+  /** Peak memory of the largest process, in bytes. */
   readonly memory: number;
 }
 
-/** A program, and the way to a fresh start for it. */
+/** A program to measure, and how to prepare a run. */
 export interface Contender {
   readonly name: string;
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  /** Before each run, not measured. */
+  /** Called before each run; not measured. */
   readonly before?: () => Promise<void> | void;
-  /** Too slow to be run more than once, without warming up. @default {false} */
+  /** Run it only once and without warming up, since it is slow. @default {false} */
   readonly once?: boolean;
-  /** After each run, not measured: throws where the command did not do its work. */
+  /** Called after each run; not measured. Throws if the command did not do its work. */
   readonly check?: () => Promise<void> | void;
 }
 
 export interface MeasureOptions {
   readonly runs: number;
-  /** A file to hold flock(2) on while a round is measured, on a machine that others use too. */
+  /** A file to lock (flock(2)) while a round is measured, if others use the machine as well. */
   readonly lock: string | null;
 }
 
@@ -31,14 +31,14 @@ export interface MeasureOptions {
 export type Figures = ReadonlyMap<string, readonly Run[]>;
 
 /**
- * Runs each contender once for warming up and then so often, in turn: what the machine does meanwhile hits all of them.
+ * Runs each contender once to warm up, then `runs` times, in turn, so that other load hits all of them alike.
  *
- * @throws {Error} A command that fails, with its last words.
+ * @throws {Error} a command failed, with the end of its output.
  */
 export async function measure(contenders: readonly Contender[], options: MeasureOptions): Promise<Figures> {
   const figures = new Map<string, Run[]>(contenders.map(({ name }) => [name, []]));
   for (let round = 0; round <= options.runs; round++) {
-    // Who is first changes, so that nobody always runs after the same other.
+    // The first one changes, so that none always runs after the same other one.
     const turn = round % Math.max(1, contenders.length);
     for (const contender of [...contenders.slice(turn), ...contenders.slice(0, turn)]) {
       if (contender.once === true && round !== 1) continue;

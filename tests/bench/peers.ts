@@ -1,4 +1,4 @@
-/** Programs that are measured against, and the Debian packages they come from. */
+/** The programs to compare with, and their Debian packages. */
 const PACKAGES = {
   curl: "curl",
   openssl: "openssl",
@@ -14,14 +14,14 @@ const PACKAGES = {
 
 export type Peer = keyof typeof PACKAGES | "python";
 
-/** What Python must import. */
+/** Modules that Python must be able to import. */
 export const PYTHON_IMPORTS = "import yaml, boto3, requests";
 const PYTHON_PACKAGES = "python3 python3-yaml python3-boto3 python3-requests";
 
 export interface Peers {
-  /** Path of each program that is there. */
+  /** The path of each installed program. */
   readonly found: ReadonlyMap<Peer, string>;
-  /** Those that are not, in words. */
+  /** The missing ones, in words. */
   readonly missing: readonly string[];
 }
 
@@ -59,7 +59,7 @@ async function absentOf(peers: Iterable<Peer>): Promise<Peer[]> {
   return absent;
 }
 
-/** Debian's own program before one from elsewhere on PATH: wrappers cost time that is not the program's. */
+/** Prefers Debian's own program to one elsewhere on PATH: a wrapper would add its own time. */
 async function pathOf(program: string): Promise<string | null> {
   if (program === "python") return await pythonWithImports();
   const places = program.startsWith("/")
@@ -83,7 +83,7 @@ async function which(program: string): Promise<string | null> {
   return await output("sh", "-c", 'command -v "$0"', program);
 }
 
-/** What a command prints; `null` where it fails. */
+/** A command's output; `null` if it fails. */
 export async function output(program: string, ...args: string[]): Promise<string | null> {
   try {
     const { success, stdout } = await new Deno.Command(program, { args, stdin: "null", stderr: "null" })

@@ -1,4 +1,4 @@
-/** Points that belong together. */
+/** A series of points. */
 export interface Series {
   readonly name: string;
   readonly points: readonly (readonly [x: number, y: number])[];
@@ -6,11 +6,11 @@ export interface Series {
 
 export interface Plot {
   readonly title: string;
-  /** What the axes show, with unit. */
+  /** Labels of the axes, with units. */
   readonly x: string;
   readonly y: string;
   readonly series: readonly Series[];
-  /** Both axes logarithmic: what grows in proportion is then a straight line of slope 1. @default {false} */
+  /** Both axes logarithmic: proportional growth is then a line of slope 1. @default {false} */
   readonly logarithmic?: boolean;
 }
 
@@ -86,7 +86,7 @@ function short(value: number): string {
   return value >= 1000 ? value.toLocaleString("en") : `${Number(value.toPrecision(3))}`;
 }
 
-/** Text as XML has it. */
+/** Escapes text for XML. */
 export function escapeXml(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 }

@@ -1,5 +1,5 @@
 /**
- * Makes an engine that does nothing, as quickly as can be, with a vLLM that is found but not loaded.
+ * Makes an engine that ends at once, beside a vLLM that is found but not loaded.
  *
  * @returns The variables with which aim finds it.
  */

@@ -3,18 +3,18 @@ import { type Claim, compare, type Comparison } from "./comparison.ts";
 import { type Contender, type Figures, measure, type MeasureOptions } from "./measure.ts";
 import { freshDirectory, type World } from "./world.ts";
 
-/** A row of the table, or a few that share their work. */
+/** One or more rows of the table that share their work. */
 export interface Row {
   readonly name: string;
   readonly says: string;
   run(world: World, options: MeasureOptions): Promise<Result>;
 }
 
-/** What a row found. */
+/** The results of a row. */
 export interface Result {
   readonly figures: Figures;
   readonly comparisons: readonly Comparison[];
-  /** Why there is nothing to tell, where there is not. */
+  /** Why it was not measured, if it was not. */
   readonly skipped?: string;
 }
 
@@ -46,7 +46,7 @@ export function fetched(
   };
 }
 
-/** The name of an earlier build among the contenders. */
+/** The contender's name of an earlier build. */
 export const BEFORE = "aim, before";
 
 /** The same by an earlier build, if there is one. */
@@ -59,7 +59,7 @@ export function fetchedBefore(
   return world.before === null ? [] : [fetched({ ...world, aim: [world.before] }, BEFORE, uri, to, env)];
 }
 
-/** That a figure is no worse than that of an earlier build. */
+/** Compares the time with an earlier build's. */
 export function noWorse(work: string, limit: number, why?: string): Claim {
   return {
     work,
@@ -71,7 +71,7 @@ export function noWorse(work: string, limit: number, why?: string): Claim {
   };
 }
 
-/** The same with a fresh, warm directory before each run, and bytes counted after it. */
+/** Adds a fresh directory in touched memory before each run, and a check of the bytes after it. */
 export function into(to: string, bytes: number, contender: Contender): Contender {
   return {
     ...contender,
@@ -97,7 +97,7 @@ export interface Certificates {
   readonly ca: string;
 }
 
-/** Files of a certificate for the servers and of its authority. */
+/** Makes a certificate for the servers and its authority, as files. */
 export async function certificates(world: World): Promise<Certificates> {
   const made = await makeCertificates();
   if ("skip" in made) throw new Error(made.skip);

@@ -36,7 +36,7 @@ export const ROWS: readonly Row[] = [
   { name: "file-tls", says: "the same over TLS", run: (world, o) => oneFile(world, o, { tls: true }) },
   { name: "many", says: "5,000 files of 16 KiB from the hub, and once more", run: manyFiles },
   { name: "ceph", says: "16 files of 256 MiB from Ceph", run: cephFiles },
-  { name: "again", says: "200 files that are there already", run: secondRun },
+  { name: "again", says: "200 files that are already downloaded", run: secondRun },
   { name: "ceph-many", says: "5,000 files of 16 KiB from Ceph", run: cephManyFiles },
   { name: "delay", says: "512 MiB over 100 ms round trip", run: delayed },
   { name: "loss", says: "32 MiB over 20 ms and 100 ms round trip, 1 % lost", run: lossy },
@@ -118,11 +118,7 @@ async function oneFile(
     return await weighed(contenders, [
       claim(["curl"], plain ? 1 : null),
       claim(["aria2c"], plain ? 0.8 : null),
-      noWorse(
-        claim([], null).work,
-        1.1,
-        "the runtime's `fetch` costs more CPU than the HTTP reader that `aim` had of its own",
-      ),
+      noWorse(claim([], null).work, 1.1),
       ...plain
         ? [
           claim(["floor"], 1.5),
@@ -141,7 +137,7 @@ async function oneFile(
 const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
 const SNAPSHOT = new URL("snapshot.ts", import.meta.url).pathname;
 
-/** A directory served as `org/model`. */
+/** Serves a directory as `org/model`. */
 async function served(
   directory: string,
   files: StaticModel["files"],
@@ -248,7 +244,7 @@ async function secondRun(world: World, options: MeasureOptions): Promise<Result>
   }], options);
 }
 
-/** A file of the repository itself: git's digest is what proves it. */
+/** A file in the git repository itself, verified by git's digest. */
 async function gitFile(path: string): Promise<StaticModel["files"][string]> {
   const bytes = await Deno.readFile(path);
   const head = new TextEncoder().encode(`blob ${bytes.length}\0`);
@@ -309,7 +305,7 @@ async function fromCeph(
   try {
     const many = bytes < GIB;
     const peers = [
-      // Small files take it longest.
+      // It is slowest with small files.
       { ...script("awscli", `${aws(ceph)} cp --quiet --recursive s3://bench/org/model '${to}'`), once: many },
       script(
         "rclone",
@@ -317,7 +313,7 @@ async function fromCeph(
           many ? 32 : 4
         } --multi-thread-streams 8 :s3:bench/org/model '${to}'`,
       ),
-      // One file after another, small ones take it minutes.
+      // It downloads one file after another: small ones take minutes.
       ...many ? [] : [{
         ...script("s3cmd", `${s3cmd(ceph)} get --recursive --force s3://bench/org/model/ '${to}/'`),
         once: true,
@@ -394,7 +390,7 @@ async function delayed(world: World, options: MeasureOptions): Promise<Result> {
   }
 }
 
-/** Packets of real TCP, delayed and lost: one run each, since a lone connection takes minutes. */
+/** Real TCP with delayed and lost packets: one run each, since a single connection takes minutes. */
 async function lossy(world: World): Promise<Result> {
   const can = Deno.uid() === 0 &&
     await shell("test -c /dev/net/tun && ip netns list").then(() => true, () => false);
@@ -448,7 +444,10 @@ async function lossy(world: World): Promise<Result> {
   return { figures, comparisons: claims.flatMap((claim) => compare(claim, figures) ?? []) };
 }
 
-/** A way to a network namespace. @param delay Round trip in milliseconds. @param loss Share of the packets to it. */
+/**
+ * Opens a link to a network namespace. @param delay Round trip in milliseconds. @param loss Share of the
+ * packets to it.
+ */
 async function lossyLink(
   delay: number,
   loss: number,
@@ -616,7 +615,7 @@ async function memory(world: World, options: MeasureOptions): Promise<Result> {
 }
 
 /**
- * A download to be repeated: one sparse file to disk, or so many of so many bytes to memory, since ext4 passes over the inodes of files
+ * A download to repeat: one sparse file to disk, or `count` files of `size` bytes to memory, since ext4 looks at the inodes of files
  * that were deleted in the last seconds, one by one.
  */
 export async function downloads(

@@ -24,7 +24,10 @@ import { freshDirectory, listedFile, script, shell, type World, writeNoise } fro
 const MIB = 2 ** 20;
 const COUNT = 16;
 
-/** Models as they are: several large files, from the hub and from S3, in the clear and over TLS, beside the programs people use. */
+/**
+ * Models as they are in practice: several large files from the hub and S3, over HTTP and TLS, compared
+ * with the programs people use.
+ */
 export const SHARD_ROWS: readonly Row[] = [
   { name: "shards", says: "16 files of 256 MiB from the hub", run: (world, o) => fromHub(world, o, false) },
   { name: "shards-tls", says: "the same over TLS", run: (world, o) => fromHub(world, o, true) },
@@ -87,7 +90,7 @@ async function fromHub(
       "curl --parallel",
       `curl -s ${tls === undefined ? "" : `--cacert '${tls.ca}'`} --parallel --parallel-max 16 -K '${list}'`,
     ),
-    // It takes ten times as long.
+    // Slow, so it runs once.
     ...typeof python !== "string" || disk
       ? []
       : [{ ...hfDownload(world, python, to, env), once: !world.quick }],
@@ -115,7 +118,7 @@ async function fromHub(
 async function fromS3(world: World, options: MeasureOptions, secure: boolean): Promise<Result> {
   const { source, bytes } = await writeShards(world, 256 * MIB);
   const to = `${world.fast}/to`;
-  // Objects are in memory: 4 GiB are too much for a gateway that others use.
+  // A gateway of its own: it keeps objects in memory, and 4 GiB are too much for a shared one.
   const ceph = await startCeph({ own: true });
   if ("skip" in ceph) return { figures: new Map(), comparisons: [], skipped: ceph.skip };
   await using _running = ceph;
@@ -186,7 +189,7 @@ async function fromS3(world: World, options: MeasureOptions, secure: boolean): P
   }
 }
 
-/** What a second core brings, with the servers on any of them. */
+/** The gain from a second core; the servers may use both in either case. */
 async function onCores(world: World, options: MeasureOptions): Promise<Result> {
   if (navigator.hardwareConcurrency < 2) {
     return { figures: new Map(), comparisons: [], skipped: "this machine has one core" };
@@ -216,7 +219,7 @@ async function onCores(world: World, options: MeasureOptions): Promise<Result> {
   }
 }
 
-/** A mirror in Python, which has everything already. */
+/** A mirror written in Python that already has all files. */
 async function throughOlah(world: World, options: MeasureOptions): Promise<Result> {
   const { source, names, bytes } = await writeShards(world, 16 * MIB);
   const to = `${world.fast}/to`;
@@ -251,7 +254,7 @@ const BOTO3 = new URL("boto3_download.py", import.meta.url).pathname;
 
 export const HF_DOWNLOAD = "hf download, over HTTP";
 
-/** Python's client with as many connections; hf-xet takes a real store, which no test server is. */
+/** Python's client with as many connections, over HTTP: hf-xet needs a real chunk store. */
 export function hfDownload(
   world: World,
   python: string,
@@ -284,14 +287,14 @@ function claim(
   return { work, subject, against: [against], figure, limit };
 }
 
-/** Every client's name for a bundle of authorities. */
+/** Each client's variable for a bundle of authorities. */
 function trust(tls: Certificates | undefined): Record<string, string> {
   return tls === undefined
     ? {}
     : { SSL_CERT_FILE: tls.ca, REQUESTS_CA_BUNDLE: tls.ca, CURL_CA_BUNDLE: tls.ca };
 }
 
-/** nginx that ends TLS in front of a server. */
+/** nginx that terminates TLS in front of a server. */
 async function tlsFront(target: string, tls: Certificates): Promise<{ url: string } & AsyncDisposable> {
   const folder = await Deno.makeTempDir({ prefix: "aim-bench-tls-" });
   const port = freePort();

@@ -1,10 +1,13 @@
-// A TCP relay with the delay of a long way: what a client sees of it is what the kernel's netem would show it.
+// A TCP relay with the delay of a long link, as the kernel's netem would make it.
 //   deno run -P tests/bench/slow_link.ts PORT_OF_SERVER   prints its own port
 /** Round trip in milliseconds. */
 const ROUND_TRIP = 100;
-/** Bytes under way on one connection, at most: the window that Linux grows to by default (6 MiB of buffer, half of it window). */
+/**
+ * Maximum bytes in flight per connection: the largest window by Linux's defaults (half of a buffer of 6
+ * MiB).
+ */
 const WINDOW = 3 * 2 ** 20;
-/** Bytes under way at first (RFC 6928), doubling each round trip until the window is reached (slow start). */
+/** Bytes in flight at first (RFC 6928), doubled each round trip up to the window (slow start). */
 const FIRST_WINDOW = 14_600;
 const PIECE = 256 * 1024;
 
@@ -25,7 +28,10 @@ async function relay(client: Deno.Conn, port: number): Promise<void> {
   close(client);
 }
 
-/** Carries bytes one way: each arrives half a round trip after it was sent, and no more than the window is under way. */
+/**
+ * Carries bytes one way: each arrives half a round trip after it was sent, with at most one window in
+ * flight.
+ */
 async function carry(from: Deno.Conn, to: Deno.Conn, wait: () => number): Promise<void> {
   let window = FIRST_WINDOW;
   let underWay = 0;
@@ -51,7 +57,7 @@ async function carry(from: Deno.Conn, to: Deno.Conn, wait: () => number): Promis
         room.resolve();
       });
     });
-    // Whoever is gone need not be served any more.
+    // The receiver is gone.
     delivered.catch(() => close(from));
   }
 }

@@ -2,32 +2,32 @@ import { freePort } from "../servers/free_port.ts";
 import type { Content } from "../servers/content.ts";
 import { startHub } from "../servers/hub_server.ts";
 
-/** A model as nginx serves it by the hub's protocol. */
+/** A model that nginx serves by the hub's protocol. */
 export interface StaticModel {
   /** `org/model`. */
   readonly id: string;
-  /** Where its files lie. */
+  /** The directory of its files. */
   readonly directory: string;
   /** By path. */
   readonly files: Readonly<Record<string, Content>>;
-  /** Large files, as the hub has them: a redirect to another origin. Else the hub answers with the file. */
+  /** Redirect to another origin, as the hub does for large files; otherwise the hub itself sends the file. */
   readonly redirect: boolean;
 }
 
 export interface StaticHub extends AsyncDisposable {
   /** For `HF_ENDPOINT`. */
   readonly url: string;
-  /** Of a file itself, for programs that do not know the hub. */
+  /** The address of a file, for programs that do not know the hub. */
   fileUrl(id: string, path: string): string;
 }
 
 /**
- * Serves models by the hub's protocol with nginx alone, so that the server costs every client the same and little: the hub's answers
- * about a model are taken down once from the test hub, files come by sendfile.
+ * Serves models by the hub's protocol with nginx alone, so that the server costs little and every client the same: the hub's answers
+ * about a model are recorded once from the test hub, and files are sent by sendfile.
  *
  * @param options.tls Paths of a PEM certificate and key.
  * @param options.address To listen on. @default {127.0.0.1}
- * @param options.cdn Where large files are sent instead of the own second origin, and the path of its files there.
+ * @param options.cdn Another origin for large files, and `cdnPath` the path there. @default {a second origin of its own}
  */
 export async function startStaticHub(
   models: readonly StaticModel[],
@@ -59,7 +59,7 @@ export async function startStaticHub(
     maps.push(`map $arg_cursor $page${index} { default 0; ${cursors} }`);
     maps.push(`map $page${index} $link${index} { default ""; ${links} }`);
     const path = `/${model.id}/resolve/${commit}/`;
-    // What Python's client reads of a redirect, or of the file itself.
+    // Header fields that Python's client reads.
     const digests = await Promise.all(Object.values(model.files).map((file) => file.digests()));
     const entries = Object.entries(model.files).map(([name, { size }], n) => {
       const etag = model.redirect ? digests[n]?.sha256 : digests[n]?.gitSha1;
@@ -73,7 +73,7 @@ export async function startStaticHub(
       `location = /api/models/${model.id}/revision/main { root ${temporary}; try_files /${index}/info.json =500; }`,
       `location = /api/models/${model.id}/tree/${commit} { root ${temporary}; add_header Link $link${index};
         try_files /${index}/$page${index}.json =500; }`,
-      // What Hugging Face's client asks of each file, with POST; right where there is one file.
+      // Hugging Face's client asks this per file, with POST; the answer is right for a model of one file.
       `location = /api/models/${model.id}/paths-info/${commit} { root ${temporary};
         error_page 405 =200 /api/models/${model.id}/tree/${commit}; try_files /${index}/0.json =500; }`,
       model.redirect
@@ -144,13 +144,13 @@ http {
 
 interface Page {
   readonly body: string;
-  /** Which asks for this page. */
+  /** The cursor that asks for this page. */
   readonly cursor: string;
   /** To the next page. */
   readonly link: string;
 }
 
-/** What the test hub says of a model. @param url Of the server that will repeat it. */
+/** Records the test hub's answers about a model. @param url The server that will repeat them. */
 async function takeDown(
   { id, files, redirect }: StaticModel,
   url: string,

@@ -7,7 +7,7 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? 0) + upper) / 2;
 }
 
-/** The straight line through points that comes closest to them (least squares), and how much of their scatter it explains. */
+/** Linear regression by least squares, with the coefficient of determination. */
 export function straightLine(
   points: readonly (readonly [x: number, y: number])[],
 ): { readonly slope: number; readonly offset: number; readonly explained: number } {

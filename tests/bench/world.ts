@@ -2,18 +2,18 @@ import type { Content } from "../servers/content.ts";
 import type { Contender } from "./measure.ts";
 import type { Peer } from "./peers.ts";
 
-/** What every row works in. */
+/** Directories and programs that all rows share. */
 export interface World {
-  /** A new directory in memory (tmpfs), or on disk where no tmpfs could be mounted. */
+  /** A new directory in memory (tmpfs), or on disk if no tmpfs can be mounted. */
   readonly fast: string;
   /** A new directory on disk. */
   readonly disk: string;
-  /** How `aim` is started. */
+  /** The command that starts `aim`. */
   readonly aim: readonly string[];
   /** An earlier build, measured beside it. */
   readonly before: string | null;
   readonly peers: ReadonlyMap<Peer, string>;
-  /** Smaller work, for a look. */
+  /** Less work, for a quick look. */
   readonly quick: boolean;
 }
 
@@ -55,7 +55,7 @@ async function succeeds(program: string, ...args: string[]): Promise<boolean> {
   return (await new Deno.Command(program, { args, stdout: "null", stderr: "null" }).output()).success;
 }
 
-/** Runs a shell script, and shows what it said where it fails. */
+/** Runs a shell script; its error output is in the exception if it fails. */
 export async function shell(script: string, env: Readonly<Record<string, string>> = {}): Promise<void> {
   const { success, stderr } = await new Deno.Command("sh", {
     args: ["-c", script],
@@ -67,12 +67,12 @@ export async function shell(script: string, env: Readonly<Record<string, string>
   if (!success) throw new Error(`${script}: ${new TextDecoder().decode(stderr).slice(-2000)}`);
 }
 
-/** A program in a shell, for peers that take a script. */
+/** A contender that is a shell script. */
 export function script(name: string, text: string): Contender {
   return { name, args: ["sh", "-c", text] };
 }
 
-/** Writes a file of bytes that no compression and no deduplication shortens. */
+/** Writes a file of bytes that cannot be compressed or deduplicated. */
 export async function writeNoise(path: string, bytes: number, seed = 1): Promise<void> {
   const key = seed.toString(16).padStart(32, "0");
   await shell(
@@ -82,7 +82,10 @@ export async function writeNoise(path: string, bytes: number, seed = 1): Promise
   );
 }
 
-/** A file for the hub's lists: its digests without reading it in this process. The one that the hub does not need is left out. */
+/**
+ * A file's size and digests for the hub's lists, without reading it in this process. The digest that the
+ * hub does not need is made up.
+ */
 export async function listedFile(path: string, sha256?: string): Promise<Content> {
   const { size } = await Deno.stat(path);
   const hex = sha256 ?? await digestBy("sha256", path);
@@ -100,7 +103,10 @@ async function digestBy(algorithm: string, path: string): Promise<string> {
   return new TextDecoder().decode(stdout).trim().split("= ").at(-1) ?? "";
 }
 
-/** Empties a directory, and lets the memory be touched that a run will fill: a virtual machine's host may have taken it back. */
+/**
+ * Empties a directory and touches the memory that a run will fill: a virtual machine's host may have taken
+ * it back.
+ */
 export async function freshDirectory(path: string, bytes: number): Promise<void> {
   await Deno.remove(path, { recursive: true }).catch(() => {});
   await Deno.mkdir(path, { recursive: true });

@@ -5,9 +5,9 @@ import { median } from "./statistics.ts";
 
 const [BEGIN, END] = ["<!-- figures -->", "<!-- end of figures -->"];
 
-/** What the figures are of. */
+/** What was measured. */
 export interface Measured {
-  /** Of `aim`, and of the earlier build. */
+  /** Commits of `aim` and of the earlier build. */
   readonly commit: string;
   readonly before: string | null;
   readonly cores: number;
@@ -15,7 +15,7 @@ export interface Measured {
   readonly rows: ReadonlyMap<string, Result>;
 }
 
-/** Puts the figures where the README has its marks. */
+/** Writes the figures between the README's marks. */
 export function withFigures(readme: string, measured: Measured): string {
   const [start, end] = [readme.indexOf(BEGIN), readme.indexOf(END)];
   if (start < 0 || end < start) throw new Error(`the README has no ${BEGIN} and ${END}`);
@@ -94,12 +94,12 @@ function runsTable(rows: ReadonlyMap<string, Result>): string {
   );
 }
 
-/** Who compares what came with the digest that its source gives, or at least computes one. */
+/** Programs that check a file against its source's digest, or at least compute one. */
 function verifies(name: string): boolean {
   return (name.startsWith("aim") && !name.includes("not verifying")) || /openssl|SHA-256|floor/.test(name);
 }
 
-/** What one thread can do, from rows where it is the limit. */
+/** What one thread can do, from rows in which it is the limit. */
 function ceiling(rows: ReadonlyMap<string, Result>): string {
   const gibibytes = 4;
   const per = (row: string, name: string, figure: "wall" | "cpu") => {
@@ -130,7 +130,7 @@ function middle(runs: readonly Run[], figure: keyof Run): number {
   return median(runs.map((run) => run[figure]));
 }
 
-/** Columns are as wide as their cells, as the formatter wants them. */
+/** Pads columns as the formatter does. */
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [head, ...rows];
   const widths = head.map((_, at) => Math.max(3, ...all.map((row) => [...row[at] ?? ""].length)));

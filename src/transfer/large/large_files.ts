@@ -29,7 +29,7 @@ function hashingThreads(specs: readonly DigestSpec[]): number {
 }
 
 /**
- * Brings files in parts, each over a connection of its own, hashes them while they grow, and publishes what
+ * Downloads files in parts, each over a connection of its own, hashes them while they grow, and publishes what
  * is proven.
  */
 export class LargeFiles {
