@@ -1,3 +1,4 @@
+import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
 import { writeFile } from "../os/write_file.ts";
 import type { Manifest, ManifestFile } from "../sources/manifest.ts";
@@ -6,7 +7,7 @@ import { cacheRoots, hubFolder } from "./cache_paths.ts";
 import { checkNames, checkPublished } from "./check_manifest.ts";
 import { commitModel } from "./commit_model.ts";
 import { eachOf } from "../sources/each_of.ts";
-import { listFiles, lstatOrNull, statOrNull } from "./files.ts";
+import { entriesOf, listFiles, lstatOrNull, statOrNull } from "./files.ts";
 import type { FileHasher } from "./hash_files.ts";
 import { FINISHED, finishedFiles, keyOf, knownFiles, snapshotRecords } from "./known_files.ts";
 import { AIM_FOLDER, folderOf, MANIFEST, nameOf, UNFINISHED } from "./layout.ts";
@@ -70,6 +71,7 @@ class LocalPlacement extends Placement {
 
   protected async prepare(manifest: Manifest, plan: PlacementPlan): Promise<void> {
     this.#makeFoldersFor(manifest);
+    await this.#checkFolders(plan.items);
     const before = await this.#records();
     const stale = await this.#staleFiles(manifest, before);
     if (plan.items.length + stale.length === 0) return;
@@ -226,6 +228,20 @@ class LocalPlacement extends Placement {
         ...(snapshot === null ? [] : [`${other}/snapshots/${snapshot}/${file.path}`]),
       ];
     };
+  }
+
+  /** rename(2) replaces a file or a link, but not a directory: without this check, only after the download. */
+  async #checkFolders(items: readonly TransferItem[]): Promise<void> {
+    for (const [folder, files] of Map.groupBy(items, ({ file }) => folderOf(file.path))) {
+      const names = new Set(files.map(({ file }) => nameOf(file.path)));
+      const entries = await entriesOf(this.at(folder));
+      const inTheWay = entries.find((entry) => entry.isDirectory && names.has(entry.name));
+      if (inTheWay === undefined) continue;
+      const path = `${this.at(folder)}/${inTheWay.name}`;
+      throw new AimError("no-space", `${path} is a directory, and the model has a file of that name`, {
+        hint: "move it away",
+      });
+    }
   }
 
   #makeFoldersFor({ files, commit }: Manifest): void {

@@ -29,7 +29,7 @@ export interface FileFinding {
 export interface Verification {
   readonly model: Pick<ListedModel, "name" | "layout" | "commit" | "path">;
   /** Every file was hashed and is good. */
-  readonly complete: boolean;
+  readonly whole: boolean;
   /** Bytes hashed. */
   readonly bytes: number;
   readonly good: number;
@@ -83,7 +83,7 @@ export async function verifyModel(model: ListedModel, options: VerifyOptions = {
   const { name, layout, commit, path } = model;
   return {
     model: { name, layout, commit, path },
-    complete: all.length === 0 && good.length > 0,
+    whole: all.length === 0 && good.length > 0,
     bytes,
     good: good.length,
     findings: all,

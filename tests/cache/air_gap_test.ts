@@ -73,8 +73,8 @@ for (const layout of LAYOUTS) {
         assertEquals(JSON.parse(found.stdout).kind, layout === "local" ? "path" : "hub");
         const proven = await aim(["cache", "verify", "--format", "json"], { env });
         assertEquals(proven.code, 0, proven.stderr);
-        const [{ complete, good }] = JSON.parse(proven.stdout).models;
-        assertEquals([complete, good], [true, Object.keys(MODEL).length]);
+        const [{ whole, good }] = JSON.parse(proven.stdout).models;
+        assertEquals([whole, good], [true, Object.keys(MODEL).length]);
         // The same download again, where there is a network: it has nothing to do.
         const before = caches.bytesSent();
         await caches.download({ layout, cache: carried });

@@ -50,9 +50,9 @@ for (const kind of VOLUME_KINDS.filter((kind) => FULL || !["xfs", "tmpfs"].inclu
           const [folder] = await listModels(caches.paths);
           assertEquals(folder?.diskBytes, await du(folder?.path ?? ""));
           for (const model of folder?.models ?? []) {
-            const { complete, findings } = await verifyModel(model);
+            const { whole, findings } = await verifyModel(model);
             assertEquals(findings.filter((finding) => finding.state !== "unknown"), []);
-            assert(complete || findings.length > 0);
+            assert(whole || findings.length > 0);
           }
           assertEquals(await planPrune(caches.paths), []);
           await removeAll(caches);
@@ -162,7 +162,7 @@ onVolume(
     for (const layout of LAYOUTS) assertEquals((await caches.download({ layout })).bytesMoved, 0);
     assertEquals((await resolveModel({ paths: caches.paths, name: "org/model" })).kind, "path");
     for (const { models } of await listModels(caches.paths)) {
-      for (const model of models) assert((await verifyModel(model)).complete);
+      for (const model of models) assert((await verifyModel(model)).whole);
     }
     await caches.hub.push("org/model", "config.json", "{}");
     for (const layout of LAYOUTS) {

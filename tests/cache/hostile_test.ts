@@ -177,8 +177,8 @@ for (const planted of PLANTED) {
     }
     for (const folder of await listModels(caches.paths)) {
       for (const model of folder.models) {
-        const { complete, findings } = await verifyModel(model, { roots: cacheRoots(caches.paths) });
-        if (planted.served !== true) assert(!complete, JSON.stringify(findings));
+        const { whole, findings } = await verifyModel(model, { roots: cacheRoots(caches.paths) });
+        if (planted.served !== true) assert(!whole, JSON.stringify(findings));
       }
     }
     // All of it again: whatever would be written through a link would show.

@@ -1,7 +1,8 @@
 // What is not complete is not served, and the reason says what is missing.
 import { safetensorsBytes } from "../servers/content.ts";
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { resolveModel } from "../../src/cache/resolve_model.ts";
+import { AimError } from "../../src/errors/aim_error.ts";
 import { HUB_MODEL, LAYOUTS, MODEL, modelFiles, S3_MODEL, startCaches } from "./caches.ts";
 
 /** What filters select, and why it cannot be served. */
@@ -28,6 +29,19 @@ for (const uri of [HUB_MODEL, S3_MODEL]) {
     });
   }
 }
+
+Deno.test("a directory with the name of one of the model's files is refused before the first byte of any file", async () => {
+  await using caches = await startCaches();
+  for (const uri of [HUB_MODEL, S3_MODEL]) {
+    const path = `${caches.cache}/org/model`;
+    await Deno.mkdir(`${path}/config.json`, { recursive: true });
+    const error = await assertRejects(() => caches.download({ layout: "local", uri }), AimError);
+    assertEquals(error.kind, "no-space");
+    assert(error.message.includes(`${path}/config.json is a directory`), error.message);
+    assertEquals([...(await modelFiles(path)).keys()], []);
+    await Deno.remove(path, { recursive: true });
+  }
+});
 
 Deno.test("a bucket that has other shards than before leaves none of the old ones in a local directory", async () => {
   await using caches = await startCaches();

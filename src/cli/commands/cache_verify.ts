@@ -112,7 +112,7 @@ async function withSignature(
   const good = files.length - bad.size - others.length;
   return {
     ...found,
-    complete: findings.length + others.length === 0,
+    whole: findings.length + others.length === 0,
     good,
     findings: [...findings, ...others],
   };
@@ -136,20 +136,20 @@ async function repaired(
   return {
     ...found,
     good: found.good + wrong.length,
-    complete: findings.length === 0,
+    whole: findings.length === 0,
     repaired: wrong.map((one) => one.path),
     findings,
   };
 }
 
 function inWords(
-  { model, complete, bytes, good, findings, repaired }: Verification,
+  { model, whole, bytes, good, findings, repaired }: Verification,
   colour: boolean,
 ): string {
   const { green, red, yellow } = style(colour);
   const which = `${folderInWords(model)}${model.commit === null ? "" : ` ${model.commit.slice(0, 12)}`}`;
   const mended = repaired === undefined ? "" : `, ${count(repaired.length, "file")} repaired`;
-  const head = complete
+  const head = whole
     ? green(`${which}: good, ${count(good, "file")}, ${formatBytes(bytes)}${mended}`)
     : `${which}: ${good} good, ${findings.length} not${mended}`;
   const rest = findings.map(({ path, state, reason }) => {
