@@ -115,6 +115,17 @@ Deno.test("responses that are not plain bytes of a known length are left to fetc
   }
 });
 
+Deno.test("each byte of a header is a character, as fetch has it", async () => {
+  // The bytes of UTF-8 have characters of their own in windows-1252, which headers cannot have.
+  await using server = scripted([
+    'HTTP/1.1 200 OK\r\nX-Name: "\u65e5\u2014\u00fc"\r\nContent-Length: 2\r\n\r\nok',
+  ]);
+  using client = directClient();
+  const response = await client.get(server.url);
+  const expected = String.fromCharCode(...new TextEncoder().encode('"\u65e5\u2014\u00fc"'));
+  assertEquals([response?.headers.get("x-name"), await response?.text()], [expected, "ok"]);
+});
+
 Deno.test("a host that cannot be reached is left to fetch", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;

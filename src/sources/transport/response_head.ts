@@ -18,7 +18,8 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
  * @returns `null` for anything else: chunked, encoded, without a length, or not well-formed.
  */
 export function responseHead(bytes: Uint8Array, method: string): ResponseHead | null {
-  const text = latin1.decode(bytes);
+  // As `fetch` does: each byte is a character. A `TextDecoder` has no such encoding, its latin1 is windows-1252.
+  const text = String.fromCharCode(...bytes);
   if (!text.endsWith("\r\n\r\n")) return null;
   const [first = "", ...lines] = text.slice(0, -4).split("\r\n");
   const [, minor, code] = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: [^\r\n]*)?$/.exec(first) ?? [];
@@ -40,8 +41,6 @@ export function responseHead(bytes: Uint8Array, method: string): ResponseHead | 
   const closes = /\bclose\b/i.test(headers.get("connection") ?? "");
   return { status, headers, length, reusable: minor === "1" && !closes };
 }
-
-const latin1 = new TextDecoder("latin1");
 
 function lengthOf(headers: Headers): number | null {
   if (headers.has("transfer-encoding") || headers.has("content-encoding")) return null;
