@@ -7,6 +7,8 @@ import { pathFilter } from "../../src/sources/filter_paths.ts";
 import { SourceChangedError, TransientError } from "../../src/sources/source.ts";
 import { parseProtocols, sourceOptions } from "../../src/sources/source_options.ts";
 import { fullChecksum, multipartCount, plainMd5 } from "../../src/sources/s3/object_digests.ts";
+import { hubError } from "../../src/sources/hub/hub_error.ts";
+import { ociError } from "../../src/sources/oci/oci_error.ts";
 import { evenParts, likelyParts } from "../../src/sources/s3/part_sizes.ts";
 import { s3Settings } from "../../src/sources/s3/s3_settings.ts";
 import { s3Error } from "../../src/sources/s3/s3_error.ts";
@@ -234,6 +236,18 @@ Deno.test("what S3 refuses becomes another attempt, a changed source, or an erro
     assertInstanceOf(error, AimError, `${status} ${code}`);
     assertEquals(error.kind, kind, `${status} ${code}`);
   }
+});
+
+Deno.test("the body of a refusal is read, so that its connection can be used again", async () => {
+  const refusal = () => {
+    const headers = { "x-error-message": "slow down", "content-length": "9" };
+    return new Response("slow down", { status: 429, headers });
+  };
+  const [hub, registry] = [refusal(), refusal()];
+  const question = { endpoint: "https://a.example", id: "a/b", revision: "main", path: "c", token: false };
+  await hubError(hub, question);
+  await ociError(registry, "oci://a.example/b", "a.example", "c");
+  assertEquals([hub.bodyUsed, registry.bodyUsed], [true, true]);
 });
 
 Deno.test("Retry-After is seconds or a date", () => {

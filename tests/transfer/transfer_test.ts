@@ -645,6 +645,19 @@ Deno.test("each of many small files arrives intact, whatever goes wrong with som
   }
 });
 
+Deno.test("a request that has failed is ended, whatever its answer was, so that its connection is not left open", async () => {
+  await withModel(async ({ source, bring }) => {
+    const failed: AbortSignal[] = [];
+    source.fault = ({ file, signal }) => {
+      if (failed.length === 2 || !file.path.endsWith(failed.length === 0 ? ".json" : ".bin")) return null;
+      failed.push(signal);
+      throw new TransientError("status 429 with a body that nobody reads");
+    };
+    await bring();
+    assertEquals(failed.map(({ aborted }) => aborted), [true, true]);
+  });
+});
+
 /** The same bytes up to an offset, others from there on. */
 function wrongFrom(body: Body, offset: number): Body {
   let at = 0;

@@ -33,7 +33,9 @@ export async function hubError(
   const model = `hf://${id}`;
   const page = `${endpoint}/${id}`;
   const host = new URL(endpoint).host;
-  const said = serverText(headers.get("x-error-message") ?? await spoken(response));
+  // The body is read in any case, so that its connection can be used again.
+  const inBody = await spoken(response);
+  const said = serverText(headers.get("x-error-message") ?? inBody);
   const quoted = said === "" ? "" : `: ${JSON.stringify(said)}`;
   const code = headers.get("x-error-code");
   const fail = (kind: ErrorKind, message: string, hint: string) => new AimError(kind, message, { hint });

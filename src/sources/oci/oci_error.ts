@@ -3,7 +3,7 @@ import { SourceChangedError, type TransientError } from "../source.ts";
 import { askedWait } from "../transport/asked_wait.ts";
 import { passingFault } from "../transport/passing_fault.ts";
 import { readStart } from "../transport/read_bounded.ts";
-import { isTransientStatus } from "../transport/transport.ts";
+import { discard, isTransientStatus } from "../transport/transport.ts";
 
 /**
  * Turns a registry's refusal into an error, with the registry's own code (`MANIFEST_UNKNOWN`, `DENIED`, …) in brackets.
@@ -22,6 +22,7 @@ export async function ociError(
   // A signed address at another origin has expired: the registry will give a new one.
   const isExpired = path !== null && answering !== host && (status === 401 || status === 403);
   if (isTransientStatus(status) || isExpired) {
+    await discard(response);
     const fault = passingFault(status, answering, path, askedWait(headers));
     if (path !== null || fault instanceof AimError) return fault;
     return new AimError("network", fault.message, {

@@ -199,7 +199,10 @@ export class SmallFiles {
       await this.#fill(file, await this.#run.source.read(file, null, signal), bytes, request);
       return null;
     } catch (error) {
-      return { cause: signal.aborted ? signal.reason : error };
+      const cause: unknown = signal.aborted ? signal.reason : error;
+      // Whatever failed, the server should not send more.
+      request.abort.abort(cause);
+      return { cause };
     }
   }
 
