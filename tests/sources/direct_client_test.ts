@@ -197,6 +197,44 @@ Deno.test("an abort ends a request and a body with the signal's reason or an err
   listener.close();
 });
 
+Deno.test("an abort at any moment after the connection is open ends a request that is never answered", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const held: Deno.Conn[] = [];
+  const accepting = (async () => {
+    for await (const conn of listener) held.push(conn);
+  })();
+  const url = new URL(`http://127.0.0.1:${(listener.addr as Deno.NetAddr).port}/`);
+  const { connect } = Deno;
+  try {
+    for (let steps = 0; steps < 10; steps++) {
+      const abort = new AbortController();
+      const later = async () => {
+        for (let n = 0; n < steps; n++) await Promise.resolve();
+        abort.abort(new Error("mine"));
+      };
+      Reflect.set(Deno, "connect", (options: Deno.ConnectOptions) => {
+        const opening = connect(options);
+        void opening.then(later);
+        return opening;
+      });
+      using client = directClient();
+      const late = Promise.withResolvers<never>();
+      const timer = setTimeout(() => late.reject(new Error("hangs")), 5_000);
+      await assertRejects(
+        () => Promise.race([client.get(url, {}, abort.signal), late.promise]),
+        Error,
+        "mine",
+      );
+      clearTimeout(timer);
+    }
+  } finally {
+    Reflect.set(Deno, "connect", connect);
+    listener.close();
+    await accepting;
+    for (const conn of held) conn.close();
+  }
+});
+
 Deno.test("large bodies arrive complete, into buffers of any size", async () => {
   const bytes = crypto.getRandomValues(new Uint8Array(65_536));
   const large = new Uint8Array(300_000).map((_, n) => bytes[n % bytes.length] ?? 0);

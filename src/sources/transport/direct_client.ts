@@ -67,6 +67,8 @@ export class DirectClient {
       const onAbort = () => end(false);
       signal?.addEventListener("abort", onAbort, { once: true });
       try {
+        // The listener does not hear of an abort between the end of connecting and now.
+        signal?.throwIfAborted();
         const head = await connection.ask(method, route.target, { ...fields, ...route.fields });
         if (head !== null && connection.waiting <= head.length) {
           // As `fetch` has it; the constructor has no way to give it.
