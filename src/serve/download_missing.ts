@@ -50,7 +50,8 @@ export async function downloadMissing(
   const revision = revisionIn(ref) ?? undefined;
   const target = ref.kind === "hub"
     ? { layout: "hub", ref, modelName: null } as const
-    : { layout: "local", ref, modelName: config.modelName } as const;
+    // By the name under which it is looked up again: --model-name does not name a model of the profile's own.
+    : { layout: "local", ref, modelName: model.name } as const;
   const placement = placementOf(config, target, revision);
   using progress = options.openProgress();
   const report = await downloadInto(config, env, ref, placement, {

@@ -8,6 +8,7 @@ import { servingFiles } from "../../src/download/serving_files.ts";
 import { aim } from "../cli/aim.ts";
 import { safetensorsBytes } from "../servers/content.ts";
 import { type FileContents, startHub } from "../servers/hub_server.ts";
+import { startS3 } from "../servers/s3_server.ts";
 
 const FILES: FileContents = {
   "config.json": '{"model_type":"llama"}',
@@ -198,6 +199,42 @@ Deno.test("serve downloads what an engine loads alone, and all with AIM_DOWNLOAD
   assertEquals([served.started, served.files], [true, SERVED]);
   const all = await serveFromHub(FILES, { AIM_DOWNLOAD_FILES: "all" });
   assertEquals([all.code, all.files], [0, Object.keys(FILES).sort()]);
+});
+
+Deno.test("a bucket that a profile names is downloaded under its own name, also if AIM_CUSTOM_MODEL_NAME is set", async () => {
+  await using s3 = await startS3({
+    buckets: {
+      models: { "org/tiny/config.json": "{}", "org/tiny/model.safetensors": safetensorsBytes(300) },
+    },
+  });
+  const base = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${base}/python`, "#!/bin/sh\necho $*\n", { mode: 0o755 });
+    await Deno.mkdir(`${base}/profiles/org/model`, { recursive: true });
+    await Deno.writeTextFile(
+      `${base}/profiles/org/model/vllm-mi300x-fp16-tp1-latency.yaml`,
+      `aim_id: org/model
+model_id: s3://models/org/tiny
+metadata: { engine: vllm, gpu: MI300X, precision: fp16, gpu_count: 1, metric: latency, type: general, manual_selection_only: false }
+engine_args: {}
+env_vars: {}
+`,
+    );
+    const { code, stdout, stderr } = await aim(["serve", "org/model"], {
+      env: {
+        ...s3.env,
+        AIM_CACHE_PATH: `${base}/cache`,
+        AIM_CUSTOM_MODEL_NAME: "other/name",
+        AIM_GPU_MODEL: "MI300X",
+        AIM_PROFILE_PATH: `${base}/profiles`,
+        PATH: `${base}:${Deno.env.get("PATH")}`,
+      },
+    });
+    assertEquals(code, 0, stderr);
+    assertStringIncludes(stdout, `--model ${base}/cache/org/tiny `);
+  } finally {
+    await Deno.remove(base, { recursive: true });
+  }
 });
 
 Deno.test("with AIM_REFUSE_UNSAFE, the serve command ends with exit 8 and the file's name before the engine starts", async () => {
