@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { assertSafePath } from "../../src/sources/safe_path.ts";
 import { openRegistry } from "../../src/sources/oci/registry.ts";
 import { freePort } from "../servers/free_port.ts";
@@ -61,5 +61,39 @@ Deno.test("many requests with an expired token get one new token, and no token o
   } finally {
     registry.close();
     await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("a request that is aborted while it waits for a token does not end the others that wait for it", async () => {
+  const port = freePort();
+  const answer = Promise.withResolvers<void>();
+  let [refusals, tokens] = [0, 0];
+  await using _server = Deno.serve({ hostname: "127.0.0.1", port, onListen() {} }, async (request) => {
+    if (new URL(request.url).pathname === "/token") {
+      tokens++;
+      await answer.promise;
+      return Response.json({ token: "t" });
+    }
+    if (request.headers.get("authorization") === "Bearer t") return new Response("ok");
+    refusals++;
+    const realm = `Bearer realm="http://127.0.0.1:${port}/token"`;
+    return new Response(null, { status: 401, headers: { "www-authenticate": realm } });
+  });
+  const registry = openRegistry(`127.0.0.1:${port}`, "m", { ...OPTIONS, env: { AIM_OCI_INSECURE: "true" } });
+  const file = { path: assertSafePath("a"), size: 2, digest: null, etag: "" };
+  try {
+    const abort = new AbortController();
+    const aborted = registry.ask("blobs/1", { signal: abort.signal }, file);
+    while (tokens === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    const other = registry.ask("blobs/2", { signal: new AbortController().signal }, file);
+    while (refusals < 2) await new Promise((resolve) => setTimeout(resolve, 1));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    abort.abort(new Error("mine"));
+    await assertRejects(() => aborted, Error, "mine");
+    answer.resolve();
+    assertEquals(await (await other).text(), "ok");
+    assertEquals(tokens, 1);
+  } finally {
+    registry.close();
   }
 });

@@ -12,6 +12,7 @@ import {
   type Transport,
   type TransportRequest,
 } from "../transport/transport.ts";
+import { untilAborted } from "../transport/until_aborted.ts";
 import { type RegistryLogin, registryLogin } from "./registry_credentials.ts";
 
 /** One repository of a registry. Follows redirects and gets access tokens. */
@@ -53,11 +54,11 @@ export function openRegistry(host: string, repository: string, options: SourceOp
     throw new AimError("network", `${host} redirects without end`, { hint: "check the registry's address" });
   }
 
-  async function authorize(response: Response, signal: AbortSignal | undefined): Promise<void> {
+  async function authorize(response: Response): Promise<void> {
     const { scheme, ...parameters } = challengeIn(response.headers.get("www-authenticate"));
     const login = await registryLogin(host, repository, env);
     if (scheme === "bearer") {
-      authorization = await bearerToken(parameters, login, { host, repository, transport, signal });
+      authorization = await bearerToken(parameters, login, { host, repository, transport });
     } else authorization = login?.password ? basic(login) : null;
   }
 
@@ -68,8 +69,10 @@ export function openRegistry(host: string, repository: string, options: SourceOp
     if (answer.response.status !== 401 || answer.url.origin !== origin) return answer;
     // Many requests notice an expired token at the same time: one of them gets a new one.
     if (authorization === sent) {
-      asking ??= authorize(answer.response, init.signal).finally(() => asking = null);
-      await asking;
+      // It goes on when one of them is aborted, and then perhaps nobody waits for it.
+      asking ??= authorize(answer.response).finally(() => asking = null);
+      asking.catch(() => {});
+      await (init.signal === undefined ? asking : untilAborted(asking, init.signal));
     }
     if (authorization === null) return answer;
     await discard(answer.response);
@@ -111,7 +114,6 @@ interface Asking {
   readonly host: string;
   readonly repository: string;
   readonly transport: Transport;
-  readonly signal: AbortSignal | undefined;
 }
 
 /**
@@ -122,7 +124,7 @@ interface Asking {
 async function bearerToken(
   { realm, service, scope }: Readonly<Record<string, string>>,
   login: RegistryLogin | null,
-  { host, repository, transport, signal }: Asking,
+  { host, repository, transport }: Asking,
 ): Promise<string | null> {
   const url = URL.parse(realm ?? "");
   // A login is sent over https only, or to the registry's own host if the user has allowed plain HTTP for it.
@@ -133,7 +135,7 @@ async function bearerToken(
   const query = new URLSearchParams({ scope: scope ?? `repository:${repository}:pull` });
   if (service !== undefined) query.set("service", service);
   const headers: Record<string, string> = { "user-agent": "aim" };
-  let request: TransportRequest = { headers, signal };
+  let request: TransportRequest = { headers };
   if (login !== null && login.identityToken !== null) {
     query.set("grant_type", "refresh_token");
     query.set("client_id", "aim");
