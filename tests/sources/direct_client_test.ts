@@ -74,6 +74,31 @@ Deno.test("an idle connection that the server has closed is replaced", async () 
   assertEquals(server.connections(), 2);
 });
 
+Deno.test("bytes that come while a connection is idle are no response to the next request", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const held: Deno.Conn[] = [];
+  const accepting = (async () => {
+    for await (const conn of listener) {
+      held.push(conn);
+      await conn.read(new Uint8Array(4096));
+      await conn.write(new TextEncoder().encode(HELLO));
+      if (held.length > 1) continue;
+      // Longer than its length says, and a moment later.
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      await conn.write(new TextEncoder().encode(HELLO.replace("hello", "wrong")));
+    }
+  })();
+  const url = new URL(`http://127.0.0.1:${(listener.addr as Deno.NetAddr).port}/`);
+  using client = directClient();
+  assertEquals(await (await client.get(url))?.text(), "hello");
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assertEquals(await (await client.get(url))?.text(), "hello");
+  assertEquals(held.length, 2);
+  listener.close();
+  await accepting;
+  for (const conn of held) conn.close();
+});
+
 Deno.test("a connection that the server wants closed, of HTTP/1.0, or with an unread body is not used again", async () => {
   for (const head of ["HTTP/1.1 200 OK\r\nConnection: keep, Close", "HTTP/1.0 200 OK\r\nA: b"]) {
     await using server = scripted([`${head}\r\nContent-Length: 2\r\n\r\nok`, HELLO]);

@@ -106,6 +106,7 @@ export class DirectClient {
   #keep(pooled: Pooled): void {
     if (this.#openTo(pooled.peer) > this.#limit) return this.#close(pooled);
     pooled.idleSince = performance.now();
+    pooled.connection.watch();
     this.#idle.push(pooled);
   }
 

@@ -19,6 +19,8 @@ export class HttpConnection {
   readonly #buffer = new Uint8Array(LONGEST_HEAD);
   /** What came with a head and is not read yet. */
   #rest: Uint8Array = new Uint8Array(0);
+  /** The read of the next response's first bytes, if it has begun. */
+  #early: { readonly reading: Promise<number | null>; isOver: boolean } | null = null;
 
   constructor(conn: Deno.Conn) {
     this.#conn = conn;
@@ -30,17 +32,30 @@ export class HttpConnection {
   }
 
   /**
+   * Reads on while the connection is idle: bytes that come before the next request are no response to it, and the
+   * connection is not used again.
+   */
+  watch(): void {
+    const early = { reading: this.#conn.read(this.#buffer), isOver: false };
+    const onOver = () => void (early.isOver = true);
+    early.reading.then(onOver, onOver);
+    this.#early = early;
+  }
+
+  /**
    * Sends a request without a body, and reads the head of its response.
    *
    * @param fields Names and values, in ASCII and without line breaks.
    * @returns `null` if it is none that {@linkcode responseHead} reads.
-   * @throws {NoResponse} not a byte came: a server may close an idle connection at any time.
+   * @throws {NoResponse} not a byte came, or bytes came before the request: a server may close an idle connection at
+   * any time.
    */
   async ask(
     method: string,
     target: string,
     fields: Readonly<Record<string, string>>,
   ): Promise<ResponseHead | null> {
+    if (this.#early?.isOver) noResponse();
     const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
     const request = encoder.encode(`${method} ${target} HTTP/1.1\r\n${lines.join("")}\r\n`);
     try {
@@ -64,7 +79,8 @@ export class HttpConnection {
   }
 
   async #readHead(into: Uint8Array, isFirst: boolean): Promise<number> {
-    const reading = this.#conn.read(into);
+    const reading = this.#early?.reading ?? this.#conn.read(into);
+    this.#early = null;
     const count = isFirst ? await reading.catch((cause) => noResponse(cause)) : await reading;
     return count ?? (isFirst ? noResponse() : ended());
   }
