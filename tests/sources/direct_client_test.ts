@@ -151,6 +151,17 @@ Deno.test("each byte of a header is a character, as fetch has it", async () => {
   assertEquals([response?.headers.get("x-name"), await response?.text()], [expected, "ok"]);
 });
 
+Deno.test("a refusal of unknown length is one request, without its body, and its server stays known", async () => {
+  const refusal =
+    "HTTP/1.1 503 Busy\r\nRetry-After: 5\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nno!\r\n0\r\n\r\n";
+  await using server = scripted([refusal, HELLO]);
+  using client = directClient();
+  const response = await client.get(server.url);
+  assertEquals([response?.status, response?.headers.get("retry-after"), response?.body], [503, "5", null]);
+  assertEquals(await (await client.get(server.url))?.text(), "hello");
+  assertEquals([server.requests.length, server.connections()], [2, 2]);
+});
+
 Deno.test("a host that cannot be reached is left to fetch", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;

@@ -70,7 +70,7 @@ export class DirectClient {
         // The listener does not hear of an abort between the end of connecting and now.
         signal?.throwIfAborted();
         const head = await connection.ask(method, route.target, { ...fields, ...route.fields });
-        if (head !== null && connection.waiting <= head.length) {
+        if (head !== null && (!head.reusable || connection.waiting <= head.length)) {
           // As `fetch` has it; the constructor has no way to give it.
           if (head.length === 0) end(head.reusable);
           const body = head.length === 0 ? null : bodyOf(head, connection, end);

@@ -36,10 +36,12 @@ export function responseHead(bytes: Uint8Array, method: string): ResponseHead | 
   const status = Number(code);
   const isEmpty = method === "HEAD" || (method === "CONNECT" && status < 300) || status < 200 ||
     status === 204 || status === 304;
-  const length = isEmpty ? 0 : lengthOf(headers);
+  const known = isEmpty ? 0 : lengthOf(headers);
+  // A server that refuses is not asked again only to read why: the status says it all.
+  const length = known ?? (status === 429 || status >= 500 ? 0 : null);
   if (length === null) return null;
   const closes = /\bclose\b/i.test(headers.get("connection") ?? "");
-  return { status, headers, length, reusable: minor === "1" && !closes };
+  return { status, headers, length, reusable: minor === "1" && !closes && known !== null };
 }
 
 function lengthOf(headers: Headers): number | null {
