@@ -33,7 +33,7 @@ function onVolume(kind: VolumeKind, name: string, fn: () => Promise<void>): void
 for (const kind of VOLUME_KINDS.filter((kind) => FULL || !["xfs", "tmpfs"].includes(kind))) {
   onVolume(
     kind,
-    "either layout from either source is whole, proven, found, brought once, counted as du does, and removed",
+    "either layout from either source is complete, verified, found, downloaded once, counted as du does, and removed",
     async () => {
       await using caches = await startCaches();
       await using _ = await mountVolume(kind, caches.cache);
@@ -79,7 +79,7 @@ for (const kind of VOLUME_KINDS.filter((kind) => FULL || !["xfs", "tmpfs"].inclu
 for (const kind of ["exfat", "vfat"] as const) {
   onVolume(
     kind,
-    "without symbolic links a snapshot has the files themselves, as Python's client leaves them there",
+    "without symbolic links a snapshot has the files themselves, as with the client for Python",
     async () => {
       await using caches = await startCaches();
       await using _ = await mountVolume(kind, caches.cache);
@@ -100,7 +100,7 @@ for (const kind of ["exfat", "vfat"] as const) {
     },
   );
 
-  onVolume(kind, "two files that are one there are refused by name", async () => {
+  onVolume(kind, "two files whose names are the same there are refused by name", async () => {
     await using caches = await startCaches({ files: { ...MODEL, "README.md": "one", "readme.md": "two" } });
     await using _ = await mountVolume(kind, caches.cache);
     for (const layout of LAYOUTS) {

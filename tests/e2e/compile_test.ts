@@ -59,7 +59,7 @@ await e2e(
 );
 
 await e2e(
-  "a base that cannot be one ends the build with one line that names it",
+  "a wrong base runtime ends the build with one line that names it",
   { containers: false },
   async (t) => {
     await using place = await scratch();
@@ -84,7 +84,7 @@ await e2e(
   },
 );
 
-await e2e("a base that Deno has downloaded and that is none is done without", {
+await e2e("a downloaded base runtime that is damaged is not used", {
   containers: false,
   programs: ["python3"],
 }, async () => {
