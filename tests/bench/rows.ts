@@ -136,7 +136,7 @@ async function oneFile(
 }
 
 const WHY_LATE =
-  "the file is hashed in order while connections fill its parts side by side, so hashing ends after the last byte";
+  "a connection whose bytes are always there is read on and on, so the first parts, and with them hashing, come late";
 
 const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
 const SNAPSHOT = new URL("snapshot.ts", import.meta.url).pathname;
