@@ -111,7 +111,7 @@ function kindOf(path: string): string {
   return path.endsWith(".py") ? "code" : "weight.config";
 }
 
-/** Artifacts that are in the layout already; none if there is no layout. */
+/** The artifacts already in the layout; empty if the layout does not exist. */
 async function manifestsIn(index: string): Promise<unknown[]> {
   try {
     const { manifests } = JSON.parse(await Deno.readTextFile(index));

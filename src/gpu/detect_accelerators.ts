@@ -23,7 +23,7 @@ export interface DetectOptions {
    */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly acceleratorType: "gpu" | "cpu";
-  /** `cpu` and the families of GPUs: an EPYC is treated as any other processor. @default {null} */
+  /** `cpu` and the families of GPUs; an EPYC counts as a plain CPU. @default {null} */
   readonly acceleratorFamily?: "instinct" | "radeon" | "epyc" | "cpu" | null;
   /** A model that was named: no GPU is looked at, and its own type counts. @default {null} */
   readonly acceleratorModel?: string | null;

@@ -4,4 +4,4 @@ export type Read<T> =
   | { readonly kind: "absent"; readonly reason: string }
   | { readonly kind: "failed"; readonly reason: string; readonly cause?: unknown };
 
-export const ABSENT = { kind: "absent", reason: "there is no such file" } as const;
+export const ABSENT = { kind: "absent", reason: "no such file" } as const;

@@ -116,7 +116,7 @@ export function nearestMiss(judged: readonly JudgedProfile[]): NearestMiss | nul
     // AIM_PROFILE_ID skips every criterion, so it alone is enough.
     const remedies = byId ? [`AIM_PROFILE_ID=${id}`] : mismatches.flatMap(({ remedy }) => remedy ?? []);
     if (manualOnly && !byId) remedies.push("AIM_ALLOW_GENERAL_PROFILE_FALLBACK=true");
-    // Nobody has measured what is left to manual selection: any other single change comes first, then the
+    // Profiles for manual selection are unmeasured: any other single change is suggested first, then the
     // fallback.
     const manual = byId ? 1.5 : manualOnly ? 1.25 : 0;
     const cost = mismatches.length + manual + (needsHardware ? 100 : 0) +
@@ -142,7 +142,7 @@ export interface GpuLessPick {
  * `null` the best-ranked one, with the alternatives. For downloads only: serving needs a GPU. `null` if no
  * profile fits.
  *
- * @param count A requested number of GPUs; `null`: any.
+ * @param count The requested number of GPUs; `null` for any.
  */
 export function pickWithoutGpu(judged: readonly JudgedProfile[], count: number | null): GpuLessPick | null {
   const left = judged.filter((one) =>

@@ -92,7 +92,7 @@ async function resolvePath(path: string, name: string): Promise<ModelPlace> {
   try {
     info = await Deno.stat(path);
   } catch (cause) {
-    throw new AimError("not-found", `AIM_MODEL_ID is ${path}, and there is no such file or directory`, {
+    throw new AimError("not-found", `AIM_MODEL_ID is ${path}, which does not exist`, {
       hint: "check the path and that its volume is mounted",
       cause,
     });

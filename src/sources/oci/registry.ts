@@ -69,7 +69,7 @@ export function openRegistry(host: string, repository: string, options: SourceOp
     if (answer.response.status !== 401 || answer.url.origin !== origin) return answer;
     // Many requests notice an expired token at the same time: one of them gets a new one.
     if (authorization === sent) {
-      // It goes on when one of them is aborted, and then perhaps nobody waits for it.
+      // If one of them is aborted the request continues, possibly with nobody left to await it.
       asking ??= authorize(answer.response).finally(() => asking = null);
       asking.catch(() => {});
       await (init.signal === undefined ? asking : untilAborted(asking, init.signal));

@@ -119,7 +119,7 @@ export class DirectClient {
     this.#open.set(peer, this.#openTo(peer) - 1);
   }
 
-  /** `null` if there is no connection within {@linkcode CONNECT_TIMEOUT}; `fetch` then finds out why. */
+  /** `null` if connecting fails or exceeds {@linkcode CONNECT_TIMEOUT}; `fetch` then reports the reason. */
   async #connect(
     route: DirectRoute,
     origin: string,
