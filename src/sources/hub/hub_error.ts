@@ -1,7 +1,6 @@
 import { AimError } from "../../errors/aim_error.ts";
 import type { ErrorKind } from "../../errors/exit_codes.ts";
 import { SourceChangedError, type TransientError } from "../source.ts";
-import { askedWait } from "../transport/asked_wait.ts";
 import { passingFault } from "../transport/passing_fault.ts";
 import { readStart } from "../transport/read_bounded.ts";
 import { isTransientStatus } from "../transport/transport.ts";
@@ -40,10 +39,7 @@ export async function hubError(
   const code = headers.get("x-error-code");
   const fail = (kind: ErrorKind, message: string, hint: string) => new AimError(kind, message, { hint });
 
-  if (isTransientStatus(status)) {
-    const fault = passingFault(status, host, path, askedWait(headers));
-    return path === null ? fail("network", fault.message, "run again later") : fault;
-  }
+  if (isTransientStatus(status)) return passingFault(response, host, path);
   if (path !== null && status === 416) return new SourceChangedError(path, `${path} is shorter than it was`);
   if (path !== null && code === "EntryNotFound") {
     return new SourceChangedError(path, `${path} is no longer at ${revision} of ${model}`);

@@ -4,7 +4,6 @@ import type { CommitSha } from "../manifest.ts";
 import { plainEtag } from "../range_body.ts";
 import { SourceChangedError, TransientError } from "../source.ts";
 import type { SourceOptions } from "../source_options.ts";
-import { askedWait } from "../transport/asked_wait.ts";
 import { passingFault } from "../transport/passing_fault.ts";
 import { MOST_REDIRECTS, redirectTarget } from "../transport/redirect.ts";
 import { discard, openTransport, type Transport, type TransportRequest } from "../transport/transport.ts";
@@ -112,7 +111,7 @@ export class HubRepository {
     if (path !== null && !headers.has("x-error-code")) {
       await discard(response);
       if (status === 416) return new SourceChangedError(path, `${path} is shorter than it was`);
-      return passingFault(status, url.host, path, askedWait(headers));
+      return passingFault(response, url.host, path);
     }
     // A mirror redirected to another hub.
     const error = await hubError(response, { endpoint: url.origin, id, revision, path, token: false });

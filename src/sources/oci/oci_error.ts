@@ -1,6 +1,5 @@
 import { AimError } from "../../errors/aim_error.ts";
 import { SourceChangedError, type TransientError } from "../source.ts";
-import { askedWait } from "../transport/asked_wait.ts";
 import { passingFault } from "../transport/passing_fault.ts";
 import { readStart } from "../transport/read_bounded.ts";
 import { discard, isTransientStatus } from "../transport/transport.ts";
@@ -17,17 +16,13 @@ export async function ociError(
   host: string,
   path: string | null,
 ): Promise<AimError | TransientError | SourceChangedError> {
-  const { status, headers } = response;
+  const { status } = response;
   const answering = URL.parse(response.url)?.host ?? host;
   // A signed address at another origin has expired: the registry will give a new one.
   const isExpired = path !== null && answering !== host && (status === 401 || status === 403);
   if (isTransientStatus(status) || isExpired) {
     await discard(response);
-    const fault = passingFault(status, answering, path, askedWait(headers));
-    if (path !== null || fault instanceof AimError) return fault;
-    return new AimError("network", fault.message, {
-      hint: "retry once the registry recovers",
-    });
+    return passingFault(response, answering, path);
   }
   const code = `${codeIn(await readStart(response))}${status}`;
   switch (status) {

@@ -1,7 +1,6 @@
 import { AimError } from "../../errors/aim_error.ts";
 import type { ErrorKind } from "../../errors/exit_codes.ts";
 import { SourceChangedError, TransientError } from "../source.ts";
-import { askedWait } from "../transport/asked_wait.ts";
 import { passingFault } from "../transport/passing_fault.ts";
 import { isTransientStatus } from "../transport/transport.ts";
 import type { BucketAccess } from "./bucket_access.ts";
@@ -96,12 +95,7 @@ export function s3Error(
   const what = path === null ? uri : `${path} of ${uri}`;
 
   if (code === "SlowDown" || code === "RequestTimeout" || isTransientStatus(status)) {
-    const fault = passingFault(status, host, path, askedWait(refusal.headers));
-    const message = code === "" ? fault.message : `${fault.message} (${code})`;
-    if (fault instanceof AimError) return fault;
-    return path === null
-      ? new AimError("network", message, { hint: "run again later" })
-      : new TransientError(message, { retryAfter: fault.retryAfter });
+    return passingFault(refusal, host, path, code);
   }
   if (path !== null && code === "RequestTimeTooSkewed") {
     return new TransientError(`${host} refuses requests because of this machine's clock (${what})`);

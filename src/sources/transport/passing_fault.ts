@@ -1,21 +1,22 @@
 import { AimError } from "../../errors/aim_error.ts";
 import { TransientError } from "../source.ts";
-import { LONGEST_WAIT } from "./asked_wait.ts";
+import { askedWait, LONGEST_WAIT } from "./asked_wait.ts";
 
 /**
- * The error for an answer that another attempt may cure; an `AimError` if the server asks for too long a
- * wait. The status comes before the host, and the path last: AIM Engine reads lines such as "s3… 404" as
- * the reason of a failure, and most of these are no failure.
+ * The error for an answer that another attempt may cure; an `AimError` if there is no other attempt: for metadata,
+ * which was requested several times, and if the server asks for too long a wait. The status comes before the host, and
+ * the path last: AIM Engine reads lines such as "s3… 404" as the reason of a failure, and most of these are no failure.
  *
- * @param path The file that was asked for; `null` for metadata.
- * @param asked Milliseconds that the server asks to wait.
+ * @param path The requested file; `null` for metadata.
+ * @param code The server's own code, if it has one.
  */
 export function passingFault(
-  status: number,
+  { status, headers }: { readonly status: number; readonly headers: Pick<Headers, "get"> },
   host: string,
   path: string | null,
-  asked: number | null,
+  code = "",
 ): AimError | TransientError {
+  const asked = askedWait(headers);
   const file = path === null ? "" : ` for ${path}`;
   if (asked !== null && asked > LONGEST_WAIT) {
     return new AimError(
@@ -25,5 +26,8 @@ export function passingFault(
     );
   }
   const why = status === 429 ? " limits requests" : "";
-  return new TransientError(`status ${status} from ${host}${why}${file}`, { retryAfter: asked });
+  const message = `status ${status} from ${host}${why}${file}${code === "" ? "" : ` (${code})`}`;
+  return path === null
+    ? new AimError("network", message, { hint: "retry once the server recovers" })
+    : new TransientError(message, { retryAfter: asked });
 }
