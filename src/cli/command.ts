@@ -3,14 +3,6 @@ import type { SettingName } from "../config/settings.ts";
 import type { Permissions } from "../os/revoke_permissions.ts";
 import type { Page } from "./style.ts";
 
-/**
- * Whether a command loads the C library's calls for writing files before it revokes `ffi`. They open each
- * directory without following links, which Deno cannot.
- */
-export function loadsFirst({ write, ffi }: Permissions): boolean {
-  return write && !ffi;
-}
-
 /** A flag of some commands. Flags with an environment variable are in the table of settings instead. */
 export interface FlagSpec {
   /** `--name`, without dashes. */
@@ -34,16 +26,8 @@ export interface Terminal extends Page {
   readonly isTerminal: boolean;
 }
 
-/** All commands, for help and completion. */
-export interface CommandTable {
-  /** In the order of help. */
-  names(): readonly string[];
-  /** `null` for an unknown name. */
-  load(name: string): Promise<Command | null>;
-}
-
-/** The input of a command. `Prepared` is the result of its `prepare`. */
-export interface CommandContext<Prepared = unknown> {
+/** The input of a command. */
+export interface CommandContext {
   readonly config: Config;
   readonly args: readonly string[];
   /** Values of the command's own flags by name, validated, with defaults. */
@@ -63,8 +47,8 @@ export interface CommandContext<Prepared = unknown> {
   readonly quiet: boolean;
   /** The words after `--`. */
   readonly engineWords: readonly string[];
-  readonly commands: CommandTable;
-  readonly prepared: Prepared;
+  /** Loads all commands, in the order of help; for help and completion. */
+  commands(): Promise<readonly Command[]>;
 }
 
 /** A word that a command takes. */
@@ -81,6 +65,8 @@ export interface Positional {
 export interface Command<Prepared = unknown> {
   /** As typed, such as `cache verify`. */
   readonly name: string;
+  /** Name and positionals as in help: `cache list [MODEL...]`, `fetch URI [DEST]`, `completions bash|zsh|fish`. */
+  readonly usage: string;
   readonly summary: string;
   readonly positionals: readonly Positional[];
   /**
@@ -105,7 +91,80 @@ export interface Command<Prepared = unknown> {
    * Runs before `run` and detects the hardware: may also load libraries and start programs. Both permissions
    * are revoked before `run`, unless `permissions` has them.
    */
-  prepare?(context: CommandContext<undefined>): Promise<Prepared> | Prepared;
-  /** Returns the exit code. @default {0} */
-  run(context: CommandContext<Prepared>): Promise<number | void> | number | void;
+  prepare?(context: CommandContext): Promise<Prepared> | Prepared;
+  /** Gets the result of `prepare`. Returns the exit code. @default {0} */
+  run(context: CommandContext, prepared: Prepared): Promise<number | void> | number | void;
+}
+
+/**
+ * Whether a command loads the C library's calls for writing files before it revokes `ffi`. They open each
+ * directory without following links, which Deno cannot.
+ */
+export function loadsFirst({ write, ffi }: Permissions): boolean {
+  return write && !ffi;
+}
+
+/** What a command declares. */
+type Definition<Prepared> =
+  & Omit<Command<Prepared>, "name" | "positionals" | "settings" | "flags" | "permissions">
+  & Partial<Pick<Command, "settings" | "flags">>
+  /** What the command may do besides reading. @default {nothing} */
+  & { readonly permissions?: Partial<Permissions> };
+
+/** A command. */
+export function command<Prepared = unknown>(
+  { settings = [], flags = [], permissions, ...rest }: Definition<Prepared>,
+): Command<Prepared> {
+  const words = rest.usage.split(" ");
+  const isPositional = (word: string) => /[A-Z|]/.test(word);
+  return {
+    ...rest,
+    name: words.filter((word) => !isPositional(word)).join(" "),
+    positionals: words.filter(isPositional).map(positional),
+    settings,
+    flags,
+    permissions: { write: false, net: false, run: false, ffi: false, ...permissions },
+  };
+}
+
+function positional(usage: string): Positional {
+  const name = usage.replace(/[[\].]/g, "");
+  const choices = name.includes("|") ? name.split("|") : undefined;
+  return { name, required: !usage.startsWith("["), many: usage.includes("..."), choices };
+}
+
+/**
+ * A flag of a command.
+ *
+ * @param usage As in help: `--force` is a boolean, `--tag TAG` takes a value, `--filter CONDITION...` may be
+ *   repeated, `-y|--yes` has a letter too.
+ */
+export function flag(
+  usage: string,
+  help: string,
+  options: Pick<FlagSpec, "choices" | "default"> = {},
+): FlagSpec {
+  const [, short, name = "", value] = /^(?:-(\w)\|)?--([\w-]+)(?: (\S+))?$/.exec(usage) ?? [];
+  const type = value === undefined ? "boolean" : value.endsWith("...") ? "list" : "string";
+  return { name, short, type, help, value: value?.replace("...", ""), ...options };
+}
+
+/** A flag with some allowed values, the first of which is the default. */
+export function choiceFlag(usage: string, help: string, choices: readonly [string, ...string[]]): FlagSpec {
+  return flag(usage, help, { choices, default: choices[0] });
+}
+
+/** `--format` of a command that prints a page or JSON. */
+export function formatFlag(...formats: readonly [string, ...string[]]): FlagSpec {
+  return choiceFlag("--format FORMAT", "how the result is printed", formats);
+}
+
+/** The value of a string flag; `undefined` if it was not given. */
+export function text(value: CommandContext["flags"][string]): string | undefined {
+  return typeof value === "string" ? value : undefined;
+}
+
+/** The values of a list flag. */
+export function listed(value: CommandContext["flags"][string]): readonly string[] {
+  return Array.isArray(value) ? value : [];
 }

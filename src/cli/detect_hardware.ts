@@ -12,7 +12,7 @@ export const SELECTION_SETTINGS: readonly SettingName[] = [
 ];
 
 /** The `prepare` stage of commands that look at the hardware. */
-export async function detectHardware(context: CommandContext<undefined>): Promise<GpuInventory> {
+export async function detectHardware(context: CommandContext): Promise<GpuInventory> {
   const { config, env } = context;
   // amd-smi may hang, and a container's first process gets only the signals that it watches.
   const signal = config.acceleratorModel === null ? context.signal : undefined;

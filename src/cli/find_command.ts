@@ -1,6 +1,7 @@
 import { nearest } from "../config/nearest.ts";
 import { type Setting, SETTINGS } from "../config/settings.ts";
 import { AimError } from "../errors/aim_error.ts";
+import { ALIASES, COMMAND_NAMES, HIDDEN_NAMES } from "./registry.ts";
 
 /** What argv asks for. */
 export type Call =
@@ -9,6 +10,62 @@ export type Call =
   | { readonly kind: "help"; readonly topic: string | null }
   /** `rest` is argv without the words of the command. */
   | { readonly kind: "command"; readonly name: string; readonly rest: readonly string[] };
+
+/** Every name that can be typed: one or two words. */
+const NAMES = [...COMMAND_NAMES, ...HIDDEN_NAMES, ...Object.keys(ALIASES)];
+const FIRST_WORDS = new Set([...NAMES.map((name) => name.split(" ")[0] ?? name), "version"]);
+
+/** The command of `aim` without words. */
+const DEFAULT_COMMAND = "serve";
+
+/**
+ * Finds the command's words in argv: the first word that is neither a flag nor a flag's value. Anywhere
+ * before `--`, `--help`, `-h`, `--version` and `-V` override the command. If the first word is a model, it is
+ * for the default command.
+ *
+ * @throws {AimError} `usage` for an unknown command, with the nearest one.
+ */
+export function findCommand(argv: readonly string[]): Call {
+  const before = argv.includes("--") ? argv.slice(0, argv.indexOf("--")) : argv;
+  const words = wordsOf(before);
+  const isKnown = (word: string) => FIRST_WORDS.has(word);
+  // After a command's own flag, a word may be its value: it counts only if it is a command's name.
+  const first = words.find((word) => isKnown(word.text) || !word.afterFlag);
+  const wantsHelp = before.includes("--help") || before.includes("-h");
+  const wantsVersion = first?.text === "version" || before.includes("--version") || before.includes("-V");
+  if (!wantsHelp && wantsVersion) return { kind: "version" };
+  if (first === undefined || (!isKnown(first.text) && /[/:]/.test(first.text))) {
+    return wantsHelp ? { kind: "help", topic: null } : { kind: "command", name: DEFAULT_COMMAND, rest: argv };
+  }
+  const second = words.find((word) =>
+    word.at > first.at && (NAMES.includes(`${first.text} ${word.text}`) || !word.afterFlag)
+  );
+  const pair = `${first.text} ${second?.text}`;
+  const name = NAMES.includes(pair) ? pair : first.text;
+  if (NAMES.includes(name)) {
+    const command = ALIASES[name] ?? name;
+    if (wantsHelp) return { kind: "help", topic: command };
+    const own = [first.at, name === pair ? second?.at : undefined];
+    return { kind: "command", name: command, rest: argv.filter((_, at) => !own.includes(at)) };
+  }
+  if (!isKnown(first.text)) {
+    throw unknownCommand(first.text, nearest(first.text, NAMES) ?? nearest(first.text, FIRST_WORDS));
+  }
+  if (second === undefined && wantsHelp) return { kind: "help", topic: first.text };
+  const group = NAMES.filter((one) => one.startsWith(`${first.text} `));
+  const hint = `use ${group.filter((one) => !(one in ALIASES)).map((one) => `aim ${one}`).join(", ")}`;
+  if (second === undefined) {
+    throw new AimError("usage", `aim ${first.text} needs one more word`, { hint });
+  }
+  const near = nearest(second.text, group.map((one) => one.slice(first.text.length + 1)));
+  throw unknownCommand(pair, near === null ? null : `${first.text} ${near}`, hint);
+}
+
+function unknownCommand(typed: string, near: string | null, otherwise = "see aim help"): AimError {
+  return new AimError("usage", `unknown command ${JSON.stringify(typed)}`, {
+    hint: near === null ? otherwise : `did you mean aim ${ALIASES[near] ?? near}?`,
+  });
+}
 
 /** Flags of commands without a value: the next word is not theirs. */
 const ALONE: ReadonlySet<string> = new Set(["-q", "--quiet", "--json", "-v", "--verbose"]);
@@ -20,63 +77,6 @@ const TAKES_NEXT: ReadonlySet<string> = new Set(
     .flatMap((s) => [s.flag, ...s.flagAliases].map((f) => `--${f}`)),
 );
 
-/**
- * Finds the command's words in argv: the first word that is neither a flag nor a flag's value. Anywhere
- * before `--`, `--help`, `-h`, `--version` and `-V` override the command. If the first word is a model, it is
- * for the default command.
- *
- * @param names All commands, such as `dry-run` and `cache verify`.
- * @param aliases Other names, of one or two words.
- * @throws {AimError} `usage` for an unknown command, with the nearest one.
- */
-export function findCommand(
-  argv: readonly string[],
-  names: readonly string[],
-  byDefault: string,
-  aliases: Readonly<Record<string, string>> = {},
-): Call {
-  const end = argv.includes("--") ? argv.indexOf("--") : argv.length;
-  const words = wordsOf(argv, end);
-  const all = [...names, ...Object.keys(aliases)];
-  const firsts = new Set([...all.map((n) => n.split(" ")[0] ?? n), "version"]);
-  // After a command's own flag, a word may be its value: it counts only if it is a command's name.
-  const first = words.find((w) => firsts.has(w.text) || !w.afterFlag);
-  const before = argv.slice(0, end);
-  const wantsHelp = before.some((a) => a === "--help" || a === "-h");
-  const wantsVersion = first?.text === "version" || before.some((a) => a === "--version" || a === "-V");
-  if (!wantsHelp && wantsVersion) return { kind: "version" };
-  if (first === undefined || (!firsts.has(first.text) && /[/:]/.test(first.text))) {
-    return wantsHelp ? { kind: "help", topic: null } : { kind: "command", name: byDefault, rest: argv };
-  }
-  if (!firsts.has(first.text)) throw unknownCommand(first.text, names, aliases);
-  const called = (name: string, at: readonly number[]): Call => {
-    const command = aliases[name] ?? name;
-    if (wantsHelp) return { kind: "help", topic: command };
-    return { kind: "command", name: command, rest: argv.filter((_, i) => !at.includes(i)) };
-  };
-  const seconds = all.filter((n) => n.startsWith(`${first.text} `)).map((n) =>
-    n.slice(first.text.length + 1)
-  );
-  const second = words.find((w) => w.at > first.at && (seconds.includes(w.text) || !w.afterFlag));
-  if (second !== undefined && seconds.includes(second.text)) {
-    return called(`${first.text} ${second.text}`, [first.at, second.at]);
-  }
-  if (all.includes(first.text)) return called(first.text, [first.at]);
-  if (second === undefined) {
-    if (wantsHelp) return { kind: "help", topic: first.text };
-    throw new AimError("usage", `aim ${first.text} needs one more word`, {
-      hint: `use ${listOf(first.text, names)}`,
-    });
-  }
-  const near = nearest(second.text, seconds);
-  const meant = near === null ? null : `${first.text} ${near}`;
-  throw new AimError("usage", `unknown command ${JSON.stringify(`${first.text} ${second.text}`)}`, {
-    hint: meant === null
-      ? `use ${listOf(first.text, names)}`
-      : `did you mean aim ${aliases[meant] ?? meant}?`,
-  });
-}
-
 interface Word {
   readonly text: string;
   readonly at: number;
@@ -84,31 +84,10 @@ interface Word {
   readonly afterFlag: boolean;
 }
 
-function wordsOf(argv: readonly string[], end: number): Word[] {
-  const words: Word[] = [];
-  for (let at = 0; at < end; at++) {
-    const text = argv[at] ?? "";
-    if (TAKES_NEXT.has(text)) at++;
-    else if (text === "-" || !text.startsWith("-")) {
-      const before = argv[at - 1] ?? "";
-      words.push({ text, at, afterFlag: /^-[^=]+$/.test(before) && !ALONE.has(before) });
-    }
-  }
-  return words;
-}
-
-function unknownCommand(
-  word: string,
-  names: readonly string[],
-  aliases: Readonly<Record<string, string>>,
-): AimError {
-  const all = [...names, ...Object.keys(aliases)];
-  const near = nearest(word, all) ?? nearest(word, new Set(names.map((n) => n.split(" ")[0] ?? n)));
-  return new AimError("usage", `unknown command ${JSON.stringify(word)}`, {
-    hint: near === null ? "see aim help" : `did you mean aim ${aliases[near] ?? near}?`,
+function wordsOf(argv: readonly string[]): Word[] {
+  return argv.flatMap((text, at) => {
+    const before = argv[at - 1] ?? "";
+    if (TAKES_NEXT.has(before) || (text !== "-" && text.startsWith("-"))) return [];
+    return [{ text, at, afterFlag: /^-[^=]+$/.test(before) && !ALONE.has(before) }];
   });
-}
-
-function listOf(word: string, names: readonly string[]): string {
-  return names.filter((name) => name.startsWith(`${word} `)).map((name) => `aim ${name}`).join(", ");
 }

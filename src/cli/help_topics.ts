@@ -1,14 +1,14 @@
 import { settingsIn } from "../config/settings.ts";
 import { ALSO_HONOURED } from "../config/variables.ts";
 import { EXIT_CODES } from "../errors/exit_codes.ts";
-import { type CommandTable, loadsFirst } from "./command.ts";
+import { type Command, loadsFirst } from "./command.ts";
 import { pageText, settingRow, twoColumns, wrap } from "./render_help.ts";
 import schema from "./schemas/output.schema.json" with { type: "json" };
 import { type Page, style } from "./style.ts";
 
 type Lines = readonly string[];
 
-const TOPICS: Readonly<Record<string, (page: Page, commands: CommandTable) => Promise<Lines> | Lines>> = {
+const TOPICS: Readonly<Record<string, (page: Page, commands: readonly Command[]) => Lines>> = {
   "environment": environment,
   "exit-codes": exitCodes,
   "permissions": permissions,
@@ -19,8 +19,8 @@ const TOPICS: Readonly<Record<string, (page: Page, commands: CommandTable) => Pr
 export const TOPIC_NAMES: readonly string[] = Object.keys(TOPICS);
 
 /** The page of a topic; `null` for another name. */
-export async function renderTopic(name: string, page: Page, commands: CommandTable): Promise<string | null> {
-  const lines = TOPIC_NAMES.includes(name) ? await TOPICS[name]?.(page, commands) : undefined;
+export function renderTopic(name: string, page: Page, commands: readonly Command[]): string | null {
+  const lines = TOPIC_NAMES.includes(name) ? TOPICS[name]?.(page, commands) : undefined;
   return lines === undefined ? null : pageText([style(page.colour).bold(`aim help ${name}`), "", ...lines]);
 }
 
@@ -60,8 +60,7 @@ function exitCodes({ width }: Page): Lines {
   return twoColumns([["0", "done"], ...rows], width);
 }
 
-async function permissions({ colour, width }: Page, table: CommandTable): Promise<Lines> {
-  const commands = (await Promise.all(table.names().map(table.load))).filter((command) => command !== null);
+function permissions({ colour, width }: Page, commands: readonly Command[]): Lines {
   const first = Math.max(...commands.map(({ name }) => name.length)) + 4;
   const row = (name: string, ...cells: readonly string[]) =>
     `  ${name.padEnd(first)}${cells.map((cell) => cell.padEnd(7)).join("")}`;

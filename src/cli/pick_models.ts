@@ -8,7 +8,7 @@ import { errorFrom } from "../errors/from_unknown.ts";
 import { localNameOf } from "../sources/local_name.ts";
 import { parseModelRef } from "../sources/model_ref.ts";
 import type { CommandContext } from "./command.ts";
-import { flag } from "./define.ts";
+import { flag } from "./command.ts";
 
 export const LAYOUT_FLAG = flag("--layout LAYOUT", "only local directories, or only the Hugging Face cache", {
   choices: ["local", "hub"],

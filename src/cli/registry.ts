@@ -1,7 +1,7 @@
-import type { Command, CommandTable } from "./command.ts";
+import type { Command } from "./command.ts";
 
 /** The words that call each command, in the order of help. */
-const NAMES = [
+export const COMMAND_NAMES: readonly string[] = [
   "serve",
   "dry-run",
   "list-profiles",
@@ -24,7 +24,7 @@ const NAMES = [
 ];
 
 /** Commands for programs, which help does not show. */
-const HIDDEN = ["__watch-adapters", "__complete", "__self-test"];
+export const HIDDEN_NAMES: readonly string[] = ["__watch-adapters", "__complete", "__self-test"];
 
 /** Other names of commands: those of uv, docker, git and Ollama, and swapped words. */
 export const ALIASES: Readonly<Record<string, string>> = {
@@ -41,9 +41,6 @@ export const ALIASES: Readonly<Record<string, string>> = {
   "profiles list": "list-profiles",
 };
 
-/** The command of `aim` without words. */
-export const DEFAULT_COMMAND = "serve";
-
 /**
  * Loads a command; `null` if none has that name. Those that start an engine are loaded alone, since they have
  * to be quick; the others together, since each lazy import makes more files of the executable.
@@ -51,19 +48,12 @@ export const DEFAULT_COMMAND = "serve";
 export async function loadCommand(name: string): Promise<Command | null> {
   if (name === "serve") return (await import("./commands/serve.ts")).serve;
   if (name === "dry-run") return (await import("./commands/dry_run.ts")).dryRun;
-  if (!allCommandNames().includes(name)) return null;
   const others: readonly Command[] = Object.values(await import("./other_commands.ts"));
   return others.find((command) => command.name === name) ?? null;
 }
 
-/** The names of the commands in help, in its order. */
-export function commandNames(): readonly string[] {
-  return NAMES;
+/** Loads all commands that help shows, in its order. */
+export async function loadCommands(): Promise<readonly Command[]> {
+  const commands = await Promise.all(COMMAND_NAMES.map(loadCommand));
+  return commands.filter((command) => command !== null);
 }
-
-/** The names of all commands, including those that help does not show. */
-export function allCommandNames(): readonly string[] {
-  return [...NAMES, ...HIDDEN];
-}
-
-export const COMMAND_TABLE: CommandTable = { names: commandNames, load: loadCommand };

@@ -50,7 +50,6 @@ export function renderOverview(commands: readonly Command[], group: string, page
 export function renderCommandHelp(command: Command, page: Page): string {
   const { bold, dim } = style(page.colour);
   const examples = Object.entries(command.examples ?? {});
-  const words = command.positionals.map((p) => positionalText(p));
   const engine = command.takesEngineWords ? ["[-- ENGINE ARGUMENTS]"] : [];
   const settings = command.settings.filter((n) => SETTINGS[n].flag !== null);
   const variables = command.settings.filter((n) => SETTINGS[n].flag === null);
@@ -61,7 +60,7 @@ export function renderCommandHelp(command: Command, page: Page): string {
     first.replace(`aim ${command.name}`, bold),
     ...rest,
     "",
-    ...wrap(["Usage: aim", command.name, ...words, "[FLAGS]", ...engine].join(" "), page.width)
+    ...wrap(["Usage: aim", command.usage, "[FLAGS]", ...engine].join(" "), page.width)
       .map((line) => line.replace(/^Usage:/, bold)),
     // An example is not wrapped, so that it can be copied.
     ...(examples.length === 0 ? [] : ["", bold("Examples:")]),
@@ -75,11 +74,6 @@ export function renderCommandHelp(command: Command, page: Page): string {
     "",
     ...wrap("More: aim help environment (every variable), aim help exit-codes", page.width),
   ]);
-}
-
-function positionalText(p: Command["positionals"][number]): string {
-  const many = p.many ? `${p.name}...` : p.name;
-  return p.required ? many : `[${many}]`;
 }
 
 function flagRow({ name, short, type, value, choices, default: text, help }: FlagSpec): Row {

@@ -17,7 +17,7 @@ import { findCommand } from "./find_command.ts";
 import { jsonReport } from "./json_report.ts";
 import { ClosedOutput, terminalOf, writeAll } from "./output.ts";
 import { parseFlags } from "./parse_flags.ts";
-import { ALIASES, allCommandNames, COMMAND_TABLE, DEFAULT_COMMAND, loadCommand } from "./registry.ts";
+import { loadCommand, loadCommands } from "./registry.ts";
 import { reportError } from "./report_error.ts";
 import { withColours } from "./style.ts";
 import { watchSignals } from "./watch_signals.ts";
@@ -82,7 +82,7 @@ export async function runProgram(
   };
   try {
     keepEnvironmentSecrets(env);
-    const call = findCommand(argv, allCommandNames(), DEFAULT_COMMAND, ALIASES);
+    const call = findCommand(argv);
     if (call.kind === "version") {
       print(versionLine(root));
       return 0;
@@ -112,8 +112,7 @@ export async function runProgram(
       },
       stdout: terminalOf(Deno.stdout, env),
       stderr: terminalOf(Deno.stderr, env),
-      commands: COMMAND_TABLE,
-      prepared: undefined,
+      commands: loadCommands,
     }, edge);
   } catch (error) {
     if (command?.emptyJson !== undefined && !printed && printsJson(argv)) {
@@ -130,7 +129,7 @@ function report(thrown: unknown, format: "text" | "json", edge: Edge): number {
   return code;
 }
 
-async function runCommand(command: Command, context: CommandContext<undefined>, edge: Edge): Promise<number> {
+async function runCommand(command: Command, context: CommandContext, edge: Edge): Promise<number> {
   const { permissions, netOnlyWith } = command;
   const isLocal = netOnlyWith !== undefined && context.flags[netOnlyWith] !== true;
   const needs = isLocal ? { ...permissions, net: false } : permissions;
@@ -143,8 +142,7 @@ async function runCommand(command: Command, context: CommandContext<undefined>, 
   }
   const prepared = await command.prepare?.(context);
   edge.revoke(needs);
-  // Not copied, since reading the signal starts watching, which takes 2 % of a short command's time.
-  return await command.run(Object.create(context, { prepared: { value: prepared } })) ?? 0;
+  return await command.run(context, prepared) ?? 0;
 }
 
 function startLog(config: Config, env: Environment, edge: Edge): void {

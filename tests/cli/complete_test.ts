@@ -1,12 +1,13 @@
 import { assertEquals } from "@std/assert";
 import { namesInCache } from "../../src/cache/list_models.ts";
-import { complete } from "../../src/cli/complete.ts";
+import { complete } from "../../src/cli/commands/complete_words.ts";
 import type { Command } from "../../src/cli/command.ts";
 import { DENO_RUN, MAIN, plainEnvironment } from "./aim.ts";
 
 const PERMISSIONS = { write: false, net: false, run: false, ffi: false };
 const command = (name: string, more: Partial<Command>): Command => ({
   name,
+  usage: name,
   summary: "",
   positionals: [],
   settings: [],
@@ -21,7 +22,10 @@ const COMMANDS: readonly Command[] = [
     positionals: [{ name: "MODEL", required: false }],
     flags: [{ name: "format", short: "f", type: "string", choices: ["text", "json"], help: "how it looks" }],
   }),
-  command("cache list", {}),
+  command("cache list", {
+    settings: ["cachePath"],
+    positionals: [{ name: "MODEL", required: false, many: true }],
+  }),
   command("cache verify", { positionals: [{ name: "MODEL", required: false, many: true }] }),
   command("profiles validate", { positionals: [{ name: "PATH", required: true, many: true }] }),
   command("help", {}),
@@ -30,14 +34,10 @@ const COMMANDS: readonly Command[] = [
 /** What is offered for a line; the last word is begun, or empty after a space. */
 async function offered(line: string): Promise<string[]> {
   const lines = await complete(line.split(" "), {
-    commands: {
-      names: () => COMMANDS.map((c) => c.name),
-      load: (name) => Promise.resolve(COMMANDS.find((c) => c.name === name) ?? null),
-    },
-    topics: ["environment"],
-    profileIds: () =>
-      Promise.resolve(["vllm-mi300x-fp8-tp1-latency", "general/vllm-mi300x-fp16-tp1-latency"]),
-    cachedModels: () => Promise.resolve(["org/a", "org/b"]),
+    commands: COMMANDS,
+    profileIds: ({ modelId }) =>
+      Promise.resolve([`vllm-${modelId ?? "mi300x"}-fp8`, "general/vllm-mi300x-fp16-tp1-latency"]),
+    cachedModels: ({ cachePath }) => Promise.resolve(cachePath === "/c" ? ["org/c"] : ["org/a", "org/b"]),
   });
   return lines.map((line) => line.replace(/\t.*/, ""));
 }
@@ -58,7 +58,10 @@ Deno.test("commands, their second words, flags, values, profile ids, cached mode
     ["serve --prec", ["--precision"]],
     ["serve --precision fp1", ["fp16"]],
     ["serve --profile g", ["general/vllm-mi300x-fp16-tp1-latency"]],
+    ["serve --model m/m --profile v", ["vllm-m/m-fp8"]],
+    ["serve --model=m/m --profile v", ["vllm-m/m-fp8"]],
     ["serve --model ", ["org/a", "org/b"]],
+    ["cache list --cache-path /c ", ["org/c"]],
     ["serve --offline ", []],
     ["--model org/a re", ["resolve"]],
     ["--precision fp4", ["fp4"]],

@@ -1,12 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
-import type { Command } from "../../src/cli/command.ts";
 import { findCommand } from "../../src/cli/find_command.ts";
 import { parseFlags } from "../../src/cli/parse_flags.ts";
-import { commandNames, loadCommand } from "../../src/cli/registry.ts";
+import { loadCommands } from "../../src/cli/registry.ts";
 import { safetensorsBytes } from "../servers/content.ts";
 import { startWorld } from "./world.ts";
 
-const COMMANDS = (await Promise.all(commandNames().map(loadCommand))).filter((c): c is Command => c !== null);
+const COMMANDS = await loadCommands();
 
 /** Commands whose examples need nothing come first, those that clean up last. */
 const ORDER = ["download-to-cache", "fetch", "serve"];
@@ -68,7 +67,7 @@ Deno.test("every example names its own command and only flags that it takes", ()
   for (const command of COMMANDS) {
     for (const line of Object.keys(command.examples ?? {})) {
       const words = wordsOf(line);
-      const call = findCommand(words, commandNames(), "serve");
+      const call = findCommand(words);
       assert(call.kind === "command" && call.name === command.name, line);
       parseFlags(command, call.rest);
     }

@@ -2,17 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { type Call, findCommand } from "../../src/cli/find_command.ts";
 import { AimError } from "../../src/errors/aim_error.ts";
 
-const NAMES = [
-  "serve",
-  "dry-run",
-  "gpus",
-  "resolve",
-  "cache list",
-  "cache verify",
-  "profiles validate",
-  "help",
-];
-const find = (line: string): Call => findCommand(line.split(" ").filter((w) => w !== ""), NAMES, "serve");
+const find = (line: string): Call => findCommand(line.split(" ").filter((w) => w !== ""));
 const command = (name: string, rest = ""): Call => ({
   kind: "command",
   name,
@@ -59,6 +49,8 @@ Deno.test("help and version are found wherever they stand, help first", () => {
   for (const [line, call] of cases) assertEquals(find(line), call, line);
 });
 
+const CACHE = "use aim cache list, aim cache verify, aim cache pin, aim cache remove, aim cache prune";
+
 Deno.test("an unknown command is refused with the nearest one", () => {
   const cases: [string, string][] = [
     ["dry-rn", 'unknown command "dry-rn"; did you mean aim dry-run?'],
@@ -67,9 +59,10 @@ Deno.test("an unknown command is refused with the nearest one", () => {
     ["frobnicate", 'unknown command "frobnicate"; see aim help'],
     ["frobnicate gpus", 'unknown command "frobnicate"; see aim help'],
     ["cahce verify", 'unknown command "cahce"; did you mean aim cache?'],
-    ["cache", "aim cache needs one more word; use aim cache list, aim cache verify"],
+    ["profiles", "aim profiles needs one more word; use aim profiles validate"],
+    ["cache", `aim cache needs one more word; ${CACHE}`],
     ["cache verfy", 'unknown command "cache verfy"; did you mean aim cache verify?'],
-    ["cache frob", 'unknown command "cache frob"; use aim cache list, aim cache verify'],
+    ["cache frob", `unknown command "cache frob"; ${CACHE}`],
   ];
   for (const [line, message] of cases) {
     const error = assertThrows(() => find(line), AimError);
@@ -77,37 +70,28 @@ Deno.test("an unknown command is refused with the nearest one", () => {
   }
 });
 
-const ALIASES = {
-  "pull": "resolve",
-  "ls": "cache list",
-  "list": "cache list",
-  "cache ls": "cache list",
-  "list profiles": "dry-run",
-};
-
 Deno.test("other words for commands are understood and suggested; -V and version print the version", () => {
-  const named = (line: string) => findCommand(line.split(" "), NAMES, "serve", ALIASES);
   const cases: [string, Call][] = [
-    ["pull a/b", command("resolve", "a/b")],
+    ["pull a/b", command("download-to-cache", "a/b")],
     ["ls --yes", command("cache list", "--yes")],
     ["list", command("cache list")],
     ["cache ls", command("cache list")],
-    ["list profiles -v", command("dry-run", "-v")],
-    ["pull --help", { kind: "help", topic: "resolve" }],
+    ["list profiles -v", command("list-profiles", "-v")],
+    ["pull --help", { kind: "help", topic: "download-to-cache" }],
     ["-V", { kind: "version" }],
     ["version", { kind: "version" }],
-    ["-q pull a/b", command("resolve", "-q a/b")],
+    ["-q pull a/b", command("download-to-cache", "-q a/b")],
     ["org/model --port 80", command("serve", "org/model --port 80")],
     ["s3://b/p", command("serve", "s3://b/p")],
   ];
-  for (const [line, call] of cases) assertEquals(named(line), call, line);
+  for (const [line, call] of cases) assertEquals(find(line), call, line);
   for (
-    const [line, meant] of [["pul", "aim resolve"], ["cache lst", "aim cache list"], [
+    const [line, meant] of [["pul", "aim download-to-cache"], ["cache lst", "aim cache list"], [
       "-q gpuss",
       "aim gpus",
     ]] as const
   ) {
-    const error = assertThrows(() => named(line), AimError);
+    const error = assertThrows(() => find(line), AimError);
     assertEquals([error.exitCode, error.hint?.includes(meant)], [2, true], line);
   }
 });

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Ajv } from "ajv";
 import { keysOf, OUTPUT_SCHEMAS } from "../../src/cli/help_topics.ts";
-import { commandNames, loadCommand } from "../../src/cli/registry.ts";
+import { loadCommands } from "../../src/cli/registry.ts";
 import { makeTree } from "../gpu/fixtures.ts";
 import { aim } from "./aim.ts";
 import { furnish } from "./run_wrong_uses.ts";
@@ -27,9 +27,8 @@ const schemaOf = (command: string) =>
   )?.[0];
 
 Deno.test("every command that prints JSON has its schema, and every key says what it means", async () => {
-  for (const name of commandNames()) {
-    const command = await loadCommand(name);
-    const prints = command?.flags.some((f) => f.name === "format" && f.choices?.includes("json")) ?? false;
+  for (const { name, flags } of await loadCommands()) {
+    const prints = flags.some((f) => f.name === "format" && f.choices?.includes("json"));
     // What fetch prints is said with download-to-cache.
     if (prints && name !== "fetch") assert(schemaOf(name) !== undefined, name);
   }

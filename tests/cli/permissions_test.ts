@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { loadsFirst } from "../../src/cli/command.ts";
-import { commandNames, loadCommand } from "../../src/cli/registry.ts";
+import { COMMAND_NAMES, loadCommand } from "../../src/cli/registry.ts";
 import { aim } from "./aim.ts";
 
 /** Words after a command with which it does most of its work without a network, a GPU or a model. */
@@ -18,7 +18,7 @@ const ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
   "export": ["no/model", "layout"],
 };
 
-for (const name of commandNames()) {
+for (const name of COMMAND_NAMES) {
   Deno.test(`while aim ${name} runs, it is refused what its table row does not grant`, async () => {
     const named = { AIM_GPU_MODEL: "MI300X", AIM_GPU_COUNT: "1" };
     const { atEnd } = await probe([...name.split(" "), ...ARGUMENTS[name] ?? []], named);
@@ -26,7 +26,7 @@ for (const name of commandNames()) {
   });
 }
 
-for (const name of commandNames()) {
+for (const name of COMMAND_NAMES) {
   const command = await loadCommand(name);
   const looks = command?.prepare !== undefined;
   if (command === null || !(looks || loadsFirst(command.permissions))) continue;

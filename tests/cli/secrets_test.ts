@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { commandNames } from "../../src/cli/registry.ts";
+import { COMMAND_NAMES } from "../../src/cli/registry.ts";
 import { aim, type Ran } from "./aim.ts";
 import { aimInProcess } from "./aim_in_process.ts";
 import { GATED, startWorld, type World } from "./world.ts";
@@ -71,7 +71,7 @@ Deno.test("no command shows a token, a key, a password or a signature, at any le
     HF_TOKEN: TOKEN,
     HTTPS_PROXY: `http://someone:${PROXY_PASSWORD}@127.0.0.1:9`,
   };
-  for (const name of [...commandNames(), "__complete"]) {
+  for (const name of [...COMMAND_NAMES, "__complete"]) {
     await t.step(name, async () => {
       for (const words of WORDS[name] ?? [[]]) await searched(world, [...name.split(" "), ...words], env);
     });

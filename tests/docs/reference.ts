@@ -1,7 +1,7 @@
 // Writes the reference tables of the pages from the program's own tables, between `<!-- BEGIN name -->` and `<!-- END name -->`.
 // With --check it writes nothing and fails where they differ.
 import { ALSO_HONOURED } from "../../src/config/variables.ts";
-import { commandNames, loadCommand } from "../../src/cli/registry.ts";
+import { loadCommands } from "../../src/cli/registry.ts";
 import { type Setting, SETTINGS } from "../../src/config/settings.ts";
 import { EXIT_CODES } from "../../src/errors/exit_codes.ts";
 import { type Command, loadsFirst } from "../../src/cli/command.ts";
@@ -10,7 +10,7 @@ type Row = readonly string[];
 
 /** The tables by name, as Markdown. */
 export async function referenceTables(): Promise<Readonly<Record<string, string>>> {
-  const commands = (await Promise.all(commandNames().map(loadCommand))).filter((c) => c !== null);
+  const commands = await loadCommands();
   return {
     settings: table(
       ["variable", "flag", "default", "meaning"],
@@ -22,7 +22,10 @@ export async function referenceTables(): Promise<Readonly<Record<string, string>
         [names, meaning],
       ) => [names.split(", ").map(code).join(", "), meaning]),
     ),
-    commands: table(["command", "does"], commands.map((c) => [code(usage(c)), c.summary])),
+    commands: table(
+      ["command", "does"],
+      commands.map((c) => [code(`aim ${c.usage.replaceAll("...", "…")}`), c.summary]),
+    ),
     "exit-codes": table(["code", "meaning"], [
       ["0", "done"],
       ...Object.values(EXIT_CODES).map(({ code, meaning }) => [String(code), meaning]),
@@ -50,15 +53,6 @@ function settingRow({ env, flag, flagAliases, type, default: value, help }: Sett
     ? ` (${type.choices.map(code).join(" ")})`
     : "";
   return [env.map(code).join(", "), flags, value === null ? "" : code(value), help + choices];
-}
-
-function usage({ name, positionals }: Command): string {
-  const words = positionals.map((p) => {
-    const bare = p.choices?.join("|") ?? p.name.replace(/[[\]….]/g, "");
-    const many = p.many ? `${bare}…` : bare;
-    return p.required ? many : `[${many}]`;
-  });
-  return ["aim", name, ...words].join(" ");
 }
 
 function permissionRow({ name, permissions: p, netOnlyWith, prepare }: Command): Row {

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { commandNames } from "../../src/cli/registry.ts";
+import { COMMAND_NAMES } from "../../src/cli/registry.ts";
 import { type BareMachine, BYTES, MODEL, startBareMachine, WEIGHTS } from "./bare_machine.ts";
 import { e2e } from "./e2e.ts";
 
@@ -14,7 +14,7 @@ await e2e("every command works on a bare Debian, for a user without home and rig
   const volumes = { "/tmp": tmp };
   const used = new Set<string>();
   const aim = async (...words: string[]) => {
-    const name = commandNames().find((name) => words.join(" ").startsWith(name));
+    const name = COMMAND_NAMES.find((name) => words.join(" ").startsWith(name));
     if (name !== undefined) used.add(name);
     const { code, stdout, stderr } = await machine.run(["aim", ...words], { volumes });
     assertEquals(code, 0, `aim ${words.join(" ")}\n${stdout}${stderr}`);
@@ -50,7 +50,7 @@ await e2e("every command works on a bare Debian, for a user without home and rig
 
   await t.step("help, of all and of each command", async () => {
     assertStringIncludes(await aim("help"), "Usage: aim");
-    for (const name of commandNames()) {
+    for (const name of COMMAND_NAMES) {
       assertStringIncludes(await aim("help", ...name.split(" ")), `aim ${name}`);
     }
     assertStringIncludes(await aim("help", "permissions"), "download-to-cache");
@@ -190,7 +190,7 @@ await e2e("every command works on a bare Debian, for a user without home and rig
     assertEquals([without.code, without.ok, without.engine], [1, false, "failed"]);
   });
 
-  await t.step("no command was left out", () => assertEquals([...used].sort(), commandNames().toSorted()));
+  await t.step("no command was left out", () => assertEquals([...used].sort(), COMMAND_NAMES.toSorted()));
 });
 
 await e2e("without network and with HF_HUB_OFFLINE, what was downloaded is served", {}, async (t) => {

@@ -5,7 +5,7 @@ import { usedAt } from "../../cache/plan_eviction.ts";
 import { parseAge, parseSize } from "../../config/parse_setting.ts";
 import { AimError } from "../../errors/aim_error.ts";
 import { freeBytes, type Space } from "../../transfer/free_space.ts";
-import { choiceFlag, command, flag, formatFlag, listed } from "../define.ts";
+import { choiceFlag, command, flag, formatFlag, listed } from "../command.ts";
 import { count, formatBytes } from "../format.ts";
 import { LAYOUT_FLAG, pickModels } from "../pick_models.ts";
 import { wrap } from "../render_help.ts";

@@ -1,6 +1,6 @@
 import { setPinned } from "../../cache/pinned.ts";
 import { folderInWords, LAYOUT_FLAG, pickModels } from "../pick_models.ts";
-import { command, flag, formatFlag } from "../define.ts";
+import { command, flag, formatFlag } from "../command.ts";
 
 export const cachePin = command({
   usage: "cache pin MODEL...",

@@ -7,7 +7,7 @@ import { log } from "../../log/logger.ts";
 import { kernelFiles } from "../../os/kernel_files.ts";
 import { confirmRemoval, REMOVAL_FLAGS } from "../confirm_removal.ts";
 import { existingCaches, folderInWords } from "../pick_models.ts";
-import { command, flag, text } from "../define.ts";
+import { command, flag, text } from "../command.ts";
 
 export const cachePrune = command<readonly ServingProcess[]>({
   usage: "cache prune",
@@ -32,14 +32,14 @@ export const cachePrune = command<readonly ServingProcess[]>({
   permissions: { write: true },
   prepare: ({ flags }) =>
     flags["older-than"] === undefined && flags.keep === undefined ? [] : servingProcesses(),
-  async run(context) {
-    const { config, flags, prepared } = context;
+  async run(context, processes) {
+    const { config, flags } = context;
     const olderThan = valueOf("--older-than", text(flags["older-than"]), parseAge, "an age, as 30d or 12h");
     const keep = valueOf("--keep", text(flags.keep), parseSize, "a size, as 200GiB");
     const paths = await existingCaches(config);
     const leftovers = await planPrune(paths);
     if (olderThan === null && keep === null) return await confirmRemoval(context, leftovers);
-    const options = { olderThan, keep, now: Date.now(), servedBy: serverOf(prepared) };
+    const options = { olderThan, keep, now: Date.now(), servedBy: serverOf(processes) };
     const { plans, spared } = await planEviction(await listModels(paths), options);
     for (const { folder, why } of spared) log.info(`${folderInWords(folder)} stays: ${why}`);
     const gone = new Set(plans.map(({ folder }) => folder.path));

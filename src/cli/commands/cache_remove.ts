@@ -1,5 +1,5 @@
 import { planRemoval } from "../../cache/clean_cache.ts";
-import { command } from "../define.ts";
+import { command } from "../command.ts";
 import { confirmRemoval, REMOVAL_FLAGS } from "../confirm_removal.ts";
 import { LAYOUT_FLAG, pickModels } from "../pick_models.ts";
 

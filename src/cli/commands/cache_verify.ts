@@ -23,7 +23,7 @@ import { startProgress } from "../progress.ts";
 import { count, formatBytes } from "../format.ts";
 import { folderInWords, LAYOUT_FLAG, pickModels } from "../pick_models.ts";
 import { style } from "../style.ts";
-import { command, flag, formatFlag } from "../define.ts";
+import { command, flag, formatFlag } from "../command.ts";
 
 export const cacheVerify = command({
   usage: "cache verify [MODEL...]",

@@ -1,4 +1,4 @@
-import { command } from "../define.ts";
+import { command } from "../command.ts";
 import bash from "../completions/aim.bash" with { type: "text" };
 import fish from "../completions/aim.fish" with { type: "text" };
 import zsh from "../completions/aim.zsh" with { type: "text" };

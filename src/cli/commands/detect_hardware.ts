@@ -4,7 +4,7 @@ import type { GpuInventory } from "../../gpu/types.ts";
 import { readJson } from "../../values/read_json.ts";
 import { isList } from "../../values/value.ts";
 import { writeYaml } from "../../values/write_yaml.ts";
-import { choiceFlag, command, flag } from "../define.ts";
+import { choiceFlag, command, flag } from "../command.ts";
 
 const TYPES = ["gpu", "cpu"] as const;
 
@@ -42,9 +42,9 @@ export const detectHardwareCommand = command<readonly GpuInventory[]>({
       })
     ));
   },
-  run({ flags, prepared, print }) {
+  run({ flags, print }, found) {
     const json = JSON.stringify(
-      prepared.map((one) => hardwareReport(one, flags.verbose === true)).filter((report) => report !== null),
+      found.map((one) => hardwareReport(one, flags.verbose === true)).filter((report) => report !== null),
       null,
       2,
     );

@@ -20,7 +20,7 @@ import { checkDirectory, checkHost, checkPort } from "../doctor/check_host.ts";
 import { checkNetworkSettings, checkSources } from "../doctor/check_network.ts";
 import { doctorMarkdown, doctorText, stopping } from "../doctor/render_doctor.ts";
 import { explainPlan, type Explanation } from "../dry_run_report.ts";
-import { command, formatFlag } from "../define.ts";
+import { command, formatFlag } from "../command.ts";
 import { pageOf } from "../render_help.ts";
 
 export const doctor = command<GpuInventory>({
@@ -37,7 +37,7 @@ export const doctor = command<GpuInventory>({
   },
   permissions: { write: true, net: true, run: true, ffi: true },
   prepare: detectHardware,
-  async run({ config, env, flags, prepared: gpus, report, signal, stdout }) {
+  async run({ config, env, flags, report, signal, stdout }, gpus) {
     const choice = await attempt(async () => {
       const engine = await servingEngine(config, env, "show");
       return await chooseServing({ config, env, gpus, engine, need: "show" });

@@ -1,5 +1,6 @@
+import { ArchiveStore } from "../../archive/archive_store.ts";
 import { cachePaths } from "../../cache/cache_paths.ts";
-import { lstatOrNull } from "../../cache/files.ts";
+import { lstatOrNull, statOrNull } from "../../cache/files.ts";
 import { nearestInCache } from "../../cache/list_models.ts";
 import type { Placement } from "../../cache/placement.ts";
 import { downloadInto, type IntoOptions, placementOf } from "../../download/download_into.ts";
@@ -10,13 +11,15 @@ import { log } from "../../log/logger.ts";
 import type { Profile } from "../../profiles/types.ts";
 import { filesListed, warnOfMemory } from "../../serve/memory_fit.ts";
 import { modelsOfProfiles, profileModel } from "../../serve/select_profile_for.ts";
+import { pathFilter } from "../../sources/filter_paths.ts";
+import { totalBytes } from "../../sources/manifest.ts";
 import { type ModelRef, parseModelRef } from "../../sources/model_ref.ts";
-import type { CommandContext } from "../command.ts";
-import { command, flag, text } from "../define.ts";
+import { openSource } from "../../sources/open_source.ts";
+import { sourceOptions } from "../../sources/source_options.ts";
+import { command, type CommandContext, flag, text } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { DOWNLOAD_FLAGS, DOWNLOAD_SETTINGS, downloadOptions } from "../download_flags.ts";
 import { count, formatBytes, formatDuration } from "../format.ts";
-import { type DownloadPreview, previewDownload } from "../preview_download.ts";
 import { startProgress } from "../progress.ts";
 import type { Page } from "../style.ts";
 import { type Column, table } from "../table.ts";
@@ -44,41 +47,45 @@ export const downloadToCache = command<GpuInventory | null>({
   // Naming the model bypasses profiles, so the hardware does not matter.
   prepare: async (context) =>
     text(context.flags["model-id"]) === undefined ? await detectHardware(context) : null,
-  async run(context) {
+  async run(context, gpus) {
     const { config, flags, print, report } = context;
-    const targets = (await wantedModels(context)).map((wanted) => targetOf(context, wanted));
-    if (flags["dry-run"] === true) {
-      const models = await previewAll(context, targets);
-      return report({ models }, () => previewText(models, context.stdout));
-    }
+    const targets = (await wantedModels(context, gpus)).map((wanted) => targetOf(context, wanted));
     if (targets.length > 1 && config.modelName !== null) {
       throw new AimError("usage", `--model-name is given with ${targets.length} models`, {
         hint: "give --model-name with one model at a time",
       });
     }
+    const isDryRun = flags["dry-run"] === true;
     // All models are listed before the first byte, so that a wrong name fails before any download.
-    const previews = targets.length > 1 && !config.offline ? await previewAll(context, targets) : [];
+    const previews = isDryRun || (targets.length > 1 && !config.offline)
+      ? await previewAll(context, targets)
+      : [];
+    if (isDryRun) return report({ models: previews }, () => previewText(previews, context.stdout));
     if (previews.length > 0) log.info(announcement(previews, flags.force === true));
     const reports: DownloadReport[] = [];
     for (const [at, target] of targets.entries()) {
       const [done, all] = [previews.slice(0, at), previews].map((some) => formatBytes(sum(some, "bytes")));
       const share = previews.length === 0 ? "" : `, ${done} of ${all} done`;
       const position = targets.length === 1 ? "" : ` (${at + 1} of ${targets.length}${share})`;
-      const report = await download(context, target, position);
+      const report = await download(context, target, position, gpus);
       reports.push(report);
       if (flags.format !== "json") print(`${report.path}\n`);
     }
+    const total = {
+      bytes: sum(reports, "bytes"),
+      bytesMoved: sum(reports, "bytesMoved"),
+      bytesPresent: sum(reports, "bytesPresent"),
+      elapsedMs: sum(reports, "elapsedMs"),
+    };
     const [first, ...more] = reports;
-    report(more.length === 0 && first !== undefined ? first : allJson(reports), () => "");
-    if (reports.length > 1) {
-      const [bytes, moved] = [sum(reports, "bytes"), sum(reports, "bytesMoved")].map(formatBytes);
-      const time = formatDuration(sum(reports, "elapsedMs"));
+    report(more.length === 0 && first !== undefined ? first : { models: reports, ...total }, () => "");
+    if (more.length > 0) {
+      const [bytes, moved] = [total.bytes, total.bytesMoved].map(formatBytes);
+      const time = formatDuration(total.elapsedMs);
       log.info(`${count(reports.length, "model")}, ${bytes}: ${moved} downloaded in ${time}`);
     }
   },
 });
-
-type Context = CommandContext<GpuInventory | null>;
 
 interface Wanted {
   readonly ref: ModelRef;
@@ -87,22 +94,25 @@ interface Wanted {
   readonly profile: Profile | null;
 }
 
-async function wantedModels(context: Context): Promise<Wanted[]> {
-  const { args, config, flags, prepared: gpus } = context;
+async function wantedModels(
+  { args, config, flags }: CommandContext,
+  gpus: GpuInventory | null,
+): Promise<Wanted[]> {
   const given = text(flags["model-id"]);
-  const exact = args.length > 0 ? args : given === undefined ? [] : [given];
+  const exact = new Set(args.length > 0 || given === undefined ? args : [given]);
   const all = flags["all-profiles"] === true;
-  if (all && exact.length > 0) {
-    throw new AimError("usage", `--all-profiles downloads what profiles load, and ${exact[0]} is named`, {
+  if (exact.size > 0) {
+    const [first] = exact;
+    if (!all) {
+      return [...exact].map((one) => ({
+        ref: parseModelRef(one),
+        modelName: config.modelName,
+        profile: null,
+      }));
+    }
+    throw new AimError("usage", `--all-profiles downloads what profiles load, and ${first} is named`, {
       hint: "give --model, or leave out --all-profiles",
     });
-  }
-  if (exact.length > 0) {
-    return [...new Set(exact)].map((one) => ({
-      ref: parseModelRef(one),
-      modelName: config.modelName,
-      profile: null,
-    }));
   }
   if (gpus === null) throw new AimError("usage", "no model is named", { hint: "name one as org/model" });
   if (!all) return [await profileModel(config, gpus)];
@@ -115,17 +125,54 @@ interface Target extends Wanted {
   readonly options: IntoOptions;
 }
 
-function targetOf(context: Context, wanted: Wanted): Target {
+function targetOf(context: CommandContext, wanted: Wanted): Target {
   const options = downloadOptions(context, wanted.ref);
   const layout = context.flags["use-hf-cache"] === true ? "hub" : "local";
   const placement = placementOf(context.config, { layout, ...wanted }, options.revision);
   return { ...wanted, placement, options };
 }
 
-async function previewAll({ config, env }: Context, targets: readonly Target[]): Promise<DownloadPreview[]> {
+interface DownloadPreview {
+  readonly source: string;
+  readonly commit: string | null;
+  readonly model: string;
+  readonly layout: Placement["layout"];
+  /** The directory of the files. */
+  readonly path: string;
+  readonly files: readonly { readonly path: string; readonly bytes: number; readonly present: boolean }[];
+  readonly bytes: number;
+  readonly bytesPresent: number;
+}
+
+/** Lists the files of the models at their sources, and which ones the cache has with their size. */
+async function previewAll(
+  { config, env }: CommandContext,
+  targets: readonly Target[],
+): Promise<DownloadPreview[]> {
   const previews: DownloadPreview[] = [];
   for (const { ref, placement, options } of targets) {
-    previews.push(await previewDownload(config, env, ref, placement, options));
+    using source = openSource(ref, sourceOptions(config, env));
+    const listed = await source.manifest(options);
+    const wanted = pathFilter(options.include ?? [], options.exclude ?? []);
+    const manifest = await new ArchiveStore(placement).unpacked(listed, wanted);
+    const archives = manifest.archives?.map(({ file }) => file) ?? [];
+    const { name, layout, directory } = placement;
+    const path = layout === "hub" ? `${directory}/snapshots/${manifest.commit ?? "COMMIT"}` : directory;
+    const files = await Promise.all([...manifest.files, ...archives].map(async (file) => ({
+      path: file.path,
+      bytes: file.size,
+      present: (await statOrNull(`${path}/${file.path}`))?.size === file.size,
+    })));
+    previews.push({
+      source: manifest.source,
+      commit: manifest.commit,
+      model: name,
+      layout,
+      path,
+      files,
+      bytes: totalBytes(manifest),
+      bytesPresent: sum(files.filter(({ present }) => present), "bytes"),
+    });
   }
   return previews;
 }
@@ -138,9 +185,13 @@ function announcement(previews: readonly DownloadPreview[], force: boolean): str
     `${formatBytes(present)} already present, ${formatBytes(bytes - present)} to download`;
 }
 
-async function download(context: Context, target: Target, position: string): Promise<DownloadReport> {
-  const { config, env, prepared } = context;
-  const { ref, profile, placement, options } = target;
+async function download(
+  context: CommandContext,
+  { ref, profile, placement, options }: Target,
+  position: string,
+  gpus: GpuInventory | null,
+): Promise<DownloadReport> {
+  const { config, env } = context;
   if (config.offline) {
     const found = await inCache(placement, options);
     if (found !== null) return found;
@@ -151,8 +202,7 @@ async function download(context: Context, target: Target, position: string): Pro
     ...options,
     onEvent: progress.onEvent,
     onListed(manifest) {
-      if (prepared === null || profile === null) return;
-      warnOfMemory(prepared, profile.engineArgs, filesListed(manifest));
+      if (gpus !== null && profile !== null) warnOfMemory(gpus, profile.engineArgs, filesListed(manifest));
     },
   });
   progress.finish(report);
@@ -160,22 +210,12 @@ async function download(context: Context, target: Target, position: string): Pro
 }
 
 /** @throws {AimError} `not-found` if the cache has a model of nearly this name. */
-async function suggest({ config }: Context, name: string): Promise<void> {
+async function suggest({ config }: CommandContext, name: string): Promise<void> {
   const near = await nearestInCache(cachePaths(config), name);
   if (near === null) return;
   throw new AimError("not-found", `${name} is not in the cache, and HF_HUB_OFFLINE (--offline) is on`, {
     hint: `the cache has ${near}: did you mean that?`,
   });
-}
-
-function allJson(reports: readonly DownloadReport[]) {
-  return {
-    models: reports,
-    bytes: sum(reports, "bytes"),
-    bytesMoved: sum(reports, "bytesMoved"),
-    bytesPresent: sum(reports, "bytesPresent"),
-    elapsedMs: sum(reports, "elapsedMs"),
-  };
 }
 
 const PREVIEW_COLUMNS: readonly Column<DownloadPreview["files"][number]>[] = [

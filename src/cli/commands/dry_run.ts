@@ -8,7 +8,7 @@ import { takeInventory } from "../../gpu/take_inventory.ts";
 import { modelSize } from "../../serve/model_size.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { dryRunJson, dryRunScript, dryRunText, explainPlan, withSecrets } from "../dry_run_report.ts";
-import { choiceFlag, command, flag, text } from "../define.ts";
+import { choiceFlag, command, flag, text } from "../command.ts";
 
 export const dryRun = command<GpuInventory>({
   usage: "dry-run [MODEL]",
@@ -40,14 +40,14 @@ export const dryRun = command<GpuInventory>({
   // The size of a model that is not cached comes from its source.
   permissions: { net: true },
   prepare: detectHardware,
-  async run(context) {
-    const { config, env, engineWords, flags, prepared, print } = context;
+  async run(context, found) {
+    const { config, env, engineWords, flags, print } = context;
     const { format } = flags;
     // People see what closed GPUs, or a guess, would run; programs get no guesses.
-    const closed = prepared.model === null && prepared.gpus.length > 0;
+    const closed = found.model === null && found.gpus.length > 0;
     const [gpus, need] = format !== "yaml"
-      ? [prepared, "serve"] as const
-      : [closed ? asIfOpen(prepared) : prepared, "show"] as const;
+      ? [found, "serve"] as const
+      : [closed ? asIfOpen(found) : found, "show"] as const;
     const engine = await servingEngine(config, env, "show", text(flags["engine-version"]) ?? null);
     const choice = await chooseServing({ config, env, gpus, engine, need, engineWords });
     const plan = planServing(config, choice, await resolveServing(config, choice));
@@ -60,7 +60,7 @@ export const dryRun = command<GpuInventory>({
     if (memory !== null && memory.state !== "fits") log.warn(memory.summary);
     const asJson = format === "json";
     print(asJson ? `${dryRunJson(report, explanation)}\n` : dryRunText(report, explanation, runnable));
-    if (!runnable) throw noGpu(prepared);
+    if (!runnable) throw noGpu(found);
   },
 });
 

@@ -2,7 +2,7 @@ import { exportOciLayout } from "../../export/export_oci_layout.ts";
 import { AimError } from "../../errors/aim_error.ts";
 import { count, formatBytes } from "../format.ts";
 import { LAYOUT_FLAG, pickModels } from "../pick_models.ts";
-import { command, flag, formatFlag } from "../define.ts";
+import { command, flag, formatFlag } from "../command.ts";
 
 export const exportModel = command({
   usage: "export MODEL DIR",

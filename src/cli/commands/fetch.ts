@@ -8,7 +8,7 @@ import { log } from "../../log/logger.ts";
 import { type ModelRef, parseModelRef, quantisationIn } from "../../sources/model_ref.ts";
 import { parseProtocols } from "../../sources/source_options.ts";
 import { totalBytes } from "../../sources/manifest.ts";
-import { command, text } from "../define.ts";
+import { command, text } from "../command.ts";
 import { DOWNLOAD_FLAGS, DOWNLOAD_SETTINGS, downloadOptions } from "../download_flags.ts";
 import { startProgress } from "../progress.ts";
 

@@ -2,7 +2,7 @@ import { settingsIn } from "../../config/settings.ts";
 import type { Gpu, GpuInventory } from "../../gpu/types.ts";
 import { detectHardware } from "../detect_hardware.ts";
 import { gpuTable } from "../gpu_table.ts";
-import { command, formatFlag } from "../define.ts";
+import { command, formatFlag } from "../command.ts";
 
 export const gpus = command<GpuInventory>({
   usage: "gpus",
@@ -15,8 +15,8 @@ export const gpus = command<GpuInventory>({
     "aim gpus --gpu-model MI300X --gpu-count 2": "what the other commands assume with these settings",
   },
   prepare: detectHardware,
-  run({ prepared, report, stdout }) {
-    report({ ...prepared, gpus: prepared.gpus.map(withUnits) }, () => gpuTable(prepared, stdout));
+  run({ report, stdout }, found) {
+    report({ ...found, gpus: found.gpus.map(withUnits) }, () => gpuTable(found, stdout));
   },
 });
 

@@ -1,6 +1,6 @@
 import { nearest } from "../../config/nearest.ts";
 import { AimError } from "../../errors/aim_error.ts";
-import { command } from "../define.ts";
+import { command } from "../command.ts";
 import { renderTopic, TOPIC_NAMES } from "../help_topics.ts";
 import { pageOf, renderCommandHelp, renderOverview } from "../render_help.ts";
 
@@ -15,16 +15,14 @@ export const help = command({
   async run({ args, commands, print, stdout }) {
     const page = pageOf(stdout);
     const name = args.join(" ");
-    const topic = await renderTopic(name, page, commands);
+    const all = await commands();
+    const topic = renderTopic(name, page, all);
     if (topic !== null) return print(topic);
-    const command = await commands.load(name);
-    if (command !== null) return print(renderCommandHelp(command, page));
-    const group = commands.names().filter((one) => name === "" || one.startsWith(`${name} `));
-    if (group.length > 0) {
-      const members = await Promise.all(group.map(commands.load));
-      return print(renderOverview(members.filter((one) => one !== null), name, page));
-    }
-    const near = nearest(name, [...commands.names(), ...TOPIC_NAMES]);
+    const command = all.find((one) => one.name === name);
+    if (command !== undefined) return print(renderCommandHelp(command, page));
+    const group = all.filter((one) => name === "" || one.name.startsWith(`${name} `));
+    if (group.length > 0) return print(renderOverview(group, name, page));
+    const near = nearest(name, [...all.map((one) => one.name), ...TOPIC_NAMES]);
     throw new AimError("usage", `no help on ${JSON.stringify(name)}`, {
       hint: near === null ? "see aim help" : `did you mean aim help ${near}?`,
     });

@@ -19,7 +19,7 @@ import {
   plainListing,
 } from "../profile_listing.ts";
 import { type ProfileRow, profileTable } from "../profile_table.ts";
-import { choiceFlag, command, flag } from "../define.ts";
+import { choiceFlag, command, flag } from "../command.ts";
 
 export const listProfiles = command<GpuInventory | null>({
   usage: "list-profiles [MODEL]",
@@ -48,7 +48,7 @@ export const listProfiles = command<GpuInventory | null>({
   async prepare(context) {
     return context.flags["skip-compatibility-check"] === true ? null : await detectHardware(context);
   },
-  async run({ config, flags, prepared: gpus, print, stdout }) {
+  async run({ config, flags, print, stdout }, gpus) {
     const model = wantedModel(config).profileSet;
     const all = gpus === null
       ? plainListing((await loadProfiles(config, model)).profiles)

@@ -2,7 +2,7 @@ import { validateProfileFiles, type ValidationResult } from "../../profiles/vali
 import { argumentCheck } from "../../serve/argument_check.ts";
 import type { ProfileFault } from "../../profiles/types.ts";
 import { count } from "../format.ts";
-import { command, flag, formatFlag, text } from "../define.ts";
+import { command, flag, formatFlag, text } from "../command.ts";
 
 export const profilesValidate = command({
   usage: "profiles validate PATH...",

@@ -2,16 +2,16 @@ import { cachePaths } from "../../cache/cache_paths.ts";
 import { nearestInCache } from "../../cache/list_models.ts";
 import { remedyInWords } from "../../cache/judge/remedy_in_words.ts";
 import type { ModelPlace, PlaceLookedAt } from "../../cache/types.ts";
+import type { Config } from "../../config/config.ts";
 import { EXIT_CODES } from "../../errors/exit_codes.ts";
 import type { GpuInventory } from "../../gpu/types.ts";
 import { parseModelRef } from "../../sources/model_ref.ts";
 import { selectProfileFor } from "../../serve/select_profile_for.ts";
 import { fileOf, namedModel, resolveServing } from "../../serve/served_model.ts";
-import type { CommandContext } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { attempt } from "../doctor/check.ts";
 import { style } from "../style.ts";
-import { command, formatFlag } from "../define.ts";
+import { command, formatFlag } from "../command.ts";
 
 export const resolve = command<GpuInventory>({
   usage: "resolve [MODEL]",
@@ -25,12 +25,12 @@ export const resolve = command<GpuInventory>({
     "aim resolve": "the model that serve would load with this environment",
   },
   prepare: detectHardware,
-  async run(context) {
-    const { flags, print, stdout } = context;
-    const { model, profile, place } = await look(context);
+  async run(context, gpus) {
+    const { config, flags, print, stdout } = context;
+    const { model, profile, place } = await look(config, gpus);
     context.report({ model, profile, ...place }, () => inWords(model, place, stdout.colour));
     const near = place.kind === "missing" && place.looked.every(({ state }) => state === "absent")
-      ? await nearestInCache(cachePaths(context.config), model)
+      ? await nearestInCache(cachePaths(config), model)
       : null;
     if (near !== null && flags.format !== "json") print(`did you mean ${near}?\n`);
     return place.kind === "missing" ? EXIT_CODES["not-found"].code : 0;
@@ -39,9 +39,10 @@ export const resolve = command<GpuInventory>({
 
 /** The place of the model that serving would load; without a compatible profile, of the named model. */
 async function look(
-  { config, prepared }: CommandContext<GpuInventory>,
+  config: Config,
+  gpus: GpuInventory,
 ): Promise<{ model: string; profile: string | null; place: ModelPlace }> {
-  const outcome = await attempt(() => selectProfileFor(config, prepared, "serve"));
+  const outcome = await attempt(() => selectProfileFor(config, gpus, "serve"));
   if ("value" in outcome) {
     const { model, profile } = outcome.value;
     return { model: model.name, profile: profile.id, place: await resolveServing(config, { model }) };

@@ -3,7 +3,7 @@ import { lastErrno, processCalls } from "../../os/libc.ts";
 import { checkProfile } from "../../profiles/check_profile.ts";
 import { embeddedRoot, isBundled, loadProfiles, PACK } from "../../profiles/load_profiles.ts";
 import { hashPool } from "../../transfer/hash/hash_pool.ts";
-import { command } from "../define.ts";
+import { command } from "../command.ts";
 
 /** `aim __self-test`: proves that an executable works. Packaging and the images run it. */
 export const selfTest = command({

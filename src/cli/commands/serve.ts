@@ -5,7 +5,7 @@ import { jsonReport } from "../json_report.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { startProgress } from "../progress.ts";
 import { DOWNLOAD_SETTINGS } from "../download_flags.ts";
-import { command, flag } from "../define.ts";
+import { command, flag } from "../command.ts";
 
 export const serve = command<GpuInventory>({
   usage: "serve [MODEL]",
@@ -26,12 +26,12 @@ export const serve = command<GpuInventory>({
   },
   permissions: { write: true, net: true, run: true, ffi: true },
   prepare: detectHardware,
-  async run(context) {
-    const { config, env, flags, prepared } = context;
+  async run(context, gpus) {
+    const { config, env, flags } = context;
     return await serveModel({
       config,
       env,
-      gpus: prepared,
+      gpus,
       engineWords: context.engineWords,
       get signal() {
         return context.signal;

@@ -5,7 +5,7 @@ import { sourceOptions } from "../../sources/source_options.ts";
 import { totalBytes } from "../../sources/manifest.ts";
 import { DOWNLOAD_FLAGS, wantedFiles } from "../download_flags.ts";
 import { formatBytes } from "../format.ts";
-import { command, formatFlag } from "../define.ts";
+import { command, formatFlag } from "../command.ts";
 
 export const size = command({
   usage: "size URI",

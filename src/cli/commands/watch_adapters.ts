@@ -1,7 +1,7 @@
 import { findAdapters } from "../../adapters/find_adapters.ts";
 import { WATCH_COMMAND } from "../../adapters/start_watcher.ts";
 import { watchAdapters } from "../../adapters/watch_adapters.ts";
-import { command, flag } from "../define.ts";
+import { command, flag } from "../command.ts";
 
 /** Milliseconds; the same bound as in AMD's runtime. */
 const LEAST_INTERVAL = 5000;
