@@ -1,10 +1,10 @@
 import type { Config } from "../config/config.ts";
 import { shellWord } from "../engine/bash_script.ts";
 import { renderArgs } from "../engine/engine_args.ts";
-import { describeCriteria, describeNearest, describeNoMatch } from "../profiles/describe_no_match.ts";
 import { compareProfiles, compareText, judge } from "../profiles/judge.ts";
 import { profileValue } from "../profiles/profile_content.ts";
-import { nearestMiss, type Selection, selectProfile } from "../profiles/select_profile.ts";
+import { describeNearest, nearestMiss } from "../profiles/nearest_miss.ts";
+import { describeCriteria, type Selection, selectProfile } from "../profiles/select_profile.ts";
 import type { Criteria, JudgedProfile, Profile } from "../profiles/types.ts";
 import type { MemoryFit } from "../serve/memory_fit.ts";
 import { type ConfigMap, type ConfigValue, numberLiteral } from "../values/value.ts";
@@ -34,7 +34,7 @@ export function judgedListing(
 ): ProfileListing {
   const criteria = { ...set.criteria, accelerator: set.criteria.accelerator ?? NO_GPU };
   const judged = judge(set.judged.map((one) => one.profile), criteria);
-  const selection = selectProfile(judged, config);
+  const selection = selectProfile(judged, criteria, config);
   const chosen = selection.kind === "selected" ? selection.judged : null;
   const rows = judged.map((one) => ({
     profile: one.profile,
@@ -68,10 +68,10 @@ export function listingEnding({ judged, rows }: ProfileListing): string | null {
     const better = selection.by === "rank" ? nearestBetter(rows, profile) : [];
     return [`* ${profile.id} would be served: ${why}`, ...better].join("\n");
   }
-  if (criteria.accelerator === NO_GPU && selection.kind === "none") {
+  if (criteria.accelerator === NO_GPU && selection.nearest !== null) {
     return "no GPU can be seen, so nothing fits: AIM_GPU_MODEL (and AIM_GPU_COUNT) names one to judge for";
   }
-  return describeNoMatch(selection, criteria).line;
+  return selection.error.line;
 }
 
 /** Text about a measured profile that ranks higher and needs only one setting. */

@@ -1,7 +1,9 @@
 import type { Config } from "../config/config.ts";
 import { nearest } from "../config/nearest.ts";
+import { AimError } from "../errors/aim_error.ts";
 import { isGeneral } from "./judge.ts";
-import type { JudgedProfile, Profile, ProfileState } from "./types.ts";
+import { describeNearest, type NearestMiss, nearestMiss } from "./nearest_miss.ts";
+import { type Criteria, type JudgedProfile, type Profile, PROFILE_STATES } from "./types.ts";
 
 /** What came of a selection. */
 export type Selection =
@@ -16,31 +18,12 @@ export type Selection =
     readonly passedOver: JudgedProfile | null;
   }
   | {
-    /** `AIM_PROFILE_ID` names a profile that is not among them. */
-    readonly kind: "unknown-id";
-    readonly profileId: string;
-    readonly nearest: string | null;
-    readonly ids: readonly string[];
-  }
-  | {
-    /** Equal candidates that only their `variant` tells apart. */
-    readonly kind: "tie";
-    readonly ids: readonly string[];
-  }
-  | {
-    /** Nothing fits. */
     readonly kind: "none";
-    /** The profiles in each state; the compatible ones are all for manual selection only. */
-    readonly breakdown: Readonly<Partial<Record<ProfileState, readonly JudgedProfile[]>>>;
+    /** `no-profile`. */
+    readonly error: AimError;
+    /** If no profile fits, the closest one. */
     readonly nearest: NearestMiss | null;
   };
-
-/** The profile that is closest to fitting, and what would make it fit. */
-export interface NearestMiss {
-  readonly judged: JudgedProfile;
-  /** Settings to change, as `AIM_METRIC=latency`; empty if only other hardware would help. */
-  readonly remedies: readonly string[];
-}
 
 /**
  * Selects from judged profiles: by id (or the id with `.yaml`, or the path), whatever the criteria say; else
@@ -49,9 +32,10 @@ export interface NearestMiss {
  */
 export function selectProfile(
   judged: readonly JudgedProfile[],
-  { profileId, allowUnoptimized = false, generalFallback = true }:
+  criteria: Criteria,
+  { profileId, allowUnoptimized = false }:
     & Pick<Config, "profileId">
-    & Partial<Pick<Config, "allowUnoptimized" | "generalFallback">>,
+    & Partial<Pick<Config, "allowUnoptimized">>,
 ): Selection {
   if (profileId !== null) return selectById(judged, profileId);
   const compatible = judged.filter((one) => one.state === "compatible");
@@ -60,29 +44,20 @@ export function selectProfile(
   if (best !== undefined) {
     const equal = automatic.filter((one) => useOf(one) === useOf(best));
     if (equal.length > 1 && equal.some((one) => one.profile.metadata.variant !== null)) {
-      return { kind: "tie", ids: equal.map((one) => one.profile.id) };
+      const ids = equal.map((one) => one.profile.id).join(", ");
+      const message = `several profiles fit ${describeCriteria(criteria)} equally: ${ids}`;
+      return none(message, "set AIM_PROFILE_ID to one of them");
     }
-    const own = compatible.find((one) => !isGeneral(one.profile));
-    return {
-      kind: "selected",
-      judged: best,
-      by: "rank",
-      passedOver: isGeneral(best.profile) ? own ?? null : null,
-    };
+    const own = compatible.find((one) => !isGeneral(one.profile)) ?? null;
+    return { kind: "selected", judged: best, by: "rank", passedOver: isGeneral(best.profile) ? own : null };
   }
-  const unoptimized = allowUnoptimized
-    ? compatible.find(({ profile: { aimId, metadata } }) =>
-      metadata.type === "unoptimized" && (aimId !== null || generalFallback)
-    )
-    : undefined;
-  if (unoptimized !== undefined) {
+  const unoptimized = compatible.find(({ profile: { aimId, metadata } }) =>
+    metadata.type === "unoptimized" && (aimId !== null || criteria.generalFallback)
+  );
+  if (allowUnoptimized && unoptimized !== undefined) {
     return { kind: "selected", judged: unoptimized, by: "unoptimized", passedOver: null };
   }
-  return {
-    kind: "none",
-    breakdown: Object.groupBy(judged, ({ state }) => state),
-    nearest: nearestMiss(judged),
-  };
+  return noneFits(judged, criteria);
 }
 
 /** What selection looks at, apart from the variant; the same for profiles of equal use. */
@@ -97,68 +72,71 @@ function selectById(judged: readonly JudgedProfile[], profileId: string): Select
     judged.find((one) => one.profile.id === wanted || one.profile.path === profileId);
   if (found !== undefined) return { kind: "selected", judged: found, by: "id", passedOver: null };
   const ids = judged.map((one) => one.profile.id).sort();
-  return { kind: "unknown-id", profileId, nearest: nearest(wanted, ids), ids };
+  const near = nearest(wanted, ids);
+  const hint = near !== null
+    ? `did you mean ${near}?`
+    : ids.length === 0
+    ? "there are no profiles at all: check AIM_PROFILE_PATH and AIM_EMBEDDED_PROFILES"
+    : `"aim list-profiles" lists all ${ids.length}`;
+  return none(`no profile has the id "${profileId}" (AIM_PROFILE_ID)`, hint);
 }
 
-/**
- * The profile nearest to fitting: first those that settings alone make fit, then those for the accelerator
- * that is there, then the fewest and least doubtful things to change, then the fewest GPUs, then the order of
- * `judged`. `null` if there are no profiles.
- */
-export function nearestMiss(judged: readonly JudgedProfile[]): NearestMiss | null {
-  let best: NearestMiss | null = null;
-  let least = Infinity;
-  for (const one of judged) {
-    const { profile: { id, metadata }, manualOnly, mismatches } = one;
-    const accelerator = mismatches.find(({ state }) => state === "accelerator_mismatch");
-    const needsHardware = accelerator !== undefined && accelerator.remedy === null;
-    const byId = manualOnly && metadata.manualSelectionOnly;
-    // AIM_PROFILE_ID skips every criterion, so it alone is enough.
-    const remedies = byId ? [`AIM_PROFILE_ID=${id}`] : mismatches.flatMap(({ remedy }) => remedy ?? []);
-    if (manualOnly && !byId) remedies.push("AIM_ALLOW_GENERAL_PROFILE_FALLBACK=true");
-    // Profiles for manual selection are unmeasured: any other single change is suggested first, then the
-    // fallback.
-    const manual = byId ? 1.5 : manualOnly ? 1.25 : 0;
-    const cost = mismatches.length + manual + (needsHardware ? 100 : 0) +
-      (accelerator?.otherModel === true ? 100 : 0) +
-      (accelerator === undefined ? 0 : metadata.acceleratorCount / 1000);
-    if (cost >= least || cost === 0) continue;
-    [best, least] = [{ judged: one, remedies: needsHardware ? [] : remedies }, cost];
+/** How many profiles are in which state, and the nearest one with what would make it fit. */
+function noneFits(judged: readonly JudgedProfile[], criteria: Criteria): Selection {
+  const wanted = describeCriteria(criteria);
+  if (judged.length === 0) {
+    return none(`there are no profiles for ${wanted}`, "check AIM_PROFILE_PATH and AIM_EMBEDDED_PROFILES");
   }
-  return best;
+  const inState = Object.groupBy(judged, ({ state }) => state);
+  const counts = PROFILE_STATES.flatMap((state) => {
+    const count = inState[state]?.length ?? 0;
+    const what = state === "compatible" ? "compatible but for manual selection only" : state;
+    return count === 0 ? [] : [`${count} ${what}`];
+  });
+  const unoptimized = (inState.compatible ?? []).map(({ profile }) => profile)
+    .filter(({ aimId, metadata }) => metadata.type === "unoptimized" && aimId !== null);
+  const miss = nearestMiss(judged);
+  const hint = unoptimized.length > 0
+    ? `set AIM_ALLOW_UNOPTIMIZED=true, or AIM_PROFILE_ID to one of ${idsOf(unoptimized)}`
+    : miss === null
+    ? 'see "aim list-profiles"'
+    : describeNearest(miss);
+  return none(`no profile fits ${wanted} (${counts.join(", ")})`, hint, miss);
 }
 
-/** A profile picked without knowing the GPU. */
-export interface GpuLessPick {
-  readonly judged: JudgedProfile;
-  /** GPU models of the other profiles that could have been meant, sorted, without its own. */
-  readonly otherGpus: readonly string[];
-  /** Models (`model_id`) that those profiles load and this one does not, sorted. */
-  readonly otherModels: readonly string[];
+function none(message: string, hint: string, nearest: NearestMiss | null = null): Selection {
+  return { kind: "none", error: new AimError("no-profile", message, { hint }), nearest };
+}
+
+const SHOWN = 8;
+
+function idsOf(profiles: readonly Profile[]): string {
+  const ids = profiles.slice(0, SHOWN).map(({ id }) => id).join(", ");
+  return profiles.length > SHOWN ? `${ids} and ${profiles.length - SHOWN} more` : ids;
+}
+
+/** The criteria in words: `meta-llama/Llama-3.1-8B-Instruct on 2 x MI300X, vllm, latency, precision fp8`. */
+export function describeCriteria({ model, accelerator, engine, metric, precision }: Criteria): string {
+  const on = accelerator === null || accelerator.available + (accelerator.requested ?? 0) === 0
+    ? ""
+    : accelerator.type === "cpu"
+    ? ` on ${accelerator.model} with ${accelerator.available} cores`
+    : ` on ${accelerator.requested ?? accelerator.available} x ${accelerator.model}` +
+      (accelerator.partitioned ? " partition" : "");
+  const what = precision === "auto" ? "any precision" : `precision ${precision}`;
+  return `${model ?? "a model without a name"}${on}, ${engine}, ${metric}, ${what}`;
 }
 
 /**
- * Picks a profile if no GPU is visible and none is named: of profiles judged with `criteria.accelerator`
- * `null` the best-ranked one, with the alternatives. For downloads only: serving needs a GPU. `null` if no
- * profile fits.
+ * The profiles that a download can be for if no GPU is visible and none is named, best first.
  *
- * @param count The requested number of GPUs; `null` for any.
+ * @param judged Judged with `criteria.accelerator` `null`.
+ * @param count Number of GPUs.
  */
-export function pickWithoutGpu(judged: readonly JudgedProfile[], count: number | null): GpuLessPick | null {
-  const left = judged.filter((one) =>
-    one.state === "compatible" && !one.manualOnly && one.profile.metadata.acceleratorType === "gpu" &&
-    (count === null || one.profile.metadata.acceleratorCount === count)
-  );
-  const [best] = left;
-  if (best === undefined) return null;
-  const others = (valueOf: (profile: Profile) => string | null) => {
-    const values = new Set(left.map(({ profile }) => valueOf(profile)));
-    return [...values].filter((value) => value !== null && value !== valueOf(best.profile)).map(String)
-      .sort();
-  };
-  return {
-    judged: best,
-    otherGpus: others(({ metadata }) => metadata.acceleratorModel),
-    otherModels: others(({ modelId }) => modelId),
-  };
+export function profilesForAnyGpu(judged: readonly JudgedProfile[], count: number | "auto"): Profile[] {
+  return judged.filter(({ state, manualOnly }) => state === "compatible" && !manualOnly)
+    .map(({ profile }) => profile)
+    .filter(({ metadata: { acceleratorType, acceleratorCount } }) =>
+      acceleratorType === "gpu" && (count === "auto" || acceleratorCount === count)
+    );
 }

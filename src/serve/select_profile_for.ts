@@ -5,15 +5,9 @@ import { log } from "../log/logger.ts";
 import type { Criteria, JudgedProfile, Profile, ProfileFault } from "../profiles/types.ts";
 import { withCpuThreads } from "../profiles/cpu_threads.ts";
 import { criteriaOf } from "../profiles/criteria.ts";
-import { describeNoMatch } from "../profiles/describe_no_match.ts";
 import { judge } from "../profiles/judge.ts";
 import { loadProfiles } from "../profiles/load_profiles.ts";
-import {
-  type GpuLessPick,
-  pickWithoutGpu,
-  type Selection,
-  selectProfile,
-} from "../profiles/select_profile.ts";
+import { profilesForAnyGpu, type Selection, selectProfile } from "../profiles/select_profile.ts";
 import { type ModelRef, uriOf } from "../sources/model_ref.ts";
 import { modelToLoad, type NamedModel, type WantedModel, wantedModel } from "./served_model.ts";
 
@@ -91,15 +85,15 @@ export async function selectProfileFor(
   };
   if (criteria.accelerator === null && config.profileId === null) {
     if (need === "serve") throw noGpu(gpus);
-    const { acceleratorCount: count } = config;
-    const pick = pickWithoutGpu(judged, count === "auto" ? null : count);
-    if (pick !== null) {
-      if (need === "download") warnOfGuess(pick);
-      return chosen(pick.judged.profile, true);
+    const candidates = profilesForAnyGpu(judged, config.acceleratorCount);
+    const [best] = candidates;
+    if (best !== undefined) {
+      if (need === "download") log.warn(guessInWords(best, candidates));
+      return chosen(best, true);
     }
   }
-  const selection = selectProfile(judged, config);
-  if (selection.kind !== "selected") throw describeNoMatch(selection, criteria);
+  const selection = selectProfile(judged, criteria, config);
+  if (selection.kind === "none") throw selection.error;
   warnOfSelection(selection);
   const { profile, warning } = withCpuThreads(selection.judged.profile, gpus.cpu);
   if (warning !== null) log.warn(warning);
@@ -139,16 +133,17 @@ export function noGpu({ gpus, reasons }: GpuInventory): AimError {
   });
 }
 
-function warnOfGuess(pick: GpuLessPick): void {
-  const { profile } = pick.judged;
-  const others = pick.otherModels.length === 0
-    ? ""
-    : `; other GPUs or precisions would take ${pick.otherModels.join(", ")}`;
-  const gpus = pick.otherGpus.length === 0 ? "" : ` (also ${pick.otherGpus.join(", ")})`;
-  log.warn(
-    `no GPU is visible and none is named: using ${profile.id} for ${profile.metadata.acceleratorModel}${gpus}${others}; ` +
-      "set AIM_GPU_MODEL (and AIM_PRECISION) to choose",
-  );
+/** The profile that a download without a GPU takes, and what else could have been meant. */
+export function guessInWords(profile: Profile, candidates: readonly Profile[]): string {
+  const others = (valueOf: (profile: Profile) => string | null) =>
+    [...new Set(candidates.map(valueOf))].filter((value) => value !== null && value !== valueOf(profile))
+      .sort().join(", ");
+  const gpus = others(({ metadata }) => metadata.acceleratorModel);
+  const models = others(({ modelId }) => modelId);
+  return `no GPU is visible and none is named: using ${profile.id} for ${profile.metadata.acceleratorModel}` +
+    (gpus === "" ? "" : ` (also ${gpus})`) +
+    (models === "" ? "" : `; other GPUs or precisions would take ${models}`) +
+    "; set AIM_GPU_MODEL (and AIM_PRECISION) to choose";
 }
 
 /**

@@ -6,6 +6,7 @@ import { parseEngineArgsJson } from "../../src/engine/parse_engine_args.ts";
 import { AimError } from "../../src/errors/aim_error.ts";
 import { judge } from "../../src/profiles/judge.ts";
 import { loadProfiles } from "../../src/profiles/load_profiles.ts";
+import type { Criteria } from "../../src/profiles/types.ts";
 import { selectProfile } from "../../src/profiles/select_profile.ts";
 import { referenceProfiles } from "../profiles/reference.ts";
 
@@ -19,15 +20,15 @@ Deno.test({
   fn: async () => {
     const aimId = "meta-llama/Llama-3.1-8B-Instruct";
     const { profiles } = await loadProfiles({ profilePath: reference ?? "", embeddedProfiles: false }, aimId);
-    const judged = judge(profiles, {
+    const criteria: Criteria = {
       engine: "vllm",
       metric: "latency",
       model: aimId,
       accelerator: { type: "gpu", model: "MI300X", available: 1, requested: 1, partitioned: false },
       precision: "auto",
       generalFallback: true,
-    });
-    const selection = selectProfile(judged, { profileId: null });
+    };
+    const selection = selectProfile(judge(profiles, criteria), criteria, { profileId: null });
     if (selection.kind !== "selected") throw new Error(selection.kind);
     const { profile } = selection.judged;
     assertEquals(profile.id, "vllm-mi300x-fp8-tp1-latency");

@@ -96,7 +96,7 @@ Deno.test("any model has a general profile on each GPU and count, and it is neve
           metric,
           accelerator: { model, available: count, requested: count },
         });
-        const selection = selectProfile(judge(profiles, criteria), { profileId: null });
+        const selection = selectProfile(judge(profiles, criteria), criteria, { profileId: null });
         assertEquals(
           selection.kind === "selected" ? selection.judged.profile.id : selection.kind,
           `general/vllm-${model.toLowerCase()}-fp16-tp${count}-${metric}`,
@@ -119,7 +119,7 @@ Deno.test("Llama 3.1 8B on one MI300X is served from the quantised variant, in f
         precision,
         accelerator: { available: 1, requested: 1 },
       });
-      const selection = selectProfile(judge(profiles, criteria), { profileId: null });
+      const selection = selectProfile(judge(profiles, criteria), criteria, { profileId: null });
       assertEquals(selection.kind === "selected" && selection.judged.profile.modelId, modelId);
     }
   }

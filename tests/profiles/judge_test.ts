@@ -66,9 +66,8 @@ Deno.test("an automatic count takes the exact match, else the largest count belo
     ...[[5, "tp4"], [6, "tp4"], [7, "tp4"], [8, "tp8"], [16, "tp8"]],
   ] as [number, string | null][];
   for (const [available, id] of expected) {
-    const selection = selectProfile(judge(profiles, makeCriteria({ accelerator: { available } })), {
-      profileId: null,
-    });
+    const criteria = makeCriteria({ accelerator: { available } });
+    const selection = selectProfile(judge(profiles, criteria), criteria, { profileId: null });
     assertEquals(selection.kind === "selected" ? selection.judged.profile.id : null, id, `${available} GPUs`);
   }
 });
@@ -132,9 +131,10 @@ Deno.test("with the fallback off a general profile, and always a manual one, is 
   const general = makeProfile({ id: "general/g", aimId: null, modelId: null, priority: 3 });
   const manual = makeProfile({ id: "m", metadata: { manualSelectionOnly: true } });
   const pick = (profiles: Profile[], generalFallback: boolean) => {
-    const judged = judge(profiles, makeCriteria({ generalFallback }));
+    const criteria = makeCriteria({ generalFallback });
+    const judged = judge(profiles, criteria);
     assertEquals(judged.map((one) => one.state), profiles.map(() => "compatible"));
-    const selection = selectProfile(judged, { profileId: null });
+    const selection = selectProfile(judged, criteria, { profileId: null });
     return selection.kind === "selected" ? selection.judged.profile.id : null;
   };
   assertEquals(pick([manual], true), null);
@@ -208,7 +208,7 @@ Deno.test("the order in which files are found changes nothing", () => {
 Deno.test("a compatible profile is never passed over for a lesser one, and only compatible ones are selected", () => {
   let selected = 0;
   for (const { profiles, criteria } of SETS) {
-    const selection = selectProfile(judge(profiles, criteria), { profileId: null });
+    const selection = selectProfile(judge(profiles, criteria), criteria, { profileId: null });
     const eligible = profiles.filter((profile) => fits(profile, criteria));
     if (selection.kind !== "selected") {
       assertEquals(eligible.map((profile) => profile.id), []);

@@ -44,7 +44,7 @@ function selected(
   [type, model, available]: (typeof HARDWARE)[number],
 ): Profile | null {
   const criteria = makeCriteria({ ...wanted, accelerator: { type, model, available } });
-  const selection = selectProfile(judge(profiles, criteria), { profileId: null });
+  const selection = selectProfile(judge(profiles, criteria), criteria, { profileId: null });
   return selection.kind === "selected" ? selection.judged.profile : null;
 }
 

@@ -1,16 +1,15 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { Criteria, Profile } from "../../src/profiles/types.ts";
-import { describeNoMatch } from "../../src/profiles/describe_no_match.ts";
 import { judge } from "../../src/profiles/judge.ts";
-import { pickWithoutGpu, selectProfile } from "../../src/profiles/select_profile.ts";
+import { profilesForAnyGpu, selectProfile } from "../../src/profiles/select_profile.ts";
+import { guessInWords } from "../../src/serve/select_profile_for.ts";
 import { makeCriteria, makeProfile } from "./make_profile.ts";
 
 function noMatch(profiles: Profile[], criteria: Criteria, profileId: string | null = null) {
-  const selection = selectProfile(judge(profiles, criteria), { profileId });
+  const selection = selectProfile(judge(profiles, criteria), criteria, { profileId });
   if (selection.kind === "selected") throw new Error(`${selection.judged.profile.id} was selected`);
-  const error = describeNoMatch(selection, criteria);
-  assertEquals(error.exitCode, 3);
-  return error.line;
+  assertEquals(selection.error.exitCode, 3);
+  return selection.error.line;
 }
 
 Deno.test("AIM_PROFILE_ID selects by id, whatever the criteria say", () => {
@@ -25,9 +24,10 @@ Deno.test("AIM_PROFILE_ID selects by id, whatever the criteria say", () => {
       manualSelectionOnly: true,
     },
   });
-  const judged = judge([profile], makeCriteria({ generalFallback: false, precision: "int4" }));
+  const criteria = makeCriteria({ generalFallback: false, precision: "int4" });
+  const judged = judge([profile], criteria);
   for (const profileId of ["general/x", "general/x.yaml", "/profiles/general/x.yaml"]) {
-    const selection = selectProfile(judged, { profileId });
+    const selection = selectProfile(judged, criteria, { profileId });
     assertEquals(selection.kind === "selected" && [selection.judged.profile.id, selection.by], [
       "general/x",
       "id",
@@ -165,12 +165,14 @@ Deno.test("without a GPU the best-ranked profile is picked, with what else could
     makeProfile({ id: "e", metadata: { precision: "int4", metric: "throughput" } }),
   ];
   const judged = judge(profiles, makeCriteria({ accelerator: null }));
-  const pick = pickWithoutGpu(judged, null);
-  assertEquals(pick?.judged.profile.id, "a");
-  assertEquals(pick?.otherGpus, ["MI250X", "MI300X"]);
-  assertEquals(pick?.otherModels, ["org/model"]);
-  assertEquals(pickWithoutGpu(judged, 2)?.judged.profile.id, "c");
-  assertEquals(pickWithoutGpu(judged, 8), null);
+  const candidates = profilesForAnyGpu(judged, "auto");
+  assertEquals(candidates.map(({ id }) => id), ["a", "b", "c"]);
+  const [best = makeProfile()] = candidates;
+  const words = guessInWords(best, candidates);
+  assertStringIncludes(words, "using a for MI325X (also MI250X, MI300X);");
+  assertStringIncludes(words, "would take org/model;");
+  assertEquals(profilesForAnyGpu(judged, 2).map(({ id }) => id), ["c"]);
+  assertEquals(profilesForAnyGpu(judged, 8), []);
 });
 
 Deno.test("equal profiles that differ only in the variant end with exit 3 and their ids", () => {
@@ -185,7 +187,7 @@ Deno.test("equal profiles that differ only in the variant end with exit 3 and th
   assertStringIncludes(line, "AIM_PROFILE_ID");
   // By its id either can be had, a custom profile outranks both, and without a variant the first counts.
   const pick = (list: Profile[], profileId: string | null) => {
-    const selection = selectProfile(judge(list, criteria), { profileId });
+    const selection = selectProfile(judge(list, criteria), criteria, { profileId });
     return selection.kind === "selected" ? selection.judged.profile.id : selection.kind;
   };
   assertEquals(pick(profiles, "b"), "b");
@@ -198,8 +200,8 @@ Deno.test("an unoptimized profile is selected only if nothing else fits and AIM_
   const manual = makeProfile({ id: "manual", metadata: { manualSelectionOnly: true } });
   const general = makeProfile({ id: "general/g", aimId: null, modelId: null, priority: 3 });
   const pick = (list: Profile[], allowUnoptimized: boolean, generalFallback = true) => {
-    const judged = judge(list, makeCriteria({ generalFallback }));
-    const selection = selectProfile(judged, { profileId: null, allowUnoptimized, generalFallback });
+    const criteria = makeCriteria({ generalFallback });
+    const selection = selectProfile(judge(list, criteria), criteria, { profileId: null, allowUnoptimized });
     return selection.kind === "selected"
       ? [selection.judged.profile.id, selection.by, selection.passedOver?.profile.id ?? null]
       : selection.kind;
