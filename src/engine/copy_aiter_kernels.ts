@@ -1,6 +1,5 @@
 import { architectureOf } from "../gpu/accelerators.ts";
-import { installedPackage } from "./installed_package.ts";
-import { namesIn } from "./module_path.ts";
+import { installedPackage, namesIn } from "./installed_package.ts";
 
 /** Where images keep kernels that were compiled ahead, one folder per architecture (AMD's base images). */
 const PREBUILT = "/workspace/aiter-jit-prebuilt";
