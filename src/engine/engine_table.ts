@@ -16,6 +16,8 @@ export interface EngineTable {
   readonly variables: Readonly<Record<string, string>>;
 }
 
+export type TableKind = "options" | "variables";
+
 /**
  * The options of `python -m vllm.entrypoints.openai.api_server` and the variables of `vllm/envs.py`, read by
  * running the parsers of the releases. It is imported as text, since V8 reads JSON several times as fast as
@@ -80,24 +82,14 @@ export class VersionTable {
       this.#releases.some((release) => compareVersions(parse(release), version) === 0);
   }
 
-  /** True if the version is like this release or newer ones only. */
-  isSince(release: string): boolean {
-    return this.like.every((one) => this.#indexOf(one) >= this.#indexOf(release));
-  }
-
-  /** True if the version is like older releases only. */
-  isBefore(release: string): boolean {
-    return this.like.every((one) => this.#indexOf(one) < this.#indexOf(release));
-  }
-
-  /** An option's ranges that the version is in; none if it does not have the option. */
-  option(name: string): ReleaseRange[] {
-    return rangesOf(this.table.options, name).filter((range) => this.#isIn(range));
-  }
-
-  /** True if the version reads a variable. */
-  reads(variable: string): boolean {
-    return rangesOf(this.table.variables, variable).some((range) => this.#isIn(range));
+  /** The ranges of an option or a variable that the version is in; none if it does not have it. */
+  ranges(kind: TableKind, name: string): ReleaseRange[] {
+    return rangesOf(this.table[kind], name).filter(({ from, to }) =>
+      this.like.some((release) => {
+        const at = this.#indexOf(release);
+        return this.#indexOf(from) <= at && (to === null || at <= this.#indexOf(to));
+      })
+    );
   }
 
   /** Why the version has none of these ranges: `gone since 0.18.0`, or `comes with 0.14.0`. */
@@ -107,13 +99,6 @@ export class VersionTable {
     if (next !== undefined) return `comes with ${next.from}`;
     const end = ranges.at(-1)?.to ?? null;
     return end === null ? "absent" : `gone since ${this.#releases[this.#indexOf(end) + 1] ?? end}`;
-  }
-
-  #isIn({ from, to }: ReleaseRange): boolean {
-    return this.like.some((release) => {
-      const at = this.#indexOf(release);
-      return this.#indexOf(from) <= at && (to === null || at <= this.#indexOf(to));
-    });
   }
 
   #indexOf(release: string): number {

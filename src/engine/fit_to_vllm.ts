@@ -1,20 +1,33 @@
 import { didYouMean } from "../config/nearest.ts";
-import type { ConfigMap, ConfigValue } from "../values/value.ts";
+import { readJson } from "../values/read_json.ts";
+import { type ConfigMap, type ConfigValue, isList, isMap } from "../values/value.ts";
+import { pythonJson } from "../values/write_json.ts";
 import { type ArgumentSource, mergeEngineArgs, type SystemArgs } from "./engine_args.ts";
-import { rangesOf, VersionTable, VLLM_TABLE } from "./engine_table.ts";
+import { rangesOf, type TableKind, VersionTable, VLLM_TABLE } from "./engine_table.ts";
 import type { EngineVersion } from "./engine_version.ts";
-import { fitOptions, type OptionFault } from "./fit_options.ts";
+import { refusedValue } from "./refused_value.ts";
+import { renamedOption } from "./renamed_options.ts";
 
 /** What vLLM gets. */
 export interface FittedToVllm {
   readonly args: ConfigMap;
   readonly variables: ReadonlyMap<string, string>;
   readonly warnings: readonly string[];
+  /** What no version takes, or the installed one refuses: it would end the engine. */
   readonly faults: readonly OptionFault[];
 }
 
+export interface OptionFault {
+  /** The argument's canonical name. */
+  readonly name: string;
+  /** One clause that names argument and value. */
+  readonly reason: string;
+}
+
 /**
- * Merges arguments and fits them, and a profile's variables, to a version of vLLM.
+ * Merges arguments and fits them, and a profile's variables, to a version of vLLM. What the version does not
+ * have is left out; what it has under another name gets that name if the meaning is the same; a name that no
+ * release has is passed on. If the version is not known, a value is only refused if every release refuses it.
  *
  * @param version `null`: the newest release that is known.
  * @throws {AimError} what {@linkcode mergeEngineArgs} throws.
@@ -25,26 +38,12 @@ export function fitToVllm(
   variables: ReadonlyMap<string, string>,
   version: EngineVersion | null,
 ): FittedToVllm {
-  const table = new VersionTable(version);
   const merged = mergeEngineArgs(sources, system, longName);
-  const { args, faults, warnings, gone } = fitOptions(merged.args, table);
-  const fitted = fitVariables(variables, table);
-  return {
-    args,
-    variables: fitted.variables,
-    warnings: [
-      ...merged.warnings,
-      ...warnings,
-      ...leftOut(gone, `${table.label} does not have it`),
-      ...fitted.warnings,
-      ...leftOut(fitted.gone, `${table.label} does not read it`),
-    ],
-    faults,
-  };
-}
-
-function leftOut(gone: readonly string[], why: string): string[] {
-  return gone.length === 0 ? [] : [`left out, since ${why}: ${gone.join(", ")}`];
+  const fitting = new Fitting(new VersionTable(version));
+  for (const [name, value] of merged.args) fitting.addOption(name, value);
+  for (const [name, value] of variables) fitting.addVariable(name, value, variables);
+  const { args, variables: fitted, faults } = fitting;
+  return { args, variables: fitted, faults, warnings: [...merged.warnings, ...fitting.allWarnings()] };
 }
 
 /** `tensor-parallel-size` for `tp`. */
@@ -62,32 +61,129 @@ const RENAMED: Readonly<Record<string, string>> = {
   VLLM_USE_AITER_UNIFIED_ATTENTION: "VLLM_ROCM_USE_AITER_UNIFIED_ATTENTION",
 };
 
-/**
- * Fits a profile's `VLLM_*` variables to a version: a renamed one gets its new name, one that the version no
- * longer or not yet reads is left out, one that no release reads is passed on. Other variables pass.
- */
-function fitVariables(
-  given: ReadonlyMap<string, string>,
-  version: VersionTable,
-): { variables: ReadonlyMap<string, string>; warnings: string[]; gone: string[] } {
-  const rows = version.table.variables;
-  const variables = new Map<string, string>();
-  const warnings: string[] = [];
-  const gone: string[] = [];
-  for (const [name, value] of given) {
-    const renamed = RENAMED[name];
-    const ranges = rangesOf(rows, name);
-    if (!name.startsWith("VLLM_") || version.reads(name)) variables.set(name, value);
-    else if (renamed !== undefined && version.reads(renamed)) {
-      if (!given.has(renamed)) variables.set(renamed, value);
-    } else if (ranges.length > 0) gone.push(`${name} (${version.whyAbsent(ranges)})`);
-    else {
-      const meant = didYouMean(name, Object.keys(rows));
-      warnings.push(`no release of vLLM up to ${version.newest} reads ${name}${meant}; it is passed on`);
-      variables.set(name, value);
-    }
+class Fitting {
+  readonly args = new Map<string, ConfigValue>();
+  readonly variables = new Map<string, string>();
+  readonly faults: OptionFault[] = [];
+  readonly #version: VersionTable;
+  readonly #warnings: string[] = [];
+  /** What is left out, each with the reason. */
+  readonly #gone: Record<TableKind, string[]> = { options: [], variables: [] };
+
+  constructor(version: VersionTable) {
+    this.#version = version;
   }
-  return { variables, warnings, gone };
+
+  allWarnings(): string[] {
+    const leftOut = (kind: TableKind, verb: string) => {
+      const why = `left out, since ${this.#version.label} does not ${verb} it`;
+      return this.#gone[kind].length === 0 ? [] : [`${why}: ${this.#gone[kind].join(", ")}`];
+    };
+    return [...this.#warnings, ...leftOut("options", "have"), ...leftOut("variables", "read")];
+  }
+
+  addOption(name: string, value: ConfigValue): void {
+    const bad = badName(name);
+    if (bad !== null) return void this.faults.push({ name, reason: bad });
+    // vLLM's parser turns each form of -O into an option of the version's own.
+    if (/^O(?:\d?$|\.)/.test(name)) return void this.args.set(name, value);
+    const renamed = renamedOption(name, value, this.#version);
+    if (renamed !== null) {
+      this.#warnings.push(`${name} is ${renamed.name} in ${this.#version.label}: ${renamed.reason}`);
+      return void this.args.set(renamed.name, renamed.value);
+    }
+    const [option = name, field] = name.split(/\.(.*)/s);
+    if (!this.#has("options", option)) return;
+    if (field === undefined) {
+      if (this.#takes(name, value)) this.args.set(name, this.#asTaken(name, value));
+    } else if (this.#hasField(option, field)) this.args.set(name, value);
+  }
+
+  /** Only `VLLM_*` variables are held to the version. */
+  addVariable(name: string, value: string, given: ReadonlyMap<string, string>): void {
+    const renamed = RENAMED[name];
+    const reads = (one: string) => this.#version.ranges("variables", one).length > 0;
+    if (renamed !== undefined && !reads(name) && reads(renamed)) {
+      if (!given.has(renamed)) this.variables.set(renamed, value);
+    } else if (!name.startsWith("VLLM_") || this.#has("variables", name)) this.variables.set(name, value);
+  }
+
+  /** False, and noted, if only other releases have it. A name that no release has is passed on. */
+  #has(kind: TableKind, name: string): boolean {
+    const version = this.#version;
+    if (version.ranges(kind, name).length > 0) return true;
+    const rows = version.table[kind];
+    const ranges = rangesOf(rows, name);
+    if (ranges.length > 0) {
+      this.#gone[kind].push(`${name} (${version.whyAbsent(ranges)})`);
+      return false;
+    }
+    const isField = name.includes(".");
+    const known = Object.keys(rows).filter((one) => !one.startsWith("-") && one.includes(".") === isField);
+    const verb = kind === "options" ? "has" : "reads";
+    const meant = didYouMean(name, known);
+    this.#warnings.push(
+      `no release of vLLM up to ${version.newest} ${verb} ${name}${meant}; it is passed on`,
+    );
+    return true;
+  }
+
+  /** Whether the version has a field of an option's object. */
+  #hasField(option: string, path: string): boolean {
+    const isClosed = Object.keys(this.#version.table.options).some((other) =>
+      other.startsWith(`${option}.`) && this.#version.ranges("options", other).length > 0
+    );
+    return !isClosed || this.#has("options", `${option}.${path.split(/[.+]/, 1)[0]}`);
+  }
+
+  /** False, and a fault, if the version, or each that it may be, refuses the value. */
+  #takes(name: string, value: ConfigValue): boolean {
+    const version = this.#version;
+    const reasons = version.ranges("options", name).map(({ shape }) => refusedValue(value, shape));
+    const [reason] = reasons;
+    if (reason === undefined || reasons.includes(null)) return true;
+    const elsewhere = rangesOf(version.table.options, name)
+      .find(({ shape }) => refusedValue(value, shape) === null);
+    if (elsewhere === undefined) {
+      this.faults.push({ name, reason: `${name} ${reason}` });
+      return false;
+    }
+    if (!version.isExact) {
+      this.#warnings.push(`${name} ${reason} in vLLM ${version.like.at(-1)}; it is passed on`);
+      return true;
+    }
+    const { from, to } = elsewhere;
+    const releases = to === null ? `${from} and later take it` : `${from} to ${to} take it`;
+    this.faults.push({ name, reason: `${name} ${reason} in ${version.label} (${releases})` });
+    return false;
+  }
+
+  /** A list as text if the option takes one JSON text; an object without the fields that are gone. */
+  #asTaken(name: string, value: ConfigValue): ConfigValue {
+    const shapes = this.#version.ranges("options", name).map(({ shape }) => shape);
+    const isJson = shapes.length > 0 && shapes.every(({ kind, values }) => kind === "json" && values === "1");
+    if (isList(value) && isJson) return pythonJson(value);
+    const object = typeof value === "string" && value.trimStart().startsWith("{") ? parsed(value) : value;
+    if (!isMap(object)) return value;
+    const kept = new Map([...object].filter(([field]) => this.#hasField(name, field)));
+    return kept.size === object.size ? value : kept;
+  }
+}
+
+function parsed(text: string): ConfigValue {
+  try {
+    return readJson(text);
+  } catch {
+    return null;
+  }
+}
+
+function badName(name: string): string | null {
+  if (name === "") return 'has "" as the name of an argument';
+  if (name.startsWith("-")) {
+    return `${JSON.stringify(name)} has dashes of its own: write ${JSON.stringify(name.replace(/^-+/, ""))}`;
+  }
+  return /^[\w.+-]+$/.test(name) ? null : `${JSON.stringify(name)} cannot be the name of an argument`;
 }
 
 const LOAD_STRATEGY = "safetensors-load-strategy";
@@ -98,7 +194,7 @@ const LOAD_STRATEGY = "safetensors-load-strategy";
  * arguments say otherwise.
  */
 export function readAhead(args: ConfigMap, version: EngineVersion | null): ConfigMap {
-  const choices = new VersionTable(version).option(LOAD_STRATEGY).at(-1)?.shape.choices;
+  const choices = new VersionTable(version).ranges("options", LOAD_STRATEGY).at(-1)?.shape.choices;
   if (choices === undefined || args.has(LOAD_STRATEGY)) return new Map<string, ConfigValue>();
   return new Map([[LOAD_STRATEGY, choices?.includes("prefetch") === true ? "prefetch" : "eager"]]);
 }

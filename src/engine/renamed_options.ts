@@ -53,30 +53,32 @@ const RENAMES: readonly (readonly [from: string, to: string, reason: string, con
 export function renamedOption(name: string, value: ConfigValue, version: VersionTable): RenamedOption | null {
   const compilation = compilationMode(name, value, version);
   if (compilation !== null) return compilation;
-  if (version.option(name).length > 0) return null;
+  const has = (option: string) => version.ranges("options", option).length > 0;
+  if (has(name)) return null;
   for (const [from, to, reason, convert] of RENAMES) {
-    if (from !== name || version.option(to.split(".", 1)[0] ?? "").length === 0) continue;
+    if (from !== name || !has(to.split(".", 1)[0] ?? "")) continue;
     const converted = convert === undefined ? value : convert(value);
     if (converted !== undefined) return { name: to, value: converted, reason };
   }
   return null;
 }
 
-/** The first release whose CompilationConfig has `mode`, and the first that no longer has `level`. */
-const MODE_SINCE = "0.11.1";
-const LEVEL_GONE = "0.18.0";
+const COMPILATION = "compilation-config";
 
-/** `compilation-config: 3` and its field `level` are the field `mode` today. */
+/** `compilation-config: 3` and its field `level` are the field `mode` in newer versions. */
 function compilationMode(name: string, value: ConfigValue, version: VersionTable): RenamedOption | null {
-  if (name === "compilation-config" && isLevel(value)) {
-    if (version.isBefore("0.9.2")) return null;
-    const field = version.isSince(MODE_SINCE) ? "mode" : "level";
-    return { name: `compilation-config.${field}`, value, reason: "a bare number set it" };
+  const [mode, level] = ["mode", "level"].map((field) =>
+    version.ranges("options", `${COMPILATION}.${field}`)
+  );
+  const field = mode?.length === 0 ? "level" : "mode";
+  if (name === COMPILATION && isLevel(value)) {
+    const takesNumber = version.ranges("options", name).some(({ shape }) => shape.kind === "object-or-int");
+    return takesNumber ? null : { name: `${COMPILATION}.${field}`, value, reason: "a bare number set it" };
   }
-  if (!version.isSince(LEVEL_GONE)) return null;
+  if (field === "level" || level?.length !== 0) return null;
   const reason = "vLLM renamed that field";
-  if (name === "compilation-config.level") return { name: "compilation-config.mode", value, reason };
-  if (name === "compilation-config" && isMap(value) && value.has("level") && !value.has("mode")) {
+  if (name === `${COMPILATION}.level`) return { name: `${COMPILATION}.mode`, value, reason };
+  if (name === COMPILATION && isMap(value) && value.has("level") && !value.has("mode")) {
     const renamed = new Map([...value].map(([key, item]) => [key === "level" ? "mode" : key, item] as const));
     return { name, value: renamed, reason };
   }

@@ -43,7 +43,7 @@ Deno.test({
       );
       const names = Object.keys(described.options);
       const shapeIn = (table: typeof VLLM_TABLE, name: string) => {
-        const range = new VersionTable(parseVersion(release), table).option(name)[0];
+        const range = new VersionTable(parseVersion(release), table).ranges("options", name)[0];
         return range === undefined ? null : { long: range.long, shape: range.shape };
       };
       for (const name of new Set([...names, ...Object.keys(VLLM_TABLE.options)])) {
