@@ -219,7 +219,7 @@ Deno.test("a machine whose clock is off is put right by the server's time", asyn
     if (!(Math.abs(signed - Date.now() - skew) < 900_000)) {
       return new Response("<Error><Code>RequestTimeTooSkewed</Code></Error>", { status: 403, headers });
     }
-    if (request.method === "HEAD" || !request.url.includes("list-type=2")) {
+    if (request.method === "HEAD" || !request.url.includes("prefix=")) {
       return new Response(BYTES, { headers: { ...headers, etag } });
     }
     const content = `<Contents><Key>m/a</Key><Size>${BYTES.length}</Size><ETag>${etag}</ETag></Contents>`;
@@ -245,7 +245,7 @@ Deno.test("the region that the server names is taken, however it says so", async
   for (const [what, refuse] of answers) {
     const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, (request) => {
       if (!request.headers.get("authorization")?.includes("/eu-west-1/s3/")) return refuse();
-      if (!request.url.includes("list-type=2")) return new Response(BYTES, { headers: { etag: '"e"' } });
+      if (!request.url.includes("prefix=")) return new Response(BYTES, { headers: { etag: '"e"' } });
       const content = `<Contents><Key>m/a</Key><Size>${BYTES.length}</Size><ETag>"e"</ETag></Contents>`;
       return new Response(`<ListBucketResult>${content}</ListBucketResult>`);
     });
@@ -266,7 +266,7 @@ Deno.test("an ETag is not an MD5 if objects are encrypted with KMS, which a requ
       const headers = new Headers({ etag });
       if (encrypted.includes(name)) headers.set("x-amz-server-side-encryption", "aws:kms");
       if (request.method === "HEAD") headers.set("x-amz-checksum-sha256", sha256.toString("base64"));
-      if (!url.searchParams.has("list-type")) return new Response(BYTES, { headers });
+      if (!url.searchParams.has("prefix")) return new Response(BYTES, { headers });
       const contents = ["small", "large"].map((key, i) =>
         `<Contents><Key>m/${key}</Key><Size>${BYTES.length + i}</Size><ETag>${etag}</ETag></Contents>`
       );

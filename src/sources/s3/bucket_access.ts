@@ -1,4 +1,5 @@
 import type { S3Client, S3ClientConfig } from "@aws-sdk/client-s3";
+import type { HttpRequest } from "@smithy/core/protocols";
 import { AimError } from "../../errors/aim_error.ts";
 import { loadLibrary } from "../../libraries/load_library.ts";
 import { keepKeyId, keepSecret } from "../../log/redact.ts";
@@ -14,20 +15,16 @@ export interface BucketAccess {
   /** Address of the bucket, with a slash at the end. */
   readonly base: URL;
   /** Address and headers of a request without a body, signed if there are credentials. */
-  sign(request: BucketRequest, time: Date): Promise<SignedRequest>;
-}
-
-interface BucketRequest {
-  readonly method: string;
-  /** The object; empty for the bucket itself. */
-  readonly key: string;
-  readonly query?: Readonly<Record<string, string>>;
-  readonly headers: Readonly<Record<string, string>>;
-}
-
-interface SignedRequest {
-  readonly url: URL;
-  readonly headers: Readonly<Record<string, string>>;
+  sign(
+    request: {
+      readonly method: string;
+      /** The object; empty for the bucket itself. */
+      readonly key: string;
+      readonly query?: Readonly<Record<string, string>>;
+      readonly headers: Readonly<Record<string, string>>;
+    },
+    time: Date,
+  ): Promise<{ readonly url: URL; readonly headers: Readonly<Record<string, string>> }>;
 }
 
 const DEFAULT_REGION = "us-east-1";
@@ -47,7 +44,7 @@ export async function openBucket(
   settings: S3Settings,
   transport: Transport,
 ): Promise<BucketAccess> {
-  const { S3Client, SignatureV4 } = await loadLibrary("aws_s3");
+  const { S3Client, SignatureV4, buildQueryString, escapeUriPath } = await loadLibrary("aws_s3");
   await prepareProcess();
   const { endpoint, addressing, credentials } = settings;
   const base: S3ClientConfig = {
@@ -59,7 +56,8 @@ export async function openBucket(
     ...(endpoint === null ? {} : { endpoint }),
     ...(credentials.kind === "static" ? { credentials } : {}),
   };
-  const region = settings.region ?? await profileRegion(new S3Client(base));
+  const region = settings.region ??
+    (await new S3Client(base).config.region().catch(() => "") || DEFAULT_REGION);
   const client = new S3Client({ ...base, region });
   const anonymous = credentials.kind === "anonymous" ||
     credentials.kind === "chain" && !await hasCredentials(client, credentials.askedBy);
@@ -79,7 +77,8 @@ export async function openBucket(
     region,
     base: address,
     async sign({ method, key, query = {}, headers }, signingDate) {
-      const url = new URL(address.href + key.split("/").map(escapeUri).join("/") + queryText(query));
+      const url = new URL(address.href + escapeUriPath(key));
+      url.search = buildQueryString(query);
       if (anonymous) return { url, headers };
       const signed = await signer.sign({
         method,
@@ -140,14 +139,6 @@ async function prepareProcess(): Promise<void> {
   }
 }
 
-async function profileRegion(client: S3Client): Promise<string> {
-  try {
-    return await client.config.region() || DEFAULT_REGION;
-  } catch {
-    return DEFAULT_REGION;
-  }
-}
-
 /**
  * Whether the chain finds credentials. If none are configured, the bucket is a public one; configured credentials
  * that cannot be fetched (an expired single sign-on, a role that may not be assumed) are an error.
@@ -173,59 +164,28 @@ async function hasCredentials(client: S3Client, askedBy: string | null): Promise
   }
 }
 
-/** A request of the SDK. */
-interface SdkRequest {
-  readonly method: string;
-  readonly protocol: string;
-  readonly hostname: string;
-  readonly port?: number;
-  readonly path: string;
-  readonly query?: Readonly<Record<string, string | string[] | null>>;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body?: BodyInit | null;
-}
-
 /** Sends the SDK's requests for credentials through aim's transport: with its proxies, certificates and retries. */
 function requestHandler(transport: Transport): NonNullable<S3ClientConfig["requestHandler"]> {
   return {
     metadata: { handlerProtocol: "http/1.1" },
-    async handle(request: SdkRequest, options?: { abortSignal?: unknown }) {
-      const response = await transport.request(urlOf(request), {
-        method: request.method,
-        headers: headersOf(request),
-        body: request.body ?? null,
-        signal: options?.abortSignal instanceof AbortSignal ? options.abortSignal : undefined,
-      });
-      const { status, statusText } = response;
-      const headers = Object.fromEntries(response.headers);
-      return { response: { statusCode: status, reason: statusText, headers, body: response.body } };
+    async handle(request: HttpRequest, options?: { abortSignal?: unknown }) {
+      const { method, protocol, hostname, port, path, query, body } = request;
+      const { buildQueryString } = await loadLibrary("aws_s3");
+      const url = new URL(`${protocol}//${hostname}${port === undefined ? "" : `:${port}`}${path}`);
+      url.search = buildQueryString(query);
+      const headers = new Headers(request.headers);
+      // fetch sets these from the address and the body.
+      for (const name of ["host", "content-length"]) headers.delete(name);
+      const signal = options?.abortSignal instanceof AbortSignal ? options.abortSignal : undefined;
+      const response = await transport.request(url, { method, headers, body: body ?? null, signal });
+      return {
+        response: {
+          statusCode: response.status,
+          reason: response.statusText,
+          headers: Object.fromEntries(response.headers),
+          body: response.body,
+        },
+      };
     },
   } as NonNullable<S3ClientConfig["requestHandler"]>;
-}
-
-function urlOf({ protocol, hostname, port, path, query = {} }: SdkRequest): URL {
-  const host = port === undefined ? hostname : `${hostname}:${port}`;
-  return new URL(`${protocol}//${host}${path}${queryText(query)}`);
-}
-
-function headersOf(request: SdkRequest): Headers {
-  const headers = new Headers(request.headers);
-  // fetch sets these from the address and the body.
-  headers.delete("host");
-  headers.delete("content-length");
-  return headers;
-}
-
-/** A query in the form that AWS signatures have it, with the `?`; empty without parameters. */
-function queryText(query: NonNullable<SdkRequest["query"]>): string {
-  const pairs = Object.entries(query).flatMap(([name, value]) =>
-    [value].flat().map((one) => `${escapeUri(name)}=${escapeUri(one ?? "")}`)
-  );
-  return pairs.length === 0 ? "" : `?${pairs.join("&")}`;
-}
-
-/** Percent-encodes all characters that AWS signatures reserve: more than `encodeURIComponent`. */
-function escapeUri(text: string): string {
-  const percent = (char: string) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`;
-  return encodeURIComponent(text).replace(/[!'()*]/g, percent);
 }

@@ -16,12 +16,9 @@ export interface ListedObject {
 /** Far more than any model has. */
 const MOST_OBJECTS = 200_000;
 const MOST_PAGES = 2000;
-/** Statuses of servers that have only version 1. */
-const NO_VERSION_2 = [400, 405, 501];
 
 /**
- * Lists all objects below a directory of a bucket, by version 2 of the API, or by version 1 if the server has only
- * that.
+ * Lists all objects below a directory of a bucket, by version 1 of the API, which every server has.
  *
  * @param directory The prefix of the keys, with a slash at the end; empty for the complete bucket.
  * @throws {AimError} as {@linkcode S3Bucket.list}, and `network` for an invalid or endless list.
@@ -34,35 +31,26 @@ export async function listObjects(
   const { parseXML } = await loadLibrary("aws_s3");
   const listed: ListedObject[] = [];
   const seen = new Set<string>();
-  let version: 1 | 2 = 2;
-  let next: string | undefined;
+  let query: Record<string, string> = {
+    prefix: directory,
+    // Otherwise one key with a control character makes the answer invalid XML.
+    "encoding-type": "url",
+  };
   while (true) {
-    const text = await bucket.list(
-      {
-        prefix: directory,
-        // Otherwise one key with a control character makes the answer invalid XML.
-        "encoding-type": "url",
-        ...(version === 2 ? { "list-type": "2" } : {}),
-        ...(next === undefined ? {} : { [version === 2 ? "continuation-token" : "marker"]: next }),
-      },
-      signal,
-      version === 2 && next === undefined ? NO_VERSION_2 : [],
-    );
-    if (text === null) {
-      version = 1;
-      continue;
-    }
-    const page = pageIn(text, parseXML, bucket);
-    listed.push(...objectsOf(page, bucket, directory));
+    const page = pageIn(await bucket.list(query, signal), parseXML, bucket);
+    const decode = page.EncodingType === "url" ? decodeKey : (text: string) => text;
+    listed.push(...objectsOf(page, decode, directory, bucket));
     if (page.IsTruncated !== "true") return listed;
-    // Version 1, which a server may also send for version 2, continues after the last key.
-    if (!page.NextContinuationToken) version = 1;
-    next = version === 1 ? listed.at(-1)?.key : textOf(page.NextContinuationToken);
-    if (next === undefined || seen.has(next)) throw bucket.odd("its list does not say where it continues");
-    seen.add(next);
+    const named = textOf(page.NextMarker);
+    const marker = named === undefined ? listed.at(-1)?.key : decode(named);
+    if (marker === undefined || seen.has(marker)) {
+      throw bucket.odd("its list does not say where it continues");
+    }
+    seen.add(marker);
     if (listed.length > MOST_OBJECTS || seen.size >= MOST_PAGES) {
       throw bucket.odd(`its list does not end after ${listed.length} objects on ${seen.size} pages`);
     }
+    query = { ...query, marker };
   }
 }
 
@@ -81,17 +69,20 @@ function pageIn(text: string, parse: (xml: string) => unknown, bucket: S3Bucket)
   }
 }
 
-function objectsOf(page: Element, bucket: S3Bucket, directory: string): ListedObject[] {
-  const decode = page.EncodingType === "url" ? decodeKey : (text: string) => text;
+function objectsOf(
+  page: Element,
+  decode: (text: string) => string,
+  directory: string,
+  bucket: S3Bucket,
+): ListedObject[] {
   return [page.Contents ?? []].flat().map(elementOf).map((entry) => {
     const key = decode(textOf(entry.Key) ?? "");
-    if (entry.Key === undefined || !key.startsWith(directory)) {
-      throw bucket.odd(`it lists ${shown(key)}`);
-    }
-    const size = /^\d{1,15}$/.test(textOf(entry.Size) ?? "") ? Number(entry.Size) : null;
-    if (size === null) throw bucket.odd(`it lists ${shown(key)} with the size ${shown(entry.Size)}`);
+    const shown = JSON.stringify(key).slice(0, 160);
+    if (entry.Key === undefined || !key.startsWith(directory)) throw bucket.odd(`it lists ${shown}`);
+    const size = textOf(entry.Size) ?? "";
+    if (!/^\d{1,15}$/.test(size)) throw bucket.odd(`it lists ${shown} with the size ${JSON.stringify(size)}`);
     const etag = plainEtag(textOf(entry.ETag) ?? null) || null;
-    return { key, size, etag, modified: textOf(entry.LastModified) ?? null };
+    return { key, size: Number(size), etag, modified: textOf(entry.LastModified) ?? null };
   });
 }
 
@@ -99,17 +90,11 @@ function elementOf(value: unknown): Element {
   return typeof value === "object" && value !== null ? { ...value } : {};
 }
 
-function shown(value: unknown): string {
-  return `${JSON.stringify(value)}`.slice(0, 160);
-}
-
 function textOf(value: unknown): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
 
-/**
- * Keys in a list with `encoding-type=url`: AWS writes a space as `+`, Ceph as `%20`; a plus is `%2B` in both.
- */
+/** Keys in a list with `encoding-type=url`: AWS writes a space as `+`, Ceph as `%20`; a plus is `%2B` in both. */
 function decodeKey(text: string): string {
   try {
     return decodeURIComponent(text.replaceAll("+", "%20"));

@@ -9,6 +9,8 @@ import type { S3Settings } from "./s3_settings.ts";
 
 /** Maximum requests for one answer: a server may name another region, another endpoint and the right time. */
 const ATTEMPTS = 4;
+/** Milliseconds. S3 allows 15 minutes. */
+const LARGEST_SKEW = 14 * 60_000;
 
 interface S3Request {
   readonly method: "GET" | "HEAD";
@@ -19,11 +21,8 @@ interface S3Request {
   readonly query?: Readonly<Record<string, string>>;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal: AbortSignal | undefined;
-}
-
-interface Refused {
-  readonly status: number;
-  readonly error: Error;
+  /** Statuses of refusals that are returned as answers. */
+  readonly accepted?: readonly number[];
 }
 
 /** A bucket: signs requests, and follows the server to the bucket's real place. */
@@ -47,18 +46,10 @@ export class S3Bucket {
   /**
    * A page of a list, as XML.
    *
-   * @param tolerated Statuses for which it returns `null`.
    * @throws {AimError} for a refusal.
    */
-  async list(
-    query: Readonly<Record<string, string>>,
-    signal: AbortSignal | undefined,
-    tolerated: readonly number[] = [],
-  ): Promise<string | null> {
-    const answer = await this.#send({ method: "GET", key: "", query, signal });
-    if (answer instanceof Response) return await answer.text();
-    if (tolerated.includes(answer.status)) return null;
-    throw answer.error;
+  async list(query: Readonly<Record<string, string>>, signal: AbortSignal | undefined): Promise<string> {
+    return await (await this.#send({ method: "GET", key: "", query, signal })).text();
   }
 
   /**
@@ -72,17 +63,12 @@ export class S3Bucket {
     signal: AbortSignal | undefined,
     { part, denied = false }: { part?: number; denied?: boolean } = {},
   ): Promise<Headers | null> {
-    const answer = await this.#send({
-      method: "HEAD",
-      key,
-      ...(part === undefined
-        ? { headers: { "x-amz-checksum-mode": "ENABLED" } }
-        : { query: { partNumber: `${part}` } }),
-      signal,
-    });
-    if (answer instanceof Response) return answer.headers;
-    if (answer.status === 404 || denied && answer.status === 403) return null;
-    throw answer.error;
+    const asked = part === undefined
+      ? { headers: { "x-amz-checksum-mode": "ENABLED" } }
+      : { query: { partNumber: `${part}` } };
+    const accepted = denied ? [403, 404] : [404];
+    const response = await this.#send({ method: "HEAD", key, signal, accepted, ...asked });
+    return response.ok ? response.headers : null;
   }
 
   /**
@@ -91,15 +77,13 @@ export class S3Bucket {
    * @param path The object's path in the model, for messages.
    * @throws {TransientError | SourceChangedError | AimError} as {@linkcode s3Error} says.
    */
-  async get(
+  get(
     key: string,
     path: string,
     headers: Readonly<Record<string, string>>,
     signal: AbortSignal,
   ): Promise<Response> {
-    const answer = await this.#send({ method: "GET", key, path, headers, signal });
-    if (answer instanceof Response) return answer;
-    throw answer.error;
+    return this.#send({ method: "GET", key, path, headers, signal });
   }
 
   /** The error for an answer that S3 does not give. */
@@ -110,9 +94,9 @@ export class S3Bucket {
     });
   }
 
-  async #send(request: S3Request): Promise<Response | Refused> {
-    const { method, key, path, query = {}, signal } = request;
-    const send = path === undefined ? this.#transport.request : this.#transport.fetch;
+  async #send({ accepted = [], ...request }: S3Request): Promise<Response> {
+    const { method, key, path = null, query = {}, signal } = request;
+    const send = path === null ? this.#transport.request : this.#transport.fetch;
     const plain = { ...this.#headers(key), "accept-encoding": "identity", ...request.headers };
     for (let attempt = 1;; attempt++) {
       const access = await (this.#access ??= openBucket(this.#name, this.#settings, this.#transport));
@@ -122,8 +106,9 @@ export class S3Bucket {
       if (response.ok) return response;
       const refusal = await refusalIn(response);
       if (attempt < ATTEMPTS && this.#moved(refusal, access)) continue;
-      const question = { bucket: this.#name, uri: this.#uri, key, path: path ?? null, access };
-      return { status: refusal.status, error: s3Error(refusal, { ...question, settings: this.#settings }) };
+      if (accepted.includes(response.status)) return response;
+      const question = { bucket: this.#name, uri: this.#uri, key, path, access, settings: this.#settings };
+      throw s3Error(refusal, question);
     }
   }
 
@@ -166,9 +151,6 @@ export class S3Bucket {
     return true;
   }
 }
-
-/** Milliseconds. S3 allows 15 minutes. */
-const LARGEST_SKEW = 14 * 60_000;
 
 function md5OfKey(key: string): string {
   return nodeModule("node:crypto").createHash("md5").update(Uint8Array.fromBase64(key)).digest("base64");
