@@ -19,87 +19,81 @@ export interface ObjectProof {
   readonly etag: string | null;
 }
 
-/** Finds the digests of listed objects. */
-export class ObjectDigests {
-  readonly #bucket: S3Bucket;
-  /** An answer has shown that ETags are not MD5s here, so every object gets a request. */
-  #opaqueEtags = false;
+/**
+ * Returns the objects, in order, with their proofs. The plain ETag of a small object is used as its MD5, so that
+ * thousands of small objects need no requests; large objects, multipart ones and those without an ETag get a request
+ * each. If an answer shows that ETags are not MD5s here, all get one.
+ *
+ * @param opaqueEtags It is known that ETags are not MD5s.
+ */
+export async function proveObjects<T extends ListedObject>(
+  bucket: S3Bucket,
+  objects: readonly T[],
+  opaqueEtags: boolean,
+  signal: AbortSignal | undefined,
+): Promise<(T & ObjectProof)[]> {
+  const proofs = new Map<T, ObjectProof>();
+  let isOpaque = opaqueEtags;
+  const prove = (some: readonly T[]) =>
+    eachOf(some, async (object) => {
+      const head = await bucket.head(object.key, signal);
+      if (head !== null && hasOpaqueEtag(head)) isOpaque = true;
+      proofs.set(object, await proofOf(bucket, object, head, signal));
+    }, QUESTIONS);
+  const filled = objects.filter(({ size }) => size > 0);
+  const [largest] = filled.toSorted((a, b) => b.size - a.size);
+  await prove(
+    filled.filter((object) =>
+      object === largest || object.size >= ASK_FROM || plainMd5(object.etag) === null
+    ),
+  );
+  if (isOpaque) await prove(filled.filter((object) => !proofs.has(object)));
+  return objects.map((object) => ({ ...object, digest: plainMd5(object.etag), ...proofs.get(object) }));
+}
 
-  constructor(bucket: S3Bucket) {
-    this.#bucket = bucket;
-  }
+/** @param head The object's metadata; `null` if it does not exist any more. */
+async function proofOf(
+  bucket: S3Bucket,
+  { key, size, etag: listed }: ListedObject,
+  head: Headers | null,
+  signal: AbortSignal | undefined,
+): Promise<ObjectProof> {
+  if (head === null) return { etag: listed, digest: null };
+  const etag = listed ?? plainEtag(head.get("etag"));
+  const checksum = fullChecksum(head, etag);
+  if (checksum !== null || hasOpaqueEtag(head) || etag === null) return { etag, digest: checksum };
+  const count = multipartCount(etag);
+  if (count === null) return { etag, digest: plainMd5(etag) };
+  const hex = etag.slice(0, 32).toLowerCase();
+  const parts = await partsOf(bucket, key, size, count, signal);
+  return { etag, digest: parts === null ? null : { algorithm: "multipart-md5", hex, ...parts } };
+}
 
-  /** From now on, ETags are not used as MD5s. */
-  distrustEtags(): void {
-    this.#opaqueEtags = true;
+/** A multipart ETag proves the bytes if the parts' sizes are known: from the server, else the likely ones. */
+async function partsOf(
+  bucket: S3Bucket,
+  key: string,
+  size: number,
+  count: number,
+  signal: AbortSignal | undefined,
+): Promise<{ partSizes: readonly number[]; otherPartSizes?: readonly (readonly number[])[] } | null> {
+  if (count === 1) return { partSizes: [size] };
+  const sizeOf = async (part: number) => {
+    const head = await bucket.head(key, signal, { part });
+    // A server without part numbers answers for the complete object.
+    return head?.get("x-amz-mp-parts-count") === `${count}` ? Number(head.get("content-length")) : 0;
+  };
+  const first = await sizeOf(1);
+  if (first > 0) {
+    const even = evenParts(size, first);
+    if (even.length === count) return { partSizes: even };
+    if (count > UNEVEN_PARTS) return null;
+    const partSizes = [first];
+    while (partSizes.length < count) partSizes.push(await sizeOf(partSizes.length + 1));
+    return partSizes.reduce((sum, n) => sum + n, 0) === size ? { partSizes } : null;
   }
-
-  /**
-   * Returns the objects, in order, with their proofs. The plain ETag of a small object is used as its MD5, so that
-   * thousands of small objects need no requests; large objects, multipart ones and those without an ETag get a
-   * request each. If an answer shows that ETags are not MD5s, all get one.
-   */
-  async of<T extends ListedObject>(
-    objects: readonly T[],
-    signal: AbortSignal | undefined,
-  ): Promise<(T & ObjectProof)[]> {
-    const proofs = new Map<T, ObjectProof>();
-    const ask = (some: readonly T[]) =>
-      eachOf(some, async (object) => proofs.set(object, await this.#proof(object, signal)), QUESTIONS);
-    const filled = objects.filter(({ size }) => size > 0);
-    const [largest] = filled.toSorted((a, b) => b.size - a.size);
-    await ask(
-      filled.filter((object) =>
-        object === largest || object.size >= ASK_FROM || plainMd5(object.etag) === null
-      ),
-    );
-    if (this.#opaqueEtags) await ask(filled.filter((object) => !proofs.has(object)));
-    return objects.map((object) => ({ ...object, digest: plainMd5(object.etag), ...proofs.get(object) }));
-  }
-
-  async #proof(
-    { key, size, etag: listed }: ListedObject,
-    signal: AbortSignal | undefined,
-  ): Promise<ObjectProof> {
-    const head = await this.#bucket.head(key, signal);
-    if (head === null) return { etag: listed, digest: null };
-    const etag = listed ?? plainEtag(head.get("etag"));
-    const isOpaque = hasOpaqueEtag(head);
-    if (isOpaque) this.#opaqueEtags = true;
-    const checksum = fullChecksum(head, etag);
-    if (checksum !== null || isOpaque || etag === null) return { etag, digest: checksum };
-    const count = multipartCount(etag);
-    if (count === null) return { etag, digest: plainMd5(etag) };
-    const hex = etag.slice(0, 32).toLowerCase();
-    const parts = await this.#parts(key, size, count, signal);
-    return { etag, digest: parts === null ? null : { algorithm: "multipart-md5", hex, ...parts } };
-  }
-
-  /** A multipart ETag proves the bytes if the parts' sizes are known: from the server, else the likely ones. */
-  async #parts(
-    key: string,
-    size: number,
-    count: number,
-    signal: AbortSignal | undefined,
-  ): Promise<{ partSizes: readonly number[]; otherPartSizes?: readonly (readonly number[])[] } | null> {
-    if (count === 1) return { partSizes: [size] };
-    const sizeOf = async (part: number) => {
-      const head = await this.#bucket.head(key, signal, { part });
-      // A server without part numbers answers for the complete object.
-      return head?.get("x-amz-mp-parts-count") === `${count}` ? Number(head.get("content-length")) : 0;
-    };
-    const first = await sizeOf(1);
-    if (first > 0) {
-      const even = evenParts(size, first);
-      if (even.length === count) return { partSizes: even };
-      if (count > UNEVEN_PARTS) return null;
-      const partSizes = [first];
-      while (partSizes.length < count) partSizes.push(await sizeOf(partSizes.length + 1));
-      return partSizes.reduce((sum, n) => sum + n, 0) === size ? { partSizes } : null;
-    }
-    const [partSizes, ...otherPartSizes] = likelyParts(size, count);
-    return partSizes === undefined ? null : { partSizes, otherPartSizes };
-  }
+  const [partSizes, ...otherPartSizes] = likelyParts(size, count);
+  return partSizes === undefined ? null : { partSizes, otherPartSizes };
 }
 
 /** True if the ETag does not depend on the bytes alone: with SSE-KMS and SSE-C. */

@@ -89,7 +89,7 @@ export class S3Bucket {
   /** The error for an answer that S3 does not give. */
   odd(what: string, cause?: unknown): AimError {
     return new AimError("network", `the answer for ${this.#uri} is not what S3 answers: ${what}`, {
-      hint: `check ${this.#settings.endpointVariable}`,
+      hint: "check AWS_ENDPOINT_URL",
       cause,
     });
   }

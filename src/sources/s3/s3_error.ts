@@ -32,54 +32,39 @@ export interface S3Refusal {
 }
 
 /**
- * In a message, `{host}`, `{bucket}`, `{uri}` and `{what}` (the file, or the URI) are replaced. The words after it, in
- * brackets, are the code or status if there are none here.
+ * The message follows the host; `{bucket}`, `{uri}` and `{what}` (the file, or the URI) are replaced. The words after
+ * it, in brackets, are the code or status if there are none here: people and AIM Engine's operator search for them.
  */
 type Meaning = readonly [kind: ErrorKind, message: string, hint: string, words?: string];
 
-const KEY_HINT = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
+const DENIED = "unauthorized";
 const REGION_HINT = "set AWS_DEFAULT_REGION to the bucket's region";
+const SIGNATURE_HINT = "check AWS_SECRET_ACCESS_KEY and AWS_DEFAULT_REGION";
 const EXPIRED: Meaning = [
-  "unauthorized",
-  "{host} says that the session token for {uri} has expired: unauthorized",
+  DENIED,
+  "says that the session token for {uri} has expired: unauthorized",
   "get new credentials",
 ];
-const ELSEWHERE: Meaning = ["network", '{host} sends requests for bucket "{bucket}" elsewhere', REGION_HINT];
+const ELSEWHERE: Meaning = ["network", 'sends requests for bucket "{bucket}" elsewhere', REGION_HINT];
 
-/** What S3's codes mean. Each message ends with the code, which people and AIM Engine's operator search for. */
+/** What S3's codes mean. */
 const MEANINGS: Readonly<Record<string, Meaning>> = {
   NoSuchBucket: [
     "not-found",
-    '{host} has no bucket "{bucket}"',
+    'has no bucket "{bucket}"',
     "check the name, and AWS_ENDPOINT_URL if it is not on AWS",
   ],
-  NoSuchKey: ["not-found", "{host} has no {uri}", "check the name"],
-  InvalidBucketName: ["usage", '{host} says that "{bucket}" is not a bucket\'s name', "check the name"],
-  InvalidAccessKeyId: ["unauthorized", "{host} does not know the access key used for {uri}", KEY_HINT],
-  SignatureDoesNotMatch: [
-    "unauthorized",
-    "{host} rejects the signature of requests for {uri}",
-    "check AWS_SECRET_ACCESS_KEY and AWS_DEFAULT_REGION",
-  ],
+  NoSuchKey: ["not-found", "has no {uri}", "check the name"],
+  InvalidBucketName: ["usage", 'says that "{bucket}" is not a bucket\'s name', "check the name"],
+  InvalidAccessKeyId: [DENIED, "does not know the access key used for {uri}", "check AWS_ACCESS_KEY_ID"],
+  SignatureDoesNotMatch: [DENIED, "rejects the signature of requests for {uri}", SIGNATURE_HINT],
   ExpiredToken: EXPIRED,
   ExpiredTokenException: EXPIRED,
   TokenRefreshRequired: EXPIRED,
-  InvalidToken: [
-    "unauthorized",
-    "{host} rejects the session token for {uri}: unauthorized",
-    "check AWS_SESSION_TOKEN",
-  ],
-  RequestTimeTooSkewed: [
-    "unauthorized",
-    "{host} refuses requests because of this machine's clock",
-    "set the clock",
-  ],
-  InvalidObjectState: ["not-found", "{what} is archived and cannot be read", "restore it first"],
-  AuthorizationHeaderMalformed: [
-    "unauthorized",
-    '{host} expects another region for bucket "{bucket}"',
-    REGION_HINT,
-  ],
+  InvalidToken: [DENIED, "rejects the session token for {uri}: unauthorized", "check AWS_SESSION_TOKEN"],
+  RequestTimeTooSkewed: [DENIED, "refuses requests because of this machine's clock", "set the clock"],
+  InvalidObjectState: ["not-found", "says that {what} is archived and cannot be read", "restore it first"],
+  AuthorizationHeaderMalformed: [DENIED, 'expects another region for bucket "{bucket}"', REGION_HINT],
   PermanentRedirect: ELSEWHERE,
   TemporaryRedirect: ELSEWHERE,
 };
@@ -106,37 +91,39 @@ export function s3Error(
     if (status === 416) return new SourceChangedError(path, `${path} is shorter than it was`);
   }
   const [kind, text, hint, words = code || status] = MEANINGS[code] ?? meaningOf(refusal, question);
-  const values: Readonly<Record<string, string>> = { host, bucket, uri, what };
+  const values: Readonly<Record<string, string>> = { bucket, uri, what };
   const message = text.replace(/\{(\w+)\}/g, (all, name) => values[name] ?? all);
-  const object = kind === "unauthorized" && path === null && key !== "" ? `, key ${JSON.stringify(key)}` : "";
-  return new AimError(kind, `${message} (${words})${object}`, { hint: hint + pathHint(question.settings) });
+  const object = kind === DENIED && path === null && key !== "" ? `, key ${JSON.stringify(key)}` : "";
+  return new AimError(kind, `${host} ${message} (${words})${object}`, {
+    hint: hint + pathHint(question.settings),
+  });
 }
 
 /** What a status means if the code says nothing. */
 function meaningOf({ status, code, expectsHttps }: S3Refusal, question: S3Question): Meaning {
-  const { path } = question;
+  const isFile = question.path !== null;
   if (status === 401 || status === 403) {
-    const denied = "{host} denies access to {what}";
+    const denied = "denies access to {what}";
     const keys = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
     if (question.access.anonymous) {
       const hint = question.settings.credentials.kind === "anonymous"
         ? `requests are not signed: ${keys}, and no AIM_S3_ANONYMOUS`
         : `${keys}, or give the machine a role`;
-      return ["unauthorized", denied, hint, "Unable to locate credentials"];
+      return [DENIED, denied, hint, "Unable to locate credentials"];
     }
-    const action = path === null ? "list the bucket (s3:ListBucket)" : "read the bucket (s3:GetObject)";
+    const action = isFile ? "read the bucket (s3:GetObject)" : "list the bucket (s3:ListBucket)";
     const words = code ?? (status === 401 ? "401 Unauthorized" : "403");
-    return ["unauthorized", denied, `let the credentials ${action}`, words];
+    return [DENIED, denied, `let the credentials ${action}`, words];
   }
-  if (status === 404) return ["not-found", "{host} has no {what}", "check the name"];
+  if (status === 404) return ["not-found", "has no {what}", "check the name"];
   if (expectsHttps) {
-    return ["network", "{host} expects https, and the address has http", "use https:// in the address"];
+    return ["network", "expects https, and the address has http", "use https:// in the address"];
   }
-  if (code === "InvalidRequest" && status === 400 && path !== null) {
+  if (code === "InvalidRequest" && status === 400 && isFile) {
     const hint = "set AIM_S3_SSE_CUSTOMER_KEY if it is encrypted with your own key";
-    return ["network", "{host} refuses to send {what}", hint];
+    return ["network", "refuses to send {what}", hint];
   }
-  return ["network", `{host} answers with status ${status} for {what}`, "check AWS_ENDPOINT_URL"];
+  return ["network", `answers with status ${status} for {what}`, "check AWS_ENDPOINT_URL"];
 }
 
 /** A path in the endpoint is usually a mistake: the bucket a second time. */

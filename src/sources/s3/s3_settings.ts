@@ -9,8 +9,6 @@ type Env = Readonly<Record<string, string | undefined>>;
 export interface S3Settings {
   /** `null`: the shared configuration's, else AWS. */
   readonly endpoint: string | null;
-  /** The variable that names the endpoint. */
-  readonly endpointVariable: string;
   /** `null`: the shared configuration's, else us-east-1. */
   readonly region: string | null;
   readonly credentials: S3Credentials;
@@ -39,6 +37,9 @@ export type S3Credentials =
 /** Maximum bytes of a file that a `…_FILE` variable names. */
 const LARGEST_VALUE = 65_536;
 
+/** In the order in which they count. */
+const ENDPOINT_VARIABLES = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "S3_ENDPOINT"];
+
 /** Variables that require credentials from the chain. */
 const CHAIN_VARIABLES = [
   "AWS_PROFILE",
@@ -66,18 +67,17 @@ const STORAGE_SPEC = {
  */
 export function s3Settings(environment: Env): S3Settings {
   const env = withStorageSpec(environment);
-  const read = new Variables(env);
-  const mode = read.choice("AIM_S3_AUTH_MODE", ["chain", "static", "anonymous"]);
+  const mode = choice(env, "AIM_S3_AUTH_MODE", ["chain", "static", "anonymous"]);
   return {
-    ...endpointFrom(read, mode !== null),
-    region: regionFrom(read),
-    credentials: credentialsFrom(env, read, mode),
-    addressing: read.choice("AIM_S3_ADDRESSING_STYLE", ["path", "virtual", "auto"]) ??
-      (read.flag("S3_USER_VIRTUAL_BUCKET") ? "virtual" : null),
-    accelerate: read.flag("S3_USE_ACCELERATE") ?? false,
-    verifyTls: !(read.flag("AIM_S3_INSECURE_SKIP_VERIFY") ?? read.flag("S3_VERIFY_SSL") === false),
-    requesterPays: read.choice("AWS_REQUEST_PAYER", ["requester"]) !== null,
-    customerKey: customerKeyFrom(read),
+    endpoint: endpointFrom(env, mode !== null),
+    region: regionFrom(env),
+    credentials: credentialsFrom(env, mode),
+    addressing: choice(env, "AIM_S3_ADDRESSING_STYLE", ["path", "virtual", "auto"]) ??
+      (flag(env, "S3_USER_VIRTUAL_BUCKET") ? "virtual" : null),
+    accelerate: flag(env, "S3_USE_ACCELERATE") ?? false,
+    verifyTls: !(flag(env, "AIM_S3_INSECURE_SKIP_VERIFY") ?? flag(env, "S3_VERIFY_SSL") === false),
+    requesterPays: choice(env, "AWS_REQUEST_PAYER", ["requester"]) !== null,
+    customerKey: customerKeyFrom(env),
     env,
   };
 }
@@ -94,8 +94,8 @@ function withStorageSpec(env: Env): Env {
 
 /** The error does not show the text, which contains keys. */
 function objectIn(env: Env, name: string): Readonly<Record<string, unknown>> {
-  const text = env[name]?.trim();
-  if (!text) return {};
+  const text = ownValue(env, name);
+  if (text === null) return {};
   try {
     const value: unknown = JSON.parse(text);
     if (typeof value === "object" && value !== null && !Array.isArray(value)) return { ...value };
@@ -107,68 +107,44 @@ function wrong(variable: string, what: string, hint: string): AimError {
   return new AimError("usage", `${variable} ${what}`, { hint });
 }
 
-/** Reads variables. Values are `null` if unset or empty. */
-class Variables {
-  readonly #env: Env;
+/** A variable's own value; `null` if it is unset or empty. */
+function ownValue(env: Env, name: string): string | null {
+  return env[name]?.trim() || null;
+}
 
-  constructor(env: Env) {
-    this.#env = env;
-  }
+/** A variable's value, else the content of the file `NAME_FILE`; `null` if both are unset or empty. */
+function valueOf(env: Env, name: string): string | null {
+  const own = ownValue(env, name);
+  const variable = own === null ? `${name}_FILE` : name;
+  const value = own ?? contentOf(env, name, variable);
+  // Values become headers, which cannot have line breaks. It may be a secret, so the error does not show it.
+  // deno-lint-ignore no-control-regex
+  if (value === null || !/[\x00-\x1f\x7f]/.test(value)) return value || null;
+  const hint = `set ${variable} to a single line`;
+  throw wrong(`the value of ${variable}`, "has a line break or another control character", hint);
+}
 
-  /** The variable's own value. */
-  own(name: string): string | null {
-    return this.#env[name]?.trim() || null;
-  }
+function contentOf(env: Env, name: string, variable: string): string | null {
+  const path = ownValue(env, variable);
+  if (path === null) return null;
+  const file = readRegularTextSync(path, LARGEST_VALUE);
+  if (file.kind === "ok") return file.value.trim();
+  const hint = `name a file with the value of ${name}, or unset it`;
+  throw wrong(variable, `is ${JSON.stringify(path)}: ${file.reason}`, hint);
+}
 
-  /** The variable's value, else the content of the file `NAME_FILE`. */
-  text(name: string): string | null {
-    const own = this.own(name);
-    const variable = own === null ? `${name}_FILE` : name;
-    const value = own ?? this.#fileOf(name, variable);
-    // Values become headers, which cannot have line breaks. It may be a secret, so the error does not show it.
-    // deno-lint-ignore no-control-regex
-    if (value === null || !/[\x00-\x1f\x7f]/.test(value)) return value || null;
-    const hint = `set ${variable} to a single line`;
-    throw wrong(`the value of ${variable}`, "has a line break or another control character", hint);
-  }
+function flag(env: Env, name: string): boolean | null {
+  const text = valueOf(env, name);
+  const value = text === null ? null : parseBoolean(text);
+  if (value === undefined) throw badChoice(name, text ?? "", ["true", "false"]);
+  return value;
+}
 
-  #fileOf(name: string, variable: string): string | null {
-    const path = this.own(variable);
-    if (path === null) return null;
-    const file = readRegularTextSync(path, LARGEST_VALUE);
-    if (file.kind === "ok") return file.value.trim();
-    const hint = `name a file with the value of ${name}, or unset it`;
-    throw wrong(variable, `is ${JSON.stringify(path)}: ${file.reason}`, hint);
-  }
-
-  /** The first of these variables with a value. */
-  first(names: readonly string[]): { readonly name: string; readonly text: string } | null {
-    for (const name of names) {
-      const text = this.text(name);
-      if (text !== null) return { name, text };
-    }
-    return null;
-  }
-
-  secret(name: string): string | null {
-    const text = this.text(name);
-    keepSecret(text ?? undefined);
-    return text;
-  }
-
-  flag(name: string): boolean | null {
-    const text = this.text(name);
-    const value = text === null ? null : parseBoolean(text);
-    if (value === undefined) throw badChoice(name, text ?? "", ["true", "false"]);
-    return value;
-  }
-
-  choice<const T extends string>(name: string, choices: readonly T[]): T | null {
-    const text = this.text(name);
-    const choice = text === null ? null : choices.find((one) => one === text.toLowerCase());
-    if (choice === undefined) throw badChoice(name, text ?? "", choices);
-    return choice;
-  }
+function choice<const T extends string>(env: Env, name: string, choices: readonly T[]): T | null {
+  const text = valueOf(env, name);
+  const chosen = text === null ? null : choices.find((one) => one === text.toLowerCase());
+  if (chosen === undefined) throw badChoice(name, text ?? "", choices);
+  return chosen;
 }
 
 /**
@@ -177,27 +153,21 @@ class Variables {
  *
  * @param typed `AIM_S3_AUTH_MODE` is set, as the operator does.
  */
-function endpointFrom(
-  read: Variables,
-  typed: boolean,
-): Pick<S3Settings, "endpoint" | "endpointVariable"> {
-  const names = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "S3_ENDPOINT"];
-  if (read.flag("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")) names.length = 0;
-  if (typed) names.unshift("AWS_ENDPOINT_URL");
-  const given = read.first(names);
-  if (given === null) return { endpoint: null, endpointVariable: "AWS_ENDPOINT_URL" };
-  const { name, text } = given;
-  const scheme = read.flag("S3_NO_SSL") === true || read.flag("S3_USE_HTTPS") === false ? "http" : "https";
+function endpointFrom(env: Env, typed: boolean): string | null {
+  const names = [
+    ...(typed ? ["AWS_ENDPOINT_URL"] : []),
+    ...(flag(env, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") ? [] : ENDPOINT_VARIABLES),
+  ];
+  const name = names.find((one) => valueOf(env, one) !== null);
+  const text = name === undefined ? null : valueOf(env, name);
+  if (name === undefined || text === null) return null;
+  const scheme = flag(env, "S3_NO_SSL") === true || flag(env, "S3_USE_HTTPS") === false ? "http" : "https";
   const address = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `${scheme}://${text}`;
-  return { endpoint: addressFrom(name, address), endpointVariable: name };
-}
-
-function addressFrom(variable: string, text: string): string {
-  const url = URL.parse(text);
+  const url = URL.parse(address);
   const fault = addressFault(url);
   if (url !== null && fault === null) return url.href.replace(/\/+$/, "");
-  const shown = JSON.stringify(text.replace(/[^/]*@/, "***@"));
-  throw wrong(variable, `is ${shown}: ${fault}`, "use an address such as https://HOST[:PORT]");
+  const shown = JSON.stringify(address.replace(/[^/]*@/, "***@"));
+  throw wrong(name, `is ${shown}: ${fault}`, "use an address such as https://HOST[:PORT]");
 }
 
 function addressFault(url: URL | null): string | null {
@@ -207,20 +177,21 @@ function addressFault(url: URL | null): string | null {
   return url.search === "" && url.hash === "" ? null : "it has a query or a fragment";
 }
 
-function regionFrom(read: Variables): string | null {
-  const given = read.first(["AWS_REGION", "AWS_DEFAULT_REGION"]);
-  // It becomes a part of the host's name and of the signature.
-  if (given === null || /^[A-Za-z0-9_-]{1,63}$/.test(given.text)) return given?.text ?? null;
-  throw wrong(given.name, `is ${JSON.stringify(given.text)}`, "use a region's name, such as us-east-1");
+function regionFrom(env: Env): string | null {
+  for (const name of ["AWS_REGION", "AWS_DEFAULT_REGION"]) {
+    const region = valueOf(env, name);
+    // It becomes a part of the host's name and of the signature.
+    if (region !== null && !/^[A-Za-z0-9_-]{1,63}$/.test(region)) {
+      throw wrong(name, `is ${JSON.stringify(region)}`, "use a region's name, such as us-east-1");
+    }
+    if (region !== null) return region;
+  }
+  return null;
 }
 
-function credentialsFrom(
-  env: Env,
-  read: Variables,
-  mode: "chain" | "static" | "anonymous" | null,
-): S3Credentials {
-  const signature = read.choice("AIM_S3_SIGNATURE_VERSION", ["s3v4", "v4", "unsigned"]);
-  const anonymous = read.flag("AIM_S3_ANONYMOUS") ?? read.flag("awsAnonymousCredential") ??
+function credentialsFrom(env: Env, mode: "chain" | "static" | "anonymous" | null): S3Credentials {
+  const signature = choice(env, "AIM_S3_SIGNATURE_VERSION", ["s3v4", "v4", "unsigned"]);
+  const anonymous = flag(env, "AIM_S3_ANONYMOUS") ?? flag(env, "awsAnonymousCredential") ??
     signature === "unsigned";
   if (anonymous && (mode === "static" || mode === "chain")) {
     const what = `is "${mode}", and AIM_S3_ANONYMOUS asks for no credentials`;
@@ -228,17 +199,18 @@ function credentialsFrom(
   }
   if (anonymous || mode === "anonymous") return { kind: "anonymous" };
   const names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] as const;
-  const accessKeyId = read.text(names[0]);
+  const [accessKeyId, secretAccessKey, sessionToken] = [...names, "AWS_SESSION_TOKEN"].map((name) =>
+    valueOf(env, name)
+  );
   keepKeyId(accessKeyId ?? undefined);
-  const secretAccessKey = read.secret(names[1]);
-  const sessionToken = read.secret("AWS_SESSION_TOKEN");
-  const way = ["AIM_S3_AUTH_MODE", ...CHAIN_VARIABLES].find((name) => read.own(name) !== null);
-  const askedBy = way === undefined ? null : `${way} is ${JSON.stringify(read.own(way))}`;
-  if (mode !== "static" && read.own("AWS_PROFILE") !== null) return { kind: "chain", askedBy };
-  if (accessKeyId !== null && secretAccessKey !== null) {
-    return { kind: "static", accessKeyId, secretAccessKey, ...(sessionToken !== null && { sessionToken }) };
+  for (const secret of [secretAccessKey, sessionToken]) keepSecret(secret ?? undefined);
+  const way = ["AIM_S3_AUTH_MODE", ...CHAIN_VARIABLES].find((name) => ownValue(env, name) !== null);
+  const askedBy = way === undefined ? null : `${way} is ${JSON.stringify(ownValue(env, way))}`;
+  if (mode !== "static" && ownValue(env, "AWS_PROFILE") !== null) return { kind: "chain", askedBy };
+  if (accessKeyId && secretAccessKey) {
+    return { kind: "static", accessKeyId, secretAccessKey, ...(sessionToken && { sessionToken }) };
   }
-  const missing = names.filter((name) => read.text(name) === null);
+  const missing = names.filter((name) => valueOf(env, name) === null);
   if (mode === "static" || missing.length === 1) {
     const message = "S3 credentials are incomplete (Unable to locate credentials)";
     throw new AimError("unauthorized", message, { hint: `set ${missing.join(" and ")}` });
@@ -248,10 +220,11 @@ function credentialsFrom(
   return { kind: "chain", askedBy };
 }
 
-function customerKeyFrom(read: Variables): string | null {
+function customerKeyFrom(env: Env): string | null {
   const name = "AIM_S3_SSE_CUSTOMER_KEY";
-  const key = read.secret(name);
+  const key = valueOf(env, name);
   if (key === null) return null;
+  keepSecret(key);
   try {
     if (Uint8Array.fromBase64(key).length === 32) return key;
   } catch { /* as a wrong length */ }

@@ -10,7 +10,7 @@ import { type ManifestOptions, type RangeBody, type Source, SourceChangedError }
 import type { SourceOptions } from "../source_options.ts";
 import { openTransport, type Transport } from "../transport/transport.ts";
 import { type ListedObject, listObjects } from "./list_objects.ts";
-import { hasOpaqueEtag, ObjectDigests } from "./object_digests.ts";
+import { hasOpaqueEtag, proveObjects } from "./object_digests.ts";
 import { S3Bucket } from "./s3_bucket.ts";
 import { s3Settings } from "./s3_settings.ts";
 
@@ -23,11 +23,12 @@ export class S3Source implements Source {
   readonly #prefix: string;
   readonly #transport: Transport;
   readonly #bucket: S3Bucket;
-  readonly #digests: ObjectDigests;
   /** Objects by path in the manifest. */
   #known = new Map<string, Known>();
   /** The server supports `If-Match`. */
   #takesIfMatch = true;
+  /** ETags are not MD5s, as with encryption. */
+  #opaqueEtags = false;
 
   /** @throws {AimError} `usage` or `unauthorized`, as {@linkcode s3Settings}. */
   constructor(ref: S3Ref, options: SourceOptions) {
@@ -41,7 +42,6 @@ export class S3Source implements Source {
       verifyTls: settings.verifyTls,
     });
     this.#bucket = new S3Bucket(ref.bucket, this.uri, settings, this.#transport);
-    this.#digests = new ObjectDigests(this.#bucket);
   }
 
   async manifest(options: ManifestOptions = {}): Promise<Manifest> {
@@ -58,7 +58,7 @@ export class S3Source implements Source {
     const wanted = pathFilter(options.include ?? [], options.exclude ?? []);
     const chosen = objects.filter(({ path }) => wanted(path))
       .map((object) => ({ ...object, path: assertSafePath(object.path, this.uri) }));
-    const proven = await this.#digests.of(chosen, signal);
+    const proven = await proveObjects(this.#bucket, chosen, this.#opaqueEtags, signal);
     this.#known = new Map(proven.map((object) => [object.path, object]));
     const files = sortedFiles(
       proven.map(({ path, size, etag, modified, digest }) => ({
@@ -86,7 +86,7 @@ export class S3Source implements Source {
     const response = await this.#get(file, known, range, signal);
     if (file.digest?.algorithm.endsWith("md5") && hasOpaqueEtag(response.headers)) {
       await response.body?.cancel();
-      this.#digests.distrustEtags();
+      this.#opaqueEtags = true;
       throw new SourceChangedError(file.path, `${file.path} is encrypted, its ETag is not its MD5`);
     }
     const etag = known.etag === null ? null : plainEtag(response.headers.get("etag"));
@@ -99,30 +99,25 @@ export class S3Source implements Source {
 
   async #get(
     file: ManifestFile,
-    known: Known,
+    { key, etag }: Known,
     range: ByteRange | null,
     signal: AbortSignal,
   ): Promise<Response> {
-    const { key, etag } = known;
-    const bound = etag !== null && this.#takesIfMatch;
-    const headers = { ...rangeHeader(range), ...(bound ? { "if-match": `"${etag}"` } : {}) };
+    const headers = rangeHeader(range);
+    if (etag === null || !this.#takesIfMatch) return await this.#bucket.get(key, file.path, headers, signal);
     try {
-      return await this.#bucket.get(key, file.path, headers, signal);
+      return await this.#bucket.get(key, file.path, { ...headers, "if-match": `"${etag}"` }, signal);
     } catch (error) {
-      if (!(error instanceof SourceChangedError) || !bound || !await this.#isUnchanged(known, file, signal)) {
-        throw error;
-      }
+      if (!(error instanceof SourceChangedError)) throw error;
+      const head = await this.#bucket.head(key, signal);
+      const isUnchanged = Number(head?.get("content-length")) === file.size &&
+        plainEtag(head?.get("etag") ?? null) === etag;
+      if (!isUnchanged) throw error;
       log.debug("the server refuses If-Match although nothing has changed", { file: file.path });
       // The answer's own ETag is still compared.
       this.#takesIfMatch = false;
-      return await this.#get(file, known, range, signal);
+      return await this.#bucket.get(key, file.path, headers, signal);
     }
-  }
-
-  async #isUnchanged({ key, etag }: Known, { size }: ManifestFile, signal: AbortSignal): Promise<boolean> {
-    const head = await this.#bucket.head(key, signal);
-    return head !== null && Number(head.get("content-length")) === size &&
-      plainEtag(head.get("etag")) === etag;
   }
 
   /** The objects under the prefix as a directory, else the one object with exactly that key. */
