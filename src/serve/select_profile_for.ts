@@ -9,11 +9,11 @@ import { judge } from "../profiles/judge.ts";
 import { loadProfiles } from "../profiles/load_profiles.ts";
 import { profilesForAnyGpu, type Selection, selectProfile } from "../profiles/select_profile.ts";
 import { type ModelRef, uriOf } from "../sources/model_ref.ts";
-import { modelToLoad, type NamedModel, type WantedModel, wantedModel } from "./served_model.ts";
+import { modelToLoad, type NamedModel, profileSetOf, wantedModel } from "./served_model.ts";
 
 /** Every profile of a model, judged. */
 export interface JudgedSet {
-  readonly wanted: WantedModel;
+  readonly wanted: ModelRef;
   readonly criteria: Criteria;
   /** Best first. */
   readonly judged: readonly JudgedProfile[];
@@ -28,15 +28,16 @@ export interface JudgedSet {
  */
 export async function judgeProfilesFor(config: Config, gpus: GpuInventory): Promise<JudgedSet> {
   const wanted = wantedModel(config);
+  const profileSet = profileSetOf(wanted);
   await warnOfMissingFolder(config);
-  const { profiles, faults, notes } = await loadProfiles(config, wanted.profileSet);
+  const { profiles, faults, notes } = await loadProfiles(config, profileSet);
   for (const fault of faults) {
     log.warn(`skipped profile ${fault.path}:${fault.line}:${fault.column}: ${fault.reason}`);
   }
   for (const [path, [note]] of Map.groupBy(notes, (one) => one.path)) {
     if (note !== undefined) log.warn(`profile ${path}:${note.line}:${note.column}: ${note.reason}`);
   }
-  const { criteria, warnings } = criteriaOf(config, gpus, wanted.profileSet);
+  const { criteria, warnings } = criteriaOf(config, gpus, profileSet);
   for (const warning of warnings) log.warn(warning);
   return { wanted, criteria, judged: judge(profiles, criteria), faults };
 }
@@ -81,7 +82,7 @@ export async function selectProfileFor(
   const { wanted, criteria, judged } = await judgeProfilesFor(config, gpus);
   const chosen = (profile: Profile, guessed: boolean): ProfileChoice => {
     const model = modelToLoad(config, wanted, profile.modelId);
-    return { profile, model, profileSet: wanted.profileSet, guessed, judged };
+    return { profile, model, profileSet: profileSetOf(wanted), guessed, judged };
   };
   if (criteria.accelerator === null && config.profileId === null) {
     if (need === "serve") throw noGpu(gpus);
@@ -147,23 +148,20 @@ export function guessInWords(profile: Profile, candidates: readonly Profile[]): 
 }
 
 /**
- * The model that the selected profile loads, for a download: its reference and, for S3, the name given. A
- * model named by an S3 URI needs no profile.
+ * The model that the selected profile loads, for a download. A model named by an S3 URI or a path needs no
+ * profile.
  *
  * @throws {AimError} `usage`, `no-profile`.
  */
 export async function profileModel(
   config: Config,
   gpus: GpuInventory,
-): Promise<{ ref: ModelRef; modelName: string | null; profile: Profile | null }> {
-  const asked = wantedModel(config);
-  if (asked.ref !== null && asked.ref.kind !== "hub") {
-    return { ref: asked.ref, modelName: config.modelName, profile: null };
-  }
+): Promise<{ ref: ModelRef; profile: Profile | null }> {
+  const wanted = wantedModel(config);
+  if (wanted.kind !== "hub") return { ref: wanted, profile: null };
   const { profile, model: { ref } } = await selectProfileFor(config, gpus, "download");
   log.info(`profile ${profile.id} loads ${uriOf(ref)}`, { path: profile.path });
-  const isNamed = asked.ref !== null && uriOf(ref) === uriOf(asked.ref);
-  return { ref, modelName: isNamed ? config.modelName : null, profile };
+  return { ref, profile };
 }
 
 /**
@@ -172,10 +170,7 @@ export async function profileModel(
  *
  * @throws {AimError} `usage`, `no-profile`.
  */
-export async function modelsOfProfiles(
-  config: Config,
-  gpus: GpuInventory,
-): Promise<{ ref: ModelRef; modelName: null }[]> {
+export async function modelsOfProfiles(config: Config, gpus: GpuInventory): Promise<ModelRef[]> {
   const { wanted, judged } = await judgeProfilesFor(config, gpus);
   const models = new Map<string, ModelRef>();
   for (const { profile, mismatches } of judged) {
@@ -183,10 +178,8 @@ export async function modelsOfProfiles(
     const { ref } = modelToLoad(config, wanted, profile.modelId);
     models.set(uriOf(ref), ref);
   }
-  if (models.size === 0) {
-    throw new AimError("no-profile", "no profile for this hardware loads a model", {
-      hint: "see aim list-profiles",
-    });
-  }
-  return [...models.values()].map((ref) => ({ ref, modelName: null }));
+  if (models.size > 0) return [...models.values()];
+  throw new AimError("no-profile", "no profile for this hardware loads a model", {
+    hint: "see aim list-profiles",
+  });
 }

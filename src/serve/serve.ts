@@ -6,7 +6,6 @@ import type { ModelPlace } from "../cache/types.ts";
 import { compileCaches } from "../engine/compile_caches.ts";
 import { copyAiterKernels } from "../engine/copy_aiter_kernels.ts";
 import { networkFileSystem } from "../engine/network_file_system.ts";
-import { requireModel } from "../config/require_model.ts";
 import { replaceProcess } from "../engine/exec.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
@@ -14,7 +13,7 @@ import { revokePermissions } from "../os/revoke_permissions.ts";
 import type { DownloadOptions } from "./download_missing.ts";
 import { servingEngine } from "./serving_engine.ts";
 import { chooseServing, planServing, type ServingChoice, type ServingPlan } from "./serving_plan.ts";
-import { missingInWords, remedyFor, resolveServing } from "./served_model.ts";
+import { missingInWords, remedyFor, resolveServing, wantedModel } from "./served_model.ts";
 import { checkFiles } from "./check_files.ts";
 import { startTimings } from "./timings.ts";
 
@@ -36,7 +35,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   const { config, env, gpus, engineWords } = options;
   const timings = startTimings();
   // A missing name counts before a missing engine: `aim` alone is what people try first.
-  requireModel(config);
+  wantedModel(config);
   const engine = await servingEngine(config, env, "serve");
   timings.mark("engine");
   const choice = await chooseServing({ config, env, gpus, engine, need: "serve", engineWords });

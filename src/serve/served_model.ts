@@ -5,20 +5,8 @@ import type { ModelPlace } from "../cache/types.ts";
 import { log } from "../log/logger.ts";
 import { type ModelRef, parseModelRef, quantisationIn, revisionIn, uriOf } from "../sources/model_ref.ts";
 import type { Config } from "../config/config.ts";
-import { requireModel } from "../config/require_model.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { localNameOf } from "../sources/local_name.ts";
-
-/** The model that a configuration asks for, before a profile is chosen. */
-export interface WantedModel {
-  /**
-   * Names the folder of profiles: `org/model`; `null` if the model is an S3 URI or a path, and only general
-   * profiles are candidates.
-   */
-  readonly profileSet: string | null;
-  /** What `AIM_MODEL_ID` names; `null` if `AIM_ID` is set instead. */
-  readonly ref: ModelRef | null;
-}
 
 /** The model that is to be loaded. */
 export interface NamedModel {
@@ -30,31 +18,52 @@ export interface NamedModel {
 }
 
 /**
- * Reads `AIM_ID` or `AIM_MODEL_ID`.
+ * The model that a configuration asks for, before a profile is chosen: exactly one of `AIM_ID` and
+ * `AIM_MODEL_ID` names it.
  *
  * @throws {AimError} `usage` if both, neither, or no name of a model is set.
  */
-export function wantedModel(config: Config): WantedModel {
-  const wanted = requireModel(config);
-  const ref = parseModelRef(wanted.model);
-  if (wanted.setting === "modelId") return { profileSet: ref.kind === "hub" ? ref.id : null, ref };
-  if (ref.kind === "hub" && ref.revision === null) return { profileSet: ref.id, ref: null };
-  throw new AimError("usage", `AIM_ID is "${wanted.model}"`, {
+export function wantedModel({ aimId, modelId, origins }: Config): ModelRef {
+  if (aimId !== null && modelId !== null) {
+    const first = origins.aimId === "flag" ? "--aim-id" : "AIM_ID";
+    const second = origins.modelId === "flag" ? "--model" : "AIM_MODEL_ID";
+    throw new AimError(
+      "usage",
+      `${first} is ${JSON.stringify(aimId)} and ${second} is ${JSON.stringify(modelId)}`,
+      {
+        hint: "set one of them: an image made for a model has AIM_ID already, others take AIM_MODEL_ID",
+      },
+    );
+  }
+  if (modelId !== null) return parseModelRef(modelId);
+  if (aimId === null) {
+    throw new AimError("usage", "no model is named", {
+      hint:
+        "name one, as in aim serve org/model, or with --model or AIM_MODEL_ID; aim help lists the commands",
+    });
+  }
+  const ref = parseModelRef(aimId);
+  if (ref.kind === "hub" && ref.revision === null) return ref;
+  throw new AimError("usage", `AIM_ID is "${aimId}"`, {
     hint: "use org/model; another source or revision goes in AIM_MODEL_ID instead of AIM_ID",
   });
 }
 
+/** The folder of a model's profiles, `org/model`; `null`: only general profiles are candidates. */
+export function profileSetOf(wanted: ModelRef): string | null {
+  return wanted.kind === "hub" ? wanted.id : null;
+}
+
 /**
- * The model to load: what the profile names, else `AIM_MODEL_ID`, else `AIM_ID`. A revision in `AIM_MODEL_ID`
- * belongs to the model that it names, not to another one that the profile names.
+ * The model to load: what the profile names, else what was asked for. A revision in `AIM_MODEL_ID` belongs to
+ * the model that it names, not to another one that the profile names.
  *
  * @param profileModel The profile's `model_id`.
  * @throws {AimError} `usage` if its name does not stay in the cache.
  */
-export function modelToLoad(config: Config, wanted: WantedModel, profileModel: string | null): NamedModel {
-  const own = wanted.ref ?? parseModelRef(config.aimId ?? "");
-  return profileModel === null || own.kind !== "hub" || own.id === profileModel
-    ? namedModel(own, config.modelName)
+export function modelToLoad(config: Config, wanted: ModelRef, profileModel: string | null): NamedModel {
+  return profileModel === null || wanted.kind !== "hub" || wanted.id === profileModel
+    ? namedModel(wanted, config.modelName)
     : namedModel(parseModelRef(profileModel), null);
 }
 

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { requireModel } from "../../src/config/require_model.ts";
 import { resolveConfig } from "../../src/config/resolve_config.ts";
 import { type Setting, type SettingName, SETTINGS } from "../../src/config/settings.ts";
 import { AimError } from "../../src/errors/aim_error.ts";
 import { redact } from "../../src/log/redact.ts";
+import { wantedModel } from "../../src/serve/served_model.ts";
 
 const NAMES = Object.keys(SETTINGS) as SettingName[];
 
@@ -249,9 +249,9 @@ Deno.test("keys in engine arguments are secrets too, even if the arguments are n
 });
 
 Deno.test("exactly one of AIM_ID and AIM_MODEL_ID names the model", () => {
-  const wanted = (env: Record<string, string>, flags = {}) => requireModel(resolveConfig({ flags, env }));
-  assertEquals(wanted({ AIM_ID: "a/b" }), { setting: "aimId", model: "a/b" });
-  assertEquals(wanted({ AIM_MODEL_ID: "s3://b/p" }), { setting: "modelId", model: "s3://b/p" });
+  const wanted = (env: Record<string, string>, flags = {}) => wantedModel(resolveConfig({ flags, env }));
+  assertEquals(wanted({ AIM_ID: "a/b" }), { kind: "hub", id: "a/b", revision: null });
+  assertEquals(wanted({ AIM_MODEL_ID: "s3://b/p" }), { kind: "s3", bucket: "b", prefix: "p" });
   const neither = assertThrows(() => wanted({}), AimError);
   assertEquals([neither.exitCode, neither.line], [
     2,

@@ -10,7 +10,7 @@ import { resolveServing, wantedModel } from "../../serve/served_model.ts";
 import { servingEngine } from "../../serve/serving_engine.ts";
 import { chooseServing, planServing, type ServingChoice } from "../../serve/serving_plan.ts";
 import { totalBytes } from "../../sources/manifest.ts";
-import { type ModelRef, parseModelRef } from "../../sources/model_ref.ts";
+import type { ModelRef } from "../../sources/model_ref.ts";
 import { readBuildInfo } from "../build_info.ts";
 import type { CommandContext } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
@@ -46,7 +46,8 @@ export const doctor = command<GpuInventory>({
     const found = chosen === null ? null : await attempt(() => resolveServing(config, chosen));
     const place = found !== null && "value" in found ? found.value : null;
     const needed = place?.kind === "missing" && !config.offline;
-    const ref = chosen?.model.ref ?? await namedRef(config);
+    const wanted = await attempt(() => wantedModel(config));
+    const ref = chosen?.model.ref ?? ("value" in wanted ? wanted.value : null);
     const [engine, directories, { checks: sources, manifest }] = await Promise.all([
       checkEngine(config, env),
       checkCaches(config, ref, needed),
@@ -162,11 +163,4 @@ function checkModel({ disk, unsafe, memory }: Explanation): Check[] {
       check("memory", memory.state === "fits" ? "ok" : "warning", memory.summary, more),
     ]),
   ];
-}
-
-/** The model that was named, for when no profile fits. */
-async function namedRef(config: Config): Promise<ModelRef | null> {
-  const wanted = await attempt(() => wantedModel(config));
-  if ("error" in wanted) return null;
-  return wanted.value.ref ?? (config.aimId === null ? null : parseModelRef(config.aimId));
 }

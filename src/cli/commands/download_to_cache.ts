@@ -115,8 +115,11 @@ async function wantedModels(
     });
   }
   if (gpus === null) throw new AimError("usage", "no model is named", { hint: "name one as org/model" });
-  if (!all) return [await profileModel(config, gpus)];
-  return (await modelsOfProfiles(config, gpus)).map((one) => ({ ...one, profile: null }));
+  if (!all) {
+    const found = await profileModel(config, gpus);
+    return [{ ...found, modelName: found.profile === null ? config.modelName : null }];
+  }
+  return (await modelsOfProfiles(config, gpus)).map((ref) => ({ ref, modelName: null, profile: null }));
 }
 
 /** A model, its place in the cache, and how it is downloaded. */

@@ -3,7 +3,7 @@ import { loadProfiles } from "../../profiles/load_profiles.ts";
 import { PROFILE_STATES } from "../../profiles/types.ts";
 import type { Config } from "../../config/config.ts";
 import { filesInCache, type MemoryFit, memoryFit, type ModelFiles } from "../../serve/memory_fit.ts";
-import { modelToLoad, resolveServing, wantedModel } from "../../serve/served_model.ts";
+import { modelToLoad, profileSetOf, resolveServing, wantedModel } from "../../serve/served_model.ts";
 import { attempt } from "../doctor/check.ts";
 import { judgeProfilesFor } from "../../serve/select_profile_for.ts";
 import { jsonValue } from "../../values/write_json.ts";
@@ -49,7 +49,7 @@ export const listProfiles = command<GpuInventory | null>({
     return context.flags["skip-compatibility-check"] === true ? null : await detectHardware(context);
   },
   async run({ config, flags, print, stdout }, gpus) {
-    const model = wantedModel(config).profileSet;
+    const model = profileSetOf(wantedModel(config));
     const all = gpus === null
       ? plainListing((await loadProfiles(config, model)).profiles)
       : judgedListing(await judgeProfilesFor(config, gpus), config);
