@@ -25,6 +25,7 @@ const NO_GPU: Criteria["accelerator"] = {
   available: 0,
   requested: null,
   partitioned: false,
+  named: false,
 };
 
 /** Judges profiles, and selects one like serving does. */

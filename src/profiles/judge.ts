@@ -36,32 +36,28 @@ export function isGeneral({ aimId, metadata }: Profile): boolean {
 
 function judgeOne(profile: Profile, criteria: Criteria): JudgedProfile {
   const found = mismatches(profile, criteria);
-  const manualOnly = profile.metadata.manualSelectionOnly ||
-    (isGeneral(profile) && !criteria.generalFallback);
+  const { precision, type, acceleratorCount, manualSelectionOnly } = profile.metadata;
+  const available = automaticCount(criteria) ?? 0;
+  const manual = manualSelectionOnly
+    ? "manual selection only"
+    : isGeneral(profile) && !criteria.generalFallback
+    ? "the general fallback is off"
+    : null;
+  const rank = [
+    `${KINDS[profile.priority]} profile, ${precision}, ${type}`,
+    acceleratorCount < available ? `uses ${acceleratorCount} of ${available} GPUs` : null,
+    manual,
+  ];
   return {
     profile,
     state: found[0]?.state ?? "compatible",
-    reason: found[0]?.reason ?? whyItRanks(profile, criteria),
-    manualOnly,
+    reason: found[0]?.reason ?? rank.filter((part) => part !== null).join(", "),
+    manualOnly: manual !== null,
     mismatches: found,
   };
 }
 
 const KINDS = { 1: "custom", 2: "model", 3: "general" } as const;
-
-function whyItRanks(profile: Profile, criteria: Criteria): string {
-  const { precision, type, acceleratorCount, manualSelectionOnly } = profile.metadata;
-  const available = automaticCount(criteria) ?? 0;
-  return [
-    `${KINDS[profile.priority]} profile, ${precision}, ${type}`,
-    ...(acceleratorCount < available ? [`uses ${acceleratorCount} of ${available} GPUs`] : []),
-    ...(manualSelectionOnly
-      ? ["manual selection only"]
-      : isGeneral(profile) && !criteria.generalFallback
-      ? ["the general fallback is off"]
-      : []),
-  ].join(", ");
-}
 
 /**
  * Order among profiles that fit, better first: a model's own (custom ones too) before general ones, with an
@@ -95,53 +91,43 @@ export function compareText(a: string, b: string): number {
  * accelerator (model, then count), precision. Empty if it fits. Criteria without an accelerator fit any.
  */
 function mismatches(profile: Profile, criteria: Criteria): Mismatch[] {
-  const { metadata } = profile;
-  const found: Mismatch[] = [];
-  if (metadata.engine !== criteria.engine) {
-    found.push({
+  const { aimId, metadata: { engine, metric, precision } } = profile;
+  const found: (Mismatch | null)[] = [
+    engine === criteria.engine ? null : {
       state: "engine_mismatch",
-      reason: `needs engine ${metadata.engine}, not ${criteria.engine}`,
-      remedy: `AIM_ENGINE=${metadata.engine}`,
-    });
-  }
-  if (metadata.metric !== criteria.metric) {
-    found.push({
+      reason: `needs engine ${engine}, not ${criteria.engine}`,
+      remedy: `AIM_ENGINE=${engine}`,
+    },
+    metric === criteria.metric ? null : {
       state: "metric_mismatch",
-      reason: `is tuned for ${metadata.metric}, not ${criteria.metric}`,
-      remedy: `AIM_METRIC=${metadata.metric}`,
-    });
-  }
-  if (profile.aimId !== null && profile.aimId !== criteria.model) {
-    found.push({
+      reason: `is tuned for ${metric}, not ${criteria.metric}`,
+      remedy: `AIM_METRIC=${metric}`,
+    },
+    aimId === null || aimId === criteria.model ? null : {
       state: "model_mismatch",
-      reason: `is for ${profile.aimId}, not ${criteria.model ?? "a model without a name"}`,
-      remedy: `AIM_ID=${profile.aimId}`,
-    });
-  }
-  const accelerator = criteria.accelerator === null
-    ? null
-    : acceleratorMismatch(profile, criteria.accelerator);
-  if (accelerator !== null) found.push({ state: "accelerator_mismatch", ...accelerator });
-  if (criteria.precision !== "auto" && metadata.precision !== criteria.precision) {
-    found.push({
+      reason: `is for ${aimId}, not ${criteria.model ?? "a model without a name"}`,
+      remedy: `AIM_ID=${aimId}`,
+    },
+    criteria.accelerator === null ? null : acceleratorMismatch(profile, criteria.accelerator),
+    criteria.precision === "auto" || precision === criteria.precision ? null : {
       state: "precision_mismatch",
-      reason: `has precision ${metadata.precision}, not ${criteria.precision}`,
-      remedy: `AIM_PRECISION=${metadata.precision}`,
-    });
-  }
-  return found;
+      reason: `has precision ${precision}, not ${criteria.precision}`,
+      remedy: `AIM_PRECISION=${precision}`,
+    },
+  ];
+  return found.filter((mismatch) => mismatch !== null);
 }
-
-type Difference = Omit<Mismatch, "state">;
 
 function acceleratorMismatch(
   profile: Profile,
   there: NonNullable<Criteria["accelerator"]>,
-): Difference | null {
+): Mismatch | null {
   const { acceleratorModel: model, acceleratorCount: count, acceleratorType: type } = profile.metadata;
-  const differs = (reason: string, remedy: string | null = null): Difference => ({ reason, remedy });
+  const differs = (reason: string, remedy: string | null = null): Mismatch => (
+    { state: "accelerator_mismatch", reason, remedy }
+  );
   if (model !== there.model) {
-    const has = there.named === true ? `, not ${there.model}` : `; this host has ${there.model}`;
+    const has = there.named ? `, not ${there.model}` : `; this host has ${there.model}`;
     return { ...differs(`needs ${model}${has}`), otherModel: true };
   }
   if (there.partitioned) return differs(`needs whole ${model} GPUs; this host has partitions of them`);
@@ -151,7 +137,7 @@ function acceleratorMismatch(
   if (there.requested !== null && count !== there.requested) {
     return differs(
       `uses ${gpus(count)}; ${there.requested} requested`,
-      count <= there.available || there.named === true ? `AIM_ACCELERATOR_COUNT=${count}` : null,
+      count <= there.available || there.named ? `AIM_ACCELERATOR_COUNT=${count}` : null,
     );
   }
   return count <= there.available ? null : differs(`needs ${gpus(count)}; this host has ${there.available}`);

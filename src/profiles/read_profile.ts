@@ -1,23 +1,18 @@
 import { readRegularFileSync } from "../os/read_regular_file.ts";
 import { readPlainYaml } from "../values/read_plain_yaml.ts";
-import { readYaml, type YamlFault, type YamlFile } from "../values/read_yaml.ts";
+import { readYaml } from "../values/read_yaml.ts";
 import { withoutCall } from "./find_profile_files.ts";
 import type { checkProfile } from "./check_profile.ts";
 import { profileFromValue } from "./profile_from_value.ts";
-import type { Profile, ProfileFault, ProfilePlace, SchemaFault } from "./types.ts";
+import type { Profile, ProfileCheck, ProfileFault, ProfilePlace, SchemaFault } from "./types.ts";
 
-/** A profile's text, read and checked. */
+/** A profile's file, read and checked. Faults and notes are in the order of the file. */
 export interface ProfileFile {
   /** `null` if faults leave none. */
   readonly profile: Profile | null;
   readonly faults: readonly ProfileFault[];
-  /**
-   * What is odd and does no harm: unknown keys; with `thorough` also keys written twice, which PyYAML takes
-   * silently.
-   */
+  /** What is odd and does no harm. */
   readonly notes: readonly ProfileFault[];
-  /** The place of a value in the file; known if `thorough`. */
-  readonly positionOf: YamlFile["positionOf"];
 }
 
 /** The largest profile that is read, in bytes: real ones have one or two thousand. */
@@ -26,38 +21,38 @@ const MAX_PROFILE_BYTES = 256 * 1024;
 /**
  * Reads a profile file. Never throws: what is wrong with it, or with reading it, is in the result.
  *
- * @param thorough Also looks for keys written twice. Slower.
+ * @param check A further check. With one, keys written twice, which PyYAML takes silently, are noted too.
  */
 export async function readProfile(
   path: string,
   place: ProfilePlace,
-  thorough: boolean = false,
+  check?: ProfileCheck,
 ): Promise<ProfileFile> {
-  const at = (fault: YamlFault): ProfileFault => ({ path: place.path, ...fault });
-  const none: ProfileFile = { profile: null, faults: [], notes: [], positionOf: () => START };
+  const inFile = (faults: readonly Omit<ProfileFault, "path">[]): ProfileFault[] =>
+    faults.map((fault) => ({ path: place.path, ...fault })).sort(byPlace);
   const text = textOf(path);
-  if (typeof text !== "string") return { ...none, faults: [at(text)] };
-  const check = await loadCheck();
-  const plain = thorough ? null : readPlainYaml(text);
+  if (typeof text !== "string") return { profile: null, faults: inFile([text]), notes: [] };
+  const checkSchema = await loadCheck();
+  const plain = check === undefined ? readPlainYaml(text) : null;
   if (plain !== null) {
-    const { profile, notes } = profileFromValue(plain, place, check);
+    const { profile, notes } = profileFromValue(plain, place, checkSchema);
     // Faults and notes need their place, which the full reader knows.
-    if (profile !== null && notes.length === 0) return { ...none, profile };
+    if (profile !== null && notes.length === 0) return { profile, faults: [], notes: [] };
   }
   const file = await readYaml(text);
-  if (file.value === null) return { ...none, faults: sorted(file.faults.map(at)) };
-  const placed = ({ path, atKey, reason }: SchemaFault) =>
-    at({ ...file.positionOf(path, atKey ? "key" : undefined), reason });
-  const reading = profileFromValue(file.value, place, check);
+  if (file.value === null) return { profile: null, faults: inFile(file.faults), notes: [] };
+  const { profile, faults, notes } = profileFromValue(file.value, place, checkSchema);
+  const more = profile === null ? undefined : check?.(profile);
+  const placed = ({ path, atKey, reason }: SchemaFault) => ({
+    ...file.positionOf(path, atKey ? "key" : undefined),
+    reason,
+  });
   return {
-    profile: reading.profile,
-    faults: sorted(reading.faults.map(placed)),
-    notes: sorted([...reading.notes.map(placed), ...file.notes.map(at)]),
-    positionOf: file.positionOf,
+    profile,
+    faults: inFile([...faults, ...more?.faults ?? []].map(placed)),
+    notes: inFile([...[...notes, ...more?.warnings ?? []].map(placed), ...file.notes]),
   };
 }
-
-const START = { line: 1, column: 1 };
 
 let loading: Promise<typeof checkProfile> | undefined;
 
@@ -66,20 +61,19 @@ async function loadCheck(): Promise<typeof checkProfile> {
   return await (loading ??= import("./check_profile.ts").then((module) => module.checkProfile));
 }
 
-/** By place in the file. */
-export function sorted(faults: ProfileFault[]): ProfileFault[] {
-  return faults.sort((a, b) => a.line - b.line || a.column - b.column);
+export function byPlace(a: ProfileFault, b: ProfileFault): number {
+  return a.line - b.line || a.column - b.column;
 }
 
 /** A file's text, or why it cannot be read. */
-function textOf(path: string): string | YamlFault {
+function textOf(path: string): string | Omit<ProfileFault, "path"> {
   const read = readRegularFileSync(path, MAX_PROFILE_BYTES);
   if (read.kind === "ok") return decode(read.value);
-  return { ...START, reason: `cannot read it: ${withoutCall(read.reason)}` };
+  return { line: 1, column: 1, reason: `cannot read it: ${withoutCall(read.reason)}` };
 }
 
 /** UTF-8, or UTF-16 if a byte order mark says so, as PyYAML decodes. */
-function decode(bytes: Uint8Array): string | YamlFault {
+function decode(bytes: Uint8Array): string | Omit<ProfileFault, "path"> {
   const [first, second] = bytes;
   const utf16 = first === 0xff && second === 0xfe ? "le" : first === 0xfe && second === 0xff ? "be" : null;
   const encoding = utf16 === null ? "utf-8" : `utf-16${utf16}`;

@@ -1,14 +1,16 @@
+import type { Config } from "../config/config.ts";
+import type { GpuInventory } from "../gpu/types.ts";
 import type { ConfigMap } from "../values/value.ts";
 
-export const PRECISIONS = ["int4", "int8", "fp4", "fp8", "fp16", "bf16", "fp32"] as const;
 /** Ranked: the earlier is preferred. */
+export const PRECISIONS = ["int4", "int8", "fp4", "fp8", "fp16", "bf16", "fp32"] as const;
 export type Precision = (typeof PRECISIONS)[number];
 
 export const METRICS = ["latency", "throughput"] as const;
 export type Metric = (typeof METRICS)[number];
 
-export const PROFILE_TYPES = ["optimized", "preview", "unoptimized", "general"] as const;
 /** Ranked: the earlier is preferred. */
+export const PROFILE_TYPES = ["optimized", "preview", "unoptimized", "general"] as const;
 export type ProfileType = (typeof PROFILE_TYPES)[number];
 
 export type AcceleratorType = "gpu" | "cpu";
@@ -48,11 +50,11 @@ export interface Profile {
   readonly metadata: ProfileMetadata;
   readonly engineArgs: ConfigMap;
   readonly envVars: ReadonlyMap<string, string>;
-  /** The file's own content. */
+  /** All of the file. */
   readonly content: ConfigMap;
 }
 
-/** Where a profile file is, which says part of what the profile is. */
+/** What the place of a profile's file says about the profile. */
 export interface ProfilePlace extends Pick<Profile, "path" | "priority"> {
   /** The profile's id by the model that it is for; `null` for a general one. */
   idOf(aimId: string | null): string;
@@ -70,7 +72,7 @@ export interface SchemaFault {
   readonly reason: string;
 }
 
-/** A check of a profile's content. */
+/** A check of a profile beyond its schema. */
 export type ProfileCheck = (
   profile: Profile,
 ) => { readonly faults: readonly SchemaFault[]; readonly warnings: readonly SchemaFault[] };
@@ -84,33 +86,26 @@ export interface ProfileFault {
 }
 
 /** What a profile must fit. */
-export interface Criteria {
-  readonly engine: string;
-  readonly metric: Metric;
+export interface Criteria extends Pick<Config, "engine" | "metric" | "precision" | "generalFallback"> {
   /**
    * `AIM_ID`, else `AIM_MODEL_ID`; `null` if the model is an S3 URI or a path: only general profiles fit it.
    */
   readonly model: string | null;
-  /**
-   * `null`: no GPU is visible and none is named; any accelerator fits then (for downloads only).
-   */
-  readonly accelerator: {
-    readonly type: AcceleratorType;
-    readonly model: string;
-    /** Number of GPUs or cores. */
-    readonly available: number;
-    /** A requested count, which must match exactly; `null` for `auto`. */
-    readonly requested: number | null;
-    /** True if the devices are partitions of GPUs: profiles for whole GPUs do not fit. */
-    readonly partitioned: boolean;
-    /** True if a setting named it and no hardware was looked at: any count can be requested. */
-    readonly named?: boolean;
-  } | null;
-  readonly precision: Precision | "auto";
-  readonly generalFallback: boolean;
+  /** `null`: no GPU is visible and none is named; any accelerator fits then (for downloads only). */
+  readonly accelerator:
+    | Pick<GpuInventory, "type" | "partitioned"> & {
+      readonly model: string;
+      /** Number of GPUs or cores. */
+      readonly available: number;
+      /** A requested count, which must match exactly; `null` for `auto`. */
+      readonly requested: number | null;
+      /** A setting named it and no hardware was looked at: any count can be requested. */
+      readonly named: boolean;
+    }
+    | null;
 }
 
-/** States in the order in which they apply; the last but one is the nearest to fitting. */
+/** In the order in which they apply; the last but one is the nearest to fitting. */
 export const PROFILE_STATES = [
   "engine_mismatch",
   "metric_mismatch",
@@ -132,7 +127,6 @@ export interface Mismatch {
   readonly otherModel?: boolean;
 }
 
-/** A profile judged. */
 export interface JudgedProfile {
   readonly profile: Profile;
   readonly state: ProfileState;

@@ -3,7 +3,7 @@ import { AimError } from "../errors/aim_error.ts";
 import { isMap } from "../values/value.ts";
 import { findProfileFiles } from "./find_profile_files.ts";
 import { RETIRED } from "./profile_from_value.ts";
-import { readProfile, sorted } from "./read_profile.ts";
+import { byPlace, type ProfileFile, readProfile } from "./read_profile.ts";
 import type { Profile, ProfileCheck, ProfileFault, ProfilePlace, SchemaFault } from "./types.ts";
 
 /** What a check of profile files found. */
@@ -35,31 +35,23 @@ export interface ValidateOptions {
  * @throws {AimError} `usage`: a path that is not there, or a folder without profiles.
  */
 export async function validateProfileFiles(
-  paths: readonly string[],
+  given: readonly string[],
   options: ValidateOptions = {},
 ): Promise<ValidationResult> {
-  const { strict = false } = options;
-  const files = paths.flatMap(filesAt);
-  const faults: ProfileFault[] = [];
-  const warnings: ProfileFault[] = [];
-  const valid: Profile[] = [];
-  for (const path of files) {
-    const { profile, positionOf, ...file } = await readProfile(path, placeOf(path), true);
-    const placed = ({ path: at, atKey, reason }: SchemaFault): ProfileFault => ({
-      path,
-      ...positionOf(at, atKey ? "key" : undefined),
-      reason,
-    });
-    const args = profile === null ? undefined : options.checkArgs?.(profile);
-    const style = profile !== null && strict ? styleFaults(profile) : [];
-    const found = [...file.faults, ...[...args?.faults ?? [], ...style].map(placed)];
-    const odd = [...file.notes, ...(args?.warnings ?? []).map(placed)];
-    if (profile !== null) valid.push(profile);
-    faults.push(...sorted(strict ? [...found, ...odd] : found));
-    if (!strict) warnings.push(...sorted(odd));
-  }
-  if (strict) faults.push(...primaryFaults(valid));
-  return { files: files.length, faults, warnings };
+  const { strict = false, checkArgs = () => ({ faults: [], warnings: [] }) } = options;
+  const check: ProfileCheck = (profile) => {
+    const { faults, warnings } = checkArgs(profile);
+    return { faults: [...faults, ...(strict ? styleFaults(profile) : [])], warnings };
+  };
+  const paths = given.flatMap(filesAt);
+  const files = await Promise.all(paths.map((path) => readProfile(path, placeOf(path), check)));
+  const faultsOf = ({ faults, notes }: ProfileFile) => strict ? [...faults, ...notes].sort(byPlace) : faults;
+  const primary = strict ? primaryFaults(files.flatMap(({ profile }) => profile ?? [])) : [];
+  return {
+    files: files.length,
+    faults: [...files.flatMap(faultsOf), ...primary],
+    warnings: strict ? [] : files.flatMap(({ notes }) => notes),
+  };
 }
 
 function placeOf(path: string): ProfilePlace {

@@ -24,7 +24,14 @@ Deno.test({
       engine: "vllm",
       metric: "latency",
       model: aimId,
-      accelerator: { type: "gpu", model: "MI300X", available: 1, requested: 1, partitioned: false },
+      accelerator: {
+        type: "gpu",
+        model: "MI300X",
+        available: 1,
+        requested: 1,
+        partitioned: false,
+        named: false,
+      },
       precision: "auto",
       generalFallback: true,
     };

@@ -17,7 +17,14 @@ Deno.test("what is detected is available, and an automatic count asks for none i
       engine: "vllm",
       metric: "latency",
       model: "org/model",
-      accelerator: { type: "gpu", model: "MI300X", available: 8, requested: null, partitioned: false },
+      accelerator: {
+        type: "gpu",
+        model: "MI300X",
+        available: 8,
+        requested: null,
+        partitioned: false,
+        named: false,
+      },
       precision: "auto",
       generalFallback: true,
     },
@@ -33,6 +40,7 @@ Deno.test("a requested count is kept next to the real one", () => {
     available: 8,
     requested: 4,
     partitioned: true,
+    named: false,
   });
   assertEquals(criteria.model, null);
 });

@@ -176,6 +176,7 @@ function randomCriteria(): Criteria {
       available,
       requested: random.next() < 0.5 ? null : random.below(9),
       partitioned: random.next() < 0.05,
+      named: false,
     },
   });
 }

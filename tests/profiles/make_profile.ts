@@ -50,6 +50,7 @@ export function makeCriteria(
       available: 8,
       requested: null,
       partitioned: false,
+      named: false,
       ...parts.accelerator,
     },
   };
