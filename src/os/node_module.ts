@@ -1,10 +1,10 @@
 interface NodeModules {
   "node:crypto": typeof import("node:crypto");
   "node:fs/promises": typeof import("node:fs/promises");
-  "node:http": typeof import("node:http");
+  "node:https": typeof import("node:https");
+  "node:net": typeof import("node:net");
   "node:os": typeof import("node:os");
   "node:stream": typeof import("node:stream");
-  "node:tls": typeof import("node:tls");
   "node:zlib": typeof import("node:zlib");
 }
 

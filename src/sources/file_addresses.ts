@@ -1,12 +1,7 @@
 import { SourceChangedError } from "./source.ts";
-import { discard, isTransientStatus } from "./transport/transport.ts";
-
-/** An answer after all redirects. */
-export interface FoundAnswer {
-  readonly response: Response;
-  /** The address that gave it. */
-  readonly url: URL;
-}
+import { isTransientStatus } from "./transport/passing_fault.ts";
+import { discard } from "./transport/read_bounded.ts";
+import type { FoundAnswer } from "./transport/redirect.ts";
 
 /** A file, and its digest as its ETag. */
 interface AskedFile {

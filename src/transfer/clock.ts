@@ -1,5 +1,8 @@
-import { sleepFor } from "../sources/transport/sleep_for.ts";
+import { delay } from "@std/async/delay";
 import type { Clock } from "./types.ts";
 
 /** The system's monotonic clock. */
-export const systemClock: Clock = { now: () => performance.now(), sleep: sleepFor };
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  sleep: (ms, signal) => delay(ms, { signal }),
+};

@@ -1,6 +1,6 @@
+import { abortable } from "@std/async/abortable";
 import type { ByteRange } from "../sources/manifest.ts";
 import type { RangeBody } from "../sources/source.ts";
-import { untilAborted } from "../sources/transport/until_aborted.ts";
 
 /** Bytes that a connection reads, and writes, at once. */
 const BUFFER = 256 * 1024;
@@ -52,7 +52,7 @@ export async function* chunks(
   try {
     for (;;) {
       signal.throwIfAborted();
-      const { done, value } = await untilAborted(reader.read(), signal);
+      const { done, value } = await abortable(reader.read(), signal);
       // A cancelled body looks as if it had ended.
       signal.throwIfAborted();
       if (value !== undefined && value.length > 0) yield value;

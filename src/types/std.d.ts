@@ -3,6 +3,18 @@
 // Types for the parts of Deno's standard library that aim imports; the npm edition ships none. On JSR, where
 // the packages carry their own types, this file goes.
 
+declare module "@std/async/abortable" {
+  export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T>;
+}
+
+declare module "@std/async/delay" {
+  export function delay(ms: number, options?: { signal?: AbortSignal | undefined }): Promise<void>;
+}
+
+declare module "@std/bytes/concat" {
+  export function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer>;
+}
+
 declare module "@std/path" {
   export function join(...parts: string[]): string;
   export function dirname(path: string): string;

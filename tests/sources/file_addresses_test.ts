@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { FileAddresses, type FoundAnswer } from "../../src/sources/file_addresses.ts";
+import { FileAddresses } from "../../src/sources/file_addresses.ts";
+import type { FoundAnswer } from "../../src/sources/transport/redirect.ts";
 import { SourceChangedError } from "../../src/sources/source.ts";
 
 const DIGEST = "ab".repeat(32);

@@ -6,7 +6,7 @@ import { openSource } from "../../src/sources/open_source.ts";
 import type { Source } from "../../src/sources/source.ts";
 import { openBucket } from "../../src/sources/s3/bucket_access.ts";
 import { s3Settings } from "../../src/sources/s3/s3_settings.ts";
-import { openTransport } from "../../src/sources/transport/transport.ts";
+import { Transport } from "../../src/sources/transport/transport.ts";
 import { makeCertificates } from "../servers/certificates.ts";
 import { randomBytes } from "../servers/content.ts";
 import { ODD_CASES, ODD_OBJECTS } from "../servers/odd_cases.ts";
@@ -68,7 +68,7 @@ Deno.test("empty parts of keys are left out of paths, and of a prefix if there a
 });
 
 Deno.test("the ARN of an access point is an address of its own, signed for its region", async () => {
-  const transport = openTransport({ env: {}, connections: 1 });
+  const transport = new Transport({ env: {}, connections: 1 });
   const arn = "arn:aws:s3:us-west-2:123456789012:accesspoint/models";
   const ref = parseModelRef(`s3://${arn}/org/m`);
   assert(ref.kind === "s3");
@@ -93,7 +93,7 @@ Deno.test("the ARN of an access point is an address of its own, signed for its r
 Deno.test("an endpoint of the shared configuration is addressed path-style, as one of a variable", async () => {
   const directory = await Deno.makeTempDir();
   const before = Deno.env.get("AWS_CONFIG_FILE");
-  const transport = openTransport({ env: {}, connections: 1 });
+  const transport = new Transport({ env: {}, connections: 1 });
   try {
     Deno.env.set("AWS_CONFIG_FILE", `${directory}/config`);
     await Deno.writeTextFile(`${directory}/config`, "[default]\nendpoint_url = http://minio.test:9000\n");

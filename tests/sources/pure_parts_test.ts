@@ -14,7 +14,6 @@ import { s3Settings } from "../../src/sources/s3/s3_settings.ts";
 import { s3Error } from "../../src/sources/s3/s3_error.ts";
 import { digestMatches, digestSpecs, digestStream } from "../../src/transfer/hash/digests.ts";
 import { networkFault } from "../../src/sources/transport/network_fault.ts";
-import { parseRetryAfter } from "../../src/sources/transport/retry_after.ts";
 
 const MIB = 2 ** 20;
 
@@ -248,14 +247,6 @@ Deno.test("the body of a refusal is read, so that its connection can be used aga
   await hubError(hub, question);
   await ociError(registry, "oci://a.example/b", "a.example", "c");
   assertEquals([hub.bodyUsed, registry.bodyUsed], [true, true]);
-});
-
-Deno.test("Retry-After is seconds or a date", () => {
-  assertEquals(parseRetryAfter(null, 0), null);
-  assertEquals(parseRetryAfter("7", 0), 7000);
-  assertEquals(parseRetryAfter("Thu, 01 Jan 1970 00:00:10 GMT", 4000), 6000);
-  assertEquals(parseRetryAfter("Thu, 01 Jan 1970 00:00:01 GMT", 4000), 0);
-  assertEquals(parseRetryAfter("soon", 0), null);
 });
 
 Deno.test("a failed connection is named by its host, never by its path or a proxy's password", () => {

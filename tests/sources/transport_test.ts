@@ -5,7 +5,7 @@ import { askedWait } from "../../src/sources/transport/asked_wait.ts";
 import { parseJson } from "../../src/sources/transport/parse_json.ts";
 import { proxyFor } from "../../src/sources/transport/proxies.ts";
 import { redirectTarget } from "../../src/sources/transport/redirect.ts";
-import { openTransport, type Transport } from "../../src/sources/transport/transport.ts";
+import { Transport } from "../../src/sources/transport/transport.ts";
 
 Deno.test("the wait that an answer asks for: Retry-After in seconds, fractions or a date, else a rate limit with nothing left", () => {
   const now = Date.parse("2026-01-01T00:00:00Z");
@@ -15,6 +15,8 @@ Deno.test("the wait that an answer asks for: Retry-After in seconds, fractions o
     [{ "retry-after": "1.5" }, 1500],
     [{ "retry-after": "Thu, 01 Jan 2026 00:01:00 GMT" }, 60_000],
     [{ "retry-after": "86400" }, 86_400_000],
+    [{ "retry-after": "Wed, 31 Dec 2025 23:59:00 GMT" }, 0],
+    [{ "retry-after": "soon" }, null],
     [{ "ratelimit": '"resolvers";r=0;t=60' }, 60_000],
     [{ "ratelimit": '"api";r=10;t=200, "resolvers";r=0;t=60' }, 60_000],
     [{ "ratelimit": '"api";r=10;t=200' }, null],
@@ -129,7 +131,7 @@ async function raw(text: string | Uint8Array<ArrayBuffer>): Promise<{ url: strin
 }
 
 function transport(): Transport & Disposable {
-  const opened = openTransport({ env: {}, connections: 4, sleep: () => Promise.resolve() });
+  const opened = new Transport({ env: {}, connections: 4, sleep: () => Promise.resolve() });
   return Object.assign(opened, { [Symbol.dispose]: () => opened.close() });
 }
 
@@ -171,7 +173,7 @@ Deno.test("a server that refuses gets few requests, however many connections the
     underWay--;
     return new Response(null, { status: 503 });
   });
-  const http = openTransport({ env: {}, connections: 16, sleep: () => Promise.resolve() });
+  const http = new Transport({ env: {}, connections: 16, sleep: () => Promise.resolve() });
   const failures = await Promise.all(
     Array.from({ length: 16 }, async () => {
       for (let attempt = 0; attempt < 8; attempt++) {

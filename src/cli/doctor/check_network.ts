@@ -9,7 +9,7 @@ import { openSource } from "../../sources/open_source.ts";
 import { type S3Settings, s3Settings } from "../../sources/s3/s3_settings.ts";
 import type { Source } from "../../sources/source.ts";
 import { sourceOptions } from "../../sources/source_options.ts";
-import { openTransport } from "../../sources/transport/transport.ts";
+import { Transport } from "../../sources/transport/transport.ts";
 import { count, formatBytes, formatDuration } from "../format.ts";
 import { attempt, type Check, check, checkOf } from "./check.ts";
 
@@ -110,7 +110,7 @@ interface Answer {
 /** Whether anything answers at an address, by the proxy and the certificates that a download would use. */
 async function askAddress(address: string, env: Environment): Promise<Answer | null> {
   const started = performance.now();
-  const transport = openTransport({ env, connections: 1 });
+  const transport = new Transport({ env, connections: 1 });
   const outcome = await attempt(async () => {
     const signal = AbortSignal.timeout(PATIENCE / 4);
     const { headers, body } = await transport.fetch(address, { method: "HEAD", signal });

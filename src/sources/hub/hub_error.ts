@@ -1,9 +1,8 @@
 import { AimError } from "../../errors/aim_error.ts";
 import type { ErrorKind } from "../../errors/exit_codes.ts";
 import { SourceChangedError, type TransientError } from "../source.ts";
-import { passingFault } from "../transport/passing_fault.ts";
+import { isTransientStatus, passingFault } from "../transport/passing_fault.ts";
 import { readStart } from "../transport/read_bounded.ts";
-import { isTransientStatus } from "../transport/transport.ts";
 
 /** A request to a hub about a model. */
 export interface HubQuestion {

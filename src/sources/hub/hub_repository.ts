@@ -1,12 +1,12 @@
 import { AimError } from "../../errors/aim_error.ts";
-import type { FoundAnswer } from "../file_addresses.ts";
 import type { CommitSha } from "../manifest.ts";
 import { plainEtag } from "../range_body.ts";
 import { SourceChangedError, TransientError } from "../source.ts";
 import type { SourceOptions } from "../source_options.ts";
 import { passingFault } from "../transport/passing_fault.ts";
-import { MOST_REDIRECTS, redirectTarget } from "../transport/redirect.ts";
-import { discard, openTransport, type Transport, type TransportRequest } from "../transport/transport.ts";
+import { discard } from "../transport/read_bounded.ts";
+import { followRedirects, type FoundAnswer, redirectTarget } from "../transport/redirect.ts";
+import { Transport, type TransportRequest } from "../transport/transport.ts";
 import { hubError } from "./hub_error.ts";
 
 /** Public mirrors keep this address in their answers. */
@@ -39,7 +39,7 @@ export class HubRepository {
     ({ host: this.host, origin: this.#origin } = new URL(this.endpoint));
     let token: Promise<string | null> | undefined;
     this.#token = () => token ??= options.hfToken();
-    this.#transport = openTransport({ ...options, connections: options.jobs });
+    this.#transport = new Transport({ ...options, connections: options.jobs });
   }
 
   /** The hub's address of a file. */
@@ -63,14 +63,8 @@ export class HubRepository {
     const token = await this.#token();
     let linkedEtag: string | null = null;
     let linkedSize: string | null = null;
-    for (let url = first, hop = 0; hop <= MOST_REDIRECTS; hop++) {
-      const headers = new Headers(init.headers);
-      headers.set("user-agent", "aim");
-      if (url.origin !== first.origin) {
-        // The library's own token is for the xet store that it asks, and an ETag for the server that sent it.
-        headers.delete("authorization");
-        headers.delete("if-range");
-      }
+    const send = async (url: URL, headers: Headers) => {
+      // The library has a token of its own for the xet store.
       if (token !== null && this.#owns(url) && !headers.has("authorization")) {
         headers.set("authorization", `Bearer ${token}`);
       }
@@ -79,12 +73,11 @@ export class HubRepository {
       });
       linkedEtag ??= plainEtag(response.headers.get("x-linked-etag"));
       linkedSize ??= response.headers.get("x-linked-size");
-      const next = redirectOf(response, url, this.endpoint);
-      if (next === null) return { response, url, linkedEtag, linkedSize };
-      await discard(response);
-      url = next;
-    }
-    throw new AimError("network", `${first.host} redirects without end`, { hint: "check HF_ENDPOINT" });
+      return response;
+    };
+    const targetOf = (response: Response, from: URL) => redirectOf(response, from, this.endpoint);
+    const answer = await followRedirects(first, init.headers, send, targetOf);
+    return { ...answer, linkedEtag, linkedSize };
   }
 
   /** A `fetch` for the hub's library. */

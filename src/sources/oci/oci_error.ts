@@ -1,8 +1,7 @@
 import { AimError } from "../../errors/aim_error.ts";
 import { SourceChangedError, type TransientError } from "../source.ts";
-import { passingFault } from "../transport/passing_fault.ts";
+import { isTransientStatus, passingFault } from "../transport/passing_fault.ts";
 import { readStart } from "../transport/read_bounded.ts";
-import { discard, isTransientStatus } from "../transport/transport.ts";
 
 /**
  * Turns a registry's refusal into an error, with the registry's own code (`MANIFEST_UNKNOWN`, `DENIED`, …) in brackets.
@@ -18,36 +17,29 @@ export async function ociError(
 ): Promise<AimError | TransientError | SourceChangedError> {
   const { status } = response;
   const answering = URL.parse(response.url)?.host ?? host;
+  // The error format of the distribution specification.
+  const word = /"code"\s*:\s*"([A-Z_]{1,40})"/.exec(await readStart(response))?.[1];
+  const code = word === undefined ? `${status}` : `${word}, ${status}`;
+  const isRefused = status === 401 || status === 403;
   // A signed address at another origin has expired: the registry will give a new one.
-  const isExpired = path !== null && answering !== host && (status === 401 || status === 403);
-  if (isTransientStatus(status) || isExpired) {
-    await discard(response);
+  if (isTransientStatus(status) || (path !== null && answering !== host && isRefused)) {
     return passingFault(response, answering, path);
   }
-  const code = `${codeIn(await readStart(response))}${status}`;
-  switch (status) {
-    case 401:
-    case 403:
-      return new AimError("unauthorized", `${host} refuses access to ${uri} (${code})`, {
-        hint: "log in with a registry client, or set REGISTRY_AUTH_FILE to its login file",
-      });
-    case 404:
-      return path === null
-        ? new AimError("not-found", `${uri} does not exist (${code})`, {
-          hint: "check registry, repository and tag",
-        })
-        : new SourceChangedError(path, `the blob of ${path} is no longer in ${host}`);
-    case 416:
-      return new SourceChangedError(path ?? uri, `${path ?? uri} is shorter than it was`);
-    default:
-      return new AimError("network", `${host} answers ${status} for ${path ?? uri} (${code})`, {
-        hint: "check the registry's address and its log",
-      });
+  if (isRefused) {
+    const hint = "log in with a registry client, or set REGISTRY_AUTH_FILE to its login file";
+    return new AimError("unauthorized", `${host} refuses access to ${uri} (${code})`, { hint });
   }
-}
-
-/** `NAME_UNKNOWN, ` from the error format of the specification. */
-function codeIn(text: string): string {
-  const code = /"code"\s*:\s*"([A-Z_]{1,40})"/.exec(text)?.[1];
-  return code === undefined ? "" : `${code}, `;
+  if (path !== null && status === 404) {
+    return new SourceChangedError(path, `the blob of ${path} is no longer in ${host}`);
+  }
+  if (path !== null && status === 416) {
+    return new SourceChangedError(path, `${path} is shorter than it was`);
+  }
+  if (status === 404) {
+    const hint = "check registry, repository and tag";
+    return new AimError("not-found", `${uri} does not exist (${code})`, { hint });
+  }
+  return new AimError("network", `${host} answers ${status} for ${path ?? uri} (${code})`, {
+    hint: "check the registry's address and its log",
+  });
 }

@@ -1,18 +1,14 @@
+import { abortable } from "@std/async/abortable";
 import { AimError } from "../../errors/aim_error.ts";
 import { keepSecret } from "../../log/redact.ts";
 import { FileAddresses } from "../file_addresses.ts";
 import type { ManifestFile } from "../manifest.ts";
 import type { SourceOptions } from "../source_options.ts";
 import { parseJson } from "../transport/parse_json.ts";
-import { MOST_REDIRECTS, redirectTarget } from "../transport/redirect.ts";
-import {
-  discard,
-  isTransientStatus,
-  openTransport,
-  type Transport,
-  type TransportRequest,
-} from "../transport/transport.ts";
-import { untilAborted } from "../transport/until_aborted.ts";
+import { isTransientStatus } from "../transport/passing_fault.ts";
+import { discard } from "../transport/read_bounded.ts";
+import { followRedirects } from "../transport/redirect.ts";
+import { Transport, type TransportRequest } from "../transport/transport.ts";
 import { type RegistryLogin, registryLogin } from "./registry_credentials.ts";
 
 /** One repository of a registry. Follows redirects and gets access tokens. */
@@ -32,27 +28,18 @@ export interface Registry {
 /** Opens a registry, without a request. */
 export function openRegistry(host: string, repository: string, options: SourceOptions): Registry {
   const { env } = options;
-  const transport = openTransport({ ...options, connections: options.jobs });
+  const transport = new Transport({ ...options, connections: options.jobs });
   const scheme = isInsecure(host, env) ? "http" : "https";
   const origin = new URL(`${scheme}://${apiHost(host)}`).origin;
   let authorization: string | null = null;
   let asking: Promise<void> | null = null;
   const addresses = new FileAddresses();
 
-  async function follow(send: Transport["fetch"], first: URL, init: TransportRequest) {
-    for (let url = first, hop = 0; hop <= MOST_REDIRECTS; hop++) {
-      const headers = new Headers(init.headers);
-      headers.set("user-agent", "aim");
-      if (url.origin !== first.origin) headers.delete("if-range");
+  const follow = (how: "fetch" | "request", first: URL, init: TransportRequest) =>
+    followRedirects(first, init.headers, (url, headers) => {
       if (url.origin === origin && authorization !== null) headers.set("authorization", authorization);
-      const response = await send(url, { ...init, headers });
-      const next = redirectTarget(response, url);
-      if (next === null) return { response, url };
-      await discard(response);
-      url = next;
-    }
-    throw new AimError("network", `${host} redirects without end`, { hint: "check the registry's address" });
-  }
+      return transport[how](url, { ...init, headers });
+    });
 
   async function authorize(response: Response): Promise<void> {
     const { scheme, ...parameters } = challengeIn(response.headers.get("www-authenticate"));
@@ -63,28 +50,28 @@ export function openRegistry(host: string, repository: string, options: SourceOp
   }
 
   /** Follows redirects, with a new token if the registry wants one. Another origin gets none, whatever it demands. */
-  async function authorized(send: Transport["fetch"], url: URL, init: TransportRequest) {
+  async function authorized(how: "fetch" | "request", url: URL, init: TransportRequest) {
     const sent = authorization;
-    const answer = await follow(send, url, init);
+    const answer = await follow(how, url, init);
     if (answer.response.status !== 401 || answer.url.origin !== origin) return answer;
     // Many requests notice an expired token at the same time: one of them gets a new one.
     if (authorization === sent) {
       // If one of them is aborted the request continues, possibly with nobody left to await it.
       asking ??= authorize(answer.response).finally(() => asking = null);
       asking.catch(() => {});
-      await (init.signal === undefined ? asking : untilAborted(asking, init.signal));
+      await (init.signal === undefined ? asking : abortable(asking, init.signal));
     }
     if (authorization === null) return answer;
     await discard(answer.response);
-    return await follow(send, url, init);
+    return await follow(how, url, init);
   }
 
   return {
     host,
     async ask(path, init, file) {
       const home = new URL(`${origin}/v2/${repository}/${path}`);
-      if (file === undefined) return (await authorized(transport.request, home, init)).response;
-      const send = (url: URL, headers: Headers) => authorized(transport.fetch, url, { ...init, headers });
+      if (file === undefined) return (await authorized("request", home, init)).response;
+      const send = (url: URL, headers: Headers) => authorized("fetch", url, { ...init, headers });
       return (await addresses.ask(file, home, new Headers(init.headers), send)).response;
     },
     close: () => transport.close(),

@@ -96,13 +96,13 @@ export class S3Bucket {
 
   async #send({ accepted = [], ...request }: S3Request): Promise<Response> {
     const { method, key, path = null, query = {}, signal } = request;
-    const send = path === null ? this.#transport.request : this.#transport.fetch;
+    const send = path === null ? "request" : "fetch";
     const plain = { ...this.#headers(key), "accept-encoding": "identity", ...request.headers };
     for (let attempt = 1;; attempt++) {
       const access = await (this.#access ??= openBucket(this.#name, this.#settings, this.#transport));
       const time = new Date(Date.now() + this.#clockOffset);
       const { url, headers } = await access.sign({ method, key, query, headers: plain }, time);
-      const response = await send(url, { method, headers, signal });
+      const response = await this.#transport[send](url, { method, headers, signal });
       if (response.ok) return response;
       const refusal = await refusalIn(response);
       if (attempt < ATTEMPTS && this.#moved(refusal, access)) continue;
@@ -157,7 +157,7 @@ function md5OfKey(key: string): string {
 }
 
 async function refusalIn(response: Response): Promise<S3Refusal> {
-  const body = await readStart(response).catch(() => "");
+  const body = await readStart(response);
   return {
     status: response.status,
     code: /<Code>([A-Za-z0-9.]+)<\/Code>/.exec(body)?.[1] ?? null,

@@ -1,8 +1,7 @@
 import { AimError } from "../../errors/aim_error.ts";
 import type { ErrorKind } from "../../errors/exit_codes.ts";
 import { SourceChangedError, TransientError } from "../source.ts";
-import { passingFault } from "../transport/passing_fault.ts";
-import { isTransientStatus } from "../transport/transport.ts";
+import { isTransientStatus, passingFault } from "../transport/passing_fault.ts";
 import type { BucketAccess } from "./bucket_access.ts";
 import type { S3Settings } from "./s3_settings.ts";
 

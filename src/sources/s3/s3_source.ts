@@ -8,7 +8,7 @@ import { assertSafePath } from "../safe_path.ts";
 import { sortedFiles } from "../sorted_files.ts";
 import { type ManifestOptions, type RangeBody, type Source, SourceChangedError } from "../source.ts";
 import type { SourceOptions } from "../source_options.ts";
-import { openTransport, type Transport } from "../transport/transport.ts";
+import { Transport } from "../transport/transport.ts";
 import { type ListedObject, listObjects } from "./list_objects.ts";
 import { hasOpaqueEtag, proveObjects } from "./object_digests.ts";
 import { S3Bucket } from "./s3_bucket.ts";
@@ -35,7 +35,7 @@ export class S3Source implements Source {
     const settings = s3Settings(options.env);
     this.uri = uriOf(ref);
     this.#prefix = ref.prefix;
-    this.#transport = openTransport({
+    this.#transport = new Transport({
       ...options,
       env: settings.env,
       connections: options.jobs,

@@ -1,9 +1,4 @@
-import { parseRetryAfter } from "./retry_after.ts";
-
-/**
- * Milliseconds that aim waits at most when a server asks for a wait; if it asks for more, aim gives up and
- * says so.
- */
+/** Milliseconds that aim waits at most when a server asks for a wait. If it asks for more, aim gives up. */
 export const LONGEST_WAIT = 300_000;
 
 /**
@@ -15,10 +10,8 @@ export const LONGEST_WAIT = 300_000;
  * @returns `null` if it asks for no wait.
  */
 export function askedWait(headers: Pick<Headers, "get">, now: number = Date.now()): number | null {
-  return parseRetryAfter(headers.get("retry-after"), now) ?? rateLimitReset(headers);
-}
-
-function rateLimitReset(headers: Pick<Headers, "get">): number | null {
+  const asked = waitIn(headers.get("retry-after"), now);
+  if (asked !== null) return asked;
   // One entry for each limit: "resolvers";r=0;t=60
   const waits = (headers.get("ratelimit") ?? "").split(",").flatMap((limit) => {
     const left = parameter(limit, "r");
@@ -26,8 +19,17 @@ function rateLimitReset(headers: Pick<Headers, "get">): number | null {
     return left === 0 && reset !== null ? [reset * 1000] : [];
   });
   if (waits.length > 0) return Math.max(...waits);
-  if (headers.get("ratelimit-remaining")?.trim() !== "0") return null;
-  return parseRetryAfter(headers.get("ratelimit-reset"), 0);
+  return headers.get("ratelimit-remaining")?.trim() === "0"
+    ? waitIn(headers.get("ratelimit-reset"), 0)
+    : null;
+}
+
+/** Seconds, or a date (RFC 9110, 10.2.3), in milliseconds from now. */
+function waitIn(header: string | null, now: number): number | null {
+  const text = header?.trim() ?? "";
+  if (/^\d+(\.\d+)?$/.test(text)) return Math.ceil(Number(text) * 1000);
+  const at = Date.parse(text);
+  return Number.isNaN(at) ? null : Math.max(0, at - now);
 }
 
 function parameter(text: string, name: string): number | null {

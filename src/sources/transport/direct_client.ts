@@ -1,15 +1,15 @@
+import { abortable } from "@std/async/abortable";
 import { type DirectRoute, directRoute } from "./direct_route.ts";
 import { HttpConnection, NoResponse } from "./http_connection.ts";
 import type { EnvProxy } from "./proxies.ts";
 import type { ResponseHead } from "./response_head.ts";
-import { untilAborted } from "./until_aborted.ts";
 
-/** A request without a body. */
-export interface DirectRequest {
-  readonly method: "GET" | "HEAD";
+/** A request. */
+interface DirectRequest {
+  readonly method: string;
   readonly headers: Headers;
-  readonly signal: AbortSignal | undefined;
-  readonly proxy: EnvProxy | null;
+  readonly body: BodyInit | null;
+  readonly signal: AbortSignal | null;
 }
 
 /**
@@ -43,7 +43,12 @@ export class DirectClient {
    * @returns `null` if `fetch` should make it.
    * @throws the connection broke; the signal's reason when aborted.
    */
-  async send(url: URL, { method, headers, signal, proxy }: DirectRequest): Promise<Response | null> {
+  async send(
+    url: URL,
+    { method, headers, body, signal }: DirectRequest,
+    proxy: EnvProxy | null,
+  ): Promise<Response | null> {
+    if (body !== null || (method !== "GET" && method !== "HEAD")) return null;
     const route = directRoute(url, proxy, this.#caCerts);
     if (route === null || this.#unsuited.has(url.origin) || url.username !== "" || url.password !== "") {
       return null;
@@ -123,7 +128,7 @@ export class DirectClient {
   async #connect(
     route: DirectRoute,
     origin: string,
-    signal: AbortSignal | undefined,
+    signal: AbortSignal | null,
   ): Promise<Pooled | null> {
     const { peer, key } = route;
     this.#open.set(peer, this.#openTo(peer) + 1);
@@ -135,9 +140,9 @@ export class DirectClient {
     const limit = AbortSignal.timeout(CONNECT_TIMEOUT);
     const opening = route.open();
     try {
-      const conn = await untilAborted(
+      const conn = await abortable(
         opening,
-        signal === undefined ? limit : AbortSignal.any([signal, limit]),
+        signal === null ? limit : AbortSignal.any([signal, limit]),
       );
       return { peer, key, connection: new HttpConnection(conn), idleSince: 0 };
     } catch (error) {

@@ -4,7 +4,7 @@ import { proxyVariable } from "./proxies.ts";
 
 /**
  * What a failed `fetch` means: an {@linkcode AimError} if another attempt cannot help (unknown certificate
- * authority), a {@linkcode TransientError} else. One line, with the host and never the path: a path may carry
+ * authority), a {@linkcode TransientError} else; either is passed on if it was thrown. One line, with the host and never the path: a path may carry
  * a signature.
  *
  * @param thrown What `fetch` rejected with, or what reading a body did.
@@ -15,6 +15,7 @@ export function networkFault(
   url: URL,
   env: Readonly<Record<string, string | undefined>>,
 ): AimError | TransientError {
+  if (thrown instanceof AimError || thrown instanceof TransientError) return thrown;
   const text = textOf(thrown);
   const proxy = proxyVariable(url, env);
   const via = proxy === null ? "" : ` through the proxy in ${proxy}`;

@@ -2,13 +2,18 @@ import { AimError } from "../../errors/aim_error.ts";
 import { TransientError } from "../source.ts";
 import { askedWait, LONGEST_WAIT } from "./asked_wait.ts";
 
+/** True for statuses that another attempt may cure. */
+export function isTransientStatus(status: number): boolean {
+  return status === 408 || status === 425 || status === 429 || status === 500 || status > 501 && status < 600;
+}
+
 /**
- * The error for an answer that another attempt may cure; an `AimError` if there is no other attempt: for metadata,
- * which was requested several times, and if the server asks for too long a wait. The status comes before the host, and
- * the path last: AIM Engine reads lines such as "s3… 404" as the reason of a failure, and most of these are no failure.
+ * The error for an answer that another attempt may cure. It is final if the server asks for too long a wait, and for
+ * metadata, which has been requested again already. The status comes before the host, and the path last: AIM Engine
+ * reads lines such as "s3… 404" as the reason of a failure, and most of these are no failure.
  *
  * @param path The requested file; `null` for metadata.
- * @param code The server's own code, if it has one.
+ * @param code The server's own word for it.
  */
 export function passingFault(
   { status, headers }: { readonly status: number; readonly headers: Pick<Headers, "get"> },
@@ -16,14 +21,11 @@ export function passingFault(
   path: string | null,
   code = "",
 ): AimError | TransientError {
-  const asked = askedWait(headers);
   const file = path === null ? "" : ` for ${path}`;
+  const asked = askedWait(headers);
   if (asked !== null && asked > LONGEST_WAIT) {
-    return new AimError(
-      "network",
-      `status ${status}: ${host} asks to wait ${Math.ceil(asked / 60_000)} minutes${file}`,
-      { hint: "run the command again then: finished parts are kept" },
-    );
+    const message = `status ${status}: ${host} asks to wait ${Math.ceil(asked / 60_000)} minutes${file}`;
+    return new AimError("network", message, { hint: "run the command again then: finished parts are kept" });
   }
   const why = status === 429 ? " limits requests" : "";
   const message = `status ${status} from ${host}${why}${file}${code === "" ? "" : ` (${code})`}`;

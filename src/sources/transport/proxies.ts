@@ -1,4 +1,5 @@
 import { AimError } from "../../errors/aim_error.ts";
+import { nodeModule } from "../../os/node_module.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -10,10 +11,6 @@ export interface EnvProxy {
   readonly url: string;
   readonly basicAuth: { readonly username: string; readonly password: string } | null;
 }
-
-/** The variables that Deno itself looks at. */
-export const DENO_PROXY_VARIABLES = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"]
-  .flatMap((name) => [name, name.toLowerCase()]);
 
 /**
  * The variable that sends requests for this URL through a proxy; `null` if none is set or `NO_PROXY` names
@@ -64,46 +61,36 @@ function decoded(text: string): string {
  * nothing), an IP address or a block of them (`10.0.0.0/8`), each with an optional `:port`.
  */
 function isExcepted(url: URL, list: string): boolean {
-  const host = url.hostname.replace(/^\[(.*)\]$/, "$1").toLowerCase();
+  const host = withoutBrackets(url.hostname);
   const port = url.port || (url.protocol === "https:" ? "443" : "80");
   return list.toLowerCase().split(/[\s,]+/).filter((entry) => entry !== "").some((entry) => {
     if (entry === "*") return true;
-    if (entry.includes("/")) return inBlock(host, entry);
+    const [base = "", length] = entry.split("/");
+    if (length !== undefined) {
+      return isInBlock(host, withoutBrackets(base), /^\d+$/.test(length) ? Number(length) : NaN);
+    }
     // An IPv6 address without brackets has no port.
     const [, inBrackets, plain, wantedPort] = /^(?:\[(.+)\]|([^:]*))(?::(\d+))?$/.exec(entry) ?? [];
     if (wantedPort !== undefined && wantedPort !== port) return false;
     const name = (inBrackets ?? plain ?? entry).replace(/^\*?\./, "");
-    const address = addressBits(name);
-    const own = addressBits(host);
-    if (address !== null || own !== null) return address === own;
+    const { isIP } = nodeModule("node:net");
+    if (isIP(host) !== 0 || isIP(name) !== 0) return isInBlock(host, name, null);
     return name !== "" && (host === name || host.endsWith(`.${name}`));
   });
 }
 
-function inBlock(host: string, block: string): boolean {
-  const [base = "", length = ""] = block.split("/");
-  const wanted = addressBits(base.replace(/^\[(.*)\]$/, "$1"));
-  const bits = addressBits(host);
-  const count = Number(length);
-  if (wanted === null || bits === null || wanted.length !== bits.length || !/^\d+$/.test(length)) {
-    return false;
-  }
-  return count <= bits.length && bits.slice(0, count) === wanted.slice(0, count);
+/** @param length Bits of the base that count; `null` for all. */
+function isInBlock(host: string, base: string, length: number | null): boolean {
+  const { BlockList, isIP } = nodeModule("node:net");
+  const version = isIP(base);
+  const [family, longest] = version === 4 ? ["ipv4", 32] as const : ["ipv6", 128] as const;
+  const bits = length ?? longest;
+  if (version === 0 || isIP(host) !== version || base.includes("%") || !(bits <= longest)) return false;
+  const block = new BlockList();
+  block.addSubnet(base, bits, family);
+  return block.check(host, family);
 }
 
-/** An IP address as a text of 0 and 1, 32 or 128 long; `null` for a name. */
-function addressBits(text: string): string | null {
-  const bits = (parts: number[], width: number) =>
-    parts.map((part) => part.toString(2).padStart(width, "0")).join("");
-  const dotted = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text)?.slice(1).map(Number);
-  if (dotted !== undefined) return dotted.every((part) => part < 256) ? bits(dotted, 8) : null;
-  if (!/^[0-9a-f:.]*:[0-9a-f:.]*$/.test(text)) return null;
-  // The URL parser knows all spellings, and writes one.
-  const host = URL.parse(`http://[${text}]/`)?.hostname.slice(1, -1);
-  if (host === undefined) return null;
-  const [head = "", tail] = host.split("::");
-  const groups = (half: string) => half === "" ? [] : half.split(":").map((group) => parseInt(group, 16));
-  const left = groups(head), right = groups(tail ?? "");
-  const middle = tail === undefined ? [] : Array<number>(8 - left.length - right.length).fill(0);
-  return bits([...left, ...middle, ...right], 16);
+function withoutBrackets(host: string): string {
+  return host.replace(/^\[(.*)\]$/, "$1");
 }

@@ -1,7 +1,47 @@
 import { AimError } from "../../errors/aim_error.ts";
+import { discard } from "./read_bounded.ts";
 
-/** Redirects followed for one question. */
-export const MOST_REDIRECTS = 5;
+/** An answer after all redirects. */
+export interface FoundAnswer {
+  readonly response: Response;
+  /** The address that gave it. */
+  readonly url: URL;
+}
+
+/** Maximum redirects of one question. */
+const MOST_REDIRECTS = 5;
+
+/**
+ * Sends a request, and follows redirects with a request of their own for each address. Another origin than the first
+ * gets neither its `authorization` nor an `if-range`: an ETag is for the server that sent it.
+ *
+ * @param send Sends it to one address, with credentials if the address may have them.
+ * @param targetOf Reads where an answer redirects. @default {redirectTarget}
+ * @throws {AimError} `network` for redirects without end; as `send` and `targetOf`.
+ */
+export async function followRedirects(
+  first: URL,
+  headers: HeadersInit | undefined,
+  send: (url: URL, headers: Headers) => Promise<Response>,
+  targetOf: (response: Response, from: URL) => URL | null = redirectTarget,
+): Promise<FoundAnswer> {
+  for (let url = first, hop = 0; hop <= MOST_REDIRECTS; hop++) {
+    const own = new Headers(headers);
+    own.set("user-agent", "aim");
+    if (url.origin !== first.origin) {
+      own.delete("authorization");
+      own.delete("if-range");
+    }
+    const response = await send(url, own);
+    const target = targetOf(response, url);
+    if (target === null) return { response, url };
+    await discard(response);
+    url = target;
+  }
+  throw new AimError("network", `${first.host} redirects without end`, {
+    hint: "check the address of the hub (HF_ENDPOINT) or the registry",
+  });
+}
 
 /**
  * Where a redirect leads; `null` for any other answer.
@@ -25,10 +65,8 @@ export function redirectTarget(
     throw refused(`a ${target.protocol} address`, "check the address: only http and https are followed");
   }
   if (from.protocol === "https:" && target.protocol === "http:") {
-    throw refused(
-      `http://${target.host}`,
-      "make the server, or the proxy in front of it, redirect to https addresses",
-    );
+    const hint = "make the server, or the proxy in front of it, redirect to https addresses";
+    throw refused(`http://${target.host}`, hint);
   }
   return target;
 }

@@ -1,5 +1,5 @@
 import { redirectTarget } from "../../../src/sources/transport/redirect.ts";
-import { openTransport } from "../../../src/sources/transport/transport.ts";
+import { Transport } from "../../../src/sources/transport/transport.ts";
 import { type HubServer, startHub } from "../hub_server.ts";
 import { type ModelKey, MODELS } from "./models.ts";
 import type { Subject } from "./server_row.ts";
@@ -43,7 +43,7 @@ export async function hubSubject(
     missing: `hf://${ID("missing")}`,
     stranger: { ...env, HF_TOKEN: "hf_stranger" },
     underOtherEtag: async () => {
-      const transport = openTransport({ env, connections: 1 });
+      const transport = new Transport({ env, connections: 1 });
       try {
         let url = new URL(`${env.HF_ENDPOINT}/${ID("weights")}/resolve/main/model.safetensors`);
         for (let token: Record<string, string> = { authorization: `Bearer ${env.HF_TOKEN}` };; token = {}) {
