@@ -1,3 +1,5 @@
+import type { LayoutName } from "./types.ts";
+
 // Names inside a model's folder. Few imports: resolving a model must start fast.
 
 /** Folder with aim's own files of a model. */
@@ -6,6 +8,25 @@ export const AIM_FOLDER = ".aim";
 export const MANIFEST = `${AIM_FOLDER}/manifest.json`;
 /** In a local directory, written first: a download is running or was interrupted. Lists the files that it does not change. */
 export const UNFINISHED = `${AIM_FOLDER}/unfinished.json`;
+
+/** A model on disk: a local directory, or a snapshot in the Hugging Face cache. */
+export interface ModelOnDisk {
+  readonly layout: LayoutName;
+  /** The directory, or the snapshot. */
+  readonly path: string;
+}
+
+/** A model's own folder: the local directory, or `models--org--model`. */
+export function folderOfModel({ layout, path }: ModelOnDisk): string {
+  return layout === "local" ? path : path.replace(/\/snapshots\/[^/]*$/, "");
+}
+
+/** Path of the record of a model's download. */
+export function recordPath(model: ModelOnDisk): string {
+  return model.layout === "local"
+    ? `${model.path}/${MANIFEST}`
+    : snapshotRecord(folderOfModel(model), nameOf(model.path));
+}
 
 /** Path of the record of a snapshot in the Hugging Face cache. */
 export function snapshotRecord(folder: string, commit: string): string {

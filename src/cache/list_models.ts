@@ -15,7 +15,7 @@ import { diskUse } from "./inspect_disk.ts";
 import { lastUsedOf } from "./last_used.ts";
 import { AIM_FOLDER, MANIFEST, snapshotRecord } from "./layout.ts";
 import { sharedBlobsOf } from "./shared_blobs.ts";
-import { type ModelRecord, readRecord } from "./record.ts";
+import { readRecord } from "./record.ts";
 import { commitOf, lookHub, lookLocal } from "./resolve_model.ts";
 import type { CachePaths, LayoutName, PlaceLookedAt } from "./types.ts";
 
@@ -183,20 +183,6 @@ async function sizesOf(paths: CachePaths, path: string): Promise<{ files: number
   const { files, strays } = await listTree(path, cacheRoots(paths));
   const sizes = [...files].filter(([name]) => !strays.has("") && !strays.has(name)).map(([, size]) => size);
   return { files: sizes.length, bytes: sumOf(sizes) };
-}
-
-/** The own folder of a listed model. */
-export function folderOfModel({ path, layout }: Pick<ListedModel, "path" | "layout">): string {
-  return layout === "local" ? path : path.replace(/\/snapshots\/[^/]*$/, "");
-}
-
-/** The record of a listed model's download, if there is one. */
-export async function recordOfModel(
-  model: Pick<ListedModel, "path" | "layout" | "commit">,
-): Promise<ModelRecord | null> {
-  const { path, layout, commit } = model;
-  if (layout === "local") return await readRecord(`${path}/${MANIFEST}`);
-  return commit === null ? null : await readRecord(snapshotRecord(folderOfModel(model), commit));
 }
 
 /** The names of all models in the caches, complete or not, sorted. */

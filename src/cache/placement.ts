@@ -9,9 +9,8 @@ import { adoptFiles } from "./adopt_files.ts";
 import { entriesOf, listFiles, listTree, lstatOrNull, statOrNull, sumOf } from "./files.ts";
 import { type FileHasher, withHasher } from "./hash_files.ts";
 import { FinishedLog } from "./known_files.ts";
-import { AIM_FOLDER, below, nameOf } from "./layout.ts";
-import { recordOfModel } from "./list_models.ts";
-import type { ModelRecord, RecordedFile } from "./record.ts";
+import { AIM_FOLDER, below, nameOf, recordPath } from "./layout.ts";
+import { type ModelRecord, readRecord, type RecordedFile } from "./record.ts";
 import type { LayoutName, PlaceLookedAt } from "./types.ts";
 
 export interface PublishedModel {
@@ -77,12 +76,12 @@ export abstract class Placement {
     const { state, path } = await this.look(revision);
     if (state !== "complete") return null;
     const commit = this.layout === "hub" ? nameOf(path) : null;
-    const record = await recordOfModel({ path, layout: this.layout, commit });
+    const record = await readRecord(recordPath({ path, layout: this.layout }));
     const files = record === null
       ? await listFiles(path)
       : new Map(record.files.map((file) => [file.path, file.size]));
-    const own = this.quantisation === undefined ? null : filesOfQuantisation(files.keys(), this.quantisation);
-    const sizes = [...files].filter(([file]) => own?.has(file) ?? true).map(([, size]) => size);
+    const isOwn = this.quantisation === undefined ? () => true : filesOfQuantisation(this.quantisation);
+    const sizes = [...files].filter(([file]) => isOwn(file)).map(([, size]) => size);
     return {
       path,
       commit: record?.commit ?? commit,

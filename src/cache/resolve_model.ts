@@ -2,8 +2,7 @@ import { AimError } from "../errors/aim_error.ts";
 import { assertRevision } from "../sources/model_ref.ts";
 import { cacheRoots, hubEnvironment, hubFolder } from "./cache_paths.ts";
 import { readTextOrNull, statOrNull } from "./files.ts";
-import { lookAtLocal } from "./judge/look_at_local.ts";
-import { lookAtSnapshot } from "./judge/look_at_snapshot.ts";
+import { lookAtModel } from "./judge/look_at_model.ts";
 import type { Verdict } from "./judge/types.ts";
 import { isCommit } from "./layout.ts";
 import { checkLocalName } from "./local_name.ts";
@@ -64,7 +63,8 @@ export async function lookLocal(
   roots: readonly string[],
   quantisation?: string,
 ): Promise<PlaceLookedAt> {
-  return placeOf("local", path, await readable(() => lookAtLocal(path, revision, roots, quantisation)));
+  const model = { layout: "local", path } as const;
+  return placeOf("local", path, await readable(() => lookAtModel(model, roots, { revision, quantisation })));
 }
 
 function ggufOf({ gguf }: PlaceLookedAt): { gguf?: string } {
@@ -105,7 +105,7 @@ export async function lookHub(
       return { state: "absent", reason: `it has no revision ${revision} (${why})` };
     }
     path = `${folder}/snapshots/${commit}`;
-    return await lookAtSnapshot(folder, commit, cacheRoots(paths), quantisation);
+    return await lookAtModel({ layout: "hub", path }, cacheRoots(paths), { quantisation });
   });
   return placeOf("hub", path, verdict);
 }

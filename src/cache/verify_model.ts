@@ -8,11 +8,11 @@ import { makeDirectories } from "../os/make_directories.ts";
 import { listTree, statOrNull } from "./files.ts";
 import { type FileHasher, withHasher } from "./hash_files.ts";
 import { damageMarkPath, readDamageMark, writeDamageMark } from "./judge/damage_mark.ts";
-import { lookAtLocal } from "./judge/look_at_local.ts";
-import { lookAtSnapshot } from "./judge/look_at_snapshot.ts";
-import { AIM_FOLDER, nameOf, UNFINISHED } from "./layout.ts";
-import { folderOfModel, type ListedModel, recordOfModel } from "./list_models.ts";
+import { lookAtModel } from "./judge/look_at_model.ts";
+import { AIM_FOLDER, folderOfModel, nameOf, recordPath, UNFINISHED } from "./layout.ts";
+import type { ListedModel } from "./list_models.ts";
 import { readMetadata } from "./python_metadata.ts";
+import { readRecord } from "./record.ts";
 
 /** The result for one file. */
 export interface FileFinding {
@@ -94,7 +94,7 @@ export async function verifyModel(model: ListedModel, options: VerifyOptions = {
 /** Marks files whose bytes are wrong. Other faults need no mark, since every look at the model finds them. */
 async function mark(model: ListedModel, findings: readonly FileFinding[]): Promise<void> {
   const folder = folderOfModel(model);
-  const path = damageMarkPath(folder, model.layout === "local" ? null : model.commit);
+  const path = damageMarkPath(model);
   const bad = new Map(findings.filter(({ proven }) => proven).map(({ path, reason }) => [path, reason]));
   if (bad.size === 0 && (await readDamageMark(path)).size === 0) return;
   try {
@@ -111,15 +111,14 @@ async function mark(model: ListedModel, findings: readonly FileFinding[]): Promi
  * @param known Findings that need not be repeated.
  */
 export async function judgedFindings(
-  { layout, path, commit }: ListedModel,
+  model: ListedModel,
   roots: readonly string[],
   known: readonly FileFinding[],
 ): Promise<FileFinding[]> {
-  const verdict = layout === "local"
-    ? await lookAtLocal(path, undefined, roots)
-    : commit === null
+  const { layout, path } = model;
+  const verdict = layout === "hub" && model.commit === null
     ? { state: "absent" as const, reason: "it has no snapshot" }
-    : await lookAtSnapshot(folderOfModel({ path, layout }), commit, roots);
+    : await lookAtModel(model, roots);
   if (verdict.state === "complete") return [];
   const [first, ...more] = "faults" in verdict ? verdict.faults : [];
   if (first !== undefined) {
@@ -133,7 +132,7 @@ export async function judgedFindings(
   // The files of an adapter, or of a filtered download, are complete although they cannot be served.
   const isUnfinished = layout === "local" && await statOrNull(`${path}/${UNFINISHED}`) !== null;
   const isOwnWhole = "remedy" in verdict && ["base", "finish"].includes(verdict.remedy) && !isUnfinished &&
-    await recordOfModel({ layout, path, commit }) !== null;
+    await readRecord(recordPath(model)) !== null;
   return isOwnWhole ? [] : [{ path: "", state: "missing", reason: verdict.reason }];
 }
 
@@ -150,7 +149,7 @@ async function expectations(
   names: readonly string[],
 ): Promise<Map<string, Expectation>> {
   const { path, layout } = model;
-  const record = await recordOfModel(model);
+  const record = await readRecord(recordPath(model));
   const found = new Map<string, Expectation>();
   for (const file of names) {
     if (record !== null) found.set(file, { size: null, digest: null, extra: true });

@@ -1,10 +1,11 @@
 import { cachePaths } from "../cache/cache_paths.ts";
 import { readTextOrNull } from "../cache/files.ts";
 import { hubPlacement } from "../cache/hub_placement.ts";
-import { folderOfModel, type ListedModel, recordOfModel } from "../cache/list_models.ts";
+import { folderOfModel, recordPath } from "../cache/layout.ts";
+import type { ListedModel } from "../cache/list_models.ts";
 import { localPlacement } from "../cache/local_placement.ts";
 import { readMetadata } from "../cache/python_metadata.ts";
-import type { ModelRecord } from "../cache/record.ts";
+import { type ModelRecord, readRecord } from "../cache/record.ts";
 import type { Config } from "../config/config.ts";
 import { AimError } from "../errors/aim_error.ts";
 import type { Manifest } from "../sources/manifest.ts";
@@ -29,7 +30,7 @@ export interface RepairOptions {
  */
 export async function repairModel(options: RepairOptions): Promise<DownloadReport> {
   const { config, env, model, signal } = options;
-  const record = await recordOfModel(model);
+  const record = await readRecord(recordPath(model));
   const { ref, commit } = await originOf(model, record, options.paths);
   const paths = cachePaths(config);
   const { name, layout } = model;

@@ -1,5 +1,7 @@
 import { listFiles } from "../cache/files.ts";
-import { type ListedModel, recordOfModel } from "../cache/list_models.ts";
+import { recordPath } from "../cache/layout.ts";
+import type { ListedModel } from "../cache/list_models.ts";
+import { readRecord } from "../cache/record.ts";
 import { errorFrom } from "../errors/from_unknown.ts";
 import { TAG, tagOf } from "../sources/oci/layout_directory.ts";
 import { hashPool } from "../transfer/hash/hash_pool.ts";
@@ -37,7 +39,7 @@ export async function exportOciLayout(
   signal: AbortSignal,
 ): Promise<ExportReport> {
   const blobs = `${directory}/blobs/sha256`;
-  const record = await recordOfModel(model);
+  const record = await readRecord(recordPath(model));
   const known = new Map(
     record?.files.flatMap(({ path, digest }) =>
       digest?.algorithm === "sha256" ? [[path, digest.hex] as const] : []

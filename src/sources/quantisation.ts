@@ -37,10 +37,9 @@ export function ggufFiles(paths: Iterable<string>, quantisation: string): string
     .sort((a, b) => dashes(a) - dashes(b) || (a < b ? -1 : 1));
 }
 
-/** The files of one quantisation: its GGUF files, and all files that are not weights. */
-export function filesOfQuantisation(paths: Iterable<string>, quantisation: string): ReadonlySet<string> {
-  const all = [...paths];
-  return new Set([...ggufFiles(all, quantisation), ...all.filter((path) => !WEIGHTS.test(path))]);
+/** Returns a filter for the files of one quantisation: its GGUF files, and all files that are not weights. */
+export function filesOfQuantisation(quantisation: string): (path: string) => boolean {
+  return (path) => !WEIGHTS.test(path) || ggufFiles([path], quantisation).length > 0;
 }
 
 /** Text: the model does not have this quantisation, and has those. */

@@ -181,7 +181,7 @@ const CASES: readonly [files: string, state: string, reason: RegExp, texts?: Rec
 Deno.test("a directory without a record is judged by its files", async (t) => {
   for (const [files, state, reason, texts = {}] of CASES) {
     await t.step(`${files || "nothing"} is ${state}`, () => {
-      const judged = judgeModel(contents(files, { texts: new Map(Object.entries(texts)) }));
+      const judged = judgeModel(contents(files, { text: (path) => texts[path] ?? "{}" }));
       assertEquals(judged.state, state, judged.reason);
       assertMatch(judged.reason, reason);
     });
@@ -265,7 +265,9 @@ Deno.test("files that are not weights, or cannot be read, are named with what fi
         path,
         head,
       ]]);
-      const judged = judgeModel(contents([...there].join(" "), { heads }));
+      const judged = judgeModel(
+        contents([...there].join(" "), { head: (path) => heads.get(path) ?? { kind: "other" } }),
+      );
       assertEquals(judged.state, state, judged.reason);
       assertEquals("remedy" in judged ? judged.remedy : null, remedy);
       if (remedy !== null && "faults" in judged) assertEquals(judged.faults.map((one) => one.path), [path]);
@@ -305,8 +307,14 @@ function contents(files: string, more: Partial<ModelContents> = {}): ModelConten
     noted: new Map(),
     unfinished: null,
     foundBad: new Map(),
-    texts: new Map(),
-    heads: new Map(),
+    weightsFolder: null,
+    head: (path, length) =>
+      path.endsWith(".gguf")
+        ? { kind: "gguf" }
+        : path.endsWith(".safetensors")
+        ? { kind: "safetensors", length }
+        : { kind: "other" },
+    text: () => "{}",
     ...more,
   };
 }

@@ -1,19 +1,15 @@
 import { filesBelow } from "../../os/files_below.ts";
 import { writeFile } from "../../os/write_file.ts";
 import { readTextOrNull } from "../files.ts";
-import { AIM_FOLDER, folderOf } from "../layout.ts";
+import { AIM_FOLDER, folderOf, folderOfModel, type ModelOnDisk, nameOf } from "../layout.ts";
 
 // Bad files that `cache verify` found in a model, until a repair, a download or another verify removes the mark: reasons
 // by path, and when they were found (RFC 3339).
 
-/**
- * The path of a model's mark.
- *
- * @param folder The model's own: the local directory, or `models--org--model`.
- * @param commit Of the snapshot; `null` for a local directory.
- */
-export function damageMarkPath(folder: string, commit: string | null): string {
-  return `${folder}/${AIM_FOLDER}/${commit === null ? "" : `${commit}.`}damaged.json`;
+/** The path of a model's mark. */
+export function damageMarkPath(model: ModelOnDisk): string {
+  const commit = model.layout === "local" ? "" : `${nameOf(model.path)}.`;
+  return `${folderOfModel(model)}/${AIM_FOLDER}/${commit}damaged.json`;
 }
 
 /** Reads a mark: reasons by path; empty without a mark. */

@@ -13,7 +13,7 @@ import {
 } from "./weight_files.ts";
 
 /**
- * Judges a model on disk: the only place that decides whether it is complete. No I/O.
+ * Judges a model on disk: the only place that decides whether it is complete. No I/O, except through `contents`.
  *
  * A record lists the files that must exist. An index has the names of the shards; without one, the shards' own names
  * show how many there are. Files that an engine does not read are ignored.
@@ -57,7 +57,7 @@ function sizeFaults({ files, record, noted }: ModelContents): FileFault[] {
 }
 
 function judgeWeights(contents: ModelContents): Verdict {
-  const components = contents.weightsFolder === undefined ? componentsOf(contents) : null;
+  const components = contents.weightsFolder === null ? componentsOf(contents) : null;
   const needed = (components ?? [contents.weightsFolder ?? ""])
     .map((folder) => neededWeights(contents, folder)).filter((one) => one !== null);
   if (needed.length === 0) {
@@ -134,8 +134,7 @@ function formatFaults(
   const needed = new Map<string, string>();
   for (const index of main === undefined ? indexes : [main]) {
     const path = `${folder}${index}`;
-    const text = contents.texts.get(path);
-    const shards = text === undefined ? null : shardsOfIndex(text, folder);
+    const shards = shardsOfIndex(contents.text(path) ?? "", folder);
     if (shards === null) {
       const own = fileFaults(contents, path);
       faults.push(...own.length > 0 ? own : [bad(path, "is not an index of shards")]);
@@ -168,10 +167,10 @@ function fileFaults(contents: ModelContents, path: string, why = ""): FileFault[
 }
 
 /** The faults that the first bytes of a file show. */
-function headFaults({ files, heads }: ModelContents, path: string): FileFault[] {
-  const head = heads.get(path);
-  if (head === undefined) return [];
-  const size = files.get(path) ?? 0;
+function headFaults(contents: ModelContents, path: string): FileFault[] {
+  const size = contents.files.get(path) ?? 0;
+  if (size === 0) return [];
+  const head = contents.head(path, size);
   const reason = headReason(path, head, size);
   if (reason === null) return [];
   return [{ path, kind: head.kind === "unreadable" ? "unreadable" : "content", reason: `${path} ${reason}` }];
@@ -204,10 +203,7 @@ function headReason(path: string, head: Head, size: number): string | null {
 function configFaults(contents: ModelContents): FileFault[] {
   const path = [...CONFIGS].find((name) => contents.files.has(name)) ?? "config.json";
   const faults = fileFaults(contents, path);
-  const text = contents.texts.get(path);
-  return faults.length > 0 || text === undefined || isObject(text)
-    ? faults
-    : [bad(path, "is not a JSON object")];
+  return faults.length > 0 || isObject(contents.text(path)) ? faults : [bad(path, "is not a JSON object")];
 }
 
 /** Faults of the engine's other files: unreadable for this user, missing, or with the wrong content. */
@@ -216,13 +212,13 @@ function unreadableFaults(contents: ModelContents): FileFault[] {
     !path.includes("/") && isReadByEngine(path) && indexFormatOf(path) === null && !CONFIGS.has(path);
   return [
     ...contents.dangling.filter(isBeside).map((path) => missing(path)),
-    ...[...contents.heads.keys()].filter(isBeside).flatMap((path) => headFaults(contents, path)),
+    ...[...contents.files.keys()].filter(isBeside).flatMap((path) => headFaults(contents, path)),
   ];
 }
 
-function isObject(text: string): boolean {
+function isObject(text: string | null): boolean {
   try {
-    const value: unknown = JSON.parse(text);
+    const value: unknown = JSON.parse(text ?? "");
     return typeof value === "object" && value !== null && !Array.isArray(value);
   } catch {
     return false;

@@ -38,8 +38,12 @@ export type Head =
   /** `why`: the system's error. */
   | { readonly kind: "unreadable"; readonly why: string };
 
-/** What is known about a model in addition to its files. Paths are relative to the model, sizes are bytes. */
-export interface KnownOfModel {
+/** What the judge needs. Paths are relative to the model, sizes are bytes. */
+export interface ModelContents {
+  /** Sizes, links followed. */
+  readonly files: ReadonlyMap<string, number>;
+  /** Links whose target does not exist. */
+  readonly dangling: readonly string[];
   /** The files of the download; `null` without a record. */
   readonly record: readonly RecordedFile[] | null;
   /** Sizes in Python's note. */
@@ -48,18 +52,10 @@ export interface KnownOfModel {
   readonly unfinished: string | null;
   /** Bad files that `cache verify` found, with the reason. */
   readonly foundBad: ReadonlyMap<string, string>;
-}
-
-/** What the judge needs. */
-export interface ModelContents extends KnownOfModel {
-  /** Sizes, links followed. */
-  readonly files: ReadonlyMap<string, number>;
-  /** The folder of the weights, with a final `/`. @default {the top, or a pipeline's components} */
-  readonly weightsFolder?: string;
-  /** Links whose target does not exist. */
-  readonly dangling: readonly string[];
-  /** Readable configurations and indexes. */
-  readonly texts: ReadonlyMap<string, string>;
-  /** Formats of weights and of other files that an engine reads. */
-  readonly heads: ReadonlyMap<string, Head>;
+  /** The folder of the weights, with a final `/`; `null` for the top, or a pipeline's components. */
+  readonly weightsFolder: string | null;
+  /** Reads the format of a file of this size. */
+  head(path: string, size: number): Head;
+  /** Reads a text; `null` if it cannot be read. */
+  text(path: string): string | null;
 }

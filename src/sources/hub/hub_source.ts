@@ -86,8 +86,8 @@ export class HubSource implements Source {
         hint: "name one of them after the colon; a branch of that name goes after @",
       });
     }
-    const own = filesOfQuantisation(paths, quantisation);
-    return files.filter(({ path }) => own.has(path));
+    const isOwn = filesOfQuantisation(quantisation);
+    return files.filter(({ path }) => isOwn(path));
   }
 
   /** XET if it is the first protocol, and has not failed unless it is the only one. */
