@@ -41,8 +41,8 @@ class HubPlacement extends Placement {
   readonly #revision: string;
 
   constructor(paths: CachePaths, name: string, revision: string, quantisation: string | undefined) {
-    const [directory, other] = [hubFolder(paths, name), `${paths.root}/${name}`];
-    super(name, paths.hub, directory, other, cacheRoots(paths), quantisation);
+    const [directory, other] = [hubFolder(paths, name), `${paths.cachePath}/${name}`];
+    super(name, paths.hfHubCache, directory, other, cacheRoots(paths), quantisation);
     this.#paths = paths;
     this.#revision = revision;
   }

@@ -54,7 +54,7 @@ export async function listModels(paths: CachePaths): Promise<ListedFolder[]> {
     const { path, layout } = folder;
     const disk = await diskUse(path, seen);
     // Python's client shares files between models: they count for the first one.
-    const shared = layout === "local" ? [] : [...(await sharedBlobsOf(paths.hub, path)).values()];
+    const shared = layout === "local" ? [] : [...(await sharedBlobsOf(paths.hfHubCache, path)).values()];
     const sizes = await Promise.all(shared.map((one) => diskUse(one, seen, true)));
     const lastUsed = await lastUsedOf(path) ?? disk.lastUsed;
     const models = layout === "local"
@@ -75,11 +75,11 @@ export interface ModelFolder {
 /** Folders of local models, one or two levels below the cache's root. */
 export async function localFolders(paths: CachePaths): Promise<ModelFolder[]> {
   const found: ModelFolder[] = [];
-  for (const first of await entriesOf(paths.root)) {
-    const path = `${paths.root}/${first.name}`;
+  for (const first of await entriesOf(paths.cachePath)) {
+    const path = `${paths.cachePath}/${first.name}`;
     if (!isOwn(first)) continue;
     // An organisation may be called "hub", like the folder of the Hugging Face cache.
-    const isHub = path === paths.hub || path === `${paths.hfHome}/hub`;
+    const isHub = path === paths.hfHubCache || path === `${paths.hfHome}/hub`;
     const isModel = !isHub && await looksLikeModel(path);
     if (isModel) found.push({ name: first.name, layout: "local", path });
     for (const second of await readableEntries(path)) {
@@ -96,11 +96,11 @@ export async function localFolders(paths: CachePaths): Promise<ModelFolder[]> {
 
 /** Folders of models in the Hugging Face cache. */
 export async function hubFolders(paths: CachePaths): Promise<ModelFolder[]> {
-  return (await entriesOf(paths.hub)).flatMap((entry) => {
+  return (await entriesOf(paths.hfHubCache)).flatMap((entry) => {
     const name = /^models--(.+)$/.exec(entry.name)?.[1]?.replace("--", "/");
     return name === undefined || !entry.isDirectory || partFault(entry.name) !== null
       ? []
-      : [{ name, layout: "hub", path: `${paths.hub}/${entry.name}` }];
+      : [{ name, layout: "hub", path: `${paths.hfHubCache}/${entry.name}` }];
   });
 }
 

@@ -30,8 +30,8 @@ export function localPlacement(
   { paths, name, quantisation }: { paths: CachePaths; name: string; quantisation?: string | undefined },
 ): Placement {
   checkLocalName(name);
-  const [directory, other] = [`${paths.root}/${name}`, hubFolder(paths, name)];
-  return new LocalPlacement(name, paths.root, directory, other, cacheRoots(paths), quantisation);
+  const [directory, other] = [`${paths.cachePath}/${name}`, hubFolder(paths, name)];
+  return new LocalPlacement(name, paths.cachePath, directory, other, cacheRoots(paths), quantisation);
 }
 
 /** Exactly this directory, with the files of a local directory. */

@@ -28,7 +28,7 @@ export async function resolveModel(options: ResolveOptions): Promise<ModelPlace>
   const { paths, name, revision, quantisation } = options;
   checkLocalName(name);
   if (revision !== undefined) assertRevision(revision);
-  const local = await lookLocal(`${paths.root}/${name}`, revision, cacheRoots(paths), quantisation);
+  const local = await lookLocal(`${paths.cachePath}/${name}`, revision, cacheRoots(paths), quantisation);
   if (local.state === "complete") {
     return { kind: "path", path: local.path, name, ...ggufOf(local), looked: [local] };
   }

@@ -1,17 +1,11 @@
+import type { Config } from "../config/config.ts";
 import type { Remedy, Verdict } from "./judge/types.ts";
 
 /** The two ways in which models are stored. */
 export type LayoutName = "local" | "hub";
 
-/** Paths of the caches, by `AIM_CACHE_PATH`, `HF_HOME` and `HF_HUB_CACHE`. All absolute. */
-export interface CachePaths {
-  /** `AIM_CACHE_PATH`: local directories are `<root>/org/model`. */
-  readonly root: string;
-  /** `HF_HUB_CACHE`, else `HF_HOME/hub`: hub layouts are `<hub>/models--org--model`. */
-  readonly hub: string;
-  /** `HF_HOME`. */
-  readonly hfHome: string;
-}
+/** The settings with the caches' paths, which are absolute and without a final slash. */
+export type CachePaths = Pick<Config, "cachePath" | "hfHome" | "hfHubCache">;
 
 /** A place that was searched for a model, and what was found there. */
 export interface PlaceLookedAt {

@@ -1,4 +1,4 @@
-import { cachePaths, downloadFolder } from "../cache/cache_paths.ts";
+import { downloadFolder } from "../cache/cache_paths.ts";
 import { diskUse } from "../cache/inspect_disk.ts";
 import { pathOfPlace } from "../cache/resolve_model.ts";
 import type { Config } from "../config/config.ts";
@@ -61,7 +61,7 @@ export async function explainPlan(
     const found = `found in ${pathOfPlace(place)}${bytes === null ? "" : ` (${formatBytes(bytes)})`}`;
     return { ...shared, found, download: null, disk: null };
   }
-  const to = downloadFolder(cachePaths(config), model);
+  const to = downloadFolder(config, model);
   const what = size.bytes === null
     ? `${model.uri} to ${to} (size unknown: ${size.unknownBecause})`
     : `${formatBytes(size.bytes)} in ${count(size.files.sizes.size, "file")} from ${model.uri} to ${to}`;

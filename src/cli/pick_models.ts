@@ -1,6 +1,4 @@
 import { type ListedFolder, listModels, type ModelFolder } from "../cache/list_models.ts";
-import { cachePaths } from "../cache/cache_paths.ts";
-import type { CachePaths } from "../cache/types.ts";
 import type { Config } from "../config/config.ts";
 import { nearest } from "../config/nearest.ts";
 import { AimError } from "../errors/aim_error.ts";
@@ -15,22 +13,19 @@ export const LAYOUT_FLAG = flag("--layout LAYOUT", "only local directories, or o
 });
 
 /**
- * The paths of the caches.
+ * Checks that the caches exist.
  *
  * @throws {AimError} `not-found` for a configured path that does not exist, which is not an empty cache;
  *   `usage` for a file.
  */
-export async function existingCaches(config: Config): Promise<CachePaths> {
-  const paths = cachePaths(config);
-  // One after the other, so that an error names the root first.
-  const found = [await isFolder(paths.root), await isFolder(paths.hub)];
-  const named = config.origins.cachePath === "flag" ? "--cache-path" : "AIM_CACHE_PATH";
-  if (!found[0] && (config.origins.cachePath !== "default" || !found[1])) {
-    throw new AimError("not-found", `there is no cache: ${paths.root} does not exist`, {
-      hint: `check ${named} and that its volume is mounted (the hub cache is ${paths.hub})`,
-    });
-  }
-  return paths;
+export async function requireCaches({ cachePath, hfHubCache, origins }: Config): Promise<void> {
+  // One after the other, so that an error names AIM_CACHE_PATH first.
+  const found = [await isFolder(cachePath), await isFolder(hfHubCache)];
+  const named = origins.cachePath === "flag" ? "--cache-path" : "AIM_CACHE_PATH";
+  if (found[0] || origins.cachePath === "default" && found[1]) return;
+  throw new AimError("not-found", `there is no cache: ${cachePath} does not exist`, {
+    hint: `check ${named} and that its volume is mounted (the hub cache is ${hfHubCache})`,
+  });
 }
 
 /** @throws {AimError} `usage` for a file. */
@@ -53,19 +48,23 @@ async function isFolder(path: string): Promise<boolean> {
  *   cache.
  */
 export async function pickModels(
-  context: Pick<CommandContext, "config" | "flags" | "args">,
+  { config, flags, args }: Pick<CommandContext, "config" | "flags" | "args">,
 ): Promise<ListedFolder[]> {
-  const wanted = context.args.map((arg) => localNameOf(parseModelRef(arg)));
-  const paths = await existingCaches(context.config);
-  const all = (await listModels(paths)).filter((one) =>
-    context.flags.layout === undefined || one.layout === context.flags.layout
+  const wanted = args.map((arg) => localNameOf(parseModelRef(arg)));
+  await requireCaches(config);
+  const all = (await listModels(config)).filter((one) =>
+    flags.layout === undefined || one.layout === flags.layout
   );
   for (const name of wanted) {
     if (all.some((one) => one.name === name)) continue;
     const near = nearest(name, all.map((one) => one.name));
-    throw new AimError("not-found", `${name} is not in the cache (${paths.root}, ${paths.hub})`, {
-      hint: near === null ? "see aim cache list" : `did you mean ${near}?`,
-    });
+    throw new AimError(
+      "not-found",
+      `${name} is not in the cache (${config.cachePath}, ${config.hfHubCache})`,
+      {
+        hint: near === null ? "see aim cache list" : `did you mean ${near}?`,
+      },
+    );
   }
   return all.filter((one) => wanted.length === 0 || wanted.includes(one.name));
 }

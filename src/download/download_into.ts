@@ -1,4 +1,3 @@
-import { cachePaths } from "../cache/cache_paths.ts";
 import { hubPlacement } from "../cache/hub_placement.ts";
 import { lstatOrNull } from "../cache/files.ts";
 import { sameButForCase } from "../cache/list_models.ts";
@@ -24,12 +23,11 @@ export interface CachePlace {
 
 /** The placement of a model in the caches. */
 export function placementOf(config: Config, place: CachePlace, revision: string | undefined): Placement {
-  const paths = cachePaths(config);
   const name = localNameOf(place.ref, { modelName: place.modelName });
   const quantisation = quantisationIn(place.ref);
   return place.layout === "local"
-    ? localPlacement({ paths, name, quantisation })
-    : hubPlacement({ paths, name, revision, quantisation });
+    ? localPlacement({ paths: config, name, quantisation })
+    : hubPlacement({ paths: config, name, revision, quantisation });
 }
 
 /** The options of a download; its transfer has the settings' options. */
@@ -59,7 +57,7 @@ export async function downloadInto(
 
 /** For the hub, `Meta-Llama/M` and `meta-llama/M` are one model; the cache has a folder for each. */
 async function warnOfTwin(config: Config, { name, directory }: Placement): Promise<void> {
-  const twin = await lstatOrNull(directory) === null ? await sameButForCase(cachePaths(config), name) : null;
+  const twin = await lstatOrNull(directory) === null ? await sameButForCase(config, name) : null;
   if (twin === null) return;
   log.warn(
     `the cache has ${twin}, which is the same model for the hub: ${name} is downloaded again`,

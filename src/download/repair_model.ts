@@ -1,4 +1,3 @@
-import { cachePaths } from "../cache/cache_paths.ts";
 import { readTextOrNull } from "../cache/files.ts";
 import { hubPlacement } from "../cache/hub_placement.ts";
 import { folderOfModel, recordPath } from "../cache/layout.ts";
@@ -32,11 +31,10 @@ export async function repairModel(options: RepairOptions): Promise<DownloadRepor
   const { config, env, model, signal } = options;
   const record = await readRecord(recordPath(model));
   const { ref, commit } = await originOf(model, record, options.paths);
-  const paths = cachePaths(config);
   const { name, layout } = model;
   const placement = layout === "local"
-    ? localPlacement({ paths, name })
-    : hubPlacement({ paths, name, revision: await revisionFor(model, record) });
+    ? localPlacement({ paths: config, name })
+    : hubPlacement({ paths: config, name, revision: await revisionFor(model, record) });
   const wanted = record?.files.map((file) => file.path) ?? options.paths;
   return await downloadInto(config, env, ref, placement, {
     revision: commit ?? undefined,

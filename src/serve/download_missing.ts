@@ -1,4 +1,3 @@
-import { cachePaths } from "../cache/cache_paths.ts";
 import { nearestInCache } from "../cache/list_models.ts";
 import type { ModelPlace } from "../cache/types.ts";
 import type { DownloadReport } from "../download/download_report.ts";
@@ -37,7 +36,7 @@ export async function downloadMissing(
   const { config, env, signal } = options;
   const { model } = choice;
   if (config.offline) {
-    const near = await nearestInCache(cachePaths(config), model.name);
+    const near = await nearestInCache(config, model.name);
     const hint = remedyFor(place, model.name) ??
       (near === null
         ? "download it with aim download-to-cache on a connected host and copy the cache here, or unset HF_HUB_OFFLINE"

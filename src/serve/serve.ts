@@ -1,5 +1,4 @@
 import { startWatcher } from "../adapters/start_watcher.ts";
-import { cachePaths } from "../cache/cache_paths.ts";
 import { markUsed } from "../cache/last_used.ts";
 import { pathOfPlace } from "../cache/resolve_model.ts";
 import type { ModelPlace } from "../cache/types.ts";
@@ -94,7 +93,7 @@ async function compiledCode(
     engineVersion: engine.version?.text ?? null,
     image: env.AIM_BASE_IMAGE_REF || env.AIM_UPSTREAM_IMAGE_REF || null,
   };
-  return await compileCaches(cachePaths(config).root, key, { ...env, ...planned });
+  return await compileCaches(config.cachePath, key, { ...env, ...planned });
 }
 
 function notServable(choice: ServingChoice, place: ModelPlace): AimError {

@@ -1,4 +1,3 @@
-import { cachePaths } from "../cache/cache_paths.ts";
 import { remedyInWords } from "../cache/judge/remedy_in_words.ts";
 import { lookLocal, resolveModel } from "../cache/resolve_model.ts";
 import type { ModelPlace } from "../cache/types.ts";
@@ -88,7 +87,7 @@ export async function resolveServing(
   const quantisation = quantisationIn(ref);
   const place = ref.kind === "path"
     ? await resolvePath(ref.path, name)
-    : await resolveModel({ paths: cachePaths(config), name, revision, quantisation });
+    : await resolveModel({ paths: config, name, revision, quantisation });
   for (const { layout, path, state, reason } of place.looked) {
     log.debug(`place ${path}`, { layout, state, reason });
   }

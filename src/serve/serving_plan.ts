@@ -1,5 +1,5 @@
 import { adaptersFor } from "../adapters/plan_adapters.ts";
-import { cachePaths, hubEnvironment } from "../cache/cache_paths.ts";
+import { hubEnvironment } from "../cache/cache_paths.ts";
 import type { ModelPlace } from "../cache/types.ts";
 import type { Config } from "../config/config.ts";
 import { buildCommand } from "../engine/command.ts";
@@ -162,8 +162,8 @@ function modelForEngine(
     case "missing":
       return model.ref.kind === "hub"
         // Not offline, since the engine would have to download it.
-        ? { model: quantised(model), env: hubEnvironment(cachePaths(config)) }
-        : { model: `${cachePaths(config).root}/${model.name}`, env: {} };
+        ? { model: quantised(model), env: hubEnvironment(config) }
+        : { model: `${config.cachePath}/${model.name}`, env: {} };
   }
 }
 

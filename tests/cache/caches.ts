@@ -1,5 +1,4 @@
 import type { CachePaths, LayoutName } from "../../src/cache/types.ts";
-import { cachePaths } from "../../src/cache/cache_paths.ts";
 import { hubPlacement } from "../../src/cache/hub_placement.ts";
 import { localPlacement } from "../../src/cache/local_placement.ts";
 import { downloadModel } from "../../src/download/download_model.ts";
@@ -67,8 +66,7 @@ export async function startCaches(
     },
   });
   const cache = `${directory}/cache`;
-  const pathsOf = (cachePath: string) =>
-    cachePaths({ cachePath, hfHome: cachePath, hfHubCache: `${cachePath}/hub` });
+  const pathsOf = (cachePath: string) => ({ cachePath, hfHome: cachePath, hfHubCache: `${cachePath}/hub` });
   return {
     hub,
     s3,

@@ -115,8 +115,8 @@ for (const [at, { name, layout, uri: where, prepare, force = false }] of CASES.e
       const made = await dieAt(step, () => caches.download({ layout, uri, force }));
       const { paths } = caches;
       const place = layout === "hub"
-        ? { ...paths, root: `${paths.root}/none` }
-        : { ...paths, hub: `${paths.hub}/none` };
+        ? { ...paths, cachePath: `${paths.cachePath}/none` }
+        : { ...paths, hfHubCache: `${paths.hfHubCache}/none` };
       const found = await resolveModel({ paths: place, name: "org/model" });
       if (found.kind !== "missing") {
         const files = await modelFiles(found.kind === "path" ? found.path : found.snapshot);

@@ -89,7 +89,7 @@ for (const kind of ["exfat", "vfat"] as const) {
         await assertRejects(() => Deno.readLink(`${path}/${file}`));
       }
       // Moved, not copied: nothing is there twice.
-      assertEquals([...Deno.readDirSync(`${caches.paths.hub}/models--org--model/blobs`)], []);
+      assertEquals([...Deno.readDirSync(`${caches.paths.hfHubCache}/models--org--model/blobs`)], []);
       // A second revision takes what it shares with the first from there.
       await caches.hub.push("org/model", "config.json", '{"model_type":"other"}\n');
       const before = caches.bytesSent();

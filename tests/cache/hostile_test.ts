@@ -23,7 +23,7 @@ import {
 } from "./caches.ts";
 import { treeOf } from "./tree_of.ts";
 
-const paths = { root: "/nowhere", hub: "/nowhere/hub", hfHome: "/nowhere" };
+const paths = { cachePath: "/nowhere", hfHubCache: "/nowhere/hub", hfHome: "/nowhere" };
 
 const NAMES = [
   ...["", ".", "..", "../x", "x/..", "org/../../x", "/etc", "/etc/x", "org/", "org//x", "a/b/c", "org/a\\b"],

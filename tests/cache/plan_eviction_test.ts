@@ -34,7 +34,7 @@ const MODELS: Readonly<Record<string, [number, number]>> = {
 
 async function evicted(root: string, options: { olderThan?: number; keep?: number; served?: string }) {
   const { plans, spared } = await planEviction(
-    await listModels({ root, hfHome: root, hub: `${root}/hub` }),
+    await listModels({ cachePath: root, hfHome: root, hfHubCache: `${root}/hub` }),
     {
       olderThan: options.olderThan ?? null,
       keep: options.keep ?? null,
@@ -48,7 +48,7 @@ async function evicted(root: string, options: { olderThan?: number; keep?: numbe
 Deno.test("models go by age, and the least recently used first until the rest is small enough", async () => {
   await withModels(MODELS, async (root) => {
     // Listing reads the files, which does not count as use.
-    await listModels({ root, hfHome: root, hub: `${root}/hub` });
+    await listModels({ cachePath: root, hfHome: root, hfHubCache: `${root}/hub` });
     assertEquals(await evicted(root, { olderThan: 30 * DAY }), { gone: ["o/old", "o/mid"], spared: [] });
     assertEquals(await evicted(root, { keep: 9 * 2 ** 20 }), { gone: ["o/old"], spared: [] });
     assertEquals(await evicted(root, { keep: 0 }), { gone: ["o/old", "o/mid", "o/new"], spared: [] });

@@ -1,7 +1,6 @@
 // A loss of power at any moment of a download: what the disk has then is mounted as after a restart.
 import { assert, assertEquals } from "@std/assert";
 import { createHash } from "node:crypto";
-import { cachePaths } from "../../src/cache/cache_paths.ts";
 import { listModels } from "../../src/cache/list_models.ts";
 import { resolveModel } from "../../src/cache/resolve_model.ts";
 import { verifyModel } from "../../src/cache/verify_model.ts";
@@ -189,7 +188,7 @@ async function cutsIn(
     // A copy takes a moment: of what the kernel wrote meanwhile it may have the later half.
     if (!success) return `torn: ${new TextDecoder().decode(stderr)}`;
     try {
-      const all = cachePaths({ cachePath: mounted, hfHome: mounted, hfHubCache: `${mounted}/hub` });
+      const all = { cachePath: mounted, hfHome: mounted, hfHubCache: `${mounted}/hub` };
       const paths = layout === "hub"
         ? { ...all, root: `${mounted}/none` }
         : { ...all, hub: `${mounted}/none` };

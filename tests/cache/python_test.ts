@@ -13,7 +13,7 @@ const SHARD = "model-00001-of-00002.safetensors";
 Deno.test("a download into the Hugging Face cache is what Python's client writes", async () => {
   await using caches = await startCaches();
   const { path } = await caches.download({ layout: "hub" });
-  const folder = `${caches.paths.hub}/models--org--model`;
+  const folder = `${caches.paths.hfHubCache}/models--org--model`;
   const commit = caches.hub.commit("org/model");
   assertEquals(path, `${folder}/snapshots/${commit}`);
   // No line break, as Python's.
@@ -74,11 +74,11 @@ Deno.test("the JavaScript client finds all that aim downloaded into the Hugging 
   const found = await snapshotDownload({
     repo: "org/model",
     revision: "main",
-    cacheDir: caches.paths.hub,
+    cacheDir: caches.paths.hfHubCache,
     hubUrl: caches.hub.url,
   });
   assertEquals([found, caches.bytesSent() - before], [path, 0]);
-  const { repos, warnings } = await scanCacheDir(caches.paths.hub);
+  const { repos, warnings } = await scanCacheDir(caches.paths.hfHubCache);
   assertEquals(warnings, []);
   assertEquals(repos.map((repo) => repo.id.name), ["org/model"]);
   const [revision] = repos[0]?.revisions ?? [];
@@ -88,8 +88,13 @@ Deno.test("the JavaScript client finds all that aim downloaded into the Hugging 
 
 Deno.test("what the JavaScript client downloaded is there for aim", async () => {
   await using caches = await startCaches();
-  await Deno.mkdir(caches.paths.hub, { recursive: true });
-  const options = { repo: "org/model", revision: "main", cacheDir: caches.paths.hub, hubUrl: caches.hub.url };
+  await Deno.mkdir(caches.paths.hfHubCache, { recursive: true });
+  const options = {
+    repo: "org/model",
+    revision: "main",
+    cacheDir: caches.paths.hfHubCache,
+    hubUrl: caches.hub.url,
+  };
   const path = await snapshotDownload(options);
   const before = caches.bytesSent();
   const report = await caches.download({ layout: "hub" });
@@ -105,7 +110,7 @@ Deno.test("a second revision is stored next to the first, and a file of both onl
   const before = caches.bytesSent();
   const second = await caches.download({ layout: "hub", revision: "feature/x" });
   assertEquals(caches.bytesSent() - before, '{"model_type":"other"}\n'.length);
-  const folder = `${caches.paths.hub}/models--org--model`;
+  const folder = `${caches.paths.hfHubCache}/models--org--model`;
   assertEquals(await Deno.readTextFile(`${folder}/refs/feature/x`), second.commit);
   assertEquals(await Deno.readTextFile(`${folder}/refs/main`), first.commit);
   const [a, b] = await Promise.all([first, second].map(({ path }) => Deno.stat(`${path}/${SHARD}`)));
@@ -118,7 +123,7 @@ Deno.test("a revision pinned by its commit leaves no ref, and is found by it", a
   await using caches = await startCaches();
   const commit = caches.hub.commit("org/model");
   const { path } = await caches.download({ layout: "hub", revision: commit });
-  assertEquals([...Deno.readDirSync(`${caches.paths.hub}/models--org--model/refs`)], []);
+  assertEquals([...Deno.readDirSync(`${caches.paths.hfHubCache}/models--org--model/refs`)], []);
   const { paths } = caches;
   assertEquals((await resolveModel({ paths, name: "org/model" })).kind, "missing");
   const found = await resolveModel({ paths, name: "org/model", revision: commit });
@@ -128,8 +133,8 @@ Deno.test("a revision pinned by its commit leaves no ref, and is found by it", a
 Deno.test("Python's locks and notes of what does not exist are left alone", async () => {
   await using caches = await startCaches();
   const commit = caches.hub.commit("org/model");
-  const note = `${caches.paths.hub}/models--org--model/.no_exist/${commit}/chat_template.json`;
-  const lock = `${caches.paths.hub}/.locks/models--org--model/0123.lock`;
+  const note = `${caches.paths.hfHubCache}/models--org--model/.no_exist/${commit}/chat_template.json`;
+  const lock = `${caches.paths.hfHubCache}/.locks/models--org--model/0123.lock`;
   for (const path of [note, lock]) {
     await Deno.mkdir(path.replace(/[^/]*$/, ""), { recursive: true });
     await Deno.writeTextFile(path, "");
@@ -142,7 +147,7 @@ Deno.test("Python's locks and notes of what does not exist are left alone", asyn
 Deno.test("an update that Python did not finish is refused, and the older complete revision is still found by commit", async () => {
   await using caches = await startCaches();
   await caches.download({ layout: "hub" });
-  const folder = `${caches.paths.hub}/models--org--model`;
+  const folder = `${caches.paths.hfHubCache}/models--org--model`;
   const commit = "b".repeat(40);
   // Python writes the ref first, then file by file.
   await Deno.writeTextFile(`${folder}/refs/main`, commit);
@@ -161,7 +166,7 @@ Deno.test("a copy of Python's snapshot in which a file is cut short is refused, 
   await using caches = await startCaches();
   const path = await writeHub(caches);
   const { paths } = caches;
-  const trees = `${paths.hub}/models--org--model/trees`;
+  const trees = `${paths.hfHubCache}/models--org--model/trees`;
   await Deno.mkdir(trees);
   const listing = (files: unknown) =>
     Deno.writeTextFile(
@@ -187,7 +192,7 @@ Deno.test("a copy of Python's snapshot in which a file is cut short is refused, 
 Deno.test("a partial file whose blob has arrived since does no harm", async () => {
   await using caches = await startCaches();
   await writeHub(caches);
-  const blobs = `${caches.paths.hub}/models--org--model/blobs`;
+  const blobs = `${caches.paths.hfHubCache}/models--org--model/blobs`;
   await Deno.writeTextFile(`${blobs}/${etagOf(caches, SHARD)}.incomplete`, "half");
   assertEquals((await resolveModel({ paths: caches.paths, name: "org/model" })).kind, "hub");
 });
@@ -254,7 +259,7 @@ async function writeLocal(caches: Caches): Promise<string> {
 
 /** The Hugging Face cache as `snapshot_download()` leaves it. */
 async function writeHub(caches: Caches): Promise<string> {
-  const folder = `${caches.paths.hub}/models--org--model`;
+  const folder = `${caches.paths.hfHubCache}/models--org--model`;
   const commit = caches.hub.commit("org/model");
   const path = `${folder}/snapshots/${commit}`;
   for (const [file, bytes] of asBytes(MODEL)) {

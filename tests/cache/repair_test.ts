@@ -110,7 +110,7 @@ for (const layout of LAYOUTS) {
     assertEquals(ran.code, 0, ran.stderr);
     assertEquals(await modelFiles(path), asBytes(MODEL));
     if (layout === "hub") {
-      const ref = await Deno.readTextFile(`${caches.paths.hub}/models--org--model/refs/main`);
+      const ref = await Deno.readTextFile(`${caches.paths.hfHubCache}/models--org--model/refs/main`);
       assertEquals(ref, caches.hub.commit("org/model"));
       assert(ref !== commit);
     }

@@ -35,7 +35,9 @@ for (const layout of LAYOUTS) {
       await using stage = await openStage();
       const { path } = await caches.download({ layout });
       // Made by another tool: nothing says that it is complete.
-      const record = layout === "local" ? `${path}/.aim` : `${caches.paths.hub}/models--org--model/.aim`;
+      const record = layout === "local"
+        ? `${path}/.aim`
+        : `${caches.paths.hfHubCache}/models--org--model/.aim`;
       await Deno.remove(record, { recursive: true });
       await Deno.chmod(caches.cache.slice(0, caches.cache.lastIndexOf("/")), 0o755);
       const command = ["download-to-cache", "org/model", ...flags, "--format", "json"];

@@ -83,9 +83,9 @@ Deno.test("models of both layouts are offered, and what is not a model is not", 
       await Deno.mkdir(`${root}/${d}`, { recursive: true });
     }
     await Deno.writeTextFile(`${root}/org/model/config.json`, "{}");
-    const paths = { root, hub: `${root}/hub`, hfHome: root };
+    const paths = { cachePath: root, hfHubCache: `${root}/hub`, hfHome: root };
     assertEquals(await namesInCache(paths), ["a/b--c", "org/model"]);
-    assertEquals(await namesInCache({ root: `${root}/none`, hub: "/none", hfHome: "/none" }), []);
+    assertEquals(await namesInCache({ cachePath: `${root}/none`, hfHubCache: "/none", hfHome: "/none" }), []);
   } finally {
     await Deno.remove(root, { recursive: true });
   }

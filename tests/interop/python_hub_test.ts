@@ -116,7 +116,7 @@ Deno.test({
     for (const uri of ["hf://org/model", "s3://models/org/model"]) {
       const { path } = await caches.download({ layout: "hub", uri });
       assertEquals(await snapshot(caches, "hub", "", offline), path);
-      await Deno.remove(caches.paths.hub, { recursive: true });
+      await Deno.remove(caches.paths.hfHubCache, { recursive: true });
     }
   },
 });
@@ -131,7 +131,7 @@ Deno.test({
       "import sys, json\nfrom huggingface_hub import scan_cache_dir\nc = scan_cache_dir(sys.argv[1])\n" +
         "print(json.dumps({'warnings': [str(w) for w in c.warnings], 'size': c.size_on_disk, " +
         "'repos': [[r.repo_id, r.nb_files, [x.commit_hash for x in r.revisions], list(r.refs)] for r in c.repos]}))",
-      [caches.paths.hub],
+      [caches.paths.hfHubCache],
     );
     assertEquals(ran.code, 0, ran.stderr);
     const bytes = [...asBytes(MODEL).values()].reduce((sum, b) => sum + b.length, 0);

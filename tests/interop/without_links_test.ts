@@ -24,7 +24,7 @@ Deno.test({
     const { path } = await caches.download({ layout: "hub" });
     const before = caches.bytesSent();
     const env = { HF_ENDPOINT: caches.hub.url, HF_HOME: caches.cache };
-    const { code, stdout, stderr } = await python(SNAPSHOT, [caches.paths.hub], env);
+    const { code, stdout, stderr } = await python(SNAPSHOT, [caches.paths.hfHubCache], env);
     assertEquals([code, stdout.trim()], [0, path], stderr);
     assertEquals(caches.bytesSent(), before);
     assertEquals(await modelFiles(path), asBytes(MODEL));

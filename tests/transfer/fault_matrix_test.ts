@@ -1,7 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { gzipSync } from "node:zlib";
-import { cachePaths } from "../../src/cache/cache_paths.ts";
 import { hubPlacement } from "../../src/cache/hub_placement.ts";
 import type { Placement } from "../../src/cache/placement.ts";
 import type { LayoutName } from "../../src/cache/types.ts";
@@ -186,7 +185,7 @@ function changedWeights(): Uint8Array<ArrayBuffer> {
 }
 
 function placementIn(directory: string, layout: LayoutName): Placement {
-  const paths = cachePaths({ cachePath: directory, hfHome: directory, hfHubCache: `${directory}/hub` });
+  const paths = { cachePath: directory, hfHome: directory, hfHubCache: `${directory}/hub` };
   return layout === "local"
     ? localPlacement({ paths, name: "org/tiny" })
     : hubPlacement({ paths, name: "org/tiny" });

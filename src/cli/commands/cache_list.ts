@@ -1,4 +1,3 @@
-import { cachePaths } from "../../cache/cache_paths.ts";
 import type { ListedFolder, ListedModel } from "../../cache/list_models.ts";
 import { isPinned } from "../../cache/pinned.ts";
 import { usedAt } from "../../cache/plan_eviction.ts";
@@ -43,12 +42,12 @@ export const cacheList = command({
         pinned: await isPinned(folder),
       })),
     );
-    const { root, hub } = cachePaths(config);
-    const space = await freeBytes(folders[0]?.path ?? root);
+    const { cachePath: local, hfHubCache: hub } = config;
+    const space = await freeBytes(folders[0]?.path ?? local);
     const disk = space === null ? {} : { diskBytes: space.total, freeBytes: space.free };
     context.report(
-      { paths: { local: root, hub }, ...disk, folders: folders.map(asJson) },
-      () => folders.length === 0 ? `no models in ${root} and ${hub}\n` : tableOf(folders, space, stdout),
+      { paths: { local, hub }, ...disk, folders: folders.map(asJson) },
+      () => folders.length === 0 ? `no models in ${local} and ${hub}\n` : tableOf(folders, space, stdout),
     );
   },
 });

@@ -6,7 +6,7 @@ import { AimError } from "../../errors/aim_error.ts";
 import { log } from "../../log/logger.ts";
 import { kernelFiles } from "../../os/kernel_files.ts";
 import { confirmRemoval, REMOVAL_FLAGS } from "../confirm_removal.ts";
-import { existingCaches, folderInWords } from "../pick_models.ts";
+import { folderInWords, requireCaches } from "../pick_models.ts";
 import { command, flag, text } from "../command.ts";
 
 export const cachePrune = command<readonly ServingProcess[]>({
@@ -36,11 +36,11 @@ export const cachePrune = command<readonly ServingProcess[]>({
     const { config, flags } = context;
     const olderThan = valueOf("--older-than", text(flags["older-than"]), parseAge, "an age, as 30d or 12h");
     const keep = valueOf("--keep", text(flags.keep), parseSize, "a size, as 200GiB");
-    const paths = await existingCaches(config);
-    const leftovers = await planPrune(paths);
+    await requireCaches(config);
+    const leftovers = await planPrune(config);
     if (olderThan === null && keep === null) return await confirmRemoval(context, leftovers);
     const options = { olderThan, keep, now: Date.now(), servedBy: serverOf(processes) };
-    const { plans, spared } = await planEviction(await listModels(paths), options);
+    const { plans, spared } = await planEviction(await listModels(config), options);
     for (const { folder, why } of spared) log.info(`${folderInWords(folder)} stays: ${why}`);
     const gone = new Set(plans.map(({ folder }) => folder.path));
     await confirmRemoval(context, [...leftovers.filter(({ folder }) => !gone.has(folder.path)), ...plans]);

@@ -1,5 +1,5 @@
 import { repairModel } from "../../download/repair_model.ts";
-import { cachePaths, cacheRoots } from "../../cache/cache_paths.ts";
+import { cacheRoots } from "../../cache/cache_paths.ts";
 import type { ListedModel } from "../../cache/list_models.ts";
 import {
   type FileFinding,
@@ -53,7 +53,7 @@ export const cacheVerify = command({
     if (models.length === 0) {
       throw new AimError("not-found", "the caches are empty", { hint: "check AIM_CACHE_PATH and HF_HOME" });
     }
-    const roots = cacheRoots(cachePaths(context.config));
+    const roots = cacheRoots(context.config);
     const trust = signatureTrust(context.config);
     const results: Verification[] = [];
     let failure: AimError | null = null;

@@ -1,4 +1,3 @@
-import { cachePaths } from "../../cache/cache_paths.ts";
 import { namesInCache } from "../../cache/list_models.ts";
 import { resolveConfig } from "../../config/resolve_config.ts";
 import { SETTING_NAMES, type SettingName, SETTINGS } from "../../config/settings.ts";
@@ -21,7 +20,7 @@ export const completeWords = command({
           const { profiles } = await loadProfiles(config, config.aimId ?? config.modelId);
           return profiles.map((profile) => profile.id).sort();
         }),
-      cachedModels: (flags) => quietly(() => namesInCache(cachePaths(configOf(flags)))),
+      cachedModels: (flags) => quietly(() => namesInCache(configOf(flags))),
     });
     for (const line of lines) print(`${line}\n`);
   },

@@ -1,5 +1,4 @@
 import { ArchiveStore } from "../../archive/archive_store.ts";
-import { cachePaths } from "../../cache/cache_paths.ts";
 import { lstatOrNull, statOrNull } from "../../cache/files.ts";
 import { nearestInCache } from "../../cache/list_models.ts";
 import type { Placement } from "../../cache/placement.ts";
@@ -214,7 +213,7 @@ async function download(
 
 /** @throws {AimError} `not-found` if the cache has a model of nearly this name. */
 async function suggest({ config }: CommandContext, name: string): Promise<void> {
-  const near = await nearestInCache(cachePaths(config), name);
+  const near = await nearestInCache(config, name);
   if (near === null) return;
   throw new AimError("not-found", `${name} is not in the cache, and HF_HUB_OFFLINE (--offline) is on`, {
     hint: `the cache has ${near}: did you mean that?`,

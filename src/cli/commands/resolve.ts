@@ -1,4 +1,3 @@
-import { cachePaths } from "../../cache/cache_paths.ts";
 import { nearestInCache } from "../../cache/list_models.ts";
 import { remedyInWords } from "../../cache/judge/remedy_in_words.ts";
 import type { ModelPlace, PlaceLookedAt } from "../../cache/types.ts";
@@ -30,7 +29,7 @@ export const resolve = command<GpuInventory>({
     const { model, profile, place } = await look(config, gpus);
     context.report({ model, profile, ...place }, () => inWords(model, place, stdout.colour));
     const near = place.kind === "missing" && place.looked.every(({ state }) => state === "absent")
-      ? await nearestInCache(cachePaths(config), model)
+      ? await nearestInCache(config, model)
       : null;
     if (near !== null && flags.format !== "json") print(`did you mean ${near}?\n`);
     return place.kind === "missing" ? EXIT_CODES["not-found"].code : 0;
