@@ -28,14 +28,10 @@ export interface FileFinding {
 /** The result for a model. */
 export interface Verification {
   readonly model: Pick<ListedModel, "name" | "layout" | "commit" | "path">;
-  /** Every file was hashed and is good. */
-  readonly whole: boolean;
   /** Bytes hashed. */
   readonly bytes: number;
-  readonly good: number;
-  /** The files that are not good. */
+  /** All files, and faults of the model itself, with an empty path. */
   readonly findings: readonly FileFinding[];
-  readonly goodPaths: readonly string[];
   /** Bad or missing files that were downloaded again. */
   readonly repaired?: readonly string[];
 }
@@ -78,17 +74,14 @@ export async function verifyModel(model: ListedModel, options: VerifyOptions = {
       }, 8),
   );
   await mark(model, findings);
-  const { good = [], bad = [] } = Object.groupBy(findings, ({ state }) => state === "good" ? state : "bad");
-  const all = [...bad, ...await judgedFindings(model, roots, bad)];
   const { name, layout, commit, path } = model;
-  return {
-    model: { name, layout, commit, path },
-    whole: all.length === 0 && good.length > 0,
-    bytes,
-    good: good.length,
-    findings: all,
-    goodPaths: good.map((finding) => finding.path),
-  };
+  const all = [...findings, ...await judgedFindings(model, roots, findings)];
+  return { model: { name, layout, commit, path }, bytes, findings: all };
+}
+
+/** True for a file that must be downloaded again. */
+export function isFault({ state }: FileFinding): boolean {
+  return state === "bad" || state === "missing";
 }
 
 /** Marks files whose bytes are wrong. Other faults need no mark, since every look at the model finds them. */
@@ -122,7 +115,7 @@ export async function judgedFindings(
   if (verdict.state === "complete") return [];
   const [first, ...more] = "faults" in verdict ? verdict.faults : [];
   if (first !== undefined) {
-    const said = new Set(known.filter(({ state }) => state !== "unknown").map((one) => one.path));
+    const said = new Set(known.filter(isFault).map((one) => one.path));
     return [first, ...more].filter((fault) => !said.has(fault.path)).map(({ path, kind, reason }) => ({
       path,
       state: kind === "missing" ? "missing" : "bad",

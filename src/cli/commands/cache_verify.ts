@@ -3,6 +3,7 @@ import { cacheRoots } from "../../cache/cache_paths.ts";
 import type { ListedModel } from "../../cache/list_models.ts";
 import {
   type FileFinding,
+  isFault,
   judgedFindings,
   type Verification,
   verifyModel,
@@ -80,7 +81,7 @@ export const cacheVerify = command({
       progress[Symbol.dispose]();
     }
     context.report(
-      { models: results.map((result) => ({ ...result, goodPaths: undefined })) },
+      { models: results.map(summaryOf) },
       () => stdout.isTerminal ? results.map((result) => inWords(result, stdout.colour)).join("") : "",
     );
     if (failure !== null) throw failure;
@@ -88,8 +89,14 @@ export const cacheVerify = command({
   },
 });
 
-function isBad({ findings, good }: Verification): boolean {
-  return findings.some((finding) => finding.state !== "unknown") || good === 0;
+function summaryOf({ model, bytes, findings, repaired }: Verification) {
+  const faults = findings.filter(({ state }) => state !== "good");
+  const good = findings.length - faults.length;
+  return { model, whole: faults.length === 0 && good > 0, bytes, good, findings: faults, repaired };
+}
+
+function isBad({ findings }: Verification): boolean {
+  return findings.some(isFault) || findings.every(({ state }) => state !== "good");
 }
 
 /** A file that differs from what was signed is bad, whatever its source says. */
@@ -99,23 +106,16 @@ async function withSignature(
   trust: SignatureTrust,
   signal: AbortSignal,
 ): Promise<Verification> {
-  const files = await filesIn(model.path);
-  const unsigned = await unsignedFiles(trust, model.name, files, signal);
-  const findings = unsigned.map(({ path, kind, reason }): FileFinding => ({
-    path,
-    state: kind === "missing" ? "missing" : "bad",
-    reason: `it ${reason}`,
+  const unsigned = await unsignedFiles(trust, model.name, await filesIn(model.path), signal);
+  const wrong = new Map(unsigned.map(({ path, kind, reason }): [string, FileFinding] => {
+    const state = kind === "missing" ? "missing" : "bad";
+    return [path, { path, state, reason: `it ${reason}` }];
   }));
-  const bad = new Set(findings.map(({ path }) => path));
   // With a signature, no file is unknown.
-  const others = found.findings.filter(({ path, state }) => state !== "unknown" && !bad.has(path));
-  const good = files.length - bad.size - others.length;
-  return {
-    ...found,
-    whole: findings.length + others.length === 0,
-    good,
-    findings: [...findings, ...others],
-  };
+  const others = found.findings.filter(({ path }) => !wrong.has(path)).map((one) =>
+    isFault(one) ? one : good(one)
+  );
+  return { ...found, findings: [...wrong.values(), ...others] };
 }
 
 /** Downloads bad and missing files again. Returns the faults that are left. */
@@ -125,27 +125,22 @@ async function repaired(
   found: Verification,
   roots: readonly string[],
 ): Promise<Verification> {
-  const wrong = found.findings.filter(({ state, path }) => state !== "unknown" && path !== "");
-  const paths = [...found.goodPaths, ...wrong.map((one) => one.path)];
-  const report = await repairModel({ config, env, model, paths, signal });
+  const files = found.findings.filter(({ path }) => path !== "");
+  const wrong = files.filter(isFault).map(({ path }) => path);
+  const report = await repairModel({ config, env, model, paths: files.map(({ path }) => path), signal });
   log.info(`${model.name} is repaired: ${formatBytes(report.bytesMoved)} fetched from ${report.source}`, {
-    files: wrong.map((one) => one.path),
+    files: wrong,
   });
-  const left = found.findings.filter((one) => one.state === "unknown");
-  const findings = [...left, ...await judgedFindings(model, roots, left)];
-  return {
-    ...found,
-    good: found.good + wrong.length,
-    whole: findings.length === 0,
-    repaired: wrong.map((one) => one.path),
-    findings,
-  };
+  const now = files.map((one) => isFault(one) ? good(one) : one);
+  return { ...found, repaired: wrong, findings: [...now, ...await judgedFindings(model, roots, now)] };
 }
 
-function inWords(
-  { model, whole, bytes, good, findings, repaired }: Verification,
-  colour: boolean,
-): string {
+function good({ path }: FileFinding): FileFinding {
+  return { path, state: "good", reason: "" };
+}
+
+function inWords(result: Verification, colour: boolean): string {
+  const { model, whole, bytes, good, findings, repaired } = summaryOf(result);
   const { green, red, yellow } = style(colour);
   const which = `${folderInWords(model)}${model.commit === null ? "" : ` ${model.commit.slice(0, 12)}`}`;
   const mended = repaired === undefined ? "" : `, ${count(repaired.length, "file")} repaired`;
