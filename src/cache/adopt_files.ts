@@ -5,7 +5,7 @@ import { eachOf } from "../sources/each_of.ts";
 import type { ManifestFile } from "../sources/manifest.ts";
 import type { TransferItem } from "../transfer/types.ts";
 import { lstatOrNull } from "./files.ts";
-import { type FileHasher, withHasher } from "./hash_files.ts";
+import { type FileHasher, fileHasher } from "./hash_files.ts";
 import { folderOf } from "./layout.ts";
 
 /**
@@ -23,15 +23,15 @@ export async function adoptFiles(
   signal?: AbortSignal,
 ): Promise<ReadonlyMap<string, string>> {
   const adopted = new Map<string, string>();
-  await withHasher(signal, (hasher) =>
-    eachOf(items, async (item) => {
-      for (const from of candidates(item.file)) {
-        const target = await adopt(files, item, from, hasher, signal);
-        if (target === null) continue;
-        adopted.set(item.file.path, target);
-        break;
-      }
-    }, 8));
+  using hasher = fileHasher(signal);
+  await eachOf(items, async (item) => {
+    for (const from of candidates(item.file)) {
+      const target = await adopt(files, item, from, hasher, signal);
+      if (target === null) continue;
+      adopted.set(item.file.path, target);
+      break;
+    }
+  }, 8);
   return adopted;
 }
 

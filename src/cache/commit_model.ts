@@ -7,37 +7,35 @@ import { isAbsence } from "./files.ts";
 import { folderOf } from "./layout.ts";
 import type { ModelRecord } from "./record.ts";
 
-/** Steps of a commit. Paths are absolute. */
-export interface ModelCommit {
-  readonly files: FilesBelow;
-  /** Files of the model that the transfer has not flushed. */
-  readonly unflushed: readonly string[];
-  /** Runs when the files are on disk. Resolves to the directories that it or the transfer has changed. */
-  readonly prepare: () => Promise<readonly string[]>;
-  /** Makes the model complete. */
-  readonly record: ModelRecord;
-  /** Of the record. */
-  readonly path: string;
-  /** Runs when the record is on disk. Resolves to the directories that it has changed. */
-  readonly finish: () => Promise<readonly string[]>;
+// A model is made complete on disk in this order: its files, their names, the record, the record's name. Once it is
+// done, the model survives a loss of power; before, a loss of power leaves a model without this record. So the files of
+// a record are always on disk.
+
+/**
+ * Writes a record durably: the model is complete, and its files must be on disk.
+ *
+ * @param path Of the record.
+ * @param changed Directories with files or links that are new.
+ * @throws {AimError} `no-space` if something cannot be written.
+ */
+export async function commitRecord(
+  files: FilesBelow,
+  path: string,
+  record: ModelRecord,
+  changed: readonly string[],
+): Promise<void> {
+  await flushDirectories(changed);
+  writeFile(files, path, `${JSON.stringify(record, null, 1)}\n`);
+  await flushDirectories([folderOf(path)]);
 }
 
 /**
- * Makes a model complete on disk, in this order: its files, their names, the record, the record's name. Once this
- * resolves, the model survives a loss of power; before, a loss of power leaves a model without this record. So the
- * files of a record are always on disk.
- *
  * Flushes each file: a single syncfs(2) would also wait for other programs' writes to the same file system.
  *
- * @throws {AimError} `no-space` if something cannot be flushed; `integrity` if a file is gone.
+ * @throws {AimError} `no-space` if one cannot be flushed; `integrity` if one is gone.
  */
-export async function commitModel(commit: ModelCommit): Promise<void> {
-  const { files, unflushed, prepare, record, path, finish } = commit;
-  await eachOf(unflushed, flushFile);
-  await flushDirectories(await prepare());
-  writeFile(files, path, `${JSON.stringify(record, null, 1)}\n`);
-  await flushDirectories([folderOf(path)]);
-  await flushDirectories(await finish());
+export async function flushFiles(paths: readonly string[]): Promise<void> {
+  await eachOf(paths, flushFile);
 }
 
 async function flushFile(path: string): Promise<void> {
@@ -56,7 +54,7 @@ async function flushFile(path: string): Promise<void> {
 }
 
 /** Flushes directories and all directories above them, since those may be new. */
-async function flushDirectories(directories: readonly string[]): Promise<void> {
+export async function flushDirectories(directories: readonly string[]): Promise<void> {
   const all = new Set<string>();
   for (const directory of directories) {
     for (let at = directory; at !== "" && !all.has(at); at = folderOf(at)) all.add(at);

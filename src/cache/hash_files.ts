@@ -4,7 +4,7 @@ import { type HashPool, hashPool } from "../transfer/hash/hash_pool.ts";
 import type { ComputedDigests } from "../transfer/types.ts";
 
 /** Hashes files on disk. */
-export interface FileHasher {
+export interface FileHasher extends Disposable {
   /** @throws The signal's reason; an error for a file that cannot be read. */
   readonly hash: HashPool["hash"];
   /**
@@ -16,15 +16,8 @@ export interface FileHasher {
   prove(path: string, digest: Digest, wanted?: readonly DigestAlgorithm[]): Promise<ComputedDigests | null>;
 }
 
-/**
- * Calls `run` with threads that hash files. They start with the first file, and end with `run` or with the signal.
- *
- * @throws The signal's reason; what `run` throws.
- */
-export async function withHasher<T>(
-  signal: AbortSignal | undefined,
-  run: (hasher: FileHasher) => Promise<T>,
-): Promise<T> {
+/** Threads that hash files. They start with the first file, and end with the hasher or with the signal. */
+export function fileHasher(signal?: AbortSignal): FileHasher {
   signal?.throwIfAborted();
   const pool = hashPool();
   const close = () => pool.close();
@@ -37,15 +30,16 @@ export async function withHasher<T>(
       signal?.throwIfAborted();
     }
   };
-  const prove: FileHasher["prove"] = async (path, digest, wanted = []) => {
-    const computed = await hash(path, [digest, ...wanted]).catch(() => null);
-    signal?.throwIfAborted();
-    return computed !== null && digestMatches(digest, computed) ? computed : null;
+  return {
+    hash,
+    async prove(path, digest, wanted = []) {
+      const computed = await hash(path, [digest, ...wanted]).catch(() => null);
+      signal?.throwIfAborted();
+      return computed !== null && digestMatches(digest, computed) ? computed : null;
+    },
+    [Symbol.dispose]() {
+      signal?.removeEventListener("abort", close);
+      close();
+    },
   };
-  try {
-    return await run({ hash, prove });
-  } finally {
-    signal?.removeEventListener("abort", close);
-    close();
-  }
 }

@@ -1,6 +1,7 @@
 import { AimError } from "../errors/aim_error.ts";
 import { errnoOf, errorFrom } from "../errors/from_unknown.ts";
 import type { FilesBelow } from "../os/files_below.ts";
+import { nodeModule } from "../os/node_module.ts";
 import { temporaryOf, writeFile } from "../os/write_file.ts";
 import { eachOf } from "../sources/each_of.ts";
 import type { CommitSha, Manifest, ManifestFile } from "../sources/manifest.ts";
@@ -9,7 +10,7 @@ import type { TransferItem, TransferResult } from "../transfer/types.ts";
 import { copyFile } from "./adopt_files.ts";
 import { cacheRoots, hubFolder } from "./cache_paths.ts";
 import { checkNames, checkPublished } from "./check_manifest.ts";
-import { commitModel } from "./commit_model.ts";
+import { commitRecord, flushDirectories, flushFiles } from "./commit_model.ts";
 import { lstatOrNull, readTextOrNull } from "./files.ts";
 import type { FileHasher } from "./hash_files.ts";
 import { FINISHED, finishedFiles, type KnownFile, knownFiles, snapshotRecords } from "./known_files.ts";
@@ -96,42 +97,38 @@ class HubPlacement extends Placement {
     result: TransferResult,
   ): Promise<PublishedModel> {
     const blobs = blobsOf(manifest, plan, result);
-    const commit = manifest.commit ?? await snapshotCommit(manifest, blobs);
+    const commit = manifest.commit ?? snapshotCommit(manifest, blobs);
     const snapshot = this.#snapshot(commit);
     const folders = [...new Set(manifest.files.map((file) => folderOf(file.path)))]
       .map((folder) => below(`snapshots/${commit}`, folder));
     this.makeFolders([...folders, AIM_FOLDER, below("refs", folderOf(this.#revision))]);
     const { files } = this;
+    const record = recordOf(manifest, commit, blobs);
+    // The transfer has flushed the others.
+    await flushFiles([...new Set(plan.present.values().map(({ at }) => at))]);
     // Without links, the last file that uses a blob takes the blob itself, so those of one blob come in order.
     const uses = Map.groupBy(manifest.files, (file) => blobs.get(file.path) ?? "");
-    const record = recordOf(manifest, commit, blobs);
-    await commitModel({
-      files,
-      unflushed: [...new Set(plan.present.values().map(({ at }) => at))],
-      prepare: async () => {
-        await eachOf([...uses], async ([blob, sharing]) => {
-          for (const [at, file] of sharing.entries()) {
-            const from = plan.present.get(file.path)?.at ?? this.#blob(blob);
-            if (from === this.#blob(blob)) await this.#place(snapshot, file, blob, at === sharing.length - 1);
-            else await fill(files, `${snapshot}/${file.path}`, from, false);
-          }
-        });
-        await checkPublished(snapshot, manifest.files);
-        return ["blobs", ...folders].map((folder) => this.at(folder));
-      },
-      record: withFiles(record, await this.#otherFiles(manifest, commit)),
-      path: snapshotRecord(this.directory, commit),
-      finish: async () => {
-        files.remove(this.at(FINISHED));
-        // Like huggingface_hub, no ref for a commit.
-        if (!isCommit(this.#revision) && await readTextOrNull(this.#ref()) !== commit) {
-          writeFile(files, this.#ref(), commit);
-        }
-        return [folderOf(this.#ref()), this.at(AIM_FOLDER)];
-      },
+    await eachOf([...uses], async ([blob, sharing]) => {
+      for (const [at, file] of sharing.entries()) {
+        const from = plan.present.get(file.path)?.at ?? this.#blob(blob);
+        if (from === this.#blob(blob)) await this.#place(snapshot, file, blob, at === sharing.length - 1);
+        else await fill(files, `${snapshot}/${file.path}`, from, false);
+      }
     });
-    const staged = await eachOf(manifest.files, (file) => this.#stagedName(manifest, file));
-    await this.sweep(["blobs"], staged);
+    await checkPublished(snapshot, manifest.files);
+    await commitRecord(
+      files,
+      snapshotRecord(this.directory, commit),
+      withFiles(record, await this.#otherFiles(manifest, commit)),
+      ["blobs", ...folders].map((folder) => this.at(folder)),
+    );
+    files.remove(this.at(FINISHED));
+    // Like huggingface_hub, no ref for a commit.
+    if (!isCommit(this.#revision) && await readTextOrNull(this.#ref()) !== commit) {
+      writeFile(files, this.#ref(), commit);
+    }
+    await flushDirectories([folderOf(this.#ref()), this.at(AIM_FOLDER)]);
+    await this.sweep(["blobs"], manifest.files.map((file) => stagedName(manifest, file)));
     return { path: snapshot, commit };
   }
 
@@ -184,13 +181,13 @@ class HubPlacement extends Placement {
     return await this.othersIn(this.#snapshot(commit), record.files, manifest);
   }
 
-  protected async items(manifest: Manifest, files: readonly ManifestFile[]): Promise<TransferItem[]> {
+  protected items(manifest: Manifest, files: readonly ManifestFile[]): TransferItem[] {
     const { commit } = manifest;
     // Files with the same content are fetched once.
     const once = commit === null ? files : [...new Map(files.map((file) => [file.etag, file])).values()];
-    return await eachOf(once, async (file): Promise<TransferItem> => ({
+    return once.map((file): TransferItem => ({
       file,
-      staging: `${this.#blob(await this.#stagedName(manifest, file))}.incomplete`,
+      staging: `${this.#blob(stagedName(manifest, file))}.incomplete`,
       // S3 has no SHA-256: a blob gets its name when its bytes are hashed.
       compute: commit === null ? ["sha256"] : [],
       target: ({ sha256 }) => {
@@ -199,11 +196,6 @@ class HubPlacement extends Placement {
         return this.#blob(blob);
       },
     }));
-  }
-
-  /** The name of a file's blob while it is downloaded. */
-  async #stagedName(manifest: Manifest, file: ManifestFile): Promise<string> {
-    return manifest.commit !== null ? file.etag : `s3-${await sha1(`${manifest.source}\0${file.path}`)}`;
   }
 
   #blob(name: string): string {
@@ -235,14 +227,19 @@ function blobsOf(
   }));
 }
 
-/** In place of a commit, for files from S3: SHA-1 over the sorted paths and their SHA-256. */
-async function snapshotCommit(manifest: Manifest, blobs: ReadonlyMap<string, string>): Promise<CommitSha> {
-  const lines = manifest.files.map((file) => file.path).sort().map((path) => `${path}\0${blobs.get(path)}\n`);
-  return await sha1(lines.join("")) as CommitSha;
+/** The name of a file's blob while it is downloaded. */
+function stagedName({ commit, source }: Manifest, file: ManifestFile): string {
+  return commit !== null ? file.etag : `s3-${sha1(`${source}\0${file.path}`)}`;
 }
 
-async function sha1(text: string): Promise<string> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-1", new TextEncoder().encode(text))).toHex();
+/** In place of a commit, for files from S3: SHA-1 over the sorted paths and their SHA-256. */
+function snapshotCommit(manifest: Manifest, blobs: ReadonlyMap<string, string>): CommitSha {
+  const lines = manifest.files.map((file) => file.path).sort().map((path) => `${path}\0${blobs.get(path)}\n`);
+  return sha1(lines.join("")) as CommitSha;
+}
+
+function sha1(text: string): string {
+  return nodeModule("node:crypto").createHash("sha1").update(text).digest("hex");
 }
 
 function checkBlobName(etag: string): void {

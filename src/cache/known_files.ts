@@ -57,44 +57,40 @@ export const FINISHED = `${AIM_FOLDER}/finished.jsonl`;
 /** The file is relative to the model's directory. Inode and time (milliseconds since 1970) show if it was replaced. */
 type FinishedLine = readonly [source: string, key: string, file: string, inode: number | null, time: number];
 
-export class FinishedLog implements Disposable {
-  readonly #directory: string;
-  readonly #source: string;
-  readonly #log: Deno.FsFile;
+/** A log of finished files that is being written. */
+export interface FinishedLog extends Disposable {
+  add(file: TransferredFile): void;
+}
 
-  /** @throws {AimError} `no-space` if it cannot be written. */
-  constructor(files: FilesBelow, directory: string, source: string) {
-    this.#directory = directory;
-    this.#source = source;
-    const path = `${directory}/${FINISHED}`;
-    try {
-      this.#log = openOrCreate(files, path);
-      this.#log.seekSync(0, Deno.SeekMode.End);
-    } catch (error) {
-      throw errorFrom(error, `writing ${path}`);
-    }
-  }
-
-  add({ file, target }: TransferredFile): void {
-    try {
-      const { ino, mtime } = Deno.lstatSync(target);
-      const path = target.slice(this.#directory.length + 1);
-      const line: FinishedLine = [this.#source, keyOf(file), path, ino, mtime?.getTime() ?? 0];
-      this.#log.writeSync(new TextEncoder().encode(`${JSON.stringify(line)}\n`));
-    } catch { /* The file would only be hashed again after a kill. */ }
-  }
-
-  [Symbol.dispose](): void {
-    this.#log.close();
-  }
+/** @throws {AimError} `no-space` if it cannot be written. */
+export function finishedLog(files: FilesBelow, directory: string, source: string): FinishedLog {
+  const log = openOrCreate(files, `${directory}/${FINISHED}`);
+  return {
+    add({ file, target }) {
+      try {
+        const { ino, mtime } = Deno.lstatSync(target);
+        const path = target.slice(directory.length + 1);
+        const line: FinishedLine = [source, keyOf(file), path, ino, mtime?.getTime() ?? 0];
+        log.writeSync(new TextEncoder().encode(`${JSON.stringify(line)}\n`));
+      } catch { /* The file would only be hashed again after a kill. */ }
+    },
+    [Symbol.dispose]: () => log.close(),
+  };
 }
 
 function openOrCreate(files: FilesBelow, path: string): Deno.FsFile {
   try {
-    return files.create(path);
+    let file: Deno.FsFile;
+    try {
+      file = files.create(path);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+      file = files.open(path);
+    }
+    file.seekSync(0, Deno.SeekMode.End);
+    return file;
   } catch (error) {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    return files.open(path);
+    throw errorFrom(error, `writing ${path}`);
   }
 }
 

@@ -5,7 +5,7 @@ import type { Manifest, ManifestFile } from "../sources/manifest.ts";
 import type { TransferItem, TransferResult } from "../transfer/types.ts";
 import { cacheRoots, hubFolder } from "./cache_paths.ts";
 import { checkNames, checkPublished } from "./check_manifest.ts";
-import { commitModel } from "./commit_model.ts";
+import { commitRecord, flushDirectories, flushFiles } from "./commit_model.ts";
 import { eachOf } from "../sources/each_of.ts";
 import { entriesOf, listFiles, lstatOrNull, statOrNull } from "./files.ts";
 import type { FileHasher } from "./hash_files.ts";
@@ -62,11 +62,11 @@ class LocalPlacement extends Placement {
     checkNames(manifest, this.at(DOWNLOADS));
   }
 
-  protected items(_manifest: Manifest, files: readonly ManifestFile[]): Promise<TransferItem[]> {
-    return Promise.resolve(files.map((file) => {
+  protected items(_manifest: Manifest, files: readonly ManifestFile[]): TransferItem[] {
+    return files.map((file) => {
       const path = this.at(file.path);
       return { file, staging: `${path}.incomplete`, compute: [], target: () => path };
-    }));
+    });
   }
 
   protected async prepare(manifest: Manifest, plan: PlacementPlan): Promise<void> {
@@ -82,18 +82,11 @@ class LocalPlacement extends Placement {
       ...withFiles(kept, await this.#otherFiles(manifest, before)),
       fetching: [...plan.items.map(({ file }) => file), ...stale].map(({ path, size }) => ({ path, size })),
     };
-    await commitModel({
-      files: this.files,
-      unflushed: record.files.map(({ path }) => this.at(path)),
-      prepare: () => Promise.resolve([]),
-      record,
-      path: this.at(UNFINISHED),
-      finish: () => {
-        this.#removeStale(stale);
-        this.files.remove(this.at(MANIFEST));
-        return Promise.resolve([this.at(AIM_FOLDER)]);
-      },
-    });
+    await flushFiles(record.files.map(({ path }) => this.at(path)));
+    await commitRecord(this.files, this.at(UNFINISHED), record, []);
+    this.#removeStale(stale);
+    this.files.remove(this.at(MANIFEST));
+    await flushDirectories([this.at(AIM_FOLDER)]);
   }
 
   async publish(
@@ -105,23 +98,14 @@ class LocalPlacement extends Placement {
     const others = await this.#otherFiles(manifest, await this.#records());
     const modified = await checkPublished(this.directory, manifest.files);
     const record = withFiles(recordOf(manifest, manifest.commit, null), others);
-    const { files } = this;
     const fetched = new Set<string>(result.files.map((done) => done.file.path));
-    const folders = new Set(record.files.map((file) => folderOf(file.path)));
-    await commitModel({
-      files,
-      unflushed: record.files.filter(({ path }) => !fetched.has(path)).map(({ path }) => this.at(path)),
-      prepare: async () => {
-        await this.#writePythonFiles(manifest, fetched, modified);
-        return [...folders].map((folder) => this.at(folder));
-      },
-      record,
-      path: this.at(MANIFEST),
-      finish: () => {
-        for (const name of [UNFINISHED, FINISHED]) files.remove(this.at(name));
-        return Promise.resolve([this.at(AIM_FOLDER)]);
-      },
-    });
+    const folders = [...new Set(record.files.map((file) => folderOf(file.path)))];
+    // The transfer has flushed the others.
+    await flushFiles(record.files.filter(({ path }) => !fetched.has(path)).map(({ path }) => this.at(path)));
+    await this.#writePythonFiles(manifest, fetched, modified);
+    await commitRecord(this.files, this.at(MANIFEST), record, folders.map((folder) => this.at(folder)));
+    for (const name of [UNFINISHED, FINISHED]) this.files.remove(this.at(name));
+    await flushDirectories([this.at(AIM_FOLDER)]);
     await this.sweep(folders, record.files.map((file) => nameOf(file.path)));
     return { path: this.directory, commit: manifest.commit };
   }

@@ -7,8 +7,8 @@ import { leftovers, stemOf } from "../transfer/staging_names.ts";
 import type { TransferItem, TransferResult } from "../transfer/types.ts";
 import { adoptFiles } from "./adopt_files.ts";
 import { entriesOf, listFiles, listTree, lstatOrNull, statOrNull, sumOf } from "./files.ts";
-import { type FileHasher, withHasher } from "./hash_files.ts";
-import { FinishedLog } from "./known_files.ts";
+import { type FileHasher, fileHasher } from "./hash_files.ts";
+import { type FinishedLog, finishedLog } from "./known_files.ts";
 import { AIM_FOLDER, below, nameOf, recordPath } from "./layout.ts";
 import { type ModelRecord, readRecord, type RecordedFile } from "./record.ts";
 import type { LayoutName, PlaceLookedAt } from "./types.ts";
@@ -101,13 +101,13 @@ export abstract class Placement {
     this.check(manifest);
     const present = new Map<string, PresentFile>();
     const find = force ? () => Promise.resolve(null) : await this.presence(manifest);
-    await withHasher(signal, (hasher) =>
-      eachOf(manifest.files, async (file) => {
-        const found = await find(file, hasher);
-        if (found !== null) present.set(file.path, found);
-      }));
+    using hasher = fileHasher(signal);
+    await eachOf(manifest.files, async (file) => {
+      const found = await find(file, hasher);
+      if (found !== null) present.set(file.path, found);
+    });
     const missing = manifest.files.filter(({ path }) => !present.has(path));
-    return { items: await this.items(manifest, missing), present };
+    return { items: this.items(manifest, missing), present };
   }
 
   /** Returns a function that finds a complete file on disk; `null` if it is missing. */
@@ -115,7 +115,7 @@ export abstract class Placement {
     manifest: Manifest,
   ): Promise<(file: ManifestFile, hasher: FileHasher) => Promise<PresentFile | null>>;
 
-  protected abstract items(manifest: Manifest, files: readonly ManifestFile[]): Promise<TransferItem[]>;
+  protected abstract items(manifest: Manifest, files: readonly ManifestFile[]): TransferItem[];
 
   /**
    * Prepares a transfer: makes directories, revokes the record of a complete model, and links files of the other
@@ -164,7 +164,7 @@ export abstract class Placement {
 
   /** Opens the log of finished files, which need no hashing after a kill. */
   log({ source }: Manifest): FinishedLog {
-    return new FinishedLog(this.files, this.directory, source);
+    return finishedLog(this.files, this.directory, source);
   }
 
   protected get files(): FilesBelow {

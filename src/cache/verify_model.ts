@@ -6,7 +6,7 @@ import { log } from "../log/logger.ts";
 import type { TransferEvent } from "../transfer/types.ts";
 import { makeDirectories } from "../os/make_directories.ts";
 import { listTree, statOrNull } from "./files.ts";
-import { type FileHasher, withHasher } from "./hash_files.ts";
+import { type FileHasher, fileHasher } from "./hash_files.ts";
 import { damageMarkPath, readDamageMark, writeDamageMark } from "./judge/damage_mark.ts";
 import { lookAtModel } from "./judge/look_at_model.ts";
 import { AIM_FOLDER, folderOfModel, nameOf, recordPath, UNFINISHED } from "./layout.ts";
@@ -54,25 +54,22 @@ export async function verifyModel(model: ListedModel, options: VerifyOptions = {
   const { files, dangling, strays } = await listTree(model.path, roots);
   const expected = await expectations(model, [...files.keys(), ...dangling]);
   let bytes = 0;
-  const findings = await withHasher(
-    signal,
-    ({ hash }) =>
-      eachOf([...expected], async ([path, want]): Promise<FileFinding> => {
-        const target = strays.get("") ?? strays.get(path);
-        if (target !== undefined) {
-          return { path, state: "bad", reason: `a symbolic link leads out of the cache, to ${target}` };
-        }
-        const size = files.get(path) ?? 0;
-        onEvent?.({ type: "file", path, size, state: "active" });
-        const found = await check(hash, model.path, path, want, (more) => {
-          bytes += more;
-          onEvent?.({ type: "bytes", path, bytes: more });
-        });
-        signal?.throwIfAborted();
-        onEvent?.({ type: "file", path, size, state: "done" });
-        return found;
-      }, 8),
-  );
+  using hasher = fileHasher(signal);
+  const findings = await eachOf([...expected], async ([path, want]): Promise<FileFinding> => {
+    const target = strays.get("") ?? strays.get(path);
+    if (target !== undefined) {
+      return { path, state: "bad", reason: `a symbolic link leads out of the cache, to ${target}` };
+    }
+    const size = files.get(path) ?? 0;
+    onEvent?.({ type: "file", path, size, state: "active" });
+    const found = await check(hasher, model.path, path, want, (more) => {
+      bytes += more;
+      onEvent?.({ type: "bytes", path, bytes: more });
+    });
+    signal?.throwIfAborted();
+    onEvent?.({ type: "file", path, size, state: "done" });
+    return found;
+  }, 8);
   await mark(model, findings);
   const { name, layout, commit, path } = model;
   const all = [...findings, ...await judgedFindings(model, roots, findings)];
@@ -167,7 +164,7 @@ function digestOfEtag(etag: string | undefined): Digest | null {
 }
 
 async function check(
-  hash: FileHasher["hash"],
+  hasher: FileHasher,
   folder: string,
   path: string,
   { size, digest, extra }: Expectation,
@@ -182,7 +179,7 @@ async function check(
   if (extra) return found("unknown", "it is not part of what was downloaded");
   if (digest === null) return found("unknown", "its digest is not known");
   try {
-    const digests = await hash(`${folder}/${path}`, [digest], onBytes);
+    const digests = await hasher.hash(`${folder}/${path}`, [digest], onBytes);
     if (digestMatches(digest, digests)) return found("good", "");
     if (isGuess(digest)) {
       return found("unknown", "its source does not say how it was uploaded, so its ETag proves nothing");

@@ -1,5 +1,5 @@
 import { listFiles, readTextOrNull } from "../cache/files.ts";
-import { withHasher } from "../cache/hash_files.ts";
+import { fileHasher } from "../cache/hash_files.ts";
 import type { PlacementPlan } from "../cache/placement.ts";
 import type { Config } from "../config/config.ts";
 import { AimError } from "../errors/aim_error.ts";
@@ -82,13 +82,13 @@ export async function unsignedFiles(
   }
   const signed = signedFiles(text, signer, path);
   const digests = new Map<string, string>();
-  await withHasher(signal, ({ hash }) =>
-    Promise.all(
-      files.filter((one) => one.path !== OWN_SIGNATURE).map(async (one) => {
-        const sha256 = one.sha256 ?? (await hash(one.absolute, ["sha256"])).sha256;
-        if (sha256 !== undefined) digests.set(one.path, sha256);
-      }),
-    ));
+  using hasher = fileHasher(signal);
+  await Promise.all(
+    files.filter((one) => one.path !== OWN_SIGNATURE).map(async (one) => {
+      const sha256 = one.sha256 ?? (await hasher.hash(one.absolute, ["sha256"])).sha256;
+      if (sha256 !== undefined) digests.set(one.path, sha256);
+    }),
+  );
   return compareSigned(signed, digests);
 }
 
