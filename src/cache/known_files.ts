@@ -6,6 +6,7 @@ import type { TransferredFile } from "../transfer/types.ts";
 import { entriesOf } from "./files.ts";
 import { AIM_FOLDER, isCommit, snapshotRecord } from "./layout.ts";
 import { type ModelRecord, readRecord, type RecordedFile } from "./record.ts";
+import { jsonOrNull } from "../values/json.ts";
 
 // Which files on disk are complete without hashing them: those in a record, and those of an interrupted download.
 
@@ -119,11 +120,7 @@ export async function finishedFiles(
 
 /** `null` for the last line if it is cut. */
 function lineOf(text: string): FinishedLine | null {
-  try {
-    const line: unknown = JSON.parse(text);
-    const isLine = Array.isArray(line) && line.slice(0, 3).every((part) => typeof part === "string");
-    return isLine ? line as unknown as FinishedLine : null;
-  } catch {
-    return null;
-  }
+  const line = jsonOrNull(text);
+  const isLine = Array.isArray(line) && line.slice(0, 3).every((part) => typeof part === "string");
+  return isLine ? line as unknown as FinishedLine : null;
 }

@@ -2,6 +2,7 @@ import type { Digest, Manifest } from "../sources/manifest.ts";
 import { pathFault } from "../sources/safe_path.ts";
 import { readRegularText } from "../os/read_regular_file.ts";
 import type { Read } from "../os/read.ts";
+import { fieldsOf, jsonOrNull } from "../values/json.ts";
 
 /** Version of the record's format. */
 const VERSION = 1;
@@ -53,10 +54,8 @@ export function recordOf(
 export async function lookRecord(path: string): Promise<Read<ModelRecord>> {
   const text = await readRegularText(path);
   if (text.kind !== "ok") return text;
-  try {
-    const value: unknown = JSON.parse(text.value);
-    if (isRecord(value)) return { kind: "ok", value };
-  } catch { /* not JSON */ }
+  const value = jsonOrNull(text.value);
+  if (isRecord(value)) return { kind: "ok", value };
   const reason = text.value === "" ? "it is empty" : "this version cannot read it";
   return { kind: "failed", reason };
 }
@@ -74,10 +73,7 @@ export function withFiles(record: ModelRecord, others: readonly RecordedFile[]):
 }
 
 function isRecord(value: unknown): value is ModelRecord {
-  if (typeof value !== "object" || value === null) return false;
-  const { version, source, revision, commit, files, fetching = [] } = value as Partial<
-    Record<keyof ModelRecord, unknown>
-  >;
+  const { version, source, revision, commit, files, fetching = [] } = fieldsOf(value);
   return version === VERSION && isLine(source) && (revision === null || isLine(revision)) &&
     (commit === null || isLine(commit)) && Array.isArray(files) && files.every(isFile) &&
     Array.isArray(fetching) && fetching.every((file) => isSafe(file?.path) && typeof file.size === "number");
@@ -91,8 +87,7 @@ function isLine(value: unknown): boolean {
 
 // A record may have been copied from anywhere, so its paths are checked like a source's.
 function isFile(value: unknown): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  const { path, size, etag, digest, blob } = value as Partial<Record<keyof RecordedFile, unknown>>;
+  const { path, size, etag, digest, blob } = fieldsOf(value);
   return isSafe(path) && typeof size === "number" && size >= 0 && typeof etag === "string" &&
     (digest === null || isDigest(digest)) &&
     (blob === undefined || (isSafe(blob) && !String(blob).includes("/")));
@@ -103,7 +98,6 @@ function isSafe(path: unknown): boolean {
 }
 
 function isDigest(value: unknown): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  const { algorithm, hex } = value as Partial<Record<keyof Digest, unknown>>;
+  const { algorithm, hex } = fieldsOf(value);
   return typeof algorithm === "string" && typeof hex === "string";
 }

@@ -5,6 +5,7 @@ import { log } from "../log/logger.ts";
 import type { Manifest } from "../sources/manifest.ts";
 import { readText } from "../sources/read_text.ts";
 import type { Source } from "../sources/source.ts";
+import { jsonOrNull } from "../values/json.ts";
 
 /** The model's configuration; that of its tokenizer is large, and rarely has code. */
 const CONFIG = "config.json";
@@ -23,7 +24,7 @@ export async function checkUnsafe(
 ): Promise<void> {
   const config = files.find(({ path, size }) => refuseUnsafe && path === CONFIG && size <= LARGEST_CONFIG);
   const text = config === undefined ? null : await readText(source, config, signal);
-  const unsafe = unsafeFiles(files.map(({ path }) => path), parsedOrNull(text));
+  const unsafe = unsafeFiles(files.map(({ path }) => path), jsonOrNull(text ?? ""));
   if (unsafe === null) return;
   if (!refuseUnsafe) return log.warn(`${source.uri}: ${unsafe.words}`);
   throw new AimError(
@@ -40,14 +41,6 @@ export async function checkUnsafe(
 /** Warns of a downloaded configuration that names the model's own code. */
 export async function warnOfCode({ uri }: Source, path: string): Promise<void> {
   const text = await readTextOrNull(`${path}/${CONFIG}`).catch(() => null);
-  const unsafe = unsafeFiles([], parsedOrNull(text));
+  const unsafe = unsafeFiles([], jsonOrNull(text ?? ""));
   if (unsafe !== null) log.warn(`${uri}: ${unsafe.words}`);
-}
-
-function parsedOrNull(text: string | null): unknown {
-  try {
-    return JSON.parse(text ?? "null");
-  } catch {
-    return null;
-  }
 }

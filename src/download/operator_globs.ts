@@ -1,3 +1,5 @@
+import { jsonOrNull } from "../values/json.ts";
+
 /** Which files are wanted. */
 export interface Globs {
   readonly include: readonly string[];
@@ -16,15 +18,8 @@ export function operatorGlobs(env: Readonly<Record<string, string | undefined>>)
 }
 
 function globs(text = ""): readonly string[] {
-  const all = /^\s*\[/.test(text) ? jsonList(text) : text.split(",");
+  // A `[` may also begin a class of characters.
+  const list = jsonOrNull(text);
+  const all = Array.isArray(list) ? list.map(String) : text.split(",");
   return all.map((glob) => glob.trim()).filter((glob) => glob !== "");
-}
-
-/** A `[` may also begin a class of characters. */
-function jsonList(text: string): string[] {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (Array.isArray(value)) return value.map(String);
-  } catch { /* a glob */ }
-  return text.split(",");
 }

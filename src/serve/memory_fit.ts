@@ -13,6 +13,7 @@ import type { Manifest } from "../sources/manifest.ts";
 import { vramBytesOf } from "../gpu/accelerators.ts";
 import type { GpuInventory } from "../gpu/types.ts";
 import type { ConfigMap } from "../values/value.ts";
+import { jsonOrNull } from "../values/json.ts";
 
 /** What is known about a model's files. */
 export interface ModelFiles {
@@ -42,7 +43,7 @@ export async function filesInCache(place: ModelPlace): Promise<ModelFiles | null
     const name = CONFIGS.find((one) => sizes.has(one));
     return {
       sizes,
-      config: name === undefined ? null : parsed(await readTextOrNull(`${from}/${name}`)),
+      config: name === undefined ? null : jsonOrNull(await readTextOrNull(`${from}/${name}`) ?? ""),
       from,
     };
   } catch (error) {
@@ -65,15 +66,6 @@ export function unsafeOf({ sizes, config }: ModelFiles): string | null {
 
 /** Files with a model's shape, in order of preference. */
 export const CONFIGS: readonly string[] = ["config.json", "params.json"];
-
-/** JSON that may be broken. */
-export function parsed(text: string | null): unknown {
-  try {
-    return text === null ? null : JSON.parse(text);
-  } catch {
-    return null;
-  }
-}
 
 /**
  * Compares a model with the GPUs that would serve it; `null` if there is nothing to compare: no GPU, unknown

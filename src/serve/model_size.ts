@@ -6,7 +6,8 @@ import { sourceOptions } from "../sources/source_options.ts";
 import { type Manifest, totalBytes } from "../sources/manifest.ts";
 import { readText } from "../sources/read_text.ts";
 import type { Source } from "../sources/source.ts";
-import { CONFIGS, filesInCache, filesListed, type ModelFiles, parsed } from "./memory_fit.ts";
+import { jsonOrNull } from "../values/json.ts";
+import { CONFIGS, filesInCache, filesListed, type ModelFiles } from "./memory_fit.ts";
 import type { ServingPlan } from "./serving_plan.ts";
 
 /** How large a model is, or why nothing tells. */
@@ -56,7 +57,7 @@ async function filesAt(source: Source, manifest: Manifest, signal: AbortSignal):
     .find((file) => file.size <= LARGEST_CONFIG);
   return filesListed(
     manifest,
-    config === undefined ? null : await readText(source, config, signal).then(parsed, () => null),
+    config === undefined ? null : await readText(source, config, signal).then(jsonOrNull, () => null),
   );
 }
 

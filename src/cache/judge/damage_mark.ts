@@ -2,6 +2,7 @@ import { filesBelow } from "../../os/files_below.ts";
 import { writeFile } from "../../os/write_file.ts";
 import { readTextOrNull } from "../files.ts";
 import { AIM_FOLDER, folderOf, folderOfModel, type ModelOnDisk, nameOf } from "../layout.ts";
+import { fieldsOf, isJsonObject, jsonOrNull } from "../../values/json.ts";
 
 // Bad files that `cache verify` found in a model, until a repair, a download or another verify removes the mark: reasons
 // by path, and when they were found (RFC 3339).
@@ -16,13 +17,10 @@ export function damageMarkPath(model: ModelOnDisk): string {
 export async function readDamageMark(path: string): Promise<ReadonlyMap<string, string>> {
   const text = await readTextOrNull(path);
   if (text === null) return new Map();
-  try {
-    const { files }: { files?: Record<string, string> } = JSON.parse(text);
-    return new Map(Object.entries(files ?? {}).filter(([, why]) => typeof why === "string"));
-  } catch {
-    // Incomplete, but there was a reason to write it.
-    return new Map([["", "cache verify found it bad"]]);
-  }
+  const { files } = fieldsOf(jsonOrNull(text));
+  // Incomplete, but there was a reason to write it.
+  if (!isJsonObject(files)) return new Map([["", "cache verify found it bad"]]);
+  return new Map(Object.entries(files).map(([path, why]) => [path, String(why)]));
 }
 
 /** Writes a mark, or removes it if no file is bad. */

@@ -11,6 +11,7 @@ import {
   WEIGHT_FORMATS,
   type WeightFormat,
 } from "./weight_files.ts";
+import { isJsonObject, jsonOrNull } from "../../values/json.ts";
 
 /**
  * Judges a model on disk: the only place that decides whether it is complete. No I/O, except through `contents`.
@@ -203,7 +204,8 @@ function headReason(path: string, head: Head, size: number): string | null {
 function configFaults(contents: ModelContents): FileFault[] {
   const path = [...CONFIGS].find((name) => contents.files.has(name)) ?? "config.json";
   const faults = fileFaults(contents, path);
-  return faults.length > 0 || isObject(contents.text(path)) ? faults : [bad(path, "is not a JSON object")];
+  if (faults.length > 0 || isJsonObject(jsonOrNull(contents.text(path) ?? ""))) return faults;
+  return [bad(path, "is not a JSON object")];
 }
 
 /** Faults of the engine's other files: unreadable for this user, missing, or with the wrong content. */
@@ -214,15 +216,6 @@ function unreadableFaults(contents: ModelContents): FileFault[] {
     ...contents.dangling.filter(isBeside).map((path) => missing(path)),
     ...[...contents.files.keys()].filter(isBeside).flatMap((path) => headFaults(contents, path)),
   ];
-}
-
-function isObject(text: string | null): boolean {
-  try {
-    const value: unknown = JSON.parse(text ?? "");
-    return typeof value === "object" && value !== null && !Array.isArray(value);
-  } catch {
-    return false;
-  }
 }
 
 function complete({ record, files }: ModelContents, faults: readonly FileFault[]): Verdict {

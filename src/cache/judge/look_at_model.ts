@@ -9,6 +9,7 @@ import { damageMarkPath, readDamageMark } from "./damage_mark.ts";
 import { judgeModel } from "./judge_model.ts";
 import { readHead } from "./read_head.ts";
 import type { Verdict } from "./types.ts";
+import { fieldsOf, jsonOrNull } from "../../values/json.ts";
 
 /** What a model must be. */
 export interface Required {
@@ -211,7 +212,9 @@ async function tracesInHub(
   const own = new Set<unknown>();
   const isOwn = ownFiles(quantisation);
   const note = readRegularTextSync(`${folder}/trees/${commit}.json`);
-  for (const [path, { size, blob_id, lfs_sha256 }] of notedFiles(note.kind === "ok" ? note.value : "{}")) {
+  const { files } = fieldsOf(note.kind === "ok" ? jsonOrNull(note.value) : null);
+  for (const [path, file] of Object.entries(fieldsOf(files))) {
+    const { size, blob_id, lfs_sha256 } = fieldsOf(file);
     if (typeof size !== "number") continue;
     noted.set(path, size);
     if (isOwn(path)) own.add(lfs_sha256 ?? blob_id);
@@ -222,17 +225,6 @@ async function tracesInHub(
   const isOnly = own.size === 0 && (await entriesOf(`${folder}/snapshots`)).length === 1;
   const left = isOnly ? partial[0] : partial.find((name) => own.has(stem(name)));
   return { noted, unfinished: left === undefined ? null : `blobs/${left}` };
-}
-
-function notedFiles(text: string): [string, Readonly<Record<string, unknown>>][] {
-  try {
-    const { files }: { files?: Readonly<Record<string, Readonly<Record<string, unknown>>>> } = JSON.parse(
-      text,
-    );
-    return Object.entries(files ?? {}).filter(([, file]) => typeof file === "object" && file !== null);
-  } catch {
-    return [];
-  }
 }
 
 /** The name of a partial blob's complete file. */

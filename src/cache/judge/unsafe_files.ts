@@ -1,4 +1,5 @@
 import { isPickle } from "./weight_files.ts";
+import { fieldsOf } from "../../values/json.ts";
 
 /** Files of a model that can run their publisher's code when they are loaded. */
 export interface UnsafeFiles {
@@ -17,7 +18,7 @@ export interface UnsafeFiles {
  */
 export function unsafeFiles(paths: Iterable<string>, config: unknown): UnsafeFiles | null {
   const pickles = [...paths].filter(isPickle);
-  const code = typeof config === "object" && config !== null && "auto_map" in config;
+  const code = "auto_map" in fieldsOf(config);
   if (pickles.length === 0 && !code) return null;
   const more = pickles.length > 3 ? ` and ${pickles.length - 3} more` : "";
   const clauses = [

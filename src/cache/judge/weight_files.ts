@@ -1,3 +1,5 @@
+import { fieldsOf, isJsonObject, jsonOrNull } from "../../values/json.ts";
+
 /** Formats of weights, of which an engine loads one. `consolidated` is Mistral's and Meta's. */
 export type WeightFormat = "safetensors" | "bin" | "consolidated" | "pt" | "gguf";
 
@@ -73,16 +75,9 @@ function plainShards(text: string): Set<string> | null {
 }
 
 function parsedShards(text: string): Set<string> | null {
-  try {
-    const value: unknown = JSON.parse(text);
-    const map = typeof value === "object" && value !== null && "weight_map" in value
-      ? value.weight_map
-      : undefined;
-    if (typeof map !== "object" || map === null) return null;
-    return new Set(Object.values(map).filter((name) => typeof name === "string"));
-  } catch {
-    return null;
-  }
+  const { weight_map } = fieldsOf(jsonOrNull(text));
+  if (!isJsonObject(weight_map)) return null;
+  return new Set(Object.values(weight_map).filter((name) => typeof name === "string"));
 }
 
 const SHARD = /^(.*-)(\d{5,6})-of-(\d{5,6})(\..+)$/;
