@@ -17,10 +17,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   sources: ["libraries", "os", "config", "log", "errors"],
   transfer: ["sources", "os", "config", "log", "errors"],
   archive: ["transfer", "sources", "os", "log", "errors"],
-  cache: ["transfer", "sources", "os", "config", "log", "errors"],
+  cache: ["transfer", "sources", "values", "os", "config", "log", "errors"],
   engine: ["gpu", "values", "os", "config", "log", "errors"],
   fit: ["cache", "values"],
-  signing: ["os", "errors"],
+  signing: ["values", "os", "errors"],
   export: ["cache", "transfer", "sources", "os", "config", "log", "errors"],
   adapters: ["values", "os", "config", "log", "errors"],
   download: [
