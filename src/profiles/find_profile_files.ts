@@ -6,9 +6,6 @@ export interface ProfilePaths {
   readonly unreadable: readonly { readonly path: string; readonly reason: string }[];
 }
 
-// Deeper than any tree of profiles.
-const MAX_DEPTH = 16;
-
 /**
  * The `.yaml` and `.yml` files of a folder at any depth, by name. Hidden ones are left out. Links are
  * followed, and a file that several of them lead to comes once: a Kubernetes ConfigMap is mounted as links
@@ -18,7 +15,7 @@ export function findProfileFiles(folder: string): ProfilePaths {
   const files: string[] = [];
   const unreadable: { path: string; reason: string }[] = [];
   const seen = new Set<string>();
-  const visit = (path: string, realFolder: string, depth: number) => {
+  const visit = (path: string, realFolder: string) => {
     try {
       for (const entry of [...Deno.readDirSync(path)].sort((a, b) => a.name < b.name ? -1 : 1)) {
         if (entry.name.startsWith(".")) continue;
@@ -27,7 +24,7 @@ export function findProfileFiles(folder: string): ProfilePaths {
         if (seen.has(real)) continue;
         seen.add(real);
         if (entry.isSymlink ? fileType(real) === "directory" : entry.isDirectory) {
-          if (depth < MAX_DEPTH) visit(inside, real, depth + 1);
+          visit(inside, real);
         } else if (/\.ya?ml$/.test(entry.name)) files.push(inside);
       }
     } catch (thrown) {
@@ -38,7 +35,7 @@ export function findProfileFiles(folder: string): ProfilePaths {
       });
     }
   };
-  visit(folder, realPath(folder), 0);
+  visit(folder, realPath(folder));
   return { files, unreadable };
 }
 

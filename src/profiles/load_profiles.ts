@@ -4,7 +4,6 @@ import { type PackedProfile, unpackProfile } from "./profile_content.ts";
 import { readProfile } from "./read_profile.ts";
 import type { Profile, ProfileFault, ProfilePlace } from "./types.ts";
 
-/** What was found. */
 export interface LoadedProfiles {
   /** One for each profile id: the first in the order of search. */
   readonly profiles: readonly Profile[];
@@ -33,16 +32,16 @@ export async function loadProfiles(
   const faults: ProfileFault[] = [];
   const notes: ProfileFault[] = [];
   for (const folder of searchPath(config, profileSet, embeddedPath)) {
-    for (const [name, packed] of folder.packed ? packIn(folder.path) : []) {
-      const profile = unpackProfile(packed, placeOf(folder, name, ""));
+    for (const [name, packed] of folder.isPacked ? packIn(folder.path) : []) {
+      const profile = unpackProfile(packed, placeOf(folder, name));
       if (!profiles.has(profile.id)) profiles.set(profile.id, profile);
     }
-    const { files, unreadable } = folder.packed ? NO_FILES : findProfileFiles(folder.path);
+    const { files, unreadable } = folder.isPacked ? NO_FILES : findProfileFiles(folder.path);
     for (const { path, reason } of unreadable) {
       faults.push({ path, line: 1, column: 1, reason: `cannot read it: ${reason}` });
     }
     for (const path of files) {
-      const place = placeOf(folder, path.slice(folder.path.length + 1), path);
+      const place = placeOf(folder, path.slice(folder.path.length + 1));
       // Only a custom profile's id depends on its content.
       if (folder.priority !== 1 && profiles.has(place.idOf(null))) continue;
       const file = await readProfile(path, place);
@@ -63,9 +62,9 @@ interface Folder {
   /** Path below the root that it belongs to. */
   readonly name: string;
   readonly priority: Profile["priority"];
-  readonly embedded: boolean;
+  readonly isEmbedded: boolean;
   /** Its profiles are in one file, as in an executable. */
-  readonly packed: boolean;
+  readonly isPacked: boolean;
 }
 
 function searchPath(
@@ -73,30 +72,22 @@ function searchPath(
   profileSet: string | null,
   embeddedPath: string | undefined,
 ): Folder[] {
-  const packed = embeddedPath === undefined && isBundled();
-  const roots = [
-    // One look instead of one for each folder of the search path.
-    ...(isThere(profilePath) ? [{ root: profilePath, embedded: false, packed: false }] : []),
-    ...(embeddedProfiles ? [{ root: embeddedPath ?? embeddedRoot(), embedded: true, packed }] : []),
-  ];
-  const folders = [
-    { name: "custom", priority: 1 } as const,
-    ...(profileSet !== null && isFolderName(profileSet) ? [{ name: profileSet, priority: 2 } as const] : []),
-    { name: "general", priority: 3 } as const,
-  ];
-  return folders.flatMap((folder) =>
-    roots.filter(({ embedded }) => !embedded || folder.priority !== 1)
-      .map(({ root, ...of }) => ({ ...folder, ...of, path: `${root.replace(/\/$/, "")}/${folder.name}` }))
+  const isPacked = embeddedPath === undefined && isBundled();
+  const onDisk = (name: string, priority: Profile["priority"]): Folder => (
+    { path: `${profilePath}/${name}`, name, priority, isEmbedded: false, isPacked: false }
   );
-}
-
-function isThere(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch (thrown) {
-    return !isMissing(thrown);
-  }
+  const everywhere = (name: string, priority: Profile["priority"]): Folder[] => {
+    const path = `${embeddedPath ?? embeddedRoot()}/${name}`;
+    return [
+      onDisk(name, priority),
+      ...(embeddedProfiles ? [{ path, name, priority, isEmbedded: true, isPacked }] : []),
+    ];
+  };
+  return [
+    onDisk("custom", 1),
+    ...(profileSet !== null && isFolderName(profileSet) ? everywhere(profileSet, 2) : []),
+    ...everywhere("general", 3),
+  ];
 }
 
 /**
@@ -109,21 +100,18 @@ function isFolderName(model: string): boolean {
     parts.every((part) => /^[^.\\\0][^\\\0]*$/.test(part));
 }
 
-/** What follows from the path of a profile's file. */
-function placeOf({ name, embedded, priority }: Folder, below: string, path: string): ProfilePlace {
+/** @param below The file's path below the folder. */
+function placeOf({ path, name, isEmbedded, priority }: Folder, below: string): ProfilePlace {
   const slash = below.lastIndexOf("/") + 1;
   const [folder, stem] = [below.slice(0, slash), below.slice(slash).replace(/\.ya?ml$/, "")];
-  const common = { path: embedded ? `embedded:${name}/${below}` : path, priority };
+  const common = { path: isEmbedded ? `embedded:${name}/${below}` : `${path}/${below}`, priority };
   if (priority === 3) return { ...common, kind: "general", idOf: () => `general/${stem}` };
   if (priority === 2) return { ...common, kind: "model", idOf: () => stem };
-  if (below.startsWith("general/")) {
+  if (folder.startsWith("general/")) {
     return { ...common, kind: "general", idOf: () => `custom/general/${stem}` };
   }
-  return {
-    ...common,
-    kind: "either",
-    idOf: (aimId) => aimId === null ? `custom/${folder}${stem}` : `custom/${aimId}/${stem}`,
-  };
+  const idOf = (aimId: string | null) => `custom/${aimId === null ? folder : `${aimId}/`}${stem}`;
+  return { ...common, kind: "either", idOf };
 }
 
 /** An executable's profiles of a folder: a JSON object of {@linkcode PackedProfile}s by file name. */
@@ -133,13 +121,9 @@ function packIn(folder: string): [string, PackedProfile][] {
   try {
     return Object.entries<PackedProfile>(JSON.parse(Deno.readTextFileSync(`${folder}/${PACK}`)));
   } catch (thrown) {
-    if (isMissing(thrown)) return [];
+    if (thrown instanceof Deno.errors.NotFound) return [];
     throw thrown;
   }
-}
-
-function isMissing(thrown: unknown): boolean {
-  return thrown instanceof Deno.errors.NotFound || thrown instanceof Deno.errors.NotADirectory;
 }
 
 /** This file's place in the source tree, which a compiled executable keeps. */

@@ -80,10 +80,8 @@ function lowerCase(metadata: ConfigMap): Map<string, ConfigValue> {
 
 /** The accelerator's name; one that is not known as it is written. */
 function modelIn(metadata: ConfigMap): string {
-  const texts = [metadata.get("accelerator_model"), metadata.get("gpu")].flatMap((value) => {
-    const text = value === undefined || value === null ? "" : pythonText(value);
-    return text === "" ? [] : [text];
-  });
+  const texts = ["accelerator_model", "gpu"].map((key) => pythonText(metadata.get(key) ?? null))
+    .filter((text) => text !== "");
   const text = texts.find((one) => one.toUpperCase() !== "NONE") ?? texts[0] ?? "";
   return acceleratorName(text) ?? text;
 }

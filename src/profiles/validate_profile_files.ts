@@ -16,29 +16,21 @@ export interface ValidationResult {
   readonly warnings: readonly ProfileFault[];
 }
 
-/** Options of {@linkcode validateProfileFiles}. */
-export interface ValidateOptions {
-  /**
-   * Also AMD's rules of style: file names, no unknown or retired keys, one primary profile; warnings are
-   * faults then. @default {false}
-   */
-  strict?: boolean;
-  /** Checks a profile's engine arguments. @default {nothing is checked} */
-  checkArgs?: ProfileCheck;
-}
-
 /**
  * Checks profile files by the same rules as when they are loaded, and for keys written twice, which loading
  * lets pass. Of a folder, every `.yaml` and `.yml` file in it at any depth; hidden ones are left out.
  * Requires `--allow-read`.
  *
+ * @param strict Also AMD's rules of style: file names, no unknown or retired keys, one primary profile;
+ *   warnings are faults then.
+ * @param checkArgs Checks a profile's engine arguments.
  * @throws {AimError} `usage`: a path that is not there, or a folder without profiles.
  */
 export async function validateProfileFiles(
   given: readonly string[],
-  options: ValidateOptions = {},
+  strict: boolean = false,
+  checkArgs: ProfileCheck = () => ({ faults: [], warnings: [] }),
 ): Promise<ValidationResult> {
-  const { strict = false, checkArgs = () => ({ faults: [], warnings: [] }) } = options;
   const check: ProfileCheck = (profile) => {
     const { faults, warnings } = checkArgs(profile);
     return { faults: [...faults, ...(strict ? styleFaults(profile) : [])], warnings };

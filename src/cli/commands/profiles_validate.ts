@@ -21,10 +21,11 @@ export const profilesValidate = command({
     "aim profiles validate profiles --format json": "the same for programs",
   },
   async run({ args, flags, report }) {
-    const result = await validateProfileFiles(args, {
-      strict: flags.strict === true,
-      checkArgs: argumentCheck(text(flags["engine-version"]) ?? null),
-    });
+    const result = await validateProfileFiles(
+      args,
+      flags.strict === true,
+      argumentCheck(text(flags["engine-version"]) ?? null),
+    );
     report(result, () => inWords(result));
     return result.faults.length === 0 ? 0 : 2;
   },
