@@ -7,28 +7,24 @@ import { readSysfs } from "./sysfs.ts";
 import { takeInventory } from "./take_inventory.ts";
 import type { GpuInventory } from "./types.ts";
 
-/** What to look for, and where: settings by their names. */
+/** The settings of these names, and the environment. */
 export interface DetectOptions {
-  /** `/sys`. */
   readonly sysfsRoot: string;
-  /** `/dev`. */
   readonly devRoot: string;
-  /** `/proc`. */
   readonly procRoot: string;
-  /** The `amd-smi` program: a name on PATH, or a path. */
   readonly amdSmi: string;
-  /**
-   * `ROCR_VISIBLE_DEVICES`, `HIP_VISIBLE_DEVICES`, `CUDA_VISIBLE_DEVICES`; `amd-smi` gets all of it except
-   * the secrets.
-   */
-  readonly env: Readonly<Record<string, string | undefined>>;
   readonly acceleratorType: "gpu" | "cpu";
-  /** `cpu` and the families of GPUs; an EPYC counts as a plain CPU. @default {null} */
+  /** Any but `epyc`: an EPYC counts as a plain CPU. @default {null} */
   readonly acceleratorFamily?: "instinct" | "radeon" | "epyc" | "cpu" | null;
   /** A model that was named: no GPU is looked at, and its own type counts. @default {null} */
   readonly acceleratorModel?: string | null;
   /** A count that was named. `auto`: 1 for a GPU, all cores of a processor. @default {"auto"} */
   readonly acceleratorCount?: number | "auto";
+  /**
+   * `ROCR_VISIBLE_DEVICES`, `HIP_VISIBLE_DEVICES`, `CUDA_VISIBLE_DEVICES`; `amd-smi` gets all of it except
+   * the secrets.
+   */
+  readonly env: Readonly<Record<string, string | undefined>>;
   /** Milliseconds that `amd-smi` may take. @default {10000} */
   readonly timeout?: number;
   /** Ends `amd-smi` early. */
@@ -43,9 +39,8 @@ export async function detectAccelerators(options: DetectOptions): Promise<GpuInv
   const { acceleratorModel: model = null, acceleratorFamily: family = null, acceleratorCount } = options;
   const type = model === null ? options.acceleratorType : typeOfAccelerator(model);
   if (type === "gpu" && model === null) return await detectGpus(options);
-  const cpu = type === "gpu"
-    ? null
-    : detectCpu(kernelFiles(), options.sysfsRoot, options.procRoot, ![null, "epyc"].includes(family));
+  const anyChip = family !== null && family !== "epyc";
+  const cpu = type === "gpu" ? null : detectCpu(kernelFiles(), options.sysfsRoot, options.procRoot, anyChip);
   return {
     type,
     source: model === null ? "cpuinfo" : "override",
@@ -60,17 +55,13 @@ export async function detectAccelerators(options: DetectOptions): Promise<GpuInv
 }
 
 async function detectGpus(options: DetectOptions): Promise<GpuInventory> {
-  const sysfs = readSysfs(kernelFiles(), { sys: options.sysfsRoot, dev: options.devRoot });
+  const { sysfsRoot, devRoot, amdSmi, env, timeout = 10_000, signal } = options;
+  const sysfs = readSysfs(kernelFiles(), sysfsRoot, devRoot);
   if (sysfs.devices.length > 0) {
-    const gpus = applyVisibility(sysfs.devices, "sysfs", options.env);
-    return takeInventory("sysfs", gpus, { warnings: sysfs.warnings, reasons: [] });
+    return takeInventory("sysfs", applyVisibility(sysfs.devices, "sysfs", env), sysfs.warnings, []);
   }
-  const smi = await readAmdSmi(options.amdSmi, {
-    timeout: options.timeout ?? 10_000,
-    env: options.env,
-    signal: options.signal,
-  });
+  const smi = await readAmdSmi(amdSmi, { timeout, env, signal });
+  const gpus = applyVisibility(smi.devices, "amd-smi", env);
   const reasons = [sysfs.reason, smi.reason].filter((reason) => reason !== null);
-  const gpus = applyVisibility(smi.devices, "amd-smi", options.env);
-  return takeInventory("amd-smi", gpus, { warnings: [...sysfs.warnings, ...smi.warnings], reasons });
+  return takeInventory("amd-smi", gpus, [...sysfs.warnings, ...smi.warnings], reasons);
 }

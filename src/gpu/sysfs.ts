@@ -1,15 +1,6 @@
 import type { KernelFiles } from "../os/kernel_files.ts";
-import type { Read } from "../os/read.ts";
 import { modelOf } from "./accelerators.ts";
 import type { Device, Devices } from "./types.ts";
-
-/** Roots of the kernel's file systems. */
-export interface SysfsRoots {
-  /** `/sys`. */
-  readonly sys: string;
-  /** `/dev`. */
-  readonly dev: string;
-}
 
 /**
  * GPUs from the KFD topology joined with DRM by the render minor. KFD is what ROCm enumerates, so its order
@@ -18,107 +9,90 @@ export interface SysfsRoots {
  *
  * Sources: the kernel's `drivers/gpu/drm/amd/amdkfd/kfd_topology.c` (names, decimal values, `location_id`,
  * -EPERM outside the device cgroup) and `Documentation/gpu/amdgpu` (DRM attributes).
+ *
+ * @param sys `/sys`.
+ * @param dev `/dev`.
  */
-export function readSysfs(files: KernelFiles, roots: SysfsRoots): Devices {
+export function readSysfs(files: KernelFiles, sys: string, dev: string): Devices {
   const warnings: string[] = [];
-  const nodes = readNodes(files, `${roots.sys}/class/kfd/kfd/topology/nodes`, warnings);
-  const cards = readCards(files, `${roots.sys}/class/drm`, warnings);
-  const kfd = openFault(files, `${roots.dev}/kfd`, "the container lacks it: give it --device=/dev/kfd");
-  const device = (node: Node | null, card: Card | null): Device => {
-    const minor = node?.minor ?? card?.minor ?? 0;
-    const renderNode = minor > 0 ? `${roots.dev}/dri/renderD${minor}` : null;
-    const siblings = nodes.filter((one) => one.gpu === node?.gpu);
-    const about = describe(node, card, siblings);
-    return { ...about, renderNode, hiddenBecause: kfd ?? renderFault(files, renderNode) };
+  const nodes = readNodes(files, `${sys}/class/kfd/kfd/topology/nodes`, warnings);
+  const cards = readCards(files, `${sys}/class/drm`, warnings);
+  const kfd = openFault(files, dev, "kfd");
+  const device = (entry: Entry, card: Entry | undefined, siblings: readonly Entry[]): Device => {
+    const name = entry.minor > 0 ? `dri/renderD${entry.minor}` : null;
+    const hiddenBecause = kfd ?? (name === null ? "it has no render node" : openFault(files, dev, name));
+    return { ...describe(entry, card, siblings), renderNode: name && `${dev}/${name}`, hiddenBecause };
   };
-  const isNode = (card: Card) =>
-    nodes.some((node) => node.minor === card.minor || node.pciAddress === card.pciAddress);
-  const devices = nodes.length === 0 ? cards.map((card) => device(null, card)) : [
-    ...nodes.map((node) => device(node, cardOf(node, cards))),
+  const ofNodes = nodes.map((node) => {
+    const slot = slotOf(node);
+    const isSame = (other: Entry) => slot !== null && slotOf(other) === slot;
+    const card = cards.find(({ minor }) => minor === node.minor) ?? cards.find(isSame);
+    return device(node, card, nodes.filter((other) => other === node || isSame(other)));
+  });
+  const ofCards = cards.filter((card) =>
+    !nodes.some((node) => node.minor === card.minor || node.pciAddress === card.pciAddress)
+  ).map((card): Device => ({
+    ...device(card, card, []),
     // GPUs of the host that the device cgroup keeps from this container.
-    ...cards.filter((card) => !isNode(card)).map((card) => ({
-      ...device(null, card),
-      hiddenBecause: "ROCm does not see it in this container (no KFD node)",
-    })),
-  ];
-  const reason = devices.length > 0 ? null : nothingFound(files, roots, cards);
-  return { devices, warnings, reason };
+    ...(nodes.length > 0 ? { hiddenBecause: "ROCm does not see it in this container (no KFD node)" } : {}),
+  }));
+  const devices = [...ofNodes, ...ofCards];
+  return { devices, warnings, reason: devices.length > 0 ? null : nothingFound(files, sys) };
 }
 
-/** What both views of the kernel have: identifiers as in {@linkcode Device}, and memory in bytes. */
-interface Entry extends Pick<Device, "deviceId" | "pciAddress" | "uuid" | "vramTotal"> {
+/** What KFD has of a GPU or one of its partitions, or DRM of a whole GPU; memory in bytes. */
+interface Entry
+  extends Pick<Device, "deviceId" | "pciAddress" | "uuid" | "vramTotal" | "vramUsed" | "busyPercent"> {
   /** Of the render node; 0 if it has none. */
   readonly minor: number;
-}
-
-/** A GPU node of KFD: a GPU, or one of its partitions with memory of its own. */
-interface Node extends Entry {
-  /** The same for all partitions of a GPU. */
-  readonly gpu: string;
-}
-
-/** A render node of DRM that belongs to an AMD device. What it counts is for the whole GPU. */
-interface Card extends Entry, Pick<Device, "vramUsed" | "busyPercent"> {
   readonly computeMode: string | null;
   readonly memoryMode: string | null;
 }
 
 const AMD = 0x1002n;
 
-function readNodes(files: KernelFiles, folder: string, warnings: string[]): Node[] {
-  const nodes: Node[] = [];
-  for (const number of numbersIn(files, folder, /^(\d+)$/, warnings)) {
+function readNodes(files: KernelFiles, folder: string, warnings: string[]): Entry[] {
+  return numbersIn(files, folder, /^(\d+)$/, warnings).flatMap((number) => {
     const path = `${folder}/${number}`;
     const gpuId = files.text(`${path}/gpu_id`);
     // Outside the device cgroup the kernel refuses both files; such a GPU shows up by its render node
     // instead.
-    if (gpuId.kind === "failed") continue;
-    if (gpuId.kind === "ok" && integer(gpuId.value) === 0n) continue;
+    if (gpuId.kind === "failed" || (gpuId.kind === "ok" && integer(gpuId.value) === 0n)) return [];
     const text = files.text(`${path}/properties`);
     if (text.kind !== "ok") {
-      if (gpuId.kind === "ok") warnings.push(`${path}/properties cannot be read${why(text)}`);
-      continue;
+      if (gpuId.kind === "ok") warnings.push(`${path}/properties cannot be read: ${text.reason}`);
+      return [];
     }
     const properties = parseProperties(text.value);
     // Without gpu_id, a node with SIMDs is a GPU.
-    if (gpuId.kind === "absent" && (properties.get("simd_count") ?? 0n) === 0n) continue;
-    const vendor = properties.get("vendor_id");
-    if (vendor !== undefined && vendor !== AMD) continue;
-    const [id, unique] = [properties.get("device_id"), properties.get("unique_id")];
-    const pciAddress = pciOf(properties);
-    nodes.push({
+    if (gpuId.kind === "absent" && (properties.get("simd_count") ?? 0n) === 0n) return [];
+    if ((properties.get("vendor_id") ?? AMD) !== AMD) return [];
+    const id = properties.get("device_id");
+    return [{
       minor: Number(properties.get("drm_render_minor") ?? 0n),
       deviceId: id === undefined ? null : hex(id),
-      pciAddress,
-      uuid: unique === undefined ? null : uuidOf(unique.toString(16)),
-      vramTotal: readMemory(files, path, properties),
-      gpu: slotOf(pciAddress) ?? `node ${number}`,
-    });
-  }
-  return nodes;
+      pciAddress: pciOf(properties),
+      uuid: uuidOf(properties.get("unique_id")?.toString(16) ?? ""),
+      vramTotal: readMemory(files, path) ?? (Number(properties.get("local_mem_size") ?? 0n) || null),
+      ...{ vramUsed: null, busyPercent: null, computeMode: null, memoryMode: null },
+    }];
+  });
 }
 
 /** Bytes; `null` if no bank can be read. */
-function readMemory(
-  files: KernelFiles,
-  node: string,
-  properties: ReadonlyMap<string, bigint>,
-): number | null {
+function readMemory(files: KernelFiles, node: string): number | null {
   const banks = files.list(`${node}/mem_banks`);
   let sum = 0n;
   for (const bank of banks.kind === "ok" ? banks.value : []) {
-    const text = files.text(`${node}/mem_banks/${bank}/properties`);
-    if (text.kind !== "ok") continue;
-    const values = parseProperties(text.value);
+    const values = parseProperties(textIn(files, `${node}/mem_banks/${bank}/properties`) ?? "");
     // HSA_MEM_HEAP_TYPE_FB_PUBLIC and _PRIVATE; 0 is system memory, others are apertures.
     const heap = values.get("heap_type");
     if (heap === 1n || heap === 2n) sum += values.get("size_in_bytes") ?? 0n;
   }
-  if (sum === 0n) sum = properties.get("local_mem_size") ?? 0n;
   return sum === 0n ? null : Number(sum);
 }
 
-function readCards(files: KernelFiles, folder: string, warnings: string[]): Card[] {
+function readCards(files: KernelFiles, folder: string, warnings: string[]): Entry[] {
   return numbersIn(files, folder, /^renderD(\d+)$/, warnings).flatMap((minor) => {
     const device = `${folder}/renderD${minor}/device`;
     const vendor = files.text(`${device}/vendor`);
@@ -126,11 +100,9 @@ function readCards(files: KernelFiles, folder: string, warnings: string[]): Card
     // A partition's render node belongs to a platform device without PCI attributes: KFD reports it.
     if (vendor.kind !== "ok" || integer(vendor.value) !== AMD) return [];
     const word = (name: string): string | null => {
-      const text = files.text(`${device}/${name}`);
+      const text = textIn(files, `${device}/${name}`) ?? "";
       // Drivers that know of no partitions say UNKNOWN or N/A.
-      return text.kind === "ok" && !/^(?:|unknown|n\/?a|none)$/i.test(text.value.trim())
-        ? text.value.trim()
-        : null;
+      return /^(?:|unknown|n\/?a|none)$/i.test(text) ? null : text;
     };
     const number = (name: string): number | null => {
       const value = integer(word(name) ?? "");
@@ -160,15 +132,17 @@ function numbersIn(files: KernelFiles, folder: string, pattern: RegExp, warnings
   return names.value.flatMap((name) => pattern.exec(name)?.[1] ?? []).map(Number).sort((a, b) => a - b);
 }
 
+function textIn(files: KernelFiles, path: string): string | null {
+  const text = files.text(path);
+  return text.kind === "ok" ? text.value.trim() : null;
+}
+
 function pciAddressOf(files: KernelFiles, device: string): string | null {
-  const uevent = files.text(`${device}/uevent`);
-  const slot = uevent.kind === "ok" ? /^PCI_SLOT_NAME=(\S+)$/m.exec(uevent.value)?.[1] : undefined;
+  const slot = /^PCI_SLOT_NAME=(\S+)$/m.exec(textIn(files, `${device}/uevent`) ?? "")?.[1];
   if (slot !== undefined) return slot.toLowerCase();
   const link = files.link(device);
-  const last = link.kind === "ok" ? link.value.split("/").at(-1) : undefined;
-  return last !== undefined && /^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/i.test(last)
-    ? last.toLowerCase()
-    : null;
+  const last = link.kind === "ok" ? link.value.split("/").at(-1) ?? "" : "";
+  return /^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/i.test(last) ? last.toLowerCase() : null;
 }
 
 /**
@@ -184,33 +158,29 @@ function pciOf(properties: ReadonlyMap<string, bigint>): string | null {
 }
 
 /** Some drivers give partitions PCI functions of their own, so the function does not identify a GPU. */
-function slotOf(pciAddress: string | null): string | null {
+function slotOf({ pciAddress }: Entry): string | null {
   return pciAddress?.replace(/\.[0-7]$/, "") ?? null;
-}
-
-function cardOf({ minor, pciAddress }: Node, cards: readonly Card[]): Card | null {
-  return cards.find((card) => card.minor === minor) ??
-    cards.find((card) => card.pciAddress !== null && slotOf(card.pciAddress) === slotOf(pciAddress)) ?? null;
 }
 
 /** @param siblings The nodes of the same GPU; none for a card without a node. */
 function describe(
-  node: Node | null,
-  card: Card | null,
-  siblings: readonly Node[],
+  entry: Entry,
+  card: Entry | undefined,
+  siblings: readonly Entry[],
 ): Omit<Device, "renderNode" | "hiddenBecause"> {
-  const deviceId = node?.deviceId ?? card?.deviceId ?? null;
+  const deviceId = entry.deviceId ?? card?.deviceId ?? null;
   const model = modelOf(deviceId);
   const compute = card?.computeMode ?? (siblings.length > 1 ? "partitioned" : "SPX");
   const partitioned = siblings.length > 1 || compute !== "SPX";
   const count = partitioned ? Math.max(siblings.length, partitionsOf(compute, model)) : 1;
-  const index = node === null ? 0 : siblings.indexOf(node);
+  const share = card === undefined || card.vramTotal === null ? null : card.vramTotal / count;
+  const index = Math.max(0, siblings.indexOf(entry));
   return {
     model,
     deviceId,
-    pciAddress: node?.pciAddress ?? card?.pciAddress ?? null,
-    uuid: node?.uuid ?? card?.uuid ?? null,
-    vramTotal: node?.vramTotal ?? (card?.vramTotal == null ? null : card.vramTotal / count),
+    pciAddress: entry.pciAddress ?? card?.pciAddress ?? null,
+    uuid: entry.uuid ?? card?.uuid ?? null,
+    vramTotal: entry === card ? share : entry.vramTotal ?? share,
     vramUsed: partitioned ? null : card?.vramUsed ?? null,
     busyPercent: partitioned ? null : card?.busyPercent ?? null,
     partition: partitioned ? { compute, memory: card?.memoryMode ?? "unknown", index, count } : null,
@@ -226,16 +196,14 @@ function partitionsOf(mode: string, model: string): number {
   return mode === "CPX" ? DIES[model] ?? 8 : PARTITIONS[mode] ?? 1;
 }
 
-function renderFault(files: KernelFiles, renderNode: string | null): string | null {
-  return renderNode === null
-    ? "it has no render node"
-    : openFault(files, renderNode, `the container lacks it: give it --device=${renderNode}`);
-}
-
-function openFault(files: KernelFiles, path: string, absent: string): string | null {
+/** Why a device node cannot be used, and what to do; `null` if it can. */
+function openFault(files: KernelFiles, dev: string, name: string): string | null {
+  const path = `${dev}/${name}`;
   const result = files.openable(path);
   if (result.kind === "ok") return null;
-  if (result.kind === "absent") return `${path} is not there (${absent})`;
+  if (result.kind === "absent") {
+    return `${path} is not there (the container lacks it: give it --device=/dev/${name})`;
+  }
   const group = files.group(path);
   const remedy = group === null || group === 0
     ? "is the user in the groups video and render?"
@@ -243,14 +211,14 @@ function openFault(files: KernelFiles, path: string, absent: string): string | n
   return `${path} cannot be opened: ${result.reason} (${remedy})`;
 }
 
-function nothingFound(files: KernelFiles, roots: SysfsRoots, cards: readonly Card[]): string {
-  const kfd = `${roots.sys}/class/kfd`;
-  const there = files.list(kfd);
-  if (there.kind === "absent") return `${kfd} is missing: the amdgpu driver is not loaded on this host`;
-  if (there.kind === "failed") return `${kfd} cannot be read: ${there.reason}`;
-  return cards.length === 0
-    ? `no AMD GPU in ${roots.sys}/class/kfd and ${roots.sys}/class/drm`
-    : `no GPU in ${kfd}`;
+function nothingFound(files: KernelFiles, sys: string): string {
+  const there = files.list(`${sys}/class/kfd`);
+  if (there.kind === "absent") {
+    return `${sys}/class/kfd is missing: the amdgpu driver is not loaded on this host`;
+  }
+  return there.kind === "failed"
+    ? `${sys}/class/kfd cannot be read: ${there.reason}`
+    : `no AMD GPU in ${sys}/class/kfd and ${sys}/class/drm`;
 }
 
 /** Lines of `name value`; 64-bit values exceed doubles. */
@@ -277,8 +245,4 @@ function hex(id: number | bigint): string {
 function uuidOf(text: string): string | null {
   const digits = /^(?:0x)?([0-9a-f]{1,16})$/i.exec(text)?.[1];
   return digits === undefined || /^0*$/.test(digits) ? null : `GPU-${digits.toLowerCase().padStart(16, "0")}`;
-}
-
-function why(read: Exclude<Read<string>, { kind: "ok" }>): string {
-  return read.kind === "failed" ? `: ${read.reason}` : ": it is not there";
 }

@@ -13,16 +13,20 @@ export function isBusy(gpu: Gpu): boolean {
 /**
  * What follows from the GPUs that were found: the model that counts, how many, and what an operator should
  * know.
+ *
+ * @param notes What was odd about looking for them.
+ * @param reasons Why the sources had none.
  */
 export function takeInventory(
   source: GpuInventory["source"],
   gpus: readonly Gpu[],
-  notes: { readonly warnings: readonly string[]; readonly reasons: readonly string[] },
+  notes: readonly string[] = [],
+  reasons: readonly string[] = [],
 ): GpuInventory {
   const visible = gpus.filter((gpu) => gpu.visible);
   const [main = [], ...others] = alike(visible);
   const [first] = main;
-  const warnings = [...notes.warnings];
+  const warnings = [...notes];
   for (const { index, deviceId } of visible.filter(({ model }) => model === UNKNOWN_MODEL)) {
     const id = deviceId ?? "(none)";
     warnings.push(`GPU ${index} has the unknown device id ${id}: no profile can be selected for it`);
@@ -46,7 +50,7 @@ export function takeInventory(
     count: main.length,
     partitioned: first !== undefined && first.partition !== null,
     warnings,
-    reasons: first === undefined ? [...notes.reasons, ...hidden] : [],
+    reasons: first === undefined ? [...reasons, ...hidden] : [],
   };
 }
 

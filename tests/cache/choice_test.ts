@@ -169,7 +169,7 @@ Deno.test("with AIM_REFUSE_UNSAFE, serve refuses pickles that an engine would lo
           );
         }
         const config = resolveConfig({ flags: {}, env: { AIM_REFUSE_UNSAFE: "true" }, cwd: "/" });
-        const gpus = takeInventory("sysfs", [], { warnings: [], reasons: [] });
+        const gpus = takeInventory("sysfs", []);
         const place = { kind: "path", path, name: "org/model", looked: [] } as const;
         const look = () => checkFiles({ config, gpus }, { args: new Map() }, place);
         if (refused === null) return await look();

@@ -66,5 +66,5 @@ export const dryRun = command<GpuInventory>({
 
 function asIfOpen({ source, gpus }: GpuInventory): GpuInventory {
   const open = gpus.map((gpu) => ({ ...gpu, visible: true, hiddenBecause: null }));
-  return takeInventory(source, open, { warnings: [], reasons: [] });
+  return takeInventory(source, open);
 }
