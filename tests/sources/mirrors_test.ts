@@ -184,7 +184,7 @@ Deno.test("a token of the hub's library is sent to the server it is for, and not
       : Response.redirect(`http://127.0.0.1:${other.addr.port}/c`, 302);
   });
   const server = new HubRepository("org/model", optionsFor("http://127.0.0.1:9", "hf_hub"));
-  const send = server.fetch("request", undefined);
+  const send = server.fetch(SIGNAL);
   const answer = await send(`http://127.0.0.1:${store.addr.port}/a`, {
     headers: { Authorization: "Bearer xet" },
   });

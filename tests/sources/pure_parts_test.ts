@@ -243,7 +243,14 @@ Deno.test("the body of a refusal is read, so that its connection can be used aga
     return new Response("slow down", { status: 429, headers });
   };
   const [hub, registry] = [refusal(), refusal()];
-  const question = { endpoint: "https://a.example", id: "a/b", revision: "main", path: "c", token: false };
+  const question = {
+    endpoint: "https://a.example",
+    id: "a/b",
+    revision: "main",
+    path: "c",
+    token: false,
+    owned: true,
+  };
   await hubError(hub, question);
   await ociError(registry, "oci://a.example/b", "a.example", "c");
   assertEquals([hub.bodyUsed, registry.bodyUsed], [true, true]);

@@ -3,8 +3,9 @@ import { parseJson } from "../transport/parse_json.ts";
 import { serverText } from "./hub_error.ts";
 import type { HubRepository } from "./hub_repository.ts";
 
-/** Limits of one listing: pages, and characters of all pages. */
+/** Limits of one listing: pages, entries of all pages, and characters of all pages. */
 const MOST_PAGES = 2_000;
+const MOST_ENTRIES = 100_000;
 const MOST_TEXT = 64 * 2 ** 20;
 /** Statuses of servers that do not have a route or a query of the hub's. */
 const UNKNOWN_ROUTE = [400, 404, 405, 415, 422, 501];
@@ -23,7 +24,8 @@ export function hubApi(
 ): typeof fetch {
   const { host, endpoint } = repository;
   const asked = new Set<string>();
-  let left = MOST_TEXT;
+  let text = 0;
+  let entries = 0;
   const excessive = (what: string) =>
     new AimError("network", `${host} lists files ${what}`, {
       hint: "check HF_ENDPOINT: no model hub answers like this",
@@ -31,14 +33,11 @@ export function hubApi(
 
   return async (input, init) => {
     const url = new URL(input instanceof Request ? input.url : input);
-    const { method = "GET", headers = {}, body = null } = init ?? {};
     // A mirror without paging repeats the first page.
-    if (method === "GET" && asked.has(url.href)) {
-      throw new NoRoute("", { cause: excessive("in pages that repeat") });
-    }
+    if (asked.has(url.href)) throw new NoRoute("", { cause: excessive("in pages that repeat") });
     if (asked.size >= MOST_PAGES) throw excessive(`in more than ${MOST_PAGES} pages`);
     asked.add(url.href);
-    const request = { method, headers: new Headers(headers), body, signal };
+    const request = { headers: new Headers(init?.headers), signal };
     let answer = await repository.send("request", url, request);
     if (isUnknownRoute(answer.response) && url.searchParams.has("expand")) {
       url.searchParams.delete("expand");
@@ -49,12 +48,15 @@ export function hubApi(
       const error = await repository.refused(answer, revision, null);
       throw isUnknownRoute(response) ? new NoRoute("", { cause: error }) : error;
     }
-    const text = await response.text();
-    left -= text.length;
-    if (left < 0) throw excessive(`with more than ${MOST_TEXT} characters`);
-    refuseErrorObject(parseJson(text, host), host);
+    const body = await response.text();
+    text += body.length;
+    if (text > MOST_TEXT) throw excessive(`with more than ${MOST_TEXT} characters`);
+    const value = parseJson(body, host);
+    refuseErrorObject(value, host);
+    if (Array.isArray(value)) entries += value.length;
+    if (entries > MOST_ENTRIES) throw excessive(`with more than ${MOST_ENTRIES} entries`);
     const next = nextPage(response.headers.get("link"), answer.url, endpoint);
-    return new Response(text, next === null ? {} : { headers: { link: `<${next}>; rel="next"` } });
+    return new Response(body, next === null ? {} : { headers: { link: `<${next}>; rel="next"` } });
   };
 }
 

@@ -14,6 +14,8 @@ export interface HubQuestion {
   readonly path: string | null;
   /** Whether a token was sent. */
   readonly token: boolean;
+  /** False for the target of a redirect elsewhere. */
+  readonly owned: boolean;
 }
 
 /**
@@ -27,7 +29,7 @@ export async function hubError(
   question: HubQuestion,
 ): Promise<AimError | TransientError | SourceChangedError> {
   const { status, headers } = response;
-  const { endpoint, id, revision, path, token } = question;
+  const { endpoint, id, revision, path, token, owned } = question;
   const model = `hf://${id}`;
   const page = `${endpoint}/${id}`;
   const host = new URL(endpoint).host;
@@ -43,6 +45,8 @@ export async function hubError(
   if (path !== null && code === "EntryNotFound") {
     return new SourceChangedError(path, `${path} is no longer at ${revision} of ${model}`);
   }
+  // A signed address has expired: the hub will give a new one.
+  if (path !== null && code === null && !owned) return passingFault(response, host, path);
   if (code === "GatedRepo") {
     const why = `is gated and ${token ? "the token has no access to it" : "no token is set"}`;
     const message = `${model} ${why} (Cannot access gated repo, ${status})`;

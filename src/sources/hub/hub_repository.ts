@@ -1,10 +1,8 @@
 import { AimError } from "../../errors/aim_error.ts";
 import type { CommitSha } from "../manifest.ts";
 import { plainEtag } from "../range_body.ts";
-import { SourceChangedError, TransientError } from "../source.ts";
+import { TransientError } from "../source.ts";
 import type { SourceOptions } from "../source_options.ts";
-import { passingFault } from "../transport/passing_fault.ts";
-import { discard } from "../transport/read_bounded.ts";
 import { followRedirects, type FoundAnswer, redirectTarget } from "../transport/redirect.ts";
 import { Transport, type TransportRequest } from "../transport/transport.ts";
 import { hubError } from "./hub_error.ts";
@@ -80,12 +78,12 @@ export class HubRepository {
     return { ...answer, linkedEtag, linkedSize };
   }
 
-  /** A `fetch` for the hub's library. */
-  fetch(how: "request" | "fetch", signal: AbortSignal | undefined): typeof fetch {
+  /** A `fetch` for the hub's library, with one attempt for each request. */
+  fetch(signal: AbortSignal): typeof fetch {
     return async (input, init) => {
       const { url, method, headers } = new Request(input, { ...init, signal: null });
       const body = init?.body ?? null;
-      return (await this.send(how, new URL(url), { method, headers, body, signal })).response;
+      return (await this.send("fetch", new URL(url), { method, headers, body, signal })).response;
     };
   }
 
@@ -95,20 +93,12 @@ export class HubRepository {
    * @param path The file to read; `null` for metadata.
    */
   async refused({ response, url }: FoundAnswer, revision: string, path: string | null): Promise<Error> {
-    const { id, endpoint } = this;
-    if (this.#owns(url)) {
-      const token = await this.#token() !== null;
-      return await hubError(response, { endpoint, id, revision, path, token });
-    }
-    const { status, headers } = response;
-    if (path !== null && !headers.has("x-error-code")) {
-      await discard(response);
-      if (status === 416) return new SourceChangedError(path, `${path} is shorter than it was`);
-      return passingFault(response, url.host, path);
-    }
+    const owned = this.#owns(url);
+    const endpoint = owned ? this.endpoint : url.origin;
+    const token = owned && await this.#token() !== null;
+    const error = await hubError(response, { endpoint, id: this.id, revision, path, token, owned });
+    if (owned || !(error instanceof AimError) || error.kind === "network") return error;
     // A mirror redirected to another hub.
-    const error = await hubError(response, { endpoint: url.origin, id, revision, path, token: false });
-    if (!(error instanceof AimError)) return error;
     const message = `${this.host} redirects to ${url.host}, which gets no token: ${error.message}`;
     return new AimError(error.kind, message, {
       hint: `set HF_ENDPOINT=${url.origin} to ask it directly`,

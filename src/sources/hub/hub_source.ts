@@ -7,7 +7,7 @@ import { assertRevision, type HubRef, uriOf } from "../model_ref.ts";
 import { filesOfQuantisation, ggufFiles, withoutQuantisation } from "../quantisation.ts";
 import { rangeBody, rangeHeader } from "../range_body.ts";
 import { type ManifestOptions, type RangeBody, type Source, SourceChangedError } from "../source.ts";
-import type { SourceOptions } from "../source_options.ts";
+import type { Protocol, SourceOptions } from "../source_options.ts";
 import { hubListing } from "./hub_listing.ts";
 import { type HubAnswer, HubRepository } from "./hub_repository.ts";
 import { treeFiles } from "./tree_files.ts";
@@ -17,16 +17,18 @@ import { readXet } from "./xet.ts";
 export class HubSource implements Source {
   readonly uri: string;
   readonly #ref: HubRef;
-  readonly #options: SourceOptions;
   readonly #repository: HubRepository;
   readonly #addresses = new FileAddresses();
+  readonly #onProtocol: SourceOptions["onProtocol"];
+  /** The first one is used; if it fails, the others are left. */
+  #protocols: readonly Protocol[];
   #commit: CommitSha | null = null;
-  #xetWorks = true;
 
   constructor(ref: HubRef, options: SourceOptions) {
     this.uri = uriOf(ref);
     this.#ref = ref;
-    this.#options = options;
+    this.#onProtocol = options.onProtocol;
+    this.#protocols = options.protocols;
     this.#repository = new HubRepository(ref.id, options);
   }
 
@@ -47,17 +49,17 @@ export class HubSource implements Source {
     const commit = this.#commit;
     if (commit === null) throw new Error(`${this.uri}: read before its manifest`);
     if (file.size === 0) return { range: { start: 0, end: 0 }, body: new Blob().stream() };
-    if (this.#usesXet(file)) {
+    if (file.xetHash !== undefined && this.#protocols[0] === "XET") {
       try {
         return await readXet(file, range, {
           refreshUrl: this.#repository.apiAddress(`xet-read-token/${commit}`),
-          fetch: this.#repository.fetch("fetch", signal),
+          fetch: this.#repository.fetch(signal),
           onBroken: (error) => signal.aborted ? undefined : this.#xetFailed(error),
         });
       } catch (error) {
         signal.throwIfAborted();
         this.#xetFailed(error);
-        if (this.#options.protocols.length === 1) throw error;
+        if (this.#protocols[0] === "XET") throw error;
       }
     }
     const headers = new Headers({ ...rangeHeader(range), "accept-encoding": "identity" });
@@ -90,21 +92,14 @@ export class HubSource implements Source {
     return files.filter(({ path }) => isOwn(path));
   }
 
-  /** XET if it is the first protocol, and has not failed unless it is the only one. */
-  #usesXet(file: ManifestFile): boolean {
-    const { protocols } = this.#options;
-    return file.xetHash !== undefined && protocols[0] === "XET" && (this.#xetWorks || protocols.length === 1);
-  }
-
+  /** Continues with the next protocol, if there is one. */
   #xetFailed(error: unknown): void {
-    if (this.#xetWorks) {
-      const next = this.#options.protocols[1];
-      const reason = error instanceof Error ? error.message : String(error);
-      const then = next === undefined ? "" : `, continuing with ${next}`;
-      log.warn(`${this.uri}: reading by XET failed${then}`, { reason });
-      if (next !== undefined) this.#options.onProtocol?.(next);
-    }
-    this.#xetWorks = false;
+    const [failed, next, ...rest] = this.#protocols;
+    if (failed !== "XET" || next === undefined) return;
+    this.#protocols = [next, ...rest];
+    const reason = error instanceof Error ? error.message : String(error);
+    log.warn(`${this.uri}: reading by XET failed, continuing with ${next}`, { reason });
+    this.#onProtocol?.(next);
   }
 }
 

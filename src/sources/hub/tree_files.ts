@@ -12,6 +12,11 @@ export type TreeEntry = Readonly<
   Partial<Record<"type" | "path" | "size" | "oid" | "lfs" | "xetHash" | "etag", unknown>>
 >;
 
+/** The fields of an unchecked entry; none if it is not an object. */
+export function fieldsOf(entry: unknown): TreeEntry {
+  return typeof entry === "object" && entry !== null ? entry : {};
+}
+
 /**
  * A manifest's files from the entries of a hub's tree. A file in LFS (or xet) is proven by the SHA-256 in its
  * pointer, any other by git's id; that id is also the ETag with which `resolve` answers.
@@ -25,7 +30,7 @@ export function treeFiles(
 ): readonly ManifestFile[] {
   const files: ManifestFile[] = [];
   for (const given of entries) {
-    const entry: TreeEntry = typeof given === "object" && given !== null ? given : {};
+    const entry = fieldsOf(given);
     if (entry.type === "directory") continue;
     if (typeof entry.path !== "string") throw malformed(source, given, "it has no path");
     if (!wanted(entry.path)) continue;
@@ -61,18 +66,15 @@ function manifestFile(entry: TreeEntry, named: string, source: string): Manifest
     size,
     digest: { algorithm: stored === null ? "git-sha1" : "sha256", hex: etag },
     etag,
-    ...(typeof entry.xetHash === "string" ? { xetHash: entry.xetHash } : {}),
+    ...(typeof entry.xetHash === "string" && { xetHash: entry.xetHash }),
   };
 }
 
 /** The error for an invalid entry of a list. */
-export function malformed(source: string, entry: unknown, fault: string): AimError {
-  return new AimError("network", `the hub's list of ${source} has an entry ${shown(entry)}: ${fault}`, {
+function malformed(source: string, entry: unknown, fault: string): AimError {
+  const text = JSON.stringify(entry) ?? String(entry);
+  const shown = text.length > 160 ? `${text.slice(0, 160)}...` : text;
+  return new AimError("network", `the hub's list of ${source} has an entry ${shown}: ${fault}`, {
     hint: "check HF_ENDPOINT, or leave the file out with --exclude",
   });
-}
-
-function shown(entry: unknown): string {
-  const text = JSON.stringify(entry) ?? String(entry);
-  return text.length > 160 ? `${text.slice(0, 160)}...` : text;
 }
