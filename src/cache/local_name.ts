@@ -1,5 +1,5 @@
 import { AimError } from "../errors/aim_error.ts";
-import { pathFault } from "../sources/safe_path.ts";
+import { hubNameFault, pathFault } from "../sources/safe_path.ts";
 
 /**
  * Checks that a model's name in the cache has one or two safe parts.
@@ -22,22 +22,10 @@ export function checkLocalName(name: string): void {
  */
 export function checkHubName(name: string): void {
   checkLocalName(name);
-  for (const [fault, why] of HUB_FAULTS) {
-    const [found] = fault.exec(name) ?? [];
-    if (found === undefined) continue;
-    throw new AimError(
-      "usage",
-      `${JSON.stringify(name)} cannot be loaded from the Hugging Face cache: ${why(found)}`,
-      {
-        hint: "give it another name with --model-name, or use the local directory layout",
-      },
-    );
-  }
+  const fault = hubNameFault(name);
+  if (fault === null) return;
+  const message = `${JSON.stringify(name)} cannot be loaded from the Hugging Face cache: ${fault}`;
+  throw new AimError("usage", message, {
+    hint: "give it another name with --model-name, or use the local directory layout",
+  });
 }
-
-const HUB_FAULTS: readonly (readonly [RegExp, (found: string) => string])[] = [
-  [/--|\.\.|[^\p{L}\p{N}_.\-/]/u, (found) => `it contains ${JSON.stringify(found)}`],
-  [/(?:^|\/)[-.]|[-.](?:\/|$)/, () => "a part of it begins or ends with a dash or a dot"],
-  [/[^/]{97}$/, () => "it is longer than 96 characters"],
-  [/\.git$/, () => 'it ends in ".git"'],
-];

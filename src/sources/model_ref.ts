@@ -1,7 +1,7 @@
 import { AimError } from "../errors/aim_error.ts";
 import { type OciLayoutRef, type OciRef, parseOciLayoutRef, parseOciRef } from "./oci/oci_ref.ts";
 import { isQuantisation } from "./quantisation.ts";
-import { partFault, pathFault } from "./safe_path.ts";
+import { hubNameFault, partFault, pathFault } from "./safe_path.ts";
 
 /** A model on a hub. */
 export interface HubRef {
@@ -46,28 +46,33 @@ const HUB_HOSTS = ["huggingface.co", "www.huggingface.co", "hf.co"];
  */
 export function parseModelRef(text: string): ModelRef {
   if (text.trim() === "") throw new AimError("usage", "the model's name is empty", { hint: FORMS });
+  const ref = refIn(text);
+  if (typeof ref !== "string") return ref;
+  throw new AimError("usage", `${JSON.stringify(text)} is not a model: ${ref}`, { hint: FORMS });
+}
+
+/** The reference, or what is wrong with it in one clause. */
+function refIn(text: string): ModelRef | string {
   // deno-lint-ignore no-control-regex
-  if (/[\x00-\x1f\x7f]/.test(text)) throw refused(text, "it contains a control character");
+  if (/[\x00-\x1f\x7f]/.test(text)) return "it contains a control character";
   if (text.startsWith("/")) return { kind: "path", path: text.replace(/(?<=.)\/+$/, "") };
-  if (text.startsWith("oci-layout:")) {
-    return checked(text, parseOciLayoutRef(text.slice("oci-layout:".length), Deno.cwd()));
-  }
-  const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(text);
-  const rest = text.slice(scheme?.[0].length ?? 0);
-  switch (scheme?.[1]?.toLowerCase()) {
-    case undefined:
-      return hubRef(text, rest, /@/);
+  if (text.startsWith("oci-layout:")) return parseOciLayoutRef(text.slice("oci-layout:".length), Deno.cwd());
+  const [start = "", scheme = ""] = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(text) ?? [];
+  const rest = text.slice(start.length);
+  switch (scheme.toLowerCase()) {
+    case "":
+      return hubRef(rest, /@/);
     case "hf":
-      return hubRef(text, rest, /[@:]/);
+      return hubRef(rest, /[@:]/);
     case "s3":
-      return s3Ref(text, rest);
+      return s3Ref(rest);
     case "oci":
-      return checked(text, parseOciRef(rest));
+      return parseOciRef(rest);
     case "http":
     case "https":
       return pageRef(text);
     default:
-      throw refused(text, `${scheme?.[1]}:// is not a source of models`);
+      return `${scheme}:// is not a source of models`;
   }
 }
 
@@ -100,29 +105,35 @@ export function uriOf(ref: ModelRef): string {
   }
 }
 
-function hubRef(text: string, rest: string, separator: RegExp): HubRef {
+function hubRef(rest: string, separator: RegExp): HubRef | string {
   const [, before = "", word = ""] = /^(.+):([^:]+)$/.exec(rest) ?? [];
-  if (isQuantisation(word)) return { ...hubRef(text, before, /@/), quantisation: word };
+  if (isQuantisation(word)) {
+    const ref = hubRef(before, /@/);
+    return typeof ref === "string" ? ref : { ...ref, quantisation: word };
+  }
   const at = rest.search(separator);
-  return at < 0 ? hubModel(text, rest, null) : hubModel(text, rest.slice(0, at), rest.slice(at + 1));
+  return at < 0 ? hubModel(rest, null) : hubModel(rest.slice(0, at), rest.slice(at + 1));
 }
 
-function hubModel(text: string, id: string, revision: string | null): HubRef {
-  const fault = id === "" ? "it names no model" : hubIdFault(id);
-  if (fault !== null) throw refused(text, fault);
+function hubModel(id: string, revision: string | null): HubRef | string {
+  if (id === "") return "it names no model";
+  if (id.split("/").length > 2) return "a hub model has the form org/model";
+  const fault = pathFault(id) ?? hubNameFault(id);
+  if (fault !== null) return fault;
   if (revision !== null) assertRevision(revision);
   return { kind: "hub", id, revision };
 }
 
 const PAGES = ["tree", "blob", "resolve", "raw", "commit", "commits"];
+const OTHER_PAGES = ["datasets", "spaces", "collections", "docs", "papers", "blog"];
 
 /**
  * `https://huggingface.co/org/model`, with `/tree/REV`, `/blob/REV/file`, `/raw/REV/file` or
  * `/resolve/REV/file`.
  */
-function pageRef(text: string): HubRef {
+function pageRef(text: string): HubRef | string {
   const url = URL.parse(text);
-  if (url === null) throw refused(text, "it is not an address");
+  if (url === null) return "it is not an address";
   if (!HUB_HOSTS.includes(url.hostname)) {
     const message = `${JSON.stringify(text)} is not an address of a model on the Hugging Face Hub`;
     throw new AimError("usage", message, {
@@ -130,15 +141,13 @@ function pageRef(text: string): HubRef {
     });
   }
   const parts = url.pathname.split("/").filter((part) => part !== "").map(decoded);
-  if (["datasets", "spaces", "collections", "docs", "papers", "blog"].includes(parts[0] ?? "")) {
-    throw refused(text, `it is in the hub's ${parts[0]}`);
-  }
+  if (OTHER_PAGES.includes(parts[0] ?? "")) return `it is in the hub's ${parts[0]}`;
   const at = parts.findIndex((part, index) => index > 0 && PAGES.includes(part));
-  if (at < 0) return hubModel(text, parts.join("/"), null);
+  if (at < 0) return hubModel(parts.join("/"), null);
   // Only revisions such as `refs/pr/1` have slashes in an address.
   const length = parts[at + 1] === "refs" ? 3 : 1;
   const revision = parts.slice(at + 1, at + 1 + length).join("/");
-  return hubModel(text, parts.slice(0, at).join("/"), revision || null);
+  return hubModel(parts.slice(0, at).join("/"), revision || null);
 }
 
 function decoded(part: string): string {
@@ -147,20 +156,6 @@ function decoded(part: string): string {
   } catch {
     return part;
   }
-}
-
-/** The hub's rules for repository names, as in huggingface_hub's validate_repo_id. */
-function hubIdFault(id: string): string | null {
-  const parts = id.split("/");
-  if (parts.length > 2) return "a hub model has the form org/model";
-  const fault = pathFault(id);
-  if (fault !== null) return fault;
-  if (!parts.every((part) => /^[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?$/.test(part))) {
-    return "a hub name has only letters, digits, -, _ and ., and does not begin or end with - or .";
-  }
-  if (id.length > 96) return "a hub name has at most 96 characters";
-  if (id.includes("..") || id.includes("--")) return "a hub name has neither .. nor --";
-  return id.endsWith(".git") ? "a hub name does not end with .git" : null;
 }
 
 /**
@@ -182,24 +177,15 @@ const BUCKET = /^(?:[A-Za-z0-9_]{1,64}:)?[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/;
 /** The ARN of an access point, used like a bucket. */
 const ACCESS_POINT = /^arn:aws[a-z-]*:s3:[a-z0-9-]*:\d{12}:accesspoint[/:][A-Za-z0-9.-]{1,63}(?=\/|$)/;
 
-function s3Ref(text: string, rest: string): S3Ref {
+function s3Ref(rest: string): S3Ref | string {
   const trimmed = rest.replace(/\/+$/, "");
   const bucket = ACCESS_POINT.exec(trimmed)?.[0] ?? trimmed.split("/", 1)[0] ?? "";
+  if (bucket === "") return "it names no bucket";
   if (!ACCESS_POINT.test(bucket) && (!BUCKET.test(bucket) || bucket.includes(".."))) {
-    throw refused(text, bucket === "" ? "it names no bucket" : `"${bucket}" is not a bucket's name`);
+    return `"${bucket}" is not a bucket's name`;
   }
   const prefix = trimmed.slice(bucket.length + 1);
   // S3 allows keys with empty parts.
-  const fault = prefix.split("/").filter((part) => part !== "").map(partFault).find((one) => one !== null);
-  if (fault) throw refused(text, fault);
-  return { kind: "s3", bucket, prefix };
-}
-
-function checked<T extends ModelRef>(text: string, parsed: T | string): T {
-  if (typeof parsed === "string") throw refused(text, parsed);
-  return parsed;
-}
-
-function refused(text: string, fault: string): AimError {
-  return new AimError("usage", `${JSON.stringify(text)} is not a model: ${fault}`, { hint: FORMS });
+  const faults = prefix.split("/").filter((part) => part !== "").map(partFault);
+  return faults.find((fault) => fault !== null) ?? { kind: "s3", bucket, prefix };
 }

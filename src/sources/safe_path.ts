@@ -36,3 +36,17 @@ export function partFault(part: string): string | null {
   if (new TextEncoder().encode(part).length > 255) return "a part of it is longer than 255 bytes";
   return null;
 }
+
+/** Rules of the Hugging Face libraries for names of repositories (`validate_repo_id`). */
+const HUB_RULES: readonly (readonly [broken: RegExp, fault: string])[] = [
+  [/--|\.\./, "it contains -- or .."],
+  [/[^\p{L}\p{N}_.\-/]/u, "it contains other characters than letters, digits, -, _ and ."],
+  [/(?:^|\/)[-.]|[-.](?:\/|$)/, "a part of it begins or ends with a dash or a dot"],
+  [/[^/]{97}$/, "it is longer than 96 characters"],
+  [/\.git$/, 'it ends in ".git"'],
+];
+
+/** Why the Hugging Face libraries refuse a name; `null` if they do not. */
+export function hubNameFault(name: string): string | null {
+  return HUB_RULES.find(([broken]) => broken.test(name))?.[1] ?? null;
+}

@@ -29,7 +29,7 @@ export interface SourceOptions {
   readonly onProtocol?: ((protocol: Protocol) => void) | undefined;
 }
 
-type Env = Readonly<Record<string, string | undefined>>;
+type Env = SourceOptions["env"];
 
 type Wanted = Pick<
   Config,
@@ -37,20 +37,14 @@ type Wanted = Pick<
 >;
 
 /**
- * The options of sources, from the configuration and the environment. The token is `HF_TOKEN`, else the content of
- * the file `HF_TOKEN_PATH`, else of `HF_HOME/token`, else that of `hf auth login`.
+ * The options of sources, from the configuration and the environment.
  *
  * @throws {AimError} `usage` for an unknown protocol.
  */
 export function sourceOptions(config: Wanted, env: Env): SourceOptions {
-  return {
-    hfEndpoint: config.hfEndpoint,
-    hfToken: () => resolveToken(config, env),
-    protocols: parseProtocols(config.protocols),
-    offline: config.offline,
-    env,
-    jobs: config.jobs,
-  };
+  const { hfEndpoint, offline, jobs } = config;
+  const protocols = parseProtocols(config.protocols);
+  return { hfEndpoint, hfToken: () => resolveToken(config, env), protocols, offline, env, jobs };
 }
 
 /**
@@ -59,22 +53,29 @@ export function sourceOptions(config: Wanted, env: Env): SourceOptions {
  * @throws {AimError} `usage`, naming the value and the choices.
  */
 export function parseProtocols(text: string): readonly Protocol[] {
-  const names = text.split(",").map((name) => name.trim().toUpperCase()).filter((name) => name !== "");
-  const known = names.map((name) => PROTOCOLS.find((protocol) => protocol === name));
-  const unknown = names.find((_, i) => known[i] === undefined);
-  if (unknown !== undefined || names.length === 0) {
-    throw new AimError("usage", `AIM_DOWNLOADER_PROTOCOL is ${JSON.stringify(text)}`, {
-      hint: `use a list of ${PROTOCOLS.join(", ")}`,
-    });
-  }
-  return [...new Set(known.filter((protocol) => protocol !== undefined))];
+  const names = text.toUpperCase().split(",").map((name) => name.trim()).filter((name) => name !== "");
+  if (names.length > 0 && names.every(isProtocol)) return [...new Set(names)];
+  throw new AimError("usage", `AIM_DOWNLOADER_PROTOCOL is ${JSON.stringify(text)}`, {
+    hint: `use a list of ${PROTOCOLS.join(", ")}`,
+  });
 }
 
+function isProtocol(name: string): name is Protocol {
+  return PROTOCOLS.some((protocol) => protocol === name);
+}
+
+/**
+ * `HF_TOKEN`, else the content of the file `HF_TOKEN_PATH`, else of `HF_HOME/token`, else, if neither variable is set,
+ * the token of `hf auth login` in Python's default place.
+ */
 async function resolveToken({ hfToken, hfTokenPath, origins }: Wanted, env: Env): Promise<string | null> {
   const isNamed = origins.hfTokenPath !== "default";
-  const text = hfToken || await readToken(hfTokenPath, isNamed) ||
-    (isNamed || origins.hfHome !== "default" ? "" : await loginToken(env));
-  const token = text.trim();
+  const cache = env.XDG_CACHE_HOME || (env.HOME ? `${env.HOME}/.cache` : "");
+  const login = isNamed || origins.hfHome !== "default" || !cache.startsWith("/")
+    ? null
+    : `${cache}/huggingface/token`;
+  const text = hfToken || await readToken(hfTokenPath, isNamed) || (login && await readToken(login, false));
+  const token = text?.trim() ?? "";
   keepSecret(token);
   if (token === "") return null;
   // It becomes a header's value.
@@ -83,12 +84,6 @@ async function resolveToken({ hfToken, hfTokenPath, origins }: Wanted, env: Env)
   throw new AimError("usage", `the hub token in ${where} contains characters that no token has`, {
     hint: "set it to the token alone",
   });
-}
-
-/** The token of `hf auth login` in Python's default place. */
-async function loginToken(env: Env): Promise<string> {
-  const cache = env.XDG_CACHE_HOME || (env.HOME ? `${env.HOME}/.cache` : "");
-  return cache.startsWith("/") ? await readToken(`${cache}/huggingface/token`, false) : "";
 }
 
 // Bytes, far more than any token has.

@@ -1,4 +1,5 @@
 import { AimError } from "../../errors/aim_error.ts";
+import { loadLibrary } from "../../libraries/load_library.ts";
 import { log } from "../../log/logger.ts";
 import { pathFilter } from "../filter_paths.ts";
 import { FileAddresses } from "../file_addresses.ts";
@@ -6,12 +7,17 @@ import type { ByteRange, CommitSha, Manifest, ManifestFile } from "../manifest.t
 import { assertRevision, type HubRef, uriOf } from "../model_ref.ts";
 import { filesOfQuantisation, ggufFiles, withoutQuantisation } from "../quantisation.ts";
 import { rangeBody, rangeHeader } from "../range_body.ts";
-import { type ManifestOptions, type RangeBody, type Source, SourceChangedError } from "../source.ts";
+import {
+  type ManifestOptions,
+  type RangeBody,
+  type Source,
+  SourceChangedError,
+  TransientError,
+} from "../source.ts";
 import type { Protocol, SourceOptions } from "../source_options.ts";
 import { hubListing } from "./hub_listing.ts";
 import { type HubAnswer, HubRepository } from "./hub_repository.ts";
 import { treeFiles } from "./tree_files.ts";
-import { readXet } from "./xet.ts";
 
 /** A model on the Hugging Face Hub, or on another server with its protocol at `HF_ENDPOINT`. */
 export class HubSource implements Source {
@@ -51,14 +57,9 @@ export class HubSource implements Source {
     if (file.size === 0) return { range: { start: 0, end: 0 }, body: new Blob().stream() };
     if (file.xetHash !== undefined && this.#protocols[0] === "XET") {
       try {
-        return await readXet(file, range, {
-          refreshUrl: this.#repository.apiAddress(`xet-read-token/${commit}`),
-          fetch: this.#repository.fetch(signal),
-          onBroken: (error) => signal.aborted ? undefined : this.#xetFailed(error),
-        });
+        return await this.#readXet(file, commit, range, signal);
       } catch (error) {
         signal.throwIfAborted();
-        this.#xetFailed(error);
         if (this.#protocols[0] === "XET") throw error;
       }
     }
@@ -92,12 +93,53 @@ export class HubSource implements Source {
     return files.filter(({ path }) => isOwn(path));
   }
 
+  /**
+   * Reads a range of a file by the xet protocol, with the hub library's reader. Resolves with the first bytes.
+   *
+   * @throws {TransientError} for any failure: the next protocol may work.
+   */
+  async #readXet(
+    { path, size, xetHash = "" }: ManifestFile,
+    commit: CommitSha,
+    range: ByteRange | null,
+    signal: AbortSignal,
+  ): Promise<RangeBody> {
+    const { __internal_XetBlob: XetBlob } = await loadLibrary("hugging_face");
+    const { start, end } = range ?? { start: 0, end: size };
+    const blob = new XetBlob({
+      hash: xetHash,
+      size,
+      refreshUrl: this.#repository.apiAddress(`xet-read-token/${commit}`),
+      fetch: this.#repository.fetch(signal),
+      // aim already reads parts in parallel; the library's parallel reader buffers up to 256 MiB for each.
+      parallelDownloads: false,
+    });
+    const chunks = blob.slice(start, end).stream().values();
+    const failed = (error: unknown) => {
+      const reason = error instanceof Error ? error.message : String(error);
+      if (!signal.aborted) this.#xetFailed(reason);
+      return new TransientError(`${path} cannot be read by XET: ${reason}`, { cause: error });
+    };
+    const first = await chunks.next().catch((error) => {
+      throw failed(error);
+    });
+    if (first.done) throw failed("no data");
+    const all = async function* () {
+      yield first.value;
+      try {
+        yield* chunks;
+      } catch (error) {
+        throw failed(error);
+      }
+    };
+    return { range: { start, end }, body: ReadableStream.from(all()) };
+  }
+
   /** Continues with the next protocol, if there is one. */
-  #xetFailed(error: unknown): void {
+  #xetFailed(reason: string): void {
     const [failed, next, ...rest] = this.#protocols;
     if (failed !== "XET" || next === undefined) return;
     this.#protocols = [next, ...rest];
-    const reason = error instanceof Error ? error.message : String(error);
     log.warn(`${this.uri}: reading by XET failed, continuing with ${next}`, { reason });
     this.#onProtocol?.(next);
   }
