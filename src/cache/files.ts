@@ -130,12 +130,6 @@ export async function listFiles(folder: string): Promise<ReadonlyMap<string, num
   return (await listTree(folder)).files;
 }
 
-/** Bytes of the files of a model; or of a single file. */
-export async function directoryBytes(folder: string): Promise<number> {
-  const info = await statOrNull(folder);
-  return info?.isFile ? info.size : sumOf((await listFiles(folder)).values());
-}
-
 /** The sum of sizes. */
 export function sumOf(sizes: Iterable<number>): number {
   return Iterator.from(sizes).reduce((sum, size) => sum + size, 0);

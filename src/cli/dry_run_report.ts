@@ -1,13 +1,15 @@
 import { downloadFolder } from "../cache/cache_paths.ts";
+import { sumOf } from "../cache/files.ts";
+import { unsafeFiles } from "../cache/judge/unsafe_files.ts";
 import { diskUse } from "../cache/inspect_disk.ts";
 import { pathOfPlace } from "../cache/resolve_model.ts";
 import type { Config } from "../config/config.ts";
 import { renderBashScript, shellWord } from "../engine/bash_script.ts";
 import type { GpuInventory } from "../gpu/types.ts";
 import { profileValue } from "../profiles/profile_content.ts";
-import { type MemoryFit, memoryFit, unsafeOf } from "../serve/memory_fit.ts";
+import { type MemoryFit, memoryFit, type ModelFiles } from "../serve/memory_fit.ts";
 import { missingInWords } from "../serve/served_model.ts";
-import type { ModelSize } from "../serve/model_size.ts";
+import type { UnknownFiles } from "../serve/model_files.ts";
 import type { ServingPlan } from "../serve/serving_plan.ts";
 import { freeBytes } from "../transfer/free_space.ts";
 import { type ConfigValue, numberLiteral } from "../values/value.ts";
@@ -46,25 +48,26 @@ export interface Explanation {
 export async function explainPlan(
   config: Config,
   plan: ServingPlan,
-  size: ModelSize,
+  files: ModelFiles | UnknownFiles,
   gpus: GpuInventory,
 ): Promise<Explanation> {
   const { place, model } = plan;
-  const { bytes } = size;
+  const known = "sizes" in files ? files : null;
+  const bytes = known === null ? null : sumOf(known.sizes.values());
   const shared = {
     ...selection(config, plan),
     modelBytes: bytes,
-    memory: size.bytes === null ? null : memoryFit(gpus, plan.args, size.files),
-    unsafe: size.bytes === null ? null : unsafeOf(size.files),
+    memory: known === null ? null : memoryFit(gpus, plan.args, known),
+    unsafe: known === null ? null : unsafeFiles(known.sizes.keys(), known.config)?.words ?? null,
   };
   if (place.kind !== "missing") {
     const found = `found in ${pathOfPlace(place)}${bytes === null ? "" : ` (${formatBytes(bytes)})`}`;
     return { ...shared, found, download: null, disk: null };
   }
   const to = downloadFolder(config, model);
-  const what = size.bytes === null
-    ? `${model.uri} to ${to} (size unknown: ${size.unknownBecause})`
-    : `${formatBytes(size.bytes)} in ${count(size.files.sizes.size, "file")} from ${model.uri} to ${to}`;
+  const what = "unknownBecause" in files
+    ? `${model.uri} to ${to} (size unknown: ${files.unknownBecause})`
+    : `${formatBytes(bytes ?? 0)} in ${count(files.sizes.size, "file")} from ${model.uri} to ${to}`;
   const summary = config.offline
     ? "none: HF_HUB_OFFLINE is on, so serve would fail with exit 5"
     : `serve would first download ${what}`;

@@ -1,4 +1,5 @@
 import { type ConfigValue, isList } from "../values/value.ts";
+import { isJsonObject, jsonOrNull } from "../values/json.ts";
 import { pythonJson } from "../values/write_json.ts";
 import type { OptionShape } from "./engine_table.ts";
 import { optionWords } from "./engine_args.ts";
@@ -30,16 +31,15 @@ export function refusedValue(value: ConfigValue, shape: OptionShape): string | n
   return null;
 }
 
-interface Kind {
-  readonly name: string;
-  readonly takes: (word: string) => boolean;
-}
-
 const isInteger = (word: string) => /^\s*[+-]?\d+(?:_\d+)*\s*$/.test(word);
 const isHumanInteger = (word: string) => isInteger(word) || /^(?:\d+(?:\.\d+)?[kmgt]|\d+[KMGT])$/.test(word);
 const isPairs = (word: string) => /^\s*\w+\s*=\s*\d+\s*(?:,\s*\w+\s*=\s*\d+\s*)*$/.test(word);
 
-const KINDS: Readonly<Record<string, Kind>> = {
+const isJson = (word: string) => jsonOrNull(word) !== null || word.trim() === "null";
+const isObject = (word: string) => isJsonObject(jsonOrNull(word));
+
+/** By kind of option, what messages call its values, and which words they are. */
+const KINDS: Readonly<Record<string, { readonly name: string; takes(word: string): boolean }>> = {
   int: { name: "a whole number", takes: isInteger },
   float: {
     name: "a number",
@@ -51,26 +51,17 @@ const KINDS: Readonly<Record<string, Kind>> = {
     name: "a whole number, as 32768 or 32k, or auto",
     takes: (word) => isHumanInteger(word) || word.toLowerCase() === "auto",
   },
-  json: { name: "JSON", takes: (word) => jsonType(word) !== null || isPairs(word) },
-  object: { name: "a mapping, or a JSON object as text", takes: (word) => jsonType(word) === "object" },
+  json: { name: "JSON", takes: (word) => isJson(word) || isPairs(word) },
+  object: { name: "a mapping, or a JSON object as text", takes: isObject },
   "object-or-int": {
     name: "a mapping, a JSON object as text, or a whole number",
-    takes: (word) => jsonType(word) === "object" || isInteger(word),
+    takes: (word) => isObject(word) || isInteger(word),
   },
   "object-or-pairs": {
     name: "a mapping, a JSON object as text, or pairs as image=1",
-    takes: (word) => jsonType(word) === "object" || isPairs(word),
+    takes: (word) => isObject(word) || isPairs(word),
   },
 };
-
-function jsonType(word: string): "object" | "other" | null {
-  try {
-    const value: unknown = JSON.parse(word);
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? "object" : "other";
-  } catch {
-    return null;
-  }
-}
 
 function shown(value: ConfigValue): string {
   const text = pythonJson(value);

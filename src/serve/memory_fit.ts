@@ -1,19 +1,21 @@
-import { listFiles, readTextOrNull } from "../cache/files.ts";
+import { listFiles, readTextOrNull, statOrNull } from "../cache/files.ts";
 import { unsafeFiles } from "../cache/judge/unsafe_files.ts";
 import { isAnyWeight, setOf } from "../cache/judge/weight_files.ts";
 import { pathOfPlace } from "../cache/resolve_model.ts";
 import type { ModelPlace } from "../cache/types.ts";
+import type { Config } from "../config/config.ts";
+import { servingFiles } from "../download/serving_files.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { engineMemory } from "../fit/engine_memory.ts";
 import { type Fit, fitInWords, judgeFit } from "../fit/judge_fit.ts";
 import { loadedBytes } from "../fit/loaded_bytes.ts";
 import { modelShape } from "../fit/model_shape.ts";
-import { log } from "../log/logger.ts";
-import type { Manifest } from "../sources/manifest.ts";
 import { vramBytesOf } from "../gpu/accelerators.ts";
 import type { GpuInventory } from "../gpu/types.ts";
-import type { ConfigMap } from "../values/value.ts";
+import { log } from "../log/logger.ts";
+import type { Manifest } from "../sources/manifest.ts";
 import { jsonOrNull } from "../values/json.ts";
+import type { ConfigMap } from "../values/value.ts";
 
 /** What is known about a model's files. */
 export interface ModelFiles {
@@ -30,16 +32,21 @@ export interface MemoryFit extends Fit {
   readonly summary: string;
 }
 
-/** The files of a model in the cache; `null` if it is in none. */
+/** Files with a model's shape, in order of preference. */
+export const CONFIGS: readonly string[] = ["config.json", "params.json"];
+
+/** The files of a model in the cache that the engine could load; `null` if it is in none, or unreadable. */
 export async function filesInCache(place: ModelPlace): Promise<ModelFiles | null> {
   if (place.kind === "missing") return null;
   const from = pathOfPlace(place);
   try {
-    const listed = await listFiles(from);
+    const info = await statOrNull(from);
     const gguf = place.kind === "path" ? place.gguf : undefined;
-    const sizes = gguf === undefined
-      ? listed
-      : new Map([...listed].filter(([path]) => setOf(path) === setOf(gguf) || !isAnyWeight(path)));
+    const sizes = info?.isFile ? new Map([[from.slice(from.lastIndexOf("/") + 1), info.size]]) : new Map(
+      [...await listFiles(from)].filter(([path]) =>
+        gguf === undefined || setOf(path) === setOf(gguf) || !isAnyWeight(path)
+      ),
+    );
     const name = CONFIGS.find((one) => sizes.has(one));
     return {
       sizes,
@@ -59,25 +66,13 @@ export function filesListed({ files, archives = [], source }: Manifest, config: 
   return { sizes: new Map<string, number>(all.map((file) => [file.path, file.size])), config, from: source };
 }
 
-/** Text about files that can run the publisher's code; `null` if there are none. */
-export function unsafeOf({ sizes, config }: ModelFiles): string | null {
-  return unsafeFiles(sizes.keys(), config)?.words ?? null;
-}
-
-/** Files with a model's shape, in order of preference. */
-export const CONFIGS: readonly string[] = ["config.json", "params.json"];
-
 /**
  * Compares a model with the GPUs that would serve it; `null` if there is nothing to compare: no GPU, unknown
  * memory, no weights.
  *
  * @param args vLLM's arguments.
  */
-export function memoryFit(
-  gpus: GpuInventory,
-  args: ConfigMap,
-  files: ModelFiles,
-): MemoryFit | null {
+export function memoryFit(gpus: GpuInventory, args: ConfigMap, files: ModelFiles): MemoryFit | null {
   const own = gpus.gpus.filter((gpu) => gpu.visible && gpu.model === gpus.model);
   const sizes = own.flatMap((gpu) => gpu.vramTotal === null ? [] : [gpu.vramTotal]);
   const vramBytes = sizes.length > 0 ? Math.min(...sizes) : vramBytesOf(gpus.model ?? "");
@@ -92,4 +87,28 @@ export function memoryFit(
 export function warnOfMemory(gpus: GpuInventory, args: ConfigMap, files: ModelFiles): void {
   const fit = memoryFit(gpus, args, files);
   if (fit !== null && fit.state !== "fits") log.warn(fit.summary);
+}
+
+/**
+ * Looks at the files that the engine would load, and warns of too little memory.
+ *
+ * @throws {AimError} `integrity` if `AIM_REFUSE_UNSAFE` is on, and they are pickles or code of the model's own.
+ */
+export async function checkFiles(
+  { config, gpus }: { readonly config: Config; readonly gpus: GpuInventory },
+  args: ConfigMap,
+  place: ModelPlace,
+): Promise<void> {
+  const files = await filesInCache(place);
+  if (files === null) return;
+  const served = [...files.sizes.keys()].filter(servingFiles([...files.sizes.keys()]));
+  const unsafe = config.refuseUnsafe ? unsafeFiles(served, files.config) : null;
+  if (unsafe === null) return warnOfMemory(gpus, args, files);
+  throw new AimError(
+    "integrity",
+    `${files.from} is refused, since AIM_REFUSE_UNSAFE is on: ${unsafe.words}`,
+    {
+      hint: "use a model in safetensors without code of its own, or unset AIM_REFUSE_UNSAFE",
+    },
+  );
 }

@@ -13,7 +13,7 @@ import type { DownloadOptions } from "./download_missing.ts";
 import { servingEngine } from "./serving_engine.ts";
 import { chooseServing, planServing, type ServingChoice, type ServingPlan } from "./serving_plan.ts";
 import { missingInWords, remedyFor, resolveServing, wantedModel } from "./served_model.ts";
-import { checkFiles } from "./check_files.ts";
+import { checkFiles } from "./memory_fit.ts";
 import { startTimings } from "./timings.ts";
 
 export interface ServeOptions extends DownloadOptions {
@@ -53,7 +53,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   }
   await markUsed(pathOfPlace(place));
   await copyKernels(options, choice);
-  await checkFiles(options, choice, place);
+  await checkFiles(options, choice.args, place);
   const compiled = await compiledCode(options, choice);
   const fileSystem = networkFileSystem(pathOfPlace(place));
   if (fileSystem !== null) log.info(`the model is on ${fileSystem}: the engine reads its weights ahead`);

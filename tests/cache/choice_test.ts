@@ -3,7 +3,7 @@ import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes 
 import { resolveConfig } from "../../src/config/resolve_config.ts";
 import { AimError } from "../../src/errors/aim_error.ts";
 import { takeInventory } from "../../src/gpu/take_inventory.ts";
-import { checkFiles } from "../../src/serve/check_files.ts";
+import { checkFiles } from "../../src/serve/memory_fit.ts";
 import { servingFiles } from "../../src/download/serving_files.ts";
 import { aim } from "../cli/aim.ts";
 import { safetensorsBytes } from "../servers/content.ts";
@@ -171,7 +171,7 @@ Deno.test("with AIM_REFUSE_UNSAFE, serve refuses pickles that an engine would lo
         const config = resolveConfig({ flags: {}, env: { AIM_REFUSE_UNSAFE: "true" }, cwd: "/" });
         const gpus = takeInventory("sysfs", []);
         const place = { kind: "path", path, name: "org/model", looked: [] } as const;
-        const look = () => checkFiles({ config, gpus }, { args: new Map() }, place);
+        const look = () => checkFiles({ config, gpus }, new Map(), place);
         if (refused === null) return await look();
         const error = await assertRejects(look, AimError, undefined);
         assertEquals(error.exitCode, 8);

@@ -5,7 +5,7 @@ import type { GpuInventory } from "../../gpu/types.ts";
 import { kernelFiles } from "../../os/kernel_files.ts";
 import { askProgram } from "../../os/run_program.ts";
 import { filesListed } from "../../serve/memory_fit.ts";
-import { modelSize } from "../../serve/model_size.ts";
+import { modelFiles } from "../../serve/model_files.ts";
 import { resolveServing, wantedModel } from "../../serve/served_model.ts";
 import { servingEngine } from "../../serve/serving_engine.ts";
 import { chooseServing, planServing, type ServingChoice } from "../../serve/serving_plan.ts";
@@ -53,13 +53,14 @@ export const doctor = command<GpuInventory>({
       checkCaches(config, ref, needed),
       checkSources({ config, env, ref, needed, signal }),
     ]);
-    const listed = manifest === null ? null : { bytes: totalBytes(manifest), files: filesListed(manifest) };
+    const listed = manifest === null
+      ? { unknownBecause: "its source has not listed it" }
+      : filesListed(manifest);
     let explained: Explanation | null = null;
     if (chosen !== null && place !== null) {
       const plan = planServing(config, chosen, place);
-      const unlisted = { bytes: null, unknownBecause: "its source has not listed it" } as const;
-      const size = place.kind === "missing" ? listed ?? unlisted : await modelSize(config, env, plan, signal);
-      explained = await explainPlan(config, plan, size, gpus);
+      const files = place.kind === "missing" ? listed : await modelFiles(config, env, plan, signal);
+      explained = await explainPlan(config, plan, files, gpus);
     }
     const { available, total } = Deno.systemMemoryInfo();
     const checks: Check[] = [
@@ -77,7 +78,7 @@ export const doctor = command<GpuInventory>({
         availableMemory: available,
         totalMemory: total,
         gpuCount: chosen?.profile.metadata.acceleratorCount ?? null,
-        modelBytes: explained?.modelBytes ?? listed?.bytes ?? null,
+        modelBytes: explained?.modelBytes ?? (manifest === null ? null : totalBytes(manifest)),
       }),
       ...sources,
       ...(explained === null ? [] : checkModel(explained)),
