@@ -23,7 +23,7 @@ export interface CachePlace {
 
 /** The placement of a model in the caches. */
 export function placementOf(config: Config, place: CachePlace, revision: string | undefined): Placement {
-  const name = localNameOf(place.ref, { modelName: place.modelName });
+  const name = localNameOf(place.ref, place.modelName);
   const quantisation = quantisationIn(place.ref);
   return place.layout === "local"
     ? localPlacement({ paths: config, name, quantisation })

@@ -75,7 +75,7 @@ export function modelToLoad(config: Config, wanted: ModelRef, profileModel: stri
 export function namedModel(ref: ModelRef, modelName: string | null): NamedModel {
   const quantisation = quantisationIn(ref);
   const uri = `${uriOf(ref)}${quantisation === undefined ? "" : `:${quantisation}`}`;
-  return { ref, name: localNameOf(ref, { modelName }), uri };
+  return { ref, name: localNameOf(ref, modelName), uri };
 }
 
 /** Looks the chosen model up in the caches. */

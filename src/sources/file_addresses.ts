@@ -1,15 +1,13 @@
+import type { ManifestFile } from "./manifest.ts";
 import { SourceChangedError } from "./source.ts";
 import { isTransientStatus } from "./transport/passing_fault.ts";
 import { discard } from "./transport/read_bounded.ts";
 import type { FoundAnswer } from "./transport/redirect.ts";
 
-/** A file, and its digest as its ETag. */
-interface AskedFile {
-  readonly path: string;
-  readonly etag: string;
-}
+/** Its ETag is its digest. */
+type AskedFile = { readonly path: string } & Pick<ManifestFile, "etag">;
 
-/** Sends a request and follows redirects. `if-range` is left out at another origin. */
+/** Sends a request and follows redirects. */
 type Send<Answer> = (url: URL, headers: Headers) => Promise<Answer>;
 
 /** A strong ETag that is a SHA-256, as olah and registries send it. */

@@ -6,13 +6,10 @@ import { pathFault } from "./safe_path.ts";
  * A model's name in the cache, of one or two parts: `--model-name`, else the hub's id, else the last two parts of a
  * prefix, repository or path, else the bucket.
  *
+ * @param given `--model-name`.
  * @throws {AimError} `usage`: `--model-name` with a hub model, or an unsafe name.
  */
-export function localNameOf(
-  ref: ModelRef,
-  { modelName }: { modelName?: string | null | undefined } = {},
-): string {
-  const given = modelName ?? null;
+export function localNameOf(ref: ModelRef, given: string | null = null): string {
   if (ref.kind === "hub") {
     if (given === null || given === ref.id) return ref.id;
     throw new AimError("usage", `--model-name "${given}" is given with ${uriOf(ref)}`, {
@@ -23,13 +20,10 @@ export function localNameOf(
   const fault = nameFault(name);
   if (fault === null) return name;
   const quoted = JSON.stringify(name);
-  throw given === null
-    ? new AimError("usage", `${uriOf(ref)} would be named ${quoted} in the cache: ${fault}`, {
-      hint: "name it with --model-name org/model",
-    })
-    : new AimError("usage", `--model-name ${quoted} is not a name in the cache: ${fault}`, {
-      hint: "use org/model",
-    });
+  const [message, hint] = given === null
+    ? [`${uriOf(ref)} would be named ${quoted} in the cache`, "name it with --model-name org/model"]
+    : [`--model-name ${quoted} is not a name in the cache`, "use org/model"];
+  throw new AimError("usage", `${message}: ${fault}`, { hint });
 }
 
 function derivedName(ref: Exclude<ModelRef, { kind: "hub" }>): string {

@@ -37,18 +37,12 @@ export async function rangeBody(
 
 /** Removes an encoding that was not requested: `fetch` does not if `accept-encoding` is set. */
 function decoded(response: Response): ReadableStream<Uint8Array> | null {
-  const encoding = response.headers.get("content-encoding")?.trim().toLowerCase() ?? "";
-  const format = ENCODINGS[encoding];
+  const encoding = response.headers.get("content-encoding")?.trim().toLowerCase().replace(/^x-/, "");
+  const format = (["gzip", "deflate"] as const).find((one) => one === encoding);
   return format === undefined
     ? response.body
     : response.body?.pipeThrough(new DecompressionStream(format)) ?? null;
 }
-
-const ENCODINGS: Readonly<Record<string, "gzip" | "deflate">> = {
-  gzip: "gzip",
-  "x-gzip": "gzip",
-  deflate: "deflate",
-};
 
 /** The error for a portal's page, or JSON, with status 200 in place of the file. */
 async function otherContent(response: Response, { path, size }: ManifestFile): Promise<Error | null> {

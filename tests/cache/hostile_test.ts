@@ -45,7 +45,7 @@ Deno.test("--model-name is held to the same", () => {
   const ref = parseModelRef(S3_MODEL);
   for (const modelName of NAMES.filter((name) => name !== "")) {
     const error = assertThrows(
-      () => localPlacement({ paths, name: localNameOf(ref, { modelName }) }),
+      () => localPlacement({ paths, name: localNameOf(ref, modelName) }),
       AimError,
     );
     assertEquals(error.kind, "usage", modelName);

@@ -117,7 +117,7 @@ Deno.test("a local name is the hub's, --model-name, or the last two parts of the
     ["/models/org/m", null, "org/m"],
   ];
   for (const [text, modelName, name] of cases) {
-    assertEquals(localNameOf(parseModelRef(text), { modelName }), name, text);
+    assertEquals(localNameOf(parseModelRef(text), modelName), name, text);
   }
 });
 
@@ -140,7 +140,7 @@ Deno.test("a local name that leaves its place in the cache is refused", () => {
       "hub",
     ]
   ) {
-    const error = assertThrows(() => localNameOf(s3, { modelName: name }), AimError);
+    const error = assertThrows(() => localNameOf(s3, name), AimError);
     assertEquals(error.kind, "usage", name);
     assertStringIncludes(error.line, JSON.stringify(name).slice(1, -1));
   }
@@ -149,7 +149,7 @@ Deno.test("a local name that leaves its place in the cache is refused", () => {
     "--model-name",
   );
   assertStringIncludes(
-    assertThrows(() => localNameOf(parseModelRef("org/model"), { modelName: "a/b" }), AimError).line,
+    assertThrows(() => localNameOf(parseModelRef("org/model"), "a/b"), AimError).line,
     "--model-name is for S3",
   );
 });
