@@ -1,8 +1,7 @@
 import { type Removable, type RemovalPlan, removePlanned } from "../cache/clean_cache.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
-import type { CommandContext, FlagSpec } from "./command.ts";
-import { flag, formatFlag } from "./command.ts";
+import { type CommandContext, flag, type FlagSpec, formatFlag } from "./command.ts";
 import { formatBytes } from "./format.ts";
 import { folderInWords } from "./pick_models.ts";
 

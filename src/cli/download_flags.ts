@@ -4,9 +4,8 @@ import { operatorGlobs } from "../download/operator_globs.ts";
 import type { IntoOptions } from "../download/download_into.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { type ModelRef, revisionIn } from "../sources/model_ref.ts";
-import type { CommandContext, FlagSpec } from "./command.ts";
+import { choiceFlag, type CommandContext, flag, type FlagSpec, formatFlag, listed, text } from "./command.ts";
 import { PROGRESS_MODES } from "./progress.ts";
-import { choiceFlag, flag, formatFlag, listed, text } from "./command.ts";
 
 /** Settings of every command that downloads. */
 export const DOWNLOAD_SETTINGS = settingsIn("cache", "source", "download");

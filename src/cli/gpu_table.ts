@@ -56,22 +56,23 @@ function orDash<T>(value: T | null, show: (value: T) => string): string {
   return value === null ? "-" : show(value);
 }
 
-/** The GPUs that this container cannot use: one line for each reason, such as `GPUs 1-7: ...`. */
+/** The GPUs that this container cannot use, and why: a line for each reason, such as `GPUs 1-7: ...`. */
 export function hiddenGpus(gpus: readonly Gpu[]): string[] {
-  const groups = new Map<string, { readonly indexes: number[]; readonly first: string }>();
-  for (const { index, hiddenBecause, renderNode } of gpus) {
-    if (hiddenBecause === null) continue;
-    // Reasons may differ only in the node.
-    const same = renderNode === null
-      ? hiddenBecause
-      : hiddenBecause.replaceAll(renderNode, renderNode.replace(/\d+$/, "*"));
-    const group = groups.get(same) ?? { indexes: [], first: hiddenBecause };
-    group.indexes.push(index);
-    groups.set(same, group);
-  }
-  return [...groups].map(([reason, { indexes, first }]) =>
-    indexes.length === 1 ? `GPU ${indexes[0]}: ${first}` : `GPUs ${ranges(indexes)}: ${reason}`
+  return grouped(
+    gpus.flatMap(({ index, hiddenBecause }) =>
+      hiddenBecause === null ? [] : [`GPU ${index}: ${hiddenBecause}`]
+    ),
   );
+}
+
+/** Lines about one GPU each that differ only in the GPU, its render node and its load, as one. */
+export function grouped(lines: readonly string[]): string[] {
+  const alike = (line: string) =>
+    line.replace(/^GPU \d+/, "").replaceAll(/renderD\d+/g, "renderD*").replace(/ is busy: .*/s, " are busy");
+  return [...Map.groupBy(lines, alike)].flatMap(([rest, group]) => {
+    const numbers = group.flatMap((line) => /^GPU (\d+)/.exec(line)?.[1] ?? []).map(Number);
+    return numbers.length > 1 ? [`GPUs ${ranges(numbers)}${rest}`] : group;
+  });
 }
 
 /** `0-3, 6`. */

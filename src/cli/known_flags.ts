@@ -1,6 +1,5 @@
 import { type Setting, type SettingName, SETTINGS } from "../config/settings.ts";
-import type { Command, FlagSpec } from "./command.ts";
-import { flag } from "./command.ts";
+import { type Command, flag, type FlagSpec } from "./command.ts";
 
 /** Settings that every command takes. */
 export const GLOBAL_SETTINGS = ["logLevel", "logFormat"] as const satisfies readonly SettingName[];

@@ -5,8 +5,7 @@ import { AimError } from "../errors/aim_error.ts";
 import { errorFrom } from "../errors/from_unknown.ts";
 import { localNameOf } from "../sources/local_name.ts";
 import { parseModelRef } from "../sources/model_ref.ts";
-import type { CommandContext } from "./command.ts";
-import { flag } from "./command.ts";
+import { type CommandContext, flag } from "./command.ts";
 
 export const LAYOUT_FLAG = flag("--layout LAYOUT", "only local directories, or only the Hugging Face cache", {
   choices: ["local", "hub"],

@@ -169,7 +169,7 @@ Deno.test("little shared memory, a model larger than memory, and a port in use a
     link: () => ABSENT,
     group: () => null,
   });
-  const facts = { availableMemory: 2 ** 34, totalMemory: 2 ** 35, gpuCount: 8, modelBytes: 2 ** 33 };
+  const facts = { memory: { available: 2 ** 34, total: 2 ** 35 }, gpuCount: 8, modelBytes: 2 ** 33 };
   const states = (answers: Readonly<Record<string, string>>, more: Partial<HostFacts> = {}) =>
     checkHost({ files: files(answers), ...facts, ...more }).map((check) => check.state);
   const mounts = (size: string) => ({ "/proc/self/mounts": `shm /dev/shm tmpfs rw,nosuid${size} 0 0\n` });

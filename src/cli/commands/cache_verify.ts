@@ -18,13 +18,12 @@ import { AimError } from "../../errors/aim_error.ts";
 import { errorFrom } from "../../errors/from_unknown.ts";
 import { EXIT_CODES } from "../../errors/exit_codes.ts";
 import { log } from "../../log/logger.ts";
-import type { CommandContext } from "../command.ts";
+import { command, type CommandContext, flag, formatFlag } from "../command.ts";
 import { PROGRESS_FLAG } from "../download_flags.ts";
 import { startProgress } from "../progress.ts";
 import { count, formatBytes } from "../format.ts";
 import { folderInWords, LAYOUT_FLAG, pickModels } from "../pick_models.ts";
 import { style } from "../style.ts";
-import { command, flag, formatFlag } from "../command.ts";
 
 export const cacheVerify = command({
   usage: "cache verify [MODEL...]",

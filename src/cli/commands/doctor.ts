@@ -12,7 +12,7 @@ import { chooseServing, planServing, type ServingChoice } from "../../serve/serv
 import { totalBytes } from "../../sources/manifest.ts";
 import type { ModelRef } from "../../sources/model_ref.ts";
 import { readBuildInfo } from "../build_info.ts";
-import type { CommandContext } from "../command.ts";
+import { command, type CommandContext, formatFlag } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { attempt, type Check, check, checkOf } from "../doctor/check.ts";
 import { checkGpus } from "../doctor/check_gpus.ts";
@@ -20,7 +20,6 @@ import { checkDirectory, checkHost, checkPort } from "../doctor/check_host.ts";
 import { checkNetworkSettings, checkSources } from "../doctor/check_network.ts";
 import { doctorMarkdown, doctorText, stopping } from "../doctor/render_doctor.ts";
 import { explainPlan, type Explanation } from "../dry_run_report.ts";
-import { command, formatFlag } from "../command.ts";
 import { pageOf } from "../render_help.ts";
 
 export const doctor = command<GpuInventory>({
@@ -42,12 +41,11 @@ export const doctor = command<GpuInventory>({
       const engine = await servingEngine(config, env, "show");
       return await chooseServing({ config, env, gpus, engine, need: "show" });
     });
-    const chosen = "value" in choice ? choice.value : null;
+    const chosen = choice.value;
     const found = chosen === null ? null : await attempt(() => resolveServing(config, chosen));
-    const place = found !== null && "value" in found ? found.value : null;
+    const place = found?.value ?? null;
     const needed = place?.kind === "missing" && !config.offline;
-    const wanted = await attempt(() => wantedModel(config));
-    const ref = chosen?.model.ref ?? ("value" in wanted ? wanted.value : null);
+    const ref = chosen?.model.ref ?? (await attempt(() => wantedModel(config))).value;
     const [engine, directories, { checks: sources, manifest }] = await Promise.all([
       checkEngine(config, env),
       checkCaches(config, ref, needed),
@@ -62,21 +60,19 @@ export const doctor = command<GpuInventory>({
       const files = place.kind === "missing" ? listed : await modelFiles(config, env, plan, signal);
       explained = await explainPlan(config, plan, files, gpus);
     }
-    const { available, total } = Deno.systemMemoryInfo();
     const checks: Check[] = [
       checkProgram(),
       ...checkGpus(gpus),
-      "error" in choice ? checkOf("profile", choice.error, "failed") : checkChoice(choice.value),
+      choice.error === null ? checkChoice(choice.value) : checkOf("profile", choice.error, "failed"),
       engine,
       checkPort(config.port),
       await checkProfilePath(config),
       ...directories,
-      ...(found !== null && "error" in found ? [checkOf("model", found.error, "failed")] : []),
+      ...(found === null || found.error === null ? [] : [checkOf("model", found.error, "failed")]),
       ...(explained === null ? [] : [checkPlace(config, explained)]),
       ...checkHost({
         files: kernelFiles(),
-        availableMemory: available,
-        totalMemory: total,
+        memory: Deno.systemMemoryInfo(),
         gpuCount: chosen?.profile.metadata.acceleratorCount ?? null,
         modelBytes: explained?.modelBytes ?? (manifest === null ? null : totalBytes(manifest)),
       }),
@@ -94,9 +90,9 @@ export const doctor = command<GpuInventory>({
 
 /** Profiles on disk are optional, but a directory that was named must exist. */
 async function checkProfilePath({ profilePath, origins }: Config): Promise<Check> {
-  const outcome = await attempt(async () => (await Deno.stat(profilePath)).isDirectory);
-  if ("value" in outcome && outcome.value) return check("profiles", "ok", `on disk in ${profilePath}`);
-  const found = `${profilePath} ${"value" in outcome ? "is not a directory" : "does not exist"}`;
+  const { value: entry } = await attempt(() => Deno.stat(profilePath));
+  if (entry?.isDirectory) return check("profiles", "ok", `on disk in ${profilePath}`);
+  const found = `${profilePath} ${entry === null ? "does not exist" : "is not a directory"}`;
   return origins.profilePath === "default"
     ? check("profiles", "ok", `${found}: only the built-in profiles are used`)
     : check("profiles", "failed", found, "correct AIM_PROFILE_PATH, or mount it");
@@ -105,7 +101,7 @@ async function checkProfilePath({ profilePath, origins }: Config): Promise<Check
 /** Whether the engine is installed, in which version, and whether its program runs. */
 async function checkEngine(config: Config, env: CommandContext["env"]): Promise<Check> {
   const outcome = await attempt(() => servingEngine(config, env, "serve"));
-  if ("error" in outcome) return checkOf("engine", outcome.error, "failed");
+  if (outcome.error !== null) return checkOf("engine", outcome.error, "failed");
   const { name, program, version } = outcome.value;
   const path = program?.path ?? "";
   const printed = (await askProgram(path, ["--version"], env))?.split("\n", 1)[0]?.slice(0, 80);

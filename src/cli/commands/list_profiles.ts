@@ -89,8 +89,8 @@ async function withMemory(
     if (row.judged?.state === "compatible") {
       const model = modelToLoad(config, wanted, row.profile.modelId);
       if (!known.has(model.uri)) {
-        const place = await attempt(() => resolveServing(config, { model }));
-        known.set(model.uri, "value" in place ? await filesInCache(place.value) : null);
+        const { value: place } = await attempt(() => resolveServing(config, { model }));
+        known.set(model.uri, place === null ? null : await filesInCache(place));
       }
       const files = known.get(model.uri) ?? null;
       memory = files === null ? null : memoryFit(gpus, row.profile.engineArgs, files);

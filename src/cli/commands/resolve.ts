@@ -41,15 +41,14 @@ async function look(
   config: Config,
   gpus: GpuInventory,
 ): Promise<{ model: string; profile: string | null; place: ModelPlace }> {
-  const outcome = await attempt(() => selectProfileFor(config, gpus, "serve"));
-  if ("value" in outcome) {
-    const { model, profile } = outcome.value;
+  const { value: choice, error } = await attempt(() => selectProfileFor(config, gpus, "serve"));
+  if (choice !== null) {
+    const { model, profile } = choice;
     return { model: model.name, profile: profile.id, place: await resolveServing(config, { model }) };
   }
-  if (config.origins.modelId !== "flag" || config.modelId === null || outcome.error.kind !== "no-profile") {
-    throw outcome.error;
-  }
-  const model = namedModel(parseModelRef(config.modelId), config.modelName);
+  const { modelId, modelName, origins } = config;
+  if (origins.modelId !== "flag" || modelId === null || error.kind !== "no-profile") throw error;
+  const model = namedModel(parseModelRef(modelId), modelName);
   return { model: model.name, profile: null, place: await resolveServing(config, { model }) };
 }
 

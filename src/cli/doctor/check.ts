@@ -25,13 +25,16 @@ export function checkOf(name: string, thrown: unknown, state: CheckState): Check
   return check(name, state, redact(message), hint === undefined ? undefined : redact(hint));
 }
 
+/** What {@linkcode attempt} returns. */
+export type Outcome<T> =
+  | { readonly value: T; readonly error: null }
+  | { readonly value: null; readonly error: AimError };
+
 /** The value, or the error. */
-export async function attempt<T>(
-  work: () => Promise<T> | T,
-): Promise<{ readonly value: T } | { readonly error: AimError }> {
+export async function attempt<T>(work: () => Promise<T> | T): Promise<Outcome<T>> {
   try {
-    return { value: await work() };
+    return { value: await work(), error: null };
   } catch (thrown) {
-    return { error: errorFrom(thrown, "checking it") };
+    return { value: null, error: errorFrom(thrown, "checking it") };
   }
 }

@@ -1,5 +1,5 @@
 import type { GpuInventory } from "../../gpu/types.ts";
-import { hiddenGpus, inventoryInWords } from "../gpu_table.ts";
+import { grouped, hiddenGpus, inventoryInWords } from "../gpu_table.ts";
 import { type Check, check } from "./check.ts";
 
 /** The GPUs, warnings about them, and which ones this container cannot use and why; or the processor. */
@@ -15,17 +15,4 @@ export function checkGpus(gpus: GpuInventory): Check[] {
     // A container often gets only some of a host's GPUs, on purpose.
     ...hiddenGpus(gpus.gpus).map((found) => check("GPUs", usable ? "ok" : "warning", `not used: ${found}`)),
   ];
-}
-
-/** Warnings that differ only in the number of the GPU, as one. */
-function grouped(warnings: readonly string[]): string[] {
-  const groups = new Map<string, string[]>();
-  for (const warning of warnings) {
-    const [, number = "", rest = warning] = /^GPU (\d+) (.*)$/s.exec(warning) ?? [];
-    const key = number === "" ? warning : rest.replace(/: .*$/s, "");
-    groups.set(key, [...groups.get(key) ?? [], number === "" ? warning : number]);
-  }
-  return [...groups].map(([key, found]) =>
-    found.length > 1 ? `GPUs ${found.join(", ")} ${key}` : warnings.find((one) => one.includes(key)) ?? key
-  );
 }

@@ -1,6 +1,7 @@
 import { errnoOf, errorFrom } from "../../errors/from_unknown.ts";
 import type { KernelFiles } from "../../os/kernel_files.ts";
 import { nodeModule } from "../../os/node_module.ts";
+import { freeBytes } from "../../transfer/free_space.ts";
 import { formatBytes } from "../format.ts";
 import { type Check, check, type CheckState } from "./check.ts";
 
@@ -10,9 +11,8 @@ const LEAST_SHARED = 1 << 30;
 /** What is known of the host; tests pass other values. */
 export interface HostFacts {
   readonly files: KernelFiles;
-  /** Bytes of memory that programs can still allocate. */
-  readonly availableMemory: number;
-  readonly totalMemory: number;
+  /** Bytes; `available`: that programs can still allocate. */
+  readonly memory: { readonly available: number; readonly total: number };
   /** GPUs that the profile uses; `null` if no profile fits. */
   readonly gpuCount: number | null;
   /** Bytes of the model; `null` if unknown. */
@@ -24,7 +24,7 @@ export function checkHost(facts: HostFacts): Check[] {
   return [checkShared(facts), checkMemory(facts)];
 }
 
-function checkShared({ files, totalMemory, gpuCount }: HostFacts): Check {
+function checkShared({ files, memory, gpuCount }: HostFacts): Check {
   const mounts = files.text("/proc/self/mounts");
   const options = mounts.kind === "ok" ? /^\S+ \/dev\/shm \S+ (\S+)/m.exec(mounts.value)?.[1] : undefined;
   if (options === undefined) {
@@ -32,17 +32,17 @@ function checkShared({ files, totalMemory, gpuCount }: HostFacts): Check {
   }
   const kib = /(?:^|,)size=(\d+)k/.exec(options)?.[1];
   // Without that option a tmpfs may take half of the memory (tmpfs(5)).
-  const bytes = kib === undefined ? totalMemory / 2 : Number(kib) * 1024;
+  const bytes = kib === undefined ? memory.total / 2 : Number(kib) * 1024;
   const found = formatBytes(bytes);
   if (bytes >= LEAST_SHARED || gpuCount === 1) return check("/dev/shm", "ok", found);
   const todo = "run the container with --ipc=host or --shm-size=16g";
   return check("/dev/shm", "warning", `${found}, too little for an engine on several GPUs`, todo);
 }
 
-function checkMemory({ files, availableMemory, modelBytes }: HostFacts): Check {
+function checkMemory({ files, memory, modelBytes }: HostFacts): Check {
   const limit = files.text("/sys/fs/cgroup/memory.max");
   const most = limit.kind === "ok" && /^\d+$/.test(limit.value.trim()) ? Number(limit.value) : Infinity;
-  const bytes = Math.min(most, availableMemory);
+  const bytes = Math.min(most, memory.available);
   const found = `${formatBytes(bytes)} available${most < Infinity ? `, limit ${formatBytes(most)}` : ""}`;
   if (modelBytes === null || modelBytes <= bytes) return check("host memory", "ok", found);
   const todo = "loading may be slow or be killed: give the container more memory";
@@ -74,39 +74,26 @@ export async function checkDirectory(name: string, path: string, whenBad: CheckS
     const todo = "set AIM_CACHE_PATH to a directory elsewhere: a mounted volume, or a tmpfs at /mnt";
     return check(name, "failed", found, todo);
   }
-  const nearest = await nearestEntry(path);
-  const missing = nearest.path === path ? "" : ", does not exist yet";
-  if (!nearest.isDirectory) {
-    const found = `${path}: ${nearest.path} is not a directory`;
-    return check(name, whenBad, found, "move it away, or choose another directory");
-  }
+  const space = await freeBytes(path);
+  const at = space?.at ?? path;
+  const missing = at === path ? "" : ", does not exist yet";
+  const free = space === null ? "" : `${formatBytes(space.free)} free, `;
   try {
-    const { access, constants, statfs } = nodeModule("node:fs/promises");
-    const { bavail, bsize } = await statfs(nearest.path);
-    const space = `${formatBytes(bavail * bsize)} free`;
-    if (nearest.path === path) await tryToWrite(path);
-    else await access(nearest.path, constants.W_OK);
-    return bavail * bsize > 0
-      ? check(name, "ok", `${path}: ${space}, writable${missing}`)
-      : check(name, whenBad, `${path}: ${space}`, "free some space or use a larger volume");
+    if (at === path) await tryToWrite(path);
+    else await nodeModule("node:fs/promises").access(at, W_OK);
   } catch (thrown) {
     const { message, hint = "check that its volume is mounted" } = errorFrom(thrown, path);
     const readOnly = ["EROFS", "EACCES", "EPERM"].includes(errnoOf(thrown) ?? "") ||
       thrown instanceof Deno.errors.PermissionDenied;
     return check(name, whenBad, readOnly ? `${path}: not writable${missing}` : message, hint);
   }
+  return space?.free === 0
+    ? check(name, whenBad, `${path}: ${free}writable`, "free some space or use a larger volume")
+    : check(name, "ok", `${path}: ${free}writable${missing}`);
 }
 
-/** The path itself, or the nearest directory above it that exists. */
-async function nearestEntry(path: string): Promise<{ path: string; isDirectory: boolean }> {
-  for (let at = path;; at = at.replace(/\/[^/]*$/, "") || "/") {
-    try {
-      return { path: at, isDirectory: (await Deno.stat(at)).isDirectory };
-    } catch {
-      if (at === "/") return { path: at, isDirectory: true };
-    }
-  }
-}
+/** `access(2)`: may be written. */
+const W_OK = 2;
 
 async function tryToWrite(directory: string): Promise<void> {
   const probe = await Deno.makeTempFile({ dir: directory, prefix: ".aim-doctor-" });

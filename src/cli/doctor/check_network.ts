@@ -1,5 +1,4 @@
 import type { Config } from "../../config/config.ts";
-import { AimError } from "../../errors/aim_error.ts";
 import { redact } from "../../log/redact.ts";
 import { fileType } from "../../os/file_type.ts";
 import { readRegularTextSync } from "../../os/read_regular_file.ts";
@@ -11,7 +10,7 @@ import type { Source } from "../../sources/source.ts";
 import { sourceOptions } from "../../sources/source_options.ts";
 import { Transport } from "../../sources/transport/transport.ts";
 import { count, formatBytes, formatDuration } from "../format.ts";
-import { attempt, type Check, check, checkOf } from "./check.ts";
+import { attempt, type Check, check, checkOf, type CheckState, type Outcome } from "./check.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -25,72 +24,69 @@ export interface CheckSourcesOptions {
   readonly signal: AbortSignal;
 }
 
-interface SourceChecks {
-  readonly checks: readonly Check[];
-  /** The model's files, if its source listed them. */
-  readonly manifest: Manifest | null;
-}
-
 /** Milliseconds that a source has to answer. */
 const PATIENCE = 20_000;
 /** Milliseconds that the clocks may differ. */
 const CLOCK_TOLERANCE = 120_000;
 
-/** Whether the hub and S3 answer, how fast, and where their credentials come from. No credential is shown. */
-export async function checkSources(options: CheckSourcesOptions): Promise<SourceChecks> {
+/**
+ * Whether the hub and S3 answer, how fast, and where their credentials come from. No credential is shown.
+ * `manifest`: the model's files, if its source listed them.
+ */
+export async function checkSources(
+  options: CheckSourcesOptions,
+): Promise<{ checks: readonly Check[]; manifest: Manifest | null }> {
   const { config, env, ref } = options;
   if (config.offline) {
     const setting = config.origins.offline === "flag" ? "--offline" : "HF_HUB_OFFLINE";
     return { checks: [check("network", "ok", `not asked: ${setting} is on`)], manifest: null };
   }
   const isS3 = ref?.kind === "s3";
-  const settings = isS3 || S3_SIGNS.some((name) => env[name]) ? s3SettingsOf(env) : null;
-  const endpoint = settings === null || settings instanceof AimError ? null : settings.endpoint;
+  const settings = isS3 || Object.keys(env).some((name) => env[name] && S3_SIGN.test(name)) ? await attempt(() => s3Settings(env)) : null;
+  const endpoint = settings?.value?.endpoint ?? null;
   const [model, hub, s3] = await Promise.all([
-    ref === null ? null : askForModel(ref, isS3 ? endpoint ?? "AWS" : config.hfEndpoint, options),
-    askAddress(config.hfEndpoint, env),
-    endpoint === null || isS3 ? null : askAddress(endpoint, env),
+    ref?.kind === "hub" || isS3
+      ? listModel(ref, isS3 ? endpoint ?? "AWS" : config.hfEndpoint, options)
+      : null,
+    askAddress("hub", config.hfEndpoint, env),
+    endpoint === null ? null : askAddress("S3", endpoint, env),
   ]);
+  // To list the model says more than any answer.
   const checks = [
-    model?.name === "hub" ? model.check : answered("hub", config.hfEndpoint, hub),
-    ...(isS3 ? [] : checkClock(hub)),
+    ref?.kind === "hub" ? model?.check : hub.check,
+    isS3 ? null : checkClock(hub.date),
     await checkToken(options),
-    ...(model?.name === "S3" ? [model.check] : []),
-    ...(endpoint === null || s3 === null ? [] : [answered("S3", endpoint, s3)]),
-    ...(settings === null ? [] : [checkS3Credentials(settings, env)]),
+    isS3 ? model?.check : s3?.check,
+    settings === null ? null : checkS3Credentials(settings, env),
   ];
-  return { checks, manifest: model?.manifest ?? null };
+  return { checks: checks.filter((one) => one != null), manifest: model?.manifest ?? null };
 }
 
-/** Lists the model like a download, and reads a byte of it. `null` for other sources than hub and S3. */
-async function askForModel(
+/** Lists the model like a download, and reads a byte of it. */
+async function listModel(
   ref: ModelRef,
   address: string,
   { config, env, needed, signal }: CheckSourcesOptions,
-): Promise<{ name: string; check: Check; manifest: Manifest | null } | null> {
-  if (ref.kind !== "hub" && ref.kind !== "s3") return null;
+): Promise<{ check: Check; manifest: Manifest | null }> {
   const name = ref.kind === "hub" ? "hub" : "S3";
   const started = performance.now();
   const patience = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]);
-  const outcome = await attempt(async () => {
+  try {
     using source = openSource(ref, sourceOptions(config, env));
     const manifest = await source.manifest({ signal: patience });
     const listed = `${address} lists ${source.uri} in ${latency(started)}`;
     await readOneByte(source, manifest, patience);
-    return { manifest, listed };
-  });
-  signal.throwIfAborted();
-  if ("error" in outcome) {
-    const bad = needed ? "failed" : "warning";
-    const failure = patience.aborted
-      ? check(name, bad, `${address} does not answer`, NO_ANSWER)
-      : checkOf(name, outcome.error, bad);
-    return { name, check: failure, manifest: null };
+    const files = count(manifest.files.length + (manifest.archives ?? []).length, "file");
+    return {
+      check: check(name, "ok", `${listed}: ${files}, ${formatBytes(totalBytes(manifest))}`),
+      manifest,
+    };
+  } catch (error) {
+    signal.throwIfAborted();
+    const state = needed ? "failed" : "warning";
+    const failure = patience.aborted ? noAnswer(name, state, address) : checkOf(name, error, state);
+    return { check: failure, manifest: null };
   }
-  const { manifest, listed } = outcome.value;
-  const files = count(manifest.files.length + (manifest.archives ?? []).length, "file");
-  const found = `${listed}: ${files}, ${formatBytes(totalBytes(manifest))}`;
-  return { name, check: check(name, "ok", found), manifest };
 }
 
 /** Everyone may list a gated model, and only some may read it; the same is possible for a bucket. */
@@ -101,42 +97,42 @@ async function readOneByte(source: Source, { files }: Manifest, signal: AbortSig
   await body.cancel();
 }
 
-/** An address that answered: in which time, and at which time by its clock. */
-interface Answer {
-  readonly latency: string;
-  readonly date: string | null;
-}
-
-/** Whether anything answers at an address, by the proxy and the certificates that a download would use. */
-async function askAddress(address: string, env: Environment): Promise<Answer | null> {
+/**
+ * Whether anything answers at an address, by the proxy and the certificates that a download would use. `date`:
+ * by the server's clock.
+ */
+async function askAddress(
+  name: string,
+  address: string,
+  env: Environment,
+): Promise<{ check: Check; date: string | null }> {
   const started = performance.now();
   const transport = new Transport({ env, connections: 1 });
-  const outcome = await attempt(async () => {
+  try {
     const signal = AbortSignal.timeout(PATIENCE / 4);
     const { headers, body } = await transport.fetch(address, { method: "HEAD", signal });
     await body?.cancel();
-    return { latency: latency(started), date: headers.get("date") };
-  });
-  transport.close();
-  return "value" in outcome ? outcome.value : null;
+    const found = `${address} answers in ${latency(started)}`;
+    return { check: check(name, "ok", found), date: headers.get("date") };
+  } catch {
+    return { check: noAnswer(name, "warning", address), date: null };
+  } finally {
+    transport.close();
+  }
 }
 
-const NO_ANSWER =
-  "check the address, the network and the proxy settings, or work offline from a prepared cache";
-
-function answered(name: string, address: string, answer: Answer | null): Check {
-  return answer === null
-    ? check(name, "warning", `${address} does not answer`, NO_ANSWER)
-    : check(name, "ok", `${address} answers in ${answer.latency}`);
+function noAnswer(name: string, state: CheckState, address: string): Check {
+  const todo = "check the address, the network and the proxy settings, or work offline from a prepared cache";
+  return check(name, state, `${address} does not answer`, todo);
 }
 
 /** With a wrong clock, signatures and certificates fail. No check if the hub does not send its time. */
-function checkClock(hub: Answer | null): Check[] {
-  const off = Math.abs(Date.now() - Date.parse(hub?.date ?? ""));
-  if (Number.isNaN(off)) return [];
-  if (off < CLOCK_TOLERANCE) return [check("clock", "ok", "agrees with the hub's")];
+function checkClock(date: string | null): Check | null {
+  const off = Math.abs(Date.now() - Date.parse(date ?? ""));
+  if (Number.isNaN(off)) return null;
+  if (off < CLOCK_TOLERANCE) return check("clock", "ok", "agrees with the hub's");
   const todo = "set the host's clock: S3 refuses requests that are 15 minutes off";
-  return [check("clock", "warning", `${formatDuration(off)} away from the hub's`, todo)];
+  return check("clock", "warning", `${formatDuration(off)} away from the hub's`, todo);
 }
 
 function latency(started: number): string {
@@ -146,49 +142,27 @@ function latency(started: number): string {
 
 async function checkToken({ config, env, needed }: CheckSourcesOptions): Promise<Check> {
   const outcome = await attempt(() => sourceOptions(config, env).hfToken());
-  if ("error" in outcome) return checkOf("hub token", outcome.error, needed ? "failed" : "warning");
+  if (outcome.error !== null) return checkOf("hub token", outcome.error, needed ? "failed" : "warning");
   const where = config.hfToken === null ? `the file ${config.hfTokenPath}` : "HF_TOKEN";
   const none = "none: public models only (set HF_TOKEN for others)";
   return check("hub token", "ok", outcome.value === null ? none : `found in ${where}`);
 }
 
 /** Variables that are set only if S3 is used. */
-const S3_SIGNS = [
-  "AWS_ACCESS_KEY_ID",
-  "AWS_ACCESS_KEY_ID_FILE",
-  "AIM_S3_AUTH_MODE",
-  "AWS_ENDPOINT_URL_S3",
-  "AWS_ENDPOINT_URL",
-  "S3_ENDPOINT",
-  "AWS_PROFILE",
-  "AWS_WEB_IDENTITY_TOKEN_FILE",
-];
+const S3_SIGN =
+  /^(?:AWS_(?:ACCESS_KEY_ID|ENDPOINT_URL|PROFILE|WEB_IDENTITY_TOKEN_FILE)|AIM_S3_AUTH_MODE|S3_ENDPOINT)/;
 
-function s3SettingsOf(env: Environment): S3Settings | AimError {
-  try {
-    return s3Settings(env);
-  } catch (error) {
-    if (error instanceof AimError) return error;
-    throw error;
-  }
-}
-
-function checkS3Credentials(settings: S3Settings | AimError, env: Environment): Check {
+function checkS3Credentials({ value, error }: Outcome<S3Settings>, env: Environment): Check {
   const name = "S3 credentials";
-  if (settings instanceof AimError) return checkOf(name, settings, "warning");
-  const found = settings.credentials.kind === "anonymous"
-    ? "none wanted, requests are not signed"
-    : settings.credentials.kind === "static"
-    ? "an access key in the environment"
-    : fromDefaultChain(env);
+  if (error !== null) return checkOf(name, error, "warning");
+  const { kind } = value.credentials;
+  if (kind === "anonymous") return check(name, "ok", "none wanted, requests are not signed");
+  if (kind === "static") return check(name, "ok", "an access key in the environment");
+  const found = fromDefaultChain(env);
   if (found !== null) return check(name, "ok", found);
+  const none = "none in the environment or in files; an instance's role is tried last";
   const todo = "without such a role, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
-  return check(
-    name,
-    "warning",
-    "none in the environment or in files; an instance's role is tried last",
-    todo,
-  );
+  return check(name, "warning", none, todo);
 }
 
 /** Where the AWS default chain finds credentials, in its order; `null` if only an instance's role is left. */
