@@ -16,8 +16,8 @@ export interface FlagSpec {
   readonly type: "boolean" | "string" | "list";
   /** The value's name in help, such as `FORMAT`. */
   readonly value?: string | undefined;
-  readonly choices?: readonly string[];
-  readonly default?: string;
+  readonly choices?: readonly string[] | undefined;
+  readonly default?: string | undefined;
   readonly help: string;
 }
 
@@ -79,6 +79,7 @@ export interface Command<Prepared = unknown> {
   readonly takesEngineWords?: boolean;
   /** Settings whose flags the command takes. */
   readonly settings: readonly SettingName[];
+  /** Its own flags. */
   readonly flags: readonly FlagSpec[];
   /** Printed on a failure with `--format json`, since AMD's programs always parse the output. */
   readonly emptyJson?: "[]";
@@ -107,13 +108,27 @@ export function loadsFirst({ write, ffi }: Permissions): boolean {
 /** What a command declares. */
 type Definition<Prepared> =
   & Omit<Command<Prepared>, "name" | "positionals" | "settings" | "flags" | "permissions">
-  & Partial<Pick<Command, "settings" | "flags">>
-  /** What the command may do besides reading. @default {nothing} */
-  & { readonly permissions?: Partial<Permissions> };
+  & {
+    readonly settings?: readonly SettingName[];
+    /** What its own flags do, by their usage. */
+    readonly flags?: Flags;
+    /** What the command may do besides reading. @default {nothing} */
+    readonly permissions?: Partial<Permissions>;
+  };
 
-/** A command. */
+/**
+ * Help by usage: `--force` is a boolean, `--tag TAG` takes a value, `--tag TAG=latest` has a default,
+ * `--filter CONDITION...` may be repeated, `--format text|json` takes one of these and is the first by
+ * default, `-y|--yes` has a letter too.
+ */
+export type Flags = Readonly<Record<string, string>>;
+
+/** `--format` of most commands. */
+export const FORMAT_FLAG: Flags = { "--format text|json": "how the result is printed" };
+
+/** A command, with what all commands have. */
 export function command<Prepared = unknown>(
-  { settings = [], flags = [], permissions, ...rest }: Definition<Prepared>,
+  { settings = [], flags = {}, permissions, ...rest }: Definition<Prepared>,
 ): Command<Prepared> {
   const words = rest.usage.split(" ");
   const isPositional = (word: string) => /[A-Z|]/.test(word);
@@ -121,8 +136,12 @@ export function command<Prepared = unknown>(
     ...rest,
     name: words.filter((word) => !isPositional(word)).join(" "),
     positionals: words.filter(isPositional).map(positional),
-    settings,
-    flags,
+    settings: [...settings, "logLevel", "logFormat"],
+    flags: flagsOf({
+      ...(rest.model === undefined ? {} : { "--model-id MODEL": "the same as MODEL" }),
+      ...flags,
+      "-q|--quiet": "no progress, and only warnings and errors in the log",
+    }),
     permissions: { write: false, net: false, run: false, ffi: false, ...permissions },
   };
 }
@@ -133,30 +152,23 @@ function positional(usage: string): Positional {
   return { name, required: !usage.startsWith("["), many: usage.includes("..."), choices };
 }
 
-/**
- * A flag of a command.
- *
- * @param usage As in help: `--force` is a boolean, `--tag TAG` takes a value, `--filter CONDITION...` may be
- *   repeated, `-y|--yes` has a letter too.
- */
-export function flag(
-  usage: string,
-  help: string,
-  options: Pick<FlagSpec, "choices" | "default"> = {},
-): FlagSpec {
-  const [, short, name = "", value] = /^(?:-(\w)\|)?--([\w-]+)(?: (\S+))?$/.exec(usage) ?? [];
-  const type = value === undefined ? "boolean" : value.endsWith("...") ? "list" : "string";
-  return { name, short, type, help, value: value?.replace("...", ""), ...options };
-}
-
-/** A flag with some allowed values, the first of which is the default. */
-export function choiceFlag(usage: string, help: string, choices: readonly [string, ...string[]]): FlagSpec {
-  return flag(usage, help, { choices, default: choices[0] });
-}
-
-/** `--format` of a command that prints a page or JSON. */
-export function formatFlag(...formats: readonly [string, ...string[]]): FlagSpec {
-  return choiceFlag("--format FORMAT", "how the result is printed", formats);
+export function flagsOf(flags: Flags): readonly FlagSpec[] {
+  return Object.entries(flags).map(([usage, help]) => {
+    const [, short, name = "", value] = /^(?:-(\w)\|)?--([\w-]+)(?: (\S+))?$/.exec(usage) ?? [];
+    if (value === undefined) return { name, short, type: "boolean", help };
+    if (value.endsWith("...")) return { name, short, type: "list", help, value: value.slice(0, -3) };
+    const [placeholder = "", byDefault] = value.split("=");
+    const choices = /^[a-z]/.test(value) ? value.split("|") : undefined;
+    return {
+      name,
+      short,
+      type: "string",
+      help,
+      value: choices === undefined ? placeholder : name.toUpperCase(),
+      choices,
+      default: choices?.[0] ?? byDefault,
+    };
+  });
 }
 
 /** The value of a string flag; `undefined` if it was not given. */

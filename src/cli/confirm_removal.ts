@@ -1,14 +1,11 @@
 import { type Removable, type RemovalPlan, removePlanned } from "../cache/clean_cache.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
-import { type CommandContext, flag, type FlagSpec, formatFlag } from "./command.ts";
+import { type CommandContext, type Flags, FORMAT_FLAG } from "./command.ts";
 import { formatBytes } from "./format.ts";
 import { folderInWords } from "./pick_models.ts";
 
-export const REMOVAL_FLAGS: readonly FlagSpec[] = [
-  flag("-y|--yes", "remove without asking"),
-  formatFlag("text", "json"),
-];
+export const REMOVAL_FLAGS: Flags = { "-y|--yes": "remove without asking", ...FORMAT_FLAG };
 
 type Removed = Pick<Removable, "path" | "why" | "bytes">;
 

@@ -4,28 +4,31 @@ import { operatorGlobs } from "../download/operator_globs.ts";
 import type { IntoOptions } from "../download/download_into.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { type ModelRef, revisionIn } from "../sources/model_ref.ts";
-import { choiceFlag, type CommandContext, flag, type FlagSpec, formatFlag, listed, text } from "./command.ts";
+import { type CommandContext, type Flags, FORMAT_FLAG, listed, text } from "./command.ts";
 import { PROGRESS_MODES } from "./progress.ts";
 
 /** Settings of every command that downloads. */
 export const DOWNLOAD_SETTINGS = settingsIn("cache", "source", "download");
 
-export const PROGRESS_FLAG = choiceFlag(
-  "--progress MODE",
-  "how progress is shown, on standard error",
-  PROGRESS_MODES,
-);
+export const PROGRESS_FLAG: Flags = {
+  [`--progress ${PROGRESS_MODES.join("|")}`]: "how progress is shown, on standard error",
+};
+
+/** Which files of a model, at which revision. */
+export const FILES_FLAGS: Flags = {
+  "--revision REV": "branch, tag or commit of a hub model",
+  "--include GLOB...": "only files that match; * also matches /",
+  "--exclude GLOB...": "no files that match",
+};
 
 /** Flags of every command that downloads on request. */
-export const DOWNLOAD_FLAGS: readonly FlagSpec[] = [
-  flag("--revision REV", "branch, tag or commit of a hub model"),
-  flag("--include GLOB...", "only files that match; * also matches /"),
-  flag("--exclude GLOB...", "no files that match"),
-  flag("--force", "download everything again"),
-  flag("--no-verify", "check only sizes, not digests"),
-  formatFlag("text", "json"),
-  PROGRESS_FLAG,
-];
+export const DOWNLOAD_FLAGS: Flags = {
+  ...FILES_FLAGS,
+  "--force": "download everything again",
+  "--no-verify": "check only sizes, not digests",
+  ...FORMAT_FLAG,
+  ...PROGRESS_FLAG,
+};
 
 /** The options of a download, from configuration and flags. */
 export function downloadOptions(context: CommandContext, ref: ModelRef): Omit<IntoOptions, "onEvent"> {

@@ -3,7 +3,7 @@ import { nearest } from "../config/nearest.ts";
 import { type Setting, type SettingName, SETTINGS } from "../config/settings.ts";
 import { AimError } from "../errors/aim_error.ts";
 import type { Command, CommandContext } from "./command.ts";
-import { type KnownFlag, knownFlags, specsOf } from "./known_flags.ts";
+import { type KnownFlag, knownFlags } from "./known_flags.ts";
 
 /** A parsed command line, without the command's own words. */
 export interface ParsedFlags extends Pick<CommandContext, "flags" | "quiet" | "engineWords"> {
@@ -160,7 +160,7 @@ function collect(
 ): Pick<ParsedFlags, "flags" | "settings" | "quiet"> {
   const settings: Partial<Record<SettingName, string>> = {};
   const flags: Record<string, CommandContext["flags"][string]> = {};
-  for (const { name, type, default: text } of specsOf(command)) {
+  for (const { name, type, default: text } of command.flags) {
     flags[name] = type === "boolean" ? false : type === "list" ? [] : text;
   }
   for (const [{ name, type, setting }, values] of given) {

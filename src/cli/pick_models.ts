@@ -5,11 +5,11 @@ import { AimError } from "../errors/aim_error.ts";
 import { errorFrom } from "../errors/from_unknown.ts";
 import { localNameOf } from "../sources/local_name.ts";
 import { parseModelRef } from "../sources/model_ref.ts";
-import { type CommandContext, flag } from "./command.ts";
+import type { CommandContext, Flags } from "./command.ts";
 
-export const LAYOUT_FLAG = flag("--layout LAYOUT", "only local directories, or only the Hugging Face cache", {
-  choices: ["local", "hub"],
-});
+export const LAYOUT_FLAG: Flags = {
+  "--layout any|local|hub": "only local directories (local), or only the Hugging Face cache (hub)",
+};
 
 /**
  * Checks that the caches exist.
@@ -52,7 +52,7 @@ export async function pickModels(
   const wanted = args.map((arg) => localNameOf(parseModelRef(arg)));
   await requireCaches(config);
   const all = (await listModels(config)).filter((one) =>
-    flags.layout === undefined || one.layout === flags.layout
+    flags.layout === "any" || one.layout === flags.layout
   );
   for (const name of wanted) {
     if (all.some((one) => one.name === name)) continue;

@@ -41,7 +41,7 @@ export type ProgressSummary = Pick<
   "files" | "bytes" | "bytesMoved" | "bytesPresent" | "elapsedMs" | "path"
 >;
 
-/** A display of a transfer. Disposing of it ends it unless `finish` has done so, and says what is kept. */
+/** A display of a transfer. Disposing of it ends it; if it was not finished, that says what is kept. */
 export interface Progress extends Disposable {
   onEvent(event: TransferEvent): void;
   /** Writes another line, such as a log line, above the display. */
@@ -51,8 +51,8 @@ export interface Progress extends Disposable {
 }
 
 /**
- * Shows a transfer on this process's standard error, in the mode of `--progress`. Log lines go above the live
- * display until it has ended.
+ * Shows a transfer on this process's standard error, in the mode of `--progress`. From now on, log lines go
+ * above the display.
  */
 export function startProgress(
   { stderr, env, flags, quiet, writeError }: Pick<
@@ -62,12 +62,11 @@ export function startProgress(
   options: Pick<ProgressOptions, "model" | "doing">,
 ): Progress {
   const wanted = PROGRESS_MODES.find((known) => known === flags.progress) ?? "auto";
-  const write = (text: string) => writeError(redact(text));
   const progress = createProgress({
     ...options,
     mode: quiet && wanted === "auto" ? "none" : wanted,
     isTerminal: stderr.isTerminal && env.TERM !== "dumb",
-    write,
+    write: (text) => writeError(redact(text)),
     log: log.info,
     now: () => performance.now(),
     columns: columnsNow,
@@ -78,178 +77,108 @@ export function startProgress(
       return () => clearInterval(timer);
     },
   });
-  configureLog({ write: (line) => progress.line(line) });
-  const restore = () => configureLog({ write: (line) => write(`${line}\n`) });
-  return {
-    ...progress,
-    finish(summary) {
-      progress.finish(summary);
-      restore();
-    },
-    [Symbol.dispose]() {
-      progress[Symbol.dispose]();
-      restore();
-    },
-  };
+  configureLog({ write: progress.line });
+  return progress;
 }
 
 /** Milliseconds between two updates. */
 const INTERVALS = { bar: 100, log: 10_000, json: 1000 } as const;
-/** Retries are reported at most this often (ms): a broken link causes one per connection. */
+/** Retries are reported to people at most this often (ms): a broken link causes one per connection. */
 const RETRY_EVERY = 1000;
-
-type Event<Type extends TransferEvent["type"]> = Extract<TransferEvent, { type: Type }>;
-
-/** What one mode shows. */
-interface Display {
-  start(event: Event<"start">, snapshot: ProgressSnapshot): void;
-  update(snapshot: ProgressSnapshot): void;
-  file?(event: Event<"file">): void;
-  retry(event: Event<"retry">): void;
-  /** Removes what is drawn on the terminal. */
-  clear?(): void;
-  /** Writes a line above what is drawn. */
-  line?(text: string, snapshot: ProgressSnapshot): void;
-  stopped(snapshot: ProgressSnapshot): void;
-  finished(summary: ProgressSummary): void;
-}
-
-const DISPLAYS = { bar: barDisplay, log: logDisplay, json: jsonDisplay } as const;
 
 /** Shows a transfer in one of the modes of `--progress`. */
 export function createProgress(options: ProgressOptions): Progress {
-  const { model, now, every, write } = options;
+  const { model, doing = "downloading", log, now, write } = options;
   const mode = options.mode === "auto" ? (options.isTerminal ? "bar" : "log") : options.mode;
-  if (mode === "none") {
-    return {
-      onEvent() {},
-      line: (text) => write(`${text}\n`),
-      finish() {},
-      [Symbol.dispose]() {},
-    };
-  }
-  const display = DISPLAYS[mode](options);
   const state = new ProgressState();
+  const redraw = redrawer(options);
+  let title = model;
+  let retryToldAt = -Infinity;
+  /** Ends the updates; `null` while nothing is shown. */
   let stop: (() => void) | null = null;
+
+  const say = (event: string, fields: object, words: string | null, tell = log) => {
+    const json = { schemaVersion: SCHEMA_VERSION, type: "progress", event, ...fields };
+    if (mode === "json") write(`${printable(JSON.stringify(json))}\n`);
+    else if (mode !== "none" && words !== null) tell(words);
+  };
+  // The last lines stay on the terminal, instead of the bar.
+  const tellEnd = mode === "bar" ? (text: string) => write(`${printable(text)}\n`) : log;
+  // The last column stays empty: some terminals wrap a line that fills it.
+  const draw = (above = "") =>
+    redraw(renderBar(state.at(now()), Math.max(1, options.columns()) - 1, title), above);
+  const update = () => {
+    if (mode === "bar") return draw();
+    const snapshot = state.at(now());
+    say("progress", numbersOf(snapshot), describeProgress(snapshot));
+  };
   const end = () => {
     stop?.();
-    if (stop !== null) display.clear?.();
+    if (stop !== null && mode === "bar") redraw([]);
     stop = null;
   };
   return {
     onEvent(event) {
       state.add(event, now());
-      if (event.type === "start") end();
-      if (event.type === "start" && (event.files > 0 || mode === "json")) {
-        stop = every(INTERVALS[mode], () => display.update(state.at(now())));
-        display.start(event, state.at(now()));
+      if (event.type === "start") {
+        end();
+        const { files, bytes, bytesPresent, unpacking = false } = event;
+        if (mode === "none" || (files === 0 && mode !== "json")) return;
+        stop = options.every(INTERVALS[mode], update);
+        title = unpacking && model !== undefined ? `${model}: unpacking` : model;
+        if (mode === "bar") return draw();
+        const name = model === undefined ? "" : `${model}: `;
+        const present = bytesPresent === 0 ? "" : ` (${formatBytes(bytesPresent)} already present)`;
+        const what = `${name}${count(files, "file")}, ${formatBytes(bytes)}${present}`;
+        say("start", { model, ...numbersOf(state.at(now())) }, `${unpacking ? "unpacking" : doing} ${what}`);
+      } else if (event.type === "file" && event.state !== "waiting") {
+        say("file", { path: event.path, state: event.state, bytes: event.size }, null);
+      } else if (event.type === "retry") {
+        const { path, attempt, delay, reason } = event;
+        const isSoon = now() - retryToldAt < RETRY_EVERY;
+        if (!isSoon) retryToldAt = now();
+        const words = `trying ${path} again in ${formatDuration(delay)} (attempt ${attempt}): ${reason}`;
+        say("retry", { path, attempt, delayMs: Math.round(delay), reason }, isSoon ? null : words);
       }
-      if (event.type === "file") display.file?.(event);
-      if (event.type === "retry") display.retry(event);
     },
     line(text) {
-      if (stop === null || display.line === undefined) write(`${text}\n`);
-      else display.line(text, state.at(now()));
+      if (stop !== null && mode === "bar") draw(`${text}\n`);
+      else write(`${text}\n`);
     },
-    finish(summary) {
+    finish({ files, bytes, bytesMoved, bytesPresent, elapsedMs, path }) {
       end();
-      display.finished(summary);
-    },
-    [Symbol.dispose]() {
-      const unfinished = stop !== null && model !== undefined;
-      end();
-      if (unfinished) display.stopped(state.at(now()));
-    },
-  };
-}
-
-function barDisplay(options: ProgressOptions): Display {
-  const { write, model } = options;
-  let drawn: string[] = [];
-  let title = model;
-  const width = () => Math.max(1, options.columns());
-  // The cursor is at the start of the line below the display. If the terminal has become narrower, it has
-  // wrapped the lines, which then take more rows.
-  const erased = (): string => {
-    const rows = drawn.reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / width())), 0);
-    drawn = [];
-    return rows === 0 ? "" : `\x1b[${rows}A\r\x1b[J`;
-  };
-  const draw = (snapshot: ProgressSnapshot, above = "") => {
-    const before = erased();
-    // The last column stays empty: some terminals wrap a line that fills it.
-    drawn = renderBar(snapshot, width() - 1, title);
-    write(before + above + drawn.map((line) => `${line}\n`).join(""));
-  };
-  return {
-    ...sentences(options, (text) => write(`${printable(text)}\n`)),
-    start({ unpacking = false }, snapshot) {
-      title = unpacking && model !== undefined ? `${model}: unpacking` : model;
-      draw(snapshot);
-    },
-    update: (snapshot) => draw(snapshot),
-    clear: () => write(erased()),
-    line: (text, snapshot) => draw(snapshot, `${text}\n`),
-  };
-}
-
-function logDisplay(options: ProgressOptions): Display {
-  const { log, model, doing = "downloading" } = options;
-  return {
-    ...sentences(options, log),
-    start({ files, bytes, bytesPresent, unpacking = false }) {
-      const present = bytesPresent === 0 ? "" : ` (${formatBytes(bytesPresent)} already present)`;
-      const what = `${model === undefined ? "" : `${model}: `}${count(files, "file")}, ${formatBytes(bytes)}`;
-      log(`${unpacking ? "unpacking" : doing} ${what}${present}`);
-    },
-    update: (snapshot) => log(describeProgress(snapshot)),
-  };
-}
-
-/** What both the bar and the log say. @param tell Writes a line about the end. */
-function sentences(
-  { log, now }: ProgressOptions,
-  tell: (line: string) => void,
-): Pick<Display, "retry" | "stopped" | "finished"> {
-  let toldAt = -Infinity;
-  return {
-    retry({ path, delay, attempt, reason }) {
-      if (now() - toldAt < RETRY_EVERY) return;
-      toldAt = now();
-      log(`trying ${path} again in ${formatDuration(delay)} (attempt ${attempt}): ${reason}`);
-    },
-    stopped({ bytesDone, bytes }) {
-      if (bytesDone === 0) return;
-      tell(`kept ${formatBytes(bytesDone)} of ${formatBytes(bytes)}: the same command resumes the download`);
-    },
-    finished({ files, bytes, bytesMoved, bytesPresent, elapsedMs, path }) {
       const present = bytesPresent === 0 ? "" : `, ${formatBytes(bytesPresent)} already present`;
       const rate = `${formatDuration(elapsedMs)} (${formatRate(bytesMoved * 1000 / elapsedMs)})`;
-      tell(
-        bytesMoved === 0
-          ? `nothing to download: ${count(files, "file")}, ${formatBytes(bytes)}, already at ${path}`
-          : `downloaded ${formatBytes(bytesMoved)} in ${rate}${present}: ${path}`,
-      );
+      const words = bytesMoved === 0
+        ? `nothing to download: ${count(files, "file")}, ${formatBytes(bytes)}, already at ${path}`
+        : `downloaded ${formatBytes(bytesMoved)} in ${rate}${present}: ${path}`;
+      say("end", { files, bytes, bytesMoved, bytesPresent, elapsedMs, path }, words, tellEnd);
+    },
+    [Symbol.dispose]() {
+      const isUnfinished = stop !== null && model !== undefined;
+      end();
+      if (!isUnfinished) return;
+      const snapshot = state.at(now());
+      const { bytesDone, bytes } = snapshot;
+      const kept = `kept ${formatBytes(bytesDone)} of ${
+        formatBytes(bytes)
+      }: the same command resumes the download`;
+      say("stopped", numbersOf(snapshot), bytesDone === 0 ? null : kept, tellEnd);
     },
   };
 }
 
-function jsonDisplay({ write, model }: ProgressOptions): Display {
-  const tell = (event: string, fields: object) => {
-    const json = JSON.stringify({ schemaVersion: SCHEMA_VERSION, type: "progress", event, ...fields });
-    write(`${printable(json)}\n`);
-  };
-  return {
-    start: (_, snapshot) => tell("start", { model, ...numbersOf(snapshot) }),
-    update: (snapshot) => tell("progress", numbersOf(snapshot)),
-    file({ path, state, size }) {
-      if (state !== "waiting") tell("file", { path, state, bytes: size });
-    },
-    retry: ({ path, attempt, delay, reason }) =>
-      tell("retry", { path, attempt, delayMs: Math.round(delay), reason }),
-    stopped: (snapshot) => tell("stopped", numbersOf(snapshot)),
-    finished: ({ files, bytes, bytesMoved, bytesPresent, elapsedMs, path }) =>
-      tell("end", { files, bytes, bytesMoved, bytesPresent, elapsedMs, path }),
+/** Draws lines in place of those that it drew before, below a text that stays. */
+function redrawer({ write, columns }: ProgressOptions): (lines: readonly string[], above?: string) => void {
+  let drawn: readonly string[] = [];
+  return (lines, above = "") => {
+    // The cursor is at the start of the line below the display. If the terminal has become narrower, it has
+    // wrapped the lines, which then take more rows.
+    const width = Math.max(1, columns());
+    const rows = drawn.reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / width)), 0);
+    const erased = rows === 0 ? "" : `\x1b[${rows}A\r\x1b[J`;
+    drawn = lines;
+    write(erased + above + lines.map((line) => `${line}\n`).join(""));
   };
 }
 

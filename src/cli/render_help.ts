@@ -1,6 +1,5 @@
 import { type Setting, type SettingName, SETTINGS } from "../config/settings.ts";
 import type { Command, FlagSpec } from "./command.ts";
-import { GLOBAL_SETTINGS, specsOf } from "./known_flags.ts";
 import { type Page, style } from "./style.ts";
 
 type Row = readonly [first: string, second: string];
@@ -68,8 +67,8 @@ export function renderCommandHelp(command: Command, page: Page): string {
       ...wrap(does, page.width - 4).map((words) => dim(`  # ${words}`)),
       `  ${line}`,
     ]),
-    ...section("Flags:", specsOf(command).map(flagRow)),
-    ...section("Settings:", [...settings, ...GLOBAL_SETTINGS].map((name) => settingRow(name, "flag"))),
+    ...section("Flags:", command.flags.map(flagRow)),
+    ...section("Settings:", settings.map((name) => settingRow(name, "flag"))),
     ...section("Environment only:", variables.map((name) => settingRow(name, "variable"))),
     "",
     ...wrap("More: aim help environment (every variable), aim help exit-codes", page.width),

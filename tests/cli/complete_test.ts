@@ -1,34 +1,18 @@
 import { assertEquals } from "@std/assert";
 import { namesInCache } from "../../src/cache/list_models.ts";
 import { complete } from "../../src/cli/commands/complete_words.ts";
-import type { Command } from "../../src/cli/command.ts";
+import { type Command, command } from "../../src/cli/command.ts";
 import { DENO_RUN, MAIN, plainEnvironment } from "./aim.ts";
 
-const PERMISSIONS = { write: false, net: false, run: false, ffi: false };
-const command = (name: string, more: Partial<Command>): Command => ({
-  name,
-  usage: name,
-  summary: "",
-  positionals: [],
-  settings: [],
-  flags: [],
-  permissions: PERMISSIONS,
-  run: () => Promise.resolve(0),
-  ...more,
-});
+const offer = (usage: string, more: Partial<Parameters<typeof command>[0]> = {}) =>
+  command({ usage, summary: "", run() {}, ...more });
 const COMMANDS: readonly Command[] = [
-  command("serve", { settings: ["modelId", "precision", "profileId", "offline"] }),
-  command("resolve", {
-    positionals: [{ name: "MODEL", required: false }],
-    flags: [{ name: "format", short: "f", type: "string", choices: ["text", "json"], help: "how it looks" }],
-  }),
-  command("cache list", {
-    settings: ["cachePath"],
-    positionals: [{ name: "MODEL", required: false, many: true }],
-  }),
-  command("cache verify", { positionals: [{ name: "MODEL", required: false, many: true }] }),
-  command("profiles validate", { positionals: [{ name: "PATH", required: true, many: true }] }),
-  command("help", {}),
+  offer("serve", { settings: ["modelId", "precision", "profileId", "offline"] }),
+  offer("resolve [MODEL]", { flags: { "-f|--format text|json": "how it looks" } }),
+  offer("cache list [MODEL...]", { settings: ["cachePath"] }),
+  offer("cache verify [MODEL...]"),
+  offer("profiles validate PATH..."),
+  offer("help"),
 ];
 
 /** What is offered for a line; the last word is begun, or empty after a space. */

@@ -1,21 +1,31 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { parseFlags, type Syntax } from "../../src/cli/parse_flags.ts";
+import { command } from "../../src/cli/command.ts";
+import { parseFlags } from "../../src/cli/parse_flags.ts";
 import { AimError } from "../../src/errors/aim_error.ts";
 
-const COMMAND: Syntax = {
-  name: "try",
-  positionals: [{ name: "[MODEL]", required: false }],
+const OF_ALL = {
+  summary: "",
   settings: ["modelId", "modelName", "offline", "port"],
-  flags: [
-    { name: "format", short: "f", type: "string", choices: ["text", "json"], default: "text", help: "" },
-    { name: "include", type: "list", help: "" },
-    { name: "revision", type: "string", help: "" },
-    { name: "force", type: "boolean", help: "" },
-    { name: "no-verify", type: "boolean", help: "" },
-  ],
-};
+  flags: {
+    "-f|--format text|json": "",
+    "--include GLOB...": "",
+    "--revision REV": "",
+    "--force": "",
+    "--no-verify": "",
+    "--tag TAG=latest": "",
+  },
+  run() {},
+} as const;
+const COMMAND = command({ ...OF_ALL, usage: "try [MODEL]" });
 const parse = (...argv: string[]) => parseFlags(COMMAND, argv);
-const DEFAULTS = { format: "text", include: [], revision: undefined, force: false, "no-verify": false };
+const DEFAULTS = {
+  format: "text",
+  include: [],
+  revision: undefined,
+  force: false,
+  "no-verify": false,
+  tag: "latest",
+};
 const NONE = { quiet: false, engineWords: [] };
 
 Deno.test("flags take their value after a space or an equals sign, in any order with positionals", () => {
@@ -95,13 +105,10 @@ Deno.test("wrong flags are refused, each with its own line", () => {
 });
 
 Deno.test("a required positional that is missing is named", () => {
-  const command = {
-    ...COMMAND,
-    positionals: [{ name: "URI", required: true }, { name: "DEST", required: false }],
-  };
-  const error = assertThrows(() => parseFlags(command, []), AimError);
-  assertEquals(error.line, "aim try needs URI; see aim help try");
-  assertEquals(parseFlags(command, ["u", "d"]).positionals, ["u", "d"]);
+  const copy = command({ ...OF_ALL, usage: "copy URI [DEST]" });
+  const error = assertThrows(() => parseFlags(copy, []), AimError);
+  assertEquals(error.line, "aim copy needs URI; see aim help copy");
+  assertEquals(parseFlags(copy, ["u", "d"]).positionals, ["u", "d"]);
 });
 
 Deno.test("--json is --format json, -q is quiet and lowers the log to warnings unless a level is given", () => {
@@ -111,13 +118,8 @@ Deno.test("--json is --format json, -q is quiet and lowers the log to warnings u
   assertEquals(parse("--quiet", "--log-level", "DEBUG").settings.logLevel, "DEBUG");
 });
 
-const SERVE: Syntax = { ...COMMAND, name: "serve", model: "served", takesEngineWords: true };
-const FETCH: Syntax = {
-  ...COMMAND,
-  name: "fetch",
-  model: "source",
-  positionals: [{ name: "URI", required: true }, { name: "DEST", required: false }],
-};
+const SERVE = command({ ...OF_ALL, usage: "serve [MODEL]", model: "served", takesEngineWords: true });
+const FETCH = command({ ...OF_ALL, usage: "fetch URI [DEST]", model: "source" });
 
 Deno.test("in commands that serve, MODEL, --model-id and --model are the same, and two that differ are refused", () => {
   for (const words of [["a/b"], ["--model", "a/b"], ["--model-id", "a/b"], ["a/b", "--model", "a/b"]]) {
@@ -137,11 +139,7 @@ Deno.test("in commands that serve, MODEL, --model-id and --model are the same, a
 });
 
 Deno.test("in commands that download, MODEL is --model-id, and --model stays the profile's", () => {
-  const download: Syntax = {
-    ...FETCH,
-    name: "download-to-cache",
-    positionals: [{ name: "MODEL", required: false }],
-  };
+  const download = command({ ...OF_ALL, usage: "download-to-cache [MODEL]", model: "source" });
   assertEquals(parseFlags(download, ["a/b"]).flags["model-id"], "a/b");
   const { flags, settings } = parseFlags(download, ["--model", "a/b"]);
   assertEquals([flags["model-id"], settings.modelId], [undefined, "a/b"]);

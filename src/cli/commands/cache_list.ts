@@ -4,28 +4,23 @@ import { usedAt } from "../../cache/plan_eviction.ts";
 import { parseAge, parseSize } from "../../config/parse_setting.ts";
 import { AimError } from "../../errors/aim_error.ts";
 import { freeBytes, type Space } from "../../transfer/free_space.ts";
-import { choiceFlag, command, flag, formatFlag, listed } from "../command.ts";
+import { command, listed } from "../command.ts";
 import { count, formatBytes } from "../format.ts";
 import { LAYOUT_FLAG, pickModels } from "../pick_models.ts";
 import { wrap } from "../render_help.ts";
 import { type Page, style } from "../style.ts";
 import { type Column, table } from "../table.ts";
 
-const SORT_KEYS = ["name", "size", "used"] as const;
-
 export const cacheList = command({
   usage: "cache list [MODEL...]",
   summary: "show the models in the caches of both layouts",
   settings: ["cachePath"],
-  flags: [
-    LAYOUT_FLAG,
-    choiceFlag("--sort KEY", "by name, by size (largest first) or by last use (latest first)", SORT_KEYS),
-    flag(
-      "--filter CONDITION...",
-      "only models with size>10GiB, used>30d, name=org/*, state=partial or layout=hub",
-    ),
-    formatFlag("table", "json"),
-  ],
+  flags: {
+    ...LAYOUT_FLAG,
+    "--sort name|size|used": "by name, by size (largest first) or by last use (latest first)",
+    "--filter CONDITION...": "only models with size>10GiB, used>30d, name=org/*, state=partial or layout=hub",
+    "--format table|json": "how the result is printed",
+  },
   examples: {
     "aim cache list": "all models",
     "aim cache list --sort size --filter 'size>10GiB'": "the large ones, largest first",

@@ -1,16 +1,12 @@
 import { setPinned } from "../../cache/pinned.ts";
 import { folderInWords, LAYOUT_FLAG, pickModels } from "../pick_models.ts";
-import { command, flag, formatFlag } from "../command.ts";
+import { command, FORMAT_FLAG } from "../command.ts";
 
 export const cachePin = command({
   usage: "cache pin MODEL...",
   summary: "protect models from cache prune --older-than and --keep",
   settings: ["cachePath"],
-  flags: [
-    flag("--remove", "let them be pruned again"),
-    LAYOUT_FLAG,
-    formatFlag("text", "json"),
-  ],
+  flags: { "--remove": "let them be pruned again", ...LAYOUT_FLAG, ...FORMAT_FLAG },
   examples: {
     "aim cache pin mistralai/Mistral-7B-v0.1": "keep a model",
     "aim cache pin mistralai/Mistral-7B-v0.1 --remove": "let it be pruned again",

@@ -7,23 +7,18 @@ import { log } from "../../log/logger.ts";
 import { kernelFiles } from "../../os/kernel_files.ts";
 import { confirmRemoval, REMOVAL_FLAGS } from "../confirm_removal.ts";
 import { folderInWords, requireCaches } from "../pick_models.ts";
-import { command, flag, text } from "../command.ts";
+import { command, text } from "../command.ts";
 
 export const cachePrune = command<readonly ServingProcess[]>({
   usage: "cache prune",
   summary: "remove unfinished downloads, unused blobs and snapshots, and models by age or total size",
   settings: ["cachePath"],
-  flags: [
-    flag(
-      "--older-than AGE",
+  flags: {
+    "--older-than AGE":
       "also models unused for this long, such as 30d (m, h, d, w); never those pinned or in use",
-    ),
-    flag(
-      "--keep SIZE",
-      "also models, least recently used first, until the rest fits in this size, such as 200GiB",
-    ),
+    "--keep SIZE": "also models, least recently used first, until the rest fits in this size, such as 200GiB",
     ...REMOVAL_FLAGS,
-  ],
+  },
   examples: {
     "aim cache prune": "show what would be freed, and ask",
     "aim cache prune --older-than 30d --keep 200GiB --yes": "without asking, models too",

@@ -7,7 +7,7 @@ export const cacheRemove = command({
   usage: "cache remove MODEL...",
   summary: "remove models from the caches",
   settings: ["cachePath"],
-  flags: [LAYOUT_FLAG, ...REMOVAL_FLAGS],
+  flags: { ...LAYOUT_FLAG, ...REMOVAL_FLAGS },
   examples: {
     "aim cache remove mistralai/Mistral-7B-v0.1": "show what would be freed, and ask",
     "aim cache remove org/m --layout hub --yes": "only from the Hugging Face cache, without asking",

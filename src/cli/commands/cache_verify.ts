@@ -18,7 +18,7 @@ import { AimError } from "../../errors/aim_error.ts";
 import { errorFrom } from "../../errors/from_unknown.ts";
 import { EXIT_CODES } from "../../errors/exit_codes.ts";
 import { log } from "../../log/logger.ts";
-import { command, type CommandContext, flag, formatFlag } from "../command.ts";
+import { command, type CommandContext, FORMAT_FLAG } from "../command.ts";
 import { PROGRESS_FLAG } from "../download_flags.ts";
 import { startProgress } from "../progress.ts";
 import { count, formatBytes } from "../format.ts";
@@ -32,12 +32,12 @@ export const cacheVerify = command({
     ...["cachePath", "hfEndpoint", "offline", "jobs", "partSize", "maxBandwidth", "stallTimeout"] as const,
     ...["modelSignature", "signatureKey", "signatureCertificates"] as const,
   ],
-  flags: [
-    LAYOUT_FLAG,
-    flag("--repair", "download bad and missing files again, from the model's source, at the same commit"),
-    PROGRESS_FLAG,
-    formatFlag("text", "json"),
-  ],
+  flags: {
+    ...LAYOUT_FLAG,
+    "--repair": "download bad and missing files again, from the model's source, at the same commit",
+    ...PROGRESS_FLAG,
+    ...FORMAT_FLAG,
+  },
   examples: {
     "aim cache verify": "all models",
     "aim cache verify --repair meta-llama/Llama-3.1-8B-Instruct":

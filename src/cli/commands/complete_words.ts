@@ -2,7 +2,7 @@ import { namesInCache } from "../../cache/list_models.ts";
 import { resolveConfig } from "../../config/resolve_config.ts";
 import { SETTING_NAMES, type SettingName, SETTINGS } from "../../config/settings.ts";
 import { loadProfiles } from "../../profiles/load_profiles.ts";
-import { type Command, command } from "../command.ts";
+import { type Command, command, flagsOf } from "../command.ts";
 import { TOPIC_NAMES } from "../help_topics.ts";
 import { type KnownFlag, knownFlags } from "../known_flags.ts";
 
@@ -74,7 +74,7 @@ function readTyped(words: readonly string[], commands: readonly Command[]): Type
   const settings: Settings = {};
   let rest: string[] = [];
   let command: Command | null = null;
-  let flags = flagsOf(null);
+  let flags = knownTo(null);
   let open: KnownFlag | undefined;
   for (const word of words) {
     const [spelling = "", inline] = word.split(/=(.*)/s, 2);
@@ -88,19 +88,17 @@ function readTyped(words: readonly string[], commands: readonly Command[]): Type
       rest.push(word);
       if (command !== null) continue;
       command = commands.find(({ name }) => name === rest.join(" ")) ?? null;
-      if (command !== null) [rest, flags] = [[], flagsOf(command)];
+      if (command !== null) [rest, flags] = [[], knownTo(command)];
     }
   }
   return { command, rest, flags, settings, open };
 }
 
-function flagsOf(command: Command | null): Map<string, KnownFlag> {
-  const flags = knownFlags(command ?? { settings: SETTING_NAMES, flags: [] });
-  const own = { type: "boolean", setting: null } as const;
-  if (command === null) {
-    flags.set("--version", { name: "version", help: "show version, commit and form", ...own });
-  }
-  return flags.set("--help", { name: "help", help: "show help", ...own });
+function knownTo(command: Command | null): Map<string, KnownFlag> {
+  const help = { "--help": "show help" };
+  const { settings, flags } = command ??
+    { settings: SETTING_NAMES, flags: flagsOf({ "--version": "show version, commit and form" }) };
+  return knownFlags({ settings, flags: [...flags, ...flagsOf(help)] });
 }
 
 function takesValue(flag: KnownFlag | undefined): flag is KnownFlag {

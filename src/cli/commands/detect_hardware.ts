@@ -4,23 +4,18 @@ import type { GpuInventory } from "../../gpu/types.ts";
 import { readJson } from "../../values/read_json.ts";
 import { isList } from "../../values/value.ts";
 import { writeYaml } from "../../values/write_yaml.ts";
-import { choiceFlag, command, flag } from "../command.ts";
-
-const TYPES = ["gpu", "cpu"] as const;
+import { command } from "../command.ts";
 
 /** AMD's command for its node labeller: reports the host's hardware, regardless of settings. */
 export const detectHardwareCommand = command<readonly GpuInventory[]>({
   usage: "detect-hardware",
   summary: "print this host's accelerators in the form that AMD's node labeller reads",
   settings: ["sysfsRoot", "devRoot", "procRoot", "amdSmi"],
-  flags: [
-    choiceFlag("--type TYPE", "what to look for", ["all", ...TYPES]),
-    choiceFlag("--format FORMAT", "how the list is printed; empty if no known accelerator is found", [
-      "json",
-      "yaml",
-    ]),
-    flag("-v|--verbose", "also the state of each GPU and of the processor"),
-  ],
+  flags: {
+    "--type all|gpu|cpu": "what to look for",
+    "--format json|yaml": "how the list is printed; empty if no known accelerator is found",
+    "-v|--verbose": "also the state of each GPU and of the processor",
+  },
   examples: {
     "aim detect-hardware": "GPUs and the processor",
     "aim detect-hardware --type cpu": "the processor, and the cores of the host",
@@ -29,7 +24,7 @@ export const detectHardwareCommand = command<readonly GpuInventory[]>({
   async prepare({ config, flags, signal }) {
     // A program that is asked may hang: reading the signal makes SIGTERM end this process.
     void signal;
-    const types = TYPES.filter((type) => flags.type === "all" || flags.type === type);
+    const types = (["gpu", "cpu"] as const).filter((type) => flags.type === "all" || flags.type === type);
     return await Promise.all(types.map((type) =>
       detectAccelerators({
         ...config,

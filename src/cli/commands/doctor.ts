@@ -12,7 +12,7 @@ import { chooseServing, planServing, type ServingChoice } from "../../serve/serv
 import { totalBytes } from "../../sources/manifest.ts";
 import type { ModelRef } from "../../sources/model_ref.ts";
 import { readBuildInfo } from "../build_info.ts";
-import { command, type CommandContext, formatFlag } from "../command.ts";
+import { command, type CommandContext } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { attempt, type Check, check, checkOf } from "../doctor/check.ts";
 import { checkGpus } from "../doctor/check_gpus.ts";
@@ -27,7 +27,7 @@ export const doctor = command<GpuInventory>({
   summary: "check everything that serving needs, and say what is wrong",
   model: "served",
   settings: [...SELECTION_SETTINGS, "engineArgs", "port", ...settingsIn("cache", "source")],
-  flags: [formatFlag("text", "json", "markdown")],
+  flags: { "--format text|json|markdown": "how the result is printed" },
   examples: {
     "aim doctor meta-llama/Llama-3.1-8B-Instruct": "would serving this model work here?",
     "aim doctor meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X --offline":

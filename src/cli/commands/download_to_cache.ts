@@ -15,7 +15,7 @@ import { totalBytes } from "../../sources/manifest.ts";
 import { type ModelRef, parseModelRef } from "../../sources/model_ref.ts";
 import { openSource } from "../../sources/open_source.ts";
 import { sourceOptions } from "../../sources/source_options.ts";
-import { command, type CommandContext, flag, text } from "../command.ts";
+import { command, type CommandContext, text } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { DOWNLOAD_FLAGS, DOWNLOAD_SETTINGS, downloadOptions } from "../download_flags.ts";
 import { count, formatBytes, formatDuration } from "../format.ts";
@@ -28,12 +28,12 @@ export const downloadToCache = command<GpuInventory | null>({
   summary: "download models into the cache",
   model: "source",
   settings: [...SELECTION_SETTINGS, ...DOWNLOAD_SETTINGS],
-  flags: [
-    flag("--use-hf-cache", "store it in the Hugging Face cache instead of a local directory"),
-    flag("--all-profiles", "every model that a profile for this accelerator can load"),
-    flag("--dry-run", "list the files, which of them are present, and where they would go"),
+  flags: {
+    "--use-hf-cache": "store it in the Hugging Face cache instead of a local directory",
+    "--all-profiles": "every model that a profile for this accelerator can load",
+    "--dry-run": "list the files, which of them are present, and where they would go",
     ...DOWNLOAD_FLAGS,
-  ],
+  },
   examples: {
     "aim download-to-cache mistralai/Mistral-7B-v0.1 meta-llama/Llama-3.1-8B-Instruct":
       "exactly these models",

@@ -8,7 +8,7 @@ import { takeInventory } from "../../gpu/take_inventory.ts";
 import { modelFiles } from "../../serve/model_files.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { dryRunJson, dryRunScript, dryRunText, explainPlan, withSecrets } from "../dry_run_report.ts";
-import { choiceFlag, command, flag, text } from "../command.ts";
+import { command, text } from "../command.ts";
 
 export const dryRun = command<GpuInventory>({
   usage: "dry-run [MODEL]",
@@ -16,18 +16,12 @@ export const dryRun = command<GpuInventory>({
   model: "served",
   takesEngineWords: true,
   settings: [...SELECTION_SETTINGS, "engineArgs", "port", "cachePath", "hfEndpoint", "offline"],
-  flags: [
-    choiceFlag(
-      "--format FORMAT",
+  flags: {
+    "--format yaml|json|script":
       "yaml: why, the profile and the script; json: the same for programs; script: only the script",
-      ["yaml", "json", "script"],
-    ),
-    flag(
-      "--engine-version VERSION",
-      "fit the engine's arguments to this version instead of the installed one",
-    ),
-    flag("--show-secrets", "print keys and tokens instead of the names of their variables"),
-  ],
+    "--engine-version VERSION": "fit the engine's arguments to this version instead of the installed one",
+    "--show-secrets": "print keys and tokens instead of the names of their variables",
+  },
   emptyJson: "[]",
   examples: {
     "aim dry-run meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X":

@@ -2,18 +2,18 @@ import { exportOciLayout } from "../../export/export_oci_layout.ts";
 import { AimError } from "../../errors/aim_error.ts";
 import { count, formatBytes } from "../format.ts";
 import { LAYOUT_FLAG, pickModels } from "../pick_models.ts";
-import { command, flag, formatFlag } from "../command.ts";
+import { command, FORMAT_FLAG } from "../command.ts";
 
 export const exportModel = command({
   usage: "export MODEL DIR",
   summary: "write a cached model as an OCI layout directory, for a registry or an air gap",
   settings: ["cachePath"],
-  flags: [
-    flag("--oci-layout", "the format that is written; the only one"),
-    flag("--tag TAG", "name of the artifact in the layout", { default: "latest" }),
-    LAYOUT_FLAG,
-    formatFlag("text", "json"),
-  ],
+  flags: {
+    "--oci-layout": "the format that is written; the only one",
+    "--tag TAG=latest": "name of the artifact in the layout",
+    ...LAYOUT_FLAG,
+    ...FORMAT_FLAG,
+  },
   examples: {
     "aim export mistralai/Mistral-7B-v0.1 model-oci":
       "then skopeo copy oci:model-oci:latest docker://registry/org/model",

@@ -2,13 +2,13 @@ import { settingsIn } from "../../config/settings.ts";
 import type { Gpu, GpuInventory } from "../../gpu/types.ts";
 import { detectHardware } from "../detect_hardware.ts";
 import { gpuTable } from "../gpu_table.ts";
-import { command, formatFlag } from "../command.ts";
+import { command } from "../command.ts";
 
 export const gpus = command<GpuInventory>({
   usage: "gpus",
   summary: "show the GPUs, how they were found, and which ones this container can use",
   settings: settingsIn("gpu"),
-  flags: [formatFlag("table", "json")],
+  flags: { "--format table|json": "how the result is printed" },
   examples: {
     "aim gpus": "a table",
     "aim gpus --format json": "the same for programs",

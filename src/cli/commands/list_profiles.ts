@@ -19,27 +19,21 @@ import {
   plainListing,
 } from "../profile_listing.ts";
 import { type ProfileRow, profileTable } from "../profile_table.ts";
-import { choiceFlag, command, flag } from "../command.ts";
+import { command } from "../command.ts";
 
 export const listProfiles = command<GpuInventory | null>({
   usage: "list-profiles [MODEL]",
   summary: "show every profile and why it does or does not fit",
   model: "served",
   settings: SELECTION_SETTINGS,
-  flags: [
-    choiceFlag("--state STATE", "only profiles in this state; gpu_mismatch is accelerator_mismatch", [
-      "all",
-      ...PROFILE_STATES,
-      "gpu_mismatch",
-    ]),
-    choiceFlag(
-      "--format FORMAT",
+  flags: {
+    [`--state ${["all", ...PROFILE_STATES, "gpu_mismatch"].join("|")}`]:
+      "only profiles in this state; gpu_mismatch is accelerator_mismatch",
+    "--format table|text|json|yaml":
       "table: one line each; text: a paragraph each; json, yaml: a list for programs",
-      ["table", "text", "json", "yaml"],
-    ),
-    flag("--skip-compatibility-check", "list profiles without looking at GPUs"),
-    flag("-v|--verbose", "also models and paths; as text also arguments and environment"),
-  ],
+    "--skip-compatibility-check": "list profiles without looking at GPUs",
+    "-v|--verbose": "also models and paths; as text also arguments and environment",
+  },
   examples: {
     "aim list-profiles meta-llama/Llama-3.1-8B-Instruct": "what fits this host",
     "aim list-profiles openai/gpt-oss-20b --gpu-model MI325X --state compatible": "what would fit another",

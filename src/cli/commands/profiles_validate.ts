@@ -2,19 +2,17 @@ import { validateProfileFiles, type ValidationResult } from "../../profiles/vali
 import { argumentCheck } from "../../serve/argument_check.ts";
 import type { ProfileFault } from "../../profiles/types.ts";
 import { count } from "../format.ts";
-import { command, flag, formatFlag, text } from "../command.ts";
+import { command, FORMAT_FLAG, text } from "../command.ts";
 
 export const profilesValidate = command({
   usage: "profiles validate PATH...",
   summary: "check profile files; every fault with file:line:column",
-  flags: [
-    flag("--strict", "also AMD's style rules: file names, no unknown or retired keys, one primary profile"),
-    flag(
-      "--engine-version VERSION",
+  flags: {
+    "--strict": "also AMD's style rules: file names, no unknown or retired keys, one primary profile",
+    "--engine-version VERSION":
       "also warn about engine arguments that this version of the engine does not take",
-    ),
-    formatFlag("text", "json"),
-  ],
+    ...FORMAT_FLAG,
+  },
   examples: {
     "aim profiles validate profiles/custom": "all profiles in a folder, at any depth",
     "aim profiles validate my-profile.yaml": "one file; exit code 2 if it has faults",

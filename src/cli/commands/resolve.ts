@@ -10,14 +10,14 @@ import { fileOf, namedModel, resolveServing } from "../../serve/served_model.ts"
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { attempt } from "../doctor/check.ts";
 import { style } from "../style.ts";
-import { command, formatFlag } from "../command.ts";
+import { command, FORMAT_FLAG } from "../command.ts";
 
 export const resolve = command<GpuInventory>({
   usage: "resolve [MODEL]",
   summary: "show where serving would find the model, and every place looked at",
   model: "served",
   settings: [...SELECTION_SETTINGS, "cachePath"],
-  flags: [formatFlag("text", "json")],
+  flags: FORMAT_FLAG,
   examples: {
     "aim resolve meta-llama/Llama-3.1-8B-Instruct": "one model",
     "aim resolve s3://bucket/models/org/m --format json": "a model from S3, for programs",

@@ -5,7 +5,7 @@ import { jsonReport } from "../json_report.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { startProgress } from "../progress.ts";
 import { DOWNLOAD_SETTINGS } from "../download_flags.ts";
-import { command, flag } from "../command.ts";
+import { command } from "../command.ts";
 
 export const serve = command<GpuInventory>({
   usage: "serve [MODEL]",
@@ -13,12 +13,9 @@ export const serve = command<GpuInventory>({
   model: "served",
   takesEngineWords: true,
   settings: [...SELECTION_SETTINGS, "engineArgs", "port", ...DOWNLOAD_SETTINGS, ...settingsIn("adapter")],
-  flags: [
-    flag(
-      "--timings",
-      "print how long each step took, as a line of JSON on standard error, when the engine starts",
-    ),
-  ],
+  flags: {
+    "--timings": "print how long each step took, as a line of JSON on standard error, when the engine starts",
+  },
   examples: {
     "aim serve meta-llama/Llama-3.1-8B-Instruct": "serve a model of the hub",
     "aim serve s3://models/org/llama-7b --port 8080": "serve from S3, credentials from the environment",

@@ -3,19 +3,16 @@ import { openSource } from "../../sources/open_source.ts";
 import { parseModelRef } from "../../sources/model_ref.ts";
 import { sourceOptions } from "../../sources/source_options.ts";
 import { totalBytes } from "../../sources/manifest.ts";
-import { DOWNLOAD_FLAGS, wantedFiles } from "../download_flags.ts";
+import { FILES_FLAGS, wantedFiles } from "../download_flags.ts";
 import { formatBytes } from "../format.ts";
-import { command, formatFlag } from "../command.ts";
+import { command } from "../command.ts";
 
 export const size = command({
   usage: "size URI",
   summary: "print how large a model is at its source",
   model: "served",
   settings: ["modelId", "hfEndpoint", "offline"],
-  flags: [
-    ...DOWNLOAD_FLAGS.filter(({ name }) => ["revision", "include", "exclude"].includes(name)),
-    formatFlag("json"),
-  ],
+  flags: { ...FILES_FLAGS, "--format json": "how the result is printed" },
   examples: {
     "aim size hf://mistralai/Mistral-7B-v0.1": "one line of JSON with url and sizeBytes",
     "aim size s3://bucket/models/org/m --include '*.safetensors'": "only the weights",

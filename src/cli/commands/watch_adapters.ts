@@ -1,7 +1,7 @@
 import { findAdapters } from "../../adapters/find_adapters.ts";
 import { WATCH_COMMAND } from "../../adapters/start_watcher.ts";
 import { watchAdapters } from "../../adapters/watch_adapters.ts";
-import { command, flag } from "../command.ts";
+import { command } from "../command.ts";
 
 /** Milliseconds; the same bound as in AMD's runtime. */
 const LEAST_INTERVAL = 5000;
@@ -10,7 +10,7 @@ const LEAST_INTERVAL = 5000;
 export const watchAdaptersCommand = command({
   usage: WATCH_COMMAND,
   summary: "keep the engine's LoRA adapters like those on disk; started by serve",
-  flags: [flag("--url URL", "the engine's address")],
+  flags: { "--url URL": "the engine's address" },
   permissions: { net: true },
   async run({ config, env, flags }) {
     const engine = Deno.ppid;

@@ -42,7 +42,9 @@ export async function checkSources(
     return { checks: [check("network", "ok", `not asked: ${setting} is on`)], manifest: null };
   }
   const isS3 = ref?.kind === "s3";
-  const settings = isS3 || Object.keys(env).some((name) => env[name] && S3_SIGN.test(name)) ? await attempt(() => s3Settings(env)) : null;
+  const settings = isS3 || Object.keys(env).some((name) => env[name] && S3_SIGN.test(name))
+    ? await attempt(() => s3Settings(env))
+    : null;
   const endpoint = settings?.value?.endpoint ?? null;
   const [model, hub, s3] = await Promise.all([
     ref?.kind === "hub" || isS3
