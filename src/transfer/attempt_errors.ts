@@ -1,21 +1,9 @@
 import { AimError } from "../errors/aim_error.ts";
 import { errnoOf, errorFrom } from "../errors/from_unknown.ts";
-import type { ByteRange, ManifestFile } from "../sources/manifest.ts";
+import type { ManifestFile } from "../sources/manifest.ts";
 import { SourceChangedError, TransientError } from "../sources/source.ts";
 import { StagingLostError } from "./large/partial_file.ts";
 import type { ComputedDigests } from "./types.ts";
-
-/** A failed attempt that is worth repeating, for the rest of the range. */
-export class AttemptFailed extends Error {
-  readonly rest: ByteRange;
-  /** Whether any byte came. */
-  readonly moved: boolean;
-  constructor(rest: ByteRange, moved: boolean, cause: unknown) {
-    super("attempt failed", { cause });
-    this.rest = rest;
-    this.moved = moved;
-  }
-}
 
 /** A connection was ended because another one downloads its bytes. */
 export class Superseded extends Error {}

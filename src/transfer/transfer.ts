@@ -8,7 +8,7 @@ import { connectionsHelp } from "./large/connections_help.ts";
 import { digestSpecs } from "./hash/digests.ts";
 import { checkFreeSpace } from "./free_space.ts";
 import type { LargeFile } from "./large/large_file.ts";
-import { LargeFiles, roundOf } from "./large/large_files.ts";
+import { LargeFiles } from "./large/large_files.ts";
 import { removePartial } from "./large/partial_file.ts";
 import { planOrder, wholeLimit, type WorkUnit } from "./planner.ts";
 import { rangeBytes } from "./ranges.ts";
@@ -131,7 +131,7 @@ class Transfer {
         return file;
       });
       this.#present = this.#files.reduce(
-        (sum, file) => sum + (file.kind === "large" ? rangeBytes(file.partial.done) : 0),
+        (sum, file) => sum + (file.kind === "large" ? rangeBytes(file.done) : 0),
         0,
       );
       if (first !== undefined) {
@@ -153,13 +153,13 @@ class Transfer {
     stop.signal.throwIfAborted();
     const planned = this.#files.map((file) => ({
       size: file.item.file.size,
-      done: file.kind === "large" ? file.partial.done : [],
+      done: file.kind === "large" ? file.done : [],
     }));
     this.#queue = new WorkQueue(planOrder(planned, budget).map((unit) => ({ ...unit, round: 0 })));
     this.#closeIfDone();
     const ticker = this.#tick();
     for (const file of this.#files) {
-      if (file.kind === "large" && file.partial.whole) this.#large.finish(file);
+      if (file.kind === "large" && file.isComplete) this.#large.finish(file);
     }
     this.#connect();
     // More may join them meanwhile.
@@ -185,7 +185,7 @@ class Transfer {
 
   #putBack(file: LargeFile, parts: Iterable<ByteRange>): void {
     const index = this.#files.indexOf(file);
-    const round = roundOf(file);
+    const { round } = file;
     this.#queue.putBack(Array.from(parts, (range) => ({ kind: "part", file: index, range, round })));
   }
 
@@ -220,7 +220,7 @@ class Transfer {
         const now = clock.now();
         // This process itself was held up, by a disk or a suspended machine: what came meanwhile is read first.
         if (now - slept < TICK + HELD_UP) {
-          this.#small.look();
+          this.#run.look();
           this.#large.look();
         }
         this.#small.flush();

@@ -18,6 +18,13 @@ import type {
   TransferredFile,
 } from "./types.ts";
 
+/** A request for bytes of a file. */
+export interface OpenRequest {
+  readonly abort: AbortController;
+  /** When the last byte came, in milliseconds; `null` while the connection waits for bandwidth or the disk. */
+  moved: number | null;
+}
+
 /** Bytes of small files held in memory, over all connections; and as many for what is being read. */
 const MEMORY = 32 * 1024 * 1024;
 
@@ -42,6 +49,7 @@ export class TransferRun {
   readonly #onDone: () => void;
   readonly #random: () => number;
   readonly #beside = new Set<Promise<void>>();
+  readonly #requests = new Set<OpenRequest>();
 
   /**
    * @param sizes Bytes of each file.
@@ -103,6 +111,7 @@ export class TransferRun {
 
   /** Waits before another attempt, or gives up. */
   async pause(file: ManifestFile, failures: number, cause: unknown): Promise<void> {
+    this.stop.signal.throwIfAborted();
     const reason = cause instanceof Error ? cause.message : String(cause);
     if (failures >= BACKOFF.attempts) {
       throw new AimError(
@@ -121,13 +130,46 @@ export class TransferRun {
     await this.clock.sleep(delay, this.stop.signal);
   }
 
-  /** Whether nothing has come for too long since a moment, in milliseconds. */
-  isStalled(since: number): boolean {
-    return this.clock.now() - since > this.options.stallTimeout;
+  /** Requests under way. */
+  get requests(): number {
+    return this.#requests.size;
   }
 
-  stalled(): TransientError {
-    return new TransientError(`no byte came for ${this.options.stallTimeout / 1000} s`);
+  /**
+   * Makes a request, which ends with the transfer and when it stalls. Resolves to what went wrong, if anything
+   * did.
+   */
+  async attempt(
+    work: (request: OpenRequest) => Promise<void>,
+  ): Promise<{ readonly cause: unknown } | null> {
+    const request: OpenRequest = { abort: new AbortController(), moved: this.clock.now() };
+    const { signal } = request.abort;
+    const onStop = () => request.abort.abort(this.stop.signal.reason);
+    if (this.stop.signal.aborted) onStop();
+    this.stop.signal.addEventListener("abort", onStop, { once: true });
+    this.#requests.add(request);
+    try {
+      signal.throwIfAborted();
+      await work(request);
+      return null;
+    } catch (error) {
+      const cause: unknown = signal.aborted ? signal.reason : error;
+      // Whatever failed, the server should not send more.
+      request.abort.abort(cause);
+      return { cause };
+    } finally {
+      this.#requests.delete(request);
+      this.stop.signal.removeEventListener("abort", onStop);
+    }
+  }
+
+  /** Ends requests that have stalled. */
+  look(): void {
+    const { stallTimeout } = this.options;
+    for (const { abort, moved } of this.#requests) {
+      if (moved === null || this.clock.now() - moved <= stallTimeout) continue;
+      abort.abort(new TransientError(`no byte came for ${stallTimeout / 1000} s`));
+    }
   }
 
   bytes(file: ManifestFile, bytes: number): void {

@@ -1,82 +1,206 @@
+import { AimError } from "../../errors/aim_error.ts";
+import { errorFrom } from "../../errors/from_unknown.ts";
+import { log } from "../../log/logger.ts";
 import type { ByteRange } from "../../sources/manifest.ts";
+import { integrityError } from "../attempt_errors.ts";
 import type { DigestSpec } from "../hash/digests.ts";
-import type { HashJob } from "../hash/hash_pool.ts";
+import type { HashJob, HashPool } from "../hash/hash_pool.ts";
+import { nonce } from "../nonce.ts";
 import { prefixEnd } from "../ranges.ts";
-import type { TransferItem } from "../types.ts";
-import type { PartialFile } from "./partial_file.ts";
+import type { TransferRun } from "../transfer_run.ts";
+import type { ComputedDigests, TransferItem } from "../types.ts";
+import { PartialFile, type PartialOwner, StagingLostError } from "./partial_file.ts";
+import { bindingOf } from "./part_record.ts";
 
-/** A large file under way. */
-export interface LargeFile {
-  readonly kind: "large";
+/** Times that a file is restarted because another process has taken it over. */
+const MOST_STOLEN = 3;
+
+/** What all large files of a transfer share. */
+export interface LargeFileContext {
+  readonly run: TransferRun;
+  readonly owner: PartialOwner;
+  /** The threads that hash, started when first needed. */
+  readonly pool: (specs: readonly DigestSpec[]) => HashPool;
+}
+
+/** A large file under way: its partial file, and its digests while it grows. */
+export class LargeFile {
+  readonly kind = "large";
   readonly item: TransferItem;
-  readonly specs: readonly DigestSpec[];
-  /** Changes when the file is restarted: a part that was planned for another one is no longer wanted. */
-  partial: PartialFile;
-  hash: HashJob | null;
-  state: FileState;
-  /** Times that it was restarted: its digest was wrong, or another process took the partial file. */
-  rejected: number;
-  stolen: number;
-}
-
-/** How a large file is downloaded. */
-export type FileState =
-  /** In parts, over several connections. */
-  | { readonly kind: "parts" }
-  /** The server sends only complete files: this part is all of it, in one stream. */
-  | { readonly kind: "stream"; readonly owner: PartOwner }
+  /** Grows when the file is restarted: a part that was planned for an earlier round is no longer wanted. */
+  round = 0;
   /** All bytes are on disk. */
-  | { readonly kind: "proving" };
+  isProving = false;
+  /** The server has answered a part with the complete file: one connection downloads all of it. */
+  ignoresRanges = false;
+  readonly #context: LargeFileContext;
+  readonly #specs: readonly DigestSpec[];
+  #partial: PartialFile;
+  #hash: HashJob | null = null;
+  #isActive = false;
+  #rejected = 0;
+  #stolen = 0;
+  /** The flush under way. */
+  #flushing: Promise<void> | null = null;
 
-/** Stands for the download of one part, over all its attempts. */
-export type PartOwner = Readonly<Record<never, never>>;
-
-/** A connection that is downloading bytes of a file. */
-export interface Flow {
-  readonly file: LargeFile;
-  readonly owner: PartOwner;
-  readonly abort: AbortController;
-  /**
-   * The range of the file that it downloads. The end moves nearer if another connection takes over the rest.
-   */
-  range: { start: number; end: number };
-  /** Up to where it has written. */
-  at: number;
-  /**
-   * When the last byte came, in milliseconds; `null` while the connection waits for bandwidth or the disk.
-   */
-  moved: number | null;
-  state: FlowState;
-}
-
-/** What a connection is doing. */
-export type FlowState =
-  | { readonly kind: "asking" }
-  /** Bytes arrive since a moment in milliseconds; `divisible`: another connection may take over the rest. */
-  | { readonly kind: "flowing"; readonly since: number; readonly divisible: boolean }
-  /** Its bytes are no longer wanted: neither counted nor recorded. */
-  | { readonly kind: "dropped" };
-
-/**
- * How far a file reaches from its first byte without a gap, unfinished parts included. Called for every
- * chunk: it allocates nothing.
- */
-export function reachedBy<F>(
-  file: F,
-  done: readonly ByteRange[],
-  flows: ReadonlySet<
-    Pick<Flow, "range" | "at"> & { readonly file: F; readonly state: Pick<FlowState, "kind"> }
-  >,
-): number {
-  let end = prefixEnd(done);
-  for (let before = -1; before < end;) {
-    before = end;
-    for (const flow of flows) {
-      if (flow.file !== file || flow.state.kind === "dropped") continue;
-      if (flow.range.start <= end && flow.at > end) end = flow.at;
-    }
-    // Beyond a flow's end there may be a part that is done.
-    for (const range of done) if (range.start <= end && range.end > end) end = range.end;
+  private constructor(
+    context: LargeFileContext,
+    item: TransferItem,
+    specs: readonly DigestSpec[],
+    partial: PartialFile,
+  ) {
+    this.#context = context;
+    this.item = item;
+    this.#specs = specs;
+    this.#partial = partial;
   }
-  return end;
+
+  /**
+   * Takes over what an earlier run left.
+   *
+   * @param names File names in the staging directory that earlier runs left for this file.
+   * @returns `settled`: no other process can still be writing to it.
+   */
+  static adopt(
+    context: LargeFileContext,
+    item: TransferItem,
+    specs: readonly DigestSpec[],
+    names: readonly string[],
+  ): { file: LargeFile; settled: boolean } {
+    const binding = bindingOf(context.run.options.revision, item.file);
+    const { partial, settled } = PartialFile.adopt(item.staging, nonce(), binding, context.owner, names);
+    return { file: new LargeFile(context, item, specs, partial), settled };
+  }
+
+  get size(): number {
+    return this.item.file.size;
+  }
+
+  /** Ranges that are on disk: sorted, disjoint. */
+  get done(): readonly ByteRange[] {
+    return this.#partial.done;
+  }
+
+  get isComplete(): boolean {
+    return prefixEnd(this.done) === this.size;
+  }
+
+  /** Opens the partial file. */
+  open(): void {
+    this.#context.run.stop.signal.throwIfAborted();
+    this.#local(() => this.#partial.open());
+    if (this.#isActive) return;
+    this.#isActive = true;
+    this.#context.run.state(this.item.file, "active");
+  }
+
+  /** A handle for writing at an offset. The caller closes it. */
+  writer(offset: number): Deno.FsFile {
+    return this.#partial.writer(offset);
+  }
+
+  /** Starts hashing what is on disk. */
+  startHashing(): void {
+    if (this.#hash !== null || this.#specs.length === 0) return;
+    this.#hash = this.#context.pool(this.#specs).open(this.#partial.path, this.size, this.#specs);
+    this.#hash.advance(prefixEnd(this.done));
+  }
+
+  /** Lets bytes `[0, to)` be hashed: they are on disk. */
+  hashTo(to: number): void {
+    this.#hash?.advance(to);
+  }
+
+  /** Records bytes that were handed to the operating system. */
+  wrote(range: ByteRange): void {
+    this.#local(() => this.#partial.wrote(range));
+  }
+
+  /** @throws {StagingLostError} when another process has taken over the partial file. */
+  checkOwned(): void {
+    this.#local(() => this.#partial.checkOwned());
+  }
+
+  /** Flushes what was recorded, unless a disk that is slower than the network is still busy with that. */
+  flush(): Promise<void> {
+    this.#flushing ??= this.#partial.flush().finally(() => this.#flushing = null);
+    return this.#flushing;
+  }
+
+  /** Ends this run's use; what was downloaded stays for a later one. */
+  close(): void {
+    this.#partial.close();
+  }
+
+  /**
+   * Proves the file and gives it its final name.
+   *
+   * @returns False if it must be restarted: its digest is wrong for the first time.
+   * @throws {AimError} `integrity` its digest is wrong twice; {@linkcode StagingLostError}.
+   */
+  async publish(): Promise<boolean> {
+    const { run } = this.#context;
+    const { file } = this.item;
+    try {
+      this.open();
+      this.startHashing();
+      run.state(file, "verifying");
+      this.hashTo(this.size);
+      const digests: ComputedDigests = await (this.#hash?.done ?? {});
+      if (!run.matches(file, digests)) return this.#reject(digests);
+      const target = this.item.target(digests);
+      await this.#partial.publish(target);
+      run.done(this.item, target, digests);
+      return true;
+    } catch (error) {
+      throw this.#failed(error);
+    }
+  }
+
+  #reject(digests: ComputedDigests): false {
+    const { file } = this.item;
+    if (++this.#rejected > 1) {
+      this.#partial.discard();
+      throw integrityError(file, digests);
+    }
+    log.warn(`${file.path} does not match its digest, fetching it again`, { digest: file.digest?.algorithm });
+    return false;
+  }
+
+  /** Another process has taken over the partial file: throws if that happens again and again. */
+  stolen(cause: StagingLostError): void {
+    if (++this.#stolen > MOST_STOLEN) {
+      throw new AimError("unexpected", `other processes keep taking over ${this.item.file.path}`, {
+        hint: "let one process download the model",
+        cause,
+      });
+    }
+    log.warn(`another process has taken over ${this.item.file.path}, fetching it anew`);
+  }
+
+  /** Throws away what has arrived. The next round begins under another name and shares nothing with this one. */
+  restart(): void {
+    const { run, owner } = this.#context;
+    const { file, staging } = this.item;
+    this.#hash?.cancel();
+    this.#hash = null;
+    this.#local(() => this.#partial.discard());
+    this.#partial = PartialFile.fresh(staging, nonce(), bindingOf(run.options.revision, file), owner);
+    this.isProving = false;
+    this.round++;
+  }
+
+  /** Runs something that touches only this machine's files. */
+  #local(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      throw this.#failed(error);
+    }
+  }
+
+  #failed(error: unknown): unknown {
+    const isKnown = error instanceof StagingLostError || error === this.#context.run.stop.signal.reason;
+    return isKnown ? error : errorFrom(error, `writing ${this.#partial.path}`);
+  }
 }

@@ -14,7 +14,7 @@ import {
   sameBinding,
   wroteLine,
 } from "./part_record.ts";
-import { addRange, gaps, prefixEnd, rangeBytes } from "../ranges.ts";
+import { addRange, rangeBytes } from "../ranges.ts";
 import { ownStaging, recordPath } from "../staging_names.ts";
 
 /** Another process has taken the partial file over: the lease has failed. */
@@ -86,14 +86,6 @@ export class PartialFile {
   /** Sorted, disjoint. */
   get done(): readonly ByteRange[] {
     return this.#done;
-  }
-
-  get missing(): ByteRange[] {
-    return gaps(this.#done, this.#binding.size);
-  }
-
-  get whole(): boolean {
-    return prefixEnd(this.#done) === this.#binding.size;
   }
 
   /** Creates the file, sparse and of its full size, and the record; or opens what was taken over. */

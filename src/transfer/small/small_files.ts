@@ -2,7 +2,7 @@ import { errorFrom } from "../../errors/from_unknown.ts";
 import { log } from "../../log/logger.ts";
 import { isInMemory } from "../../os/is_in_memory.ts";
 import type { ManifestFile } from "../../sources/manifest.ts";
-import { type RangeBody, TransientError } from "../../sources/source.ts";
+import { TransientError } from "../../sources/source.ts";
 import { fatalFrom, integrityError, isFatal } from "../attempt_errors.ts";
 import { chunks } from "../copy_body.ts";
 import { directoryGone } from "../directory_gone.ts";
@@ -10,7 +10,7 @@ import { type DigestSpec, digestStream } from "../hash/digests.ts";
 import { nonce } from "../nonce.ts";
 import { wholeLimit } from "../planner.ts";
 import { ownStaging } from "../staging_names.ts";
-import type { TransferRun } from "../transfer_run.ts";
+import type { OpenRequest, TransferRun } from "../transfer_run.ts";
 import type { ComputedDigests, TransferItem } from "../types.ts";
 
 /** A file that is held in memory until it is proven. */
@@ -45,7 +45,6 @@ export class SmallFiles {
   readonly #lost = new Map<SmallFile, number>();
   /** Memory that no connection uses now. */
   readonly #spare: Uint8Array<ArrayBuffer>[] = [];
-  readonly #requests = new Set<OpenRequest>();
   #written: Written[] = [];
   #flushing: Promise<void> | null = null;
   /**
@@ -73,13 +72,6 @@ export class SmallFiles {
       await this.#download(file);
     } catch (error) {
       this.#run.fail(file.item.file, error);
-    }
-  }
-
-  /** Ends requests that have stalled: nothing of a small file is kept. */
-  look(): void {
-    for (const { abort, moved } of this.#requests) {
-      if (moved !== null && this.#run.isStalled(moved)) abort.abort(this.#run.stalled());
     }
   }
 
@@ -121,7 +113,7 @@ export class SmallFiles {
       log.warn(`${item.file.path} does not match its digest, fetching it again`);
     }
     this.#spare.push(memory);
-    if (this.#written.length >= GROUP || this.#requests.size === 0) this.flush();
+    if (this.#written.length >= GROUP || this.#run.requests === 0) this.flush();
     // Waits for a disk that is slower than the network: only so many files are open at once.
     if (this.#written.length >= GROUP) await this.#flushing?.catch(() => {});
   }
@@ -183,38 +175,18 @@ export class SmallFiles {
   /** Fills `bytes`, which has the size of the file. */
   async #fetch(file: ManifestFile, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     for (let failures = 1;; failures++) {
-      const failure = await this.#attempt(file, bytes);
+      const failure = await this.#run.attempt((request) => this.#read(file, bytes, request));
       if (failure === null) return;
       if (isFatal(failure.cause)) throw fatalFrom(failure.cause, `reading ${file.path}`);
       await this.#run.pause(file, failures, failure.cause);
     }
   }
 
-  /** One request. Resolves to what went wrong, if anything did. */
-  async #attempt(file: ManifestFile, bytes: Uint8Array<ArrayBuffer>): Promise<{ cause: unknown } | null> {
-    using request = this.#open();
-    const { signal } = request.abort;
-    try {
-      signal.throwIfAborted();
-      await this.#fill(file, await this.#run.source.read(file, null, signal), bytes, request);
-      return null;
-    } catch (error) {
-      const cause: unknown = signal.aborted ? signal.reason : error;
-      // Whatever failed, the server should not send more.
-      request.abort.abort(cause);
-      return { cause };
-    }
-  }
-
   /** Reads a body that must have as many bytes as the file. */
-  async #fill(
-    file: ManifestFile,
-    { body }: RangeBody,
-    bytes: Uint8Array<ArrayBuffer>,
-    request: OpenRequest,
-  ): Promise<void> {
+  async #read(file: ManifestFile, bytes: Uint8Array<ArrayBuffer>, request: OpenRequest): Promise<void> {
     const run = this.#run;
     const { signal } = request.abort;
+    const { body } = await run.source.read(file, null, signal);
     let at = 0;
     for await (const chunk of chunks(body, signal)) {
       run.moved += chunk.length;
@@ -229,29 +201,4 @@ export class SmallFiles {
     if (at < file.size) throw new TransientError(`the body ended after ${at} of ${file.size} bytes`);
     run.bytes(file, at);
   }
-
-  /** A request, until it is disposed of: it ends with the transfer, and when it stalls. */
-  #open(): OpenRequest & Disposable {
-    const { stop, clock } = this.#run;
-    const abort = new AbortController();
-    const onStop = () => abort.abort(stop.signal.reason);
-    if (stop.signal.aborted) onStop();
-    stop.signal.addEventListener("abort", onStop, { once: true });
-    const request = {
-      abort,
-      moved: clock.now(),
-      [Symbol.dispose]: () => {
-        this.#requests.delete(request);
-        stop.signal.removeEventListener("abort", onStop);
-      },
-    };
-    this.#requests.add(request);
-    return request;
-  }
-}
-
-interface OpenRequest {
-  readonly abort: AbortController;
-  /** When the last byte arrived; `null` while none is asked for. */
-  moved: number | null;
 }
