@@ -22,10 +22,8 @@ import { WorkQueue } from "./work_queue.ts";
 const TICK = 10;
 /** Milliseconds by which such a look may be late before it says more about this process than about a server. */
 const HELD_UP = 1_000;
-/** Connections that begin at once, and that join them each time. */
-const CONNECTIONS = 4;
-/** Milliseconds between two checks whether more connections would help. */
-const RAMP_EVERY = 100;
+/** Milliseconds between two checks whether twice as many connections would help. */
+const RAMP_EVERY = 50;
 /** Milliseconds between two flushes of a file to disk, and two records of parts that are under way. */
 const FLUSH_EVERY = 1_000;
 /** Milliseconds between two checks that partial files are still ours, and two records of what has arrived. */
@@ -170,9 +168,9 @@ class Transfer {
     await ticker;
   }
 
-  /** Starts some more connections, if allowed. */
+  /** Starts the first connection, or doubles their number up to the limit. */
   #connect(): void {
-    const count = Math.min(CONNECTIONS, this.#run.options.jobs - this.#workers.length);
+    const count = Math.min(Math.max(1, this.#workers.length), this.#run.options.jobs - this.#workers.length);
     for (let n = 0; n < count; n++) this.#workers.push(this.#work());
   }
 

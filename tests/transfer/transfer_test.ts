@@ -458,8 +458,8 @@ Deno.test("bytes of a slow connection beyond its shortened part are not written"
   });
 });
 
-for (const [pace, times, connections] of [["fast", 0.001, 4], ["slowly", 200, 10]] as const) {
-  Deno.test(`if data arrives ${pace}, a transfer that may have 10 connections has ${connections}`, async () => {
+for (const [pace, times, connections] of [["fast", 0.001, 1], ["slowly", 200, 10]] as const) {
+  Deno.test(`if data arrives ${pace}, a transfer that may have 10 connections uses ${connections}`, async () => {
     await withModel(async ({ directory, source, bring }) => {
       let open = 0;
       let most = 0;

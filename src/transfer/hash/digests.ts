@@ -90,9 +90,7 @@ function start(spec: DigestSpec, size: number): Crc {
       return hash;
     }
     case "multipart-md5":
-      return spec.others === undefined
-        ? multipartMd5(spec.partSizes)
-        : firstOf([spec.partSizes, ...spec.others.partSizes].map(multipartMd5), spec.others.hex);
+      return multipartMd5(spec.partSizes);
     case "crc64nvme":
       return crc64nvme();
     case "crc32c":
@@ -105,19 +103,6 @@ function start(spec: DigestSpec, size: number): Crc {
 function native(algorithm: "sha256" | "sha1" | "md5"): Crc {
   const hash = nodeModule("node:crypto").createHash(algorithm);
   return { update: (bytes) => void hash.update(bytes), hex: () => hash.digest("hex") };
-}
-
-/** Several at once; the one with the wanted value counts, else the first. */
-function firstOf(hashes: readonly Crc[], wanted: string): Crc {
-  return {
-    update(bytes) {
-      for (const hash of hashes) hash.update(bytes);
-    },
-    hex() {
-      const values = hashes.map((hash) => hash.hex());
-      return values.find((value) => value === wanted) ?? values[0] ?? "";
-    },
-  };
 }
 
 /** The MD5 of the parts' binary MD5s. Bytes beyond the last part belong to it, so that they are noticed. */

@@ -34,15 +34,15 @@ const buffer = new Uint8Array(128 * 1024);
 /** Starts digests of an open file of `size` bytes. */
 export function fileHash(file: Deno.FsFile, size: number, specs: readonly DigestSpec[]): FileHash {
   const [only, ...more] = specs;
-  if (only?.algorithm === "multipart-md5" && more.length === 0) {
-    const part = evenPart(only.partSizes, size);
-    const lanes = part === null ? null : md5Lanes();
-    if (part !== null && lanes !== null) {
-      const hash = new EvenPartsHash(file, size, part, lanes);
-      return only.others === undefined ? hash : new GuessedPartsHash(file, size, hash, only.others);
-    }
-  }
-  return new InOrderHash(file, size, specs);
+  const part = only?.algorithm === "multipart-md5" && more.length === 0
+    ? evenPart(only.partSizes, size)
+    : null;
+  const lanes = part === null ? null : md5Lanes();
+  const hash = part !== null && lanes !== null
+    ? new EvenPartsHash(file, size, part, lanes)
+    : new InOrderHash(file, size, specs);
+  const others = specs.find((spec) => spec.algorithm === "multipart-md5")?.others;
+  return others === undefined ? hash : new GuessedPartsHash(file, size, hash, others);
 }
 
 /**
@@ -125,7 +125,7 @@ class GuessedPartsHash implements FileHash {
       const other = fileHash(this.#file, this.#size, [{ algorithm: "multipart-md5", partSizes }]);
       while (other.at < this.#size) other.step(this.#size);
       const digests = other.digests();
-      if (digests["multipart-md5"] === this.#others.hex) return digests;
+      if (digests["multipart-md5"] === this.#others.hex) return { ...best, ...digests };
     }
     return best;
   }

@@ -92,34 +92,23 @@ export class PartialFile {
   open(): void {
     if (this.#files !== null) return;
     try {
-      this.#files = this.#exists ? this.#openBoth() : this.#createBoth();
+      this.#files = this.#openBoth();
     } catch (error) {
       throw lostOr(error, this.path);
     }
     this.#exists = true;
   }
 
-  #openBoth(): OpenFiles {
-    const { files } = this.#owner;
-    const record = files.open(recordPath(this.path));
-    try {
-      record.seekSync(0, Deno.SeekMode.End);
-      const data = files.open(this.path);
-      return { data, record, inode: data.statSync().ino };
-    } catch (error) {
-      record.close();
-      throw error;
-    }
-  }
-
   /** The record first: neither is worth anything without the other. */
-  #createBoth(): OpenFiles {
+  #openBoth(): OpenFiles {
     const { files, self } = this.#owner;
-    const record = files.create(recordPath(this.path));
+    const open = (path: string) => this.#exists ? files.open(path) : files.create(path);
+    const record = open(recordPath(this.path));
     try {
-      writeText(record, openLine(this.#binding, self));
-      const data = files.create(this.path);
-      data.truncateSync(this.#binding.size);
+      if (this.#exists) record.seekSync(0, Deno.SeekMode.End);
+      else writeText(record, openLine(this.#binding, self));
+      const data = open(this.path);
+      if (!this.#exists) data.truncateSync(this.#binding.size);
       return { data, record, inode: data.statSync().ino };
     } catch (error) {
       record.close();
