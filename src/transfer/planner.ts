@@ -9,13 +9,11 @@ export interface PlannedFile {
   readonly done: readonly ByteRange[];
 }
 
-/**
- * One thing a connection does: download a range of a file, or a complete small file. A file is its index in
- * the input.
- */
-export type WorkUnit =
-  | { readonly kind: "part"; readonly file: number; readonly range: ByteRange }
-  | { readonly kind: "whole"; readonly file: number };
+/** One thing a connection does: download a range of a large file, or (`null`) a complete small file. */
+export interface WorkUnit<F> {
+  readonly file: F;
+  readonly range: ByteRange | null;
+}
 
 /** What the plan may use. */
 export interface PlanBudget {
@@ -72,18 +70,20 @@ export function* partsOf(file: PlannedFile, partSize: number): Generator<ByteRan
  * Small files, which mostly wait for answers, are spread evenly between the parts. Lazy: a model of terabytes
  * has no list.
  */
-export function* planOrder(files: readonly PlannedFile[], budget: PlanBudget): Generator<WorkUnit> {
+export function* planOrder<F extends PlannedFile>(
+  files: readonly F[],
+  budget: PlanBudget,
+): Generator<WorkUnit<F>> {
   const limit = wholeLimit(budget);
-  const bySize = files.map((file, index) => ({ file, index })).toSorted((a, b) => b.file.size - a.file.size);
-  const large = bySize.filter(({ file }) => file.size > limit);
-  const small = bySize.filter(({ file }) => file.size <= limit)
-    .map(({ index }): WorkUnit => ({ kind: "whole", file: index }));
-  const bytes = large.reduce((sum, { file }) => sum + file.size - rangeBytes(file.done), 0);
+  const bySize = files.toSorted((a, b) => b.size - a.size);
+  const large = bySize.filter(({ size }) => size > limit);
+  const small = bySize.filter(({ size }) => size <= limit).map((file) => ({ file, range: null }));
+  const bytes = large.reduce((sum, { size, done }) => sum + size - rangeBytes(done), 0);
   let given = 0;
   let next = 0;
-  for (const { file, index } of large) {
+  for (const file of large) {
     for (const range of partsOf(file, budget.partSize)) {
-      yield { kind: "part", file: index, range };
+      yield { file, range };
       given += range.end - range.start;
       const until = Math.floor(small.length * given / bytes);
       yield* small.slice(next, until);

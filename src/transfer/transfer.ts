@@ -56,7 +56,9 @@ export async function transfer(
 }
 
 /** A unit of the plan, and the file's round that it is for. */
-type Assignment = WorkUnit & { readonly round: number };
+interface Assignment extends WorkUnit<LargeFile | SmallFile> {
+  readonly round: number;
+}
 
 class Transfer {
   readonly #run: TransferRun;
@@ -77,7 +79,7 @@ class Transfer {
     const sizes = this.#items.map(({ file }) => file.size);
     this.#run = new TransferRun(source, options, sizes, () => this.#closeIfDone());
     this.#small = new SmallFiles(this.#run, (file) => {
-      this.#queue.putBack([{ kind: "whole", file: this.#files.indexOf(file), round: 0 }]);
+      this.#queue.putBack([{ file, range: null, round: 0 }]);
     });
     this.#large = new LargeFiles(this.#run, (file, parts) => this.#putBack(file, parts));
   }
@@ -122,16 +124,13 @@ class Transfer {
         const specs = digestSpecs(options.verify ? item.file.digest : null, item.compute);
         if (item.file.size <= limit) {
           for (const name of names) removePartial(this.#run.files, `${dirname(item.staging)}/${name}`);
-          return { kind: "small", item, specs };
+          return { kind: "small", item, specs, size: item.file.size, done: [] };
         }
         const { file, settled } = this.#large.adopt(item, specs, names);
         unsettled ||= !settled;
         return file;
       });
-      this.#present = this.#files.reduce(
-        (sum, file) => sum + (file.kind === "large" ? rangeBytes(file.done) : 0),
-        0,
-      );
+      this.#present = this.#files.reduce((sum, { done }) => sum + rangeBytes(done), 0);
       if (first !== undefined) {
         await checkFreeSpace({ directory: dirname(first.staging), bytes: bytes - this.#present });
       }
@@ -149,11 +148,7 @@ class Transfer {
     const { budget, stop } = this.#run;
     // From here on an abort closes the queue.
     stop.signal.throwIfAborted();
-    const planned = this.#files.map((file) => ({
-      size: file.item.file.size,
-      done: file.kind === "large" ? file.done : [],
-    }));
-    this.#queue = new WorkQueue(planOrder(planned, budget).map((unit) => ({ ...unit, round: 0 })));
+    this.#queue = new WorkQueue(planOrder(this.#files, budget).map((unit) => ({ ...unit, round: 0 })));
     this.#closeIfDone();
     const ticker = this.#tick();
     for (const file of this.#files) {
@@ -182,19 +177,16 @@ class Transfer {
   }
 
   #putBack(file: LargeFile, parts: Iterable<ByteRange>): void {
-    const index = this.#files.indexOf(file);
     const { round } = file;
-    this.#queue.putBack(Array.from(parts, (range) => ({ kind: "part", file: index, range, round })));
+    this.#queue.putBack(Array.from(parts, (range) => ({ file, range, round })));
   }
 
   /** One connection's life. */
   async #work(): Promise<void> {
     for (let unit = await this.#queue.take(); unit !== null; unit = await this.#queue.take()) {
-      const file = this.#files[unit.file];
-      if (file?.kind === "small") await this.#small.download(file);
-      else if (file?.kind === "large" && unit.kind === "part") {
-        await this.#large.download(file, unit.range, unit.round);
-      }
+      const { file, range, round } = unit;
+      if (file.kind === "small") await this.#small.download(file);
+      else if (range !== null) await this.#large.download(file, range, round);
     }
   }
 

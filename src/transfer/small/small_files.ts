@@ -18,6 +18,9 @@ export interface SmallFile {
   readonly kind: "small";
   readonly item: TransferItem;
   readonly specs: readonly DigestSpec[];
+  readonly size: number;
+  /** Nothing of it is kept from an earlier run. */
+  readonly done: readonly [];
 }
 
 /**
