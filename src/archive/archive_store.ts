@@ -1,8 +1,7 @@
 import { AimError } from "../errors/aim_error.ts";
 import { errorFrom } from "../errors/from_unknown.ts";
 import { log } from "../log/logger.ts";
-import { type FilesBelow, filesBelow } from "../os/files_below.ts";
-import { makeDirectories } from "../os/make_directories.ts";
+import { type FilesBelow, filesBelow, makeDirectories } from "../os/files_below.ts";
 import { readFileRange } from "../os/read_file_range.ts";
 import { readRegularTextSync } from "../os/read_regular_file.ts";
 import { writeFile } from "../os/write_file.ts";

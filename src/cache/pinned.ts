@@ -1,6 +1,5 @@
 import { errorFrom } from "../errors/from_unknown.ts";
-import { filesBelow } from "../os/files_below.ts";
-import { makeDirectories } from "../os/make_directories.ts";
+import { filesBelow, makeDirectories } from "../os/files_below.ts";
 import { lstatOrNull } from "./files.ts";
 import { AIM_FOLDER } from "./layout.ts";
 import type { ModelFolder } from "./list_models.ts";

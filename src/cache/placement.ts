@@ -1,5 +1,4 @@
-import { type FilesBelow, filesBelow } from "../os/files_below.ts";
-import { makeDirectories } from "../os/make_directories.ts";
+import { type FilesBelow, filesBelow, makeDirectories } from "../os/files_below.ts";
 import { eachOf } from "../sources/each_of.ts";
 import { filesOfQuantisation } from "../sources/quantisation.ts";
 import type { Manifest, ManifestFile } from "../sources/manifest.ts";

@@ -4,7 +4,7 @@ import { eachOf } from "../sources/each_of.ts";
 import { errorFrom } from "../errors/from_unknown.ts";
 import { log } from "../log/logger.ts";
 import type { TransferEvent } from "../transfer/types.ts";
-import { makeDirectories } from "../os/make_directories.ts";
+import { makeDirectories } from "../os/files_below.ts";
 import { listTree, statOrNull } from "./files.ts";
 import { type FileHasher, fileHasher } from "./hash_files.ts";
 import { damageMarkPath, readDamageMark, writeDamageMark } from "./judge/damage_mark.ts";

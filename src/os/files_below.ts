@@ -1,5 +1,6 @@
-import { dirname } from "@std/path";
+import { basename, dirname } from "@std/path";
 import { AimError } from "../errors/aim_error.ts";
+import { errorFrom } from "../errors/from_unknown.ts";
 import { cString, describeErrno, outcomeOf, type TreeCalls, treeCalls } from "./libc.ts";
 
 /**
@@ -20,11 +21,6 @@ const O_RDWR = 2, O_CREAT = 0o100, O_EXCL = 0o200, O_CLOEXEC = 0o2000000, O_PATH
 // The two flags that differ between x86-64 and ARM64 (asm/fcntl.h).
 const [O_DIRECTORY, O_NOFOLLOW] = Deno.build.arch === "aarch64" ? [0o40000, 0o100000] : [0o200000, 0o400000];
 const AT_FDCWD = -100, AT_EMPTY_PATH = 0x1000;
-const O_PARENT = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-/** The same number on all architectures; glibc has no function for it. */
-const SYS_openat2 = 437n;
-/** struct open_how: flags, mode, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS. */
-const OPEN_PARENT = new BigUint64Array([BigInt(O_PARENT), 0n, 0x08n | 0x04n]);
 const NEW_FILE = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
 const STATX_INO = 0x100;
 const ENOENT = 2, EEXIST = 17, ENOTDIR = 20, ELOOP = 40;
@@ -33,10 +29,15 @@ const EMPTY = new Uint8Array(1);
 const STATX = new Uint8Array(256);
 const STATX_VIEW = new DataView(STATX.buffer);
 
+/** A file or directory, until it is disposed of. */
+interface Opened extends Disposable {
+  readonly descriptor: number;
+}
+
 /**
- * Creates, opens, renames and removes files below a directory. Paths are absolute. A file's parent is opened without
- * following links, by openat2(2) or directory by directory, so a directory that is swapped for a link at any moment
- * leads nowhere. Throws Deno's errors.
+ * Creates, opens, renames and removes files below a directory. Paths are absolute. The directories of a path are opened
+ * one after another without following links, so one that is swapped for a link at any moment leads nowhere. Throws
+ * Deno's errors.
  */
 export class FilesBelow {
   readonly #root: string;
@@ -54,126 +55,103 @@ export class FilesBelow {
     return this.#open(path, NEW_FILE);
   }
 
-  /** Creates a new file with this content, which is not flushed. */
-  write(path: string, bytes: Uint8Array<ArrayBuffer>): void {
-    this.#inParent(path, (parent, name) => {
-      const file = this.#call(path, () => this.#library.openat(parent, name, NEW_FILE, 0o666));
-      try {
-        for (let at = 0; at < bytes.length;) {
-          const rest = bytes.subarray(at);
-          at += this.#call(path, () => Number(this.#library.write(file, rest, BigInt(rest.length))));
-        }
-      } finally {
-        this.#library.close(file);
-      }
-    });
-  }
-
   /** Opens a file for reading and writing. */
   open(path: string): Deno.FsFile {
-    return this.#open(path, O_PATH);
+    return this.#open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
   }
 
   /** Deno can only open a path: the file must be the one that was opened without following links. */
   #open(path: string, flags: number): Deno.FsFile {
-    return this.#inParent(path, (parent, name) => {
-      const descriptor = this.#call(
-        path,
-        () => this.#library.openat(parent, name, flags | O_NOFOLLOW | O_CLOEXEC, 0o666),
-      );
-      try {
-        const file = Deno.openSync(path, { read: true, write: true });
-        if (file.statSync().ino === this.#inode(descriptor)) return file;
-        file.close();
-        throw linkOnTheWay(path);
-      } finally {
-        this.#library.close(descriptor);
-      }
-    });
+    using own = this.#openAt(path, flags);
+    const file = Deno.openSync(path, { read: true, write: true });
+    if (file.statSync().ino === this.#inode(own.descriptor)) return file;
+    file.close();
+    throw linkOnTheWay(path);
+  }
+
+  /** Creates a new file with this content, which is not flushed. */
+  write(path: string, bytes: Uint8Array<ArrayBuffer>): void {
+    using file = this.#openAt(path, NEW_FILE);
+    for (let at = 0; at < bytes.length;) {
+      const rest = bytes.subarray(at);
+      at += this.#call(path, () => Number(this.#library.write(file.descriptor, rest, BigInt(rest.length))));
+    }
   }
 
   rename(from: string, to: string): void {
-    this.#inParent(from, (fromParent, fromName) => {
-      const rename = (toParent: number, toName: Uint8Array) => {
-        this.#call(from, () => this.#library.renameat(fromParent, fromName, toParent, toName));
-      };
-      if (dirname(from) === dirname(to)) rename(fromParent, cString(namesBelow(this.#root, to).pop() ?? ""));
-      else this.#inParent(to, rename);
-    });
+    using source = this.#parentOf(from);
+    using other = dirname(from) === dirname(to) ? null : this.#parentOf(to);
+    const target = (other ?? source).descriptor;
+    const name = cString(basename(to));
+    this.#call(from, () => this.#library.renameat(source.descriptor, source.name, target, name));
   }
 
   /** Removes a file if it exists. */
   remove(path: string): void {
     try {
-      this.#inParent(path, (parent, name) => this.#call(path, () => this.#library.unlinkat(parent, name, 0)));
+      using parent = this.#parentOf(path);
+      this.#call(path, () => this.#library.unlinkat(parent.descriptor, parent.name, 0));
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
   }
 
-  /** Makes a directory if it does not exist. Its parent must exist. */
-  makeDirectory(path: string): void {
-    this.#inParent(path, (parent, name) => {
-      const made = outcomeOf(this.#library, () => this.#library.mkdirat(parent, name, 0o777));
-      if (made >= 0) return;
-      if (made !== -EEXIST) throw this.#failure(path, made);
-      const descriptor = outcomeOf(this.#library, () => this.#library.openat(parent, name, O_PARENT, 0));
-      if (descriptor < 0) throw this.#failure(path, descriptor, path);
-      this.#library.close(descriptor);
-    });
-  }
-
   symlink(target: string, path: string): void {
+    using parent = this.#parentOf(path);
     const to = cString(target);
-    this.#inParent(path, (parent, name) => this.#call(path, () => this.#library.symlinkat(to, parent, name)));
+    this.#call(path, () => this.#library.symlinkat(to, parent.descriptor, parent.name));
   }
 
   /** Makes a hard link to a file anywhere; does not follow `from`. */
   link(from: string, path: string): void {
+    using parent = this.#parentOf(path);
     const file = cString(from);
-    this.#inParent(
-      path,
-      (parent, name) => this.#call(path, () => this.#library.linkat(AT_FDCWD, file, parent, name, 0)),
-    );
+    this.#call(path, () => this.#library.linkat(AT_FDCWD, file, parent.descriptor, parent.name, 0));
   }
 
-  /** Calls `run` with the opened parent of a path. */
-  #inParent<T>(path: string, run: (parent: number, name: Uint8Array) => T): T {
+  /** Makes a directory and those above it, below the root. None of them may be a link. */
+  makeDirectory(path: string): void {
+    this.#openDirectory(path, namesBelow(this.#root, path), true)[Symbol.dispose]();
+  }
+
+  /** The opened directory of a path, and the last name of the path. */
+  #parentOf(path: string): Opened & { readonly name: Uint8Array } {
     const names = namesBelow(this.#root, path);
     const name = cString(names.pop() ?? "");
-    const parent = this.#openParent(path, names);
-    try {
-      return run(parent, name);
-    } finally {
-      this.#library.close(parent);
-    }
+    return { ...this.#openDirectory(path, names, false), name };
   }
 
-  #openParent(path: string, names: readonly string[]): number {
-    const library = this.#library;
-    const root = this.#call(
-      this.#root,
-      () => library.openat(AT_FDCWD, this.#rootForC, O_PATH | O_DIRECTORY | O_CLOEXEC, 0),
+  #openAt(path: string, flags: number): Opened {
+    using parent = this.#parentOf(path);
+    return this.#opened(
+      this.#call(path, () => this.#library.openat(parent.descriptor, parent.name, flags, 0o666)),
     );
-    if (names.length === 0) return root;
-    const parent = Number(library.syscall(SYS_openat2, root, cString(names.join("/")), OPEN_PARENT, 24n));
-    if (parent < 0) return this.#walk(path, root, names);
-    library.close(root);
-    return parent;
   }
 
-  /** For kernels without openat2, and to find out which directory is a link. */
-  #walk(path: string, root: number, names: readonly string[]): number {
-    let [directory, at] = [root, this.#root];
+  /** Opens the directory of these names below the root, one after another. */
+  #openDirectory(path: string, names: readonly string[], make: boolean): Opened {
+    const { openat, mkdirat, close } = this.#library;
+    const flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+    let directory = this.#call(this.#root, () => openat(AT_FDCWD, this.#rootForC, flags, 0));
+    let at = this.#root;
     for (const name of names) {
       at = `${at}/${name}`;
-      const here = directory;
-      const next = outcomeOf(this.#library, () => this.#library.openat(here, cString(name), O_PARENT, 0));
-      this.#library.close(directory);
-      if (next < 0) throw this.#failure(path, next, at);
-      directory = next;
+      const [above, nameForC] = [directory, cString(name)];
+      try {
+        const made = make ? outcomeOf(this.#library, () => mkdirat(above, nameForC, 0o777)) : 0;
+        if (made < 0 && made !== -EEXIST) throw this.#failure(at, made);
+        directory = outcomeOf(this.#library, () => openat(above, nameForC, flags | O_NOFOLLOW, 0));
+      } finally {
+        close(above);
+      }
+      if (directory === -ENOTDIR || directory === -ELOOP) throw linkOnTheWay(at);
+      if (directory < 0) throw this.#failure(path, directory);
     }
-    return directory;
+    return this.#opened(directory);
+  }
+
+  #opened(descriptor: number): Opened {
+    return { descriptor, [Symbol.dispose]: () => void this.#library.close(descriptor) };
   }
 
   #inode(descriptor: number): number {
@@ -189,16 +167,30 @@ export class FilesBelow {
     return result;
   }
 
-  /**
-   * @param outcome A negative errno.
-   * @param directory The directory on the way that could not be opened.
-   */
-  #failure(path: string, outcome: number, directory?: string): Error {
-    const errno = -outcome;
-    if (directory !== undefined && (errno === ENOTDIR || errno === ELOOP)) return linkOnTheWay(directory);
-    const message = `${describeErrno(this.#library, errno)} (os error ${errno}): ${path}`;
-    if (errno === ENOENT) return new Deno.errors.NotFound(message);
-    return errno === EEXIST ? new Deno.errors.AlreadyExists(message) : new Error(message);
+  /** @param outcome A negative errno. */
+  #failure(path: string, outcome: number): Error {
+    const message = `${describeErrno(this.#library, -outcome)} (os error ${-outcome}): ${path}`;
+    if (outcome === -ENOENT) return new Deno.errors.NotFound(message);
+    return outcome === -EEXIST ? new Deno.errors.AlreadyExists(message) : new Error(message);
+  }
+}
+
+/**
+ * Makes directories below a root, with all their parents. None of them may be a link: a planted link must not
+ * lead out of the root.
+ *
+ * @param root Absolute and trusted; made if missing.
+ * @param directories Absolute, below the root or the root itself.
+ * @throws {AimError} `no-space`, naming the link or the directory that cannot be made.
+ */
+export function makeDirectories(root: string, directories: Iterable<string>): void {
+  const files = filesBelow(root);
+  try {
+    Deno.mkdirSync(root, { recursive: true });
+    for (const directory of directories) if (directory !== root) files.makeDirectory(directory);
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) throw linkOnTheWay(root);
+    throw errorFrom(error, `making directories below ${root}`);
   }
 }
 
@@ -209,7 +201,7 @@ function namesBelow(root: string, path: string): string[] {
   throw new AimError("unexpected", `${path} is not below ${root}`);
 }
 
-export function linkOnTheWay(path: string): AimError {
+function linkOnTheWay(path: string): AimError {
   const message = `${path} is a symbolic link or not a directory: nothing is written through it`;
   return new AimError("no-space", message, { hint: "remove it, or mount the volume there instead" });
 }

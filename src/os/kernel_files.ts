@@ -1,3 +1,4 @@
+import { concat } from "@std/bytes/concat";
 import { cString, describeErrno, type FileCalls, fileCalls, lastErrno, outcomeOf } from "./libc.ts";
 import { ABSENT, type Read } from "./read.ts";
 
@@ -32,11 +33,19 @@ function throughLibc(library: FileCalls): KernelFiles {
       ? ABSENT
       : { kind: "failed", reason: describeErrno(library, errno) };
   };
+  const opened = <T>(path: string, mode: number, use: (fd: number) => Read<T>): Read<T> => {
+    const flags = mode | O_CLOEXEC | O_NONBLOCK;
+    const fd = outcomeOf(library, () => library.open(cString(path), flags, 0));
+    if (fd < 0) return failure(-fd);
+    try {
+      return use(fd);
+    } finally {
+      library.close(fd);
+    }
+  };
   return {
-    text(path) {
-      const fd = outcomeOf(library, () => library.open(cString(path), O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0));
-      if (fd < 0) return failure(-fd);
-      try {
+    text: (path) =>
+      opened(path, O_RDONLY, (fd) => {
         const chunks: Uint8Array[] = [];
         for (let total = 0; total < LARGEST;) {
           const chunk = new Uint8Array(65536);
@@ -46,11 +55,9 @@ function throughLibc(library: FileCalls): KernelFiles {
           chunks.push(chunk.subarray(0, count));
           total += count;
         }
-        return { kind: "ok", value: decode(chunks) };
-      } finally {
-        library.close(fd);
-      }
-    },
+        return { kind: "ok", value: new TextDecoder().decode(concat(chunks)) };
+      }),
+    openable: (path) => opened(path, O_RDWR, () => ({ kind: "ok", value: true })),
     list(path) {
       const directory = library.opendir(cString(path));
       if (directory === null) return failure();
@@ -65,12 +72,6 @@ function throughLibc(library: FileCalls): KernelFiles {
         library.closedir(directory);
       }
       return { kind: "ok", value: names.sort() };
-    },
-    openable(path) {
-      const fd = outcomeOf(library, () => library.open(cString(path), O_RDWR | O_CLOEXEC | O_NONBLOCK, 0));
-      if (fd < 0) return failure(-fd);
-      library.close(fd);
-      return { kind: "ok", value: true };
     },
     link(path) {
       const buffer = new Uint8Array(4096);
@@ -92,9 +93,4 @@ function throughLibc(library: FileCalls): KernelFiles {
 function withoutLibc(reason: string): KernelFiles {
   const failed = () => ({ kind: "failed", reason }) as const;
   return { text: failed, list: failed, openable: failed, link: failed, group: () => null };
-}
-
-function decode(chunks: readonly Uint8Array[]): string {
-  const decoder = new TextDecoder();
-  return chunks.map((chunk) => decoder.decode(chunk, { stream: true })).join("") + decoder.decode();
 }

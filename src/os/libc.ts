@@ -33,8 +33,6 @@ const TREE = {
   renameat: { parameters: ["i32", "buffer", "i32", "buffer"], result: "i32" },
   statx: { parameters: ["i32", "buffer", "i32", "u32", "buffer"], result: "i32" },
   symlinkat: { parameters: ["buffer", "i32", "buffer"], result: "i32" },
-  // With the parameters of openat2(2).
-  syscall: { parameters: ["isize", "i32", "buffer", "buffer", "usize"], result: "isize" },
   unlinkat: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
 } as const;

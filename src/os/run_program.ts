@@ -1,3 +1,4 @@
+import { abortable } from "@std/async/abortable";
 import { withoutSecrets } from "../log/redact.ts";
 
 /** What a run of a program gave. */
@@ -27,8 +28,9 @@ export async function runProgram(
   args: readonly string[],
   { timeout, env, signal: end }: RunOptions,
 ): Promise<ProgramOutput> {
-  const signals = [AbortSignal.timeout(timeout), ...(end === undefined ? [] : [end])];
-  const signal = AbortSignal.any(signals);
+  const limit = AbortSignal.timeout(timeout);
+  const signal = end === undefined ? limit : AbortSignal.any([limit, end]);
+  const failed = (why: string, stdout = "") => ({ stdout, failed: `${path} ${why}` });
   try {
     signal.throwIfAborted();
     const child = new Deno.Command(path, {
@@ -41,30 +43,17 @@ export async function runProgram(
       signal,
     }).spawn();
     // A child of its own may keep the pipes open after the kill, so the wait itself is bounded too.
-    const output = await Promise.race([
-      child.output(),
-      new Promise<null>((done) => signal.addEventListener("abort", () => setTimeout(() => done(null), 200))),
-    ]);
-    if (output === null || signal.aborted) return { stdout: "", failed: late(path, timeout) };
+    const output = await abortable(child.output(), signal);
     const decoder = new TextDecoder();
     const stdout = decoder.decode(output.stdout);
     if (output.success) return { stdout, failed: null };
     const line = decoder.decode(output.stderr).trim().split("\n").at(-1) ?? "";
-    return {
-      stdout,
-      failed: `${path} ended with ${output.code}${line === "" ? "" : `: ${line.slice(0, 200)}`}`,
-    };
+    return failed(`ended with ${output.code}${line === "" ? "" : `: ${line.slice(0, 200)}`}`, stdout);
   } catch (error) {
-    if (signal.aborted) return { stdout: "", failed: late(path, timeout) };
-    const reason = error instanceof Deno.errors.NotFound
-      ? "is not installed"
-      : `cannot be run: ${error instanceof Error ? error.message : error}`;
-    return { stdout: "", failed: `${path} ${reason}` };
+    if (signal.aborted) return failed(`gave no answer within ${Math.round(timeout / 1000)} s`);
+    if (error instanceof Deno.errors.NotFound) return failed("is not installed");
+    return failed(`cannot be run: ${error instanceof Error ? error.message : error}`);
   }
-}
-
-function late(path: string, timeout: number): string {
-  return `${path} gave no answer within ${Math.round(timeout / 1000)} s`;
 }
 
 /** What a program prints, trimmed; `null` if it does not run, fails, or takes longer than 15 s. */

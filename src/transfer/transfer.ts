@@ -1,6 +1,6 @@
 import { dirname } from "@std/path";
 import { errorFrom } from "../errors/from_unknown.ts";
-import { makeDirectories } from "../os/make_directories.ts";
+import { makeDirectories } from "../os/files_below.ts";
 import type { ByteRange } from "../sources/manifest.ts";
 import type { Source } from "../sources/source.ts";
 import { systemClock } from "./clock.ts";

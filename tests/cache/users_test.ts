@@ -197,27 +197,6 @@ for (const { error, call, from = 1, says } of INJECTED) {
   });
 }
 
-Deno.test({
-  name: `a complete download works with a kernel or a sandbox that refuses openat2${NO_STRACE}`,
-  ignore: NO_STRACE !== "",
-  async fn() {
-    await using caches = await startCaches();
-    const trace = `${caches.cache}-trace`;
-    const { code, stderr } = await new Deno.Command("strace", {
-      args: [
-        ...["-f", "-qq", "-o", trace, "-e", "trace=openat2", "-e", "inject=openat2:error=ENOSYS"],
-        ...[Deno.execPath(), ...DENO_RUN, MAIN, ...DOWNLOAD],
-      ],
-      clearEnv: true,
-      env: { ...plainEnvironment(), ...caches.env },
-      stdin: "null",
-    }).output();
-    assertEquals(code, 0, new TextDecoder().decode(stderr));
-    assertMatch(await Deno.readTextFile(trace), /openat2\(.*ENOSYS/);
-    assertEquals((await resolveModel({ paths: caches.paths, name: "org/model" })).kind, "path");
-  },
-});
-
 /** Temporary directories are their owner's alone. */
 async function openToAll({ cache }: Caches): Promise<void> {
   await Deno.chmod(`${cache}/..`, 0o755);
