@@ -7,7 +7,7 @@ import { pythonJson } from "../values/write_json.ts";
  * Reads engine arguments from a JSON object; numbers keep their spelling.
  *
  * @param name The setting's name in messages.
- * @throws {AimError} `usage`: not JSON, not an object, a key twice in one object, or nested beyond reason.
+ * @throws {AimError} `usage`: not JSON, not an object, or nested beyond reason.
  */
 export function parseEngineArgsJson(text: string, name: string = "AIM_ENGINE_ARGS"): ConfigMap {
   const bad = (what: string, cause?: unknown) =>
