@@ -2,7 +2,6 @@ import type { Config } from "../config/config.ts";
 import { log } from "../log/logger.ts";
 import { readRegularText } from "../os/read_regular_file.ts";
 
-/** An adapter on disk. */
 export interface Adapter {
   /** The folder's name, which clients use. */
   readonly name: string;

@@ -13,11 +13,26 @@ export interface AdapterPlan {
 
 const NOTHING: AdapterPlan = { args: new Map(), env: {}, watch: false };
 
-/** Finds the adapters on disk that a profile can use, and decides how the engine gets them. */
-export async function adaptersFor(
+type AdapterSettings =
+  & Pick<
+    Config,
+    "adapterSource" | "adapterMode" | "adapterMaxCount" | "adapterMaxCpuCount" | "adapterMaxRank"
+  >
+  & { readonly origins: Pick<Config["origins"], "adapterSource"> };
+
+/**
+ * Decides how the engine gets its adapters, by the rules of AMD's runtime. With the feature `adapters` and the
+ * dynamic mode, the engine starts without adapters and a watcher loads them; otherwise, with `adapters` or
+ * `adapters-scale-only`, the adapters on disk are arguments.
+ *
+ * @param profile Its id, for messages.
+ * @param features The profile's features.
+ */
+export async function planAdapters(
   profile: string,
   features: readonly string[],
-  config: Config,
+  config: AdapterSettings,
+  find: () => Promise<readonly Adapter[]> = () => findAdapters(config),
 ): Promise<AdapterPlan> {
   if (features.length === 0) {
     if (config.origins.adapterSource !== "default") {
@@ -26,23 +41,6 @@ export async function adaptersFor(
     }
     return NOTHING;
   }
-  return planAdapters(features, config, isDynamic(features, config) ? [] : await findAdapters(config));
-}
-
-/**
- * Decides how the engine gets its adapters, by the rules of AMD's runtime. The profile's features must include
- * `adapters` or `adapters-scale-only`. With `adapters` and the dynamic mode, the engine starts without adapters and
- * a watcher loads them; otherwise the adapters on disk are arguments.
- */
-export function planAdapters(
-  features: readonly string[],
-  config: Pick<
-    Config,
-    "adapterSource" | "adapterMode" | "adapterMaxCount" | "adapterMaxCpuCount" | "adapterMaxRank"
-  >,
-  adapters: readonly Adapter[],
-): AdapterPlan {
-  if (!features.includes("adapters") && !features.includes("adapters-scale-only")) return NOTHING;
   const { adapterMaxCount, adapterMaxCpuCount, adapterMaxRank } = config;
   const limits: [string, ConfigValue][] = [
     ["enable-lora", true],
@@ -50,23 +48,17 @@ export function planAdapters(
     ["max-cpu-loras", numberLiteral(Math.max(adapterMaxCpuCount, adapterMaxCount))],
     ["max-lora-rank", numberLiteral(Number(adapterMaxRank))],
   ];
-  if (isDynamic(features, config)) {
-    return {
-      args: new Map(limits),
-      env: {
-        VLLM_ALLOW_RUNTIME_LORA_UPDATING: "True",
-        VLLM_LORA_RESOLVER_CACHE_DIR: config.adapterSource,
-        VLLM_PLUGINS: "lora_filesystem_resolver",
-      },
-      watch: true,
+  if (config.adapterMode === "dynamic" && features.includes("adapters")) {
+    const env = {
+      VLLM_ALLOW_RUNTIME_LORA_UPDATING: "True",
+      VLLM_LORA_RESOLVER_CACHE_DIR: config.adapterSource,
+      VLLM_PLUGINS: "lora_filesystem_resolver",
     };
+    return { args: new Map(limits), env, watch: true };
   }
+  const adapters = await find();
   if (adapters.length === 0) return NOTHING;
   return { args: new Map([...limits, ["lora-modules", adapters.map(moduleOf)]]), env: {}, watch: false };
-}
-
-function isDynamic(features: readonly string[], { adapterMode }: Pick<Config, "adapterMode">): boolean {
-  return adapterMode === "dynamic" && features.includes("adapters");
 }
 
 /** `name=path`, or JSON for a path with `=` or `,`, at which vLLM would split it. */

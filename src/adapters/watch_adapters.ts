@@ -42,10 +42,8 @@ export async function watchAdapters(options: WatchOptions): Promise<void> {
 /** The adapters that the engine serves, and what this process has requested. */
 class EngineAdapters {
   readonly #options: WatchOptions;
-  /** Stamps, by name, of the adapters that the engine has loaded or refused. */
-  readonly #settled = new Map<string, string>();
-  /** Names of adapters that this process has loaded, and must unload when their folder is removed. */
-  readonly #loaded = new Set<string>();
+  /** By name: the stamp that the engine has loaded or refused, and whether it has a version of the adapter. */
+  readonly #settled = new Map<string, { readonly stamp: string; readonly loaded: boolean }>();
 
   constructor(options: WatchOptions) {
     this.#options = options;
@@ -66,18 +64,17 @@ class EngineAdapters {
   async update(adapters: readonly Adapter[]): Promise<void> {
     const served = await this.served();
     if (served === null) return;
-    for (const name of this.#loaded) {
-      if (!served.has(name)) this.#forget(name);
-      else if (!adapters.some((adapter) => adapter.name === name)) await this.#unload(name);
+    const onDisk = new Set(adapters.map(({ name }) => name));
+    for (const [name, { loaded }] of this.#settled) {
+      const isServed = loaded && served.has(name);
+      if (isServed && !onDisk.has(name)) await this.#unload(name);
+      // The engine was started again, or the folder was removed: made again, it is a new adapter.
+      else if (!isServed && (loaded || !onDisk.has(name))) this.#settled.delete(name);
     }
     for (const adapter of adapters) {
-      if (this.#settled.get(adapter.name) !== adapter.stamp) {
+      if (this.#settled.get(adapter.name)?.stamp !== adapter.stamp) {
         await this.#load(adapter, served.has(adapter.name));
       }
-    }
-    // A folder that is removed and made again is a new adapter, even with the same stamp.
-    for (const name of this.#settled.keys()) {
-      if (!adapters.some((adapter) => adapter.name === name) && !this.#loaded.has(name)) this.#forget(name);
     }
   }
 
@@ -90,9 +87,9 @@ class EngineAdapters {
     if (answer === null || answer.status >= 500) {
       return log.warn(`adapter ${name} is not loaded yet, trying again: ${inWords(answer)}`);
     }
-    this.#settled.set(name, stamp);
+    const loaded = answer.ok || this.#settled.get(name)?.loaded === true;
+    this.#settled.set(name, { stamp, loaded });
     if (!answer.ok) return log.warn(`the engine refuses adapter ${name}: ${inWords(answer)}`);
-    this.#loaded.add(name);
     log.info(`adapter ${name} is ${replace ? "replaced" : "loaded"}`);
   }
 
@@ -101,13 +98,8 @@ class EngineAdapters {
     if (answer === null || !answer.ok && answer.status !== 404) {
       return log.warn(`adapter ${name} is not unloaded yet, trying again: ${inWords(answer)}`);
     }
-    this.#forget(name);
-    log.info(`adapter ${name} is unloaded`);
-  }
-
-  #forget(name: string): void {
     this.#settled.delete(name);
-    this.#loaded.delete(name);
+    log.info(`adapter ${name} is unloaded`);
   }
 
   async #request(method: string, path: string, body?: unknown): Promise<Answer | null> {

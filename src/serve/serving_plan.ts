@@ -1,4 +1,4 @@
-import { adaptersFor } from "../adapters/plan_adapters.ts";
+import { planAdapters } from "../adapters/plan_adapters.ts";
 import { hubEnvironment } from "../cache/cache_paths.ts";
 import type { ModelPlace } from "../cache/types.ts";
 import type { Config } from "../config/config.ts";
@@ -75,7 +75,7 @@ export async function chooseServing(request: ServingRequest): Promise<ServingCho
   const { config, env, gpus, engine, need, engineWords = [] } = request;
   const choice = await selectProfileFor(config, gpus, need);
   const { profile } = choice;
-  const adapters = await adaptersFor(profile.id, profile.metadata.features, config);
+  const adapters = await planAdapters(profile.id, profile.metadata.features, config);
   const { args, env: fittedEnv, warnings } = engineArguments({
     config,
     env,

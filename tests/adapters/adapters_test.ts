@@ -9,6 +9,7 @@ const SETTINGS = {
   adapterMaxCount: 8,
   adapterMaxCpuCount: 4,
   adapterMaxRank: "32",
+  origins: { adapterSource: "default" },
 } as const;
 const ADAPTERS = [{ name: "a", path: "/adapters/a", stamp: "" }, { name: "b", path: "/x=y/b", stamp: "" }];
 
@@ -96,8 +97,9 @@ for (
     ],
   ] as const
 ) {
-  Deno.test(`adapters: ${what}`, () => {
-    const plan = planAdapters(features, { ...SETTINGS, adapterMode: mode }, adapters);
+  Deno.test(`adapters: ${what}`, async () => {
+    const config = { ...SETTINGS, adapterMode: mode };
+    const plan = await planAdapters("p", features, config, () => Promise.resolve(adapters));
     const plain = [...plan.args].map(([name, value]) => [name, isNumberLiteral(value) ? value.value : value]);
     assertEquals(Object.fromEntries(plain), args);
     assertEquals(plan.watch, watch);
