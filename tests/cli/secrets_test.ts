@@ -10,7 +10,8 @@ const SECRET_KEY = "PlantedSecretKey/4711+abcdefghijklmnop";
 const SESSION = "PlantedSessionToken4711==";
 const KEY_ID = "PLANTEDKEYID47114711";
 const PROXY_PASSWORD = "PlantedProxyPass4711";
-const PLANTED = [TOKEN, SECRET_KEY, SESSION, KEY_ID, PROXY_PASSWORD];
+const ENGINE_KEY = "PlantedEngineKey4711";
+const PLANTED = [TOKEN, SECRET_KEY, SESSION, KEY_ID, PROXY_PASSWORD, ENGINE_KEY];
 
 /** Query parameters of signed addresses, with a value that is not blanked. */
 const SIGNED = /(Signature|X-Amz-Security-Token|X-Amz-Credential|Policy|Key-Pair-Id)=(?!\*\*\*)[^\s&"]/i;
@@ -54,7 +55,8 @@ async function searched(world: World, args: readonly string[], env: Record<strin
         ...env,
       },
     });
-    const all = stdout + stderr;
+    // The stub of an engine prints the arguments that it gets.
+    const all = (stdout + stderr).replace(/^engine: .*$/m, "");
     for (const secret of PLANTED) {
       for (const form of [secret, encodeURIComponent(secret), btoa(secret)]) {
         assert(!all.includes(form), `aim ${args.join(" ")} shows ${form}:\n${all}`);
@@ -70,6 +72,7 @@ Deno.test("no command shows a token, a key, a password or a signature, at any le
     AIM_GPU_MODEL: "MI300X",
     HF_TOKEN: TOKEN,
     HTTPS_PROXY: `http://someone:${PROXY_PASSWORD}@127.0.0.1:9`,
+    AIM_ENGINE_ARGS: JSON.stringify({ "api-key": [ENGINE_KEY], "x": { "hf-token": ENGINE_KEY } }),
   };
   for (const name of [...COMMAND_NAMES, "__complete"]) {
     await t.step(name, async () => {
@@ -95,6 +98,12 @@ Deno.test("nor if the server refuses them, the address is wrong, or a value is r
       HF_ENDPOINT: `http://u:${PROXY_PASSWORD}@127.0.0.1:9`,
     }],
     ["an endpoint that is none", ["size", `hf://${GATED}`], { HF_ENDPOINT: `u:${PROXY_PASSWORD}@hub` }],
+    ["engine arguments that are none", ["dry-run", GATED], {
+      AIM_ENGINE_ARGS: `{"api-key": "${ENGINE_KEY}", oops}`,
+    }],
+    ["an engine argument that is refused", ["dry-run", GATED], {
+      AIM_ENGINE_ARGS: `{"api-key": "${ENGINE_KEY}", "max-num-seqs": "many"}`,
+    }],
     ["a model with a password", ["size", `s3://${KEY_ID}:${SECRET_KEY}@models/x`], {}],
   ];
   for (const [name, args, env] of cases) {
