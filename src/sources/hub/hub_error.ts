@@ -34,8 +34,9 @@ export async function hubError(
   const page = `${endpoint}/${id}`;
   const host = new URL(endpoint).host;
   // The body is read in any case, so that its connection can be used again.
-  const inBody = await spoken(response);
-  const said = serverText(headers.get("x-error-message") ?? inBody);
+  const body = await readStart(response).catch(() => "");
+  const inBody = /"(?:error|message)"\s*:\s*"([^"\\]+)/.exec(body)?.[1];
+  const said = serverText(headers.get("x-error-message") ?? inBody ?? "");
   const quoted = said === "" ? "" : `: ${JSON.stringify(said)}`;
   const code = headers.get("x-error-code");
   const fail = (kind: ErrorKind, message: string, hint: string) => new AimError(kind, message, { hint });
@@ -90,20 +91,8 @@ export async function hubError(
   return fail("network", message, "check HF_ENDPOINT");
 }
 
-/** `error` or `message` of a JSON answer. */
-async function spoken(response: Response): Promise<string | null> {
-  try {
-    const body: unknown = JSON.parse(await readStart(response));
-    if (typeof body !== "object" || body === null) return null;
-    const { error, message } = body as { error?: unknown; message?: unknown };
-    return typeof error === "string" ? error : typeof message === "string" ? message : null;
-  } catch {
-    return null;
-  }
-}
-
 /** A server's own words, short and on one line. */
-export function serverText(text: string | null): string {
+export function serverText(text: string): string {
   // deno-lint-ignore no-control-regex
-  return (text ?? "").replace(/[\x00-\x1f\x7f]+/g, " ").trim().slice(0, 200);
+  return text.replace(/[\x00-\x1f\x7f]+/g, " ").trim().slice(0, 200);
 }

@@ -5,6 +5,8 @@ import type { S3Bucket } from "./s3_bucket.ts";
 /** An object in a list. */
 export interface ListedObject {
   readonly key: string;
+  /** The key below the directory, without the empty parts that S3 allows. */
+  readonly path: string;
   /** Bytes. */
   readonly size: number;
   /** Without quotes; `null` if the list has none. */
@@ -18,7 +20,8 @@ const MOST_OBJECTS = 200_000;
 const MOST_PAGES = 2000;
 
 /**
- * Lists all objects below a directory of a bucket, by version 1 of the API, which every server has.
+ * Lists all objects below a directory of a bucket, by version 1 of the API, which every server has. The empty objects
+ * that consoles create as folders are left out.
  *
  * @param directory The prefix of the keys, with a slash at the end; empty for the complete bucket.
  * @throws {AimError} as {@linkcode S3Bucket.list}, and `network` for an invalid or endless list.
@@ -40,7 +43,9 @@ export async function listObjects(
     const page = pageIn(await bucket.list(query, signal), parseXML, bucket);
     const decode = page.EncodingType === "url" ? decodeKey : (text: string) => text;
     listed.push(...objectsOf(page, decode, directory, bucket));
-    if (page.IsTruncated !== "true") return listed;
+    if (page.IsTruncated !== "true") {
+      return listed.filter(({ path, size }) => size > 0 || path !== "" && !path.endsWith("/"));
+    }
     const named = textOf(page.NextMarker);
     const marker = named === undefined ? listed.at(-1)?.key : decode(named);
     if (marker === undefined || seen.has(marker)) {
@@ -82,8 +87,13 @@ function objectsOf(
     const size = textOf(entry.Size) ?? "";
     if (!/^\d{1,15}$/.test(size)) throw bucket.odd(`it lists ${shown} with the size ${JSON.stringify(size)}`);
     const etag = plainEtag(textOf(entry.ETag) ?? null) || null;
-    return { key, size: Number(size), etag, modified: textOf(entry.LastModified) ?? null };
+    const path = pathOf(key.slice(directory.length));
+    return { key, path, size: Number(size), etag, modified: textOf(entry.LastModified) ?? null };
   });
+}
+
+function pathOf(key: string): string {
+  return key.split("/").filter((part, i, parts) => part !== "" || i === parts.length - 1).join("/");
 }
 
 function elementOf(value: unknown): Element {

@@ -31,7 +31,7 @@ export type S3Credentials =
     readonly sessionToken?: string;
   }
   | { readonly kind: "anonymous" }
-  /** The SDK's default chain. `askedBy`: the setting that requires credentials, as `NAME is "value"`; if `null`, requests may be unsigned. */
+  /** The SDK's default chain. `askedBy`: what requires credentials, as `NAME is "value"`; `null` for nothing. */
   | { readonly kind: "chain"; readonly askedBy: string | null };
 
 /** Maximum bytes of a file that a `…_FILE` variable names. */

@@ -14,9 +14,6 @@ import { hasOpaqueEtag, proveObjects } from "./object_digests.ts";
 import { S3Bucket } from "./s3_bucket.ts";
 import { s3Settings } from "./s3_settings.ts";
 
-type PathedObject = ListedObject & { readonly path: string };
-type Known = Pick<ListedObject, "key" | "etag">;
-
 /** Objects under a prefix on AWS S3, MinIO, Ceph or another S3 server. */
 export class S3Source implements Source {
   readonly uri: string;
@@ -24,7 +21,7 @@ export class S3Source implements Source {
   readonly #transport: Transport;
   readonly #bucket: S3Bucket;
   /** Objects by path in the manifest. */
-  #known = new Map<string, Known>();
+  #known = new Map<string, Pick<ListedObject, "key" | "etag">>();
   /** The server supports `If-Match`. */
   #takesIfMatch = true;
   /** ETags are not MD5s, as with encryption. */
@@ -99,7 +96,7 @@ export class S3Source implements Source {
 
   async #get(
     file: ManifestFile,
-    { key, etag }: Known,
+    { key, etag }: Pick<ListedObject, "key" | "etag">,
     range: ByteRange | null,
     signal: AbortSignal,
   ): Promise<Response> {
@@ -121,34 +118,19 @@ export class S3Source implements Source {
   }
 
   /** The objects under the prefix as a directory, else the one object with exactly that key. */
-  async #objects(signal: AbortSignal | undefined): Promise<PathedObject[]> {
+  async #objects(signal: AbortSignal | undefined): Promise<ListedObject[]> {
     // An empty part of the prefix is a typing error, unless there are such keys.
     const prefixes = new Set([this.#prefix, this.#prefix.split("/").filter((part) => part !== "").join("/")]);
     for (const prefix of prefixes) {
-      const directory = prefix === "" ? "" : `${prefix}/`;
-      const listed = await listObjects(this.#bucket, directory, signal);
-      const objects = listed.map((object) => ({
-        ...object,
-        path: pathOf(object.key.slice(directory.length)),
-      }))
-        // Consoles create empty objects as folders.
-        .filter(({ path, key, size }) => size > 0 || path !== "" && !key.endsWith("/"));
+      const objects = await listObjects(this.#bucket, prefix === "" ? "" : `${prefix}/`, signal);
       if (objects.length > 0) return objects;
       const single = prefix === "" ? null : await this.#bucket.head(prefix, signal, { denied: true });
       if (single === null) continue;
-      return [{
-        key: prefix,
-        path: prefix.split("/").at(-1) ?? "",
-        size: Number(single.get("content-length")),
-        etag: plainEtag(single.get("etag")),
-        modified: single.get("last-modified"),
-      }];
+      const size = Number(single.get("content-length"));
+      const etag = plainEtag(single.get("etag"));
+      const path = prefix.split("/").at(-1) ?? "";
+      return [{ key: prefix, path, size, etag, modified: single.get("last-modified") }];
     }
     return [];
   }
-}
-
-/** A key below its directory as a path, without the empty parts that S3 allows. */
-function pathOf(key: string): string {
-  return key.split("/").filter((part, i, parts) => part !== "" || i === parts.length - 1).join("/");
 }
