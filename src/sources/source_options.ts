@@ -2,13 +2,14 @@ import type { Config } from "../config/config.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { keepSecret } from "../log/redact.ts";
 import { readRegularText } from "../os/read_regular_file.ts";
+import type { TransportOptions } from "./transport/transport.ts";
 
 /** Ways to read a file from the hub. `HF_TRANSFER` is the same as `HTTP`: aim always reads parts in parallel. */
 const PROTOCOLS = ["XET", "HF_TRANSFER", "HTTP"] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
 
-/** Settings of sources. */
-export interface SourceOptions {
+/** Settings of sources, and of the transport to them: `AWS_*` variables are among its variables. */
+export interface SourceOptions extends Omit<TransportOptions, "verifyTls"> {
   /** `HF_ENDPOINT`, which may have a path. */
   readonly hfEndpoint: string;
   /** The hub's token, read at the first use of a hub source. */
@@ -17,14 +18,6 @@ export interface SourceOptions {
   readonly protocols: readonly Protocol[];
   /** No network at all. */
   readonly offline: boolean;
-  /** `AWS_*`, proxy and certificate variables. */
-  readonly env: Readonly<Record<string, string | undefined>>;
-  /** Maximum connections for reading. */
-  readonly jobs: number;
-  /** Maximum attempts at metadata. @default {8 if the server answers, 4 if it cannot be reached} */
-  readonly attempts?: number | undefined;
-  /** Waits between attempts at metadata. @default {a timer} */
-  readonly sleep?: ((ms: number, signal?: AbortSignal) => Promise<void>) | undefined;
   /** Called with the next protocol when one has failed. */
   readonly onProtocol?: ((protocol: Protocol) => void) | undefined;
 }
@@ -42,9 +35,9 @@ type Wanted = Pick<
  * @throws {AimError} `usage` for an unknown protocol.
  */
 export function sourceOptions(config: Wanted, env: Env): SourceOptions {
-  const { hfEndpoint, offline, jobs } = config;
+  const { hfEndpoint, offline, jobs: connections } = config;
   const protocols = parseProtocols(config.protocols);
-  return { hfEndpoint, hfToken: () => resolveToken(config, env), protocols, offline, env, jobs };
+  return { hfEndpoint, hfToken: () => resolveToken(config, env), protocols, offline, env, connections };
 }
 
 /**

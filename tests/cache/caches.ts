@@ -89,7 +89,7 @@ export async function startCaches(
         protocols: ["HTTP"],
         offline: false,
         env: { ...s3.env, ...env },
-        jobs: 4,
+        connections: 4,
       });
       try {
         return await downloadModel(source, placement, {

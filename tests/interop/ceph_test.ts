@@ -56,7 +56,7 @@ async function readsCeph(t: Deno.TestContext, ceph: Ceph): Promise<void> {
       protocols: ["HTTP"],
       offline: false,
       env: { ...ceph.env, ...more },
-      jobs: 4,
+      connections: 4,
       sleep: () => Promise.resolve(),
     });
 

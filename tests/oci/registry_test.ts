@@ -8,7 +8,7 @@ const OPTIONS = {
   hfToken: () => Promise.resolve(null),
   protocols: ["HTTP"] as const,
   offline: false,
-  jobs: 4,
+  connections: 4,
 };
 
 Deno.test("many requests with an expired token get one new token, and no token or login is sent to another origin", async () => {

@@ -28,7 +28,7 @@ function options(
     protocols: ["HTTP"],
     offline: false,
     env: {},
-    jobs: 4,
+    connections: 4,
     sleep: () => Promise.resolve(),
     ...rest,
   };

@@ -27,7 +27,7 @@ function optionsFor(endpoint: string, token: string | null): SourceOptions {
     protocols: ["HTTP"],
     offline: false,
     env: {},
-    jobs: 4,
+    connections: 4,
     sleep: () => Promise.resolve(),
   };
 }

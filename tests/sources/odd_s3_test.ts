@@ -213,7 +213,7 @@ async function open(uri: string, env: Readonly<Record<string, string>>): Promise
     protocols: ["HTTP"],
     offline: false,
     env,
-    jobs: 4,
+    connections: 4,
     sleep: () => Promise.resolve(),
   });
 }

@@ -21,7 +21,7 @@ function options(env: Readonly<Record<string, string>>): SourceOptions {
     protocols: ["HTTP"],
     offline: false,
     env,
-    jobs: 4,
+    connections: 4,
     sleep: () => Promise.resolve(),
   };
 }

@@ -88,7 +88,7 @@ async function withBench(
       : s3 === null
       ? {}
       : { ...s3.env, AWS_ENDPOINT_URL_S3: proxy.url, AWS_ENDPOINT_URL: proxy.url },
-    jobs: JOBS,
+    connections: JOBS,
     ...clock,
   };
   const place = placementIn(directory, layout);

@@ -37,7 +37,7 @@ export class HubRepository {
     ({ host: this.host, origin: this.#origin } = new URL(this.endpoint));
     let token: Promise<string | null> | undefined;
     this.#token = () => token ??= options.hfToken();
-    this.#transport = new Transport({ ...options, connections: options.jobs });
+    this.#transport = new Transport(options);
   }
 
   /** The hub's address of a file. */

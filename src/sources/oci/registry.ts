@@ -28,7 +28,7 @@ export interface Registry {
 /** Opens a registry, without a request. */
 export function openRegistry(host: string, repository: string, options: SourceOptions): Registry {
   const { env } = options;
-  const transport = new Transport({ ...options, connections: options.jobs });
+  const transport = new Transport(options);
   const scheme = isInsecure(host, env) ? "http" : "https";
   const origin = new URL(`${scheme}://${apiHost(host)}`).origin;
   let authorization: string | null = null;

@@ -32,12 +32,7 @@ export class S3Source implements Source {
     const settings = s3Settings(options.env);
     this.uri = uriOf(ref);
     this.#prefix = ref.prefix;
-    this.#transport = new Transport({
-      ...options,
-      env: settings.env,
-      connections: options.jobs,
-      verifyTls: settings.verifyTls,
-    });
+    this.#transport = new Transport({ ...options, env: settings.env, verifyTls: settings.verifyTls });
     this.#bucket = new S3Bucket(ref.bucket, this.uri, settings, this.#transport);
   }
 

@@ -152,7 +152,7 @@ async function openUri(uri: string, env: Readonly<Record<string, string>>): Prom
     protocols: ["HTTP"],
     offline: false,
     env,
-    jobs: 4,
+    connections: 4,
     sleep: () => Promise.resolve(),
   });
   return {
