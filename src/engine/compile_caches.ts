@@ -1,14 +1,5 @@
 import { log } from "../log/logger.ts";
-
-/** What compiled code depends on: it is used only where all three are the same. */
-export interface CompileCacheKey {
-  /** Accelerator model, as `MI300X`. */
-  readonly accelerator: string;
-  /** `null` if it is not known. */
-  readonly engineVersion: string | null;
-  /** Reference of the image; `null` outside of one. */
-  readonly image: string | null;
-}
+import type { EngineVersion } from "./engine_version.ts";
 
 /**
  * Directories that engines and the libraries below them write compiled code to. Without them each new
@@ -25,24 +16,31 @@ const CACHES = {
 const FOLDER = ".aim/compiled";
 
 /**
- * Chooses directories for compiled code: on the cache volume, named by what the code depends on, or in a
- * temporary directory if the volume cannot be written. Variables that are set already stay as they are.
+ * Chooses directories for compiled code: on the cache volume, named by what the code depends on (accelerator,
+ * engine version and image), or in a temporary directory if the volume cannot be written. Variables that are
+ * set already stay as they are.
  *
  * The engine executes the files in these directories, so one that belongs to another user is not used.
  *
  * Requires `--allow-write`.
  *
+ * @param accelerator `MI300X`.
+ * @param version `null` if it is not known.
  * @param env The engine's environment so far: the caller's and the profile's.
  * @returns What to add to it.
  */
 export async function compileCaches(
   cacheRoot: string,
-  key: CompileCacheKey,
+  accelerator: string,
+  version: EngineVersion | null,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<Record<string, string>> {
   const missing = Object.entries(CACHES).filter(([name]) => (env[name] ?? "") === "");
   if (missing.length === 0) return {};
-  const name = await folderName(key);
+  const image = env.AIM_BASE_IMAGE_REF || env.AIM_UPSTREAM_IMAGE_REF;
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(image ?? ""));
+  const from = image ? new Uint8Array(digest).toHex().slice(0, 12) : "host";
+  const name = [accelerator, version?.text ?? "unknown", from].join("-").replaceAll(/[^A-Za-z0-9._-]/g, "_");
   const temporary = env.TMPDIR ?? "/tmp";
   const folder = ownFolder(`${cacheRoot}/${FOLDER}/${name}`) ??
     ownFolder(`${temporary}/aim-compiled-${Deno.uid()}-${name}`);
@@ -51,21 +49,12 @@ export async function compileCaches(
   return Object.fromEntries(missing.map(([variable, child]) => [variable, `${folder}/${child}`]));
 }
 
-async function folderName({ accelerator, engineVersion, image }: CompileCacheKey): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(image ?? ""));
-  const from = image === null ? "host" : new Uint8Array(digest).toHex().slice(0, 12);
-  return [accelerator, engineVersion ?? "unknown", from].join("-").replaceAll(/[^A-Za-z0-9._-]/g, "_");
-}
-
 /** Makes a folder that this user may write to; `null` if that is not possible, or it is another user's. */
 function ownFolder(path: string): string | null {
   try {
     Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
     const info = Deno.lstatSync(path);
-    if (!info.isDirectory || info.uid !== Deno.uid()) {
-      log.debug(`${path} belongs to another user: compiled code is not kept there`);
-      return null;
-    }
+    if (!info.isDirectory || info.uid !== Deno.uid()) throw new Error("it belongs to another user");
     const probe = `${path}/.${crypto.randomUUID().slice(0, 8)}`;
     // The asynchronous call would load Deno's streams, which takes a tenth of a start.
     Deno.writeTextFileSync(probe, "", { createNew: true });

@@ -8,6 +8,7 @@ import {
   numberLiteral,
 } from "../values/value.ts";
 import { pythonJson } from "../values/write_json.ts";
+import type { Engine } from "./engines.ts";
 
 /** Arguments from one place. */
 export interface ArgumentSource {
@@ -94,6 +95,33 @@ function assertSameModel(value: ConfigValue, source: ArgumentSource, models: rea
         : "remove it from the profile and set model_id there, or set AIM_MODEL_ID",
     },
   );
+}
+
+/**
+ * The engine's command line.
+ *
+ * @param program How the first word of the launch is called: `python`, `python3`, or a path.
+ * @param model What the engine's model argument gets: a path, or `org/model`.
+ * @param args Merged and fitted.
+ * @throws {AimError} `usage` if a word contains NUL, which no command line can.
+ */
+export function buildCommand(
+  { launch, modelArgument, form }: Pick<Engine, "launch" | "modelArgument" | "form">,
+  program: string,
+  model: string,
+  args: ConfigMap,
+): string[] {
+  const argv = [
+    program,
+    ...launch.slice(1),
+    ...(modelArgument === null ? [] : [modelArgument, model]),
+    ...(form === "flags" ? renderArgs(args) : renderPairs(args)),
+  ];
+  const broken = argv.find((word) => word.includes("\0"));
+  if (broken === undefined) return argv;
+  throw new AimError("usage", `${JSON.stringify(broken)} contains NUL and cannot go on a command line`, {
+    hint: "remove it from the profile or AIM_ENGINE_ARGS",
+  });
 }
 
 /**

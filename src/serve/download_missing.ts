@@ -9,8 +9,8 @@ import { log } from "../log/logger.ts";
 import { revisionIn } from "../sources/model_ref.ts";
 import type { TransferEvent } from "../transfer/types.ts";
 import { filesListed, warnOfMemory } from "./memory_fit.ts";
-import { missingInWords, remedyFor } from "./served_model.ts";
-import type { ServingChoice, ServingInput } from "./serving_plan.ts";
+import { missingInWords, remedyFor, resolveServing } from "./served_model.ts";
+import type { ServingChoice, ServingInput } from "./serving_choice.ts";
 
 /** What a download takes from the command. */
 export interface DownloadOptions extends ServingInput {
@@ -26,13 +26,14 @@ export interface DownloadOptions extends ServingInput {
 /**
  * Downloads a missing model: from the hub into the Hugging Face cache, others into the local directory.
  *
- * @throws {AimError} `not-found` when offline; what a download throws.
+ * @returns Where it is then.
+ * @throws {AimError} `not-found` when offline, or if it is not a complete model; what a download throws.
  */
 export async function downloadMissing(
   options: DownloadOptions,
   choice: ServingChoice,
   place: ModelPlace,
-): Promise<void> {
+): Promise<Exclude<ModelPlace, { kind: "missing" }>> {
   const { config, env, signal } = options;
   const { model } = choice;
   if (config.offline) {
@@ -65,4 +66,10 @@ export async function downloadMissing(
     onListed: (manifest) => warnOfMemory(options.gpus, choice.args, filesListed(manifest)),
   });
   progress.finish(report);
+  const now = await resolveServing(config, choice);
+  if (now.kind !== "missing") return now;
+  const message = `${model.uri} is downloaded, but it is not a complete model: ${missingInWords(now)}`;
+  throw new AimError("not-found", message, {
+    hint: remedyFor(now, model.name) ?? "check the files at the source",
+  });
 }

@@ -1,6 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { buildCommand } from "../../src/engine/command.ts";
-import { mergeEngineArgs } from "../../src/engine/engine_args.ts";
+import { buildCommand, mergeEngineArgs } from "../../src/engine/engine_args.ts";
 import { engineNamed } from "../../src/engine/engines.ts";
 import { parseEngineArgsJson } from "../../src/engine/parse_engine_args.ts";
 import { AimError } from "../../src/errors/aim_error.ts";

@@ -1,13 +1,17 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { compileCaches } from "../../src/engine/compile_caches.ts";
+import { parseVersion } from "../../src/engine/engine_version.ts";
 import { networkFileSystem } from "../../src/engine/network_file_system.ts";
 
-const KEY = { accelerator: "MI300X", engineVersion: "0.27.1", image: "registry/base:1" };
+const VERSION = parseVersion("0.27.1");
+const IMAGE = { AIM_BASE_IMAGE_REF: "registry/base:1" };
+const caches = (root: string, env: Record<string, string> = {}) =>
+  compileCaches(root, "MI300X", VERSION, { ...IMAGE, ...env });
 
 Deno.test("compiled code is kept on the cache volume, by accelerator, engine version and image", async () => {
   const root = await Deno.makeTempDir();
   try {
-    const env = await compileCaches(root, KEY, {});
+    const env = await caches(root);
     assertEquals(Object.keys(env).sort(), [
       "AITER_JIT_DIR",
       "TORCHINDUCTOR_CACHE_DIR",
@@ -17,10 +21,10 @@ Deno.test("compiled code is kept on the cache volume, by accelerator, engine ver
     const folder = env.VLLM_CACHE_ROOT?.replace(/\/vllm$/, "") ?? "";
     assert(folder.startsWith(`${root}/.aim/compiled/MI300X-0.27.1-`), folder);
     assertEquals([...Deno.readDirSync(folder)], []);
-    assertEquals(await compileCaches(root, KEY, {}), env);
-    for (const other of [{ accelerator: "MI325X" }, { engineVersion: null }, { image: null }]) {
-      assertNotEquals(await compileCaches(root, { ...KEY, ...other }, {}), env);
-    }
+    assertEquals(await caches(root), env);
+    assertNotEquals(await compileCaches(root, "MI325X", VERSION, IMAGE), env);
+    assertNotEquals(await compileCaches(root, "MI300X", null, IMAGE), env);
+    assertNotEquals(await compileCaches(root, "MI300X", VERSION, {}), env);
   } finally {
     await Deno.remove(root, { recursive: true });
   }
@@ -29,7 +33,7 @@ Deno.test("compiled code is kept on the cache volume, by accelerator, engine ver
 Deno.test("a directory for compiled code that is set stays", async () => {
   const root = await Deno.makeTempDir();
   try {
-    const env = await compileCaches(root, KEY, { VLLM_CACHE_ROOT: "/mine" });
+    const env = await caches(root, { VLLM_CACHE_ROOT: "/mine" });
     assertEquals("VLLM_CACHE_ROOT" in env, false);
     assertEquals("TRITON_CACHE_DIR" in env, true);
   } finally {
@@ -41,13 +45,13 @@ Deno.test("compiled code goes to a temporary directory if the volume cannot be w
   const base = await Deno.makeTempDir();
   try {
     await Deno.writeTextFile(`${base}/file`, "");
-    const env = await compileCaches(`${base}/file`, KEY, { TMPDIR: base });
+    const env = await caches(`${base}/file`, { TMPDIR: base });
     assert(env.VLLM_CACHE_ROOT?.startsWith(`${base}/aim-compiled-${Deno.uid()}-MI300X-`));
-    assertEquals(await compileCaches(`${base}/file`, KEY, { TMPDIR: `${base}/file` }), {});
+    assertEquals(await caches(`${base}/file`, { TMPDIR: `${base}/file` }), {});
     if (Deno.uid() !== 0) return;
-    const own = await compileCaches(`${base}/cache`, KEY, {});
+    const own = await caches(`${base}/cache`);
     await Deno.chown(own.VLLM_CACHE_ROOT?.replace(/\/vllm$/, "") ?? "", 1000, 1000);
-    const other = await compileCaches(`${base}/cache`, KEY, { TMPDIR: base });
+    const other = await caches(`${base}/cache`, { TMPDIR: base });
     assert(other.VLLM_CACHE_ROOT?.startsWith(`${base}/aim-compiled-`));
   } finally {
     await Deno.remove(base, { recursive: true });

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { buildCommand } from "../../src/engine/command.ts";
+import { buildCommand } from "../../src/engine/engine_args.ts";
 import { engineNamed, shellWords } from "../../src/engine/engines.ts";
 import { parseEngineArgsJson } from "../../src/engine/parse_engine_args.ts";
 import { AimError } from "../../src/errors/aim_error.ts";

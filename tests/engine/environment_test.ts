@@ -4,7 +4,7 @@ import { renderArgs } from "../../src/engine/engine_args.ts";
 import { renderBashScript } from "../../src/engine/bash_script.ts";
 import { parallelSize } from "../../src/engine/parallel_size.ts";
 import { parseEngineArgsJson } from "../../src/engine/parse_engine_args.ts";
-import { visibleDevices } from "../../src/engine/visible_devices.ts";
+import { visibleDevices } from "../../src/gpu/choose_devices.ts";
 
 /** HIP's, CUDA's, the choice; then what is exported. */
 const DEVICES = [

@@ -2,8 +2,7 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { AimError } from "../../src/errors/aim_error.ts";
 import { installed } from "../cache/caches.ts";
-import { findEngine } from "../../src/engine/find_engine.ts";
-import { servingEngine } from "../../src/serve/serving_engine.ts";
+import { findProgram, servingEngine } from "../../src/engine/serving_engine.ts";
 import { replaceProcess } from "../../src/engine/exec.ts";
 
 const PROGRAM = fromFileUrl(new URL("./exec_program.ts", import.meta.url));
@@ -183,10 +182,10 @@ Deno.test("python comes before python3, only executable files count, and without
     await Deno.writeTextFile(`${directory}/a/python3`, "#!/bin/sh\n", { mode: 0o755 });
     await Deno.writeTextFile(`${directory}/a/python`, "not executable", { mode: 0o644 });
     const env = { PATH: `${directory}/a:${directory}/b` };
-    assertEquals(findEngine(env), { name: "python3", path: `${directory}/a/python3` });
+    assertEquals(findProgram("python", env), { name: "python3", path: `${directory}/a/python3` });
     await Deno.writeTextFile(`${directory}/b/python`, "#!/bin/sh\n", { mode: 0o755 });
-    assertEquals(findEngine(env), { name: "python", path: `${directory}/b/python` });
-    assertEquals(findEngine({ PATH: directory }), null);
+    assertEquals(findProgram("python", env), { name: "python", path: `${directory}/b/python` });
+    assertEquals(findProgram("python", { PATH: directory }), null);
     await assertRejects(
       () => servingEngine({ engine: "vllm", configPath: directory }, { PATH: directory }, "serve"),
       AimError,

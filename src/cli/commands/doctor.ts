@@ -7,8 +7,9 @@ import { askProgram } from "../../os/run_program.ts";
 import { filesListed } from "../../serve/memory_fit.ts";
 import { modelFiles } from "../../serve/model_files.ts";
 import { resolveServing, wantedModel } from "../../serve/served_model.ts";
-import { servingEngine } from "../../serve/serving_engine.ts";
-import { chooseServing, planServing, type ServingChoice } from "../../serve/serving_plan.ts";
+import { servingEngine } from "../../engine/serving_engine.ts";
+import { chooseServing, type ServingChoice } from "../../serve/serving_choice.ts";
+import { planServing } from "../../serve/serving_plan.ts";
 import { totalBytes } from "../../sources/manifest.ts";
 import type { ModelRef } from "../../sources/model_ref.ts";
 import { readBuildInfo } from "../build_info.ts";
@@ -39,7 +40,7 @@ export const doctor = command<GpuInventory>({
   async run({ config, env, flags, report, signal, stdout }, gpus) {
     const choice = await attempt(async () => {
       const engine = await servingEngine(config, env, "show");
-      return await chooseServing({ config, env, gpus, engine, need: "show" });
+      return await chooseServing({ config, env, gpus }, engine, "show");
     });
     const chosen = choice.value;
     const found = chosen === null ? null : await attempt(() => resolveServing(config, chosen));

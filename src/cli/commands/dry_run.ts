@@ -1,7 +1,8 @@
 import type { GpuInventory } from "../../gpu/types.ts";
-import { chooseServing, planServing } from "../../serve/serving_plan.ts";
+import { chooseServing } from "../../serve/serving_choice.ts";
+import { planServing } from "../../serve/serving_plan.ts";
 import { resolveServing } from "../../serve/served_model.ts";
-import { servingEngine } from "../../serve/serving_engine.ts";
+import { servingEngine } from "../../engine/serving_engine.ts";
 import { log } from "../../log/logger.ts";
 import { noGpu } from "../../serve/select_profile_for.ts";
 import { takeInventory } from "../../gpu/take_inventory.ts";
@@ -43,7 +44,7 @@ export const dryRun = command<GpuInventory>({
       ? [found, "serve"] as const
       : [closed ? asIfOpen(found) : found, "show"] as const;
     const engine = await servingEngine(config, env, "show", text(flags["engine-version"]) ?? null);
-    const choice = await chooseServing({ config, env, gpus, engine, need, engineWords });
+    const choice = await chooseServing({ config, env, gpus, engineWords }, engine, need);
     const plan = planServing(config, choice, await resolveServing(config, choice));
     const report = flags["show-secrets"] === true ? withSecrets(plan) : plan;
     if (format === "script") return print(dryRunScript(report));

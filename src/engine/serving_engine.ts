@@ -1,11 +1,10 @@
 import type { Config } from "../config/config.ts";
-import { type Engine, engineNamed } from "../engine/engines.ts";
-import { type EngineVersion, givenVersion, parseVersion } from "../engine/engine_version.ts";
-import { engineNames, type EngineProgram, findEngine } from "../engine/find_engine.ts";
-import { type InstalledPackage, installedPackage } from "../engine/installed_package.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
 import { askProgram } from "../os/run_program.ts";
+import { type EngineVersion, givenVersion, parseVersion } from "./engine_version.ts";
+import { type Engine, engineNamed } from "./engines.ts";
+import { type InstalledPackage, installedPackage } from "./installed_package.ts";
 
 /** The engine that serves. */
 export interface ServingEngine extends Engine {
@@ -14,6 +13,16 @@ export interface ServingEngine extends Engine {
   /** `null`: not known. */
   readonly version: EngineVersion | null;
 }
+
+/** The program that runs the engine. */
+export interface EngineProgram {
+  /** As it is called: `python`, `python3`, `vllm`. */
+  readonly name: string;
+  /** Absolute, or relative where PATH is. */
+  readonly path: string;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * The engine of a configuration and what is installed of it.
@@ -24,14 +33,19 @@ export interface ServingEngine extends Engine {
  */
 export async function servingEngine(
   config: Pick<Config, "engine" | "configPath">,
-  env: Readonly<Record<string, string | undefined>>,
+  env: Environment,
   need: "serve" | "show",
   asIf: string | null = null,
 ): Promise<ServingEngine> {
   const engine = await engineNamed(config.engine, config.configPath);
   const [launch = ""] = engine.launch;
-  const program = findEngine(env, launch);
-  if (program === null && need === "serve") throw notOnPath(launch, env.PATH);
+  const program = findProgram(launch, env);
+  if (program === null && need === "serve") {
+    const none = launch === "python" ? "neither python nor python3 is" : `no ${launch} is`;
+    throw new AimError("engine", `${none} on PATH (${env.PATH ?? "PATH is not set"})`, {
+      hint: "run aim in an image that has the engine, or set PATH",
+    });
+  }
   if (asIf !== null) return { ...engine, program, version: givenVersion(asIf) };
   if (program === null || engine.package === null) return { ...engine, program, version: null };
   const installed = installedPackage(engine.package, program.path, env);
@@ -45,20 +59,28 @@ export async function servingEngine(
   return { ...engine, program, version: versionOf(installed, engine.package) };
 }
 
-function notOnPath(program: string, path: string | undefined): AimError {
-  const names = engineNames(program);
-  const none = names.length > 1 ? `neither ${names.join(" nor ")} is` : `no ${program} is`;
-  return new AimError("engine", `${none} on PATH (${path ?? "PATH is not set"})`, {
-    hint: "run aim in an image that has the engine, or set PATH",
-  });
+/** Finds a program by `PATH`; for `python`, also `python3`. `null` if there is none. */
+export function findProgram(program: string, env: Environment): EngineProgram | null {
+  if (program.includes("/")) return isExecutable(program) ? { name: program, path: program } : null;
+  const folders = (env.PATH ?? "").split(":").filter((folder) => folder !== "");
+  for (const name of program === "python" ? ["python", "python3"] : [program]) {
+    const path = folders.map((folder) => `${folder.replace(/\/+$/, "")}/${name}`).find(isExecutable);
+    if (path !== undefined) return { name, path };
+  }
+  return null;
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    const { isFile, mode } = Deno.statSync(path);
+    return isFile && ((mode ?? 0) & 0o111) !== 0;
+  } catch {
+    return false;
+  }
 }
 
 /** True if a Python says that it lacks a package: its import hooks are not seen from outside. */
-async function confirmAbsent(
-  name: string,
-  python: string,
-  env: Readonly<Record<string, string | undefined>>,
-): Promise<boolean> {
+async function confirmAbsent(name: string, python: string, env: Environment): Promise<boolean> {
   const script =
     `import importlib.util; print("absent" if importlib.util.find_spec("${name}") is None else "there")`;
   return await askProgram(python, ["-c", script], env) === "absent";

@@ -1,0 +1,135 @@
+import { type AdapterPlan, planAdapters } from "../adapters/plan_adapters.ts";
+import type { Config } from "../config/config.ts";
+import { type ArgumentSource, mergeEngineArgs } from "../engine/engine_args.ts";
+import { fitToVllm, type OptionFault } from "../engine/fit_to_vllm.ts";
+import { hideSecrets } from "../engine/hide_secrets.ts";
+import { parallelSize } from "../engine/parallel_size.ts";
+import { parseEngineArgsJson, parseEngineWords } from "../engine/parse_engine_args.ts";
+import type { ServingEngine } from "../engine/serving_engine.ts";
+import { AimError } from "../errors/aim_error.ts";
+import { chooseDevices, visibleDevices } from "../gpu/choose_devices.ts";
+import type { GpuInventory } from "../gpu/types.ts";
+import { log } from "../log/logger.ts";
+import { keepSecret } from "../log/redact.ts";
+import type { Profile } from "../profiles/types.ts";
+import type { ConfigMap } from "../values/value.ts";
+import { type ProfileChoice, selectProfileFor } from "./select_profile_for.ts";
+
+/** What will be served, worked out from configuration, hardware and engine. */
+export interface ServingChoice extends ProfileChoice {
+  readonly engine: ServingEngine;
+  /** Merged, and fitted to the engine's version. */
+  readonly args: ConfigMap;
+  /** The profile's variables, fitted, and the chosen devices. */
+  readonly env: Readonly<Record<string, string>>;
+  /** GPUs to leave to the engine, as `HIP_VISIBLE_DEVICES` takes them; `null`: all. */
+  readonly hipVisibleDevices: string | null;
+  /** True if a watcher loads LoRA adapters while the engine runs. */
+  readonly watchesAdapters: boolean;
+}
+
+/** What serving follows from. */
+export interface ServingInput {
+  readonly config: Config;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly gpus: GpuInventory;
+  /** The words after `--`, which override `AIM_ENGINE_ARGS`. @default {none} */
+  readonly engineWords?: readonly string[];
+}
+
+/**
+ * Chooses profile, model and devices, and fits the engine's arguments to its version.
+ *
+ * @param need `show`: without a GPU, guess.
+ * @throws {AimError} `usage`, `no-profile`.
+ */
+export async function chooseServing(
+  input: ServingInput,
+  engine: ServingEngine,
+  need: "serve" | "show",
+): Promise<ServingChoice> {
+  const { config, env, gpus } = input;
+  const choice = await selectProfileFor(config, gpus, need);
+  const { id, metadata } = choice.profile;
+  const adapters = await planAdapters(id, metadata.features, config);
+  const { args, env: own, warnings } = engineArguments(input, engine, choice, adapters);
+  const needed = gpuCount(args, gpus) ?? metadata.acceleratorCount;
+  const { hipVisibleDevices, warnings: busy } = chooseDevices(gpus, needed);
+  const visible = visibleDevices({ ...env, ...own }, hipVisibleDevices);
+  for (const warning of [...warnings, ...busy, ...visible.warnings]) log.warn(warning);
+  const watchesAdapters = adapters.watch;
+  return { ...choice, engine, args, env: { ...own, ...visible.env }, hipVisibleDevices, watchesAdapters };
+}
+
+/**
+ * Merges the profile's arguments, the user's and aim's own, once, and fits them and the profile's variables
+ * to the engine's version.
+ *
+ * @throws {AimError} `usage` if the engine would refuse them.
+ */
+function engineArguments(
+  { config, env, engineWords = [] }: ServingInput,
+  engine: ServingEngine,
+  { profile, model, profileSet }: ProfileChoice,
+  adapters: AdapterPlan,
+): { args: ConfigMap; env: Record<string, string>; warnings: readonly string[] } {
+  const sources: ArgumentSource[] = [
+    { kind: "profile", name: `profile ${profile.id}`, args: profile.engineArgs },
+    { kind: "user", name: "AIM_ENGINE_ARGS", args: parseEngineArgsJson(config.engineArgs ?? "{}") },
+    { kind: "user", name: "the command line after --", args: parseEngineWords(engineWords) },
+    { kind: "profile", name: "the LoRA adapters", args: adapters.args },
+  ];
+  for (const { args } of sources) {
+    hideSecrets(args, Object.fromEntries(profile.envVars)).secrets.forEach(keepSecret);
+  }
+  const system = {
+    port: config.port,
+    servedModelNames: engine.servedNames ? [model.name, profileSet ?? model.name] : [],
+    models: [model.name, model.uri],
+  };
+  const { args, variables, warnings, faults } = engine.package === "vllm"
+    ? fitToVllm(sources, system, profile.envVars, engine.version)
+    : { ...mergeEngineArgs(sources, system), variables: profile.envVars, faults: [] };
+  if (faults.length > 0) throw refused(faults, sources, profile);
+  const level = engine.package?.startsWith("vllm") === true ? logLevel(config, env) : {};
+  return { args, env: { ...level, ...Object.fromEntries(variables), ...adapters.env }, warnings };
+}
+
+/** `AIM_LOG_LEVEL_ROOT` is vLLM's level too, as in AMD's runtime; if it is unset, the caller's own is used. */
+function logLevel(config: Config, env: ServingInput["env"]): Record<string, string> {
+  return config.origins.logLevelRoot === "default" && env.VLLM_LOGGING_LEVEL
+    ? {}
+    : { VLLM_LOGGING_LEVEL: config.logLevelRoot };
+}
+
+function refused(
+  faults: readonly OptionFault[],
+  sources: readonly ArgumentSource[],
+  profile: Profile,
+): AimError {
+  const byUser = sources.filter(({ kind, args }) =>
+    kind === "user" &&
+    faults.some(({ name }) => [...args.keys()].some((key) => key.replaceAll("_", "-") === name))
+  );
+  return new AimError("usage", `engine argument ${faults.map(({ reason }) => reason).join("; ")}`, {
+    hint: byUser.length > 0
+      ? `correct ${byUser.map(({ name }) => name).join(" and ")}`
+      : `correct ${profile.path}, or override it in AIM_ENGINE_ARGS`,
+  });
+}
+
+/**
+ * GPUs that the engine's arguments ask for; `null` if they ask for no number.
+ *
+ * @throws {AimError} `usage` if they are more than this container has.
+ */
+function gpuCount(args: ConfigMap, gpus: GpuInventory): number | null {
+  const parallel = parallelSize(args);
+  const visible = gpus.gpus.filter((gpu) => gpu.visible).length;
+  if (parallel === null || visible === 0 || parallel.gpus <= visible) return parallel?.gpus ?? null;
+  throw new AimError(
+    "usage",
+    `the engine would need ${parallel.gpus} GPUs (${parallel.sizes}), and this container has ${visible}`,
+    { hint: "lower the sizes in AIM_ENGINE_ARGS, or give the container more GPUs (see aim gpus)" },
+  );
+}
