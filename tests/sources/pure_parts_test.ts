@@ -144,15 +144,15 @@ Deno.test("an object whose division is not known is proven by any of the likely 
       createHash("md5").update(part).digest()
     );
     const hex = createHash("md5").update(Buffer.concat(md5s)).digest("hex");
-    const [best = [], ...otherPartSizes] = likely;
-    const digest = { algorithm: "multipart-md5", hex, partSizes: best, otherPartSizes } as const;
-    for (
-      const [content, matches] of [[bytes, true], [bytes.with(5, bytes[5] === 0 ? 1 : 0), false]] as const
-    ) {
+    const proves = (content: Uint8Array<ArrayBuffer>, partSizes: readonly number[]) => {
+      const digest = { algorithm: "multipart-md5", hex, partSizes, otherPartSizes: [] } as const;
       const stream = digestStream(digestSpecs(digest), content.length);
       stream.update(content);
-      assertEquals(digestMatches(digest, stream.digests()), matches);
-    }
+      return digestMatches(digest, stream.digests());
+    };
+    assertEquals(likely.filter((guess) => proves(bytes, guess)), [partSizes]);
+    const other = bytes.with(5, bytes[5] === 0 ? 1 : 0);
+    assert(!likely.some((guess) => proves(other, guess)));
   }
 });
 
