@@ -5,9 +5,6 @@ import { SourceChangedError, TransientError } from "../sources/source.ts";
 import { StagingLostError } from "./large/partial_file.ts";
 import type { ComputedDigests } from "./types.ts";
 
-/** A connection was ended because another one downloads its bytes. */
-export class Superseded extends Error {}
-
 /**
  * Errors that another attempt cannot help: our own, those of the source, those of this machine's files. Any
  * other is the network's.
@@ -15,7 +12,6 @@ export class Superseded extends Error {}
 export function isFatal(failure: unknown): boolean {
   if (failure instanceof ReferenceError || failure instanceof RangeError) return true;
   return failure instanceof AimError || failure instanceof SourceChangedError ||
-    failure instanceof Superseded ||
     failure instanceof StagingLostError ||
     (!(failure instanceof TransientError) && LOCAL.has(errnoOf(failure) ?? ""));
 }

@@ -1,7 +1,7 @@
 import { log } from "../../log/logger.ts";
 import type { ByteRange } from "../../sources/manifest.ts";
 import { TransientError } from "../../sources/source.ts";
-import { fatalFrom, isFatal, Superseded } from "../attempt_errors.ts";
+import { fatalFrom, isFatal } from "../attempt_errors.ts";
 import { copyBody } from "../copy_body.ts";
 import type { DigestSpec } from "../hash/digests.ts";
 import { type HashPool, hashPool } from "../hash/hash_pool.ts";
@@ -269,7 +269,7 @@ export class LargeFiles {
     );
     this.#run.bytes(file.item.file, -rangeBytes(arrived));
     file.restart();
-    for (const flow of flows) if (flow !== but) flow.request?.abort.abort(new Superseded());
+    for (const flow of flows) if (flow !== but) flow.request?.abort.abort();
   }
 
   /** Records what has arrived of a part under way as well. */

@@ -1,7 +1,8 @@
 import type { ByteRange, ManifestFile } from "../../sources/manifest.ts";
 import { crc32 } from "../hash/crc.ts";
-import { type HostIdentity, processFrom, sameBoot } from "../lease/host_identity.ts";
+import { type HostIdentity, hostIdentityFrom, sameBoot } from "../lease/host_identity.ts";
 import { addRange } from "../ranges.ts";
+import { fieldsOf } from "../../values/json.ts";
 
 /** What a record is about: bytes of anything else are not these bytes. */
 export interface RecordBinding {
@@ -100,15 +101,11 @@ function wholeLines(text: string): string[] {
 function parseHead(entry: string): { binding: RecordBinding; writer: HostIdentity } | null {
   if (!entry.startsWith("open ")) return null;
   // Its checksum is right, so the JSON is what was written; another format is another program's.
-  const { format, revision, etag, size, host, pid, boot, process } = JSON.parse(entry.slice(5));
+  const json: unknown = JSON.parse(entry.slice(5));
+  const { format, revision, etag, size } = fieldsOf(json);
+  const writer = hostIdentityFrom(json);
   if (format !== 1 || typeof revision !== "string" || typeof etag !== "string") return null;
-  if (
-    typeof size !== "number" || typeof host !== "string" || typeof pid !== "number" ||
-    typeof boot !== "number"
-  ) {
-    return null;
-  }
-  return { binding: { revision, etag, size }, writer: { host, pid, boot, process: processFrom(process) } };
+  return typeof size === "number" && writer !== null ? { binding: { revision, etag, size }, writer } : null;
 }
 
 /** True when a record is about this very content. */

@@ -1,5 +1,6 @@
 import { nodeModule } from "../../os/node_module.ts";
 import { kernelFiles } from "../../os/kernel_files.ts";
+import { fieldsOf } from "../../values/json.ts";
 
 /** Who wrote a lock or a part record. */
 export interface HostIdentity {
@@ -24,14 +25,13 @@ export interface ProcessIdentity {
   readonly started: number;
 }
 
-/**
- * A process's identity as it was written; `null` if there is none, as in locks of earlier versions of aim.
- */
-export function processFrom(value: unknown): ProcessIdentity | null {
-  const { bootId, namespace, started } = (value ?? {}) as Partial<Record<keyof ProcessIdentity, unknown>>;
-  return typeof bootId === "string" && typeof namespace === "string" && typeof started === "number"
-    ? { bootId, namespace, started }
-    : null;
+/** The identity in a lock or a part record; `null` if there is none. Those of earlier versions have no `process`. */
+export function hostIdentityFrom(json: unknown): HostIdentity | null {
+  const { host, pid, boot, process } = fieldsOf(json);
+  if (typeof host !== "string" || typeof pid !== "number" || typeof boot !== "number") return null;
+  const { bootId, namespace, started } = fieldsOf(process);
+  const isKnown = typeof bootId === "string" && typeof namespace === "string" && typeof started === "number";
+  return { host, pid, boot, process: isKnown ? { bootId, namespace, started } : null };
 }
 
 /** This process. Requires sys permissions for `hostname` and `osUptime`. */

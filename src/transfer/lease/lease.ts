@@ -5,8 +5,9 @@ import { log } from "../../log/logger.ts";
 import { systemClock } from "../clock.ts";
 import { filesBelow } from "../../os/files_below.ts";
 import { readRegularTextSync } from "../../os/read_regular_file.ts";
-import { type HostIdentity, hostIdentity, isDead, knownGone, processFrom } from "./host_identity.ts";
+import { type HostIdentity, hostIdentity, hostIdentityFrom, isDead, knownGone } from "./host_identity.ts";
 import type { Clock } from "../types.ts";
+import { fieldsOf, jsonOrNull } from "../../values/json.ts";
 
 /** How a lease is taken and kept. */
 export interface LeaseOptions {
@@ -274,14 +275,11 @@ function readLock(path: string): string | null {
 }
 
 function parseLock(text: string): LockText | null {
-  try {
-    const { host, pid, boot, process, since, nonce, beat } = JSON.parse(text);
-    if (typeof host !== "string" || typeof nonce !== "string" || typeof since !== "string") return null;
-    if (typeof pid !== "number" || typeof boot !== "number" || typeof beat !== "number") return null;
-    return { host, pid, boot, process: processFrom(process), since, nonce, beat };
-  } catch {
-    return null;
-  }
+  const json = jsonOrNull(text);
+  const identity = hostIdentityFrom(json);
+  const { since, nonce, beat } = fieldsOf(json);
+  if (identity === null || typeof nonce !== "string" || typeof since !== "string") return null;
+  return typeof beat === "number" ? { ...identity, since, nonce, beat } : null;
 }
 
 function describe(holder: LockText | null): string {
