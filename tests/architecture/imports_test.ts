@@ -15,7 +15,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   gpu: ["os", "log", "errors"],
   profiles: ["values", "gpu", "os", "config", "log", "errors"],
   sources: ["libraries", "os", "config", "log", "errors"],
-  transfer: ["sources", "os", "config", "log", "errors"],
+  transfer: ["sources", "values", "os", "config", "log", "errors"],
   archive: ["transfer", "sources", "os", "log", "errors"],
   cache: ["transfer", "sources", "values", "os", "config", "log", "errors"],
   engine: ["gpu", "values", "os", "config", "log", "errors"],
