@@ -2,7 +2,6 @@ import { AimError } from "../errors/aim_error.ts";
 import { kernelFiles } from "../os/kernel_files.ts";
 import { type ConfigMap, type ConfigValue, isList } from "../values/value.ts";
 
-/** The command of the watcher process. */
 export const WATCH_COMMAND = "__watch-adapters";
 
 /**

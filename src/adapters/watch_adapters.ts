@@ -5,13 +5,11 @@ import type { Adapter } from "./find_adapters.ts";
 export interface WatchOptions {
   /** The engine's address, such as `http://127.0.0.1:8000`. */
   readonly engine: string;
-  /** Sent as a bearer token. */
   readonly apiKey: string | null;
   /** Milliseconds between two checks of the folder. */
   readonly interval: number;
   /** Milliseconds between two requests until the engine's first answer. @default {2000} */
   readonly startInterval?: number;
-  /** The adapters on disk now. */
   readonly find: () => Promise<readonly Adapter[]>;
   /** False once the engine has ended. */
   readonly alive: () => boolean;

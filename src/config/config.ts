@@ -1,6 +1,5 @@
 import type { SettingName, SETTINGS, SettingType } from "./settings.ts";
 
-/** The value that a setting's type parses to. */
 type ValueOf<T extends SettingType> = T extends { kind: "choice"; choices: readonly (infer C)[] } ? C
   : T extends { kind: "boolean" } ? boolean
   : T extends { kind: "integer"; auto: true } ? number | "auto"
@@ -14,7 +13,6 @@ export type Settings = {
     : ValueOf<(typeof SETTINGS)[N]["type"]>;
 };
 
-/** Where a value came from. */
 export type SettingOrigin = "flag" | "environment" | "default";
 
 /**

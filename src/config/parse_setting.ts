@@ -3,7 +3,6 @@ import type { SettingType } from "./settings.ts";
 import { ACCELERATOR_NAMES, acceleratorName } from "../gpu/accelerators.ts";
 import { didYouMean } from "./nearest.ts";
 
-/** Options of {@linkcode parseSetting}. */
 export interface ParseSettingOptions {
   /** How messages name the setting: `AIM_PORT` or `--port`. */
   readonly name: string;
@@ -11,7 +10,6 @@ export interface ParseSettingOptions {
   readonly cwd: string;
   /** Replaces a leading `~`. */
   readonly home: string | undefined;
-  /** The value must not be shown. */
   readonly secret: boolean;
 }
 
@@ -102,7 +100,6 @@ function badValue(name: string, text: string | null, allowed: string): AimError 
   return new AimError("usage", `${name} ${value}`, { hint: `use ${allowed}` });
 }
 
-/** Characters of a value in messages. */
 const SHOWN = 120;
 
 /** `true`, `1`, `yes`, `on` and their opposites, in any case; `undefined` for everything else. */

@@ -4,9 +4,7 @@ import type { Config, SettingOrigin, Settings } from "./config.ts";
 import { parseSetting } from "./parse_setting.ts";
 import { type Setting, SETTING_NAMES, type SettingName, SETTINGS } from "./settings.ts";
 
-/** The sources of the configuration. */
 export interface ConfigInputs {
-  /** Text of the flags that were given. */
   readonly flags: Readonly<Partial<Record<SettingName, string>>>;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Directory that relative paths start from. @default {"/"} */

@@ -1,4 +1,3 @@
-/** How a setting's text becomes a value. */
 export type SettingType =
   | { readonly kind: "text" | "path" | "boolean" | "json-object" | "url" }
   /** A GPU or processor as people write it; the value is its name in the table of accelerators. */
@@ -231,7 +230,6 @@ export type SettingName = keyof typeof SETTINGS;
 
 export const SETTING_NAMES = Object.keys(SETTINGS) as readonly SettingName[];
 
-/** The settings of some groups. */
 export function settingsIn(...groups: readonly Setting["group"][]): SettingName[] {
   return SETTING_NAMES.filter((name) => groups.includes(SETTINGS[name].group));
 }

@@ -1,6 +1,5 @@
 /** A model of GPU. Its PCI vendor id is 0x1002. */
 interface GpuModel {
-  /** PCI device ids. */
   readonly ids: readonly string[];
   /**
    * GiB that ROCm shows for one device: of an MI250X that is one of its two dies; of several variants the
@@ -58,7 +57,6 @@ export const GENERIC_CPU = "CPU";
 
 const CPU_MODELS: readonly string[] = [...Object.keys(EPYC_CHIPS), GENERIC_CPU];
 
-/** All names of accelerators that profiles can be for. */
 export const ACCELERATOR_NAMES: readonly string[] = [...Object.keys(GPU_MODELS), ...CPU_MODELS];
 
 const BY_ID = new Map(Object.entries(GPU_MODELS).flatMap(([name, { ids }]) => ids.map((id) => [id, name])));

@@ -124,7 +124,6 @@ function readCards(files: KernelFiles, folder: string, warnings: string[]): Entr
   });
 }
 
-/** The numbers in the names of a folder's entries, in order. */
 function numbersIn(files: KernelFiles, folder: string, pattern: RegExp, warnings: string[]): number[] {
   const names = files.list(folder);
   if (names.kind === "failed") warnings.push(`${folder} cannot be read: ${names.reason}`);
@@ -191,7 +190,6 @@ const PARTITIONS: Readonly<Record<string, number>> = { DPX: 2, TPX: 3, QPX: 4 };
 // Accelerator dies: in CPX mode each is a partition.
 const DIES: Readonly<Record<string, number>> = { MI300A: 6, MI308X: 4 };
 
-/** How many partitions a whole GPU has in a mode. */
 function partitionsOf(mode: string, model: string): number {
   return mode === "CPX" ? DIES[model] ?? 8 : PARTITIONS[mode] ?? 1;
 }

@@ -4,7 +4,6 @@ import type { Gpu, GpuInventory } from "./types.ts";
 /** VRAM in use above this share counts as busy. A GPU that runs nothing uses some for the driver. */
 const BUSY_VRAM = 0.05;
 
-/** True if something runs on a GPU: VRAM in use above 5 %, or any activity. */
 export function isBusy(gpu: Gpu): boolean {
   return (gpu.busyPercent ?? 0) > 0 ||
     (gpu.vramTotal !== null && gpu.vramTotal > 0 && (gpu.vramUsed ?? 0) / gpu.vramTotal > BUSY_VRAM);
@@ -70,7 +69,6 @@ function alike(gpus: readonly Gpu[]): Gpu[][] {
   ).map(([, group]) => group);
 }
 
-/** How busy a GPU is, in words. */
 export function loadOf(gpu: Gpu): string {
   const parts = [];
   if (gpu.busyPercent !== null && gpu.busyPercent > 0) parts.push(`${gpu.busyPercent} % active`);

@@ -1,4 +1,3 @@
-/** Where a fact about a GPU comes from. */
 export type GpuSource = "sysfs" | "amd-smi";
 
 /** The processor of a host, and what of it this container may use. */
@@ -68,7 +67,6 @@ export interface Devices {
   readonly reason: string | null;
 }
 
-/** What was found, and what follows from it. */
 export interface GpuInventory {
   /** What is looked for: GPUs, or the processor. */
   readonly type: "gpu" | "cpu";
@@ -81,7 +79,6 @@ export interface GpuInventory {
   readonly model: string | null;
   /** How many visible GPUs are of that model; or how many cores this container may use. */
   readonly count: number;
-  /** True if those GPUs are partitions. */
   readonly partitioned: boolean;
   /** Things an operator should know (mixed models, busy GPUs, unreadable files), one line each. */
   readonly warnings: readonly string[];

@@ -7,7 +7,6 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** Settings of the process-wide logger. */
 const state = {
-  /** Lines below this level are dropped. */
   level: "INFO" as LogLevel,
   format: "text" as "text" | "json",
   /** Receives each line, without line break. */
@@ -20,12 +19,10 @@ const state = {
   now: () => new Date(),
 };
 
-/** Sets level, format and sink for the whole process. */
 export function configureLog(options: Partial<typeof state>): void {
   Object.assign(state, options);
 }
 
-/** True when lines of this level are written. */
 export function logEnabled(level: LogLevel): boolean {
   return LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf(state.level);
 }

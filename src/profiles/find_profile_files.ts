@@ -1,6 +1,5 @@
 import { fileType } from "../os/file_type.ts";
 
-/** The profile files of a folder, and what cannot be read. */
 export interface ProfilePaths {
   readonly files: readonly string[];
   readonly unreadable: readonly { readonly path: string; readonly reason: string }[];

@@ -56,7 +56,6 @@ export async function loadProfiles(
 
 const NO_FILES: ProfilePaths = { files: [], unreadable: [] };
 
-/** A folder of the search path. */
 interface Folder {
   readonly path: string;
   /** Path below the root that it belongs to. */

@@ -35,7 +35,6 @@ export function nearestMiss(judged: readonly JudgedProfile[]): NearestMiss | nul
   return best;
 }
 
-/** The nearest profile in words: what differs, and what to set. */
 export function describeNearest({ judged, remedies }: NearestMiss): string {
   const differs = judged.mismatches.map((mismatch) => mismatch.reason);
   if (judged.manualOnly) {

@@ -13,7 +13,6 @@ import {
   type SchemaFault,
 } from "./types.ts";
 
-/** A profile, or why a file's content is none. */
 export interface ProfileReading {
   /** `null` if there are faults. */
   readonly profile: Profile | null;

@@ -65,7 +65,6 @@ export function byPlace(a: ProfileFault, b: ProfileFault): number {
   return a.line - b.line || a.column - b.column;
 }
 
-/** A file's text, or why it cannot be read. */
 function textOf(path: string): string | Omit<ProfileFault, "path"> {
   const read = readRegularFileSync(path, MAX_PROFILE_BYTES);
   if (read.kind === "ok") return decode(read.value);

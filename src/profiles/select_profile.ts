@@ -5,7 +5,6 @@ import { isGeneral } from "./judge.ts";
 import { describeNearest, type NearestMiss, nearestMiss } from "./nearest_miss.ts";
 import { type Criteria, type JudgedProfile, type Profile, PROFILE_STATES } from "./types.ts";
 
-/** What came of a selection. */
 export type Selection =
   | {
     readonly kind: "selected";
@@ -19,7 +18,6 @@ export type Selection =
   }
   | {
     readonly kind: "none";
-    /** `no-profile`. */
     readonly error: AimError;
     /** If no profile fits, the closest one. */
     readonly nearest: NearestMiss | null;

@@ -85,7 +85,6 @@ export interface ProfileFault {
   readonly reason: string;
 }
 
-/** What a profile must fit. */
 export interface Criteria extends Pick<Config, "engine" | "metric" | "precision" | "generalFallback"> {
   /**
    * `AIM_ID`, else `AIM_MODEL_ID`; `null` if the model is an S3 URI or a path: only general profiles fit it.
@@ -95,7 +94,6 @@ export interface Criteria extends Pick<Config, "engine" | "metric" | "precision"
   readonly accelerator:
     | Pick<GpuInventory, "type" | "partitioned"> & {
       readonly model: string;
-      /** Number of GPUs or cores. */
       readonly available: number;
       /** A requested count, which must match exactly; `null` for `auto`. */
       readonly requested: number | null;
@@ -116,7 +114,6 @@ export const PROFILE_STATES = [
 ] as const;
 export type ProfileState = (typeof PROFILE_STATES)[number];
 
-/** One difference between a profile and the criteria. */
 export interface Mismatch {
   readonly state: Exclude<ProfileState, "compatible">;
   /** One clause with both values. */

@@ -6,9 +6,7 @@ import { RETIRED } from "./profile_from_value.ts";
 import { byPlace, type ProfileFile, readProfile } from "./read_profile.ts";
 import type { Profile, ProfileCheck, ProfileFault, ProfilePlace, SchemaFault } from "./types.ts";
 
-/** What a check of profile files found. */
 export interface ValidationResult {
-  /** How many files were looked at. */
   readonly files: number;
   /** By file, then by place. */
   readonly faults: readonly ProfileFault[];

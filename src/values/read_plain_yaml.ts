@@ -53,7 +53,6 @@ interface Entry {
   readonly isBare: boolean;
 }
 
-/** Lines that were read before. */
 const LINES = new Map<string, Entry | "blank" | "other">();
 
 const BLANK = /^(?: *(?:#[\t\x20-\x7e\u00a0-\u2027\u202a-\ud7ff\ue000-\ufefe]*)?)$/;

@@ -9,16 +9,13 @@ export interface Position {
   readonly column: number;
 }
 
-/** Something wrong at a place. */
 export interface YamlFault extends Position {
   readonly reason: string;
 }
 
-/** The values of a text, and their lines. */
 export interface YamlFile {
   /** The top-level mapping; `null` if a fault leaves none. */
   readonly value: ConfigMap | null;
-  /** Faults that make the text unusable. */
   readonly faults: readonly YamlFault[];
   /** Keys written twice: PyYAML silently takes the last. */
   readonly notes: readonly YamlFault[];

@@ -10,7 +10,6 @@ export type ConfigValue =
 /** A mapping in the order in which it was written. */
 export type ConfigMap = ReadonlyMap<string, ConfigValue>;
 
-/** A number and its spelling. */
 export interface NumberLiteral {
   readonly value: number;
   readonly text: string;

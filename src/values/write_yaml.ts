@@ -22,7 +22,6 @@ function entries(map: ConfigMap, indent: string): string[] {
   return [...map].flatMap(([key, value]) => node(`${indent}${text(key)}:`, value, indent));
 }
 
-/** Lines of a value after its key or dash. */
 function node(head: string, value: ConfigValue, indent: string): string[] {
   if (isMap(value) && value.size > 0) return [head, ...entries(value, `${indent}  `)];
   if (isList(value) && value.length > 0) {
