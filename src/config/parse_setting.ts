@@ -3,37 +3,34 @@ import type { SettingType } from "./settings.ts";
 import { ACCELERATOR_NAMES, acceleratorName } from "../gpu/accelerators.ts";
 import { didYouMean } from "./nearest.ts";
 
-export interface ParseSettingOptions {
-  /** How messages name the setting: `AIM_PORT` or `--port`. */
-  readonly name: string;
-  /** Absolute directory that relative paths start from. */
+/** What relative paths start from, and what replaces a leading `~`. */
+interface Base {
   readonly cwd: string;
-  /** Replaces a leading `~`. */
   readonly home: string | undefined;
-  readonly secret: boolean;
 }
 
 /**
  * A setting's text as a value of its type: string, number, boolean or `"auto"`.
  *
+ * @param name How messages name the setting: `AIM_PORT` or `--port`.
  * @throws {AimError} `usage`, with name, value and allowed values.
  */
 export function parseSetting(
   text: string,
   type: SettingType,
-  options: ParseSettingOptions,
+  name: string,
+  base: Base,
 ): string | number | boolean {
-  const bad = (allowed: string) => badValue(options.name, options.secret ? null : text, allowed);
-  if (text.includes("\0")) throw bad("a text without NUL");
+  const bad = (allowed: string) => badValue(name, text, allowed);
   switch (type.kind) {
     case "text":
       return text;
     case "path":
-      return absolutePath(text, options);
+      return absolutePath(text, base);
     case "choice": {
       const same = (one: string) => type.ignoreCase && one.toLowerCase() === text.toLowerCase();
       const choice = type.choices.find((one) => one === text || same(one));
-      if (choice === undefined) throw badChoice(options.name, text, type.choices);
+      if (choice === undefined) throw badChoice(name, text, type.choices);
       return choice;
     }
     case "boolean": {
@@ -46,7 +43,7 @@ export function parseSetting(
       const value = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
       if (value >= type.min && value <= type.max) return value;
       // Kubernetes sets `<SERVICE>_PORT=tcp://…` in every pod of a namespace with a service of that name.
-      if (text.startsWith("tcp://") && options.name === "AIM_PORT") {
+      if (text.startsWith("tcp://") && name === "AIM_PORT") {
         throw new AimError("usage", `AIM_PORT is ${JSON.stringify(text)}`, {
           hint:
             'Kubernetes sets it for a service called "aim": set AIM_PORT, or enableServiceLinks: false in the pod',
@@ -66,22 +63,22 @@ export function parseSetting(
       throw bad(`seconds, as 90 or 2m, from ${type.min} to ${type.max}`);
     }
     case "accelerator": {
-      const name = acceleratorName(text);
-      if (name === null) throw badChoice(options.name, text, ACCELERATOR_NAMES);
-      return name;
+      const accelerator = acceleratorName(text);
+      if (accelerator === null) throw badChoice(name, text, ACCELERATOR_NAMES);
+      return accelerator;
     }
     case "json-object": {
       const fault = jsonObjectFault(text);
       if (fault !== null) {
         const allowed = `a JSON object, as {"max-model-len": 4096} (${fault})`;
-        throw badValue(options.name, withoutEngineSecrets(text), allowed);
+        throw badValue(name, withoutEngineSecrets(text), allowed);
       }
       return text;
     }
     case "url": {
       if (!/^https?:\/\/[^/\s]/.test(text) || !URL.canParse(text)) {
         // Text before @ may be a password, even if the rest is not an address.
-        throw badValue(options.name, text.replace(/[^/]*@/, "***@"), "an http:// or https:// address");
+        throw badValue(name, text.replace(/[^/]*@/, "***@"), "an http:// or https:// address");
       }
       return text.replace(/\/+$/, "");
     }
@@ -94,10 +91,9 @@ export function badChoice(name: string, text: string, choices: readonly string[]
   return badValue(name, text, allowed + didYouMean(text, choices));
 }
 
-function badValue(name: string, text: string | null, allowed: string): AimError {
-  const shown = text === null || text.length <= SHOWN ? text : `${text.slice(0, SHOWN)}...`;
-  const value = shown === null ? "is not valid" : `is ${JSON.stringify(shown)}`;
-  return new AimError("usage", `${name} ${value}`, { hint: `use ${allowed}` });
+function badValue(name: string, text: string, allowed: string): AimError {
+  const shown = text.length <= SHOWN ? text : `${text.slice(0, SHOWN)}...`;
+  return new AimError("usage", `${name} is ${JSON.stringify(shown)}`, { hint: `use ${allowed}` });
 }
 
 const SHOWN = 120;
@@ -163,7 +159,7 @@ function withoutEngineSecrets(text: string): string {
 }
 
 /** Joins and normalises: removes `.`, `..` with its parent, empty parts and a final `/`. */
-function absolutePath(text: string, { cwd, home }: ParseSettingOptions): string {
+function absolutePath(text: string, { cwd, home }: Base): string {
   const expanded = home !== undefined && (text === "~" || text.startsWith("~/"))
     ? home + text.slice(1)
     : text;

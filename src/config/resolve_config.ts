@@ -32,8 +32,8 @@ export function resolveConfig({ flags, env, cwd = "/" }: ConfigInputs): Config {
     if (setting.secret && given !== null) keepSecret(given.text);
     origins[name] = given?.origin ?? "default";
     const text = given?.text ?? defaultText(setting, resolve);
-    const options = { name: given?.name ?? name, cwd, home: env.HOME, secret: setting.secret === true };
-    return values[name] = text === null ? null : parseSetting(text, setting.type, options);
+    const base = { cwd, home: env.HOME };
+    return values[name] = text === null ? null : parseSetting(text, setting.type, given?.name ?? name, base);
   };
   SETTING_NAMES.forEach(resolve);
   keepEngineSecrets(values.engineArgs);

@@ -17,28 +17,10 @@ export function errorFrom(thrown: unknown, doing: string): AimError {
     });
   }
   const code = errnoOf(thrown);
-  const known = code === undefined ? undefined : SPACE_HINTS[code];
-  const hint = known?.endsWith("=") === true ? known + ownCachePath() : known;
+  const hint = code === undefined ? undefined : SPACE_HINTS[code];
   return hint === undefined
     ? new AimError("unexpected", `${doing}: ${message}`, { cause: thrown })
     : new AimError("no-space", `${doing}: ${message}`, { hint, cause: thrown });
-}
-
-/** A cache path that this user can write: in containers, many users have no home directory of their own. */
-function ownCachePath(): string {
-  const home = Deno.env.get("HOME");
-  // Without the permission to read the user's id, the home directory is a good guess.
-  const uid = attempt(() => Deno.uid());
-  const isOwn = uid === null || (home && attempt(() => Deno.statSync(home).uid) === uid);
-  return isOwn ? "$HOME/.cache/aim" : `/var/tmp/aim-${uid}`;
-}
-
-function attempt<T>(call: () => T): T | null {
-  try {
-    return call();
-  } catch {
-    return null;
-  }
 }
 
 /** The errno name of a failed system call (`ENOSPC`, …), if the error has one. */
@@ -54,12 +36,16 @@ export function errnoOf(thrown: unknown): string | undefined {
   return Object.entries(errno).findLast(([, value]) => value === Number(number))?.[0];
 }
 
+const DENIED =
+  "check the owner and mode of the directory, or name another: for the cache, AIM_CACHE_PATH=$HOME/.cache/aim, " +
+  "or below /var/tmp for a user without a home";
+
 const SPACE_HINTS: Readonly<Record<string, string>> = {
   ENOSPC: "free some space or use a larger volume, then rerun: finished parts are kept",
   EDQUOT: "raise the quota or free some space, then rerun: finished parts are kept",
   EROFS: "mount it writable or set AIM_CACHE_PATH to a writable directory",
-  EACCES: "check the owner and mode of the directory, or name another: for the cache, AIM_CACHE_PATH=",
-  EPERM: "check the owner and mode of the directory, or name another: for the cache, AIM_CACHE_PATH=",
+  EACCES: DENIED,
+  EPERM: DENIED,
   ENOTDIR: "the path leads through a file: move it away or choose another path",
   EISDIR: "the path is a directory: move it away or choose another path",
   ESTALE: "the network file system lost the file: check that the volume is mounted, then rerun",

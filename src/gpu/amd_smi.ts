@@ -26,24 +26,17 @@ export async function readAmdSmi(program: string, options: RunOptions): Promise<
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * The GPUs in amd-smi's JSON: a bare array, or `{"gpu_data": […]}`, whatever is printed before it. `null`
- * if there is none.
+ * The GPUs in amd-smi's JSON, a bare array or `{"gpu_data": […]}`, after lines of warnings. `null` if it is
+ * not JSON.
  */
 function parseAmdSmi(text: string): Fields[] | null {
-  for (let at = text.search(/[[{]/); at !== -1; at = next(text, at)) {
-    try {
-      const value: unknown = JSON.parse(text.slice(at));
-      const list = Array.isArray(value) ? value : isFields(value) ? value.gpu_data : undefined;
-      if (Array.isArray(list)) return list.filter(isFields);
-    } catch { /* a bracket of a warning: the JSON begins further on */ }
+  try {
+    const value: unknown = JSON.parse(text.slice(text.search(/^[[{]/m)));
+    const list = isFields(value) ? value.gpu_data : value;
+    return Array.isArray(list) ? list.filter(isFields) : null;
+  } catch {
+    return null;
   }
-  return null;
-}
-
-function next(text: string, at: number): number {
-  const further = text.slice(at + 1).search(/[[{]/);
-  // Warnings come before the JSON, a handful of lines at most.
-  return further === -1 || at > 65536 ? -1 : at + 1 + further;
 }
 
 function device(fixed: Fields, load: Fields | undefined): Device {

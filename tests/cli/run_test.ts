@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { callersEnvironment } from "../../src/cli/callers_environment.ts";
 import { colourEnabled } from "../../src/cli/output.ts";
 import { reportError } from "../../src/cli/report_error.ts";
@@ -193,24 +193,13 @@ Deno.test("aim's own words are ASCII, so that they read the same in every locale
   assertEquals(wrong, []);
 });
 
-Deno.test("if this user may not write, the hint names a cache path that works: in the home directory if there is one", () => {
-  const before = Deno.env.get("HOME");
-  const home = Deno.makeTempDirSync();
-  try {
-    for (
-      const [value, path] of [[home, "$HOME/.cache/aim"], ["/dev/null/home", `/var/tmp/aim-${Deno.uid()}`]]
-    ) {
-      Deno.env.set("HOME", value ?? "");
-      for (const code of [13, 1]) {
-        const denied = new Error(`Permission denied (os error ${code})`);
-        const { exitCode, hint } = errorFrom(denied, "making /workspace/model-cache");
-        assertEquals([exitCode, hint?.split("AIM_CACHE_PATH=")[1]], [7, path]);
-      }
-    }
-    const closed = errorFrom(new Error('Requires all access to "/dev/shm/x"'), "reading /dev/shm/x");
-    assertEquals([closed.kind, closed.hint?.includes("AIM_CACHE_PATH")], ["no-space", true]);
-  } finally {
-    if (before !== undefined) Deno.env.set("HOME", before);
-    Deno.removeSync(home);
+Deno.test("if this user may not write, the hint names places for the cache", () => {
+  for (const code of [13, 1]) {
+    const denied = new Error(`Permission denied (os error ${code})`);
+    const { exitCode, hint } = errorFrom(denied, "making /workspace/model-cache");
+    assertEquals(exitCode, 7);
+    assertStringIncludes(hint ?? "", "AIM_CACHE_PATH=$HOME/.cache/aim, or below /var/tmp");
   }
+  const closed = errorFrom(new Error('Requires all access to "/dev/shm/x"'), "reading /dev/shm/x");
+  assertEquals([closed.kind, closed.hint?.includes("AIM_CACHE_PATH")], ["no-space", true]);
 });
