@@ -3,19 +3,34 @@ import { shellWord } from "../engine/bash_script.ts";
 import { renderArgs } from "../engine/engine_args.ts";
 import { compareProfiles, compareText, judge } from "../profiles/judge.ts";
 import { profileValue } from "../profiles/profile_content.ts";
-import { describeNearest, nearestMiss } from "../profiles/nearest_miss.ts";
-import { describeCriteria, type Selection, selectProfile } from "../profiles/select_profile.ts";
+import type { NearestMiss } from "../profiles/nearest_miss.ts";
+import { describeCriteria, selectProfile } from "../profiles/select_profile.ts";
 import type { Criteria, JudgedProfile, Profile } from "../profiles/types.ts";
 import type { MemoryFit } from "../serve/memory_fit.ts";
 import { type ConfigMap, type ConfigValue, numberLiteral } from "../values/value.ts";
 import { count } from "./format.ts";
-import { isManual, type ProfileRow, stateInWords } from "./profile_table.ts";
+import { type Page, style } from "./style.ts";
+import { type Column, table } from "./table.ts";
 
-/** The profiles of a model. */
+/** A profile to show; `judged` is `null` if compatibility was not checked. */
+export interface ProfileRow {
+  readonly profile: Profile;
+  readonly judged: JudgedProfile | null;
+  /** Its model against the GPUs' memory; `null` if it is not cached or the profile does not fit. */
+  readonly memory: MemoryFit | null;
+  /** It would be served. */
+  readonly selected: boolean;
+}
+
+/** The profiles of a model, in the order of preference. */
 export interface ProfileListing {
   readonly rows: readonly ProfileRow[];
-  /** What they were judged by, and the selected one; `null` if compatibility is not checked. */
-  readonly judged: { readonly criteria: Criteria; readonly selection: Selection } | null;
+  /** One line about what they were judged by. */
+  readonly heading: string;
+  /** The profile that would be served, or why there is none; `null` if compatibility was not checked. */
+  readonly ending: string | null;
+  /** If no profile fits, the closest one. */
+  readonly nearest: NearestMiss | null;
 }
 
 /** Without a GPU, no profile fits. */
@@ -36,60 +51,91 @@ export function judgedListing(
   const criteria = { ...set.criteria, accelerator: set.criteria.accelerator ?? NO_GPU };
   const judged = judge(set.judged.map((one) => one.profile), criteria);
   const selection = selectProfile(judged, criteria, config);
-  const chosen = selection.kind === "selected" ? selection.judged : null;
-  const rows = judged.map((one) => ({
-    profile: one.profile,
-    judged: one,
-    memory: null,
-    selected: one === chosen,
-  }));
-  return { rows, judged: { criteria, selection } };
+  const rows = (chosen: JudgedProfile | null) =>
+    judged.map((one) => ({ profile: one.profile, judged: one, memory: null, selected: one === chosen }));
+  const heading = `${count(judged.length, "profile")} for ${describeCriteria(criteria)}`;
+  if (selection.kind === "none") {
+    const { error, nearest } = selection;
+    const noGpu =
+      "no GPU can be seen, so nothing fits: AIM_GPU_MODEL (and AIM_GPU_COUNT) names one to judge for";
+    const ending = criteria.accelerator === NO_GPU && nearest !== null ? noGpu : error.line;
+    return { rows: rows(null), heading, ending, nearest };
+  }
+  const chosen = selection.judged;
+  const why = selection.by === "id" ? "named by AIM_PROFILE_ID" : chosen.reason;
+  const ending = `* ${chosen.profile.id} would be served: ${why}`;
+  return { rows: rows(chosen), heading, ending, nearest: null };
 }
 
-/** Profiles without a check of compatibility, in the order of preference. */
-export function plainListing(profiles: readonly Profile[]): ProfileListing {
+/** Profiles without a check of compatibility. */
+export function plainListing(profiles: readonly Profile[], model: string | null): ProfileListing {
   const sorted = profiles.toSorted((a, b) => compareProfiles(a, b, null));
-  const rows = sorted.map((profile) => ({ profile, judged: null, memory: null, selected: false }));
-  return { rows, judged: null };
+  return {
+    rows: sorted.map((profile) => ({ profile, judged: null, memory: null, selected: false })),
+    heading: `${count(profiles.length, "profile")} for ${model ?? "any model"}, not judged`,
+    ending: null,
+    nearest: null,
+  };
 }
 
-/** One line about the criteria. */
-export function listingHeading({ judged, rows }: ProfileListing, model: string | null): string {
-  const what = judged === null ? `${model ?? "any model"}, not judged` : describeCriteria(judged.criteria);
-  return `${count(rows.length, "profile")} for ${what}`;
+const KINDS = { 1: "custom", 2: "model", 3: "general" } as const;
+
+const COLUMNS: readonly Column<ProfileRow>[] = [
+  { title: "", text: (row) => (row.selected ? "*" : "") },
+  { title: "PROFILE", text: ({ profile }) => profile.id, atLast: 22 },
+  { title: "ACCELERATOR", text: ({ profile }) => profile.metadata.acceleratorModel, expendable: 3 },
+  { title: "TP", text: (row) => String(row.profile.metadata.acceleratorCount), expendable: 3, right: true },
+  { title: "PRECISION", text: ({ profile }) => profile.metadata.precision, expendable: 4 },
+  { title: "METRIC", text: ({ profile }) => profile.metadata.metric, expendable: 5 },
+  { title: "TYPE", text: ({ profile }) => profile.metadata.type, expendable: 2 },
+  {
+    title: "FROM",
+    text: ({ profile }) =>
+      `${KINDS[profile.priority]}/${profile.path.startsWith("embedded:") ? "embedded" : "disk"}`,
+    expendable: 6,
+  },
+  { title: "AUTO", text: (row) => (isManual(row) ? "no" : "yes"), expendable: 1 },
+  { title: "STATE", text: stateInWords, atLast: 12 },
+  { title: "MEMORY", text: needInWords, expendable: 5 },
+  { title: "REASON", text: ({ judged }) => judged?.reason ?? "", expendable: 7, least: 24 },
+];
+const VERBOSE_COLUMNS: readonly Column<ProfileRow>[] = [
+  ...COLUMNS,
+  { title: "MODEL", text: ({ profile }) => profile.modelId ?? "-", expendable: 8 },
+  { title: "PATH", text: ({ profile }) => profile.path, expendable: 9 },
+];
+
+/**
+ * Profiles as a table, with fewer columns on a narrow terminal.
+ *
+ * @param verbose Also model and path.
+ */
+export function profileTable(rows: readonly ProfileRow[], page: Page, verbose: boolean): string {
+  const { bold, dim, green } = style(page.colour);
+  const paint = ({ judged, selected }: ProfileRow, text: string) => {
+    if (judged === null) return text;
+    if (selected) return bold(green(text));
+    return judged.state === "compatible" ? green(text) : dim(text);
+  };
+  return `${table(verbose ? VERBOSE_COLUMNS : COLUMNS, rows, page, paint).join("\n")}\n`;
 }
 
-/** Text about the profile that would be served, or the nearest miss; `null` without a check. */
-export function listingEnding({ judged, rows }: ProfileListing): string | null {
-  if (judged === null) return null;
-  const { criteria, selection } = judged;
-  if (selection.kind === "selected") {
-    const { profile, reason } = selection.judged;
-    const why = selection.by === "id" ? "named by AIM_PROFILE_ID" : reason;
-    const better = selection.by === "rank" ? nearestBetter(rows, profile) : [];
-    return [`* ${profile.id} would be served: ${why}`, ...better].join("\n");
-  }
-  if (criteria.accelerator === NO_GPU && selection.nearest !== null) {
-    return "no GPU can be seen, so nothing fits: AIM_GPU_MODEL (and AIM_GPU_COUNT) names one to judge for";
-  }
-  return selection.error.line;
+/** The state, and whether its memory is low. */
+function stateInWords({ judged, memory }: ProfileRow): string {
+  const low = memory !== null && memory.state !== "fits";
+  return `${judged?.state ?? ""}${low ? ", memory low" : ""}`;
 }
 
-/** Text about a measured profile that ranks higher and needs only one setting. */
-function nearestBetter(rows: readonly ProfileRow[], selected: Profile): string[] {
-  if (isMeasured(selected)) return [];
-  const miss = nearestMiss(
-    rows.flatMap(({ profile, judged }) =>
-      judged !== null && judged.state !== "compatible" && isMeasured(profile) ? [judged] : []
-    ),
-  );
-  return miss?.remedies.length === 1
-    ? [`a measured profile needs only one setting: ${describeNearest(miss)}`]
-    : [];
+/** `133 of 173 GiB`: the memory that a GPU needs, of the memory that vLLM may use. */
+function needInWords({ memory }: ProfileRow): string {
+  if (memory === null) return "";
+  const gib = (bytes: number) => Math.round(bytes / 2 ** 30);
+  return `${gib(memory.weightBytes + (memory.kvBytes ?? 0))} of ${gib(memory.usableBytes)} GiB`;
 }
 
-function isMeasured({ metadata }: Profile): boolean {
-  return metadata.type === "optimized" || metadata.type === "preview";
+/** True if it is never selected automatically. */
+function isManual({ profile, judged }: ProfileRow): boolean {
+  return judged?.manualOnly ?? profile.metadata.manualSelectionOnly;
 }
 
 /** AMD's states in the order of its lists; `unknown` without a check. */
@@ -103,14 +149,10 @@ const AMDS_STATES = [
   "unknown",
 ] as const;
 
-function amdsState({ judged }: ProfileRow): (typeof AMDS_STATES)[number] {
-  return judged?.state ?? "unknown";
-}
-
 /** The listing for programs: AMD's keys `profile_id`, `compatibility` and `profile`, then aim's own. */
-export function listingValue({ judged, rows }: ProfileListing): readonly ConfigMap[] {
-  const nearest = judged?.selection.kind === "none" ? judged.selection.nearest : null;
-  const order = (row: ProfileRow) => AMDS_STATES.indexOf(amdsState(row));
+export function listingValue({ rows, nearest }: ProfileListing): readonly ConfigMap[] {
+  const stateOf = ({ judged }: ProfileRow) => judged?.state ?? "unknown";
+  const order = (row: ProfileRow) => AMDS_STATES.indexOf(stateOf(row));
   const sorted = rows.toSorted((a, b) =>
     order(a) - order(b) || a.profile.priority - b.profile.priority || compareText(a.profile.id, b.profile.id)
   );
@@ -118,7 +160,7 @@ export function listingValue({ judged, rows }: ProfileListing): readonly ConfigM
     const { profile, judged, memory, selected } = row;
     return new Map<string, ConfigValue>([
       ["profile_id", profile.id],
-      ["compatibility", amdsState(row)],
+      ["compatibility", stateOf(row)],
       ["profile", profileValue(profile)],
       ["path", profile.path],
       ["priority", numberLiteral(profile.priority)],
@@ -141,7 +183,7 @@ function memoryValue(memory: MemoryFit): ConfigMap {
 }
 
 /** The listing as one paragraph per profile. */
-export function listingText({ rows }: ProfileListing, verbose: boolean): string {
+export function listingText(rows: readonly ProfileRow[], verbose: boolean): string {
   return rows.map((row) => {
     const { profile, judged, memory, selected } = row;
     const { engine, acceleratorCount, acceleratorModel, precision, metric, type } = profile.metadata;

@@ -17,7 +17,8 @@ export interface Column<Row> {
 const GAP = 2;
 
 /**
- * A line of titles, and a line for each row. No line is wider than the page.
+ * A line of titles, and a line for each row. No line is wider than the page. A column without any text is left
+ * out.
  *
  * @param paint Colours the line of a row.
  */
@@ -32,7 +33,7 @@ export function table<Row>(
   const least = (column: Column<Row>) => Math.min(natural(column), column.least ?? Infinity);
   const total = (of: readonly Column<Row>[], size: (column: Column<Row>) => number) =>
     of.reduce((sum, column) => sum + size(column) + GAP, -GAP);
-  let shown = columns;
+  let shown = columns.filter((column) => rows.some((row) => column.text(row) !== ""));
   while (total(shown, least) > width) {
     const most = Math.max(...shown.map((column) => column.expendable ?? 0));
     if (most === 0) break;

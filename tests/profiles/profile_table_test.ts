@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { type ProfileRow, profileTable } from "../../src/cli/profile_table.ts";
+import { type ProfileRow, profileTable } from "../../src/cli/profile_listing.ts";
 import { judge } from "../../src/profiles/judge.ts";
 import { makeCriteria, makeProfile } from "./make_profile.ts";
 

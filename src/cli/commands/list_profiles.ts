@@ -12,13 +12,12 @@ import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { gpuTable } from "../gpu_table.ts";
 import {
   judgedListing,
-  listingEnding,
-  listingHeading,
   listingText,
   listingValue,
   plainListing,
+  type ProfileRow,
+  profileTable,
 } from "../profile_listing.ts";
-import { type ProfileRow, profileTable } from "../profile_table.ts";
 import { command } from "../command.ts";
 
 export const listProfiles = command<GpuInventory | null>({
@@ -45,25 +44,24 @@ export const listProfiles = command<GpuInventory | null>({
   async run({ config, flags, print, stdout }, gpus) {
     const model = profileSetOf(wantedModel(config));
     const all = gpus === null
-      ? plainListing((await loadProfiles(config, model)).profiles)
+      ? plainListing((await loadProfiles(config, model)).profiles, model)
       : judgedListing(await judgeProfilesFor(config, gpus), config);
     const state = flags.state === "gpu_mismatch" ? "accelerator_mismatch" : flags.state;
-    const rows = all.rows.filter(({ judged }) => state === "all" || judged?.state === state);
-    const listing = { ...all, rows: gpus === null ? rows : await withMemory(rows, config, gpus) };
-    if (flags.format === "json") {
-      return print(`${JSON.stringify(jsonValue(listingValue(listing)), null, 2)}\n`);
-    }
-    if (flags.format === "yaml") return print(writeYaml(listingValue(listing)));
+    const inState = all.rows.filter(({ judged }) => state === "all" || judged?.state === state);
+    const rows = gpus === null ? inState : await withMemory(inState, config, gpus);
+    const value = () => listingValue({ ...all, rows });
+    if (flags.format === "json") return print(`${JSON.stringify(jsonValue(value()), null, 2)}\n`);
+    if (flags.format === "yaml") return print(writeYaml(value()));
     const verbose = flags.verbose === true;
-    const list = flags.format === "text"
-      ? listingText(listing, verbose)
-      : profileTable(listing.rows, stdout, verbose);
-    const ending = listingEnding(all);
     const parts = [
       gpus === null ? null : gpuTable(gpus, stdout),
-      `${listingHeading(all, model)}\n`,
-      rows.length === 0 ? null : list,
-      ending === null ? null : `${ending}\n`,
+      `${all.heading}\n`,
+      rows.length === 0
+        ? null
+        : flags.format === "text"
+        ? listingText(rows, verbose)
+        : profileTable(rows, stdout, verbose),
+      all.ending === null ? null : `${all.ending}\n`,
     ];
     print(parts.filter((part) => part !== null).join("\n"));
   },
