@@ -3,7 +3,7 @@
 // downloads.
 import { parseArgs } from "@std/cli/parse-args";
 import { basename, dirname, resolve } from "@std/path";
-import { type BuildInfo, readBuildInfo } from "../src/cli/build_info.ts";
+import type { BuildInfo } from "../src/cli/build_info.ts";
 import { bundleProgram } from "./packaging/bundle_program.ts";
 import { checkExecutable } from "./packaging/check_executable.ts";
 import { compileProgram } from "./packaging/compile_program.ts";
@@ -12,6 +12,7 @@ import { findRuntime, namedRuntime, type Runtime, TARGETS } from "./packaging/fi
 import { permissionFlags } from "./packaging/permission_flags.ts";
 import { programPackages } from "./packaging/program_packages.ts";
 import { cycloneDx } from "./packaging/sbom.ts";
+import { sourceVersion } from "./packaging/source_version.ts";
 import { writeSelfExtracting } from "./packaging/self_extracting.ts";
 
 const ROOT = new URL("../", import.meta.url);
@@ -46,7 +47,7 @@ async function main(args: string[]): Promise<void> {
   Deno.mkdirSync(dirname(output), { recursive: true });
 
   const denoJson: unknown = JSON.parse(Deno.readTextFileSync(new URL("deno.json", ROOT)));
-  const { version, commit } = readBuildInfo(ROOT.href);
+  const { version, commit } = sourceVersion();
   const staging = await Deno.makeTempDir({ prefix: "aim-build-" });
   const job: Job = { target, output, staging, permissions: permissionFlags(denoJson), version, commit };
   try {

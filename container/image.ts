@@ -1,10 +1,10 @@
 // `deno task image [--aim-id ORG/MODEL] …` builds the images with docker or buildah, and says what it built.
 import { parseArgs } from "@std/cli/parse-args";
-import { readBuildInfo } from "../src/cli/build_info.ts";
 import { digestHex } from "./packaging/digest_hex.ts";
 import { loadProfiles } from "../src/profiles/load_profiles.ts";
 import type { Profile } from "../src/profiles/types.ts";
 import { imageLabels } from "./packaging/image_labels.ts";
+import { sourceVersion } from "./packaging/source_version.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 const USAGE = `usage: deno task image [OPTIONS] [-- OPTIONS OF THE BUILD TOOL]
@@ -55,7 +55,7 @@ async function main(argv: string[]): Promise<void> {
   const text = (name: string) =>
     typeof flags[name] === "string" && flags[name] !== "" ? flags[name] : undefined;
   const [aimId, only, executable] = [text("aim-id"), text("only"), text("executable") ?? "dist/aim"];
-  const { version, commit } = readBuildInfo(new URL(`file://${ROOT}`).href);
+  const { version, commit } = sourceVersion();
   const prefix = (text("registry") ?? "").replace(/\/*$/, "/").replace(/^\/$/, "");
   const tagged = (name: string) => `${prefix}${name}:${text("tag") ?? version}`;
   const common = { VERSION: version, REVISION: commit ?? undefined };

@@ -3,17 +3,15 @@ import { type Setting, SETTINGS } from "../config/settings.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { ALIASES, COMMAND_NAMES, HIDDEN_NAMES } from "./registry.ts";
 
-/** What argv asks for. */
-export type Call =
-  | { readonly kind: "version" }
-  /** `topic` is a command, a group of commands, or null for the overview. */
-  | { readonly kind: "help"; readonly topic: string | null }
-  /** `rest` is argv without the words of the command. */
-  | { readonly kind: "command"; readonly name: string; readonly rest: readonly string[] };
+/** A command, and argv without its own words. */
+export interface Call {
+  readonly name: string;
+  readonly rest: readonly string[];
+}
 
 /** Every name that can be typed: one or two words. */
 const NAMES = [...COMMAND_NAMES, ...HIDDEN_NAMES, ...Object.keys(ALIASES)];
-const FIRST_WORDS = new Set([...NAMES.map((name) => name.split(" ")[0] ?? name), "version"]);
+const FIRST_WORDS = new Set(NAMES.map((name) => name.split(" ")[0] ?? name));
 
 /** The command of `aim` without words. */
 const DEFAULT_COMMAND = "serve";
@@ -32,26 +30,27 @@ export function findCommand(argv: readonly string[]): Call {
   // After a command's own flag, a word may be its value: it counts only if it is a command's name.
   const first = words.find((word) => isKnown(word.text) || !word.afterFlag);
   const wantsHelp = before.includes("--help") || before.includes("-h");
-  const wantsVersion = first?.text === "version" || before.includes("--version") || before.includes("-V");
-  if (!wantsHelp && wantsVersion) return { kind: "version" };
+  if (!wantsHelp && (before.includes("--version") || before.includes("-V"))) {
+    return { name: "version", rest: [] };
+  }
   if (first === undefined || (!isKnown(first.text) && /[/:]/.test(first.text))) {
-    return wantsHelp ? { kind: "help", topic: null } : { kind: "command", name: DEFAULT_COMMAND, rest: argv };
+    return wantsHelp ? { name: "help", rest: [] } : { name: DEFAULT_COMMAND, rest: argv };
   }
   const second = words.find((word) =>
     word.at > first.at && (NAMES.includes(`${first.text} ${word.text}`) || !word.afterFlag)
   );
   const pair = `${first.text} ${second?.text}`;
-  const name = NAMES.includes(pair) ? pair : first.text;
-  if (NAMES.includes(name)) {
-    const command = ALIASES[name] ?? name;
-    if (wantsHelp) return { kind: "help", topic: command };
-    const own = [first.at, name === pair ? second?.at : undefined];
-    return { kind: "command", name: command, rest: argv.filter((_, at) => !own.includes(at)) };
+  const typed = NAMES.includes(pair) ? pair : first.text;
+  if (NAMES.includes(typed)) {
+    const name = ALIASES[typed] ?? typed;
+    if (wantsHelp) return { name: "help", rest: name.split(" ") };
+    const own = [first.at, typed === pair ? second?.at : undefined];
+    return { name, rest: argv.filter((_, at) => !own.includes(at)) };
   }
   if (!isKnown(first.text)) {
     throw unknownCommand(first.text, nearest(first.text, NAMES) ?? nearest(first.text, FIRST_WORDS));
   }
-  if (second === undefined && wantsHelp) return { kind: "help", topic: first.text };
+  if (second === undefined && wantsHelp) return { name: "help", rest: [first.text] };
   const group = NAMES.filter((one) => one.startsWith(`${first.text} `));
   const hint = `use ${group.filter((one) => !(one in ALIASES)).map((one) => `aim ${one}`).join(", ")}`;
   if (second === undefined) {

@@ -18,4 +18,5 @@ export { profilesValidate } from "./commands/profiles_validate.ts";
 export { resolve } from "./commands/resolve.ts";
 export { selfTest } from "./commands/self_test.ts";
 export { size } from "./commands/size.ts";
+export { version } from "./commands/version.ts";
 export { watchAdaptersCommand } from "./commands/watch_adapters.ts";

@@ -2,8 +2,38 @@ import { badChoice, parseBoolean } from "../config/parse_setting.ts";
 import { nearest } from "../config/nearest.ts";
 import { type Setting, type SettingName, SETTINGS } from "../config/settings.ts";
 import { AimError } from "../errors/aim_error.ts";
-import type { Command, CommandContext } from "./command.ts";
-import { type KnownFlag, knownFlags } from "./known_flags.ts";
+import type { Command, CommandContext, FlagSpec } from "./command.ts";
+
+/** A flag of a command line: a setting's, or a command's own. */
+export interface KnownFlag extends Pick<FlagSpec, "name" | "type" | "choices" | "help"> {
+  /** `null` for a command's own flag. */
+  readonly setting: SettingName | null;
+}
+
+/** All flags of a command by spelling: long names, aliases, letters, and `--json` for `--format`. */
+export function knownFlags({ settings, flags }: Pick<Command, "settings" | "flags">): Map<string, KnownFlag> {
+  const known = new Map<string, KnownFlag>();
+  for (const setting of settings) {
+    const { flag: name, flagAliases, type, help }: Setting = SETTINGS[setting];
+    if (name === null) continue;
+    const choices = type.kind === "choice" ? type.choices : undefined;
+    const flag = {
+      name,
+      type: type.kind === "boolean" ? "boolean" : "string",
+      choices,
+      help,
+      setting,
+    } as const;
+    for (const spelling of [name, ...flagAliases]) known.set(`--${spelling}`, flag);
+  }
+  for (const spec of flags) {
+    const flag = { ...spec, setting: null };
+    known.set(`--${spec.name}`, flag);
+    if (spec.short !== undefined) known.set(`-${spec.short}`, flag);
+    if (spec.name === "format" && spec.choices?.includes("json")) known.set("--json", flag);
+  }
+  return known;
+}
 
 /** A parsed command line, without the command's own words. */
 export interface ParsedFlags extends Pick<CommandContext, "flags" | "quiet" | "engineWords"> {

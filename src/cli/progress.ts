@@ -5,8 +5,7 @@ import { redact } from "../log/redact.ts";
 import type { TransferEvent } from "../transfer/types.ts";
 import type { CommandContext } from "./command.ts";
 import { count, formatBytes, formatDuration, formatRate } from "./format.ts";
-import { SCHEMA_VERSION } from "./json_report.ts";
-import { columnsNow } from "./output.ts";
+import { columnsNow, SCHEMA_VERSION } from "./output.ts";
 import { type ProgressSnapshot, ProgressState } from "./progress_state.ts";
 import { describeProgress, renderBar } from "./render_progress.ts";
 

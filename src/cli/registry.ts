@@ -1,3 +1,4 @@
+import { AimError } from "../errors/aim_error.ts";
 import type { Command } from "./command.ts";
 
 /** The words that call each command, in the order of help. */
@@ -23,8 +24,8 @@ export const COMMAND_NAMES: readonly string[] = [
   "help",
 ];
 
-/** Commands for programs, which help does not show. */
-export const HIDDEN_NAMES: readonly string[] = ["__watch-adapters", "__complete", "__self-test"];
+/** Commands that help does not show: mostly for programs. */
+export const HIDDEN_NAMES: readonly string[] = ["version", "__watch-adapters", "__complete", "__self-test"];
 
 /** Other names of commands: those of uv, docker, git and Ollama, and swapped words. */
 export const ALIASES: Readonly<Record<string, string>> = {
@@ -42,18 +43,19 @@ export const ALIASES: Readonly<Record<string, string>> = {
 };
 
 /**
- * Loads a command; `null` if none has that name. Those that start an engine are loaded alone, since they have
+ * Loads a command. Those that start an engine are loaded alone, since they have
  * to be quick; the others together, since each lazy import makes more files of the executable.
  */
-export async function loadCommand(name: string): Promise<Command | null> {
+export async function loadCommand(name: string): Promise<Command> {
   if (name === "serve") return (await import("./commands/serve.ts")).serve;
   if (name === "dry-run") return (await import("./commands/dry_run.ts")).dryRun;
   const others: readonly Command[] = Object.values(await import("./other_commands.ts"));
-  return others.find((command) => command.name === name) ?? null;
+  const found = others.find((command) => command.name === name);
+  if (found === undefined) throw new AimError("usage", `unknown command "${name}"`, { hint: "see aim help" });
+  return found;
 }
 
 /** Loads all commands that help shows, in its order. */
 export async function loadCommands(): Promise<readonly Command[]> {
-  const commands = await Promise.all(COMMAND_NAMES.map(loadCommand));
-  return commands.filter((command) => command !== null);
+  return await Promise.all(COMMAND_NAMES.map(loadCommand));
 }

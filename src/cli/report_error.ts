@@ -1,6 +1,6 @@
 import { AimError } from "../errors/aim_error.ts";
 import { errorFrom } from "../errors/from_unknown.ts";
-import { SCHEMA_VERSION } from "./json_report.ts";
+import { SCHEMA_VERSION } from "./output.ts";
 import { log, logEnabled } from "../log/logger.ts";
 import { printable } from "../log/printable.ts";
 import { redact } from "../log/redact.ts";
@@ -9,11 +9,7 @@ import { redact } from "../log/redact.ts";
  * The line for an error that ends the process, without line break and secrets, and the exit code. As `json`:
  * `{"time","level","message","kind","exitCode","hint"}`. The stack goes to the log, at `DEBUG`.
  */
-export function reportError(
-  thrown: unknown,
-  format: "text" | "json",
-  now: () => Date = () => new Date(),
-): { line: string; code: number } {
+export function reportError(thrown: unknown, format: "text" | "json"): { line: string; code: number } {
   const error = errorFrom(thrown, "unexpected error");
   if (logEnabled("DEBUG")) log.debug("stack", { stack: stackOf(thrown) });
   if (format === "text") {
@@ -21,7 +17,7 @@ export function reportError(
   }
   const fields = {
     schemaVersion: SCHEMA_VERSION,
-    time: now().toISOString(),
+    time: new Date().toISOString(),
     level: "ERROR",
     message: redact(error.message),
     ...(error.hint === undefined ? {} : { hint: redact(error.hint) }),

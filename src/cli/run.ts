@@ -1,7 +1,6 @@
 import type { Config } from "../config/config.ts";
 import { resolveConfig } from "../config/resolve_config.ts";
 import { type Setting, SETTING_NAMES, SETTINGS } from "../config/settings.ts";
-import { AimError } from "../errors/aim_error.ts";
 import { captureConsole } from "../log/capture_console.ts";
 import { unknownVariables } from "../config/variables.ts";
 import { configureLog, log, logEnabled } from "../log/logger.ts";
@@ -10,12 +9,10 @@ import { keepEnvironmentSecrets } from "../log/redact.ts";
 import { startSteps } from "../log/start_steps.ts";
 import { fileCalls, treeCalls } from "../os/libc.ts";
 import { type Permissions, revokePermissions } from "../os/revoke_permissions.ts";
-import { readBuildInfo } from "./build_info.ts";
 import { callersEnvironment } from "./callers_environment.ts";
 import { type Command, type CommandContext, loadsFirst } from "./command.ts";
 import { findCommand } from "./find_command.ts";
-import { jsonReport } from "./json_report.ts";
-import { ClosedOutput, terminalOf, writeAll } from "./output.ts";
+import { ClosedOutput, jsonReport, terminalOf, writeAll } from "./output.ts";
 import { parseFlags } from "./parse_flags.ts";
 import { loadCommand, loadCommands } from "./registry.ts";
 import { reportError } from "./report_error.ts";
@@ -45,12 +42,8 @@ const PROCESS: Edge = {
   watchSignals,
 };
 
-/**
- * Runs the program in this process, and reports errors that nothing else has caught.
- *
- * @param root URL of the main module, or of its directory with a final `/`.
- */
-export async function run(argv: readonly string[], root: string): Promise<number> {
+/** Runs the program in this process, and reports errors that nothing else has caught. */
+export async function run(argv: readonly string[]): Promise<number> {
   const env = callersEnvironment(Deno.env.toObject());
   const fail = (event: Event, thrown: unknown) => {
     event.preventDefault();
@@ -58,7 +51,7 @@ export async function run(argv: readonly string[], root: string): Promise<number
   };
   globalThis.addEventListener("unhandledrejection", (event) => fail(event, event.reason));
   globalThis.addEventListener("error", (event) => fail(event, event.error));
-  return await runProgram(argv, env, root, PROCESS);
+  return await runProgram(argv, env, PROCESS);
 }
 
 /**
@@ -66,12 +59,7 @@ export async function run(argv: readonly string[], root: string): Promise<number
  * command does not need, runs it, and reports its failure as one line on standard error. Returns the exit
  * code.
  */
-export async function runProgram(
-  argv: readonly string[],
-  env: Environment,
-  root: string,
-  edge: Edge,
-): Promise<number> {
+export async function runProgram(argv: readonly string[], env: Environment, edge: Edge): Promise<number> {
   let format = guessFormat(argv, env);
   let command: Command | null = null;
   let printed = false;
@@ -82,18 +70,11 @@ export async function runProgram(
   };
   try {
     keepEnvironmentSecrets(env);
-    const call = findCommand(argv);
-    if (call.kind === "version") {
-      print(versionLine(root));
-      return 0;
-    }
-    const name = call.kind === "help" ? "help" : call.name;
+    const { name, rest } = findCommand(argv);
     command = await loadCommand(name);
-    if (command === null) throw new AimError("usage", `unknown command "${name}"`, { hint: "see aim help" });
-    const words = call.kind === "help" ? call.topic?.split(" ") ?? [] : call.rest;
-    const { settings, positionals, ...parsed } = parseFlags(command, words);
+    const { settings, positionals, ...parsed } = parseFlags(command, rest);
     // Help must work with an invalid configuration.
-    const isHelp = name === "help" || name === "completions";
+    const isHelp = ["help", "completions", "version"].includes(name);
     const config = resolveConfig({ flags: settings, env: isHelp ? {} : env, cwd: currentDirectory() });
     format = printsJson(argv) ? "json" : config.logFormat;
     startSteps.push(["settings", performance.now()]);
@@ -160,12 +141,6 @@ function logSettings(config: Config): void {
     if (config[name] === null) continue;
     log.debug(`setting ${env[0]}`, { value: secret ? "***" : config[name], from: config.origins[name] });
   }
-}
-
-function versionLine(root: string): string {
-  const { version, commit, form } = readBuildInfo(root);
-  const from = commit === null ? "" : `commit ${commit.slice(0, 12)}, `;
-  return `aim ${version} (${from}Deno ${Deno.version.deno}, ${form})\n`;
 }
 
 function guessFormat(argv: readonly string[], env: Environment): "text" | "json" {

@@ -2,8 +2,6 @@ import { configureLog } from "../../src/log/logger.ts";
 import { runProgram } from "../../src/cli/run.ts";
 import type { Ran } from "./aim.ts";
 
-const ROOT = new URL("../../", import.meta.url).href;
-
 /**
  * Runs aim in this process, which is much quicker than starting one: with this environment and directory, without giving up
  * permissions. For one run at a time, and not for what becomes the engine.
@@ -17,7 +15,7 @@ export async function aimInProcess(
   setEnvironment(options.env);
   Deno.chdir(options.cwd);
   try {
-    const code = await runProgram(args, options.env, ROOT, {
+    const code = await runProgram(args, options.env, {
       stdout: (text) => written.stdout += text,
       stderr: (text) => written.stderr += text,
       revoke() {},

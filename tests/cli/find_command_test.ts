@@ -4,7 +4,6 @@ import { AimError } from "../../src/errors/aim_error.ts";
 
 const find = (line: string): Call => findCommand(line.split(" ").filter((w) => w !== ""));
 const command = (name: string, rest = ""): Call => ({
-  kind: "command",
   name,
   rest: rest.split(" ").filter((w) => w !== ""),
 });
@@ -35,15 +34,15 @@ Deno.test("the command is the first word that is neither a flag nor a flag's val
 
 Deno.test("help and version are found wherever they stand, help first", () => {
   const cases: [string, Call][] = [
-    ["--help", { kind: "help", topic: null }],
-    ["-h", { kind: "help", topic: null }],
-    ["--port 80 -h", { kind: "help", topic: null }],
-    ["dry-run --format nonsense -h", { kind: "help", topic: "dry-run" }],
-    ["cache --help", { kind: "help", topic: "cache" }],
-    ["cache verify -h", { kind: "help", topic: "cache verify" }],
-    ["--version", { kind: "version" }],
-    ["dry-run --version", { kind: "version" }],
-    ["--version --help", { kind: "help", topic: null }],
+    ["--help", command("help")],
+    ["-h", command("help")],
+    ["--port 80 -h", command("help")],
+    ["dry-run --format nonsense -h", command("help", "dry-run")],
+    ["cache --help", command("help", "cache")],
+    ["cache verify -h", command("help", "cache verify")],
+    ["--version", command("version")],
+    ["dry-run --version", command("version")],
+    ["--version --help", command("help")],
     ["resolve -- --help", command("resolve", "-- --help")],
   ];
   for (const [line, call] of cases) assertEquals(find(line), call, line);
@@ -77,9 +76,9 @@ Deno.test("other words for commands are understood and suggested; -V and version
     ["list", command("cache list")],
     ["cache ls", command("cache list")],
     ["list profiles -v", command("list-profiles", "-v")],
-    ["pull --help", { kind: "help", topic: "download-to-cache" }],
-    ["-V", { kind: "version" }],
-    ["version", { kind: "version" }],
+    ["pull --help", command("help", "download-to-cache")],
+    ["-V", command("version")],
+    ["version", command("version")],
     ["-q pull a/b", command("download-to-cache", "-q a/b")],
     ["org/model --port 80", command("serve", "org/model --port 80")],
     ["s3://b/p", command("serve", "s3://b/p")],

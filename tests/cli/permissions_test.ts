@@ -28,8 +28,8 @@ for (const name of COMMAND_NAMES) {
 
 for (const name of COMMAND_NAMES) {
   const command = await loadCommand(name);
-  const looks = command?.prepare !== undefined;
-  if (command === null || !(looks || loadsFirst(command.permissions))) continue;
+  const looks = command.prepare !== undefined;
+  if (!looks && !loadsFirst(command.permissions)) continue;
   const more = looks ? ["run", "ffi"] : ["ffi"];
   Deno.test(`as aim ${name} first loads a library, it has only ${more.join(" and ")} in addition`, async () => {
     const { atLibrary } = await probe([...name.split(" "), ...ARGUMENTS[name] ?? []], {});
@@ -39,10 +39,10 @@ for (const name of COMMAND_NAMES) {
 
 /** What a command declares. */
 async function granted(name: string): Promise<string[]> {
-  const permissions = (await loadCommand(name))?.permissions;
-  const names = Object.entries(permissions ?? {}).filter(([, may]) => may).map(([what]) => what);
+  const { permissions } = await loadCommand(name);
+  const names = Object.entries(permissions).filter(([, may]) => may).map(([what]) => what);
   // Host name and processors, for locks and servers.
-  return [...names, ...permissions?.net || permissions?.write ? ["sys"] : []].sort();
+  return [...names, ...permissions.net || permissions.write ? ["sys"] : []].sort();
 }
 
 /** What a process of aim got when it asked for everything: as the C library is loaded for the first time (null: never), and at its end. */

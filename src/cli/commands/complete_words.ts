@@ -4,7 +4,7 @@ import { SETTING_NAMES, type SettingName, SETTINGS } from "../../config/settings
 import { loadProfiles } from "../../profiles/load_profiles.ts";
 import { type Command, command, flagsOf } from "../command.ts";
 import { TOPIC_NAMES } from "../help_topics.ts";
-import { type KnownFlag, knownFlags } from "../known_flags.ts";
+import { type KnownFlag, knownFlags } from "../parse_flags.ts";
 
 /** `aim __complete -- WORDS…`: possible completions of the last word, for the completion scripts. */
 export const completeWords = command({

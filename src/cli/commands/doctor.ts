@@ -117,7 +117,7 @@ async function checkEngine(config: Config, env: CommandContext["env"]): Promise<
 }
 
 function checkProgram(): Check {
-  const { version, form } = readBuildInfo(new URL("./", Deno.mainModule).href);
+  const { version, form } = readBuildInfo();
   return check("aim", "ok", `${version}, ${form}, Deno ${Deno.version.deno}`);
 }
 

@@ -38,18 +38,11 @@ async function loadModules(): Promise<string> {
   const { exports } = JSON.parse(Deno.readTextFileSync(new URL("self_test.json", folder))) as {
     exports: Record<string, string[]>;
   };
-  const faults: string[] = [];
   for (const [file, names] of Object.entries(exports)) {
-    try {
-      const module: Record<string, unknown> = await import(new URL(file, folder).href);
-      faults.push(
-        ...names.filter((name) => module[name] === undefined).map((name) => `${file} has no ${name}`),
-      );
-    } catch (error) {
-      faults.push(`${file}: ${error instanceof Error ? error.message : error}`);
-    }
+    const module: Record<string, unknown> = await import(new URL(file, folder).href);
+    const absent = names.filter((name) => module[name] === undefined);
+    if (absent.length > 0) throw new Error(`${file} has no ${absent.join(", ")}`);
   }
-  if (faults.length > 0) throw new Error(faults.join(", "));
   return `${Object.keys(exports).length} loaded`;
 }
 

@@ -1,7 +1,7 @@
 import { settingsIn } from "../../config/settings.ts";
 import type { GpuInventory } from "../../gpu/types.ts";
 import { serve as serveModel } from "../../serve/serve.ts";
-import { jsonReport } from "../json_report.ts";
+import { jsonReport } from "../output.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { startProgress } from "../progress.ts";
 import { DOWNLOAD_SETTINGS } from "../download_flags.ts";
