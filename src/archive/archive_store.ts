@@ -11,7 +11,7 @@ import type { Source } from "../sources/source.ts";
 import { checkFreeSpace } from "../transfer/free_space.ts";
 import { transfer } from "../transfer/transfer.ts";
 import type { TransferEvent, TransferOptions } from "../transfer/types.ts";
-import { fileEntry, layerEntries, type LayerEntry, sha256Of } from "./layer_entries.ts";
+import { layerEntries, type LayerEntry, sha256Of } from "./layer_entries.ts";
 import { isArchived, modelFiles } from "./model_files.ts";
 import { TarFault } from "./tar_entries.ts";
 import { packingOf, unpackedChunks } from "./unpacked_chunks.ts";
@@ -92,7 +92,7 @@ export class ArchiveStore {
     const missing = [...distinct.filter((archive) => !this.#isUnpacked(archive))];
     if (missing.length === 0) return;
     makeDirectories(this.#root, [this.#folder]);
-    await this.#removeDamaged(missing);
+    await this.#removeDamaged(missing, options.signal);
     const bytes = missing.reduce((sum, { file }) => sum + file.size, 0);
     await checkFreeSpace({
       directory: this.#folder,
@@ -167,12 +167,12 @@ export class ArchiveStore {
   }
 
   /** Verifies archives that an earlier run has downloaded, and removes damaged ones. */
-  async #removeDamaged(archives: readonly Archive[]): Promise<void> {
+  async #removeDamaged(archives: readonly Archive[], signal: AbortSignal): Promise<void> {
     for (const archive of archives) {
-      const size = this.#size(archive, "packed");
-      if (size === null) continue;
+      if (this.#size(archive, "packed") === null) continue;
       log.info(`verifying ${archive.file.path}, which is on disk`);
-      const sha256 = await sha256Of(readFileRange(this.#path(archive, "packed"), 0, size));
+      using file = this.#files.open(this.#path(archive, "packed"));
+      const sha256 = await sha256Of(file, 0, file.statSync().size, () => signal.throwIfAborted());
       if (sha256 !== archive.file.etag) this.forget([archive]);
     }
   }
@@ -202,29 +202,30 @@ export class ArchiveStore {
   ): Promise<void> {
     const { size, path } = archive.file;
     tell({ type: "file", path, state: "active", size });
+    const onRead = (bytes: number) => {
+      signal.throwIfAborted();
+      tell({ type: "bytes", path, bytes });
+    };
     const [packed, unpacking] = [this.#path(archive, "packed"), this.#path(archive, "unpacking")];
+    let unpacked = packed;
     let entries: readonly LayerEntry[];
-    let isPacked: boolean;
     try {
       using file = this.#files.open(packed);
       const packing = packingOf(file);
-      isPacked = packing !== "none";
-      if (isPacked) {
+      if (packing === "none") entries = await entriesOf(archive, file, onRead);
+      else {
         log.info(
           `unpacking ${path} (${packing}): if interrupted, it starts over, but downloads nothing again`,
         );
+        unpacked = unpacking;
+        this.#files.remove(unpacking);
+        using output = this.#files.create(unpacking);
+        for await (const chunk of unpackedChunks(file, packing, onRead)) {
+          for (let at = 0; at < chunk.length;) at += output.writeSync(chunk.subarray(at));
+        }
+        entries = await entriesOf(archive, output, () => signal.throwIfAborted());
+        await output.syncData();
       }
-      this.#files.remove(unpacking);
-      using output = isPacked ? this.#files.create(unpacking) : null;
-      const chunks = unpackedChunks(file, packing, (bytes) => {
-        signal.throwIfAborted();
-        tell({ type: "bytes", path, bytes });
-      });
-      const unpacked = output === null ? chunks : copied(chunks, output);
-      entries = archive.path === null
-        ? await layerEntries(unpacked, archive.kind)
-        : [await fileEntry(unpacked, archive.path)];
-      await output?.syncData();
     } catch (error) {
       this.#files.remove(unpacking);
       if (!(error instanceof TarFault)) throw errorFrom(error, `unpacking ${packed}`);
@@ -233,18 +234,21 @@ export class ArchiveStore {
     }
     const listing = JSON.stringify({ version: VERSION, kind: listingKind(archive), entries });
     writeFile(this.#files, this.#path(archive, "listing"), listing);
-    this.#files.rename(isPacked ? unpacking : packed, this.#path(archive, "tar"));
-    if (isPacked) this.#files.remove(packed);
+    this.#files.rename(unpacked, this.#path(archive, "tar"));
+    if (unpacked !== packed) this.#files.remove(packed);
     tell({ type: "file", path, state: "done", size });
   }
 }
 
-/** Writes chunks to a file, and passes them on. */
-async function* copied(chunks: AsyncIterable<Uint8Array>, output: Deno.FsFile): AsyncGenerator<Uint8Array> {
-  for await (const chunk of chunks) {
-    for (let at = 0; at < chunk.length;) at += output.writeSync(chunk.subarray(at));
-    yield chunk;
-  }
+/** The entries of an uncompressed archive, or the only one of a compressed file. */
+async function entriesOf(
+  { path, kind }: Archive,
+  file: Deno.FsFile,
+  onRead: (bytes: number) => void,
+): Promise<LayerEntry[]> {
+  if (path === null) return await layerEntries(file, kind, onRead);
+  const { size } = await file.stat();
+  return [{ kind: "file", path, size, offset: 0, sha256: await sha256Of(file, 0, size, onRead) }];
 }
 
 /** An archive's entries depend on its kind, but not on the name that an artifact gives to a compressed file. */

@@ -27,6 +27,8 @@ export interface FileEntry {
 /** An image has the model in this folder. */
 export const IMAGE_FOLDER = "models";
 
+/** Bytes that are hashed at once. */
+const CHUNK = 1 << 18;
 /** Maximum number of entries, the same as for a repository. */
 const MOST_ENTRIES = 100_000;
 /** Maximum characters of all names: a longer list of entries could not be read back. */
@@ -41,17 +43,19 @@ const OPAQUE = ".wh..wh..opq";
 /**
  * Lists an archive's entries and hashes its files. In an image, entries outside of `/models` are skipped.
  *
- * @param chunks The uncompressed archive.
+ * @param file The uncompressed archive.
+ * @param onRead Called with the number of bytes hashed. It may throw to end the reading.
  * @throws {TarFault} a name leads outside, a link, a device, or two entries have one name.
  */
 export async function layerEntries(
-  chunks: AsyncIterable<Uint8Array>,
+  file: Deno.FsFile,
   kind: Archive["kind"],
+  onRead: (bytes: number) => void,
 ): Promise<LayerEntry[]> {
   const entries: LayerEntry[] = [];
   const seen = new Map<string, LayerEntry["kind"]>();
   let characters = 0;
-  for await (const { name, what, size, offset, content } of tarEntries(chunks)) {
+  for (const { name, what, size, offset } of tarEntries(file)) {
     const path = relativeName(name);
     if (path === "" || (kind === "image" && !concernsModel(path))) continue;
     const fault = faultOf(path);
@@ -65,7 +69,13 @@ export async function layerEntries(
     let entry: LayerEntry | null = kind === "image" ? removalBy(path) : null;
     if (what === "a directory") entry ??= { kind: "directory", path };
     else if (what === "a file" && !(kind === "image" && path === IMAGE_FOLDER)) {
-      entry ??= { kind: "file", path, size, offset, sha256: await sha256Of(content) };
+      entry ??= {
+        kind: "file",
+        path,
+        size,
+        offset,
+        sha256: await sha256Of(file, offset, offset + size, onRead),
+      };
     }
     if (entry === null) throw new TarFault(`${JSON.stringify(path)} is ${what}`);
     const other = seen.get(path);
@@ -76,18 +86,6 @@ export async function layerEntries(
     entries.push(entry);
   }
   return entries;
-}
-
-/** The entry of a compressed file, which is uncompressed to this file alone. */
-export async function fileEntry(chunks: AsyncIterable<Uint8Array>, path: string): Promise<FileEntry> {
-  let size = 0;
-  const sha256 = await sha256Of(async function* () {
-    for await (const chunk of chunks) {
-      size += chunk.length;
-      yield chunk;
-    }
-  }());
-  return { kind: "file", path, size, offset: 0, sha256 };
 }
 
 /** The name without leading `./` and trailing `/`. */
@@ -121,9 +119,26 @@ function removalBy(path: string): LayerEntry | null {
   return { kind: "whiteout", path: folder === "" ? gone : `${folder}/${gone}` };
 }
 
-/** Hex. */
-export async function sha256Of(content: AsyncIterable<Uint8Array>): Promise<string> {
+/**
+ * The SHA-256 of the bytes `[start, end)` of a file, in hex.
+ *
+ * @param onRead Called with the number of bytes read. It may throw to end the reading.
+ */
+export async function sha256Of(
+  file: Deno.FsFile,
+  start: number,
+  end: number,
+  onRead: (bytes: number) => void,
+): Promise<string> {
   const hash = nodeModule("node:crypto").createHash("sha256");
-  for await (const bytes of content) hash.update(bytes);
+  const buffer = new Uint8Array(CHUNK);
+  await file.seek(start, Deno.SeekMode.Start);
+  for (let left = end - start; left > 0;) {
+    const count = await file.read(buffer.subarray(0, left)) ?? 0;
+    if (count === 0) throw new Error("the file was truncated while it was read");
+    hash.update(buffer.subarray(0, count));
+    onRead(count);
+    left -= count;
+  }
   return hash.digest("hex");
 }

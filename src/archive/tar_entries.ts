@@ -8,8 +8,6 @@ export interface TarEntry {
   readonly size: number;
   /** Offset of the content in the archive. */
   readonly offset: number;
-  /** Read before the next entry, or not at all. Each piece is valid until the next one. */
-  readonly content: AsyncIterable<Uint8Array>;
 }
 
 /** An archive that is damaged or uses an unsupported feature. The message is one clause. */
@@ -20,6 +18,8 @@ export class TarFault extends Error {
 const BLOCK = 512;
 /** Maximum bytes of an extended header. A path has at most 4096, and there are few other records. */
 const LARGEST_EXTENSION = 1 << 20;
+/** Bytes that are read at once behind the end mark. */
+const LARGEST_READ = 1 << 16;
 /** Linux's limit for a path. */
 const LONGEST_NAME = 4096;
 
@@ -49,92 +49,55 @@ interface Extended {
 }
 
 /**
- * Reads a tar archive: POSIX (ustar, pax) and GNU (long names, sizes above 8 GiB). Strict: a wrong checksum, a
+ * Lists a tar archive: POSIX (ustar, pax) and GNU (long names, sizes above 8 GiB). Strict: a wrong checksum, a
  * sparse file, a global header that renames files, a missing end mark and data after it are refused.
  *
  * @throws {TarFault} the archive is damaged or uses an unsupported feature.
  */
-export async function* tarEntries(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<TarEntry> {
-  const iterator = chunks[Symbol.asyncIterator]();
-  try {
-    const input = new Input(iterator);
-    let extended: Extended = {};
-    for (let header = await input.bytes(BLOCK); !isZero(header); header = await input.bytes(BLOCK)) {
-      checkSum(header);
-      const type = String.fromCharCode(header[156] ?? 0);
-      const ownSize = numberIn(header, 124, 12);
-      const { offset } = input;
-      let end = offset + ownSize;
-      if (EXTENSIONS[type] === undefined) {
-        const { name = nameIn(header), size = ownSize } = extended;
-        const entry = entryOf(type, name, size);
-        end = offset + entry.size;
-        if (end > Number.MAX_SAFE_INTEGER) throw new TarFault(`an entry has ${size} bytes`);
-        extended = {};
-        yield { ...entry, offset, content: input.pieces(entry.size) };
-      } else if (ownSize > LARGEST_EXTENSION) {
-        throw new TarFault(`a ${EXTENSIONS[type]} header has ${ownSize} bytes`);
-      } else {
-        extended = extendedBy(extended, type, await input.bytes(ownSize));
-      }
-      await input.skip(Math.ceil(end / BLOCK) * BLOCK - input.offset);
+export function* tarEntries(file: Deno.FsFile): Generator<TarEntry> {
+  const { size: length } = file.statSync();
+  let extended: Extended = {};
+  let at = 0;
+  for (let header = readAt(file, 0, BLOCK); !isZero(header); header = readAt(file, at, BLOCK)) {
+    checkSum(header);
+    const type = String.fromCharCode(header[156] ?? 0);
+    const ownSize = numberIn(header, 124, 12);
+    const offset = at + BLOCK;
+    let end = offset + ownSize;
+    if (EXTENSIONS[type] === undefined) {
+      const { name = nameIn(header), size = ownSize } = extended;
+      const entry = entryOf(type, name, size);
+      end = offset + entry.size;
+      if (end > length) throw cutOff(length);
+      extended = {};
+      yield { ...entry, offset };
+    } else if (ownSize > LARGEST_EXTENSION) {
+      throw new TarFault(`a ${EXTENSIONS[type]} header has ${ownSize} bytes`);
+    } else {
+      extended = extendedBy(extended, type, readAt(file, offset, ownSize));
     }
-    await input.zeros();
-  } finally {
-    await iterator.return?.();
+    at = Math.ceil(end / BLOCK) * BLOCK;
   }
+  for (; at < length; at += LARGEST_READ) {
+    const rest = readAt(file, at, Math.min(LARGEST_READ, length - at));
+    if (!isZero(rest)) throw new TarFault("there is data after its end");
+  }
+  if (length % BLOCK !== 0) throw cutOff(length);
 }
 
-/** Reads bytes from chunks of any size. */
-class Input {
-  readonly #chunks: AsyncIterator<Uint8Array>;
-  #chunk: Uint8Array = new Uint8Array();
-  /** Position in the archive. */
-  offset = 0;
-
-  constructor(chunks: AsyncIterator<Uint8Array>) {
-    this.#chunks = chunks;
+function readAt(file: Deno.FsFile, at: number, count: number): Uint8Array {
+  const bytes = new Uint8Array(count);
+  file.seekSync(at, Deno.SeekMode.Start);
+  for (let have = 0; have < count;) {
+    const read = file.readSync(bytes.subarray(have));
+    if (read === null) throw cutOff(at + have);
+    have += read;
   }
+  return bytes;
+}
 
-  /** The next bytes, `most` or fewer; `null` at the end. */
-  async #next(most: number): Promise<Uint8Array | null> {
-    while (this.#chunk.length === 0) {
-      const { done, value } = await this.#chunks.next();
-      if (done === true) return null;
-      this.#chunk = value;
-    }
-    const piece = this.#chunk.subarray(0, most);
-    this.#chunk = this.#chunk.subarray(piece.length);
-    this.offset += piece.length;
-    return piece;
-  }
-
-  async *pieces(size: number): AsyncGenerator<Uint8Array> {
-    for (const end = this.offset + size; this.offset < end;) {
-      const piece = await this.#next(end - this.offset);
-      if (piece === null) throw new TarFault(`it is cut off after ${this.offset} bytes`);
-      yield piece;
-    }
-  }
-
-  async bytes(size: number): Promise<Uint8Array> {
-    const bytes = new Uint8Array(size);
-    const start = this.offset;
-    for await (const piece of this.pieces(size)) bytes.set(piece, this.offset - start - piece.length);
-    return bytes;
-  }
-
-  async skip(size: number): Promise<void> {
-    for await (const _ of this.pieces(size));
-  }
-
-  /** Reads blocks of zeros to the end. */
-  async zeros(): Promise<void> {
-    for (let piece = await this.#next(BLOCK); piece !== null; piece = await this.#next(BLOCK)) {
-      if (!isZero(piece)) throw new TarFault("there is data after its end");
-    }
-    if (this.offset % BLOCK !== 0) throw new TarFault(`it is cut off after ${this.offset} bytes`);
-  }
+function cutOff(length: number): TarFault {
+  return new TarFault(`it is cut off after ${length} bytes`);
 }
 
 function isZero(bytes: Uint8Array): boolean {

@@ -30,10 +30,9 @@ export function packingOf(file: Deno.FsFile): Packing {
  */
 export async function* unpackedChunks(
   file: Deno.FsFile,
-  packing: Packing,
+  packing: Exclude<Packing, "none">,
   onRead: (bytes: number) => void,
 ): AsyncGenerator<Uint8Array> {
-  if (packing === "none") return yield* chunksOf(file, onRead);
   const { createGunzip, createZstdDecompress } = nodeModule("node:zlib");
   const { Readable, pipeline } = nodeModule("node:stream");
   const limit = file.statSync().size * LARGEST_RATIO + ALWAYS;

@@ -7,9 +7,16 @@ import type { Archive } from "../../src/sources/manifest.ts";
 import { sortedFiles } from "../../src/sources/sorted_files.ts";
 import { makeTar, paxEntry, type TestEntry } from "./make_tar.ts";
 
-/** An archive in chunks that split headers and contents at any byte. */
-async function* inChunks(bytes: Uint8Array, size = 700): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += size) yield bytes.slice(at, at + size);
+/** The entries of an archive with these bytes. */
+async function entriesIn(bytes: Uint8Array, kind: Archive["kind"]): Promise<LayerEntry[]> {
+  const path = await Deno.makeTempFile();
+  try {
+    await Deno.writeFile(path, bytes);
+    using file = await Deno.open(path);
+    return await layerEntries(file, kind, () => {});
+  } finally {
+    await Deno.remove(path);
+  }
 }
 
 const filesOf = (entries: readonly LayerEntry[]) =>
@@ -48,7 +55,7 @@ for (const format of ["ustar", "gnu", "pax", "v7"]) {
         return [path, bytes.length, await sha256(bytes)];
       }),
     );
-    const entries = await layerEntries(inChunks(archive), "files");
+    const entries = await entriesIn(archive, "files");
     assertEquals(filesOf(entries).sort(), expected.sort());
     for (const entry of entries) {
       if (entry.kind !== "file") continue;
@@ -68,7 +75,7 @@ Deno.test("a size above 8 GiB is read in both forms that tools write", async () 
 info = tarfile.TarInfo("model.gguf"); info.size = ${size}
 sys.stdout.buffer.write(info.tobuf(tarfile.${format}))`,
     );
-    const error = await assertRejects(() => layerEntries(inChunks(header), "files"), TarFault);
+    const error = await assertRejects(() => entriesIn(header, "files"), TarFault);
     // The content is missing: that this is noticed shows that the size was understood.
     assert(error.message.startsWith("it is cut off"), error.message);
   }
@@ -113,7 +120,7 @@ const HOSTILE: Readonly<Record<string, readonly TestEntry[]>> = {
 
 /** Paths of the model's files in an archive. */
 async function unpack(archive: Uint8Array): Promise<string[]> {
-  const entries = await layerEntries(inChunks(archive), "files");
+  const entries = await entriesIn(archive, "files");
   const files = modelFiles([{ archive: archiveOf("folder"), entries }], "oci://r/m");
   return sortedFiles(files, "oci://r/m").map((file) => file.path);
 }
@@ -181,7 +188,7 @@ Deno.test("upper layers of an image replace and remove files of lower layers, in
   ];
   const made = await Promise.all(layers.map(async (entries): Promise<Layer> => ({
     archive: archiveOf("image"),
-    entries: await layerEntries(inChunks(makeTar(entries)), "image"),
+    entries: await entriesIn(makeTar(entries), "image"),
   })));
   const files = modelFiles(made, "oci://r/m");
   assertEquals(files.map((file) => file.path).sort(), [
@@ -199,7 +206,7 @@ Deno.test("upper layers of an image replace and remove files of lower layers, in
       ["/models that is a file", { name: "models", content: "x" }],
     ] as const
   ) {
-    await assertRejects(() => layerEntries(inChunks(makeTar([entry])), "image"), TarFault, undefined, what);
+    await assertRejects(() => entriesIn(makeTar([entry]), "image"), TarFault, undefined, what);
   }
 });
 
@@ -210,7 +217,7 @@ Deno.test("a whiteout of /models removes all its files in lower layers", async (
   }]];
   const made = await Promise.all(layers.map(async (entries): Promise<Layer> => ({
     archive: archiveOf("image"),
-    entries: await layerEntries(inChunks(makeTar(entries)), "image"),
+    entries: await entriesIn(makeTar(entries), "image"),
   })));
   assertEquals(modelFiles(made, "oci://r/m").map((file) => file.path), ["b"]);
 });

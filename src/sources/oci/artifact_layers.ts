@@ -39,10 +39,13 @@ const IMAGE_CONFIGS = [
 /** Annotations that name a layer's file: ModelPack's and its older one, then that of ORAS and Docker Model Runner. */
 const PATHS = ["org.cncf.model.filepath", "org.cnai.model.filepath", "org.opencontainers.image.title"];
 
-/** What a layer contains: a file, a compressed file, or a tar archive, perhaps compressed. */
-export type LayerContent =
-  | { readonly kind: "file" | "compressed file"; readonly path: string }
-  | { readonly kind: "tar" };
+/** What a layer contains. */
+export interface LayerContent {
+  /** The file's name; `null` for a tar archive, perhaps compressed. */
+  readonly path: string | null;
+  /** False for a file as it is. */
+  readonly isPacked: boolean;
+}
 
 /**
  * Reads a manifest or an index.
@@ -63,16 +66,13 @@ export function readArtifact(parsed: unknown): Artifact {
 
 /** What a layer contains; `null` for one without a name, which is not part of the model. */
 export function contentOf(layer: Descriptor): LayerContent | null {
-  if (isTar(layer)) return { kind: "tar" };
+  if (isTar(layer)) return { path: null, isPacked: true };
   const { mediaType, annotations } = layer;
-  const named = PATHS.map((name) => annotations[name]).find((path) =>
-    typeof path === "string" && path !== ""
-  );
   const isGguf = mediaType.startsWith("application/vnd.docker.ai.gguf");
-  const path = typeof named === "string" ? named : isGguf ? "model.gguf" : null;
-  if (path === null) return null;
-  // ModelKits have these.
-  return { kind: /\.raw\+(?:gzip|zstd)$/.test(mediaType) ? "compressed file" : "file", path };
+  const names = [...PATHS.map((name) => annotations[name]), isGguf ? "model.gguf" : ""];
+  const path = names.find((name): name is string => typeof name === "string" && name !== "");
+  // ModelKits have compressed files.
+  return path === undefined ? null : { path, isPacked: /\.raw\+(?:gzip|zstd)$/.test(mediaType) };
 }
 
 /**

@@ -57,14 +57,32 @@ export class OciSource implements Source {
     this.#assertThere(artifact);
     await this.#assertUsable(artifact, options.signal);
     const wanted = pathFilter(options.include ?? [], options.exclude ?? []);
-    const files = artifact.layers.flatMap((layer): ManifestFile[] => {
+    const layers = artifact.layers.flatMap((layer) => {
       const content = contentOf(layer);
-      if (content?.kind !== "file" || !wanted(content.path)) return [];
-      return [this.#file(layer, assertSafePath(content.path, this.uri))];
+      if (content === null) return [];
+      const path = content.path === null ? null : assertSafePath(content.path, this.uri);
+      return [{ layer, path, isPacked: content.isPacked }];
     });
-    const archives = this.#archives(artifact);
-    const manifest = { source: this.uri, revision: null, commit: null, files: sortedFiles(files, this.uri) };
-    return archives.length === 0 ? manifest : { ...manifest, archives };
+    const files = layers.flatMap(({ layer, path, isPacked }) =>
+      isPacked || path === null || !wanted(path) ? [] : [fileOf(layer, path)]
+    );
+    const others = layers.some(({ path }) => path !== null) ? "files" : "folder";
+    const kind = artifact.isImage ? "image" : others;
+    // Lowest first. Of a layer that is listed twice, the upper one counts.
+    const archives = new Map<string, Archive>();
+    for (const { layer, path, isPacked } of layers) {
+      const key = `${layer.digest} ${path}`;
+      if (!isPacked) continue;
+      archives.delete(key);
+      archives.set(key, { file: fileOf(layer, `layer ${layer.digest.slice(0, 19)}`), kind, path });
+    }
+    return {
+      source: this.uri,
+      revision: null,
+      commit: null,
+      files: sortedFiles(files, this.uri),
+      ...(archives.size > 0 && { archives: [...archives.values()] }),
+    };
   }
 
   /** A missing blob may belong to a tag that has moved. If the new manifest lists it too, the registry has lost it. */
@@ -90,28 +108,6 @@ export class OciSource implements Source {
       JSON.stringify(parent)
     }`;
     throw new AimError("not-found", message, { hint: "name that ModelKit, or pack this one with the model" });
-  }
-
-  #file({ digest, size }: Descriptor, path: string): ManifestFile {
-    const hex = hexIn(digest);
-    return { path: path as RelativePath, size, digest: { algorithm: "sha256", hex }, etag: hex };
-  }
-
-  /** Layers that are archives, lowest first. Of a layer that is listed twice, the upper one counts. */
-  #archives({ layers, isImage }: Layers): readonly Archive[] {
-    const hasFiles = layers.some((layer) =>
-      ["file", "compressed file"].includes(contentOf(layer)?.kind ?? "")
-    );
-    const kind = isImage ? "image" : hasFiles ? "files" : "folder";
-    const archives = layers.flatMap((layer): Archive[] => {
-      const content = contentOf(layer);
-      if (content === null || content.kind === "file") return [];
-      const file = this.#file(layer, `layer ${layer.digest.slice(0, 19)}`);
-      return [{ file, kind, path: content.kind === "tar" ? null : assertSafePath(content.path, this.uri) }];
-    });
-    const keyOf = ({ file, path }: Archive) => `${file.etag} ${path}`;
-    const last = new Map(archives.map((archive, at) => [keyOf(archive), at]));
-    return archives.filter((archive, at) => last.get(keyOf(archive)) === at);
   }
 
   async read(file: ManifestFile, range: ByteRange | null, signal: AbortSignal): Promise<RangeBody> {
@@ -204,6 +200,11 @@ export class OciSource implements Source {
     }
     throw new Error("no registry");
   }
+}
+
+function fileOf({ digest, size }: Descriptor, path: string): ManifestFile {
+  const hex = hexIn(digest);
+  return { path: path as RelativePath, size, digest: { algorithm: "sha256", hex }, etag: hex };
 }
 
 /** `AIM_OCI_MIRRORS`: comma-separated `registry=mirror` pairs. Mirrors of one registry are tried in order. */
