@@ -1,16 +1,21 @@
 import { AimError } from "../errors/aim_error.ts";
 import type { ManifestFile } from "./manifest.ts";
+import { assertSafePath } from "./safe_path.ts";
+
+/** A file whose path is not checked. */
+export type ListedFile = Omit<ManifestFile, "path"> & { readonly path: string };
 
 /**
- * Sorts a manifest's files by path.
+ * Checks the paths of a manifest's files and sorts them by path.
  *
- * @throws {AimError} `integrity` for a repeated path, or a file that is also a directory.
+ * @throws {AimError} `integrity` for an unsafe or repeated path, or a file that is also a directory.
  */
-export function sortedFiles(files: readonly ManifestFile[], source: string): readonly ManifestFile[] {
+export function sortedFiles(files: readonly ListedFile[], source: string): readonly ManifestFile[] {
   const byPath = new Map<string, ManifestFile>();
   for (const file of files) {
-    if (byPath.has(file.path)) throw clash(source, file.path, "twice");
-    byPath.set(file.path, file);
+    const path = assertSafePath(file.path, source);
+    if (byPath.has(path)) throw clash(source, path, "twice");
+    byPath.set(path, { ...file, path });
   }
   for (const path of byPath.keys()) {
     for (let at = path.indexOf("/"); at >= 0; at = path.indexOf("/", at + 1)) {

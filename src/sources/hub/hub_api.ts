@@ -1,4 +1,5 @@
 import { AimError } from "../../errors/aim_error.ts";
+import { fieldsOf } from "../../values/json.ts";
 import { parseJson } from "../transport/parse_json.ts";
 import { serverText } from "./hub_error.ts";
 import type { HubRepository } from "./hub_repository.ts";
@@ -67,8 +68,8 @@ function isUnknownRoute(response: Response): boolean {
 
 /** Some proxies send errors with status 200. */
 function refuseErrorObject(answer: unknown, host: string): void {
-  if (typeof answer !== "object" || answer === null || !("error" in answer) || "sha" in answer) return;
-  const { error } = answer;
+  const { error, sha } = fieldsOf(answer);
+  if (error === undefined || sha !== undefined) return;
   const said = serverText(typeof error === "string" ? error : JSON.stringify(error));
   throw new AimError("network", `${host} answers with an error: ${JSON.stringify(said)}`, {
     hint: "check HF_ENDPOINT and the server or proxy behind it",

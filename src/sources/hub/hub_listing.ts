@@ -1,12 +1,12 @@
 import { AimError } from "../../errors/aim_error.ts";
 import { loadLibrary } from "../../libraries/load_library.ts";
 import { log } from "../../log/logger.ts";
+import { fieldsOf } from "../../values/json.ts";
 import { eachOf } from "../each_of.ts";
 import type { CommitSha } from "../manifest.ts";
 import { plainEtag } from "../range_body.ts";
 import { hubApi, NoRoute } from "./hub_api.ts";
 import type { HubRepository } from "./hub_repository.ts";
-import { fieldsOf, type TreeEntry } from "./tree_files.ts";
 
 /** Few at a time, since mirrors ask the hub for each path. */
 const HEADS_AT_ONCE = 8;
@@ -84,17 +84,16 @@ async function siblings(
   repository: HubRepository,
   commit: CommitSha,
   fetch: typeof globalThis.fetch,
-): Promise<readonly TreeEntry[]> {
+): Promise<readonly unknown[]> {
   const response = await fetch(repository.apiAddress(`revision/${commit}?blobs=true`));
-  const info: unknown = await response.json();
-  const list = typeof info === "object" && info !== null && "siblings" in info ? info.siblings : null;
+  const list = fieldsOf(await response.json()).siblings;
   if (!Array.isArray(list)) {
     throw new AimError("network", `${repository.host} lists no files for hf://${repository.id}`, {
       hint: "check HF_ENDPOINT: the server has neither the tree nor the siblings of a model",
     });
   }
-  return list.map((sibling: Readonly<Record<string, unknown>> | null) => {
-    const { rfilename, blobId, size, lfs } = sibling ?? {};
+  return list.map((sibling: unknown) => {
+    const { rfilename, blobId, size, lfs } = fieldsOf(sibling);
     return { type: "file", path: rfilename, oid: blobId, size, lfs };
   });
 }
@@ -105,7 +104,7 @@ async function headEntry(
   commit: CommitSha,
   path: string,
   signal: AbortSignal | undefined,
-): Promise<TreeEntry> {
+): Promise<unknown> {
   const request = { method: "HEAD", headers: { "accept-encoding": "identity" }, signal };
   const answer = await repository.send("request", repository.fileAddress(commit, path), request);
   const { response: { headers, ok }, linkedEtag, linkedSize } = answer;

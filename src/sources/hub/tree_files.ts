@@ -1,26 +1,15 @@
 import { AimError } from "../../errors/aim_error.ts";
 import { log } from "../../log/logger.ts";
+import { fieldsOf } from "../../values/json.ts";
 import type { ManifestFile } from "../manifest.ts";
-import { assertSafePath } from "../safe_path.ts";
-import { sortedFiles } from "../sorted_files.ts";
-
-/**
- * A file in a hub's list, unchecked. `oid` is git's id of the file, or of its LFS pointer; `etag` is in its place if
- * nothing proves the file.
- */
-export type TreeEntry = Readonly<
-  Partial<Record<"type" | "path" | "size" | "oid" | "lfs" | "xetHash" | "etag", unknown>>
->;
-
-/** The fields of an unchecked entry; none if it is not an object. */
-export function fieldsOf(entry: unknown): TreeEntry {
-  return typeof entry === "object" && entry !== null ? entry : {};
-}
+import { type ListedFile, sortedFiles } from "../sorted_files.ts";
 
 /**
  * A manifest's files from the entries of a hub's tree. A file in LFS (or xet) is proven by the SHA-256 in its
- * pointer, any other by git's id; that id is also the ETag with which `resolve` answers.
+ * pointer, any other by git's id; that id is also the ETag with which `resolve` answers. If nothing proves a file, its
+ * entry has `etag` in the place of `oid`.
  *
+ * @param entries Unchecked.
  * @throws {AimError} `integrity` for an unsafe or repeated path; `network` for an invalid entry.
  */
 export function treeFiles(
@@ -28,43 +17,35 @@ export function treeFiles(
   wanted: (path: string) => boolean,
   source: string,
 ): readonly ManifestFile[] {
-  const files: ManifestFile[] = [];
-  for (const given of entries) {
-    const entry = fieldsOf(given);
-    if (entry.type === "directory") continue;
-    if (typeof entry.path !== "string") throw malformed(source, given, "it has no path");
-    if (!wanted(entry.path)) continue;
-    if (entry.type !== "file") {
-      log.warn(`${source} has ${entry.path}, which is not a regular file: left out`);
-      continue;
-    }
-    files.push(manifestFile(entry, entry.path, source));
-  }
+  const files = entries.flatMap((entry): ListedFile[] => {
+    const { type, path } = fieldsOf(entry);
+    if (type === "directory") return [];
+    if (typeof path !== "string") throw malformed(source, entry, "it has no path");
+    if (!wanted(path)) return [];
+    if (type === "file") return [listedFile(fieldsOf(entry), path, source)];
+    log.warn(`${source} has ${path}, which is not a regular file: left out`);
+    return [];
+  });
   return sortedFiles(files, source);
 }
 
-function manifestFile(entry: TreeEntry, named: string, source: string): ManifestFile {
-  const path = assertSafePath(named, source);
-  const { lfs } = entry;
-  if (lfs !== undefined && lfs !== null && typeof lfs !== "object") {
-    throw malformed(source, entry, "its lfs is not an object");
-  }
-  const stored: { oid?: unknown; sha256?: unknown; size?: unknown } | null = lfs ?? null;
-  const size = stored?.size ?? entry.size;
+function listedFile(entry: Readonly<Record<string, unknown>>, path: string, source: string): ListedFile {
+  const isLarge = (entry.lfs ?? null) !== null;
+  const { oid, sha256, size = entry.size } = isLarge ? fieldsOf(entry.lfs) : entry;
   if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) {
     throw malformed(source, entry, "its size is not a number of bytes");
   }
-  if (stored === null && entry.oid === undefined && typeof entry.etag === "string") {
+  if (!isLarge && oid === undefined && typeof entry.etag === "string") {
     return { path, size, digest: null, etag: entry.etag };
   }
-  const id = stored === null ? entry.oid : stored.oid ?? stored.sha256;
+  const id = oid ?? sha256;
   const etag = typeof id === "string" ? id.replace(/^sha256:/, "").toLowerCase() : "";
-  const plausible = stored === null ? /^[0-9a-f]{40}$/ : /^[0-9a-f]{64}$/;
+  const plausible = isLarge ? /^[0-9a-f]{64}$/ : /^[0-9a-f]{40}$/;
   if (!plausible.test(etag)) throw malformed(source, entry, "its oid is not a digest");
   return {
     path,
     size,
-    digest: { algorithm: stored === null ? "git-sha1" : "sha256", hex: etag },
+    digest: { algorithm: isLarge ? "sha256" : "git-sha1", hex: etag },
     etag,
     ...(typeof entry.xetHash === "string" && { xetHash: entry.xetHash }),
   };

@@ -2,6 +2,7 @@ import { badChoice, parseBoolean } from "../../config/parse_setting.ts";
 import { AimError } from "../../errors/aim_error.ts";
 import { keepKeyId, keepSecret } from "../../log/redact.ts";
 import { readRegularTextSync } from "../../os/read_regular_file.ts";
+import { isJsonObject, jsonOrNull } from "../../values/json.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -96,10 +97,8 @@ function withStorageSpec(env: Env): Env {
 function objectIn(env: Env, name: string): Readonly<Record<string, unknown>> {
   const text = ownValue(env, name);
   if (text === null) return {};
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return { ...value };
-  } catch { /* not JSON */ }
+  const value = jsonOrNull(text);
+  if (isJsonObject(value)) return value;
   throw wrong(name, "is not a JSON object", "use KServe's storage spec, or unset it");
 }
 

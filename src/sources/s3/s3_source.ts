@@ -4,7 +4,6 @@ import { pathFilter } from "../filter_paths.ts";
 import type { ByteRange, Manifest, ManifestFile } from "../manifest.ts";
 import { type S3Ref, uriOf } from "../model_ref.ts";
 import { plainEtag, rangeBody, rangeHeader } from "../range_body.ts";
-import { assertSafePath } from "../safe_path.ts";
 import { sortedFiles } from "../sorted_files.ts";
 import { type ManifestOptions, type RangeBody, type Source, SourceChangedError } from "../source.ts";
 import type { SourceOptions } from "../source_options.ts";
@@ -48,8 +47,7 @@ export class S3Source implements Source {
       throw new AimError("not-found", `No objects found at ${this.uri}`, { hint: "check the name" });
     }
     const wanted = pathFilter(options.include ?? [], options.exclude ?? []);
-    const chosen = objects.filter(({ path }) => wanted(path))
-      .map((object) => ({ ...object, path: assertSafePath(object.path, this.uri) }));
+    const chosen = objects.filter(({ path }) => wanted(path));
     const proven = await proveObjects(this.#bucket, chosen, this.#opaqueEtags, signal);
     this.#known = new Map(proven.map((object) => [object.path, object]));
     const files = sortedFiles(
