@@ -14,7 +14,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   libraries: [],
   gpu: ["os", "log", "errors"],
   profiles: ["values", "gpu", "os", "config", "log", "errors"],
-  sources: ["libraries", "os", "config", "log", "errors"],
+  sources: ["libraries", "values", "os", "config", "log", "errors"],
   transfer: ["sources", "values", "os", "config", "log", "errors"],
   archive: ["transfer", "sources", "os", "log", "errors"],
   cache: ["transfer", "sources", "values", "os", "config", "log", "errors"],
