@@ -1,5 +1,6 @@
 import type { Config } from "../config/config.ts";
 import { log } from "../log/logger.ts";
+import { fieldsOf, jsonOrNull } from "../values/json.ts";
 import { readRegularText } from "../os/read_regular_file.ts";
 
 export interface Adapter {
@@ -68,10 +69,8 @@ async function stampOf(path: string): Promise<string | null> {
 async function rankOf(path: string): Promise<number | string> {
   const text = await readRegularText(path, CONFIG_LIMIT);
   if (text.kind !== "ok") return `${CONFIG} cannot be read`;
-  try {
-    const { r } = JSON.parse(text.value) as { readonly r?: unknown };
-    return typeof r === "number" && Number.isSafeInteger(r) && r > 0 ? r : `${CONFIG} has no rank "r"`;
-  } catch {
-    return `${CONFIG} is not JSON`;
-  }
+  const value = jsonOrNull(text.value);
+  if (value === null) return `${CONFIG} is not JSON`;
+  const { r } = fieldsOf(value);
+  return typeof r === "number" && Number.isSafeInteger(r) && r > 0 ? r : `${CONFIG} has no rank "r"`;
 }

@@ -1,5 +1,6 @@
 import { errorFrom } from "../errors/from_unknown.ts";
 import { log } from "../log/logger.ts";
+import { fieldsOf, jsonOrNull } from "../values/json.ts";
 import type { Adapter } from "./find_adapters.ts";
 
 export interface WatchOptions {
@@ -51,12 +52,8 @@ class EngineAdapters {
   async served(): Promise<ReadonlySet<string> | null> {
     const answer = await this.#request("GET", "/v1/models");
     if (answer === null || !answer.ok) return null;
-    try {
-      const { data } = JSON.parse(answer.text) as { readonly data: readonly { readonly id: string }[] };
-      return new Set(data.map(({ id }) => id));
-    } catch {
-      return null;
-    }
+    const { data } = fieldsOf(jsonOrNull(answer.text));
+    return Array.isArray(data) ? new Set(data.map((one) => String(fieldsOf(one).id))) : null;
   }
 
   async update(adapters: readonly Adapter[]): Promise<void> {

@@ -1,4 +1,5 @@
 import { type RunOptions, runProgram } from "../os/run_program.ts";
+import { fieldsOf, isJsonObject, jsonOrNull } from "../values/json.ts";
 import { acceleratorName, modelOf } from "./accelerators.ts";
 import type { Device, Devices } from "./types.ts";
 
@@ -30,18 +31,14 @@ type Fields = Readonly<Record<string, unknown>>;
  * not JSON.
  */
 function parseAmdSmi(text: string): Fields[] | null {
-  try {
-    const value: unknown = JSON.parse(text.slice(text.search(/^[[{]/m)));
-    const list = isFields(value) ? value.gpu_data : value;
-    return Array.isArray(list) ? list.filter(isFields) : null;
-  } catch {
-    return null;
-  }
+  const value = jsonOrNull(text.slice(text.search(/^[[{]/m)));
+  const list = isJsonObject(value) ? value.gpu_data : value;
+  return Array.isArray(list) ? list.filter(isJsonObject) : null;
 }
 
 function device(fixed: Fields, load: Fields | undefined): Device {
-  const [asic, vram] = [fields(fixed.asic), fields(fixed.vram)];
-  const [usage, memory] = [fields(load?.usage), fields(load?.mem_usage)];
+  const [asic, vram] = [fieldsOf(fixed.asic), fieldsOf(fixed.vram)];
+  const [usage, memory] = [fieldsOf(load?.usage), fieldsOf(load?.mem_usage)];
   const id = typeof asic.device_id === "string" || typeof asic.device_id === "number"
     ? idOf(asic.device_id)
     : null;
@@ -67,7 +64,7 @@ const UNITS: Readonly<Record<string, number>> = { B: 1, KB: 2 ** 10, MB: MEGA, G
 
 /** A number, `"N/A"`, or `{"value": …, "unit": …}`; without a unit, `unit`. */
 function quantity(value: unknown, unit = 1): number | null {
-  if (isFields(value)) {
+  if (isJsonObject(value)) {
     const own = typeof value.unit === "string" ? UNITS[value.unit.toUpperCase()] : undefined;
     return quantity(value.value, own ?? unit);
   }
@@ -85,12 +82,4 @@ function idOf(value: string | number): string | null {
 function serial(value: unknown): string | null {
   const digits = typeof value === "string" ? /^0x([0-9a-f]{1,16})$/i.exec(value)?.[1] : undefined;
   return digits === undefined ? null : `GPU-${digits.toLowerCase().padStart(16, "0")}`;
-}
-
-function fields(value: unknown): Fields {
-  return isFields(value) ? value : {};
-}
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

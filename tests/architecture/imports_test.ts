@@ -12,7 +12,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   config: ["gpu", "os", "errors", "log"],
   os: ["errors", "log"],
   libraries: [],
-  gpu: ["os", "log", "errors"],
+  gpu: ["values", "os", "log", "errors"],
   profiles: ["values", "gpu", "os", "config", "log", "errors"],
   sources: ["libraries", "values", "os", "config", "log", "errors"],
   transfer: ["sources", "values", "os", "config", "log", "errors"],
