@@ -1,4 +1,5 @@
 import { loadLibrary } from "../../libraries/load_library.ts";
+import { fieldsOf } from "../../values/json.ts";
 import { plainEtag } from "../range_body.ts";
 import type { S3Bucket } from "./s3_bucket.ts";
 
@@ -24,7 +25,7 @@ const MOST_PAGES = 2000;
  * that consoles create as folders are left out.
  *
  * @param directory The prefix of the keys, with a slash at the end; empty for the complete bucket.
- * @throws {AimError} as {@linkcode S3Bucket.list}, and `network` for an invalid or endless list.
+ * @throws {AimError} as {@linkcode S3Bucket.send}, and `network` for an invalid or endless list.
  */
 export async function listObjects(
   bucket: S3Bucket,
@@ -40,14 +41,15 @@ export async function listObjects(
     "encoding-type": "url",
   };
   while (true) {
-    const page = pageIn(await bucket.list(query, signal), parseXML, bucket);
+    const answer = await bucket.send({ method: "GET", key: "", query, signal });
+    const page = pageIn(await answer.text(), parseXML, bucket);
     const decode = page.EncodingType === "url" ? decodeKey : (text: string) => text;
     listed.push(...objectsOf(page, decode, directory, bucket));
     if (page.IsTruncated !== "true") {
       return listed.filter(({ path, size }) => size > 0 || path !== "" && !path.endsWith("/"));
     }
     const named = textOf(page.NextMarker);
-    const marker = named === undefined ? listed.at(-1)?.key : decode(named);
+    const marker = named ? decode(named) : listed.at(-1)?.key;
     if (marker === undefined || seen.has(marker)) {
       throw bucket.odd("its list does not say where it continues");
     }
@@ -68,7 +70,7 @@ function pageIn(text: string, parse: (xml: string) => unknown, bucket: S3Bucket)
     throw bucket.odd(`${what} instead of a list of objects`);
   }
   try {
-    return elementOf(elementOf(parse(text)).ListBucketResult);
+    return fieldsOf(fieldsOf(parse(text)).ListBucketResult);
   } catch (error) {
     throw bucket.odd("its list is not valid XML", error);
   }
@@ -80,7 +82,7 @@ function objectsOf(
   directory: string,
   bucket: S3Bucket,
 ): ListedObject[] {
-  return [page.Contents ?? []].flat().map(elementOf).map((entry) => {
+  return [page.Contents ?? []].flat().map(fieldsOf).map((entry) => {
     const key = decode(textOf(entry.Key) ?? "");
     const shown = JSON.stringify(key).slice(0, 160);
     if (entry.Key === undefined || !key.startsWith(directory)) throw bucket.odd(`it lists ${shown}`);
@@ -94,10 +96,6 @@ function objectsOf(
 
 function pathOf(key: string): string {
   return key.split("/").filter((part, i, parts) => part !== "" || i === parts.length - 1).join("/");
-}
-
-function elementOf(value: unknown): Element {
-  return typeof value === "object" && value !== null ? { ...value } : {};
 }
 
 function textOf(value: unknown): string | undefined {

@@ -44,15 +44,6 @@ export class S3Bucket {
   }
 
   /**
-   * A page of a list, as XML.
-   *
-   * @throws {AimError} for a refusal.
-   */
-  async list(query: Readonly<Record<string, string>>, signal: AbortSignal | undefined): Promise<string> {
-    return await (await this.#send({ method: "GET", key: "", query, signal })).text();
-  }
-
-  /**
    * The metadata of an object, with its checksums, or of one of its parts; `null` if it does not exist.
    *
    * @param options.denied A 403 means the same: S3 answers so to users who may not list.
@@ -67,23 +58,8 @@ export class S3Bucket {
       ? { headers: { "x-amz-checksum-mode": "ENABLED" } }
       : { query: { partNumber: `${part}` } };
     const accepted = denied ? [403, 404] : [404];
-    const response = await this.#send({ method: "HEAD", key, signal, accepted, ...asked });
+    const response = await this.send({ method: "HEAD", key, signal, accepted, ...asked });
     return response.ok ? response.headers : null;
-  }
-
-  /**
-   * Requests an object's bytes, once.
-   *
-   * @param path The object's path in the model, for messages.
-   * @throws {TransientError | SourceChangedError | AimError} as {@linkcode s3Error} says.
-   */
-  get(
-    key: string,
-    path: string,
-    headers: Readonly<Record<string, string>>,
-    signal: AbortSignal,
-  ): Promise<Response> {
-    return this.#send({ method: "GET", key, path, headers, signal });
   }
 
   /** The error for an answer that S3 does not give. */
@@ -94,7 +70,12 @@ export class S3Bucket {
     });
   }
 
-  async #send({ accepted = [], ...request }: S3Request): Promise<Response> {
+  /**
+   * Sends a signed request. It is repeated if the server names another region, address or time.
+   *
+   * @throws {TransientError | SourceChangedError | AimError} for a refusal, as {@linkcode s3Error} says.
+   */
+  async send({ accepted = [], ...request }: S3Request): Promise<Response> {
     const { method, key, path = null, query = {}, signal } = request;
     const send = path === null ? "request" : "fetch";
     const plain = { ...this.#headers(key), "accept-encoding": "identity", ...request.headers };

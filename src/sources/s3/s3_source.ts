@@ -93,10 +93,13 @@ export class S3Source implements Source {
     range: ByteRange | null,
     signal: AbortSignal,
   ): Promise<Response> {
-    const headers = rangeHeader(range);
-    if (etag === null || !this.#takesIfMatch) return await this.#bucket.get(key, file.path, headers, signal);
+    const request = { method: "GET", key, path: file.path, headers: rangeHeader(range), signal } as const;
+    if (etag === null || !this.#takesIfMatch) return await this.#bucket.send(request);
     try {
-      return await this.#bucket.get(key, file.path, { ...headers, "if-match": `"${etag}"` }, signal);
+      return await this.#bucket.send({
+        ...request,
+        headers: { ...request.headers, "if-match": `"${etag}"` },
+      });
     } catch (error) {
       if (!(error instanceof SourceChangedError)) throw error;
       const head = await this.#bucket.head(key, signal);
@@ -106,7 +109,7 @@ export class S3Source implements Source {
       log.debug("the server refuses If-Match although nothing has changed", { file: file.path });
       // The answer's own ETag is still compared.
       this.#takesIfMatch = false;
-      return await this.#bucket.get(key, file.path, headers, signal);
+      return await this.#bucket.send(request);
     }
   }
 
