@@ -29,6 +29,7 @@ export interface Terminal extends Page {
 /** The input of a command. */
 export interface CommandContext {
   readonly config: Config;
+  /** The positionals. The first one of a command whose `model` is `source` may come from `--model-id`. */
   readonly args: readonly string[];
   /** Values of the command's own flags by name, validated, with defaults. */
   readonly flags: Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
@@ -43,8 +44,6 @@ export interface CommandContext {
   readonly signal: AbortSignal;
   readonly stdout: Terminal;
   readonly stderr: Terminal;
-  /** `-q`: no progress, warnings only. */
-  readonly quiet: boolean;
   /** The words after `--`. */
   readonly engineWords: readonly string[];
   /** Loads all commands, in the order of help; for help and completion. */

@@ -1,17 +1,15 @@
 import { settingsIn } from "../config/settings.ts";
 import { ALSO_HONOURED } from "../config/variables.ts";
 import { EXIT_CODES } from "../errors/exit_codes.ts";
-import { type Command, loadsFirst } from "./command.ts";
 import { pageText, settingRow, twoColumns, wrap } from "./render_help.ts";
 import schema from "./schemas/output.schema.json" with { type: "json" };
 import { type Page, style } from "./style.ts";
 
 type Lines = readonly string[];
 
-const TOPICS: Readonly<Record<string, (page: Page, commands: readonly Command[]) => Lines>> = {
+const TOPICS: Readonly<Record<string, (page: Page) => Lines>> = {
   "environment": environment,
   "exit-codes": exitCodes,
-  "permissions": permissions,
   "json": json,
 };
 
@@ -19,8 +17,8 @@ const TOPICS: Readonly<Record<string, (page: Page, commands: readonly Command[])
 export const TOPIC_NAMES: readonly string[] = Object.keys(TOPICS);
 
 /** The page of a topic; `null` for another name. */
-export function renderTopic(name: string, page: Page, commands: readonly Command[]): string | null {
-  const lines = TOPIC_NAMES.includes(name) ? TOPICS[name]?.(page, commands) : undefined;
+export function renderTopic(name: string, page: Page): string | null {
+  const lines = TOPIC_NAMES.includes(name) ? TOPICS[name]?.(page) : undefined;
   return lines === undefined ? null : pageText([style(page.colour).bold(`aim help ${name}`), "", ...lines]);
 }
 
@@ -58,31 +56,6 @@ function environment({ colour, width }: Page): Lines {
 function exitCodes({ width }: Page): Lines {
   const rows = Object.values(EXIT_CODES).map(({ code, meaning }) => [String(code), meaning] as const);
   return twoColumns([["0", "done"], ...rows], width);
-}
-
-function permissions({ colour, width }: Page, commands: readonly Command[]): Lines {
-  const first = Math.max(...commands.map(({ name }) => name.length)) + 4;
-  const row = (name: string, ...cells: readonly string[]) =>
-    `  ${name.padEnd(first)}${cells.map((cell) => cell.padEnd(7)).join("")}`;
-  const yes = (may: boolean) => may ? "yes" : "-";
-  const intro =
-    "What each command may do while it runs; every other permission is revoked before it starts. All may read " +
-    "files. Commands marked * first look at the hardware with run and ffi, then give both up. first: libraries " +
-    "are loaded before ffi is given up. repair: only with --repair.";
-  return [
-    ...wrap(intro, width),
-    "",
-    style(colour).bold(row("command", "write", "net", "run", "ffi").trimEnd()),
-    ...commands.map(({ name, permissions: { write, net, run, ffi }, netOnlyWith, prepare }) =>
-      row(
-        prepare === undefined ? name : `${name} *`,
-        yes(write),
-        net && netOnlyWith !== undefined ? netOnlyWith : yes(net),
-        yes(run),
-        loadsFirst({ write, net, run, ffi }) ? "first" : yes(ffi),
-      )
-    ),
-  ];
 }
 
 function json({ colour, width }: Page): Lines {

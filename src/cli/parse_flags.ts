@@ -2,7 +2,7 @@ import { badChoice, parseBoolean } from "../config/parse_setting.ts";
 import { nearest } from "../config/nearest.ts";
 import { type Setting, type SettingName, SETTINGS } from "../config/settings.ts";
 import { AimError } from "../errors/aim_error.ts";
-import type { Command, CommandContext, FlagSpec } from "./command.ts";
+import { type Command, type CommandContext, type FlagSpec, listed, text } from "./command.ts";
 
 /** A flag of a command line: a setting's, or a command's own. */
 export interface KnownFlag extends Pick<FlagSpec, "name" | "type" | "choices" | "help"> {
@@ -36,10 +36,9 @@ export function knownFlags({ settings, flags }: Pick<Command, "settings" | "flag
 }
 
 /** A parsed command line, without the command's own words. */
-export interface ParsedFlags extends Pick<CommandContext, "flags" | "quiet" | "engineWords"> {
+export interface ParsedFlags extends Pick<CommandContext, "flags" | "args" | "engineWords"> {
   /** Texts of settings that flags give. */
   readonly settings: Readonly<Partial<Record<SettingName, string>>>;
-  readonly positionals: readonly string[];
 }
 
 /** The part of a command that parsing needs. */
@@ -57,41 +56,47 @@ export type Syntax = Pick<
  */
 export function parseFlags(command: Syntax, argv: readonly string[]): ParsedFlags {
   const known = knownFlags(command);
-  const given = new Map<KnownFlag, string[]>();
-  const positionals: string[] = [];
+  const given = new Set<KnownFlag>();
+  const settings: Partial<Record<SettingName, string>> = {};
+  const flags: Record<string, CommandContext["flags"][string]> = {};
+  for (const { name, type, default: byDefault } of command.flags) {
+    flags[name] = type === "boolean" ? false : type === "list" ? [] : byDefault;
+  }
+  const args: string[] = [];
   const engineWords: string[] = [];
   for (let at = 0; at < argv.length; at++) {
     const word = argv[at] ?? "";
     if (word === "--") {
-      (command.takesEngineWords ? engineWords : positionals).push(...argv.slice(at + 1));
+      (command.takesEngineWords ? engineWords : args).push(...argv.slice(at + 1));
       break;
     }
     if (word === "-" || !word.startsWith("-")) {
-      positionals.push(word);
+      args.push(word);
       continue;
     }
-    const equals = word.indexOf("=");
-    const typed = equals === -1 ? word : word.slice(0, equals);
+    const [typed = "", inline] = word.split(/=(.*)/s, 2);
     const { flag, negated } = lookUp(typed, known, command);
-    let value = equals === -1 ? (typed === "--json" ? "json" : null) : word.slice(equals + 1);
-    if (flag.type !== "boolean") value ??= nextValue(typed, argv[++at]);
+    const { name, type, setting, choices } = flag;
+    let value = inline ?? (typed === "--json" ? "json" : null);
+    if (type !== "boolean") value ??= nextValue(typed, argv[++at]);
     else {
       const next = argv[at + 1] ?? "";
-      if (value === null && !negated && flag.setting !== null && parseBoolean(next) !== undefined) {
+      if (value === null && !negated && setting !== null && parseBoolean(next) !== undefined) {
         [value, at] = [next, at + 1];
       }
       value = booleanText(typed, value, negated, flag);
     }
-    if (flag.setting === null && flag.choices !== undefined && !flag.choices.includes(value)) {
-      throw badChoice(typed, value, flag.choices);
+    if (setting === null && choices?.includes(value) === false) throw badChoice(typed, value, choices);
+    if (given.has(flag) && type !== "list") {
+      throw new AimError("usage", `--${name} is given twice`, { hint: "give it once" });
     }
-    const before = given.get(flag);
-    if (before !== undefined && flag.type !== "list") {
-      throw new AimError("usage", `--${flag.name} is given twice`, { hint: "give it once" });
-    }
-    given.set(flag, [...before ?? [], value]);
+    given.add(flag);
+    if (setting !== null) settings[setting] = value;
+    else if (type === "list") flags[name] = [...listed(flags[name]), value];
+    else flags[name] = type === "boolean" ? value === "true" : value;
   }
-  const parsed = withModel(command, { positionals, engineWords, ...collect(command, given) });
+  if (flags.quiet === true) settings.logLevel ??= "WARNING";
+  const parsed = withModel(command, { flags, settings, args, engineWords });
   checkPositionals(command, parsed);
   return parsed;
 }
@@ -142,66 +147,46 @@ function nextValue(typed: string, next: string | undefined): string {
 }
 
 /**
- * Puts the model that MODEL, `--model-id` or `--model` names in the flag that the command reads.
+ * Puts the model that MODEL, `--model-id` or `--model` names where the command reads it: in the setting, or
+ * for a `source` in the positionals.
  *
  * @throws {AimError} `usage` if two of them differ.
  */
 function withModel({ name, model }: Syntax, parsed: ParsedFlags): ParsedFlags {
   if (model === undefined) return parsed;
-  const { flags, settings, positionals } = parsed;
-  const id = typeof flags["model-id"] === "string" ? flags["model-id"] : undefined;
+  const { flags, settings, args } = parsed;
+  const id = text(flags["model-id"]);
   // `fetch MODEL DEST` is also `fetch --model-id MODEL DEST`.
-  const isDest = name === "fetch" && id !== undefined && positionals.length < 2;
-  const positional = isDest ? undefined : positionals[0];
+  const isDest = name === "fetch" && id !== undefined && args.length < 2;
+  const positional = isDest ? undefined : args[0];
   const said = [["MODEL", positional], ["--model-id", id], ["--model", settings.modelId]] as const;
-  const named = said.flatMap(([how, what]) => what === undefined ? [] : [{ how, what }]);
-  const text = named[0]?.what;
-  const other = named.find(({ what }) => what !== text);
-  if (other !== undefined) {
-    const [one, two] = [...named.slice(0, 1), other].map(({ how, what }) => {
+  const [first, ...others] = said.filter(([, what]) => what !== undefined);
+  const other = others.find(([, what]) => what !== first?.[1]);
+  if (first !== undefined && other !== undefined) {
+    const [one, two] = [first, other].map(([how, what]) => {
       const does = how === "--model" ? "downloads what the profile for it loads" : "downloads exactly that";
       return `${how} ${JSON.stringify(what)}${model === "served" ? "" : ` ${does}`}`;
     });
     throw new AimError("usage", `two models are named: ${one}, ${two}`, { hint: "name one of them" });
   }
-  if (model === "source") return { ...parsed, flags: { ...flags, "model-id": positional ?? id } };
-  return text === undefined ? parsed : { ...parsed, settings: { ...settings, modelId: text } };
+  if (model === "source") {
+    return positional === undefined && id !== undefined ? { ...parsed, args: [id, ...args] } : parsed;
+  }
+  const named = first?.[1];
+  return named === undefined ? parsed : { ...parsed, settings: { ...settings, modelId: named } };
 }
 
-function checkPositionals(command: Syntax, { positionals: given, flags, settings }: ParsedFlags): void {
-  const { positionals: specs, model } = command;
-  const hasModel = (model === "served" && settings.modelId !== undefined) ||
-    (model === "source" && flags["model-id"] !== undefined);
-  const missing = hasModel ? undefined : specs.filter((s) => s.required)[given.length];
+function checkPositionals(command: Syntax, { args, settings }: ParsedFlags): void {
+  const { positionals, model } = command;
+  const hasModel = model === "served" && settings.modelId !== undefined;
+  const missing = hasModel ? undefined : positionals.filter((one) => one.required)[args.length];
   if (missing !== undefined) throw unexpected(command, `aim ${command.name} needs ${missing.name}`);
-  const extra = specs.some((s) => s.many) ? undefined : given[specs.length];
+  const extra = positionals.some((one) => one.many) ? undefined : args[positionals.length];
   if (extra !== undefined) throw unexpected(command, `unexpected argument ${JSON.stringify(extra)}`);
-  for (const [at, { name, choices }] of specs.entries()) {
-    const word = given[at];
+  for (const [at, { name, choices }] of positionals.entries()) {
+    const word = args[at];
     if (word !== undefined && choices?.includes(word) === false) throw badChoice(name, word, choices);
   }
   // A shell may complete an empty word.
-  if (given.includes("") && command.name !== "__complete") throw unexpected(command, "an argument is empty");
-}
-
-function collect(
-  command: Syntax,
-  given: ReadonlyMap<KnownFlag, readonly string[]>,
-): Pick<ParsedFlags, "flags" | "settings" | "quiet"> {
-  const settings: Partial<Record<SettingName, string>> = {};
-  const flags: Record<string, CommandContext["flags"][string]> = {};
-  for (const { name, type, default: text } of command.flags) {
-    flags[name] = type === "boolean" ? false : type === "list" ? [] : text;
-  }
-  for (const [{ name, type, setting }, values] of given) {
-    const last = values.at(-1) ?? "";
-    if (setting !== null) settings[setting] = last;
-    else flags[name] = type === "boolean" ? last === "true" : type === "list" ? values : last;
-  }
-  const { quiet, ...own } = flags;
-  return {
-    settings: quiet === true ? { logLevel: "WARNING", ...settings } : settings,
-    flags: own,
-    quiet: quiet === true,
-  };
+  if (args.includes("") && command.name !== "__complete") throw unexpected(command, "an argument is empty");
 }

@@ -54,16 +54,13 @@ export interface Progress extends Disposable {
  * above the display.
  */
 export function startProgress(
-  { stderr, env, flags, quiet, writeError }: Pick<
-    CommandContext,
-    "stderr" | "env" | "flags" | "quiet" | "writeError"
-  >,
+  { stderr, env, flags, writeError }: Pick<CommandContext, "stderr" | "env" | "flags" | "writeError">,
   options: Pick<ProgressOptions, "model" | "doing">,
 ): Progress {
   const wanted = PROGRESS_MODES.find((known) => known === flags.progress) ?? "auto";
   const progress = createProgress({
     ...options,
-    mode: quiet && wanted === "auto" ? "none" : wanted,
+    mode: flags.quiet === true && wanted === "auto" ? "none" : wanted,
     isTerminal: stderr.isTerminal && env.TERM !== "dumb",
     write: (text) => writeError(redact(text)),
     log: log.info,

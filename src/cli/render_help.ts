@@ -41,7 +41,7 @@ export function renderOverview(commands: readonly Command[], group: string, page
     ...text(
       "Also: pull, download (download-to-cache), ls (cache list), rm (cache remove), run, start (serve).",
     ),
-    ...text("More: aim help COMMAND, aim help environment | exit-codes | permissions | json, aim --version"),
+    ...text("More: aim help COMMAND, aim help environment | exit-codes | json, aim --version"),
   ]);
 }
 

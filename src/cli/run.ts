@@ -72,7 +72,7 @@ export async function runProgram(argv: readonly string[], env: Environment, edge
     keepEnvironmentSecrets(env);
     const { name, rest } = findCommand(argv);
     command = await loadCommand(name);
-    const { settings, positionals, ...parsed } = parseFlags(command, rest);
+    const { settings, ...parsed } = parseFlags(command, rest);
     // Help must work with an invalid configuration.
     const isHelp = ["help", "completions", "version"].includes(name);
     const config = resolveConfig({ flags: settings, env: isHelp ? {} : env, cwd: currentDirectory() });
@@ -83,7 +83,6 @@ export async function runProgram(argv: readonly string[], env: Environment, edge
     return await runCommand(command, {
       ...parsed,
       config,
-      args: positionals,
       env,
       print,
       report: (value, text) => print(parsed.flags.format === "json" ? jsonReport(value) : text()),

@@ -25,11 +25,12 @@ const DEFAULTS = {
   force: false,
   "no-verify": false,
   tag: "latest",
+  quiet: false,
 };
-const NONE = { quiet: false, engineWords: [] };
+const NONE = { engineWords: [] };
 
 Deno.test("flags take their value after a space or an equals sign, in any order with positionals", () => {
-  const expected = { settings: { modelId: "a/b", port: "80" }, flags: DEFAULTS, positionals: ["m"], ...NONE };
+  const expected = { settings: { modelId: "a/b", port: "80" }, flags: DEFAULTS, args: ["m"], ...NONE };
   assertEquals(parse("--model", "a/b", "m", "--port=80"), expected);
   assertEquals(parse("m", "--port", "80", "--model=a/b"), expected);
 });
@@ -56,10 +57,10 @@ Deno.test("a boolean setting also takes a boolean word after a space, a command'
   assertEquals(parse("--offline", "m"), {
     settings: { offline: "true" },
     flags: DEFAULTS,
-    positionals: ["m"],
+    args: ["m"],
     ...NONE,
   });
-  assertEquals(parse("--force", "false").positionals, ["false"]);
+  assertEquals(parse("--force", "false").args, ["false"]);
 });
 
 Deno.test("a list flag collects its values, aliases and short flags mean the same flag", () => {
@@ -69,7 +70,7 @@ Deno.test("a list flag collects its values, aliases and short flags mean the sam
 });
 
 Deno.test("everything after two dashes is positional", () => {
-  assertEquals(parse("--", "--force").positionals, ["--force"]);
+  assertEquals(parse("--", "--force").args, ["--force"]);
 });
 
 Deno.test("every command takes the settings of the log", () => {
@@ -108,13 +109,13 @@ Deno.test("a required positional that is missing is named", () => {
   const copy = command({ ...OF_ALL, usage: "copy URI [DEST]" });
   const error = assertThrows(() => parseFlags(copy, []), AimError);
   assertEquals(error.line, "aim copy needs URI; see aim help copy");
-  assertEquals(parseFlags(copy, ["u", "d"]).positionals, ["u", "d"]);
+  assertEquals(parseFlags(copy, ["u", "d"]).args, ["u", "d"]);
 });
 
 Deno.test("--json is --format json, -q is quiet and lowers the log to warnings unless a level is given", () => {
   assertEquals(parse("--json").flags.format, "json");
   assertThrows(() => parse("--json", "--format", "text"), AimError, "--format is given twice");
-  assertEquals([parse("-q").quiet, parse("-q").settings], [true, { logLevel: "WARNING" }]);
+  assertEquals([parse("-q").flags.quiet, parse("-q").settings], [true, { logLevel: "WARNING" }]);
   assertEquals(parse("--quiet", "--log-level", "DEBUG").settings.logLevel, "DEBUG");
 });
 
@@ -140,19 +141,21 @@ Deno.test("in commands that serve, MODEL, --model-id and --model are the same, a
 
 Deno.test("in commands that download, MODEL is --model-id, and --model stays the profile's", () => {
   const download = command({ ...OF_ALL, usage: "download-to-cache [MODEL]", model: "source" });
-  assertEquals(parseFlags(download, ["a/b"]).flags["model-id"], "a/b");
-  const { flags, settings } = parseFlags(download, ["--model", "a/b"]);
-  assertEquals([flags["model-id"], settings.modelId], [undefined, "a/b"]);
+  assertEquals(parseFlags(download, ["a/b"]).args, ["a/b"]);
+  assertEquals(parseFlags(download, ["--model-id", "a/b"]).args, ["a/b"]);
+  const { args, settings } = parseFlags(download, ["--model", "a/b"]);
+  assertEquals([args, settings.modelId], [[], "a/b"]);
   const error = assertThrows(() => parseFlags(download, ["a/b", "--model", "c/d"]), AimError);
   assertEquals([error.exitCode, /profile/.test(error.line), /exactly/.test(error.line)], [2, true, true]);
-  assertEquals(parseFlags(FETCH, ["a/b", "to"]).flags["model-id"], "a/b");
-  const byFlag = parseFlags(FETCH, ["--model-id", "a/b", "to"]);
-  assertEquals([byFlag.flags["model-id"], byFlag.positionals], ["a/b", ["to"]]);
+  assertEquals(parseFlags(FETCH, ["a/b", "to"]).args, ["a/b", "to"]);
+  assertEquals(parseFlags(FETCH, ["--model-id", "a/b", "to"]).args, ["a/b", "to"]);
+  assertEquals(parseFlags(FETCH, ["--model-id", "a/b", "a/b", "to"]).args, ["a/b", "to"]);
+  assertEquals(parseFlags(FETCH, ["--model-id", "a/b"]).args, ["a/b"]);
 });
 
 Deno.test("what follows two dashes goes to the engine if the command has one", () => {
-  const { engineWords, positionals } = parseFlags(SERVE, ["a/b", "--", "--max-model-len", "8"]);
-  assertEquals([engineWords, positionals], [["--max-model-len", "8"], ["a/b"]]);
+  const { engineWords, args } = parseFlags(SERVE, ["a/b", "--", "--max-model-len", "8"]);
+  assertEquals([engineWords, args], [["--max-model-len", "8"], ["a/b"]]);
   const error = assertThrows(() => parseFlags(SERVE, ["--max-model-len", "8"]), AimError);
   assertEquals([error.exitCode, error.line.includes("-- --max-model-len")], [2, true]);
 });

@@ -15,7 +15,7 @@ import { totalBytes } from "../../sources/manifest.ts";
 import { type ModelRef, parseModelRef } from "../../sources/model_ref.ts";
 import { openSource } from "../../sources/open_source.ts";
 import { sourceOptions } from "../../sources/source_options.ts";
-import { command, type CommandContext, text } from "../command.ts";
+import { command, type CommandContext } from "../command.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { DOWNLOAD_FLAGS, DOWNLOAD_SETTINGS, downloadOptions } from "../download_flags.ts";
 import { count, formatBytes, formatDuration } from "../format.ts";
@@ -44,8 +44,7 @@ export const downloadToCache = command<GpuInventory | null>({
   },
   permissions: { write: true, net: true },
   // Naming the model bypasses profiles, so the hardware does not matter.
-  prepare: async (context) =>
-    text(context.flags["model-id"]) === undefined ? await detectHardware(context) : null,
+  prepare: async (context) => context.args.length === 0 ? await detectHardware(context) : null,
   async run(context, gpus) {
     const { config, flags, print, report } = context;
     const targets = (await wantedModels(context, gpus)).map((wanted) => targetOf(context, wanted));
@@ -97,23 +96,17 @@ async function wantedModels(
   { args, config, flags }: CommandContext,
   gpus: GpuInventory | null,
 ): Promise<Wanted[]> {
-  const given = text(flags["model-id"]);
-  const exact = new Set(args.length > 0 || given === undefined ? args : [given]);
   const all = flags["all-profiles"] === true;
-  if (exact.size > 0) {
-    const [first] = exact;
-    if (!all) {
-      return [...exact].map((one) => ({
-        ref: parseModelRef(one),
-        modelName: config.modelName,
-        profile: null,
-      }));
-    }
-    throw new AimError("usage", `--all-profiles downloads what profiles load, and ${first} is named`, {
+  if (all && args.length > 0) {
+    throw new AimError("usage", `--all-profiles downloads what profiles load, and ${args[0]} is named`, {
       hint: "give --model, or leave out --all-profiles",
     });
   }
-  if (gpus === null) throw new AimError("usage", "no model is named", { hint: "name one as org/model" });
+  // Hardware is looked at only if no model is named.
+  if (gpus === null) {
+    const { modelName } = config;
+    return [...new Set(args)].map((one) => ({ ref: parseModelRef(one), modelName, profile: null }));
+  }
   if (!all) {
     const found = await profileModel(config, gpus);
     return [{ ...found, modelName: found.profile === null ? config.modelName : null }];

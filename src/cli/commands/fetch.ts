@@ -8,7 +8,7 @@ import { log } from "../../log/logger.ts";
 import { type ModelRef, parseModelRef, quantisationIn } from "../../sources/model_ref.ts";
 import { parseProtocols } from "../../sources/source_options.ts";
 import { totalBytes } from "../../sources/manifest.ts";
-import { command, text } from "../command.ts";
+import { command } from "../command.ts";
 import { DOWNLOAD_FLAGS, DOWNLOAD_SETTINGS, downloadOptions } from "../download_flags.ts";
 import { startProgress } from "../progress.ts";
 
@@ -27,9 +27,8 @@ export const fetch = command({
   permissions: { write: true, net: true },
   async run(context) {
     const { config, env, args } = context;
-    const uri = text(context.flags["model-id"]) ?? "";
+    const [uri = "", directory = config.targetDir] = args;
     const ref = parseModelRef(uri);
-    const directory = args[args[0] === uri ? 1 : 0] ?? config.targetDir;
     if (directory === null) {
       throw new AimError("usage", "fetch needs a directory to download into", {
         hint: "name it after the URI, or set TARGET_DIR",

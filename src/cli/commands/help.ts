@@ -6,7 +6,7 @@ import { pageOf, renderCommandHelp, renderOverview } from "../render_help.ts";
 
 export const help = command({
   usage: "help [COMMAND...]",
-  summary: "show help on a command, or on environment, exit-codes, permissions, json",
+  summary: "show help on a command, or on environment, exit-codes, json",
   examples: {
     "aim help": "list the commands",
     "aim help download-to-cache": "what one command takes",
@@ -15,9 +15,9 @@ export const help = command({
   async run({ args, commands, print, stdout }) {
     const page = pageOf(stdout);
     const name = args.join(" ");
-    const all = await commands();
-    const topic = renderTopic(name, page, all);
+    const topic = renderTopic(name, page);
     if (topic !== null) return print(topic);
+    const all = await commands();
     const command = all.find((one) => one.name === name);
     if (command !== undefined) return print(renderCommandHelp(command, page));
     const group = all.filter((one) => name === "" || one.name.startsWith(`${name} `));

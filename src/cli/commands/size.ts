@@ -19,8 +19,8 @@ export const size = command({
     "aim size mistralai/Mistral-7B-v0.1 --revision main": "of one branch, tag or commit",
   },
   permissions: { net: true },
-  async run({ args, config, env, flags, print, signal }) {
-    const url = args[0] ?? config.modelId ?? "";
+  async run({ config, env, flags, print, signal }) {
+    const url = config.modelId ?? "";
     const ref = parseModelRef(url);
     using source = openSource(ref, sourceOptions(config, env));
     const manifest = await source.manifest({
