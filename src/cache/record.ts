@@ -1,7 +1,6 @@
 import type { Digest, Manifest } from "../sources/manifest.ts";
 import { pathFault } from "../sources/safe_path.ts";
-import { readRegularText } from "../os/read_regular_file.ts";
-import type { Read } from "../os/read.ts";
+import { type Read, readRegularText } from "../os/read_regular_file.ts";
 import { fieldsOf, jsonOrNull } from "../values/json.ts";
 
 /** Version of the record's format. */

@@ -3,7 +3,7 @@ import { recordPath } from "../cache/layout.ts";
 import type { ListedModel } from "../cache/list_models.ts";
 import { readRecord } from "../cache/record.ts";
 import { errorFrom } from "../errors/from_unknown.ts";
-import { TAG, tagOf } from "../sources/oci/layout_directory.ts";
+import { manifestsIn, TAG, tagOf } from "../sources/oci/layout_directory.ts";
 import { hashPool } from "../transfer/hash/hash_pool.ts";
 
 /** What was written. */
@@ -49,6 +49,7 @@ export async function exportOciLayout(
   const pool = hashPool();
   signal.addEventListener("abort", () => pool.close(), { once: true });
   try {
+    const others = (await manifestsIn(directory) ?? []).filter((one) => tagOf(one) !== tag);
     await Deno.mkdir(blobs, { recursive: true });
     let linked = 0;
     const layers: Descriptor[] = [];
@@ -83,7 +84,6 @@ export async function exportOciLayout(
       ...manifest,
       annotations: { [TAG]: tag },
     };
-    const others = (await manifestsIn(`${directory}/index.json`)).filter((one) => tagOf(one) !== tag);
     // Written last and atomically: without it the directory is not a layout.
     await Deno.writeTextFile(
       `${directory}/index.json.tmp`,
@@ -113,26 +113,14 @@ function kindOf(path: string): string {
   return path.endsWith(".py") ? "code" : "weight.config";
 }
 
-/** The artifacts already in the layout; empty if the layout does not exist. */
-async function manifestsIn(index: string): Promise<unknown[]> {
-  try {
-    const { manifests } = JSON.parse(await Deno.readTextFile(index));
-    return Array.isArray(manifests) ? manifests : [];
-  } catch {
-    return [];
-  }
-}
-
 /** Links or copies a file to its blob atomically. @returns True for a link. */
 async function place(source: string, blob: string, size: number): Promise<boolean> {
   const there = await Deno.stat(blob).catch(() => null);
   if (there?.isFile && there.size === size) return false;
   const temporary = `${blob}.tmp`;
   await Deno.remove(temporary).catch(() => {});
-  const linked = await Deno.realPath(source).then((real) => Deno.link(real, temporary)).then(
-    () => true,
-    () => false,
-  );
+  const link = async () => await Deno.link(await Deno.realPath(source), temporary);
+  const linked = await link().then(() => true, () => false);
   if (!linked) await Deno.copyFile(source, temporary);
   await Deno.rename(temporary, blob);
   return linked;

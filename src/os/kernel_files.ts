@@ -1,6 +1,6 @@
 import { concat } from "@std/bytes/concat";
 import { cString, describeErrno, type FileCalls, fileCalls, lastErrno, outcomeOf } from "./libc.ts";
-import { ABSENT, type Read } from "./read.ts";
+import { ABSENT, type Read } from "./read_regular_file.ts";
 
 /** Reads small files and folders, including those that Deno refuses (`/sys`, `/proc`, `/dev`). Never throws. */
 export interface KernelFiles {

@@ -4,7 +4,7 @@ import { checkDirectory, checkHost, checkPort, type HostFacts } from "../../src/
 import { checkNetworkSettings } from "../../src/cli/doctor/check_network.ts";
 import { doctorMarkdown, doctorText } from "../../src/cli/doctor/render_doctor.ts";
 import type { KernelFiles } from "../../src/os/kernel_files.ts";
-import { ABSENT } from "../../src/os/read.ts";
+import { ABSENT } from "../../src/os/read_regular_file.ts";
 import type { Gpu, GpuInventory } from "../../src/gpu/types.ts";
 
 const GPU: Gpu = {

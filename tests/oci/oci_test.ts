@@ -118,6 +118,9 @@ Deno.test("a damaged index.json and an unknown tag have their own exit codes", a
     await Deno.writeTextFile(`${directory}/layout/index.json`, index);
     assertEquals(await size(""), code, index);
   }
+  await Deno.writeTextFile(`${directory}/layout/index.json`, "{");
+  const { code } = await runAim(["export", MODEL, `${directory}/layout`, "--tag", "v2"], env);
+  assertEquals([code, await Deno.readTextFile(`${directory}/layout/index.json`)], [6, "{"]);
 });
 
 registryTest(

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import { ABSENT, type Read } from "../../src/os/read.ts";
+import { ABSENT, type Read } from "../../src/os/read_regular_file.ts";
 import { readRegularFileSync, readRegularText, readRegularTextSync } from "../../src/os/read_regular_file.ts";
 
 /** The bytes of a file. All ways of reading must agree. */

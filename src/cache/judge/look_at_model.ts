@@ -1,5 +1,4 @@
-import type { Read } from "../../os/read.ts";
-import { readRegularTextSync } from "../../os/read_regular_file.ts";
+import { type Read, readRegularTextSync } from "../../os/read_regular_file.ts";
 import { filesOfQuantisation, ggufFiles, withoutQuantisation } from "../../sources/quantisation.ts";
 import { entriesOf, listFiles, type Listing, listTree, lstatOrNull, statOrNull } from "../files.ts";
 import { folderOfModel, type ModelOnDisk, nameOf, recordPath, UNFINISHED } from "../layout.ts";

@@ -28,19 +28,27 @@ export function openLayout(directory: string): Registry {
 
 /** The index, reduced to the manifests with a tag. A single manifest needs no tag: `oras` writes none. */
 async function index(directory: string, tag: string): Promise<Response> {
-  const text = await readRegularText(`${directory}/index.json`);
-  if (text.kind !== "ok") {
-    const reason = text.kind === "absent" ? "is missing" : `cannot be read (${text.reason})`;
-    throw new AimError("not-found", `${directory} is not an OCI layout: index.json ${reason}`, {
-      hint: "name the directory that contains oci-layout, index.json and blobs",
-    });
-  }
-  const parsed = parseJson(text.value, `${directory}/index.json`) as { readonly manifests?: unknown } | null;
-  const all: unknown[] = Array.isArray(parsed?.manifests) ? parsed.manifests : [];
+  const all = await manifestsIn(directory);
+  if (all === null) throw notLayout(directory, "is missing");
   const tagged = all.filter((one) => tagOf(one) === tag);
   const isOnly = all.length === 1 && (tag === "latest" || tagOf(all[0]) === undefined);
   const manifests = tagged.length === 0 && isOnly ? all : tagged;
   return manifests.length === 0 ? new Response(null, { status: 404 }) : Response.json({ manifests });
+}
+
+/** The manifests in a layout's index; `null` if there is no index. */
+export async function manifestsIn(directory: string): Promise<readonly unknown[] | null> {
+  const text = await readRegularText(`${directory}/index.json`);
+  if (text.kind === "absent") return null;
+  if (text.kind === "failed") throw notLayout(directory, `cannot be read (${text.reason})`);
+  const parsed = parseJson(text.value, `${directory}/index.json`) as { readonly manifests?: unknown } | null;
+  return Array.isArray(parsed?.manifests) ? parsed.manifests : [];
+}
+
+function notLayout(directory: string, why: string): AimError {
+  return new AimError("not-found", `${directory} is not an OCI layout: index.json ${why}`, {
+    hint: "name the directory that contains oci-layout, index.json and blobs",
+  });
 }
 
 /** The tag of a manifest in a layout's index, if it has one. */

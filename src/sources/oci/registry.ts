@@ -44,9 +44,9 @@ export function openRegistry(host: string, repository: string, options: SourceOp
   async function authorize(response: Response): Promise<void> {
     const { scheme, ...parameters } = challengeIn(response.headers.get("www-authenticate"));
     const login = await registryLogin(host, repository, env);
-    if (scheme === "bearer") {
-      authorization = await bearerToken(parameters, login, { host, repository, transport });
-    } else authorization = login?.password ? basic(login) : null;
+    const challenge = { scope: `repository:${repository}:pull`, ...parameters };
+    if (scheme === "bearer") authorization = await bearerToken(challenge, login, host, transport);
+    else authorization = login?.password ? basic(login) : null;
   }
 
   /** Follows redirects, with a new token if the registry wants one. Another origin gets none, whatever it demands. */
@@ -97,30 +97,24 @@ function challengeIn(header: string | null): Readonly<Record<string, string>> {
   return { ...Object.fromEntries(pairs), scheme: scheme.toLowerCase() };
 }
 
-interface Asking {
-  readonly host: string;
-  readonly repository: string;
-  readonly transport: Transport;
-}
-
 /**
  * Gets a token for this repository from the challenge's realm, with the login or anonymously.
  *
  * @returns The `Authorization`; `null` if the realm gives none.
  */
 async function bearerToken(
-  { realm, service, scope }: Readonly<Record<string, string>>,
+  { realm = "", scope = "", service }: Readonly<Record<string, string>>,
   login: RegistryLogin | null,
-  { host, repository, transport }: Asking,
+  host: string,
+  transport: Transport,
 ): Promise<string | null> {
-  const url = URL.parse(realm ?? "");
+  const url = URL.parse(realm);
   // A login is sent over https only, or to the registry's own host if the user has allowed plain HTTP for it.
   if (url === null || (url.protocol !== "https:" && url.hostname !== new URL(`http://${host}`).hostname)) {
-    const message = `${host} names ${JSON.stringify(realm ?? "")} for tokens, which is not followed`;
+    const message = `${host} names ${JSON.stringify(realm)} for tokens, which is not followed`;
     throw new AimError("network", message, { hint: "check the registry: tokens must come over https" });
   }
-  const query = new URLSearchParams({ scope: scope ?? `repository:${repository}:pull` });
-  if (service !== undefined) query.set("service", service);
+  const query = new URLSearchParams({ scope, ...(service !== undefined && { service }) });
   const headers: Record<string, string> = { "user-agent": "aim" };
   let request: TransportRequest = { headers };
   if (login !== null && login.identityToken !== null) {
@@ -140,9 +134,7 @@ async function bearerToken(
     const message = `status ${response.status} from ${url.host}, which gives ${host}'s tokens`;
     throw new AimError("network", message, { hint: "retry once it recovers" });
   }
-  const answer = parseJson(await response.text(), url.host) as
-    | { token?: unknown; access_token?: unknown }
-    | null;
+  const answer = parseJson(await response.text(), url.host) as Readonly<Record<string, unknown>> | null;
   const token = answer?.token ?? answer?.access_token;
   if (typeof token !== "string" || token === "") return null;
   keepSecret(token);

@@ -25,28 +25,25 @@ export async function registryLogin(
   repository: string,
   env: Env,
 ): Promise<RegistryLogin | null> {
-  for (const { path, named } of places(env)) {
+  const named = env.REGISTRY_AUTH_FILE;
+  const docker = env.DOCKER_CONFIG || env.HOME && `${env.HOME}/.docker`;
+  const usual = [
+    env.XDG_RUNTIME_DIR && `${env.XDG_RUNTIME_DIR}/containers/auth.json`,
+    docker && `${docker}/config.json`,
+  ];
+  for (const path of named ? [named] : usual) {
+    if (!path) continue;
     const read = await readRegularText(path);
     if (read.kind === "absent" && !named) continue;
     if (read.kind !== "ok") {
-      throw new AimError(
-        "usage",
-        `${path} cannot be read: ${read.reason}`,
-        { hint: "check REGISTRY_AUTH_FILE and DOCKER_CONFIG, and who may read the file" },
-      );
+      throw new AimError("usage", `${path} cannot be read: ${read.reason}`, {
+        hint: "check REGISTRY_AUTH_FILE and DOCKER_CONFIG, and who may read the file",
+      });
     }
     const login = loginIn(read.value, registry, repository, path);
     if (login !== null) return login;
   }
   return null;
-}
-
-function places(env: Env): { path: string; named: boolean }[] {
-  if (env.REGISTRY_AUTH_FILE) return [{ path: env.REGISTRY_AUTH_FILE, named: true }];
-  return [
-    env.XDG_RUNTIME_DIR && `${env.XDG_RUNTIME_DIR}/containers/auth.json`,
-    env.DOCKER_CONFIG ? `${env.DOCKER_CONFIG}/config.json` : env.HOME && `${env.HOME}/.docker/config.json`,
-  ].flatMap((path) => path ? [{ path, named: false }] : []);
 }
 
 /** Whatever the file has instead of these is ignored. */
@@ -88,14 +85,10 @@ function entryFor(
   repository: string,
 ): AuthEntry | null {
   const parts = [registry, ...repository.split("/")];
-  for (let length = parts.length; length > 0; length--) {
-    const name = parts.slice(0, length).join("/");
-    // Docker writes Docker Hub as a URL; some clients do so for every registry.
-    const entry = auths[name] ?? auths[`https://${name}`] ?? auths[`https://${name}/v1/`] ??
-      auths[`https://${name}/v2/`];
-    if (entry) return entry;
-  }
-  return null;
+  // Docker writes Docker Hub as a URL; some clients do so for every registry.
+  return parts.map((_, dropped) => parts.slice(0, parts.length - dropped).join("/"))
+    .flatMap((name) => [name, `https://${name}`, `https://${name}/v1/`, `https://${name}/v2/`])
+    .map((name) => auths[name]).find((entry) => entry) ?? null;
 }
 
 function loginOf({ auth, username, password, identitytoken }: AuthEntry): RegistryLogin | null {

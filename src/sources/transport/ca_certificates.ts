@@ -22,12 +22,8 @@ const CA_VARIABLES = [
  * @throws {AimError} `usage` when a variable names a file that cannot be read or holds no certificate.
  */
 export function caCertificates(env: Readonly<Record<string, string | undefined>>): string[] {
-  const paths = new Map<string, string>();
-  for (const name of CA_VARIABLES) {
-    const path = env[name];
-    if (path !== undefined && path !== "" && !paths.has(path)) paths.set(path, name);
-  }
-  const pems = [...paths].map(([path, name]) => readCertificates(path, name));
+  const variables = Map.groupBy(CA_VARIABLES.filter((name) => env[name]), (name) => env[name] ?? "");
+  const pems = [...variables].map(([path, [name = ""]]) => readCertificates(path, name));
   return [...pems, kserveCertificates(env)].filter((pem) => pem !== null);
 }
 
@@ -47,16 +43,12 @@ function kserveCertificates(env: Readonly<Record<string, string | undefined>>): 
 
 function readCertificates(path: string, variable: string): string | null {
   const read = readRegularTextSync(path);
-  if (read.kind !== "ok") {
-    // requests takes a directory of hashed certificates here too; Deno has no use for one.
-    if (read.kind === "failed" && read.reason.includes("a directory")) return null;
-    throw new AimError("usage", `${variable} is ${JSON.stringify(path)}, which cannot be read`, {
-      hint: "name a readable PEM file of certificate authorities, or unset it",
-      ...(read.kind === "failed" && { cause: read.cause }),
-    });
-  }
-  if (read.value.includes("-----BEGIN CERTIFICATE-----")) return read.value;
-  throw new AimError("usage", `${variable} is ${JSON.stringify(path)}, which holds no certificate`, {
-    hint: "name a PEM file of certificate authorities, or unset it",
+  // requests takes a directory of hashed certificates here too; Deno has no use for one.
+  if (read.kind === "failed" && read.reason.includes("a directory")) return null;
+  if (read.kind === "ok" && read.value.includes("-----BEGIN CERTIFICATE-----")) return read.value;
+  const why = read.kind === "ok" ? "holds no certificate" : "cannot be read";
+  throw new AimError("usage", `${variable} is ${JSON.stringify(path)}, which ${why}`, {
+    hint: "name a readable PEM file of certificate authorities, or unset it",
+    ...(read.kind === "failed" && { cause: read.cause }),
   });
 }
