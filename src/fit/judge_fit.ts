@@ -1,4 +1,4 @@
-import type { EngineMemory } from "./engine_memory.ts";
+import { type ConfigMap, type ConfigValue, isNumberLiteral } from "../values/value.ts";
 import { DTYPE_BYTES, type ModelShape } from "./model_shape.ts";
 
 /** Whether a model fits the memory of its GPUs. Sizes in bytes of one GPU. */
@@ -31,14 +31,16 @@ export interface Fit {
  * counted: it depends on the engine's version.
  *
  * @param shape `null` if the model's configuration is not known: then only the weights are compared.
+ * @param args vLLM's arguments, with `_` or `-` in their names.
  * @param vramBytes Memory of one GPU.
  */
-export function judgeFit({ weightBytes, shape, engine, vramBytes }: {
+export function judgeFit({ weightBytes, shape, args, vramBytes }: {
   readonly weightBytes: number;
   readonly shape: ModelShape | null;
-  readonly engine: EngineMemory;
+  readonly args: ConfigMap;
   readonly vramBytes: number;
 }): Fit {
+  const engine = engineMemory(args);
   const { tensorParallel, pipelineParallel, dataParallel, utilization } = engine;
   const usableBytes = vramBytes * utilization;
   const modelBytes = weightBytes * loadedShare(shape, engine);
@@ -71,26 +73,63 @@ export function judgeFit({ weightBytes, shape, engine, vramBytes }: {
 
 const COUNTS: readonly number[] = [1, 2, 4, 8, 16];
 
+const EXPERT_PARALLEL = "enable-expert-parallel";
+
+type EngineMemory = ReturnType<typeof engineMemory>;
+
+/** What of vLLM's arguments decides how much memory a GPU has for what; `null`: the model's own. */
+function engineMemory(args: ConfigMap) {
+  const values = new Map([...args].map(([name, value]) => [name.replaceAll("_", "-"), value]));
+  const number = (name: string, otherwise: number) => numberOf(values.get(name)) ?? otherwise;
+  const text = (name: string) => {
+    const value = values.get(name);
+    return typeof value === "string" && value !== "auto" ? value : null;
+  };
+  return {
+    tensorParallel: number("tensor-parallel-size", 1),
+    pipelineParallel: number("pipeline-parallel-size", 1),
+    dataParallel: number("data-parallel-size", 1),
+    expertParallel: values.has(EXPERT_PARALLEL) && values.get(EXPERT_PARALLEL) !== false,
+    /** Share of a GPU's memory that vLLM takes, 0 to 1; its own default is 0.9. */
+    utilization: number("gpu-memory-utilization", 0.9),
+    maxTokens: tokensOf(values.get("max-model-len")),
+    dtype: text("dtype"),
+    kvCacheDtype: text("kv-cache-dtype"),
+    /** Quantisation at load time. */
+    quantization: text("quantization"),
+  };
+}
+
+function numberOf(value: ConfigValue | undefined): number | null {
+  const number = typeof value === "string" ? Number(value) : isNumberLiteral(value) ? value.value : NaN;
+  return Number.isFinite(number) && number > 0 ? number : null;
+}
+
+/** A length may be written `32k` (thousands) or `32K` (1024s). */
+function tokensOf(value: ConfigValue | undefined): number | null {
+  const [, digits, unit = ""] = typeof value === "string"
+    ? /^(\d+(?:\.\d+)?)([kKmM]?)$/.exec(value) ?? []
+    : [];
+  if (digits === undefined) return numberOf(value);
+  return Math.floor(Number(digits) * ({ "": 1, k: 1000, K: 1024, m: 1e6, M: 2 ** 20 }[unit] ?? 1));
+}
+
 /** Weights may be cast or quantised while they are loaded. */
 function loadedShare(shape: ModelShape | null, { dtype, quantization }: EngineMemory): number {
   const stored = shape?.bytesPerWeight ?? null;
   if (shape === null || stored === null || shape.quantised) return 1;
   // vLLM's `auto` loads 32-bit weights in 16 bits.
   const cast = dtype === null ? Math.min(stored, 2) : DTYPE_BYTES[dtype] ?? stored;
-  const loaded = quantization === null
-    ? cast
-    : /fp8|int8|w8a8/.test(quantization)
-    ? Math.min(cast, 1)
-    : /bitsandbytes|4/.test(quantization)
-    ? Math.min(cast, 0.5)
-    : cast;
-  return loaded / stored;
+  const quantised = QUANTISED.find(([names]) => names.test(quantization ?? ""))?.[1] ?? cast;
+  return Math.min(cast, quantised) / stored;
 }
 
+/** Bytes of a weight by the method of quantisation. */
+const QUANTISED: readonly (readonly [RegExp, number])[] = [[/fp8|int8|w8a8/, 1], [/bitsandbytes|4/, 0.5]];
+
 function kvValueBytes({ kvCacheDtype, dtype }: EngineMemory): number {
-  if (kvCacheDtype !== null) return /fp8|int8/.test(kvCacheDtype) ? 1 : DTYPE_BYTES[kvCacheDtype] ?? 2;
-  if (dtype !== null) return DTYPE_BYTES[dtype] ?? 2;
-  return 2;
+  const type = kvCacheDtype ?? dtype ?? "";
+  return /fp8|int8/.test(type) ? 1 : DTYPE_BYTES[type] ?? 2;
 }
 
 /** The longest sequence that fits; windows bound its KV cache, so it is searched for. */
@@ -114,7 +153,7 @@ function longest(most: number, fits: (tokens: number) => boolean): number {
  * @param pipelineParallel GPUs that share the layers.
  */
 export function kvCacheBytes(
-  { groups, attention }: ModelShape,
+  { layers: { full, windowed, window }, attention }: ModelShape,
   tokens: number,
   bytesPerValue: number,
   tensorParallel: number = 1,
@@ -123,10 +162,7 @@ export function kvCacheBytes(
   const values = attention.kind === "latent"
     ? attention.values
     : Math.max(1, attention.kvHeads / tensorParallel) * attention.valuesPerHead;
-  const kept = groups.reduce(
-    (sum, { layers, window }) => sum + layers * Math.min(tokens, window ?? tokens),
-    0,
-  );
+  const kept = full * tokens + windowed * Math.min(tokens, window);
   return kept * values * bytesPerValue / pipelineParallel;
 }
 

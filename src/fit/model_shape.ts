@@ -1,17 +1,10 @@
-/** Layers of one kind of attention. */
-export interface LayerGroup {
-  readonly layers: number;
-  /** Tokens that a layer keeps at most; `null`: all. */
-  readonly window: number | null;
-}
-
 /** What of a model's configuration decides how much memory a token takes. */
 export interface ModelShape {
   /**
-   * Layers that keep keys and values; others (linear attention, Mamba) keep a state of fixed size, which is
-   * not counted.
+   * Layers that keep keys and values of all tokens, and those that keep a window of them. Others (linear
+   * attention, Mamba) keep a state of fixed size, which is not counted.
    */
-  readonly groups: readonly LayerGroup[];
+  readonly layers: { readonly full: number; readonly windowed: number; readonly window: number };
   /**
    * Values that a layer keeps of a token: per KV head, which tensor parallelism divides among GPUs; or, for
    * latent attention (MLA), one vector that every GPU keeps.
@@ -57,7 +50,7 @@ export function modelShape(value: unknown): ModelShape | null {
   if (layers === null || attention === null) return null;
   const dtype = textOf(config, ...DTYPE) ?? textOf(whole, ...DTYPE);
   return {
-    groups: groupsOf(config, layers),
+    layers: layersOf(config, layers),
     attention,
     heads,
     maxTokens: maxTokensOf(config),
@@ -96,32 +89,28 @@ function attentionOf(config: Json, heads: number | null): ModelShape["attention"
   return { kind: "heads", kvHeads, valuesPerHead: 2 * headDim };
 }
 
-/** Which layers keep all tokens, and which a window of them. */
-function groupsOf(config: Json, layers: number): LayerGroup[] {
-  const window = config.use_sliding_window === false ? null : numberOf(config, "sliding_window");
+function layersOf(config: Json, layers: number): ModelShape["layers"] {
+  const own = config.use_sliding_window === false ? null : numberOf(config, "sliding_window");
+  const window = own ?? Infinity;
   const kinds = Array.isArray(config.layer_types) ? config.layer_types : null;
   if (kinds !== null) {
     const count = (pattern: RegExp) => kinds.filter((kind) => pattern.test(String(kind))).length;
-    const local = count(/sliding|chunked|local/);
-    const chunk = window ?? numberOf(config, "attention_chunk_size");
-    return [
-      { layers: kinds.length - local - count(/linear|mamba|conv|recurrent/), window: null },
-      { layers: local, window: chunk },
-    ].filter((group) => group.layers > 0);
+    const windowed = count(/sliding|chunked|local/);
+    return {
+      full: kinds.length - windowed - count(/linear|mamba|conv|recurrent/),
+      windowed,
+      window: own ?? numberOf(config, "attention_chunk_size") ?? window,
+    };
   }
   const interval = numberOf(config, "full_attention_interval");
-  if (interval !== null) return [{ layers: Math.floor(layers / interval), window: null }];
+  if (interval !== null) return { full: Math.floor(layers / interval), windowed: 0, window };
   const pattern = textOf(config, "hybrid_override_pattern");
-  if (pattern !== null) return [{ layers: pattern.split("*").length - 1, window: null }];
-  if (window === null) return [{ layers, window: null }];
+  if (pattern !== null) return { full: pattern.split("*").length - 1, windowed: 0, window };
+  if (own === null) return { full: layers, windowed: 0, window };
   // Gemma: of so many layers, one keeps all tokens.
-  const every = numberOf(config, "sliding_window_pattern") ?? SLIDING_PATTERNS[String(config.model_type)] ??
-    null;
-  if (every === null) return [{ layers, window }];
-  const full = Math.floor(layers / every);
-  return [{ layers: full, window: null }, { layers: layers - full, window }].filter((group) =>
-    group.layers > 0
-  );
+  const every = numberOf(config, "sliding_window_pattern") ?? SLIDING_PATTERNS[String(config.model_type)];
+  const full = every === undefined ? 0 : Math.floor(layers / every);
+  return { full, windowed: layers - full, window };
 }
 
 /** Older configurations leave it to the code of the model. */

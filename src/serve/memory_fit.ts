@@ -6,7 +6,6 @@ import type { ModelPlace } from "../cache/types.ts";
 import type { Config } from "../config/config.ts";
 import { servingFiles } from "../download/serving_files.ts";
 import { AimError } from "../errors/aim_error.ts";
-import { engineMemory } from "../fit/engine_memory.ts";
 import { type Fit, fitInWords, judgeFit } from "../fit/judge_fit.ts";
 import { loadedBytes } from "../fit/loaded_bytes.ts";
 import { modelShape } from "../fit/model_shape.ts";
@@ -78,8 +77,7 @@ export function memoryFit(gpus: GpuInventory, args: ConfigMap, files: ModelFiles
   const vramBytes = sizes.length > 0 ? Math.min(...sizes) : vramBytesOf(gpus.model ?? "");
   const weightBytes = loadedBytes(files.sizes);
   if (gpus.type !== "gpu" || gpus.model === null || vramBytes === null || weightBytes === null) return null;
-  const engine = engineMemory(args);
-  const fit = judgeFit({ weightBytes, shape: modelShape(files.config), engine, vramBytes });
+  const fit = judgeFit({ weightBytes, shape: modelShape(files.config), args, vramBytes });
   return { ...fit, summary: fitInWords(fit, gpus.model, files.from) };
 }
 

@@ -1,6 +1,6 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { renderBashScript, shellWord } from "../../src/engine/bash_script.ts";
-import { AimError } from "../../src/errors/aim_error.ts";
+import { checkProfile } from "../../src/profiles/check_profile.ts";
 
 const HOSTILE = [
   "",
@@ -69,14 +69,14 @@ Deno.test("words without anything special stay bare, so that --model can be look
   assertEquals(script, "#!/bin/bash\nexport A=1\nexec python3 -m x.y --model /cache/org/m-1.0\n");
 });
 
-Deno.test("a name that no variable can have, and NUL, are refused", () => {
-  for (const name of ["A-B", "A B", "1A", "", "A;rm -rf x", "A=B", "Ä"]) {
-    assertThrows(
-      () => renderBashScript({ env: { [name]: "x" }, argv: ["true"] }),
-      AimError,
-      "environment variable",
+Deno.test("a profile has only variables that a script can export", () => {
+  const faults = (name: string, value: string) =>
+    checkProfile(new Map([["env_vars", new Map([[name, value]])]])).filter(({ path }) =>
+      path[0] === "env_vars"
     );
+  for (const name of ["A-B", "A B", "1A", "", "A;rm -rf x", "A=B", "Ä"]) {
+    assertEquals(faults(name, "x").length, 1, name);
   }
-  assertThrows(() => shellWord("a\0b"), AimError, "NUL");
-  assertThrows(() => renderBashScript({ env: { A: "\0" }, argv: ["true"] }), AimError, "NUL");
+  assertEquals(faults("A", "\0").length, 1);
+  assertEquals(faults("A_1", "x"), []);
 });

@@ -1,6 +1,5 @@
 // Held to figures that the models' makers and vLLM have published.
 import { assert, assertEquals } from "@std/assert";
-import { engineMemory } from "../../src/fit/engine_memory.ts";
 import { judgeFit, kvCacheBytes } from "../../src/fit/judge_fit.ts";
 import { loadedBytes } from "../../src/fit/loaded_bytes.ts";
 import { modelShape } from "../../src/fit/model_shape.ts";
@@ -162,7 +161,7 @@ Deno.test("the smallest number of GPUs is what the model is served with", async 
       const fit = judgeFit({
         weightBytes,
         shape: modelShape(config),
-        engine: engineMemory(new Map()),
+        args: new Map(),
         vramBytes: vram * GIB,
       });
       assertEquals(fit.smallestCount, count, JSON.stringify(fit));
@@ -177,7 +176,7 @@ Deno.test("vLLM's arguments decide over memory, whichever way they are spelled",
     judgeFit({
       weightBytes,
       shape,
-      engine: engineMemory(new Map(Object.entries(args))),
+      args: new Map(Object.entries(args)),
       vramBytes: vram * GIB,
     });
   const [plain, short, dense, fp8] = [
@@ -210,7 +209,7 @@ Deno.test("vLLM's arguments decide over memory, whichever way they are spelled",
   const deepseek = judgeFit({
     weightBytes: 688_586_727_753,
     shape: modelShape(DEEPSEEK),
-    engine: engineMemory(new Map([["dtype", "float16"]])),
+    args: new Map([["dtype", "float16"]]),
     vramBytes: 192 * GIB,
   });
   assertEquals([deepseek.state, deepseek.modelBytes, deepseek.tokens], ["weights", 688_586_727_753, 163_840]);
@@ -226,7 +225,7 @@ Deno.test("a configuration that says too little leaves the weights alone to comp
   const fit = judgeFit({
     weightBytes: 100 * GIB,
     shape: null,
-    engine: engineMemory(new Map()),
+    args: new Map(),
     vramBytes: 64 * GIB,
   });
   assertEquals([fit.state, fit.kvBytes, fit.tokensThatFit, fit.smallestCount], ["weights", null, null, 2]);
