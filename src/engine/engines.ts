@@ -3,7 +3,7 @@ import { nearest } from "../config/nearest.ts";
 import { readRegularText } from "../os/read_regular_file.ts";
 import { readPlainYaml } from "../values/read_plain_yaml.ts";
 import { readYaml } from "../values/read_yaml.ts";
-import { isMap } from "../values/value.ts";
+import { type ConfigMap, type ConfigValue, isMap } from "../values/value.ts";
 
 /** An inference engine. */
 export interface Engine {
@@ -62,9 +62,10 @@ export async function engineNamed(name: string, configPath: string): Promise<Eng
   const path = `${configPath}/engines.yaml`;
   const file = await readRegularText(path);
   if (file.kind === "failed") throw unusable(path, file.reason);
-  const own = file.kind === "ok" ? await readEngines(file.value, path) : new Map<string, Partial<Engine>>();
   const engines = new Map(ENGINES.map((engine) => [engine.name, engine]));
-  for (const [key, row] of own) engines.set(key, { ...(engines.get(key) ?? OTHER), ...row });
+  for (const [key, row] of file.kind === "ok" ? await readMapping(file.value, path) : []) {
+    engines.set(key, engineOf(row, engines.get(key) ?? { ...OTHER, name: key }, path));
+  }
   const found = engines.get(name);
   if (found !== undefined) return found;
   const names = [...engines.keys()];
@@ -74,26 +75,23 @@ export async function engineNamed(name: string, configPath: string): Promise<Eng
   });
 }
 
-async function readEngines(text: string, path: string): Promise<Map<string, Partial<Engine>>> {
+async function readMapping(text: string, path: string): Promise<ConfigMap> {
   const plain = readPlainYaml(text);
-  const { value, faults } = plain === null ? await readYaml(text) : { value: plain, faults: [] };
+  if (plain !== null) return plain;
+  const { value, faults } = await readYaml(text);
   if (value === null) throw unusable(path, faults[0]?.reason ?? "it is not a mapping");
-  const engines = new Map<string, Partial<Engine>>();
-  for (const [name, row] of value) {
-    const launch = isMap(row) ? row.get("launch") : undefined;
-    if (!isMap(row) || typeof launch !== "string" || launch.trim() === "") {
-      throw unusable(path, `${name} has no launch`);
-    }
-    const model = row.get("model_arg");
-    engines.set(name, {
-      name,
-      launch: shellWords(launch),
-      ...(model === undefined
-        ? {}
-        : { modelArgument: typeof model === "string" && model !== "" ? model : null }),
-    });
+  return value;
+}
+
+/** An engine with what its row says. */
+function engineOf(row: ConfigValue, engine: Engine, path: string): Engine {
+  const launch = isMap(row) ? row.get("launch") : undefined;
+  if (!isMap(row) || typeof launch !== "string" || launch.trim() === "") {
+    throw unusable(path, `${engine.name} has no launch`);
   }
-  return engines;
+  const model = row.get("model_arg");
+  const modelArgument = typeof model === "string" && model !== "" ? model : null;
+  return { ...engine, launch: shellWords(launch), ...(model === undefined ? {} : { modelArgument }) };
 }
 
 /** Words as a POSIX shell splits them, without expansion. */

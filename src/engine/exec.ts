@@ -19,31 +19,25 @@ export async function replaceProcess(program: Program): Promise<number> {
   const libc = processCalls();
   if ("refused" in libc) {
     log.debug(`the C library cannot be loaded (${libc.refused}), running the engine as a child`);
-    return await runAsChild(program, fileLimit === null ? null : Number(fileLimit.soft));
+    return await runAsChild(program, fileLimit?.soft ?? null);
   }
   const { library } = libc;
-  const argv = pointerArray(program.argv);
-  const env = pointerArray(
-    Object.entries(program.env).flatMap(([name, value]) => value === undefined ? [] : [`${name}=${value}`]),
-  );
+  // They live until the call, and with them the addresses of their bytes.
+  const argv = program.argv.map(cString);
+  const env = Object.entries(program.env)
+    .flatMap(([name, value]) => value === undefined ? [] : [cString(`${name}=${value}`)]);
   const path = cString(program.path);
   closeOnExec(library);
   resetSignals(library);
   if (fileLimit !== null && fileLimit.hard !== null) {
-    library.setrlimit?.(OPEN_FILES, new BigUint64Array([fileLimit.soft, fileLimit.hard]));
+    const limits = [fileLimit.soft, fileLimit.hard].map(BigInt);
+    library.setrlimit?.(OPEN_FILES, new BigUint64Array(limits));
   }
-  library.execve(path, argv.pointers, env.pointers);
+  library.execve(path, pointersTo(argv), pointersTo(env));
   const reason = describeErrno(library, lastErrno(library));
   throw new AimError("engine", `${program.path} cannot be executed: ${reason}`, {
     hint: "check that it is a program for this machine and may be executed",
   });
-}
-
-/** Limits on open files, as setrlimit(2) takes them. */
-interface FileLimit {
-  readonly soft: bigint;
-  /** `null`: not known. */
-  readonly hard: bigint | null;
 }
 
 /** `RLIMIT_NOFILE` of setrlimit(2). */
@@ -53,22 +47,24 @@ const OPEN_FILES = 7;
  * The limit on open files that the engine should have: the soft one that aim was started with. Deno raises
  * its own to the hard one when it starts, before any code of ours. The launcher says what it was; else the
  * parent's limit is the one that was inherited. `null` if it is not known or was not raised.
+ *
+ * @returns `hard`: `null` if it is not known.
  */
-function callersFileLimit(): FileLimit | null {
-  const launched = Deno.env.get("_AIM_LAUNCHED");
-  const own = limitOf("self");
-  if (launched !== undefined && /^\d{2,}$/.test(launched)) {
-    const soft = BigInt(launched);
+function callersFileLimit(): { soft: number; hard: number | null } | null {
+  const launched = Deno.env.get("_AIM_LAUNCHED") ?? "";
+  const own = limitsOf("self");
+  if (/^\d{2,}$/.test(launched)) {
+    const soft = Number(launched);
     return own === null || soft < own.soft ? { soft, hard: own?.hard ?? null } : null;
   }
-  const parent = limitOf(Deno.ppid);
+  const parent = limitsOf(Deno.ppid);
   return own !== null && parent?.hard === own.hard && parent.soft < own.soft ? parent : null;
 }
 
-function limitOf(process: number | "self"): FileLimit | null {
+function limitsOf(process: number | "self"): { soft: number; hard: number } | null {
   const read = kernelFiles().text(`/proc/${process}/limits`);
-  const [, soft, hard] = read.kind === "ok" ? /^Max open files\s+(\d+)\s+(\d+)/m.exec(read.value) ?? [] : [];
-  return soft === undefined || hard === undefined ? null : { soft: BigInt(soft), hard: BigInt(hard) };
+  const found = read.kind === "ok" ? /^Max open files\s+(\d+)\s+(\d+)/m.exec(read.value) : null;
+  return found === null ? null : { soft: Number(found[1]), hard: Number(found[2]) };
 }
 
 const F_SETFD = 2, F_GETFL = 3, F_SETFL = 4, FD_CLOEXEC = 1, O_NONBLOCK = 0o4000;
@@ -101,14 +97,8 @@ function resetSignals(library: ProcessCalls): void {
   library.sigprocmask(SIG_SETMASK, new Uint8Array(128), null);
 }
 
-/** `char *const []`: the strings' addresses, then null. The strings live as long as the object. */
-function pointerArray(
-  words: readonly string[],
-): { pointers: BigUint64Array<ArrayBuffer>; strings: Uint8Array[] } {
-  const strings = words.map(cString);
-  const pointers = new BigUint64Array(strings.length + 1);
-  strings.forEach((bytes, at) => {
-    pointers[at] = BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes)));
-  });
-  return { pointers, strings };
+/** `char *const []`: the strings' addresses, then null. */
+function pointersTo(strings: readonly Uint8Array<ArrayBuffer>[]): BigUint64Array<ArrayBuffer> {
+  const addresses = strings.map((bytes) => BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes))));
+  return new BigUint64Array([...addresses, 0n]);
 }

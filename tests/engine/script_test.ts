@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { renderBashScript, shellWord } from "../../src/engine/bash_script.ts";
+import { renderBashScript } from "../../src/engine/bash_script.ts";
 import { checkProfile } from "../../src/profiles/check_profile.ts";
 
 const HOSTILE = [
