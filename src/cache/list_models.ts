@@ -1,22 +1,13 @@
 import { nearest } from "../config/nearest.ts";
 import { partFault } from "../sources/safe_path.ts";
 import { cacheRoots } from "./cache_paths.ts";
-import {
-  entriesOf,
-  listFiles,
-  listTree,
-  lstatOrNull,
-  ownEntries,
-  readableEntries,
-  statOrNull,
-  sumOf,
-} from "./files.ts";
+import { entriesOf, listFiles, listTree, lstatOrNull, ownEntries, readableEntries, sumOf } from "./files.ts";
 import { diskUse } from "./inspect_disk.ts";
 import { lastUsedOf } from "./last_used.ts";
-import { AIM_FOLDER, MANIFEST, snapshotRecord } from "./layout.ts";
+import { AIM_FOLDER, type ModelOnDisk, recordPath } from "./layout.ts";
 import { sharedBlobsOf } from "./shared_blobs.ts";
 import { readRecord } from "./record.ts";
-import { commitOf, lookHub, lookLocal } from "./resolve_model.ts";
+import { commitOf, lookAt } from "./resolve_model.ts";
 import type { CachePaths, LayoutName, PlaceLookedAt } from "./types.ts";
 
 /** A model in a cache: a local directory, or a snapshot. */
@@ -57,9 +48,7 @@ export async function listModels(paths: CachePaths): Promise<ListedFolder[]> {
     const shared = layout === "local" ? [] : [...(await sharedBlobsOf(paths.hfHubCache, path)).values()];
     const sizes = await Promise.all(shared.map((one) => diskUse(one, seen, true)));
     const lastUsed = await lastUsedOf(path) ?? disk.lastUsed;
-    const models = layout === "local"
-      ? [await localModel(paths, folder, lastUsed)]
-      : await snapshots(paths, folder, lastUsed);
+    const models = await modelsOf(folder, cacheRoots(paths), lastUsed);
     folders.push({ ...folder, diskBytes: disk.bytes + sumOf(sizes.map(({ bytes }) => bytes)), models });
   }
   return folders;
@@ -123,47 +112,50 @@ async function looksLikeModel(path: string): Promise<boolean> {
   );
 }
 
-async function localModel(
-  paths: CachePaths,
+/** A local model, or the snapshots of a folder in the Hugging Face cache. */
+async function modelsOf(
   folder: ModelFolder,
-  lastUsed: number | null,
-): Promise<ListedModel> {
-  const { path } = folder;
-  const record = await readRecord(`${path}/${MANIFEST}`);
-  const { revision = null, commit = null } = record ?? {};
-  const place = await lookLocal(path, undefined, cacheRoots(paths));
-  const sizes = await sizesOf(paths, path);
-  return { ...folder, revision, commit, ...stateOf(place, record !== null), ...sizes, lastUsed };
-}
-
-async function snapshots(
-  paths: CachePaths,
-  folder: ModelFolder,
+  roots: readonly string[],
   lastUsed: number | null,
 ): Promise<ListedModel[]> {
+  if (folder.layout === "local") {
+    const { revision = null, commit = null } = await readRecord(recordPath(folder)) ?? {};
+    return [await listed({ ...folder, revision, commit, lastUsed }, roots)];
+  }
   const revisions = await revisionsOf(folder.path);
   const models: ListedModel[] = [];
   for (const { name: commit, isDirectory } of await ownEntries(`${folder.path}/snapshots`)) {
     if (!isDirectory) continue;
+    const own = revisions.filter((one) => one.commit === commit).map((one) => one.revision);
     const path = `${folder.path}/snapshots/${commit}`;
-    const revision = revisions.filter((one) => one.commit === commit).map((one) => one.revision).join(", ") ||
-      null;
-    const place = await lookHub(paths, folder.name, commit);
-    const recorded = await statOrNull(snapshotRecord(folder.path, commit)) !== null;
-    const sizes = await sizesOf(paths, path);
-    models.push({ ...folder, revision, commit, path, ...stateOf(place, recorded), ...sizes, lastUsed });
+    models.push(await listed({ ...folder, revision: own.join(", ") || null, commit, path, lastUsed }, roots));
   }
   if (models.length > 0) return models;
   const nothing = { revision: null, commit: null, files: 0, bytes: 0, lastUsed };
   return [{ ...folder, ...nothing, state: "partial", reason: "it has no snapshot" }];
 }
 
-function stateOf(
-  { state, reason }: PlaceLookedAt,
-  recorded: boolean,
-): Pick<ListedModel, "state" | "reason"> {
-  if (state === "complete") return { state: recorded ? "complete" : "unverified", reason };
-  return { state: state === "damaged" ? state : "partial", reason };
+/** Judges a model, and counts its files without those outside of the cache. */
+async function listed(
+  model: Omit<ListedModel, "state" | "reason" | "files" | "bytes">,
+  roots: readonly string[],
+): Promise<ListedModel> {
+  const { state, reason } = await lookAt(model, roots);
+  const { files, strays } = await listTree(model.path, roots);
+  const sizes = [...files].filter(([name]) => !strays.has("") && !strays.has(name)).map(([, size]) => size);
+  return {
+    ...model,
+    state: await shownState(model, state),
+    reason,
+    files: sizes.length,
+    bytes: sumOf(sizes),
+  };
+}
+
+async function shownState(model: ModelOnDisk, state: PlaceLookedAt["state"]): Promise<ListedModel["state"]> {
+  if (state === "absent") return "partial";
+  const isUnverified = state === "complete" && await readRecord(recordPath(model)) === null;
+  return isUnverified ? "unverified" : state;
 }
 
 /** The refs of a model's folder. */
@@ -176,13 +168,6 @@ export async function revisionsOf(path: string): Promise<{ revision: string; com
     if (commit !== null) found.push({ revision, commit });
   }
   return found.sort((a, b) => a.revision < b.revision ? -1 : 1);
-}
-
-/** Counts a model's files, without those outside of the cache. */
-async function sizesOf(paths: CachePaths, path: string): Promise<{ files: number; bytes: number }> {
-  const { files, strays } = await listTree(path, cacheRoots(paths));
-  const sizes = [...files].filter(([name]) => !strays.has("") && !strays.has(name)).map(([, size]) => size);
-  return { files: sizes.length, bytes: sumOf(sizes) };
 }
 
 /** The names of all models in the caches, complete or not, sorted. */

@@ -21,7 +21,7 @@ import {
 } from "./placement.ts";
 import { DOWNLOADS, metadataPath, readMetadata, writeMetadata } from "./python_metadata.ts";
 import { type ModelRecord, readRecord, type RecordedFile, recordOf, withFiles } from "./record.ts";
-import { lookLocal } from "./resolve_model.ts";
+import { lookAt } from "./resolve_model.ts";
 import { sharedBlobsOf } from "./shared_blobs.ts";
 import type { CachePaths, PlaceLookedAt } from "./types.ts";
 
@@ -55,7 +55,8 @@ class LocalPlacement extends Placement {
   }
 
   protected look(revision: string | undefined): Promise<PlaceLookedAt> {
-    return lookLocal(this.directory, revision, this.roots, this.quantisation);
+    const { directory: path, roots, quantisation } = this;
+    return lookAt({ layout: "local", path }, roots, { revision, quantisation });
   }
 
   check(manifest: Manifest): void {

@@ -2,9 +2,8 @@ import { AimError } from "../errors/aim_error.ts";
 import { assertRevision } from "../sources/model_ref.ts";
 import { cacheRoots, hubEnvironment, hubFolder } from "./cache_paths.ts";
 import { readTextOrNull, statOrNull } from "./files.ts";
-import { lookAtModel } from "./judge/look_at_model.ts";
-import type { Verdict } from "./judge/types.ts";
-import { isCommit } from "./layout.ts";
+import { lookAtModel, type Required } from "./judge/look_at_model.ts";
+import { isCommit, type ModelOnDisk } from "./layout.ts";
 import { checkLocalName } from "./local_name.ts";
 import type { CachePaths, ModelPlace, PlaceLookedAt } from "./types.ts";
 
@@ -28,15 +27,14 @@ export async function resolveModel(options: ResolveOptions): Promise<ModelPlace>
   const { paths, name, revision, quantisation } = options;
   checkLocalName(name);
   if (revision !== undefined) assertRevision(revision);
-  const local = await lookLocal(`${paths.cachePath}/${name}`, revision, cacheRoots(paths), quantisation);
-  if (local.state === "complete") {
-    return { kind: "path", path: local.path, name, ...ggufOf(local), looked: [local] };
-  }
+  const model = { layout: "local", path: `${paths.cachePath}/${name}` } as const;
+  const local = await lookAt(model, cacheRoots(paths), { revision, quantisation });
+  if (local.state === "complete") return pathPlace(name, [local]);
   const hub = await lookHub(paths, name, revision ?? "main", quantisation);
   const looked = [local, hub];
   if (hub.state !== "complete") return { kind: "missing", looked };
   // vLLM needs the hub's listing to find a quantisation by its name: offline it gets the file.
-  if (hub.gguf !== undefined) return { kind: "path", path: hub.path, name, ...ggufOf(hub), looked };
+  if (hub.gguf !== undefined) return pathPlace(name, looked);
   return {
     kind: "hub",
     id: name,
@@ -47,43 +45,43 @@ export async function resolveModel(options: ResolveOptions): Promise<ModelPlace>
   };
 }
 
+/** The last place that was looked at. */
+function pathPlace(name: string, looked: readonly PlaceLookedAt[]): ModelPlace {
+  const { path = "", gguf } = looked.at(-1) ?? {};
+  return { kind: "path", path, name, ...(gguf === undefined ? {} : { gguf }), looked };
+}
+
 /** The directory of a model that was found: its own, or its snapshot's. */
 export function pathOfPlace(place: Exclude<ModelPlace, { kind: "missing" }>): string {
   return place.kind === "path" ? place.path : place.snapshot;
 }
 
 /**
- * Judges a local directory.
+ * Judges a model on disk. One that cannot be read is damaged, and the next place may have a complete one.
  *
  * @param roots Its links may point only into these folders.
  */
-export async function lookLocal(
-  path: string,
-  revision: string | undefined,
+export async function lookAt(
+  model: ModelOnDisk,
   roots: readonly string[],
-  quantisation?: string,
+  required?: Required,
 ): Promise<PlaceLookedAt> {
-  const model = { layout: "local", path } as const;
-  return placeOf("local", path, await readable(() => lookAtModel(model, roots, { revision, quantisation })));
+  return await readable(model, async () => {
+    const { faults: _, ...shown } = { faults: [], ...await lookAtModel(model, roots, required) };
+    return { layout: model.layout, path: model.path, ...shown };
+  });
 }
 
-function ggufOf({ gguf }: PlaceLookedAt): { gguf?: string } {
-  return gguf === undefined ? {} : { gguf };
-}
-
-function placeOf(layout: PlaceLookedAt["layout"], path: string, verdict: Verdict): PlaceLookedAt {
-  const { faults: _, ...shown } = { faults: [], ...verdict };
-  return { layout, path, ...shown };
-}
-
-/** A place that cannot be read is damaged; the next one may be complete. */
-async function readable(judge: () => Promise<Verdict>): Promise<Verdict> {
+async function readable(
+  { layout, path }: ModelOnDisk,
+  look: () => Promise<PlaceLookedAt>,
+): Promise<PlaceLookedAt> {
   try {
-    return await judge();
+    return await look();
   } catch (error) {
     if (!(error instanceof AimError)) throw error;
     const reason = `it cannot be read (${error.message})`;
-    return { state: "damaged", reason, remedy: "permissions", faults: [] };
+    return { layout, path, state: "damaged", reason, remedy: "permissions" };
   }
 }
 
@@ -94,20 +92,20 @@ export async function lookHub(
   revision: string,
   quantisation?: string,
 ): Promise<PlaceLookedAt> {
-  const folder = hubFolder(paths, name);
-  let path = folder;
-  const verdict = await readable(async (): Promise<Verdict> => {
-    if (await statOrNull(folder) === null) return { state: "absent", reason: "there is no such directory" };
-    const commit = await commitOf(folder, revision);
-    if (commit === null) {
-      const exists = await statOrNull(`${folder}/refs/${revision}`) !== null;
-      const why = `refs/${revision} ${exists ? "does not contain a commit" : "is missing"}`;
-      return { state: "absent", reason: `it has no revision ${revision} (${why})` };
+  const folder = { layout: "hub", path: hubFolder(paths, name) } as const;
+  return await readable(folder, async () => {
+    const { path } = folder;
+    const commit = await commitOf(path, revision);
+    if (commit !== null) {
+      const snapshot = { layout: "hub", path: `${path}/snapshots/${commit}` } as const;
+      return await lookAt(snapshot, cacheRoots(paths), { quantisation });
     }
-    path = `${folder}/snapshots/${commit}`;
-    return await lookAtModel({ layout: "hub", path }, cacheRoots(paths), { quantisation });
+    const absent = { ...folder, state: "absent" } as const;
+    if (await statOrNull(path) === null) return { ...absent, reason: "there is no such directory" };
+    const exists = await statOrNull(`${path}/refs/${revision}`) !== null;
+    const why = `refs/${revision} ${exists ? "does not contain a commit" : "is missing"}`;
+    return { ...absent, reason: `it has no revision ${revision} (${why})` };
   });
-  return placeOf("hub", path, verdict);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { remedyInWords } from "../cache/judge/remedy_in_words.ts";
-import { lookLocal, resolveModel } from "../cache/resolve_model.ts";
+import { lookAt, resolveModel } from "../cache/resolve_model.ts";
 import type { ModelPlace } from "../cache/types.ts";
 import { log } from "../log/logger.ts";
 import { type ModelRef, parseModelRef, quantisationIn, revisionIn, uriOf } from "../sources/model_ref.ts";
@@ -105,7 +105,7 @@ async function resolvePath(path: string, name: string): Promise<ModelPlace> {
       cause,
     });
   }
-  const judged = info.isDirectory ? await lookLocal(path, undefined, ["/"]) : null;
+  const judged = info.isDirectory ? await lookAt({ layout: "local", path }, ["/"]) : null;
   const isWhole = judged === null || judged.state === "complete";
   if (!isWhole) log.warn(`${path} is served as it is, but ${judged.reason}`);
   const reason = isWhole ? "a path is served as it is" : `a path is served as it is, but ${judged.reason}`;
