@@ -59,7 +59,7 @@ class HubPlacement extends Placement {
     return null;
   }
 
-  protected look(revision = this.#revision): Promise<PlaceLookedAt> {
+  look(revision = this.#revision): Promise<PlaceLookedAt> {
     return lookHub(this.#paths, this.name, revision, this.quantisation);
   }
 

@@ -54,7 +54,7 @@ class LocalPlacement extends Placement {
     return { path: this.directory, commit: record.commit };
   }
 
-  protected look(revision: string | undefined): Promise<PlaceLookedAt> {
+  look(revision: string | undefined): Promise<PlaceLookedAt> {
     const { directory: path, roots, quantisation } = this;
     return lookAt({ layout: "local", path }, roots, { revision, quantisation });
   }

@@ -1,30 +1,20 @@
 import { type FilesBelow, filesBelow, makeDirectories } from "../os/files_below.ts";
 import { eachOf } from "../sources/each_of.ts";
-import { filesOfQuantisation } from "../sources/quantisation.ts";
 import type { Manifest, ManifestFile } from "../sources/manifest.ts";
 import { leftovers, stemOf } from "../transfer/staging_names.ts";
 import type { TransferItem, TransferResult } from "../transfer/types.ts";
 import { adoptFiles } from "./adopt_files.ts";
-import { entriesOf, listFiles, listTree, lstatOrNull, statOrNull, sumOf } from "./files.ts";
+import { entriesOf, listFiles, listTree, lstatOrNull, statOrNull } from "./files.ts";
 import { type FileHasher, fileHasher } from "./hash_files.ts";
 import { type FinishedLog, finishedLog } from "./known_files.ts";
-import { AIM_FOLDER, below, nameOf, recordPath } from "./layout.ts";
-import { type ModelRecord, readRecord, type RecordedFile } from "./record.ts";
+import { AIM_FOLDER, below, nameOf } from "./layout.ts";
+import type { ModelRecord, RecordedFile } from "./record.ts";
 import type { LayoutName, PlaceLookedAt } from "./types.ts";
 
 export interface PublishedModel {
   /** The model directory, or the snapshot. */
   readonly path: string;
   readonly commit: string | null;
-}
-
-/** A complete model in the cache. */
-export interface StoredModel extends PublishedModel {
-  /** Canonical URI; `unknown` without a record. */
-  readonly source: string;
-  readonly files: number;
-  /** Of all files. */
-  readonly bytes: number;
 }
 
 /** The plan of a download into one layout. */
@@ -64,33 +54,14 @@ export abstract class Placement {
     /** Links may point only into these folders. */
     protected readonly roots: readonly string[],
     /** `undefined`: the complete model. */
-    protected readonly quantisation: string | undefined,
+    readonly quantisation: string | undefined,
   ) {}
 
   /** The published model, if it is this manifest's and complete by sizes and records: nothing is left to do. */
   abstract existing(manifest: Manifest): Promise<PublishedModel | null>;
 
-  /** The model on disk, without asking its source; `null` if it is not complete. */
-  async lookUp(revision: string | undefined): Promise<StoredModel | null> {
-    const { state, path } = await this.look(revision);
-    if (state !== "complete") return null;
-    const commit = this.layout === "hub" ? nameOf(path) : null;
-    const record = await readRecord(recordPath({ path, layout: this.layout }));
-    const files = record === null
-      ? await listFiles(path)
-      : new Map(record.files.map((file) => [file.path, file.size]));
-    const isOwn = this.quantisation === undefined ? () => true : filesOfQuantisation(this.quantisation);
-    const sizes = [...files].filter(([file]) => isOwn(file)).map(([, size]) => size);
-    return {
-      path,
-      commit: record?.commit ?? commit,
-      source: record?.source ?? "unknown",
-      files: sizes.length,
-      bytes: sumOf(sizes),
-    };
-  }
-
-  protected abstract look(revision: string | undefined): Promise<PlaceLookedAt>;
+  /** Judges the model on disk, without asking its source. */
+  abstract look(revision: string | undefined): Promise<PlaceLookedAt>;
 
   /** @throws {AimError} `integrity` for a file whose name is not possible here. */
   abstract check(manifest: Manifest): void;

@@ -1,13 +1,22 @@
-import type { Placement, PublishedModel, StoredModel } from "../cache/placement.ts";
-import { type Manifest, totalBytes } from "../sources/manifest.ts";
+import { listFiles } from "../cache/files.ts";
+import { nameOf, recordPath } from "../cache/layout.ts";
+import type { Placement, PublishedModel } from "../cache/placement.ts";
+import { readRecord } from "../cache/record.ts";
+import { type Manifest, type ManifestFile, totalBytes } from "../sources/manifest.ts";
+import { filesOfQuantisation } from "../sources/quantisation.ts";
 import type { TransferResult } from "../transfer/types.ts";
 import { assertSigned, filesIn, type SignatureTrust } from "./check_signature.ts";
 
 /** The result of a download. */
-export interface DownloadReport extends StoredModel {
+export interface DownloadReport extends PublishedModel {
+  /** Canonical URI; `unknown` without a record. */
+  readonly source: string;
   /** The local name, `org/model`. */
   readonly model: string;
   readonly layout: Placement["layout"];
+  readonly files: number;
+  /** Of all files. */
+  readonly bytes: number;
   /** Bytes from the network. */
   readonly bytesMoved: number;
   /** Bytes on disk before. */
@@ -20,20 +29,20 @@ export interface DownloadReport extends StoredModel {
 /** The report of a download. @param result Of its transfer; `null` if nothing was missing. */
 export function reportOf(
   { name, layout }: Placement,
-  manifest: Manifest,
+  { source, files }: Pick<Manifest, "source"> & { readonly files: readonly Pick<ManifestFile, "size">[] },
   { path, commit }: PublishedModel,
   result: TransferResult | null,
   elapsed: number,
 ): DownloadReport {
-  const bytes = totalBytes(manifest);
   const { files: fetched = [], bytesMoved = 0, bytesPresent = 0 } = result ?? {};
+  const bytes = totalBytes({ files });
   return {
-    source: manifest.source,
+    source,
     commit,
     model: name,
     layout,
     path,
-    files: manifest.files.length,
+    files: files.length,
     bytes,
     bytesMoved,
     bytesPresent: bytes - totalBytes({ files: fetched.map(({ file }) => file) }) + bytesPresent,
@@ -43,7 +52,8 @@ export function reportOf(
 }
 
 /**
- * The report for a model that is complete on disk; `null` if it is not complete. Checks a required signature.
+ * The report for a model that is complete on disk, without asking its source; `null` if it is not complete. Checks a
+ * required signature.
  *
  * @throws {AimError} `integrity` if it differs from what was signed.
  */
@@ -55,19 +65,14 @@ export async function inCache(
     readonly signal: AbortSignal;
   },
 ): Promise<DownloadReport | null> {
-  const found = await placement.lookUp(revision);
-  if (found === null) return null;
-  if (signature !== null) {
-    await assertSigned(signature, placement.name, await filesIn(found.path), signal);
-  }
-  const { name, layout } = placement;
-  return {
-    ...found,
-    model: name,
-    layout,
-    bytesMoved: 0,
-    bytesPresent: found.bytes,
-    provenBySize: 0,
-    elapsedMs: 0,
-  };
+  const { state, path } = await placement.look(revision);
+  if (state !== "complete") return null;
+  const { name, layout, quantisation } = placement;
+  const record = await readRecord(recordPath({ path, layout }));
+  const files = record?.files ?? [...await listFiles(path)].map(([path, size]) => ({ path, size }));
+  const isOwn = quantisation === undefined ? () => true : filesOfQuantisation(quantisation);
+  if (signature !== null) await assertSigned(signature, name, await filesIn(path), signal);
+  const manifest = { source: record?.source ?? "unknown", files: files.filter(({ path }) => isOwn(path)) };
+  const commit = record?.commit ?? (layout === "hub" ? nameOf(path) : null);
+  return reportOf(placement, manifest, { path, commit }, null, 0);
 }

@@ -86,6 +86,10 @@ export interface Manifest {
 }
 
 /** Sum of all sizes, in bytes; an archive counts as it is downloaded. */
-export function totalBytes({ files, archives = [] }: Pick<Manifest, "files" | "archives">): number {
-  return [...files, ...archives.map(({ file }) => file)].reduce((sum, file) => sum + file.size, 0);
+export function totalBytes(
+  { files, archives = [] }: Pick<Manifest, "archives"> & { readonly files: readonly Sized[] },
+): number {
+  return [...files, ...archives.map(({ file }): Sized => file)].reduce((sum, { size }) => sum + size, 0);
 }
+
+type Sized = Pick<ManifestFile, "size">;

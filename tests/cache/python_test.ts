@@ -6,6 +6,7 @@ import { hubPlacement } from "../../src/cache/hub_placement.ts";
 import { listModels } from "../../src/cache/list_models.ts";
 import { localPlacement } from "../../src/cache/local_placement.ts";
 import { resolveModel } from "../../src/cache/resolve_model.ts";
+import { inCache } from "../../src/download/download_report.ts";
 import { asBytes, type Caches, LAYOUTS, MODEL, modelFiles, startCaches } from "./caches.ts";
 
 const SHARD = "model-00001-of-00002.safetensors";
@@ -202,12 +203,13 @@ Deno.test("a second download with other filters keeps the files of the first, in
   for (const layout of LAYOUTS) {
     await caches.download({ layout, include: ["*.json"] });
     const { paths } = caches;
+    const { signal } = new AbortController();
     const placement = layout === "local"
       ? localPlacement({ paths, name: "org/model" })
       : hubPlacement({ paths, name: "org/model" });
-    assertEquals(await placement.lookUp(undefined), null);
+    assertEquals(await inCache(placement, { signal }), null);
     await caches.download({ layout, include: ["*.safetensors"] });
-    assertEquals((await placement.lookUp(undefined))?.files, 7);
+    assertEquals((await inCache(placement, { signal }))?.files, 7);
   }
 });
 
