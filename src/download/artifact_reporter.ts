@@ -1,7 +1,6 @@
 import { keepSecret, redact } from "../log/redact.ts";
 import { log } from "../log/logger.ts";
 import { readRegularText } from "../os/read_regular_file.ts";
-import type { TransferEvent } from "../transfer/types.ts";
 import { ArtifactTally } from "./artifact_status.ts";
 
 export interface ArtifactReporterOptions {
@@ -12,8 +11,6 @@ export interface ArtifactReporterOptions {
   /** Minimum milliseconds between two reports. @default {5000} */
   readonly interval?: number | undefined;
 }
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/ */
 const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -28,18 +25,17 @@ const MESSAGE = 1000;
  * `ca.crt`.
  */
 export async function artifactReporter(
-  env: Environment,
+  env: Readonly<Record<string, string | undefined>>,
   options: ArtifactReporterOptions,
 ): Promise<ArtifactReporter | null> {
   const url = statusUrl(env);
-  if (url === null) return null;
   const directory = env.AIM_SERVICE_ACCOUNT_DIR || SERVICE_ACCOUNT;
-  const client = await openClient(directory);
-  return client === null ? null : new ArtifactReporter({ url, directory, client }, options);
+  const client = url === null ? null : await openClient(directory);
+  return url === null || client === null ? null : new ArtifactReporter({ url, directory, client }, options);
 }
 
 /** Address of the artifact's status; `null` if this is not a pod of an artifact. */
-function statusUrl(env: Environment): URL | null {
+function statusUrl(env: Readonly<Record<string, string | undefined>>): URL | null {
   const { ARTIFACT_NAME: name, ARTIFACT_NAMESPACE: namespace, KUBERNETES_SERVICE_HOST: host } = env;
   if (!name || !namespace) return null;
   if (!host) {
@@ -82,52 +78,41 @@ interface Server {
 }
 
 /** Reports a download's progress to a Kubernetes AIMArtifact. Never throws, and never delays the download. */
-class ArtifactReporter {
+class ArtifactReporter implements Disposable {
+  /** What is reported. */
+  readonly tally: ArtifactTally;
   readonly #server: Server;
-  readonly #tally: ArtifactTally;
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #stop = new AbortController();
   #sending = false;
   #last = "";
   #warned = false;
-  #closed = false;
 
   constructor(server: Server, options: ArtifactReporterOptions) {
     this.#server = server;
-    this.#tally = new ArtifactTally(options.protocols, options.expected ?? 0);
+    this.tally = new ArtifactTally(options.protocols, options.expected ?? 0);
     this.#timer = setInterval(() => this.#report(), options.interval ?? LIMITS.interval);
     Deno.unrefTimer(this.#timer);
     this.#report();
   }
 
-  onListed(bytes: number): void {
-    this.#tally.listed(bytes);
-  }
-
-  onEvent(event: TransferEvent): void {
-    this.#tally.add(event);
-  }
-
-  onProtocol(protocol: string): void {
-    this.#tally.goOnBy(protocol);
-  }
-
-  /** Reports that the model is complete, with retries. */
-  async finish(): Promise<void> {
-    this.#tally.end(true, "Complete");
+  /**
+   * Reports that the model is complete, with retries, or a failure, once. Aborts an earlier report, which must not come
+   * after it.
+   */
+  async end(failure: string | null): Promise<void> {
+    this.tally.end(failure === null, failure === null ? "Complete" : redact(failure).slice(0, MESSAGE));
+    clearInterval(this.#timer);
+    this.#stop.abort();
+    const limit = AbortSignal.timeout(failure === null ? LIMITS.success : LIMITS.failure);
     // A server that has refused reports before gets only one attempt.
-    await this.#reportEnd(LIMITS.success, this.#warned ? 1 : Infinity);
+    const retries = failure === null && !this.#warned;
+    while (await this.#send(limit) === "failed" && retries && !limit.aborted) {
+      await new Promise((resolve) => setTimeout(resolve, LIMITS.retry));
+    }
   }
 
-  /** Reports a failure, once. */
-  async fail(message: string): Promise<void> {
-    this.#tally.end(false, redact(message).slice(0, MESSAGE));
-    await this.#reportEnd(LIMITS.failure, 1);
-  }
-
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
+  [Symbol.dispose](): void {
     clearInterval(this.#timer);
     this.#stop.abort();
     this.#server.client.close();
@@ -135,23 +120,11 @@ class ArtifactReporter {
 
   /** Sends a report in the background, unless one is being sent or nothing has changed. */
   async #report(): Promise<void> {
-    const text = JSON.stringify(this.#tally.status());
+    const text = JSON.stringify(this.tally.status());
     if (this.#sending || text === this.#last) return;
     this.#sending = true;
-    const outcome = await this.#send(AbortSignal.timeout(LIMITS.report), this.#stop.signal);
-    if (outcome === "sent") this.#last = text;
+    if (await this.#send(AbortSignal.timeout(LIMITS.report), this.#stop.signal) === "sent") this.#last = text;
     this.#sending = false;
-  }
-
-  /** Sends the last report. Aborts an earlier one, which must not come after it. */
-  async #reportEnd(patience: number, attempts: number): Promise<void> {
-    clearInterval(this.#timer);
-    this.#stop.abort();
-    const limit = AbortSignal.timeout(patience);
-    for (let attempt = 1; await this.#send(limit) === "failed"; attempt++) {
-      if (limit.aborted || attempt >= attempts) return;
-      await new Promise((resolve) => setTimeout(resolve, LIMITS.retry));
-    }
   }
 
   /**
@@ -162,19 +135,22 @@ class ArtifactReporter {
   async #send(limit: AbortSignal, stop?: AbortSignal): Promise<"sent" | "refused" | "failed"> {
     const { url, directory, client } = this.#server;
     try {
-      const body = JSON.stringify({ status: this.#tally.status() });
       // Kubernetes renews the token while the pod runs.
       const token = (await mountedText(`${directory}/token`)).trim();
       keepSecret(token);
-      const headers = {
-        authorization: `Bearer ${token}`,
-        "content-type": "application/merge-patch+json",
-        accept: "application/json",
-      };
-      const signal = stop === undefined ? limit : AbortSignal.any([limit, stop]);
-      const options = { method: "PATCH", headers, body, redirect: "manual", client, signal } as const;
-      const { body: answer, ok, status } = await fetch(url, options);
-      await answer?.cancel();
+      const { body, ok, status } = await fetch(url, {
+        method: "PATCH",
+        headers: {
+          authorization: `Bearer ${token}`,
+          "content-type": "application/merge-patch+json",
+          accept: "application/json",
+        },
+        body: JSON.stringify({ status: this.tally.status() }),
+        redirect: "manual",
+        client,
+        signal: stop === undefined ? limit : AbortSignal.any([limit, stop]),
+      });
+      await body?.cancel();
       if (ok) return "sent";
       this.#complain(`status ${status}`);
       return status === 429 || status >= 500 ? "failed" : "refused";

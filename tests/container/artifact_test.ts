@@ -82,18 +82,18 @@ Deno.test(
     await using api = await startKubernetesApi(certificates);
     const reporter = await artifactReporter(api.env, { protocols: ["XET", "HTTP"], interval: 100 });
     assert(reporter !== null);
-    reporter.onListed(1000);
-    reporter.onEvent({ type: "start", files: 1, bytes: 1000, bytesPresent: 0 });
+    reporter.tally.listed(1000);
+    reporter.tally.add({ type: "start", files: 1, bytes: 1000, bytesPresent: 0 });
     for (let i = 0; i < 20; i++) {
-      reporter.onEvent({ type: "bytes", path: "a", bytes: 10 });
+      reporter.tally.add({ type: "bytes", path: "a", bytes: 10 });
       await sleep(20);
       if (i === 10) await Deno.writeTextFile(`${api.serviceAccount}/token`, "token-two\n");
     }
     const before = api.patches.length;
     // 400 ms and more have passed: as many intervals, and not twenty events.
     assert(before >= 3 && before <= 12, `${before}`);
-    await reporter.finish();
-    reporter.close();
+    await reporter.end(null);
+    reporter[Symbol.dispose]();
     const [first, last] = [api.patches[0], api.patches.at(-1)];
     assert(api.patches.every((p) => p.method === "PATCH" && p.path === PATH));
     assert(api.patches.every((p) => p.contentType === "application/merge-patch+json"));
@@ -126,18 +126,18 @@ Deno.test(
     api.status = 503;
     const options = { protocols: ["HTTP"], interval: 60_000 };
     const reporter = await artifactReporter(api.env, options);
-    const finished = reporter?.finish();
+    const finished = reporter?.end(null);
     await sleep(400);
     api.status = 200;
     await finished;
-    reporter?.close();
+    reporter?.[Symbol.dispose]();
     assertEquals(statusOf(api.patches.at(-1)?.body).progress.percentage, 100);
 
     api.status = null;
     const hanging = await artifactReporter(api.env, options);
-    await hanging?.finish();
-    await hanging?.fail("too late");
-    hanging?.close();
+    await hanging?.end(null);
+    await hanging?.end("too late");
+    hanging?.[Symbol.dispose]();
   },
 );
 

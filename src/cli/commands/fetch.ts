@@ -36,7 +36,7 @@ export const fetch = command({
     }
     const options = downloadOptions(context, ref);
     const placement = directPlacement({ directory, quantisation: quantisationIn(ref) });
-    const artifact = await artifactReporter(env, {
+    using artifact = await artifactReporter(env, {
       protocols: protocolsOf(ref, config.protocols),
       expected: config.expectedSize ?? undefined,
       interval: config.progressInterval,
@@ -47,23 +47,21 @@ export const fetch = command({
         ...options,
         onEvent(event) {
           progress.onEvent(event);
-          artifact?.onEvent(event);
+          artifact?.tally.add(event);
         },
         onListed(manifest) {
           const bytes = totalBytes(manifest);
-          artifact?.onListed(bytes);
+          artifact?.tally.listed(bytes);
           if (manifest.archives === undefined) compareSize(config.expectedSize, manifest.source, bytes);
         },
-        onProtocol: (protocol) => artifact?.onProtocol(protocol),
+        onProtocol: (protocol) => artifact?.tally.goOnBy(protocol),
       });
       progress.finish(report);
-      await artifact?.finish();
+      await artifact?.end(null);
       context.report(report, () => `${report.path}\n`);
     } catch (error) {
-      await artifact?.fail(errorFrom(error, `fetching ${uri}`).line);
+      await artifact?.end(errorFrom(error, `fetching ${uri}`).line);
       throw error;
-    } finally {
-      artifact?.close();
     }
   },
 });
