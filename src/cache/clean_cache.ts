@@ -6,9 +6,9 @@ import { filesBelow, makeDirectories } from "../os/files_below.ts";
 import { writeFile } from "../os/write_file.ts";
 import { entriesBelow, entriesOf, isAbsence, lstatOrNull, ownEntries, readableEntries } from "./files.ts";
 import { diskUse } from "./inspect_disk.ts";
-import { AIM_FOLDER, folderOf, MANIFEST, nameOf, snapshotRecord, UNFINISHED } from "./layout.ts";
+import { AIM_FOLDER, folderOf, nameOf, recordPath, snapshotRecord, UNFINISHED } from "./layout.ts";
 import { hasRecords, hubFolders, localFolders, type ModelFolder, revisionsOf } from "./list_models.ts";
-import { type ModelRecord, readRecord } from "./record.ts";
+import { readRecord } from "./record.ts";
 import { removeSharedBlob, sharedBlob, sharedBlobUses } from "./shared_blobs.ts";
 import type { CachePaths } from "./types.ts";
 
@@ -32,16 +32,15 @@ export interface RemovalPlan {
 
 /** Plans the removal of a model. */
 export async function planRemoval(folder: ModelFolder): Promise<RemovalPlan> {
-  const info = await lstatOrNull(folder.path);
-  if (info?.isSymlink) {
-    const message = `${folder.path} is a symbolic link, whose target may be outside of the cache`;
+  const { path, layout } = folder;
+  if ((await lstatOrNull(path))?.isSymlink) {
+    const message = `${path} is a symbolic link, whose target may be outside of the cache`;
     throw new AimError("usage", message, { hint: "remove the link yourself" });
   }
   await refuseNested(folder);
-  const { bytes } = await diskUse(folder.path, await sharedFiles(folder.path));
-  const blobs = folder.layout === "hub" ? await ownEntries(`${folder.path}/blobs`) : [];
-  const shared = await Promise.all((await unsharedThen(folder, blobs)).map(removable));
-  const removables = [{ path: folder.path, why: "the model", bytes }, ...shared];
+  const { bytes } = await diskUse(path, await sharedFiles(path));
+  const blobs = layout === "hub" ? await ownEntries(`${path}/blobs`) : [];
+  const removables = [{ path, why: "the model", bytes }, ...await unsharedThen(folder, blobs)];
   return { folder, whole: true, removables, busy: await holderOf(folder) };
 }
 
@@ -53,7 +52,7 @@ export async function planPrune(paths: CachePaths): Promise<RemovalPlan[]> {
   const plans: RemovalPlan[] = [];
   for (const folder of [...await localFolders(paths), ...await hubFolders(paths)]) {
     try {
-      const removables = await Promise.all((await staleOf(folder)).map(removable));
+      const removables = await staleOf(folder);
       if (removables.length === 0) continue;
       plans.push({ folder, whole: false, removables, busy: await holderOf(folder) });
     } catch (error) {
@@ -71,23 +70,22 @@ export async function planPrune(paths: CachePaths): Promise<RemovalPlan[]> {
  * @throws {AimError} `no-space` if something cannot be removed.
  */
 export async function removePlanned(plan: RemovalPlan, signal: AbortSignal): Promise<readonly Removable[]> {
-  const { folder } = plan;
+  const { folder, whole } = plan;
   if (await lstatOrNull(folder.path) === null) return [];
   // The folder may have been replaced by a link since the plan, and the lease is written into it.
   makeDirectories(baseOf(folder), [`${folder.path}/${AIM_FOLDER}`]);
   const removed: Removable[] = [];
   await withLease(folder.path, { signal }, async () => {
-    if (plan.whole) await refuseNested(folder);
-    const still = plan.whole ? null : new Set((await staleOf(folder)).map(([path]) => path));
+    if (whole) await refuseNested(folder);
+    const still = new Set((whole ? plan.removables : await staleOf(folder)).map(({ path }) => path));
     // Shared blobs come last, when the links to them are gone.
-    for (const one of plan.removables) {
-      if (still !== null && !still.has(one.path)) continue;
-      if (one.why !== SHARED) await (plan.whole ? removeContents(folder) : removeAny(one.path));
-      else if (!await removeSharedBlob(folderOf(folder.path), one.path)) continue;
+    for (const one of plan.removables.filter(({ path }) => still.has(path))) {
+      if (one.why === SHARED && !await removeSharedBlob(folderOf(folder.path), one.path)) continue;
+      if (one.why !== SHARED) await (whole ? removeContents(folder) : removeAny(one.path));
       removed.push(one);
     }
   });
-  if (plan.whole) await removeEmpty(folder);
+  if (whole) await removeEmpty(folder);
   return removed;
 }
 
@@ -96,29 +94,28 @@ const PARTIAL = /\.incomplete(?:\.parts)?$|\.[0-9a-f]{8}\.tmp$/;
 /** Names of aim's own in a snapshot, whose files have any name. */
 const TEMPORARY = /\/\.aim\.[0-9a-f]{8}\.tmp$/;
 
-/** A file or folder that is not needed, and why. */
-type Stale = readonly [path: string, why: string];
+/** Files and folders that are not needed. */
+async function staleOf(folder: ModelFolder): Promise<Removable[]> {
+  const stale = (await partials(folder)).map((path) => removable(path, "an unfinished download"));
+  return [...await Promise.all(stale), ...folder.layout === "hub" ? await staleInHub(folder) : []];
+}
 
-async function removable([path, why]: Stale): Promise<Removable> {
+async function removable(path: string, why: string): Promise<Removable> {
   return { path, why, bytes: (await diskUse(path, new Set())).bytes };
 }
 
-async function staleOf(folder: ModelFolder): Promise<Stale[]> {
-  if (folder.layout === "hub") return [...await partials(folder, []), ...await staleInHub(folder)];
-  return await partials(folder, (await readRecord(`${folder.path}/${MANIFEST}`))?.files ?? []);
-}
-
-/** Partial files. @param recorded Files of the model, which may have such a name. */
-async function partials({ path: folder }: ModelFolder, recorded: ModelRecord["files"]): Promise<Stale[]> {
-  const own = new Set(recorded.map(({ path }) => path));
-  return (await Array.fromAsync(entriesBelow(folder))).filter(({ path, isDirectory }) =>
+/** Partial files. Those that a record lists are the model's own. */
+async function partials(folder: ModelFolder): Promise<string[]> {
+  const record = folder.layout === "local" ? await readRecord(recordPath(folder)) : null;
+  const own = new Set(record?.files.map(({ path }) => path));
+  return (await Array.fromAsync(entriesBelow(folder.path))).filter(({ path, isDirectory }) =>
     !isDirectory && (/(?:^|\/)snapshots\//.test(path) ? TEMPORARY : PARTIAL).test(path) && !own.has(path)
-  ).map(({ path }) => [`${folder}/${path}`, "an unfinished download"] as const);
+  ).map(({ path }) => `${folder.path}/${path}`);
 }
 
-async function staleInHub(folder: ModelFolder): Promise<Stale[]> {
+async function staleInHub(folder: ModelFolder): Promise<Removable[]> {
   const { path } = folder;
-  const stale: Stale[] = [];
+  const stale: Removable[] = [];
   const named = new Set((await revisionsOf(path)).map((one) => one.commit));
   const used = new Set<string>();
   for (const { name, isDirectory } of await ownEntries(`${path}/snapshots`)) {
@@ -129,37 +126,39 @@ async function staleInHub(folder: ModelFolder): Promise<Stale[]> {
       for (const file of record?.files ?? []) used.add(file.blob ?? file.etag);
       continue;
     }
-    stale.push([`${path}/snapshots/${name}`, "no ref names this snapshot"]);
+    stale.push(await removable(`${path}/snapshots/${name}`, "no ref names this snapshot"));
     // Its listing, and notes of files that it does not have.
-    for (const [aside, note] of [["trees", `${name}.json`], [".no_exist", name]]) {
-      const notes = await ownEntries(`${path}/${aside}`);
-      if (notes.some((entry) => entry.name === note)) {
-        stale.push([`${path}/${aside}/${note}`, "Python's notes on that snapshot"]);
-      }
+    for (const note of [`trees/${name}.json`, `.no_exist/${name}`]) {
+      const entries = await ownEntries(`${path}/${folderOf(note)}`);
+      if (!entries.some((entry) => entry.name === nameOf(note))) continue;
+      stale.push(await removable(`${path}/${note}`, "Python's notes on that snapshot"));
     }
     // Last: without it, the rest of the snapshot might look complete.
-    if (record !== null) stale.push([snapshotRecord(path, name), "that snapshot's record"]);
+    if (record !== null) stale.push(await removable(snapshotRecord(path, name), "that snapshot's record"));
   }
   const unused: Deno.DirEntry[] = [];
   for (const entry of await ownEntries(`${path}/blobs`)) {
     const { name, isDirectory } = entry;
     if (isDirectory || PARTIAL.test(name) || used.has(name)) continue;
     // Python's client makes a blob first, then the link to it.
-    if (await ageOf(`${path}/blobs/${name}`) >= SETTLED) unused.push(entry);
+    if (await ageOf(`${path}/blobs/${name}`) < SETTLED) continue;
+    unused.push(entry);
+    stale.push(await removable(`${path}/blobs/${name}`, "no snapshot uses this blob"));
   }
-  const blobs = unused.map(({ name }): Stale => [`${path}/blobs/${name}`, "no snapshot uses this blob"]);
-  return [...stale, ...blobs, ...await unsharedThen(folder, unused)];
+  return [...stale, ...await unsharedThen(folder, unused)];
 }
 
 /** Files that Python's client shares between models and that no model uses without these blobs. */
-async function unsharedThen({ path }: ModelFolder, blobs: readonly Deno.DirEntry[]): Promise<Stale[]> {
-  const links = blobs.filter((entry) => entry.isSymlink).map(({ name }) => `${path}/blobs/${name}`);
-  if (links.length === 0) return [];
+async function unsharedThen({ path }: ModelFolder, blobs: readonly Deno.DirEntry[]): Promise<Removable[]> {
+  const links = new Set(
+    blobs.filter(({ isSymlink }) => isSymlink).map(({ name }) => `${path}/blobs/${name}`),
+  );
+  if (links.size === 0) return [];
   const hub = folderOf(path);
-  const gone = new Set(links);
-  const uses = await sharedBlobUses(hub, (link) => gone.has(link));
-  const shared = (await Promise.all(links.map((link) => sharedBlob(hub, link)))).map((one) => one?.path);
-  return [...new Set(shared)].flatMap((one) => one === undefined || uses.has(one) ? [] : [[one, SHARED]]);
+  const uses = await sharedBlobUses(hub, (link) => links.has(link));
+  const shared = await Promise.all([...links].map((link) => sharedBlob(hub, link)));
+  const unused = new Set(shared.flatMap((one) => one === null || uses.has(one.path) ? [] : [one.path]));
+  return await Promise.all([...unused].map((one) => removable(one, SHARED)));
 }
 
 const SHARED = "a shared blob that no other model uses";
@@ -184,23 +183,19 @@ async function sharedFiles(folder: string): Promise<Set<string>> {
 
 /** Who is downloading into a folder, if that process is alive. */
 async function holderOf(folder: ModelFolder): Promise<string | null> {
-  return await leaseHolderOf(folder) ?? await otherDownload(folder);
-}
-
-/** The holder of a folder's lease, if it is alive. */
-async function leaseHolderOf({ path }: ModelFolder): Promise<string | null> {
+  const { path } = folder;
   const holder = leaseHolder(path);
-  if (holder === null) return null;
+  if (holder === null) return await otherDownload(folder);
   const lock = `${path}/${AIM_FOLDER}/lock`;
   const before = await lstatOrNull(lock);
   // A holder that is alive renews the lease every second.
   for (let waited = 0; waited < 5_000; waited += 250) {
     await new Promise((done) => setTimeout(done, 250));
     const now = await lstatOrNull(lock);
-    if (now === null) return null;
+    if (now === null) break;
     if (now.mtime?.getTime() !== before?.mtime?.getTime() || now.ino !== before?.ino) return holder;
   }
-  return null;
+  return await otherDownload(folder);
 }
 
 /** Milliseconds after which an unused blob is not part of a running download. */
