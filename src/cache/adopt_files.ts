@@ -47,15 +47,9 @@ async function adopt(
   // Links are not followed, since their targets may be anywhere.
   const there = await lstatOrNull(from);
   if (!there?.isFile || there.size !== size) return null;
-  const folder = folderOf(item.staging);
-  const own = `${folder}/.link.aim-${crypto.randomUUID().slice(0, 8)}.incomplete`;
+  const own = `${folderOf(item.staging)}/.link.aim-${crypto.randomUUID().slice(0, 8)}.incomplete`;
   try {
-    if (!isLinked(files, from, own)) {
-      // Before a copy, the original is checked; then the copy is.
-      if (await hasher.prove(from, digest) === null) return null;
-      log.info(`copying ${from} to ${folder}, which cannot have hard links to it`);
-      await copyFile(files, from, own, signal);
-    }
+    await linkOrCopy(files, from, own, signal);
     const proven = await hasher.prove(own, digest, item.compute);
     if (proven === null) return null;
     const target = item.target(proven);
@@ -70,13 +64,19 @@ async function adopt(
   }
 }
 
-function isLinked(files: FilesBelow, from: string, to: string): boolean {
+/** Makes a new hard link to a file, or a copy. */
+export async function linkOrCopy(
+  files: FilesBelow,
+  from: string,
+  to: string,
+  signal?: AbortSignal,
+): Promise<void> {
   try {
-    files.link(from, to);
-    return true;
+    return files.link(from, to);
   } catch {
     // Another file system, one without hard links, or a file of another owner (fs.protected_hardlinks).
-    return false;
+    log.info(`copying ${from} to ${folderOf(to)}, which cannot have hard links to it`);
+    await copyFile(files, from, to, signal);
   }
 }
 

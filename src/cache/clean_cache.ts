@@ -127,12 +127,6 @@ async function staleInHub(folder: ModelFolder): Promise<Removable[]> {
       continue;
     }
     stale.push(await removable(`${path}/snapshots/${name}`, "no ref names this snapshot"));
-    // Its listing, and notes of files that it does not have.
-    for (const note of [`trees/${name}.json`, `.no_exist/${name}`]) {
-      const entries = await ownEntries(`${path}/${folderOf(note)}`);
-      if (!entries.some((entry) => entry.name === nameOf(note))) continue;
-      stale.push(await removable(`${path}/${note}`, "Python's notes on that snapshot"));
-    }
     // Last: without it, the rest of the snapshot might look complete.
     if (record !== null) stale.push(await removable(snapshotRecord(path, name), "that snapshot's record"));
   }

@@ -7,7 +7,7 @@ import { eachOf } from "../sources/each_of.ts";
 import type { CommitSha, Manifest, ManifestFile } from "../sources/manifest.ts";
 import { assertRevision } from "../sources/model_ref.ts";
 import type { TransferItem, TransferResult } from "../transfer/types.ts";
-import { copyFile } from "./adopt_files.ts";
+import { linkOrCopy } from "./adopt_files.ts";
 import { cacheRoots, hubFolder } from "./cache_paths.ts";
 import { checkNames, checkPublished } from "./check_manifest.ts";
 import { commitRecord, flushDirectories, flushFiles } from "./commit_model.ts";
@@ -69,7 +69,7 @@ class HubPlacement extends Placement {
   }
 
   protected async presence({ source, commit }: Manifest) {
-    const known = knownFiles(await snapshotRecords(this.directory, source));
+    const known = await knownFiles(this.directory, source);
     const finished = await finishedFiles(this.directory, source);
     return async (file: ManifestFile, hasher: FileHasher): Promise<PresentFile | null> => {
       const before = known(file);
@@ -263,18 +263,13 @@ function hasNoLinks(error: unknown): boolean {
     error instanceof Deno.errors.NotSupported;
 }
 
-/** Gives a path the bytes of another file: by hard link, else by moving it (if allowed), else by copying. */
+/** Gives a path the bytes of another file: by moving it (if allowed), else by hard link, else by copying. */
 async function fill(files: FilesBelow, path: string, from: string, mayMove: boolean): Promise<void> {
   if (path === from) return;
   const temporary = temporaryOf(path);
   try {
-    try {
-      files.link(from, temporary);
-    } catch {
-      if (mayMove) return files.rename(from, path);
-      await copyFile(files, from, temporary);
-    }
-    files.rename(temporary, path);
+    if (!mayMove) await linkOrCopy(files, from, temporary);
+    files.rename(mayMove ? from : temporary, path);
   } catch (error) {
     throw errorFrom(error, `writing ${path}`);
   } finally {

@@ -38,10 +38,16 @@ export interface KnownFile {
   readonly commit: string;
 }
 
-/** Finds recorded files with the same path, size and ETag: for S3, only the record knows the name of a blob. */
-export function knownFiles(records: readonly SnapshotRecord[]): (file: ManifestFile) => KnownFile | null {
+/**
+ * Returns a function that finds a recorded file with the same path, size and ETag in the snapshots of a folder: for S3,
+ * only the record knows the name of a blob.
+ */
+export async function knownFiles(
+  folder: string,
+  source: string,
+): Promise<(file: ManifestFile) => KnownFile | null> {
   const known = new Map<string, KnownFile>();
-  for (const { commit, files } of records) {
+  for (const { commit, files } of await snapshotRecords(folder, source)) {
     for (const file of files) {
       if (file.blob !== undefined) known.set(keyOf(file), { blob: file.blob, commit });
     }

@@ -26,14 +26,14 @@ export interface ListedModel {
   readonly files: number;
   /** Bytes of its files. */
   readonly bytes: number;
-  /** Milliseconds since 1970. */
-  readonly lastUsed: number | null;
 }
 
 /** A model's folder with all its snapshots, and its disk space. */
 export interface ListedFolder extends ModelFolder {
   /** Like `du`. */
   readonly diskBytes: number;
+  /** Milliseconds since 1970; `null` if unknown. */
+  readonly lastUsed: number | null;
   readonly models: readonly ListedModel[];
 }
 
@@ -48,8 +48,8 @@ export async function listModels(paths: CachePaths): Promise<ListedFolder[]> {
     const shared = layout === "local" ? [] : [...(await sharedBlobsOf(paths.hfHubCache, path)).values()];
     const sizes = await Promise.all(shared.map((one) => diskUse(one, seen, true)));
     const lastUsed = await lastUsedOf(path) ?? disk.lastUsed;
-    const models = await modelsOf(folder, cacheRoots(paths), lastUsed);
-    folders.push({ ...folder, diskBytes: disk.bytes + sumOf(sizes.map(({ bytes }) => bytes)), models });
+    const diskBytes = disk.bytes + sumOf(sizes.map(({ bytes }) => bytes));
+    folders.push({ ...folder, diskBytes, lastUsed, models: await modelsOf(folder, cacheRoots(paths)) });
   }
   return folders;
 }
@@ -113,14 +113,10 @@ async function looksLikeModel(path: string): Promise<boolean> {
 }
 
 /** A local model, or the snapshots of a folder in the Hugging Face cache. */
-async function modelsOf(
-  folder: ModelFolder,
-  roots: readonly string[],
-  lastUsed: number | null,
-): Promise<ListedModel[]> {
+async function modelsOf(folder: ModelFolder, roots: readonly string[]): Promise<ListedModel[]> {
   if (folder.layout === "local") {
     const { revision = null, commit = null } = await readRecord(recordPath(folder)) ?? {};
-    return [await listed({ ...folder, revision, commit, lastUsed }, roots)];
+    return [await listed({ ...folder, revision, commit }, roots)];
   }
   const revisions = await revisionsOf(folder.path);
   const models: ListedModel[] = [];
@@ -128,10 +124,10 @@ async function modelsOf(
     if (!isDirectory) continue;
     const own = revisions.filter((one) => one.commit === commit).map((one) => one.revision);
     const path = `${folder.path}/snapshots/${commit}`;
-    models.push(await listed({ ...folder, revision: own.join(", ") || null, commit, path, lastUsed }, roots));
+    models.push(await listed({ ...folder, revision: own.join(", ") || null, commit, path }, roots));
   }
   if (models.length > 0) return models;
-  const nothing = { revision: null, commit: null, files: 0, bytes: 0, lastUsed };
+  const nothing = { revision: null, commit: null, files: 0, bytes: 0 };
   return [{ ...folder, ...nothing, state: "partial", reason: "it has no snapshot" }];
 }
 

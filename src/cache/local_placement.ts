@@ -9,7 +9,7 @@ import { commitRecord, flushDirectories, flushFiles } from "./commit_model.ts";
 import { eachOf } from "../sources/each_of.ts";
 import { entriesOf, listFiles, lstatOrNull, statOrNull } from "./files.ts";
 import type { FileHasher } from "./hash_files.ts";
-import { FINISHED, finishedFiles, keyOf, knownFiles, snapshotRecords } from "./known_files.ts";
+import { FINISHED, finishedFiles, keyOf, knownFiles } from "./known_files.ts";
 import { AIM_FOLDER, folderOf, MANIFEST, nameOf, UNFINISHED } from "./layout.ts";
 import { checkLocalName } from "./local_name.ts";
 import {
@@ -202,7 +202,7 @@ class LocalPlacement extends Placement {
 
   /** As a blob, or in a snapshot if the file system has no links. */
   protected async candidates({ source, commit }: Manifest, other: string) {
-    const known = knownFiles(await snapshotRecords(other, source));
+    const known = await knownFiles(other, source);
     const shared = await sharedBlobsOf(folderOf(other), other);
     return (file: ManifestFile) => {
       const recorded = known(file);

@@ -27,9 +27,9 @@ export async function planEviction(
   const plans: RemovalPlan[] = [];
   const spared: { folder: ListedFolder; why: string }[] = [];
   let total = folders.reduce((sum, folder) => sum + folder.diskBytes, 0);
-  for (const folder of folders.toSorted((a, b) => (usedAt(a) ?? 0) - (usedAt(b) ?? 0))) {
-    const used = usedAt(folder);
-    const old = olderThan !== null && used !== null && now - used > olderThan;
+  for (const folder of folders.toSorted((a, b) => (a.lastUsed ?? 0) - (b.lastUsed ?? 0))) {
+    const { lastUsed } = folder;
+    const old = olderThan !== null && lastUsed !== null && now - lastUsed > olderThan;
     if (!old && !(keep !== null && total > keep)) continue;
     const server = servedBy(folder);
     if (server !== null || await isPinned(folder)) {
@@ -40,12 +40,4 @@ export async function planEviction(
     total -= folder.diskBytes;
   }
   return { plans, spared };
-}
-
-/** When a model was last used, in milliseconds since 1970; `null` if unknown. */
-export function usedAt({ models }: ListedFolder): number | null {
-  return models.reduce<number | null>(
-    (latest, { lastUsed }) => lastUsed === null ? latest : Math.max(latest ?? 0, lastUsed),
-    null,
-  );
 }

@@ -15,7 +15,6 @@ function folder(
   state: ListedModel["state"] = "complete",
 ): ListedFolder {
   const shared = { name, layout: "local", path: `/cache/${name}` } as const;
-  const lastUsed = NOW - daysAgo * DAY;
   const model: ListedModel = {
     ...shared,
     revision: null,
@@ -24,9 +23,8 @@ function folder(
     reason: "",
     files: 1,
     bytes: 1,
-    lastUsed,
   };
-  return { ...shared, diskBytes: gib * 2 ** 30, models: [model] };
+  return { ...shared, diskBytes: gib * 2 ** 30, lastUsed: NOW - daysAgo * DAY, models: [model] };
 }
 
 const FOLDERS = [folder("b/small", 1, 40), folder("a/large", 40, 2), folder("c/part", 5, 0, "partial")];

@@ -1,6 +1,5 @@
 import type { ListedFolder, ListedModel } from "../../cache/list_models.ts";
 import { isPinned } from "../../cache/pinned.ts";
-import { usedAt } from "../../cache/plan_eviction.ts";
 import { parseAge, parseSize } from "../../config/parse_setting.ts";
 import { AimError } from "../../errors/aim_error.ts";
 import { freeBytes, type Space } from "../../transfer/free_space.ts";
@@ -70,7 +69,7 @@ export function parseFilter(text: string): Test {
   const limit = key === "size" ? parseSize(value) : key === "used" ? parseAge(value) : null;
   if (compare !== undefined && limit !== null) {
     if (key === "size") return ({ diskBytes }) => compare(diskBytes, limit);
-    return (folder, now) => compare(now - (usedAt(folder) ?? 0), limit);
+    return ({ lastUsed }, now) => compare(now - (lastUsed ?? 0), limit);
   }
   if (operator === "=" && key === "name") {
     const pattern = new RegExp(`^${value.split("*").map(RegExp.escape).join(".*")}$`, "i");
@@ -86,7 +85,7 @@ export function parseFilter(text: string): Test {
 /** Sorts folders by name, the largest first, or the most recently used first. */
 export function sortFolders(folders: readonly ListedFolder[], key: string): ListedFolder[] {
   if (key === "size") return folders.toSorted((a, b) => b.diskBytes - a.diskBytes);
-  if (key === "used") return folders.toSorted((a, b) => (usedAt(b) ?? 0) - (usedAt(a) ?? 0));
+  if (key === "used") return folders.toSorted((a, b) => (b.lastUsed ?? 0) - (a.lastUsed ?? 0));
   return folders.toSorted((a, b) => a.name < b.name ? -1 : Number(a.name > b.name));
 }
 
@@ -94,9 +93,8 @@ interface Folder extends ListedFolder {
   readonly pinned: boolean;
 }
 
-function asJson(folder: Folder): unknown {
-  const models = folder.models.map(({ lastUsed, ...model }) => ({ ...model, lastUsed: isoTime(lastUsed) }));
-  return { ...folder, models };
+function asJson({ lastUsed, models, ...folder }: Folder): unknown {
+  return { ...folder, models: models.map((model) => ({ ...model, lastUsed: isoTime(lastUsed) })) };
 }
 
 interface Row {
@@ -124,7 +122,11 @@ function tableOf(folders: readonly Folder[], disk: Space | null, page: Page): st
     { title: "SIZE", text: ({ folder, first }) => first ? formatBytes(folder.diskBytes) : "", right: true },
     { title: "OF DISK", text: share, expendable: 6, right: true },
     { title: "FILES", text: ({ model }) => String(model.files), expendable: 5, right: true },
-    { title: "LAST USED", text: ({ model }) => isoTime(model.lastUsed)?.slice(0, 10) ?? "-", expendable: 3 },
+    {
+      title: "LAST USED",
+      text: ({ folder }) => isoTime(folder.lastUsed)?.slice(0, 10) ?? "-",
+      expendable: 3,
+    },
     { title: "STATE", text: stateOf, atLast: 10 },
   ];
   const paint = ({ model }: Row, line: string) => model.state === "complete" ? line : yellow(line);
