@@ -6,7 +6,7 @@ import { temporaryOf, writeFile } from "../os/write_file.ts";
 import { eachOf } from "../sources/each_of.ts";
 import type { CommitSha, Manifest, ManifestFile } from "../sources/manifest.ts";
 import { assertRevision } from "../sources/model_ref.ts";
-import type { TransferItem, TransferResult } from "../transfer/types.ts";
+import type { TransferItem } from "../transfer/types.ts";
 import { linkOrCopy } from "./adopt_files.ts";
 import { cacheRoots, hubFolder } from "./cache_paths.ts";
 import { checkNames, checkPublished } from "./check_manifest.ts";
@@ -16,8 +16,8 @@ import type { FileHasher } from "./hash_files.ts";
 import { FINISHED, finishedFiles, type KnownFile, knownFiles, snapshotRecords } from "./known_files.ts";
 import { AIM_FOLDER, below, folderOf, isCommit, nameOf, snapshotRecord } from "./layout.ts";
 import { checkHubName } from "./local_name.ts";
-import { Placement, type PlacementPlan, type PresentFile, type PublishedModel } from "./placement.ts";
-import { readRecord, type RecordedFile, recordOf, withFiles } from "./record.ts";
+import { type PlacedFile, Placement, type PresentFile, type PublishedModel } from "./placement.ts";
+import { readRecord, type RecordedFile, recordedFile, recordOf } from "./record.ts";
 import { lookHub } from "./resolve_model.ts";
 import { blobInfo } from "./shared_blobs.ts";
 import type { CachePaths, PlaceLookedAt } from "./types.ts";
@@ -91,37 +91,28 @@ class HubPlacement extends Placement {
     return Promise.resolve((file: ManifestFile) => [`${other}/${file.path}`]);
   }
 
-  async publish(
-    manifest: Manifest,
-    plan: PlacementPlan,
-    result: TransferResult,
-  ): Promise<PublishedModel> {
-    const blobs = blobsOf(manifest, plan, result);
-    const commit = manifest.commit ?? snapshotCommit(manifest, blobs);
+  async publish(manifest: Manifest, placed: readonly PlacedFile[]): Promise<PublishedModel> {
+    const own = placed.map(({ file, blob }) => recordedFile(file, blob));
+    const commit = manifest.commit ?? snapshotCommit(own);
     const snapshot = this.#snapshot(commit);
-    const folders = [...new Set(manifest.files.map((file) => folderOf(file.path)))]
+    const folders = [...new Set(own.map(({ path }) => folderOf(path)))]
       .map((folder) => below(`snapshots/${commit}`, folder));
     this.makeFolders([...folders, AIM_FOLDER, below("refs", folderOf(this.#revision))]);
     const { files } = this;
-    const record = recordOf(manifest, commit, blobs);
     // The transfer has flushed the others.
-    await flushFiles([...new Set(plan.present.values().map(({ at }) => at))]);
+    await flushFiles([...new Set(placed.flatMap(({ at, proof }) => proof === null ? [at] : []))]);
     // Without links, the last file that uses a blob takes the blob itself, so those of one blob come in order.
-    const uses = Map.groupBy(manifest.files, (file) => blobs.get(file.path) ?? "");
-    await eachOf([...uses], async ([blob, sharing]) => {
-      for (const [at, file] of sharing.entries()) {
-        const from = plan.present.get(file.path)?.at ?? this.#blob(blob);
-        if (from === this.#blob(blob)) await this.#place(snapshot, file, blob, at === sharing.length - 1);
-        else await fill(files, `${snapshot}/${file.path}`, from, false);
+    await eachOf([...Map.groupBy(placed, ({ blob }) => blob ?? "")], async ([blob, sharing]) => {
+      for (const { file, at } of sharing) {
+        const path = `${snapshot}/${file.path}`;
+        if (at === this.#blob(blob)) await this.#place(path, blob, file === sharing.at(-1)?.file);
+        else await fill(files, path, at, false);
       }
     });
     await checkPublished(snapshot, manifest.files);
-    await commitRecord(
-      files,
-      snapshotRecord(this.directory, commit),
-      withFiles(record, await this.#otherFiles(manifest, commit)),
-      ["blobs", ...folders].map((folder) => this.at(folder)),
-    );
+    const record = recordOf(manifest, commit, [...await this.#otherFiles(manifest, commit), ...own]);
+    const changed = ["blobs", ...folders].map((folder) => this.at(folder));
+    await commitRecord(files, snapshotRecord(this.directory, commit), record, changed);
     files.remove(this.at(FINISHED));
     // Like huggingface_hub, no ref for a commit.
     if (!isCommit(this.#revision) && await readTextOrNull(this.#ref()) !== commit) {
@@ -153,20 +144,15 @@ class HubPlacement extends Placement {
   }
 
   /** Makes a link like huggingface_hub's, or the file itself on a file system without links. */
-  async #place(snapshot: string, file: ManifestFile, blob: string, lastUse: boolean): Promise<void> {
+  async #place(path: string, blob: string, lastUse: boolean): Promise<void> {
     const { files } = this;
-    const path = `${snapshot}/${file.path}`;
-    const target = `${"../".repeat(file.path.split("/").length + 1)}blobs/${blob}`;
+    const depth = path.slice(this.directory.length).split("/").length - 2;
+    const target = `${"../".repeat(depth)}blobs/${blob}`;
+    if (await linkOf(path) === target) return;
     const temporary = temporaryOf(path);
     try {
-      try {
-        files.symlink(target, path);
-      } catch (error) {
-        if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-        if (await linkOf(path) === target) return;
-        files.symlink(target, temporary);
-        files.rename(temporary, path);
-      }
+      files.symlink(target, temporary);
+      files.rename(temporary, path);
     } catch (error) {
       files.remove(temporary);
       if (!hasNoLinks(error)) throw errorFrom(error, `writing ${path}`);
@@ -211,30 +197,14 @@ class HubPlacement extends Placement {
   }
 }
 
-/** The blob of every file by its path. Of files with the same content, the transfer fetches one. */
-function blobsOf(
-  { commit, files }: Manifest,
-  { present }: PlacementPlan,
-  result: TransferResult,
-): ReadonlyMap<string, string> {
-  const fetched = new Map<string, string>(
-    result.files.map(({ file, target }) => [file.path, nameOf(target)]),
-  );
-  return new Map(files.map(({ path, etag }) => {
-    const blob = commit === null ? fetched.get(path) ?? present.get(path)?.blob : etag;
-    if (typeof blob !== "string") throw new AimError("unexpected", `${path} has no blob`);
-    return [path, blob];
-  }));
-}
-
 /** The name of a file's blob while it is downloaded. */
 function stagedName({ commit, source }: Manifest, file: ManifestFile): string {
   return commit !== null ? file.etag : `s3-${sha1(`${source}\0${file.path}`)}`;
 }
 
 /** In place of a commit, for files from S3: SHA-1 over the sorted paths and their SHA-256. */
-function snapshotCommit(manifest: Manifest, blobs: ReadonlyMap<string, string>): CommitSha {
-  const lines = manifest.files.map((file) => file.path).sort().map((path) => `${path}\0${blobs.get(path)}\n`);
+function snapshotCommit(files: readonly RecordedFile[]): CommitSha {
+  const lines = files.map(({ path, blob }) => `${path}\0${blob}\n`).sort();
   return sha1(lines.join("")) as CommitSha;
 }
 

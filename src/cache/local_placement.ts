@@ -2,7 +2,7 @@ import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
 import { writeFile } from "../os/write_file.ts";
 import type { Manifest, ManifestFile } from "../sources/manifest.ts";
-import type { TransferItem, TransferResult } from "../transfer/types.ts";
+import type { TransferItem } from "../transfer/types.ts";
 import { cacheRoots, hubFolder } from "./cache_paths.ts";
 import { checkNames, checkPublished } from "./check_manifest.ts";
 import { commitRecord, flushDirectories, flushFiles } from "./commit_model.ts";
@@ -14,13 +14,14 @@ import { AIM_FOLDER, folderOf, MANIFEST, nameOf, UNFINISHED } from "./layout.ts"
 import { checkLocalName } from "./local_name.ts";
 import {
   mayHoldMore,
+  type PlacedFile,
   Placement,
   type PlacementPlan,
   type PresentFile,
   type PublishedModel,
 } from "./placement.ts";
 import { DOWNLOADS, metadataPath, readMetadata, writeMetadata } from "./python_metadata.ts";
-import { type ModelRecord, readRecord, type RecordedFile, recordOf, withFiles } from "./record.ts";
+import { type ModelRecord, readRecord, type RecordedFile, recordedFile, recordOf } from "./record.ts";
 import { lookAt } from "./resolve_model.ts";
 import { sharedBlobsOf } from "./shared_blobs.ts";
 import type { CachePaths, PlaceLookedAt } from "./types.ts";
@@ -77,10 +78,12 @@ class LocalPlacement extends Placement {
     const stale = await this.#staleFiles(manifest, before);
     if (plan.items.length + stale.length === 0) return;
     // From here until the manifest is written, this is not a complete model.
-    const present = manifest.files.filter(({ path }) => plan.present.has(path));
-    const kept = recordOf({ ...manifest, files: present }, manifest.commit, null);
+    const present = manifest.files.filter(({ path }) => plan.present.has(path)).map((file) =>
+      recordedFile(file)
+    );
+    const others = await this.#otherFiles(manifest, before);
     const record: ModelRecord = {
-      ...withFiles(kept, await this.#otherFiles(manifest, before)),
+      ...recordOf(manifest, manifest.commit, [...others, ...present]),
       fetching: [...plan.items.map(({ file }) => file), ...stale].map(({ path, size }) => ({ path, size })),
     };
     await flushFiles(record.files.map(({ path }) => this.at(path)));
@@ -90,16 +93,15 @@ class LocalPlacement extends Placement {
     await flushDirectories([this.at(AIM_FOLDER)]);
   }
 
-  async publish(
-    manifest: Manifest,
-    _plan: PlacementPlan,
-    result: TransferResult,
-  ): Promise<PublishedModel> {
+  async publish(manifest: Manifest, placed: readonly PlacedFile[]): Promise<PublishedModel> {
     this.#makeFoldersFor(manifest);
     const others = await this.#otherFiles(manifest, await this.#records());
     const modified = await checkPublished(this.directory, manifest.files);
-    const record = withFiles(recordOf(manifest, manifest.commit, null), others);
-    const fetched = new Set<string>(result.files.map((done) => done.file.path));
+    const record = recordOf(manifest, manifest.commit, [
+      ...others,
+      ...placed.map(({ file }) => recordedFile(file)),
+    ]);
+    const fetched = new Set<string>(placed.flatMap(({ file, proof }) => proof === null ? [] : [file.path]));
     const folders = [...new Set(record.files.map((file) => folderOf(file.path)))];
     // The transfer has flushed the others.
     await flushFiles(record.files.filter(({ path }) => !fetched.has(path)).map(({ path }) => this.at(path)));

@@ -1,8 +1,10 @@
 import { type FilesBelow, filesBelow, makeDirectories } from "../os/files_below.ts";
+import { AimError } from "../errors/aim_error.ts";
+import { type FilesBelow, filesBelow } from "../os/files_below.ts";
 import { eachOf } from "../sources/each_of.ts";
 import type { Manifest, ManifestFile } from "../sources/manifest.ts";
 import { leftovers, stemOf } from "../transfer/staging_names.ts";
-import type { TransferItem, TransferResult } from "../transfer/types.ts";
+import type { TransferItem, TransferredFile, TransferResult } from "../transfer/types.ts";
 import { adoptFiles } from "./adopt_files.ts";
 import { entriesOf, listFiles, listTree, lstatOrNull, statOrNull } from "./files.ts";
 import { type FileHasher, fileHasher } from "./hash_files.ts";
@@ -28,8 +30,33 @@ export interface PlacementPlan {
 export interface PresentFile {
   /** The absolute path of its bytes: its own, its blob's, or in a snapshot on a file system without links. */
   readonly at: string;
-  /** The name of its blob; `null` in a local directory. */
+  /** The name of its blob (Hugging Face cache only). */
   readonly blob: string | null;
+}
+
+/** A file of a model that is complete on disk, before the model is published. */
+export interface PlacedFile extends PresentFile {
+  readonly file: ManifestFile;
+  /** How this run has proven its bytes, and flushed them; `null` for a file of an earlier run. */
+  readonly proof: TransferredFile["proof"] | null;
+}
+
+/** The files of a plan whose transfer is finished. */
+export function placedFiles(
+  { files }: Manifest,
+  { present }: PlacementPlan,
+  result: TransferResult,
+): PlacedFile[] {
+  const fetched = new Map<string, TransferredFile>(result.files.map((done) => [done.file.path, done]));
+  // Of files with the same content, the transfer may fetch one.
+  const twins = new Map(result.files.map((done) => [done.file.etag, done]));
+  return files.map((file) => {
+    const before = present.get(file.path);
+    if (before !== undefined) return { file, ...before, proof: null };
+    const done = fetched.get(file.path) ?? twins.get(file.etag);
+    if (done === undefined) throw new AimError("unexpected", `${file.path} was not downloaded`);
+    return { file, at: done.target, blob: nameOf(done.target), proof: done.proof };
+  });
 }
 
 export interface PlanOptions {
@@ -121,11 +148,7 @@ export abstract class Placement {
   ): Promise<(file: ManifestFile) => readonly string[]>;
 
   /** Makes a finished transfer a model: links, refs, Python's metadata, and last the record. Idempotent. */
-  abstract publish(
-    manifest: Manifest,
-    plan: PlacementPlan,
-    result: TransferResult,
-  ): Promise<PublishedModel>;
+  abstract publish(manifest: Manifest, placed: readonly PlacedFile[]): Promise<PublishedModel>;
 
   /** Makes the directory of the lease. @throws {AimError} `no-space` if a planted link would lead out of the cache. */
   secure(): void {

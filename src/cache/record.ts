@@ -1,4 +1,4 @@
-import type { Digest, Manifest } from "../sources/manifest.ts";
+import type { Digest, Manifest, ManifestFile } from "../sources/manifest.ts";
 import { pathFault } from "../sources/safe_path.ts";
 import { type Read, readRegularText } from "../os/read_regular_file.ts";
 import { fieldsOf, jsonOrNull } from "../values/json.ts";
@@ -29,24 +29,23 @@ export interface ModelRecord {
   readonly fetching?: readonly Pick<RecordedFile, "path" | "size">[];
 }
 
-/** Makes a record of a manifest. */
+/** Makes a record. Of files with the same path, the last one counts. */
 export function recordOf(
-  manifest: Manifest,
+  { source, revision }: Pick<Manifest, "source" | "revision">,
   commit: string | null,
-  blobs: ReadonlyMap<string, string> | null,
+  files: readonly RecordedFile[],
 ): ModelRecord {
-  const files = manifest.files.map(({ path, size, digest, etag }): RecordedFile => {
-    const blob = blobs?.get(path);
-    return { path, size, digest, etag, ...(blob === undefined ? {} : { blob }) };
-  });
-  return {
-    version: VERSION,
-    source: manifest.source,
-    revision: manifest.revision,
-    commit,
-    files,
-    finishedAt: new Date().toISOString(),
-  };
+  const sorted = [...new Map(files.map((file) => [file.path, file])).values()]
+    .sort((a, b) => a.path < b.path ? -1 : 1);
+  return { version: VERSION, source, revision, commit, files: sorted, finishedAt: new Date().toISOString() };
+}
+
+/** @param blob `null` in a local directory. */
+export function recordedFile(
+  { path, size, digest, etag }: ManifestFile,
+  blob: string | null = null,
+): RecordedFile {
+  return { path, size, digest, etag, ...(blob === null ? {} : { blob }) };
 }
 
 /** Reads a record. An invalid one (empty, cut, a directory, too large) is `failed`: that is damage, not a model without a record. */
@@ -63,12 +62,6 @@ export async function lookRecord(path: string): Promise<Read<ModelRecord>> {
 export async function readRecord(path: string): Promise<ModelRecord | null> {
   const record = await lookRecord(path);
   return record.kind === "ok" ? record.value : null;
-}
-
-/** Adds files to a record that it does not have. */
-export function withFiles(record: ModelRecord, others: readonly RecordedFile[]): ModelRecord {
-  const files = new Map([...others, ...record.files].map((file) => [file.path, file]));
-  return { ...record, files: [...files.values()].sort((a, b) => a.path < b.path ? -1 : 1) };
 }
 
 function isRecord(value: unknown): value is ModelRecord {

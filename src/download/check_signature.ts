@@ -1,12 +1,10 @@
 import { listFiles, readTextOrNull } from "../cache/files.ts";
 import { fileHasher } from "../cache/hash_files.ts";
-import type { PlacementPlan } from "../cache/placement.ts";
+import type { PlacedFile } from "../cache/placement.ts";
 import type { Config } from "../config/config.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { readRegularTextSync } from "../os/read_regular_file.ts";
 import { compareSigned, signedFiles, type Signer, type UnsignedFile } from "../signing/signed_files.ts";
-import type { ManifestFile } from "../sources/manifest.ts";
-import type { TransferredFile, TransferResult } from "../transfer/types.ts";
 
 /** Name of a model's own signature. */
 export const OWN_SIGNATURE = "model.sig";
@@ -19,7 +17,7 @@ export interface SignatureTrust {
 }
 
 /** A file of a model, wherever it is. */
-export interface PlacedFile {
+export interface SignedFile {
   readonly path: string;
   readonly absolute: string;
   /** If it is verified already; `null`: it is hashed. */
@@ -68,7 +66,7 @@ function pemOf(path: string): string {
 export async function unsignedFiles(
   { file, signer }: SignatureTrust,
   model: string,
-  files: readonly PlacedFile[],
+  files: readonly SignedFile[],
   signal: AbortSignal,
 ): Promise<UnsignedFile[]> {
   const own = files.find((one) => one.path === OWN_SIGNATURE);
@@ -96,7 +94,7 @@ export async function unsignedFiles(
 export async function assertSigned(
   trust: SignatureTrust,
   model: string,
-  files: readonly PlacedFile[],
+  files: readonly SignedFile[],
   signal: AbortSignal,
 ): Promise<void> {
   const [first, ...more] = await unsignedFiles(trust, model, files, signal);
@@ -108,27 +106,16 @@ export async function assertSigned(
 }
 
 /** Files of a model's directory, or of its snapshot, which are not verified yet. @param paths @default {all} */
-export async function filesIn(directory: string, paths?: readonly string[]): Promise<PlacedFile[]> {
+export async function filesIn(directory: string, paths?: readonly string[]): Promise<SignedFile[]> {
   const all = paths ?? [...(await listFiles(directory)).keys()];
   return all.map((path) => ({ path, absolute: `${directory}/${path}`, sha256: null }));
 }
 
-/** The files of a finished transfer, before they are published. */
-export function placedFiles(
-  files: readonly ManifestFile[],
-  { present }: PlacementPlan,
-  result: TransferResult,
-): PlacedFile[] {
-  const fetched = new Map<string, TransferredFile>(result.files.map((done) => [done.file.path, done]));
-  const places = new Map(files.map(({ path }) => [path, fetched.get(path)?.target ?? present.get(path)?.at]));
-  // Of files with the same content, the transfer fetches one.
-  const twins = new Map(
-    files.map(({ path, etag }) => [etag, places.get(path)] as const).filter(([, at]) => at),
-  );
-  return files.map(({ path, etag, digest }) => {
+/** Files that are not published yet. */
+export function unpublished(placed: readonly PlacedFile[]): SignedFile[] {
+  return placed.map(({ file: { path, digest }, at, proof }) => {
     // Files of earlier runs are hashed again.
-    const isProven = fetched.get(path)?.proof === "digest" && digest?.algorithm === "sha256";
-    const absolute = places.get(path) ?? twins.get(etag) ?? path;
-    return { path, absolute, sha256: isProven ? digest.hex : null };
+    const isProven = proof === "digest" && digest?.algorithm === "sha256";
+    return { path, absolute: at, sha256: isProven ? digest.hex : null };
   });
 }

@@ -1,7 +1,7 @@
 import { ArchiveStore } from "../archive/archive_store.ts";
 import { isArchived } from "../archive/model_files.ts";
 import { isMarkedDamaged, removeDamaged } from "../cache/remove_damaged.ts";
-import type { Placement } from "../cache/placement.ts";
+import { placedFiles, type Placement } from "../cache/placement.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { errnoOf } from "../errors/from_unknown.ts";
 import { log } from "../log/logger.ts";
@@ -18,7 +18,7 @@ import type {
   TransferredFile,
   TransferResult,
 } from "../transfer/types.ts";
-import { assertSigned, filesIn, OWN_SIGNATURE, placedFiles, type SignatureTrust } from "./check_signature.ts";
+import { assertSigned, filesIn, OWN_SIGNATURE, type SignatureTrust, unpublished } from "./check_signature.ts";
 import { checkUnsafe, warnOfCode } from "./check_unsafe.ts";
 import { type DownloadReport, inCache, reportOf } from "./download_report.ts";
 import { chosenFiles } from "./serving_files.ts";
@@ -180,11 +180,11 @@ class ModelDownload {
     }
     const plan = await this.#placement.begin(manifest, planned, { force, signal: this.#signal });
     const result = await this.#transfer(manifest, plan.items);
+    const placed = placedFiles(manifest, plan, result);
     if (signature !== null) {
-      const placed = placedFiles(manifest.files, plan, result);
-      await assertSigned(signature, this.#source.uri, placed, this.#signal);
+      await assertSigned(signature, this.#source.uri, unpublished(placed), this.#signal);
     }
-    const published = await this.#placement.publish(manifest, plan, result);
+    const published = await this.#placement.publish(manifest, placed);
     this.#archives.clear();
     await warnOfCode(this.#source, published.path);
     return reportOf(this.#placement, manifest, published, result, performance.now() - this.#started);
