@@ -14,7 +14,7 @@ import { commitRecord, flushDirectories, flushFiles } from "./commit_model.ts";
 import { lstatOrNull, readTextOrNull } from "./files.ts";
 import type { FileHasher } from "./hash_files.ts";
 import { FINISHED, finishedFiles, type KnownFile, knownFiles, snapshotRecords } from "./known_files.ts";
-import { AIM_FOLDER, below, folderOf, isCommit, nameOf, snapshotRecord } from "./layout.ts";
+import { AIM_FOLDER, below, folderOf, isCommit, snapshotRecord } from "./layout.ts";
 import { checkHubName } from "./local_name.ts";
 import { type PlacedFile, Placement, type PresentFile, type PublishedModel } from "./placement.ts";
 import { readRecord, type RecordedFile, recordedFile, recordOf } from "./record.ts";

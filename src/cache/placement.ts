@@ -47,15 +47,20 @@ export function placedFiles(
   { present }: PlacementPlan,
   result: TransferResult,
 ): PlacedFile[] {
-  const fetched = new Map<string, TransferredFile>(result.files.map((done) => [done.file.path, done]));
-  // Of files with the same content, the transfer may fetch one.
-  const twins = new Map(result.files.map((done) => [done.file.etag, done]));
+  const found = new Map<string, Omit<PlacedFile, "file">>([
+    ...present.entries().map(([path, before]) => [path, { ...before, proof: null }] as const),
+    ...result.files.map(({ file, target, proof }) =>
+      [file.path, { at: target, blob: nameOf(target), proof }] as const
+    ),
+  ]);
+  // Of files with the same content, one may be enough.
+  const twins = new Map(
+    files.map(({ path, etag }) => [etag, found.get(path)] as const).filter(([, one]) => one),
+  );
   return files.map((file) => {
-    const before = present.get(file.path);
-    if (before !== undefined) return { file, ...before, proof: null };
-    const done = fetched.get(file.path) ?? twins.get(file.etag);
-    if (done === undefined) throw new AimError("unexpected", `${file.path} was not downloaded`);
-    return { file, at: done.target, blob: nameOf(done.target), proof: done.proof };
+    const one = found.get(file.path) ?? twins.get(file.etag);
+    if (one === undefined) throw new AimError("unexpected", `${file.path} was not downloaded`);
+    return { file, ...one };
   });
 }
 
