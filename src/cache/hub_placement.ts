@@ -23,25 +23,19 @@ import { blobInfo } from "./shared_blobs.ts";
 import type { CachePaths, PlaceLookedAt } from "./types.ts";
 
 /** A model in the Hugging Face cache: `HF_HUB_CACHE/models--org--model`. */
-export function hubPlacement(
-  { paths, name, revision, quantisation }: {
-    paths: CachePaths;
-    name: string;
-    revision?: string | undefined;
-    quantisation?: string | undefined;
-  },
-): Placement {
-  checkHubName(name);
-  if (revision !== undefined) assertRevision(revision);
-  return new HubPlacement(paths, name, revision ?? "main", quantisation);
-}
-
-class HubPlacement extends Placement {
+export class HubPlacement extends Placement {
   readonly layout = "hub";
   readonly #paths: CachePaths;
   readonly #revision: string;
 
-  constructor(paths: CachePaths, name: string, revision: string, quantisation: string | undefined) {
+  constructor({ paths, name, revision = "main", quantisation }: {
+    readonly paths: CachePaths;
+    readonly name: string;
+    readonly revision?: string | undefined;
+    readonly quantisation?: string | undefined;
+  }) {
+    checkHubName(name);
+    assertRevision(revision);
     const [directory, other] = [hubFolder(paths, name), `${paths.cachePath}/${name}`];
     super(name, paths.hfHubCache, directory, other, cacheRoots(paths), quantisation);
     this.#paths = paths;

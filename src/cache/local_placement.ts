@@ -1,3 +1,4 @@
+import { resolve } from "@std/path";
 import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
 import { writeFile } from "../os/write_file.ts";
@@ -39,9 +40,8 @@ export function localPlacement(
 export function directPlacement(
   { directory, quantisation }: { directory: string; quantisation?: string | undefined },
 ): Placement {
-  const path = directory.startsWith("/") ? directory : `${Deno.cwd()}/${directory}`;
-  const base = path.replace(/(?<=.)\/+$/, "");
-  return new LocalPlacement(path, base, base, null, [base], quantisation);
+  const base = resolve(directory);
+  return new LocalPlacement(base, base, base, null, [base], quantisation);
 }
 
 class LocalPlacement extends Placement {
@@ -72,7 +72,10 @@ class LocalPlacement extends Placement {
   }
 
   protected async prepare(manifest: Manifest, plan: PlacementPlan): Promise<void> {
-    this.#makeFoldersFor(manifest);
+    const folders = manifest.files.flatMap(({ path }) =>
+      manifest.commit === null ? [folderOf(path)] : [folderOf(path), folderOf(metadataPath(path))]
+    );
+    this.makeFolders(new Set([AIM_FOLDER, ...folders]));
     await this.#checkFolders(plan.items);
     const before = await this.#records();
     const stale = await this.#staleFiles(manifest, before);
@@ -94,7 +97,6 @@ class LocalPlacement extends Placement {
   }
 
   async publish(manifest: Manifest, placed: readonly PlacedFile[]): Promise<PublishedModel> {
-    this.#makeFoldersFor(manifest);
     const others = await this.#otherFiles(manifest, await this.#records());
     const modified = await checkPublished(this.directory, manifest.files);
     const record = recordOf(manifest, manifest.commit, [
@@ -229,12 +231,6 @@ class LocalPlacement extends Placement {
         hint: "move it away",
       });
     }
-  }
-
-  #makeFoldersFor({ files, commit }: Manifest): void {
-    const folders = new Set([AIM_FOLDER, ...files.map(({ path }) => folderOf(path))]);
-    if (commit !== null) { for (const { path } of files) folders.add(folderOf(metadataPath(path))); }
-    this.makeFolders(folders);
   }
 }
 

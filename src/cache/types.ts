@@ -1,5 +1,6 @@
 import type { Config } from "../config/config.ts";
-import type { Remedy, Verdict } from "./judge/types.ts";
+import type { Remedy } from "./judge/remedy_in_words.ts";
+import type { Verdict } from "./judge/types.ts";
 
 /** The two ways in which models are stored. */
 export type LayoutName = "local" | "hub";

@@ -41,20 +41,18 @@ export function signatureTrust(
     });
   }
   const path = signatureKey ?? signatureCertificates;
-  if (path !== null) {
-    const kind = signatureKey === null ? "certificates" : "key";
-    return { file: modelSignature, signer: { kind, pem: pemOf(path) } };
+  if (path === null) {
+    if (modelSignature === null) return null;
+    throw new AimError("usage", `the signature ${modelSignature} is named, but not its signer`, {
+      hint: "give --key or --certificate-chain",
+    });
   }
-  if (modelSignature === null) return null;
-  throw new AimError("usage", `the signature ${modelSignature} is named, but not its signer`, {
-    hint: "give --key or --certificate-chain",
-  });
-}
-
-function pemOf(path: string): string {
-  const read = readRegularTextSync(path);
-  if (read.kind === "ok") return read.value;
-  throw new AimError("usage", `${path} cannot be read: ${read.reason}`, { hint: "name a file in PEM" });
+  const pem = readRegularTextSync(path);
+  if (pem.kind !== "ok") {
+    throw new AimError("usage", `${path} cannot be read: ${pem.reason}`, { hint: "name a file in PEM" });
+  }
+  const kind = signatureKey === null ? "certificates" : "key";
+  return { file: modelSignature, signer: { kind, pem: pem.value } };
 }
 
 /**

@@ -1,4 +1,4 @@
-import { hubPlacement } from "../cache/hub_placement.ts";
+import { HubPlacement } from "../cache/hub_placement.ts";
 import { lstatOrNull } from "../cache/files.ts";
 import { sameButForCase } from "../cache/list_models.ts";
 import type { Placement } from "../cache/placement.ts";
@@ -27,7 +27,7 @@ export function placementOf(config: Config, place: CachePlace, revision: string 
   const quantisation = quantisationIn(place.ref);
   return place.layout === "local"
     ? localPlacement({ paths: config, name, quantisation })
-    : hubPlacement({ paths: config, name, revision, quantisation });
+    : new HubPlacement({ paths: config, name, revision, quantisation });
 }
 
 /** The options of a download; its transfer has the settings' options. */

@@ -1,16 +1,10 @@
 import { jsonOrNull } from "../values/json.ts";
 
-/** Which files are wanted. */
-export interface Globs {
-  readonly include: readonly string[];
-  readonly exclude: readonly string[];
-}
-
 /**
  * The globs in `AIM_HF_INCLUDE` and `AIM_HF_EXCLUDE` of AMD's AIM Engine operator, or in KServe's
  * `STORAGE_ALLOW_PATTERNS` and `STORAGE_IGNORE_PATTERNS`, for S3 too: separated by commas, or a JSON array.
  */
-export function operatorGlobs(env: Readonly<Record<string, string | undefined>>): Globs {
+export function operatorGlobs(env: Readonly<Record<string, string | undefined>>) {
   return {
     include: globs(env.AIM_HF_INCLUDE ?? env.STORAGE_ALLOW_PATTERNS),
     exclude: globs(env.AIM_HF_EXCLUDE ?? env.STORAGE_IGNORE_PATTERNS),

@@ -1,5 +1,5 @@
 import { readTextOrNull } from "../cache/files.ts";
-import { hubPlacement } from "../cache/hub_placement.ts";
+import { HubPlacement } from "../cache/hub_placement.ts";
 import { folderOfModel, recordPath } from "../cache/layout.ts";
 import type { ListedModel } from "../cache/list_models.ts";
 import { localPlacement } from "../cache/local_placement.ts";
@@ -34,7 +34,7 @@ export async function repairModel(options: RepairOptions): Promise<DownloadRepor
   const { name, layout } = model;
   const placement = layout === "local"
     ? localPlacement({ paths: config, name })
-    : hubPlacement({ paths: config, name, revision: await revisionFor(model, record) });
+    : new HubPlacement({ paths: config, name, revision: await revisionFor(model, record) });
   const wanted = record?.files.map((file) => file.path) ?? options.paths;
   return await downloadInto(config, env, ref, placement, {
     revision: commit ?? undefined,

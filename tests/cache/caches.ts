@@ -1,5 +1,5 @@
 import type { CachePaths, LayoutName } from "../../src/cache/types.ts";
-import { hubPlacement } from "../../src/cache/hub_placement.ts";
+import { HubPlacement } from "../../src/cache/hub_placement.ts";
 import { localPlacement } from "../../src/cache/local_placement.ts";
 import { downloadModel } from "../../src/download/download_model.ts";
 import type { DownloadReport } from "../../src/download/download_report.ts";
@@ -82,7 +82,7 @@ export async function startCaches(
       const name = localNameOf(ref);
       const placement = layout === "local"
         ? localPlacement({ paths, name })
-        : hubPlacement({ paths, name, ...(revision === undefined ? {} : { revision }) });
+        : new HubPlacement({ paths, name, ...(revision === undefined ? {} : { revision }) });
       const source = await openSource(ref, {
         hfEndpoint: hub.url,
         hfToken: () => Promise.resolve(null),

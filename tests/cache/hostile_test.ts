@@ -1,7 +1,7 @@
 // Names and links made to lead out of the cache: refused by name, nothing written outside, never served.
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { cacheRoots } from "../../src/cache/cache_paths.ts";
-import { hubPlacement } from "../../src/cache/hub_placement.ts";
+import { HubPlacement } from "../../src/cache/hub_placement.ts";
 import { listModels } from "../../src/cache/list_models.ts";
 import { localPlacement } from "../../src/cache/local_placement.ts";
 import { planPrune, planRemoval, removePlanned } from "../../src/cache/clean_cache.ts";
@@ -32,8 +32,8 @@ const NAMES = [
 
 Deno.test("a model's name that leads out of the cache is refused by name, in either layout", async () => {
   for (const name of NAMES) {
-    for (const place of [localPlacement, hubPlacement]) {
-      const error = assertThrows(() => place({ paths, name }), AimError);
+    for (const place of [() => localPlacement({ paths, name }), () => new HubPlacement({ paths, name })]) {
+      const error = assertThrows(place, AimError);
       assertEquals(error.kind, "usage", name);
       assert(error.message.includes(JSON.stringify(name)), error.message);
     }
@@ -68,7 +68,7 @@ Deno.test("a model's reference and a revision cannot leave the cache either", as
     assertThrows(() => parseModelRef(text), AimError);
   }
   for (const revision of ["..", "../x", "a/../b", "/x", "a\nb", "a\0b", "a\\b", "", ".", "x/"]) {
-    assertThrows(() => hubPlacement({ paths, name: "org/model", revision }), AimError);
+    assertThrows(() => new HubPlacement({ paths, name: "org/model", revision }), AimError);
     await assertRejects(() => resolveModel({ paths, name: "org/model", revision }), AimError);
   }
 });

@@ -2,7 +2,7 @@
 // JavaScript, which shares the Hugging Face cache with it.
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { scanCacheDir, snapshotDownload } from "@huggingface/hub";
-import { hubPlacement } from "../../src/cache/hub_placement.ts";
+import { HubPlacement } from "../../src/cache/hub_placement.ts";
 import { listModels } from "../../src/cache/list_models.ts";
 import { localPlacement } from "../../src/cache/local_placement.ts";
 import { resolveModel } from "../../src/cache/resolve_model.ts";
@@ -206,7 +206,7 @@ Deno.test("a second download with other filters keeps the files of the first, in
     const { signal } = new AbortController();
     const placement = layout === "local"
       ? localPlacement({ paths, name: "org/model" })
-      : hubPlacement({ paths, name: "org/model" });
+      : new HubPlacement({ paths, name: "org/model" });
     assertEquals(await inCache(placement, { signal }), null);
     await caches.download({ layout, include: ["*.safetensors"] });
     assertEquals((await inCache(placement, { signal }))?.files, 7);

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { gzipSync } from "node:zlib";
-import { hubPlacement } from "../../src/cache/hub_placement.ts";
+import { HubPlacement } from "../../src/cache/hub_placement.ts";
 import type { Placement } from "../../src/cache/placement.ts";
 import type { LayoutName } from "../../src/cache/types.ts";
 import { localPlacement } from "../../src/cache/local_placement.ts";
@@ -188,7 +188,7 @@ function placementIn(directory: string, layout: LayoutName): Placement {
   const paths = { cachePath: directory, hfHome: directory, hfHubCache: `${directory}/hub` };
   return layout === "local"
     ? localPlacement({ paths, name: "org/tiny" })
-    : hubPlacement({ paths, name: "org/tiny" });
+    : new HubPlacement({ paths, name: "org/tiny" });
 }
 
 /** All that a reader could take for files of the model. */

@@ -1,4 +1,5 @@
-import type { FileFault, Head, ModelContents, Remedy, Verdict } from "./types.ts";
+import type { Remedy } from "./remedy_in_words.ts";
+import type { FileFault, Head, ModelContents, Verdict } from "./types.ts";
 import {
   CONFIGS,
   formatOf,

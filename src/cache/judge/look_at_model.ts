@@ -51,7 +51,7 @@ export async function lookAtModel(
   const traces = record !== null
     ? NO_TRACES
     : layout === "local"
-    ? await tracesInDirectory(path, listing.files, quantisation)
+    ? { ...NO_TRACES, unfinished: await unfinishedInDirectory(path, listing.files, quantisation) }
     : await tracesInHub(folderOfModel(model), nameOf(path), quantisation);
   return await judgeFiles(model, listing, record, traces, quantisation);
 }
@@ -149,21 +149,13 @@ interface Traces {
 
 const NO_TRACES: Traces = { noted: new Map(), unfinished: null };
 
-async function tracesInDirectory(
-  path: string,
+/** A partial file of a download program, without its complete file. aria2 writes into the file itself. */
+async function unfinishedInDirectory(
+  directory: string,
   files: ReadonlyMap<string, number>,
   quantisation: string | undefined,
-): Promise<Traces> {
-  const unfinished = unfinishedByHand(files, ownFiles(quantisation)) ??
-    await unfinishedByPython(path, files, quantisation);
-  return { ...NO_TRACES, unfinished };
-}
-
-/** A partial file of a download program, without its complete file. aria2 writes into the file itself. */
-function unfinishedByHand(
-  files: ReadonlyMap<string, number>,
-  isOwn: (path: string) => boolean,
-): string | null {
+): Promise<string | null> {
+  const isOwn = ownFiles(quantisation);
   for (const path of files.keys()) {
     const [gguf] = /^.*\.gguf(?=\.)/.exec(path) ?? [];
     if (gguf !== undefined && !isOwn(gguf)) continue;
@@ -171,7 +163,7 @@ function unfinishedByHand(
     const [, name] = /^(.+?)(?:\.aim-[0-9a-f]{8})?(?:\.incomplete(?:\.parts)?|\.part)$/.exec(path) ?? [];
     if (name !== undefined && !files.has(name)) return path;
   }
-  return null;
+  return await unfinishedByPython(directory, files, quantisation);
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { Remedy } from "./remedy_in_words.ts";
 import type { RecordedFile } from "../record.ts";
 
 /** A fault of one file. */
@@ -9,12 +10,6 @@ export interface FileFault {
   /** One clause that begins with the path. */
   readonly reason: string;
 }
-
-/**
- * What fixes a model: `repair` downloads bad files again, `finish` reruns the download, `permissions` lets this user
- * read it, `links` allows a link out of the cache, `base` serves an adapter's base model instead.
- */
-export type Remedy = "repair" | "finish" | "permissions" | "links" | "base";
 
 /** The state of a model on disk. */
 export type Verdict =

@@ -3,8 +3,6 @@ import { fieldsOf } from "../../values/json.ts";
 
 /** Files of a model that can run their publisher's code when they are loaded. */
 export interface UnsafeFiles {
-  /** Weights whose loading can run code. */
-  readonly pickles: readonly string[];
   /** Its `config.json` names Python code of the model's own (`auto_map`). */
   readonly code: boolean;
   /** A sentence without its subject. */
@@ -27,5 +25,5 @@ export function unsafeFiles(paths: Iterable<string>, config: unknown): UnsafeFil
       : [`pickled files, which can run code when they are loaded: ${pickles.slice(0, 3).join(", ")}${more}`],
     ...code ? ["Python code of its own (auto_map), named in config.json"] : [],
   ];
-  return { pickles, code, words: `it has ${clauses.join("; and ")}` };
+  return { code, words: `it has ${clauses.join("; and ")}` };
 }
