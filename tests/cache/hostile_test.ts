@@ -228,7 +228,7 @@ Deno.test("a cache that is itself behind a link is the owner's choice", async ()
   await Deno.symlink("real", caches.cache);
   for (const layout of LAYOUTS) {
     assertEquals((await caches.download({ layout })).bytesMoved, 0);
-    const place = layout === "hub" ? { ...caches.paths, root: `${caches.cache}/none` } : caches.paths;
+    const place = layout === "hub" ? { ...caches.paths, cachePath: `${caches.cache}/none` } : caches.paths;
     assert((await resolveModel({ paths: place, name: "org/model" })).kind !== "missing");
   }
 });
