@@ -1,6 +1,5 @@
-import { type FilesBelow, filesBelow, makeDirectories } from "../os/files_below.ts";
 import { AimError } from "../errors/aim_error.ts";
-import { type FilesBelow, filesBelow } from "../os/files_below.ts";
+import { type FilesBelow, filesBelow, makeDirectories } from "../os/files_below.ts";
 import { eachOf } from "../sources/each_of.ts";
 import type { Manifest, ManifestFile } from "../sources/manifest.ts";
 import { leftovers, stemOf } from "../transfer/staging_names.ts";
