@@ -64,7 +64,6 @@ async function adopt(
   }
 }
 
-/** Makes a new hard link to a file, or a copy. */
 export async function linkOrCopy(
   files: FilesBelow,
   from: string,
@@ -83,7 +82,6 @@ export async function linkOrCopy(
 /** Bytes of one read: small enough that a copy stops soon after the signal. */
 const CHUNK = 4 << 20;
 
-/** Copies a file to a new one, and flushes it. */
 export async function copyFile(
   files: FilesBelow,
   from: string,

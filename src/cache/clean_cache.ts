@@ -12,7 +12,6 @@ import { readRecord } from "./record.ts";
 import { removeSharedBlob, sharedBlob, sharedBlobUses } from "./shared_blobs.ts";
 import type { CachePaths } from "./types.ts";
 
-/** A file or folder that can be removed. */
 export interface Removable {
   readonly path: string;
   readonly why: string;
@@ -20,7 +19,6 @@ export interface Removable {
   readonly bytes: number;
 }
 
-/** What to remove from one model's folder. */
 export interface RemovalPlan {
   readonly folder: ModelFolder;
   /** The folder itself is removed too. */
@@ -30,7 +28,6 @@ export interface RemovalPlan {
   readonly busy: string | null;
 }
 
-/** Plans the removal of a model. */
 export async function planRemoval(folder: ModelFolder): Promise<RemovalPlan> {
   const { path, layout } = folder;
   if ((await lstatOrNull(path))?.isSymlink) {
@@ -94,7 +91,6 @@ const PARTIAL = /\.incomplete(?:\.parts)?$|\.[0-9a-f]{8}\.tmp$/;
 /** Names of aim's own in a snapshot, whose files have any name. */
 const TEMPORARY = /\/\.aim\.[0-9a-f]{8}\.tmp$/;
 
-/** Files and folders that are not needed. */
 async function staleOf(folder: ModelFolder): Promise<Removable[]> {
   const stale = (await partials(folder)).map((path) => removable(path, "an unfinished download"));
   return [...await Promise.all(stale), ...folder.layout === "hub" ? await staleInHub(folder) : []];
@@ -209,7 +205,6 @@ async function otherDownload(model: ModelFolder): Promise<string | null> {
   return null;
 }
 
-/** Milliseconds since a file was written. */
 async function ageOf(path: string): Promise<number> {
   return Date.now() - ((await lstatOrNull(path))?.mtime?.getTime() ?? 0);
 }

@@ -2,12 +2,10 @@ import { AimError } from "../errors/aim_error.ts";
 import { errnoOf, errorFrom } from "../errors/from_unknown.ts";
 import { readRegularText } from "../os/read_regular_file.ts";
 
-/** `stat(2)`; `null` if the path does not exist. */
 export async function statOrNull(path: string): Promise<Deno.FileInfo | null> {
   return await orNull(() => Deno.stat(path), path);
 }
 
-/** `lstat(2)`; `null` if the path does not exist. */
 export async function lstatOrNull(path: string): Promise<Deno.FileInfo | null> {
   return await orNull(() => Deno.lstat(path), path);
 }
@@ -125,12 +123,10 @@ export async function listTree(folder: string, roots?: readonly string[]): Promi
   };
 }
 
-/** The sizes of {@linkcode listTree}. */
 export async function listFiles(folder: string): Promise<ReadonlyMap<string, number>> {
   return (await listTree(folder)).files;
 }
 
-/** The sum of sizes. */
 export function sumOf(sizes: Iterable<number>): number {
   return Iterator.from(sizes).reduce((sum, size) => sum + size, 0);
 }

@@ -242,7 +242,6 @@ async function fill(files: FilesBelow, path: string, from: string, mayMove: bool
   }
 }
 
-/** The name of a blob, from its path in the model's folder. */
 function blobAt(path: string | null): string | undefined {
   return path === null ? undefined : /^blobs\/([^/]+)$/.exec(path)?.[1];
 }

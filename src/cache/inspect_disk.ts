@@ -1,7 +1,6 @@
 import { eachOf } from "../sources/each_of.ts";
 import { lstatOrNull, readableEntries } from "./files.ts";
 
-/** The disk space of a folder. */
 export interface DiskUse {
   /** Bytes like `du`: blocks of files and folders, a file with several hard links once, links not followed. */
   readonly bytes: number;

@@ -15,7 +15,6 @@ export function keyOf({ path, etag, size }: Pick<RecordedFile, "path" | "etag" |
   return `${path}\0${etag}\0${size}`;
 }
 
-/** The record of a snapshot in the Hugging Face cache. */
 export interface SnapshotRecord extends ModelRecord {
   readonly commit: string;
 }
@@ -32,7 +31,6 @@ export async function snapshotRecords(folder: string, source: string): Promise<S
   return records;
 }
 
-/** A recorded file of a snapshot. */
 export interface KnownFile {
   readonly blob: string;
   readonly commit: string;
@@ -64,7 +62,6 @@ export const FINISHED = `${AIM_FOLDER}/finished.jsonl`;
 /** The file is relative to the model's directory. Inode and time (milliseconds since 1970) show if it was replaced. */
 type FinishedLine = readonly [source: string, key: string, file: string, inode: number | null, time: number];
 
-/** A log of finished files that is being written. */
 export interface FinishedLog extends Disposable {
   add(file: TransferredFile): void;
 }

@@ -21,7 +21,6 @@ export function folderOfModel({ layout, path }: ModelOnDisk): string {
   return layout === "local" ? path : path.replace(/\/snapshots\/[^/]*$/, "");
 }
 
-/** Path of the record of a model's download. */
 export function recordPath(model: ModelOnDisk): string {
   return model.layout === "local"
     ? `${model.path}/${MANIFEST}`
@@ -33,12 +32,10 @@ export function snapshotRecord(folder: string, commit: string): string {
   return `${folder}/${AIM_FOLDER}/${commit}.json`;
 }
 
-/** True for a full commit id. */
 export function isCommit(text: string): boolean {
   return /^[0-9a-f]{40}$/.test(text);
 }
 
-/** The last part of a path. */
 export function nameOf(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
 }

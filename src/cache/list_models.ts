@@ -12,7 +12,6 @@ import type { CachePaths, LayoutName, PlaceLookedAt } from "./types.ts";
 
 /** A model in a cache: a local directory, or a snapshot. */
 export interface ListedModel {
-  /** `org/model`. */
   readonly name: string;
   readonly layout: LayoutName;
   /** Branches or tags; `null` if unknown. */
@@ -54,7 +53,6 @@ export async function listModels(paths: CachePaths): Promise<ListedFolder[]> {
   return folders;
 }
 
-/** A model's folder in a layout. */
 export interface ModelFolder {
   readonly name: string;
   readonly layout: LayoutName;
@@ -83,7 +81,6 @@ export async function localFolders(paths: CachePaths): Promise<ModelFolder[]> {
   return found;
 }
 
-/** Folders of models in the Hugging Face cache. */
 export async function hubFolders(paths: CachePaths): Promise<ModelFolder[]> {
   return (await entriesOf(paths.hfHubCache)).flatMap((entry) => {
     const name = /^models--(.+)$/.exec(entry.name)?.[1]?.replace("--", "/");
@@ -154,7 +151,6 @@ async function shownState(model: ModelOnDisk, state: PlaceLookedAt["state"]): Pr
   return isUnverified ? "unverified" : state;
 }
 
-/** The refs of a model's folder. */
 export async function revisionsOf(path: string): Promise<{ revision: string; commit: string }[]> {
   const found: { revision: string; commit: string }[] = [];
   const refs = `${path}/refs`;

@@ -20,7 +20,6 @@ export interface PublishedModel {
 
 /** The plan of a download into one layout. */
 export interface PlacementPlan {
-  /** Files to download. */
   readonly items: readonly TransferItem[];
   /** Complete files on disk by their path in the model: they are not hashed again. */
   readonly present: ReadonlyMap<string, PresentFile>;
@@ -142,7 +141,6 @@ export abstract class Placement {
     };
   }
 
-  /** Makes directories, and revokes the record of a complete model. */
   protected abstract prepare(manifest: Manifest, plan: PlacementPlan): Promise<void>;
 
   /** Returns a function that finds where the other layout may have a file. */
@@ -168,7 +166,6 @@ export abstract class Placement {
     return filesBelow(this.root);
   }
 
-  /** The absolute path of a file or folder of the model. */
   protected at(path: string): string {
     return below(this.directory, path);
   }

@@ -7,7 +7,6 @@ export interface EvictionOptions {
   readonly olderThan: number | null;
   /** Bytes: removes the least recently used models until the rest fits. @default {null} */
   readonly keep: number | null;
-  /** Milliseconds since 1970. */
   readonly now: number;
   /** The process that serves a model; `null` for none. */
   readonly servedBy: (folder: ListedFolder) => string | null;

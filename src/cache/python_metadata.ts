@@ -8,12 +8,10 @@ import { readTextOrNull, statOrNull } from "./files.ts";
 /** Folder of Python's metadata, relative to the model directory. */
 export const DOWNLOADS = ".cache/huggingface/download";
 
-/** Path of a file's metadata, relative to the model directory. */
 export function metadataPath(path: string): string {
   return `${DOWNLOADS}/${path}.metadata`;
 }
 
-/** Metadata of a file, written by Python or aim. */
 export interface FileMetadata {
   readonly commit: string;
   readonly etag: string;

@@ -3,7 +3,6 @@ import { pathFault } from "../sources/safe_path.ts";
 import { type Read, readRegularText } from "../os/read_regular_file.ts";
 import { fieldsOf, jsonOrNull } from "../values/json.ts";
 
-/** Version of the record's format. */
 const VERSION = 1;
 
 export interface RecordedFile {

@@ -9,7 +9,6 @@ import type { CachePaths, ModelPlace, PlaceLookedAt } from "./types.ts";
 
 export interface ResolveOptions {
   readonly paths: CachePaths;
-  /** Local name, `org/model`. */
   readonly name: string;
   /** Branch, tag or commit. @default {"main"; any revision of a local directory} */
   readonly revision?: string | undefined;

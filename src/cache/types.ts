@@ -2,7 +2,6 @@ import type { Config } from "../config/config.ts";
 import type { Remedy } from "./judge/remedy_in_words.ts";
 import type { Verdict } from "./judge/types.ts";
 
-/** The two ways in which models are stored. */
 export type LayoutName = "local" | "hub";
 
 /** The settings with the caches' paths, which are absolute and without a final slash. */

@@ -14,21 +14,17 @@ import type { ListedModel } from "./list_models.ts";
 import { readMetadata } from "./python_metadata.ts";
 import { readRecord } from "./record.ts";
 
-/** The result for one file. */
 export interface FileFinding {
   readonly path: string;
   /** `unknown`: its digest is not known, or it is not part of the model. */
   readonly state: "good" | "bad" | "missing" | "unknown";
-  /** One clause. */
   readonly reason: string;
   /** Its size or its bytes are wrong. */
   readonly proven?: true;
 }
 
-/** The result for a model. */
 export interface Verification {
   readonly model: Pick<ListedModel, "name" | "layout" | "commit" | "path">;
-  /** Bytes hashed. */
   readonly bytes: number;
   /** All files, and faults of the model itself, with an empty path. */
   readonly findings: readonly FileFinding[];

@@ -16,7 +16,6 @@ export interface ArtifactReporterOptions {
 const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
 /** Milliseconds. A failure is short, since after SIGTERM the process must end within 2 s. */
 const LIMITS = { interval: 5000, report: 5000, success: 3000, failure: 1000, retry: 300 } as const;
-/** Maximum characters of a message. */
 const MESSAGE = 1000;
 
 /**
@@ -72,14 +71,12 @@ async function openClient(directory: string): Promise<Deno.HttpClient | null> {
 
 interface Server {
   readonly url: URL;
-  /** Of the service account. */
   readonly directory: string;
   readonly client: Deno.HttpClient;
 }
 
 /** Reports a download's progress to a Kubernetes AIMArtifact. Never throws, and never delays the download. */
 class ArtifactReporter implements Disposable {
-  /** What is reported. */
   readonly tally: ArtifactTally;
   readonly #server: Server;
   readonly #timer: ReturnType<typeof setInterval>;

@@ -66,7 +66,6 @@ export class ArtifactTally {
         /** Its position in the sequence, from 1. */
         attempt: this.#attempt,
         totalAttempts: this.#protocols.length,
-        /** In the order in which they are tried. */
         protocolSequence: this.#protocols.join(","),
         message: this.#end?.message ?? doing,
       },

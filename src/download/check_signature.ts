@@ -6,10 +6,8 @@ import { AimError } from "../errors/aim_error.ts";
 import { readRegularTextSync } from "../os/read_regular_file.ts";
 import { compareSigned, signedFiles, type Signer, type UnsignedFile } from "../signing/signed_files.ts";
 
-/** Name of a model's own signature. */
 export const OWN_SIGNATURE = "model.sig";
 
-/** The required signature and signer. */
 export interface SignatureTrust {
   /** The operator's file; `null` for the model's own signature. */
   readonly file: string | null;

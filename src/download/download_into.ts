@@ -17,11 +17,9 @@ import type { DownloadReport } from "./download_report.ts";
 export interface CachePlace {
   readonly ref: ModelRef;
   readonly layout: LayoutName;
-  /** `--model-name`. */
   readonly modelName: string | null;
 }
 
-/** The placement of a model in the caches. */
 export function placementOf(config: Config, place: CachePlace, revision: string | undefined): Placement {
   const name = localNameOf(place.ref, place.modelName);
   const quantisation = quantisationIn(place.ref);

@@ -37,7 +37,6 @@ export interface DownloadOptions {
   readonly signature?: SignatureTrust | null;
   /** The revision in the model's record. @default {the source's} */
   readonly recordAs?: string | null;
-  /** Download everything again. */
   readonly force: boolean;
   readonly transfer: Omit<TransferOptions, "root" | "revision" | "onEvent" | "onFile" | "signal">;
   readonly signal: AbortSignal;

@@ -7,15 +7,12 @@ import { filesOfQuantisation } from "../sources/quantisation.ts";
 import type { TransferResult } from "../transfer/types.ts";
 import { assertSigned, filesIn, type SignatureTrust } from "./check_signature.ts";
 
-/** The result of a download. */
 export interface DownloadReport extends PublishedModel {
   /** Canonical URI; `unknown` without a record. */
   readonly source: string;
-  /** The local name, `org/model`. */
   readonly model: string;
   readonly layout: Placement["layout"];
   readonly files: number;
-  /** Of all files. */
   readonly bytes: number;
   /** Bytes from the network. */
   readonly bytesMoved: number;

@@ -3,7 +3,6 @@ import type { KeyObject } from "node:crypto";
 import { AimError } from "../errors/aim_error.ts";
 import { certificateKey } from "./certificate_key.ts";
 
-/** The trusted key or certificates. */
 export interface Signer {
   readonly kind: "key" | "certificates";
   readonly pem: string;
@@ -54,7 +53,6 @@ export function signedFiles(text: string, signer: Signer, name: string): SignedF
   }
 }
 
-/** A file that differs from what was signed. */
 export interface UnsignedFile {
   readonly path: string;
   readonly kind: "changed" | "missing" | "extra";

@@ -7,7 +7,6 @@ import { fieldsOf, isJsonObject, jsonOrNull } from "../../values/json.ts";
 // Bad files that `cache verify` found in a model, until a repair, a download or another verify removes the mark: reasons
 // by path, and when they were found (RFC 3339).
 
-/** The path of a model's mark. */
 export function damageMarkPath(model: ModelOnDisk): string {
   const commit = model.layout === "local" ? "" : `${nameOf(model.path)}.`;
   return `${folderOfModel(model)}/${AIM_FOLDER}/${commit}damaged.json`;
