@@ -27,44 +27,26 @@ export async function artifactReporter(
   env: Readonly<Record<string, string | undefined>>,
   options: ArtifactReporterOptions,
 ): Promise<ArtifactReporter | null> {
-  const url = statusUrl(env);
-  const directory = env.AIM_SERVICE_ACCOUNT_DIR || SERVICE_ACCOUNT;
-  const client = url === null ? null : await openClient(directory);
-  return url === null || client === null ? null : new ArtifactReporter({ url, directory, client }, options);
-}
-
-/** Address of the artifact's status; `null` if this is not a pod of an artifact. */
-function statusUrl(env: Readonly<Record<string, string | undefined>>): URL | null {
   const { ARTIFACT_NAME: name, ARTIFACT_NAMESPACE: namespace, KUBERNETES_SERVICE_HOST: host } = env;
   if (!name || !namespace) return null;
-  if (!host) {
-    log.debug("no progress to Kubernetes: KUBERNETES_SERVICE_HOST is not set");
-    return null;
-  }
-  const port = env.KUBERNETES_SERVICE_PORT_HTTPS || env.KUBERNETES_SERVICE_PORT || "443";
-  const origin = `https://${host.includes(":") ? `[${host}]` : host}:${port}`;
-  const [inside, artifact] = [namespace, name].map(encodeURIComponent);
-  const path = `/apis/aim.eai.amd.com/v1alpha1/namespaces/${inside}/aimartifacts/${artifact}/status`;
-  const url = URL.parse(`${origin}${path}`);
-  if (url === null) log.warn(`no progress to Kubernetes: ${origin} is not an address`);
-  return url;
-}
-
-async function openClient(directory: string): Promise<Deno.HttpClient | null> {
+  const directory = env.AIM_SERVICE_ACCOUNT_DIR || SERVICE_ACCOUNT;
   try {
+    if (!host) throw new Deno.errors.NotFound("KUBERNETES_SERVICE_HOST is not set");
+    const port = env.KUBERNETES_SERVICE_PORT_HTTPS || env.KUBERNETES_SERVICE_PORT || "443";
+    const [inside, artifact] = [namespace, name].map(encodeURIComponent);
+    const path = `/apis/aim.eai.amd.com/v1alpha1/namespaces/${inside}/aimartifacts/${artifact}/status`;
+    const url = new URL(`https://${host.includes(":") ? `[${host}]` : host}:${port}${path}`);
     await Deno.stat(`${directory}/token`);
     const authority = await mountedText(`${directory}/ca.crt`);
     if (!authority.includes("-----BEGIN CERTIFICATE-----")) {
       throw new Error("ca.crt has no certificate in it");
     }
-    return Deno.createHttpClient({ caCerts: [authority] });
+    const client = Deno.createHttpClient({ caCerts: [authority] });
+    return new ArtifactReporter({ url, directory, client }, options);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) {
-      log.debug("no progress to Kubernetes: no service account is mounted", { directory });
-    } else {
-      const reason = reasonOf(error);
-      log.warn("no progress to Kubernetes: the service account cannot be used", { directory, reason });
-    }
+    // Without an address or a service account, this is not a pod.
+    const write = error instanceof Deno.errors.NotFound ? log.debug : log.warn;
+    write("no progress to Kubernetes", { directory, reason: reasonOf(error) });
     return null;
   }
 }

@@ -55,10 +55,16 @@ export function signedFiles(text: string, signer: Signer, name: string): SignedF
 
 export interface UnsignedFile {
   readonly path: string;
-  readonly kind: "changed" | "missing" | "extra";
+  readonly kind: keyof typeof DIFFERENCES;
   /** A clause without its subject. */
   readonly reason: string;
 }
+
+const DIFFERENCES = {
+  changed: "is not what was signed",
+  missing: "was signed, and is missing",
+  extra: "was not signed",
+} as const;
 
 /**
  * Compares a model's files with what was signed.
@@ -70,20 +76,12 @@ export function compareSigned(
   digests: ReadonlyMap<string, string>,
 ): UnsignedFile[] {
   const isIgnored = (path: string) => ignored.some((one) => path === one || path.startsWith(`${one}/`));
-  const wrong: UnsignedFile[] = [];
-  for (const [path, digest] of digests) {
-    const signed = files.get(path);
-    if (signed === undefined && !isIgnored(path)) {
-      wrong.push({ path, kind: "extra", reason: "was not signed" });
-    }
-    if (signed !== undefined && signed !== digest) {
-      wrong.push({ path, kind: "changed", reason: "is not what was signed" });
-    }
-  }
-  for (const path of files.keys()) {
-    if (!digests.has(path)) wrong.push({ path, kind: "missing", reason: "was signed, and is missing" });
-  }
-  return wrong;
+  return [...new Set([...digests.keys(), ...files.keys()])].flatMap((path) => {
+    const [signed, digest] = [files.get(path), digests.get(path)];
+    if (signed === digest || signed === undefined && isIgnored(path)) return [];
+    const kind = signed === undefined ? "extra" : digest === undefined ? "missing" : "changed";
+    return [{ path, kind, reason: DIFFERENCES[kind] }];
+  });
 }
 
 function checkSignature(
