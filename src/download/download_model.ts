@@ -5,7 +5,7 @@ import { placedFiles, type Placement } from "../cache/placement.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { errnoOf } from "../errors/from_unknown.ts";
 import { log } from "../log/logger.ts";
-import { pathFilter } from "../sources/filter_paths.ts";
+import { type PathFilter, pathFilter } from "../sources/filter_paths.ts";
 import type { Archive, Manifest, ManifestFile } from "../sources/manifest.ts";
 import type { Protocol } from "../sources/source_options.ts";
 import { type Source, SourceChangedError } from "../sources/source.ts";
@@ -70,6 +70,7 @@ class ModelDownload {
   readonly #placement: Placement;
   readonly #options: DownloadOptions;
   readonly #archives: ArchiveStore;
+  readonly #wanted: PathFilter;
   readonly #started = performance.now();
   /** The caller's, then the lease's. */
   #signal: AbortSignal;
@@ -79,6 +80,7 @@ class ModelDownload {
     this.#placement = placement;
     this.#options = options;
     this.#archives = new ArchiveStore(placement);
+    this.#wanted = pathFilter(options.include, options.exclude);
     this.#signal = options.signal;
   }
 
@@ -265,19 +267,20 @@ class ModelDownload {
   }
 
   async #list(): Promise<Manifest> {
-    const { revision, include, exclude, force, signal } = this.#options;
-    const listed = await this.#source.manifest({ revision, include, exclude, signal });
-    for (const glob of listed.unmatched ?? []) {
-      const kind = exclude.includes(glob) ? "exclude" : "include";
-      log.warn(`${kind} ${glob} matches no file of ${this.#source.uri}`);
-    }
+    const { revision, force, signal } = this.#options;
+    const listed = await this.#source.manifest({ revision, wanted: this.#wanted, signal });
     return force && listed.archives !== undefined ? listed : await this.#chosen(listed);
   }
 
   /** The wanted files of a listing, with those of its archives if their entries are known. */
   async #chosen(listed: Manifest): Promise<Manifest> {
     const { include, exclude, recordAs, files = "all", onListed } = this.#options;
-    const all = await this.#archives.unpacked(listed, pathFilter(include, exclude));
+    const all = await this.#archives.unpacked(listed, this.#wanted);
+    for (const glob of all.archives === undefined ? this.#wanted.unmatched() : []) {
+      log.warn(
+        `${exclude.includes(glob) ? "exclude" : "include"} ${glob} matches no file of ${listed.source}`,
+      );
+    }
     const isFiltered = include.length + exclude.length > 0;
     const manifest = all.archives !== undefined ? all : chosenFiles({
       ...all,

@@ -12,7 +12,7 @@ export interface PathFilter {
  *
  * @param include Empty for everything.
  */
-export function pathFilter(include: readonly string[], exclude: readonly string[]): PathFilter {
+export function pathFilter(include: readonly string[] = [], exclude: readonly string[] = []): PathFilter {
   const allowed = include.map(fnmatchRegExp);
   const ignored = exclude.map(fnmatchRegExp);
   const unmatched = new Set([...include, ...exclude]);

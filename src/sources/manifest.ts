@@ -77,8 +77,6 @@ export interface Manifest {
   readonly commit: CommitSha | null;
   /** The source has more files, which globs leave out. @default {false} */
   readonly filtered?: boolean;
-  /** Globs that matched nothing. @default {none} */
-  readonly unmatched?: readonly string[];
   /** Sorted by path, no path twice, none a directory of another. */
   readonly files: readonly ManifestFile[];
   /** Archives whose files are not in `files` yet, lowest layer first. @default {none} */

@@ -14,10 +14,8 @@ export interface RangeBody {
 export interface ManifestOptions {
   /** Branch, tag or commit (hub only). @default {"main"} */
   revision?: string | undefined;
-  /** Globs of Python's `fnmatch`, like huggingface_hub's allow_patterns; empty for all files. */
-  include?: readonly string[];
-  /** Globs of files to leave out. */
-  exclude?: readonly string[];
+  /** @default {a `pathFilter` without globs} */
+  wanted?: (path: string) => boolean;
   signal?: AbortSignal | undefined;
 }
 

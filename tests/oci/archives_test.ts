@@ -383,7 +383,9 @@ Deno.test("globs select files of archives, and the other files can be downloaded
     await make("tar+gzip", (tar) => new Uint8Array(gzipSync(tar))),
   );
   const words = ["download-to-cache", `oci-layout:${world.directory}/layout`, "--model-name", "kits/tiny"];
-  await ok([...words, "--include", "*.json"], world);
+  const { stderr } = await run([...words, "--include", "*.json", "--exclude", "*.bin"], world);
+  const unmatched = stderr.split("\n").filter((line) => line.includes("matches no file"));
+  assertEquals(unmatched.map((line) => line.includes("exclude *.bin")), [true], stderr);
   assertEquals(Object.keys(await filesBelow(`${world.directory}/cache/kits/tiny`)), ["config.json"]);
   const preview = JSON.parse(await ok([...words, "--dry-run", "--format", "json"], world));
   assertEquals(preview.models?.[0]?.files.length ?? preview.files.length, 2);

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows
 import { streamOf } from "./stream_of.ts";
 import { AimError } from "../../src/errors/aim_error.ts";
 import type { ErrorKind } from "../../src/errors/exit_codes.ts";
+import { pathFilter } from "../../src/sources/filter_paths.ts";
 import { openSource } from "../../src/sources/open_source.ts";
 import { parseModelRef } from "../../src/sources/model_ref.ts";
 import { type Source, SourceChangedError, TransientError } from "../../src/sources/source.ts";
@@ -169,7 +170,7 @@ Deno.test("a file replaced under its commit is a changed source, not data", asyn
 Deno.test("include and exclude choose files, and what is left out may have any name", async () => {
   await using hub = await startHub({ repos: [{ id: "org/model", files: { ...FILES, "../evil": "x" } }] });
   using source = await open("org/model", options(hub));
-  const chosen = await source.manifest({ include: ["*.json", "sub/"], exclude: ["config*"] });
+  const chosen = await source.manifest({ wanted: pathFilter(["*.json", "sub/"], ["config*"]) });
   assertEquals(chosen.files.map((f) => f.path as string), ["sub/dir/ö ü#1?x%25+&.json"]);
   const error = await assertRejects(() => source.manifest(), AimError);
   assertEquals(error.kind, "integrity");

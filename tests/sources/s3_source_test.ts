@@ -4,6 +4,7 @@ import { streamOf } from "./stream_of.ts";
 import { AimError } from "../../src/errors/aim_error.ts";
 import type { ErrorKind } from "../../src/errors/exit_codes.ts";
 import type { ManifestFile } from "../../src/sources/manifest.ts";
+import { pathFilter } from "../../src/sources/filter_paths.ts";
 import { openSource } from "../../src/sources/open_source.ts";
 import { parseModelRef } from "../../src/sources/model_ref.ts";
 import { type Source, SourceChangedError } from "../../src/sources/source.ts";
@@ -139,7 +140,7 @@ Deno.test("keys that would leave the destination are refused by name, and can be
     const error = await assertRejects(() => source.manifest(), AimError);
     assertEquals(error.kind, "integrity");
     assertStringIncludes(error.line, JSON.stringify(key));
-    assertEquals((await source.manifest({ include: ["ok"] })).files.length, 1);
+    assertEquals((await source.manifest({ wanted: pathFilter(["ok"]) })).files.length, 1);
   }
 });
 

@@ -147,8 +147,9 @@ async function previewAll(
   const previews: DownloadPreview[] = [];
   for (const { ref, placement, options } of targets) {
     using source = openSource(ref, sourceOptions(config, env));
-    const listed = await source.manifest(options);
-    const wanted = pathFilter(options.include ?? [], options.exclude ?? []);
+    const { revision, include, exclude, signal } = options;
+    const wanted = pathFilter(include, exclude);
+    const listed = await source.manifest({ revision, wanted, signal });
     const manifest = await new ArchiveStore(placement).unpacked(listed, wanted);
     const archives = manifest.archives?.map(({ file }) => file) ?? [];
     const { name, layout, directory } = placement;

@@ -1,5 +1,6 @@
 import { log } from "../../log/logger.ts";
 import { openSource } from "../../sources/open_source.ts";
+import { pathFilter } from "../../sources/filter_paths.ts";
 import { parseModelRef } from "../../sources/model_ref.ts";
 import { sourceOptions } from "../../sources/source_options.ts";
 import { totalBytes } from "../../sources/manifest.ts";
@@ -23,10 +24,8 @@ export const size = command({
     const url = config.modelId ?? "";
     const ref = parseModelRef(url);
     using source = openSource(ref, sourceOptions(config, env));
-    const manifest = await source.manifest({
-      ...wantedFiles({ flags, env }, ref),
-      signal,
-    });
+    const { revision, include, exclude } = wantedFiles({ flags, env }, ref);
+    const manifest = await source.manifest({ revision, wanted: pathFilter(include, exclude), signal });
     if (manifest.archives !== undefined) {
       const packed = formatBytes(totalBytes({ files: manifest.archives.map(({ file }) => file) }));
       log.warn(

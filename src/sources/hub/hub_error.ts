@@ -68,20 +68,17 @@ export async function hubError(
       : "check the name; if the model is private, set HF_TOKEN";
     return fail("not-found", `${message} (Repository Not Found, ${status})`, hint);
   }
-  if (status === 401 || status === 403) {
-    const refused = (message: string, hint: string) => {
-      const words = status === 401 ? "401 Unauthorized" : "403 Forbidden";
-      return fail("unauthorized", `${message} (${words}, huggingface authentication failed)`, hint);
-    };
-    if (status === 403) {
-      return refused(
-        `${host} refuses ${model}${quoted}`,
-        token ? "check the token's permissions" : "set HF_TOKEN",
-      );
-    }
-    if (!token) return refused(`${model} needs a token and none is set`, "check the name, or set HF_TOKEN");
-    const hint = `set HF_TOKEN to a valid token (see ${endpoint}/settings/tokens)`;
-    return refused(`${host} rejects the token${quoted}`, hint);
+  if (status === 403) {
+    const message = `${host} refuses ${model}${quoted} (403 Forbidden, huggingface authentication failed)`;
+    return fail("unauthorized", message, token ? "check the token's permissions" : "set HF_TOKEN");
+  }
+  if (status === 401) {
+    const message = token ? `${host} rejects the token${quoted}` : `${model} needs a token and none is set`;
+    const hint = token
+      ? `set HF_TOKEN to a valid token (see ${endpoint}/settings/tokens)`
+      : "check the name, or set HF_TOKEN";
+    const words = "401 Unauthorized, huggingface authentication failed";
+    return fail("unauthorized", `${message} (${words})`, hint);
   }
   if (status === 404) {
     const hint = "check the name and the path in HF_ENDPOINT: a hub would have given a reason";

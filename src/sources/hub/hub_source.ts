@@ -39,16 +39,14 @@ export class HubSource implements Source {
   }
 
   async manifest(options: ManifestOptions = {}): Promise<Manifest> {
-    const { include = [], exclude = [], signal } = options;
+    const { wanted = pathFilter(), signal } = options;
     const revision = options.revision ?? this.#ref.revision ?? "main";
     assertRevision(revision);
-    const wanted = pathFilter(include, exclude);
     const { commit, entries } = await hubListing(this.#repository, revision, wanted, signal);
     this.#commit = commit;
     const listed = treeFiles(entries, wanted, this.uri);
     const files = this.#quantised(listed);
-    const filtered = files.length < listed.length;
-    return { source: this.uri, revision, commit, files, filtered, unmatched: wanted.unmatched() };
+    return { source: this.uri, revision, commit, files, filtered: files.length < listed.length };
   }
 
   async read(file: ManifestFile, range: ByteRange | null, signal: AbortSignal): Promise<RangeBody> {

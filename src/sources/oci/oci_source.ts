@@ -56,7 +56,7 @@ export class OciSource implements Source {
     const artifact = await this.#resolved(options.signal);
     this.#assertThere(artifact);
     await this.#assertUsable(artifact, options.signal);
-    const wanted = pathFilter(options.include ?? [], options.exclude ?? []);
+    const { wanted = pathFilter() } = options;
     const layers = artifact.layers.flatMap((layer) => {
       const content = contentOf(layer);
       if (content === null) return [];

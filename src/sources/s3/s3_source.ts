@@ -36,7 +36,7 @@ export class S3Source implements Source {
   }
 
   async manifest(options: ManifestOptions = {}): Promise<Manifest> {
-    const { revision, signal } = options;
+    const { revision, wanted = pathFilter(), signal } = options;
     if (revision !== undefined) {
       throw new AimError("usage", `revision ${JSON.stringify(revision)} is given for ${this.uri}`, {
         hint: "leave --revision out: S3 has no revisions",
@@ -46,7 +46,6 @@ export class S3Source implements Source {
     if (!objects.some(({ size }) => size > 0)) {
       throw new AimError("not-found", `No objects found at ${this.uri}`, { hint: "check the name" });
     }
-    const wanted = pathFilter(options.include ?? [], options.exclude ?? []);
     const chosen = objects.filter(({ path }) => wanted(path));
     const proven = await proveObjects(this.#bucket, chosen, this.#opaqueEtags, signal);
     this.#known = new Map(proven.map((object) => [object.path, object]));
@@ -66,7 +65,7 @@ export class S3Source implements Source {
         { example: unproven[0]?.path },
       );
     }
-    return { source: this.uri, revision: null, commit: null, files, unmatched: wanted.unmatched() };
+    return { source: this.uri, revision: null, commit: null, files };
   }
 
   async read(file: ManifestFile, range: ByteRange | null, signal: AbortSignal): Promise<RangeBody> {
