@@ -1,4 +1,3 @@
-/** Version, commit and form of this build. */
 export interface BuildInfo {
   readonly version: string;
   /** `null` if unknown, as in the source tree. */

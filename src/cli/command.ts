@@ -7,7 +7,6 @@ import type { Page } from "./style.ts";
 export interface FlagSpec {
   /** `--name`, without dashes. */
   readonly name: string;
-  /** One letter, without dash. */
   readonly short?: string | undefined;
   /**
    * `boolean` takes no value (`--force`, also `--no-force` and `--force=false`) and is false by default;
@@ -26,7 +25,6 @@ export interface Terminal extends Page {
   readonly isTerminal: boolean;
 }
 
-/** The input of a command. */
 export interface CommandContext {
   readonly config: Config;
   /** The positionals. The first one of a command whose `model` is `source` may come from `--model-id`. */
@@ -34,11 +32,9 @@ export interface CommandContext {
   /** Values of the command's own flags by name, validated, with defaults. */
   readonly flags: Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Writes to standard output. */
   print(text: string): void;
   /** Writes a result to standard output: with `--format json` the value, else the text. */
   report(value: object, text: () => string): void;
-  /** Writes to standard error. */
   writeError(text: string): void;
   /** Aborted by SIGINT and SIGTERM with an AimError. Until it is read, they end the process. */
   readonly signal: AbortSignal;
@@ -50,12 +46,10 @@ export interface CommandContext {
   commands(): Promise<readonly Command[]>;
 }
 
-/** A word that a command takes. */
 export interface Positional {
   /** As in help, such as `MODEL`. */
   readonly name: string;
   readonly required: boolean;
-  /** Any number of words. */
   readonly many?: boolean;
   readonly choices?: readonly string[] | undefined;
 }
@@ -78,7 +72,6 @@ export interface Command<Prepared = unknown> {
   readonly takesEngineWords?: boolean;
   /** Settings whose flags the command takes. */
   readonly settings: readonly SettingName[];
-  /** Its own flags. */
   readonly flags: readonly FlagSpec[];
   /** Printed on a failure with `--format json`, since AMD's programs always parse the output. */
   readonly emptyJson?: "[]";
@@ -104,7 +97,6 @@ export function loadsFirst({ write, ffi }: Permissions): boolean {
   return write && !ffi;
 }
 
-/** What a command declares. */
 type Definition<Prepared> =
   & Omit<Command<Prepared>, "name" | "positionals" | "settings" | "flags" | "permissions">
   & {
@@ -122,7 +114,6 @@ type Definition<Prepared> =
  */
 export type Flags = Readonly<Record<string, string>>;
 
-/** `--format` of most commands. */
 export const FORMAT_FLAG: Flags = { "--format text|json": "how the result is printed" };
 
 /** A command, with what all commands have. */
@@ -175,7 +166,6 @@ export function text(value: CommandContext["flags"][string]): string | undefined
   return typeof value === "string" ? value : undefined;
 }
 
-/** The values of a list flag. */
 export function listed(value: CommandContext["flags"][string]): readonly string[] {
   return Array.isArray(value) ? value : [];
 }

@@ -7,8 +7,6 @@ import { folderInWords } from "./pick_models.ts";
 
 export const REMOVAL_FLAGS: Flags = { "-y|--yes": "remove without asking", ...FORMAT_FLAG };
 
-type Removed = Pick<Removable, "path" | "why" | "bytes">;
-
 /**
  * Shows what would be removed, asks (unless `--yes` is given), and removes it. A model that is being
  * downloaded stays.
@@ -22,10 +20,8 @@ export async function confirmRemoval(
   plans: readonly RemovalPlan[],
   { named = false }: { readonly named?: boolean } = {},
 ): Promise<void> {
-  const [free, busy] = [
-    plans.filter((plan) => plan.busy === null),
-    plans.filter((plan) => plan.busy !== null),
-  ];
+  const free = plans.filter((plan) => plan.busy === null);
+  const busy = plans.filter((plan) => plan.busy !== null);
   for (const plan of busy) {
     log.warn(`${folderInWords(plan.folder)} is left alone: ${plan.busy} is downloading it`);
   }
@@ -36,43 +32,30 @@ export async function confirmRemoval(
   } else if (context.flags.yes !== true && !ask(context, sumOf(planned))) {
     context.print("nothing was removed\n");
   } else {
-    const removed: Removed[] = [];
-    for (const plan of free) {
-      for (const { path, why, bytes } of await removePlanned(plan, context.signal)) {
-        removed.push({ path, why, bytes });
-      }
-    }
+    const removed: Removable[] = [];
+    for (const plan of free) removed.push(...await removePlanned(plan, context.signal));
     const freedBytes = sumOf(removed);
     context.report({ removed, freedBytes }, () => `removed, ${formatBytes(freedBytes)} are free\n`);
   }
   const [stays] = named ? busy : [];
   if (stays === undefined) return;
-  throw new AimError(
-    "no-space",
-    `${folderInWords(stays.folder)} is not removed: ${stays.busy} is downloading it`,
-    {
-      hint: "wait until it is done or end that process, then run again",
-    },
-  );
+  const message = `${folderInWords(stays.folder)} is not removed: ${stays.busy} is downloading it`;
+  const hint = "wait until it is done or end that process, then run again";
+  throw new AimError("no-space", message, { hint });
 }
 
-function sumOf(all: readonly Removed[]): number {
+function sumOf(all: readonly Removable[]): number {
   return all.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-function lineOf({ path, why, bytes }: Removed): string {
+function lineOf({ path, why, bytes }: Removable): string {
   return `${formatBytes(bytes).padStart(9)}  ${path}  (${why})\n`;
 }
 
 function ask({ stdout }: CommandContext, bytes: number): boolean {
   if (!stdout.isTerminal || !Deno.stdin.isTerminal()) {
-    throw new AimError(
-      "usage",
-      `${formatBytes(bytes)} would be removed, and there is no terminal to ask at`,
-      {
-        hint: "give --yes to remove them",
-      },
-    );
+    const message = `${formatBytes(bytes)} would be removed, and there is no terminal to ask at`;
+    throw new AimError("usage", message, { hint: "give --yes to remove them" });
   }
   return /^y(es)?$/i.test(prompt(`Remove ${formatBytes(bytes)}? [y/N]`) ?? "");
 }

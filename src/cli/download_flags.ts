@@ -7,14 +7,12 @@ import { type ModelRef, revisionIn } from "../sources/model_ref.ts";
 import { type CommandContext, type Flags, FORMAT_FLAG, listed, text } from "./command.ts";
 import { PROGRESS_MODES } from "./progress.ts";
 
-/** Settings of every command that downloads. */
 export const DOWNLOAD_SETTINGS = settingsIn("cache", "source", "download");
 
 export const PROGRESS_FLAG: Flags = {
   [`--progress ${PROGRESS_MODES.join("|")}`]: "how progress is shown, on standard error",
 };
 
-/** Which files of a model, at which revision. */
 export const FILES_FLAGS: Flags = {
   "--revision REV": "branch, tag or commit of a hub model",
   "--include GLOB...": "only files that match; * also matches /",
@@ -30,7 +28,6 @@ export const DOWNLOAD_FLAGS: Flags = {
   ...PROGRESS_FLAG,
 };
 
-/** The options of a download, from configuration and flags. */
 export function downloadOptions(context: CommandContext, ref: ModelRef): Omit<IntoOptions, "onEvent"> {
   const { config, flags, signal } = context;
   return {

@@ -17,14 +17,6 @@ import { jsonValue } from "../values/write_json.ts";
 import { writeYaml } from "../values/write_yaml.ts";
 import { count, formatBytes } from "./format.ts";
 
-/** Free space against what a download still has to write, in bytes. */
-interface Room {
-  readonly summary: string;
-  readonly freeBytes: number;
-  readonly neededBytes: number;
-}
-
-/** Explains a plan in words and numbers. */
 export interface Explanation {
   readonly selectedBecause: string;
   /** The next best profiles, at most two, each with the reason. */
@@ -42,7 +34,9 @@ export interface Explanation {
   /** Files that can run their publisher's code; `null` if there are none, or the files are unknown. */
   readonly unsafe: string | null;
   /** Room for the download; `null` if there is none, or the file system does not report its free space. */
-  readonly disk: Room | null;
+  readonly disk:
+    | { readonly summary: string; readonly freeBytes: number; readonly neededBytes: number }
+    | null;
 }
 
 export async function explainPlan(
@@ -96,13 +90,8 @@ function selection(
   return { selectedBecause: guessed ? "a guess, since no GPU is known" : because, runnersUp };
 }
 
-/**
- * Compares free space with a model's size, less what an interrupted download has already written.
- *
- * @param folder The model's own, which need not exist yet.
- * @returns `null` if the file system does not report its free space.
- */
-async function roomFor(folder: string, modelBytes: number): Promise<Room | null> {
+/** Compares free space with a model's size, less what an interrupted download has already written. */
+async function roomFor(folder: string, modelBytes: number): Promise<Explanation["disk"]> {
   const space = await freeBytes(folder);
   if (space === null) return null;
   const neededBytes = Math.max(0, modelBytes - (await diskUse(folder)).bytes);
@@ -121,7 +110,7 @@ async function roomFor(folder: string, modelBytes: number): Promise<Room | null>
 export function dryRunJson(plan: ServingPlan, explanation: Explanation): string {
   const value = {
     ...Object.fromEntries([...amdsKeys(plan, explanation)].map(([key, item]) => [key, jsonValue(item)])),
-    script: dryRunScript(plan),
+    script: renderBashScript(plan.shown),
     command: plan.shown.argv,
     env: plan.shown.env,
     resolution: plan.place,
@@ -138,15 +127,10 @@ export function dryRunText(plan: ServingPlan, explanation: Explanation, runnable
   const entries = writeYaml(amdsKeys(plan, explanation)).trimEnd().split("\n");
   const words = plan.shown.argv.map((word) => shellWord(word)).join(" ").replaceAll("\n", "\\n");
   const script = runnable
-    ? ["script: |", ...dryRunScript(plan).trimEnd().split("\n").map((line) => `  ${line}`)]
+    ? ["script: |", ...renderBashScript(plan.shown).trimEnd().split("\n").map((line) => `  ${line}`)]
     : [`# not runnable here: ${words}`];
   const list = [...entries, ...script].map((line, at) => `${at === 0 ? "- " : "  "}${line}`);
   return `${[...remarks(plan, explanation), ...list].join("\n")}\n`;
-}
-
-/** The script alone. */
-export function dryRunScript({ shown: { env, argv, references } }: ServingPlan): string {
-  return renderBashScript({ env, argv, references });
 }
 
 /** A plan that shows its secrets. */

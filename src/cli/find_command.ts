@@ -61,9 +61,8 @@ export function findCommand(argv: readonly string[]): Call {
 }
 
 function unknownCommand(typed: string, near: string | null, otherwise = "see aim help"): AimError {
-  return new AimError("usage", `unknown command ${JSON.stringify(typed)}`, {
-    hint: near === null ? otherwise : `did you mean aim ${ALIASES[near] ?? near}?`,
-  });
+  const hint = near === null ? otherwise : `did you mean aim ${ALIASES[near] ?? near}?`;
+  return new AimError("usage", `unknown command ${JSON.stringify(typed)}`, { hint });
 }
 
 /** Flags of commands without a value: the next word is not theirs. */

@@ -41,12 +41,6 @@ export interface ParsedFlags extends Pick<CommandContext, "flags" | "args" | "en
   readonly settings: Readonly<Partial<Record<SettingName, string>>>;
 }
 
-/** The part of a command that parsing needs. */
-export type Syntax = Pick<
-  Command,
-  "name" | "settings" | "flags" | "positionals" | "model" | "takesEngineWords"
->;
-
 /**
  * Parses the words after a command: `--flag=value`, `--flag value`, `--flag`/`--no-flag` for booleans, letters,
  * `--json` for `--format json`. After `--` come the engine's words, or for other commands more positionals.
@@ -54,7 +48,7 @@ export type Syntax = Pick<
  * @throws {AimError} `usage`: unknown flag (with the nearest), flag given twice, value missing, unwanted or not
  *   allowed, too many or too few positionals.
  */
-export function parseFlags(command: Syntax, argv: readonly string[]): ParsedFlags {
+export function parseFlags(command: Command, argv: readonly string[]): ParsedFlags {
   const known = knownFlags(command);
   const given = new Set<KnownFlag>();
   const settings: Partial<Record<SettingName, string>> = {};
@@ -104,7 +98,7 @@ export function parseFlags(command: Syntax, argv: readonly string[]): ParsedFlag
 function lookUp(
   typed: string,
   known: ReadonlyMap<string, KnownFlag>,
-  command: Syntax,
+  command: Command,
 ): { flag: KnownFlag; negated: boolean } {
   const flag = known.get(typed);
   if (flag !== undefined) return { flag, negated: false };
@@ -123,7 +117,7 @@ function lookUp(
   });
 }
 
-function unexpected({ name }: Syntax, message: string): AimError {
+function unexpected({ name }: Command, message: string): AimError {
   return new AimError("usage", message, { hint: `see aim help ${name}` });
 }
 
@@ -131,9 +125,8 @@ function booleanText(typed: string, value: string | null, negated: boolean, flag
   if (value === null) return negated ? "false" : "true";
   const parsed = negated ? undefined : parseBoolean(value);
   if (parsed !== undefined) return String(parsed);
-  throw new AimError("usage", `${typed} is ${JSON.stringify(value)}`, {
-    hint: negated ? `use ${typed} without a value` : `use --${flag.name} or --${flag.name}=false`,
-  });
+  const hint = negated ? `use ${typed} without a value` : `use --${flag.name} or --${flag.name}=false`;
+  throw new AimError("usage", `${typed} is ${JSON.stringify(value)}`, { hint });
 }
 
 function nextValue(typed: string, next: string | undefined): string {
@@ -152,7 +145,7 @@ function nextValue(typed: string, next: string | undefined): string {
  *
  * @throws {AimError} `usage` if two of them differ.
  */
-function withModel({ name, model }: Syntax, parsed: ParsedFlags): ParsedFlags {
+function withModel({ name, model }: Command, parsed: ParsedFlags): ParsedFlags {
   if (model === undefined) return parsed;
   const { flags, settings, args } = parsed;
   const id = text(flags["model-id"]);
@@ -176,7 +169,7 @@ function withModel({ name, model }: Syntax, parsed: ParsedFlags): ParsedFlags {
   return named === undefined ? parsed : { ...parsed, settings: { ...settings, modelId: named } };
 }
 
-function checkPositionals(command: Syntax, { args, settings }: ParsedFlags): void {
+function checkPositionals(command: Command, { args, settings }: ParsedFlags): void {
   const { positionals, model } = command;
   const hasModel = model === "served" && settings.modelId !== undefined;
   const missing = hasModel ? undefined : positionals.filter((one) => one.required)[args.length];

@@ -22,9 +22,8 @@ export async function requireCaches({ cachePath, hfHubCache, origins }: Config):
   const found = [await isFolder(cachePath), await isFolder(hfHubCache)];
   const named = origins.cachePath === "flag" ? "--cache-path" : "AIM_CACHE_PATH";
   if (found[0] || origins.cachePath === "default" && found[1]) return;
-  throw new AimError("not-found", `there is no cache: ${cachePath} does not exist`, {
-    hint: `check ${named} and that its volume is mounted (the hub cache is ${hfHubCache})`,
-  });
+  const hint = `check ${named} and that its volume is mounted (the hub cache is ${hfHubCache})`;
+  throw new AimError("not-found", `there is no cache: ${cachePath} does not exist`, { hint });
 }
 
 /** @throws {AimError} `usage` for a file. */
@@ -35,9 +34,8 @@ async function isFolder(path: string): Promise<boolean> {
     if (error instanceof Deno.errors.NotFound) return false;
     throw errorFrom(error, `reading ${path}`);
   }
-  throw new AimError("usage", `${path} is a file, not a cache`, {
-    hint: "name a directory with AIM_CACHE_PATH",
-  });
+  const hint = "name a directory with AIM_CACHE_PATH";
+  throw new AimError("usage", `${path} is a file, not a cache`, { hint });
 }
 
 /**
@@ -51,19 +49,14 @@ export async function pickModels(
 ): Promise<ListedFolder[]> {
   const wanted = args.map((arg) => localNameOf(parseModelRef(arg)));
   await requireCaches(config);
-  const all = (await listModels(config)).filter((one) =>
-    flags.layout === "any" || one.layout === flags.layout
-  );
+  const { layout } = flags;
+  const all = (await listModels(config)).filter((one) => layout === "any" || one.layout === layout);
   for (const name of wanted) {
     if (all.some((one) => one.name === name)) continue;
     const near = nearest(name, all.map((one) => one.name));
-    throw new AimError(
-      "not-found",
-      `${name} is not in the cache (${config.cachePath}, ${config.hfHubCache})`,
-      {
-        hint: near === null ? "see aim cache list" : `did you mean ${near}?`,
-      },
-    );
+    const hint = near === null ? "see aim cache list" : `did you mean ${near}?`;
+    const message = `${name} is not in the cache (${config.cachePath}, ${config.hfHubCache})`;
+    throw new AimError("not-found", message, { hint });
   }
   return all.filter((one) => wanted.length === 0 || wanted.includes(one.name));
 }

@@ -18,7 +18,6 @@ export interface ProfileRow {
   readonly judged: JudgedProfile | null;
   /** Its model against the GPUs' memory; `null` if it is not cached or the profile does not fit. */
   readonly memory: MemoryFit | null;
-  /** It would be served. */
   readonly selected: boolean;
 }
 
@@ -105,11 +104,6 @@ const VERBOSE_COLUMNS: readonly Column<ProfileRow>[] = [
   { title: "PATH", text: ({ profile }) => profile.path, expendable: 9 },
 ];
 
-/**
- * Profiles as a table, with fewer columns on a narrow terminal.
- *
- * @param verbose Also model and path.
- */
 export function profileTable(rows: readonly ProfileRow[], page: Page, verbose: boolean): string {
   const { bold, dim, green } = style(page.colour);
   const paint = ({ judged, selected }: ProfileRow, text: string) => {
@@ -133,7 +127,6 @@ function needInWords({ memory }: ProfileRow): string {
   return `${gib(memory.weightBytes + (memory.kvBytes ?? 0))} of ${gib(memory.usableBytes)} GiB`;
 }
 
-/** True if it is never selected automatically. */
 function isManual({ profile, judged }: ProfileRow): boolean {
   return judged?.manualOnly ?? profile.metadata.manualSelectionOnly;
 }

@@ -20,7 +20,6 @@ export interface ProgressOptions {
   readonly isTerminal: boolean;
   /** Writes text to standard error unchanged. */
   readonly write: (text: string) => void;
-  /** What is downloaded. @default {no name} */
   readonly model?: string;
   /** What is done with the bytes. @default {"downloading"} */
   readonly doing?: string;
@@ -34,7 +33,6 @@ export interface ProgressOptions {
   readonly every: (ms: number, call: () => void) => () => void;
 }
 
-/** The result of a download. */
 export type ProgressSummary = Pick<
   DownloadReport,
   "files" | "bytes" | "bytesMoved" | "bytesPresent" | "elapsedMs" | "path"
@@ -82,7 +80,6 @@ const INTERVALS = { bar: 100, log: 10_000, json: 1000 } as const;
 /** Retries are reported to people at most this often (ms): a broken link causes one per connection. */
 const RETRY_EVERY = 1000;
 
-/** Shows a transfer in one of the modes of `--progress`. */
 export function createProgress(options: ProgressOptions): Progress {
   const { model, doing = "downloading", log, now, write } = options;
   const mode = options.mode === "auto" ? (options.isTerminal ? "bar" : "log") : options.mode;

@@ -1,6 +1,5 @@
 import type { FileState, TransferEvent } from "../transfer/types.ts";
 
-/** The progress of one file. */
 export interface FileProgress {
   readonly path: string;
   readonly size: number;
@@ -11,7 +10,6 @@ export interface FileProgress {
   since: number;
 }
 
-/** A transfer at one moment. */
 export interface ProgressSnapshot {
   readonly filesDone: number;
   readonly files: number;
@@ -30,7 +28,6 @@ export interface ProgressSnapshot {
   readonly small: number;
   /** Complete files whose check takes longer than {@linkcode LAG}. */
   readonly verifying: readonly FileProgress[];
-  /** Only checks are left. */
   readonly onlyVerifying: boolean;
   /** The transfer has ended, and the files are being flushed and published. */
   readonly publishing: boolean;

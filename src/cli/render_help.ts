@@ -45,7 +45,6 @@ export function renderOverview(commands: readonly Command[], group: string, page
   ]);
 }
 
-/** Everything about one command: usage, flags with their variables and defaults, examples. */
 export function renderCommandHelp(command: Command, page: Page): string {
   const { bold, dim } = style(page.colour);
   const examples = Object.entries(command.examples ?? {});

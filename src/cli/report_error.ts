@@ -32,9 +32,8 @@ const FOREIGN_FRAME = /^\s+at .*(?:\/npm\/|\/libraries\/|node_modules|\(?(?:ext|
 
 function stackOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown);
-  const own = (thrown.stack ?? thrown.message).split("\n").filter((line) => !FOREIGN_FRAME.test(line)).join(
-    "\n",
-  );
+  const lines = (thrown.stack ?? thrown.message).split("\n");
+  const own = lines.filter((line) => !FOREIGN_FRAME.test(line)).join("\n");
   const note = thrown instanceof AimError && thrown.hint !== undefined ? ` (${thrown.hint})` : "";
   return thrown.cause === undefined ? own + note : `${own}${note}\ncaused by ${stackOf(thrown.cause)}`;
 }

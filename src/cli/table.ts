@@ -1,6 +1,5 @@
 import { type Page, style } from "./style.ts";
 
-/** A column of a {@linkcode table}. */
 export interface Column<Row> {
   readonly title: string;
   readonly text: (row: Row) => string;
@@ -10,7 +9,6 @@ export interface Column<Row> {
   readonly least?: number;
   /** Minimum characters, to which it may be cut after columns are left out. @default {uncut} */
   readonly atLast?: number;
-  /** Aligned to the right. @default {false} */
   readonly right?: boolean;
 }
 

@@ -77,12 +77,10 @@ export function parseFilter(text: string): Test {
   }
   if (operator === "=" && key === "layout") return ({ layout }) => layout === value;
   if (operator === "=" && key === "state") return ({ models }) => models.some(({ state }) => state === value);
-  throw new AimError("usage", `--filter is ${JSON.stringify(text)}`, {
-    hint: "use size>10GiB, used>30d, name=org/*, state=complete or layout=hub",
-  });
+  const hint = "use size>10GiB, used>30d, name=org/*, state=complete or layout=hub";
+  throw new AimError("usage", `--filter is ${JSON.stringify(text)}`, { hint });
 }
 
-/** Sorts folders by name, the largest first, or the most recently used first. */
 export function sortFolders(folders: readonly ListedFolder[], key: string): ListedFolder[] {
   if (key === "size") return folders.toSorted((a, b) => b.diskBytes - a.diskBytes);
   if (key === "used") return folders.toSorted((a, b) => (b.lastUsed ?? 0) - (a.lastUsed ?? 0));

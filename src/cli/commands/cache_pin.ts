@@ -17,12 +17,8 @@ export const cachePin = command({
     const pinned = context.flags.remove !== true;
     const folders = await pickModels(context);
     for (const folder of folders) await setPinned(folder, pinned);
-    context.report(
-      { models: folders.map(({ name, layout, path }) => ({ name, layout, path, pinned })) },
-      () =>
-        folders.map((folder) => `${folderInWords(folder)}: ${pinned ? "pinned" : "no longer pinned"}\n`).join(
-          "",
-        ),
-    );
+    const models = folders.map(({ name, layout, path }) => ({ name, layout, path, pinned }));
+    const now = pinned ? "pinned" : "no longer pinned";
+    context.report({ models }, () => models.map((one) => `${folderInWords(one)}: ${now}\n`).join(""));
   },
 });

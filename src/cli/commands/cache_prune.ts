@@ -53,7 +53,6 @@ function valueOf(
   throw new AimError("usage", `${flag} is ${JSON.stringify(given)}`, { hint: `use ${allowed}` });
 }
 
-/** A process with `--model` in its command line. */
 interface ServingProcess {
   readonly pid: number;
   readonly words: readonly string[];

@@ -99,7 +99,6 @@ async function checkProfilePath({ profilePath, origins }: Config): Promise<Check
     : check("profiles", "failed", found, "correct AIM_PROFILE_PATH, or mount it");
 }
 
-/** Whether the engine is installed, in which version, and whether its program runs. */
 async function checkEngine(config: Config, env: CommandContext["env"]): Promise<Check> {
   const outcome = await attempt(() => servingEngine(config, env, "serve"));
   if (outcome.error !== null) return checkOf("engine", outcome.error, "failed");

@@ -49,9 +49,8 @@ export const downloadToCache = command<GpuInventory | null>({
     const { config, flags, print, report } = context;
     const targets = (await wantedModels(context, gpus)).map((wanted) => targetOf(context, wanted));
     if (targets.length > 1 && config.modelName !== null) {
-      throw new AimError("usage", `--model-name is given with ${targets.length} models`, {
-        hint: "give --model-name with one model at a time",
-      });
+      const hint = "give --model-name with one model at a time";
+      throw new AimError("usage", `--model-name is given with ${targets.length} models`, { hint });
     }
     const isDryRun = flags["dry-run"] === true;
     // All models are listed before the first byte, so that a wrong name fails before any download.

@@ -1,3 +1,4 @@
+import { renderBashScript } from "../../engine/bash_script.ts";
 import type { GpuInventory } from "../../gpu/types.ts";
 import { chooseServing } from "../../serve/serving_choice.ts";
 import { planServing } from "../../serve/serving_plan.ts";
@@ -8,7 +9,7 @@ import { noGpu } from "../../serve/select_profile_for.ts";
 import { takeInventory } from "../../gpu/take_inventory.ts";
 import { modelFiles } from "../../serve/model_files.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
-import { dryRunJson, dryRunScript, dryRunText, explainPlan, withSecrets } from "../dry_run_report.ts";
+import { dryRunJson, dryRunText, explainPlan, withSecrets } from "../dry_run_report.ts";
 import { command, text } from "../command.ts";
 
 export const dryRun = command<GpuInventory>({
@@ -47,7 +48,7 @@ export const dryRun = command<GpuInventory>({
     const choice = await chooseServing({ config, env, gpus, engineWords }, engine, need);
     const plan = planServing(config, choice, await resolveServing(config, choice));
     const report = flags["show-secrets"] === true ? withSecrets(plan) : plan;
-    if (format === "script") return print(dryRunScript(report));
+    if (format === "script") return print(renderBashScript(report.shown));
     const runnable = !choice.guessed && !closed;
     const files = await modelFiles(config, env, plan, context.signal);
     const explanation = await explainPlan(config, plan, files, gpus);

@@ -30,11 +30,9 @@ export const exportModel = command({
     const model = models.find(({ state }) => state === "complete") ??
       models.find(({ state }) => state === "unverified");
     if (model === undefined) {
-      throw new AimError(
-        "not-found",
-        `${name} is not complete in the cache: ${models[0]?.reason ?? "nothing is there"}`,
-        { hint: "download it first, or repair it with aim cache verify --repair" },
-      );
+      const message = `${name} is not complete in the cache: ${models[0]?.reason ?? "nothing is there"}`;
+      const hint = "download it first, or repair it with aim cache verify --repair";
+      throw new AimError("not-found", message, { hint });
     }
     const path = directory.startsWith("/") ? directory : `${Deno.cwd()}/${directory}`;
     const report = await exportOciLayout(model, path, String(flags.tag), signal);

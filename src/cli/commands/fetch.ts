@@ -30,9 +30,8 @@ export const fetch = command({
     const [uri = "", directory = config.targetDir] = args;
     const ref = parseModelRef(uri);
     if (directory === null) {
-      throw new AimError("usage", "fetch needs a directory to download into", {
-        hint: "name it after the URI, or set TARGET_DIR",
-      });
+      const hint = "name it after the URI, or set TARGET_DIR";
+      throw new AimError("usage", "fetch needs a directory to download into", { hint });
     }
     const options = downloadOptions(context, ref);
     const placement = directPlacement({ directory, quantisation: quantisationIn(ref) });

@@ -23,8 +23,7 @@ export const help = command({
     const group = all.filter((one) => name === "" || one.name.startsWith(`${name} `));
     if (group.length > 0) return print(renderOverview(group, name, page));
     const near = nearest(name, [...all.map((one) => one.name), ...TOPIC_NAMES]);
-    throw new AimError("usage", `no help on ${JSON.stringify(name)}`, {
-      hint: near === null ? "see aim help" : `did you mean aim help ${near}?`,
-    });
+    const hint = near === null ? "see aim help" : `did you mean aim help ${near}?`;
+    throw new AimError("usage", `no help on ${JSON.stringify(name)}`, { hint });
   },
 });

@@ -67,7 +67,6 @@ export const listProfiles = command<GpuInventory | null>({
   },
 });
 
-/** Compares the cached models of compatible profiles with the memory. */
 async function withMemory(
   rows: readonly ProfileRow[],
   config: Config,

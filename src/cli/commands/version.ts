@@ -1,7 +1,6 @@
 import { readBuildInfo } from "../build_info.ts";
 import { command } from "../command.ts";
 
-/** `aim version`, `aim --version`, `aim -V`. */
 export const version = command({
   usage: "version",
   summary: "show version, commit and form",

@@ -5,7 +5,6 @@ import { redact } from "../../log/redact.ts";
 /** `failed` would stop `serve`; `warning` would not, but deserves a look. */
 export type CheckState = "ok" | "warning" | "failed";
 
-/** One line of the doctor's page. */
 export interface Check {
   /** What was checked, in a word or two. */
   readonly name: string;
@@ -19,13 +18,11 @@ export function check(name: string, state: CheckState, found: string, todo?: str
   return { name, state, found, ...(todo !== undefined && state !== "ok" && { todo }) };
 }
 
-/** A check that failed with an error. */
 export function checkOf(name: string, thrown: unknown, state: CheckState): Check {
   const { message, hint } = errorFrom(thrown, name);
   return check(name, state, redact(message), hint === undefined ? undefined : redact(hint));
 }
 
-/** What {@linkcode attempt} returns. */
 export type Outcome<T> =
   | { readonly value: T; readonly error: null }
   | { readonly value: null; readonly error: AimError };

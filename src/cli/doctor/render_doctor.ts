@@ -23,7 +23,6 @@ export function doctorText(checks: readonly Check[], { colour, width }: Page): s
   return `${[...rows, "", bold(verdict(checks))].map((l) => l.trimEnd()).join("\n")}\n`;
 }
 
-/** A table for a ticket. */
 export function doctorMarkdown(checks: readonly Check[]): string {
   const cell = (text: string) => text.replaceAll("|", "\\|").replaceAll("\n", " ");
   const rows = checks.map(({ state, name, found, todo }) =>
@@ -33,7 +32,6 @@ export function doctorMarkdown(checks: readonly Check[]): string {
   return `### aim doctor: ${verdict(checks)}\n\n${head}${rows.join("")}`;
 }
 
-/** The number of failed checks. */
 export function stopping(checks: readonly Check[]): number {
   return checks.filter((c) => c.state === "failed").length;
 }
