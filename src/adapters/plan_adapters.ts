@@ -24,19 +24,16 @@ type AdapterSettings =
  * Decides how the engine gets its adapters, by the rules of AMD's runtime. With the feature `adapters` and the
  * dynamic mode, the engine starts without adapters and a watcher loads them; otherwise, with `adapters` or
  * `adapters-scale-only`, the adapters on disk are arguments.
- *
- * @param profile Its id, for messages.
- * @param features The profile's features.
  */
 export async function planAdapters(
-  profile: string,
+  profileId: string,
   features: readonly string[],
   config: AdapterSettings,
   find: () => Promise<readonly Adapter[]> = () => findAdapters(config),
 ): Promise<AdapterPlan> {
   if (features.length === 0) {
     if (config.origins.adapterSource !== "default") {
-      const lacks = `profile ${profile} does not have the feature adapters`;
+      const lacks = `profile ${profileId} does not have the feature adapters`;
       log.warn(`AIM_ADAPTER_SOURCE is set, and ${lacks}: none are loaded`);
     }
     return NOTHING;

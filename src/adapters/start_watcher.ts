@@ -10,8 +10,6 @@ export const WATCH_COMMAND = "__watch-adapters";
  *
  * Requires `--allow-run`, `--allow-ffi`.
  *
- * @param args The engine's arguments.
- * @param env The engine's environment.
  * @throws {AimError} `engine` if it cannot be started.
  */
 export function startWatcher(

@@ -15,10 +15,7 @@ export type Settings = {
 
 export type SettingOrigin = "flag" | "environment" | "default";
 
-/**
- * The resolved configuration. Paths are absolute, sizes bytes, durations milliseconds, `engineArgs` the text
- * of a JSON object.
- */
+/** Paths are absolute, sizes bytes, durations milliseconds, `engineArgs` the text of a JSON object. */
 export interface Config extends Settings {
   /** Where each value came from, for messages that name the variable or the flag that was used. */
   readonly origins: Readonly<Record<SettingName, SettingOrigin>>;

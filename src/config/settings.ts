@@ -5,10 +5,7 @@ export type SettingType =
   | { readonly kind: "choice"; readonly choices: readonly string[]; readonly ignoreCase?: boolean }
   /** A whole number in `[min, max]`, or the word `auto` if that is allowed. */
   | { readonly kind: "integer"; readonly min: number; readonly max: number; readonly auto?: boolean }
-  /**
-   * Bytes, spelled as GNU coreutils do: `1048576`, `8M` and `8MiB` (powers of 1024), `8MB` (powers of 1000).
-   * A rate may end in `/s`.
-   */
+  /** Bytes: `1048576`, `8M` and `8MiB` (powers of 1024), `8MB` (powers of 1000). A rate may end in `/s`. */
   | { readonly kind: "size"; readonly min: number; readonly max: number; readonly rate?: boolean }
   /** Seconds in, milliseconds out: `120`, `500ms`, `2m`, `1h`. `min` and `max` in seconds. */
   | { readonly kind: "duration"; readonly min: number; readonly max: number };

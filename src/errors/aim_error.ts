@@ -1,13 +1,6 @@
 import { type ErrorKind, EXIT_CODES } from "./exit_codes.ts";
 
-/**
- * A known failure: one line for the user (what failed, the value, what to do next) and an exit code.
- *
- * @example
- * ```ts
- * throw new AimError("usage", `AIM_PORT is "99999"`, { hint: "use a port from 1 to 65535" });
- * ```
- */
+/** A known failure: one line for the user (what failed, the value, what to do next) and an exit code. */
 export class AimError extends Error {
   override readonly name = "AimError";
   readonly kind: ErrorKind;

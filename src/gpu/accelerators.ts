@@ -1,19 +1,13 @@
 /** A model of GPU. Its PCI vendor id is 0x1002. */
 interface GpuModel {
   readonly ids: readonly string[];
-  /**
-   * GiB that ROCm shows for one device: of an MI250X that is one of its two dies; of several variants the
-   * smallest.
-   */
+  /** GiB that ROCm shows for one device: of an MI250X one die of two, of several variants the smallest. */
   readonly vram: number;
   /** LLVM's name of the architecture, if AMD's images have kernels for it. */
   readonly gfx?: string;
 }
 
-/**
- * GPUs by the names that profiles give them. Ids: the PCI ID database and amdgpu's device table. Memory:
- * AMD's data sheets.
- */
+/** GPUs by name. Ids: the PCI ID database and amdgpu's device table. Memory: AMD's data sheets. */
 const GPU_MODELS: Readonly<Record<string, GpuModel>> = {
   MI100: { ids: ["738c", "738e"], vram: 32, gfx: "gfx908" },
   MI210: { ids: ["740f", "7410"], vram: 64, gfx: "gfx90a" },

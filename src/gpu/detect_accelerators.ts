@@ -20,10 +20,7 @@ export interface DetectOptions {
   readonly acceleratorModel?: string | null;
   /** A count that was named. `auto`: 1 for a GPU, all cores of a processor. @default {"auto"} */
   readonly acceleratorCount?: number | "auto";
-  /**
-   * `ROCR_VISIBLE_DEVICES`, `HIP_VISIBLE_DEVICES`, `CUDA_VISIBLE_DEVICES`; `amd-smi` gets all of it except
-   * the secrets.
-   */
+  /** `*_VISIBLE_DEVICES` are obeyed; `amd-smi` gets all of it except the secrets. */
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Milliseconds that `amd-smi` may take. @default {10000} */
   readonly timeout?: number;
@@ -31,10 +28,7 @@ export interface DetectOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/**
- * The GPUs (by sysfs, else `amd-smi`) or the processor that this process can use. Never throws: what is odd
- * about the hardware is in the result.
- */
+/** The GPUs (by sysfs, else `amd-smi`) or the processor that this process can use. Never throws. */
 export async function detectAccelerators(options: DetectOptions): Promise<GpuInventory> {
   const { acceleratorModel: model = null, acceleratorFamily: family = null, acceleratorCount } = options;
   const type = model === null ? options.acceleratorType : typeOfAccelerator(model);

@@ -9,8 +9,6 @@ import type { Cpu } from "./types.ts";
  * Sources: the kernel's `Documentation/admin-guide/cgroup-v2.rst` and `cgroup-v1/cpusets.rst`,
  * `cputopology.rst`, proc(5).
  *
- * @param sys `/sys`.
- * @param proc `/proc`.
  * @param anyChip `true`: also an EPYC counts as a processor of no particular kind.
  */
 export function detectCpu(files: KernelFiles, sys: string, proc: string, anyChip: boolean): Cpu {

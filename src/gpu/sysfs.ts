@@ -9,9 +9,6 @@ import type { Device, Devices } from "./types.ts";
  *
  * Sources: the kernel's `drivers/gpu/drm/amd/amdkfd/kfd_topology.c` (names, decimal values, `location_id`,
  * -EPERM outside the device cgroup) and `Documentation/gpu/amdgpu` (DRM attributes).
- *
- * @param sys `/sys`.
- * @param dev `/dev`.
  */
 export function readSysfs(files: KernelFiles, sys: string, dev: string): Devices {
   const warnings: string[] = [];
@@ -144,10 +141,7 @@ function pciAddressOf(files: KernelFiles, device: string): string | null {
   return /^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/i.test(last) ? last.toLowerCase() : null;
 }
 
-/**
- * `location_id`: bus, device and function in 16 bits; if a GPU has several nodes, the node's number in
- * bits 28 to 31.
- */
+/** `location_id`: bus, device and function in 16 bits; a node's number is in bits 28 to 31. */
 function pciOf(properties: ReadonlyMap<string, bigint>): string | null {
   const location = properties.get("location_id");
   if (location === undefined) return null;

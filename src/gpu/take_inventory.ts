@@ -9,13 +9,7 @@ export function isBusy(gpu: Gpu): boolean {
     (gpu.vramTotal !== null && gpu.vramTotal > 0 && (gpu.vramUsed ?? 0) / gpu.vramTotal > BUSY_VRAM);
 }
 
-/**
- * What follows from the GPUs that were found: the model that counts, how many, and what an operator should
- * know.
- *
- * @param notes What was odd about looking for them.
- * @param reasons Why the sources had none.
- */
+/** What follows from the GPUs that were found. @param reasons Why other sources had none. */
 export function takeInventory(
   source: GpuInventory["source"],
   gpus: readonly Gpu[],

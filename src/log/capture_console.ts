@@ -2,12 +2,7 @@ import { LOG_LEVELS, type LogLevel, writeLogLine } from "./logger.ts";
 
 const METHODS = { debug: "DEBUG", log: "INFO", info: "INFO", warn: "WARNING", error: "ERROR" } as const;
 
-/**
- * Turns what libraries write to the console into log lines with `library=true`, so that standard output has
- * only results.
- *
- * @param level `AIM_LOG_LEVEL_ROOT`, the level for libraries, like that of Python's root logger.
- */
+/** Turns what libraries write to the console into log lines: standard output has only results. */
 export function captureConsole(level: LogLevel, console: Partial<Console> = globalThis.console): void {
   for (const [method, own] of Object.entries(METHODS) as [keyof typeof METHODS, LogLevel][]) {
     console[method] = (...values: unknown[]) => {

@@ -1,9 +1,6 @@
 const secrets = new Set<string>();
 
-/**
- * Registers a value that must never be printed, such as a token, a key or a proxy's password. Shorter values
- * than 6 characters are ignored, since replacing them would garble words.
- */
+/** Registers a value that is never printed. Below 6 characters it is ignored: it would garble words. */
 export function keepSecret(value: string | undefined): void {
   if (value !== undefined && value.length >= 6) secrets.add(value);
 }

@@ -2,12 +2,7 @@ import type { Config } from "../config/config.ts";
 import type { GpuInventory } from "../gpu/types.ts";
 import type { Criteria } from "./types.ts";
 
-/**
- * What a profile must fit, from the configuration and the hardware. A named GPU model without a count means
- * one GPU.
- *
- * @param profileSet `org/model`; `null` if the model is an S3 URI or a path.
- */
+/** What a profile must fit. A named GPU model without a count means one GPU. */
 export function criteriaOf(
   config: Pick<Config, "engine" | "metric" | "precision" | "generalFallback" | "acceleratorCount">,
   inventory: Pick<GpuInventory, "type" | "source" | "model" | "count" | "partitioned">,

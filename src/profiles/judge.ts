@@ -8,10 +8,7 @@ import {
   PROFILE_TYPES,
 } from "./types.ts";
 
-/**
- * Judges profiles: the compatible ones first, best first, then the rest, nearest state first. Depends on
- * nothing but its arguments; the order of `profiles` does not matter.
- */
+/** Compatible profiles first, best first, then the nearest. The order of `profiles` does not matter. */
 export function judge(profiles: readonly Profile[], criteria: Criteria): JudgedProfile[] {
   const available = automaticCount(criteria);
   return profiles

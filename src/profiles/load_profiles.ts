@@ -89,10 +89,7 @@ function searchPath(
   ];
 }
 
-/**
- * A model's name that is a folder of its own: no way out of the root, and none of the folders that mean
- * something else.
- */
+/** A folder of its own: no way out of the root, and no folder that means something else. */
 function isFolderName(model: string): boolean {
   const parts = model.split("/");
   return parts.length >= 2 && !["custom", "general", "schemas"].includes(parts[0] ?? "") &&

@@ -21,12 +21,7 @@ export interface ProfileReading {
   readonly notes: readonly SchemaFault[];
 }
 
-/**
- * Makes a profile of a file's content, in the names of any generation. Words of the metadata are taken in any
- * case.
- *
- * @param check Checks the content against its schema.
- */
+/** A profile of a file's content, in the names of any generation. Words of the metadata have any case. */
 export function profileFromValue(
   content: ConfigMap,
   place: ProfilePlace,

@@ -11,9 +11,7 @@ export type Selection =
     readonly judged: JudgedProfile;
     /** By `AIM_PROFILE_ID`, as the best that fits, or because `AIM_ALLOW_UNOPTIMIZED` lets it in. */
     readonly by: "id" | "rank" | "unoptimized";
-    /**
-     * The model's own profile that fits but is not selected automatically, when a general one was selected.
-     */
+    /** The model's own profile that fits but must be named, if a general one was selected. */
     readonly passedOver: JudgedProfile | null;
   }
   | {

@@ -26,10 +26,7 @@ export interface ProfileMetadata {
   readonly precision: Precision;
   readonly metric: Metric;
   readonly type: ProfileType;
-  /**
-   * Used only if `AIM_PROFILE_ID` names it: by its `manual_selection_only`, else if its type is
-   * `unoptimized`.
-   */
+  /** Only `AIM_PROFILE_ID` selects it: by its `manual_selection_only`, else if it is `unoptimized`. */
   readonly manualSelectionOnly: boolean;
   readonly variant: string | null;
   readonly primary: boolean;
@@ -86,9 +83,7 @@ export interface ProfileFault {
 }
 
 export interface Criteria extends Pick<Config, "engine" | "metric" | "precision" | "generalFallback"> {
-  /**
-   * `AIM_ID`, else `AIM_MODEL_ID`; `null` if the model is an S3 URI or a path: only general profiles fit it.
-   */
+  /** `AIM_ID`, else `AIM_MODEL_ID`; `null` for an S3 URI or a path, which only general profiles fit. */
   readonly model: string | null;
   /** `null`: no GPU is visible and none is named; any accelerator fits then (for downloads only). */
   readonly accelerator:

@@ -65,10 +65,7 @@ function filesAt(path: string): readonly string[] {
   return files;
 }
 
-/**
- * What AMD's own check of a profile refuses beyond what its runtime does: retired keys, and another file name
- * than the metadata give.
- */
+/** What AMD's own check refuses beyond its runtime: retired keys, and a file name that does not fit. */
 function styleFaults({ path, metadata, content }: Profile): SchemaFault[] {
   const written = content.get("metadata");
   const retired = isMap(written) ? RETIRED.filter((key) => written.has(key)) : [];
@@ -98,10 +95,7 @@ const REPLACEMENTS: Readonly<Record<string, string>> = {
   manual_selection_only: "type: unoptimized",
 };
 
-/**
- * Of each model's profiles for one accelerator and metric, exactly one is primary. General profiles have
- * none.
- */
+/** Of a model's profiles for one accelerator and metric, exactly one is primary; of general ones, none. */
 function primaryFaults(profiles: readonly Profile[]): ProfileFault[] {
   const groups = Map.groupBy(
     profiles.filter(({ aimId }) => aimId !== null),

@@ -19,10 +19,7 @@ export interface YamlFile {
   readonly faults: readonly YamlFault[];
   /** Keys written twice: PyYAML silently takes the last. */
   readonly notes: readonly YamlFault[];
-  /**
-   * The place of the value (with `key`, of the key) at a path of keys and list indices, else of its nearest
-   * parent's key.
-   */
+  /** Where the value (with `key`, the key) at a path is, else its nearest parent's key. */
   positionOf(path: Path, key?: "key"): Position;
 }
 
@@ -147,10 +144,7 @@ function keyText(library: Library, key: unknown): unknown {
   return isScalar(value) && isNumberLiteral(value) ? value.text : value;
 }
 
-/**
- * Finds what the library accepts: keys that are not text, keys written twice, and `'x''` without its closing
- * quote.
- */
+/** Finds what the library accepts: keys that are not text, keys written twice, `'x''` as closed. */
 function check(library: Library, document: Document, text: string, fault: Report, note: Report): void {
   library.visit(document, {
     Map: (_, { items }) => {

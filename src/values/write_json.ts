@@ -1,10 +1,7 @@
 import { pythonFloat } from "./python_spelling.ts";
 import { type ConfigValue, isList, isMap, isNumberLiteral, type NumberLiteral } from "./value.ts";
 
-/**
- * A value for `JSON.stringify`, which writes its numbers as they are spelled. `inf` and `nan`, which JSON
- * cannot spell, become `null`.
- */
+/** A value for `JSON.stringify`: numbers as they are spelled, `inf` and `nan` as `null`. */
 export function jsonValue(value: ConfigValue): unknown {
   if (typeof value !== "object" || value === null) return value;
   if (isList(value)) return value.map(jsonValue);
@@ -12,10 +9,7 @@ export function jsonValue(value: ConfigValue): unknown {
   return isNumberLiteral(value) && Number.isFinite(value.value) ? JSON.rawJSON(jsonNumber(value)) : null;
 }
 
-/**
- * A value as Python's `json.dumps` writes it: separators `", "` and `": "`, everything beyond ASCII escaped,
- * `Infinity` and `NaN`.
- */
+/** A value as Python's `json.dumps` writes it: `", "` and `": "`, ASCII only, `Infinity` and `NaN`. */
 export function pythonJson(value: ConfigValue): string {
   if (typeof value === "string") return asciiString(value);
   if (typeof value !== "object" || value === null) return String(value);
