@@ -1,3 +1,4 @@
+import { resolve } from "@std/path";
 import { AimError } from "../errors/aim_error.ts";
 import type { SettingType } from "./settings.ts";
 import { ACCELERATOR_NAMES, acceleratorName } from "../gpu/accelerators.ts";
@@ -26,7 +27,7 @@ export function parseSetting(
     case "text":
       return text;
     case "path":
-      return absolutePath(text, base);
+      return resolve(base.cwd, text.replace(/^~(?=\/|$)/, (tilde) => base.home ?? tilde));
     case "choice": {
       const same = (one: string) => type.ignoreCase && one.toLowerCase() === text.toLowerCase();
       const choice = type.choices.find((one) => one === text || same(one));
@@ -156,17 +157,4 @@ function jsonObjectFault(text: string): string | null {
 /** The text of engine arguments, which need not be JSON, without keys, tokens and passwords. */
 function withoutEngineSecrets(text: string): string {
   return text.replace(/((?:api[-_]?key|token|secret|password)["']?\s*[:=]\s*)[^,}\s]+/gi, "$1***");
-}
-
-/** Joins and normalises: removes `.`, `..` with its parent, empty parts and a final `/`. */
-function absolutePath(text: string, { cwd, home }: Base): string {
-  const expanded = home !== undefined && (text === "~" || text.startsWith("~/"))
-    ? home + text.slice(1)
-    : text;
-  const parts: string[] = [];
-  for (const part of (expanded.startsWith("/") ? expanded : `${cwd}/${expanded}`).split("/")) {
-    if (part === "..") parts.pop();
-    else if (part !== "" && part !== ".") parts.push(part);
-  }
-  return `/${parts.join("/")}`;
 }

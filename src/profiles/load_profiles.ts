@@ -21,7 +21,7 @@ export interface LoadedProfiles {
  * A file that cannot be used is in `faults` and shadows nothing. Requires `--allow-read`.
  *
  * @param profileSet `org/model`; `null`: only custom and general profiles are candidates.
- * @param embeddedPath Where the program's own profiles are. Defaults to {@linkcode embeddedRoot}.
+ * @param embeddedPath Where the program's own profiles are. Defaults to {@linkcode EMBEDDED_ROOT}.
  */
 export async function loadProfiles(
   config: Pick<Config, "profilePath" | "embeddedProfiles">,
@@ -71,12 +71,12 @@ function searchPath(
   profileSet: string | null,
   embeddedPath: string | undefined,
 ): Folder[] {
-  const isPacked = embeddedPath === undefined && isBundled();
+  const isPacked = embeddedPath === undefined && IS_BUNDLED;
   const onDisk = (name: string, priority: Profile["priority"]): Folder => (
     { path: `${profilePath}/${name}`, name, priority, isEmbedded: false, isPacked: false }
   );
   const everywhere = (name: string, priority: Profile["priority"]): Folder[] => {
-    const path = `${embeddedPath ?? embeddedRoot()}/${name}`;
+    const path = `${embeddedPath ?? EMBEDDED_ROOT}/${name}`;
     return [
       onDisk(name, priority),
       ...(embeddedProfiles ? [{ path, name, priority, isEmbedded: true, isPacked }] : []),
@@ -122,16 +122,8 @@ function packIn(folder: string): [string, PackedProfile][] {
   }
 }
 
-/** This file's place in the source tree, which a compiled executable keeps. */
-const OWN_PLACE = "/src/profiles/load_profiles.ts";
+/** Whether this is a bundle, which has the profiles of each folder in one file. */
+export const IS_BUNDLED = !(import.meta.filename ?? "").endsWith("/src/profiles/load_profiles.ts");
 
-/** Path of the program's own profiles: `profiles/` at the root of the source tree, or beside the bundle. */
-export function embeddedRoot(module: string = import.meta.filename ?? ""): string {
-  const end = isBundled(module) ? module.lastIndexOf("/") : module.length - OWN_PLACE.length;
-  return `${module.slice(0, end)}/profiles`;
-}
-
-/** Whether this is a bundle, which has the profiles of each folder in one file too. */
-export function isBundled(module: string = import.meta.filename ?? ""): boolean {
-  return !module.endsWith(OWN_PLACE);
-}
+/** The program's own profiles: at the root of the source tree, or beside the bundle. */
+export const EMBEDDED_ROOT = `${import.meta.dirname}/${IS_BUNDLED ? "" : "../../"}profiles`;

@@ -1,5 +1,6 @@
 import { basename, dirname, resolve } from "@std/path";
 import { AimError } from "../errors/aim_error.ts";
+import { fileType } from "../os/file_type.ts";
 import { isMap } from "../values/value.ts";
 import { findProfileFiles } from "./find_profile_files.ts";
 import { RETIRED } from "./profile_from_value.ts";
@@ -51,14 +52,9 @@ function placeOf(path: string): ProfilePlace {
 
 function filesAt(path: string): readonly string[] {
   const wrong = (what: string) => new AimError("usage", what, { hint: "give files or folders of profiles" });
-  let info: Deno.FileInfo;
-  try {
-    info = Deno.statSync(path);
-  } catch (thrown) {
-    if (thrown instanceof Deno.errors.NotFound) throw wrong(`${path} does not exist`);
-    throw wrong(`${path} cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
-  }
-  if (!info.isDirectory) return [path];
+  const type = fileType(path);
+  if (type === null) throw wrong(`${path} does not exist, or this user cannot see it`);
+  if (type !== "directory") return [path];
   const { files, unreadable: [first] } = findProfileFiles(path);
   if (first !== undefined) throw wrong(`${first.path} cannot be read: ${first.reason}`);
   if (files.length === 0) throw wrong(`${path} contains no .yaml file`);

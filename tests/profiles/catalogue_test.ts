@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { join, relative } from "@std/path";
 import { drift } from "../../profiles/generate.ts";
 import { MODELS } from "../../profiles/catalogue.ts";
-import { embeddedRoot, loadProfiles } from "../../src/profiles/load_profiles.ts";
+import { EMBEDDED_ROOT, loadProfiles } from "../../src/profiles/load_profiles.ts";
 import { judge } from "../../src/profiles/judge.ts";
 import type { Profile } from "../../src/profiles/types.ts";
 import { selectProfile } from "../../src/profiles/select_profile.ts";
@@ -13,7 +13,7 @@ import { readPlainYaml } from "../../src/values/read_plain_yaml.ts";
 import { makeCriteria } from "./make_profile.ts";
 import { referenceModels, referenceProfiles } from "./reference.ts";
 
-const root = embeddedRoot();
+const root = EMBEDDED_ROOT;
 
 async function embedded(model: string | null): Promise<Profile[]> {
   const { profiles, faults } = await loadProfiles(

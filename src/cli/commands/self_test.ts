@@ -1,7 +1,7 @@
 import { AimError } from "../../errors/aim_error.ts";
 import { lastErrno, processCalls } from "../../os/libc.ts";
 import { checkProfile } from "../../profiles/check_profile.ts";
-import { embeddedRoot, isBundled, loadProfiles, PACK } from "../../profiles/load_profiles.ts";
+import { EMBEDDED_ROOT, IS_BUNDLED, loadProfiles, PACK } from "../../profiles/load_profiles.ts";
 import { hashPool } from "../../transfer/hash/hash_pool.ts";
 import { command } from "../command.ts";
 
@@ -11,7 +11,7 @@ export const selfTest = command({
   summary: "load every part of the executable",
   permissions: { ffi: true },
   async run({ print }) {
-    if (!isBundled()) {
+    if (!IS_BUNDLED) {
       throw new AimError("usage", "aim runs from its sources", { hint: "build it: deno task compile" });
     }
     const parts = {
@@ -70,12 +70,12 @@ function callC(): string {
 
 /** Reads all embedded profiles. */
 async function readProfiles(): Promise<string> {
-  const folders = [...foldersWith(PACK, embeddedRoot())];
+  const folders = [...foldersWith(PACK, EMBEDDED_ROOT)];
   let count = 0;
   for (const folder of folders) {
     const model = folder === "general" ? null : folder;
     const { profiles, faults } = await loadProfiles(
-      { profilePath: `${embeddedRoot()}/none`, embeddedProfiles: true },
+      { profilePath: `${EMBEDDED_ROOT}/none`, embeddedProfiles: true },
       model,
     );
     if (profiles.length === 0) throw new Error(`${folder} has none`);
@@ -88,7 +88,7 @@ async function readProfiles(): Promise<string> {
 
 /** Reads the schemas, and runs the code that was generated from them. */
 function useSchemas(): string {
-  const folder = `${embeddedRoot()}/schemas`;
+  const folder = `${EMBEDDED_ROOT}/schemas`;
   const names = [...Deno.readDirSync(folder)].map(({ name }) => name);
   for (const name of names) JSON.parse(Deno.readTextFileSync(`${folder}/${name}`));
   if (names.length === 0) throw new Error("there are none");
