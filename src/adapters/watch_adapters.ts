@@ -9,15 +9,13 @@ export interface WatchOptions {
   readonly apiKey: string | null;
   /** Milliseconds between two checks of the folder. */
   readonly interval: number;
-  /** Milliseconds between two requests until the engine's first answer. @default {2000} */
-  readonly startInterval?: number;
   readonly find: () => Promise<readonly Adapter[]>;
   /** False once the engine has ended. */
   readonly alive: () => boolean;
 }
 
-/** Milliseconds in which the engine is asked often for its first answer. */
-const START_LIMIT = 600_000;
+/** Milliseconds between two requests until the engine's first answer. */
+const START_INTERVAL = 2_000;
 const REQUEST_LIMIT = 30_000;
 
 /**
@@ -29,13 +27,12 @@ const REQUEST_LIMIT = 30_000;
  * Requires `--allow-net` for the engine's address.
  */
 export async function watchAdapters(options: WatchOptions): Promise<void> {
-  const { find, alive, interval, startInterval = 2_000 } = options;
+  const { alive, interval } = options;
   const engine = new EngineAdapters(options);
-  const deadline = performance.now() + START_LIMIT;
-  while (await engine.served() === null && performance.now() < deadline) {
-    if (!await pause(startInterval, alive)) return;
-  }
-  do await engine.update(await find()); while (await pause(interval, alive));
+  let answered = false;
+  do {
+    answered = await engine.update() || answered;
+  } while (await pause(answered ? interval : Math.min(interval, START_INTERVAL), alive));
 }
 
 /** The adapters that the engine serves, and what this process has requested. */
@@ -49,16 +46,18 @@ class EngineAdapters {
   }
 
   /** Names of all models and adapters that the engine serves; `null` if it does not answer. */
-  async served(): Promise<ReadonlySet<string> | null> {
+  async #served(): Promise<ReadonlySet<string> | null> {
     const answer = await this.#request("GET", "/v1/models");
     if (answer === null || !answer.ok) return null;
     const { data } = fieldsOf(jsonOrNull(answer.text));
     return Array.isArray(data) ? new Set(data.map((one) => String(fieldsOf(one).id))) : null;
   }
 
-  async update(adapters: readonly Adapter[]): Promise<void> {
-    const served = await this.served();
-    if (served === null) return;
+  /** @returns False if the engine does not answer. */
+  async update(): Promise<boolean> {
+    const served = await this.#served();
+    if (served === null) return false;
+    const adapters = await this.#options.find();
     const onDisk = new Set(adapters.map(({ name }) => name));
     for (const [name, { loaded }] of this.#settled) {
       const isServed = loaded && served.has(name);
@@ -71,6 +70,7 @@ class EngineAdapters {
         await this.#load(adapter, served.has(adapter.name));
       }
     }
+    return true;
   }
 
   async #load({ name, path, stamp }: Adapter, replace: boolean): Promise<void> {

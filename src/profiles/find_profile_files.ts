@@ -1,8 +1,10 @@
 import { fileType } from "../os/file_type.ts";
+import type { ProfileFault } from "./types.ts";
 
 export interface ProfilePaths {
   readonly files: readonly string[];
-  readonly unreadable: readonly { readonly path: string; readonly reason: string }[];
+  /** Folders that cannot be read. */
+  readonly faults: readonly ProfileFault[];
 }
 
 /**
@@ -12,7 +14,7 @@ export interface ProfilePaths {
  */
 export function findProfileFiles(folder: string): ProfilePaths {
   const files: string[] = [];
-  const unreadable: { path: string; reason: string }[] = [];
+  const faults: ProfileFault[] = [];
   const seen = new Set<string>();
   const visit = (path: string, realFolder: string) => {
     try {
@@ -28,14 +30,12 @@ export function findProfileFiles(folder: string): ProfilePaths {
       }
     } catch (thrown) {
       if (thrown instanceof Deno.errors.NotFound || thrown instanceof Deno.errors.NotADirectory) return;
-      unreadable.push({
-        path,
-        reason: withoutCall(thrown instanceof Error ? thrown.message : String(thrown)),
-      });
+      const reason = withoutCall(thrown instanceof Error ? thrown.message : String(thrown));
+      faults.push({ path, line: 1, column: 1, reason: `cannot read it: ${reason}` });
     }
   };
   visit(folder, realPath(folder));
-  return { files, unreadable };
+  return { files, faults };
 }
 
 /** A reason without the call and the path with which Deno ends its messages. */

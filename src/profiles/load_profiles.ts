@@ -36,11 +36,9 @@ export async function loadProfiles(
       const profile = unpackProfile(packed, placeOf(folder, name));
       if (!profiles.has(profile.id)) profiles.set(profile.id, profile);
     }
-    const { files, unreadable } = folder.isPacked ? NO_FILES : findProfileFiles(folder.path);
-    for (const { path, reason } of unreadable) {
-      faults.push({ path, line: 1, column: 1, reason: `cannot read it: ${reason}` });
-    }
-    for (const path of files) {
+    const found: ProfilePaths = folder.isPacked ? { files: [], faults: [] } : findProfileFiles(folder.path);
+    faults.push(...found.faults);
+    for (const path of found.files) {
       const place = placeOf(folder, path.slice(folder.path.length + 1));
       // Only a custom profile's id depends on its content.
       if (folder.priority !== 1 && profiles.has(place.idOf(null))) continue;
@@ -53,8 +51,6 @@ export async function loadProfiles(
   }
   return { profiles: [...profiles.values()], faults, notes };
 }
-
-const NO_FILES: ProfilePaths = { files: [], unreadable: [] };
 
 interface Folder {
   readonly path: string;

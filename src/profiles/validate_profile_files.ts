@@ -55,8 +55,8 @@ function filesAt(path: string): readonly string[] {
   const type = fileType(path);
   if (type === null) throw wrong(`${path} does not exist, or this user cannot see it`);
   if (type !== "directory") return [path];
-  const { files, unreadable: [first] } = findProfileFiles(path);
-  if (first !== undefined) throw wrong(`${first.path} cannot be read: ${first.reason}`);
+  const { files, faults: [first] } = findProfileFiles(path);
+  if (first !== undefined) throw wrong(`${first.path}: ${first.reason}`);
   if (files.length === 0) throw wrong(`${path} contains no .yaml file`);
   return files;
 }

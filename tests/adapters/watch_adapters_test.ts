@@ -16,7 +16,6 @@ async function watched(
     engine: engine.url,
     apiKey,
     interval: 20,
-    startInterval: 20,
     find: () => findAdapters({ adapterSource: source, adapterMaxRank: "32" }, () => {}),
     alive: () => running,
   });
