@@ -16,8 +16,7 @@ import { isArchived, modelFiles } from "./model_files.ts";
 import { TarFault } from "./tar_entries.ts";
 import { packingOf, unpackedChunks } from "./unpacked_chunks.ts";
 
-/** Version of a listing's format. */
-const VERSION = 1;
+const LISTING_VERSION = 1;
 
 /** Forms of an archive on disk, by the end of their names. */
 const FORMS = {
@@ -39,7 +38,6 @@ export class ArchiveStore {
   readonly #root: string;
   readonly #folder: string;
   readonly #files: FilesBelow;
-  /** The model's archives. */
   #archives: readonly Archive[] = [];
   /** Bytes downloaded. */
   moved = 0;
@@ -186,14 +184,13 @@ export class ArchiveStore {
   #listing(archive: Archive): readonly LayerEntry[] | null {
     const text = readRegularTextSync(this.#path(archive, "listing"));
     const listing = text.kind === "ok" ? orNull(() => JSON.parse(text.value)) : null;
-    const isRight = listing?.version === VERSION && listing.kind === listingKind(archive) &&
+    const isRight = listing?.version === LISTING_VERSION && listing.kind === listingKind(archive) &&
       Array.isArray(listing.entries) && listing.entries.every(isEntry);
     if (!isRight) return null;
     const { path } = archive;
     return path === null ? listing.entries : listing.entries.map((entry: LayerEntry) => ({ ...entry, path }));
   }
 
-  /** Uncompresses a verified archive and writes its listing. */
   async #unpack(
     uri: string,
     archive: Archive,
@@ -232,7 +229,7 @@ export class ArchiveStore {
       this.forget([archive]);
       throw unusable(`${path} of ${uri}`, error);
     }
-    const listing = JSON.stringify({ version: VERSION, kind: listingKind(archive), entries });
+    const listing = JSON.stringify({ version: LISTING_VERSION, kind: listingKind(archive), entries });
     writeFile(this.#files, this.#path(archive, "listing"), listing);
     this.#files.rename(unpacked, this.#path(archive, "tar"));
     if (unpacked !== packed) this.#files.remove(packed);

@@ -12,7 +12,6 @@ export type LayerEntry =
   /** Removes everything that lower layers have in a folder; the path is empty for all folders. */
   | { readonly kind: "opaque"; readonly path: string };
 
-/** A file in an archive. */
 export interface FileEntry {
   readonly kind: "file";
   readonly path: string;

@@ -3,7 +3,6 @@ import { assertSafePath } from "../sources/safe_path.ts";
 import { type FileEntry, IMAGE_FOLDER, type LayerEntry } from "./layer_entries.ts";
 import { TarFault } from "./tar_entries.ts";
 
-/** An archive and its entries. */
 export interface Layer {
   readonly archive: Archive;
   readonly entries: readonly LayerEntry[];
@@ -16,7 +15,6 @@ export interface ArchivedFile extends ManifestFile {
   readonly offset: number;
 }
 
-/** True for files that are in an archive. */
 export function isArchived(file: ManifestFile): file is ArchivedFile {
   return "archive" in file;
 }

@@ -1,4 +1,3 @@
-/** One entry of a tar archive. */
 export interface TarEntry {
   /** `a file`, `a directory`, or something else, for messages: `a symbolic link`. */
   readonly what: string;
@@ -35,7 +34,6 @@ const TYPES: Readonly<Record<string, string>> = {
   "6": "a FIFO",
   "7": "a file",
 };
-/** Headers that describe the next entry. */
 const EXTENSIONS: Readonly<Record<string, string>> = {
   x: "pax",
   g: "global pax",

@@ -8,7 +8,6 @@ const LARGEST_RATIO = 1032;
 /** Uncompressed bytes that are always allowed. */
 const ALWAYS = 64 * 2 ** 20;
 
-/** Compression of an archive. */
 export type Packing = "none" | "gzip" | "zstd";
 
 /** Detects the compression by the first bytes, since media types are not always right. */

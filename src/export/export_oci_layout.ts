@@ -6,7 +6,6 @@ import { errorFrom } from "../errors/from_unknown.ts";
 import { manifestsIn, TAG, tagOf } from "../sources/oci/layout_directory.ts";
 import { hashPool } from "../transfer/hash/hash_pool.ts";
 
-/** What was written. */
 export interface ExportReport {
   readonly directory: string;
   /** `sha256:…` of the manifest, to be pinned on the other side. */
@@ -26,8 +25,6 @@ const MODEL = "application/vnd.cncf.model";
  * Writes a model as an OCI layout directory: one raw layer per file, named by the annotations of ModelPack and ORAS.
  * Uses the digests recorded in the cache and hashes other files. The same model always gets the same digest. Artifacts
  * with other tags stay in the layout.
- *
- * Requires `--allow-read`, `--allow-write`.
  *
  * @param tag The artifact's tag in the layout.
  * @throws {AimError} `no-space`: the directory cannot be written.

@@ -1,9 +1,7 @@
 /** Bytes of a chunk. */
 const CHUNK = 1 << 18;
 
-/**
- * Reads the bytes `[start, end)` of a file. The file is opened at the first read. Requires `--allow-read`.
- */
+/** Reads the bytes `[start, end)` of a file. The file is opened at the first read. */
 export function readFileRange(
   path: string,
   start: number,

@@ -1,14 +1,12 @@
 import { abortable } from "@std/async/abortable";
 import { withoutSecrets } from "../log/redact.ts";
 
-/** What a run of a program gave. */
 export interface ProgramOutput {
   readonly stdout: string;
   /** Why it did not end well; `null` if it did. */
   readonly failed: string | null;
 }
 
-/** How {@linkcode runProgram} runs it. */
 export interface RunOptions {
   /** Milliseconds that it may take. */
   readonly timeout: number;
@@ -18,11 +16,7 @@ export interface RunOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/**
- * Runs a program with a bounded wait. Never throws: what goes wrong is in the result.
- *
- * Requires `--allow-run`.
- */
+/** Runs a program with a bounded wait. Never throws: what goes wrong is in the result. */
 export async function runProgram(
   path: string,
   args: readonly string[],

@@ -39,7 +39,6 @@ const IMAGE_CONFIGS = [
 /** Annotations that name a layer's file: ModelPack's and its older one, then that of ORAS and Docker Model Runner. */
 const PATHS = ["org.cncf.model.filepath", "org.cnai.model.filepath", "org.opencontainers.image.title"];
 
-/** What a layer contains. */
 export interface LayerContent {
   /** The file's name; `null` for a tar archive, perhaps compressed. */
   readonly path: string | null;

@@ -9,11 +9,7 @@ import type { Registry } from "./registry.ts";
 /** The annotation with a manifest's tag. */
 export const TAG = "org.opencontainers.image.ref.name";
 
-/**
- * Opens an OCI layout directory (`oci-layout`, `index.json`, `blobs/sha256/…`) as if it were a registry.
- *
- * Requires `--allow-read`.
- */
+/** Opens an OCI layout directory (`oci-layout`, `index.json`, `blobs/sha256/…`) as if it were a registry. */
 export function openLayout(directory: string): Registry {
   return {
     host: directory,
@@ -57,7 +53,6 @@ export function tagOf(manifest: unknown): unknown {
   return annotations?.[TAG];
 }
 
-/** A blob, or the requested range of it. */
 async function blob(path: string, { headers }: TransportRequest): Promise<Response> {
   const info = await Deno.stat(path).catch((error) => {
     if (error instanceof Deno.errors.NotFound) return null;

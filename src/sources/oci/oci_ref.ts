@@ -1,4 +1,3 @@
-/** An artifact in a registry. */
 export interface OciRef {
   readonly kind: "oci";
   /** Host, with a port unless it is 443. */
@@ -62,12 +61,10 @@ export function parseOciLayoutRef(text: string, cwd: string): OciLayoutRef | str
   return { kind: "oci-layout", directory, reference: digest ?? tag ?? "latest" };
 }
 
-/** True for `sha256:…`. */
 export function isDigest(reference: string): boolean {
   return DIGEST.test(reference);
 }
 
-/** The hexadecimal digits of a digest. */
 export function hexIn(digest: string): string {
   return digest.slice("sha256:".length);
 }

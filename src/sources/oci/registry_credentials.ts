@@ -2,7 +2,6 @@ import { AimError } from "../../errors/aim_error.ts";
 import { keepSecret } from "../../log/redact.ts";
 import { readRegularText } from "../../os/read_regular_file.ts";
 
-/** A login for a registry. */
 export interface RegistryLogin {
   readonly user: string;
   readonly password: string;
@@ -46,7 +45,6 @@ export async function registryLogin(
   return null;
 }
 
-/** Whatever the file has instead of these is ignored. */
 interface AuthFile {
   readonly auths?: Readonly<Record<string, AuthEntry | null>>;
   readonly credHelpers?: Readonly<Record<string, string>>;

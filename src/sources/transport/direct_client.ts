@@ -4,7 +4,6 @@ import { HttpConnection, NoResponse } from "./http_connection.ts";
 import type { EnvProxy } from "./proxies.ts";
 import type { ResponseHead } from "./response_head.ts";
 
-/** A request. */
 interface DirectRequest {
   readonly method: string;
   readonly headers: Headers;
@@ -100,17 +99,16 @@ export class DirectClient {
 
   /** The one that was used last: the server is the least likely to have closed it. */
   #takeIdle(key: string): Pooled | null {
-    const at = this.#idle.findLastIndex((pooled) => pooled.key === key);
+    const at = this.#idle.findLastIndex(({ route }) => route.key === key);
     const [last] = at < 0 ? [] : this.#idle.splice(at, 1);
     if (last === undefined) return null;
-    if (performance.now() - last.idleSince < LONGEST_IDLE) return last;
+    if (performance.now() - last.connection.idleSince < LONGEST_IDLE) return last;
     this.#close(last);
     return this.#takeIdle(key);
   }
 
   #keep(pooled: Pooled): void {
-    if (this.#openTo(pooled.peer) > this.#limit) return this.#close(pooled);
-    pooled.idleSince = performance.now();
+    if (this.#openTo(pooled.route.peer) > this.#limit) return this.#close(pooled);
     pooled.connection.watch();
     this.#idle.push(pooled);
   }
@@ -119,7 +117,7 @@ export class DirectClient {
     return this.#open.get(peer) ?? 0;
   }
 
-  #close({ peer, connection }: Pooled): void {
+  #close({ route: { peer }, connection }: Pooled): void {
     connection.close();
     this.#open.set(peer, this.#openTo(peer) - 1);
   }
@@ -130,11 +128,11 @@ export class DirectClient {
     origin: string,
     signal: AbortSignal | null,
   ): Promise<Pooled | null> {
-    const { peer, key } = route;
+    const { peer } = route;
     this.#open.set(peer, this.#openTo(peer) + 1);
     if (this.#openTo(peer) > this.#limit) {
       // An idle one to another server behind the same proxy makes room.
-      const at = this.#idle.findIndex((pooled) => pooled.peer === peer);
+      const at = this.#idle.findIndex((pooled) => pooled.route.peer === peer);
       if (at >= 0) { for (const pooled of this.#idle.splice(at, 1)) this.#close(pooled); }
     }
     const limit = AbortSignal.timeout(CONNECT_TIMEOUT);
@@ -144,7 +142,7 @@ export class DirectClient {
         opening,
         signal === null ? limit : AbortSignal.any([signal, limit]),
       );
-      return { peer, key, connection: new HttpConnection(conn), idleSince: 0 };
+      return { route, connection: new HttpConnection(conn) };
     } catch (error) {
       this.#open.set(peer, this.#openTo(peer) - 1);
       // `fetch` may have another way to accept it.
@@ -156,13 +154,9 @@ export class DirectClient {
   }
 }
 
-/** A connection of the client. */
 interface Pooled {
-  readonly peer: string;
-  readonly key: string;
+  readonly route: DirectRoute;
   readonly connection: HttpConnection;
-  /** Milliseconds. */
-  idleSince: number;
 }
 
 /** Milliseconds. */

@@ -37,9 +37,7 @@ export function directRoute(
   if (!/^https?:$/.test(address.protocol) || (isSecure && address.protocol === "https:")) return null;
   const login = proxy.basicAuth;
   const words = new TextEncoder().encode(`${login?.username}:${login?.password}`);
-  const fields: Record<string, string> = login === null
-    ? {}
-    : { "proxy-authorization": `Basic ${words.toBase64()}` };
+  const fields = { ...(login !== null && { "proxy-authorization": `Basic ${words.toBase64()}` }) };
   const peer = proxy.url;
   if (!isSecure) {
     const target = origin + path;

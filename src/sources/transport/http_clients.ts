@@ -1,11 +1,19 @@
 import { nodeModule } from "../../os/node_module.ts";
 import { type EnvProxy, proxyFor } from "./proxies.ts";
 
-type Env = Readonly<Record<string, string | undefined>>;
-
 /** The variables that Deno's clients read. */
 const PROXY_VARIABLES = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"]
   .flatMap((name) => [name, name.toLowerCase()]);
+
+interface HttpOptions {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** PEM, beside the authorities built into Deno. */
+  readonly caCerts: readonly string[];
+  /** Idle connections kept to one host. */
+  readonly connections: number;
+  /** If false, any certificate is accepted, and requests do not use a proxy. */
+  readonly verifyTls: boolean;
+}
 
 /**
  * The runtime's HTTP clients: one for direct connections, one for each proxy, made when they are first needed. Which
@@ -13,37 +21,27 @@ const PROXY_VARIABLES = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"]
  * names.
  */
 export class HttpClients {
-  readonly #env: Env;
-  readonly #caCerts: readonly string[];
-  readonly #connections: number;
-  readonly #verifyTls: boolean;
+  readonly #options: HttpOptions;
   readonly #clients = new Map<string, Deno.HttpClient>();
   /** Servers that show a certificate of the bundle itself. */
   readonly #pinned = new Set<string>();
 
-  /**
-   * @param caCerts PEM, beside the authorities built into Deno.
-   * @param connections Idle connections kept to one host.
-   * @param verifyTls If false, any certificate is accepted, and requests do not use a proxy.
-   */
-  constructor(env: Env, caCerts: readonly string[], connections: number, verifyTls: boolean) {
-    this.#env = env;
-    this.#caCerts = caCerts;
-    this.#connections = connections;
-    this.#verifyTls = verifyTls;
+  constructor(options: HttpOptions) {
+    this.#options = options;
   }
 
   async fetch(url: URL, init: RequestInit): Promise<Response> {
-    const isUnverified = !this.#verifyTls && url.protocol === "https:";
+    const { env, caCerts, verifyTls } = this.#options;
+    const isUnverified = !verifyTls && url.protocol === "https:";
     if (isUnverified || this.#pinned.has(url.host)) {
-      return await nodeFetch(url, init, this.#caCerts, this.#verifyTls);
+      return await nodeFetch(url, init, caCerts, verifyTls);
     }
-    const proxy = proxyFor(url, this.#env);
+    const proxy = proxyFor(url, env);
     try {
       return await fetch(url, { ...init, client: this.#clientFor(proxy) });
     } catch (error) {
-      if (proxy !== null || this.#caCerts.length === 0 || !isSelfSignedAuthority(error)) throw error;
-      const response = await nodeFetch(url, init, this.#caCerts, this.#verifyTls);
+      if (proxy !== null || caCerts.length === 0 || !isSelfSignedAuthority(error)) throw error;
+      const response = await nodeFetch(url, init, caCerts, verifyTls);
       this.#pinned.add(url.host);
       return response;
     }
@@ -60,9 +58,9 @@ export class HttpClients {
       for (const name of PROXY_VARIABLES) Deno.env.delete(name);
       return Deno.createHttpClient({
         http2: false,
-        caCerts: [...this.#caCerts],
+        caCerts: [...this.#options.caCerts],
         // Through a proxy these are questions alone, and files have the connections.
-        poolMaxIdlePerHost: proxy === null ? this.#connections : 1,
+        poolMaxIdlePerHost: proxy === null ? this.#options.connections : 1,
         ...(proxy !== null && {
           proxy: { url: proxy.url, ...(proxy.basicAuth !== null && { basicAuth: proxy.basicAuth }) },
         }),

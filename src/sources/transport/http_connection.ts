@@ -12,7 +12,7 @@ export class NoResponse extends Error {}
 
 /** A connection to a server or a proxy that takes one request at a time. */
 export class HttpConnection {
-  /** When it became idle, in milliseconds. */
+  /** When it became idle, in milliseconds of the monotonic clock. */
   idleSince = 0;
   readonly #conn: Deno.Conn;
   /** For heads. */
@@ -36,6 +36,7 @@ export class HttpConnection {
    * connection is not used again.
    */
   watch(): void {
+    this.idleSince = performance.now();
     const early = { reading: this.#conn.read(this.#buffer), isOver: false };
     const onOver = () => void (early.isOver = true);
     early.reading.then(onOver, onOver);

@@ -4,8 +4,8 @@ import { proxyVariable } from "./proxies.ts";
 
 /**
  * What a failed `fetch` means: an {@linkcode AimError} if another attempt cannot help (unknown certificate
- * authority), a {@linkcode TransientError} else; either is passed on if it was thrown. One line, with the host and never the path: a path may carry
- * a signature.
+ * authority), a {@linkcode TransientError} else; either is passed on if it was thrown. One line, with the host and
+ * never the path: a path may carry a signature.
  *
  * @param thrown What `fetch` rejected with, or what reading a body did.
  * @param env Names the proxy, if one is set.
@@ -56,23 +56,18 @@ export function proxyRefuses(url: URL, env: Readonly<Record<string, string | und
   });
 }
 
+/** Words of the TLS library, what they mean for a host, and what to do. */
+const CERTIFICATE_FAULTS: readonly [RegExp, string, string][] = [
+  [/UnknownIssuer|CaUsedAsEndEntity/, "from an unknown authority", "name its PEM file in SSL_CERT_FILE"],
+  [/NotValidForName/, "for another name", "check the address"],
+  [/Expired|NotValidYet/i, "that has expired or is not valid yet", "check the clock of this machine"],
+];
+
 function certificateFault(host: string, reason: string): [message: string, hint: string] {
-  if (/UnknownIssuer|CaUsedAsEndEntity/.test(reason)) {
-    return [
-      `${host} has a certificate from an unknown authority`,
-      "name its PEM file in SSL_CERT_FILE",
-    ];
-  }
-  if (/NotValidForName/.test(reason)) {
-    return [`${host} has a certificate for another name`, "check the address"];
-  }
-  if (/Expired|NotValidYet/i.test(reason)) {
-    return [
-      `${host} has a certificate that has expired or is not valid yet`,
-      "check the clock of this machine",
-    ];
-  }
-  return [`${host} has an invalid certificate: ${reason}`, "check the server"];
+  const [, which, hint] = CERTIFICATE_FAULTS.find(([words]) => words.test(reason)) ?? [];
+  return which === undefined || hint === undefined
+    ? [`${host} has an invalid certificate: ${reason}`, "check the server"]
+    : [`${host} has a certificate ${which}`, hint];
 }
 
 function nameLooked(url: URL, proxy: string | null): string {

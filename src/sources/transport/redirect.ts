@@ -1,7 +1,6 @@
 import { AimError } from "../../errors/aim_error.ts";
 import { discard } from "./read_bounded.ts";
 
-/** An answer after all redirects. */
 export interface FoundAnswer {
   readonly response: Response;
   /** The address that gave it. */

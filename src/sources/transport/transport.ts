@@ -22,7 +22,6 @@ export interface TransportRequest {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What a transport is made of. */
 export interface TransportOptions {
   /** Proxies and certificate authorities. */
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -58,7 +57,7 @@ export class Transport {
     const { env, connections, verifyTls = true } = options;
     const caCerts = caCertificates(env);
     this.#options = options;
-    this.#clients = new HttpClients(env, caCerts, connections, verifyTls);
+    this.#clients = new HttpClients({ env, caCerts, connections, verifyTls });
     this.#direct = verifyTls ? new DirectClient(caCerts, connections) : null;
   }
 
