@@ -3,12 +3,13 @@ import { SourceChangedError } from "./source.ts";
 import { isTransientStatus } from "./transport/passing_fault.ts";
 import { discard } from "./transport/read_bounded.ts";
 import type { FoundAnswer } from "./transport/redirect.ts";
+import type { RequestHeaders } from "./transport/http_connection.ts";
 
 /** Its ETag is its digest. */
 type AskedFile = { readonly path: string } & Pick<ManifestFile, "etag">;
 
 /** Sends a request and follows redirects. */
-type Send<Answer> = (url: URL, headers: Headers) => Promise<Answer>;
+type Send<Answer> = (url: URL, headers: RequestHeaders) => Promise<Answer>;
 
 /** A strong ETag that is a SHA-256, as olah and registries send it. */
 const DIGEST_TAG = /^"(?:sha256:)?([0-9a-f]{64})"$/;
@@ -35,7 +36,7 @@ export class FileAddresses {
   async ask<Answer extends FoundAnswer>(
     file: AskedFile,
     first: URL,
-    headers: Headers,
+    headers: RequestHeaders,
     send: Send<Answer>,
   ): Promise<Answer> {
     const known = this.#found.get(first.href);
@@ -55,13 +56,11 @@ export class FileAddresses {
   async #askAt<Answer extends FoundAnswer>(
     url: URL,
     { path, etag }: AskedFile,
-    headers: Headers,
+    headers: RequestHeaders,
     send: Send<Answer>,
   ): Promise<Answer> {
-    const sent = headers.has("range") ? this.#tags.get(`${url.origin} ${etag}`) ?? null : null;
-    const conditional = new Headers(headers);
-    if (sent !== null) conditional.set("if-range", sent);
-    const answer = await send(url, conditional);
+    const sent = headers.range === undefined ? null : this.#tags.get(`${url.origin} ${etag}`) ?? null;
+    const answer = await send(url, sent === null ? headers : { ...headers, "if-range": sent });
     const { status, headers: answered } = answer.response;
     const tag = answered.get("etag") ?? "";
     const digest = DIGEST_TAG.exec(tag)?.[1];

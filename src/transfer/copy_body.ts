@@ -3,7 +3,7 @@ import type { ByteRange } from "../sources/manifest.ts";
 import type { RangeBody } from "../sources/source.ts";
 
 /** Bytes that a connection reads, and writes, at once. */
-const BUFFER = 256 * 1024;
+const BUFFER = 512 * 1024;
 
 /** Where a body goes, and under which limits. */
 export interface CopyOptions {

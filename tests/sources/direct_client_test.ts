@@ -39,10 +39,9 @@ function scripted(answers: readonly (string | null)[]) {
 function directClient(proxy: EnvProxy | null = null, caCerts: readonly string[] = []) {
   const client = new DirectClient(caCerts, 4);
   return {
-    get: (url: URL, headers: HeadersInit = {}, signal: AbortSignal | null = null) =>
-      client.send(url, { method: "GET", headers: new Headers(headers), body: null, signal }, proxy),
-    head: (url: URL) =>
-      client.send(url, { method: "HEAD", headers: new Headers(), body: null, signal: null }, proxy),
+    get: (url: URL, headers: Record<string, string> = {}, signal: AbortSignal | null = null) =>
+      client.send(url, { method: "GET", headers, body: null, signal }, proxy),
+    head: (url: URL) => client.send(url, { method: "HEAD", headers: {}, body: null, signal: null }, proxy),
     [Symbol.dispose]: () => client.close(),
   };
 }

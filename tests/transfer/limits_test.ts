@@ -19,8 +19,8 @@ Deno.test("a server's Retry-After is never undercut", () => {
 Deno.test("more connections help if cores have time left and the disk keeps up, up to the limit", () => {
   const second = { elapsed: 1000, cores: 2, limit: null };
   assert(connectionsHelp({ ...second, bytes: 0 }));
-  assert(connectionsHelp({ ...second, bytes: 500e6 }));
-  assert(!connectionsHelp({ ...second, bytes: 700e6 }));
+  assert(connectionsHelp({ ...second, bytes: 300e6 }));
+  assert(!connectionsHelp({ ...second, bytes: 500e6 }));
   assert(connectionsHelp({ ...second, bytes: 700e6, cores: 4 }));
   assert(connectionsHelp({ ...second, bytes: 700e6, elapsed: 2000 }));
   assert(connectionsHelp({ ...second, bytes: 4e6, limit: 10e6 }));

@@ -38,7 +38,7 @@ export function hubApi(
     if (asked.has(url.href)) throw new NoRoute("", { cause: excessive("in pages that repeat") });
     if (asked.size >= MOST_PAGES) throw excessive(`in more than ${MOST_PAGES} pages`);
     asked.add(url.href);
-    const request = { headers: new Headers(init?.headers), signal };
+    const request = { headers: Object.fromEntries(new Headers(init?.headers)), signal };
     let answer = await repository.send("request", url, request);
     if (isUnknownRoute(answer.response) && url.searchParams.has("expand")) {
       url.searchParams.delete("expand");

@@ -4,6 +4,7 @@ import { plainEtag } from "../range_body.ts";
 import { TransientError } from "../source.ts";
 import type { SourceOptions } from "../source_options.ts";
 import { followRedirects, type FoundAnswer, redirectTarget } from "../transport/redirect.ts";
+import type { RequestHeaders } from "../transport/http_connection.ts";
 import { Transport, type TransportRequest } from "../transport/transport.ts";
 import { hubError } from "./hub_error.ts";
 
@@ -61,12 +62,11 @@ export class HubRepository {
     const token = await this.#token();
     let linkedEtag: string | null = null;
     let linkedSize: string | null = null;
-    const send = async (url: URL, headers: Headers) => {
+    const send = async (url: URL, headers: RequestHeaders) => {
       // The library has a token of its own for the xet store.
-      if (token !== null && this.#owns(url) && !headers.has("authorization")) {
-        headers.set("authorization", `Bearer ${token}`);
-      }
-      const response = await this.#transport[how](url, { ...init, headers }).catch((error) => {
+      const login = token !== null && this.#owns(url) ? { authorization: `Bearer ${token}` } : {};
+      const request = { ...init, headers: { ...login, ...headers } };
+      const response = await this.#transport[how](url, request).catch((error) => {
         throw this.#fromElsewhere(error, url);
       });
       linkedEtag ??= plainEtag(response.headers.get("x-linked-etag"));
@@ -83,7 +83,8 @@ export class HubRepository {
     return async (input, init) => {
       const { url, method, headers } = new Request(input, { ...init, signal: null });
       const body = init?.body ?? null;
-      return (await this.send("fetch", new URL(url), { method, headers, body, signal })).response;
+      const request = { method, headers: Object.fromEntries(headers), body, signal };
+      return (await this.send("fetch", new URL(url), request)).response;
     };
   }
 

@@ -61,7 +61,7 @@ export class HubSource implements Source {
         if (this.#protocols[0] === "XET") throw error;
       }
     }
-    const headers = new Headers({ ...rangeHeader(range), "accept-encoding": "identity" });
+    const headers = { ...rangeHeader(range), "accept-encoding": "identity" };
     const answer = await this.#addresses.ask(
       file,
       this.#repository.fileAddress(commit, file.path),

@@ -60,7 +60,7 @@ async function blob(path: string, { headers }: TransportRequest): Promise<Respon
   });
   if (!info?.isFile) return new Response(null, { status: 404 });
   const { size } = info;
-  const wanted = /^bytes=(\d+)-(\d+)$/.exec(new Headers(headers).get("range") ?? "");
+  const wanted = /^bytes=(\d+)-(\d+)$/.exec(headers?.range ?? "");
   const [start, end] = wanted === null
     ? [0, size]
     : [Number(wanted[1]), Math.min(Number(wanted[2]) + 1, size)];

@@ -8,6 +8,7 @@ import { parseJson } from "../transport/parse_json.ts";
 import { isTransientStatus } from "../transport/passing_fault.ts";
 import { discard } from "../transport/read_bounded.ts";
 import { followRedirects } from "../transport/redirect.ts";
+import type { RequestHeaders } from "../transport/http_connection.ts";
 import { Transport, type TransportRequest } from "../transport/transport.ts";
 import { type RegistryLogin, registryLogin } from "./registry_credentials.ts";
 
@@ -37,8 +38,8 @@ export function openRegistry(host: string, repository: string, options: SourceOp
 
   const follow = (how: "fetch" | "request", first: URL, init: TransportRequest) =>
     followRedirects(first, init.headers, (url, headers) => {
-      if (url.origin === origin && authorization !== null) headers.set("authorization", authorization);
-      return transport[how](url, { ...init, headers });
+      const login = url.origin === origin && authorization !== null ? { authorization } : {};
+      return transport[how](url, { ...init, headers: { ...headers, ...login } });
     });
 
   async function authorize(response: Response): Promise<void> {
@@ -71,8 +72,8 @@ export function openRegistry(host: string, repository: string, options: SourceOp
     async ask(path, init, file) {
       const home = new URL(`${origin}/v2/${repository}/${path}`);
       if (file === undefined) return (await authorized("request", home, init)).response;
-      const send = (url: URL, headers: Headers) => authorized("fetch", url, { ...init, headers });
-      return (await addresses.ask(file, home, new Headers(init.headers), send)).response;
+      const send = (url: URL, headers: RequestHeaders) => authorized("fetch", url, { ...init, headers });
+      return (await addresses.ask(file, home, init.headers ?? {}, send)).response;
     },
     close: () => transport.close(),
   };

@@ -173,9 +173,10 @@ function requestHandler(transport: Transport): NonNullable<S3ClientConfig["reque
       const { buildQueryString } = await loadLibrary("aws_s3");
       const url = new URL(`${protocol}//${hostname}${port === undefined ? "" : `:${port}`}${path}`);
       url.search = buildQueryString(query);
-      const headers = new Headers(request.headers);
       // fetch sets these from the address and the body.
-      for (const name of ["host", "content-length"]) headers.delete(name);
+      const { host: _host, "content-length": _length, ...headers } = Object.fromEntries(
+        new Headers(request.headers),
+      );
       const signal = options?.abortSignal instanceof AbortSignal ? options.abortSignal : undefined;
       const response = await transport.request(url, { method, headers, body: body ?? null, signal });
       return {

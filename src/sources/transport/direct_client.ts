@@ -1,12 +1,12 @@
 import { abortable } from "@std/async/abortable";
 import { type DirectRoute, directRoute } from "./direct_route.ts";
-import { HttpConnection, NoResponse } from "./http_connection.ts";
+import { HttpConnection, NoResponse, type RequestHeaders } from "./http_connection.ts";
 import type { EnvProxy } from "./proxies.ts";
 import type { ResponseHead } from "./response_head.ts";
 
 interface DirectRequest {
   readonly method: string;
-  readonly headers: Headers;
+  readonly headers: RequestHeaders;
   readonly body: BodyInit | null;
   readonly signal: AbortSignal | null;
 }
@@ -52,7 +52,7 @@ export class DirectClient {
     if (route === null || this.#unsuited.has(url.origin) || url.username !== "" || url.password !== "") {
       return null;
     }
-    const fields = { host: url.host, accept: "*/*", "user-agent": "aim", ...Object.fromEntries(headers) };
+    const fields = { host: url.host, accept: "*/*", "user-agent": "aim", ...headers };
     if (!Object.values(fields).every((value) => /^[\t\x20-\x7e]*$/.test(value))) return null;
     for (;;) {
       signal?.throwIfAborted();

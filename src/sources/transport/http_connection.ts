@@ -7,6 +7,9 @@ const FILL = 20;
 const encoder = new TextEncoder();
 const LF = 10, CR = 13;
 
+/** Fields of a request by name, in lower case. */
+export type RequestHeaders = Readonly<Record<string, string>>;
+
 /** The connection ended before the first byte of a response. */
 export class NoResponse extends Error {}
 
@@ -54,7 +57,7 @@ export class HttpConnection {
   async ask(
     method: string,
     target: string,
-    fields: Readonly<Record<string, string>>,
+    fields: RequestHeaders,
   ): Promise<ResponseHead | null> {
     if (this.#early?.isOver) noResponse();
     const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);

@@ -1,5 +1,6 @@
 import { AimError } from "../../errors/aim_error.ts";
 import { discard } from "./read_bounded.ts";
+import type { RequestHeaders } from "./http_connection.ts";
 
 export interface FoundAnswer {
   readonly response: Response;
@@ -20,18 +21,14 @@ const MOST_REDIRECTS = 5;
  */
 export async function followRedirects(
   first: URL,
-  headers: HeadersInit | undefined,
-  send: (url: URL, headers: Headers) => Promise<Response>,
+  headers: RequestHeaders | undefined,
+  send: (url: URL, headers: RequestHeaders) => Promise<Response>,
   targetOf: (response: Response, from: URL) => URL | null = redirectTarget,
 ): Promise<FoundAnswer> {
   for (let url = first, hop = 0; hop <= MOST_REDIRECTS; hop++) {
-    const own = new Headers(headers);
-    own.set("user-agent", "aim");
-    if (url.origin !== first.origin) {
-      own.delete("authorization");
-      own.delete("if-range");
-    }
-    const response = await send(url, own);
+    const { authorization: _login, "if-range": _etag, ...common } = headers ?? {};
+    const own = url.origin === first.origin ? headers : common;
+    const response = await send(url, { ...own, "user-agent": "aim" });
     const target = targetOf(response, url);
     if (target === null) return { response, url };
     await discard(response);

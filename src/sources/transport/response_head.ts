@@ -1,7 +1,8 @@
 /** Status line and header fields of an HTTP/1.1 response. */
 export interface ResponseHead {
   readonly status: number;
-  readonly headers: Headers;
+  /** Names in lower case. */
+  readonly headers: [name: string, value: string][];
   /** Bytes of the body. */
   readonly length: number;
   /** Whether another request may follow on the connection. */
@@ -24,28 +25,27 @@ export function responseHead(bytes: Uint8Array, method: string): ResponseHead | 
   const [first = "", ...lines] = text.slice(0, -4).split("\r\n");
   const [, minor, code] = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: [^\r\n]*)?$/.exec(first) ?? [];
   if (code === undefined) return null;
-  const headers = new Headers();
+  const headers: [string, string][] = [];
   for (const line of lines) {
     const colon = line.indexOf(":");
-    const name = line.slice(0, Math.max(0, colon)), value = line.slice(colon + 1).trim();
-    // A second length, or two that differ, could end the body at the wrong byte.
-    const repeated = name.toLowerCase() === "content-length" && headers.has(name);
-    if (!TOKEN.test(name) || /[\0\r\n]/.test(value) || repeated) return null;
-    headers.append(name, value);
+    const name = line.slice(0, Math.max(0, colon)).toLowerCase(), value = line.slice(colon + 1).trim();
+    if (!TOKEN.test(name) || /[\0\r\n]/.test(value)) return null;
+    headers.push([name, value]);
   }
+  const valuesOf = (wanted: string) => headers.filter(([name]) => name === wanted).map(([, value]) => value);
+  // A second length, or two that differ, could end the body at the wrong byte.
+  const [stated = "", another] = valuesOf("content-length");
+  if (another !== undefined) return null;
   const status = Number(code);
   const isEmpty = method === "HEAD" || (method === "CONNECT" && status < 300) || status < 200 ||
     status === 204 || status === 304;
-  const known = isEmpty ? 0 : lengthOf(headers);
+  const isPlain = /^\d{1,15}$/.test(stated) &&
+    headers.every(([name]) => name !== "transfer-encoding" && name !== "content-encoding");
+  const size = isPlain ? Number(stated) : null;
+  const known = isEmpty ? 0 : size;
   // A server that refuses is not asked again only to read why: the status says it all.
   const length = known ?? (status === 429 || status >= 500 ? 0 : null);
   if (length === null) return null;
-  const closes = /\bclose\b/i.test(headers.get("connection") ?? "");
+  const closes = /\bclose\b/i.test(valuesOf("connection").join());
   return { status, headers, length, reusable: minor === "1" && !closes && known !== null };
-}
-
-function lengthOf(headers: Headers): number | null {
-  if (headers.has("transfer-encoding") || headers.has("content-encoding")) return null;
-  const length = headers.get("content-length") ?? "";
-  return /^\d{1,15}$/.test(length) ? Number(length) : null;
 }

@@ -6,6 +6,7 @@ import { askedWait, LONGEST_WAIT } from "./asked_wait.ts";
 import { caCertificates } from "./ca_certificates.ts";
 import { DirectClient } from "./direct_client.ts";
 import { HttpClients } from "./http_clients.ts";
+import type { RequestHeaders } from "./http_connection.ts";
 import { networkFault, proxyRefuses } from "./network_fault.ts";
 import { isTransientStatus } from "./passing_fault.ts";
 import { proxyFor } from "./proxies.ts";
@@ -17,7 +18,7 @@ type Use = "fetch" | "request";
 
 export interface TransportRequest {
   readonly method?: string;
-  readonly headers?: Headers | Readonly<Record<string, string>>;
+  readonly headers?: RequestHeaders;
   readonly body?: BodyInit | null;
   readonly signal?: AbortSignal | undefined;
 }
@@ -139,7 +140,7 @@ export class Transport {
     const started = performance.now();
     let response: Response;
     try {
-      const request = { method, headers: new Headers(headers), body, redirect: "manual", signal } as const;
+      const request = { method, headers, body, redirect: "manual", signal } as const;
       // The runtime's clients are for what the direct one does not know.
       const sent = use === "fetch" ? await this.#direct?.send(url, request, proxyFor(url, env)) : null;
       response = sent ?? await this.#clients.fetch(url, request);

@@ -1,5 +1,5 @@
 /** Bytes per second that keep a core busy with receiving, writing and hashing. */
-const BUSY_CORE = 300_000_000;
+const BUSY_CORE = 200_000_000;
 
 /** What a transfer received in some time. */
 export interface Progress {
