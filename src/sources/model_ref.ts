@@ -118,6 +118,7 @@ function hubRef(rest: string, separator: RegExp): HubRef | string {
 function hubModel(id: string, revision: string | null): HubRef | string {
   if (id === "") return "it names no model";
   if (id.split("/").length > 2) return "a hub model has the form org/model";
+  if (/\P{ASCII}/u.test(id)) return "a hub name has only letters from a to z, digits, -, _ and .";
   const fault = pathFault(id) ?? hubNameFault(id);
   if (fault !== null) return fault;
   if (revision !== null) assertRevision(revision);

@@ -39,8 +39,6 @@ export function partFault(part: string): string | null {
 
 /** Rules of the Hugging Face libraries for names of repositories (`validate_repo_id`). */
 const HUB_RULES: readonly (readonly [broken: RegExp, fault: string])[] = [
-  [/--|\.\./, "it contains -- or .."],
-  [/[^\p{L}\p{N}_.\-/]/u, "it contains other characters than letters, digits, -, _ and ."],
   [/(?:^|\/)[-.]|[-.](?:\/|$)/, "a part of it begins or ends with a dash or a dot"],
   [/[^/]{97}$/, "it is longer than 96 characters"],
   [/\.git$/, 'it ends in ".git"'],
@@ -48,5 +46,7 @@ const HUB_RULES: readonly (readonly [broken: RegExp, fault: string])[] = [
 
 /** Why the Hugging Face libraries refuse a name; `null` if they do not. */
 export function hubNameFault(name: string): string | null {
+  const odd = /--|\.\.|[^\p{L}\p{N}_.\-/]/u.exec(name)?.[0];
+  if (odd !== undefined) return `it contains ${JSON.stringify(odd)}`;
   return HUB_RULES.find(([broken]) => broken.test(name))?.[1] ?? null;
 }

@@ -71,6 +71,7 @@ Deno.test("hostile and mistyped names are refused by name", () => {
     "org/-model",
     "org/model.git",
     "org/a--b",
+    "org/mödel",
     "org/a..b",
     `org/${"a".repeat(97)}`,
     "org/model@",

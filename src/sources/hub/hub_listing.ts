@@ -35,7 +35,7 @@ export async function hubListing(
         hint: "check HF_ENDPOINT, or name a commit with --revision",
       });
     }
-    /** Requests the size and digest of each wanted file of which there is only a name. */
+    // The size and digest of a wanted file may be missing.
     const entries = await eachOf(await tree(repository, commit, fetch), async (entry) => {
       const { path, size, lfs, oid } = fieldsOf(entry);
       const isName = typeof path === "string" && size === undefined && lfs === undefined && oid === undefined;
