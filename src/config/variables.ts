@@ -29,7 +29,7 @@ export const ALSO_HONOURED: Readonly<Record<string, string>> = {
     "OCI registries that are reached over plain HTTP: hosts separated by commas, or true for all",
   "AIM_OCI_MIRRORS": "registry=mirror, separated by commas: mirrors are asked first, in this order",
   "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY": "proxy for the hub and S3, and hosts reached without one",
-  "SSL_CERT_FILE, NODE_EXTRA_CA_CERTS, AWS_CA_BUNDLE, AIM_S3_CA_BUNDLE":
+  "SSL_CERT_FILE, NODE_EXTRA_CA_CERTS, AWS_CA_BUNDLE, AIM_S3_CA_BUNDLE, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE":
     "PEM file with certificate authorities to trust in addition to the usual ones",
   "STORAGE_CONFIG, STORAGE_OVERRIDE_CONFIG":
     "KServe's storage spec: a JSON object with S3 endpoint and credentials",
@@ -47,7 +47,6 @@ export const ALSO_HONOURED: Readonly<Record<string, string>> = {
   "S3_USE_HTTPS, S3_NO_SSL": "scheme of an S3 endpoint without one",
   "ARTIFACT_NAME, ARTIFACT_NAMESPACE, AIM_SERVICE_ACCOUNT_DIR, KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT, KUBERNETES_SERVICE_PORT_HTTPS":
     "the AIMArtifact whose status aim fetch updates, and the cluster's API",
-  "REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE": "named by aim doctor only",
   "PATH, PYTHONHOME, PYTHONPATH, PYTHONUSERBASE, PYTHONNOUSERSITE, PYTHONSAFEPATH":
     "which Python the engine is started with, and where its packages are",
   "AIM_BASE_IMAGE_REF, AIM_UPSTREAM_IMAGE_REF": "the image; each has its own compiled code in the cache",

@@ -17,13 +17,15 @@ const SECRETS = [
   "AWS_SESSION_TOKEN",
   "AIM_S3_SSE_CUSTOMER_KEY",
 ];
-const PROXIES = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy"];
+/** Variables with the address of a proxy, which may have a password. */
+export const PROXY_VARIABLES = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"]
+  .flatMap((name) => [name, name.toLowerCase()]);
 
 /** Registers the secrets in the environment, before anything is printed. */
 export function keepEnvironmentSecrets(env: Readonly<Record<string, string | undefined>>): void {
   for (const name of SECRETS) keepSecret(env[name]?.trim());
   keepKeyId(env.AWS_ACCESS_KEY_ID?.trim());
-  for (const name of PROXIES) {
+  for (const name of PROXY_VARIABLES) {
     keepSecret(/^[a-z0-9+.-]+:\/\/[^/@\s]*?:([^/\s]*)@/i.exec(env[name] ?? "")?.[1]);
   }
 }

@@ -1,5 +1,5 @@
 import type { Config } from "../../config/config.ts";
-import { redact } from "../../log/redact.ts";
+import { PROXY_VARIABLES, redact } from "../../log/redact.ts";
 import { fileType } from "../../os/file_type.ts";
 import { readRegularTextSync } from "../../os/read_regular_file.ts";
 import { type Manifest, totalBytes } from "../../sources/manifest.ts";
@@ -8,6 +8,7 @@ import { openSource } from "../../sources/open_source.ts";
 import { type S3Settings, s3Settings } from "../../sources/s3/s3_settings.ts";
 import type { Source } from "../../sources/source.ts";
 import { sourceOptions } from "../../sources/source_options.ts";
+import { namedAuthorities } from "../../sources/transport/ca_certificates.ts";
 import { Transport } from "../../sources/transport/transport.ts";
 import { count, formatBytes, formatDuration } from "../format.ts";
 import { attempt, type Check, check, checkOf, type CheckState, type Outcome } from "./check.ts";
@@ -180,24 +181,14 @@ function fromDefaultChain(env: Environment): string | null {
   return container ? "from the container's credentials endpoint" : null;
 }
 
-const PROXIES = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
-const AUTHORITIES = [
-  "SSL_CERT_FILE",
-  "NODE_EXTRA_CA_CERTS",
-  "AWS_CA_BUNDLE",
-  "REQUESTS_CA_BUNDLE",
-  "CURL_CA_BUNDLE",
-];
-
 /** The proxies and certificate authorities that the environment names. Passwords are never shown. */
 export function checkNetworkSettings(env: Environment): Check[] {
-  const proxies = PROXIES.flatMap((name) => env[name] ? [checkProxy(name, env[name])] : []);
+  const proxies = PROXY_VARIABLES.flatMap((name) => env[name] ? [checkProxy(name, env[name])] : []);
   const except = env.NO_PROXY || env.no_proxy;
-  const authorities = Map.groupBy(AUTHORITIES.filter((name) => env[name]), (name) => env[name] ?? "");
   return [
     ...(proxies.length === 0 ? [check("proxy", "ok", "none is set")] : proxies),
     ...(proxies.length > 0 && except ? [check("proxy", "ok", `not for ${except}`)] : []),
-    ...[...authorities].map(([path, names]) => checkAuthorities(names.join(", "), path)),
+    ...[...namedAuthorities(env)].map(([path, names]) => checkAuthorities(names.join(", "), path)),
   ];
 }
 

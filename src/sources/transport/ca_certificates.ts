@@ -13,7 +13,9 @@ const CA_VARIABLES = [
   "AIM_S3_CA_BUNDLE",
   "REQUESTS_CA_BUNDLE",
   "CURL_CA_BUNDLE",
-] as const;
+];
+
+type Env = Readonly<Record<string, string | undefined>>;
 
 /**
  * Certificate authorities that the environment names, in PEM. They are trusted in addition to those built
@@ -21,14 +23,18 @@ const CA_VARIABLES = [
  *
  * @throws {AimError} `usage` when a variable names a file that cannot be read or holds no certificate.
  */
-export function caCertificates(env: Readonly<Record<string, string | undefined>>): string[] {
-  const variables = Map.groupBy(CA_VARIABLES.filter((name) => env[name]), (name) => env[name] ?? "");
-  const pems = [...variables].map(([path, [name = ""]]) => readCertificates(path, name));
+export function caCertificates(env: Env): string[] {
+  const pems = [...namedAuthorities(env)].map(([path, [name = ""]]) => readCertificates(path, name));
   return [...pems, kserveCertificates(env)].filter((pem) => pem !== null);
 }
 
+/** The files of certificate authorities that the environment names, and the variables that name each. */
+export function namedAuthorities(env: Env): Map<string, string[]> {
+  return Map.groupBy(CA_VARIABLES.filter((name) => env[name]), (name) => env[name] ?? "");
+}
+
 /** KServe mounts the ConfigMap that either variable names here, and sets the third if it is elsewhere. */
-function kserveCertificates(env: Readonly<Record<string, string | undefined>>): string | null {
+function kserveCertificates(env: Env): string | null {
   const configMap = env.AWS_CA_BUNDLE_CONFIGMAP || env.CA_BUNDLE_CONFIGMAP_NAME;
   if (!configMap || env.AWS_CA_BUNDLE) return null;
   const path = `${env.CA_BUNDLE_VOLUME_MOUNT_POINT || "/etc/ssl/custom-certs"}/cabundle.crt`;

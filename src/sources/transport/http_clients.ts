@@ -1,9 +1,6 @@
+import { PROXY_VARIABLES } from "../../log/redact.ts";
 import { nodeModule } from "../../os/node_module.ts";
 import { type EnvProxy, proxyFor } from "./proxies.ts";
-
-/** The variables that Deno's clients read. */
-const PROXY_VARIABLES = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"]
-  .flatMap((name) => [name, name.toLowerCase()]);
 
 interface HttpOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -54,8 +51,8 @@ export class HttpClients {
   #clientFor(proxy: EnvProxy | null): Deno.HttpClient {
     const key = proxy === null ? "" : `${proxy.variable} ${proxy.url}`;
     return this.#clients.getOrInsertComputed(key, () => {
-      // The caller's variables are in `env`, which is a copy.
-      for (const name of PROXY_VARIABLES) Deno.env.delete(name);
+      // Deno's clients read them. The caller's are in `env`, which is a copy.
+      for (const name of [...PROXY_VARIABLES, "NO_PROXY", "no_proxy"]) Deno.env.delete(name);
       return Deno.createHttpClient({
         http2: false,
         caCerts: [...this.#options.caCerts],
