@@ -1,5 +1,6 @@
 import { didYouMean } from "../config/nearest.ts";
-import { type ConfigMap, type ConfigValue, isList, isMap, isNumberLiteral } from "../values/value.ts";
+import { type ConfigMap, type ConfigValue, isMap } from "../values/value.ts";
+import { jsonValue } from "../values/write_json.ts";
 import { profile } from "./profile_validator.generated.js";
 import type { SchemaError } from "./profile_validator.generated.d.ts";
 import type { SchemaFault } from "./types.ts";
@@ -7,21 +8,11 @@ import type { SchemaFault } from "./types.ts";
 /** Holds a profile to `profiles/schemas/profile.schema.json`; no faults if it is valid. */
 export function checkProfile(content: ConfigMap): SchemaFault[] {
   // To the schema, engine arguments are any mapping.
-  const args = content.get("engine_args");
-  const plain = plainValue(
-    isMap(args) ? new Map(content).set("engine_args", NONE) : content,
-  );
+  const looked = isMap(content.get("engine_args"))
+    ? new Map<string, ConfigValue>(content).set("engine_args", new Map())
+    : content;
+  const plain = jsonValue(looked, ({ value }) => value);
   return profile(plain) ? [] : schemaFaults(profile.errors ?? [], plain);
-}
-
-const NONE: ConfigMap = new Map();
-
-/** A value in JSON's own types. */
-function plainValue(value: ConfigValue): unknown {
-  if (typeof value !== "object" || value === null) return value;
-  if (isList(value)) return value.map(plainValue);
-  if (isNumberLiteral(value)) return value.value;
-  return isMap(value) ? Object.fromEntries([...value].map(([key, item]) => [key, plainValue(item)])) : null;
 }
 
 /** What the validator found, in words. @param value What it looked at. */

@@ -22,18 +22,14 @@ export interface PackedProfile extends Pick<Profile, "aimId" | "modelId" | "meta
 
 /** The profile. Its text is read when something asks for arguments or variables, as the chosen one's are. */
 export function unpackProfile(
-  { text, aimId, modelId, metadata }: PackedProfile,
+  { text, ...known }: PackedProfile,
   { path, priority, idOf }: ProfilePlace,
 ): Profile {
   let read: ProfileContent | undefined;
   const content = () => read ??= profileContent(readPlainYaml(text) ?? new Map());
   return {
-    id: idOf(aimId),
-    path,
-    priority,
-    aimId,
-    modelId,
-    metadata,
+    ...known,
+    ...{ id: idOf(known.aimId), path, priority },
     get engineArgs() {
       return content().engineArgs;
     },

@@ -1,12 +1,18 @@
 import { pythonFloat } from "./python_spelling.ts";
 import { type ConfigValue, isList, isMap, isNumberLiteral, type NumberLiteral } from "./value.ts";
 
-/** A value for `JSON.stringify`: numbers as they are spelled, `inf` and `nan` as `null`. */
-export function jsonValue(value: ConfigValue): unknown {
+/** A value in JSON's types. @param number By default as it is spelled; `inf` and `nan` become `null`. */
+export function jsonValue(value: ConfigValue, number: (literal: NumberLiteral) => unknown = raw): unknown {
   if (typeof value !== "object" || value === null) return value;
-  if (isList(value)) return value.map(jsonValue);
-  if (isMap(value)) return Object.fromEntries([...value].map(([key, item]) => [key, jsonValue(item)]));
-  return isNumberLiteral(value) && Number.isFinite(value.value) ? JSON.rawJSON(jsonNumber(value)) : null;
+  if (isList(value)) return value.map((item) => jsonValue(item, number));
+  if (isMap(value)) {
+    return Object.fromEntries([...value].map(([key, item]) => [key, jsonValue(item, number)]));
+  }
+  return isNumberLiteral(value) ? number(value) : null;
+}
+
+function raw(literal: NumberLiteral): unknown {
+  return Number.isFinite(literal.value) ? JSON.rawJSON(jsonNumber(literal)) : null;
 }
 
 /** A value as Python's `json.dumps` writes it: `", "` and `": "`, ASCII only, `Infinity` and `NaN`. */
