@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { judgeModel } from "../../src/cache/judge/judge_model.ts";
-import type { Head, ModelContents } from "../../src/cache/judge/types.ts";
+import type { ModelContents } from "../../src/cache/judge/types.ts";
+import { wrongContent } from "../../src/cache/judge/read_head.ts";
 import { formatOf } from "../../src/cache/judge/weight_files.ts";
 
 const INDEX = JSON.stringify({
@@ -241,39 +242,55 @@ Deno.test("a model is judged by its record if it has one", async (t) => {
 });
 
 Deno.test("files that are not weights, or cannot be read, are named with what fixes it", async (t) => {
-  const cases: readonly [path: string, head: Head, state: string, remedy: string | null][] = [
-    ["model.safetensors", { kind: "zeros" }, "damaged", "repair"],
-    ["model.safetensors", { kind: "pointer" }, "damaged", "repair"],
-    ["model.safetensors", { kind: "html" }, "damaged", "repair"],
-    ["model.safetensors", { kind: "other" }, "damaged", "repair"],
-    ["model.safetensors", { kind: "gguf" }, "damaged", "repair"],
-    ["model.safetensors", { kind: "safetensors", length: 2 }, "damaged", "repair"],
-    ["model.safetensors", { kind: "safetensors", length: 1 }, "complete", null],
-    ["model.safetensors", { kind: "unreadable", why: "EACCES" }, "damaged", "permissions"],
-    ["tokenizer.json", { kind: "pointer" }, "damaged", "repair"],
-    ["tokenizer.json", { kind: "unreadable", why: "EACCES" }, "damaged", "permissions"],
-    ["config.json", { kind: "unreadable", why: "EACCES" }, "damaged", "permissions"],
-    ["notes.txt", { kind: "unreadable", why: "EACCES" }, "complete", null],
+  const pointer = "version https://git-lfs.github.com/spec/v1\n";
+  const cases: readonly [path: string, bytes: string | null, state: string, remedy: string | null][] = [
+    ["model.safetensors", "\0".repeat(100), "damaged", "repair"],
+    ["model.safetensors", pointer, "damaged", "repair"],
+    ["model.safetensors", "<!DOCTYPE html>", "damaged", "repair"],
+    ["model.safetensors", "something else", "damaged", "repair"],
+    ["model.safetensors", "GGUF", "damaged", "repair"],
+    ["model.gguf", "something else", "complete", null],
+    ["model.safetensors", `${SAFETENSORS}more`, "damaged", "repair"],
+    ["model.safetensors", SAFETENSORS.slice(0, -1), "damaged", "repair"],
+    ["model.safetensors", SAFETENSORS, "complete", null],
+    ["model.safetensors", null, "damaged", "permissions"],
+    ["tokenizer.json", pointer, "damaged", "repair"],
+    ["tokenizer.json", null, "damaged", "permissions"],
+    ["config.json", null, "damaged", "permissions"],
+    ["notes.txt", null, "complete", null],
     // What an engine does not load next to a complete set of safetensors.
-    ["pytorch_model.bin", { kind: "pointer" }, "complete", null],
-    ["pytorch_model.bin", { kind: "unreadable", why: "EACCES" }, "complete", null],
+    ["pytorch_model.bin", pointer, "complete", null],
+    ["pytorch_model.bin", null, "complete", null],
   ];
-  for (const [path, head, state, remedy] of cases) {
-    await t.step(`${path} that is ${JSON.stringify(head)}: ${state}`, () => {
-      const there = new Set(["config.json", "model.safetensors", path]);
-      const heads = new Map<string, Head>([["model.safetensors", { kind: "safetensors", length: 1 }], [
-        path,
-        head,
-      ]]);
-      const judged = judgeModel(
-        contents([...there].join(" "), { head: (path) => heads.get(path) ?? { kind: "other" } }),
+  for (const [path, bytes, state, remedy] of cases) {
+    await t.step(`${path} that is ${JSON.stringify(bytes)}: ${state}`, () => {
+      const texts: Readonly<Record<string, string | null>> = {
+        "model.safetensors": SAFETENSORS,
+        [path]: bytes,
+      };
+      const files = new Map(
+        ["config.json", "model.safetensors", path].map((one) => [one, texts[one]?.length ?? 2]),
       );
+      const judged = judgeModel({ ...contents(""), files, head: (one) => headOf(one, texts[one]) });
       assertEquals(judged.state, state, judged.reason);
       assertEquals("remedy" in judged ? judged.remedy : null, remedy);
       if (remedy !== null && "faults" in judged) assertEquals(judged.faults.map((one) => one.path), [path]);
     });
   }
 });
+
+/** A header with one tensor of four bytes, and its bytes. */
+const HEADER = '{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}';
+const SAFETENSORS = `${String.fromCharCode(HEADER.length)}${"\0".repeat(7)}${HEADER}wxyz`;
+
+/** @param text The bytes of a file; `null` if it is unreadable. */
+function headOf(path: string, text: string | null = "{}"): ReturnType<ModelContents["head"]> {
+  if (text === null) return { kind: "unreadable", reason: "cannot be read (EACCES)" };
+  const bytes = Uint8Array.from(text, (one) => one.charCodeAt(0));
+  const read = (offset: number, length: number) => bytes.subarray(offset, offset + length);
+  const reason = wrongContent(path, bytes.length, read);
+  return reason === null ? null : { kind: "content", reason };
+}
 
 Deno.test("what cache verify found bad is damaged, whatever else is there", () => {
   const judged = judgeModel(
@@ -308,12 +325,7 @@ function contents(files: string, more: Partial<ModelContents> = {}): ModelConten
     unfinished: null,
     foundBad: new Map(),
     weightsFolder: null,
-    head: (path, length) =>
-      path.endsWith(".gguf")
-        ? { kind: "gguf" }
-        : path.endsWith(".safetensors")
-        ? { kind: "safetensors", length }
-        : { kind: "other" },
+    head: () => null,
     text: () => "{}",
     ...more,
   };

@@ -1,5 +1,5 @@
 import type { Remedy } from "./remedy_in_words.ts";
-import type { FileFault, Head, ModelContents, Verdict } from "./types.ts";
+import type { FileFault, ModelContents, Verdict } from "./types.ts";
 import {
   CONFIGS,
   formatOf,
@@ -152,13 +152,12 @@ function formatFaults(
       needed.set(`${folder}${shard}`, `${one} is one of its set`);
     }
   }
-  for (const [path, why] of needed) faults.push(...weightFaults(contents, path, why));
+  for (const [path, why] of needed) {
+    const isOutside = path.split("/").includes("..") || path.startsWith("/");
+    if (isOutside) faults.push(bad(path, `(${why}) is outside of the model`));
+    else faults.push(...fileFaults(contents, path, why));
+  }
   return faults;
-}
-
-function weightFaults(contents: ModelContents, path: string, why: string): FileFault[] {
-  const isOutside = path.split("/").includes("..") || path.startsWith("/");
-  return isOutside ? [bad(path, `(${why}) is outside of the model`)] : fileFaults(contents, path, why);
 }
 
 /** The faults of a file that an engine needs. */
@@ -169,36 +168,10 @@ function fileFaults(contents: ModelContents, path: string, why = ""): FileFault[
 }
 
 /** The faults that the first bytes of a file show. */
-function headFaults(contents: ModelContents, path: string): FileFault[] {
-  const size = contents.files.get(path) ?? 0;
-  if (size === 0) return [];
-  const head = contents.head(path, size);
-  const reason = headReason(path, head, size);
-  if (reason === null) return [];
-  return [{ path, kind: head.kind === "unreadable" ? "unreadable" : "content", reason: `${path} ${reason}` }];
-}
-
-function headReason(path: string, head: Head, size: number): string | null {
-  switch (head.kind) {
-    case "unreadable":
-      return `cannot be read (${head.why})`;
-    case "pointer":
-      return "is a git-lfs pointer, not the file itself";
-    case "html":
-      return "is an HTML page";
-    case "zeros":
-      return isAnyWeight(path) ? "has zeros instead of weights" : null;
-    case "safetensors":
-      return head.length === size ? null : `has ${size} bytes, and ${head.length} by its header`;
-    case "gguf":
-      return path.endsWith(".gguf") ? null : "is a GGUF file under another name";
-    case "other":
-      return path.endsWith(".safetensors")
-        ? "does not begin like a safetensors file"
-        : path.endsWith(".gguf")
-        ? "does not begin like a GGUF file"
-        : null;
-  }
+function headFaults({ files, head }: ModelContents, path: string): FileFault[] {
+  const size = files.get(path) ?? 0;
+  const fault = size === 0 ? null : head(path, size);
+  return fault === null ? [] : [{ path, kind: fault.kind, reason: `${path} ${fault.reason}` }];
 }
 
 /** `config.json`, or Mistral's `params.json`; GGUF needs neither. */
@@ -232,12 +205,12 @@ function complete({ record, files }: ModelContents, faults: readonly FileFault[]
 }
 
 function faulty(faults: readonly FileFault[], remedy: Remedy, why?: string): Verdict {
-  const [first] = faults;
   // A missing file first, since other faults may follow from it.
-  const shown = faults.find(({ kind }) => kind === "missing") ?? first;
+  const missing = faults.find(({ kind }) => kind === "missing");
+  const shown = missing ?? faults[0];
   const more = faults.length > 1 ? `, and ${faults.length - 1} more` : "";
   return {
-    state: why === undefined && faults.some(({ kind }) => kind === "missing") ? "partial" : "damaged",
+    state: why === undefined && missing !== undefined ? "partial" : "damaged",
     reason: `${why === undefined ? "" : `${why}: `}${shown?.reason ?? ""}${more}`,
     remedy,
     faults,

@@ -6,7 +6,7 @@ import { DOWNLOADS, readMetadata } from "../python_metadata.ts";
 import { lookRecord, type ModelRecord, readRecord } from "../record.ts";
 import { damageMarkPath, readDamageMark } from "./damage_mark.ts";
 import { judgeModel } from "./judge_model.ts";
-import { readHead } from "./read_head.ts";
+import { faultInHead } from "./read_head.ts";
 import type { Verdict } from "./types.ts";
 import { fieldsOf, jsonOrNull } from "../../values/json.ts";
 
@@ -82,7 +82,7 @@ async function judgeFiles(
     record: isRecorded ? [...own(recorded).values()] : null,
     foundBad: own(await readDamageMark(damageMarkPath(model))),
     weightsFolder: gguf === undefined ? null : gguf.slice(0, gguf.lastIndexOf("/") + 1),
-    head: (file, size) => readHead(`${path}/${file}`, size),
+    head: (file, size) => faultInHead(`${path}/${file}`, size),
     text(file) {
       const text = readRegularTextSync(`${path}/${file}`);
       return text.kind === "ok" ? text.value : null;

@@ -25,14 +25,6 @@ export type Verdict =
     readonly faults: readonly FileFault[];
   };
 
-/** The format of a file, by its first bytes. */
-export type Head =
-  /** `length`: bytes of the file, by its header. */
-  | { readonly kind: "safetensors"; readonly length: number }
-  | { readonly kind: "gguf" | "other" | "pointer" | "html" | "zeros" }
-  /** `why`: the system's error. */
-  | { readonly kind: "unreadable"; readonly why: string };
-
 /** What the judge needs. Paths are relative to the model, sizes are bytes. */
 export interface ModelContents {
   /** Sizes, links followed. */
@@ -49,8 +41,8 @@ export interface ModelContents {
   readonly foundBad: ReadonlyMap<string, string>;
   /** The folder of the weights, with a final `/`; `null` for the top, or a pipeline's components. */
   readonly weightsFolder: string | null;
-  /** Reads the format of a file of this size. */
-  head(path: string, size: number): Head;
+  /** Finds what is wrong with a file of this size by its first bytes; `null` for nothing. */
+  head(path: string, size: number): Pick<FileFault, "kind" | "reason"> | null;
   /** Reads a text; `null` if it cannot be read. */
   text(path: string): string | null;
 }
