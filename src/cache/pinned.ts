@@ -9,11 +9,7 @@ export async function isPinned({ path }: Pick<ModelFolder, "path">): Promise<boo
   return (await lstatOrNull(pinOf(path)))?.isFile === true;
 }
 
-/**
- * Pins or unpins a model.
- *
- * @throws {AimError} `no-space` if this user may not write there.
- */
+/** Pins or unpins a model. @throws {AimError} `no-space` if this user may not write there. */
 export async function setPinned(folder: Pick<ModelFolder, "path">, pinned: boolean): Promise<void> {
   if (await isPinned(folder) === pinned) return;
   try {

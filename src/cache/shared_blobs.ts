@@ -41,11 +41,7 @@ export async function sharedBlobsOf(hub: string, folder: string): Promise<Readon
   return found;
 }
 
-/**
- * Counts the links to each shared file in all repositories.
- *
- * @param without Links that do not count.
- */
+/** Counts the links to each shared file in all repositories. @param without Links that do not count. */
 export async function sharedBlobUses(
   hub: string,
   without: (link: string) => boolean,

@@ -18,11 +18,7 @@ export interface Required {
   readonly quantisation?: string | undefined;
 }
 
-/**
- * Judges a model on disk.
- *
- * @param roots Its links may point only into these folders.
- */
+/** Judges a model on disk. @param roots Its links may point only into these folders. */
 export async function lookAtModel(
   model: ModelOnDisk,
   roots: readonly string[],
