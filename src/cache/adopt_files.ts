@@ -5,7 +5,7 @@ import { eachOf } from "../sources/each_of.ts";
 import type { ManifestFile } from "../sources/manifest.ts";
 import type { TransferItem } from "../transfer/types.ts";
 import { lstatOrNull } from "./files.ts";
-import { type FileHasher, fileHasher } from "./hash_files.ts";
+import { type HashPool, hashPool } from "../transfer/hash/hash_pool.ts";
 import { folderOf } from "./layout.ts";
 
 /**
@@ -23,7 +23,7 @@ export async function adoptFiles(
   signal?: AbortSignal,
 ): Promise<ReadonlyMap<string, string>> {
   const adopted = new Map<string, string>();
-  using hasher = fileHasher(signal);
+  using hasher = hashPool({ signal });
   await eachOf(items, async (item) => {
     for (const from of candidates(item.file)) {
       const target = await adopt(files, item, from, hasher, signal);
@@ -39,7 +39,7 @@ async function adopt(
   files: FilesBelow,
   item: TransferItem,
   from: string,
-  hasher: FileHasher,
+  hasher: HashPool,
   signal: AbortSignal | undefined,
 ): Promise<string | null> {
   const { digest, size } = item.file;

@@ -12,7 +12,7 @@ import { cacheRoots, hubFolder } from "./cache_paths.ts";
 import { checkNames, checkPublished } from "./check_manifest.ts";
 import { commitRecord, flushDirectories, flushFiles } from "./commit_model.ts";
 import { lstatOrNull, readTextOrNull } from "./files.ts";
-import type { FileHasher } from "./hash_files.ts";
+import type { HashPool } from "../transfer/hash/hash_pool.ts";
 import { FINISHED, finishedFiles, type KnownFile, knownFiles, snapshotRecords } from "./known_files.ts";
 import { AIM_FOLDER, below, folderOf, isCommit, snapshotRecord } from "./layout.ts";
 import { checkHubName } from "./local_name.ts";
@@ -65,7 +65,7 @@ export class HubPlacement extends Placement {
   protected async presence({ source, commit }: Manifest) {
     const known = await knownFiles(this.directory, source);
     const finished = await finishedFiles(this.directory, source);
-    return async (file: ManifestFile, hasher: FileHasher): Promise<PresentFile | null> => {
+    return async (file: ManifestFile, hasher: HashPool): Promise<PresentFile | null> => {
       const before = known(file);
       const blob = commit === null ? before?.blob ?? blobAt(finished(file)) : file.etag;
       if (blob === undefined) return null;
@@ -127,7 +127,7 @@ export class HubPlacement extends Placement {
     file: ManifestFile,
     commit: string | null,
     before: KnownFile | null,
-    hasher: FileHasher,
+    hasher: HashPool,
   ): Promise<string | null> {
     if (commit === null) return null;
     const path = `${this.#snapshot(commit)}/${file.path}`;

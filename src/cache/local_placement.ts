@@ -9,7 +9,7 @@ import { checkNames, checkPublished } from "./check_manifest.ts";
 import { commitRecord, flushDirectories, flushFiles } from "./commit_model.ts";
 import { eachOf } from "../sources/each_of.ts";
 import { entriesOf, listFiles, lstatOrNull, statOrNull } from "./files.ts";
-import type { FileHasher } from "./hash_files.ts";
+import type { HashPool } from "../transfer/hash/hash_pool.ts";
 import { FINISHED, finishedFiles, keyOf, knownFiles } from "./known_files.ts";
 import { AIM_FOLDER, folderOf, MANIFEST, nameOf, UNFINISHED } from "./layout.ts";
 import { checkLocalName } from "./local_name.ts";
@@ -193,7 +193,7 @@ class LocalPlacement extends Placement {
     const sizes = await listFiles(this.directory);
     const finished = await finishedFiles(this.directory, source);
     const recorded = new Set((await this.#records()).flatMap(({ files }) => files.map(keyOf)));
-    return async (file: ManifestFile, hasher: FileHasher): Promise<PresentFile | null> => {
+    return async (file: ManifestFile, hasher: HashPool): Promise<PresentFile | null> => {
       const at = this.at(file.path);
       if (sizes.get(file.path) !== file.size || !(await lstatOrNull(at))?.isFile) return null;
       const isKnown = recorded.has(keyOf(file)) || finished(file) === file.path ||

@@ -6,7 +6,7 @@ import { leftovers, stemOf } from "../transfer/staging_names.ts";
 import type { TransferItem, TransferredFile, TransferResult } from "../transfer/types.ts";
 import { adoptFiles } from "./adopt_files.ts";
 import { entriesOf, listFiles, listTree, lstatOrNull, statOrNull } from "./files.ts";
-import { type FileHasher, fileHasher } from "./hash_files.ts";
+import { type HashPool, hashPool } from "../transfer/hash/hash_pool.ts";
 import { type FinishedLog, finishedLog } from "./known_files.ts";
 import { AIM_FOLDER, below, nameOf } from "./layout.ts";
 import type { ModelRecord, RecordedFile } from "./record.ts";
@@ -101,7 +101,7 @@ export abstract class Placement {
     this.check(manifest);
     const present = new Map<string, PresentFile>();
     const find = force ? () => Promise.resolve(null) : await this.presence(manifest);
-    using hasher = fileHasher(signal);
+    using hasher = hashPool({ signal });
     await eachOf(manifest.files, async (file) => {
       const found = await find(file, hasher);
       if (found !== null) present.set(file.path, found);
@@ -113,7 +113,7 @@ export abstract class Placement {
   /** Returns a function that finds a complete file on disk; `null` if it is missing. */
   protected abstract presence(
     manifest: Manifest,
-  ): Promise<(file: ManifestFile, hasher: FileHasher) => Promise<PresentFile | null>>;
+  ): Promise<(file: ManifestFile, hasher: HashPool) => Promise<PresentFile | null>>;
 
   protected abstract items(manifest: Manifest, files: readonly ManifestFile[]): TransferItem[];
 

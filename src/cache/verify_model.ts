@@ -6,7 +6,7 @@ import { log } from "../log/logger.ts";
 import type { TransferEvent } from "../transfer/types.ts";
 import { makeDirectories } from "../os/files_below.ts";
 import { listTree, statOrNull } from "./files.ts";
-import { type FileHasher, fileHasher } from "./hash_files.ts";
+import { type HashPool, hashPool } from "../transfer/hash/hash_pool.ts";
 import { damageMarkPath, readDamageMark, writeDamageMark } from "./judge/damage_mark.ts";
 import { lookAtModel } from "./judge/look_at_model.ts";
 import { AIM_FOLDER, folderOfModel, nameOf, recordPath, UNFINISHED } from "./layout.ts";
@@ -50,7 +50,7 @@ export async function verifyModel(model: ListedModel, options: VerifyOptions = {
   const { files, dangling, strays } = await listTree(model.path, roots);
   const expected = await expectations(model, [...files.keys(), ...dangling]);
   let bytes = 0;
-  using hasher = fileHasher(signal);
+  using hasher = hashPool({ signal });
   const findings = await eachOf([...expected], async ([path, want]): Promise<FileFinding> => {
     const target = strays.get("") ?? strays.get(path);
     if (target !== undefined) {
@@ -160,7 +160,7 @@ function digestOfEtag(etag: string | undefined): Digest | null {
 }
 
 async function check(
-  hasher: FileHasher,
+  hasher: HashPool,
   folder: string,
   path: string,
   { size, digest, extra }: Expectation,

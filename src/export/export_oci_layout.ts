@@ -43,8 +43,7 @@ export async function exportOciLayout(
     ),
   );
   const files = [...await listFiles(model.path)].sort(([a], [b]) => a < b ? -1 : 1);
-  const pool = hashPool();
-  signal.addEventListener("abort", () => pool.close(), { once: true });
+  using pool = hashPool({ signal });
   try {
     const others = (await manifestsIn(directory) ?? []).filter((one) => tagOf(one) !== tag);
     await Deno.mkdir(blobs, { recursive: true });
@@ -92,8 +91,6 @@ export async function exportOciLayout(
   } catch (error) {
     signal.throwIfAborted();
     throw errorFrom(error, `writing ${directory}`);
-  } finally {
-    pool.close();
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Digest, DigestAlgorithm } from "../../sources/manifest.ts";
-import { type DigestSpec, digestSpecs } from "./digests.ts";
+import { digestMatches, type DigestSpec, digestSpecs } from "./digests.ts";
 import type { HashReply, HashRequest } from "./hash_protocol.ts";
 import type { ComputedDigests } from "../types.ts";
 
@@ -14,13 +14,26 @@ export interface HashJob {
 }
 
 /** Threads that hash files. They start when first needed. */
-export interface HashPool {
-  /** Hashes a complete file. @param onBytes Called with bytes hashed since the last call. */
+export interface HashPool extends Disposable {
+  /**
+   * Hashes a complete file.
+   *
+   * @param onBytes Called with bytes hashed since the last call.
+   * @throws The signal's reason; an error for a file that cannot be read.
+   */
   hash(
     path: string,
     digests: readonly (Digest | DigestAlgorithm)[],
     onBytes?: (bytes: number) => void,
   ): Promise<ComputedDigests>;
+  /**
+   * Checks the digest of a complete file. Returns its digests; `null` if `digest` is not right or the file cannot be
+   * read.
+   *
+   * @param wanted More digests to compute.
+   * @throws The signal's reason.
+   */
+  prove(path: string, digest: Digest, wanted?: readonly DigestAlgorithm[]): Promise<ComputedDigests | null>;
   /** Hashes a file while it grows. */
   open(path: string, size: number, specs: readonly DigestSpec[], onBytes?: (bytes: number) => void): HashJob;
   /** Stops the threads; unfinished work rejects. */
@@ -29,7 +42,7 @@ export interface HashPool {
 
 interface Pending {
   readonly resolve: (digests: ComputedDigests) => void;
-  readonly reject: (error: Error) => void;
+  readonly reject: (error: unknown) => void;
   readonly worker: PoolWorker;
   readonly onBytes: ((bytes: number) => void) | undefined;
   readonly size: number;
@@ -45,10 +58,16 @@ interface PoolWorker {
 /**
  * A pool of hashing threads. Requires read permission for what is hashed.
  *
- * @param options `workers`: threads at most. @default {the number of processors, at most 4}
+ * @param options `workers`: threads at most. @default {the number of processors, at most 4} `signal` stops them.
  */
-export function hashPool(options: { workers?: number } = {}): HashPool {
-  const most = Math.max(1, options.workers ?? Math.min(4, navigator.hardwareConcurrency));
+export function hashPool(
+  { workers: wanted = Math.min(4, navigator.hardwareConcurrency), signal }: {
+    readonly workers?: number;
+    readonly signal?: AbortSignal | undefined;
+  } = {},
+): HashPool {
+  signal?.throwIfAborted();
+  const most = Math.max(1, wanted);
   const workers: PoolWorker[] = [];
   const pending = new Map<number, Pending>();
   let lastId = 0;
@@ -89,14 +108,22 @@ export function hashPool(options: { workers?: number } = {}): HashPool {
     job.resolve(reply.digests);
   };
 
-  const fail = (worker: PoolWorker, error: Error) => {
+  const fail = (worker: PoolWorker, error: unknown) => {
     const at = workers.indexOf(worker);
     if (at >= 0) workers.splice(at, 1);
     worker.worker.terminate();
     for (const [id, job] of [...pending]) if (job.worker === worker) settle(id)?.reject(error);
   };
 
+  const close = () => {
+    signal?.removeEventListener("abort", close);
+    const reason = signal?.aborted === true ? signal.reason : new Error("hashing was stopped");
+    for (const worker of [...workers]) fail(worker, reason);
+  };
+  signal?.addEventListener("abort", close);
+
   const open: HashPool["open"] = (path, size, specs, onBytes) => {
+    signal?.throwIfAborted();
     const id = ++lastId;
     const worker = idlest();
     worker.bytes += size;
@@ -124,18 +151,24 @@ export function hashPool(options: { workers?: number } = {}): HashPool {
     };
   };
 
+  const hash: HashPool["hash"] = async (path, digests, onBytes) => {
+    const { size } = await Deno.stat(path);
+    const specs = digests.flatMap((d) => typeof d === "string" ? digestSpecs(null, [d]) : digestSpecs(d));
+    const job = open(path, size, specs, onBytes);
+    job.advance(size);
+    return await job.done;
+  };
+
   return {
     open,
-    async hash(path, digests, onBytes) {
-      const { size } = await Deno.stat(path);
-      const specs = digests.flatMap((d) => typeof d === "string" ? digestSpecs(null, [d]) : digestSpecs(d));
-      const job = open(path, size, specs, onBytes);
-      job.advance(size);
-      return await job.done;
+    hash,
+    async prove(path, digest, wanted = []) {
+      const computed = await hash(path, [digest, ...wanted]).catch(() => null);
+      signal?.throwIfAborted();
+      return computed !== null && digestMatches(digest, computed) ? computed : null;
     },
-    close() {
-      for (const worker of [...workers]) fail(worker, new Error("hashing was stopped"));
-    },
+    close,
+    [Symbol.dispose]: close,
   };
 }
 
