@@ -2,7 +2,7 @@ import { namesInCache } from "../../cache/list_models.ts";
 import { resolveConfig } from "../../config/resolve_config.ts";
 import { SETTING_NAMES, type SettingName, SETTINGS } from "../../config/settings.ts";
 import { loadProfiles } from "../../profiles/load_profiles.ts";
-import { type Command, command, flagsOf } from "../command.ts";
+import { type Command, command, type CommandContext, flagsOf } from "../command.ts";
 import { TOPIC_NAMES } from "../help_topics.ts";
 import { type KnownFlag, knownFlags } from "../parse_flags.ts";
 
@@ -11,51 +11,80 @@ export const completeWords = command({
   usage: "__complete [WORD...]",
   summary: "list possible next words; for completion scripts",
   async run({ args, env, commands, print }) {
-    const configOf = (flags: Settings) => resolveConfig({ flags, env, cwd: Deno.cwd() });
-    const lines = await complete(args, {
-      commands: await commands(),
-      profileIds: (flags) =>
-        quietly(async () => {
-          const config = configOf(flags);
-          const { profiles } = await loadProfiles(config, config.aimId ?? config.modelId);
-          return profiles.map((profile) => profile.id).sort();
-        }),
-      cachedModels: (flags) => quietly(() => namesInCache(configOf(flags))),
-    });
+    const offer = complete(args, await commands());
+    const lines = linesOf(offer, await namesOf(offer, env));
     for (const line of lines) print(`${line}\n`);
   },
 });
 
-/** While a shell completes, errors must not be printed. */
-async function quietly(list: () => Promise<readonly string[]>): Promise<readonly string[]> {
+/** What may follow the words. */
+export interface Offer {
+  /** What is typed of the last word. */
+  readonly current: string;
+  /** Each word, and perhaps its help after a tab. */
+  readonly words: readonly string[];
+  /** More words than these: models in the cache, ids of profiles, or paths. */
+  readonly names: "models" | "profiles" | "files" | null;
+  /** Before each word: `--flag=`. */
+  readonly prefix: string;
+  /** Texts of settings that the words so far give. */
+  readonly settings: Partial<Record<SettingName, string>>;
+}
+
+/** One line for each word that continues the current one; `:files` if paths are possible too. */
+export function linesOf({ current, words, names, prefix }: Offer, more: readonly string[]): string[] {
+  const lines = [...words, ...more].map((word) => prefix + word).filter((line) => line.startsWith(current));
+  return names === "files" ? [...lines, ":files"] : lines;
+}
+
+async function namesOf({ names, settings }: Offer, env: CommandContext["env"]): Promise<readonly string[]> {
   try {
-    return await list();
+    const config = resolveConfig({ flags: settings, env, cwd: Deno.cwd() });
+    if (names === "models") return await namesInCache(config);
+    if (names !== "profiles") return [];
+    const { profiles } = await loadProfiles(config, config.aimId ?? config.modelId);
+    return profiles.map((profile) => profile.id).sort();
   } catch {
+    // While a shell completes, errors must not be printed.
     return [];
   }
 }
 
-type Settings = Partial<Record<SettingName, string>>;
-
-/** Where completion finds names; the settings are those that were typed so far. */
-interface CompletionSources {
-  readonly commands: readonly Command[];
-  profileIds(settings: Settings): Promise<readonly string[]>;
-  cachedModels(settings: Settings): Promise<readonly string[]>;
-}
-
-/** Paths are possible too. */
-const FILES = ":files";
-
-/**
- * Possible completions of the last word, one a line: the word, and perhaps its help after a tab; or `:files`.
- *
- * @param words The words after `aim`; the last one may be incomplete or empty.
- */
-export async function complete(words: readonly string[], sources: CompletionSources): Promise<string[]> {
+/** @param words The words after `aim`; the last one may be incomplete or empty. */
+export function complete(words: readonly string[], commands: readonly Command[]): Offer {
   const current = words.at(-1) ?? "";
-  const lines = await following(readTyped(words.slice(0, -1), sources.commands), current, sources);
-  return lines.filter((line) => line === FILES || line.startsWith(current));
+  const { command, rest, flags, settings, open } = readTyped(words.slice(0, -1), commands);
+  const offer = (words: readonly string[], names: Offer["names"] = null, prefix = "") => ({
+    current,
+    words,
+    names,
+    prefix,
+    settings,
+  });
+  const values = (flag: KnownFlag | undefined, prefix = "") => {
+    if (!takesValue(flag)) return offer([]);
+    const { choices, setting } = flag;
+    if (choices !== undefined) return offer(choices, null, prefix);
+    if (setting === "profileId") return offer([], "profiles", prefix);
+    if (setting === "modelId" || setting === "aimId") return offer([], "models", prefix);
+    const isPath = setting !== null && SETTINGS[setting].type.kind === "path";
+    return offer([], isPath ? "files" : null, prefix);
+  };
+  const [, name = "", equals] = /^(--[^=]*)(=)?/.exec(current) ?? [];
+  if (equals !== undefined) return values(flags.get(name), `${name}=`);
+  if (open !== undefined) return values(open);
+  if (current.startsWith("-")) {
+    const long = [...flags].filter(([spelling, { name }]) => spelling === `--${name}`);
+    return offer(long.map(([spelling, { help }]) => `${spelling}\t${help}`));
+  }
+  if (command === null) return offer(nextWords(rest, commands));
+  if (command.name === "help") {
+    return offer([...nextWords(rest, commands), ...rest.length === 0 ? TOPIC_NAMES : []]);
+  }
+  const spec = command.positionals[rest.length] ?? command.positionals.findLast((p) => p.many);
+  if (spec?.choices !== undefined) return offer(spec.choices);
+  if (spec?.name === "MODEL") return offer([], "models");
+  return offer([], /PATH|DEST|DIR/.test(spec?.name ?? "") ? "files" : null);
 }
 
 /** What the complete words say. */
@@ -65,13 +94,13 @@ interface Typed {
   readonly rest: readonly string[];
   /** By spelling. Before a command, those of all settings. */
   readonly flags: ReadonlyMap<string, KnownFlag>;
-  readonly settings: Settings;
+  readonly settings: Offer["settings"];
   /** The flag whose value comes next. */
   readonly open: KnownFlag | undefined;
 }
 
 function readTyped(words: readonly string[], commands: readonly Command[]): Typed {
-  const settings: Settings = {};
+  const settings: Offer["settings"] = {};
   let rest: string[] = [];
   let command: Command | null = null;
   let flags = knownTo(null);
@@ -103,45 +132,6 @@ function knownTo(command: Command | null): Map<string, KnownFlag> {
 
 function takesValue(flag: KnownFlag | undefined): flag is KnownFlag {
   return flag !== undefined && flag.type !== "boolean";
-}
-
-async function following(
-  typed: Typed,
-  current: string,
-  sources: CompletionSources,
-): Promise<readonly string[]> {
-  const { command, rest, flags, settings, open } = typed;
-  const [, name = "", equals] = /^(--[^=]*)(=)?/.exec(current) ?? [];
-  if (equals !== undefined) {
-    const values = await valuesOf(flags.get(name), settings, sources);
-    return values.map((value) => value === FILES ? value : `${name}=${value}`);
-  }
-  if (open !== undefined) return await valuesOf(open, settings, sources);
-  if (current.startsWith("-")) {
-    const long = [...flags].filter(([spelling, { name }]) => spelling === `--${name}`);
-    return long.map(([spelling, { help }]) => `${spelling}\t${help}`);
-  }
-  if (command === null) return nextWords(rest, sources.commands);
-  if (command.name === "help") {
-    return [...nextWords(rest, sources.commands), ...rest.length === 0 ? TOPIC_NAMES : []];
-  }
-  const spec = command.positionals[rest.length] ?? command.positionals.findLast((p) => p.many);
-  if (spec?.choices !== undefined) return spec.choices;
-  if (spec?.name === "MODEL") return await sources.cachedModels(settings);
-  return /PATH|DEST|DIR/.test(spec?.name ?? "") ? [FILES] : [];
-}
-
-async function valuesOf(
-  flag: KnownFlag | undefined,
-  settings: Settings,
-  sources: CompletionSources,
-): Promise<readonly string[]> {
-  if (!takesValue(flag)) return [];
-  const { choices, setting } = flag;
-  if (choices !== undefined) return choices;
-  if (setting === "profileId") return await sources.profileIds(settings);
-  if (setting === "modelId" || setting === "aimId") return await sources.cachedModels(settings);
-  return setting !== null && SETTINGS[setting].type.kind === "path" ? [FILES] : [];
 }
 
 /** First words of commands, or after the first word of a two-word command its second words. */
