@@ -70,7 +70,7 @@ Deno.test("an age has a number and a unit", () => {
 
 Deno.test("a process that serves a model is found by its name and by its path", () => {
   const path = "/cache/org/m";
-  const server = (...words: string[]) => serverOf([{ pid: 7, words }])({ name: "org/m", path });
+  const server = (...words: string[]) => serverOf([{ pid: 7, words }], { name: "org/m", path });
   for (const model of ["org/m", path, `${path}/snapshots/abc`]) {
     assertEquals([server("python", "--model", model), server(`--model=${model}`)], [
       "process 7",

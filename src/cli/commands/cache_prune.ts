@@ -25,8 +25,7 @@ export const cachePrune = command<readonly ServingProcess[]>({
     "aim cache prune --yes --format json": "for programs",
   },
   permissions: { write: true },
-  prepare: ({ flags }) =>
-    flags["older-than"] === undefined && flags.keep === undefined ? [] : servingProcesses(),
+  prepare: servingProcesses,
   async run(context, processes) {
     const { config, flags } = context;
     const olderThan = valueOf("--older-than", text(flags["older-than"]), parseAge, "an age, as 30d or 12h");
@@ -34,7 +33,8 @@ export const cachePrune = command<readonly ServingProcess[]>({
     await requireCaches(config);
     const leftovers = await planPrune(config);
     if (olderThan === null && keep === null) return await confirmRemoval(context, leftovers);
-    const options = { olderThan, keep, now: Date.now(), servedBy: serverOf(processes) };
+    const servedBy = (folder: ListedFolder) => serverOf(processes, folder);
+    const options = { olderThan, keep, now: Date.now(), servedBy };
     const { plans, spared } = await planEviction(await listModels(config), options);
     for (const { folder, why } of spared) log.info(`${folderInWords(folder)} stays: ${why}`);
     const gone = new Set(plans.map(({ folder }) => folder.path));
@@ -59,7 +59,8 @@ interface ServingProcess {
 }
 
 /** The visible processes with `--model` in their command lines. */
-function servingProcesses(files = kernelFiles()): ServingProcess[] {
+function servingProcesses(): ServingProcess[] {
+  const files = kernelFiles();
   const names = files.list("/proc");
   if (names.kind !== "ok") return [];
   return names.value.filter((name) => /^\d+$/.test(name)).flatMap((name) => {
@@ -69,17 +70,16 @@ function servingProcesses(files = kernelFiles()): ServingProcess[] {
   });
 }
 
-/** Returns a function that names the process that serves a model, such as `process 7`; `null` for none. */
+/** The process that serves a model, such as `process 7`; `null` for none. */
 export function serverOf(
   processes: readonly ServingProcess[],
-): (folder: Pick<ListedFolder, "name" | "path">) => string | null {
-  return ({ name, path }) => {
-    const server = processes.find(({ words }) =>
-      words.some((word, at) => {
-        const model = word.startsWith("--model=") ? word.slice(8) : words[at - 1] === "--model" ? word : null;
-        return model !== null && (model === name || model === path || model.startsWith(`${path}/`));
-      })
-    );
-    return server === undefined ? null : `process ${server.pid}`;
-  };
+  { name, path }: Pick<ListedFolder, "name" | "path">,
+): string | null {
+  const server = processes.find(({ words }) =>
+    words.some((word, at) => {
+      const model = word.startsWith("--model=") ? word.slice(8) : words[at - 1] === "--model" ? word : null;
+      return model !== null && (model === name || model === path || model.startsWith(`${path}/`));
+    })
+  );
+  return server === undefined ? null : `process ${server.pid}`;
 }

@@ -61,9 +61,7 @@ export const downloadToCache = command<GpuInventory | null>({
     if (previews.length > 0) log.info(announcement(previews, flags.force === true));
     const reports: DownloadReport[] = [];
     for (const [at, target] of targets.entries()) {
-      const [done, all] = [previews.slice(0, at), previews].map((some) => formatBytes(sum(some, "bytes")));
-      const share = previews.length === 0 ? "" : `, ${done} of ${all} done`;
-      const position = targets.length === 1 ? "" : ` (${at + 1} of ${targets.length}${share})`;
+      const position = targets.length === 1 ? "" : ` (${at + 1} of ${targets.length})`;
       const report = await download(context, target, position, gpus);
       reports.push(report);
       if (flags.format !== "json") print(`${report.path}\n`);

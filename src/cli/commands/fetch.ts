@@ -5,7 +5,7 @@ import { AimError } from "../../errors/aim_error.ts";
 import { settingsIn } from "../../config/settings.ts";
 import { errorFrom } from "../../errors/from_unknown.ts";
 import { log } from "../../log/logger.ts";
-import { type ModelRef, parseModelRef, quantisationIn } from "../../sources/model_ref.ts";
+import { parseModelRef, quantisationIn } from "../../sources/model_ref.ts";
 import { parseProtocols } from "../../sources/source_options.ts";
 import { totalBytes } from "../../sources/manifest.ts";
 import { command } from "../command.ts";
@@ -36,7 +36,8 @@ export const fetch = command({
     const options = downloadOptions(context, ref);
     const placement = directPlacement({ directory, quantisation: quantisationIn(ref) });
     using artifact = await artifactReporter(env, {
-      protocols: protocolsOf(ref, config.protocols),
+      // Only the hub has more than one.
+      protocols: ref.kind === "hub" ? parseProtocols(config.protocols) : [ref.kind.toUpperCase()],
       expected: config.expectedSize ?? undefined,
       interval: config.progressInterval,
     });
@@ -65,17 +66,11 @@ export const fetch = command({
   },
 });
 
-/** The protocols for this model's files; only the hub has more than one. */
-function protocolsOf(ref: ModelRef, setting: string): readonly string[] {
-  if (ref.kind === "hub") return parseProtocols(setting);
-  return [ref.kind === "s3" ? "S3" : "OCI"];
-}
-
 /**
- * Reports a difference between the expected and the real size. More than expected is a warning, since the
- * volume may be too small; less is only logged, since the number may be the volume's size.
+ * More bytes than expected may not fit on the volume; fewer are only logged, since the number may be the
+ * volume's size.
  *
- * @param expected Bytes; `null` or 0 if unknown.
+ * @param expected `null` or 0 if unknown.
  */
 function compareSize(expected: number | null, source: string, bytes: number): void {
   if (expected === null || expected === 0 || expected === bytes) return;
