@@ -43,7 +43,7 @@ export class FileAddresses {
     if (known !== undefined) {
       const answer = await this.#askAt(known, file, headers, send);
       const { response: { ok, status } } = answer;
-      // A passing error says nothing against the address.
+      // A transient error does not mean that the address is wrong.
       if (ok || status === 416 || isTransientStatus(status)) return answer;
       this.#found.delete(first.href);
       await discard(answer.response);

@@ -116,7 +116,7 @@ Deno.test("the token is sent only to the hub, never to the target of a redirect"
   assertEquals(hub.requests.filter((r) => r.role === "resolve" && !r.authorized), []);
 });
 
-Deno.test("a redirect is resolved once for many ranges, and anew when it has expired", async () => {
+Deno.test("a redirect is resolved once for many ranges, and again when it has expired", async () => {
   await using hub = await startHub({ repos: [{ id: "org/model", files: FILES }] });
   using source = await open("org/model", options(hub));
   const { files } = await source.manifest();
@@ -273,7 +273,7 @@ Deno.test("XET reads ranges if it is asked for, and HTTP continues if it fails",
   assert(hub.requests.some((r) => r.target.startsWith("/repos/")));
 });
 
-Deno.test("a hub may lie behind a path, and its links may be relative or name the public hub", async () => {
+Deno.test("a hub may be behind a path, and its links may be relative or name the public hub", async () => {
   await using hub = await startHub({ repos: [{ id: "org/model", files: FILES }], pageSize: 2 });
   const forms = [
     (link: string) => link.replace(hub.url, "/mirror/hf").replace('rel="next"', "rel=next"),

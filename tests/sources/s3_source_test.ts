@@ -234,7 +234,7 @@ Deno.test("a machine whose clock is off is put right by the server's time", asyn
   await server.shutdown();
 });
 
-Deno.test("the region that the server names is taken, however it says so", async () => {
+Deno.test("the region that the server names is used, in a header or in the body", async () => {
   const answers: [what: string, response: () => Response][] = [
     ["a header", () => new Response(null, { status: 301, headers: { "x-amz-bucket-region": "eu-west-1" } })],
     ["the body", () =>
@@ -287,7 +287,7 @@ Deno.test("an ETag is not an MD5 if objects are encrypted with KMS, which a requ
   }
 });
 
-Deno.test("lists go on through passing errors; a read fails by one attempt", async () => {
+Deno.test("a list is requested again after transient errors, a read is not", async () => {
   await using s3 = await serve({ "m/a": BYTES });
   using source = await open("s3://models/m", s3.env);
   s3.faults.push({ kind: "status", status: 503, roles: ["list"], times: 3 });

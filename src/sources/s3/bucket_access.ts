@@ -47,7 +47,7 @@ export async function openBucket(
   const { S3Client, SignatureV4, buildQueryString, escapeUriPath } = await loadLibrary("aws_s3");
   await prepareProcess();
   const { endpoint, addressing, credentials } = settings;
-  const base: S3ClientConfig = {
+  const common: S3ClientConfig = {
     requestHandler: requestHandler(transport),
     maxAttempts: 1,
     useArnRegion: true,
@@ -57,12 +57,12 @@ export async function openBucket(
     ...(credentials.kind === "static" ? { credentials } : {}),
   };
   const region = settings.region ??
-    (await new S3Client(base).config.region().catch(() => "") || DEFAULT_REGION);
-  const client = new S3Client({ ...base, region });
+    (await new S3Client(common).config.region().catch(() => "") || DEFAULT_REGION);
+  const client = new S3Client({ ...common, region });
   const anonymous = credentials.kind === "anonymous" ||
     credentials.kind === "chain" && !await hasCredentials(client, credentials.askedBy);
-  const { base: address, signingRegion, signingName } = await locate(client, bucket, settings);
-  log.debug("bucket", { bucket, region, address: address.href, signed: !anonymous });
+  const { base, signingRegion, signingName } = await locate(client, bucket, settings);
+  log.debug("bucket", { bucket, region, address: base.href, signed: !anonymous });
   const signer = new SignatureV4({
     service: signingName ?? "s3",
     region: signingRegion ?? region,
@@ -75,9 +75,9 @@ export async function openBucket(
   return {
     anonymous,
     region,
-    base: address,
+    base,
     async sign({ method, key, query = {}, headers }, signingDate) {
-      const url = new URL(address.href + escapeUriPath(key));
+      const url = new URL(base.href + escapeUriPath(key));
       url.search = buildQueryString(query);
       if (anonymous) return { url, headers };
       const signed = await signer.sign({

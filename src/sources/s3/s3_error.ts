@@ -98,7 +98,7 @@ export function s3Error(
   });
 }
 
-/** What a status means if the code says nothing. */
+/** What a status means if the code is not in the table. */
 function meaningOf({ status, code, expectsHttps }: S3Refusal, question: S3Question): Meaning {
   const isFile = question.path !== null;
   if (status === 401 || status === 403) {
