@@ -120,7 +120,7 @@ class ModelDownload {
     }
     this.#placement.secure();
     const onWait = (holder: string) => log.info(`waiting for ${holder}`, { model: name });
-    return await withLease(directory, { signal: this.#options.signal, onWait }, async ({ signal }) => {
+    return await withLease(directory, { signal: this.#options.signal, onWait }, async (signal) => {
       this.#signal = signal;
       await removeDamaged(directory, this.#placement.layout);
       if (this.#options.force) this.#archives.forget(listed.archives ?? []);

@@ -8,8 +8,9 @@ const OWN_NAME = /^(.+)\.aim-([0-9a-f]{8})\.incomplete(\.parts)?$/s;
 /** Bytes of a stem: a name may have 255. */
 const LONGEST = 200;
 
-/** Names a run's own partial file for what a placement calls `NAME.incomplete`. */
-export function ownStaging(staging: string, nonce: string): string {
+/** A new name for a run's own partial file of what a placement calls `NAME.incomplete`. */
+export function ownStaging(staging: string): string {
+  const nonce = crypto.randomUUID().slice(0, 8);
   return `${staging.slice(0, staging.lastIndexOf("/") + 1)}${stemOf(staging)}.aim-${nonce}.incomplete`;
 }
 

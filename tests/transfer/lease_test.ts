@@ -207,7 +207,7 @@ Deno.test("of many that take over a dead holder at once, one has the lease at a 
 
 Deno.test("a lock that was removed is taken again by its holder", async () => {
   await withDirectory(async (directory, lock) => {
-    await withLease(directory, FAST, async ({ signal }) => {
+    await withLease(directory, FAST, async (signal) => {
       Deno.removeSync(lock);
       for (let n = 0; n < 100 && !exists(lock); n++) await new Promise((resolve) => setTimeout(resolve, 20));
       assert(exists(lock));
@@ -219,7 +219,7 @@ Deno.test("a lock that was removed is taken again by its holder", async () => {
 Deno.test("who loses the lease is stopped, waits, and runs again", async () => {
   await withDirectory(async (directory, lock) => {
     let runs = 0;
-    await withLease(directory, FAST, async ({ signal }) => {
+    await withLease(directory, FAST, async (signal) => {
       if (++runs > 1) return;
       Deno.removeSync(lock);
       plantLock(lock, { host: "elsewhere" });

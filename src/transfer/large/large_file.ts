@@ -5,7 +5,6 @@ import type { ByteRange } from "../../sources/manifest.ts";
 import { integrityError } from "../attempt_errors.ts";
 import type { DigestSpec } from "../hash/digests.ts";
 import type { HashJob, HashPool } from "../hash/hash_pool.ts";
-import { nonce } from "../nonce.ts";
 import { prefixEnd } from "../ranges.ts";
 import type { TransferRun } from "../transfer_run.ts";
 import type { ComputedDigests, TransferItem } from "../types.ts";
@@ -68,7 +67,7 @@ export class LargeFile {
     names: readonly string[],
   ): { file: LargeFile; settled: boolean } {
     const binding = bindingOf(context.run.options.revision, item.file);
-    const { partial, settled } = PartialFile.adopt(item.staging, nonce(), binding, context.owner, names);
+    const { partial, settled } = PartialFile.adopt(item.staging, binding, context.owner, names);
     return { file: new LargeFile(context, item, specs, partial), settled };
   }
 
@@ -185,7 +184,7 @@ export class LargeFile {
     this.#hash?.cancel();
     this.#hash = null;
     this.#local(() => this.#partial.discard());
-    this.#partial = PartialFile.fresh(staging, nonce(), bindingOf(run.options.revision, file), owner);
+    this.#partial = PartialFile.fresh(staging, bindingOf(run.options.revision, file), owner);
     this.isProving = false;
     this.round++;
   }

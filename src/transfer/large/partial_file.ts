@@ -51,8 +51,8 @@ export class PartialFile {
   }
 
   /** A partial file from nothing. Created when first opened. */
-  static fresh(staging: string, nonce: string, binding: RecordBinding, owner: PartialOwner): PartialFile {
-    return new PartialFile(ownStaging(staging, nonce), binding, owner, null);
+  static fresh(staging: string, binding: RecordBinding, owner: PartialOwner): PartialFile {
+    return new PartialFile(ownStaging(staging), binding, owner, null);
   }
 
   /**
@@ -63,13 +63,12 @@ export class PartialFile {
    */
   static adopt(
     staging: string,
-    nonce: string,
     binding: RecordBinding,
     owner: PartialOwner,
     names: readonly string[],
   ): { partial: PartialFile; settled: boolean } {
     const { files, self } = owner;
-    const path = ownStaging(staging, nonce);
+    const path = ownStaging(staging);
     const found = names.map((name) => join(dirname(staging), name))
       .map((from) => ({ from, record: usableRecord(from, binding, self) }))
       .toSorted((a, b) => rangeBytes(b.record?.done ?? []) - rangeBytes(a.record?.done ?? []));

@@ -23,12 +23,6 @@ export interface LeaseOptions {
   readonly clock?: Clock;
 }
 
-/** What the holder of a lease is given. */
-export interface Lease {
-  /** Aborted when the caller's signal is, or when the lease is lost to another process. */
-  readonly signal: AbortSignal;
-}
-
 /** The lease went to another process: this one has been silent for too long, or the lock was removed. */
 class LeaseLostError extends Error {
   override readonly name = "LeaseLostError";
@@ -57,17 +51,19 @@ const LARGEST = 4096;
  * Correctness must not depend on the lease: it only saves bandwidth.
  *
  * @param directory Made when missing. Requires read and write permission for it.
+ * @param run Its signal is aborted when the caller's is, or when the lease is lost to another process.
  * @throws {AimError} `no-space` if the directory is not writable; the signal's reason; what `run` throws.
  */
 export async function withLease<T>(
   directory: string,
   options: LeaseOptions,
-  run: (lease: Lease) => Promise<T>,
+  run: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
+  const pace = { leaseTime: 20_000, renewEvery: 1_000, clock: systemClock, ...options };
   for (;;) {
-    const held = await acquire(directory, options);
+    const held = await acquire(directory, pace);
     try {
-      return await run({ signal: held.signal });
+      return await run(held.signal);
     } catch (error) {
       if (!(held.signal.reason instanceof LeaseLostError) || options.signal.aborted) throw error;
       log.warn(`another process has taken the lease of ${directory}: waiting for it`);
@@ -77,13 +73,16 @@ export async function withLease<T>(
   }
 }
 
+/** With defaults. */
+type SetOptions = LeaseOptions & Required<Pick<LeaseOptions, "leaseTime" | "renewEvery" | "clock">>;
+
 interface Held {
   readonly signal: AbortSignal;
   release(): Promise<void>;
 }
 
-async function acquire(directory: string, options: LeaseOptions): Promise<Held> {
-  const { signal, leaseTime = 20_000, renewEvery = 1_000, clock = systemClock } = options;
+async function acquire(directory: string, options: SetOptions): Promise<Held> {
+  const { signal, renewEvery, clock } = options;
   const path = join(directory, ".aim", "lock");
   const self = hostIdentity();
   const mine: LockText = { ...self, since: new Date().toISOString(), nonce: crypto.randomUUID(), beat: 0 };
@@ -107,9 +106,9 @@ async function acquire(directory: string, options: LeaseOptions): Promise<Held> 
       unchangedSince = now;
     }
     const holder = parseLock(text);
-    if (now - unchangedSince >= patienceWith(holder, self, { leaseTime, renewEvery })) {
+    if (now - unchangedSince >= patienceWith(holder, self, options)) {
       log.info(`${describe(holder)} is gone, taking over its lease of ${directory}`);
-      if (await takeOver(path, mine, text, clock, signal)) return keep(path, mine, options);
+      if (await takeOver(path, mine, text, options)) return keep(path, mine, options);
       continue;
     }
     if (now - told >= TELL_EVERY) {
@@ -124,7 +123,7 @@ async function acquire(directory: string, options: LeaseOptions): Promise<Held> 
 function patienceWith(
   holder: LockText | null,
   self: HostIdentity,
-  { leaseTime, renewEvery }: Required<Pick<LeaseOptions, "leaseTime" | "renewEvery">>,
+  { leaseTime, renewEvery }: SetOptions,
 ): number {
   if (holder === null) return leaseTime;
   if (isDead(holder, self)) return 0;
@@ -172,8 +171,7 @@ async function takeOver(
   path: string,
   mine: LockText,
   stale: string,
-  clock: Clock,
-  signal: AbortSignal,
+  { clock, signal }: SetOptions,
 ): Promise<boolean> {
   const own = ownPath(path, mine);
   try {
@@ -190,8 +188,7 @@ async function takeOver(
 }
 
 /** Gives signs of life and watches for the loss of the lease. */
-function keep(path: string, mine: LockText, options: LeaseOptions): Held {
-  const { renewEvery = 1_000, leaseTime = 20_000, clock = systemClock } = options;
+function keep(path: string, mine: LockText, { signal, renewEvery, leaseTime, clock }: SetOptions): Held {
   const ended = new AbortController();
   const lost = new AbortController();
   const beating = (async () => {
@@ -212,7 +209,7 @@ function keep(path: string, mine: LockText, options: LeaseOptions): Held {
     }
   })().catch(() => {});
   return {
-    signal: AbortSignal.any([options.signal, lost.signal]),
+    signal: AbortSignal.any([signal, lost.signal]),
     async release() {
       ended.abort();
       await beating;

@@ -7,7 +7,6 @@ import { fatalFrom, integrityError, isFatal } from "../attempt_errors.ts";
 import { chunks } from "../copy_body.ts";
 import { directoryGone } from "../directory_gone.ts";
 import { type DigestSpec, digestStream } from "../hash/digests.ts";
-import { nonce } from "../nonce.ts";
 import { wholeLimit } from "../planner.ts";
 import { ownStaging } from "../staging_names.ts";
 import type { OpenRequest, TransferRun } from "../transfer_run.ts";
@@ -122,7 +121,7 @@ export class SmallFiles {
   }
 
   #write(small: SmallFile, digests: ComputedDigests, bytes: Uint8Array<ArrayBuffer>): void {
-    const staging = ownStaging(small.item.staging, nonce());
+    const staging = ownStaging(small.item.staging);
     let file: Deno.FsFile | null = null;
     try {
       if (this.#inMemory) this.#run.files.write(staging, bytes);
