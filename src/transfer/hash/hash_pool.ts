@@ -1,6 +1,6 @@
 import type { Digest, DigestAlgorithm } from "../../sources/manifest.ts";
 import { digestMatches, type DigestSpec, digestSpecs } from "./digests.ts";
-import type { HashReply, HashRequest } from "./hash_protocol.ts";
+import type { HashReply, HashRequest } from "./hash_worker.ts";
 import type { ComputedDigests } from "../types.ts";
 
 /** Hashing of one file that is still being written. */
