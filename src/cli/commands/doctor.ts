@@ -61,7 +61,7 @@ export const doctor = command<GpuInventory>({
       const files = place.kind === "missing" ? listed : await modelFiles(config, env, plan, signal);
       explained = await explainPlan(config, plan, files, gpus);
     }
-    const checks: Check[] = [
+    const all: readonly (Check | null | undefined)[] = [
       checkProgram(),
       ...checkGpus(gpus),
       choice.error === null ? checkChoice(choice.value) : checkOf("profile", choice.error, "failed"),
@@ -69,8 +69,8 @@ export const doctor = command<GpuInventory>({
       checkPort(config.port),
       await checkProfilePath(config),
       ...directories,
-      ...(found === null || found.error === null ? [] : [checkOf("model", found.error, "failed")]),
-      ...(explained === null ? [] : [checkPlace(config, explained)]),
+      found?.error && checkOf("model", found.error, "failed"),
+      explained && checkPlace(config, explained),
       ...checkHost({
         files: kernelFiles(),
         memory: Deno.systemMemoryInfo(),
@@ -81,6 +81,7 @@ export const doctor = command<GpuInventory>({
       ...(explained === null ? [] : checkModel(explained)),
       ...checkNetworkSettings(env),
     ];
+    const checks = all.filter((one) => one != null);
     report(
       { ok: stopping(checks) === 0, checks },
       () => flags.format === "markdown" ? doctorMarkdown(checks) : doctorText(checks, pageOf(stdout)),
@@ -147,17 +148,13 @@ function checkPlace({ offline }: Config, { found, download }: Explanation): Chec
 }
 
 /** Room for the download. The publisher's code and the GPUs' memory are warnings, since vLLM decides. */
-function checkModel({ disk, unsafe, memory }: Explanation): Check[] {
+function checkModel({ disk, unsafe, memory }: Explanation): (Check | null)[] {
   const larger = "use a larger volume, or free space with aim cache prune";
   const trust = "use a safetensors model without custom code; AIM_REFUSE_UNSAFE=true refuses others";
   const more = "use more GPUs, a quantised model, or a smaller max-model-len";
   return [
-    ...(disk === null ? [] : [
-      check("disk", disk.freeBytes >= disk.neededBytes ? "ok" : "failed", disk.summary, larger),
-    ]),
-    ...(unsafe === null ? [] : [check("trust", "warning", unsafe, trust)]),
-    ...(memory === null ? [] : [
-      check("memory", memory.state === "fits" ? "ok" : "warning", memory.summary, more),
-    ]),
+    disk && check("disk", disk.freeBytes >= disk.neededBytes ? "ok" : "failed", disk.summary, larger),
+    unsafe === null ? null : check("trust", "warning", unsafe, trust),
+    memory && check("memory", memory.state === "fits" ? "ok" : "warning", memory.summary, more),
   ];
 }

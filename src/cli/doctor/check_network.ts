@@ -57,7 +57,7 @@ export async function checkSources(
   // To list the model says more than any answer.
   const checks = [
     ref?.kind === "hub" ? model?.check : hub.check,
-    isS3 ? null : checkClock(hub.date),
+    checkClock(hub.date),
     await checkToken(options),
     isS3 ? model?.check : s3?.check,
     settings === null ? null : checkS3Credentials(settings, env),
