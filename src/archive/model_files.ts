@@ -29,26 +29,17 @@ export function isArchived(file: ManifestFile): file is ArchivedFile {
 export function modelFiles(layers: readonly Layer[], source: string): ArchivedFile[] {
   const kind = layers[0]?.archive.kind;
   const found = visibleFiles(layers, kind === "image");
-  const folder = kind === "image"
-    ? `${IMAGE_FOLDER}/`
-    : kind === "folder"
-    ? commonFolder([...found.keys()])
-    : "";
-  return [...found].map(([whole, { entry, archive }]) => {
-    const path = assertSafePath(whole.slice(folder.length), source);
-    const { size, sha256, offset } = entry;
+  const folder = kind === "folder" ? commonFolder([...found.keys()]) : "";
+  const outer = kind === "image" ? `${IMAGE_FOLDER}/` : folder;
+  return [...found].map(([whole, { archive, entry: { size, sha256, offset } }]) => {
+    const path = assertSafePath(whole.slice(outer.length), source);
     return { path, size, digest: { algorithm: "sha256", hex: sha256 }, etag: sha256, archive, offset };
   });
 }
 
-interface PlacedFile {
-  readonly entry: FileEntry;
-  readonly archive: Archive;
-}
-
 /** Goes through the layers from the top, and collects files that nothing above covers. */
-function visibleFiles(layers: readonly Layer[], isImage: boolean): Map<string, PlacedFile> {
-  const found = new Map<string, PlacedFile>();
+function visibleFiles(layers: readonly Layer[], isImage: boolean) {
+  const found = new Map<string, { readonly entry: FileEntry; readonly archive: Archive }>();
   /** Paths that cover what lower layers have: at the path itself, and below it. */
   const [at, below] = [new Set<string>(), new Set<string>()];
   for (const { archive, entries } of layers.toReversed()) {

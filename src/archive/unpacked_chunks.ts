@@ -38,7 +38,7 @@ export async function* unpackedChunks(
   const options = { chunkSize: CHUNK };
   const unpacker = packing === "gzip" ? createGunzip(options) : createZstdDecompress(options);
   // A failure of either is thrown by the loop.
-  pipeline(Readable.from(copies(chunksOf(file, onRead))), unpacker, () => {});
+  pipeline(Readable.from(chunksOf(file, onRead)), unpacker, () => {});
   let total = 0;
   try {
     for await (const chunk of unpacker as AsyncIterable<Uint8Array>) {
@@ -53,14 +53,8 @@ export async function* unpackedChunks(
 }
 
 async function* chunksOf(file: Deno.FsFile, onRead: (bytes: number) => void): AsyncGenerator<Uint8Array> {
-  const buffer = new Uint8Array(CHUNK);
-  for (let count = await file.read(buffer); count !== null; count = await file.read(buffer)) {
-    onRead(count);
-    yield buffer.subarray(0, count);
+  for await (const chunk of file.readable) {
+    onRead(chunk.length);
+    yield chunk;
   }
-}
-
-/** A Node stream reads ahead, so its chunks must not share memory. */
-async function* copies(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  for await (const chunk of chunks) yield chunk.slice();
 }

@@ -5,7 +5,7 @@ import { TransientError } from "../source.ts";
 import type { SourceOptions } from "../source_options.ts";
 import { followRedirects, type FoundAnswer, redirectTarget } from "../transport/redirect.ts";
 import type { RequestHeaders } from "../transport/http_connection.ts";
-import { Transport, type TransportRequest } from "../transport/transport.ts";
+import { Transport, type TransportRequest, type Use } from "../transport/transport.ts";
 import { hubError } from "./hub_error.ts";
 
 /** Public mirrors keep this address in their answers. */
@@ -58,7 +58,7 @@ export class HubRepository {
    * @param how `request` for metadata, `fetch` for one attempt at a file.
    * @throws {TransientError | AimError} naming the hub too if the server to which it redirects fails.
    */
-  async send(how: "request" | "fetch", first: URL, init: TransportRequest): Promise<HubAnswer> {
+  async send(how: Use, first: URL, init: TransportRequest): Promise<HubAnswer> {
     const token = await this.#token();
     let linkedEtag: string | null = null;
     let linkedSize: string | null = null;

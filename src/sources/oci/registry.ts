@@ -9,7 +9,7 @@ import { isTransientStatus } from "../transport/passing_fault.ts";
 import { discard } from "../transport/read_bounded.ts";
 import { followRedirects } from "../transport/redirect.ts";
 import type { RequestHeaders } from "../transport/http_connection.ts";
-import { Transport, type TransportRequest } from "../transport/transport.ts";
+import { Transport, type TransportRequest, type Use } from "../transport/transport.ts";
 import { type RegistryLogin, registryLogin } from "./registry_credentials.ts";
 
 /** One repository of a registry. Follows redirects and gets access tokens. */
@@ -36,7 +36,7 @@ export function openRegistry(host: string, repository: string, options: SourceOp
   let asking: Promise<void> | null = null;
   const addresses = new FileAddresses();
 
-  const follow = (how: "fetch" | "request", first: URL, init: TransportRequest) =>
+  const follow = (how: Use, first: URL, init: TransportRequest) =>
     followRedirects(first, init.headers, (url, headers) => {
       const login = url.origin === origin && authorization !== null ? { authorization } : {};
       return transport[how](url, { ...init, headers: { ...headers, ...login } });
@@ -51,7 +51,7 @@ export function openRegistry(host: string, repository: string, options: SourceOp
   }
 
   /** Follows redirects, with a new token if the registry wants one. Another origin gets none, whatever it demands. */
-  async function authorized(how: "fetch" | "request", url: URL, init: TransportRequest) {
+  async function authorized(how: Use, url: URL, init: TransportRequest) {
     const sent = authorization;
     const answer = await follow(how, url, init);
     if (answer.response.status !== 401 || answer.url.origin !== origin) return answer;

@@ -51,12 +51,7 @@ interface AuthFile {
   readonly credsStore?: string;
 }
 
-interface AuthEntry {
-  readonly auth?: unknown;
-  readonly username?: unknown;
-  readonly password?: unknown;
-  readonly identitytoken?: unknown;
-}
+type AuthEntry = Readonly<Record<string, unknown>>;
 
 function loginIn(text: string, registry: string, repository: string, path: string): RegistryLogin | null {
   let file: AuthFile | null;

@@ -14,7 +14,7 @@ import { discard, readBounded } from "./read_bounded.ts";
 import { RequestGate, type Sleep } from "./request_gate.ts";
 
 /** The two ways to send a request, named as the methods of {@linkcode Transport}. */
-type Use = "fetch" | "request";
+export type Use = "fetch" | "request";
 
 export interface TransportRequest {
   readonly method?: string;
