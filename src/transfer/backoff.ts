@@ -1,8 +1,8 @@
 import { backoff } from "../sources/transport/backoff.ts";
 
 /**
- * How failed attempts are repeated: attempts in a row without a single new byte (a byte that arrives starts
- * the count anew, so a link that is cut every N bytes still finishes), and milliseconds before the second.
+ * How failed attempts are repeated: attempts in a row without a single new byte (a byte that arrives resets
+ * the count, so a link that is cut every N bytes still finishes), and milliseconds before the second.
  * About half a minute of a dead server.
  */
 export const BACKOFF = { attempts: 8, first: 500 } as const;

@@ -37,8 +37,8 @@ const LAST_FLUSH = 1_000;
  * Downloads files from a source to their places: in parts, over one pool of connections, resuming what an
  * earlier run left, each proven by its digest before it gets its final name.
  *
- * A file is on disk (fsync) before it gets that name. The directories are not flushed here: whoever publishes
- * the model does that.
+ * A file is on disk (fsync) before it gets that name. The directories are not flushed here: publishing the model
+ * does that.
  *
  * Needs read, write and net permission, and sys permission for `hostname`, `osUptime`, `statfs` and
  * `getPriority`.

@@ -71,7 +71,7 @@ export class DirectClient {
       const onAbort = () => end(false);
       signal?.addEventListener("abort", onAbort, { once: true });
       try {
-        // The listener does not hear of an abort between the end of connecting and now.
+        // An abort between the end of connecting and now does not reach the listener.
         signal?.throwIfAborted();
         const head = await connection.ask(method, route.target, { ...fields, ...route.fields });
         if (head !== null && (!head.reusable || connection.waiting <= head.length)) {

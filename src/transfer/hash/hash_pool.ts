@@ -131,7 +131,7 @@ export function hashPool(
     const done = new Promise<ComputedDigests>((resolve, reject) => {
       pending.set(id, { resolve, reject, worker, onBytes, size, hashed: 0 });
     });
-    // Whoever waits sees the failure; nobody waits for work that was stopped.
+    // A caller that waits sees the failure; work that was stopped may have no caller.
     done.catch(() => {});
     send({ type: "open", id, path, size, specs });
     let announced = 0;

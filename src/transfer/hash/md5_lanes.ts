@@ -119,8 +119,8 @@ const stateAt = (n: number) => n * 16;
 const sineAt = (n: number) => stateAt(4 * QUADS) + n * 4;
 const wordAt = (quad: number, word: number) => sineAt(64) + (quad * 16 + word) * 16;
 /**
- * A line apart, lest all lanes contend for the same few lines of the first cache, as they do at a power of
- * two.
+ * A cache line apart: at a power of two, all lanes would contend for the same few lines of the first-level
+ * cache.
  */
 const inputAt = (lane: number) => wordAt(QUADS, 0) + lane * (LANE_BYTES + BLOCK);
 

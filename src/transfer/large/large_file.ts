@@ -174,7 +174,7 @@ export class LargeFile {
         cause,
       });
     }
-    log.warn(`another process has taken over ${this.item.file.path}, fetching it anew`);
+    log.warn(`another process has taken over ${this.item.file.path}; starting over`);
   }
 
   /** Throws away what has arrived. The next round begins under another name and shares nothing with this one. */

@@ -96,7 +96,7 @@ export class LargeFiles {
     if (isWanted(flow) && file.isComplete) this.finish(file);
   }
 
-  /** Proves and publishes a file beside the transfer; the connection goes on. */
+  /** Proves and publishes a file in the background; the connection continues. */
   finish(file: LargeFile): void {
     file.isProving = true;
     this.#run.track(this.#publish(file), file.item.file);

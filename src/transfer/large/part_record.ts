@@ -22,7 +22,7 @@ export function bindingOf(revision: string, file: Pick<ManifestFile, "etag" | "s
 export interface ReadRecord {
   readonly binding: RecordBinding;
   readonly writer: HostIdentity;
-  /** Its writer stopped in order: nobody writes to the file any more. */
+  /** Its writer closed it: nothing writes to the file any more. */
   readonly closed: boolean;
   /** Ranges that survive loss of power. */
   readonly flushed: readonly ByteRange[];

@@ -131,7 +131,7 @@ function patienceWith(
   return knownGone(holder, self) ? 2.5 * renewEvery : leaseTime;
 }
 
-/** Takes a lock that nobody holds. */
+/** Takes a free lock. */
 function takeFree(path: string, mine: LockText): boolean {
   const own = ownPath(path, mine);
   try {
@@ -289,7 +289,7 @@ function remove(path: string): void {
   filesBelow(dirname(path)).remove(path);
 }
 
-/** The holder of a directory's lease, in words; `null` if nobody has it, or one that is certainly dead. */
+/** The holder of a directory's lease, in words; `null` if there is none, or if it is certainly dead. */
 export function leaseHolder(directory: string): string | null {
   const text = readLock(join(directory, ".aim", "lock"));
   const holder = text === null ? null : parseLock(text);
