@@ -1,4 +1,4 @@
-import { startSteps } from "../log/start_steps.ts";
+import { endStep } from "../log/start_steps.ts";
 import { type SettingName, settingsIn } from "../config/settings.ts";
 import { detectAccelerators } from "../gpu/detect_accelerators.ts";
 import type { GpuInventory } from "../gpu/types.ts";
@@ -18,7 +18,7 @@ export async function detectHardware(context: CommandContext): Promise<GpuInvent
   const signal = config.acceleratorModel === null ? context.signal : undefined;
   const found = await detectAccelerators({ ...config, env, signal });
   signal?.throwIfAborted();
-  startSteps.push(["hardware", performance.now()]);
+  endStep("hardware");
   log.debug("hardware", {
     source: found.source,
     model: found.model,

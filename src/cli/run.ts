@@ -6,7 +6,7 @@ import { unknownVariables } from "../config/variables.ts";
 import { configureLog, log, logEnabled } from "../log/logger.ts";
 import { printable } from "../log/printable.ts";
 import { keepEnvironmentSecrets } from "../log/redact.ts";
-import { startSteps } from "../log/start_steps.ts";
+import { endStep } from "../log/start_steps.ts";
 import { fileCalls, treeCalls } from "../os/libc.ts";
 import { type Permissions, revokePermissions } from "../os/revoke_permissions.ts";
 import { callersEnvironment } from "./callers_environment.ts";
@@ -77,7 +77,7 @@ export async function runProgram(argv: readonly string[], env: Environment, edge
     const isHelp = ["help", "completions", "version"].includes(name);
     const config = resolveConfig({ flags: settings, env: isHelp ? {} : env, cwd: currentDirectory() });
     format = printsJson(argv) ? "json" : config.logFormat;
-    startSteps.push(["settings", performance.now()]);
+    endStep("settings");
     startLog(config, env, edge);
     let signal: AbortSignal | undefined;
     return await runCommand(command, {

@@ -11,25 +11,17 @@ const FACTORS = ["tensor-parallel-size", "pipeline-parallel-size", "prefill-cont
  * @returns Also the sizes that it follows from, as `tensor-parallel-size 4 x data-parallel-size 2`.
  */
 export function parallelSize(args: ConfigMap): { gpus: number; sizes: string } | null {
-  if (
-    number(args, "nnodes") !== null ||
-    optionWords(args.get("distributed-executor-backend") ?? null)[0] === "ray"
-  ) {
-    return null;
-  }
+  const wordOf = (name: string) => optionWords(args.get(name) ?? null)[0] ?? "";
+  if (isSize(wordOf("nnodes")) || wordOf("distributed-executor-backend") === "ray") return null;
   const replicas = args.has("data-parallel-size-local") ? "data-parallel-size-local" : "data-parallel-size";
   const given = [...FACTORS, replicas].filter((name) => args.has(name));
-  const sizes = given.map((name) => ({ name, size: number(args, name) }));
-  if (sizes.length === 0) return null;
-  let gpus = 1;
-  for (const { size } of sizes) {
-    if (size === null) return null;
-    gpus *= size;
-  }
-  return { gpus, sizes: sizes.map(({ name, size }) => `${name} ${size}`).join(" x ") };
+  if (given.length === 0 || !given.map(wordOf).every(isSize)) return null;
+  return {
+    gpus: given.reduce((product, name) => product * Number(wordOf(name)), 1),
+    sizes: given.map((name) => `${name} ${Number(wordOf(name))}`).join(" x "),
+  };
 }
 
-function number(args: ConfigMap, name: string): number | null {
-  const [word = ""] = optionWords(args.get(name) ?? null);
-  return /^\d+$/.test(word) && Number(word) > 0 ? Number(word) : null;
+function isSize(word: string): boolean {
+  return /^\d+$/.test(word) && Number(word) > 0;
 }

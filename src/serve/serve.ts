@@ -7,6 +7,7 @@ import { networkFileSystem } from "../engine/network_file_system.ts";
 import { replaceProcess } from "../engine/exec.ts";
 import { servingEngine } from "../engine/serving_engine.ts";
 import { log } from "../log/logger.ts";
+import { endStep } from "../log/start_steps.ts";
 import { revokePermissions } from "../os/revoke_permissions.ts";
 import type { DownloadOptions } from "./download_missing.ts";
 import { chooseServing } from "./serving_choice.ts";
@@ -29,22 +30,21 @@ export interface ServeOptions extends DownloadOptions {
  */
 export async function serve(options: ServeOptions): Promise<number> {
   const { config, env, gpus } = options;
-  const timings = startTimings();
   // A missing name counts before a missing engine: `aim` alone is what people try first.
   wantedModel(config);
   const engine = await servingEngine(config, env, "serve");
-  timings.mark("engine");
+  endStep("engine");
   const choice = await chooseServing(options, engine, "serve");
   log.info(`profile ${choice.profile.id}`, { path: choice.profile.path, model: choice.model.uri });
-  timings.mark("profile");
+  endStep("profile");
   let place = await resolveServing(config, choice);
   const downloaded = place.kind === "missing";
-  timings.mark("resolve");
+  endStep("resolve");
   if (place.kind === "missing") {
     // The download's modules take longer to load than all others.
     const { downloadMissing } = await import("./download_missing.ts");
     place = await downloadMissing(options, choice, place);
-    timings.mark("download");
+    endStep("download");
   }
   await markUsed(pathOfPlace(place));
   const path = engine.program?.path ?? "";
@@ -66,9 +66,9 @@ export async function serve(options: ServeOptions): Promise<number> {
   if (config.acceleratorModel === null || downloaded) options.signal.throwIfAborted();
   const engineEnv = { ...env, ...compiled, ...plan.env };
   if (choice.watchesAdapters) startWatcher(config.port, plan.args, engineEnv);
-  timings.mark("prepare");
-  if (config.logLevel === "DEBUG") log.debug("timings in milliseconds", timings.steps);
-  options.onTimings?.(timings.steps);
+  endStep("prepare");
+  if (config.logLevel === "DEBUG") log.debug("timings in milliseconds", startTimings());
+  options.onTimings?.(startTimings());
   return await replaceProcess({ path, argv: plan.argv, env: engineEnv });
 }
 

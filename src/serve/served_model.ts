@@ -106,9 +106,9 @@ async function resolvePath(path: string, name: string): Promise<ModelPlace> {
     });
   }
   const judged = info.isDirectory ? await lookAt({ layout: "local", path }, ["/"]) : null;
-  const isWhole = judged === null || judged.state === "complete";
-  if (!isWhole) log.warn(`${path} is served as it is, but ${judged.reason}`);
-  const reason = isWhole ? "a path is served as it is" : `a path is served as it is, but ${judged.reason}`;
+  const fault = judged === null || judged.state === "complete" ? "" : `, but ${judged.reason}`;
+  if (fault !== "") log.warn(`${path} is served as it is${fault}`);
+  const reason = `a path is served as it is${fault}`;
   return { kind: "path", path, name, looked: [{ layout: "path", path, state: "complete", reason }] };
 }
 

@@ -22,8 +22,6 @@ export interface ServingChoice extends ProfileChoice {
   readonly args: ConfigMap;
   /** The profile's variables, fitted, and the chosen devices. */
   readonly env: Readonly<Record<string, string>>;
-  /** GPUs to leave to the engine, as `HIP_VISIBLE_DEVICES` takes them; `null`: all. */
-  readonly hipVisibleDevices: string | null;
   /** True if a watcher loads LoRA adapters while the engine runs. */
   readonly watchesAdapters: boolean;
 }
@@ -57,8 +55,7 @@ export async function chooseServing(
   const { hipVisibleDevices, warnings: busy } = chooseDevices(gpus, needed);
   const visible = visibleDevices({ ...env, ...own }, hipVisibleDevices);
   for (const warning of [...warnings, ...busy, ...visible.warnings]) log.warn(warning);
-  const watchesAdapters = adapters.watch;
-  return { ...choice, engine, args, env: { ...own, ...visible.env }, hipVisibleDevices, watchesAdapters };
+  return { ...choice, engine, args, env: { ...own, ...visible.env }, watchesAdapters: adapters.watch };
 }
 
 /**

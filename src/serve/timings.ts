@@ -1,32 +1,18 @@
 import { startSteps } from "../log/start_steps.ts";
 import { kernelFiles } from "../os/kernel_files.ts";
 
-/** Milliseconds that each step of a start took, in order. */
-export interface Timings {
-  /** Ends a step: what went by since the last one is its time. */
-  mark(step: string): void;
-  /** The steps with their milliseconds, and `total`. */
-  readonly steps: Readonly<Record<string, number>>;
-}
-
 /**
- * Takes up the clock of a start, after the steps that {@linkcode startSteps} has. The first, `launch`, is the
- * time from the start of the process to that of the runtime, with any unpacking.
+ * The milliseconds that each step of the start took, in order, and `total`. The first, `launch`, is the time
+ * from the start of the process to that of the runtime, with any unpacking.
  */
-export function startTimings(): Timings {
-  const steps: [string, number][] = [...startSteps];
-  return {
-    mark: (step) => steps.push([step, performance.now()]),
-    get steps() {
-      const launch = launchTime();
-      const times = steps.map(([name, end], at) => [name, rounded(end - (steps[at - 1]?.[1] ?? 0))]);
-      return Object.fromEntries([
-        ...(launch === null ? [] : [["launch", rounded(launch)]]),
-        ...times,
-        ["total", rounded(performance.now() + (launch ?? 0))],
-      ]);
-    },
-  };
+export function startTimings(): Readonly<Record<string, number>> {
+  const launch = launchTime();
+  const times = startSteps.map(([name, end], at) => [name, rounded(end - (startSteps[at - 1]?.[1] ?? 0))]);
+  return Object.fromEntries([
+    ...(launch === null ? [] : [["launch", rounded(launch)]]),
+    ...times,
+    ["total", rounded(performance.now() + (launch ?? 0))],
+  ]);
 }
 
 /**

@@ -121,8 +121,8 @@ function checkProgram(): Check {
   return check("aim", "ok", `${version}, ${form}, Deno ${Deno.version.deno}`);
 }
 
-function checkChoice({ profile, guessed, model, hipVisibleDevices }: ServingChoice): Check {
-  const devices = hipVisibleDevices === null ? "" : `, on GPUs ${hipVisibleDevices}`;
+function checkChoice({ profile, guessed, model, env }: ServingChoice): Check {
+  const devices = env.HIP_VISIBLE_DEVICES ? `, on GPUs ${env.HIP_VISIBLE_DEVICES}` : "";
   const found = `${profile.id} (${profile.metadata.type}) loads ${model.uri}${devices}`;
   if (!guessed) return check("profile", "ok", found);
   // The check of the GPUs already says that there is none.
