@@ -32,11 +32,6 @@ export interface ReleaseRange {
   readonly to: string | null;
   /** For a short option: the long one. */
   readonly long: string | null;
-  readonly shape: OptionShape;
-}
-
-/** How an option takes its value. */
-export interface OptionShape {
   /**
    * `flag`, `int`, `float`, `human-int`, `human-int-or-auto`, `json`, `object`, `object-or-int`,
    * `object-or-pairs`, `text`.
@@ -120,12 +115,10 @@ function parseRange(text: string): ReleaseRange {
     from,
     to: to === "" ? null : to,
     long: kind.startsWith(">") ? kind.slice(1) : null,
-    shape: {
-      kind: kind.replace(/\?$/, ""),
-      optional: kind.endsWith("?"),
-      values: rest.find((word) => !word.startsWith("=")) ?? "1",
-      choices: choices?.slice(1).split("|") ?? null,
-    },
+    kind: kind.replace(/\?$/, ""),
+    optional: kind.endsWith("?"),
+    values: rest.find((word) => !word.startsWith("=")) ?? "1",
+    choices: choices?.slice(1).split("|") ?? null,
   };
 }
 

@@ -139,11 +139,11 @@ class Fitting {
   /** False, and a fault, if the version, or each that it may be, refuses the value. */
   #takes(name: string, value: ConfigValue): boolean {
     const version = this.#version;
-    const reasons = version.ranges("options", name).map(({ shape }) => refusedValue(value, shape));
+    const reasons = version.ranges("options", name).map((range) => refusedValue(value, range));
     const [reason] = reasons;
     if (reason === undefined || reasons.includes(null)) return true;
     const elsewhere = rangesOf(version.table.options, name)
-      .find(({ shape }) => refusedValue(value, shape) === null);
+      .find((range) => refusedValue(value, range) === null);
     if (elsewhere === undefined) {
       this.faults.push({ name, reason: `${name} ${reason}` });
       return false;
@@ -160,8 +160,8 @@ class Fitting {
 
   /** A list as text if the option takes one JSON text; an object without the fields that are gone. */
   #asTaken(name: string, value: ConfigValue): ConfigValue {
-    const shapes = this.#version.ranges("options", name).map(({ shape }) => shape);
-    const isJson = shapes.length > 0 && shapes.every(({ kind, values }) => kind === "json" && values === "1");
+    const ranges = this.#version.ranges("options", name);
+    const isJson = ranges.length > 0 && ranges.every(({ kind, values }) => kind === "json" && values === "1");
     if (isList(value) && isJson) return pythonJson(value);
     const object = typeof value === "string" && value.trimStart().startsWith("{") ? parsed(value) : value;
     if (!isMap(object)) return value;
@@ -194,7 +194,7 @@ const LOAD_STRATEGY = "safetensors-load-strategy";
  * arguments say otherwise.
  */
 export function readAhead(args: ConfigMap, version: EngineVersion | null): ConfigMap {
-  const choices = new VersionTable(version).ranges("options", LOAD_STRATEGY).at(-1)?.shape.choices;
+  const choices = new VersionTable(version).ranges("options", LOAD_STRATEGY).at(-1)?.choices;
   if (choices === undefined || args.has(LOAD_STRATEGY)) return new Map<string, ConfigValue>();
   return new Map([[LOAD_STRATEGY, choices?.includes("prefetch") === true ? "prefetch" : "eager"]]);
 }

@@ -1,31 +1,31 @@
 import { type ConfigValue, isList } from "../values/value.ts";
 import { isJsonObject, jsonOrNull } from "../values/json.ts";
 import { pythonJson } from "../values/write_json.ts";
-import type { OptionShape } from "./engine_table.ts";
+import type { ReleaseRange } from "./engine_table.ts";
 import { optionWords } from "./engine_args.ts";
 
 /**
  * Why vLLM's parser would refuse a value: a clause such as `is "x", and must be a whole number`; `null` if
  * it takes it. The rules are those of Python's argparse and of the types in vLLM's `arg_utils.py`.
  */
-export function refusedValue(value: ConfigValue, shape: OptionShape): string | null {
+export function refusedValue(value: ConfigValue, option: ReleaseRange): string | null {
   // Left out of the command line.
   if (value === false) return null;
   const wrong = (must: string) => `is ${shown(value)}, and must be ${must}`;
   const words = optionWords(value);
-  if (shape.kind === "flag") return words.length === 0 ? null : `is ${shown(value)}, and takes no value`;
-  if (isList(value) && shape.kind === "json" && shape.values === "1") return null;
+  if (option.kind === "flag") return words.length === 0 ? null : `is ${shown(value)}, and takes no value`;
+  if (isList(value) && option.kind === "json" && option.values === "1") return null;
   if (words.length === 0) {
-    return shape.values === "?" || shape.values === "*" ? null : "has no value, and needs one";
+    return option.values === "?" || option.values === "*" ? null : "has no value, and needs one";
   }
-  const most = /^\d+$/.test(shape.values) ? Number(shape.values) : shape.values === "+" ? Infinity : 1;
+  const most = /^\d+$/.test(option.values) ? Number(option.values) : option.values === "+" ? Infinity : 1;
   if (words.length > most) return wrong(most === 1 ? "one value" : `${most} values`);
   for (const word of words) {
-    if (shape.optional && (word === "" || word === "None")) continue;
-    const kind = KINDS[shape.kind];
+    if (option.optional && (word === "" || word === "None")) continue;
+    const kind = KINDS[option.kind];
     if (kind !== undefined && !kind.takes(word)) return wrong(kind.name);
-    if (shape.choices !== null && !shape.choices.includes(word)) {
-      return wrong(`one of ${shape.choices.join(", ")}`);
+    if (option.choices !== null && !option.choices.includes(word)) {
+      return wrong(`one of ${option.choices.join(", ")}`);
     }
   }
   return null;

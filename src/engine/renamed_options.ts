@@ -72,7 +72,7 @@ function compilationMode(name: string, value: ConfigValue, version: VersionTable
   );
   const field = mode?.length === 0 ? "level" : "mode";
   if (name === COMPILATION && isLevel(value)) {
-    const takesNumber = version.ranges("options", name).some(({ shape }) => shape.kind === "object-or-int");
+    const takesNumber = version.ranges("options", name).some(({ kind }) => kind === "object-or-int");
     return takesNumber ? null : { name: `${COMPILATION}.${field}`, value, reason: "a bare number set it" };
   }
   if (field === "level" || level?.length !== 0) return null;

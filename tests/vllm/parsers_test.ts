@@ -44,7 +44,7 @@ Deno.test({
       const names = Object.keys(described.options);
       const shapeIn = (table: typeof VLLM_TABLE, name: string) => {
         const range = new VersionTable(parseVersion(release), table).ranges("options", name)[0];
-        return range === undefined ? null : { long: range.long, shape: range.shape };
+        return range === undefined ? null : { ...range, from: release, to: release };
       };
       for (const name of new Set([...names, ...Object.keys(VLLM_TABLE.options)])) {
         assertEquals(shapeIn(VLLM_TABLE, name), shapeIn(described, name), `--${name} in ${release}`);
