@@ -1,6 +1,7 @@
 import type { SettingName, SETTINGS, SettingType } from "./settings.ts";
 
 type ValueOf<T extends SettingType> = T extends { kind: "choice"; choices: readonly (infer C)[] } ? C
+  : T extends { kind: "list"; choices: readonly (infer C)[] } ? readonly C[]
   : T extends { kind: "boolean" } ? boolean
   : T extends { kind: "integer"; auto: true } ? number | "auto"
   : T extends { kind: "integer" | "size" | "duration" } ? number

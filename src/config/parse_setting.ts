@@ -21,7 +21,7 @@ export function parseSetting(
   type: SettingType,
   name: string,
   base: Base,
-): string | number | boolean {
+): string | number | boolean | readonly string[] {
   const bad = (allowed: string) => badValue(name, text, allowed);
   switch (type.kind) {
     case "text":
@@ -33,6 +33,11 @@ export function parseSetting(
       const choice = type.choices.find((one) => one === text || same(one));
       if (choice === undefined) throw badChoice(name, text, type.choices);
       return choice;
+    }
+    case "list": {
+      const words = text.split(",").map((word) => word.trim().toUpperCase()).filter((word) => word !== "");
+      if (words.length > 0 && words.every((word) => type.choices.includes(word))) return [...new Set(words)];
+      throw bad(`a list of ${type.choices.join(", ")}`);
     }
     case "boolean": {
       const value = parseBoolean(text);

@@ -3,6 +3,8 @@ export type SettingType =
   /** A GPU or processor as people write it; the value is its name in the table of accelerators. */
   | { readonly kind: "accelerator" }
   | { readonly kind: "choice"; readonly choices: readonly string[]; readonly ignoreCase?: boolean }
+  /** Some of these words in any order and case, separated by commas. */
+  | { readonly kind: "list"; readonly choices: readonly string[] }
   /** A whole number in `[min, max]`, or the word `auto` if that is allowed. */
   | { readonly kind: "integer"; readonly min: number; readonly max: number; readonly auto?: boolean }
   /** Bytes: `1048576`, `8M` and `8MiB` (powers of 1024), `8MB` (powers of 1000). A rate may end in `/s`. */
@@ -85,6 +87,8 @@ function range<const Kind extends "integer" | "size" | "duration">(kind: Kind) {
 const [integer, size, seconds] = [range("integer"), range("size"), range("duration")];
 
 const PRECISION = choice("auto", "fp4", "fp8", "fp16", "fp32", "bf16", "int4", "int8");
+/** Ways to read a file from the hub. `HF_TRANSFER` is the same as `HTTP`: aim always reads parts in parallel. */
+const PROTOCOLS = { kind: "list", choices: ["XET", "HF_TRANSFER", "HTTP"] } as const;
 const FAMILY = anyCase("instinct", "radeon", "epyc", "cpu");
 const COUNT = { ...integer(0, 1024), auto: true } as const;
 const RATE = { ...size(1024, 2 ** 50), rate: true } as const;
@@ -161,7 +165,7 @@ export const SETTINGS = {
     .describe("file with the hub token; if HF_HOME is unset, also the file of hf auth login"),
   offline: source("--offline BOOL", "HF_HUB_OFFLINE TRANSFORMERS_OFFLINE", BOOLEAN, "0")
     .describe("use no network, only the cache"),
-  protocols: source("LIST", "AIM_DOWNLOADER_PROTOCOL", TEXT, "HTTP")
+  protocols: source("LIST", "AIM_DOWNLOADER_PROTOCOL", PROTOCOLS, "HTTP")
     .describe("ways to read from the hub, tried in this order: XET, HF_TRANSFER, HTTP"),
   jobs: download(
     "--jobs N",

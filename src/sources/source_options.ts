@@ -4,9 +4,7 @@ import { keepSecret } from "../log/redact.ts";
 import { readRegularText } from "../os/read_regular_file.ts";
 import type { TransportOptions } from "./transport/transport.ts";
 
-/** Ways to read a file from the hub. `HF_TRANSFER` is the same as `HTTP`: aim always reads parts in parallel. */
-const PROTOCOLS = ["XET", "HF_TRANSFER", "HTTP"] as const;
-export type Protocol = (typeof PROTOCOLS)[number];
+export type Protocol = Config["protocols"][number];
 
 /** Settings of sources, and of the transport to them: `AWS_*` variables are among its variables. */
 export interface SourceOptions extends Omit<TransportOptions, "verifyTls"> {
@@ -29,32 +27,10 @@ type Wanted = Pick<
   "hfEndpoint" | "hfToken" | "hfTokenPath" | "protocols" | "offline" | "jobs" | "origins"
 >;
 
-/**
- * The options of sources, from the configuration and the environment.
- *
- * @throws {AimError} `usage` for an unknown protocol.
- */
+/** The options of sources, from the configuration and the environment. */
 export function sourceOptions(config: Wanted, env: Env): SourceOptions {
-  const { hfEndpoint, offline, jobs: connections } = config;
-  const protocols = parseProtocols(config.protocols);
+  const { hfEndpoint, protocols, offline, jobs: connections } = config;
   return { hfEndpoint, hfToken: () => resolveToken(config, env), protocols, offline, env, connections };
-}
-
-/**
- * Parses `AIM_DOWNLOADER_PROTOCOL`: names in the order in which they are tried, comma-separated, in any case.
- *
- * @throws {AimError} `usage`, naming the value and the choices.
- */
-export function parseProtocols(text: string): readonly Protocol[] {
-  const names = text.toUpperCase().split(",").map((name) => name.trim()).filter((name) => name !== "");
-  if (names.length > 0 && names.every(isProtocol)) return [...new Set(names)];
-  throw new AimError("usage", `AIM_DOWNLOADER_PROTOCOL is ${JSON.stringify(text)}`, {
-    hint: `use a list of ${PROTOCOLS.join(", ")}`,
-  });
-}
-
-function isProtocol(name: string): name is Protocol {
-  return PROTOCOLS.some((protocol) => protocol === name);
 }
 
 /**

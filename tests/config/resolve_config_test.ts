@@ -14,6 +14,7 @@ function samples(setting: Setting): [string, string] {
       return ["first-sample", "second-sample"];
     case "path":
       return ["/first", "/second"];
+    case "list":
     case "choice": {
       const { choices } = setting.type;
       return [choices[0] ?? "", choices.at(-1) ?? ""];

@@ -5,7 +5,7 @@ import { resolveConfig } from "../../src/config/resolve_config.ts";
 import { AimError } from "../../src/errors/aim_error.ts";
 import { pathFilter } from "../../src/sources/filter_paths.ts";
 import { SourceChangedError, TransientError } from "../../src/sources/source.ts";
-import { parseProtocols, sourceOptions } from "../../src/sources/source_options.ts";
+import { sourceOptions } from "../../src/sources/source_options.ts";
 import { fullChecksum, multipartCount, plainMd5 } from "../../src/sources/s3/object_digests.ts";
 import { hubError } from "../../src/sources/hub/hub_error.ts";
 import { ociError } from "../../src/sources/oci/oci_error.ts";
@@ -70,12 +70,16 @@ Deno.test("without globs every file is selected, and exclude wins over include",
 });
 
 Deno.test("protocols are a list in the order tried, in any case", () => {
-  assertEquals(parseProtocols("XET,HF_TRANSFER,HTTP"), ["XET", "HF_TRANSFER", "HTTP"]);
-  assertEquals(parseProtocols(" http , xet,http"), ["HTTP", "XET"]);
-  for (const text of ["", ",", "FTP", "XET,FTP"]) {
-    const error = assertThrows(() => parseProtocols(text), AimError);
+  const protocols = (text: string) =>
+    resolveConfig({ flags: {}, env: { AIM_DOWNLOADER_PROTOCOL: text } }).protocols;
+  assertEquals(protocols("XET,HF_TRANSFER,HTTP"), ["XET", "HF_TRANSFER", "HTTP"]);
+  assertEquals(protocols(" http , xet,http"), ["HTTP", "XET"]);
+  assertEquals(protocols(""), ["HTTP"]);
+  for (const text of [",", "FTP", "XET,FTP"]) {
+    const error = assertThrows(() => protocols(text), AimError);
     assertEquals(error.kind, "usage");
     assertStringIncludes(error.line, `AIM_DOWNLOADER_PROTOCOL is ${JSON.stringify(text)}`);
+    assertStringIncludes(error.line, "use a list of XET, HF_TRANSFER, HTTP");
   }
 });
 

@@ -6,7 +6,6 @@ import { settingsIn } from "../../config/settings.ts";
 import { errorFrom } from "../../errors/from_unknown.ts";
 import { log } from "../../log/logger.ts";
 import { parseModelRef, quantisationIn } from "../../sources/model_ref.ts";
-import { parseProtocols } from "../../sources/source_options.ts";
 import { totalBytes } from "../../sources/manifest.ts";
 import { command } from "../command.ts";
 import { DOWNLOAD_FLAGS, DOWNLOAD_SETTINGS, downloadOptions } from "../download_flags.ts";
@@ -37,7 +36,7 @@ export const fetch = command({
     const placement = directPlacement({ directory, quantisation: quantisationIn(ref) });
     using artifact = await artifactReporter(env, {
       // Only the hub has more than one.
-      protocols: ref.kind === "hub" ? parseProtocols(config.protocols) : [ref.kind.toUpperCase()],
+      protocols: ref.kind === "hub" ? config.protocols : [ref.kind.toUpperCase()],
       expected: config.expectedSize ?? undefined,
       interval: config.progressInterval,
     });
