@@ -1,4 +1,4 @@
-import { leaseHolder, withLease } from "../transfer/lease/lease.ts";
+import { liveHolder, withLease } from "../transfer/lease/lease.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
 import { errnoOf, errorFrom } from "../errors/from_unknown.ts";
@@ -38,7 +38,7 @@ export async function planRemoval(folder: ModelFolder): Promise<RemovalPlan> {
   const { bytes } = await diskUse(path, await sharedFiles(path));
   const blobs = layout === "hub" ? await ownEntries(`${path}/blobs`) : [];
   const removables = [{ path, why: "the model", bytes }, ...await unsharedThen(folder, blobs)];
-  return { folder, whole: true, removables, busy: await holderOf(folder) };
+  return { folder, whole: true, removables, busy: await downloaderOf(folder) };
 }
 
 /**
@@ -51,7 +51,7 @@ export async function planPrune(paths: CachePaths): Promise<RemovalPlan[]> {
     try {
       const removables = await staleOf(folder);
       if (removables.length === 0) continue;
-      plans.push({ folder, whole: false, removables, busy: await holderOf(folder) });
+      plans.push({ folder, whole: false, removables, busy: await downloaderOf(folder) });
     } catch (error) {
       if (!(error instanceof AimError)) throw error;
       log.warn(`${folder.name} is skipped: ${error.message}`);
@@ -171,31 +171,16 @@ async function sharedFiles(folder: string): Promise<Set<string>> {
   return new Set([...links].filter(([, { here, all }]) => here < all).map(([key]) => key));
 }
 
-/** Who is downloading into a folder, if that process is alive. */
-async function holderOf(folder: ModelFolder): Promise<string | null> {
-  const { path } = folder;
-  const holder = leaseHolder(path);
-  if (holder === null) return await otherDownload(folder);
-  const lock = `${path}/${AIM_FOLDER}/lock`;
-  const before = await lstatOrNull(lock);
-  // A holder that is alive renews the lease every second.
-  for (let waited = 0; waited < 5_000; waited += 250) {
-    await new Promise((done) => setTimeout(done, 250));
-    const now = await lstatOrNull(lock);
-    if (now === null) break;
-    if (now.mtime?.getTime() !== before?.mtime?.getTime() || now.ino !== before?.ino) return holder;
-  }
-  return await otherDownload(folder);
-}
-
 /** Milliseconds after which an unused blob is not part of a running download. */
 const SETTLED = 60_000;
 
 /** Milliseconds after a write in which another program's partial file counts as a running download. */
 const FRESH = 10 * 60_000;
 
-/** Python's client takes no lease, so its downloads are known by when their partial files were written. */
-async function otherDownload(model: ModelFolder): Promise<string | null> {
+/** Who is downloading into a folder. Python's client takes no lease: its downloads are known by recent partial files. */
+async function downloaderOf(model: ModelFolder): Promise<string | null> {
+  const holder = await liveHolder(model.path);
+  if (holder !== null) return holder;
   const folder = model.layout === "hub" ? `${model.path}/blobs` : `${model.path}/.cache/huggingface/download`;
   for await (const { path } of entriesBelow(folder)) {
     if (!path.endsWith(".incomplete") || /\.aim-[0-9a-f]{8}\.incomplete$/.test(path)) continue;

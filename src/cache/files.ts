@@ -1,6 +1,7 @@
 import { AimError } from "../errors/aim_error.ts";
 import { errnoOf, errorFrom } from "../errors/from_unknown.ts";
 import { readRegularText } from "../os/read_regular_file.ts";
+import { below } from "./layout.ts";
 
 export async function statOrNull(path: string): Promise<Deno.FileInfo | null> {
   return await orNull(() => Deno.stat(path), path);
@@ -73,9 +74,8 @@ export async function* entriesBelow(
   prefix = "",
 ): AsyncGenerator<Deno.DirEntry & { readonly path: string }> {
   // Subfolders may be unreadable (an editor's, git's): a model that needs their files will miss them.
-  for (
-    const entry of prefix === "" ? await entriesOf(folder) : await readableEntries(`${folder}/${prefix}`)
-  ) {
+  const read = prefix === "" ? entriesOf : readableEntries;
+  for (const entry of await read(below(folder, prefix))) {
     const path = `${prefix}${entry.name}`;
     yield { ...entry, path };
     if (entry.isDirectory && path !== "lost+found" && enter(path)) {
@@ -88,7 +88,6 @@ export async function* entriesBelow(
 export interface Listing {
   /** Sizes in bytes; links to files are followed, folders behind links are not entered. */
   readonly files: ReadonlyMap<string, number>;
-  readonly links: readonly string[];
   /** Links whose target does not exist. */
   readonly dangling: readonly string[];
   /**
@@ -105,22 +104,24 @@ export interface Listing {
  */
 export async function listTree(folder: string, roots?: readonly string[]): Promise<Listing> {
   const files = new Map<string, number>();
-  const links: string[] = [];
   const dangling: string[] = [];
+  const strays = new Map<string, string>();
+  const trusted = roots?.map(realPathOrNull).filter((root) => root !== null);
+  const checkLink = (path: string) => {
+    // Synchronous, since the kernel has just seen these paths.
+    const target = trusted === undefined ? null : realPathOrNull(below(folder, path));
+    if (target !== null && !trusted?.some((root) => isInside(target, root))) strays.set(path, target);
+  };
+  checkLink("");
   const entries = await Array.fromAsync(entriesBelow(folder, (path) => !isBookkeeping(path)));
   await Promise.all(entries.map(async ({ path, isDirectory, isSymlink }) => {
-    if (isSymlink) links.push(path);
+    if (isSymlink) checkLink(path);
     if (isDirectory || isBookkeeping(path)) return;
     const info = await statOrNull(`${folder}/${path}`);
     if (info?.isFile) files.set(path, info.size);
     if (info === null && isSymlink) dangling.push(path);
   }));
-  return {
-    files,
-    links,
-    dangling,
-    strays: roots === undefined ? new Map() : strayLinks(folder, links, roots),
-  };
+  return { files, dangling, strays };
 }
 
 export async function listFiles(folder: string): Promise<ReadonlyMap<string, number>> {
@@ -134,22 +135,6 @@ export function sumOf(sizes: Iterable<number>): number {
 /** True for folders in a model directory that are not part of the model: aim's, Python's and the file system's. */
 function isBookkeeping(path: string): boolean {
   return /^(?:\.aim|\.cache\/huggingface|lost\+found)$/.test(path);
-}
-
-/** Dangling links are ignored. */
-function strayLinks(
-  folder: string,
-  links: readonly string[],
-  roots: readonly string[],
-): ReadonlyMap<string, string> {
-  const trusted = roots.map(realPathOrNull).filter((root) => root !== null);
-  const strays = new Map<string, string>();
-  for (const link of ["", ...links]) {
-    // Synchronous, since the kernel has just seen these paths.
-    const target = realPathOrNull(link === "" ? folder : `${folder}/${link}`);
-    if (target !== null && !trusted.some((root) => isInside(target, root))) strays.set(link, target);
-  }
-  return strays;
 }
 
 function realPathOrNull(path: string): string | null {

@@ -195,11 +195,8 @@ export abstract class Placement {
       return before !== undefined && before.size === size && before.etag === etag;
     });
     if (!covers || !mayHoldMore(manifest) && known.size !== manifest.files.length) return false;
-    const { files, links, strays } = await listTree(folder, this.roots);
-    // aim makes no links in a local directory.
-    const foreign = new Set(this.layout === "local" ? links : []);
-    return strays.size === 0 &&
-      record.files.every(({ path, size }) => files.get(path) === size && !foreign.has(path));
+    const { files, strays } = await listTree(folder, this.roots);
+    return strays.size === 0 && record.files.every(({ path, size }) => files.get(path) === size);
   }
 
   /**

@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import { AimError } from "../../src/errors/aim_error.ts";
 import { configureLog } from "../../src/log/logger.ts";
 import { hostIdentity, type ProcessIdentity } from "../../src/transfer/lease/host_identity.ts";
-import { leaseHolder, withLease } from "../../src/transfer/lease/lease.ts";
+import { liveHolder, withLease } from "../../src/transfer/lease/lease.ts";
 import { fastClock } from "./fake_source.ts";
 
 configureLog({ level: "CRITICAL" });
@@ -123,7 +123,7 @@ Deno.test("a holder that is certainly dead is taken over at once, even if its PI
   for (const holder of gone) {
     await withDirectory(async (directory, lock) => {
       plantLock(lock, holder);
-      assertEquals(leaseHolder(directory), null);
+      assertEquals(await liveHolder(directory), null);
       const started = FAST.clock.now();
       const waited = await withLease(directory, FAST, () => Promise.resolve(FAST.clock.now() - started));
       assert(waited < 2_000, `it waited ${waited} ms`);

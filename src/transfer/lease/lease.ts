@@ -289,10 +289,16 @@ function remove(path: string): void {
   filesBelow(dirname(path)).remove(path);
 }
 
-/** The holder of a directory's lease, in words; `null` if there is none, or if it is certainly dead. */
-export function leaseHolder(directory: string): string | null {
-  const text = readLock(join(directory, ".aim", "lock"));
+/** The holder of a directory's lease, in words, once it gives a sign of life; `null` if there is none within 5 s. */
+export async function liveHolder(directory: string): Promise<string | null> {
+  const path = join(directory, ".aim", "lock");
+  const text = readLock(path);
   const holder = text === null ? null : parseLock(text);
   if (text === null || (holder !== null && isDead(holder, hostIdentity()))) return null;
-  return describe(holder);
+  for (let waited = 0; waited < 5_000; waited += 250) {
+    await new Promise((done) => setTimeout(done, 250));
+    const now = readLock(path);
+    if (now !== text) return now === null ? null : describe(holder);
+  }
+  return null;
 }
