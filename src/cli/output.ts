@@ -23,12 +23,14 @@ export function terminalOf(
   return {
     isTerminal,
     colour: colourEnabled(env, isTerminal),
-    width: isTerminal ? columnsNow() : Infinity,
+    get width() {
+      return isTerminal ? columnsNow() : Infinity;
+    },
   };
 }
 
 /** Columns of the terminal; 80 if unknown. */
-export function columnsNow(): number {
+function columnsNow(): number {
   try {
     return Deno.consoleSize().columns || 80;
   } catch {

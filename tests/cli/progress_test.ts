@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
-import { createProgress, type ProgressMode, type ProgressSummary } from "../../src/cli/progress.ts";
+import { type ProgressSummary, startProgress } from "../../src/cli/progress.ts";
 import { ProgressState } from "../../src/cli/progress_state.ts";
 import { describeProgress, renderBar } from "../../src/cli/render_progress.ts";
 import { formatBytes, formatDuration } from "../../src/cli/format.ts";
@@ -16,32 +16,43 @@ const SUMMARY: ProgressSummary = {
   path: "/cache/o/m",
 };
 
-/** A progress whose time, terminal and log are the test's. */
-function harness(mode: ProgressMode, isTerminal: boolean, width = 80) {
+/** A progress whose time and terminal are the test's. What it logs has lost its time, and is on the screen too. */
+function harness(mode: string, isTerminal: boolean, width = 80, model?: string) {
   const screen = new Screen(width);
   const logged: string[] = [];
   const written: string[] = [];
   let time = 0;
   const timers = new Set<{ ms: number; due: number; call: () => void }>();
-  const progress = createProgress({
-    mode,
-    isTerminal,
-    write: (text) => {
-      written.push(text);
-      screen.write(text);
+  const progress = startProgress(
+    {
+      stderr: {
+        isTerminal,
+        colour: false,
+        get width() {
+          return screen.width;
+        },
+      },
+      env: {},
+      flags: { progress: mode, quiet: false },
+      writeError(line) {
+        const text = line.replaceAll(/^\S+Z (INFO .*)$/gm, "$1");
+        logged.push(
+          ...text.split("\n").filter((line) => line.startsWith("INFO ")).map((line) => line.slice(5)),
+        );
+        written.push(text);
+        screen.write(text);
+      },
     },
-    log: (message) => {
-      logged.push(message);
-      progress.line(`INFO ${message}`);
+    model === undefined ? {} : { model },
+    {
+      now: () => time,
+      every: (ms, call) => {
+        const timer = { ms, due: time + ms, call };
+        timers.add(timer);
+        return () => timers.delete(timer);
+      },
     },
-    now: () => time,
-    columns: () => screen.width,
-    every: (ms, call) => {
-      const timer = { ms, due: time + ms, call };
-      timers.add(timer);
-      return () => timers.delete(timer);
-    },
-  });
+  );
   const wait = (ms: number) => {
     for (const end = time + ms; time < end;) {
       time++;
@@ -310,25 +321,13 @@ Deno.test("between the last byte and the result, the display says that files are
 });
 
 Deno.test("a download that is stopped says how much is kept and that the same command resumes it", () => {
-  for (const mode of ["bar", "log", "json"] as const) {
-    const { logged, written, wait } = harness(mode, true);
-    let time = 0;
-    const progress = createProgress({
-      mode,
-      model: "org/model",
-      isTerminal: true,
-      write: (text) => written.push(text),
-      log: (message) => logged.push(message),
-      now: () => time,
-      columns: () => 80,
-      every: () => () => {},
-    });
+  for (const mode of ["bar", "log", "json"]) {
+    const { progress, written, wait } = harness(mode, true, 80, "org/model");
     progress.onEvent(start(1, 100 * MIB, 10 * MIB));
     progress.onEvent(bytes("a", 15 * MIB));
-    time = 500;
-    wait(1);
+    wait(50);
     progress[Symbol.dispose]();
-    const said = [...logged, ...written].at(-1) ?? "";
+    const said = written.at(-1) ?? "";
     if (mode === "json") {
       assertEquals([JSON.parse(said).event, JSON.parse(said).bytesDone], ["stopped", 25 * MIB]);
     } else assert(said.includes("25.0 MiB of 100 MiB") && said.includes("resumes"), said);
