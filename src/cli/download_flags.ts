@@ -3,7 +3,7 @@ import { signatureTrust } from "../download/check_signature.ts";
 import { operatorGlobs } from "../download/operator_globs.ts";
 import type { IntoOptions } from "../download/download_into.ts";
 import { AimError } from "../errors/aim_error.ts";
-import { type ModelRef, revisionIn } from "../sources/model_ref.ts";
+import { type ModelRef, revisionIn, uriOf } from "../sources/model_ref.ts";
 import { type CommandContext, type Flags, FORMAT_FLAG, listed, text } from "./command.ts";
 import { PROGRESS_MODES } from "./progress.ts";
 
@@ -45,10 +45,15 @@ export function downloadOptions(context: CommandContext, ref: ModelRef): Omit<In
  * The revision: `--revision`, or the reference's own `@REV`. The files: `--include` and `--exclude`, else the
  * operator's variables.
  *
- * @throws {AimError} `usage` if two revisions differ.
+ * @throws {AimError} `usage` for a revision of another source than a hub, and if two revisions differ.
  */
 export function wantedFiles({ flags, env }: Pick<CommandContext, "flags" | "env">, ref: ModelRef) {
   const [given, pinned] = [text(flags.revision), revisionIn(ref) ?? undefined];
+  if (given !== undefined && ref.kind !== "hub") {
+    throw new AimError("usage", `--revision is "${given}", and the model is ${uriOf(ref)}`, {
+      hint: "leave it out: only models of a hub have revisions",
+    });
+  }
   if (given !== undefined && pinned !== undefined && given !== pinned) {
     throw new AimError("usage", `--revision is "${given}", and the model names revision "${pinned}"`, {
       hint: "give one of them",

@@ -57,6 +57,8 @@ const WRONG_USES: readonly WrongUse[] = [
   [["dry-run", "--model", "a/b"], {"AIM_ID":"c/d"}, 2, ["AIM_ID", "c/d", "--model", "a/b", "AIM_MODEL_ID"]],
   [["dry-run"], {"AIM_ID":"s3://bucket/x"}, 2, ["AIM_ID", "s3://bucket/x", "AIM_MODEL_ID"]],
   [["dry-run", "--model", "a/b/c"], {"AIM_GPU_MODEL":"MI300X"}, 2, ["a/b/c", "hf://org/model[@REVISION]", "s3://bucket/prefix"]],
+  [["size", "s3://bucket/model", "--revision", "main"], {}, 2, ["--revision", "main", "s3://bucket/model"]],
+  [["fetch", "oci://registry/org/m", "/tmp/m", "--revision", "v1"], {}, 2, ["--revision", "v1", "oci://registry/org/m"]],
   [["size", "gs://bucket/model"], {}, 2, ["gs://bucket/model", "hf://org/model[@REVISION]", "s3://bucket/prefix"]],
   [["size", "s3://"], {}, 2, ["s3://", "hf://org/model[@REVISION]", "s3://bucket/prefix"]],
   [["size", "hf://org/../model"], {}, 2, ["hf://org/../model", "hf://org/model[@REVISION]", "s3://bucket/prefix"]],

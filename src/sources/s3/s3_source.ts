@@ -36,12 +36,7 @@ export class S3Source implements Source {
   }
 
   async manifest(options: ManifestOptions = {}): Promise<Manifest> {
-    const { revision, wanted = pathFilter(), signal } = options;
-    if (revision !== undefined) {
-      throw new AimError("usage", `revision ${JSON.stringify(revision)} is given for ${this.uri}`, {
-        hint: "leave --revision out: S3 has no revisions",
-      });
-    }
+    const { wanted = pathFilter(), signal } = options;
     const objects = await this.#objects(signal);
     if (!objects.some(({ size }) => size > 0)) {
       throw new AimError("not-found", `No objects found at ${this.uri}`, { hint: "check the name" });
