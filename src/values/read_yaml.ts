@@ -83,10 +83,9 @@ function parse(library: Library, text: string): Document.Parsed[] {
   return Array.isArray(documents) ? documents : [];
 }
 
-const MERGE = Symbol("<<");
-
-/** Scalars by PyYAML's rules: first what is not in quotes, then what has a tag. */
-const SCALARS: ScalarTag[] = [
+/** Scalars by PyYAML's rules: merge keys, then what is not in quotes, then what has a tag. */
+const SCALARS: (ScalarTag | "merge")[] = [
+  "merge",
   { tag: "tag:yaml.org,2002:plain", default: true, test: /^/, resolve: resolver(plainScalar) },
   ...(["null", "bool", "int", "float"] as const).map((name): ScalarTag => ({
     tag: `tag:yaml.org,2002:${name}`,
@@ -98,7 +97,8 @@ function resolver(scalar: (text: string) => YamlScalar): ScalarTag["resolve"] {
   return (text, onError) => {
     const means = scalar(text);
     if (means.kind === "fault") onError(means.reason);
-    return means.kind === "value" ? means.value : MERGE;
+    if (means.kind === "merge") onError('"<<" is a merge key, not a value; put it in quotes');
+    return means.kind === "value" ? means.value : null;
   };
 }
 
@@ -149,11 +149,14 @@ function check(library: Library, document: Document, text: string, fault: Report
   library.visit(document, {
     Map: (_, { items }) => {
       const seen = new Set<unknown>();
-      for (const { key } of items) {
+      for (const { key, value } of items) {
         const name = keyText(library, key);
         const source = library.isScalar(key) ? key.source : undefined;
         const at = offsetOf(library, key);
-        if (typeof name !== "string" && name !== MERGE) {
+        // The library's merge key.
+        if (typeof name === "symbol") {
+          if (library.isScalar(value)) fault(at, "a merge key takes mappings");
+        } else if (typeof name !== "string") {
           fault(at, `key ${source ?? ""} is not text in YAML 1.1; put it in quotes`);
         }
         if (seen.has(name)) note(at, `${JSON.stringify(source)} appears twice; the last one counts`);
@@ -167,31 +170,19 @@ function check(library: Library, document: Document, text: string, fault: Report
   });
 }
 
-/** The library's value as ours: keys are text, and merge keys are resolved. */
+/** The library's value as ours: keys are text. */
 function valueOf(node: unknown, path: Path, fault: (path: Path, reason: string) => void): ConfigValue {
   if (path.length > MAX_DEPTH) fault(path, `it is nested more than ${MAX_DEPTH} deep`);
-  else if (node === MERGE) fault(path, '"<<" is a merge key, not a value; put it in quotes');
   else if (Array.isArray(node)) return node.map((item, index) => valueOf(item, [...path, index], fault));
   else if (node instanceof Map) {
     const map = new Map<string, ConfigValue>();
-    for (const [key, value] of withMerged(node, () => fault(path, "a merge key takes mappings"))) {
+    for (const [key, value] of node) {
       const name = isScalar(key) && isNumberLiteral(key) ? key.text : key;
       if (typeof name === "string") map.set(name, valueOf(value, [...path, name], fault));
     }
     return map;
   } else if (isScalar(node)) return node;
   return null;
-}
-
-/** A mapping's entries: what it merges first, as in PyYAML, and of a list of merges the last first. */
-function withMerged(map: ReadonlyMap<unknown, unknown>, fault: () => void): Map<unknown, unknown> {
-  if (!map.has(MERGE)) return new Map(map);
-  const entries = [map.get(MERGE)].flat().toReversed().flatMap((merged) => {
-    if (merged instanceof Map) return [...withMerged(merged, fault)];
-    fault();
-    return [];
-  });
-  return new Map([...entries, ...[...map].filter(([key]) => key !== MERGE)]);
 }
 
 /** True for results of {@linkcode SCALARS}. */

@@ -82,9 +82,9 @@ Deno.test("a scalar means what it means to PyYAML, and a number keeps its spelli
 
 const DOCUMENTS: [string, string, string][] = [
   [
-    "merge keys go first and lose to what is there",
+    "what is merged loses to the mapping's own keys",
     "b: &x {p: 1, q: 2}\na:\n  q: 3\n  <<: *x\n",
-    "{b: {p: 1, q: 2}, a: {p: 1, q: 3}}",
+    "{b: {p: 1, q: 2}, a: {q: 3, p: 1}}",
   ],
   ["of a list of merges the first wins", "a:\n  <<: [{p: 1}, {p: 2, q: 3}]\n", "{a: {p: 1, q: 3}}"],
   ["a quoted merge key is a key", 'a: {"<<": 1}\n', "{a: {<<: 1}}"],
@@ -123,7 +123,7 @@ const FAULTS: [string, string, number, number, string][] = [
   ["a list as key", "[a]: 2\n", 1, 1, "key"],
   ["a point in time", "a: 2001-12-14 21:59:43\n", 1, 4, "2001-12-14"],
   ["= as a value", "a: =\n", 1, 4, "="],
-  ["a merge of what is no mapping", "a:\n  <<: 3\n", 1, 1, "merge"],
+  ["a merge of what is no mapping", "a:\n  <<: 3\n", 2, 3, "merge"],
   ["an open quote", "a: 'x\n", 0, 0, "quote"],
   ["an open quote that ends in a quote", "a: 'x''\nb: '1'\n", 1, 4, "quote"],
   ["an open bracket", "a: [1,\n", 0, 0, ""],
