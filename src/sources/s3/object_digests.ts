@@ -12,33 +12,30 @@ const ASK_FROM = 8 * 2 ** 20;
 /** Maximum parts of an uneven upload, which take a request each. */
 const UNEVEN_PARTS = 64;
 
-/** What proves an object's bytes. */
-export interface ObjectProof {
-  readonly digest: Digest | null;
-  /** `null` if the server has none. */
-  readonly etag: string | null;
-}
+/** An object, and what proves its bytes. */
+export type ProvenObject = ListedObject & { readonly digest: Digest | null };
 
 /**
- * Returns the objects, in order, with their proofs. The plain ETag of a small object is used as its MD5, so that
+ * Returns the objects, in order, with their digests. The plain ETag of a small object is used as its MD5, so that
  * thousands of small objects need no requests; large objects, multipart ones and those without an ETag get a request
  * each. If an answer shows that ETags are not MD5s here, all get one.
  *
  * @param opaqueEtags It is known that ETags are not MD5s.
  */
-export async function proveObjects<T extends ListedObject>(
+export async function proveObjects(
   bucket: S3Bucket,
-  objects: readonly T[],
+  objects: readonly ListedObject[],
   opaqueEtags: boolean,
   signal: AbortSignal | undefined,
-): Promise<(T & ObjectProof)[]> {
-  const proofs = new Map<T, ObjectProof>();
+): Promise<ProvenObject[]> {
+  const proven = new Map<ListedObject, ProvenObject>();
   let isOpaque = opaqueEtags;
-  const prove = (some: readonly T[]) =>
+  const prove = (some: readonly ListedObject[]) =>
     eachOf(some, async (object) => {
-      const head = await bucket.head(object.key, signal);
-      if (head !== null && hasOpaqueEtag(head)) isOpaque = true;
-      proofs.set(object, await proofOf(bucket, object, head, signal));
+      const head = await bucket.head(object.key, signal) ?? new Headers();
+      if (hasOpaqueEtag(head)) isOpaque = true;
+      const etag = object.etag ?? plainEtag(head.get("etag"));
+      proven.set(object, { ...object, etag, digest: await digestOf(bucket, object, etag, head, signal) });
     }, QUESTIONS);
   const filled = objects.filter(({ size }) => size > 0);
   const [largest] = filled.toSorted((a, b) => b.size - a.size);
@@ -47,26 +44,24 @@ export async function proveObjects<T extends ListedObject>(
       object === largest || object.size >= ASK_FROM || plainMd5(object.etag) === null
     ),
   );
-  if (isOpaque) await prove(filled.filter((object) => !proofs.has(object)));
-  return objects.map((object) => ({ ...object, digest: plainMd5(object.etag), ...proofs.get(object) }));
+  if (isOpaque) await prove(filled.filter((object) => !proven.has(object)));
+  return objects.map((object) => proven.get(object) ?? { ...object, digest: plainMd5(object.etag) });
 }
 
-/** @param head The object's metadata; `null` if it does not exist any more. */
-async function proofOf(
+/** @param head The object's metadata. */
+async function digestOf(
   bucket: S3Bucket,
-  { key, size, etag: listed }: ListedObject,
-  head: Headers | null,
+  { key, size }: ListedObject,
+  etag: string | null,
+  head: Headers,
   signal: AbortSignal | undefined,
-): Promise<ObjectProof> {
-  if (head === null) return { etag: listed, digest: null };
-  const etag = listed ?? plainEtag(head.get("etag"));
+): Promise<Digest | null> {
   const checksum = fullChecksum(head, etag);
-  if (checksum !== null || hasOpaqueEtag(head) || etag === null) return { etag, digest: checksum };
+  if (checksum !== null || hasOpaqueEtag(head) || etag === null) return checksum;
   const count = multipartCount(etag);
-  if (count === null) return { etag, digest: plainMd5(etag) };
-  const hex = etag.slice(0, 32).toLowerCase();
+  if (count === null) return plainMd5(etag);
   const parts = await partsOf(bucket, key, size, count, signal);
-  return { etag, digest: parts === null ? null : { algorithm: "multipart-md5", hex, ...parts } };
+  return parts && { algorithm: "multipart-md5", hex: etag.slice(0, 32).toLowerCase(), ...parts };
 }
 
 /** A multipart ETag proves the bytes if the parts' sizes are known: from the server, else the likely ones. */
