@@ -1,13 +1,13 @@
 import { settingsIn } from "../config/settings.ts";
 import { ALSO_HONOURED } from "../config/variables.ts";
 import { EXIT_CODES } from "../errors/exit_codes.ts";
-import { pageText, settingRow, twoColumns, wrap } from "./render_help.ts";
+import { renderPage, type Section, section, settingRow, wrap } from "./render_help.ts";
 import schema from "./schemas/output.schema.json" with { type: "json" };
 import { type Page, style } from "./style.ts";
 
-type Lines = readonly string[];
+type Blocks = readonly (string | Section)[];
 
-const TOPICS: Readonly<Record<string, (page: Page) => Lines>> = {
+const TOPICS: Readonly<Record<string, (page: Page) => Blocks>> = {
   "environment": environment,
   "exit-codes": exitCodes,
   "json": json,
@@ -18,8 +18,9 @@ export const TOPIC_NAMES: readonly string[] = Object.keys(TOPICS);
 
 /** The page of a topic; `null` for another name. */
 export function renderTopic(name: string, page: Page): string | null {
-  const lines = TOPIC_NAMES.includes(name) ? TOPICS[name]?.(page) : undefined;
-  return lines === undefined ? null : pageText([style(page.colour).bold(`aim help ${name}`), "", ...lines]);
+  const blocks = TOPIC_NAMES.includes(name) ? TOPICS[name]?.(page) : undefined;
+  const title = style(page.colour).bold(`aim help ${name}`);
+  return blocks === undefined ? null : renderPage(page, [title, ...blocks]);
 }
 
 const GROUPS = {
@@ -34,47 +35,42 @@ const GROUPS = {
   log: "Logs",
 } as const;
 
-function environment({ colour, width }: Page): Lines {
-  const { bold } = style(colour);
-  const groups = (Object.keys(GROUPS) as (keyof typeof GROUPS)[]).flatMap((group) => {
-    const rows = settingsIn(group).map((name) => settingRow(name, "variable"));
-    return [bold(GROUPS[group]), ...twoColumns(rows, width), ""];
-  });
-  const intro =
-    "Every setting has a variable, and most have a flag. Precedence: flag, environment variable, default. An empty " +
-    "variable counts as unset. Booleans: true, false, 1, 0, yes, no, on, off in any case. Sizes: 1048576, 8M or " +
-    "8MiB (powers of 1024), 8MB (powers of 1000). Durations: 90, 500ms, 2m, 1h.";
+function environment(page: Page): Blocks {
   return [
-    ...wrap(intro, width),
-    "",
-    ...groups,
-    bold("Also honoured"),
-    ...twoColumns(Object.entries(ALSO_HONOURED), width),
+    "Every setting has a variable, and most have a flag. Precedence: flag, environment variable, default. An " +
+    "empty variable counts as unset. Booleans: true, false, 1, 0, yes, no, on, off in any case. Sizes: " +
+    "1048576, 8M or 8MiB (powers of 1024), 8MB (powers of 1000). Durations: 90, 500ms, 2m, 1h.",
+    ...(Object.keys(GROUPS) as (keyof typeof GROUPS)[]).map((group) =>
+      section(GROUPS[group], settingsIn(group).map((name) => settingRow(name, "variable")), page)
+    ),
+    section("Also honoured", Object.entries(ALSO_HONOURED), page),
   ];
 }
 
-function exitCodes({ width }: Page): Lines {
+function exitCodes(page: Page): Blocks {
   const rows = Object.values(EXIT_CODES).map(({ code, meaning }) => [String(code), meaning] as const);
-  return twoColumns([["0", "done"], ...rows], width);
+  return [section("", [["0", "done"], ...rows], page)];
 }
 
-function json({ colour, width }: Page): Lines {
-  const rows = Object.values(OUTPUT_SCHEMAS).flatMap(({ title = "", description = "", ...schema }) => {
-    const keys = new Map(keysOf(schema).map(({ key, says }) => [key, says]));
-    keys.delete("schemaVersion");
-    return [
-      style(colour).bold(/^(?:-|an )/.test(title) ? title : `aim ${title}`),
-      ...wrap(description + (schema.type === "array" ? " (a list of objects)" : ""), width - 2)
-        .map((line) => `  ${line}`),
-      ...twoColumns([...keys], width),
-      "",
-    ];
-  });
-  const intro =
+function json(page: Page): Blocks {
+  return [
     "Standard output has only the JSON; logs and progress go to standard error. Sizes are bytes, times " +
-    "milliseconds, dates RFC 3339. schemaVersion changes when a key is removed or changes its " +
-    "meaning, not when one is added. The JSON Schemas are in src/cli/schemas/output.schema.json.";
-  return [...wrap(intro, width), "", ...rows];
+    "milliseconds, dates RFC 3339. schemaVersion changes when a key is removed or changes its meaning, not " +
+    "when one is added. The JSON Schemas are in src/cli/schemas/output.schema.json.",
+    ...Object.values(OUTPUT_SCHEMAS).map(({ title = "", description = "", ...schema }) => {
+      const keys = new Map(keysOf(schema).map(({ key, says }) => [key, says]));
+      keys.delete("schemaVersion");
+      const about = wrap(
+        description + (schema.type === "array" ? " (a list of objects)" : ""),
+        page.width - 2,
+      );
+      const { lines } = section("", [...keys], page);
+      return {
+        title: /^(?:-|an )/.test(title) ? title : `aim ${title}`,
+        lines: [...about.map((line) => `  ${line}`), ...lines],
+      };
+    }),
+  ];
 }
 
 /** The keywords of JSON Schema (draft-07) in the schemas of aim's output. */

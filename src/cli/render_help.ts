@@ -9,68 +9,73 @@ export function pageOf({ colour, width }: Page): Page {
   return { colour, width: Math.max(20, Math.min(100, width)) };
 }
 
+/** Lines that are laid out already, below a title that may be empty. */
+export interface Section {
+  readonly title: string;
+  readonly lines: readonly string[];
+}
+
+export function section(title: string, rows: readonly Row[], { width }: Page): Section {
+  return { title, lines: twoColumns(rows, width) };
+}
+
+/** Paragraphs, whose lines are wrapped, and sections, with an empty line between two. Empty sections are left out. */
+export function renderPage({ colour, width }: Page, blocks: readonly (string | Section)[]): string {
+  const { bold } = style(colour);
+  const paragraphs = blocks.map((block) => {
+    if (typeof block === "string") return block.split("\n").flatMap((line) => wrap(line, width));
+    const { title, lines } = block;
+    return title === "" || lines.length === 0 ? lines : [bold(title), ...lines];
+  });
+  const texts = paragraphs.filter((lines) => lines.length > 0)
+    .map((lines) => lines.map((line) => line.trimEnd()).join("\n"));
+  return `${texts.join("\n\n")}\n`;
+}
+
 /** The list of commands. `group` is the first word of a group of commands, or empty for all. */
 export function renderOverview(commands: readonly Command[], group: string, page: Page): string {
-  const { bold } = style(page.colour);
-  const text = (words: string) => wrap(words, page.width);
-  const list = [bold("Commands:"), ...twoColumns(commands.map((c) => [c.name, c.summary]), page.width), ""];
+  const usage = style(page.colour).bold("Usage:");
+  const list = section("Commands:", commands.map(({ name, summary }) => [name, summary]), page);
   if (group !== "") {
-    return pageText([
-      `${bold("Usage:")} aim ${group} [COMMAND] [FLAGS]`,
-      "",
-      ...list,
+    return renderPage(page, [
+      `${usage} aim ${group} [COMMAND] [FLAGS]`,
+      list,
       `More: aim help ${group} COMMAND`,
     ]);
   }
-  return pageText([
-    ...text(
-      "aim gets an AI model onto AMD GPUs and serves it: it finds the GPUs, selects a profile, downloads " +
-        "the model into a cache, and becomes vLLM.",
-    ),
-    "",
-    `${bold("Usage:")} aim [COMMAND] [FLAGS]`,
-    "",
-    ...list,
-    bold("Start here:"),
-    ...twoColumns([
+  return renderPage(page, [
+    "aim gets an AI model onto AMD GPUs and serves it: it finds the GPUs, selects a profile, downloads the " +
+    "model into a cache, and becomes vLLM.",
+    `${usage} aim [COMMAND] [FLAGS]`,
+    list,
+    section("Start here:", [
       ["aim doctor", "check what serving needs on this machine"],
       ["aim dry-run org/model", "preview what serve would do"],
       ["aim serve org/model", "serve it; aim alone serves AIM_ID or AIM_MODEL_ID"],
-    ], page.width),
-    "",
-    ...text(
-      "Also: pull, download (download-to-cache), ls (cache list), rm (cache remove), run, start (serve).",
-    ),
-    ...text("More: aim help COMMAND, aim help environment | exit-codes | json, aim --version"),
+    ], page),
+    "Also: pull, download (download-to-cache), ls (cache list), rm (cache remove), run, start (serve).\n" +
+    "More: aim help COMMAND, aim help environment | exit-codes | json, aim --version",
   ]);
 }
 
 export function renderCommandHelp(command: Command, page: Page): string {
   const { bold, dim } = style(page.colour);
-  const examples = Object.entries(command.examples ?? {});
-  const engine = command.takesEngineWords ? ["[-- ENGINE ARGUMENTS]"] : [];
-  const settings = command.settings.filter((n) => SETTINGS[n].flag !== null);
-  const variables = command.settings.filter((n) => SETTINGS[n].flag === null);
-  const section = (title: string, rows: readonly Row[]) =>
-    rows.length === 0 ? [] : ["", bold(title), ...twoColumns(rows, page.width)];
-  const [first = "", ...rest] = wrap(`aim ${command.name}: ${command.summary}`, page.width);
-  return pageText([
-    first.replace(`aim ${command.name}`, bold),
-    ...rest,
-    "",
-    ...wrap(["Usage: aim", command.usage, "[FLAGS]", ...engine].join(" "), page.width)
-      .map((line) => line.replace(/^Usage:/, bold)),
-    // An example is not wrapped, so that it can be copied.
-    ...(examples.length === 0 ? [] : ["", bold("Examples:")]),
-    ...examples.flatMap(([line, does]) => [
-      ...wrap(does, page.width - 4).map((words) => dim(`  # ${words}`)),
-      `  ${line}`,
-    ]),
-    ...section("Flags:", command.flags.map(flagRow)),
-    ...section("Settings:", settings.map((name) => settingRow(name, "flag"))),
-    ...section("Environment only:", variables.map((name) => settingRow(name, "variable"))),
-    "",
-    ...wrap("More: aim help environment (every variable), aim help exit-codes", page.width),
+  const engine = command.takesEngineWords ? " [-- ENGINE ARGUMENTS]" : "";
+  const settings = command.settings.filter((name) => SETTINGS[name].flag !== null);
+  const variables = command.settings.filter((name) => SETTINGS[name].flag === null);
+  // An example is not wrapped, so that it can be copied.
+  const examples = Object.entries(command.examples ?? {}).flatMap(([line, does]) => [
+    ...wrap(does, page.width - 4).map((words) => dim(`  # ${words}`)),
+    `  ${line}`,
+  ]);
+  return renderPage(page, [
+    `${bold(`aim ${command.name}`)}: ${command.summary}`,
+    `${bold("Usage:")} aim ${command.usage} [FLAGS]${engine}`,
+    { title: "Examples:", lines: examples },
+    section("Flags:", command.flags.map(flagRow), page),
+    section("Settings:", settings.map((name) => settingRow(name, "flag")), page),
+    section("Environment only:", variables.map((name) => settingRow(name, "variable")), page),
+    "More: aim help environment (every variable), aim help exit-codes",
   ]);
 }
 
@@ -109,7 +114,7 @@ function withNotes(help: string, notes: readonly (string | null)[]): string {
 }
 
 /** Aligns and wraps the second column. A long first column gets its own line. */
-export function twoColumns(rows: readonly Row[], width: number): string[] {
+function twoColumns(rows: readonly Row[], width: number): string[] {
   const most = width < 60 ? 6 : Math.min(30, Math.floor(width * 0.4));
   const indent = Math.min(most, Math.max(...rows.map(([first]) => first.length), 0) + 4);
   return rows.flatMap(([first, second]) => {
@@ -130,9 +135,4 @@ export function wrap(text: string, width: number): string[] {
     } else rows.push(word);
   }
   return rows;
-}
-
-/** Lines as a page, without spaces at their ends and empty lines at the end. */
-export function pageText(lines: readonly string[]): string {
-  return `${lines.map((line) => line.trimEnd()).join("\n").trimEnd()}\n`;
 }
