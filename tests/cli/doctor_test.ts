@@ -1,6 +1,11 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { checkGpus } from "../../src/cli/doctor/check_gpus.ts";
-import { checkDirectory, checkHost, checkPort, type HostFacts } from "../../src/cli/doctor/check_host.ts";
+import {
+  checkDirectory,
+  checkGpus,
+  checkHost,
+  checkPort,
+  type HostFacts,
+} from "../../src/cli/doctor/check_host.ts";
 import { checkNetworkSettings } from "../../src/cli/doctor/check_network.ts";
 import { doctorMarkdown, doctorText } from "../../src/cli/doctor/render_doctor.ts";
 import type { KernelFiles } from "../../src/os/kernel_files.ts";
