@@ -445,6 +445,20 @@ Deno.test("a slow connection does not delay the end: others take over the rest o
   });
 });
 
+Deno.test("of a file that is sent as a whole since the server ignores ranges, no connection takes a part", async () => {
+  await withModel(async ({ directory, source, items }) => {
+    const slowFile = new FakeSource({ "slow.bin": BIG.subarray(0, 2 * MIB) }).file("slow.bin");
+    source.fault = ({ file }) => {
+      const body = bytesStream(BIG.subarray(0, file.size));
+      const answer = { range: { start: 0, end: file.size }, length: file.size, body };
+      return file === slowFile ? slow(answer) : answer;
+    };
+    const big = items.filter(({ file }) => file.path === "big.bin");
+    await transfer(source, [...big, itemOf(directory, slowFile)], { ...OPTIONS, root: directory });
+    assertEquals(source.requests.filter(({ file }) => file === slowFile).length, 1);
+  });
+});
+
 Deno.test("bytes of a slow connection beyond its shortened part are not written", async () => {
   await withModel(async ({ directory, source, bring }) => {
     source.fault = ({ file, index }, right) => {

@@ -125,7 +125,7 @@ export class LargeFiles {
     if (this.#run.bucket !== null) return null;
     const now = this.#run.clock.now();
     const flowing = [...this.#flows].flatMap((flow) =>
-      flow.since !== null && isWanted(flow) && !flow.file.ignoresRanges
+      flow.since !== null && isWanted(flow) && !(this.#ignoresRanges && isAll(flow))
         ? [{ flow, part: { ...flow.range, at: flow.at, elapsed: now - flow.since } }]
         : []
     );
@@ -192,8 +192,7 @@ export class LargeFiles {
     const { source, bucket, clock } = this.#run;
     const { file, at: start, range: { end } } = flow;
     const { signal } = request.abort;
-    const all = start === 0 && end === file.size;
-    const asked = source.read(file.item.file, all ? null : { start, end }, signal);
+    const asked = source.read(file.item.file, isAll(flow) ? null : { start, end }, signal);
     // Its failure is seen below. Starting the thread takes 10 ms, while the answer is on its way.
     asked.catch(() => {});
     file.startHashing();
@@ -233,7 +232,7 @@ export class LargeFiles {
    */
   #takeAll(flow: Flow): void {
     const { file } = flow;
-    if (flow.at === 0 && flow.range.start === 0 && flow.range.end === file.size) return;
+    if (flow.at === 0 && isAll(flow)) return;
     this.#restart(file, flow);
     flow.round = file.round;
     flow.at = 0;
@@ -292,6 +291,11 @@ export class LargeFiles {
 /** False once the file was restarted, or another connection has downloaded all of it. */
 function isWanted({ file, round }: Flow): boolean {
   return file.round === round && !file.isProving;
+}
+
+/** Whether its connection downloads the complete file. */
+function isAll({ file, range: { start, end } }: Flow): boolean {
+  return start === 0 && end === file.size;
 }
 
 /**
