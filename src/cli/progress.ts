@@ -66,7 +66,7 @@ export function startProgress(
   const write = (text: string) => context.writeError(redact(text));
   // Read for each drawing, since it may change.
   const columns = () => stderr.isTerminal ? Math.max(1, stderr.width) : 80;
-  const state = new ProgressState();
+  let state = new ProgressState({ files: 0, bytes: 0, bytesPresent: 0 }, now());
   const redraw = redrawer(write, columns);
   let title = model;
   let retryToldAt = -Infinity;
@@ -96,6 +96,7 @@ export function startProgress(
     onEvent(event) {
       state.add(event, now());
       if (event.type === "start") {
+        state = new ProgressState(event, now());
         end();
         const { files, bytes, bytesPresent, unpacking = false } = event;
         if (mode === "none" || (files === 0 && mode !== "json")) return;

@@ -42,43 +42,36 @@ const ETA_AFTER = 2000;
 /** The rate is the mean over this many milliseconds. */
 const WINDOW = 10_000;
 
-/** Adds up transfer events. Times are in milliseconds, from any clock. */
+type Start = Pick<Extract<TransferEvent, { type: "start" }>, "files" | "bytes" | "bytesPresent">;
+
+/** Adds up the events of one transfer. Times are in milliseconds, from any clock. */
 export class ProgressState {
-  #files = new Map<string, FileProgress>();
-  #start: Omit<Extract<TransferEvent, { type: "start" }>, "type"> = { files: 0, bytes: 0, bytesPresent: 0 };
-  #startedAt = 0;
+  readonly #start: Start;
+  readonly #startedAt: number;
+  readonly #files = new Map<string, FileProgress>();
   #arrived = 0;
-  #done = 0;
   #ended = false;
   /** Samples of the bytes since the start. */
   #samples: { at: number; arrived: number }[] = [];
 
+  constructor(start: Start, now: number) {
+    this.#start = start;
+    this.#startedAt = now;
+    this.#sample(now);
+  }
+
   add(event: TransferEvent, now: number): void {
-    switch (event.type) {
-      case "start":
-        this.#files.clear();
-        this.#start = event;
-        [this.#startedAt, this.#arrived, this.#done, this.#ended] = [now, 0, 0, false];
-        this.#samples = [{ at: now, arrived: 0 }];
-        return;
-      case "file": {
-        const { path, size, state } = event;
-        const file = this.#files.get(path);
-        this.#done += Number(state === "done") - Number(file?.state === "done");
-        if (file === undefined) this.#files.set(path, { path, size, state, bytes: 0, since: now });
-        else if (file.state !== state) [file.state, file.since] = [state, now];
-        return;
-      }
-      case "bytes": {
-        this.#arrived += event.bytes;
-        const file = this.#files.get(event.path);
-        if (file !== undefined) file.bytes += event.bytes;
-        this.#sample(now);
-        return;
-      }
-      case "end":
-        this.#ended = true;
-    }
+    if (event.type === "file") {
+      const { path, size, state } = event;
+      const file = this.#files.get(path);
+      if (file === undefined) this.#files.set(path, { path, size, state, bytes: 0, since: now });
+      else if (file.state !== state) [file.state, file.since] = [state, now];
+    } else if (event.type === "bytes") {
+      this.#arrived += event.bytes;
+      const file = this.#files.get(event.path);
+      if (file !== undefined) file.bytes += event.bytes;
+      this.#sample(now);
+    } else if (event.type === "end") this.#ended = true;
   }
 
   #sample(now: number): void {
@@ -102,7 +95,7 @@ export class ProgressState {
     const active = coming.filter((f) => f.size >= LARGE || isSlow(f));
     const verifying = all.filter((f) => f.state === "verifying" && isSlow(f));
     return {
-      filesDone: this.#done,
+      filesDone: all.filter((f) => f.state === "done").length,
       files,
       bytesDone,
       bytes,

@@ -62,8 +62,8 @@ function harness(mode: string, isTerminal: boolean, width = 80, model?: string) 
   return { progress, screen, logged, written, wait, timers };
 }
 
-const start = (files: number, bytes: number, bytesPresent = 0): TransferEvent => ({
-  type: "start",
+const start = (files: number, bytes: number, bytesPresent = 0) => ({
+  type: "start" as const,
   files,
   bytes,
   bytesPresent,
@@ -142,9 +142,8 @@ Deno.test("the bar leaves nothing behind, also when the terminal's width changes
 });
 
 Deno.test("verification is shown only if it lags behind the transfer", () => {
-  const state = new ProgressState();
+  const state = new ProgressState(start(2, 2 * MIB), 0);
   const lines = (now: number) => renderBar(state.at(now), 79);
-  state.add(start(2, 2 * MIB), 0);
   state.add(file("a", "active", MIB), 0);
   state.add(bytes("a", MIB), 100);
   state.add(file("a", "verifying", MIB), 100);
@@ -159,8 +158,7 @@ Deno.test("verification is shown only if it lags behind the transfer", () => {
 });
 
 Deno.test("the rate is that of the last ten seconds, and falls to zero on a stall", () => {
-  const state = new ProgressState();
-  state.add(start(1, 1000 * MIB), 0);
+  const state = new ProgressState(start(1, 1000 * MIB), 0);
   for (let second = 1; second <= 30; second++) {
     state.add(bytes("a", (second <= 20 ? 1 : 5) * MIB), second * 1000);
   }
@@ -170,8 +168,7 @@ Deno.test("the rate is that of the last ten seconds, and falls to zero on a stal
 });
 
 Deno.test("bytes that are thrown away are subtracted, and 100 % is shown only when all files are complete", () => {
-  const state = new ProgressState();
-  state.add(start(1, 1000, 0), 0);
+  const state = new ProgressState(start(1, 1000, 0), 0);
   state.add(bytes("a", 999), 1000);
   assert(renderBar(state.at(1000), 79)[0]?.includes(" 99%"));
   state.add(bytes("a", -999), 2000);
@@ -240,8 +237,7 @@ Deno.test("with none, nothing is written, and a download with nothing to do says
 });
 
 Deno.test("a file's name cannot write control sequences to the terminal", () => {
-  const state = new ProgressState();
-  state.add(start(1, 10), 0);
+  const state = new ProgressState(start(1, 10), 0);
   state.add(file("evil\x1b[2J\r.bin", "active", 10), 0);
   // deno-lint-ignore no-control-regex
   assert(!/[\x00-\x1f]/.test(renderBar(state.at(10), 79).join("")));
@@ -270,15 +266,13 @@ Deno.test("sizes and times are written with three digits at most", () => {
 });
 
 Deno.test("no time left is guessed in the first two seconds", () => {
-  const state = new ProgressState();
-  state.add(start(1, 100 * MIB), 0);
+  const state = new ProgressState(start(1, 100 * MIB), 0);
   state.add(bytes("a", 10 * MIB), 1000);
   assertEquals([state.at(1900).eta, state.at(2000).eta === null], [null, false]);
 });
 
 Deno.test("many small files are a count, large ones and slow ones have a line", () => {
-  const state = new ProgressState();
-  state.add(start(2000, 2000 * MIB), 0);
+  const state = new ProgressState(start(2000, 2000 * MIB), 0);
   for (let i = 0; i < 16; i++) state.add(file(`part-${i}.json`, "active", 16_384), i === 0 ? 0 : 1500);
   state.add(file("model.safetensors", "active", 900 * MIB), 1500);
   const lines = renderBar(state.at(1600), 79, "org/model");
@@ -292,8 +286,7 @@ Deno.test("many small files are a count, large ones and slow ones have a line", 
 });
 
 Deno.test("a long name is cut in its middle, at every width", () => {
-  const state = new ProgressState();
-  state.add(start(2, 100 * MIB), 0);
+  const state = new ProgressState(start(2, 100 * MIB), 0);
   state.add(file("a/very/long/folder/name/model-00001-of-00191.safetensors", "active", 100 * MIB), 0);
   for (const width of [120, 80, 60, 40]) {
     const [, , line = ""] = renderBar(state.at(10), width, "meta-llama/Llama-3.1-405B-Instruct");
@@ -303,8 +296,7 @@ Deno.test("a long name is cut in its middle, at every width", () => {
 });
 
 Deno.test("one file at 40 columns: the time left stays, and the file's own line would repeat the bar's", () => {
-  const state = new ProgressState();
-  state.add(start(1, 400 * MIB), 0);
+  const state = new ProgressState(start(1, 400 * MIB), 0);
   state.add(file("model.safetensors", "active", 400 * MIB), 0);
   state.add(bytes("model.safetensors", 100 * MIB), 4000);
   assertEquals(renderBar(state.at(5000), 39, "org/m"), ["org/m", " 25%  100 MiB / 400 MiB  15 s left"]);
