@@ -1,6 +1,7 @@
 import type { Config } from "../config/config.ts";
 import { findProfileFiles, type ProfilePaths } from "./find_profile_files.ts";
 import { type PackedProfile, unpackProfile } from "./profile_content.ts";
+import { stemOf } from "./profile_from_value.ts";
 import { readProfile } from "./read_profile.ts";
 import type { Profile, ProfileFault, ProfilePlace } from "./types.ts";
 
@@ -41,7 +42,7 @@ export async function loadProfiles(
     for (const path of found.files) {
       const place = placeOf(folder, path.slice(folder.path.length + 1));
       // Only a custom profile's id depends on its content.
-      if (folder.priority !== 1 && profiles.has(place.idOf(null))) continue;
+      if (folder.priority !== 1 && profiles.has(place.id)) continue;
       const file = await readProfile(path, place);
       faults.push(...file.faults);
       if (file.profile === null || profiles.has(file.profile.id)) continue;
@@ -94,16 +95,12 @@ function isFolderName(model: string): boolean {
 
 /** @param below The file's path below the folder. */
 function placeOf({ path, name, isEmbedded, priority }: Folder, below: string): ProfilePlace {
-  const slash = below.lastIndexOf("/") + 1;
-  const [folder, stem] = [below.slice(0, slash), below.slice(slash).replace(/\.ya?ml$/, "")];
   const common = { path: isEmbedded ? `embedded:${name}/${below}` : `${path}/${below}`, priority };
-  if (priority === 3) return { ...common, kind: "general", idOf: () => `general/${stem}` };
-  if (priority === 2) return { ...common, kind: "model", idOf: () => stem };
-  if (folder.startsWith("general/")) {
-    return { ...common, kind: "general", idOf: () => `custom/general/${stem}` };
-  }
-  const idOf = (aimId: string | null) => `custom/${aimId === null ? folder : `${aimId}/`}${stem}`;
-  return { ...common, kind: "either", idOf };
+  const stem = stemOf(below);
+  if (priority === 3) return { ...common, kind: "general", id: `general/${stem}` };
+  if (priority === 2) return { ...common, kind: "model", id: stem };
+  if (below.startsWith("general/")) return { ...common, kind: "general", id: `custom/general/${stem}` };
+  return { ...common, kind: "either", id: `custom/${below.replace(/\.ya?ml$/, "")}` };
 }
 
 /** An executable's profiles of a folder: a JSON object of {@linkcode PackedProfile}s by file name. */

@@ -23,13 +23,13 @@ export interface PackedProfile extends Pick<Profile, "aimId" | "modelId" | "meta
 /** The profile. Its text is read when something asks for arguments or variables, as the chosen one's are. */
 export function unpackProfile(
   { text, ...known }: PackedProfile,
-  { path, priority, idOf }: ProfilePlace,
+  { id, path, priority }: ProfilePlace,
 ): Profile {
   let read: ProfileContent | undefined;
   const content = () => read ??= profileContent(readPlainYaml(text) ?? new Map());
   return {
     ...known,
-    ...{ id: idOf(known.aimId), path, priority },
+    ...{ id, path, priority },
     get engineArgs() {
       return content().engineArgs;
     },

@@ -37,7 +37,7 @@ export function profileFromValue(
   if (faults.length > 0) return { profile: null, faults, notes: [] };
   const model = modelIn(metadata);
   const profile: Profile = {
-    id: place.idOf(aimId),
+    id: place.priority === 1 && aimId !== null ? `custom/${aimId}/${stemOf(place.path)}` : place.id,
     path: place.path,
     priority: place.priority,
     aimId,
@@ -59,6 +59,11 @@ export function profileFromValue(
     ...profileContent(content),
   };
   return { profile, faults: [], notes: notesOn(content, metadata, profile, place.kind) };
+}
+
+/** A file's name without `.yaml`. */
+export function stemOf(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1).replace(/\.ya?ml$/, "");
 }
 
 const WORDS = ["engine", "accelerator_type", "precision", "metric", "type"];

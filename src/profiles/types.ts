@@ -53,8 +53,8 @@ export interface Profile {
 
 /** What the place of a profile's file says about the profile. */
 export interface ProfilePlace extends Pick<Profile, "path" | "priority"> {
-  /** The profile's id by the model that it is for; `null` for a general one. */
-  idOf(aimId: string | null): string;
+  /** The profile's id, unless it is a custom one for a model. */
+  readonly id: string;
   /** `general`: its own model does not count; `model`: it must have one; `either`: as the content says. */
   readonly kind: "general" | "model" | "either";
 }

@@ -47,7 +47,7 @@ export async function validateProfileFiles(
 
 function placeOf(path: string): ProfilePlace {
   const general = basename(dirname(resolve(path))) === "general";
-  return { idOf: () => path, path, priority: general ? 3 : 2, kind: general ? "general" : "either" };
+  return { id: path, path, priority: general ? 3 : 2, kind: general ? "general" : "either" };
 }
 
 function filesAt(path: string): readonly string[] {

@@ -24,7 +24,7 @@ Deno.test("a packed profile is what its file is", async () => {
         assert(pack !== undefined);
         const { id, path, priority } = profile;
         assertEquals(
-          { ...unpackProfile(pack, { path, priority, kind: "either", idOf: () => id }) },
+          { ...unpackProfile(pack, { path, priority, kind: "either", id }) },
           profile,
         );
       }

@@ -113,7 +113,7 @@ async function profilesBelow(root: string): Promise<Profile[]> {
   const profiles: Profile[] = [];
   for (const path of findProfileFiles(root).files) {
     const read = await readProfile(path, {
-      idOf: () => path,
+      id: path,
       path,
       priority: 2,
       kind: "either",
