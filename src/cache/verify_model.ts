@@ -12,7 +12,7 @@ import { lookAtModel } from "./judge/look_at_model.ts";
 import { AIM_FOLDER, folderOfModel, nameOf, recordPath, UNFINISHED } from "./layout.ts";
 import type { ListedModel } from "./list_models.ts";
 import { readMetadata } from "./python_metadata.ts";
-import { readRecord } from "./record.ts";
+import { readRecord, type RecordedFile } from "./record.ts";
 
 export interface FileFinding {
   readonly path: string;
@@ -48,17 +48,20 @@ export async function verifyModel(model: ListedModel, options: VerifyOptions = {
   const { signal, onEvent } = options;
   const roots = options.roots ?? [folderOfModel(model)];
   const { files, dangling, strays } = await listTree(model.path, roots);
-  const expected = await expectations(model, [...files.keys(), ...dangling]);
+  const record = await readRecord(recordPath(model));
+  const recorded = new Map(record?.files.map((file) => [file.path, file]));
   let bytes = 0;
   using hasher = hashPool({ signal });
-  const findings = await eachOf([...expected], async ([path, want]): Promise<FileFinding> => {
+  const names = new Set([...files.keys(), ...dangling, ...recorded.keys()]);
+  const findings = await eachOf([...names], async (path): Promise<FileFinding> => {
     const target = strays.get("") ?? strays.get(path);
     if (target !== undefined) {
       return { path, state: "bad", reason: `a symbolic link leads out of the cache, to ${target}` };
     }
     const size = files.get(path) ?? 0;
     onEvent?.({ type: "file", path, size, state: "active" });
-    const found = await check(hasher, model.path, path, want, (more) => {
+    const expected = record === null ? await expectation(model, path) : recorded.get(path) ?? null;
+    const found = await check(hasher, model.path, path, expected, (more) => {
       bytes += more;
       onEvent?.({ type: "bytes", path, bytes: more });
     });
@@ -106,14 +109,11 @@ export async function judgedFindings(
     ? { state: "absent" as const, reason: "it has no snapshot" }
     : await lookAtModel(model, roots);
   if (verdict.state === "complete") return [];
-  const [first, ...more] = "faults" in verdict ? verdict.faults : [];
-  if (first !== undefined) {
+  const faults = "faults" in verdict ? verdict.faults : [];
+  if (faults.length > 0) {
     const said = new Set(known.filter(isFault).map((one) => one.path));
-    return [first, ...more].filter((fault) => !said.has(fault.path)).map(({ path, kind, reason }) => ({
-      path,
-      state: kind === "missing" ? "missing" : "bad",
-      reason: reason.startsWith(`${path} `) ? reason.slice(path.length + 1) : reason,
-    }));
+    return faults.filter(({ path }) => !said.has(path))
+      .map(({ path, kind, reason }) => ({ path, state: kind === "missing" ? kind : "bad", reason }));
   }
   // The files of an adapter, or of a filtered download, are complete although they cannot be served.
   const isUnfinished = layout === "local" && await statOrNull(`${path}/${UNFINISHED}`) !== null;
@@ -122,34 +122,15 @@ export async function judgedFindings(
   return isOwnWhole ? [] : [{ path: "", state: "missing", reason: verdict.reason }];
 }
 
-interface Expectation {
-  readonly size: number | null;
-  readonly digest: Digest | null;
-  /** Not part of the download. */
-  readonly extra?: true;
-}
+/** A file of the record; without a record, what else is known about a file. */
+type Expectation = Pick<RecordedFile, "digest" | "blob"> & { readonly size?: number };
 
-/** The expected size and digest of each file: from aim's record, else Python's metadata, else the names of blobs. */
-async function expectations(
-  model: ListedModel,
-  names: readonly string[],
-): Promise<Map<string, Expectation>> {
-  const { path, layout } = model;
-  const record = await readRecord(recordPath(model));
-  const found = new Map<string, Expectation>();
-  for (const file of names) {
-    if (record !== null) found.set(file, { size: null, digest: null, extra: true });
-    else {
-      const etag = layout === "local"
-        ? (await readMetadata(path, file))?.etag
-        : await Deno.readLink(`${path}/${file}`).then(nameOf, () => undefined);
-      found.set(file, { size: null, digest: digestOfEtag(etag) });
-    }
-  }
-  for (const { path, size, digest, blob } of record?.files ?? []) {
-    found.set(path, { size, digest: digest ?? digestOfEtag(blob) });
-  }
-  return found;
+/** By Python's metadata, or the name of the blob. */
+async function expectation({ path, layout }: ListedModel, file: string): Promise<Expectation> {
+  const etag = layout === "local"
+    ? (await readMetadata(path, file))?.etag
+    : await Deno.readLink(`${path}/${file}`).then(nameOf, () => undefined);
+  return { digest: digestOfEtag(etag) };
 }
 
 /** The hub's ETags are digests: SHA-256 of LFS files, git's SHA-1 of the rest. */
@@ -163,16 +144,17 @@ async function check(
   hasher: HashPool,
   folder: string,
   path: string,
-  { size, digest, extra }: Expectation,
+  expected: Expectation | null,
   onBytes: (bytes: number) => void,
 ): Promise<FileFinding> {
   const found = (state: FileFinding["state"], reason: string): FileFinding => ({ path, state, reason });
   const info = await statOrNull(`${folder}/${path}`);
   if (!info?.isFile) return found("missing", "it does not exist");
-  if (size !== null && info.size !== size) {
-    return { ...found("bad", `it has ${info.size} bytes instead of ${size}`), proven: true };
+  if (expected === null) return found("unknown", "it is not part of what was downloaded");
+  if (expected.size !== undefined && info.size !== expected.size) {
+    return { ...found("bad", `it has ${info.size} bytes instead of ${expected.size}`), proven: true };
   }
-  if (extra) return found("unknown", "it is not part of what was downloaded");
+  const digest = expected.digest ?? digestOfEtag(expected.blob);
   if (digest === null) return found("unknown", "its digest is not known");
   try {
     const digests = await hasher.hash(`${folder}/${path}`, [digest], onBytes);

@@ -26,12 +26,11 @@ export function judgeModel(contents: ModelContents): Verdict {
     return { state: "absent", reason: "it has no files" };
   }
   if (foundBad.size > 0) {
-    const faults = [...foundBad].map(([path, why]): FileFault => ({
-      path,
-      kind: "content",
-      reason: `${path}: ${why}`,
-    }));
-    return faulty(faults, "repair", "cache verify found it bad");
+    return faulty(
+      [...foundBad].map(([path, why]) => bad(path, why)),
+      "repair",
+      "cache verify found it bad: ",
+    );
   }
   const sizes = sizeFaults(contents);
   if (sizes.length > 0) return faulty(sizes, "repair");
@@ -52,9 +51,7 @@ function sizeFaults({ files, record, noted }: ModelContents): FileFault[] {
   return [...expected].flatMap(([path, size]): FileFault[] => {
     const now = files.get(path);
     if (now === undefined) return record === null ? [] : [missing(path)];
-    return now === size
-      ? []
-      : [{ path, kind: "size", reason: `${path} has ${now} bytes instead of ${size}` }];
+    return now === size ? [] : [{ path, kind: "size", reason: `has ${now} bytes instead of ${size}` }];
   });
 }
 
@@ -171,7 +168,7 @@ function fileFaults(contents: ModelContents, path: string, why = ""): FileFault[
 function headFaults({ files, head }: ModelContents, path: string): FileFault[] {
   const size = files.get(path) ?? 0;
   const fault = size === 0 ? null : head(path, size);
-  return fault === null ? [] : [{ path, kind: fault.kind, reason: `${path} ${fault.reason}` }];
+  return fault === null ? [] : [{ path, ...fault }];
 }
 
 /** `config.json`, or Mistral's `params.json`; GGUF needs neither. */
@@ -204,14 +201,14 @@ function complete({ record, files }: ModelContents, faults: readonly FileFault[]
   return { state: "complete", reason: `complete by its manifest: ${count}` };
 }
 
-function faulty(faults: readonly FileFault[], remedy: Remedy, why?: string): Verdict {
+/** @param found How it was found, if not by this look at the files. */
+function faulty(faults: readonly FileFault[], remedy: Remedy, found = ""): Verdict {
   // A missing file first, since other faults may follow from it.
-  const missing = faults.find(({ kind }) => kind === "missing");
-  const shown = missing ?? faults[0];
+  const shown = faults.find(({ kind }) => kind === "missing") ?? faults[0];
   const more = faults.length > 1 ? `, and ${faults.length - 1} more` : "";
   return {
-    state: why === undefined && missing !== undefined ? "partial" : "damaged",
-    reason: `${why === undefined ? "" : `${why}: `}${shown?.reason ?? ""}${more}`,
+    state: shown?.kind === "missing" ? "partial" : "damaged",
+    reason: `${found}${shown?.path}${found === "" ? "" : ":"} ${shown?.reason}${more}`,
     remedy,
     faults,
   };
@@ -222,9 +219,9 @@ function partial(reason: string, remedy: Remedy): Verdict {
 }
 
 function missing(path: string, why = ""): FileFault {
-  return { path, kind: "missing", reason: `${path} is missing${why === "" ? "" : ` (${why})`}` };
+  return { path, kind: "missing", reason: `is missing${why === "" ? "" : ` (${why})`}` };
 }
 
-function bad(path: string, what: string): FileFault {
-  return { path, kind: "content", reason: `${path} ${what}` };
+function bad(path: string, reason: string): FileFault {
+  return { path, kind: "content", reason };
 }

@@ -119,11 +119,12 @@ function recordFault(
   { reason: why, cause }: Extract<Read<unknown>, { kind: "failed" }>,
 ): Verdict {
   const path = recordPath(model).slice(folderOfModel(model).length + 1);
-  const reason = `${path} cannot be used: ${why}`;
   // With a cause, the system refused to read it; otherwise its content is invalid.
-  return cause === undefined
-    ? { state: "damaged", reason, remedy: "finish", faults: [{ path, kind: "content", reason }] }
-    : { state: "damaged", reason, remedy: "permissions", faults: [{ path, kind: "unreadable", reason }] };
+  const [remedy, kind] = cause === undefined
+    ? ["finish", "content"] as const
+    : ["permissions", "unreadable"] as const;
+  const reason = `cannot be used: ${why}`;
+  return { state: "damaged", reason: `${path} ${reason}`, remedy, faults: [{ path, kind, reason }] };
 }
 
 /** True if an unfinished download fetches another quantisation, and this one is recorded. */

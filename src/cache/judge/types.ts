@@ -7,7 +7,7 @@ export interface FileFault {
   readonly path: string;
   /** `missing` (or a dangling link), `size`, `content` (not weights, cut, a bad digest), `unreadable` for this user. */
   readonly kind: "missing" | "size" | "content" | "unreadable";
-  /** One clause that begins with the path. */
+  /** A clause without its subject, the path. */
   readonly reason: string;
 }
 
