@@ -96,9 +96,8 @@ export abstract class Placement {
   /** @throws {AimError} `integrity` for a file whose name is not possible here. */
   abstract check(manifest: Manifest): void;
 
-  /** Checks the names, and plans what is missing. Creates nothing. */
+  /** Plans what is missing of a checked manifest. Creates nothing. */
   async plan(manifest: Manifest, { force = false, signal }: PlanOptions): Promise<PlacementPlan> {
-    this.check(manifest);
     const present = new Map<string, PresentFile>();
     const find = force ? () => Promise.resolve(null) : await this.presence(manifest);
     using hasher = hashPool({ signal });

@@ -1,6 +1,6 @@
 import { listFiles, readTextOrNull, statOrNull } from "../cache/files.ts";
 import { unsafeFiles } from "../cache/judge/unsafe_files.ts";
-import { isAnyWeight, setOf } from "../cache/judge/weight_files.ts";
+import { CONFIGS, isAnyWeight, setOf } from "../cache/judge/weight_files.ts";
 import { pathOfPlace } from "../cache/resolve_model.ts";
 import type { ModelPlace } from "../cache/types.ts";
 import type { Config } from "../config/config.ts";
@@ -30,9 +30,6 @@ export interface ModelFiles {
 export interface MemoryFit extends Fit {
   readonly summary: string;
 }
-
-/** Files with a model's shape, in order of preference. */
-export const CONFIGS: readonly string[] = ["config.json", "params.json"];
 
 /** The files of a model in the cache that the engine could load; `null` if it is in none, or unreadable. */
 export async function filesInCache(place: ModelPlace): Promise<ModelFiles | null> {

@@ -5,7 +5,8 @@ import { readText } from "../sources/read_text.ts";
 import type { Source } from "../sources/source.ts";
 import { sourceOptions } from "../sources/source_options.ts";
 import { jsonOrNull } from "../values/json.ts";
-import { CONFIGS, filesInCache, filesListed, type ModelFiles } from "./memory_fit.ts";
+import { CONFIGS } from "../cache/judge/weight_files.ts";
+import { filesInCache, filesListed, type ModelFiles } from "./memory_fit.ts";
 import type { ServingPlan } from "./serving_plan.ts";
 
 /** Why the files of a model are not known. */

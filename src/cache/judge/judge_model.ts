@@ -173,7 +173,7 @@ function headFaults({ files, head }: ModelContents, path: string): FileFault[] {
 
 /** `config.json`, or Mistral's `params.json`; GGUF needs neither. */
 function configFaults(contents: ModelContents): FileFault[] {
-  const path = [...CONFIGS].find((name) => contents.files.has(name)) ?? "config.json";
+  const path = CONFIGS.find((name) => contents.files.has(name)) ?? "config.json";
   const faults = fileFaults(contents, path);
   if (faults.length > 0 || isJsonObject(jsonOrNull(contents.text(path) ?? ""))) return faults;
   return [bad(path, "is not a JSON object")];
@@ -182,7 +182,7 @@ function configFaults(contents: ModelContents): FileFault[] {
 /** Faults of the engine's other files: unreadable for this user, missing, or with the wrong content. */
 function unreadableFaults(contents: ModelContents): FileFault[] {
   const isBeside = (path: string) =>
-    !path.includes("/") && isReadByEngine(path) && indexFormatOf(path) === null && !CONFIGS.has(path);
+    !path.includes("/") && isReadByEngine(path) && indexFormatOf(path) === null && !CONFIGS.includes(path);
   return [
     ...contents.dangling.filter(isBeside).map((path) => missing(path)),
     ...[...contents.files.keys()].filter(isBeside).flatMap((path) => headFaults(contents, path)),
@@ -194,7 +194,7 @@ function complete({ record, files }: ModelContents, faults: readonly FileFault[]
     return faulty(faults, faults.every(({ kind }) => kind === "unreadable") ? "permissions" : "repair");
   }
   if (record === null) {
-    const config = ["config.json", "params.json", "model_index.json"].find((name) => files.has(name));
+    const config = [...CONFIGS, "model_index.json"].find((name) => files.has(name));
     return { state: "complete", reason: `${config ?? "a GGUF file"} and all weights are present` };
   }
   const count = record.length === 1 ? "1 file" : `${record.length} files`;

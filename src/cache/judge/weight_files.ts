@@ -106,5 +106,5 @@ export function missingShards(names: readonly string[]): Map<string, string> {
   return missing;
 }
 
-/** The configurations, of which a model needs one. */
-export const CONFIGS: ReadonlySet<string> = new Set(["config.json", "params.json"]);
+/** The configurations, of which a model needs one, in order of preference. */
+export const CONFIGS: readonly string[] = ["config.json", "params.json"];
