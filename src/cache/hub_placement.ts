@@ -104,9 +104,11 @@ export class HubPlacement extends Placement {
       }
     });
     await checkPublished(snapshot, manifest.files);
-    const record = recordOf(manifest, commit, [...await this.#otherFiles(manifest, commit), ...own]);
+    const recordAt = snapshotRecord(this.directory, commit);
+    const others = await this.othersIn(snapshot, [await readRecord(recordAt)], manifest);
+    const record = recordOf(manifest, commit, [...others, ...own]);
     const changed = ["blobs", ...folders].map((folder) => this.at(folder));
-    await commitRecord(files, snapshotRecord(this.directory, commit), record, changed);
+    await commitRecord(files, recordAt, record, changed);
     files.remove(this.at(FINISHED));
     // Like huggingface_hub, no ref for a commit.
     if (!isCommit(this.#revision) && await readTextOrNull(this.#ref()) !== commit) {
@@ -152,13 +154,6 @@ export class HubPlacement extends Placement {
       if (!hasNoLinks(error)) throw errorFrom(error, `writing ${path}`);
       await fill(files, path, this.#blob(blob), lastUse);
     }
-  }
-
-  /** Files of the same commit that other downloads, with other filters, fetched: they stay recorded. */
-  async #otherFiles(manifest: Manifest, commit: string): Promise<RecordedFile[]> {
-    const record = manifest.commit === null ? null : await readRecord(snapshotRecord(this.directory, commit));
-    if (record?.source !== manifest.source) return [];
-    return await this.othersIn(this.#snapshot(commit), record.files, manifest);
   }
 
   protected items(manifest: Manifest, files: readonly ManifestFile[]): TransferItem[] {

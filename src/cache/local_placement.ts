@@ -14,6 +14,7 @@ import { FINISHED, finishedFiles, keyOf, knownFiles } from "./known_files.ts";
 import { AIM_FOLDER, folderOf, MANIFEST, nameOf, UNFINISHED } from "./layout.ts";
 import { checkLocalName } from "./local_name.ts";
 import {
+  isSameVersion,
   mayHoldMore,
   type PlacedFile,
   Placement,
@@ -72,10 +73,7 @@ class LocalPlacement extends Placement {
   }
 
   protected async prepare(manifest: Manifest, plan: PlacementPlan): Promise<void> {
-    const folders = manifest.files.flatMap(({ path }) =>
-      manifest.commit === null ? [folderOf(path)] : [folderOf(path), folderOf(metadataPath(path))]
-    );
-    this.makeFolders(new Set([AIM_FOLDER, ...folders]));
+    this.makeFolders(new Set([AIM_FOLDER, ...manifest.files.map(({ path }) => folderOf(path))]));
     await this.#checkFolders(plan.items);
     const before = await this.#records();
     const stale = await this.#staleFiles(manifest, before);
@@ -84,7 +82,7 @@ class LocalPlacement extends Placement {
     const present = manifest.files.filter(({ path }) => plan.present.has(path)).map((file) =>
       recordedFile(file)
     );
-    const others = await this.#otherFiles(manifest, before);
+    const others = await this.othersIn(this.directory, before, manifest);
     const record: ModelRecord = {
       ...recordOf(manifest, manifest.commit, [...others, ...present]),
       fetching: [...plan.items.map(({ file }) => file), ...stale].map(({ path, size }) => ({ path, size })),
@@ -97,7 +95,7 @@ class LocalPlacement extends Placement {
   }
 
   async publish(manifest: Manifest, placed: readonly PlacedFile[]): Promise<PublishedModel> {
-    const others = await this.#otherFiles(manifest, await this.#records());
+    const others = await this.othersIn(this.directory, await this.#records(), manifest);
     const modified = await checkPublished(this.directory, manifest.files);
     const record = recordOf(manifest, manifest.commit, [
       ...others,
@@ -127,9 +125,10 @@ class LocalPlacement extends Placement {
     modified: ReadonlyMap<string, number>,
   ): Promise<void> {
     if (commit === null) return;
+    const folders = new Set(files.map(({ path }) => folderOf(metadataPath(path))));
+    this.makeFolders(folders);
     const ignore = this.at(".cache/huggingface/.gitignore");
     if (await lstatOrNull(ignore) === null) writeFile(this.files, ignore, "*");
-    const folders = new Set(files.map(({ path }) => folderOf(metadataPath(path))));
     for (const { path, etag } of files) {
       if (!fitsMetadata(path) || folders.has(metadataPath(path))) continue;
       if (!fetched.has(path)) {
@@ -148,21 +147,6 @@ class LocalPlacement extends Placement {
   }
 
   /**
-   * Files of the same version that other downloads, with other filters, fetched: they stay recorded. A bucket
-   * has no commits, so none of its files is kept once one of them has changed.
-   */
-  async #otherFiles(manifest: Manifest, records: readonly ModelRecord[]): Promise<RecordedFile[]> {
-    if (!mayHoldMore(manifest)) return [];
-    const own = new Map<string, ManifestFile>(manifest.files.map((file) => [file.path, file]));
-    const same = records.filter((record) => isSameVersion(record, manifest)).flatMap(({ files }) => files);
-    const changed = same.some((file) => {
-      const now = own.get(file.path);
-      return now !== undefined && (now.etag !== file.etag || now.size !== file.size);
-    });
-    return changed ? [] : await this.othersIn(this.directory, same, manifest);
-  }
-
-  /**
    * Files that another version was downloaded with and this one does not have: an engine that loads all weights
    * it finds would mix the two. Not files that have changed since, and outside the cache not those from another
    * source, which the user has put there.
@@ -172,7 +156,7 @@ class LocalPlacement extends Placement {
       .filter(({ source }) => this.directory !== this.root || source === manifest.source)
       .filter((record) => !isSameVersion(record, manifest) || !mayHoldMore(manifest))
       .flatMap((record): StaleFile[] => [...record.files, ...record.fetching ?? []]);
-    const same = await this.othersIn(this.directory, old, manifest);
+    const same = await this.stillIn(this.directory, old, manifest);
     const isFile = await eachOf(same, async ({ path }) => (await lstatOrNull(this.at(path)))?.isFile);
     return same.filter((_, at) => isFile[at]);
   }
@@ -232,10 +216,6 @@ class LocalPlacement extends Placement {
       });
     }
   }
-}
-
-function isSameVersion(record: ModelRecord, { source, commit }: Manifest): boolean {
-  return record.source === source && record.commit === commit;
 }
 
 /** A name of almost 255 bytes leaves no room for `.metadata`: Python downloads that file again. */

@@ -173,8 +173,29 @@ export abstract class Placement {
     makeDirectories(this.root, [...folders].map((folder) => this.at(folder)));
   }
 
+  /**
+   * Files of the same version that other downloads, with other filters, fetched into a folder: they stay recorded. A
+   * bucket has no commits, so none of its files is kept once one of them has changed.
+   */
+  protected async othersIn(
+    folder: string,
+    records: readonly (ModelRecord | null)[],
+    manifest: Manifest,
+  ): Promise<RecordedFile[]> {
+    if (!mayHoldMore(manifest)) return [];
+    const own = new Map<string, ManifestFile>(manifest.files.map((file) => [file.path, file]));
+    const same = records.flatMap((record) =>
+      record !== null && isSameVersion(record, manifest) ? record.files : []
+    );
+    const changed = same.some(({ path, etag, size }) => {
+      const now = own.get(path);
+      return now !== undefined && (now.etag !== etag || now.size !== size);
+    });
+    return changed ? [] : await this.stillIn(folder, same, manifest);
+  }
+
   /** Recorded files that the manifest does not list and that are still in a folder with their size. */
-  protected async othersIn<File extends Pick<RecordedFile, "path" | "size">>(
+  protected async stillIn<File extends Pick<RecordedFile, "path" | "size">>(
     folder: string,
     recorded: readonly File[],
     { files }: Manifest,
@@ -233,4 +254,8 @@ const DEAD = 60 * 60_000;
 /** True if the model may have files that the manifest does not list. A complete listing of a bucket has them all. */
 export function mayHoldMore({ commit, filtered }: Manifest): boolean {
   return commit !== null || filtered === true;
+}
+
+export function isSameVersion(record: ModelRecord, { source, commit }: Manifest): boolean {
+  return record.source === source && record.commit === commit;
 }
