@@ -61,7 +61,10 @@ export async function pickModels(
   return all.filter((one) => wanted.length === 0 || wanted.includes(one.name));
 }
 
+/** Where a model is looked for, in words. */
+export const PLACES = { local: "local directory", hub: "Hugging Face cache", path: "path" } as const;
+
 /** `org/model (Hugging Face cache)`. */
 export function folderInWords({ name, layout }: Pick<ModelFolder, "name" | "layout">): string {
-  return `${name} ${layout === "local" ? "(local directory)" : "(Hugging Face cache)"}`;
+  return `${name} (${PLACES[layout]})`;
 }

@@ -124,50 +124,33 @@ function targetOf(context: CommandContext, wanted: Wanted): Target {
   return { ...wanted, placement, options };
 }
 
-interface DownloadPreview {
-  readonly source: string;
-  readonly commit: string | null;
-  readonly model: string;
-  readonly layout: Placement["layout"];
-  /** The directory of the files. */
-  readonly path: string;
-  readonly files: readonly { readonly path: string; readonly bytes: number; readonly present: boolean }[];
-  readonly bytes: number;
-  readonly bytesPresent: number;
+type DownloadPreview = Awaited<ReturnType<typeof previewOf>>;
+
+async function previewAll(context: CommandContext, targets: readonly Target[]): Promise<DownloadPreview[]> {
+  const previews: DownloadPreview[] = [];
+  for (const target of targets) previews.push(await previewOf(context, target));
+  return previews;
 }
 
-/** Lists the files of the models at their sources, and which ones the cache has with their size. */
-async function previewAll(
-  { config, env }: CommandContext,
-  targets: readonly Target[],
-): Promise<DownloadPreview[]> {
-  const previews: DownloadPreview[] = [];
-  for (const { ref, placement, options } of targets) {
-    using source = openSource(ref, sourceOptions(config, env));
-    const { revision, include, exclude, signal } = options;
-    const wanted = pathFilter(include, exclude);
-    const listed = await source.manifest({ revision, wanted, signal });
-    const manifest = await new ArchiveStore(placement).unpacked(listed, wanted);
-    const archives = manifest.archives?.map(({ file }) => file) ?? [];
-    const { name, layout, directory } = placement;
-    const path = layout === "hub" ? `${directory}/snapshots/${manifest.commit ?? "COMMIT"}` : directory;
-    const files = await Promise.all([...manifest.files, ...archives].map(async (file) => ({
-      path: file.path,
-      bytes: file.size,
-      present: (await statOrNull(`${path}/${file.path}`))?.size === file.size,
-    })));
-    previews.push({
-      source: manifest.source,
-      commit: manifest.commit,
-      model: name,
-      layout,
-      path,
-      files,
-      bytes: totalBytes(manifest),
-      bytesPresent: sum(files.filter(({ present }) => present), "bytes"),
-    });
-  }
-  return previews;
+/** Lists a model's files at its source, and which ones the cache has with their size. */
+async function previewOf({ config, env }: CommandContext, { ref, placement, options }: Target) {
+  using source = openSource(ref, sourceOptions(config, env));
+  const { revision, include, exclude, signal } = options;
+  const wanted = pathFilter(include, exclude);
+  const listed = await source.manifest({ revision, wanted, signal });
+  const manifest = await new ArchiveStore(placement).unpacked(listed, wanted);
+  const archives = manifest.archives?.map(({ file }) => file) ?? [];
+  const { name: model, layout, directory } = placement;
+  const path = layout === "hub" ? `${directory}/snapshots/${manifest.commit ?? "COMMIT"}` : directory;
+  const files = await Promise.all([...manifest.files, ...archives].map(async (file) => ({
+    path: file.path,
+    bytes: file.size,
+    present: (await statOrNull(`${path}/${file.path}`))?.size === file.size,
+  })));
+  const { source: uri, commit } = manifest;
+  const bytes = totalBytes(manifest);
+  const bytesPresent = sum(files.filter(({ present }) => present), "bytes");
+  return { source: uri, commit, model, layout, path, files, bytes, bytesPresent };
 }
 
 /** Several models in numbers, before they are downloaded. */

@@ -1,6 +1,6 @@
 import { nearestInCache } from "../../cache/list_models.ts";
 import { remedyInWords } from "../../cache/judge/remedy_in_words.ts";
-import type { ModelPlace, PlaceLookedAt } from "../../cache/types.ts";
+import type { ModelPlace } from "../../cache/types.ts";
 import type { Config } from "../../config/config.ts";
 import { EXIT_CODES } from "../../errors/exit_codes.ts";
 import type { GpuInventory } from "../../gpu/types.ts";
@@ -9,6 +9,7 @@ import { selectProfileFor } from "../../serve/select_profile_for.ts";
 import { fileOf, namedModel, resolveServing } from "../../serve/served_model.ts";
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { attempt } from "../doctor/check.ts";
+import { PLACES } from "../pick_models.ts";
 import { style } from "../style.ts";
 import { command, FORMAT_FLAG } from "../command.ts";
 
@@ -24,14 +25,13 @@ export const resolve = command<GpuInventory>({
     "aim resolve": "the model that serve would load with this environment",
   },
   prepare: detectHardware,
-  async run(context, gpus) {
-    const { config, flags, print, stdout } = context;
+  async run({ config, report, stdout }, gpus) {
     const { model, profile, place } = await look(config, gpus);
-    context.report({ model, profile, ...place }, () => inWords(model, place, stdout.colour));
     const near = place.kind === "missing" && place.looked.every(({ state }) => state === "absent")
       ? await nearestInCache(config, model)
       : null;
-    if (near !== null && flags.format !== "json") print(`did you mean ${near}?\n`);
+    const suggestion = near === null ? "" : `did you mean ${near}?\n`;
+    report({ model, profile, ...place }, () => inWords(model, place, stdout.colour) + suggestion);
     return place.kind === "missing" ? EXIT_CODES["not-found"].code : 0;
   },
 });
@@ -59,7 +59,7 @@ function inWords(model: string, place: ModelPlace, colour: boolean): string {
       ? green("found ")
       : yellow(looked.state === "absent" ? "absent" : "refused");
     const remedy = looked.remedy === undefined ? "" : `; ${remedyInWords(looked.remedy, model)}`;
-    return `  ${mark} ${WHERE[looked.layout]} ${looked.path}: ${looked.reason}${remedy}`;
+    return `  ${mark} ${PLACES[looked.layout]} ${looked.path}: ${looked.reason}${remedy}`;
   });
   const first = place.kind === "path"
     ? fileOf(place)
@@ -68,9 +68,3 @@ function inWords(model: string, place: ModelPlace, colour: boolean): string {
     : `${model} is not in the cache`;
   return `${bold(first)}\n${places.join("\n")}\n`;
 }
-
-const WHERE: Readonly<Record<PlaceLookedAt["layout"], string>> = {
-  local: "local directory",
-  hub: "Hugging Face cache",
-  path: "path",
-};
