@@ -11,15 +11,17 @@ import type { FilesBelow } from "./files_below.ts";
 export function writeFile(files: FilesBelow, path: string, text: string): void {
   const temporary = temporaryOf(path);
   try {
-    {
+    try {
       using file = files.create(temporary);
       const bytes = new TextEncoder().encode(text);
       for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
       file.syncDataSync();
+      files.rename(temporary, path);
+    } catch (error) {
+      files.remove(temporary);
+      throw error;
     }
-    files.rename(temporary, path);
   } catch (error) {
-    files.remove(temporary);
     throw errorFrom(error, `writing ${path}`);
   }
 }

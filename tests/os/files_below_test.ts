@@ -2,6 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import { AimError } from "../../src/errors/aim_error.ts";
 import { type FilesBelow, filesBelow } from "../../src/os/files_below.ts";
+import { writeFile } from "../../src/os/write_file.ts";
 
 /** A root with a folder, and next to it one that nobody may read. */
 async function inRoot(test: (root: string, outside: string) => void): Promise<void> {
@@ -91,4 +92,12 @@ Deno.test("files are created with the rights that the umask leaves, opened, rena
     for (const path of ["/etc/passwd", `${root}/a/../../x`, `${root}x`, root]) {
       assertThrows(() => files.open(path), AimError);
     }
+  }));
+
+Deno.test("a file that cannot be written is an AimError, whatever fails, and leaves nothing", () =>
+  inRoot((root) => {
+    for (const path of ["a", `${"n".repeat(256)}/file`, "none/file"]) {
+      assertThrows(() => writeFile(filesBelow(root), join(root, path), "text"), AimError);
+    }
+    assertEquals([...Deno.readDirSync(root)].map((entry) => entry.name), ["a"]);
   }));
