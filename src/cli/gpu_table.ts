@@ -12,7 +12,7 @@ export function gpuTable(inventory: GpuInventory, page: Page): string {
   const paint = (gpu: Gpu, line: string) => (gpu.visible ? green(line) : yellow(line));
   const { gpus, model, warnings, reasons } = inventory;
   const lines = [
-    ...gpus.length === 0 ? [] : table(COLUMNS, gpus, page, paint),
+    ...table(COLUMNS, gpus, page, paint),
     inventoryInWords(inventory),
     ...hiddenGpus(gpus).flatMap((text) => note(`- ${text}`)),
     ...warnings.flatMap((warning) => note(`warning: ${warning}`).map(yellow)),

@@ -16,7 +16,7 @@ const GAP = 2;
 
 /**
  * A line of titles, and a line for each row. No line is wider than the page. A column without any text is left
- * out.
+ * out; without rows there are no lines.
  *
  * @param paint Colours the line of a row.
  */
@@ -26,6 +26,7 @@ export function table<Row>(
   { width, colour }: Page,
   paint: (row: Row, line: string) => string = (_, line) => line,
 ): string[] {
+  if (rows.length === 0) return [];
   const natural = (column: Column<Row>) =>
     Math.max(column.title.length, ...rows.map((row) => column.text(row).length));
   const least = (column: Column<Row>) => Math.min(natural(column), column.least ?? Infinity);

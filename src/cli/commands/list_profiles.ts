@@ -53,14 +53,11 @@ export const listProfiles = command<GpuInventory | null>({
     if (flags.format === "json") return print(`${JSON.stringify(jsonValue(value()), null, 2)}\n`);
     if (flags.format === "yaml") return print(writeYaml(value()));
     const verbose = flags.verbose === true;
+    const list = flags.format === "text" ? listingText(rows, verbose) : profileTable(rows, stdout, verbose);
     const parts = [
       gpus === null ? null : gpuTable(gpus, stdout),
       `${all.heading}\n`,
-      rows.length === 0
-        ? null
-        : flags.format === "text"
-        ? listingText(rows, verbose)
-        : profileTable(rows, stdout, verbose),
+      rows.length === 0 ? null : list,
       all.ending === null ? null : `${all.ending}\n`,
     ];
     print(parts.filter((part) => part !== null).join("\n"));
