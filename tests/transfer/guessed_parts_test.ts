@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { createHash } from "node:crypto";
+import { digestsOf } from "../../src/transfer/hash/digests.ts";
 import { fileHash } from "../../src/transfer/hash/file_hash.ts";
 import { randomBytes } from "../servers/content.ts";
 
@@ -26,13 +27,17 @@ for (const right of [1, 2, 3]) {
       using file = await Deno.open(path);
       const [best = [], ...others] = [1, 2, 3].map((part) => sizesOf(bytes.length, part * MIB));
       const hex = etagOf(bytes, right * MIB);
-      const hash = fileHash(file, bytes.length, [{
+      const spec = {
         algorithm: "multipart-md5",
         partSizes: best,
         others: { hex, partSizes: others },
-      }]);
+      } as const;
+      const hash = fileHash(file, bytes.length, [spec]);
       while (hash.at < bytes.length) hash.step(bytes.length);
       assertEquals(hash.digests(), { "multipart-md5": hex });
+      // A small file is hashed in memory.
+      assertEquals(digestsOf([spec], bytes), { "multipart-md5": hex });
+      assertEquals(digestsOf([spec], bytes.with(7, (bytes[7] ?? 0) ^ 1))["multipart-md5"] === hex, false);
     } finally {
       await Deno.remove(path);
     }

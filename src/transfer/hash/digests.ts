@@ -78,6 +78,22 @@ export function digestStream(specs: readonly DigestSpec[], size: number): Digest
   };
 }
 
+/** The digests of a file in memory. Of guessed part sizes, those that give the wanted value are found. */
+export function digestsOf(specs: readonly DigestSpec[], bytes: Uint8Array): ComputedDigests {
+  const compute = (wanted: readonly DigestSpec[]) => {
+    const stream = digestStream(wanted, bytes.length);
+    stream.update(bytes);
+    return stream.digests();
+  };
+  const digests = compute(specs);
+  const others = specs.find((spec) => spec.algorithm === "multipart-md5")?.others;
+  if (others === undefined || digests["multipart-md5"] === others.hex) return digests;
+  const guesses = others.partSizes.values().map((partSizes) =>
+    compute([{ algorithm: "multipart-md5", partSizes }])
+  );
+  return { ...digests, ...guesses.find((guess) => guess["multipart-md5"] === others.hex) };
+}
+
 function start(spec: DigestSpec, size: number): Crc {
   switch (spec.algorithm) {
     case "sha256":

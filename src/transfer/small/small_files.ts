@@ -6,7 +6,7 @@ import { TransientError } from "../../sources/source.ts";
 import { fatalFrom, integrityError, isFatal } from "../attempt_errors.ts";
 import { chunks } from "../copy_body.ts";
 import { directoryGone } from "../directory_gone.ts";
-import { type DigestSpec, digestStream } from "../hash/digests.ts";
+import { digestsOf, type DigestSpec } from "../hash/digests.ts";
 import { wholeLimit } from "../planner.ts";
 import { ownStaging } from "../staging_names.ts";
 import type { OpenRequest, TransferRun } from "../transfer_run.ts";
@@ -103,9 +103,7 @@ export class SmallFiles {
     const bytes = memory.subarray(0, item.file.size);
     for (let rejected = 0;; rejected++) {
       if (bytes.length > 0) await this.#fetch(item.file, bytes);
-      const stream = digestStream(specs, bytes.length);
-      stream.update(bytes);
-      const digests = stream.digests();
+      const digests = digestsOf(specs, bytes);
       if (this.#run.matches(item.file, digests)) {
         this.#write(small, digests, bytes);
         break;

@@ -9,7 +9,7 @@ import {
   SourceChangedError,
   TransientError,
 } from "../../../src/sources/source.ts";
-import { digestMatches, digestSpecs, digestStream, isGuess } from "../../../src/transfer/hash/digests.ts";
+import { digestMatches, digestsOf, digestSpecs, isGuess } from "../../../src/transfer/hash/digests.ts";
 import { aim } from "../../cli/aim.ts";
 import { streamOf } from "../../sources/stream_of.ts";
 import { type ModelFiles, type ModelKey, MODELS } from "./models.ts";
@@ -201,9 +201,7 @@ async function provenBy(subject: Subject, path: keyof typeof MODELS.weights): Pr
 }
 
 function proves(digest: Digest, bytes: Uint8Array<ArrayBuffer>): boolean {
-  const hash = digestStream(digestSpecs(digest), bytes.length);
-  hash.update(bytes);
-  return digestMatches(digest, hash.digests());
+  return digestMatches(digest, digestsOf(digestSpecs(digest), bytes));
 }
 
 async function refusal(uri: string, env: Readonly<Record<string, string>>): Promise<string> {
