@@ -45,7 +45,6 @@ export async function exportOciLayout(
   const files = [...await listFiles(model.path)].sort(([a], [b]) => a < b ? -1 : 1);
   using pool = hashPool({ signal });
   try {
-    const others = (await manifestsIn(directory) ?? []).filter((one) => tagOf(one) !== tag);
     await Deno.mkdir(blobs, { recursive: true });
     let linked = 0;
     const layers: Descriptor[] = [];
@@ -80,6 +79,8 @@ export async function exportOciLayout(
       ...manifest,
       annotations: { [TAG]: tag },
     };
+    // Read only now: another export may have added an artifact while this one hashed its files.
+    const others = (await manifestsIn(directory) ?? []).filter((one) => tagOf(one) !== tag);
     // Written last and atomically: without it the directory is not a layout.
     await Deno.writeTextFile(
       `${directory}/index.json.tmp`,

@@ -1,4 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
+import type { ListedModel } from "../../src/cache/list_models.ts";
+import { exportOciLayout } from "../../src/export/export_oci_layout.ts";
 import { aim } from "../cli/aim.ts";
 import { startWorld, type World } from "../cli/world.ts";
 import { pythonEnv } from "../interop/python_env.ts";
@@ -104,6 +106,27 @@ Deno.test("an export keeps the artifacts that have other tags in the layout", as
   const { manifests } = JSON.parse(await Deno.readTextFile(`${directory}/layout/index.json`));
   assertEquals(manifests.length, 2);
   for (const tag of ["v1", "v2"]) await ok(["size", `oci-layout:${directory}/layout:${tag}`], env);
+});
+
+Deno.test("an export keeps an artifact that another one has written to the layout meanwhile", async () => {
+  const directory = await Deno.makeTempDir();
+  const exported = async (name: string, bytes: number) => {
+    const path = `${directory}/${name}`;
+    await Deno.mkdir(path);
+    await Deno.writeFile(`${path}/model.bin`, new Uint8Array());
+    await Deno.truncate(`${path}/model.bin`, bytes);
+    const model: ListedModel = {
+      ...{ name, path, bytes, layout: "local", state: "unverified", files: 1 },
+      ...{ revision: null, commit: null, reason: "" },
+    };
+    await exportOciLayout(model, `${directory}/layout`, name, new AbortController().signal);
+  };
+  const large = exported("large", 2 ** 28);
+  await exported("small", 1);
+  await large;
+  const { manifests } = JSON.parse(await Deno.readTextFile(`${directory}/layout/index.json`));
+  assertEquals(manifests.length, 2);
+  await Deno.remove(directory, { recursive: true });
 });
 
 Deno.test("a damaged index.json and an unknown tag have their own exit codes", async () => {
