@@ -2,6 +2,8 @@ import { resolve } from "@std/path";
 import { AimError } from "../errors/aim_error.ts";
 import type { SettingType } from "./settings.ts";
 import { ACCELERATOR_NAMES, acceleratorName } from "../gpu/accelerators.ts";
+import { readJson } from "../values/read_json.ts";
+import { type ConfigMap, isList, isMap, isNumberLiteral } from "../values/value.ts";
 import { didYouMean } from "./nearest.ts";
 
 /** What relative paths start from, and what replaces a leading `~`. */
@@ -11,7 +13,7 @@ interface Base {
 }
 
 /**
- * A setting's text as a value of its type: string, number, boolean or `"auto"`.
+ * A setting's text as a value of its type.
  *
  * @param name How messages name the setting: `AIM_PORT` or `--port`.
  * @throws {AimError} `usage`, with name, value and allowed values.
@@ -21,7 +23,7 @@ export function parseSetting(
   type: SettingType,
   name: string,
   base: Base,
-): string | number | boolean | readonly string[] {
+): string | number | boolean | readonly string[] | ConfigMap {
   const bad = (allowed: string) => badValue(name, text, allowed);
   switch (type.kind) {
     case "text":
@@ -74,12 +76,10 @@ export function parseSetting(
       return accelerator;
     }
     case "json-object": {
-      const fault = jsonObjectFault(text);
-      if (fault !== null) {
-        const allowed = `a JSON object, as {"max-model-len": 4096} (${fault})`;
-        throw badValue(name, withoutEngineSecrets(text), allowed);
-      }
-      return text;
+      const object = jsonObject(text);
+      if (typeof object !== "string") return object;
+      const allowed = `a JSON object, as {"max-model-len": 4096} (${object})`;
+      throw badValue(name, withoutEngineSecrets(text), allowed);
     }
     case "url": {
       if (!/^https?:\/\/[^/\s]/.test(text) || !URL.canParse(text)) {
@@ -148,11 +148,14 @@ function formatSize(bytes: number): string {
   return power === 0 ? `${bytes}` : `${bytes / 1024 ** power}${" KMGTP"[power]}iB`;
 }
 
-function jsonObjectFault(text: string): string | null {
+/** An object of JSON, or why the text is none. */
+function jsonObject(text: string): ConfigMap | string {
   try {
-    const value: unknown = JSON.parse(text);
-    if (value !== null && typeof value === "object" && !Array.isArray(value)) return null;
-    return `this is ${value === null ? "null" : Array.isArray(value) ? "a list" : `a ${typeof value}`}`;
+    const value = readJson(text);
+    if (isMap(value)) return value;
+    if (value === null) return "this is null";
+    if (isList(value)) return "this is a list";
+    return `this is a ${isNumberLiteral(value) ? "number" : typeof value}`;
   } catch (error) {
     // V8 quotes the text again after the reason.
     return error instanceof Error ? error.message.replace(/, (\.\.\.)?"[\s\S]*$/, "") : String(error);

@@ -4,7 +4,7 @@ import { type ArgumentSource, mergeEngineArgs } from "../engine/engine_args.ts";
 import { fitToVllm, type OptionFault } from "../engine/fit_to_vllm.ts";
 import { hideSecrets } from "../engine/hide_secrets.ts";
 import { parallelSize } from "../engine/parallel_size.ts";
-import { parseEngineArgsJson, parseEngineWords } from "../engine/parse_engine_args.ts";
+import { parseEngineWords } from "../engine/parse_engine_words.ts";
 import type { ServingEngine } from "../engine/serving_engine.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { chooseDevices, visibleDevices } from "../gpu/choose_devices.ts";
@@ -72,7 +72,7 @@ function engineArguments(
 ): { args: ConfigMap; env: Record<string, string>; warnings: readonly string[] } {
   const sources: ArgumentSource[] = [
     { kind: "profile", name: `profile ${profile.id}`, args: profile.engineArgs },
-    { kind: "user", name: "AIM_ENGINE_ARGS", args: parseEngineArgsJson(config.engineArgs ?? "{}") },
+    { kind: "user", name: "AIM_ENGINE_ARGS", args: config.engineArgs ?? new Map() },
     { kind: "user", name: "the command line after --", args: parseEngineWords(engineWords) },
     { kind: "profile", name: "the LoRA adapters", args: adapters.args },
   ];

@@ -9,7 +9,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   log: ["errors"],
   values: ["libraries"],
-  config: ["gpu", "os", "errors", "log"],
+  config: ["gpu", "values", "os", "errors", "log"],
   os: ["errors", "log"],
   libraries: [],
   gpu: ["values", "os", "log", "errors"],

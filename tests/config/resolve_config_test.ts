@@ -3,6 +3,7 @@ import { resolveConfig } from "../../src/config/resolve_config.ts";
 import { type Setting, type SettingName, SETTINGS } from "../../src/config/settings.ts";
 import { AimError } from "../../src/errors/aim_error.ts";
 import { redact } from "../../src/log/redact.ts";
+import { pythonJson } from "../../src/values/write_json.ts";
 import { wantedModel } from "../../src/serve/served_model.ts";
 
 const NAMES = Object.keys(SETTINGS) as SettingName[];
@@ -239,7 +240,7 @@ Deno.test("a secret is registered, so that no output shows it", () => {
 Deno.test("keys in engine arguments are secrets too, even if the arguments are not JSON", () => {
   const engineArgs =
     '{"api-key": ["planted-a1b2", "planted-c3d4"], "hf-token": "planted-e5f6", "max-num-batched-tokens": 4}';
-  assertEquals(resolveConfig({ flags: { engineArgs }, env: {} }).engineArgs, engineArgs);
+  assertEquals(pythonJson(resolveConfig({ flags: { engineArgs }, env: {} }).engineArgs ?? null), engineArgs);
   assertEquals(redact("planted-a1b2 planted-c3d4 planted-e5f6"), "*** *** ***");
   const wrong = '{"api-key": "planted-x7y8", oops}';
   const error = assertThrows(() => resolveConfig({ flags: { engineArgs: wrong }, env: {} }), AimError);

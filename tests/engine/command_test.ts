@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { buildCommand, mergeEngineArgs } from "../../src/engine/engine_args.ts";
 import { engineNamed } from "../../src/engine/engines.ts";
-import { parseEngineArgsJson } from "../../src/engine/parse_engine_args.ts";
+import { argsOf } from "./args_of.ts";
 import { AimError } from "../../src/errors/aim_error.ts";
 import { judge } from "../../src/profiles/judge.ts";
 import { loadProfiles } from "../../src/profiles/load_profiles.ts";
@@ -57,7 +57,7 @@ Deno.test({
 });
 
 Deno.test("no word of the command line can contain NUL", () => {
-  const args = parseEngineArgsJson('{"chat-template": "a\\u0000b"}');
+  const args = argsOf('{"chat-template": "a\\u0000b"}');
   const error = assertThrows(() => buildCommand(engine, "python3", "m", args), AimError);
   assertEquals(error.exitCode, 2);
 });

@@ -1,18 +1,18 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { canonicalName, mergeEngineArgs, renderArgs, renderPairs } from "../../src/engine/engine_args.ts";
-import { parseEngineArgsJson } from "../../src/engine/parse_engine_args.ts";
+import { argsOf } from "./args_of.ts";
 import { pythonJson } from "../../src/values/write_json.ts";
+import { resolveConfig } from "../../src/config/resolve_config.ts";
 import { AimError } from "../../src/errors/aim_error.ts";
 import type { ConfigMap } from "../../src/values/value.ts";
 
-const json = parseEngineArgsJson;
 const system = { port: 8000, servedModelNames: ["org/model"], models: ["org/model", "/cache/org/model"] };
-const profile = (text: string) => ({ kind: "profile" as const, name: "profile p", args: json(text) });
-const user = (text: string) => ({ kind: "user" as const, name: "AIM_ENGINE_ARGS", args: json(text) });
+const profile = (text: string) => ({ kind: "profile" as const, name: "profile p", args: argsOf(text) });
+const user = (text: string) => ({ kind: "user" as const, name: "AIM_ENGINE_ARGS", args: argsOf(text) });
 const merge = (own: string, users: string, longName?: (name: string) => string | null) =>
   mergeEngineArgs([profile(own), user(users)], system, longName);
 const names = (args: ConfigMap) => [...args.keys()].join(" ");
-const render = (text: string) => renderArgs(json(text)).join("|");
+const render = (text: string) => renderArgs(argsOf(text)).join("|");
 
 Deno.test("an argument that is replaced keeps its place, a new one goes to the end", () => {
   const merged = merge('{"b": 1, "a": 2, "c": 3}', '{"z": 4, "a": 5}').args;
@@ -50,11 +50,11 @@ Deno.test("_ and -, capitals and a short name are one argument: the last one cou
 Deno.test("only what is before the first dot has _ for -", () => {
   assertEquals(canonicalName("Compilation_Config.cudagraph_mode"), "compilation-config.cudagraph_mode");
   assertEquals(["O", "O3", "O.mode"].map((name) => canonicalName(name)), ["O", "O3", "O.mode"]);
-  assertEquals(renderArgs(json('{"O": 3, "O2": null, "O.mode": 1}')), ["-O3", "-O2", "-O.mode", "1"]);
+  assertEquals(renderArgs(argsOf('{"O": 3, "O2": null, "O.mode": 1}')), ["-O3", "-O2", "-O.mode", "1"]);
 });
 
 Deno.test("BentoML gets each argument as a pair, True for a bare flag", () => {
-  assertEquals(renderPairs(json('{"a": 1, "b": null, "c": false, "d": {"e": 2.0}}')), [
+  assertEquals(renderPairs(argsOf('{"a": 1, "b": null, "c": false, "d": {"e": 2.0}}')), [
     ...["--arg", "a=1", "--arg", "b=True", "--arg", 'd={"e": 2.0}'],
   ]);
 });
@@ -87,32 +87,30 @@ Deno.test("numbers keep their spelling, even beyond the precision of a double", 
 });
 
 Deno.test("keys keep the order of the text", () => {
-  assertEquals(names(json('{"b": 1, "a": {"z": 1, "y": 2}, "0b": 3}')), "b a 0b");
-  assertEquals(pythonJson(json('{"z": 1, "a": 2, "__proto__": 3}')), '{"z": 1, "a": 2, "__proto__": 3}');
+  assertEquals(names(argsOf('{"b": 1, "a": {"z": 1, "y": 2}, "0b": 3}')), "b a 0b");
+  assertEquals(pythonJson(argsOf('{"z": 1, "a": 2, "__proto__": 3}')), '{"z": 1, "a": 2, "__proto__": 3}');
 });
 
 const REFUSED = [
-  ["", "not usable JSON"],
-  ["{", "not usable JSON"],
-  ["{'a': 1}", "not usable JSON"],
-  ['{"a": NaN}', "not usable JSON"],
-  ["[]", "a list, not an object"],
-  ["3", "3, not an object"],
-  ["null", "null, not an object"],
-  ['"{}"', "not an object"],
-  [`{"a": ${"[".repeat(100_000)}${"]".repeat(100_000)}}`, "AIM_ENGINE_ARGS"],
+  ["{", "JSON"],
+  ["{'a': 1}", "JSON"],
+  ['{"a": NaN}', "JSON"],
+  ["[]", "this is a list"],
+  ["3", "this is a number"],
+  ["null", "this is null"],
+  ['"{}"', "this is a string"],
+  [`{"a": ${"[".repeat(100_000)}${"]".repeat(100_000)}}`, "more than 64 deep"],
 ] as const;
 
 Deno.test("what is not one JSON object is refused by the name of its setting", () => {
   for (const [text, what] of REFUSED) {
-    const error = assertThrows(() => json(text), AimError, what);
+    const error = assertThrows(() => argsOf(text), AimError);
     assertStringIncludes(error.line, "AIM_ENGINE_ARGS");
+    assertStringIncludes(error.line, what);
     assertEquals(error.exitCode, 2);
   }
-  assertStringIncludes(
-    assertThrows(() => json("[]", "--engine-args"), AimError).line,
-    "--engine-args",
-  );
+  const error = assertThrows(() => resolveConfig({ flags: { engineArgs: "[]" }, env: {} }), AimError);
+  assertStringIncludes(error.line, "--engine-args");
 });
 
 Deno.test("white space anywhere in the JSON does not matter", () => {

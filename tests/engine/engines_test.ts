@@ -1,10 +1,10 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { buildCommand } from "../../src/engine/engine_args.ts";
 import { engineNamed, shellWords } from "../../src/engine/engines.ts";
-import { parseEngineArgsJson } from "../../src/engine/parse_engine_args.ts";
+import { argsOf } from "./args_of.ts";
 import { AimError } from "../../src/errors/aim_error.ts";
 
-const args = parseEngineArgsJson('{"port": 8000, "x": null}');
+const args = argsOf('{"port": 8000, "x": null}');
 
 async function commandOf(name: string, configPath: string): Promise<string> {
   const engine = await engineNamed(name, configPath);

@@ -3,7 +3,7 @@ import { hideSecrets } from "../../src/engine/hide_secrets.ts";
 import { renderArgs } from "../../src/engine/engine_args.ts";
 import { renderBashScript } from "../../src/engine/bash_script.ts";
 import { parallelSize } from "../../src/engine/parallel_size.ts";
-import { parseEngineArgsJson } from "../../src/engine/parse_engine_args.ts";
+import { argsOf } from "./args_of.ts";
 import { visibleDevices } from "../../src/gpu/choose_devices.ts";
 
 /** HIP's, CUDA's, the choice; then what is exported. */
@@ -37,12 +37,12 @@ const SIZES = [
 
 Deno.test("GPUs are counted from the sizes of all kinds of parallelism on this machine", () => {
   for (const [json, gpus] of SIZES) {
-    assertEquals(parallelSize(parseEngineArgsJson(json))?.gpus ?? null, gpus, json);
+    assertEquals(parallelSize(argsOf(json))?.gpus ?? null, gpus, json);
   }
 });
 
 Deno.test("a script takes secrets from its environment, nested ones too", async () => {
-  const args = parseEngineArgsJson(
+  const args = argsOf(
     '{"api-key": ["sk-one", "sk-two"], "kv": {"url": "x", "password": "pw\'1"}, "c": "{\\"hf_token\\": \\"t-3\\"}", "max-tokens": 5}',
   );
   const env = { OPENAI_API_KEY: "ok-4", HOME: "/h" };

@@ -2,7 +2,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { compareVersions, type EngineVersion, parseVersion } from "../../src/engine/engine_version.ts";
 import { renderArgs } from "../../src/engine/engine_args.ts";
 import { fitToVllm } from "../../src/engine/fit_to_vllm.ts";
-import { parseEngineArgsJson } from "../../src/engine/parse_engine_args.ts";
+import { argsOf } from "./args_of.ts";
 
 function version(text: string): EngineVersion {
   const parsed = parseVersion(text);
@@ -11,7 +11,7 @@ function version(text: string): EngineVersion {
 }
 
 function fit(json: string, text: string | null) {
-  const source = { kind: "user" as const, name: "AIM_ENGINE_ARGS", args: parseEngineArgsJson(json) };
+  const source = { kind: "user" as const, name: "AIM_ENGINE_ARGS", args: argsOf(json) };
   const { args, warnings, faults } = fitToVllm(
     [source],
     { port: 8000, servedModelNames: [], models: [] },

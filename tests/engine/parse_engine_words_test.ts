@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { parseEngineWords } from "../../src/engine/parse_engine_args.ts";
+import { parseEngineWords } from "../../src/engine/parse_engine_words.ts";
 import { renderArgs } from "../../src/engine/engine_args.ts";
 import { AimError } from "../../src/errors/aim_error.ts";
 

@@ -1,29 +1,6 @@
 import { AimError } from "../errors/aim_error.ts";
 import { readJson } from "../values/read_json.ts";
-import { type ConfigMap, type ConfigValue, isList, isMap, numberLiteral } from "../values/value.ts";
-import { pythonJson } from "../values/write_json.ts";
-
-/**
- * Reads engine arguments from a JSON object; numbers keep their spelling.
- *
- * @param name The setting's name in messages.
- * @throws {AimError} `usage`: not JSON, not an object, or nested beyond reason.
- */
-export function parseEngineArgsJson(text: string, name: string = "AIM_ENGINE_ARGS"): ConfigMap {
-  const bad = (what: string, cause?: unknown) =>
-    new AimError("usage", `${name} is ${what}`, {
-      hint: `give one JSON object, as '{"max-model-len": 8192}'`,
-      cause,
-    });
-  let value;
-  try {
-    value = readJson(text);
-  } catch (cause) {
-    throw bad(`not usable JSON (${cause instanceof Error ? cause.message : String(cause)})`, cause);
-  }
-  if (!isMap(value)) throw bad(`${isList(value) ? "a list" : pythonJson(value)}, not an object`);
-  return value;
-}
+import { type ConfigMap, type ConfigValue, numberLiteral } from "../values/value.ts";
 
 /**
  * Reads what follows `--` on aim's command line as vLLM's parser would: `--name value`, `--name=value`,
@@ -56,5 +33,14 @@ function valueOf(name: string, given: readonly string[]): ConfigValue {
 
 function scalar(name: string, text: string): ConfigValue {
   if (/^-?\d+(?:\.\d+)?(?:e[+-]?\d+)?$/i.test(text)) return numberLiteral(Number(text), text);
-  return text.startsWith("{") ? parseEngineArgsJson(text, `--${name}`) : text;
+  if (!text.startsWith("{")) return text;
+  try {
+    return readJson(text);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new AimError("usage", `--${name} is not usable JSON (${reason})`, {
+      hint: `give one JSON object, as '{"max-model-len": 8192}'`,
+      cause,
+    });
+  }
 }
