@@ -15,7 +15,7 @@ import { plainScalar, type YamlScalar } from "./yaml_scalar.ts";
  */
 export function writeYaml(value: ConfigMap | readonly ConfigValue[]): string {
   const lines = isMap(value) ? entries(value, "") : items(value, "");
-  return lines.map((line) => `${line}\n`).join("");
+  return lines.length === 0 ? `${scalar(value)}\n` : lines.map((line) => `${line}\n`).join("");
 }
 
 function entries(map: ConfigMap, indent: string): string[] {

@@ -140,3 +140,7 @@ function plain(value: unknown): unknown {
   if (value instanceof Map) return { pairs: [...value].map(([key, item]) => [key, plain(item)]) };
   return Array.isArray(value) ? value.map(plain) : value;
 }
+
+Deno.test("an empty mapping and an empty list are written as such", () => {
+  assertEquals([writeYaml(new Map()), writeYaml([])], ["{}\n", "[]\n"]);
+});

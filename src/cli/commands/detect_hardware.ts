@@ -1,6 +1,7 @@
 import { detectAccelerators } from "../../gpu/detect_accelerators.ts";
-import { hardwareReport } from "../../gpu/hardware_report.ts";
-import type { GpuInventory } from "../../gpu/types.ts";
+import { UNKNOWN_MODEL } from "../../gpu/accelerators.ts";
+import { isBusy } from "../../gpu/take_inventory.ts";
+import type { Gpu, GpuInventory } from "../../gpu/types.ts";
 import { readJson } from "../../values/read_json.ts";
 import { isList } from "../../values/value.ts";
 import { writeYaml } from "../../values/write_yaml.ts";
@@ -38,14 +39,60 @@ export const detectHardwareCommand = command<readonly GpuInventory[]>({
     ));
   },
   run({ flags, print }, found) {
-    const json = JSON.stringify(
-      found.map((one) => hardwareReport(one, flags.verbose === true)).filter((report) => report !== null),
-      null,
-      2,
-    );
+    const entries = found.flatMap((one) => entriesOf(one, flags.verbose === true));
+    const json = JSON.stringify(entries, null, 2);
     const value = readJson(json);
-    print(
-      flags.format === "yaml" && isList(value) ? value.length === 0 ? "[]\n" : writeYaml(value) : `${json}\n`,
-    );
+    print(flags.format === "yaml" && isList(value) ? writeYaml(value) : `${json}\n`);
   },
 });
+
+/**
+ * An entry of the list; none for hardware without a known name. Of partitioned GPUs the whole ones are
+ * counted, of a processor all cores of the host.
+ *
+ * @param details Also AMD's details of each GPU and of the processor; the type is in lower case then.
+ */
+function entriesOf({ type, model, gpus, cpu }: GpuInventory, details: boolean): Record<string, unknown>[] {
+  if (model === null || model === UNKNOWN_MODEL) return [];
+  const visible = gpus.filter((gpu) => gpu.visible && gpu.model === model);
+  const report = {
+    accelerator_type: details ? type : type.toUpperCase(),
+    accelerator_model: model,
+    accelerator_count: cpu?.nodeCores ?? visible.filter((gpu) => (gpu.partition?.index ?? 0) === 0).length,
+  };
+  if (!details) return [report];
+  if (cpu === null) return [{ ...report, gpu_info: visible.map(gpuInfo) }];
+  return [{
+    ...report,
+    cpu_info: {
+      vendor: cpu.vendor,
+      model: cpu.model,
+      model_number: cpu.chip,
+      physical_cores: cpu.nodeCores,
+      available_cores: cpu.cores,
+      cpuset_bind: cpu.cpuset,
+      node_cores: cpu.nodeCores,
+    },
+    cpu_cores: cpu.cores,
+    node_cores: cpu.nodeCores,
+    cpuset_bind: cpu.cpuset,
+  }];
+}
+
+/** Memory in MiB, which AMD's tools call MB. */
+function gpuInfo(gpu: Gpu): Record<string, unknown> {
+  const mega = (bytes: number | null) => bytes === null ? null : Math.floor(bytes / 2 ** 20);
+  const [total, used] = [gpu.vramTotal, gpu.vramUsed];
+  return {
+    device_id: gpu.deviceId,
+    model: gpu.model,
+    vram_total: mega(total),
+    vram_used: mega(used),
+    vram_free: mega(total === null || used === null ? null : total - used),
+    gfx_utilization: gpu.busyPercent,
+    mem_utilization: total === null || used === null || total === 0
+      ? null
+      : Math.round(used / total * 1000) / 10,
+    is_idle: !isBusy(gpu),
+  };
+}
