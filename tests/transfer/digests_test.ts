@@ -41,7 +41,7 @@ Deno.test("digests do not depend on how the bytes are cut", () => {
     ...["crc32", "crc32c", "crc64nvme", "md5", "sha1", "sha256", "git-sha1"].map((a) =>
       digestSpecs(null, [a as "md5"])[0]
     ),
-    { algorithm: "multipart-md5" as const, partSizes },
+    { algorithm: "multipart-md5" as const, hex: "", partSizes },
   ].filter((s) => s !== undefined);
   const whole = digestStream(specs, bytes.length);
   whole.update(bytes);
@@ -95,10 +95,8 @@ Deno.test("a multipart ETag is the MD5 of its parts' MD5s, whatever sizes they h
 });
 
 Deno.test("each algorithm is computed once", () => {
-  assertEquals(digestSpecs({ algorithm: "sha256", hex: "00" }, ["sha256", "md5", "multipart-md5"]), [
-    { algorithm: "sha256" },
-    { algorithm: "md5" },
-  ]);
+  const specs = digestSpecs({ algorithm: "sha256", hex: "00" }, ["sha256", "md5", "multipart-md5"]);
+  assertEquals(specs.map(({ algorithm }) => algorithm), ["sha256", "md5"]);
 });
 
 function slowCrc(bytes: Uint8Array, polynomial: bigint, width: bigint): string {

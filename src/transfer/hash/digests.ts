@@ -3,43 +3,19 @@ import type { Digest, DigestAlgorithm } from "../../sources/manifest.ts";
 import { type Crc, crc32, crc32c, crc64nvme } from "./crc.ts";
 import type { ComputedDigests } from "../types.ts";
 
-/**
- * What to compute: an algorithm, and for a multipart ETag the sizes of the parts. Plain data, it crosses to a
- * worker.
- */
+/** What to compute: an algorithm, or a multipart ETag with its part sizes. Plain data, it crosses to a worker. */
 export type DigestSpec =
   | { readonly algorithm: Exclude<DigestAlgorithm, "multipart-md5"> }
-  | {
-    readonly algorithm: "multipart-md5";
-    readonly partSizes: readonly number[];
-    /**
-     * Where the division is not known for sure: the other ones that may be right, and the value that tells.
-     */
-    readonly others?: { readonly hex: string; readonly partSizes: readonly (readonly number[])[] };
-  };
+  | MultipartDigest;
+
+export type MultipartDigest = Extract<Digest, { readonly algorithm: "multipart-md5" }>;
 
 /** What must be computed to check a digest (if any) and to know the others wanted; each algorithm once. */
 export function digestSpecs(digest: Digest | null, others: readonly DigestAlgorithm[] = []): DigestSpec[] {
-  const specs = new Map<DigestAlgorithm, DigestSpec>();
-  for (const algorithm of others) {
-    // Without part sizes there is no such digest.
-    if (algorithm !== "multipart-md5") specs.set(algorithm, { algorithm });
-  }
-  if (digest !== null) {
-    specs.set(
-      digest.algorithm,
-      digest.algorithm === "multipart-md5"
-        ? {
-          algorithm: digest.algorithm,
-          partSizes: digest.partSizes,
-          ...(digest.otherPartSizes === undefined
-            ? {}
-            : { others: { hex: plainHex(digest.hex), partSizes: digest.otherPartSizes } }),
-        }
-        : { algorithm: digest.algorithm },
-    );
-  }
-  return [...specs.values()];
+  // Without part sizes there is no multipart ETag.
+  const further = others.filter((algorithm) => algorithm !== "multipart-md5")
+    .filter((algorithm) => algorithm !== digest?.algorithm);
+  return [...digest === null ? [] : [digest], ...further.map((algorithm) => ({ algorithm }))];
 }
 
 /** True if only a match proves anything: a multipart ETag whose part sizes are guesses. */
@@ -86,12 +62,15 @@ export function digestsOf(specs: readonly DigestSpec[], bytes: Uint8Array): Comp
     return stream.digests();
   };
   const digests = compute(specs);
-  const others = specs.find((spec) => spec.algorithm === "multipart-md5")?.others;
-  if (others === undefined || digests["multipart-md5"] === others.hex) return digests;
-  const guesses = others.partSizes.values().map((partSizes) =>
-    compute([{ algorithm: "multipart-md5", partSizes }])
-  );
-  return { ...digests, ...guesses.find((guess) => guess["multipart-md5"] === others.hex) };
+  const multipart = specs.find((spec) => spec.algorithm === "multipart-md5");
+  if (multipart === undefined || digestMatches(multipart, digests)) return digests;
+  const others = otherGuesses(multipart).values().map((guess) => compute([guess]));
+  return { ...digests, ...others.find((guess) => digestMatches(multipart, guess)) };
+}
+
+/** The other guesses of a multipart ETag's part sizes, one each. */
+export function otherGuesses({ algorithm, hex, otherPartSizes = [] }: MultipartDigest): MultipartDigest[] {
+  return otherPartSizes.map((partSizes) => ({ algorithm, hex, partSizes }));
 }
 
 function start(spec: DigestSpec, size: number): Crc {

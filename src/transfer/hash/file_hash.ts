@@ -1,5 +1,11 @@
 import { nodeModule } from "../../os/node_module.ts";
-import { type DigestSpec, digestStream } from "./digests.ts";
+import {
+  digestMatches,
+  type DigestSpec,
+  digestStream,
+  type MultipartDigest,
+  otherGuesses,
+} from "./digests.ts";
 import { LANE_BYTES, LANES, type Md5Lanes, md5Lanes } from "./md5_lanes.ts";
 import type { ComputedDigests } from "../types.ts";
 
@@ -23,7 +29,6 @@ const LARGEST_GROUP = 512 * 1024 * 1024;
 const FEWEST_PARTS = 3;
 /** Of larger parts, too few fit in a group for it to be worth waiting for. */
 const LARGEST_PART = LARGEST_GROUP / 4;
-type GuessedParts = NonNullable<Extract<DigestSpec, { readonly algorithm: "multipart-md5" }>["others"]>;
 
 const MD5_BLOCK = 64;
 /** A lane's bytes a step: whole inputs. */
@@ -33,16 +38,13 @@ const buffer = new Uint8Array(128 * 1024);
 
 /** Starts digests of an open file of `size` bytes. */
 export function fileHash(file: Deno.FsFile, size: number, specs: readonly DigestSpec[]): FileHash {
-  const [only, ...more] = specs;
-  const part = only?.algorithm === "multipart-md5" && more.length === 0
-    ? evenPart(only.partSizes, size)
-    : null;
+  const multipart = specs.find((spec) => spec.algorithm === "multipart-md5");
+  const part = multipart !== undefined && specs.length === 1 ? evenPart(multipart.partSizes, size) : null;
   const lanes = part === null ? null : md5Lanes();
   const hash = part !== null && lanes !== null
     ? new EvenPartsHash(file, size, part, lanes)
     : new InOrderHash(file, size, specs);
-  const others = specs.find((spec) => spec.algorithm === "multipart-md5")?.others;
-  return others === undefined ? hash : new GuessedPartsHash(file, size, hash, others);
+  return multipart?.otherPartSizes === undefined ? hash : new GuessedPartsHash(file, size, hash, multipart);
 }
 
 /**
@@ -97,13 +99,13 @@ class GuessedPartsHash implements FileHash {
   readonly #file: Deno.FsFile;
   readonly #size: number;
   readonly #best: FileHash;
-  readonly #others: GuessedParts;
+  readonly #digest: MultipartDigest;
 
-  constructor(file: Deno.FsFile, size: number, best: FileHash, others: GuessedParts) {
+  constructor(file: Deno.FsFile, size: number, best: FileHash, digest: MultipartDigest) {
     this.#file = file;
     this.#size = size;
     this.#best = best;
-    this.#others = others;
+    this.#digest = digest;
   }
 
   get at(): number {
@@ -120,12 +122,12 @@ class GuessedPartsHash implements FileHash {
 
   digests(): ComputedDigests {
     const best = this.#best.digests();
-    if (best["multipart-md5"] === this.#others.hex) return best;
-    for (const partSizes of this.#others.partSizes) {
-      const other = fileHash(this.#file, this.#size, [{ algorithm: "multipart-md5", partSizes }]);
+    if (digestMatches(this.#digest, best)) return best;
+    for (const guess of otherGuesses(this.#digest)) {
+      const other = fileHash(this.#file, this.#size, [guess]);
       while (other.at < this.#size) other.step(this.#size);
       const digests = other.digests();
-      if (digests["multipart-md5"] === this.#others.hex) return { ...best, ...digests };
+      if (digestMatches(this.#digest, digests)) return { ...best, ...digests };
     }
     return best;
   }
