@@ -9,6 +9,7 @@ import { keepEnvironmentSecrets } from "../log/redact.ts";
 import { endStep } from "../log/start_steps.ts";
 import { fileCalls, treeCalls } from "../os/libc.ts";
 import { type Permissions, revokePermissions } from "../os/revoke_permissions.ts";
+import { jsonValue } from "../values/write_json.ts";
 import { callersEnvironment } from "./callers_environment.ts";
 import { type Command, type CommandContext, loadsFirst } from "./command.ts";
 import { findCommand } from "./find_command.ts";
@@ -137,8 +138,10 @@ function startLog(config: Config, env: Environment, edge: Edge): void {
 function logSettings(config: Config): void {
   for (const name of SETTING_NAMES) {
     const { env, secret }: Setting = SETTINGS[name];
-    if (config[name] === null) continue;
-    log.debug(`setting ${env[0]}`, { value: secret ? "***" : config[name], from: config.origins[name] });
+    const value = config[name];
+    if (value === null) continue;
+    const shown = value instanceof Map ? jsonValue(value) : value;
+    log.debug(`setting ${env[0]}`, { value: secret ? "***" : shown, from: config.origins[name] });
   }
 }
 

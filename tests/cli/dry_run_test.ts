@@ -133,6 +133,7 @@ Deno.test("AIM_DEBUG shows the settings with their origin, hardware, places, and
   const { stderr } = await dryRun(world, [], {
     AIM_DEBUG: "true",
     HF_TOKEN: "hf_allowedtoken0001",
+    AIM_ENGINE_ARGS: '{"max-model-len": 512, "api-key": "planted-key-77"}',
     AIM_LOG_FORMAT: "json",
   });
   const lines: Record<string, unknown>[] = stderr.trimEnd().split("\n").map((line) => JSON.parse(line));
@@ -145,6 +146,9 @@ Deno.test("AIM_DEBUG shows the settings with their origin, hardware, places, and
   ]);
   assertEquals(line("setting AIM_METRIC").map(({ from }) => from), ["default"]);
   assertEquals(line("setting HF_TOKEN").map(({ value }) => value), ["***"]);
+  assertEquals(line("setting AIM_ENGINE_ARGS").map(({ value }) => value), [
+    { "max-model-len": 512, "api-key": "***" },
+  ]);
   assertEquals(line("hardware").map(({ source }) => source), ["override"]);
   assertEquals(line("place ").length, 2);
   const requests = line("request");
