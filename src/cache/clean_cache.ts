@@ -1,7 +1,7 @@
 import { liveHolder, withLease } from "../transfer/lease/lease.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
-import { errnoOf, errorFrom } from "../errors/from_unknown.ts";
+import { errorFrom } from "../errors/from_unknown.ts";
 import { filesBelow, makeDirectories } from "../os/files_below.ts";
 import { writeFile } from "../os/write_file.ts";
 import { entriesBelow, entriesOf, isAbsence, lstatOrNull, ownEntries, readableEntries } from "./files.ts";
@@ -228,18 +228,17 @@ async function removeContents({ path, layout }: ModelFolder): Promise<void> {
   }
 }
 
-/** Removes the folder and an empty organisation's. A mount point stays, and a folder into which a download has started. */
+/**
+ * Removes the folder and an empty organisation's. What cannot be removed stays: a mount point, a folder into which a
+ * download has started, another user's parent of a mount point.
+ */
 async function removeEmpty({ path, layout, name }: ModelFolder): Promise<void> {
   const parents = layout === "local" && name.includes("/") ? [folderOf(path)] : [];
   for (const folder of [`${path}/${AIM_FOLDER}`, path, ...parents]) {
     try {
       await Deno.remove(folder);
     } catch (error) {
-      if (isAbsence(error)) continue;
-      // The parent of a mount point may belong to someone else.
-      if (["ENOTEMPTY", "EBUSY", "EEXIST", "EACCES", "EPERM", "EROFS"].includes(errnoOf(error) ?? "")) return;
-      if (error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.Busy) return;
-      throw errorFrom(error, `removing ${folder}`);
+      if (!isAbsence(error)) return;
     }
   }
 }
