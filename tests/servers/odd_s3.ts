@@ -8,6 +8,8 @@ export interface Oddities {
   readonly lists?: "version 1" | "version 2 refused";
   /** Keys of a list are not encoded, although that was asked for. */
   readonly plainKeys?: boolean;
+  /** A list that goes on has its last key as `NextMarker`, not encoded, as Ceph sends it. */
+  readonly plainMarkers?: boolean;
   /** Every condition is answered with 412. */
   readonly refusesConditions?: boolean;
   /** Requests are sent to this origin, by 307. */
@@ -97,6 +99,8 @@ function list(url: URL, objects: Readonly<Record<string, Uint8Array>>, odd: Oddi
   });
   const next = two && truncated
     ? `<NextContinuationToken>${encode(page.at(-1) ?? "")}</NextContinuationToken>`
+    : truncated && odd.plainMarkers
+    ? `<NextMarker>${escapeXml(page.at(-1) ?? "")}</NextMarker>`
     : "";
   const type = odd.plainKeys ? "" : "<EncodingType>url</EncodingType>";
   const body = `<ListBucketResult>${type}<IsTruncated>${truncated}</IsTruncated>${next}${
