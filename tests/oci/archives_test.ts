@@ -246,6 +246,24 @@ for (const [what, artifact] of Object.entries(REFUSED)) {
   });
 }
 
+Deno.test("a layer with an unsafe name is exit code 8, unless it is left out with --exclude", async () => {
+  await using world = await startWorld();
+  const layer = (title: string, text: string) => ({
+    mediaType: "application/vnd.oci.image.layer.v1",
+    bytes: new TextEncoder().encode(text),
+    annotations: { "org.opencontainers.image.title": title },
+  });
+  await writeLayout(`${world.directory}/layout`, {
+    config: { mediaType: "application/vnd.oci.empty.v1+json", value: {} },
+    layers: [layer("config.json", CONFIG), layer("../escaped", "x")],
+  });
+  const words = ["size", `oci-layout:${world.directory}/layout`];
+  assertEquals((await run(words, world)).code, 8);
+  const { code, stdout, stderr } = await run([...words, "--exclude", "../*"], world);
+  assertEquals(code, 0, stderr);
+  assertEquals(JSON.parse(stdout).sizeBytes, CONFIG.length);
+});
+
 Deno.test("an archive with a wrong digest is refused before anything is unpacked", async () => {
   await using world = await startWorld();
   const layout = `${world.directory}/layout`;

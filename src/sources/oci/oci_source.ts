@@ -59,9 +59,7 @@ export class OciSource implements Source {
     const { wanted = pathFilter() } = options;
     const layers = artifact.layers.flatMap((layer) => {
       const content = contentOf(layer);
-      if (content === null) return [];
-      const path = content.path === null ? null : assertSafePath(content.path, this.uri);
-      return [{ layer, path, isPacked: content.isPacked }];
+      return content === null ? [] : [{ layer, ...content }];
     });
     const files = layers.flatMap(({ layer, path, isPacked }) =>
       isPacked || path === null || !wanted(path) ? [] : [fileOf(layer, path)]
@@ -70,9 +68,10 @@ export class OciSource implements Source {
     const kind = artifact.isImage ? "image" : others;
     // Lowest first. Of a layer that is listed twice, the upper one counts.
     const archives = new Map<string, Archive>();
-    for (const { layer, path, isPacked } of layers) {
-      const key = `${layer.digest} ${path}`;
+    for (const { layer, path: name, isPacked } of layers) {
+      const key = `${layer.digest} ${name}`;
       if (!isPacked) continue;
+      const path = name === null ? null : assertSafePath(name, this.uri);
       archives.delete(key);
       archives.set(key, { file: fileOf(layer, `layer ${layer.digest.slice(0, 19)}`), kind, path });
     }
