@@ -169,6 +169,22 @@ Deno.test("an entry that makes no sense is an error of the network that names it
   }
 });
 
+Deno.test("a name twice in a model's siblings is refused, and so are more names than any model has", async () => {
+  const many = Array.from({ length: 100_001 }, (_, at) => ({ rfilename: `${at}` }));
+  const file = { rfilename: "a", blobId: "1".repeat(40), size: 1 };
+  for (const [siblings, kind] of [[[file, { ...file, size: 2 }], "integrity"], [many, "network"]] as const) {
+    await using server = Deno.serve(
+      { port: 0, hostname: "127.0.0.1", onListen() {} },
+      (request) =>
+        request.method === "HEAD" || request.url.includes("/tree/")
+          ? new Response(null, { status: 404 })
+          : Response.json({ sha: "a".repeat(40), siblings }),
+    );
+    using source = open(`http://127.0.0.1:${server.addr.port}`);
+    assertEquals((await assertRejects(() => source.manifest(), AimError)).kind, kind);
+  }
+});
+
 Deno.test("a token of the hub's library is sent to the server it is for, and not along with a redirect", async () => {
   const seen: [port: string, authorization: string | null][] = [];
   const note = (request: Request) =>

@@ -54,7 +54,8 @@ export function hubApi(
     if (text > MOST_TEXT) throw excessive(`with more than ${MOST_TEXT} characters`);
     const value = parseJson(body, host);
     refuseErrorObject(value, host);
-    if (Array.isArray(value)) entries += value.length;
+    const list = Array.isArray(value) ? value : fieldsOf(value).siblings;
+    if (Array.isArray(list)) entries += list.length;
     if (entries > MOST_ENTRIES) throw excessive(`with more than ${MOST_ENTRIES} entries`);
     const next = nextPage(response.headers.get("link"), answer.url, endpoint);
     return new Response(body, next === null ? {} : { headers: { link: `<${next}>; rel="next"` } });

@@ -75,8 +75,9 @@ async function tree(
     if (!(error instanceof NoRoute)) throw error;
     log.debug("no complete tree, listing from siblings", { host });
     // Entries of the pages that were read stay.
-    const all = [...await siblings(repository, commit, fetch), ...entries];
-    return [...new Map(all.map((entry) => [fieldsOf(entry).path, entry])).values()];
+    const known = new Map(entries.map((entry) => [fieldsOf(entry).path, entry]));
+    const rest = (await siblings(repository, commit, fetch)).filter(({ path }) => !known.has(path));
+    return [...known.values(), ...rest];
   }
 }
 
@@ -84,7 +85,7 @@ async function siblings(
   repository: HubRepository,
   commit: CommitSha,
   fetch: typeof globalThis.fetch,
-): Promise<readonly unknown[]> {
+): Promise<readonly { readonly path: unknown }[]> {
   const response = await fetch(repository.apiAddress(`revision/${commit}?blobs=true`));
   const list = fieldsOf(await response.json()).siblings;
   if (!Array.isArray(list)) {
