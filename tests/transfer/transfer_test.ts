@@ -432,6 +432,30 @@ Deno.test("a partial file that another process takes over is left to it and fetc
   });
 });
 
+Deno.test("a partial file that is taken over before its hashing has begun is fetched anew", async () => {
+  await withModel(async ({ directory, source, items }) => {
+    const stolen = join(directory, "stolen");
+    source.fault = (_, right) => {
+      const answer = right();
+      const stream = new ReadableStream({
+        pull(controller) {
+          const name = filesIn(directory).find((one) => one.endsWith(".incomplete"));
+          if (name !== undefined && !filesIn(directory).includes("stolen")) {
+            Deno.renameSync(join(directory, name), stolen);
+          }
+          controller.enqueue(BIG.slice(answer.range.start, answer.range.end));
+          controller.close();
+        },
+      }, { highWaterMark: 0 });
+      return { ...answer, body: stream };
+    };
+    const big = items.filter(({ file }) => file.path === "big.bin");
+    await transfer(source, big, { ...OPTIONS, root: directory, partSize: 2 * BIG.length });
+    assert(equal(Deno.readFileSync(join(directory, "big.bin")), BIG), "big.bin differs");
+    assertEquals(filesIn(directory), ["big.bin", "stolen"]);
+  });
+});
+
 Deno.test("a slow connection does not delay the end: others take over the rest of its part", async () => {
   await withModel(async ({ directory, source, bring }) => {
     source.fault = ({ file, index }, right) => index === 0 && file.path === "big.bin" ? slow(right()) : null;

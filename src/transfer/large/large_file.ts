@@ -152,6 +152,8 @@ export class LargeFile {
       run.done(this.item, target, digests);
       return true;
     } catch (error) {
+      // Another process may have taken it over before the hashing thread opened it.
+      this.checkOwned();
       throw this.#failed(error);
     }
   }
