@@ -1,10 +1,11 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { abortable } from "@std/async/abortable";
 import { AimError } from "../../src/errors/aim_error.ts";
 import { TransientError } from "../../src/sources/source.ts";
 import { askedWait } from "../../src/sources/transport/asked_wait.ts";
 import { parseJson } from "../../src/sources/transport/parse_json.ts";
 import { proxyFor } from "../../src/sources/transport/proxies.ts";
-import { redirectTarget } from "../../src/sources/transport/redirect.ts";
+import { followRedirects, redirectTarget } from "../../src/sources/transport/redirect.ts";
 import { Transport } from "../../src/sources/transport/transport.ts";
 
 Deno.test("the wait that an answer asks for: Retry-After in seconds, fractions or a date, else a rate limit with nothing left", () => {
@@ -162,6 +163,15 @@ Deno.test("an answer without end and a compression bomb stop at the bound", asyn
   assertEquals((await assertRejects(() => http.request(server.url, {}), AimError)).kind, "network");
   using endless = await raw(`HTTP/1.1 500 No\r\n\r\n${"x".repeat(20 * 2 ** 20)}`);
   assertEquals((await assertRejects(() => http.request(endless.url, {}), AimError)).kind, "network");
+});
+
+Deno.test("a redirect without a length, whose connection stays open, is followed at once", async () => {
+  const hangs = () => new Response(new ReadableStream(), { status: 302, headers: { location: "/b" } });
+  const answers = [hangs(), new Response("b", { headers: { "content-length": "1" } })];
+  const send = () => Promise.resolve(answers.shift() ?? new Response());
+  const following = followRedirects(new URL("http://hub/a"), {}, send);
+  const { url } = await abortable(following, AbortSignal.timeout(5_000));
+  assertEquals(url.href, "http://hub/b");
 });
 
 Deno.test("a server that refuses gets few requests, however many connections there are, and then none", async () => {

@@ -1,7 +1,7 @@
 import { AimError } from "../../errors/aim_error.ts";
 import { SourceChangedError, type TransientError } from "../source.ts";
 import { isTransientStatus, passingFault } from "../transport/passing_fault.ts";
-import { readStart } from "../transport/read_bounded.ts";
+import { discard, readStart } from "../transport/read_bounded.ts";
 
 /**
  * Turns a registry's refusal into an error, with the registry's own code (`MANIFEST_UNKNOWN`, `DENIED`, …) in brackets.
@@ -17,14 +17,15 @@ export async function ociError(
 ): Promise<AimError | TransientError | SourceChangedError> {
   const { status } = response;
   const answering = URL.parse(response.url)?.host ?? host;
-  // The error format of the distribution specification.
-  const word = /"code"\s*:\s*"([A-Z_]{1,40})"/.exec(await readStart(response))?.[1];
-  const code = word === undefined ? `${status}` : `${word}, ${status}`;
   const isRefused = status === 401 || status === 403;
   // A signed address at another origin has expired: the registry will give a new one.
   if (isTransientStatus(status) || (path !== null && answering !== host && isRefused)) {
+    await discard(response);
     return passingFault(response, answering, path);
   }
+  // The error format of the distribution specification.
+  const word = /"code"\s*:\s*"([A-Z_]{1,40})"/.exec(await readStart(response))?.[1];
+  const code = word === undefined ? `${status}` : `${word}, ${status}`;
   if (isRefused) {
     const hint = "log in with a registry client, or set REGISTRY_AUTH_FILE to its login file";
     return new AimError("unauthorized", `${host} refuses access to ${uri} (${code})`, { hint });
