@@ -55,6 +55,7 @@ for (
       "warnings before the JSON",
       answers(STATIC, METRIC, "echo 'WARNING: user [uid 1000] is missing groups {render}'"),
     ],
+    ["warnings in brackets before the JSON", answers(STATIC, METRIC, "echo '[WARNING] no group render'")],
   ] as const
 ) {
   Deno.test(`amd-smi is read if sysfs does not say: ${name}`, async () => {
