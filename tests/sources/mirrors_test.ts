@@ -1,9 +1,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { abortable } from "@std/async/abortable";
 import { AimError } from "../../src/errors/aim_error.ts";
 import type { ErrorKind } from "../../src/errors/exit_codes.ts";
+import { hubError } from "../../src/sources/hub/hub_error.ts";
 import { HubRepository, redirectOf } from "../../src/sources/hub/hub_repository.ts";
 import { HubSource } from "../../src/sources/hub/hub_source.ts";
-import { TransientError } from "../../src/sources/source.ts";
+import { SourceChangedError, TransientError } from "../../src/sources/source.ts";
 import type { SourceOptions } from "../../src/sources/source_options.ts";
 import { digestMatches, digestSpecs, digestStream } from "../../src/transfer/hash/digests.ts";
 import { type HubServer, startHub } from "../servers/hub_server.ts";
@@ -236,4 +238,15 @@ Deno.test("if a mirror redirects to a server that cannot be reached, the error n
   const error = await assertRejects(() => source.manifest(), AimError);
   assertEquals(error.kind, "network");
   assert(error.line.includes(`127.0.0.1:${mirror.addr.port} redirects to ${dead}`), error.line);
+});
+
+Deno.test("a refusal of another server than the hub means an expired address, also if its body never ends", async () => {
+  const question = { endpoint: "http://cdn", id: "a/b", revision: "main", token: false, owned: false };
+  for (
+    const [status, kind] of [[403, TransientError], [503, TransientError], [416, SourceChangedError]] as const
+  ) {
+    const answer = new Response(new ReadableStream(), { status });
+    const meaning = hubError(answer, { ...question, path: "model.bin" });
+    assert(await abortable(meaning, AbortSignal.timeout(5_000)) instanceof kind, `${status}`);
+  }
 });

@@ -2,7 +2,7 @@ import { AimError } from "../../errors/aim_error.ts";
 import type { ErrorKind } from "../../errors/exit_codes.ts";
 import { SourceChangedError, type TransientError } from "../source.ts";
 import { isTransientStatus, passingFault } from "../transport/passing_fault.ts";
-import { readStart } from "../transport/read_bounded.ts";
+import { discard, readStart } from "../transport/read_bounded.ts";
 
 /** A request to a hub about a model. */
 export interface HubQuestion {
@@ -33,12 +33,17 @@ export async function hubError(
   const model = `hf://${id}`;
   const page = `${endpoint}/${id}`;
   const host = new URL(endpoint).host;
+  const code = headers.get("x-error-code");
+  if (path !== null && code === null && !owned) {
+    await discard(response);
+    // A signed address has expired: the hub will give a new one.
+    if (status !== 416) return passingFault(response, host, path);
+  }
   // The body is read in any case, so that its connection can be used again.
   const body = await readStart(response).catch(() => "");
   const inBody = /"(?:error|message)"\s*:\s*"([^"\\]+)/.exec(body)?.[1];
   const said = serverText(headers.get("x-error-message") ?? inBody ?? "");
   const quoted = said === "" ? "" : `: ${JSON.stringify(said)}`;
-  const code = headers.get("x-error-code");
   const fail = (kind: ErrorKind, message: string, hint: string) => new AimError(kind, message, { hint });
 
   if (isTransientStatus(status)) return passingFault(response, host, path);
@@ -46,8 +51,6 @@ export async function hubError(
   if (path !== null && code === "EntryNotFound") {
     return new SourceChangedError(path, `${path} is no longer at ${revision} of ${model}`);
   }
-  // A signed address has expired: the hub will give a new one.
-  if (path !== null && code === null && !owned) return passingFault(response, host, path);
   if (code === "GatedRepo") {
     const why = `is gated and ${token ? "the token has no access to it" : "no token is set"}`;
     const message = `${model} ${why} (Cannot access gated repo, ${status})`;
