@@ -1,6 +1,5 @@
 import { abortable } from "@std/async/abortable";
 import type { ByteRange } from "../sources/manifest.ts";
-import type { RangeBody } from "../sources/source.ts";
 
 /** Bytes that a connection reads, and writes, at once. */
 const BUFFER = 512 * 1024;
@@ -11,31 +10,27 @@ export interface CopyOptions {
   readonly range: ByteRange;
   /** Positioned at `range.start`. */
   readonly file: Deno.FsFile;
-  /**
-   * Called with the bytes of a chunk, and how many of them come before the range; the rest is written
-   * afterwards.
-   */
-  readonly onChunk: (bytes: number, skipped: number) => Promise<void>;
+  /** Called with the number of bytes of a chunk, before it is written. */
+  readonly onChunk: (bytes: number) => Promise<void>;
   /** Called after each piece with the offset in the file up to which the range is written. */
   readonly onWritten: (at: number) => void;
   readonly signal: AbortSignal;
 }
 
 /**
- * Writes the wanted range of a body to a file, and never a byte beyond it. Once this has settled nothing is
- * being written.
+ * Writes a body, which begins at `range.start`, to a file, and never a byte beyond the range. Once this has settled
+ * nothing is being written.
  */
-export async function copyBody(body: RangeBody, options: CopyOptions): Promise<void> {
+export async function copyBody(body: ReadableStream<Uint8Array>, options: CopyOptions): Promise<void> {
   const { range, file, signal, onChunk, onWritten } = options;
-  let at = body.range.start;
-  for await (const chunk of chunks(body.body, signal)) {
-    const skipped = Math.min(chunk.length, Math.max(0, range.start - at));
-    await onChunk(chunk.length, skipped);
-    const wanted = chunk.subarray(skipped, Math.max(skipped, range.end - at));
+  let at = range.start;
+  for await (const chunk of chunks(body, signal)) {
+    await onChunk(chunk.length);
+    const wanted = chunk.subarray(0, Math.max(0, range.end - at));
     // Not left to another thread: handing over each piece costs more than writing it to the page cache.
     for (let n = 0; n < wanted.length;) n += file.writeSync(wanted.subarray(n));
-    at += skipped + wanted.length;
-    onWritten(Math.max(at, range.start));
+    at += wanted.length;
+    onWritten(at);
     if (at >= range.end) return;
   }
 }

@@ -209,12 +209,11 @@ export class LargeFiles {
     signal.throwIfAborted();
     using handle = file.writer(flow.at);
     flow.since = clock.now();
-    await copyBody(body, {
+    await copyBody(body.body, {
       range: flow.range,
       file: handle,
       signal,
-      onChunk: async (bytes, skipped) => {
-        this.#run.moved += skipped;
+      onChunk: async (bytes) => {
         // Waiting for a share of the bandwidth, or for the disk, is no stall.
         request.moved = null;
         await bucket?.take(bytes, signal);
