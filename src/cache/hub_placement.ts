@@ -147,8 +147,12 @@ export class HubPlacement extends Placement {
     if (await linkOf(path) === target) return;
     const temporary = temporaryOf(path);
     try {
-      files.symlink(target, temporary);
-      files.rename(temporary, path);
+      // A killed process may leave the temporary name behind: it is used only to replace another link or file.
+      if (await lstatOrNull(path) === null) files.symlink(target, path);
+      else {
+        files.symlink(target, temporary);
+        files.rename(temporary, path);
+      }
     } catch (error) {
       files.remove(temporary);
       if (!hasNoLinks(error)) throw errorFrom(error, `writing ${path}`);
