@@ -80,7 +80,7 @@ export async function startOci(options: OciServerOptions): Promise<OciServer> {
   const cdn = serveHttp({
     faults,
     requests,
-    seed: 2,
+    seed: 12,
     classify: (_, url) => ({ role: "cdn", file: fileOf(url) }),
     handle({ url, headers }) {
       const sent = headers.get("authorization");
