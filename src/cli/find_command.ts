@@ -30,9 +30,8 @@ export function findCommand(argv: readonly string[]): Call {
   // After a command's own flag, a word may be its value: it counts only if it is a command's name.
   const first = words.find((word) => isKnown(word.text) || !word.afterFlag);
   const wantsHelp = before.includes("--help") || before.includes("-h");
-  if (!wantsHelp && (before.includes("--version") || before.includes("-V"))) {
-    return { name: "version", rest: [] };
-  }
+  const wantsVersion = first?.text === "version" || before.includes("--version") || before.includes("-V");
+  if (!wantsHelp && wantsVersion) return { name: "version", rest: [] };
   if (first === undefined || (!isKnown(first.text) && /[/:]/.test(first.text))) {
     return wantsHelp ? { name: "help", rest: [] } : { name: DEFAULT_COMMAND, rest: argv };
   }

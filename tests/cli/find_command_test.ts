@@ -79,6 +79,7 @@ Deno.test("other words for commands are understood and suggested; -V and version
     ["pull --help", command("help", "download-to-cache")],
     ["-V", command("version")],
     ["version", command("version")],
+    ["version --json", command("version")],
     ["-q pull a/b", command("download-to-cache", "-q a/b")],
     ["org/model --port 80", command("serve", "org/model --port 80")],
     ["s3://b/p", command("serve", "s3://b/p")],
