@@ -114,6 +114,8 @@ type Definition<Prepared> =
  */
 export type Flags = Readonly<Record<string, string>>;
 
+export const QUIET_FLAG: Flags = { "-q|--quiet": "no progress, and only warnings and errors in the log" };
+
 export const FORMAT_FLAG: Flags = { "--format text|json": "how the result is printed" };
 
 /** A command, with what all commands have. */
@@ -130,7 +132,7 @@ export function command<Prepared = unknown>(
     flags: flagsOf({
       ...(rest.model === undefined ? {} : { "--model-id MODEL": "the same as MODEL" }),
       ...flags,
-      "-q|--quiet": "no progress, and only warnings and errors in the log",
+      ...QUIET_FLAG,
     }),
     permissions: { write: false, net: false, run: false, ffi: false, ...permissions },
   };

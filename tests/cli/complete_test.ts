@@ -52,6 +52,7 @@ Deno.test("commands, their second words, flags, values, profile ids, cached mode
     ["serve --offline ", []],
     ["--model org/a re", ["resolve"]],
     ["--precision fp4", ["fp4"]],
+    ["--qu", ["--quiet"]],
     ["profiles validate x", [":files"]],
     ["--profile-path ", [":files"]],
     ["help env", ["environment"]],

@@ -2,7 +2,7 @@ import { namesInCache } from "../../cache/list_models.ts";
 import { resolveConfig } from "../../config/resolve_config.ts";
 import { SETTING_NAMES, type SettingName, SETTINGS } from "../../config/settings.ts";
 import { loadProfiles } from "../../profiles/load_profiles.ts";
-import { type Command, command, type CommandContext, flagsOf } from "../command.ts";
+import { type Command, command, type CommandContext, flagsOf, QUIET_FLAG } from "../command.ts";
 import { TOPIC_NAMES } from "../help_topics.ts";
 import { type KnownFlag, knownFlags } from "../parse_flags.ts";
 
@@ -126,7 +126,10 @@ function readTyped(words: readonly string[], commands: readonly Command[]): Type
 function knownTo(command: Command | null): Map<string, KnownFlag> {
   const help = { "--help": "show help" };
   const { settings, flags } = command ??
-    { settings: SETTING_NAMES, flags: flagsOf({ "--version": "show version, commit and form" }) };
+    {
+      settings: SETTING_NAMES,
+      flags: flagsOf({ ...QUIET_FLAG, "--version": "show version, commit and form" }),
+    };
   return knownFlags({ settings, flags: [...flags, ...flagsOf(help)] });
 }
 
