@@ -147,9 +147,11 @@ export class HubPlacement extends Placement {
     if (await linkOf(path) === target) return;
     const temporary = temporaryOf(path);
     try {
-      // A killed process may leave the temporary name behind: it is used only to replace another link or file.
-      if (await lstatOrNull(path) === null) files.symlink(target, path);
-      else {
+      try {
+        files.symlink(target, path);
+      } catch (error) {
+        if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+        // A killed process may leave the temporary name behind: it is used only to replace another link or file.
         files.symlink(target, temporary);
         files.rename(temporary, path);
       }
