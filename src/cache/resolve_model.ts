@@ -100,7 +100,7 @@ export async function lookHub(
       return await lookAt(snapshot, cacheRoots(paths), { quantisation });
     }
     const absent = { ...folder, state: "absent" } as const;
-    if (await statOrNull(path) === null) return { ...absent, reason: "there is no such directory" };
+    if (await statOrNull(path) === null) return { ...absent, reason: "the directory does not exist" };
     const exists = await statOrNull(`${path}/refs/${revision}`) !== null;
     const why = `refs/${revision} ${exists ? "does not contain a commit" : "is missing"}`;
     return { ...absent, reason: `it has no revision ${revision} (${why})` };

@@ -54,7 +54,7 @@ function lineOf({ path, why, bytes }: Removable): string {
 
 function ask({ stdout }: CommandContext, bytes: number): boolean {
   if (!stdout.isTerminal || !Deno.stdin.isTerminal()) {
-    const message = `${formatBytes(bytes)} would be removed, and there is no terminal to ask at`;
+    const message = `${formatBytes(bytes)} would be removed, but there is no terminal to confirm it on`;
     throw new AimError("usage", message, { hint: "give --yes to remove them" });
   }
   return /^y(es)?$/i.test(prompt(`Remove ${formatBytes(bytes)}? [y/N]`) ?? "");

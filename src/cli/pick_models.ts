@@ -23,7 +23,7 @@ export async function requireCaches({ cachePath, hfHubCache, origins }: Config):
   const named = origins.cachePath === "flag" ? "--cache-path" : "AIM_CACHE_PATH";
   if (found[0] || origins.cachePath === "default" && found[1]) return;
   const hint = `check ${named} and that its volume is mounted (the hub cache is ${hfHubCache})`;
-  throw new AimError("not-found", `there is no cache: ${cachePath} does not exist`, { hint });
+  throw new AimError("not-found", `the cache directory ${cachePath} does not exist`, { hint });
 }
 
 /** @throws {AimError} `usage` for a file. */

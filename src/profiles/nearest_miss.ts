@@ -23,8 +23,7 @@ export function nearestMiss(judged: readonly JudgedProfile[]): NearestMiss | nul
     // AIM_PROFILE_ID skips every criterion, so it alone is enough.
     const remedies = byId ? [`AIM_PROFILE_ID=${id}`] : mismatches.flatMap(({ remedy }) => remedy ?? []);
     if (manualOnly && !byId) remedies.push("AIM_ALLOW_GENERAL_PROFILE_FALLBACK=true");
-    // Profiles for manual selection are unmeasured: any other single change is suggested first, then the
-    // fallback.
+    // Manual-selection profiles are unmeasured: suggest any other single change first, then the fallback.
     const manual = byId ? 1.5 : manualOnly ? 1.25 : 0;
     const cost = mismatches.length + manual + (needsHardware ? 100 : 0) +
       (accelerator?.otherModel === true ? 100 : 0) +

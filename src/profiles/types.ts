@@ -92,7 +92,7 @@ export interface Criteria extends Pick<Config, "engine" | "metric" | "precision"
       readonly available: number;
       /** A requested count, which must match exactly; `null` for `auto`. */
       readonly requested: number | null;
-      /** A setting named it and no hardware was looked at: any count can be requested. */
+      /** Named by a setting; the hardware was not detected, so any count may be requested. */
       readonly named: boolean;
     }
     | null;

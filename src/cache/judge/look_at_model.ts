@@ -97,7 +97,7 @@ async function withoutFolder(model: ModelOnDisk, info: Deno.FileInfo | null): Pr
     const reason = "it is a symbolic link whose target does not exist: its volume may not be mounted";
     return { state: "absent", reason };
   }
-  if (model.layout === "local") return { state: "absent", reason: "there is no such directory" };
+  if (model.layout === "local") return { state: "absent", reason: "the directory does not exist" };
   if (await readRecord(recordPath(model)) === null) {
     return { state: "absent", reason: "the snapshot is missing" };
   }

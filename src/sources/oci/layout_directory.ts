@@ -32,7 +32,7 @@ async function index(directory: string, tag: string): Promise<Response> {
   return manifests.length === 0 ? new Response(null, { status: 404 }) : Response.json({ manifests });
 }
 
-/** The manifests in a layout's index; `null` if there is no index. */
+/** The manifests in a layout's index; `null` if the index is missing. */
 export async function manifestsIn(directory: string): Promise<readonly unknown[] | null> {
   const text = await readRegularText(`${directory}/index.json`);
   if (text.kind === "absent") return null;

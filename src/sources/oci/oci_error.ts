@@ -31,7 +31,7 @@ export async function ociError(
     return new AimError("unauthorized", `${host} refuses access to ${uri} (${code})`, { hint });
   }
   if (path !== null && status === 404) {
-    return new SourceChangedError(path, `the blob of ${path} is no longer in ${host}`);
+    return new SourceChangedError(path, `${host} no longer has the blob of ${path}`);
   }
   if (path !== null && status === 416) {
     return new SourceChangedError(path, `${path} is shorter than it was`);

@@ -12,7 +12,7 @@ export type MultipartDigest = Extract<Digest, { readonly algorithm: "multipart-m
 
 /** What must be computed to check a digest (if any) and to know the others wanted; each algorithm once. */
 export function digestSpecs(digest: Digest | null, others: readonly DigestAlgorithm[] = []): DigestSpec[] {
-  // Without part sizes there is no multipart ETag.
+  // A multipart ETag needs part sizes.
   const further = others.filter((algorithm) => algorithm !== "multipart-md5")
     .filter((algorithm) => algorithm !== digest?.algorithm);
   return [...digest === null ? [] : [digest], ...further.map((algorithm) => ({ algorithm }))];

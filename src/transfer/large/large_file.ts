@@ -26,7 +26,7 @@ export interface LargeFileContext {
 export class LargeFile {
   readonly kind = "large";
   readonly item: TransferItem;
-  /** Grows when the file is restarted: a part that was planned for an earlier round is no longer wanted. */
+  /** Number of restarts. Parts that were planned before the last one are ignored. */
   round = 0;
   /** All bytes are on disk. */
   isProving = false;

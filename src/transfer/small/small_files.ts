@@ -18,7 +18,7 @@ export interface SmallFile {
   readonly item: TransferItem;
   readonly specs: readonly DigestSpec[];
   readonly size: number;
-  /** Nothing of it is kept from an earlier run. */
+  /** Always empty: small files are not resumed. */
   readonly done: readonly [];
 }
 
