@@ -2,66 +2,77 @@ import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
 import { cString, describeErrno, lastErrno, type ProcessCalls, processCalls } from "../os/libc.ts";
 import { kernelFiles } from "../os/kernel_files.ts";
-import { type Program, runAsChild } from "./run_as_child.ts";
+
+/** A program to become. */
+export interface Program {
+  readonly path: string;
+  /** With the program's own name first. */
+  readonly argv: readonly string[];
+  /** All of its environment. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
 
 /**
  * Replaces this process by a program with execve(2): same PID; standard input, output and error inherited, no
  * other file descriptor; every signal at its default and none blocked; the limit on open files that aim was
  * started with. Does not return.
  *
- * Where the C library cannot be loaded, the program runs as a child that gets every signal sent to this
- * process; then the exit code is the child's (128 + N if signal N ended it).
+ * If the C library cannot be loaded, the program runs as a child that gets every signal sent to this process.
  *
+ * @returns The child's exit code (128 + N if signal N ended it).
  * @throws {AimError} `engine` if the program cannot be executed; `usage` for words with NUL.
  */
-export async function replaceProcess(program: Program): Promise<number> {
+export async function replaceProcess({ path, argv, env: given }: Program): Promise<number> {
+  const env = Object.entries(given).filter((pair): pair is [string, string] => pair[1] !== undefined);
   const fileLimit = callersFileLimit();
   const libc = processCalls();
   if ("refused" in libc) {
     log.debug(`the C library cannot be loaded (${libc.refused}), running the engine as a child`);
-    return await runAsChild(program, fileLimit?.soft ?? null);
+    return await runAsChild(path, argv.slice(1), Object.fromEntries(env), fileLimit?.soft ?? null);
   }
   const { library } = libc;
-  // They live until the call, and with them the addresses of their bytes.
-  const argv = program.argv.map(cString);
-  const env = Object.entries(program.env)
-    .flatMap(([name, value]) => value === undefined ? [] : [cString(`${name}=${value}`)]);
-  const path = cString(program.path);
+  // Kept until the call, since it gets only the addresses of their bytes.
+  const words = argv.map(cString);
+  const variables = env.map(([name, value]) => cString(`${name}=${value}`));
+  const file = cString(path);
   closeOnExec(library);
   resetSignals(library);
   if (fileLimit !== null && fileLimit.hard !== null) {
     const limits = [fileLimit.soft, fileLimit.hard].map(BigInt);
     library.setrlimit?.(OPEN_FILES, new BigUint64Array(limits));
   }
-  library.execve(path, pointersTo(argv), pointersTo(env));
-  const reason = describeErrno(library, lastErrno(library));
-  throw new AimError("engine", `${program.path} cannot be executed: ${reason}`, {
+  library.execve(file, pointersTo(words), pointersTo(variables));
+  throw cannotExecute(path, describeErrno(library, lastErrno(library)));
+}
+
+function cannotExecute(path: string, reason: string, cause?: unknown): AimError {
+  return new AimError("engine", `${path} cannot be executed: ${reason}`, {
     hint: "check that it is a program for this machine and may be executed",
+    cause,
   });
 }
 
 /** `RLIMIT_NOFILE` of setrlimit(2). */
 const OPEN_FILES = 7;
 
+/** @param hard `null` if it is not known. */
+type FileLimit = { readonly soft: number; readonly hard: number | null };
+
 /**
- * The limit on open files that the engine should have: the soft one that aim was started with. Deno raises
- * its own to the hard one when it starts, before any code of ours. The launcher says what it was; else the
- * parent's limit is the one that was inherited. `null` if it is not known or was not raised.
- *
- * @returns `hard`: `null` if it is not known.
+ * The limit on open files that aim was started with; `null` if it is not known or was not raised. Deno raises
+ * its own to the hard one before any code of ours runs. The launcher says what it was; else it is the parent's.
  */
-function callersFileLimit(): { soft: number; hard: number | null } | null {
-  const launched = Deno.env.get("_AIM_LAUNCHED") ?? "";
+function callersFileLimit(): FileLimit | null {
   const own = limitsOf("self");
-  if (/^\d{2,}$/.test(launched)) {
-    const soft = Number(launched);
-    return own === null || soft < own.soft ? { soft, hard: own?.hard ?? null } : null;
-  }
-  const parent = limitsOf(Deno.ppid);
-  return own !== null && parent?.hard === own.hard && parent.soft < own.soft ? parent : null;
+  const launched = Deno.env.get("_AIM_LAUNCHED") ?? "";
+  const before = /^\d{2,}$/.test(launched)
+    ? { soft: Number(launched), hard: own?.hard ?? null }
+    : own && limitsOf(Deno.ppid);
+  const raised = own === null || before?.hard === own.hard && before.soft < own.soft;
+  return raised ? before : null;
 }
 
-function limitsOf(process: number | "self"): { soft: number; hard: number } | null {
+function limitsOf(process: number | "self"): FileLimit | null {
   const read = kernelFiles().text(`/proc/${process}/limits`);
   const found = read.kind === "ok" ? /^Max open files\s+(\d+)\s+(\d+)/m.exec(read.value) : null;
   return found === null ? null : { soft: Number(found[1]), hard: Number(found[2]) };
@@ -75,18 +86,16 @@ const FIXED_SIGNALS = new Set([9, 19, 32, 33]);
 
 function closeOnExec(library: ProcessCalls): void {
   // Linux before 5.11 and some sandboxes do not know it.
-  if (library.close_range?.(3, LAST_FD, CLOSE_RANGE_CLOEXEC) !== 0) closeEachOnExec(library);
+  if (library.close_range?.(3, LAST_FD, CLOSE_RANGE_CLOEXEC) !== 0) {
+    const open = kernelFiles().list("/proc/self/fd");
+    const fds = open.kind === "ok" ? open.value.map(Number) : Array.from({ length: 1024 }, (_, fd) => fd);
+    for (const fd of fds) if (fd > 2) library.fcntl(fd, F_SETFD, FD_CLOEXEC);
+  }
   // A runtime that reads asynchronously may have made these non-blocking; Python expects them to block.
   for (const fd of [0, 1, 2]) {
     const flags = library.fcntl(fd, F_GETFL, 0);
     if (flags >= 0 && (flags & O_NONBLOCK) !== 0) library.fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
   }
-}
-
-function closeEachOnExec(library: ProcessCalls): void {
-  const open = kernelFiles().list("/proc/self/fd");
-  const fds = open.kind === "ok" ? open.value.map(Number) : Array.from({ length: 1024 }, (_, fd) => fd);
-  for (const fd of fds) if (fd > 2) library.fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
 function resetSignals(library: ProcessCalls): void {
@@ -101,4 +110,50 @@ function resetSignals(library: ProcessCalls): void {
 function pointersTo(strings: readonly Uint8Array<ArrayBuffer>[]): BigUint64Array<ArrayBuffer> {
   const addresses = strings.map((bytes) => BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes))));
   return new BigUint64Array([...addresses, 0n]);
+}
+
+/**
+ * All that would end or stop this process, and what a supervisor sends. SIGKILL and SIGSTOP cannot be caught,
+ * nor can the real-time signals and those of a crash here.
+ */
+const FORWARDED = [
+  ...(["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGCONT"] as const),
+  ...(["SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO", "SIGPWR"] as const),
+  ...(["SIGSTKFLT", "SIGXCPU", "SIGXFSZ", "SIGTRAP", "SIGABRT", "SIGSYS", "SIGURG"] as const),
+];
+
+/** The child has a session of its own, so that a terminal's Ctrl-C reaches it once, through this process. */
+async function runAsChild(
+  path: string,
+  args: readonly string[],
+  env: Record<string, string>,
+  fileLimit: number | null,
+): Promise<number> {
+  let child: Deno.ChildProcess | undefined;
+  // Before there is a child: it may be signalled as soon as it runs.
+  for (const signal of FORWARDED) {
+    Deno.addSignalListener(signal, () => {
+      try {
+        child?.kill(signal);
+      } catch { /* it has ended: its status is on its way */ }
+    });
+  }
+  const [program, words] = fileLimit === null
+    ? [path, args]
+    : ["/bin/sh", ["-c", 'ulimit -Sn "$0"; exec "$@"', `${fileLimit}`, path, ...args]];
+  const command = new Deno.Command(program, {
+    args: [...words],
+    clearEnv: true,
+    env,
+    detached: true,
+    stdin: "inherit",
+    stdout: "inherit",
+    stderr: "inherit",
+  });
+  try {
+    child = command.spawn();
+  } catch (cause) {
+    throw cannotExecute(path, cause instanceof Error ? cause.message : String(cause), cause);
+  }
+  return (await child.status).code;
 }

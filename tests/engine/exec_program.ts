@@ -3,7 +3,7 @@ import { AimError } from "../../src/errors/aim_error.ts";
 import { replaceProcess } from "../../src/engine/exec.ts";
 
 try {
-  await replaceProcess(JSON.parse(Deno.args[0] ?? ""));
+  Deno.exit(await replaceProcess(JSON.parse(Deno.args[0] ?? "")));
 } catch (error) {
   if (!(error instanceof AimError)) throw error;
   console.error(error.line);
