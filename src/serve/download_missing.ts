@@ -10,7 +10,7 @@ import { revisionIn } from "../sources/model_ref.ts";
 import type { TransferEvent } from "../transfer/types.ts";
 import { filesListed, warnOfMemory } from "./memory_fit.ts";
 import { missingInWords, remedyFor, resolveServing } from "./served_model.ts";
-import type { ServingChoice, ServingInput } from "./serving_choice.ts";
+import type { ServingChoice, ServingInput } from "./serving_plan.ts";
 
 /** What a download takes from the command. */
 export interface DownloadOptions extends ServingInput {
@@ -48,11 +48,9 @@ export async function downloadMissing(
   log.info(`${model.uri} is not in the cache, downloading it`, { looked: missingInWords(place) });
   const { ref } = model;
   const revision = revisionIn(ref) ?? undefined;
-  const target = ref.kind === "hub"
-    ? { layout: "hub", ref, modelName: null } as const
-    // By the name under which it is looked up again: --model-name does not name a model of the profile's own.
-    : { layout: "local", ref, modelName: model.name } as const;
-  const placement = placementOf(config, target, revision);
+  const layout = ref.kind === "hub" ? "hub" : "local";
+  // By the name under which it is looked up again: --model-name does not name a model of the profile's own.
+  const placement = placementOf(config, { layout, ref, modelName: model.name }, revision);
   using progress = options.openProgress();
   const report = await downloadInto(config, env, ref, placement, {
     revision,
@@ -66,7 +64,7 @@ export async function downloadMissing(
     onListed: (manifest) => warnOfMemory(options.gpus, choice.args, filesListed(manifest)),
   });
   progress.finish(report);
-  const now = await resolveServing(config, choice);
+  const now = await resolveServing(config, model);
   if (now.kind !== "missing") return now;
   const message = `${model.uri} is downloaded, but it is not a complete model: ${missingInWords(now)}`;
   throw new AimError("not-found", message, {

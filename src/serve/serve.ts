@@ -10,8 +10,7 @@ import { log } from "../log/logger.ts";
 import { endStep } from "../log/start_steps.ts";
 import { revokePermissions } from "../os/revoke_permissions.ts";
 import type { DownloadOptions } from "./download_missing.ts";
-import { chooseServing } from "./serving_choice.ts";
-import { planServing, type ServingPlan } from "./serving_plan.ts";
+import { chooseServing, planServing, type ServingPlan } from "./serving_plan.ts";
 import { resolveServing, wantedModel } from "./served_model.ts";
 import { checkFiles } from "./memory_fit.ts";
 import { startTimings } from "./timings.ts";
@@ -37,7 +36,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   const choice = await chooseServing(options, engine, "serve");
   log.info(`profile ${choice.profile.id}`, { path: choice.profile.path, model: choice.model.uri });
   endStep("profile");
-  let place = await resolveServing(config, choice);
+  let place = await resolveServing(config, choice.model);
   const downloaded = place.kind === "missing";
   endStep("resolve");
   if (place.kind === "missing") {

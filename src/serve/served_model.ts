@@ -81,7 +81,7 @@ export function namedModel(ref: ModelRef, modelName: string | null): NamedModel 
 /** Looks the chosen model up in the caches. */
 export async function resolveServing(
   config: Config,
-  { model: { ref, name } }: { readonly model: NamedModel },
+  { ref, name }: NamedModel,
 ): Promise<ModelPlace> {
   const revision = revisionIn(ref) ?? undefined;
   const quantisation = quantisationIn(ref);

@@ -1,29 +1,150 @@
+import { type AdapterPlan, planAdapters } from "../adapters/plan_adapters.ts";
 import { hubEnvironment } from "../cache/cache_paths.ts";
 import type { ModelPlace } from "../cache/types.ts";
 import type { Config } from "../config/config.ts";
-import { buildCommand } from "../engine/engine_args.ts";
-import { readAhead } from "../engine/fit_to_vllm.ts";
+import { type ArgumentSource, buildCommand, mergeEngineArgs } from "../engine/engine_args.ts";
+import { fitToVllm, type OptionFault, readAhead } from "../engine/fit_to_vllm.ts";
 import { hideSecrets, type Shown } from "../engine/hide_secrets.ts";
+import { parallelSize } from "../engine/parallel_size.ts";
+import { parseEngineWords } from "../engine/parse_engine_words.ts";
+import type { ServingEngine } from "../engine/serving_engine.ts";
+import { AimError } from "../errors/aim_error.ts";
+import { chooseDevices, visibleDevices } from "../gpu/choose_devices.ts";
+import type { GpuInventory } from "../gpu/types.ts";
+import { log } from "../log/logger.ts";
+import { keepSecret } from "../log/redact.ts";
 import type { Profile } from "../profiles/types.ts";
 import { quantisationIn, revisionIn } from "../sources/model_ref.ts";
+import type { ConfigMap } from "../values/value.ts";
+import { type ProfileChoice, selectProfileFor } from "./select_profile_for.ts";
 import { fileOf, type NamedModel } from "./served_model.ts";
-import type { ServingChoice } from "./serving_choice.ts";
 
-/** A choice with the place of its model. */
+/** What serving follows from. */
+export interface ServingInput {
+  readonly config: Config;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly gpus: GpuInventory;
+  /** The words after `--`, which override `AIM_ENGINE_ARGS`. @default {none} */
+  readonly engineWords?: readonly string[];
+}
+
+/** What will be served, before the place of its model is known. */
+export interface ServingChoice extends ProfileChoice {
+  readonly engine: ServingEngine;
+  /** Merged, and fitted to the engine's version. */
+  readonly args: ConfigMap;
+  /** What the engine gets over the caller's environment: the profile's, fitted, and the chosen devices. */
+  readonly env: Readonly<Record<string, string>>;
+  /** True if a watcher loads LoRA adapters while the engine runs. */
+  readonly watchesAdapters: boolean;
+}
+
+/** A choice with the place of its model, and what that adds to the environment. */
 export interface ServingPlan extends ServingChoice {
   readonly place: ModelPlace;
   /** The engine's command line; the first word is its program. */
   readonly argv: readonly string[];
-  /**
-   * What is exported over the caller's environment: the profile's, then the chosen devices, then what the
-   * model's place needs.
-   */
-  readonly env: Readonly<Record<string, string>>;
   /** Profile, command line and variables with references instead of secrets. */
   readonly shown: Pick<Shown, "env" | "references"> & {
     readonly profile: Profile;
     readonly argv: readonly string[];
   };
+}
+
+/**
+ * Chooses profile, model and devices, and fits the engine's arguments to its version.
+ *
+ * @param need `show`: without a GPU, guess.
+ * @throws {AimError} `usage`, `no-profile`.
+ */
+export async function chooseServing(
+  input: ServingInput,
+  engine: ServingEngine,
+  need: "serve" | "show",
+): Promise<ServingChoice> {
+  const { config, env, gpus } = input;
+  const choice = await selectProfileFor(config, gpus, need);
+  const { id, metadata } = choice.profile;
+  const adapters = await planAdapters(id, metadata.features, config);
+  const { args, env: own, warnings } = engineArguments(input, engine, choice, adapters);
+  const needed = gpuCount(args, gpus) ?? metadata.acceleratorCount;
+  const { hipVisibleDevices, warnings: busy } = chooseDevices(gpus, needed);
+  const visible = visibleDevices({ ...env, ...own }, hipVisibleDevices);
+  for (const warning of [...warnings, ...busy, ...visible.warnings]) log.warn(warning);
+  return { ...choice, engine, args, env: { ...own, ...visible.env }, watchesAdapters: adapters.watch };
+}
+
+/**
+ * Merges the profile's arguments, the user's and aim's own, and fits them and the profile's variables to the
+ * engine's version.
+ *
+ * @throws {AimError} `usage` if the engine would refuse them.
+ */
+function engineArguments(
+  { config, env, engineWords = [] }: ServingInput,
+  engine: ServingEngine,
+  { profile, model, profileSet }: ProfileChoice,
+  adapters: AdapterPlan,
+): { args: ConfigMap; env: Record<string, string>; warnings: readonly string[] } {
+  const sources: ArgumentSource[] = [
+    { kind: "profile", name: `profile ${profile.id}`, args: profile.engineArgs },
+    { kind: "user", name: "AIM_ENGINE_ARGS", args: config.engineArgs ?? new Map() },
+    { kind: "user", name: "the command line after --", args: parseEngineWords(engineWords) },
+    { kind: "profile", name: "the LoRA adapters", args: adapters.args },
+  ];
+  for (const { args } of sources) {
+    hideSecrets(args, Object.fromEntries(profile.envVars)).secrets.forEach(keepSecret);
+  }
+  const system = {
+    port: config.port,
+    servedModelNames: engine.servedNames ? [model.name, profileSet ?? model.name] : [],
+    models: [model.name, model.uri],
+  };
+  const { args, variables, warnings, faults } = engine.package === "vllm"
+    ? fitToVllm(sources, system, profile.envVars, engine.version)
+    : { ...mergeEngineArgs(sources, system), variables: profile.envVars, faults: [] };
+  if (faults.length > 0) throw refused(faults, sources, profile);
+  const level = engine.package?.startsWith("vllm") === true ? logLevel(config, env) : {};
+  return { args, env: { ...level, ...Object.fromEntries(variables), ...adapters.env }, warnings };
+}
+
+/** `AIM_LOG_LEVEL_ROOT` is vLLM's level too, as in AMD's runtime; if it is unset, the caller's own is used. */
+function logLevel(config: Config, env: ServingInput["env"]): Record<string, string> {
+  return config.origins.logLevelRoot === "default" && env.VLLM_LOGGING_LEVEL
+    ? {}
+    : { VLLM_LOGGING_LEVEL: config.logLevelRoot };
+}
+
+function refused(
+  faults: readonly OptionFault[],
+  sources: readonly ArgumentSource[],
+  profile: Profile,
+): AimError {
+  const byUser = sources.filter(({ kind, args }) =>
+    kind === "user" &&
+    faults.some(({ name }) => [...args.keys()].some((key) => key.replaceAll("_", "-") === name))
+  );
+  return new AimError("usage", `engine argument ${faults.map(({ reason }) => reason).join("; ")}`, {
+    hint: byUser.length > 0
+      ? `correct ${byUser.map(({ name }) => name).join(" and ")}`
+      : `correct ${profile.path}, or override it in AIM_ENGINE_ARGS`,
+  });
+}
+
+/**
+ * GPUs that the engine's arguments ask for; `null` if they ask for no number.
+ *
+ * @throws {AimError} `usage` if they are more than this container has.
+ */
+function gpuCount(args: ConfigMap, gpus: GpuInventory): number | null {
+  const parallel = parallelSize(args);
+  const visible = gpus.gpus.filter((gpu) => gpu.visible).length;
+  if (parallel === null || visible === 0 || parallel.gpus <= visible) return parallel?.gpus ?? null;
+  throw new AimError(
+    "usage",
+    `the engine would need ${parallel.gpus} GPUs (${parallel.sizes}), and this container has ${visible}`,
+    { hint: "lower the sizes in AIM_ENGINE_ARGS, or give the container more GPUs (see aim gpus)" },
+  );
 }
 
 /**
@@ -46,8 +167,8 @@ export function planServing(
   // A local directory is one revision; the hub's cache has several.
   if (revision !== null && given.model === model.name) args.set("revision", revision);
   const env = { ...choice.env, ...given.env };
-  const program = engine.program?.name ??
-    (engine.launch[0] === "python" ? "python3" : engine.launch[0] ?? "");
+  const [launch = ""] = engine.launch;
+  const program = engine.program?.name ?? (launch === "python" ? "python3" : launch);
   const hidden = hideSecrets(args, env);
   const shown = {
     profile: { ...profile, content: hideSecrets(profile.content, {}).args },
@@ -64,7 +185,7 @@ function modelForEngine(
   place: ModelPlace,
 ): { model: string; env: Readonly<Record<string, string>> } {
   if (place.kind === "path") return { model: fileOf(place), env: {} };
-  if (place.kind === "hub") return { model: place.id, env: place.env };
+  if (place.kind === "hub") return { model: name, env: place.env };
   if (ref.kind !== "hub") return { model: `${config.cachePath}/${name}`, env: {} };
   // Not offline, since the engine would have to download it.
   const quantisation = quantisationIn(ref);

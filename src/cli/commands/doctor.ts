@@ -8,8 +8,7 @@ import { filesListed } from "../../serve/memory_fit.ts";
 import { modelFiles } from "../../serve/model_files.ts";
 import { resolveServing, wantedModel } from "../../serve/served_model.ts";
 import { servingEngine } from "../../engine/serving_engine.ts";
-import { chooseServing, type ServingChoice } from "../../serve/serving_choice.ts";
-import { planServing } from "../../serve/serving_plan.ts";
+import { chooseServing, planServing, type ServingChoice } from "../../serve/serving_plan.ts";
 import { totalBytes } from "../../sources/manifest.ts";
 import type { ModelRef } from "../../sources/model_ref.ts";
 import { readBuildInfo } from "../build_info.ts";
@@ -42,7 +41,7 @@ export const doctor = command<GpuInventory>({
       return await chooseServing({ config, env, gpus }, engine, "show");
     });
     const chosen = choice.value;
-    const found = chosen === null ? null : await attempt(() => resolveServing(config, chosen));
+    const found = chosen === null ? null : await attempt(() => resolveServing(config, chosen.model));
     const place = found?.value ?? null;
     const needed = place?.kind === "missing" && !config.offline;
     const ref = chosen?.model.ref ?? (await attempt(() => wantedModel(config))).value;

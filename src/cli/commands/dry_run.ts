@@ -1,9 +1,8 @@
 import { renderBashScript } from "../../engine/bash_script.ts";
 import type { GpuInventory } from "../../gpu/types.ts";
-import { chooseServing } from "../../serve/serving_choice.ts";
-import { planServing } from "../../serve/serving_plan.ts";
-import { resolveServing } from "../../serve/served_model.ts";
+import { chooseServing, planServing } from "../../serve/serving_plan.ts";
 import { servingEngine } from "../../engine/serving_engine.ts";
+import { resolveServing } from "../../serve/served_model.ts";
 import { log } from "../../log/logger.ts";
 import { noGpu } from "../../serve/select_profile_for.ts";
 import { takeInventory } from "../../gpu/take_inventory.ts";
@@ -46,7 +45,7 @@ export const dryRun = command<GpuInventory>({
       : [closed ? asIfOpen(found) : found, "show"] as const;
     const engine = await servingEngine(config, env, "show", text(flags["engine-version"]) ?? null);
     const choice = await chooseServing({ config, env, gpus, engineWords }, engine, need);
-    const plan = planServing(config, choice, await resolveServing(config, choice));
+    const plan = planServing(config, choice, await resolveServing(config, choice.model));
     const report = flags["show-secrets"] === true ? withSecrets(plan) : plan;
     if (format === "script") return print(renderBashScript(report.shown));
     const runnable = !choice.guessed && !closed;

@@ -77,7 +77,7 @@ async function withMemory(
     if (row.judged?.state === "compatible") {
       const model = modelToLoad(config, wanted, row.profile.modelId);
       if (!known.has(model.uri)) {
-        const { value: place } = await attempt(() => resolveServing(config, { model }));
+        const { value: place } = await attempt(() => resolveServing(config, model));
         known.set(model.uri, place === null ? null : await filesInCache(place));
       }
       const files = known.get(model.uri) ?? null;

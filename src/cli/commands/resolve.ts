@@ -44,12 +44,12 @@ async function look(
   const { value: choice, error } = await attempt(() => selectProfileFor(config, gpus, "serve"));
   if (choice !== null) {
     const { model, profile } = choice;
-    return { model: model.name, profile: profile.id, place: await resolveServing(config, { model }) };
+    return { model: model.name, profile: profile.id, place: await resolveServing(config, model) };
   }
   const { modelId, modelName, origins } = config;
   if (origins.modelId !== "flag" || modelId === null || error.kind !== "no-profile") throw error;
   const model = namedModel(parseModelRef(modelId), modelName);
-  return { model: model.name, profile: null, place: await resolveServing(config, { model }) };
+  return { model: model.name, profile: null, place: await resolveServing(config, model) };
 }
 
 function inWords(model: string, place: ModelPlace, colour: boolean): string {
