@@ -1,8 +1,7 @@
 import { printable } from "../log/printable.ts";
 
 /**
- * A bash script that becomes the process: one `export` a variable, then `exec` on one line, every word quoted
- * if the shell would otherwise read something into it.
+ * A bash script that becomes the process: one `export` a variable, then `exec` on one line.
  *
  * @param references Parts of values that the script takes from its environment: `$OPENAI_API_KEY`.
  */
@@ -19,22 +18,17 @@ export function renderBashScript({ env, argv, references }: {
   ].join("\n");
 }
 
-/**
- * A word as bash reads it back: bare if nothing in it is special, else in single quotes; with control
- * characters as `$'…'`, so that the script can be shown on a terminal. References to variables are in double
- * quotes.
- */
+/** A word as bash reads it back: bare if nothing in it is special, else quoted. */
 export function shellWord(word: string, references: ReadonlySet<string> = new Set()): string {
-  const parts = references.size === 0 ? [word] : word.split(/(\$[A-Z0-9_]+)/).filter((part) => part !== "");
-  return parts.length === 0
-    ? "''"
-    : parts.map((part) => references.has(part) ? `"${part}"` : quoted(part)).join("");
+  if (references.size === 0 || word === "") return quoted(word);
+  const parts = word.split(/(\$[A-Z0-9_]+)/).filter((part) => part !== "");
+  return parts.map((part) => references.has(part) ? `"${part}"` : quoted(part)).join("");
 }
 
 function quoted(word: string): string {
   if (/^[\w@%+=:,./-]+$/.test(word)) return word;
-  const shown = printable(word, "\n");
-  if (shown === word) return `'${word.replaceAll("'", `'\\''`)}'`;
+  if (printable(word, "\n") === word) return `'${word.replaceAll("'", `'\\''`)}'`;
+  // With control characters as `$'…'`, so that a terminal can show the script.
   const characters = [...word].map((one) => {
     if (one === "'" || one === "\\") return `\\${one}`;
     if (one === "\n" || printable(one) === one) return one;

@@ -16,17 +16,13 @@ const CACHES = {
 const FOLDER = ".aim/compiled";
 
 /**
- * Chooses directories for compiled code: on the cache volume, named by what the code depends on (accelerator,
- * engine version and image), or in a temporary directory if the volume cannot be written. Variables that are
- * set already stay as they are.
- *
- * The engine executes the files in these directories, so one that belongs to another user is not used.
+ * Chooses directories for compiled code: on the cache volume, named by what the code depends on, or in a
+ * temporary directory if the volume cannot be written.
  *
  * Requires `--allow-write`.
  *
  * @param accelerator `MI300X`.
- * @param version `null` if it is not known.
- * @param env The engine's environment so far: the caller's and the profile's.
+ * @param env The engine's environment so far. Variables that it has stay as they are.
  * @returns What to add to it.
  */
 export async function compileCaches(
@@ -49,7 +45,7 @@ export async function compileCaches(
   return Object.fromEntries(missing.map(([variable, child]) => [variable, `${folder}/${child}`]));
 }
 
-/** Makes a folder that this user may write to; `null` if that is not possible, or it is another user's. */
+/** A folder that this user may write to, made if needed; `null` for another user's: the engine runs its files. */
 function ownFolder(path: string): string | null {
   try {
     Deno.mkdirSync(path, { recursive: true, mode: 0o700 });

@@ -6,13 +6,12 @@ import { installedPackage, namesIn } from "./installed_package.ts";
 const PREBUILT = "/workspace/aiter-jit-prebuilt";
 
 /**
- * Copies a GPU's prebuilt AITER kernels into the installed `aiter` package, those that it does not have. What
- * cannot be copied is a warning, since the engine then compiles it.
+ * Copies the prebuilt AITER kernels that the installed `aiter` package does not have. A failure is only a
+ * warning, since the engine then compiles them.
  *
  * Requires `--allow-read`, `--allow-write`.
  *
  * @param program The engine's program, whose Python has the package.
- * @param prebuilt Folder of prebuilt kernels.
  */
 export async function copyAiterKernels(
   gpuModel: string,

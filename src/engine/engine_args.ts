@@ -22,23 +22,18 @@ export interface ArgumentSource {
 /** What aim itself tells the engine: it overrides profile and user. */
 export interface SystemArgs {
   readonly port: number;
-  /**
-   * The names that clients may use: the model's id, then what the user called it (`AIM_ID` or
-   * `AIM_MODEL_ID`). Empty for an engine that has no such names.
-   */
+  /** For clients: the model's id, then `AIM_ID` or `AIM_MODEL_ID`. Empty if the engine has no such names. */
   readonly servedModelNames: readonly string[];
   /** Every spelling of the model that is loaded: a profile may repeat one of them. */
   readonly models: readonly string[];
 }
 
 /**
- * The engine's arguments: those of each source override those of the sources before it, aim's own override
- * all. As in a Python dict, an argument that is replaced keeps its place and a new one goes to the end. `_`
- * and `-`, capitals and small letters, a short name and its long one are one name. Served names of a source
- * are added to aim's.
+ * The engine's arguments: each source overrides the sources before it, aim's own override all; served names
+ * are added to aim's. As in a Python dict, an argument that is replaced keeps its place.
  *
- * @returns Arguments by canonical names, and warnings of one line each.
  * @param longName The long name of a short one (`tp`); `null` for any other.
+ * @returns Arguments by canonical names, and warnings of one line each.
  * @throws {AimError} `usage` if the user names the model, or a profile names another one.
  */
 export function mergeEngineArgs(
@@ -55,19 +50,23 @@ export function mergeEngineArgs(
       const canonical = canonicalName(name, longName);
       const before = spelled.get(canonical);
       if (before !== undefined) {
-        const same = "which are the same argument";
-        warnings.push(`${source.name} has both ${before} and ${name}, ${same}: ${name} is used`);
+        warnings.push(
+          `${source.name} has both ${before} and ${name}, which are one argument: ${name} is used`,
+        );
       }
       spelled.set(canonical, name);
-      if (canonical === "model") assertSameModel(value, source, system.models);
-      else if (canonical === "port" && Number(optionWords(value)[0]) !== system.port) {
+      if (canonical === "model") {
+        assertSameModel(value, source, system.models);
+        continue;
+      }
+      merged.set(canonical, value);
+      if (canonical === "port" && Number(optionWords(value)[0]) !== system.port) {
         warnings.push(
           `port ${pythonJson(value)} in ${source.name} is ignored: set AIM_PORT (now ${system.port})`,
         );
       } else if (canonical === "served-model-name" && system.servedModelNames.length > 0) {
         served.push(...optionWords(value));
       }
-      if (canonical !== "model") merged.set(canonical, value);
     }
   }
   const [first, ...others] = [...new Set(served)];
@@ -76,7 +75,7 @@ export function mergeEngineArgs(
   return { args: merged, warnings };
 }
 
-/** The spelling that the engine documents. Only what is before the first dot is a name of its own. */
+/** The spelling that the engine documents; only what is before the first dot is a name of its own. */
 export function canonicalName(name: string, longName: (name: string) => string | null = () => null): string {
   if (/^O(?:\d$|\.|$)/.test(name)) return name;
   const [head = "", ...rest] = name.split(".");
@@ -86,24 +85,22 @@ export function canonicalName(name: string, longName: (name: string) => string |
 
 function assertSameModel(value: ConfigValue, source: ArgumentSource, models: readonly string[]): void {
   if (source.kind === "profile" && typeof value === "string" && models.includes(value)) return;
-  throw new AimError(
-    "usage",
-    `${source.name} has "model": ${pythonJson(value)}; the model to serve is ${models[0] ?? "another"}`,
-    {
-      hint: source.kind === "user"
-        ? "remove it there and set AIM_MODEL_ID instead"
-        : "remove it from the profile and set model_id there, or set AIM_MODEL_ID",
-    },
-  );
+  const served = models[0] ?? "another";
+  const message = `${source.name} has "model": ${pythonJson(value)}; the model to serve is ${served}`;
+  throw new AimError("usage", message, {
+    hint: source.kind === "user"
+      ? "remove it there and set AIM_MODEL_ID instead"
+      : "remove it from the profile and set model_id there, or set AIM_MODEL_ID",
+  });
 }
 
 /**
  * The engine's command line.
  *
- * @param program How the first word of the launch is called: `python`, `python3`, or a path.
- * @param model What the engine's model argument gets: a path, or `org/model`.
+ * @param program The first word: `python`, `python3`, or a path.
+ * @param model A path, or `org/model`.
  * @param args Merged and fitted.
- * @throws {AimError} `usage` if a word contains NUL, which no command line can.
+ * @throws {AimError} `usage` if a word contains NUL.
  */
 export function buildCommand(
   { launch, modelArgument, form }: Pick<Engine, "launch" | "modelArgument" | "form">,
@@ -124,15 +121,11 @@ export function buildCommand(
   });
 }
 
-/**
- * Arguments as words of a command line. `null` and `true`: the bare flag; `false`: nothing; a list: the flag
- * once, then each value; a mapping: its JSON; else the value, numbers as they were spelled. vLLM's
- * optimization level is one word: `-O3`.
- */
+/** Arguments as flags: `null` and `true` are bare, `false` is left out. vLLM's `-O3` is one word. */
 export function renderArgs(args: ConfigMap): string[] {
   return [...args].flatMap(([name, value]) => {
     if (value === false) return [];
-    const words = isList(value) && value.length === 0 ? [] : optionWords(value);
+    const words = optionWords(value);
     if (name === "O") return [`-O${words.join("")}`];
     return [`${canonicalName(name).startsWith("O") ? "-" : "--"}${name}`, ...words];
   });
@@ -148,8 +141,8 @@ export function renderPairs(args: ConfigMap): string[] {
 }
 
 /**
- * An argument's value as words of a command line: none for `null` and a boolean, one for each item of a list,
- * JSON for a mapping, else its text; numbers as they were spelled.
+ * A value as words of a command line: none for `null` and a boolean, one for each item of a list, JSON for a
+ * mapping, else its text; numbers as they were spelled.
  */
 export function optionWords(value: ConfigValue): string[] {
   if (value === null || typeof value === "boolean") return [];

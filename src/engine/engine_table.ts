@@ -7,9 +7,8 @@ export interface EngineTable {
   readonly releases: string;
   /**
    * By option, without its two dashes (short ones with their one): ranges of releases, separated by `; `,
-   * each `FROM-TO KIND [?|+|N|append] [=CHOICE|CHOICE…]`. Without `TO`: up to the newest. For a short option,
-   * `>` and the long one. The fields of an option whose object can have no others are `OPTION.FIELD`, of kind
-   * `field`.
+   * each `FROM-[TO] KIND [?|+|N|append] [=CHOICE|CHOICE…]`, or `>` and the long option for a short one.
+   * `OPTION.FIELD`, of kind `field`: the fields of an object that can have no others.
    */
   readonly options: Readonly<Record<string, string>>;
   /** By environment variable: ranges of releases. */
@@ -18,11 +17,7 @@ export interface EngineTable {
 
 export type TableKind = "options" | "variables";
 
-/**
- * The options of `python -m vllm.entrypoints.openai.api_server` and the variables of `vllm/envs.py`, read by
- * running the parsers of the releases. It is imported as text, since V8 reads JSON several times as fast as
- * an object literal of this size.
- */
+/** Imported as text, since V8 reads JSON several times as fast as an object literal of this size. */
 export const VLLM_TABLE: EngineTable = JSON.parse(vllmTable);
 
 /** An option or a variable in some releases. */
@@ -32,10 +27,7 @@ export interface ReleaseRange {
   readonly to: string | null;
   /** For a short option: the long one. */
   readonly long: string | null;
-  /**
-   * `flag`, `int`, `float`, `human-int`, `human-int-or-auto`, `json`, `object`, `object-or-int`,
-   * `object-or-pairs`, `text`.
-   */
+  /** `flag`, `text`, or a kind in `refused_value.ts`. */
   readonly kind: string;
   /** `""` and `None` stand for no value. */
   readonly optional: boolean;
@@ -49,12 +41,12 @@ export interface ReleaseRange {
 export class VersionTable {
   readonly #releases: readonly string[];
   /**
-   * The releases that the version may be like, oldest first: its own; between two releases, the older one. A
-   * development build is also like the next release and the one after, since it has some of what these have.
+   * The releases that the version may be like, oldest first: its own, or the one before it. A development
+   * build is also like the next two, since it has some of what these have.
    */
   readonly like: readonly string[];
 
-  /** @param version `null`: not known, so the newest release counts. */
+  /** @param version `null`: the newest release. */
   constructor(readonly version: EngineVersion | null, readonly table: EngineTable = VLLM_TABLE) {
     this.#releases = table.releases.split(" ");
     this.like = version === null ? [this.newest] : releasesLike(version, this.#releases);

@@ -14,10 +14,8 @@ export interface Engine {
   readonly modelArgument: string | null;
   /** `flags`: `--key value`; `pairs`: `--arg key=value`. */
   readonly form: "flags" | "pairs";
-  /** Takes `--served-model-name`. */
-  readonly servedNames: boolean;
-  /** Prebuilt AITER kernels are copied before it starts. */
-  readonly aiterKernels: boolean;
+  /** vLLM, or built on it: it takes `--served-model-name`, reads `VLLM_LOGGING_LEVEL`, and uses AITER. */
+  readonly isVllm: boolean;
   /** Its Python package; `null`: not known. */
   readonly package: string | null;
 }
@@ -27,8 +25,7 @@ const VLLM: Engine = {
   launch: ["python", "-m", "vllm.entrypoints.openai.api_server"],
   modelArgument: "--model",
   form: "flags",
-  servedNames: true,
-  aiterKernels: true,
+  isVllm: true,
   package: "vllm",
 };
 
@@ -41,18 +38,16 @@ const ENGINES: readonly Engine[] = [
     launch: ["python", "-m", "bentoml", "serve", "--working-dir", "/workspace/model"],
     modelArgument: null,
     form: "pairs",
-    servedNames: false,
-    aiterKernels: false,
+    isVllm: false,
     package: "bentoml",
   },
 ];
 
-/** An engine that only `engines.yaml` has, before its row is applied. */
-const OTHER: Engine = { ...VLLM, servedNames: false, aiterKernels: false, package: null };
+/** An engine that only `engines.yaml` has. */
+const OTHER: Engine = { ...VLLM, isVllm: false, package: null };
 
 /**
- * An engine by name, as `engines.yaml` in a folder has it, else as the table here has it. An engine that only
- * the file has takes its arguments as flags.
+ * An engine by name, as `engines.yaml` in a folder has it, else as the table here has it.
  *
  * Requires `--allow-read`.
  *
@@ -83,7 +78,6 @@ async function readMapping(text: string, path: string): Promise<ConfigMap> {
   return value;
 }
 
-/** An engine with what its row says. */
 function engineOf(row: ConfigValue, engine: Engine, path: string): Engine {
   const launch = isMap(row) ? row.get("launch") : undefined;
   if (!isMap(row) || typeof launch !== "string" || launch.trim() === "") {

@@ -27,9 +27,9 @@ export interface OptionFault {
 /**
  * Merges arguments and fits them, and a profile's variables, to a version of vLLM. What the version does not
  * have is left out; what it has under another name gets that name if the meaning is the same; a name that no
- * release has is passed on. If the version is not known, a value is only refused if every release refuses it.
+ * release has is passed on. Only a version in the table refuses a value that another release takes.
  *
- * @param version `null`: the newest release that is known.
+ * @param version `null`: the newest release in the table.
  * @throws {AimError} what {@linkcode mergeEngineArgs} throws.
  */
 export function fitToVllm(
@@ -190,8 +190,7 @@ const LOAD_STRATEGY = "safetensors-load-strategy";
 
 /**
  * vLLM's option for weights on a network file system, where its default (mapping files into memory) reads
- * page by page: `prefetch` if the version has it, else `eager`; nothing if it has neither, or if the
- * arguments say otherwise.
+ * page by page; nothing if the version does not have it, or the arguments do.
  */
 export function readAhead(args: ConfigMap, version: EngineVersion | null): ConfigMap {
   const choices = new VersionTable(version).ranges("options", LOAD_STRATEGY).at(-1)?.choices;

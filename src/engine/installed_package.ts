@@ -12,9 +12,7 @@ export type InstalledPackage =
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Looks for a package where a program's Python would, as its `site.py` and `getpath.py` do: virtual
- * environments, conda, Debian's folders, the user's own, `PYTHONPATH`, and editable installs. The version is
- * that of the package's metadata, else of its `_version.py`.
+ * Looks for a package where a program's Python would, by the rules of its `site.py` and `getpath.py`.
  *
  * Requires `--allow-read`.
  *

@@ -1,9 +1,6 @@
 import { cString, processCalls } from "../os/libc.ts";
 
-/**
- * File systems that fetch what is read over a network (magic numbers of statfs(2) and of their kernel
- * modules).
- */
+/** Magic numbers of statfs(2) and of kernel modules. */
 const NETWORK: Readonly<Record<number, string>> = {
   0x6969: "NFS",
   0xff534d42: "CIFS",
@@ -20,9 +17,8 @@ const NETWORK: Readonly<Record<number, string>> = {
 const SIZE = 120;
 
 /**
- * The kind of network file system that a path is on; `null` for others, and if FFI is refused. FUSE
- * counts: on a server it is a bucket or a distributed file system. By the C library, since Node's modules
- * would take a third of a start to load.
+ * The kind of network file system that a path is on; `null` for others, and if FFI is refused. FUSE counts: on
+ * a server it is a bucket or a distributed file system. Loading Node's `statfs` would take a third of a start.
  */
 export function networkFileSystem(path: string): string | null {
   const libc = processCalls();

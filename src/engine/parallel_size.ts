@@ -4,9 +4,8 @@ import { optionWords } from "./engine_args.ts";
 const FACTORS = ["tensor-parallel-size", "pipeline-parallel-size", "prefill-context-parallel-size"] as const;
 
 /**
- * Counts the GPUs that merged arguments make vLLM use here: tensor, pipeline and context sizes, times the
- * replicas on this machine. `null` if no size is given, if one is not a number, or if several machines
- * take part.
+ * Counts the GPUs that merged arguments make vLLM use on this machine; `null` if no size is given, if one is
+ * not a number, or if several machines take part.
  *
  * @returns Also the sizes that it follows from, as `tensor-parallel-size 4 x data-parallel-size 2`.
  */

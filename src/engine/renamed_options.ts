@@ -19,9 +19,8 @@ const THE_FIELD = "the old option set that field";
 const OUTPUTS = "structured-outputs-config";
 
 /**
- * Options that vLLM renamed without changing what they mean: the old name, the new one, what its
- * `arg_utils.py` did with the old name while it had both, and how the value is converted, if it is. What is
- * not here (`rope-scaling`, `task`, `cuda-graph-sizes`) changed its meaning with its name.
+ * Options that vLLM renamed without changing what they mean, each with what its `arg_utils.py` did with the old
+ * name while it had both. Others (`rope-scaling`, `task`, `cuda-graph-sizes`) changed their meaning too.
  */
 const RENAMES: readonly (readonly [from: string, to: string, reason: string, convert?: Convert])[] = [
   ["no-enable-log-requests", "disable-log-requests", "both turn the log of requests off"],
@@ -44,12 +43,7 @@ const RENAMES: readonly (readonly [from: string, to: string, reason: string, con
   ["disable-mm-preprocessor-cache", "mm-processor-cache-gb", "the old option set it", on(numberLiteral(0))],
 ];
 
-/**
- * An option that a version has under another name only; `null` if it has it as it is, or if no other
- * name means the same.
- *
- * @param name Canonical, perhaps with a dotted rest.
- */
+/** An option that a version has under another name only; `null` if no other name means the same. */
 export function renamedOption(name: string, value: ConfigValue, version: VersionTable): RenamedOption | null {
   const compilation = compilationMode(name, value, version);
   if (compilation !== null) return compilation;

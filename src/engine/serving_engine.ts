@@ -6,15 +6,14 @@ import { type EngineVersion, givenVersion, parseVersion } from "./engine_version
 import { type Engine, engineNamed } from "./engines.ts";
 import { type InstalledPackage, installedPackage } from "./installed_package.ts";
 
-/** The engine that serves. */
+/** An engine, and what is installed of it. */
 export interface ServingEngine extends Engine {
-  /** `null` if it is not on this machine: a dry run's. */
+  /** `null` if it is not on this machine. */
   readonly program: EngineProgram | null;
-  /** `null`: not known. */
+  /** `null` if it is not known. */
   readonly version: EngineVersion | null;
 }
 
-/** The program that runs the engine. */
 export interface EngineProgram {
   /** As it is called: `python`, `python3`, `vllm`. */
   readonly name: string;
@@ -25,7 +24,7 @@ export interface EngineProgram {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * The engine of a configuration and what is installed of it.
+ * Finds the engine of a configuration.
  *
  * @param need `serve` requires the engine; `show` does not.
  * @param asIf A version to take instead of the installed one.
@@ -46,17 +45,17 @@ export async function servingEngine(
       hint: "run aim in an image that has the engine, or set PATH",
     });
   }
-  if (asIf !== null) return { ...engine, program, version: givenVersion(asIf) };
-  if (program === null || engine.package === null) return { ...engine, program, version: null };
+  const found = { ...engine, program };
+  if (asIf !== null) return { ...found, version: givenVersion(asIf) };
+  if (program === null || engine.package === null) return { ...found, version: null };
   const installed = installedPackage(engine.package, program.path, env);
-  if (
-    installed.kind === "absent" && need === "serve" && await confirmAbsent(engine.package, program.path, env)
-  ) {
+  const absent = installed.kind === "absent" && need === "serve";
+  if (absent && await confirmAbsent(engine.package, program.path, env)) {
     throw new AimError("engine", `${program.path} has no module ${engine.package}`, {
       hint: `use an image with ${engine.name}, or put its Python first on PATH`,
     });
   }
-  return { ...engine, program, version: versionOf(installed, engine.package) };
+  return { ...found, version: versionOf(installed, engine.package) };
 }
 
 /** Finds a program by `PATH`; for `python`, also `python3`. `null` if there is none. */

@@ -31,7 +31,7 @@ export interface MemoryFit extends Fit {
   readonly summary: string;
 }
 
-/** The files of a model in the cache that the engine could load; `null` if it is in none, or unreadable. */
+/** The files of a model in the cache that the engine could load; `null` if it is missing or unreadable. */
 export async function filesInCache(place: ModelPlace): Promise<ModelFiles | null> {
   if (place.kind === "missing") return null;
   const from = pathOfPlace(place);
@@ -99,11 +99,8 @@ export async function checkFiles(
   const served = [...files.sizes.keys()].filter(servingFiles([...files.sizes.keys()]));
   const unsafe = config.refuseUnsafe ? unsafeFiles(served, files.config) : null;
   if (unsafe === null) return warnOfMemory(gpus, args, files);
-  throw new AimError(
-    "integrity",
-    `${files.from} is refused, since AIM_REFUSE_UNSAFE is on: ${unsafe.words}`,
-    {
-      hint: "use a model in safetensors without code of its own, or unset AIM_REFUSE_UNSAFE",
-    },
-  );
+  const message = `${files.from} is refused, since AIM_REFUSE_UNSAFE is on: ${unsafe.words}`;
+  throw new AimError("integrity", message, {
+    hint: "use a model in safetensors without code of its own, or unset AIM_REFUSE_UNSAFE",
+  });
 }

@@ -21,8 +21,7 @@ export interface JudgedSet {
 }
 
 /**
- * Loads and judges the profiles that a configuration can choose from. Faulty files are warned about and left
- * out.
+ * Loads and judges the profiles that a configuration can choose from; faulty files are left out with a warning.
  *
  * @throws {AimError} `usage` if no model is named.
  */
@@ -46,18 +45,15 @@ export async function judgeProfilesFor(config: Config, gpus: GpuInventory): Prom
 async function warnOfMissingFolder({ profilePath, origins }: Config): Promise<void> {
   if (origins.profilePath === "default") return;
   const name = origins.profilePath === "flag" ? "--profile-path" : "AIM_PROFILE_PATH";
-  try {
-    if ((await Deno.stat(profilePath)).isDirectory) return;
-    log.warn(`${name} is ${profilePath}, which is not a directory: no profiles from there`);
-  } catch {
-    log.warn(`${name} is ${profilePath}, which cannot be read: no profiles from there`);
-  }
+  const info = await Deno.stat(profilePath).catch(() => null);
+  if (info?.isDirectory === true) return;
+  const fault = info === null ? "cannot be read" : "is not a directory";
+  log.warn(`${name} is ${profilePath}, which ${fault}: no profiles from there`);
 }
 
-/** The profile to serve or download with. */
 export interface ProfileChoice {
   readonly profile: Profile;
-  /** The model that it loads. */
+  /** The model that the profile loads. */
   readonly model: NamedModel;
   /** The `org/model` that the user named; `null` for an S3 URI or a path. */
   readonly profileSet: string | null;
@@ -70,8 +66,8 @@ export interface ProfileChoice {
 /**
  * Selects the profile to serve or download with.
  *
- * @param need `serve` needs a GPU; a `download` without one takes the best-ranked profile and warns; so does
- * `show`, whose caller says that it is `guessed`.
+ * @param need `serve` needs a GPU; without one, `download` and `show` take the best-ranked profile, and
+ *   `download` warns.
  * @throws {AimError} `no-profile` if nothing fits, or if serving lacks a GPU.
  */
 export async function selectProfileFor(
@@ -110,27 +106,27 @@ function warnOfSelection(
     );
   }
   if (passedOver !== null) {
+    const { id, metadata: { type } } = passedOver.profile;
     log.warn(
-      `the general profile ${profile.id} is used; the model's own ${passedOver.profile.id} fits too, but is ` +
-        `${passedOver.profile.metadata.type} and must be named: AIM_PROFILE_ID=${passedOver.profile.id}`,
+      `the general profile ${profile.id} is used; the model's own ${id} fits too, but is ${type} and must be ` +
+        `named: AIM_PROFILE_ID=${id}`,
     );
   }
 }
 
 /** The error if serving has no usable GPU. */
 export function noGpu({ gpus, reasons }: GpuInventory): AimError {
-  const groups = [...new Set(gpus.flatMap((gpu) => /--group-add \d+/.exec(gpu.hiddenBecause ?? "") ?? []))];
   const [first] = gpus;
-  if (first !== undefined) {
-    return new AimError(
-      "no-profile",
-      `no GPU can be used: ${gpus.length} x ${first.model} found, ${first.hiddenBecause ?? "hidden"}`,
-      { hint: groups.length > 0 ? `run the container with ${groups.join(" ")}` : "see aim gpus for each" },
-    );
+  if (first === undefined) {
+    return new AimError("no-profile", `no GPU is visible: ${reasons[0] ?? "nothing was found"}`, {
+      hint:
+        "give the container /dev/kfd and /dev/dri, or set AIM_GPU_MODEL or AIM_ACCELERATOR_TYPE=cpu (see aim gpus)",
+    });
   }
-  return new AimError("no-profile", `no GPU is visible: ${reasons[0] ?? "nothing was found"}`, {
-    hint:
-      "give the container /dev/kfd and /dev/dri, or set AIM_GPU_MODEL or AIM_ACCELERATOR_TYPE=cpu (see aim gpus)",
+  const why = first.hiddenBecause ?? "hidden";
+  const groups = new Set(gpus.flatMap((gpu) => /--group-add \d+/.exec(gpu.hiddenBecause ?? "") ?? []));
+  return new AimError("no-profile", `no GPU can be used: ${gpus.length} x ${first.model} found, ${why}`, {
+    hint: groups.size > 0 ? `run the container with ${[...groups].join(" ")}` : "see aim gpus for each",
   });
 }
 
@@ -148,8 +144,7 @@ export function guessInWords(profile: Profile, candidates: readonly Profile[]): 
 }
 
 /**
- * The model that the selected profile loads, for a download. A model named by an S3 URI or a path needs no
- * profile.
+ * The model that the selected profile loads, for a download. Only a hub model needs a profile.
  *
  * @throws {AimError} `usage`, `no-profile`.
  */
@@ -165,8 +160,8 @@ export async function profileModel(
 }
 
 /**
- * Every model that a profile for this hardware can load, for a download, regardless of precision and metric.
- * Without hardware, the models of all profiles.
+ * Every model that a profile for this hardware can load, regardless of precision and metric; without hardware,
+ * the models of all profiles.
  *
  * @throws {AimError} `usage`, `no-profile`.
  */

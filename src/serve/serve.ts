@@ -21,9 +21,9 @@ export interface ServeOptions extends DownloadOptions {
 }
 
 /**
- * Selects, resolves, downloads what is missing, and becomes the engine. Returns only if the process could
- * not be replaced and the engine ran as a child: then its exit code.
+ * Selects, resolves, downloads what is missing, and becomes the engine.
  *
+ * @returns The engine's exit code, if the process could not be replaced and the engine ran as a child.
  * @throws {AimError} `engine` before anything is downloaded if there is no engine; `no-profile`;
  *   `not-found` when offline and the model is not in the cache; what a download throws.
  */
@@ -47,14 +47,14 @@ export async function serve(options: ServeOptions): Promise<number> {
   }
   await markUsed(pathOfPlace(place));
   const path = engine.program?.path ?? "";
-  if (engine.aiterKernels && gpus.model !== null) await copyAiterKernels(gpus.model, path, env);
+  if (engine.isVllm && gpus.model !== null) await copyAiterKernels(gpus.model, path, env);
   await checkFiles(options, choice.args, place);
   const { acceleratorModel } = choice.profile.metadata;
   const compiled = engine.package !== "vllm"
     ? {}
     : await compileCaches(config.cachePath, acceleratorModel, engine.version, { ...env, ...choice.env });
   const fileSystem = networkFileSystem(pathOfPlace(place));
-  if (fileSystem !== null) log.info(`the model is on ${fileSystem}: the engine reads its weights ahead`);
+  if (fileSystem !== null) log.info(`the model is on a network file system (${fileSystem})`);
   // Serving from disk needs neither network nor writing.
   revokePermissions({ write: false, net: false, run: true, ffi: true });
   const plan = planServing(config, choice, place, fileSystem !== null);
@@ -75,7 +75,5 @@ export async function serve(options: ServeOptions): Promise<number> {
 function logChangedEnvironment(env: ServeOptions["env"], plan: ServingPlan): void {
   const changed = Object.entries(plan.env)
     .filter(([name, value]) => env[name] !== undefined && env[name] !== value).map(([name]) => name);
-  if (changed.length > 0) {
-    log.warn(`the profile overrides ${changed.join(", ")} of this environment`);
-  }
+  if (changed.length > 0) log.warn(`the engine gets other values of ${changed.join(", ")} than this process`);
 }

@@ -17,22 +17,18 @@ export interface NamedModel {
 }
 
 /**
- * The model that a configuration asks for, before a profile is chosen: exactly one of `AIM_ID` and
- * `AIM_MODEL_ID` names it.
+ * The model that a configuration asks for, before a profile is chosen.
  *
- * @throws {AimError} `usage` if both, neither, or no name of a model is set.
+ * @throws {AimError} `usage` unless exactly one of `AIM_ID` and `AIM_MODEL_ID` is set, and names a model.
  */
 export function wantedModel({ aimId, modelId, origins }: Config): ModelRef {
   if (aimId !== null && modelId !== null) {
     const first = origins.aimId === "flag" ? "--aim-id" : "AIM_ID";
     const second = origins.modelId === "flag" ? "--model" : "AIM_MODEL_ID";
-    throw new AimError(
-      "usage",
-      `${first} is ${JSON.stringify(aimId)} and ${second} is ${JSON.stringify(modelId)}`,
-      {
-        hint: "set one of them: an image made for a model has AIM_ID already, others take AIM_MODEL_ID",
-      },
-    );
+    const message = `${first} is ${JSON.stringify(aimId)} and ${second} is ${JSON.stringify(modelId)}`;
+    throw new AimError("usage", message, {
+      hint: "set one of them: an image made for a model has AIM_ID already, others take AIM_MODEL_ID",
+    });
   }
   if (modelId !== null) return parseModelRef(modelId);
   if (aimId === null) {
@@ -66,12 +62,7 @@ export function modelToLoad(config: Config, wanted: ModelRef, profileModel: stri
     : namedModel(parseModelRef(profileModel), null);
 }
 
-/**
- * A reference with its local name.
- *
- * @param modelName `--model-name`, for S3 sources only.
- * @throws {AimError} `usage`.
- */
+/** @param modelName `--model-name`, for S3 sources only. @throws {AimError} `usage`. */
 export function namedModel(ref: ModelRef, modelName: string | null): NamedModel {
   const quantisation = quantisationIn(ref);
   const uri = `${uriOf(ref)}${quantisation === undefined ? "" : `:${quantisation}`}`;
@@ -79,12 +70,8 @@ export function namedModel(ref: ModelRef, modelName: string | null): NamedModel 
 }
 
 /** Looks the chosen model up in the caches. */
-export async function resolveServing(
-  config: Config,
-  { ref, name }: NamedModel,
-): Promise<ModelPlace> {
-  const revision = revisionIn(ref) ?? undefined;
-  const quantisation = quantisationIn(ref);
+export async function resolveServing(config: Config, { ref, name }: NamedModel): Promise<ModelPlace> {
+  const [revision, quantisation] = [revisionIn(ref) ?? undefined, quantisationIn(ref)];
   const place = ref.kind === "path"
     ? await resolvePath(ref.path, name)
     : await resolveModel({ paths: config, name, revision, quantisation });
@@ -96,15 +83,12 @@ export async function resolveServing(
 
 /** A path is served as it is; its faults are only warnings. Its links may point anywhere. */
 async function resolvePath(path: string, name: string): Promise<ModelPlace> {
-  let info: Deno.FileInfo;
-  try {
-    info = await Deno.stat(path);
-  } catch (cause) {
+  const info = await Deno.stat(path).catch((cause) => {
     throw new AimError("not-found", `AIM_MODEL_ID is ${path}, which does not exist`, {
       hint: "check the path and that its volume is mounted",
       cause,
     });
-  }
+  });
   const judged = info.isDirectory ? await lookAt({ layout: "local", path }, ["/"]) : null;
   const fault = judged === null || judged.state === "complete" ? "" : `, but ${judged.reason}`;
   if (fault !== "") log.warn(`${path} is served as it is${fault}`);
@@ -117,14 +101,12 @@ export function fileOf({ path, gguf }: Extract<ModelPlace, { kind: "path" }>): s
   return gguf === undefined ? path : `${path}/${gguf}`;
 }
 
-/** Text about why a model is missing: every place, and what is missing there. */
+/** Why a model is missing: every place, and what is missing there. */
 export function missingInWords(place: ModelPlace): string {
   return place.looked.map(({ path, reason }) => `${path}: ${reason}`).join("; ");
 }
 
-/**
- * What fixes the first place with a part of the model; `null` if there is none. @param name `org/model`.
- */
+/** What fixes the first place with a part of the model; `null` if there is none. */
 export function remedyFor(place: ModelPlace, name: string): string | null {
   const remedy = place.looked.find((one) => one.remedy !== undefined)?.remedy;
   return remedy === undefined ? null : remedyInWords(remedy, name);

@@ -74,12 +74,7 @@ export async function chooseServing(
   return { ...choice, engine, args, env: { ...own, ...visible.env }, watchesAdapters: adapters.watch };
 }
 
-/**
- * Merges the profile's arguments, the user's and aim's own, and fits them and the profile's variables to the
- * engine's version.
- *
- * @throws {AimError} `usage` if the engine would refuse them.
- */
+/** @throws {AimError} `usage` if the engine would refuse its arguments. */
 function engineArguments(
   { config, env, engineWords = [] }: ServingInput,
   engine: ServingEngine,
@@ -97,14 +92,14 @@ function engineArguments(
   }
   const system = {
     port: config.port,
-    servedModelNames: engine.servedNames ? [model.name, profileSet ?? model.name] : [],
+    servedModelNames: engine.isVllm ? [model.name, profileSet ?? model.name] : [],
     models: [model.name, model.uri],
   };
   const { args, variables, warnings, faults } = engine.package === "vllm"
     ? fitToVllm(sources, system, profile.envVars, engine.version)
     : { ...mergeEngineArgs(sources, system), variables: profile.envVars, faults: [] };
   if (faults.length > 0) throw refused(faults, sources, profile);
-  const level = engine.package?.startsWith("vllm") === true ? logLevel(config, env) : {};
+  const level = engine.isVllm ? logLevel(config, env) : {};
   return { args, env: { ...level, ...Object.fromEntries(variables), ...adapters.env }, warnings };
 }
 
@@ -132,7 +127,7 @@ function refused(
 }
 
 /**
- * GPUs that the engine's arguments ask for; `null` if they ask for no number.
+ * GPUs that the engine's arguments ask for; `null` if they do not say how many.
  *
  * @throws {AimError} `usage` if they are more than this container has.
  */
