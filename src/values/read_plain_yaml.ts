@@ -66,9 +66,8 @@ const ENTRY = new RegExp(
 function entryOf(line: string): Entry | "blank" | "other" {
   if (BLANK.test(line)) return "blank";
   const [, spaces = "", key = "", rest = ""] = ENTRY.exec(line) ?? [];
-  const keyMeans = plainScalar(key);
   const value = scalarOf(rest);
-  if (keyMeans.kind !== "value" || keyMeans.value !== key || value === undefined) return "other";
+  if (plainScalar(key) !== key || value === undefined) return "other";
   return { indent: spaces.length, key, value, isBare: rest === "" };
 }
 
@@ -79,5 +78,5 @@ function scalarOf(text: string): ConfigValue | undefined {
   // "-" and "..." are not text.
   if (/^(?:-|\.\.\.|---.*)$/.test(text)) return undefined;
   const means = plainScalar(text);
-  return means.kind === "value" ? means.value : undefined;
+  return means instanceof SyntaxError ? undefined : means;
 }

@@ -1,7 +1,7 @@
 import type { Document, ScalarTag } from "yaml";
 import { loadLibrary } from "../libraries/load_library.ts";
-import { type ConfigMap, type ConfigValue, isNumberLiteral } from "./value.ts";
-import { plainScalar, taggedScalar, type YamlScalar } from "./yaml_scalar.ts";
+import { type ConfigMap, type ConfigValue, isList, isMap, isNumberLiteral } from "./value.ts";
+import { plainScalar, taggedScalar } from "./yaml_scalar.ts";
 
 /** A place in a text; lines and columns count from 1. */
 export interface Position {
@@ -55,15 +55,14 @@ export async function readYaml(text: string): Promise<YamlFile> {
       check(library, document, clean, fault, (offset, reason) => notes.push({ ...at(offset), reason }));
     }
     if (faults.length === 0) {
-      const value = valueOf(document?.toJS({ mapAsMap: true }) ?? null, [], (path, reason) => {
-        faults.push({ ...positionOf(path, "key"), reason });
-      });
-      const found = value === null ? "an empty file" : Array.isArray(value) ? "a list" : "a single value";
-      if (!(value instanceof Map)) fault(0, `a mapping is expected, not ${found}`);
-      else if (faults.length === 0) return { value, faults, notes, positionOf };
+      // What SCALARS made, in arrays and maps whose keys are text.
+      const value = (document?.toJS({ mapAsMap: true }) ?? null) as ConfigValue;
+      if (isMap(value)) return { value, faults, notes, positionOf };
+      const found = value === null ? "an empty file" : isList(value) ? "a list" : "a single value";
+      fault(0, `a mapping is expected, not ${found}`);
     }
   } catch (thrown) {
-    // Aliases in excess or within their own anchor, or recursion into what is nested beyond reason.
+    // Aliases in excess, or recursion into what is nested beyond reason.
     fault(0, `it cannot be read as YAML: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
   }
   return { value: null, faults, notes: [], positionOf };
@@ -93,17 +92,17 @@ const SCALARS: (ScalarTag | "merge")[] = [
   })),
 ];
 
-function resolver(scalar: (text: string) => YamlScalar): ScalarTag["resolve"] {
+function resolver(scalar: typeof plainScalar): ScalarTag["resolve"] {
   return (text, onError) => {
     const means = scalar(text);
-    if (means.kind === "fault") onError(means.reason);
-    if (means.kind === "merge") onError('"<<" is a merge key, not a value; put it in quotes');
-    return means.kind === "value" ? means.value : null;
+    if (!(means instanceof SyntaxError)) return means;
+    onError(means.message);
+    return null;
   };
 }
 
-/** Deeper than any profile, and far from the end of the stack. */
-const MAX_DEPTH = 64;
+/** Brackets in brackets: more than any profile has, and far from the end of the stack. */
+const MAX_BRACKETS = 256;
 
 function refuse(text: string, fault: Report): void {
   // PyYAML takes printable characters only (yaml/reader.py, NON_PRINTABLE), and line separators as line
@@ -115,7 +114,7 @@ function refuse(text: string, fault: Report): void {
   let depth = 0;
   for (const { 0: bracket, index } of text.matchAll(/[[\]{}]/g)) {
     depth = bracket === "[" || bracket === "{" ? depth + 1 : Math.max(0, depth - 1);
-    if (depth > 4 * MAX_DEPTH) return fault(index, "it is nested too deep");
+    if (depth > MAX_BRACKETS) return fault(index, "it is nested too deep");
   }
 }
 
@@ -125,7 +124,7 @@ function offsetAt(library: Library, document: Document | null, path: Path, wants
   for (const step of path) {
     if (library.isAlias(node) && document !== null) node = node.resolve(document);
     const pair = library.isMap(node)
-      ? node.items.findLast((item) => keyText(library, item.key) === step)
+      ? node.items.findLast(({ key }) => library.isScalar(key) && key.value === step)
       : library.isSeq(node)
       ? { key: null, value: node.items[Number(step)] }
       : undefined;
@@ -139,28 +138,37 @@ function offsetOf(library: Library, node: unknown): number {
   return library.isNode(node) ? node.range?.[0] ?? 0 : 0;
 }
 
-function keyText(library: Library, key: unknown): unknown {
-  const value = library.isScalar(key) ? key.value : null;
-  return isScalar(value) && isNumberLiteral(value) ? value.text : value;
-}
-
-/** Finds what the library accepts: keys that are not text, keys written twice, `'x''` as closed. */
+/**
+ * Finds what the library accepts: keys that are not text, keys written twice, aliases inside their own anchor,
+ * `'x''` as closed. A number as a key becomes its spelling.
+ */
 function check(library: Library, document: Document, text: string, fault: Report, note: Report): void {
   library.visit(document, {
     Map: (_, { items }) => {
       const seen = new Set<unknown>();
       for (const { key, value } of items) {
-        const name = keyText(library, key);
-        const source = library.isScalar(key) ? key.source : undefined;
         const at = offsetOf(library, key);
+        const scalar = library.isScalar<ConfigValue | symbol>(key) ? key : null;
+        const name = scalar?.value;
         // The library's merge key.
         if (typeof name === "symbol") {
           if (library.isScalar(value)) fault(at, "a merge key takes mappings");
+        } else if (scalar !== null && isNumberLiteral(name)) {
+          scalar.value = name.text;
         } else if (typeof name !== "string") {
-          fault(at, `key ${source ?? ""} is not text in YAML 1.1; put it in quotes`);
+          fault(at, `key ${scalar?.source ?? ""} is not text in YAML 1.1; put it in quotes`);
         }
-        if (seen.has(name)) note(at, `${JSON.stringify(source)} appears twice; the last one counts`);
-        seen.add(name);
+        if (seen.has(scalar?.value)) {
+          note(at, `${JSON.stringify(scalar?.source)} appears twice; the last one counts`);
+        }
+        seen.add(scalar?.value);
+      }
+    },
+    Alias: (_, alias, path) => {
+      const isAnchor = (node: unknown) =>
+        (library.isMap(node) || library.isSeq(node)) && node.anchor === alias.source;
+      if (path.some(isAnchor)) {
+        fault(offsetOf(library, alias), `alias *${alias.source} is inside its own anchor`);
       }
     },
     Scalar: (_, { type, range }) => {
@@ -168,25 +176,4 @@ function check(library: Library, document: Document, text: string, fault: Report
       if (range && !/^'(?:[^']|'')*'$/.test(quoted)) fault(range[0], "the closing quote is missing");
     },
   });
-}
-
-/** The library's value as ours: keys are text. */
-function valueOf(node: unknown, path: Path, fault: (path: Path, reason: string) => void): ConfigValue {
-  if (path.length > MAX_DEPTH) fault(path, `it is nested more than ${MAX_DEPTH} deep`);
-  else if (Array.isArray(node)) return node.map((item, index) => valueOf(item, [...path, index], fault));
-  else if (node instanceof Map) {
-    const map = new Map<string, ConfigValue>();
-    for (const [key, value] of node) {
-      const name = isScalar(key) && isNumberLiteral(key) ? key.text : key;
-      if (typeof name === "string") map.set(name, valueOf(value, [...path, name], fault));
-    }
-    return map;
-  } else if (isScalar(node)) return node;
-  return null;
-}
-
-/** True for results of {@linkcode SCALARS}. */
-function isScalar(value: unknown): value is Exclude<ConfigValue, ConfigMap | readonly ConfigValue[]> {
-  return value === null || typeof value === "boolean" || typeof value === "string" ||
-    (typeof value === "object" && "text" in value && "value" in value);
 }

@@ -6,7 +6,7 @@ import {
   isNumberLiteral,
   type NumberLiteral,
 } from "./value.ts";
-import { plainScalar, type YamlScalar } from "./yaml_scalar.ts";
+import { plainScalar } from "./yaml_scalar.ts";
 
 /**
  * A mapping or a list as YAML 1.1 in block style, which PyYAML and `aim` read back as the same values;
@@ -24,9 +24,7 @@ function entries(map: ConfigMap, indent: string): string[] {
 
 function node(head: string, value: ConfigValue, indent: string): string[] {
   if (isMap(value) && value.size > 0) return [head, ...entries(value, `${indent}  `)];
-  if (isList(value) && value.length > 0) {
-    return [head, ...items(value, `${indent}  `)];
-  }
+  if (isList(value) && value.length > 0) return [head, ...items(value, `${indent}  `)];
   return [`${head} ${scalar(value)}`];
 }
 
@@ -49,8 +47,7 @@ function scalar(value: ConfigValue): string {
 
 // Text that YAML would read as something else is quoted; a JSON string is a YAML string.
 function text(value: string): string {
-  const meant = PLAIN.test(value) && !value.includes(": ") ? plainScalar(value) : null;
-  if (meant?.kind === "value" && meant.value === value) return value;
+  if (PLAIN.test(value) && !value.includes(": ") && plainScalar(value) === value) return value;
   return JSON.stringify(value).replace(
     /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g,
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
@@ -60,10 +57,9 @@ function text(value: string): string {
 const PLAIN = /^[\w./+](?:[\w./+@%,;()\[\]{}: -]*[\w./+@%,;()\[\]{}-])?$/;
 
 function number({ value, text }: NumberLiteral): string {
-  const same = (read: YamlScalar) =>
-    read.kind === "value" && typeof read.value === "object" && read.value !== null &&
-    isNumberLiteral(read.value) && Object.is(read.value.value, value);
-  if (same(plainScalar(text))) return text;
+  const read = plainScalar(text);
+  const isNumber = !(read instanceof SyntaxError) && isNumberLiteral(read);
+  if (isNumber && Object.is(read.value, value)) return text;
   if (Number.isNaN(value)) return ".nan";
   if (!Number.isFinite(value)) return value > 0 ? ".inf" : "-.inf";
   return `!!float ${JSON.stringify(text)}`;

@@ -116,7 +116,7 @@ const FAULTS: [string, string, number, number, string][] = [
   ["a tab for indentation", "a:\n\tb: 1\n", 2, 1, "Tabs"],
   ["an alias without anchor", "a: *x\n", 0, 0, "alias"],
   ["an alias before its anchor", "a: *x\nb: &x 1\n", 0, 0, "alias"],
-  ["an alias inside its own anchor", "a: &x\n  b: *x\n", 0, 0, ""],
+  ["an alias inside its own anchor", "a: &x\n  b: *x\n", 2, 6, "inside its own anchor"],
   ["an unknown tag", "a: !!python/object:os.system x\n", 1, 0, "python/object"],
   ["a boolean as key", "a: 1\nno: 2\n", 2, 1, "key no"],
   ["a null as key", "~: 2\n", 1, 1, "key ~"],
