@@ -2,7 +2,7 @@ import type { Config } from "../config/config.ts";
 import { shellWord } from "../engine/bash_script.ts";
 import { renderArgs } from "../engine/engine_args.ts";
 import { compareProfiles, compareText, judge } from "../profiles/judge.ts";
-import { profileValue } from "../profiles/profile_content.ts";
+import { engineArgsOf, envVarsOf, profileValue } from "../profiles/profile_content.ts";
 import type { NearestMiss } from "../profiles/nearest_miss.ts";
 import { describeCriteria, selectProfile } from "../profiles/select_profile.ts";
 import type { Criteria, JudgedProfile, Profile } from "../profiles/types.ts";
@@ -181,8 +181,8 @@ export function listingText(rows: readonly ProfileRow[], verbose: boolean): stri
     const { profile, judged, memory, selected } = row;
     const { engine, acceleratorCount, acceleratorModel, precision, metric, type } = profile.metadata;
     const facts = [engine, `${acceleratorCount} x ${acceleratorModel}`, precision, metric, type];
-    const args = renderArgs(profile.engineArgs).map((word) => shellWord(word));
-    const env = [...profile.envVars].map(([name, value]) => `${name}=${shellWord(value)}`);
+    const args = renderArgs(engineArgsOf(profile)).map((word) => shellWord(word));
+    const env = [...envVarsOf(profile)].map(([name, value]) => `${name}=${shellWord(value)}`);
     return [
       `${profile.id}${selected ? " (would be served)" : ""}`,
       `  ${[...facts, ...(isManual(row) ? ["manual selection only"] : [])].join(", ")}`,

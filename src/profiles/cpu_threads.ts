@@ -1,5 +1,6 @@
 import type { Cpu } from "../gpu/types.ts";
 import type { ConfigValue } from "../values/value.ts";
+import { envVarsOf } from "./profile_content.ts";
 import type { Profile } from "./types.ts";
 
 /**
@@ -12,20 +13,18 @@ export function withCpuThreads(
   cpu: Cpu | null,
 ): { profile: Profile; warning: string | null } {
   if (profile.metadata.acceleratorType !== "cpu" || cpu === null) return { profile, warning: null };
-  const wanted = /^[1-9]\d*$/.test(profile.envVars.get(THREADS) ?? "")
-    ? Number(profile.envVars.get(THREADS))
-    : null;
+  const env = envVarsOf(profile);
+  const wanted = /^[1-9]\d*$/.test(env.get(THREADS) ?? "") ? Number(env.get(THREADS)) : null;
   const threads = Math.min(wanted ?? cpu.cores, cpu.cores);
-  const bound = profile.envVars.get(BIND) ?? "auto";
-  const envVars = new Map(profile.envVars)
+  const bound = env.get(BIND) ?? "auto";
+  const fitted = new Map(env)
     .set(THREADS, String(threads))
     .set(BIND, bound === "auto" ? "auto" : cpu.cpuset ?? "auto");
   const needed = Math.max(wanted ?? 0, profile.metadata.acceleratorCount);
   return {
     profile: {
       ...profile,
-      envVars,
-      content: new Map<string, ConfigValue>([...profile.content, ["env_vars", envVars]]),
+      content: new Map<string, ConfigValue>([...profile.content, ["env_vars", fitted]]),
     },
     warning: needed > cpu.cores
       ? `profile ${profile.id} is for ${needed} cores and this container may use ${cpu.cores}: ${THREADS}=${threads}`

@@ -1,18 +1,12 @@
 import { fileType } from "../os/file_type.ts";
 import type { ProfileFault } from "./types.ts";
 
-export interface ProfilePaths {
-  readonly files: readonly string[];
-  /** Folders that cannot be read. */
-  readonly faults: readonly ProfileFault[];
-}
-
 /**
- * The `.yaml` and `.yml` files of a folder at any depth, by name. Hidden ones are left out. Links are
- * followed, and a file that several of them lead to comes once: a Kubernetes ConfigMap is mounted as links
- * into a hidden folder. A folder that is not there is empty.
+ * The `.yaml` and `.yml` files of a folder at any depth, by name, and folders that cannot be read. Hidden ones
+ * are left out. Links are followed, and a file that several of them lead to comes once: a Kubernetes ConfigMap
+ * is mounted as links into a hidden folder. A folder that does not exist is empty.
  */
-export function findProfileFiles(folder: string): ProfilePaths {
+export function findProfileFiles(folder: string): { files: string[]; faults: ProfileFault[] } {
   const files: string[] = [];
   const faults: ProfileFault[] = [];
   const seen = new Set<string>();

@@ -1,17 +1,13 @@
 import type { Config } from "../config/config.ts";
-import { findProfileFiles, type ProfilePaths } from "./find_profile_files.ts";
+import { findProfileFiles } from "./find_profile_files.ts";
 import { type PackedProfile, unpackProfile } from "./profile_content.ts";
 import { stemOf } from "./profile_from_value.ts";
 import { readProfile } from "./read_profile.ts";
-import type { Profile, ProfileFault, ProfilePlace } from "./types.ts";
+import type { Findings, Profile, ProfileFault, ProfilePlace } from "./types.ts";
 
-export interface LoadedProfiles {
-  /** One for each profile id: the first in the order of search. */
+/** Profiles by their ids, in the order of search. Files with faults are left out; warnings are about the others. */
+export interface LoadedProfiles extends Findings<ProfileFault> {
   readonly profiles: readonly Profile[];
-  /** Files that are left out, and why. */
-  readonly faults: readonly ProfileFault[];
-  /** What is odd about files that are used. */
-  readonly notes: readonly ProfileFault[];
 }
 
 /**
@@ -22,22 +18,25 @@ export interface LoadedProfiles {
  * A file that cannot be used is in `faults` and shadows nothing. Requires `--allow-read`.
  *
  * @param profileSet `org/model`; `null`: only custom and general profiles are candidates.
- * @param embeddedPath Where the program's own profiles are. Defaults to {@linkcode EMBEDDED_ROOT}.
+ * @param embeddedPath Where the program's own profiles are.
  */
 export async function loadProfiles(
   config: Pick<Config, "profilePath" | "embeddedProfiles">,
   profileSet: string | null,
-  embeddedPath?: string,
+  embeddedPath: string = EMBEDDED_ROOT,
 ): Promise<LoadedProfiles> {
   const profiles = new Map<string, Profile>();
   const faults: ProfileFault[] = [];
-  const notes: ProfileFault[] = [];
+  const warnings: ProfileFault[] = [];
   for (const folder of searchPath(config, profileSet, embeddedPath)) {
-    for (const [name, packed] of folder.isPacked ? packIn(folder.path) : []) {
-      const profile = unpackProfile(packed, placeOf(folder, name));
-      if (!profiles.has(profile.id)) profiles.set(profile.id, profile);
+    if (folder.isEmbedded && IS_BUNDLED) {
+      for (const [name, packed] of packIn(folder.path)) {
+        const place = placeOf(folder, name);
+        if (!profiles.has(place.id)) profiles.set(place.id, unpackProfile(packed, place));
+      }
+      continue;
     }
-    const found: ProfilePaths = folder.isPacked ? { files: [], faults: [] } : findProfileFiles(folder.path);
+    const found = findProfileFiles(folder.path);
     faults.push(...found.faults);
     for (const path of found.files) {
       const place = placeOf(folder, path.slice(folder.path.length + 1));
@@ -46,11 +45,11 @@ export async function loadProfiles(
       const file = await readProfile(path, place);
       faults.push(...file.faults);
       if (file.profile === null || profiles.has(file.profile.id)) continue;
-      notes.push(...file.notes);
+      warnings.push(...file.warnings);
       profiles.set(file.profile.id, file.profile);
     }
   }
-  return { profiles: [...profiles.values()], faults, notes };
+  return { profiles: [...profiles.values()], faults, warnings };
 }
 
 interface Folder {
@@ -59,26 +58,20 @@ interface Folder {
   readonly name: string;
   readonly priority: Profile["priority"];
   readonly isEmbedded: boolean;
-  /** Its profiles are in one file, as in an executable. */
-  readonly isPacked: boolean;
 }
 
 function searchPath(
   { profilePath, embeddedProfiles }: Pick<Config, "profilePath" | "embeddedProfiles">,
   profileSet: string | null,
-  embeddedPath: string | undefined,
+  embeddedPath: string,
 ): Folder[] {
-  const isPacked = embeddedPath === undefined && IS_BUNDLED;
   const onDisk = (name: string, priority: Profile["priority"]): Folder => (
-    { path: `${profilePath}/${name}`, name, priority, isEmbedded: false, isPacked: false }
+    { path: `${profilePath}/${name}`, name, priority, isEmbedded: false }
   );
-  const everywhere = (name: string, priority: Profile["priority"]): Folder[] => {
-    const path = `${embeddedPath ?? EMBEDDED_ROOT}/${name}`;
-    return [
-      onDisk(name, priority),
-      ...(embeddedProfiles ? [{ path, name, priority, isEmbedded: true, isPacked }] : []),
-    ];
-  };
+  const everywhere = (name: string, priority: Profile["priority"]): Folder[] => [
+    onDisk(name, priority),
+    ...(embeddedProfiles ? [{ path: `${embeddedPath}/${name}`, name, priority, isEmbedded: true }] : []),
+  ];
   return [
     onDisk("custom", 1),
     ...(profileSet !== null && isFolderName(profileSet) ? everywhere(profileSet, 2) : []),

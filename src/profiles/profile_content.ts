@@ -3,16 +3,13 @@ import { readPlainYaml } from "../values/read_plain_yaml.ts";
 import { type ConfigMap, type ConfigValue, isMap, numberLiteral } from "../values/value.ts";
 import type { Profile, ProfilePlace } from "./types.ts";
 
-/** The part of a profile that only its use needs. */
-type ProfileContent = Pick<Profile, "engineArgs" | "envVars" | "content">;
+export function engineArgsOf({ content }: Profile): ConfigMap {
+  return mapAt(content, "engine_args");
+}
 
-/** A file's arguments and variables. AIM's Python runtime sets variables to `str()` of what YAML gives. */
-export function profileContent(content: ConfigMap): ProfileContent {
-  return {
-    engineArgs: mapAt(content, "engine_args"),
-    envVars: new Map([...mapAt(content, "env_vars")].map(([name, value]) => [name, pythonText(value)])),
-    content,
-  };
+/** A profile's variables. AIM's Python runtime sets them to `str()` of what YAML gives. */
+export function envVarsOf({ content }: Profile): ReadonlyMap<string, string> {
+  return new Map([...mapAt(content, "env_vars")].map(([name, value]) => [name, pythonText(value)]));
 }
 
 /** A profile in an executable: what selection looks at, worked out when it was built, and the file's text. */
@@ -20,24 +17,17 @@ export interface PackedProfile extends Pick<Profile, "aimId" | "modelId" | "meta
   readonly text: string;
 }
 
-/** The profile. Its text is read when something asks for arguments or variables, as the chosen one's are. */
+/** The profile. Its text is read when its content is needed: of many profiles, only the chosen one's is. */
 export function unpackProfile(
   { text, ...known }: PackedProfile,
   { id, path, priority }: ProfilePlace,
 ): Profile {
-  let read: ProfileContent | undefined;
-  const content = () => read ??= profileContent(readPlainYaml(text) ?? new Map());
+  let content: ConfigMap | undefined;
   return {
     ...known,
     ...{ id, path, priority },
-    get engineArgs() {
-      return content().engineArgs;
-    },
-    get envVars() {
-      return content().envVars;
-    },
     get content() {
-      return content().content;
+      return content ??= readPlainYaml(text) ?? new Map();
     },
   };
 }

@@ -3,8 +3,8 @@ import { ACCELERATOR_NAMES, acceleratorName, typeOfAccelerator } from "../gpu/ac
 import { pythonText } from "../values/python_spelling.ts";
 import { type ConfigMap, type ConfigValue, isList, isMap, isNumberLiteral } from "../values/value.ts";
 import type { checkProfile } from "./check_profile.ts";
-import { profileContent } from "./profile_content.ts";
 import {
+  type Findings,
   METRICS,
   PRECISIONS,
   type Profile,
@@ -13,20 +13,15 @@ import {
   type SchemaFault,
 } from "./types.ts";
 
-export interface ProfileReading {
-  /** `null` if there are faults. */
-  readonly profile: Profile | null;
-  readonly faults: readonly SchemaFault[];
-  /** What is odd and does no harm, at most one for unknown keys. */
-  readonly notes: readonly SchemaFault[];
-}
-
-/** A profile of a file's content, in the names of any generation. Words of the metadata have any case. */
+/**
+ * The profile of a file's content, in the names of any generation; `null` if there are faults. Words of the
+ * metadata have any case. Of unknown keys there is at most one warning.
+ */
 export function profileFromValue(
   content: ConfigMap,
   place: ProfilePlace,
   check: typeof checkProfile,
-): ProfileReading {
+): Findings<SchemaFault> & { readonly profile: Profile | null } {
   const written = content.get("metadata");
   const metadata = isMap(written) ? lowerCase(written) : new Map<string, never>();
   const aimId = place.kind === "general" ? null : textOrNull(content.get("aim_id"));
@@ -34,7 +29,7 @@ export function profileFromValue(
   if (place.kind === "model" && aimId === null) {
     faults.push({ path: [], atKey: true, reason: "the profile lacks aim_id" });
   }
-  if (faults.length > 0) return { profile: null, faults, notes: [] };
+  if (faults.length > 0) return { profile: null, faults, warnings: [] };
   const model = modelIn(metadata);
   const profile: Profile = {
     id: place.priority === 1 && aimId !== null ? `custom/${aimId}/${stemOf(place.path)}` : place.id,
@@ -56,9 +51,9 @@ export function profileFromValue(
       primary: metadata.get("primary") === true,
       features: listIn(metadata.get("features")),
     },
-    ...profileContent(content),
+    content,
   };
-  return { profile, faults: [], notes: notesOn(content, metadata, profile, place.kind) };
+  return { profile, faults: [], warnings: warningsOf(content, metadata, profile, place.kind) };
 }
 
 /** A file's name without `.yaml`. */
@@ -99,14 +94,14 @@ const KNOWN_METADATA = [
   ...RETIRED,
 ];
 
-function notesOn(
+function warningsOf(
   content: ConfigMap,
   metadata: ConfigMap,
   { metadata: { acceleratorModel, acceleratorCount } }: Profile,
   kind: ProfilePlace["kind"],
 ): SchemaFault[] {
-  const notes: SchemaFault[] = [];
-  const note = (path: SchemaFault["path"], reason: string) => notes.push({ path, atKey: true, reason });
+  const warnings: SchemaFault[] = [];
+  const warn = (path: SchemaFault["path"], reason: string) => warnings.push({ path, atKey: true, reason });
   const unknown = [
     ...[...content.keys()].filter((key) => !KNOWN.includes(key)).map((key) => [key]),
     ...[...metadata.keys()].filter((key) => !KNOWN_METADATA.includes(key)).map((key) => ["metadata", key]),
@@ -114,23 +109,23 @@ function notesOn(
   const [first] = unknown;
   if (first !== undefined) {
     const meant = didYouMean(first.at(-1) ?? "", first.length === 1 ? KNOWN : KNOWN_METADATA);
-    note(first, `not known here, ignored: ${unknown.map((path) => path.join(".")).join(", ")}${meant}`);
+    warn(first, `not known here, ignored: ${unknown.map((path) => path.join(".")).join(", ")}${meant}`);
   }
   const key = metadata.has("accelerator_model") ? "accelerator_model" : "gpu";
   if (acceleratorName(acceleratorModel) === null) {
     const meant = didYouMean(acceleratorModel, ACCELERATOR_NAMES);
-    note(["metadata", key], `${key} is ${JSON.stringify(acceleratorModel)}, no known accelerator${meant}`);
+    warn(["metadata", key], `${key} is ${JSON.stringify(acceleratorModel)}, no known accelerator${meant}`);
   }
   if (acceleratorCount < 1) {
-    note(["metadata"], "the count is 0: the profile fits no hardware, only AIM_PROFILE_ID selects it");
+    warn(["metadata"], "the count is 0: the profile fits no hardware, only AIM_PROFILE_ID selects it");
   }
   if (!["accelerator_type", "gpu", "gpu_count"].some((name) => metadata.has(name))) {
-    note(["metadata"], `accelerator_type is missing: ${typeOfAccelerator(acceleratorModel)} by its model`);
+    warn(["metadata"], `accelerator_type is missing: ${typeOfAccelerator(acceleratorModel)} by its model`);
   }
   if (kind === "general" && content.has("aim_id")) {
-    note(["aim_id"], "a general profile is for any model: ignored");
+    warn(["aim_id"], "a general profile is for any model: ignored");
   }
-  return notes;
+  return warnings;
 }
 
 function textOrNull(value: ConfigValue | undefined): string | null {

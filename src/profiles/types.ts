@@ -1,5 +1,6 @@
 import type { Config } from "../config/config.ts";
 import type { GpuInventory } from "../gpu/types.ts";
+import type { YamlFault } from "../values/read_yaml.ts";
 import type { ConfigMap } from "../values/value.ts";
 
 /** Ranked: the earlier is preferred. */
@@ -15,7 +16,7 @@ export type ProfileType = (typeof PROFILE_TYPES)[number];
 
 export type AcceleratorType = "gpu" | "cpu";
 
-/** What a profile is for: all that selection looks at. */
+/** All that selection looks at. */
 export interface ProfileMetadata {
   readonly engine: string;
   readonly acceleratorType: AcceleratorType;
@@ -45,8 +46,6 @@ export interface Profile {
   readonly aimId: string | null;
   readonly modelId: string | null;
   readonly metadata: ProfileMetadata;
-  readonly engineArgs: ConfigMap;
-  readonly envVars: ReadonlyMap<string, string>;
   /** All of the file. */
   readonly content: ConfigMap;
 }
@@ -59,9 +58,8 @@ export interface ProfilePlace extends Pick<Profile, "path" | "priority"> {
   readonly kind: "general" | "model" | "either";
 }
 
-/** A value in a profile that is refused, or odd. */
 export interface SchemaFault {
-  /** Keys and list indices from the top. */
+  /** Keys and list indices from the top of the file. */
   readonly path: readonly (string | number)[];
   /** The fault is the key, not its value. @default {false} */
   readonly atKey?: boolean;
@@ -69,18 +67,21 @@ export interface SchemaFault {
   readonly reason: string;
 }
 
-/** A check of a profile beyond its schema. */
-export type ProfileCheck = (
-  profile: Profile,
-) => { readonly faults: readonly SchemaFault[]; readonly warnings: readonly SchemaFault[] };
-
-/** A fault in a profile file: `file:line:column: reason`. Lines and columns count from 1. */
-export interface ProfileFault {
+/** A fault in a profile file: `file:line:column: reason`. */
+export interface ProfileFault extends YamlFault {
   readonly path: string;
-  readonly line: number;
-  readonly column: number;
-  readonly reason: string;
 }
+
+/** What was found in one or more files. */
+export interface Findings<Fault> {
+  /** A file with faults is no profile. */
+  readonly faults: readonly Fault[];
+  /** What is odd and does no harm. */
+  readonly warnings: readonly Fault[];
+}
+
+/** A check of a profile beyond its schema. */
+export type ProfileCheck = (profile: Profile) => Findings<SchemaFault>;
 
 export interface Criteria extends Pick<Config, "engine" | "metric" | "precision" | "generalFallback"> {
   /** `AIM_ID`, else `AIM_MODEL_ID`; `null` for an S3 URI or a path, which only general profiles fit. */

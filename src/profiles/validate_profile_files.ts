@@ -5,14 +5,11 @@ import { isMap } from "../values/value.ts";
 import { findProfileFiles } from "./find_profile_files.ts";
 import { RETIRED } from "./profile_from_value.ts";
 import { byPlace, type ProfileFile, readProfile } from "./read_profile.ts";
-import type { Profile, ProfileCheck, ProfileFault, ProfilePlace, SchemaFault } from "./types.ts";
+import type { Findings, Profile, ProfileCheck, ProfileFault, ProfilePlace, SchemaFault } from "./types.ts";
 
-export interface ValidationResult {
+/** The number of files, and what was found by file, then by place. */
+export interface ValidationResult extends Findings<ProfileFault> {
   readonly files: number;
-  /** By file, then by place. */
-  readonly faults: readonly ProfileFault[];
-  /** What is odd and does no harm. */
-  readonly warnings: readonly ProfileFault[];
 }
 
 /**
@@ -36,12 +33,13 @@ export async function validateProfileFiles(
   };
   const paths = given.flatMap(filesAt);
   const files = await Promise.all(paths.map((path) => readProfile(path, placeOf(path), check)));
-  const faultsOf = ({ faults, notes }: ProfileFile) => strict ? [...faults, ...notes].sort(byPlace) : faults;
+  const faultsOf = ({ faults, warnings }: ProfileFile) =>
+    strict ? [...faults, ...warnings].sort(byPlace) : faults;
   const primary = strict ? primaryFaults(files.flatMap(({ profile }) => profile ?? [])) : [];
   return {
     files: files.length,
     faults: [...files.flatMap(faultsOf), ...primary],
-    warnings: strict ? [] : files.flatMap(({ notes }) => notes),
+    warnings: strict ? [] : files.flatMap(({ warnings }) => warnings),
   };
 }
 

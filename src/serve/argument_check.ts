@@ -2,6 +2,7 @@ import { canonicalName } from "../engine/engine_args.ts";
 import { givenVersion } from "../engine/engine_version.ts";
 import { fitToVllm } from "../engine/fit_to_vllm.ts";
 import { AimError } from "../errors/aim_error.ts";
+import { engineArgsOf, envVarsOf } from "../profiles/profile_content.ts";
 import type { ProfileCheck } from "../profiles/types.ts";
 
 /**
@@ -13,14 +14,16 @@ import type { ProfileCheck } from "../profiles/types.ts";
  */
 export function argumentCheck(engineVersion: string | null): ProfileCheck {
   const version = engineVersion === null ? null : givenVersion(engineVersion);
-  return ({ id, metadata, modelId, engineArgs, envVars }) => {
+  return (profile) => {
+    const { id, metadata, modelId } = profile;
     if (metadata.engine !== "vllm") return { faults: [], warnings: [] };
-    const source = { kind: "profile", name: `profile ${id}`, args: engineArgs } as const;
+    const args = engineArgsOf(profile);
+    const source = { kind: "profile", name: `profile ${id}`, args } as const;
     const system = { port: 8000, servedModelNames: ["model"], models: modelId === null ? [] : [modelId] };
     try {
-      const { faults, warnings } = fitToVllm([source], system, envVars, version);
+      const { faults, warnings } = fitToVllm([source], system, envVarsOf(profile), version);
       const spelled = (name: string) =>
-        [...engineArgs.keys()].find((key) => key === name || canonicalName(key) === name) ?? name;
+        [...args.keys()].find((key) => key === name || canonicalName(key) === name) ?? name;
       return {
         faults: faults.map(({ name, reason }) => ({ path: ["engine_args", spelled(name)], reason })),
         warnings: version === null ? [] : warnings.map((reason) => ({ path: ["engine_args"], reason })),

@@ -29,12 +29,12 @@ export async function judgeProfilesFor(config: Config, gpus: GpuInventory): Prom
   const wanted = wantedModel(config);
   const profileSet = profileSetOf(wanted);
   await warnOfMissingFolder(config);
-  const { profiles, faults, notes } = await loadProfiles(config, profileSet);
+  const { profiles, faults, warnings: odd } = await loadProfiles(config, profileSet);
   for (const fault of faults) {
     log.warn(`skipped profile ${fault.path}:${fault.line}:${fault.column}: ${fault.reason}`);
   }
-  for (const [path, [note]] of Map.groupBy(notes, (one) => one.path)) {
-    if (note !== undefined) log.warn(`profile ${path}:${note.line}:${note.column}: ${note.reason}`);
+  for (const [path, [first]] of Map.groupBy(odd, (one) => one.path)) {
+    if (first !== undefined) log.warn(`profile ${path}:${first.line}:${first.column}: ${first.reason}`);
   }
   const { criteria, warnings } = criteriaOf(config, gpus, profileSet);
   for (const warning of warnings) log.warn(warning);

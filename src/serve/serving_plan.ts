@@ -13,6 +13,7 @@ import { chooseDevices, visibleDevices } from "../gpu/choose_devices.ts";
 import type { GpuInventory } from "../gpu/types.ts";
 import { log } from "../log/logger.ts";
 import { keepSecret } from "../log/redact.ts";
+import { engineArgsOf, envVarsOf } from "../profiles/profile_content.ts";
 import type { Profile } from "../profiles/types.ts";
 import { quantisationIn, revisionIn } from "../sources/model_ref.ts";
 import type { ConfigMap } from "../values/value.ts";
@@ -81,14 +82,15 @@ function engineArguments(
   { profile, model, profileSet }: ProfileChoice,
   adapters: AdapterPlan,
 ): { args: ConfigMap; env: Record<string, string>; warnings: readonly string[] } {
+  const envVars = envVarsOf(profile);
   const sources: ArgumentSource[] = [
-    { kind: "profile", name: `profile ${profile.id}`, args: profile.engineArgs },
+    { kind: "profile", name: `profile ${profile.id}`, args: engineArgsOf(profile) },
     { kind: "user", name: "AIM_ENGINE_ARGS", args: config.engineArgs ?? new Map() },
     { kind: "user", name: "the command line after --", args: parseEngineWords(engineWords) },
     { kind: "profile", name: "the LoRA adapters", args: adapters.args },
   ];
   for (const { args } of sources) {
-    hideSecrets(args, Object.fromEntries(profile.envVars)).secrets.forEach(keepSecret);
+    hideSecrets(args, Object.fromEntries(envVars)).secrets.forEach(keepSecret);
   }
   const system = {
     port: config.port,
@@ -96,8 +98,8 @@ function engineArguments(
     models: [model.name, model.uri],
   };
   const { args, variables, warnings, faults } = engine.package === "vllm"
-    ? fitToVllm(sources, system, profile.envVars, engine.version)
-    : { ...mergeEngineArgs(sources, system), variables: profile.envVars, faults: [] };
+    ? fitToVllm(sources, system, envVars, engine.version)
+    : { ...mergeEngineArgs(sources, system), variables: envVars, faults: [] };
   if (faults.length > 0) throw refused(faults, sources, profile);
   const level = engine.isVllm ? logLevel(config, env) : {};
   return { args, env: { ...level, ...Object.fromEntries(variables), ...adapters.env }, warnings };

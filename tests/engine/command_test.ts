@@ -5,6 +5,7 @@ import { argsOf } from "./args_of.ts";
 import { AimError } from "../../src/errors/aim_error.ts";
 import { judge } from "../../src/profiles/judge.ts";
 import { loadProfiles } from "../../src/profiles/load_profiles.ts";
+import { engineArgsOf } from "../../src/profiles/profile_content.ts";
 import type { Criteria } from "../../src/profiles/types.ts";
 import { selectProfile } from "../../src/profiles/select_profile.ts";
 import { referenceProfiles } from "../profiles/reference.ts";
@@ -39,7 +40,7 @@ Deno.test({
     const { profile } = selection.judged;
     assertEquals(profile.id, "vllm-mi300x-fp8-tp1-latency");
     const modelId = profile.modelId ?? "";
-    const { args } = mergeEngineArgs([{ kind: "profile", name: profile.id, args: profile.engineArgs }], {
+    const { args } = mergeEngineArgs([{ kind: "profile", name: profile.id, args: engineArgsOf(profile) }], {
       port: 8000,
       servedModelNames: [modelId, aimId],
       models: [modelId],

@@ -4,6 +4,7 @@ import { drift } from "../../profiles/generate.ts";
 import { MODELS } from "../../profiles/catalogue.ts";
 import { EMBEDDED_ROOT, loadProfiles } from "../../src/profiles/load_profiles.ts";
 import { judge } from "../../src/profiles/judge.ts";
+import { engineArgsOf, envVarsOf } from "../../src/profiles/profile_content.ts";
 import type { Profile } from "../../src/profiles/types.ts";
 import { selectProfile } from "../../src/profiles/select_profile.ts";
 import { validateProfileFiles } from "../../src/profiles/validate_profile_files.ts";
@@ -75,9 +76,10 @@ Deno.test("what is not measured is for manual selection only, and says so", asyn
 
 Deno.test("tensor parallelism is the GPU count", async () => {
   for (const { aimId } of MODELS) {
-    for (const { id, metadata, engineArgs } of await embedded(aimId)) {
+    for (const profile of await embedded(aimId)) {
+      const { id, metadata } = profile;
       if (metadata.acceleratorType === "cpu") continue;
-      const size = engineArgs.get("tensor-parallel-size");
+      const size = engineArgsOf(profile).get("tensor-parallel-size");
       assertEquals([id, JSON.stringify(size)], [
         id,
         JSON.stringify({ value: metadata.acceleratorCount, text: `${metadata.acceleratorCount}` }),
@@ -140,12 +142,12 @@ const RENAMED: Readonly<Record<string, string>> = {
 Deno.test("every option and variable of the catalogue is one that the images' vLLM has", async () => {
   const vllm = new VersionTable(parseVersion("0.27.1"));
   for (const { aimId } of MODELS) {
-    for (const { id, engineArgs, envVars } of await embedded(aimId)) {
-      for (const name of engineArgs.keys()) {
-        assert(vllm.ranges("options", name).length > 0, `${id}: ${name}`);
+    for (const profile of await embedded(aimId)) {
+      for (const name of engineArgsOf(profile).keys()) {
+        assert(vllm.ranges("options", name).length > 0, `${profile.id}: ${name}`);
       }
-      for (const name of [...envVars.keys()].filter((one) => one.startsWith("VLLM_"))) {
-        assert(vllm.ranges("variables", name).length > 0, `${id}: ${name}`);
+      for (const name of [...envVarsOf(profile).keys()].filter((one) => one.startsWith("VLLM_"))) {
+        assert(vllm.ranges("variables", name).length > 0, `${profile.id}: ${name}`);
       }
     }
   }
@@ -175,7 +177,7 @@ Deno.test({
         assertEquals([profile.id, same?.metadata.type], [profile.id, profile.metadata.type]);
         // A measurement applies to the settings it was made with.
         const settings = (of: Profile | undefined) =>
-          [...(of?.engineArgs ?? [])].filter(([name]) => !GONE.includes(name)).map(([name, value]) =>
+          [...(of ? engineArgsOf(of) : [])].filter(([name]) => !GONE.includes(name)).map(([name, value]) =>
             `${name.replaceAll("_", "-")}=${
               JSON.stringify(
                 value instanceof Map ? [...value] : value,
@@ -185,7 +187,7 @@ Deno.test({
         assertEquals(settings(profile), settings(same), profile.id);
         const env = (of: Profile | undefined) =>
           Object.fromEntries(
-            [...(of?.envVars ?? [])].filter(([name]) => !GONE.includes(name))
+            [...(of ? envVarsOf(of) : [])].filter(([name]) => !GONE.includes(name))
               .map(([name, value]) => [RENAMED[name] ?? name, value]).sort(),
           );
         assertEquals(env(profile), env(same), profile.id);

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import type { Cpu } from "../../src/gpu/types.ts";
 import { withCpuThreads } from "../../src/profiles/cpu_threads.ts";
+import { envVarsOf } from "../../src/profiles/profile_content.ts";
 import { makeProfile } from "./make_profile.ts";
 
 const CPU: Cpu = {
@@ -16,17 +17,13 @@ const CPU: Cpu = {
 const threads = (env: Record<string, string>, cpu: Partial<Cpu> = {}, count = 1) => {
   const { profile, warning } = withCpuThreads(
     makeProfile({
-      envVars: new Map(Object.entries(env)),
+      content: new Map([["env_vars", new Map(Object.entries(env))]]),
       metadata: { acceleratorType: "cpu", acceleratorModel: "EPYC_9965", acceleratorCount: count },
     }),
     { ...CPU, ...cpu },
   );
-  assertEquals(profile.content.get("env_vars"), profile.envVars);
-  return [
-    profile.envVars.get("OMP_NUM_THREADS"),
-    profile.envVars.get("VLLM_CPU_OMP_THREADS_BIND"),
-    warning !== null,
-  ];
+  const fitted = envVarsOf(profile);
+  return [fitted.get("OMP_NUM_THREADS"), fitted.get("VLLM_CPU_OMP_THREADS_BIND"), warning !== null];
 };
 
 Deno.test("a processor's profile gets no more threads than there are cores", () => {

@@ -10,8 +10,6 @@ export function makeProfile(
     priority: 2,
     aimId: "org/model",
     modelId: "org/model",
-    engineArgs: new Map(),
-    envVars: new Map(),
     content: new Map(),
     ...parts,
     metadata: {

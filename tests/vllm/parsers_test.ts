@@ -5,6 +5,7 @@ import { VersionTable, VLLM_TABLE } from "../../src/engine/engine_table.ts";
 import { parseVersion } from "../../src/engine/engine_version.ts";
 import { fitToVllm } from "../../src/engine/fit_to_vllm.ts";
 import { findProfileFiles } from "../../src/profiles/find_profile_files.ts";
+import { engineArgsOf, envVarsOf } from "../../src/profiles/profile_content.ts";
 import { readProfile } from "../../src/profiles/read_profile.ts";
 import type { Profile } from "../../src/profiles/types.ts";
 import { referenceProfiles } from "../profiles/reference.ts";
@@ -73,7 +74,7 @@ async function parsersTake(profiles: readonly Profile[]): Promise<number> {
   assert(profiles.length > 200, `only ${profiles.length} profiles were found`);
   let allRefused = 0;
   for (const [release, directory] of unpacked) {
-    const raw = profiles.map((profile) => ["--model", "m", ...renderArgs(profile.engineArgs)]);
+    const raw = profiles.map((profile) => ["--model", "m", ...renderArgs(engineArgsOf(profile))]);
     const fitted = profiles.map((profile) => fittedTo(profile, release));
     // What aim itself refuses does not reach the parser: a value that only other releases take.
     const taken = fitted.filter((one) => one.faults.length === 0);
@@ -99,9 +100,9 @@ async function parsersTake(profiles: readonly Profile[]): Promise<number> {
 }
 
 function fittedTo(profile: Profile, release: string): { path: string; argv: string[]; faults: string[] } {
-  const source = { kind: "profile", name: profile.id, args: profile.engineArgs } as const;
+  const source = { kind: "profile", name: profile.id, args: engineArgsOf(profile) } as const;
   const system = { port: 8000, servedModelNames: ["a/b", "c/d"], models: [profile.modelId ?? "m"] };
-  const fitted = fitToVllm([source], system, profile.envVars, parseVersion(release));
+  const fitted = fitToVllm([source], system, envVarsOf(profile), parseVersion(release));
   return {
     path: profile.path,
     argv: ["--model", "m", ...renderArgs(fitted.args)],

@@ -7,6 +7,7 @@ import { type DownloadReport, inCache } from "../../download/download_report.ts"
 import { AimError } from "../../errors/aim_error.ts";
 import type { GpuInventory } from "../../gpu/types.ts";
 import { log } from "../../log/logger.ts";
+import { engineArgsOf } from "../../profiles/profile_content.ts";
 import type { Profile } from "../../profiles/types.ts";
 import { filesListed, warnOfMemory } from "../../serve/memory_fit.ts";
 import { modelsOfProfiles, profileModel } from "../../serve/select_profile_for.ts";
@@ -178,7 +179,7 @@ async function download(
     ...options,
     onEvent: progress.onEvent,
     onListed(manifest) {
-      if (gpus !== null && profile !== null) warnOfMemory(gpus, profile.engineArgs, filesListed(manifest));
+      if (gpus !== null && profile !== null) warnOfMemory(gpus, engineArgsOf(profile), filesListed(manifest));
     },
   });
   progress.finish(report);

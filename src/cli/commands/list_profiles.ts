@@ -1,5 +1,6 @@
 import type { GpuInventory } from "../../gpu/types.ts";
 import { loadProfiles } from "../../profiles/load_profiles.ts";
+import { engineArgsOf } from "../../profiles/profile_content.ts";
 import { PROFILE_STATES } from "../../profiles/types.ts";
 import type { Config } from "../../config/config.ts";
 import { filesInCache, type MemoryFit, memoryFit, type ModelFiles } from "../../serve/memory_fit.ts";
@@ -81,7 +82,7 @@ async function withMemory(
         known.set(model.uri, place === null ? null : await filesInCache(place));
       }
       const files = known.get(model.uri) ?? null;
-      memory = files === null ? null : memoryFit(gpus, row.profile.engineArgs, files);
+      memory = files === null ? null : memoryFit(gpus, engineArgsOf(row.profile), files);
     }
     found.push({ ...row, memory });
   }
