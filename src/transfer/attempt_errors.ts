@@ -1,8 +1,7 @@
 import { AimError } from "../errors/aim_error.ts";
-import { errnoOf, errorFrom } from "../errors/from_unknown.ts";
+import { errnoOf } from "../errors/from_unknown.ts";
 import type { ManifestFile } from "../sources/manifest.ts";
 import { SourceChangedError, TransientError } from "../sources/source.ts";
-import { StagingLostError } from "./large/partial_file.ts";
 import type { ComputedDigests } from "./types.ts";
 
 /**
@@ -12,7 +11,6 @@ import type { ComputedDigests } from "./types.ts";
 export function isFatal(failure: unknown): boolean {
   if (failure instanceof ReferenceError || failure instanceof RangeError) return true;
   return failure instanceof AimError || failure instanceof SourceChangedError ||
-    failure instanceof StagingLostError ||
     (!(failure instanceof TransientError) && LOCAL.has(errnoOf(failure) ?? ""));
 }
 
@@ -32,10 +30,6 @@ const LOCAL = new Set(
     "ELOOP",
   ],
 );
-
-export function fatalFrom(failure: unknown, doing: string): unknown {
-  return failure instanceof Error && LOCAL.has(errnoOf(failure) ?? "") ? errorFrom(failure, doing) : failure;
-}
 
 export function integrityError(file: ManifestFile, digests: ComputedDigests): AimError {
   const { digest } = file;

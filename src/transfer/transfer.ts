@@ -1,7 +1,6 @@
 import { dirname } from "@std/path";
 import { errorFrom } from "../errors/from_unknown.ts";
 import { makeDirectories } from "../os/files_below.ts";
-import type { ByteRange } from "../sources/manifest.ts";
 import type { Source } from "../sources/source.ts";
 import { systemClock } from "./clock.ts";
 import { connectionsHelp } from "./large/connections_help.ts";
@@ -10,13 +9,13 @@ import { checkFreeSpace } from "./free_space.ts";
 import type { LargeFile } from "./large/large_file.ts";
 import { LargeFiles } from "./large/large_files.ts";
 import { removePartial } from "./large/partial_file.ts";
-import { planOrder, wholeLimit, type WorkUnit } from "./planner.ts";
+import { planOrder, wholeLimit } from "./planner.ts";
 import { rangeBytes } from "./ranges.ts";
 import { type SmallFile, SmallFiles } from "./small/small_files.ts";
 import { leftovers, stemOf } from "./staging_names.ts";
 import { TransferRun } from "./transfer_run.ts";
 import type { TransferItem, TransferOptions, TransferredFile, TransferResult } from "./types.ts";
-import { WorkQueue } from "./work_queue.ts";
+import type { Task } from "./work_queue.ts";
 
 /** Milliseconds between two looks at the connections: how far behind the wire hashing and progress are. */
 const TICK = 10;
@@ -55,18 +54,12 @@ export async function transfer(
   return await new Transfer(source, items, options).run();
 }
 
-/** A unit of the plan, and the file's round that it is for. */
-interface Assignment extends WorkUnit<LargeFile | SmallFile> {
-  readonly round: number;
-}
-
 class Transfer {
   readonly #run: TransferRun;
   readonly #asked: readonly TransferItem[];
   readonly #items: readonly TransferItem[];
   readonly #small: SmallFiles;
   readonly #large: LargeFiles;
-  #queue: WorkQueue<Assignment> = new WorkQueue<Assignment>([]);
   #files: readonly (LargeFile | SmallFile)[] = [];
   #present = 0;
   /** Connections at work. */
@@ -76,12 +69,9 @@ class Transfer {
     this.#asked = items;
     // Two paths with the same content share a staging file: it is downloaded once.
     this.#items = [...new Map(items.toReversed().map((item) => [item.staging, item])).values()].toReversed();
-    const sizes = this.#items.map(({ file }) => file.size);
-    this.#run = new TransferRun(source, options, sizes, () => this.#closeIfDone());
-    this.#small = new SmallFiles(this.#run, (file) => {
-      this.#queue.putBack([{ file, range: null, round: 0 }]);
-    });
-    this.#large = new LargeFiles(this.#run, (file, parts) => this.#putBack(file, parts));
+    this.#run = new TransferRun(source, options, this.#items.map(({ file }) => file.size));
+    this.#small = new SmallFiles(this.#run);
+    this.#large = new LargeFiles(this.#run);
   }
 
   async run(): Promise<TransferResult> {
@@ -89,7 +79,6 @@ class Transfer {
     const started = clock.now();
     signal.throwIfAborted();
     const onAbort = () => stop.abort(signal.reason);
-    stop.signal.addEventListener("abort", () => this.#queue.close(), { once: true });
     signal.addEventListener("abort", onAbort, { once: true });
     try {
       await this.#prepare();
@@ -114,7 +103,6 @@ class Transfer {
     const directories = new Map<string, Map<string, string[]>>();
     const bytes = this.#items.reduce((sum, { file }) => sum + file.size, 0);
     const first = this.#items[0];
-    let unsettled = false;
     try {
       for (const directory of new Set(this.#items.map((item) => dirname(item.staging)))) {
         directories.set(directory, leftovers(namesIn(directory)));
@@ -126,9 +114,7 @@ class Transfer {
           for (const name of names) removePartial(this.#run.files, `${dirname(item.staging)}/${name}`);
           return { kind: "small", item, specs, size: item.file.size, done: [] };
         }
-        const { file, settled } = this.#large.adopt(item, specs, names);
-        unsettled ||= !settled;
-        return file;
+        return this.#large.add(item, specs, names);
       });
       this.#present = this.#files.reduce((sum, { done }) => sum + rangeBytes(done), 0);
       if (first !== undefined) {
@@ -141,15 +127,15 @@ class Transfer {
     }
     this.#run.emit({ type: "start", files: this.#items.length, bytes, bytesPresent: this.#present });
     // A process that still writes to what was taken over notices within this time, and stops.
-    if (unsettled) await clock.sleep(SETTLE, stop.signal);
+    if (this.#files.some((file) => file.kind === "large" && !file.partial.isSettled)) {
+      await clock.sleep(SETTLE, stop.signal);
+    }
   }
 
   async #download(): Promise<void> {
-    const { budget, stop } = this.#run;
-    // From here on an abort closes the queue.
-    stop.signal.throwIfAborted();
-    this.#queue = new WorkQueue(planOrder(this.#files, budget).map((unit) => ({ ...unit, round: 0 })));
-    this.#closeIfDone();
+    const { queue, stop } = this.#run;
+    queue.plan(this.#tasks());
+    if (this.#files.length === 0) queue.close();
     const ticker = this.#tick();
     for (const file of this.#files) {
       if (file.kind === "large" && file.isComplete) this.#large.finish(file);
@@ -169,30 +155,17 @@ class Transfer {
     for (let n = 0; n < count; n++) this.#workers.push(this.#work());
   }
 
-  /** Gives a connection that has nothing to do half of what a slow one has left. */
-  #divide(): void {
-    const part = this.#queue.waiting > 0 ? this.#large.divide() : null;
-    if (part === null) return;
-    this.#putBack(part.file, [part.range]);
-  }
-
-  #putBack(file: LargeFile, parts: Iterable<ByteRange>): void {
-    const { round } = file;
-    this.#queue.putBack(Array.from(parts, (range) => ({ file, range, round })));
+  *#tasks(): Generator<Task> {
+    for (const { file, range } of planOrder(this.#files, this.#run.budget)) {
+      if (file.kind === "small") yield () => this.#small.download(file);
+      else if (range !== null) yield () => this.#large.download(file, range);
+    }
   }
 
   /** One connection's life. */
   async #work(): Promise<void> {
-    for (let unit = await this.#queue.take(); unit !== null; unit = await this.#queue.take()) {
-      const { file, range, round } = unit;
-      if (file.kind === "small") await this.#small.download(file);
-      else if (range !== null) await this.#large.download(file, range, round);
-    }
-  }
-
-  /** Ends the connections once every file has its final name. */
-  #closeIfDone(): void {
-    if (this.#run.results.size === this.#files.length) this.#queue.close();
+    const { queue } = this.#run;
+    for (let task = await queue.take(); task !== null; task = await queue.take()) await task();
   }
 
   /** Looks at the connections from time to time, until the end. */
@@ -220,7 +193,7 @@ class Transfer {
           ramped = now;
           ({ moved } = this.#run);
         }
-        this.#divide();
+        this.#large.divide();
         if (now - checked > CHECK_EVERY) {
           checked = now;
           this.#large.check();

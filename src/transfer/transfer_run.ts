@@ -1,8 +1,10 @@
 import { AimError } from "../errors/aim_error.ts";
+import { errorFrom } from "../errors/from_unknown.ts";
 import { log } from "../log/logger.ts";
 import { type FilesBelow, filesBelow } from "../os/files_below.ts";
 import type { ManifestFile } from "../sources/manifest.ts";
-import { type Source, TransientError } from "../sources/source.ts";
+import { type Source, SourceChangedError, TransientError } from "../sources/source.ts";
+import { isFatal } from "./attempt_errors.ts";
 import { BACKOFF, backoffDelay } from "./backoff.ts";
 import { systemClock } from "./clock.ts";
 import { digestMatches, isGuess } from "./hash/digests.ts";
@@ -17,6 +19,7 @@ import type {
   TransferOptions,
   TransferredFile,
 } from "./types.ts";
+import { WorkQueue } from "./work_queue.ts";
 
 /** A request for bytes of a file. */
 export interface OpenRequest {
@@ -46,19 +49,19 @@ export class TransferRun {
   moved = 0;
   /** The directories that files are written to. */
   readonly files: FilesBelow;
-  readonly #onDone: () => void;
+  /** The work of the connections. It ends once every file has its final name, and when the transfer is stopped. */
+  readonly queue = new WorkQueue();
+  readonly #count: number;
   readonly #random: () => number;
   readonly #beside = new Set<Promise<void>>();
   readonly #requests = new Set<OpenRequest>();
 
-  /**
-   * @param sizes Bytes of each file.
-   * @param onDone Called when a file has its final name.
-   */
-  constructor(source: Source, options: TransferOptions, sizes: readonly number[], onDone: () => void) {
+  /** @param sizes Bytes of each file. */
+  constructor(source: Source, options: TransferOptions, sizes: readonly number[]) {
     this.source = source;
     this.files = filesBelow(options.root);
-    this.#onDone = onDone;
+    this.#count = sizes.length;
+    this.stop.signal.addEventListener("abort", () => this.queue.close(), { once: true });
     this.options = options;
     this.clock = options.clock ?? systemClock;
     this.budget = {
@@ -88,19 +91,19 @@ export class TransferRun {
     this.results.set(item.staging, result);
     this.options.onFile?.(result);
     this.state(item.file, "done");
-    this.#onDone();
+    if (this.results.size === this.#count) this.queue.close();
   }
 
   /** The first failure ends the transfer. */
-  fail(file: ManifestFile, error: unknown): void {
+  fail({ file, staging }: TransferItem, error: unknown): void {
     if (this.stop.signal.aborted) return;
     this.state(file, "failed");
-    this.stop.abort(error);
+    this.stop.abort(error instanceof SourceChangedError ? error : errorFrom(error, `writing ${staging}`));
   }
 
   /** Work beside the connections, whose failure ends the transfer. */
-  track(work: Promise<void>, file: ManifestFile): void {
-    const tracked = work.catch((error) => this.fail(file, error)).finally(() => this.#beside.delete(tracked));
+  track(work: Promise<void>, item: TransferItem): void {
+    const tracked = work.catch((error) => this.fail(item, error)).finally(() => this.#beside.delete(tracked));
     this.#beside.add(tracked);
   }
 
@@ -109,9 +112,10 @@ export class TransferRun {
     await Promise.all(this.#beside);
   }
 
-  /** Waits before another attempt, or gives up. */
+  /** Waits before another attempt, or gives up: throws `cause` if no attempt can help. */
   async pause(file: ManifestFile, failures: number, cause: unknown): Promise<void> {
     this.stop.signal.throwIfAborted();
+    if (isFatal(cause)) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
     if (failures >= BACKOFF.attempts) {
       throw new AimError(
@@ -136,12 +140,9 @@ export class TransferRun {
   }
 
   /**
-   * Makes a request, which ends with the transfer and when it stalls. Resolves to what went wrong, if anything
-   * did.
+   * Makes a request, which ends with the transfer and when it stalls. Resolves to what went wrong, or `null`.
    */
-  async attempt(
-    work: (request: OpenRequest) => Promise<void>,
-  ): Promise<{ readonly cause: unknown } | null> {
+  async attempt(work: (request: OpenRequest) => Promise<void>): Promise<unknown> {
     const request: OpenRequest = { abort: new AbortController(), moved: this.clock.now() };
     const { signal } = request.abort;
     const onStop = () => request.abort.abort(this.stop.signal.reason);
@@ -156,7 +157,7 @@ export class TransferRun {
       const cause: unknown = signal.aborted ? signal.reason : error;
       // Whatever failed, the server should not send more.
       request.abort.abort(cause);
-      return { cause };
+      return cause;
     } finally {
       this.#requests.delete(request);
       this.stop.signal.removeEventListener("abort", onStop);

@@ -1,20 +1,24 @@
-/** Work for several takers. A unit may be put back (a file that must be fetched again). */
-export class WorkQueue<T> {
-  readonly #units: Iterator<T>;
-  readonly #again: T[] = [];
-  #waiting: ((unit: T | null) => void)[] = [];
+/** What one connection does next. */
+export type Task = () => Promise<void>;
+
+/** Work for several connections. */
+export class WorkQueue {
+  #planned: Iterator<Task> = [].values();
+  readonly #again: Task[] = [];
+  #waiting: ((task: Task | null) => void)[] = [];
   #closed = false;
 
-  constructor(units: Iterable<T>) {
-    this.#units = units[Symbol.iterator]();
+  /** Work that is not asked for before it is needed. */
+  plan(tasks: Iterable<Task>): void {
+    this.#planned = tasks[Symbol.iterator]();
   }
 
-  /** The next unit; waits if there is none now; `null` once the queue is closed. */
-  take(): Promise<T | null> {
+  /** The next task; waits if there is none now; `null` once the queue is closed. */
+  take(): Promise<Task | null> {
     if (this.#closed) return Promise.resolve(null);
     const again = this.#again.shift();
     if (again !== undefined) return Promise.resolve(again);
-    const { done, value } = this.#units.next();
+    const { done, value } = this.#planned.next();
     if (!done) return Promise.resolve(value);
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
@@ -24,9 +28,9 @@ export class WorkQueue<T> {
     return this.#waiting.length;
   }
 
-  /** Puts units before all others. */
-  putBack(units: readonly T[]): void {
-    this.#again.push(...units);
+  /** Puts tasks before those that are planned: a file must be fetched again, or a part was divided. */
+  putBack(tasks: readonly Task[]): void {
+    this.#again.push(...tasks);
     while (this.#waiting.length > 0 && this.#again.length > 0) {
       this.#waiting.shift()?.(this.#again.shift() ?? null);
     }

@@ -1,17 +1,15 @@
 import { log } from "../../log/logger.ts";
 import type { ByteRange } from "../../sources/manifest.ts";
 import { TransientError } from "../../sources/source.ts";
-import { fatalFrom, isFatal } from "../attempt_errors.ts";
-import { copyBody } from "../copy_body.ts";
+import { chunks } from "../chunks.ts";
 import type { DigestSpec } from "../hash/digests.ts";
 import { type HashPool, hashPool } from "../hash/hash_pool.ts";
-import { hostIdentity } from "../lease/host_identity.ts";
 import { partsOf } from "../planner.ts";
 import { addRange, prefixEnd, rangeBytes } from "../ranges.ts";
 import type { OpenRequest, TransferRun } from "../transfer_run.ts";
 import type { TransferItem } from "../types.ts";
 import { divisionOf } from "./division.ts";
-import { LargeFile, type LargeFileContext } from "./large_file.ts";
+import { LargeFile } from "./large_file.ts";
 import { StagingLostError } from "./partial_file.ts";
 
 /** The download of one part, over all its attempts. */
@@ -31,35 +29,24 @@ interface Flow {
 /** Downloads files in parts, each over a connection of its own, and hashes them while they grow. */
 export class LargeFiles {
   readonly #run: TransferRun;
-  readonly #context: LargeFileContext;
-  readonly #requeue: (file: LargeFile, parts: Iterable<ByteRange>) => void;
   readonly #files: LargeFile[] = [];
   readonly #flows = new Set<Flow>();
   #pool: HashPool | null = null;
   /** The server, or a proxy before it, has answered a part with a complete file. */
   #ignoresRanges = false;
 
-  /** @param requeue Puts parts before all others: the file was restarted. */
-  constructor(run: TransferRun, requeue: (file: LargeFile, parts: Iterable<ByteRange>) => void) {
+  constructor(run: TransferRun) {
     this.#run = run;
-    this.#requeue = requeue;
-    this.#context = {
-      run,
-      owner: { files: run.files, self: hostIdentity() },
-      // Made for the first file: a source has one kind of digest.
-      pool: (specs) => this.#pool ??= hashPool({ workers: hashingThreads(specs) }),
-    };
   }
 
-  /** {@linkcode LargeFile.adopt} */
-  adopt(
-    item: TransferItem,
-    specs: readonly DigestSpec[],
-    names: readonly string[],
-  ): { file: LargeFile; settled: boolean } {
-    const adopted = LargeFile.adopt(this.#context, item, specs, names);
-    this.#files.push(adopted.file);
-    return adopted;
+  /** A file that goes on where an earlier run ended, if that has left `names` in the staging directory. */
+  add(item: TransferItem, specs: readonly DigestSpec[], names: readonly string[]): LargeFile {
+    // Made for the first file: a source has one kind of digest.
+    this.#pool ??= hashPool({ workers: hashingThreads(specs) });
+    const file = new LargeFile(this.#run, this.#pool, item, specs);
+    file.partial.adopt(names);
+    this.#files.push(file);
+    return file;
   }
 
   /**
@@ -68,13 +55,13 @@ export class LargeFiles {
    *
    * @param round The file's, for which the part was planned.
    */
-  async download(file: LargeFile, part: ByteRange, round: number): Promise<void> {
+  async download(file: LargeFile, part: ByteRange, round = 0): Promise<void> {
     const flow: Flow = { file, round, range: { ...part }, at: part.start, request: null, since: null };
     this.#flows.add(flow);
     try {
       await this.#download(flow);
     } catch (error) {
-      this.#run.fail(file.item.file, error);
+      this.#run.fail(file.item, error);
     } finally {
       this.#flows.delete(flow);
     }
@@ -87,11 +74,10 @@ export class LargeFiles {
       const from = flow.at;
       const failure = await this.#attempt(flow);
       if (failure === null || flow.at >= flow.range.end || !isWanted(flow)) continue;
-      if (failure.cause instanceof StagingLostError) return this.#stolen(file, failure.cause);
-      if (isFatal(failure.cause)) throw fatalFrom(failure.cause, `writing ${file.item.file.path}`);
+      if (failure instanceof StagingLostError) return this.#stolen(file, failure);
       // A server that ignores ranges sends again what came.
       failures = flow.at > from && !file.ignoresRanges ? 1 : failures + 1;
-      await this.#run.pause(file.item.file, failures, failure.cause);
+      await this.#run.pause(file.item.file, failures, failure);
     }
     if (isWanted(flow) && file.isComplete) this.finish(file);
   }
@@ -99,7 +85,7 @@ export class LargeFiles {
   /** Proves and publishes a file in the background; the connection continues. */
   finish(file: LargeFile): void {
     file.isProving = true;
-    this.#run.track(this.#publish(file), file.item.file);
+    this.#run.track(this.#publish(file), file.item);
   }
 
   async #publish(file: LargeFile): Promise<void> {
@@ -116,13 +102,10 @@ export class LargeFiles {
     for (const file of new Set(this.#flows.values().map((flow) => flow.file))) this.#hash(file);
   }
 
-  /**
-   * Takes the rest of a part from a slow connection, for one that has nothing to do; `null` if all will be
-   * done soon.
-   */
-  divide(): { readonly file: LargeFile; readonly range: ByteRange } | null {
+  /** Gives a connection that has nothing to do half of what a slow one has left, unless that will be done soon. */
+  divide(): void {
     // With limited bandwidth, another connection downloads nothing sooner.
-    if (this.#run.bucket !== null) return null;
+    if (this.#run.queue.waiting === 0 || this.#run.bucket !== null) return;
     const now = this.#run.clock.now();
     const flowing = [...this.#flows].flatMap((flow) =>
       flow.since !== null && isWanted(flow) && !(this.#ignoresRanges && isAll(flow))
@@ -131,10 +114,9 @@ export class LargeFiles {
     );
     const division = divisionOf(flowing.map(({ part }) => part));
     const flow = division === null ? undefined : flowing[division.part]?.flow;
-    if (division === null || flow === undefined) return null;
-    const range = { start: division.at, end: flow.range.end };
+    if (division === null || flow === undefined) return;
+    this.#enqueue(flow.file, [{ start: division.at, end: flow.range.end }]);
     flow.range.end = division.at;
-    return { file: flow.file, range };
   }
 
   /**
@@ -144,7 +126,7 @@ export class LargeFiles {
   check(): void {
     for (const file of this.#files) {
       try {
-        file.checkOwned();
+        file.partial.checkOwned();
         for (const flow of this.#flowsOf(file)) this.#record(flow);
       } catch (error) {
         for (const { request } of this.#flowsOf(file)) request?.abort.abort(error);
@@ -154,22 +136,22 @@ export class LargeFiles {
 
   /** Flushes what has arrived of all files. */
   flush(): void {
-    for (const file of this.#files) this.#run.track(file.flush(), file.item.file);
+    for (const { item, partial } of this.#files) this.#run.track(partial.flush(), item);
   }
 
   /** Stops hashing, and flushes what was recorded. */
   async stop(): Promise<void> {
     this.#pool?.close();
-    await Promise.all(this.#files.map((file) => file.flush().catch(() => {})));
+    await Promise.all(this.#files.map(({ partial }) => partial.flush().catch(() => {})));
   }
 
   /** Closes the files: what was downloaded stays for a later run. */
   close(): void {
-    for (const file of this.#files) file.close();
+    for (const { partial } of this.#files) partial.close();
   }
 
   /** One request for the rest of a flow. Resolves to what went wrong, if anything did. */
-  async #attempt(flow: Flow): Promise<{ readonly cause: unknown } | null> {
+  async #attempt(flow: Flow): Promise<unknown> {
     const failure = await this.#run.attempt(async (request) => {
       flow.request = request;
       flow.file.open();
@@ -196,33 +178,33 @@ export class LargeFiles {
     // Its failure is seen below. Starting the thread takes 10 ms, while the answer is on its way.
     asked.catch(() => {});
     file.startHashing();
-    const body = await asked;
-    if (body.range.start !== start || body.range.end !== end) {
+    const { body, range } = await asked;
+    if (range.start !== start || range.end !== end) {
       log.debug(`${file.item.file.path}: the server ignores ranges, reading it in one stream`);
       // Another connection downloads all of it, or has done so.
-      if (!isWanted(flow)) return void body.body.cancel().catch(() => {});
+      if (!isWanted(flow)) return void body.cancel().catch(() => {});
       file.ignoresRanges = this.#ignoresRanges = true;
       this.#takeAll(flow);
       file.open();
       file.startHashing();
     }
     signal.throwIfAborted();
-    using handle = file.writer(flow.at);
+    using handle = file.partial.writer(flow.at);
     flow.since = clock.now();
-    await copyBody(body.body, {
-      range: flow.range,
-      file: handle,
-      signal,
-      onChunk: async (bytes) => {
-        // Waiting for a share of the bandwidth, or for the disk, is no stall.
-        request.moved = null;
-        await bucket?.take(bytes, signal);
-      },
-      onWritten: (at) => {
-        request.moved = clock.now();
-        this.#count(flow, at);
-      },
-    });
+    for await (const chunk of chunks(body, signal)) {
+      // Waiting for a share of the bandwidth, or for the disk, is no stall.
+      request.moved = null;
+      await bucket?.take(chunk.length, signal);
+      const wanted = chunk.subarray(0, Math.max(0, flow.range.end - flow.at));
+      // Not left to another thread: handing over each piece costs more than writing it to the page cache.
+      for (let n = 0; n < wanted.length;) n += handle.writeSync(wanted.subarray(n));
+      request.moved = clock.now();
+      if (flow.round !== file.round) return;
+      flow.at += wanted.length;
+      this.#run.moved += wanted.length;
+      this.#run.bytes(file.item.file, wanted.length);
+      if (flow.at >= flow.range.end) return;
+    }
   }
 
   /**
@@ -255,7 +237,12 @@ export class LargeFiles {
   /** All of a file from nothing, by any connection. */
   #again(file: LargeFile): void {
     this.#restart(file, null);
-    this.#requeue(file, partsOf({ size: file.size, done: [] }, this.#run.budget.partSize));
+    this.#enqueue(file, partsOf({ size: file.size, done: [] }, this.#run.budget.partSize));
+  }
+
+  #enqueue(file: LargeFile, parts: Iterable<ByteRange>): void {
+    const { round } = file;
+    this.#run.queue.putBack(Array.from(parts, (part) => () => this.download(file, part, round)));
   }
 
   /** Throws away what has arrived of a file, and ends the requests of all its flows but one. */
@@ -272,18 +259,11 @@ export class LargeFiles {
 
   /** Records what has arrived of a part under way as well. */
   #record({ file, range: { start }, at }: Flow): void {
-    file.wrote({ start, end: at });
+    file.partial.wrote({ start, end: at });
   }
 
   #hash(file: LargeFile): void {
     file.hashTo(reachedBy(file.done, this.#flowsOf(file)));
-  }
-
-  #count(flow: Flow, at: number): void {
-    if (flow.round !== flow.file.round) return;
-    if (at > flow.at) this.#run.moved += at - flow.at;
-    this.#run.bytes(flow.file.item.file, at - flow.at);
-    flow.at = at;
   }
 }
 

@@ -1,9 +1,10 @@
 import { dirname, join } from "@std/path";
+import { errorFrom } from "../../errors/from_unknown.ts";
 import type { FilesBelow } from "../../os/files_below.ts";
 import { readRegularTextSync } from "../../os/read_regular_file.ts";
 import type { ByteRange } from "../../sources/manifest.ts";
 import { directoryGone } from "../directory_gone.ts";
-import { type HostIdentity, knownGone } from "../lease/host_identity.ts";
+import { type HostIdentity, hostIdentity, knownGone } from "../lease/host_identity.ts";
 import {
   closedLine,
   flushedLine,
@@ -22,64 +23,68 @@ export class StagingLostError extends Error {
   override readonly name = "StagingLostError";
 }
 
-/** Whose partial files they are, and where they are. */
-export interface PartialOwner {
-  readonly files: FilesBelow;
-  readonly self: HostIdentity;
-}
-
 /**
  * A file while it arrives, with the record of what has. The record never claims a byte that is not on disk. A
  * name is used by one run only; a later run takes the file over by renaming it, which the earlier one notices
  * if it still runs.
  */
 export class PartialFile {
-  readonly path: string;
+  path: string;
+  /** No other process can still be writing to it. */
+  isSettled = true;
+  readonly #below: FilesBelow;
+  readonly #staging: string;
   readonly #binding: RecordBinding;
-  readonly #owner: PartialOwner;
-  #done: readonly ByteRange[];
+  #done: readonly ByteRange[] = [];
   #unflushed: readonly ByteRange[] = [];
   #files: OpenFiles | null = null;
-  #exists: boolean;
-
-  private constructor(path: string, binding: RecordBinding, owner: PartialOwner, adopted: ReadRecord | null) {
-    this.path = path;
-    this.#binding = binding;
-    this.#owner = owner;
-    this.#done = adopted?.done ?? [];
-    this.#exists = adopted !== null;
-  }
+  #flushing: Promise<void> | null = null;
+  #exists = false;
 
   /** A partial file from nothing. Created when first opened. */
-  static fresh(staging: string, binding: RecordBinding, owner: PartialOwner): PartialFile {
-    return new PartialFile(ownStaging(staging), binding, owner, null);
+  constructor(below: FilesBelow, staging: string, binding: RecordBinding) {
+    this.path = ownStaging(staging);
+    this.#below = below;
+    this.#staging = staging;
+    this.#binding = binding;
   }
 
   /**
    * Takes over what an earlier run left of this very content, and removes the rest.
    *
    * @param names File names in the staging directory that earlier runs left for this file.
-   * @returns `settled`: no other process can still be writing to it.
    */
-  static adopt(
-    staging: string,
-    binding: RecordBinding,
-    owner: PartialOwner,
-    names: readonly string[],
-  ): { partial: PartialFile; settled: boolean } {
-    const { files, self } = owner;
-    const path = ownStaging(staging);
-    const found = names.map((name) => join(dirname(staging), name))
-      .map((from) => ({ from, record: usableRecord(from, binding, self) }))
+  adopt(names: readonly string[]): void {
+    const self = hostIdentity();
+    const found = names.map((name) => join(dirname(this.#staging), name))
+      .map((from) => ({ from, record: usableRecord(from, this.#binding, self) }))
       .toSorted((a, b) => rangeBytes(b.record?.done ?? []) - rangeBytes(a.record?.done ?? []));
-    const best = found[0];
-    const taken = best !== undefined && best.record !== null && takeOver(best.from, path, best.record, owner);
-    for (const { from } of taken ? found.slice(1) : found) removePartial(files, from);
-    const record = taken ? best.record : null;
-    return {
-      partial: new PartialFile(path, binding, owner, record),
-      settled: record === null || record.closed || knownGone(record.writer, self),
-    };
+    const [best] = found;
+    if (best !== undefined && best.record !== null && this.#takeOver(best.from, best.record)) {
+      found.shift();
+      this.#done = best.record.done;
+      this.#exists = true;
+      this.isSettled = best.record.closed || knownGone(best.record.writer, self);
+    }
+    for (const { from } of found) removePartial(this.#below, from);
+  }
+
+  /**
+   * Renames the file to this run's name, its record first: whenever the process dies, one complete pair exists.
+   */
+  #takeOver(from: string, record: ReadRecord): boolean {
+    using file = this.#below.create(recordPath(this.path));
+    const lines = [...record.flushed.map(flushedLine), ...record.done.map(wroteLine)];
+    writeText(file, openLine(this.#binding, hostIdentity()) + lines.join(""));
+    try {
+      this.#below.rename(from, this.path);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      this.#below.remove(recordPath(this.path));
+      return false;
+    }
+    this.#below.remove(recordPath(from));
+    return true;
   }
 
   /** Sorted, disjoint. */
@@ -93,19 +98,18 @@ export class PartialFile {
     try {
       this.#files = this.#openBoth();
     } catch (error) {
-      throw lostOr(error, this.path);
+      throw faultOf(error, this.path);
     }
     this.#exists = true;
   }
 
   /** The record first: neither is worth anything without the other. */
   #openBoth(): OpenFiles {
-    const { files, self } = this.#owner;
-    const open = (path: string) => this.#exists ? files.open(path) : files.create(path);
+    const open = (path: string) => this.#exists ? this.#below.open(path) : this.#below.create(path);
     const record = open(recordPath(this.path));
     try {
       if (this.#exists) record.seekSync(0, Deno.SeekMode.End);
-      else writeText(record, openLine(this.#binding, self));
+      else writeText(record, openLine(this.#binding, hostIdentity()));
       const data = open(this.path);
       if (!this.#exists) data.truncateSync(this.#binding.size);
       return { data, record, inode: data.statSync().ino };
@@ -120,9 +124,9 @@ export class PartialFile {
     this.open();
     let file: Deno.FsFile;
     try {
-      file = this.#owner.files.open(this.path);
+      file = this.#below.open(this.path);
     } catch (error) {
-      throw lostOr(error, this.path);
+      throw faultOf(error, this.path);
     }
     file.seekSync(offset, Deno.SeekMode.Start);
     return file;
@@ -136,8 +140,12 @@ export class PartialFile {
     if (this.#files !== null) writeText(this.#files.record, wroteLine(range));
   }
 
-  /** Flushes what was written so far, and then notes so. */
-  async flush(): Promise<void> {
+  /** Flushes what was written so far, and then notes so; on a slow disk, waits for the flush before instead. */
+  flush(): Promise<void> {
+    return this.#flushing ??= this.#flush().finally(() => this.#flushing = null);
+  }
+
+  async #flush(): Promise<void> {
     const files = this.#files;
     if (files === null || this.#unflushed.length === 0) return;
     const flushing = this.#unflushed;
@@ -163,13 +171,14 @@ export class PartialFile {
     throw lost(this.path);
   }
 
-  /** Throws away what was downloaded. The name stays this run's. */
-  discard(): void {
+  /** Throws away what was downloaded. What comes next has another name, and shares nothing with it. */
+  restart(): void {
     this.#shut();
     this.#done = [];
     this.#unflushed = [];
     this.#exists = false;
-    removePartial(this.#owner.files, this.path);
+    removePartial(this.#below, this.path);
+    this.path = ownStaging(this.#staging);
   }
 
   /** Flushes to disk and renames to the final path: the bytes are proven. @throws {StagingLostError} */
@@ -181,12 +190,12 @@ export class PartialFile {
     if (size !== this.#binding.size) throw lost(this.path);
     await files.data.syncData();
     try {
-      this.#owner.files.rename(this.path, target);
+      this.#below.rename(this.path, target);
     } catch (error) {
-      throw lostOr(error, this.path);
+      throw faultOf(error, this.path);
     }
     this.#shut();
-    this.#owner.files.remove(recordPath(this.path));
+    this.#below.remove(recordPath(this.path));
   }
 
   /** Ends this run's use in order; what was downloaded stays for a later one. */
@@ -233,25 +242,6 @@ function usableRecord(path: string, binding: RecordBinding, self: HostIdentity):
   }
 }
 
-/**
- * Renames the file to this run's name, its record first: whenever the process dies, one complete pair exists.
- */
-function takeOver(from: string, to: string, record: ReadRecord, { files, self }: PartialOwner): boolean {
-  const text = openLine(record.binding, self) + record.flushed.map(flushedLine).join("") +
-    record.done.map(wroteLine).join("");
-  using file = files.create(recordPath(to));
-  writeText(file, text);
-  try {
-    files.rename(from, to);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    files.remove(recordPath(to));
-    return false;
-  }
-  files.remove(recordPath(from));
-  return true;
-}
-
 const encoder = new TextEncoder();
 
 function writeText(file: Deno.FsFile, text: string): void {
@@ -259,9 +249,10 @@ function writeText(file: Deno.FsFile, text: string): void {
   for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
 }
 
-/** What a failure to find the file means. */
-function lostOr(error: unknown, path: string): unknown {
-  return directoryGone(error, path) ?? (error instanceof Deno.errors.NotFound ? lost(path) : error);
+/** What a failure to open or rename the file means. */
+function faultOf(error: unknown, path: string): Error {
+  const isLost = error instanceof Deno.errors.NotFound;
+  return directoryGone(error, path) ?? (isLost ? lost(path) : errorFrom(error, `writing ${path}`));
 }
 
 function lost(path: string): StagingLostError {

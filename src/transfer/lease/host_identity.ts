@@ -36,13 +36,15 @@ export function hostIdentityFrom(json: unknown): HostIdentity | null {
 
 /** This process. Requires sys permissions for `hostname` and `osUptime`. */
 export function hostIdentity(): HostIdentity {
-  return {
+  return own ??= {
     host: Deno.hostname(),
     pid: Deno.pid,
     boot: Math.round(Date.now() / 1000 - Deno.osUptime()),
     process: processIdentity(),
   };
 }
+
+let own: HostIdentity | undefined;
 
 /**
  * True if both are of one host and of the same boot. Uptime is in full seconds, and clocks are corrected

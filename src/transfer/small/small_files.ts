@@ -1,10 +1,9 @@
-import { errorFrom } from "../../errors/from_unknown.ts";
 import { log } from "../../log/logger.ts";
 import { isInMemory } from "../../os/is_in_memory.ts";
 import type { ManifestFile } from "../../sources/manifest.ts";
 import { TransientError } from "../../sources/source.ts";
-import { fatalFrom, integrityError, isFatal } from "../attempt_errors.ts";
-import { chunks } from "../copy_body.ts";
+import { integrityError } from "../attempt_errors.ts";
+import { chunks } from "../chunks.ts";
 import { directoryGone } from "../directory_gone.ts";
 import { digestsOf, type DigestSpec } from "../hash/digests.ts";
 import { wholeLimit } from "../planner.ts";
@@ -43,7 +42,6 @@ interface Written {
 /** Downloads files in one piece each: one request, one proof, one write. */
 export class SmallFiles {
   readonly #run: TransferRun;
-  readonly #again: (file: SmallFile) => void;
   readonly #lost = new Map<SmallFile, number>();
   /** Memory that no connection uses now. */
   readonly #spare: Uint8Array<ArrayBuffer>[] = [];
@@ -54,10 +52,8 @@ export class SmallFiles {
    */
   #inMemory = false;
 
-  /** @param again Called with a file that must be fetched again. */
-  constructor(run: TransferRun, again: (file: SmallFile) => void) {
+  constructor(run: TransferRun) {
     this.#run = run;
-    this.#again = again;
   }
 
   /** @param directories Where the files go. They exist. */
@@ -73,7 +69,7 @@ export class SmallFiles {
     try {
       await this.#download(file);
     } catch (error) {
-      this.#run.fail(file.item.file, error);
+      this.#run.fail(file.item, error);
     }
   }
 
@@ -87,7 +83,7 @@ export class SmallFiles {
       this.#flushing = null;
       if (this.#written.length >= GROUP) this.flush();
     });
-    this.#run.track(this.#flushing, first.small.item.file);
+    this.#run.track(this.#flushing, first.small.item);
   }
 
   /** Throws away what was not flushed. */
@@ -130,7 +126,7 @@ export class SmallFiles {
     } catch (error) {
       // Not in the list of written files: a torn file must not get its name.
       this.#discard(file, staging);
-      throw directoryGone(error, staging) ?? errorFrom(error, `writing ${small.item.target(digests)}`);
+      throw directoryGone(error, staging) ?? error;
     }
     this.#written.push({ small, digests, staging, file });
   }
@@ -157,7 +153,7 @@ export class SmallFiles {
       } catch (error) {
         const gone = directoryGone(error, staging);
         if (gone === null && error instanceof Deno.errors.NotFound && this.#mayFetchAgain(small)) continue;
-        throw gone ?? errorFrom(error, `writing ${target}`);
+        throw gone ?? error;
       }
     }
   }
@@ -168,7 +164,7 @@ export class SmallFiles {
     this.#lost.set(small, lost);
     if (lost > MOST_LOST) return false;
     this.#run.bytes(small.item.file, -small.item.file.size);
-    this.#again(small);
+    this.#run.queue.putBack([() => this.download(small)]);
     return true;
   }
 
@@ -177,8 +173,7 @@ export class SmallFiles {
     for (let failures = 1;; failures++) {
       const failure = await this.#run.attempt((request) => this.#read(file, bytes, request));
       if (failure === null) return;
-      if (isFatal(failure.cause)) throw fatalFrom(failure.cause, `reading ${file.path}`);
-      await this.#run.pause(file, failures, failure.cause);
+      await this.#run.pause(file, failures, failure);
     }
   }
 

@@ -1,39 +1,7 @@
 import { abortable } from "@std/async/abortable";
-import type { ByteRange } from "../sources/manifest.ts";
 
 /** Bytes that a connection reads, and writes, at once. */
 const BUFFER = 512 * 1024;
-
-/** Where a body goes, and under which limits. */
-export interface CopyOptions {
-  /** The range of the file to write. Its end may move nearer meanwhile. */
-  readonly range: ByteRange;
-  /** Positioned at `range.start`. */
-  readonly file: Deno.FsFile;
-  /** Called with the number of bytes of a chunk, before it is written. */
-  readonly onChunk: (bytes: number) => Promise<void>;
-  /** Called after each piece with the offset in the file up to which the range is written. */
-  readonly onWritten: (at: number) => void;
-  readonly signal: AbortSignal;
-}
-
-/**
- * Writes a body, which begins at `range.start`, to a file, and never a byte beyond the range. Once this has settled
- * nothing is being written.
- */
-export async function copyBody(body: ReadableStream<Uint8Array>, options: CopyOptions): Promise<void> {
-  const { range, file, signal, onChunk, onWritten } = options;
-  let at = range.start;
-  for await (const chunk of chunks(body, signal)) {
-    await onChunk(chunk.length);
-    const wanted = chunk.subarray(0, Math.max(0, range.end - at));
-    // Not left to another thread: handing over each piece costs more than writing it to the page cache.
-    for (let n = 0; n < wanted.length;) n += file.writeSync(wanted.subarray(n));
-    at += wanted.length;
-    onWritten(at);
-    if (at >= range.end) return;
-  }
-}
 
 /** A body's chunks; each is valid until the next. Ending early cancels the body. */
 export async function* chunks(

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { chunks } from "../../src/transfer/copy_body.ts";
+import { chunks } from "../../src/transfer/chunks.ts";
 import { randomBytes, seeded } from "./fake_source.ts";
 
 /** A body of pieces of this size, and what happens at its end. */
