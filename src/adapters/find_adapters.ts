@@ -20,7 +20,7 @@ const CONFIG_LIMIT = 1024 * 1024;
 
 /**
  * Finds the LoRA adapters in a folder, sorted by name: each is a folder with `adapter_config.json` and weights.
- * Leaves out, with a warning, adapters whose rank `r` is above the maximum or whose configuration cannot be read.
+ * Warns of those that the engine would refuse, and leaves them out.
  *
  * Requires `--allow-read`.
  */

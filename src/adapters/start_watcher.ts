@@ -19,10 +19,9 @@ export function startWatcher(
 ): void {
   const scheme = args.has("ssl-certfile") ? "https" : "http";
   const key = firstText(args.get("api-key")) ?? env.VLLM_API_KEY;
-  const [program = Deno.execPath(), ...own] = ownCommandLine();
   try {
-    new Deno.Command(program, {
-      args: [...own, WATCH_COMMAND, "--url", `${scheme}://${hostOf(args)}:${port}`],
+    new Deno.Command(Deno.execPath(), {
+      args: [...runtimeWords(), WATCH_COMMAND, "--url", `${scheme}://${hostOf(args)}:${port}`],
       // Other users can see a process's words, but not its environment.
       env: key === undefined ? {} : { VLLM_API_KEY: key },
       stdin: "null",
@@ -50,10 +49,9 @@ function firstText(value: ConfigValue | undefined): string | null {
   return typeof first === "string" ? first : null;
 }
 
-/** The command line of this process without its own words, in every form of the executable. */
-function ownCommandLine(): string[] {
+/** The words between this program and aim's own on its command line, in every form of the executable. */
+function runtimeWords(): string[] {
   const read = kernelFiles().text("/proc/self/cmdline");
-  if (read.kind !== "ok") return [Deno.execPath()];
-  const words = read.value.split("\0").slice(0, -1);
-  return [Deno.execPath(), ...words.slice(1, words.length - Deno.args.length)];
+  const words = read.kind === "ok" ? read.value.split("\0").slice(0, -1) : [];
+  return words.slice(1, words.length - Deno.args.length);
 }

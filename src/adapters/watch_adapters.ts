@@ -9,7 +9,7 @@ export interface WatchOptions {
   readonly apiKey: string | null;
   /** Milliseconds between two checks of the folder. */
   readonly interval: number;
-  readonly find: () => Promise<readonly Adapter[]>;
+  readonly find: (warn: (text: string) => void) => Promise<readonly Adapter[]>;
   /** False once the engine has ended. */
   readonly alive: () => boolean;
 }
@@ -19,10 +19,9 @@ const START_INTERVAL = 2_000;
 const REQUEST_LIMIT = 30_000;
 
 /**
- * Keeps the engine's adapters like those on disk until the engine ends: loads new and changed ones, unloads removed
- * ones. Each time, the engine is asked which ones it has, so it gets them again after a restart. A load that the
- * engine refuses (4xx) is repeated only when the adapter's files change; without an answer, or after 5xx, it is
- * repeated at the next check.
+ * Keeps the engine's adapters like those on disk until the engine ends. Each time, the engine is asked which ones it
+ * has, so it gets them again after a restart. A load that it refuses (4xx) is repeated only when the adapter's files
+ * change; without an answer, or after 5xx, at the next check.
  *
  * Requires `--allow-net` for the engine's address.
  */
@@ -38,6 +37,8 @@ export async function watchAdapters(options: WatchOptions): Promise<void> {
 /** The adapters that the engine serves, and what this process has requested. */
 class EngineAdapters {
   readonly #options: WatchOptions;
+  /** Each is logged once, not at each check. */
+  readonly #warnings = new Set<string>();
   /** By name: the stamp that the engine has loaded or refused, and whether it has a version of the adapter. */
   readonly #settled = new Map<string, { readonly stamp: string; readonly loaded: boolean }>();
 
@@ -57,7 +58,7 @@ class EngineAdapters {
   async update(): Promise<boolean> {
     const served = await this.#served();
     if (served === null) return false;
-    const adapters = await this.#options.find();
+    const adapters = await this.#options.find((text) => this.#warnOnce(text));
     const onDisk = new Set(adapters.map(({ name }) => name));
     for (const [name, { loaded }] of this.#settled) {
       const isServed = loaded && served.has(name);
@@ -71,6 +72,11 @@ class EngineAdapters {
       }
     }
     return true;
+  }
+
+  #warnOnce(text: string): void {
+    if (!this.#warnings.has(text)) log.warn(text);
+    this.#warnings.add(text);
   }
 
   async #load({ name, path, stamp }: Adapter, replace: boolean): Promise<void> {

@@ -16,10 +16,7 @@ export interface Fit {
   /** For one sequence of `tokens`; `null` if the model's shape is not known. */
   readonly kvBytes: number | null;
   readonly tokens: number | null;
-  /**
-   * The longest sequence for which there is room; `null` if the model's shape is not known or the weights do
-   * not fit.
-   */
+  /** The longest sequence that fits; `null` if the model's shape is not known or the weights do not fit. */
   readonly tokensThatFit: number | null;
   /** Fewest GPUs of this kind that are enough, by tensor parallelism; `null` if 16 are too few. */
   readonly smallestCount: number | null;
@@ -27,10 +24,10 @@ export interface Fit {
 
 /**
  * Compares a model with the memory of its GPUs as vLLM does at start: the weights, and KV cache for one
- * sequence of the longest length, must fit into utilization × memory. What activations and graphs take is not
- * counted: it depends on the engine's version.
+ * sequence of the longest length, must fit into utilization × memory. Activations and graphs are not counted:
+ * they depend on the engine's version.
  *
- * @param shape `null` if the model's configuration is not known: then only the weights are compared.
+ * @param shape `null` if it is not known: then only the weights are compared.
  * @param args vLLM's arguments, with `_` or `-` in their names.
  * @param vramBytes Memory of one GPU.
  */
@@ -77,7 +74,7 @@ const EXPERT_PARALLEL = "enable-expert-parallel";
 
 type EngineMemory = ReturnType<typeof engineMemory>;
 
-/** What of vLLM's arguments decides how much memory a GPU has for what; `null`: the model's own. */
+/** The arguments that decide over memory; `null`: the model's own. */
 function engineMemory(args: ConfigMap) {
   const values = new Map([...args].map(([name, value]) => [name.replaceAll("_", "-"), value]));
   const number = (name: string, otherwise: number) => numberOf(values.get(name)) ?? otherwise;
@@ -145,10 +142,8 @@ function longest(most: number, fits: (tokens: number) => boolean): number {
 }
 
 /**
- * Bytes of KV cache that one GPU needs for one sequence.
+ * Bytes of KV cache that one GPU needs for one sequence of so many tokens.
  *
- * @param tokens Length of the sequence.
- * @param bytesPerValue Of the cache's type.
  * @param tensorParallel GPUs that share the heads; each keeps at least one.
  * @param pipelineParallel GPUs that share the layers.
  */
@@ -177,23 +172,16 @@ export function fitInWords(fit: Fit, gpu: string, source: string): string {
   const kv = kvBytes === null || tokens === null
     ? ""
     : ` and ${gib(kvBytes)} of KV cache for one sequence of ${tokens} tokens`;
-  const need = `${gib(fit.weightBytes)} of weights${kv} per GPU (${
-    gib(fit.modelBytes)
-  } in all, from ${source})`;
+  const inAll = `${gib(fit.modelBytes)} in all, from ${source}`;
+  const need = `${gib(fit.weightBytes)} of weights${kv} per GPU (${inAll})`;
   const have = `${gib(fit.usableBytes)} of ${gib(fit.vramBytes)} usable on each of ${gpus} x ${gpu} ` +
     `(gpu-memory-utilization ${fit.utilization})`;
   if (fit.state === "fits") return `${need}; ${have}`;
-  const instead = [
-    ...(smallestCount === null
-      ? [`16 x ${gpu} are too few`]
-      : smallestCount > gpus
-      ? [`${smallestCount} x ${gpu} would do`]
-      : []),
-    ...(fit.state === "kv" && fit.tokensThatFit !== null && fit.tokensThatFit > 0
-      ? [`so would max-model-len ${fit.tokensThatFit}`]
-      : []),
-  ];
-  return `memory is low: ${need}; ${have}${instead.length === 0 ? "" : `; ${instead.join(", ")}`}`;
+  const instead: string[] = [];
+  if (smallestCount === null) instead.push(`16 x ${gpu} are too few`);
+  else if (smallestCount > gpus) instead.push(`${smallestCount} x ${gpu} would do`);
+  if (fit.state === "kv" && fit.tokensThatFit) instead.push(`max-model-len ${fit.tokensThatFit} would fit`);
+  return `memory is low: ${need}; ${have}${instead.map((text) => `; ${text}`).join("")}`;
 }
 
 function gib(bytes: number): string {

@@ -1,10 +1,10 @@
 import { formatOf, setOf, WEIGHT_FORMATS, type WeightFormat } from "../cache/judge/weight_files.ts";
 
 /**
- * Bytes of the weights that an engine would load: of one format, as it chooses among them; of several GGUF
- * quantisations the largest. Returns `null` without any weights.
+ * Bytes of the weights that an engine would load: of one format; of several GGUF quantisations the largest.
  *
  * @param sizes Bytes by path.
+ * @returns `null` without any weights.
  */
 export function loadedBytes(sizes: ReadonlyMap<string, number>): number | null {
   const weights = [...sizes].flatMap(([path, bytes]) => {

@@ -1,3 +1,5 @@
+import { fieldsOf, isJsonObject } from "../values/json.ts";
+
 /** What of a model's configuration decides how much memory a token takes. */
 export interface ModelShape {
   /**
@@ -5,10 +7,7 @@ export interface ModelShape {
    * attention, Mamba) keep a state of fixed size, which is not counted.
    */
   readonly layers: { readonly full: number; readonly windowed: number; readonly window: number };
-  /**
-   * Values that a layer keeps of a token: per KV head, which tensor parallelism divides among GPUs; or, for
-   * latent attention (MLA), one vector that every GPU keeps.
-   */
+  /** A layer keeps values of a token per KV head; with latent attention (MLA), one vector on every GPU. */
   readonly attention:
     | { readonly kind: "heads"; readonly kvHeads: number; readonly valuesPerHead: number }
     | { readonly kind: "latent"; readonly values: number };
@@ -35,14 +34,12 @@ const DTYPE = ["torch_dtype", "dtype"];
 const LANGUAGE = ["text_config", "language_config", "llm_config", "thinker_config", "language_model"];
 
 /**
- * Reads the shape from `config.json`, or Mistral's `params.json`. Multimodal models keep the language model's
- * in a part of its own. Returns `null` if it says too little.
+ * Reads the shape from `config.json`, or Mistral's `params.json`; `null` if it says too little.
  *
  * @param value The parsed file.
  */
 export function modelShape(value: unknown): ModelShape | null {
-  const whole = objectOf(value);
-  if (whole === null) return null;
+  const whole = fieldsOf(value);
   const config = languagePart(whole);
   const layers = numberOf(config, ...LAYERS);
   const heads = numberOf(config, ...HEADS);
@@ -55,7 +52,7 @@ export function modelShape(value: unknown): ModelShape | null {
     heads,
     maxTokens: maxTokensOf(config),
     bytesPerWeight: dtype === null ? null : DTYPE_BYTES[dtype.replace(/^torch\./, "")] ?? null,
-    quantised: objectOf(whole.quantization_config) !== null || objectOf(config.quantization_config) !== null,
+    quantised: [whole, config].some((part) => isJsonObject(part.quantization_config)),
   };
 }
 
@@ -71,7 +68,7 @@ export const DTYPE_BYTES: Readonly<Record<string, number>> = {
 
 function languagePart(config: Json): Json {
   if (numberOf(config, ...LAYERS) !== null) return config;
-  const part = LANGUAGE.map((name) => objectOf(config[name])).find((one) => one !== null);
+  const part = LANGUAGE.map((name) => config[name]).find(isJsonObject);
   return part === undefined ? config : languagePart(part);
 }
 
@@ -124,17 +121,13 @@ const SLIDING_PATTERNS: Readonly<Record<string, number>> = {
 
 function maxTokensOf(config: Json): number | null {
   const own = numberOf(config, ...LENGTH);
-  const scaling = objectOf(config.rope_scaling);
-  const kind = scaling === null ? null : textOf(scaling, "rope_type", "type");
-  const factor = scaling === null ? null : numberOf(scaling, "factor");
-  if (own === null || scaling === null || factor === null || kind === null) return own;
+  const scaling = fieldsOf(config.rope_scaling);
+  const kind = textOf(scaling, "rope_type", "type");
+  const factor = numberOf(scaling, "factor");
+  if (own === null || factor === null || kind === null) return own;
   // As vLLM derives it; the others say the scaled length themselves.
   if (kind === "yarn") return (numberOf(scaling, "original_max_position_embeddings") ?? own) * factor;
   return ["linear", "dynamic"].includes(kind) ? own * factor : own;
-}
-
-function objectOf(value: unknown): Json | null {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? value as Json : null;
 }
 
 function numberOf(config: Json, ...names: readonly string[]): number | null {

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { findAdapters } from "../../src/adapters/find_adapters.ts";
+import { configureLog } from "../../src/log/logger.ts";
 import { watchAdapters } from "../../src/adapters/watch_adapters.ts";
 import { writeAdapter } from "./adapter_folder.ts";
 import { type StubEngine, stubEngine } from "./stub_engine.ts";
@@ -16,7 +17,7 @@ async function watched(
     engine: engine.url,
     apiKey,
     interval: 20,
-    find: () => findAdapters({ adapterSource: source, adapterMaxRank: "32" }, () => {}),
+    find: (warn) => findAdapters({ adapterSource: source, adapterMaxRank: "32" }, warn),
     alive: () => running,
   });
   try {
@@ -50,6 +51,19 @@ Deno.test("adapters are loaded, replaced when their files change, and unloaded w
     "load a 200",
     "unload a 200",
   ]);
+});
+
+Deno.test("an adapter that is left out is warned of once, not at each check", async () => {
+  await using engine = stubEngine();
+  const lines: string[] = [];
+  configureLog({ write: (line) => lines.push(line) });
+  await watched(engine, async (source) => {
+    await writeAdapter(source, "large", { rank: 64 });
+    engine.answerWith(500, 500, 500);
+    await writeAdapter(source, "a");
+    await until("checked several times", () => engine.requests.length === 4);
+  });
+  assertEquals(lines.filter((line) => line.includes("large is left out")).length, 1);
 });
 
 Deno.test("an engine that was restarted gets its adapters again", async () => {

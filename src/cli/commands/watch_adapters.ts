@@ -18,7 +18,7 @@ export const watchAdaptersCommand = command({
       engine: String(flags.url),
       apiKey: env.VLLM_API_KEY ?? null,
       interval: Math.max(config.adapterRefreshInterval, LEAST_INTERVAL),
-      find: () => findAdapters(config),
+      find: (warn) => findAdapters(config, warn),
       alive: () => Deno.ppid === engine,
     });
   },
