@@ -11,18 +11,20 @@ const MOST_TEXT = 64 * 2 ** 20;
 /** Statuses of servers that do not have a route or a query of the hub's. */
 const UNKNOWN_ROUTE = [400, 404, 405, 415, 422, 501];
 
-/** The server does not have a route: its cause is the error to report if no other route works. */
-export class NoRoute extends Error {}
+/** JSON, unchecked, and the address of the next page; or the error to report if no other route works. */
+type ApiAnswer =
+  | { readonly value: unknown; readonly next: string | null }
+  | { readonly missing: Error };
 
 /**
- * A `fetch` for the hub library's requests about one model. The server may be a mirror and is not trusted: queries
- * that it does not have are left out, and an answer is JSON within limits, or becomes an error of aim's.
+ * Returns a function that asks the hub's API about one model. The server may be a mirror and is not trusted: queries
+ * that it does not have are left out, and an answer has limits.
  */
 export function hubApi(
   repository: HubRepository,
   revision: string,
   signal: AbortSignal | undefined,
-): typeof fetch {
+): (address: string) => Promise<ApiAnswer> {
   const { host, endpoint } = repository;
   const asked = new Set<string>();
   let text = 0;
@@ -32,22 +34,22 @@ export function hubApi(
       hint: "check HF_ENDPOINT: no model hub answers like this",
     });
 
-  return async (input, init) => {
-    const url = new URL(input instanceof Request ? input.url : input);
+  return async (address) => {
     // A mirror without paging repeats the first page.
-    if (asked.has(url.href)) throw new NoRoute("", { cause: excessive("in pages that repeat") });
+    if (asked.has(address)) return { missing: excessive("in pages that repeat") };
     if (asked.size >= MOST_PAGES) throw excessive(`in more than ${MOST_PAGES} pages`);
-    asked.add(url.href);
-    const request = { headers: Object.fromEntries(new Headers(init?.headers)), signal };
-    let answer = await repository.send("request", url, request);
+    asked.add(address);
+    const url = new URL(address);
+    let answer = await repository.send("request", url, { signal });
     if (isUnknownRoute(answer.response) && url.searchParams.has("expand")) {
       url.searchParams.delete("expand");
-      answer = await repository.send("request", url, request);
+      answer = await repository.send("request", url, { signal });
     }
     const { response } = answer;
     if (!response.ok) {
       const error = await repository.refused(answer, revision, null);
-      throw isUnknownRoute(response) ? new NoRoute("", { cause: error }) : error;
+      if (isUnknownRoute(response)) return { missing: error };
+      throw error;
     }
     const body = await response.text();
     text += body.length;
@@ -57,8 +59,7 @@ export function hubApi(
     const list = Array.isArray(value) ? value : fieldsOf(value).siblings;
     if (Array.isArray(list)) entries += list.length;
     if (entries > MOST_ENTRIES) throw excessive(`with more than ${MOST_ENTRIES} entries`);
-    const next = nextPage(response.headers.get("link"), answer.url, endpoint);
-    return new Response(body, next === null ? {} : { headers: { link: `<${next}>; rel="next"` } });
+    return { value, next: nextPage(response.headers.get("link"), answer.url, endpoint) };
   };
 }
 
@@ -77,10 +78,7 @@ function refuseErrorObject(answer: unknown, host: string): void {
   });
 }
 
-/**
- * The absolute address of the next page. The hub's library understands only `<https://…>; rel="next"` and reads any
- * other form as the last page, which would cut the list short.
- */
+/** The absolute address of the next page. One that cannot be read is an error, since the list would be cut short. */
 function nextPage(link: string | null, from: URL, endpoint: string): string | null {
   if (link === null || !/rel="?next\b/i.test(link)) return null;
   const target = /<([^>]*)>\s*;[^,<]*rel="?next"?/i.exec(link)?.[1];

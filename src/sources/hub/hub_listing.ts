@@ -1,18 +1,17 @@
 import { AimError } from "../../errors/aim_error.ts";
-import { loadLibrary } from "../../libraries/load_library.ts";
 import { log } from "../../log/logger.ts";
 import { fieldsOf } from "../../values/json.ts";
 import { eachOf } from "../each_of.ts";
 import type { CommitSha } from "../manifest.ts";
 import { plainEtag } from "../range_body.ts";
-import { hubApi, NoRoute } from "./hub_api.ts";
+import { hubApi } from "./hub_api.ts";
 import type { HubRepository } from "./hub_repository.ts";
 
 /** Few at a time, since mirrors ask the hub for each path. */
 const HEADS_AT_ONCE = 8;
 
 /**
- * Resolves a revision to its commit and lists that commit's files, with the hub's library.
+ * Resolves a revision to its commit and lists that commit's files.
  *
  * @param wanted Paths whose size and digest are needed.
  * @returns Entries in the form of the hub's tree, unchecked.
@@ -24,33 +23,22 @@ export async function hubListing(
   wanted: (path: string) => boolean,
   signal: AbortSignal | undefined,
 ): Promise<{ readonly commit: CommitSha; readonly entries: readonly unknown[] }> {
-  const { id: name, host, endpoint: hubUrl } = repository;
-  const fetch = hubApi(repository, revision, signal);
-  try {
-    const { modelInfo } = await loadLibrary("hugging_face");
-    const { sha } = await modelInfo({ name, revision, additionalFields: ["sha"], hubUrl, fetch });
-    const commit = [sha, revision].find(isCommit);
-    if (commit === undefined) {
-      throw new AimError("network", `${host} names no commit for hf://${name}`, {
-        hint: "check HF_ENDPOINT, or name a commit with --revision",
-      });
-    }
-    // The size and digest of a wanted file may be missing.
-    const entries = await eachOf(await tree(repository, commit, fetch), async (entry) => {
-      const { path, size, lfs, oid } = fieldsOf(entry);
-      const isName = typeof path === "string" && size === undefined && lfs === undefined && oid === undefined;
-      return isName && wanted(path) ? await headEntry(repository, commit, path, signal) : entry;
-    }, HEADS_AT_ONCE);
-    return { commit, entries };
-  } catch (error) {
-    if (error instanceof NoRoute) throw error.cause;
-    // The library cannot read the answer.
-    if (!(error instanceof SyntaxError || error instanceof TypeError)) throw error;
-    throw new AimError("network", `${host} does not answer like a model hub`, {
-      hint: "check HF_ENDPOINT and the proxy settings",
-      cause: error,
+  const ask = hubApi(repository, revision, signal);
+  const info = await ask(repository.apiAddress(`revision/${encodeURIComponent(revision)}?expand=sha`));
+  if ("missing" in info) throw info.missing;
+  const commit = [fieldsOf(info.value).sha, revision].find(isCommit);
+  if (commit === undefined) {
+    throw new AimError("network", `${repository.host} names no commit for hf://${repository.id}`, {
+      hint: "check HF_ENDPOINT, or name a commit with --revision",
     });
   }
+  // The size and digest of a wanted file may be missing.
+  const entries = await eachOf(await tree(repository, commit, ask), async (entry) => {
+    const { path, size, lfs, oid } = fieldsOf(entry);
+    const isName = typeof path === "string" && size === undefined && lfs === undefined && oid === undefined;
+    return isName && wanted(path) ? await headEntry(repository, commit, path, signal) : entry;
+  }, HEADS_AT_ONCE);
+  return { commit, entries };
 }
 
 function isCommit(text: unknown): text is CommitSha {
@@ -61,41 +49,42 @@ function isCommit(text: unknown): text is CommitSha {
 async function tree(
   repository: HubRepository,
   commit: CommitSha,
-  fetch: typeof globalThis.fetch,
+  ask: ReturnType<typeof hubApi>,
 ): Promise<readonly unknown[]> {
-  const { id: name, endpoint: hubUrl, host } = repository;
-  const { listFiles } = await loadLibrary("hugging_face");
   const entries: unknown[] = [];
-  try {
-    const repo = { type: "model", name } as const;
-    const files = listFiles({ repo, revision: commit, recursive: true, hubUrl, fetch });
-    for await (const entry of files) entries.push(entry);
-    return entries;
-  } catch (error) {
-    if (!(error instanceof NoRoute)) throw error;
-    log.debug("no complete tree, listing from siblings", { host });
-    // Entries of the pages that were read stay.
-    const known = new Map(entries.map((entry) => [fieldsOf(entry).path, entry]));
-    const rest = (await siblings(repository, commit, fetch)).filter(({ path }) => !known.has(path));
-    return [...known.values(), ...rest];
+  let next: string | null = repository.apiAddress(`tree/${commit}?recursive=true&expand=false`);
+  while (next !== null) {
+    const page = await ask(next);
+    if ("missing" in page) {
+      log.debug("no complete tree, listing from siblings", { host: repository.host });
+      // Entries of the pages that were read stay.
+      const known = new Map(entries.map((entry) => [fieldsOf(entry).path, entry]));
+      const rest = await siblings(repository, commit, ask);
+      return [...known.values(), ...rest.filter(({ path }) => !known.has(path))];
+    }
+    entries.push(...listIn(page.value, repository));
+    next = page.next;
   }
+  return entries;
 }
 
 async function siblings(
   repository: HubRepository,
   commit: CommitSha,
-  fetch: typeof globalThis.fetch,
+  ask: ReturnType<typeof hubApi>,
 ): Promise<readonly { readonly path: unknown }[]> {
-  const response = await fetch(repository.apiAddress(`revision/${commit}?blobs=true`));
-  const list = fieldsOf(await response.json()).siblings;
-  if (!Array.isArray(list)) {
-    throw new AimError("network", `${repository.host} lists no files for hf://${repository.id}`, {
-      hint: "check HF_ENDPOINT: the server has neither the tree nor the siblings of a model",
-    });
-  }
-  return list.map((sibling: unknown) => {
+  const answer = await ask(repository.apiAddress(`revision/${commit}?blobs=true`));
+  if ("missing" in answer) throw answer.missing;
+  return listIn(fieldsOf(answer.value).siblings, repository).map((sibling) => {
     const { rfilename, blobId, size, lfs } = fieldsOf(sibling);
     return { type: "file", path: rfilename, oid: blobId, size, lfs };
+  });
+}
+
+function listIn(value: unknown, { host, id }: HubRepository): readonly unknown[] {
+  if (Array.isArray(value)) return value;
+  throw new AimError("network", `${host} lists no files for hf://${id}`, {
+    hint: "check HF_ENDPOINT: the server has neither the tree nor the siblings of a model",
   });
 }
 
