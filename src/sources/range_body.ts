@@ -30,7 +30,6 @@ export async function rangeBody(
   const complete = response.status !== 206 || range === null;
   return {
     range: complete ? { start: 0, end: file.size } : range,
-    length: contentLength(response),
     body: decoded(response) ?? new Blob().stream(),
   };
 }

@@ -4,9 +4,7 @@ import type { ByteRange, Manifest, ManifestFile } from "./manifest.ts";
 export interface RangeBody {
   /** The requested range, or the complete file if the server ignores `Range`. */
   readonly range: ByteRange;
-  /** `Content-Length`, if the server sent one and the body is not content-encoded. */
-  readonly length?: number | null;
-  /** Straight from `fetch`, not wrapped, so that it can be read in large pieces. May end early: count the bytes. */
+  /** Not wrapped, so that it can be read in large pieces. May end early: count the bytes. */
   readonly body: ReadableStream<Uint8Array>;
 }
 
@@ -27,14 +25,12 @@ export interface Source extends Disposable {
   /**
    * Lists the model's files at one commit.
    *
-   * @throws {AimError} `unauthorized`, `not-found` (model, revision, bucket, or nothing under the prefix),
-   * `network`.
+   * @throws {AimError} `unauthorized`, `not-found`, `network`.
    */
   manifest(options?: ManifestOptions): Promise<Manifest>;
 
   /**
-   * Requests a range of a file (`null`: the complete file) with the file's ETag (`If-Match`, if the server supports
-   * it). One attempt: the transfer retries. Follows redirects; an expired redirect is resolved again by the next call.
+   * Requests a range of a file that is not empty (`null`: the complete file), in one attempt: the transfer retries.
    *
    * @throws {TransientError} a retry may help: connection reset, 408/425/429/5xx, an expired redirect.
    * @throws {SourceChangedError} the file has changed since the manifest (412, another ETag or total size).

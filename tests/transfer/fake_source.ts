@@ -35,8 +35,6 @@ export class FakeSource implements Source {
   readonly contents: ReadonlyMap<string, Uint8Array>;
   readonly requests: FakeRequest[] = [];
   fault: Fault = () => null;
-  /** Whether bodies state their length as those of fetch do. They are not fetch's: the pipe then buffers. */
-  tellLength = false;
 
   constructor(contents: Readonly<Record<string, Uint8Array>>) {
     this.contents = new Map(Object.entries(contents));
@@ -73,7 +71,7 @@ export class FakeSource implements Source {
   /** A right answer. */
   body(path: string, range: ByteRange): RangeBody {
     const bytes = (this.contents.get(path) ?? new Uint8Array()).subarray(range.start, range.end);
-    return { range, length: this.tellLength ? bytes.length : null, body: streamOf(bytes) };
+    return { range, body: streamOf(bytes) };
   }
 
   [Symbol.dispose](): void {}

@@ -52,7 +52,6 @@ export class HubSource implements Source {
   async read(file: ManifestFile, range: ByteRange | null, signal: AbortSignal): Promise<RangeBody> {
     const commit = this.#commit;
     if (commit === null) throw new Error(`${this.uri}: read before its manifest`);
-    if (file.size === 0) return { range: { start: 0, end: 0 }, body: new Blob().stream() };
     if (file.xetHash !== undefined && this.#protocols[0] === "XET") {
       try {
         return await this.#readXet(file, commit, range, signal);

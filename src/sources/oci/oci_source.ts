@@ -110,7 +110,6 @@ export class OciSource implements Source {
   }
 
   async read(file: ManifestFile, range: ByteRange | null, signal: AbortSignal): Promise<RangeBody> {
-    if (file.size === 0) return { range: { start: 0, end: 0 }, body: new Blob().stream() };
     const headers = { ...rangeHeader(range), "accept-encoding": "identity" };
     const { response, registry } = await this.#ask(`blobs/sha256:${file.etag}`, { headers, signal }, file);
     if (response.status === 404) this.#missing = file;

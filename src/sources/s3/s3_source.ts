@@ -64,7 +64,6 @@ export class S3Source implements Source {
   }
 
   async read(file: ManifestFile, range: ByteRange | null, signal: AbortSignal): Promise<RangeBody> {
-    if (file.size === 0) return { range: { start: 0, end: 0 }, body: new Blob().stream() };
     const known = this.#known.get(file.path);
     if (known === undefined) throw new Error(`${this.uri}: ${file.path} is not in its manifest`);
     const response = await this.#get(file, known, range, signal);
