@@ -1,7 +1,4 @@
-/**
- * The npm libraries that are loaded only when they are needed: each is a file of its own, also in the
- * executable.
- */
+/** The npm libraries that are loaded only when they are needed: each is a file of its own, also in the executable. */
 interface Libraries {
   aws_s3: typeof import("./aws_s3.ts");
   hugging_face: typeof import("./hugging_face.ts");
@@ -9,11 +6,8 @@ interface Libraries {
 }
 
 /**
- * Loads a library. Its address is computed, so that Deno reads the file when this is called and not before
- * the program starts.
- *
- * They are bundled without code splitting, which breaks them: if a library loads a CommonJS package with
- * `import()`, the chunk exports `default` alone.
+ * Loads a library. Its address is computed, so that Deno does not read the file before the program starts. They are
+ * bundled without code splitting: the chunk of a CommonJS package that a library imports would export `default` alone.
  */
 export async function loadLibrary<Name extends keyof Libraries>(name: Name): Promise<Libraries[Name]> {
   const here = import.meta.url;

@@ -6,9 +6,8 @@ export interface PathFilter {
 }
 
 /**
- * Filters paths like huggingface_hub's `filter_repo_objects` with allow and ignore patterns: case-sensitive globs of
- * Python's `fnmatch` over the complete path (`*` also matches `/`); a pattern that ends in `/` matches everything
- * below it.
+ * Filters paths like huggingface_hub's `filter_repo_objects`: by case-sensitive globs of Python's `fnmatch` over the
+ * complete path (`*` also matches `/`); a glob that ends in `/` matches everything below it.
  *
  * @param include Empty for everything.
  */
@@ -29,10 +28,7 @@ export function pathFilter(include: readonly string[] = [], exclude: readonly st
   return Object.assign(wanted, { unmatched: () => [...unmatched] });
 }
 
-/**
- * True for files that are not part of a model but may have been uploaded with it: aim's and Python's own, and git's
- * folder, whose hooks and settings git would run.
- */
+/** True for files that were uploaded by mistake: aim's and Python's own, and git's folder, whose hooks git would run. */
 function isBookkeepingPath(path: string): boolean {
   return path.startsWith(".aim/") || path.startsWith(".cache/huggingface/") ||
     /(?:^|\/)\.git(?:\/|$)/i.test(path);

@@ -11,14 +11,11 @@ export interface ByteRange {
 }
 
 /**
- * The digest of a file's bytes, according to its source.
+ * The digest of a file's bytes, according to its source, in hex (big-endian).
  *
- * - `sha256`: hex; the hub's LFS object id, or an S3 full-object checksum.
- * - `git-sha1`: hex; git's blob id, SHA-1 over `blob <size>\0` and the bytes.
- * - `md5`: hex; a plain S3 ETag.
- * - `multipart-md5`: hex and `partSizes`, the size of each uploaded part in order; a multipart ETag `hex-N`
- * is the MD5 of the parts' binary MD5s.
- * - `crc64nvme`, `crc32c`, `crc32`, `sha1`: hex (big-endian); S3 full-object checksums.
+ * - `git-sha1`: git's blob id, SHA-1 over `blob <size>\0` and the bytes.
+ * - `multipart-md5`: S3's, the MD5 of the binary MD5s of the uploaded parts, whose sizes are in order.
+ * - The others are over the file's bytes.
  */
 export type Digest =
   | {

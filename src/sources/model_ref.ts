@@ -37,10 +37,8 @@ const FORMS =
 const HUB_HOSTS = ["huggingface.co", "www.huggingface.co", "hf.co"];
 
 /**
- * Parses a reference: `org/model` or `hf://org/model`, either with `@REVISION`; `s3://bucket/prefix`;
- * `oci://registry/repository:tag`; or an absolute path. `:Q4_K_M` after a hub model selects a GGUF quantisation, as
- * in vLLM; any other `hf://org/model:REVISION` is KServe's spelling of a revision. The address of a model's page on
- * the public hub, or of a file there, means that model at that revision.
+ * Parses a reference of one of these forms, or the address of a page or file of a model on the public hub. `:Q4_K_M`
+ * after a hub model selects a GGUF quantisation, as in vLLM; any other `hf://org/model:REVISION` is KServe's spelling.
  *
  * @throws {AimError} `usage`, naming the value and what is wrong with it.
  */
@@ -128,10 +126,7 @@ function hubModel(id: string, revision: string | null): HubRef | string {
 const PAGES = ["tree", "blob", "resolve", "raw", "commit", "commits"];
 const OTHER_PAGES = ["datasets", "spaces", "collections", "docs", "papers", "blog"];
 
-/**
- * `https://huggingface.co/org/model`, with `/tree/REV`, `/blob/REV/file`, `/raw/REV/file` or
- * `/resolve/REV/file`.
- */
+/** `https://huggingface.co/org/model`, with `/tree/REV`, `/blob/REV/file`, `/raw/REV/file` or `/resolve/REV/file`. */
 function pageRef(text: string): HubRef | string {
   const url = URL.parse(text);
   if (url === null) return "it is not an address";
@@ -159,11 +154,7 @@ function decoded(part: string): string {
   }
 }
 
-/**
- * Checks a revision (branch, tag, commit, `refs/pr/N`) by git's rules.
- *
- * @throws {AimError} `usage`.
- */
+/** Checks a revision (branch, tag, commit, `refs/pr/N`) by git's rules. @throws {AimError} `usage`. */
 export function assertRevision(revision: string): void {
   // deno-lint-ignore no-control-regex
   const odd = /[\x00-\x20\x7f~^:?*[\\]|\.\.|@\{|\/\/|^[/-]|[/.]$|^$/.exec(revision);

@@ -6,11 +6,7 @@ import { S3Source } from "./s3/s3_source.ts";
 import type { Source } from "./source.ts";
 import type { SourceOptions } from "./source_options.ts";
 
-/**
- * Opens the source of a model, without a request yet.
- *
- * @throws {AimError} `not-found` when offline; `usage` for a path, which is served as it is.
- */
+/** Opens a model's source, without a request. @throws {AimError} `not-found` when offline; `usage` for a path. */
 export function openSource(ref: ModelRef, options: SourceOptions): Source {
   if (ref.kind === "path") {
     throw new AimError("usage", `${ref.path} is a path on this machine: there is nothing to download`, {

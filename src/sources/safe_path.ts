@@ -2,10 +2,9 @@ import { AimError } from "../errors/aim_error.ts";
 import type { RelativePath } from "./manifest.ts";
 
 /**
- * Checks that a path of a repository, or an S3 key without its prefix, may be written below a directory: relative,
- * `/`-separated, no `.`, `..` or empty part, no control character or backslash, no part longer than 255 bytes.
+ * Checks that a path of a source may be written below a directory.
  *
- * @param source For the error, such as `hf://org/model`.
+ * @param source Its URI, for the error.
  * @throws {AimError} `integrity`, naming the path.
  */
 export function assertSafePath(path: string, source = "the source"): RelativePath {

@@ -27,7 +27,6 @@ type Wanted = Pick<
   "hfEndpoint" | "hfToken" | "hfTokenPath" | "protocols" | "offline" | "jobs" | "origins"
 >;
 
-/** The options of sources, from the configuration and the environment. */
 export function sourceOptions(config: Wanted, env: Env): SourceOptions {
   const { hfEndpoint, protocols, offline, jobs: connections } = config;
   return { hfEndpoint, hfToken: () => resolveToken(config, env), protocols, offline, env, connections };

@@ -2,8 +2,9 @@ import { AimError } from "../../errors/aim_error.ts";
 import { log } from "../../log/logger.ts";
 import { fieldsOf } from "../../values/json.ts";
 import { eachOf } from "../each_of.ts";
-import type { CommitSha } from "../manifest.ts";
+import type { CommitSha, ManifestFile } from "../manifest.ts";
 import { plainEtag } from "../range_body.ts";
+import { type ListedFile, sortedFiles } from "../sorted_files.ts";
 import { hubApi } from "./hub_api.ts";
 import type { HubRepository } from "./hub_repository.ts";
 
@@ -11,18 +12,17 @@ import type { HubRepository } from "./hub_repository.ts";
 const HEADS_AT_ONCE = 8;
 
 /**
- * Resolves a revision to its commit and lists that commit's files.
+ * Resolves a revision to its commit and lists that commit's files. A file in LFS (or xet) is proven by the SHA-256 in
+ * its pointer, any other by git's id; that id is also the ETag with which `resolve` answers.
  *
- * @param wanted Paths whose size and digest are needed.
- * @returns Entries in the form of the hub's tree, unchecked.
- * @throws {AimError}
+ * @throws {AimError} `integrity` for an unsafe or repeated path; `network` for an invalid entry; a refusal.
  */
 export async function hubListing(
   repository: HubRepository,
   revision: string,
   wanted: (path: string) => boolean,
   signal: AbortSignal | undefined,
-): Promise<{ readonly commit: CommitSha; readonly entries: readonly unknown[] }> {
+): Promise<{ readonly commit: CommitSha; readonly files: readonly ManifestFile[] }> {
   const ask = hubApi(repository, revision, signal);
   const info = await ask(repository.apiAddress(`revision/${encodeURIComponent(revision)}?expand=sha`));
   if ("missing" in info) throw info.missing;
@@ -32,13 +32,21 @@ export async function hubListing(
       hint: "check HF_ENDPOINT, or name a commit with --revision",
     });
   }
-  // The size and digest of a wanted file may be missing.
-  const entries = await eachOf(await tree(repository, commit, ask), async (entry) => {
-    const { path, size, lfs, oid } = fieldsOf(entry);
-    const isName = typeof path === "string" && size === undefined && lfs === undefined && oid === undefined;
-    return isName && wanted(path) ? await headEntry(repository, commit, path, signal) : entry;
+  const source = `hf://${repository.id}`;
+  const files = await eachOf(await tree(repository, commit, ask), async (entry) => {
+    const { type, path, size, lfs, oid } = fieldsOf(entry);
+    if (type === "directory") return null;
+    if (typeof path !== "string") throw malformed(source, entry, "it has no path");
+    if (!wanted(path)) return null;
+    if (type !== "file") {
+      log.warn(`${source} has ${path}, which is not a regular file: left out`);
+      return null;
+    }
+    // Some servers list names alone.
+    const isName = size === undefined && lfs === undefined && oid === undefined;
+    return listedFile(isName ? await headEntry(repository, commit, path, signal) : entry, path, source);
   }, HEADS_AT_ONCE);
-  return { commit, entries };
+  return { commit, files: sortedFiles(files.filter((file) => file !== null), source) };
 }
 
 function isCommit(text: unknown): text is CommitSha {
@@ -88,7 +96,7 @@ function listIn(value: unknown, { host, id }: HubRepository): readonly unknown[]
   });
 }
 
-/** Size and digest by `HEAD`, in the form of an entry of a tree. */
+/** Size and digest by `HEAD`, in the form of an entry of a tree; `etag` in the place of `oid` proves nothing. */
 async function headEntry(
   repository: HubRepository,
   commit: CommitSha,
@@ -108,4 +116,36 @@ async function headEntry(
   const sha256 = [linkedEtag ?? "", tag].find((one) => /^[0-9a-f]{64}$/.test(one));
   if (sha256 !== undefined) return { ...file, size, lfs: { oid: sha256, size } };
   return { ...file, size, etag: /^[\w-]{1,128}$/.test(tag) ? tag : `size-${size}` };
+}
+
+function listedFile(given: unknown, path: string, source: string): ListedFile {
+  const entry = fieldsOf(given);
+  const isLarge = (entry.lfs ?? null) !== null;
+  const { oid, sha256, size = entry.size } = isLarge ? fieldsOf(entry.lfs) : entry;
+  if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) {
+    throw malformed(source, entry, "its size is not a number of bytes");
+  }
+  if (!isLarge && oid === undefined && typeof entry.etag === "string") {
+    return { path, size, digest: null, etag: entry.etag };
+  }
+  const id = oid ?? sha256;
+  const etag = typeof id === "string" ? id.replace(/^sha256:/, "").toLowerCase() : "";
+  const plausible = isLarge ? /^[0-9a-f]{64}$/ : /^[0-9a-f]{40}$/;
+  if (!plausible.test(etag)) throw malformed(source, entry, "its oid is not a digest");
+  return {
+    path,
+    size,
+    digest: { algorithm: isLarge ? "sha256" : "git-sha1", hex: etag },
+    etag,
+    ...(typeof entry.xetHash === "string" && { xetHash: entry.xetHash }),
+  };
+}
+
+/** The error for an invalid entry of a list. */
+function malformed(source: string, entry: unknown, fault: string): AimError {
+  const text = JSON.stringify(entry) ?? String(entry);
+  const shown = text.length > 160 ? `${text.slice(0, 160)}...` : text;
+  return new AimError("network", `the hub's list of ${source} has an entry ${shown}: ${fault}`, {
+    hint: "check HF_ENDPOINT, or leave the file out with --exclude",
+  });
 }

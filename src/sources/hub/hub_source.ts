@@ -17,7 +17,6 @@ import {
 import type { Protocol, SourceOptions } from "../source_options.ts";
 import { hubListing } from "./hub_listing.ts";
 import { type HubAnswer, HubRepository } from "./hub_repository.ts";
-import { treeFiles } from "./tree_files.ts";
 
 /** A model on the Hugging Face Hub, or on another server with its protocol at `HF_ENDPOINT`. */
 export class HubSource implements Source {
@@ -42,9 +41,8 @@ export class HubSource implements Source {
     const { wanted = pathFilter(), signal } = options;
     const revision = options.revision ?? this.#ref.revision ?? "main";
     assertRevision(revision);
-    const { commit, entries } = await hubListing(this.#repository, revision, wanted, signal);
+    const { commit, files: listed } = await hubListing(this.#repository, revision, wanted, signal);
     this.#commit = commit;
-    const listed = treeFiles(entries, wanted, this.uri);
     const files = this.#quantised(listed);
     return { source: this.uri, revision, commit, files, filtered: files.length < listed.length };
   }
@@ -90,11 +88,7 @@ export class HubSource implements Source {
     return files.filter(({ path }) => isOwn(path));
   }
 
-  /**
-   * Reads a range of a file by the xet protocol, with the hub library's reader. Resolves with the first bytes.
-   *
-   * @throws {TransientError} for any failure: the next protocol may work.
-   */
+  /** Reads by the xet protocol, and resolves with the first bytes. @throws {TransientError} for any failure. */
   async #readXet(
     { path, size, xetHash = "" }: ManifestFile,
     commit: CommitSha,

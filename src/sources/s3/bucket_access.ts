@@ -4,8 +4,18 @@ import { AimError } from "../../errors/aim_error.ts";
 import { loadLibrary } from "../../libraries/load_library.ts";
 import { keepKeyId, keepSecret } from "../../log/redact.ts";
 import { log } from "../../log/logger.ts";
+import type { RequestHeaders } from "../transport/http_connection.ts";
 import type { Transport } from "../transport/transport.ts";
 import type { S3Settings } from "./s3_settings.ts";
+
+/** A request without a body. */
+export interface BucketRequest {
+  readonly method: "GET" | "HEAD";
+  /** The object; empty for a list. */
+  readonly key: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>>;
+}
 
 /** Where a bucket is, and how requests for it are signed, by the rules of AWS's SDK. */
 export interface BucketAccess {
@@ -14,17 +24,7 @@ export interface BucketAccess {
   readonly region: string;
   /** Address of the bucket, with a slash at the end. */
   readonly base: URL;
-  /** Address and headers of a request without a body, signed if there are credentials. */
-  sign(
-    request: {
-      readonly method: string;
-      /** The object; empty for the bucket itself. */
-      readonly key: string;
-      readonly query?: Readonly<Record<string, string>>;
-      readonly headers: Readonly<Record<string, string>>;
-    },
-    time: Date,
-  ): Promise<{ readonly url: URL; readonly headers: Readonly<Record<string, string>> }>;
+  sign(request: BucketRequest, time: Date): Promise<{ readonly url: URL; readonly headers: RequestHeaders }>;
 }
 
 const DEFAULT_REGION = "us-east-1";
@@ -36,8 +36,7 @@ const UNSIGNED = new Set(["range", "if-match", "accept-encoding"]);
  * Finds credentials, region and address of a bucket. With a configured endpoint, addresses are path-style, as
  * MinIO and Ceph expect, unless the settings say otherwise.
  *
- * @throws {AimError} `unauthorized` if configured credentials cannot be found or fetched; `usage` if the bucket
- * has no address.
+ * @throws {AimError} `unauthorized`: configured credentials cannot be fetched; `usage`: the bucket has no address.
  */
 export async function openBucket(
   bucket: string,
@@ -76,7 +75,7 @@ export async function openBucket(
     anonymous,
     region,
     base,
-    async sign({ method, key, query = {}, headers }, signingDate) {
+    async sign({ method, key, query = {}, headers = {} }, signingDate) {
       const url = new URL(base.href + escapeUriPath(key));
       url.search = buildQueryString(query);
       if (anonymous) return { url, headers };
@@ -128,8 +127,8 @@ async function locate(client: S3Client, bucket: string, { addressing }: S3Settin
 }
 
 /**
- * Prepares this process's environment, which the SDK reads: it fails if neither `HOME` nor `/etc/passwd` has a
- * home directory, and it would keep the line break at the end of a secret that was made with `echo`.
+ * Prepares this process's environment for the SDK, which needs a home directory, and would keep the line break at the
+ * end of a secret that was made with `echo`.
  */
 async function prepareProcess(): Promise<void> {
   const { homedir } = await import("node:os");
@@ -139,10 +138,7 @@ async function prepareProcess(): Promise<void> {
   }
 }
 
-/**
- * Whether the chain finds credentials. If none are configured, the bucket is a public one; configured credentials
- * that cannot be fetched (an expired single sign-on, a role that may not be assumed) are an error.
- */
+/** Whether the chain finds credentials. Configured ones that cannot be fetched (an expired sign-on) are an error. */
 async function hasCredentials(client: S3Client, askedBy: string | null): Promise<boolean> {
   try {
     const found = await client.config.credentials();

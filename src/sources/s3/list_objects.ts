@@ -25,7 +25,7 @@ const MOST_PAGES = 2000;
  * that consoles create as folders are left out.
  *
  * @param directory The prefix of the keys, with a slash at the end; empty for the complete bucket.
- * @throws {AimError} as {@linkcode S3Bucket.send}, and `network` for an invalid or endless list.
+ * @throws {AimError} `network` for an invalid or endless list; a refusal.
  */
 export async function listObjects(
   bucket: S3Bucket,
@@ -44,7 +44,7 @@ export async function listObjects(
     const answer = await bucket.send({ method: "GET", key: "", query, signal });
     const page = pageIn(await answer.text(), parseXML, bucket);
     const decode = page.EncodingType === "url" ? decodeKey : (text: string) => text;
-    listed.push(...objectsOf(page, decode, directory, bucket));
+    listed.push(...objectsOf(page.Contents, decode, directory, bucket));
     if (page.IsTruncated !== "true") {
       return listed.filter(({ path, size }) => size > 0 || path !== "" && !path.endsWith("/"));
     }
@@ -61,10 +61,8 @@ export async function listObjects(
   }
 }
 
-/** A parsed element: text, or by name its elements, of which several with one name are an array. */
-type Element = Readonly<Record<string, unknown>>;
-
-function pageIn(text: string, parse: (xml: string) => unknown, bucket: S3Bucket): Element {
+/** The elements of a page by name; several with one name are an array. */
+function pageIn(text: string, parse: (xml: string) => unknown, bucket: S3Bucket) {
   if (!text.includes("<ListBucketResult")) {
     const what = /<html|<!doctype html/i.test(text) ? "a web page" : "something else";
     throw bucket.odd(`${what} instead of a list of objects`);
@@ -77,12 +75,12 @@ function pageIn(text: string, parse: (xml: string) => unknown, bucket: S3Bucket)
 }
 
 function objectsOf(
-  page: Element,
+  contents: unknown,
   decode: (text: string) => string,
   directory: string,
   bucket: S3Bucket,
 ): ListedObject[] {
-  return [page.Contents ?? []].flat().map(fieldsOf).map((entry) => {
+  return [contents ?? []].flat().map(fieldsOf).map((entry) => {
     const key = decode(textOf(entry.Key) ?? "");
     const shown = JSON.stringify(key).slice(0, 160);
     if (entry.Key === undefined || !key.startsWith(directory)) throw bucket.odd(`it lists ${shown}`);

@@ -16,9 +16,8 @@ const UNEVEN_PARTS = 64;
 export type ProvenObject = ListedObject & { readonly digest: Digest | null };
 
 /**
- * Returns the objects, in order, with their digests. The plain ETag of a small object is used as its MD5, so that
- * thousands of small objects need no requests; large objects, multipart ones and those without an ETag get a request
- * each. If an answer shows that ETags are not MD5s here, all get one.
+ * Returns the objects, in order, with their digests. The plain ETag of a small object is used as its MD5; other objects
+ * get a request each. If an answer shows that ETags are not MD5s here, all get one.
  *
  * @param opaqueEtags It is known that ETags are not MD5s.
  */
@@ -48,7 +47,6 @@ export async function proveObjects(
   return objects.map((object) => proven.get(object) ?? { ...object, digest: plainMd5(object.etag) });
 }
 
-/** @param head The object's metadata. */
 async function digestOf(
   bucket: S3Bucket,
   { key, size }: ListedObject,
@@ -111,11 +109,7 @@ export function multipartCount(etag: string): number | null {
 /** S3's checksums, the strongest first, and their bytes. */
 const CHECKSUMS = [["sha256", 32], ["crc64nvme", 8], ["sha1", 20], ["crc32c", 4], ["crc32", 4]] as const;
 
-/**
- * The strongest stored checksum over the complete object. A composite one is over the parts' checksums.
- *
- * @param head The answer to `HEAD`. A checksum is base64, followed by `-N` if it is over the checksums of N parts.
- */
+/** The strongest stored checksum over the complete object: base64, with `-N` if it is over the checksums of N parts. */
 export function fullChecksum(head: Headers, etag: string | null): Digest | null {
   const type = head.get("x-amz-checksum-type");
   if (type === "COMPOSITE") return null;

@@ -3,7 +3,7 @@ import { nodeModule } from "../../os/node_module.ts";
 import { readStart } from "../transport/read_bounded.ts";
 import { redirectTarget } from "../transport/redirect.ts";
 import type { Transport } from "../transport/transport.ts";
-import { type BucketAccess, openBucket } from "./bucket_access.ts";
+import { type BucketAccess, type BucketRequest, openBucket } from "./bucket_access.ts";
 import { s3Error, type S3Refusal } from "./s3_error.ts";
 import type { S3Settings } from "./s3_settings.ts";
 
@@ -12,14 +12,9 @@ const ATTEMPTS = 4;
 /** Milliseconds. S3 allows 15 minutes. */
 const LARGEST_SKEW = 14 * 60_000;
 
-interface S3Request {
-  readonly method: "GET" | "HEAD";
-  /** The object; empty for a list. */
-  readonly key: string;
+interface S3Request extends BucketRequest {
   /** The object's path in the model, if its bytes are requested: the request is sent once then. */
   readonly path?: string;
-  readonly query?: Readonly<Record<string, string>>;
-  readonly headers?: Readonly<Record<string, string>>;
   readonly signal: AbortSignal | undefined;
   /** Statuses of refusals that are returned as answers. */
   readonly accepted?: readonly number[];
@@ -47,7 +42,6 @@ export class S3Bucket {
    * The metadata of an object, with its checksums, or of one of its parts; `null` if it does not exist.
    *
    * @param options.denied A 403 means the same: S3 answers so to users who may not list.
-   * @throws {AimError} for any other refusal.
    */
   async head(
     key: string,
@@ -76,13 +70,13 @@ export class S3Bucket {
    * @throws {TransientError | SourceChangedError | AimError} for a refusal, as {@linkcode s3Error} says.
    */
   async send({ accepted = [], ...request }: S3Request): Promise<Response> {
-    const { method, key, path = null, query = {}, signal } = request;
+    const { method, key, path = null, signal } = request;
     const send = path === null ? "request" : "fetch";
     const plain = { ...this.#headers(key), "accept-encoding": "identity", ...request.headers };
     for (let attempt = 1;; attempt++) {
       const access = await (this.#access ??= openBucket(this.#name, this.#settings, this.#transport));
       const time = new Date(Date.now() + this.#clockOffset);
-      const { url, headers } = await access.sign({ method, key, query, headers: plain }, time);
+      const { url, headers } = await access.sign({ ...request, headers: plain }, time);
       const response = await this.#transport[send](url, { method, headers, signal });
       if (response.ok) return response;
       const refusal = await refusalIn(response);

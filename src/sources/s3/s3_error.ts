@@ -8,7 +8,6 @@ import type { S3Settings } from "./s3_settings.ts";
 /** A request to S3. */
 export interface S3Question {
   readonly bucket: string;
-  /** The canonical URI, for messages. */
   readonly uri: string;
   /** The object; empty for a list. */
   readonly key: string;
