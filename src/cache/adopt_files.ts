@@ -5,7 +5,7 @@ import { eachOf } from "../sources/each_of.ts";
 import type { ManifestFile } from "../sources/manifest.ts";
 import type { TransferItem } from "../transfer/types.ts";
 import { lstatOrNull } from "./files.ts";
-import { type HashPool, hashPool } from "../transfer/hash/hash_pool.ts";
+import { HashPool } from "../transfer/hash/hash_pool.ts";
 import { folderOf } from "./layout.ts";
 
 /**
@@ -23,7 +23,7 @@ export async function adoptFiles(
   signal?: AbortSignal,
 ): Promise<ReadonlyMap<string, string>> {
   const adopted = new Map<string, string>();
-  using hasher = hashPool({ signal });
+  using hasher = new HashPool({ signal });
   await eachOf(items, async (item) => {
     for (const from of candidates(item.file)) {
       const target = await adopt(files, item, from, hasher, signal);

@@ -6,7 +6,7 @@ import { leftovers, stemOf } from "../transfer/staging_names.ts";
 import type { TransferItem, TransferredFile, TransferResult } from "../transfer/types.ts";
 import { adoptFiles } from "./adopt_files.ts";
 import { entriesOf, listFiles, listTree, lstatOrNull, statOrNull } from "./files.ts";
-import { type HashPool, hashPool } from "../transfer/hash/hash_pool.ts";
+import { HashPool } from "../transfer/hash/hash_pool.ts";
 import { type FinishedLog, finishedLog } from "./known_files.ts";
 import { AIM_FOLDER, below, nameOf } from "./layout.ts";
 import type { ModelRecord, RecordedFile } from "./record.ts";
@@ -100,7 +100,7 @@ export abstract class Placement {
   async plan(manifest: Manifest, { force = false, signal }: PlanOptions): Promise<PlacementPlan> {
     const present = new Map<string, PresentFile>();
     const find = force ? () => Promise.resolve(null) : await this.presence(manifest);
-    using hasher = hashPool({ signal });
+    using hasher = new HashPool({ signal });
     await eachOf(manifest.files, async (file) => {
       const found = await find(file, hasher);
       if (found !== null) present.set(file.path, found);

@@ -6,7 +6,7 @@ import { log } from "../log/logger.ts";
 import type { TransferEvent } from "../transfer/types.ts";
 import { makeDirectories } from "../os/files_below.ts";
 import { listTree, statOrNull } from "./files.ts";
-import { type HashPool, hashPool } from "../transfer/hash/hash_pool.ts";
+import { HashPool } from "../transfer/hash/hash_pool.ts";
 import { damageMarkPath, readDamageMark, writeDamageMark } from "./judge/damage_mark.ts";
 import { lookAtModel } from "./judge/look_at_model.ts";
 import { AIM_FOLDER, folderOfModel, nameOf, recordPath, UNFINISHED } from "./layout.ts";
@@ -51,7 +51,7 @@ export async function verifyModel(model: ListedModel, options: VerifyOptions = {
   const record = await readRecord(recordPath(model));
   const recorded = new Map(record?.files.map((file) => [file.path, file]));
   let bytes = 0;
-  using hasher = hashPool({ signal });
+  using hasher = new HashPool({ signal });
   const names = new Set([...files.keys(), ...dangling, ...recorded.keys()]);
   const findings = await eachOf([...names], async (path): Promise<FileFinding> => {
     const target = strays.get("") ?? strays.get(path);

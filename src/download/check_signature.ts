@@ -1,5 +1,5 @@
 import { listFiles, readTextOrNull } from "../cache/files.ts";
-import { hashPool } from "../transfer/hash/hash_pool.ts";
+import { HashPool } from "../transfer/hash/hash_pool.ts";
 import type { PlacedFile } from "../cache/placement.ts";
 import type { Config } from "../config/config.ts";
 import { AimError } from "../errors/aim_error.ts";
@@ -76,7 +76,7 @@ export async function unsignedFiles(
   }
   const signed = signedFiles(text, signer, path);
   const digests = new Map<string, string>();
-  using hasher = hashPool({ signal });
+  using hasher = new HashPool({ signal });
   await Promise.all(
     files.filter((one) => one.path !== OWN_SIGNATURE).map(async (one) => {
       const sha256 = one.sha256 ?? (await hasher.hash(one.absolute, ["sha256"])).sha256;

@@ -4,7 +4,7 @@ import type { ListedModel } from "../cache/list_models.ts";
 import { readRecord } from "../cache/record.ts";
 import { errorFrom } from "../errors/from_unknown.ts";
 import { manifestsIn, TAG, tagOf } from "../sources/oci/layout_directory.ts";
-import { hashPool } from "../transfer/hash/hash_pool.ts";
+import { HashPool } from "../transfer/hash/hash_pool.ts";
 
 export interface ExportReport {
   readonly directory: string;
@@ -43,7 +43,7 @@ export async function exportOciLayout(
     ),
   );
   const files = [...await listFiles(model.path)].sort(([a], [b]) => a < b ? -1 : 1);
-  using pool = hashPool({ signal });
+  using pool = new HashPool({ signal });
   try {
     await Deno.mkdir(blobs, { recursive: true });
     let linked = 0;

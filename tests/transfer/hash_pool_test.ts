@@ -1,17 +1,17 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createHash } from "node:crypto";
-import { hashPool } from "../../src/transfer/hash/hash_pool.ts";
+import { HashPool } from "../../src/transfer/hash/hash_pool.ts";
 import { randomBytes, seeded } from "./fake_source.ts";
 
 const BYTES = randomBytes(3_000_000, seeded(20));
 const SHA256 = createHash("sha256").update(BYTES).digest("hex");
 
 async function withFile(
-  run: (path: string, pool: ReturnType<typeof hashPool>) => Promise<void>,
+  run: (path: string, pool: HashPool) => Promise<void>,
 ): Promise<void> {
   const path = await Deno.makeTempFile();
   await Deno.writeFile(path, BYTES);
-  const pool = hashPool({ workers: 2 });
+  const pool = new HashPool({ workers: 2 });
   try {
     await run(path, pool);
   } finally {

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { createHash } from "node:crypto";
 import { fileHash } from "../../src/transfer/hash/file_hash.ts";
-import { hashPool } from "../../src/transfer/hash/hash_pool.ts";
+import { HashPool } from "../../src/transfer/hash/hash_pool.ts";
 import { LANE_BYTES, LANES, type Md5Lanes, md5Lanes } from "../../src/transfer/hash/md5_lanes.ts";
 import { randomBytes, seeded } from "./fake_source.ts";
 
@@ -154,7 +154,7 @@ async function bytesOf(path: string, start: number, end: number): Promise<Uint8A
 
 Deno.test("a multipart ETag is the same however its parts are hashed, while the file grows byte range by byte range", async () => {
   const random = seeded(32);
-  const pool = hashPool({ workers: 2 });
+  const pool = new HashPool({ workers: 2 });
   const path = await Deno.makeTempFile();
   try {
     for (
@@ -192,7 +192,7 @@ Deno.test("a multipart ETag is the same however its parts are hashed, while the 
 Deno.test("a changed byte in any part changes the multipart ETag", async () => {
   const bytes = randomBytes(64 * 10 + 7, seeded(33));
   const partSizes = [...Array.from({ length: 10 }, () => 64), 7];
-  const pool = hashPool({ workers: 1 });
+  const pool = new HashPool({ workers: 1 });
   const path = await Deno.makeTempFile();
   try {
     const seen = new Set<string | undefined>();

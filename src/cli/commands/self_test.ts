@@ -2,7 +2,7 @@ import { AimError } from "../../errors/aim_error.ts";
 import { lastErrno, processCalls } from "../../os/libc.ts";
 import { checkProfile } from "../../profiles/check_profile.ts";
 import { EMBEDDED_ROOT, IS_BUNDLED, loadProfiles, PACK } from "../../profiles/load_profiles.ts";
-import { hashPool } from "../../transfer/hash/hash_pool.ts";
+import { HashPool } from "../../transfer/hash/hash_pool.ts";
 import { command } from "../command.ts";
 
 /** `aim __self-test`: proves that an executable works. Packaging and the images run it. */
@@ -48,7 +48,7 @@ async function loadModules(): Promise<string> {
 
 async function hashInThread(): Promise<string> {
   const path = new URL("build.json", import.meta.url).pathname;
-  const pool = hashPool({ workers: 1 });
+  const pool = new HashPool({ workers: 1 });
   try {
     const { sha256 } = await pool.hash(path, ["sha256"]);
     const expected = new Uint8Array(await crypto.subtle.digest("SHA-256", Deno.readFileSync(path))).toHex();

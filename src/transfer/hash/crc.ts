@@ -19,7 +19,7 @@ export function crc32(): Crc {
 
 /** CRC-32C (Castagnoli, RFC 3720). */
 export function crc32c(): Crc {
-  const t = crc32cTables();
+  const { low: t } = tables32c ??= crcTables(0x82f63b78, 0);
   let crc = 0xffffffff;
   return {
     update(b) {
@@ -41,7 +41,7 @@ export function crc32c(): Crc {
 
 /** CRC-64/NVME, what the AWS SDKs store by default (reflected polynomial 0x9a6c9329ac4bc9b5). */
 export function crc64nvme(): Crc {
-  const { low, high } = crc64Tables();
+  const { low, high } = tables64 ??= crcTables(0xac4bc9b5, 0x9a6c9329);
   let lo = -1;
   let hi = -1;
   return {
@@ -86,29 +86,21 @@ function at(array: Uint8Array | Int32Array, index: number): number {
   return array[index] as number;
 }
 
-let tables32c: Int32Array | undefined;
-
-/** Eight tables of 256, the first that of one byte. */
-function crc32cTables(): Int32Array {
-  if (tables32c !== undefined) return tables32c;
-  const t = new Int32Array(8 * 256);
-  for (let n = 0; n < 256; n++) {
-    let c = n;
-    for (let bit = 0; bit < 8; bit++) c = c & 1 ? c >>> 1 ^ 0x82f63b78 : c >>> 1;
-    t[n] = c;
-  }
-  for (let i = 256; i < t.length; i++) {
-    const before = at(t, i - 256);
-    t[i] = at(t, before & 255) ^ before >>> 8;
-  }
-  return tables32c = t;
+/** A table's entries in two halves: the low 32 bits of each, and the high ones. */
+interface Tables {
+  readonly low: Int32Array;
+  readonly high: Int32Array;
 }
 
-let tables64: { low: Int32Array; high: Int32Array } | undefined;
+let tables32c: Tables | undefined;
+let tables64: Tables | undefined;
 
-/** The same, with each entry in two halves. */
-function crc64Tables(): { low: Int32Array; high: Int32Array } {
-  if (tables64 !== undefined) return tables64;
+/**
+ * Eight tables of 256, the first that of one byte.
+ *
+ * @param polynomialLow Its low 32 bits, reflected: all of a CRC of 32 bits.
+ */
+function crcTables(polynomialLow: number, polynomialHigh: number): Tables {
   const low = new Int32Array(8 * 256);
   const high = new Int32Array(8 * 256);
   for (let n = 0; n < 256; n++) {
@@ -119,8 +111,8 @@ function crc64Tables(): { low: Int32Array; high: Int32Array } {
       l = l >>> 1 | h << 31;
       h = h >>> 1;
       if (odd) {
-        l ^= 0xac4bc9b5;
-        h ^= 0x9a6c9329;
+        l ^= polynomialLow;
+        h ^= polynomialHigh;
       }
     }
     low[n] = l;
@@ -132,5 +124,5 @@ function crc64Tables(): { low: Int32Array; high: Int32Array } {
     low[i] = at(low, l & 255) ^ (l >>> 8 | h << 24);
     high[i] = at(high, l & 255) ^ h >>> 8;
   }
-  return tables64 = { low, high };
+  return { low, high };
 }

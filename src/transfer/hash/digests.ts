@@ -8,7 +8,7 @@ export type DigestSpec =
   | { readonly algorithm: Exclude<DigestAlgorithm, "multipart-md5"> }
   | MultipartDigest;
 
-export type MultipartDigest = Extract<Digest, { readonly algorithm: "multipart-md5" }>;
+type MultipartDigest = Extract<Digest, { readonly algorithm: "multipart-md5" }>;
 
 /** What must be computed to check a digest (if any) and to know the others wanted; each algorithm once. */
 export function digestSpecs(digest: Digest | null, others: readonly DigestAlgorithm[] = []): DigestSpec[] {
@@ -54,23 +54,33 @@ export function digestStream(specs: readonly DigestSpec[], size: number): Digest
   };
 }
 
-/** The digests of a file in memory. Of guessed part sizes, those that give the wanted value are found. */
+/** The digests of a file in memory. */
 export function digestsOf(specs: readonly DigestSpec[], bytes: Uint8Array): ComputedDigests {
   const compute = (wanted: readonly DigestSpec[]) => {
     const stream = digestStream(wanted, bytes.length);
     stream.update(bytes);
     return stream.digests();
   };
-  const digests = compute(specs);
-  const multipart = specs.find((spec) => spec.algorithm === "multipart-md5");
-  if (multipart === undefined || digestMatches(multipart, digests)) return digests;
-  const others = otherGuesses(multipart).values().map((guess) => compute([guess]));
-  return { ...digests, ...others.find((guess) => digestMatches(multipart, guess)) };
+  return tryOtherGuesses(specs, compute(specs), (guess) => compute([guess]));
 }
 
-/** The other guesses of a multipart ETag's part sizes, one each. */
-export function otherGuesses({ algorithm, hex, otherPartSizes = [] }: MultipartDigest): MultipartDigest[] {
-  return otherPartSizes.map((partSizes) => ({ algorithm, hex, partSizes }));
+/**
+ * Of a multipart ETag's guessed part sizes, those that give it. Each guess costs a digest of the complete file, so the
+ * others are tried only if the likeliest is not right.
+ *
+ * @param digests Of all `specs`; for the ETag, with the likeliest sizes.
+ * @param compute The digest with other sizes.
+ */
+export function tryOtherGuesses(
+  specs: readonly DigestSpec[],
+  digests: ComputedDigests,
+  compute: (guess: MultipartDigest) => ComputedDigests,
+): ComputedDigests {
+  const multipart = specs.find((spec) => spec.algorithm === "multipart-md5");
+  if (multipart === undefined || digestMatches(multipart, digests)) return digests;
+  const { algorithm, hex, otherPartSizes = [] } = multipart;
+  const others = otherPartSizes.values().map((partSizes) => compute({ algorithm, hex, partSizes }));
+  return { ...digests, ...others.find((guess) => digestMatches(multipart, guess)) };
 }
 
 function start(spec: DigestSpec, size: number): Crc {

@@ -1,11 +1,5 @@
 import { nodeModule } from "../../os/node_module.ts";
-import {
-  digestMatches,
-  type DigestSpec,
-  digestStream,
-  type MultipartDigest,
-  otherGuesses,
-} from "./digests.ts";
+import { type DigestSpec, digestStream, tryOtherGuesses } from "./digests.ts";
 import { LANE_BYTES, LANES, type Md5Lanes, md5Lanes } from "./md5_lanes.ts";
 import type { ComputedDigests } from "../types.ts";
 
@@ -41,10 +35,23 @@ export function fileHash(file: Deno.FsFile, size: number, specs: readonly Digest
   const multipart = specs.find((spec) => spec.algorithm === "multipart-md5");
   const part = multipart !== undefined && specs.length === 1 ? evenPart(multipart.partSizes, size) : null;
   const lanes = part === null ? null : md5Lanes();
-  const hash = part !== null && lanes !== null
+  return part !== null && lanes !== null
     ? new EvenPartsHash(file, size, part, lanes)
     : new InOrderHash(file, size, specs);
-  return multipart?.otherPartSizes === undefined ? hash : new GuessedPartsHash(file, size, hash, multipart);
+}
+
+/** The digests of a file that `hash` has read completely. */
+export function digestsOfFile(
+  file: Deno.FsFile,
+  size: number,
+  specs: readonly DigestSpec[],
+  hash: FileHash,
+): ComputedDigests {
+  return tryOtherGuesses(specs, hash.digests(), (guess) => {
+    const other = fileHash(file, size, [guess]);
+    while (other.at < size) other.step(size);
+    return other.digests();
+  });
 }
 
 /**
@@ -88,48 +95,6 @@ class InOrderHash implements FileHash {
 
   digests(): ComputedDigests {
     return this.#stream.digests();
-  }
-}
-
-/**
- * A multipart ETag of guessed parts. Each guess costs a digest of the complete file, so the others are tried only
- * if the likeliest, which is hashed as the file grows, is not right.
- */
-class GuessedPartsHash implements FileHash {
-  readonly #file: Deno.FsFile;
-  readonly #size: number;
-  readonly #best: FileHash;
-  readonly #digest: MultipartDigest;
-
-  constructor(file: Deno.FsFile, size: number, best: FileHash, digest: MultipartDigest) {
-    this.#file = file;
-    this.#size = size;
-    this.#best = best;
-    this.#digest = digest;
-  }
-
-  get at(): number {
-    return this.#best.at;
-  }
-
-  ready(to: number): boolean {
-    return this.#best.ready(to);
-  }
-
-  step(to: number): void {
-    this.#best.step(to);
-  }
-
-  digests(): ComputedDigests {
-    const best = this.#best.digests();
-    if (digestMatches(this.#digest, best)) return best;
-    for (const guess of otherGuesses(this.#digest)) {
-      const other = fileHash(this.#file, this.#size, [guess]);
-      while (other.at < this.#size) other.step(this.#size);
-      const digests = other.digests();
-      if (digestMatches(this.#digest, digests)) return { ...best, ...digests };
-    }
-    return best;
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Digest, DigestAlgorithm } from "../../sources/manifest.ts";
+import type { ComputedDigests } from "../types.ts";
 import { digestMatches, type DigestSpec, digestSpecs } from "./digests.ts";
 import type { HashReply, HashRequest } from "./hash_worker.ts";
-import type { ComputedDigests } from "../types.ts";
 
 /** Hashing of one file that is still being written. */
 export interface HashJob {
@@ -13,19 +13,54 @@ export interface HashJob {
   cancel(): void;
 }
 
-/** Threads that hash files. They start when first needed. */
-export interface HashPool extends Disposable {
+interface Pending {
+  readonly resolve: (digests: ComputedDigests) => void;
+  readonly reject: (error: unknown) => void;
+  readonly worker: Worker;
+  readonly onBytes: ((bytes: number) => void) | undefined;
+  readonly size: number;
+}
+
+/** Threads that hash files. They start when first needed. Requires read permission for what is hashed. */
+export class HashPool implements Disposable {
+  readonly #most: number;
+  readonly #signal: AbortSignal | undefined;
+  readonly #onAbort = () => this.close();
+  #workers: readonly Worker[] = [];
+  readonly #pending = new Map<number, Pending>();
+  #lastId = 0;
+
+  /** @param options `workers`: threads at most. @default {the number of processors, at most 4} `signal` stops them. */
+  constructor(
+    { workers = Math.min(4, navigator.hardwareConcurrency), signal }: {
+      readonly workers?: number;
+      readonly signal?: AbortSignal | undefined;
+    } = {},
+  ) {
+    signal?.throwIfAborted();
+    this.#most = Math.max(1, workers);
+    this.#signal = signal;
+    signal?.addEventListener("abort", this.#onAbort);
+  }
+
   /**
    * Hashes a complete file.
    *
    * @param onBytes Called with bytes hashed since the last call.
    * @throws The signal's reason; an error for a file that cannot be read.
    */
-  hash(
+  async hash(
     path: string,
     digests: readonly (Digest | DigestAlgorithm)[],
     onBytes?: (bytes: number) => void,
-  ): Promise<ComputedDigests>;
+  ): Promise<ComputedDigests> {
+    const { size } = await Deno.stat(path);
+    const specs = digests.flatMap((d) => typeof d === "string" ? digestSpecs(null, [d]) : digestSpecs(d));
+    const job = this.open(path, size, specs, onBytes);
+    job.advance(size);
+    return await job.done;
+  }
+
   /**
    * Checks the digest of a complete file. Returns its digests; `null` if `digest` is not right or the file cannot be
    * read.
@@ -33,143 +68,99 @@ export interface HashPool extends Disposable {
    * @param wanted More digests to compute.
    * @throws The signal's reason.
    */
-  prove(path: string, digest: Digest, wanted?: readonly DigestAlgorithm[]): Promise<ComputedDigests | null>;
+  async prove(
+    path: string,
+    digest: Digest,
+    wanted: readonly DigestAlgorithm[] = [],
+  ): Promise<ComputedDigests | null> {
+    const computed = await this.hash(path, [digest, ...wanted]).catch(() => null);
+    this.#signal?.throwIfAborted();
+    return computed !== null && digestMatches(digest, computed) ? computed : null;
+  }
+
   /** Hashes a file while it grows. */
-  open(path: string, size: number, specs: readonly DigestSpec[], onBytes?: (bytes: number) => void): HashJob;
-  /** Stops the threads; unfinished work rejects. */
-  close(): void;
-}
-
-interface Pending {
-  readonly resolve: (digests: ComputedDigests) => void;
-  readonly reject: (error: unknown) => void;
-  readonly worker: PoolWorker;
-  readonly onBytes: ((bytes: number) => void) | undefined;
-  readonly size: number;
-  hashed: number;
-}
-
-interface PoolWorker {
-  readonly worker: Worker;
-  /** Bytes of its files, hashed or not. */
-  bytes: number;
-}
-
-/**
- * A pool of hashing threads. Requires read permission for what is hashed.
- *
- * @param options `workers`: threads at most. @default {the number of processors, at most 4} `signal` stops them.
- */
-export function hashPool(
-  { workers: wanted = Math.min(4, navigator.hardwareConcurrency), signal }: {
-    readonly workers?: number;
-    readonly signal?: AbortSignal | undefined;
-  } = {},
-): HashPool {
-  signal?.throwIfAborted();
-  const most = Math.max(1, wanted);
-  const workers: PoolWorker[] = [];
-  const pending = new Map<number, Pending>();
-  let lastId = 0;
-
-  const idlest = (): PoolWorker => {
-    const least = workers.toSorted((a, b) => a.bytes - b.bytes)[0];
-    if (least !== undefined && (least.bytes === 0 || workers.length >= most)) return least;
-    const started: PoolWorker = { worker: new Worker(workerUrl(), { type: "module" }), bytes: 0 };
-    started.worker.onmessage = ({ data }: MessageEvent<HashReply>) => receive(data);
-    started.worker.onerror = (event) => {
-      event.preventDefault();
-      fail(started, new Error(`the hashing thread failed: ${event.message}`));
-    };
-    workers.push(started);
-    return started;
-  };
-
-  const settle = (id: number): Pending | undefined => {
-    const job = pending.get(id);
-    if (job === undefined) return undefined;
-    pending.delete(id);
-    job.worker.bytes -= job.size;
-    return job;
-  };
-
-  const receive = (reply: HashReply) => {
-    if (reply.type === "hashed") {
-      const job = pending.get(reply.id);
-      if (job === undefined) return;
-      job.onBytes?.(reply.at - job.hashed);
-      job.hashed = reply.at;
-      return;
-    }
-    const job = settle(reply.id);
-    if (job === undefined) return;
-    if (reply.type === "failed") return job.reject(new Error(reply.message));
-    job.onBytes?.(job.size - job.hashed);
-    job.resolve(reply.digests);
-  };
-
-  const fail = (worker: PoolWorker, error: unknown) => {
-    const at = workers.indexOf(worker);
-    if (at >= 0) workers.splice(at, 1);
-    worker.worker.terminate();
-    for (const [id, job] of [...pending]) if (job.worker === worker) settle(id)?.reject(error);
-  };
-
-  const close = () => {
-    signal?.removeEventListener("abort", close);
-    const reason = signal?.aborted === true ? signal.reason : new Error("hashing was stopped");
-    for (const worker of [...workers]) fail(worker, reason);
-  };
-  signal?.addEventListener("abort", close);
-
-  const open: HashPool["open"] = (path, size, specs, onBytes) => {
-    signal?.throwIfAborted();
-    const id = ++lastId;
-    const worker = idlest();
-    worker.bytes += size;
-    const send = (request: HashRequest) => worker.worker.postMessage(request);
-    const done = new Promise<ComputedDigests>((resolve, reject) => {
-      pending.set(id, { resolve, reject, worker, onBytes, size, hashed: 0 });
-    });
+  open(
+    path: string,
+    size: number,
+    specs: readonly DigestSpec[],
+    onBytes?: (bytes: number) => void,
+  ): HashJob {
+    this.#signal?.throwIfAborted();
+    const id = ++this.#lastId;
+    const worker = this.#idlest();
+    const send = (request: HashRequest) => worker.postMessage(request);
+    const { promise: done, resolve, reject } = Promise.withResolvers<ComputedDigests>();
     // A caller that waits sees the failure; work that was stopped may have no caller.
     done.catch(() => {});
+    this.#pending.set(id, { resolve, reject, worker, onBytes, size });
     send({ type: "open", id, path, size, specs });
     let announced = 0;
     return {
-      advance(to) {
-        if (to <= announced || !pending.has(id)) return;
+      advance: (to) => {
+        if (to <= announced || !this.#pending.has(id)) return;
         announced = to;
         send({ type: "advance", id, to });
       },
       done,
-      cancel() {
-        const job = settle(id);
-        if (job === undefined) return;
+      cancel: () => {
+        if (!this.#pending.has(id)) return;
         send({ type: "cancel", id });
-        job.reject(new Error("hashing was given up"));
+        this.#settle(id)?.reject(new Error("hashing was given up"));
       },
     };
-  };
+  }
 
-  const hash: HashPool["hash"] = async (path, digests, onBytes) => {
-    const { size } = await Deno.stat(path);
-    const specs = digests.flatMap((d) => typeof d === "string" ? digestSpecs(null, [d]) : digestSpecs(d));
-    const job = open(path, size, specs, onBytes);
-    job.advance(size);
-    return await job.done;
-  };
+  /** Stops the threads; unfinished work rejects. */
+  close(): void {
+    this.#signal?.removeEventListener("abort", this.#onAbort);
+    const reason = this.#signal?.aborted === true ? this.#signal.reason : new Error("hashing was stopped");
+    for (const worker of this.#workers) this.#fail(worker, reason);
+  }
 
-  return {
-    open,
-    hash,
-    async prove(path, digest, wanted = []) {
-      const computed = await hash(path, [digest, ...wanted]).catch(() => null);
-      signal?.throwIfAborted();
-      return computed !== null && digestMatches(digest, computed) ? computed : null;
-    },
-    close,
-    [Symbol.dispose]: close,
-  };
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #idlest(): Worker {
+    const [least] = this.#workers.toSorted((a, b) => this.#bytesOf(a) - this.#bytesOf(b));
+    if (least !== undefined && (this.#bytesOf(least) === 0 || this.#workers.length >= this.#most)) {
+      return least;
+    }
+    const started = new Worker(workerUrl(), { type: "module" });
+    started.onmessage = ({ data }: MessageEvent<HashReply>) => this.#receive(data);
+    started.onerror = (event) => {
+      event.preventDefault();
+      this.#fail(started, new Error(`the hashing thread failed: ${event.message}`));
+    };
+    this.#workers = [...this.#workers, started];
+    return started;
+  }
+
+  /** Bytes of a thread's files, hashed or not. */
+  #bytesOf(worker: Worker): number {
+    return this.#pending.values().filter((job) => job.worker === worker).reduce(
+      (sum, job) => sum + job.size,
+      0,
+    );
+  }
+
+  #receive(reply: HashReply): void {
+    if (reply.type === "hashed") this.#pending.get(reply.id)?.onBytes?.(reply.bytes);
+    else if (reply.type === "done") this.#settle(reply.id)?.resolve(reply.digests);
+    else this.#settle(reply.id)?.reject(new Error(reply.message));
+  }
+
+  #settle(id: number): Pending | undefined {
+    const job = this.#pending.get(id);
+    this.#pending.delete(id);
+    return job;
+  }
+
+  #fail(worker: Worker, error: unknown): void {
+    this.#workers = this.#workers.filter((other) => other !== worker);
+    worker.terminate();
+    for (const [id, job] of [...this.#pending]) if (job.worker === worker) this.#settle(id)?.reject(error);
+  }
 }
 
 /** Where the worker's module is: beside this one, compiled as this one is. */

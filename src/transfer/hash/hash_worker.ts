@@ -1,6 +1,6 @@
 /// <reference lib="deno.worker" />
 // Hashes files beside the transfer: reads from the page cache what has arrived, in file order.
-import { type FileHash, fileHash } from "./file_hash.ts";
+import { digestsOfFile, type FileHash, fileHash } from "./file_hash.ts";
 import type { DigestSpec } from "./digests.ts";
 import type { ComputedDigests } from "../types.ts";
 
@@ -16,15 +16,16 @@ export type HashRequest =
   | { readonly type: "advance"; readonly id: number; readonly to: number }
   | { readonly type: "cancel"; readonly id: number };
 
-/** What a hash worker answers. */
+/** What a hash worker answers. `bytes` were hashed since the last answer. */
 export type HashReply =
-  | { readonly type: "hashed"; readonly id: number; readonly at: number }
+  | { readonly type: "hashed"; readonly id: number; readonly bytes: number }
   | { readonly type: "done"; readonly id: number; readonly digests: ComputedDigests }
   | { readonly type: "failed"; readonly id: number; readonly message: string };
 
 interface Job {
   readonly file: Deno.FsFile;
   readonly size: number;
+  readonly specs: readonly DigestSpec[];
   readonly hash: FileHash;
   to: number;
 }
@@ -41,8 +42,9 @@ self.onmessage = ({ data }: MessageEvent<HashRequest>) => {
   switch (data.type) {
     case "open":
       try {
-        const file = Deno.openSync(data.path);
-        jobs.set(data.id, { file, size: data.size, hash: fileHash(file, data.size, data.specs), to: 0 });
+        const { id, path, size, specs } = data;
+        const file = Deno.openSync(path);
+        jobs.set(id, { file, size, specs, hash: fileHash(file, size, specs), to: 0 });
       } catch (error) {
         reply({ type: "failed", id: data.id, message: messageOf(error) });
       }
@@ -78,9 +80,12 @@ async function run(): Promise<void> {
 }
 
 function step(id: number, job: Job): void {
-  job.hash.step(job.to);
-  if (job.hash.at < job.size) return reply({ type: "hashed", id, at: job.hash.at });
-  const digests = job.hash.digests();
+  const { file, size, specs, hash } = job;
+  const { at } = hash;
+  hash.step(job.to);
+  if (hash.at > at) reply({ type: "hashed", id, bytes: hash.at - at });
+  if (hash.at < size) return;
+  const digests = digestsOfFile(file, size, specs, hash);
   end(id, job);
   reply({ type: "done", id, digests });
 }

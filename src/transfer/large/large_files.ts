@@ -3,7 +3,7 @@ import type { ByteRange } from "../../sources/manifest.ts";
 import { TransientError } from "../../sources/source.ts";
 import { chunks } from "../chunks.ts";
 import type { DigestSpec } from "../hash/digests.ts";
-import { type HashPool, hashPool } from "../hash/hash_pool.ts";
+import { HashPool } from "../hash/hash_pool.ts";
 import { partsOf } from "../planner.ts";
 import { addRange, prefixEnd, rangeBytes } from "../ranges.ts";
 import type { OpenRequest, TransferRun } from "../transfer_run.ts";
@@ -42,7 +42,7 @@ export class LargeFiles {
   /** A file that goes on where an earlier run ended, if that has left `names` in the staging directory. */
   add(item: TransferItem, specs: readonly DigestSpec[], names: readonly string[]): LargeFile {
     // Made for the first file: a source has one kind of digest.
-    this.#pool ??= hashPool({ workers: hashingThreads(specs) });
+    this.#pool ??= new HashPool({ workers: hashingThreads(specs) });
     const file = new LargeFile(this.#run, this.#pool, item, specs);
     file.partial.adopt(names);
     this.#files.push(file);
