@@ -19,6 +19,12 @@ export interface ArgumentSource {
   readonly kind: "profile" | "user";
 }
 
+/** An argument as its source spells it. */
+export interface GivenArgument {
+  readonly name: string;
+  readonly source: ArgumentSource;
+}
+
 /** What aim itself tells the engine: it overrides profile and user. */
 export interface SystemArgs {
   readonly port: number;
@@ -33,28 +39,28 @@ export interface SystemArgs {
  * are added to aim's. As in a Python dict, an argument that is replaced keeps its place.
  *
  * @param longName The long name of a short one (`tp`); `null` for any other.
- * @returns Arguments by canonical names, and warnings of one line each.
+ * @returns Arguments by canonical names, where each was given last, and warnings of one line each.
  * @throws {AimError} `usage` if the user names the model, or a profile names another one.
  */
 export function mergeEngineArgs(
   sources: readonly ArgumentSource[],
   system: SystemArgs,
   longName: (name: string) => string | null = () => null,
-): { args: ConfigMap; warnings: string[] } {
+): { args: ConfigMap; given: ReadonlyMap<string, GivenArgument>; warnings: string[] } {
   const merged = new Map<string, ConfigValue>();
+  const given = new Map<string, GivenArgument>();
   const warnings: string[] = [];
   const served = [...system.servedModelNames];
   for (const source of sources) {
-    const spelled = new Map<string, string>();
     for (const [name, value] of source.args) {
       const canonical = canonicalName(name, longName);
-      const before = spelled.get(canonical);
-      if (before !== undefined) {
+      const before = given.get(canonical);
+      if (before?.source === source) {
         warnings.push(
-          `${source.name} has both ${before} and ${name}, which are one argument: ${name} is used`,
+          `${source.name} has both ${before.name} and ${name}, which are one argument: ${name} is used`,
         );
       }
-      spelled.set(canonical, name);
+      given.set(canonical, { name, source });
       if (canonical === "model") {
         assertSameModel(value, source, system.models);
         continue;
@@ -72,7 +78,7 @@ export function mergeEngineArgs(
   const [first, ...others] = [...new Set(served)];
   merged.set("port", numberLiteral(system.port));
   if (first !== undefined) merged.set("served-model-name", others.length === 0 ? first : [first, ...others]);
-  return { args: merged, warnings };
+  return { args: merged, given, warnings };
 }
 
 /** The spelling that the engine documents; only what is before the first dot is a name of its own. */

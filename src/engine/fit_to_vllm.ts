@@ -2,7 +2,7 @@ import { didYouMean } from "../config/nearest.ts";
 import { readJson } from "../values/read_json.ts";
 import { type ConfigMap, type ConfigValue, isList, isMap } from "../values/value.ts";
 import { pythonJson } from "../values/write_json.ts";
-import { type ArgumentSource, mergeEngineArgs, type SystemArgs } from "./engine_args.ts";
+import { type ArgumentSource, type GivenArgument, mergeEngineArgs, type SystemArgs } from "./engine_args.ts";
 import { rangesOf, type TableKind, VersionTable, VLLM_TABLE } from "./engine_table.ts";
 import type { EngineVersion } from "./engine_version.ts";
 import { refusedValue } from "./refused_value.ts";
@@ -18,8 +18,8 @@ export interface FittedToVllm {
 }
 
 export interface OptionFault {
-  /** The argument's canonical name. */
-  readonly name: string;
+  /** `undefined`: by aim itself. */
+  readonly given: GivenArgument | undefined;
   /** One clause that names argument and value. */
   readonly reason: string;
 }
@@ -42,8 +42,12 @@ export function fitToVllm(
   const fitting = new Fitting(new VersionTable(version));
   for (const [name, value] of merged.args) fitting.addOption(name, value);
   for (const [name, value] of variables) fitting.addVariable(name, value, variables);
-  const { args, variables: fitted, faults } = fitting;
-  return { args, variables: fitted, faults, warnings: [...merged.warnings, ...fitting.allWarnings()] };
+  return {
+    args: fitting.args,
+    variables: fitting.variables,
+    faults: fitting.faults.map(([name, reason]) => ({ given: merged.given.get(name), reason })),
+    warnings: [...merged.warnings, ...fitting.allWarnings()],
+  };
 }
 
 /** `tensor-parallel-size` for `tp`. */
@@ -64,7 +68,8 @@ const RENAMED: Readonly<Record<string, string>> = {
 class Fitting {
   readonly args = new Map<string, ConfigValue>();
   readonly variables = new Map<string, string>();
-  readonly faults: OptionFault[] = [];
+  /** Canonical names, each with the reason. */
+  readonly faults: [name: string, reason: string][] = [];
   readonly #version: VersionTable;
   readonly #warnings: string[] = [];
   /** What is left out, each with the reason. */
@@ -84,7 +89,7 @@ class Fitting {
 
   addOption(name: string, value: ConfigValue): void {
     const bad = badName(name);
-    if (bad !== null) return void this.faults.push({ name, reason: bad });
+    if (bad !== null) return void this.faults.push([name, bad]);
     // vLLM's parser turns each form of -O into an option of the version's own.
     if (/^O(?:\d?$|\.)/.test(name)) return void this.args.set(name, value);
     const renamed = renamedOption(name, value, this.#version);
@@ -145,7 +150,7 @@ class Fitting {
     const elsewhere = rangesOf(version.table.options, name)
       .find((range) => refusedValue(value, range) === null);
     if (elsewhere === undefined) {
-      this.faults.push({ name, reason: `${name} ${reason}` });
+      this.faults.push([name, `${name} ${reason}`]);
       return false;
     }
     if (!version.isExact) {
@@ -154,7 +159,7 @@ class Fitting {
     }
     const { from, to } = elsewhere;
     const releases = to === null ? `${from} and later take it` : `${from} to ${to} take it`;
-    this.faults.push({ name, reason: `${name} ${reason} in ${version.label} (${releases})` });
+    this.faults.push([name, `${name} ${reason} in ${version.label} (${releases})`]);
     return false;
   }
 

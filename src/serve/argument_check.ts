@@ -1,4 +1,3 @@
-import { canonicalName } from "../engine/engine_args.ts";
 import { givenVersion } from "../engine/engine_version.ts";
 import { fitToVllm } from "../engine/fit_to_vllm.ts";
 import { AimError } from "../errors/aim_error.ts";
@@ -22,10 +21,8 @@ export function argumentCheck(engineVersion: string | null): ProfileCheck {
     const system = { port: 8000, servedModelNames: ["model"], models: modelId === null ? [] : [modelId] };
     try {
       const { faults, warnings } = fitToVllm([source], system, envVarsOf(profile), version);
-      const spelled = (name: string) =>
-        [...args.keys()].find((key) => key === name || canonicalName(key) === name) ?? name;
       return {
-        faults: faults.map(({ name, reason }) => ({ path: ["engine_args", spelled(name)], reason })),
+        faults: faults.map(({ given, reason }) => ({ path: ["engine_args", given?.name ?? ""], reason })),
         warnings: version === null ? [] : warnings.map((reason) => ({ path: ["engine_args"], reason })),
       };
     } catch (error) {

@@ -12,15 +12,17 @@ import { filesListed, warnOfMemory } from "./memory_fit.ts";
 import { missingInWords, remedyFor, resolveServing } from "./served_model.ts";
 import type { ServingChoice, ServingInput } from "./serving_plan.ts";
 
-/** What a download takes from the command. */
-export interface DownloadOptions extends ServingInput {
-  /** Read only for a download. */
+/** What serving takes from the command. */
+export interface ServeOptions extends ServingInput {
+  /** Read only when something is downloaded or looked for, since reading it starts watching signals. */
   readonly signal: AbortSignal;
   /** Opens the display of the progress when a download starts. */
   readonly openProgress: () => Disposable & {
     onEvent(event: TransferEvent): void;
     finish(report: DownloadReport): void;
   };
+  /** Called with the milliseconds of each step, right before the engine starts. */
+  readonly onTimings?: (steps: Readonly<Record<string, number>>) => void;
 }
 
 /**
@@ -30,7 +32,7 @@ export interface DownloadOptions extends ServingInput {
  * @throws {AimError} `not-found` when offline, or if it is not a complete model; what a download throws.
  */
 export async function downloadMissing(
-  options: DownloadOptions,
+  options: ServeOptions,
   choice: ServingChoice,
   place: ModelPlace,
 ): Promise<Exclude<ModelPlace, { kind: "missing" }>> {

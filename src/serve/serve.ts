@@ -9,16 +9,11 @@ import { servingEngine } from "../engine/serving_engine.ts";
 import { log } from "../log/logger.ts";
 import { endStep } from "../log/start_steps.ts";
 import { revokePermissions } from "../os/revoke_permissions.ts";
-import type { DownloadOptions } from "./download_missing.ts";
+import type { ServeOptions } from "./download_missing.ts";
 import { chooseServing, planServing, type ServingPlan } from "./serving_plan.ts";
 import { resolveServing, wantedModel } from "./served_model.ts";
 import { checkFiles } from "./memory_fit.ts";
 import { startTimings } from "./timings.ts";
-
-export interface ServeOptions extends DownloadOptions {
-  /** Called with the milliseconds of each step, right before the engine starts. */
-  readonly onTimings?: (steps: Readonly<Record<string, number>>) => void;
-}
 
 /**
  * Selects, resolves, downloads what is missing, and becomes the engine.

@@ -15,7 +15,7 @@ import { log } from "../log/logger.ts";
 import { keepSecret } from "../log/redact.ts";
 import { engineArgsOf, envVarsOf } from "../profiles/profile_content.ts";
 import type { Profile } from "../profiles/types.ts";
-import { quantisationIn, revisionIn } from "../sources/model_ref.ts";
+import { revisionIn } from "../sources/model_ref.ts";
 import type { ConfigMap } from "../values/value.ts";
 import { type ProfileChoice, selectProfileFor } from "./select_profile_for.ts";
 import { fileOf, type NamedModel } from "./served_model.ts";
@@ -100,7 +100,7 @@ function engineArguments(
   const { args, variables, warnings, faults } = engine.package === "vllm"
     ? fitToVllm(sources, system, envVars, engine.version)
     : { ...mergeEngineArgs(sources, system), variables: envVars, faults: [] };
-  if (faults.length > 0) throw refused(faults, sources, profile);
+  if (faults.length > 0) throw refused(faults, profile);
   const level = engine.isVllm ? logLevel(config, env) : {};
   return { args, env: { ...level, ...Object.fromEntries(variables), ...adapters.env }, warnings };
 }
@@ -112,18 +112,11 @@ function logLevel(config: Config, env: ServingInput["env"]): Record<string, stri
     : { VLLM_LOGGING_LEVEL: config.logLevelRoot };
 }
 
-function refused(
-  faults: readonly OptionFault[],
-  sources: readonly ArgumentSource[],
-  profile: Profile,
-): AimError {
-  const byUser = sources.filter(({ kind, args }) =>
-    kind === "user" &&
-    faults.some(({ name }) => [...args.keys()].some((key) => key.replaceAll("_", "-") === name))
-  );
+function refused(faults: readonly OptionFault[], profile: Profile): AimError {
+  const byUser = faults.flatMap(({ given }) => given?.source.kind === "user" ? [given.source.name] : []);
   return new AimError("usage", `engine argument ${faults.map(({ reason }) => reason).join("; ")}`, {
     hint: byUser.length > 0
-      ? `correct ${byUser.map(({ name }) => name).join(" and ")}`
+      ? `correct ${[...new Set(byUser)].join(" and ")}`
       : `correct ${profile.path}, or override it in AIM_ENGINE_ARGS`,
   });
 }
@@ -185,9 +178,6 @@ function modelForEngine(
   if (place.kind === "hub") return { model: name, env: place.env };
   if (ref.kind !== "hub") return { model: `${config.cachePath}/${name}`, env: {} };
   // Not offline, since the engine would have to download it.
-  const quantisation = quantisationIn(ref);
-  return {
-    model: quantisation === undefined ? name : `${name}:${quantisation}`,
-    env: hubEnvironment(config),
-  };
+  const model = ref.quantisation === undefined ? name : `${name}:${ref.quantisation}`;
+  return { model, env: hubEnvironment(config) };
 }

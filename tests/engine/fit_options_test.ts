@@ -19,7 +19,7 @@ function fit(json: string, text: string | null) {
     text === null ? null : version(text),
   );
   const words = renderArgs(args).slice(0, -2).join(" ");
-  return { words, warnings, faults: faults.map((fault) => fault.name) };
+  return { words, warnings, faults: faults.map(({ given }) => given?.name) };
 }
 
 /** Arguments, version, the command line, and how many warnings. */
@@ -67,7 +67,7 @@ Deno.test("arguments become what the installed version takes", () => {
   }
 });
 
-/** Arguments, version, and the argument that is refused. */
+/** Arguments, version, and the argument that is refused, as it is spelled there. */
 const REFUSED = [
   ['{"--max-model-len": 1}', "0.27.1", "--max-model-len"],
   ['{"": 1}', "0.27.1", ""],
@@ -81,6 +81,8 @@ const REFUSED = [
   ['{"enforce-eager": "yes"}', "0.27.1", "enforce-eager"],
   ['{"speculative-config": "ngram"}', "0.27.1", "speculative-config"],
   ['{"uvicorn-log-level": "loud"}', null, "uvicorn-log-level"],
+  ['{"tp": "two"}', "0.27.1", "tp"],
+  ['{"max_num_seqs": "two"}', "0.27.1", "max_num_seqs"],
 ] as const;
 
 Deno.test("what the engine would refuse is a fault that names the argument", () => {
