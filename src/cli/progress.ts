@@ -6,7 +6,7 @@ import type { TransferEvent } from "../transfer/types.ts";
 import type { CommandContext } from "./command.ts";
 import { count, formatBytes, formatDuration, formatRate } from "./format.ts";
 import { SCHEMA_VERSION } from "./output.ts";
-import { type ProgressSnapshot, ProgressState } from "./progress_state.ts";
+import { type ProgressSnapshot, progressState } from "./progress_state.ts";
 import { describeProgress, renderBar } from "./render_progress.ts";
 
 /** What `--progress` takes. `auto`: a bar on a terminal, else log lines. */
@@ -15,33 +15,6 @@ export type ProgressSummary = Pick<
   DownloadReport,
   "files" | "bytes" | "bytesMoved" | "bytesPresent" | "elapsedMs" | "path"
 >;
-
-/** A display of a transfer. Disposing of it ends it; if it was not finished, that says what is kept. */
-export interface Progress extends Disposable {
-  onEvent(event: TransferEvent): void;
-  /** Writes another line, such as a log line, above the display. */
-  line(text: string): void;
-  /** Ends the display with a line about the result. */
-  finish(summary: ProgressSummary): void;
-}
-
-/** Time, which tests replace. */
-interface Clock {
-  /** Milliseconds, monotonic. */
-  now(): number;
-  /** Calls a function every `ms` until the returned function is called. */
-  every(ms: number, call: () => void): () => void;
-}
-
-const CLOCK: Clock = {
-  now: () => performance.now(),
-  every(ms, call) {
-    const timer = setInterval(call, ms);
-    // The display must not keep the process alive.
-    Deno.unrefTimer(timer);
-    return () => clearInterval(timer);
-  },
-};
 
 /** Milliseconds between two updates. */
 const INTERVALS = { bar: 100, log: 10_000, json: 1000 } as const;
@@ -52,26 +25,24 @@ type Context = Pick<CommandContext, "stderr" | "env" | "flags" | "writeError">;
 
 /**
  * Shows a transfer on standard error, in the mode of `--progress`. From now on, log lines go above the
- * display.
- *
- * @param options `doing`: what is done with the bytes.
+ * display. `doing`: what is done with the bytes.
  */
 export function startProgress(
   context: Context,
   { model, doing = "downloading" }: { readonly model?: string; readonly doing?: string },
-  { now, every } = CLOCK,
-): Progress {
+) {
   const { stderr } = context;
   const mode = modeOf(context);
+  const now = () => performance.now();
   const write = (text: string) => context.writeError(redact(text));
   // Read for each drawing, since it may change.
   const columns = () => stderr.isTerminal ? Math.max(1, stderr.width) : 80;
-  let state = new ProgressState({ files: 0, bytes: 0, bytesPresent: 0 }, now());
   const redraw = redrawer(write, columns);
+  let state = progressState({ files: 0, bytes: 0, bytesPresent: 0 }, now());
   let title = model;
   let retryToldAt = -Infinity;
-  /** Ends the updates; `null` while nothing is shown. */
-  let stop: (() => void) | null = null;
+  /** `undefined` while nothing is shown. */
+  let timer: ReturnType<typeof setInterval> | undefined;
 
   const say = (event: string, fields: object, words: string | null, tell = log.info) => {
     const json = { schemaVersion: SCHEMA_VERSION, type: "progress", event, ...fields };
@@ -88,19 +59,24 @@ export function startProgress(
     say("progress", numbersOf(snapshot), describeProgress(snapshot));
   };
   const end = () => {
-    stop?.();
-    if (stop !== null && mode === "bar") redraw([]);
-    stop = null;
+    clearInterval(timer);
+    if (timer !== undefined && mode === "bar") redraw([]);
+    timer = undefined;
   };
-  const progress: Progress = {
-    onEvent(event) {
+  configureLog({
+    write: (line) => timer !== undefined && mode === "bar" ? draw(`${line}\n`) : write(`${line}\n`),
+  });
+
+  return {
+    onEvent(event: TransferEvent): void {
       state.add(event, now());
       if (event.type === "start") {
-        state = new ProgressState(event, now());
+        state = progressState(event, now());
         end();
         const { files, bytes, bytesPresent, unpacking = false } = event;
         if (mode === "none" || (files === 0 && mode !== "json")) return;
-        stop = every(INTERVALS[mode], update);
+        // The display must not keep the process alive.
+        timer = setInterval(update, INTERVALS[mode]).unref();
         title = unpacking && model !== undefined ? `${model}: unpacking` : model;
         if (mode === "bar") return draw();
         const name = model === undefined ? "" : `${model}: `;
@@ -117,11 +93,9 @@ export function startProgress(
         say("retry", { path, attempt, delayMs: Math.round(delay), reason }, isSoon ? null : words);
       }
     },
-    line(text) {
-      if (stop !== null && mode === "bar") draw(`${text}\n`);
-      else write(`${text}\n`);
-    },
-    finish({ files, bytes, bytesMoved, bytesPresent, elapsedMs, path }) {
+
+    /** Ends the display with a line about the result. */
+    finish({ files, bytes, bytesMoved, bytesPresent, elapsedMs, path }: ProgressSummary): void {
       end();
       const present = bytesPresent === 0 ? "" : `, ${formatBytes(bytesPresent)} already present`;
       const rate = `${formatDuration(elapsedMs)} (${formatRate(bytesMoved * 1000 / elapsedMs)})`;
@@ -130,8 +104,10 @@ export function startProgress(
         : `downloaded ${formatBytes(bytesMoved)} in ${rate}${present}: ${path}`;
       say("end", { files, bytes, bytesMoved, bytesPresent, elapsedMs, path }, words, tellEnd);
     },
-    [Symbol.dispose]() {
-      const isUnfinished = stop !== null && model !== undefined;
+
+    /** Ends the display. If it was not finished, a line says what is kept. */
+    [Symbol.dispose](): void {
+      const isUnfinished = timer !== undefined && model !== undefined;
       end();
       if (!isUnfinished) return;
       const snapshot = state.at(now());
@@ -142,8 +118,6 @@ export function startProgress(
       say("stopped", numbersOf(snapshot), bytesDone === 0 ? null : kept, tellEnd);
     },
   };
-  configureLog({ write: progress.line });
-  return progress;
 }
 
 function modeOf({ stderr, env, flags }: Context): keyof typeof INTERVALS | "none" {
@@ -154,12 +128,9 @@ function modeOf({ stderr, env, flags }: Context): keyof typeof INTERVALS | "none
 }
 
 /** Draws lines in place of those that it drew before, below a text that stays. */
-function redrawer(
-  write: (text: string) => void,
-  columns: () => number,
-): (lines: readonly string[], above?: string) => void {
+function redrawer(write: (text: string) => void, columns: () => number) {
   let drawn: readonly string[] = [];
-  return (lines, above = "") => {
+  return (lines: readonly string[], above = ""): void => {
     // The cursor is at the start of the line below the display. If the terminal has become narrower, it has
     // wrapped the lines, which then take more rows.
     const rows = drawn.reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / columns())), 0);
@@ -170,7 +141,7 @@ function redrawer(
 }
 
 function numbersOf(
-  { filesDone, files, bytesDone, bytes, bytesPresent, rate, eta }: ProgressSnapshot,
+  { rate, eta, filesDone, files, bytesDone, bytes, bytesPresent }: ProgressSnapshot,
 ): object {
   const etaMs = eta === null ? null : Math.round(eta);
   return { filesDone, files, bytesDone, bytes, bytesPresent, bytesPerSecond: Math.round(rate), etaMs };

@@ -1,6 +1,7 @@
 import { count, formatBytes, formatDuration, formatRate } from "./format.ts";
 import { printable } from "../log/printable.ts";
 import type { FileProgress, ProgressSnapshot } from "./progress_state.ts";
+import { clip } from "./table.ts";
 
 /** Maximum lines for files. */
 const FILES = 6;
@@ -70,10 +71,6 @@ function percent(done: number, all: number): string {
   if (all === 0) return "100%";
   // 100 % only for a complete download.
   return `${Math.min(done < all ? 99 : 100, Math.max(0, Math.floor(done * 100 / all)))}%`;
-}
-
-function clip(text: string, width: number): string {
-  return text.length <= width ? text : text.slice(0, width);
 }
 
 /** Keeps a name's beginning and end, where shards differ. */

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { namesInCache } from "../../src/cache/list_models.ts";
-import { complete, linesOf } from "../../src/cli/commands/complete_words.ts";
+import { complete } from "../../src/cli/commands/complete_words.ts";
 import { type Command, command } from "../../src/cli/command.ts";
 import { DENO_RUN, MAIN, plainEnvironment } from "./aim.ts";
 
@@ -16,20 +16,15 @@ const COMMANDS: readonly Command[] = [
 ];
 
 /** What is offered for a line; the last word is begun, or empty after a space. */
-function offered(line: string): string[] {
-  const offer = complete(line.split(" "), COMMANDS);
-  const { modelId = "mi300x", cachePath } = offer.settings;
-  const names = {
-    profiles: [`vllm-${modelId}-fp8`, "general/vllm-mi300x-fp16-tp1-latency"],
-    models: cachePath === "/c" ? ["org/c"] : ["org/a", "org/b"],
-    files: [],
-  };
-  return linesOf(offer, offer.names === null ? [] : names[offer.names]).map((line) =>
-    line.replace(/\t.*/, "")
-  );
+async function offered(line: string): Promise<string[]> {
+  const lines = await complete(line.split(" "), COMMANDS, (kind, { modelId = "mi300x", cachePath }) => {
+    if (kind === "profiles") return [`vllm-${modelId}-fp8`, "general/vllm-mi300x-fp16-tp1-latency"];
+    return cachePath === "/c" ? ["org/c"] : ["org/a", "org/b"];
+  });
+  return lines.map((line) => line.replace(/\t.*/, ""));
 }
 
-Deno.test("commands, their second words, flags, values, profile ids, cached models and paths are offered", () => {
+Deno.test("commands, their second words, flags, values, profile ids, cached models and paths are offered", async () => {
   const cases: [string, string[]][] = [
     ["", ["serve", "resolve", "cache", "profiles", "help"]],
     ["c", ["cache"]],
@@ -59,7 +54,7 @@ Deno.test("commands, their second words, flags, values, profile ids, cached mode
     ["help cache ", ["list", "verify"]],
     ["frobnicate ", []],
   ];
-  for (const [line, expected] of cases) assertEquals(offered(line), expected, line);
+  for (const [line, expected] of cases) assertEquals(await offered(line), expected, line);
 });
 
 Deno.test("models of both layouts are offered, and what is not a model is not", async () => {

@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import { type ProgressSummary, startProgress } from "../../src/cli/progress.ts";
-import { ProgressState } from "../../src/cli/progress_state.ts";
+import { progressState } from "../../src/cli/progress_state.ts";
 import { describeProgress, renderBar } from "../../src/cli/render_progress.ts";
 import { formatBytes, formatDuration } from "../../src/cli/format.ts";
+import { log } from "../../src/log/logger.ts";
 import type { TransferEvent } from "../../src/transfer/types.ts";
 import { Screen } from "./screen.ts";
 
@@ -16,13 +17,25 @@ const SUMMARY: ProgressSummary = {
   path: "/cache/o/m",
 };
 
+// The program's time and timers.
+let time = 0;
+const timers = new Set<{ ms: number; due: number; call: () => void }>();
+Object.assign(performance, { now: () => time });
+Object.assign(globalThis, {
+  setInterval(call: () => void, ms: number) {
+    const timer = { ms, due: time + ms, call, unref: () => timer };
+    timers.add(timer);
+    return timer;
+  },
+  clearInterval: (timer: { ms: number; due: number; call: () => void }) => void timers.delete(timer),
+});
+
 /** A progress whose time and terminal are the test's. What it logs has lost its time, and is on the screen too. */
 function harness(mode: string, isTerminal: boolean, width = 80, model?: string) {
   const screen = new Screen(width);
   const logged: string[] = [];
   const written: string[] = [];
-  let time = 0;
-  const timers = new Set<{ ms: number; due: number; call: () => void }>();
+  timers.clear();
   const progress = startProgress(
     {
       stderr: {
@@ -44,22 +57,16 @@ function harness(mode: string, isTerminal: boolean, width = 80, model?: string) 
       },
     },
     model === undefined ? {} : { model },
-    {
-      now: () => time,
-      every: (ms, call) => {
-        const timer = { ms, due: time + ms, call };
-        timers.add(timer);
-        return () => timers.delete(timer);
-      },
-    },
   );
   const wait = (ms: number) => {
     for (const end = time + ms; time < end;) {
       time++;
-      for (const timer of timers) if (timer.due === time) [timer.due] = [time + timer.ms, timer.call()];
+      for (const timer of timers.values()) {
+        if (timer.due === time) [timer.due] = [time + timer.ms, timer.call()];
+      }
     }
   };
-  return { progress, screen, logged, written, wait, timers };
+  return { progress, screen, logged, written, wait };
 }
 
 const start = (files: number, bytes: number, bytesPresent = 0) => ({
@@ -93,7 +100,7 @@ Deno.test("the bar shows percent, bytes, rate, time left and files, and a line f
 });
 
 Deno.test("the bar is removed at the end, and one line says what was done", () => {
-  const { progress, screen, wait, timers } = harness("bar", true);
+  const { progress, screen, wait } = harness("bar", true);
   progress.onEvent(start(1, MIB));
   progress.onEvent(file("a", "active", MIB));
   progress.onEvent(bytes("a", MIB));
@@ -110,11 +117,11 @@ Deno.test("log lines stay above the bar", () => {
   const { progress, screen, wait } = harness("bar", true);
   progress.onEvent(start(1, MIB));
   wait(200);
-  progress.line("2026-01-01 WARNING something");
+  log.warn("something");
   wait(200);
   progress.onEvent({ type: "retry", path: "a", attempt: 2, delay: 1500, reason: "connection reset" });
-  assertEquals(screen.lines.slice(0, 2), [
-    "2026-01-01 WARNING something",
+  assertEquals(screen.lines.slice(0, 2).map((line) => line.replace(/^\S+Z /, "")), [
+    "WARNING something",
     "INFO trying a again in 1.5 s (attempt 2): connection reset",
   ]);
   assertEquals(screen.lines.length, 3);
@@ -142,7 +149,7 @@ Deno.test("the bar leaves nothing behind, also when the terminal's width changes
 });
 
 Deno.test("verification is shown only if it lags behind the transfer", () => {
-  const state = new ProgressState(start(2, 2 * MIB), 0);
+  const state = progressState(start(2, 2 * MIB), 0);
   const lines = (now: number) => renderBar(state.at(now), 79);
   state.add(file("a", "active", MIB), 0);
   state.add(bytes("a", MIB), 100);
@@ -158,7 +165,7 @@ Deno.test("verification is shown only if it lags behind the transfer", () => {
 });
 
 Deno.test("the rate is that of the last ten seconds, and falls to zero on a stall", () => {
-  const state = new ProgressState(start(1, 1000 * MIB), 0);
+  const state = progressState(start(1, 1000 * MIB), 0);
   for (let second = 1; second <= 30; second++) {
     state.add(bytes("a", (second <= 20 ? 1 : 5) * MIB), second * 1000);
   }
@@ -168,7 +175,7 @@ Deno.test("the rate is that of the last ten seconds, and falls to zero on a stal
 });
 
 Deno.test("bytes that are thrown away are subtracted, and 100 % is shown only when all files are complete", () => {
-  const state = new ProgressState(start(1, 1000, 0), 0);
+  const state = progressState(start(1, 1000, 0), 0);
   state.add(bytes("a", 999), 1000);
   assert(renderBar(state.at(1000), 79)[0]?.includes(" 99%"));
   state.add(bytes("a", -999), 2000);
@@ -178,7 +185,7 @@ Deno.test("bytes that are thrown away are subtracted, and 100 % is shown only wh
 });
 
 Deno.test("without a terminal there is a log line at the start, every ten seconds, and at the end", () => {
-  const { progress, logged, wait, timers } = harness("auto", false);
+  const { progress, logged, wait } = harness("auto", false);
   progress.onEvent(start(3, 100 * MIB, 10 * MIB));
   wait(5000);
   progress.onEvent(bytes("a", 20 * MIB));
@@ -237,7 +244,7 @@ Deno.test("with none, nothing is written, and a download with nothing to do says
 });
 
 Deno.test("a file's name cannot write control sequences to the terminal", () => {
-  const state = new ProgressState(start(1, 10), 0);
+  const state = progressState(start(1, 10), 0);
   state.add(file("evil\x1b[2J\r.bin", "active", 10), 0);
   // deno-lint-ignore no-control-regex
   assert(!/[\x00-\x1f]/.test(renderBar(state.at(10), 79).join("")));
@@ -266,13 +273,13 @@ Deno.test("sizes and times are written with three digits at most", () => {
 });
 
 Deno.test("no time left is guessed in the first two seconds", () => {
-  const state = new ProgressState(start(1, 100 * MIB), 0);
+  const state = progressState(start(1, 100 * MIB), 0);
   state.add(bytes("a", 10 * MIB), 1000);
   assertEquals([state.at(1900).eta, state.at(2000).eta === null], [null, false]);
 });
 
 Deno.test("many small files are a count, large ones and slow ones have a line", () => {
-  const state = new ProgressState(start(2000, 2000 * MIB), 0);
+  const state = progressState(start(2000, 2000 * MIB), 0);
   for (let i = 0; i < 16; i++) state.add(file(`part-${i}.json`, "active", 16_384), i === 0 ? 0 : 1500);
   state.add(file("model.safetensors", "active", 900 * MIB), 1500);
   const lines = renderBar(state.at(1600), 79, "org/model");
@@ -286,7 +293,7 @@ Deno.test("many small files are a count, large ones and slow ones have a line", 
 });
 
 Deno.test("a long name is cut in its middle, at every width", () => {
-  const state = new ProgressState(start(2, 100 * MIB), 0);
+  const state = progressState(start(2, 100 * MIB), 0);
   state.add(file("a/very/long/folder/name/model-00001-of-00191.safetensors", "active", 100 * MIB), 0);
   for (const width of [120, 80, 60, 40]) {
     const [, , line = ""] = renderBar(state.at(10), width, "meta-llama/Llama-3.1-405B-Instruct");
@@ -296,7 +303,7 @@ Deno.test("a long name is cut in its middle, at every width", () => {
 });
 
 Deno.test("one file at 40 columns: the time left stays, and the file's own line would repeat the bar's", () => {
-  const state = new ProgressState(start(1, 400 * MIB), 0);
+  const state = progressState(start(1, 400 * MIB), 0);
   state.add(file("model.safetensors", "active", 400 * MIB), 0);
   state.add(bytes("model.safetensors", 100 * MIB), 4000);
   assertEquals(renderBar(state.at(5000), 39, "org/m"), ["org/m", " 25%  100 MiB / 400 MiB  15 s left"]);

@@ -11,37 +11,18 @@ export const completeWords = command({
   usage: "__complete [WORD...]",
   summary: "list possible next words; for completion scripts",
   async run({ args, env, commands, print }) {
-    const offer = complete(args, await commands());
-    const lines = linesOf(offer, await namesOf(offer, env));
+    const lines = await complete(args, await commands(), (kind, settings) => namesOf(kind, settings, env));
     for (const line of lines) print(`${line}\n`);
   },
 });
 
-/** What may follow the words. */
-export interface Offer {
-  /** What is typed of the last word. */
-  readonly current: string;
-  /** Each word, and perhaps its help after a tab. */
-  readonly words: readonly string[];
-  /** More words than these: models in the cache, ids of profiles, or paths. */
-  readonly names: "models" | "profiles" | "files" | null;
-  /** Before each word: `--flag=`. */
-  readonly prefix: string;
-  /** Texts of settings that the words so far give. */
-  readonly settings: Partial<Record<SettingName, string>>;
-}
+type Settings = Partial<Record<SettingName, string>>;
+type Names = "models" | "profiles";
 
-/** One line for each word that continues the current one; `:files` if paths are possible too. */
-export function linesOf({ current, words, names, prefix }: Offer, more: readonly string[]): string[] {
-  const lines = [...words, ...more].map((word) => prefix + word).filter((line) => line.startsWith(current));
-  return names === "files" ? [...lines, ":files"] : lines;
-}
-
-async function namesOf({ names, settings }: Offer, env: CommandContext["env"]): Promise<readonly string[]> {
+async function namesOf(kind: Names, flags: Settings, env: CommandContext["env"]): Promise<string[]> {
   try {
-    const config = resolveConfig({ flags: settings, env, cwd: Deno.cwd() });
-    if (names === "models") return await namesInCache(config);
-    if (names !== "profiles") return [];
+    const config = resolveConfig({ flags, env, cwd: Deno.cwd() });
+    if (kind === "models") return await namesInCache(config);
     const { profiles } = await loadProfiles(config, config.aimId ?? config.modelId);
     return profiles.map((profile) => profile.id).sort();
   } catch {
@@ -50,60 +31,68 @@ async function namesOf({ names, settings }: Offer, env: CommandContext["env"]): 
   }
 }
 
-/** @param words The words after `aim`; the last one may be incomplete or empty. */
-export function complete(words: readonly string[], commands: readonly Command[]): Offer {
+/** Tells the scripts to offer paths. */
+const FILES = ":files";
+
+/**
+ * One line for each word that can follow, perhaps with its help after a tab; `:files` if paths can follow.
+ *
+ * @param words The words after `aim`; the last one may be incomplete or empty.
+ * @param namesOf Models in the cache or ids of profiles, with the settings that the words so far give.
+ */
+export async function complete(
+  words: readonly string[],
+  commands: readonly Command[],
+  namesOf: (kind: Names, settings: Settings) => Promise<readonly string[]> | readonly string[],
+): Promise<string[]> {
   const current = words.at(-1) ?? "";
-  const { command, rest, flags, settings, open } = readTyped(words.slice(0, -1), commands);
-  const offer = (words: readonly string[], names: Offer["names"] = null, prefix = "") => ({
-    current,
-    words,
-    names,
-    prefix,
-    settings,
-  });
-  const values = (flag: KnownFlag | undefined, prefix = "") => {
-    if (!takesValue(flag)) return offer([]);
-    const { choices, setting } = flag;
-    if (choices !== undefined) return offer(choices, null, prefix);
-    if (setting === "profileId") return offer([], "profiles", prefix);
-    if (setting === "modelId" || setting === "aimId") return offer([], "models", prefix);
-    const isPath = setting !== null && SETTINGS[setting].type.kind === "path";
-    return offer([], isPath ? "files" : null, prefix);
-  };
-  const [, name = "", equals] = /^(--[^=]*)(=)?/.exec(current) ?? [];
-  if (equals !== undefined) return values(flags.get(name), `${name}=`);
-  if (open !== undefined) return values(open);
+  const typed = readTyped(words.slice(0, -1), commands);
+  const [prefix = "", name = ""] = /^(--[^=]*)=/.exec(current) ?? [];
+  const flag = prefix === "" ? typed.open : typed.flags.get(name);
+  const offer = prefix === "" && flag === undefined ? nextOffer(typed, current, commands) : valuesOf(flag);
+  if (offer === FILES) return [FILES];
+  const all = typeof offer === "string" ? await namesOf(offer, typed.settings) : offer;
+  return all.map((word) => prefix + word).filter((line) => line.startsWith(current));
+}
+
+type Offer = Names | typeof FILES | readonly string[];
+
+/** What may follow the words, unless it is the value of a flag. */
+function nextOffer({ command, rest, flags }: Typed, current: string, commands: readonly Command[]): Offer {
   if (current.startsWith("-")) {
     const long = [...flags].filter(([spelling, { name }]) => spelling === `--${name}`);
-    return offer(long.map(([spelling, { help }]) => `${spelling}\t${help}`));
+    return long.map(([spelling, { help }]) => `${spelling}\t${help}`);
   }
-  if (command === null) return offer(nextWords(rest, commands));
+  if (command === null) return nextWords(rest, commands);
   if (command.name === "help") {
-    return offer([...nextWords(rest, commands), ...rest.length === 0 ? TOPIC_NAMES : []]);
+    return [...nextWords(rest, commands), ...rest.length === 0 ? TOPIC_NAMES : []];
   }
   const spec = command.positionals[rest.length] ?? command.positionals.findLast((p) => p.many);
-  if (spec?.choices !== undefined) return offer(spec.choices);
-  if (spec?.name === "MODEL") return offer([], "models");
-  return offer([], /PATH|DEST|DIR/.test(spec?.name ?? "") ? "files" : null);
+  if (spec?.choices !== undefined) return spec.choices;
+  if (spec?.name === "MODEL") return "models";
+  return /PATH|DEST|DIR/.test(spec?.name ?? "") ? FILES : [];
 }
+
+function valuesOf(flag: KnownFlag | undefined): Offer {
+  if (!takesValue(flag)) return [];
+  const { choices, setting } = flag;
+  if (choices !== undefined) return choices;
+  if (setting === "profileId") return "profiles";
+  if (setting === "modelId" || setting === "aimId") return "models";
+  return setting !== null && SETTINGS[setting].type.kind === "path" ? FILES : [];
+}
+
+type Typed = ReturnType<typeof readTyped>;
 
 /** What the complete words say. */
-interface Typed {
-  readonly command: Command | null;
+function readTyped(words: readonly string[], commands: readonly Command[]) {
+  const settings: Settings = {};
   /** The command's positionals; without a command, the words so far. */
-  readonly rest: readonly string[];
-  /** By spelling. Before a command, those of all settings. */
-  readonly flags: ReadonlyMap<string, KnownFlag>;
-  readonly settings: Offer["settings"];
-  /** The flag whose value comes next. */
-  readonly open: KnownFlag | undefined;
-}
-
-function readTyped(words: readonly string[], commands: readonly Command[]): Typed {
-  const settings: Offer["settings"] = {};
   let rest: string[] = [];
   let command: Command | null = null;
+  /** By spelling. Before a command, those of all settings. */
   let flags = knownTo(null);
+  /** The flag whose value comes next. */
   let open: KnownFlag | undefined;
   for (const word of words) {
     const [spelling = "", inline] = word.split(/=(.*)/s, 2);
@@ -124,13 +113,9 @@ function readTyped(words: readonly string[], commands: readonly Command[]): Type
 }
 
 function knownTo(command: Command | null): Map<string, KnownFlag> {
-  const help = { "--help": "show help" };
-  const { settings, flags } = command ??
-    {
-      settings: SETTING_NAMES,
-      flags: flagsOf({ ...QUIET_FLAG, "--version": "show version, commit and form" }),
-    };
-  return knownFlags({ settings, flags: [...flags, ...flagsOf(help)] });
+  const before = flagsOf({ ...QUIET_FLAG, "--version": "show version, commit and form" });
+  const { settings, flags } = command ?? { settings: SETTING_NAMES, flags: before };
+  return knownFlags({ settings, flags: [...flags, ...flagsOf({ "--help": "show help" })] });
 }
 
 function takesValue(flag: KnownFlag | undefined): flag is KnownFlag {
