@@ -3,20 +3,20 @@ import type { SettingName } from "../config/settings.ts";
 import type { Permissions } from "../os/revoke_permissions.ts";
 import type { Page } from "./style.ts";
 
+type FlagValue = string | boolean | readonly string[] | undefined;
+
 /** A flag of some commands. Flags with an environment variable are in the table of settings instead. */
 export interface FlagSpec {
   /** `--name`, without dashes. */
   readonly name: string;
-  readonly short?: string | undefined;
-  /**
-   * `boolean` takes no value (`--force`, also `--no-force` and `--force=false`) and is false by default;
-   * `list` may be repeated and is empty by default; `string` is undefined unless it has a default.
-   */
+  readonly short: string | undefined;
+  /** `boolean` takes no value (`--force`, also `--no-force` and `--force=false`); `list` may be repeated. */
   readonly type: "boolean" | "string" | "list";
   /** The value's name in help, such as `FORMAT`. */
   readonly value?: string | undefined;
   readonly choices?: readonly string[] | undefined;
-  readonly default?: string | undefined;
+  /** The value if the flag is not given. */
+  readonly initial: FlagValue;
   readonly help: string;
 }
 
@@ -29,8 +29,8 @@ export interface CommandContext {
   readonly config: Config;
   /** The positionals. The first one of a command whose `model` is `source` may come from `--model-id`. */
   readonly args: readonly string[];
-  /** Values of the command's own flags by name, validated, with defaults. */
-  readonly flags: Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
+  /** Values of the command's own flags by name, validated. */
+  readonly flags: Readonly<Record<string, FlagValue>>;
   readonly env: Readonly<Record<string, string | undefined>>;
   print(text: string): void;
   /** Writes a result to standard output: with `--format json` the value, else the text. */
@@ -50,8 +50,8 @@ export interface Positional {
   /** As in help, such as `MODEL`. */
   readonly name: string;
   readonly required: boolean;
-  readonly many?: boolean;
-  readonly choices?: readonly string[] | undefined;
+  readonly many: boolean;
+  readonly choices: readonly string[] | undefined;
 }
 
 /** A command: it validates its input, calls a workflow and prints the result. */
@@ -147,19 +147,15 @@ function positional(usage: string): Positional {
 export function flagsOf(flags: Flags): readonly FlagSpec[] {
   return Object.entries(flags).map(([usage, help]) => {
     const [, short, name = "", value] = /^(?:-(\w)\|)?--([\w-]+)(?: (\S+))?$/.exec(usage) ?? [];
-    if (value === undefined) return { name, short, type: "boolean", help };
-    if (value.endsWith("...")) return { name, short, type: "list", help, value: value.slice(0, -3) };
-    const [placeholder = "", byDefault] = value.split("=");
-    const choices = /^[a-z]/.test(value) ? value.split("|") : undefined;
-    return {
-      name,
-      short,
-      type: "string",
-      help,
-      value: choices === undefined ? placeholder : name.toUpperCase(),
-      choices,
-      default: choices?.[0] ?? byDefault,
-    };
+    const flag = { name, short, help };
+    if (value === undefined) return { ...flag, type: "boolean", initial: false };
+    if (value.endsWith("...")) return { ...flag, type: "list", initial: [], value: value.slice(0, -3) };
+    if (/^[a-z]/.test(value)) {
+      const choices = value.split("|");
+      return { ...flag, type: "string", initial: choices[0], value: name.toUpperCase(), choices };
+    }
+    const [placeholder, initial] = value.split("=");
+    return { ...flag, type: "string", initial, value: placeholder };
   });
 }
 

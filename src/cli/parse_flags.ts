@@ -4,31 +4,32 @@ import { type Setting, type SettingName, SETTINGS } from "../config/settings.ts"
 import { AimError } from "../errors/aim_error.ts";
 import { type Command, type CommandContext, type FlagSpec, listed, text } from "./command.ts";
 
-/** A flag of a command line: a setting's, or a command's own. */
+/** A flag of a command line: a setting's, or a command's own, for which `setting` is `null`. */
 export interface KnownFlag extends Pick<FlagSpec, "name" | "type" | "choices" | "help"> {
-  /** `null` for a command's own flag. */
   readonly setting: SettingName | null;
+  /** `--no-…` of a boolean. */
+  readonly negated?: boolean;
 }
 
-/** All flags of a command by spelling: long names, aliases, letters, and `--json` for `--format`. */
+/** All flags of a command by spelling: names, aliases, letters, negations, and `--json` for `--format`. */
 export function knownFlags({ settings, flags }: Pick<Command, "settings" | "flags">): Map<string, KnownFlag> {
   const known = new Map<string, KnownFlag>();
+  const add = (flag: KnownFlag, spellings: readonly string[]) => {
+    for (const spelling of spellings) {
+      known.set(`--${spelling}`, flag);
+      if (flag.type === "boolean") known.set(`--no-${spelling}`, { ...flag, negated: true });
+    }
+  };
   for (const setting of settings) {
-    const { flag: name, flagAliases, type, help }: Setting = SETTINGS[setting];
+    const { flag: name, flagAliases, type: of, help }: Setting = SETTINGS[setting];
     if (name === null) continue;
-    const choices = type.kind === "choice" ? type.choices : undefined;
-    const flag = {
-      name,
-      type: type.kind === "boolean" ? "boolean" : "string",
-      choices,
-      help,
-      setting,
-    } as const;
-    for (const spelling of [name, ...flagAliases]) known.set(`--${spelling}`, flag);
+    const type = of.kind === "boolean" ? "boolean" : "string";
+    const choices = of.kind === "choice" ? of.choices : undefined;
+    add({ name, type, choices, help, setting }, [name, ...flagAliases]);
   }
   for (const spec of flags) {
     const flag = { ...spec, setting: null };
-    known.set(`--${spec.name}`, flag);
+    add(flag, [spec.name]);
     if (spec.short !== undefined) known.set(`-${spec.short}`, flag);
     if (spec.name === "format" && spec.choices?.includes("json")) known.set("--json", flag);
   }
@@ -50,12 +51,9 @@ export interface ParsedFlags extends Pick<CommandContext, "flags" | "args" | "en
  */
 export function parseFlags(command: Command, argv: readonly string[]): ParsedFlags {
   const known = knownFlags(command);
-  const given = new Set<KnownFlag>();
+  const given = new Set<string>();
   const settings: Partial<Record<SettingName, string>> = {};
-  const flags: Record<string, CommandContext["flags"][string]> = {};
-  for (const { name, type, default: byDefault } of command.flags) {
-    flags[name] = type === "boolean" ? false : type === "list" ? [] : byDefault;
-  }
+  const flags = Object.fromEntries(command.flags.map(({ name, initial }) => [name, initial]));
   const args: string[] = [];
   const engineWords: string[] = [];
   for (let at = 0; at < argv.length; at++) {
@@ -69,22 +67,22 @@ export function parseFlags(command: Command, argv: readonly string[]): ParsedFla
       continue;
     }
     const [typed = "", inline] = word.split(/=(.*)/s, 2);
-    const { flag, negated } = lookUp(typed, known, command);
+    const flag = known.get(typed);
+    if (flag === undefined) throw unknownFlag(typed, known, command);
     const { name, type, setting, choices } = flag;
-    let value = inline ?? (typed === "--json" ? "json" : null);
+    let value = inline ?? (typed === "--json" ? "json" : undefined);
     if (type !== "boolean") value ??= nextValue(typed, argv[++at]);
     else {
-      const next = argv[at + 1] ?? "";
-      if (value === null && !negated && setting !== null && parseBoolean(next) !== undefined) {
-        [value, at] = [next, at + 1];
-      }
-      value = booleanText(typed, value, negated, flag);
+      // A boolean setting also takes the next word, if that is a boolean.
+      const mayFollow = value === undefined && !flag.negated && setting !== null;
+      if (mayFollow && parseBoolean(argv[at + 1] ?? "") !== undefined) value = argv[++at];
+      value = booleanText(typed, value, flag);
     }
     if (setting === null && choices?.includes(value) === false) throw badChoice(typed, value, choices);
-    if (given.has(flag) && type !== "list") {
+    if (given.has(name) && type !== "list") {
       throw new AimError("usage", `--${name} is given twice`, { hint: "give it once" });
     }
-    given.add(flag);
+    given.add(name);
     if (setting !== null) settings[setting] = value;
     else if (type === "list") flags[name] = [...listed(flags[name]), value];
     else flags[name] = type === "boolean" ? value === "true" : value;
@@ -95,48 +93,38 @@ export function parseFlags(command: Command, argv: readonly string[]): ParsedFla
   return parsed;
 }
 
-function lookUp(
-  typed: string,
-  known: ReadonlyMap<string, KnownFlag>,
-  command: Command,
-): { flag: KnownFlag; negated: boolean } {
-  const flag = known.get(typed);
-  if (flag !== undefined) return { flag, negated: false };
-  const positive = typed.startsWith("--no-") ? known.get(`--${typed.slice(5)}`) : undefined;
-  if (positive?.type === "boolean") return { flag: positive, negated: true };
+function unknownFlag(typed: string, known: ReadonlyMap<string, KnownFlag>, command: Command): AimError {
   if (Object.values<Setting>(SETTINGS).some((setting) => `--${setting.flag}` === typed)) {
-    throw unexpected(command, `aim ${command.name} takes no ${typed}`);
+    return unexpected(command, `aim ${command.name} takes no ${typed}`);
   }
+  const message = `unknown flag ${typed}`;
   const names = [...known.keys()].flatMap((name) => name.startsWith("--") ? [name.slice(2)] : []);
   const near = typed.startsWith("--") ? nearest(typed.slice(2), names) : null;
-  if (near === null && !command.takesEngineWords) throw unexpected(command, `unknown flag ${typed}`);
-  throw new AimError("usage", `unknown flag ${typed}`, {
-    hint: near === null
-      ? `the engine's own arguments go after --, as: aim ${command.name} org/model -- ${typed}`
-      : `did you mean --${near}?`,
-  });
+  if (near !== null) return new AimError("usage", message, { hint: `did you mean --${near}?` });
+  if (!command.takesEngineWords) return unexpected(command, message);
+  const hint = `the engine's own arguments go after --, as: aim ${command.name} org/model -- ${typed}`;
+  return new AimError("usage", message, { hint });
 }
 
 function unexpected({ name }: Command, message: string): AimError {
   return new AimError("usage", message, { hint: `see aim help ${name}` });
 }
 
-function booleanText(typed: string, value: string | null, negated: boolean, flag: KnownFlag): string {
-  if (value === null) return negated ? "false" : "true";
+function booleanText(typed: string, value: string | undefined, { name, negated = false }: KnownFlag): string {
+  if (value === undefined) return String(!negated);
   const parsed = negated ? undefined : parseBoolean(value);
   if (parsed !== undefined) return String(parsed);
-  const hint = negated ? `use ${typed} without a value` : `use --${flag.name} or --${flag.name}=false`;
+  const hint = negated ? `use ${typed} without a value` : `use --${name} or --${name}=false`;
   throw new AimError("usage", `${typed} is ${JSON.stringify(value)}`, { hint });
 }
 
 function nextValue(typed: string, next: string | undefined): string {
   // A word that begins with a dash is the next flag, unless it is a number.
   if (next !== undefined && (next === "-" || !next.startsWith("-") || /^-\d/.test(next))) return next;
-  throw new AimError("usage", `${typed} needs a value`, {
-    hint: next === undefined
-      ? `write ${typed} VALUE`
-      : `write ${typed}=VALUE if the value begins with a dash`,
-  });
+  const hint = next === undefined
+    ? `write ${typed} VALUE`
+    : `write ${typed}=VALUE if the value begins with a dash`;
+  throw new AimError("usage", `${typed} needs a value`, { hint });
 }
 
 /**

@@ -79,13 +79,13 @@ export function renderCommandHelp(command: Command, page: Page): string {
   ]);
 }
 
-function flagRow({ name, short, type, value, choices, default: text, help }: FlagSpec): Row {
+function flagRow({ name, short, type, value, choices, initial, help }: FlagSpec): Row {
   return [
     `${short === undefined ? "" : `-${short}, `}--${name}${value === undefined ? "" : ` ${value}`}`,
     withNotes(help, [
       choices === undefined ? null : `one of ${choices.join(", ")}`,
       type === "list" ? "may be repeated" : null,
-      text === undefined ? null : `default ${text}`,
+      typeof initial === "string" ? `default ${initial}` : null,
     ]),
   ];
 }
