@@ -1,27 +1,15 @@
 import { settingsIn } from "../config/settings.ts";
 import { ALSO_HONOURED } from "../config/variables.ts";
 import { EXIT_CODES } from "../errors/exit_codes.ts";
-import { renderPage, type Section, section, settingRow, wrap } from "./render_help.ts";
+import { type Section, settingRow } from "./render_help.ts";
 import schema from "./schemas/output.schema.json" with { type: "json" };
-import { type Page, style } from "./style.ts";
-
-type Blocks = readonly (string | Section)[];
-
-const TOPICS: Readonly<Record<string, (page: Page) => Blocks>> = {
-  "environment": environment,
-  "exit-codes": exitCodes,
-  "json": json,
-};
 
 /** Pages of help that are not about one command. */
-export const TOPIC_NAMES: readonly string[] = Object.keys(TOPICS);
-
-/** The page of a topic; `null` for another name. */
-export function renderTopic(name: string, page: Page): string | null {
-  const blocks = TOPIC_NAMES.includes(name) ? TOPICS[name]?.(page) : undefined;
-  const title = style(page.colour).bold(`aim help ${name}`);
-  return blocks === undefined ? null : renderPage(page, [title, ...blocks]);
-}
+export const TOPICS: ReadonlyMap<string, () => (string | Section)[]> = new Map([
+  ["environment", environment],
+  ["exit-codes", exitCodes],
+  ["json", json],
+]);
 
 const GROUPS = {
   model: "Model and engine",
@@ -35,41 +23,34 @@ const GROUPS = {
   log: "Logs",
 } as const;
 
-function environment(page: Page): Blocks {
+function environment(): (string | Section)[] {
   return [
     "Every setting has a variable, and most have a flag. Precedence: flag, environment variable, default. An " +
     "empty variable counts as unset. Booleans: true, false, 1, 0, yes, no, on, off in any case. Sizes: " +
     "1048576, 8M or 8MiB (powers of 1024), 8MB (powers of 1000). Durations: 90, 500ms, 2m, 1h.",
-    ...(Object.keys(GROUPS) as (keyof typeof GROUPS)[]).map((group) =>
-      section(GROUPS[group], settingsIn(group).map((name) => settingRow(name, "variable")), page)
-    ),
-    section("Also honoured", Object.entries(ALSO_HONOURED), page),
+    ...(Object.keys(GROUPS) as (keyof typeof GROUPS)[]).map((group) => ({
+      title: GROUPS[group],
+      rows: settingsIn(group).map((name) => settingRow(name, "variable")),
+    })),
+    { title: "Also honoured", rows: Object.entries(ALSO_HONOURED) },
   ];
 }
 
-function exitCodes(page: Page): Blocks {
+function exitCodes(): (string | Section)[] {
   const rows = Object.values(EXIT_CODES).map(({ code, meaning }) => [String(code), meaning] as const);
-  return [section("", [["0", "done"], ...rows], page)];
+  return [{ title: "", rows: [["0", "done"], ...rows] }];
 }
 
-function json(page: Page): Blocks {
+function json(): (string | Section)[] {
   return [
     "Standard output has only the JSON; logs and progress go to standard error. Sizes are bytes, times " +
     "milliseconds, dates RFC 3339. schemaVersion changes when a key is removed or changes its meaning, not " +
     "when one is added. The JSON Schemas are in src/cli/schemas/output.schema.json.",
-    ...Object.values(OUTPUT_SCHEMAS).map(({ title = "", description = "", ...schema }) => {
-      const keys = new Map(keysOf(schema).map(({ key, says }) => [key, says]));
-      keys.delete("schemaVersion");
-      const about = wrap(
-        description + (schema.type === "array" ? " (a list of objects)" : ""),
-        page.width - 2,
-      );
-      const { lines } = section("", [...keys], page);
-      return {
-        title: /^(?:-|an )/.test(title) ? title : `aim ${title}`,
-        lines: [...about.map((line) => `  ${line}`), ...lines],
-      };
-    }),
+    ...Object.values(OUTPUT_SCHEMAS).map(({ title = "", description = "", ...schema }) => ({
+      title: /^(?:-|an )/.test(title) ? title : `aim ${title}`,
+      about: description + (schema.type === "array" ? " (a list of objects)" : ""),
+      rows: [...new Map(keysOf(schema))].filter(([key]) => key !== "schemaVersion"),
+    })),
   ];
 }
 
@@ -79,7 +60,6 @@ export interface Schema {
   readonly description?: string;
   readonly type?: string | readonly string[];
   readonly properties?: Readonly<Record<string, Schema>>;
-  readonly required?: readonly string[];
   readonly items?: Schema;
   readonly anyOf?: readonly Schema[];
   readonly enum?: readonly unknown[];
@@ -89,14 +69,14 @@ export interface Schema {
 /** aim's output for programs: `title` is the command (or the flag). */
 export const OUTPUT_SCHEMAS: Readonly<Record<string, Schema>> = schema.definitions;
 
-/** Each key, such as `models[].bytes`, with its values and meaning; nested keys after their parent. */
-export function keysOf(schema: Schema, prefix = ""): { key: string; says: string }[] {
+/** Each key, such as `models[].bytes`, with its meaning and values; nested keys after their parent. */
+export function keysOf(schema: Schema, prefix = ""): [key: string, says: string][] {
   if (schema.anyOf !== undefined) return schema.anyOf.flatMap((one) => keysOf(one, prefix));
   if (schema.items !== undefined) return keysOf(schema.items, `${prefix}[]`);
   return Object.entries(schema.properties ?? {}).flatMap(([name, inner]) => {
     const key = prefix === "" || prefix === "[]" ? name : `${prefix}.${name}`;
     const values = inner.const !== undefined ? `always ${inner.const}` : "";
     const choices = inner.enum === undefined ? "" : ` (${inner.enum.join(", ")})`;
-    return [{ key, says: `${inner.description ?? ""}${values || choices}` }, ...keysOf(inner, key)];
+    return [[key, `${inner.description ?? ""}${values || choices}`], ...keysOf(inner, key)];
   });
 }

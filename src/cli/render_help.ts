@@ -9,33 +9,33 @@ export function pageOf({ colour, width }: Page): Page {
   return { colour, width: Math.max(20, Math.min(100, width)) };
 }
 
-/** Lines that are laid out already, below a title that may be empty. */
+/** A part of a page: a paragraph and rows in two columns, both indented, or lines that are laid out already. */
 export interface Section {
+  /** May be empty. */
   readonly title: string;
-  readonly lines: readonly string[];
+  readonly about?: string;
+  readonly rows?: readonly Row[];
+  readonly lines?: readonly string[];
 }
 
-export function section(title: string, rows: readonly Row[], { width }: Page): Section {
-  return { title, lines: twoColumns(rows, width) };
-}
-
-/** Paragraphs, whose lines are wrapped, and sections, with an empty line between two. Empty sections are left out. */
+/** Paragraphs and sections, with an empty line between two. Empty sections are left out. */
 export function renderPage({ colour, width }: Page, blocks: readonly (string | Section)[]): string {
   const { bold } = style(colour);
-  const paragraphs = blocks.map((block) => {
-    if (typeof block === "string") return block.split("\n").flatMap((line) => wrap(line, width));
-    const { title, lines } = block;
-    return title === "" || lines.length === 0 ? lines : [bold(title), ...lines];
+  const texts = blocks.map((block) => {
+    if (typeof block === "string") return block.split("\n").flatMap((line) => wrap(line, width)).join("\n");
+    const { title, about, rows = [], lines = [] } = block;
+    const paragraph = about === undefined ? [] : wrap(about, width - 2).map((line) => `  ${line}`);
+    const all = [...paragraph, ...twoColumns(rows, width), ...lines];
+    const head = title === "" || all.length === 0 ? [] : [bold(title)];
+    return [...head, ...all.map((line) => line.trimEnd())].join("\n");
   });
-  const texts = paragraphs.filter((lines) => lines.length > 0)
-    .map((lines) => lines.map((line) => line.trimEnd()).join("\n"));
-  return `${texts.join("\n\n")}\n`;
+  return `${texts.filter((text) => text !== "").join("\n\n")}\n`;
 }
 
 /** The list of commands. `group` is the first word of a group of commands, or empty for all. */
 export function renderOverview(commands: readonly Command[], group: string, page: Page): string {
   const usage = style(page.colour).bold("Usage:");
-  const list = section("Commands:", commands.map(({ name, summary }) => [name, summary]), page);
+  const list: Section = { title: "Commands:", rows: commands.map(({ name, summary }) => [name, summary]) };
   if (group !== "") {
     return renderPage(page, [
       `${usage} aim ${group} [COMMAND] [FLAGS]`,
@@ -48,11 +48,14 @@ export function renderOverview(commands: readonly Command[], group: string, page
     "model into a cache, and becomes vLLM.",
     `${usage} aim [COMMAND] [FLAGS]`,
     list,
-    section("Start here:", [
-      ["aim doctor", "check what serving needs on this machine"],
-      ["aim dry-run org/model", "preview what serve would do"],
-      ["aim serve org/model", "serve it; aim alone serves AIM_ID or AIM_MODEL_ID"],
-    ], page),
+    {
+      title: "Start here:",
+      rows: [
+        ["aim doctor", "check what serving needs on this machine"],
+        ["aim dry-run org/model", "preview what serve would do"],
+        ["aim serve org/model", "serve it; aim alone serves AIM_ID or AIM_MODEL_ID"],
+      ],
+    },
     "Also: pull, download (download-to-cache), ls (cache list), rm (cache remove), run, start (serve).\n" +
     "More: aim help COMMAND, aim help environment | exit-codes | json, aim --version",
   ]);
@@ -72,9 +75,9 @@ export function renderCommandHelp(command: Command, page: Page): string {
     `${bold(`aim ${command.name}`)}: ${command.summary}`,
     `${bold("Usage:")} aim ${command.usage} [FLAGS]${engine}`,
     { title: "Examples:", lines: examples },
-    section("Flags:", command.flags.map(flagRow), page),
-    section("Settings:", settings.map((name) => settingRow(name, "flag")), page),
-    section("Environment only:", variables.map((name) => settingRow(name, "variable")), page),
+    { title: "Flags:", rows: command.flags.map(flagRow) },
+    { title: "Settings:", rows: settings.map((name) => settingRow(name, "flag")) },
+    { title: "Environment only:", rows: variables.map((name) => settingRow(name, "variable")) },
     "More: aim help environment (every variable), aim help exit-codes",
   ]);
 }

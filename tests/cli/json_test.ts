@@ -33,7 +33,7 @@ Deno.test("every command that prints JSON has its schema, and every key says wha
     if (prints && name !== "fetch") assert(schemaOf(name) !== undefined, name);
   }
   for (const [name, schema] of Object.entries(OUTPUT_SCHEMAS)) {
-    for (const { key, says } of keysOf(schema)) assert(says !== "", `${name}: ${key}`);
+    for (const [key, says] of keysOf(schema)) assert(says !== "", `${name}: ${key}`);
   }
 });
 

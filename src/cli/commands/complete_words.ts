@@ -3,7 +3,7 @@ import { resolveConfig } from "../../config/resolve_config.ts";
 import { SETTING_NAMES, type SettingName, SETTINGS } from "../../config/settings.ts";
 import { loadProfiles } from "../../profiles/load_profiles.ts";
 import { type Command, command, type CommandContext, flagsOf, QUIET_FLAG } from "../command.ts";
-import { TOPIC_NAMES } from "../help_topics.ts";
+import { TOPICS } from "../help_topics.ts";
 import { type KnownFlag, knownFlags } from "../parse_flags.ts";
 
 /** `aim __complete -- WORDS…`: possible completions of the last word, for the completion scripts. */
@@ -65,7 +65,7 @@ function nextOffer({ command, rest, flags }: Typed, current: string, commands: r
   }
   if (command === null) return nextWords(rest, commands);
   if (command.name === "help") {
-    return [...nextWords(rest, commands), ...rest.length === 0 ? TOPIC_NAMES : []];
+    return [...nextWords(rest, commands), ...rest.length === 0 ? TOPICS.keys() : []];
   }
   const spec = command.positionals[rest.length] ?? command.positionals.findLast((p) => p.many);
   if (spec?.choices !== undefined) return spec.choices;

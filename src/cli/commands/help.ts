@@ -1,8 +1,9 @@
 import { nearest } from "../../config/nearest.ts";
 import { AimError } from "../../errors/aim_error.ts";
 import { command } from "../command.ts";
-import { renderTopic, TOPIC_NAMES } from "../help_topics.ts";
-import { pageOf, renderCommandHelp, renderOverview } from "../render_help.ts";
+import { TOPICS } from "../help_topics.ts";
+import { pageOf, renderCommandHelp, renderOverview, renderPage } from "../render_help.ts";
+import { style } from "../style.ts";
 
 export const help = command({
   usage: "help [COMMAND...]",
@@ -15,14 +16,16 @@ export const help = command({
   async run({ args, commands, print, stdout }) {
     const page = pageOf(stdout);
     const name = args.join(" ");
-    const topic = renderTopic(name, page);
-    if (topic !== null) return print(topic);
+    const topic = TOPICS.get(name)?.();
+    if (topic !== undefined) {
+      return print(renderPage(page, [style(page.colour).bold(`aim help ${name}`), ...topic]));
+    }
     const all = await commands();
     const command = all.find((one) => one.name === name);
     if (command !== undefined) return print(renderCommandHelp(command, page));
     const group = all.filter((one) => name === "" || one.name.startsWith(`${name} `));
     if (group.length > 0) return print(renderOverview(group, name, page));
-    const near = nearest(name, [...all.map((one) => one.name), ...TOPIC_NAMES]);
+    const near = nearest(name, [...all.map((one) => one.name), ...TOPICS.keys()]);
     const hint = near === null ? "see aim help" : `did you mean aim help ${near}?`;
     throw new AimError("usage", `no help on ${JSON.stringify(name)}`, { hint });
   },
