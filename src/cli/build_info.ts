@@ -7,21 +7,14 @@ export interface BuildInfo {
 
 /** Reads `build.json`, which packaging puts next to the main module, or in the source tree deno.json. */
 export function readBuildInfo(): BuildInfo {
-  const built = readJson(new URL("build.json", Deno.mainModule));
-  const version = textOf((built ?? readJson(new URL("deno.json", Deno.mainModule)))?.version) ?? "unknown";
-  if (built === null) return { version, commit: null, form: "source" };
-  const form = built.form === "self-extracting" ? built.form : "compiled";
-  return { version, commit: textOf(built.commit), form };
+  const version = readJson("deno.json")?.version ?? "unknown";
+  return readJson("build.json") ?? { version, commit: null, form: "source" };
 }
 
-function readJson(url: URL): Partial<Record<keyof BuildInfo, unknown>> | null {
+function readJson(name: string): BuildInfo | null {
   try {
-    return Object(JSON.parse(Deno.readTextFileSync(url)));
+    return JSON.parse(Deno.readTextFileSync(new URL(name, Deno.mainModule))) as BuildInfo;
   } catch {
     return null;
   }
-}
-
-function textOf(value: unknown): string | null {
-  return typeof value === "string" && value !== "" ? value : null;
 }

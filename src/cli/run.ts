@@ -8,7 +8,7 @@ import { printable } from "../log/printable.ts";
 import { keepEnvironmentSecrets } from "../log/redact.ts";
 import { endStep } from "../log/start_steps.ts";
 import { fileCalls, treeCalls } from "../os/libc.ts";
-import { type Permissions, revokePermissions } from "../os/revoke_permissions.ts";
+import { revokePermissions } from "../os/revoke_permissions.ts";
 import { jsonValue } from "../values/write_json.ts";
 import { callersEnvironment } from "./callers_environment.ts";
 import { type Command, type CommandContext, loadsFirst } from "./command.ts";
@@ -23,23 +23,18 @@ import { watchSignals } from "./watch_signals.ts";
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The program's effects on its process; tests replace them. */
-export interface Edge {
-  stdout(text: string): void;
-  stderr(text: string): void;
-  revoke(needs: Permissions): void;
-  /** Aborts at SIGINT and SIGTERM; until it is called, they end the process. */
-  watchSignals(): AbortSignal;
-}
+export type Edge = typeof PROCESS;
 
-const PROCESS: Edge = {
-  stdout: (text) => writeAll(Deno.stdout, text),
+const PROCESS = {
+  stdout: (text: string) => writeAll(Deno.stdout, text),
   // A closed standard error must not end a download.
-  stderr(text) {
+  stderr(text: string): void {
     try {
       writeAll(Deno.stderr, text);
     } catch { /* no place to report it */ }
   },
   revoke: revokePermissions,
+  /** Until it is called, SIGINT and SIGTERM end the process. */
   watchSignals,
 };
 
@@ -55,11 +50,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   return await runProgram(argv, env, PROCESS);
 }
 
-/**
- * The program: finds the command in argv, resolves the configuration, revokes the permissions that the
- * command does not need, runs it, and reports its failure as one line on standard error. Returns the exit
- * code.
- */
+/** Runs the command in argv, and reports its failure as one line on standard error. Returns the exit code. */
 export async function runProgram(argv: readonly string[], env: Environment, edge: Edge): Promise<number> {
   let format = guessFormat(argv, env);
   let command: Command | null = null;

@@ -15,10 +15,8 @@ export interface Column<Row> {
 const GAP = 2;
 
 /**
- * A line of titles, and a line for each row. No line is wider than the page. A column without any text is left
- * out; without rows there are no lines.
- *
- * @param paint Colours the line of a row.
+ * A line of titles, and a line for each row, which `paint` colours. No line is wider than the page. A column
+ * without any text is left out; without rows there are no lines.
  */
 export function table<Row>(
   columns: readonly Column<Row>[],
@@ -27,40 +25,36 @@ export function table<Row>(
   paint: (row: Row, line: string) => string = (_, line) => line,
 ): string[] {
   if (rows.length === 0) return [];
-  const natural = (column: Column<Row>) =>
-    Math.max(column.title.length, ...rows.map((row) => column.text(row).length));
-  const least = (column: Column<Row>) => Math.min(natural(column), column.least ?? Infinity);
-  const total = (of: readonly Column<Row>[], size: (column: Column<Row>) => number) =>
-    of.reduce((sum, column) => sum + size(column) + GAP, -GAP);
-  let shown = columns.filter((column) => rows.some((row) => column.text(row) !== ""));
-  while (total(shown, least) > width) {
-    const most = Math.max(...shown.map((column) => column.expendable ?? 0));
+  let shown = columns.map((column) => {
+    const cells = rows.map(column.text);
+    const size = Math.max(column.title.length, ...cells.map((cell) => cell.length));
+    return { ...column, cells, size, least: Math.min(size, column.least ?? size) };
+  }).filter(({ cells }) => cells.some((cell) => cell !== ""));
+  const total = (size: "size" | "least") => shown.reduce((sum, column) => sum + column[size] + GAP, -GAP);
+  while (total("least") > width) {
+    const most = Math.max(...shown.map(({ expendable = 0 }) => expendable));
     if (most === 0) break;
-    shown = shown.filter((column) => column.expendable !== most);
+    shown = shown.filter(({ expendable }) => expendable !== most);
   }
   // Cuts columns, the last ones first.
-  let over = total(shown, natural) - width;
-  const widths = new Map(shown.map((column) => [column, natural(column)]));
-  const cut = (column: Column<Row>, to: number) => {
-    const size = widths.get(column) ?? 0;
-    const less = Math.max(0, Math.min(over, size - to));
+  let over = total("size") - width;
+  const cut = (column: (typeof shown)[number], to: number) => {
+    const less = Math.max(0, Math.min(over, column.size - to));
     over -= less;
-    widths.set(column, size - less);
+    column.size -= less;
   };
-  for (const column of shown.toReversed()) cut(column, least(column));
+  for (const column of shown.toReversed()) cut(column, column.least);
   for (const column of shown) cut(column, column.atLast ?? Infinity);
-  const line = (text: (column: Column<Row>) => string) =>
-    clip(
-      shown.map((column) => {
-        const size = widths.get(column) ?? 0;
-        const cell = clip(text(column), size);
-        return column.right ? cell.padStart(size) : cell.padEnd(size);
-      }).join(" ".repeat(GAP)).trimEnd(),
-      width,
-    );
+  const line = (text: (column: (typeof shown)[number]) => string) => {
+    const cells = shown.map((column) => {
+      const cell = clip(text(column), column.size);
+      return column.right ? cell.padStart(column.size) : cell.padEnd(column.size);
+    });
+    return clip(cells.join(" ".repeat(GAP)).trimEnd(), width);
+  };
   return [
-    style(colour).bold(line((column) => column.title)),
-    ...rows.map((row) => paint(row, line((column) => column.text(row)))),
+    style(colour).bold(line(({ title }) => title)),
+    ...rows.map((row, at) => paint(row, line(({ cells }) => cells[at] ?? ""))),
   ];
 }
 

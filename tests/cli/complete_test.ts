@@ -7,7 +7,7 @@ import { DENO_RUN, MAIN, plainEnvironment } from "./aim.ts";
 const offer = (usage: string, more: Partial<Parameters<typeof command>[0]> = {}) =>
   command({ usage, summary: "", run() {}, ...more });
 const COMMANDS: readonly Command[] = [
-  offer("serve", { settings: ["modelId", "precision", "profileId", "offline"] }),
+  offer("serve", { settings: ["modelId", "precision", "profileId", "profilePath", "offline"] }),
   offer("resolve [MODEL]", { flags: { "-f|--format text|json": "how it looks" } }),
   offer("cache list [MODEL...]", { settings: ["cachePath"] }),
   offer("cache verify [MODEL...]"),
@@ -45,11 +45,11 @@ Deno.test("commands, their second words, flags, values, profile ids, cached mode
     ["serve --model ", ["org/a", "org/b"]],
     ["cache list --cache-path /c ", ["org/c"]],
     ["serve --offline ", []],
-    ["--model org/a re", ["resolve"]],
+    ["--model org/a --prec", ["--precision"]],
     ["--precision fp4", ["fp4"]],
     ["--qu", ["--quiet"]],
     ["profiles validate x", [":files"]],
-    ["--profile-path ", [":files"]],
+    ["serve --profile-path ", [":files"]],
     ["help env", ["environment"]],
     ["help cache ", ["list", "verify"]],
     ["frobnicate ", []],

@@ -1,8 +1,8 @@
 import { namesInCache } from "../../cache/list_models.ts";
 import { resolveConfig } from "../../config/resolve_config.ts";
-import { SETTING_NAMES, type SettingName, SETTINGS } from "../../config/settings.ts";
+import { type SettingName, SETTINGS } from "../../config/settings.ts";
 import { loadProfiles } from "../../profiles/load_profiles.ts";
-import { type Command, command, type CommandContext, flagsOf, QUIET_FLAG } from "../command.ts";
+import { type Command, command, type CommandContext, flagsOf } from "../command.ts";
 import { TOPICS } from "../help_topics.ts";
 import { type KnownFlag, knownFlags } from "../parse_flags.ts";
 
@@ -33,6 +33,9 @@ async function namesOf(kind: Names, flags: Settings, env: CommandContext["env"])
 
 /** Tells the scripts to offer paths. */
 const FILES = ":files";
+type Offer = Names | typeof FILES | readonly string[];
+
+const EVERYWHERE = flagsOf({ "--help": "show help", "--version": "show version, commit and form" });
 
 /**
  * One line for each word that can follow, perhaps with its help after a tab; `:files` if paths can follow.
@@ -46,35 +49,36 @@ export async function complete(
   namesOf: (kind: Names, settings: Settings) => Promise<readonly string[]> | readonly string[],
 ): Promise<string[]> {
   const current = words.at(-1) ?? "";
-  const typed = readTyped(words.slice(0, -1), commands);
+  // Flags without a command are for serve.
+  const typed = [...(words[0]?.startsWith("-") ? ["serve"] : []), ...words.slice(0, -1)];
+  const length = ({ name }: Command) => name.split(" ").length;
+  const command = commands.find((one) => one.name === typed.slice(0, length(one)).join(" "));
+  const flags = knownFlags({ settings: [], ...command, flags: [...command?.flags ?? [], ...EVERYWHERE] });
+  const { rest, settings, open } = readTyped(command ? typed.slice(length(command)) : typed, flags);
   const [prefix = "", name = ""] = /^(--[^=]*)=/.exec(current) ?? [];
-  const flag = prefix === "" ? typed.open : typed.flags.get(name);
-  const offer = prefix === "" && flag === undefined ? nextOffer(typed, current, commands) : valuesOf(flag);
+  const flag = prefix === "" ? open : flags.get(name);
+  let offer: Offer;
+  if (prefix !== "" || flag !== undefined) offer = valuesOf(flag);
+  else if (current.startsWith("-")) {
+    const long = [...flags].filter(([spelling, { name }]) => spelling === `--${name}`);
+    offer = long.map(([spelling, { help }]) => `${spelling}\t${help}`);
+  } else offer = command === undefined ? nextWords(rest, commands) : argumentsOf(command, rest, commands);
   if (offer === FILES) return [FILES];
-  const all = typeof offer === "string" ? await namesOf(offer, typed.settings) : offer;
+  const all = typeof offer === "string" ? await namesOf(offer, settings) : offer;
   return all.map((word) => prefix + word).filter((line) => line.startsWith(current));
 }
 
-type Offer = Names | typeof FILES | readonly string[];
-
-/** What may follow the words, unless it is the value of a flag. */
-function nextOffer({ command, rest, flags }: Typed, current: string, commands: readonly Command[]): Offer {
-  if (current.startsWith("-")) {
-    const long = [...flags].filter(([spelling, { name }]) => spelling === `--${name}`);
-    return long.map(([spelling, { help }]) => `${spelling}\t${help}`);
-  }
-  if (command === null) return nextWords(rest, commands);
-  if (command.name === "help") {
-    return [...nextWords(rest, commands), ...rest.length === 0 ? TOPICS.keys() : []];
-  }
-  const spec = command.positionals[rest.length] ?? command.positionals.findLast((p) => p.many);
+/** What may follow a command and its positionals so far. */
+function argumentsOf({ name, positionals }: Command, rest: string[], commands: readonly Command[]): Offer {
+  if (name === "help") return [...nextWords(rest, commands), ...rest.length === 0 ? TOPICS.keys() : []];
+  const spec = positionals[rest.length] ?? positionals.findLast((one) => one.many);
   if (spec?.choices !== undefined) return spec.choices;
   if (spec?.name === "MODEL") return "models";
   return /PATH|DEST|DIR/.test(spec?.name ?? "") ? FILES : [];
 }
 
 function valuesOf(flag: KnownFlag | undefined): Offer {
-  if (!takesValue(flag)) return [];
+  if (flag === undefined || flag.type === "boolean") return [];
   const { choices, setting } = flag;
   if (choices !== undefined) return choices;
   if (setting === "profileId") return "profiles";
@@ -82,44 +86,22 @@ function valuesOf(flag: KnownFlag | undefined): Offer {
   return setting !== null && SETTINGS[setting].type.kind === "path" ? FILES : [];
 }
 
-type Typed = ReturnType<typeof readTyped>;
-
-/** What the complete words say. */
-function readTyped(words: readonly string[], commands: readonly Command[]) {
+/** The positionals and settings that words give. `open`: the flag whose value comes next. */
+function readTyped(words: readonly string[], flags: ReadonlyMap<string, KnownFlag>) {
   const settings: Settings = {};
-  /** The command's positionals; without a command, the words so far. */
-  let rest: string[] = [];
-  let command: Command | null = null;
-  /** By spelling. Before a command, those of all settings. */
-  let flags = knownTo(null);
-  /** The flag whose value comes next. */
+  const rest: string[] = [];
   let open: KnownFlag | undefined;
   for (const word of words) {
     const [spelling = "", inline] = word.split(/=(.*)/s, 2);
     const flag = open ?? flags.get(spelling);
     const value = open === undefined ? inline : word;
     open = undefined;
-    if (takesValue(flag)) {
+    if (flag !== undefined && flag.type !== "boolean") {
       if (value === undefined) open = flag;
       else if (flag.setting !== null && value !== "") settings[flag.setting] = value;
-    } else if (!word.startsWith("-")) {
-      rest.push(word);
-      if (command !== null) continue;
-      command = commands.find(({ name }) => name === rest.join(" ")) ?? null;
-      if (command !== null) [rest, flags] = [[], knownTo(command)];
-    }
+    } else if (!word.startsWith("-")) rest.push(word);
   }
-  return { command, rest, flags, settings, open };
-}
-
-function knownTo(command: Command | null): Map<string, KnownFlag> {
-  const before = flagsOf({ ...QUIET_FLAG, "--version": "show version, commit and form" });
-  const { settings, flags } = command ?? { settings: SETTING_NAMES, flags: before };
-  return knownFlags({ settings, flags: [...flags, ...flagsOf({ "--help": "show help" })] });
-}
-
-function takesValue(flag: KnownFlag | undefined): flag is KnownFlag {
-  return flag !== undefined && flag.type !== "boolean";
+  return { rest, settings, open };
 }
 
 /** First words of commands, or after the first word of a two-word command its second words. */

@@ -1,7 +1,6 @@
 import { nearestInCache } from "../../cache/list_models.ts";
 import { remedyInWords } from "../../cache/judge/remedy_in_words.ts";
 import type { ModelPlace } from "../../cache/types.ts";
-import type { Config } from "../../config/config.ts";
 import { EXIT_CODES } from "../../errors/exit_codes.ts";
 import type { GpuInventory } from "../../gpu/types.ts";
 import { parseModelRef } from "../../sources/model_ref.ts";
@@ -26,31 +25,25 @@ export const resolve = command<GpuInventory>({
   },
   prepare: detectHardware,
   async run({ config, report, stdout }, gpus) {
-    const { model, profile, place } = await look(config, gpus);
+    const { modelId, modelName, origins } = config;
+    const { value: choice, error } = await attempt(() => selectProfileFor(config, gpus, "serve"));
+    // Without a profile that fits, a model that is named can still be found.
+    const isNamed = error?.kind === "no-profile" && origins.modelId === "flag" && modelId !== null;
+    const wanted = choice?.model ?? (isNamed ? namedModel(parseModelRef(modelId), modelName) : null);
+    if (wanted === null) throw error;
+    const model = wanted.name;
+    const place = await resolveServing(config, wanted);
     const near = place.kind === "missing" && place.looked.every(({ state }) => state === "absent")
       ? await nearestInCache(config, model)
       : null;
     const suggestion = near === null ? "" : `did you mean ${near}?\n`;
-    report({ model, profile, ...place }, () => inWords(model, place, stdout.colour) + suggestion);
+    report(
+      { model, profile: choice?.profile.id ?? null, ...place },
+      () => inWords(model, place, stdout.colour) + suggestion,
+    );
     return place.kind === "missing" ? EXIT_CODES["not-found"].code : 0;
   },
 });
-
-/** The place of the model that serving would load; without a compatible profile, of the named model. */
-async function look(
-  config: Config,
-  gpus: GpuInventory,
-): Promise<{ model: string; profile: string | null; place: ModelPlace }> {
-  const { value: choice, error } = await attempt(() => selectProfileFor(config, gpus, "serve"));
-  if (choice !== null) {
-    const { model, profile } = choice;
-    return { model: model.name, profile: profile.id, place: await resolveServing(config, model) };
-  }
-  const { modelId, modelName, origins } = config;
-  if (origins.modelId !== "flag" || modelId === null || error.kind !== "no-profile") throw error;
-  const model = namedModel(parseModelRef(modelId), modelName);
-  return { model: model.name, profile: null, place: await resolveServing(config, model) };
-}
 
 function inWords(model: string, place: ModelPlace, colour: boolean): string {
   const { bold, green, yellow } = style(colour);
