@@ -32,26 +32,32 @@ export function isGeneral({ aimId, metadata }: Profile): boolean {
 }
 
 function judgeOne(profile: Profile, criteria: Criteria): JudgedProfile {
-  const found = mismatches(profile, criteria);
-  const { precision, type, acceleratorCount, manualSelectionOnly } = profile.metadata;
+  const found = differences(profile, criteria);
+  const manual = manualSelection(profile, criteria);
+  const { precision, type, acceleratorCount } = profile.metadata;
   const available = automaticCount(criteria) ?? 0;
-  const manual = manualSelectionOnly
-    ? "manual selection only"
-    : isGeneral(profile) && !criteria.generalFallback
-    ? "the general fallback is off"
-    : null;
   const rank = [
     `${KINDS[profile.priority]} profile, ${precision}, ${type}`,
     acceleratorCount < available ? `uses ${acceleratorCount} of ${available} GPUs` : null,
-    manual,
+    manual?.reason ?? null,
   ];
   return {
     profile,
     state: found[0]?.state ?? "compatible",
     reason: found[0]?.reason ?? rank.filter((part) => part !== null).join(", "),
     manualOnly: manual !== null,
-    mismatches: found,
+    mismatches: manual === null ? found : [...found, manual],
   };
+}
+
+function manualSelection(profile: Profile, { generalFallback }: Criteria): Mismatch | null {
+  const needs = (reason: string, remedy: string): Mismatch => ({ state: "compatible", reason, remedy });
+  if (profile.metadata.manualSelectionOnly) {
+    return needs("is for manual selection only", `AIM_PROFILE_ID=${profile.id}`);
+  }
+  return generalFallback || !isGeneral(profile)
+    ? null
+    : needs("needs the general fallback, which is off", "AIM_ALLOW_GENERAL_PROFILE_FALLBACK=true");
 }
 
 const KINDS = { 1: "custom", 2: "model", 3: "general" } as const;
@@ -87,7 +93,7 @@ export function compareText(a: string, b: string): number {
  * All differences between a profile and the criteria, in the order of states: engine, metric, model,
  * accelerator (model, then count), precision. Empty if it fits. Criteria without an accelerator fit any.
  */
-function mismatches(profile: Profile, criteria: Criteria): Mismatch[] {
+function differences(profile: Profile, criteria: Criteria): Mismatch[] {
   const { aimId, metadata: { engine, metric, precision } } = profile;
   const found: (Mismatch | null)[] = [
     engine === criteria.engine ? null : {

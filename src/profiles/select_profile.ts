@@ -2,7 +2,6 @@ import type { Config } from "../config/config.ts";
 import { nearest } from "../config/nearest.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { isGeneral } from "./judge.ts";
-import { describeNearest, type NearestMiss, nearestMiss } from "./nearest_miss.ts";
 import { type Criteria, type JudgedProfile, type Profile, PROFILE_STATES } from "./types.ts";
 
 export type Selection =
@@ -20,6 +19,13 @@ export type Selection =
     /** If no profile fits, the closest one. */
     readonly nearest: NearestMiss | null;
   };
+
+/** The profile that is closest to fitting, and what would make it fit. */
+export interface NearestMiss {
+  readonly judged: JudgedProfile;
+  /** Settings to change, as `AIM_METRIC=latency`; empty if only other hardware would help. */
+  readonly remedies: readonly string[];
+}
 
 /**
  * Selects from judged profiles: by id (or the id with `.yaml`, or the path), whatever the criteria say; else
@@ -109,6 +115,38 @@ const SHOWN = 8;
 function idsOf(profiles: readonly Profile[]): string {
   const ids = profiles.slice(0, SHOWN).map(({ id }) => id).join(", ");
   return profiles.length > SHOWN ? `${ids} and ${profiles.length - SHOWN} more` : ids;
+}
+
+/**
+ * The profile nearest to fitting: first those that settings alone make fit, then those for this host's
+ * accelerator, then the fewest and least doubtful changes, then the fewest GPUs, then the order of `judged`.
+ * `null` if there are no profiles.
+ */
+function nearestMiss(judged: readonly JudgedProfile[]): NearestMiss | null {
+  let best: NearestMiss | null = null;
+  let least = Infinity;
+  for (const one of judged) {
+    const { profile: { metadata }, manualOnly, mismatches } = one;
+    const accelerator = mismatches.find(({ state }) => state === "accelerator_mismatch");
+    const needsHardware = accelerator !== undefined && accelerator.remedy === null;
+    // AIM_PROFILE_ID skips every criterion, so it alone is enough.
+    const needed = metadata.manualSelectionOnly ? mismatches.slice(-1) : mismatches;
+    const remedies = needed.flatMap(({ remedy }) => remedy ?? []);
+    // Manual-selection profiles are unmeasured: suggest any other single change first, then the fallback.
+    const manual = metadata.manualSelectionOnly ? 0.5 : manualOnly ? 0.25 : 0;
+    const cost = mismatches.length + manual + (needsHardware ? 100 : 0) +
+      (accelerator?.otherModel === true ? 100 : 0) +
+      (accelerator === undefined ? 0 : metadata.acceleratorCount / 1000);
+    if (cost >= least || cost === 0) continue;
+    [best, least] = [{ judged: one, remedies: needsHardware ? [] : remedies }, cost];
+  }
+  return best;
+}
+
+function describeNearest({ judged, remedies }: NearestMiss): string {
+  const differs = judged.mismatches.map(({ reason }) => reason).join(", and ");
+  const remedy = remedies.length === 0 ? "no setting changes that" : `set ${remedies.join(" and ")}`;
+  return `nearest is ${judged.profile.id}: it ${differs}; ${remedy}`;
 }
 
 /** The criteria in words: `meta-llama/Llama-3.1-8B-Instruct on 2 x MI300X, vllm, latency, precision fp8`. */

@@ -111,7 +111,8 @@ export const PROFILE_STATES = [
 export type ProfileState = (typeof PROFILE_STATES)[number];
 
 export interface Mismatch {
-  readonly state: Exclude<ProfileState, "compatible">;
+  /** `compatible` if the profile only has to be named or allowed. */
+  readonly state: ProfileState;
   /** One clause with both values. */
   readonly reason: string;
   /** The setting that would make it fit, as `AIM_METRIC=latency`; `null` if only other hardware would. */
@@ -123,10 +124,10 @@ export interface Mismatch {
 export interface JudgedProfile {
   readonly profile: Profile;
   readonly state: ProfileState;
-  /** One clause: what differs, with both values; for compatible ones, why it ranks where it does. */
+  /** One clause: the first mismatch; for compatible ones, why it ranks where it does. */
   readonly reason: string;
   /** Never selected automatically: by its metadata, or a general profile with the fallback off. */
   readonly manualOnly: boolean;
-  /** All that differs, in the order of states; the first gave the state. Empty if compatible. */
+  /** All that keeps it from being selected, in the order of states. */
   readonly mismatches: readonly Mismatch[];
 }

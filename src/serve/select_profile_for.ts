@@ -2,7 +2,7 @@ import type { Config } from "../config/config.ts";
 import { AimError } from "../errors/aim_error.ts";
 import type { GpuInventory } from "../gpu/types.ts";
 import { log } from "../log/logger.ts";
-import type { Criteria, JudgedProfile, Profile, ProfileFault } from "../profiles/types.ts";
+import type { Criteria, JudgedProfile, Profile, ProfileFault, ProfileState } from "../profiles/types.ts";
 import { withCpuThreads } from "../profiles/cpu_threads.ts";
 import { criteriaOf } from "../profiles/criteria.ts";
 import { judge } from "../profiles/judge.ts";
@@ -159,6 +159,9 @@ export async function profileModel(
   return { ref, profile };
 }
 
+/** States of profiles whose models this hardware can load. */
+const LOADABLE: readonly ProfileState[] = ["compatible", "precision_mismatch", "metric_mismatch"];
+
 /**
  * Every model that a profile for this hardware can load, regardless of precision and metric; without hardware,
  * the models of all profiles.
@@ -169,7 +172,7 @@ export async function modelsOfProfiles(config: Config, gpus: GpuInventory): Prom
   const { wanted, judged } = await judgeProfilesFor(config, gpus);
   const models = new Map<string, ModelRef>();
   for (const { profile, mismatches } of judged) {
-    if (mismatches.some(({ state }) => !["precision_mismatch", "metric_mismatch"].includes(state))) continue;
+    if (!mismatches.every(({ state }) => LOADABLE.includes(state))) continue;
     const { ref } = modelToLoad(config, wanted, profile.modelId);
     models.set(uriOf(ref), ref);
   }
