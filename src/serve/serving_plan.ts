@@ -9,7 +9,7 @@ import { parallelSize } from "../engine/parallel_size.ts";
 import { parseEngineWords } from "../engine/parse_engine_words.ts";
 import type { ServingEngine } from "../engine/serving_engine.ts";
 import { AimError } from "../errors/aim_error.ts";
-import { chooseDevices, visibleDevices } from "../gpu/choose_devices.ts";
+import { visibleDevices } from "../gpu/visible_devices.ts";
 import type { GpuInventory } from "../gpu/types.ts";
 import { log } from "../log/logger.ts";
 import { keepSecret } from "../log/redact.ts";
@@ -69,9 +69,8 @@ export async function chooseServing(
   const adapters = await planAdapters(id, metadata.features, config);
   const { args, env: own, warnings } = engineArguments(input, engine, choice, adapters);
   const needed = gpuCount(args, gpus) ?? metadata.acceleratorCount;
-  const { hipVisibleDevices, warnings: busy } = chooseDevices(gpus, needed);
-  const visible = visibleDevices({ ...env, ...own }, hipVisibleDevices);
-  for (const warning of [...warnings, ...busy, ...visible.warnings]) log.warn(warning);
+  const visible = visibleDevices(gpus, needed, { ...env, ...own });
+  for (const warning of [...warnings, ...visible.warnings]) log.warn(warning);
   return { ...choice, engine, args, env: { ...own, ...visible.env }, watchesAdapters: adapters.watch };
 }
 

@@ -4,26 +4,6 @@ import { renderArgs } from "../../src/engine/engine_args.ts";
 import { renderBashScript } from "../../src/engine/bash_script.ts";
 import { parallelSize } from "../../src/engine/parallel_size.ts";
 import { argsOf } from "./args_of.ts";
-import { visibleDevices } from "../../src/gpu/choose_devices.ts";
-
-/** HIP's, CUDA's, the choice; then what is exported. */
-const DEVICES = [
-  [undefined, undefined, null, {}],
-  [undefined, undefined, "2,3", { HIP_VISIBLE_DEVICES: "2,3" }],
-  [undefined, "0,1", "1", { HIP_VISIBLE_DEVICES: "1", CUDA_VISIBLE_DEVICES: "1" }],
-  ["0,1", "0,1", null, {}],
-  ["0", "1", null, { CUDA_VISIBLE_DEVICES: "0" }],
-  ["", "1", null, {}],
-  ["1", "", null, {}],
-  ["", "", "0", { HIP_VISIBLE_DEVICES: "0" }],
-] as const;
-
-Deno.test("the two variables of visible devices never disagree, and an empty one stays", () => {
-  for (const [hip, cuda, chosen, expected] of DEVICES) {
-    const env = { HIP_VISIBLE_DEVICES: hip, CUDA_VISIBLE_DEVICES: cuda };
-    assertEquals(visibleDevices(env, chosen).env, expected, JSON.stringify(env));
-  }
-});
 
 const SIZES = [
   ['{"tensor-parallel-size": 4}', 4],

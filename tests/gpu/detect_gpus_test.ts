@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { chooseDevices } from "../../src/gpu/choose_devices.ts";
 import { detectAccelerators } from "../../src/gpu/detect_accelerators.ts";
 import type { GpuInventory } from "../../src/gpu/types.ts";
+import { visibleDevices } from "../../src/gpu/visible_devices.ts";
 import { eight, type GpuSpec, HOSTS, INTEGRATED, makeTree, type TreeOptions } from "./fixtures.ts";
 
 const GIB = 2 ** 30;
@@ -21,6 +21,10 @@ async function detect(
     ...(options.timeout === undefined ? {} : { timeout: options.timeout }),
   });
 }
+
+/** What the engine gets of the GPUs that were found. */
+const given = (found: GpuInventory, needed: number) =>
+  visibleDevices(found, needed, {}).env.HIP_VISIBLE_DEVICES;
 
 const visible = (found: GpuInventory) => found.gpus.filter((gpu) => gpu.visible).map((gpu) => gpu.index);
 
@@ -127,7 +131,7 @@ Deno.test("an unknown device id is reported with its id", async () => {
 Deno.test("an integrated GPU next to the accelerators does not count, and the engine does not get it", async () => {
   const found = await detect([INTEGRATED, ...HOSTS.MI300X.slice(0, 1)]);
   assertEquals([found.model, found.count], ["MI300X", 1]);
-  assertEquals(chooseDevices(found, 1).hipVisibleDevices, "1");
+  assertEquals(given(found, 1), "1");
 });
 
 Deno.test("of mixed models the most numerous counts, and the others are named", async () => {
@@ -154,7 +158,7 @@ for (const [name, env, want, one] of VISIBILITY) {
   Deno.test(`visibility: ${name}`, async () => {
     const found = await detect(HOSTS.MI300X, { env });
     assertEquals([visible(found), found.count], [want, want.length]);
-    if (want.length > 1) assertEquals(chooseDevices(found, 1).hipVisibleDevices, one);
+    if (want.length > 1) assertEquals(given(found, 1), one);
     const [variable = ""] = Object.keys(env);
     if (want.length === 0) assertStringIncludes(found.reasons[0] ?? "", variable);
   });
@@ -173,10 +177,10 @@ Deno.test("busy GPUs are warned about, and idle ones are used if fewer are neede
   const found = await detect(gpus);
   assertEquals(found.warnings.length, 2);
   assertMatch(found.warnings.join("\n"), /GPU 0 \(MI300X\) is busy: 97 % active.*\n.*GPU 1 .*50 % of VRAM/);
-  assertEquals(chooseDevices(found, 2), { hipVisibleDevices: "2,3", warnings: [] });
-  assertEquals(chooseDevices(found, 8), { hipVisibleDevices: null, warnings: [] });
-  const seven = chooseDevices(found, 7);
-  assertEquals([seven.hipVisibleDevices, seven.warnings.length], ["1,2,3,4,5,6,7", 1]);
+  assertEquals(visibleDevices(found, 2, {}), { env: { HIP_VISIBLE_DEVICES: "2,3" }, warnings: [] });
+  assertEquals(visibleDevices(found, 8, {}), { env: {}, warnings: [] });
+  const seven = visibleDevices(found, 7, {});
+  assertEquals([seven.env.HIP_VISIBLE_DEVICES, seven.warnings.length], ["1,2,3,4,5,6,7", 1]);
 });
 
 Deno.test("chosen devices keep the numbers that HIP knows them by", async () => {
@@ -184,8 +188,28 @@ Deno.test("chosen devices keep the numbers that HIP knows them by", async () => 
     env: { ROCR_VISIBLE_DEVICES: "4,5,6,7", HIP_VISIBLE_DEVICES: "3,1" },
   });
   assertEquals(visible(found), [5, 7]);
-  assertEquals(chooseDevices(found, 1).hipVisibleDevices, "1");
-  assertEquals(chooseDevices(found, 2).hipVisibleDevices, null);
+  assertEquals(given(found, 1), "1");
+  assertEquals(given(found, 2), undefined);
+});
+
+/** HIP's, CUDA's, GPUs that are needed of four; then what is exported. */
+const DEVICES = [
+  [undefined, undefined, 4, {}],
+  [undefined, undefined, 2, { HIP_VISIBLE_DEVICES: "0,1" }],
+  [undefined, "0,1", 1, { HIP_VISIBLE_DEVICES: "0", CUDA_VISIBLE_DEVICES: "0" }],
+  ["0,1", "0,1", 4, {}],
+  ["0", "1", 4, { CUDA_VISIBLE_DEVICES: "0" }],
+  ["", "1", 4, {}],
+  ["1", "", 4, {}],
+  ["", "", 1, { HIP_VISIBLE_DEVICES: "0" }],
+] as const;
+
+Deno.test("the two variables of visible devices never disagree, and an empty one stays", async () => {
+  const found = await detect(HOSTS.MI300X.slice(0, 4));
+  for (const [hip, cuda, needed, expected] of DEVICES) {
+    const env = { HIP_VISIBLE_DEVICES: hip, CUDA_VISIBLE_DEVICES: cuda };
+    assertEquals(visibleDevices(found, needed, env).env, expected, JSON.stringify(env));
+  }
 });
 
 Deno.test("a named model is taken instead of looking", async () => {
@@ -200,7 +224,7 @@ Deno.test("a named model is taken instead of looking", async () => {
     acceleratorCount: 2,
   });
   assertEquals([found.source, found.model, found.count], ["override", "MI300X", 2]);
-  assertEquals(chooseDevices(found, 1).hipVisibleDevices, null);
+  assertEquals(given(found, 1), undefined);
 });
 
 Deno.test("garbage in any file gives a result, never an exception", async () => {
