@@ -1,7 +1,7 @@
 /** A model of GPU. Its PCI vendor id is 0x1002. */
 interface GpuModel {
   readonly ids: readonly string[];
-  /** GiB that ROCm shows for one device: of an MI250X one die of two, of several variants the smallest. */
+  /** GiB of one device: of an MI250X one die of two, of several variants the smallest. */
   readonly vram: number;
   /** LLVM's name of the architecture, if AMD's images have kernels for it. */
   readonly gfx?: string;
@@ -63,12 +63,18 @@ export function modelOf(deviceId: string | null): string {
   return BY_ID.get(deviceId?.toLowerCase().replace(/^0x/, "") ?? "") ?? UNKNOWN_MODEL;
 }
 
+/** A GPU's UUID by its unique id in hexadecimal; `null` for 0. */
+export function uuidOf(id: string): string | null {
+  const digits = /^(?:0x)?([0-9a-f]{1,16})$/i.exec(id)?.[1] ?? "";
+  return /^0*$/.test(digits) ? null : `GPU-${digits.toLowerCase().padStart(16, "0")}`;
+}
+
 /** The name of a chip by its number, `9654P`; `null` for a chip without a name of its own. */
 export function epycOf(chip: string): string | null {
   return BY_CHIP.get(chip.toUpperCase()) ?? null;
 }
 
-/** Bytes of memory that one device of a model has, `null` if the model is unknown or not a GPU. */
+/** Bytes of memory of one device; `null` if the model is unknown or not a GPU. */
 export function vramBytesOf(model: string): number | null {
   const gpu = GPU_MODELS[model];
   return gpu === undefined ? null : gpu.vram * 2 ** 30;

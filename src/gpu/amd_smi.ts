@@ -1,6 +1,6 @@
 import { type RunOptions, runProgram } from "../os/run_program.ts";
 import { fieldsOf, isJsonObject, jsonOrNull } from "../values/json.ts";
-import { acceleratorName, modelOf } from "./accelerators.ts";
+import { acceleratorName, modelOf, uuidOf } from "./accelerators.ts";
 import type { Device, Devices } from "./types.ts";
 
 /** GPUs as `amd-smi` reports them. Never throws. Requires `--allow-run`. */
@@ -39,16 +39,14 @@ function parseAmdSmi(text: string): Fields[] | null {
 function device(fixed: Fields, load: Fields | undefined): Device {
   const [asic, vram] = [fieldsOf(fixed.asic), fieldsOf(fixed.vram)];
   const [usage, memory] = [fieldsOf(load?.usage), fieldsOf(load?.mem_usage)];
-  const id = typeof asic.device_id === "string" || typeof asic.device_id === "number"
-    ? idOf(asic.device_id)
-    : null;
+  const id = idOf(asic.device_id);
   const busy = [quantity(usage.gfx_activity), quantity(usage.umc_activity)].filter((value) => value !== null);
   const name = typeof asic.market_name === "string" ? acceleratorName(asic.market_name) : null;
   return {
     model: id === null && name !== null ? name : modelOf(id),
     deviceId: id,
     pciAddress: typeof fixed.bdf === "string" ? fixed.bdf.toLowerCase() : null,
-    uuid: serial(asic.asic_serial),
+    uuid: typeof asic.asic_serial === "string" ? uuidOf(asic.asic_serial) : null,
     renderNode: null,
     vramTotal: quantity(memory.total_vram, MEGA) ?? quantity(vram.size, MEGA),
     vramUsed: quantity(memory.used_vram, MEGA),
@@ -74,12 +72,9 @@ function quantity(value: unknown, unit = 1): number | null {
   return typeof number === "number" && Number.isFinite(number) ? number * unit : null;
 }
 
-function idOf(value: string | number): string | null {
-  const number = Number(value);
-  return Number.isInteger(number) && number > 0 ? `0x${number.toString(16).padStart(4, "0")}` : null;
-}
-
-function serial(value: unknown): string | null {
-  const digits = typeof value === "string" ? /^0x([0-9a-f]{1,16})$/i.exec(value)?.[1] : undefined;
-  return digits === undefined ? null : `GPU-${digits.toLowerCase().padStart(16, "0")}`;
+function idOf(value: unknown): string | null {
+  const number = typeof value === "string" ? Number(value) : value;
+  return typeof number === "number" && Number.isInteger(number) && number > 0
+    ? `0x${number.toString(16).padStart(4, "0")}`
+    : null;
 }

@@ -1,7 +1,5 @@
 import type { Device, Gpu, GpuSource } from "./types.ts";
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
 /**
  * Which devices this process can use, and why not the others: first what it can open, then
  * `ROCR_VISIBLE_DEVICES` (indices or `GPU-<uuid>`), then `HIP_VISIBLE_DEVICES`, else `CUDA_VISIBLE_DEVICES`,
@@ -11,7 +9,11 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * device, or one named already, ends the list) and HIP's device initialisation (an empty value counts as
  * unset; the first bad index ends the list).
  */
-export function applyVisibility(devices: readonly Device[], source: GpuSource, env: Environment): Gpu[] {
+export function applyVisibility(
+  devices: readonly Device[],
+  source: GpuSource,
+  env: Readonly<Record<string, string | undefined>>,
+): Gpu[] {
   const open = devices.filter((device) => device.hiddenBecause === null);
   const rocr = env.ROCR_VISIBLE_DEVICES;
   const byRocr = rocr === undefined ? open : pick(rocr, open);
@@ -20,18 +22,14 @@ export function applyVisibility(devices: readonly Device[], source: GpuSource, e
   const byHip = hip === undefined ? byRocr : pick(hip, byRocr);
   return devices.map((device, index) => {
     const hipIndex = byRocr.indexOf(device);
-    const filter = hipIndex === -1
-      ? `ROCR_VISIBLE_DEVICES is "${rocr ?? ""}"`
-      : byHip.includes(device)
-      ? null
-      : `${name} is "${hip ?? ""}"`;
-    const hiddenBecause = device.hiddenBecause ?? filter;
+    const [filter, value] = hipIndex === -1 ? ["ROCR_VISIBLE_DEVICES", rocr] : [name, hip];
+    const visible = byHip.includes(device);
     return {
       index,
       hipIndex: hipIndex === -1 ? null : hipIndex,
       ...device,
-      visible: hiddenBecause === null,
-      hiddenBecause,
+      visible,
+      hiddenBecause: visible ? null : device.hiddenBecause ?? `${filter} is "${value ?? ""}"`,
       source,
     };
   });

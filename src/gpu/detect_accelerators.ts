@@ -7,7 +7,7 @@ import { readSysfs } from "./sysfs.ts";
 import { takeInventory } from "./take_inventory.ts";
 import type { GpuInventory } from "./types.ts";
 
-/** The settings of these names, and the environment. */
+/** The settings of these names, the environment, and how long `amd-smi` may take. */
 export interface DetectOptions {
   readonly sysfsRoot: string;
   readonly devRoot: string;
@@ -16,13 +16,12 @@ export interface DetectOptions {
   readonly acceleratorType: "gpu" | "cpu";
   /** Any but `epyc`: an EPYC counts as a plain CPU. @default {null} */
   readonly acceleratorFamily?: "instinct" | "radeon" | "epyc" | "cpu" | null;
-  /** A model that was named: no GPU is looked at, and its own type counts. @default {null} */
+  /** With a model, no GPU is looked at, and the model's type counts. @default {null} */
   readonly acceleratorModel?: string | null;
-  /** A count that was named. `auto`: 1 for a GPU, all cores of a processor. @default {"auto"} */
+  /** With a model, `auto` is 1 GPU or all cores. @default {"auto"} */
   readonly acceleratorCount?: number | "auto";
-  /** `*_VISIBLE_DEVICES` are obeyed; `amd-smi` gets all of it except the secrets. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Milliseconds that `amd-smi` may take. @default {10000} */
+  /** Milliseconds. @default {10000} */
   readonly timeout?: number;
   /** Ends `amd-smi` early. */
   readonly signal?: AbortSignal | undefined;

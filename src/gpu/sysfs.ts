@@ -1,5 +1,5 @@
 import type { KernelFiles } from "../os/kernel_files.ts";
-import { modelOf } from "./accelerators.ts";
+import { modelOf, uuidOf } from "./accelerators.ts";
 import type { Device, Devices } from "./types.ts";
 
 /**
@@ -46,7 +46,7 @@ interface Entry
   readonly memoryMode: string | null;
 }
 
-const AMD = 0x1002n;
+const AMD = 0x1002;
 
 function readNodes(files: KernelFiles, folder: string, warnings: string[]): Entry[] {
   return numbersIn(files, folder, /^(\d+)$/, warnings).flatMap((number) => {
@@ -54,7 +54,7 @@ function readNodes(files: KernelFiles, folder: string, warnings: string[]): Entr
     const gpuId = files.text(`${path}/gpu_id`);
     // Outside the device cgroup the kernel refuses both files; such a GPU shows up by its render node
     // instead.
-    if (gpuId.kind === "failed" || (gpuId.kind === "ok" && integer(gpuId.value) === 0n)) return [];
+    if (gpuId.kind === "failed" || (gpuId.kind === "ok" && integer(gpuId.value) === 0)) return [];
     const text = files.text(`${path}/properties`);
     if (text.kind !== "ok") {
       if (gpuId.kind === "ok") warnings.push(`${path}/properties cannot be read: ${text.reason}`);
@@ -62,15 +62,16 @@ function readNodes(files: KernelFiles, folder: string, warnings: string[]): Entr
     }
     const properties = parseProperties(text.value);
     // Without gpu_id, a node with SIMDs is a GPU.
-    if (gpuId.kind === "absent" && (properties.get("simd_count") ?? 0n) === 0n) return [];
+    if (gpuId.kind === "absent" && !properties.get("simd_count")) return [];
     if ((properties.get("vendor_id") ?? AMD) !== AMD) return [];
-    const id = properties.get("device_id");
+    // It exceeds doubles.
+    const unique = /^\s*unique_id[ \t]+(\d+)\s*$/m.exec(text.value)?.[1] ?? "0";
     return [{
-      minor: Number(properties.get("drm_render_minor") ?? 0n),
-      deviceId: id === undefined ? null : hex(id),
+      minor: properties.get("drm_render_minor") ?? 0,
+      deviceId: idOf(properties.get("device_id")),
       pciAddress: pciOf(properties),
-      uuid: uuidOf(properties.get("unique_id")?.toString(16) ?? ""),
-      vramTotal: readMemory(files, path) ?? (Number(properties.get("local_mem_size") ?? 0n) || null),
+      uuid: uuidOf(BigInt(unique).toString(16)),
+      vramTotal: readMemory(files, path) ?? (properties.get("local_mem_size") || null),
       ...{ vramUsed: null, busyPercent: null, computeMode: null, memoryMode: null },
     }];
   });
@@ -79,14 +80,14 @@ function readNodes(files: KernelFiles, folder: string, warnings: string[]): Entr
 /** Bytes; `null` if no bank can be read. */
 function readMemory(files: KernelFiles, node: string): number | null {
   const banks = files.list(`${node}/mem_banks`);
-  let sum = 0n;
+  let sum = 0;
   for (const bank of banks.kind === "ok" ? banks.value : []) {
     const values = parseProperties(textIn(files, `${node}/mem_banks/${bank}/properties`) ?? "");
     // HSA_MEM_HEAP_TYPE_FB_PUBLIC and _PRIVATE; 0 is system memory, others are apertures.
     const heap = values.get("heap_type");
-    if (heap === 1n || heap === 2n) sum += values.get("size_in_bytes") ?? 0n;
+    if (heap === 1 || heap === 2) sum += values.get("size_in_bytes") ?? 0;
   }
-  return sum === 0n ? null : Number(sum);
+  return sum || null;
 }
 
 function readCards(files: KernelFiles, folder: string, warnings: string[]): Entry[] {
@@ -101,15 +102,11 @@ function readCards(files: KernelFiles, folder: string, warnings: string[]): Entr
       // Drivers that know of no partitions say UNKNOWN or N/A.
       return /^(?:|unknown|n\/?a|none)$/i.test(text) ? null : text;
     };
-    const number = (name: string): number | null => {
-      const value = integer(word(name) ?? "");
-      return value === null ? null : Number(value);
-    };
-    const id = number("device");
+    const number = (name: string) => integer(word(name) ?? "");
     const busy = [number("gpu_busy_percent"), number("mem_busy_percent")].filter((value) => value !== null);
     return [{
       minor,
-      deviceId: id === null ? null : hex(id),
+      deviceId: idOf(number("device")),
       pciAddress: pciAddressOf(files, device),
       uuid: uuidOf(word("unique_id") ?? ""),
       vramTotal: number("mem_info_vram_total"),
@@ -142,10 +139,10 @@ function pciAddressOf(files: KernelFiles, device: string): string | null {
 }
 
 /** `location_id`: bus, device and function in 16 bits; a node's number is in bits 28 to 31. */
-function pciOf(properties: ReadonlyMap<string, bigint>): string | null {
+function pciOf(properties: ReadonlyMap<string, number>): string | null {
   const location = properties.get("location_id");
   if (location === undefined) return null;
-  const [domain, at] = [Number(properties.get("domain") ?? 0n), Number(location & 0xffffn)];
+  const [domain, at] = [properties.get("domain") ?? 0, location & 0xffff];
   const part = (value: number, width: number) => value.toString(16).padStart(width, "0");
   return `${part(domain, 4)}:${part(at >> 8, 2)}:${part((at >> 3) & 0x1f, 2)}.${at & 7}`;
 }
@@ -213,28 +210,18 @@ function nothingFound(files: KernelFiles, sys: string): string {
     : `no AMD GPU in ${sys}/class/kfd and ${sys}/class/drm`;
 }
 
-/** Lines of `name value`; 64-bit values exceed doubles. */
-function parseProperties(text: string): Map<string, bigint> {
-  const values = new Map<string, bigint>();
-  for (const [, name = "", word = ""] of text.matchAll(/^\s*(\S+)[ \t]+(\S+)\s*$/gm)) {
-    const value = integer(word);
-    if (value !== null) values.set(name, value);
-  }
-  return values;
+/** Lines of `name value`. */
+function parseProperties(text: string): Map<string, number> {
+  const lines = text.matchAll(/^\s*(\S+)[ \t]+(\d+)\s*$/gm);
+  return new Map([...lines].map(([, name = "", value]) => [name, Number(value)]));
 }
 
 /** Decimal, or hexadecimal with `0x`. */
-function integer(text: string): bigint | null {
-  const trimmed = text.trim();
-  return /^(?:\d+|0[xX][0-9a-fA-F]+)$/.test(trimmed) ? BigInt(trimmed) : null;
+function integer(text: string): number | null {
+  return /^\s*(?:\d+|0[xX][0-9a-fA-F]+)\s*$/.test(text) ? Number(text) : null;
 }
 
-function hex(id: number | bigint): string {
-  return `0x${id.toString(16).padStart(4, "0")}`;
-}
-
-/** ROCm's name of a unique id in hexadecimal; `null` for 0. */
-function uuidOf(text: string): string | null {
-  const digits = /^(?:0x)?([0-9a-f]{1,16})$/i.exec(text)?.[1];
-  return digits === undefined || /^0*$/.test(digits) ? null : `GPU-${digits.toLowerCase().padStart(16, "0")}`;
+/** As `0x74a1`. */
+function idOf(id: number | null | undefined): string | null {
+  return id === null || id === undefined ? null : `0x${id.toString(16).padStart(4, "0")}`;
 }

@@ -21,7 +21,7 @@ export interface Cpu {
 export interface Gpu {
   /** Position in the order in which ROCm enumerates, before any filter. */
   readonly index: number;
-  /** Position as HIP counts, within `ROCR_VISIBLE_DEVICES`; `null` if HIP does not see it. */
+  /** Position within `ROCR_VISIBLE_DEVICES`, as HIP counts; `null` if HIP does not see it. */
   readonly hipIndex: number | null;
   /** AIM's name (`MI300X`), or `UNKNOWN`. */
   readonly model: string;
@@ -53,7 +53,7 @@ export interface Gpu {
   readonly source: GpuSource;
 }
 
-/** A GPU or partition as the machine reports it; `hiddenBecause` only says why it cannot be opened. */
+/** A GPU as the machine reports it; `hiddenBecause` only says why it cannot be opened. */
 export type Device = Omit<Gpu, "index" | "hipIndex" | "visible" | "source">;
 
 /** Devices in the order of enumeration, and what could not be read. */
@@ -77,7 +77,7 @@ export interface GpuInventory {
   /** How many visible GPUs are of that model; or how many cores this container may use. */
   readonly count: number;
   readonly partitioned: boolean;
-  /** Things an operator should know (mixed models, busy GPUs, unreadable files), one line each. */
+  /** One line each: mixed models, busy GPUs, unreadable files. */
   readonly warnings: readonly string[];
   /** Why nothing was found or is visible, by source tried; empty if something is. */
   readonly reasons: readonly string[];
