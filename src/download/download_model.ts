@@ -164,7 +164,7 @@ class ModelDownload {
             cause: error,
           });
         }
-        log.warn(`${uri} changed while it was read, listing it again`, { file: error.path });
+        log.warn(`${uri} changed while it was read, listing it again`, { reason: error.message });
         listed = await this.#list();
       }
     }

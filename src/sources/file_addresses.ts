@@ -69,7 +69,7 @@ export class FileAddresses {
     if (sent === null || status !== 200 || answer.url.origin !== url.origin) return answer;
     await answer.response.body?.cancel();
     if (digest !== undefined && digest !== etag) {
-      throw new SourceChangedError(path, `${path} has ETag ${digest}, it was ${etag}`);
+      throw new SourceChangedError(`${path} has ETag ${digest}, it was ${etag}`);
     }
     this.#tags.set(key, null);
     return await send(url, headers);

@@ -9,8 +9,7 @@ export function rangeHeader(range: ByteRange | null): Readonly<Record<string, st
 }
 
 /**
- * Checks an answer (200 or 206) to a request for `range` of `file`, and returns its data: the range must be the
- * requested one, and total size and ETag those of the manifest.
+ * Checks that an answer has the requested range of a file, and the manifest's size and ETag. Returns its data.
  *
  * @param etag The answer's ETag; `null` if it cannot be compared with the manifest's.
  * @throws {SourceChangedError} another ETag or total size.
@@ -74,33 +73,29 @@ function faultOf(
   const { path, size } = file;
   const wrong = (text: string) => new TransientError(`the server's answer for ${path} is wrong: ${text}`);
   if (etag !== null && etag !== file.etag) {
-    return new SourceChangedError(path, `${path} has ETag ${etag}, it was ${file.etag}`);
+    return new SourceChangedError(`${path} has ETag ${etag}, it was ${file.etag}`);
   }
-  const length = contentLength(response);
+  const encoded = response.headers.has("content-encoding");
+  const announced = encoded ? null : response.headers.get("content-length");
+  const length = announced === null ? null : Number(announced);
   if (response.status === 200) {
     if (length === null || length === size) return null;
     // With the same ETag, the size cannot have changed: the answer is wrong.
     if (etag !== null) return wrong(`${length} bytes of ${size}`);
-    return new SourceChangedError(path, `${path} has ${length} bytes, it had ${size}`);
+    return new SourceChangedError(`${path} has ${length} bytes, it had ${size}`);
   }
   if (response.status !== 206) return wrong(`status ${response.status}`);
-  if (response.headers.has("content-encoding")) return wrong("a range of encoded bytes");
+  if (encoded) return wrong("a range of encoded bytes");
   const header = response.headers.get("content-range");
   const parsed = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(header?.trim() ?? "");
   if (parsed === null) return wrong(`Content-Range ${header ?? "is missing"}`);
   const [, first, last, total] = parsed;
   if (total !== "*" && Number(total) !== size) {
-    return new SourceChangedError(path, `${path} has ${total} bytes, it had ${size}`);
+    return new SourceChangedError(`${path} has ${total} bytes, it had ${size}`);
   }
   const { start, end } = range ?? { start: 0, end: size };
   if (Number(first) !== start || Number(last) !== end - 1) {
     return wrong(`Content-Range ${header}, bytes ${start}-${end - 1} were asked for`);
   }
   return length === null || length === end - start ? null : wrong(`${length} bytes of ${end - start}`);
-}
-
-/** `null` if there is none, or if it is of encoded bytes. */
-function contentLength(response: Response): number | null {
-  const header = response.headers.get("content-length");
-  return header === null || response.headers.has("content-encoding") ? null : Number(header);
 }

@@ -50,12 +50,7 @@ export class TransientError extends Error {
   }
 }
 
-/** A file has changed since the manifest. */
+/** A file has changed since the manifest. The message names it. */
 export class SourceChangedError extends Error {
   override readonly name = "SourceChangedError";
-  readonly path: string;
-  constructor(path: string, message: string) {
-    super(message);
-    this.path = path;
-  }
 }

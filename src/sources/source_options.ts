@@ -22,12 +22,7 @@ export interface SourceOptions extends Omit<TransportOptions, "verifyTls"> {
 
 type Env = SourceOptions["env"];
 
-type Wanted = Pick<
-  Config,
-  "hfEndpoint" | "hfToken" | "hfTokenPath" | "protocols" | "offline" | "jobs" | "origins"
->;
-
-export function sourceOptions(config: Wanted, env: Env): SourceOptions {
+export function sourceOptions(config: Config, env: Env): SourceOptions {
   const { hfEndpoint, protocols, offline, jobs: connections } = config;
   return { hfEndpoint, hfToken: () => resolveToken(config, env), protocols, offline, env, connections };
 }
@@ -36,7 +31,7 @@ export function sourceOptions(config: Wanted, env: Env): SourceOptions {
  * `HF_TOKEN`, else the content of the file `HF_TOKEN_PATH`, else of `HF_HOME/token`, else, if neither variable is set,
  * the token of `hf auth login` in Python's default place.
  */
-async function resolveToken({ hfToken, hfTokenPath, origins }: Wanted, env: Env): Promise<string | null> {
+async function resolveToken({ hfToken, hfTokenPath, origins }: Config, env: Env): Promise<string | null> {
   const isNamed = origins.hfTokenPath !== "default";
   const cache = env.XDG_CACHE_HOME || (env.HOME ? `${env.HOME}/.cache` : "");
   const login = isNamed || origins.hfHome !== "default" || !cache.startsWith("/")

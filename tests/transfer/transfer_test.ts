@@ -275,7 +275,7 @@ Deno.test("a source that changed is reported, and the next run of the new conten
   await withModel(async ({ directory, source, bring, items }) => {
     source.fault = ({ index, file }) => {
       if (index < 3) return null;
-      throw new SourceChangedError(file.path, "another ETag");
+      throw new SourceChangedError(`${file.path} has another ETag`);
     };
     await assertRejects(() => bring(), SourceChangedError);
     source.fault = () => null;

@@ -1,6 +1,6 @@
 import { AimError } from "../../errors/aim_error.ts";
 import type { ErrorKind } from "../../errors/exit_codes.ts";
-import { SourceChangedError, type TransientError } from "../source.ts";
+import { SourceChangedError } from "../source.ts";
 import { isTransientStatus, passingFault } from "../transport/passing_fault.ts";
 import { discard, readStart } from "../transport/read_bounded.ts";
 
@@ -24,10 +24,7 @@ export interface HubQuestion {
  * `hf_raise_for_status` does the same). The words in brackets are that client's: people search for them, and
  * AIM Engine sorts failures by them.
  */
-export async function hubError(
-  response: Response,
-  question: HubQuestion,
-): Promise<AimError | TransientError | SourceChangedError> {
+export async function hubError(response: Response, question: HubQuestion): Promise<Error> {
   const { status, headers } = response;
   const { endpoint, id, revision, path, token, owned } = question;
   const model = `hf://${id}`;
@@ -47,9 +44,9 @@ export async function hubError(
   const fail = (kind: ErrorKind, message: string, hint: string) => new AimError(kind, message, { hint });
 
   if (isTransientStatus(status)) return passingFault(response, host, path);
-  if (path !== null && status === 416) return new SourceChangedError(path, `${path} is shorter than it was`);
+  if (path !== null && status === 416) return new SourceChangedError(`${path} is shorter than it was`);
   if (path !== null && code === "EntryNotFound") {
-    return new SourceChangedError(path, `${path} is no longer at ${revision} of ${model}`);
+    return new SourceChangedError(`${path} is no longer at ${revision} of ${model}`);
   }
   if (code === "GatedRepo") {
     const why = `is gated and ${token ? "the token has no access to it" : "no token is set"}`;

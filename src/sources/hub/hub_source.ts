@@ -144,5 +144,5 @@ function assertLinked({ response, linkedEtag: etag }: HubAnswer, file: ManifestF
   if (!response.ok || file.digest?.algorithm !== "sha256") return;
   if (etag === null || !/^[0-9a-f]{64}$/.test(etag) || etag === file.etag) return;
   response.body?.cancel().catch(() => {});
-  throw new SourceChangedError(file.path, `${file.path} has ETag ${etag}, it was ${file.etag}`);
+  throw new SourceChangedError(`${file.path} has ETag ${etag}, it was ${file.etag}`);
 }

@@ -1,5 +1,5 @@
 import { AimError } from "../../errors/aim_error.ts";
-import { SourceChangedError, type TransientError } from "../source.ts";
+import { SourceChangedError } from "../source.ts";
 import { isTransientStatus, passingFault } from "../transport/passing_fault.ts";
 import { discard, readStart } from "../transport/read_bounded.ts";
 
@@ -14,7 +14,7 @@ export async function ociError(
   uri: string,
   host: string,
   path: string | null,
-): Promise<AimError | TransientError | SourceChangedError> {
+): Promise<Error> {
   const { status } = response;
   const answering = URL.parse(response.url)?.host ?? host;
   const isRefused = status === 401 || status === 403;
@@ -31,10 +31,10 @@ export async function ociError(
     return new AimError("unauthorized", `${host} refuses access to ${uri} (${code})`, { hint });
   }
   if (path !== null && status === 404) {
-    return new SourceChangedError(path, `${host} no longer has the blob of ${path}`);
+    return new SourceChangedError(`${host} no longer has the blob of ${path}`);
   }
   if (path !== null && status === 416) {
-    return new SourceChangedError(path, `${path} is shorter than it was`);
+    return new SourceChangedError(`${path} is shorter than it was`);
   }
   if (status === 404) {
     const hint = "check registry, repository and tag";

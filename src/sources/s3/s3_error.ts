@@ -38,20 +38,12 @@ type Meaning = readonly [kind: ErrorKind, message: string, hint: string, words?:
 const DENIED = "unauthorized";
 const REGION_HINT = "set AWS_DEFAULT_REGION to the bucket's region";
 const SIGNATURE_HINT = "check AWS_SECRET_ACCESS_KEY and AWS_DEFAULT_REGION";
-const EXPIRED: Meaning = [
-  DENIED,
-  "says that the session token for {uri} has expired: unauthorized",
-  "get new credentials",
-];
+const EXPIRED: Meaning = [DENIED, "says that the token for {uri} has expired: unauthorized", "get a new one"];
 const ELSEWHERE: Meaning = ["network", 'sends requests for bucket "{bucket}" elsewhere', REGION_HINT];
 
 /** What S3's codes mean. */
 const MEANINGS: Readonly<Record<string, Meaning>> = {
-  NoSuchBucket: [
-    "not-found",
-    'has no bucket "{bucket}"',
-    "check the name, and AWS_ENDPOINT_URL if it is not on AWS",
-  ],
+  NoSuchBucket: ["not-found", 'has no bucket "{bucket}"', "check the name, or set AWS_ENDPOINT_URL"],
   NoSuchKey: ["not-found", "has no {uri}", "check the name"],
   InvalidBucketName: ["usage", 'says that "{bucket}" is not a bucket\'s name', "check the name"],
   InvalidAccessKeyId: [DENIED, "does not know the access key used for {uri}", "check AWS_ACCESS_KEY_ID"],
@@ -68,10 +60,7 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
 };
 
 /** What a refusal by S3, MinIO or Ceph means. Messages never contain a key or a signature. */
-export function s3Error(
-  refusal: S3Refusal,
-  question: S3Question,
-): AimError | TransientError | SourceChangedError {
+export function s3Error(refusal: S3Refusal, question: S3Question): Error {
   const { status } = refusal;
   const code = refusal.code ?? "";
   const { bucket, uri, key, path, access: { base: { host } } } = question;
@@ -84,9 +73,9 @@ export function s3Error(
     return new TransientError(`${host} refuses requests because of this machine's clock (${what})`);
   }
   if (path !== null && code !== "NoSuchBucket") {
-    if (status === 412) return new SourceChangedError(path, `${path} was replaced`);
-    if (status === 404) return new SourceChangedError(path, `${path} was removed`);
-    if (status === 416) return new SourceChangedError(path, `${path} is shorter than it was`);
+    if (status === 412) return new SourceChangedError(`${path} was replaced`);
+    if (status === 404) return new SourceChangedError(`${path} was removed`);
+    if (status === 416) return new SourceChangedError(`${path} is shorter than it was`);
   }
   const [kind, text, hint, words = code || status] = MEANINGS[code] ?? meaningOf(refusal, question);
   const values: Readonly<Record<string, string>> = { bucket, uri, what };

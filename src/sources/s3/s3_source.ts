@@ -55,10 +55,9 @@ export class S3Source implements Source {
     );
     const unproven = files.filter(({ size, digest }) => size > 0 && digest === null);
     if (unproven.length > 0) {
-      log.warn(
-        `${this.uri} has no digest for ${unproven.length} of ${files.length} files: only their sizes are checked`,
-        { example: unproven[0]?.path },
-      );
+      const some = `${unproven.length} of ${files.length} files`;
+      const example = unproven[0]?.path;
+      log.warn(`${this.uri} has no digest for ${some}: only their sizes are checked`, { example });
     }
     return { source: this.uri, revision: null, commit: null, files };
   }
@@ -70,7 +69,7 @@ export class S3Source implements Source {
     if (file.digest?.algorithm.endsWith("md5") && hasOpaqueEtag(response.headers)) {
       await response.body?.cancel();
       this.#opaqueEtags = true;
-      throw new SourceChangedError(file.path, `${file.path} is encrypted, its ETag is not its MD5`);
+      throw new SourceChangedError(`${file.path} is encrypted, its ETag is not its MD5`);
     }
     const etag = known.etag === null ? null : plainEtag(response.headers.get("etag"));
     return await rangeBody(response, file, range, etag);
