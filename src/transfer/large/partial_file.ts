@@ -4,7 +4,7 @@ import type { FilesBelow } from "../../os/files_below.ts";
 import { readRegularTextSync } from "../../os/read_regular_file.ts";
 import type { ByteRange } from "../../sources/manifest.ts";
 import { directoryGone } from "../directory_gone.ts";
-import { type HostIdentity, hostIdentity, knownGone } from "../lease/host_identity.ts";
+import { hostIdentity, knownGone } from "../lease/host_identity.ts";
 import {
   closedLine,
   flushedLine,
@@ -55,16 +55,15 @@ export class PartialFile {
    * @param names File names in the staging directory that earlier runs left for this file.
    */
   adopt(names: readonly string[]): void {
-    const self = hostIdentity();
     const found = names.map((name) => join(dirname(this.#staging), name))
-      .map((from) => ({ from, record: usableRecord(from, this.#binding, self) }))
+      .map((from) => ({ from, record: usableRecord(from, this.#binding) }))
       .toSorted((a, b) => rangeBytes(b.record?.done ?? []) - rangeBytes(a.record?.done ?? []));
     const [best] = found;
     if (best !== undefined && best.record !== null && this.#takeOver(best.from, best.record)) {
       found.shift();
       this.#done = best.record.done;
       this.#exists = true;
-      this.isSettled = best.record.closed || knownGone(best.record.writer, self);
+      this.isSettled = best.record.closed || knownGone(best.record.writer);
     }
     for (const { from } of found) removePartial(this.#below, from);
   }
@@ -227,12 +226,12 @@ export function removePartial(files: FilesBelow, path: string): void {
   files.remove(recordPath(path));
 }
 
-function usableRecord(path: string, binding: RecordBinding, self: HostIdentity): ReadRecord | null {
+function usableRecord(path: string, binding: RecordBinding): ReadRecord | null {
   try {
     const info = Deno.lstatSync(path);
     if (!info.isFile || info.size !== binding.size) return null;
     const text = readRegularTextSync(recordPath(path));
-    const record = text.kind === "ok" ? readRecord(text.value, self) : null;
+    const record = text.kind === "ok" ? readRecord(text.value, hostIdentity()) : null;
     // Another user's, in a folder shared by a group: only its owner can go on with it.
     Deno.openSync(path, { write: true }).close();
     return record !== null && sameBinding(record.binding, binding) ? record : null;

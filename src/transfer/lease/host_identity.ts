@@ -58,7 +58,8 @@ export function sameBoot(a: HostIdentity, b: HostIdentity): boolean {
  * True when a process is certainly gone: it counts PIDs as this one does, and its PID is free or belongs to
  * another process now.
  */
-export function isDead({ pid, process: other }: HostIdentity, { process: self }: HostIdentity): boolean {
+export function isDead({ pid, process: other }: HostIdentity): boolean {
+  const { process: self } = hostIdentity();
   if (other === null || self === null) return false;
   if (other.bootId !== self.bootId || other.namespace !== self.namespace) return false;
   const started = startOf(pid);
@@ -70,8 +71,9 @@ export function isDead({ pid, process: other }: HostIdentity, { process: self }:
  * not permitted. A container that shares the host's name may see another set of processes, so this alone
  * proves nothing.
  */
-export function knownGone(other: HostIdentity, self: HostIdentity): boolean {
-  if (isDead(other, self)) return true;
+export function knownGone(other: HostIdentity): boolean {
+  if (isDead(other)) return true;
+  const self = hostIdentity();
   if (other.host !== self.host || other.pid === self.pid) return false;
   if (!sameBoot(other, self)) return true;
   try {

@@ -84,29 +84,30 @@ interface Held {
 async function acquire(directory: string, options: SetOptions): Promise<Held> {
   const { signal, renewEvery, clock } = options;
   const path = join(directory, ".aim", "lock");
-  const self = hostIdentity();
-  const mine: LockText = { ...self, since: new Date().toISOString(), nonce: crypto.randomUUID(), beat: 0 };
+  const since = new Date().toISOString();
+  const mine: LockText = { ...hostIdentity(), since, nonce: crypto.randomUUID(), beat: 0 };
   let seen = "";
   let unchangedSince = clock.now();
   let told = -Infinity;
   for (;;) {
     signal.throwIfAborted();
-    try {
-      Deno.mkdirSync(join(directory, ".aim"), { recursive: true });
-      if (takeFree(path, mine)) return keep(path, mine, options);
-    } catch (error) {
-      throw errorFrom(error, `locking ${directory}`);
-    }
     const text = readLock(path);
-    // It has just been released.
-    if (text === null) continue;
+    if (text === null) {
+      try {
+        Deno.mkdirSync(dirname(path), { recursive: true });
+        if (takeFree(path, mine)) return keep(path, mine, options);
+      } catch (error) {
+        throw errorFrom(error, `locking ${directory}`);
+      }
+      continue;
+    }
     const now = clock.now();
     if (text !== seen) {
       seen = text;
       unchangedSince = now;
     }
     const holder = parseLock(text);
-    if (now - unchangedSince >= patienceWith(holder, self, options)) {
+    if (now - unchangedSince >= patienceWith(holder, options)) {
       log.info(`${describe(holder)} is gone, taking over its lease of ${directory}`);
       if (await takeOver(path, mine, text, options)) return keep(path, mine, options);
       continue;
@@ -120,50 +121,42 @@ async function acquire(directory: string, options: SetOptions): Promise<Held> {
 }
 
 /** Milliseconds without a sign of life after which a holder has lost the lease. */
-function patienceWith(
-  holder: LockText | null,
-  self: HostIdentity,
-  { leaseTime, renewEvery }: SetOptions,
-): number {
+function patienceWith(holder: LockText | null, { leaseTime, renewEvery }: SetOptions): number {
   if (holder === null) return leaseTime;
-  if (isDead(holder, self)) return 0;
+  if (isDead(holder)) return 0;
   // A process that cannot be seen here may live in another container of the same name: its beats tell.
-  return knownGone(holder, self) ? 2.5 * renewEvery : leaseTime;
+  return knownGone(holder) ? 2.5 * renewEvery : leaseTime;
 }
 
 /** Takes a free lock. */
 function takeFree(path: string, mine: LockText): boolean {
   const own = ownPath(path, mine);
+  create(own, mine);
   try {
-    Deno.lstatSync(path);
-    return false;
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-  Deno.writeTextFileSync(own, JSON.stringify(mine), { createNew: true, mode: 0o644 });
-  try {
-    // Unlike O_EXCL, link(2) makes the lock appear with its text, and is atomic on every NFS.
-    Deno.linkSync(own, path);
+    linkOrCreate(own, path, mine);
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.AlreadyExists) return holds(path, mine);
-    if (
-      !["EPERM", "EOPNOTSUPP", "ENOSYS", "EMLINK"].includes(errnoOf(error) ?? "") &&
-      !(error instanceof Deno.errors.NotSupported)
-    ) {
-      throw error;
-    }
-    // A file system without hard links.
-    try {
-      Deno.writeTextFileSync(path, JSON.stringify(mine), { createNew: true, mode: 0o644 });
-      return true;
-    } catch (inner) {
-      if (inner instanceof Deno.errors.AlreadyExists) return false;
-      throw inner;
-    }
+    throw error;
   } finally {
     remove(own);
   }
+}
+
+/** Unlike O_EXCL, link(2) makes the lock appear with its text, and is atomic on every NFS. */
+function linkOrCreate(own: string, path: string, mine: LockText): void {
+  try {
+    Deno.linkSync(own, path);
+  } catch (error) {
+    const hasNoLinks = error instanceof Deno.errors.NotSupported ||
+      ["EPERM", "EOPNOTSUPP", "ENOSYS", "EMLINK"].includes(errnoOf(error) ?? "");
+    if (!hasNoLinks) throw error;
+    create(path, mine);
+  }
+}
+
+function create(path: string, mine: LockText): void {
+  Deno.writeTextFileSync(path, JSON.stringify(mine), { createNew: true, mode: 0o644 });
 }
 
 /** Replaces a dead holder's lock. Of several processes that do so at once, the last one has it. */
@@ -175,7 +168,7 @@ async function takeOver(
 ): Promise<boolean> {
   const own = ownPath(path, mine);
   try {
-    Deno.writeTextFileSync(own, JSON.stringify(mine), { createNew: true, mode: 0o644 });
+    create(own, mine);
     if (readLock(path) !== stale) return false;
     Deno.renameSync(own, path);
   } catch (error) {
@@ -193,18 +186,17 @@ function keep(path: string, mine: LockText, { signal, renewEvery, leaseTime, clo
   const lost = new AbortController();
   const beating = (async () => {
     let beat = 0;
-    let failingSince: number | null = null;
+    let renewed = clock.now();
     for (;;) {
       await clock.sleep(renewEvery, ended.signal);
       try {
         if (!renew(path, { ...mine, beat: ++beat })) {
           return lost.abort(new LeaseLostError("the lease is lost"));
         }
-        failingSince = null;
+        renewed = clock.now();
       } catch (error) {
         // A file system that hangs or is full: others count us as gone after the lease time.
-        failingSince ??= clock.now();
-        if (clock.now() - failingSince > leaseTime) return lost.abort(new LeaseLostError(String(error)));
+        if (clock.now() - renewed > leaseTime) return lost.abort(new LeaseLostError(String(error)));
       }
     }
   })().catch(() => {});
@@ -238,7 +230,7 @@ function renew(path: string, mine: LockText): boolean {
   // Written in place through the very handle that was read: if the path belongs to another process by now, it
   // names another file.
   try {
-    const buffer = new Uint8Array(4096);
+    const buffer = new Uint8Array(LARGEST);
     const text = decoder.decode(buffer.subarray(0, file.readSync(buffer) ?? 0));
     if (parseLock(text)?.nonce !== mine.nonce) return false;
     const bytes = encoder.encode(JSON.stringify(mine));
@@ -294,7 +286,7 @@ export async function liveHolder(directory: string): Promise<string | null> {
   const path = join(directory, ".aim", "lock");
   const text = readLock(path);
   const holder = text === null ? null : parseLock(text);
-  if (text === null || (holder !== null && isDead(holder, hostIdentity()))) return null;
+  if (text === null || (holder !== null && isDead(holder))) return null;
   for (let waited = 0; waited < 5_000; waited += 250) {
     await new Promise((done) => setTimeout(done, 250));
     const now = readLock(path);
