@@ -1,1 +1,1 @@
-export { __internal_XetBlob } from "@huggingface/hub";
+export { __internal_XetBlob, listFiles, modelInfo } from "@huggingface/hub";

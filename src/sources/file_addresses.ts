@@ -14,10 +14,7 @@ type Send<Answer> = (url: URL, headers: RequestHeaders) => Promise<Answer>;
 /** A strong ETag that is a SHA-256, as olah and registries send it. */
 const DIGEST_TAG = /^"(?:sha256:)?([0-9a-f]{64})"$/;
 
-/**
- * Addresses of a server's files. It may redirect to signed addresses elsewhere, which expire, and many parts of a
- * file are read from one.
- */
+/** Addresses of a server's files. It may redirect to signed addresses elsewhere, which expire. */
 export class FileAddresses {
   /** Addresses at other origins, by the server's own address of the file. */
   readonly #found = new Map<string, URL>();
@@ -28,9 +25,8 @@ export class FileAddresses {
   readonly #tags = new Map<string, string | null>();
 
   /**
-   * Requests a file where it was found last, else from its server.
+   * Requests a file where it was found last, else at `first`, its server's own address.
    *
-   * @param first The server's own address of the file.
    * @throws {SourceChangedError} the server has other content with this address now.
    */
   async ask<Answer extends FoundAnswer>(

@@ -3,10 +3,9 @@ import { type ModelRef, uriOf } from "./model_ref.ts";
 import { pathFault } from "./safe_path.ts";
 
 /**
- * A model's name in the cache: `--model-name`, else the hub's id, else the last two parts of a prefix, repository or
- * path, else the bucket.
+ * A model's name in the cache: `--model-name` (`given`), else the hub's id, else the last two parts of a prefix,
+ * repository or path, else the bucket.
  *
- * @param given `--model-name`.
  * @throws {AimError} `usage`: `--model-name` with a hub model, or an unsafe name.
  */
 export function localNameOf(ref: ModelRef, given: string | null = null): string {

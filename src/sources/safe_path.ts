@@ -1,12 +1,7 @@
 import { AimError } from "../errors/aim_error.ts";
 import type { RelativePath } from "./manifest.ts";
 
-/**
- * Checks that a path of a source may be written below a directory.
- *
- * @param source Its URI, for the error.
- * @throws {AimError} `integrity`, naming the path.
- */
+/** Checks that a path of a source may be written below a directory. @throws {AimError} `integrity`, naming both. */
 export function assertSafePath(path: string, source = "the source"): RelativePath {
   const fault = pathFault(path);
   if (fault === null) return path as RelativePath;

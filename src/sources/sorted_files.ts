@@ -5,11 +5,7 @@ import { assertSafePath } from "./safe_path.ts";
 /** A file whose path is not checked. */
 export type ListedFile = Omit<ManifestFile, "path"> & { readonly path: string };
 
-/**
- * Checks the paths of a manifest's files and sorts them by path.
- *
- * @throws {AimError} `integrity` for an unsafe or repeated path, or a file that is also a directory.
- */
+/** Sorts files by path. @throws {AimError} `integrity` for an unsafe or repeated path, or a file that is a directory. */
 export function sortedFiles(files: readonly ListedFile[], source: string): readonly ManifestFile[] {
   const byPath = new Map<string, ManifestFile>();
   for (const file of files) {

@@ -11,20 +11,18 @@ const MOST_TEXT = 64 * 2 ** 20;
 /** Statuses of servers that do not have a route or a query of the hub's. */
 const UNKNOWN_ROUTE = [400, 404, 405, 415, 422, 501];
 
-/** JSON, unchecked, and the address of the next page; or the error to report if no other route works. */
-type ApiAnswer =
-  | { readonly value: unknown; readonly next: string | null }
-  | { readonly missing: Error };
+/** The server does not have a route: its cause is the error to report if no other route works. */
+export class NoRoute extends Error {}
 
 /**
- * Returns a function that asks the hub's API about one model. The server may be a mirror and is not trusted: queries
- * that it does not have are left out, and an answer has limits.
+ * A `fetch` for the hub library's requests about one model. The server may be a mirror and is not trusted: queries
+ * that it does not have are left out, and an answer is JSON within limits, or becomes an error of aim's.
  */
 export function hubApi(
   repository: HubRepository,
   revision: string,
   signal: AbortSignal | undefined,
-): (address: string) => Promise<ApiAnswer> {
+): typeof fetch {
   const { host, endpoint } = repository;
   const asked = new Set<string>();
   let text = 0;
@@ -34,22 +32,22 @@ export function hubApi(
       hint: "check HF_ENDPOINT: no model hub answers like this",
     });
 
-  return async (address) => {
+  return async (input, init) => {
+    const url = new URL(input instanceof Request ? input.url : input);
     // A mirror without paging repeats the first page.
-    if (asked.has(address)) return { missing: excessive("in pages that repeat") };
+    if (asked.has(url.href)) throw new NoRoute("", { cause: excessive("in pages that repeat") });
     if (asked.size >= MOST_PAGES) throw excessive(`in more than ${MOST_PAGES} pages`);
-    asked.add(address);
-    const url = new URL(address);
-    let answer = await repository.send("request", url, { signal });
+    asked.add(url.href);
+    const request = { headers: Object.fromEntries(new Headers(init?.headers)), signal };
+    let answer = await repository.send("request", url, request);
     if (isUnknownRoute(answer.response) && url.searchParams.has("expand")) {
       url.searchParams.delete("expand");
-      answer = await repository.send("request", url, { signal });
+      answer = await repository.send("request", url, request);
     }
     const { response } = answer;
     if (!response.ok) {
       const error = await repository.refused(answer, revision, null);
-      if (isUnknownRoute(response)) return { missing: error };
-      throw error;
+      throw isUnknownRoute(response) ? new NoRoute("", { cause: error }) : error;
     }
     const body = await response.text();
     text += body.length;
@@ -59,7 +57,8 @@ export function hubApi(
     const list = Array.isArray(value) ? value : fieldsOf(value).siblings;
     if (Array.isArray(list)) entries += list.length;
     if (entries > MOST_ENTRIES) throw excessive(`with more than ${MOST_ENTRIES} entries`);
-    return { value, next: nextPage(response.headers.get("link"), answer.url, endpoint) };
+    const next = nextPage(response.headers.get("link"), answer.url, endpoint);
+    return new Response(body, next === null ? {} : { headers: { link: `<${next}>; rel="next"` } });
   };
 }
 
@@ -78,7 +77,10 @@ function refuseErrorObject(answer: unknown, host: string): void {
   });
 }
 
-/** The absolute address of the next page. One that cannot be read is an error, since the list would be cut short. */
+/**
+ * The absolute address of the next page. The hub's library understands only `<https://…>; rel="next"` and reads any
+ * other form as the last page, which would cut the list short.
+ */
 function nextPage(link: string | null, from: URL, endpoint: string): string | null {
   if (link === null || !/rel="?next\b/i.test(link)) return null;
   const target = /<([^>]*)>\s*;[^,<]*rel="?next"?/i.exec(link)?.[1];

@@ -1,11 +1,12 @@
 import { AimError } from "../../errors/aim_error.ts";
+import { loadLibrary } from "../../libraries/load_library.ts";
 import { log } from "../../log/logger.ts";
 import { fieldsOf } from "../../values/json.ts";
 import { eachOf } from "../each_of.ts";
 import type { CommitSha, ManifestFile } from "../manifest.ts";
 import { plainEtag } from "../range_body.ts";
 import { type ListedFile, sortedFiles } from "../sorted_files.ts";
-import { hubApi } from "./hub_api.ts";
+import { hubApi, NoRoute } from "./hub_api.ts";
 import type { HubRepository } from "./hub_repository.ts";
 
 /** Few at a time, since mirrors ask the hub for each path. */
@@ -23,30 +24,41 @@ export async function hubListing(
   wanted: (path: string) => boolean,
   signal: AbortSignal | undefined,
 ): Promise<{ readonly commit: CommitSha; readonly files: readonly ManifestFile[] }> {
-  const ask = hubApi(repository, revision, signal);
-  const info = await ask(repository.apiAddress(`revision/${encodeURIComponent(revision)}?expand=sha`));
-  if ("missing" in info) throw info.missing;
-  const commit = [fieldsOf(info.value).sha, revision].find(isCommit);
-  if (commit === undefined) {
-    throw new AimError("network", `${repository.host} names no commit for hf://${repository.id}`, {
-      hint: "check HF_ENDPOINT, or name a commit with --revision",
+  const { id: name, host, endpoint: hubUrl } = repository;
+  const source = `hf://${name}`;
+  const fetch = hubApi(repository, revision, signal);
+  try {
+    const { modelInfo } = await loadLibrary("hugging_face");
+    const { sha } = await modelInfo({ name, revision, additionalFields: ["sha"], hubUrl, fetch });
+    const commit = [sha, revision].find(isCommit);
+    if (commit === undefined) {
+      throw new AimError("network", `${host} names no commit for ${source}`, {
+        hint: "check HF_ENDPOINT, or name a commit with --revision",
+      });
+    }
+    const files = await eachOf(await tree(repository, commit, fetch), async (entry) => {
+      const { type, path, size, lfs, oid } = fieldsOf(entry);
+      if (type === "directory") return null;
+      if (typeof path !== "string") throw malformed(source, entry, "it has no path");
+      if (!wanted(path)) return null;
+      if (type !== "file") {
+        log.warn(`${source} has ${path}, which is not a regular file: left out`);
+        return null;
+      }
+      // Some servers list names alone.
+      const isName = size === undefined && lfs === undefined && oid === undefined;
+      return listedFile(isName ? await headEntry(repository, commit, path, signal) : entry, path, source);
+    }, HEADS_AT_ONCE);
+    return { commit, files: sortedFiles(files.filter((file) => file !== null), source) };
+  } catch (error) {
+    if (error instanceof NoRoute) throw error.cause;
+    // The library cannot read the answer.
+    if (!(error instanceof SyntaxError || error instanceof TypeError)) throw error;
+    throw new AimError("network", `${host} does not answer like a model hub`, {
+      hint: "check HF_ENDPOINT and the proxy settings",
+      cause: error,
     });
   }
-  const source = `hf://${repository.id}`;
-  const files = await eachOf(await tree(repository, commit, ask), async (entry) => {
-    const { type, path, size, lfs, oid } = fieldsOf(entry);
-    if (type === "directory") return null;
-    if (typeof path !== "string") throw malformed(source, entry, "it has no path");
-    if (!wanted(path)) return null;
-    if (type !== "file") {
-      log.warn(`${source} has ${path}, which is not a regular file: left out`);
-      return null;
-    }
-    // Some servers list names alone.
-    const isName = size === undefined && lfs === undefined && oid === undefined;
-    return listedFile(isName ? await headEntry(repository, commit, path, signal) : entry, path, source);
-  }, HEADS_AT_ONCE);
-  return { commit, files: sortedFiles(files.filter((file) => file !== null), source) };
 }
 
 function isCommit(text: unknown): text is CommitSha {
@@ -57,42 +69,41 @@ function isCommit(text: unknown): text is CommitSha {
 async function tree(
   repository: HubRepository,
   commit: CommitSha,
-  ask: ReturnType<typeof hubApi>,
+  fetch: typeof globalThis.fetch,
 ): Promise<readonly unknown[]> {
+  const { id: name, endpoint: hubUrl, host } = repository;
+  const { listFiles } = await loadLibrary("hugging_face");
   const entries: unknown[] = [];
-  let next: string | null = repository.apiAddress(`tree/${commit}?recursive=true&expand=false`);
-  while (next !== null) {
-    const page = await ask(next);
-    if ("missing" in page) {
-      log.debug("no complete tree, listing from siblings", { host: repository.host });
-      // Entries of the pages that were read stay.
-      const known = new Map(entries.map((entry) => [fieldsOf(entry).path, entry]));
-      const rest = await siblings(repository, commit, ask);
-      return [...known.values(), ...rest.filter(({ path }) => !known.has(path))];
-    }
-    entries.push(...listIn(page.value, repository));
-    next = page.next;
+  try {
+    const repo = { type: "model", name } as const;
+    const files = listFiles({ repo, revision: commit, recursive: true, hubUrl, fetch });
+    for await (const entry of files) entries.push(entry);
+    return entries;
+  } catch (error) {
+    if (!(error instanceof NoRoute)) throw error;
+    log.debug("no complete tree, listing from siblings", { host });
+    // Entries of the pages that were read stay.
+    const known = new Map(entries.map((entry) => [fieldsOf(entry).path, entry]));
+    const rest = (await siblings(repository, commit, fetch)).filter(({ path }) => !known.has(path));
+    return [...known.values(), ...rest];
   }
-  return entries;
 }
 
 async function siblings(
   repository: HubRepository,
   commit: CommitSha,
-  ask: ReturnType<typeof hubApi>,
+  fetch: typeof globalThis.fetch,
 ): Promise<readonly { readonly path: unknown }[]> {
-  const answer = await ask(repository.apiAddress(`revision/${commit}?blobs=true`));
-  if ("missing" in answer) throw answer.missing;
-  return listIn(fieldsOf(answer.value).siblings, repository).map((sibling) => {
+  const response = await fetch(repository.apiAddress(`revision/${commit}?blobs=true`));
+  const list = fieldsOf(await response.json()).siblings;
+  if (!Array.isArray(list)) {
+    throw new AimError("network", `${repository.host} lists no files for hf://${repository.id}`, {
+      hint: "check HF_ENDPOINT: the server has neither the tree nor the siblings of a model",
+    });
+  }
+  return list.map((sibling: unknown) => {
     const { rfilename, blobId, size, lfs } = fieldsOf(sibling);
     return { type: "file", path: rfilename, oid: blobId, size, lfs };
-  });
-}
-
-function listIn(value: unknown, { host, id }: HubRepository): readonly unknown[] {
-  if (Array.isArray(value)) return value;
-  throw new AimError("network", `${host} lists no files for hf://${id}`, {
-    hint: "check HF_ENDPOINT: the server has neither the tree nor the siblings of a model",
   });
 }
 

@@ -17,10 +17,7 @@ export interface HubAnswer extends FoundAnswer {
   readonly linkedSize: string | null;
 }
 
-/**
- * A model on a hub or a mirror. Redirects are followed with a request of their own for each address: the token is for
- * the hub only.
- */
+/** A model on a hub or a mirror. The token is only for the hub's own origin. */
 export class HubRepository {
   /** `org/model`. */
   readonly id: string;
@@ -41,13 +38,11 @@ export class HubRepository {
     this.#transport = new Transport(options);
   }
 
-  /** The hub's address of a file. */
   fileAddress(commit: CommitSha, path: string): URL {
     const file = path.split("/").map(encodeURIComponent).join("/");
     return new URL(`${this.endpoint}/${this.id}/resolve/${commit}/${file}`);
   }
 
-  /** The hub's address of something about the model. */
   apiAddress(route: string): string {
     return `${this.endpoint}/api/models/${this.id}/${route}`;
   }
@@ -88,11 +83,7 @@ export class HubRepository {
     };
   }
 
-  /**
-   * The error for an answer that is a refusal.
-   *
-   * @param path The file to read; `null` for metadata.
-   */
+  /** The error for a refusal. @param path The file to read; `null` for metadata. */
   async refused({ response, url }: FoundAnswer, revision: string, path: string | null): Promise<Error> {
     const owned = this.#owns(url);
     const endpoint = owned ? this.endpoint : url.origin;

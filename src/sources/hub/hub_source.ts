@@ -137,8 +137,8 @@ export class HubSource implements Source {
 }
 
 /**
- * The hub sends the SHA-256 of a large file with its redirect: if it differs from the manifest's, the file has
- * changed. Other headers are not checked, since proxies change them; size and digest of the bytes decide.
+ * Compares the SHA-256 that the hub sends with the redirect of a large file. Other headers are not checked, since
+ * proxies change them; size and digest of the bytes decide.
  */
 function assertLinked({ response, linkedEtag: etag }: HubAnswer, file: ManifestFile): void {
   if (!response.ok || file.digest?.algorithm !== "sha256") return;

@@ -33,8 +33,7 @@ const EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b78
 const UNSIGNED = new Set(["range", "if-match", "accept-encoding"]);
 
 /**
- * Finds credentials, region and address of a bucket. With a configured endpoint, addresses are path-style, as
- * MinIO and Ceph expect, unless the settings say otherwise.
+ * Finds credentials, region and address of a bucket. MinIO and Ceph expect path-style addresses at their endpoints.
  *
  * @throws {AimError} `unauthorized`: configured credentials cannot be fetched; `usage`: the bucket has no address.
  */

@@ -21,10 +21,9 @@ const MOST_OBJECTS = 200_000;
 const MOST_PAGES = 2000;
 
 /**
- * Lists all objects below a directory of a bucket, by version 1 of the API, which every server has. The empty objects
- * that consoles create as folders are left out.
+ * Lists all objects below a directory (with a slash at the end, or empty) by version 1 of the API, which every server
+ * has. The empty objects that consoles create as folders are left out.
  *
- * @param directory The prefix of the keys, with a slash at the end; empty for the complete bucket.
  * @throws {AimError} `network` for an invalid or endless list; a refusal.
  */
 export async function listObjects(

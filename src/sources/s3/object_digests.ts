@@ -17,9 +17,7 @@ export type ProvenObject = ListedObject & { readonly digest: Digest | null };
 
 /**
  * Returns the objects, in order, with their digests. The plain ETag of a small object is used as its MD5; other objects
- * get a request each. If an answer shows that ETags are not MD5s here, all get one.
- *
- * @param opaqueEtags It is known that ETags are not MD5s.
+ * get a request each, and all if ETags are not MD5s here: `opaqueEtags`, or an answer shows it.
  */
 export async function proveObjects(
   bucket: S3Bucket,
