@@ -9,7 +9,6 @@ import type { GpuInventory } from "../gpu/types.ts";
 import { profileValue } from "../profiles/profile_content.ts";
 import { type MemoryFit, memoryFit, type ModelFiles } from "../serve/memory_fit.ts";
 import { missingInWords } from "../serve/served_model.ts";
-import type { UnknownFiles } from "../serve/model_files.ts";
 import type { ServingPlan } from "../serve/serving_plan.ts";
 import { freeBytes } from "../transfer/free_space.ts";
 import { type ConfigValue, numberLiteral } from "../values/value.ts";
@@ -42,7 +41,7 @@ export interface Explanation {
 export async function explainPlan(
   config: Config,
   plan: ServingPlan,
-  files: ModelFiles | UnknownFiles,
+  files: ModelFiles | { readonly unknownBecause: string },
   gpus: GpuInventory,
 ): Promise<Explanation> {
   const { place, model } = plan;

@@ -81,9 +81,12 @@ export function mergeEngineArgs(
   return { args: merged, given, warnings };
 }
 
+/** vLLM's optimization level, `-O3` in one word. */
+const LEVEL = /^O(?:\d$|\.|$)/;
+
 /** The spelling that the engine documents; only what is before the first dot is a name of its own. */
-export function canonicalName(name: string, longName: (name: string) => string | null = () => null): string {
-  if (/^O(?:\d$|\.|$)/.test(name)) return name;
+function canonicalName(name: string, longName: (name: string) => string | null): string {
+  if (LEVEL.test(name)) return name;
   const [head = "", ...rest] = name.split(".");
   const canonical = head.replaceAll("_", "-").toLowerCase();
   return [longName(canonical) ?? canonical, ...rest].join(".");
@@ -127,13 +130,13 @@ export function buildCommand(
   });
 }
 
-/** Arguments as flags: `null` and `true` are bare, `false` is left out. vLLM's `-O3` is one word. */
+/** Arguments as flags: `null` and `true` are bare, `false` is left out. */
 export function renderArgs(args: ConfigMap): string[] {
   return [...args].flatMap(([name, value]) => {
     if (value === false) return [];
     const words = optionWords(value);
     if (name === "O") return [`-O${words.join("")}`];
-    return [`${canonicalName(name).startsWith("O") ? "-" : "--"}${name}`, ...words];
+    return [`${LEVEL.test(name) ? "-" : "--"}${name}`, ...words];
   });
 }
 

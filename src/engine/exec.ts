@@ -3,15 +3,6 @@ import { log } from "../log/logger.ts";
 import { cString, describeErrno, lastErrno, type ProcessCalls, processCalls } from "../os/libc.ts";
 import { kernelFiles } from "../os/kernel_files.ts";
 
-/** A program to become. */
-export interface Program {
-  readonly path: string;
-  /** With the program's own name first. */
-  readonly argv: readonly string[];
-  /** All of its environment. */
-  readonly env: Readonly<Record<string, string | undefined>>;
-}
-
 /**
  * Replaces this process by a program with execve(2): same PID; standard input, output and error inherited, no
  * other file descriptor; every signal at its default and none blocked; the limit on open files that aim was
@@ -19,11 +10,17 @@ export interface Program {
  *
  * If the C library cannot be loaded, the program runs as a child that gets every signal sent to this process.
  *
+ * @param argv With the program's own name first.
+ * @param environment All of it.
  * @returns The child's exit code (128 + N if signal N ended it).
  * @throws {AimError} `engine` if the program cannot be executed; `usage` for words with NUL.
  */
-export async function replaceProcess({ path, argv, env: given }: Program): Promise<number> {
-  const env = Object.entries(given).filter((pair): pair is [string, string] => pair[1] !== undefined);
+export async function replaceProcess(
+  path: string,
+  argv: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<number> {
+  const env = Object.entries(environment).filter((pair): pair is [string, string] => pair[1] !== undefined);
   const fileLimit = callersFileLimit();
   const libc = processCalls();
   if ("refused" in libc) {
@@ -112,10 +109,7 @@ function pointersTo(strings: readonly Uint8Array<ArrayBuffer>[]): BigUint64Array
   return new BigUint64Array([...addresses, 0n]);
 }
 
-/**
- * All that would end or stop this process, and what a supervisor sends. SIGKILL and SIGSTOP cannot be caught,
- * nor can the real-time signals and those of a crash here.
- */
+/** All that Deno can catch of what would end or stop this process, and what a supervisor sends. */
 const FORWARDED = [
   ...(["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGCONT"] as const),
   ...(["SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO", "SIGPWR"] as const),

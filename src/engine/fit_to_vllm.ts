@@ -194,11 +194,11 @@ function badName(name: string): string | null {
 const LOAD_STRATEGY = "safetensors-load-strategy";
 
 /**
- * vLLM's option for weights on a network file system, where its default (mapping files into memory) reads
- * page by page; nothing if the version does not have it, or the arguments do.
+ * Arguments for weights on a network file system, where vLLM's default (mapping files into memory) reads page by
+ * page: with its option to read ahead, if the version has it and they do not.
  */
-export function readAhead(args: ConfigMap, version: EngineVersion | null): ConfigMap {
+export function withReadAhead(args: ConfigMap, version: EngineVersion | null): ConfigMap {
   const choices = new VersionTable(version).ranges("options", LOAD_STRATEGY).at(-1)?.choices;
-  if (choices === undefined || args.has(LOAD_STRATEGY)) return new Map<string, ConfigValue>();
-  return new Map([[LOAD_STRATEGY, choices?.includes("prefetch") === true ? "prefetch" : "eager"]]);
+  if (choices === undefined || args.has(LOAD_STRATEGY)) return args;
+  return new Map([...args, [LOAD_STRATEGY, choices?.includes("prefetch") === true ? "prefetch" : "eager"]]);
 }

@@ -1,7 +1,6 @@
 import { isSecretName } from "../log/redact.ts";
 import { type ConfigMap, type ConfigValue, isList, isMap, isNumberLiteral } from "../values/value.ts";
 
-/** Arguments and variables that can be shown. */
 export interface Shown {
   readonly args: ConfigMap;
   readonly env: Readonly<Record<string, string>>;
@@ -11,10 +10,7 @@ export interface Shown {
   readonly secrets: readonly string[];
 }
 
-/**
- * Arguments and variables with a reference to an environment variable instead of each secret. The reference
- * for an argument has its name: `$API_KEY` for `api-key`.
- */
+/** Arguments and variables with a reference instead of each secret, by its name: `$API_KEY` for `api-key`. */
 export function hideSecrets(args: ConfigMap, env: Readonly<Record<string, string>>): Shown {
   const references = new Set<string>();
   const secrets: string[] = [];
@@ -26,7 +22,7 @@ export function hideSecrets(args: ConfigMap, env: Readonly<Record<string, string
   const hideIn = (map: ConfigMap, isSecret: boolean): ConfigMap =>
     new Map([...map].map(([name, value]) => [name, hide(name, value, isSecret || isSecretName(name))]));
   const hide = (name: string, value: ConfigValue, isSecret: boolean): ConfigValue => {
-    if (value === null || typeof value === "boolean") return value;
+    if (value === null || value === "" || typeof value === "boolean") return value;
     if (isMap(value)) return hideIn(value, isSecret);
     if (isList(value)) {
       const items = value.map((item) => hide(name, item, isSecret));
@@ -44,15 +40,10 @@ export function hideSecrets(args: ConfigMap, env: Readonly<Record<string, string
       return head + refer(key);
     });
   };
+  const variables = [...hideIn(new Map(Object.entries(env)), false)];
   return {
     args: hideIn(args, false),
-    env: Object.fromEntries(
-      Object.entries(env).map(([name, value]) => {
-        if (value === "" || !isSecretName(name)) return [name, value];
-        secrets.push(value);
-        return [name, refer(name)];
-      }),
-    ),
+    env: Object.fromEntries(variables.map(([name, value]) => [name, String(value)])),
     references,
     secrets,
   };

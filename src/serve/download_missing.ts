@@ -1,3 +1,4 @@
+import { remedyInWords } from "../cache/judge/remedy_in_words.ts";
 import { nearestInCache } from "../cache/list_models.ts";
 import type { ModelPlace } from "../cache/types.ts";
 import type { DownloadReport } from "../download/download_report.ts";
@@ -9,7 +10,7 @@ import { log } from "../log/logger.ts";
 import { revisionIn } from "../sources/model_ref.ts";
 import type { TransferEvent } from "../transfer/types.ts";
 import { filesListed, warnOfMemory } from "./memory_fit.ts";
-import { missingInWords, remedyFor, resolveServing } from "./served_model.ts";
+import { missingInWords, type NamedModel, resolveServing } from "./served_model.ts";
 import type { ServingChoice, ServingInput } from "./serving_plan.ts";
 
 /** What serving takes from the command. */
@@ -40,12 +41,10 @@ export async function downloadMissing(
   const { model } = choice;
   if (config.offline) {
     const near = await nearestInCache(config, model.name);
-    const hint = remedyFor(place, model.name) ??
-      (near === null
-        ? "download it with aim download-to-cache on a connected host and copy the cache here, or unset HF_HUB_OFFLINE"
-        : `the cache has ${near}: did you mean that?`);
-    const message = `${model.uri} is not in the cache, and HF_HUB_OFFLINE is on (${missingInWords(place)})`;
-    throw new AimError("not-found", message, { hint });
+    const hint = near === null
+      ? "download it with aim download-to-cache on a connected host and copy the cache here, or unset HF_HUB_OFFLINE"
+      : `the cache has ${near}: did you mean that?`;
+    throw missing(model, "is not in the cache, and HF_HUB_OFFLINE is on", place, hint);
   }
   log.info(`${model.uri} is not in the cache, downloading it`, { looked: missingInWords(place) });
   const { ref } = model;
@@ -68,8 +67,13 @@ export async function downloadMissing(
   progress.finish(report);
   const now = await resolveServing(config, model);
   if (now.kind !== "missing") return now;
-  const message = `${model.uri} is downloaded, but it is not a complete model: ${missingInWords(now)}`;
-  throw new AimError("not-found", message, {
-    hint: remedyFor(now, model.name) ?? "check the files at the source",
+  throw missing(model, "is downloaded, but is not a complete model", now, "check the files at the source");
+}
+
+/** @param hint If no place has a part of the model that can be mended. */
+function missing({ uri, name }: NamedModel, what: string, place: ModelPlace, hint: string): AimError {
+  const remedy = place.looked.find((one) => one.remedy !== undefined)?.remedy;
+  return new AimError("not-found", `${uri} ${what} (${missingInWords(place)})`, {
+    hint: remedy === undefined ? hint : remedyInWords(remedy, name),
   });
 }

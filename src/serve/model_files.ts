@@ -9,18 +9,13 @@ import { CONFIGS } from "../cache/judge/weight_files.ts";
 import { filesInCache, filesListed, type ModelFiles } from "./memory_fit.ts";
 import type { ServingPlan } from "./serving_plan.ts";
 
-/** Why the files of a model are not known. */
-export interface UnknownFiles {
-  readonly unknownBecause: string;
-}
-
 /** The files of a plan's model: in the cache, else as its source lists them. */
 export async function modelFiles(
   config: Config,
   env: Readonly<Record<string, string | undefined>>,
   { place, model }: ServingPlan,
   signal: AbortSignal,
-): Promise<ModelFiles | UnknownFiles> {
+): Promise<ModelFiles | { readonly unknownBecause: string }> {
   if (place.kind !== "missing") return await filesInCache(place) ?? { unknownBecause: "it cannot be read" };
   if (config.offline) return { unknownBecause: "HF_HUB_OFFLINE is on" };
   const patience = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]);

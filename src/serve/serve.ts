@@ -3,6 +3,7 @@ import { markUsed } from "../cache/last_used.ts";
 import { pathOfPlace } from "../cache/resolve_model.ts";
 import { compileCaches } from "../engine/compile_caches.ts";
 import { copyAiterKernels } from "../engine/copy_aiter_kernels.ts";
+import { withReadAhead } from "../engine/fit_to_vllm.ts";
 import { networkFileSystem } from "../engine/network_file_system.ts";
 import { replaceProcess } from "../engine/exec.ts";
 import { servingEngine } from "../engine/serving_engine.ts";
@@ -45,14 +46,17 @@ export async function serve(options: ServeOptions): Promise<number> {
   if (engine.isVllm && gpus.model !== null) await copyAiterKernels(gpus.model, path, env);
   await checkFiles(options, choice.args, place);
   const { acceleratorModel } = choice.profile.metadata;
-  const compiled = engine.package !== "vllm"
-    ? {}
-    : await compileCaches(config.cachePath, acceleratorModel, engine.version, { ...env, ...choice.env });
+  const isFitted = engine.package === "vllm";
+  const compiled = isFitted
+    ? await compileCaches(config.cachePath, acceleratorModel, engine.version, { ...env, ...choice.env })
+    : {};
   const fileSystem = networkFileSystem(pathOfPlace(place));
   if (fileSystem !== null) log.info(`the model is on a network file system (${fileSystem})`);
   // Serving from disk needs neither network nor writing.
   revokePermissions({ write: false, net: false, run: true, ffi: true });
-  const plan = planServing(config, choice, place, fileSystem !== null);
+  const ahead = fileSystem !== null && isFitted;
+  const args = ahead ? withReadAhead(choice.args, engine.version) : choice.args;
+  const plan = planServing(config, { ...choice, args }, place);
   logChangedEnvironment(env, plan);
   log.info(`serving ${choice.model.name} on port ${config.port}`, { from: pathOfPlace(place) });
   log.debug("engine command", { argv: plan.shown.argv, env: plan.shown.env });
@@ -63,12 +67,11 @@ export async function serve(options: ServeOptions): Promise<number> {
   endStep("prepare");
   if (config.logLevel === "DEBUG") log.debug("timings in milliseconds", startTimings());
   options.onTimings?.(startTimings());
-  return await replaceProcess({ path, argv: plan.argv, env: engineEnv });
+  return await replaceProcess(path, plan.argv, engineEnv);
 }
 
 /** Logs only names, since the caller's values may be secrets. */
 function logChangedEnvironment(env: ServeOptions["env"], plan: ServingPlan): void {
-  const changed = Object.entries(plan.env)
-    .filter(([name, value]) => env[name] !== undefined && env[name] !== value).map(([name]) => name);
+  const changed = Object.keys(plan.env).filter((name) => (env[name] ?? plan.env[name]) !== plan.env[name]);
   if (changed.length > 0) log.warn(`the engine gets other values of ${changed.join(", ")} than this process`);
 }

@@ -1,4 +1,3 @@
-import { remedyInWords } from "../cache/judge/remedy_in_words.ts";
 import { lookAt, resolveModel } from "../cache/resolve_model.ts";
 import type { ModelPlace } from "../cache/types.ts";
 import { log } from "../log/logger.ts";
@@ -50,10 +49,9 @@ export function profileSetOf(wanted: ModelRef): string | null {
 }
 
 /**
- * The model to load: what the profile names, else what was asked for. A revision in `AIM_MODEL_ID` belongs to
+ * The model to load: the profile's `model_id`, else what was asked for. A revision in `AIM_MODEL_ID` belongs to
  * the model that it names, not to another one that the profile names.
  *
- * @param profileModel The profile's `model_id`.
  * @throws {AimError} `usage` if its name does not stay in the cache.
  */
 export function modelToLoad(config: Config, wanted: ModelRef, profileModel: string | null): NamedModel {
@@ -104,10 +102,4 @@ export function fileOf({ path, gguf }: Extract<ModelPlace, { kind: "path" }>): s
 /** Why a model is missing: every place, and what is missing there. */
 export function missingInWords(place: ModelPlace): string {
   return place.looked.map(({ path, reason }) => `${path}: ${reason}`).join("; ");
-}
-
-/** What fixes the first place with a part of the model; `null` if there is none. */
-export function remedyFor(place: ModelPlace, name: string): string | null {
-  const remedy = place.looked.find((one) => one.remedy !== undefined)?.remedy;
-  return remedy === undefined ? null : remedyInWords(remedy, name);
 }

@@ -3,7 +3,7 @@ import { hubEnvironment } from "../cache/cache_paths.ts";
 import type { ModelPlace } from "../cache/types.ts";
 import type { Config } from "../config/config.ts";
 import { type ArgumentSource, buildCommand, mergeEngineArgs } from "../engine/engine_args.ts";
-import { fitToVllm, type OptionFault, readAhead } from "../engine/fit_to_vllm.ts";
+import { fitToVllm, type OptionFault } from "../engine/fit_to_vllm.ts";
 import { hideSecrets, type Shown } from "../engine/hide_secrets.ts";
 import { parallelSize } from "../engine/parallel_size.ts";
 import { parseEngineWords } from "../engine/parse_engine_words.ts";
@@ -136,22 +136,11 @@ function gpuCount(args: ConfigMap, gpus: GpuInventory): number | null {
   );
 }
 
-/**
- * The command line and environment for a choice and the model's place. For a missing model, as after its
- * download: from the hub into the Hugging Face cache, others into the local directory.
- *
- * @param overNetwork Whether the model is on a network file system. @default {false}
- */
-export function planServing(
-  config: Config,
-  choice: ServingChoice,
-  place: ModelPlace,
-  overNetwork = false,
-): ServingPlan {
+/** The plan for a choice and its model's place. For a missing model, as it will be after the download. */
+export function planServing(config: Config, choice: ServingChoice, place: ModelPlace): ServingPlan {
   const { engine, model, profile } = choice;
   const given = modelForEngine(config, model, place);
-  const ahead = overNetwork && engine.package === "vllm" ? readAhead(choice.args, engine.version) : [];
-  const args = new Map([...choice.args, ...ahead]);
+  const args = new Map(choice.args);
   const revision = revisionIn(model.ref);
   // A local directory is one revision; the hub's cache has several.
   if (revision !== null && given.model === model.name) args.set("revision", revision);

@@ -25,14 +25,14 @@ Deno.test("a script takes secrets from its environment, nested ones too", async 
   const args = argsOf(
     '{"api-key": ["sk-one", "sk-two"], "kv": {"url": "x", "password": "pw\'1"}, "c": "{\\"hf_token\\": \\"t-3\\"}", "max-tokens": 5}',
   );
-  const env = { OPENAI_API_KEY: "ok-4", HOME: "/h" };
+  const env = { OPENAI_API_KEY: "ok-4", HOME: "/h", STORE: '{"password": "pw-5"}', EMPTY_TOKEN: "" };
   const { references, secrets: found, ...hidden } = hideSecrets(args, env);
   const script = renderBashScript({
     env: hidden.env,
     argv: ["printf", "%s\n", ...renderArgs(hidden.args)],
     references,
   });
-  const secrets = ["sk-one", "sk-two", "pw'1", "t-3", "ok-4"];
+  const secrets = ["sk-one", "sk-two", "pw'1", "t-3", "ok-4", "pw-5"];
   for (const secret of secrets) assertEquals(script.includes(secret), false, secret);
   assertEquals([...found].sort(), [...secrets].sort());
   const { stdout } = await new Deno.Command("bash", {

@@ -3,7 +3,8 @@ import { AimError } from "../../src/errors/aim_error.ts";
 import { replaceProcess } from "../../src/engine/exec.ts";
 
 try {
-  Deno.exit(await replaceProcess(JSON.parse(Deno.args[0] ?? "")));
+  const { path, argv, env } = JSON.parse(Deno.args[0] ?? "");
+  Deno.exit(await replaceProcess(path, argv, env));
 } catch (error) {
   if (!(error instanceof AimError)) throw error;
   console.error(error.line);

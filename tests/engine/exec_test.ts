@@ -103,7 +103,7 @@ Deno.test("a program that cannot be executed is an error of the engine, with the
 
 Deno.test("a word with NUL is refused", async () => {
   await assertRejects(
-    () => replaceProcess({ path: "/bin/true", argv: ["true", "a\0b"], env: {} }),
+    () => replaceProcess("/bin/true", ["true", "a\0b"], {}),
     AimError,
     "contains NUL",
   );
