@@ -6,7 +6,7 @@ import { filesBelow, makeDirectories } from "../os/files_below.ts";
 import { writeFile } from "../os/write_file.ts";
 import { entriesBelow, entriesOf, isAbsence, lstatOrNull, ownEntries, readableEntries } from "./files.ts";
 import { diskUse } from "./inspect_disk.ts";
-import { AIM_FOLDER, folderOf, nameOf, recordPath, snapshotRecord, UNFINISHED } from "./layout.ts";
+import { AIM_FOLDER, folderOf, nameOf, recordPath, UNFINISHED } from "./layout.ts";
 import { hasRecords, hubFolders, localFolders, type ModelFolder, revisionsOf } from "./list_models.ts";
 import { readRecord } from "./record.ts";
 import { removeSharedBlob, sharedBlob, sharedBlobUses } from "./shared_blobs.ts";
@@ -41,10 +41,7 @@ export async function planRemoval(folder: ModelFolder): Promise<RemovalPlan> {
   return { folder, whole: true, removables, busy: await downloaderOf(folder) };
 }
 
-/**
- * Plans the removal of partial downloads, unused blobs, and snapshots without a ref, except those that were
- * downloaded by their commit.
- */
+/** Plans the removal of partial downloads, unused blobs, and snapshots without a ref that were not downloaded by commit. */
 export async function planPrune(paths: CachePaths): Promise<RemovalPlan[]> {
   const plans: RemovalPlan[] = [];
   for (const folder of [...await localFolders(paths), ...await hubFolders(paths)]) {
@@ -61,9 +58,9 @@ export async function planPrune(paths: CachePaths): Promise<RemovalPlan[]> {
 }
 
 /**
- * Carries a plan out under the model's lease, so that no download is disturbed. Files that have come into use since
- * the plan stay. Returns what was removed.
+ * Carries a plan out under the model's lease. Files that have come into use since the plan stay.
  *
+ * @returns What was removed.
  * @throws {AimError} `no-space` if something cannot be removed.
  */
 export async function removePlanned(plan: RemovalPlan, signal: AbortSignal): Promise<readonly Removable[]> {
@@ -116,15 +113,17 @@ async function staleInHub(folder: ModelFolder): Promise<Removable[]> {
   const used = new Set<string>();
   for (const { name, isDirectory } of await ownEntries(`${path}/snapshots`)) {
     if (!isDirectory) continue;
-    const record = await readRecord(snapshotRecord(path, name));
+    const snapshot = `${path}/snapshots/${name}`;
+    const recordAt = recordPath({ layout: "hub", path: snapshot });
+    const record = await readRecord(recordAt);
     if (named.has(name) || named.size === 0 || record?.revision === name) {
-      for (const blob of await blobsOf(`${path}/snapshots/${name}`)) used.add(blob);
+      for (const blob of await blobsOf(snapshot)) used.add(blob);
       for (const file of record?.files ?? []) used.add(file.blob ?? file.etag);
       continue;
     }
-    stale.push(await removable(`${path}/snapshots/${name}`, "no ref names this snapshot"));
+    stale.push(await removable(snapshot, "no ref names this snapshot"));
     // Last: without it, the rest of the snapshot might look complete.
-    if (record !== null) stale.push(await removable(snapshotRecord(path, name), "that snapshot's record"));
+    if (record !== null) stale.push(await removable(recordAt, "that snapshot's record"));
   }
   const unused: Deno.DirEntry[] = [];
   for (const entry of await ownEntries(`${path}/blobs`)) {
@@ -159,7 +158,7 @@ async function blobsOf(snapshot: string): Promise<string[]> {
   return await Promise.all(links.map(async ({ path }) => nameOf(await Deno.readLink(`${snapshot}/${path}`))));
 }
 
-/** Files with hard links outside of a folder: removing them frees nothing. */
+/** Device and inode of files with hard links outside of a folder: removing them frees nothing. */
 async function sharedFiles(folder: string): Promise<Set<string>> {
   const links = new Map<string, { here: number; all: number }>();
   for await (const { path, isDirectory } of entriesBelow(folder)) {
@@ -177,7 +176,7 @@ const SETTLED = 60_000;
 /** Milliseconds after a write in which another program's partial file counts as a running download. */
 const FRESH = 10 * 60_000;
 
-/** Who is downloading into a folder. Python's client takes no lease: its downloads are known by recent partial files. */
+/** Who is downloading into a folder. Python's client takes no lease: recent partial files show its downloads. */
 async function downloaderOf(model: ModelFolder): Promise<string | null> {
   const holder = await liveHolder(model.path);
   if (holder !== null) return holder;
@@ -194,7 +193,7 @@ async function ageOf(path: string): Promise<number> {
   return Date.now() - ((await lstatOrNull(path))?.mtime?.getTime() ?? 0);
 }
 
-/** @throws {AimError} `usage` if a model's folder contains other models, which would be removed too. */
+/** @throws {AimError} `usage` if a model's folder contains other models. */
 async function refuseNested({ path, layout, name }: ModelFolder): Promise<void> {
   if (layout !== "local" || name.includes("/")) return;
   for (const inner of await readableEntries(path)) {
@@ -228,10 +227,7 @@ async function removeContents({ path, layout }: ModelFolder): Promise<void> {
   }
 }
 
-/**
- * Removes the folder and an empty organisation's. What cannot be removed stays: a mount point, a folder into which a
- * download has started, another user's parent of a mount point.
- */
+/** Removes the folder and an empty organisation's. A mount point stays, and a folder into which a download has started. */
 async function removeEmpty({ path, layout, name }: ModelFolder): Promise<void> {
   const parents = layout === "local" && name.includes("/") ? [folderOf(path)] : [];
   for (const folder of [`${path}/${AIM_FOLDER}`, path, ...parents]) {

@@ -6,6 +6,7 @@ import { temporaryOf, writeFile } from "../os/write_file.ts";
 import { eachOf } from "../sources/each_of.ts";
 import type { CommitSha, Manifest, ManifestFile } from "../sources/manifest.ts";
 import { assertRevision } from "../sources/model_ref.ts";
+import { hubNameFault } from "../sources/safe_path.ts";
 import type { TransferItem } from "../transfer/types.ts";
 import { linkOrCopy } from "./adopt_files.ts";
 import { cacheRoots, hubFolder } from "./cache_paths.ts";
@@ -14,15 +15,18 @@ import { commitRecord, flushDirectories, flushFiles } from "./commit_model.ts";
 import { lstatOrNull, readTextOrNull } from "./files.ts";
 import type { HashPool } from "../transfer/hash/hash_pool.ts";
 import { FINISHED, finishedFiles, type KnownFile, knownFiles, snapshotRecords } from "./known_files.ts";
-import { AIM_FOLDER, below, folderOf, isCommit, snapshotRecord } from "./layout.ts";
-import { checkHubName } from "./local_name.ts";
+import { AIM_FOLDER, below, folderOf, isCommit, nameOf, recordPath } from "./layout.ts";
 import { type PlacedFile, Placement, type PresentFile, type PublishedModel } from "./placement.ts";
 import { readRecord, type RecordedFile, recordedFile, recordOf } from "./record.ts";
 import { lookHub } from "./resolve_model.ts";
 import { blobInfo } from "./shared_blobs.ts";
 import type { CachePaths, PlaceLookedAt } from "./types.ts";
 
-/** A model in the Hugging Face cache: `HF_HUB_CACHE/models--org--model`. */
+/**
+ * A model in the Hugging Face cache: `HF_HUB_CACHE/models--org--model`.
+ *
+ * @throws {AimError} `usage` for a name or a revision that Hugging Face libraries refuse.
+ */
 export class HubPlacement extends Placement {
   readonly layout = "hub";
   readonly #paths: CachePaths;
@@ -67,8 +71,8 @@ export class HubPlacement extends Placement {
     const finished = await finishedFiles(this.directory, source);
     return async (file: ManifestFile, hasher: HashPool): Promise<PresentFile | null> => {
       const before = known(file);
-      const blob = commit === null ? before?.blob ?? blobAt(finished(file)) : file.etag;
-      if (blob === undefined) return null;
+      const blob = commit === null ? before?.blob ?? nameOf(finished(file) ?? "") : file.etag;
+      if (blob === "") return null;
       const info = await blobInfo(this.root, this.#blob(blob));
       const at = info?.size === file.size
         ? this.#blob(blob)
@@ -95,7 +99,7 @@ export class HubPlacement extends Placement {
     const { files } = this;
     // The transfer has flushed the others.
     await flushFiles([...new Set(placed.flatMap(({ at, proof }) => proof === null ? [at] : []))]);
-    // Without links, the last file that uses a blob takes the blob itself, so those of one blob come in order.
+    // Without links, the last file of a blob takes the blob itself.
     await eachOf([...Map.groupBy(placed, ({ blob }) => blob ?? "")], async ([blob, sharing]) => {
       for (const { file, at } of sharing) {
         const path = `${snapshot}/${file.path}`;
@@ -104,7 +108,7 @@ export class HubPlacement extends Placement {
       }
     });
     await checkPublished(snapshot, manifest.files);
-    const recordAt = snapshotRecord(this.directory, commit);
+    const recordAt = recordPath({ layout: "hub", path: snapshot });
     const others = await this.othersIn(snapshot, [await readRecord(recordAt)], manifest);
     const record = recordOf(manifest, commit, [...others, ...own]);
     const changed = ["blobs", ...folders].map((folder) => this.at(folder));
@@ -115,13 +119,11 @@ export class HubPlacement extends Placement {
       writeFile(files, this.#ref(), commit);
     }
     await flushDirectories([folderOf(this.#ref()), this.at(AIM_FOLDER)]);
-    await this.sweep(["blobs"], manifest.files.map((file) => stagedName(manifest, file)));
     return { path: snapshot, commit };
   }
 
   /**
-   * The path of a complete file in a snapshot on a file system without links, to which Python's client moves
-   * files too; `null` if there is none.
+   * The path of a complete file in a snapshot on a file system without links; `null` if there is none.
    *
    * @param before Its record. Python's client makes snapshots without one.
    */
@@ -207,6 +209,19 @@ function sha1(text: string): string {
   return nodeModule("node:crypto").createHash("sha1").update(text).digest("hex");
 }
 
+/**
+ * Checks a name by the rules of the Hugging Face libraries, which could not load any other from their cache. In a folder's
+ * name, `/` is written `--`.
+ */
+function checkHubName(name: string): void {
+  const fault = hubNameFault(name);
+  if (fault === null) return;
+  const message = `${JSON.stringify(name)} cannot be loaded from the Hugging Face cache: ${fault}`;
+  throw new AimError("usage", message, {
+    hint: "give it another name with --model-name, or use the local directory layout",
+  });
+}
+
 function checkBlobName(etag: string): void {
   if (/^[A-Za-z0-9._-]{1,128}$/.test(etag) && !/^\.+$/.test(etag)) return;
   throw new AimError("integrity", `${JSON.stringify(etag)} is an ETag that cannot be the name of a blob`, {
@@ -241,8 +256,4 @@ async function fill(files: FilesBelow, path: string, from: string, mayMove: bool
     // rename(2) does nothing if both names are links to the same file.
     files.remove(temporary);
   }
-}
-
-function blobAt(path: string | null): string | undefined {
-  return path === null ? undefined : /^blobs\/([^/]+)$/.exec(path)?.[1];
 }

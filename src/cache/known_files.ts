@@ -4,11 +4,11 @@ import { readRegularText } from "../os/read_regular_file.ts";
 import type { ManifestFile } from "../sources/manifest.ts";
 import type { TransferredFile } from "../transfer/types.ts";
 import { entriesOf } from "./files.ts";
-import { AIM_FOLDER, isCommit, snapshotRecord } from "./layout.ts";
+import { AIM_FOLDER, isCommit } from "./layout.ts";
 import { type ModelRecord, readRecord, type RecordedFile } from "./record.ts";
 import { jsonOrNull } from "../values/json.ts";
 
-// Which files on disk are complete without hashing them: those in a record, and those of an interrupted download.
+// Files on disk that are complete without hashing them: those in a record, and those of an interrupted download.
 
 /** Files with the same key are the same file of a source. */
 export function keyOf({ path, etag, size }: Pick<RecordedFile, "path" | "etag" | "size">): string {
@@ -19,13 +19,13 @@ export interface SnapshotRecord extends ModelRecord {
   readonly commit: string;
 }
 
-/** The records of a model's snapshots from this source, in the Hugging Face cache. */
+/** The records of a folder's snapshots from this source. */
 export async function snapshotRecords(folder: string, source: string): Promise<SnapshotRecord[]> {
   const records: SnapshotRecord[] = [];
   for (const { name } of await entriesOf(`${folder}/${AIM_FOLDER}`)) {
     const commit = name.replace(/\.json$/, "");
     if (!isCommit(commit)) continue;
-    const record = await readRecord(snapshotRecord(folder, commit));
+    const record = await readRecord(`${folder}/${AIM_FOLDER}/${name}`);
     if (record?.source === source && record.commit === commit) records.push({ ...record, commit });
   }
   return records;
@@ -36,10 +36,7 @@ export interface KnownFile {
   readonly commit: string;
 }
 
-/**
- * Returns a function that finds a recorded file with the same path, size and ETag in the snapshots of a folder: for S3,
- * only the record knows the name of a blob.
- */
+/** A function that finds a file in the records of a folder's snapshots: for S3, only they know the name of its blob. */
 export async function knownFiles(
   folder: string,
   source: string,
@@ -53,28 +50,23 @@ export async function knownFiles(
   return (file) => known.get(keyOf(file)) ?? null;
 }
 
-/**
- * A log with a line for each finished file of a download, until the model is complete; relative to the model's directory.
- * After a kill, the next download need not hash these files.
- */
+/** Lists the finished files of a download until the model is complete: after a kill, they are not hashed again. */
 export const FINISHED = `${AIM_FOLDER}/finished.jsonl`;
 
-/** The file is relative to the model's directory. Inode and time (milliseconds since 1970) show if it was replaced. */
-type FinishedLine = readonly [source: string, key: string, file: string, inode: number | null, time: number];
+/** The path is relative to the model's directory. */
+type FinishedLine = readonly [key: string, path: string, stamp: string];
 
 export interface FinishedLog extends Disposable {
   add(file: TransferredFile): void;
 }
 
-/** @throws {AimError} `no-space` if it cannot be written. */
+/** Opens a model's log. @throws {AimError} `no-space` if it cannot be written. */
 export function finishedLog(files: FilesBelow, directory: string, source: string): FinishedLog {
   const log = openOrCreate(files, `${directory}/${FINISHED}`);
   return {
     add({ file, target }) {
+      const line = [`${source}\0${keyOf(file)}`, target.slice(directory.length + 1), stampOf(target)];
       try {
-        const { ino, mtime } = Deno.lstatSync(target);
-        const path = target.slice(directory.length + 1);
-        const line: FinishedLine = [source, keyOf(file), path, ino, mtime?.getTime() ?? 0];
         log.writeSync(new TextEncoder().encode(`${JSON.stringify(line)}\n`));
       } catch { /* The file would only be hashed again after a kill. */ }
     },
@@ -98,32 +90,31 @@ function openOrCreate(files: FilesBelow, path: string): Deno.FsFile {
   }
 }
 
-/**
- * Reads a model's log. Returns a function that finds the path of a finished file, relative to the model's directory;
- * `null` if it is not finished or has changed.
- */
+/** A function that finds the path of a finished file, relative to the model's directory. */
 export async function finishedFiles(
   directory: string,
   source: string,
 ): Promise<(file: ManifestFile) => string | null> {
   const text = await readRegularText(`${directory}/${FINISHED}`);
-  const lines = text.kind === "ok" ? text.value.split("\n").map(lineOf) : [];
-  const known = new Map(lines.flatMap((line) => line?.[0] === source ? [[line[1], line]] : []));
+  const lines = text.kind === "ok" ? text.value.split("\n").map(jsonOrNull).filter(isLine) : [];
+  const known = new Map(lines.map((line) => [line[0], line]));
   return (file) => {
-    const [, , path, inode, time] = known.get(keyOf(file)) ?? [];
-    if (path === undefined) return null;
-    try {
-      const { isFile, size, ino, mtime } = Deno.lstatSync(`${directory}/${path}`);
-      return isFile && size === file.size && ino === inode && mtime?.getTime() === time ? path : null;
-    } catch {
-      return null;
-    }
+    const [, path, stamp] = known.get(`${source}\0${keyOf(file)}`) ?? [];
+    return path !== undefined && stampOf(`${directory}/${path}`) === stamp ? path : null;
   };
 }
 
-/** `null` for the last line if it is cut. */
-function lineOf(text: string): FinishedLine | null {
-  const line = jsonOrNull(text);
-  const isLine = Array.isArray(line) && line.slice(0, 3).every((part) => typeof part === "string");
-  return isLine ? line as unknown as FinishedLine : null;
+/** False for the last line if it is cut. */
+function isLine(value: unknown): value is FinishedLine {
+  return Array.isArray(value) && value.length === 3 && value.every((part) => typeof part === "string");
+}
+
+/** Differs once a file is replaced or written; `null` for anything else. */
+function stampOf(path: string): string | null {
+  try {
+    const { isFile, ino, size, mtime } = Deno.lstatSync(path);
+    return isFile ? `${ino} ${size} ${mtime?.getTime()}` : null;
+  } catch {
+    return null;
+  }
 }

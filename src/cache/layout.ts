@@ -2,11 +2,11 @@ import type { LayoutName } from "./types.ts";
 
 // Names inside a model's folder. Few imports: resolving a model must start fast.
 
-/** Folder with aim's own files of a model. */
+/** Aim's own files of a model. */
 export const AIM_FOLDER = ".aim";
-/** In a local directory, written last: the model is complete. */
+/** The record of a local directory. */
 export const MANIFEST = `${AIM_FOLDER}/manifest.json`;
-/** In a local directory, written first: a download is running or was interrupted. Lists the files that it does not change. */
+/** In a local directory during a download, or after one that was interrupted: lists the files that it does not change. */
 export const UNFINISHED = `${AIM_FOLDER}/unfinished.json`;
 
 /** A model on disk: a local directory, or a snapshot in the Hugging Face cache. */
@@ -16,20 +16,15 @@ export interface ModelOnDisk {
   readonly path: string;
 }
 
-/** A model's own folder: the local directory, or `models--org--model`. */
+/** The local directory, or `models--org--model`. */
 export function folderOfModel({ layout, path }: ModelOnDisk): string {
   return layout === "local" ? path : path.replace(/\/snapshots\/[^/]*$/, "");
 }
 
+/** The record of a complete model: `MANIFEST`, or `.aim/COMMIT.json` of a snapshot. */
 export function recordPath(model: ModelOnDisk): string {
-  return model.layout === "local"
-    ? `${model.path}/${MANIFEST}`
-    : snapshotRecord(folderOfModel(model), nameOf(model.path));
-}
-
-/** Path of the record of a snapshot in the Hugging Face cache. */
-export function snapshotRecord(folder: string, commit: string): string {
-  return `${folder}/${AIM_FOLDER}/${commit}.json`;
+  if (model.layout === "local") return `${model.path}/${MANIFEST}`;
+  return `${folderOfModel(model)}/${AIM_FOLDER}/${nameOf(model.path)}.json`;
 }
 
 export function isCommit(text: string): boolean {

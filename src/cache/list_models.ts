@@ -4,11 +4,11 @@ import { cacheRoots } from "./cache_paths.ts";
 import { entriesOf, listFiles, listTree, lstatOrNull, ownEntries, readableEntries, sumOf } from "./files.ts";
 import { diskUse } from "./inspect_disk.ts";
 import { lastUsedOf } from "./last_used.ts";
-import { AIM_FOLDER, type ModelOnDisk, recordPath } from "./layout.ts";
+import { AIM_FOLDER, recordPath } from "./layout.ts";
 import { sharedBlobsOf } from "./shared_blobs.ts";
 import { readRecord } from "./record.ts";
 import { commitOf, lookAt } from "./resolve_model.ts";
-import type { CachePaths, LayoutName, PlaceLookedAt } from "./types.ts";
+import type { CachePaths, LayoutName } from "./types.ts";
 
 /** A model in a cache: a local directory, or a snapshot. */
 export interface ListedModel {
@@ -17,7 +17,7 @@ export interface ListedModel {
   /** Branches or tags; `null` if unknown. */
   readonly revision: string | null;
   readonly commit: string | null;
-  /** The model directory, or the snapshot. */
+  /** The local directory, or the snapshot. */
   readonly path: string;
   /** `unverified`: complete by its contents, but without a record of the download. */
   readonly state: "complete" | "partial" | "damaged" | "unverified";
@@ -36,7 +36,7 @@ export interface ListedFolder extends ModelFolder {
   readonly models: readonly ListedModel[];
 }
 
-/** Lists the models of both layouts. Does not follow links out of the cache. */
+/** Lists the models of both layouts. */
 export async function listModels(paths: CachePaths): Promise<ListedFolder[]> {
   const seen = new Set<string>();
   const folders: ListedFolder[] = [];
@@ -111,17 +111,15 @@ async function looksLikeModel(path: string): Promise<boolean> {
 
 /** A local model, or the snapshots of a folder in the Hugging Face cache. */
 async function modelsOf(folder: ModelFolder, roots: readonly string[]): Promise<ListedModel[]> {
-  if (folder.layout === "local") {
-    const { revision = null, commit = null } = await readRecord(recordPath(folder)) ?? {};
-    return [await listed({ ...folder, revision, commit }, roots)];
-  }
+  if (folder.layout === "local") return [await listed(folder, roots)];
   const revisions = await revisionsOf(folder.path);
   const models: ListedModel[] = [];
   for (const { name: commit, isDirectory } of await ownEntries(`${folder.path}/snapshots`)) {
     if (!isDirectory) continue;
     const own = revisions.filter((one) => one.commit === commit).map((one) => one.revision);
     const path = `${folder.path}/snapshots/${commit}`;
-    models.push(await listed({ ...folder, revision: own.join(", ") || null, commit, path }, roots));
+    const model = await listed({ ...folder, path }, roots);
+    models.push({ ...model, revision: own.join(", ") || null, commit });
   }
   if (models.length > 0) return models;
   const nothing = { revision: null, commit: null, files: 0, bytes: 0 };
@@ -129,26 +127,22 @@ async function modelsOf(folder: ModelFolder, roots: readonly string[]): Promise<
 }
 
 /** Judges a model, and counts its files without those outside of the cache. */
-async function listed(
-  model: Omit<ListedModel, "state" | "reason" | "files" | "bytes">,
-  roots: readonly string[],
-): Promise<ListedModel> {
+async function listed(model: ModelFolder, roots: readonly string[]): Promise<ListedModel> {
   const { state, reason } = await lookAt(model, roots);
+  const record = await readRecord(recordPath(model));
   const { files, strays } = await listTree(model.path, roots);
   const sizes = [...files].filter(([name]) => !strays.has("") && !strays.has(name)).map(([, size]) => size);
+  const shown = state === "absent" ? "partial" : state;
+  const { revision = null, commit = null } = record ?? {};
   return {
     ...model,
-    state: await shownState(model, state),
+    revision,
+    commit,
+    state: shown === "complete" && record === null ? "unverified" : shown,
     reason,
     files: sizes.length,
     bytes: sumOf(sizes),
   };
-}
-
-async function shownState(model: ModelOnDisk, state: PlaceLookedAt["state"]): Promise<ListedModel["state"]> {
-  if (state === "absent") return "partial";
-  const isUnverified = state === "complete" && await readRecord(recordPath(model)) === null;
-  return isUnverified ? "unverified" : state;
 }
 
 export async function revisionsOf(path: string): Promise<{ revision: string; commit: string }[]> {

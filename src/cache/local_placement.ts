@@ -12,7 +12,6 @@ import { entriesOf, listFiles, lstatOrNull, statOrNull } from "./files.ts";
 import type { HashPool } from "../transfer/hash/hash_pool.ts";
 import { FINISHED, finishedFiles, keyOf, knownFiles } from "./known_files.ts";
 import { AIM_FOLDER, folderOf, MANIFEST, nameOf, UNFINISHED } from "./layout.ts";
-import { checkLocalName } from "./local_name.ts";
 import {
   isSameVersion,
   mayHoldMore,
@@ -32,7 +31,6 @@ import type { CachePaths, PlaceLookedAt } from "./types.ts";
 export function localPlacement(
   { paths, name, quantisation }: { paths: CachePaths; name: string; quantisation?: string | undefined },
 ): Placement {
-  checkLocalName(name);
   const [directory, other] = [`${paths.cachePath}/${name}`, hubFolder(paths, name)];
   return new LocalPlacement(name, paths.cachePath, directory, other, cacheRoots(paths), quantisation);
 }
@@ -102,23 +100,17 @@ class LocalPlacement extends Placement {
       ...placed.map(({ file }) => recordedFile(file)),
     ]);
     const fetched = new Set<string>(placed.flatMap(({ file, proof }) => proof === null ? [] : [file.path]));
-    const folders = [...new Set(record.files.map((file) => folderOf(file.path)))];
     // The transfer has flushed the others.
     await flushFiles(record.files.filter(({ path }) => !fetched.has(path)).map(({ path }) => this.at(path)));
     await this.#writePythonFiles(manifest, fetched, modified);
-    await commitRecord(this.files, this.at(MANIFEST), record, folders.map((folder) => this.at(folder)));
+    const changed = record.files.map(({ path }) => folderOf(this.at(path)));
+    await commitRecord(this.files, this.at(MANIFEST), record, changed);
     for (const name of [UNFINISHED, FINISHED]) this.files.remove(this.at(name));
     await flushDirectories([this.at(AIM_FOLDER)]);
-    await this.sweep(folders, record.files.map((file) => nameOf(file.path)));
     return { path: this.directory, commit: manifest.commit };
   }
 
-  /**
-   * Writes the metadata with which Python's `snapshot_download(local_dir=…)` accepts the files as its own.
-   *
-   * @param fetched Paths of the files that are new.
-   * @param modified Milliseconds since 1970 by path.
-   */
+  /** Writes the metadata with which Python's `snapshot_download(local_dir=…)` accepts the files. */
   async #writePythonFiles(
     { commit, files }: Manifest,
     fetched: ReadonlySet<string>,
@@ -135,7 +127,7 @@ class LocalPlacement extends Placement {
         const known = await readMetadata(this.directory, path);
         if (known?.commit === commit && known.etag === etag) continue;
       }
-      // A file server's clock may be ahead of this host's: Python would think that the file has changed since.
+      // By a file server's clock, the file may be newer than now: Python would think that it has changed since.
       const timestamp = Math.max(Date.now(), modified.get(path) ?? 0) / 1000;
       writeMetadata(this.files, this.directory, path, { commit, etag, timestamp });
     }
@@ -147,9 +139,8 @@ class LocalPlacement extends Placement {
   }
 
   /**
-   * Files that another version was downloaded with and this one does not have: an engine that loads all weights
-   * it finds would mix the two. Not files that have changed since, and outside the cache not those from another
-   * source, which the user has put there.
+   * Unchanged files of another version that this one does not have: an engine that loads all weights would mix the two.
+   * Outside the caches, the user has put the files of other sources there.
    */
   async #staleFiles(manifest: Manifest, records: readonly ModelRecord[]): Promise<StaleFile[]> {
     const old = records
@@ -173,7 +164,6 @@ class LocalPlacement extends Placement {
   }
 
   protected async presence({ source }: Manifest) {
-    // Does not enter folders behind links, which are not the model's own.
     const sizes = await listFiles(this.directory);
     const finished = await finishedFiles(this.directory, source);
     const recorded = new Set((await this.#records()).flatMap(({ files }) => files.map(keyOf)));
@@ -203,7 +193,7 @@ class LocalPlacement extends Placement {
     };
   }
 
-  /** rename(2) replaces a file or a link, but not a directory: without this check, only after the download. */
+  /** rename(2) does not replace a directory, which would be known only after the download. */
   async #checkFolders(items: readonly TransferItem[]): Promise<void> {
     for (const [folder, files] of Map.groupBy(items, ({ file }) => folderOf(file.path))) {
       const names = new Set(files.map(({ file }) => nameOf(file.path)));

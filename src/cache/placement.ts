@@ -2,10 +2,9 @@ import { AimError } from "../errors/aim_error.ts";
 import { type FilesBelow, filesBelow, makeDirectories } from "../os/files_below.ts";
 import { eachOf } from "../sources/each_of.ts";
 import type { Manifest, ManifestFile } from "../sources/manifest.ts";
-import { leftovers, stemOf } from "../transfer/staging_names.ts";
 import type { TransferItem, TransferredFile, TransferResult } from "../transfer/types.ts";
 import { adoptFiles } from "./adopt_files.ts";
-import { entriesOf, listFiles, listTree, lstatOrNull, statOrNull } from "./files.ts";
+import { listFiles, listTree, statOrNull } from "./files.ts";
 import { HashPool } from "../transfer/hash/hash_pool.ts";
 import { type FinishedLog, finishedLog } from "./known_files.ts";
 import { AIM_FOLDER, below, nameOf } from "./layout.ts";
@@ -13,26 +12,25 @@ import type { ModelRecord, RecordedFile } from "./record.ts";
 import type { LayoutName, PlaceLookedAt } from "./types.ts";
 
 export interface PublishedModel {
-  /** The model directory, or the snapshot. */
+  /** The local directory, or the snapshot. */
   readonly path: string;
   readonly commit: string | null;
 }
 
-/** The plan of a download into one layout. */
+/** What a download must fetch, and the complete files on disk by their path in the model. */
 export interface PlacementPlan {
   readonly items: readonly TransferItem[];
-  /** Complete files on disk by their path in the model: they are not hashed again. */
   readonly present: ReadonlyMap<string, PresentFile>;
 }
 
 export interface PresentFile {
-  /** The absolute path of its bytes: its own, its blob's, or in a snapshot on a file system without links. */
+  /** Absolute: its own path, its blob's, or one in a snapshot on a file system without links. */
   readonly at: string;
-  /** The name of its blob (Hugging Face cache only). */
+  /** The name of its blob; `null` in a local directory. */
   readonly blob: string | null;
 }
 
-/** A file of a model that is complete on disk, before the model is published. */
+/** A complete file of a model that is not published yet. */
 export interface PlacedFile extends PresentFile {
   readonly file: ManifestFile;
   /** How this run has proven its bytes, and flushed them; `null` for a file of an earlier run. */
@@ -73,21 +71,20 @@ export abstract class Placement {
   abstract readonly layout: LayoutName;
 
   constructor(
-    /** The local name, `org/model`. */
+    /** `org/model`. */
     readonly name: string,
     /** The trusted directory above the model's own. No link below it is followed. */
     readonly root: string,
     /** The model's own directory, with the lease and all partial files. */
     readonly directory: string,
-    /** The folder of the same model in the other layout; `null` outside of the caches. */
+    /** The model's folder in the other layout; `null` outside of the caches. */
     protected readonly other: string | null,
     /** Links may point only into these folders. */
     protected readonly roots: readonly string[],
-    /** `undefined`: the complete model. */
     readonly quantisation: string | undefined,
   ) {}
 
-  /** The published model, if it is this manifest's and complete by sizes and records: nothing is left to do. */
+  /** The published model, if a download of this manifest has nothing to do, by the record and the sizes. */
   abstract existing(manifest: Manifest): Promise<PublishedModel | null>;
 
   /** Judges the model on disk, without asking its source. */
@@ -109,17 +106,14 @@ export abstract class Placement {
     return { items: this.items(manifest, missing), present };
   }
 
-  /** Returns a function that finds a complete file on disk; `null` if it is missing. */
+  /** A function that finds a complete file on disk. */
   protected abstract presence(
     manifest: Manifest,
   ): Promise<(file: ManifestFile, hasher: HashPool) => Promise<PresentFile | null>>;
 
   protected abstract items(manifest: Manifest, files: readonly ManifestFile[]): TransferItem[];
 
-  /**
-   * Prepares a transfer: makes directories, revokes the record of a complete model, and links files of the other
-   * layout whose digest is right. Returns the rest of the plan.
-   */
+  /** Prepares a transfer, and links files of the other layout whose digest is right. Returns the rest of the plan. */
   async begin(
     manifest: Manifest,
     plan: PlacementPlan,
@@ -140,15 +134,16 @@ export abstract class Placement {
     };
   }
 
+  /** Makes directories. A model that the transfer changes is not complete from then on. */
   protected abstract prepare(manifest: Manifest, plan: PlacementPlan): Promise<void>;
 
-  /** Returns a function that finds where the other layout may have a file. */
+  /** A function that finds where the other layout may have a file. */
   protected abstract candidates(
     manifest: Manifest,
     other: string,
   ): Promise<(file: ManifestFile) => readonly string[]>;
 
-  /** Makes a finished transfer a model: links, refs, Python's metadata, and last the record. Idempotent. */
+  /** Makes placed files a model: links, refs, Python's metadata, and last the record. Idempotent. */
   abstract publish(manifest: Manifest, placed: readonly PlacedFile[]): Promise<PublishedModel>;
 
   /** Makes the directory of the lease. @throws {AimError} `no-space` if a planted link would lead out of the cache. */
@@ -156,7 +151,6 @@ export abstract class Placement {
     this.makeFolders([AIM_FOLDER]);
   }
 
-  /** Opens the log of finished files, which need no hashing after a kill. */
   log({ source }: Manifest): FinishedLog {
     return finishedLog(this.files, this.directory, source);
   }
@@ -194,7 +188,7 @@ export abstract class Placement {
     return changed ? [] : await this.stillIn(folder, same, manifest);
   }
 
-  /** Recorded files that the manifest does not list and that are still in a folder with their size. */
+  /** Recorded files that are not in the manifest, and are still in a folder with their size. */
   protected async stillIn<File extends Pick<RecordedFile, "path" | "size">>(
     folder: string,
     recorded: readonly File[],
@@ -218,38 +212,7 @@ export abstract class Placement {
     const { files, strays } = await listTree(folder, this.roots);
     return strays.size === 0 && record.files.every(({ path, size }) => files.get(path) === size);
   }
-
-  /**
-   * Removes temporary files that killed processes have left in the model's folders, and partial files of files that are
-   * complete now. Other partial files, such as another revision's, stay for their own download.
-   *
-   * @param folders Relative to the directory, in addition to its `.aim`.
-   * @param names Names of the complete files while they are downloaded, without folders.
-   */
-  protected async sweep(folders: Iterable<string>, names: readonly string[]): Promise<void> {
-    const own = new Set(names);
-    const whole = new Set(names.map(stemOf));
-    for (const folder of new Set([...folders, AIM_FOLDER])) {
-      for (const { name, isDirectory } of await entriesOf(this.at(folder))) {
-        // The model itself may have a file of such a name.
-        if (isDirectory || own.has(name)) continue;
-        const [stem] = leftovers([name]).keys();
-        const isLeft = stem !== undefined && whole.has(stem);
-        if (!isLeft && !(folder === AIM_FOLDER ? TEMPORARY : LINK).test(name)) continue;
-        const path = `${this.at(folder)}/${name}`;
-        const info = await lstatOrNull(path);
-        if (info !== null && Date.now() - (info.mtime?.getTime() ?? 0) >= DEAD) this.files.remove(path);
-      }
-    }
-  }
 }
-
-/** Names of aim's temporary files, beside the model's files and in its own folder. */
-const LINK = /^\.link\.aim-[0-9a-f]{8}\.incomplete$/;
-const TEMPORARY = /\.[0-9a-f]{8}\.tmp$/;
-
-/** Milliseconds without a change after which a partial file is abandoned: several times the stall timeout. */
-const DEAD = 60 * 60_000;
 
 /** True if the model may have files that the manifest does not list. A complete listing of a bucket has them all. */
 export function mayHoldMore({ commit, filtered }: Manifest): boolean {

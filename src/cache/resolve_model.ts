@@ -4,7 +4,6 @@ import { cacheRoots, hubEnvironment, hubFolder } from "./cache_paths.ts";
 import { readTextOrNull, statOrNull } from "./files.ts";
 import { lookAtModel, type Required } from "./judge/look_at_model.ts";
 import { isCommit, type ModelOnDisk } from "./layout.ts";
-import { checkLocalName } from "./local_name.ts";
 import type { CachePaths, ModelPlace, PlaceLookedAt } from "./types.ts";
 
 export interface ResolveOptions {
@@ -17,14 +16,12 @@ export interface ResolveOptions {
 }
 
 /**
- * Finds a complete model for serving: in the local directory, else in the Hugging Face cache. The result says what
- * was found in each place.
+ * Finds a complete model for serving: in the local directory, else in the Hugging Face cache.
  *
- * @throws {AimError} `usage` for a name that leads out of the cache.
+ * @throws {AimError} `usage` for a revision that git does not allow.
  */
 export async function resolveModel(options: ResolveOptions): Promise<ModelPlace> {
   const { paths, name, revision, quantisation } = options;
-  checkLocalName(name);
   if (revision !== undefined) assertRevision(revision);
   const model = { layout: "local", path: `${paths.cachePath}/${name}` } as const;
   const local = await lookAt(model, cacheRoots(paths), { revision, quantisation });
@@ -44,19 +41,18 @@ export async function resolveModel(options: ResolveOptions): Promise<ModelPlace>
   };
 }
 
-/** The last place that was looked at. */
 function pathPlace(name: string, looked: readonly PlaceLookedAt[]): ModelPlace {
   const { path = "", gguf } = looked.at(-1) ?? {};
   return { kind: "path", path, name, ...(gguf === undefined ? {} : { gguf }), looked };
 }
 
-/** The directory of a model that was found: its own, or its snapshot's. */
+/** The directory of a model that was found. */
 export function pathOfPlace(place: Exclude<ModelPlace, { kind: "missing" }>): string {
   return place.kind === "path" ? place.path : place.snapshot;
 }
 
 /**
- * Judges a model on disk. One that cannot be read is damaged, and the next place may have a complete one.
+ * Judges a model on disk. One that cannot be read is damaged: the next place may have a complete one.
  *
  * @param roots Its links may point only into these folders.
  */
@@ -107,10 +103,7 @@ export async function lookHub(
   });
 }
 
-/**
- * The commit of a revision in a model's folder of the Hugging Face cache; `null` if there is none. Like Python, does
- * not trim the text of a ref.
- */
+/** The commit of a revision in a model's folder; `null` if there is none. Like Python, does not trim a ref's text. */
 export async function commitOf(folder: string, revision: string): Promise<string | null> {
   const ref = await readTextOrNull(`${folder}/refs/${revision}`);
   if (ref !== null && isCommit(ref)) return ref;

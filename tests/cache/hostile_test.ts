@@ -3,7 +3,6 @@ import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "
 import { cacheRoots } from "../../src/cache/cache_paths.ts";
 import { HubPlacement } from "../../src/cache/hub_placement.ts";
 import { listModels } from "../../src/cache/list_models.ts";
-import { localPlacement } from "../../src/cache/local_placement.ts";
 import { planPrune, planRemoval, removePlanned } from "../../src/cache/clean_cache.ts";
 import { removeDamaged } from "../../src/cache/remove_damaged.ts";
 import { resolveModel } from "../../src/cache/resolve_model.ts";
@@ -30,25 +29,13 @@ const NAMES = [
   ...["org/a\0b", "org/a\nb", "org/\x1b[31m", "org/\ud800", `org/${"x".repeat(256)}`],
 ];
 
-Deno.test("a model's name that leads out of the cache is refused by name, in either layout", async () => {
-  for (const name of NAMES) {
-    for (const place of [() => localPlacement({ paths, name }), () => new HubPlacement({ paths, name })]) {
-      const error = assertThrows(place, AimError);
-      assertEquals(error.kind, "usage", name);
-      assert(error.message.includes(JSON.stringify(name)), error.message);
-    }
-    await assertRejects(() => resolveModel({ paths, name }), AimError);
-  }
-});
-
-Deno.test("--model-name is held to the same", () => {
+Deno.test("a name that leads out of the cache is refused: of a hub model, and by --model-name", () => {
   const ref = parseModelRef(S3_MODEL);
-  for (const modelName of NAMES.filter((name) => name !== "")) {
-    const error = assertThrows(
-      () => localPlacement({ paths, name: localNameOf(ref, modelName) }),
-      AimError,
-    );
-    assertEquals(error.kind, "usage", modelName);
+  for (const name of NAMES) {
+    const error = assertThrows(() => localNameOf(ref, name), AimError);
+    assertEquals(error.kind, "usage", name);
+    assert(error.message.includes(JSON.stringify(name)), error.message);
+    assertEquals(assertThrows(() => parseModelRef(`hf://${name}`), AimError).kind, "usage", name);
   }
 });
 
