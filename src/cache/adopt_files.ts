@@ -13,7 +13,7 @@ import { folderOf } from "./layout.ts";
  * on one without links. Each gets its final name only if its digest is right.
  *
  * @param candidates Possible paths of a file; the first with the right digest is used.
- * @returns The targets of the adopted files, by path.
+ * @returns Where each adopted file is, by its path.
  * @throws {AimError} `no-space` if a file cannot be written; the signal's reason.
  */
 export async function adoptFiles(
@@ -21,14 +21,14 @@ export async function adoptFiles(
   items: readonly TransferItem[],
   candidates: (file: ManifestFile) => readonly string[],
   signal?: AbortSignal,
-): Promise<ReadonlyMap<string, string>> {
-  const adopted = new Map<string, string>();
+): Promise<ReadonlyMap<string, { readonly at: string }>> {
+  const adopted = new Map<string, { readonly at: string }>();
   using hasher = new HashPool({ signal });
   await eachOf(items, async (item) => {
     for (const from of candidates(item.file)) {
-      const target = await adopt(files, item, from, hasher, signal);
-      if (target === null) continue;
-      adopted.set(item.file.path, target);
+      const at = await adopt(files, item, from, hasher, signal);
+      if (at === null) continue;
+      adopted.set(item.file.path, { at });
       break;
     }
   }, 8);
@@ -73,13 +73,13 @@ export async function linkOrCopy(
   try {
     return files.link(from, to);
   } catch {
-    // Another file system, one without hard links, or a file of another owner (fs.protected_hardlinks).
+    // On another file system, on one without hard links, or another owner's (fs.protected_hardlinks).
     log.info(`copying ${from} to ${folderOf(to)}, which cannot have hard links to it`);
     await copyFile(files, from, to, signal);
   }
 }
 
-/** Bytes of one read: small enough that a copy stops soon after the signal. */
+/** Bytes of one read: a copy stops soon after the signal. */
 const CHUNK = 4 << 20;
 
 export async function copyFile(

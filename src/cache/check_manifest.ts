@@ -1,7 +1,6 @@
 import { AimError } from "../errors/aim_error.ts";
-import { errorFrom } from "../errors/from_unknown.ts";
 import type { Manifest, ManifestFile } from "../sources/manifest.ts";
-import { isAbsence, listFiles } from "./files.ts";
+import { listFiles, statNow } from "./files.ts";
 
 /** Linux's longest path in bytes, and the most that a partial file's name adds to a name. */
 const LONGEST_PATH = 4095;
@@ -34,8 +33,9 @@ const TURN = 256;
 
 /**
  * Checks all files again before a model is complete: another program may have removed one, and a file system that
- * ignores case may have merged two. Returns when each was modified, in milliseconds since 1970.
+ * ignores case may have merged two.
  *
+ * @returns When each was modified, in milliseconds since 1970.
  * @throws {AimError} `integrity`, naming the file.
  */
 export async function checkPublished(
@@ -45,7 +45,6 @@ export async function checkPublished(
   await checkCases(directory, files);
   const modified = new Map<string, number>();
   for (const [at, { path, size }] of files.entries()) {
-    // The kernel has just seen these files: synchronous calls take a tenth of the time.
     if (at % TURN === TURN - 1) await new Promise((resolve) => setTimeout(resolve));
     const info = statNow(`${directory}/${path}`);
     if (!info?.isFile || info.size !== size) {
@@ -57,15 +56,6 @@ export async function checkPublished(
     modified.set(path, info.mtime?.getTime() ?? 0);
   }
   return modified;
-}
-
-function statNow(path: string): Deno.FileInfo | null {
-  try {
-    return Deno.statSync(path);
-  } catch (error) {
-    if (isAbsence(error)) return null;
-    throw errorFrom(error, `reading ${path}`);
-  }
 }
 
 async function checkCases(directory: string, files: readonly ManifestFile[]): Promise<void> {

@@ -35,7 +35,21 @@ async function orNull<T>(look: () => Promise<T>, path: string): Promise<T | null
   }
 }
 
-/** True for errors of a path that does not exist, has a file as a parent, or is a circle of links. */
+/** Like {@linkcode statOrNull}. For a path that the kernel has just seen, it takes a tenth of the time. */
+export function statNow(path: string): Deno.FileInfo | null {
+  return orNullNow(() => Deno.statSync(path), path);
+}
+
+function orNullNow<T>(look: () => T, path: string): T | null {
+  try {
+    return look();
+  } catch (error) {
+    if (isAbsence(error)) return null;
+    throw errorFrom(error, `reading ${path}`);
+  }
+}
+
+/** True for the errors of a path that does not exist, has a file as a parent, or is a circle of links. */
 export function isAbsence(error: unknown): boolean {
   if (error instanceof Deno.errors.NotFound) return true;
   return ["ENOENT", "ENOTDIR", "ELOOP"].includes(errnoOf(error) ?? "");
@@ -63,8 +77,7 @@ export async function readableEntries(path: string): Promise<Deno.DirEntry[]> {
 }
 
 /**
- * All entries below a folder, with relative paths, except those in a file system's `lost+found`. Folders behind links
- * are not entered.
+ * All entries below a folder, with relative paths. Does not enter folders behind links, and `lost+found`.
  *
  * @param enter Which folders to enter. @default {all}
  */
@@ -91,8 +104,8 @@ export interface Listing {
   /** Links whose target does not exist. */
   readonly dangling: readonly string[];
   /**
-   * Targets of the links that lead out of the cache; of `""` if the folder itself is one. With them, anyone who may
-   * write to the cache could have any file of this host served.
+   * Targets of links that lead out of the cache, by path; `""` is the folder itself. Anyone who may write to the cache
+   * could have any file of this host served through them.
    */
   readonly strays: ReadonlyMap<string, string>;
 }
@@ -108,7 +121,6 @@ export async function listTree(folder: string, roots?: readonly string[]): Promi
   const strays = new Map<string, string>();
   const trusted = roots?.map(realPathOrNull).filter((root) => root !== null);
   const checkLink = (path: string) => {
-    // Synchronous, since the kernel has just seen these paths.
     const target = trusted === undefined ? null : realPathOrNull(below(folder, path));
     if (target !== null && !trusted?.some((root) => isInside(target, root))) strays.set(path, target);
   };
@@ -132,18 +144,13 @@ export function sumOf(sizes: Iterable<number>): number {
   return Iterator.from(sizes).reduce((sum, size) => sum + size, 0);
 }
 
-/** True for folders in a model directory that are not part of the model: aim's, Python's and the file system's. */
+/** True for the folders of aim, Python and the file system. */
 function isBookkeeping(path: string): boolean {
   return /^(?:\.aim|\.cache\/huggingface|lost\+found)$/.test(path);
 }
 
 function realPathOrNull(path: string): string | null {
-  try {
-    return Deno.realPathSync(path);
-  } catch (error) {
-    if (isAbsence(error)) return null;
-    throw errorFrom(error, `reading ${path}`);
-  }
+  return orNullNow(() => Deno.realPathSync(path), path);
 }
 
 function isInside(path: string, root: string): boolean {

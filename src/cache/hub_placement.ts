@@ -90,7 +90,7 @@ export class HubPlacement extends Placement {
   }
 
   async publish(manifest: Manifest, placed: readonly PlacedFile[]): Promise<PublishedModel> {
-    const own = placed.map(({ file, blob }) => recordedFile(file, blob));
+    const own = placed.map(({ file, at, blob = nameOf(at) }) => recordedFile(file, blob));
     const commit = manifest.commit ?? snapshotCommit(own);
     const snapshot = this.#snapshot(commit);
     const folders = [...new Set(own.map(({ path }) => folderOf(path)))]
@@ -98,13 +98,14 @@ export class HubPlacement extends Placement {
     this.makeFolders([...folders, AIM_FOLDER, below("refs", folderOf(this.#revision))]);
     const { files } = this;
     // The transfer has flushed the others.
-    await flushFiles([...new Set(placed.flatMap(({ at, proof }) => proof === null ? [at] : []))]);
-    // Without links, the last file of a blob takes the blob itself.
-    await eachOf([...Map.groupBy(placed, ({ blob }) => blob ?? "")], async ([blob, sharing]) => {
-      for (const { file, at } of sharing) {
+    await flushFiles([...new Set(placed.filter(({ proof }) => !proof).map(({ at }) => at))]);
+    await eachOf([...Map.groupBy(placed, ({ at }) => at)], async ([at, sharing]) => {
+      const isBlob = folderOf(at) === this.at("blobs");
+      for (const { file } of sharing) {
         const path = `${snapshot}/${file.path}`;
-        if (at === this.#blob(blob)) await this.#place(path, blob, file === sharing.at(-1)?.file);
-        else await fill(files, path, at, false);
+        if (isBlob && await this.#link(path, nameOf(at))) continue;
+        // Without links, the last file of a blob takes the blob itself.
+        await fill(files, path, at, isBlob && file === sharing.at(-1)?.file);
       }
     });
     await checkPublished(snapshot, manifest.files);
@@ -141,12 +142,12 @@ export class HubPlacement extends Placement {
     return file.digest !== null && await hasher.prove(path, file.digest) !== null ? path : null;
   }
 
-  /** Makes a link like huggingface_hub's, or the file itself on a file system without links. */
-  async #place(path: string, blob: string, lastUse: boolean): Promise<void> {
+  /** Makes a link like huggingface_hub's; `false` on a file system without links. */
+  async #link(path: string, blob: string): Promise<boolean> {
     const { files } = this;
     const depth = path.slice(this.directory.length).split("/").length - 2;
     const target = `${"../".repeat(depth)}blobs/${blob}`;
-    if (await linkOf(path) === target) return;
+    if (await Deno.readLink(path).catch(() => null) === target) return true;
     const temporary = temporaryOf(path);
     try {
       try {
@@ -157,10 +158,11 @@ export class HubPlacement extends Placement {
         files.symlink(target, temporary);
         files.rename(temporary, path);
       }
+      return true;
     } catch (error) {
       files.remove(temporary);
-      if (!hasNoLinks(error)) throw errorFrom(error, `writing ${path}`);
-      await fill(files, path, this.#blob(blob), lastUse);
+      if (hasNoLinks(error)) return false;
+      throw errorFrom(error, `writing ${path}`);
     }
   }
 
@@ -227,14 +229,6 @@ function checkBlobName(etag: string): void {
   throw new AimError("integrity", `${JSON.stringify(etag)} is an ETag that cannot be the name of a blob`, {
     hint: "use the local directory layout for this source",
   });
-}
-
-async function linkOf(path: string): Promise<string | null> {
-  try {
-    return await Deno.readLink(path);
-  } catch {
-    return null;
-  }
 }
 
 /** vfat and some network file systems have no symbolic links. */

@@ -11,7 +11,7 @@ export interface DiskUse {
 /**
  * Measures the disk space of a path.
  *
- * @param seen Device and inode of files that were counted before, so that several calls count them once.
+ * @param seen Device and inode of files that several calls count once.
  * @param once Remembers files with a single hard link too.
  */
 export async function diskUse(

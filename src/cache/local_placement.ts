@@ -99,7 +99,7 @@ class LocalPlacement extends Placement {
       ...others,
       ...placed.map(({ file }) => recordedFile(file)),
     ]);
-    const fetched = new Set<string>(placed.flatMap(({ file, proof }) => proof === null ? [] : [file.path]));
+    const fetched = new Set<string>(placed.filter(({ proof }) => proof).map(({ file }) => file.path));
     // The transfer has flushed the others.
     await flushFiles(record.files.filter(({ path }) => !fetched.has(path)).map(({ path }) => this.at(path)));
     await this.#writePythonFiles(manifest, fetched, modified);
@@ -170,11 +170,11 @@ class LocalPlacement extends Placement {
     return async (file: ManifestFile, hasher: HashPool): Promise<PresentFile | null> => {
       const at = this.at(file.path);
       if (sizes.get(file.path) !== file.size || !(await lstatOrNull(at))?.isFile) return null;
-      const isKnown = recorded.has(keyOf(file)) || finished(file) === file.path ||
+      const isKnown = recorded.has(keyOf(file)) || finished(file) !== null ||
         (await readMetadata(this.directory, file.path))?.etag === file.etag ||
         // From an interrupted run or a copy: hashing it is cheaper than downloading it again.
         file.digest !== null && await hasher.prove(at, file.digest) !== null;
-      return isKnown ? { at, blob: null } : null;
+      return isKnown ? { at } : null;
     };
   }
 

@@ -7,7 +7,7 @@ import { adoptFiles } from "./adopt_files.ts";
 import { listFiles, listTree, statOrNull } from "./files.ts";
 import { HashPool } from "../transfer/hash/hash_pool.ts";
 import { type FinishedLog, finishedLog } from "./known_files.ts";
-import { AIM_FOLDER, below, nameOf } from "./layout.ts";
+import { AIM_FOLDER, below } from "./layout.ts";
 import type { ModelRecord, RecordedFile } from "./record.ts";
 import type { LayoutName, PlaceLookedAt } from "./types.ts";
 
@@ -26,15 +26,15 @@ export interface PlacementPlan {
 export interface PresentFile {
   /** Absolute: its own path, its blob's, or one in a snapshot on a file system without links. */
   readonly at: string;
-  /** The name of its blob; `null` in a local directory. */
-  readonly blob: string | null;
+  /** The name of its blob, if that is not in the path. */
+  readonly blob?: string;
 }
 
 /** A complete file of a model that is not published yet. */
 export interface PlacedFile extends PresentFile {
   readonly file: ManifestFile;
-  /** How this run has proven its bytes, and flushed them; `null` for a file of an earlier run. */
-  readonly proof: TransferredFile["proof"] | null;
+  /** How this run has proven its bytes, and flushed them. @default {it is of an earlier run} */
+  readonly proof?: TransferredFile["proof"];
 }
 
 /** The files of a plan whose transfer is finished. */
@@ -44,10 +44,8 @@ export function placedFiles(
   result: TransferResult,
 ): PlacedFile[] {
   const found = new Map<string, Omit<PlacedFile, "file">>([
-    ...present.entries().map(([path, before]) => [path, { ...before, proof: null }] as const),
-    ...result.files.map(({ file, target, proof }) =>
-      [file.path, { at: target, blob: nameOf(target), proof }] as const
-    ),
+    ...present,
+    ...result.files.map(({ file, target, proof }) => [file.path, { at: target, proof }] as const),
   ]);
   // Of files with the same content, one may be enough.
   const twins = new Map(
@@ -124,13 +122,9 @@ export abstract class Placement {
     const { other } = this;
     if (force || items.length === 0 || other === null || await statOrNull(other) === null) return plan;
     const adopted = await adoptFiles(this.files, items, await this.candidates(manifest, other), signal);
-    const taken = [...adopted].map(([path, at]): [string, PresentFile] => [
-      path,
-      { at, blob: this.layout === "hub" ? nameOf(at) : null },
-    ]);
     return {
       items: items.filter(({ file }) => !adopted.has(file.path)),
-      present: new Map([...present, ...taken]),
+      present: new Map([...present, ...adopted]),
     };
   }
 

@@ -5,7 +5,6 @@ import { readTextOrNull, statOrNull } from "./files.ts";
 // For a model in a local directory, Python's huggingface_hub records the download of each file in
 // `.cache/huggingface/download/<path>.metadata`, three lines: commit, ETag, seconds since 1970 (`_local_folder.py`).
 
-/** Folder of Python's metadata, relative to the model directory. */
 export const DOWNLOADS = ".cache/huggingface/download";
 
 export function metadataPath(path: string): string {
@@ -19,7 +18,7 @@ export interface FileMetadata {
   readonly timestamp: number;
 }
 
-/** Reads a file's metadata; `null` if there is none, or if the file has changed since (for Python: a second later). */
+/** A file's metadata; `null` if there is none, or if the file was changed more than a second later. */
 export async function readMetadata(directory: string, path: string): Promise<FileMetadata | null> {
   const text = await readTextOrNull(`${directory}/${metadataPath(path)}`);
   const [commit = "", etag = "", time = ""] = text?.split("\n") ?? [];
@@ -30,10 +29,7 @@ export async function readMetadata(directory: string, path: string): Promise<Fil
   return { commit, etag, timestamp };
 }
 
-/**
- * Writes a file's metadata like Python. Its folder must exist. Incomplete metadata does no harm: neither Python nor aim
- * accepts a timestamp without its end.
- */
+/** Writes a file's metadata into an existing folder. Not flushed: without its end, neither Python nor aim accepts it. */
 export function writeMetadata(
   files: FilesBelow,
   directory: string,
@@ -47,7 +43,7 @@ export function writeMetadata(
       files.write(target, bytes);
     } catch (error) {
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-      // It may be a link, or shared with another directory, so it is replaced.
+      // It may be a link, or shared with another directory.
       files.remove(target);
       files.write(target, bytes);
     }

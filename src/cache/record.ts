@@ -15,7 +15,7 @@ export interface RecordedFile {
   readonly blob?: string;
 }
 
-/** The record of a download: `.aim/manifest.json`, in a Hugging Face cache `.aim/<commit>.json`. Written last. */
+/** The files of a complete model, and where they are from. Written last. */
 export interface ModelRecord {
   readonly version: typeof VERSION;
   readonly source: string;
@@ -28,7 +28,7 @@ export interface ModelRecord {
   readonly fetching?: readonly Pick<RecordedFile, "path" | "size">[];
 }
 
-/** Makes a record. Of files with the same path, the last one counts. */
+/** Of files with the same path, the last one counts. */
 export function recordOf(
   { source, revision }: Pick<Manifest, "source" | "revision">,
   commit: string | null,
@@ -47,7 +47,7 @@ export function recordedFile(
   return { path, size, digest, etag, ...(blob === null ? {} : { blob }) };
 }
 
-/** Reads a record. An invalid one (empty, cut, a directory, too large) is `failed`: that is damage, not a model without a record. */
+/** Reads a record. An invalid one (empty, cut, a directory, too large) is damage, not a model without a record. */
 export async function lookRecord(path: string): Promise<Read<ModelRecord>> {
   const text = await readRegularText(path);
   if (text.kind !== "ok") return text;

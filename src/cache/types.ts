@@ -1,6 +1,6 @@
 import type { Config } from "../config/config.ts";
 import type { Remedy } from "./judge/remedy_in_words.ts";
-import type { Verdict } from "./judge/types.ts";
+import type { Verdict } from "./judge/judge_model.ts";
 
 export type LayoutName = "local" | "hub";
 

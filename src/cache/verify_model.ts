@@ -80,7 +80,7 @@ export function isFault({ state }: FileFinding): boolean {
   return state === "bad" || state === "missing";
 }
 
-/** Marks files whose bytes are wrong. Other faults need no mark, since every look at the model finds them. */
+/** Marks files whose bytes are wrong. Every look at the model finds other faults. */
 async function mark(model: ListedModel, findings: readonly FileFinding[]): Promise<void> {
   const folder = folderOfModel(model);
   const path = damageMarkPath(model);
@@ -122,10 +122,9 @@ export async function judgedFindings(
   return isOwnWhole ? [] : [{ path: "", state: "missing", reason: verdict.reason }];
 }
 
-/** A file of the record; without a record, what else is known about a file. */
 type Expectation = Pick<RecordedFile, "digest" | "blob"> & { readonly size?: number };
 
-/** By Python's metadata, or the name of the blob. */
+/** Without a record: by Python's metadata, or the name of the blob. */
 async function expectation({ path, layout }: ListedModel, file: string): Promise<Expectation> {
   const etag = layout === "local"
     ? (await readMetadata(path, file))?.etag

@@ -4,7 +4,7 @@ import { readRegularText } from "../os/read_regular_file.ts";
 import { ArtifactTally } from "./artifact_status.ts";
 
 export interface ArtifactReporterOptions {
-  /** Protocols in the order in which they are tried; at least one. */
+  /** In the order in which they are tried; at least one. */
   readonly protocols: readonly string[];
   /** Expected bytes, until the source has listed its files. @default {0} */
   readonly expected?: number | undefined;
@@ -14,14 +14,13 @@ export interface ArtifactReporterOptions {
 
 /** https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/ */
 const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
-/** Milliseconds. A failure is short, since after SIGTERM the process must end within 2 s. */
+/** Milliseconds; after SIGTERM, the process must end within 2 s. */
 const LIMITS = { interval: 5000, report: 5000, success: 3000, failure: 1000, retry: 300 } as const;
 const MESSAGE = 1000;
 
 /**
- * Opens the reporter if `ARTIFACT_NAME` and `ARTIFACT_NAMESPACE` name an AIMArtifact and the pod has a service account.
- * Reports are merge patches of the status subresource. `AIM_SERVICE_ACCOUNT_DIR` names another directory of `token` and
- * `ca.crt`.
+ * Opens the reporter if `ARTIFACT_NAME` and `ARTIFACT_NAMESPACE` name an AIMArtifact and the pod has a service account,
+ * `token` and `ca.crt` in `AIM_SERVICE_ACCOUNT_DIR`. Reports are merge patches of the status subresource.
  */
 export async function artifactReporter(
   env: Readonly<Record<string, string | undefined>>,
@@ -75,10 +74,7 @@ class ArtifactReporter implements Disposable {
     this.#report();
   }
 
-  /**
-   * Reports that the model is complete, with retries, or a failure, once. Aborts an earlier report, which must not come
-   * after it.
-   */
+  /** Reports that the model is complete, with retries, or a failure. An earlier report must not come after it. */
   async end(failure: string | null): Promise<void> {
     this.tally.end(failure === null, failure === null ? "Complete" : redact(failure).slice(0, MESSAGE));
     clearInterval(this.#timer);
@@ -97,7 +93,7 @@ class ArtifactReporter implements Disposable {
     this.#server.client.close();
   }
 
-  /** Sends a report in the background, unless one is being sent or nothing has changed. */
+  /** Reports in the background, unless a report is being sent or nothing has changed. */
   async #report(): Promise<void> {
     const text = JSON.stringify(this.tally.status());
     if (this.#sending || text === this.#last) return;
@@ -106,11 +102,7 @@ class ArtifactReporter implements Disposable {
     this.#sending = false;
   }
 
-  /**
-   * Sends the status. Only a report that has `failed` may be accepted later.
-   *
-   * @param stop Ends it without a complaint.
-   */
+  /** Only a report that has `failed` may be accepted later. @param stop Ends it without a complaint. */
   async #send(limit: AbortSignal, stop?: AbortSignal): Promise<"sent" | "refused" | "failed"> {
     const { url, directory, client } = this.#server;
     try {

@@ -1,14 +1,11 @@
 import type { TransferEvent } from "../transfer/types.ts";
 
-/** The download's part of an AIMArtifact's status (group `aim.eai.amd.com`, version `v1alpha1`). */
-export type ArtifactStatus = ReturnType<ArtifactTally["status"]>;
-
-/** Adds up a download into the status of its AIMArtifact. No I/O, no clock. */
+/** Adds up a download into the status of its AIMArtifact (group `aim.eai.amd.com`, version `v1alpha1`). */
 export class ArtifactTally {
   readonly #protocols: readonly string[];
   #attempt = 1;
   #total: number;
-  /** Bytes of files and parts that were on disk before the transfer. */
+  /** Bytes that were on disk before the transfer. */
   #before = 0;
   #arrived = 0;
   #unpacking = false;
@@ -28,7 +25,7 @@ export class ArtifactTally {
     if (event.type === "start") {
       this.#unpacking = event.unpacking === true;
       if (this.#unpacking) return;
-      // `bytes` are of the files to download; the others are complete.
+      // The files that are not in `bytes` are complete.
       this.#before = Math.max(0, this.#total - event.bytes) + event.bytesPresent;
       this.#arrived = 0;
     }
@@ -49,9 +46,9 @@ export class ArtifactTally {
     const total = this.#total;
     const complete = this.#end?.complete === true;
     const downloaded = complete ? total : Math.max(0, Math.min(total, this.#before + this.#arrived));
-    const part = total === 0 ? 0 : Math.min(99, Math.floor(downloaded * 100 / total));
+    const part = total === 0 ? 0 : Math.floor(downloaded * 100 / total);
     // 100 only for a complete model.
-    const percentage = complete ? 100 : part;
+    const percentage = complete ? 100 : Math.min(99, part);
     const protocol = this.#protocols[this.#attempt - 1] ?? "";
     const doing = total > 0 && downloaded === total ? "Verifying" : `Downloading with ${protocol}`;
     return {
@@ -63,7 +60,6 @@ export class ArtifactTally {
       },
       download: {
         protocol,
-        /** Its position in the sequence, from 1. */
         attempt: this.#attempt,
         totalAttempts: this.#protocols.length,
         protocolSequence: this.#protocols.join(","),

@@ -13,7 +13,7 @@ import { sourceOptions } from "../sources/source_options.ts";
 import { downloadModel, type DownloadOptions } from "./download_model.ts";
 import type { DownloadReport } from "./download_report.ts";
 
-/** The target of a download: a layout of the caches, and the local name. */
+/** Where in the caches a model belongs. */
 export interface CachePlace {
   readonly ref: ModelRef;
   readonly layout: LayoutName;
@@ -28,7 +28,7 @@ export function placementOf(config: Config, place: CachePlace, revision: string 
     : new HubPlacement({ paths: config, name, revision, quantisation });
 }
 
-/** The options of a download; its transfer has the settings' options. */
+/** The transfer's other options are settings. */
 export interface IntoOptions extends Omit<DownloadOptions, "transfer"> {
   /** Check digests. @default {true} */
   readonly verify?: boolean;

@@ -48,8 +48,7 @@ export interface DownloadOptions {
 }
 
 /**
- * Downloads a model: list, plan, transfer, publish. One process at a time downloads a model; others wait, and then have
- * nothing to do. For a complete model, it downloads nothing.
+ * Downloads a model: list, plan, transfer, publish. One process at a time downloads a model.
  *
  * @throws {AimError} `unauthorized`, `not-found`, `network`, `no-space`, `integrity`, `interrupted`,
  * `terminated`.
@@ -62,7 +61,7 @@ export async function downloadModel(
   return await new ModelDownload(source, placement, options).run();
 }
 
-/** Maximum new listings of a source that changes during the download. */
+/** New listings of a source that changes during the download. */
 const RELISTINGS = 3;
 
 class ModelDownload {

@@ -23,7 +23,7 @@ export interface DownloadReport extends PublishedModel {
   readonly elapsedMs: number;
 }
 
-/** The report of a download. @param result Of its transfer; `null` if nothing was missing. */
+/** @param result `null` if nothing was missing. */
 export function reportOf(
   { name, layout }: Placement,
   { source, files }: Pick<Manifest, "source"> & { readonly files: readonly Pick<ManifestFile, "size">[] },
@@ -49,8 +49,7 @@ export function reportOf(
 }
 
 /**
- * The report for a model that is complete on disk, without asking its source; `null` if it is not complete. Checks a
- * required signature.
+ * The report for a model that is complete on disk, without asking its source.
  *
  * @throws {AimError} `integrity` if it differs from what was signed.
  */

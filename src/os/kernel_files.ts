@@ -15,7 +15,7 @@ export interface KernelFiles {
   group(path: string): number | null;
 }
 
-/** Uses the C library, since Deno refuses these paths to every program without all permissions. */
+/** Uses the C library: Deno refuses these paths without all permissions. */
 export function kernelFiles(): KernelFiles {
   const libc = fileCalls();
   return "library" in libc ? throughLibc(libc.library) : withoutLibc(libc.refused);
@@ -24,7 +24,7 @@ export function kernelFiles(): KernelFiles {
 const ENOENT = 2, ENOTDIR = 20;
 const AT_FDCWD = -100, STATX_GID = 0x10;
 const O_RDONLY = 0, O_RDWR = 2, O_NONBLOCK = 0o4000, O_CLOEXEC = 0o2000000;
-// Far above amdgpu's tables and /proc files; attributes of sysfs have at most a page.
+// Far above amdgpu's tables and /proc files.
 const LARGEST = 1 << 20;
 
 function throughLibc(library: FileCalls): KernelFiles {

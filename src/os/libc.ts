@@ -1,9 +1,6 @@
 import { AimError } from "../errors/aim_error.ts";
 
-/**
- * Reads errno directly after a call. `memcpy` copies it into aim's own memory, since reading a pointer needs the
- * ffi permission, which most commands have revoked by then.
- */
+// `memcpy` reads errno: reading a pointer needs the ffi permission, which most commands have revoked by then.
 const ERRORS = {
   __errno_location: { parameters: [], result: "pointer" },
   // glibc's name of POSIX's strerror_r.
@@ -50,9 +47,8 @@ const PROCESS = {
 } as const;
 
 /**
- * The C library, for what Deno cannot do: replace the process, and read files under `/sys`, `/proc` and `/dev`
- * (which Deno refuses without all permissions). Split by purpose, since loading a function takes Deno a tenth of
- * a millisecond. Requires `--allow-ffi`.
+ * The C library, for what Deno cannot do: replace the process, and read files under `/sys`, `/proc` and `/dev`. Split by
+ * purpose, since loading a function takes a tenth of a millisecond. Requires `--allow-ffi`.
  */
 export const fileCalls = loader(FILES);
 /** For {@linkcode filesBelow}. */
@@ -82,7 +78,6 @@ function load<S extends Deno.ForeignLibraryInterface>(symbols: S): Loaded<Symbol
 }
 
 const ERRNO = new Int32Array(1);
-/** Of this thread. */
 let errnoLocation: Deno.PointerValue | undefined;
 
 /** `errno` of the last call. Allocates nothing: collecting garbage could change it. */
@@ -93,10 +88,8 @@ export function lastErrno(library: Errors): number {
 }
 
 /**
- * Repeats a call that fails until it fails the same way twice in a row: the runtime's own calls may change errno
- * before it is read. Only for calls that change nothing when they fail.
- *
- * @returns The call's result, or a negative errno.
+ * The result of a call, or a negative errno. A call that fails is repeated until it fails the same way twice in a row:
+ * the runtime's own calls may change errno before it is read. Only for calls that change nothing when they fail.
  */
 export function outcomeOf(library: Errors, call: () => number): number {
   for (let before = 0;;) {
@@ -117,11 +110,7 @@ export function describeErrno(library: Errors, errno: number): string {
 
 const encoder = new TextEncoder();
 
-/**
- * Text as a C string.
- *
- * @throws {AimError} `usage` if it contains NUL.
- */
+/** Text as a C string. @throws {AimError} `usage` if it contains NUL. */
 export function cString(text: string): Uint8Array<ArrayBuffer> {
   if (text.includes("\0")) {
     throw new AimError("usage", `${JSON.stringify(text)} contains NUL and cannot be passed to a program`);

@@ -9,10 +9,8 @@ export interface Permissions {
 }
 
 /**
- * Revokes permissions for good. Reading stays, since configuration, profiles and models are files; so does the
- * environment, which libraries read when they load. The program's own modules need no permission to load.
- *
- * @param needs The permissions to keep.
+ * Revokes all other permissions for good. Reading stays, since configuration, profiles and models are files; so does the
+ * environment, which libraries read when they load.
  */
 export function revokePermissions(needs: Permissions): void {
   for (const name of ["write", "net", "run", "ffi"] as const) {

@@ -36,7 +36,7 @@ export async function runProgram(
       stderr: "piped",
       signal,
     }).spawn();
-    // A child of its own may keep the pipes open after the kill, so the wait itself is bounded too.
+    // A child of the program may keep the pipes open after the kill.
     const output = await abortable(child.output(), signal);
     const decoder = new TextDecoder();
     const stdout = decoder.decode(output.stdout);

@@ -2,10 +2,9 @@ import { errorFrom } from "../errors/from_unknown.ts";
 import type { FilesBelow } from "./files_below.ts";
 
 /**
- * Writes a file completely or not at all, even if power is lost: under another name first, flushed to disk, then
- * renamed. Its directory is not flushed: until then, a loss of power may restore the old file.
+ * Writes a file completely or not at all: under another name first, flushed, then renamed. Until its directory is
+ * flushed, a loss of power may restore the old file.
  *
- * @param path Absolute, below the directory of `files`.
  * @throws {AimError} `no-space` if it cannot be written.
  */
 export function writeFile(files: FilesBelow, path: string, text: string): void {

@@ -1,6 +1,5 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { judgeModel } from "../../src/cache/judge/judge_model.ts";
-import type { ModelContents } from "../../src/cache/judge/types.ts";
+import { judgeModel, type ModelContents } from "../../src/cache/judge/judge_model.ts";
 import { wrongContent } from "../../src/cache/judge/read_head.ts";
 import { formatOf } from "../../src/cache/judge/weight_files.ts";
 

@@ -1,7 +1,7 @@
 import { safetensorsBytes } from "../servers/content.ts";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { artifactReporter } from "../../src/download/artifact_reporter.ts";
-import { type ArtifactStatus, ArtifactTally } from "../../src/download/artifact_status.ts";
+import { ArtifactTally } from "../../src/download/artifact_status.ts";
 import { aim } from "../cli/aim.ts";
 import { neededCertificates, NEEDS_OPENSSL } from "../servers/certificates.ts";
 import { startHub } from "../servers/hub_server.ts";
@@ -323,8 +323,10 @@ Deno.test(
   },
 );
 
-function statusOf(body: unknown): ArtifactStatus {
-  return (body as { status: ArtifactStatus }).status;
+type Status = ReturnType<ArtifactTally["status"]>;
+
+function statusOf(body: unknown): Status {
+  return (body as { status: Status }).status;
 }
 
 function sleep(ms: number): Promise<void> {

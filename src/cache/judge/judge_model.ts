@@ -1,5 +1,5 @@
 import type { Remedy } from "./remedy_in_words.ts";
-import type { FileFault, ModelContents, Verdict } from "./types.ts";
+import type { RecordedFile } from "../record.ts";
 import {
   CONFIGS,
   formatOf,
@@ -14,11 +14,55 @@ import {
 } from "./weight_files.ts";
 import { isJsonObject, jsonOrNull } from "../../values/json.ts";
 
+/** A fault of one file. */
+export interface FileFault {
+  readonly path: string;
+  /** `missing` (or a dangling link), `size`, `content` (not weights, cut, a bad digest), `unreadable` for this user. */
+  readonly kind: "missing" | "size" | "content" | "unreadable";
+  /** A clause without its subject, the path. */
+  readonly reason: string;
+}
+
+/** The state of a model on disk. */
+export type Verdict =
+  /** `gguf`: the engine's file of the requested quantisation. */
+  | { readonly state: "complete"; readonly reason: string; readonly gguf?: string }
+  | { readonly state: "absent"; readonly reason: string }
+  /** `partial`: a file is missing. `damaged`: a file is wrong or cannot be read. */
+  | {
+    readonly state: "partial" | "damaged";
+    readonly reason: string;
+    readonly remedy: Remedy;
+    /** Empty if no single file is at fault. */
+    readonly faults: readonly FileFault[];
+  };
+
+/** What the judge needs. Paths are relative to the model. */
+export interface ModelContents {
+  /** Sizes in bytes, links followed. */
+  readonly files: ReadonlyMap<string, number>;
+  /** Links whose target does not exist. */
+  readonly dangling: readonly string[];
+  /** The files of the download; `null` without a record. */
+  readonly record: readonly RecordedFile[] | null;
+  /** Sizes in Python's note. */
+  readonly noted: ReadonlyMap<string, number>;
+  /** A partial file of this model; `null` without one. */
+  readonly unfinished: string | null;
+  /** Bad files that `cache verify` found, with the reason. */
+  readonly foundBad: ReadonlyMap<string, string>;
+  /** The folder of the weights, with a final `/`; `null` for the top, or a pipeline's components. */
+  readonly weightsFolder: string | null;
+  /** Finds what is wrong with a file of this size by its first bytes; `null` for nothing. */
+  head(path: string, size: number): Pick<FileFault, "kind" | "reason"> | null;
+  /** Reads a text; `null` if it cannot be read. */
+  text(path: string): string | null;
+}
+
 /**
- * Judges a model on disk: the only place that decides whether it is complete. No I/O, except through `contents`.
- *
- * A record lists the files that must exist. An index has the names of the shards; without one, the shards' own names
- * show how many there are. Files that an engine does not read are ignored.
+ * The only place that decides whether a model is complete. A record lists the files that must exist. An index has the
+ * names of the shards; without one, the shards' own names show how many there are. Files that an engine does not read
+ * are ignored.
  */
 export function judgeModel(contents: ModelContents): Verdict {
   const { files, dangling, record, foundBad } = contents;
@@ -45,7 +89,7 @@ export function judgeModel(contents: ModelContents): Verdict {
   );
 }
 
-/** A record's files must exist. Python's note lists all files of the commit, maybe more than were downloaded. */
+/** A record's files must exist. Python's note also lists files that were not downloaded. */
 function sizeFaults({ files, record, noted }: ModelContents): FileFault[] {
   const expected = record === null ? noted : new Map(record.map(({ path, size }) => [path, size]));
   return [...expected].flatMap(([path, size]): FileFault[] => {
@@ -64,7 +108,7 @@ function judgeWeights(contents: ModelContents): Verdict {
       ? withoutWeights(contents)
       : partial("none of its components has weights", "finish");
   }
-  const isGguf = needed.some(({ formats }) => formats.includes("gguf"));
+  const isGguf = needed.some(({ format }) => format === "gguf");
   return complete(contents, [
     ...needed.flatMap(({ faults }) => faults),
     ...components !== null || isGguf ? [] : configFaults(contents),
@@ -72,7 +116,7 @@ function judgeWeights(contents: ModelContents): Verdict {
   ]);
 }
 
-/** The folders of a pipeline (`model_index.json`), each with weights of its own; `null` for any other model. */
+/** The folders of a pipeline (`model_index.json`), each with its own weights; `null` for any other model. */
 function componentsOf({ files, dangling }: ModelContents): string[] | null {
   const all = [...files.keys(), ...dangling];
   const isWeight = (name: string) => formatOf(name) !== null || indexFormatOf(name) !== null;
@@ -97,11 +141,8 @@ function withoutWeights(contents: ModelContents): Verdict {
   return partial(why, "finish");
 }
 
-/** The formats that an engine would load from a folder, and the faults of their files; `null` without weights. */
-function neededWeights(
-  contents: ModelContents,
-  folder: string,
-): { readonly formats: readonly WeightFormat[]; readonly faults: readonly FileFault[] } | null {
+/** The format that an engine would load from a folder, and the faults of its files; `null` without weights. */
+function neededWeights(contents: ModelContents, folder: string) {
   const names = [...contents.files.keys(), ...contents.dangling]
     .filter((path) => path.startsWith(folder) && !path.slice(folder.length).includes("/"))
     .map((path) => path.slice(folder.length)).sort();
@@ -113,12 +154,10 @@ function neededWeights(
   // Mistral's repositories have both, and an engine loads either, depending on its version.
   const both = first !== "consolidated" && members.has("consolidated") && names.includes("params.json");
   const formats: WeightFormat[] = both ? [first, "consolidated"] : [first];
-  return {
-    formats,
-    faults: formats.flatMap((format) =>
-      formatFaults(contents, folder, format, members.get(format) ?? [], indexes.get(format) ?? [])
-    ),
-  };
+  const faults = formats.flatMap((format) =>
+    formatFaults(contents, folder, format, members.get(format) ?? [], indexes.get(format) ?? [])
+  );
+  return { format: first, faults };
 }
 
 function formatFaults(
@@ -214,7 +253,7 @@ function faulty(faults: readonly FileFault[], remedy: Remedy, found = ""): Verdi
   };
 }
 
-function partial(reason: string, remedy: Remedy): Verdict {
+export function partial(reason: string, remedy: Remedy): Verdict {
   return { state: "partial", reason, remedy, faults: [] };
 }
 

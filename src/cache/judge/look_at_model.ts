@@ -5,12 +5,10 @@ import { folderOfModel, type ModelOnDisk, nameOf, recordPath, UNFINISHED } from 
 import { DOWNLOADS, readMetadata } from "../python_metadata.ts";
 import { lookRecord, type ModelRecord, readRecord } from "../record.ts";
 import { damageMarkPath, readDamageMark } from "./damage_mark.ts";
-import { judgeModel } from "./judge_model.ts";
+import { judgeModel, type ModelContents, partial, type Verdict } from "./judge_model.ts";
 import { faultInHead } from "./read_head.ts";
-import type { Verdict } from "./types.ts";
 import { fieldsOf, jsonOrNull } from "../../values/json.ts";
 
-/** What a model must be. */
 export interface Required {
   /** Of a local directory. @default {any} */
   readonly revision?: string | undefined;
@@ -18,7 +16,7 @@ export interface Required {
   readonly quantisation?: string | undefined;
 }
 
-/** Judges a model on disk. @param roots Its links may point only into these folders. */
+/** @param roots Links may point only into these folders. */
 export async function lookAtModel(
   model: ModelOnDisk,
   roots: readonly string[],
@@ -29,10 +27,15 @@ export async function lookAtModel(
   if (!info?.isDirectory) return await withoutFolder(model, info);
   const listing = await listTree(path, roots);
   const [stray] = listing.strays;
-  if (stray !== undefined) return strayFault(stray);
+  if (stray !== undefined) {
+    const [link, target] = stray;
+    return partial(`${link || "it"} is a symbolic link that leads out of the cache, to ${target}`, "links");
+  }
   const isUnfinished = layout === "local" && await statOrNull(`${path}/${UNFINISHED}`) !== null;
   const read = await lookRecord(isUnfinished ? `${path}/${UNFINISHED}` : recordPath(model));
-  if (isUnfinished && !leavesAlone(read, quantisation)) return partial("its download is not finished");
+  if (isUnfinished && !leavesAlone(read, quantisation)) {
+    return partial("its download is not finished", "finish");
+  }
   if (read.kind === "failed") return recordFault(model, read);
   const record = read.kind === "ok" ? read.value : null;
   if (revision !== undefined && ![record?.revision, record?.commit].includes(revision)) {
@@ -101,16 +104,7 @@ async function withoutFolder(model: ModelOnDisk, info: Deno.FileInfo | null): Pr
   if (await readRecord(recordPath(model)) === null) {
     return { state: "absent", reason: "the snapshot is missing" };
   }
-  return partial("the snapshot's links are missing: the program that copied it left links out");
-}
-
-function partial(reason: string): Verdict {
-  return { state: "partial", reason, remedy: "finish", faults: [] };
-}
-
-function strayFault([link, target]: readonly [string, string]): Verdict {
-  const reason = `${link || "it"} is a symbolic link that leads out of the cache, to ${target}`;
-  return { state: "partial", reason, remedy: "links", faults: [] };
+  return partial("the snapshot's links are missing: the program that copied it left links out", "finish");
 }
 
 /** The verdict for a model with an invalid record: damaged, since its files cannot be checked. */
@@ -137,16 +131,11 @@ function leavesAlone(unfinished: Read<ModelRecord>, quantisation: string | undef
 }
 
 /** What other programs leave beside the files of a download. */
-interface Traces {
-  /** Sizes in Python's note. */
-  readonly noted: ReadonlyMap<string, number>;
-  /** A partial file of this model; `null` without one. */
-  readonly unfinished: string | null;
-}
+type Traces = Pick<ModelContents, "noted" | "unfinished">;
 
 const NO_TRACES: Traces = { noted: new Map(), unfinished: null };
 
-/** A partial file of a download program, without its complete file. aria2 writes into the file itself. */
+/** A partial file without its complete file, of any program. aria2 writes into the file itself. */
 async function unfinishedInDirectory(
   directory: string,
   files: ReadonlyMap<string, number>,
@@ -163,10 +152,7 @@ async function unfinishedInDirectory(
   return await unfinishedByPython(directory, files, quantisation);
 }
 
-/**
- * A partial file of Python's client, `.cache/huggingface/download/….<etag>[.<8 hex>].incomplete`, without metadata of its
- * ETag. `null` if all files of the quantisation have metadata.
- */
+/** Python's `.cache/huggingface/download/….<etag>[.<8 hex>].incomplete`, if no file's metadata has that ETag. */
 async function unfinishedByPython(
   directory: string,
   files: ReadonlyMap<string, number>,
@@ -187,9 +173,8 @@ async function unfinishedByPython(
 }
 
 /**
- * Python's note on all files of a commit, including those that were not downloaded: `trees/<commit>.json`
- * (`_tree_cache.py`); only its owner may read it, and it is ignored if it cannot be read. And a partial blob: without a
- * note, any belongs to the only snapshot.
+ * Python's note on all files of a commit, `trees/<commit>.json` (`_tree_cache.py`), which often only its owner may read,
+ * and a partial blob. Without the note, any blob is of the only snapshot.
  */
 async function tracesInHub(
   folder: string,
@@ -215,7 +200,7 @@ async function tracesInHub(
   return { noted, unfinished: left === undefined ? null : `blobs/${left}` };
 }
 
-/** The name of a partial blob's complete file. */
+/** The complete file of a partial blob. */
 function stem(name: string): string {
   return name.slice(0, name.indexOf("."));
 }

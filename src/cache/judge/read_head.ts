@@ -1,5 +1,5 @@
 import { errnoOf } from "../../errors/from_unknown.ts";
-import type { FileFault } from "./types.ts";
+import type { FileFault } from "./judge_model.ts";
 import { isAnyWeight } from "./weight_files.ts";
 
 /** First bytes of a file that identify its format. */

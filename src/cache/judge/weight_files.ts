@@ -1,10 +1,9 @@
 import { fieldsOf, isJsonObject, jsonOrNull } from "../../values/json.ts";
 
-/** Formats of weights, of which an engine loads one. `consolidated` is Mistral's and Meta's. */
-export type WeightFormat = "safetensors" | "bin" | "consolidated" | "pt" | "gguf";
+/** An engine loads the first format that a model has. `consolidated` is Mistral's and Meta's. */
+export const WEIGHT_FORMATS = ["safetensors", "bin", "consolidated", "pt", "gguf"] as const;
 
-/** In the order of engines' preference. */
-export const WEIGHT_FORMATS: readonly WeightFormat[] = ["safetensors", "bin", "consolidated", "pt", "gguf"];
+export type WeightFormat = typeof WEIGHT_FORMATS[number];
 
 /** The index of shards for each format. Other names are used only without it. */
 export const MAIN_INDEX: Readonly<Partial<Record<WeightFormat, string>>> = {
@@ -46,11 +45,7 @@ export function isReadByEngine(name: string): boolean {
   return /\.(?:json|model|jinja|tiktoken|py)$|^(?:merges|vocab)\.txt$/.test(name);
 }
 
-/**
- * The shards in an index; `null` if the text is not an index.
- *
- * @param folder The folder of the index and its shards, with a final `/`; empty at the top.
- */
+/** The shards in an index; `null` if the text is not an index. @param folder Its folder with a final `/`, or empty. */
 export function shardsOfIndex(text: string, folder: string): string[] | null {
   const names = plainShards(text) ?? parsedShards(text);
   return names === null || names.size === 0 ? null : [...names].sort().map((name) => `${folder}${name}`);
@@ -87,10 +82,7 @@ export function setOf(name: string): string {
   return name.replace(SHARD, "$1-of-$3$4");
 }
 
-/**
- * The files that are missing from sets such as `model-00001-of-00003.safetensors`, each with one that is present. A set
- * counts from 0 or from 1.
- */
+/** The files that are missing from sets of shards, which count from 0 or from 1; each with one that is present. */
 export function missingShards(names: readonly string[]): Map<string, string> {
   const missing = new Map<string, string>();
   for (const set of Map.groupBy(names, setOf).values()) {
