@@ -1,14 +1,7 @@
 import { AimError } from "../errors/aim_error.ts";
-import {
-  type ConfigMap,
-  type ConfigValue,
-  isList,
-  isMap,
-  isNumberLiteral,
-  numberLiteral,
-} from "../values/value.ts";
+import { type ConfigMap, type ConfigValue, isList, isNumberLiteral, numberLiteral } from "../values/value.ts";
 import { pythonJson } from "../values/write_json.ts";
-import type { Engine } from "./engines.ts";
+import type { ServingEngine } from "./serving_engine.ts";
 
 /** Arguments from one place. */
 export interface ArgumentSource {
@@ -106,14 +99,14 @@ function assertSameModel(value: ConfigValue, source: ArgumentSource, models: rea
 /**
  * The engine's command line.
  *
- * @param program The first word: `python`, `python3`, or a path.
  * @param model A path, or `org/model`.
- * @param args Merged and fitted.
  * @throws {AimError} `usage` if a word contains NUL.
  */
 export function buildCommand(
-  { launch, modelArgument, form }: Pick<Engine, "launch" | "modelArgument" | "form">,
-  program: string,
+  { program, launch, modelArgument, form }: Pick<
+    ServingEngine,
+    "program" | "launch" | "modelArgument" | "form"
+  >,
   model: string,
   args: ConfigMap,
 ): string[] {
@@ -163,6 +156,5 @@ function wordOf(value: ConfigValue): string {
   if (typeof value === "string") return value;
   if (value === null) return "None";
   if (typeof value === "boolean") return value ? "True" : "False";
-  if (isNumberLiteral(value)) return value.text;
-  return isMap(value) || isList(value) ? pythonJson(value) : "";
+  return isNumberLiteral(value) ? value.text : pythonJson(value);
 }

@@ -8,17 +8,12 @@ import { type InstalledPackage, installedPackage } from "./installed_package.ts"
 
 /** An engine, and what is installed of it. */
 export interface ServingEngine extends Engine {
-  /** `null` if it is not on this machine. */
-  readonly program: EngineProgram | null;
+  /** As it is called: `python`, `python3`, `vllm`. */
+  readonly program: string;
+  /** Absolute, or relative where PATH is; `null` if it is not on this machine. */
+  readonly path: string | null;
   /** `null` if it is not known. */
   readonly version: EngineVersion | null;
-}
-
-export interface EngineProgram {
-  /** As it is called: `python`, `python3`, `vllm`. */
-  readonly name: string;
-  /** Absolute, or relative where PATH is. */
-  readonly path: string;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -38,20 +33,20 @@ export async function servingEngine(
 ): Promise<ServingEngine> {
   const engine = await engineNamed(config.engine, config.configPath);
   const [launch = ""] = engine.launch;
-  const program = findProgram(launch, env);
-  if (program === null && need === "serve") {
+  const unfound = { program: launch === "python" ? "python3" : launch, path: null };
+  const found = { ...engine, ...findProgram(launch, env) ?? unfound };
+  if (found.path === null && need === "serve") {
     const none = launch === "python" ? "neither python nor python3 is" : `no ${launch} is`;
     throw new AimError("engine", `${none} on PATH (${env.PATH ?? "PATH is not set"})`, {
       hint: "run aim in an image that has the engine, or set PATH",
     });
   }
-  const found = { ...engine, program };
   if (asIf !== null) return { ...found, version: givenVersion(asIf) };
-  if (program === null || engine.package === null) return { ...found, version: null };
-  const installed = installedPackage(engine.package, program.path, env);
+  if (found.path === null || engine.package === null) return { ...found, version: null };
+  const installed = installedPackage(engine.package, found.path, env);
   const absent = installed.kind === "absent" && need === "serve";
-  if (absent && await confirmAbsent(engine.package, program.path, env)) {
-    throw new AimError("engine", `${program.path} has no module ${engine.package}`, {
+  if (absent && await confirmAbsent(engine.package, found.path, env)) {
+    throw new AimError("engine", `${found.path} has no module ${engine.package}`, {
       hint: `use an image with ${engine.name}, or put its Python first on PATH`,
     });
   }
@@ -59,12 +54,12 @@ export async function servingEngine(
 }
 
 /** Finds a program by `PATH`; for `python`, also `python3`. `null` if there is none. */
-export function findProgram(program: string, env: Environment): EngineProgram | null {
-  if (program.includes("/")) return isExecutable(program) ? { name: program, path: program } : null;
+export function findProgram(name: string, env: Environment): { program: string; path: string } | null {
+  if (name.includes("/")) return isExecutable(name) ? { program: name, path: name } : null;
   const folders = (env.PATH ?? "").split(":").filter((folder) => folder !== "");
-  for (const name of program === "python" ? ["python", "python3"] : [program]) {
-    const path = folders.map((folder) => `${folder.replace(/\/+$/, "")}/${name}`).find(isExecutable);
-    if (path !== undefined) return { name, path };
+  for (const program of name === "python" ? ["python", "python3"] : [name]) {
+    const path = folders.map((folder) => `${folder.replace(/\/+$/, "")}/${program}`).find(isExecutable);
+    if (path !== undefined) return { program, path };
   }
   return null;
 }

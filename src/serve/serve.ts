@@ -11,7 +11,7 @@ import { log } from "../log/logger.ts";
 import { endStep } from "../log/start_steps.ts";
 import { revokePermissions } from "../os/revoke_permissions.ts";
 import type { ServeOptions } from "./download_missing.ts";
-import { chooseServing, planServing, type ServingPlan } from "./serving_plan.ts";
+import { chooseServing, planServing } from "./serving_plan.ts";
 import { resolveServing, wantedModel } from "./served_model.ts";
 import { checkFiles } from "./memory_fit.ts";
 import { startTimings } from "./timings.ts";
@@ -42,7 +42,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     endStep("download");
   }
   await markUsed(pathOfPlace(place));
-  const path = engine.program?.path ?? "";
+  const path = engine.path ?? "";
   if (engine.isVllm && gpus.model !== null) await copyAiterKernels(gpus.model, path, env);
   await checkFiles(options, choice.args, place);
   const { acceleratorModel } = choice.profile.metadata;
@@ -57,7 +57,9 @@ export async function serve(options: ServeOptions): Promise<number> {
   const ahead = fileSystem !== null && isFitted;
   const args = ahead ? withReadAhead(choice.args, engine.version) : choice.args;
   const plan = planServing(config, { ...choice, args }, place);
-  logChangedEnvironment(env, plan);
+  // Only the names, since the values may be secrets.
+  const changed = Object.keys(plan.env).filter((name) => (env[name] ?? plan.env[name]) !== plan.env[name]);
+  if (changed.length > 0) log.warn(`the engine gets other values of ${changed.join(", ")} than this process`);
   log.info(`serving ${choice.model.name} on port ${config.port}`, { from: pathOfPlace(place) });
   log.debug("engine command", { argv: plan.shown.argv, env: plan.shown.env });
   // While signals are watched, they do not end this process.
@@ -68,10 +70,4 @@ export async function serve(options: ServeOptions): Promise<number> {
   if (config.logLevel === "DEBUG") log.debug("timings in milliseconds", startTimings());
   options.onTimings?.(startTimings());
   return await replaceProcess(path, plan.argv, engineEnv);
-}
-
-/** Logs only names, since the caller's values may be secrets. */
-function logChangedEnvironment(env: ServeOptions["env"], plan: ServingPlan): void {
-  const changed = Object.keys(plan.env).filter((name) => (env[name] ?? plan.env[name]) !== plan.env[name]);
-  if (changed.length > 0) log.warn(`the engine gets other values of ${changed.join(", ")} than this process`);
 }

@@ -145,16 +145,14 @@ export function planServing(config: Config, choice: ServingChoice, place: ModelP
   // A local directory is one revision; the hub's cache has several.
   if (revision !== null && given.model === model.name) args.set("revision", revision);
   const env = { ...choice.env, ...given.env };
-  const [launch = ""] = engine.launch;
-  const program = engine.program?.name ?? (launch === "python" ? "python3" : launch);
   const hidden = hideSecrets(args, env);
   const shown = {
     profile: { ...profile, content: hideSecrets(profile.content, {}).args },
-    argv: buildCommand(engine, program, given.model, hidden.args),
+    argv: buildCommand(engine, given.model, hidden.args),
     env: hidden.env,
     references: hidden.references,
   };
-  return { ...choice, place, argv: buildCommand(engine, program, given.model, args), env, shown };
+  return { ...choice, place, argv: buildCommand(engine, given.model, args), env, shown };
 }
 
 function modelForEngine(

@@ -46,7 +46,7 @@ Deno.test({
       models: [modelId],
     });
     assertEquals(
-      buildCommand(engine, "python3", modelId, args).join(" "),
+      buildCommand({ ...engine, program: "python3" }, modelId, args).join(" "),
       "python3 -m vllm.entrypoints.openai.api_server --model amd/Llama-3.1-8B-Instruct-FP8-KV --async-scheduling " +
         "--disable-uvicorn-access-log --distributed-executor-backend mp --gpu-memory-utilization 0.9 --kv-cache-dtype fp8 " +
         "--max-model-len 32768 --max-num-batched-tokens 1024 --max-num-seqs 512 --max-seq-len-to-capture 32768 " +
@@ -59,6 +59,6 @@ Deno.test({
 
 Deno.test("no word of the command line can contain NUL", () => {
   const args = argsOf('{"chat-template": "a\\u0000b"}');
-  const error = assertThrows(() => buildCommand(engine, "python3", "m", args), AimError);
+  const error = assertThrows(() => buildCommand({ ...engine, program: "python3" }, "m", args), AimError);
   assertEquals(error.exitCode, 2);
 });

@@ -8,7 +8,7 @@ const args = argsOf('{"port": 8000, "x": null}');
 
 async function commandOf(name: string, configPath: string): Promise<string> {
   const engine = await engineNamed(name, configPath);
-  return buildCommand(engine, engine.launch[0] ?? "", "/m", args).join(" ");
+  return buildCommand({ ...engine, program: engine.launch[0] ?? "" }, "/m", args).join(" ");
 }
 
 Deno.test("each engine of AMD's runtime has its own launch, model argument and form of arguments", async () => {

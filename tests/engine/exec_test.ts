@@ -182,9 +182,9 @@ Deno.test("python comes before python3, only executable files count, and without
     await Deno.writeTextFile(`${directory}/a/python3`, "#!/bin/sh\n", { mode: 0o755 });
     await Deno.writeTextFile(`${directory}/a/python`, "not executable", { mode: 0o644 });
     const env = { PATH: `${directory}/a:${directory}/b` };
-    assertEquals(findProgram("python", env), { name: "python3", path: `${directory}/a/python3` });
+    assertEquals(findProgram("python", env), { program: "python3", path: `${directory}/a/python3` });
     await Deno.writeTextFile(`${directory}/b/python`, "#!/bin/sh\n", { mode: 0o755 });
-    assertEquals(findProgram("python", env), { name: "python", path: `${directory}/b/python` });
+    assertEquals(findProgram("python", env), { program: "python", path: `${directory}/b/python` });
     assertEquals(findProgram("python", { PATH: directory }), null);
     await assertRejects(
       () => servingEngine({ engine: "vllm", configPath: directory }, { PATH: directory }, "serve"),

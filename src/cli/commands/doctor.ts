@@ -101,9 +101,8 @@ async function checkProfilePath({ profilePath, origins }: Config): Promise<Check
 async function checkEngine(config: Config, env: CommandContext["env"]): Promise<Check> {
   const outcome = await attempt(() => servingEngine(config, env, "serve"));
   if (outcome.error !== null) return checkOf("engine", outcome.error, "failed");
-  const { name, program, version } = outcome.value;
-  const path = program?.path ?? "";
-  const printed = (await askProgram(path, ["--version"], env))?.split("\n", 1)[0]?.slice(0, 80);
+  const { name, path, version } = outcome.value;
+  const printed = (await askProgram(path ?? "", ["--version"], env))?.split("\n", 1)[0]?.slice(0, 80);
   if (printed === undefined) {
     return check("engine", "failed", `${path} does not run`, "check that it works: run it with --version");
   }
