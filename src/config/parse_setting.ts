@@ -3,26 +3,21 @@ import { AimError } from "../errors/aim_error.ts";
 import type { SettingType } from "./settings.ts";
 import { ACCELERATOR_NAMES, acceleratorName } from "../gpu/accelerators.ts";
 import { readJson } from "../values/read_json.ts";
-import { type ConfigMap, isList, isMap, isNumberLiteral } from "../values/value.ts";
+import { type ConfigMap, isList, isMap } from "../values/value.ts";
 import { didYouMean } from "./nearest.ts";
-
-/** What relative paths start from, and what replaces a leading `~`. */
-interface Base {
-  readonly cwd: string;
-  readonly home: string | undefined;
-}
 
 /**
  * A setting's text as a value of its type.
  *
  * @param name How messages name the setting: `AIM_PORT` or `--port`.
+ * @param base What relative paths start from, and what replaces a leading `~`.
  * @throws {AimError} `usage`, with name, value and allowed values.
  */
 export function parseSetting(
   text: string,
   type: SettingType,
   name: string,
-  base: Base,
+  base: { readonly cwd: string; readonly home: string | undefined },
 ): string | number | boolean | readonly string[] | ConfigMap {
   const bad = (allowed: string) => badValue(name, text, allowed);
   switch (type.kind) {
@@ -91,7 +86,7 @@ export function parseSetting(
   }
 }
 
-/** The error for a value that is not one of the choices, with the nearest one. */
+/** The error for a value that is not one of `choices`. */
 export function badChoice(name: string, text: string, choices: readonly string[]): AimError {
   const allowed = choices.length === 1 ? choices[0] : `one of ${choices.join(", ")}`;
   return badValue(name, text, allowed + didYouMean(text, choices));
@@ -138,7 +133,7 @@ export function parseDuration(text: string): number | null {
   return number === undefined || ms === undefined ? null : Math.round(Number(number) * ms);
 }
 
-/** Milliseconds of `90m`, `12h`, `30d` or `2w`; `null` for other texts. */
+/** Milliseconds of `90m`, `12h`, `30d` or `2w`; `null` if it is not an age. */
 export function parseAge(text: string): number | null {
   return /\d[mhdw]$/.test(text) ? parseDuration(text) : null;
 }
@@ -152,10 +147,7 @@ function formatSize(bytes: number): string {
 function jsonObject(text: string): ConfigMap | string {
   try {
     const value = readJson(text);
-    if (isMap(value)) return value;
-    if (value === null) return "this is null";
-    if (isList(value)) return "this is a list";
-    return `this is a ${isNumberLiteral(value) ? "number" : typeof value}`;
+    return isMap(value) ? value : `this is ${isList(value) ? "a list" : "a single value"}`;
   } catch (error) {
     // V8 quotes the text again after the reason.
     return error instanceof Error ? error.message.replace(/, (\.\.\.)?"[\s\S]*$/, "") : String(error);

@@ -9,7 +9,7 @@ import { type Setting, SETTING_NAMES, type SettingName, SETTINGS } from "./setti
 export interface ConfigInputs {
   readonly flags: Readonly<Partial<Record<SettingName, string>>>;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Directory that relative paths start from. @default {"/"} */
+  /** Where relative paths start. @default {"/"} */
   readonly cwd?: string;
 }
 
@@ -18,9 +18,8 @@ const BY_VARIABLE = new Map<string, SettingName>(
 );
 
 /**
- * Every setting's value. Precedence: flag, environment, default. An empty environment variable counts as
- * unset, since container tools can only set variables. Secrets are registered with the log, so that no
- * message shows them.
+ * Every setting's value. Precedence: flag, environment, default. An empty environment variable counts as unset,
+ * since container tools can only set variables. Secrets are registered with the log.
  *
  * @throws {AimError} `usage`, naming the variable or the flag that was used, the value and what is allowed.
  */

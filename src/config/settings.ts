@@ -12,7 +12,7 @@ export type SettingType =
   /** Seconds in, milliseconds out: `120`, `500ms`, `2m`, `1h`. `min` and `max` in seconds. */
   | { readonly kind: "duration"; readonly min: number; readonly max: number };
 
-/** One setting: the source for parsing, validation, help and the README. */
+/** One setting, for parsing, validation, help and the README. */
 export interface Setting {
   /** Environment variables in the order they win. */
   readonly env: readonly string[];
@@ -24,7 +24,7 @@ export interface Setting {
   readonly type: SettingType;
   /** Text as a user would write it; a leading `$NAME` stands for that setting's value. `null`: unset. */
   readonly default: string | null;
-  /** Word for the value in help. */
+  /** The value's name in help. */
   readonly value: string;
   readonly help: string;
   readonly group: "model" | "gpu" | "profile" | "cache" | "source" | "download" | "fetch" | "adapter" | "log";
@@ -33,10 +33,8 @@ export interface Setting {
 }
 
 /**
- * Makes the rows of a group.
- *
- * - `usage`: `--flag VALUE` as in help, `--flag|--alias VALUE`, or only `VALUE` for a setting without a flag.
- * - `variables`: environment variables in order of precedence, separated by spaces.
+ * Makes the rows of a group: `usage` is `--flag VALUE`, `--flag|--alias VALUE`, or only `VALUE` for a setting
+ * without a flag; `variables` are in order of precedence.
  */
 function group(name: Setting["group"]) {
   return <const Type extends SettingType, const Default extends string | null>(

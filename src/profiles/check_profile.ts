@@ -15,7 +15,6 @@ export function checkProfile(content: ConfigMap): SchemaFault[] {
   return profile(plain) ? [] : schemaFaults(profile.errors ?? [], plain);
 }
 
-/** What the validator found, in words. @param value What it looked at. */
 function schemaFaults(errors: readonly SchemaError[], value: unknown): SchemaFault[] {
   const choices = errors.filter((error) => error.keyword === "anyOf").map((error) => error.instancePath);
   return errors

@@ -64,11 +64,9 @@ const KINDS = { 1: "custom", 2: "model", 3: "general" } as const;
 
 /**
  * Order among profiles that fit, better first: a model's own (custom ones too) before general ones, with an
- * automatic count those that use every GPU, priority, precision, type, the larger count, then id. Total: no
- * two profiles of one set have the same id.
+ * automatic count those that use every GPU, priority, precision, type, the larger count, then id.
  *
- * @param available How many GPUs an automatic count may use; `null` if a count was requested or none is
- * known.
+ * @param available How many GPUs an automatic count may use; `null` if a count was requested or none is known.
  */
 export function compareProfiles(a: Profile, b: Profile, available: number | null): number {
   const [of, and] = [a.metadata, b.metadata];
@@ -84,15 +82,12 @@ export function compareProfiles(a: Profile, b: Profile, available: number | null
     compareText(a.path, b.path);
 }
 
-/** By code point, whatever the locale. */
+/** By code point, in any locale. */
 export function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/**
- * All differences between a profile and the criteria, in the order of states: engine, metric, model,
- * accelerator (model, then count), precision. Empty if it fits. Criteria without an accelerator fit any.
- */
+/** All differences between a profile and the criteria, in the order of states. Empty if it fits. */
 function differences(profile: Profile, criteria: Criteria): Mismatch[] {
   const { aimId, metadata: { engine, metric, precision } } = profile;
   const found: (Mismatch | null)[] = [

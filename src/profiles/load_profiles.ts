@@ -1,7 +1,6 @@
 import type { Config } from "../config/config.ts";
 import { findProfileFiles } from "./find_profile_files.ts";
 import { type PackedProfile, unpackProfile } from "./profile_content.ts";
-import { stemOf } from "./profile_from_value.ts";
 import { readProfile } from "./read_profile.ts";
 import type { Findings, Profile, ProfileFault, ProfilePlace } from "./types.ts";
 
@@ -89,11 +88,12 @@ function isFolderName(model: string): boolean {
 /** @param below The file's path below the folder. */
 function placeOf({ path, name, isEmbedded, priority }: Folder, below: string): ProfilePlace {
   const common = { path: isEmbedded ? `embedded:${name}/${below}` : `${path}/${below}`, priority };
-  const stem = stemOf(below);
+  const whole = below.replace(/\.ya?ml$/, "");
+  const stem = whole.slice(whole.lastIndexOf("/") + 1);
   if (priority === 3) return { ...common, kind: "general", id: `general/${stem}` };
   if (priority === 2) return { ...common, kind: "model", id: stem };
   if (below.startsWith("general/")) return { ...common, kind: "general", id: `custom/general/${stem}` };
-  return { ...common, kind: "either", id: `custom/${below.replace(/\.ya?ml$/, "")}` };
+  return { ...common, kind: "either", id: `custom/${whole}` };
 }
 
 /** An executable's profiles of a folder: a JSON object of {@linkcode PackedProfile}s by file name. */

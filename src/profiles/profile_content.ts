@@ -52,7 +52,8 @@ export function profileValue({ content, metadata }: Profile): ConfigMap {
   return new Map<string, ConfigValue>([...content, ["metadata", filled]]);
 }
 
-function mapAt(map: ConfigMap, key: string): ConfigMap {
+/** A mapping in a profile's file; an empty one if it is missing. */
+export function mapAt(map: ConfigMap, key: string): ConfigMap {
   const value = map.get(key);
-  return isMap(value) ? value : new Map();
+  return isMap(value) ? value : new Map<string, never>();
 }

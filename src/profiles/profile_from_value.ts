@@ -1,8 +1,9 @@
 import { didYouMean } from "../config/nearest.ts";
 import { ACCELERATOR_NAMES, acceleratorName, typeOfAccelerator } from "../gpu/accelerators.ts";
 import { pythonText } from "../values/python_spelling.ts";
-import { type ConfigMap, type ConfigValue, isList, isMap, isNumberLiteral } from "../values/value.ts";
-import type { checkProfile } from "./check_profile.ts";
+import { type ConfigMap, type ConfigValue, isList, isNumberLiteral } from "../values/value.ts";
+import { checkProfile } from "./check_profile.ts";
+import { mapAt } from "./profile_content.ts";
 import {
   type Findings,
   METRICS,
@@ -20,19 +21,17 @@ import {
 export function profileFromValue(
   content: ConfigMap,
   place: ProfilePlace,
-  check: typeof checkProfile,
 ): Findings<SchemaFault> & { readonly profile: Profile | null } {
-  const written = content.get("metadata");
-  const metadata = isMap(written) ? lowerCase(written) : new Map<string, never>();
+  const metadata = lowerCase(mapAt(content, "metadata"));
   const aimId = place.kind === "general" ? null : textOrNull(content.get("aim_id"));
-  const faults = check(metadata.size === 0 ? content : new Map([...content, ["metadata", metadata]]));
+  const faults = checkProfile(metadata.size === 0 ? content : new Map([...content, ["metadata", metadata]]));
   if (place.kind === "model" && aimId === null) {
     faults.push({ path: [], atKey: true, reason: "the profile lacks aim_id" });
   }
   if (faults.length > 0) return { profile: null, faults, warnings: [] };
   const model = modelIn(metadata);
   const profile: Profile = {
-    id: place.priority === 1 && aimId !== null ? `custom/${aimId}/${stemOf(place.path)}` : place.id,
+    id: place.priority === 1 && aimId !== null ? `custom/${aimId}/${place.id.split("/").at(-1)}` : place.id,
     path: place.path,
     priority: place.priority,
     aimId,
@@ -54,11 +53,6 @@ export function profileFromValue(
     content,
   };
   return { profile, faults: [], warnings: warningsOf(content, metadata, profile, place.kind) };
-}
-
-/** A file's name without `.yaml`. */
-export function stemOf(path: string): string {
-  return path.slice(path.lastIndexOf("/") + 1).replace(/\.ya?ml$/, "");
 }
 
 const WORDS = ["engine", "accelerator_type", "precision", "metric", "type"];

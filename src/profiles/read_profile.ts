@@ -2,8 +2,7 @@ import { readRegularFileSync } from "../os/read_regular_file.ts";
 import { readPlainYaml } from "../values/read_plain_yaml.ts";
 import { readYaml, type YamlFault } from "../values/read_yaml.ts";
 import { withoutCall } from "./find_profile_files.ts";
-import type { checkProfile } from "./check_profile.ts";
-import { profileFromValue } from "./profile_from_value.ts";
+import type { profileFromValue } from "./profile_from_value.ts";
 import type { Findings, Profile, ProfileCheck, ProfileFault, ProfilePlace, SchemaFault } from "./types.ts";
 
 /** A profile's file, read and checked. What was found is in the order of the file. */
@@ -30,16 +29,16 @@ export async function readProfile(
     faults.map((fault) => ({ path: place.path, ...fault })).sort(byPlace);
   const text = textOf(path);
   if (typeof text !== "string") return { profile: null, faults: inFile([text]), warnings: [] };
-  const checkSchema = await loadCheck();
+  const fromValue = await loadReader();
   const plain = check === undefined ? readPlainYaml(text) : null;
   if (plain !== null) {
-    const read = profileFromValue(plain, place, checkSchema);
+    const read = fromValue(plain, place);
     // Faults and warnings need their place, which the full reader knows.
     if (read.profile !== null && read.warnings.length === 0) return { ...read, faults: [], warnings: [] };
   }
   const file = await readYaml(text);
   if (file.value === null) return { profile: null, faults: inFile(file.faults), warnings: [] };
-  const { profile, faults, warnings } = profileFromValue(file.value, place, checkSchema);
+  const { profile, faults, warnings } = fromValue(file.value, place);
   const more = profile === null ? undefined : check?.(profile);
   const placed = ({ path, atKey, reason }: SchemaFault) => ({
     ...file.positionOf(path, atKey ? "key" : undefined),
@@ -52,32 +51,30 @@ export async function readProfile(
   };
 }
 
-let loading: Promise<typeof checkProfile> | undefined;
+let loading: Promise<typeof profileFromValue> | undefined;
 
-/** The validator, which packed profiles do not need. Even an import that is done takes time for each file. */
-async function loadCheck(): Promise<typeof checkProfile> {
-  return await (loading ??= import("./check_profile.ts").then((module) => module.checkProfile));
+/** With the validator, which packed profiles do not need. An import takes time for each file, even if it is done. */
+function loadReader(): Promise<typeof profileFromValue> {
+  return loading ??= import("./profile_from_value.ts").then((module) => module.profileFromValue);
 }
 
 export function byPlace(a: ProfileFault, b: ProfileFault): number {
   return a.line - b.line || a.column - b.column;
 }
 
+/** UTF-8, or UTF-16 if a byte order mark says so, as PyYAML decodes. */
 function textOf(path: string): string | YamlFault {
   const read = readRegularFileSync(path, MAX_PROFILE_BYTES);
-  if (read.kind === "ok") return decode(read.value);
-  return { line: 1, column: 1, reason: `cannot read it: ${withoutCall(read.reason)}` };
-}
-
-/** UTF-8, or UTF-16 if a byte order mark says so, as PyYAML decodes. */
-function decode(bytes: Uint8Array): string | YamlFault {
-  const [first, second] = bytes;
+  if (read.kind !== "ok") {
+    return { line: 1, column: 1, reason: `cannot read it: ${withoutCall(read.reason)}` };
+  }
+  const [first, second] = read.value;
   const utf16 = first === 0xff && second === 0xfe ? "le" : first === 0xfe && second === 0xff ? "be" : null;
   const encoding = utf16 === null ? "utf-8" : `utf-16${utf16}`;
   try {
-    return new TextDecoder(encoding, { fatal: true }).decode(bytes);
+    return new TextDecoder(encoding, { fatal: true }).decode(read.value);
   } catch {
-    const lines = new TextDecoder(encoding).decode(bytes).split("\ufffd")[0]?.split("\n") ?? [];
+    const lines = new TextDecoder(encoding).decode(read.value).split("\ufffd")[0]?.split("\n") ?? [];
     const column = (lines.at(-1)?.length ?? 0) + 1;
     return { line: lines.length, column, reason: `the file is not ${encoding.toUpperCase()}` };
   }

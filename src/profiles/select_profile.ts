@@ -28,9 +28,8 @@ export interface NearestMiss {
 }
 
 /**
- * Selects from judged profiles: by id (or the id with `.yaml`, or the path), whatever the criteria say; else
- * the best compatible one that may be taken automatically; else, if the settings allow it, an unoptimized
- * one.
+ * Selects by id (or the id with `.yaml`, or the path) in spite of any mismatch; else the best compatible profile
+ * that may be selected automatically; else, if the settings allow it, an unoptimized one.
  */
 export function selectProfile(
   judged: readonly JudgedProfile[],
@@ -62,7 +61,7 @@ export function selectProfile(
   return noneFits(judged, criteria);
 }
 
-/** What selection looks at, apart from the variant; the same for profiles of equal use. */
+/** Equal for profiles that only their variants tell apart. */
 function useOf({ profile: { priority, metadata } }: JudgedProfile): string {
   const { engine, acceleratorModel, acceleratorCount, precision, metric } = metadata;
   return [priority, engine, acceleratorModel, acceleratorCount, precision, metric].join(" ");
@@ -83,7 +82,6 @@ function selectById(judged: readonly JudgedProfile[], profileId: string): Select
   return none(`no profile has the id "${profileId}" (AIM_PROFILE_ID)`, hint);
 }
 
-/** How many profiles are in which state, and the nearest one with what would make it fit. */
 function noneFits(judged: readonly JudgedProfile[], criteria: Criteria): Selection {
   const wanted = describeCriteria(criteria);
   if (judged.length === 0) {

@@ -5,36 +5,11 @@ import type { ConfigMap } from "../values/value.ts";
 
 /** Ranked: the earlier is preferred. */
 export const PRECISIONS = ["int4", "int8", "fp4", "fp8", "fp16", "bf16", "fp32"] as const;
-export type Precision = (typeof PRECISIONS)[number];
-
 export const METRICS = ["latency", "throughput"] as const;
-export type Metric = (typeof METRICS)[number];
-
 /** Ranked: the earlier is preferred. */
 export const PROFILE_TYPES = ["optimized", "preview", "unoptimized", "general"] as const;
-export type ProfileType = (typeof PROFILE_TYPES)[number];
 
-export type AcceleratorType = "gpu" | "cpu";
-
-/** All that selection looks at. */
-export interface ProfileMetadata {
-  readonly engine: string;
-  readonly acceleratorType: AcceleratorType;
-  /** As in the table of accelerators, `MI300X` or `EPYC_9965`; another name fits no hardware. */
-  readonly acceleratorModel: string;
-  /** GPUs, or cores of a processor. */
-  readonly acceleratorCount: number;
-  readonly precision: Precision;
-  readonly metric: Metric;
-  readonly type: ProfileType;
-  /** Only `AIM_PROFILE_ID` selects it: by its `manual_selection_only`, else if it is `unoptimized`. */
-  readonly manualSelectionOnly: boolean;
-  readonly variant: string | null;
-  readonly primary: boolean;
-  readonly features: readonly string[];
-}
-
-/** A profile file's content, and where it comes from. */
+/** A profile file: what it says, and where it is. */
 export interface Profile {
   /** The file's stem, prefixed `general/`, `custom/general/` or `custom/<aim_id>/`. */
   readonly id: string;
@@ -45,8 +20,23 @@ export interface Profile {
   /** `null` for a general profile. */
   readonly aimId: string | null;
   readonly modelId: string | null;
-  readonly metadata: ProfileMetadata;
-  /** All of the file. */
+  /** All that selection looks at. */
+  readonly metadata: {
+    readonly engine: string;
+    readonly acceleratorType: "gpu" | "cpu";
+    /** As in the table of accelerators, `MI300X` or `EPYC_9965`; another name fits no hardware. */
+    readonly acceleratorModel: string;
+    /** GPUs, or cores of a processor. */
+    readonly acceleratorCount: number;
+    readonly precision: (typeof PRECISIONS)[number];
+    readonly metric: (typeof METRICS)[number];
+    readonly type: (typeof PROFILE_TYPES)[number];
+    /** Only `AIM_PROFILE_ID` selects it: by its `manual_selection_only`, else if it is `unoptimized`. */
+    readonly manualSelectionOnly: boolean;
+    readonly variant: string | null;
+    readonly primary: boolean;
+    readonly features: readonly string[];
+  };
   readonly content: ConfigMap;
 }
 

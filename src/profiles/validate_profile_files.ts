@@ -1,26 +1,24 @@
 import { basename, dirname, resolve } from "@std/path";
 import { AimError } from "../errors/aim_error.ts";
 import { fileType } from "../os/file_type.ts";
-import { isMap } from "../values/value.ts";
 import { findProfileFiles } from "./find_profile_files.ts";
+import { mapAt } from "./profile_content.ts";
 import { RETIRED } from "./profile_from_value.ts";
 import { byPlace, type ProfileFile, readProfile } from "./read_profile.ts";
 import type { Findings, Profile, ProfileCheck, ProfileFault, ProfilePlace, SchemaFault } from "./types.ts";
 
-/** The number of files, and what was found by file, then by place. */
+/** What was found, by file, then by place. */
 export interface ValidationResult extends Findings<ProfileFault> {
   readonly files: number;
 }
 
 /**
- * Checks profile files by the same rules as when they are loaded, and for keys written twice, which loading
- * lets pass. Of a folder, every `.yaml` and `.yml` file in it at any depth; hidden ones are left out.
- * Requires `--allow-read`.
+ * Checks profile files, and those in folders at any depth, by the same rules as when they are loaded, and for
+ * keys written twice, which loading accepts. Requires `--allow-read`.
  *
  * @param strict Also AMD's rules of style: file names, no unknown or retired keys, one primary profile;
  *   warnings are faults then.
- * @param checkArgs Checks a profile's engine arguments.
- * @throws {AimError} `usage`: a path that is not there, or a folder without profiles.
+ * @throws {AimError} `usage`: a path that does not exist, or a folder without profiles.
  */
 export async function validateProfileFiles(
   given: readonly string[],
@@ -61,9 +59,8 @@ function filesAt(path: string): readonly string[] {
 
 /** What AMD's own check refuses beyond its runtime: retired keys, and a file name that does not fit. */
 function styleFaults({ path, metadata, content }: Profile): SchemaFault[] {
-  const written = content.get("metadata");
-  const retired = isMap(written) ? RETIRED.filter((key) => written.has(key)) : [];
-  const faults = retired.map((key): SchemaFault => ({
+  const written = mapAt(content, "metadata");
+  const faults = RETIRED.filter((key) => written.has(key)).map((key): SchemaFault => ({
     path: ["metadata", key],
     atKey: true,
     reason: `${key} is retired: use ${REPLACEMENTS[key] ?? "type"}`,

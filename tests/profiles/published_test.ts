@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import { judge } from "../../src/profiles/judge.ts";
 import { loadProfiles } from "../../src/profiles/load_profiles.ts";
 import { selectProfile } from "../../src/profiles/select_profile.ts";
-import { type Metric, METRICS, PRECISIONS, type Profile, PROFILE_TYPES } from "../../src/profiles/types.ts";
+import { METRICS, PRECISIONS, type Profile, PROFILE_TYPES } from "../../src/profiles/types.ts";
 import { validateProfileFiles } from "../../src/profiles/validate_profile_files.ts";
 import { makeCriteria } from "./make_profile.ts";
 import { referenceModels, referenceProfiles } from "./reference.ts";
@@ -40,7 +40,7 @@ async function* combinations() {
 
 function selected(
   profiles: readonly Profile[],
-  wanted: { model: string; engine: string; metric: Metric },
+  wanted: { model: string; engine: string; metric: Profile["metadata"]["metric"] },
   [type, model, available]: (typeof HARDWARE)[number],
 ): Profile | null {
   const criteria = makeCriteria({ ...wanted, accelerator: { type, model, available } });
@@ -85,7 +85,7 @@ Deno.test({
 /** AMD's own rules: the count exactly, then priority, precision, type; of what is equal the first. */
 function byAmdsRules(
   profiles: readonly Profile[],
-  wanted: { model: string; engine: string; metric: Metric },
+  wanted: { model: string; engine: string; metric: Profile["metadata"]["metric"] },
   [type, model, available]: (typeof HARDWARE)[number],
 ): Profile[] {
   const rank = ({ priority, metadata: { precision, type } }: Profile) =>
