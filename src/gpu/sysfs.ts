@@ -52,8 +52,7 @@ function readNodes(files: KernelFiles, folder: string, warnings: string[]): Entr
   return numbersIn(files, folder, /^(\d+)$/, warnings).flatMap((number) => {
     const path = `${folder}/${number}`;
     const gpuId = files.text(`${path}/gpu_id`);
-    // Outside the device cgroup the kernel refuses both files; such a GPU shows up by its render node
-    // instead.
+    // Outside the device cgroup the kernel refuses both files; such a GPU is found by its render node.
     if (gpuId.kind === "failed" || (gpuId.kind === "ok" && integer(gpuId.value) === 0)) return [];
     const text = files.text(`${path}/properties`);
     if (text.kind !== "ok") {
@@ -103,11 +102,12 @@ function readCards(files: KernelFiles, folder: string, warnings: string[]): Entr
       return /^(?:|unknown|n\/?a|none)$/i.test(text) ? null : text;
     };
     const number = (name: string) => integer(word(name) ?? "");
+    const slot = /^PCI_SLOT_NAME=(\S+)$/m.exec(word("uevent") ?? "")?.[1];
     const busy = [number("gpu_busy_percent"), number("mem_busy_percent")].filter((value) => value !== null);
     return [{
       minor,
       deviceId: idOf(number("device")),
-      pciAddress: pciAddressOf(files, device),
+      pciAddress: slot?.toLowerCase() ?? null,
       uuid: uuidOf(word("unique_id") ?? ""),
       vramTotal: number("mem_info_vram_total"),
       vramUsed: number("mem_info_vram_used"),
@@ -128,14 +128,6 @@ function numbersIn(files: KernelFiles, folder: string, pattern: RegExp, warnings
 function textIn(files: KernelFiles, path: string): string | null {
   const text = files.text(path);
   return text.kind === "ok" ? text.value.trim() : null;
-}
-
-function pciAddressOf(files: KernelFiles, device: string): string | null {
-  const slot = /^PCI_SLOT_NAME=(\S+)$/m.exec(textIn(files, `${device}/uevent`) ?? "")?.[1];
-  if (slot !== undefined) return slot.toLowerCase();
-  const link = files.link(device);
-  const last = link.kind === "ok" ? link.value.split("/").at(-1) ?? "" : "";
-  return /^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/i.test(last) ? last.toLowerCase() : null;
 }
 
 /** `location_id`: bus, device and function in 16 bits; a node's number is in bits 28 to 31. */

@@ -5,8 +5,12 @@ import type { Gpu, GpuInventory } from "./types.ts";
 const BUSY_VRAM = 0.05;
 
 export function isBusy(gpu: Gpu): boolean {
-  return (gpu.busyPercent ?? 0) > 0 ||
-    (gpu.vramTotal !== null && gpu.vramTotal > 0 && (gpu.vramUsed ?? 0) / gpu.vramTotal > BUSY_VRAM);
+  return (gpu.busyPercent ?? 0) > 0 || usedVram(gpu) > BUSY_VRAM;
+}
+
+/** The share of its memory that is in use; 0 if that is unknown. */
+export function usedVram({ vramUsed, vramTotal }: Gpu): number {
+  return vramTotal ? (vramUsed ?? 0) / vramTotal : 0;
 }
 
 /** What follows from the GPUs that were found. @param reasons Why other sources had none. */
@@ -51,10 +55,7 @@ function kindOf({ model, partition }: Gpu): string {
   return partition === null ? model : `${model} partition`;
 }
 
-/**
- * GPUs by model, whole ones apart from partitions; the group that counts first: known models before unknown
- * ones, then the most numerous, then the largest memory.
- */
+/** By kind, and first the kind that counts: known models, then the most numerous, then the largest memory. */
 function alike(gpus: readonly Gpu[]): Gpu[][] {
   const isUnknown = (kind: string) => Number(kind.startsWith(UNKNOWN_MODEL));
   const vram = (group: readonly Gpu[]) => Math.max(...group.map((gpu) => gpu.vramTotal ?? 0));
@@ -64,10 +65,7 @@ function alike(gpus: readonly Gpu[]): Gpu[][] {
 }
 
 export function loadOf(gpu: Gpu): string {
-  const parts = [];
-  if (gpu.busyPercent !== null && gpu.busyPercent > 0) parts.push(`${gpu.busyPercent} % active`);
-  if (gpu.vramUsed !== null && gpu.vramTotal !== null && gpu.vramTotal > 0) {
-    parts.push(`${Math.round(gpu.vramUsed / gpu.vramTotal * 100)} % of VRAM in use`);
-  }
-  return parts.join(", ");
+  const active = gpu.busyPercent ? [`${gpu.busyPercent} % active`] : [];
+  const used = gpu.vramUsed === null ? [] : [`${Math.round(usedVram(gpu) * 100)} % of VRAM in use`];
+  return [...active, ...used].join(", ");
 }

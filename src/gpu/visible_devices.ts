@@ -1,4 +1,4 @@
-import { isBusy, loadOf } from "./take_inventory.ts";
+import { isBusy, loadOf, usedVram } from "./take_inventory.ts";
 import type { Gpu, GpuInventory } from "./types.ts";
 
 /**
@@ -47,8 +47,7 @@ function chooseDevices({ gpus, model, partitioned }: GpuInventory, needed: numbe
 }
 
 function load(gpu: Gpu): number {
-  if (!isBusy(gpu)) return 0;
-  return 1 + (gpu.busyPercent ?? 0) + 100 * (gpu.vramUsed ?? 0) / (gpu.vramTotal || 1);
+  return isBusy(gpu) ? 1 + (gpu.busyPercent ?? 0) + 100 * usedVram(gpu) : 0;
 }
 
 function order(gpu: Gpu): number {
