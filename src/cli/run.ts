@@ -3,6 +3,7 @@ import { resolveConfig } from "../config/resolve_config.ts";
 import { type Setting, SETTING_NAMES, SETTINGS } from "../config/settings.ts";
 import { captureConsole } from "../log/capture_console.ts";
 import { unknownVariables } from "../config/variables.ts";
+import { hideSecrets } from "../engine/hide_secrets.ts";
 import { configureLog, log, logEnabled } from "../log/logger.ts";
 import { printable } from "../log/printable.ts";
 import { keepEnvironmentSecrets } from "../log/redact.ts";
@@ -131,7 +132,7 @@ function logSettings(config: Config): void {
     const { env, secret }: Setting = SETTINGS[name];
     const value = config[name];
     if (value === null) continue;
-    const shown = value instanceof Map ? jsonValue(value) : value;
+    const shown = value instanceof Map ? jsonValue(hideSecrets(value, {}).args) : value;
     log.debug(`setting ${env[0]}`, { value: secret ? "***" : shown, from: config.origins[name] });
   }
 }

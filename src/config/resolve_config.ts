@@ -1,7 +1,5 @@
 import { AimError } from "../errors/aim_error.ts";
-import { isSecretName, keepSecret } from "../log/redact.ts";
-import { readJson } from "../values/read_json.ts";
-import { type ConfigValue, isList, isMap } from "../values/value.ts";
+import { keepSecret } from "../log/redact.ts";
 import type { Config, SettingOrigin, Settings } from "./config.ts";
 import { parseSetting } from "./parse_setting.ts";
 import { type Setting, SETTING_NAMES, type SettingName, SETTINGS } from "./settings.ts";
@@ -37,11 +35,9 @@ export function resolveConfig({ flags, env, cwd = "/" }: ConfigInputs): Config {
     return values[name] = text === null ? null : parseSetting(text, setting.type, given?.name ?? name, base);
   };
   SETTING_NAMES.forEach(resolve);
-  const settings = values as Settings;
-  if (settings.engineArgs !== null) keepEngineSecrets(settings.engineArgs);
   // AIM_DEBUG is for troubleshooting: it overrides a level that an image sets, but not a flag.
   if (values.debug === true && origins.logLevel !== "flag") values.logLevel = "DEBUG";
-  return { ...settings, origins: origins as Record<SettingName, SettingOrigin> };
+  return { ...values as Settings, origins: origins as Record<SettingName, SettingOrigin> };
 }
 
 interface GivenText {
@@ -81,17 +77,4 @@ function defaultText(setting: Setting, resolve: (name: SettingName) => unknown):
     if (name === undefined) throw new Error(`the default ${text} names no setting`);
     return String(resolve(name));
   });
-}
-
-/** Registers keys and tokens among engine arguments, such as vLLM's `api-key`, at any depth. */
-function keepEngineSecrets(value: ConfigValue, secret = false): void {
-  if (typeof value === "string" && secret) keepSecret(value);
-  else if (typeof value === "string" && value.startsWith("{")) {
-    try {
-      keepEngineSecrets(readJson(value));
-    } catch { /* it only looks like JSON */ }
-  } else if (isList(value)) value.forEach((item) => keepEngineSecrets(item, secret));
-  else if (isMap(value)) {
-    for (const [name, item] of value) keepEngineSecrets(item, secret || isSecretName(name));
-  }
 }

@@ -147,7 +147,7 @@ Deno.test("AIM_DEBUG shows the settings with their origin, hardware, places, and
   assertEquals(line("setting AIM_METRIC").map(({ from }) => from), ["default"]);
   assertEquals(line("setting HF_TOKEN").map(({ value }) => value), ["***"]);
   assertEquals(line("setting AIM_ENGINE_ARGS").map(({ value }) => value), [
-    { "max-model-len": 512, "api-key": "***" },
+    { "max-model-len": 512, "api-key": "$API_KEY" },
   ]);
   assertEquals(line("hardware").map(({ source }) => source), ["override"]);
   assertEquals(line("place ").length, 2);

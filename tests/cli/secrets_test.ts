@@ -11,7 +11,9 @@ const SESSION = "PlantedSessionToken4711==";
 const KEY_ID = "PLANTEDKEYID47114711";
 const PROXY_PASSWORD = "PlantedProxyPass4711";
 const ENGINE_KEY = "PlantedEngineKey4711";
-const PLANTED = [TOKEN, SECRET_KEY, SESSION, KEY_ID, PROXY_PASSWORD, ENGINE_KEY];
+/** Too short to be searched for in every text. */
+const SHORT_KEY = "Zq9~";
+const PLANTED = [TOKEN, SECRET_KEY, SESSION, KEY_ID, PROXY_PASSWORD, ENGINE_KEY, SHORT_KEY];
 
 /** Query parameters of signed addresses, with a value that is not blanked. */
 const SIGNED = /(Signature|X-Amz-Security-Token|X-Amz-Credential|Policy|Key-Pair-Id)=(?!\*\*\*)[^\s&"]/i;
@@ -72,7 +74,11 @@ Deno.test("no command shows a token, a key, a password or a signature, at any le
     AIM_GPU_MODEL: "MI300X",
     HF_TOKEN: TOKEN,
     HTTPS_PROXY: `http://someone:${PROXY_PASSWORD}@127.0.0.1:9`,
-    AIM_ENGINE_ARGS: JSON.stringify({ "api-key": [ENGINE_KEY], "x": { "hf-token": ENGINE_KEY } }),
+    AIM_ENGINE_ARGS: JSON.stringify({
+      "api-key": [ENGINE_KEY, SHORT_KEY],
+      "x": { "hf-token": ENGINE_KEY },
+      "y": JSON.stringify({ token: SHORT_KEY }),
+    }),
   };
   for (const name of [...COMMAND_NAMES, "__complete"]) {
     await t.step(name, async () => {
