@@ -35,7 +35,6 @@ export type Digest =
 
 export type DigestAlgorithm = Digest["algorithm"];
 
-/** One file of a model. */
 export interface ManifestFile {
   readonly path: RelativePath;
   /** Bytes. */
@@ -44,7 +43,6 @@ export interface ManifestFile {
   readonly digest: Digest | null;
   /** Without quotes and `W/`: the hub's linked ETag (SHA-256 of LFS files, else git SHA-1), or S3's. */
   readonly etag: string;
-  /** The hub's xet hash, for files in xet. */
   readonly xetHash?: string;
 }
 

@@ -3,7 +3,6 @@ import { type OciLayoutRef, type OciRef, parseOciLayoutRef, parseOciRef } from "
 import { isQuantisation } from "./quantisation.ts";
 import { hubNameFault, partFault, pathFault } from "./safe_path.ts";
 
-/** A model on a hub. */
 export interface HubRef {
   readonly kind: "hub";
   /** `org/model`, or `model` for the hub's oldest repositories. */
@@ -23,7 +22,6 @@ export interface S3Ref {
   readonly prefix: string;
 }
 
-/** A model as a user names it. */
 export type ModelRef =
   | HubRef
   | S3Ref

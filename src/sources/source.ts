@@ -8,7 +8,6 @@ export interface RangeBody {
   readonly body: ReadableStream<Uint8Array>;
 }
 
-/** Which files of a model are wanted. */
 export interface ManifestOptions {
   /** Branch, tag or commit (hub only). @default {"main"} */
   revision?: string | undefined;

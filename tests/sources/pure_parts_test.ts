@@ -200,8 +200,9 @@ Deno.test("what S3 refuses becomes another attempt, a changed source, or an erro
     access: { base: new URL("https://s3.test/b/"), anonymous: false },
     settings: s3Settings({}),
   };
+  const none = { region: undefined, expectsHttps: false };
   const of = (status: number, code: string | null, path: string | null = "f", headers = {}) =>
-    s3Error({ status, code, headers: new Headers(headers) }, { ...question, path });
+    s3Error({ ...none, status, code, headers: new Headers(headers) }, { ...question, path });
   for (
     const [status, code] of [[503, "SlowDown"], [500, "InternalError"], [400, "RequestTimeout"], [
       429,

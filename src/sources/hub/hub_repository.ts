@@ -19,7 +19,6 @@ export interface HubAnswer extends FoundAnswer {
 
 /** A model on a hub or a mirror. The token is only for the hub's own origin. */
 export class HubRepository {
-  /** `org/model`. */
   readonly id: string;
   /** `HF_ENDPOINT`, without a slash at the end. */
   readonly endpoint: string;

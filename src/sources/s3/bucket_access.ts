@@ -19,7 +19,6 @@ export interface BucketRequest {
 
 /** Where a bucket is, and how requests for it are signed, by the rules of AWS's SDK. */
 export interface BucketAccess {
-  /** Requests are not signed. */
   readonly anonymous: boolean;
   readonly region: string;
   /** Address of the bucket, with a slash at the end. */

@@ -3,7 +3,6 @@ import { fieldsOf } from "../../values/json.ts";
 import { plainEtag } from "../range_body.ts";
 import type { S3Bucket } from "./s3_bucket.ts";
 
-/** An object in a list. */
 export interface ListedObject {
   readonly key: string;
   /** The key below the directory, without the empty parts that S3 allows. */

@@ -12,7 +12,6 @@ const ASK_FROM = 8 * 2 ** 20;
 /** Maximum parts of an uneven upload, which take a request each. */
 const UNEVEN_PARTS = 64;
 
-/** An object, and what proves its bytes. */
 export type ProvenObject = ListedObject & { readonly digest: Digest | null };
 
 /**
@@ -32,43 +31,29 @@ export async function proveObjects(
       const head = await bucket.head(object.key, signal) ?? new Headers();
       if (hasOpaqueEtag(head)) isOpaque = true;
       const etag = object.etag ?? plainEtag(head.get("etag"));
-      proven.set(object, { ...object, etag, digest: await digestOf(bucket, object, etag, head, signal) });
+      const isProof = etag !== null && !hasOpaqueEtag(head);
+      const digest = fullChecksum(head, etag) ??
+        (isProof ? await etagDigest(bucket, object, etag, signal) : null);
+      proven.set(object, { ...object, etag, digest });
     }, QUESTIONS);
   const filled = objects.filter(({ size }) => size > 0);
   const [largest] = filled.toSorted((a, b) => b.size - a.size);
-  await prove(
-    filled.filter((object) =>
-      object === largest || object.size >= ASK_FROM || plainMd5(object.etag) === null
-    ),
-  );
+  await prove(filled.filter((one) => one === largest || one.size >= ASK_FROM || plainMd5(one.etag) === null));
   if (isOpaque) await prove(filled.filter((object) => !proven.has(object)));
   return objects.map((object) => proven.get(object) ?? { ...object, digest: plainMd5(object.etag) });
 }
 
-async function digestOf(
+/** A multipart ETag proves the bytes if the parts' sizes are known: from the server, else the likely ones. */
+async function etagDigest(
   bucket: S3Bucket,
   { key, size }: ListedObject,
-  etag: string | null,
-  head: Headers,
+  etag: string,
   signal: AbortSignal | undefined,
 ): Promise<Digest | null> {
-  const checksum = fullChecksum(head, etag);
-  if (checksum !== null || hasOpaqueEtag(head) || etag === null) return checksum;
   const count = multipartCount(etag);
   if (count === null) return plainMd5(etag);
-  const parts = await partsOf(bucket, key, size, count, signal);
-  return parts && { algorithm: "multipart-md5", hex: etag.slice(0, 32).toLowerCase(), ...parts };
-}
-
-/** A multipart ETag proves the bytes if the parts' sizes are known: from the server, else the likely ones. */
-async function partsOf(
-  bucket: S3Bucket,
-  key: string,
-  size: number,
-  count: number,
-  signal: AbortSignal | undefined,
-): Promise<{ partSizes: readonly number[]; otherPartSizes?: readonly (readonly number[])[] } | null> {
-  if (count === 1) return { partSizes: [size] };
+  const digest = { algorithm: "multipart-md5", hex: etag.slice(0, 32).toLowerCase() } as const;
+  if (count === 1) return { ...digest, partSizes: [size] };
   const sizeOf = async (part: number) => {
     const head = await bucket.head(key, signal, { part });
     // A server without part numbers answers for the complete object.
@@ -77,14 +62,14 @@ async function partsOf(
   const first = await sizeOf(1);
   if (first > 0) {
     const even = evenParts(size, first);
-    if (even.length === count) return { partSizes: even };
+    if (even.length === count) return { ...digest, partSizes: even };
     if (count > UNEVEN_PARTS) return null;
     const partSizes = [first];
     while (partSizes.length < count) partSizes.push(await sizeOf(partSizes.length + 1));
-    return partSizes.reduce((sum, n) => sum + n, 0) === size ? { partSizes } : null;
+    return partSizes.reduce((sum, n) => sum + n, 0) === size ? { ...digest, partSizes } : null;
   }
   const [partSizes, ...otherPartSizes] = likelyParts(size, count);
-  return partSizes === undefined ? null : { partSizes, otherPartSizes };
+  return partSizes === undefined ? null : { ...digest, partSizes, otherPartSizes };
 }
 
 /** True if the ETag does not depend on the bytes alone: with SSE-KMS and SSE-C. */

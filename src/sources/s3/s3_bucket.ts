@@ -1,10 +1,9 @@
 import { AimError } from "../../errors/aim_error.ts";
 import { nodeModule } from "../../os/node_module.ts";
-import { readStart } from "../transport/read_bounded.ts";
 import { redirectTarget } from "../transport/redirect.ts";
 import type { Transport } from "../transport/transport.ts";
 import { type BucketAccess, type BucketRequest, openBucket } from "./bucket_access.ts";
-import { s3Error, type S3Refusal } from "./s3_error.ts";
+import { readRefusal, s3Error, type S3Refusal } from "./s3_error.ts";
 import type { S3Settings } from "./s3_settings.ts";
 
 /** Maximum requests for one answer: a server may name another region, another endpoint and the right time. */
@@ -55,7 +54,6 @@ export class S3Bucket {
     return response.ok ? response.headers : null;
   }
 
-  /** The error for an answer that S3 does not give. */
   odd(what: string, cause?: unknown): AimError {
     return new AimError("network", `the answer for ${this.#uri} is not what S3 answers: ${what}`, {
       hint: "check AWS_ENDPOINT_URL",
@@ -74,7 +72,7 @@ export class S3Bucket {
       const { url, headers } = await access.sign({ ...request, headers: plain }, time);
       const response = await this.#transport[send](url, { method, headers, signal });
       if (response.ok) return response;
-      const refusal = await refusalIn(response);
+      const refusal = await readRefusal(response);
       if (attempt < ATTEMPTS && this.#moved(refusal, access)) continue;
       if (accepted.includes(response.status)) return response;
       const question = { bucket: this.#name, uri: this.#uri, key, path, access, settings: this.#settings };
@@ -124,15 +122,4 @@ export class S3Bucket {
 
 function md5OfKey(key: string): string {
   return nodeModule("node:crypto").createHash("md5").update(Uint8Array.fromBase64(key)).digest("base64");
-}
-
-async function refusalIn(response: Response): Promise<S3Refusal> {
-  const body = await readStart(response);
-  return {
-    status: response.status,
-    code: /<Code>([A-Za-z0-9.]+)<\/Code>/.exec(body)?.[1] ?? null,
-    headers: response.headers,
-    region: /<Region>([^<]+)<\/Region>/.exec(body)?.[1],
-    expectsHttps: response.status === 400 && /\bHTTPS\b/.test(body),
-  };
 }

@@ -2,10 +2,10 @@ import { AimError } from "../../errors/aim_error.ts";
 import type { ErrorKind } from "../../errors/exit_codes.ts";
 import { SourceChangedError, TransientError } from "../source.ts";
 import { isTransientStatus, passingFault } from "../transport/passing_fault.ts";
+import { readStart } from "../transport/read_bounded.ts";
 import type { BucketAccess } from "./bucket_access.ts";
 import type { S3Settings } from "./s3_settings.ts";
 
-/** A request to S3. */
 export interface S3Question {
   readonly bucket: string;
   readonly uri: string;
@@ -17,16 +17,18 @@ export interface S3Question {
   readonly settings: Pick<S3Settings, "endpoint" | "credentials">;
 }
 
-/** The parts of an answer that say what went wrong. */
-export interface S3Refusal {
-  readonly status: number;
-  /** `NoSuchBucket` for example; `null` if the answer has none, as that to `HEAD`. */
-  readonly code: string | null;
-  readonly headers: Pick<Headers, "get">;
-  /** The region that the body names. */
-  readonly region?: string | undefined;
-  /** The body says that the port speaks https. */
-  readonly expectsHttps?: boolean;
+export type S3Refusal = Awaited<ReturnType<typeof readRefusal>>;
+
+/** Reads the parts of an answer that say what went wrong. An answer to `HEAD` has no body, and so no code. */
+export async function readRefusal(response: Response) {
+  const body = await readStart(response);
+  return {
+    status: response.status,
+    code: /<Code>([A-Za-z0-9.]+)<\/Code>/.exec(body)?.[1] ?? null,
+    headers: response.headers,
+    region: /<Region>([^<]+)<\/Region>/.exec(body)?.[1],
+    expectsHttps: response.status === 400 && /\bHTTPS\b/.test(body),
+  };
 }
 
 /**
@@ -41,7 +43,6 @@ const SIGNATURE_HINT = "check AWS_SECRET_ACCESS_KEY and AWS_DEFAULT_REGION";
 const EXPIRED: Meaning = [DENIED, "says that the token for {uri} has expired: unauthorized", "get a new one"];
 const ELSEWHERE: Meaning = ["network", 'sends requests for bucket "{bucket}" elsewhere', REGION_HINT];
 
-/** What S3's codes mean. */
 const MEANINGS: Readonly<Record<string, Meaning>> = {
   NoSuchBucket: ["not-found", 'has no bucket "{bucket}"', "check the name, or set AWS_ENDPOINT_URL"],
   NoSuchKey: ["not-found", "has no {uri}", "check the name"],
