@@ -79,23 +79,14 @@ export async function linkOrCopy(
   }
 }
 
-/** Bytes of one read: a copy stops soon after the signal. */
-const CHUNK = 4 << 20;
-
 export async function copyFile(
   files: FilesBelow,
   from: string,
   to: string,
-  signal?: AbortSignal,
+  signal: AbortSignal = new AbortController().signal,
 ): Promise<void> {
   using source = await Deno.open(from);
   using target = files.create(to);
-  const buffer = new Uint8Array(CHUNK);
-  for (;;) {
-    signal?.throwIfAborted();
-    const read = await source.read(buffer);
-    if (read === null) break;
-    for (let at = 0; at < read;) at += await target.write(buffer.subarray(at, read));
-  }
+  await source.readable.pipeTo(target.writable, { signal, preventClose: true });
   await target.syncData();
 }

@@ -14,7 +14,7 @@ import { checkNames, checkPublished } from "./check_manifest.ts";
 import { commitRecord, flushDirectories, flushFiles } from "./commit_model.ts";
 import { lstatOrNull, readTextOrNull } from "./files.ts";
 import type { HashPool } from "../transfer/hash/hash_pool.ts";
-import { FINISHED, finishedFiles, type KnownFile, knownFiles, snapshotRecords } from "./known_files.ts";
+import { FINISHED, finishedFiles, knownFiles, snapshotRecords } from "./known_files.ts";
 import { AIM_FOLDER, below, folderOf, isCommit, nameOf, recordPath } from "./layout.ts";
 import { type PlacedFile, Placement, type PresentFile, type PublishedModel } from "./placement.ts";
 import { readRecord, type RecordedFile, recordedFile, recordOf } from "./record.ts";
@@ -47,8 +47,7 @@ export class HubPlacement extends Placement {
   }
 
   async existing(manifest: Manifest): Promise<PublishedModel | null> {
-    for (const record of await snapshotRecords(this.directory, manifest.source)) {
-      const { commit } = record;
+    for (const [commit, record] of await snapshotRecords(this.directory, manifest.source)) {
       if (manifest.commit !== null && commit !== manifest.commit) continue;
       if (!isCommit(this.#revision) && await readTextOrNull(this.#ref()) !== commit) continue;
       const path = this.#snapshot(commit);
@@ -74,10 +73,15 @@ export class HubPlacement extends Placement {
       const blob = commit === null ? before?.blob ?? nameOf(finished(file) ?? "") : file.etag;
       if (blob === "") return null;
       const info = await blobInfo(this.root, this.#blob(blob));
-      const at = info?.size === file.size
-        ? this.#blob(blob)
-        : await this.#copy(file, before?.commit ?? commit, before, hasher);
-      return at === null ? null : { at, blob };
+      if (info?.size === file.size) return { at: this.#blob(blob) };
+      // On a file system without links, a snapshot has the file itself. Those of Python's client have no record.
+      const holder = before?.commit ?? commit;
+      if (holder === null) return null;
+      const at = `${this.#snapshot(holder)}/${file.path}`;
+      const copy = await lstatOrNull(at);
+      if (!copy?.isFile || copy.size !== file.size) return null;
+      const isKnown = before !== null || file.digest !== null && await hasher.prove(at, file.digest) !== null;
+      return isKnown ? { at, blob } : null;
     };
   }
 
@@ -121,25 +125,6 @@ export class HubPlacement extends Placement {
     }
     await flushDirectories([folderOf(this.#ref()), this.at(AIM_FOLDER)]);
     return { path: snapshot, commit };
-  }
-
-  /**
-   * The path of a complete file in a snapshot on a file system without links; `null` if there is none.
-   *
-   * @param before Its record. Python's client makes snapshots without one.
-   */
-  async #copy(
-    file: ManifestFile,
-    commit: string | null,
-    before: KnownFile | null,
-    hasher: HashPool,
-  ): Promise<string | null> {
-    if (commit === null) return null;
-    const path = `${this.#snapshot(commit)}/${file.path}`;
-    const info = await lstatOrNull(path);
-    if (!info?.isFile || info.size !== file.size) return null;
-    if (before !== null) return path;
-    return file.digest !== null && await hasher.prove(path, file.digest) !== null ? path : null;
   }
 
   /** Makes a link like huggingface_hub's; `false` on a file system without links. */

@@ -15,34 +15,28 @@ export function keyOf({ path, etag, size }: Pick<RecordedFile, "path" | "etag" |
   return `${path}\0${etag}\0${size}`;
 }
 
-export interface SnapshotRecord extends ModelRecord {
-  readonly commit: string;
-}
-
-/** The records of a folder's snapshots from this source. */
-export async function snapshotRecords(folder: string, source: string): Promise<SnapshotRecord[]> {
-  const records: SnapshotRecord[] = [];
+/** The records of a folder's snapshots from this source, by commit. */
+export async function snapshotRecords(
+  folder: string,
+  source: string,
+): Promise<ReadonlyMap<string, ModelRecord>> {
+  const records = new Map<string, ModelRecord>();
   for (const { name } of await entriesOf(`${folder}/${AIM_FOLDER}`)) {
     const commit = name.replace(/\.json$/, "");
     if (!isCommit(commit)) continue;
     const record = await readRecord(`${folder}/${AIM_FOLDER}/${name}`);
-    if (record?.source === source && record.commit === commit) records.push({ ...record, commit });
+    if (record?.source === source && record.commit === commit) records.set(commit, record);
   }
   return records;
-}
-
-export interface KnownFile {
-  readonly blob: string;
-  readonly commit: string;
 }
 
 /** A function that finds a file in the records of a folder's snapshots: for S3, only they know the name of its blob. */
 export async function knownFiles(
   folder: string,
   source: string,
-): Promise<(file: ManifestFile) => KnownFile | null> {
-  const known = new Map<string, KnownFile>();
-  for (const { commit, files } of await snapshotRecords(folder, source)) {
+): Promise<(file: ManifestFile) => { readonly blob: string; readonly commit: string } | null> {
+  const known = new Map<string, { blob: string; commit: string }>();
+  for (const [commit, { files }] of await snapshotRecords(folder, source)) {
     for (const file of files) {
       if (file.blob !== undefined) known.set(keyOf(file), { blob: file.blob, commit });
     }

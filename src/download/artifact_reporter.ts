@@ -82,7 +82,7 @@ class ArtifactReporter implements Disposable {
     const limit = AbortSignal.timeout(failure === null ? LIMITS.success : LIMITS.failure);
     // A server that has refused reports before gets only one attempt.
     const retries = failure === null && !this.#warned;
-    while (await this.#send(limit) === "failed" && retries && !limit.aborted) {
+    while (!await this.#send(limit) && retries && !limit.aborted) {
       await new Promise((resolve) => setTimeout(resolve, LIMITS.retry));
     }
   }
@@ -98,12 +98,12 @@ class ArtifactReporter implements Disposable {
     const text = JSON.stringify(this.tally.status());
     if (this.#sending || text === this.#last) return;
     this.#sending = true;
-    if (await this.#send(AbortSignal.timeout(LIMITS.report), this.#stop.signal) === "sent") this.#last = text;
+    if (await this.#send(AbortSignal.timeout(LIMITS.report), this.#stop.signal)) this.#last = text;
     this.#sending = false;
   }
 
-  /** Only a report that has `failed` may be accepted later. @param stop Ends it without a complaint. */
-  async #send(limit: AbortSignal, stop?: AbortSignal): Promise<"sent" | "refused" | "failed"> {
+  /** Sends a report. @param stop Ends it without a complaint. */
+  async #send(limit: AbortSignal, stop?: AbortSignal): Promise<boolean> {
     const { url, directory, client } = this.#server;
     try {
       // Kubernetes renews the token while the pod runs.
@@ -122,12 +122,11 @@ class ArtifactReporter implements Disposable {
         signal: stop === undefined ? limit : AbortSignal.any([limit, stop]),
       });
       await body?.cancel();
-      if (ok) return "sent";
-      this.#complain(`status ${status}`);
-      return status === 429 || status >= 500 ? "failed" : "refused";
+      if (!ok) this.#complain(`status ${status}`);
+      return ok;
     } catch (error) {
       if (stop?.aborted !== true) this.#complain(reasonOf(error));
-      return "failed";
+      return false;
     }
   }
 

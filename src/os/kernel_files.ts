@@ -1,4 +1,3 @@
-import { concat } from "@std/bytes/concat";
 import { cString, describeErrno, type FileCalls, fileCalls, lastErrno, outcomeOf } from "./libc.ts";
 import { ABSENT, type Read } from "./read_regular_file.ts";
 
@@ -26,6 +25,7 @@ const AT_FDCWD = -100, STATX_GID = 0x10;
 const O_RDONLY = 0, O_RDWR = 2, O_NONBLOCK = 0o4000, O_CLOEXEC = 0o2000000;
 // Far above amdgpu's tables and /proc files.
 const LARGEST = 1 << 20;
+let content: Uint8Array<ArrayBuffer> | undefined;
 
 function throughLibc(library: FileCalls): KernelFiles {
   const failure = <T>(errno = lastErrno(library)): Read<T> => {
@@ -46,16 +46,13 @@ function throughLibc(library: FileCalls): KernelFiles {
   return {
     text: (path) =>
       opened(path, O_RDONLY, (fd) => {
-        const chunks: Uint8Array[] = [];
-        for (let total = 0; total < LARGEST;) {
-          const chunk = new Uint8Array(65536);
-          const count = Number(library.read(fd, chunk, BigInt(chunk.length)));
+        const buffer = content ??= new Uint8Array(LARGEST);
+        let total = 0;
+        for (let count = 1; count > 0 && total < LARGEST; total += count) {
+          count = Number(library.read(fd, buffer.subarray(total), BigInt(LARGEST - total)));
           if (count < 0) return failure();
-          if (count === 0) break;
-          chunks.push(chunk.subarray(0, count));
-          total += count;
         }
-        return { kind: "ok", value: new TextDecoder().decode(concat(chunks)) };
+        return { kind: "ok", value: new TextDecoder().decode(buffer.subarray(0, total)) };
       }),
     openable: (path) => opened(path, O_RDWR, () => ({ kind: "ok", value: true })),
     list(path) {

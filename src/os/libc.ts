@@ -66,15 +66,13 @@ export type ProcessCalls = Symbols<typeof PROCESS>;
 
 function loader<S extends Deno.ForeignLibraryInterface>(symbols: S): () => Loaded<Symbols<S>> {
   let loaded: Loaded<Symbols<S>> | undefined;
-  return () => loaded ??= load(symbols);
-}
-
-function load<S extends Deno.ForeignLibraryInterface>(symbols: S): Loaded<Symbols<S>> {
-  try {
-    return { library: Deno.dlopen("libc.so.6", symbols).symbols };
-  } catch (error) {
-    return { refused: error instanceof Error ? error.message : String(error) };
-  }
+  return () => {
+    try {
+      return loaded ??= { library: Deno.dlopen("libc.so.6", symbols).symbols };
+    } catch (error) {
+      return loaded = { refused: error instanceof Error ? error.message : String(error) };
+    }
+  };
 }
 
 const ERRNO = new Int32Array(1);
