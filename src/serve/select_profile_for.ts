@@ -2,7 +2,7 @@ import type { Config } from "../config/config.ts";
 import { AimError } from "../errors/aim_error.ts";
 import type { GpuInventory } from "../gpu/types.ts";
 import { log } from "../log/logger.ts";
-import type { Criteria, JudgedProfile, Profile, ProfileFault, ProfileState } from "../profiles/types.ts";
+import type { Criteria, JudgedProfile, Profile, ProfileState } from "../profiles/types.ts";
 import { withCpuThreads } from "../profiles/cpu_threads.ts";
 import { criteriaOf } from "../profiles/criteria.ts";
 import { judge } from "../profiles/judge.ts";
@@ -11,21 +11,16 @@ import { profilesForAnyGpu, type Selection, selectProfile } from "../profiles/se
 import { type ModelRef, uriOf } from "../sources/model_ref.ts";
 import { modelToLoad, type NamedModel, profileSetOf, wantedModel } from "./served_model.ts";
 
-/** Every profile of a model, judged. */
-export interface JudgedSet {
-  readonly wanted: ModelRef;
-  readonly criteria: Criteria;
-  /** Best first. */
-  readonly judged: readonly JudgedProfile[];
-  readonly faults: readonly ProfileFault[];
-}
-
 /**
  * Loads and judges the profiles that a configuration can choose from; faulty files are left out with a warning.
  *
+ * @returns The profiles, best first, the model that was asked for, and what they were judged by.
  * @throws {AimError} `usage` if no model is named.
  */
-export async function judgeProfilesFor(config: Config, gpus: GpuInventory): Promise<JudgedSet> {
+export async function judgeProfilesFor(
+  config: Config,
+  gpus: GpuInventory,
+): Promise<{ judged: readonly JudgedProfile[]; wanted: ModelRef; criteria: Criteria }> {
   const wanted = wantedModel(config);
   const profileSet = profileSetOf(wanted);
   await warnOfMissingFolder(config);
@@ -38,7 +33,7 @@ export async function judgeProfilesFor(config: Config, gpus: GpuInventory): Prom
   }
   const { criteria, warnings } = criteriaOf(config, gpus, profileSet);
   for (const warning of warnings) log.warn(warning);
-  return { wanted, criteria, judged: judge(profiles, criteria), faults };
+  return { wanted, criteria, judged: judge(profiles, criteria) };
 }
 
 /** Profiles on disk are optional, but a configured folder must exist. */
@@ -66,14 +61,13 @@ export interface ProfileChoice {
 /**
  * Selects the profile to serve or download with.
  *
- * @param need `serve` needs a GPU; without one, `download` and `show` take the best-ranked profile, and
- *   `download` warns.
+ * @param need `serve` needs a GPU; without one, `show` guesses the best-ranked profile.
  * @throws {AimError} `no-profile` if nothing fits, or if serving lacks a GPU.
  */
 export async function selectProfileFor(
   config: Config,
   gpus: GpuInventory,
-  need: "serve" | "download" | "show",
+  need: "serve" | "show",
 ): Promise<ProfileChoice> {
   const { wanted, criteria, judged } = await judgeProfilesFor(config, gpus);
   const chosen = (profile: Profile, guessed: boolean): ProfileChoice => {
@@ -82,12 +76,8 @@ export async function selectProfileFor(
   };
   if (criteria.accelerator === null && config.profileId === null) {
     if (need === "serve") throw noGpu(gpus);
-    const candidates = profilesForAnyGpu(judged, config.acceleratorCount);
-    const [best] = candidates;
-    if (best !== undefined) {
-      if (need === "download") log.warn(guessInWords(best, candidates));
-      return chosen(best, true);
-    }
+    const [best] = profilesForAnyGpu(judged, config.acceleratorCount);
+    if (best !== undefined) return chosen(best, true);
   }
   const selection = selectProfile(judged, criteria, config);
   if (selection.kind === "none") throw selection.error;
@@ -154,7 +144,8 @@ export async function profileModel(
 ): Promise<{ ref: ModelRef; profile: Profile | null }> {
   const wanted = wantedModel(config);
   if (wanted.kind !== "hub") return { ref: wanted, profile: null };
-  const { profile, model: { ref } } = await selectProfileFor(config, gpus, "download");
+  const { profile, model: { ref }, guessed, judged } = await selectProfileFor(config, gpus, "show");
+  if (guessed) log.warn(guessInWords(profile, profilesForAnyGpu(judged, config.acceleratorCount)));
   log.info(`profile ${profile.id} loads ${uriOf(ref)}`, { path: profile.path });
   return { ref, profile };
 }
