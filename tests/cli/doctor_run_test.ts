@@ -51,7 +51,7 @@ Deno.test("with everything in order the doctor returns 0 and says what serve wou
     /^general\/vllm-mi300x-\S+-tp1-latency \(general\) loads hf:\/\/org\/model$/.test(found(seen, "profile")),
   );
   assert(
-    / lists hf:\/\/org\/model in \d+ ms: 2 files, 68\.4 KiB$/.test(found(seen, "hub")),
+    / lists hf:\/\/org\/model \(2 files, 68\.4 KiB\) in \d+ ms$/.test(found(seen, "hub")),
     found(seen, "hub"),
   );
   assertEquals(states(seen, "model"), ["warning"]);

@@ -1,4 +1,5 @@
 import type { Config } from "../../config/config.ts";
+import { errorFrom } from "../../errors/from_unknown.ts";
 import { PROXY_VARIABLES, redact } from "../../log/redact.ts";
 import { fileType } from "../../os/file_type.ts";
 import { readRegularTextSync } from "../../os/read_regular_file.ts";
@@ -26,7 +27,7 @@ export interface CheckSourcesOptions {
 }
 
 /** Milliseconds that a source has to answer. */
-const PATIENCE = 20_000;
+const PATIENCE = 10_000;
 /** Milliseconds that the clocks may differ. */
 const CLOCK_TOLERANCE = 120_000;
 
@@ -37,7 +38,7 @@ const CLOCK_TOLERANCE = 120_000;
 export async function checkSources(
   options: CheckSourcesOptions,
 ): Promise<{ checks: readonly Check[]; manifest: Manifest | null }> {
-  const { config, env, ref } = options;
+  const { config, env, ref, needed, signal } = options;
   if (config.offline) {
     const setting = config.origins.offline === "flag" ? "--offline" : "HF_HUB_OFFLINE";
     return { checks: [check("network", "ok", `not asked: ${setting} is on`)], manifest: null };
@@ -47,50 +48,76 @@ export async function checkSources(
     ? await attempt(() => s3Settings(env))
     : null;
   const endpoint = settings?.value?.endpoint ?? null;
+  let manifest: Manifest | null = null;
+  let date: string | null = null;
+
+  async function listModel(ref: ModelRef): Promise<Check> {
+    const [name, address] = isS3 ? ["S3", endpoint ?? "AWS"] : ["hub", config.hfEndpoint];
+    return await ask(name, address, needed ? "failed" : "warning", signal, async (signal) => {
+      using source = openSource(ref, sourceOptions(config, env));
+      manifest = await source.manifest({ signal });
+      await readOneByte(source, manifest, signal);
+      const files = count(manifest.files.length + (manifest.archives ?? []).length, "file");
+      return `lists ${source.uri} (${files}, ${formatBytes(totalBytes(manifest))})`;
+    });
+  }
+
+  /** Whether anything answers, by the proxy and the certificates that a download would use. */
+  async function askServer(name: string, address: string): Promise<Check> {
+    const transport = new Transport({ env, connections: 1 });
+    try {
+      return await ask(name, address, "warning", signal, async (signal) => {
+        const { headers, body } = await transport.fetch(address, { method: "HEAD", signal });
+        await body?.cancel();
+        if (name === "hub") date = headers.get("date");
+        return "answers";
+      });
+    } finally {
+      transport.close();
+    }
+  }
+
   const [model, hub, s3] = await Promise.all([
-    ref?.kind === "hub" || isS3
-      ? listModel(ref, isS3 ? endpoint ?? "AWS" : config.hfEndpoint, options)
-      : null,
-    askAddress("hub", config.hfEndpoint, env),
-    endpoint === null ? null : askAddress("S3", endpoint, env),
+    ref?.kind === "hub" || isS3 ? listModel(ref) : null,
+    askServer("hub", config.hfEndpoint),
+    endpoint === null ? null : askServer("S3", endpoint),
   ]);
   // To list the model says more than any answer.
   const checks = [
-    ref?.kind === "hub" ? model?.check : hub.check,
-    checkClock(hub.date),
+    ref?.kind === "hub" ? model : hub,
+    checkClock(date),
     await checkToken(options),
-    isS3 ? model?.check : s3?.check,
+    isS3 ? model : s3,
     settings === null ? null : checkS3Credentials(settings, env),
   ];
-  return { checks: checks.filter((one) => one != null), manifest: model?.manifest ?? null };
+  return { checks: checks.filter((one) => one !== null), manifest };
 }
 
-/** Lists the model like a download, and reads a byte of it. */
-async function listModel(
-  ref: ModelRef,
+/** What a server does, and how fast; or why it does not. */
+async function ask(
+  name: string,
   address: string,
-  { config, env, needed, signal }: CheckSourcesOptions,
-): Promise<{ check: Check; manifest: Manifest | null }> {
-  const name = ref.kind === "hub" ? "hub" : "S3";
+  whenBad: CheckState,
+  signal: AbortSignal,
+  request: (signal: AbortSignal) => Promise<string>,
+): Promise<Check> {
   const started = performance.now();
   const patience = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]);
   try {
-    using source = openSource(ref, sourceOptions(config, env));
-    const manifest = await source.manifest({ signal: patience });
-    const listed = `${address} lists ${source.uri} in ${latency(started)}`;
-    await readOneByte(source, manifest, patience);
-    const files = count(manifest.files.length + (manifest.archives ?? []).length, "file");
-    return {
-      check: check(name, "ok", `${listed}: ${files}, ${formatBytes(totalBytes(manifest))}`),
-      manifest,
-    };
+    const does = await request(patience);
+    const ms = performance.now() - started;
+    const time = ms < 1000 ? `${Math.round(ms)} ms` : formatDuration(ms);
+    return check(name, "ok", `${address} ${does} in ${time}`);
   } catch (error) {
     signal.throwIfAborted();
-    const state = needed ? "failed" : "warning";
-    const failure = patience.aborted ? noAnswer(name, state, address) : checkOf(name, error, state);
-    return { check: failure, manifest: null };
+    const { message, hint = CHECK_NETWORK } = errorFrom(error, address);
+    const found = patience.aborted ? `${address} does not answer` : message;
+    return check(name, whenBad, redact(found), redact(hint));
   }
 }
+
+const CHECK_NETWORK =
+  "check the address, the network and the proxy settings, or work offline from a prepared cache";
 
 /** Everyone may list a gated model, and only some may read it; the same is possible for a bucket. */
 async function readOneByte(source: Source, { files }: Manifest, signal: AbortSignal): Promise<void> {
@@ -100,35 +127,6 @@ async function readOneByte(source: Source, { files }: Manifest, signal: AbortSig
   await body.cancel();
 }
 
-/**
- * Whether anything answers at an address, by the proxy and the certificates that a download would use. `date`:
- * by the server's clock.
- */
-async function askAddress(
-  name: string,
-  address: string,
-  env: Environment,
-): Promise<{ check: Check; date: string | null }> {
-  const started = performance.now();
-  const transport = new Transport({ env, connections: 1 });
-  try {
-    const signal = AbortSignal.timeout(PATIENCE / 4);
-    const { headers, body } = await transport.fetch(address, { method: "HEAD", signal });
-    await body?.cancel();
-    const found = `${address} answers in ${latency(started)}`;
-    return { check: check(name, "ok", found), date: headers.get("date") };
-  } catch {
-    return { check: noAnswer(name, "warning", address), date: null };
-  } finally {
-    transport.close();
-  }
-}
-
-function noAnswer(name: string, state: CheckState, address: string): Check {
-  const todo = "check the address, the network and the proxy settings, or work offline from a prepared cache";
-  return check(name, state, `${address} does not answer`, todo);
-}
-
 /** With a wrong clock, signatures and certificates fail. No check if the hub does not send its time. */
 function checkClock(date: string | null): Check | null {
   const off = Math.abs(Date.now() - Date.parse(date ?? ""));
@@ -136,11 +134,6 @@ function checkClock(date: string | null): Check | null {
   if (off < CLOCK_TOLERANCE) return check("clock", "ok", "agrees with the hub's");
   const todo = "set the host's clock: S3 refuses requests that are 15 minutes off";
   return check("clock", "warning", `${formatDuration(off)} away from the hub's`, todo);
-}
-
-function latency(started: number): string {
-  const ms = performance.now() - started;
-  return ms < 1000 ? `${Math.round(ms)} ms` : formatDuration(ms);
 }
 
 async function checkToken({ config, env, needed }: CheckSourcesOptions): Promise<Check> {
