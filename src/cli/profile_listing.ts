@@ -3,21 +3,24 @@ import { shellWord } from "../engine/bash_script.ts";
 import { renderArgs } from "../engine/engine_args.ts";
 import { compareProfiles, compareText, judge } from "../profiles/judge.ts";
 import { engineArgsOf, envVarsOf, profileValue } from "../profiles/profile_content.ts";
-import { describeCriteria, type NearestMiss, selectProfile } from "../profiles/select_profile.ts";
-import type { Criteria, JudgedProfile, Profile } from "../profiles/types.ts";
+import { describeCriteria, selectProfile } from "../profiles/select_profile.ts";
+import type { Criteria, JudgedProfile, Profile, ProfileState } from "../profiles/types.ts";
 import type { MemoryFit } from "../serve/memory_fit.ts";
 import { type ConfigMap, type ConfigValue, numberLiteral } from "../values/value.ts";
 import { count } from "./format.ts";
 import { type Page, style } from "./style.ts";
 import { type Column, table } from "./table.ts";
 
-/** A profile to show; `judged` is `null` if compatibility was not checked. */
-export interface ProfileRow {
-  readonly profile: Profile;
-  readonly judged: JudgedProfile | null;
-  /** Its model against the GPUs' memory; `null` if it is not cached or the profile does not fit. */
-  readonly memory: MemoryFit | null;
+/** A profile to show. */
+export interface ProfileRow extends Pick<JudgedProfile, "profile" | "manualOnly"> {
+  /** `unknown` if compatibility was not checked. */
+  readonly state: ProfileState | "unknown";
+  readonly reason: string | null;
   readonly selected: boolean;
+  /** Settings that would make it fit, if no profile fits and it is the nearest. */
+  readonly setToFit?: readonly string[] | undefined;
+  /** Its model against the GPUs' memory; not known if it is not cached or the profile does not fit. */
+  readonly memory?: MemoryFit | undefined;
 }
 
 /** The profiles of a model, in the order of preference. */
@@ -25,10 +28,8 @@ export interface ProfileListing {
   readonly rows: readonly ProfileRow[];
   /** One line about what they were judged by. */
   readonly heading: string;
-  /** The profile that would be served, or why there is none; `null` if compatibility was not checked. */
-  readonly ending: string | null;
-  /** If no profile fits, the closest one. */
-  readonly nearest: NearestMiss | null;
+  /** The profile that would be served, or why there is none; empty if compatibility was not checked. */
+  readonly ending: string;
 }
 
 /** Without a GPU, no profile fits. */
@@ -49,31 +50,33 @@ export function judgedListing(
   const criteria = { ...set.criteria, accelerator: set.criteria.accelerator ?? NO_GPU };
   const judged = judge(set.judged.map((one) => one.profile), criteria);
   const selection = selectProfile(judged, criteria, config);
-  const rows = (chosen: JudgedProfile | null) =>
-    judged.map((one) => ({ profile: one.profile, judged: one, memory: null, selected: one === chosen }));
   const heading = `${count(judged.length, "profile")} for ${describeCriteria(criteria)}`;
   if (selection.kind === "none") {
     const { error, nearest } = selection;
+    const rows = judged.map((one) => ({
+      ...one,
+      selected: false,
+      setToFit: one === nearest?.judged ? nearest.remedies : undefined,
+    }));
     const noGpu =
       "no GPU can be seen, so nothing fits: AIM_GPU_MODEL (and AIM_GPU_COUNT) names one to judge for";
     const ending = criteria.accelerator === NO_GPU && nearest !== null ? noGpu : error.line;
-    return { rows: rows(null), heading, ending, nearest };
+    return { rows, heading, ending };
   }
   const chosen = selection.judged;
   const why = selection.by === "id" ? "named by AIM_PROFILE_ID" : chosen.reason;
-  const ending = `* ${chosen.profile.id} would be served: ${why}`;
-  return { rows: rows(chosen), heading, ending, nearest: null };
+  const rows = judged.map((one) => ({ ...one, selected: one === chosen }));
+  return { rows, heading, ending: `* ${chosen.profile.id} would be served: ${why}` };
 }
 
 /** Profiles without a check of compatibility. */
 export function plainListing(profiles: readonly Profile[], model: string | null): ProfileListing {
-  const sorted = profiles.toSorted((a, b) => compareProfiles(a, b, null));
-  return {
-    rows: sorted.map((profile) => ({ profile, judged: null, memory: null, selected: false })),
-    heading: `${count(profiles.length, "profile")} for ${model ?? "any model"}, not judged`,
-    ending: null,
-    nearest: null,
-  };
+  const rows = profiles.toSorted((a, b) => compareProfiles(a, b, null)).map((profile) => {
+    const manualOnly = profile.metadata.manualSelectionOnly;
+    return { profile, manualOnly, state: "unknown", reason: null, selected: false } as const;
+  });
+  const heading = `${count(profiles.length, "profile")} for ${model ?? "any model"}, not judged`;
+  return { rows, heading, ending: "" };
 }
 
 const KINDS = { 1: "custom", 2: "model", 3: "general" } as const;
@@ -92,10 +95,10 @@ const COLUMNS: readonly Column<ProfileRow>[] = [
       `${KINDS[profile.priority]}/${profile.path.startsWith("embedded:") ? "embedded" : "disk"}`,
     expendable: 6,
   },
-  { title: "AUTO", text: (row) => (isManual(row) ? "no" : "yes"), expendable: 1 },
+  { title: "AUTO", text: (row) => (row.manualOnly ? "no" : "yes"), expendable: 1 },
   { title: "STATE", text: stateInWords, atLast: 12 },
   { title: "MEMORY", text: needInWords, expendable: 5 },
-  { title: "REASON", text: ({ judged }) => judged?.reason ?? "", expendable: 7, least: 24 },
+  { title: "REASON", text: ({ reason }) => reason ?? "", expendable: 7, least: 24 },
 ];
 const VERBOSE_COLUMNS: readonly Column<ProfileRow>[] = [
   ...COLUMNS,
@@ -105,29 +108,25 @@ const VERBOSE_COLUMNS: readonly Column<ProfileRow>[] = [
 
 export function profileTable(rows: readonly ProfileRow[], page: Page, verbose: boolean): string {
   const { bold, dim, green } = style(page.colour);
-  const paint = ({ judged, selected }: ProfileRow, text: string) => {
-    if (judged === null) return text;
+  const paint = ({ state, selected }: ProfileRow, text: string) => {
+    if (state === "unknown") return text;
     if (selected) return bold(green(text));
-    return judged.state === "compatible" ? green(text) : dim(text);
+    return state === "compatible" ? green(text) : dim(text);
   };
   return `${table(verbose ? VERBOSE_COLUMNS : COLUMNS, rows, page, paint).join("\n")}\n`;
 }
 
 /** The state, and whether its memory is low. */
-function stateInWords({ judged, memory }: ProfileRow): string {
-  const low = memory !== null && memory.state !== "fits";
-  return `${judged?.state ?? ""}${low ? ", memory low" : ""}`;
+function stateInWords({ state, memory }: ProfileRow): string {
+  if (state === "unknown") return "";
+  return memory === undefined || memory.state === "fits" ? state : `${state}, memory low`;
 }
 
 /** `133 of 173 GiB`: the memory that a GPU needs, of the memory that vLLM may use. */
 function needInWords({ memory }: ProfileRow): string {
-  if (memory === null) return "";
+  if (memory === undefined) return "";
   const gib = (bytes: number) => Math.round(bytes / 2 ** 30);
   return `${gib(memory.weightBytes + (memory.kvBytes ?? 0))} of ${gib(memory.usableBytes)} GiB`;
-}
-
-function isManual({ profile, judged }: ProfileRow): boolean {
-  return judged?.manualOnly ?? profile.metadata.manualSelectionOnly;
 }
 
 /** AMD's states in the order of its lists; `unknown` without a check. */
@@ -142,27 +141,25 @@ const AMDS_STATES = [
 ] as const;
 
 /** The listing for programs: AMD's keys `profile_id`, `compatibility` and `profile`, then aim's own. */
-export function listingValue({ rows, nearest }: ProfileListing): readonly ConfigMap[] {
-  const stateOf = ({ judged }: ProfileRow) => judged?.state ?? "unknown";
-  const order = (row: ProfileRow) => AMDS_STATES.indexOf(stateOf(row));
+export function listingValue(rows: readonly ProfileRow[]): readonly ConfigMap[] {
+  const order = ({ state }: ProfileRow) => AMDS_STATES.indexOf(state);
   const sorted = rows.toSorted((a, b) =>
     order(a) - order(b) || a.profile.priority - b.profile.priority || compareText(a.profile.id, b.profile.id)
   );
-  return sorted.map((row) => {
-    const { profile, judged, memory, selected } = row;
-    return new Map<string, ConfigValue>([
+  return sorted.map(({ profile, state, selected, manualOnly, reason, memory, setToFit }) =>
+    new Map<string, ConfigValue>([
       ["profile_id", profile.id],
-      ["compatibility", stateOf(row)],
+      ["compatibility", state],
       ["profile", profileValue(profile)],
       ["path", profile.path],
       ["priority", numberLiteral(profile.priority)],
       ["selected", selected],
-      ["manualOnly", isManual(row)],
-      ["reason", judged?.reason ?? null],
-      ["memory", memory === null ? null : memoryValue(memory)],
-      ...(nearest?.judged.profile === profile ? [["setToFit", nearest.remedies] as const] : []),
-    ]);
-  });
+      ["manualOnly", manualOnly],
+      ["reason", reason],
+      ["memory", memory === undefined ? null : memoryValue(memory)],
+      ...(setToFit === undefined ? [] : [["setToFit", setToFit] as const]),
+    ])
+  );
 }
 
 const MEMORY_KEYS = ["state", "weightBytes", "kvBytes", "usableBytes", "smallestCount", "summary"] as const;
@@ -177,16 +174,16 @@ function memoryValue(memory: MemoryFit): ConfigMap {
 /** The listing as one paragraph per profile. */
 export function listingText(rows: readonly ProfileRow[], verbose: boolean): string {
   return rows.map((row) => {
-    const { profile, judged, memory, selected } = row;
+    const { profile, memory } = row;
     const { engine, acceleratorCount, acceleratorModel, precision, metric, type } = profile.metadata;
     const facts = [engine, `${acceleratorCount} x ${acceleratorModel}`, precision, metric, type];
     const args = renderArgs(engineArgsOf(profile)).map((word) => shellWord(word));
     const env = [...envVarsOf(profile)].map(([name, value]) => `${name}=${shellWord(value)}`);
     return [
-      `${profile.id}${selected ? " (would be served)" : ""}`,
-      `  ${[...facts, ...(isManual(row) ? ["manual selection only"] : [])].join(", ")}`,
-      ...(judged === null ? [] : [`  ${stateInWords(row)}: ${judged.reason}`]),
-      ...(memory === null ? [] : [`  ${memory.summary}`]),
+      `${profile.id}${row.selected ? " (would be served)" : ""}`,
+      `  ${[...facts, ...(row.manualOnly ? ["manual selection only"] : [])].join(", ")}`,
+      ...(row.reason === null ? [] : [`  ${stateInWords(row)}: ${row.reason}`]),
+      ...(memory === undefined ? [] : [`  ${memory.summary}`]),
       `  model ${profile.modelId ?? "as asked for"}, ${profile.path}`,
       ...(verbose ? [`  arguments ${args.join(" ")}`, `  environment ${env.join(" ")}`] : []),
       "",

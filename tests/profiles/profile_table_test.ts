@@ -9,12 +9,7 @@ const rows: ProfileRow[] = judge([
     id: "vllm-mi325x-fp16-tp8-latency",
     metadata: { acceleratorModel: "MI325X", acceleratorCount: 8 },
   }),
-], makeCriteria()).map((judged, index) => ({
-  profile: judged.profile,
-  judged,
-  memory: null,
-  selected: index === 0,
-}));
+], makeCriteria()).map((judged, index) => ({ ...judged, selected: index === 0 }));
 
 Deno.test("without a terminal, a table is as wide as it needs to be", () => {
   const text = profileTable(rows, { width: Infinity, colour: false }, true);

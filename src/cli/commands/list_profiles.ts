@@ -48,20 +48,16 @@ export const listProfiles = command<GpuInventory | null>({
       ? plainListing((await loadProfiles(config, model)).profiles, model)
       : judgedListing(await judgeProfilesFor(config, gpus), config);
     const state = flags.state === "gpu_mismatch" ? "accelerator_mismatch" : flags.state;
-    const inState = all.rows.filter(({ judged }) => state === "all" || judged?.state === state);
+    const inState = all.rows.filter((row) => state === "all" || row.state === state);
     const rows = gpus === null ? inState : await withMemory(inState, config, gpus);
-    const value = () => listingValue({ ...all, rows });
+    const value = () => listingValue(rows);
     if (flags.format === "json") return print(`${JSON.stringify(jsonValue(value()), null, 2)}\n`);
     if (flags.format === "yaml") return print(writeYaml(value()));
     const verbose = flags.verbose === true;
     const list = flags.format === "text" ? listingText(rows, verbose) : profileTable(rows, stdout, verbose);
-    const parts = [
-      gpus === null ? null : gpuTable(gpus, stdout),
-      `${all.heading}\n`,
-      rows.length === 0 ? null : list,
-      all.ending === null ? null : `${all.ending}\n`,
-    ];
-    print(parts.filter((part) => part !== null).join("\n"));
+    const found = gpus === null ? "" : gpuTable(gpus, stdout);
+    const parts = [found, `${all.heading}\n`, rows.length === 0 ? "" : list, all.ending && `${all.ending}\n`];
+    print(parts.filter((part) => part !== "").join("\n"));
   },
 });
 
@@ -75,7 +71,7 @@ async function withMemory(
   const found: ProfileRow[] = [];
   for (const row of rows) {
     let memory: MemoryFit | null = null;
-    if (row.judged?.state === "compatible") {
+    if (row.state === "compatible") {
       const model = modelToLoad(config, wanted, row.profile.modelId);
       if (!known.has(model.uri)) {
         const { value: place } = await attempt(() => resolveServing(config, model));
@@ -84,7 +80,7 @@ async function withMemory(
       const files = known.get(model.uri) ?? null;
       memory = files === null ? null : memoryFit(gpus, engineArgsOf(row.profile), files);
     }
-    found.push({ ...row, memory });
+    found.push(memory === null ? row : { ...row, memory });
   }
   return found;
 }
