@@ -46,22 +46,11 @@ export interface CommandContext {
   commands(): Promise<readonly Command[]>;
 }
 
-export interface Positional {
-  /** As in help, such as `MODEL`. */
-  readonly name: string;
-  readonly required: boolean;
-  readonly many: boolean;
-  readonly choices: readonly string[] | undefined;
-}
-
 /** A command: it validates its input, calls a workflow and prints the result. */
-export interface Command<Prepared = unknown> {
-  /** As typed, such as `cache verify`. */
-  readonly name: string;
+interface Definition<Prepared> {
   /** Name and positionals as in help: `cache list [MODEL...]`, `fetch URI [DEST]`, `completions bash|zsh|fish`. */
   readonly usage: string;
   readonly summary: string;
-  readonly positionals: readonly Positional[];
   /**
    * The meaning of the positional MODEL. `served`: the same as `--model` and `--model-id`, for profile
    * selection. `source`: the same as `--model-id`, exactly this source; only `--model` is for profile
@@ -71,13 +60,15 @@ export interface Command<Prepared = unknown> {
   /** The words after `--` go to the engine. @default {false} */
   readonly takesEngineWords?: boolean;
   /** Settings whose flags the command takes. */
-  readonly settings: readonly SettingName[];
-  readonly flags: readonly FlagSpec[];
+  readonly settings?: readonly SettingName[];
+  /** What its own flags do, by their usage. */
+  readonly flags?: Flags;
   /** Printed on a failure with `--format json`, since AMD's programs always parse the output. */
   readonly emptyJson?: "[]";
-  /** What example command lines do, by command line. @default {none} */
+  /** What example command lines do, by command line. */
   readonly examples?: Readonly<Record<string, string>>;
-  readonly permissions: Permissions;
+  /** What the command may do besides reading. @default {nothing} */
+  readonly permissions?: Partial<Permissions>;
   /** The boolean flag without which `permissions.net` is revoked. */
   readonly netOnlyWith?: string;
   /**
@@ -90,24 +81,6 @@ export interface Command<Prepared = unknown> {
 }
 
 /**
- * Whether a command loads the C library's calls for writing files before it revokes `ffi`. They open each
- * directory without following links, which Deno cannot.
- */
-export function loadsFirst({ write, ffi }: Permissions): boolean {
-  return write && !ffi;
-}
-
-type Definition<Prepared> =
-  & Omit<Command<Prepared>, "name" | "positionals" | "settings" | "flags" | "permissions">
-  & {
-    readonly settings?: readonly SettingName[];
-    /** What its own flags do, by their usage. */
-    readonly flags?: Flags;
-    /** What the command may do besides reading. @default {nothing} */
-    readonly permissions?: Partial<Permissions>;
-  };
-
-/**
  * Help by usage: `--force` is a boolean, `--tag TAG` takes a value, `--tag TAG=latest` has a default,
  * `--filter CONDITION...` may be repeated, `--format text|json` takes one of these and is the first by
  * default, `-y|--yes` has a letter too.
@@ -118,17 +91,21 @@ export const QUIET_FLAG: Flags = { "-q|--quiet": "no progress, and only warnings
 
 export const FORMAT_FLAG: Flags = { "--format text|json": "how the result is printed" };
 
+export type Command = ReturnType<typeof command<unknown>>;
+
 /** A command, with what all commands have. */
 export function command<Prepared = unknown>(
   { settings = [], flags = {}, permissions, ...rest }: Definition<Prepared>,
-): Command<Prepared> {
+) {
   const words = rest.usage.split(" ");
   const isPositional = (word: string) => /[A-Z|]/.test(word);
+  const ofAll: readonly SettingName[] = ["logLevel", "logFormat"];
   return {
     ...rest,
+    /** As typed, such as `cache verify`. */
     name: words.filter((word) => !isPositional(word)).join(" "),
     positionals: words.filter(isPositional).map(positional),
-    settings: [...settings, "logLevel", "logFormat"],
+    settings: [...settings, ...ofAll],
     flags: flagsOf({
       ...(rest.model === undefined ? {} : { "--model-id MODEL": "the same as MODEL" }),
       ...flags,
@@ -138,10 +115,18 @@ export function command<Prepared = unknown>(
   };
 }
 
-function positional(usage: string): Positional {
+function positional(usage: string) {
   const name = usage.replace(/[[\].]/g, "");
   const choices = name.includes("|") ? name.split("|") : undefined;
   return { name, required: !usage.startsWith("["), many: usage.includes("..."), choices };
+}
+
+/**
+ * Whether a command loads the C library's calls for writing files before it revokes `ffi`. They open each
+ * directory without following links, which Deno cannot.
+ */
+export function loadsFirst({ write, ffi }: Permissions): boolean {
+  return write && !ffi;
 }
 
 export function flagsOf(flags: Flags): readonly FlagSpec[] {
