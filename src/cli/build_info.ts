@@ -7,8 +7,8 @@ export interface BuildInfo {
 
 /** Reads `build.json`, which packaging puts next to the main module, or in the source tree deno.json. */
 export function readBuildInfo(): BuildInfo {
-  const version = readJson("deno.json")?.version ?? "unknown";
-  return readJson("build.json") ?? { version, commit: null, form: "source" };
+  return readJson("build.json") ??
+    { version: readJson("deno.json")?.version ?? "unknown", commit: null, form: "source" };
 }
 
 function readJson(name: string): BuildInfo | null {

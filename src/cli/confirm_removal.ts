@@ -1,4 +1,5 @@
 import { type Removable, type RemovalPlan, removePlanned } from "../cache/clean_cache.ts";
+import { sumOf } from "../cache/files.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
 import { type CommandContext, type Flags, FORMAT_FLAG } from "./command.ts";
@@ -29,12 +30,12 @@ export async function confirmRemoval(
   if (context.flags.format !== "json") context.print(planned.map(lineOf).join(""));
   if (free.length === 0) {
     context.report({ removed: [], freedBytes: 0 }, () => "nothing to remove\n");
-  } else if (context.flags.yes !== true && !ask(context, sumOf(planned))) {
+  } else if (context.flags.yes !== true && !ask(context, sumOf(planned.map(({ bytes }) => bytes)))) {
     context.print("nothing was removed\n");
   } else {
     const removed: Removable[] = [];
     for (const plan of free) removed.push(...await removePlanned(plan, context.signal));
-    const freedBytes = sumOf(removed);
+    const freedBytes = sumOf(removed.map(({ bytes }) => bytes));
     context.report({ removed, freedBytes }, () => `removed, ${formatBytes(freedBytes)} are free\n`);
   }
   const [stays] = named ? busy : [];
@@ -42,10 +43,6 @@ export async function confirmRemoval(
   const message = `${folderInWords(stays.folder)} is not removed: ${stays.busy} is downloading it`;
   const hint = "wait until it is done or end that process, then run again";
   throw new AimError("no-space", message, { hint });
-}
-
-function sumOf(all: readonly Removable[]): number {
-  return all.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 function lineOf({ path, why, bytes }: Removable): string {

@@ -44,7 +44,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const env = callersEnvironment(Deno.env.toObject());
   const fail = (event: Event, thrown: unknown) => {
     event.preventDefault();
-    Deno.exit(report(thrown, guessFormat(argv, env), PROCESS));
+    Deno.exit(report(thrown, outputOf(argv, env).errors, PROCESS));
   };
   globalThis.addEventListener("unhandledrejection", (event) => fail(event, event.reason));
   globalThis.addEventListener("error", (event) => fail(event, event.error));
@@ -53,7 +53,7 @@ export async function run(argv: readonly string[]): Promise<number> {
 
 /** Runs the command in argv, and reports its failure as one line on standard error. Returns the exit code. */
 export async function runProgram(argv: readonly string[], env: Environment, edge: Edge): Promise<number> {
-  let format = guessFormat(argv, env);
+  const { printsJson, errors } = outputOf(argv, env);
   let command: Command | null = null;
   let printed = false;
   // All results are written here.
@@ -69,7 +69,6 @@ export async function runProgram(argv: readonly string[], env: Environment, edge
     // Help must work with an invalid configuration.
     const isHelp = ["help", "completions", "version"].includes(name);
     const config = resolveConfig({ flags: settings, env: isHelp ? {} : env, cwd: currentDirectory() });
-    format = printsJson(argv) ? "json" : config.logFormat;
     endStep("settings");
     startLog(config, env, edge);
     let signal: AbortSignal | undefined;
@@ -88,10 +87,10 @@ export async function runProgram(argv: readonly string[], env: Environment, edge
       commands: loadCommands,
     }, edge);
   } catch (error) {
-    if (command?.emptyJson !== undefined && !printed && printsJson(argv)) {
+    if (command?.emptyJson !== undefined && !printed && printsJson) {
       edge.stdout(`${command.emptyJson}\n`);
     }
-    return report(error, format, edge);
+    return report(error, errors, edge);
   }
 }
 
@@ -137,16 +136,13 @@ function logSettings(config: Config): void {
   }
 }
 
-function guessFormat(argv: readonly string[], env: Environment): "text" | "json" {
-  const flag = / --log-format[= ](\S+)/.exec(` ${argv.join(" ")}`)?.[1];
-  const isJson = printsJson(argv) || (flag ?? env.AIM_LOG_FORMAT)?.trim().toLowerCase() === "json";
-  return isJson ? "json" : "text";
-}
-
-/** True if programs read the output: `--format json`, `--json` or `--progress json`. */
-function printsJson(argv: readonly string[]): boolean {
-  const words = ` ${argv.join(" ")} `.split(" -- ", 1)[0];
-  return / --(?:json|(?:format|progress)[= ]json) /.test(`${words} `);
+/** Whether programs read the output, and the format of errors, before the command line is parsed. */
+function outputOf(argv: readonly string[], env: Environment) {
+  const words = `${` ${argv.join(" ")} `.split(" -- ", 1)[0]} `;
+  const printsJson = / --(?:json|(?:format|progress)[= ]json) /.test(words);
+  const logFormat = / --log-format[= ](\S+)/.exec(words)?.[1] ?? env.AIM_LOG_FORMAT;
+  const isJson = printsJson || logFormat?.trim().toLowerCase() === "json";
+  return { printsJson, errors: isJson ? "json" : "text" } as const;
 }
 
 function currentDirectory(): string {

@@ -65,12 +65,7 @@ export const fetch = command({
   },
 });
 
-/**
- * More bytes than expected may not fit on the volume; fewer are only logged, since the number may be the
- * volume's size.
- *
- * @param expected `null` or 0 if unknown.
- */
+/** More bytes than expected may not fit on the volume; fewer are only logged: it may be the volume's size. */
 function compareSize(expected: number | null, source: string, bytes: number): void {
   if (expected === null || expected === 0 || expected === bytes) return;
   const say = bytes > expected ? log.warn : log.info;
