@@ -4,8 +4,8 @@ import { log } from "../log/logger.ts";
 import { type FilesBelow, filesBelow } from "../os/files_below.ts";
 import type { ManifestFile } from "../sources/manifest.ts";
 import { type Source, SourceChangedError, TransientError } from "../sources/source.ts";
+import { backoff } from "../sources/transport/backoff.ts";
 import { isFatal } from "./attempt_errors.ts";
-import { BACKOFF, backoffDelay } from "./backoff.ts";
 import { systemClock } from "./clock.ts";
 import { digestMatches, isGuess } from "./hash/digests.ts";
 import { partSizeFor, type PlanBudget } from "./planner.ts";
@@ -28,6 +28,13 @@ export interface OpenRequest {
   moved: number | null;
 }
 
+/**
+ * Attempts in a row without a single new byte, about half a minute of a dead server. A byte that arrives resets the
+ * count, so a link that is cut every N bytes still finishes.
+ */
+const ATTEMPTS = 8;
+/** Milliseconds before the second attempt, at most. */
+const FIRST_WAIT = 500;
 /** Bytes of small files held in memory, over all connections; and as many for what is being read. */
 const MEMORY = 32 * 1024 * 1024;
 
@@ -117,7 +124,7 @@ export class TransferRun {
     this.stop.signal.throwIfAborted();
     if (isFatal(cause)) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
-    if (failures >= BACKOFF.attempts) {
+    if (failures >= ATTEMPTS) {
       throw new AimError(
         "network",
         `${file.path} from ${this.source.uri}: ${reason}, ${failures} attempts in a row`,
@@ -127,8 +134,8 @@ export class TransferRun {
         },
       );
     }
-    const retryAfter = cause instanceof TransientError ? cause.retryAfter : null;
-    const delay = backoffDelay(failures, retryAfter, this.#random());
+    const asked = cause instanceof TransientError ? cause.retryAfter : null;
+    const delay = backoff(failures, this.#random(), FIRST_WAIT, asked);
     this.emit({ type: "retry", path: file.path, attempt: failures + 1, delay, reason });
     log.debug(`trying ${file.path} again in ${Math.round(delay)} ms: ${reason}`);
     await this.clock.sleep(delay, this.stop.signal);

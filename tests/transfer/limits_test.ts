@@ -1,19 +1,19 @@
 import { assert, assertEquals } from "@std/assert";
-import { BACKOFF, backoffDelay } from "../../src/transfer/backoff.ts";
+import { backoff } from "../../src/sources/transport/backoff.ts";
 import { connectionsHelp } from "../../src/transfer/large/connections_help.ts";
 import { tokenBucket } from "../../src/transfer/token_bucket.ts";
 
 Deno.test("waiting doubles up to its limit, and chance takes at most half of it", () => {
   for (let failures = 1; failures < 20; failures++) {
-    const full = Math.min(15_000, BACKOFF.first * 2 ** (failures - 1));
-    assertEquals(backoffDelay(failures, null, 0), full / 2);
-    assert(backoffDelay(failures, null, 0.999999) <= full);
+    const full = Math.min(15_000, 500 * 2 ** (failures - 1));
+    assertEquals(backoff(failures, 0, 500, null), full / 2);
+    assert(backoff(failures, 0.999999, 500, null) <= full);
   }
 });
 
 Deno.test("a server's Retry-After is never undercut", () => {
-  assert(backoffDelay(1, 7_000, 0) >= 7_000);
-  assert(backoffDelay(12, 1, 0) >= 7_500);
+  assert(backoff(1, 0, 500, 7_000) >= 7_000);
+  assert(backoff(12, 0, 500, 1) >= 7_500);
 });
 
 Deno.test("more connections help if cores have time left and the disk keeps up, up to the limit", () => {

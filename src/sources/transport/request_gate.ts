@@ -6,6 +6,8 @@ import { backoff } from "./backoff.ts";
 
 /** Requests under way to a server that has not answered any yet. */
 const FIRST_REQUESTS = 4;
+/** Milliseconds before the request that follows the first refusal, at most. */
+const FIRST_WAIT = 250;
 /** Refusals in a row after which no more requests are sent. */
 const MOST_REFUSALS = 9;
 /**
@@ -80,7 +82,8 @@ export class RequestGate {
     this.#reason = reason;
     const isNew = this.#refusals === pass;
     if (isNew) this.#refusals++;
-    const own = isNew && this.#refusals > this.#tolerated ? backoff(this.#refusals, Math.random()) : 0;
+    const isSerious = isNew && this.#refusals > this.#tolerated;
+    const own = isSerious ? backoff(this.#refusals, Math.random(), FIRST_WAIT, null) : 0;
     const wait = Math.max(own, Math.min(asked ?? 0, LONGEST_WAIT));
     if (wait > 0) this.#closedUntil = Math.max(this.#closedUntil, performance.now() + wait);
     this.ended();
