@@ -4,14 +4,11 @@ import type { ManifestFile } from "../sources/manifest.ts";
 import { SourceChangedError, TransientError } from "../sources/source.ts";
 import type { ComputedDigests } from "./types.ts";
 
-/**
- * Errors that another attempt cannot help: our own, those of the source, those of this machine's files. Any
- * other is the network's.
- */
+/** Whether another attempt cannot help: our own error, the source's, or one of this machine's files. */
 export function isFatal(failure: unknown): boolean {
-  if (failure instanceof ReferenceError || failure instanceof RangeError) return true;
-  return failure instanceof AimError || failure instanceof SourceChangedError ||
-    (!(failure instanceof TransientError) && LOCAL.has(errnoOf(failure) ?? ""));
+  if (failure instanceof TransientError) return false;
+  return [AimError, SourceChangedError, ReferenceError, RangeError].some((kind) => failure instanceof kind) ||
+    LOCAL.has(errnoOf(failure) ?? "");
 }
 
 const LOCAL = new Set(

@@ -29,10 +29,9 @@ export async function* chunks(
   }
 }
 
-interface ChunkReader {
+interface ChunkReader extends Pick<ReadableStreamDefaultReader<Uint8Array>, "cancel"> {
   read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
-  cancel(reason?: unknown): Promise<void>;
-  /** Stops reading. What was read is no longer needed. */
+  /** What was read is no longer needed. */
   release(): void;
 }
 

@@ -1,10 +1,7 @@
 import { dirname } from "@std/path";
 import { AimError } from "../errors/aim_error.ts";
 
-/**
- * The error to end with if the directory of a file that is being written is gone because somebody removed the
- * model meanwhile; `null` if that is not why it failed.
- */
+/** The error if a file cannot be written because its directory was removed; `null` for any other reason. */
 export function directoryGone(error: unknown, path: string): AimError | null {
   if (!(error instanceof Deno.errors.NotFound)) return null;
   const directory = dirname(path);

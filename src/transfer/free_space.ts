@@ -28,17 +28,14 @@ export async function checkFreeSpace(need: SpaceNeed): Promise<void> {
   );
 }
 
-/** A file system: bytes that this user may still write, all bytes, and a path on it. */
+/** Bytes that this user may still write, all bytes of the file system, and a path on it. */
 export interface Space {
   readonly free: number;
   readonly total: number;
   readonly at: string;
 }
 
-/**
- * Bytes that this user may still write on the file system of a path that need not exist yet; `null` if it
- * does not say.
- */
+/** The file system of a path that need not exist yet; `null` if it does not say how much space it has. */
 export async function freeBytes(path: string): Promise<Space | null> {
   // Node's modules take longer to load than a dry run of a cached model, which asks for no space.
   const { statfs } = await import("node:fs/promises");

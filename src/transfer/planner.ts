@@ -1,27 +1,22 @@
 import type { ByteRange } from "../sources/manifest.ts";
 import { gaps, rangeBytes } from "./ranges.ts";
 
-/** A file as the planner sees it. */
+/** A file, and what an earlier run has downloaded of it: sorted, disjoint ranges. */
 export interface PlannedFile {
-  /** Bytes. */
   readonly size: number;
-  /** Sorted, disjoint ranges that an earlier run has downloaded. */
   readonly done: readonly ByteRange[];
 }
 
-/** One thing a connection does: download a range of a large file, or (`null`) a complete small file. */
+/** What one connection downloads: a range of a large file, or (`null`) a complete small file. */
 export interface WorkUnit<F> {
   readonly file: F;
   readonly range: ByteRange | null;
 }
 
-/** What the plan may use. */
+/** Connections at once, bytes per part at most, and bytes of all files held in memory at once. */
 export interface PlanBudget {
-  /** Connections at once. */
   readonly jobs: number;
-  /** Maximum bytes per part. */
   readonly partSize: number;
-  /** Bytes that all files held in memory at once may take. */
   readonly memory: number;
 }
 
@@ -33,9 +28,8 @@ const SMALLEST_PART = 2 * 1024 * 1024;
 const EVEN = 1024 * 1024;
 
 /**
- * Bytes per part for files of these sizes. With small parts, hashing follows closely behind several
- * connections to one file. Several large files have fewer connections each, and longer parts take a tenth
- * less CPU. If there is little to download, each connection gets a share.
+ * Bytes per part for files of these sizes. Small parts let hashing follow several connections to one file closely; long
+ * ones take a tenth less CPU, for several large files. If there is little to download, each connection gets a share.
  */
 export function partSizeFor(sizes: readonly number[], jobs: number): number {
   const most = sizes.filter((size) => size > LARGE_PART).length >= SEVERAL ? LARGE_PART : PART;
@@ -66,9 +60,8 @@ export function* partsOf(file: PlannedFile, partSize: number): Generator<ByteRan
 }
 
 /**
- * The order of work. Large files come first, each from its start to its end, so that hashing follows closely.
- * Small files, which mostly wait for answers, are spread evenly between the parts. Lazy: a model of terabytes
- * has no list.
+ * The order of work. Large files come first, each from its start to its end, so that hashing follows closely. Small
+ * files, which mostly wait for answers, are spread evenly between the parts.
  */
 export function* planOrder<F extends PlannedFile>(
   files: readonly F[],

@@ -33,14 +33,11 @@ const SETTLE = 2_500;
 const LAST_FLUSH = 1_000;
 
 /**
- * Downloads files from a source to their places: in parts, over one pool of connections, resuming what an
- * earlier run left, each proven by its digest before it gets its final name.
+ * Downloads files from a source to their places: in parts, over one pool of connections, resuming what an earlier run
+ * left. A file is proven by its digest and on disk (fsync) before it gets its final name. The directories are not
+ * flushed here: publishing the model does that.
  *
- * A file is on disk (fsync) before it gets that name. The directories are not flushed here: publishing the model
- * does that.
- *
- * Needs read, write and net permission, and sys permission for `hostname`, `osUptime`, `statfs` and
- * `getPriority`.
+ * Needs read, write and net permission, and sys permission for `hostname`, `osUptime`, `statfs` and `getPriority`.
  *
  * @throws {AimError} `network` retries exhausted; `integrity` a digest that does not match twice; `no-space`;
  * what the source throws; the signal's reason.
@@ -62,7 +59,8 @@ class Transfer {
   readonly #large: LargeFiles;
   #files: readonly (LargeFile | SmallFile)[] = [];
   #present = 0;
-  /** Connections at work. */
+  /** Bytes that had arrived when it was last checked whether more connections would help. */
+  #ramped = 0;
   readonly #workers: Promise<void>[] = [];
 
   constructor(source: Source, items: readonly TransferItem[], options: TransferOptions) {
@@ -78,13 +76,11 @@ class Transfer {
     const { clock, options: { signal }, stop } = this.#run;
     const started = clock.now();
     signal.throwIfAborted();
-    const onAbort = () => stop.abort(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
+    signal.addEventListener("abort", () => stop.abort(signal.reason), { once: true, signal: stop.signal });
     try {
       await this.#prepare();
       await this.#download();
     } finally {
-      signal.removeEventListener("abort", onAbort);
       await this.#shutDown();
     }
     const result = {
@@ -102,7 +98,7 @@ class Transfer {
     const limit = wholeLimit(this.#run.budget);
     const directories = new Map<string, Map<string, string[]>>();
     const bytes = this.#items.reduce((sum, { file }) => sum + file.size, 0);
-    const first = this.#items[0];
+    const main = this.#items[0] === undefined ? options.root : dirname(this.#items[0].staging);
     try {
       for (const directory of new Set(this.#items.map((item) => dirname(item.staging)))) {
         directories.set(directory, leftovers(namesIn(directory)));
@@ -117,13 +113,11 @@ class Transfer {
         return this.#large.add(item, specs, names);
       });
       this.#present = this.#files.reduce((sum, { done }) => sum + rangeBytes(done), 0);
-      if (first !== undefined) {
-        await checkFreeSpace({ directory: dirname(first.staging), bytes: bytes - this.#present });
-      }
+      await checkFreeSpace({ directory: main, bytes: bytes - this.#present });
       makeDirectories(options.root, directories.keys());
       await this.#small.prepare(directories.keys());
     } catch (error) {
-      throw errorFrom(error, `preparing ${first === undefined ? "" : dirname(first.staging)}`);
+      throw errorFrom(error, `preparing ${main}`);
     }
     this.#run.emit({ type: "start", files: this.#items.length, bytes, bytesPresent: this.#present });
     // A process that still writes to what was taken over notices within this time, and stops.
@@ -136,7 +130,12 @@ class Transfer {
     const { queue, stop } = this.#run;
     queue.plan(this.#tasks());
     if (this.#files.length === 0) queue.close();
-    const ticker = this.#tick();
+    const tickers = [
+      this.#every(TICK, (elapsed) => this.#look(elapsed)),
+      this.#every(RAMP_EVERY, (elapsed) => this.#ramp(elapsed)),
+      this.#every(CHECK_EVERY, () => this.#large.check()),
+      this.#every(FLUSH_EVERY, () => this.#large.flush()),
+    ];
     for (const file of this.#files) {
       if (file.kind === "large" && file.isComplete) this.#large.finish(file);
     }
@@ -146,7 +145,7 @@ class Transfer {
     await this.#run.settle();
     if (stop.signal.aborted) throw stop.signal.reason;
     stop.abort();
-    await ticker;
+    await Promise.all(tickers);
   }
 
   /** Starts the first connection, or doubles their number up to the limit. */
@@ -168,44 +167,36 @@ class Transfer {
     for (let task = await queue.take(); task !== null; task = await queue.take()) await task();
   }
 
-  /** Looks at the connections from time to time, until the end. */
-  async #tick(): Promise<void> {
+  /** Does something again and again, with the milliseconds since the last time, until the end. */
+  async #every(ms: number, act: (elapsed: number) => void): Promise<void> {
     const { clock, stop } = this.#run;
-    let flushed = clock.now();
-    let checked = flushed;
-    let ramped = flushed;
-    let { moved } = this.#run;
-    const means = { cores: navigator.hardwareConcurrency, limit: this.#run.options.maxBandwidth };
     try {
       for (;;) {
         const slept = clock.now();
-        await clock.sleep(TICK, stop.signal);
-        const now = clock.now();
-        // This process itself was held up, by a disk or a suspended machine: what came meanwhile is read first.
-        if (now - slept < TICK + HELD_UP) {
-          this.#run.look();
-          this.#large.look();
-        }
-        this.#small.flush();
-        if (now - ramped >= RAMP_EVERY) {
-          const bytes = this.#run.moved - moved;
-          if (connectionsHelp({ bytes, elapsed: now - ramped, ...means })) this.#connect();
-          ramped = now;
-          ({ moved } = this.#run);
-        }
-        this.#large.divide();
-        if (now - checked > CHECK_EVERY) {
-          checked = now;
-          this.#large.check();
-        }
-        if (now - flushed > FLUSH_EVERY) {
-          flushed = now;
-          this.#large.flush();
-        }
+        await clock.sleep(ms, stop.signal);
+        act(clock.now() - slept);
       }
     } catch (error) {
       if (!stop.signal.aborted) stop.abort(error);
     }
+  }
+
+  /** Looks at the connections. */
+  #look(elapsed: number): void {
+    // This process itself was held up, by a disk or a suspended machine: what came meanwhile is read first.
+    if (elapsed < TICK + HELD_UP) {
+      this.#run.look();
+      this.#large.look();
+    }
+    this.#small.flush();
+    this.#large.divide();
+  }
+
+  #ramp(elapsed: number): void {
+    const { moved, options: { maxBandwidth: limit } } = this.#run;
+    const bytes = moved - this.#ramped;
+    if (connectionsHelp({ bytes, elapsed, cores: navigator.hardwareConcurrency, limit })) this.#connect();
+    this.#ramped = moved;
   }
 
   /** In every case: nothing keeps running, and what was downloaded is recorded. */

@@ -9,7 +9,7 @@ import { isFatal } from "./attempt_errors.ts";
 import { systemClock } from "./clock.ts";
 import { digestMatches, isGuess } from "./hash/digests.ts";
 import { partSizeFor, type PlanBudget } from "./planner.ts";
-import { type TokenBucket, tokenBucket } from "./token_bucket.ts";
+import { type TakeBytes, tokenBucket } from "./token_bucket.ts";
 import type {
   Clock,
   ComputedDigests,
@@ -38,16 +38,14 @@ const FIRST_WAIT = 500;
 /** Bytes of small files held in memory, over all connections; and as many for what is being read. */
 const MEMORY = 32 * 1024 * 1024;
 
-/**
- * What the connections of one transfer share: the source, the clock, the limits, the end and the progress.
- */
+/** What the connections of one transfer share: the source, the clock, the limits, the end and the progress. */
 export class TransferRun {
   readonly source: Source;
   readonly options: TransferOptions;
   readonly clock: Clock;
   readonly budget: PlanBudget;
   /** The bandwidth limit; `null` without one. */
-  readonly bucket: TokenBucket | null;
+  readonly takeBytes: TakeBytes | null;
   /** Aborted by the caller's signal, by the first failure, and at the end. */
   readonly stop = new AbortController();
   /** By staging path. */
@@ -76,7 +74,7 @@ export class TransferRun {
       partSize: options.partSize ?? partSizeFor(sizes, options.jobs),
       memory: MEMORY,
     };
-    this.bucket = options.maxBandwidth === null ? null : tokenBucket(options.maxBandwidth, this.clock);
+    this.takeBytes = options.maxBandwidth === null ? null : tokenBucket(options.maxBandwidth, this.clock);
     this.#random = options.random ?? Math.random;
   }
 
@@ -88,8 +86,9 @@ export class TransferRun {
   /** Notes that a file has its final name. */
   done(item: TransferItem, target: string, digests: ComputedDigests): void {
     const { digest, path } = item.file;
-    const proven = this.options.verify && digest !== null && digestMatches(digest, digests);
-    if (!proven && this.options.verify && digest !== null) {
+    const wanted = this.options.verify ? digest : null;
+    const proven = wanted !== null && digestMatches(wanted, digests);
+    if (!proven && wanted !== null) {
       log.warn(
         `${path} cannot be proven, only its size was checked: its source does not say how it was uploaded`,
       );
@@ -125,14 +124,9 @@ export class TransferRun {
     if (isFatal(cause)) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
     if (failures >= ATTEMPTS) {
-      throw new AimError(
-        "network",
-        `${file.path} from ${this.source.uri}: ${reason}, ${failures} attempts in a row`,
-        {
-          hint: "retry once the network or server recovers; finished parts are kept",
-          cause,
-        },
-      );
+      const message = `${file.path} from ${this.source.uri}: ${reason}, ${failures} attempts in a row`;
+      const hint = "retry once the network or server recovers; finished parts are kept";
+      throw new AimError("network", message, { hint, cause });
     }
     const asked = cause instanceof TransientError ? cause.retryAfter : null;
     const delay = backoff(failures, this.#random(), FIRST_WAIT, asked);
@@ -146,9 +140,7 @@ export class TransferRun {
     return this.#requests.size;
   }
 
-  /**
-   * Makes a request, which ends with the transfer and when it stalls. Resolves to what went wrong, or `null`.
-   */
+  /** Makes a request, which ends with the transfer and when it stalls. Resolves to what went wrong, or `null`. */
   async attempt(work: (request: OpenRequest) => Promise<void>): Promise<unknown> {
     const request: OpenRequest = { abort: new AbortController(), moved: this.clock.now() };
     const { signal } = request.abort;

@@ -4,20 +4,13 @@ import type { DigestAlgorithm, ManifestFile } from "../sources/manifest.ts";
 export interface TransferItem {
   readonly file: ManifestFile;
   /**
-   * Absolute path that stands for the partial file: `NAME.incomplete`, on the target's file system. Each run
-   * writes beside it under a name of its own, `NAME.aim-<8 hex digits>.incomplete`, with the part record at
-   * that name and `.parts`.
+   * Absolute path that stands for the partial file: `NAME.incomplete`, on the target's file system. Each run writes to
+   * `NAME.aim-<8 hex digits>.incomplete` beside it, with the part record at that name and `.parts`.
    */
   readonly staging: string;
-  /**
-   * Digests wanted in addition to the one that proves the file: a cache that names files by SHA-256 asks for
-   * it.
-   */
+  /** Digests wanted beside the one that proves the file: a cache that names files by SHA-256 asks for it. */
   readonly compute: readonly DigestAlgorithm[];
-  /**
-   * The absolute final path, given the digests (hex) that are known then. It does not depend on them if
-   * `compute` asks for none. `rename(2)` from staging to it happens after the proof.
-   */
+  /** The absolute final path, given the digests that are known once the file is proven. */
   readonly target: (digests: ComputedDigests) => string;
 }
 
@@ -36,7 +29,7 @@ export interface TransferOptions {
   readonly stallTimeout: number;
   /** Check digests. Sizes are always checked. */
   readonly verify: boolean;
-  /** Binds part records: commit for the hub, URI for S3 (each file's ETag and size are bound too). */
+  /** What part records are bound to, with each file's ETag and size: a commit, or the URI of a source without. */
   readonly revision: string;
   /** Absolute: a trusted directory above all that is written. Below it no link is followed. */
   readonly root: string;

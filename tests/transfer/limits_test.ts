@@ -30,12 +30,12 @@ Deno.test("more connections help if cores have time left and the disk keeps up, 
 Deno.test("a rate limit applies to any number of takers together", async () => {
   let now = 0;
   const clock = { now: () => now, sleep: (ms: number) => Promise.resolve(void (now += ms)) };
-  const bucket = tokenBucket(1000, clock);
+  const take = tokenBucket(1000, clock);
   const { signal } = new AbortController();
   let taken = 0;
   for (let n = 1; n <= 300; n++) {
     const bytes = (n * 37) % 90;
-    await bucket.take(bytes, signal);
+    await take(bytes, signal);
     taken += bytes;
     assert(taken <= now + 250 + 90, `${taken} bytes after ${now} ms`);
   }

@@ -39,11 +39,7 @@ export interface DigestStream {
   digests(): ComputedDigests;
 }
 
-/**
- * Starts digests of a file.
- *
- * @param size Bytes of the complete file: git's blob id hashes it before the content.
- */
+/** Starts digests of a file of so many bytes: git's blob id hashes the size before the content. */
 export function digestStream(specs: readonly DigestSpec[], size: number): DigestStream {
   const running = specs.map((spec) => ({ algorithm: spec.algorithm, hash: start(spec, size) }));
   return {

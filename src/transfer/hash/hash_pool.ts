@@ -61,13 +61,7 @@ export class HashPool implements Disposable {
     return await job.done;
   }
 
-  /**
-   * Checks the digest of a complete file. Returns its digests; `null` if `digest` is not right or the file cannot be
-   * read.
-   *
-   * @param wanted More digests to compute.
-   * @throws The signal's reason.
-   */
+  /** The digests of a complete file, those wanted too; `null` if `digest` is not right or the file cannot be read. */
   async prove(
     path: string,
     digest: Digest,

@@ -1,10 +1,9 @@
 /** Bytes per second that keep a core busy with receiving, writing and hashing. */
 const BUSY_CORE = 200_000_000;
 
-/** What a transfer received in some time. */
+/** What a transfer received in so many milliseconds. */
 export interface Progress {
   readonly bytes: number;
-  /** Milliseconds. */
   readonly elapsed: number;
   readonly cores: number;
   /** Bytes per second that are allowed; `null`: no limit. */
@@ -12,8 +11,8 @@ export interface Progress {
 }
 
 /**
- * Whether more connections would make the transfer faster: not if the machine is busy with what arrives
- * already, and not if no more is allowed. A limit is kept in bursts, so half of it counts as reached.
+ * Whether more connections would help: not if the machine is busy with what arrives, and not if no more is allowed. A
+ * limit is kept in bursts, so half of it counts as reached.
  */
 export function connectionsHelp({ bytes, elapsed, cores, limit }: Progress): boolean {
   const enough = Math.min(BUSY_CORE * cores, limit === null ? Infinity : limit / 2);

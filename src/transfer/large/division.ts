@@ -18,10 +18,8 @@ const JUDGED = 500;
 const EVEN = 64 * 1024;
 
 /**
- * Which part to divide for a connection that has nothing to do, and where: in the middle of what the last one
- * to finish still misses. So one slow connection does not hold up the whole transfer in the end.
- *
- * @returns The part's index and the offset in its file; `null` if all of them will be done soon.
+ * Which part to divide for a connection that has nothing to do (by index), and at which offset: in the middle of what
+ * the last one to finish still misses. `null` if all of them will be done soon.
  */
 export function divisionOf(parts: readonly PartUnderWay[]): { part: number; at: number } | null {
   let found: { part: number; at: number } | null = null;

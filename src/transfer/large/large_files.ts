@@ -50,10 +50,10 @@ export class LargeFiles {
   }
 
   /**
-   * Downloads a part, in as many attempts as it takes, and proves the file after its last part. What fails in
-   * the end ends the transfer.
+   * Downloads a part, in as many attempts as it takes, and proves the file after its last part. What fails in the end
+   * ends the transfer.
    *
-   * @param round The file's, for which the part was planned.
+   * @param round The file's, when the part was planned.
    */
   async download(file: LargeFile, part: ByteRange, round = 0): Promise<void> {
     const flow: Flow = { file, round, range: { ...part }, at: part.start, request: null, since: null };
@@ -105,7 +105,7 @@ export class LargeFiles {
   /** Gives a connection that has nothing to do half of what a slow one has left, unless that will be done soon. */
   divide(): void {
     // With limited bandwidth, another connection downloads nothing sooner.
-    if (this.#run.queue.waiting === 0 || this.#run.bucket !== null) return;
+    if (this.#run.queue.waiting === 0 || this.#run.takeBytes !== null) return;
     const now = this.#run.clock.now();
     const flowing = [...this.#flows].flatMap((flow) =>
       flow.since !== null && isWanted(flow) && !(this.#ignoresRanges && isAll(flow))
@@ -119,10 +119,7 @@ export class LargeFiles {
     flow.range.end = division.at;
   }
 
-  /**
-   * Stops downloading files that another process has taken over, and records how far the others are, in case
-   * this process is killed.
-   */
+  /** Stops files that another process has taken over; records how far the others are, in case this one is killed. */
   check(): void {
     for (const file of this.#files) {
       try {
@@ -171,7 +168,7 @@ export class LargeFiles {
 
   /** Asks for the rest of a flow and copies it to the file. */
   async #transfer(flow: Flow, request: OpenRequest): Promise<void> {
-    const { source, bucket, clock } = this.#run;
+    const { source, takeBytes, clock } = this.#run;
     const { file, at: start, range: { end } } = flow;
     const { signal } = request.abort;
     const asked = source.read(file.item.file, isAll(flow) ? null : { start, end }, signal);
@@ -194,7 +191,7 @@ export class LargeFiles {
     for await (const chunk of chunks(body, signal)) {
       // Waiting for a share of the bandwidth, or for the disk, is no stall.
       request.moved = null;
-      await bucket?.take(chunk.length, signal);
+      await takeBytes?.(chunk.length, signal);
       const wanted = chunk.subarray(0, Math.max(0, flow.range.end - flow.at));
       // Not left to another thread: handing over each piece costs more than writing it to the page cache.
       for (let n = 0; n < wanted.length;) n += handle.writeSync(wanted.subarray(n));
@@ -267,7 +264,7 @@ export class LargeFiles {
   }
 }
 
-/** False once the file was restarted, or another connection has downloaded all of it. */
+/** False once the file was restarted or is complete. */
 function isWanted({ file, round }: Flow): boolean {
   return file.round === round && !file.isProving;
 }
@@ -277,12 +274,7 @@ function isAll({ file, range: { start, end } }: Flow): boolean {
   return start === 0 && end === file.size;
 }
 
-/**
- * How far a file reaches from its first byte without a gap.
- *
- * @param done Sorted, disjoint parts that are done.
- * @param flows Parts under way, written up to `at`.
- */
+/** How far a file reaches from its first byte without a gap: by parts that are done, and those under way. */
 export function reachedBy(
   done: readonly ByteRange[],
   flows: readonly { readonly range: Pick<ByteRange, "start">; readonly at: number }[],
@@ -298,8 +290,8 @@ export function reachedBy(
 }
 
 /**
- * Hashing threads at most, each of which takes 15 MiB of memory. SHA-256 is as fast as bytes come on one,
- * without instructions for it on two; MD5 and checksums take more.
+ * Hashing threads at most, of 15 MiB each. One hashes SHA-256 as fast as bytes come, two without the processor's own
+ * instructions; MD5 and checksums take more.
  */
 function hashingThreads(specs: readonly DigestSpec[]): number {
   const cores = navigator.hardwareConcurrency;

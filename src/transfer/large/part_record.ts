@@ -54,11 +54,9 @@ export function closedLine(): string {
 }
 
 /**
- * Reads a record; `null` if it is not one, or is cut within its first line. Reading ends at the first damaged
- * line.
+ * Reads a record up to its first damaged line; `null` if that is the first.
  *
- * @param reader Who asks: what was written but not flushed counts only if it was written on this machine
- * since it started.
+ * @param reader What was written but not flushed counts only if its writer had the same boot.
  */
 export function readRecord(text: string, reader: HostIdentity): ReadRecord | null {
   const entries = wholeLines(text);

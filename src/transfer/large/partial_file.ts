@@ -24,9 +24,8 @@ export class StagingLostError extends Error {
 }
 
 /**
- * A file while it arrives, with the record of what has. The record never claims a byte that is not on disk. A
- * name is used by one run only; a later run takes the file over by renaming it, which the earlier one notices
- * if it still runs.
+ * A file while it arrives, with the record of what has, which never claims a byte that is not on disk. A later run
+ * takes the file over by renaming it, which the earlier one notices if it still runs.
  */
 export class PartialFile {
   path: string;
@@ -68,9 +67,7 @@ export class PartialFile {
     for (const { from } of found) removePartial(this.#below, from);
   }
 
-  /**
-   * Renames the file to this run's name, its record first: whenever the process dies, one complete pair exists.
-   */
+  /** Renames the file to this run's name, its record first: whenever the process dies, one complete pair exists. */
   #takeOver(from: string, record: ReadRecord): boolean {
     using file = this.#below.create(recordPath(this.path));
     const lines = [...record.flushed.map(flushedLine), ...record.done.map(wroteLine)];
@@ -156,7 +153,12 @@ export class PartialFile {
       if (this.#files !== files) return;
       throw error;
     }
-    if (this.#files === files) writeText(files.record, flushing.map(flushedLine).join(""));
+    if (this.#files === files) {
+      writeText(
+        files.record,
+        flushing.map(flushedLine).join(""),
+      );
+    }
   }
 
   /** @throws {StagingLostError} when another process has renamed, removed or replaced the file. */

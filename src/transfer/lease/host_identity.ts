@@ -6,10 +6,7 @@ import { fieldsOf } from "../../values/json.ts";
 export interface HostIdentity {
   readonly host: string;
   readonly pid: number;
-  /**
-   * When the machine started, seconds since 1970 by its own clock: what was in the page cache after it is
-   * still there.
-   */
+  /** When the machine started, seconds since 1970 by its own clock: what was in the page cache since is still there. */
   readonly boot: number;
   /** What makes the PID unique; `null` if the kernel's files cannot be read. */
   readonly process: ProcessIdentity | null;
@@ -46,18 +43,12 @@ export function hostIdentity(): HostIdentity {
 
 let own: HostIdentity | undefined;
 
-/**
- * True if both are of one host and of the same boot. Uptime is in full seconds, and clocks are corrected
- * slowly.
- */
+/** True if both are of one host and the same boot. Uptime is in full seconds, and clocks are corrected slowly. */
 export function sameBoot(a: HostIdentity, b: HostIdentity): boolean {
   return a.host === b.host && Math.abs(a.boot - b.boot) <= 5;
 }
 
-/**
- * True when a process is certainly gone: it counts PIDs as this one does, and its PID is free or belongs to
- * another process now.
- */
+/** True if a process is certainly gone: it counts PIDs as this one does, and its PID is free or another's now. */
 export function isDead({ pid, process: other }: HostIdentity): boolean {
   const { process: self } = hostIdentity();
   if (other === null || self === null) return false;
@@ -67,9 +58,8 @@ export function isDead({ pid, process: other }: HostIdentity): boolean {
 }
 
 /**
- * True when a process on this very host seems to be gone. Nothing is known of other hosts, or if asking is
- * not permitted. A container that shares the host's name may see another set of processes, so this alone
- * proves nothing.
+ * True if a process on this host seems to be gone. That alone proves nothing: a container that shares the host's name
+ * may see another set of processes.
  */
 export function knownGone(other: HostIdentity): boolean {
   if (isDead(other)) return true;
@@ -93,9 +83,7 @@ function processIdentity(): ProcessIdentity | null {
   return { bootId: bootId.value.trim(), namespace: namespace.value, started };
 }
 
-/**
- * When a process was started, in clock ticks; `null` if there is none, `undefined` if that cannot be read.
- */
+/** When a process was started, in clock ticks; `null` if there is none, `undefined` if that cannot be read. */
 function startOf(pid: number): number | null | undefined {
   const stat = kernelFiles().text(`/proc/${pid}/stat`);
   if (stat.kind === "absent") return null;

@@ -43,12 +43,10 @@ const TELL_EVERY = 30_000;
 const LARGEST = 4096;
 
 /**
- * Runs something as the only process that does so in a directory, over all hosts that share it. The lock is
- * the file `.aim/lock`, made by link(2) and kept by rewriting it; no flock(2), which network file systems do
- * not always have. A holder that gives no sign of life for the lease time loses it; one whose process is
- * certainly dead loses it at once. A holder that loses it is stopped, waits, and runs again.
- *
- * Correctness must not depend on the lease: it only saves bandwidth.
+ * Runs something as the only process that does so in a directory, over all hosts that share it. The lock is the file
+ * `.aim/lock`, made by link(2) and kept by rewriting it: network file systems do not always have flock(2). A holder
+ * without a sign of life for the lease time loses it; one whose process is certainly dead, at once. A holder that
+ * loses it is stopped, waits, and runs again. Correctness must not depend on the lease: it only saves bandwidth.
  *
  * @param directory Made when missing. Requires read and write permission for it.
  * @param run Its signal is aborted when the caller's is, or when the lease is lost to another process.
@@ -214,11 +212,7 @@ function keep(path: string, mine: LockText, { signal, renewEvery, leaseTime, clo
   };
 }
 
-/**
- * Gives a sign of life. A lock that was removed is taken again; another process's lock is left alone.
- *
- * @returns Whether the lease is still ours.
- */
+/** Gives a sign of life, unless the lock is another process's: false. A lock that was removed is taken again. */
 function renew(path: string, mine: LockText): boolean {
   let file: Deno.FsFile;
   try {

@@ -21,10 +21,7 @@ export interface SmallFile {
   readonly done: readonly [];
 }
 
-/**
- * Files that are flushed to disk together: one at a time, each would wait for a commit of the file system's
- * journal.
- */
+/** Files that are flushed together: one at a time, each would wait for a commit of the file system's journal. */
 const GROUP = 32;
 
 /** Times that a file is fetched again because another process has removed it. */
@@ -47,9 +44,7 @@ export class SmallFiles {
   readonly #spare: Uint8Array<ArrayBuffer>[] = [];
   #written: Written[] = [];
   #flushing: Promise<void> | null = null;
-  /**
-   * True on a file system in memory: a flush does nothing there, but still costs a call to another thread.
-   */
+  /** On a file system in memory a flush does nothing, but still costs a call to another thread. */
   #inMemory = false;
 
   constructor(run: TransferRun) {
@@ -188,7 +183,7 @@ export class SmallFiles {
       if (at + chunk.length > file.size) throw new TransientError(`more than ${file.size} bytes came`);
       // Waiting for a share of the bandwidth is no stall.
       request.moved = null;
-      await run.bucket?.take(chunk.length, signal);
+      await run.takeBytes?.(chunk.length, signal);
       request.moved = run.clock.now();
       bytes.set(chunk, at);
       at += chunk.length;
