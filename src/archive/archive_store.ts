@@ -85,7 +85,7 @@ export class ArchiveStore {
     archives: readonly Archive[],
     options: Omit<TransferOptions, "root">,
   ): Promise<void> {
-    // Files of one content are one archive.
+    // An artifact may list one archive under several names.
     const distinct = new Map(archives.map((archive) => [archive.file.etag, archive])).values();
     const missing = [...distinct.filter((archive) => !this.#isUnpacked(archive))];
     if (missing.length === 0) return;

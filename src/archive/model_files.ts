@@ -37,7 +37,7 @@ export function modelFiles(layers: readonly Layer[], source: string): ArchivedFi
   });
 }
 
-/** Goes through the layers from the top, and collects files that nothing above covers. */
+/** The files that no upper layer covers. */
 function visibleFiles(layers: readonly Layer[], isImage: boolean) {
   const found = new Map<string, { readonly entry: FileEntry; readonly archive: Archive }>();
   /** Paths that cover what lower layers have: at the path itself, and below it. */

@@ -17,7 +17,7 @@ export class TarFault extends Error {
 const BLOCK = 512;
 /** Maximum bytes of an extended header. A path has at most 4096, and there are few other records. */
 const LARGEST_EXTENSION = 1 << 20;
-/** Bytes that are read at once behind the end mark. */
+/** Bytes that are read at once after the end mark. */
 const LARGEST_READ = 1 << 16;
 /** Linux's limit for a path. */
 const LONGEST_NAME = 4096;

@@ -269,6 +269,7 @@ Deno.test("XET reads ranges if it is asked for, and HTTP continues if it fails",
   assert(hub.requests.some((r) => r.target.startsWith("/xorbs/")));
   assertEquals(hub.leaks, []);
   hub.faults.push({ kind: "status", status: 500, match: (r) => r.target.includes("/cas/") });
+  await assertRejects(() => bytesOf(source, "model.safetensors", [5, 150_000]), TransientError, "by XET");
   assertEquals(await bytesOf(source, "model.safetensors", [5, 150_000]), LARGE.slice(5, 150_000));
   assert(hub.requests.some((r) => r.target.startsWith("/repos/")));
 });

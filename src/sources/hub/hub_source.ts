@@ -51,12 +51,7 @@ export class HubSource implements Source {
     const commit = this.#commit;
     if (commit === null) throw new Error(`${this.uri}: read before its manifest`);
     if (file.xetHash !== undefined && this.#protocols[0] === "XET") {
-      try {
-        return await this.#readXet(file, commit, range, signal);
-      } catch (error) {
-        signal.throwIfAborted();
-        if (this.#protocols[0] === "XET") throw error;
-      }
+      return await this.#readXet(file, commit, range, signal);
     }
     const headers = { ...rangeHeader(range), "accept-encoding": "identity" };
     const answer = await this.#addresses.ask(
@@ -88,7 +83,7 @@ export class HubSource implements Source {
     return files.filter(({ path }) => isOwn(path));
   }
 
-  /** Reads by the xet protocol, and resolves with the first bytes. @throws {TransientError} for any failure. */
+  /** Reads by the xet protocol. A failure of the body is a {@linkcode TransientError}: the next protocol is tried then. */
   async #readXet(
     { path, size, xetHash = "" }: ManifestFile,
     commit: CommitSha,
@@ -105,34 +100,33 @@ export class HubSource implements Source {
       // aim already reads parts in parallel; the library's parallel reader buffers up to 256 MiB for each.
       parallelDownloads: false,
     });
-    const chunks = blob.slice(start, end).stream().values();
-    const failed = (error: unknown) => {
-      const reason = error instanceof Error ? error.message : String(error);
-      if (!signal.aborted) this.#xetFailed(reason);
-      return new TransientError(`${path} cannot be read by XET: ${reason}`, { cause: error });
-    };
-    const first = await chunks.next().catch((error) => {
-      throw failed(error);
-    });
-    if (first.done) throw failed("no data");
-    const all = async function* () {
-      yield first.value;
+    const failed = (error: unknown) => this.#xetFailed(path, error);
+    const chunks = async function* () {
+      let at = start;
       try {
-        yield* chunks;
+        for await (const chunk of blob.slice(start, end).stream()) {
+          at += chunk.length;
+          yield chunk;
+        }
+        if (at < end) throw new Error(`it ended ${end - at} bytes early`);
       } catch (error) {
+        signal.throwIfAborted();
         throw failed(error);
       }
     };
-    return { range: { start, end }, body: ReadableStream.from(all()) };
+    return { range: { start, end }, body: ReadableStream.from(chunks()) };
   }
 
-  /** Continues with the next protocol, if there is one. */
-  #xetFailed(reason: string): void {
+  /** The next attempts use the next protocol, if there is one. */
+  #xetFailed(path: string, cause: unknown): TransientError {
+    const reason = cause instanceof Error ? cause.message : String(cause);
     const [failed, next, ...rest] = this.#protocols;
-    if (failed !== "XET" || next === undefined) return;
-    this.#protocols = [next, ...rest];
-    log.warn(`${this.uri}: reading by XET failed, continuing with ${next}`, { reason });
-    this.#onProtocol?.(next);
+    if (failed === "XET" && next !== undefined) {
+      this.#protocols = [next, ...rest];
+      log.warn(`${this.uri}: reading by XET failed, continuing with ${next}`, { reason });
+      this.#onProtocol?.(next);
+    }
+    return new TransientError(`${path} cannot be read by XET: ${reason}`, { cause });
   }
 }
 
