@@ -92,11 +92,8 @@ export class ArchiveStore {
     makeDirectories(this.#root, [this.#folder]);
     await this.#removeDamaged(missing, options.signal);
     const bytes = missing.reduce((sum, { file }) => sum + file.size, 0);
-    await checkFreeSpace({
-      directory: this.#folder,
-      bytes: 2 * bytes - this.#bytesOnDisk(),
-      what: "are needed to download and unpack its archives",
-    });
+    const missingBytes = 2 * bytes - this.#bytesOnDisk();
+    await checkFreeSpace(this.#folder, missingBytes, "are needed to download and unpack its archives");
     const items = missing.filter((archive) => this.#size(archive, "packed") === null).map((archive) => ({
       file: archive.file,
       staging: `${this.#folder}/${archive.file.etag}.incomplete`,

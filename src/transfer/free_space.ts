@@ -1,31 +1,21 @@
 import { dirname } from "@std/path";
 import { AimError } from "../errors/aim_error.ts";
 
-/** Where bytes will go. */
-export interface SpaceNeed {
-  readonly directory: string;
-  /** Bytes. */
-  readonly bytes: number;
-  /** What they are for. @default {"are still to be downloaded"} */
-  readonly what?: string;
-}
-
 /**
- * Checks, before the first byte, that what is missing fits. Requires sys permission for `statfs`.
+ * Checks, before the first byte, that so many bytes fit into a directory. Requires sys permission for `statfs`.
  *
  * @throws {AimError} `no-space` with both numbers.
  */
-export async function checkFreeSpace(need: SpaceNeed): Promise<void> {
-  if (need.bytes <= 0) return;
-  const place = await freeBytes(need.directory);
-  if (place === null || place.free >= need.bytes) return;
-  throw new AimError(
-    "no-space",
-    `${need.directory} has ${place.free} bytes free, ${need.bytes} ${
-      need.what ?? "are still to be downloaded"
-    } (No space left on device)`,
-    { hint: "free some space or use a larger volume" },
-  );
+export async function checkFreeSpace(
+  directory: string,
+  bytes: number,
+  what = "are still to be downloaded",
+): Promise<void> {
+  if (bytes <= 0) return;
+  const space = await freeBytes(directory);
+  if (space === null || space.free >= bytes) return;
+  const message = `${directory} has ${space.free} bytes free, ${bytes} ${what} (No space left on device)`;
+  throw new AimError("no-space", message, { hint: "free some space or use a larger volume" });
 }
 
 /** Bytes that this user may still write, all bytes of the file system, and a path on it. */

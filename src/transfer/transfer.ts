@@ -108,12 +108,12 @@ class Transfer {
         const specs = digestSpecs(options.verify ? item.file.digest : null, item.compute);
         if (item.file.size <= limit) {
           for (const name of names) removePartial(this.#run.files, `${dirname(item.staging)}/${name}`);
-          return { kind: "small", item, specs, size: item.file.size, done: [] };
+          return { kind: "small", item, specs, size: item.file.size, done: [], lost: 0 };
         }
         return this.#large.add(item, specs, names);
       });
       this.#present = this.#files.reduce((sum, { done }) => sum + rangeBytes(done), 0);
-      await checkFreeSpace({ directory: main, bytes: bytes - this.#present });
+      await checkFreeSpace(main, bytes - this.#present);
       makeDirectories(options.root, directories.keys());
       await this.#small.prepare(directories.keys());
     } catch (error) {

@@ -73,12 +73,7 @@ export type TransferEvent =
     readonly delay: number;
     readonly reason: string;
   }
-  | {
-    readonly type: "end";
-    readonly bytesMoved: number;
-    readonly bytesPresent: number;
-    readonly elapsed: number;
-  };
+  | { readonly type: "end" } & Omit<TransferResult, "files">;
 
 /** One finished file. */
 export interface TransferredFile {

@@ -2,12 +2,10 @@
 export const LONGEST_WAIT = 300_000;
 
 /**
- * Milliseconds that an answer asks to wait: `Retry-After`, or the reset of a rate limit with nothing left
- * (`RateLimit` and `RateLimit-Policy` of draft-ietf-httpapi-ratelimit-headers, or the older
- * `RateLimit-Remaining` and `RateLimit-Reset`).
+ * Milliseconds that an answer asks to wait, if it does: `Retry-After`, or the reset of a rate limit with nothing left
+ * (draft-ietf-httpapi-ratelimit-headers, or the older `RateLimit-Remaining` and `RateLimit-Reset`).
  *
  * @param now Milliseconds since the epoch.
- * @returns `null` if it asks for no wait.
  */
 export function askedWait(headers: Pick<Headers, "get">, now: number = Date.now()): number | null {
   const asked = waitIn(headers.get("retry-after"), now);

@@ -2,10 +2,7 @@ import { AimError } from "../../errors/aim_error.ts";
 import { log } from "../../log/logger.ts";
 import { readRegularTextSync } from "../../os/read_regular_file.ts";
 
-/**
- * Variables that name a PEM file of certificate authorities, as OpenSSL, Node, the AWS tools, Python's
- * requests and curl know them.
- */
+/** Variables that name a PEM file of certificate authorities to OpenSSL, Node, the AWS tools, requests and curl. */
 const CA_VARIABLES = [
   "SSL_CERT_FILE",
   "NODE_EXTRA_CA_CERTS",
@@ -18,8 +15,7 @@ const CA_VARIABLES = [
 type Env = Readonly<Record<string, string | undefined>>;
 
 /**
- * Certificate authorities that the environment names, in PEM. They are trusted in addition to those built
- * into Deno.
+ * Certificate authorities that the environment names, in PEM: trusted beside those built into Deno.
  *
  * @throws {AimError} `usage` when a variable names a file that cannot be read or holds no certificate.
  */

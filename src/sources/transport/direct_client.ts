@@ -1,8 +1,7 @@
 import { abortable } from "@std/async/abortable";
 import { type DirectRoute, directRoute } from "./direct_route.ts";
-import { HttpConnection, NoResponse, type RequestHeaders } from "./http_connection.ts";
+import { HttpConnection, NoResponse, type RequestHeaders, type ResponseHead } from "./http_connection.ts";
 import type { EnvProxy } from "./proxies.ts";
-import type { ResponseHead } from "./response_head.ts";
 
 interface DirectRequest {
   readonly method: string;
@@ -12,9 +11,9 @@ interface DirectRequest {
 }
 
 /**
- * `GET` and `HEAD` over connections of its own, from the socket into the reader's buffer: half of the CPU that
- * `fetch` takes per byte, which copies each and hands over TLS in pieces of 16 KiB. Only for what model files
- * need; everything else is left to `fetch`: chunked or encoded bodies, SOCKS, servers that cannot be reached.
+ * `GET` and `HEAD` over connections of its own, from the socket into the reader's buffer: half of the CPU that `fetch`
+ * takes per byte, which copies each and hands over TLS in pieces of 16 KiB. What model files do not need is left to
+ * `fetch`: chunked or encoded bodies, SOCKS, servers that cannot be reached.
  */
 export class DirectClient {
   readonly #caCerts: readonly string[];

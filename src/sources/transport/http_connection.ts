@@ -1,14 +1,24 @@
-import { type ResponseHead, responseHead } from "./response_head.ts";
-
 /** Holds the longest head that is read here. */
 const LONGEST_HEAD = 32 * 1024;
 /** Milliseconds that a read may wait for more bytes, so that it fills its buffer. */
 const FILL = 20;
 const encoder = new TextEncoder();
 const LF = 10, CR = 13;
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 /** Fields of a request by name, in lower case. */
 export type RequestHeaders = Readonly<Record<string, string>>;
+
+/** Status line and header fields of an HTTP/1.1 response. */
+export interface ResponseHead {
+  readonly status: number;
+  /** Names in lower case. */
+  readonly headers: [name: string, value: string][];
+  /** Bytes of the body. */
+  readonly length: number;
+  /** Whether another request may follow on the connection. */
+  readonly reusable: boolean;
+}
 
 /** The connection ended before the first byte of a response. */
 export class NoResponse extends Error {}
@@ -34,10 +44,7 @@ export class HttpConnection {
     return this.#rest.length;
   }
 
-  /**
-   * Reads on while the connection is idle: bytes that come before the next request are no response to it, and the
-   * connection is not used again.
-   */
+  /** Reads on while the connection is idle: if bytes come before the next request, it is not used again. */
   watch(): void {
     this.idleSince = performance.now();
     const early = { reading: this.#conn.read(this.#buffer), isOver: false };
@@ -47,12 +54,10 @@ export class HttpConnection {
   }
 
   /**
-   * Sends a request without a body, and reads the head of its response.
+   * Sends a request without a body, and reads the head of its response; `null` if {@linkcode responseHead} cannot.
    *
    * @param fields Names and values, in ASCII and without line breaks.
-   * @returns `null` if it is none that {@linkcode responseHead} reads.
-   * @throws {NoResponse} not a byte came, or bytes came before the request: a server may close an idle connection at
-   * any time.
+   * @throws {NoResponse} not a byte came: a server may close an idle connection at any time.
    */
   async ask(
     method: string,
@@ -90,10 +95,8 @@ export class HttpConnection {
   }
 
   /**
-   * Reads bytes of a body: as many as `into` takes if they come quickly, since a read over TLS returns at most
-   * 16 KiB; at least one.
-   *
-   * @throws {Error} the connection has ended.
+   * Reads at least one byte of a body, and as many as `into` takes if they come quickly: a read over TLS returns at
+   * most 16 KiB.
    */
   async read(into: Uint8Array): Promise<number> {
     let have = Math.min(into.length, this.#rest.length);
@@ -127,14 +130,47 @@ function ended(): never {
   throw new Error("connection closed before the end of the response");
 }
 
-/**
- * The offset behind the empty line that ends a head. A lone LF ends a line, too: {@linkcode responseHead} then
- * returns `null`.
- */
+/** The offset behind the empty line that ends a head. A lone LF ends a line here, and is refused afterwards. */
 function endOfHead(bytes: Uint8Array): number | null {
   for (let at = bytes.indexOf(LF); at >= 0; at = bytes.indexOf(LF, at + 1)) {
     const next = bytes[at + 1] === CR ? at + 2 : at + 1;
     if (bytes[next] === LF) return next + 1;
   }
   return null;
+}
+
+/**
+ * Reads the head of a response, up to its empty line, whose body is sent as it is, with a length (RFC 9112). `null` for
+ * anything else: chunked, encoded, without a length, or not well-formed.
+ */
+function responseHead(bytes: Uint8Array, method: string): ResponseHead | null {
+  // As `fetch` does: each byte is a character. A `TextDecoder` has no such encoding, its latin1 is windows-1252.
+  const text = String.fromCharCode(...bytes);
+  if (!text.endsWith("\r\n\r\n")) return null;
+  const [first = "", ...lines] = text.slice(0, -4).split("\r\n");
+  const [, minor, code] = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: [^\r\n]*)?$/.exec(first) ?? [];
+  if (code === undefined) return null;
+  const headers: [string, string][] = [];
+  for (const line of lines) {
+    const colon = line.indexOf(":");
+    const name = line.slice(0, Math.max(0, colon)).toLowerCase(), value = line.slice(colon + 1).trim();
+    if (!TOKEN.test(name) || /[\0\r\n]/.test(value)) return null;
+    headers.push([name, value]);
+  }
+  const valuesOf = (wanted: string) => headers.filter(([name]) => name === wanted).map(([, value]) => value);
+  // A second length, or two that differ, could end the body at the wrong byte.
+  const [stated = "", another] = valuesOf("content-length");
+  if (another !== undefined) return null;
+  const status = Number(code);
+  const isEmpty = method === "HEAD" || (method === "CONNECT" && status < 300) || status < 200 ||
+    status === 204 || status === 304;
+  const isPlain = /^\d{1,15}$/.test(stated) &&
+    headers.every(([name]) => name !== "transfer-encoding" && name !== "content-encoding");
+  const size = isPlain ? Number(stated) : null;
+  const known = isEmpty ? 0 : size;
+  // A server that refuses is not asked again only to read why: the status says it all.
+  const length = known ?? (status === 429 || status >= 500 ? 0 : null);
+  if (length === null) return null;
+  const closes = /\bclose\b/i.test(valuesOf("connection").join());
+  return { status, headers, length, reusable: minor === "1" && !closes && known !== null };
 }

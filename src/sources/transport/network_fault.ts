@@ -3,12 +3,8 @@ import { TransientError } from "../source.ts";
 import { proxyVariable } from "./proxies.ts";
 
 /**
- * What a failed `fetch` means: an {@linkcode AimError} if another attempt cannot help (unknown certificate
- * authority), a {@linkcode TransientError} else; either is passed on if it was thrown. One line, with the host and
- * never the path: a path may carry a signature.
- *
- * @param thrown What `fetch` rejected with, or what reading a body did.
- * @param env Names the proxy, if one is set.
+ * What a failed request or body means: an {@linkcode AimError} if another attempt cannot help (unknown certificate
+ * authority), a {@linkcode TransientError} else. One line, with the host and never the path, which may be signed.
  */
 export function networkFault(
   thrown: unknown,
@@ -56,7 +52,7 @@ export function proxyRefuses(url: URL, env: Readonly<Record<string, string | und
   });
 }
 
-/** Words of the TLS library, what they mean for a host, and what to do. */
+/** Words of the TLS library, what they mean, and what to do. */
 const CERTIFICATE_FAULTS: readonly [RegExp, string, string][] = [
   [/UnknownIssuer|CaUsedAsEndEntity/, "from an unknown authority", "name its PEM file in SSL_CERT_FILE"],
   [/NotValidForName/, "for another name", "check the address"],

@@ -12,8 +12,7 @@ export function isTransientStatus(status: number): boolean {
  * metadata, which has been requested again already. The status comes before the host, and the path last: AIM Engine
  * reads lines such as "s3… 404" as the reason of a failure, and most of these are no failure.
  *
- * @param path The requested file; `null` for metadata.
- * @param code The server's own word for it.
+ * @param path The requested file; `null` for metadata. `code` is the server's own word.
  */
 export function passingFault(
   { status, headers }: { readonly status: number; readonly headers: Pick<Headers, "get"> },

@@ -12,10 +12,7 @@ export interface EnvProxy {
   readonly basicAuth: { readonly username: string; readonly password: string } | null;
 }
 
-/**
- * The variable that sends requests for this URL through a proxy; `null` if none is set or `NO_PROXY` names
- * the host.
- */
+/** The variable that sends requests for this URL through a proxy, unless `NO_PROXY` names the host. */
 export function proxyVariable(url: URL, env: Env): string | null {
   const own = url.protocol === "https:" ? ["HTTPS_PROXY", "https_proxy"] : ["HTTP_PROXY", "http_proxy"];
   const name = [...own, "ALL_PROXY", "all_proxy"].find((variable) => env[variable]);

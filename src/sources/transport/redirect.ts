@@ -2,9 +2,9 @@ import { AimError } from "../../errors/aim_error.ts";
 import { discard } from "./read_bounded.ts";
 import type { RequestHeaders } from "./http_connection.ts";
 
+/** An answer, and the address that gave it. */
 export interface FoundAnswer {
   readonly response: Response;
-  /** The address that gave it. */
   readonly url: URL;
 }
 
@@ -12,11 +12,10 @@ export interface FoundAnswer {
 const MOST_REDIRECTS = 5;
 
 /**
- * Sends a request, and follows redirects with a request of their own for each address. Another origin than the first
- * gets neither its `authorization` nor an `if-range`: an ETag is for the server that sent it.
+ * Sends a request, and follows redirects, each with a request of its own. Another origin than the first gets neither
+ * `authorization` nor `if-range`: an ETag is for the server that sent it.
  *
  * @param send Sends it to one address, with credentials if the address may have them.
- * @param targetOf Reads where an answer redirects. @default {redirectTarget}
  * @throws {AimError} `network` for redirects without end; as `send` and `targetOf`.
  */
 export async function followRedirects(

@@ -45,8 +45,8 @@ const ATTEMPT_TIMEOUT = 60_000;
 const NOTEWORTHY = 5_000;
 
 /**
- * How sources speak HTTP: HTTP/1.1 alone, so that every part of a file has a connection of its own. Redirects are never
- * followed here: each source decides what may travel along.
+ * How sources speak HTTP: HTTP/1.1 alone, so that every part of a file has a connection of its own. Redirects are not
+ * followed: each source decides what may travel along.
  */
 export class Transport {
   readonly #options: TransportOptions;
@@ -63,7 +63,7 @@ export class Transport {
   }
 
   /**
-   * One attempt at a file or a part of one. Any status is an answer; its body is the runtime's own stream.
+   * One attempt at a file or a part of one. Any status is an answer.
    *
    * @throws {TransientError} the connection failed, or the server must not be asked for a while.
    * @throws {AimError} `network` if another attempt cannot help; the signal's reason when aborted.

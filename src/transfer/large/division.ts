@@ -18,13 +18,14 @@ const JUDGED = 500;
 const EVEN = 64 * 1024;
 
 /**
- * Which part to divide for a connection that has nothing to do (by index), and at which offset: in the middle of what
- * the last one to finish still misses. `null` if all of them will be done soon.
+ * Which part to divide for a connection that has nothing to do, and at which offset: in the middle of what the last one
+ * to finish still misses. `null` if all of them will be done soon.
  */
-export function divisionOf(parts: readonly PartUnderWay[]): { part: number; at: number } | null {
-  let found: { part: number; at: number } | null = null;
+export function divisionOf<P extends PartUnderWay>(parts: Iterable<P>): { part: P; at: number } | null {
+  let found: { part: P; at: number } | null = null;
   let longest = SOON;
-  for (const [part, { start, at, end, elapsed }] of parts.entries()) {
+  for (const part of parts) {
+    const { start, at, end, elapsed } = part;
     const left = end - at;
     if (left < LEAST || elapsed < JUDGED) continue;
     const wait = left * elapsed / (at - start);

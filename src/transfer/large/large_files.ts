@@ -107,16 +107,14 @@ export class LargeFiles {
     // With limited bandwidth, another connection downloads nothing sooner.
     if (this.#run.queue.waiting === 0 || this.#run.takeBytes !== null) return;
     const now = this.#run.clock.now();
-    const flowing = [...this.#flows].flatMap((flow) =>
-      flow.since !== null && isWanted(flow) && !(this.#ignoresRanges && isAll(flow))
-        ? [{ flow, part: { ...flow.range, at: flow.at, elapsed: now - flow.since } }]
-        : []
-    );
-    const division = divisionOf(flowing.map(({ part }) => part));
-    const flow = division === null ? undefined : flowing[division.part]?.flow;
-    if (division === null || flow === undefined) return;
-    this.#enqueue(flow.file, [{ start: division.at, end: flow.range.end }]);
-    flow.range.end = division.at;
+    const parts = this.#flows.values()
+      .filter((flow) => isWanted(flow) && !(this.#ignoresRanges && isAll(flow)))
+      .map((flow) => ({ flow, ...flow.range, at: flow.at, elapsed: now - (flow.since ?? now) }));
+    const division = divisionOf(parts);
+    if (division === null) return;
+    const { part: { flow }, at } = division;
+    this.#enqueue(flow.file, [{ start: at, end: flow.range.end }]);
+    flow.range.end = at;
   }
 
   /** Stops files that another process has taken over; records how far the others are, in case this one is killed. */

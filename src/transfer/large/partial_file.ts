@@ -28,6 +28,7 @@ export class StagingLostError extends Error {
  * takes the file over by renaming it, which the earlier one notices if it still runs.
  */
 export class PartialFile {
+  /** Another one after {@linkcode restart}. */
   path: string;
   /** No other process can still be writing to it. */
   isSettled = true;
@@ -118,14 +119,13 @@ export class PartialFile {
   /** A handle for writing at an offset. The caller closes it. */
   writer(offset: number): Deno.FsFile {
     this.open();
-    let file: Deno.FsFile;
     try {
-      file = this.#below.open(this.path);
+      const file = this.#below.open(this.path);
+      file.seekSync(offset, Deno.SeekMode.Start);
+      return file;
     } catch (error) {
       throw faultOf(error, this.path);
     }
-    file.seekSync(offset, Deno.SeekMode.Start);
-    return file;
   }
 
   /** Notes bytes that were handed to the operating system. */

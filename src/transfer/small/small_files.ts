@@ -19,6 +19,8 @@ export interface SmallFile {
   readonly size: number;
   /** Always empty: small files are not resumed. */
   readonly done: readonly [];
+  /** Times that another process has removed it. */
+  lost: number;
 }
 
 /** Files that are flushed together: one at a time, each would wait for a commit of the file system's journal. */
@@ -39,7 +41,6 @@ interface Written {
 /** Downloads files in one piece each: one request, one proof, one write. */
 export class SmallFiles {
   readonly #run: TransferRun;
-  readonly #lost = new Map<SmallFile, number>();
   /** Memory that no connection uses now. */
   readonly #spare: Uint8Array<ArrayBuffer>[] = [];
   #written: Written[] = [];
@@ -155,9 +156,7 @@ export class SmallFiles {
 
   /** The lease has failed, and another process has removed the file as a leftover. */
   #mayFetchAgain(small: SmallFile): boolean {
-    const lost = (this.#lost.get(small) ?? 0) + 1;
-    this.#lost.set(small, lost);
-    if (lost > MOST_LOST) return false;
+    if (++small.lost > MOST_LOST) return false;
     this.#run.bytes(small.item.file, -small.item.file.size);
     this.#run.queue.putBack([() => this.download(small)]);
     return true;
