@@ -3,7 +3,7 @@ import { shellWord } from "../engine/bash_script.ts";
 import { renderArgs } from "../engine/engine_args.ts";
 import { compareProfiles, compareText, judge } from "../profiles/judge.ts";
 import { engineArgsOf, envVarsOf, profileValue } from "../profiles/profile_content.ts";
-import { describeCriteria, selectProfile } from "../profiles/select_profile.ts";
+import { describeCriteria, remediesOf, selectProfile } from "../profiles/select_profile.ts";
 import type { Criteria, JudgedProfile, Profile, ProfileState } from "../profiles/types.ts";
 import type { MemoryFit } from "../serve/memory_fit.ts";
 import { type ConfigMap, type ConfigValue, numberLiteral } from "../values/value.ts";
@@ -56,7 +56,7 @@ export function judgedListing(
     const rows = judged.map((one) => ({
       ...one,
       selected: false,
-      setToFit: one === nearest?.judged ? nearest.remedies : undefined,
+      setToFit: one === nearest ? remediesOf(nearest) : undefined,
     }));
     const noGpu =
       "no GPU can be seen, so nothing fits: AIM_GPU_MODEL (and AIM_GPU_COUNT) names one to judge for";

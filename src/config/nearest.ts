@@ -11,7 +11,7 @@ export function nearest(word: string, candidates: Iterable<string>): string | nu
     const isBegun = typed.length >= 3 && lower.startsWith(typed);
     // Words differ by at least the difference of their lengths.
     if (!isBegun && Math.abs(lower.length - typed.length) >= least) continue;
-    const edits = isBegun ? Math.min(1, distance(typed, lower)) : distance(typed, lower);
+    const edits = isBegun ? Number(lower !== typed) : distance(typed, lower);
     if (edits < least) [best, least] = [candidate, edits];
   }
   return best;

@@ -74,7 +74,8 @@ export function parseSetting(
       const object = jsonObject(text);
       if (typeof object !== "string") return object;
       const allowed = `a JSON object, as {"max-model-len": 4096} (${object})`;
-      throw badValue(name, withoutEngineSecrets(text), allowed);
+      // The text need not be JSON.
+      throw badValue(name, text.replace(ENGINE_SECRET, "$1***"), allowed);
     }
     case "url": {
       if (!/^https?:\/\/[^/\s]/.test(text) || !URL.canParse(text)) {
@@ -98,6 +99,7 @@ function badValue(name: string, text: string, allowed: string): AimError {
 }
 
 const SHOWN = 120;
+const ENGINE_SECRET = /((?:api[-_]?key|token|secret|password)["']?\s*[:=]\s*)[^,}\s]+/gi;
 
 /** `true`, `1`, `yes`, `on` and their opposites, in any case; `undefined` for everything else. */
 export function parseBoolean(text: string): boolean | undefined {
@@ -152,9 +154,4 @@ function jsonObject(text: string): ConfigMap | string {
     // V8 quotes the text again after the reason.
     return error instanceof Error ? error.message.replace(/, (\.\.\.)?"[\s\S]*$/, "") : String(error);
   }
-}
-
-/** The text of engine arguments, which need not be JSON, without keys, tokens and passwords. */
-function withoutEngineSecrets(text: string): string {
-  return text.replace(/((?:api[-_]?key|token|secret|password)["']?\s*[:=]\s*)[^,}\s]+/gi, "$1***");
 }

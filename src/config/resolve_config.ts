@@ -11,10 +11,6 @@ export interface ConfigInputs {
   readonly cwd?: string;
 }
 
-const BY_VARIABLE = new Map<string, SettingName>(
-  SETTING_NAMES.flatMap((n) => SETTINGS[n].env.map((v) => [v, n])),
-);
-
 /**
  * Every setting's value. Precedence: flag, environment, default. An empty environment variable counts as unset,
  * since container tools can only set variables. Secrets are registered with the log.
@@ -73,8 +69,7 @@ function defaultText(setting: Setting, resolve: (name: SettingName) => unknown):
   const text = setting.default;
   if (text === null || !text.startsWith("$")) return text;
   return text.replace(/^\$([A-Z_]+)/, (_, variable: string) => {
-    const name = BY_VARIABLE.get(variable);
-    if (name === undefined) throw new Error(`the default ${text} names no setting`);
-    return String(resolve(name));
+    const name = SETTING_NAMES.find((one) => SETTINGS[one].env[0] === variable);
+    return name === undefined ? variable : String(resolve(name));
   });
 }

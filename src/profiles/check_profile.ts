@@ -8,31 +8,24 @@ import type { SchemaFault } from "./types.ts";
 /** Holds a profile to `profiles/schemas/profile.schema.json`; no faults if it is valid. */
 export function checkProfile(content: ConfigMap): SchemaFault[] {
   // To the schema, engine arguments are any mapping.
-  const looked = isMap(content.get("engine_args"))
-    ? new Map<string, ConfigValue>(content).set("engine_args", new Map())
-    : content;
-  const plain = jsonValue(looked, ({ value }) => value);
-  return profile(plain) ? [] : schemaFaults(profile.errors ?? [], plain);
-}
-
-function schemaFaults(errors: readonly SchemaError[], value: unknown): SchemaFault[] {
+  const known = new Map<string, ConfigValue>(content);
+  if (isMap(known.get("engine_args"))) known.set("engine_args", new Map());
+  const plain = jsonValue(known, ({ value }) => value);
+  if (profile(plain)) return [];
+  const errors = profile.errors ?? [];
   const choices = errors.filter((error) => error.keyword === "anyOf").map((error) => error.instancePath);
   return errors
     // What led to the branch is not the fault, nor is each branch of a choice.
     .filter(({ keyword, instancePath }) =>
       keyword !== "if" && (keyword === "anyOf" || !choices.includes(instancePath))
     )
-    .map((error) => faultOf(error, value));
+    .map((error) => faultOf(error, plain));
 }
 
 function faultOf(error: SchemaError, top: unknown): SchemaFault {
-  let value = top;
-  const path = error.instancePath.split("/").slice(1).map((part) => {
-    const key = part.replaceAll("~1", "/").replaceAll("~0", "~");
-    const step = Array.isArray(value) ? Number(key) : key;
-    value = isRecord(value) ? value[key] : undefined;
-    return step;
-  });
+  const path = error.instancePath.split("/").slice(1)
+    .map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
+  const value = path.reduce<unknown>((outer, key) => isRecord(outer) ? outer[key] : undefined, top);
   const where = path.join(".");
   const subject = where === "" ? "the profile" : where;
   const missing = error.params["missingProperty"];

@@ -4,17 +4,12 @@ import { type PackedProfile, unpackProfile } from "./profile_content.ts";
 import { readProfile } from "./read_profile.ts";
 import type { Findings, Profile, ProfileFault, ProfilePlace } from "./types.ts";
 
-/** Profiles by their ids, in the order of search. Files with faults are left out; warnings are about the others. */
-export interface LoadedProfiles extends Findings<ProfileFault> {
-  readonly profiles: readonly Profile[];
-}
-
 /**
  * Loads the profiles that one model can use, at any depth of these folders, in this order; the first profile
  * of an id shadows later ones: `custom/` on disk (whatever model a file is for), `<org>/<model>/` on disk,
  * the same embedded, `general/` on disk, embedded.
  *
- * A file that cannot be used is in `faults` and shadows nothing. Requires `--allow-read`.
+ * A file with faults is left out and shadows nothing; warnings are about the others. Requires `--allow-read`.
  *
  * @param profileSet `org/model`; `null`: only custom and general profiles are candidates.
  * @param embeddedPath Where the program's own profiles are.
@@ -23,7 +18,7 @@ export async function loadProfiles(
   config: Pick<Config, "profilePath" | "embeddedProfiles">,
   profileSet: string | null,
   embeddedPath: string = EMBEDDED_ROOT,
-): Promise<LoadedProfiles> {
+): Promise<Findings<ProfileFault> & { readonly profiles: readonly Profile[] }> {
   const profiles = new Map<string, Profile>();
   const faults: ProfileFault[] = [];
   const warnings: ProfileFault[] = [];

@@ -5,23 +5,20 @@ import { type ConfigMap, type ConfigValue, isList, isNumberLiteral } from "../va
 import { checkProfile } from "./check_profile.ts";
 import { mapAt } from "./profile_content.ts";
 import {
-  type Findings,
   METRICS,
   PRECISIONS,
   type Profile,
   PROFILE_TYPES,
   type ProfilePlace,
+  type Reading,
   type SchemaFault,
 } from "./types.ts";
 
 /**
- * The profile of a file's content, in the names of any generation; `null` if there are faults. Words of the
- * metadata have any case. Of unknown keys there is at most one warning.
+ * Reads a file's content, in the names of any generation. Words of the metadata have any case. Of unknown keys
+ * there is at most one warning.
  */
-export function profileFromValue(
-  content: ConfigMap,
-  place: ProfilePlace,
-): Findings<SchemaFault> & { readonly profile: Profile | null } {
+export function profileFromValue(content: ConfigMap, place: ProfilePlace): Reading<SchemaFault> {
   const metadata = lowerCase(mapAt(content, "metadata"));
   const aimId = place.kind === "general" ? null : textOrNull(content.get("aim_id"));
   const faults = checkProfile(metadata.size === 0 ? content : new Map([...content, ["metadata", metadata]]));

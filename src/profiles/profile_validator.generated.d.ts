@@ -1,15 +1,9 @@
 /** What is wrong with a value, and where: an error object of ajv without its message. */
 export interface SchemaError {
   readonly instancePath: string;
-  readonly schemaPath: string;
   readonly keyword: string;
   readonly params: Readonly<Record<string, unknown>>;
 }
 
-/** Checks a value; what is wrong is in `errors` until the next call. */
-export interface Validator {
-  (value: unknown): boolean;
-  errors?: readonly SchemaError[] | null;
-}
-
-export const profile: Validator;
+/** Checks a profile; what is wrong is in `errors` until the next call. */
+export const profile: ((value: unknown) => boolean) & { errors?: readonly SchemaError[] | null };

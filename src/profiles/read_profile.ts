@@ -3,19 +3,14 @@ import { readPlainYaml } from "../values/read_plain_yaml.ts";
 import { readYaml, type YamlFault } from "../values/read_yaml.ts";
 import { withoutCall } from "./find_profile_files.ts";
 import type { profileFromValue } from "./profile_from_value.ts";
-import type { Findings, Profile, ProfileCheck, ProfileFault, ProfilePlace, SchemaFault } from "./types.ts";
-
-/** A profile's file, read and checked. What was found is in the order of the file. */
-export interface ProfileFile extends Findings<ProfileFault> {
-  /** `null` if there are faults. */
-  readonly profile: Profile | null;
-}
+import type { ProfileCheck, ProfileFault, ProfilePlace, Reading, SchemaFault } from "./types.ts";
 
 /** The largest profile that is read, in bytes: real ones have one or two thousand. */
 const MAX_PROFILE_BYTES = 256 * 1024;
 
 /**
- * Reads a profile file. Never throws: what is wrong with it, or with reading it, is in the result.
+ * Reads a profile file. Never throws: what is wrong with it, or with reading it, is in the result, in the order
+ * of the file.
  *
  * @param check A further check. With one, there are also warnings of keys written twice, which PyYAML takes
  *   silently.
@@ -24,7 +19,7 @@ export async function readProfile(
   path: string,
   place: ProfilePlace,
   check?: ProfileCheck,
-): Promise<ProfileFile> {
+): Promise<Reading<ProfileFault>> {
   const inFile = (faults: readonly YamlFault[]): ProfileFault[] =>
     faults.map((fault) => ({ path: place.path, ...fault })).sort(byPlace);
   const text = textOf(path);

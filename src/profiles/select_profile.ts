@@ -17,15 +17,8 @@ export type Selection =
     readonly kind: "none";
     readonly error: AimError;
     /** If no profile fits, the closest one. */
-    readonly nearest: NearestMiss | null;
+    readonly nearest: JudgedProfile | null;
   };
-
-/** The profile that is closest to fitting, and what would make it fit. */
-export interface NearestMiss {
-  readonly judged: JudgedProfile;
-  /** Settings to change, as `AIM_METRIC=latency`; empty if only other hardware would help. */
-  readonly remedies: readonly string[];
-}
 
 /**
  * Selects by id (or the id with `.yaml`, or the path) in spite of any mismatch; else the best compatible profile
@@ -104,7 +97,7 @@ function noneFits(judged: readonly JudgedProfile[], criteria: Criteria): Selecti
   return none(`no profile fits ${wanted} (${counts.join(", ")})`, hint, miss);
 }
 
-function none(message: string, hint: string, nearest: NearestMiss | null = null): Selection {
+function none(message: string, hint: string, nearest: JudgedProfile | null = null): Selection {
   return { kind: "none", error: new AimError("no-profile", message, { hint }), nearest };
 }
 
@@ -115,34 +108,37 @@ function idsOf(profiles: readonly Profile[]): string {
   return profiles.length > SHOWN ? `${ids} and ${profiles.length - SHOWN} more` : ids;
 }
 
-/**
- * The profile nearest to fitting: first those that settings alone make fit, then those for this host's
- * accelerator, then the fewest and least doubtful changes, then the fewest GPUs, then the order of `judged`.
- * `null` if there are no profiles.
- */
-function nearestMiss(judged: readonly JudgedProfile[]): NearestMiss | null {
-  let best: NearestMiss | null = null;
-  let least = Infinity;
-  for (const one of judged) {
-    const { profile: { metadata }, manualOnly, mismatches } = one;
-    const accelerator = mismatches.find(({ state }) => state === "accelerator_mismatch");
-    const needsHardware = accelerator !== undefined && accelerator.remedy === null;
-    // AIM_PROFILE_ID skips every criterion, so it alone is enough.
-    const needed = metadata.manualSelectionOnly ? mismatches.slice(-1) : mismatches;
-    const remedies = needed.flatMap(({ remedy }) => remedy ?? []);
-    // Manual-selection profiles are unmeasured: suggest any other single change first, then the fallback.
-    const manual = metadata.manualSelectionOnly ? 0.5 : manualOnly ? 0.25 : 0;
-    const cost = mismatches.length + manual + (needsHardware ? 100 : 0) +
-      (accelerator?.otherModel === true ? 100 : 0) +
-      (accelerator === undefined ? 0 : metadata.acceleratorCount / 1000);
-    if (cost >= least || cost === 0) continue;
-    [best, least] = [{ judged: one, remedies: needsHardware ? [] : remedies }, cost];
-  }
-  return best;
+/** The profile nearest to fitting, the first of several. */
+function nearestMiss(judged: readonly JudgedProfile[]): JudgedProfile | null {
+  const misses = judged.filter(({ mismatches }) => mismatches.length > 0);
+  return misses.toSorted((a, b) => distance(a) - distance(b))[0] ?? null;
 }
 
-function describeNearest({ judged, remedies }: NearestMiss): string {
+/**
+ * How far a profile is from fitting: first count hardware that no setting replaces and another model of
+ * accelerator, then the changes, then GPUs.
+ */
+function distance({ profile: { metadata }, manualOnly, mismatches }: JudgedProfile): number {
+  const accelerator = mismatches.find(({ state }) => state === "accelerator_mismatch");
+  // Manual-selection profiles are unmeasured: suggest any other single change first, then the fallback.
+  const manual = metadata.manualSelectionOnly ? 0.5 : 0.25;
+  return mismatches.length + (manualOnly ? manual : 0) +
+    (accelerator?.remedy === null ? 100 : 0) +
+    (accelerator?.otherModel === true ? 100 : 0) +
+    (accelerator === undefined ? 0 : metadata.acceleratorCount / 1000);
+}
+
+/** Settings that would make a profile fit, as `AIM_METRIC=latency`; none if only other hardware would. */
+export function remediesOf({ profile: { metadata }, mismatches }: JudgedProfile): string[] {
+  if (mismatches.some(({ remedy }) => remedy === null)) return [];
+  // AIM_PROFILE_ID skips every criterion, so it alone is enough.
+  const needed = metadata.manualSelectionOnly ? mismatches.slice(-1) : mismatches;
+  return needed.flatMap(({ remedy }) => remedy ?? []);
+}
+
+function describeNearest(judged: JudgedProfile): string {
   const differs = judged.mismatches.map(({ reason }) => reason).join(", and ");
+  const remedies = remediesOf(judged);
   const remedy = remedies.length === 0 ? "no setting changes that" : `set ${remedies.join(" and ")}`;
   return `nearest is ${judged.profile.id}: it ${differs}; ${remedy}`;
 }
@@ -159,12 +155,7 @@ export function describeCriteria({ model, accelerator, engine, metric, precision
   return `${model ?? "a model without a name"}${on}, ${engine}, ${metric}, ${what}`;
 }
 
-/**
- * The profiles that a download can be for if no GPU is visible and none is named, best first.
- *
- * @param judged Judged with `criteria.accelerator` `null`.
- * @param count Number of GPUs.
- */
+/** The profiles that a download can be for if no GPU is visible and none is named, best first. */
 export function profilesForAnyGpu(judged: readonly JudgedProfile[], count: number | "auto"): Profile[] {
   return judged.filter(({ state, manualOnly }) => state === "compatible" && !manualOnly)
     .map(({ profile }) => profile)

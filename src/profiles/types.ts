@@ -50,7 +50,7 @@ export interface ProfilePlace extends Pick<Profile, "path" | "priority"> {
 
 export interface SchemaFault {
   /** Keys and list indices from the top of the file. */
-  readonly path: readonly (string | number)[];
+  readonly path: readonly string[];
   /** The fault is the key, not its value. @default {false} */
   readonly atKey?: boolean;
   /** One clause that names the value. */
@@ -68,6 +68,11 @@ export interface Findings<Fault> {
   readonly faults: readonly Fault[];
   /** What is odd and does no harm. */
   readonly warnings: readonly Fault[];
+}
+
+/** The profile of a file, `null` if there are faults. */
+export interface Reading<Fault> extends Findings<Fault> {
+  readonly profile: Profile | null;
 }
 
 /** A check of a profile beyond its schema. */

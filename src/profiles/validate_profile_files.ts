@@ -4,7 +4,7 @@ import { fileType } from "../os/file_type.ts";
 import { findProfileFiles } from "./find_profile_files.ts";
 import { mapAt } from "./profile_content.ts";
 import { RETIRED } from "./profile_from_value.ts";
-import { byPlace, type ProfileFile, readProfile } from "./read_profile.ts";
+import { byPlace, readProfile } from "./read_profile.ts";
 import type { Findings, Profile, ProfileCheck, ProfileFault, ProfilePlace, SchemaFault } from "./types.ts";
 
 /** What was found, by file, then by place. */
@@ -31,7 +31,7 @@ export async function validateProfileFiles(
   };
   const paths = given.flatMap(filesAt);
   const files = await Promise.all(paths.map((path) => readProfile(path, placeOf(path), check)));
-  const faultsOf = ({ faults, warnings }: ProfileFile) =>
+  const faultsOf = ({ faults, warnings }: Findings<ProfileFault>) =>
     strict ? [...faults, ...warnings].sort(byPlace) : faults;
   const primary = strict ? primaryFaults(files.flatMap(({ profile }) => profile ?? [])) : [];
   return {

@@ -23,7 +23,7 @@ export interface YamlFile {
   positionOf(path: Path, key?: "key"): Position;
 }
 
-type Path = readonly (string | number)[];
+type Path = readonly string[];
 type Report = (offset: number, reason: string) => void;
 type Library = typeof import("../libraries/yaml.ts");
 
