@@ -1,7 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { findCommand } from "../../src/cli/find_command.ts";
 import { parseFlags } from "../../src/cli/parse_flags.ts";
-import { loadCommands } from "../../src/cli/registry.ts";
+import { findCommand, loadCommands } from "../../src/cli/registry.ts";
 import { safetensorsBytes } from "../servers/content.ts";
 import { startWorld } from "./world.ts";
 

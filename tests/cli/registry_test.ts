@@ -1,7 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { type Call, findCommand } from "../../src/cli/find_command.ts";
+import { findCommand } from "../../src/cli/registry.ts";
 import { AimError } from "../../src/errors/aim_error.ts";
 
+type Call = ReturnType<typeof findCommand>;
 const find = (line: string): Call => findCommand(line.split(" ").filter((w) => w !== ""));
 const command = (name: string, rest = ""): Call => ({
   name,
