@@ -1,7 +1,6 @@
 import type { Config } from "../config/config.ts";
 import type { SettingName } from "../config/settings.ts";
 import type { Permissions } from "../os/revoke_permissions.ts";
-import type { Page } from "./style.ts";
 
 type FlagValue = string | boolean | readonly string[] | undefined;
 
@@ -20,9 +19,11 @@ export interface FlagSpec {
   readonly help: string;
 }
 
-/** What standard output or standard error is connected to. Colours: see `colourEnabled`. */
-export interface Terminal extends Page {
+/** What standard output or standard error is connected to. */
+export interface Terminal {
   readonly isTerminal: boolean;
+  /** Maximum characters in a line; `Infinity` without a terminal. */
+  readonly width: number;
 }
 
 export interface CommandContext {

@@ -1,18 +1,16 @@
 import type { Gpu, GpuInventory } from "../gpu/types.ts";
 import { formatBytes } from "./format.ts";
 import { wrap } from "./render_help.ts";
-import { type Page, style } from "./style.ts";
+import { green, yellow } from "./style.ts";
 import { type Column, table } from "./table.ts";
 
 /** The GPUs as a table, with hidden GPUs, warnings and reasons below it. */
-export function gpuTable(inventory: GpuInventory, page: Page): string {
-  const { green, yellow } = style(page.colour);
-  const note = (text: string) =>
-    wrap(text, page.width - 2).map((line, at) => (at === 0 ? line : `  ${line}`));
+export function gpuTable(inventory: GpuInventory, width: number): string {
+  const note = (text: string) => wrap(text, width - 2).map((line, at) => (at === 0 ? line : `  ${line}`));
   const paint = (gpu: Gpu, line: string) => (gpu.visible ? green(line) : yellow(line));
   const { gpus, model, warnings, reasons } = inventory;
   const lines = [
-    ...table(COLUMNS, gpus, page, paint),
+    ...table(COLUMNS, gpus, width, paint),
     inventoryInWords(inventory),
     ...hiddenGpus(gpus).flatMap((text) => note(`- ${text}`)),
     ...warnings.flatMap((warning) => note(`warning: ${warning}`).map(yellow)),

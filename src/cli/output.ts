@@ -15,14 +15,10 @@ export function colourEnabled(
   return isTerminal && env.TERM !== "dumb" && env.CLICOLOR !== "0";
 }
 
-export function terminalOf(
-  stream: { isTerminal(): boolean },
-  env: Readonly<Record<string, string | undefined>>,
-): Terminal {
+export function terminalOf(stream: { isTerminal(): boolean }): Terminal {
   const isTerminal = stream.isTerminal();
   return {
     isTerminal,
-    colour: colourEnabled(env, isTerminal),
     get width() {
       return isTerminal ? columnsNow() : Infinity;
     },

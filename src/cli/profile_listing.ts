@@ -8,7 +8,7 @@ import type { Criteria, JudgedProfile, Profile, ProfileState } from "../profiles
 import type { MemoryFit } from "../serve/memory_fit.ts";
 import { type ConfigMap, type ConfigValue, numberLiteral } from "../values/value.ts";
 import { count } from "./format.ts";
-import { type Page, style } from "./style.ts";
+import { bold, dim, green } from "./style.ts";
 import { type Column, table } from "./table.ts";
 
 /** A profile to show. */
@@ -106,14 +106,13 @@ const VERBOSE_COLUMNS: readonly Column<ProfileRow>[] = [
   { title: "PATH", text: ({ profile }) => profile.path, expendable: 9 },
 ];
 
-export function profileTable(rows: readonly ProfileRow[], page: Page, verbose: boolean): string {
-  const { bold, dim, green } = style(page.colour);
+export function profileTable(rows: readonly ProfileRow[], width: number, verbose: boolean): string {
   const paint = ({ state, selected }: ProfileRow, text: string) => {
     if (state === "unknown") return text;
     if (selected) return bold(green(text));
     return state === "compatible" ? green(text) : dim(text);
   };
-  return `${table(verbose ? VERBOSE_COLUMNS : COLUMNS, rows, page, paint).join("\n")}\n`;
+  return `${table(verbose ? VERBOSE_COLUMNS : COLUMNS, rows, width, paint).join("\n")}\n`;
 }
 
 /** The state, and whether its memory is low. */

@@ -1,12 +1,12 @@
 import { type Setting, type SettingName, SETTINGS } from "../config/settings.ts";
 import type { Command, FlagSpec } from "./command.ts";
-import { type Page, style } from "./style.ts";
+import { bold, dim } from "./style.ts";
 
 type Row = readonly [first: string, second: string];
 
-/** A page for reading: longer lines than 100 characters are hard to read. */
-export function pageOf({ colour, width }: Page): Page {
-  return { colour, width: Math.max(20, Math.min(100, width)) };
+/** The width of a page for reading: longer lines than 100 characters are hard to read. */
+export function pageWidth(width: number): number {
+  return Math.max(20, Math.min(100, width));
 }
 
 /** A part of a page: a paragraph and rows in two columns, both indented, or lines that are laid out already. */
@@ -19,8 +19,7 @@ export interface Section {
 }
 
 /** Paragraphs and sections, with an empty line between two. Empty sections are left out. */
-export function renderPage({ colour, width }: Page, blocks: readonly (string | Section)[]): string {
-  const { bold } = style(colour);
+export function renderPage(width: number, blocks: readonly (string | Section)[]): string {
   const texts = blocks.map((block) => {
     if (typeof block === "string") return block.split("\n").flatMap((line) => wrap(line, width)).join("\n");
     const { title, about, rows = [], lines = [] } = block;
@@ -33,17 +32,17 @@ export function renderPage({ colour, width }: Page, blocks: readonly (string | S
 }
 
 /** The list of commands. `group` is the first word of a group of commands, or empty for all. */
-export function renderOverview(commands: readonly Command[], group: string, page: Page): string {
-  const usage = style(page.colour).bold("Usage:");
+export function renderOverview(commands: readonly Command[], group: string, width: number): string {
+  const usage = bold("Usage:");
   const list: Section = { title: "Commands:", rows: commands.map(({ name, summary }) => [name, summary]) };
   if (group !== "") {
-    return renderPage(page, [
+    return renderPage(width, [
       `${usage} aim ${group} [COMMAND] [FLAGS]`,
       list,
       `More: aim help ${group} COMMAND`,
     ]);
   }
-  return renderPage(page, [
+  return renderPage(width, [
     "aim gets an AI model onto AMD GPUs and serves it: it finds the GPUs, selects a profile, downloads the " +
     "model into a cache, and becomes vLLM.",
     `${usage} aim [COMMAND] [FLAGS]`,
@@ -61,17 +60,16 @@ export function renderOverview(commands: readonly Command[], group: string, page
   ]);
 }
 
-export function renderCommandHelp(command: Command, page: Page): string {
-  const { bold, dim } = style(page.colour);
+export function renderCommandHelp(command: Command, width: number): string {
   const engine = command.takesEngineWords ? " [-- ENGINE ARGUMENTS]" : "";
   const settings = command.settings.filter((name) => SETTINGS[name].flag !== null);
   const variables = command.settings.filter((name) => SETTINGS[name].flag === null);
   // An example is not wrapped, so that it can be copied.
   const examples = Object.entries(command.examples ?? {}).flatMap(([line, does]) => [
-    ...wrap(does, page.width - 4).map((words) => dim(`  # ${words}`)),
+    ...wrap(does, width - 4).map((words) => dim(`  # ${words}`)),
     `  ${line}`,
   ]);
-  return renderPage(page, [
+  return renderPage(width, [
     `${bold(`aim ${command.name}`)}: ${command.summary}`,
     `${bold("Usage:")} aim ${command.usage} [FLAGS]${engine}`,
     { title: "Examples:", lines: examples },

@@ -13,11 +13,11 @@ import { revokePermissions } from "../os/revoke_permissions.ts";
 import { jsonValue } from "../values/write_json.ts";
 import { callersEnvironment } from "./callers_environment.ts";
 import { type Command, type CommandContext, loadsFirst } from "./command.ts";
-import { ClosedOutput, jsonReport, terminalOf, writeAll } from "./output.ts";
+import { ClosedOutput, colourEnabled, jsonReport, terminalOf, writeAll } from "./output.ts";
 import { parseFlags } from "./parse_flags.ts";
 import { findCommand, loadCommand, loadCommands } from "./registry.ts";
 import { reportError } from "./report_error.ts";
-import { withColours } from "./style.ts";
+import { withStyles } from "./style.ts";
 import { watchSignals } from "./watch_signals.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -55,10 +55,12 @@ export async function runProgram(argv: readonly string[], env: Environment, edge
   const { printsJson, errors } = outputOf(argv, env);
   let command: Command | null = null;
   let printed = false;
+  const stdout = terminalOf(Deno.stdout);
   // All results are written here.
   const print = (text: string) => {
     printed = true;
-    edge.stdout(withColours(printable(text, "\n\t")));
+    const safe = printable(text, "\n\t");
+    edge.stdout(printsJson ? safe : withStyles(safe, colourEnabled(env, stdout.isTerminal)));
   };
   try {
     keepEnvironmentSecrets(env);
@@ -81,8 +83,8 @@ export async function runProgram(argv: readonly string[], env: Environment, edge
       get signal() {
         return signal ??= edge.watchSignals();
       },
-      stdout: terminalOf(Deno.stdout, env),
-      stderr: terminalOf(Deno.stderr, env),
+      stdout,
+      stderr: terminalOf(Deno.stderr),
       commands: loadCommands,
     }, edge);
   } catch (error) {

@@ -1,11 +1,4 @@
-/** The terminal or file that text is laid out for. */
-export interface Page {
-  readonly colour: boolean;
-  /** Maximum characters in a line; `Infinity` without a terminal. */
-  readonly width: number;
-}
-
-// Noncharacters (Unicode 23.7) replace escape sequences until the text is written: they survive the escaping
+// Noncharacters (Unicode 23.7) stand for escape sequences until the text is written: they survive the escaping
 // of control characters, and each counts as one character.
 const SEQUENCES: Readonly<Record<string, string>> = {
   "\ufdd0": "\x1b[1m",
@@ -18,19 +11,14 @@ const SEQUENCES: Readonly<Record<string, string>> = {
 };
 const MARKS = /[\ufdd0-\ufdd6]/g;
 
-/** ANSI styles (ECMA-48 SGR), or none. */
-export function style(colour: boolean) {
-  const wrap = (start: string, end: string) => (text: string) => colour ? start + text + end : text;
-  return {
-    bold: wrap("\ufdd0", "\ufdd1"),
-    dim: wrap("\ufdd2", "\ufdd1"),
-    red: wrap("\ufdd3", "\ufdd6"),
-    green: wrap("\ufdd4", "\ufdd6"),
-    yellow: wrap("\ufdd5", "\ufdd6"),
-  };
-}
+const marked = (start: string, end: string) => (text: string) => start + text + end;
+export const bold = marked("\ufdd0", "\ufdd1");
+export const dim = marked("\ufdd2", "\ufdd1");
+export const red = marked("\ufdd3", "\ufdd6");
+export const green = marked("\ufdd4", "\ufdd6");
+export const yellow = marked("\ufdd5", "\ufdd6");
 
-/** Turns the marks of {@linkcode style} into escape sequences. */
-export function withColours(text: string): string {
-  return text.replace(MARKS, (mark) => SEQUENCES[mark] ?? "");
+/** Turns the marks of styles into escape sequences (ECMA-48 SGR), or leaves them out. */
+export function withStyles(text: string, colour: boolean): string {
+  return text.replace(MARKS, (mark) => colour ? SEQUENCES[mark] ?? "" : "");
 }

@@ -1,4 +1,4 @@
-import { type Page, style } from "./style.ts";
+import { bold } from "./style.ts";
 
 export interface Column<Row> {
   readonly title: string;
@@ -15,13 +15,13 @@ export interface Column<Row> {
 const GAP = 2;
 
 /**
- * A line of titles, and a line for each row, which `paint` colours. No line is wider than the page. A column
+ * A line of titles, and a line for each row, which `paint` colours. No line is wider than `width`. A column
  * without any text is left out; without rows there are no lines.
  */
 export function table<Row>(
   columns: readonly Column<Row>[],
   rows: readonly Row[],
-  { width, colour }: Page,
+  width: number,
   paint: (row: Row, line: string) => string = (_, line) => line,
 ): string[] {
   if (rows.length === 0) return [];
@@ -53,7 +53,7 @@ export function table<Row>(
     return clip(cells.join(" ".repeat(GAP)).trimEnd(), width);
   };
   return [
-    style(colour).bold(line(({ title }) => title)),
+    bold(line(({ title }) => title)),
     ...rows.map((row, at) => paint(row, line(({ cells }) => cells[at] ?? ""))),
   ];
 }

@@ -8,6 +8,7 @@ import {
 } from "../../src/cli/doctor/check_host.ts";
 import { checkNetworkSettings } from "../../src/cli/doctor/check_network.ts";
 import { doctorMarkdown, doctorText } from "../../src/cli/doctor/render_doctor.ts";
+import { withStyles } from "../../src/cli/style.ts";
 import type { KernelFiles } from "../../src/os/kernel_files.ts";
 import { ABSENT } from "../../src/os/read_regular_file.ts";
 import type { Gpu, GpuInventory } from "../../src/gpu/types.ts";
@@ -118,7 +119,7 @@ Deno.test("the page says what to do below each problem, and ends with a summary"
     { name: "cache", state: "failed", found: "/d: full" },
   ] as const;
   assertEquals(
-    doctorText(checks, { colour: false, width: 100 }),
+    withStyles(doctorText(checks, 100), false),
     [
       "ok       GPUs   1 x MI300X",
       "warning  cache  /c: not writable",
@@ -142,7 +143,7 @@ Deno.test("on a terminal of any width no line of the page is wider", () => {
     { name: "GPUs", state: "failed", found: "/sys/class/kfd is not there" },
   ] as const;
   for (const width of [40, 60, 80, 120]) {
-    for (const line of doctorText(checks, { colour: false, width }).split("\n")) {
+    for (const line of withStyles(doctorText(checks, width), false).split("\n")) {
       assert(line.length <= width, line);
     }
   }

@@ -40,7 +40,6 @@ function harness(mode: string, isTerminal: boolean, width = 80, model?: string) 
     {
       stderr: {
         isTerminal,
-        colour: false,
         get width() {
           return screen.width;
         },

@@ -173,6 +173,19 @@ Deno.test("a report on a terminal shows colours of aim's own, and control charac
   }
 });
 
+Deno.test("a name with the characters that stand for colours stays as it is in JSON", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    await Deno.mkdir(`${directory}/org/\ufdd0m\ufdd6`, { recursive: true });
+    await Deno.writeTextFile(`${directory}/org/\ufdd0m\ufdd6/config.json`, "{}");
+    const env = { AIM_CACHE_PATH: directory, FORCE_COLOR: "1" };
+    const { stdout } = await aim(["cache", "list", "--json"], { env });
+    assertEquals(JSON.parse(stdout).folders[0].name, "org/\ufdd0m\ufdd6");
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
 Deno.test("aim's own words are ASCII, so that they read the same in every locale", () => {
   const wrong: string[] = [];
   const walk = (folder: URL) => {

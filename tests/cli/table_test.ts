@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { gpuTable } from "../../src/cli/gpu_table.ts";
+import { withStyles } from "../../src/cli/style.ts";
 import { clip, table } from "../../src/cli/table.ts";
 import type { Gpu } from "../../src/gpu/types.ts";
 
@@ -9,18 +10,19 @@ const COLUMNS = [
   { title: "UPPER", text: (row: string) => row.toUpperCase(), expendable: 1 },
 ];
 const ROWS = ["meta-llama/Llama-3.1-8B-Instruct", "gpt"];
+const plain = (width: number) => table(COLUMNS, ROWS, width).map((line) => withStyles(line, false));
 
 Deno.test("columns are cut first, then dropped, and no line is wider than the terminal", () => {
-  const titles = (width: number) => table(COLUMNS, ROWS, { width, colour: false })[0]?.trim().split(/ {2,}/);
+  const titles = (width: number) => plain(width)[0]?.trim().split(/ {2,}/);
   assertEquals(titles(Infinity), ["NAME", "LENGTH", "UPPER"]);
   assertEquals(titles(60), ["NAME", "LENGTH", "UPPER"]);
   assertEquals(titles(30), ["NAME", "LENGTH"]);
   for (let width = 1; width < 90; width++) {
-    for (const line of table(COLUMNS, ROWS, { width, colour: false })) {
+    for (const line of plain(width)) {
       assert(line.length <= width, `${width}: ${line}`);
     }
   }
-  assertEquals(table(COLUMNS, ROWS, { width: 18, colour: false }).map((line) => line.split(/ {2,}/)[0]), [
+  assertEquals(plain(18).map((line) => line.split(/ {2,}/)[0]), [
     "NAME",
     "meta-lla..",
     "gpt",
@@ -67,7 +69,7 @@ Deno.test("GPUs fit terminals of 120, 80, 60 and 40 columns", () => {
     reasons: [],
   } as const;
   for (const width of [120, 80, 60, 40]) {
-    const page = gpuTable(inventory, { colour: false, width });
+    const page = withStyles(gpuTable(inventory, width), false);
     for (const line of page.split("\n")) assert(line.length <= width, `${width}: ${line}`);
     assert(page.includes("USABLE") && page.includes("VRAM") && page.includes("GPUs 6-7"), page);
   }

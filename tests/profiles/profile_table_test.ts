@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { type ProfileRow, profileTable } from "../../src/cli/profile_listing.ts";
+import { withStyles } from "../../src/cli/style.ts";
 import { judge } from "../../src/profiles/judge.ts";
 import { makeCriteria, makeProfile } from "./make_profile.ts";
 
@@ -12,7 +13,7 @@ const rows: ProfileRow[] = judge([
 ], makeCriteria()).map((judged, index) => ({ ...judged, selected: index === 0 }));
 
 Deno.test("without a terminal, a table is as wide as it needs to be", () => {
-  const text = profileTable(rows, { width: Infinity, colour: false }, true);
+  const text = profileTable(rows, Infinity, true);
   for (const word of ["PRECISION", "REASON", "MODEL", "PATH", "needs MI325X; this host has MI300X"]) {
     assertStringIncludes(text, word);
   }
@@ -20,7 +21,7 @@ Deno.test("without a terminal, a table is as wide as it needs to be", () => {
 
 Deno.test("no line is wider than the terminal, and id and state are never given up", () => {
   for (let width = 56; width < 220; width++) {
-    const lines = profileTable(rows, { width, colour: false }, true).split("\n");
+    const lines = withStyles(profileTable(rows, width, true), false).split("\n");
     for (const line of lines) assert([...line].length <= width, `${line.length} > ${width}: ${line}`);
     assertStringIncludes(lines[1] ?? "", "vllm-mi300x-fp16-tp1-latency");
     assertStringIncludes(lines[2] ?? "", "accelerator_mismatch");
@@ -29,15 +30,17 @@ Deno.test("no line is wider than the terminal, and id and state are never given 
 
 Deno.test("on a narrower terminal never more is shown", () => {
   const columns = (width: number) =>
-    profileTable(rows, { width, colour: false }, true).split("\n")[0]?.trim().split(/ {2,}/)
+    withStyles(profileTable(rows, width, true), false).split("\n")[0]?.trim().split(/ {2,}/)
       .length ?? 0;
   for (let width = 40; width < 220; width++) assert(columns(width) <= columns(width + 1));
   assertEquals(columns(40), 2);
 });
 
 Deno.test("colour changes nothing but the colour", () => {
-  const coloured = profileTable(rows, { width: 120, colour: true }, false);
-  const marks = /[\ufdd0-\ufdef]/g;
-  assert(marks.test(coloured));
-  assertEquals(coloured.replace(marks, ""), profileTable(rows, { width: 120, colour: false }, false));
+  const text = profileTable(rows, 120, false);
+  const coloured = withStyles(text, true);
+  // deno-lint-ignore no-control-regex
+  const sequences = /\x1b\[\d+m/g;
+  assert(sequences.test(coloured));
+  assertEquals(coloured.replace(sequences, ""), withStyles(text, false));
 });

@@ -7,7 +7,7 @@ import { command, listed } from "../command.ts";
 import { count, formatBytes } from "../format.ts";
 import { LAYOUT_FLAG, pickModels } from "../pick_models.ts";
 import { wrap } from "../render_help.ts";
-import { type Page, style } from "../style.ts";
+import { yellow } from "../style.ts";
 import { type Column, table } from "../table.ts";
 
 export const cacheList = command({
@@ -40,7 +40,8 @@ export const cacheList = command({
     const disk = space === null ? {} : { diskBytes: space.total, freeBytes: space.free };
     context.report(
       { paths: { local, hub }, ...disk, folders: folders.map(asJson) },
-      () => folders.length === 0 ? `no models in ${local} and ${hub}\n` : tableOf(folders, space, stdout),
+      () =>
+        folders.length === 0 ? `no models in ${local} and ${hub}\n` : tableOf(folders, space, stdout.width),
     );
   },
 });
@@ -101,8 +102,7 @@ interface Row {
   readonly first: boolean;
 }
 
-function tableOf(folders: readonly Folder[], disk: Space | null, page: Page): string {
-  const { yellow } = style(page.colour);
+function tableOf(folders: readonly Folder[], disk: Space | null, width: number): string {
   const rows = folders.flatMap((folder) =>
     folder.models.map((model, at): Row => ({ folder, model, first: at === 0 }))
   );
@@ -130,8 +130,8 @@ function tableOf(folders: readonly Folder[], disk: Space | null, page: Page): st
   const total = folders.reduce((sum, folder) => sum + folder.diskBytes, 0);
   const free = disk === null ? "" : `; ${formatBytes(disk.free)} of ${formatBytes(disk.total)} free`;
   const lines = [
-    ...table(columns, rows, page, paint),
-    ...wrap(`${count(folders.length, "model")}, ${formatBytes(total)}${free}`, page.width),
+    ...table(columns, rows, width, paint),
+    ...wrap(`${count(folders.length, "model")}, ${formatBytes(total)}${free}`, width),
   ];
   return `${lines.join("\n")}\n`;
 }

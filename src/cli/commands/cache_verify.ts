@@ -23,7 +23,7 @@ import { PROGRESS_FLAG } from "../download_flags.ts";
 import { startProgress } from "../progress.ts";
 import { count, formatBytes } from "../format.ts";
 import { folderInWords, LAYOUT_FLAG, pickModels } from "../pick_models.ts";
-import { style } from "../style.ts";
+import { green, red, yellow } from "../style.ts";
 
 export const cacheVerify = command({
   usage: "cache verify [MODEL...]",
@@ -74,14 +74,14 @@ export const cacheVerify = command({
         }
         results.push(result);
         // On a terminal, text would disturb the progress bar.
-        if (flags.format !== "json" && !stdout.isTerminal) print(inWords(result, stdout.colour));
+        if (flags.format !== "json" && !stdout.isTerminal) print(inWords(result));
       }
     } finally {
       progress[Symbol.dispose]();
     }
     context.report(
       { models: results.map(summaryOf) },
-      () => stdout.isTerminal ? results.map((result) => inWords(result, stdout.colour)).join("") : "",
+      () => stdout.isTerminal ? results.map(inWords).join("") : "",
     );
     if (failure !== null) throw failure;
     return results.some(isBad) ? EXIT_CODES.integrity.code : 0;
@@ -138,9 +138,8 @@ function good({ path }: FileFinding): FileFinding {
   return { path, state: "good", reason: "" };
 }
 
-function inWords(result: Verification, colour: boolean): string {
+function inWords(result: Verification): string {
   const { model, whole, bytes, good, findings, repaired } = summaryOf(result);
-  const { green, red, yellow } = style(colour);
   const which = `${folderInWords(model)}${model.commit === null ? "" : ` ${model.commit.slice(0, 12)}`}`;
   const mended = repaired === undefined ? "" : `, ${count(repaired.length, "file")} repaired`;
   const head = whole

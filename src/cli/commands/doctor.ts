@@ -19,7 +19,7 @@ import { checkDirectory, checkGpus, checkHost, checkPort } from "../doctor/check
 import { checkNetworkSettings, checkSources } from "../doctor/check_network.ts";
 import { doctorMarkdown, doctorText, stopping } from "../doctor/render_doctor.ts";
 import { explainPlan, type Explanation } from "../dry_run_report.ts";
-import { pageOf } from "../render_help.ts";
+import { pageWidth } from "../render_help.ts";
 
 export const doctor = command<GpuInventory>({
   usage: "doctor [MODEL]",
@@ -82,7 +82,8 @@ export const doctor = command<GpuInventory>({
     const checks = all.filter((one) => one != null);
     report(
       { ok: stopping(checks) === 0, checks },
-      () => flags.format === "markdown" ? doctorMarkdown(checks) : doctorText(checks, pageOf(stdout)),
+      () =>
+        flags.format === "markdown" ? doctorMarkdown(checks) : doctorText(checks, pageWidth(stdout.width)),
     );
     return stopping(checks) === 0 ? 0 : 1;
   },

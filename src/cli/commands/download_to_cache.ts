@@ -21,7 +21,6 @@ import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { DOWNLOAD_FLAGS, DOWNLOAD_SETTINGS, downloadOptions } from "../download_flags.ts";
 import { count, formatBytes, formatDuration } from "../format.ts";
 import { startProgress } from "../progress.ts";
-import type { Page } from "../style.ts";
 import { type Column, table } from "../table.ts";
 
 export const downloadToCache = command<GpuInventory | null>({
@@ -58,7 +57,7 @@ export const downloadToCache = command<GpuInventory | null>({
     const previews = isDryRun || (targets.length > 1 && !config.offline)
       ? await previewAll(context, targets)
       : [];
-    if (isDryRun) return report({ models: previews }, () => previewText(previews, context.stdout));
+    if (isDryRun) return report({ models: previews }, () => previewText(previews, context.stdout.width));
     if (previews.length > 0) log.info(announcement(previews, flags.force === true));
     const reports: DownloadReport[] = [];
     for (const [at, target] of targets.entries()) {
@@ -201,9 +200,9 @@ const PREVIEW_COLUMNS: readonly Column<DownloadPreview["files"][number]>[] = [
   { title: "STATE", text: (file) => file.present ? "present" : "missing" },
 ];
 
-function previewText(previews: readonly DownloadPreview[], page: Page): string {
+function previewText(previews: readonly DownloadPreview[], width: number): string {
   const list = previews.flatMap(({ source, path, files, bytes, bytesPresent }) => [
-    ...table(PREVIEW_COLUMNS, files, page),
+    ...table(PREVIEW_COLUMNS, files, width),
     `${source}: ${count(files.length, "file")}, ${formatBytes(bytes)}, ${formatBytes(bytesPresent)} present`,
     `to ${path}`,
     "",

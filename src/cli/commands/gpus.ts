@@ -14,7 +14,7 @@ export const gpus = command<GpuInventory>({
   },
   prepare: detectHardware,
   run({ report, stdout }, found) {
-    report({ ...found, gpus: found.gpus.map(withUnits) }, () => gpuTable(found, stdout));
+    report({ ...found, gpus: found.gpus.map(withUnits) }, () => gpuTable(found, stdout.width));
   },
 });
 

@@ -54,8 +54,10 @@ export const listProfiles = command<GpuInventory | null>({
     if (flags.format === "json") return print(`${JSON.stringify(jsonValue(value()), null, 2)}\n`);
     if (flags.format === "yaml") return print(writeYaml(value()));
     const verbose = flags.verbose === true;
-    const list = flags.format === "text" ? listingText(rows, verbose) : profileTable(rows, stdout, verbose);
-    const found = gpus === null ? "" : gpuTable(gpus, stdout);
+    const list = flags.format === "text"
+      ? listingText(rows, verbose)
+      : profileTable(rows, stdout.width, verbose);
+    const found = gpus === null ? "" : gpuTable(gpus, stdout.width);
     const parts = [found, `${all.heading}\n`, rows.length === 0 ? "" : list, all.ending && `${all.ending}\n`];
     print(parts.filter((part) => part !== "").join("\n"));
   },

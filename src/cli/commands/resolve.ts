@@ -9,7 +9,7 @@ import { fileOf, namedModel, resolveServing } from "../../serve/served_model.ts"
 import { detectHardware, SELECTION_SETTINGS } from "../detect_hardware.ts";
 import { attempt } from "../doctor/check.ts";
 import { PLACES } from "../pick_models.ts";
-import { style } from "../style.ts";
+import { bold, green, yellow } from "../style.ts";
 import { command, FORMAT_FLAG } from "../command.ts";
 
 export const resolve = command<GpuInventory>({
@@ -24,7 +24,7 @@ export const resolve = command<GpuInventory>({
     "aim resolve": "the model that serve would load with this environment",
   },
   prepare: detectHardware,
-  async run({ config, report, stdout }, gpus) {
+  async run({ config, report }, gpus) {
     const { modelId, modelName, origins } = config;
     const { value: choice, error } = await attempt(() => selectProfileFor(config, gpus, "serve"));
     // Without a profile that fits, a model that is named can still be found.
@@ -39,14 +39,13 @@ export const resolve = command<GpuInventory>({
     const suggestion = near === null ? "" : `did you mean ${near}?\n`;
     report(
       { model, profile: choice?.profile.id ?? null, ...place },
-      () => inWords(model, place, stdout.colour) + suggestion,
+      () => inWords(model, place) + suggestion,
     );
     return place.kind === "missing" ? EXIT_CODES["not-found"].code : 0;
   },
 });
 
-function inWords(model: string, place: ModelPlace, colour: boolean): string {
-  const { bold, green, yellow } = style(colour);
+function inWords(model: string, place: ModelPlace): string {
   const places = place.looked.map((looked) => {
     const mark = looked.state === "complete"
       ? green("found ")

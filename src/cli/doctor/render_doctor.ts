@@ -1,11 +1,10 @@
 import { count } from "../format.ts";
 import { wrap } from "../render_help.ts";
-import { type Page, style } from "../style.ts";
+import { bold, dim, green, red, yellow } from "../style.ts";
 import type { Check } from "./check.ts";
 
 /** The page for people: a line for each check with what to do, and the result. */
-export function doctorText(checks: readonly Check[], { colour, width }: Page): string {
-  const { bold, green, yellow, red, dim } = style(colour);
+export function doctorText(checks: readonly Check[], width: number): string {
   const paint = { ok: green, warning: yellow, failed: red } as const;
   // On a narrow terminal, what was found is below the name.
   const narrow = width < 60;
@@ -15,7 +14,7 @@ export function doctorText(checks: readonly Check[], { colour, width }: Page): s
   const rows = checks.flatMap(({ name, state, found, todo }, at) => {
     // Only the first check of a group has the name.
     const shown = !narrow && checks[at - 1]?.name === name ? "" : name;
-    const head = `${paint[state](state.padEnd(9))}${bold(shown.padEnd(nameWidth))}`;
+    const head = `${paint[state](state.padEnd(9))}${bold(shown)}${" ".repeat(nameWidth - shown.length)}`;
     const [first = "", ...rest] = narrow ? ["", ...wrap(found, room)] : wrap(found, room);
     const advice = todo === undefined || state === "ok" ? [] : wrap(`-> ${todo}`, room).map(dim);
     return [`${head}${first}`, ...[...rest, ...advice].map((line) => indent + line)];
