@@ -6,24 +6,21 @@ import type { LayoutName } from "../cache/types.ts";
 import { localPlacement } from "../cache/local_placement.ts";
 import type { Config } from "../config/config.ts";
 import { log } from "../log/logger.ts";
-import { localNameOf } from "../sources/local_name.ts";
+import type { NamedModel } from "../sources/local_name.ts";
 import { type ModelRef, quantisationIn } from "../sources/model_ref.ts";
 import { openSource } from "../sources/open_source.ts";
 import { sourceOptions } from "../sources/source_options.ts";
 import { downloadModel, type DownloadOptions } from "./download_model.ts";
 import type { DownloadReport } from "./download_report.ts";
 
-/** Where in the caches a model belongs. */
-export interface CachePlace {
-  readonly ref: ModelRef;
-  readonly layout: LayoutName;
-  readonly modelName: string | null;
-}
-
-export function placementOf(config: Config, place: CachePlace, revision: string | undefined): Placement {
-  const name = localNameOf(place.ref, place.modelName);
-  const quantisation = quantisationIn(place.ref);
-  return place.layout === "local"
+export function placementOf(
+  config: Config,
+  layout: LayoutName,
+  { ref, name }: NamedModel,
+  revision: string | undefined,
+): Placement {
+  const quantisation = quantisationIn(ref);
+  return layout === "local"
     ? localPlacement({ paths: config, name, quantisation })
     : new HubPlacement({ paths: config, name, revision, quantisation });
 }

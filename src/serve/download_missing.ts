@@ -7,10 +7,11 @@ import { signatureTrust } from "../download/check_signature.ts";
 import { operatorGlobs } from "../download/operator_globs.ts";
 import { AimError } from "../errors/aim_error.ts";
 import { log } from "../log/logger.ts";
+import type { NamedModel } from "../sources/local_name.ts";
 import { revisionIn } from "../sources/model_ref.ts";
 import type { TransferEvent } from "../transfer/types.ts";
 import { filesListed, warnOfMemory } from "./memory_fit.ts";
-import { missingInWords, type NamedModel, resolveServing } from "./served_model.ts";
+import { missingInWords, resolveServing } from "./served_model.ts";
 import type { ServingChoice, ServingInput } from "./serving_plan.ts";
 
 /** What serving takes from the command. */
@@ -49,9 +50,7 @@ export async function downloadMissing(
   log.info(`${model.uri} is not in the cache, downloading it`, { looked: missingInWords(place) });
   const { ref } = model;
   const revision = revisionIn(ref) ?? undefined;
-  const layout = ref.kind === "hub" ? "hub" : "local";
-  // By the name under which it is looked up again: --model-name does not name a model of the profile's own.
-  const placement = placementOf(config, { layout, ref, modelName: model.name }, revision);
+  const placement = placementOf(config, ref.kind === "hub" ? "hub" : "local", model, revision);
   using progress = options.openProgress();
   const report = await downloadInto(config, env, ref, placement, {
     revision,

@@ -8,8 +8,9 @@ import { criteriaOf } from "../profiles/criteria.ts";
 import { judge } from "../profiles/judge.ts";
 import { loadProfiles } from "../profiles/load_profiles.ts";
 import { profilesForAnyGpu, type Selection, selectProfile } from "../profiles/select_profile.ts";
-import { type ModelRef, uriOf } from "../sources/model_ref.ts";
-import { modelToLoad, type NamedModel, profileSetOf, wantedModel } from "./served_model.ts";
+import { type NamedModel, namedModel } from "../sources/local_name.ts";
+import type { ModelRef } from "../sources/model_ref.ts";
+import { modelToLoad, profileSetOf, wantedModel } from "./served_model.ts";
 
 /**
  * Loads and judges the profiles that a configuration can choose from; faulty files are left out with a warning.
@@ -141,13 +142,13 @@ export function guessInWords(profile: Profile, candidates: readonly Profile[]): 
 export async function profileModel(
   config: Config,
   gpus: GpuInventory,
-): Promise<{ ref: ModelRef; profile: Profile | null }> {
+): Promise<{ model: NamedModel; profile: Profile | null }> {
   const wanted = wantedModel(config);
-  if (wanted.kind !== "hub") return { ref: wanted, profile: null };
-  const { profile, model: { ref }, guessed, judged } = await selectProfileFor(config, gpus, "show");
+  if (wanted.kind !== "hub") return { model: namedModel(wanted, config.modelName), profile: null };
+  const { profile, model, guessed, judged } = await selectProfileFor(config, gpus, "show");
   if (guessed) log.warn(guessInWords(profile, profilesForAnyGpu(judged, config.acceleratorCount)));
-  log.info(`profile ${profile.id} loads ${uriOf(ref)}`, { path: profile.path });
-  return { ref, profile };
+  log.info(`profile ${profile.id} loads ${model.uri}`, { path: profile.path });
+  return { model, profile };
 }
 
 /** States of profiles whose models this hardware can load. */
@@ -159,13 +160,13 @@ const LOADABLE: readonly ProfileState[] = ["compatible", "precision_mismatch", "
  *
  * @throws {AimError} `usage`, `no-profile`.
  */
-export async function modelsOfProfiles(config: Config, gpus: GpuInventory): Promise<ModelRef[]> {
+export async function modelsOfProfiles(config: Config, gpus: GpuInventory): Promise<NamedModel[]> {
   const { wanted, judged } = await judgeProfilesFor(config, gpus);
-  const models = new Map<string, ModelRef>();
+  const models = new Map<string, NamedModel>();
   for (const { profile, mismatches } of judged) {
     if (!mismatches.every(({ state }) => LOADABLE.includes(state))) continue;
-    const { ref } = modelToLoad(config, wanted, profile.modelId);
-    models.set(uriOf(ref), ref);
+    const model = modelToLoad(config, wanted, profile.modelId);
+    models.set(model.uri, model);
   }
   if (models.size > 0) return [...models.values()];
   throw new AimError("no-profile", "no profile for this hardware loads a model", {

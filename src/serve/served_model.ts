@@ -1,19 +1,10 @@
 import { lookAt, resolveModel } from "../cache/resolve_model.ts";
 import type { ModelPlace } from "../cache/types.ts";
 import { log } from "../log/logger.ts";
-import { type ModelRef, parseModelRef, quantisationIn, revisionIn, uriOf } from "../sources/model_ref.ts";
+import { type ModelRef, parseModelRef, quantisationIn, revisionIn } from "../sources/model_ref.ts";
 import type { Config } from "../config/config.ts";
 import { AimError } from "../errors/aim_error.ts";
-import { localNameOf } from "../sources/local_name.ts";
-
-/** The model that is to be loaded. */
-export interface NamedModel {
-  readonly ref: ModelRef;
-  /** The name it has in the cache, and that clients use. */
-  readonly name: string;
-  /** `hf://org/model[:QUANTISATION]`, `s3://bucket/prefix`, or the path. */
-  readonly uri: string;
-}
+import { type NamedModel, namedModel } from "../sources/local_name.ts";
 
 /**
  * The model that a configuration asks for, before a profile is chosen.
@@ -58,13 +49,6 @@ export function modelToLoad(config: Config, wanted: ModelRef, profileModel: stri
   return profileModel === null || wanted.kind !== "hub" || wanted.id === profileModel
     ? namedModel(wanted, config.modelName)
     : namedModel(parseModelRef(profileModel), null);
-}
-
-/** @param modelName `--model-name`, for S3 sources only. @throws {AimError} `usage`. */
-export function namedModel(ref: ModelRef, modelName: string | null): NamedModel {
-  const quantisation = quantisationIn(ref);
-  const uri = `${uriOf(ref)}${quantisation === undefined ? "" : `:${quantisation}`}`;
-  return { ref, name: localNameOf(ref, modelName), uri };
 }
 
 /** Looks the chosen model up in the caches. */

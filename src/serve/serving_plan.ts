@@ -15,10 +15,11 @@ import { log } from "../log/logger.ts";
 import { keepSecret } from "../log/redact.ts";
 import { engineArgsOf, envVarsOf } from "../profiles/profile_content.ts";
 import type { Profile } from "../profiles/types.ts";
+import type { NamedModel } from "../sources/local_name.ts";
 import { revisionIn } from "../sources/model_ref.ts";
 import type { ConfigMap } from "../values/value.ts";
 import { type ProfileChoice, selectProfileFor } from "./select_profile_for.ts";
-import { fileOf, type NamedModel } from "./served_model.ts";
+import { fileOf } from "./served_model.ts";
 
 /** What serving follows from. */
 export interface ServingInput {

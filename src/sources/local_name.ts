@@ -1,6 +1,21 @@
 import { AimError } from "../errors/aim_error.ts";
-import { type ModelRef, uriOf } from "./model_ref.ts";
+import { type ModelRef, quantisationIn, uriOf } from "./model_ref.ts";
 import { pathFault } from "./safe_path.ts";
+
+/** A model with its name in the cache, which clients use too. */
+export interface NamedModel {
+  readonly ref: ModelRef;
+  readonly name: string;
+  /** `hf://org/model[:QUANTISATION]`, `s3://bucket/prefix`, or the path. */
+  readonly uri: string;
+}
+
+/** Names a model by {@linkcode localNameOf}. */
+export function namedModel(ref: ModelRef, given: string | null): NamedModel {
+  const quantisation = quantisationIn(ref);
+  const uri = `${uriOf(ref)}${quantisation === undefined ? "" : `:${quantisation}`}`;
+  return { ref, name: localNameOf(ref, given), uri };
+}
 
 /**
  * A model's name in the cache: `--model-name` (`given`), else the hub's id, else the last two parts of a prefix,

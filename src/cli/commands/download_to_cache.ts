@@ -12,8 +12,9 @@ import type { Profile } from "../../profiles/types.ts";
 import { filesListed, warnOfMemory } from "../../serve/memory_fit.ts";
 import { modelsOfProfiles, profileModel } from "../../serve/select_profile_for.ts";
 import { pathFilter } from "../../sources/filter_paths.ts";
+import { type NamedModel, namedModel } from "../../sources/local_name.ts";
 import { totalBytes } from "../../sources/manifest.ts";
-import { type ModelRef, parseModelRef } from "../../sources/model_ref.ts";
+import { parseModelRef } from "../../sources/model_ref.ts";
 import { openSource } from "../../sources/open_source.ts";
 import { sourceOptions } from "../../sources/source_options.ts";
 import { command, type CommandContext } from "../command.ts";
@@ -83,8 +84,7 @@ export const downloadToCache = command<GpuInventory | null>({
 });
 
 interface Wanted {
-  readonly ref: ModelRef;
-  readonly modelName: string | null;
+  readonly model: NamedModel;
   /** `null` if the model was named. */
   readonly profile: Profile | null;
 }
@@ -100,15 +100,11 @@ async function wantedModels(
     });
   }
   // Hardware is looked at only if no model is named.
-  if (gpus === null) {
-    const { modelName } = config;
-    return [...new Set(args)].map((one) => ({ ref: parseModelRef(one), modelName, profile: null }));
-  }
-  if (!all) {
-    const found = await profileModel(config, gpus);
-    return [{ ...found, modelName: found.profile === null ? config.modelName : null }];
-  }
-  return (await modelsOfProfiles(config, gpus)).map((ref) => ({ ref, modelName: null, profile: null }));
+  if (gpus !== null && !all) return [await profileModel(config, gpus)];
+  const models = gpus === null
+    ? [...new Set(args)].map((one) => namedModel(parseModelRef(one), config.modelName))
+    : await modelsOfProfiles(config, gpus);
+  return models.map((model) => ({ model, profile: null }));
 }
 
 /** A model, its place in the cache, and how it is downloaded. */
@@ -118,9 +114,9 @@ interface Target extends Wanted {
 }
 
 function targetOf(context: CommandContext, wanted: Wanted): Target {
-  const options = downloadOptions(context, wanted.ref);
+  const options = downloadOptions(context, wanted.model.ref);
   const layout = context.flags["use-hf-cache"] === true ? "hub" : "local";
-  const placement = placementOf(context.config, { layout, ...wanted }, options.revision);
+  const placement = placementOf(context.config, layout, wanted.model, options.revision);
   return { ...wanted, placement, options };
 }
 
@@ -133,14 +129,14 @@ async function previewAll(context: CommandContext, targets: readonly Target[]): 
 }
 
 /** Lists a model's files at its source, and which ones the cache has with their size. */
-async function previewOf({ config, env }: CommandContext, { ref, placement, options }: Target) {
-  using source = openSource(ref, sourceOptions(config, env));
+async function previewOf({ config, env }: CommandContext, { model, placement, options }: Target) {
+  using source = openSource(model.ref, sourceOptions(config, env));
   const { revision, include, exclude, signal } = options;
   const wanted = pathFilter(include, exclude);
   const listed = await source.manifest({ revision, wanted, signal });
   const manifest = await new ArchiveStore(placement).unpacked(listed, wanted);
   const archives = manifest.archives?.map(({ file }) => file) ?? [];
-  const { name: model, layout, directory } = placement;
+  const { name, layout, directory } = placement;
   const path = layout === "hub" ? `${directory}/snapshots/${manifest.commit ?? "COMMIT"}` : directory;
   const files = await Promise.all([...manifest.files, ...archives].map(async (file) => ({
     path: file.path,
@@ -150,7 +146,7 @@ async function previewOf({ config, env }: CommandContext, { ref, placement, opti
   const { source: uri, commit } = manifest;
   const bytes = totalBytes(manifest);
   const bytesPresent = sum(files.filter(({ present }) => present), "bytes");
-  return { source: uri, commit, model, layout, path, files, bytes, bytesPresent };
+  return { source: uri, commit, model: name, layout, path, files, bytes, bytesPresent };
 }
 
 /** Several models in numbers, before they are downloaded. */
@@ -163,7 +159,7 @@ function announcement(previews: readonly DownloadPreview[], force: boolean): str
 
 async function download(
   context: CommandContext,
-  { ref, profile, placement, options }: Target,
+  { model, profile, placement, options }: Target,
   position: string,
   gpus: GpuInventory | null,
 ): Promise<DownloadReport> {
@@ -174,7 +170,7 @@ async function download(
     if (await lstatOrNull(placement.directory) === null) await suggest(context, placement.name);
   }
   using progress = startProgress(context, { model: `${placement.name}${position}` });
-  const report = await downloadInto(config, env, ref, placement, {
+  const report = await downloadInto(config, env, model.ref, placement, {
     ...options,
     onEvent: progress.onEvent,
     onListed(manifest) {
