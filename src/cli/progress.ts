@@ -83,7 +83,7 @@ export function startProgress(
         const present = bytesPresent === 0 ? "" : ` (${formatBytes(bytesPresent)} already present)`;
         const what = `${name}${count(files, "file")}, ${formatBytes(bytes)}${present}`;
         say("start", { model, ...numbersOf(state.at(now())) }, `${unpacking ? "unpacking" : doing} ${what}`);
-      } else if (event.type === "file" && event.state !== "waiting") {
+      } else if (event.type === "file") {
         say("file", { path: event.path, state: event.state, bytes: event.size }, null);
       } else if (event.type === "retry") {
         const { path, attempt, delay, reason } = event;

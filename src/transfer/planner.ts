@@ -13,11 +13,10 @@ export interface WorkUnit<F> {
   readonly range: ByteRange | null;
 }
 
-/** Connections at once, bytes per part at most, and bytes of all files held in memory at once. */
+/** Connections at once, and bytes per part at most. */
 export interface PlanBudget {
   readonly jobs: number;
   readonly partSize: number;
-  readonly memory: number;
 }
 
 const PART = 16 * 1024 * 1024;
@@ -39,10 +38,12 @@ export function partSizeFor(sizes: readonly number[], jobs: number): number {
 
 /** Above this a file is written as it arrives, so that it can be resumed. */
 const LARGEST_WHOLE = 1024 * 1024;
+/** Bytes of small files held in memory, over all connections. */
+const MEMORY = 32 * 1024 * 1024;
 
 /** Files up to this many bytes are held in memory and proven there: one connection holds one at most. */
 export function wholeLimit(budget: PlanBudget): number {
-  return Math.min(LARGEST_WHOLE, budget.partSize, Math.floor(budget.memory / budget.jobs));
+  return Math.min(LARGEST_WHOLE, budget.partSize, Math.floor(MEMORY / budget.jobs));
 }
 
 /**

@@ -35,8 +35,6 @@ export interface OpenRequest {
 const ATTEMPTS = 8;
 /** Milliseconds before the second attempt, at most. */
 const FIRST_WAIT = 500;
-/** Bytes of small files held in memory, over all connections; and as many for what is being read. */
-const MEMORY = 32 * 1024 * 1024;
 
 /** What the connections of one transfer share: the source, the clock, the limits, the end and the progress. */
 export class TransferRun {
@@ -57,7 +55,6 @@ export class TransferRun {
   /** The work of the connections. It ends once every file has its final name, and when the transfer is stopped. */
   readonly queue = new WorkQueue();
   readonly #count: number;
-  readonly #random: () => number;
   readonly #beside = new Set<Promise<void>>();
   readonly #requests = new Set<OpenRequest>();
 
@@ -69,13 +66,9 @@ export class TransferRun {
     this.stop.signal.addEventListener("abort", () => this.queue.close(), { once: true });
     this.options = options;
     this.clock = options.clock ?? systemClock;
-    this.budget = {
-      jobs: options.jobs,
-      partSize: options.partSize ?? partSizeFor(sizes, options.jobs),
-      memory: MEMORY,
-    };
+    const { jobs, partSize } = options;
+    this.budget = { jobs, partSize: partSize ?? partSizeFor(sizes, jobs) };
     this.takeBytes = options.maxBandwidth === null ? null : tokenBucket(options.maxBandwidth, this.clock);
-    this.#random = options.random ?? Math.random;
   }
 
   /** False where digests show that the bytes are wrong. */
@@ -129,7 +122,7 @@ export class TransferRun {
       throw new AimError("network", message, { hint, cause });
     }
     const asked = cause instanceof TransientError ? cause.retryAfter : null;
-    const delay = backoff(failures, this.#random(), FIRST_WAIT, asked);
+    const delay = backoff(failures, Math.random(), FIRST_WAIT, asked);
     this.emit({ type: "retry", path: file.path, attempt: failures + 1, delay, reason });
     log.debug(`trying ${file.path} again in ${Math.round(delay)} ms: ${reason}`);
     await this.clock.sleep(delay, this.stop.signal);

@@ -37,10 +37,8 @@ export interface TransferOptions {
   readonly onEvent?: (event: TransferEvent) => void;
   /** Called with each file that is on disk under its final name. */
   readonly onFile?: (file: TransferredFile) => void;
-  /** Clock and random numbers, which tests replace. @default {the system's} */
+  /** @default {the system's} */
   readonly clock?: Clock;
-  /** A number in [0, 1). @default {Math.random} */
-  readonly random?: () => number;
 }
 
 /** Time as the transfer sees it. */
@@ -51,7 +49,7 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
-export type FileState = "waiting" | "active" | "verifying" | "done" | "failed";
+export type FileState = "active" | "verifying" | "done" | "failed";
 
 /** What happens in a transfer; rendering is done elsewhere. */
 export type TransferEvent =

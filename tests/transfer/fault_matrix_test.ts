@@ -15,7 +15,7 @@ import { parseModelRef } from "../../src/sources/model_ref.ts";
 import type { Source } from "../../src/sources/source.ts";
 import type { SourceOptions } from "../../src/sources/source_options.ts";
 import { makeTar } from "../archive/make_tar.ts";
-import { randomBytes, seededRandom } from "../servers/content.ts";
+import { randomBytes } from "../servers/content.ts";
 import { type FaultProxy, type ProxyFaults, startFaultProxy } from "../servers/fault_proxy.ts";
 import type { Fault, SeenRequest } from "../servers/faults.ts";
 import { startHub } from "../servers/hub_server.ts";
@@ -110,7 +110,6 @@ async function withBench(
           stallTimeout: 15_000,
           verify: true,
           clock,
-          random: seededRandom(7),
         },
       });
     } finally {

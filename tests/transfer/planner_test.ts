@@ -5,7 +5,7 @@ import type { ByteRange } from "../../src/sources/manifest.ts";
 import { seeded } from "./fake_source.ts";
 
 const MIB = 1024 * 1024;
-const BUDGET = { jobs: 4, partSize: 8 * MIB, memory: 32 * MIB };
+const BUDGET = { jobs: 4, partSize: 8 * MIB };
 
 Deno.test("parts cover exactly what is missing, in file order, none above the part size", () => {
   const random = seeded(4);
@@ -72,7 +72,7 @@ Deno.test("small files are spread between the parts of large ones", () => {
 
 Deno.test("files that connections keep in memory fit the memory budget together", () => {
   for (const jobs of [1, 2, 16, 64, 256]) {
-    assert(wholeLimit({ jobs, partSize: 32 * MIB, memory: 32 * MIB }) * jobs <= 32 * MIB);
+    assert(wholeLimit({ jobs, partSize: 32 * MIB }) * jobs <= 32 * MIB);
   }
 });
 

@@ -74,7 +74,6 @@ const OPTIONS: Omit<TransferOptions, "root"> = {
   revision: "c0ffee",
   signal: new AbortController().signal,
   clock: fastClock(200),
-  random: seeded(1),
 };
 
 /** Every file under a directory, relative. */

@@ -34,14 +34,16 @@ export function networkFault(
     return transient(`the proxy in ${proxy ?? "HTTPS_PROXY"} does not connect to ${url.host}`);
   }
   if (/dns error|failed to lookup/i.test(text)) {
-    return transient(`${nameLooked(url, proxy)} cannot be resolved by DNS`);
+    const or = proxy === null ? "" : ` (or the proxy in ${proxy})`;
+    return transient(`${url.hostname}${or} cannot be resolved by DNS`);
   }
   if (/Connection refused/i.test(text)) return transient(`${url.host}${via} refuses the connection`);
   if (/reset|broken pipe|closed before|connection closed|eof|IncompleteMessage|body/i.test(text)) {
     return transient(`${url.host}${via} broke the connection`);
   }
   if (/timed out|unreachable|No route/i.test(text)) return transient(`${url.host}${via} cannot be reached`);
-  return transient(`${url.host}${via} cannot be read: ${lastClause(text)}`);
+  const [lastLine = ""] = text.split("\n").slice(-1);
+  return transient(`${url.host}${via} cannot be read: ${lastLine.replace(/^error sending request: /, "")}`);
 }
 
 /** The proxy wants a user and password, or different ones (407). */
@@ -66,17 +68,9 @@ function certificateFault(host: string, reason: string): [message: string, hint:
     : [`${host} has a certificate ${which}`, hint];
 }
 
-function nameLooked(url: URL, proxy: string | null): string {
-  return proxy === null ? url.hostname : `${url.hostname} (or the proxy in ${proxy})`;
-}
-
 function textOf(thrown: unknown): string {
   const lines: string[] = [];
   for (let error = thrown; error instanceof Error; error = error.cause) lines.push(error.message);
   // The address itself has nothing to do with the fault.
   return (lines.length === 0 ? String(thrown) : lines.join("\n")).replaceAll(/ ?for url \(\S*\)/g, "");
-}
-
-function lastClause(text: string): string {
-  return (text.split("\n").at(-1) ?? text).replace(/^error sending request: /, "");
 }

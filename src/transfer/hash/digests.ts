@@ -80,26 +80,22 @@ export function tryOtherGuesses(
 }
 
 function start(spec: DigestSpec, size: number): Crc {
-  switch (spec.algorithm) {
-    case "sha256":
-    case "sha1":
-    case "md5":
-      return native(spec.algorithm);
-    case "git-sha1": {
-      const hash = native("sha1");
-      hash.update(new TextEncoder().encode(`blob ${size}\0`));
-      return hash;
-    }
-    case "multipart-md5":
-      return multipartMd5(spec.partSizes);
-    case "crc64nvme":
-      return crc64nvme();
-    case "crc32c":
-      return crc32c();
-    case "crc32":
-      return crc32();
-  }
+  return spec.algorithm === "multipart-md5" ? multipartMd5(spec.partSizes) : STARTS[spec.algorithm](size);
 }
+
+const STARTS: Readonly<Record<Exclude<DigestAlgorithm, "multipart-md5">, (size: number) => Crc>> = {
+  sha256: () => native("sha256"),
+  sha1: () => native("sha1"),
+  md5: () => native("md5"),
+  "git-sha1": (size) => {
+    const hash = native("sha1");
+    hash.update(new TextEncoder().encode(`blob ${size}\0`));
+    return hash;
+  },
+  crc64nvme,
+  crc32c,
+  crc32,
+};
 
 function native(algorithm: "sha256" | "sha1" | "md5"): Crc {
   const hash = nodeModule("node:crypto").createHash(algorithm);

@@ -113,8 +113,9 @@ const inputAt = (lane: number) => wordAt(QUADS, 0) + lane * (LANE_BYTES + BLOCK)
 const I32 = 0x7f, V128 = 0x7b;
 const GET = 0x20, SET = 0x21, TEE = 0x22, I32_CONST = 0x41, I32_ADD = 0x6a, I32_SUB = 0x6b, I32_EQZ = 0x45;
 const VECTOR = 0xfd;
-const LOAD = 0, LOAD_FOR_ALL = 9, STORE = 11, SHUFFLE = 13, AND = 78, AND_NOT = 79, OR = 80, XOR = 81;
-const SHL = 171, SHR = 173, ADD = 174, SUB = 177;
+const LOAD = 0, LOAD_FOR_ALL = 9, STORE = 11, SHUFFLE = 13;
+const AND = vector(78), AND_NOT = vector(79), OR = vector(80), XOR = vector(81);
+const SHL = vector(171), SHR = vector(173), ADD = vector(174), SUB = vector(177);
 
 /** The module: `run(blocks)` hashes so many blocks of each input into the state. */
 function assemble(): Uint8Array<ArrayBuffer> {
@@ -148,7 +149,7 @@ function functionBody(): number[] {
     ...[...get(BLOCKS), I32_EQZ, 0x0d, 1], // leave the block when none is left
     ...quads.flatMap((quad) => [0, 1, 2, 3].flatMap((group) => turn(quad, group))),
     ...STEPS.flatMap((n) => [...loadSine(n), ...quads.flatMap((quad) => step(n, quad))]),
-    ...states.flatMap((n) => [...get(A + n), ...load(stateAt(n)), ...vector(ADD), ...set(A + n)]),
+    ...states.flatMap((n) => [...get(A + n), ...load(stateAt(n)), ...ADD, ...set(A + n)]),
     ...states.flatMap((n) => store(stateAt(n), get(A + n))),
     ...[...get(AT), I32_CONST, ...signed(BLOCK), I32_ADD, ...set(AT)],
     ...[...get(BLOCKS), I32_CONST, 1, I32_SUB, ...set(BLOCKS)],
@@ -189,44 +190,27 @@ function loadSine(n: number): number[] {
 function step(n: number, quad: number): number[] {
   const round = n >> 4;
   const state = (i: number) => A + quad * 4 + (i + 64 - n) % 4;
-  const [a, b, c, d] = [state(0), state(1), state(2), state(3)];
+  const a = state(0);
   const word = [n, 5 * n + 1, 3 * n + 5, 7 * n].map((w) => w % 16)[round] ?? 0;
   const shift = SHIFTS[round]?.[n % 4] ?? 0;
-  // What waits for b, the step before's, comes last and is short.
+  const [b, c, d] = [get(state(1)), get(state(2)), get(state(3))];
+  // Reverse Polish notation. What waits for b, the step before's, comes last and is short.
   const addFunction = [
     // (b & c) | (~b & d)
-    [
-      ...get(c),
-      ...get(d),
-      ...vector(XOR),
-      ...get(b),
-      ...vector(AND),
-      ...get(d),
-      ...vector(XOR),
-      ...vector(ADD),
-    ],
+    [c, d, XOR, b, AND, d, XOR, ADD],
     // (b & d) | (c & ~d): no bit is in both, so that they may be added one by one
-    [
-      ...get(c),
-      ...get(d),
-      ...vector(AND_NOT),
-      ...vector(ADD),
-      ...get(b),
-      ...get(d),
-      ...vector(AND),
-      ...vector(ADD),
-    ],
-    [...get(c), ...get(d), ...vector(XOR), ...get(b), ...vector(XOR), ...vector(ADD)],
+    [c, d, AND_NOT, ADD, b, d, AND, ADD],
+    [c, d, XOR, b, XOR, ADD],
     // c ^ (b | ~d) is ~(c ^ (d & ~b)), and to add ~x is to subtract x and one
-    [...get(d), ...get(b), ...vector(AND_NOT), ...get(c), ...vector(XOR), ...vector(SUB)],
+    [d, b, AND_NOT, c, XOR, SUB],
   ];
   return [
-    ...[...get(SINE), ...load(wordAt(quad, word)), ...vector(ADD)],
-    ...[...get(a), ...vector(ADD)],
-    ...[...addFunction[round] ?? [], TEE, a],
-    ...[I32_CONST, ...signed(shift), ...vector(SHL)],
-    ...[...get(a), I32_CONST, ...signed(32 - shift), ...vector(SHR), ...vector(OR)],
-    ...[...get(b), ...vector(ADD), ...set(a)],
+    ...[...get(SINE), ...load(wordAt(quad, word)), ...ADD],
+    ...[...get(a), ...ADD],
+    ...(addFunction[round] ?? []).flat(),
+    ...[TEE, a, I32_CONST, ...signed(shift), ...SHL],
+    ...[...get(a), I32_CONST, ...signed(32 - shift), ...SHR, ...OR],
+    ...[...b, ...ADD, ...set(a)],
   ];
 }
 
