@@ -49,12 +49,9 @@ async function resolveToken({ hfToken, hfTokenPath, origins }: Config, env: Env)
   });
 }
 
-// Bytes, far more than any token has.
-const LONGEST_TOKEN = 65536;
-
 /** A configured file must be readable; the default one may be missing. */
 async function readToken(path: string, named: boolean): Promise<string> {
-  const read = await readRegularText(path, LONGEST_TOKEN);
+  const read = await readRegularText(path);
   if (read.kind === "ok") return read.value;
   if (!named) return "";
   throw new AimError("usage", `HF_TOKEN_PATH is ${path}: ${read.reason}`, {
