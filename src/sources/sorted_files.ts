@@ -1,11 +1,16 @@
 import { AimError } from "../errors/aim_error.ts";
+import { log } from "../log/logger.ts";
 import type { ManifestFile } from "./manifest.ts";
 import { assertSafePath } from "./safe_path.ts";
 
 /** A file whose path is not checked. */
 export type ListedFile = Omit<ManifestFile, "path"> & { readonly path: string };
 
-/** Sorts files by path. @throws {AimError} `integrity` for an unsafe or repeated path, or a file that is a directory. */
+/**
+ * Sorts files by path, and warns of those that nothing proves.
+ *
+ * @throws {AimError} `integrity` for an unsafe or repeated path, or a file that is also a directory.
+ */
 export function sortedFiles(files: readonly ListedFile[], source: string): readonly ManifestFile[] {
   const byPath = new Map<string, ManifestFile>();
   for (const file of files) {
@@ -20,6 +25,11 @@ export function sortedFiles(files: readonly ListedFile[], source: string): reado
         throw clash(source, parent, `as a file and as the directory of ${JSON.stringify(path)}`);
       }
     }
+  }
+  const [example, ...more] = files.filter(({ size, digest }) => size > 0 && digest === null);
+  if (example !== undefined) {
+    const some = `${more.length + 1} of ${files.length} files`;
+    log.warn(`${source} has no digest for ${some}: only their sizes are checked`, { example: example.path });
   }
   return [...byPath.values()].sort((a, b) => a.path < b.path ? -1 : 1);
 }

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { abortable } from "@std/async/abortable";
 import { AimError } from "../../src/errors/aim_error.ts";
 import type { ErrorKind } from "../../src/errors/exit_codes.ts";
+import { configureLog } from "../../src/log/logger.ts";
 import { hubError } from "../../src/sources/hub/hub_error.ts";
 import { HubRepository, redirectOf } from "../../src/sources/hub/hub_repository.ts";
 import { HubSource } from "../../src/sources/hub/hub_source.ts";
@@ -99,6 +100,18 @@ for (const [ways, unproven = 0] of SOUND) {
     assertEquals(await readAll(source), { files: 5, unproven });
   });
 }
+
+Deno.test("files that nothing proves are said once, with an example", async () => {
+  const lines: string[] = [];
+  await using upstream = await hub();
+  await using mirror = startHubMirror(upstream, "no-tree", "names-only", "no-etags");
+  using source = open(mirror.url);
+  configureLog({ level: "WARNING", format: "text", write: (line) => lines.push(line) });
+  await source.manifest();
+  assertEquals(lines.length, 1);
+  assert(lines[0]?.includes("hf://org/model has no digest for 4 of 5 files"), lines[0]);
+  assert(lines[0]?.endsWith("example=README.md"), lines[0]);
+});
 
 Deno.test("a mirror that sends to another hub keeps the token for itself", async () => {
   await using upstream = await hub();

@@ -53,12 +53,6 @@ export class S3Source implements Source {
       })),
       this.uri,
     );
-    const unproven = files.filter(({ size, digest }) => size > 0 && digest === null);
-    if (unproven.length > 0) {
-      const some = `${unproven.length} of ${files.length} files`;
-      const example = unproven[0]?.path;
-      log.warn(`${this.uri} has no digest for ${some}: only their sizes are checked`, { example });
-    }
     return { source: this.uri, revision: null, commit: null, files };
   }
 
