@@ -21,7 +21,7 @@ import type { ConfigMap } from "../values/value.ts";
 import { type ProfileChoice, selectProfileFor } from "./select_profile_for.ts";
 import { fileOf } from "./served_model.ts";
 
-/** What serving follows from. */
+/** What a choice depends on. */
 export interface ServingInput {
   readonly config: Config;
   readonly env: Readonly<Record<string, string | undefined>>;
