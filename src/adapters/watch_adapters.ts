@@ -36,15 +36,12 @@ export async function watchAdapters(options: WatchOptions): Promise<void> {
 
 /** The adapters that the engine serves, and what this process has requested. */
 class EngineAdapters {
-  readonly #options: WatchOptions;
   /** Each is logged once, not at each check. */
   readonly #warnings = new Set<string>();
   /** By name: the stamp that the engine has loaded or refused, and whether it has a version of the adapter. */
   readonly #settled = new Map<string, { readonly stamp: string; readonly loaded: boolean }>();
 
-  constructor(options: WatchOptions) {
-    this.#options = options;
-  }
+  constructor(readonly options: WatchOptions) {}
 
   /** Names of all models and adapters that the engine serves; `null` if it does not answer. */
   async #served(): Promise<ReadonlySet<string> | null> {
@@ -58,7 +55,7 @@ class EngineAdapters {
   async update(): Promise<boolean> {
     const served = await this.#served();
     if (served === null) return false;
-    const adapters = await this.#options.find((text) => this.#warnOnce(text));
+    const adapters = await this.options.find((text) => this.#warnOnce(text));
     const onDisk = new Set(adapters.map(({ name }) => name));
     for (const [name, { loaded }] of this.#settled) {
       const isServed = loaded && served.has(name);
@@ -104,7 +101,7 @@ class EngineAdapters {
   }
 
   async #request(method: string, path: string, body?: unknown): Promise<Answer | null> {
-    const { engine, apiKey } = this.#options;
+    const { engine, apiKey } = this.options;
     try {
       const response = await fetch(`${engine}${path}`, {
         method,

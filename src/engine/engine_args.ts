@@ -75,11 +75,11 @@ export function mergeEngineArgs(
 }
 
 /** vLLM's optimization level, `-O3` in one word. */
-const LEVEL = /^O(?:\d$|\.|$)/;
+const OPTIMIZATION = /^O(?:\d$|\.|$)/;
 
 /** The spelling that the engine documents; only what is before the first dot is a name of its own. */
 function canonicalName(name: string, longName: (name: string) => string | null): string {
-  if (LEVEL.test(name)) return name;
+  if (OPTIMIZATION.test(name)) return name;
   const [head = "", ...rest] = name.split(".");
   const canonical = head.replaceAll("_", "-").toLowerCase();
   return [longName(canonical) ?? canonical, ...rest].join(".");
@@ -129,7 +129,7 @@ export function renderArgs(args: ConfigMap): string[] {
     if (value === false) return [];
     const words = optionWords(value);
     if (name === "O") return [`-O${words.join("")}`];
-    return [`${LEVEL.test(name) ? "-" : "--"}${name}`, ...words];
+    return [`${OPTIMIZATION.test(name) ? "-" : "--"}${name}`, ...words];
   });
 }
 

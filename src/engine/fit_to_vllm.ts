@@ -70,18 +70,15 @@ class Fitting {
   readonly variables = new Map<string, string>();
   /** Canonical names, each with the reason. */
   readonly faults: [name: string, reason: string][] = [];
-  readonly #version: VersionTable;
   readonly #warnings: string[] = [];
   /** What is left out, each with the reason. */
   readonly #gone: Record<TableKind, string[]> = { options: [], variables: [] };
 
-  constructor(version: VersionTable) {
-    this.#version = version;
-  }
+  constructor(readonly version: VersionTable) {}
 
   allWarnings(): string[] {
     const leftOut = (kind: TableKind, verb: string) => {
-      const why = `left out, since ${this.#version.label} does not ${verb} it`;
+      const why = `left out, since ${this.version.label} does not ${verb} it`;
       return this.#gone[kind].length === 0 ? [] : [`${why}: ${this.#gone[kind].join(", ")}`];
     };
     return [...this.#warnings, ...leftOut("options", "have"), ...leftOut("variables", "read")];
@@ -92,9 +89,9 @@ class Fitting {
     if (bad !== null) return void this.faults.push([name, bad]);
     // vLLM's parser turns each form of -O into an option of the version's own.
     if (/^O(?:\d?$|\.)/.test(name)) return void this.args.set(name, value);
-    const renamed = renamedOption(name, value, this.#version);
+    const renamed = renamedOption(name, value, this.version);
     if (renamed !== null) {
-      this.#warnings.push(`${name} is ${renamed.name} in ${this.#version.label}: ${renamed.reason}`);
+      this.#warnings.push(`${name} is ${renamed.name} in ${this.version.label}: ${renamed.reason}`);
       return void this.args.set(renamed.name, renamed.value);
     }
     const [option = name, field] = name.split(/\.(.*)/s);
@@ -107,7 +104,7 @@ class Fitting {
   /** Only `VLLM_*` variables are held to the version. */
   addVariable(name: string, value: string, given: ReadonlyMap<string, string>): void {
     const renamed = RENAMED[name];
-    const reads = (one: string) => this.#version.ranges("variables", one).length > 0;
+    const reads = (one: string) => this.version.ranges("variables", one).length > 0;
     if (renamed !== undefined && !reads(name) && reads(renamed)) {
       if (!given.has(renamed)) this.variables.set(renamed, value);
     } else if (!name.startsWith("VLLM_") || this.#has("variables", name)) this.variables.set(name, value);
@@ -115,7 +112,7 @@ class Fitting {
 
   /** False, and noted, if only other releases have it. A name that no release has is passed on. */
   #has(kind: TableKind, name: string): boolean {
-    const version = this.#version;
+    const { version } = this;
     if (version.ranges(kind, name).length > 0) return true;
     const rows = version.table[kind];
     const ranges = rangesOf(rows, name);
@@ -135,15 +132,15 @@ class Fitting {
 
   /** Whether the version has a field of an option's object. */
   #hasField(option: string, path: string): boolean {
-    const isClosed = Object.keys(this.#version.table.options).some((other) =>
-      other.startsWith(`${option}.`) && this.#version.ranges("options", other).length > 0
+    const isClosed = Object.keys(this.version.table.options).some((other) =>
+      other.startsWith(`${option}.`) && this.version.ranges("options", other).length > 0
     );
     return !isClosed || this.#has("options", `${option}.${path.split(/[.+]/, 1)[0]}`);
   }
 
   /** False, and a fault, if the version, or each that it may be, refuses the value. */
   #takes(name: string, value: ConfigValue): boolean {
-    const version = this.#version;
+    const { version } = this;
     const reasons = version.ranges("options", name).map((range) => refusedValue(value, range));
     const [reason] = reasons;
     if (reason === undefined || reasons.includes(null)) return true;
@@ -165,7 +162,7 @@ class Fitting {
 
   /** A list as text if the option takes one JSON text; an object without the fields that are gone. */
   #asTaken(name: string, value: ConfigValue): ConfigValue {
-    const ranges = this.#version.ranges("options", name);
+    const ranges = this.version.ranges("options", name);
     const isJson = ranges.length > 0 && ranges.every(({ kind, values }) => kind === "json" && values === "1");
     if (isList(value) && isJson) return pythonJson(value);
     const object = typeof value === "string" && value.trimStart().startsWith("{") ? parsed(value) : value;

@@ -6,7 +6,7 @@ export type InstalledPackage =
   /** @param version `null` if no file says it. */
   | { readonly kind: "installed"; readonly version: string | null; readonly directory: string }
   | { readonly kind: "absent" }
-  /** The program is not a Python whose modules can be found, but a wrapper script for example. */
+  /** The modules of the program cannot be found: it is a wrapper script, for example. */
   | { readonly kind: "unknown"; readonly reason: string };
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -69,9 +69,7 @@ function siteFolders(python: string, env: Environment): string[] | null {
     parent(parent(home === undefined ? real : realPath(`${home}/python3`)));
   const version = /\/python(3\.\d+)$/.exec(real)?.[1] ??
     /^3\.\d+/.exec(venv?.setting("version(?:_info)?") ?? "")?.[0] ??
-    namesIn(`${base}/lib`).map((entry) => /^python(3\.\d+)$/.exec(entry)?.[1]).find((one) =>
-      one !== undefined
-    );
+    namesIn(`${base}/lib`).map((entry) => /^python(3\.\d+)$/.exec(entry)?.[1]).find(Boolean);
   if (version === undefined) return null;
   const own = venv === null ? [] : foldersBelow(venv.prefix, version);
   if (venv !== null && venv.setting("include-system-site-packages")?.toLowerCase() !== "true") return own;
