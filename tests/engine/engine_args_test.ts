@@ -96,9 +96,9 @@ const REFUSED = [
   ["{'a': 1}", "JSON"],
   ['{"a": NaN}', "JSON"],
   ["[]", "this is a list"],
-  ["3", "this is a number"],
-  ["null", "this is null"],
-  ['"{}"', "this is a string"],
+  ["3", "this is a single value"],
+  ["null", "this is a single value"],
+  ['"{}"', "this is a single value"],
   [`{"a": ${"[".repeat(100_000)}${"]".repeat(100_000)}}`, "more than 64 deep"],
 ] as const;
 
