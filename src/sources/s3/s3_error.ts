@@ -40,11 +40,15 @@ type Meaning = readonly [kind: ErrorKind, message: string, hint: string, words?:
 const DENIED = "unauthorized";
 const REGION_HINT = "set AWS_DEFAULT_REGION to the bucket's region";
 const SIGNATURE_HINT = "check AWS_SECRET_ACCESS_KEY and AWS_DEFAULT_REGION";
-const EXPIRED: Meaning = [DENIED, "says that the token for {uri} has expired: unauthorized", "get a new one"];
+const EXPIRED: Meaning = [
+  DENIED,
+  "says that the session token for {uri} has expired: unauthorized",
+  "get new credentials",
+];
 const ELSEWHERE: Meaning = ["network", 'sends requests for bucket "{bucket}" elsewhere', REGION_HINT];
 
 const MEANINGS: Readonly<Record<string, Meaning>> = {
-  NoSuchBucket: ["not-found", 'has no bucket "{bucket}"', "check the name, or set AWS_ENDPOINT_URL"],
+  NoSuchBucket: ["not-found", 'has no bucket "{bucket}"', "check the name and AWS_ENDPOINT_URL"],
   NoSuchKey: ["not-found", "has no {uri}", "check the name"],
   InvalidBucketName: ["usage", 'says that "{bucket}" is not a bucket\'s name', "check the name"],
   InvalidAccessKeyId: [DENIED, "does not know the access key used for {uri}", "check AWS_ACCESS_KEY_ID"],
