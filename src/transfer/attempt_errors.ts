@@ -1,5 +1,5 @@
 import { AimError } from "../errors/aim_error.ts";
-import { errnoOf } from "../errors/from_unknown.ts";
+import { errnoOf, errorFrom } from "../errors/from_unknown.ts";
 import type { ManifestFile } from "../sources/manifest.ts";
 import { SourceChangedError, TransientError } from "../sources/source.ts";
 import type { ComputedDigests } from "./types.ts";
@@ -7,26 +7,11 @@ import type { ComputedDigests } from "./types.ts";
 /** Whether another attempt cannot help: our own error, the source's, or one of this machine's files. */
 export function isFatal(failure: unknown): boolean {
   if (failure instanceof TransientError) return false;
-  return [AimError, SourceChangedError, ReferenceError, RangeError].some((kind) => failure instanceof kind) ||
-    LOCAL.has(errnoOf(failure) ?? "");
+  if (failure instanceof AimError || failure instanceof SourceChangedError) return true;
+  if (failure instanceof ReferenceError || failure instanceof RangeError) return true;
+  const code = errnoOf(failure) ?? "";
+  return errorFrom(failure, "").kind === "no-space" || ["EIO", "ENOENT", "ELOOP"].includes(code);
 }
-
-const LOCAL = new Set(
-  [
-    "ENOSPC",
-    "EDQUOT",
-    "EROFS",
-    "EFBIG",
-    "EIO",
-    "EACCES",
-    "EPERM",
-    "ENOENT",
-    "ENOTDIR",
-    "EISDIR",
-    "ESTALE",
-    "ELOOP",
-  ],
-);
 
 export function integrityError(file: ManifestFile, digests: ComputedDigests): AimError {
   const { digest } = file;
