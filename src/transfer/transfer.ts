@@ -161,7 +161,6 @@ class Transfer {
     }
   }
 
-  /** One connection's life. */
   async #work(): Promise<void> {
     const { queue } = this.#run;
     for (let task = await queue.take(); task !== null; task = await queue.take()) await task();
@@ -181,7 +180,6 @@ class Transfer {
     }
   }
 
-  /** Looks at the connections. */
   #look(elapsed: number): void {
     // This process itself was held up, by a disk or a suspended machine: what came meanwhile is read first.
     if (elapsed < TICK + HELD_UP) {

@@ -21,7 +21,6 @@ import type {
 } from "./types.ts";
 import { WorkQueue } from "./work_queue.ts";
 
-/** A request for bytes of a file. */
 export interface OpenRequest {
   readonly abort: AbortController;
   /** When the last byte came, in milliseconds; `null` while the connection waits for bandwidth or the disk. */
@@ -50,7 +49,6 @@ export class TransferRun {
   readonly results = new Map<string, TransferredFile>();
   /** Bytes that have arrived. */
   moved = 0;
-  /** The directories that files are written to. */
   readonly files: FilesBelow;
   /** The work of the connections. It ends once every file has its final name, and when the transfer is stopped. */
   readonly queue = new WorkQueue();
@@ -128,7 +126,6 @@ export class TransferRun {
     await this.clock.sleep(delay, this.stop.signal);
   }
 
-  /** Requests under way. */
   get requests(): number {
     return this.#requests.size;
   }

@@ -17,7 +17,6 @@ export interface TransferItem {
 /** Digests of a file's bytes by algorithm, hex. */
 export type ComputedDigests = Readonly<Partial<Record<DigestAlgorithm, string>>>;
 
-/** How a transfer is run. */
 export interface TransferOptions {
   /** Maximum connections over all files. */
   readonly jobs: number;
@@ -41,7 +40,6 @@ export interface TransferOptions {
   readonly clock?: Clock;
 }
 
-/** Time as the transfer sees it. */
 export interface Clock {
   /** Milliseconds, monotonic. */
   now(): number;
@@ -73,7 +71,6 @@ export type TransferEvent =
   }
   | { readonly type: "end" } & Omit<TransferResult, "files">;
 
-/** One finished file. */
 export interface TransferredFile {
   readonly file: ManifestFile;
   readonly target: string;
@@ -82,7 +79,6 @@ export interface TransferredFile {
   readonly proof: "digest" | "size";
 }
 
-/** What a transfer did. */
 export interface TransferResult {
   readonly files: readonly TransferredFile[];
   /** Bytes received over the network, kept or not. */

@@ -1,7 +1,7 @@
 /** What one connection does next. */
 export type Task = () => Promise<void>;
 
-/** Work for several connections. */
+/** Work for several connections, which wait while there is none. */
 export class WorkQueue {
   #planned: Iterator<Task> = [].values();
   readonly #again: Task[] = [];
@@ -23,7 +23,6 @@ export class WorkQueue {
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
-  /** How many wait for work. */
   get waiting(): number {
     return this.#waiting.length;
   }

@@ -28,7 +28,6 @@ export class HttpConnection {
   /** When it became idle, in milliseconds of the monotonic clock. */
   idleSince = 0;
   readonly #conn: Deno.Conn;
-  /** For heads. */
   readonly #buffer = new Uint8Array(LONGEST_HEAD);
   /** What came with a head and is not read yet. */
   #rest: Uint8Array = new Uint8Array(0);
@@ -39,7 +38,6 @@ export class HttpConnection {
     this.#conn = conn;
   }
 
-  /** Bytes that came and are not read yet. */
   get waiting(): number {
     return this.#rest.length;
   }

@@ -35,7 +35,6 @@ function plainHex(hex: string): string {
 /** Several digests of one file in one pass. */
 export interface DigestStream {
   update(bytes: Uint8Array): void;
-  /** Ends it. */
   digests(): ComputedDigests;
 }
 
@@ -50,7 +49,6 @@ export function digestStream(specs: readonly DigestSpec[], size: number): Digest
   };
 }
 
-/** The digests of a file in memory. */
 export function digestsOf(specs: readonly DigestSpec[], bytes: Uint8Array): ComputedDigests {
   const compute = (wanted: readonly DigestSpec[]) => {
     const stream = digestStream(wanted, bytes.length);

@@ -5,7 +5,6 @@ import type { ComputedDigests } from "../types.ts";
 
 /** Digests of a file that is still growing. */
 export interface FileHash {
-  /** Bytes that were hashed. */
   readonly at: number;
   /** Whether a step can be made when bytes `[0, to)` are on disk. */
   ready(to: number): boolean;
@@ -205,7 +204,6 @@ class EvenPartsHash implements FileHash {
   }
 }
 
-/** Fills a piece from a place in the file. */
 function fill(file: Deno.FsFile, piece: Uint8Array, at: number): void {
   file.seekSync(at, Deno.SeekMode.Start);
   for (let have = 0; have < piece.length;) {

@@ -13,7 +13,6 @@ const BLOCK = 64;
 export interface Md5Lanes {
   /** Where the next bytes of each lane belong. All `Md5Lanes` of a thread share them: fill and `update` in one go. */
   readonly inputs: readonly Uint8Array<ArrayBuffer>[];
-  /** Begins new messages. */
   start(): void;
   /** Hashes the first `bytes` of each input: a multiple of 64. */
   update(bytes: number): void;
@@ -65,7 +64,6 @@ function digestOf(state: Uint32Array, lane: number): Uint8Array {
   return new Uint8Array(view.buffer);
 }
 
-/** The assembled code and its memory. */
 interface Machine {
   run(blocks: number): void;
   readonly state: Uint32Array;
@@ -239,7 +237,7 @@ function at(place: number): number[] {
   return [4, ...unsigned(place)];
 }
 
-/** LEB128. */
+// LEB128.
 function unsigned(value: number): number[] {
   return value < 128 ? [value] : [value & 127 | 128, ...unsigned(value >>> 7)];
 }

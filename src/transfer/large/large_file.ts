@@ -53,7 +53,6 @@ export class LargeFile {
     return prefixEnd(this.done) === this.size;
   }
 
-  /** Opens the partial file. */
   open(): void {
     this.#run.stop.signal.throwIfAborted();
     this.partial.open();
@@ -120,7 +119,6 @@ export class LargeFile {
     log.warn(`another process has taken over ${this.item.file.path}; starting over`);
   }
 
-  /** Throws away what has arrived. */
   restart(): void {
     this.#hash?.cancel();
     this.#hash = null;

@@ -129,7 +129,6 @@ export class LargeFiles {
     }
   }
 
-  /** Flushes what has arrived of all files. */
   flush(): void {
     for (const { item, partial } of this.#files) this.#run.track(partial.flush(), item);
   }
@@ -164,7 +163,6 @@ export class LargeFiles {
     return failure;
   }
 
-  /** Asks for the rest of a flow and copies it to the file. */
   async #transfer(flow: Flow, request: OpenRequest): Promise<void> {
     const { source, takeBytes, clock } = this.#run;
     const { file, at: start, range: { end } } = flow;
@@ -219,7 +217,6 @@ export class LargeFiles {
     return file.done.length === 0 && this.#flowsOf(file).every((flow) => flow.request === null);
   }
 
-  /** The flows of a file's present round. */
   #flowsOf(file: LargeFile): Flow[] {
     return [...this.#flows].filter((flow) => flow.file === file && flow.round === file.round);
   }

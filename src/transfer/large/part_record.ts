@@ -9,16 +9,13 @@ export interface RecordBinding {
   /** Commit of the hub, URI of an S3 prefix. */
   readonly revision: string;
   readonly etag: string;
-  /** Bytes. */
   readonly size: number;
 }
 
-/** What binds a file's record. */
 export function bindingOf(revision: string, file: Pick<ManifestFile, "etag" | "size">): RecordBinding {
   return { revision, etag: file.etag, size: file.size };
 }
 
-/** What a record says when it is read. */
 export interface ReadRecord {
   readonly binding: RecordBinding;
   readonly writer: HostIdentity;

@@ -222,7 +222,6 @@ interface OpenFiles {
   readonly inode: number | null;
 }
 
-/** Removes a partial file and its record. */
 export function removePartial(files: FilesBelow, path: string): void {
   files.remove(path);
   files.remove(recordPath(path));

@@ -9,7 +9,6 @@ import { type HostIdentity, hostIdentity, hostIdentityFrom, isDead, knownGone } 
 import type { Clock } from "../types.ts";
 import { fieldsOf, jsonOrNull } from "../../values/json.ts";
 
-/** How a lease is taken and kept. */
 export interface LeaseOptions {
   /** Ends waiting, and is part of the lease's own signal. */
   readonly signal: AbortSignal;

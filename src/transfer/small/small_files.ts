@@ -82,7 +82,6 @@ export class SmallFiles {
     this.#run.track(this.#flushing, first.small.item);
   }
 
-  /** Throws away what was not flushed. */
   close(): void {
     for (const { file, staging } of this.#written.splice(0)) this.#discard(file, staging);
   }
