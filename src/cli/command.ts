@@ -88,8 +88,6 @@ interface Definition<Prepared> {
  */
 export type Flags = Readonly<Record<string, string>>;
 
-export const QUIET_FLAG: Flags = { "-q|--quiet": "no progress, and only warnings and errors in the log" };
-
 export const FORMAT_FLAG: Flags = { "--format text|json": "how the result is printed" };
 
 export type Command = ReturnType<typeof command<unknown>>;
@@ -110,7 +108,7 @@ export function command<Prepared = unknown>(
     flags: flagsOf({
       ...(rest.model === undefined ? {} : { "--model-id MODEL": "the same as MODEL" }),
       ...flags,
-      ...QUIET_FLAG,
+      "-q|--quiet": "no progress, and only warnings and errors in the log",
     }),
     permissions: { write: false, net: false, run: false, ffi: false, ...permissions },
   };

@@ -11,10 +11,6 @@ import { describeProgress, renderBar } from "./render_progress.ts";
 
 /** What `--progress` takes. `auto`: a bar on a terminal, else log lines. */
 export const PROGRESS_MODES = ["auto", "bar", "log", "json", "none"] as const;
-export type ProgressSummary = Pick<
-  DownloadReport,
-  "files" | "bytes" | "bytesMoved" | "bytesPresent" | "elapsedMs" | "path"
->;
 
 /** Milliseconds between two updates. */
 const INTERVALS = { bar: 100, log: 10_000, json: 1000 } as const;
@@ -23,12 +19,10 @@ const RETRY_EVERY = 1000;
 
 type Context = Pick<CommandContext, "stderr" | "env" | "flags" | "writeError">;
 
-/**
- * Shows a transfer on standard error, in the mode of `--progress`. From now on, log lines go above the
- * display. `doing`: what is done with the bytes.
- */
+/** Shows a transfer on standard error, in the mode of `--progress`. Log lines go above it from now on. */
 export function startProgress(
   context: Context,
+  /** `doing`: what is done with the bytes. */
   { model, doing = "downloading" }: { readonly model?: string; readonly doing?: string },
 ) {
   const { stderr } = context;
@@ -95,7 +89,7 @@ export function startProgress(
     },
 
     /** Ends the display with a line about the result. */
-    finish({ files, bytes, bytesMoved, bytesPresent, elapsedMs, path }: ProgressSummary): void {
+    finish({ files, bytes, bytesMoved, bytesPresent, elapsedMs, path }: DownloadReport): void {
       end();
       const present = bytesPresent === 0 ? "" : `, ${formatBytes(bytesPresent)} already present`;
       const rate = `${formatDuration(elapsedMs)} (${formatRate(bytesMoved * 1000 / elapsedMs)})`;

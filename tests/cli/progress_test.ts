@@ -1,14 +1,20 @@
 import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
-import { type ProgressSummary, startProgress } from "../../src/cli/progress.ts";
+import { startProgress } from "../../src/cli/progress.ts";
 import { progressState } from "../../src/cli/progress_state.ts";
 import { describeProgress, renderBar } from "../../src/cli/render_progress.ts";
 import { formatBytes, formatDuration } from "../../src/cli/format.ts";
+import type { DownloadReport } from "../../src/download/download_report.ts";
 import { log } from "../../src/log/logger.ts";
 import type { TransferEvent } from "../../src/transfer/types.ts";
 import { Screen } from "./screen.ts";
 
 const MIB = 1024 ** 2;
-const SUMMARY: ProgressSummary = {
+const SUMMARY: DownloadReport = {
+  source: "hf://o/m",
+  commit: null,
+  model: "o/m",
+  layout: "local",
+  provenBySize: 0,
   files: 2,
   bytes: 300 * MIB,
   bytesMoved: 200 * MIB,
