@@ -45,8 +45,8 @@ const ALIASES: Readonly<Record<string, string>> = {
 };
 
 /**
- * Loads a command that was found. Those that start an engine are loaded alone, since they have to be quick; the
- * others together, since each lazy import makes more files of the executable.
+ * Loads a command that was found. Those that start an engine are loaded alone, since they have to be quick;
+ * the others together, since each lazy import makes more files of the executable.
  */
 export async function loadCommand(name: string): Promise<Command> {
   if (name === "serve") return (await import("./commands/serve.ts")).serve;
@@ -69,8 +69,8 @@ const DEFAULT_COMMAND = "serve";
 
 /**
  * The command that argv names, and argv without its words. They begin with the first word that is neither a
- * flag nor a flag's value. Anywhere before `--`, `--help`, `-h`, `--version` and `-V` override the command. If the
- * first word is a model, it is for the default command.
+ * flag nor a flag's value. Anywhere before `--`, `--help`, `-h`, `--version` and `-V` override the command.
+ * If the first word is a model, it is for the default command.
  *
  * @throws {AimError} `usage` for an unknown command, with the nearest one.
  */

@@ -23,33 +23,29 @@ export function renderBar(snapshot: ProgressSnapshot, columns: number, model?: s
 }
 
 /** One line for logs. */
-export function describeProgress(s: ProgressSnapshot): string {
-  if (s.onlyVerifying) {
-    return `verifying ${count(s.verifying.length, "file")}, ${s.filesDone} of ${s.files} done`;
-  }
-  if (s.publishing) return `${formatBytes(s.bytes)} downloaded, writing ${count(s.files, "file")} to disk`;
-  const eta = s.eta === null ? "" : `, ${formatDuration(s.eta)} left`;
-  return `${formatBytes(s.bytesDone)} of ${formatBytes(s.bytes)} (${percent(s.bytesDone, s.bytes)}), ` +
-    `${formatRate(s.rate)}${eta}, ${s.filesDone} of ${count(s.files, "file")}`;
+export function describeProgress(snapshot: ProgressSnapshot): string {
+  return fieldsOf(snapshot).map(([text]) => text).join(", ");
 }
 
-function overall(s: ProgressSnapshot, width: number): string {
-  const size = `${formatBytes(s.bytesDone)} / ${formatBytes(s.bytes)}`;
-  const files = s.files === 1 ? "" : `${s.filesDone}/${s.files} files`;
-  const eta = s.eta === null ? "" : `${formatDuration(s.eta)} left`;
-  const fields = s.publishing
-    ? [size, files, "writing to disk"]
-    : s.onlyVerifying
-    ? [`verifying ${count(s.verifying.length, "file")}`, files]
-    : [size, formatRate(s.rate), eta, files];
-  let shown = [percent(s.bytesDone, s.bytes).padStart(4), ...fields].filter((field) => field !== "");
-  // On a narrow terminal, the least useful fields are left out.
-  for (const field of [files, formatRate(s.rate), size]) {
-    if (shown.join("  ").length > width) shown = shown.filter((one) => one !== field);
+/** What is said of the whole transfer. On a narrow terminal, the most expendable fields are left out. */
+function fieldsOf(s: ProgressSnapshot): (readonly [text: string, expendable: number])[] {
+  const part = [percent(s.bytesDone, s.bytes), 0] as const;
+  const size = [`${formatBytes(s.bytesDone)} / ${formatBytes(s.bytes)}`, 1] as const;
+  const files = s.files === 1 ? [] : [[`${s.filesDone}/${s.files} files`, 3] as const];
+  if (s.publishing) return [part, size, ...files, ["writing to disk", 0]];
+  if (s.onlyVerifying) return [part, [`verifying ${count(s.verifying.length, "file")}`, 0], ...files];
+  const eta = s.eta === null ? [] : [[`${formatDuration(s.eta)} left`, 0] as const];
+  return [part, size, [formatRate(s.rate), 2], ...eta, ...files];
+}
+
+function overall(snapshot: ProgressSnapshot, width: number): string {
+  let fields = fieldsOf(snapshot);
+  const line = () => fields.map(([text], at) => at === 0 ? text.padStart(4) : text).join("  ");
+  for (const most of [3, 2, 1]) {
+    if (line().length > width) fields = fields.filter(([, expendable]) => expendable !== most);
   }
-  const text = shown.join("  ");
-  const room = Math.min(32, width - text.length - 1);
-  return clip(room >= 8 ? `${bar(s.bytesDone, s.bytes, room)} ${text}` : text, width);
+  const room = Math.min(32, width - line().length - 1);
+  return clip(room >= 8 ? `${bar(snapshot.bytesDone, snapshot.bytes, room)} ${line()}` : line(), width);
 }
 
 function bar(done: number, all: number, width: number): string {

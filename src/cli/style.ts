@@ -1,5 +1,5 @@
-// Noncharacters (Unicode 23.7) stand for escape sequences until the text is written: they survive the escaping
-// of control characters, and each counts as one character.
+// Noncharacters (Unicode 23.7) stand for escape sequences until the text is written: they survive the
+// escaping of control characters, and each counts as one character.
 const SEQUENCES: Readonly<Record<string, string>> = {
   "\ufdd0": "\x1b[1m",
   "\ufdd1": "\x1b[22m",

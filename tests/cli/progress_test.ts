@@ -165,7 +165,7 @@ Deno.test("verification is shown only if it lags behind the transfer", () => {
   state.add(file("b", "active", MIB), 1300);
   state.add(bytes("b", MIB), 1400);
   state.add(file("b", "verifying", MIB), 1400);
-  assertEquals(describeProgress(state.at(3000)), "verifying 1 file, 1 of 2 done");
+  assertEquals(describeProgress(state.at(3000)), "100%, verifying 1 file, 1/2 files");
   assert(lines(3000)[0]?.includes("100%  verifying 1 file  1/2 files"), lines(3000)[0]);
 });
 
@@ -199,7 +199,7 @@ Deno.test("without a terminal there is a log line at the start, every ten second
   progress.finish(SUMMARY);
   assertEquals(logged, [
     "downloading 3 files, 100 MiB (10.0 MiB already present)",
-    "30.0 MiB of 100 MiB (30%), 2.00 MiB/s, 35 s left, 0 of 3 files",
+    "30%, 30.0 MiB / 100 MiB, 2.00 MiB/s, 35 s left, 0/3 files",
     "downloaded 200 MiB in 4.0 s (50.0 MiB/s), 100 MiB already present: /cache/o/m",
   ]);
   assertEquals(timers.size, 0);

@@ -80,8 +80,9 @@ export function checkPort(port: number): Check {
 }
 
 /**
- * Whether a cache directory has space and can be written: a file is created in it and removed again. If it does
- * not exist, the nearest directory above it is checked. `whenBad`: `failed` if serving downloads into it.
+ * Whether a cache directory has space and can be written: a file is created in it and removed again. If it
+ * does not exist, the nearest directory above it is checked. `whenBad`: `failed` if serving downloads into
+ * it.
  */
 export async function checkDirectory(name: string, path: string, whenBad: CheckState): Promise<Check> {
   if (/^\/(?:dev|proc|sys)(?:\/|$)/.test(path)) {
