@@ -49,10 +49,7 @@ export interface CommandContext {
 
 /** A command: it validates its input, calls a workflow and prints the result. */
 interface Definition<Prepared> {
-  /**
-   * Name and positionals as in help: `cache list [MODEL...]`, `fetch URI [DEST]`, `completions
-   * bash|zsh|fish`.
-   */
+  /** Name and positionals as in help: `cache list [MODEL...]`, `completions bash|zsh|fish`. */
   readonly usage: string;
   readonly summary: string;
   /**

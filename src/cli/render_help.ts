@@ -9,9 +9,7 @@ export function pageWidth(width: number): number {
   return Math.max(20, Math.min(100, width));
 }
 
-/**
- * A part of a page: a paragraph and rows in two columns, both indented, or lines that are laid out already.
- */
+/** A part of a page: a paragraph and rows in two columns, or lines that are laid out already. */
 export interface Section {
   /** May be empty. */
   readonly title: string;
