@@ -1,6 +1,7 @@
 import type { Config } from "../config/config.ts";
 import type { SettingName } from "../config/settings.ts";
 import type { Permissions } from "../os/revoke_permissions.ts";
+import type { Terminal } from "./output.ts";
 
 type FlagValue = string | boolean | readonly string[] | undefined;
 
@@ -17,13 +18,6 @@ export interface FlagSpec {
   /** The value if the flag is not given. */
   readonly initial: FlagValue;
   readonly help: string;
-}
-
-/** What standard output or standard error is connected to. */
-export interface Terminal {
-  readonly isTerminal: boolean;
-  /** Maximum characters in a line; `Infinity` without a terminal. */
-  readonly width: number;
 }
 
 export interface CommandContext {

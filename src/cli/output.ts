@@ -1,5 +1,3 @@
-import type { Terminal } from "./command.ts";
-
 /**
  * Whether to write colours: `NO_COLOR` (https://no-color.org) means never, `FORCE_COLOR`
  * (https://force-color.org) and `CLICOLOR_FORCE` (https://bixense.com/clicolors) always, else on a terminal
@@ -15,23 +13,23 @@ export function colourEnabled(
   return isTerminal && env.TERM !== "dumb" && env.CLICOLOR !== "0";
 }
 
-export function terminalOf(stream: { isTerminal(): boolean }): Terminal {
+/** What standard output or standard error is connected to. */
+export type Terminal = ReturnType<typeof terminalOf>;
+
+export function terminalOf(stream: { isTerminal(): boolean }) {
   const isTerminal = stream.isTerminal();
   return {
     isTerminal,
-    get width() {
-      return isTerminal ? columnsNow() : Infinity;
+    /** Characters in a line at this moment, 80 if unknown; `Infinity` without a terminal. */
+    get width(): number {
+      if (!isTerminal) return Infinity;
+      try {
+        return Deno.consoleSize().columns || 80;
+      } catch {
+        return 80;
+      }
     },
   };
-}
-
-/** Columns of the terminal; 80 if unknown. */
-function columnsNow(): number {
-  try {
-    return Deno.consoleSize().columns || 80;
-  } catch {
-    return 80;
-  }
 }
 
 /** Thrown when the reader of standard output has closed it. */

@@ -23,15 +23,6 @@ export interface ProfileRow extends Pick<JudgedProfile, "profile" | "manualOnly"
   readonly memory?: MemoryFit | undefined;
 }
 
-/** The profiles of a model, in the order of preference. */
-export interface ProfileListing {
-  readonly rows: readonly ProfileRow[];
-  /** One line about what they were judged by. */
-  readonly heading: string;
-  /** The profile that would be served, or why there is none; empty if compatibility was not checked. */
-  readonly ending: string;
-}
-
 /** Without a GPU, no profile fits. */
 const NO_GPU: Criteria["accelerator"] = {
   type: "gpu",
@@ -42,18 +33,21 @@ const NO_GPU: Criteria["accelerator"] = {
   named: false,
 };
 
-/** Judges profiles, and selects one like serving does. */
+/**
+ * Judges profiles, and selects one like serving does. `heading` says what they were judged by, `ending` which one
+ * would be served, or why none.
+ */
 export function judgedListing(
   set: { criteria: Criteria; judged: readonly JudgedProfile[] },
   config: Pick<Config, "profileId" | "allowUnoptimized">,
-): ProfileListing {
+) {
   const criteria = { ...set.criteria, accelerator: set.criteria.accelerator ?? NO_GPU };
   const judged = judge(set.judged.map((one) => one.profile), criteria);
   const selection = selectProfile(judged, criteria, config);
   const heading = `${count(judged.length, "profile")} for ${describeCriteria(criteria)}`;
   if (selection.kind === "none") {
     const { error, nearest } = selection;
-    const rows = judged.map((one) => ({
+    const rows: readonly ProfileRow[] = judged.map((one) => ({
       ...one,
       selected: false,
       setToFit: one === nearest ? remediesOf(nearest) : undefined,
@@ -65,15 +59,16 @@ export function judgedListing(
   }
   const chosen = selection.judged;
   const why = selection.by === "id" ? "named by AIM_PROFILE_ID" : chosen.reason;
-  const rows = judged.map((one) => ({ ...one, selected: one === chosen }));
+  const rows: readonly ProfileRow[] = judged.map((one) => ({ ...one, selected: one === chosen }));
   return { rows, heading, ending: `* ${chosen.profile.id} would be served: ${why}` };
 }
 
 /** Profiles without a check of compatibility. */
-export function plainListing(profiles: readonly Profile[], model: string | null): ProfileListing {
-  const rows = profiles.toSorted((a, b) => compareProfiles(a, b, null)).map((profile) => {
+export function plainListing(profiles: readonly Profile[], model: string | null) {
+  const sorted = profiles.toSorted((a, b) => compareProfiles(a, b, null));
+  const rows = sorted.map((profile): ProfileRow => {
     const manualOnly = profile.metadata.manualSelectionOnly;
-    return { profile, manualOnly, state: "unknown", reason: null, selected: false } as const;
+    return { profile, manualOnly, state: "unknown", reason: null, selected: false };
   });
   const heading = `${count(profiles.length, "profile")} for ${model ?? "any model"}, not judged`;
   return { rows, heading, ending: "" };

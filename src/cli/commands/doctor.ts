@@ -48,7 +48,7 @@ export const doctor = command<GpuInventory>({
     const [engine, directories, { checks: sources, manifest }] = await Promise.all([
       checkEngine(config, env),
       checkCaches(config, ref, needed),
-      checkSources({ config, env, ref, needed, signal }),
+      checkSources({ config, env, signal }, ref, needed),
     ]);
     const listed = manifest === null
       ? { unknownBecause: "its source has not listed it" }

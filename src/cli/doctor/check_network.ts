@@ -11,20 +11,11 @@ import type { Source } from "../../sources/source.ts";
 import { sourceOptions } from "../../sources/source_options.ts";
 import { namedAuthorities } from "../../sources/transport/ca_certificates.ts";
 import { Transport } from "../../sources/transport/transport.ts";
+import type { CommandContext } from "../command.ts";
 import { count, formatBytes, formatDuration } from "../format.ts";
 import { attempt, type Check, check, checkOf, type CheckState, type Outcome } from "./check.ts";
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
-export interface CheckSourcesOptions {
-  readonly config: Config;
-  readonly env: Environment;
-  /** The model that would be served; `null` if none is named or no profile fits. */
-  readonly ref: ModelRef | null;
-  /** Serving has to download it, so a source that does not answer would stop it. */
-  readonly needed: boolean;
-  readonly signal: AbortSignal;
-}
+type Environment = CommandContext["env"];
 
 /** Milliseconds that a source has to answer. */
 const PATIENCE = 10_000;
@@ -33,12 +24,17 @@ const CLOCK_TOLERANCE = 120_000;
 
 /**
  * Whether the hub and S3 answer, how fast, and where their credentials come from. No credential is shown.
- * `manifest`: the model's files, if its source listed them.
+ *
+ * @param ref The model that would be served; `null` if none is named or no profile fits.
+ * @param needed Serving has to download it, so a source that does not answer would stop it.
+ * @returns `manifest`: the model's files, if its source listed them.
  */
 export async function checkSources(
-  options: CheckSourcesOptions,
+  { config, env, signal }: Pick<CommandContext, "config" | "env" | "signal">,
+  ref: ModelRef | null,
+  needed: boolean,
 ): Promise<{ checks: readonly Check[]; manifest: Manifest | null }> {
-  const { config, env, ref, needed, signal } = options;
+  const whenBad = needed ? "failed" : "warning";
   if (config.offline) {
     const setting = config.origins.offline === "flag" ? "--offline" : "HF_HUB_OFFLINE";
     return { checks: [check("network", "ok", `not asked: ${setting} is on`)], manifest: null };
@@ -53,7 +49,7 @@ export async function checkSources(
 
   async function listModel(ref: ModelRef): Promise<Check> {
     const [name, address] = isS3 ? ["S3", endpoint ?? "AWS"] : ["hub", config.hfEndpoint];
-    return await ask(name, address, needed ? "failed" : "warning", signal, async (signal) => {
+    return await ask(name, address, whenBad, signal, async (signal) => {
       using source = openSource(ref, sourceOptions(config, env));
       manifest = await source.manifest({ signal });
       await readOneByte(source, manifest, signal);
@@ -86,7 +82,7 @@ export async function checkSources(
   const checks = [
     ref?.kind === "hub" ? model : hub,
     checkClock(date),
-    await checkToken(options),
+    await checkToken(config, env, whenBad),
     isS3 ? model : s3,
     settings === null ? null : checkS3Credentials(settings, env),
   ];
@@ -136,9 +132,9 @@ function checkClock(date: string | null): Check | null {
   return check("clock", "warning", `${formatDuration(off)} away from the hub's`, todo);
 }
 
-async function checkToken({ config, env, needed }: CheckSourcesOptions): Promise<Check> {
+async function checkToken(config: Config, env: Environment, whenBad: CheckState): Promise<Check> {
   const outcome = await attempt(() => sourceOptions(config, env).hfToken());
-  if (outcome.error !== null) return checkOf("hub token", outcome.error, needed ? "failed" : "warning");
+  if (outcome.error !== null) return checkOf("hub token", outcome.error, whenBad);
   const where = config.hfToken === null ? `the file ${config.hfTokenPath}` : "HF_TOKEN";
   const none = "none: public models only (set HF_TOKEN for others)";
   return check("hub token", "ok", outcome.value === null ? none : `found in ${where}`);
