@@ -78,8 +78,7 @@ export function compareProfiles(a: Profile, b: Profile, available: number | null
     PRECISIONS.indexOf(of.precision) - PRECISIONS.indexOf(and.precision) ||
     PROFILE_TYPES.indexOf(of.type) - PROFILE_TYPES.indexOf(and.type) ||
     and.acceleratorCount - of.acceleratorCount ||
-    compareText(a.id, b.id) ||
-    compareText(a.path, b.path);
+    compareText(a.id, b.id);
 }
 
 /** By code point, in any locale. */

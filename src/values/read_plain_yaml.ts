@@ -6,15 +6,15 @@ import { plainScalar } from "./yaml_scalar.ts";
  * with single-line scalars (plain without spaces, or in quotes without escapes) and comments. `null` if the
  * text has anything else: the full reader must read it.
  *
- * It exists for start-up: the YAML library takes longer to load than everything else that `aim` does before
- * it starts the engine, and ten times as long to read the general profiles. Both readers give the same
- * values: a test compares them.
+ * It exists for start-up: the YAML library takes longer to load than everything else that `aim` does before it
+ * starts the engine, and ten times as long to read the general profiles. A test compares both readers.
  */
 export function readPlainYaml(text: string): ConfigMap | null {
-  const root: Level = { indent: 0, map: new Map() };
-  const open: Level[] = [root];
-  /** The entry that has no value yet: lines further in belong to it. */
-  let pending: { level: Level; key: string } | null = null;
+  const root = new Map<string, ConfigValue>();
+  /** Mappings that the next line may belong to, the innermost last. */
+  const open = [{ indent: 0, map: root }];
+  /** The last key, if it has no value yet: lines further in belong to it. */
+  let pending: string | null = null;
   for (const line of text.split("\n")) {
     // A hundred profiles have a few dozen different lines.
     let entry = LINES.get(line);
@@ -23,26 +23,21 @@ export function readPlainYaml(text: string): ConfigMap | null {
     if (entry === "other") return null;
     const { indent, key, value, isBare } = entry;
     let level = open.at(-1);
-    if (pending !== null && indent > pending.level.indent) {
-      level = { indent, map: new Map() };
-      pending.level.map.set(pending.key, level.map);
-      open.push(level);
+    if (level !== undefined && pending !== null && indent > level.indent) {
+      const map = new Map<string, ConfigValue>();
+      level.map.set(pending, map);
+      open.push(level = { indent, map });
     } else {
-      while (level !== undefined && level.indent > indent) {
+      while (level !== undefined && indent < level.indent) {
         open.pop();
         level = open.at(-1);
       }
     }
-    if (level === undefined || level.indent !== indent || level.map.has(key)) return null;
+    if (level?.indent !== indent || level.map.has(key)) return null;
     level.map.set(key, value);
-    pending = isBare ? { level, key } : null;
+    pending = isBare ? key : null;
   }
-  return root.map.size === 0 ? null : root.map;
-}
-
-interface Level {
-  readonly indent: number;
-  readonly map: Map<string, ConfigValue>;
+  return root.size === 0 ? null : root;
 }
 
 interface Entry {
