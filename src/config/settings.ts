@@ -182,15 +182,11 @@ export const SETTINGS = {
   maxBandwidth: download("--max-bandwidth RATE", "AIM_DOWNLOAD_MAX_BANDWIDTH", RATE, null)
     .describe("maximum bytes per second over all connections, such as 50MiB"),
   downloadFiles: download("--files WHICH", "AIM_DOWNLOAD_FILES", choice("all", "serving"), null)
-    .describe(
-      "all files of the model, or those that an engine loads; by default all, and serving if serve itself downloads",
-    ),
+    .describe("all files, or only those that an engine loads, which is the default of serve"),
   refuseUnsafe: download("--refuse-unsafe BOOL", "AIM_REFUSE_UNSAFE", BOOLEAN, "false")
     .describe("refuse models with pickled weights or Python code of their own (auto_map)"),
   modelSignature: download("--signature FILE", "AIM_MODEL_SIGNATURE", PATH, null)
-    .describe(
-      "OpenSSF signature of the model; by default its own model.sig, if a key or certificates are given",
-    ),
+    .describe("OpenSSF signature; by default the model's model.sig, if a key or certificates are given"),
   signatureKey: download("--key FILE", "AIM_MODEL_SIGNATURE_KEY", PATH, null)
     .describe("public key (PEM) that the model must be signed with"),
   signatureCertificates: download("--certificate-chain FILE", "AIM_MODEL_SIGNATURE_CERTIFICATES", PATH, null)

@@ -7,7 +7,7 @@ import { readSysfs } from "./sysfs.ts";
 import { takeInventory } from "./take_inventory.ts";
 import type { GpuInventory } from "./types.ts";
 
-/** The settings of these names, the environment, and how long `amd-smi` may take. */
+/** The settings of these names, and how long `amd-smi` may take. */
 export interface DetectOptions {
   readonly sysfsRoot: string;
   readonly devRoot: string;

@@ -21,7 +21,7 @@ export interface Cpu {
 export interface Gpu {
   /** Position in the order in which ROCm enumerates, before any filter. */
   readonly index: number;
-  /** Position within `ROCR_VISIBLE_DEVICES`, as HIP counts; `null` if HIP does not see it. */
+  /** Position as HIP counts, within `ROCR_VISIBLE_DEVICES`; `null` if HIP does not see it. */
   readonly hipIndex: number | null;
   /** AIM's name (`MI300X`), or `UNKNOWN`. */
   readonly model: string;
@@ -35,7 +35,6 @@ export interface Gpu {
   readonly renderNode: string | null;
   /** Bytes. A partition's own share. */
   readonly vramTotal: number | null;
-  /** Bytes. */
   readonly vramUsed: number | null;
   /** 0 to 100. */
   readonly busyPercent: number | null;
@@ -46,9 +45,9 @@ export interface Gpu {
     readonly index: number;
     readonly count: number;
   } | null;
-  /** Whether this container can use it. */
+  /** This container can use it. */
   readonly visible: boolean;
-  /** Why not, in words; `null` if visible. */
+  /** `null` if visible. */
   readonly hiddenBecause: string | null;
   readonly source: GpuSource;
 }
@@ -65,12 +64,10 @@ export interface Devices {
 }
 
 export interface GpuInventory {
-  /** What is looked for: GPUs, or the processor. */
   readonly type: "gpu" | "cpu";
   readonly source: GpuSource | "cpuinfo" | "override" | "none";
   /** All found, visible or not, by index; none if a setting names the model. */
   readonly gpus: readonly Gpu[];
-  /** The processor, if it is looked for. */
   readonly cpu: Cpu | null;
   /** The most numerous model among visible GPUs, `null` if none is visible; or the processor's. */
   readonly model: string | null;

@@ -5,7 +5,7 @@ const MAX_DEPTH = 64;
 
 /**
  * Reads JSON; numbers keep their spelling. Keys that look like array indices come first, as everywhere in
- * JavaScript. Of a key that an object has twice, the last value counts.
+ * JavaScript.
  *
  * @throws {SyntaxError} Not JSON, or nested more than 64 deep; the message is one clause.
  */

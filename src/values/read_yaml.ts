@@ -105,8 +105,7 @@ function resolver(scalar: typeof plainScalar): ScalarTag["resolve"] {
 const MAX_BRACKETS = 256;
 
 function refuse(text: string, fault: Report): void {
-  // PyYAML takes printable characters only (yaml/reader.py, NON_PRINTABLE), and line separators as line
-  // breaks.
+  // PyYAML refuses these (yaml/reader.py, NON_PRINTABLE), and takes line separators as line breaks.
   const at = text.search(/[^\t\n\x20-\x7e\u00a0-\u2027\u202a-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/u);
   const code = text.codePointAt(at)?.toString(16).padStart(4, "0").toUpperCase();
   if (at >= 0) return fault(at, `character U+${code} is not allowed in YAML`);
