@@ -153,12 +153,7 @@ export class PartialFile {
       if (this.#files !== files) return;
       throw error;
     }
-    if (this.#files === files) {
-      writeText(
-        files.record,
-        flushing.map(flushedLine).join(""),
-      );
-    }
+    if (this.#files === files) writeText(files.record, flushing.map(flushedLine).join(""));
   }
 
   /** @throws {StagingLostError} when another process has renamed, removed or replaced the file. */
@@ -185,18 +180,19 @@ export class PartialFile {
   /** Flushes to disk and renames to the final path: the bytes are proven. @throws {StagingLostError} */
   async publish(target: string): Promise<void> {
     this.open();
+    const { path } = this;
     const files = this.#files;
-    if (files === null) throw lost(this.path);
-    const { size } = files.data.statSync();
-    if (size !== this.#binding.size) throw lost(this.path);
+    if (files === null || files.data.statSync().size !== this.#binding.size) throw lost(path);
     await files.data.syncData();
+    // Restarted meanwhile: what has the path now is not what was proven.
+    if (this.#files !== files) throw lost(path);
     try {
-      this.#below.rename(this.path, target);
+      this.#below.rename(path, target);
     } catch (error) {
-      throw faultOf(error, this.path);
+      throw faultOf(error, path);
     }
     this.#shut();
-    this.#below.remove(recordPath(this.path));
+    this.#below.remove(recordPath(path));
   }
 
   /** Ends this run's use in order; what was downloaded stays for a later one. */
