@@ -70,7 +70,7 @@ export interface Findings<Fault> {
   readonly warnings: readonly Fault[];
 }
 
-/** The profile of a file, `null` if there are faults. */
+/** A file that was read: its profile, `null` if its content is none. */
 export interface Reading<Fault> extends Findings<Fault> {
   readonly profile: Profile | null;
 }
