@@ -32,7 +32,7 @@ function faultOf(error: SchemaError, top: unknown): SchemaFault {
   if (missing !== undefined) return { path, atKey: true, reason: `${subject} lacks ${String(missing)}` };
   const extra = error.params["additionalProperty"];
   if (extra !== undefined) {
-    const what = where === "env_vars" ? "no name of an environment variable" : "not known here";
+    const what = where === "env_vars" ? "not a valid name of an environment variable" : "not known here";
     const reason = `${subject} has ${JSON.stringify(extra)}, which is ${what}`;
     return { path: [...path, String(extra)], atKey: true, reason };
   }
@@ -43,7 +43,7 @@ const TYPE_NAMES: Readonly<Record<string, string>> = {
   boolean: "true or false",
   integer: "a whole number",
   number: "a number",
-  string: "a text",
+  string: "text",
   object: "a mapping",
   array: "a list",
   null: "null",
@@ -62,9 +62,9 @@ function wanted({ keyword, params }: SchemaError, value: unknown): string {
     case "maxItems":
       return `at most ${String(params["limit"])} of them`;
     case "pattern":
-      return `a text that matches ${String(params["pattern"])}`;
+      return `text that matches ${String(params["pattern"])}`;
     case "anyOf":
-      return "of another type: a text, or a list of texts";
+      return "text, or a list of texts";
     default:
       return `otherwise (${keyword})`;
   }

@@ -105,7 +105,7 @@ function warningsOf(
   const key = metadata.has("accelerator_model") ? "accelerator_model" : "gpu";
   if (acceleratorName(acceleratorModel) === null) {
     const meant = didYouMean(acceleratorModel, ACCELERATOR_NAMES);
-    warn(["metadata", key], `${key} is ${JSON.stringify(acceleratorModel)}, no known accelerator${meant}`);
+    warn(["metadata", key], `${key} is ${JSON.stringify(acceleratorModel)}, not a known accelerator${meant}`);
   }
   if (acceleratorCount < 1) {
     warn(["metadata"], "the count is 0: the profile fits no hardware, only AIM_PROFILE_ID selects it");

@@ -64,7 +64,7 @@ export interface ProfileFault extends YamlFault {
 
 /** What was found in one or more files. */
 export interface Findings<Fault> {
-  /** A file with faults is no profile. */
+  /** A file with faults is not used. */
   readonly faults: readonly Fault[];
   /** What is odd and does no harm. */
   readonly warnings: readonly Fault[];

@@ -209,10 +209,10 @@ Deno.test("a bad file is left out with file, line, column and reason, and the ot
     );
     assertEquals(at("/missing.yaml"), ["4:1: metadata lacks metric"]);
     assertEquals(at("/name.yaml"), [
-      '21:3: env_vars has "GPU-ARCHS", which is no name of an environment variable',
+      '21:3: env_vars has "GPU-ARCHS", which is not a valid name of an environment variable',
     ]);
     assertEquals(at("/null.yaml"), [
-      "21:13: env_vars.GPU_ARCHS is null; it must be a text or a number or true or false",
+      "21:13: env_vars.GPU_ARCHS is null; it must be text or a number or true or false",
     ]);
     assertStringIncludes(at("/syntax.yaml").join(), "6:");
     assertEquals(at("/utf8.yaml"), ["2:11: the file is not UTF-8"]);
