@@ -56,12 +56,6 @@ export async function runProgram(argv: readonly string[], env: Environment, edge
   let command: Command | null = null;
   let printed = false;
   const stdout = terminalOf(Deno.stdout);
-  // All results are written here.
-  const print = (text: string) => {
-    printed = true;
-    const safe = printable(text, "\n\t");
-    edge.stdout(printsJson ? safe : withStyles(safe, colourEnabled(env, stdout.isTerminal)));
-  };
   try {
     keepEnvironmentSecrets(env);
     const { name, rest } = findCommand(argv);
@@ -72,13 +66,20 @@ export async function runProgram(argv: readonly string[], env: Environment, edge
     const config = resolveConfig({ flags: settings, env: isHelp ? {} : env, cwd: currentDirectory() });
     endStep("settings");
     startLog(config, env, edge);
+    const isJson = parsed.flags.format === "json";
+    // All results are written here.
+    const print = (text: string) => {
+      printed = true;
+      const safe = printable(text, "\n\t");
+      edge.stdout(isJson ? safe : withStyles(safe, colourEnabled(env, stdout.isTerminal)));
+    };
     let signal: AbortSignal | undefined;
     return await runCommand(command, {
       ...parsed,
       config,
       env,
       print,
-      report: (value, text) => print(parsed.flags.format === "json" ? jsonReport(value) : text()),
+      report: (value, text) => print(isJson ? jsonReport(value) : text()),
       writeError: edge.stderr,
       get signal() {
         return signal ??= edge.watchSignals();

@@ -181,6 +181,8 @@ Deno.test("a name with the characters that stand for colours stays as it is in J
     const env = { AIM_CACHE_PATH: directory, FORCE_COLOR: "1" };
     const { stdout } = await aim(["cache", "list", "--json"], { env });
     assertEquals(JSON.parse(stdout).folders[0].name, "org/\ufdd0m\ufdd6");
+    const text = await aim(["cache", "verify", "--progress", "json"], { env: { AIM_CACHE_PATH: directory } });
+    assert(!/[\ufdd0-\ufdd6]/.test(text.stdout), "text has no marks, though its progress is JSON");
   } finally {
     await Deno.remove(directory, { recursive: true });
   }

@@ -17,8 +17,8 @@ import { attempt, type Check, check, checkOf, type CheckState, type Outcome } fr
 
 type Environment = CommandContext["env"];
 
-/** Milliseconds that a source has to answer. */
-const PATIENCE = 10_000;
+/** Milliseconds that a source has to list a model. */
+const PATIENCE = 20_000;
 /** Milliseconds that the clocks may differ. */
 const CLOCK_TOLERANCE = 120_000;
 
@@ -49,7 +49,7 @@ export async function checkSources(
 
   async function listModel(ref: ModelRef): Promise<Check> {
     const [name, address] = isS3 ? ["S3", endpoint ?? "AWS"] : ["hub", config.hfEndpoint];
-    return await ask(name, address, whenBad, signal, async (signal) => {
+    return await ask(name, address, whenBad, signal, PATIENCE, async (signal) => {
       using source = openSource(ref, sourceOptions(config, env));
       manifest = await source.manifest({ signal });
       await readOneByte(source, manifest, signal);
@@ -62,7 +62,7 @@ export async function checkSources(
   async function askServer(name: string, address: string): Promise<Check> {
     const transport = new Transport({ env, connections: 1 });
     try {
-      return await ask(name, address, "warning", signal, async (signal) => {
+      return await ask(name, address, "warning", signal, PATIENCE / 4, async (signal) => {
         const { headers, body } = await transport.fetch(address, { method: "HEAD", signal });
         await body?.cancel();
         if (name === "hub") date = headers.get("date");
@@ -95,10 +95,11 @@ async function ask(
   address: string,
   whenBad: CheckState,
   signal: AbortSignal,
+  milliseconds: number,
   request: (signal: AbortSignal) => Promise<string>,
 ): Promise<Check> {
   const started = performance.now();
-  const patience = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]);
+  const patience = AbortSignal.any([signal, AbortSignal.timeout(milliseconds)]);
   try {
     const does = await request(patience);
     const ms = performance.now() - started;
