@@ -2,7 +2,7 @@ import { dirname } from "@std/path";
 import { AimError } from "../errors/aim_error.ts";
 
 /**
- * Checks, before the first byte, that so many bytes fit into a directory. Requires sys permission for `statfs`.
+ * Checks, before the first byte, that so many bytes fit into a directory. Needs sys permission for `statfs`.
  *
  * @throws {AimError} `no-space` with both numbers.
  */

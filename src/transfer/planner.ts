@@ -27,8 +27,8 @@ const SMALLEST_PART = 2 * 1024 * 1024;
 const EVEN = 1024 * 1024;
 
 /**
- * Bytes per part for files of these sizes. Small parts let hashing follow several connections to one file closely; long
- * ones take a tenth less CPU, for several large files. If there is little to download, each connection gets a share.
+ * Bytes per part for files of these sizes. Small parts let hashing follow several connections to one file
+ * closely; long ones take a tenth less CPU. If there is little to download, each connection gets a share.
  */
 export function partSizeFor(sizes: readonly number[], jobs: number): number {
   const most = sizes.filter((size) => size > LARGE_PART).length >= SEVERAL ? LARGE_PART : PART;
@@ -61,8 +61,8 @@ export function* partsOf(file: PlannedFile, partSize: number): Generator<ByteRan
 }
 
 /**
- * The order of work. Large files come first, each from its start to its end, so that hashing follows closely. Small
- * files, which mostly wait for answers, are spread evenly between the parts.
+ * The order of work. Large files come first, each from its start to its end, so that hashing follows closely.
+ * Small files, which mostly wait for answers, are spread evenly between the parts.
  */
 export function* planOrder<F extends PlannedFile>(
   files: readonly F[],

@@ -1,7 +1,7 @@
 import { nodeModule } from "../os/node_module.ts";
 
-// Every run writes under names of its own, so that a rename by one can never publish bytes that another is still
-// writing, even if the lease has failed.
+// Every run writes under names of its own, so that a rename by one can never publish bytes that another is
+// still writing, even if the lease has failed.
 const OWN_NAME = /^(.+)\.aim-([0-9a-f]{8})\.incomplete(\.parts)?$/s;
 
 /** Bytes of a stem: a name may have 255. */
@@ -31,7 +31,7 @@ export function leftovers(names: Iterable<string>): Map<string, string[]> {
   return found;
 }
 
-/** What a partial file's own name starts with: the file's name, or the digest of one that is too long for more. */
+/** What a partial file's own name starts with: the file's name, or its digest if that is too long. */
 export function stemOf(staging: string): string {
   const stem = staging.slice(staging.lastIndexOf("/") + 1).replace(/\.incomplete$/, "");
   // Three bytes a character at most, so most names need no count.

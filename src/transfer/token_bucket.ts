@@ -4,8 +4,8 @@ import type { Clock } from "./types.ts";
 export type TakeBytes = (bytes: number, signal: AbortSignal) => Promise<void>;
 
 /**
- * Limits the bytes per second of all connections together, by a bucket that holds those of a quarter second. More than
- * it holds may be taken: it then goes into debt, which later takers wait for.
+ * Limits the bytes per second of all connections together, by a bucket that holds those of a quarter second.
+ * More than it holds may be taken: it then goes into debt, which later takers wait for.
  */
 export function tokenBucket(rate: number, clock: Clock): TakeBytes {
   const most = rate / 4;

@@ -19,7 +19,7 @@ import type { Task } from "./work_queue.ts";
 
 /** Milliseconds between two looks at the connections: how far behind the wire hashing and progress are. */
 const TICK = 10;
-/** Milliseconds by which such a look may be late before it says more about this process than about a server. */
+/** Milliseconds by which such a look may be late: after more, this process was held up, not a server. */
 const HELD_UP = 1_000;
 /** Milliseconds between two checks whether twice as many connections would help. */
 const RAMP_EVERY = 50;
@@ -33,14 +33,14 @@ const SETTLE = 2_500;
 const LAST_FLUSH = 1_000;
 
 /**
- * Downloads files from a source to their places: in parts, over one pool of connections, resuming what an earlier run
- * left. A file is proven by its digest and on disk (fsync) before it gets its final name. The directories are not
- * flushed here: publishing the model does that.
+ * Downloads files from a source to their places: in parts, over one pool of connections, resuming what an
+ * earlier run left. A file is proven by its digest and on disk (fsync) before it gets its final name. The
+ * directories are not flushed here: publishing the model does that.
  *
- * Needs read, write and net permission, and sys permission for `hostname`, `osUptime`, `statfs` and `getPriority`.
+ * Needs read, write, net, and sys permission for `hostname`, `osUptime`, `statfs` and `getPriority`.
  *
  * @throws {AimError} `network` retries exhausted; `integrity` a digest that does not match twice; `no-space`;
- * what the source throws; the signal's reason.
+ *   what the source throws; the signal's reason.
  * @throws {SourceChangedError} a file is no longer as the manifest says: list again.
  */
 export async function transfer(

@@ -23,19 +23,19 @@ import { WorkQueue } from "./work_queue.ts";
 
 export interface OpenRequest {
   readonly abort: AbortController;
-  /** When the last byte came, in milliseconds; `null` while the connection waits for bandwidth or the disk. */
+  /** When the last byte came, in milliseconds; `null` while it waits for bandwidth or the disk. */
   moved: number | null;
 }
 
 /**
- * Attempts in a row without a single new byte, about half a minute of a dead server. A byte that arrives resets the
- * count, so a link that is cut every N bytes still finishes.
+ * Attempts in a row without a single new byte, about half a minute of a dead server. A byte that arrives
+ * resets the count, so a link that is cut every N bytes still finishes.
  */
 const ATTEMPTS = 8;
 /** Milliseconds before the second attempt, at most. */
 const FIRST_WAIT = 500;
 
-/** What the connections of one transfer share: the source, the clock, the limits, the end and the progress. */
+/** What the connections of a transfer share: the source, the clock, the limits, the end, the progress. */
 export class TransferRun {
   readonly source: Source;
   readonly options: TransferOptions;
@@ -50,7 +50,7 @@ export class TransferRun {
   /** Bytes that have arrived. */
   moved = 0;
   readonly files: FilesBelow;
-  /** The work of the connections. It ends once every file has its final name, and when the transfer is stopped. */
+  /** The connections' work. It ends when every file has its final name, or the transfer is stopped. */
   readonly queue = new WorkQueue();
   readonly #count: number;
   readonly #beside = new Set<Promise<void>>();
@@ -130,7 +130,7 @@ export class TransferRun {
     return this.#requests.size;
   }
 
-  /** Makes a request, which ends with the transfer and when it stalls. Resolves to what went wrong, or `null`. */
+  /** Makes a request, which ends with the transfer or when it stalls. Resolves to the failure, or `null`. */
   async attempt(work: (request: OpenRequest) => Promise<void>): Promise<unknown> {
     const request: OpenRequest = { abort: new AbortController(), moved: this.clock.now() };
     const { signal } = request.abort;

@@ -4,8 +4,8 @@ import type { DigestAlgorithm, ManifestFile } from "../sources/manifest.ts";
 export interface TransferItem {
   readonly file: ManifestFile;
   /**
-   * Absolute path that stands for the partial file: `NAME.incomplete`, on the target's file system. Each run writes to
-   * `NAME.aim-<8 hex digits>.incomplete` beside it, with the part record at that name and `.parts`.
+   * Absolute path that stands for the partial file: `NAME.incomplete`, on the target's file system. Each run
+   * writes to `NAME.aim-<8 hex digits>.incomplete` beside it, with the part record at that name and `.parts`.
    */
   readonly staging: string;
   /** Digests wanted beside the one that proves the file: a cache that names files by SHA-256 asks for it. */
@@ -28,7 +28,7 @@ export interface TransferOptions {
   readonly stallTimeout: number;
   /** Check digests. Sizes are always checked. */
   readonly verify: boolean;
-  /** What part records are bound to, with each file's ETag and size: a commit, or the URI of a source without. */
+  /** What part records are bound to, with a file's ETag and size: a commit, or the URI of the source. */
   readonly revision: string;
   /** Absolute: a trusted directory above all that is written. Below it no link is followed. */
   readonly root: string;

@@ -2,8 +2,8 @@
 export const LONGEST_WAIT = 300_000;
 
 /**
- * Milliseconds that an answer asks to wait, if it does: `Retry-After`, or the reset of a rate limit with nothing left
- * (draft-ietf-httpapi-ratelimit-headers, or the older `RateLimit-Remaining` and `RateLimit-Reset`).
+ * Milliseconds that an answer asks to wait, if it does: `Retry-After`, or the reset of a rate limit with
+ * nothing left (draft-ietf-httpapi-ratelimit-headers, or the older `RateLimit-Remaining` and `-Reset`).
  *
  * @param now Milliseconds since the epoch.
  */

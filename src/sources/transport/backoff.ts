@@ -4,8 +4,8 @@ import { LONGEST_WAIT } from "./asked_wait.ts";
 const LONGEST = 15_000;
 
 /**
- * Milliseconds before another attempt: doubled for each failure, with jitter over the upper half so that connections
- * which failed together do not return together; never sooner than the server asked for.
+ * Milliseconds before another attempt: doubled for each failure, with jitter over the upper half so that
+ * connections which failed together do not return together; never sooner than the server asked for.
  *
  * @param failures In a row, from 1.
  * @param random In [0, 1).

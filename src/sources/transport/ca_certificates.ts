@@ -2,7 +2,7 @@ import { AimError } from "../../errors/aim_error.ts";
 import { log } from "../../log/logger.ts";
 import { readRegularTextSync } from "../../os/read_regular_file.ts";
 
-/** Variables that name a PEM file of certificate authorities to OpenSSL, Node, the AWS tools, requests and curl. */
+/** Variables that name a PEM file of authorities to OpenSSL, Node, the AWS tools, requests and curl. */
 const CA_VARIABLES = [
   "SSL_CERT_FILE",
   "NODE_EXTRA_CA_CERTS",

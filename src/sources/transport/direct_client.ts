@@ -11,9 +11,9 @@ interface DirectRequest {
 }
 
 /**
- * `GET` and `HEAD` over connections of its own, from the socket into the reader's buffer: half of the CPU that `fetch`
- * takes per byte, which copies each and hands over TLS in pieces of 16 KiB. What model files do not need is left to
- * `fetch`: chunked or encoded bodies, SOCKS, servers that cannot be reached.
+ * `GET` and `HEAD` over connections of its own, from the socket into the reader's buffer: half of the CPU
+ * that `fetch` takes per byte, which copies each and hands over TLS in pieces of 16 KiB. What model files do
+ * not need is left to `fetch`: chunked or encoded bodies, SOCKS, servers that cannot be reached.
  */
 export class DirectClient {
   readonly #caCerts: readonly string[];
@@ -27,8 +27,8 @@ export class DirectClient {
 
   /**
    * @param caCerts PEM, beside the authorities built into Deno.
-   * @param limit Connections to one server, or to one proxy for all servers behind it, at most; more only if the
-   * caller has more requests under way.
+   * @param limit Connections to one server, or to one proxy for all servers behind it, at most; more only if
+   *   the caller has more requests under way.
    */
   constructor(caCerts: readonly string[], limit: number) {
     this.#caCerts = caCerts;

@@ -16,8 +16,8 @@ export interface DirectRoute {
 }
 
 /**
- * The route to a URL: straight, through an HTTP proxy as it is (RFC 9112 §3.2.2), or over TLS through a tunnel
- * (RFC 9110 §9.3.6).
+ * The route to a URL: straight, through an HTTP proxy as it is (RFC 9112 §3.2.2), or over TLS through a
+ * tunnel (RFC 9110 §9.3.6).
  *
  * @param caCerts PEM, beside the authorities built into Deno.
  * @returns `null` for SOCKS, and for TLS through a proxy that speaks TLS itself.

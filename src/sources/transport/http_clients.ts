@@ -13,9 +13,9 @@ interface HttpOptions {
 }
 
 /**
- * The runtime's HTTP clients: one for direct connections, one for each proxy, made when they are first needed. Which
- * proxy a URL takes is decided here: Deno ignores users without a password, and reads `NO_PROXY` only as a list of
- * names.
+ * The runtime's HTTP clients: one for direct connections, one for each proxy, made when they are first
+ * needed. Which proxy a URL takes is decided here: Deno ignores users without a password, and reads
+ * `NO_PROXY` only as a list of names.
  */
 export class HttpClients {
   readonly #options: HttpOptions;
@@ -76,7 +76,7 @@ function isSelfSignedAuthority(thrown: unknown): boolean {
 
 /**
  * A `fetch` with Node's TLS, which accepts a server's certificate that is itself one of the trusted ones, as
- * OpenSSL does: the self-signed certificate of an appliance, with the mark of an authority. Slower than the runtime's.
+ * OpenSSL does: the self-signed certificate of an appliance, with the mark of an authority.
  *
  * @param caCerts PEM; nothing else is trusted.
  * @param verifyTls If false, any certificate is accepted.

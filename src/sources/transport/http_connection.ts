@@ -52,7 +52,7 @@ export class HttpConnection {
   }
 
   /**
-   * Sends a request without a body, and reads the head of its response; `null` if {@linkcode responseHead} cannot.
+   * Sends a request without a body, and reads the head of its response; `null` if it cannot be read here.
    *
    * @param fields Names and values, in ASCII and without line breaks.
    * @throws {NoResponse} not a byte came: a server may close an idle connection at any time.
@@ -93,8 +93,8 @@ export class HttpConnection {
   }
 
   /**
-   * Reads at least one byte of a body, and as many as `into` takes if they come quickly: a read over TLS returns at
-   * most 16 KiB.
+   * Reads at least one byte of a body, and as many as `into` takes if they come quickly: a read over TLS
+   * returns at most 16 KiB.
    */
   async read(into: Uint8Array): Promise<number> {
     let have = Math.min(into.length, this.#rest.length);
@@ -128,7 +128,7 @@ function ended(): never {
   throw new Error("connection closed before the end of the response");
 }
 
-/** The offset behind the empty line that ends a head. A lone LF ends a line here, and is refused afterwards. */
+/** The offset behind the empty line that ends a head. A lone LF ends a line too, and is refused later. */
 function endOfHead(bytes: Uint8Array): number | null {
   for (let at = bytes.indexOf(LF); at >= 0; at = bytes.indexOf(LF, at + 1)) {
     const next = bytes[at + 1] === CR ? at + 2 : at + 1;
@@ -138,11 +138,11 @@ function endOfHead(bytes: Uint8Array): number | null {
 }
 
 /**
- * Reads the head of a response, up to its empty line, whose body is sent as it is, with a length (RFC 9112). `null` for
- * anything else: chunked, encoded, without a length, or not well-formed.
+ * Reads the head of a response, up to its empty line, whose body is sent as it is, with a length (RFC 9112).
+ * `null` for anything else: chunked, encoded, without a length, or not well-formed.
  */
 function responseHead(bytes: Uint8Array, method: string): ResponseHead | null {
-  // As `fetch` does: each byte is a character. A `TextDecoder` has no such encoding, its latin1 is windows-1252.
+  // As `fetch` does: each byte is a character. `TextDecoder` has no such encoding: latin1 is windows-1252.
   const text = String.fromCharCode(...bytes);
   if (!text.endsWith("\r\n\r\n")) return null;
   const [first = "", ...lines] = text.slice(0, -4).split("\r\n");

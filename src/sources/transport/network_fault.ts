@@ -3,8 +3,8 @@ import { TransientError } from "../source.ts";
 import { proxyVariable } from "./proxies.ts";
 
 /**
- * What a failed request or body means: an {@linkcode AimError} if another attempt cannot help (unknown certificate
- * authority), a {@linkcode TransientError} else. One line, with the host and never the path, which may be signed.
+ * What a failed request or body means: an {@linkcode AimError} if another attempt cannot help (unknown
+ * certificate authority), a {@linkcode TransientError} else. Never with the path, which may be signed.
  */
 export function networkFault(
   thrown: unknown,

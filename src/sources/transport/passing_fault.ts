@@ -8,9 +8,9 @@ export function isTransientStatus(status: number): boolean {
 }
 
 /**
- * The error for an answer that another attempt may cure. It is final if the server asks for too long a wait, and for
- * metadata, which has been requested again already. The status comes before the host, and the path last: AIM Engine
- * reads lines such as "s3… 404" as the reason of a failure, and most of these are no failure.
+ * The error for an answer that another attempt may cure. It is final if the server asks for too long a wait,
+ * and for metadata, which has been requested again already. The status comes before the host, and the path
+ * last: AIM Engine reads lines such as "s3… 404" as the reason of a failure.
  *
  * @param path The requested file; `null` for metadata. `code` is the server's own word.
  */

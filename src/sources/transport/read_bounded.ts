@@ -51,8 +51,8 @@ export async function readStart({ body }: WithBody, limit = 65536): Promise<stri
 }
 
 /**
- * Reads a small body that nobody needs, so that its connection can be used again. Cancels any other: without a length,
- * it may end only when the server closes the connection.
+ * Reads a small body that nobody needs, so that its connection can be used again. Cancels any other: without
+ * a length, it may end only when the server closes the connection.
  */
 export async function discard({ body, headers }: Response): Promise<void> {
   if (Number(headers.get("content-length") ?? Infinity) > 65536) await body?.cancel().catch(() => {});

@@ -12,8 +12,8 @@ export interface FoundAnswer {
 const MOST_REDIRECTS = 5;
 
 /**
- * Sends a request, and follows redirects, each with a request of its own. Another origin than the first gets neither
- * `authorization` nor `if-range`: an ETag is for the server that sent it.
+ * Sends a request, and follows redirects, each with a request of its own. Another origin than the first gets
+ * neither `authorization` nor `if-range`: an ETag is for the server that sent it.
  *
  * @param send Sends it to one address, with credentials if the address may have them.
  * @throws {AimError} `network` for redirects without end; as `send` and `targetOf`.

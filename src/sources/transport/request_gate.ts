@@ -42,10 +42,10 @@ export class RequestGate {
   }
 
   /**
-   * Waits for a request's turn. One of the methods below must be called when its answer begins, or it has failed.
+   * Waits for a request's turn. One of the methods below must follow when its answer begins or it fails.
    *
    * @param patient Whether to wait here however long it takes; else a long wait is a {@linkcode
-   * TransientError} that names it.
+   *   TransientError} that names it.
    * @returns A pass, for {@linkcode refused}.
    * @throws {AimError} `network` after too many refusals in a row; the signal's reason when aborted.
    */

@@ -45,8 +45,8 @@ const ATTEMPT_TIMEOUT = 60_000;
 const NOTEWORTHY = 5_000;
 
 /**
- * How sources speak HTTP: HTTP/1.1 alone, so that every part of a file has a connection of its own. Redirects are not
- * followed: each source decides what may travel along.
+ * How sources speak HTTP: HTTP/1.1 alone, so that every part of a file has a connection of its own. Redirects
+ * are not followed: each source decides what may travel along.
  */
 export class Transport {
   readonly #options: TransportOptions;

@@ -3,7 +3,7 @@ import type { Digest, DigestAlgorithm } from "../../sources/manifest.ts";
 import { type Crc, crc32, crc32c, crc64nvme } from "./crc.ts";
 import type { ComputedDigests } from "../types.ts";
 
-/** What to compute: an algorithm, or a multipart ETag with its part sizes. Plain data, it crosses to a worker. */
+/** What to compute: an algorithm, or a multipart ETag with its part sizes. It is sent to a worker. */
 export type DigestSpec =
   | { readonly algorithm: Exclude<DigestAlgorithm, "multipart-md5"> }
   | MultipartDigest;
@@ -59,8 +59,8 @@ export function digestsOf(specs: readonly DigestSpec[], bytes: Uint8Array): Comp
 }
 
 /**
- * Of a multipart ETag's guessed part sizes, those that give it. Each guess costs a digest of the complete file, so the
- * others are tried only if the likeliest is not right.
+ * Of a multipart ETag's guessed part sizes, those that give it. Each guess costs a digest of the complete
+ * file, so the others are tried only if the likeliest is not right.
  *
  * @param digests Of all `specs`; for the ETag, with the likeliest sizes.
  * @param compute The digest with other sizes.

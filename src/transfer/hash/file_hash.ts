@@ -53,7 +53,7 @@ export function digestsOfFile(
   });
 }
 
-/** The size of equal parts (the last may be smaller); `null` if they differ, or side by side is not worth it. */
+/** The size of equal parts (the last may be smaller); `null` if they differ or are not worth it. */
 function evenPart(partSizes: readonly number[], size: number): number | null {
   const [part = 0] = partSizes;
   const last = size - part * (partSizes.length - 1);
@@ -94,14 +94,14 @@ class InOrderHash implements FileHash {
   }
 }
 
-/** A multipart ETag of even parts: as many side by side as there are lanes, and one or two that remain in turn. */
+/** A multipart ETag of even parts: side by side in the lanes, but the last one or two in turn. */
 class EvenPartsHash implements FileHash {
   readonly #file: Deno.FsFile;
   readonly #size: number;
   readonly #part: number;
   readonly #lanes: Md5Lanes;
   readonly #outer = nodeModule("node:crypto").createHash("md5");
-  /** Where the parts under way begin, how many bytes of each were hashed, and the MD5 of the last if it is shorter. */
+  /** Where the parts under way begin, bytes hashed of each, and the MD5 of the last if it is shorter. */
   #group = 0;
   #done = 0;
   #short: Uint8Array | null = null;

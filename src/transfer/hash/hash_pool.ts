@@ -30,7 +30,7 @@ export class HashPool implements Disposable {
   readonly #pending = new Map<number, Pending>();
   #lastId = 0;
 
-  /** @param options `workers`: threads at most. @default {the number of processors, at most 4} `signal` stops them. */
+  /** @param options `workers`: threads at most, by default the processors, up to 4; `signal` stops them. */
   constructor(
     { workers = Math.min(4, navigator.hardwareConcurrency), signal }: {
       readonly workers?: number;
@@ -61,7 +61,7 @@ export class HashPool implements Disposable {
     return await job.done;
   }
 
-  /** The digests of a complete file, those wanted too; `null` if `digest` is not right or the file cannot be read. */
+  /** A complete file's digests, those wanted too; `null` if `digest` is wrong or it cannot be read. */
   async prove(
     path: string,
     digest: Digest,

@@ -1,22 +1,22 @@
 /** Messages hashed at once. */
 export const LANES = 12;
-/** Bytes per lane that `update` takes at most: whole blocks. The inputs together fit a processor's second cache. */
+/** Bytes per lane that `update` takes at most: whole blocks. All inputs fit a processor's second cache. */
 export const LANE_BYTES = 64 * 1024;
 
 const BLOCK = 64;
 
 /**
- * MD5 (RFC 1321) of twelve messages of equal length side by side: the parts of a multipart ETag. MD5 is a chain of
- * dependent steps that leaves a processor mostly waiting, so that four messages in the lanes of a vector, and three
- * such vectors in turns, take little longer than one. A lane without a message does no harm, and saves nothing.
+ * MD5 (RFC 1321) of twelve messages of equal length side by side: the parts of a multipart ETag. MD5 is a
+ * chain of dependent steps that leaves a processor mostly waiting, so that four messages in the lanes of a
+ * vector, and three such vectors in turns, take little longer than one. A lane may have no message.
  */
 export interface Md5Lanes {
-  /** Where the next bytes of each lane belong. All `Md5Lanes` of a thread share them: fill and `update` in one go. */
+  /** The next bytes of each lane. All `Md5Lanes` of a thread share them: fill and `update` in one go. */
   readonly inputs: readonly Uint8Array<ArrayBuffer>[];
   start(): void;
   /** Hashes the first `bytes` of each input: a multiple of 64. */
   update(bytes: number): void;
-  /** The MD5s, if the first `bytes` (less than 64) of the inputs ended the messages, which may still go on. */
+  /** The MD5s, if the first `bytes` (less than 64) of the inputs end the messages. They may go on. */
   finish(bytes: number): Uint8Array[];
 }
 
@@ -88,7 +88,7 @@ function startMachine(): Machine | null {
   }
 }
 
-/** Vectors of four messages: as many as leave a few of the processor's 16 registers for intermediate values. */
+/** Vectors of four messages: as many as leave a few of the 16 registers for intermediate values. */
 const QUADS = LANES / 4;
 const STEPS = Array.from({ length: 64 }, (_, n) => n);
 const SHIFTS = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];
@@ -104,7 +104,7 @@ const PAGE = 65536;
 const stateAt = (n: number) => n * 16;
 const sineAt = (n: number) => stateAt(4 * QUADS) + n * 4;
 const wordAt = (quad: number, word: number) => sineAt(64) + (quad * 16 + word) * 16;
-/** A cache line apart: at a power of two, all lanes would contend for the same lines of the first-level cache. */
+/** A cache line apart: at a power of two, all lanes would contend for a few lines of the first cache. */
 const inputAt = (lane: number) => wordAt(QUADS, 0) + lane * (LANE_BYTES + BLOCK);
 
 // WebAssembly's binary format: https://webassembly.github.io/spec/core/binary/

@@ -11,8 +11,8 @@ export interface Progress {
 }
 
 /**
- * Whether more connections would help: not if the machine is busy with what arrives, and not if no more is allowed. A
- * limit is kept in bursts, so half of it counts as reached.
+ * Whether more connections would help: not if the machine is busy with what arrives, and not if no more is
+ * allowed. A limit is kept in bursts, so half of it counts as reached.
  */
 export function connectionsHelp({ bytes, elapsed, cores, limit }: Progress): boolean {
   const enough = Math.min(BUSY_CORE * cores, limit === null ? Infinity : limit / 2);

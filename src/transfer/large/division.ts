@@ -18,8 +18,8 @@ const JUDGED = 500;
 const EVEN = 64 * 1024;
 
 /**
- * Which part to divide for a connection that has nothing to do, and at which offset: in the middle of what the last one
- * to finish still misses. `null` if all of them will be done soon.
+ * Which part to divide for a connection that has nothing to do, and at which offset: in the middle of what
+ * the last one to finish still misses. `null` if all of them will be done soon.
  */
 export function divisionOf<P extends PartUnderWay>(parts: Iterable<P>): { part: P; at: number } | null {
   let found: { part: P; at: number } | null = null;

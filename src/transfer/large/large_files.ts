@@ -50,8 +50,8 @@ export class LargeFiles {
   }
 
   /**
-   * Downloads a part, in as many attempts as it takes, and proves the file after its last part. What fails in the end
-   * ends the transfer.
+   * Downloads a part, in as many attempts as it takes, and proves the file after its last part. What fails in
+   * the end ends the transfer.
    *
    * @param round The file's, when the part was planned.
    */
@@ -102,7 +102,7 @@ export class LargeFiles {
     for (const file of new Set(this.#flows.values().map((flow) => flow.file))) this.#hash(file);
   }
 
-  /** Gives a connection that has nothing to do half of what a slow one has left, unless that will be done soon. */
+  /** Gives an idle connection half of what a slow one has left, unless that will be done soon. */
   divide(): void {
     // With limited bandwidth, another connection downloads nothing sooner.
     if (this.#run.queue.waiting === 0 || this.#run.takeBytes !== null) return;
@@ -117,7 +117,7 @@ export class LargeFiles {
     flow.range.end = at;
   }
 
-  /** Stops files that another process has taken over; records how far the others are, in case this one is killed. */
+  /** Stops files that another process has taken over; records the others, in case this one is killed. */
   check(): void {
     for (const file of this.#files) {
       try {
@@ -201,8 +201,8 @@ export class LargeFiles {
   }
 
   /**
-   * This connection alone downloads the complete file. What others have downloaded is thrown away, since what was
-   * hashed must not be written again.
+   * This connection alone downloads the complete file. What others have downloaded is thrown away, since what
+   * was hashed must not be written again.
    */
   #takeAll(flow: Flow): void {
     const { file } = flow;
@@ -285,8 +285,8 @@ export function reachedBy(
 }
 
 /**
- * Hashing threads at most, of 15 MiB each. One hashes SHA-256 as fast as bytes come, two without the processor's own
- * instructions; MD5 and checksums take more.
+ * Hashing threads at most, of 15 MiB each. One hashes SHA-256 as fast as bytes come, two without the
+ * processor's own instructions; MD5 and checksums take more.
  */
 function hashingThreads(specs: readonly DigestSpec[]): number {
   const cores = navigator.hardwareConcurrency;

@@ -24,8 +24,8 @@ export class StagingLostError extends Error {
 }
 
 /**
- * A file while it arrives, with the record of what has, which never claims a byte that is not on disk. A later run
- * takes the file over by renaming it, which the earlier one notices if it still runs.
+ * A file while it arrives, with the record of what has, which never claims a byte that is not on disk. A
+ * later run takes the file over by renaming it, which the earlier one notices if it still runs.
  */
 export class PartialFile {
   /** Another one after {@linkcode restart}. */
@@ -68,7 +68,7 @@ export class PartialFile {
     for (const { from } of found) removePartial(this.#below, from);
   }
 
-  /** Renames the file to this run's name, its record first: whenever the process dies, one complete pair exists. */
+  /** Renames the file to this run's name, its record first: at any moment one complete pair exists. */
   #takeOver(from: string, record: ReadRecord): boolean {
     using file = this.#below.create(recordPath(this.path));
     const lines = [...record.flushed.map(flushedLine), ...record.done.map(wroteLine)];
@@ -136,7 +136,7 @@ export class PartialFile {
     if (this.#files !== null) writeText(this.#files.record, wroteLine(range));
   }
 
-  /** Flushes what was written so far, and then notes so; on a slow disk, waits for the flush before instead. */
+  /** Flushes what was written so far, and then notes so; on a slow disk, waits for the last flush instead. */
   flush(): Promise<void> {
     return this.#flushing ??= this.#flush().finally(() => this.#flushing = null);
   }

@@ -6,7 +6,7 @@ import { fieldsOf } from "../../values/json.ts";
 export interface HostIdentity {
   readonly host: string;
   readonly pid: number;
-  /** When the machine started, seconds since 1970 by its own clock: what was in the page cache since is still there. */
+  /** When the machine started, seconds since 1970 by its own clock: the page cache has what came since. */
   readonly boot: number;
   /** What makes the PID unique; `null` if the kernel's files cannot be read. */
   readonly process: ProcessIdentity | null;
@@ -22,7 +22,7 @@ export interface ProcessIdentity {
   readonly started: number;
 }
 
-/** The identity in a lock or a part record; `null` if there is none. Those of earlier versions have no `process`. */
+/** The identity in a lock or a part record, if there is one. Earlier versions wrote no `process`. */
 export function hostIdentityFrom(json: unknown): HostIdentity | null {
   const { host, pid, boot, process } = fieldsOf(json);
   if (typeof host !== "string" || typeof pid !== "number" || typeof boot !== "number") return null;
@@ -43,12 +43,12 @@ export function hostIdentity(): HostIdentity {
 
 let own: HostIdentity | undefined;
 
-/** True if both are of one host and the same boot. Uptime is in full seconds, and clocks are corrected slowly. */
+/** True if both are of one host and boot. Uptime is in full seconds, and clocks are corrected slowly. */
 export function sameBoot(a: HostIdentity, b: HostIdentity): boolean {
   return a.host === b.host && Math.abs(a.boot - b.boot) <= 5;
 }
 
-/** True if a process is certainly gone: it counts PIDs as this one does, and its PID is free or another's now. */
+/** True if a process is certainly gone: it counts PIDs as we do, and its own is free or another's now. */
 export function isDead({ pid, process: other }: HostIdentity): boolean {
   const { process: self } = hostIdentity();
   if (other === null || self === null) return false;
@@ -58,8 +58,8 @@ export function isDead({ pid, process: other }: HostIdentity): boolean {
 }
 
 /**
- * True if a process on this host seems to be gone. That alone proves nothing: a container that shares the host's name
- * may see another set of processes.
+ * True if a process on this host seems to be gone. That alone proves nothing: a container that shares the
+ * host's name may see another set of processes.
  */
 export function knownGone(other: HostIdentity): boolean {
   if (isDead(other)) return true;
@@ -83,7 +83,7 @@ function processIdentity(): ProcessIdentity | null {
   return { bootId: bootId.value.trim(), namespace: namespace.value, started };
 }
 
-/** When a process was started, in clock ticks; `null` if there is none, `undefined` if that cannot be read. */
+/** When a process was started, in clock ticks; `null` if there is none, `undefined` if unreadable. */
 function startOf(pid: number): number | null | undefined {
   const stat = kernelFiles().text(`/proc/${pid}/stat`);
   if (stat.kind === "absent") return null;

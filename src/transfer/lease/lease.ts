@@ -42,10 +42,10 @@ const TELL_EVERY = 30_000;
 const LARGEST = 4096;
 
 /**
- * Runs something as the only process that does so in a directory, over all hosts that share it. The lock is the file
- * `.aim/lock`, made by link(2) and kept by rewriting it: network file systems do not always have flock(2). A holder
- * without a sign of life for the lease time loses it; one whose process is certainly dead, at once. A holder that
- * loses it is stopped, waits, and runs again. Correctness must not depend on the lease: it only saves bandwidth.
+ * Runs something as the only process that does so in a directory, over all hosts that share it. The lock is
+ * the file `.aim/lock`, made by link(2) and kept by rewriting it: network file systems do not always have
+ * flock(2). A holder without a sign of life for the lease time loses it; one whose process is certainly dead,
+ * at once. A holder that loses it is stopped, waits, and runs again. The lease only saves bandwidth.
  *
  * @param directory Made when missing. Requires read and write permission for it.
  * @param run Its signal is aborted when the caller's is, or when the lease is lost to another process.
@@ -211,7 +211,7 @@ function keep(path: string, mine: LockText, { signal, renewEvery, leaseTime, clo
   };
 }
 
-/** Gives a sign of life, unless the lock is another process's: false. A lock that was removed is taken again. */
+/** Gives a sign of life; false if the lock is another process's. One that was removed is taken again. */
 function renew(path: string, mine: LockText): boolean {
   let file: Deno.FsFile;
   try {
@@ -274,7 +274,7 @@ function remove(path: string): void {
   filesBelow(dirname(path)).remove(path);
 }
 
-/** The holder of a directory's lease, in words, once it gives a sign of life; `null` if there is none within 5 s. */
+/** The holder of a directory's lease, in words, if it gives a sign of life within 5 s. */
 export async function liveHolder(directory: string): Promise<string | null> {
   const path = join(directory, ".aim", "lock");
   const text = readLock(path);

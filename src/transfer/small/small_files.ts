@@ -23,7 +23,7 @@ export interface SmallFile {
   lost: number;
 }
 
-/** Files that are flushed together: one at a time, each would wait for a commit of the file system's journal. */
+/** Files flushed together: one at a time, each would wait for a commit of the file system's journal. */
 const GROUP = 32;
 
 /** Times that a file is fetched again because another process has removed it. */
