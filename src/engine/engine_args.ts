@@ -103,10 +103,7 @@ function assertSameModel(value: ConfigValue, source: ArgumentSource, models: rea
  * @throws {AimError} `usage` if a word contains NUL.
  */
 export function buildCommand(
-  { program, launch, modelArgument, form }: Pick<
-    ServingEngine,
-    "program" | "launch" | "modelArgument" | "form"
-  >,
+  { program, launch, modelArgument, form }: Omit<ServingEngine, "path" | "version">,
   model: string,
   args: ConfigMap,
 ): string[] {

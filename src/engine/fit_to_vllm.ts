@@ -101,7 +101,7 @@ class Fitting {
     } else if (this.#hasField(option, field)) this.args.set(name, value);
   }
 
-  /** Only `VLLM_*` variables are held to the version. */
+  /** Only `VLLM_*` variables are compared with the version. */
   addVariable(name: string, value: string, given: ReadonlyMap<string, string>): void {
     const renamed = RENAMED[name];
     const reads = (one: string) => this.version.ranges("variables", one).length > 0;
