@@ -8,7 +8,7 @@ export interface ArgumentSource {
   /** As messages name it: `AIM_ENGINE_ARGS`. */
   readonly name: string;
   readonly args: ConfigMap;
-  /** What to do if it names the model. */
+  /** Who can correct it. */
   readonly kind: "profile" | "user";
 }
 
