@@ -47,14 +47,8 @@ export function renderOverview(commands: readonly Command[], group: string, widt
     "model into a cache, and becomes vLLM.",
     `${usage} aim [COMMAND] [FLAGS]`,
     list,
-    {
-      title: "Start here:",
-      rows: [
-        ["aim doctor", "check what serving needs on this machine"],
-        ["aim dry-run org/model", "preview what serve would do"],
-        ["aim serve org/model", "serve it; aim alone serves AIM_ID or AIM_MODEL_ID"],
-      ],
-    },
+    "Start with: aim doctor, then aim dry-run org/model, then aim serve org/model. Without a command, aim " +
+    "serves AIM_ID or AIM_MODEL_ID.",
     "Also: pull, download (download-to-cache), ls (cache list), rm (cache remove), run, start (serve).\n" +
     "More: aim help COMMAND, aim help environment | exit-codes | json, aim --version",
   ]);

@@ -98,16 +98,14 @@ function asJson({ lastUsed, models, ...folder }: Folder): unknown {
 interface Row {
   readonly folder: Folder;
   readonly model: ListedModel;
-  /** The first row of a folder shows its disk space, since snapshots share blobs. */
-  readonly first: boolean;
 }
 
 function tableOf(folders: readonly Folder[], disk: Space | null, width: number): string {
-  const rows = folders.flatMap((folder) =>
-    folder.models.map((model, at): Row => ({ folder, model, first: at === 0 }))
-  );
-  const share = ({ folder, first }: Row) =>
-    disk === null || !first ? "" : `${(folder.diskBytes * 100 / disk.total).toFixed(1)} %`;
+  const rows = folders.flatMap((folder) => folder.models.map((model) => ({ folder, model })));
+  // The first row of a folder shows its disk space, since snapshots share blobs.
+  const isFirst = ({ folder, model }: Row) => folder.models[0] === model;
+  const share = (row: Row) =>
+    disk === null || !isFirst(row) ? "" : `${(row.folder.diskBytes * 100 / disk.total).toFixed(1)} %`;
   const columns: readonly Column<Row>[] = [
     { title: "MODEL", text: ({ model }) => model.name, atLast: 16 },
     { title: "LAYOUT", text: ({ model }) => model.layout, expendable: 2 },
@@ -116,7 +114,7 @@ function tableOf(folders: readonly Folder[], disk: Space | null, width: number):
       text: ({ model }) => model.revision ?? model.commit?.slice(0, 12) ?? "-",
       expendable: 4,
     },
-    { title: "SIZE", text: ({ folder, first }) => first ? formatBytes(folder.diskBytes) : "", right: true },
+    { title: "SIZE", text: (row) => isFirst(row) ? formatBytes(row.folder.diskBytes) : "", right: true },
     { title: "OF DISK", text: share, expendable: 6, right: true },
     { title: "FILES", text: ({ model }) => String(model.files), expendable: 5, right: true },
     {
