@@ -102,7 +102,7 @@ class ArtifactReporter implements Disposable {
     this.#sending = false;
   }
 
-  /** Sends a report. @param stop Ends it without a complaint. */
+  /** Sends a report; `false` if the server may accept it later. @param stop Ends it without a complaint. */
   async #send(limit: AbortSignal, stop?: AbortSignal): Promise<boolean> {
     const { url, directory, client } = this.#server;
     try {
@@ -123,7 +123,7 @@ class ArtifactReporter implements Disposable {
       });
       await body?.cancel();
       if (!ok) this.#complain(`status ${status}`);
-      return ok;
+      return ok || status < 500 && status !== 429;
     } catch (error) {
       if (stop?.aborted !== true) this.#complain(reasonOf(error));
       return false;

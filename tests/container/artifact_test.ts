@@ -133,6 +133,14 @@ Deno.test(
     reporter?.[Symbol.dispose]();
     assertEquals(statusOf(api.patches.at(-1)?.body).progress.percentage, 100);
 
+    api.status = 403;
+    const before = api.patches.length;
+    const refused = await artifactReporter(api.env, options);
+    await refused?.end(null);
+    refused?.[Symbol.dispose]();
+    // The first report may have been given up.
+    assert(api.patches.length - before <= 2, "a report that is refused is not repeated");
+
     api.status = null;
     const hanging = await artifactReporter(api.env, options);
     await hanging?.end(null);
