@@ -22,22 +22,21 @@ import { lookHub } from "./resolve_model.ts";
 import { blobInfo } from "./shared_blobs.ts";
 import type { CachePaths, PlaceLookedAt } from "./types.ts";
 
-/**
- * A model in the Hugging Face cache: `HF_HUB_CACHE/models--org--model`.
- *
- * @throws {AimError} `usage` for a name or a revision that Hugging Face libraries refuse.
- */
+export interface PlacementOptions {
+  readonly paths: CachePaths;
+  readonly name: string;
+  readonly revision?: string | undefined;
+  readonly quantisation?: string | undefined;
+}
+
+/** A model in the Hugging Face cache: `HF_HUB_CACHE/models--org--model`. */
 export class HubPlacement extends Placement {
   readonly layout = "hub";
   readonly #paths: CachePaths;
   readonly #revision: string;
 
-  constructor({ paths, name, revision = "main", quantisation }: {
-    readonly paths: CachePaths;
-    readonly name: string;
-    readonly revision?: string | undefined;
-    readonly quantisation?: string | undefined;
-  }) {
+  /** @throws {AimError} `usage` for a name or a revision that Hugging Face libraries refuse. */
+  constructor({ paths, name, revision = "main", quantisation }: PlacementOptions) {
     checkHubName(name);
     assertRevision(revision);
     const [directory, other] = [hubFolder(paths, name), `${paths.cachePath}/${name}`];
@@ -196,10 +195,7 @@ function sha1(text: string): string {
   return nodeModule("node:crypto").createHash("sha1").update(text).digest("hex");
 }
 
-/**
- * Checks a name by the rules of the Hugging Face libraries, which could not load any other from their cache. In a folder's
- * name, `/` is written `--`.
- */
+/** Other names could not be loaded. In a folder's name, `/` is written `--`. */
 function checkHubName(name: string): void {
   const fault = hubNameFault(name);
   if (fault === null) return;

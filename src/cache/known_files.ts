@@ -56,7 +56,7 @@ export interface FinishedLog extends Disposable {
 
 /** Opens a model's log. @throws {AimError} `no-space` if it cannot be written. */
 export function finishedLog(files: FilesBelow, directory: string, source: string): FinishedLog {
-  const log = openOrCreate(files, `${directory}/${FINISHED}`);
+  const log = openLog(files, `${directory}/${FINISHED}`);
   return {
     add({ file, target }) {
       const line = [`${source}\0${keyOf(file)}`, target.slice(directory.length + 1), stampOf(target)];
@@ -68,17 +68,9 @@ export function finishedLog(files: FilesBelow, directory: string, source: string
   };
 }
 
-function openOrCreate(files: FilesBelow, path: string): Deno.FsFile {
+function openLog(files: FilesBelow, path: string): Deno.FsFile {
   try {
-    let file: Deno.FsFile;
-    try {
-      file = files.create(path);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-      file = files.open(path);
-    }
-    file.seekSync(0, Deno.SeekMode.End);
-    return file;
+    return files.append(path);
   } catch (error) {
     throw errorFrom(error, `writing ${path}`);
   }

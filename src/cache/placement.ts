@@ -58,7 +58,7 @@ export function placedFiles(
   });
 }
 
-export interface PlanOptions {
+interface PlanOptions {
   /** Ignores files on disk. @default {false} */
   readonly force?: boolean;
   readonly signal?: AbortSignal;

@@ -11,22 +11,18 @@ export function metadataPath(path: string): string {
   return `${DOWNLOADS}/${path}.metadata`;
 }
 
-export interface FileMetadata {
-  readonly commit: string;
-  readonly etag: string;
-  /** Seconds. */
-  readonly timestamp: number;
-}
-
 /** A file's metadata; `null` if there is none, or if the file was changed more than a second later. */
-export async function readMetadata(directory: string, path: string): Promise<FileMetadata | null> {
+export async function readMetadata(
+  directory: string,
+  path: string,
+): Promise<{ readonly commit: string; readonly etag: string } | null> {
   const text = await readTextOrNull(`${directory}/${metadataPath(path)}`);
   const [commit = "", etag = "", time = ""] = text?.split("\n") ?? [];
   const timestamp = Number(time);
   if (text === null || etag === "" || time.trim() === "" || !Number.isFinite(timestamp)) return null;
   const modified = (await statOrNull(`${directory}/${path}`))?.mtime?.getTime();
   if (modified === undefined || modified / 1000 - 1 > timestamp) return null;
-  return { commit, etag, timestamp };
+  return { commit, etag };
 }
 
 /** Writes a file's metadata into an existing folder. Not flushed: without its end, neither Python nor aim accepts it. */
@@ -34,19 +30,11 @@ export function writeMetadata(
   files: FilesBelow,
   directory: string,
   path: string,
-  { commit, etag, timestamp }: FileMetadata,
+  { commit, etag, timestamp }: { commit: string; etag: string; timestamp: number },
 ): void {
   const target = `${directory}/${metadataPath(path)}`;
-  const bytes = new TextEncoder().encode(`${commit}\n${etag}\n${timestamp}\n`);
   try {
-    try {
-      files.write(target, bytes);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-      // It may be a link, or shared with another directory.
-      files.remove(target);
-      files.write(target, bytes);
-    }
+    files.write(target, new TextEncoder().encode(`${commit}\n${etag}\n${timestamp}\n`));
   } catch (error) {
     throw errorFrom(error, `writing ${target}`);
   }

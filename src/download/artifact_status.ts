@@ -11,7 +11,7 @@ export class ArtifactTally {
   #unpacking = false;
   #end: { readonly complete: boolean; readonly message: string } | null = null;
 
-  /** @param expected Bytes, until the source has listed its files; 0 if unknown. */
+  /** @param expected Bytes until the source has listed its files; 0 if unknown. */
   constructor(protocols: readonly string[], expected: number) {
     this.#protocols = protocols;
     this.#total = expected;

@@ -1,15 +1,13 @@
 import { readTextOrNull } from "../cache/files.ts";
-import { HubPlacement } from "../cache/hub_placement.ts";
 import { folderOfModel, recordPath } from "../cache/layout.ts";
 import type { ListedModel } from "../cache/list_models.ts";
-import { localPlacement } from "../cache/local_placement.ts";
 import { readMetadata } from "../cache/python_metadata.ts";
 import { type ModelRecord, readRecord } from "../cache/record.ts";
 import type { Config } from "../config/config.ts";
 import { AimError } from "../errors/aim_error.ts";
 import type { Manifest } from "../sources/manifest.ts";
 import { type ModelRef, parseModelRef } from "../sources/model_ref.ts";
-import { downloadInto } from "./download_into.ts";
+import { downloadInto, placementOf } from "./download_into.ts";
 import type { DownloadReport } from "./download_report.ts";
 
 export interface RepairOptions {
@@ -32,9 +30,7 @@ export async function repairModel(options: RepairOptions): Promise<DownloadRepor
   const record = await readRecord(recordPath(model));
   const { ref, commit } = await originOf(model, record, options.paths);
   const { name, layout } = model;
-  const placement = layout === "local"
-    ? localPlacement({ paths: config, name })
-    : new HubPlacement({ paths: config, name, revision: await revisionFor(model, record) });
+  const placement = placementOf(config, layout, { name, revision: await revisionFor(model, record) });
   const wanted = record?.files.map((file) => file.path) ?? options.paths;
   return await downloadInto(config, env, ref, placement, {
     revision: commit ?? undefined,

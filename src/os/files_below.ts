@@ -60,6 +60,13 @@ export class FilesBelow {
     return this.#open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
   }
 
+  /** Opens a file at its end, for reading and writing. Creates it if it does not exist. */
+  append(path: string): Deno.FsFile {
+    const file = this.#open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC);
+    file.seekSync(0, Deno.SeekMode.End);
+    return file;
+  }
+
   /** Deno can only open a path: the file must be the one that was opened without following links. */
   #open(path: string, flags: number): Deno.FsFile {
     using own = this.#openAt(path, flags);
@@ -69,9 +76,9 @@ export class FilesBelow {
     throw linkOnTheWay(path);
   }
 
-  /** Creates a new file with this content, which is not flushed. */
+  /** Writes a new file in the place of any other. Its content is not flushed. */
   write(path: string, bytes: Uint8Array<ArrayBuffer>): void {
-    using file = this.#openAt(path, NEW_FILE);
+    using file = this.#newFile(path);
     for (let at = 0; at < bytes.length;) {
       const rest = bytes.subarray(at);
       at += this.#call(path, () => Number(this.#library.write(file.descriptor, rest, BigInt(rest.length))));
@@ -128,6 +135,17 @@ export class FilesBelow {
     );
   }
 
+  #newFile(path: string): Opened {
+    try {
+      return this.#openAt(path, NEW_FILE);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+      // It may be a link, or shared with another directory.
+      this.remove(path);
+      return this.#openAt(path, NEW_FILE);
+    }
+  }
+
   /** Opens the directory of these names below the root, one after another. */
   #openDirectory(path: string, names: readonly string[], make: boolean): Opened {
     const { openat, mkdirat, close } = this.#library;
@@ -170,6 +188,7 @@ export class FilesBelow {
   /** @param outcome A negative errno. */
   #failure(path: string, outcome: number): Error {
     const message = `${describeErrno(this.#library, -outcome)} (os error ${-outcome}): ${path}`;
+    if (outcome === -ELOOP) return linkOnTheWay(path);
     if (outcome === -ENOENT) return new Deno.errors.NotFound(message);
     return outcome === -EEXIST ? new Deno.errors.AlreadyExists(message) : new Error(message);
   }

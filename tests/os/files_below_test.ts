@@ -29,6 +29,7 @@ const CALLS: Readonly<Record<string, (files: FilesBelow, root: string, path: str
   create: (files, _, path) => files.create(`${path}.new`).close(),
   write: (files, _, path) => files.write(`${path}.new`, new Uint8Array(3)),
   open: (files, _, path) => files.open(path).close(),
+  append: (files, _, path) => files.append(`${path}.new`).close(),
   "rename to": (files, root, path) => files.rename(join(root, "mine"), path),
   "rename from": (files, root, path) => files.rename(path, join(root, "got")),
   remove: (files, _, path) => files.remove(path),
@@ -64,9 +65,19 @@ Deno.test("a link in a file's own place is replaced and removed, never written t
     Deno.symlinkSync(join(outside, "victim"), link);
     assertThrows(() => files.create(link), Deno.errors.AlreadyExists);
     assertThrows(() => files.open(link), AimError);
+    assertThrows(() => files.append(link), AimError);
+    files.write(link, new TextEncoder().encode("new"));
+    assertEquals([Deno.readTextFileSync(link), Deno.lstatSync(link).isSymlink], ["new", false]);
+    Deno.removeSync(link);
+    Deno.symlinkSync(join(outside, "victim"), link);
     write(files, mine, "mine");
     files.rename(mine, link);
     assertEquals(Deno.readTextFileSync(link), "mine");
+    for (const text of ["1", "2"]) {
+      using file = files.append(link);
+      file.writeSync(new TextEncoder().encode(text));
+    }
+    assertEquals(Deno.readTextFileSync(link), "mine12");
     Deno.symlinkSync(join(outside, "victim"), mine);
     files.remove(mine);
     files.remove(mine);
