@@ -1,4 +1,5 @@
 import { nearest } from "../config/nearest.ts";
+import { AimError } from "../errors/aim_error.ts";
 import { partFault } from "../sources/safe_path.ts";
 import { cacheRoots } from "./cache_paths.ts";
 import { entriesOf, listFiles, listTree, lstatOrNull, ownEntries, readableEntries, sumOf } from "./files.ts";
@@ -43,15 +44,25 @@ export async function listModels(paths: CachePaths): Promise<ListedFolder[]> {
   for (const folder of [...await localFolders(paths), ...await hubFolders(paths)]) {
     const { path, layout } = folder;
     const disk = await diskUse(path, seen);
-    // Python's client shares files between models: they count for the first one.
-    const shared = layout === "local" ? [] : [...(await sharedBlobsOf(paths.hfHubCache, path)).values()];
-    const sizes = await Promise.all(shared.map((one) => diskUse(one, seen, true)));
     const lastUsed = await lastUsedOf(path) ?? disk.lastUsed;
-    const diskBytes = disk.bytes + sumOf(sizes.map(({ bytes }) => bytes));
-    folders.push({ ...folder, diskBytes, lastUsed, models: await modelsOf(folder, cacheRoots(paths)) });
+    try {
+      // Python's client shares files between models: they count for the first one.
+      const shared = layout === "local" ? [] : [...(await sharedBlobsOf(paths.hfHubCache, path)).values()];
+      const sizes = await Promise.all(shared.map((one) => diskUse(one, seen, true)));
+      const diskBytes = disk.bytes + sumOf(sizes.map(({ bytes }) => bytes));
+      folders.push({ ...folder, diskBytes, lastUsed, models: await modelsOf(folder, cacheRoots(paths)) });
+    } catch (error) {
+      if (!(error instanceof AimError)) throw error;
+      // The other models are still listed.
+      const reason = `it cannot be read (${error.message})`;
+      const model = { ...folder, ...NOTHING, state: "damaged", reason } as const;
+      folders.push({ ...folder, diskBytes: disk.bytes, lastUsed, models: [model] });
+    }
   }
   return folders;
 }
+
+const NOTHING = { revision: null, commit: null, files: 0, bytes: 0 } as const;
 
 export interface ModelFolder {
   readonly name: string;
@@ -122,8 +133,7 @@ async function modelsOf(folder: ModelFolder, roots: readonly string[]): Promise<
     models.push({ ...model, revision: own.join(", ") || null, commit });
   }
   if (models.length > 0) return models;
-  const nothing = { revision: null, commit: null, files: 0, bytes: 0 };
-  return [{ ...folder, ...nothing, state: "partial", reason: "it has no snapshot" }];
+  return [{ ...folder, ...NOTHING, state: "partial", reason: "it has no snapshot" }];
 }
 
 /** Judges a model, and counts its files without those outside of the cache. */

@@ -1,3 +1,4 @@
+import { AimError } from "../errors/aim_error.ts";
 import { planRemoval, type RemovalPlan } from "./clean_cache.ts";
 import type { ListedFolder } from "./list_models.ts";
 import { isPinned } from "./pinned.ts";
@@ -35,8 +36,13 @@ export async function planEviction(
       spared.push({ folder, why: server === null ? "it is pinned" : `${server} serves it` });
       continue;
     }
-    plans.push(await planRemoval(folder));
-    total -= folder.diskBytes;
+    try {
+      plans.push(await planRemoval(folder));
+      total -= folder.diskBytes;
+    } catch (error) {
+      if (!(error instanceof AimError)) throw error;
+      spared.push({ folder, why: error.message });
+    }
   }
   return { plans, spared };
 }

@@ -106,7 +106,7 @@ export async function judgedFindings(
 ): Promise<FileFinding[]> {
   const { layout, path } = model;
   const verdict = layout === "hub" && model.commit === null
-    ? { state: "absent" as const, reason: "it has no snapshot" }
+    ? { state: "absent" as const, reason: model.reason }
     : await lookAtModel(model, roots);
   if (verdict.state === "complete") return [];
   const faults = "faults" in verdict ? verdict.faults : [];

@@ -45,6 +45,33 @@ asUsers(
   },
 );
 
+asUsers(
+  "a model that this user may not read is listed as damaged, and the others as they are",
+  null,
+  async () => {
+    await using caches = await startCaches();
+    await caches.download({ layout: "hub" });
+    await openToAll(caches);
+    await using stage = await openStage();
+    const aim = (...args: string[]) => stage.aim(USER, args, { ...caches.env, HF_HOME: caches.cache });
+    for (const folder of ["snapshots", "refs", "blobs"]) {
+      const unreadable = `${caches.paths.hfHubCache}/models--org--other/${folder}`;
+      await Deno.mkdir(unreadable, { recursive: true, mode: 0o755 });
+      await run("chmod", "755", `${unreadable}/..`);
+      await Deno.chmod(unreadable, 0);
+      const listed = await aim("cache", "list", "--format", "json");
+      assertEquals(listed.code, 0, listed.stderr);
+      const folders: { name: string; models: { state: string }[] }[] = JSON.parse(listed.stdout).folders;
+      const states = folders.map(({ name, models }) => [name, models[0]?.state]);
+      assertEquals(states, [["org/model", "complete"], ["org/other", "damaged"]]);
+      const verified = await aim("cache", "verify");
+      assertEquals(verified.code, 8, verified.stderr);
+      assertMatch(verified.stdout, /org\/model .*: good, .*org\/other .*cannot be read .*Permission denied/s);
+      await Deno.remove(unreadable);
+    }
+  },
+);
+
 for (const umask of ["002", "027", ...(FULL ? ["022"] : [])]) {
   asUsers(
     `with umask ${umask}, another user of the group (fsGroup) reads what user 1000 downloaded, and goes on from it`,
