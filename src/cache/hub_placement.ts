@@ -17,17 +17,10 @@ import type { HashPool } from "../transfer/hash/hash_pool.ts";
 import { FINISHED, finishedFiles, knownFiles, snapshotRecords } from "./known_files.ts";
 import { AIM_FOLDER, below, folderOf, isCommit, nameOf, recordPath } from "./layout.ts";
 import { type PlacedFile, Placement, type PresentFile, type PublishedModel } from "./placement.ts";
-import { readRecord, type RecordedFile, recordedFile, recordOf } from "./record.ts";
-import { lookHub } from "./resolve_model.ts";
+import { readRecord, type RecordedFile, recordOf } from "./record.ts";
+import { lookHub, type ResolveOptions } from "./resolve_model.ts";
 import { blobInfo } from "./shared_blobs.ts";
 import type { CachePaths, PlaceLookedAt } from "./types.ts";
-
-export interface PlacementOptions {
-  readonly paths: CachePaths;
-  readonly name: string;
-  readonly revision?: string | undefined;
-  readonly quantisation?: string | undefined;
-}
 
 /** A model in the Hugging Face cache: `HF_HUB_CACHE/models--org--model`. */
 export class HubPlacement extends Placement {
@@ -36,7 +29,7 @@ export class HubPlacement extends Placement {
   readonly #revision: string;
 
   /** @throws {AimError} `usage` for a name or a revision that Hugging Face libraries refuse. */
-  constructor({ paths, name, revision = "main", quantisation }: PlacementOptions) {
+  constructor({ paths, name, revision = "main", quantisation }: ResolveOptions) {
     checkHubName(name);
     assertRevision(revision);
     const [directory, other] = [hubFolder(paths, name), `${paths.cachePath}/${name}`];
@@ -56,7 +49,8 @@ export class HubPlacement extends Placement {
   }
 
   look(revision = this.#revision): Promise<PlaceLookedAt> {
-    return lookHub(this.#paths, this.name, revision, this.quantisation);
+    const { name, quantisation } = this;
+    return lookHub({ paths: this.#paths, name, revision, quantisation });
   }
 
   check(manifest: Manifest): void {
@@ -93,7 +87,7 @@ export class HubPlacement extends Placement {
   }
 
   async publish(manifest: Manifest, placed: readonly PlacedFile[]): Promise<PublishedModel> {
-    const own = placed.map(({ file, at, blob = nameOf(at) }) => recordedFile(file, blob));
+    const own = placed.map(({ file, at, blob = nameOf(at) }) => ({ ...file, blob }));
     const commit = manifest.commit ?? snapshotCommit(own);
     const snapshot = this.#snapshot(commit);
     const folders = [...new Set(own.map(({ path }) => folderOf(path)))]

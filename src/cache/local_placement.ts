@@ -22,15 +22,13 @@ import {
   type PublishedModel,
 } from "./placement.ts";
 import { DOWNLOADS, metadataPath, readMetadata, writeMetadata } from "./python_metadata.ts";
-import { type ModelRecord, readRecord, type RecordedFile, recordedFile, recordOf } from "./record.ts";
-import { lookAt } from "./resolve_model.ts";
+import { type ModelRecord, readRecord, type RecordedFile, recordOf } from "./record.ts";
+import { lookAt, type ResolveOptions } from "./resolve_model.ts";
 import { sharedBlobsOf } from "./shared_blobs.ts";
-import type { CachePaths, PlaceLookedAt } from "./types.ts";
+import type { PlaceLookedAt } from "./types.ts";
 
 /** A local directory in the cache: `AIM_CACHE_PATH/org/model`. */
-export function localPlacement(
-  { paths, name, quantisation }: { paths: CachePaths; name: string; quantisation?: string | undefined },
-): Placement {
+export function localPlacement({ paths, name, quantisation }: ResolveOptions): Placement {
   const [directory, other] = [`${paths.cachePath}/${name}`, hubFolder(paths, name)];
   return new LocalPlacement(name, paths.cachePath, directory, other, cacheRoots(paths), quantisation);
 }
@@ -77,9 +75,7 @@ class LocalPlacement extends Placement {
     const stale = await this.#staleFiles(manifest, before);
     if (plan.items.length + stale.length === 0) return;
     // From here until the manifest is written, this is not a complete model.
-    const present = manifest.files.filter(({ path }) => plan.present.has(path)).map((file) =>
-      recordedFile(file)
-    );
+    const present = manifest.files.filter(({ path }) => plan.present.has(path));
     const others = await this.othersIn(this.directory, before, manifest);
     const record: ModelRecord = {
       ...recordOf(manifest, manifest.commit, [...others, ...present]),
@@ -95,14 +91,11 @@ class LocalPlacement extends Placement {
   async publish(manifest: Manifest, placed: readonly PlacedFile[]): Promise<PublishedModel> {
     const others = await this.othersIn(this.directory, await this.#records(), manifest);
     const modified = await checkPublished(this.directory, manifest.files);
-    const record = recordOf(manifest, manifest.commit, [
-      ...others,
-      ...placed.map(({ file }) => recordedFile(file)),
-    ]);
-    const fetched = new Set<string>(placed.filter(({ proof }) => proof).map(({ file }) => file.path));
+    const record = recordOf(manifest, manifest.commit, [...others, ...manifest.files]);
     // The transfer has flushed the others.
-    await flushFiles(record.files.filter(({ path }) => !fetched.has(path)).map(({ path }) => this.at(path)));
-    await this.#writePythonFiles(manifest, fetched, modified);
+    const before = [...others, ...placed.filter(({ proof }) => !proof).map(({ file }) => file)];
+    await flushFiles(before.map(({ path }) => this.at(path)));
+    await this.#writePythonFiles(manifest, modified);
     const changed = record.files.map(({ path }) => folderOf(this.at(path)));
     await commitRecord(this.files, this.at(MANIFEST), record, changed);
     for (const name of [UNFINISHED, FINISHED]) this.files.remove(this.at(name));
@@ -113,7 +106,6 @@ class LocalPlacement extends Placement {
   /** Writes the metadata with which Python's `snapshot_download(local_dir=…)` accepts the files. */
   async #writePythonFiles(
     { commit, files }: Manifest,
-    fetched: ReadonlySet<string>,
     modified: ReadonlyMap<string, number>,
   ): Promise<void> {
     if (commit === null) return;
@@ -123,10 +115,6 @@ class LocalPlacement extends Placement {
     if (await lstatOrNull(ignore) === null) writeFile(this.files, ignore, "*");
     for (const { path, etag } of files) {
       if (!fitsMetadata(path) || folders.has(metadataPath(path))) continue;
-      if (!fetched.has(path)) {
-        const known = await readMetadata(this.directory, path);
-        if (known?.commit === commit && known.etag === etag) continue;
-      }
       // By a file server's clock, the file may be newer than now: Python would think that it has changed since.
       const timestamp = Math.max(Date.now(), modified.get(path) ?? 0) / 1000;
       writeMetadata(this.files, this.directory, path, { commit, etag, timestamp });

@@ -6,7 +6,7 @@ import type { TransferItem, TransferredFile, TransferResult } from "../transfer/
 import { adoptFiles } from "./adopt_files.ts";
 import { listFiles, listTree, statOrNull } from "./files.ts";
 import { HashPool } from "../transfer/hash/hash_pool.ts";
-import { type FinishedLog, finishedLog } from "./known_files.ts";
+import { type FinishedLog, finishedLog, keyOf } from "./known_files.ts";
 import { AIM_FOLDER, below } from "./layout.ts";
 import type { ModelRecord, RecordedFile } from "./record.ts";
 import type { LayoutName, PlaceLookedAt } from "./types.ts";
@@ -171,14 +171,11 @@ export abstract class Placement {
     manifest: Manifest,
   ): Promise<RecordedFile[]> {
     if (!mayHoldMore(manifest)) return [];
-    const own = new Map<string, ManifestFile>(manifest.files.map((file) => [file.path, file]));
+    const own = new Map<string, string>(manifest.files.map((file) => [file.path, keyOf(file)]));
     const same = records.flatMap((record) =>
       record !== null && isSameVersion(record, manifest) ? record.files : []
     );
-    const changed = same.some(({ path, etag, size }) => {
-      const now = own.get(path);
-      return now !== undefined && (now.etag !== etag || now.size !== size);
-    });
+    const changed = same.some((file) => (own.get(file.path) ?? keyOf(file)) !== keyOf(file));
     return changed ? [] : await this.stillIn(folder, same, manifest);
   }
 
@@ -197,12 +194,9 @@ export abstract class Placement {
 
   /** True if a record has all files of a manifest, unchanged, and all its files are in a folder with their size. */
   protected async isUnchanged(record: ModelRecord, manifest: Manifest, folder: string): Promise<boolean> {
-    const known = new Map(record.files.map((file) => [file.path, file]));
-    const covers = manifest.files.every(({ path, size, etag }) => {
-      const before = known.get(path);
-      return before !== undefined && before.size === size && before.etag === etag;
-    });
-    if (!covers || !mayHoldMore(manifest) && known.size !== manifest.files.length) return false;
+    const known = new Set(record.files.map(keyOf));
+    if (!manifest.files.every((file) => known.has(keyOf(file)))) return false;
+    if (!mayHoldMore(manifest) && known.size !== manifest.files.length) return false;
     const { files, strays } = await listTree(folder, this.roots);
     return strays.size === 0 && record.files.every(({ path, size }) => files.get(path) === size);
   }

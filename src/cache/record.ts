@@ -1,4 +1,4 @@
-import type { Digest, Manifest, ManifestFile } from "../sources/manifest.ts";
+import type { Digest, Manifest } from "../sources/manifest.ts";
 import { pathFault } from "../sources/safe_path.ts";
 import { type Read, readRegularText } from "../os/read_regular_file.ts";
 import { fieldsOf, jsonOrNull } from "../values/json.ts";
@@ -12,7 +12,7 @@ export interface RecordedFile {
   /** The source's. */
   readonly etag: string;
   /** Name of its blob (Hugging Face cache only). */
-  readonly blob?: string;
+  readonly blob?: string | undefined;
 }
 
 /** The files of a complete model, and where they are from. Written last. */
@@ -34,17 +34,10 @@ export function recordOf(
   commit: string | null,
   files: readonly RecordedFile[],
 ): ModelRecord {
-  const sorted = [...new Map(files.map((file) => [file.path, file])).values()]
+  const recorded = files.map(({ path, size, digest, etag, blob }) => ({ path, size, digest, etag, blob }));
+  const sorted = [...new Map(recorded.map((file) => [file.path, file])).values()]
     .sort((a, b) => a.path < b.path ? -1 : 1);
   return { version: VERSION, source, revision, commit, files: sorted, finishedAt: new Date().toISOString() };
-}
-
-/** @param blob `null` in a local directory. */
-export function recordedFile(
-  { path, size, digest, etag }: ManifestFile,
-  blob: string | null = null,
-): RecordedFile {
-  return { path, size, digest, etag, ...(blob === null ? {} : { blob }) };
 }
 
 /** Reads a record. An invalid one (empty, cut, a directory, too large) is damage, not a model without a record. */

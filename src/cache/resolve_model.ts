@@ -2,17 +2,13 @@ import { AimError } from "../errors/aim_error.ts";
 import { assertRevision } from "../sources/model_ref.ts";
 import { cacheRoots, hubEnvironment, hubFolder } from "./cache_paths.ts";
 import { readTextOrNull, statOrNull } from "./files.ts";
-import { lookAtModel, type Required } from "./judge/look_at_model.ts";
+import { lookAtModel } from "./judge/look_at_model.ts";
 import { isCommit, type ModelOnDisk } from "./layout.ts";
-import type { CachePaths, ModelPlace, PlaceLookedAt } from "./types.ts";
+import type { CachePaths, ModelPlace, ModelVersion, PlaceLookedAt } from "./types.ts";
 
-export interface ResolveOptions {
+export interface ResolveOptions extends ModelVersion {
   readonly paths: CachePaths;
   readonly name: string;
-  /** Branch, tag or commit. @default {"main"; any revision of a local directory} */
-  readonly revision?: string | undefined;
-  /** GGUF quantisation. @default {the complete model} */
-  readonly quantisation?: string | undefined;
 }
 
 /**
@@ -26,7 +22,7 @@ export async function resolveModel(options: ResolveOptions): Promise<ModelPlace>
   const model = { layout: "local", path: `${paths.cachePath}/${name}` } as const;
   const local = await lookAt(model, cacheRoots(paths), { revision, quantisation });
   if (local.state === "complete") return pathPlace(name, [local]);
-  const hub = await lookHub(paths, name, revision ?? "main", quantisation);
+  const hub = await lookHub(options);
   const looked = [local, hub];
   if (hub.state !== "complete") return { kind: "missing", looked };
   // vLLM needs the hub's listing to find a quantisation by its name: offline it gets the file.
@@ -59,10 +55,10 @@ export function pathOfPlace(place: Exclude<ModelPlace, { kind: "missing" }>): st
 export async function lookAt(
   model: ModelOnDisk,
   roots: readonly string[],
-  required?: Required,
+  version?: ModelVersion,
 ): Promise<PlaceLookedAt> {
   return await readable(model, async () => {
-    const { faults: _, ...shown } = { faults: [], ...await lookAtModel(model, roots, required) };
+    const { faults: _, ...shown } = { faults: [], ...await lookAtModel(model, roots, version) };
     return { layout: model.layout, path: model.path, ...shown };
   });
 }
@@ -82,10 +78,7 @@ async function readable(
 
 /** Judges the Hugging Face cache's snapshot of a revision. The path is the model's folder if it has no such snapshot. */
 export async function lookHub(
-  paths: CachePaths,
-  name: string,
-  revision: string,
-  quantisation?: string,
+  { paths, name, revision = "main", quantisation }: ResolveOptions,
 ): Promise<PlaceLookedAt> {
   const folder = { layout: "hub", path: hubFolder(paths, name) } as const;
   return await readable(folder, async () => {

@@ -7,6 +7,14 @@ export type LayoutName = "local" | "hub";
 /** The settings with the caches' paths, which are absolute and without a final slash. */
 export type CachePaths = Pick<Config, "cachePath" | "hfHome" | "hfHubCache">;
 
+/** Which version of a model. */
+export interface ModelVersion {
+  /** Branch, tag or commit. @default {"main"; any revision of a local directory} */
+  readonly revision?: string | undefined;
+  /** GGUF quantisation. @default {the complete model} */
+  readonly quantisation?: string | undefined;
+}
+
 /** A place that was searched for a model, and what was found there. */
 export interface PlaceLookedAt {
   readonly layout: LayoutName | "path";

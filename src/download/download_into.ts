@@ -2,7 +2,7 @@ import { HubPlacement } from "../cache/hub_placement.ts";
 import { lstatOrNull } from "../cache/files.ts";
 import { sameButForCase } from "../cache/list_models.ts";
 import type { Placement } from "../cache/placement.ts";
-import type { LayoutName } from "../cache/types.ts";
+import type { CachePaths, LayoutName } from "../cache/types.ts";
 import { localPlacement } from "../cache/local_placement.ts";
 import type { Config } from "../config/config.ts";
 import { log } from "../log/logger.ts";
@@ -14,15 +14,13 @@ import { downloadModel, type DownloadOptions } from "./download_model.ts";
 import type { DownloadReport } from "./download_report.ts";
 
 export function placementOf(
-  config: Config,
+  paths: CachePaths,
   layout: LayoutName,
-  { ref, name }: NamedModel,
+  { ref, name }: Pick<NamedModel, "ref" | "name">,
   revision: string | undefined,
 ): Placement {
-  const quantisation = quantisationIn(ref);
-  return layout === "local"
-    ? localPlacement({ paths: config, name, quantisation })
-    : new HubPlacement({ paths: config, name, revision, quantisation });
+  const options = { paths, name, revision, quantisation: quantisationIn(ref) };
+  return layout === "local" ? localPlacement(options) : new HubPlacement(options);
 }
 
 /** The transfer's other options are settings. */

@@ -2,6 +2,7 @@ import { type Read, readRegularTextSync } from "../../os/read_regular_file.ts";
 import { filesOfQuantisation, ggufFiles, withoutQuantisation } from "../../sources/quantisation.ts";
 import { entriesOf, listFiles, type Listing, listTree, lstatOrNull, statOrNull } from "../files.ts";
 import { folderOfModel, type ModelOnDisk, nameOf, recordPath, UNFINISHED } from "../layout.ts";
+import type { ModelVersion } from "../types.ts";
 import { DOWNLOADS, readMetadata } from "../python_metadata.ts";
 import { lookRecord, type ModelRecord, readRecord } from "../record.ts";
 import { damageMarkPath, readDamageMark } from "./damage_mark.ts";
@@ -9,18 +10,11 @@ import { judgeModel, type ModelContents, partial, type Verdict } from "./judge_m
 import { faultInHead } from "./read_head.ts";
 import { fieldsOf, jsonOrNull } from "../../values/json.ts";
 
-export interface Required {
-  /** Of a local directory. @default {any} */
-  readonly revision?: string | undefined;
-  /** A GGUF quantisation. @default {the complete model} */
-  readonly quantisation?: string | undefined;
-}
-
 /** @param roots Links may point only into these folders. */
 export async function lookAtModel(
   model: ModelOnDisk,
   roots: readonly string[],
-  { revision, quantisation }: Required = {},
+  { revision, quantisation }: ModelVersion = {},
 ): Promise<Verdict> {
   const { layout, path } = model;
   const info = await statOrNull(path);
