@@ -94,7 +94,7 @@ async function staleOf(folder: ModelFolder): Promise<Removable[]> {
 }
 
 async function removable(path: string, why: string): Promise<Removable> {
-  return { path, why, bytes: (await diskUse(path, new Set())).bytes };
+  return { path, why, bytes: (await diskUse(path)).bytes };
 }
 
 /** Partial files. Those that a record lists are the model's own. */
@@ -197,9 +197,7 @@ async function ageOf(path: string): Promise<number> {
 async function refuseNested({ path, layout, name }: ModelFolder): Promise<void> {
   if (layout !== "local" || name.includes("/")) return;
   for (const inner of await readableEntries(path)) {
-    if (inner.name === AIM_FOLDER || !inner.isDirectory || !await hasRecords(`${path}/${inner.name}`)) {
-      continue;
-    }
+    if (!await hasRecords(`${path}/${inner.name}`)) continue;
     throw new AimError("usage", `the model ${name}/${inner.name} is in ${path}, and would be removed too`, {
       hint: `remove ${name}/${inner.name} first`,
     });

@@ -144,21 +144,25 @@ export class HubPlacement extends Placement {
     }
   }
 
-  protected items(manifest: Manifest, files: readonly ManifestFile[]): TransferItem[] {
-    const { commit } = manifest;
+  protected items({ commit, source }: Manifest, files: readonly ManifestFile[]): TransferItem[] {
     // Files with the same content are fetched once.
     const once = commit === null ? files : [...new Map(files.map((file) => [file.etag, file])).values()];
-    return once.map((file): TransferItem => ({
-      file,
-      staging: `${this.#blob(stagedName(manifest, file))}.incomplete`,
+    return once.map((file): TransferItem => {
       // S3 has no SHA-256: a blob gets its name when its bytes are hashed.
-      compute: commit === null ? ["sha256"] : [],
-      target: ({ sha256 }) => {
-        const blob = commit === null ? sha256 : file.etag;
-        if (blob === undefined) throw new AimError("unexpected", `the SHA-256 of ${file.path} is not known`);
-        return this.#blob(blob);
-      },
-    }));
+      const staged = commit === null ? `s3-${sha1(`${source}\0${file.path}`)}` : file.etag;
+      return {
+        file,
+        staging: `${this.#blob(staged)}.incomplete`,
+        compute: commit === null ? ["sha256"] : [],
+        target: ({ sha256 }) => {
+          const blob = commit === null ? sha256 : file.etag;
+          if (blob === undefined) {
+            throw new AimError("unexpected", `the SHA-256 of ${file.path} is not known`);
+          }
+          return this.#blob(blob);
+        },
+      };
+    });
   }
 
   #blob(name: string): string {
@@ -172,11 +176,6 @@ export class HubPlacement extends Placement {
   #ref(): string {
     return this.at(`refs/${this.#revision}`);
   }
-}
-
-/** The name of a file's blob while it is downloaded. */
-function stagedName({ commit, source }: Manifest, file: ManifestFile): string {
-  return commit !== null ? file.etag : `s3-${sha1(`${source}\0${file.path}`)}`;
 }
 
 /** In place of a commit, for files from S3: SHA-1 over the sorted paths and their SHA-256. */
