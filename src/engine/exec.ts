@@ -125,13 +125,14 @@ async function runAsChild(
 ): Promise<number> {
   let child: Deno.ChildProcess | undefined;
   // Before there is a child: it may be signalled as soon as it runs.
-  for (const signal of FORWARDED) {
-    Deno.addSignalListener(signal, () => {
-      try {
-        child?.kill(signal);
-      } catch { /* it has ended: its status is on its way */ }
-    });
-  }
+  const forward = (signal: Deno.Signal) => {
+    try {
+      child?.kill(signal);
+    } catch { /* it has ended: its status is on its way */ }
+  };
+  for (const signal of FORWARDED) Deno.addSignalListener(signal, () => forward(signal));
+  // A second Ctrl-C may end this process: the engine does not outlive it.
+  globalThis.addEventListener("unload", () => forward("SIGTERM"));
   const [program, words] = fileLimit === null
     ? [path, args]
     : ["/bin/sh", ["-c", 'ulimit -Sn "$0"; exec "$@"', `${fileLimit}`, path, ...args]];

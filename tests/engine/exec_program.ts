@@ -1,9 +1,11 @@
-// Becomes the program that its argument describes. Run by exec_test.ts.
+// Becomes the program that its argument describes. Run by exec_test.ts. With `watched` it has watched signals before, as `serve` does.
+import { watchSignals } from "../../src/cli/watch_signals.ts";
 import { AimError } from "../../src/errors/aim_error.ts";
 import { replaceProcess } from "../../src/engine/exec.ts";
 
 try {
   const { path, argv, env } = JSON.parse(Deno.args[0] ?? "");
+  if (Deno.args[1] === "watched") watchSignals();
   Deno.exit(await replaceProcess(path, argv, env));
 } catch (error) {
   if (!(error instanceof AimError)) throw error;

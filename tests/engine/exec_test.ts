@@ -144,6 +144,24 @@ Deno.test("a child gets the signals that are sent to its parent, and its end by 
   await reader.cancel();
 });
 
+Deno.test("a second SIGINT that ends aim ends the child too", async () => {
+  const script = "trap 'echo int' INT; trap 'echo term; exit' TERM; echo ready; while :; do sleep 0.05; done";
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-q", "--no-prompt", "--config", CONFIG, "--allow-run", "--allow-read", "--allow-env"]
+      .concat([PROGRAM, JSON.stringify(sh(script)), "watched"]),
+    stdout: "piped",
+  }).spawn();
+  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const next = async () => (await reader.read()).value?.trim();
+  assertEquals(await next(), "ready");
+  child.kill("SIGINT");
+  assertEquals(await next(), "int");
+  child.kill("SIGINT");
+  assertEquals((await child.status).code, 130);
+  assertEquals(await next(), "term");
+  assertEquals(await next(), undefined);
+});
+
 Deno.test("the engine gets the limit on open files that aim was started with, by exec and as a child", async () => {
   for (const flags of [undefined, ["--allow-run", "--allow-read", "--allow-env"]]) {
     const limited = sh("ulimit -Sn; ulimit -Hn");
