@@ -117,6 +117,7 @@ export class HubPlacement extends Placement {
       writeFile(files, this.#ref(), commit);
     }
     await flushDirectories([folderOf(this.#ref()), this.at(AIM_FOLDER)]);
+    await this.sweep(["blobs"], manifest.files.map((file) => stagedName(manifest, file)));
     return { path: snapshot, commit };
   }
 
@@ -144,25 +145,21 @@ export class HubPlacement extends Placement {
     }
   }
 
-  protected items({ commit, source }: Manifest, files: readonly ManifestFile[]): TransferItem[] {
+  protected items(manifest: Manifest, files: readonly ManifestFile[]): TransferItem[] {
+    const { commit } = manifest;
     // Files with the same content are fetched once.
     const once = commit === null ? files : [...new Map(files.map((file) => [file.etag, file])).values()];
-    return once.map((file): TransferItem => {
+    return once.map((file): TransferItem => ({
+      file,
+      staging: `${this.#blob(stagedName(manifest, file))}.incomplete`,
       // S3 has no SHA-256: a blob gets its name when its bytes are hashed.
-      const staged = commit === null ? `s3-${sha1(`${source}\0${file.path}`)}` : file.etag;
-      return {
-        file,
-        staging: `${this.#blob(staged)}.incomplete`,
-        compute: commit === null ? ["sha256"] : [],
-        target: ({ sha256 }) => {
-          const blob = commit === null ? sha256 : file.etag;
-          if (blob === undefined) {
-            throw new AimError("unexpected", `the SHA-256 of ${file.path} is not known`);
-          }
-          return this.#blob(blob);
-        },
-      };
-    });
+      compute: commit === null ? ["sha256"] : [],
+      target: ({ sha256 }) => {
+        const blob = commit === null ? sha256 : file.etag;
+        if (blob === undefined) throw new AimError("unexpected", `the SHA-256 of ${file.path} is not known`);
+        return this.#blob(blob);
+      },
+    }));
   }
 
   #blob(name: string): string {
@@ -176,6 +173,11 @@ export class HubPlacement extends Placement {
   #ref(): string {
     return this.at(`refs/${this.#revision}`);
   }
+}
+
+/** The name of a file's blob while it is downloaded. */
+function stagedName({ commit, source }: Manifest, file: ManifestFile): string {
+  return commit !== null ? file.etag : `s3-${sha1(`${source}\0${file.path}`)}`;
 }
 
 /** In place of a commit, for files from S3: SHA-1 over the sorted paths and their SHA-256. */

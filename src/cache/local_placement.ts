@@ -96,10 +96,11 @@ class LocalPlacement extends Placement {
     const before = [...others, ...placed.filter(({ proof }) => !proof).map(({ file }) => file)];
     await flushFiles(before.map(({ path }) => this.at(path)));
     await this.#writePythonFiles(manifest, modified);
-    const changed = record.files.map(({ path }) => folderOf(this.at(path)));
-    await commitRecord(this.files, this.at(MANIFEST), record, changed);
+    const folders = new Set(record.files.map(({ path }) => folderOf(path)));
+    await commitRecord(this.files, this.at(MANIFEST), record, [...folders].map((folder) => this.at(folder)));
     for (const name of [UNFINISHED, FINISHED]) this.files.remove(this.at(name));
     await flushDirectories([this.at(AIM_FOLDER)]);
+    await this.sweep(folders, record.files.map(({ path }) => nameOf(path)));
     return { path: this.directory, commit: manifest.commit };
   }
 

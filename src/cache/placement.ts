@@ -2,9 +2,10 @@ import { AimError } from "../errors/aim_error.ts";
 import { type FilesBelow, filesBelow, makeDirectories } from "../os/files_below.ts";
 import { eachOf } from "../sources/each_of.ts";
 import type { Manifest, ManifestFile } from "../sources/manifest.ts";
+import { leftovers, stemOf } from "../transfer/staging_names.ts";
 import type { TransferItem, TransferredFile, TransferResult } from "../transfer/types.ts";
 import { adoptFiles } from "./adopt_files.ts";
-import { listFiles, listTree, statOrNull } from "./files.ts";
+import { entriesOf, listFiles, listTree, lstatOrNull, statOrNull } from "./files.ts";
 import { HashPool } from "../transfer/hash/hash_pool.ts";
 import { type FinishedLog, finishedLog, keyOf } from "./known_files.ts";
 import { AIM_FOLDER, below } from "./layout.ts";
@@ -200,7 +201,38 @@ export abstract class Placement {
     const { files, strays } = await listTree(folder, this.roots);
     return strays.size === 0 && record.files.every(({ path, size }) => files.get(path) === size);
   }
+
+  /**
+   * Removes temporary files that killed processes have left in the model's folders, and partial files of files that are
+   * complete now. Other partial files, such as another revision's, stay for their own download.
+   *
+   * @param folders Relative to the directory, in addition to its `.aim`.
+   * @param names Names of the complete files while they are downloaded, without folders.
+   */
+  protected async sweep(folders: Iterable<string>, names: readonly string[]): Promise<void> {
+    const own = new Set(names);
+    const whole = new Set(names.map(stemOf));
+    for (const folder of new Set([...folders, AIM_FOLDER])) {
+      for (const { name, isDirectory } of await entriesOf(this.at(folder))) {
+        // The model itself may have a file of such a name.
+        if (isDirectory || own.has(name)) continue;
+        const [stem] = leftovers([name]).keys();
+        const isLeft = stem !== undefined && whole.has(stem);
+        if (!isLeft && !(folder === AIM_FOLDER ? TEMPORARY : LINK).test(name)) continue;
+        const path = `${this.at(folder)}/${name}`;
+        const info = await lstatOrNull(path);
+        if (info !== null && Date.now() - (info.mtime?.getTime() ?? 0) >= DEAD) this.files.remove(path);
+      }
+    }
+  }
 }
+
+/** Names of aim's temporary files, beside the model's files and in its own folder. */
+const LINK = /^\.link\.aim-[0-9a-f]{8}\.incomplete$/;
+const TEMPORARY = /\.[0-9a-f]{8}\.tmp$/;
+
+/** Milliseconds without a change after which a partial file is abandoned: several times the stall timeout. */
+const DEAD = 60 * 60_000;
 
 /** True if the model may have files that the manifest does not list. A complete listing of a bucket has them all. */
 export function mayHoldMore({ commit, filtered }: Manifest): boolean {

@@ -241,6 +241,39 @@ Deno.test("what is in use since the removal was planned stays", async () => {
   assertEquals(await modelFiles(`${caches.cache}/${HUB}/snapshots/${commit}`), asBytes(MODEL));
 });
 
+Deno.test("a finished download takes dead leftovers of its own files away, and no partial file of another revision", async () => {
+  await using caches = await startCaches({
+    refs: { dev: { ...MODEL, [SHARD]: safetensorsBytes(90_000, 9) } },
+  });
+  for (const layout of LAYOUTS) {
+    const folder = layout === "hub" ? `${caches.cache}/${HUB}/blobs` : `${caches.cache}/org/model`;
+    const stem = layout === "hub" ? caches.hub.digests("org/model", SHARD).sha256 : SHARD;
+    const others = `${"e".repeat(64)}.aim-01234567.incomplete`;
+    await Deno.mkdir(folder, { recursive: true });
+    const files: Record<string, boolean> = {
+      [`${stem}.aim-0000000a.incomplete`]: false,
+      [`${stem}.aim-0000000a.incomplete.parts`]: false,
+      ".link.aim-0000000b.incomplete": false,
+      [others]: true,
+      [`${others}.parts`]: true,
+    };
+    for (const name of Object.keys(files)) {
+      await Deno.writeTextFile(`${folder}/${name}`, "x");
+      await Deno.utime(`${folder}/${name}`, 1, 1);
+    }
+    await caches.download({ layout });
+    const left = new Set(namesIn(folder));
+    for (const [name, stays] of Object.entries(files)) {
+      assertEquals(left.has(name), stays, `${layout} ${name}`);
+    }
+    // Someone may be at work in what is new.
+    const fresh = `${folder}/${stem}.aim-0000000c.incomplete`;
+    await Deno.writeTextFile(fresh, "x");
+    await caches.download({ layout, include: ["*.json"], force: true });
+    assert((await Deno.stat(fresh)).isFile);
+  }
+});
+
 Deno.test("files of a model that are named like leftovers are none", async () => {
   const odd = {
     ...MODEL,
