@@ -28,6 +28,9 @@ export function checkNames({ files, source }: Manifest, below: string): void {
   }
 }
 
+/** Files between two turns of the event loop, which handle signals. */
+const TURN = 256;
+
 /**
  * Checks all files again before a model is complete: another program may have removed one, and a file system that
  * ignores case may have merged two. Returns when each was modified, in milliseconds since 1970.
@@ -40,7 +43,8 @@ export async function checkPublished(
 ): Promise<ReadonlyMap<string, number>> {
   await checkCases(directory, files);
   const modified = new Map<string, number>();
-  for (const { path, size } of files) {
+  for (const [at, { path, size }] of files.entries()) {
+    if (at % TURN === TURN - 1) await new Promise((resolve) => setTimeout(resolve));
     const info = statNow(`${directory}/${path}`);
     if (!info?.isFile || info.size !== size) {
       const what = info === null ? "is gone" : `has ${info.size} bytes instead of ${size}`;

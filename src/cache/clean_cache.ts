@@ -197,7 +197,7 @@ async function ageOf(path: string): Promise<number> {
 async function refuseNested({ path, layout, name }: ModelFolder): Promise<void> {
   if (layout !== "local" || name.includes("/")) return;
   for (const inner of await readableEntries(path)) {
-    if (!await hasRecords(`${path}/${inner.name}`)) continue;
+    if (!inner.isDirectory || !await hasRecords(`${path}/${inner.name}`)) continue;
     throw new AimError("usage", `the model ${name}/${inner.name} is in ${path}, and would be removed too`, {
       hint: `remove ${name}/${inner.name} first`,
     });

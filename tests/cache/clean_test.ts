@@ -227,6 +227,18 @@ Deno.test("a model is not removed together with others that lie in its folder", 
   assertEquals(await modelFiles(`${caches.cache}/org/model`), asBytes(MODEL));
 });
 
+Deno.test("a link in a folder is removed with it, whatever its target is", async () => {
+  await using caches = await startCaches();
+  await caches.download({ layout: "local" });
+  await Deno.mkdir(`${caches.cache}/solo`);
+  await Deno.writeTextFile(`${caches.cache}/solo/config.json`, "{}");
+  await Deno.symlink("../org/model", `${caches.cache}/solo/linked`);
+  const ran = await aim(["cache", "remove", "solo", "--yes"], { env: caches.env });
+  assertEquals(ran.code, 0, ran.stderr);
+  assertEquals(namesIn(caches.cache), ["org"]);
+  assertEquals(await modelFiles(`${caches.cache}/org/model`), asBytes(MODEL));
+});
+
 Deno.test("what is in use since the removal was planned stays", async () => {
   await using caches = await startCaches();
   await caches.download({ layout: "hub" });

@@ -1,4 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
+import { checkPublished } from "../../src/cache/check_manifest.ts";
+import { assertSafePath } from "../../src/sources/safe_path.ts";
 import { aim } from "../cli/aim.ts";
 import { safetensorsBytes } from "../servers/content.ts";
 import { startHub } from "../servers/hub_server.ts";
@@ -76,3 +78,19 @@ for (
     }
   });
 }
+
+Deno.test("signals are handled while many files are checked", async () => {
+  const directory = await Deno.makeTempDir();
+  const files = Array.from({ length: 1_000 }, (_, at) => assertSafePath(`${at}.json`));
+  for (const path of files) await Deno.writeTextFile(`${directory}/${path}`, "{}");
+  let turns = 0;
+  const timer = setInterval(() => turns++, 0);
+  try {
+    const checked = files.map((path) => ({ path, size: 2, digest: null, etag: path }));
+    assertEquals((await checkPublished(directory, checked)).size, files.length);
+    assert(turns > 0);
+  } finally {
+    clearInterval(timer);
+    await Deno.remove(directory, { recursive: true });
+  }
+});
