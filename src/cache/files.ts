@@ -77,7 +77,7 @@ export async function readableEntries(path: string): Promise<Deno.DirEntry[]> {
 }
 
 /**
- * All entries below a folder, with relative paths. Does not enter folders behind links, and `lost+found`.
+ * All entries below a folder, with relative paths. Does not enter folders behind links or `lost+found`.
  *
  * @param enter Which folders to enter. @default {all}
  */

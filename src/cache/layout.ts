@@ -2,7 +2,7 @@ import type { LayoutName } from "./types.ts";
 
 // Names inside a model's folder. Few imports: resolving a model must start fast.
 
-/** Aim's own files of a model. */
+/** The folder of aim's own files. */
 export const AIM_FOLDER = ".aim";
 /** The record of a local directory. */
 export const MANIFEST = `${AIM_FOLDER}/manifest.json`;

@@ -93,9 +93,9 @@ class LocalPlacement extends Placement {
     const modified = await checkPublished(this.directory, manifest.files);
     const record = recordOf(manifest, manifest.commit, [...others, ...manifest.files]);
     // The transfer has flushed the others.
-    const before = [...others, ...placed.filter(({ proof }) => !proof).map(({ file }) => file)];
-    await flushFiles(before.map(({ path }) => this.at(path)));
-    await this.#writePythonFiles(manifest, modified);
+    const before = placed.filter(({ proof }) => !proof).map(({ file }) => file);
+    await flushFiles([...others, ...before].map(({ path }) => this.at(path)));
+    await this.#writePythonFiles(manifest, new Set(before), modified);
     const folders = new Set(record.files.map(({ path }) => folderOf(path)));
     await commitRecord(this.files, this.at(MANIFEST), record, [...folders].map((folder) => this.at(folder)));
     for (const name of [UNFINISHED, FINISHED]) this.files.remove(this.at(name));
@@ -107,6 +107,7 @@ class LocalPlacement extends Placement {
   /** Writes the metadata with which Python's `snapshot_download(local_dir=…)` accepts the files. */
   async #writePythonFiles(
     { commit, files }: Manifest,
+    before: ReadonlySet<ManifestFile>,
     modified: ReadonlyMap<string, number>,
   ): Promise<void> {
     if (commit === null) return;
@@ -114,8 +115,11 @@ class LocalPlacement extends Placement {
     this.makeFolders(folders);
     const ignore = this.at(".cache/huggingface/.gitignore");
     if (await lstatOrNull(ignore) === null) writeFile(this.files, ignore, "*");
-    for (const { path, etag } of files) {
+    for (const file of files) {
+      const { path, etag } = file;
       if (!fitsMetadata(path) || folders.has(metadataPath(path))) continue;
+      const known = before.has(file) ? await readMetadata(this.directory, path) : null;
+      if (known?.commit === commit && known.etag === etag) continue;
       // By a file server's clock, the file may be newer than now: Python would think that it has changed since.
       const timestamp = Math.max(Date.now(), modified.get(path) ?? 0) / 1000;
       writeMetadata(this.files, this.directory, path, { commit, etag, timestamp });

@@ -19,8 +19,8 @@ const LIMITS = { interval: 5000, report: 5000, success: 3000, failure: 1000, ret
 const MESSAGE = 1000;
 
 /**
- * Opens the reporter if `ARTIFACT_NAME` and `ARTIFACT_NAMESPACE` name an AIMArtifact and the pod has a service account,
- * `token` and `ca.crt` in `AIM_SERVICE_ACCOUNT_DIR`. Reports are merge patches of the status subresource.
+ * Opens the reporter if `ARTIFACT_NAME` and `ARTIFACT_NAMESPACE` name an AIMArtifact and the pod has a service account
+ * (`AIM_SERVICE_ACCOUNT_DIR` names another directory of `token` and `ca.crt`). Reports are merge patches of the status.
  */
 export async function artifactReporter(
   env: Readonly<Record<string, string | undefined>>,

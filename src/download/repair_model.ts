@@ -30,7 +30,8 @@ export async function repairModel(options: RepairOptions): Promise<DownloadRepor
   const record = await readRecord(recordPath(model));
   const { ref, commit } = await originOf(model, record, options.paths);
   const { name, layout } = model;
-  const placement = placementOf(config, layout, { ref, name }, await revisionFor(model, record));
+  const revision = layout === "hub" ? await revisionFor(model, record) : undefined;
+  const placement = placementOf(config, layout, { ref, name }, revision);
   const wanted = record?.files.map((file) => file.path) ?? options.paths;
   return await downloadInto(config, env, ref, placement, {
     revision: commit ?? undefined,
