@@ -17,9 +17,9 @@ const MAY_RETURN: Readonly<Record<string, readonly number[]>> = {
   "cache remove": [0, 2, 5],
 };
 
-Deno.test("every command has examples and a summary, and lists no setting or flag twice", () => {
+Deno.test("every command has three examples and a summary, and lists no setting or flag twice", () => {
   for (const { name, summary, examples = {}, settings, flags } of COMMANDS) {
-    assert(Object.keys(examples).length > 0, name);
+    assertEquals(Object.keys(examples).length, 3, name);
     assert(summary.length > 0 && !summary.endsWith("."), name);
     assertEquals(new Set(settings).size, settings.length, name);
     assertEquals(new Set(flags.map((f) => f.name)).size, flags.length, name);

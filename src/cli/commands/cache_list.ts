@@ -23,6 +23,7 @@ export const cacheList = command({
   examples: {
     "aim cache list": "all models",
     "aim cache list --sort size --filter 'size>10GiB'": "the large ones, largest first",
+    "aim cache list --format json": "the same for programs",
   },
   async run(context) {
     const { config, flags, stdout } = context;

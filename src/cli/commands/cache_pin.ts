@@ -10,6 +10,7 @@ export const cachePin = command({
   examples: {
     "aim cache pin mistralai/Mistral-7B-v0.1": "keep a model",
     "aim cache pin mistralai/Mistral-7B-v0.1 --remove": "let it be pruned again",
+    "aim cache pin mistralai/Mistral-7B-v0.1 --layout local --format json": "for programs",
   },
   permissions: { write: true },
   async run(context) {

@@ -22,6 +22,7 @@ export const cachePrune = command<readonly ServingProcess[]>({
   examples: {
     "aim cache prune": "show what would be freed, and ask",
     "aim cache prune --older-than 30d --keep 200GiB --yes": "without asking, models too",
+    "aim cache prune --yes --format json": "for programs",
   },
   permissions: { write: true },
   prepare: servingProcesses,

@@ -10,6 +10,8 @@ export const gpus = command<GpuInventory>({
   settings: settingsIn("gpu"),
   flags: { "--format table|json": "how the result is printed" },
   examples: {
+    "aim gpus": "a table",
+    "aim gpus --format json": "the same for programs",
     "aim gpus --gpu-model MI300X --gpu-count 2": "what the other commands assume with these settings",
   },
   prepare: detectHardware,

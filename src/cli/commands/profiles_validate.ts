@@ -16,6 +16,7 @@ export const profilesValidate = command({
   examples: {
     "aim profiles validate profiles/custom": "all profiles in a folder, at any depth",
     "aim profiles validate my-profile.yaml": "one file; exit code 2 if it has faults",
+    "aim profiles validate profiles --format json": "the same for programs",
   },
   async run({ args, flags, report }) {
     const result = await validateProfileFiles(

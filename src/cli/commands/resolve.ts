@@ -21,7 +21,7 @@ export const resolve = command<GpuInventory>({
   flags: FORMAT_FLAG,
   examples: {
     "aim resolve meta-llama/Llama-3.1-8B-Instruct": "one model",
-    "aim resolve s3://bucket/models/org/m": "a model from S3",
+    "aim resolve s3://bucket/models/org/m --format json": "a model from S3, for programs",
     "aim resolve": "the model that serve would load with this environment",
   },
   prepare: detectHardware,
