@@ -146,7 +146,7 @@ export class TransferRun {
       const cause: unknown = signal.aborted ? signal.reason : error;
       // Whatever failed, the server should not send more.
       request.abort.abort(cause);
-      return cause;
+      return cause ?? new Error(`failed with ${cause}`);
     } finally {
       this.#requests.delete(request);
       this.stop.signal.removeEventListener("abort", onStop);

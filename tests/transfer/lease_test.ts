@@ -229,6 +229,18 @@ Deno.test("who loses the lease is stopped, waits, and runs again", async () => {
   });
 });
 
+for (const target of ["nowhere", "lock"]) {
+  Deno.test(`a lock that is a link to ${target === "lock" ? "itself" : target} is an error, not waited for`, async () => {
+    await withDirectory(async (directory, lock) => {
+      Deno.mkdirSync(join(lock, ".."), { recursive: true });
+      Deno.symlinkSync(target, lock);
+      const error = await assertRejects(() => withLease(directory, FAST, () => Promise.resolve()), AimError);
+      assertEquals(error.kind, "no-space");
+      assertEquals(Deno.readLinkSync(lock), target);
+    });
+  });
+}
+
 Deno.test("waiting ends with the signal's reason", async () => {
   await withDirectory(async (directory, lock) => {
     plantLock(lock, { host: "elsewhere" });

@@ -251,9 +251,18 @@ function holds(path: string, mine: LockText): boolean {
 function readLock(path: string): string | null {
   const text = readRegularTextSync(path, LARGEST);
   if (text.kind === "ok") return text.value;
-  if (text.kind === "absent") return null;
-  if (text.cause !== undefined) throw errorFrom(text.cause, `locking ${path}`);
-  throw new AimError("no-space", `locking ${path}: ${text.reason}`, { hint: "remove it, then run again" });
+  if (text.kind === "absent" && !isLink(path)) return null;
+  if (text.kind === "failed" && text.cause !== undefined) throw errorFrom(text.cause, `locking ${path}`);
+  const reason = text.kind === "failed" ? text.reason : "it is a link that leads nowhere";
+  throw new AimError("no-space", `locking ${path}: ${reason}`, { hint: "remove it, then run again" });
+}
+
+function isLink(path: string): boolean {
+  try {
+    return Deno.lstatSync(path).isSymlink;
+  } catch {
+    return false;
+  }
 }
 
 function parseLock(text: string): LockText | null {

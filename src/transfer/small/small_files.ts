@@ -1,3 +1,4 @@
+import { errorFrom } from "../../errors/from_unknown.ts";
 import { log } from "../../log/logger.ts";
 import { isInMemory } from "../../os/is_in_memory.ts";
 import type { ManifestFile } from "../../sources/manifest.ts";
@@ -148,7 +149,7 @@ export class SmallFiles {
       } catch (error) {
         const gone = directoryGone(error, staging);
         if (gone === null && error instanceof Deno.errors.NotFound && this.#mayFetchAgain(small)) continue;
-        throw gone ?? error;
+        throw gone ?? errorFrom(error, `writing ${target}`);
       }
     }
   }
