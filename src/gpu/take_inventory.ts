@@ -66,6 +66,8 @@ function alike(gpus: readonly Gpu[]): Gpu[][] {
 
 export function loadOf(gpu: Gpu): string {
   const active = gpu.busyPercent ? [`${gpu.busyPercent} % active`] : [];
-  const used = gpu.vramUsed === null ? [] : [`${Math.round(usedVram(gpu) * 100)} % of VRAM in use`];
+  const used = gpu.vramUsed === null || !gpu.vramTotal
+    ? []
+    : [`${Math.round(usedVram(gpu) * 100)} % of VRAM in use`];
   return [...active, ...used].join(", ");
 }

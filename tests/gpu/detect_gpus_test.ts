@@ -169,6 +169,18 @@ Deno.test("indices of ROCR_VISIBLE_DEVICES count what can be opened", async () =
   assertEquals(visible(found), [5]);
 });
 
+Deno.test("no share of the memory of a busy GPU is given if its total is not known", async () => {
+  await using tree = await makeTree(eight({ id: 0x74a1, vram: 192, gfx: 90402, busy: 97 }).slice(0, 1), {
+    topology: false,
+  });
+  await Deno.remove(`${tree.sys}/class/drm/renderD128/device/mem_info_vram_total`);
+  const { warnings } = await detectAccelerators({
+    ...{ sysfsRoot: tree.sys, devRoot: tree.dev, procRoot: "/proc", amdSmi: "/none", env: {} },
+    acceleratorType: "gpu",
+  });
+  assertEquals(warnings, ["GPU 0 (MI300X) is busy: 97 % active"]);
+});
+
 Deno.test("busy GPUs are warned about, and idle ones are used if fewer are needed", async () => {
   const gpus = eight({ id: 0x74a1, vram: 192, gfx: 90402 }).map((gpu, at) => ({
     ...gpu,

@@ -269,9 +269,26 @@ Deno.test("XET reads ranges if it is asked for, and HTTP continues if it fails",
   assert(hub.requests.some((r) => r.target.startsWith("/xorbs/")));
   assertEquals(hub.leaks, []);
   hub.faults.push({ kind: "status", status: 500, match: (r) => r.target.includes("/cas/") });
-  await assertRejects(() => bytesOf(source, "model.safetensors", [5, 150_000]), TransientError, "by XET");
   assertEquals(await bytesOf(source, "model.safetensors", [5, 150_000]), LARGE.slice(5, 150_000));
   assert(hub.requests.some((r) => r.target.startsWith("/repos/")));
+});
+
+Deno.test("a gated model is refused when it is read by XET, not only when its bytes are", async () => {
+  const repo = { id: "org/model", files: FILES, xet: () => true, gated: "manual" as const };
+  await using hub = await startHub({ repos: [repo] });
+  using source = await open("org/model", options(hub, { protocols: ["XET", "HTTP"] }));
+  const file = (await source.manifest()).files.find(({ path }) => path === "model.safetensors");
+  assert(file !== undefined);
+  const error = await assertRejects(() => source.read(file, { start: 0, end: 1 }, SIGNAL), AimError);
+  assertEquals(error.kind, "unauthorized");
+});
+
+Deno.test("XET data that ends early is an error that is tried again, by HTTP", async () => {
+  await using hub = await startHub({ repos: [{ id: "org/model", files: FILES, xet: () => true }] });
+  using source = await open("org/model", options(hub, { protocols: ["XET", "HTTP"] }));
+  hub.faults.push({ kind: "cut", after: 70_000, match: (r) => r.target.startsWith("/xorbs/"), times: 1 });
+  await assertRejects(() => bytesOf(source, "model.safetensors"), TransientError, "by XET");
+  assertEquals(await bytesOf(source, "model.safetensors"), LARGE);
 });
 
 Deno.test("a hub may be behind a path, and its links may be relative or name the public hub", async () => {

@@ -51,7 +51,11 @@ export class HubSource implements Source {
     const commit = this.#commit;
     if (commit === null) throw new Error(`${this.uri}: read before its manifest`);
     if (file.xetHash !== undefined && this.#protocols[0] === "XET") {
-      return await this.#readXet(file, commit, range, signal);
+      try {
+        return await this.#readXet(file, commit, range, signal);
+      } catch (error) {
+        if (signal.aborted || this.#protocols[0] === "XET") throw error;
+      }
     }
     const headers = { ...rangeHeader(range), "accept-encoding": "identity" };
     const answer = await this.#addresses.ask(
@@ -83,7 +87,7 @@ export class HubSource implements Source {
     return files.filter(({ path }) => isOwn(path));
   }
 
-  /** Reads by the xet protocol. A failure of the body is a {@linkcode TransientError}: the next protocol is tried then. */
+  /** Reads by the xet protocol, up to the first bytes. Any failure, then or later, is a {@linkcode TransientError}. */
   async #readXet(
     { path, size, xetHash = "" }: ManifestFile,
     commit: CommitSha,
@@ -101,7 +105,7 @@ export class HubSource implements Source {
       parallelDownloads: false,
     });
     const failed = (error: unknown) => this.#xetFailed(path, error);
-    const chunks = async function* () {
+    const read = async function* () {
       let at = start;
       try {
         for await (const chunk of blob.slice(start, end).stream()) {
@@ -113,6 +117,12 @@ export class HubSource implements Source {
         signal.throwIfAborted();
         throw failed(error);
       }
+    };
+    const rest = read();
+    const first = await rest.next();
+    const chunks = async function* () {
+      if (!first.done) yield first.value;
+      yield* rest;
     };
     return { range: { start, end }, body: ReadableStream.from(chunks()) };
   }
