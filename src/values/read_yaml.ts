@@ -57,9 +57,11 @@ export async function readYaml(text: string): Promise<YamlFile> {
     if (faults.length === 0) {
       // What SCALARS made, in arrays and maps whose keys are text.
       const value = (document?.toJS({ mapAsMap: true }) ?? null) as ConfigValue;
-      if (isMap(value)) return { value, faults, notes, positionOf };
+      const deep = tooDeep(value, []);
+      if (deep === null && isMap(value)) return { value, faults, notes, positionOf };
       const found = value === null ? "an empty file" : isList(value) ? "a list" : "a single value";
-      fault(0, `a mapping is expected, not ${found}`);
+      if (deep === null) fault(0, `a mapping is expected, not ${found}`);
+      else faults.push({ ...positionOf(deep), reason: `it is nested more than ${MAX_DEPTH} deep` });
     }
   } catch (thrown) {
     // Aliases in excess, or recursion into what is nested beyond reason.
@@ -101,15 +103,29 @@ function resolver(scalar: typeof plainScalar): ScalarTag["resolve"] {
   };
 }
 
-/** Brackets in brackets: more than any profile has, and far from the end of the stack. */
-const MAX_BRACKETS = 256;
+/** Deeper than any profile, and far from the end of the stack. */
+const MAX_DEPTH = 64;
+
+/** Where a value is nested too deep, as a chain of aliases is without a bracket. */
+function tooDeep(value: ConfigValue, path: Path): Path | null {
+  if (path.length > MAX_DEPTH) return path;
+  const inner = isMap(value) ? value : isList(value) ? value.entries() : [];
+  for (const [key, one] of inner) {
+    const found = tooDeep(one, [...path, String(key)]);
+    if (found !== null) return found;
+  }
+  return null;
+}
+
+/** In quotes too. */
+const MAX_BRACKETS = 4 * MAX_DEPTH;
 
 function refuse(text: string, fault: Report): void {
   // PyYAML refuses these (yaml/reader.py, NON_PRINTABLE), and takes line separators as line breaks.
   const at = text.search(/[^\t\n\x20-\x7e\u00a0-\u2027\u202a-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/u);
   const code = text.codePointAt(at)?.toString(16).padStart(4, "0").toUpperCase();
   if (at >= 0) return fault(at, `character U+${code} is not allowed in YAML`);
-  // Brackets, in quotes too: the library takes quadratic time to descend into them.
+  // The library takes quadratic time to descend into brackets.
   let depth = 0;
   for (const { 0: bracket, index } of text.matchAll(/[[\]{}]/g)) {
     depth = bracket === "[" || bracket === "{" ? depth + 1 : Math.max(0, depth - 1);

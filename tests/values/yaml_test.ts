@@ -107,6 +107,15 @@ for (const [what, text, expected] of DOCUMENTS) {
   });
 }
 
+/** Each line is shallow enough for the library; together they would overflow the stack of their readers. */
+function deepByAliases(): string {
+  const links = Array.from(
+    { length: 6 },
+    (_, i) => `k${i}: &a${i}\n  ${"- ".repeat(500)}${i === 0 ? 1 : `*a${i - 1}`}`,
+  );
+  return `${links.join("\n")}\n`;
+}
+
 const FAULTS: [string, string, number, number, string][] = [
   ["an empty file", "", 1, 1, "empty"],
   ["comments alone", "# nothing\n", 1, 1, "empty"],
@@ -117,6 +126,8 @@ const FAULTS: [string, string, number, number, string][] = [
   ["an alias without anchor", "a: *x\n", 0, 0, "alias"],
   ["an alias before its anchor", "a: *x\nb: &x 1\n", 0, 0, "alias"],
   ["an alias inside its own anchor", "a: &x\n  b: *x\n", 2, 6, "inside its own anchor"],
+  ["a list nested too deep", `a: 1\nb:\n  ${"- ".repeat(64)}x\n`, 3, 131, "deep"],
+  ["aliases that nest too deep", deepByAliases(), 0, 0, "deep"],
   ["an unknown tag", "a: !!python/object:os.system x\n", 1, 0, "python/object"],
   ["a boolean as key", "a: 1\nno: 2\n", 2, 1, "key no"],
   ["a null as key", "~: 2\n", 1, 1, "key ~"],
