@@ -189,7 +189,7 @@ export class PartialFile {
     try {
       this.#below.rename(path, target);
     } catch (error) {
-      throw faultOf(error, path);
+      throw faultOf(error, path, target);
     }
     this.#shut();
     this.#below.remove(recordPath(path));
@@ -246,9 +246,9 @@ function writeText(file: Deno.FsFile, text: string): void {
 }
 
 /** What a failure to open or rename the file means. */
-function faultOf(error: unknown, path: string): Error {
+function faultOf(error: unknown, path: string, written = path): Error {
   const isLost = error instanceof Deno.errors.NotFound;
-  return directoryGone(error, path) ?? (isLost ? lost(path) : errorFrom(error, `writing ${path}`));
+  return directoryGone(error, path) ?? (isLost ? lost(path) : errorFrom(error, `writing ${written}`));
 }
 
 function lost(path: string): StagingLostError {
