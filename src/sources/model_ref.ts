@@ -172,7 +172,7 @@ function s3Ref(rest: string): S3Ref | string {
   const bucket = ACCESS_POINT.exec(trimmed)?.[0] ?? trimmed.split("/", 1)[0] ?? "";
   if (bucket === "") return "it names no bucket";
   if (!ACCESS_POINT.test(bucket) && (!BUCKET.test(bucket) || bucket.includes(".."))) {
-    return `"${bucket}" is not a bucket's name`;
+    return `"${bucket.replace(/.*@/, "***@")}" is not a bucket's name`;
   }
   const prefix = trimmed.slice(bucket.length + 1);
   // S3 allows keys with empty parts.

@@ -10,10 +10,12 @@ const SECRET_KEY = "PlantedSecretKey/4711+abcdefghijklmnop";
 const SESSION = "PlantedSessionToken4711==";
 const KEY_ID = "PLANTEDKEYID47114711";
 const PROXY_PASSWORD = "PlantedProxyPass4711";
+/** Only in addresses, so that no variable registers it. */
+const URL_PASSWORD = "PlantedUrlPass4711";
 const ENGINE_KEY = "PlantedEngineKey4711";
 /** Too short to be searched for in every text. */
 const SHORT_KEY = "Zq9~";
-const PLANTED = [TOKEN, SECRET_KEY, SESSION, KEY_ID, PROXY_PASSWORD, ENGINE_KEY, SHORT_KEY];
+const PLANTED = [TOKEN, SECRET_KEY, SESSION, KEY_ID, PROXY_PASSWORD, URL_PASSWORD, ENGINE_KEY, SHORT_KEY];
 
 /** Query parameters of signed addresses, with a value that is not blanked. */
 const SIGNED = /(Signature|X-Amz-Security-Token|X-Amz-Credential|Policy|Key-Pair-Id)=(?!\*\*\*)[^\s&"]/i;
@@ -111,6 +113,11 @@ Deno.test("nor if the server refuses them, the address is wrong, or a value is r
       AIM_ENGINE_ARGS: `{"api-key": "${ENGINE_KEY}", "max-num-seqs": "many"}`,
     }],
     ["a model with a password", ["size", `s3://${KEY_ID}:${SECRET_KEY}@models/x`], {}],
+    ["a bucket with a password", ["size", `s3://u:${URL_PASSWORD}@models/x`], {}],
+    ["a registry with a password", ["size", `oci://u:${URL_PASSWORD}@127.0.0.1:9/x:y`], {}],
+    ["an endpoint with a password that answers", ["doctor", GATED], {
+      HF_ENDPOINT: world.hub.url.replace("//", `//u:${URL_PASSWORD}@`),
+    }],
   ];
   for (const [name, args, env] of cases) {
     await t.step(name, () => searched(world, args, { ...planted, ...env }));

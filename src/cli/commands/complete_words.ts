@@ -1,6 +1,6 @@
 import { namesInCache } from "../../cache/list_models.ts";
 import { resolveConfig } from "../../config/resolve_config.ts";
-import { type SettingName, SETTINGS } from "../../config/settings.ts";
+import { SETTING_NAMES, type SettingName, SETTINGS } from "../../config/settings.ts";
 import { loadProfiles } from "../../profiles/load_profiles.ts";
 import { type Command, command, type CommandContext, flagsOf } from "../command.ts";
 import { TOPICS } from "../help_topics.ts";
@@ -49,12 +49,7 @@ export async function complete(
   namesOf: (kind: Names, settings: Settings) => Promise<readonly string[]> | readonly string[],
 ): Promise<string[]> {
   const current = words.at(-1) ?? "";
-  // Flags without a command are for serve.
-  const typed = [...(words[0]?.startsWith("-") ? ["serve"] : []), ...words.slice(0, -1)];
-  const length = ({ name }: Command) => name.split(" ").length;
-  const command = commands.find((one) => one.name === typed.slice(0, length(one)).join(" "));
-  const flags = knownFlags({ settings: [], ...command, flags: [...command?.flags ?? [], ...EVERYWHERE] });
-  const { rest, settings, open } = readTyped(command ? typed.slice(length(command)) : typed, flags);
+  const { command, rest, flags, settings, open } = readTyped(words.slice(0, -1), commands);
   const [prefix = "", name = ""] = /^(--[^=]*)=/.exec(current) ?? [];
   const flag = prefix === "" ? open : flags.get(name);
   let offer: Offer;
@@ -86,10 +81,17 @@ function valuesOf(flag: KnownFlag | undefined): Offer {
   return setting !== null && SETTINGS[setting].type.kind === "path" ? FILES : [];
 }
 
-/** The positionals and settings that words give. `open`: the flag whose value comes next. */
-function readTyped(words: readonly string[], flags: ReadonlyMap<string, KnownFlag>) {
+/**
+ * The command that words name, which flags may precede, its flags, and the positionals and settings that words
+ * give. Without a command, `rest` are the words so far. `open`: the flag whose value comes next.
+ */
+function readTyped(words: readonly string[], commands: readonly Command[]) {
   const settings: Settings = {};
-  const rest: string[] = [];
+  let rest: string[] = [];
+  let command: Command | undefined;
+  // Before a command, each one's settings; flags without a command are for serve.
+  const serve = commands.find(({ name }) => name === "serve");
+  let flags = knownFlags({ settings: [...SETTING_NAMES], flags: [...serve?.flags ?? [], ...EVERYWHERE] });
   let open: KnownFlag | undefined;
   for (const word of words) {
     const [spelling = "", inline] = word.split(/=(.*)/s, 2);
@@ -99,9 +101,15 @@ function readTyped(words: readonly string[], flags: ReadonlyMap<string, KnownFla
     if (flag !== undefined && flag.type !== "boolean") {
       if (value === undefined) open = flag;
       else if (flag.setting !== null && value !== "") settings[flag.setting] = value;
-    } else if (!word.startsWith("-")) rest.push(word);
+    } else if (!word.startsWith("-")) {
+      rest.push(word);
+      const found = command === undefined && commands.find(({ name }) => name === rest.join(" "));
+      if (!found) continue;
+      [command, rest] = [found, []];
+      flags = knownFlags({ ...found, flags: [...found.flags, ...EVERYWHERE] });
+    }
   }
-  return { rest, settings, open };
+  return { command, rest, flags, settings, open };
 }
 
 /** First words of commands, or after the first word of a two-word command its second words. */

@@ -14,13 +14,15 @@ export interface Check {
   readonly todo?: string;
 }
 
+/** A check without the secrets of its texts. */
 export function check(name: string, state: CheckState, found: string, todo?: string): Check {
-  return { name, state, found, ...(todo !== undefined && state !== "ok" && { todo }) };
+  const advice = todo !== undefined && state !== "ok" && { todo: redact(todo) };
+  return { name, state, found: redact(found), ...advice };
 }
 
 export function checkOf(name: string, thrown: unknown, state: CheckState): Check {
   const { message, hint } = errorFrom(thrown, name);
-  return check(name, state, redact(message), hint === undefined ? undefined : redact(hint));
+  return check(name, state, message, hint);
 }
 
 export type Outcome<T> =

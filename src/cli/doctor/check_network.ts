@@ -1,6 +1,6 @@
 import type { Config } from "../../config/config.ts";
 import { errorFrom } from "../../errors/from_unknown.ts";
-import { PROXY_VARIABLES, redact } from "../../log/redact.ts";
+import { PROXY_VARIABLES } from "../../log/redact.ts";
 import { fileType } from "../../os/file_type.ts";
 import { readRegularTextSync } from "../../os/read_regular_file.ts";
 import { type Manifest, totalBytes } from "../../sources/manifest.ts";
@@ -109,7 +109,7 @@ async function ask(
     signal.throwIfAborted();
     const { message, hint = CHECK_NETWORK } = errorFrom(error, address);
     const found = patience.aborted ? `${address} does not answer` : message;
-    return check(name, whenBad, redact(found), redact(hint));
+    return check(name, whenBad, found, hint);
   }
 }
 
@@ -183,10 +183,9 @@ export function checkNetworkSettings(env: Environment): Check[] {
 }
 
 function checkProxy(name: string, address: string): Check {
-  const shown = redact(address);
   return /^(https?|socks5h?):\/\//.test(address) && URL.canParse(address)
-    ? check("proxy", "ok", `${name} is ${shown}`)
-    : check("proxy", "warning", `${name} is ${JSON.stringify(shown)}`, "write it as http://HOST:PORT");
+    ? check("proxy", "ok", `${name} is ${address}`)
+    : check("proxy", "warning", `${name} is ${JSON.stringify(address)}`, "write it as http://HOST:PORT");
 }
 
 function checkAuthorities(names: string, path: string): Check {

@@ -34,7 +34,7 @@ export function parseOciRef(text: string): OciRef | string {
   const slash = text.indexOf("/");
   if (slash <= 0) return "an artifact has the form oci://registry/repository[:tag|@sha256:HEX]";
   const registry = text.slice(0, slash);
-  if (!REGISTRY.test(registry)) return `"${registry}" is not a registry's host`;
+  if (!REGISTRY.test(registry)) return `"${registry.replace(/.*@/, "***@")}" is not a registry's host`;
   const [path = "", digest] = text.slice(slash + 1).split("@", 2);
   const colon = path.lastIndexOf(":");
   const repository = (colon < 0 ? path : path.slice(0, colon)).replace(/\/+$/, "");
