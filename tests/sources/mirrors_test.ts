@@ -184,6 +184,18 @@ Deno.test("an entry that makes no sense is an error of the network that names it
   }
 });
 
+Deno.test("files of a tree that has names alone, without a type, are asked for one by one; its folders are not", async () => {
+  const names = [{ path: "a.json" }, { path: "b/c.txt" }, { type: "directory", path: "b" }];
+  const headers = { "content-length": "5", etag: '"x"' };
+  await using server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, ({ method, url }) => {
+    if (method === "HEAD") return new Response(null, { headers });
+    return Response.json(url.includes("/tree/") ? names : { sha: "a".repeat(40) });
+  });
+  using source = open(`http://127.0.0.1:${server.addr.port}`);
+  const { files } = await source.manifest();
+  assertEquals(files.map(({ path, size }) => [`${path}`, size]), [["a.json", 5], ["b/c.txt", 5]]);
+});
+
 Deno.test("a name twice in a model's siblings is refused, and so are more names than any model has", async () => {
   const many = Array.from({ length: 100_001 }, (_, at) => ({ rfilename: `${at}` }));
   const file = { rfilename: "a", blobId: "1".repeat(40), size: 1 };

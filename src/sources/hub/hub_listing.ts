@@ -41,12 +41,12 @@ export async function hubListing(
       if (type === "directory") return null;
       if (typeof path !== "string") throw malformed(source, entry, "it has no path");
       if (!wanted(path)) return null;
-      if (type !== "file") {
+      // Some servers list names alone.
+      const isName = size === undefined && lfs === undefined && oid === undefined;
+      if (type !== "file" && !isName) {
         log.warn(`${source} has ${path}, which is not a regular file: left out`);
         return null;
       }
-      // Some servers list names alone.
-      const isName = size === undefined && lfs === undefined && oid === undefined;
       return listedFile(isName ? await headEntry(repository, commit, path, signal) : entry, path, source);
     }, HEADS_AT_ONCE);
     return { commit, files: sortedFiles(files.filter((file) => file !== null), source) };
