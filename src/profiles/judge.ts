@@ -39,12 +39,11 @@ function judgeOne(profile: Profile, criteria: Criteria): JudgedProfile {
   const rank = [
     `${KINDS[profile.priority]} profile, ${precision}, ${type}`,
     acceleratorCount < available ? `uses ${acceleratorCount} of ${available} GPUs` : null,
-    manual?.reason ?? null,
-  ];
+  ].filter((part) => part !== null).join(", ");
   return {
     profile,
     state: found[0]?.state ?? "compatible",
-    reason: found[0]?.reason ?? rank.filter((part) => part !== null).join(", "),
+    reason: found[0]?.reason ?? (manual === null ? rank : `${rank}; it ${manual.reason}`),
     manualOnly: manual !== null,
     mismatches: manual === null ? found : [...found, manual],
   };
