@@ -1,4 +1,5 @@
-// Types for the parts of Deno's standard library that only tests and packaging import (see src/types/std.d.ts).
+// Types for the parts of Deno's standard library that only tests and packaging import (see
+// src/types/std.d.ts).
 
 declare module "@std/path" {
   export function relative(from: string, to: string): string;

@@ -7,7 +7,8 @@ import { V8_FLAGS } from "./v8_flags.ts";
  *
  * Its base, denort, comes from `DENORT_BIN`, else from Deno's cache or download site.
  *
- * @returns `null` if the executable was made; otherwise why no base was available within `timeout` milliseconds.
+ * @returns `null` if the executable was made; otherwise why no base was available within `timeout`
+ * milliseconds.
  * @throws {Error} if `deno compile` fails for another reason, or with the base that `DENORT_BIN` names.
  */
 export async function compileProgram(

@@ -19,8 +19,8 @@ const WEIGHTS = ["adapter_model.safetensors", "adapter_model.bin"];
 const CONFIG_LIMIT = 1024 * 1024;
 
 /**
- * Finds the LoRA adapters in a folder, sorted by name: each is a folder with `adapter_config.json` and weights.
- * Warns of those that the engine would refuse, and leaves them out.
+ * Finds the LoRA adapters in a folder, sorted by name: each is a folder with `adapter_config.json` and
+ * weights. Warns of those that the engine would refuse, and leaves them out.
  *
  * Requires `--allow-read`.
  */

@@ -21,9 +21,9 @@ type AdapterSettings =
   & { readonly origins: Pick<Config["origins"], "adapterSource"> };
 
 /**
- * Decides how the engine gets its adapters, by the rules of AMD's runtime. With the feature `adapters` and the
- * dynamic mode, the engine starts without adapters and a watcher loads them; otherwise, with `adapters` or
- * `adapters-scale-only`, the adapters on disk are arguments.
+ * Decides how the engine gets its adapters, by the rules of AMD's runtime. With the feature `adapters` and
+ * the dynamic mode, the engine starts without adapters and a watcher loads them; otherwise, with `adapters`
+ * or `adapters-scale-only`, the adapters on disk are arguments.
  */
 export async function planAdapters(
   profileId: string,

@@ -19,9 +19,9 @@ const START_INTERVAL = 2_000;
 const REQUEST_LIMIT = 30_000;
 
 /**
- * Keeps the engine's adapters like those on disk until the engine ends. Each time, the engine is asked which ones it
- * has, so it gets them again after a restart. A load that it refuses (4xx) is repeated only when the adapter's files
- * change; without an answer, or after 5xx, at the next check.
+ * Keeps the engine's adapters like those on disk until the engine ends. Each time, the engine is asked which
+ * ones it has, so it gets them again after a restart. A load that it refuses (4xx) is repeated only when the
+ * adapter's files change; without an answer, or after 5xx, at the next check.
  *
  * Requires `--allow-net` for the engine's address.
  */
@@ -38,7 +38,9 @@ export async function watchAdapters(options: WatchOptions): Promise<void> {
 class EngineAdapters {
   /** Each is logged once, not at each check. */
   readonly #warnings = new Set<string>();
-  /** By name: the stamp that the engine has loaded or refused, and whether it has a version of the adapter. */
+  /**
+   * By name: the stamp that the engine has loaded or refused, and whether it has a version of the adapter.
+   */
   readonly #settled = new Map<string, { readonly stamp: string; readonly loaded: boolean }>();
 
   constructor(readonly options: WatchOptions) {}

@@ -53,8 +53,8 @@ export class ArchiveStore {
   }
 
   /**
-   * Replaces a manifest's archives by their files. If the entries of one are not known yet, returns the manifest
-   * unchanged.
+   * Replaces a manifest's archives by their files. If the entries of one are not known yet, returns the
+   * manifest unchanged.
    *
    * @throws {AimError} `integrity`: the archives contradict each other.
    */
@@ -245,7 +245,9 @@ async function entriesOf(
   return [{ kind: "file", path, size, offset: 0, sha256: await sha256Of(file, 0, size, onRead) }];
 }
 
-/** An archive's entries depend on its kind, but not on the name that an artifact gives to a compressed file. */
+/**
+ * An archive's entries depend on its kind, but not on the name that an artifact gives to a compressed file.
+ */
 function listingKind({ kind, path }: Archive): string {
   return path === null ? kind : "compressed file";
 }

@@ -20,8 +20,8 @@ export function isArchived(file: ManifestFile): file is ArchivedFile {
 }
 
 /**
- * The files that a model's archives contain together. In an image, upper layers replace what is below; in other
- * artifacts several layers may have the same file.
+ * The files that a model's archives contain together. In an image, upper layers replace what is below; in
+ * other artifacts several layers may have the same file.
  *
  * @param layers Lowest first.
  * @throws {TarFault} two archives have different files of one name.

@@ -47,8 +47,8 @@ interface Extended {
 }
 
 /**
- * Lists a tar archive: POSIX (ustar, pax) and GNU (long names, sizes above 8 GiB). Strict: a wrong checksum, a
- * sparse file, a global header that renames files, a missing end mark and data after it are refused.
+ * Lists a tar archive: POSIX (ustar, pax) and GNU (long names, sizes above 8 GiB). Strict: a wrong checksum,
+ * a sparse file, a global header that renames files, a missing end mark and data after it are refused.
  *
  * @throws {TarFault} the archive is damaged or uses an unsupported feature.
  */

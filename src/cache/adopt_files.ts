@@ -9,8 +9,8 @@ import { HashPool } from "../transfer/hash/hash_pool.ts";
 import { folderOf } from "./layout.ts";
 
 /**
- * Gets files from elsewhere on this host instead of the network: by hard link, or by copy from another file system or
- * on one without links. Each gets its final name only if its digest is right.
+ * Gets files from elsewhere on this host instead of the network: by hard link, or by copy from another file
+ * system or on one without links. Each gets its final name only if its digest is right.
  *
  * @param candidates Possible paths of a file; the first with the right digest is used.
  * @returns Where each adopted file is, by its path.

@@ -6,7 +6,10 @@ export function hubFolder({ hfHubCache }: CachePaths, name: string): string {
   return `${hfHubCache}/models--${name.replaceAll("/", "--")}`;
 }
 
-/** Where serving downloads a missing model to: a hub model into the Hugging Face cache, others into a local directory. */
+/**
+ * Where serving downloads a missing model to: a hub model into the Hugging Face cache, others into a local
+ * directory.
+ */
 export function downloadFolder(
   paths: CachePaths,
   { ref, name }: { readonly ref: ModelRef; readonly name: string },

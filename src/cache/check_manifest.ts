@@ -32,8 +32,8 @@ export function checkNames({ files, source }: Manifest, below: string): void {
 const TURN = 256;
 
 /**
- * Checks all files again before a model is complete: another program may have removed one, and a file system that
- * ignores case may have merged two. Returns when each was modified, in milliseconds since 1970.
+ * Checks all files again before a model is complete: another program may have removed one, and a file system
+ * that ignores case may have merged two. Returns when each was modified, in milliseconds since 1970.
  *
  * @throws {AimError} `integrity`, naming the file.
  */

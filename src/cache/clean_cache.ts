@@ -41,7 +41,10 @@ export async function planRemoval(folder: ModelFolder): Promise<RemovalPlan> {
   return { folder, whole: true, removables, busy: await downloaderOf(folder) };
 }
 
-/** Plans the removal of partial downloads, unused blobs, and snapshots without a ref that were not downloaded by commit. */
+/**
+ * Plans the removal of partial downloads, unused blobs, and snapshots without a ref that were not downloaded
+ * by commit.
+ */
 export async function planPrune(paths: CachePaths): Promise<RemovalPlan[]> {
   const plans: RemovalPlan[] = [];
   for (const folder of [...await localFolders(paths), ...await hubFolders(paths)]) {
@@ -176,7 +179,9 @@ const SETTLED = 60_000;
 /** Milliseconds after a write in which another program's partial file counts as a running download. */
 const FRESH = 10 * 60_000;
 
-/** Who is downloading into a folder. Python's client takes no lease: recent partial files show its downloads. */
+/**
+ * Who is downloading into a folder. Python's client takes no lease: recent partial files show its downloads.
+ */
 async function downloaderOf(model: ModelFolder): Promise<string | null> {
   const holder = await liveHolder(model.path);
   if (holder !== null) return holder;
@@ -225,7 +230,10 @@ async function removeContents({ path, layout }: ModelFolder): Promise<void> {
   }
 }
 
-/** Removes the folder and an empty organisation's. A mount point stays, and a folder into which a download has started. */
+/**
+ * Removes the folder and an empty organisation's. A mount point stays, and a folder into which a download has
+ * started.
+ */
 async function removeEmpty({ path, layout, name }: ModelFolder): Promise<void> {
   const parents = layout === "local" && name.includes("/") ? [folderOf(path)] : [];
   for (const folder of [`${path}/${AIM_FOLDER}`, path, ...parents]) {

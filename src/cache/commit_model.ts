@@ -7,9 +7,9 @@ import { isAbsence } from "./files.ts";
 import { folderOf } from "./layout.ts";
 import type { ModelRecord } from "./record.ts";
 
-// A model is made complete on disk in this order: its files, their names, the record, the record's name. Once it is
-// done, the model survives a loss of power; before, a loss of power leaves a model without this record. So the files of
-// a record are always on disk.
+// A model is made complete on disk in this order: its files, their names, the record, the record's name. Once
+// it is done, the model survives a loss of power; before, a loss of power leaves a model without this record.
+// So the files of a record are always on disk.
 
 /**
  * Writes a record durably: the model is complete, and its files must be on disk.

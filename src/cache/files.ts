@@ -104,8 +104,8 @@ export interface Listing {
   /** Links whose target does not exist. */
   readonly dangling: readonly string[];
   /**
-   * Targets of links that lead out of the cache, by path; `""` is the folder itself. Anyone who may write to the cache
-   * could have any file of this host served through them.
+   * Targets of links that lead out of the cache, by path; `""` is the folder itself. Anyone who may write to
+   * the cache could have any file of this host served through them.
    */
   readonly strays: ReadonlyMap<string, string>;
 }

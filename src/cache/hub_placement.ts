@@ -67,7 +67,8 @@ export class HubPlacement extends Placement {
       if (blob === "") return null;
       const info = await blobInfo(this.root, this.#blob(blob));
       if (info?.size === file.size) return { at: this.#blob(blob) };
-      // On a file system without links, a snapshot has the file itself. Those of Python's client have no record.
+      // On a file system without links, a snapshot has the file itself. Those of Python's client have no
+      // record.
       const holder = before?.commit ?? commit;
       if (holder === null) return null;
       const at = `${this.#snapshot(holder)}/${file.path}`;
@@ -133,7 +134,8 @@ export class HubPlacement extends Placement {
         files.symlink(target, path);
       } catch (error) {
         if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-        // A killed process may leave the temporary name behind: it is used only to replace another link or file.
+        // A killed process may leave the temporary name behind: it is used only to replace another link or
+        // file.
         files.symlink(target, temporary);
         files.rename(temporary, path);
       }

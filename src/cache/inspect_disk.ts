@@ -2,7 +2,9 @@ import { eachOf } from "../sources/each_of.ts";
 import { lstatOrNull, readableEntries } from "./files.ts";
 
 export interface DiskUse {
-  /** Bytes like `du`: blocks of files and folders, a file with several hard links once, links not followed. */
+  /**
+   * Bytes like `du`: blocks of files and folders, a file with several hard links once, links not followed.
+   */
   readonly bytes: number;
   /** Latest access to a file, in milliseconds since 1970; `null` without files. */
   readonly lastUsed: number | null;

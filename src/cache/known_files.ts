@@ -8,7 +8,8 @@ import { AIM_FOLDER, isCommit } from "./layout.ts";
 import { type ModelRecord, readRecord, type RecordedFile } from "./record.ts";
 import { jsonOrNull } from "../values/json.ts";
 
-// Files on disk that are complete without hashing them: those in a record, and those of an interrupted download.
+// Files on disk that are complete without hashing them: those in a record, and those of an interrupted
+// download.
 
 /** Files with the same key are the same file of a source. */
 export function keyOf({ path, etag, size }: Pick<RecordedFile, "path" | "etag" | "size">): string {
@@ -30,7 +31,10 @@ export async function snapshotRecords(
   return records;
 }
 
-/** A function that finds a file in the records of a folder's snapshots: for S3, only they know the name of its blob. */
+/**
+ * A function that finds a file in the records of a folder's snapshots: for S3, only they know the name of its
+ * blob.
+ */
 export async function knownFiles(
   folder: string,
   source: string,
@@ -44,7 +48,10 @@ export async function knownFiles(
   return (file) => known.get(keyOf(file)) ?? null;
 }
 
-/** Lists the finished files of a download until the model is complete: after a kill, they are not hashed again. */
+/**
+ * Lists the finished files of a download until the model is complete: after a kill, they are not hashed
+ * again.
+ */
 export const FINISHED = `${AIM_FOLDER}/finished.jsonl`;
 
 /** The path is relative to the model's directory. */

@@ -2,8 +2,8 @@ import { lstatOrNull } from "./files.ts";
 import { AIM_FOLDER } from "./layout.ts";
 
 /**
- * Notes that a model is used: the access times of its files also change when a cache is listed. Does nothing for
- * models that aim has not downloaded, and in read-only caches.
+ * Notes that a model is used: the access times of its files also change when a cache is listed. Does nothing
+ * for models that aim has not downloaded, and in read-only caches.
  *
  * @param place The model's folder, or a snapshot in it.
  */

@@ -6,7 +6,10 @@ import type { LayoutName } from "./types.ts";
 export const AIM_FOLDER = ".aim";
 /** The record of a local directory. */
 export const MANIFEST = `${AIM_FOLDER}/manifest.json`;
-/** In a local directory during a download, or after one that was interrupted: lists the files that it does not change. */
+/**
+ * In a local directory during a download, or after one that was interrupted: lists the files that it does not
+ * change.
+ */
 export const UNFINISHED = `${AIM_FOLDER}/unfinished.json`;
 
 /** A model on disk: a local directory, or a snapshot in the Hugging Face cache. */

@@ -120,7 +120,8 @@ class LocalPlacement extends Placement {
       if (!fitsMetadata(path) || folders.has(metadataPath(path))) continue;
       const known = before.has(file) ? await readMetadata(this.directory, path) : null;
       if (known?.commit === commit && known.etag === etag) continue;
-      // By a file server's clock, the file may be newer than now: Python would think that it has changed since.
+      // By a file server's clock, the file may be newer than now: Python would think that it has changed
+      // since.
       const timestamp = Math.max(Date.now(), modified.get(path) ?? 0) / 1000;
       writeMetadata(this.files, this.directory, path, { commit, etag, timestamp });
     }
@@ -132,8 +133,8 @@ class LocalPlacement extends Placement {
   }
 
   /**
-   * Unchanged files of another version that this one does not have: an engine that loads all weights would mix the two.
-   * Outside the caches, the user has put the files of other sources there.
+   * Unchanged files of another version that this one does not have: an engine that loads all weights would
+   * mix the two. Outside the caches, the user has put the files of other sources there.
    */
   async #staleFiles(manifest: Manifest, records: readonly ModelRecord[]): Promise<StaleFile[]> {
     const old = records

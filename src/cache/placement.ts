@@ -112,7 +112,10 @@ export abstract class Placement {
 
   protected abstract items(manifest: Manifest, files: readonly ManifestFile[]): TransferItem[];
 
-  /** Prepares a transfer, and links files of the other layout whose digest is right. Returns the rest of the plan. */
+  /**
+   * Prepares a transfer, and links files of the other layout whose digest is right. Returns the rest of the
+   * plan.
+   */
   async begin(
     manifest: Manifest,
     plan: PlacementPlan,
@@ -141,7 +144,10 @@ export abstract class Placement {
   /** Makes placed files a model: links, refs, Python's metadata, and last the record. Idempotent. */
   abstract publish(manifest: Manifest, placed: readonly PlacedFile[]): Promise<PublishedModel>;
 
-  /** Makes the directory of the lease. @throws {AimError} `no-space` if a planted link would lead out of the cache. */
+  /**
+   * Makes the directory of the lease. @throws {AimError} `no-space` if a planted link would lead out of the
+   * cache.
+   */
   secure(): void {
     this.makeFolders([AIM_FOLDER]);
   }
@@ -163,8 +169,8 @@ export abstract class Placement {
   }
 
   /**
-   * Files of the same version that other downloads, with other filters, fetched into a folder: they stay recorded. A
-   * bucket has no commits, so none of its files is kept once one of them has changed.
+   * Files of the same version that other downloads, with other filters, fetched into a folder: they stay
+   * recorded. A bucket has no commits, so none of its files is kept once one of them has changed.
    */
   protected async othersIn(
     folder: string,
@@ -193,7 +199,10 @@ export abstract class Placement {
     return others.filter(({ path, size }) => sizes.get(path) === size);
   }
 
-  /** True if a record has all files of a manifest, unchanged, and all its files are in a folder with their size. */
+  /**
+   * True if a record has all files of a manifest, unchanged, and all its files are in a folder with their
+   * size.
+   */
   protected async isUnchanged(record: ModelRecord, manifest: Manifest, folder: string): Promise<boolean> {
     const known = new Set(record.files.map(keyOf));
     if (!manifest.files.every((file) => known.has(keyOf(file)))) return false;
@@ -203,8 +212,9 @@ export abstract class Placement {
   }
 
   /**
-   * Removes temporary files that killed processes have left in the model's folders, and partial files of files that are
-   * complete now. Other partial files, such as another revision's, stay for their own download.
+   * Removes temporary files that killed processes have left in the model's folders, and partial files of
+   * files that are complete now. Other partial files, such as another revision's, stay for their own
+   * download.
    *
    * @param folders Relative to the directory, in addition to its `.aim`.
    * @param names Names of the complete files while they are downloaded, without folders.
@@ -234,7 +244,10 @@ const TEMPORARY = /\.[0-9a-f]{8}\.tmp$/;
 /** Milliseconds without a change after which a partial file is abandoned: several times the stall timeout. */
 const DEAD = 60 * 60_000;
 
-/** True if the model may have files that the manifest does not list. A complete listing of a bucket has them all. */
+/**
+ * True if the model may have files that the manifest does not list. A complete listing of a bucket has them
+ * all.
+ */
 export function mayHoldMore({ commit, filtered }: Manifest): boolean {
   return commit !== null || filtered === true;
 }

@@ -3,7 +3,8 @@ import type { FilesBelow } from "../os/files_below.ts";
 import { readTextOrNull, statOrNull } from "./files.ts";
 
 // For a model in a local directory, Python's huggingface_hub records the download of each file in
-// `.cache/huggingface/download/<path>.metadata`, three lines: commit, ETag, seconds since 1970 (`_local_folder.py`).
+// `.cache/huggingface/download/<path>.metadata`, three lines: commit, ETag, seconds since 1970
+// (`_local_folder.py`).
 
 export const DOWNLOADS = ".cache/huggingface/download";
 
@@ -25,7 +26,10 @@ export async function readMetadata(
   return { commit, etag };
 }
 
-/** Writes a file's metadata into an existing folder. Not flushed: without its end, neither Python nor aim accepts it. */
+/**
+ * Writes a file's metadata into an existing folder. Not flushed: without its end, neither Python nor aim
+ * accepts it.
+ */
 export function writeMetadata(
   files: FilesBelow,
   directory: string,

@@ -40,7 +40,10 @@ export function recordOf(
   return { version: VERSION, source, revision, commit, files: sorted, finishedAt: new Date().toISOString() };
 }
 
-/** Reads a record. An invalid one (empty, cut, a directory, too large) is damage, not a model without a record. */
+/**
+ * Reads a record. An invalid one (empty, cut, a directory, too large) is damage, not a model without a
+ * record.
+ */
 export async function lookRecord(path: string): Promise<Read<ModelRecord>> {
   const text = await readRegularText(path);
   if (text.kind !== "ok") return text;

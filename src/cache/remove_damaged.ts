@@ -14,8 +14,8 @@ export async function isMarkedDamaged(folder: string): Promise<boolean> {
 }
 
 /**
- * Removes the files that `cache verify` found bad, so that a download fetches them again, and then the marks. The model
- * is partial then. Call it under the model's lease.
+ * Removes the files that `cache verify` found bad, so that a download fetches them again, and then the marks.
+ * The model is partial then. Call it under the model's lease.
  *
  * @param folder The model's own.
  */

@@ -76,7 +76,10 @@ async function readable(
   }
 }
 
-/** Judges the Hugging Face cache's snapshot of a revision. The path is the model's folder if it has no such snapshot. */
+/**
+ * Judges the Hugging Face cache's snapshot of a revision. The path is the model's folder if it has no such
+ * snapshot.
+ */
 export async function lookHub(
   { paths, name, revision = "main", quantisation }: ResolveOptions,
 ): Promise<PlaceLookedAt> {
@@ -96,7 +99,10 @@ export async function lookHub(
   });
 }
 
-/** The commit of a revision in a model's folder; `null` if there is none. Like Python, does not trim a ref's text. */
+/**
+ * The commit of a revision in a model's folder; `null` if there is none. Like Python, does not trim a ref's
+ * text.
+ */
 export async function commitOf(folder: string, revision: string): Promise<string | null> {
   const ref = await readTextOrNull(`${folder}/refs/${revision}`);
   if (ref !== null && isCommit(ref)) return ref;

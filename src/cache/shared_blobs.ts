@@ -1,9 +1,9 @@
 import { filesBelow } from "../os/files_below.ts";
 import { entriesOf, lstatOrNull, ownEntries, readTextOrNull } from "./files.ts";
 
-// Python's client since 1.32 shares blobs between models (`utils/_shared_blobs.py`): `models--org--model/blobs/ETAG` is
-// a link to the file `HUB/blobs/XX/HASH`. `HASH.refs` lists the links, `HASH.lock` is locked while they change, and a
-// marker identifies the store.
+// Python's client since 1.32 shares blobs between models (`utils/_shared_blobs.py`):
+// `models--org--model/blobs/ETAG` is a link to the file `HUB/blobs/XX/HASH`. `HASH.refs` lists the links,
+// `HASH.lock` is locked while they change, and a marker identifies the store.
 const MARKER = ".huggingface-shared-blobs";
 const HASH = /^[0-9a-f]{64}$/;
 
@@ -59,8 +59,8 @@ export async function sharedBlobUses(
 }
 
 /**
- * Removes a shared file without links, under the lock of Python's client. A file that is in use, or in a folder without
- * Python's marker, stays.
+ * Removes a shared file without links, under the lock of Python's client. A file that is in use, or in a
+ * folder without Python's marker, stays.
  */
 export async function removeSharedBlob(hub: string, path: string): Promise<boolean> {
   if (await readTextOrNull(`${hub}/blobs/${MARKER}`) !== "1\n") return false;

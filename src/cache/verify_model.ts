@@ -41,8 +41,8 @@ export interface VerifyOptions {
 }
 
 /**
- * Hashes all files of a model, several at a time, and compares the digests with those of the download. A bad model
- * is marked, so that it is not served until it is repaired; a good one loses its mark.
+ * Hashes all files of a model, several at a time, and compares the digests with those of the download. A bad
+ * model is marked, so that it is not served until it is repaired; a good one loses its mark.
  */
 export async function verifyModel(model: ListedModel, options: VerifyOptions = {}): Promise<Verification> {
   const { signal, onEvent } = options;
@@ -95,7 +95,8 @@ async function mark(model: ListedModel, findings: readonly FileFinding[]): Promi
 }
 
 /**
- * Faults that digests do not show: missing files of an index, files that are not weights, an unfinished download.
+ * Faults that digests do not show: missing files of an index, files that are not weights, an unfinished
+ * download.
  *
  * @param known Findings that need not be repeated.
  */

@@ -43,10 +43,11 @@ export interface ParsedFlags extends Pick<CommandContext, "flags" | "args" | "en
 }
 
 /**
- * Parses the words after a command. After `--` come the engine's words, or for other commands more positionals.
+ * Parses the words after a command. After `--` come the engine's words, or for other commands more
+ * positionals.
  *
- * @throws {AimError} `usage`: unknown flag (with the nearest), flag given twice, value missing, unwanted or not
- *   allowed, too many or too few positionals.
+ * @throws {AimError} `usage`: unknown flag (with the nearest), flag given twice, value missing, unwanted or
+ * not allowed, too many or too few positionals.
  */
 export function parseFlags(command: Command, argv: readonly string[]): ParsedFlags {
   const known = knownFlags(command);

@@ -34,8 +34,8 @@ const NO_GPU: Criteria["accelerator"] = {
 };
 
 /**
- * Judges profiles, and selects one like serving does. `heading` says what they were judged by, `ending` which one
- * would be served, or why none.
+ * Judges profiles, and selects one like serving does. `heading` says what they were judged by, `ending` which
+ * one would be served, or why none.
  */
 export function judgedListing(
   set: { criteria: Criteria; judged: readonly JudgedProfile[] },

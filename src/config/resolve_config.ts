@@ -12,8 +12,8 @@ export interface ConfigInputs {
 }
 
 /**
- * Every setting's value. Precedence: flag, environment, default. An empty environment variable counts as unset,
- * since container tools can only set variables. Secrets are registered with the log.
+ * Every setting's value. Precedence: flag, environment, default. An empty environment variable counts as
+ * unset, since container tools can only set variables. Secrets are registered with the log.
  *
  * @throws {AimError} `usage`, naming the variable or the flag that was used, the value and what is allowed.
  */

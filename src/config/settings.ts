@@ -85,7 +85,9 @@ function range<const Kind extends "integer" | "size" | "duration">(kind: Kind) {
 const [integer, size, seconds] = [range("integer"), range("size"), range("duration")];
 
 const PRECISION = choice("auto", "fp4", "fp8", "fp16", "fp32", "bf16", "int4", "int8");
-/** Ways to read a file from the hub. `HF_TRANSFER` is the same as `HTTP`: aim always reads parts in parallel. */
+/**
+ * Ways to read a file from the hub. `HF_TRANSFER` is the same as `HTTP`: aim always reads parts in parallel.
+ */
 const PROTOCOLS = { kind: "list", choices: ["XET", "HF_TRANSFER", "HTTP"] } as const;
 const FAMILY = anyCase("instinct", "radeon", "epyc", "cpu");
 const COUNT = { ...integer(0, 1024), auto: true } as const;

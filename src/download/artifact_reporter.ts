@@ -19,8 +19,9 @@ const LIMITS = { interval: 5000, report: 5000, success: 3000, failure: 1000, ret
 const MESSAGE = 1000;
 
 /**
- * Opens the reporter if `ARTIFACT_NAME` and `ARTIFACT_NAMESPACE` name an AIMArtifact and the pod has a service account
- * (`AIM_SERVICE_ACCOUNT_DIR` names another directory of `token` and `ca.crt`). Reports are merge patches of the status.
+ * Opens the reporter if `ARTIFACT_NAME` and `ARTIFACT_NAMESPACE` name an AIMArtifact and the pod has a
+ * service account (`AIM_SERVICE_ACCOUNT_DIR` names another directory of `token` and `ca.crt`). Reports are
+ * merge patches of the status.
  */
 export async function artifactReporter(
   env: Readonly<Record<string, string | undefined>>,
@@ -74,7 +75,9 @@ class ArtifactReporter implements Disposable {
     this.#report();
   }
 
-  /** Reports that the model is complete, with retries, or a failure. An earlier report must not come after it. */
+  /**
+   * Reports that the model is complete, with retries, or a failure. An earlier report must not come after it.
+   */
   async end(failure: string | null): Promise<void> {
     this.tally.end(failure === null, failure === null ? "Complete" : redact(failure).slice(0, MESSAGE));
     clearInterval(this.#timer);

@@ -101,7 +101,9 @@ export async function assertSigned(
   });
 }
 
-/** Files of a model's directory, or of its snapshot, which are not verified yet. @param paths @default {all} */
+/**
+ * Files of a model's directory, or of its snapshot, which are not verified yet. @param paths @default {all}
+ */
 export async function filesIn(directory: string, paths?: readonly string[]): Promise<SignedFile[]> {
   const all = paths ?? [...(await listFiles(directory)).keys()];
   return all.map((path) => ({ path, absolute: `${directory}/${path}`, sha256: null }));

@@ -12,8 +12,8 @@ const CONFIG = "config.json";
 const LARGEST_CONFIG = 1 << 20;
 
 /**
- * Reports files that can run the publisher's code. Pickles are known by their names; the configuration is read before
- * the download only if such files are refused.
+ * Reports files that can run the publisher's code. Pickles are known by their names; the configuration is
+ * read before the download only if such files are refused.
  *
  * @throws {AimError} `integrity` if they are refused.
  */

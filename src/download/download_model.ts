@@ -128,8 +128,8 @@ class ModelDownload {
   }
 
   /**
-   * The model on disk, if it is complete and the source cannot be reached or the cache cannot be written; `null` if the
-   * download has failed.
+   * The model on disk, if it is complete and the source cannot be reached or the cache cannot be written;
+   * `null` if the download has failed.
    */
   async #insteadOf(error: unknown, manifest: Manifest | null): Promise<DownloadReport | null> {
     const { force, signal } = this.#options;

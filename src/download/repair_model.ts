@@ -20,10 +20,11 @@ export interface RepairOptions {
 }
 
 /**
- * Downloads the bad and missing files of a model again, from its source at its commit. Bad files must be marked, as
- * `verifyModel` does.
+ * Downloads the bad and missing files of a model again, from its source at its commit. Bad files must be
+ * marked, as `verifyModel` does.
  *
- * @throws {AimError} `not-found` if the source is not known; `integrity` if a bucket has changed; what a download throws.
+ * @throws {AimError} `not-found` if the source is not known; `integrity` if a bucket has changed; what a
+ * download throws.
  */
 export async function repairModel(options: RepairOptions): Promise<DownloadReport> {
   const { config, env, model, signal } = options;

@@ -6,8 +6,8 @@ import { formatOf, indexFormatOf, isAnyWeight, missingShards } from "../cache/ju
 const COPIES = /^(?:original|metal)\//;
 
 /**
- * Returns a filter for the files that an engine loads: next to a complete set of safetensors, no copies of the weights in
- * other formats, and no pickles. For any other model, all files.
+ * Returns a filter for the files that an engine loads: next to a complete set of safetensors, no copies of
+ * the weights in other formats, and no pickles. For any other model, all files.
  *
  * @param paths All files of the model.
  */

@@ -45,7 +45,9 @@ export async function compileCaches(
   return Object.fromEntries(missing.map(([variable, child]) => [variable, `${folder}/${child}`]));
 }
 
-/** A folder that this user may write to, made if needed; `null` for another user's: the engine runs its files. */
+/**
+ * A folder that this user may write to, made if needed; `null` for another user's: the engine runs its files.
+ */
 function ownFolder(path: string): string | null {
   try {
     Deno.mkdirSync(path, { recursive: true, mode: 0o700 });

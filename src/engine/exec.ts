@@ -57,7 +57,8 @@ type FileLimit = { readonly soft: number; readonly hard: number | null };
 
 /**
  * The limit on open files that aim was started with; `null` if it is not known or was not raised. Deno raises
- * its own to the hard one before any code of ours runs. The launcher says what it was; else it is the parent's.
+ * its own to the hard one before any code of ours runs. The launcher says what it was; else it is the
+ * parent's.
  */
 function callersFileLimit(): FileLimit | null {
   const own = limitsOf("self");

@@ -191,8 +191,8 @@ function badName(name: string): string | null {
 const LOAD_STRATEGY = "safetensors-load-strategy";
 
 /**
- * Arguments for weights on a network file system, where vLLM's default (mapping files into memory) reads page by
- * page: with its option to read ahead, if the version has it and they do not.
+ * Arguments for weights on a network file system, where vLLM's default (mapping files into memory) reads page
+ * by page: with its option to read ahead, if the version has it and they do not.
  */
 export function withReadAhead(args: ConfigMap, version: EngineVersion | null): ConfigMap {
   const choices = new VersionTable(version).ranges("options", LOAD_STRATEGY).at(-1)?.choices;

@@ -17,8 +17,9 @@ const NETWORK: Readonly<Record<number, string>> = {
 const SIZE = 120;
 
 /**
- * The kind of network file system that a path is on; `null` for others, and if FFI is refused. FUSE counts: on
- * a server it is a bucket or a distributed file system. Loading Node's `statfs` would take a third of a start.
+ * The kind of network file system that a path is on; `null` for others, and if FFI is refused. FUSE counts:
+ * on a server it is a bucket or a distributed file system. Loading Node's `statfs` would take a third of a
+ * start.
  */
 export function networkFileSystem(path: string): string | null {
   const libc = processCalls();

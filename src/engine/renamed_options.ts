@@ -19,8 +19,8 @@ const THE_FIELD = "the old option set that field";
 const OUTPUTS = "structured-outputs-config";
 
 /**
- * Options that vLLM renamed without changing what they mean, each with what its `arg_utils.py` did with the old
- * name while it had both. Others (`rope-scaling`, `task`, `cuda-graph-sizes`) changed their meaning too.
+ * Options that vLLM renamed without changing what they mean, each with what its `arg_utils.py` did with the
+ * old name while it had both. Others (`rope-scaling`, `task`, `cuda-graph-sizes`) changed their meaning too.
  */
 const RENAMES: readonly (readonly [from: string, to: string, reason: string, convert?: Convert])[] = [
   ["no-enable-log-requests", "disable-log-requests", "both turn the log of requests off"],

@@ -1,8 +1,8 @@
 import { AimError } from "./aim_error.ts";
 
 /**
- * Anything thrown as an {@linkcode AimError}: failures of the file system with a hint below are `no-space`, the
- * rest is `unexpected`.
+ * Anything thrown as an {@linkcode AimError}: failures of the file system with a hint below are `no-space`,
+ * the rest is `unexpected`.
  *
  * @param doing Begins the message, such as "writing /cache/org/model".
  */

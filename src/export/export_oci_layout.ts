@@ -22,9 +22,9 @@ const MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json";
 const MODEL = "application/vnd.cncf.model";
 
 /**
- * Writes a model as an OCI layout directory: one raw layer per file, named by the annotations of ModelPack and ORAS.
- * Uses the digests recorded in the cache and hashes other files. The same model always gets the same digest. Artifacts
- * with other tags stay in the layout.
+ * Writes a model as an OCI layout directory: one raw layer per file, named by the annotations of ModelPack
+ * and ORAS. Uses the digests recorded in the cache and hashes other files. The same model always gets the
+ * same digest. Artifacts with other tags stay in the layout.
  *
  * @param tag The artifact's tag in the layout.
  * @throws {AimError} `no-space`: the directory cannot be written.

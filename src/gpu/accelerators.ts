@@ -91,8 +91,8 @@ export function typeOfAccelerator(name: string): "gpu" | "cpu" {
 }
 
 /**
- * The accelerator that a text names, `null` if none: `MI300X` in any case, in quotes, or as `AMD Instinct MI300X`,
- * `Radeon PRO W7900`, a PCI device id (`0x74a1`), an EPYC chip (`9654`, `EPYC 9654`).
+ * The accelerator that a text names, `null` if none: `MI300X` in any case, in quotes, or as `AMD Instinct
+ * MI300X`, `Radeon PRO W7900`, a PCI device id (`0x74a1`), an EPYC chip (`9654`, `EPYC 9654`).
  */
 export function acceleratorName(text: string): string | null {
   // As nearly every profile has it.

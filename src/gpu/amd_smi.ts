@@ -26,7 +26,9 @@ export async function readAmdSmi(program: string, options: RunOptions): Promise<
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** The GPUs in an array or `{"gpu_data": […]}`, after lines such as `[WARNING] …`; `null` if it is not JSON. */
+/**
+ * The GPUs in an array or `{"gpu_data": […]}`, after lines such as `[WARNING] …`; `null` if it is not JSON.
+ */
 function parseAmdSmi(text: string): Fields[] | null {
   const value = jsonOrNull(text.slice(text.search(/^\s*(?:\[\s*[{\]]|\{)/m)));
   const list = isJsonObject(value) ? value.gpu_data : value;

@@ -5,8 +5,8 @@ import type { Gpu, GpuInventory } from "./types.ts";
  * What to change in the engine's environment, so that it gets the GPUs it needs: if more of the model that
  * counts are visible (or others beside them), idle ones, in the order of HIP.
  *
- * `HIP_VISIBLE_DEVICES` and `CUDA_VISIBLE_DEVICES` must agree, or vLLM's ROCm module refuses to load. HIP reads
- * only the first if both are set. Both treat an empty one as unset; it stays as it is.
+ * `HIP_VISIBLE_DEVICES` and `CUDA_VISIBLE_DEVICES` must agree, or vLLM's ROCm module refuses to load. HIP
+ * reads only the first if both are set. Both treat an empty one as unset; it stays as it is.
  *
  * @param needed How many GPUs the engine uses.
  * @param env The engine's environment so far.

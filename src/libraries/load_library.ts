@@ -1,4 +1,7 @@
-/** The npm libraries that are loaded only when they are needed: each is a file of its own, also in the executable. */
+/**
+ * The npm libraries that are loaded only when they are needed: each is a file of its own, also in the
+ * executable.
+ */
 interface Libraries {
   aws_s3: typeof import("./aws_s3.ts");
   hugging_face: typeof import("./hugging_face.ts");
@@ -6,8 +9,9 @@ interface Libraries {
 }
 
 /**
- * Loads a library. Its address is computed, so that Deno does not read the file before the program starts. They are
- * bundled without code splitting: the chunk of a CommonJS package that a library imports would export `default` alone.
+ * Loads a library. Its address is computed, so that Deno does not read the file before the program starts.
+ * They are bundled without code splitting: the chunk of a CommonJS package that a library imports would
+ * export `default` alone.
  */
 export async function loadLibrary<Name extends keyof Libraries>(name: Name): Promise<Libraries[Name]> {
   const here = import.meta.url;

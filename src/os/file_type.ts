@@ -1,4 +1,6 @@
-/** What a path names, links followed; `null` if it does not exist or cannot be read. Requires `--allow-read`. */
+/**
+ * What a path names, links followed; `null` if it does not exist or cannot be read. Requires `--allow-read`.
+ */
 export function fileType(path: string): "file" | "directory" | "other" | null {
   try {
     const { isFile, isDirectory } = Deno.statSync(path);

@@ -35,9 +35,9 @@ interface Opened extends Disposable {
 }
 
 /**
- * Creates, opens, renames and removes files below a directory. Paths are absolute. The directories of a path are opened
- * one after another without following links, so one that is swapped for a link at any moment leads nowhere. Throws
- * Deno's errors.
+ * Creates, opens, renames and removes files below a directory. Paths are absolute. The directories of a path
+ * are opened one after another without following links, so one that is swapped for a link at any moment leads
+ * nowhere. Throws Deno's errors.
  */
 export class FilesBelow {
   readonly #root: string;

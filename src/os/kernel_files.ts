@@ -1,7 +1,9 @@
 import { cString, describeErrno, type FileCalls, fileCalls, lastErrno, outcomeOf } from "./libc.ts";
 import { ABSENT, type Read } from "./read_regular_file.ts";
 
-/** Reads small files and folders, including those that Deno refuses (`/sys`, `/proc`, `/dev`). Never throws. */
+/**
+ * Reads small files and folders, including those that Deno refuses (`/sys`, `/proc`, `/dev`). Never throws.
+ */
 export interface KernelFiles {
   text(path: string): Read<string>;
   /** Names in a folder, sorted. */

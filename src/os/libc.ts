@@ -47,8 +47,8 @@ const PROCESS = {
 } as const;
 
 /**
- * The C library, for what Deno cannot do: replace the process, and read files under `/sys`, `/proc` and `/dev`. Split by
- * purpose, since loading a function takes a tenth of a millisecond. Requires `--allow-ffi`.
+ * The C library, for what Deno cannot do: replace the process, and read files under `/sys`, `/proc` and
+ * `/dev`. Split by purpose, since loading a function takes a tenth of a millisecond. Requires `--allow-ffi`.
  */
 export const fileCalls = loader(FILES);
 /** For {@linkcode filesBelow}. */
@@ -86,8 +86,9 @@ export function lastErrno(library: Errors): number {
 }
 
 /**
- * The result of a call, or a negative errno. A call that fails is repeated until it fails the same way twice in a row:
- * the runtime's own calls may change errno before it is read. Only for calls that change nothing when they fail.
+ * The result of a call, or a negative errno. A call that fails is repeated until it fails the same way twice
+ * in a row: the runtime's own calls may change errno before it is read. Only for calls that change nothing
+ * when they fail.
  */
 export function outcomeOf(library: Errors, call: () => number): number {
   for (let before = 0;;) {

@@ -1,6 +1,8 @@
 import { errnoOf } from "../errors/from_unknown.ts";
 
-/** The value that was read, or why there is none: `absent` if the path does not exist. The reason is a clause. */
+/**
+ * The value that was read, or why there is none: `absent` if the path does not exist. The reason is a clause.
+ */
 export type Read<T> =
   | { readonly kind: "ok"; readonly value: T }
   | { readonly kind: "absent"; readonly reason: string }
@@ -14,10 +16,10 @@ type Bytes = Uint8Array<ArrayBuffer>;
 const LIMIT = 64 * 1024 * 1024;
 
 /**
- * Reads the text of a regular file, following links. A FIFO, device, socket or directory is refused before it is
- * opened, since opening a FIFO waits for a writer; so is a file above `limit` bytes. If a FIFO is swapped in between
- * the check and the opening, only a thread waits, and signals still end the program. Never throws. Requires
- * `--allow-read`.
+ * Reads the text of a regular file, following links. A FIFO, device, socket or directory is refused before it
+ * is opened, since opening a FIFO waits for a writer; so is a file above `limit` bytes. If a FIFO is swapped
+ * in between the check and the opening, only a thread waits, and signals still end the program. Never throws.
+ * Requires `--allow-read`.
  *
  * @param limit In bytes.
  */
@@ -32,7 +34,10 @@ export async function readRegularText(path: string, limit: number = LIMIT): Prom
   }
 }
 
-/** {@linkcode readRegularText}, for files that the operator has named: a FIFO that is swapped in blocks the program. */
+/**
+ * {@linkcode readRegularText}, for files that the operator has named: a FIFO that is swapped in blocks the
+ * program.
+ */
 export function readRegularTextSync(path: string, limit?: number): Read<string> {
   return asText(readRegularFileSync(path, limit));
 }
@@ -49,7 +54,10 @@ export function readRegularFileSync(path: string, limit: number = LIMIT): Read<B
   }
 }
 
-/** The opened file may be another one than was checked, and may grow, so it is checked again and read up to the limit. */
+/**
+ * The opened file may be another one than was checked, and may grow, so it is checked again and read up to
+ * the limit.
+ */
 function readOpened(file: Deno.FsFile, limit: number): Read<Bytes> {
   const info = file.statSync();
   const refusal = refused(info, limit);

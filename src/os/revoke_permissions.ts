@@ -9,15 +9,16 @@ export interface Permissions {
 }
 
 /**
- * Revokes all other permissions for good. Reading stays, since configuration, profiles and models are files; so does the
- * environment, which libraries read when they load.
+ * Revokes all other permissions for good. Reading stays, since configuration, profiles and models are files;
+ * so does the environment, which libraries read when they load.
  */
 export function revokePermissions(needs: Permissions): void {
   for (const name of ["write", "net", "run", "ffi"] as const) {
     if (!needs[name]) Deno.permissions.revokeSync({ name });
   }
   Deno.permissions.revokeSync({ name: "import" });
-  // Host name, user and the like are for locking files and talking to servers; every command may read free space.
+  // Host name, user and the like are for locking files and talking to servers; every command may read free
+  // space.
   if (needs.net || needs.write) return;
   for (const kind of SYSTEM_FACTS) Deno.permissions.revokeSync({ name: "sys", kind });
 }

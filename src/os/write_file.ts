@@ -2,8 +2,8 @@ import { errorFrom } from "../errors/from_unknown.ts";
 import type { FilesBelow } from "./files_below.ts";
 
 /**
- * Writes a file completely or not at all: under another name first, flushed, then renamed. Until its directory is
- * flushed, a loss of power may restore the old file.
+ * Writes a file completely or not at all: under another name first, flushed, then renamed. Until its
+ * directory is flushed, a loss of power may restore the old file.
  *
  * @throws {AimError} `no-space` if it cannot be written.
  */

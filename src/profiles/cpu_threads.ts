@@ -4,8 +4,8 @@ import { envVarsOf } from "./profile_content.ts";
 import type { Profile } from "./types.ts";
 
 /**
- * Fits a processor's profile to the cores that the container may use: no more threads than those, bound by vLLM
- * itself (`auto`), or to the container's set of cores if the profile binds them by number.
+ * Fits a processor's profile to the cores that the container may use: no more threads than those, bound by
+ * vLLM itself (`auto`), or to the container's set of cores if the profile binds them by number.
  */
 export function withCpuThreads(
   profile: Profile,

@@ -2,9 +2,9 @@ import { fileType } from "../os/file_type.ts";
 import type { ProfileFault } from "./types.ts";
 
 /**
- * The `.yaml` and `.yml` files of a folder at any depth, by name, and folders that cannot be read. Hidden ones
- * are left out. Links are followed, and a file that several of them lead to comes once: a Kubernetes ConfigMap
- * is mounted as links into a hidden folder. A folder that does not exist is empty.
+ * The `.yaml` and `.yml` files of a folder at any depth, by name, and folders that cannot be read. Hidden
+ * ones are left out. Links are followed, and a file that several of them lead to comes once: a Kubernetes
+ * ConfigMap is mounted as links into a hidden folder. A folder that does not exist is empty.
  */
 export function findProfileFiles(folder: string): { files: string[]; faults: ProfileFault[] } {
   const files: string[] = [];

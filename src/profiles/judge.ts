@@ -65,7 +65,8 @@ const KINDS = { 1: "custom", 2: "model", 3: "general" } as const;
  * Order among profiles that fit, better first: a model's own (custom ones too) before general ones, with an
  * automatic count those that use every GPU, priority, precision, type, the larger count, then id.
  *
- * @param available How many GPUs an automatic count may use; `null` if a count was requested or none is known.
+ * @param available How many GPUs an automatic count may use; `null` if a count was requested or none is
+ * known.
  */
 export function compareProfiles(a: Profile, b: Profile, available: number | null): number {
   const [of, and] = [a.metadata, b.metadata];

@@ -15,8 +15,8 @@ import {
 } from "./types.ts";
 
 /**
- * Reads a file's content, in the names of any generation. Words of the metadata have any case. Of unknown keys
- * there is at most one warning.
+ * Reads a file's content, in the names of any generation. Words of the metadata have any case. Of unknown
+ * keys there is at most one warning.
  */
 export function profileFromValue(content: ConfigMap, place: ProfilePlace): Reading<SchemaFault> {
   const metadata = lowerCase(mapAt(content, "metadata"));

@@ -9,8 +9,8 @@ import type { ProfileCheck, ProfileFault, ProfilePlace, Reading, SchemaFault } f
 const MAX_PROFILE_BYTES = 256 * 1024;
 
 /**
- * Reads a profile file. Never throws: what is wrong with it, or with reading it, is in the result, in the order
- * of the file.
+ * Reads a profile file. Never throws: what is wrong with it, or with reading it, is in the result, in the
+ * order of the file.
  *
  * @param check A further check. With one, there are also warnings of keys written twice, which PyYAML takes
  *   silently.
@@ -48,7 +48,10 @@ export async function readProfile(
 
 let loading: Promise<typeof profileFromValue> | undefined;
 
-/** With the validator, which packed profiles do not need. An import takes time for each file, even if it is done. */
+/**
+ * With the validator, which packed profiles do not need. An import takes time for each file, even if it is
+ * done.
+ */
 function loadReader(): Promise<typeof profileFromValue> {
   return loading ??= import("./profile_from_value.ts").then((module) => module.profileFromValue);
 }

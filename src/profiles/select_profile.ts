@@ -21,8 +21,8 @@ export type Selection =
   };
 
 /**
- * Selects by id (or the id with `.yaml`, or the path) in spite of any mismatch; else the best compatible profile
- * that may be selected automatically; else, if the settings allow it, an unoptimized one.
+ * Selects by id (or the id with `.yaml`, or the path) in spite of any mismatch; else the best compatible
+ * profile that may be selected automatically; else, if the settings allow it, an unoptimized one.
  */
 export function selectProfile(
   judged: readonly JudgedProfile[],

@@ -56,7 +56,9 @@ export async function filesInCache(place: ModelPlace): Promise<ModelFiles | null
   }
 }
 
-/** The files that a source lists, before any is downloaded: without their configuration, only weights count. */
+/**
+ * The files that a source lists, before any is downloaded: without their configuration, only weights count.
+ */
 export function filesListed({ files, archives = [], source }: Manifest, config: unknown = null): ModelFiles {
   const all = [...files, ...archives.map(({ file }) => file)];
   return { sizes: new Map<string, number>(all.map((file) => [file.path, file.size])), config, from: source };
@@ -87,7 +89,8 @@ export function warnOfMemory(gpus: GpuInventory, args: ConfigMap, files: ModelFi
 /**
  * Looks at the files that the engine would load, and warns of too little memory.
  *
- * @throws {AimError} `integrity` if `AIM_REFUSE_UNSAFE` is on, and they are pickles or code of the model's own.
+ * @throws {AimError} `integrity` if `AIM_REFUSE_UNSAFE` is on, and they are pickles or code of the model's
+ * own.
  */
 export async function checkFiles(
   { config, gpus }: { readonly config: Config; readonly gpus: GpuInventory },

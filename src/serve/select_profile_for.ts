@@ -13,7 +13,8 @@ import type { ModelRef } from "../sources/model_ref.ts";
 import { modelToLoad, profileSetOf, wantedModel } from "./served_model.ts";
 
 /**
- * Loads and judges the profiles that a configuration can choose from; faulty files are left out with a warning.
+ * Loads and judges the profiles that a configuration can choose from; faulty files are left out with a
+ * warning.
  *
  * @returns The profiles, best first, the model that was asked for, and what they were judged by.
  * @throws {AimError} `usage` if no model is named.
@@ -155,8 +156,8 @@ export async function profileModel(
 const LOADABLE: readonly ProfileState[] = ["compatible", "precision_mismatch", "metric_mismatch"];
 
 /**
- * Every model that a profile for this hardware can load, regardless of precision and metric; without hardware,
- * the models of all profiles.
+ * Every model that a profile for this hardware can load, regardless of precision and metric; without
+ * hardware, the models of all profiles.
  *
  * @throws {AimError} `usage`, `no-profile`.
  */

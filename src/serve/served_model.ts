@@ -40,8 +40,8 @@ export function profileSetOf(wanted: ModelRef): string | null {
 }
 
 /**
- * The model to load: the profile's `model_id`, else what was asked for. A revision in `AIM_MODEL_ID` belongs to
- * the model that it names, not to another one that the profile names.
+ * The model to load: the profile's `model_id`, else what was asked for. A revision in `AIM_MODEL_ID` belongs
+ * to the model that it names, not to another one that the profile names.
  *
  * @throws {AimError} `usage` if its name does not stay in the cache.
  */

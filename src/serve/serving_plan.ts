@@ -105,7 +105,9 @@ function engineArguments(
   return { args, env: { ...level, ...Object.fromEntries(variables), ...adapters.env }, warnings };
 }
 
-/** `AIM_LOG_LEVEL_ROOT` is vLLM's level too, as in AMD's runtime; if it is unset, the caller's own is used. */
+/**
+ * `AIM_LOG_LEVEL_ROOT` is vLLM's level too, as in AMD's runtime; if it is unset, the caller's own is used.
+ */
 function logLevel(config: Config, env: ServingInput["env"]): Record<string, string> {
   return config.origins.logLevelRoot === "default" && env.VLLM_LOGGING_LEVEL
     ? {}

@@ -6,8 +6,9 @@ import { AimError } from "../errors/aim_error.ts";
 const LONGEST_CHAIN = 10;
 
 /**
- * The public key of a signer's certificate, if its chain leads to a trusted root. Certificates must be valid at the
- * start of the signer's, as in the model_signing package: a signature remains valid after its certificate.
+ * The public key of a signer's certificate, if its chain leads to a trusted root. Certificates must be valid
+ * at the start of the signer's, as in the model_signing package: a signature remains valid after its
+ * certificate.
  *
  * @param chain DER, the signer's first.
  * @param trustedPem Trusted certificates; the chain must end with a root among them.
@@ -63,7 +64,10 @@ function isValid(certificate: X509Certificate, at: number): boolean {
   return Date.parse(certificate.validFrom) <= at && at <= Date.parse(certificate.validTo);
 }
 
-/** keyUsage with digitalSignature (its first bit), or extendedKeyUsage with codeSigning (RFC 5280, 4.2.1.3 and 4.2.1.12). */
+/**
+ * keyUsage with digitalSignature (its first bit), or extendedKeyUsage with codeSigning (RFC 5280, 4.2.1.3 and
+ * 4.2.1.12).
+ */
 function maySign({ raw }: X509Certificate): boolean {
   const hex = new Uint8Array(raw).toHex();
   const usage = /0603551d0f(?:0101ff)?04..03..(?:..)(..)/.exec(hex)?.[1];

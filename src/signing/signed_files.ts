@@ -25,8 +25,8 @@ const HASHES: Readonly<Record<string, string>> = {
 };
 
 /**
- * The files of a signature, after checking that it is the signer's. Supports the model_signing package's elliptic
- * keys of 256, 384 or 521 bits and its default method: complete files hashed by SHA-256.
+ * The files of a signature, after checking that it is the signer's. Supports the model_signing package's
+ * elliptic keys of 256, 384 or 521 bits and its default method: complete files hashed by SHA-256.
  *
  * @param text The signature: a Sigstore bundle with a DSSE envelope (OpenSSF model signing 1.0).
  * @param name Of the signature, for messages.

@@ -1,4 +1,6 @@
-/** Calls `run` for all items, `atOnce` at a time. Results are in order. After a failure, no more are started. */
+/**
+ * Calls `run` for all items, `atOnce` at a time. Results are in order. After a failure, no more are started.
+ */
 export async function eachOf<T, R>(
   items: readonly T[],
   run: (item: T) => Promise<R>,

@@ -19,8 +19,9 @@ export class FileAddresses {
   /** Addresses at other origins, by the server's own address of the file. */
   readonly #found = new Map<string, URL>();
   /**
-   * ETags that name the file's digest, by origin and digest; `null` for a server that cannot compare them. Any other
-   * ETag is not used for `If-Range`: nodes of one mirror may have different ones, and each part would be a whole file.
+   * ETags that name the file's digest, by origin and digest; `null` for a server that cannot compare them.
+   * Any other ETag is not used for `If-Range`: nodes of one mirror may have different ones, and each part
+   * would be a whole file.
    */
   readonly #tags = new Map<string, string | null>();
 

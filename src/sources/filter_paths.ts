@@ -6,8 +6,8 @@ export interface PathFilter {
 }
 
 /**
- * Filters paths like huggingface_hub's `filter_repo_objects`: by case-sensitive globs of Python's `fnmatch` over the
- * complete path (`*` also matches `/`); a glob that ends in `/` matches everything below it.
+ * Filters paths like huggingface_hub's `filter_repo_objects`: by case-sensitive globs of Python's `fnmatch`
+ * over the complete path (`*` also matches `/`); a glob that ends in `/` matches everything below it.
  *
  * @param include Empty for everything.
  */
@@ -28,15 +28,18 @@ export function pathFilter(include: readonly string[] = [], exclude: readonly st
   return Object.assign(wanted, { unmatched: () => [...unmatched] });
 }
 
-/** True for files that were uploaded by mistake: aim's and Python's own, and git's folder, whose hooks git would run. */
+/**
+ * True for files that were uploaded by mistake: aim's and Python's own, and git's folder, whose hooks git
+ * would run.
+ */
 function isBookkeepingPath(path: string): boolean {
   return path.startsWith(".aim/") || path.startsWith(".cache/huggingface/") ||
     /(?:^|\/)\.git(?:\/|$)/i.test(path);
 }
 
 /**
- * A class of characters, or one character. A `]` at the start of a class (after `!`) is part of it. The lookahead keeps
- * what it has found, so that an unclosed bracket is an ordinary character.
+ * A class of characters, or one character. A `]` at the start of a class (after `!`) is part of it. The
+ * lookahead keeps what it has found, so that an unclosed bracket is an ordinary character.
  */
 const TOKEN = /\[(?=(!?\]?[^\]]*))\1\]|./gsu;
 const WILDCARDS: Readonly<Record<string, string>> = { "*": ".*", "?": "." };

@@ -18,8 +18,8 @@ export function namedModel(ref: ModelRef, given: string | null): NamedModel {
 }
 
 /**
- * A model's name in the cache: `--model-name` (`given`), else the hub's id, else the last two parts of a prefix,
- * repository or path, else the bucket.
+ * A model's name in the cache: `--model-name` (`given`), else the hub's id, else the last two parts of a
+ * prefix, repository or path, else the bucket.
  *
  * @throws {AimError} `usage`: `--model-name` with a hub model, or an unsafe name.
  */

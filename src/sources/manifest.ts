@@ -27,8 +27,8 @@ export type Digest =
     readonly hex: string;
     readonly partSizes: readonly number[];
     /**
-     * Set, maybe empty, if the server does not say how the object was uploaded: these and `partSizes` are guesses
-     * then. A match with any of them proves the file; without a match, the file is unproven.
+     * Set, maybe empty, if the server does not say how the object was uploaded: these and `partSizes` are
+     * guesses then. A match with any of them proves the file; without a match, the file is unproven.
      */
     readonly otherPartSizes?: readonly (readonly number[])[];
   };
@@ -39,7 +39,9 @@ export interface ManifestFile {
   readonly path: RelativePath;
   /** Bytes. */
   readonly size: number;
-  /** `null` if the source has nothing that proves the bytes (S3 with SSE-KMS, say): only the size is checked. */
+  /**
+   * `null` if the source has nothing that proves the bytes (S3 with SSE-KMS, say): only the size is checked.
+   */
   readonly digest: Digest | null;
   /** Without quotes and `W/`: the hub's linked ETag (SHA-256 of LFS files, else git SHA-1), or S3's. */
   readonly etag: string;
@@ -47,15 +49,16 @@ export interface ManifestFile {
 }
 
 /**
- * A tar archive, perhaps compressed, or a compressed file, that a source has instead of files. What it contains is known
- * once it is downloaded.
+ * A tar archive, perhaps compressed, or a compressed file, that a source has instead of files. What it
+ * contains is known once it is downloaded.
  */
 export interface Archive {
   /** The archive itself. Its path is a name for messages, its ETag the SHA-256. */
   readonly file: ManifestFile;
   /**
-   * `image`: a layer of a container image, which has the model below `/models`. `folder`: the model is in archives
-   * only, and folders that all of its files share are left out. `files`: there are other files as well.
+   * `image`: a layer of a container image, which has the model below `/models`. `folder`: the model is in
+   * archives only, and folders that all of its files share are left out. `files`: there are other files as
+   * well.
    */
   readonly kind: "image" | "folder" | "files";
   /** The path of a compressed file; `null` for a tar archive. */

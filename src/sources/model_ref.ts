@@ -35,8 +35,9 @@ const FORMS =
 const HUB_HOSTS = ["huggingface.co", "www.huggingface.co", "hf.co"];
 
 /**
- * Parses a reference of one of these forms, or the address of a page or file of a model on the public hub. `:Q4_K_M`
- * after a hub model selects a GGUF quantisation, as in vLLM; any other `hf://org/model:REVISION` is KServe's spelling.
+ * Parses a reference of one of these forms, or the address of a page or file of a model on the public hub.
+ * `:Q4_K_M` after a hub model selects a GGUF quantisation, as in vLLM; any other `hf://org/model:REVISION` is
+ * KServe's spelling.
  *
  * @throws {AimError} `usage`, naming the value and what is wrong with it.
  */
@@ -124,7 +125,10 @@ function hubModel(id: string, revision: string | null): HubRef | string {
 const PAGES = ["tree", "blob", "resolve", "raw", "commit", "commits"];
 const OTHER_PAGES = ["datasets", "spaces", "collections", "docs", "papers", "blog"];
 
-/** `https://huggingface.co/org/model`, with `/tree/REV`, `/blob/REV/file`, `/raw/REV/file` or `/resolve/REV/file`. */
+/**
+ * `https://huggingface.co/org/model`, with `/tree/REV`, `/blob/REV/file`, `/raw/REV/file` or
+ * `/resolve/REV/file`.
+ */
 function pageRef(text: string): HubRef | string {
   const url = URL.parse(text);
   if (url === null) return "it is not an address";
@@ -162,7 +166,10 @@ export function assertRevision(revision: string): void {
   });
 }
 
-/** Amazon's rule for old buckets, and Ceph's, with a tenant before the name: wider than the rule for new buckets. */
+/**
+ * Amazon's rule for old buckets, and Ceph's, with a tenant before the name: wider than the rule for new
+ * buckets.
+ */
 const BUCKET = /^(?:[A-Za-z0-9_]{1,64}:)?[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/;
 /** The ARN of an access point, used like a bucket. */
 const ACCESS_POINT = /^arn:aws[a-z-]*:s3:[a-z0-9-]*:\d{12}:accesspoint[/:][A-Za-z0-9.-]{1,63}(?=\/|$)/;

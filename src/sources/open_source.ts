@@ -6,7 +6,9 @@ import { S3Source } from "./s3/s3_source.ts";
 import type { Source } from "./source.ts";
 import type { SourceOptions } from "./source_options.ts";
 
-/** Opens a model's source, without a request. @throws {AimError} `not-found` when offline; `usage` for a path. */
+/**
+ * Opens a model's source, without a request. @throws {AimError} `not-found` when offline; `usage` for a path.
+ */
 export function openSource(ref: ModelRef, options: SourceOptions): Source {
   if (ref.kind === "path") {
     throw new AimError("usage", `${ref.path} is a path on this machine: there is nothing to download`, {

@@ -27,8 +27,8 @@ export function quantisationsOf(paths: Iterable<string>): string[] {
 }
 
 /**
- * The GGUF files of one quantisation, `*-QUANT.gguf` and `*-QUANT-*.gguf` in any folder. The first one is the file
- * for vLLM: the first shard of a set.
+ * The GGUF files of one quantisation, `*-QUANT.gguf` and `*-QUANT-*.gguf` in any folder. The first one is the
+ * file for vLLM: the first shard of a set.
  */
 export function ggufFiles(paths: Iterable<string>, quantisation: string): string[] {
   const file = new RegExp(`[-.]${RegExp.escape(quantisation)}(?:-[^/]*)?\\.gguf$`, "i");

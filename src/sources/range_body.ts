@@ -9,7 +9,8 @@ export function rangeHeader(range: ByteRange | null): Readonly<Record<string, st
 }
 
 /**
- * Checks that an answer has the requested range of a file, and the manifest's size and ETag. Returns its data.
+ * Checks that an answer has the requested range of a file, and the manifest's size and ETag. Returns its
+ * data.
  *
  * @param etag The answer's ETag; `null` if it cannot be compared with the manifest's.
  * @throws {SourceChangedError} another ETag or total size.

@@ -1,7 +1,10 @@
 import { AimError } from "../errors/aim_error.ts";
 import type { RelativePath } from "./manifest.ts";
 
-/** Checks that a path of a source may be written below a directory. @throws {AimError} `integrity`, naming both. */
+/**
+ * Checks that a path of a source may be written below a directory. @throws {AimError} `integrity`, naming
+ * both.
+ */
 export function assertSafePath(path: string, source = "the source"): RelativePath {
   const fault = pathFault(path);
   if (fault === null) return path as RelativePath;
@@ -16,7 +19,10 @@ export function pathFault(path: string): string | null {
   return path.split("/").map(partFault).find((fault) => fault !== null) ?? null;
 }
 
-/** Control characters, line separators, and those that change the direction of text: they make names look different. */
+/**
+ * Control characters, line separators, and those that change the direction of text: they make names look
+ * different.
+ */
 const UNPRINTABLE = /[\p{Cc}\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/u;
 
 /** What is wrong with one part of a path; `null` for nothing. */

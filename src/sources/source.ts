@@ -16,7 +16,9 @@ export interface ManifestOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** A source of a model: one manifest, then byte ranges of its files. Disposing of it closes its connections. */
+/**
+ * A source of a model: one manifest, then byte ranges of its files. Disposing of it closes its connections.
+ */
 export interface Source extends Disposable {
   /** Canonical: `hf://org/model` or `s3://bucket/prefix`. */
   readonly uri: string;
@@ -29,7 +31,8 @@ export interface Source extends Disposable {
   manifest(options?: ManifestOptions): Promise<Manifest>;
 
   /**
-   * Requests a range of a file that is not empty (`null`: the complete file), in one attempt: the transfer retries.
+   * Requests a range of a file that is not empty (`null`: the complete file), in one attempt: the transfer
+   * retries.
    *
    * @throws {TransientError} a retry may help: connection reset, 408/425/429/5xx, an expired redirect.
    * @throws {SourceChangedError} the file has changed since the manifest (412, another ETag or total size).

@@ -28,8 +28,8 @@ export function sourceOptions(config: Config, env: Env): SourceOptions {
 }
 
 /**
- * `HF_TOKEN`, else the content of the file `HF_TOKEN_PATH`, else of `HF_HOME/token`, else, if neither variable is set,
- * the token of `hf auth login` in Python's default place.
+ * `HF_TOKEN`, else the content of the file `HF_TOKEN_PATH`, else of `HF_HOME/token`, else, if neither
+ * variable is set, the token of `hf auth login` in Python's default place.
  */
 async function resolveToken({ hfToken, hfTokenPath, origins }: Config, env: Env): Promise<string | null> {
   const isNamed = origins.hfTokenPath !== "default";

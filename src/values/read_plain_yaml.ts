@@ -6,8 +6,8 @@ import { plainScalar } from "./yaml_scalar.ts";
  * with single-line scalars (plain without spaces, or in quotes without escapes) and comments. `null` if the
  * text has anything else: the full reader must read it.
  *
- * It exists for start-up: the YAML library takes longer to load than everything else that `aim` does before it
- * starts the engine, and ten times as long to read the general profiles. A test compares both readers.
+ * It exists for start-up: the YAML library takes longer to load than everything else that `aim` does before
+ * it starts the engine, and ten times as long to read the general profiles. A test compares both readers.
  */
 export function readPlainYaml(text: string): ConfigMap | null {
   const root = new Map<string, ConfigValue>();

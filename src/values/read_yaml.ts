@@ -154,8 +154,8 @@ function offsetOf(library: Library, node: unknown): number {
 }
 
 /**
- * Finds what the library accepts: keys that are not text, keys written twice, aliases inside their own anchor,
- * `'x''` as closed. A number as a key becomes its spelling.
+ * Finds what the library accepts: keys that are not text, keys written twice, aliases inside their own
+ * anchor, `'x''` as closed. A number as a key becomes its spelling.
  */
 function check(library: Library, document: Document, text: string, fault: Report, note: Report): void {
   library.visit(document, {

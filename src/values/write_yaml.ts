@@ -9,8 +9,8 @@ import {
 import { plainScalar } from "./yaml_scalar.ts";
 
 /**
- * A mapping or a list as YAML 1.1 in block style, which PyYAML and `aim` read back as the same values. It exists
- * for start-up: the YAML library takes longer to load than everything else that a dry run does.
+ * A mapping or a list as YAML 1.1 in block style, which PyYAML and `aim` read back as the same values. It
+ * exists for start-up: the YAML library takes longer to load than everything else that a dry run does.
  */
 export function writeYaml(value: ConfigMap | readonly ConfigValue[]): string {
   const lines = isMap(value) ? entries(value, "") : items(value, "");

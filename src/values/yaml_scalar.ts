@@ -2,11 +2,13 @@ import { pythonFloat } from "./python_spelling.ts";
 import { type ConfigValue, numberLiteral } from "./value.ts";
 
 /**
- * What an unquoted scalar means to PyYAML's SafeLoader (YAML 1.1): `yes` and `off` are booleans, `010` is octal,
- * `1:30` is ninety, `1e3` is text and `1.0e+3` a float. The patterns are those of PyYAML 6, `yaml/resolver.py`.
+ * What an unquoted scalar means to PyYAML's SafeLoader (YAML 1.1): `yes` and `off` are booleans, `010` is
+ * octal, `1:30` is ninety, `1e3` is text and `1.0e+3` a float. The patterns are those of PyYAML 6,
+ * `yaml/resolver.py`.
  *
- * Integers are given in decimal, as Python prints them; a float keeps its spelling if Python's `float()` reads it.
- * A date stays text, as Python prints it; a date with a time is refused, since Python would print it differently.
+ * Integers are given in decimal, as Python prints them; a float keeps its spelling if Python's `float()`
+ * reads it. A date stays text, as Python prints it; a date with a time is refused, since Python would print
+ * it differently.
  *
  * @returns A `SyntaxError` if the scalar has no value: its message is one clause.
  */

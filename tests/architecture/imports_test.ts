@@ -126,6 +126,16 @@ Deno.test("no file only passes on what other files export", () => {
   assertEquals([...sourceFiles(SRC)].filter((file) => file.endsWith("/mod.ts")), []);
 });
 
+Deno.test("comments keep within the formatter's width, which it does not apply to them", () => {
+  const width: number = JSON.parse(Deno.readTextFileSync(join(ROOT, "deno.json"))).fmt.lineWidth;
+  const wide = [...sourceFiles(SRC)].flatMap((file) =>
+    Deno.readTextFileSync(file).split("\n")
+      .filter((line) => line.length > width && /^ *(\/\/|\/\*|\*)/.test(line))
+      .map((line) => `${relative(ROOT, file)}: ${line}`)
+  );
+  assertEquals(wide, []);
+});
+
 Deno.test("the top level has only what the README names", () => {
   const allowed = new Set([
     "src",

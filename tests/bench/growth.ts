@@ -8,8 +8,8 @@ const MIB = 2 ** 20;
 
 /**
  * Draws how the time of a download grows: with the number of files, with size, with connections, nearby and
- * over a long link. Writes `growth-files.svg`, `growth-size.svg`, `growth-jobs.svg` and `growth-jobs-far.svg` beside this file, and prints the
- * points.
+ * over a long link. Writes `growth-files.svg`, `growth-size.svg`, `growth-jobs.svg` and `growth-jobs-far.svg`
+ * beside this file, and prints the points.
  */
 export async function drawPlots(
   world: World,

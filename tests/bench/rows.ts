@@ -619,8 +619,8 @@ async function memory(world: World, options: MeasureOptions): Promise<Result> {
 }
 
 /**
- * A download to repeat: one sparse file to disk, or `count` files of `size` bytes to memory, since ext4 looks at the inodes of files
- * that were deleted in the last seconds, one by one.
+ * A download to repeat: one sparse file to disk, or `count` files of `size` bytes to memory, since ext4 looks
+ * at the inodes of files that were deleted in the last seconds, one by one.
  */
 export async function downloads(
   world: World,

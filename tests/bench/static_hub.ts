@@ -22,12 +22,13 @@ export interface StaticHub extends AsyncDisposable {
 }
 
 /**
- * Serves models by the hub's protocol with nginx alone, so that the server costs little and every client the same: the hub's answers
- * about a model are recorded once from the test hub, and files are sent by sendfile.
+ * Serves models by the hub's protocol with nginx alone, so that the server costs little and every client the
+ * same: the hub's answers about a model are recorded once from the test hub, and files are sent by sendfile.
  *
  * @param options.tls Paths of a PEM certificate and key.
  * @param options.address To listen on. @default {127.0.0.1}
- * @param options.cdn Another origin for large files, and `cdnPath` the path there. @default {a second origin of its own}
+ * @param options.cdn Another origin for large files, and `cdnPath` the path there. @default {a second origin
+ * of its own}
  */
 export async function startStaticHub(
   models: readonly StaticModel[],

@@ -25,7 +25,10 @@ const WAYS: Readonly<Record<string, { needs?: string; script: string; loses?: "l
   },
 };
 
-/** Stands in for the engine: reads the model as the engine's libraries do, offline, and prints names and digests. */
+/**
+ * Stands in for the engine: reads the model as the engine's libraries do, offline, and prints names and
+ * digests.
+ */
 const ENGINE = `#!/bin/sh
 while [ $# -gt 0 ]; do [ "$1" = --model ] && model=$2; shift; done
 case $model in
@@ -180,7 +183,10 @@ Deno.test("resolve, dry-run and serve find the same place, whatever either layou
 
 const MODEL_ENV = { AIM_MODEL_ID: "org/model", AIM_GPU_MODEL: "MI300X", AIM_GPU_COUNT: "1" };
 
-/** What the engine reads after `aim serve` in a network namespace without anything, where this host has such; path and SHA-256. */
+/**
+ * What the engine reads after `aim serve` in a network namespace without anything, where this host has such;
+ * path and SHA-256.
+ */
 async function served(caches: Caches, cache: string, model: string): Promise<string[]> {
   const { code, stdout, stderr } = await serve(
     caches,

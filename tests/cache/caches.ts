@@ -10,7 +10,9 @@ import { type FileContents, type HubServer, startHub } from "../servers/hub_serv
 import { safetensorsBytes } from "../servers/content.ts";
 import { type S3Server, startS3 } from "../servers/s3_server.ts";
 
-/** Weights in two shards, a folder, a name with a space and one that is not ASCII, and twice the same content. */
+/**
+ * Weights in two shards, a folder, a name with a space and one that is not ASCII, and twice the same content.
+ */
 export const MODEL: Record<string, Uint8Array | string> = {
   "config.json": '{"model_type":"llama"}\n',
   "copy of config.json": '{"model_type":"llama"}\n',
@@ -107,7 +109,10 @@ export async function startCaches(
   };
 }
 
-/** Bytes of every file of a model as a reader sees them, without the files that aim and Python keep next to it. */
+/**
+ * Bytes of every file of a model as a reader sees them, without the files that aim and Python keep next to
+ * it.
+ */
 export async function modelFiles(directory: string): Promise<Map<string, Uint8Array>> {
   const found = new Map<string, Uint8Array>();
   const walk = async (prefix: string): Promise<void> => {

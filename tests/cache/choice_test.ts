@@ -259,7 +259,10 @@ Deno.test("with AIM_REFUSE_UNSAFE, the serve command ends with exit 8 and the fi
   assertEquals([beside.code, beside.started], [0, true], beside.stderr);
 });
 
-/** Runs `aim serve` with an engine that only says that it started. @param before The model is downloaded beforehand. */
+/**
+ * Runs `aim serve` with an engine that only says that it started. @param before The model is downloaded
+ * beforehand.
+ */
 async function serveFromHub(
   files: FileContents,
   env: Record<string, string> = {},

@@ -101,7 +101,8 @@ Deno.test("cache prune removes only what nobody needs, and says how many bytes t
   assertEquals(used - await du(caches.cache), freedBytes);
   await Deno.remove(fresh);
   assertEquals(treeOf(caches.cache), before);
-  // The ref goes: now its snapshot and the one blob that no other shares may go. The one that was asked for by its commit stays.
+  // The ref goes: now its snapshot and the one blob that no other shares may go. The one that was asked for
+  // by its commit stays.
   await Deno.remove(`${caches.cache}/${HUB}/refs/dev`);
   await agedBlobs(caches);
   assertEquals((await aim(["cache", "prune", "--yes"], { env: caches.env })).code, 0);

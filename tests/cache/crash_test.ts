@@ -100,7 +100,8 @@ const CASES: readonly Case[] = LAYOUTS.flatMap((layout): Case[] => {
 for (const [at, { name, layout, uri: where, prepare, force = false }] of CASES.entries()) {
   Deno.test(`${name} into the ${layout} layout, killed at any step, leaves nothing incomplete that is served`, async () => {
     let died = 0;
-    // Every thirteenth step, others in each case; every third where there is time. Until it lives through them.
+    // Every thirteenth step, others in each case; every third where there is time. Until it lives through
+    // them.
     const stride = FULL ? 3 : 23;
     for (let step = 1 + at % stride, lived = 0; lived < 1; step += stride) {
       if (await steps(step) === step) died++;

@@ -50,8 +50,9 @@ for (
 }
 
 /**
- * Runs something that dies at its `step`th change of the file system: of a write half is done, nothing else is, and from then on nothing
- * more, as after `kill -9`. Returns how many changes it made; it has died when that is `step`.
+ * Runs something that dies at its `step`th change of the file system: of a write half is done, nothing else
+ * is, and from then on nothing more, as after `kill -9`. Returns how many changes it made; it has died when
+ * that is `step`.
  */
 export async function dieAt(step: number, run: () => Promise<unknown>): Promise<number> {
   let steps = 0;

@@ -8,7 +8,9 @@ import { startHub } from "../servers/hub_server.ts";
 const WHOLE = { "config.json": "{}", "model.safetensors": safetensorsBytes(2_000) };
 const name = (length: number, end = ".txt") => "n".repeat(length - end.length) + end;
 
-/** Downloads a model with these further files into both layouts, and says how each ended and what is on disk. */
+/**
+ * Downloads a model with these further files into both layouts, and says how each ended and what is on disk.
+ */
 async function download(files: Record<string, string>) {
   const directory = await Deno.makeTempDir();
   await using hub = await startHub({ repos: [{ id: "org/model", files: { ...WHOLE, ...files } }] });

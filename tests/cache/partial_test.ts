@@ -94,7 +94,8 @@ Deno.test("a local directory in which Python's client is at work is refused, unt
   await Deno.remove(`${path}/.aim`, { recursive: true });
   const { paths } = caches;
   assertEquals((await resolveModel({ paths, name: "org/model" })).kind, "path");
-  // `<hash of the name>.<etag>.<8 hex>.incomplete`, before that without the latter, and before that `<name>.<etag>.incomplete`.
+  // `<hash of the name>.<etag>.<8 hex>.incomplete`, before that without the latter, and before that
+  // `<name>.<etag>.incomplete`.
   const etag = "f".repeat(40);
   const partials = [
     `Zm9v.${etag}.0123abcd.incomplete`,

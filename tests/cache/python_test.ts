@@ -1,5 +1,5 @@
-// Held to what Python's huggingface_hub writes and reads (`_local_folder.py`, `file_download.py`, `_snapshot_download.py`), and to its sibling for
-// JavaScript, which shares the Hugging Face cache with it.
+// Held to what Python's huggingface_hub writes and reads (`_local_folder.py`, `file_download.py`,
+// `_snapshot_download.py`), and to its sibling for JavaScript, which shares the Hugging Face cache with it.
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { scanCacheDir, snapshotDownload } from "@huggingface/hub";
 import { HubPlacement } from "../../src/cache/hub_placement.ts";
@@ -237,7 +237,10 @@ function etagOf(caches: Caches, file: string): string {
   return /safetensors$/.test(file) ? sha256 : gitSha1;
 }
 
-/** What `read_download_metadata` makes of a file; it ignores metadata that is older than the file by more than a second. */
+/**
+ * What `read_download_metadata` makes of a file; it ignores metadata that is older than the file by more than
+ * a second.
+ */
 function readByPython(directory: string, file: string): { commit: string; etag: string } | null {
   const text = Deno.readTextFileSync(`${directory}/.cache/huggingface/download/${file}.metadata`);
   const [commit = "", etag = "", time = "", rest] = text.split("\n");

@@ -9,7 +9,9 @@ const COMMIT = "c".repeat(40);
 const CONFIG = '{"model_type":"llama"}';
 type Files = Readonly<Record<string, Uint8Array | string>>;
 
-/** Writes a model by hand into one layout, as a copy without any record, and returns where a reader opens it. */
+/**
+ * Writes a model by hand into one layout, as a copy without any record, and returns where a reader opens it.
+ */
 async function write(cache: string, layout: string, files: Files, name = "org/model"): Promise<string> {
   const folder = `${cache}/hub/models--${name.replace("/", "--")}`;
   const path = layout === "local" ? `${cache}/${name}` : `${folder}/snapshots/${COMMIT}`;

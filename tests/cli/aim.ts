@@ -39,8 +39,8 @@ export async function aim(
 }
 
 /**
- * The variables that a start from source needs: where programs and Deno's cache are. Deno looks for a newer version of itself now and
- * then, on the network; the executable never does.
+ * The variables that a start from source needs: where programs and Deno's cache are. Deno looks for a newer
+ * version of itself now and then, on the network; the executable never does.
  */
 export function plainEnvironment(): Record<string, string> {
   const kept = ["PATH", "HOME", "DENO_DIR", "XDG_CACHE_HOME", "TMPDIR"];

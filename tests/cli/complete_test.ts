@@ -78,7 +78,10 @@ Deno.test("models of both layouts are offered, and what is not a model is not", 
   }
 });
 
-/** In each real shell: a program that prints what completion offers for `aim completions ` and `aim help exit`. */
+/**
+ * In each real shell: a program that prints what completion offers for `aim completions ` and `aim help
+ * exit`.
+ */
 const SHELLS: Readonly<Record<string, string>> = {
   bash: `source <(aim completions bash)
     for COMP_LINE in "aim completions " "aim help exit"; do

@@ -10,7 +10,10 @@ const COMMANDS = await loadCommands();
 const ORDER = ["download-to-cache", "fetch", "serve"];
 const LAST = ["cache remove", "cache prune"];
 
-/** Exit codes that are right here: the doctor finds no vLLM, not every model is in the cache, and nobody is there to be asked. */
+/**
+ * Exit codes that are right here: the doctor finds no vLLM, not every model is in the cache, and nobody is
+ * there to be asked.
+ */
 const MAY_RETURN: Readonly<Record<string, readonly number[]>> = {
   "doctor": [0, 1],
   "resolve": [0, 5],

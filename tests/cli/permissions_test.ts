@@ -45,7 +45,10 @@ async function granted(name: string): Promise<string[]> {
   return [...names, ...permissions.net || permissions.write ? ["sys"] : []].sort();
 }
 
-/** What a process of aim got when it asked for everything: as the C library is loaded for the first time (null: never), and at its end. */
+/**
+ * What a process of aim got when it asked for everything: as the C library is loaded for the first time
+ * (null: never), and at its end.
+ */
 async function probe(
   words: readonly string[],
   env: Record<string, string>,

@@ -36,7 +36,10 @@ Object.assign(globalThis, {
   clearInterval: (timer: { ms: number; due: number; call: () => void }) => void timers.delete(timer),
 });
 
-/** A progress whose time and terminal are the test's. What it logs has lost its time, and is on the screen too. */
+/**
+ * A progress whose time and terminal are the test's. What it logs has lost its time, and is on the screen
+ * too.
+ */
 function harness(mode: string, isTerminal: boolean, width = 80, model?: string) {
   const screen = new Screen(width);
   const logged: string[] = [];

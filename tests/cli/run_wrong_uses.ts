@@ -1,7 +1,10 @@
 import { aimInProcess } from "./aim_in_process.ts";
 import type { World } from "./world.ts";
 
-/** Words of a command line, variables in addition to the world's own, the exit code and what the last line on standard error names. */
+/**
+ * Words of a command line, variables in addition to the world's own, the exit code and what the last line on
+ * standard error names.
+ */
 export type WrongUse = readonly [
   words: readonly string[],
   env: Readonly<Record<string, string>>,
@@ -18,8 +21,8 @@ export async function furnish({ directory }: World): Promise<void> {
 }
 
 /**
- * Runs aim wrongly. In words, variables and lines `$DIR`, `$HUB` and `$S3` stand for the world's directory and the hosts of
- * its servers.
+ * Runs aim wrongly. In words, variables and lines `$DIR`, `$HUB` and `$S3` stand for the world's directory
+ * and the hosts of its servers.
  */
 export async function runWrongUse(
   world: World,

@@ -1,6 +1,6 @@
 /**
- * As much of a terminal as a progress display uses: text, line feeds, carriage return, cursor up and erase below, with long
- * lines folded. A resize folds the lines anew, as tmux and most terminals do.
+ * As much of a terminal as a progress display uses: text, line feeds, carriage return, cursor up and erase
+ * below, with long lines folded. A resize folds the lines anew, as tmux and most terminals do.
  */
 export class Screen {
   /** Lines as written; each takes one row or more. */

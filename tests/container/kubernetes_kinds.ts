@@ -44,7 +44,9 @@ export async function modelOf(module: string): Promise<new (value: unknown) => {
   return found as new (value: unknown) => { validate(): void };
 }
 
-/** What the type checker finds: fields that Kubernetes does not know, or of another type; `null` for nothing. */
+/**
+ * What the type checker finds: fields that Kubernetes does not know, or of another type; `null` for nothing.
+ */
 export async function typeFaults(values: readonly TypedValue[]): Promise<string | null> {
   const directory = await Deno.makeTempDir();
   try {

@@ -1,5 +1,7 @@
-// The main job, end to end, on loopback: a hub and an S3 endpoint with a tiny but real model, and each command as a user types it.
-// `deno task demo`; with `--engine vllm` the last step is a real vLLM on this machine's processor. Ends with 0 where every command did and showed what it must, and leaves nothing behind.
+// The main job, end to end, on loopback: a hub and an S3 endpoint with a tiny but real model, and each
+// command as a user types it. `deno task demo`; with `--engine vllm` the last step is a real vLLM on this
+// machine's processor. Ends with 0 where every command did and showed what it must, and leaves nothing
+// behind.
 import { HOSTS, makeTree, type Tree } from "../gpu/fixtures.ts";
 import { makeModel } from "../fixtures/model/make_model.ts";
 import { virtualContent } from "../servers/content.ts";

@@ -1,4 +1,5 @@
-// Records the demo as tests/demo/demo.svg, which the README shows: `deno run -P tests/demo/record.ts`. Needs `script` (util-linux).
+// Records the demo as tests/demo/demo.svg, which the README shows: `deno run -P tests/demo/record.ts`. Needs
+// `script` (util-linux).
 import { type Line, renderTerminal, terminalLines } from "./terminal_svg.ts";
 
 const SVG = new URL("demo.svg", import.meta.url);
@@ -27,7 +28,10 @@ async function record(): Promise<Line[]> {
   return terminalLines(withBar(stable), COLUMNS);
 }
 
-/** The picture keeps one drawing of the bar, of the middle of the first long download: a terminal erases the last one, too. */
+/**
+ * The picture keeps one drawing of the bar, of the middle of the first long download: a terminal erases the
+ * last one, too.
+ */
 function withBar(output: string): string {
   // deno-lint-ignore no-control-regex
   const parts = output.split(/(\x1b\[\d+A\r\x1b\[J)/);

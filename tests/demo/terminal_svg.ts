@@ -53,7 +53,9 @@ const [WIDTH, HEIGHT, PADDING] = [7.8, 17, 14];
 /** Seconds that a line stays the newest: a command is typed and read, its output flows. */
 const PAUSE = { command: 0.9, comment: 1.3, output: 0.09, end: 6 };
 
-/** An animated picture of lines that scroll by as a terminal's do, again and again. Fonts are the reader's. */
+/**
+ * An animated picture of lines that scroll by as a terminal's do, again and again. Fonts are the reader's.
+ */
 export function renderTerminal(lines: readonly Line[], size: { columns: number; rows: number }): string {
   const [width, height] = [size.columns * WIDTH + 2 * PADDING, size.rows * HEIGHT + 2 * PADDING];
   const texts = lines.map((line) => line.map((span) => span.text).join(""));

@@ -29,7 +29,9 @@ export function blocksOf(markdown: string): Block[] {
   return blocks;
 }
 
-/** A machine for a document's commands: everything that they name and that is not aim's is played by a script. */
+/**
+ * A machine for a document's commands: everything that they name and that is not aim's is played by a script.
+ */
 export interface Machine {
   /** A directory like a clone's top level; absolute paths of the commands lie below `outside` in it. */
   readonly directory: string;
@@ -159,7 +161,10 @@ function deno(bin: string): string {
 exec ${bin}/npx -y deno@${Deno.version.deno} "$@"`;
 }
 
-/** `npx -y deno@VERSION task NAME`: that the version is the one in use and the task there; compiling gives `dist/aim`. */
+/**
+ * `npx -y deno@VERSION task NAME`: that the version is the one in use and the task there; compiling gives
+ * `dist/aim`.
+ */
 function npx(bin: string): string {
   return `[[ $1 == -y && $2 == deno@${Deno.version.deno} && $3 == task ]] || { echo "npx $*?"; exit 1; }
 grep -q "^    \\"$4\\": " deno.json || { echo "no task $4"; exit 1; }

@@ -1,5 +1,5 @@
-// The page that users have of AIM's model caching, where it lies beside the project or AIM_TEST_REFERENCE names its folder: every command
-// in it, with aim in place of the container, does what the page says.
+// The page that users have of AIM's model caching, where it lies beside the project or AIM_TEST_REFERENCE
+// names its folder: every command in it, with aim in place of the container, does what the page says.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { EXIT_CODES } from "../../src/errors/exit_codes.ts";
 import { aim } from "../cli/aim.ts";
@@ -41,7 +41,10 @@ Deno.test({
   },
 });
 
-/** What the page says in words, with a quantised profile: AIM_MODEL_ID names the model, and the profile loads another. */
+/**
+ * What the page says in words, with a quantised profile: AIM_MODEL_ID names the model, and the profile loads
+ * another.
+ */
 const QUANTISED = {
   AIM_MODEL_ID: "meta-llama/Llama-3.1-8B-Instruct",
   AIM_GPU_COUNT: "1",

@@ -1,5 +1,5 @@
-// Writes the reference tables of the pages from the program's own tables, between `<!-- BEGIN name -->` and `<!-- END name -->`.
-// With --check it writes nothing and fails where they differ.
+// Writes the reference tables of the pages from the program's own tables, between `<!-- BEGIN name -->` and
+// `<!-- END name -->`. With --check it writes nothing and fails where they differ.
 import { ALSO_HONOURED } from "../../src/config/variables.ts";
 import { loadCommands } from "../../src/cli/registry.ts";
 import { type Setting, SETTINGS } from "../../src/config/settings.ts";

@@ -32,7 +32,9 @@ const HOSTILE = [
   "\x1b]0;it's\x07 \\ \u009b2J \u202efdp.exe\n",
 ];
 
-/** Runs the script by bash; `python3` in it is a program that prints its arguments and X_*, each ended by NUL. */
+/**
+ * Runs the script by bash; `python3` in it is a program that prints its arguments and X_*, each ended by NUL.
+ */
 async function run(script: string): Promise<{ words: string[]; env: string[] }> {
   const { success, stdout, stderr } = await new Deno.Command("bash", {
     args: ["-c", script],

@@ -1,5 +1,5 @@
-// Eight nodes download one model at the same time through a cache: the origin sends it once, one node is killed and resumes, and every
-// byte on every node is checked.
+// Eight nodes download one model at the same time through a cache: the origin sends it once, one node is
+// killed and resumes, and every byte on every node is checked.
 import { assert, assertEquals } from "@std/assert";
 import { aim, plainEnvironment } from "../cli/aim.ts";
 import { missingProgram } from "../e2e/contained.ts";
@@ -165,7 +165,8 @@ fleetTest(
     });
     assertResumed(nodes[0]);
     assertSentOnce(await origin.blobBytesSent());
-    // The nodes did not ask the origin themselves. The mirror's log lacks what it sent to connections that were closed early.
+    // The nodes did not ask the origin themselves. The mirror's log lacks what it sent to connections that
+    // were closed early.
     assert(await mirror.blobBytesSent() > (nodes.length - 1) * FLEET_BYTES);
   },
 );

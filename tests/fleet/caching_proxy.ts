@@ -1,5 +1,6 @@
-// A forward proxy that caches files as Dragonfly's agent does: it downloads a file once for any number of requests for parts of it. The
-// cache's key is the address without the query, which is a signature that changes.
+// A forward proxy that caches files as Dragonfly's agent does: it downloads a file once for any number of
+// requests for parts of it. The cache's key is the address without the query, which is a signature that
+// changes.
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 

@@ -6,7 +6,8 @@ const made = new Map<string, Promise<string | { readonly skip: string }>>();
 /**
  * A Python environment of the tests' own with these pinned packages: made once, cached between runs.
  *
- * @returns Its directory (`bin/python3` is in it), or why it cannot be made: then the tests that need it are ignored with that reason.
+ * @returns Its directory (`bin/python3` is in it), or why it cannot be made: then the tests that need it are
+ * ignored with that reason.
  * @throws {Error} the registry answered, and the packages cannot be installed.
  */
 export function pythonEnv(

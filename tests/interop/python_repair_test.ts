@@ -1,4 +1,5 @@
-// Models that Python's client downloaded, without any record of aim's: judged, and repaired from what Python noted.
+// Models that Python's client downloaded, without any record of aim's: judged, and repaired from what Python
+// noted.
 import { assertEquals } from "@std/assert";
 import { aim } from "../cli/aim.ts";
 import { asBytes, LAYOUTS, MODEL, modelFiles, startCaches } from "../cache/caches.ts";

@@ -1,4 +1,5 @@
-// Python's client shares files between models since 1.32: `models--…/blobs/ETAG` links to `HUB/blobs/XX/HASH`.
+// Python's client shares files between models since 1.32: `models--…/blobs/ETAG` links to
+// `HUB/blobs/XX/HASH`.
 import { assert, assertEquals } from "@std/assert";
 import { aim } from "../cli/aim.ts";
 import { safetensorsBytes } from "../servers/content.ts";

@@ -1,5 +1,5 @@
-// A model crosses an air gap: it is exported, copied into a registry that only the other side reaches, downloaded there by digest, and
-// served.
+// A model crosses an air gap: it is exported, copied into a registry that only the other side reaches,
+// downloaded there by digest, and served.
 import { assert, assertEquals } from "@std/assert";
 import { AIM_COMMAND, plainEnvironment } from "../cli/aim.ts";
 import { startWorld, type World } from "../cli/world.ts";

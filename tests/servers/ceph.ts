@@ -14,8 +14,9 @@ export interface Ceph extends AsyncDisposable {
 const PROGRAMS = ["ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "monmaptool", "ceph", "bash"];
 
 /**
- * Starts a Ceph gateway with `ceph.sh`, in about 15 s; says why where Ceph is not installed. One that runs already can be named by
- * `AIM_TEST_CEPH` (`http://127.0.0.1:PORT`, keys AK and SK): it is used, and left running.
+ * Starts a Ceph gateway with `ceph.sh`, in about 15 s; says why where Ceph is not installed. One that runs
+ * already can be named by `AIM_TEST_CEPH` (`http://127.0.0.1:PORT`, keys AK and SK): it is used, and left
+ * running.
  */
 export async function startCeph(options: { own?: boolean } = {}): Promise<Ceph | { readonly skip: string }> {
   const running = options.own === true ? undefined : Deno.env.get("AIM_TEST_CEPH");

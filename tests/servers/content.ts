@@ -4,7 +4,10 @@ import { createHash } from "node:crypto";
 export interface Content {
   /** Bytes. */
   readonly size: number;
-  /** The bytes of `[start, end)`, in pieces of at most 1 MiB. A piece is only read, and only until the next one is asked for. */
+  /**
+   * The bytes of `[start, end)`, in pieces of at most 1 MiB. A piece is only read, and only until the next
+   * one is asked for.
+   */
   read(start: number, end: number): AsyncIterable<Uint8Array>;
   /** Hashed once, when first asked for. */
   digests(): Promise<ContentDigests>;
@@ -46,10 +49,12 @@ export async function diskContent(path: string): Promise<Content> {
 }
 
 /**
- * Content of any size without memory: the same for the same seed. `random` repeats one pseudo-random mebibyte whose every
- * 64 KiB carry their own offset, so that no two places are alike; `zeros` has a mark in the first 8 bytes of each GiB.
+ * Content of any size without memory: the same for the same seed. `random` repeats one pseudo-random mebibyte
+ * whose every 64 KiB carry their own offset, so that no two places are alike; `zeros` has a mark in the first
+ * 8 bytes of each GiB.
  *
- * @param options.sha256 What it hashes to, where hashing it would take too long; the other digests are then not to be had.
+ * @param options.sha256 What it hashes to, where hashing it would take too long; the other digests are then
+ * not to be had.
  */
 export function virtualContent(
   options: { size: number; seed?: number; kind?: "random" | "zeros"; sha256?: string },
@@ -130,7 +135,10 @@ async function hashAll(size: number, pieces: AsyncIterable<Uint8Array>): Promise
   return { sha256: hex(sha256), sha1: hex(sha1), md5: hex(md5), gitSha1: hex(git) };
 }
 
-/** A safetensors file of exactly this size, with one tensor of pseudo-random bytes; the same for the same seed. At least 128 bytes. */
+/**
+ * A safetensors file of exactly this size, with one tensor of pseudo-random bytes; the same for the same
+ * seed. At least 128 bytes.
+ */
 export function safetensorsBytes(size: number, seed = 1): Uint8Array<ArrayBuffer> {
   const bytes = randomBytes(size, seed);
   const header = (data: number) => `{"weights":{"dtype":"U8","shape":[${data}],"data_offsets":[0,${data}]}}`;

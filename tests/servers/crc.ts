@@ -1,4 +1,7 @@
-/** Checksums that S3 stores, as slowly and plainly as their definitions: what the program computes is held against them. */
+/**
+ * Checksums that S3 stores, as slowly and plainly as their definitions: what the program computes is held
+ * against them.
+ */
 
 const CRC32 = table32(0xedb88320);
 const CRC32C = table32(0x82f63b78);

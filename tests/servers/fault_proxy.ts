@@ -1,5 +1,5 @@
-// A TCP proxy that breaks connections from outside, for servers that cannot be made to misbehave (Ceph, nginx) and for what only the
-// system can do: a reset (RST).
+// A TCP proxy that breaks connections from outside, for servers that cannot be made to misbehave (Ceph,
+// nginx) and for what only the system can do: a reset (RST).
 import { connect, createServer, type Socket } from "node:net";
 import type { AddressInfo } from "node:net";
 

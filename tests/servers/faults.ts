@@ -5,7 +5,10 @@ export interface SeenRequest {
   readonly method: string;
   /** Path and query as sent. */
   readonly target: string;
-  /** Which of the server's sides was asked: `api` and `resolve` of a hub, `cdn` its second origin; `list`, `object`, `write` of S3. */
+  /**
+   * Which of the server's sides was asked: `api` and `resolve` of a hub, `cdn` its second origin; `list`,
+   * `object`, `write` of S3.
+   */
   readonly role: Role;
   /** The file in the model, or the object's key; null where no single one is meant. */
   readonly file: string | null;
@@ -28,7 +31,10 @@ export interface SeenRequest {
 
 export type Role = "api" | "resolve" | "cdn" | "list" | "object" | "write";
 
-/** Which requests a fault hits. By default all that read bytes of files: `resolve`, `cdn` and `object`, method GET. */
+/**
+ * Which requests a fault hits. By default all that read bytes of files: `resolve`, `cdn` and `object`, method
+ * GET.
+ */
 interface Aim {
   readonly roles?: readonly Role[];
   /** The path of the file in the model, or the end of an object's key. */
@@ -45,13 +51,19 @@ interface Aim {
   hits?: number;
 }
 
-/** One way to misbehave. Put into, or taken out of, a server's `faults` at any time; several may hit one request. */
+/**
+ * One way to misbehave. Put into, or taken out of, a server's `faults` at any time; several may hit one
+ * request.
+ */
 export type Fault =
   & Aim
   & (
     /** Answers with this status instead, `Retry-After` in seconds (or as given). */
     | { readonly kind: "status"; readonly status: number; readonly retryAfter?: number | string }
-    /** Closes the connection (FIN) once it has carried this many bytes of bodies; the declared length is the full one. */
+    /**
+     * Closes the connection (FIN) once it has carried this many bytes of bodies; the declared length is the
+     * full one.
+     */
     | { readonly kind: "cut"; readonly after: number }
     /** Goes silent, connection open: before any answer, or after so many bytes of the body. */
     | { readonly kind: "stall"; readonly after: "request" | number }
@@ -59,15 +71,22 @@ export type Fault =
     | { readonly kind: "latency"; readonly ms: number }
     /** Sends no faster than this many bytes a second, on each connection. */
     | { readonly kind: "slow"; readonly rate: number }
-    /** Inverts the lowest bit of the byte at this offset of the file; a request without that byte is not hit. */
+    /**
+     * Inverts the lowest bit of the byte at this offset of the file; a request without that byte is not hit.
+     */
     | { readonly kind: "flip"; readonly offset: number }
-    /** Leaves out the last bytes: `declared: false` also says so in `Content-Length`, so that only the count shows it. */
+    /**
+     * Leaves out the last bytes: `declared: false` also says so in `Content-Length`, so that only the count
+     * shows it.
+     */
     | { readonly kind: "truncate"; readonly bytes: number; readonly declared?: boolean }
     /** Answers a ranged request with 200 and all of the file. */
     | { readonly kind: "ignore-range" }
     /** Sends this `Content-Range`, or none, with a body that is right; `{shift}` moves both ends. */
     | { readonly kind: "content-range"; readonly value: string | null | { readonly shift: number } }
-    /** Adds this many (or takes away, negative) to `Content-Length`; the connection is closed after the body. */
+    /**
+     * Adds this many (or takes away, negative) to `Content-Length`; the connection is closed after the body.
+     */
     | { readonly kind: "content-length"; readonly delta: number }
     /** The signed address has expired (403, as the CDN says it); roles `cdn` only. */
     | { readonly kind: "expired" }

@@ -1,5 +1,5 @@
-// A small HTTP/1.1 server on plain TCP: it can misbehave below the level that Deno.serve hands out (wrong lengths, bodies cut
-// short, silence), and counts what it sends.
+// A small HTTP/1.1 server on plain TCP: it can misbehave below the level that Deno.serve hands out (wrong
+// lengths, bodies cut short, silence), and counts what it sends.
 import type { Content } from "./content.ts";
 import { bytesContent } from "./content.ts";
 import { type Fault, FaultDraw, type Role, type SeenRequest } from "./faults.ts";

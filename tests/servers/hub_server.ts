@@ -1,4 +1,5 @@
-// A hub that speaks the Hugging Face Hub's protocol, on loopback, with a second origin for large files, as the real one has.
+// A hub that speaks the Hugging Face Hub's protocol, on loopback, with a second origin for large files, as
+// the real one has.
 //
 //   await using hub = await startHub({ repos: [{ id: "org/model", files: { "config.json": "{}" } }] });
 //   HF_ENDPOINT=hub.url …
@@ -6,8 +7,9 @@
 //   hub.requests.filter((r) => r.role === "cdn")             // what was asked, with range, connection, bytes sent
 //   hub.leaks                                                // tokens sent to the second origin: must stay empty
 //
-// As on the real hub: large files answer 302 to a signed address that expires, small ones 307 to a relative address of the commit,
-// except in private and gated repositories and where a file is empty; metadata of gated repositories is public, their files are not.
+// As on the real hub: large files answer 302 to a signed address that expires, small ones 307 to a relative
+// address of the commit, except in private and gated repositories and where a file is empty; metadata of
+// gated repositories is public, their files are not.
 import { createHash } from "node:crypto";
 import { bytesContent, type Content, type ContentDigests } from "./content.ts";
 import type { Fault, SeenRequest } from "./faults.ts";
@@ -78,7 +80,10 @@ export interface HubServer extends AsyncDisposable {
   commit(id: string, ref?: string): string;
   /** Digests of a file, at a ref. */
   digests(id: string, path: string, ref?: string): ContentDigests;
-  /** Puts a new commit on a branch in which the file has this content (null: no such file); resolves to its id. */
+  /**
+   * Puts a new commit on a branch in which the file has this content (null: no such file); resolves to its
+   * id.
+   */
   push(
     id: string,
     path: string,
@@ -331,7 +336,10 @@ class Hub implements HubServer {
     return [parts.slice(0, 2).join("/"), parts.slice(2)];
   }
 
-  /** A repository that the token may know of. Without a token the hub does not say whether a hidden one is there. */
+  /**
+   * A repository that the token may know of. Without a token the hub does not say whether a hidden one is
+   * there.
+   */
   #readable(id: string, token: string | null): Repo | PlainReply {
     const repo = this.#repos.get(id);
     const hidden = repo?.options.private === true && !(repo.options.allowed ?? []).includes(token ?? "");

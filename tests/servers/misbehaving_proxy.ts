@@ -1,5 +1,5 @@
-// An HTTP proxy in front of a server that cannot misbehave itself (Ceph): all faults of faults.ts but `ignore-range` happen to what
-// passes.
+// An HTTP proxy in front of a server that cannot misbehave itself (Ceph): all faults of faults.ts but
+// `ignore-range` happen to what passes.
 import type { Fault, SeenRequest } from "./faults.ts";
 import { type HttpReply, type HttpRequest, type HttpServer, serveHttp } from "./http_server.ts";
 import { classifyS3 } from "./s3_server.ts";
@@ -11,7 +11,10 @@ export interface MisbehavingProxy extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** Stands in front of an S3 endpoint like `http://127.0.0.1:7480`. Signatures stay good: the `Host` header is handed on. */
+/**
+ * Stands in front of an S3 endpoint like `http://127.0.0.1:7480`. Signatures stay good: the `Host` header is
+ * handed on.
+ */
 export function startMisbehavingProxy(target: string, options: { seed?: number } = {}): MisbehavingProxy {
   const faults: Fault[] = [];
   const requests: SeenRequest[] = [];

@@ -2,7 +2,8 @@ import { freePort } from "./free_port.ts";
 import { type Nginx, startNginxWith } from "./nginx_process.ts";
 
 /**
- * Serves a directory with nginx on 127.0.0.1; says why where nginx is not installed. Behind the hub's protocol:
+ * Serves a directory with nginx on 127.0.0.1; says why where nginx is not installed. Behind the hub's
+ * protocol:
  *
  *     const nginx = await startNginx(directory);
  *     const hub = await startHub({ repos, redirect: ({ path }) => `${nginx.url}/${path}` });

@@ -1,5 +1,6 @@
-// A registry with one repository (the reading part of the OCI distribution specification). It redirects to a second origin for blobs, as
-// registries with object storage do, and can demand tokens that expire. It has the same faults as the other servers.
+// A registry with one repository (the reading part of the OCI distribution specification). It redirects to a
+// second origin for blobs, as registries with object storage do, and can demand tokens that expire. It has
+// the same faults as the other servers.
 import { bytesContent } from "./content.ts";
 import type { Fault, SeenRequest } from "./faults.ts";
 import { type HttpReply, type HttpRequest, serveHttp } from "./http_server.ts";

@@ -1,5 +1,5 @@
-// An S3 endpoint on loopback, path-style, that checks signatures, keeps objects in memory (or serves virtual ones) and misbehaves on
-// command.
+// An S3 endpoint on loopback, path-style, that checks signatures, keeps objects in memory (or serves virtual
+// ones) and misbehaves on command.
 //
 //   await using s3 = await startS3({ buckets: { models: { "org/m/config.json": "{}" } } });
 //   AWS_ENDPOINT_URL=s3.url AWS_ACCESS_KEY_ID=s3.accessKey AWS_SECRET_ACCESS_KEY=s3.secretKey …
@@ -21,7 +21,10 @@ export interface S3ObjectSpec {
   readonly partSize?: number;
   /** Stored with a checksum; a composite one (over the parts') only with `partSize`. @default {none} */
   readonly checksum?: { readonly algorithm: ChecksumAlgorithm; readonly type?: "FULL_OBJECT" | "COMPOSITE" };
-  /** Without quotes: an ETag that says nothing about the bytes, as with server-side encryption. @default {as S3 computes it} */
+  /**
+   * Without quotes: an ETag that says nothing about the bytes, as with server-side encryption. @default {as
+   * S3 computes it}
+   */
   readonly etag?: string;
 }
 

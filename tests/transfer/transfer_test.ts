@@ -23,7 +23,10 @@ const MIB = 1024 * 1024;
 const BIG = randomBytes(5 * MIB + 12_345, seeded(10));
 const SMALL = randomBytes(3_000, seeded(11));
 
-/** A directory, a source with one large, one small and one empty file, and a way to run a transfer between them. */
+/**
+ * A directory, a source with one large, one small and one empty file, and a way to run a transfer between
+ * them.
+ */
 async function withModel(
   run: (model: {
     directory: string;

@@ -17,7 +17,8 @@ export interface ParserDescription {
 /**
  * A table with one more release.
  *
- * @throws {Error} if it is not a release, older than the newest in the table, or the newest with other options.
+ * @throws {Error} if it is not a release, older than the newest in the table, or the newest with other
+ * options.
  */
 export function addRelease(
   table: EngineTable,

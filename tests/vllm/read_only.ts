@@ -1,4 +1,6 @@
-/** Words that start a program for which a directory is a read-only mount; `null` without the right to mount. */
+/**
+ * Words that start a program for which a directory is a read-only mount; `null` without the right to mount.
+ */
 export function readOnly(directory: string): string[] | null {
   const script = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"';
   const { success } = new Deno.Command("unshare", {

@@ -189,7 +189,9 @@ async function post(server: Serving, path: string, body: unknown) {
   return answer;
 }
 
-/** Waits up to two minutes: the watcher looks every five seconds, and loading takes a while on a busy machine. */
+/**
+ * Waits up to two minutes: the watcher looks every five seconds, and loading takes a while on a busy machine.
+ */
 async function until(holds: () => Promise<boolean>): Promise<void> {
   const end = performance.now() + 120_000;
   while (!await holds()) {

@@ -4,8 +4,8 @@ import { readTextOrNull } from "../files.ts";
 import { AIM_FOLDER, folderOf, folderOfModel, type ModelOnDisk, nameOf } from "../layout.ts";
 import { fieldsOf, isJsonObject, jsonOrNull } from "../../values/json.ts";
 
-// Bad files that `cache verify` found in a model, until a repair, a download or another verify removes the mark: reasons
-// by path, and when they were found (RFC 3339).
+// Bad files that `cache verify` found in a model, until a repair, a download or another verify removes the
+// mark: reasons by path, and when they were found (RFC 3339).
 
 export function damageMarkPath(model: ModelOnDisk): string {
   const commit = model.layout === "local" ? "" : `${nameOf(model.path)}.`;

@@ -17,7 +17,10 @@ import { isJsonObject, jsonOrNull } from "../../values/json.ts";
 /** A fault of one file. */
 export interface FileFault {
   readonly path: string;
-  /** `missing` (or a dangling link), `size`, `content` (not weights, cut, a bad digest), `unreadable` for this user. */
+  /**
+   * `missing` (or a dangling link), `size`, `content` (not weights, cut, a bad digest), `unreadable` for this
+   * user.
+   */
   readonly kind: "missing" | "size" | "content" | "unreadable";
   /** A clause without its subject, the path. */
   readonly reason: string;
@@ -60,9 +63,9 @@ export interface ModelContents {
 }
 
 /**
- * The only place that decides whether a model is complete. A record lists the files that must exist. An index has the
- * names of the shards; without one, the shards' own names show how many there are. Files that an engine does not read
- * are ignored.
+ * The only place that decides whether a model is complete. A record lists the files that must exist. An index
+ * has the names of the shards; without one, the shards' own names show how many there are. Files that an
+ * engine does not read are ignored.
  */
 export function judgeModel(contents: ModelContents): Verdict {
   const { files, dangling, record, foundBad } = contents;
@@ -141,7 +144,9 @@ function withoutWeights(contents: ModelContents): Verdict {
   return partial(why, "finish");
 }
 
-/** The format that an engine would load from a folder, and the faults of its files; `null` without weights. */
+/**
+ * The format that an engine would load from a folder, and the faults of its files; `null` without weights.
+ */
 function neededWeights(contents: ModelContents, folder: string) {
   const names = [...contents.files.keys(), ...contents.dangling]
     .filter((path) => path.startsWith(folder) && !path.slice(folder.length).includes("/"))

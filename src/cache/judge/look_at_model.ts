@@ -146,7 +146,9 @@ async function unfinishedInDirectory(
   return await unfinishedByPython(directory, files, quantisation);
 }
 
-/** Python's `.cache/huggingface/download/….<etag>[.<8 hex>].incomplete`, if no file's metadata has that ETag. */
+/**
+ * Python's `.cache/huggingface/download/….<etag>[.<8 hex>].incomplete`, if no file's metadata has that ETag.
+ */
 async function unfinishedByPython(
   directory: string,
   files: ReadonlyMap<string, number>,
@@ -167,8 +169,8 @@ async function unfinishedByPython(
 }
 
 /**
- * Python's note on all files of a commit, `trees/<commit>.json` (`_tree_cache.py`), which often only its owner may read,
- * and a partial blob. Without the note, any blob is of the only snapshot.
+ * Python's note on all files of a commit, `trees/<commit>.json` (`_tree_cache.py`), which often only its
+ * owner may read, and a partial blob. Without the note, any blob is of the only snapshot.
  */
 async function tracesInHub(
   folder: string,

@@ -9,8 +9,8 @@ const HEAD_BYTES = 512;
 const LARGEST_HEADER = 100_000_000;
 
 /**
- * Finds what is wrong with a file by its first bytes, with at most two reads unless its length is in doubt; `null` for
- * nothing. The reason is a clause without its subject.
+ * Finds what is wrong with a file by its first bytes, with at most two reads unless its length is in doubt;
+ * `null` for nothing. The reason is a clause without its subject.
  */
 export function faultInHead(path: string, size: number): Pick<FileFault, "kind" | "reason"> | null {
   try {
@@ -61,9 +61,9 @@ export function wrongContent(
 }
 
 /**
- * The length of a safetensors file by its header; `null` for any other file. The safetensors library writes tensors in
- * the order of their offsets, so if the last one in the header agrees with the size, the rest of the header need not be
- * read.
+ * The length of a safetensors file by its header; `null` for any other file. The safetensors library writes
+ * tensors in the order of their offsets, so if the last one in the header agrees with the size, the rest of
+ * the header need not be read.
  */
 function safetensorsLength(
   first: Uint8Array,

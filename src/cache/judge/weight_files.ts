@@ -45,13 +45,19 @@ export function isReadByEngine(name: string): boolean {
   return /\.(?:json|model|jinja|tiktoken|py)$|^(?:merges|vocab)\.txt$/.test(name);
 }
 
-/** The shards in an index; `null` if the text is not an index. @param folder Its folder with a final `/`, or empty. */
+/**
+ * The shards in an index; `null` if the text is not an index. @param folder Its folder with a final `/`, or
+ * empty.
+ */
 export function shardsOfIndex(text: string, folder: string): string[] | null {
   const names = plainShards(text) ?? parsedShards(text);
   return names === null || names.size === 0 ? null : [...names].sort().map((name) => `${folder}${name}`);
 }
 
-/** Reads an index of the usual form without parsing, which takes 200 ms for 100,000 tensors; `null` for other forms. */
+/**
+ * Reads an index of the usual form without parsing, which takes 200 ms for 100,000 tensors; `null` for other
+ * forms.
+ */
 function plainShards(text: string): Set<string> | null {
   const start = /^\s*\{(?:\s*"metadata"\s*:\s*\{[^{}"]*(?:"[^"\\]*"[^{}"]*)*\}\s*,)?\s*"weight_map"\s*:\s*\{/
     .exec(text);
@@ -82,7 +88,10 @@ export function setOf(name: string): string {
   return name.replace(SHARD, "$1-of-$3$4");
 }
 
-/** The files that are missing from sets of shards, which count from 0 or from 1; each with one that is present. */
+/**
+ * The files that are missing from sets of shards, which count from 0 or from 1; each with one that is
+ * present.
+ */
 export function missingShards(names: readonly string[]): Map<string, string> {
   const missing = new Map<string, string>();
   for (const set of Map.groupBy(names, setOf).values()) {

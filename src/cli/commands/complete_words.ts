@@ -82,8 +82,8 @@ function valuesOf(flag: KnownFlag | undefined): Offer {
 }
 
 /**
- * The command that words name, which flags may precede, its flags, and the positionals and settings that words
- * give. Without a command, `rest` are the words so far. `open`: the flag whose value comes next.
+ * The command that words name, which flags may precede, its flags, and the positionals and settings that
+ * words give. Without a command, `rest` are the words so far. `open`: the flag whose value comes next.
  */
 function readTyped(words: readonly string[], commands: readonly Command[]) {
   const settings: Settings = {};

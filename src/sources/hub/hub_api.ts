@@ -15,8 +15,9 @@ const UNKNOWN_ROUTE = [400, 404, 405, 415, 422, 501];
 export class NoRoute extends Error {}
 
 /**
- * A `fetch` for the hub library's requests about one model. The server may be a mirror and is not trusted: queries
- * that it does not have are left out, and an answer is JSON within limits, or becomes an error of aim's.
+ * A `fetch` for the hub library's requests about one model. The server may be a mirror and is not trusted:
+ * queries that it does not have are left out, and an answer is JSON within limits, or becomes an error of
+ * aim's.
  */
 export function hubApi(
   repository: HubRepository,
@@ -78,8 +79,8 @@ function refuseErrorObject(answer: unknown, host: string): void {
 }
 
 /**
- * The absolute address of the next page. The hub's library understands only `<https://…>; rel="next"` and reads any
- * other form as the last page, which would cut the list short.
+ * The absolute address of the next page. The hub's library understands only `<https://…>; rel="next"` and
+ * reads any other form as the last page, which would cut the list short.
  */
 function nextPage(link: string | null, from: URL, endpoint: string): string | null {
   if (link === null || !/rel="?next\b/i.test(link)) return null;
@@ -90,7 +91,8 @@ function nextPage(link: string | null, from: URL, endpoint: string): string | nu
     });
   }
   const next = new URL(target, from);
-  // A proxy that rewrites bodies may leave the hub's own name in headers: every page has the first one's address.
+  // A proxy that rewrites bodies may leave the hub's own name in headers: every page has the first one's
+  // address.
   const route = next.pathname.indexOf("/api/models/");
   return route < 0 ? next.href : endpoint + next.pathname.slice(route) + next.search;
 }

@@ -13,8 +13,8 @@ import type { HubRepository } from "./hub_repository.ts";
 const HEADS_AT_ONCE = 8;
 
 /**
- * Resolves a revision to its commit and lists that commit's files. A file in LFS (or xet) is proven by the SHA-256 in
- * its pointer, any other by git's id; that id is also the ETag with which `resolve` answers.
+ * Resolves a revision to its commit and lists that commit's files. A file in LFS (or xet) is proven by the
+ * SHA-256 in its pointer, any other by git's id; that id is also the ETag with which `resolve` answers.
  *
  * @throws {AimError} `integrity` for an unsafe or repeated path; `network` for an invalid entry; a refusal.
  */
@@ -65,7 +65,9 @@ function isCommit(text: unknown): text is CommitSha {
   return typeof text === "string" && /^[0-9a-f]{40}$/.test(text);
 }
 
-/** If a server has no tree, or repeats its first page, the list in the model's information is used instead. */
+/**
+ * If a server has no tree, or repeats its first page, the list in the model's information is used instead.
+ */
 async function tree(
   repository: HubRepository,
   commit: CommitSha,
@@ -107,7 +109,9 @@ async function siblings(
   });
 }
 
-/** Size and digest by `HEAD`, in the form of an entry of a tree; `etag` in the place of `oid` proves nothing. */
+/**
+ * Size and digest by `HEAD`, in the form of an entry of a tree; `etag` in the place of `oid` proves nothing.
+ */
 async function headEntry(
   repository: HubRepository,
   commit: CommitSha,

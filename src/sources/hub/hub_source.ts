@@ -87,7 +87,10 @@ export class HubSource implements Source {
     return files.filter(({ path }) => isOwn(path));
   }
 
-  /** Reads by the xet protocol, up to the first bytes. Any failure, then or later, is a {@linkcode TransientError}. */
+  /**
+   * Reads by the xet protocol, up to the first bytes. Any failure, then or later, is a {@linkcode
+   * TransientError}.
+   */
   async #readXet(
     { path, size, xetHash = "" }: ManifestFile,
     commit: CommitSha,
@@ -141,8 +144,8 @@ export class HubSource implements Source {
 }
 
 /**
- * Compares the SHA-256 that the hub sends with the redirect of a large file. Other headers are not checked, since
- * proxies change them; size and digest of the bytes decide.
+ * Compares the SHA-256 that the hub sends with the redirect of a large file. Other headers are not checked,
+ * since proxies change them; size and digest of the bytes decide.
  */
 function assertLinked({ response, linkedEtag: etag }: HubAnswer, file: ManifestFile): void {
   if (!response.ok || file.digest?.algorithm !== "sha256") return;

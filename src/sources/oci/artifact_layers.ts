@@ -36,7 +36,10 @@ const IMAGE_CONFIGS = [
   "application/vnd.docker.container.image.v1+json",
 ];
 
-/** Annotations that name a layer's file: ModelPack's and its older one, then that of ORAS and Docker Model Runner. */
+/**
+ * Annotations that name a layer's file: ModelPack's and its older one, then that of ORAS and Docker Model
+ * Runner.
+ */
 const PATHS = ["org.cncf.model.filepath", "org.cnai.model.filepath", "org.opencontainers.image.title"];
 
 export interface LayerContent {
@@ -75,8 +78,9 @@ export function contentOf(layer: Descriptor): LayerContent | null {
 }
 
 /**
- * True for tar archives: layers of images (ModelCar) and of ModelKits, and some of ModelPack's. ORAS uses an image
- * layer's type for files as well, with a title. It marks a folder with an annotation (Go) or as `tar+gzip` (Python).
+ * True for tar archives: layers of images (ModelCar) and of ModelKits, and some of ModelPack's. ORAS uses an
+ * image layer's type for files as well, with a title. It marks a folder with an annotation (Go) or as
+ * `tar+gzip` (Python).
  */
 function isTar({ mediaType, annotations }: Descriptor): boolean {
   if (!/[.+]tar(?:$|[.+])/.test(mediaType)) return false;
@@ -87,8 +91,8 @@ function isTar({ mediaType, annotations }: Descriptor): boolean {
 }
 
 /**
- * The manifests of an index that are for this platform, else those without a platform, which are artifacts. More than
- * one is a choice that only the user can make.
+ * The manifests of an index that are for this platform, else those without a platform, which are artifacts.
+ * More than one is a choice that only the user can make.
  */
 export function fittingManifests(
   manifests: readonly Descriptor[],

@@ -4,7 +4,8 @@ import { isTransientStatus, passingFault } from "../transport/passing_fault.ts";
 import { discard, readStart } from "../transport/read_bounded.ts";
 
 /**
- * Turns a registry's refusal into an error, with the registry's own code (`MANIFEST_UNKNOWN`, `DENIED`, …) in brackets.
+ * Turns a registry's refusal into an error, with the registry's own code (`MANIFEST_UNKNOWN`, `DENIED`, …) in
+ * brackets.
  *
  * @param uri As the user wrote it.
  * @param path The file that was requested; `null` for the manifest.

@@ -25,8 +25,8 @@ const DIGEST = /^sha256:[0-9a-f]{64}$/;
 const REGISTRY = /^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::\d{1,5})?$/;
 
 /**
- * Parses the part after `oci://`: `registry/repository[:tag|@sha256:HEX]`. The default tag is `latest`. A digest
- * overrides a tag.
+ * Parses the part after `oci://`: `registry/repository[:tag|@sha256:HEX]`. The default tag is `latest`. A
+ * digest overrides a tag.
  *
  * @returns The reference, or what is wrong with it in one clause.
  */
@@ -49,7 +49,10 @@ export function parseOciRef(text: string): OciRef | string {
   return { kind: "oci", registry, repository, reference };
 }
 
-/** Parses the part after `oci-layout:`: a directory, absolute or relative to `cwd`, then perhaps a tag or a digest. */
+/**
+ * Parses the part after `oci-layout:`: a directory, absolute or relative to `cwd`, then perhaps a tag or a
+ * digest.
+ */
 export function parseOciLayoutRef(text: string, cwd: string): OciLayoutRef | string {
   const [, path = text, tag, digest] = /^(.*?)(?::([^/:@]*))?(?:@(sha256:[0-9a-f]{64}))?$/.exec(text) ?? [];
   if (path === "") return "it names no directory";

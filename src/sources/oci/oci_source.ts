@@ -33,8 +33,8 @@ const KITFILE = "application/vnd.kitops.modelkit.config.v1+json";
 const LARGEST_DOCUMENT = 4 * 2 ** 20;
 
 /**
- * A model in an OCI registry or an OCI layout directory. Its layers are files (ModelPack, ORAS, Docker Model Runner)
- * or archives (ModelPack, ModelKits, ORAS, ModelCar).
+ * A model in an OCI registry or an OCI layout directory. Its layers are files (ModelPack, ORAS, Docker Model
+ * Runner) or archives (ModelPack, ModelKits, ORAS, ModelCar).
  */
 export class OciSource implements Source {
   readonly uri: string;
@@ -84,7 +84,10 @@ export class OciSource implements Source {
     };
   }
 
-  /** A missing blob may belong to a tag that has moved. If the new manifest lists it too, the registry has lost it. */
+  /**
+   * A missing blob may belong to a tag that has moved. If the new manifest lists it too, the registry has
+   * lost it.
+   */
   #assertThere({ layers }: Layers): void {
     const missing = this.#missing;
     if (missing === null || !layers.some(({ digest }) => digest === `sha256:${missing.etag}`)) return;

@@ -19,8 +19,8 @@ export interface Registry {
   /**
    * Asks for a path below `/v2/<repository>/`. The token goes to the registry's own origin and nowhere else.
    *
-   * @param file The file whose bytes the path has: there is one attempt. Other requests are repeated after passing
-   * errors.
+   * @param file The file whose bytes the path has: there is one attempt. Other requests are repeated after
+   * passing errors.
    */
   ask(path: string, init: TransportRequest, file?: ManifestFile): Promise<Response>;
   close(): void;
@@ -50,7 +50,10 @@ export function openRegistry(host: string, repository: string, options: SourceOp
     else authorization = login?.password ? basic(login) : null;
   }
 
-  /** Follows redirects, with a new token if the registry wants one. Another origin gets none, whatever it demands. */
+  /**
+   * Follows redirects, with a new token if the registry wants one. Another origin gets none, whatever it
+   * demands.
+   */
   async function authorized(how: Use, url: URL, init: TransportRequest) {
     const sent = authorization;
     const answer = await follow(how, url, init);

@@ -13,8 +13,8 @@ type Env = Readonly<Record<string, string | undefined>>;
 
 /**
  * Finds the login for a registry in the files of registry clients: `REGISTRY_AUTH_FILE`, else podman's
- * `$XDG_RUNTIME_DIR/containers/auth.json`, else `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`. The most
- * specific entry wins (`host/org/model` before `host/org` before `host`).
+ * `$XDG_RUNTIME_DIR/containers/auth.json`, else `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`.
+ * The most specific entry wins (`host/org/model` before `host/org` before `host`).
  *
  * @returns `null` if there is no login for the registry.
  * @throws {AimError} `usage`: the named file is missing or damaged, or a credential helper keeps the login.

@@ -32,9 +32,11 @@ const EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b78
 const UNSIGNED = new Set(["range", "if-match", "accept-encoding"]);
 
 /**
- * Finds credentials, region and address of a bucket. MinIO and Ceph expect path-style addresses at their endpoints.
+ * Finds credentials, region and address of a bucket. MinIO and Ceph expect path-style addresses at their
+ * endpoints.
  *
- * @throws {AimError} `unauthorized`: configured credentials cannot be fetched; `usage`: the bucket has no address.
+ * @throws {AimError} `unauthorized`: configured credentials cannot be fetched; `usage`: the bucket has no
+ * address.
  */
 export async function openBucket(
   bucket: string,
@@ -125,8 +127,8 @@ async function locate(client: S3Client, bucket: string, { addressing }: S3Settin
 }
 
 /**
- * Prepares this process's environment for the SDK, which needs a home directory, and would keep the line break at the
- * end of a secret that was made with `echo`.
+ * Prepares this process's environment for the SDK, which needs a home directory, and would keep the line
+ * break at the end of a secret that was made with `echo`.
  */
 async function prepareProcess(): Promise<void> {
   const { homedir } = await import("node:os");
@@ -136,7 +138,10 @@ async function prepareProcess(): Promise<void> {
   }
 }
 
-/** Whether the chain finds credentials. Configured ones that cannot be fetched (an expired sign-on) are an error. */
+/**
+ * Whether the chain finds credentials. Configured ones that cannot be fetched (an expired sign-on) are an
+ * error.
+ */
 async function hasCredentials(client: S3Client, askedBy: string | null): Promise<boolean> {
   try {
     const found = await client.config.credentials();
@@ -158,7 +163,10 @@ async function hasCredentials(client: S3Client, askedBy: string | null): Promise
   }
 }
 
-/** Sends the SDK's requests for credentials through aim's transport: with its proxies, certificates and retries. */
+/**
+ * Sends the SDK's requests for credentials through aim's transport: with its proxies, certificates and
+ * retries.
+ */
 function requestHandler(transport: Transport): NonNullable<S3ClientConfig["requestHandler"]> {
   return {
     metadata: { handlerProtocol: "http/1.1" },

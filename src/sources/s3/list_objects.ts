@@ -20,8 +20,8 @@ const MOST_OBJECTS = 200_000;
 const MOST_PAGES = 2000;
 
 /**
- * Lists all objects below a directory (with a slash at the end, or empty) by version 1 of the API, which every server
- * has. The empty objects that consoles create as folders are left out.
+ * Lists all objects below a directory (with a slash at the end, or empty) by version 1 of the API, which
+ * every server has. The empty objects that consoles create as folders are left out.
  *
  * @throws {AimError} `network` for an invalid or endless list; a refusal.
  */
@@ -46,7 +46,8 @@ export async function listObjects(
     if (page.IsTruncated !== "true") {
       return listed.filter(({ path, size }) => size > 0 || path !== "" && !path.endsWith("/"));
     }
-    // Not NextMarker: AWS sends none without a delimiter, and Ceph sends it without the encoding that was asked for.
+    // Not NextMarker: AWS sends none without a delimiter, and Ceph sends it without the encoding that was
+    // asked for.
     const marker = listed.at(-1)?.key;
     if (marker === undefined || seen.has(marker)) {
       throw bucket.odd("its list does not say where it continues");
@@ -98,7 +99,9 @@ function textOf(value: unknown): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
 
-/** Keys in a list with `encoding-type=url`: AWS writes a space as `+`, Ceph as `%20`; a plus is `%2B` in both. */
+/**
+ * Keys in a list with `encoding-type=url`: AWS writes a space as `+`, Ceph as `%20`; a plus is `%2B` in both.
+ */
 function decodeKey(text: string): string {
   try {
     return decodeURIComponent(text.replaceAll("+", "%20"));

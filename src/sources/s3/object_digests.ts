@@ -15,8 +15,8 @@ const UNEVEN_PARTS = 64;
 export type ProvenObject = ListedObject & { readonly digest: Digest | null };
 
 /**
- * Returns the objects, in order, with their digests. The plain ETag of a small object is used as its MD5; other objects
- * get a request each, and all if ETags are not MD5s here: `opaqueEtags`, or an answer shows it.
+ * Returns the objects, in order, with their digests. The plain ETag of a small object is used as its MD5;
+ * other objects get a request each, and all if ETags are not MD5s here: `opaqueEtags`, or an answer shows it.
  */
 export async function proveObjects(
   bucket: S3Bucket,
@@ -92,7 +92,10 @@ export function multipartCount(etag: string): number | null {
 /** S3's checksums, the strongest first, and their bytes. */
 const CHECKSUMS = [["sha256", 32], ["crc64nvme", 8], ["sha1", 20], ["crc32c", 4], ["crc32", 4]] as const;
 
-/** The strongest stored checksum over the complete object: base64, with `-N` if it is over the checksums of N parts. */
+/**
+ * The strongest stored checksum over the complete object: base64, with `-N` if it is over the checksums of N
+ * parts.
+ */
 export function fullChecksum(head: Headers, etag: string | null): Digest | null {
   const type = head.get("x-amz-checksum-type");
   if (type === "COMPOSITE") return null;

@@ -20,8 +20,8 @@ export function evenParts(size: number, partSize: number): readonly number[] {
 }
 
 /**
- * The likely divisions of an object into so many parts, the most likely first, for servers that do not say how an
- * object was uploaded. Each costs a digest of the complete object, so there are few.
+ * The likely divisions of an object into so many parts, the most likely first, for servers that do not say
+ * how an object was uploaded. Each costs a digest of the complete object, so there are few.
  */
 export function likelyParts(size: number, count: number): readonly (readonly number[])[] {
   if (count < 1 || size < count) return [];

@@ -38,8 +38,8 @@ export class S3Bucket {
   }
 
   /**
-   * The metadata of an object, with its checksums, or of one of its parts; `null` if it does not exist. With `denied`, a
-   * 403 means the same: S3 answers so to users who may not list.
+   * The metadata of an object, with its checksums, or of one of its parts; `null` if it does not exist. With
+   * `denied`, a 403 means the same: S3 answers so to users who may not list.
    */
   async head(
     key: string,
@@ -61,7 +61,10 @@ export class S3Bucket {
     });
   }
 
-  /** Sends a signed request, again if the server names another region, address or time. @throws as `s3Error` says. */
+  /**
+   * Sends a signed request, again if the server names another region, address or time. @throws as `s3Error`
+   * says.
+   */
   async send({ accepted = [], ...request }: S3Request): Promise<Response> {
     const { method, key, path = null, signal } = request;
     const send = path === null ? "request" : "fetch";

@@ -32,8 +32,9 @@ export async function readRefusal(response: Response) {
 }
 
 /**
- * The message follows the host; `{bucket}`, `{uri}` and `{what}` (the file, or the URI) are replaced. The words after
- * it, in brackets, are the code or status if there are none here: people and AIM Engine's operator search for them.
+ * The message follows the host; `{bucket}`, `{uri}` and `{what}` (the file, or the URI) are replaced. The
+ * words after it, in brackets, are the code or status if there are none here: people and AIM Engine's
+ * operator search for them.
  */
 type Meaning = readonly [kind: ErrorKind, message: string, hint: string, words?: string];
 

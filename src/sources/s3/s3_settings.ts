@@ -32,7 +32,9 @@ export type S3Credentials =
     readonly sessionToken?: string;
   }
   | { readonly kind: "anonymous" }
-  /** The SDK's default chain. `askedBy`: what requires credentials, as `NAME is "value"`; `null` for nothing. */
+  /**
+   * The SDK's default chain. `askedBy`: what requires credentials, as `NAME is "value"`; `null` for nothing.
+   */
   | { readonly kind: "chain"; readonly askedBy: string | null };
 
 /** Maximum bytes of a file that a `…_FILE` variable names. */
@@ -61,8 +63,8 @@ const STORAGE_SPEC = {
 } as const;
 
 /**
- * Reads the settings of S3. `NAME_FILE` is the path of a file with the value of `NAME`. Values are trimmed. KServe's
- * storage spec, a JSON object in `STORAGE_CONFIG` or `STORAGE_OVERRIDE_CONFIG`, overrides variables.
+ * Reads the settings of S3. `NAME_FILE` is the path of a file with the value of `NAME`. Values are trimmed.
+ * KServe's storage spec, a JSON object in `STORAGE_CONFIG` or `STORAGE_OVERRIDE_CONFIG`, overrides variables.
  *
  * @throws {AimError} `usage` naming the variable; `unauthorized` if one of the two keys is missing.
  */
@@ -147,8 +149,8 @@ function choice<const T extends string>(env: Env, name: string, choices: readonl
 }
 
 /**
- * The endpoint. The operator sets `AWS_ENDPOINT_URL` together with `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS`, so that
- * those of profiles are ignored.
+ * The endpoint. The operator sets `AWS_ENDPOINT_URL` together with `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS`, so
+ * that those of profiles are ignored.
  *
  * @param typed `AIM_S3_AUTH_MODE` is set, as the operator does.
  */
