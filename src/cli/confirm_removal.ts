@@ -51,7 +51,7 @@ function lineOf({ path, why, bytes }: Removable): string {
 
 function ask({ stdout }: CommandContext, bytes: number): boolean {
   if (!stdout.isTerminal || !Deno.stdin.isTerminal()) {
-    const message = `${formatBytes(bytes)} would be removed, but there is no terminal to confirm it on`;
+    const message = `removing ${formatBytes(bytes)} must be confirmed, and there is no terminal to ask on`;
     throw new AimError("usage", message, { hint: "give --yes to remove them" });
   }
   return /^y(es)?$/i.test(prompt(`Remove ${formatBytes(bytes)}? [y/N]`) ?? "");

@@ -69,7 +69,7 @@ export async function downloadMissing(
   throw missing(model, "is downloaded, but is not a complete model", now, "check the files at the source");
 }
 
-/** @param hint If no place has a part of the model that can be mended. */
+/** @param hint What to do if nothing on disk can be repaired. */
 function missing({ uri, name }: NamedModel, what: string, place: ModelPlace, hint: string): AimError {
   const remedy = place.looked.find((one) => one.remedy !== undefined)?.remedy;
   return new AimError("not-found", `${uri} ${what} (${missingInWords(place)})`, {

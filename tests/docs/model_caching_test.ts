@@ -1,5 +1,5 @@
-// The page that users have of AIM's model caching, where it lies beside the project or AIM_TEST_REFERENCE
-// names its folder: every command in it, with aim in place of the container, does what the page says.
+// The page that users have of AIM's model caching, if it is beside the project or in the folder that
+// AIM_TEST_REFERENCE names: every command in it, with aim in place of the container, does what the page says.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { EXIT_CODES } from "../../src/errors/exit_codes.ts";
 import { aim } from "../cli/aim.ts";

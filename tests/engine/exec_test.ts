@@ -116,26 +116,19 @@ Deno.test("if libraries may not be loaded, the engine runs as a child with the s
   assert(Number(stdout) !== pid);
 });
 
-Deno.test("a child gets the signals that are sent to its parent, and its end by a signal is reported", async () => {
+/** Runs a shell script as the child of a process without FFI, and reads its output line by line. */
+function asChild(script: string, ...words: string[]) {
   const child = new Deno.Command(Deno.execPath(), {
-    args: [
-      ...[
-        "run",
-        "-q",
-        "--no-prompt",
-        "--config",
-        CONFIG,
-        "--allow-run",
-        "--allow-read",
-        "--allow-env",
-        PROGRAM,
-      ],
-      JSON.stringify(sh("trap 'echo usr1' USR1; echo ready; while :; do sleep 0.05; done")),
-    ],
+    args: ["run", "-q", "--no-prompt", "--config", CONFIG, "--allow-run", "--allow-read", "--allow-env"]
+      .concat([PROGRAM, JSON.stringify(sh(script)), ...words]),
     stdout: "piped",
   }).spawn();
   const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  const next = async () => (await reader.read()).value?.trim();
+  return { child, reader, next: async () => (await reader.read()).value?.trim() };
+}
+
+Deno.test("a child gets the signals that are sent to its parent, and its end by a signal is reported", async () => {
+  const { child, reader, next } = asChild("trap 'echo usr1' USR1; echo ready; while :; do sleep 0.05; done");
   assertEquals(await next(), "ready");
   child.kill("SIGUSR1");
   assertEquals(await next(), "usr1");
@@ -146,13 +139,7 @@ Deno.test("a child gets the signals that are sent to its parent, and its end by 
 
 Deno.test("a second SIGINT that ends aim ends the child too", async () => {
   const script = "trap 'echo int' INT; trap 'echo term; exit' TERM; echo ready; while :; do sleep 0.05; done";
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-q", "--no-prompt", "--config", CONFIG, "--allow-run", "--allow-read", "--allow-env"]
-      .concat([PROGRAM, JSON.stringify(sh(script)), "watched"]),
-    stdout: "piped",
-  }).spawn();
-  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  const next = async () => (await reader.read()).value?.trim();
+  const { child, next } = asChild(script, "watched");
   assertEquals(await next(), "ready");
   child.kill("SIGINT");
   assertEquals(await next(), "int");

@@ -33,7 +33,7 @@ async function withModel(
     source: FakeSource;
     items: TransferItem[];
     events: TransferEvent[];
-    bring: (options?: Partial<TransferOptions>) => ReturnType<typeof transfer>;
+    download: (options?: Partial<TransferOptions>) => ReturnType<typeof transfer>;
   }) => Promise<void>,
 ): Promise<void> {
   const directory = await Deno.makeTempDir();
@@ -46,7 +46,7 @@ async function withModel(
       source,
       items,
       events,
-      bring: (options = {}) =>
+      download: (options = {}) =>
         transfer(source, items, {
           ...OPTIONS,
           root: directory,
@@ -106,8 +106,8 @@ function bytesAsked(source: FakeSource): number {
 }
 
 Deno.test("a model arrives complete and proven, with no other file next to it", async () => {
-  await withModel(async ({ directory, bring, events }) => {
-    const result = await bring();
+  await withModel(async ({ directory, download, events }) => {
+    const result = await download();
     assertWhole(directory);
     assertEquals(result.files.map((f) => [f.file.path, f.proof]), [
       ["big.bin", "digest"],
@@ -203,7 +203,7 @@ function wholeBody(path: string) {
 
 for (const [name, makeFault] of Object.entries(CURABLE)) {
   Deno.test(`the model arrives although ${name}`, async () => {
-    await withModel(async ({ directory, source, bring, items }) => {
+    await withModel(async ({ directory, source, download, items }) => {
       source0 = source;
       source.fault = makeFault();
       // A small body that is too long is refused: it cannot be distinguished from a wrong one.
@@ -215,7 +215,7 @@ for (const [name, makeFault] of Object.entries(CURABLE)) {
         assert(equal(Deno.readFileSync(join(directory, "big.bin")), BIG), "big.bin differs");
         return;
       }
-      await bring({ stallTimeout: 20_000 });
+      await download({ stallTimeout: 20_000 });
       assertWhole(directory);
     });
   });
@@ -248,9 +248,9 @@ const FATAL: Record<string, { fault: () => Fault; kind: string }> = {
 
 for (const [name, { fault, kind }] of Object.entries(FATAL)) {
   Deno.test(`nothing is published when ${name}, and the error is ${kind}`, async () => {
-    await withModel(async ({ directory, source, bring }) => {
+    await withModel(async ({ directory, source, download }) => {
       source.fault = fault();
-      const error = await assertRejects(() => bring({ stallTimeout: 5_000 }), AimError);
+      const error = await assertRejects(() => download({ stallTimeout: 5_000 }), AimError);
       assertEquals(error.kind, kind);
       assertEquals(filesIn(directory).filter((p) => !p.includes(".incomplete") && p !== "empty.txt"), []);
     });
@@ -272,12 +272,12 @@ Deno.test("a file whose digest is wrong twice leaves none of its bytes", async (
 });
 
 Deno.test("a source that changed is reported, and the next run of the new content starts clean", async () => {
-  await withModel(async ({ directory, source, bring, items }) => {
+  await withModel(async ({ directory, source, download, items }) => {
     source.fault = ({ index, file }) => {
       if (index < 3) return null;
       throw new SourceChangedError(`${file.path} has another ETag`);
     };
-    await assertRejects(() => bring(), SourceChangedError);
+    await assertRejects(() => download(), SourceChangedError);
     source.fault = () => null;
     source.requests.length = 0;
     const changed = items.map((item) => ({ ...item, file: { ...item.file, etag: `${item.file.etag}2` } }));
@@ -289,7 +289,7 @@ Deno.test("a source that changed is reported, and the next run of the new conten
 });
 
 Deno.test("what an aborted run has downloaded is not requested again", async () => {
-  await withModel(async ({ directory, source, bring }) => {
+  await withModel(async ({ directory, source, download }) => {
     for (let run = 0; run < 6; run++) {
       const stop = new AbortController();
       let moved = 0;
@@ -299,12 +299,12 @@ Deno.test("what an aborted run has downloaded is not requested again", async () 
           moved += n;
           if (moved > 700_000) stop.abort(reason);
         });
-      assertEquals(await bring({ signal: stop.signal }).catch((e) => e), reason);
+      assertEquals(await download({ signal: stop.signal }).catch((e) => e), reason);
       assertEquals(filesIn(directory).includes("big.bin"), false);
     }
     source.fault = () => null;
     const before = source.requests.length;
-    const result = await bring({ jobs: 1 });
+    const result = await download({ jobs: 1 });
     assertWhole(directory);
     assert(result.bytesPresent > 2 * MIB, `${result.bytesPresent} bytes were there`);
     const last = source.requests.slice(before).filter((r) => r.file.path === "big.bin");
@@ -318,7 +318,7 @@ Deno.test("what an aborted run has downloaded is not requested again", async () 
 
 Deno.test("whenever a run ends, its record claims only bytes that are on disk", async () => {
   const random = seeded(30);
-  await withModel(async ({ directory, source, bring }) => {
+  await withModel(async ({ directory, source, download }) => {
     let claimed = 0;
     for (let run = 0; run < 25 && claimed < BIG.length; run++) {
       const stop = new AbortController();
@@ -330,7 +330,7 @@ Deno.test("whenever a run ends, its record claims only bytes that are on disk", 
         });
         return random() < 0.5 ? cutAfter(body, random() * 300_000, "reset") : body;
       };
-      await bring({ signal: stop.signal }).catch(() => {});
+      await download({ signal: stop.signal }).catch(() => {});
       claimed = 0;
       for (const name of filesIn(directory).filter((path) => path.endsWith(".parts"))) {
         const record = readRecord(Deno.readTextFileSync(join(directory, name)), hostIdentity());
@@ -351,10 +351,10 @@ Deno.test("whenever a run ends, its record claims only bytes that are on disk", 
 });
 
 Deno.test("a partial file whose writer may still run is written to only after that one has had time to notice", async () => {
-  await withModel(async ({ directory, source, bring }) => {
+  await withModel(async ({ directory, source, download }) => {
     const stop = new AbortController();
     source.fault = (_, right) => counted(right(), () => stop.abort(new Error("enough")));
-    await bring({ signal: stop.signal }).catch(() => {});
+    await download({ signal: stop.signal }).catch(() => {});
     const name = filesIn(directory).find((path) => path.endsWith(".parts")) ?? "";
     // As if the writer had been on another host, and had not closed the record.
     const binding = { revision: OPTIONS.revision, etag: source.file("big.bin").etag, size: BIG.length };
@@ -368,28 +368,28 @@ Deno.test("a partial file whose writer may still run is written to only after th
     const slept: number[] = [];
     const clock = fastClock(200);
     const sleep = (ms: number, signal?: AbortSignal) => (slept.push(ms), clock.sleep(ms, signal));
-    const { bytesPresent } = await bring({ clock: { ...clock, sleep } });
+    const { bytesPresent } = await download({ clock: { ...clock, sleep } });
     assertEquals(bytesPresent, 1000, "only what was flushed counts");
     assertEquals(slept[0], 2_500);
   });
 });
 
 Deno.test("an abort ends the transfer although a connection hangs", async () => {
-  await withModel(async ({ bring, source }) => {
+  await withModel(async ({ download, source }) => {
     const stop = new AbortController();
     source.fault = () => new Promise(() => {});
     setTimeout(() => stop.abort(new AimError("interrupted", "stopped by SIGINT")), 50);
     source.fault = ({ signal }) => hangUntilAborted(signal);
-    const error = await assertRejects(() => bring({ signal: stop.signal }), AimError);
+    const error = await assertRejects(() => download({ signal: stop.signal }), AimError);
     assertEquals(error.kind, "interrupted");
   });
 });
 
 Deno.test("an abort ends the transfer whenever it comes, also before the first request", async () => {
   for (const turns of [0, 1, 2, 3, 5, 8]) {
-    await withModel(async ({ bring }) => {
+    await withModel(async ({ download }) => {
       const stop = new AbortController();
-      const running = bring({ signal: stop.signal });
+      const running = download({ signal: stop.signal });
       for (let turn = 0; turn < turns; turn++) await Promise.resolve();
       stop.abort(new AimError("interrupted", "stopped by SIGINT"));
       assertEquals((await assertRejects(() => running, AimError)).kind, "interrupted");
@@ -398,14 +398,14 @@ Deno.test("an abort ends the transfer whenever it comes, also before the first r
 });
 
 Deno.test("a link planted under a partial file's name is not followed", async () => {
-  await withModel(async ({ directory, bring }) => {
+  await withModel(async ({ directory, download }) => {
     const victim = await Deno.makeTempFile();
     await Deno.writeTextFile(victim, "precious");
     await Deno.symlink(victim, join(directory, "big.bin.incomplete"));
     await Deno.symlink(victim, join(directory, "big.bin.aim-00000000.incomplete"));
     await Deno.symlink(victim, join(directory, "big.bin.aim-00000000.incomplete.parts"));
     await Deno.symlink(victim, join(directory, "big.bin"));
-    await bring();
+    await download();
     assertEquals(await Deno.readTextFile(victim), "precious");
     assertEquals(Deno.lstatSync(join(directory, "big.bin")).isFile, true);
     await Deno.remove(victim);
@@ -428,18 +428,18 @@ for (const [size, content] of [["small", SMALL], ["large", BIG]] as const) {
 }
 
 Deno.test("a request that fails without any reason has failed", async () => {
-  await withModel(async ({ directory, source, bring }) => {
+  await withModel(async ({ directory, source, download }) => {
     source.fault = ({ file }) => {
       const isFirst = source.requests.filter((request) => request.file === file).length <= 2;
       return isFirst ? Promise.reject(null) : null;
     };
-    await bring();
+    await download();
     assertWhole(directory);
   });
 });
 
 Deno.test("a partial file that another process takes over is left to it and fetched anew", async () => {
-  await withModel(async ({ directory, source, bring }) => {
+  await withModel(async ({ directory, source, download }) => {
     let stolen = "";
     source.fault = ({ index }, right) => {
       if (index === 5) {
@@ -449,7 +449,7 @@ Deno.test("a partial file that another process takes over is left to it and fetc
       }
       return slow(right());
     };
-    await bring({ partSize: MIB / 2 });
+    await download({ partSize: MIB / 2 });
     await Deno.remove(stolen);
     assertWhole(directory);
   });
@@ -480,9 +480,9 @@ Deno.test("a partial file that is taken over before its hashing has begun is fet
 });
 
 Deno.test("a slow connection does not delay the end: others take over the rest of its part", async () => {
-  await withModel(async ({ directory, source, bring }) => {
+  await withModel(async ({ directory, source, download }) => {
     source.fault = ({ file, index }, right) => index === 0 && file.path === "big.bin" ? slow(right()) : null;
-    await bring();
+    await download();
     assertWhole(directory);
     const inFirst = source.requests.filter(({ file, range }) =>
       file.path === "big.bin" && range !== null && range.start > 0 && range.start < MIB
@@ -507,12 +507,12 @@ Deno.test("of a file that is sent as a whole since the server ignores ranges, no
 });
 
 Deno.test("bytes of a slow connection beyond its shortened part are not written", async () => {
-  await withModel(async ({ directory, source, bring }) => {
+  await withModel(async ({ directory, source, download }) => {
     source.fault = ({ file, index }, right) => {
       if (index !== 0 || file.path !== "big.bin") return null;
       return slow(wrongFrom(right(), MIB - 300_000));
     };
-    await bring();
+    await download();
     assertWhole(directory);
     const again = source.requests.filter(({ file, range }) => file.path === "big.bin" && range?.start === 0);
     assertEquals(again.length, 1, "the file was wrong");
@@ -521,14 +521,14 @@ Deno.test("bytes of a slow connection beyond its shortened part are not written"
 
 for (const [pace, times, connections] of [["fast", 0.01, 1], ["slowly", 200, 10]] as const) {
   Deno.test(`if data arrives ${pace}, a transfer that may have 10 connections uses ${connections}`, async () => {
-    await withModel(async ({ directory, source, bring }) => {
+    await withModel(async ({ directory, source, download }) => {
       let [open, most, requests] = [0, 0, 0];
       source.fault = (_, right) => {
         most = Math.max(most, ++open);
         // Slow only until all connections have started.
         return whenLeft(++requests > connections + 2 ? right() : slow(right()), () => open--);
       };
-      await bring({ jobs: 10, partSize: MIB / 4, clock: fastClock(times) });
+      await download({ jobs: 10, partSize: MIB / 4, clock: fastClock(times) });
       assertWhole(directory);
       assertEquals(most, connections);
     });
@@ -536,9 +536,9 @@ for (const [pace, times, connections] of [["fast", 0.01, 1], ["slowly", 200, 10]
 }
 
 Deno.test("no more bytes arrive than the limit allows", async () => {
-  await withModel(async ({ directory, bring }) => {
+  await withModel(async ({ directory, download }) => {
     const clock = fastClock(50);
-    const { elapsed } = await bring({ clock, maxBandwidth: MIB });
+    const { elapsed } = await download({ clock, maxBandwidth: MIB });
     assertWhole(directory);
     // A quarter second's bytes may come at once, and each connection may be one chunk ahead.
     assert(elapsed >= (BIG.length / MIB - 0.25 - 1) * 1000, `it took ${elapsed} ms`);
@@ -546,8 +546,8 @@ Deno.test("no more bytes arrive than the limit allows", async () => {
 });
 
 Deno.test("waiting for a share of the bandwidth is not a stall", async () => {
-  await withModel(async ({ directory, bring, events }) => {
-    await bring({ maxBandwidth: MIB / 4, stallTimeout: 1_000, clock: fastClock(400) });
+  await withModel(async ({ directory, download, events }) => {
+    await download({ maxBandwidth: MIB / 4, stallTimeout: 1_000, clock: fastClock(400) });
     assertWhole(directory);
     assertEquals(events.filter((e) => e.type === "retry"), []);
   });
@@ -581,8 +581,8 @@ Deno.test("what cannot fit is refused before the first byte, with both numbers",
 });
 
 Deno.test("published files are readable by others, as the umask allows", async () => {
-  await withModel(async ({ directory, bring }) => {
-    await bring();
+  await withModel(async ({ directory, download }) => {
+    await download();
     await Deno.writeTextFile(join(directory, "probe"), "", { mode: 0o644 });
     const modes = ["big.bin", "empty.txt", "probe"].map((name) => Deno.statSync(join(directory, name)).mode);
     assertEquals(new Set(modes).size, 1);
@@ -707,14 +707,14 @@ Deno.test("each of many small files arrives intact, whatever goes wrong with som
 });
 
 Deno.test("a request that has failed is ended, whatever its answer was, so that its connection is not left open", async () => {
-  await withModel(async ({ source, bring }) => {
+  await withModel(async ({ source, download }) => {
     const failed: AbortSignal[] = [];
     source.fault = ({ file, signal }) => {
       if (failed.length === 2 || !file.path.endsWith(failed.length === 0 ? ".json" : ".bin")) return null;
       failed.push(signal);
       throw new TransientError("status 429 with a body that nobody reads");
     };
-    await bring();
+    await download();
     assertEquals(failed.map(({ aborted }) => aborted), [true, true]);
   });
 });

@@ -19,8 +19,8 @@ export interface HubQuestion {
 }
 
 /**
- * What a refusal means, by the hub's `X-Error-Code`; a 401 alone may also mean that nothing of that name
- * exists (huggingface_hub's `hf_raise_for_status` decides the same way). The words in brackets are that
+ * What a refusal means, by the hub's `X-Error-Code`; a 401 alone may also mean that the model
+ * does not exist (huggingface_hub's `hf_raise_for_status` decides the same way). The words in brackets are that
  * client's: people search for them, and AIM Engine sorts failures by them.
  */
 export async function hubError(response: Response, question: HubQuestion): Promise<Error> {
@@ -45,7 +45,7 @@ export async function hubError(response: Response, question: HubQuestion): Promi
   if (isTransientStatus(status)) return passingFault(response, host, path);
   if (path !== null && status === 416) return new SourceChangedError(`${path} is shorter than it was`);
   if (path !== null && code === "EntryNotFound") {
-    return new SourceChangedError(`${path} is no longer at ${revision} of ${model}`);
+    return new SourceChangedError(`${path} no longer exists at ${revision} of ${model}`);
   }
   if (code === "GatedRepo") {
     const why = `is gated and ${token ? "the token has no access to it" : "no token is set"}`;

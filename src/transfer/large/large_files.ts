@@ -39,7 +39,7 @@ export class LargeFiles {
     this.#run = run;
   }
 
-  /** A file that goes on where an earlier run ended, if that has left `names` in the staging directory. */
+  /** Adds a file, and resumes it from `names`, which an earlier run left in the staging directory. */
   add(item: TransferItem, specs: readonly DigestSpec[], names: readonly string[]): LargeFile {
     // Made for the first file: a source has one kind of digest.
     this.#pool ??= new HashPool({ workers: hashingThreads(specs) });
@@ -185,7 +185,7 @@ export class LargeFiles {
     using handle = file.partial.writer(flow.at);
     flow.since = clock.now();
     for await (const chunk of chunks(body, signal)) {
-      // Waiting for a share of the bandwidth, or for the disk, is no stall.
+      // Waiting for a share of the bandwidth, or for the disk, does not count as a stall.
       request.moved = null;
       await takeBytes?.(chunk.length, signal);
       const wanted = chunk.subarray(0, Math.max(0, flow.range.end - flow.at));

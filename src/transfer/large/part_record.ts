@@ -27,7 +27,7 @@ export interface ReadRecord {
   readonly done: readonly ByteRange[];
 }
 
-// One line an entry: CRC-32 of the rest, a space, the entry. A torn last line is no entry.
+// One line an entry: CRC-32 of the rest, a space, the entry. A torn last line does not count.
 //   open <JSON>          first line: format, binding, writer
 //   wrote <start> <end>  handed to the operating system: survives the death of the process
 //   flushed <start> <end> survives loss of power: written after fdatasync(2) of the file

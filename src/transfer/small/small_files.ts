@@ -180,7 +180,7 @@ export class SmallFiles {
     for await (const chunk of chunks(body, signal)) {
       run.moved += chunk.length;
       if (at + chunk.length > file.size) throw new TransientError(`more than ${file.size} bytes came`);
-      // Waiting for a share of the bandwidth is no stall.
+      // Waiting for a share of the bandwidth does not count as a stall.
       request.moved = null;
       await run.takeBytes?.(chunk.length, signal);
       request.moved = run.clock.now();
