@@ -19,9 +19,9 @@ export interface HubQuestion {
 }
 
 /**
- * What a refusal means, by the hub's `X-Error-Code`; a 401 alone may also mean that the model
- * does not exist (huggingface_hub's `hf_raise_for_status` decides the same way). The words in brackets are that
- * client's: people search for them, and AIM Engine sorts failures by them.
+ * What a refusal means, by the hub's `X-Error-Code`; a 401 alone may also mean that the model does not exist
+ * (huggingface_hub's `hf_raise_for_status` decides the same way). The words in brackets are that client's:
+ * people search for them, and AIM Engine sorts failures by them.
  */
 export async function hubError(response: Response, question: HubQuestion): Promise<Error> {
   const { status, headers } = response;
