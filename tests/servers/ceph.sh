@@ -33,7 +33,10 @@ cluster addr = 127.0.0.1"
   # Without keys the messenger cannot encrypt, so every kind of connection is told to use checksums alone.
   for side in cluster service client; do echo "auth $side required = none"; done
   for side in cluster service client mon_cluster mon_service mon_client; do echo "ms_${side}_mode = crc"; done
-  echo "osd pool default size = 1
+  # The monitor would refuse to start on a disk with less than 5 % free, however large that disk is.
+  echo "mon data avail crit = 0
+mon data avail warn = 0
+osd pool default size = 1
 osd pool default min size = 1
 osd pool default pg autoscale mode = off
 osd pool default pg num = 8
