@@ -13,7 +13,7 @@ const SETTINGS = {
 } as const;
 const ADAPTERS = [{ name: "a", path: "/adapters/a", stamp: "" }, { name: "b", path: "/x=y/b", stamp: "" }];
 
-Deno.test("adapters are folders with a configuration and weights, within the maximum rank, sorted by name", async () => {
+Deno.test("adapters are folders with a configuration and weights up to the maximum rank, sorted by name", async () => {
   const source = await Deno.makeTempDir();
   try {
     await writeAdapter(source, "b.2");
@@ -41,7 +41,7 @@ Deno.test("adapters are folders with a configuration and weights, within the max
   }
 });
 
-Deno.test("an adapter whose files change has another stamp", async () => {
+Deno.test("an adapter's stamp changes with its files", async () => {
   const source = await Deno.makeTempDir();
   try {
     const stamp = async () => (await findAdapters({ adapterSource: source, adapterMaxRank: "32" }))[0]?.stamp;
@@ -57,10 +57,10 @@ Deno.test("an adapter whose files change has another stamp", async () => {
 
 for (
   const [what, features, mode, adapters, args, watch] of [
-    ["without the feature nothing is added", [], "dynamic", ADAPTERS, {}, false],
-    ["static without adapters adds nothing", ["adapters"], "static", [], {}, false],
+    ["a profile without the feature gets no arguments", [], "dynamic", ADAPTERS, {}, false],
+    ["static mode without adapters adds no arguments", ["adapters"], "static", [], {}, false],
     [
-      "static with adapters names them; host memory takes as many as GPU memory",
+      "static mode names the adapters, and max-cpu-loras is at least max-loras",
       ["adapters"],
       "static",
       ADAPTERS,
@@ -74,7 +74,7 @@ for (
       false,
     ],
     [
-      "dynamic names none and is watched",
+      "dynamic mode names no adapters and starts the watcher",
       ["adapters"],
       "dynamic",
       ADAPTERS,
@@ -82,7 +82,7 @@ for (
       true,
     ],
     [
-      "adapters-scale-only is static in either mode",
+      "adapters-scale-only is always static",
       ["adapters-scale-only"],
       "dynamic",
       ADAPTERS.slice(0, 1),

@@ -29,7 +29,7 @@ async function until(what: string, isSo: () => Promise<boolean> | boolean): Prom
 }
 
 for (const mode of ["dynamic", "static"] as const) {
-  Deno.test(`${mode} adapters: the engine has the PID of serve, and SIGTERM to it ends the watcher too`, async () => {
+  Deno.test(`${mode} adapters: the engine has the PID of serve, and SIGTERM to the engine also ends the watcher`, async () => {
     await using world = await startWorld();
     const { directory } = world;
     const log = `${directory}/log`, adapters = `${directory}/adapters`;
@@ -75,7 +75,7 @@ for (const mode of ["dynamic", "static"] as const) {
       assertEquals(started.includes(`first=${adapters}/first`), mode === "static");
       if (mode === "dynamic") {
         await until("loaded", async () => (await lines()).includes("load first"));
-        // Each look is five seconds after the last one.
+        // Each check takes another five seconds.
         if (Deno.env.get("AIM_TEST_FULL") === "1") {
           await writeAdapter(adapters, "first", { bytes: 100 });
           await until("replaced", async () => (await lines()).includes("replace first"));
@@ -87,7 +87,7 @@ for (const mode of ["dynamic", "static"] as const) {
       child.kill("SIGTERM");
       await child.status;
     }
-    // Standard error is the watcher's too: it ends when both have ended.
+    // The watcher shares standard error, which closes once both have ended.
     const text = await said;
     const timings = text.split("\n").flatMap((line) =>
       line.startsWith("{") ? [JSON.parse(line).timings] : []

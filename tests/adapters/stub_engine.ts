@@ -1,19 +1,19 @@
 import { freePort } from "../servers/free_port.ts";
 
-/** An engine's adapter endpoints, as vLLM has them. */
+/** A server with vLLM's adapter endpoints. */
 export interface StubEngine extends AsyncDisposable {
   readonly url: string;
   /** Adapter paths by name. */
   readonly loaded: ReadonlyMap<string, string>;
-  /** Each request as `load NAME`, `replace NAME`, `unload NAME`, with the status it got. */
+  /** Each request as `load NAME`, `replace NAME` or `unload NAME`, and the status of the response. */
   readonly requests: readonly string[];
-  /** Status of the next load or unload requests, instead of doing them. */
+  /** Answers the next load or unload requests with these statuses. A status other than 200 does nothing. */
   answerWith(...statuses: number[]): void;
-  /** Stops, loses all adapters, and serves again. */
+  /** Restarts without adapters. */
   restart(): Promise<void>;
 }
 
-/** Starts one on loopback. */
+/** Starts a stub engine on loopback. */
 export function stubEngine({ apiKey }: { apiKey?: string } = {}): StubEngine {
   const port = freePort();
   const loaded = new Map<string, string>();

@@ -1,4 +1,4 @@
-"""Stands in for vLLM: a server with its adapter endpoints. What it is asked goes to the file that STUB_LOG names."""
+"""A stub of vLLM: a server with its adapter endpoints. It logs requests to the file in STUB_LOG."""
 
 import json
 import os

@@ -5,7 +5,7 @@ import { watchAdapters } from "../../src/adapters/watch_adapters.ts";
 import { writeAdapter } from "./adapter_folder.ts";
 import { type StubEngine, stubEngine } from "./stub_engine.ts";
 
-/** Runs a watcher with a look every 20 ms until `check` is done. */
+/** Runs a watcher that checks every 20 ms until `check` returns. */
 async function watched(
   engine: StubEngine,
   check: (source: string) => Promise<void>,
@@ -29,7 +29,7 @@ async function watched(
   }
 }
 
-/** Waits, for ten seconds at most, until it is so. */
+/** Waits for a condition for at most ten seconds. */
 async function until(what: string, isSo: () => boolean): Promise<void> {
   for (let left = 1000; !isSo(); left--) {
     if (left === 0) throw new Error(`not within ten seconds: ${what}`);
@@ -53,7 +53,7 @@ Deno.test("adapters are loaded, replaced when their files change, and unloaded w
   ]);
 });
 
-Deno.test("an adapter that is left out is warned of once, not at each check", async () => {
+Deno.test("a skipped adapter causes one warning, not one per check", async () => {
   await using engine = stubEngine();
   const lines: string[] = [];
   configureLog({ write: (line) => lines.push(line) });
@@ -66,7 +66,7 @@ Deno.test("an adapter that is left out is warned of once, not at each check", as
   assertEquals(lines.filter((line) => line.includes("large is left out")).length, 1);
 });
 
-Deno.test("an engine that was restarted gets its adapters again", async () => {
+Deno.test("adapters are loaded again after the engine restarts", async () => {
   await using engine = stubEngine();
   await watched(engine, async (source) => {
     await writeAdapter(source, "a");
@@ -76,7 +76,7 @@ Deno.test("an engine that was restarted gets its adapters again", async () => {
   });
 });
 
-Deno.test("a load is tried again after 5xx, and not after 4xx until the files change", async () => {
+Deno.test("a load is retried after 5xx, but after 4xx only once the files change", async () => {
   await using engine = stubEngine();
   await watched(engine, async (source) => {
     engine.answerWith(503, 400);
@@ -90,7 +90,7 @@ Deno.test("a load is tried again after 5xx, and not after 4xx until the files ch
   });
 });
 
-Deno.test("an unload is tried again until the engine has done it, or knows no such adapter", async () => {
+Deno.test("an unload is retried until it succeeds or the engine does not know the adapter", async () => {
   await using engine = stubEngine();
   await watched(engine, async (source) => {
     await writeAdapter(source, "a");
@@ -102,7 +102,7 @@ Deno.test("an unload is tried again until the engine has done it, or knows no su
   assertEquals(engine.requests, ["load a 200", "unload a 500", "unload a 404"]);
 });
 
-Deno.test("the engine's API key goes with each request", async () => {
+Deno.test("every request has the engine's API key", async () => {
   await using engine = stubEngine({ apiKey: "secret" });
   await watched(engine, async (source) => {
     await writeAdapter(source, "a");

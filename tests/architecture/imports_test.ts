@@ -4,7 +4,7 @@ import { dirname, fromFileUrl, join, relative, resolve } from "@std/path";
 const ROOT = fromFileUrl(new URL("../../", import.meta.url));
 const SRC = join(ROOT, "src");
 
-/** What each folder of `src/` may import; a folder may always import itself. */
+/** The folders that each folder of `src/` may import besides itself. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   log: ["errors"],
@@ -75,7 +75,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   types: [],
 };
 
-Deno.test("every folder of src has its place in the order of imports", () => {
+Deno.test("every folder of src is in the table of imports", () => {
   const folders = [...Deno.readDirSync(SRC)].filter((e) => e.isDirectory).map((e) => e.name).sort();
   assertEquals(folders.filter((name) => !(name in MAY_IMPORT)), []);
 });
@@ -100,14 +100,14 @@ Deno.test("only src/libraries loads npm libraries while the program runs", () =>
   assertEquals(lazy, []);
 });
 
-Deno.test("no file loads a module of Node's when aim starts", () => {
+Deno.test("no file imports a Node module at startup", () => {
   const early = [...sourceFiles(SRC)].filter((file) =>
     /^import\s+(?!type\b)[^;"]*"node:/m.test(Deno.readTextFileSync(file))
   ).map((file) => relative(ROOT, file));
   assertEquals(early, []);
 });
 
-Deno.test("no file imports itself by way of others", () => {
+Deno.test("there are no import cycles", () => {
   const done = new Set<string>();
   const circles: string[] = [];
   const walk = (file: string, path: readonly string[]) => {
@@ -122,11 +122,11 @@ Deno.test("no file imports itself by way of others", () => {
   assertEquals(circles, []);
 });
 
-Deno.test("no file only passes on what other files export", () => {
+Deno.test("no folder has a mod.ts", () => {
   assertEquals([...sourceFiles(SRC)].filter((file) => file.endsWith("/mod.ts")), []);
 });
 
-Deno.test("comments keep within the formatter's width, which it does not apply to them", () => {
+Deno.test("no comment is wider than the formatter's width", () => {
   const width: number = JSON.parse(Deno.readTextFileSync(join(ROOT, "deno.json"))).fmt.lineWidth;
   const wide = [...sourceFiles(SRC)].flatMap((file) =>
     Deno.readTextFileSync(file).split("\n")
@@ -136,7 +136,7 @@ Deno.test("comments keep within the formatter's width, which it does not apply t
   assertEquals(wide, []);
 });
 
-Deno.test("the top level has only what the README names", () => {
+Deno.test("the top level has only the listed files", () => {
   const allowed = new Set([
     "src",
     "main.ts",
@@ -158,7 +158,7 @@ function folderOf(path: string): string {
   return relative(SRC, path).split("/")[0] ?? "";
 }
 
-/** `typeof import("…")` loads nothing. */
+/** A file's text without `typeof import("…")`, which loads nothing. */
 function withoutTypes(file: string): string {
   return Deno.readTextFileSync(file).replaceAll(/typeof import\(/g, "");
 }

@@ -32,10 +32,10 @@ async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
 }
 
-// A name that needs the long form of each format.
+// Too long for the plain name field of any format.
 const LONG = `${"d".repeat(90)}/${"e".repeat(50)}/model-00001-of-00002.safetensors`;
 for (const format of ["ustar", "gnu", "pax", "v7"]) {
-  Deno.test(`an archive that GNU tar wrote (${format}) is read with the same names, sizes and digests`, async () => {
+  Deno.test(`an archive by GNU tar (${format}) is read with the right names, sizes and digests`, async () => {
     const folder = await Deno.makeTempDir();
     const files = [
       ["config.json", "{}"],
@@ -66,7 +66,7 @@ for (const format of ["ustar", "gnu", "pax", "v7"]) {
   });
 }
 
-Deno.test("a size above 8 GiB is read in both forms that tools write", async () => {
+Deno.test("a size above 8 GiB is read in both GNU and pax format", async () => {
   const size = 9 * 2 ** 30;
   const start = async (program: string) => (await run("python3", ["-c", program])).slice(0, 4096);
   for (const format of ["GNU_FORMAT", "PAX_FORMAT"]) {
@@ -76,21 +76,21 @@ info = tarfile.TarInfo("model.gguf"); info.size = ${size}
 sys.stdout.buffer.write(info.tobuf(tarfile.${format}))`,
     );
     const error = await assertRejects(() => entriesIn(header, "files"), TarFault);
-    // The content is missing: that this is noticed shows that the size was understood.
+    // The content is missing, which is noticed only if the size was read correctly.
     assert(error.message.startsWith("it is cut off"), error.message);
   }
 });
 
 const HOSTILE: Readonly<Record<string, readonly TestEntry[]>> = {
-  "a name that leads outside": [{ name: "../evil", content: "x" }],
-  "a name that leads outside after a subfolder": [{ name: "a/../../evil", content: "x" }],
+  "a name that escapes": [{ name: "../evil", content: "x" }],
+  "a name that escapes after a subfolder": [{ name: "a/../../evil", content: "x" }],
   "an absolute name": [{ name: "/etc/passwd", content: "x" }],
-  "a long name (pax) that leads outside": [paxEntry({ path: "a/../../evil" }), { name: "a", content: "x" }],
-  "a long name (GNU) that leads outside": [
+  "a long name (pax) that escapes": [paxEntry({ path: "a/../../evil" }), { name: "a", content: "x" }],
+  "a long name (GNU) that escapes": [
     { name: "././@LongLink", type: "L", content: "../evil\0" },
     { name: "a", content: "x" },
   ],
-  "a prefix that leads outside": [{ name: "evil", prefix: "..", content: "x" }],
+  "a prefix that escapes": [{ name: "evil", prefix: "..", content: "x" }],
   "a symbolic link": [{ name: "model", type: "2", linkName: "/etc" }],
   "a hard link": [{ name: "a", content: "x" }, { name: "b", type: "1", linkName: "a" }],
   "a character device": [{ name: "null", type: "3" }],
@@ -99,9 +99,9 @@ const HOSTILE: Readonly<Record<string, readonly TestEntry[]>> = {
   "an unknown type": [{ name: "a", type: "Z", content: "x" }],
   "a GNU sparse file": [{ name: "a", type: "S", content: "x" }],
   "a pax sparse file": [paxEntry({ "GNU.sparse.major": "1" }), { name: "a", content: "x" }],
-  "a name twice": [{ name: "a", content: "x" }, { name: "./a", content: "y" }],
-  "a file that is a directory too": [{ name: "a", content: "x" }, { name: "a/b", content: "y" }],
-  "a directory that is a file too": [{ name: "a/b", content: "y" }, { name: "a", content: "x" }],
+  "a duplicate name": [{ name: "a", content: "x" }, { name: "./a", content: "y" }],
+  "a file that is also a directory": [{ name: "a", content: "x" }, { name: "a/b", content: "y" }],
+  "a directory that is also a file": [{ name: "a/b", content: "y" }, { name: "a", content: "x" }],
   "a control character in a name": [{ name: "a\x1b[2J", content: "x" }],
   "a NUL in a pax name": [paxEntry({ path: "a\0b" }), { name: "a", content: "x" }],
   "a backslash": [{ name: "a\\b", content: "x" }],
@@ -118,7 +118,7 @@ const HOSTILE: Readonly<Record<string, readonly TestEntry[]>> = {
   "truncated content": [{ name: "a", content: "x", size: 5000 }],
 };
 
-/** Paths of the model's files in an archive. */
+/** The paths of the model's files in an archive. */
 async function unpack(archive: Uint8Array): Promise<string[]> {
   const entries = await entriesIn(archive, "files");
   const files = modelFiles([{ archive: archiveOf("folder"), entries }], "oci://r/m");
@@ -142,7 +142,7 @@ Deno.test("an archive with a damaged byte in a header is refused", async () => {
     content: "x".repeat(600),
   }]);
   for (let at = 0; at < 512; at++) {
-    // The byte after the end of the checksum is not used.
+    // The byte after the checksum is unused.
     if (at === 155) continue;
     const damaged = whole.slice();
     damaged[at] = (damaged[at] ?? 0) ^ 1;
@@ -154,7 +154,7 @@ Deno.test("an archive with a damaged byte in a header is refused", async () => {
   await assertRefused(new Uint8Array([...whole, ...whole]));
 });
 
-Deno.test("only folders that all files share are left out", async () => {
+Deno.test("leading folders that all files share are removed", async () => {
   const files = [{ name: "a/model/config.json", content: "{}" }, { name: "a/model/sub/x", content: "x" }];
   assertEquals(await unpack(makeTar(files)), ["config.json", "sub/x"]);
   assertEquals((await unpack(makeTar([...files, { name: "README.md", content: "x" }]))).sort(), [
@@ -164,7 +164,7 @@ Deno.test("only folders that all files share are left out", async () => {
   ]);
 });
 
-Deno.test("upper layers of an image replace and remove files of lower layers, in /models only", async () => {
+Deno.test("upper layers of an image replace and remove files of lower layers, but only in /models", async () => {
   const layers = [
     [
       { name: "bin/sh", type: "2", linkName: "busybox" },

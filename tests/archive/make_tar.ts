@@ -1,11 +1,11 @@
-/** An entry of an archive that a test makes. */
+/** An entry of a test archive. */
 export interface TestEntry {
   readonly name: string;
   /** @default {"0"} a regular file */
   readonly type?: string;
   readonly content?: Uint8Array | string;
   readonly linkName?: string;
-  /** Written into the header. @default {the content's size} */
+  /** The size in the header. @default {the content's size} */
   readonly size?: number;
   readonly prefix?: string;
 }

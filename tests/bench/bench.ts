@@ -1,5 +1,4 @@
-// Compares aim with the programs that users would pick instead, on this machine, in one run, by ratios of
-// medians.
+// Compares aim with the programs that users would use instead: ratios of medians from one run on one machine.
 import { parseArgs } from "@std/cli/parse-args";
 import { type Comparison, isMet } from "./comparison.ts";
 import { drawPlots, PLOTS } from "./growth.ts";
@@ -11,7 +10,7 @@ import { median } from "./statistics.ts";
 import { EXECUTABLE, makeWorld, SOURCE_FORM } from "./world.ts";
 import { withFigures } from "./write_readme.ts";
 
-/** The rows that the README shows. */
+/** The rows in the README. */
 const README_ROWS = [
   ...["shards", "shards-tls", "shards-disk", "shards-s3", "shards-s3-tls", "cores", "olah"],
   ...["file", "file-disk", "many", "again", "delay", "verify", "memory", "start"],
@@ -23,18 +22,18 @@ const USAGE =
 
 ${ROWS.map(({ name, says }) => `  ${name.padEnd(14)}${says}`).join("\n")}
 
---before names the executable of an earlier commit, which is measured beside this one.
---readme measures ${README_ROWS.join(", ")}, in 20 minutes on two quiet cores,
+--before names the executable of an earlier commit to compare with.
+--readme measures ${README_ROWS.join(", ")}, in 20 minutes on two idle cores,
 and writes the figures into README.md and results.json.
 
---plots draws how cost grows instead: ${Object.keys(PLOTS).join(", ")}, or those that are named.`;
+--plots draws plots of cost instead: all of ${Object.keys(PLOTS).join(", ")}, or the named ones.`;
 
 const flags = parseArgs(Deno.args, {
   string: ["runs", "form", "json", "lock", "before"],
   boolean: ["quick", "plots", "readme", "help"],
   unknown: (name, key) => {
     if (key === undefined) return true;
-    console.error(`unknown option ${name}; there is\n${USAGE}`);
+    console.error(`unknown option ${name}; usage:\n${USAGE}`);
     Deno.exit(2);
   },
 });
@@ -59,10 +58,10 @@ if (unknown.length > 0) {
 }
 
 const peers = await findPeers();
-for (const missing of peers.missing) console.error(`not there, so not measured against: ${missing}`);
+for (const missing of peers.missing) console.error(`not compared, because it is not installed: ${missing}`);
 const executable = form === "executable" && await Deno.stat(EXECUTABLE).then(() => true, () => false);
 if (form === "executable" && !executable) {
-  console.error("no dist/aim (deno task compile makes it): the source form runs");
+  console.error("no dist/aim: measuring aim from source; deno task compile makes dist/aim");
 }
 const world = await makeWorld({
   aim: executable ? [EXECUTABLE] : SOURCE_FORM,
@@ -84,7 +83,7 @@ try {
     for (const row of ROWS.filter(({ name }) => names.length === 0 || names.includes(name))) {
       console.error(`${row.name}: ${row.says}`);
       const result = await row.run(world, options).catch((error): Result => {
-        // The other rows are still worth measuring.
+        // Measures the other rows anyway.
         console.error(error);
         return { figures: new Map(), comparisons: [], skipped: `it failed: ${String(error).split("\n")[0]}` };
       });
@@ -99,7 +98,7 @@ try {
           } MiB (${runs.length} runs)`,
         );
       }
-      // After each row, so that a long run that is stopped keeps its results.
+      // After each row, so that a run that is stopped keeps its results.
       if (jsonPath !== null) await Deno.writeTextFile(jsonPath, json());
       if (forReadme) await writeReadme();
     }
@@ -132,7 +131,7 @@ function table(comparisons: readonly Comparison[]): string {
   return [head, head.map(() => "---"), ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n");
 }
 
-/** The commit of an executable: that of the worktree whose `dist/` it is in. */
+/** The commit of an executable, from the worktree whose `dist/` it is in. */
 async function commitOf(executable: string | null): Promise<string | null> {
   if (executable === null) return null;
   const folder = executable.replace(/\/[^/]*$/, "");

@@ -1,4 +1,4 @@
-"""boto3_download.py URL BUCKET PREFIX FOLDER: a prefix of S3 with the transfer library of the AWS command line."""
+"""boto3_download.py URL BUCKET PREFIX FOLDER: downloads an S3 prefix with the AWS CLI's transfer library."""
 
 import os
 import sys

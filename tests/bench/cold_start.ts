@@ -5,10 +5,9 @@ import { quickEngine } from "./quick_engine.ts";
 import { freshDirectory, shell, type World } from "./world.ts";
 
 /**
- * The time from a container's start to the engine's: each run is a new mount and PID namespace, with a `/tmp`
- * that is empty (first start) or as an earlier start left it (second start). The image's program is
- * unpacked as `container/install.sh` does it. All files are in the page cache. Requires root and the
- * built executable.
+ * The time from a container's start to the engine's. Each run has new mount and PID namespaces, and a `/tmp`
+ * that is empty (first start) or kept from an earlier start (second start). The image's program is unpacked
+ * as by `container/install.sh`. All files are in the page cache. Requires root and the built executable.
  */
 export async function coldStart(
   world: World,
@@ -16,8 +15,8 @@ export async function coldStart(
 ): Promise<{ figures: Figures; comparisons: Comparison[]; skipped?: string }> {
   const [file = ""] = world.aim;
   if (world.aim.length !== 1) return { figures: new Map(), comparisons: [], skipped: "needs dist/aim" };
-  if (Deno.uid() !== 0) return { figures: new Map(), comparisons: [], skipped: "namespaces take root" };
-  // Outside of /tmp, which the containers do not see.
+  if (Deno.uid() !== 0) return { figures: new Map(), comparisons: [], skipped: "namespaces need root" };
+  // Outside of /tmp, which the containers replace.
   const place = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "aim-bench-cold-" });
   try {
     return await measureIn(place, file, world, options);

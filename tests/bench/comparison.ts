@@ -5,18 +5,18 @@ import { median } from "./statistics.ts";
 export interface Claim {
   /** The work. */
   readonly work: string;
-  /** The contender that is judged. */
+  /** The contender to judge. */
   readonly subject: string;
   /** The contenders to compare it with: the best one counts. If empty, the figure itself is judged. */
   readonly against: readonly string[];
   readonly figure: keyof Run;
-  /** The highest ratio wanted (or figure, if `against` is empty); `null` if there is no limit. */
+  /** The maximum ratio (or figure, if `against` is empty); `null` if there is no limit. */
   readonly limit: number | null;
   /** The reason to print if the limit is exceeded. */
   readonly why?: string;
 }
 
-/** A comparison that was made. */
+/** The result of a comparison. */
 export interface Comparison {
   readonly work: string;
   readonly subject: string;

@@ -3,17 +3,14 @@
 //   deno run -P tests/bench/flame_graph.ts FILE.cpuprofile TITLE >FILE.svg
 import { escapeXml } from "./plot.ts";
 
-/**
- * The part of a `--cpu-prof` file that is read here: https://chromedevtools.github.io/devtools-
- * protocol/tot/Profiler/#type-Profile
- */
+/** A `--cpu-prof` file: https://chromedevtools.github.io/devtools-protocol/tot/Profiler/#type-Profile */
 export interface CpuProfile {
   readonly nodes: readonly {
     readonly id: number;
     readonly callFrame: { readonly functionName: string; readonly url: string };
     readonly children?: readonly number[];
   }[];
-  /** Node by sample. */
+  /** The node of each sample. */
   readonly samples: readonly number[];
   /** Microseconds before each sample. */
   readonly timeDeltas: readonly number[];
@@ -22,12 +19,12 @@ export interface CpuProfile {
 /** A function under one chain of callers. */
 export interface Frame {
   readonly name: string;
-  /** Microseconds in it and in what it called. */
+  /** Microseconds in it and its callees. */
   total: number;
   readonly children: Map<string, Frame>;
 }
 
-/** Adds up a profile's samples. */
+/** Sums up a profile's samples. */
 export function frames(profile: CpuProfile): Frame {
   const byId = new Map(profile.nodes.map((node) => [node.id, node]));
   const own = new Map<number, number>();
@@ -57,12 +54,12 @@ function nameOf(frame: { functionName: string; url: string } | undefined): strin
 }
 
 const WIDTH = 1200, ROW = 17, TOP = 28;
-/** Pixels per letter. */
+/** Pixels per character. */
 const LETTER = 6.2;
-/** Pixels; narrower frames are left out. */
+/** Pixels; narrower frames are omitted. */
 const NARROWEST = 1.5;
 
-/** The picture: width is time, and callers are above the functions that they call. */
+/** Renders the SVG: width is time, and callers are above the functions that they call. */
 export function flameGraph(root: Frame, title: string): string {
   const boxes: string[] = [];
   const scale = WIDTH / Math.max(1, root.total);

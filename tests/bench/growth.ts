@@ -7,9 +7,9 @@ import type { World } from "./world.ts";
 const MIB = 2 ** 20;
 
 /**
- * Draws how the time of a download grows: with the number of files, with size, with connections, nearby and
- * over a long link. Writes `growth-files.svg`, `growth-size.svg`, `growth-jobs.svg` and `growth-jobs-far.svg`
- * beside this file, and prints the points.
+ * Plots the time of a download by number of files, by size, and by connections on a short and a long link.
+ * Writes `growth-files.svg`, `growth-size.svg`, `growth-jobs.svg` and `growth-jobs-far.svg` next to this
+ * file, and prints the points.
  */
 export async function drawPlots(
   world: World,
@@ -52,7 +52,7 @@ export const PLOTS: Readonly<Record<string, (world: World, runs: number) => Prom
   },
 };
 
-/** The settings whose defaults were chosen with these plots: connections and part size. */
+/** Measures connections and part sizes, whose defaults were chosen with these plots. */
 async function sweep(
   world: World,
   runs: number,

@@ -1,6 +1,7 @@
-// A link with delay and loss to a network namespace, for real TCP on both ends: netem's job, done with two
-// TUN devices.
-//   deno run -P tests/bench/lossy_link.ts NAMESPACE ROUND_TRIP_MS LOSS   prints "ready" and carries packets until its input ends
+// A link with delay and loss to a network namespace, for real TCP on both ends. Like the kernel's netem, but
+// with two TUN devices.
+//   deno run -P tests/bench/lossy_link.ts NAMESPACE ROUND_TRIP_MS LOSS
+// Prints "ready" and carries packets until its input ends.
 // This side is 10.207.7.1, the other 10.207.7.2. Each packet takes half the round trip; a share of those to
 // the namespace is lost.
 const [namespace = "", roundTrip = "100", loss = "0.01"] = Deno.args;
@@ -82,7 +83,7 @@ async function carry(from: number, to: number, lost: () => boolean): Promise<voi
   }
 }
 
-/** Numbers in [0, 1), the same in each run (mulberry32). */
+/** Pseudorandom numbers in [0, 1), the same in each run (mulberry32). */
 function generator(seed: number): () => number {
   let state = seed;
   return () => {

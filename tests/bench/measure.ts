@@ -1,8 +1,8 @@
-/** One run of a command, as the operating system accounts for it. */
+/** The cost of one run of a command, as the operating system reports it. */
 export interface Run {
   /** Seconds from start to end. */
   readonly wall: number;
-  /** Seconds of user and system time, of the command and of the children that it waited for. */
+  /** Seconds of user and system time of the command and the children that it waited for. */
   readonly cpu: number;
   /** Peak memory of the largest process, in bytes. */
   readonly memory: number;
@@ -15,7 +15,7 @@ export interface Contender {
   readonly env?: Readonly<Record<string, string>>;
   /** Called before each run; not measured. */
   readonly before?: () => Promise<void> | void;
-  /** Run it only once and without warming up, since it is slow. @default {false} */
+  /** Run it only once and without a warm-up, because it is slow. @default {false} */
   readonly once?: boolean;
   /** Called after each run; not measured. Throws if the command did not do its work. */
   readonly check?: () => Promise<void> | void;
@@ -23,22 +23,22 @@ export interface Contender {
 
 export interface MeasureOptions {
   readonly runs: number;
-  /** A file to lock (flock(2)) while a round is measured, if others use the machine as well. */
+  /** A file to lock (flock(2)) during each round, if others also measure on this machine. */
   readonly lock: string | null;
 }
 
-/** All runs by the contender's name. */
+/** All runs by contender. */
 export type Figures = ReadonlyMap<string, readonly Run[]>;
 
 /**
- * Runs each contender once to warm up, then `runs` times, in turn, so that other load hits all of them alike.
+ * Runs each contender once to warm up, then `runs` times in turn, so that other load affects all equally.
  *
  * @throws {Error} a command failed, with the end of its output.
  */
 export async function measure(contenders: readonly Contender[], options: MeasureOptions): Promise<Figures> {
   const figures = new Map<string, Run[]>(contenders.map(({ name }) => [name, []]));
   for (let round = 0; round <= options.runs; round++) {
-    // The first one changes, so that none always runs after the same other one.
+    // Rotates the order, so that no contender always runs after the same one.
     const turn = round % Math.max(1, contenders.length);
     for (const contender of [...contenders.slice(turn), ...contenders.slice(0, turn)]) {
       if (contender.once === true && round !== 1) continue;

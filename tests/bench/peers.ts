@@ -14,14 +14,14 @@ const PACKAGES = {
 
 export type Peer = keyof typeof PACKAGES | "python";
 
-/** Modules that Python must be able to import. */
+/** Imports that Python must support. */
 export const PYTHON_IMPORTS = "import yaml, boto3, requests";
 const PYTHON_PACKAGES = "python3 python3-yaml python3-boto3 python3-requests";
 
 export interface Peers {
   /** The path of each installed program. */
   readonly found: ReadonlyMap<Peer, string>;
-  /** The missing ones, in words. */
+  /** Descriptions of the missing programs. */
   readonly missing: readonly string[];
 }
 
@@ -59,7 +59,7 @@ async function absentOf(peers: Iterable<Peer>): Promise<Peer[]> {
   return absent;
 }
 
-/** Prefers Debian's own program to one elsewhere on PATH: a wrapper would add its own time. */
+/** Prefers Debian's program to others on PATH, because a wrapper would add time. */
 async function pathOf(program: string): Promise<string | null> {
   if (program === "python") return await pythonWithImports();
   const places = program.startsWith("/")

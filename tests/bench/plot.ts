@@ -10,7 +10,7 @@ export interface Plot {
   readonly x: string;
   readonly y: string;
   readonly series: readonly Series[];
-  /** Both axes logarithmic: proportional growth is then a line of slope 1. @default {false} */
+  /** Whether both axes are logarithmic: proportional growth is a line of slope 1. @default {false} */
   readonly logarithmic?: boolean;
 }
 
@@ -76,7 +76,7 @@ function axis(values: readonly number[], logarithmic: boolean, from: number, to:
   return { ticks, place: (value) => from + value / (count * step) * (to - from) };
 }
 
-/** The smallest of 1, 2, 5 times a power of ten that is not below a value. */
+/** Rounds up to 1, 2 or 5 times a power of ten. */
 function niceStep(value: number): number {
   const power = 10 ** Math.floor(Math.log10(value > 0 ? value : 1));
   return [1, 2, 5, 10].map((n) => n * power).find((step) => step >= value * (1 - 1e-9)) ?? power;

@@ -6,18 +6,18 @@ import { median, straightLine } from "./statistics.ts";
 
 const run = (wall: number) => ({ wall, cpu: wall / 2, memory: 100 });
 
-Deno.test("the median is the middle, or the mean of the middle two, in any order", () => {
+Deno.test("the median of unsorted values is the middle one or the mean of the middle two", () => {
   assertEquals([median([3]), median([9, 1, 2]), median([4, 1, 3, 2])], [3, 2, 2.5]);
   assertThrows(() => median([]), RangeError);
 });
 
-Deno.test("a line through points on a line explains them all", () => {
+Deno.test("a regression through points on a line has a coefficient of determination of 1", () => {
   const { slope, offset, explained } = straightLine([[0, 1], [1, 3], [5, 11]]);
   assertEquals([slope, offset, explained].map((value) => Math.round(value * 1e9) / 1e9), [2, 1, 1]);
   assert(straightLine([[0, 0], [1, 5], [2, 0]]).explained < 0.5);
 });
 
-Deno.test("a claim is weighed by medians against the best of the others that ran", () => {
+Deno.test("a contender is compared by median with the best of the others that ran", () => {
   const figures = new Map([["aim", [run(1), run(50), run(2)]], ["a", [run(8)]], ["b", [run(4)]], [
     "gone",
     [],
@@ -36,7 +36,7 @@ Deno.test("a claim is weighed by medians against the best of the others that ran
   assertEquals(compare({ ...claim, against: ["gone"] }, figures), null);
 });
 
-Deno.test("a plot is well-formed, has a point for each value and escapes its words", () => {
+Deno.test("a plot is well-formed, has a point for each value and escapes its text", () => {
   for (const logarithmic of [false, true]) {
     const svg = drawPlot({
       title: "a < b",
@@ -50,7 +50,7 @@ Deno.test("a plot is well-formed, has a point for each value and escapes its wor
   }
 });
 
-Deno.test("a flame graph adds up the same function under the same callers", () => {
+Deno.test("a flame graph merges samples of the same function with the same callers", () => {
   const node = (id: number, functionName: string, children: number[]) => ({
     id,
     callFrame: { functionName, url: "file:///a/b.ts" },

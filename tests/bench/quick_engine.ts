@@ -1,7 +1,7 @@
 /**
- * Makes an engine that ends at once, beside a vLLM that is found but not loaded.
+ * Makes a stub engine that exits immediately, with an installed vLLM package that is found but never loaded.
  *
- * @returns The variables with which aim finds it.
+ * @returns The variables that aim needs to find it.
  */
 export async function quickEngine(bin: string): Promise<{ PATH: string; PYTHONPATH: string }> {
   const modules = `${bin}/modules`;

@@ -3,7 +3,7 @@ import { type Claim, compare, type Comparison } from "./comparison.ts";
 import { type Contender, type Figures, measure, type MeasureOptions } from "./measure.ts";
 import { freshDirectory, type World } from "./world.ts";
 
-/** One or more rows of the table that share their work. */
+/** One or more rows of the table for the same work. */
 export interface Row {
   readonly name: string;
   readonly says: string;
@@ -14,7 +14,7 @@ export interface Row {
 export interface Result {
   readonly figures: Figures;
   readonly comparisons: readonly Comparison[];
-  /** Why it was not measured, if it was not. */
+  /** Why it was not measured. */
   readonly skipped?: string;
 }
 
@@ -30,7 +30,7 @@ export async function weighed(
   return { figures, comparisons: claims.flatMap((claim) => compare(claim, figures) ?? []) };
 }
 
-/** `aim fetch` into a directory. */
+/** A contender that runs `aim fetch`. */
 export function fetched(
   world: World,
   name: string,
@@ -46,10 +46,10 @@ export function fetched(
   };
 }
 
-/** The contender's name of an earlier build. */
+/** The name of the earlier build's contender. */
 export const BEFORE = "aim, before";
 
-/** The same by an earlier build, if there is one. */
+/** The same contender with the earlier build, if there is one. */
 export function fetchedBefore(
   world: World,
   uri: string,
@@ -59,7 +59,7 @@ export function fetchedBefore(
   return world.before === null ? [] : [fetched({ ...world, aim: [world.before] }, BEFORE, uri, to, env)];
 }
 
-/** Compares the time with an earlier build's. */
+/** Compares the time with the earlier build's. */
 export function noWorse(work: string, limit: number, why?: string): Claim {
   return {
     work,
@@ -71,7 +71,7 @@ export function noWorse(work: string, limit: number, why?: string): Claim {
   };
 }
 
-/** Adds a fresh directory in touched memory before each run, and a check of the bytes after it. */
+/** Makes an empty directory in touched memory before each run, and checks the number of bytes after it. */
 export function into(to: string, bytes: number, contender: Contender): Contender {
   return {
     ...contender,
@@ -90,14 +90,14 @@ async function bytesBelow(path: string): Promise<number> {
   return Number(new TextDecoder().decode(stdout));
 }
 
-/** Paths of PEM files. */
+/** The paths of PEM files. */
 export interface Certificates {
   readonly cert: string;
   readonly key: string;
   readonly ca: string;
 }
 
-/** Makes a certificate for the servers and its authority, as files. */
+/** Makes files with a certificate for the servers and its authority. */
 export async function certificates(world: World): Promise<Certificates> {
   const made = await makeCertificates();
   if ("skip" in made) throw new Error(made.skip);

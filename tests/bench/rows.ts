@@ -34,7 +34,7 @@ export const ROWS: readonly Row[] = [
   },
   { name: "file-disk", says: "the same, to disk", run: (world, o) => oneFile(world, o, { disk: true }) },
   { name: "file-tls", says: "the same over TLS", run: (world, o) => oneFile(world, o, { tls: true }) },
-  { name: "many", says: "5,000 files of 16 KiB from the hub, and once more", run: manyFiles },
+  { name: "many", says: "5,000 files of 16 KiB from the hub, and a second run", run: manyFiles },
   { name: "ceph", says: "16 files of 256 MiB from Ceph", run: cephFiles },
   { name: "again", says: "200 files that are already downloaded", run: secondRun },
   { name: "ceph-many", says: "5,000 files of 16 KiB from Ceph", run: cephManyFiles },
@@ -247,7 +247,7 @@ async function secondRun(world: World, options: MeasureOptions): Promise<Result>
   }], options);
 }
 
-/** A file in the git repository itself, verified by git's digest. */
+/** A small file that is stored in git, with git's digest. */
 async function gitFile(path: string): Promise<StaticModel["files"][string]> {
   const bytes = await Deno.readFile(path);
   const head = new TextEncoder().encode(`blob ${bytes.length}\0`);
@@ -308,7 +308,7 @@ async function fromCeph(
   try {
     const many = bytes < GIB;
     const peers = [
-      // It is slowest with small files.
+      // Too slow with small files to repeat.
       { ...script("awscli", `${aws(ceph)} cp --quiet --recursive s3://bench/org/model '${to}'`), once: many },
       script(
         "rclone",
@@ -316,7 +316,7 @@ async function fromCeph(
           many ? 32 : 4
         } --multi-thread-streams 8 :s3:bench/org/model '${to}'`,
       ),
-      // It downloads one file after another: small ones take minutes.
+      // It downloads one file at a time: small files take minutes.
       ...many ? [] : [{
         ...script("s3cmd", `${s3cmd(ceph)} get --recursive --force s3://bench/org/model/ '${to}/'`),
         once: true,
@@ -393,7 +393,7 @@ async function delayed(world: World, options: MeasureOptions): Promise<Result> {
   }
 }
 
-/** Real TCP with delayed and lost packets: one run each, since a single connection takes minutes. */
+/** Real TCP with delay and packet loss. One run each, because a single connection takes minutes. */
 async function lossy(world: World): Promise<Result> {
   const can = Deno.uid() === 0 &&
     await shell("test -c /dev/net/tun && ip netns list").then(() => true, () => false);
@@ -401,7 +401,7 @@ async function lossy(world: World): Promise<Result> {
     return {
       figures: new Map(),
       comparisons: [],
-      skipped: "it takes root, /dev/net/tun and ip (Debian: iproute2)",
+      skipped: "needs root, /dev/net/tun and ip (Debian: iproute2)",
     };
   }
   const bytes = world.quick ? 4 * MIB : 32 * MIB;
@@ -448,8 +448,8 @@ async function lossy(world: World): Promise<Result> {
 }
 
 /**
- * Opens a link to a network namespace. @param delay Round trip in milliseconds. @param loss Share of the
- * packets to it.
+ * Opens a link to a network namespace. @param delay Round trip in milliseconds. @param loss Share of lost
+ * packets to the namespace.
  */
 async function lossyLink(
   delay: number,
@@ -472,7 +472,7 @@ async function lossyLink(
   }).spawn();
   const reader = link.stdout.getReader();
   const { done } = await reader.read();
-  if (done) throw new Error("the way with delay and loss cannot be made");
+  if (done) throw new Error("cannot create the link with delay and loss");
   reader.releaseLock();
   return {
     namespace,
@@ -489,7 +489,7 @@ async function startUp(world: World, options: MeasureOptions): Promise<Result> {
   const cache = `${world.disk}/start/org/model`;
   await freshDirectory(cache, 0);
   await Deno.writeTextFile(`${cache}/config.json`, "{}");
-  // A header of two bytes, and no tensors.
+  // A header of two bytes and no tensors.
   await Deno.writeTextFile(`${cache}/model.safetensors`, "\x02\0\0\0\0\0\0\0{}");
   const env = {
     AIM_CACHE_PATH: `${world.disk}/start`,
@@ -619,8 +619,8 @@ async function memory(world: World, options: MeasureOptions): Promise<Result> {
 }
 
 /**
- * A download to repeat: one sparse file to disk, or `count` files of `size` bytes to memory, since ext4 looks
- * at the inodes of files that were deleted in the last seconds, one by one.
+ * A download to repeat: one sparse file to disk, or `count` files of `size` bytes to memory. Many files are
+ * not written to disk, because ext4 scans the inodes of recently deleted files one by one.
  */
 export async function downloads(
   world: World,

@@ -24,10 +24,7 @@ import { freshDirectory, listedFile, script, shell, type World, writeNoise } fro
 const MIB = 2 ** 20;
 const COUNT = 16;
 
-/**
- * Models as they are in practice: several large files from the hub and S3, over HTTP and TLS, compared
- * with the programs people use.
- */
+/** Realistic models, compared with common programs: large files from the hub and S3, over HTTP and TLS. */
 export const SHARD_ROWS: readonly Row[] = [
   { name: "shards", says: "16 files of 256 MiB from the hub", run: (world, o) => fromHub(world, o, false) },
   { name: "shards-tls", says: "the same over TLS", run: (world, o) => fromHub(world, o, true) },
@@ -123,7 +120,7 @@ async function fromHub(
 async function fromS3(world: World, options: MeasureOptions, secure: boolean): Promise<Result> {
   const { source, bytes } = await writeShards(world, 256 * MIB);
   const to = `${world.fast}/to`;
-  // A gateway of its own: it keeps objects in memory, and 4 GiB are too much for a shared one.
+  // Starts its own gateway, which keeps objects in memory: 4 GiB is too much for a shared one.
   const ceph = await startCeph({ own: true });
   if ("skip" in ceph) return { figures: new Map(), comparisons: [], skipped: ceph.skip };
   await using _running = ceph;
@@ -194,7 +191,7 @@ async function fromS3(world: World, options: MeasureOptions, secure: boolean): P
   }
 }
 
-/** The gain from a second core; the servers may use both in either case. */
+/** The gain from a second core. The servers can always use both. */
 async function onCores(world: World, options: MeasureOptions): Promise<Result> {
   if (navigator.hardwareConcurrency < 2) {
     return { figures: new Map(), comparisons: [], skipped: "this machine has one core" };
@@ -224,7 +221,7 @@ async function onCores(world: World, options: MeasureOptions): Promise<Result> {
   }
 }
 
-/** A mirror written in Python that already has all files. */
+/** A mirror written in Python that has already cached all files. */
 async function throughOlah(world: World, options: MeasureOptions): Promise<Result> {
   const { source, names, bytes } = await writeShards(world, 16 * MIB);
   const to = `${world.fast}/to`;
@@ -259,7 +256,7 @@ const BOTO3 = new URL("boto3_download.py", import.meta.url).pathname;
 
 export const HF_DOWNLOAD = "hf download, over HTTP";
 
-/** Python's client with as many connections, over HTTP: hf-xet needs a real chunk store. */
+/** Python's client with the same number of connections, over HTTP: hf-xet needs a real chunk store. */
 export function hfDownload(
   world: World,
   python: string,
@@ -292,7 +289,7 @@ function claim(
   return { work, subject, against: [against], figure, limit };
 }
 
-/** Each client's variable for a bundle of authorities. */
+/** Each client's variable for a CA bundle. */
 function trust(tls: Certificates | undefined): Record<string, string> {
   return tls === undefined
     ? {}

@@ -1,13 +1,10 @@
-// A TCP relay with the delay of a long link, as the kernel's netem would make it.
+// A TCP relay that adds the delay of a long link, like the kernel's netem.
 //   deno run -P tests/bench/slow_link.ts PORT_OF_SERVER   prints its own port
 /** Round trip in milliseconds. */
 const ROUND_TRIP = 100;
-/**
- * Maximum bytes in flight per connection: the largest window by Linux's defaults (half of a buffer of 6
- * MiB).
- */
+/** Maximum bytes in flight per connection: Linux's default maximum window (half of a 6 MiB buffer). */
 const WINDOW = 3 * 2 ** 20;
-/** Bytes in flight at first (RFC 6928), doubled each round trip up to the window (slow start). */
+/** Initial bytes in flight (RFC 6928), doubled each round trip up to the window (slow start). */
 const FIRST_WINDOW = 14_600;
 const PIECE = 256 * 1024;
 
@@ -28,10 +25,7 @@ async function relay(client: Deno.Conn, port: number): Promise<void> {
   close(client);
 }
 
-/**
- * Carries bytes one way: each arrives half a round trip after it was sent, with at most one window in
- * flight.
- */
+/** Forwards bytes in one direction with half a round trip of delay and at most one window in flight. */
 async function carry(from: Deno.Conn, to: Deno.Conn, wait: () => number): Promise<void> {
   let window = FIRST_WINDOW;
   let underWay = 0;
@@ -57,7 +51,7 @@ async function carry(from: Deno.Conn, to: Deno.Conn, wait: () => number): Promis
         room.resolve();
       });
     });
-    // The receiver is gone.
+    // The receiver closed the connection.
     delivered.catch(() => close(from));
   }
 }

@@ -1,4 +1,5 @@
-// What Hugging Face's own client for JavaScript does: `deno run -P tests/bench/snapshot.ts HUB MODEL DIRECTORY`.
+// Downloads with Hugging Face's client for JavaScript:
+//   deno run -P tests/bench/snapshot.ts HUB MODEL DIRECTORY
 import { snapshotDownload } from "@huggingface/hub";
 
 const [hubUrl = "", repo = "", cacheDir = ""] = Deno.args;

@@ -2,31 +2,31 @@ import { freePort } from "../servers/free_port.ts";
 import type { Content } from "../servers/content.ts";
 import { startHub } from "../servers/hub_server.ts";
 
-/** A model that nginx serves by the hub's protocol. */
+/** A model that nginx serves with the hub's protocol. */
 export interface StaticModel {
   /** `org/model`. */
   readonly id: string;
   /** The directory of its files. */
   readonly directory: string;
-  /** By path. */
+  /** Files by path. */
   readonly files: Readonly<Record<string, Content>>;
-  /** Redirect to another origin, as the hub does for large files; otherwise the hub itself sends the file. */
+  /** Whether to redirect to another origin, as the hub does for large files, instead of sending the file. */
   readonly redirect: boolean;
 }
 
 export interface StaticHub extends AsyncDisposable {
   /** For `HF_ENDPOINT`. */
   readonly url: string;
-  /** The address of a file, for programs that do not know the hub. */
+  /** The URL of a file, for programs without support for the hub. */
   fileUrl(id: string, path: string): string;
 }
 
 /**
- * Serves models by the hub's protocol with nginx alone, so that the server costs little and every client the
- * same: the hub's answers about a model are recorded once from the test hub, and files are sent by sendfile.
+ * Serves models with the hub's protocol from nginx only, so that the server's cost is low and equal for every
+ * client: responses about a model are recorded once from the test hub, and files are sent with sendfile.
  *
  * @param options.tls Paths of a PEM certificate and key.
- * @param options.address To listen on. @default {127.0.0.1}
+ * @param options.address The address to listen on. @default {127.0.0.1}
  * @param options.cdn Another origin for large files, and `cdnPath` the path there. @default {a second origin
  * of its own}
  */
@@ -60,7 +60,7 @@ export async function startStaticHub(
     maps.push(`map $arg_cursor $page${index} { default 0; ${cursors} }`);
     maps.push(`map $page${index} $link${index} { default ""; ${links} }`);
     const path = `/${model.id}/resolve/${commit}/`;
-    // Header fields that Python's client reads.
+    // The header fields that Python's client reads.
     const digests = await Promise.all(Object.values(model.files).map((file) => file.digests()));
     const entries = Object.entries(model.files).map(([name, { size }], n) => {
       const etag = model.redirect ? digests[n]?.sha256 : digests[n]?.gitSha1;
@@ -74,7 +74,7 @@ export async function startStaticHub(
       `location = /api/models/${model.id}/revision/main { root ${temporary}; try_files /${index}/info.json =500; }`,
       `location = /api/models/${model.id}/tree/${commit} { root ${temporary}; add_header Link $link${index};
         try_files /${index}/$page${index}.json =500; }`,
-      // Hugging Face's client asks this per file, with POST; the answer is right for a model of one file.
+      // Hugging Face's client requests this with POST per file; the response fits a model of one file.
       `location = /api/models/${model.id}/paths-info/${commit} { root ${temporary};
         error_page 405 =200 /api/models/${model.id}/tree/${commit}; try_files /${index}/0.json =500; }`,
       model.redirect
@@ -145,13 +145,13 @@ http {
 
 interface Page {
   readonly body: string;
-  /** The cursor that asks for this page. */
+  /** The cursor of this page. */
   readonly cursor: string;
-  /** To the next page. */
+  /** The link to the next page. */
   readonly link: string;
 }
 
-/** Records the test hub's answers about a model. @param url The server that will repeat them. */
+/** Records the test hub's responses about a model. @param url The server that will replay them. */
 async function takeDown(
   { id, files, redirect }: StaticModel,
   url: string,

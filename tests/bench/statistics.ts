@@ -1,4 +1,4 @@
-/** The middle value; of an even number of values the mean of the middle two. */
+/** The middle value, or the mean of the middle two. */
 export function median(values: readonly number[]): number {
   if (values.length === 0) throw new RangeError("no values");
   const sorted = values.toSorted((a, b) => a - b);
@@ -12,7 +12,7 @@ export function straightLine(
   points: readonly (readonly [x: number, y: number])[],
 ): { readonly slope: number; readonly offset: number; readonly explained: number } {
   const n = points.length;
-  if (n < 2) throw new RangeError("a line takes two points");
+  if (n < 2) throw new RangeError("a line needs two points");
   const meanX = points.reduce((sum, [x]) => sum + x, 0) / n;
   const meanY = points.reduce((sum, [, y]) => sum + y, 0) / n;
   const spread = points.reduce((sum, [x]) => sum + (x - meanX) ** 2, 0);

@@ -10,16 +10,16 @@ export interface World {
   readonly disk: string;
   /** The command that starts `aim`. */
   readonly aim: readonly string[];
-  /** An earlier build, measured beside it. */
+  /** An earlier build to compare with. */
   readonly before: string | null;
   readonly peers: ReadonlyMap<Peer, string>;
-  /** Less work, for a quick look. */
+  /** Whether to do less work, for a quick check. */
   readonly quick: boolean;
 }
 
 const root = (name: string) => new URL(`../../${name}`, import.meta.url).pathname;
 
-/** The source form of the program. */
+/** The command that runs aim from source. */
 export const SOURCE_FORM = [
   Deno.execPath(),
   "run",
@@ -38,7 +38,7 @@ export async function makeWorld(
   const disk = await Deno.makeTempDir({ prefix: "aim-bench-" });
   const fast = await Deno.makeTempDir({ prefix: "aim-bench-fast-" });
   const mounted = Deno.uid() === 0 && await succeeds("mount", "-t", "tmpfs", "-o", "size=90%", "tmpfs", fast);
-  if (!mounted) console.error("no tmpfs can be mounted: everything is on disk");
+  if (!mounted) console.error("cannot mount a tmpfs: everything is on disk");
   return {
     ...options,
     disk,
@@ -55,7 +55,7 @@ async function succeeds(program: string, ...args: string[]): Promise<boolean> {
   return (await new Deno.Command(program, { args, stdout: "null", stderr: "null" }).output()).success;
 }
 
-/** Runs a shell script; its error output is in the exception if it fails. */
+/** Runs a shell script. An exception includes its standard error. */
 export async function shell(script: string, env: Readonly<Record<string, string>> = {}): Promise<void> {
   const { success, stderr } = await new Deno.Command("sh", {
     args: ["-c", script],
@@ -67,7 +67,7 @@ export async function shell(script: string, env: Readonly<Record<string, string>
   if (!success) throw new Error(`${script}: ${new TextDecoder().decode(stderr).slice(-2000)}`);
 }
 
-/** A contender that is a shell script. */
+/** A contender that runs a shell script. */
 export function script(name: string, text: string): Contender {
   return { name, args: ["sh", "-c", text] };
 }
@@ -83,8 +83,8 @@ export async function writeNoise(path: string, bytes: number, seed = 1): Promise
 }
 
 /**
- * A file's size and digests for the hub's lists, without reading it in this process. The digest that the
- * hub does not need is made up.
+ * A file's size and digests for the hub's lists, computed by other programs. The digest that the hub does not
+ * need is fake.
  */
 export async function listedFile(path: string, sha256?: string): Promise<Content> {
   const { size } = await Deno.stat(path);
@@ -103,10 +103,7 @@ async function digestBy(algorithm: string, path: string): Promise<string> {
   return new TextDecoder().decode(stdout).trim().split("= ").at(-1) ?? "";
 }
 
-/**
- * Empties a directory and touches the memory that a run will fill: a virtual machine's host may have taken
- * it back.
- */
+/** Empties a directory and touches the memory for a run, which a VM's host may have reclaimed. */
 export async function freshDirectory(path: string, bytes: number): Promise<void> {
   await Deno.remove(path, { recursive: true }).catch(() => {});
   await Deno.mkdir(path, { recursive: true });

@@ -5,7 +5,7 @@ import { median } from "./statistics.ts";
 
 const [BEGIN, END] = ["<!-- figures -->", "<!-- end of figures -->"];
 
-/** What was measured. */
+/** The measured programs and machine. */
 export interface Measured {
   /** Commits of `aim` and of the earlier build. */
   readonly commit: string;
@@ -94,12 +94,12 @@ function runsTable(rows: ReadonlyMap<string, Result>): string {
   );
 }
 
-/** Programs that check a file against its source's digest, or at least compute one. */
+/** Whether a program checks a file against its source's digest, or at least computes one. */
 function verifies(name: string): boolean {
   return (name.startsWith("aim") && !name.includes("not verifying")) || /openssl|SHA-256|floor/.test(name);
 }
 
-/** What one thread can do, from rows in which it is the limit. */
+/** The maximum speed of one thread, from rows in which it is the limit. */
 function ceiling(rows: ReadonlyMap<string, Result>): string {
   const gibibytes = 4;
   const per = (row: string, name: string, figure: "wall" | "cpu") => {
@@ -130,7 +130,7 @@ function middle(runs: readonly Run[], figure: keyof Run): number {
   return median(runs.map((run) => run[figure]));
 }
 
-/** Pads columns as the formatter does. */
+/** Pads columns as deno fmt does. */
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [head, ...rows];
   const widths = head.map((_, at) => Math.max(3, ...all.map((row) => [...row[at] ?? ""].length)));

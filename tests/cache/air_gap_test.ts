@@ -1,14 +1,14 @@
-// A cache that was carried to a host without network.
+// A cache that was copied to a host without a network.
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { createHash } from "node:crypto";
 import { resolveModel } from "../../src/cache/resolve_model.ts";
 import { aim, AIM_COMMAND, plainEnvironment } from "../cli/aim.ts";
 import { asBytes, type Caches, installed, LAYOUTS, MODEL, run, S3_MODEL, startCaches } from "./caches.ts";
 
-/** All of it, as CI does; a part otherwise. */
+/** All tests, as in CI, instead of a selection. */
 const FULL = Deno.env.get("AIM_TEST_FULL") === "1";
 
-/** Ways to carry a cache from `$1` to `$2`, neither of which ends with a slash. */
+/** Ways to copy a cache from `$1` to `$2`, neither of which ends with a slash. */
 const WAYS: Readonly<Record<string, { needs?: string; script: string; loses?: "links"; slow?: true }>> = {
   "rsync -a": { needs: "rsync", script: 'rsync -a "$1/" "$2/"' },
   "cp -r": { script: 'cp -r "$1" "$2"', slow: true },
@@ -25,10 +25,7 @@ const WAYS: Readonly<Record<string, { needs?: string; script: string; loses?: "l
   },
 };
 
-/**
- * Stands in for the engine: reads the model as the engine's libraries do, offline, and prints names and
- * digests.
- */
+/** A stub engine: finds the model as the engine's libraries do offline, and prints file names and digests. */
 const ENGINE = `#!/bin/sh
 while [ $# -gt 0 ]; do [ "$1" = --model ] && model=$2; shift; done
 case $model in
@@ -50,10 +47,10 @@ for (const layout of LAYOUTS) {
     const skipped = missing ? ` (skipped: ${needs} is not installed)` : "";
     const lost = layout === "hub" && loses === "links";
     const outcome = lost
-      ? "is refused, saying so, and whole again without moving a file"
-      : "is found, proven and served";
+      ? "is refused with the reason, and repaired without downloading a file"
+      : "resolves, verifies and is served";
     Deno.test({
-      name: `the ${layout} layout, carried by ${way}, ${outcome}${skipped}`,
+      name: `the ${layout} layout, copied by ${way}, ${outcome}${skipped}`,
       ignore: missing,
       async fn() {
         await using caches = await startCaches();
@@ -78,7 +75,7 @@ for (const layout of LAYOUTS) {
         assertEquals(proven.code, 0, proven.stderr);
         const [{ whole, good }] = JSON.parse(proven.stdout).models;
         assertEquals([whole, good], [true, Object.keys(MODEL).length]);
-        // The same download again, where there is a network: it has nothing to do.
+        // Online, repeating the download moves nothing.
         const before = caches.bytesSent();
         await caches.download({ layout, cache: carried });
         assertEquals(caches.bytesSent(), before);
@@ -89,13 +86,13 @@ for (const layout of LAYOUTS) {
 }
 
 for (const layout of LAYOUTS) {
-  Deno.test(`a model from S3 in the ${layout} layout is served without network, too`, async () => {
+  Deno.test(`a model from S3 in the ${layout} layout is served without a network`, async () => {
     await using caches = await startCaches();
     await caches.download({ layout, uri: S3_MODEL });
     assertEquals(await served(caches, caches.cache, S3_MODEL), digestsOf(MODEL));
   });
 
-  Deno.test(`a carried ${layout} layout in which a byte was turned is named by cache verify, with exit 8`, async () => {
+  Deno.test(`cache verify reports a corrupted and a missing file in the ${layout} layout with exit 8`, async () => {
     await using caches = await startCaches();
     const { path } = await caches.download({ layout });
     const shard = await Deno.realPath(`${path}/model-00002-of-00002.safetensors`);
@@ -112,7 +109,7 @@ for (const layout of LAYOUTS) {
     assertMatch(ran.stdout, /missing +\S*tokenizer\.json: it does not exist/);
   });
 
-  Deno.test(`a shard that did not arrive in the ${layout} layout is named by resolve and by serve, which opens no socket`, async () => {
+  Deno.test(`offline, resolve and serve name a missing shard in the ${layout} layout without asking the hub`, async () => {
     await using caches = await startCaches();
     const { path } = await caches.download({ layout });
     await Deno.remove(await Deno.realPath(`${path}/model-00002-of-00002.safetensors`));
@@ -154,7 +151,7 @@ Deno.test({
   },
 });
 
-Deno.test("resolve, dry-run and serve find the same place, whatever either layout has", async () => {
+Deno.test("resolve, dry-run and serve find the same model for every state of the two layouts", async () => {
   for (const local of ["none", "whole", "partial"]) {
     for (const hub of ["none", "whole", "partial"]) {
       await using caches = await startCaches();
@@ -183,10 +180,7 @@ Deno.test("resolve, dry-run and serve find the same place, whatever either layou
 
 const MODEL_ENV = { AIM_MODEL_ID: "org/model", AIM_GPU_MODEL: "MI300X", AIM_GPU_COUNT: "1" };
 
-/**
- * What the engine reads after `aim serve` in a network namespace without anything, where this host has such;
- * path and SHA-256.
- */
+/** Digest and path of each file that the engine reads, in an empty network namespace if possible. */
 async function served(caches: Caches, cache: string, model: string): Promise<string[]> {
   const { code, stdout, stderr } = await serve(
     caches,

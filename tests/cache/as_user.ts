@@ -1,10 +1,10 @@
-// aim as another user, with the groups and the umask that a pod may have.
+// Runs aim as another user, with groups and a umask as in a pod.
 import { plainEnvironment, type Ran } from "../cli/aim.ts";
 import { installed, run } from "./caches.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 
-/** Whom a process runs as. */
+/** The user that a process runs as. */
 export interface User {
   readonly uid: number;
   readonly gid: number;
@@ -14,19 +14,19 @@ export interface User {
   readonly umask?: string;
 }
 
-/** Why this host cannot run aim as another user; `null` where it can. */
+/** Why this host cannot run aim as another user; `null` if it can. */
 export const NO_USERS: string | null = Deno.uid() !== 0
   ? "only root may become another user"
   : installed("setpriv")
   ? null
   : "setpriv is not installed";
 
-/** What other users need of this one's: the runtime, its cache and the program, wherever they lie. */
+/** The runtime, its cache and the program, made accessible to other users. */
 export interface Stage extends AsyncDisposable {
   aim(user: User, args: readonly string[], env: Record<string, string>): Promise<Ran>;
 }
 
-/** Makes the program reachable for other users, by bind mounts. */
+/** Makes the program accessible to other users by bind mounts. */
 export async function openStage(): Promise<Stage> {
   const stage = await Deno.makeTempDir();
   await Deno.chmod(stage, 0o755);
@@ -61,7 +61,7 @@ export async function openStage(): Promise<Stage> {
           ...args,
         ],
         clearEnv: true,
-        // Nobody's home: as in a pod without one.
+        // As in a pod without a home directory.
         env: { ...plainEnvironment(), HOME: "/", DENO_DIR: `${stage}/cache`, ...env },
         cwd: stage,
         stdin: "null",

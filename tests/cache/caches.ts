@@ -10,9 +10,7 @@ import { type FileContents, type HubServer, startHub } from "../servers/hub_serv
 import { safetensorsBytes } from "../servers/content.ts";
 import { type S3Server, startS3 } from "../servers/s3_server.ts";
 
-/**
- * Weights in two shards, a folder, a name with a space and one that is not ASCII, and twice the same content.
- */
+/** Two weight shards, folders, names with a space and with non-ASCII letters, two files of equal content. */
 export const MODEL: Record<string, Uint8Array | string> = {
   "config.json": '{"model_type":"llama"}\n',
   "copy of config.json": '{"model_type":"llama"}\n',
@@ -36,10 +34,10 @@ export interface Caches extends AsyncDisposable {
   /** `AIM_CACHE_PATH`. */
   readonly cache: string;
   readonly paths: CachePaths;
-  /** For a process of aim. */
+  /** Environment for an aim process. */
   readonly env: Record<string, string>;
   download(options: Download): Promise<DownloadReport>;
-  /** Bytes of files that both servers have sent. */
+  /** Bytes of files that both servers have sent so far. */
   bytesSent(): number;
 }
 
@@ -52,7 +50,7 @@ export interface Download {
   readonly revision?: string;
   readonly include?: readonly string[];
   readonly force?: boolean;
-  /** Beside the S3 server's variables. */
+  /** In addition to the S3 server's variables. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -109,10 +107,7 @@ export async function startCaches(
   };
 }
 
-/**
- * Bytes of every file of a model as a reader sees them, without the files that aim and Python keep next to
- * it.
- */
+/** The model's files and their bytes, without the bookkeeping of aim and Python. */
 export async function modelFiles(directory: string): Promise<Map<string, Uint8Array>> {
   const found = new Map<string, Uint8Array>();
   const walk = async (prefix: string): Promise<void> => {
@@ -127,7 +122,7 @@ export async function modelFiles(directory: string): Promise<Map<string, Uint8Ar
   return new Map([...found].sort(([a], [b]) => a < b ? -1 : 1));
 }
 
-/** What the files of a model are as bytes, for comparing. */
+/** Files as sorted bytes, to compare with {@linkcode modelFiles}. */
 export function asBytes(files: Readonly<Record<string, Uint8Array | string>>): Map<string, Uint8Array> {
   const encode = (given: Uint8Array | string) =>
     typeof given === "string" ? new TextEncoder().encode(given) : new Uint8Array(given);

@@ -25,7 +25,7 @@ const SERVED = ["config.json", "model.safetensors", "params.json", "tokenizer.js
 interface Ran {
   readonly code: number;
   readonly stderr: string;
-  /** Files that are there afterwards. */
+  /** Files on disk afterwards. */
   readonly files: readonly string[];
 }
 
@@ -48,7 +48,7 @@ async function download(
 
 const PULL = ["download-to-cache", "--model-id", "org/model"];
 
-Deno.test("serving files are those that an engine loads; of a model without safetensors all", () => {
+Deno.test("serving files are those that an engine loads; without safetensors, all files", () => {
   const kept = (paths: readonly string[]) => paths.filter(servingFiles(paths));
   assertEquals(kept(Object.keys(FILES)).sort(), SERVED);
   const part = ["model-00001-of-00002.safetensors", "pytorch_model.bin", "config.json"];
@@ -69,7 +69,7 @@ Deno.test("serving files are those that an engine loads; of a model without safe
   );
 });
 
-Deno.test("download-to-cache downloads all files and says what serving would save; with --files serving it downloads only those", async () => {
+Deno.test("download-to-cache downloads all files and suggests --files serving, which downloads only what an engine loads", async () => {
   const all = await download(PULL);
   assertEquals([all.code, all.files.length], [0, Object.keys(FILES).length], all.stderr);
   assertStringIncludes(all.stderr, "--files serving");
@@ -95,7 +95,7 @@ Deno.test("the operator's globs apply to download-to-cache, and one that matches
   assertStringIncludes(flag.stderr, "nothing-else*");
 });
 
-Deno.test("pickles and code of a model's own are named, and refused with AIM_REFUSE_UNSAFE before anything is stored", async () => {
+Deno.test("pickles and a model's own code are reported; with AIM_REFUSE_UNSAFE they are refused before anything is stored", async () => {
   const named = await download(PULL);
   assertStringIncludes(named.stderr, "pytorch_model.bin");
   const refused = await download(PULL, { AIM_REFUSE_UNSAFE: "true" });
@@ -115,7 +115,7 @@ Deno.test("pickles and code of a model's own are named, and refused with AIM_REF
   assertStringIncludes(code.stderr, "config.json");
 });
 
-Deno.test("doctor and dry-run name pickles of a model in the cache", async () => {
+Deno.test("doctor and dry-run report pickles in a cached model", async () => {
   const cache = await Deno.makeTempDir();
   try {
     const write = async (name: string, files: FileContents) => {
@@ -193,7 +193,7 @@ Deno.test("a model's own signature is reported once as unchecked if no signer is
   assert(!(await download(PULL)).stderr.includes("model.sig"));
 });
 
-Deno.test("serve downloads what an engine loads alone, and all with AIM_DOWNLOAD_FILES=all", async () => {
+Deno.test("serve downloads only what an engine loads, and all files with AIM_DOWNLOAD_FILES=all", async () => {
   const served = await serveFromHub(FILES);
   assertEquals(served.code, 0, served.stderr);
   assertEquals([served.started, served.files], [true, SERVED]);
@@ -201,7 +201,7 @@ Deno.test("serve downloads what an engine loads alone, and all with AIM_DOWNLOAD
   assertEquals([all.code, all.files], [0, Object.keys(FILES).sort()]);
 });
 
-Deno.test("a bucket that a profile names is downloaded under its own name, also if AIM_CUSTOM_MODEL_NAME is set", async () => {
+Deno.test("a bucket named by a profile is downloaded under its own name even if AIM_CUSTOM_MODEL_NAME is set", async () => {
   await using s3 = await startS3({
     buckets: {
       models: { "org/tiny/config.json": "{}", "org/tiny/model.safetensors": safetensorsBytes(300) },
@@ -237,7 +237,7 @@ env_vars: {}
   }
 });
 
-Deno.test("with AIM_REFUSE_UNSAFE, the serve command ends with exit 8 and the file's name before the engine starts", async () => {
+Deno.test("with AIM_REFUSE_UNSAFE, aim serve names the unsafe file and exits 8 before the engine starts", async () => {
   const cases: readonly (readonly [name: string, files: FileContents])[] = [
     ["pytorch_model.bin", { "config.json": "{}", "pytorch_model.bin": "PK\u0003\u0004" }],
     ["config.json", {
@@ -246,7 +246,7 @@ Deno.test("with AIM_REFUSE_UNSAFE, the serve command ends with exit 8 and the fi
     }],
   ];
   for (const [name, files] of cases) {
-    // Before the download, and of a model that was downloaded before.
+    // Both before a download and for a model that is already in the cache.
     for (const before of [false, true]) {
       const ran = await serveFromHub(files, { AIM_REFUSE_UNSAFE: "true" }, before);
       assertEquals([ran.code, ran.started], [8, false], ran.stderr);
@@ -259,10 +259,7 @@ Deno.test("with AIM_REFUSE_UNSAFE, the serve command ends with exit 8 and the fi
   assertEquals([beside.code, beside.started], [0, true], beside.stderr);
 });
 
-/**
- * Runs `aim serve` with an engine that only says that it started. @param before The model is downloaded
- * beforehand.
- */
+/** Runs `aim serve` with an engine that prints "started". @param before Downloads the model beforehand. */
 async function serveFromHub(
   files: FileContents,
   env: Record<string, string> = {},

@@ -1,4 +1,4 @@
-// aim cache list, prune and remove, as they are run.
+// aim cache list, prune and remove, run as commands.
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { listModels } from "../../src/cache/list_models.ts";
 import { planPrune, planRemoval, removePlanned } from "../../src/cache/clean_cache.ts";
@@ -21,14 +21,14 @@ import { treeOf } from "./tree_of.ts";
 const HUB = "hub/models--org--model";
 const SHARD = "model-00001-of-00002.safetensors";
 
-Deno.test("cache list shows every revision of both layouts with its state, and counts as du does, hard links once", async () => {
+Deno.test("cache list shows every revision of both layouts with its state and du's size, hard links counted once", async () => {
   await using caches = await startCaches({
     refs: { dev: { ...MODEL, "config.json": '{"model_type":"o"}\n' } },
   });
   await caches.download({ layout: "local" });
   await caches.download({ layout: "hub" });
   await caches.download({ layout: "hub", revision: "dev" });
-  // By hand, and unfinished.
+  // Copied by hand, and an unfinished one.
   await Deno.mkdir(`${caches.cache}/by/hand`, { recursive: true });
   for (const [path, text] of [["config.json", "{}"], ["model.gguf", "GGUF"]]) {
     await Deno.writeTextFile(`${caches.cache}/by/hand/${path}`, text ?? "");
@@ -44,7 +44,7 @@ Deno.test("cache list shows every revision of both layouts with its state, and c
     ) => [name, layout, revision, state, files, bytes])
   );
   const size = [...asBytes(MODEL).values()].reduce((sum, bytes) => sum + bytes.length, 0);
-  // Snapshots come in the order of their commits.
+  // Snapshots are sorted by commit.
   assertEquals(rows.slice(0, 3), [
     ["by/hand", "local", null, "unverified", 2, 6],
     ["half/done", "local", null, "partial", 1, 1],
@@ -69,7 +69,7 @@ Deno.test("cache list shows every revision of both layouts with its state, and c
   assertMatch(table.stdout, /^org\/model +hub +main /m);
 });
 
-Deno.test("cache prune removes only what nobody needs, and says how many bytes that frees", async () => {
+Deno.test("cache prune removes only unneeded files and reports the bytes freed", async () => {
   await using caches = await startCaches({
     refs: { dev: { ...MODEL, [SHARD]: safetensorsBytes(90_000, 9) } },
   });
@@ -90,7 +90,7 @@ Deno.test("cache prune removes only what nobody needs, and says how many bytes t
     await Deno.writeTextFile(path, "x".repeat(10_000));
     await Deno.utime(path, 1, 1);
   }
-  // What Python makes in this moment.
+  // A blob that Python is writing right now.
   const fresh = `${caches.cache}/${HUB}/blobs/${"c".repeat(64)}`;
   await Deno.writeTextFile(fresh, "");
   const used = await du(caches.cache);
@@ -101,8 +101,8 @@ Deno.test("cache prune removes only what nobody needs, and says how many bytes t
   assertEquals(used - await du(caches.cache), freedBytes);
   await Deno.remove(fresh);
   assertEquals(treeOf(caches.cache), before);
-  // The ref goes: now its snapshot and the one blob that no other shares may go. The one that was asked for
-  // by its commit stays.
+  // Without its ref, dev's snapshot and its only unshared blob are unneeded. The snapshot that was requested
+  // by commit stays.
   await Deno.remove(`${caches.cache}/${HUB}/refs/dev`);
   await agedBlobs(caches);
   assertEquals((await aim(["cache", "prune", "--yes"], { env: caches.env })).code, 0);
@@ -114,7 +114,7 @@ Deno.test("cache prune removes only what nobody needs, and says how many bytes t
   assertEquals(await planPrune(caches.paths), []);
 });
 
-Deno.test("prune and remove leave alone what a running download uses, in either layout", async () => {
+Deno.test("prune and remove do not touch a model that is being downloaded, in either layout", async () => {
   await Promise.all(LAYOUTS.map(async (layout) => {
     await using caches = await startCaches({
       files: { ...MODEL, "big.safetensors": safetensorsBytes(5_000_000, 5) },
@@ -139,7 +139,7 @@ Deno.test("prune and remove leave alone what a running download uses, in either 
     ]);
     assert(
       namesIn(folder).some((name) => name.endsWith(".incomplete")),
-      "it has ended before the others looked",
+      "the download finished too early",
     );
     assertEquals([pruned.code, removed.code], [0, 7], removed.stderr);
     for (const { stdout, stderr } of [pruned, removed]) {
@@ -154,7 +154,7 @@ Deno.test("prune and remove leave alone what a running download uses, in either 
   }));
 });
 
-Deno.test("what Python's client is downloading is left alone, until it has been silent for long", async () => {
+Deno.test("a partial file of Python's client is left alone until it has not changed for a long time", async () => {
   await using caches = await startCaches();
   await caches.download({ layout: "hub" });
   const partial = `${caches.cache}/${HUB}/blobs/${"a".repeat(64)}.incomplete`;
@@ -169,7 +169,7 @@ Deno.test("what Python's client is downloading is left alone, until it has been 
   assertEquals([stale?.busy, stale?.removables.map(({ path }) => path)], [null, [partial]]);
 });
 
-Deno.test("cache remove frees what it says: nothing if the other layout has the same files by hard links", async () => {
+Deno.test("cache remove frees what it reports: nothing while the other layout has hard links to the same files", async () => {
   await using caches = await startCaches();
   await caches.download({ layout: "local" });
   await caches.download({ layout: "hub" });
@@ -181,7 +181,7 @@ Deno.test("cache remove frees what it says: nothing if the other layout has the 
     assertEquals(ran.code, 0, ran.stderr);
     const { freedBytes } = JSON.parse(ran.stdout);
     const left = await du(caches.cache);
-    // Of a local model its organisation's folder goes, too, where nothing else is in it.
+    // A local model's organisation folder is removed too if it is empty.
     const organisation = layout === "local" ? 4096 : 0;
     assert(Math.abs(used - left - freedBytes) <= organisation, `${used - left} ${freedBytes}`);
     if (layout === "hub") assertEquals(await modelFiles(`${caches.cache}/org/model`), asBytes(MODEL));
@@ -189,7 +189,7 @@ Deno.test("cache remove frees what it says: nothing if the other layout has the 
   assertEquals(treeOf(caches.cache), ["hub/"]);
 });
 
-Deno.test("without --yes nothing is removed: at a terminal it asks, anywhere else it refuses with 2", async () => {
+Deno.test("without --yes, prune and remove ask at a terminal and exit 2 elsewhere, removing nothing", async () => {
   await using caches = await startCaches();
   await caches.download({ layout: "local" });
   await Deno.writeTextFile(`${caches.cache}/org/model/x.aim-01234567.incomplete`, "x");
@@ -218,7 +218,7 @@ Deno.test("without --yes nothing is removed: at a terminal it asks, anywhere els
   }
 });
 
-Deno.test("a model is not removed together with others that lie in its folder", async () => {
+Deno.test("cache remove refuses a folder that contains other models", async () => {
   await using caches = await startCaches();
   await caches.download({ layout: "local" });
   await Deno.writeTextFile(`${caches.cache}/org/config.json`, "{}");
@@ -228,7 +228,7 @@ Deno.test("a model is not removed together with others that lie in its folder", 
   assertEquals(await modelFiles(`${caches.cache}/org/model`), asBytes(MODEL));
 });
 
-Deno.test("a link in a folder is removed with it, whatever its target is", async () => {
+Deno.test("removing a folder removes a link in it but not the link's target", async () => {
   await using caches = await startCaches();
   await caches.download({ layout: "local" });
   await Deno.mkdir(`${caches.cache}/solo`);
@@ -240,7 +240,7 @@ Deno.test("a link in a folder is removed with it, whatever its target is", async
   assertEquals(await modelFiles(`${caches.cache}/org/model`), asBytes(MODEL));
 });
 
-Deno.test("what is in use since the removal was planned stays", async () => {
+Deno.test("a snapshot that is used again after the removal was planned is kept", async () => {
   await using caches = await startCaches();
   await caches.download({ layout: "hub" });
   const commit = caches.hub.commit("org/model");
@@ -254,7 +254,7 @@ Deno.test("what is in use since the removal was planned stays", async () => {
   assertEquals(await modelFiles(`${caches.cache}/${HUB}/snapshots/${commit}`), asBytes(MODEL));
 });
 
-Deno.test("a finished download takes dead leftovers of its own files away, and no partial file of another revision", async () => {
+Deno.test("a finished download removes stale leftovers of its own files, but no partial file of another revision", async () => {
   await using caches = await startCaches({
     refs: { dev: { ...MODEL, [SHARD]: safetensorsBytes(90_000, 9) } },
   });
@@ -279,7 +279,7 @@ Deno.test("a finished download takes dead leftovers of its own files away, and n
     for (const [name, stays] of Object.entries(files)) {
       assertEquals(left.has(name), stays, `${layout} ${name}`);
     }
-    // Someone may be at work in what is new.
+    // Another process may be writing to a recent file.
     const fresh = `${folder}/${stem}.aim-0000000c.incomplete`;
     await Deno.writeTextFile(fresh, "x");
     await caches.download({ layout, include: ["*.json"], force: true });
@@ -287,7 +287,7 @@ Deno.test("a finished download takes dead leftovers of its own files away, and n
   }
 });
 
-Deno.test("files of a model that are named like leftovers are none", async () => {
+Deno.test("files of a model that are named like leftovers are kept", async () => {
   const odd = {
     ...MODEL,
     "state.01234567.tmp": "a",
@@ -309,7 +309,7 @@ Deno.test("files of a model that are named like leftovers are none", async () =>
   }
 });
 
-Deno.test("a link in the place of a folder that was there when the removal was planned is not followed", async () => {
+Deno.test("a link that replaces a folder after the removal was planned is not followed", async () => {
   await using caches = await startCaches();
   for (const layout of LAYOUTS) {
     const { path } = await caches.download({ layout });
@@ -326,7 +326,7 @@ Deno.test("a link in the place of a folder that was there when the removal was p
   }
 });
 
-/** A commit that only its id names. */
+/** Pushes a commit that is later referred to by its id. */
 async function pushed(caches: Caches): Promise<string> {
   const main = caches.hub.commit("org/model");
   await caches.hub.push("org/model", "added.json", "{}");
@@ -335,7 +335,7 @@ async function pushed(caches: Caches): Promise<string> {
   return commit;
 }
 
-/** Nobody has made a blob just now. */
+/** Makes every blob old enough to be pruned. */
 async function agedBlobs({ cache }: Caches): Promise<void> {
   for (const name of namesIn(`${cache}/${HUB}/blobs`)) {
     await Deno.utime(`${cache}/${HUB}/blobs/${name}`, 1, 1);
@@ -350,7 +350,7 @@ function namesIn(folder: string): string[] {
   }
 }
 
-/** Types an answer when a question is shown; returns all that was shown. */
+/** Types an answer when the question appears; returns the whole output. */
 async function answerAt(process: Deno.ChildProcess, question: RegExp, answer: string): Promise<string> {
   const keys = process.stdin.getWriter();
   let shown = "";
@@ -365,7 +365,7 @@ async function answerAt(process: Deno.ChildProcess, question: RegExp, answer: st
   return shown;
 }
 
-/** Bytes as du(1) counts, files with several links once. */
+/** Bytes as du(1) counts them, hard links once. */
 async function du(...paths: string[]): Promise<number> {
   return Number((await run("du", "-s", "-c", "--block-size=1", ...paths)).split("\n").at(-2)?.split("\t")[0]);
 }

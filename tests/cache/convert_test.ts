@@ -4,12 +4,11 @@ import { asBytes, HUB_MODEL, LAYOUTS, MODEL, modelFiles, S3_MODEL, startCaches }
 for (const uri of [HUB_MODEL, S3_MODEL]) {
   for (const first of LAYOUTS) {
     const second = first === "local" ? "hub" : "local";
-    Deno.test(`the ${first} layout of ${uri} becomes the ${second} layout by hard links, without the network`, async () => {
+    Deno.test(`${uri} in the ${first} layout is hard-linked into the ${second} layout without a download`, async () => {
       await using caches = await startCaches();
       const one = await caches.download({ layout: first, uri });
       const before = caches.bytesSent();
       const two = await caches.download({ layout: second, uri });
-      // S3 stores no digest that proves an empty file, and the test's are none; every byte is there already.
       assertEquals(caches.bytesSent() - before, 0);
       assertEquals(two.bytesMoved, 0);
       assertEquals(await modelFiles(two.path), asBytes(MODEL));
@@ -18,12 +17,12 @@ for (const uri of [HUB_MODEL, S3_MODEL]) {
           Deno.stat(`${one.path}/${path}`),
           Deno.stat(`${two.path}/${path}`),
         ]);
-        // Two files of one content are one blob, and a local directory had two of them.
+        // The two config files have the same content: one blob, but two files in a local directory.
         if (!path.includes("config")) assertEquals([a.ino, a.dev], [b.ino, b.dev], path);
       }
     });
 
-    Deno.test(`a corrupted copy in the ${first} layout of ${uri} is not taken into the ${second} layout`, async () => {
+    Deno.test(`a corrupted file of ${uri} in the ${first} layout is downloaded, not linked, into the ${second} layout`, async () => {
       await using caches = await startCaches();
       const one = await caches.download({ layout: first, uri });
       const shard = "model-00001-of-00002.safetensors";
@@ -42,7 +41,7 @@ for (const uri of [HUB_MODEL, S3_MODEL]) {
   }
 }
 
-Deno.test("--force uses nothing of the other layout", async () => {
+Deno.test("--force downloads every file even if the other layout has it", async () => {
   await using caches = await startCaches();
   await caches.download({ layout: "local" });
   const before = caches.bytesSent();
@@ -51,7 +50,7 @@ Deno.test("--force uses nothing of the other layout", async () => {
   assertEquals(caches.bytesSent() - before, all - (asBytes(MODEL).get("config.json")?.length ?? 0));
 });
 
-Deno.test("a symbolic link to a model elsewhere is not treated as one's own model", async () => {
+Deno.test("a symbolic link to a file elsewhere is not linked into the other layout", async () => {
   await using caches = await startCaches();
   const { path } = await caches.download({ layout: "local" });
   const shard = `${path}/model-00002-of-00002.safetensors`;

@@ -11,7 +11,7 @@ import { writeLayout } from "../oci/oci_layout.ts";
 import { asBytes, type Caches, HUB_MODEL, LAYOUTS, modelFiles, S3_MODEL, startCaches } from "./caches.ts";
 import { dieAt } from "./mortal.ts";
 
-/** All of it, as CI does; a part otherwise. */
+/** More steps, as in CI. */
 const FULL = Deno.env.get("AIM_TEST_FULL") === "1";
 
 const OLD = {
@@ -80,7 +80,7 @@ const CASES: readonly Case[] = LAYOUTS.flatMap((layout): Case[] => {
       prepare: async (caches) => {
         await update(caches);
         await caches.download({ layout: other });
-        // Resolution prefers a local directory: here the one under test is looked at.
+        // Resolution prefers a local directory: it is moved away so that the hub layout is tested.
         if (other === "local") await Deno.rename(`${caches.cache}/org`, `${caches.cache}/away`);
       },
     },
@@ -98,10 +98,10 @@ const CASES: readonly Case[] = LAYOUTS.flatMap((layout): Case[] => {
 });
 
 for (const [at, { name, layout, uri: where, prepare, force = false }] of CASES.entries()) {
-  Deno.test(`${name} into the ${layout} layout, killed at any step, leaves nothing incomplete that is served`, async () => {
+  Deno.test(`${name} into the ${layout} layout, killed at any step, leaves no incomplete model that is served`, async () => {
     let died = 0;
-    // Every thirteenth step, others in each case; every third where there is time. Until it lives through
-    // them.
+    // Every 23rd step (every third in a full run) from a start that differs per case, until the download
+    // finishes first.
     const stride = FULL ? 3 : 23;
     for (let step = 1 + at % stride, lived = 0; lived < 1; step += stride) {
       if (await steps(step) === step) died++;
@@ -127,7 +127,7 @@ for (const [at, { name, layout, uri: where, prepare, force = false }] of CASES.e
       await removeLocks(caches);
       const again = await caches.download({ layout, uri });
       const files = await modelFiles(again.path);
-      assertEquals(inShort(files), inShort(asBytes(NEW)), `again after step ${step}`);
+      assertEquals(inShort(files), inShort(asBytes(NEW)), `rerun after step ${step}`);
       assert((await resolveModel({ paths: place, name: "org/model" })).kind !== "missing", `step ${step}`);
       for (const folder of await listModels(place)) {
         for (const model of folder.models.filter((one) => one.path === again.path)) {
@@ -141,7 +141,7 @@ for (const [at, { name, layout, uri: where, prepare, force = false }] of CASES.e
 }
 
 for (const layout of LAYOUTS) {
-  Deno.test(`a process killed with SIGKILL at random moments leaves nothing incomplete in the ${layout} layout that is served`, async () => {
+  Deno.test(`a process killed with SIGKILL at random moments leaves no incomplete model in the ${layout} layout that is served`, async () => {
     const files = { ...NEW, "model.safetensors": safetensorsBytes(6_000_000, 3) };
     await using caches = await startCaches({ files });
     const random = seededRandom(layout === "local" ? 7 : 8);
@@ -170,11 +170,11 @@ for (const layout of LAYOUTS) {
     assertEquals(await modelFiles((await caches.download({ layout })).path), asBytes(files));
   });
 
-  Deno.test(`two that download and publish in the ${layout} layout at once both end well, with the lease defeated`, async () => {
+  Deno.test(`concurrent downloads into the ${layout} layout all succeed even without the lock`, async () => {
     for (const uri of [HUB_MODEL, S3_MODEL]) {
       await using caches = await startCaches({ files: OLD });
       const ended = new AbortController();
-      // Without the lock both go ahead.
+      // Removes the lock all the time, so that no download waits for another.
       const defeat = (async () => {
         while (!ended.signal.aborted) {
           await removeLocks(caches);
@@ -190,7 +190,7 @@ for (const layout of LAYOUTS) {
   });
 }
 
-/** An OCI layout directory next to the cache. */
+/** The URI of an OCI layout directory next to the cache. */
 function archivesOf({ cache }: Caches): string {
   return `oci-layout:${cache}/../archives/org/model`;
 }
@@ -225,7 +225,7 @@ async function update({ hub, s3 }: Caches): Promise<void> {
   s3.remove("models", "org/model/old/tokenizer.json");
 }
 
-/** A lock of this very process would count as held by a living one. */
+/** This process made the locks and still runs: they would count as held. */
 async function removeLocks({ cache }: Caches): Promise<void> {
   for (const folder of [`${cache}/org/model`, `${cache}/hub/models--org--model`]) {
     await Deno.remove(`${folder}/.aim/lock`).catch(() => {});
@@ -234,7 +234,7 @@ async function removeLocks({ cache }: Caches): Promise<void> {
 
 /** Path, size and digest of each file. */
 function inShort(files: ReadonlyMap<string, Uint8Array>): string[] {
-  // What the killed process left is not part of the model; an hour later it would be removed.
+  // Leftovers of the killed process are not part of the model; aim removes them after an hour.
   return [...files].filter(([path]) => !/\.aim-[0-9a-f]{8}\.incomplete$/.test(path)).map(([path, bytes]) =>
     `${path} ${bytes.length} ${createHash("sha1").update(bytes).digest("hex")}`
   );

@@ -20,10 +20,10 @@ import {
 import { treeOf } from "./tree_of.ts";
 import { mountVolume, REFUSED, VOLUME_KINDS, type VolumeKind } from "./volumes.ts";
 
-/** All of it, as CI does; a part otherwise. */
+/** All tests, as in CI, instead of a selection. */
 const FULL = Deno.env.get("AIM_TEST_FULL") === "1";
 
-/** A test on a file system; skipped, saying why, where this host does not give it. */
+/** A test on a file system; skipped, with the reason in its name, where this host cannot mount it. */
 function onVolume(kind: VolumeKind, name: string, fn: () => Promise<void>): void {
   const refused = REFUSED[kind];
   const skipped = refused === null ? "" : ` (skipped: ${refused.split("\n")[0]})`;
@@ -33,7 +33,7 @@ function onVolume(kind: VolumeKind, name: string, fn: () => Promise<void>): void
 for (const kind of VOLUME_KINDS.filter((kind) => FULL || !["xfs", "tmpfs"].includes(kind))) {
   onVolume(
     kind,
-    "either layout from either source is complete, verified, found, downloaded once, counted as du does, and removed",
+    "a model in either layout from either source downloads once, resolves, verifies, has du's size and can be removed",
     async () => {
       await using caches = await startCaches();
       await using _ = await mountVolume(kind, caches.cache);
@@ -63,7 +63,7 @@ for (const kind of VOLUME_KINDS.filter((kind) => FULL || !["xfs", "tmpfs"].inclu
     },
   );
 
-  onVolume(kind, "one layout becomes the other without the network", async () => {
+  onVolume(kind, "a model is converted to the other layout without a download", async () => {
     for (const first of LAYOUTS) {
       await using caches = await startCaches();
       await using _ = await mountVolume(kind, caches.cache);
@@ -79,7 +79,7 @@ for (const kind of VOLUME_KINDS.filter((kind) => FULL || !["xfs", "tmpfs"].inclu
 for (const kind of ["exfat", "vfat"] as const) {
   onVolume(
     kind,
-    "without symbolic links a snapshot has the files themselves, as with the client for Python",
+    "without symbolic links a snapshot contains the files themselves, as with Python's client",
     async () => {
       await using caches = await startCaches();
       await using _ = await mountVolume(kind, caches.cache);
@@ -88,9 +88,9 @@ for (const kind of ["exfat", "vfat"] as const) {
         assert((await Deno.lstat(`${path}/${file}`)).isFile);
         await assertRejects(() => Deno.readLink(`${path}/${file}`));
       }
-      // Moved, not copied: nothing is there twice.
+      // Moved, not copied: no file is stored twice.
       assertEquals([...Deno.readDirSync(`${caches.paths.hfHubCache}/models--org--model/blobs`)], []);
-      // A second revision takes what it shares with the first from there.
+      // A second revision copies the files that it shares with the first.
       await caches.hub.push("org/model", "config.json", '{"model_type":"other"}\n');
       const before = caches.bytesSent();
       const second = await caches.download({ layout: "hub" });
@@ -100,7 +100,7 @@ for (const kind of ["exfat", "vfat"] as const) {
     },
   );
 
-  onVolume(kind, "two files whose names are the same there are refused by name", async () => {
+  onVolume(kind, "two files whose names differ only by case are refused by name", async () => {
     await using caches = await startCaches({ files: { ...MODEL, "README.md": "one", "readme.md": "two" } });
     await using _ = await mountVolume(kind, caches.cache);
     for (const layout of LAYOUTS) {
@@ -112,7 +112,7 @@ for (const kind of ["exfat", "vfat"] as const) {
   });
 }
 
-onVolume("ext4", "each model on a volume of its own, lost+found and all", async () => {
+onVolume("ext4", "a model can have its own volume, whose lost+found is ignored", async () => {
   await using caches = await startCaches();
   const directory = `${caches.cache}/org/model`;
   await using _ = await mountVolume("ext4", directory);
@@ -127,7 +127,7 @@ onVolume("ext4", "each model on a volume of its own, lost+found and all", async 
   const [folder] = await listModels(caches.paths);
   assertEquals(folder?.diskBytes, await du(directory));
   assertEquals((await caches.download({ layout: "local" })).bytesMoved, 0);
-  // The other layout is on another file system: copied, and proven.
+  // The other layout is on another file system: files are copied and verified.
   const before = caches.bytesSent();
   const hub = await caches.download({ layout: "hub" });
   assertEquals(caches.bytesSent(), before);
@@ -137,7 +137,7 @@ onVolume("ext4", "each model on a volume of its own, lost+found and all", async 
   await caches.download({ layout: "local" });
 });
 
-onVolume("ext4", "a corrupted copy on another volume is not taken", async () => {
+onVolume("ext4", "a corrupted file on another volume is downloaded, not copied", async () => {
   await using caches = await startCaches();
   await using _ = await mountVolume("ext4", `${caches.cache}/org/model`);
   const { path } = await caches.download({ layout: "local" });
@@ -153,7 +153,7 @@ onVolume("ext4", "a corrupted copy on another volume is not taken", async () => 
 
 onVolume(
   "ext4",
-  "a read-only mount is served from and proven, costs a second download nothing, and takes no other",
+  "a read-only cache resolves and verifies; repeating a download moves nothing, an update or removal fails with exit 7",
   async () => {
     await using caches = await startCaches();
     await using volume = await mountVolume("ext4", caches.cache);
@@ -183,7 +183,7 @@ onVolume(
 
 onVolume(
   "tmpfs",
-  "a volume that is too small is said so before the first byte, with both numbers",
+  "a volume that is too small is reported before the first byte, with the required and the free space",
   async () => {
     await using caches = await startCaches({
       files: { "config.json": "{}", "model.safetensors": safetensorsBytes(3 << 20, 1) },
@@ -201,7 +201,7 @@ onVolume(
 
 onVolume(
   "tmpfs",
-  "a volume that is full at any moment leaves nothing that is served, and the download goes on when there is room",
+  "a disk that fills up at any point leaves no servable model; the download resumes once there is space",
   async () => {
     const files = Object.fromEntries(
       Array.from({ length: 12 }, (_, i) => [`part${i}/tokens.json`, `${i}`.repeat(100)]),

@@ -1,4 +1,4 @@
-// Names and links made to lead out of the cache: refused by name, nothing written outside, never served.
+// Names and links that try to escape the cache: refused by name, never served, nothing is written outside.
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { cacheRoots } from "../../src/cache/cache_paths.ts";
 import { HubPlacement } from "../../src/cache/hub_placement.ts";
@@ -29,7 +29,7 @@ const NAMES = [
   ...["org/a\0b", "org/a\nb", "org/\x1b[31m", "org/\ud800", `org/${"x".repeat(256)}`],
 ];
 
-Deno.test("a name that leads out of the cache is refused: of a hub model, and by --model-name", () => {
+Deno.test("a hub model's name or a --model-name that would escape the cache is refused", () => {
   const ref = parseModelRef(S3_MODEL);
   for (const name of NAMES) {
     const error = assertThrows(() => localNameOf(ref, name), AimError);
@@ -39,7 +39,7 @@ Deno.test("a name that leads out of the cache is refused: of a hub model, and by
   }
 });
 
-Deno.test("a model's reference and a revision cannot leave the cache either", async () => {
+Deno.test("a model reference or revision that would escape the cache is refused", async () => {
   for (
     const text of [
       "../x",
@@ -60,7 +60,7 @@ Deno.test("a model's reference and a revision cannot leave the cache either", as
   }
 });
 
-Deno.test("a file of the source whose path leads out of the model is refused by name, and nothing is written", async () => {
+Deno.test("a source file whose path would escape the model is refused by name before anything is written", async () => {
   for (
     const path of [
       "../evil",
@@ -82,7 +82,7 @@ Deno.test("a file of the source whose path leads out of the model is refused by 
         "hub",
       ]] as const
     ) {
-      // Of an S3 key with two slashes in a row, one counts.
+      // In an S3 key, two slashes in a row count as one.
       if (uri === S3_MODEL && ["/evil", "nested//evil"].includes(path)) continue;
       await using caches = await startCaches({ files: { ...MODEL, [path]: "evil" } });
       await Deno.mkdir(caches.cache, { recursive: true });
@@ -100,7 +100,7 @@ Deno.test("a file of the source whose path leads out of the model is refused by 
   }
 });
 
-Deno.test("files that aim and Python keep next to a model are not downloaded from a source", async () => {
+Deno.test("a source's files that are named like the bookkeeping of aim or Python are not downloaded", async () => {
   const files = {
     ...MODEL,
     ".aim/manifest.json": '{"version":1}',
@@ -118,16 +118,16 @@ Deno.test("files that aim and Python keep next to a model are not downloaded fro
   }
 });
 
-/** A link in a cache with the complete model: its place and its target; `outside` has the same model. */
+/** A link in a cache with a complete model; its target is in `outside`, which has the same model. */
 interface Planted {
   readonly layout: "local" | "hub";
-  /** Below the cache; `COMMIT` and `BLOB` (of config.json) stand for themselves. */
+  /** Below the cache; `COMMIT` and `BLOB` (config.json's) are placeholders. */
   readonly at: string;
   /** Below `outside`. */
   readonly to: string;
-  /** A download goes on, and has replaced the link; otherwise it is refused. */
+  /** A download replaces the link; otherwise it is refused. */
   readonly replaced?: true;
-  /** Nothing that is served is behind it. */
+  /** The model is still served, because serving does not use the link. */
   readonly served?: true;
 }
 
@@ -152,7 +152,7 @@ const PLANTED: readonly Planted[] = [
 ];
 
 for (const planted of PLANTED) {
-  Deno.test(`a link planted at ${planted.at} (${planted.layout}) leads nobody out of the cache`, async () => {
+  Deno.test(`a symlink planted at ${planted.at} (${planted.layout}) cannot escape the cache`, async () => {
     await using caches = await startCaches();
     const { at, outside } = await plant(caches, planted);
     const before = treeOf(outside);
@@ -170,7 +170,7 @@ for (const planted of PLANTED) {
         }
       }
     }
-    // All of it again: whatever would be written through a link would show.
+    // Downloads every file again, so that a write through the link would show.
     const downloading = caches.download({ layout: planted.layout, force: true });
     if (planted.replaced) {
       const { path } = await downloading;
@@ -196,7 +196,7 @@ for (const planted of PLANTED) {
 }
 
 for (const layout of LAYOUTS) {
-  Deno.test(`a link in the ${layout} layout that stays in the cache is as good as a file`, async () => {
+  Deno.test(`a link in the ${layout} layout to a file inside the cache is served`, async () => {
     await using caches = await startCaches();
     const { path } = await caches.download({ layout });
     const file = await Deno.realPath(`${path}/config.json`);
@@ -207,7 +207,7 @@ for (const layout of LAYOUTS) {
   });
 }
 
-Deno.test("a cache that is itself behind a link is the owner's choice", async () => {
+Deno.test("a cache directory that is itself a symlink is accepted", async () => {
   await using caches = await startCaches();
   for (const layout of LAYOUTS) await caches.download({ layout });
   const real = `${caches.cache}/../real`;
@@ -233,12 +233,12 @@ Deno.test("a ref that does not contain a commit is a missing revision", async ()
   assertEquals((await resolveModel({ paths: caches.paths, name: "org/model" })).kind, "hub");
 });
 
-Deno.test("a record with wrong paths, revisions or blobs is damage", async () => {
+Deno.test("a record with invalid paths, revisions or blobs makes the model damaged", async () => {
   await using caches = await startCaches();
   const { path } = await caches.download({ layout: "local" });
   const record = JSON.parse(await Deno.readTextFile(`${path}/.aim/manifest.json`));
   const [first] = record.files;
-  const lies = [
+  const invalid = [
     { ...record, files: [{ ...first, path: "../../../etc/passwd" }] },
     { ...record, files: [{ ...first, path: "/etc/passwd" }] },
     { ...record, files: [{ ...first, size: -1 }] },
@@ -249,14 +249,14 @@ Deno.test("a record with wrong paths, revisions or blobs is damage", async () =>
     [],
     null,
   ];
-  for (const lie of lies) {
-    await Deno.writeTextFile(`${path}/.aim/manifest.json`, JSON.stringify(lie));
+  for (const one of invalid) {
+    await Deno.writeTextFile(`${path}/.aim/manifest.json`, JSON.stringify(one));
     const [folder] = await listModels(caches.paths);
-    assertEquals(folder?.models[0]?.state, "damaged", JSON.stringify(lie)?.slice(0, 200));
+    assertEquals(folder?.models[0]?.state, "damaged", JSON.stringify(one)?.slice(0, 200));
   }
 });
 
-/** Makes a complete model in the cache, the same one outside of it, and the link. */
+/** Downloads the model into the cache and outside of it, and plants the link. */
 async function plant(caches: Caches, { layout, at, to }: Planted): Promise<{ at: string; outside: string }> {
   const outside = `${caches.cache}/../outside`;
   await caches.download({ layout });
@@ -271,12 +271,12 @@ async function plant(caches: Caches, { layout, at, to }: Planted): Promise<{ at:
   return { at: link, outside: real };
 }
 
-/** A refusal that names the link is as good as leaving it alone. */
+/** Accepts an error that refuses a link; rethrows others. */
 function onlyLinks(error: unknown): void {
   if (!(error instanceof AimError && /is a symbolic link/.test(error.message))) throw error;
 }
 
-Deno.test("a planted record with a link next to it removes nothing outside of the model", async () => {
+Deno.test("a planted record and symlink cannot remove files outside of the model", async () => {
   for (const name of ["manifest.json", "unfinished.json", "damaged.json"]) {
     await using caches = await startCaches();
     const outside = `${caches.cache}/../outside`;
@@ -303,7 +303,7 @@ Deno.test("a planted record with a link next to it removes nothing outside of th
   }
 });
 
-Deno.test("a folder that is swapped for a link in mid-download leads nobody out of the cache", async () => {
+Deno.test("a folder that is swapped for a symlink during a download cannot escape the cache", async () => {
   for (const layout of LAYOUTS) {
     const files = Object.fromEntries(Array.from({ length: 60 }, (_, n) => [`sub/f${n}.json`, `${n}\n`]));
     await using caches = await startCaches({ files: { ...MODEL, ...files } });
@@ -320,7 +320,7 @@ Deno.test("a folder that is swapped for a link in mid-download leads nobody out 
           if (Deno.lstatSync(swapped).isSymlink) continue;
           Deno.renameSync(swapped, `${swapped}.away`);
           Deno.symlinkSync(outside, swapped);
-        } catch { /* It is not there yet. */ }
+        } catch { /* The folder does not exist yet. */ }
       }
     })();
     const error = await assertRejects(() => caches.download({ layout }), AimError);

@@ -9,7 +9,7 @@ const INDEX = JSON.stringify({
 const BIN_INDEX = INDEX.replaceAll("model-", "pytorch_model-").replaceAll("safetensors", "bin");
 const CONSOLIDATED = INDEX.replaceAll("model-", "consolidated-");
 
-/** Files of one byte each (`name:0` is empty), what is made of them, and what the reason says. */
+/** Files of one byte each (`name:0` is empty), the state they are in, and the reason given. */
 const CASES: readonly [files: string, state: string, reason: RegExp, texts?: Record<string, string>][] = [
   ["", "absent", /no file/],
   ["config.json", "partial", /no weights/],
@@ -81,7 +81,7 @@ const CASES: readonly [files: string, state: string, reason: RegExp, texts?: Rec
   ["adapter_config.json adapter_model.safetensors", "partial", /an adapter/],
   ["config.json optimizer.pt training_args.bin", "partial", /no weights/],
   ["config.json sub/model.safetensors", "partial", /no weights/],
-  // Shards that count from 0, and names that say more than the index.
+  // Shards numbered from 0, and shard names that count more shards than the index lists.
   [
     "config.json model-00000-of-00003.safetensors model-00001-of-00003.safetensors model.safetensors.index.json",
     "complete",
@@ -103,7 +103,7 @@ const CASES: readonly [files: string, state: string, reason: RegExp, texts?: Rec
     "partial",
     /^model-00001-of-00002\.safetensors is missing/,
   ],
-  // Two indexes: the one that engines read decides.
+  // Of two indexes, the one that engines read counts.
   [
     "config.json model.safetensors.index.json model.fp16.safetensors.index.json model-00001-of-00001.safetensors",
     "complete",
@@ -170,7 +170,7 @@ const CASES: readonly [files: string, state: string, reason: RegExp, texts?: Rec
   ["model_index.json unet/config.json unet/m.safetensors", "complete", /model_index\.json/],
   ["model_index.json", "partial", /components/],
   ["a-00001-of-00002.gguf a-00002-of-00002.gguf b.gguf", "complete", /GGUF/],
-  // Only what an engine reads counts.
+  // A dangling link matters only for a file that an engine reads.
   ["config.json model.safetensors README.md?", "complete", /all weights/],
   ["config.json model.safetensors tokenizer.json?", "partial", /^tokenizer\.json is missing$/],
   ["config.json model.safetensors?", "partial", /^model\.safetensors is missing$/],
@@ -212,7 +212,7 @@ Deno.test("a model is judged by its record if it has one", async (t) => {
       /has 0 bytes instead of 1$/,
     ],
     ["config.json README.md", "config.json README.md", "partial", /without weights/],
-    // Left behind by a process that was killed; the record's files are complete all the same.
+    // A killed process left a partial file; the record's files are complete.
     [
       "config.json model.safetensors",
       "config.json model.safetensors x.aim-0123abcd.incomplete",
@@ -220,7 +220,7 @@ Deno.test("a model is judged by its record if it has one", async (t) => {
       /2 files/,
     ],
     ["m.gguf x.incomplete", "m.gguf x.incomplete", "complete", /2 files/],
-    // What a filter left of a model.
+    // A filtered download.
     ["m.safetensors", "m.safetensors", "partial", /^config\.json is missing$/],
     ["m.safetensors params.json", "m.safetensors params.json", "complete", /2 files/],
     [
@@ -240,7 +240,7 @@ Deno.test("a model is judged by its record if it has one", async (t) => {
   }
 });
 
-Deno.test("files that are not weights, or cannot be read, are named with what fixes it", async (t) => {
+Deno.test("files with wrong content or without read permission are named, with the remedy", async (t) => {
   const pointer = "version https://git-lfs.github.com/spec/v1\n";
   const cases: readonly [path: string, bytes: string | null, state: string, remedy: string | null][] = [
     ["model.safetensors", "\0".repeat(100), "damaged", "repair"],
@@ -257,7 +257,7 @@ Deno.test("files that are not weights, or cannot be read, are named with what fi
     ["tokenizer.json", null, "damaged", "permissions"],
     ["config.json", null, "damaged", "permissions"],
     ["notes.txt", null, "complete", null],
-    // What an engine does not load next to a complete set of safetensors.
+    // An engine does not load these next to a complete set of safetensors.
     ["pytorch_model.bin", pointer, "complete", null],
     ["pytorch_model.bin", null, "complete", null],
   ];
@@ -291,7 +291,7 @@ function headOf(path: string, text: string | null = "{}"): ReturnType<ModelConte
   return reason === null ? null : { kind: "content", reason };
 }
 
-Deno.test("what cache verify found bad is damaged, whatever else is there", () => {
+Deno.test("a model with a file that cache verify marked bad is damaged", () => {
   const judged = judgeModel(
     contents("config.json model.safetensors", {
       foundBad: new Map([["model.safetensors", "its sha256 is x"]]),
@@ -300,7 +300,7 @@ Deno.test("what cache verify found bad is damaged, whatever else is there", () =
   assertEquals([judged.state, "remedy" in judged && judged.remedy], ["damaged", "repair"]);
 });
 
-Deno.test("every model of a pipeline's folders, and every format, is known by name", () => {
+Deno.test("a weight file's format is recognised by its name", () => {
   const cases: readonly [string, ReturnType<typeof formatOf>][] = [
     ["model.safetensors", "safetensors"],
     ["consolidated.00.pth", "consolidated"],
@@ -330,7 +330,7 @@ function contents(files: string, more: Partial<ModelContents> = {}): ModelConten
   };
 }
 
-/** `name:0` is empty, `name?` is a link that leads nowhere; every other file has one byte. */
+/** `name:0` is empty, `name?` is a dangling link; every other file has one byte. */
 function sizes(files: string): Map<string, number> {
   return new Map(
     files.split(" ").filter((one) => one !== "" && !one.endsWith("?")).map((one) => {

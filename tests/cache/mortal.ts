@@ -1,4 +1,4 @@
-// Every way by which aim changes a file system, and death at any one of them.
+// Watches every call with which aim changes a file system, and simulates a kill at any of them.
 
 type AnyFunction = (...args: unknown[]) => unknown;
 
@@ -9,13 +9,13 @@ const CHANGES = [
 
 type Watch = (name: string, args: unknown[], original: AnyFunction) => unknown;
 
-/** What looks at each change that goes through the C library, or to an open file. */
+/** Called for each change through the C library or an open file. */
 let watched: Watch | null = null;
 
 const CALLS = ["linkat", "mkdirat", "renameat", "symlinkat", "unlinkat"];
 const O_CREAT = 0o100;
 
-// Its calls are loaded once in a process: they are wrapped before that.
+// aim loads the C library once per process: its calls are wrapped before.
 const { dlopen } = Deno;
 (Deno as unknown as Record<string, AnyFunction>).dlopen = (...args) => {
   const opened = (dlopen as unknown as AnyFunction)(...args) as { symbols: Record<string, AnyFunction> };
@@ -50,9 +50,9 @@ for (
 }
 
 /**
- * Runs something that dies at its `step`th change of the file system: of a write half is done, nothing else
- * is, and from then on nothing more, as after `kill -9`. Returns how many changes it made; it has died when
- * that is `step`.
+ * Runs `run` and kills it at its `step`th change of the file system, as `kill -9` would: a write is cut in
+ * half, any other change is not made, and every later one fails. Returns the number of changes; `step` means
+ * that it was killed.
  */
 export async function dieAt(step: number, run: () => Promise<unknown>): Promise<number> {
   let steps = 0;
@@ -73,7 +73,7 @@ export async function dieAt(step: number, run: () => Promise<unknown>): Promise<
   return steps;
 }
 
-/** Runs something, and calls `look` before each change of the file system that follows a flush to disk. */
+/** Runs `run` and calls `look` before each change of the file system that follows a flush to disk. */
 export async function lookAfterFlushes(look: () => void, run: () => Promise<unknown>): Promise<void> {
   let flushed = true;
   await watching((name, args, original) => {
@@ -117,6 +117,6 @@ function tear([path, data, options]: unknown[]): void {
   try {
     ORIGINALS.get(name)?.(path, half, options);
   } catch {
-    // It could not have been written at all.
+    // The write would have failed anyway.
   }
 }

@@ -8,9 +8,7 @@ import { startHub } from "../servers/hub_server.ts";
 const WHOLE = { "config.json": "{}", "model.safetensors": safetensorsBytes(2_000) };
 const name = (length: number, end = ".txt") => "n".repeat(length - end.length) + end;
 
-/**
- * Downloads a model with these further files into both layouts, and says how each ended and what is on disk.
- */
+/** Downloads a model with these extra files into both layouts; returns exit codes and the files on disk. */
 async function download(files: Record<string, string>) {
   const directory = await Deno.makeTempDir();
   await using hub = await startHub({ repos: [{ id: "org/model", files: { ...WHOLE, ...files } }] });
@@ -43,12 +41,12 @@ for (
   const [what, files] of [
     ["of 247 bytes", { [name(247)]: "x" }],
     ["of 255 bytes", { [name(255)]: "x" }],
-    ["of 255 bytes in a folder of such a name", { [`${name(255, "d")}/${name(255)}`]: "x" }],
-    ["of a file beside the folder that Python's metadata of it would be", { "a": "x", "a.metadata/b": "y" }],
-    ["beside its own name as a partial file", { "a": "x", "a.incomplete": "y" }],
+    ["of 255 bytes in a folder with a name of 255 bytes", { [`${name(255, "d")}/${name(255)}`]: "x" }],
+    ["that collides with the folder a.metadata of Python's metadata", { "a": "x", "a.metadata/b": "y" }],
+    ["that collides with another file's partial file", { "a": "x", "a.incomplete": "y" }],
   ] as const
 ) {
-  Deno.test(`a name ${what} is downloaded, or refused by name before the first byte`, async () => {
+  Deno.test(`a file name ${what} is downloaded, or refused by name before the first byte`, async () => {
     for (const { code, stderr, again, resolved, written } of await download(files)) {
       assertEquals(again, code);
       if (code === 0) assertEquals(resolved, 0, stderr);
@@ -63,16 +61,16 @@ for (
 for (
   const [what, path] of [
     ["longer than 255 bytes", name(256)],
-    ["longer than a path may be", `${`${name(200, "d")}/`.repeat(20)}x`],
+    ["longer than the maximum path", `${`${name(200, "d")}/`.repeat(20)}x`],
     ["in lost+found", "lost+found/x"],
     ["in .git", ".git/hooks/post-checkout"],
     ["with a C1 control character", "a\u009b31mb"],
-    ["with a character that turns the direction of text", "a\u202egpj.exe"],
+    ["with a character that reverses the text direction", "a\u202egpj.exe"],
   ] as const
 ) {
-  Deno.test(`a file ${what} never gets onto the disk`, async () => {
+  Deno.test(`a file name ${what} is never written to disk`, async () => {
     for (const { code, stderr, resolved, written, files } of await download({ [path]: "x" })) {
-      // Passed over, as no part of a model, or refused.
+      // Either ignored as not part of the model, or refused.
       if (code === 0) assertEquals(resolved, 0, stderr);
       else assertEquals([code, resolved, written], [8, 5, false], stderr);
       assert(!files.includes(path), files);

@@ -1,11 +1,11 @@
-// What is not complete is not served, and the reason says what is missing.
+// An incomplete model is not served, and the reason names what is missing.
 import { safetensorsBytes } from "../servers/content.ts";
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { resolveModel } from "../../src/cache/resolve_model.ts";
 import { AimError } from "../../src/errors/aim_error.ts";
 import { HUB_MODEL, LAYOUTS, MODEL, modelFiles, S3_MODEL, startCaches } from "./caches.ts";
 
-/** What filters select, and why it cannot be served. */
+/** Filters, and why the filtered model cannot be served. */
 const FILTERED: readonly [include: readonly string[], reason: RegExp | null][] = [
   [["*.json"], /model-00001-of-00002\.safetensors is missing .*1 more|without weights/],
   [["tokenizer.json"], /without weights/],
@@ -17,7 +17,7 @@ const FILTERED: readonly [include: readonly string[], reason: RegExp | null][] =
 
 for (const uri of [HUB_MODEL, S3_MODEL]) {
   for (const layout of LAYOUTS) {
-    Deno.test(`of ${uri} in the ${layout} layout, what the filters selected is served only if weights and configuration are complete`, async () => {
+    Deno.test(`a filtered download of ${uri} in the ${layout} layout is served only if weights and configuration are complete`, async () => {
       await using caches = await startCaches();
       for (const [include, reason] of FILTERED) {
         await caches.download({ layout, uri, include });
@@ -30,7 +30,7 @@ for (const uri of [HUB_MODEL, S3_MODEL]) {
   }
 }
 
-Deno.test("a directory with the name of one of the model's files is refused before the first byte of any file", async () => {
+Deno.test("a directory in place of one of the model's files is refused before the first byte", async () => {
   await using caches = await startCaches();
   for (const uri of [HUB_MODEL, S3_MODEL]) {
     const path = `${caches.cache}/org/model`;
@@ -43,7 +43,7 @@ Deno.test("a directory with the name of one of the model's files is refused befo
   }
 });
 
-Deno.test("a bucket that has other shards than before leaves none of the old ones in a local directory", async () => {
+Deno.test("an update from a bucket removes shards from the local directory that the bucket no longer has", async () => {
   await using caches = await startCaches();
   const { path } = await caches.download({ layout: "local", uri: S3_MODEL });
   await Deno.writeTextFile(`${path}/notes.txt`, "mine");
@@ -61,12 +61,12 @@ Deno.test("a bucket that has other shards than before leaves none of the old one
   const names = [...(await modelFiles(path)).keys()];
   assertEquals(names.filter((name) => /safetensors|notes/.test(name)), ["model.safetensors", "notes.txt"]);
   assertEquals((await resolveModel({ paths: caches.paths, name: "org/model" })).kind, "path");
-  // The same name from another source: the directory is that model now.
+  // The same name from another source replaces the model.
   await caches.download({ layout: "local" });
   assertEquals([...(await modelFiles(path)).keys()], [...Object.keys(MODEL), "notes.txt"].sort());
 });
 
-Deno.test("a part of a bucket that is downloaded later removes nothing of the rest, unless the bucket has changed", async () => {
+Deno.test("a later download of a part of a bucket keeps the other files unless the bucket has changed", async () => {
   for (const layout of LAYOUTS) {
     await using caches = await startCaches();
     const download = (include: readonly string[]) => caches.download({ layout, uri: S3_MODEL, include });
@@ -86,7 +86,7 @@ Deno.test("a part of a bucket that is downloaded later removes nothing of the re
   assertEquals((await resolveModel({ paths: caches.paths, name: "org/model" })).kind, "missing");
 });
 
-Deno.test("a local directory in which Python's client is at work is refused, until all it began has arrived", async () => {
+Deno.test("a local directory that Python's client is downloading into is refused until every file is complete", async () => {
   await using caches = await startCaches({
     files: { "config.json": "{}", "model.safetensors": safetensorsBytes(200) },
   });
@@ -94,8 +94,7 @@ Deno.test("a local directory in which Python's client is at work is refused, unt
   await Deno.remove(`${path}/.aim`, { recursive: true });
   const { paths } = caches;
   assertEquals((await resolveModel({ paths, name: "org/model" })).kind, "path");
-  // `<hash of the name>.<etag>.<8 hex>.incomplete`, before that without the latter, and before that
-  // `<name>.<etag>.incomplete`.
+  // Names used by Python's versions, newest first.
   const etag = "f".repeat(40);
   const partials = [
     `Zm9v.${etag}.0123abcd.incomplete`,
@@ -113,7 +112,7 @@ Deno.test("a local directory in which Python's client is at work is refused, unt
     );
     await Deno.remove(file);
   }
-  // Left by an attempt before the one that ended well.
+  // Left by an earlier attempt than the one that succeeded.
   const { sha256 } = caches.hub.digests("org/model", "model.safetensors");
   for (const partial of [`Zm9v.${sha256}.0123abcd.incomplete`, `Zm9v.${sha256}.incomplete`]) {
     await Deno.writeTextFile(`${path}/.cache/huggingface/download/${partial}`, "half");
@@ -122,7 +121,7 @@ Deno.test("a local directory in which Python's client is at work is refused, unt
 });
 
 for (const layout of LAYOUTS) {
-  Deno.test(`each single file that is gone or cut short makes the ${layout} layout partial, and the reason names it`, async () => {
+  Deno.test(`any missing or truncated file makes a model in the ${layout} layout partial, and the reason names it`, async () => {
     await using caches = await startCaches();
     const { path } = await caches.download({ layout });
     for (const file of (await modelFiles(path)).keys()) {
@@ -134,7 +133,7 @@ for (const layout of LAYOUTS) {
         const found = await resolveModel({ paths: caches.paths, name: "org/model" });
         assertEquals(found.kind, "missing", file);
         const reason = found.looked[layout === "local" ? 0 : 1]?.reason ?? "";
-        // Two files of one content are one blob.
+        // Files with the same content share a blob.
         const named = file.includes("config.json") && layout === "hub" ? "config.json" : file;
         assert(reason.includes(named), `${file}: ${reason}`);
         await Deno.writeFile(real, bytes);
@@ -144,14 +143,14 @@ for (const layout of LAYOUTS) {
     assertEquals((await modelFiles(path)).size, Object.keys(MODEL).length);
   });
 
-  Deno.test(`a place in the ${layout} layout that cannot be read is passed over, saying so`, async () => {
+  Deno.test(`an unreadable model in the ${layout} layout is reported as missing`, async () => {
     await using caches = await startCaches();
     await caches.download({ layout });
     const folder = layout === "local"
       ? `${caches.cache}/org/model`
       : `${caches.cache}/hub/models--org--model/refs/main`;
     await Deno.remove(folder, { recursive: true });
-    // A folder where a file is read, or a link in a circle.
+    // A folder in place of a file, or a link to itself.
     if (layout === "hub") await Deno.mkdir(folder);
     else await Deno.symlink("model", folder);
     const found = await resolveModel({ paths: caches.paths, name: "org/model" });

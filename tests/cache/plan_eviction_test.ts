@@ -7,7 +7,7 @@ import { planEviction } from "../../src/cache/plan_eviction.ts";
 const DAY = 86_400_000;
 const NOW = Date.parse("2026-11-26T00:00:00Z");
 
-/** Models by name, with MiB and the days since they were used. */
+/** Models by name: size in MiB and days since last use. */
 async function withModels(
   models: Readonly<Record<string, [number, number]>>,
   test: (root: string) => Promise<void>,
@@ -45,7 +45,7 @@ async function evicted(root: string, options: { olderThan?: number; keep?: numbe
   return { gone: plans.map((plan) => plan.folder.name), spared: spared.map((one) => one.folder.name) };
 }
 
-Deno.test("models go by age, and the least recently used first until the rest is small enough", async () => {
+Deno.test("models are evicted by age, and least recently used first until the rest fits", async () => {
   await withModels(MODELS, async (root) => {
     // Listing reads the files, which does not count as use.
     await listModels({ cachePath: root, hfHome: root, hfHubCache: `${root}/hub` });
@@ -56,7 +56,7 @@ Deno.test("models go by age, and the least recently used first until the rest is
   });
 });
 
-Deno.test("a pinned model and one that is served stay, and the next one goes instead", async () => {
+Deno.test("pinned and served models are kept; the next least recently used one is evicted instead", async () => {
   await withModels(MODELS, async (root) => {
     for (let twice = 0; twice < 2; twice++) await setPinned({ path: `${root}/o/old` }, true);
     assertEquals(await evicted(root, { keep: 9 * 2 ** 20 }), { gone: ["o/mid"], spared: ["o/old"] });

@@ -1,4 +1,4 @@
-// A loss of power at any moment of a download: what the disk has then is mounted as after a restart.
+// Loses power at every point of a download: each state of the disk is mounted as after a restart.
 import { assert, assertEquals } from "@std/assert";
 import { createHash } from "node:crypto";
 import { listModels } from "../../src/cache/list_models.ts";
@@ -12,7 +12,7 @@ import { asBytes, HUB_MODEL, LAYOUTS, modelFiles, run, S3_MODEL, startCaches } f
 import { lookAfterFlushes } from "./mortal.ts";
 import { mountVolume, REFUSED } from "./volumes.ts";
 
-/** Every moment and every pair, as CI does; every third moment of half the pairs otherwise. */
+/** CI cuts every case at every flush; a short run cuts the cases in `SHORT` at every third. */
 const FULL = Deno.env.get("AIM_TEST_FULL") === "1";
 
 const OLD = {
@@ -29,7 +29,7 @@ const NEW = {
 
 type Layout = typeof LAYOUTS[number];
 
-/** A model at its source, with the old files at first. */
+/** A model at its source, initially with the old files. */
 interface Served extends AsyncDisposable {
   readonly name: string;
   /** `AIM_CACHE_PATH`. */
@@ -46,7 +46,7 @@ const SOURCES: Readonly<Record<string, () => Promise<Served>>> = {
   "tar+gzip archives in a registry": () => fromRegistry("tar+gzip", (tar) => new Uint8Array(gzipSync(tar))),
 };
 
-/** Tests that take part in a short run: each file system, layout and source once or twice. */
+/** Cases of a short run: each file system, layout and source once or twice. */
 const SHORT = [
   ...["ext4 hub the hub", "ext4 local S3", "xfs local the hub", "xfs hub S3"],
   ...["ext4 local tar+gzip archives in a registry", "xfs hub tar archives in a registry"],
@@ -56,11 +56,11 @@ for (const kind of ["ext4", "xfs"] as const) {
   for (const layout of LAYOUTS) {
     for (const [what, start] of Object.entries(SOURCES)) {
       const isLong = !FULL && !SHORT.includes(`${kind} ${layout} ${what}`);
-      const refused = REFUSED[kind] ?? (isLong ? "AIM_TEST_FULL=1 runs it" : null);
-      const why = refused === null ? "" : ` (not run: ${refused})`;
+      const refused = REFUSED[kind] ?? (isLong ? "needs AIM_TEST_FULL=1" : null);
+      const why = refused === null ? "" : ` (skipped: ${refused})`;
       Deno.test({
         name:
-          `a power cut at any moment of a download and an update from ${what} into the ${layout} layout on ${kind} leaves the old model, the new one, or none${why}`,
+          `a power cut at any point of a download or update from ${what} into the ${layout} layout on ${kind} leaves the old model, the new one, or none${why}`,
         ignore: refused !== null,
         fn: () => cuts(kind, layout, start),
       });
@@ -122,14 +122,14 @@ async function fromRegistry(
 }
 
 async function cuts(kind: "ext4" | "xfs", layout: Layout, start: () => Promise<Served>): Promise<void> {
-  // In memory, so that a copy of the disk takes almost no time.
+  // In memory: each copy of the disk takes almost no time.
   const work = await Deno.makeTempDir();
   await run("mount", "-t", "tmpfs", "-o", "size=2g", "tmpfs", work);
   try {
     await using served = await start();
     await cutsIn(work, kind, layout, served);
   } finally {
-    // The kernel gives up a loop device a moment after its file system.
+    // The kernel releases a loop device shortly after its file system is unmounted.
     await run("umount", "--lazy", work);
     await Deno.remove(work);
   }
@@ -144,7 +144,7 @@ async function cutsIn(
   const images: string[] = [];
   let firstUpdate = 0;
   {
-    // Without it, ext4 hides a missing flush by one of its own where a file is replaced.
+    // By default, ext4 flushes a file that replaces another, which would hide a missing flush in aim.
     const options = kind === "ext4" ? "noauto_da_alloc" : "";
     await using volume = await mountVolume(kind, cache, options, work);
     const copy = () => {
@@ -167,9 +167,9 @@ async function cutsIn(
   for (const [at, image] of images.entries()) {
     if (FULL || at % 3 === 0 || ends.includes(at)) states.set(at, await stateOf(image, at));
   }
-  // After exit 0 it is there.
+  // A download that succeeded survives a power cut.
   assertEquals(ends.map((at) => states.get(at)), ["old", "new"]);
-  // A download never takes the model back to what it was before.
+  // Once updated, the model never reverts.
   const updated = [...states].flatMap(([at, state]) => at < firstUpdate ? [] : [state]);
   const shown = [...states.values()].join(" ");
   assert(!updated.slice(updated.indexOf("new")).includes("old"), shown);
@@ -181,11 +181,11 @@ async function cutsIn(
   async function stateOf(image: string, at: number): Promise<string> {
     const mounted = `${work}/mounted`;
     await Deno.mkdir(mounted, { recursive: true });
-    // The kernel may not have given up the copy before, which has the same UUID.
+    // The kernel may still hold the previous copy, which has the same UUID.
     const options = kind === "xfs" ? "loop,nouuid" : "loop";
     const { success, stderr } = await new Deno.Command("mount", { args: ["-o", options, image, mounted] })
       .output();
-    // A copy takes a moment: of what the kernel wrote meanwhile it may have the later half.
+    // The kernel may write while the image is copied: such a copy is torn.
     if (!success) return `torn: ${new TextDecoder().decode(stderr)}`;
     try {
       const all = { cachePath: mounted, hfHome: mounted, hfHubCache: `${mounted}/hub` };
@@ -199,12 +199,12 @@ async function cutsIn(
         state = files.has("old/tokenizer.json") ? "old" : "new";
         assertEquals(inShort(files), inShort(asBytes(state === "old" ? OLD : NEW)), `cut ${at}`);
       }
-      // A lock of this very process would count as held by a living one.
+      // This process made the lock and still runs: the lock would count as held.
       for (const folder of [name, `hub/models--${name.replace("/", "--")}`]) {
         await Deno.remove(`${mounted}/${folder}/.aim/lock`).catch(() => {});
       }
       const { path } = await download(layout, mounted);
-      assertEquals(inShort(await modelFiles(path)), inShort(asBytes(NEW)), `run again after cut ${at}`);
+      assertEquals(inShort(await modelFiles(path)), inShort(asBytes(NEW)), `rerun after cut ${at}`);
       for (const folder of await listModels(paths)) {
         for (const model of folder.models.filter((one) => one.path === path)) {
           const { findings } = await verifyModel(model);
@@ -219,7 +219,7 @@ async function cutsIn(
   }
 }
 
-/** Path, size and digest of each file; what a stopped download left next to them is not part of the model. */
+/** Path, size and digest of each file of the model, without the partial files of a stopped download. */
 function inShort(files: ReadonlyMap<string, Uint8Array>): string[] {
   return [...files].filter(([path]) => !/\.aim-[0-9a-f]{8}\.incomplete(\.parts)?$/.test(path)).map((
     [path, bytes],

@@ -1,5 +1,5 @@
-// Held to what Python's huggingface_hub writes and reads (`_local_folder.py`, `file_download.py`,
-// `_snapshot_download.py`), and to its sibling for JavaScript, which shares the Hugging Face cache with it.
+// Compatibility with Python's huggingface_hub (`_local_folder.py`, `file_download.py`,
+// `_snapshot_download.py`) and with @huggingface/hub for JavaScript, which share the Hugging Face cache.
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { scanCacheDir, snapshotDownload } from "@huggingface/hub";
 import { HubPlacement } from "../../src/cache/hub_placement.ts";
@@ -11,13 +11,13 @@ import { asBytes, type Caches, LAYOUTS, MODEL, modelFiles, startCaches } from ".
 
 const SHARD = "model-00001-of-00002.safetensors";
 
-Deno.test("a download into the Hugging Face cache is what Python's client writes", async () => {
+Deno.test("a download into the Hugging Face cache has the layout that Python's client writes", async () => {
   await using caches = await startCaches();
   const { path } = await caches.download({ layout: "hub" });
   const folder = `${caches.paths.hfHubCache}/models--org--model`;
   const commit = caches.hub.commit("org/model");
   assertEquals(path, `${folder}/snapshots/${commit}`);
-  // No line break, as Python's.
+  // Without a line break, as Python writes it.
   assertEquals(await Deno.readTextFile(`${folder}/refs/main`), commit);
   for (const file of Object.keys(MODEL)) {
     const { sha256, gitSha1 } = caches.hub.digests("org/model", file);
@@ -30,7 +30,7 @@ Deno.test("a download into the Hugging Face cache is what Python's client writes
   assertEquals(await modelFiles(path), asBytes(MODEL));
 });
 
-Deno.test("a download into a local directory has the metadata that Python's client looks for", async () => {
+Deno.test("a download into a local directory has the metadata that Python's client reads", async () => {
   await using caches = await startCaches();
   const { path } = await caches.download({ layout: "local" });
   const commit = caches.hub.commit("org/model");
@@ -41,7 +41,7 @@ Deno.test("a download into a local directory has the metadata that Python's clie
 });
 
 for (const layout of LAYOUTS) {
-  Deno.test(`what Python wrote in the ${layout} layout is taken as it is`, async () => {
+  Deno.test(`a model that Python wrote in the ${layout} layout is used without a download`, async () => {
     await using caches = await startCaches();
     const path = await (layout === "local" ? writeLocal(caches) : writeHub(caches));
     const resolution = await resolveModel({ paths: caches.paths, name: "org/model" });
@@ -68,7 +68,7 @@ Deno.test("a file in a local directory that was changed after Python wrote it is
   assertEquals(await modelFiles(path), asBytes(MODEL));
 });
 
-Deno.test("the JavaScript client finds all that aim downloaded into the Hugging Face cache, and transfers nothing", async () => {
+Deno.test("the JavaScript client finds every file that aim downloaded into the Hugging Face cache, and downloads nothing", async () => {
   await using caches = await startCaches();
   const { path } = await caches.download({ layout: "hub" });
   const before = caches.bytesSent();
@@ -87,7 +87,7 @@ Deno.test("the JavaScript client finds all that aim downloaded into the Hugging 
   assertEquals(revision?.refs, ["main"]);
 });
 
-Deno.test("what the JavaScript client downloaded is there for aim", async () => {
+Deno.test("aim uses a model that the JavaScript client downloaded", async () => {
   await using caches = await startCaches();
   await Deno.mkdir(caches.paths.hfHubCache, { recursive: true });
   const options = {
@@ -103,7 +103,7 @@ Deno.test("what the JavaScript client downloaded is there for aim", async () => 
   assertEquals(await modelFiles(path), asBytes(MODEL));
 });
 
-Deno.test("a second revision is stored next to the first, and a file of both only once", async () => {
+Deno.test("a second revision is stored next to the first, and shared files are stored once", async () => {
   await using caches = await startCaches({
     refs: { "feature/x": { ...MODEL, "config.json": '{"model_type":"other"}\n' } },
   });
@@ -120,7 +120,7 @@ Deno.test("a second revision is stored next to the first, and a file of both onl
   assertEquals(resolution.kind === "hub" && resolution.snapshot, second.path);
 });
 
-Deno.test("a revision pinned by its commit leaves no ref, and is found by it", async () => {
+Deno.test("a revision pinned by commit writes no ref and is found by its commit", async () => {
   await using caches = await startCaches();
   const commit = caches.hub.commit("org/model");
   const { path } = await caches.download({ layout: "hub", revision: commit });
@@ -131,7 +131,7 @@ Deno.test("a revision pinned by its commit leaves no ref, and is found by it", a
   assertEquals(found.kind === "hub" && found.snapshot, path);
 });
 
-Deno.test("Python's locks and notes of what does not exist are left alone", async () => {
+Deno.test("Python's locks and its records of missing files (.no_exist) are left alone", async () => {
   await using caches = await startCaches();
   const commit = caches.hub.commit("org/model");
   const note = `${caches.paths.hfHubCache}/models--org--model/.no_exist/${commit}/chat_template.json`;
@@ -145,7 +145,7 @@ Deno.test("Python's locks and notes of what does not exist are left alone", asyn
   assertEquals((await listModels(caches.paths)).map(({ name }) => name), ["org/model"]);
 });
 
-Deno.test("an update that Python did not finish is refused, and the older complete revision is still found by commit", async () => {
+Deno.test("an update that Python did not finish is refused; the older complete revision is still found by commit", async () => {
   await using caches = await startCaches();
   await caches.download({ layout: "hub" });
   const folder = `${caches.paths.hfHubCache}/models--org--model`;
@@ -163,7 +163,7 @@ Deno.test("an update that Python did not finish is refused, and the older comple
   assertEquals(whole.kind, "hub");
 });
 
-Deno.test("a copy of Python's snapshot in which a file is cut short is refused, by Python's own listing", async () => {
+Deno.test("a Python snapshot with a truncated file is refused based on Python's listing", async () => {
   await using caches = await startCaches();
   const path = await writeHub(caches);
   const { paths } = caches;
@@ -181,7 +181,7 @@ Deno.test("a copy of Python's snapshot in which a file is cut short is refused, 
     await listing(odd);
     assertEquals((await resolveModel({ paths, name: "org/model" })).kind, "hub");
   }
-  // It also reports what nobody asked for.
+  // The listing also contains files that were not requested.
   await listing(Object.fromEntries([...sizes, ["pytorch_model.bin", { size: 7, blob_id: "y" }]]));
   assertEquals((await resolveModel({ paths, name: "org/model" })).kind, "hub");
   await Deno.writeTextFile(await Deno.realPath(`${path}/tokenizer.json`), "{");
@@ -190,7 +190,7 @@ Deno.test("a copy of Python's snapshot in which a file is cut short is refused, 
   assertMatch(refused.looked[1]?.reason ?? "", /^tokenizer\.json has 1 bytes instead of 3$/);
 });
 
-Deno.test("a partial file whose blob has arrived since does no harm", async () => {
+Deno.test("a partial file is ignored if its blob is complete", async () => {
   await using caches = await startCaches();
   await writeHub(caches);
   const blobs = `${caches.paths.hfHubCache}/models--org--model/blobs`;
@@ -198,7 +198,7 @@ Deno.test("a partial file whose blob has arrived since does no harm", async () =
   assertEquals((await resolveModel({ paths: caches.paths, name: "org/model" })).kind, "hub");
 });
 
-Deno.test("a second download with other filters keeps the files of the first, in both layouts", async () => {
+Deno.test("a second download with different filters keeps the files of the first, in both layouts", async () => {
   await using caches = await startCaches();
   for (const layout of LAYOUTS) {
     await caches.download({ layout, include: ["*.json"] });
@@ -237,10 +237,7 @@ function etagOf(caches: Caches, file: string): string {
   return /safetensors$/.test(file) ? sha256 : gitSha1;
 }
 
-/**
- * What `read_download_metadata` makes of a file; it ignores metadata that is older than the file by more than
- * a second.
- */
+/** Like `read_download_metadata`, which ignores metadata that is over a second older than the file. */
 function readByPython(directory: string, file: string): { commit: string; etag: string } | null {
   const text = Deno.readTextFileSync(`${directory}/.cache/huggingface/download/${file}.metadata`);
   const [commit = "", etag = "", time = "", rest] = text.split("\n");

@@ -33,7 +33,7 @@ interface World extends AsyncDisposable {
 async function world(): Promise<World> {
   const hub = await startHub({ repos: [{ id: "org/model", files: FILES }] });
   const base = await Deno.makeTempDir();
-  // The engine that prints its command line.
+  // The engine prints its command line.
   await Deno.writeTextFile(`${base}/python`, '#!/bin/sh\nprintf "%s\\n" "$@"\n', { mode: 0o755 });
   const env = {
     HF_ENDPOINT: hub.url,
@@ -65,13 +65,13 @@ async function filesIn(directory: string, prefix = ""): Promise<string[]> {
   return found.sort();
 }
 
-/** Of the gguf package 0.x: file types (`LlamaFileType`) and tensor types (`GGMLQuantizationType`). */
+/** File types (`LlamaFileType`) and tensor types (`GGMLQuantizationType`) of Python's gguf package, 0.x. */
 const TYPES =
   "BF16 F16 F32 F64 I16 I32 I64 I8 IQ1_M IQ1_S IQ2_M IQ2_S IQ2_XS IQ2_XXS IQ3_M IQ3_S IQ3_XS IQ3_XXS IQ4_NL IQ4_XS MXFP4 MXFP4_MOE NVFP4 Q1_0 Q2_K Q2_K_S Q3_K Q3_K_L Q3_K_M Q3_K_S Q4_0 Q4_1 Q4_K Q4_K_M Q4_K_S Q5_0 Q5_1 Q5_K Q5_K_M Q5_K_S Q6_K Q8_0 Q8_1 Q8_K TQ1_0 TQ2_0";
 
 const modelArgument = (stdout: string) => /^--model\n(.*)$/m.exec(stdout)?.[1];
 
-Deno.test("a quantisation's files are those that vLLM takes, whatever the folder, the case or the separator", () => {
+Deno.test("a quantisation's files match vLLM's choice, regardless of folder, case and separator", () => {
   const paths = [
     ...Object.keys(FILES),
     "x.Q5_K_S.gguf",
@@ -93,7 +93,7 @@ Deno.test("a quantisation's files are those that vLLM takes, whatever the folder
   ]);
 });
 
-Deno.test("every type that GGUF's own package names is a quantisation, branches are none", () => {
+Deno.test("every type of the gguf package is a quantisation; branch names are not", () => {
   const types = TYPES.split(" ");
   assertEquals(types.filter((type) => !isQuantisation(type)), []);
   for (const type of ["UD-Q4_K_XL", "Q3_K_L", "Q2_K_XL"]) assert(isQuantisation(type), type);
@@ -109,7 +109,7 @@ for (const layout of ["local", "hub"] as const) {
       ? `${cache}/org/model`
       : `${cache}/hub/models--org--model/snapshots/${hub.commit("org/model")}`;
 
-  Deno.test(`only the quantisation asked for is downloaded into the ${layout} layout and served by its file`, async () => {
+  Deno.test(`only the requested quantisation is downloaded into the ${layout} layout, and its file is served`, async () => {
     await using own = await world();
     const downloaded = await own.run("download-to-cache", "org/model:Q4_K_M", ...flags);
     assertEquals(downloaded.code, 0, downloaded.stderr);
@@ -129,7 +129,7 @@ for (const layout of ["local", "hub"] as const) {
     assertEquals((await own.offline("download-to-cache", "org/model:Q8_0", ...flags)).code, 5);
   });
 
-  Deno.test(`each of several quantisations in the ${layout} layout is complete or not by itself`, async () => {
+  Deno.test(`completeness is judged per quantisation in the ${layout} layout`, async () => {
     await using own = await world();
     await own.run("download-to-cache", "org/model:Q4_K_M", ...flags);
     own.hub.faults.push({ kind: "status", status: 403, file: "m-Q8_0.gguf" });
@@ -168,8 +168,8 @@ print(snapshot_download("org/model", allow_patterns=["*.json", f"*-{quant}.gguf"
 
 for (const layout of ["local", "hub"] as const) {
   Deno.test({
-    name: `what Python's client downloads of a quantisation into the ${layout} layout is found, and ${
-      withoutPython ?? "the other way round it moves no file"
+    name: `a quantisation downloaded by Python's client into the ${layout} layout is found, and ${
+      withoutPython ?? "Python's client downloads nothing after aim"
     }`,
     ignore: withoutPython !== null,
     async fn() {
@@ -188,7 +188,7 @@ for (const layout of ["local", "hub"] as const) {
       await snapshot("Q4_K_M");
       await snapshot("BF16");
       assertEquals(await states(), [0, 0, 5]);
-      // A download of the third that was interrupted, as the client leaves it.
+      // The third one's download was interrupted, as Python's client leaves it.
       const { sha256 } = own.hub.digests("org/model", "m-Q8_0.gguf");
       const left = layout === "local"
         ? `${own.cache}/org/model/.cache/huggingface/download/x.${sha256}.incomplete`
@@ -208,7 +208,7 @@ for (const layout of ["local", "hub"] as const) {
   });
 }
 
-Deno.test("another quantisation that arrives by hand does not make this one partial", async () => {
+Deno.test("partial files of one quantisation, copied by other tools, do not make another partial", async () => {
   await using own = await world();
   const folder = `${own.cache}/org/model`;
   await Deno.mkdir(folder, { recursive: true });
@@ -219,7 +219,7 @@ Deno.test("another quantisation that arrives by hand does not make this one part
   assertEquals((await Promise.all(codes)).map(({ code }) => code), [0, 5, 5]);
 });
 
-Deno.test("an incomplete set of shards without a record is partial, other quantisations next to it are complete", async () => {
+Deno.test("without a record, an incomplete set of shards is partial, and another quantisation next to it is complete", async () => {
   await using own = await world();
   const folder = `${own.cache}/org/model`;
   await Deno.mkdir(folder, { recursive: true });
@@ -232,7 +232,7 @@ Deno.test("an incomplete set of shards without a record is partial, other quanti
   assertEquals((await own.run("resolve", "org/model:Q8_0")).code, 0);
 });
 
-Deno.test("size, fetch, a preview and serve's own download count the files of the quantisation alone", async () => {
+Deno.test("size, fetch, a preview and serve's download use only the quantisation's files", async () => {
   await using own = await world();
   const beside = BESIDE.reduce((sum, path) => sum + String(FILES[path as "README.md"]).length, 0);
   const size = await own.run("size", "org/model:BF16");
@@ -249,7 +249,7 @@ Deno.test("size, fetch, a preview and serve's own download count the files of th
   assertMatch(modelArgument(served.stdout) ?? "", /\/hub\/models--org--model\/snapshots\/\w+\/m-Q8_0\.gguf$/);
 });
 
-Deno.test("a quantisation that a repository does not have is exit 5, naming those that it has", async () => {
+Deno.test("a quantisation that a repository does not have is exit 5 with a list of those it has", async () => {
   await using own = await world();
   const commands = [
     ["size", "org/model:Q5_K_M"],

@@ -1,4 +1,4 @@
-// What `cache verify` finds bad is not served until it is repaired, and a repair fetches nothing else.
+// A file that `cache verify` marks bad is not served until it is repaired; a repair fetches only bad files.
 import { assert, assertEquals } from "@std/assert";
 import { aim } from "../cli/aim.ts";
 import {
@@ -15,7 +15,7 @@ import {
 
 const SHARD = "model-00002-of-00002.safetensors";
 
-/** Turns one byte of the shard's data, so that its size and its header stay right. */
+/** Changes one byte of the shard's data; its size and header stay valid. */
 async function damage(path: string, file = SHARD): Promise<void> {
   const shard = await Deno.realPath(`${path}/${file}`);
   const bytes = await Deno.readFile(shard);
@@ -30,7 +30,7 @@ async function kindOf({ env }: Caches): Promise<string> {
 
 for (const uri of [HUB_MODEL, S3_MODEL]) {
   for (const layout of LAYOUTS) {
-    Deno.test(`a shard of ${uri} in the ${layout} layout that was found bad is not served until it is repaired`, async () => {
+    Deno.test(`a bad shard of ${uri} in the ${layout} layout is not served until it is repaired`, async () => {
       await using caches = await startCaches();
       const { env } = caches;
       const { path, commit } = await caches.download({ layout, uri });
@@ -47,7 +47,7 @@ for (const uri of [HUB_MODEL, S3_MODEL]) {
         "tokenizer.json",
         "missing",
       ]]);
-      // The mark outlives a copy of the file that is as bad.
+      // A new modification time does not clear the mark.
       await run("touch", "-h", `${path}/${SHARD}`);
       assertEquals(await kindOf(caches), "missing");
       const before = caches.bytesSent();
@@ -55,7 +55,7 @@ for (const uri of [HUB_MODEL, S3_MODEL]) {
       assertEquals(repaired.code, 0, repaired.stderr);
       const [model] = JSON.parse(repaired.stdout).models;
       assertEquals([...model.repaired].sort(), [SHARD, "tokenizer.json"]);
-      // The two files, and no more of the model.
+      // Only the two files were downloaded.
       const bytes = asBytes(MODEL);
       assertEquals(
         caches.bytesSent() - before,
@@ -65,7 +65,7 @@ for (const uri of [HUB_MODEL, S3_MODEL]) {
       const files = await modelFiles(path);
       files.delete("notes.txt");
       assertEquals(files, bytes);
-      // As if it had never been bad: the same revision, nothing left to do.
+      // The revision is unchanged and nothing is left to download.
       const again = await caches.download({ layout, uri });
       assertEquals([again.path, again.commit, again.bytesMoved], [path, commit, 0]);
       const list = JSON.parse((await aim(["cache", "list", "--json"], { env })).stdout);
@@ -78,7 +78,7 @@ for (const uri of [HUB_MODEL, S3_MODEL]) {
 }
 
 for (const layout of LAYOUTS) {
-  Deno.test(`downloading again repairs what was found bad in the ${layout} layout, too`, async () => {
+  Deno.test(`a repeated download also repairs a bad file in the ${layout} layout`, async () => {
     await using caches = await startCaches();
     const { path } = await caches.download({ layout });
     await damage(path);
@@ -89,7 +89,7 @@ for (const layout of LAYOUTS) {
     assertEquals(await modelFiles(path), asBytes(MODEL));
   });
 
-  Deno.test(`a file that was found bad and replaced by hand is served once cache verify has seen it, in the ${layout} layout`, async () => {
+  Deno.test(`a bad file that was replaced by hand is served once cache verify has passed, in the ${layout} layout`, async () => {
     await using caches = await startCaches();
     const { path } = await caches.download({ layout });
     await damage(path);
@@ -100,7 +100,7 @@ for (const layout of LAYOUTS) {
     assert(await kindOf(caches) !== "missing");
   });
 
-  Deno.test(`an old snapshot in the ${layout} layout is repaired at its own commit, and no ref is moved`, async () => {
+  Deno.test(`an old snapshot in the ${layout} layout is repaired at its own commit, and no ref changes`, async () => {
     await using caches = await startCaches();
     const { path, commit } = await caches.download({ layout });
     await caches.hub.push("org/model", "config.json", '{"model_type":"new"}\n');
@@ -117,7 +117,7 @@ for (const layout of LAYOUTS) {
   });
 }
 
-Deno.test("a bucket that has changed since is not mixed into a repair", async () => {
+Deno.test("a repair does not mix in files of a bucket that has changed since", async () => {
   await using caches = await startCaches();
   const { path } = await caches.download({ layout: "local", uri: S3_MODEL });
   await damage(path);
@@ -128,7 +128,7 @@ Deno.test("a bucket that has changed since is not mixed into a repair", async ()
   assertEquals(await kindOf(caches), "missing");
 });
 
-Deno.test("a model without a known source is not touched by a repair", async () => {
+Deno.test("a repair does not touch a model without a known source", async () => {
   await using caches = await startCaches();
   const path = `${caches.cache}/by/hand`;
   await Deno.mkdir(path, { recursive: true });

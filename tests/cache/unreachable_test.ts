@@ -1,4 +1,4 @@
-// A complete model in the cache is served if its source cannot be reached, or the cache cannot be written.
+// A complete model in the cache is used if its source is unreachable or the cache is read-only.
 import { assertEquals, assertRejects } from "@std/assert";
 import { AimError } from "../../src/errors/aim_error.ts";
 import { aim } from "../cli/aim.ts";
@@ -26,7 +26,7 @@ for (const layout of LAYOUTS) {
   });
 
   Deno.test({
-    name: `a complete read-only cache is enough in the ${layout} layout${
+    name: `a complete model in a read-only cache is used in the ${layout} layout${
       NO_USERS === null ? "" : ` (skipped: ${NO_USERS})`
     }`,
     ignore: NO_USERS !== null,
@@ -34,7 +34,7 @@ for (const layout of LAYOUTS) {
       await using caches = await startCaches();
       await using stage = await openStage();
       const { path } = await caches.download({ layout });
-      // Made by another tool: nothing says that it is complete.
+      // Without a record, as another tool leaves it.
       const record = layout === "local"
         ? `${path}/.aim`
         : `${caches.paths.hfHubCache}/models--org--model/.aim`;
@@ -51,7 +51,7 @@ for (const layout of LAYOUTS) {
   });
 }
 
-Deno.test("another model in the same place is not used for one that cannot be reached", async () => {
+Deno.test("a cached model from another source does not replace an unreachable one of the same name", async () => {
   await using caches = await startCaches();
   await caches.download({ layout: "local" });
   await caches.s3.close();

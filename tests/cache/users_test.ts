@@ -1,4 +1,4 @@
-// Users, groups, and file systems that do not let one write.
+// Users, groups, and file systems that refuse writes.
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { resolveModel } from "../../src/cache/resolve_model.ts";
 import { DENO_RUN, MAIN, plainEnvironment } from "../cli/aim.ts";
@@ -13,12 +13,12 @@ function asUsers(name: string, kind: VolumeKind | null, fn: () => Promise<void>)
 }
 
 const DOWNLOAD = ["download-to-cache", "--model-id", HUB_MODEL, "--progress", "none"];
-/** All of it, as CI does; a part otherwise. */
+/** All tests, as in CI, instead of a selection. */
 const FULL = Deno.env.get("AIM_TEST_FULL") === "1";
 const USER: User = { uid: 1000, gid: 1000 };
 
 asUsers(
-  "user 1000 downloads onto a model's own volume, whose parent is root's, looks at it, proves it and empties it",
+  "user 1000 can download, resolve, verify, list and remove a model on its own volume below a folder of root",
   "ext4",
   async () => {
     await using caches = await startCaches();
@@ -46,7 +46,7 @@ asUsers(
 );
 
 asUsers(
-  "a model that this user may not read is listed as damaged, and the others as they are",
+  "a model that this user cannot read is listed as damaged without affecting others",
   null,
   async () => {
     await using caches = await startCaches();
@@ -74,7 +74,7 @@ asUsers(
 
 for (const umask of ["002", "027", ...(FULL ? ["022"] : [])]) {
   asUsers(
-    `with umask ${umask}, another user of the group (fsGroup) reads what user 1000 downloaded, and goes on from it`,
+    `with umask ${umask}, another user of the group (fsGroup) can read and resume user 1000's download`,
     null,
     async () => {
       await using caches = await startCaches();
@@ -106,7 +106,7 @@ for (const umask of ["002", "027", ...(FULL ? ["022"] : [])]) {
           await run("rm", "-r", `${caches.cache}/${model?.name}`);
           continue;
         }
-        // Half of it, by the first; the rest by the other.
+        // Removes a shard and the records of the first user's download; the other user downloads the shard.
         await run(
           "sh",
           "-c",
@@ -124,18 +124,18 @@ interface Refusal {
   readonly name: string;
   readonly kind: VolumeKind | null;
   readonly user: User;
-  /** Makes the cache's directory so that nobody can write there. */
+  /** Makes the cache's directory unwritable. */
   readonly prepare: (cache: string) => Promise<unknown>;
   readonly undo?: (cache: string) => Promise<unknown>;
   readonly says: RegExp;
 }
 
-/** root without its powers, as on an NFS export with root_squash. */
+/** root without capabilities, as on an NFS export with root_squash. */
 const SQUASHED: User = { uid: 0, gid: 0 };
 
 const REFUSALS: readonly Refusal[] = [
   {
-    name: "root that is squashed (EACCES)",
+    name: "squashed root (EACCES)",
     kind: null,
     user: SQUASHED,
     prepare: (cache) => Deno.chown(cache, 65534, 65534),
@@ -159,7 +159,7 @@ const REFUSALS: readonly Refusal[] = [
 ];
 
 for (const { name, kind, user, prepare, undo, says } of REFUSALS) {
-  asUsers(`${name} ends a download with 7, naming the path and what to do`, kind, async () => {
+  asUsers(`${name} ends a download with exit 7, the path and a hint`, kind, async () => {
     await using caches = await startCaches();
     await using disposables = new AsyncDisposableStack();
     if (kind === null) await Deno.mkdir(caches.cache);
@@ -181,16 +181,16 @@ for (const { name, kind, user, prepare, undo, says } of REFUSALS) {
   });
 }
 
-/** Failures that no file system here gives: a system call is made to fail, by strace. */
+/** Errors that these file systems do not return: strace injects them into a system call. */
 const INJECTED: readonly {
   readonly error: string;
   readonly call: string;
-  /** From this call of a thread on. */
+  /** The first call per thread that fails. */
   readonly from?: number;
   readonly says: RegExp;
 }[] = [
   { error: "EDQUOT", call: "mkdirat", says: /[Qq]uota.*raise the quota/ },
-  // Counted by thread: the first, a middle and the last file of the model.
+  // Roughly the first, a middle and the last file of the model.
   { error: "EDQUOT", call: "renameat", from: 1, says: /[Qq]uota.*raise the quota/ },
   { error: "ESTALE", call: "renameat", from: 5, says: /[Ss]tale.*check that the volume is mounted/ },
   { error: "EROFS", call: "renameat", from: 7, says: /Read-only.*mount it writable/ },
@@ -199,7 +199,7 @@ const NO_STRACE = installed("strace") ? "" : " (skipped: strace is not installed
 
 for (const { error, call, from = 1, says } of INJECTED) {
   Deno.test({
-    name: `${error} of ${call} number ${from} ends a download with 7, and nothing is served${NO_STRACE}`,
+    name: `${error} from ${call} call ${from} on ends a download with exit 7 and leaves no servable model${NO_STRACE}`,
     ignore: NO_STRACE !== "",
     async fn() {
       await using caches = await startCaches();
@@ -224,7 +224,7 @@ for (const { error, call, from = 1, says } of INJECTED) {
   });
 }
 
-/** Temporary directories are their owner's alone. */
+/** Temporary directories are accessible only to their owner. */
 async function openToAll({ cache }: Caches): Promise<void> {
   await Deno.chmod(`${cache}/..`, 0o755);
 }

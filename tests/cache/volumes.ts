@@ -1,21 +1,21 @@
 // Real file systems for tests: mounted by root, unmounted at the end.
 import { installed, run } from "./caches.ts";
 
-/** A file system that a test can have. */
+/** A kind of file system. */
 export type VolumeKind = keyof typeof KINDS;
 
 /** A mounted file system. */
 export interface Volume extends AsyncDisposable {
   /** Where it is mounted. */
   readonly path: string;
-  /** The file that stands for its disk, where it has one. */
+  /** Its disk image, if it has one. */
   readonly image: string;
 }
 
 interface Kind {
-  /** Programs that are needed. */
+  /** Required programs. */
   readonly needs: readonly string[];
-  /** Mounts it; returns what undoes what umount(8) does not. */
+  /** Mounts it; returns the cleanup to run after umount(8). */
   readonly mount: (at: string, work: string, options: string) => Promise<() => Promise<unknown>>;
 }
 
@@ -26,7 +26,7 @@ const KINDS = {
   },
   xfs: { needs: ["mkfs.xfs", "losetup"], mount: onLoop((device) => run("mkfs.xfs", "-q", device), "xfs") },
   vfat: { needs: ["mkfs.vfat", "losetup"], mount: onLoop((device) => run("mkfs.vfat", device), "vfat") },
-  // Neither symbolic nor hard links, and A.txt is a.txt, as in vfat.
+  // Like vfat: no symbolic or hard links, and names ignore case.
   exfat: {
     needs: ["mkfs.exfat", "mount.exfat-fuse", "losetup"],
     mount: onLoop((device) => run("mkfs.exfat", device), null),
@@ -59,7 +59,7 @@ const KINDS = {
 
 export const VOLUME_KINDS = Object.keys(KINDS) as VolumeKind[];
 
-/** Mounts a new file system. @param options Of mount(8). @param dir For what stands for its disk. */
+/** Mounts a new file system. @param options For mount(8). @param dir Folder for its disk image. */
 export async function mountVolume(
   kind: VolumeKind,
   at: string,
@@ -80,7 +80,7 @@ export async function mountVolume(
   };
 }
 
-/** Why this host gives no such file system; `null` where it does. */
+/** Why this host cannot mount a kind of file system; `null` if it can. */
 export const REFUSED: Readonly<Record<VolumeKind, string | null>> = Object.fromEntries(
   await Promise.all(VOLUME_KINDS.map(async (kind) => [kind, await refusal(kind)] as const)),
 ) as Record<VolumeKind, string | null>;
@@ -94,7 +94,7 @@ async function refusal(kind: VolumeKind): Promise<string | null> {
     await (await mountVolume(kind, at))[Symbol.asyncDispose]();
     return null;
   } catch (error) {
-    return `this host does not mount it: ${error instanceof Error ? error.message.trim() : error}`;
+    return `this host cannot mount it: ${error instanceof Error ? error.message.trim() : error}`;
   } finally {
     await Deno.remove(at, { recursive: true });
   }
@@ -103,7 +103,7 @@ async function refusal(kind: VolumeKind): Promise<string | null> {
 function onLoop(format: (device: string) => Promise<unknown>, type: string | null): Kind["mount"] {
   return async (at, work, options) => {
     const image = `${work}/image`;
-    // xfs takes no less; the file is sparse.
+    // The minimum size of xfs; the file is sparse.
     await (await Deno.create(image)).truncate(320 << 20);
     await format(image);
     const device = (await run("losetup", "--find", "--show", image)).trim();

@@ -1,4 +1,4 @@
-// Real trees on disk, both layouts, judged by the program itself.
+// Real trees on disk in both layouts, judged by the program.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { aim } from "../cli/aim.ts";
 import { safetensorsBytes } from "../servers/content.ts";
@@ -10,7 +10,7 @@ const CONFIG = '{"model_type":"llama"}';
 type Files = Readonly<Record<string, Uint8Array | string>>;
 
 /**
- * Writes a model by hand into one layout, as a copy without any record, and returns where a reader opens it.
+ * Writes a model into one layout, as a manual copy without a record, and returns the path to read it from.
  */
 async function write(cache: string, layout: string, files: Files, name = "org/model"): Promise<string> {
   const folder = `${cache}/hub/models--${name.replace("/", "--")}`;
@@ -63,7 +63,7 @@ const long = new Uint8Array([...safetensorsBytes(4000), 0]);
 
 const TREES: readonly [name: string, files: Files, state: string, says: string][] = [
   [
-    "125 shards from 0 of 130 that the index names",
+    "shards 0 to 124 of 130, all that the index lists",
     {
       "config.json": CONFIG,
       "model.safetensors.index.json": indexOf(MINIMAX),
@@ -90,15 +90,15 @@ const TREES: readonly [name: string, files: Files, state: string, says: string][
     "damaged",
     "HTML",
   ],
-  ["a cut safetensors file", { "config.json": CONFIG, "model.safetensors": cut }, "damaged", "3000 bytes"],
+  ["a truncated safetensors file", { "config.json": CONFIG, "model.safetensors": cut }, "damaged", "3000 bytes"],
   [
-    "a safetensors file with a byte too many",
+    "a safetensors file with an extra byte",
     { "config.json": CONFIG, "model.safetensors": long },
     "damaged",
     "4001 bytes",
   ],
   [
-    "an adapter alone",
+    "only an adapter",
     { "adapter_config.json": "{}", "adapter_model.safetensors": safetensorsBytes(200) },
     "partial",
     "adapter",
@@ -109,10 +109,10 @@ const TREES: readonly [name: string, files: Files, state: string, says: string][
     "damaged",
     "config.json is empty",
   ],
-  ["GGUF by name alone", { "m.gguf": "not one" }, "damaged", "GGUF"],
+  ["a .gguf file that is not GGUF", { "m.gguf": "not one" }, "damaged", "GGUF"],
   ["GGUF", { "m.gguf": "GGUF\u0003" }, "complete", "GGUF"],
   [
-    "a tokenizer that is a pointer",
+    "a tokenizer that is a git-lfs pointer",
     {
       "config.json": CONFIG,
       "model.safetensors": safetensorsBytes(200),
@@ -139,7 +139,7 @@ for (const layout of LAYOUTS) {
   }
 
   for (const record of ["with", "without"]) {
-    Deno.test(`a link that leads nowhere is a missing file, ${record} a record, in the ${layout} layout`, async () => {
+    Deno.test(`a dangling link is a missing file, ${record} a record, in the ${layout} layout`, async () => {
       await using caches = await startCaches();
       const { path } = await caches.download({ layout });
       if (record === "without") {
@@ -167,7 +167,7 @@ for (const layout of LAYOUTS) {
     });
   }
 
-  Deno.test(`a model of an organisation called hub is found, listed and removed in the ${layout} layout`, async () => {
+  Deno.test(`a model of an organisation named "hub" is found, listed and removed in the ${layout} layout`, async () => {
     const cache = await Deno.makeTempDir();
     try {
       const files = { "config.json": CONFIG, "model.safetensors": safetensorsBytes(200) };
@@ -187,8 +187,8 @@ for (const layout of LAYOUTS) {
 
   Deno.test({
     name:
-      `weights and a tokenizer that this user cannot read are named, what nobody needs is not, in the ${layout} layout${
-        NO_USERS === null ? "" : ` (ignored: ${NO_USERS})`
+      `unreadable weights and an unreadable tokenizer are reported, unneeded files are not, in the ${layout} layout${
+        NO_USERS === null ? "" : ` (skipped: ${NO_USERS})`
       }`,
     ignore: NO_USERS !== null,
     async fn() {
@@ -214,7 +214,7 @@ for (const layout of LAYOUTS) {
         await Deno.chmod(real, 0o644);
       }
       if (layout === "hub") {
-        // As Python's client leaves it, run by root.
+        // As Python's client leaves it when run as root.
         const folder = path.replace(/\/snapshots\/.*/, "");
         await Deno.remove(`${folder}/.aim`, { recursive: true });
         await Deno.mkdir(`${folder}/trees`);
@@ -230,7 +230,7 @@ for (const layout of LAYOUTS) {
   });
 }
 
-Deno.test("a partial blob of another revision does not hide a complete snapshot, one of this revision does", async () => {
+Deno.test("a partial blob makes a snapshot incomplete only if it belongs to its revision", async () => {
   const cache = await Deno.makeTempDir();
   try {
     const path = await write(cache, "hub", {
@@ -251,7 +251,7 @@ Deno.test("a partial blob of another revision does not hide a complete snapshot,
     assertEquals((await resolved(cache)).code, 0);
     await noted(tree(blob));
     assertEquals((await resolved(cache)).state, "partial");
-    // Nothing says whose it is, and there is another snapshot.
+    // Without a listing, the blob counts as the snapshot's own unless there is another snapshot.
     await Deno.remove(`${folder}/trees`, { recursive: true });
     assertEquals((await resolved(cache)).state, "partial");
     await Deno.mkdir(`${folder}/snapshots/${"f".repeat(40)}`);
@@ -261,7 +261,7 @@ Deno.test("a partial blob of another revision does not hide a complete snapshot,
   }
 });
 
-Deno.test("a directory that links out of the cache is refused with a way to serve it all the same", async () => {
+Deno.test("a link to a model outside of the cache is refused, with a hint how to serve the model", async () => {
   const cache = await Deno.makeTempDir();
   const elsewhere = await Deno.makeTempDir();
   try {
@@ -284,7 +284,7 @@ Deno.test("a directory that links out of the cache is refused with a way to serv
 });
 
 for (const layout of LAYOUTS) {
-  Deno.test(`a name that differs by case alone is downloaded with a warning, and suggested offline, in the ${layout} layout`, async () => {
+  Deno.test(`a model whose name differs only by case from a cached one is downloaded with a warning; offline, the cached name is suggested, in the ${layout} layout`, async () => {
     await using caches = await startCaches();
     await write(
       caches.cache,

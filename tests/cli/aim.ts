@@ -7,20 +7,20 @@ export interface Ran {
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 
-/** Permission arguments of every start from source: the project's set, and no questions. */
+/** Arguments of every run from source: the project's permissions, without prompts. */
 export const DENO_RUN = ["run", "-q", "-P", "--no-prompt", `--config=${ROOT}deno.json`] as const;
 export const MAIN = `${ROOT}main.ts`;
 
-/** The program that AIM_TEST_EXECUTABLE names; `undefined`: from source. */
+/** The executable to test; `undefined` runs aim from source. */
 const EXECUTABLE = Deno.env.get("AIM_TEST_EXECUTABLE");
-/** What starts aim, before its own arguments. */
+/** The command that starts aim, without aim's own arguments. */
 export const AIM_COMMAND: readonly string[] = EXECUTABLE === undefined
   ? [Deno.execPath(), ...DENO_RUN, MAIN]
   : [EXECUTABLE];
 
 /**
- * Runs aim in its own process, with nothing of this process's environment but what Deno itself needs, and
- * waits for it: from source, or the executable that AIM_TEST_EXECUTABLE names.
+ * Runs aim in its own process and waits for it: from source, or the executable in AIM_TEST_EXECUTABLE. It
+ * inherits only the variables that Deno needs.
  */
 export async function aim(
   args: readonly string[],
@@ -38,10 +38,7 @@ export async function aim(
   return { code: output.code, stdout: text(output.stdout), stderr: text(output.stderr) };
 }
 
-/**
- * The variables that a start from source needs: where programs and Deno's cache are. Deno looks for a newer
- * version of itself now and then, on the network; the executable never does.
- */
+/** The variables that a run from source needs. Without the last one, Deno checks for updates online. */
 export function plainEnvironment(): Record<string, string> {
   const kept = ["PATH", "HOME", "DENO_DIR", "XDG_CACHE_HOME", "TMPDIR"];
   const found = kept.flatMap((name) => {

@@ -3,8 +3,8 @@ import { runProgram } from "../../src/cli/run.ts";
 import type { Ran } from "./aim.ts";
 
 /**
- * Runs aim in this process, which is much quicker than starting one: with this environment and directory,
- * without giving up permissions. For one run at a time, and not for what becomes the engine.
+ * Runs aim in this process, which is much faster than a new process. aim keeps its permissions. Only for one
+ * run at a time, and not for `serve`, which replaces the process with the engine.
  */
 export async function aimInProcess(
   args: readonly string[],

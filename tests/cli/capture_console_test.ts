@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { captureConsole } from "../../src/log/capture_console.ts";
 import { configureLog, type LogLevel } from "../../src/log/logger.ts";
 
-/** Lines that a library's console calls become. */
+/** The log lines that a library's console calls produce. */
 function linesOf(root: LogLevel, use: (console: Console) => void): string[] {
   const lines: string[] = [];
   const console = { ...globalThis.console };
@@ -18,7 +18,7 @@ function linesOf(root: LogLevel, use: (console: Console) => void): string[] {
   return lines;
 }
 
-Deno.test("what libraries write to the console is logged at AIM_LOG_LEVEL_ROOT, whatever AIM_LOG_LEVEL is", () => {
+Deno.test("console output of libraries is logged by AIM_LOG_LEVEL_ROOT, regardless of AIM_LOG_LEVEL", () => {
   const all = (console: Console) => {
     console.debug("d");
     console.log("l");
@@ -35,7 +35,7 @@ Deno.test("what libraries write to the console is logged at AIM_LOG_LEVEL_ROOT, 
   assertEquals(linesOf("CRITICAL", all), []);
 });
 
-Deno.test("a secret that a library writes is not shown", () => {
+Deno.test("a secret that a library logs is redacted", () => {
   assertEquals(
     linesOf("WARNING", (console) => console.warn("Authorization: Bearer abcdef.123")),
     ["1970-01-01T00:00:00.000Z WARNING Authorization: Bearer *** library=true"],

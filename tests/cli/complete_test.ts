@@ -15,7 +15,7 @@ const COMMANDS: readonly Command[] = [
   offer("help"),
 ];
 
-/** What is offered for a line; the last word is begun, or empty after a space. */
+/** The completions of a line's last word, which is empty after a space. */
 async function offered(line: string): Promise<string[]> {
   const lines = await complete(line.split(" "), COMMANDS, (kind, { modelId = "mi300x", cachePath }) => {
     if (kind === "profiles") return [`vllm-${modelId}-fp8`, "general/vllm-mi300x-fp16-tp1-latency"];
@@ -24,7 +24,7 @@ async function offered(line: string): Promise<string[]> {
   return lines.map((line) => line.replace(/\t.*/, ""));
 }
 
-Deno.test("commands, their second words, flags, values, profile ids, cached models and paths are offered", async () => {
+Deno.test("commands, subcommands, flags, values, profile ids, cached models and paths are completed", async () => {
   const cases: [string, string[]][] = [
     ["", ["serve", "resolve", "cache", "profiles", "help"]],
     ["c", ["cache"]],
@@ -61,7 +61,7 @@ Deno.test("commands, their second words, flags, values, profile ids, cached mode
   for (const [line, expected] of cases) assertEquals(await offered(line), expected, line);
 });
 
-Deno.test("models of both layouts are offered, and what is not a model is not", async () => {
+Deno.test("models of both layouts are completed, other folders are not", async () => {
   const root = await Deno.makeTempDir();
   try {
     for (
@@ -78,10 +78,7 @@ Deno.test("models of both layouts are offered, and what is not a model is not", 
   }
 });
 
-/**
- * In each real shell: a program that prints what completion offers for `aim completions ` and `aim help
- * exit`.
- */
+/** For each shell, a script that prints the completions of `aim completions ` and `aim help exit`. */
 const SHELLS: Readonly<Record<string, string>> = {
   bash: `source <(aim completions bash)
     for COMP_LINE in "aim completions " "aim help exit"; do

@@ -52,7 +52,7 @@ const CALLS: readonly [string, Host, string, readonly unknown[]][] = [
   ["no GPU", { gpus: null, cpu: EPYC, threads: 8 }, "gpu", []],
   ["an EPYC", { gpus: null, cpu: EPYC, threads: 8 }, "cpu", [cpu("EPYC_9965", 8)]],
   ["another processor", { gpus: null, cpu: "Some CPU", threads: 4 }, "cpu", [cpu("CPU", 4)]],
-  ["all of a host", { gpus: "MI300X", cpu: EPYC, threads: 2 }, "all", [gpus(8), cpu("EPYC_9965", 2)]],
+  ["GPUs and processor", { gpus: "MI300X", cpu: EPYC, threads: 2 }, "all", [gpus(8), cpu("EPYC_9965", 2)]],
 ];
 
 for (const [what, host, type, expected] of CALLS) {
@@ -62,7 +62,7 @@ for (const [what, host, type, expected] of CALLS) {
   });
 }
 
-Deno.test("detect-hardware shows the hardware, whatever GPU is asked for", async () => {
+Deno.test("detect-hardware shows the real hardware regardless of GPU settings", async () => {
   const host: Host = { gpus: "MI300X", cpu: EPYC, threads: 2 };
   const env = {
     AIM_GPU_MODEL: "MI325X",

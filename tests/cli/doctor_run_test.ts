@@ -21,7 +21,7 @@ async function page(
   return [JSON.parse(stdout), code];
 }
 
-/** A real Python first on PATH, with what it takes for a package: its folder and its metadata. */
+/** Puts a real Python first on PATH and, optionally, a fake vLLM package with metadata into it. */
 async function withVllm(world: World, installed = true): Promise<World> {
   const venv = `${world.directory}/venv`;
   const made = await new Deno.Command("python3", { args: ["-m", "venv", "--without-pip", venv] }).output();
@@ -42,7 +42,7 @@ async function withVllm(world: World, installed = true): Promise<World> {
 const states = ({ checks }: Page, name: string) => checks.filter((c) => c.name === name).map((c) => c.state);
 const found = ({ checks }: Page, name: string) => checks.find((c) => c.name === name)?.found ?? "";
 
-Deno.test("with everything in order the doctor returns 0 and says what serve would do", async () => {
+Deno.test("without problems, doctor exits 0 and reports what serve would do", async () => {
   await using world = await withVllm(await startWorld());
   const [seen, code] = await page(world, ["--model", "org/model"]);
   assertEquals([seen.schemaVersion, seen.ok, code], [1, true, 0], JSON.stringify(seen, null, 1));
@@ -61,16 +61,16 @@ Deno.test("with everything in order the doctor returns 0 and says what serve wou
   assertEquals(found(after, "network"), "not asked: --offline is on");
 });
 
-Deno.test("what would stop serve is failed, with what to do, and the exit code is 1", async (t) => {
+Deno.test("doctor fails each check that would stop serve, with a hint, and exits 1", async (t) => {
   await using world = await withVllm(await startWorld());
   const cases: readonly (readonly [string, string, readonly string[], Record<string, string>])[] = [
-    ["no GPU is there", "GPUs", ["--model", "org/model"], { AIM_GPU_MODEL: "" }],
+    ["there is no GPU", "GPUs", ["--model", "org/model"], { AIM_GPU_MODEL: "" }],
     ["no model is named", "profile", [], {}],
     ["no profile fits", "profile", ["--model", "org/model", "--precision", "int4"], {}],
     ["the model is gated", "hub", ["--model", GATED], {}],
     ["the hub does not answer", "hub", ["--model", "org/model"], { HF_ENDPOINT: "http://127.0.0.1:65533" }],
-    ["the model is missing and the network off", "model", ["--model", "org/model", "--offline"], {}],
-    ["the cache is no directory", "cache", ["--model", "org/model"], {
+    ["the model is missing and aim is offline", "model", ["--model", "org/model", "--offline"], {}],
+    ["the cache is not a directory", "cache", ["--model", "org/model"], {
       AIM_CACHE_PATH: `${world.directory}/bin/aim`,
     }],
     ["S3 denies the keys", "S3", ["--model", "s3://denied/x"], {}],
@@ -86,7 +86,7 @@ Deno.test("what would stop serve is failed, with what to do, and the exit code i
   }
 });
 
-Deno.test("a Python without vLLM, or one that does not run, is found out", async () => {
+Deno.test("a Python without vLLM, or one that does not run, is reported", async () => {
   await using world = await withVllm(await startWorld(), false);
   const [seen] = await page(world, ["--model", "org/model", "--offline"]);
   assertEquals([states(seen, "engine"), seen.ok], [["failed"], false]);
@@ -98,7 +98,7 @@ Deno.test("a Python without vLLM, or one that does not run, is found out", async
   assertEquals(found(broken, "engine"), `${world.directory}/bin/python does not run`);
 });
 
-Deno.test("what a model that is cached does not need is a warning at most", async () => {
+Deno.test("an unreachable hub is only a warning if the model is cached", async () => {
   await using world = await withVllm(await startWorld());
   await aim(["download-to-cache", "--model-id", "org/model"], { env: { ...world.env } });
   const [seen, code] = await page(world, ["--model", "org/model"], { HF_ENDPOINT: "http://127.0.0.1:65533" });

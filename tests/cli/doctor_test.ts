@@ -41,7 +41,7 @@ const FOUND: GpuInventory = {
   reasons: [],
 };
 
-Deno.test("GPUs of this container are ok, those kept from it are reported with the reason", () => {
+Deno.test("usable GPUs are ok; inaccessible ones are reported with the reason", () => {
   const hidden = { ...GPU, index: 1, visible: false, hiddenBecause: "/dev/dri/renderD129 cannot be opened" };
   assertEquals(checkGpus({ ...FOUND, gpus: [GPU, hidden], warnings: ["GPU 0 is busy"] }), [
     { name: "GPUs", state: "ok", found: "1 x MI300X, from sysfs" },
@@ -54,7 +54,7 @@ Deno.test("GPUs of this container are ok, those kept from it are reported with t
   ]);
 });
 
-Deno.test("without any GPU the doctor says what was tried and what to do", () => {
+Deno.test("without a GPU the doctor's check fails with the reason", () => {
   const none = {
     ...FOUND,
     source: "none",
@@ -66,7 +66,7 @@ Deno.test("without any GPU the doctor says what was tried and what to do", () =>
   assertEquals(checkGpus(none).map((c) => [c.state, c.found]), [["failed", "no /sys/class/kfd"]]);
 });
 
-Deno.test("a directory is tried by writing a file, which does not stay", async () => {
+Deno.test("a directory is tested by writing a file, which is removed", async () => {
   const root = await Deno.makeTempDir();
   try {
     const check = await checkDirectory("cache", root, "failed");
@@ -87,7 +87,7 @@ Deno.test("a directory is tried by writing a file, which does not stay", async (
   }
 });
 
-Deno.test("proxies and authorities are shown without passwords, and what cannot work is warned about", async () => {
+Deno.test("proxies and certificates are shown without passwords, and invalid ones cause warnings", async () => {
   assertEquals(checkNetworkSettings({}), [{ name: "proxy", state: "ok", found: "none is set" }]);
   const pem = await Deno.makeTempFile();
   try {
@@ -112,7 +112,7 @@ Deno.test("proxies and authorities are shown without passwords, and what cannot 
   }
 });
 
-Deno.test("the page says what to do below each problem, and ends with a summary", () => {
+Deno.test("the doctor's report has a hint below each problem and ends with a summary", () => {
   const checks = [
     { name: "GPUs", state: "ok", found: "1 x MI300X", todo: "not shown" },
     { name: "cache", state: "warning", found: "/c: not writable", todo: "mount it writable" },
@@ -132,7 +132,7 @@ Deno.test("the page says what to do below each problem, and ends with a summary"
   );
 });
 
-Deno.test("on a terminal of any width no line of the page is wider", () => {
+Deno.test("no line of the doctor's report is wider than the terminal", () => {
   const checks = [
     {
       name: "certificates",
@@ -149,7 +149,7 @@ Deno.test("on a terminal of any width no line of the page is wider", () => {
   }
 });
 
-Deno.test("eight GPUs with one reason are one line, and each range is named", () => {
+Deno.test("GPUs with the same kind of problem share one line that names their range", () => {
   const closed = Array.from({ length: 8 }, (_, index): Gpu => ({
     ...GPU,
     index,
@@ -162,7 +162,7 @@ Deno.test("eight GPUs with one reason are one line, and each range is named", ()
   assertMatch(lines[1] ?? "", /GPUs 1-7: .*EACCES/);
 });
 
-Deno.test("a ticket's table has a row for each check, with its bars escaped", () => {
+Deno.test("the Markdown report has a table row for each check, with bars escaped", () => {
   const page = doctorMarkdown([{ name: "a|b", state: "failed", found: "x\ny", todo: "z" }]);
   assertEquals(page.trimEnd().split("\n").at(-1), "| failed | a\\|b | x y | z |");
 });

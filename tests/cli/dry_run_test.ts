@@ -13,14 +13,14 @@ function dryRun(world: World, args: readonly string[], env: Record<string, strin
   });
 }
 
-/** The one object of AMD's list, and the comments above it. */
+/** The single object in the list that dry-run prints, and the comments above it. */
 function read({ stdout }: Ran): { readonly remarks: string; readonly value: Record<string, unknown> } {
   const list: unknown = parse(stdout, { version: "1.1" });
   assert(Array.isArray(list) && list.length === 1);
   return { remarks: stdout.split("\n").filter((line) => line.startsWith("#")).join("\n"), value: list[0] };
 }
 
-Deno.test("a dry run says why this profile, what the next ones lack, and what serve would download and where", async () => {
+Deno.test("a dry run explains the profile, why the runners-up lost, and what serve would download and where", async () => {
   await using world = await startWorld();
   const ran = await dryRun(world, []);
   assertEquals(ran.code, 0, ran.stderr);
@@ -34,7 +34,7 @@ Deno.test("a dry run says why this profile, what the next ones lack, and what se
   assert(!ran.stdout.includes("HF_HUB_OFFLINE=1"), "the engine would have to download");
 });
 
-Deno.test("on a processor, whose profile is completed with its threads, the selected profile is not listed as next too", async () => {
+Deno.test("on a CPU, the selected profile is not also listed as a runner-up", async () => {
   await using world = await startWorld();
   const env = { AIM_GPU_MODEL: "", AIM_GPU_COUNT: "", AIM_ACCELERATOR_TYPE: "cpu" };
   const [json] = JSON.parse((await dryRun(world, ["--json"], env)).stdout);
@@ -42,7 +42,7 @@ Deno.test("on a processor, whose profile is completed with its threads, the sele
   assertEquals(next.includes(`general/${json.filename.replace(".yaml", "")}`), false, next.join());
 });
 
-Deno.test("once the model is in the Hugging Face cache the script names it and keeps the engine off the network", async () => {
+Deno.test("if the model is in the Hugging Face cache, the script names it and sets HF_HUB_OFFLINE", async () => {
   await using world = await startWorld();
   assertEquals((await aim(["pull", "org/model", "--use-hf-cache"], { env: { ...world.env } })).code, 0);
   const ran = await dryRun(world, []);
@@ -56,10 +56,10 @@ Deno.test("once the model is in the Hugging Face cache the script names it and k
   assertEquals([json.script, json.explanation.download], [value.script, null]);
 });
 
-Deno.test("with GPUs that this user may not open it judges for them, names the group, and shows no script", async () => {
+Deno.test("with GPUs that this user cannot open, a dry run shows their profile and the missing group, but no script", async () => {
   await using world = await startWorld();
   await using tree = await makeTree([{ ...MI300X }], { closed: [128] });
-  // A group of the node as a host would have; root may give it any.
+  // The group of the device node, as on a real host; only root can set it.
   const root = Deno.uid() === 0;
   if (root) await Deno.chown(`${tree.dev}/dri/renderD128`, 0, 109);
   const env = { AIM_GPU_MODEL: "", AIM_GPU_COUNT: "", AIM_SYSFS_ROOT: tree.sys, AIM_DEV_ROOT: tree.dev };
@@ -75,7 +75,7 @@ Deno.test("with GPUs that this user may not open it judges for them, names the g
   assertEquals([json.code, json.stdout], [3, "[]\n"]);
 });
 
-Deno.test("a JSON dry run that fails prints an empty list and its error as JSON, wherever it fails", async () => {
+Deno.test("a JSON dry run that fails at any step prints an empty list and a JSON error", async () => {
   await using world = await startWorld();
   const cases: readonly (readonly [string[], Record<string, string>, number])[] = [
     [["--json", "--precison", "fp8"], {}, 2],
@@ -89,7 +89,7 @@ Deno.test("a JSON dry run that fails prints an empty list and its error as JSON,
   }
 });
 
-Deno.test("several models come in one download, with one total; a dry run of it writes nothing", async () => {
+Deno.test("several models are downloaded in one run with one total; its dry run writes nothing", async () => {
   await using world = await startWorld();
   const models = ["org/model", "s3://models/org/llama-7b"];
   const run = (args: readonly string[]) =>
@@ -128,7 +128,7 @@ Deno.test("several models come in one download, with one total; a dry run of it 
   ]);
 });
 
-Deno.test("AIM_DEBUG shows the settings with their origin, hardware, places, and each request with status and time", async () => {
+Deno.test("AIM_DEBUG logs settings and their origin, hardware, search paths, and each request with status and time", async () => {
   await using world = await startWorld();
   const { stderr } = await dryRun(world, [], {
     AIM_DEBUG: "true",
@@ -158,7 +158,7 @@ Deno.test("AIM_DEBUG shows the settings with their origin, hardware, places, and
   );
 });
 
-Deno.test("a dry run asks for a size once: a hub that fails is not asked again, and offline none is asked", async () => {
+Deno.test("a dry run requests the size once, without a retry if the hub fails, and never offline", async () => {
   await using world = await startWorld();
   world.hub.faults.push({ kind: "status", status: 503, roles: ["api"] });
   const asked = async (env: Record<string, string>) => {

@@ -6,14 +6,11 @@ import { startWorld } from "./world.ts";
 
 const COMMANDS = await loadCommands();
 
-/** Commands whose examples need nothing come first, those that clean up last. */
+/** Commands to run first, because others need their downloads, and those to run last, which clean up. */
 const ORDER = ["download-to-cache", "fetch", "serve"];
 const LAST = ["cache remove", "cache prune"];
 
-/**
- * Exit codes that are right here: the doctor finds no vLLM, not every model is in the cache, and nobody is
- * there to be asked.
- */
+/** Expected exit codes: there is no vLLM, not every model is in the cache, and no terminal to ask at. */
 const MAY_RETURN: Readonly<Record<string, readonly number[]>> = {
   "doctor": [0, 1],
   "resolve": [0, 5],
@@ -46,7 +43,7 @@ Deno.test("every example of the help works as printed", async (t) => {
   for (const command of [...COMMANDS].sort((a, b) => rank(a.name) - rank(b.name))) {
     await t.step(command.name, async () => {
       for (const example of Object.keys(command.examples ?? {})) {
-        // The one thing that is not as printed: absolute directories are below the test's own.
+        // Only absolute directories are changed: they are moved below the test's own.
         const line = example.replaceAll(/(?<=\s|=)\/(?=models|data|mnt|cache)/g, `${directory}/`);
         const { code, stdout, stderr } = await new Deno.Command("bash", {
           args: ["-o", "pipefail", "-c", line],
@@ -65,7 +62,7 @@ Deno.test("every example of the help works as printed", async (t) => {
   }
 });
 
-Deno.test("every example names its own command and only flags that it takes", () => {
+Deno.test("every example is of its own command and uses only valid flags", () => {
   for (const command of COMMANDS) {
     for (const line of Object.keys(command.examples ?? {})) {
       const words = wordsOf(line);
@@ -76,7 +73,7 @@ Deno.test("every example names its own command and only flags that it takes", ()
   }
 });
 
-/** The words after `aim`, up to what belongs to the shell. */
+/** The words after `aim`, up to a shell operator. */
 function wordsOf(line: string): string[] {
   const own = line.slice(line.indexOf("aim ") + 4).split(/ [|>&]|\)/)[0] ?? "";
   return [...own.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g)].map((m) => m[1] ?? m[2] ?? m[3] ?? "");

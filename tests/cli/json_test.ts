@@ -13,23 +13,23 @@ const SCHEMA = JSON.parse(
 const ajv = new Ajv({ allErrors: true, strict: false });
 ajv.addSchema(SCHEMA);
 
-/** The faults of a value by the schema of that name. */
+/** Validates a value against the schema of that name. */
 function faults(name: string, value: unknown): unknown {
   const validate = ajv.getSchema(`${SCHEMA.$id}#/definitions/${name}`);
   assert(validate !== undefined, name);
   return validate(value) ? [] : validate.errors;
 }
 
-/** The schema that a command's JSON has, by its name there. */
+/** The name of a command's JSON schema. */
 const schemaOf = (command: string) =>
   Object.entries(OUTPUT_SCHEMAS).find(([, { title }]) =>
     title === command || title === `${command} --format json`
   )?.[0];
 
-Deno.test("every command that prints JSON has its schema, and every key says what it means", async () => {
+Deno.test("every command that prints JSON has a schema in which every key has a description", async () => {
   for (const { name, flags } of await loadCommands()) {
     const prints = flags.some((f) => f.name === "format" && f.choices?.includes("json"));
-    // What fetch prints is said with download-to-cache.
+    // fetch shares the schema of download-to-cache.
     if (prints && name !== "fetch") assert(schemaOf(name) !== undefined, name);
   }
   for (const [name, schema] of Object.entries(OUTPUT_SCHEMAS)) {
@@ -37,7 +37,7 @@ Deno.test("every command that prints JSON has its schema, and every key says wha
   }
 });
 
-/** Runs, in this order, and the schema of what each prints. */
+/** Runs in order, with the schema of each one's output. */
 const RUNS: readonly (readonly [string, readonly string[]])[] = [
   ["downloadPreview", ["download-to-cache", "--dry-run", "--json"]],
   ["resolve", ["resolve", "--json"]],
@@ -67,7 +67,7 @@ const RUNS: readonly (readonly [string, readonly string[]])[] = [
   ["cacheRemove", ["rm", "org/model", "--yes", "--json"]],
 ];
 
-Deno.test("standard output is JSON by its schema alone, whatever logs, progress and colours are asked for", async () => {
+Deno.test("standard output is only JSON that matches its schema, regardless of logs, progress and colours", async () => {
   await using world = await startWorld();
   await using tree = await makeTree([{ id: 0x74a1, pci: "0000:c1:00.0", minor: 128, vram: 192, gfx: 90402 }]);
   await furnish(world);
@@ -89,7 +89,7 @@ Deno.test("standard output is JSON by its schema alone, whatever logs, progress 
   }
 });
 
-Deno.test("progress, errors and log lines as JSON are by their schemas", async () => {
+Deno.test("JSON progress, errors and log lines match their schemas", async () => {
   await using world = await startWorld();
   const args = ["pull", "org/model", "--progress", "json", "--log-format", "json"];
   const { stderr } = await aim(args, { env: { ...world.env } });

@@ -45,7 +45,7 @@ Deno.test("models are filtered by size, age, name, state and layout", () => {
   }
 });
 
-Deno.test("a condition that is none is refused by name", () => {
+Deno.test("an invalid filter is a usage error", () => {
   for (const text of ["size", "size>large", "used>30", "name>x", "colour=red", ""]) {
     assertEquals(assertThrows(() => parseFilter(text), AimError).exitCode, 2, text);
   }

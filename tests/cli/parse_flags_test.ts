@@ -35,14 +35,14 @@ Deno.test("flags take their value after a space or an equals sign, in any order 
   assertEquals(parse("m", "--port", "80", "--model=a/b"), expected);
 });
 
-Deno.test("a value may have equals signs, spaces and a leading number sign, and may begin with a dash after an equals sign", () => {
+Deno.test("a value may contain equals signs, spaces and a leading number sign, and a leading dash after an equals sign", () => {
   assertEquals(parse("--revision=a=b").flags.revision, "a=b");
   assertEquals(parse("--revision", "a b").flags.revision, "a b");
   assertEquals(parse("--revision=-x").flags.revision, "-x");
   assertEquals(parse("--port", "-1").settings.port, "-1");
 });
 
-Deno.test("a boolean is true when named, false with no-, and takes a value after an equals sign", () => {
+Deno.test("a boolean flag is true when given, false with no-, and takes a value after an equals sign", () => {
   assertEquals(parse("--force").flags.force, true);
   assertEquals(parse("--no-force").flags.force, false);
   assertEquals(parse("--force=false").flags.force, false);
@@ -52,7 +52,7 @@ Deno.test("a boolean is true when named, false with no-, and takes a value after
   assertEquals(parse("--offline=0").settings.offline, "false");
 });
 
-Deno.test("a boolean setting also takes a boolean word after a space, a command's own boolean never does", () => {
+Deno.test("a boolean setting also takes a boolean word after a space, a command's own boolean flag does not", () => {
   assertEquals(parse("--offline", "false").settings.offline, "false");
   assertEquals(parse("--offline", "m"), {
     settings: { offline: "true" },
@@ -63,7 +63,7 @@ Deno.test("a boolean setting also takes a boolean word after a space, a command'
   assertEquals(parse("--force", "false").args, ["false"]);
 });
 
-Deno.test("a list flag collects its values, aliases and short flags mean the same flag", () => {
+Deno.test("a list flag collects its values; aliases and short flags are the same flag", () => {
   assertEquals(parse("--include", "*.json", "--include=*.txt").flags.include, ["*.json", "*.txt"]);
   assertEquals(parse("--custom-model-name", "o/m").settings.modelName, "o/m");
   assertEquals(parse("-f", "json").flags.format, "json");
@@ -73,14 +73,14 @@ Deno.test("everything after two dashes is positional", () => {
   assertEquals(parse("--", "--force").args, ["--force"]);
 });
 
-Deno.test("every command takes the settings of the log", () => {
+Deno.test("every command takes the log settings", () => {
   assertEquals(parse("--log-level", "DEBUG", "--log-format=json").settings, {
     logLevel: "DEBUG",
     logFormat: "json",
   });
 });
 
-Deno.test("wrong flags are refused, each with its own line", () => {
+Deno.test("each wrong flag is refused with its own message", () => {
   const cases: [string[], string][] = [
     [["--modle", "x"], "unknown flag --modle; did you mean --model?"],
     [["--wat"], "unknown flag --wat; see aim help try"],
@@ -105,14 +105,14 @@ Deno.test("wrong flags are refused, each with its own line", () => {
   }
 });
 
-Deno.test("a required positional that is missing is named", () => {
+Deno.test("a missing required positional is named", () => {
   const copy = command({ ...OF_ALL, usage: "copy URI [DEST]" });
   const error = assertThrows(() => parseFlags(copy, []), AimError);
   assertEquals(error.line, "aim copy needs URI; see aim help copy");
   assertEquals(parseFlags(copy, ["u", "d"]).args, ["u", "d"]);
 });
 
-Deno.test("--json is --format json, -q is quiet and lowers the log to warnings unless a level is given", () => {
+Deno.test("--json is --format json; -q is quiet and logs only warnings unless a level is given", () => {
   assertEquals(parse("--json").flags.format, "json");
   assertThrows(() => parse("--json", "--format", "text"), AimError, "--format is given twice");
   assertEquals([parse("-q").flags.quiet, parse("-q").settings], [true, { logLevel: "WARNING" }]);
@@ -122,7 +122,7 @@ Deno.test("--json is --format json, -q is quiet and lowers the log to warnings u
 const SERVE = command({ ...OF_ALL, usage: "serve [MODEL]", model: "served", takesEngineWords: true });
 const FETCH = command({ ...OF_ALL, usage: "fetch URI [DEST]", model: "source" });
 
-Deno.test("in commands that serve, MODEL, --model-id and --model are the same, and two that differ are refused", () => {
+Deno.test("in commands that serve, MODEL, --model-id and --model are equivalent; conflicting values are refused", () => {
   for (const words of [["a/b"], ["--model", "a/b"], ["--model-id", "a/b"], ["a/b", "--model", "a/b"]]) {
     assertEquals(parseFlags(SERVE, words).settings.modelId, "a/b");
   }
@@ -139,7 +139,7 @@ Deno.test("in commands that serve, MODEL, --model-id and --model are the same, a
   }
 });
 
-Deno.test("in commands that download, MODEL is --model-id, and --model stays the profile's", () => {
+Deno.test("in commands that download, MODEL is --model-id, and --model still selects the profile", () => {
   const download = command({ ...OF_ALL, usage: "download-to-cache [MODEL]", model: "source" });
   assertEquals(parseFlags(download, ["a/b"]).args, ["a/b"]);
   assertEquals(parseFlags(download, ["--model-id", "a/b"]).args, ["a/b"]);
@@ -153,7 +153,7 @@ Deno.test("in commands that download, MODEL is --model-id, and --model stays the
   assertEquals(parseFlags(FETCH, ["--model-id", "a/b"]).args, ["a/b"]);
 });
 
-Deno.test("what follows two dashes goes to the engine if the command has one", () => {
+Deno.test("words after two dashes go to the engine in commands that serve", () => {
   const { engineWords, args } = parseFlags(SERVE, ["a/b", "--", "--max-model-len", "8"]);
   assertEquals([engineWords, args], [["--max-model-len", "8"], ["a/b"]]);
   const error = assertThrows(() => parseFlags(SERVE, ["--max-model-len", "8"]), AimError);

@@ -1,5 +1,5 @@
-// Loaded before main.ts in a process of aim: asks for everything, and reports what it gets, when aim loads
-// the C library and when the process ends. It then has only the permissions that the command has kept.
+// Preloaded into an aim process: tries to use every permission and reports which are granted, when aim first
+// loads the C library and when the process ends.
 const { dlopen } = Deno;
 const LIBC = { getpid: { parameters: [], result: "i32" } } as const;
 const ASK: Record<string, () => unknown> = {

@@ -3,7 +3,7 @@ import { loadsFirst } from "../../src/cli/command.ts";
 import { COMMAND_NAMES, loadCommand } from "../../src/cli/registry.ts";
 import { aim } from "./aim.ts";
 
-/** Words after a command with which it does most of its work without a network, a GPU or a model. */
+/** Arguments with which a command does most of its work without a network, a GPU or a model. */
 const ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
   "cache verify": ["--repair"],
   "dry-run": ["--format", "json"],
@@ -19,7 +19,7 @@ const ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
 };
 
 for (const name of COMMAND_NAMES) {
-  Deno.test(`while aim ${name} runs, it is refused what its table row does not grant`, async () => {
+  Deno.test(`aim ${name} runs with only the permissions that it declares`, async () => {
     const named = { AIM_GPU_MODEL: "MI300X", AIM_GPU_COUNT: "1" };
     const { atEnd } = await probe([...name.split(" "), ...ARGUMENTS[name] ?? []], named);
     assertEquals(atEnd, await granted(name));
@@ -31,13 +31,13 @@ for (const name of COMMAND_NAMES) {
   const looks = command.prepare !== undefined;
   if (!looks && !loadsFirst(command.permissions)) continue;
   const more = looks ? ["run", "ffi"] : ["ffi"];
-  Deno.test(`as aim ${name} first loads a library, it has only ${more.join(" and ")} in addition`, async () => {
+  Deno.test(`when aim ${name} first loads a library, it has only ${more.join(" and ")} in addition`, async () => {
     const { atLibrary } = await probe([...name.split(" "), ...ARGUMENTS[name] ?? []], {});
     assertEquals(atLibrary, [...new Set([...await granted(name), ...more])].sort());
   });
 }
 
-/** What a command declares. */
+/** The permissions that a command declares. */
 async function granted(name: string): Promise<string[]> {
   const { permissions } = await loadCommand(name);
   const names = Object.entries(permissions).filter(([, may]) => may).map(([what]) => what);
@@ -45,10 +45,7 @@ async function granted(name: string): Promise<string[]> {
   return [...names, ...permissions.net || permissions.write ? ["sys"] : []].sort();
 }
 
-/**
- * What a process of aim got when it asked for everything: as the C library is loaded for the first time
- * (null: never), and at its end.
- */
+/** An aim process's permissions when it first loads the C library (`null` if never) and at its end. */
 async function probe(
   words: readonly string[],
   env: Record<string, string>,

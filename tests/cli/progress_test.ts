@@ -23,7 +23,7 @@ const SUMMARY: DownloadReport = {
   path: "/cache/o/m",
 };
 
-// The program's time and timers.
+// Replaces the program's clock and timers.
 let time = 0;
 const timers = new Set<{ ms: number; due: number; call: () => void }>();
 Object.assign(performance, { now: () => time });
@@ -36,10 +36,7 @@ Object.assign(globalThis, {
   clearInterval: (timer: { ms: number; due: number; call: () => void }) => void timers.delete(timer),
 });
 
-/**
- * A progress whose time and terminal are the test's. What it logs has lost its time, and is on the screen
- * too.
- */
+/** A progress display on a fake clock and terminal. Log lines have no time and also appear on the screen. */
 function harness(mode: string, isTerminal: boolean, width = 80, model?: string) {
   const screen = new Screen(width);
   const logged: string[] = [];
@@ -107,7 +104,7 @@ Deno.test("the bar shows percent, bytes, rate, time left and files, and a line f
   ]);
 });
 
-Deno.test("the bar is removed at the end, and one line says what was done", () => {
+Deno.test("the bar is replaced at the end by a one-line summary", () => {
   const { progress, screen, wait } = harness("bar", true);
   progress.onEvent(start(1, MIB));
   progress.onEvent(file("a", "active", MIB));
@@ -137,7 +134,7 @@ Deno.test("log lines stay above the bar", () => {
   assertEquals(screen.lines.length, 2);
 });
 
-Deno.test("the bar leaves nothing behind, also when the terminal's width changes", () => {
+Deno.test("the bar leaves nothing behind, even if the terminal's width changes", () => {
   for (const widths of [[80, 40, 20, 100], [30, 200, 12, 3, 1, 80]]) {
     const { progress, screen, wait } = harness("bar", true, widths[0]);
     progress.onEvent(start(9, 81 * MIB));
@@ -172,7 +169,7 @@ Deno.test("verification is shown only if it lags behind the transfer", () => {
   assert(lines(3000)[0]?.includes("100%  verifying 1 file  1/2 files"), lines(3000)[0]);
 });
 
-Deno.test("the rate is that of the last ten seconds, and falls to zero on a stall", () => {
+Deno.test("the rate covers the last ten seconds and falls to zero on a stall", () => {
   const state = progressState(start(1, 1000 * MIB), 0);
   for (let second = 1; second <= 30; second++) {
     state.add(bytes("a", (second <= 20 ? 1 : 5) * MIB), second * 1000);
@@ -182,7 +179,7 @@ Deno.test("the rate is that of the last ten seconds, and falls to zero on a stal
   assertEquals([state.at(60_000).rate, state.at(60_000).eta], [0, null]);
 });
 
-Deno.test("bytes that are thrown away are subtracted, and 100 % is shown only when all files are complete", () => {
+Deno.test("discarded bytes are subtracted, and 100 % is shown only when all files are complete", () => {
   const state = progressState(start(1, 1000, 0), 0);
   state.add(bytes("a", 999), 1000);
   assert(renderBar(state.at(1000), 79)[0]?.includes(" 99%"));
@@ -192,7 +189,7 @@ Deno.test("bytes that are thrown away are subtracted, and 100 % is shown only wh
   assert(renderBar(state.at(3000), 79)[0]?.includes("100%"));
 });
 
-Deno.test("without a terminal there is a log line at the start, every ten seconds, and at the end", () => {
+Deno.test("without a terminal, progress is a log line at the start, every ten seconds, and at the end", () => {
   const { progress, logged, wait } = harness("auto", false);
   progress.onEvent(start(3, 100 * MIB, 10 * MIB));
   wait(5000);
@@ -208,7 +205,7 @@ Deno.test("without a terminal there is a log line at the start, every ten second
   assertEquals(timers.size, 0);
 });
 
-Deno.test("JSON progress is one object a line, with a version, in bytes and milliseconds", () => {
+Deno.test("JSON progress is one object per line, with a version, in bytes and milliseconds", () => {
   const { progress, written, wait } = harness("json", true);
   progress.onEvent(start(1, 4000, 1000));
   progress.onEvent(file("a", "active", 4000));
@@ -240,7 +237,7 @@ Deno.test("JSON progress is one object a line, with a version, in bytes and mill
   assertEquals(lines[4].path, "/cache/o/m");
 });
 
-Deno.test("with none, nothing is written, and a download with nothing to do says so elsewhere", () => {
+Deno.test("mode none writes nothing; mode log reports that there is nothing to download", () => {
   const quiet = harness("none", true);
   quiet.progress.onEvent(start(1, 1));
   quiet.wait(20_000);
@@ -280,13 +277,13 @@ Deno.test("sizes and times are written with three digits at most", () => {
   for (const [ms, text] of times) assertEquals(formatDuration(ms), text);
 });
 
-Deno.test("no time left is guessed in the first two seconds", () => {
+Deno.test("the time left is not estimated in the first two seconds", () => {
   const state = progressState(start(1, 100 * MIB), 0);
   state.add(bytes("a", 10 * MIB), 1000);
   assertEquals([state.at(1900).eta, state.at(2000).eta === null], [null, false]);
 });
 
-Deno.test("many small files are a count, large ones and slow ones have a line", () => {
+Deno.test("small files are shown as a count; large and slow ones have a line each", () => {
   const state = progressState(start(2000, 2000 * MIB), 0);
   for (let i = 0; i < 16; i++) state.add(file(`part-${i}.json`, "active", 16_384), i === 0 ? 0 : 1500);
   state.add(file("model.safetensors", "active", 900 * MIB), 1500);
@@ -300,7 +297,7 @@ Deno.test("many small files are a count, large ones and slow ones have a line", 
   ]);
 });
 
-Deno.test("a long name is cut in its middle, at every width", () => {
+Deno.test("a long name is shortened in the middle at every width", () => {
   const state = progressState(start(2, 100 * MIB), 0);
   state.add(file("a/very/long/folder/name/model-00001-of-00191.safetensors", "active", 100 * MIB), 0);
   for (const width of [120, 80, 60, 40]) {
@@ -310,14 +307,14 @@ Deno.test("a long name is cut in its middle, at every width", () => {
   }
 });
 
-Deno.test("one file at 40 columns: the time left stays, and the file's own line would repeat the bar's", () => {
+Deno.test("a single file at 40 columns keeps the time left and has no line of its own", () => {
   const state = progressState(start(1, 400 * MIB), 0);
   state.add(file("model.safetensors", "active", 400 * MIB), 0);
   state.add(bytes("model.safetensors", 100 * MIB), 4000);
   assertEquals(renderBar(state.at(5000), 39, "org/m"), ["org/m", " 25%  100 MiB / 400 MiB  15 s left"]);
 });
 
-Deno.test("between the last byte and the result, the display says that files are written to disk", () => {
+Deno.test("after the last byte, the display shows that files are being written to disk", () => {
   const { progress, screen, wait } = harness("bar", true, 120);
   progress.onEvent(start(2000, MIB));
   progress.onEvent({ type: "end", bytesMoved: MIB, bytesPresent: 0, elapsed: 500 });
@@ -327,7 +324,7 @@ Deno.test("between the last byte and the result, the display says that files are
   assertEquals(screen.lines.length, 1);
 });
 
-Deno.test("a download that is stopped says how much is kept and that the same command resumes it", () => {
+Deno.test("a stopped download reports how much is kept and that the same command resumes it", () => {
   for (const mode of ["bar", "log", "json"]) {
     const { progress, written, wait } = harness(mode, true, 80, "org/model");
     progress.onEvent(start(1, 100 * MIB, 10 * MIB));

@@ -33,7 +33,7 @@ Deno.test("the command is the first word that is neither a flag nor a flag's val
   for (const [line, call] of cases) assertEquals(find(line), call, line);
 });
 
-Deno.test("help and version are found wherever they stand, help first", () => {
+Deno.test("help and version flags are found at any position; help has precedence", () => {
   const cases: [string, Call][] = [
     ["--help", command("help")],
     ["-h", command("help")],
@@ -70,7 +70,7 @@ Deno.test("an unknown command is refused with the nearest one", () => {
   }
 });
 
-Deno.test("other words for commands are understood and suggested; -V and version print the version", () => {
+Deno.test("command aliases work and are suggested; -V and version print the version", () => {
   const cases: [string, Call][] = [
     ["pull a/b", command("download-to-cache", "a/b")],
     ["ls --yes", command("cache list", "--yes")],

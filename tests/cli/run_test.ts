@@ -14,7 +14,7 @@ Deno.test("--version prints version, commit, Deno and form on one line", async (
   assertMatch(stdout, /^aim \d+\.\d+\.\d+ \((commit [0-9a-f]{12}, )?Deno \d+\.\d+\.\d+, source\)\n$/);
 });
 
-Deno.test("help goes to standard output, wherever the flag is, even if the environment is wrong", async () => {
+Deno.test("help is printed to standard output at any flag position, even if the environment is invalid", async () => {
   const env = { AIM_PORT: "nonsense" };
   const [overview, flag] = await Promise.all([aim(["help"], { env }), aim(["--help"], { env })]);
   assertEquals([overview.code, overview.stderr, flag.stdout], [0, "", overview.stdout]);
@@ -32,7 +32,7 @@ Deno.test("a usage error is one line on standard error, nothing on standard outp
   ]);
 });
 
-Deno.test("with the JSON log format the error is a JSON line, also when the configuration is what is wrong", async () => {
+Deno.test("with the JSON log format, an error is a line of JSON", async () => {
   for (
     const [args, env] of [[["--log-format=json", "hlp"], {}], [["hlp"], { AIM_LOG_FORMAT: "JSON" }]] as const
   ) {
@@ -51,7 +51,7 @@ Deno.test("with the JSON log format the error is a JSON line, also when the conf
   }
 });
 
-Deno.test("every kind of error has its documented exit code and stays on one line without secrets", () => {
+Deno.test("every kind of error has its documented exit code and one line without secrets", () => {
   keepSecret("planted-secret-77");
   for (const kind of Object.keys(EXIT_CODES) as ErrorKind[]) {
     const error = new AimError(kind, "first\nsecond planted-secret-77", { hint: "do this" });
@@ -66,7 +66,7 @@ Deno.test("every kind of error has its documented exit code and stays on one lin
   assertEquals(reportError("thrown text", "text").code, 1);
 });
 
-Deno.test("the program ends quietly when its reader closes the pipe", async () => {
+Deno.test("the program ends without an error when its reader closes the pipe", async () => {
   const shell = `"$0" "$@" | head -c 20 >/dev/null; echo "\${PIPESTATUS[0]}"`;
   const output = await new Deno.Command("bash", {
     args: ["-c", shell, Deno.execPath(), ...DENO_RUN, MAIN, "help", "environment"],
@@ -77,7 +77,7 @@ Deno.test("the program ends quietly when its reader closes the pipe", async () =
   assertEquals(new TextDecoder().decode(output.stdout), "0\n");
 });
 
-Deno.test("colours follow NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE, TERM and the terminal, in that order", () => {
+Deno.test("colours depend on NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE, TERM and the terminal, in that order", () => {
   const cases: [Record<string, string>, boolean, boolean][] = [
     [{}, true, true],
     [{}, false, false],
@@ -102,7 +102,7 @@ Deno.test("colours follow NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE, TERM and the te
   }
 });
 
-Deno.test("what Deno adds to the environment is taken out again, so that the engine does not see it", () => {
+Deno.test("variables that Deno adds to the environment are not passed to the engine", () => {
   const given = { PATH: "/usr/bin:/bin", HOME: "/root" };
   assertEquals(callersEnvironment(given), given);
   const added = { ...given, PATH: "/deno/node_compat_bin:/usr/bin:/bin", DENO_NODE_SHIM_ACTIVE: "1" };
@@ -110,7 +110,7 @@ Deno.test("what Deno adds to the environment is taken out again, so that the eng
   assertEquals(callersEnvironment({ HOME: "/root" }), { HOME: "/root" });
 });
 
-Deno.test("help on a group of commands lists them, on an unknown word suggests the nearest", async () => {
+Deno.test("help on a group lists its commands; help on an unknown word suggests the nearest", async () => {
   const [group, flag, wrong] = await Promise.all([
     aim(["help", "cache"]),
     aim(["cache", "-h"]),
@@ -133,7 +133,7 @@ Deno.test("help on a command shows its flags with variables and defaults, and it
   assertMatch(stdout, /^Examples:\n {2}# .*\n {2}aim dry-run /m);
 });
 
-Deno.test("colour is written into a pipe only if it is forced", async () => {
+Deno.test("colours are written to a pipe only if forced", async () => {
   const [plain, forced, never, forcedToo, neverEither] = await Promise.all([
     aim(["help"]),
     aim(["help"], { env: { CLICOLOR_FORCE: "1" } }),
@@ -149,7 +149,7 @@ Deno.test("colour is written into a pipe only if it is forced", async () => {
   assertEquals(forcedToo.stdout, forced.stdout);
 });
 
-Deno.test("a report on a terminal shows colours of aim's own, and control characters of a file's name as text", async () => {
+Deno.test("a report has aim's own colours, but shows control characters in file names as text", async () => {
   const directory = await Deno.makeTempDir();
   try {
     const model = `${directory}/org/evil\x9b2J`;
@@ -161,7 +161,7 @@ Deno.test("a report on a terminal shows colours of aim's own, and control charac
       const { stdout } = await aim(args, { env });
       // deno-lint-ignore no-control-regex
       const plain = stdout.replaceAll(/\x1b\[\d+m/g, "");
-      assert(plain !== stdout, "there are colours");
+      assert(plain !== stdout, "no colours");
       // deno-lint-ignore no-control-regex
       assert(!/[\x00-\x09\x0b-\x1f\x7f-\x9f]/.test(plain), JSON.stringify(plain));
     }
@@ -173,7 +173,7 @@ Deno.test("a report on a terminal shows colours of aim's own, and control charac
   }
 });
 
-Deno.test("a name with the characters that stand for colours stays as it is in JSON", async () => {
+Deno.test("a name with aim's internal colour characters is unchanged in JSON", async () => {
   const directory = await Deno.makeTempDir();
   try {
     await Deno.mkdir(`${directory}/org/\ufdd0m\ufdd6`, { recursive: true });
@@ -182,13 +182,13 @@ Deno.test("a name with the characters that stand for colours stays as it is in J
     const { stdout } = await aim(["cache", "list", "--json"], { env });
     assertEquals(JSON.parse(stdout).folders[0].name, "org/\ufdd0m\ufdd6");
     const text = await aim(["cache", "verify", "--progress", "json"], { env: { AIM_CACHE_PATH: directory } });
-    assert(!/[\ufdd0-\ufdd6]/.test(text.stdout), "text has no marks, though its progress is JSON");
+    assert(!/[\ufdd0-\ufdd6]/.test(text.stdout), "the text contains colour characters");
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
 });
 
-Deno.test("aim's own words are ASCII, so that they read the same in every locale", () => {
+Deno.test("aim's messages are ASCII, so that they work in every locale", () => {
   const wrong: string[] = [];
   const walk = (folder: URL) => {
     for (const entry of Deno.readDirSync(folder)) {
@@ -196,7 +196,7 @@ Deno.test("aim's own words are ASCII, so that they read the same in every locale
       else if (/(?<!generated)\.ts$/.test(entry.name)) {
         const text = Deno.readTextFileSync(new URL(entry.name, folder));
         const code = text.replaceAll(/\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*$/gm, "");
-        // What is compared with others' words is not printed.
+        // Lines with ® or ™ compare names and print nothing.
         for (const line of code.split("\n")) {
           // deno-lint-ignore no-control-regex
           if (/[^\x00-\x7f]/.test(line) && !/[®™]/.test(line)) wrong.push(`${entry.name}: ${line.trim()}`);
@@ -208,7 +208,7 @@ Deno.test("aim's own words are ASCII, so that they read the same in every locale
   assertEquals(wrong, []);
 });
 
-Deno.test("if this user may not write, the hint names places for the cache", () => {
+Deno.test("if the cache is not writable, the hint suggests other paths", () => {
   for (const code of [13, 1]) {
     const denied = new Error(`Permission denied (os error ${code})`);
     const { exitCode, hint } = errorFrom(denied, "making /workspace/model-cache");

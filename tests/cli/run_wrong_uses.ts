@@ -1,10 +1,7 @@
 import { aimInProcess } from "./aim_in_process.ts";
 import type { World } from "./world.ts";
 
-/**
- * Words of a command line, variables in addition to the world's own, the exit code and what the last line on
- * standard error names.
- */
+/** Arguments, extra variables, the exit code and facts that the last line on standard error must name. */
 export type WrongUse = readonly [
   words: readonly string[],
   env: Readonly<Record<string, string>>,
@@ -12,7 +9,7 @@ export type WrongUse = readonly [
   facts: readonly string[],
 ];
 
-/** Puts a file `file` and a directory `profiles` with one profile into the world's directory. */
+/** Adds a file `file` and a directory `profiles` with one profile to the world's directory. */
 export async function furnish({ directory }: World): Promise<void> {
   await Deno.writeTextFile(`${directory}/file`, "");
   const name = "general/vllm-mi300x-fp16-tp1-latency.yaml";
@@ -20,10 +17,7 @@ export async function furnish({ directory }: World): Promise<void> {
   await Deno.copyFile(new URL(`../../profiles/${name}`, import.meta.url), `${directory}/profiles/${name}`);
 }
 
-/**
- * Runs aim wrongly. In words, variables and lines `$DIR`, `$HUB` and `$S3` stand for the world's directory
- * and the hosts of its servers.
- */
+/** Runs aim. `$DIR`, `$HUB` and `$S3` stand for the world's directory and the hosts of its servers. */
 export async function runWrongUse(
   world: World,
   words: readonly string[],
@@ -47,7 +41,7 @@ export async function runWrongUse(
   return { code, line: line.startsWith("{") ? messageOf(line) : line.replace(/^aim: error: /, ""), stdout };
 }
 
-/** Message and hint of an error as JSON. */
+/** Message and hint of a JSON error. */
 function messageOf(line: string): string {
   const { message, hint } = JSON.parse(line);
   return `${message}; ${hint}`;

@@ -1,11 +1,11 @@
 /**
- * As much of a terminal as a progress display uses: text, line feeds, carriage return, cursor up and erase
- * below, with long lines folded. A resize folds the lines anew, as tmux and most terminals do.
+ * The part of a terminal that a progress display uses: text, line feed, carriage return, cursor up and erase
+ * below. Long lines are wrapped, and wrapped again on a resize, as tmux and most terminals do.
  */
 export class Screen {
-  /** Lines as written; each takes one row or more. */
+  /** Lines as written; each takes at least one row. */
   #lines: string[] = [""];
-  /** The cursor's line; it only ever rests at the start of a line or at its end. */
+  /** The cursor's line; the cursor is always at the start or the end of a line. */
   #line = 0;
   #atStart = true;
   width: number;
@@ -32,14 +32,14 @@ export class Screen {
     }
   }
 
-  /** Moves up by rows; a display must never land inside a folded line. */
+  /** Moves up by rows; ending inside a wrapped line is an error. */
   #up(rows: number): void {
     for (let left = rows; left > 0;) {
       this.#line--;
       const line = this.#lines[this.#line];
       if (line === undefined) throw new Error("the cursor left the screen");
       left -= Math.max(1, Math.ceil(line.length / this.width));
-      if (left < 0) throw new Error("the cursor stands inside a folded line");
+      if (left < 0) throw new Error("the cursor is inside a wrapped line");
     }
   }
 

@@ -4,23 +4,23 @@ import { aim, type Ran } from "./aim.ts";
 import { aimInProcess } from "./aim_in_process.ts";
 import { GATED, startWorld, type World } from "./world.ts";
 
-/** What is planted; none of it may come out anywhere. */
+/** Planted secrets, which must not appear in any output. */
 const TOKEN = "hf_PlantedHubToken4711";
 const SECRET_KEY = "PlantedSecretKey/4711+abcdefghijklmnop";
 const SESSION = "PlantedSessionToken4711==";
 const KEY_ID = "PLANTEDKEYID47114711";
 const PROXY_PASSWORD = "PlantedProxyPass4711";
-/** Only in addresses, so that no variable registers it. */
+/** Only in URLs, so that no variable registers it as a secret. */
 const URL_PASSWORD = "PlantedUrlPass4711";
 const ENGINE_KEY = "PlantedEngineKey4711";
-/** Too short to be searched for in every text. */
+/** Too short to be redacted wherever it occurs. */
 const SHORT_KEY = "Zq9~";
 const PLANTED = [TOKEN, SECRET_KEY, SESSION, KEY_ID, PROXY_PASSWORD, URL_PASSWORD, ENGINE_KEY, SHORT_KEY];
 
-/** Query parameters of signed addresses, with a value that is not blanked. */
+/** Query parameters of signed URLs with a value that is not redacted. */
 const SIGNED = /(Signature|X-Amz-Security-Token|X-Amz-Credential|Policy|Key-Pair-Id)=(?!\*\*\*)[^\s&"]/i;
 
-/** Words with which each command does most of its work; commands that are not here are run without any. */
+/** Arguments with which a command does most of its work; other commands run without arguments. */
 const WORDS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   "download-to-cache": [
     ["--model-id", `hf://${GATED}`],
@@ -42,7 +42,7 @@ const WORDS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   "__complete": [["--", "serve", "--model", ""]],
 };
 
-/** What becomes the engine has a process of its own; all else runs in this one. */
+/** `serve` becomes the engine and needs its own process; other commands run in this one. */
 function run(args: readonly string[], options: { cwd: string; env: Record<string, string> }): Promise<Ran> {
   return args[0] === "serve" ? aim(args, options) : aimInProcess(args, options);
 }
@@ -59,7 +59,7 @@ async function searched(world: World, args: readonly string[], env: Record<strin
         ...env,
       },
     });
-    // The stub of an engine prints the arguments that it gets.
+    // The stub engine prints its arguments.
     const all = (stdout + stderr).replace(/^engine: .*$/m, "");
     for (const secret of PLANTED) {
       for (const form of [secret, encodeURIComponent(secret), btoa(secret)]) {
@@ -70,7 +70,7 @@ async function searched(world: World, args: readonly string[], env: Record<strin
   }
 }
 
-Deno.test("no command shows a token, a key, a password or a signature, at any level, in either log format", async (t) => {
+Deno.test("no command shows a token, key, password or signature at any log level or format", async (t) => {
   await using world = await startWorld(TOKEN);
   const env = {
     AIM_GPU_MODEL: "MI300X",
@@ -89,7 +89,7 @@ Deno.test("no command shows a token, a key, a password or a signature, at any le
   }
 });
 
-Deno.test("nor if the server refuses them, the address is wrong, or a value is refused", async (t) => {
+Deno.test("no secret is shown if a server refuses it, a URL is wrong, or a value is invalid", async (t) => {
   await using world = await startWorld("hf_anothertoken0002");
   const planted = {
     AIM_GPU_MODEL: "MI300X",
@@ -99,23 +99,23 @@ Deno.test("nor if the server refuses them, the address is wrong, or a value is r
     AWS_SESSION_TOKEN: SESSION,
   };
   const cases: readonly (readonly [string, readonly string[], Record<string, string>])[] = [
-    ["a token that the hub does not know", ["size", `hf://${GATED}`], {}],
-    ["keys that S3 does not know", ["size", "s3://models/org/llama-7b"], {}],
-    ["a token that is none", ["size", `hf://${GATED}`], { HF_TOKEN: `${TOKEN} ${SECRET_KEY}` }],
+    ["a token unknown to the hub", ["size", `hf://${GATED}`], {}],
+    ["keys unknown to S3", ["size", "s3://models/org/llama-7b"], {}],
+    ["an invalid token", ["size", `hf://${GATED}`], { HF_TOKEN: `${TOKEN} ${SECRET_KEY}` }],
     ["an endpoint with a password", ["size", `hf://${GATED}`], {
       HF_ENDPOINT: `http://u:${PROXY_PASSWORD}@127.0.0.1:9`,
     }],
-    ["an endpoint that is none", ["size", `hf://${GATED}`], { HF_ENDPOINT: `u:${PROXY_PASSWORD}@hub` }],
-    ["engine arguments that are none", ["dry-run", GATED], {
+    ["an invalid endpoint", ["size", `hf://${GATED}`], { HF_ENDPOINT: `u:${PROXY_PASSWORD}@hub` }],
+    ["invalid engine arguments", ["dry-run", GATED], {
       AIM_ENGINE_ARGS: `{"api-key": "${ENGINE_KEY}", oops}`,
     }],
-    ["an engine argument that is refused", ["dry-run", GATED], {
+    ["a refused engine argument", ["dry-run", GATED], {
       AIM_ENGINE_ARGS: `{"api-key": "${ENGINE_KEY}", "max-num-seqs": "many"}`,
     }],
     ["a model with a password", ["size", `s3://${KEY_ID}:${SECRET_KEY}@models/x`], {}],
     ["a bucket with a password", ["size", `s3://u:${URL_PASSWORD}@models/x`], {}],
     ["a registry with a password", ["size", `oci://u:${URL_PASSWORD}@127.0.0.1:9/x:y`], {}],
-    ["an endpoint with a password that answers", ["doctor", "org/model"], {
+    ["a working endpoint with a password", ["doctor", "org/model"], {
       HF_ENDPOINT: world.hub.url.replace("//", `//u:${URL_PASSWORD}@`),
     }],
   ];
@@ -124,7 +124,7 @@ Deno.test("nor if the server refuses them, the address is wrong, or a value is r
   }
 });
 
-Deno.test("the world's secrets reach the servers, so that these tests look for what is really used", async () => {
+Deno.test("the planted secrets are the ones that aim sends to the servers", async () => {
   await using world = await startWorld(TOKEN);
   const { code } = await aim(["fetch", `hf://${GATED}`, "here"], {
     cwd: world.directory,

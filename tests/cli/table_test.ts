@@ -12,7 +12,7 @@ const COLUMNS = [
 const ROWS = ["meta-llama/Llama-3.1-8B-Instruct", "gpt"];
 const plain = (width: number) => table(COLUMNS, ROWS, width).map((line) => withStyles(line, false));
 
-Deno.test("columns are cut first, then dropped, and no line is wider than the terminal", () => {
+Deno.test("columns are shortened first, then dropped, and no line is wider than the terminal", () => {
   const titles = (width: number) => plain(width)[0]?.trim().split(/ {2,}/);
   assertEquals(titles(Infinity), ["NAME", "LENGTH", "UPPER"]);
   assertEquals(titles(60), ["NAME", "LENGTH", "UPPER"]);
@@ -29,7 +29,7 @@ Deno.test("columns are cut first, then dropped, and no line is wider than the te
   ]);
 });
 
-Deno.test("what is cut shows as two dots", () => {
+Deno.test("a shortened value has two dots", () => {
   assertEquals([clip("abcdef", 6), clip("abcdef", 5), clip("abcdef", 2), clip("abcdef", 0)], [
     "abcdef",
     "abc..",
@@ -38,7 +38,7 @@ Deno.test("what is cut shows as two dots", () => {
   ]);
 });
 
-Deno.test("GPUs fit terminals of 120, 80, 60 and 40 columns", () => {
+Deno.test("the table of GPUs fits terminals of 120, 80, 60 and 40 columns", () => {
   const gpus = Array.from({ length: 8 }, (_, index): Gpu => ({
     index,
     hipIndex: index,

@@ -1,4 +1,4 @@
-// Waits for a signal as a command does, then ends as slowly as the first argument says (ms).
+// Waits for a signal as a command does, then takes as many milliseconds to end as the first argument says.
 import { watchSignals } from "../../src/cli/watch_signals.ts";
 import { reportError } from "../../src/cli/report_error.ts";
 

@@ -3,22 +3,20 @@ import { type HubServer, startHub } from "../servers/hub_server.ts";
 import { type S3Server, startS3 } from "../servers/s3_server.ts";
 import { DENO_RUN, MAIN, plainEnvironment } from "./aim.ts";
 
-/**
- * A hub and an S3 endpoint with small models, an engine that only says how it was called, and an empty cache.
- */
+/** A hub and an S3 endpoint with small models, a stub engine that prints its command line, an empty cache. */
 export interface World extends AsyncDisposable {
   readonly hub: HubServer;
   readonly s3: S3Server;
-  /** A temporary directory; `cache` in it is `AIM_CACHE_PATH`, `bin` in it has `aim` and the engine. */
+  /** A temporary directory with `cache`, which is `AIM_CACHE_PATH`, and `bin` with aim and the engine. */
   readonly directory: string;
-  /** The environment that aim is run with. */
+  /** The environment for aim. */
   readonly env: Readonly<Record<string, string>>;
 }
 
 const WEIGHTS = safetensorsBytes(70_000);
 const MODEL = { "config.json": '{"model_type":"llama"}\n', "model.safetensors": WEIGHTS };
 
-/** Models of the hub that may be read by all, and one that may not. */
+/** Public models of the hub. */
 export const PUBLIC = [
   "meta-llama/Llama-3.1-8B-Instruct",
   "amd/Llama-3.1-8B-Instruct-FP8-KV",
@@ -32,7 +30,7 @@ const PREFIXES = {
   bucket: ["deep/path/model", "models/meta-llama/llama-3.1-8b", "models/org/m", "path"],
 };
 
-/** @param token A token that may read the gated model; it is in no environment. */
+/** @param token A token with access to the gated model; it is not in the environment. */
 export async function startWorld(token = "hf_allowedtoken0001"): Promise<World> {
   const directory = await Deno.makeTempDir();
   const hub = await startHub({

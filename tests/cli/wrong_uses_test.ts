@@ -120,7 +120,7 @@ const WRONG_USES: readonly WrongUse[] = [
   [["cache", "remove", "org/model", "org/model2", "--layout", "s3"], {}, 2, ["--layout", "s3"]],
 ];
 
-Deno.test("every wrong use has its exit code and names what is wrong and what to do, and prints no result", async () => {
+Deno.test("every wrong use has its exit code, names the problem and the fix, and prints no result", async () => {
   await using world = await startWorld();
   await furnish(world);
   const failures: string[] = [];

@@ -3,7 +3,7 @@ import { nearest } from "../../src/config/nearest.ts";
 
 const COMMANDS = ["serve", "dry-run", "list-profiles", "download-to-cache", "gpus", "resolve", "cache list"];
 
-Deno.test("the nearest spelling is found for typos, swapped letters and beginnings, and none for other words", () => {
+Deno.test("the nearest spelling is found for typos, swapped letters and prefixes, but not for unrelated words", () => {
   const cases: [string, string | null][] = [
     ["sevre", "serve"],
     ["dry-rn", "dry-run"],
@@ -21,7 +21,7 @@ Deno.test("the nearest spelling is found for typos, swapped letters and beginnin
   for (const [word, expected] of cases) assertEquals(nearest(word, COMMANDS), expected, word);
 });
 
-Deno.test("the nearest of several is the one with least edits, the first among equals", () => {
+Deno.test("the nearest of several is the one with the fewest edits, the first of equals", () => {
   assertEquals(nearest("fp15", ["fp4", "fp8", "fp16"]), "fp16");
   assertEquals(nearest("fp9", ["fp4", "fp8"]), "fp4");
   assertEquals(nearest("anything", []), null);

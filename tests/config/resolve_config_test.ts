@@ -8,7 +8,7 @@ import { wantedModel } from "../../src/serve/served_model.ts";
 
 const NAMES = Object.keys(SETTINGS) as SettingName[];
 
-/** A valid text for each kind of setting that is not the default, and another one. */
+/** Two valid values for each kind of setting, neither of which is the default. */
 function samples(setting: Setting): [string, string] {
   switch (setting.type.kind) {
     case "text":
@@ -37,14 +37,14 @@ function samples(setting: Setting): [string, string] {
   }
 }
 
-Deno.test("every setting is taken from its flag, else its variable, else its default", () => {
+Deno.test("the precedence of every setting is flag, variable, default", () => {
   for (const name of NAMES) {
     const setting: Setting = SETTINGS[name];
     const [fromEnv, fromFlag] = samples(setting);
     const variable = setting.env[0] ?? "";
     const alone = resolveConfig({ flags: {}, env: {} });
     assertEquals(alone.origins[name], "default");
-    assertEquals(alone[name] === null, setting.default === null, `${name} has the default of its table row`);
+    assertEquals(alone[name] === null, setting.default === null, `the default of ${name}`);
     const byEnv = resolveConfig({ flags: {}, env: { [variable]: fromEnv } });
     assertEquals(byEnv.origins[name], "environment");
     if (setting.flag === null) continue;
@@ -83,7 +83,7 @@ Deno.test("the defaults are the documented ones", () => {
   assertEquals([c.logLevel, c.logLevelRoot, c.logFormat], ["INFO", "WARNING", "text"]);
 });
 
-Deno.test("the Hugging Face directories follow AIM_CACHE_PATH, and HF_HUB_CACHE wins over HF_HOME", () => {
+Deno.test("the Hugging Face directories follow AIM_CACHE_PATH, and HF_HUB_CACHE overrides HF_HOME", () => {
   const paths = (env: Record<string, string>) => {
     const c = resolveConfig({ flags: {}, env, cwd: "/here" });
     return [c.cachePath, c.hfHome, c.hfHubCache, c.hfTokenPath];
@@ -100,17 +100,17 @@ Deno.test("the Hugging Face directories follow AIM_CACHE_PATH, and HF_HUB_CACHE 
   assertEquals(paths({ HF_HOME: "~/.hf", HOME: "/home/u" })[2], "/home/u/.hf/hub");
 });
 
-Deno.test("a variable that is empty or blank counts as unset", () => {
+Deno.test("an empty or blank variable counts as unset", () => {
   const c = resolveConfig({ flags: {}, env: { AIM_PRECISION: "", AIM_PORT: "  ", AIM_MODEL_ID: "" } });
   assertEquals([c.precision, c.port, c.modelId], ["auto", 8000, null]);
   assertEquals(c.origins.precision, "default");
 });
 
-Deno.test("space around a value is not part of it, since a secret mounted from a file ends in a line break", () => {
+Deno.test("white space around a value is ignored, because a secret mounted from a file ends with a line break", () => {
   assertEquals(resolveConfig({ flags: {}, env: { HF_TOKEN: "token-value\n" } }).hfToken, "token-value");
 });
 
-Deno.test("booleans are read in any case and spelling", () => {
+Deno.test("booleans are accepted in any case and common spelling", () => {
   for (const text of ["true", "TRUE", "1", "yes", "On"]) {
     assertEquals(resolveConfig({ flags: {}, env: { HF_HUB_OFFLINE: text } }).offline, true, text);
   }
@@ -123,7 +123,7 @@ Deno.test("booleans are read in any case and spelling", () => {
   }
 });
 
-Deno.test("sizes and rates are bytes, spelled as GNU coreutils does", () => {
+Deno.test("sizes and rates are in bytes, with the suffixes of GNU coreutils", () => {
   const cases: [string, number][] = [
     ["1048576", 1048576],
     ["8M", 8 * 1024 ** 2],
@@ -140,7 +140,7 @@ Deno.test("sizes and rates are bytes, spelled as GNU coreutils does", () => {
   assertEquals(resolveConfig({ flags: { maxBandwidth: "50MB/s" }, env: {} }).maxBandwidth, 50_000_000);
 });
 
-Deno.test("durations are milliseconds, a bare number seconds", () => {
+Deno.test("durations are parsed to milliseconds; a bare number is seconds", () => {
   const cases: [string, number][] = [["90", 90_000], ["1.5", 1500], ["2500ms", 2500], ["2m", 120_000], [
     "1h",
     3_600_000,
@@ -150,13 +150,13 @@ Deno.test("durations are milliseconds, a bare number seconds", () => {
   }
 });
 
-Deno.test("AIM_DEBUG wins over a level from the environment, not over a flag", () => {
+Deno.test("AIM_DEBUG overrides a log level from the environment but not from a flag", () => {
   const env = { AIM_DEBUG: "true", AIM_LOG_LEVEL: "ERROR" };
   assertEquals(resolveConfig({ flags: {}, env }).logLevel, "DEBUG");
   assertEquals(resolveConfig({ flags: { logLevel: "warning" }, env }).logLevel, "WARNING");
 });
 
-Deno.test("AIM_ACCELERATOR_* are read before their deprecated names", () => {
+Deno.test("AIM_ACCELERATOR_* override their deprecated names", () => {
   const of = (env: Record<string, string>) => {
     const { acceleratorModel, acceleratorCount } = resolveConfig({ flags: {}, env });
     return [acceleratorModel, acceleratorCount];
@@ -165,11 +165,11 @@ Deno.test("AIM_ACCELERATOR_* are read before their deprecated names", () => {
   assertEquals(of({ AIM_ACCELERATOR_MODEL: "MI300X", AIM_GPU_MODEL: "MI325X" }), ["MI300X", "auto"]);
   assertEquals(of({ AIM_ACCELERATOR_MODEL: "", AIM_GPU_MODEL: "MI325X" }), ["MI325X", "auto"]);
   assertEquals(of({ AIM_ACCELERATOR_COUNT: "2", AIM_GPU_COUNT: "4" }), [null, 2]);
-  // Set at all, even to nothing, the new name wins.
+  // The new name takes precedence even if it is empty.
   assertEquals(of({ AIM_ACCELERATOR_COUNT: "", AIM_GPU_COUNT: "4" }), [null, "auto"]);
 });
 
-Deno.test("an accelerator is taken as people write it, and an unknown one is refused with the known names", () => {
+Deno.test("an accelerator is accepted in common spellings; an unknown one is refused with the known names", () => {
   for (const text of ["MI300X", "mi300x", '"MI300X"', "AMD Instinct MI300X"]) {
     assertEquals(resolveConfig({ flags: {}, env: { AIM_GPU_MODEL: text } }).acceleratorModel, "MI300X");
   }
@@ -180,7 +180,7 @@ Deno.test("an accelerator is taken as people write it, and an unknown one is ref
   }
 });
 
-Deno.test("a bad value is an error that names what was used, the value and what is allowed", () => {
+Deno.test("an invalid value is an error that names the flag or variable, the value and the allowed values", () => {
   const cases: [Partial<Record<SettingName, string>>, Record<string, string>, string][] = [
     [{}, { AIM_PRECISION: "fp15" }, PRECISION_LINE("AIM_PRECISION", "fp15")],
     [{ precision: "fp15" }, { AIM_PRECISION: "fp8" }, PRECISION_LINE("--precision", "fp15")],
@@ -224,7 +224,7 @@ function PRECISION_LINE(name: string, value: string): string {
   return `${name} is "${value}"; use one of auto, fp4, fp8, fp16, fp32, bf16, int4, int8 (did you mean fp16?)`;
 }
 
-Deno.test("a long bad value is shown shortened", () => {
+Deno.test("a long invalid value is shortened in the error", () => {
   const error = assertThrows(
     () => resolveConfig({ flags: {}, env: { AIM_ENGINE_ARGS: `[${"1,".repeat(5000)}1]` } }),
     AimError,
@@ -232,12 +232,12 @@ Deno.test("a long bad value is shown shortened", () => {
   assert(error.line.length < 300, error.line);
 });
 
-Deno.test("a secret is registered, so that no output shows it", () => {
+Deno.test("a secret setting is redacted in all output", () => {
   resolveConfig({ flags: {}, env: { HF_TOKEN: "planted-token-3f9a" } });
   assertEquals(redact("it is planted-token-3f9a"), "it is ***");
 });
 
-Deno.test("engine arguments keep their spelling, and an error hides keys in what is not JSON", () => {
+Deno.test("engine arguments keep their spelling, and an error about invalid JSON hides keys", () => {
   const engineArgs = '{"rope-scaling": {"factor": 2.0}, "max-num-batched-tokens": 4}';
   assertEquals(pythonJson(resolveConfig({ flags: { engineArgs }, env: {} }).engineArgs ?? null), engineArgs);
   const wrong = '{"api-key": "planted-x7y8", oops}';

@@ -3,7 +3,7 @@ import { KNOWN_VARIABLES, unknownVariables } from "../../src/config/variables.ts
 
 const SRC = new URL("../../src/", import.meta.url);
 
-/** Words like variables that are something else: a protocol, and a mark of the packaging's own. */
+/** Names that look like variables: a protocol, and an internal mark of the packaging. */
 const NOT_READ = new Set(["HF_TRANSFER", "_AIM_LAUNCHED"]);
 
 const PREFIXES =
@@ -21,7 +21,7 @@ function* sourceFiles(folder: URL): Generator<URL> {
   }
 }
 
-Deno.test("every variable that the source reads stands in aim help environment", async () => {
+Deno.test("every variable that the source reads is documented in aim help environment", async () => {
   const patterns = [...KNOWN_VARIABLES].filter((name) => name.includes("*"))
     .map((name) => new RegExp(`^${name.replace("*", "\\w+")}$`));
   const unknown = new Set<string>();
@@ -35,7 +35,7 @@ Deno.test("every variable that the source reads stands in aim help environment",
     }
   }
   assertEquals([...unknown], []);
-  assert(found > 50, "the pattern finds what is read");
+  assert(found > 50, "the pattern finds too few variables");
 });
 
 Deno.test("a misspelt AIM_ variable is reported with the nearest name, other variables are not", () => {
@@ -48,7 +48,7 @@ Deno.test("a misspelt AIM_ variable is reported with the nearest name, other var
     warned("AIM_CACHE_PATH", "AIM_PORT", "AIM_HF_INCLUDE", "AIM_UNRELATED_THING", "PATH", "AIM"),
     [],
   );
-  // Kubernetes' variables of services called aim and aim-model.
+  // Kubernetes' variables for services named aim and aim-model.
   assertEquals(
     warned("AIM_SERVICE_HOST", "AIM_PORT_8000_TCP_ADDR", "AIM_MODEL_PORT", "AIM_MODEL_SERVICE_PORT_HTTP"),
     [],

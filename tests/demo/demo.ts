@@ -1,7 +1,6 @@
-// The main job, end to end, on loopback: a hub and an S3 endpoint with a tiny but real model, and each
-// command as a user types it. `deno task demo`; with `--engine vllm` the last step is a real vLLM on this
-// machine's processor. Ends with 0 where every command did and showed what it must, and leaves nothing
-// behind.
+// The main use of aim on loopback, run by `deno task demo`: a hub and an S3 endpoint with a tiny but real
+// model, and each command as a user types it. With `--engine vllm` the last step serves with vLLM on this
+// machine's CPU. Exits 0 if every command printed the expected output, and leaves no files behind.
 import { HOSTS, makeTree, type Tree } from "../gpu/fixtures.ts";
 import { makeModel } from "../fixtures/model/make_model.ts";
 import { virtualContent } from "../servers/content.ts";
@@ -38,7 +37,7 @@ try {
 }
 if (failure === null) {
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  shell.comment(`All of it did what it must, in ${seconds} s. The servers are stopped, ${work} is removed.`);
+  shell.comment(`Everything worked, in ${seconds} s. The servers are stopped, ${work} is removed.`);
 } else {
   console.error(`\nthe demo failed: ${failure instanceof Error ? failure.message : failure}`);
 }
@@ -54,11 +53,11 @@ async function demonstrate(hub: HubServer, s3: S3Server): Promise<void> {
   await Deno.mkdir(`${work}/profiles`);
   shell.set({ HF_HOME: cache, AIM_PROFILE_PATH: `${work}/profiles` });
 
-  shell.comment("Which AMD GPUs are there, and from which source is that known?");
+  shell.comment("Which AMD GPUs does this machine have, and how does aim know?");
   const gpus = await shell.aim("gpus");
   if (!(await sees(shell))) {
     shell.comment(
-      "This machine has none. The /sys and /dev of a host with eight MI300X stand in for its own.",
+      "This machine has none. From here on, aim reads the /sys and /dev of a host with eight MI300X.",
     );
     const tree = await makeTree(HOSTS.MI300X);
     trees.push(tree);
@@ -67,34 +66,34 @@ async function demonstrate(hub: HubServer, s3: S3Server): Promise<void> {
   } else shows(gpus, /MI\d+/);
 
   shell.comment(
-    "Which profiles fit these GPUs and the model? The model has none of its own: general ones serve it.",
+    "Which profiles fit these GPUs and the model? The model has no profiles of its own, so general ones are used.",
   );
   shell.export({ AIM_MODEL_ID: MODEL });
   shows(await shell.aim("list-profiles", "--state", "compatible"), /general\/\S+/);
 
-  shell.comment("A model of 128 MiB, from a hub that sends 3 MB/s on each connection.");
+  shell.comment("Download a model of 128 MiB from a hub that sends 3 MB/s per connection.");
   hub.faults.push({ kind: "slow", rate: 3e6 });
   shows(await shell.aim("download-to-cache", SHARDS), `${cache}/${SHARDS}`);
   hub.faults.length = 0;
 
-  shell.comment("From the hub into a local directory. Every file is checked against the hub's digest.");
+  shell.comment("Download from the hub into a local directory. Every file is checked against the hub's digest.");
   shows(await shell.aim("download-to-cache", "--model-id", `hf://${MODEL}`), `${cache}/${MODEL}`);
   await same(`${cache}/${MODEL}`);
 
-  shell.comment("Once more: everything is there, nothing is downloaded.");
+  shell.comment("A second run downloads nothing.");
   const before = hub.bytesSent();
   await shell.aim("download-to-cache", "--model-id", `hf://${MODEL}`);
-  expect(hub.bytesSent() === before, "the second run moved bytes of files");
+  expect(hub.bytesSent() === before, "the second run downloaded files");
 
-  shell.comment("Where will serving find the model?");
+  shell.comment("Where will serve find the model?");
   shows(await shell.aim("resolve"), `${cache}/${MODEL}`);
 
   shell.comment(
-    "What would serve do? Why this profile, where the model is, and the script; --model is the local directory.",
+    "What would serve do? The reasons for the profile, the model's path, and the script; --model is the local directory.",
   );
   shows(await shell.aim("dry-run"), `--model ${cache}/${MODEL}`);
 
-  shell.comment("The same model into the Hugging Face cache, as Python's libraries lay it out.");
+  shell.comment("The same model in the Hugging Face cache, in the layout of Python's libraries.");
   await shell.aim("download-to-cache", "--model-id", `hf://${MODEL}`, "--use-hf-cache");
   const snapshot = `${cache}/hub/models--example--tiny-llama/snapshots/${hub.commit(MODEL)}`;
   await same(snapshot);
@@ -103,7 +102,7 @@ async function demonstrate(hub: HubServer, s3: S3Server): Promise<void> {
     hub.digests(MODEL, WEIGHTS).sha256,
   );
 
-  shell.comment("From S3. The local name is the end of the prefix.");
+  shell.comment("Download from S3. The local name is the end of the prefix.");
   shell.export({ AWS_ENDPOINT_URL: s3.url, AWS_ACCESS_KEY_ID: s3.accessKey });
   shell.exportSecret("AWS_SECRET_ACCESS_KEY", s3.secretKey);
   shell.set({
@@ -115,8 +114,8 @@ async function demonstrate(hub: HubServer, s3: S3Server): Promise<void> {
   await same(`${cache}/${FROM_S3}`);
 
   shell.comment(
-    "Serving. In place of vLLM, a shell script called python3 prints how it was started. It must have the PID that aim had:",
-    "aim does not start the engine, it becomes it.",
+    "Serve. Instead of vLLM, a shell script named python3 prints how it was started. Its PID must be aim's,",
+    "because aim does not start the engine as a child: it becomes the engine.",
   );
   const engines = await installEngine();
   shell.export({ PATH: `${engines}:$PATH` });
@@ -127,7 +126,7 @@ async function demonstrate(hub: HubServer, s3: S3Server): Promise<void> {
   shows(served, `  --port\n  8080\n  --served-model-name\n  ${MODEL}\n`);
 
   shell.comment(
-    "Air-gapped: the servers are stopped, only the Hugging Face cache is left, and it serves all the same.",
+    "Air-gapped: the servers are stopped, only the Hugging Face cache is left, and the model is still served.",
   );
   await hub.close();
   await s3.close();
@@ -140,7 +139,7 @@ async function demonstrate(hub: HubServer, s3: S3Server): Promise<void> {
 }
 
 async function serveWithVllm(python: string, cache: string): Promise<void> {
-  shell.comment("The same with vLLM itself, on this machine's processor.");
+  shell.comment("The same with vLLM on this machine's CPU.");
   const args = [MODEL, "--", "--enforce-eager", "--host", "127.0.0.1"];
   shell.note(`AIM_ACCELERATOR_TYPE=cpu aim serve ${args.join(" ")}`);
   await using server = await serving(python, args, { AIM_CACHE_PATH: cache, HF_HUB_OFFLINE: "1" });
@@ -151,7 +150,7 @@ async function serveWithVllm(python: string, cache: string): Promise<void> {
   );
   shows(shown, `"model":"${MODEL}"`);
   shell.note(
-    `it answered ${(server.ready / 1000).toFixed(1)} s after aim was started; its weights are random`,
+    `ready ${(server.ready / 1000).toFixed(1)} s after aim was started; the weights are random`,
   );
   const { code } = await server.stop();
   expect(code === 0, `vLLM ended with ${code}`);
@@ -173,13 +172,13 @@ function objects(): Record<string, Uint8Array> {
   return Object.fromEntries(Object.entries(files).map(([path, bytes]) => [`${FROM_S3}/${path}`, bytes]));
 }
 
-/** Whether GPUs were found without being named. */
+/** Whether aim finds GPUs on this machine. */
 async function sees(shell: Shell): Promise<boolean> {
   const { stdout } = await shell.quietly("gpus", "--format", "json");
   return /MI\d+/.test(stdout);
 }
 
-/** A directory on PATH with the stub under both names that an engine may be started by. */
+/** A directory for PATH with the stub engine under both names of Python. */
 async function installEngine(): Promise<string> {
   const directory = `${work}/bin`;
   await Deno.mkdir(directory);
@@ -201,7 +200,7 @@ function shows(shown: Shown, what: string | RegExp): void {
   );
 }
 
-/** Every file of the model is in the directory, byte for byte. */
+/** Checks that the directory has every file of the model, byte for byte. */
 async function same(directory: string): Promise<void> {
   for (const [path, bytes] of Object.entries(files)) {
     const there = await Deno.readFile(`${directory}/${path}`);

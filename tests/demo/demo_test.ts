@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 
-Deno.test("the demo does what it must, prints no secret and leaves nothing behind", async () => {
+Deno.test("the demo succeeds, prints no secret and leaves no files behind", async () => {
   const temporary = await Deno.makeTempDir();
   try {
     const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {

@@ -9,7 +9,7 @@ if (import.meta.main) {
   await Deno.writeTextFile(SVG, renderTerminal(await record(), { columns: COLUMNS, rows: 34 }));
 }
 
-/** Runs the demo on a terminal of its own. */
+/** Runs the demo in a pseudoterminal. */
 async function record(): Promise<Line[]> {
   const demo = new URL("demo.ts", import.meta.url).pathname;
   const run = `stty cols ${COLUMNS} rows 40; exec '${Deno.execPath()}' run -q -P '${demo}'`;
@@ -20,7 +20,7 @@ async function record(): Promise<Line[]> {
   }).output();
   const text = new TextDecoder().decode(stdout);
   if (code !== 0) throw new Error(`the demo ended with ${code}:\n${text}`);
-  // Names that change with every run.
+  // Replaces names that change with every run.
   const stable = text.replaceAll(/aim-(demo|gpus)-[0-9a-f]+/g, "aim-$1").replaceAll(
     /127\.0\.0\.1:\d+/g,
     "127.0.0.1:8888",
@@ -28,10 +28,7 @@ async function record(): Promise<Line[]> {
   return terminalLines(withBar(stable), COLUMNS);
 }
 
-/**
- * The picture keeps one drawing of the bar, of the middle of the first long download: a terminal erases the
- * last one, too.
- */
+/** Keeps one progress bar from the middle of the first long download; a terminal would erase them all. */
 function withBar(output: string): string {
   // deno-lint-ignore no-control-regex
   const parts = output.split(/(\x1b\[\d+A\r\x1b\[J)/);

@@ -1,23 +1,23 @@
-/** What a command did. */
+/** A command and its output. */
 export interface Shown {
   /** As typed. */
   readonly command: string;
   readonly stdout: string;
-  /** Of the process that was started. */
+  /** The process's id. */
   readonly pid: number;
 }
 
-/** Runs commands as a user would type them, and shows them so. Stops at the first that fails. */
+/** Runs and shows commands as a user would type them. Stops at the first failure. */
 export class Shell {
   readonly #main: URL;
   readonly #env: Record<string, string>;
   readonly #colour = Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR");
 
-  /** @param main The program that `aim` means. */
+  /** @param main The program that `aim` runs. */
   constructor(main: URL) {
     this.#main = main;
     this.#env = {};
-    // Nothing of the user's own settings, keys or tokens: only what finding programs and Deno's cache takes.
+    // No settings, keys or tokens of the user: only what is needed to find programs and Deno's cache.
     for (const name of ["PATH", "HOME", "DENO_DIR", "XDG_CACHE_HOME", "TMPDIR", "LANG", "TERM", "COLUMNS"]) {
       const value = Deno.env.get(name);
       if (value !== undefined) this.#env[name] = value;
@@ -28,12 +28,12 @@ export class Shell {
     console.log(`\n${lines.map((line) => this.#style(36, `# ${line}`)).join("\n")}`);
   }
 
-  /** A remark on what was just shown. */
+  /** A remark on the last output. */
   note(line: string): void {
     console.log(this.#style(2, `(${line})`));
   }
 
-  /** Shows an `export` and does it. `$PATH` in a value stands for what PATH is. */
+  /** Shows and executes an `export`. `$PATH` in a value is replaced. */
   export(variables: Readonly<Record<string, string>>): void {
     for (const [name, value] of Object.entries(variables)) {
       console.log(this.#style(1, `$ export ${name}=${value}`));
@@ -41,28 +41,28 @@ export class Shell {
     }
   }
 
-  /** An `export` whose value is not shown. */
+  /** Executes an `export` without showing its value. */
   exportSecret(name: string, value: string): void {
     console.log(this.#style(1, `$ export ${name}=…`));
     this.#env[name] = value;
   }
 
-  /** Sets variables that keep the machine's own configuration out, without a word. */
+  /** Sets variables without showing them, to keep out the machine's own configuration. */
   set(variables: Readonly<Record<string, string>>): void {
     Object.assign(this.#env, variables);
   }
 
-  /** Runs aim from source. @throws {Error} where it does not end with 0. */
+  /** Runs aim from source. @throws {Error} if it does not exit 0. */
   async aim(...args: string[]): Promise<Shown> {
     return await this.#show("aim", args, Deno.execPath(), this.#fromSource(args));
   }
 
-  /** Runs another program. @throws {Error} where it does not end with 0. */
+  /** Runs another program. @throws {Error} if it does not exit 0. */
   async run(program: string, ...args: string[]): Promise<Shown> {
     return await this.#show(program, args, program, args);
   }
 
-  /** Runs aim without showing it, whatever it ends with. */
+  /** Runs aim without showing it and ignores its exit code. */
   async quietly(...args: string[]): Promise<{ stdout: string }> {
     const { stdout } = await this.#command(Deno.execPath(), this.#fromSource(args), "null").output();
     return { stdout: new TextDecoder().decode(stdout) };

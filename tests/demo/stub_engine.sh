@@ -1,5 +1,5 @@
 #!/bin/sh
-# Stands in for the engine: says how it was started.
+# A stub engine that prints how it was started.
 echo "stub engine, PID $$"
 echo "arguments:"
 printf '  %s\n' "$@"

@@ -1,14 +1,14 @@
 /** Text of one style. */
 export interface Span {
   readonly text: string;
-  /** SGR numbers in force: 1 bold, 2 dim, 31 to 36 colours. */
+  /** Active SGR codes: 1 bold, 2 dim, 31 to 36 colours. */
   readonly style: readonly number[];
 }
 
 /** A line of a terminal. */
 export type Line = readonly Span[];
 
-/** What a terminal shows in the end, line by line: redrawn lines once, long lines folded. */
+/** The lines that a terminal shows at the end: redrawn lines once, long lines wrapped. */
 export function terminalLines(output: string, columns: number): Line[] {
   const lines: Span[][] = [[]];
   let at = 0;
@@ -50,12 +50,10 @@ function folded(line: Line, columns: number): Line[] {
 }
 
 const [WIDTH, HEIGHT, PADDING] = [7.8, 17, 14];
-/** Seconds that a line stays the newest: a command is typed and read, its output flows. */
+/** Seconds until the next line: long for a command, which is typed and read, short for output. */
 const PAUSE = { command: 0.9, comment: 1.3, output: 0.09, end: 6 };
 
-/**
- * An animated picture of lines that scroll by as a terminal's do, again and again. Fonts are the reader's.
- */
+/** An animated SVG of lines that scroll as in a terminal, in a loop. Uses the reader's fonts. */
 export function renderTerminal(lines: readonly Line[], size: { columns: number; rows: number }): string {
   const [width, height] = [size.columns * WIDTH + 2 * PADDING, size.rows * HEIGHT + 2 * PADDING];
   const texts = lines.map((line) => line.map((span) => span.text).join(""));

@@ -4,7 +4,7 @@ import { dirname, join } from "@std/path";
 const ROOT = new URL("../../", import.meta.url).pathname;
 const DOCUMENT = Deno.readTextFileSync(`${ROOT}.github/ARCHITECTURE.md`);
 
-/** The walks: their name, the most files they may have, and the files. */
+/** Each walk's name, maximum number of files, and files. */
 const WALKS = [...DOCUMENT.matchAll(/<!-- walk: (\w+), at most (\d+) -->\n([\s\S]*?)(?=\n## |$)/g)]
   .map(([, name = "", most, text = ""]) => ({
     name,
@@ -12,7 +12,7 @@ const WALKS = [...DOCUMENT.matchAll(/<!-- walk: (\w+), at most (\d+) -->\n([\s\S
     files: [...text.matchAll(/^\| `([^`]+\.ts)`/gm)].map(([, file = ""]) => file),
   }));
 
-Deno.test("ARCHITECTURE.md has the three walks, none longer than a reader bears", () => {
+Deno.test("ARCHITECTURE.md has the three walks, each within its maximum length", () => {
   assertEquals(WALKS.map(({ name, most }) => [name, most]), [["name", 15], ["byte", 15], ["profile", 8]]);
   for (const { name, most, files } of WALKS) {
     assert(files.length >= 3 && files.length <= most, `${name}: ${files.length} files, at most ${most}`);
@@ -20,14 +20,14 @@ Deno.test("ARCHITECTURE.md has the three walks, none longer than a reader bears"
   }
 });
 
-Deno.test("every file of a walk is imported by one above it, or is a thread that one above starts", () => {
+Deno.test("every file of a walk is imported or started as a thread by a file above it", () => {
   const odd = WALKS.flatMap(({ files }) =>
     files.filter((file, at) => at > 0 && !files.slice(0, at).some((above) => namesIn(above).includes(file)))
   );
   assertEquals(odd, []);
 });
 
-Deno.test("every folder of src is in the picture", () => {
+Deno.test("every folder of src is in the diagram", () => {
   const picture = /```text\n([\s\S]*?)```/.exec(DOCUMENT)?.[1] ?? "";
   const folders = [...Deno.readDirSync(`${ROOT}src`)].map(({ name }) => name).filter((name) =>
     name !== "types"
@@ -35,7 +35,7 @@ Deno.test("every folder of src is in the picture", () => {
   assertEquals(folders.filter((name) => !new RegExp(`\\b${name}\\b`).test(picture)), []);
 });
 
-Deno.test("the words of the glossary are the code's", () => {
+Deno.test("the names in the glossary exist in the code", () => {
   const table = DOCUMENT.slice(DOCUMENT.indexOf("## Words"), DOCUMENT.indexOf("## The picture"));
   const names = [...table.matchAll(/^\| \*\*[^|]+\| ([^|]+)\|/gm)]
     .flatMap(([, column = ""]) => [...column.matchAll(/`(\w+)`/g)].map(([, name = ""]) => name));

@@ -6,7 +6,7 @@ const ROOT = new URL("../../", import.meta.url);
 export interface Block {
   readonly language: string;
   readonly text: string;
-  /** Of its first line, from 1. */
+  /** The number of its first line, from 1. */
   readonly line: number;
 }
 
@@ -29,17 +29,15 @@ export function blocksOf(markdown: string): Block[] {
   return blocks;
 }
 
-/**
- * A machine for a document's commands: everything that they name and that is not aim's is played by a script.
- */
+/** A machine for a document's commands, where stub scripts replace every program but aim. */
 export interface Machine {
-  /** A directory like a clone's top level; absolute paths of the commands lie below `outside` in it. */
+  /** A directory like a clone's top level; its folder `outside` holds the commands' absolute paths. */
   readonly directory: string;
   /** Runs a block with bash, which stops at the first failure. */
   run(block: string): Promise<{ code: number; output: string }>;
 }
 
-/** What images are called, and the model that they are made for. */
+/** The images' names and their models. */
 const IMAGES: Readonly<Record<string, string>> = {
   "meta-llama-llama-3.1-8b-instruct": "meta-llama/Llama-3.1-8B-Instruct",
   "mistralai-mistral-7b-v0.1": "mistralai/Mistral-7B-v0.1",
@@ -94,7 +92,7 @@ export async function makeMachine(world: World): Promise<Machine> {
   };
 }
 
-// A page may show what `aim resolve` says of a model that is nowhere: that is not a failure of the page.
+// A page may run `aim resolve` for a model that is not in the cache: exit 5 is expected.
 const AIM = `code=0
 aim-itself "$@" || code=$?
 if [[ \${1:-} == resolve && $code == 5 ]]; then exit 0; fi
@@ -152,7 +150,7 @@ grep -oE '^ *- [a-z./-]+\\.yaml' "$3/kustomization.yaml" | while read -r _ file;
   [[ -f $3/$file ]] || { echo "no $3/$file"; exit 1; }
 done`;
 
-/** The chart itself is tested by helm in tests/container/helm_test.ts. */
+/** tests/container/helm_test.ts tests the chart with helm. */
 const HELM = `[[ $1 == install && -f $3/Chart.yaml && -f $3/values.yaml ]] || { echo "helm $*?"; exit 1; }`;
 
 /** `deno task NAME` of an installed Deno. */
@@ -161,10 +159,7 @@ function deno(bin: string): string {
 exec ${bin}/npx -y deno@${Deno.version.deno} "$@"`;
 }
 
-/**
- * `npx -y deno@VERSION task NAME`: that the version is the one in use and the task there; compiling gives
- * `dist/aim`.
- */
+/** `npx -y deno@VERSION task NAME`: checks the version and the task; `compile` makes `dist/aim`. */
 function npx(bin: string): string {
   return `[[ $1 == -y && $2 == deno@${Deno.version.deno} && $3 == task ]] || { echo "npx $*?"; exit 1; }
 grep -q "^    \\"$4\\": " deno.json || { echo "no task $4"; exit 1; }

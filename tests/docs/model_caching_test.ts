@@ -1,5 +1,5 @@
-// The page that users have of AIM's model caching, if it is beside the project or in the folder that
-// AIM_TEST_REFERENCE names: every command in it, with aim in place of the container, does what the page says.
+// Runs every command of AIM's page on model caching, with aim instead of the container. The page is in the
+// folder AIM_TEST_REFERENCE, or else beside the project.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { EXIT_CODES } from "../../src/errors/exit_codes.ts";
 import { aim } from "../cli/aim.ts";
@@ -13,7 +13,7 @@ const PAGE = `${FOLDER}/model-caching.md`;
 const text = await Deno.readTextFile(PAGE).catch(() => null);
 
 Deno.test({
-  name: `every command of the page on model caching does what it says${
+  name: `every command of the page on model caching does what the page says${
     text === null ? ` (skipped: no ${PAGE})` : ""
   }`,
   ignore: text === null,
@@ -23,11 +23,11 @@ Deno.test({
     await profileOfMistral(machine);
     let arrows = 0;
     for (const { language, text: block, line } of blocksOf(text ?? "")) {
-      // A request to a running engine is none of aim's.
+      // Requests to a running engine do not involve aim.
       if (language !== "bash" || block.startsWith("curl")) continue;
       await t.step(`line ${line}: ${block.split("\n")[0]}`, async () => {
         const { code, output } = await machine.run(prepared(block));
-        // The page asks for a dry run without a GPU: that shows what it can, and says what is missing.
+        // Without a GPU, a dry run exits with the code for a missing profile.
         const gpuless = block.includes(" dry-run") && !block.includes("--device");
         assertEquals(code, gpuless ? EXIT_CODES["no-profile"].code : 0, `${block}\n${output}`);
         for (const path of placesNamed(block)) {
@@ -41,10 +41,7 @@ Deno.test({
   },
 });
 
-/**
- * What the page says in words, with a quantised profile: AIM_MODEL_ID names the model, and the profile loads
- * another.
- */
+/** A model whose profile loads a quantised model, as in the page's text. */
 const QUANTISED = {
   AIM_MODEL_ID: "meta-llama/Llama-3.1-8B-Instruct",
   AIM_GPU_COUNT: "1",
@@ -52,7 +49,7 @@ const QUANTISED = {
 };
 const LOADED = "amd/Llama-3.1-8B-Instruct-FP8-KV";
 
-Deno.test("clients use the model's own name, even if a profile loads a quantised one", async () => {
+Deno.test("clients use the model's own name even if its profile loads a quantised model", async () => {
   await using world = await startWorld();
   const env = { ...world.env, ...QUANTISED, AIM_GPU_MODEL: "MI300X" };
   assertEquals((await aim(["download-to-cache"], { env })).code, 0);
@@ -62,7 +59,7 @@ Deno.test("clients use the model's own name, even if a profile loads a quantised
   assert(names.includes(QUANTISED.AIM_MODEL_ID), names.join(" "));
 });
 
-Deno.test("--model of a dry run is the local directory, and the model's name for the Hugging Face cache", async () => {
+Deno.test("in a dry run, --model is the local directory, or the model's name if it is in the Hugging Face cache", async () => {
   await using world = await startWorld();
   const env = { ...world.env, ...QUANTISED, AIM_GPU_MODEL: "MI300X" };
   const model = async () => {
@@ -75,7 +72,7 @@ Deno.test("--model of a dry run is the local directory, and the model's name for
   assertEquals(await model(), `${world.directory}/cache/${LOADED}`);
 });
 
-Deno.test("what was downloaded without a GPU is served on an air-gapped host, whichever Instinct it has", async () => {
+Deno.test("a model that was downloaded without a GPU is served on an air-gapped host with any Instinct GPU", async () => {
   await using world = await startWorld();
   const model = { AIM_MODEL_ID: "mistralai/Mistral-7B-v0.1" };
   assertEquals((await aim(["download-to-cache"], { env: { ...world.env, ...model } })).code, 0);
@@ -87,7 +84,7 @@ Deno.test("what was downloaded without a GPU is served on an air-gapped host, wh
   }
 });
 
-/** `# → /workspace/model-cache/…` beside a command, as the host sees it. */
+/** The host's paths for the comments `# → /workspace/model-cache/…` in a block. */
 function placesNamed(block: string): string[] {
   let host = "";
   return block.split("\n").flatMap((line) => {
@@ -97,7 +94,7 @@ function placesNamed(block: string): string[] {
   });
 }
 
-/** The images of the page have their models' profiles; one model is in no catalogue. */
+/** Writes a profile for the page's only model without one. */
 async function profileOfMistral({ directory }: Machine): Promise<void> {
   const folder = `${directory}/image/mistralai/Mistral-7B-v0.1`;
   await Deno.mkdir(folder, { recursive: true });
@@ -110,7 +107,7 @@ async function profileOfMistral({ directory }: Machine): Promise<void> {
   await Deno.writeTextFile(`${folder}/vllm-mi300x-fp16-tp1-latency.yaml`, own);
 }
 
-/** The images have their profiles, and the keys are those that the servers of this test take. */
+/** A block with the profiles of the page's images and the keys of this test's servers. */
 function prepared(block: string): string {
   const keys = block.replaceAll(/-e (HF_TOKEN|AWS_ACCESS_KEY_ID|AWS_SECRET_ACCESS_KEY)="[^"]*"/g, "-e $1");
   return `export AIM_PROFILE_PATH=$PWD/image HF_TOKEN=${TOKEN}\n${keys}`;

@@ -9,14 +9,14 @@ const ROOT = fromFileUrl(new URL("../../", import.meta.url));
 const PAGES = ["README.md", "container/README.md"] as const;
 const LANGUAGES = ["sh", "yaml", "mermaid"];
 
-Deno.test("the README is a page that people read: 250 lines at most", async () => {
+Deno.test("the README has at most 250 lines", async () => {
   const lines = (await Deno.readTextFile(join(ROOT, "README.md"))).split("\n").length - 1;
   assert(lines <= 250, `${lines} lines`);
 });
 
 for (const page of PAGES) {
   Deno.test(`every command of ${page} works, pasted into one shell from top to bottom`, async () => {
-    // The token that the page shows.
+    // The token in the page.
     await using world = await startWorld("hf_xxxxxxxx");
     const machine = await makeMachine(world);
     const blocks = blocksOf(await Deno.readTextFile(join(ROOT, page)));
@@ -35,7 +35,7 @@ const LINKED = [
   "tests/bench/README.md",
 ];
 for (const page of LINKED) {
-  Deno.test(`every link of ${page} leads somewhere`, async () => {
+  Deno.test(`every relative link of ${page} has a target`, async () => {
     const text = await Deno.readTextFile(join(ROOT, page));
     const links = [...text.matchAll(/\]\(([^)]+)\)/g)].map((match) => match[1] ?? "");
     const wrong: string[] = [];
@@ -59,7 +59,7 @@ for (const page of LINKED) {
 }
 
 for (const page of PAGES) {
-  Deno.test(`the YAML of ${page} is YAML, and a profile in it is one`, async () => {
+  Deno.test(`the YAML blocks of ${page} are valid YAML and valid profiles`, async () => {
     const directory = await Deno.makeTempDir();
     try {
       for (const { language, text } of blocksOf(await Deno.readTextFile(join(ROOT, page)))) {
@@ -77,14 +77,14 @@ for (const page of PAGES) {
   });
 }
 
-Deno.test("the README shows the two commands first, and each program as it is pinned", async () => {
+Deno.test("the README starts with deno task demo and test, and uses the current Deno version", async () => {
   const text = await Deno.readTextFile(join(ROOT, "README.md"));
   const commands = text.match(/npx -y deno@[\d.]+ task \w+/g) ?? [];
   assertEquals(commands.slice(0, 2).map((command) => command.split(" ").at(-1)), ["demo", "test"]);
   assert(commands.every((command) => command.includes(`deno@${Deno.version.deno} `)));
 });
 
-/** As GitHub names headings. */
+/** The anchors that GitHub makes from headings. */
 function anchorsOf(markdown: string): string[] {
   return [...markdown.matchAll(/^#+ (.*)$/gm)].map((match) =>
     (match[1] ?? "").toLowerCase().replaceAll(/[^\p{L}\p{N} _-]/gu, "").replaceAll(" ", "-")

@@ -1,5 +1,5 @@
-// Writes the reference tables of the pages from the program's own tables, between `<!-- BEGIN name -->` and
-// `<!-- END name -->`. With --check it writes nothing and fails where they differ.
+// Generates the pages' reference tables, between `<!-- BEGIN name -->` and `<!-- END name -->`, from the
+// program's tables. With --check it writes nothing and fails if they differ.
 import { ALSO_HONOURED } from "../../src/config/variables.ts";
 import { loadCommands } from "../../src/cli/registry.ts";
 import { type Setting, SETTINGS } from "../../src/config/settings.ts";
@@ -34,7 +34,7 @@ export async function referenceTables(): Promise<Readonly<Record<string, string>
   };
 }
 
-/** The text with each table in its place. */
+/** The text with each table inserted between its marks. */
 export function withTables(text: string, tables: Readonly<Record<string, string>>): string {
   return Object.entries(tables).reduce((all, [name, content]) => {
     const begin = `<!-- BEGIN ${name} -->`;

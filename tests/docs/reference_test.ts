@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { PAGES, referenceTables, withTables } from "./reference.ts";
 
-Deno.test("the reference tables are those of the program, each on one page", async () => {
+Deno.test("the reference tables are up to date, each on one page", async () => {
   const tables = await referenceTables();
   const pages = await Promise.all(
     PAGES.map((page) => Deno.readTextFile(new URL(`../../${page}`, import.meta.url))),
@@ -13,7 +13,7 @@ Deno.test("the reference tables are those of the program, each on one page", asy
   assertEquals(stale, [], "run deno run -P tests/docs/reference.ts");
 });
 
-Deno.test("a table replaces only what is between its marks", () => {
+Deno.test("a table replaces only the text between its marks", () => {
   const before = "a\n<!-- BEGIN t -->\nold\n<!-- END t -->\nb <!-- BEGIN u -->";
   const after = "a\n<!-- BEGIN t -->\n\nnew\n\n<!-- END t -->\nb <!-- BEGIN u -->";
   assertEquals(withTables(before, { t: "new", u: "x" }), after);

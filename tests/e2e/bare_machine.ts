@@ -11,35 +11,27 @@ export const WEIGHTS = safetensorsBytes(3_000_000);
 const FILES = { "config.json": '{"model_type":"llama"}\n', "model.safetensors": WEIGHTS };
 export const BYTES = 3_000_023;
 
-/** How `aim` is run unless a test says otherwise. */
+/** Options of a run that a test can change. */
 type Options = Partial<Omit<ContainedOptions, "root" | "words">>;
 
 /**
- * Debian's smallest root with `aim` in it, a hub and an S3 endpoint on this machine's loopback. Every run is
- * a new container with an empty `/tmp` and `/job`, which stays.
+ * A minimal Debian with `aim`, and a hub and an S3 endpoint on this machine's loopback. Every run is a new
+ * container with an empty `/tmp`; `/job` is kept between runs.
  */
 export interface BareMachine extends AsyncDisposable {
   readonly hub: HubServer;
   readonly s3: S3Server;
-  /**
-   * `/job` as this machine sees it: it holds `bin` with the engine, is writable for all, and everything's.
-   */
+  /** The host's path of `/job`, which is world-writable and has the engine in `bin`. */
   readonly work: string;
   /** Environment of every run. */
   readonly env: Readonly<Record<string, string>>;
-  /**
-   * Starts a program: as user 1000, who has no home and no capabilities, with a read-only root, unless told
-   * otherwise.
-   */
+  /** Starts a program, by default as user 1000 without a home or capabilities and with a read-only root. */
   start(words: readonly string[], options?: Options): Promise<Contained>;
-  /** The same to its end. */
+  /** Runs a program to its end. */
   run(words: readonly string[], options?: Options): Promise<Ran>;
 }
 
-/**
- * What stands in for vLLM. It says how it was started and what it got; with `stay`, it waits for signals and
- * names them.
- */
+/** A stub of vLLM that prints how it was started and, if `/job/stay` exists, the signals that it receives. */
 const ENGINE = `#!/bin/sh
 echo "engine pid $$"
 printf 'arg %s\\n' "$@"
@@ -47,7 +39,7 @@ env | sed 's/^/env /'
 while read -r name value; do
   case $name in Uid: | Sig*: | CapEff: | CapBnd: | NoNewPrivs:) echo "status $name" $value ;; esac
 done </proc/$$/status
-# 10 is how dash keeps the script that it reads.
+# 10 is dash's descriptor of the script.
 find /proc/$$/fd -type l -printf 'fd %f %l\\n'
 [ -e /job/stay ] || exit 0
 for name in TERM INT USR1 HUP; do trap "echo signal $name" $name; done
@@ -75,7 +67,7 @@ export async function startBareMachine(): Promise<BareMachine> {
     AIM_CACHE_PATH: "/job/cache",
     AIM_GPU_MODEL: "MI300X",
     AIM_GPU_COUNT: "1",
-    // Its profiles load this very model, rather than a quantised one.
+    // Profiles of this precision load the model itself, not a quantised one.
     AIM_PRECISION: "fp16",
   };
   let count = 0;

@@ -1,6 +1,6 @@
 import { run } from "./contained.ts";
 
-/** To be raised when what is in it changes. */
+/** Increase this when the contents change. */
 const VERSION = 2;
 const PATH = `/var/tmp/aim-test-bare-root-${VERSION}`;
 const BULK = [
@@ -12,8 +12,8 @@ const BULK = [
 ];
 
 /**
- * The root directory of the smallest Debian: no Deno, no Node, no Python. Made by `debootstrap` once a
- * machine (half a minute, 80 MB), kept in `/var/tmp`, never written afterwards. Requires root.
+ * The root directory of a minimal Debian without Deno, Node or Python. `debootstrap` makes it once per
+ * machine (half a minute, 80 MB) in `/var/tmp`; it never changes afterwards. Requires root.
  */
 export async function bareRoot(): Promise<string> {
   try {

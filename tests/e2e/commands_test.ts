@@ -5,9 +5,9 @@ import { e2e } from "./e2e.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
-await e2e("every command works on a bare Debian, for a user without home and rights", {}, async (t) => {
+await e2e("every command works on a minimal Debian for a user without home and capabilities", {}, async (t) => {
   await using machine = await startBareMachine();
-  // One /tmp for all: unpacking is tested by itself.
+  // All runs share /tmp, so that aim unpacks itself once.
   const tmp = `${machine.work}/tmp`;
   await Deno.mkdir(tmp);
   await Deno.chmod(tmp, 0o1777);
@@ -28,7 +28,7 @@ await e2e("every command works on a bare Debian, for a user without home and rig
     return folders.flatMap(({ models }) => models.map(({ name }) => name)).sort();
   };
 
-  await t.step("nothing here but itself could run it", async () => {
+  await t.step("no Deno, Node, Python, Perl or vLLM is installed", async () => {
     const script =
       "command -v deno node npx python python3.11 perl5 vllm; ls /job; find / -xdev -name '*deno*'; id";
     const { stdout } = await machine.run(["sh", "-c", script], {
@@ -48,7 +48,7 @@ await e2e("every command works on a bare Debian, for a user without home and rig
     );
   });
 
-  await t.step("help, of all and of each command", async () => {
+  await t.step("help prints the overview and each command's help", async () => {
     assertStringIncludes(await aim("help"), "Usage: aim");
     for (const name of COMMAND_NAMES) {
       assertStringIncludes(await aim("help", ...name.split(" ")), `aim ${name}`);
@@ -64,7 +64,7 @@ await e2e("every command works on a bare Debian, for a user without home and rig
     assertMatch(await aim("list-profiles", "--model", MODEL), /vllm-mi300x-\S+-tp1-latency/);
   });
 
-  await t.step("profiles validate, by the embedded schemas", async () => {
+  await t.step("profiles validate uses the embedded schemas", async () => {
     const profile = "vllm-mi300x-fp16-tp1-latency.yaml";
     const folder = new URL(`profiles/${MODEL}/`, ROOT);
     const text = await Deno.readTextFile(new URL(profile, folder));
@@ -87,7 +87,7 @@ await e2e("every command works on a bare Debian, for a user without home and rig
     }
   });
 
-  await t.step("size, of both kinds of source", async () => {
+  await t.step("size of a model on the hub and in S3", async () => {
     for (const url of [`hf://${MODEL}`, "s3://bucket/models/org/llama"]) {
       assertEquals(JSON.parse(await aim("size", url)), { url, sizeBytes: BYTES });
     }
@@ -113,7 +113,7 @@ await e2e("every command works on a bare Debian, for a user without home and rig
     assertEquals(await Deno.readFile(`${machine.work}/one/model.safetensors`), WEIGHTS);
   });
 
-  await t.step("resolve finds what was downloaded, in both layouts", async () => {
+  await t.step("resolve finds the downloaded models in both layouts", async () => {
     assertMatch(await aim("resolve", MODEL), new RegExp(`^/job/cache/${MODEL}\n`));
     assertMatch(
       await aim("resolve", "org/model"),
@@ -121,12 +121,12 @@ await e2e("every command works on a bare Debian, for a user without home and rig
     );
   });
 
-  await t.step("cache list and verify see all three", async () => {
+  await t.step("cache list and verify show all three models", async () => {
     assertEquals(await cached(), [MODEL, "org/llama", "org/model"]);
     await aim("cache", "verify");
   });
 
-  await t.step("cache verify names a file that has changed", async () => {
+  await t.step("cache verify names a changed file", async () => {
     const path = `${machine.work}/cache/org/llama/model.safetensors`;
     await Deno.writeFile(path, WEIGHTS.map((byte, at) => at === 1_000_000 ? byte ^ 1 : byte));
     const { code, stdout } = await machine.run(["aim", "cache", "verify", "org/llama"], { volumes });
@@ -134,7 +134,7 @@ await e2e("every command works on a bare Debian, for a user without home and rig
     assertStringIncludes(stdout, "model.safetensors");
   });
 
-  await t.step("export writes what download-to-cache reads back", async () => {
+  await t.step("download-to-cache reads what export writes", async () => {
     await aim("export", MODEL, "/job/layout");
     await aim("download-to-cache", "oci-layout:/job/layout", "--model-name", "from/layout");
     assertEquals(await Deno.readFile(`${machine.work}/cache/from/layout/model.safetensors`), WEIGHTS);
@@ -168,7 +168,7 @@ await e2e("every command works on a bare Debian, for a user without home and rig
     assertEquals(args(stdout), args(served));
   });
 
-  await t.step("dry-run --format json prints one array, alone", async () => {
+  await t.step("dry-run --format json prints only one array", async () => {
     const [found] = JSON.parse(await aim("dry-run", "--format", "json", "--model", MODEL));
     assertMatch(found.path, /^embedded:.*\/vllm-mi300x-\S+\.yaml$/);
     assertEquals(found.models[0].source, `hf://${MODEL}`);
@@ -183,16 +183,16 @@ await e2e("every command works on a bare Debian, for a user without home and rig
       const engine = page.checks.find(({ name }) => name === "engine")?.state;
       return { code, ok: page.ok, engine };
     };
-    // The stub of the engine passes for a Python; without it there is none.
+    // The stub engine is the only Python.
     assertEquals((await doctor({})).engine, "ok");
     const without = await doctor({ PATH: "/usr/local/bin:/usr/bin:/bin" });
     assertEquals([without.code, without.ok, without.engine], [1, false, "failed"]);
   });
 
-  await t.step("no command was left out", () => assertEquals([...used].sort(), COMMAND_NAMES.toSorted()));
+  await t.step("every command was used", () => assertEquals([...used].sort(), COMMAND_NAMES.toSorted()));
 });
 
-await e2e("without network and with HF_HUB_OFFLINE, what was downloaded is served", {}, async (t) => {
+await e2e("a downloaded model is served without a network and with HF_HUB_OFFLINE", {}, async (t) => {
   await using machine: BareMachine = await startBareMachine();
   for (const [layout, flags] of [["local", []], ["hub", ["--use-hf-cache"]]] as const) {
     await t.step(layout, async () => {
@@ -211,7 +211,7 @@ await e2e("without network and with HF_HUB_OFFLINE, what was downloaded is serve
       assertEquals(machine.hub.requests.length, asked);
     });
   }
-  await t.step("what was not, is missed", async () => {
+  await t.step("a model that was not downloaded is exit 5", async () => {
     const { code, stderr } = await machine.run(["aim", "serve", "--model", "org/model"], {
       offline: true,
       env: { HF_HUB_OFFLINE: "1" },

@@ -8,7 +8,7 @@ import { executable } from "./executable.ts";
 const ROOT = new URL("../../", import.meta.url);
 const ARM = "aarch64-unknown-linux-gnu";
 
-await e2e("the sums and the bill of materials beside the executable are its own", {
+await e2e("the checksums and the bill of materials match the executable", {
   containers: false,
   programs: ["sha256sum"],
 }, async () => {
@@ -32,17 +32,17 @@ await e2e("the sums and the bill of materials beside the executable are its own"
   for (const name of ["yaml", "@huggingface/hub", "@aws-sdk/client-s3"]) {
     assert(purls.includes(`pkg:npm/${imports[name].replace("npm:", "").replace(/^@/, "%40")}`), name);
   }
-  // What only the tests import is not in it.
+  // It does not list packages that only tests import.
   assert(!purls.some((purl) => /kubernetes|cyclonedx/.test(purl)));
 });
 
 await e2e(
-  "the self-extracting form has the permissions of deno.json, and no others",
+  "the self-extracting form has exactly the permissions of deno.json",
   { containers: false },
   async () => {
     const bytes = await Deno.readFile(await executable());
     const text = new TextDecoder("latin1").decode(bytes);
-    if (!text.startsWith("#!/bin/sh")) return console.log("this one is compiled: Deno has put them inside");
+    if (!text.startsWith("#!/bin/sh")) return console.log("not checked: this executable is compiled, and Deno embeds its permissions");
     const words =
       /^exec "\$_aim_dir\/deno" run (.*) "\$_aim_dir\/main\.js" "\$@"$/m.exec(text)?.[1]?.split(" ") ??
         [];
@@ -59,15 +59,15 @@ await e2e(
 );
 
 await e2e(
-  "a wrong base runtime ends the build with one line that names it",
+  "a wrong base runtime fails the build with one line that names it",
   { containers: false },
   async (t) => {
     await using place = await scratch();
     const text = `${place.path}/text`;
     await Deno.writeTextFile(text, "no program\n");
     const bases = {
-      "not there": [`${place.path}/none`, /^compile: DENORT_BIN names \S+\/none: No such file/],
-      "no program": [text, /^compile: DENORT_BIN names \S+\/text: .*ELF/],
+      "missing": [`${place.path}/none`, /^compile: DENORT_BIN names \S+\/none: No such file/],
+      "not a program": [text, /^compile: DENORT_BIN names \S+\/text: .*ELF/],
       "another program": [
         "/bin/true",
         /^compile: what was built does not say "aim .*DENORT_BIN names \/bin\/true: is that denort\?$/,
@@ -84,7 +84,7 @@ await e2e(
   },
 );
 
-await e2e("a downloaded base runtime that is damaged is not used", {
+await e2e("a corrupted download of the base runtime is not used", {
   containers: false,
   programs: ["python3"],
 }, async () => {
@@ -101,11 +101,11 @@ await e2e("a downloaded base runtime that is damaged is not used", {
   assertMatch(await run("env", `AIM_RUNTIME_DIR=${place.path}`, place.aim, "--version"), /self-extracting/);
 });
 
-await e2e("an executable for another machine holds that machine's runtime, and the same program", {
+await e2e("an executable for another architecture contains that architecture's runtime", {
   containers: false,
 }, async () => {
   await using place = await scratch();
-  // Only what a loader would look at: it cannot be run here anyway.
+  // Only an ELF header and a version: this runtime is never run.
   const runtime = new Uint8Array(70_000);
   runtime.set(Uint8Array.fromHex("7f454c460201010000000000000000000200b700"));
   runtime.set(new TextEncoder().encode(`Deno ${Deno.version.deno}`), 50_000);
@@ -119,14 +119,14 @@ await e2e("an executable for another machine holds that machine's runtime, and t
   const bill = JSON.parse(await Deno.readTextFile(`${place.aim}.cdx.json`));
   assertStringIncludes(bill.components[0].purl, "linux-arm64");
 
-  // The runtime of npm, if available, makes the real one.
+  // With the real runtime from npm, if it is available.
   const real = await compile(["--target", ARM, "--self-extracting", "--output", place.aim]);
   if (real.code !== 0) {
     assertMatch(
       real.stderr,
       /^compile: Deno \S+ for aarch64-unknown-linux-gnu is not available: .*; name it with --runtime\n$/,
     );
-    return console.log(`the runtime itself: ${real.stderr.trim()}`);
+    return console.log(`not checked with the real runtime: ${real.stderr.trim()}`);
   }
   const all = await Deno.readFile(place.aim);
   const [at] = placeOfRuntime(all);
@@ -145,7 +145,7 @@ await e2e("the same sources give the same executable", { containers: false }, as
   assertEquals(digests[0], digests[1]);
 });
 
-/** Where Deno is in a self-extracting executable, and how long it is. */
+/** Offset and size of Deno in a self-extracting executable. */
 function placeOfRuntime(bytes: Uint8Array): [number, number] {
   const found = /^(\d+) (\d+) deno$/m.exec(new TextDecoder("latin1").decode(bytes.subarray(0, 100_000)));
   return [Number(found?.[1]), Number(found?.[2])];

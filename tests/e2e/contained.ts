@@ -1,57 +1,53 @@
-/** A process in its own namespaces, below another root directory, as a container runtime starts an image. */
+/** A process in its own namespaces with its own root directory, as a container runtime starts it. */
 export interface ContainedOptions {
   /** The root directory. */
   readonly root: string;
   readonly words: readonly string[];
-  /** All of its environment. */
+  /** Its complete environment. */
   readonly env: Readonly<Record<string, string>>;
-  /** Directories of this machine by their place in the container. */
+  /** The host's directories by their path in the container. */
   readonly volumes?: Readonly<Record<string, string>>;
-  /**
-   * A file of this machine to be `/usr/local/bin/aim`; there must be one in the root already. @default {the
-   * root's}
-   */
+  /** The host's file to mount over the root's `/usr/local/bin/aim`. @default {the root's} */
   readonly aim?: string | undefined;
   /** @default {"/"} */
   readonly cwd?: string | undefined;
   /** @default {0} */
   readonly uid?: number | undefined;
-  /** All of root's, or none. @default {all for root, none for others} */
+  /** Whether it has root's capabilities or none. @default {true for root, false for others} */
   readonly capabilities?: boolean | undefined;
-  /** A root that cannot be written, but for `/tmp`. @default {false} */
+  /** Whether the root is read-only, except `/tmp`. @default {false} */
   readonly readOnly?: boolean | undefined;
-  /** Options of the file system in `/tmp`. @default {"mode=1777,nosuid,nodev"} */
+  /** Mount options of `/tmp`. @default {"mode=1777,nosuid,nodev"} */
   readonly tmp?: string | undefined;
-  /** No network but the container's own loopback. @default {false} */
+  /** Whether it has only its own loopback as a network. @default {false} */
   readonly offline?: boolean | undefined;
 }
 
-/** A container that runs: its process is PID 1 of its own PID namespace. */
+/** A running container, whose process is PID 1 of its own PID namespace. */
 export interface Contained {
-  /** What it has printed so far. */
+  /** The output so far. */
   stdout(): Promise<string>;
   stderr(): Promise<string>;
-  /** Waits until one of its outputs has this; rejects with all of it when it ends before. */
+  /** Waits until an output contains the text; rejects with all output if the process ends before. */
   printed(text: string): Promise<void>;
-  /** The status of an HTTP request from within its network. */
+  /** The status of an HTTP request from inside its network. */
   get(url: string): Promise<number>;
-  /** To its first process. */
+  /** Sends a signal to its first process. */
   kill(signal: Deno.Signal): void;
   /** Its exit code. */
   readonly ended: Promise<number>;
 }
 
-/** Programs that this takes; all are in Debian's `util-linux`, `mount`, `iproute2` and `curl`. */
+/** Required programs, from Debian's `util-linux`, `mount`, `iproute2` and `curl`. */
 export const CONTAINER_PROGRAMS = ["unshare", "nsenter", "setpriv", "chroot", "mount", "ip", "curl"];
 
-/** Milliseconds after which a container is killed, so that no test waits for ever. */
+/** Milliseconds after which a container is killed, so that no test hangs. */
 const PATIENCE = 180_000;
 
 /**
  * Starts a container. Requires root.
  *
- * @param files Path for its files: `files`, `files.out`, and `files.err` where the outputs are to be kept
- *   `apart`.
+ * @param files Path prefix of its files: `files`, `files.out`, and `files.err` if the outputs are `apart`.
  */
 export async function startContained(
   files: string,
@@ -119,7 +115,7 @@ class NamespaceContainer implements Contained {
   }
 
   kill(signal: Deno.Signal): void {
-    // As a container runtime does; unshare itself hands nothing on.
+    // To the child, as a container runtime does: unshare does not forward signals.
     const script = 'kill -s "$1" $(cat /proc/$0/task/$0/children)';
     new Deno.Command("sh", { args: ["-c", script, `${this.#child.pid}`, signal.slice(3)] }).outputSync();
   }
@@ -129,7 +125,7 @@ class NamespaceContainer implements Contained {
   }
 }
 
-/** What a container runtime does between its namespaces and the process, in sh. */
+/** The sh script that sets up the container in its namespaces and starts the process. */
 function startScript(options: ContainedOptions): string {
   const { root, words, env, aim, cwd = "/", uid = 0, readOnly = false, offline = false } = options;
   const volumes = Object.entries(options.volumes ?? {});
@@ -158,7 +154,7 @@ function startScript(options: ContainedOptions): string {
   ].join("\n");
 }
 
-/** Runs a program; its output goes into the error where it fails. */
+/** Runs a program and returns its standard output; an error includes both outputs. */
 export async function run(program: string, ...args: string[]): Promise<string> {
   const { success, stdout, stderr } = await new Deno.Command(program, { args, stdin: "null" }).output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -166,7 +162,7 @@ export async function run(program: string, ...args: string[]): Promise<string> {
   return text(stdout);
 }
 
-/** The first of these programs that is not installed. */
+/** The first of these programs that is not installed; `null` if all are. */
 export async function missingProgram(programs: readonly string[]): Promise<string | null> {
   for (const program of programs) {
     const { success } = await new Deno.Command("sh", {

@@ -1,4 +1,4 @@
-// Every source of the AWS default chain, against fake endpoints: from source, and in the executable.
+// Every source of the AWS default credential chain against fake endpoints, from source and in the executable.
 import { assert, assertEquals } from "@std/assert";
 import { createHash } from "node:crypto";
 import { aim, type Ran } from "../cli/aim.ts";
@@ -13,21 +13,21 @@ const START_URL = "https://sso.example.org/start";
 interface World {
   readonly s3: S3Server;
   readonly aws: AwsEndpoints;
-  /** An empty home. */
+  /** An empty home directory. */
   readonly home: string;
 }
 
 interface ChainSource {
   readonly name: string;
-  /** Prepares the home directory, and returns the environment in addition to the endpoints. */
+  /** Prepares the home directory and returns extra variables. */
   readonly environment: (world: World) => Promise<Record<string, string>>;
-  /** Whether the endpoints were asked as they should be. */
+  /** Whether the endpoints received the expected requests. */
   readonly asked: (world: World) => boolean;
 }
 
 const SOURCES: readonly ChainSource[] = [
   {
-    name: "web identity, as of an EKS service account",
+    name: "a web identity, as for an EKS service account",
     environment: async ({ home }) => {
       await Deno.writeTextFile(`${home}/token`, "web-token\n");
       return { AWS_WEB_IDENTITY_TOKEN_FILE: `${home}/token`, AWS_ROLE_ARN: ROLE };
@@ -35,7 +35,7 @@ const SOURCES: readonly ChainSource[] = [
     asked: ({ aws }) => aws.asked.some(({ body }) => body.includes("AssumeRoleWithWebIdentity")),
   },
   {
-    name: "web identity of a profile",
+    name: "a profile's web identity",
     environment: async ({ home }) => {
       await Deno.writeTextFile(`${home}/token`, "web-token\n");
       await Deno.writeTextFile(
@@ -47,7 +47,7 @@ const SOURCES: readonly ChainSource[] = [
     asked: ({ aws }) => aws.asked.some(({ body }) => body.includes("AssumeRoleWithWebIdentity")),
   },
   {
-    name: "a role of a profile, by the keys of another",
+    name: "a profile's role, assumed with another profile's keys",
     environment: async ({ home, s3 }) => {
       await Deno.writeTextFile(
         `${home}/.aws/credentials`,
@@ -62,7 +62,7 @@ const SOURCES: readonly ChainSource[] = [
     asked: ({ aws }) => aws.asked.some(({ body }) => body.includes("Action=AssumeRole&")),
   },
   {
-    name: "single sign-on, by the token of aws sso login",
+    name: "single sign-on with the token of aws sso login",
     environment: async ({ home }) => {
       const cache = `${home}/.aws/sso/cache`;
       await Deno.mkdir(cache, { recursive: true });
@@ -84,7 +84,7 @@ const SOURCES: readonly ChainSource[] = [
       aws.asked.some(({ headers }) => headers.get("x-amz-sso_bearer_token") === "SSO-TOKEN"),
   },
   {
-    name: "a container's endpoint, as of EKS Pod Identity",
+    name: "a container's endpoint, as for EKS Pod Identity",
     environment: async ({ home, aws }) => {
       await Deno.writeTextFile(`${home}/pod-token`, "CONTAINER-TOKEN");
       return {
@@ -95,7 +95,7 @@ const SOURCES: readonly ChainSource[] = [
     asked: ({ aws }) => aws.asked.some(({ path }) => path === "/container"),
   },
   {
-    name: "an instance's role, by version 2 of its metadata",
+    name: "an instance's role from metadata service version 2",
     environment: ({ aws }) =>
       Promise.resolve({ AWS_EC2_METADATA_SERVICE_ENDPOINT: aws.url, AWS_EC2_METADATA_DISABLED: "false" }),
     asked: ({ aws }) =>
@@ -114,7 +114,7 @@ const SOURCES: readonly ChainSource[] = [
   },
 ];
 
-/** Runs aim with these words and variables. */
+/** Runs aim with these arguments and variables. */
 type Run = (args: readonly string[], env: Record<string, string>) => Promise<Ran>;
 
 async function readsWith({ environment, asked }: ChainSource, run: Run): Promise<void> {
@@ -130,7 +130,7 @@ async function readsWith({ environment, asked }: ChainSource, run: Run): Promise
 const fromSource: Run = (args, env) => aim(args, { env });
 
 for (const source of SOURCES) {
-  Deno.test(`S3 is read with credentials of ${source.name}`, () => readsWith(source, fromSource));
+  Deno.test(`S3 is read with credentials from ${source.name}`, () => readsWith(source, fromSource));
 }
 
 await e2e("every source of AWS credentials works in the executable", { containers: false }, async (t) => {
@@ -142,10 +142,10 @@ await e2e("every source of AWS credentials works in the executable", { container
     return { code, stdout: text(stdout), stderr: text(stderr) };
   };
   for (const source of SOURCES) await t.step(source.name, () => readsWith(source, inExecutable));
-  await t.step("a program is not run", () => runsNoProgram(inExecutable));
+  await t.step("credential_process is not run", () => runsNoProgram(inExecutable));
 });
 
-Deno.test("a program that gives credentials is not run: exit 4", () => runsNoProgram(fromSource));
+Deno.test("a profile's credential_process is not run: exit 4", () => runsNoProgram(fromSource));
 
 async function runsNoProgram(run: Run): Promise<void> {
   await withWorld(async (world) => {
@@ -162,7 +162,7 @@ async function runsNoProgram(run: Run): Promise<void> {
   });
 }
 
-Deno.test("refused credentials end with exit 4, and every request is signed", async () => {
+Deno.test("refused credentials are exit 4, and S3 gets no request", async () => {
   await withWorld(async (world) => {
     await Deno.writeTextFile(`${world.home}/token`, "web-token");
     const refused: readonly Record<string, string>[] = [

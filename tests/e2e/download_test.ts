@@ -8,10 +8,10 @@ const WEIGHTS_PATH = `cache/${MODEL}/model.safetensors`;
 /** Milliseconds within which a download must end after a signal. */
 const PROMPTLY = 2000;
 
-// After SIGKILL the next run waits for what the killed one has reserved: to both, both are process 1 of the
-// same host. What unshare makes of a killed child is its own matter.
+// Each run is PID 1 of the same host: after SIGKILL, the next run waits until the killed one's lock expires.
+// The exit code after SIGKILL is unshare's and is not checked.
 for (const [signal, code] of [["SIGTERM", 143], ["SIGINT", 130], ["SIGKILL", null]] as const) {
-  await e2e(`after ${signal} in mid-download, the next run fetches the rest`, {}, async () => {
+  await e2e(`a download that ${signal} interrupts is resumed by the next run`, {}, async () => {
     await using machine = await startBareMachine();
     machine.hub.faults.push({ kind: "slow", rate: 100_000, file: "model.safetensors" });
     const running = await machine.start(DOWNLOAD);
@@ -27,12 +27,12 @@ for (const [signal, code] of [["SIGTERM", 143], ["SIGINT", 130], ["SIGKILL", nul
     const before = machine.hub.bytesSent();
     const again = await machine.run(DOWNLOAD);
     assertEquals(again.code, 0, again.stderr);
-    assert(machine.hub.bytesSent() - before < BYTES, "nothing was kept");
+    assert(machine.hub.bytesSent() - before < BYTES, "the download was not resumed");
     assertEquals(await Deno.readFile(`${machine.work}/${WEIGHTS_PATH}`), WEIGHTS);
   });
 }
 
-await e2e("serve as PID 1 downloads first, and SIGTERM ends it then too", {}, async () => {
+await e2e("SIGTERM ends serve as PID 1 while it downloads", {}, async () => {
   await using machine = await startBareMachine();
   machine.hub.faults.push({ kind: "slow", rate: 100_000, file: "model.safetensors" });
   const running = await machine.start(["aim", "serve", "--model", MODEL]);
@@ -44,7 +44,7 @@ await e2e("serve as PID 1 downloads first, and SIGTERM ends it then too", {}, as
   assertEquals(await running.stdout(), "");
 });
 
-/** Waits until the hub has sent so much. */
+/** Waits until the hub has sent this many bytes. */
 async function sent(machine: BareMachine, running: Contained, bytes: number): Promise<void> {
   let over = false;
   running.ended.then(() => over = true);

@@ -1,8 +1,8 @@
 import { CONTAINER_PROGRAMS, missingProgram } from "./contained.ts";
 
 /**
- * A test of the built executable. It takes `AIM_E2E=1` (which `deno task test:e2e` sets, so that the quick
- * tests stay quick), and root where it runs containers; where it cannot run, its name says why.
+ * A test of the built executable. It needs `AIM_E2E=1`, which `deno task test:e2e` sets, and root if it runs
+ * containers. If it cannot run, its name says why.
  */
 export async function e2e(
   name: string,
@@ -14,10 +14,10 @@ export async function e2e(
   else Deno.test({ name: `${name} (skipped: ${missing})`, ignore: true, fn: test });
 }
 
-/** Why it cannot run here; `null` where it can. */
+/** Why the test cannot run here; `null` if it can. */
 async function whatIsMissing(programs: readonly string[], containers: boolean): Promise<string | null> {
-  if (Deno.env.get("AIM_E2E") !== "1") return "AIM_E2E is not 1, deno task test:e2e sets it";
-  if (containers && Deno.uid() !== 0) return "containers take root";
+  if (Deno.env.get("AIM_E2E") !== "1") return "run deno task test:e2e";
+  if (containers && Deno.uid() !== 0) return "containers need root";
   const program = await missingProgram([
     ...containers ? [...CONTAINER_PROGRAMS, "debootstrap"] : [],
     ...programs,
@@ -28,5 +28,5 @@ async function whatIsMissing(programs: readonly string[], containers: boolean): 
     args: ["--mount", "--pid", "--net", "--fork", "mount", "--make-rprivate", "/"],
     stderr: "null",
   }).output();
-  return success ? null : "namespaces cannot be made here";
+  return success ? null : "namespaces cannot be created here";
 }

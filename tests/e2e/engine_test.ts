@@ -2,18 +2,15 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { type BareMachine, MODEL, startBareMachine } from "./bare_machine.ts";
 import { e2e } from "./e2e.ts";
 
-/**
- * Whoever may serve: what a container runtime gives a container's root, what Kubernetes' restricted pods
- * have, and between.
- */
+/** Users of containers, from root with a container runtime's capabilities to a restricted Kubernetes pod. */
 const USERS = [
   { who: "root", uid: 0, capabilities: true },
   { who: "root without capabilities", uid: 0, capabilities: false },
   { who: "user 1000 without capabilities", uid: 1000, capabilities: false },
-  { who: "a user that nobody knows", uid: 4_000_000, capabilities: false },
+  { who: "a user without a passwd entry", uid: 4_000_000, capabilities: false },
 ];
 
-await e2e("aim becomes the engine: PID 1 stays PID 1, and nothing of aim is left in it", {}, async (t) => {
+await e2e("aim becomes the engine: it stays PID 1 and inherits no signals, descriptors or variables", {}, async (t) => {
   await using machine = await downloaded();
   for (const { who, uid, capabilities } of USERS) {
     await t.step(who, async () => {
@@ -32,7 +29,7 @@ await e2e("aim becomes the engine: PID 1 stays PID 1, and nothing of aim is left
       const status = Object.fromEntries(all("status").map((line) => line.split(": ")));
       assertEquals(status.Uid, [uid, uid, uid, uid].join(" "));
       for (const name of ["SigBlk", "SigIgn", "SigPnd"]) {
-        // 32 and 33 belong to the C library's threads, and stay as a caller left them.
+        // 32 and 33 are the C library's own signals, inherited from the caller.
         assertEquals(BigInt(`0x${status[name]}`) & ~(3n << 31n), 0n, name);
       }
       if (!capabilities) {
@@ -50,7 +47,7 @@ await e2e("aim becomes the engine: PID 1 stays PID 1, and nothing of aim is left
   }
 });
 
-await e2e("variables for Deno and Node.js are the engine's, not aim's", {}, async () => {
+await e2e("variables for Deno and Node.js are passed to the engine and do not affect aim", {}, async () => {
   await using machine = await downloaded();
   const theirs = {
     NODE_OPTIONS: "--require /none",
@@ -80,7 +77,7 @@ await e2e("signals reach the engine", {}, async (t) => {
   }
 });
 
-await e2e("an engine that is not there, or is no program, ends with 9", {}, async (t) => {
+await e2e("a missing engine, or one that is not a program, is exit 9", {}, async (t) => {
   await using machine = await downloaded();
   const serve = () => machine.run(["aim", "serve", "--model", MODEL]);
   await t.step("not a program", async () => {
@@ -89,7 +86,7 @@ await e2e("an engine that is not there, or is no program, ends with 9", {}, asyn
     assertEquals(code, 9, stderr);
     assertMatch(stderr, /\/job\/bin\/python3 cannot be executed/);
   });
-  await t.step("not there", async () => {
+  await t.step("missing", async () => {
     await Deno.remove(`${machine.work}/bin/python3`);
     const { code, stderr } = await serve();
     assertEquals(code, 9, stderr);

@@ -1,5 +1,5 @@
 const ROOT = new URL("../../", import.meta.url).pathname;
-/** All that the executable is made of. */
+/** The executable's sources. */
 const PARTS = [
   "main.ts",
   "deno.json",
@@ -10,7 +10,7 @@ const PARTS = [
   "container/packaging",
 ];
 
-/** The built program, `dist/aim`: built now where it is not there, or older than what it is made of. */
+/** The executable `dist/aim`, built first if it is missing or older than its sources. */
 export async function executable(): Promise<string> {
   const path = `${ROOT}dist/aim`;
   if (modified(path) < Math.max(...PARTS.map((part) => newest(`${ROOT}${part}`)))) {
@@ -31,7 +31,7 @@ function newest(path: string): number {
   return Math.max(0, ...[...Deno.readDirSync(path)].map((entry) => newest(`${path}/${entry.name}`)));
 }
 
-/** When a file was last written, in milliseconds; 0 where it is not there. */
+/** A file's modification time in milliseconds; 0 if it is missing. */
 function modified(path: string): number {
   try {
     return Deno.statSync(path).mtime?.getTime() ?? 0;

@@ -6,14 +6,14 @@ const USER = 1000;
 const VERSION = /^aim \d+\.\d+\.\d+ \(.*\)\n$/;
 
 await e2e(
-  "the self-extracting form unpacks once, for its user only, and runs nothing that others put there",
+  "the self-extracting form unpacks once per user and never runs files of other users",
   {},
   async (t) => {
     await using machine = await startBareMachine();
     const form = (await machine.run(["aim", "--version"])).stdout;
-    if (!form.includes("self-extracting")) return console.log(`nothing to unpack: ${form}`);
+    if (!form.includes("self-extracting")) return console.log(`not checked, because this executable does not unpack itself: ${form}`);
     let count = 0;
-    /** A new directory to unpack into, as this machine and as the container see it. */
+    /** A new directory to unpack into: the host's path and the container's. */
     const place = async (mode = 0o1777) => {
       const name = `runtime-${++count}`;
       await Deno.mkdir(`${machine.work}/${name}`);
@@ -26,7 +26,7 @@ await e2e(
       assertMatch(stdout, VERSION);
     };
 
-    await t.step("only its owner may read it; the second start uses it unchanged", async () => {
+    await t.step("only its owner can read the unpacked files, and the second start reuses them", async () => {
       const { outside, env } = await place();
       await version(env);
       const [name = ""] = names(outside);
@@ -39,21 +39,21 @@ await e2e(
       assertEquals((await Deno.stat(`${outside}/${name}/deno`)).ino, before);
     });
 
-    await t.step("another user unpacks anew", async () => {
+    await t.step("another user unpacks another copy", async () => {
       const { outside, env } = await place();
       await version(env);
       await version(env, 1001);
       assertEquals(names(outside).map((name) => name.split("-")[1]), ["1000", "1001"]);
     });
 
-    await t.step("below a directory whose group is inherited, as Kubernetes' fsGroup makes it", async () => {
+    await t.step("unpacking works below a setgid directory, as with Kubernetes' fsGroup", async () => {
       const { outside, env } = await place(0o2777);
       await version(env);
       await version(env);
       assertEquals(names(outside).length, 1);
     });
 
-    await t.step("twenty first starts at once: all run, one copy is left", async () => {
+    await t.step("twenty concurrent first starts all run and leave one copy", async () => {
       const { outside, env } = await place();
       const script =
         "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do aim --version & done; wait";
@@ -62,7 +62,7 @@ await e2e(
       assertEquals(names(outside).length, 1);
     });
 
-    await t.step("twenty at once, with damaged unpacked files", async () => {
+    await t.step("twenty concurrent starts repair damaged files", async () => {
       const { outside, env } = await place();
       await version(env);
       const [name] = names(outside);
@@ -75,7 +75,7 @@ await e2e(
       assertEquals(names(outside), [name]);
     });
 
-    await t.step("damage of any kind is mended", async (t) => {
+    await t.step("any damage is repaired", async (t) => {
       const { outside, env } = await place();
       await version(env);
       const [name = ""] = names(outside);
@@ -83,7 +83,7 @@ await e2e(
       const evil = "console.log('evil')\n";
       const damage: Record<string, () => Promise<void>> = {
         "a file is missing": () => Deno.remove(at("main.js")),
-        "a file is cut short": () => Deno.truncate(at("main.js"), 10),
+        "a file is truncated": () => Deno.truncate(at("main.js"), 10),
         "a file is longer": () => Deno.writeTextFile(at("main.js"), evil, { append: true }),
         "a file is a link to another": async () => {
           await Deno.writeTextFile(`${machine.work}/evil.js`, evil);
@@ -95,9 +95,9 @@ await e2e(
           await Deno.mkdir(at("main.js"));
           await Deno.chown(at("main.js"), USER, USER);
         },
-        "the runtime is cut short": () => Deno.truncate(at("deno"), 1_000_000),
-        "the runtime may not be run": () => Deno.chmod(at("deno"), 0o600),
-        "the profiles are gone": () => Deno.remove(at("profiles"), { recursive: true }),
+        "the runtime is truncated": () => Deno.truncate(at("deno"), 1_000_000),
+        "the runtime is not executable": () => Deno.chmod(at("deno"), 0o600),
+        "the profiles are missing": () => Deno.remove(at("profiles"), { recursive: true }),
         "the caches are garbage": async () => {
           for (const { name } of Deno.readDirSync(at("cache"))) {
             if (name.includes("_v2")) await Deno.writeTextFile(at(`cache/${name}`), evil);
@@ -116,21 +116,21 @@ await e2e(
       }
     });
 
-    await t.step("what someone else put there is not used", async (t) => {
+    await t.step("files that another user may have written are not used", async (t) => {
       const own = await place();
       await version(own.env);
       const [name = ""] = names(own.outside);
       const plants: Record<string, (path: string) => Promise<void>> = {
         "a directory of another user": (path) => plant(path, 4711, 0o755),
-        "a directory of another user, for its owner alone": (path) => plant(path, 4711, 0o700),
-        "a directory that others may write": (path) => plant(path, USER, 0o777),
-        "a directory that others may read": (path) => plant(path, USER, 0o755),
-        "a link to a directory of one's own": async (path) => {
+        "a private directory of another user": (path) => plant(path, 4711, 0o700),
+        "a directory that others can write": (path) => plant(path, USER, 0o777),
+        "a directory that others can read": (path) => plant(path, USER, 0o755),
+        "a link to a directory of this user": async (path) => {
           await plant(`${path}-elsewhere`, USER, 0o700);
           await Deno.symlink(`${path.split("/").at(-1)}-elsewhere`, path);
         },
         "a file": (path) => Deno.writeTextFile(path, ""),
-        "a link to nowhere": (path) => Deno.symlink("/none", path),
+        "a dangling link": (path) => Deno.symlink("/none", path),
       };
       for (const [what, put] of Object.entries(plants)) {
         await t.step(what, async () => {
@@ -140,7 +140,7 @@ await e2e(
           assert(names(outside).includes(`${name}.1`), names(outside).join(" "));
         });
       }
-      await t.step("if all names are taken, it ends with 1 and says what to do", async () => {
+      await t.step("if all names are taken, it exits 1 with a hint", async () => {
         const { outside, env } = await place();
         for (const suffix of ["", ".1", ".2", ".3"]) await plant(`${outside}/${name}${suffix}`, 4711, 0o777);
         const { code, stdout, stderr } = await machine.run(["aim", "--version"], { env });
@@ -149,7 +149,7 @@ await e2e(
       });
     });
 
-    await t.step("the caller's umask and variables do not matter", async () => {
+    await t.step("the caller's umask and variables are ignored", async () => {
       const { outside, env } = await place();
       const script = "umask 0000; DENO_V8_FLAGS=--none NODE_OPTIONS=--none IFS=a exec aim --version";
       const { stdout, stderr } = await machine.run(["sh", "-c", script], { env });
@@ -170,18 +170,18 @@ await e2e(
           7,
           /cannot unpack \d+ MB into \/tmp: No space left on device; .* AIM_RUNTIME_DIR/,
         ],
-        ["with hardly enough space", "mode=1777,size=92m", 7, /cannot unpack \d+ MB into \/tmp: No space/],
+        ["with almost enough space", "mode=1777,size=92m", 7, /cannot unpack \d+ MB into \/tmp: No space/],
         ["without free inodes", "mode=1777,nr_inodes=20", 7, /cannot unpack \d+ MB into \/tmp: No space/],
         [
-          "that may not hold programs",
+          "mounted noexec",
           "mode=1777,noexec",
           1,
           /\/tmp may not hold programs \(mounted noexec\)/,
         ],
-        ["that cannot be written", "mode=755", 7, /cannot write to \/tmp, .* AIM_RUNTIME_DIR/],
+        ["that is not writable", "mode=755", 7, /cannot write to \/tmp, .* AIM_RUNTIME_DIR/],
       ] as const
     ) {
-      await t.step(`a /tmp ${what}: one line, and nothing is left`, async () => {
+      await t.step(`a /tmp ${what} causes a one-line error and leaves no files`, async () => {
         const script = 'aim --version; echo "code $?"; ls -A /tmp';
         const { stdout, stderr } = await machine.run(["sh", "-c", script], { tmp });
         assertEquals(stdout, `code ${code}\n`);
@@ -190,7 +190,7 @@ await e2e(
       });
     }
 
-    await t.step("SIGTERM while it unpacks leaves nothing behind", async () => {
+    await t.step("SIGTERM during unpacking leaves no partial files", async () => {
       const { outside, env } = await place();
       const running = await machine.start(["aim", "--version"], { env });
       let over = false;
@@ -202,7 +202,7 @@ await e2e(
       assert(names(outside).every((name) => /^aim-\d+-[0-9a-f]{16}$/.test(name)), names(outside).join(" "));
     });
 
-    await t.step("kill -9 while it unpacks: the next start removes what was left", async () => {
+    await t.step("after kill -9 during unpacking, a later start removes the leftovers", async () => {
       const { outside, env } = await place();
       for (let tries = 0; names(outside).every((name) => !name.includes(".new.")); tries++) {
         assert(tries < 20, "never killed in time");
@@ -215,7 +215,7 @@ await e2e(
         await running.ended;
       }
       const [left = ""] = names(outside).filter((name) => name.includes(".new."));
-      // Another container's process: its leftover is kept while it may still be unpacking.
+      // The leftovers of another container are kept while its process may still be running.
       await version(env);
       assert(names(outside).includes(left), names(outside).join(" "));
       const old = new Date(Date.now() - 3600_000);
@@ -225,7 +225,7 @@ await e2e(
     });
 
     await t.step(
-      "kill -9 within one container: a dead process's leftovers go at once, a living one's stay",
+      "in the same container, leftovers of a dead process are removed at once, those of a running one are kept",
       async () => {
         const { outside, env } = await place();
         const script = [
@@ -243,7 +243,7 @@ await e2e(
       },
     );
 
-    await t.step("an executable that is cut short or has changed bytes ends with 8", async () => {
+    await t.step("a truncated or corrupted executable is exit 8", async () => {
       const whole = new URL("../../dist/aim", import.meta.url).pathname;
       const size = (await Deno.stat(whole)).size;
       const head = new TextDecoder("latin1").decode((await Deno.readFile(whole)).subarray(0, 65536));
@@ -265,7 +265,7 @@ await e2e(
     });
 
     await t.step(
-      "unpacked for an image: root owns it, nobody writes to it, any user runs it without /tmp",
+      "files unpacked into an image are owned by root and read-only, and any user can run them without /tmp",
       async () => {
         const script = [
           "aim __unpack /job/image/aim && cd /job/image/aim && ./aim __self-test >/dev/null && ./aim --version >/dev/null",
@@ -286,7 +286,7 @@ await e2e(
           assertEquals([ran.code, ran.stderr], [0, ""]);
           assertMatch(ran.stdout, VERSION);
         }
-        // Who may only read them uses the code caches, too.
+        // The code caches also work for users with read access only.
         const launch = `${machine.work}/image/aim/launch.sh`;
         const debugged = (await Deno.readTextFile(launch)).replace("run --quiet", "run --log-level=debug");
         await Deno.writeTextFile(`${machine.work}/launch.sh`, `_aim_dir=/job/image/aim\n${debugged}`);
@@ -297,7 +297,7 @@ await e2e(
     );
 
     await t.step(
-      "from a directory that was removed, by a relative path, through a link, by PATH",
+      "aim starts from a removed directory, by a relative path, through a link, and by sh",
       async () => {
         await Deno.symlink("/usr/local/bin/aim", `${machine.work}/bin/linked`);
         const script = [
@@ -313,7 +313,7 @@ await e2e(
   },
 );
 
-/** A directory that would do harm if it were used. */
+/** Makes a directory with malicious files. */
 async function plant(path: string, uid: number, mode: number): Promise<void> {
   await Deno.mkdir(path);
   await Deno.writeTextFile(`${path}/deno`, "#!/bin/sh\necho evil\n", { mode: 0o755 });

@@ -8,7 +8,7 @@ function parser(options: Record<string, string>, variables: readonly string[] = 
   return { options: Object.fromEntries(described), fields: {}, variables };
 }
 
-Deno.test("a release extends the ranges of arguments that stay, ends those of removed ones and begins those of new ones", () => {
+Deno.test("a release extends the ranges of existing arguments, ends those of removed ones and starts those of new ones", () => {
   const older = addRelease(EMPTY, "0.9.0", parser({ "--dtype": "text", "--swap-space": "float" }, ["A"]));
   const table = addRelease(older, "0.10.0", parser({ "--dtype": "text", "--nnodes": "int" }, ["A", "B"]));
   assertEquals(table, {
@@ -18,7 +18,7 @@ Deno.test("a release extends the ranges of arguments that stay, ends those of re
   });
 });
 
-Deno.test("the newest release read again leaves the table as it is; an older or another one is refused", () => {
+Deno.test("adding the newest release again changes nothing; other arguments for it, or an older release, are refused", () => {
   const table = addRelease(EMPTY, "0.10.0", parser({ "--dtype": "text" }));
   assertEquals(addRelease(table, "0.10.0", parser({ "--dtype": "text" })), table);
   assertThrows(() => addRelease(table, "0.10.0", parser({ "--dtype": "int" })), Error, "0.10.0");

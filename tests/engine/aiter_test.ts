@@ -2,7 +2,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { configureLog } from "../../src/log/logger.ts";
 import { copyAiterKernels } from "../../src/engine/copy_aiter_kernels.ts";
 
-Deno.test("a GPU's prebuilt kernels are copied into the installed package, those that it does not have", async () => {
+Deno.test("a GPU's prebuilt kernels that the installed package lacks are copied into it", async () => {
   const root = await Deno.makeTempDir();
   const jit = `${root}/lib/python3.12/site-packages/aiter/jit`;
   const built = `${root}/prebuilt/gfx942`;

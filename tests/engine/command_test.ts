@@ -15,7 +15,7 @@ const engine = await engineNamed("vllm", "/none");
 
 Deno.test({
   name: "the published profile of Llama 3.1 8B on one MI300X gives the published command line" +
-    (reference === null ? " (skipped: AMD's published profiles are not here)" : ""),
+    (reference === null ? " (skipped: AMD's published profiles are missing)" : ""),
   ignore: reference === null,
   fn: async () => {
     const aimId = "meta-llama/Llama-3.1-8B-Instruct";
@@ -57,7 +57,7 @@ Deno.test({
   },
 });
 
-Deno.test("no word of the command line can contain NUL", () => {
+Deno.test("a word of the command line that contains NUL is refused", () => {
   const args = argsOf('{"chat-template": "a\\u0000b"}');
   const error = assertThrows(() => buildCommand({ ...engine, program: "python3" }, "m", args), AimError);
   assertEquals(error.exitCode, 2);

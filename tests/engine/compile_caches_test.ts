@@ -8,7 +8,7 @@ const IMAGE = { AIM_BASE_IMAGE_REF: "registry/base:1" };
 const caches = (root: string, env: Record<string, string> = {}) =>
   compileCaches(root, "MI300X", VERSION, { ...IMAGE, ...env });
 
-Deno.test("compiled code is kept on the cache volume, by accelerator, engine version and image", async () => {
+Deno.test("compiled code is stored on the cache volume per accelerator, engine version and image", async () => {
   const root = await Deno.makeTempDir();
   try {
     const env = await caches(root);
@@ -30,7 +30,7 @@ Deno.test("compiled code is kept on the cache volume, by accelerator, engine ver
   }
 });
 
-Deno.test("a directory for compiled code that is set stays", async () => {
+Deno.test("a user's variable for compiled code is not overridden", async () => {
   const root = await Deno.makeTempDir();
   try {
     const env = await caches(root, { VLLM_CACHE_ROOT: "/mine" });
@@ -41,7 +41,7 @@ Deno.test("a directory for compiled code that is set stays", async () => {
   }
 });
 
-Deno.test("compiled code goes to a temporary directory if the volume cannot be written or belongs to another user", async () => {
+Deno.test("compiled code is stored in a temporary directory if the volume is read-only or owned by another user", async () => {
   const base = await Deno.makeTempDir();
   try {
     await Deno.writeTextFile(`${base}/file`, "");
@@ -58,6 +58,6 @@ Deno.test("compiled code goes to a temporary directory if the volume cannot be w
   }
 });
 
-Deno.test("a local file system is not a network file system", () => {
+Deno.test("a local or missing path is not on a network file system", () => {
   assertEquals([networkFileSystem("/"), networkFileSystem("/nowhere")], [null, null]);
 });

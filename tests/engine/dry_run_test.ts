@@ -27,7 +27,7 @@ async function dryRun(args: readonly string[], env: Readonly<Record<string, stri
 const script = (args: readonly string[] = [], env: Readonly<Record<string, string>> = {}) =>
   dryRun([LLAMA, "--format", "script", ...args], env);
 
-Deno.test("the served names are the model that was asked for, the quantised one that is loaded, then the user's names", async () => {
+Deno.test("the served names are the loaded quantised model, the requested model and the user's names", async () => {
   const { stdout } = await script(["--precision", "fp8"], {
     AIM_ENGINE_ARGS: '{"served-model-name": "mine"}',
   });
@@ -37,7 +37,7 @@ Deno.test("the served names are the model that was asked for, the quantised one 
   );
 });
 
-Deno.test("a port among the arguments is warned about by the name of its setting; a model is exit 2", async () => {
+Deno.test("a port in the engine arguments causes a warning that names AIM_PORT; a model is exit 2", async () => {
   const port = await script([], { AIM_ENGINE_ARGS: '{"port": 9000}' });
   assertStringIncludes(port.stderr, "AIM_PORT");
   assertStringIncludes(port.stdout, "--port 8000");
@@ -50,7 +50,7 @@ Deno.test("a port among the arguments is warned about by the name of its setting
   }
 });
 
-Deno.test("GPUs are counted from the merged sizes: more than the container has is exit 2 with both numbers", async () => {
+Deno.test("merged parallel sizes that need more GPUs than the container has are exit 2 with both numbers", async () => {
   const { code, stderr } = await script(["--", "--tensor-parallel-size", "2", "-dp", "2"]);
   assertEquals(code, 2);
   assertStringIncludes(stderr, "4 GPUs");
@@ -62,7 +62,7 @@ Deno.test("GPUs are counted from the merged sizes: more than the container has i
   assertEquals([...cuda.stdout.matchAll(/^export (?:HIP|CUDA)_VISIBLE_DEVICES=(\S+)$/gm)].length, 2);
 });
 
-Deno.test("arguments fit the version that is named, and --engine-version must be one", async () => {
+Deno.test("arguments are fitted to --engine-version, which must be a valid version", async () => {
   const swap = (version: string) => script(["--engine-version", version, "--", "--swap-space", "4"]);
   assertStringIncludes((await swap("0.17.1")).stdout, "--swap-space 4");
   const gone = await swap("0.27.1");
@@ -71,7 +71,7 @@ Deno.test("arguments fit the version that is named, and --engine-version must be
   assertEquals((await swap("new")).code, 2);
 });
 
-Deno.test("secrets of arguments and profile are references in each format, and shown only if asked for", async () => {
+Deno.test("secrets in arguments and profile are shown as variables in every format unless --show-secrets is given", async () => {
   const folder = await Deno.makeTempDir();
   await Deno.mkdir(`${folder}/custom/general`, { recursive: true });
   await Deno.writeTextFile(

@@ -14,7 +14,7 @@ const merge = (own: string, users: string, longName?: (name: string) => string |
 const names = (args: ConfigMap) => [...args.keys()].join(" ");
 const render = (text: string) => renderArgs(argsOf(text)).join("|");
 
-Deno.test("an argument that is replaced keeps its place, a new one goes to the end", () => {
+Deno.test("an overridden argument keeps its position; a new one is appended", () => {
   const merged = merge('{"b": 1, "a": 2, "c": 3}', '{"z": 4, "a": 5}').args;
   assertEquals(
     renderArgs(merged).join(" "),
@@ -22,7 +22,7 @@ Deno.test("an argument that is replaced keeps its place, a new one goes to the e
   );
 });
 
-Deno.test("aim's own arguments win, in the position where they were first named", () => {
+Deno.test("aim's own arguments override others at the position where they were first given", () => {
   const { args, warnings } = merge(
     '{"port": 1, "x": 1}',
     '{"served-model-name": "other", "port": 9, "y": 2}',
@@ -32,12 +32,12 @@ Deno.test("aim's own arguments win, in the position where they were first named"
   for (const warning of warnings) assertStringIncludes(warning, "AIM_PORT");
 });
 
-Deno.test("served names of profile and user come after aim's own, each once, however the argument is spelled", () => {
+Deno.test("served names of profile and user are added after aim's own without duplicates, in either spelling", () => {
   const { args } = merge('{"served-model-name": ["a", "org/model"]}', '{"served_model_name": "b"}');
   assertEquals(renderArgs(args).join(" "), "--served-model-name org/model a b --port 8000");
 });
 
-Deno.test("_ and -, capitals and a short name are one argument: the last one counts, and one source with two is warned about", () => {
+Deno.test("spellings with _ or -, capitals or a short name are one argument; the last wins, with a warning within one source", () => {
   const long = (name: string) => name === "tp" ? "tensor-parallel-size" : null;
   const one = merge('{"a_b": 1, "tensor_parallel_size": 1}', '{"a-b": 2, "tp": 4}', long);
   assertEquals(renderArgs(one.args).slice(0, 4), ["--a-b", "2", "--tensor-parallel-size", "4"]);
@@ -47,31 +47,31 @@ Deno.test("_ and -, capitals and a short name are one argument: the last one cou
   assertEquals(two.warnings.length, 2);
 });
 
-Deno.test("only what is before the first dot has _ for -", () => {
+Deno.test("_ equals - only before the first dot", () => {
   const { args } = merge('{"Compilation_Config.cudagraph_mode": 1, "O": 3, "O3": null, "O.mode": 1}', "{}");
   assertEquals([...args.keys()].slice(0, 4), ["compilation-config.cudagraph_mode", "O", "O3", "O.mode"]);
   assertEquals(renderArgs(argsOf('{"O": 3, "O2": null, "O.mode": 1}')), ["-O3", "-O2", "-O.mode", "1"]);
 });
 
-Deno.test("BentoML gets each argument as a pair, True for a bare flag", () => {
+Deno.test("BentoML gets each argument as --arg NAME=VALUE, with True for a bare flag", () => {
   assertEquals(renderPairs(argsOf('{"a": 1, "b": null, "c": false, "d": {"e": 2.0}}')), [
     ...["--arg", "a=1", "--arg", "b=True", "--arg", 'd={"e": 2.0}'],
   ]);
 });
 
-Deno.test("null and true are the bare flag, false is left out, a list gives its flag once", () => {
+Deno.test("null and true are a bare flag, false is omitted, and a list has its flag once", () => {
   assertEquals(
     render('{"a": null, "b": true, "c": false, "d": [1, "x", 2.50], "e": "v"}'),
     "--a|--b|--d|1|x|2.50|--e|v",
   );
 });
 
-Deno.test("false takes a flag of the profile away", () => {
+Deno.test("false removes a flag of the profile", () => {
   const merged = merge('{"enable-x": null, "b": 1}', '{"enable-x": false}').args;
   assertEquals(renderArgs(merged).slice(0, 2), ["--b", "1"]);
 });
 
-Deno.test("an object becomes JSON as Python writes it", () => {
+Deno.test("an object is written as JSON the way Python does", () => {
   assertEquals(
     render('{"rope-scaling": {"type":"yarn","factor":2.0,"n":[1,2.50,null,true],"ü":"\\u007f😀\\n\\"/"}}'),
     '--rope-scaling|{"type": "yarn", "factor": 2.0, "n": [1, 2.50, null, true], "\\u00fc": "\\u007f\\ud83d\\ude00\\n\\"/"}',
@@ -102,7 +102,7 @@ const REFUSED = [
   [`{"a": ${"[".repeat(100_000)}${"]".repeat(100_000)}}`, "more than 64 deep"],
 ] as const;
 
-Deno.test("what is not one JSON object is refused by the name of its setting", () => {
+Deno.test("anything but one JSON object is refused with the name of the setting", () => {
   for (const [text, what] of REFUSED) {
     const error = assertThrows(() => argsOf(text), AimError);
     assertStringIncludes(error.line, "AIM_ENGINE_ARGS");
@@ -113,11 +113,11 @@ Deno.test("what is not one JSON object is refused by the name of its setting", (
   assertStringIncludes(error.line, "--engine-args");
 });
 
-Deno.test("white space anywhere in the JSON does not matter", () => {
+Deno.test("white space in the JSON is ignored", () => {
   assertEquals(render(' \n{ "a" :\t[ 1 ,\r\n2 ] , "b" : { } } '), "--a|1|2|--b|{}");
 });
 
-Deno.test("the user cannot name the model in the arguments, a profile only the one that is loaded", () => {
+Deno.test("the user cannot set the model in the arguments; a profile can set only the loaded one", () => {
   for (const model of ["org/other", "org/model"]) {
     const error = assertThrows(() => merge("{}", `{"model": "${model}"}`), AimError);
     assertStringIncludes(error.line, "AIM_MODEL_ID");

@@ -11,7 +11,7 @@ async function commandOf(name: string, configPath: string): Promise<string> {
   return buildCommand({ ...engine, program: engine.launch[0] ?? "" }, "/m", args).join(" ");
 }
 
-Deno.test("each engine of AMD's runtime has its own launch, model argument and form of arguments", async () => {
+Deno.test("each engine of AMD's runtime has its own launch command, model argument and argument style", async () => {
   assertEquals(
     await commandOf("vllm", "/none"),
     "python -m vllm.entrypoints.openai.api_server --model /m --port 8000 --x",
@@ -45,6 +45,6 @@ Deno.test("engines.yaml changes an engine and adds others; its unknown keys are 
   await Deno.remove(folder, { recursive: true });
 });
 
-Deno.test("a launch is split as a shell splits it", () => {
+Deno.test("a launch command is split into words as a shell does", () => {
   assertEquals(shellWords(`a 'b c' "d \\"e" f\\ g h''i`), ["a", "b c", 'd "e', "f g", "hi"]);
 });

@@ -15,13 +15,13 @@ const SIZES = [
   ['{"tensor-parallel-size": 16, "nnodes": 2}', null],
 ] as const;
 
-Deno.test("GPUs are counted from the sizes of all kinds of parallelism on this machine", () => {
+Deno.test("the number of GPUs is computed from all kinds of parallelism on this machine", () => {
   for (const [json, gpus] of SIZES) {
     assertEquals(parallelSize(argsOf(json))?.gpus ?? null, gpus, json);
   }
 });
 
-Deno.test("a script takes secrets from its environment, nested ones too", async () => {
+Deno.test("a script reads secrets from its environment, including nested ones", async () => {
   const args = argsOf(
     '{"api-key": ["sk-one", "sk-two"], "kv": {"url": "x", "password": "pw\'1"}, "c": "{\\"hf_token\\": \\"t-3\\"}", "max-tokens": 5}',
   );

@@ -1,5 +1,5 @@
-// Becomes the program that its argument describes. Run by exec_test.ts. With `watched` it has watched signals
-// before, as `serve` does.
+// For exec_test.ts: becomes the program that its first argument describes. With `watched` it watches signals
+// first, as `serve` does.
 import { watchSignals } from "../../src/cli/watch_signals.ts";
 import { AimError } from "../../src/errors/aim_error.ts";
 import { replaceProcess } from "../../src/engine/exec.ts";

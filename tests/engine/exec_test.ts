@@ -8,7 +8,7 @@ import { replaceProcess } from "../../src/engine/exec.ts";
 const PROGRAM = fromFileUrl(new URL("./exec_program.ts", import.meta.url));
 const CONFIG = fromFileUrl(new URL("../../deno.json", import.meta.url));
 
-/** Runs a program that becomes another; `shell` lets it inherit what a test wants. */
+/** Runs a process that becomes `program`. `before` is a shell command to run first, `flags` are Deno's. */
 async function become(
   program: { path: string; argv: string[]; env: Record<string, string> },
   options: { flags?: string[]; before?: string } = {},
@@ -39,12 +39,12 @@ const sh = (script: string, ...args: string[]) => ({
   env: {},
 });
 
-Deno.test("the engine has the PID of the process that became it, and its exit code", async () => {
+Deno.test("the engine keeps aim's PID, and its exit code is aim's", async () => {
   const { pid, code, stdout } = await become(sh("echo $$; exit 42"));
   assertEquals([Number(stdout), code], [pid, 42]);
 });
 
-Deno.test("words and environment arrive as they were given, and nothing else does", async () => {
+Deno.test("the engine gets exactly the given arguments and environment", async () => {
   const words = ["a b", "", "é\n", "'\"$(x)`", "--flag=ü"];
   const { stdout } = await become({
     path: "/usr/bin/env",
@@ -60,13 +60,13 @@ Deno.test("words and environment arrive as they were given, and nothing else doe
   assertEquals(echoed.stdout.split("\0").slice(0, -1), words);
 });
 
-Deno.test("every signal is at its default and none is blocked, whatever was ignored before", async () => {
-  // cat has no handlers of its own, unlike some shells and tools.
+Deno.test("in the engine every signal has its default action and none is blocked, even if aim inherited ignored ones", async () => {
+  // cat has no signal handlers, unlike some shells and tools.
   const { stdout } = await become(
     { path: "/bin/cat", argv: ["cat", "/proc/self/status"], env: {} },
     { before: "trap '' PIPE HUP USR1;" },
   );
-  // 32 and 33 belong to the C library's threads, and stay as a caller left them.
+  // 32 and 33 are the C library's own signals, inherited from the caller.
   const mask = (name: string) =>
     BigInt(`0x${new RegExp(`^${name}:\\s+([0-9a-f]+)$`, "m").exec(stdout)?.[1]}`) & ~(3n << 31n);
   assertEquals([mask("SigBlk"), mask("SigIgn"), mask("SigCgt")], [0n, 0n, 0n]);
@@ -78,7 +78,7 @@ for (
   const [where, before] of [
     ["", ""],
     [
-      `, also where Linux cannot close them at once${NO_STRACE}`,
+      ` if the kernel lacks close_range${NO_STRACE}`,
       'set -- strace -f -qq -o /dev/null -e trace=close_range -e inject=close_range:error=ENOSYS "$@";',
     ],
   ] as const
@@ -89,19 +89,19 @@ for (
     async fn() {
       const program = { path: "/bin/ls", argv: ["ls", "/proc/self/fd"], env: {} };
       const { stdout } = await become(program, { before: `exec 9</dev/null; ${before}` });
-      // The fourth is the folder that ls itself reads.
+      // The fourth is the folder that ls reads.
       assertEquals(stdout.trim().split("\n"), ["0", "1", "2", "3"]);
     },
   });
 }
 
-Deno.test("a program that cannot be executed is an error of the engine, with the reason", async () => {
+Deno.test("a program that cannot be executed is an engine error with the reason", async () => {
   const { code, stderr } = await become({ path: "/etc/passwd", argv: ["x"], env: {} });
   assertEquals(code, 9);
   assertMatch(stderr, /\/etc\/passwd cannot be executed: Permission denied/);
 });
 
-Deno.test("a word with NUL is refused", async () => {
+Deno.test("an argument that contains NUL is refused", async () => {
   await assertRejects(
     () => replaceProcess("/bin/true", ["true", "a\0b"], {}),
     AimError,
@@ -109,7 +109,7 @@ Deno.test("a word with NUL is refused", async () => {
   );
 });
 
-Deno.test("if libraries may not be loaded, the engine runs as a child with the same exit code", async () => {
+Deno.test("without FFI the engine runs as a child with the same exit code", async () => {
   const flags = ["--allow-run", "--allow-read", "--allow-env"];
   const { pid, code, stdout } = await become(sh("echo $$; exit 7"), { flags });
   assertEquals(code, 7);
@@ -127,7 +127,7 @@ function asChild(script: string, ...words: string[]) {
   return { child, reader, next: async () => (await reader.read()).value?.trim() };
 }
 
-Deno.test("a child gets the signals that are sent to its parent, and its end by a signal is reported", async () => {
+Deno.test("aim forwards signals to a child and reports a signal that ends it", async () => {
   const { child, reader, next } = asChild("trap 'echo usr1' USR1; echo ready; while :; do sleep 0.05; done");
   assertEquals(await next(), "ready");
   child.kill("SIGUSR1");
@@ -137,7 +137,7 @@ Deno.test("a child gets the signals that are sent to its parent, and its end by 
   await reader.cancel();
 });
 
-Deno.test("a second SIGINT that ends aim ends the child too", async () => {
+Deno.test("a second SIGINT ends both aim and the child", async () => {
   const script = "trap 'echo int' INT; trap 'echo term; exit' TERM; echo ready; while :; do sleep 0.05; done";
   const { child, next } = asChild(script, "watched");
   assertEquals(await next(), "ready");
@@ -149,7 +149,7 @@ Deno.test("a second SIGINT that ends aim ends the child too", async () => {
   assertEquals(await next(), undefined);
 });
 
-Deno.test("the engine gets the limit on open files that aim was started with, by exec and as a child", async () => {
+Deno.test("the engine inherits the limit on open files that aim was started with, by exec and as a child", async () => {
   for (const flags of [undefined, ["--allow-run", "--allow-read", "--allow-env"]]) {
     const limited = sh("ulimit -Sn; ulimit -Hn");
     const { stdout } = await become(limited, {
@@ -162,12 +162,12 @@ Deno.test("the engine gets the limit on open files that aim was started with, by
   }
 });
 
-Deno.test("as a child, a terminal's Ctrl-C reaches the engine once, and SIGALRM does not orphan it", async () => {
+Deno.test("an engine that runs as a child gets Ctrl-C once and is not orphaned by SIGALRM", async () => {
   const count =
     "trap 'echo int' INT; trap 'echo alrm; exit 5' ALRM; echo ready; while :; do sleep 0.05; done";
   const command = [Deno.execPath(), "run", "-q", "--no-prompt", "--config", CONFIG]
     .concat(["--allow-run", "--allow-read", "--allow-env", PROGRAM, JSON.stringify(sh(count))]);
-  // A terminal signals its foreground group: aim, and a child that did not leave it.
+  // A terminal signals its foreground group: aim, and the child if it is in the same group.
   const script = "import os, pty, signal, sys, time\npid, fd = pty.fork()\n" +
     "if pid == 0: os.execvp(sys.argv[1], sys.argv[1:])\n" +
     'seen = b""\n' +
@@ -179,7 +179,7 @@ Deno.test("as a child, a terminal's Ctrl-C reaches the engine once, and SIGALRM 
   assertEquals(new TextDecoder().decode(stdout).trim(), "1 5", new TextDecoder().decode(stderr));
 });
 
-Deno.test("python comes before python3, only executable files count, and without one the search path is named", async () => {
+Deno.test("python is preferred to python3, only executable files count, and an error names the search path", async () => {
   const directory = await Deno.makeTempDir();
   try {
     await Deno.mkdir(`${directory}/a`);

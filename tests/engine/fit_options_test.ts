@@ -22,7 +22,7 @@ function fit(json: string, text: string | null) {
   return { words, warnings, faults: faults.map(({ given }) => given?.name) };
 }
 
-/** Arguments, version, the command line, and how many warnings. */
+/** Arguments, version, the command line, and the number of warnings. */
 const FITTED = [
   ['{"swap-space": 64, "max-num-seqs": 8}', "0.17.1", "--swap-space 64 --max-num-seqs 8", 0],
   ['{"swap-space": 64, "max-num-seqs": 8}', "0.18.0", "--max-num-seqs 8", 1],
@@ -56,7 +56,7 @@ const FITTED = [
   ['{"speculative-config": {"method": "ngram"}}', null, '--speculative-config {"method": "ngram"}', 0],
 ] as const;
 
-Deno.test("arguments become what the installed version takes", () => {
+Deno.test("arguments are adapted to the installed version", () => {
   for (const [json, text, words, warnings] of FITTED) {
     const fitted = fit(json, text);
     assertEquals(
@@ -67,7 +67,7 @@ Deno.test("arguments become what the installed version takes", () => {
   }
 });
 
-/** Arguments, version, and the argument that is refused, as it is spelled there. */
+/** Arguments, version, and the refused argument in the user's spelling. */
 const REFUSED = [
   ['{"--max-model-len": 1}', "0.27.1", "--max-model-len"],
   ['{"": 1}', "0.27.1", ""],
@@ -85,13 +85,13 @@ const REFUSED = [
   ['{"max_num_seqs": "two"}', "0.27.1", "max_num_seqs"],
 ] as const;
 
-Deno.test("what the engine would refuse is a fault that names the argument", () => {
+Deno.test("an argument that the engine would refuse is reported by name", () => {
   for (const [json, text, name] of REFUSED) {
     assertEquals(fit(json, text).faults, [name], `${json} for ${text}`);
   }
 });
 
-Deno.test("a value that another release accepts is not an error if the version is not known for certain", () => {
+Deno.test("a value that some release accepts is not an error if the version is uncertain", () => {
   for (const text of [null, "0.99.0", "0.11.1.dev5"]) {
     const { words, faults } = fit('{"kv-cache-dtype": "fp8_ds_mla", "max-model-len": "auto"}', text);
     assertEquals(faults, []);
@@ -99,17 +99,17 @@ Deno.test("a value that another release accepts is not an error if the version i
   }
 });
 
-Deno.test("a development build may have what the releases around it have", () => {
+Deno.test("a development build may have arguments of the releases before and after it", () => {
   // 0.11.1 has --task, 0.13.0 has not; 0.12.0.dev is between them.
   assertEquals(fit('{"task": "generate"}', "0.11.2.dev673+g839868462.rocm700").words, "--task generate");
   assertEquals(fit('{"max-seq-len-to-capture": 5}', "0.11.2.dev673+g839868462.rocm700").words, "");
 });
 
-Deno.test("an unknown name is passed on with the nearest known one", () => {
+Deno.test("an unknown argument causes a warning with the nearest known name", () => {
   assertStringIncludes(fit('{"max-modellen": 5}', "0.27.1").warnings.join(), "max-model-len");
 });
 
-Deno.test("a profile's variables get the version's names, and leave out what it does not read", () => {
+Deno.test("a profile's variables are renamed for the version, and ones that it does not read are omitted", () => {
   const given = new Map([
     ["HSA_NO_SCRATCH_RECLAIM", "1"],
     ["VLLM_USE_AITER_TRITON_ROPE", "1"],
@@ -129,7 +129,7 @@ Deno.test("a profile's variables get the version's names, and leave out what it 
   assertEquals(fitToVllm([], system, given, version("0.10.0")).variables.has("VLLM_USE_V1"), true);
 });
 
-Deno.test("versions are ordered as Python orders them", () => {
+Deno.test("versions are sorted as Python sorts them", () => {
   const ordered = [
     "0.9.0",
     "0.9.0.1",

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { installedPackage } from "../../src/engine/installed_package.ts";
 
-/** Files of a fixture tree below a temporary directory; `->` is a link. */
+/** Writes files into a temporary directory; a content of `->TARGET` makes a link. */
 async function tree(files: Readonly<Record<string, string>>): Promise<string> {
   const root = await Deno.makeTempDir();
   for (const [name, text] of Object.entries(files)) {
@@ -29,7 +29,7 @@ const VENV = {
   "venv/pyvenv.cfg": "home = ROOT/usr/bin\ninclude-system-site-packages = false\nversion = 3.12.3\n",
 };
 
-/** Name, files, program, environment, and the version that is found (`undefined`: none is installed). */
+/** Name, files, program, environment, and the version that is found (`undefined`: not installed). */
 const CASES: readonly [
   string,
   Record<string, string>,
@@ -161,7 +161,7 @@ const CASES: readonly [
   ["none", PYTHON, "usr/bin/python3", {}, undefined],
 ];
 
-Deno.test("the installed version is found from files, wherever Python would find the package", async () => {
+Deno.test("the installed version is read from files wherever Python would find the package", async () => {
   for (const [name, files, program, env, version] of CASES) {
     const root = await tree(files);
     try {
@@ -177,7 +177,7 @@ Deno.test("the installed version is found from files, wherever Python would find
   }
 });
 
-Deno.test("a script that is not Python's is not judged", async () => {
+Deno.test("for a program that is not Python, the package's version is unknown", async () => {
   const root = await tree({ "bin/python": '#!/bin/sh\nexec /opt/python "$@"\n' });
   assertEquals(installedPackage("vllm", `${root}/bin/python`, {}, root).kind, "unknown");
   await Deno.remove(root, { recursive: true });

@@ -3,7 +3,7 @@ import { parseEngineWords } from "../../src/engine/parse_engine_words.ts";
 import { renderArgs } from "../../src/engine/engine_args.ts";
 import { AimError } from "../../src/errors/aim_error.ts";
 
-Deno.test("words after -- become the engine's arguments as they were typed", () => {
+Deno.test("words after -- become engine arguments as typed", () => {
   const cases: readonly (readonly [string[], string[]])[] = [
     [["--max-model-len", "8192"], ["--max-model-len", "8192"]],
     [["--gpu-memory-utilization=0.90"], ["--gpu-memory-utilization", "0.90"]],
@@ -17,7 +17,7 @@ Deno.test("words after -- become the engine's arguments as they were typed", () 
   for (const [words, rendered] of cases) assertEquals(renderArgs(parseEngineWords(words)), rendered);
 });
 
-Deno.test("a word without a flag, and an object that is not JSON, are refused", () => {
+Deno.test("a word without a flag and an invalid JSON object are refused", () => {
   for (const words of [["8192"], ["--rope-scaling", "{factor}"]]) {
     assertEquals(assertThrows(() => parseEngineWords(words), AimError).exitCode, 2);
   }

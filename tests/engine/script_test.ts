@@ -32,9 +32,7 @@ const HOSTILE = [
   "\x1b]0;it's\x07 \\ \u009b2J \u202efdp.exe\n",
 ];
 
-/**
- * Runs the script by bash; `python3` in it is a program that prints its arguments and X_*, each ended by NUL.
- */
+/** Runs a script whose program prints its arguments and variables X_*, each terminated by NUL. */
 async function run(script: string): Promise<{ words: string[]; env: string[] }> {
   const { success, stdout, stderr } = await new Deno.Command("bash", {
     args: ["-c", script],
@@ -45,7 +43,7 @@ async function run(script: string): Promise<{ words: string[]; env: string[] }> 
   return { words: words.split("\0"), env: env.split("\0") };
 }
 
-Deno.test("bash reads back every word and every variable as it was, and expands nothing", async () => {
+Deno.test("bash restores every word and variable unchanged and expands nothing", async () => {
   const print = 'printf "%s\\0" "$@"; printf "==\\0"; for n in "${!X_@}"; do printf "%s\\0" "${!n}"; done';
   const env = Object.fromEntries(
     HOSTILE.map((value, index) => [`X_${String(index).padStart(2, "0")}`, value]),
@@ -63,7 +61,7 @@ Deno.test("the script replaces the shell, so that signals reach the engine", asy
   assertEquals(new TextDecoder().decode(stdout).trim(), `${Deno.pid} ${child.pid}`);
 });
 
-Deno.test("words without anything special stay bare, so that --model can be looked for", () => {
+Deno.test("words without special characters are not quoted, so that users can search for --model", () => {
   const script = renderBashScript({
     env: { A: "1" },
     argv: ["python3", "-m", "x.y", "--model", "/cache/org/m-1.0"],
@@ -71,7 +69,7 @@ Deno.test("words without anything special stay bare, so that --model can be look
   assertEquals(script, "#!/bin/bash\nexport A=1\nexec python3 -m x.y --model /cache/org/m-1.0\n");
 });
 
-Deno.test("a profile has only variables that a script can export", () => {
+Deno.test("a profile with a variable that a script cannot export is invalid", () => {
   const faults = (name: string, value: string) =>
     checkProfile(new Map([["env_vars", new Map([[name, value]])]])).filter(({ path }) =>
       path[0] === "env_vars"
