@@ -39,6 +39,7 @@ cd "$folder" && find -L . -type f ! -path './.aim/*' ! -path './.cache/*' -exec 
 `;
 
 const NAMESPACE = await run("unshare", "-r", "-n", "true").then(() => true, () => false);
+const NOT_ISOLATED = NAMESPACE ? "" : " (with a network: unshare is not available)";
 
 for (const layout of LAYOUTS) {
   for (const [way, { needs, script, loses, slow }] of Object.entries(WAYS)) {
@@ -50,7 +51,7 @@ for (const layout of LAYOUTS) {
       ? "is refused with the reason, and repaired without downloading a file"
       : "resolves, verifies and is served";
     Deno.test({
-      name: `the ${layout} layout, copied by ${way}, ${outcome}${skipped}`,
+      name: `the ${layout} layout, copied by ${way}, ${outcome}${skipped || NOT_ISOLATED}`,
       ignore: missing,
       async fn() {
         await using caches = await startCaches();
@@ -86,7 +87,7 @@ for (const layout of LAYOUTS) {
 }
 
 for (const layout of LAYOUTS) {
-  Deno.test(`a model from S3 in the ${layout} layout is served without a network`, async () => {
+  Deno.test(`a model from S3 in the ${layout} layout is served without a network${NOT_ISOLATED}`, async () => {
     await using caches = await startCaches();
     await caches.download({ layout, uri: S3_MODEL });
     assertEquals(await served(caches, caches.cache, S3_MODEL), digestsOf(MODEL));
@@ -180,7 +181,7 @@ Deno.test("resolve, dry-run and serve find the same model for every state of the
 
 const MODEL_ENV = { AIM_MODEL_ID: "org/model", AIM_GPU_MODEL: "MI300X", AIM_GPU_COUNT: "1" };
 
-/** Digest and path of each file that the engine reads, in an empty network namespace if possible. */
+/** Digest and path of each file that the engine reads, in an empty network namespace if available. */
 async function served(caches: Caches, cache: string, model: string): Promise<string[]> {
   const { code, stdout, stderr } = await serve(
     caches,

@@ -189,7 +189,7 @@ Deno.test("cache remove frees what it reports: nothing while the other layout ha
   assertEquals(treeOf(caches.cache), ["hub/"]);
 });
 
-Deno.test("without --yes, prune and remove ask at a terminal and exit 2 elsewhere, removing nothing", async () => {
+Deno.test("without --yes and a terminal, prune and remove exit 2 and remove nothing", async () => {
   await using caches = await startCaches();
   await caches.download({ layout: "local" });
   await Deno.writeTextFile(`${caches.cache}/org/model/x.aim-01234567.incomplete`, "x");
@@ -200,22 +200,32 @@ Deno.test("without --yes, prune and remove ask at a terminal and exit 2 elsewher
     assertMatch(ran.stderr, /--yes/);
     assertEquals(treeOf(caches.cache), before);
   }
-  if (!installed("script")) return;
-  for (const [answer, gone] of [["n", false], ["", false], ["y", true]] as const) {
-    const command = [Deno.execPath(), ...DENO_RUN, MAIN, "cache", "remove", "org/model"].join(" ");
-    const terminal = new Deno.Command("script", {
-      args: ["-qefc", command, "/dev/null"],
-      clearEnv: true,
-      env: { ...plainEnvironment(), ...caches.env, TERM: "xterm" },
-      ...{ stdin: "piped", stdout: "piped", stderr: "null" },
-    }).spawn();
-    const shown = answerAt(terminal, /\[y\/N\]/, `${answer}\r`);
-    const text = await shown;
-    assertEquals((await terminal.status).code, 0, text);
-    assertMatch(text, gone ? /removed, .* are free/ : /nothing was removed/);
-    assertMatch(text, /org\/model +\(the model\)/);
-    assertEquals(treeOf(caches.cache), gone ? [] : before);
-  }
+});
+
+Deno.test({
+  name: `at a terminal, cache remove asks first${
+    installed("script") ? "" : " (skipped: script is not installed)"
+  }`,
+  ignore: !installed("script"),
+  async fn() {
+    await using caches = await startCaches();
+    await caches.download({ layout: "local" });
+    const before = treeOf(caches.cache);
+    for (const [answer, gone] of [["n", false], ["", false], ["y", true]] as const) {
+      const command = [Deno.execPath(), ...DENO_RUN, MAIN, "cache", "remove", "org/model"].join(" ");
+      const terminal = new Deno.Command("script", {
+        args: ["-qefc", command, "/dev/null"],
+        clearEnv: true,
+        env: { ...plainEnvironment(), ...caches.env, TERM: "xterm" },
+        ...{ stdin: "piped", stdout: "piped", stderr: "null" },
+      }).spawn();
+      const text = await answerAt(terminal, /\[y\/N\]/, `${answer}\r`);
+      assertEquals((await terminal.status).code, 0, text);
+      assertMatch(text, gone ? /removed, .* are free/ : /nothing was removed/);
+      assertMatch(text, /org\/model +\(the model\)/);
+      assertEquals(treeOf(caches.cache), gone ? [] : before);
+    }
+  },
 });
 
 Deno.test("cache remove refuses a folder that contains other models", async () => {
