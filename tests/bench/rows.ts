@@ -262,7 +262,7 @@ async function gitFile(path: string): Promise<StaticModel["files"][string]> {
   return {
     size: bytes.length,
     read: () => {
-      throw new Error("only its list is served");
+      throw new Error("only the listing is served");
     },
     digests: () => Promise.resolve({ sha256, sha1: "", gitSha1, md5: "" }),
   };

@@ -92,7 +92,7 @@ export async function listedFile(path: string, sha256?: string): Promise<Content
   return {
     size,
     read: () => {
-      throw new Error("only its list is served");
+      throw new Error("only the listing is served");
     },
     digests: () => Promise.resolve({ sha256: hex, sha1: "", gitSha1: hex.slice(0, 40), md5: "" }),
   };

@@ -138,7 +138,7 @@ export async function run(command: string, ...args: string[]): Promise<string> {
   return new TextDecoder().decode(stdout);
 }
 
-/** True where a program is installed. */
+/** Whether a program is installed. */
 export function installed(name: string): boolean {
   const path = Deno.env.get("PATH") ?? "";
   return path.split(":").concat("/usr/sbin", "/sbin").some((folder) => {

@@ -31,7 +31,7 @@ Deno.test("a dry run explains the profile, why the runners-up lost, and what ser
   assertStringIncludes(remarks, "68.4 KiB in 2 files from hf://org/model");
   assertStringIncludes(remarks, `${world.directory}/cache/hub/models--org--model`);
   assertEquals(Object.keys(value), ["filename", "path", "profile", "models", "script"]);
-  assert(!ran.stdout.includes("HF_HUB_OFFLINE=1"), "the engine would have to download");
+  assert(!ran.stdout.includes("HF_HUB_OFFLINE=1"), "the engine cannot download the model");
 });
 
 Deno.test("on a CPU, the selected profile is not also listed as a runner-up", async () => {

@@ -146,7 +146,7 @@ Deno.test("the bar leaves nothing behind, even if the terminal's width changes",
       progress.onEvent(bytes(`sub/directory/of/model-file-${i}.safetensors`, 1000));
       wait(300);
       for (const line of screen.lines) assertLessOrEqual(line.length, Math.max(1, width - 1));
-      assertEquals(screen.lines.length, 7, "overall, five files, and the rest in one line");
+      assertEquals(screen.lines.length, 7, "not the bar, five files and a line for the rest");
     }
     progress[Symbol.dispose]();
     assertEquals(screen.lines, []);
