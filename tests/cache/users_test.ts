@@ -199,7 +199,8 @@ const NO_STRACE = installed("strace") ? "" : " (skipped: strace is not installed
 
 for (const { error, call, from = 1, says } of INJECTED) {
   Deno.test({
-    name: `${error} from ${call} call ${from} on ends a download with exit 7 and leaves no servable model${NO_STRACE}`,
+    name:
+      `${error} from ${call} call ${from} on ends a download with exit 7 and leaves no servable model${NO_STRACE}`,
     ignore: NO_STRACE !== "",
     async fn() {
       await using caches = await startCaches();

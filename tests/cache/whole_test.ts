@@ -90,7 +90,12 @@ const TREES: readonly [name: string, files: Files, state: string, says: string][
     "damaged",
     "HTML",
   ],
-  ["a truncated safetensors file", { "config.json": CONFIG, "model.safetensors": cut }, "damaged", "3000 bytes"],
+  [
+    "a truncated safetensors file",
+    { "config.json": CONFIG, "model.safetensors": cut },
+    "damaged",
+    "3000 bytes",
+  ],
   [
     "a safetensors file with an extra byte",
     { "config.json": CONFIG, "model.safetensors": long },

@@ -76,7 +76,7 @@ async function demonstrate(hub: HubServer, s3: S3Server): Promise<void> {
   shows(await shell.aim("download-to-cache", SHARDS), `${cache}/${SHARDS}`);
   hub.faults.length = 0;
 
-  shell.comment("Download from the hub into a local directory. Every file is checked against the hub's digest.");
+  shell.comment("Download from the hub into a local directory. Files are checked against the hub's digests.");
   shows(await shell.aim("download-to-cache", "--model-id", `hf://${MODEL}`), `${cache}/${MODEL}`);
   await same(`${cache}/${MODEL}`);
 

@@ -5,7 +5,7 @@ import { e2e } from "./e2e.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
-await e2e("every command works on a minimal Debian for a user without home and capabilities", {}, async (t) => {
+await e2e("every command works on a minimal Debian without a home or capabilities", {}, async (t) => {
   await using machine = await startBareMachine();
   // All runs share /tmp, so that aim unpacks itself once.
   const tmp = `${machine.work}/tmp`;
