@@ -1,6 +1,6 @@
-// `deno task compile [--target TRIPLE] [--output FILE] [--self-extracting] [--runtime FILE]`: one executable,
-// its bill of materials (CycloneDX) and SHA-256 sums. DENORT_BIN names the base that `deno compile` otherwise
-// downloads.
+// `deno task compile [--target TRIPLE] [--output FILE] [--self-extracting] [--runtime FILE]` builds the
+// executable, its bill of materials (CycloneDX) and SHA-256 sums. DENORT_BIN is the base to use instead of the
+// one that `deno compile` downloads.
 import { parseArgs } from "@std/cli/parse-args";
 import { basename, dirname, resolve } from "@std/path";
 import type { BuildInfo } from "../src/cli/build_info.ts";
@@ -16,8 +16,8 @@ import { sourceVersion } from "./packaging/source_version.ts";
 import { writeSelfExtracting } from "./packaging/self_extracting.ts";
 
 const ROOT = new URL("../", import.meta.url);
-/** Milliseconds that Deno may take to fetch its base. */
-const PATIENCE = 180_000;
+/** Timeout in milliseconds for `deno compile`, including the download of its base. */
+const COMPILE_TIMEOUT = 180_000;
 
 if (import.meta.main) {
   try {
@@ -53,7 +53,7 @@ async function main(args: string[]): Promise<void> {
   try {
     const named = textOf(flags.runtime);
     const why = flags["self-extracting"] === true
-      ? "asked for"
+      ? "--self-extracting is given"
       : named !== undefined
       ? "--runtime is given"
       : await makeCompiled(job);
@@ -66,31 +66,31 @@ async function main(args: string[]): Promise<void> {
     await describe(job, runtime);
     const form = why === null ? "compiled" : `self-extracting (${why})`;
     const megabytes = (Deno.statSync(output).size / 1e6).toFixed(1);
-    console.log(`made ${output}: aim ${version} for ${target}, ${form}, ${megabytes} MB`);
+    console.log(`built ${output}: aim ${version} for ${target}, ${form}, ${megabytes} MB`);
   } finally {
     await Deno.remove(staging, { recursive: true });
   }
 }
 
-/** What is made, and where. */
+/** What to build, and where. */
 interface Job extends Pick<BuildInfo, "version" | "commit"> {
   readonly target: string;
   readonly output: string;
-  /** A directory for what is only needed meanwhile. */
+  /** A directory for temporary files. */
   readonly staging: string;
-  /** As flags. */
+  /** Permission flags. */
   readonly permissions: readonly string[];
 }
 
-/** Has `deno compile` make the executable. @returns Why that did not work; `null` if it did. */
+/** Builds the executable with `deno compile`. @returns Why that failed; `null` if it succeeded. */
 async function makeCompiled(job: Job): Promise<string | null> {
   const program = await bundled(job, "compiled");
-  const failed = await compileProgram(program, job.output, { ...job, timeout: PATIENCE });
+  const failed = await compileProgram(program, job.output, { ...job, timeout: COMPILE_TIMEOUT });
   if (failed !== null) return failed;
   try {
     return await checked(job, "compiled");
   } catch (error) {
-    // A base that the user named is the user's to fix; one that Deno downloaded is not used then.
+    // An error with the user's own base is reported; with a downloaded one, the self-extracting form is built.
     if (Deno.env.get("DENORT_BIN") !== undefined) throw error;
     return error instanceof Error ? error.message : String(error);
   }
@@ -112,7 +112,7 @@ async function bundled({ staging, version, commit }: Job, form: BuildInfo["form"
   return folder;
 }
 
-/** @returns Why the executable fails its self-test; `null` if it passes. @throws {Error} if it is not aim. */
+/** @returns Why the executable fails its self-test; `null` if it passes. @throws {Error} If it is not aim. */
 async function checked(
   { output, target, staging, version, commit }: Job,
   form: BuildInfo["form"],
@@ -125,7 +125,7 @@ async function checked(
   }
 }
 
-/** Writes the bill of materials and the sums next to the executable. */
+/** Writes the bill of materials and SHA256SUMS next to the executable. */
 async function describe({ output, target, version, commit }: Job, runtime: Runtime | null): Promise<void> {
   const sha256 = await fileDigest(output);
   const lock = JSON.parse(Deno.readTextFileSync(new URL("deno.lock", ROOT))) as {
@@ -149,7 +149,7 @@ async function describe({ output, target, version, commit }: Job, runtime: Runti
   await Deno.writeTextFile(billPath, bill);
   const sums = [[sha256, basename(output)], [await fileDigest(billPath), basename(billPath)]];
   const sumsPath = `${dirname(output)}/SHA256SUMS`;
-  // Executables for other targets may be next to it.
+  // Keep the sums of executables for other targets.
   const others = readLines(sumsPath).filter((line) => !sums.some(([, name]) => line.endsWith(`  ${name}`)));
   await Deno.writeTextFile(sumsPath, [...others, ...sums.map((sum) => sum.join("  ")), ""].join("\n"));
 }

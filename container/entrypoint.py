@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The entry point of AMD's images, by its name: becomes aim with the same arguments."""
+"""The entry point of AMD's images under its usual name: execs aim with the same arguments."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-// `deno task image [--aim-id ORG/MODEL] …` builds the images with docker or buildah, and says what it built.
+// `deno task image [--aim-id ORG/MODEL] …` builds the images with docker or buildah and lists them.
 import { parseArgs } from "@std/cli/parse-args";
 import { digestHex } from "./packaging/digest_hex.ts";
 import { loadProfiles } from "../src/profiles/load_profiles.ts";
@@ -9,17 +9,17 @@ import { sourceVersion } from "./packaging/source_version.ts";
 const ROOT = new URL("../", import.meta.url).pathname;
 const USAGE = `usage: deno task image [OPTIONS] [-- OPTIONS OF THE BUILD TOOL]
 
-Builds aim-base and aim-downloader, and with --aim-id the image of that model on top of aim-base.
+Builds aim-base and aim-downloader and, with --aim-id, an image of that model on top of aim-base.
 
-  --aim-id ORG/MODEL        a model with profiles of its own
-  --only NAMES              of aim-base, aim-downloader, aim: those, comma-separated
+  --aim-id ORG/MODEL        a model that has profiles
+  --only NAMES              build only these, comma-separated: aim-base, aim-downloader, aim
   --base IMAGE              the ROCm vLLM image below aim-base
   --downloader-base IMAGE   the image below aim-downloader
   --executable FILE         a file of dist/ (default: dist/aim)
-  --registry PREFIX         put before the names, as HOST/TEAM
-  --tag TAG                 default: aim's version
-  --tool docker|buildah     default: docker where its daemon answers, else buildah
-  --dry-run                 print the commands only
+  --registry PREFIX         prefix of the image names, such as HOST/TEAM
+  --tag TAG                 image tag (default: aim's version)
+  --tool docker|buildah     default: docker if its daemon is running, else buildah
+  --dry-run                 only print the commands
 `;
 
 /** One image to build. */
@@ -28,7 +28,7 @@ interface Image {
   readonly file: string;
   readonly args: Readonly<Record<string, string | undefined>>;
   readonly labels: ReadonlyMap<string, string>;
-  /** What is in it, for the report. */
+  /** Its contents, for the report. */
   readonly about: string;
 }
 
@@ -97,7 +97,7 @@ async function main(argv: string[]): Promise<void> {
   const verb = flags["dry-run"] === true ? "would build" : "built";
   for (const { name, about } of wanted) console.log(`${verb} ${name}: ${about}`);
   if (aimId === undefined && only === undefined) {
-    console.log("no image of a model: give --aim-id ORG/MODEL for one");
+    console.log("no model image; to build one, give --aim-id ORG/MODEL");
   }
 }
 
@@ -113,7 +113,7 @@ async function modelImage(
   const profiles = await profilesOf(aimId);
   if (profiles.length === 0) {
     throw new Error(
-      `${aimId} has no profiles of its own in profiles/${aimId}: run aim-base with AIM_MODEL_ID=${aimId}`,
+      `there are no profiles in profiles/${aimId}: run aim-base with AIM_MODEL_ID=${aimId}`,
     );
   }
   const file = `container/metadata/${aimId}.yaml`;
@@ -131,7 +131,7 @@ async function modelImage(
     args: { ...common, BASE: tagged("aim-base"), AIM_ID: aimId },
     labels,
     about: `${aimId}, ${profiles.length} profiles, ${deployments.length} of them recommended, ` +
-      (metadata === null ? `no ${file}: labels hold its name and deployments only` : `${labels.size} labels`),
+      (metadata === null ? `no ${file}: labels contain only its name and deployments` : `${labels.size} labels`),
   };
 }
 
@@ -140,7 +140,7 @@ function isWanted(only: string | undefined, file: string): boolean {
   const names = only.split(",").map((name) => name.trim());
   const known = ["aim-base", "aim-downloader", "aim"];
   const odd = names.find((name) => !known.includes(name));
-  if (odd !== undefined) throw new Error(`--only names "${odd}"; there are ${known.join(", ")}`);
+  if (odd !== undefined) throw new Error(`--only contains "${odd}"; use ${known.join(", ")}`);
   return names.includes(
     file === "Dockerfile.downloader" ? "aim-downloader" : file.replace("Dockerfile.", ""),
   );
@@ -155,7 +155,7 @@ function buildCommand(tool: string, image: Image, more: readonly string[]): stri
   return [tool, verb, "-f", `container/${image.file}`, "-t", image.name, ...args, ...labels, ...more, "."];
 }
 
-/** The executable's SHA-256; SHA256SUMS next to it must say the same, since the build checks it too. */
+/** The executable's SHA-256. It must match SHA256SUMS next to it, which the build checks, too. */
 async function checkedDigest(path: string): Promise<string> {
   const name = /^dist\/([\w.-]+)$/.exec(path)?.[1];
   if (name === undefined) {
@@ -194,7 +194,7 @@ async function chooseTool(wanted: string | undefined): Promise<string> {
   }
   throw new Error(
     wanted === undefined
-      ? "neither docker's daemon nor buildah answers; install one"
+      ? "docker's daemon is not running and buildah is not installed; install one"
       : `${wanted} is not installed`,
   );
 }

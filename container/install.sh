@@ -1,7 +1,7 @@
 #!/bin/sh
-# install.sh EXECUTABLE DIR: puts aim into an image as DIR/aim, unpacked: root's, read-only, for every user.
-# The executable must have the digest that SHA256SUMS beside it says, and what was unpacked must pass its
-# self-test, which also fills the code caches that a start reads.
+# install.sh EXECUTABLE DIR: installs aim into an image as DIR/aim: unpacked, owned by root, read-only, usable by
+# every user. The executable must match SHA256SUMS next to it, and the installed program must pass its self-test,
+# which also fills the code caches used at start-up.
 set -eu
 executable=$1 dir=$2
 
@@ -16,6 +16,6 @@ else
   install -D -m 0555 "$name" "$dir/aim"
 fi
 "$dir/aim" __self-test
-# The second start adds statistics to the caches' databases, which those who may only read them must find.
+# The second start adds statistics to the cache databases, which must exist before they become read-only.
 "$dir/aim" --version
 chmod -R a+rX,a-w "$dir"

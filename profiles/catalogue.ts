@@ -1,22 +1,22 @@
-// The catalogue of profiles: everything that profiles/generate.ts writes out comes from here.
+// The catalogue of profiles, from which profiles/generate.ts writes the profile files.
 //
-// `measured` says what AMD publishes for exactly that combination of model, GPU, count and metric with AIM
-// 0.9: `optimized` or `preview`. Nobody has measured the rest: it is `unoptimized`, which is never selected
-// automatically. Settings: AMD's published values, and the vLLM performance guide of the ROCm documentation;
-// without the options and variables that vLLM has removed up to 0.27.
+// `measured` is the type that AMD publishes with AIM 0.9 for exactly that combination of model, GPU, count and
+// metric: `optimized` or `preview`. The rest is unmeasured: it is `unoptimized` and never selected automatically.
+// Settings are AMD's published values and those of the vLLM performance guide in the ROCm documentation, without
+// options and variables that vLLM has removed up to 0.27.
 
 /**
- * A setting's value as YAML spells it: text of a number, a word, `null` for a bare flag, or a mapping of
- * those.
+ * A setting's value in YAML's spelling: the text of a number, a word, `null` for a flag without a value, or a
+ * mapping of those.
  */
 export type Setting = string | null | boolean | { readonly [name: string]: string };
 export type Settings = Readonly<Record<string, Setting>>;
 
-/** A GPU. `memory`: GB of one device (of an MI250X a device is one of its two dies). */
+/** A GPU. `memory`: GB per device (for an MI250X, a device is one of its two dies). */
 export interface GpuRow {
   readonly memory: number;
   readonly arch: string;
-  /** Precisions that its matrix cores compute in, or that vLLM computes by widening (fp4 on all). */
+  /** Precisions that its matrix cores support, or that vLLM supports by widening (fp4 on all). */
   readonly precisions: readonly string[];
 }
 
@@ -30,7 +30,7 @@ export const GPUS = {
 
 export type GpuName = keyof typeof GPUS;
 
-/** How a family of models is run. */
+/** Settings for a family of models. */
 export interface Recipe {
   readonly args: Settings;
   readonly env: Readonly<Record<string, string>>;
@@ -41,11 +41,11 @@ export interface Recipe {
   readonly fp16?: Settings;
   readonly fp8?: Settings;
   readonly fp4?: Settings;
-  /** Environment that depends on the GPU. */
+  /** Environment variables by GPU. */
   readonly gpuEnv?: Readonly<Partial<Record<GpuName, Readonly<Record<string, string>>>>>;
   /** Differences on eight GPUs. */
   readonly tp8?: Settings;
-  /** `GPU_ARCHS` is set, so that AITER compiles its kernels for the GPU at hand alone. */
+  /** Set `GPU_ARCHS`, so that AITER compiles its kernels only for this GPU. */
   readonly pinArch?: boolean;
 }
 
@@ -112,7 +112,7 @@ const COMMAND_A: Recipe = {
   },
 };
 
-/** Large mixtures of experts, spread by expert as well as by tensor. */
+/** Large mixtures of experts, with expert and tensor parallelism. */
 const EXPERTS: Recipe = {
   args: {
     ...QUIET,
@@ -180,7 +180,7 @@ const GPT_OSS: Recipe = {
   gpuEnv: { MI300X: { VLLM_ROCM_QUICK_REDUCE_QUANTIZATION: "INT4" } },
 };
 
-/** Multi-head latent attention: AITER's kernels for it take blocks of one token. */
+/** Multi-head latent attention: AITER's kernels for it need a block size of 1. */
 const DEEPSEEK: Recipe = {
   args: {
     ...QUIET,
@@ -199,7 +199,7 @@ const DEEPSEEK: Recipe = {
   },
 };
 
-/** For any model on an Instinct GPU: nothing that a model could fail on. */
+/** For any model on an Instinct GPU: only settings that work with every model. */
 export const GENERAL: Recipe = {
   args: { "gpu-memory-utilization": "0.95" },
   fp16: { dtype: "float16" },
@@ -209,16 +209,16 @@ export const GENERAL: Recipe = {
 };
 
 /**
- * The precisions of general profiles. Quantising on load changes what a model answers, so fp8 is never taken
- * unasked.
+ * The precisions of general profiles. Quantising on load changes a model's output, so fp8 is never selected
+ * automatically.
  */
 export const GENERAL_PRECISIONS = { fp16: "general", fp8: "unoptimized" } as const;
 export const GENERAL_COUNTS = [1, 2, 4, 8] as const;
 
-/** A general profile in bf16 for an accelerator that has no others. */
+/** A general bf16 profile for an accelerator without model-specific profiles. */
 export interface GeneralRow {
   readonly type: "gpu" | "cpu";
-  /** GPUs, or the cores that it is made for. */
+  /** Numbers of GPUs, or of CPU cores. */
   readonly counts: readonly number[];
   readonly args: Settings;
   readonly env: Readonly<Record<string, string>>;
@@ -236,7 +236,7 @@ const RADEON: GeneralRow = {
   },
 };
 
-// Threads are not set: aim sets them to the cores that the container may use.
+// Threads are not set: aim sets them to the cores available to the container.
 const EPYC: Pick<GeneralRow, "type" | "args" | "env"> = {
   type: "cpu",
   args: { dtype: "bfloat16" },
@@ -270,13 +270,13 @@ export interface Variant {
   readonly modelId: string;
   /** GB of weights. */
   readonly weights: number;
-  /** GPU counts to offer, where they hold the weights. */
+  /** GPU counts to offer, if the weights fit. */
   readonly counts: readonly number[];
-  /** GPUs to offer it for. @default {all that compute in the precision} */
+  /** GPUs to offer it for. @default {all that support the precision} */
   readonly gpus?: readonly GpuName[];
-  /** What is measured, by `GPU tpN metric`; `*` stands for both metrics. */
+  /** Measured combinations by `GPU tpN metric`; `*` stands for both metrics. */
   readonly measured?: Readonly<Record<string, "optimized" | "preview">>;
-  /** Over the recipe's arguments. */
+  /** Arguments that override the recipe's. */
   readonly args?: Settings;
 }
 

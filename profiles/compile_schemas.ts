@@ -1,12 +1,12 @@
 import { Ajv } from "ajv";
 import standalone from "ajv/standalone";
 
-/** The module in `src/` that the validator of profiles is written to. */
+/** Path of the generated profile validator, relative to `src/`. */
 export const VALIDATOR = "profiles/profile_validator.generated.js";
 
 /**
- * Compiles the JSON Schema of profiles to a module of plain functions, so that checking a profile at start-up
- * loads no validator library.
+ * Compiles the JSON Schema of profiles to a module of plain functions, so that checking a profile at start-up does
+ * not load a validator library.
  */
 export async function compileSchema(): Promise<string> {
   const ajv = new Ajv({
@@ -14,7 +14,7 @@ export async function compileSchema(): Promise<string> {
     strict: true,
     strictRequired: false,
     allowUnionTypes: true,
-    // Small code: one function for each definition, and reasons are worded elsewhere.
+    // For small code: one function per definition. Error messages are written elsewhere.
     inlineRefs: false,
     messages: false,
     code: { source: true, esm: true },

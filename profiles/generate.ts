@@ -1,5 +1,5 @@
-// Writes the generated files: the profiles from catalogue.ts, the validators from schemas/. With `--check` it
-// writes nothing and fails where a file is not what it would write.
+// Writes the generated files: the profiles from catalogue.ts and the validator from schemas/. With `--check` it
+// writes nothing and fails if a file differs from the generator's output.
 //
 //     deno run -P profiles/generate.ts [--check]
 
@@ -10,13 +10,13 @@ import { profileFiles } from "./write_profiles.ts";
 const HERE = fromFileUrl(new URL("./", import.meta.url));
 const SRC = join(HERE, "../src");
 
-/** What differs from what the generator would write: one line each; none where all is as it should be. */
+/** One line per file that differs from the generator's output; empty if all files match. */
 export async function drift(): Promise<string[]> {
   const wanted = await wantedFiles();
   const found = [...wanted].filter(([path, text]) => textOf(path) !== text)
-    .map(([path]) => `${relative(HERE, path)} is not what profiles/generate.ts writes`);
+    .map(([path]) => `${relative(HERE, path)} differs from the output of profiles/generate.ts`);
   const stray = yamlFiles(HERE).filter((path) => !wanted.has(path))
-    .map((path) => `${relative(HERE, path)} does not come from profiles/catalogue.ts`);
+    .map((path) => `${relative(HERE, path)} is not in profiles/catalogue.ts`);
   return [...found, ...stray];
 }
 

@@ -16,12 +16,11 @@ const METRICS = ["latency", "throughput"] as const;
 type Metric = (typeof METRICS)[number];
 const PRECISIONS = ["fp4", "fp8", "fp16", "bf16"] as const;
 
-// Weights and what the engine needs beside them (activations, a first piece of KV cache), within its share of
-// the memory.
+// Weights times HEADROOM (for activations and some KV cache) must fit into the engine's SHARE of the memory.
 const HEADROOM = 1.1;
 const SHARE = 0.9;
 
-/** A profile before it is text. */
+/** A profile before it is formatted. */
 interface Draft {
   readonly aimId: string | null;
   readonly modelId: string | null;
@@ -35,7 +34,7 @@ interface Draft {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** The catalogue as files: path below `profiles/`, and text. */
+/** The catalogue's files: text by path below `profiles/`. */
 export function profileFiles(): Map<string, string> {
   const drafts = METRICS.flatMap((
     metric,
@@ -48,8 +47,8 @@ export function profileFiles(): Map<string, string> {
 }
 
 /**
- * What is selected automatically first, then the better precision, then the smaller count: AMD's rule for
- * `primary`.
+ * AMD's order for `primary`: automatically selected profiles first, then the better precision, then the smaller
+ * count.
  */
 function byPrimacy(a: Draft, b: Draft): number {
   return Number(a.type === "unoptimized") - Number(b.type === "unoptimized") ||
@@ -88,7 +87,7 @@ function models(metric: Metric): Draft[] {
       gpuRows()
         .filter(([gpu, row]) => gpus?.includes(gpu) !== false && row.precisions.includes(precision))
         .flatMap(([gpu, row]) =>
-          // The counts at which it holds the weights.
+          // Only counts at which the weights fit.
           counts.filter((count) => weights * HEADROOM <= count * row.memory * SHARE).map((count) => {
             const type = measured?.[`${gpu} tp${count} *`] ?? measured?.[`${gpu} tp${count} ${metric}`] ??
               "unoptimized";
@@ -138,7 +137,7 @@ function environment(recipe: Recipe, gpu: GpuName): Readonly<Record<string, stri
 }
 
 function pathOf({ aimId, accelerator, acceleratorType, precision, count, metric }: Draft): string {
-  // By the format of the weights, as AIM's published ids have it: all fp4 weights here are MXFP4.
+  // Named by the format of the weights, like AIM's published ids: all fp4 weights here are MXFP4.
   const format = precision === "fp4" ? "mxfp4" : precision;
   const tp = acceleratorType === "cpu" ? 1 : count;
   return `${aimId ?? "general"}/vllm-${accelerator.toLowerCase()}-${format}-tp${tp}-${metric}.yaml`;

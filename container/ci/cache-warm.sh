@@ -3,9 +3,9 @@
 #
 #   cache-warm.sh --model hf://org/model [--revision REV] [--layout local|hf] [--path DIR]
 #
-# Prints path=, cache-key= and bytes-moved=, and appends them to $GITHUB_OUTPUT where that is set. With
-# --key-prefix it prints only what every cache key of this model begins with, and asks nobody anything. AIM
-# names the program (default: aim); HF_TOKEN and AWS_* are aim's. Its exit codes are aim's.
+# Prints path=, cache-key= and bytes-moved=, and appends them to $GITHUB_OUTPUT if set. With --key-prefix it only
+# prints the common prefix of this model's cache keys, without network access. AIM is the program to run
+# (default: aim); aim reads HF_TOKEN and AWS_*. Exits with aim's exit codes.
 set -eu
 
 fail() {
@@ -18,7 +18,7 @@ while [ $# -gt 0 ]; do
   case $1 in
     --key-prefix) only_prefix=yes; shift; continue ;;
     --model | --revision | --layout | --path) [ $# -ge 2 ] || fail "$1 needs a value" ;;
-    *) fail "unknown option $1; see the top of $0" ;;
+    *) fail "unknown option $1; see the comment at the top of $0" ;;
   esac
   case $1 in
     --model) model=$2 ;;
@@ -28,7 +28,7 @@ while [ $# -gt 0 ]; do
   esac
   shift 2
 done
-[ -n "$model" ] || fail 'give --model, as hf://org/model or s3://bucket/prefix'
+[ -n "$model" ] || fail 'give --model, such as hf://org/model or s3://bucket/prefix'
 [ -n "$path" ] || fail '--path is empty'
 case $layout in
   local) set -- ;;
@@ -36,8 +36,8 @@ case $layout in
   *) fail "--layout is \"$layout\"; use local or hf" ;;
 esac
 
-# Letters that every CI takes in a key. The revision is not in it: the commit comes last, and another commit's
-# files are worth having.
+# Only characters that every CI accepts in a key. The revision is not part of the prefix, so that the cache of
+# another commit can be restored and updated.
 prefix="aim-$layout-$(printf %s "${model#hf://}" | tr -c 'A-Za-z0-9._' -)-"
 if [ "$only_prefix" = yes ]; then
   printf 'key-prefix=%s\n' "$prefix" | tee -a "${GITHUB_OUTPUT:-/dev/null}"
@@ -51,12 +51,12 @@ unset HF_HUB_CACHE
 [ -z "$revision" ] || set -- "$@" --revision "$revision"
 result=$("${AIM:-aim}" download-to-cache --model-id "$model" --format json "$@")
 
-# One line of JSON, without nesting.
+# The result is one line of JSON without nesting.
 field() { printf '%s\n' "$result" | sed -n "s/.*\"$1\":\"\\{0,1\\}\\([^\",}]*\\).*/\\1/p"; }
 place=$(field path)
 commit=$(field commit)
-[ -d "$place" ] || fail "aim says that the model is at \"$place\", which is no directory"
-# S3 knows no commits: what stands for one are the files' digests.
+[ -d "$place" ] || fail "aim reports the model at \"$place\", which is not a directory"
+# S3 has no commits: use a digest of the manifest, which contains the files' digests, instead.
 [ "$commit" != null ] || commit=$(grep -v '"finishedAt"' "$place/.aim/manifest.json" | sha256sum | cut -c 1-40)
 
 printf '%s\n' "path=$place" "cache-key=$prefix$commit" "bytes-moved=$(field bytesMoved)" | tee -a "${GITHUB_OUTPUT:-/dev/null}"

@@ -1,15 +1,15 @@
 #!/bin/sh
-# adapter-reap.sh: removes from the adapter disk the folders of services that are gone, and what interrupted downloads left.
+# adapter-reap.sh: removes folders of deleted services and leftovers of interrupted downloads from the adapter disk.
 #
 #   ADAPTER_PVC_ROOT  the disk of all adapters
-#   KEEP_SERVICE_IDS  services to keep, separated by commas; empty: none
-#   MIN_AGE_SECONDS   entries of .staging and .aside that changed less long ago stay (default 0)
+#   KEEP_SERVICE_IDS  comma-separated services to keep; empty: none
+#   MIN_AGE_SECONDS   keep entries of .staging and .aside that are younger (default 0)
 set -eu
 fail() { echo "adapter-reap: $2" >&2; exit "$1"; }
 
 root=${ADAPTER_PVC_ROOT:-/adapter-disk}
 age=${MIN_AGE_SECONDS:-0}
-case $age in "" | *[!0-9]*) fail 2 "MIN_AGE_SECONDS is \"$age\"; it takes a number of seconds" ;; esac
+case $age in "" | *[!0-9]*) fail 2 "MIN_AGE_SECONDS is \"$age\"; use a number of seconds" ;; esac
 [ -n "${KEEP_SERVICE_IDS+set}" ] || fail 2 "KEEP_SERVICE_IDS is not set; set it, empty to keep none"
 [ -d "$root" ] || fail 1 "$root does not exist; mount the adapter disk there"
 

@@ -1,20 +1,20 @@
 #!/bin/sh
-# adapter-stage.sh URI: downloads a LoRA adapter, then puts it in place of the one that is served, in one rename.
+# adapter-stage.sh URI: downloads a LoRA adapter to a staging folder, then replaces the served one by a rename.
 #
-#   ADAPTER_PVC_ROOT  the disk of all adapters     SERVICE_ID    whose adapter it is
+#   ADAPTER_PVC_ROOT  the disk of all adapters     SERVICE_ID    the service that uses the adapter
 #   ADAPTER_PATH      the adapter's folder name    JOB_ID        names this download's staging folder
 #
-# Exit code: that of "aim fetch"; 1 for a symbolic link in what was downloaded or in the way; 2 for wrong usage.
+# Exit codes: those of "aim fetch"; 1 if the download contains a symbolic link or the target path is one; 2 for wrong usage.
 set -eu
 fail() { echo "adapter-stage: $2" >&2; exit "$1"; }
 
-# One path component: neither empty, nor hidden, nor leading elsewhere.
+# Accepts one path component that is not empty, hidden, or an escape from the folder.
 component() {
   case $2 in
-  "" | [!A-Za-z0-9]* | *[!A-Za-z0-9._-]*) fail 2 "$1 is \"$2\"; it takes letters, digits, '.', '_' and '-', and begins with a letter or digit" ;;
+  "" | [!A-Za-z0-9]* | *[!A-Za-z0-9._-]*) fail 2 "$1 is \"$2\"; use letters, digits, '.', '_' and '-', starting with a letter or digit" ;;
   esac
 }
-no_link() { [ ! -L "$1" ] || fail 1 "$1 is a symbolic link, and nothing is written through it; remove it"; }
+no_link() { [ ! -L "$1" ] || fail 1 "refusing to write through the symbolic link $1; remove it"; }
 
 [ $# -eq 1 ] || fail 2 "usage: adapter-stage.sh URI"
 root=${ADAPTER_PVC_ROOT:-/adapter-disk}
@@ -41,7 +41,7 @@ if [ -n "${AIM_DEBUG_SIMULATE_PROMOTE:-}" ]; then
     >"$staging/adapter_config.json"
   head -c 8192 /dev/zero >"$staging/adapter_model.safetensors"
 else
-  # In the background, so that a signal is passed on.
+  # In the background, so that signals can be forwarded.
   aim fetch "$1" "$staging" &
   fetch=$!
   trap 'kill -TERM "$fetch" 2>/dev/null; wait "$fetch" || true; exit 143' TERM
@@ -54,11 +54,11 @@ else
 fi
 
 link=$(find "$staging" -type l | head -n 1)
-[ -z "$link" ] || fail 1 "the adapter has a symbolic link, which is refused: ${link#"$staging/"}"
-[ -f "$staging/adapter_config.json" ] || fail 1 "$1 is no adapter: it has no adapter_config.json"
+[ -z "$link" ] || fail 1 "the adapter contains a symbolic link, which is not allowed: ${link#"$staging/"}"
+[ -f "$staging/adapter_config.json" ] || fail 1 "$1 is not an adapter: adapter_config.json is missing"
 chmod -R u+rwX,go+rX "$staging"
 
-# The engine reads either the old folder or the new one. Where this is cut short in between, the next run puts the new one there.
+# The engine reads the old folder or the new one, never a mix. If interrupted in between, the next run installs the new one.
 rm -rf "$aside"
 [ ! -e "$live" ] || mv -T "$live" "$aside"
 mv -T "$staging" "$live"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# entrypoint.sh URI: downloads a model into TARGET_DIR, else MOUNT_PATH, else /cache. Further words are those
-# of "aim fetch".
+# entrypoint.sh URI: downloads a model into TARGET_DIR, else MOUNT_PATH, else /cache. Other arguments are passed
+# to "aim fetch".
 export TARGET_DIR="${TARGET_DIR:-${MOUNT_PATH:-/cache}}"
 exec aim fetch "$@"

@@ -5,10 +5,10 @@ import { packProfiles } from "./pack_profiles.ts";
 import { runDeno } from "./run_deno.ts";
 
 /**
- * Puts the whole program into a folder: `main.js` and the chunks that it imports, one file for each thread
- * and npm library, `profiles/` with their schemas, `build.json`, and `self_test.json`, which says what `aim
- * __self-test` has to find. Each lazy import in the sources makes a chunk, and what it shares with others
- * makes more: so there are few.
+ * Bundles the complete program into a folder: `main.js` and the chunks that it imports, one file for each worker
+ * thread and npm library, `profiles/` with their schemas, `build.json`, and `self_test.json`, which lists what
+ * `aim __self-test` expects. Every lazy import in the sources creates a chunk, and more for code shared with
+ * others, so use few.
  *
  * @param source Path of the source tree.
  * @param folder Path of an empty folder.
@@ -26,7 +26,7 @@ export async function bundleProgram(source: string, folder: string, build: Build
   await packProfiles(join(source, "profiles"), join(folder, "profiles"));
   Deno.writeTextFileSync(join(folder, "build.json"), `${JSON.stringify(build)}\n`);
   Deno.writeTextFileSync(join(folder, "self_test.json"), `${JSON.stringify({ exports })}\n`);
-  // The nearest package.json says what .js files are: this one, whatever the folders above hold.
+  // Deno and Node.js read the type of .js files from the nearest package.json.
   Deno.writeTextFileSync(join(folder, "package.json"), `{"type":"module"}\n`);
 }
 

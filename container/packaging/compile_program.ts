@@ -3,13 +3,12 @@ import { runDeno } from "./run_deno.ts";
 import { V8_FLAGS } from "./v8_flags.ts";
 
 /**
- * Has `deno compile` make one executable of a bundled program.
+ * Compiles a bundled program to one executable with `deno compile`.
  *
  * Its base, denort, comes from `DENORT_BIN`, else from Deno's cache or download site.
  *
- * @returns `null` if the executable was made; otherwise why no base was available within `timeout`
- * milliseconds.
- * @throws {Error} if `deno compile` fails for another reason, or with the base that `DENORT_BIN` names.
+ * @returns `null` on success; otherwise why no base was available within `timeout` milliseconds.
+ * @throws {Error} If `deno compile` fails for another reason, or with the base from `DENORT_BIN`.
  */
 export async function compileProgram(
   program: string,
@@ -31,13 +30,13 @@ export async function compileProgram(
     return null;
   }
   removeTemporary(temporary);
-  if (ran.code === null) return `denort did not arrive within ${options.timeout / 1000} s`;
+  if (ran.code === null) return `downloading denort took longer than ${options.timeout / 1000} s`;
   if (named !== undefined) throw new Error(`DENORT_BIN names ${named}: ${cause(ran.text)}`);
   if (!/Setting up base binary|denort/i.test(ran.text)) throw new Error(`deno compile failed: ${ran.text}`);
   return `denort is not available: ${cause(ran.text)}`;
 }
 
-/** The innermost cause that Deno prints. */
+/** The innermost cause in Deno's output. */
 function cause(text: string): string {
   const lines = text.split("\n").map((line) => line.replace(/^\s*\d+: /, "").trim()).filter((line) =>
     line !== ""
@@ -46,7 +45,7 @@ function cause(text: string): string {
   return (stack === -1 ? lines : lines.slice(0, stack)).at(-1) ?? "no reason given";
 }
 
-/** Everything but the main module: lazy modules, threads, libraries, profiles. */
+/** Everything except the main module: lazy modules, workers, libraries, profiles. */
 function others(program: string): string[] {
   return [...Deno.readDirSync(program)].map(({ name }) => name).filter((name) => name !== "main.js").sort()
     .map((name) => join(program, name));

@@ -8,7 +8,7 @@ export interface Runtime {
 }
 
 /**
- * Targets of the executable: as `uname -m` has it, ELF's number for it, and the npm package that holds Deno
+ * Targets of the executable: the machine as printed by `uname -m`, its ELF number, and the npm package with Deno
  * for it.
  */
 export const TARGETS: Readonly<Record<string, { arch: string; machine: number; npm: string }>> = {
@@ -17,17 +17,17 @@ export const TARGETS: Readonly<Record<string, { arch: string; machine: number; n
 };
 
 /**
- * A Deno that the caller names.
+ * A Deno runtime given by the caller.
  *
- * @throws {Error} if it is not a program for the target, or of another version than this one, which the
- *   program is bundled for.
+ * @throws {Error} If it is not a program for the target, or not of this Deno's version, which the program is
+ *   bundled for.
  */
 export function namedRuntime(path: string, target: string): Runtime {
   const version = Deno.version.deno;
   if (elfMachine(path) !== TARGETS[target]?.machine) {
     throw new Error(`${path} is not a program for ${target}; --runtime needs Deno ${version} for it`);
   }
-  // Its version is in its data; a program for another machine cannot be run to ask.
+  // A program for another machine cannot be run, but its data contains the version.
   if (!new TextDecoder("latin1").decode(Deno.readFileSync(path)).includes(version)) {
     throw new Error(`${path} is not Deno ${version}`);
   }
@@ -35,10 +35,10 @@ export function namedRuntime(path: string, target: string): Runtime {
 }
 
 /**
- * This Deno if it is for the target; else the same version from npm, through Deno's package cache, which
- * checks its digest.
+ * This Deno if it is for the target; otherwise the same version from npm, through Deno's package cache, which
+ * verifies its digest.
  *
- * @throws {Error} if the registry has none.
+ * @throws {Error} If the registry does not have it.
  */
 export async function findRuntime(target: string): Promise<Runtime> {
   const version = Deno.version.deno;
@@ -49,13 +49,13 @@ export async function findRuntime(target: string): Promise<Runtime> {
   const cached = await runDeno(["cache", ...alone, `npm:${npm}@${version}`]);
   if (cached.code !== 0) {
     throw new Error(
-      `Deno ${version} for ${target} is not available: ${cached.text.split("\n")[0]}; name it with --runtime`,
+      `Deno ${version} for ${target} is not available: ${cached.text.split("\n")[0]}; give a file with --runtime`,
     );
   }
   const info = await runDeno(["info", ...alone, "--json", `npm:${npm}@${version}`]);
   const { npmPackages } = JSON.parse(info.text) as { npmPackages: Record<string, { localPath: string }> };
   const folder = npmPackages[`${npm}@${version}`]?.localPath;
-  if (folder === undefined) throw new Error(`Deno's package cache does not say where ${npm}@${version} is`);
+  if (folder === undefined) throw new Error(`Deno's package cache does not contain ${npm}@${version}`);
   return { path: `${folder}/deno`, version };
 }
 

@@ -6,9 +6,9 @@ const PREFIX = "com.amd.aim.";
 /**
  * The labels that AIM Engine reads from a model's image.
  *
- * @param metadata Text of the model's metadata file; `null` if it has none: then only its name is known.
- * @param profiles The model's own.
- * @throws {Error} if the metadata file is wrong.
+ * @param metadata Text of the model's metadata file; `null` if there is none, and only the name is known.
+ * @param profiles The model's own profiles.
+ * @throws {Error} If the metadata file is invalid.
  */
 export function imageLabels(
   aimId: string,
@@ -21,8 +21,7 @@ export function imageLabels(
 }
 
 /**
- * One way to run the model. AIM Engine also reads single quotes as double ones, so no text may hold an
- * apostrophe.
+ * One way to run the model. AIM Engine reads single quotes as double ones, so no text may contain an apostrophe.
  */
 interface Deployment {
   readonly gpuModel: string;
@@ -34,8 +33,7 @@ interface Deployment {
 }
 
 /**
- * For every GPU model and metric the primary profile, else the one that AMD's generator would mark as
- * primary.
+ * The primary profile per GPU model and metric; if there is none, the one that AMD's generator would mark.
  */
 function recommended(profiles: readonly Profile[]): Deployment[] {
   const candidates = profiles.filter(({ metadata: { acceleratorType, type, manualSelectionOnly } }) =>
@@ -62,7 +60,7 @@ function compare({ id: idA, metadata: a }: Profile, { id: idB, metadata: b }: Pr
 
 type Kind = "text" | "list" | "boolean";
 
-/** Every key, by the name of its label. */
+/** All keys, by label name. */
 const KEYS: Readonly<Record<string, { kind: Kind; required?: true }>> = {
   "title": { kind: "text", required: true },
   "description.full": { kind: "text", required: true },
@@ -77,12 +75,12 @@ const KEYS: Readonly<Record<string, { kind: Kind; required?: true }>> = {
 };
 
 /**
- * Reads what AIM Engine shows of a model's image, from `container/metadata/ORG/MODEL.yaml`: nested mappings
- * whose joined keys are the names of labels.
+ * Reads the metadata that AIM Engine shows for a model's image, from `container/metadata/ORG/MODEL.yaml`: nested
+ * mappings whose joined keys are the label names.
  *
- * @returns Values by label name, in the table's order: lists joined by comma and space, booleans as `True`
+ * @returns Values by label name, in the order of the table: lists joined by comma and space, booleans as `True`
  *   and `False`.
- * @throws {Error} naming every key that is unknown, missing or of another type.
+ * @throws {Error} Listing every key that is unknown, missing or of the wrong type.
  */
 export function readImageMetadata(text: string): Map<string, string> {
   const found = new Map(flatten(parse(text)));

@@ -1,8 +1,8 @@
-# Becomes the program in $_aim_dir: same PID, same arguments. Sourced by the executable, or by the launcher of
+# Execs the program in $_aim_dir with the same PID and arguments. Sourced by the executable or by the launcher in
 # an image.
 
-# Variables meant for Deno or Node.js must not change how aim runs: they are renamed, and aim gives them back
-# to the engine.
+# Variables for Deno or Node.js must not change how aim runs: they are renamed here, and aim restores them for
+# the engine.
 case $(export -p) in
 *" DENO_"* | *" NODE_"* | *" OTEL_"*)
   _aim_ifs=$IFS
@@ -24,8 +24,8 @@ case $(export -p) in
   IFS=$_aim_ifs
   ;;
 esac
-# Deno does not start in a directory that was removed.
+# Deno does not start in a deleted directory.
 [ . -ef "$PWD" ] || case $(pwd -P 2>/dev/null) in /*) ;; *) cd / ;; esac
-# Deno raises its limit on open files; the engine gets back the one here.
+# Deno raises its limit on open files; aim restores the original limit for the engine.
 export _AIM_LAUNCHED="$(ulimit -Sn)" DENO_DIR="$_aim_dir/cache" DENO_NO_UPDATE_CHECK=1 DENO_DISABLE_NODE_SHIM=1
 exec "$_aim_dir/deno" run @DENO_FLAGS@ @PERMISSIONS@ "$_aim_dir/main.js" "$@"

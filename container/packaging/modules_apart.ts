@@ -1,15 +1,15 @@
 import { join } from "@std/path";
 
-/** A module that is bundled into a file of its own, since it is loaded by a computed address. */
+/** A module that is bundled into a separate file because it is loaded by a computed path. */
 export interface ModuleApart {
-  /** Below the source tree. */
+  /** Path relative to the source tree. */
   readonly path: string;
-  /** Of the file, without `.js`. */
+  /** File name without `.js`. */
   readonly name: string;
   readonly kind: "thread" | "library";
 }
 
-/** The threads (`src/…/NAME_worker.ts`) and the npm libraries (`src/libraries/NAME.ts`). */
+/** The worker threads (`src/…/NAME_worker.ts`) and npm libraries (`src/libraries/NAME.ts`). */
 export function modulesApart(source: string): ModuleApart[] {
   const libraries = [...Deno.readDirSync(join(source, "src/libraries"))]
     .filter(({ name }) => name !== "load_library.ts")

@@ -4,10 +4,10 @@ import type { PackedProfile } from "../../src/profiles/profile_content.ts";
 import { readPlainYaml } from "../../src/values/read_plain_yaml.ts";
 
 /**
- * Copies the schemas, and packs the profiles of each folder into one file: opening and reading a hundred at
- * each start would take too long.
+ * Copies the schemas and packs each folder's profiles into one file: opening a hundred files at each start would
+ * be slow.
  *
- * @throws {Error} if a profile has a fault, or is not written in the YAML that the executable reads.
+ * @throws {Error} If a profile is invalid, or uses YAML that the executable does not read.
  */
 export async function packProfiles(from: string, to: string): Promise<void> {
   await pack(from, to, "");
@@ -39,8 +39,8 @@ async function packed(root: string, folder: string, names: readonly string[]): P
     const path = join(root, folder, name);
     const profile = byPath.get(path);
     const text = Deno.readTextFileSync(path);
-    if (profile === undefined) throw new Error(`${path} is shadowed by another profile of its id`);
-    if (readPlainYaml(text) === null) throw new Error(`${path} needs the full YAML reader; write it plainly`);
+    if (profile === undefined) throw new Error(`${path} is shadowed by another profile with the same id`);
+    if (readPlainYaml(text) === null) throw new Error(`${path} needs the full YAML reader; use plain YAML`);
     const { aimId, modelId, metadata } = profile;
     return [name, { aimId, modelId, metadata, text }];
   });

@@ -1,7 +1,7 @@
 import type { NpmPackage } from "./sbom.ts";
 import { runDeno } from "./run_deno.ts";
 
-/** The npm packages that `main.ts` imports, directly or not; with the direct ones by `name@version`. */
+/** The npm packages that `main.ts` imports directly or indirectly, and the `name@version` of the direct ones. */
 export async function programPackages(
   source: string,
 ): Promise<{ packages: Record<string, NpmPackage>; direct: string[] }> {
@@ -12,7 +12,7 @@ export async function programPackages(
     modules: { kind: string; npmPackage?: string }[];
   };
   const direct = [...new Set(info.modules.flatMap((module) => module.npmPackage ?? []))];
-  // Deno names all that the lock file has, those of tests among them.
+  // Deno lists all packages in the lock file, including those of tests.
   const packages: Record<string, NpmPackage> = {};
   const collect = (id: string): void => {
     const found = info.npmPackages[id];

@@ -1,13 +1,13 @@
-/** How a run of Deno's command line ended. */
+/** Result of a run of the Deno CLI. */
 export interface DenoRun {
-  /** `null`: it did not end in time. */
+  /** Exit code; `null` on timeout. */
   readonly code: number | null;
   /** Standard output and error, without colours. */
   readonly text: string;
 }
 
 /**
- * Runs this very Deno.
+ * Runs the Deno executable of this process.
  *
  * @param options `cwd`, and `timeout` in milliseconds. @default {timeout: 300_000}
  */

@@ -1,14 +1,14 @@
 import { digestHex } from "./digest_hex.ts";
 
-/** A package of the npm registry that the program holds parts of. */
+/** An npm package that the program contains parts of. */
 export interface NpmPackage {
   readonly name: string;
   readonly version: string;
-  /** `name@version` of what it depends on. */
+  /** `name@version` of its dependencies. */
   readonly dependencies: readonly string[];
 }
 
-/** What the bill is about. */
+/** Contents of the bill. */
 export interface SbomInput {
   readonly name: string;
   readonly version: string;
@@ -26,17 +26,17 @@ export interface SbomInput {
 }
 
 /**
- * The bill of materials in CycloneDX 1.6's JSON. It does not say when it was made: the same parts give the
- * same text, with a serial number that follows from it.
+ * The bill of materials in CycloneDX 1.6 JSON. It is reproducible: it contains no time, and its serial number is
+ * derived from its contents.
  *
- * @throws {Error} for a package that the lock file does not know.
+ * @throws {Error} If a package is not in the lock file.
  */
 export async function cycloneDx(input: SbomInput): Promise<string> {
   const self = `pkg:generic/${input.name}@${input.version}`;
   const ids = Object.keys(input.packages).sort();
   const refOf = (id: string) => {
     const found = input.packages[id];
-    if (found === undefined) throw new Error(`${id} is depended on, but not among the packages`);
+    if (found === undefined) throw new Error(`${id} is a dependency but not in the list of packages`);
     return npmPurl(found.name, found.version);
   };
   const components = ids.map((id) => {
@@ -115,7 +115,7 @@ function npmPurl(name: string, version: string): string {
   return `pkg:npm/${name.replace("@", "%40")}@${version}`;
 }
 
-/** Subresource integrity (`sha512-<base64>`) as CycloneDX has it. */
+/** Subresource integrity (`sha512-<base64>`) as a CycloneDX hash. */
 function integrityHash(integrity: string | undefined, id: string): { alg: string; content: string } {
   const [, bits, base64] = /^sha(256|384|512)-([A-Za-z0-9+/]+=*)$/.exec(integrity ?? "") ?? [];
   if (base64 === undefined) throw new Error(`deno.lock has no integrity for ${id}`);

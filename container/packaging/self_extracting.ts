@@ -2,32 +2,32 @@ import { createHash } from "node:crypto";
 import { join } from "@std/path";
 import { V8_FLAGS } from "./v8_flags.ts";
 
-/** What a self-extracting executable is made of. */
+/** Parts of a self-extracting executable. */
 export interface SelfExtractingParts {
-  /** Folder with `main.js` and everything it needs. */
+  /** Folder with the bundled program. */
   readonly program: string;
   /** Deno's executable for the target. */
   readonly runtime: string;
   /** Command line flags for the permission set. */
   readonly permissions: readonly string[];
   readonly version: string;
-  /** As `uname -m` prints it. */
+  /** The machine as printed by `uname -m`. */
   readonly arch: string;
 }
 
 const HEADER = new URL("self_extracting.sh", import.meta.url);
 const LAUNCH = new URL("launch.sh", import.meta.url);
 
-// Nothing but the program itself: no configuration of the directory it is run in, no packages, no modules
-// from the network; and no chunk before it is imported.
+// Ignore the working directory's configuration, packages and modules from the network, and load chunks only when
+// they are imported.
 const DENO_FLAGS = "--quiet --no-prompt --no-config --no-lock --no-npm --no-remote " +
   `--unstable-lazy-dynamic-imports ${V8_FLAGS}`;
-/** Hexadecimal digits of a BLAKE2b digest, as `b2sum` prints it. */
+/** Number of hexadecimal digits in a BLAKE2b digest, as printed by `b2sum`. */
 const DIGEST_SIZE = 128;
 
 /**
- * Writes one executable: a shell script, the files that it unpacks, and a digest of both. The same parts give
- * the same bytes.
+ * Writes the executable: a shell script, the files that it unpacks, and a digest of both. The output is
+ * reproducible.
  *
  * @param output Path of the executable; an existing file is replaced.
  * @returns Its size in bytes.
@@ -67,7 +67,7 @@ export function writeSelfExtracting(parts: SelfExtractingParts, output: string):
       TOTAL: String(size + payload + DIGEST_SIZE),
     }));
   };
-  // Its own size is in it: with longer numbers it may grow once more.
+  // The header contains its own size, so it may grow when the numbers get longer.
   let head = header(0);
   while (header(head.length).length !== head.length) head = header(head.length);
   const content = [header(head.length), ...files.map(({ bytes }) => bytes)];
@@ -81,7 +81,7 @@ export function writeSelfExtracting(parts: SelfExtractingParts, output: string):
   return head.length + payload + DIGEST_SIZE;
 }
 
-// Type and mode of an unpacked file, as "stat -c %f" prints them.
+// Type and mode of an unpacked file, as printed by "stat -c %f".
 const REGULAR = "8180";
 const EXECUTABLE = "81c0";
 
@@ -94,7 +94,7 @@ function blake2(parts: readonly Uint8Array[]): string {
 function fill(template: string, values: Readonly<Record<string, string>>): string {
   return template.replace(/@([A-Z_]+)@/g, (_, name: string) => {
     const value = values[name];
-    if (value === undefined) throw new Error(`the script asks for ${name}`);
+    if (value === undefined) throw new Error(`the script needs a value for ${name}`);
     if (!/^[A-Za-z0-9 ._,=/+\n-]*$/.test(value)) {
       throw new Error(`${name} would need quoting in sh: ${value}`);
     }
@@ -102,7 +102,7 @@ function fill(template: string, values: Readonly<Record<string, string>>): strin
   });
 }
 
-/** Paths below a folder, in an order that does not depend on the file system. */
+/** Paths below a folder, in a reproducible order. */
 function filesBelow(folder: string, below = ""): string[] {
   const entries = [...Deno.readDirSync(join(folder, below))].sort((a, b) => a.name < b.name ? -1 : 1);
   return entries.flatMap((entry) => {

@@ -1,6 +1,6 @@
 const ROOT = new URL("../../", import.meta.url);
 
-/** The version in deno.json, and git's commit; `null` without git or outside of a clone. */
+/** The version in deno.json, and git's commit, which is `null` without git or outside of a clone. */
 export function sourceVersion(): { version: string; commit: string | null } {
   const { version }: { version: string } = JSON.parse(Deno.readTextFileSync(new URL("deno.json", ROOT)));
   return { version, commit: gitCommit() };

@@ -3,7 +3,7 @@ import { fromFileUrl } from "@std/path";
 
 const SCRIPTS = fromFileUrl(new URL("../../container/downloader/", import.meta.url));
 
-/** A stand-in for `aim fetch`: copies `SOURCE`, ends with `CODE`, or waits where `WAIT` is set. */
+/** A stand-in for `aim fetch`: copies `SOURCE` and exits with `CODE`; with `WAIT`, waits for SIGTERM. */
 const FETCH = `#!/bin/sh
 [ "$1" = fetch ] || exit 99
 mkdir -p "$3" && cp -a "$SOURCE/." "$3/" || exit 98
@@ -13,7 +13,7 @@ exit \${CODE:-0}
 
 interface Disk extends AsyncDisposable {
   readonly root: string;
-  /** Holds what is "downloaded". */
+  /** The files that the stand-in "downloads". */
   readonly source: string;
   spawn(script: string, args: readonly string[], env?: Record<string, string>): Deno.ChildProcess;
   run(script: string, args: readonly string[], env?: Record<string, string>): Promise<number>;
@@ -54,7 +54,7 @@ async function makeDisk(): Promise<Disk> {
 
 const live = (disk: Disk) => Deno.readTextFile(`${disk.root}/svc/a/adapter_model.safetensors`);
 
-Deno.test("adapter-stage.sh puts an adapter in place, readable by all, and leaves nothing else", async () => {
+Deno.test("adapter-stage.sh installs or replaces an adapter, readable by all, and leaves no temporary files", async () => {
   await using disk = await makeDisk();
   assertEquals(await disk.run("adapter-stage.sh", ["hf://org/adapter"]), 0);
   assertEquals(await live(disk), "new");
@@ -69,7 +69,7 @@ Deno.test("adapter-stage.sh puts an adapter in place, readable by all, and leave
   ], []);
 });
 
-Deno.test("adapter-stage.sh keeps the served adapter if the download fails or contains a link", async () => {
+Deno.test("adapter-stage.sh keeps the served adapter if the new one fails, contains a symlink or is incomplete", async () => {
   await using disk = await makeDisk();
   assertEquals(await disk.run("adapter-stage.sh", ["u"]), 0);
   await Deno.writeTextFile(`${disk.source}/adapter_model.safetensors`, "newer");
@@ -83,7 +83,7 @@ Deno.test("adapter-stage.sh keeps the served adapter if the download fails or co
   assertEquals([...Deno.readDirSync(`${disk.root}/.staging/svc`)], []);
 });
 
-Deno.test("adapter-stage.sh passes SIGTERM on to the download", async () => {
+Deno.test("adapter-stage.sh forwards SIGTERM to the download", async () => {
   await using disk = await makeDisk();
   const started = `${disk.root}/started`;
   const child = disk.spawn("adapter-stage.sh", ["u"], { WAIT: started });
@@ -114,7 +114,7 @@ for (
 }
 
 for (const planted of [".staging", ".aside", "svc", "svc/a"]) {
-  Deno.test(`adapter-stage.sh writes nothing through a link at ${planted}`, async () => {
+  Deno.test(`adapter-stage.sh does not write through a symlink at ${planted}`, async () => {
     await using disk = await makeDisk();
     const outside = `${disk.source}/../outside`;
     await Deno.mkdir(outside);
@@ -126,7 +126,7 @@ for (const planted of [".staging", ".aside", "svc", "svc/a"]) {
   });
 }
 
-Deno.test("adapter-stage.sh makes a dummy adapter for the operator's tests", async () => {
+Deno.test("adapter-stage.sh creates a dummy adapter for the operator's tests", async () => {
   await using disk = await makeDisk();
   const env = { AIM_DEBUG_SIMULATE_PROMOTE: "1", ADAPTER_BASE_MODEL_ID: "org/base", ADAPTER_RANK: "16" };
   assertEquals(await disk.run("adapter-stage.sh", ["u"], env), 0);
@@ -135,7 +135,7 @@ Deno.test("adapter-stage.sh makes a dummy adapter for the operator's tests", asy
   assertEquals((await Deno.stat(`${disk.root}/svc/a/adapter_model.safetensors`)).size, 8192);
 });
 
-Deno.test("adapter-subtree-sync.sh makes the service's folder and removes what is not listed", async () => {
+Deno.test("adapter-subtree-sync.sh creates the service's folder and removes unlisted adapters", async () => {
   await using disk = await makeDisk();
   assertEquals(await disk.run("adapter-subtree-sync.sh", [], { KEEP_ADAPTER_PATHS: "" }), 0);
   assert((await Deno.stat(`${disk.root}/svc`)).isDirectory);
@@ -147,7 +147,7 @@ Deno.test("adapter-subtree-sync.sh makes the service's folder and removes what i
   assertEquals(await disk.run("adapter-subtree-sync.sh", []), 2);
 });
 
-Deno.test("adapter-reap.sh removes other services and old leftovers, never the areas themselves", async () => {
+Deno.test("adapter-reap.sh removes other services and old leftovers, but keeps .staging and .aside", async () => {
   await using disk = await makeDisk();
   for (const name of ["svc", "gone", "lost+found", ".staging/svc/a.1", ".aside/svc/a.1"]) {
     await Deno.mkdir(`${disk.root}/${name}`, { recursive: true });

@@ -16,7 +16,7 @@ const FILES = {
 };
 const BYTES = 23 + 3_000_000 + 3;
 
-Deno.test("the status counts what was there, what arrives and what is lost, and says 100 % only at the end", () => {
+Deno.test("progress counts present, received and discarded bytes, and reaches 100 % only at the end", () => {
   const tally = new ArtifactTally(["XET", "HTTP"], 500);
   const seen = () => {
     const { progress, download } = tally.status();
@@ -44,7 +44,7 @@ Deno.test("the status counts what was there, what arrives and what is lost, and 
   assertEquals(seen(), ["100 %", 1000, 1000, "Complete"]);
 });
 
-Deno.test("a failed download stays at the bytes that are there, and says why", () => {
+Deno.test("a failed download stays below 100 % and reports the reason", () => {
   const tally = new ArtifactTally(["HTTP"], 0);
   assertEquals(tally.status().progress.percentage, 0);
   tally.listed(10);
@@ -55,7 +55,7 @@ Deno.test("a failed download stays at the bytes that are there, and says why", (
   assertEquals(tally.status().download.message, "a is broken");
 });
 
-Deno.test("only a pod of an artifact with a service account reports", async () => {
+Deno.test("only an artifact's pod with a valid service account reports", async () => {
   const directory = await Deno.makeTempDir();
   try {
     const env = { ARTIFACT_NAME: "a", ARTIFACT_NAMESPACE: "n", KUBERNETES_SERVICE_HOST: "127.0.0.1" };
@@ -74,7 +74,7 @@ Deno.test("only a pod of an artifact with a service account reports", async () =
 });
 
 Deno.test(
-  "reports are merge patches of the status, at most one an interval, each with the token of its time",
+  "reports are merge patches of the status, at most one per interval, with the current token",
   NEEDS_OPENSSL,
   async () => {
     const certificates = await neededCertificates();
@@ -90,7 +90,7 @@ Deno.test(
       if (i === 10) await Deno.writeTextFile(`${api.serviceAccount}/token`, "token-two\n");
     }
     const before = api.patches.length;
-    // 400 ms and more have passed: as many intervals, and not twenty events.
+    // At least 400 ms have passed: about one report per interval, not one per event.
     assert(before >= 3 && before <= 12, `${before}`);
     await reporter.end(null);
     reporter[Symbol.dispose]();
@@ -117,7 +117,7 @@ Deno.test(
 );
 
 Deno.test(
-  "the end is reported again if the server was busy, and given up if it stays busy",
+  "the final report is retried while the server is busy, and is given up if refused or unanswered",
   NEEDS_OPENSSL,
   async () => {
     const certificates = await neededCertificates();
@@ -138,8 +138,8 @@ Deno.test(
     const refused = await artifactReporter(api.env, options);
     await refused?.end(null);
     refused?.[Symbol.dispose]();
-    // The first report may have been given up.
-    assert(api.patches.length - before <= 2, "a report that is refused is not repeated");
+    // The first report may have been cancelled.
+    assert(api.patches.length - before <= 2, "a refused report is not retried");
 
     api.status = null;
     const hanging = await artifactReporter(api.env, options);
@@ -168,7 +168,7 @@ Deno.test(
       STALL_TIMEOUT: "120",
     };
     try {
-      await t.step("into TARGET_DIR, the last report says 100 %", async () => {
+      await t.step("downloads into TARGET_DIR, and the last report is 100 %", async () => {
         const { code, stderr } = await aim(["fetch", "hf://org/model"], { env });
         assertEquals(code, 0, stderr);
         assertEquals((await Deno.stat(`${directory}/cache/model.safetensors`)).size, 3_000_000);
@@ -186,14 +186,14 @@ Deno.test(
         assert(!stderr.includes("token-one"));
       });
 
-      await t.step("if all files are complete already, 100 % is still reported", async () => {
+      await t.step("reports 100 % even if all files are already complete", async () => {
         api.patches.length = 0;
         const { code } = await aim(["fetch", "hf://org/model"], { env });
         assertEquals(code, 0);
         assertEquals(statusOf(api.patches.at(-1)?.body).progress.displayPercentage, "100 %");
       });
 
-      await t.step("the operator's filters apply to fetch and size, unless flags say otherwise", async () => {
+      await t.step("the operator's filters apply to fetch and size; flags override them", async () => {
         const filtered = { ...env, AIM_HF_EXCLUDE: "*/*, *.md", TARGET_DIR: `${directory}/filtered` };
         const { stdout } = await aim(["size", "hf://org/model"], { env: filtered });
         assertEquals(stdout, `{"url":"hf://org/model","sizeBytes":${BYTES - 3}}\n`);
@@ -208,7 +208,7 @@ Deno.test(
         assertEquals(flags.stdout, '{"url":"hf://org/model","sizeBytes":3}\n');
       });
 
-      await t.step("a way of reading that fails is one attempt, the next one another", async () => {
+      await t.step("each protocol counts as one attempt; a failed one is followed by the next", async () => {
         await using xet = await startHub({ repos: [{ id: "org/model", files: FILES, xet: () => true }] });
         api.patches.length = 0;
         xet.faults.push({ kind: "status", status: 500, match: (r) => r.target.includes("/cas/") });
@@ -233,7 +233,7 @@ Deno.test(
       });
 
       await t.step(
-        "a source larger than expected is worth a warning, a size that is none an error",
+        "a source larger than expected is a warning; an invalid expected size is an error",
         async () => {
           const small = { ...env, EXPECTED_SIZE_BYTES: "1000", TARGET_DIR: `${directory}/small` };
           const { code, stderr } = await aim(["fetch", "hf://org/model"], { env: small });
@@ -257,7 +257,7 @@ Deno.test(
         },
       );
 
-      await t.step("S3 has one way of reading", async () => {
+      await t.step("S3 has a single protocol", async () => {
         await using s3 = await startS3({ buckets: { models: { "org/model/config.json": "{}\n" } } });
         api.patches.length = 0;
         const into = `${directory}/s3`;
@@ -274,7 +274,7 @@ Deno.test(
 );
 
 Deno.test(
-  "a download succeeds whatever the API server does: errors, silence, a certificate of another",
+  "a download succeeds even if the API server fails, hangs, is unreachable or has a foreign certificate",
   NEEDS_OPENSSL,
   async (t) => {
     const certificates = await neededCertificates();
@@ -299,25 +299,25 @@ Deno.test(
           assertStringIncludes(warnings[0] ?? "", `status ${status}`);
         });
       }
-      await t.step("silence", async () => {
+      await t.step("no answer", async () => {
         await using api = await startKubernetesApi(certificates);
         api.status = null;
         assertEquals((await fetchWith("silent", api.env)).length, 1);
       });
-      await t.step("a certificate that the service account's authority has not signed", async () => {
+      await t.step("a certificate not signed by the service account's CA", async () => {
         const other = await neededCertificates();
         await using _ = other;
         await using api = await startKubernetesApi(certificates, other);
         assertEquals((await fetchWith("stranger", api.env)).length, 1);
         assertEquals(api.patches, []);
       });
-      await t.step("nobody listens", async () => {
+      await t.step("unreachable", async () => {
         let env: Record<string, string>;
         {
           await using api = await startKubernetesApi(certificates);
           env = { ...api.env };
         }
-        // The service account is gone with the server: nothing is tried.
+        // Closing the server removed the service account, so nothing is reported.
         assertEquals((await fetchWith("gone", env)).length, 0);
         await Deno.mkdir(`${directory}/account`);
         await Deno.writeTextFile(`${directory}/account/token`, "t");

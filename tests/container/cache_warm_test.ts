@@ -33,7 +33,7 @@ Deno.test("warming downloads a model once; the second run downloads nothing and 
   }
 });
 
-Deno.test("another revision has another key, and files that are in the cache already are not downloaded again", async () => {
+Deno.test("another revision has another key, and unchanged files are not downloaded again", async () => {
   await using world = await startWorld();
   await world.hub.push("org/model", "config.json", '{"model_type":"llama","new":true}\n');
   const cache = `${world.directory}/cache`;
@@ -46,7 +46,7 @@ Deno.test("another revision has another key, and files that are in the cache alr
   assert(Number(now["bytes-moved"]) < 1000, stdout);
 });
 
-Deno.test("outputs go to the CI's file, paths may be relative, and HF variables of the CI do not lead astray", async () => {
+Deno.test("outputs go to GITHUB_OUTPUT, paths may be relative, and the CI's HF_* variables are ignored", async () => {
   await using world = await startWorld();
   const file = `${world.directory}/outputs`;
   const { code, stdout, stderr } = await warm(
@@ -59,7 +59,7 @@ Deno.test("outputs go to the CI's file, paths may be relative, and HF variables 
   assert(outputs(stdout).path?.startsWith(`${world.directory}/models/hub/models--org--model/snapshots/`));
 });
 
-Deno.test("a failure has aim's exit code and says why", async (t) => {
+Deno.test("a failure has aim's exit code and reason", async (t) => {
   await using world = await startWorld();
   const cases: [string[], number, string][] = [
     [[], 2, "give --model"],
@@ -80,7 +80,7 @@ Deno.test("a failure has aim's exit code and says why", async (t) => {
   }
 });
 
-Deno.test("the action hands its inputs to the script by environment alone, and its outputs on", async () => {
+Deno.test("the action passes inputs only through the environment, and forwards the script's outputs", async () => {
   const action = parse(await Deno.readTextFile(`${FOLDER}action.yml`)) as {
     inputs: Record<string, { required?: boolean; default?: string }>;
     outputs: Record<string, { value: string }>;
@@ -94,7 +94,7 @@ Deno.test("the action hands its inputs to the script by environment alone, and i
   assertEquals(Object.keys(action.outputs).sort(), ["bytes-moved", "cache-key", "path"]);
   const step = action.runs.steps.find(({ id }) => id === "warm");
   assertEquals(step?.env?.MODEL, "${{ inputs.model }}");
-  // An expression in a script would run the text of an input.
+  // An expression inside a script would allow command injection through an input.
   for (const { run } of action.runs.steps) assert(run === undefined || !run.includes("${{"), run);
   await using world = await startWorld();
   const file = `${world.directory}/outputs`;

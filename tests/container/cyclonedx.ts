@@ -1,6 +1,6 @@
 import { Ajv } from "ajv";
 
-/** What CycloneDX 1.6's own JSON schema has against a bill of materials; empty where nothing. */
+/** Violations of CycloneDX 1.6's JSON schema in a bill of materials; empty if it is valid. */
 export async function schemaFaults(bill: unknown): Promise<string[]> {
   // The package does not export its schemas, but its package.json is next to them.
   const folder = new URL("res/schema/", import.meta.resolve("cyclonedx/package.json"));

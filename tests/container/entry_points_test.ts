@@ -4,7 +4,7 @@ import { startWorld, type World } from "../cli/world.ts";
 
 const FOLDER = new URL("../../container/downloader/", import.meta.url).pathname;
 
-Deno.test("entrypoint.sh downloads into TARGET_DIR, as the operator's job calls it", async () => {
+Deno.test("entrypoint.sh downloads into TARGET_DIR with the environment of the operator's job", async () => {
   await using world = await startWorld();
   const target = `${world.directory}/target`;
   const { code, stderr } = await run(world, ["entrypoint.sh", "hf://org/model"], {
@@ -22,7 +22,7 @@ Deno.test("entrypoint.sh downloads into TARGET_DIR, as the operator's job calls 
   assert(!stderr.includes("WARNING"), stderr);
 });
 
-Deno.test("entrypoint.sh downloads into MOUNT_PATH if TARGET_DIR is not set, and a plain fetch needs a directory", async () => {
+Deno.test("entrypoint.sh downloads into MOUNT_PATH if TARGET_DIR is unset; plain `aim fetch` still needs a directory", async () => {
   await using world = await startWorld();
   const target = `${world.directory}/mounted`;
   const { code, stderr } = await run(world, ["entrypoint.sh", "hf://org/model"], { MOUNT_PATH: target });
@@ -36,7 +36,7 @@ Deno.test("the last line of check-size.sh's log is the size as JSON, whatever el
   for (const uri of ["hf://org/model", "s3://models/org/llama-7b"]) {
     await t.step(uri, async () => {
       const log = `${world.directory}/log`;
-      // Kubernetes has one log of both outputs.
+      // Kubernetes merges standard output and standard error into one log.
       const words = `'${FOLDER}check-size.sh' '${uri}' >'${log}' 2>&1`;
       const { code } = await sh(world, words, { AIM_LOG_LEVEL: "DEBUG" });
       assertEquals(code, 0);
@@ -44,14 +44,14 @@ Deno.test("the last line of check-size.sh's log is the size as JSON, whatever el
       assertEquals(JSON.parse(lines.at(-1) ?? ""), { url: uri, sizeBytes: 70_023 });
     });
   }
-  await t.step("a model that is not there", async () => {
+  await t.step("a missing model", async () => {
     const { code, stdout, stderr } = await run(world, ["check-size.sh", "hf://org/nothing"]);
     assertEquals([code, stdout], [5, ""]);
     assertStringIncludes(stderr, "org/nothing");
   });
 });
 
-Deno.test("initializer-entrypoint fetches every pair that KServe names, with KServe's spelling of revisions", async () => {
+Deno.test("initializer-entrypoint fetches every URI and destination pair, with KServe's `:revision` syntax", async () => {
   await using world = await startWorld();
   const at = (name: string) => `${world.directory}/${name}`;
   const { code, stderr } = await run(world, [
@@ -65,7 +65,7 @@ Deno.test("initializer-entrypoint fetches every pair that KServe names, with KSe
   }
 });
 
-Deno.test("initializer-entrypoint ends with the first failure's exit code, and needs pairs", async (t) => {
+Deno.test("initializer-entrypoint stops at the first failure with its exit code, and rejects incomplete pairs", async (t) => {
   await using world = await startWorld();
   const at = (name: string) => `${world.directory}/${name}`;
   await t.step("failure", async () => {
@@ -81,7 +81,7 @@ Deno.test("initializer-entrypoint ends with the first failure's exit code, and n
   }
 });
 
-Deno.test("SIGTERM ends initializer-entrypoint's download in the middle of its list, with 143", async () => {
+Deno.test("SIGTERM stops initializer-entrypoint with exit code 143, and later downloads do not start", async () => {
   await using world = await startWorld();
   world.hub.faults.push({ kind: "stall", after: "request" });
   const child = new Deno.Command(`${FOLDER}initializer-entrypoint`, {

@@ -1,7 +1,7 @@
-/** What AMD's AIM Engine makes of a failed download, by the words in the container's log. */
+/** How AMD's AIM Engine classifies a failed download by the text of the container's log. */
 export type FailureClass = "infrastructure" | "not found" | "auth" | "storage";
 
-/** Regular expressions, in any case, in the order that the operator tries them. */
+/** Case-insensitive patterns, in the order in which the operator tries them. */
 const CLASSES: Readonly<Record<FailureClass, readonly RegExp[]>> = {
   infrastructure: [
     /RBAC:.*not found/i,
@@ -42,7 +42,7 @@ const CLASSES: Readonly<Record<FailureClass, readonly RegExp[]>> = {
   storage: [/no space left on device/i, /disk.*full/i, /ENOSPC/i, /quota.*exceeded/i, /storage.*full/i],
 };
 
-/** Classes that lines of a log hit, in the operator's order; the operator goes by the first. */
+/** The classes that the log's lines match, in the operator's order; the operator uses the first. */
 export function failureClasses(log: string): FailureClass[] {
   const lines = log.trimEnd().split("\n").slice(-200);
   const names = Object.keys(CLASSES) as FailureClass[];

@@ -53,7 +53,7 @@ const HUB: readonly Failure[] = [
   { what: "a missing model, no token", uri: "hf://org/nothing", env: onHub, code: 5, is: "not found" },
   { what: "a missing revision", uri: "hf://org/open@v9", env: onHub, code: 5, is: "not found" },
   {
-    what: "a token that the hub does not know",
+    what: "an unknown token",
     uri: "hf://org/private",
     env: { ...onHub, HF_TOKEN: "hf_unknown" },
     code: 4,
@@ -65,7 +65,7 @@ const S3: readonly Failure[] = [
   { what: "a missing bucket", uri: "s3://nothing/m", env: s3.env, code: 5, is: "not found" },
   { what: "a prefix without objects", uri: "s3://models/nothing", env: s3.env, code: 5, is: "not found" },
   {
-    what: "a prefix with a folder's marker",
+    what: "a prefix with only a folder marker",
     uri: "s3://models/empty",
     env: s3.env,
     code: 5,
@@ -95,21 +95,21 @@ const S3: readonly Failure[] = [
   { what: "access denied", uri: "s3://denied/m", env: s3.env, code: 4, is: "auth" },
   { what: "no credentials", uri: "s3://models/m", env: noKeys, code: 4, is: "auth" },
   {
-    what: "no credentials, a chain wanted",
+    what: "no credentials in the credential chain",
     uri: "s3://models/m",
     env: { ...noKeys, AIM_S3_AUTH_MODE: "chain" },
     code: 4,
     is: "auth",
   },
   {
-    what: "one key of two",
+    what: "an access key without its secret",
     uri: "s3://models/m",
     env: { ...noKeys, AWS_ACCESS_KEY_ID: "AKID" },
     code: 4,
     is: "auth",
   },
   {
-    what: "nobody listens",
+    what: "an unreachable server",
     uri: "s3://models/m",
     env: { ...s3.env, AWS_ENDPOINT_URL: "http://127.0.0.1:1" },
     code: 6,
@@ -118,11 +118,11 @@ const S3: readonly Failure[] = [
 ];
 
 for (const { what, uri, env, code, is } of [...HUB, ...S3]) {
-  Deno.test(`AIM Engine files ${what} under ${is ?? "no class"} (${uri})`, async () => {
+  Deno.test(`AIM Engine classifies ${what} as ${is ?? "nothing"} (${uri})`, async () => {
     const directory = await Deno.makeTempDir();
     try {
       await assertFailure(["fetch", uri, `${directory}/m`], env, code, is);
-      // The size of a gated model is public.
+      // A gated model's size is public.
       if (!what.startsWith("gated")) await assertFailure(["size", uri], env, code, is);
     } finally {
       await Deno.remove(directory, { recursive: true });
@@ -130,13 +130,13 @@ for (const { what, uri, env, code, is } of [...HUB, ...S3]) {
   });
 }
 
-// A gateway of its own takes 20 s to start.
+// Starting a gateway takes 20 s.
 const hasCeph = Deno.env.has("AIM_TEST_CEPH") || Deno.env.get("AIM_TEST_FULL") === "1";
 const ceph = hasCeph ? await startCeph() : { skip: "AIM_TEST_FULL=1 runs it" };
 const noCeph = "skip" in ceph ? ` (skipped: ${ceph.skip})` : "";
 
 Deno.test({
-  name: `AIM Engine files Ceph's refusals as the test server's${noCeph}`,
+  name: `AIM Engine classifies Ceph's errors like the test server's${noCeph}`,
   ignore: noCeph !== "",
   fn: cephTest,
 });
@@ -144,7 +144,7 @@ Deno.test({
 async function cephTest(t: Deno.TestContext): Promise<void> {
   if ("skip" in ceph) return;
   await using _ = ceph;
-  // Digits could come to the number of a status.
+  // Digits in the name could look like a status code.
   const bucket = `aim-${crypto.randomUUID().replace(/\d/g, "x")}`;
   const client = new S3Client({
     endpoint: ceph.url,
@@ -169,7 +169,7 @@ async function cephTest(t: Deno.TestContext): Promise<void> {
       is: "auth",
     },
     {
-      what: "anonymous although keys are set",
+      what: "anonymous access although keys are set",
       uri,
       env: { ...ceph.env, AIM_S3_ANONYMOUS: "true" },
       code: 4,
@@ -190,7 +190,7 @@ async function cephTest(t: Deno.TestContext): Promise<void> {
 }
 
 Deno.test({
-  name: "AIM Engine files a volume that is too small, or fills up, under storage",
+  name: "AIM Engine classifies a volume that is too small or fills up as storage",
   ignore: Deno.uid() !== 0,
   fn: async (t) => {
     const directory = await Deno.makeTempDir();
@@ -200,7 +200,7 @@ Deno.test({
         await assertFailure(["fetch", "s3://models/m", `${volume.path}/m`], s3.env, 7, "storage");
         await assertFailure(["fetch", "hf://org/open", `${volume.path}/m`], onHub, 7, "storage");
       });
-      await t.step("while it is downloaded", async () => {
+      await t.step("during the download", async () => {
         await using volume = await mountVolume("tmpfs", directory, "size=8m");
         s3.faults.push({ kind: "slow", rate: 2_000_000 });
         const running = assertFailure(["fetch", "s3://models/m", `${volume.path}/m`], s3.env, 7, "storage");
@@ -218,7 +218,7 @@ Deno.test({
   },
 });
 
-Deno.test("no line of a download that succeeds is a failure to AIM Engine, retries and DEBUG included", async (t) => {
+Deno.test("AIM Engine sees no failure in the log of a successful download, even with retries and DEBUG", async (t) => {
   const directory = await Deno.makeTempDir();
   const fault = { kind: "status", status: 503, fraction: 0.3, times: 5 } as const;
   try {
@@ -248,7 +248,7 @@ Deno.test("no line of a download that succeeds is a failure to AIM Engine, retri
   }
 });
 
-/** The log of a failure hits no other class than its own, whichever line or class is looked at first. */
+/** Asserts that a failure's log matches its own class and no other. */
 async function assertFailure(
   args: readonly string[],
   env: Record<string, string>,

@@ -14,14 +14,14 @@ const filesOf = (folder: string) =>
 const specOf = (folder: string, kind: string) =>
   filesOf(folder).find((one) => one.kind === kind)?.spec as Record<string, unknown>;
 
-Deno.test("every cache has one replica, a volume that is mounted, and a service and a policy that find its pod", async (t) => {
+Deno.test("every cache has one replica, a mounted volume, and a service and a policy that select its pod", async (t) => {
   for (const folder of ["nginx", "olah", "registry"]) {
     await t.step(folder, () => {
       const deployment = specOf(folder, "Deployment") as {
         replicas: number;
         template: { metadata: { labels: Record<string, string> } };
       };
-      // Two would each download the model.
+      // Two replicas would each download the model.
       assertEquals(deployment.replicas, 1);
       const { labels } = deployment.template.metadata;
       const finds = (selector: Record<string, string>) =>
@@ -50,7 +50,7 @@ Deno.test("every cache has one replica, a volume that is mounted, and a service 
   }
 });
 
-Deno.test("nginx's templates listen where the service sends, and their variables have values", async () => {
+Deno.test("nginx's templates listen on the service's ports, and all their variables have values", async () => {
   const { configMapGenerator } = filesOf("nginx").find((one) => one.kind === "Kustomization") as unknown as {
     configMapGenerator: { literals?: string[]; files?: string[] }[];
   };
@@ -62,7 +62,7 @@ Deno.test("nginx's templates listen where the service sends, and their variables
     const text = await Deno.readTextFile(`${FLEET}nginx/${name}.conf.template`);
     assert(text.includes(`listen ${port};`), name);
     for (const [, variable] of text.matchAll(/\$\{([A-Z0-9_]+)\}/g)) {
-      // The image can set this one itself.
+      // The nginx image sets this variable itself when the other one is set.
       const wanted = variable === "NGINX_LOCAL_RESOLVERS" ? "NGINX_ENTRYPOINT_LOCAL_RESOLVERS" : variable;
       assert(given.includes(wanted), `${name}: ${variable}`);
     }
@@ -90,7 +90,7 @@ Deno.test({
   },
 });
 
-Deno.test("Dragonfly's rules match what is asked for in files and blobs, and nothing else", async () => {
+Deno.test("Dragonfly's rules match requests for model files and blobs, and nothing else", async () => {
   const text = await Deno.readTextFile(`${FLEET}dragonfly/values.yaml`);
   const [values] = readYaml(text, "values.yaml") as [
     Record<"seedClient" | "client", {
@@ -118,7 +118,7 @@ Deno.test("Dragonfly's rules match what is asked for in files and blobs, and not
   }
 });
 
-Deno.test("KServe's cache names a group of nodes that is there, and has the fields that KServe requires", () => {
+Deno.test("KServe's cache refers to an existing node group and has the fields that KServe requires", () => {
   const { nodeGroups, sourceModelUri, modelSize } = specOf("kserve", "LocalModelCache");
   const groups = filesOf("kserve").filter((one) => one.kind === "LocalModelNodeGroup");
   assertEquals(nodeGroups, groups.map(({ metadata }) => metadata.name));
@@ -131,7 +131,7 @@ Deno.test("KServe's cache names a group of nodes that is there, and has the fiel
   assert(container.supportedUriFormats.some(({ prefix }) => String(sourceModelUri).startsWith(prefix)));
 });
 
-Deno.test("the warm-up waits as long as its node's name says, downloads, and reports in one line; a warm node does not wait", async () => {
+Deno.test("the warm-up waits for a time derived from the node's name, downloads, and reports in one line; a warm node does not wait", async () => {
   const directory = await Deno.makeTempDir();
   const files = { "config.json": "{}\n", "model.safetensors": safetensorsBytes(300_000, 1) };
   await using hub = await startHub({ repos: [{ id: "org/model", files }] });
@@ -139,7 +139,7 @@ Deno.test("the warm-up waits as long as its node's name says, downloads, and rep
   await Deno.mkdir(`${directory}/bin`);
   const quoted = AIM_COMMAND.map((word) => `'${word}'`).join(" ");
   await Deno.writeTextFile(`${directory}/bin/aim`, `#!/bin/sh\nexec ${quoted} "$@"\n`, { mode: 0o755 });
-  // Waiting is written down instead.
+  // Records the wait instead of sleeping.
   await Deno.writeTextFile(`${directory}/bin/sleep`, `#!/bin/sh\necho "$1" >>"${directory}/slept"\n`, {
     mode: 0o755,
   });
@@ -178,7 +178,7 @@ Deno.test("the warm-up waits as long as its node's name says, downloads, and rep
     assertEquals([warm.code, warm.waited], [0, 0]);
     assert(JSON.stringify(warm.download).includes('"bytesMoved":0'));
 
-    // The same node always waits as long, and nodes differ.
+    // The wait is the same for the same node, and differs between nodes.
     const again = await warmUp("gpu-07", "http://127.0.0.1:2", "b");
     assertEquals([again.code, again.exitCode, again.waited, again.download], [6, 6, cold.waited, null]);
     const other = await warmUp("gpu-08", "http://127.0.0.1:2", "b");
@@ -188,7 +188,7 @@ Deno.test("the warm-up waits as long as its node's name says, downloads, and rep
   }
 });
 
-Deno.test("the warm-up's pod knows its node's name, and counts as unavailable until its download has ended", () => {
+Deno.test("the warm-up's pod knows its node's name, and is unavailable until its download ends", () => {
   const daemonSet = filesOf("warm-up").find((one) => one.kind === "DaemonSet") ?? fail();
   const pod = podOf(daemonSet) ?? fail();
   const { updateStrategy } = daemonSet.spec as {
@@ -198,7 +198,7 @@ Deno.test("the warm-up's pod knows its node's name, and counts as unavailable un
   const [download] = containersOf(pod);
   const node = download?.env?.find(({ name }) => name === "NODE_NAME")?.valueFrom;
   assertEquals(node, { fieldRef: { fieldPath: "spec.nodeName" } });
-  // What is updated is unavailable until its download has ended, because an init container does it.
+  // An init container downloads, so an updated pod is unavailable until its download ends.
   assertEquals(pod.initContainers?.map(({ name }) => name), ["download"]);
 });
 

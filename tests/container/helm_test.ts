@@ -1,4 +1,4 @@
-// The chart, rendered and linted by helm itself.
+// Renders and lints the chart with helm.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { EXIT_CODES } from "../../src/errors/exit_codes.ts";
 import { aim } from "../cli/aim.ts";
@@ -66,7 +66,7 @@ function missing(what: string): never {
   throw new Error(`no ${what}`);
 }
 
-helmTest("helm finds no fault with the chart, with the defaults and with each example", async () => {
+helmTest("helm lint accepts the chart with the defaults and with each example", async () => {
   for (const set of SETS) {
     const { code, stdout } = await runHelm("lint", "--strict", CHART, ...filesOf(set));
     assertEquals(code, 0, stdout);
@@ -75,7 +75,7 @@ helmTest("helm finds no fault with the chart, with the defaults and with each ex
 });
 
 helmTest(
-  "every object is valid by Kubernetes' schemas, and has only fields that Kubernetes knows",
+  "every object is valid against Kubernetes' schemas and has only known fields",
   async (t) => {
     const all: { where: string; module: string; value: unknown }[] = [];
     for (const set of SETS) {
@@ -92,7 +92,7 @@ helmTest(
   },
 );
 
-helmTest("the values decide which objects there are", async () => {
+helmTest("the values decide which objects are created", async () => {
   const model = ["Deployment", "PersistentVolumeClaim", "Service", "ServiceAccount"];
   assertEquals(kinds(await rendered("")), [...model, "Job"].sort());
   assertEquals(kinds(await rendered("ci/model-image-values.yaml")), [
@@ -108,7 +108,7 @@ helmTest("the values decide which objects there are", async () => {
   ]);
 });
 
-helmTest("the job's policy is aim's exit codes, as in the plain manifests", async () => {
+helmTest("the job's failure policy uses aim's exit codes, as in the plain manifests", async () => {
   const [job] = (await rendered("")).filter(({ kind }) => kind === "Job");
   const { rules } = (job?.spec as { podFailurePolicy: { rules: Rule[] } }).podFailurePolicy;
   const plain = readYaml(await Deno.readTextFile(`${KUBERNETES}base/pre-download-job.yaml`), "base");
@@ -126,7 +126,7 @@ interface Rule {
   readonly onExitCodes?: { readonly values: readonly number[] };
 }
 
-helmTest("changing the model or the image makes a new job, and nothing else does", async () => {
+helmTest("only a change of the model or the image creates a new job", async () => {
   const name = async (...settings: string[]) => of(await rendered("", ...settings), "Job").metadata.name;
   const first = await name();
   assertEquals(await name("--set", "engine.replicas=2"), first);
@@ -138,7 +138,7 @@ helmTest("changing the model or the image makes a new job, and nothing else does
 });
 
 helmTest(
-  "every pod runs without root, capabilities and Kubernetes' token, and only what downloads gets secrets",
+  "every pod runs without root, capabilities or a Kubernetes token, and only downloaders get secrets",
   async (t) => {
     for (const set of SETS) {
       await t.step(set || "defaults", async () => {
@@ -170,14 +170,14 @@ helmTest(
 );
 
 helmTest(
-  "what downloads and what serves load one model, and the volume is mounted at its place",
+  "downloader and engine use the same model, and the volume is mounted at the model's path",
   async (t) => {
     const directory = await Deno.makeTempDir();
     try {
       for (const set of SETS) {
         await t.step(set || "defaults", async () => {
           const objects = await rendered(set);
-          // A name says that the volume has that model's files; else it is a cache.
+          // With a model name, the volume contains that model's files; without, it is a cache.
           const named = ["ci/s3-values.yaml", "ci/oci-values.yaml", "ci/model-image-values.yaml"].includes(
             set,
           );
@@ -205,7 +205,7 @@ function mountOf(container: Container): string | undefined {
   return container.volumeMounts?.find(({ name }) => name === "model")?.mountPath;
 }
 
-/** The model that aim would load with a container's environment. */
+/** The model that aim would load with the container's environment. */
 async function loadedBy(container: Container, set: string, directory: string): Promise<string> {
   const { HOME: _, NODE_NAME: __, ...own } = Object.fromEntries(
     Object.entries(valuesOf(container)).filter((pair): pair is [string, string] => pair[1] !== undefined),
@@ -224,7 +224,7 @@ async function loadedBy(container: Container, set: string, directory: string): P
   return (JSON.parse(ran.stdout) as { models: { name: string }[] }[])[0]?.models[0]?.name ?? "";
 }
 
-helmTest("values arrive where they belong", async () => {
+helmTest("values are set in the right objects and fields", async () => {
   const s3 = await rendered("ci/s3-values.yaml");
   const [serve] = podIn(s3, "Deployment").containers;
   assertEquals(serve?.args, ["serve", "--", "--max-model-len", "8192"]);
@@ -278,7 +278,7 @@ helmTest("values arrive where they belong", async () => {
   }
 });
 
-helmTest("the fleet's script is the one of the plain manifests", async () => {
+helmTest("the fleet's script is the same as in the plain manifests", async () => {
   const script = await Deno.readTextFile(`${KUBERNETES}fleet/warm-up/warm-up.sh`);
   const { data } = of(await rendered("ci/fleet-values.yaml"), "ConfigMap") as unknown as {
     data: Record<string, string>;
@@ -286,7 +286,7 @@ helmTest("the fleet's script is the one of the plain manifests", async () => {
   assertEquals(data["warm-up.sh"], script);
 });
 
-helmTest("values that aim or Kubernetes would refuse are refused by the schema, by name", async (t) => {
+helmTest("the schema rejects values that aim or Kubernetes would reject, and names them", async (t) => {
   const wrong: readonly [setting: string, named: string][] = [
     ["model.ref=llama", "/model/ref"],
     ["model.ref=s3://models/rocket", "/model/name"],
@@ -325,7 +325,7 @@ interface Schema {
 const SCHEMA = JSON.parse(await Deno.readTextFile(`${CHART}values.schema.json`)) as Schema;
 const [VALUES] = readYaml(await Deno.readTextFile(`${CHART}values.yaml`), "values.yaml");
 
-Deno.test("every value has a default and a description, and there are no others", () => {
+Deno.test("values.yaml and the schema have the same values, each with a description", () => {
   const found = (value: unknown, schema: Schema, path: string): string[] => {
     assert((schema.description ?? "") !== "", path);
     if (schema.properties === undefined) return [path];
@@ -337,7 +337,7 @@ Deno.test("every value has a default and a description, and there are no others"
   assert(found(VALUES, SCHEMA, "").length > 40);
 });
 
-Deno.test("the README's table of values is the schema's", async () => {
+Deno.test("the README's table of values matches the schema", async () => {
   const [begin, end] = [
     "<!-- values: written by helm_test.ts with AIM_TEST_WRITE_TABLE=1 -->",
     "<!-- /values -->",

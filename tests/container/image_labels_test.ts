@@ -14,7 +14,7 @@ model:
 hfToken: { required: false }
 `;
 
-Deno.test("labels have AIM Engine's names and forms", () => {
+Deno.test("labels have AIM Engine's names and formats", () => {
   const labels = imageLabels("acme/rocket-7b", METADATA, []);
   assertEquals(Object.fromEntries(labels), {
     "com.amd.aim.title": "Rocket 7B",
@@ -28,7 +28,7 @@ Deno.test("labels have AIM Engine's names and forms", () => {
   });
 });
 
-Deno.test("recommended are, for each GPU and metric, the primary profile or else the best automatic one", () => {
+Deno.test("recommends the primary profile per GPU and metric, or else the best automatic one", () => {
   const profile = (id: string, metadata: Partial<Profile["metadata"]>) => makeProfile({ id, metadata });
   const labels = imageLabels("acme/rocket-7b", null, [
     profile("old-fp16-1", { precision: "fp16" }),
@@ -72,7 +72,7 @@ Deno.test("recommended are, for each GPU and metric, the primary profile or else
   ]);
 });
 
-Deno.test("a metadata file with unknown, missing or mistyped keys is refused by their names", () => {
+Deno.test("a metadata file with unknown, missing or mistyped keys is rejected, and the keys are named", () => {
   const message = assertThrows(
     () => readImageMetadata("title: 7\nmodel: { tags: chat, canonicalName: a/b, colour: red }\n"),
     Error,
@@ -82,7 +82,7 @@ Deno.test("a metadata file with unknown, missing or mistyped keys is refused by 
   }
 });
 
-Deno.test("every model with profiles has a valid metadata file, and no other", () => {
+Deno.test("exactly the models with profiles have a metadata file, and each file is valid", () => {
   const models = (folder: string) =>
     [...Deno.readDirSync(new URL(folder, ROOT))].filter(({ name, isDirectory }) =>
       isDirectory && !["general", "schemas"].includes(name)

@@ -2,7 +2,7 @@ import { type Contained, run, startContained } from "../e2e/contained.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 
-/** What an image says of itself, as `buildah inspect` prints it (OCI image configuration). */
+/** An image's OCI configuration, as `buildah inspect` prints it. */
 export interface ImageConfig {
   readonly architecture: string;
   readonly config: {
@@ -21,23 +21,23 @@ export interface ImageConfig {
 
 /** How a container is run. */
 export interface RunOptions {
-  /** Instead of the image's entry point, as `command` of Kubernetes. */
+  /** Replaces the image's entry point, like `command` in Kubernetes. */
   readonly command?: readonly string[] | undefined;
   readonly args?: readonly string[] | undefined;
   readonly env?: Readonly<Record<string, string>>;
-  /** Directories of this machine by their place in the container. */
+  /** Directories of the host by their path in the container. */
   readonly volumes?: Readonly<Record<string, string>>;
   /** @default {the image's, else 0} */
   readonly uid?: number;
-  /** A root that cannot be written, but for a fresh `/tmp`. @default {false} */
+  /** Makes the root file system read-only, with an empty `/tmp`. @default {false} */
   readonly readOnly?: boolean;
-  /** Options of the file system in `/tmp`, as `ro`. @default {"mode=1777,nosuid,nodev"} */
+  /** Mount options of `/tmp`, such as `ro`. @default {"mode=1777,nosuid,nodev"} */
   readonly tmp?: string;
-  /** No network but the container's own loopback. @default {false} */
+  /** No network except the container's loopback. @default {false} */
   readonly offline?: boolean;
 }
 
-/** Images in a store of their own, below a temporary directory. */
+/** Images in a separate store below a temporary directory. */
 export class Images implements AsyncDisposable {
   readonly #directory: string;
   readonly #mounted = new Map<string, string>();
@@ -51,7 +51,7 @@ export class Images implements AsyncDisposable {
     return new Images(await Deno.makeTempDir({ dir: "/var/tmp", prefix: "aim-images-" }));
   }
 
-  /** An image whose only layer is a tar archive. */
+  /** Creates an image whose only layer is a tar archive. */
   async load(tag: string, archive: string): Promise<void> {
     const context = `${this.#directory}/load`;
     await Deno.mkdir(context);
@@ -61,7 +61,7 @@ export class Images implements AsyncDisposable {
     await Deno.remove(context, { recursive: true });
   }
 
-  /** Builds one of `container/Dockerfile.*` as its comment says. */
+  /** Builds one of `container/Dockerfile.*`. */
   async build(tag: string, file: string, args: Readonly<Record<string, string>>): Promise<void> {
     const given = Object.entries(args).flatMap(([name, value]) => ["--build-arg", `${name}=${value}`]);
     await this.#buildah(
@@ -76,7 +76,7 @@ export class Images implements AsyncDisposable {
     );
   }
 
-  /** `deno task image` in this store; its report. */
+  /** Runs `deno task image` with this store and returns its output. */
   async task(...words: string[]): Promise<string> {
     const task = ["run", "-q", "-P", "container/image.ts", "--tool", "buildah", ...words, "--", ...BUILD];
     return await run("env", `--chdir=${ROOT}`, ...this.#store(), Deno.execPath(), ...task);
@@ -87,7 +87,7 @@ export class Images implements AsyncDisposable {
     return (JSON.parse(text) as { OCIv1: ImageConfig }).OCIv1;
   }
 
-  /** The image's files, below a directory of this machine. */
+  /** The directory where the image's files are mounted. */
   async files(tag: string): Promise<string> {
     const known = this.#mounted.get(tag);
     if (known !== undefined) return known;
@@ -97,7 +97,7 @@ export class Images implements AsyncDisposable {
     return path;
   }
 
-  /** The image's process as PID 1, without capabilities where it is not root's. */
+  /** Starts the image's process as PID 1; without capabilities if it is not root. */
   async run(tag: string, options: RunOptions = {}): Promise<Contained> {
     const { config } = await this.inspect(tag);
     const args = options.args ?? (options.command === undefined ? config.Cmd ?? [] : []);
@@ -114,7 +114,7 @@ export class Images implements AsyncDisposable {
     });
   }
 
-  /** Runs to the end. */
+  /** Runs the image until its process exits. */
   async runToEnd(tag: string, options: RunOptions = {}): Promise<{ code: number; log: string }> {
     const running = await this.run(tag, options);
     const code = await running.ended;
@@ -129,7 +129,7 @@ export class Images implements AsyncDisposable {
     return await run("env", ...this.#store(), "buildah", ...args);
   }
 
-  /** Variables that name this store. */
+  /** Environment variables that select this store. */
   #store(): string[] {
     const file = `${this.#directory}/storage.conf`;
     Deno.writeTextFileSync(
@@ -140,7 +140,7 @@ export class Images implements AsyncDisposable {
   }
 }
 
-/** No layers are kept, nothing is pulled. */
+/** Keep no layers, pull nothing. */
 const BUILD = ["--layers=false", "--pull-never"];
 
 function pairs(env: readonly string[]): Record<string, string> {

@@ -14,13 +14,13 @@ const LLAMA = "meta-llama/Llama-3.1-8B-Instruct";
 const WEIGHTS = safetensorsBytes(3_000_000);
 const MODEL = { "config.json": '{"model_type":"llama"}\n', "model.safetensors": WEIGHTS };
 const BYTES = 3_000_023;
-/** What `deno task image` calls them. */
+/** Image names that `deno task image` uses. */
 const [BASE, AIM, DOWNLOADER] = [
   "aim-base",
   `aim-${LLAMA.toLowerCase().replace("/", "-")}`,
   "aim-downloader",
 ];
-/** What stands in for a GPU. */
+/** Stands in for a GPU. */
 const GPU = { AIM_GPU_MODEL: "MI300X", AIM_GPU_COUNT: "1" };
 
 await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
@@ -37,7 +37,7 @@ await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
   const online = { HF_ENDPOINT: hub.url };
 
   try {
-    await t.step("the task builds all three with buildah, and says what it built", async () => {
+    await t.step("the task builds all three images with buildah and lists them", async () => {
       await images.load("stub-vllm", await stubBase());
       const bases = ["--base", "localhost/stub-vllm", "--downloader-base", "localhost/stub-vllm"];
       const report = await images.task(
@@ -55,7 +55,7 @@ await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
     });
 
     await t.step(
-      "labels, stop signal, entry point and user are as documented; nothing secret is in them",
+      "labels, stop signal, entry point and user are as documented, without secrets",
       async () => {
         const bases = { [BASE]: "stub-vllm", [AIM]: "aim-base:latest", [DOWNLOADER]: "stub-vllm" };
         const { version } = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`));
@@ -71,7 +71,7 @@ await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
           assertEquals(config.Entrypoint, tag === DOWNLOADER ? ["/entrypoint.sh"] : ["aim"]);
           assertEquals(config.User ?? "", tag === DOWNLOADER ? "1000:1000" : "");
           assert(!/secret|password|_key/i.test(JSON.stringify([config.Env, history])));
-          // It follows AIM_CACHE_PATH, so that one variable moves both layouts.
+          // HF_HOME defaults to AIM_CACHE_PATH, so one variable moves both layouts.
           assertEquals(envOf({ config }, "HF_HOME"), undefined);
           assertEquals(envOf({ config }, "AIM_CACHE_PATH"), "/workspace/model-cache");
         }
@@ -97,7 +97,7 @@ await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
     );
 
     await t.step(
-      "the last instruction of base and downloader copies the program, so that it alone changes",
+      "the last instruction of base and downloader copies the program, so an update changes only that layer",
       async () => {
         for (const name of ["aim-base", "downloader"]) {
           const lines = (await Deno.readTextFile(`${ROOT}container/Dockerfile.${name}`)).trimEnd().split(
@@ -124,7 +124,7 @@ await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
       },
     );
 
-    await t.step("an executable with changed bytes builds no image", async () => {
+    await t.step("a modified executable fails the build", async () => {
       const copy = `${ROOT}dist/damaged`;
       const sums = await Deno.readTextFile(`${ROOT}dist/SHA256SUMS`);
       await Deno.copyFile(`${ROOT}dist/aim`, copy);
@@ -148,7 +148,7 @@ await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
     });
 
     await t.step(
-      "a model's image has its own and the general profiles; a model without is an error that names aim-base",
+      "a model's image has its own and the general profiles; without own profiles the error suggests aim-base",
       async () => {
         const profiles = async (tag: string) =>
           await find(`${await images.files(tag)}/workspace/aim-runtime/profiles`);
@@ -177,7 +177,7 @@ await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
     );
 
     await t.step(
-      "any user starts it, without a writable root, without /tmp, under all its names",
+      "starts as any user, with a read-only root and /tmp, by each of its names",
       async () => {
         for (const uid of [0, 1000, 65532]) {
           for (
@@ -234,7 +234,7 @@ await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
       }
     });
 
-    await t.step("AIM Engine's labeller finds the accelerators, by both names of the runtime", async () => {
+    await t.step("AIM Engine's labeller detects the accelerators through both names of the runtime", async () => {
       const proc = `${scratch}/proc`;
       await Deno.mkdir(proc);
       const name = "AMD EPYC 9965 192-Core Processor";
@@ -327,7 +327,7 @@ await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
     });
 
     await t.step(
-      "the job's manifest fills a volume that the deployment's serves without network",
+      "the job's manifest fills a volume, and the deployment's serves from it without a network",
       async () => {
         const cache = await volume("model");
         const at = `/workspace/model-cache/${LLAMA}`;
@@ -379,7 +379,7 @@ await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
     );
 
     await t.step(
-      "an empty volume is not a model: the air-gapped engine says so and ends with 5",
+      "an air-gapped engine with an empty volume exits with 5",
       async () => {
         const cache = await volume("empty");
         const { code, log } = await images.runToEnd(AIM, {
@@ -394,7 +394,7 @@ await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
     );
 
     await t.step(
-      "as root, a cold start downloads and becomes the engine; a second one downloads nothing",
+      "as root, the first start downloads and execs the engine; the second downloads nothing",
       async () => {
         const cache = await volume("root");
         const start = {
@@ -418,7 +418,7 @@ await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
     );
 
     await t.step(
-      "AIM Engine's first discovery job: user 65532, standard output and error in one log",
+      "AIM Engine's first discovery job: user 65532, standard output and standard error in one log",
       async () => {
         const { code, log } = await images.runToEnd(AIM, {
           args: ["dry-run", "--format=json"],
@@ -447,7 +447,7 @@ await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
     );
 
     await t.step(
-      "SIGTERM in mid-download ends it with 143, and the next run resumes",
+      "SIGTERM during a download exits with 143, and the next run completes the model",
       async () => {
         const cache = await volume("stopped");
         const options = {
@@ -473,7 +473,7 @@ await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
 
     const ceph = await startCeph();
     await t.step({
-      name: "the same from a real Ceph: downloaded with keys, served without keys and network",
+      name: "from Ceph: downloads with keys, serves without keys or network",
       ignore: "skip" in ceph,
       fn: async () => {
         if ("skip" in ceph) return;
@@ -539,7 +539,7 @@ async function containerOf(kind: string): Promise<Container> {
   return container;
 }
 
-/** The variables that a manifest gives a value. */
+/** The variables with a literal value. */
 function plainEnv(container: Container): Record<string, string> {
   const env = (container.env ?? []).flatMap(({ name, value }) => value === undefined ? [] : [[name, value]]);
   return Object.fromEntries(env);
@@ -554,7 +554,7 @@ async function sharedSettings(): Promise<Record<string, string>> {
   return Object.fromEntries(base.configMapGenerator[0]?.literals.map((pair) => pair.split("=")) ?? []);
 }
 
-/** What AIM Engine's second discovery job runs in the image, made from its description. */
+/** The script of AIM Engine's second discovery job, rewritten from its description. */
 const DISCOVERY = `
 root=/workspace/aim-runtime/profiles
 for folder in \${AIM_ID:+"$AIM_ID"} general; do
@@ -570,8 +570,7 @@ printf '@@ENV AIM_BASE_IMAGE_REF=%s@@\\n' "\${AIM_BASE_IMAGE_REF-}"
 `;
 
 /**
- * As AIM Engine reads a mixed log: the last valid JSON array in it that is not empty, those within others
- * aside.
+ * The last non-empty top-level JSON array in a mixed log, which is what AIM Engine reads.
  */
 function lastArray(log: string): unknown {
   let last: unknown = null;
@@ -582,7 +581,7 @@ function lastArray(log: string): unknown {
         if (Array.isArray(value) && value.length > 0) last = value;
         at = end;
         break;
-      } catch { /* not from here to there */ }
+      } catch { /* not JSON */ }
     }
   }
   return last;
@@ -601,7 +600,7 @@ function envOf(image: Pick<ImageConfig, "config">, name: string): string | undef
   return image.config.Env?.find((pair) => pair.startsWith(`${name}=`))?.slice(name.length + 1);
 }
 
-/** The engine's arguments, as it has printed them. */
+/** The engine's arguments, as printed by the stub engine. */
 function argumentsIn(log: string): string[] {
   return log.split("\n").filter((line) => line.startsWith("arg ")).map((line) => line.slice(4));
 }

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 
 const INSTALL = new URL("../../container/install.sh", import.meta.url).pathname;
 
-Deno.test("install.sh takes an executable that matches its sums, in either form, and no other", async (t) => {
+Deno.test("install.sh installs an executable of either form only if it matches SHA256SUMS", async (t) => {
   const place = await Deno.makeTempDir({ prefix: "aim-install-" });
   const executable = `${place}/aim-test`;
   const install = async (content: Uint8Array<ArrayBuffer>, sums: (digest: string) => string) => {
@@ -18,25 +18,25 @@ Deno.test("install.sh takes an executable that matches its sums, in either form,
   const right = (digest: string) => `${digest}  aim-test\n${digest}  aim-test.cdx.json\n`;
   const elf = await Deno.readFile("/bin/true");
   const script = (body: string) => new TextEncoder().encode(`#!/bin/sh\n${body}\n`);
-  // What the self-extracting form does for an image, in short.
+  // A minimal stand-in for the self-extracting form.
   const unpacks =
     '[ "$1" = __unpack ] && mkdir "$2" && printf "#!/bin/sh\\nexit $CODE\\n" >"$2/aim" && chmod 755 "$2/aim"';
 
   try {
-    await t.step("a compiled one is copied", async () => {
+    await t.step("a compiled executable is copied", async () => {
       assertEquals((await install(elf, right)).code, 0);
       const { mode } = await Deno.stat(`${place}/out/aim`);
       assertEquals((mode ?? 0) & 0o777, 0o555);
       assertEquals(await Deno.readFile(`${place}/out/aim`), elf);
     });
-    await t.step("a self-extracting one unpacks itself, and nobody may write to it", async () => {
+    await t.step("a self-extracting executable is unpacked, without write permission", async () => {
       assertEquals((await install(script(unpacks.replace("$CODE", "0")), right)).code, 0);
       assertEquals(((await Deno.stat(`${place}/out/aim`)).mode ?? 0) & 0o777, 0o555);
     });
-    await t.step("one that fails its self-test is not installed", async () => {
+    await t.step("the exit code of a failed self-test is passed on", async () => {
       assertEquals((await install(script(unpacks.replace("$CODE", "7")), right)).code, 7);
     });
-    await t.step("another digest, or none, is exit 8", async () => {
+    await t.step("a wrong or missing digest exits with 8", async () => {
       const other = await install(elf, () => `${"0".repeat(64)}  aim-test\n`);
       assertEquals(other.code, 8);
       assertStringIncludes(other.stderr, "aim-test is not the executable");

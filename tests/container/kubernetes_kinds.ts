@@ -1,6 +1,6 @@
 import type { Manifest } from "./manifests.ts";
 
-/** Kubernetes' own kinds: the module of kubernetes-models and the type in it. */
+/** Kubernetes' own kinds and their modules in kubernetes-models. */
 const KINDS: Readonly<Record<string, string>> = {
   "v1 ConfigMap": "kubernetes-models/v1/ConfigMap",
   "v1 Namespace": "kubernetes-models/v1/Namespace",
@@ -15,7 +15,7 @@ const KINDS: Readonly<Record<string, string>> = {
 export const CONTAINER = "kubernetes-models/v1/Container";
 export const VOLUME = "kubernetes-models/v1/Volume";
 
-/** A value that must be of a type of Kubernetes. */
+/** A value that must have a type of Kubernetes. */
 export interface TypedValue {
   /** For messages. */
   readonly where: string;
@@ -29,23 +29,22 @@ export function kindOf({ apiVersion, kind }: Manifest): string {
   return `${apiVersion} ${kind}`;
 }
 
-/** The module of an object's kind; `undefined` where Kubernetes itself does not know it. */
+/** The module of an object's kind; `undefined` if the kind is not one of Kubernetes' own. */
 export function moduleOf(manifest: Manifest): string | undefined {
   return KINDS[kindOf(manifest)];
 }
 
-/** The class of kubernetes-models that checks a value by Kubernetes' OpenAPI schema. */
+/** The class of kubernetes-models that validates a value against Kubernetes' OpenAPI schema. */
 export async function modelOf(module: string): Promise<new (value: unknown) => { validate(): void }> {
   const name = module.split("/").at(-1) ?? "";
-  // Parts have a schema and no class.
-  const exported = await import(module) as Record<string, unknown>;
+    const exported = await import(module) as Record<string, unknown>;
   const found = exported[name];
   if (typeof found !== "function") throw new Error(`${module} has no ${name}`);
   return found as new (value: unknown) => { validate(): void };
 }
 
 /**
- * What the type checker finds: fields that Kubernetes does not know, or of another type; `null` for nothing.
+ * The type checker's errors: unknown fields and fields of the wrong type; `null` if there are none.
  */
 export async function typeFaults(values: readonly TypedValue[]): Promise<string | null> {
   const directory = await Deno.makeTempDir();

@@ -22,7 +22,7 @@ import {
   readManifests,
 } from "./manifests.ts";
 
-/** Kinds that Kubernetes itself does not know. */
+/** Custom resources and other kinds that are not Kubernetes' own. */
 const OTHERS = [
   "aim.eai.amd.com/v1alpha1 AIMArtifact",
   "aim.eai.amd.com/v1alpha2 AIMModel",
@@ -44,7 +44,7 @@ const of = (kind: string, name?: string): Manifest => {
 };
 
 /**
- * What must be of a type of Kubernetes: complete objects, and the containers and volumes of KServe's objects.
+ * Values that must have a type of Kubernetes: complete objects, and the containers and volumes of KServe's.
  */
 function typed(): TypedValue[] {
   return MANIFESTS.flatMap(({ file, manifest }) => {
@@ -61,7 +61,7 @@ function typed(): TypedValue[] {
   });
 }
 
-Deno.test("every object is of a kind that is known here", () => {
+Deno.test("every object is of a known kind", () => {
   const unknown = MANIFESTS.filter(({ manifest }) =>
     moduleOf(manifest) === undefined && !OTHERS.includes(kindOf(manifest))
   );
@@ -69,15 +69,14 @@ Deno.test("every object is of a kind that is known here", () => {
   assert(MANIFESTS.length >= 12);
 });
 
-Deno.test("every object is valid by Kubernetes' OpenAPI schemas", async (t) => {
+Deno.test("every object is valid against Kubernetes' OpenAPI schemas", async (t) => {
   for (const { where, module, value } of typed()) {
     await t.step(`${where}: ${module.split("/").at(-1)}`, async () => {
       const Model = await modelOf(module);
-      // Parts of an object have no kind of their own to check.
-      new Model(value).validate();
+            new Model(value).validate();
     });
   }
-  await t.step("and the schemas do find fault", async () => {
+  await t.step("an invalid object is rejected", async () => {
     const Job = await modelOf("kubernetes-models/batch/v1/Job");
     const broken = structuredClone(of("Job")) as unknown as { spec: { backoffLimit: unknown } };
     broken.spec.backoffLimit = "six";
@@ -91,7 +90,7 @@ Deno.test("every object is valid by Kubernetes' OpenAPI schemas", async (t) => {
   });
 });
 
-Deno.test("no object has a field that Kubernetes does not know, or one of another type", async () => {
+Deno.test("no object has an unknown field or a field of the wrong type", async () => {
   assertEquals(await typeFaults(typed()), null);
   const job = of("Job") as unknown as { spec: Record<string, unknown> };
   const misspelt = { ...job, spec: { ...job.spec, backofLimit: 6 } };
@@ -99,7 +98,7 @@ Deno.test("no object has a field that Kubernetes does not know, or one of anothe
   assert(found?.includes("backofLimit"), found ?? "");
 });
 
-Deno.test("the pre-download job fails at once if another attempt cannot help, and tries again if it can", () => {
+Deno.test("the pre-download job fails at once on errors that a retry cannot fix, and retries others", () => {
   const spec = of("Job").spec as {
     backoffLimit: number;
     template: { spec: { restartPolicy: string; containers: Container[] } };
@@ -120,7 +119,7 @@ Deno.test("the pre-download job fails at once if another attempt cannot help, an
     (["usage", "no-profile", "unauthorized", "not-found", "integrity"] as const).map(code).sort(),
   );
   assertEquals(codes("Count"), [code("network")]);
-  // What a drained node ends is neither.
+  // Termination by a drained node neither fails the job nor counts.
   assertEquals(codes("Ignore"), []);
   assert(!codes("FailJob").includes(code("terminated")));
   const ignored = rules.find((rule) => rule.action === "Ignore");
@@ -129,12 +128,12 @@ Deno.test("the pre-download job fails at once if another attempt cannot help, an
     assertEquals(rule.onExitCodes?.operator, "In");
     assert(spec.template.spec.containers.some((c) => c.name === rule.onExitCodes?.containerName));
   }
-  // Kubernetes takes a podFailurePolicy with this restart policy alone.
+  // Kubernetes accepts a podFailurePolicy only with this restart policy.
   assertEquals(spec.template.spec.restartPolicy, "Never");
   assert(spec.backoffLimit >= 3);
 });
 
-Deno.test("every pod runs without root, without capabilities and without a token of Kubernetes", async (t) => {
+Deno.test("every pod runs without root, capabilities or a Kubernetes token", async (t) => {
   for (const { file, manifest } of MANIFESTS) {
     const storage = manifest.kind === "ClusterStorageContainer";
     const pod = storage
@@ -160,7 +159,7 @@ Deno.test("every pod runs without root, without capabilities and without a token
         assertEquals(security.readOnlyRootFilesystem, true);
         assert(container.resources?.limits?.memory !== undefined, container.name);
         const mounts = container.volumeMounts ?? [];
-        // The engine writes there; aim itself does not.
+        // The engine writes to /tmp; aim itself does not.
         if (/^aim/.test(container.image)) {
           const serves = container.args?.[0] === "serve";
           assertEquals(mounts.some((mount) => mount.mountPath === "/tmp"), serves, container.name);
@@ -173,7 +172,7 @@ Deno.test("every pod runs without root, without capabilities and without a token
   }
 });
 
-Deno.test("the engine asks for a GPU, has an hour to start, and nothing ends it before", () => {
+Deno.test("the engine requests a GPU and has an hour to start", () => {
   for (const kind of ["Deployment", "ClusterServingRuntime"]) {
     const container = podOf(of(kind))?.containers[0];
     assertEquals(container?.args, ["serve"]);
@@ -183,7 +182,7 @@ Deno.test("the engine asks for a GPU, has an hour to start, and nothing ends it 
   }
 });
 
-Deno.test("the hub's token goes to what downloads, not to what serves", () => {
+Deno.test("downloaders get the hub's token, the engine does not", () => {
   for (const { manifest } of MANIFESTS) {
     const pod = podOf(manifest);
     for (const container of pod === null ? [] : containersOf(pod)) {
@@ -199,7 +198,7 @@ Deno.test("the hub's token goes to what downloads, not to what serves", () => {
   }
 });
 
-Deno.test("job, init container and engine select one model, and its volume is mounted at that model's place", async () => {
+Deno.test("job, init container and engine select the same model, and the volume is mounted at its path", async () => {
   const base = fileNamed("base/kustomization.yaml") as {
     configMapGenerator: { name: string; literals: string[] }[];
   };
@@ -233,7 +232,7 @@ Deno.test("job, init container and engine select one model, and its volume is mo
       const claims = (pod?.volumes ?? []).filter((volume) => "persistentVolumeClaim" in volume);
       for (const container of pod === null ? [] : containersOf(pod)) {
         if (container.command?.[0] === "sh") continue;
-        // What the model-specific image and the node's GPUs add to the engine's environment.
+        // The model's image and the node's GPUs add these to the engine's environment.
         const model = await modelOfContainer(
           container,
           container.name === "serve"
@@ -252,7 +251,7 @@ Deno.test("job, init container and engine select one model, and its volume is mo
   }
 });
 
-Deno.test("kustomizations name every file next to them", async (t) => {
+Deno.test("every kustomization lists all files in its folder", async (t) => {
   for (const folder of kustomizedFolders()) {
     await t.step(folder, () => {
       const { resources, configMapGenerator = [] } = fileNamed(`${folder}/kustomization.yaml`) as {
@@ -276,14 +275,14 @@ Deno.test({
       parseAllDocuments(await run("kubectl", "kustomize", `${KUBERNETES}${folder}`))
         .map((document) => document.toJS() as Manifest);
     const kinds = (objects: readonly Manifest[]) => objects.map(({ kind }) => kind).sort();
-    await t.step("base makes its own namespace, and everything else is in it", async () => {
+    await t.step("base creates a namespace, and everything else is in it", async () => {
       const objects = await built("base");
       assertEquals(objects[0]?.kind, "Namespace");
       const spaces = objects.slice(1).map(({ metadata }) => (metadata as { namespace?: string }).namespace);
       assertEquals([...new Set(spaces)], [objects[0]?.metadata.name]);
     });
     await t.step(
-      "the overlay changes namespace, images, storage class and groups, in each object",
+      "the overlay changes namespace, images, storage class, groups and replicas",
       async () => {
         const objects = await built("overlay-example");
         assertEquals(objects[0]?.metadata.name, "inference");
@@ -299,7 +298,7 @@ Deno.test({
         }
       },
     );
-    await t.step("air-gapped has nothing that downloads, and its policy finds the engine's pod", async () => {
+    await t.step("air-gapped downloads nothing, and its policy selects the engine's pod", async () => {
       const objects = await built("air-gapped");
       assert(!kinds(objects).includes("Job") && !kinds(objects).includes("DaemonSet"));
       assertEquals(JSON.stringify(objects).match(/"HF_HUB_OFFLINE"/g)?.length, 2);
@@ -310,7 +309,7 @@ Deno.test({
         assertEquals(served.template.metadata.labels[name], value);
       }
     });
-    await t.step("each of the fleet's folders", async () => {
+    await t.step("the fleet's folders", async () => {
       const fleet = kustomizedFolders().filter((folder) => folder.startsWith("fleet/"));
       const of = Object.fromEntries(
         await Promise.all(fleet.map(async (folder) => [folder, kinds(await built(folder))])),
@@ -324,14 +323,14 @@ Deno.test({
         "fleet/warm-up": ["ConfigMap", "ConfigMap", "DaemonSet"],
       });
     });
-    await t.step("the others", async () => {
+    await t.step("the other folders", async () => {
       assertEquals(kinds(await built("kserve")), ["ClusterServingRuntime", "ClusterStorageContainer"]);
       assertEquals([...new Set(kinds(await built("aim-engine")))], ["AIMArtifact", "AIMModel", "AIMService"]);
     });
   },
 });
 
-Deno.test("AIM Engine's examples refer to each other, and to images that the task builds", () => {
+Deno.test("AIM Engine's examples refer to each other and to images that `deno task image` builds", () => {
   const objects = MANIFESTS.filter(({ file }) => /^aim-engine\/(?!kustomization)/.test(file)).map((
     { manifest },
   ) => manifest);
@@ -365,7 +364,7 @@ Deno.test("AIM Engine's examples refer to each other, and to images that the tas
   }
 });
 
-Deno.test("the policy of the air-gapped engine allows no outgoing connection", () => {
+Deno.test("the air-gapped engine's policy allows no outgoing connections", () => {
   const { spec } = of("NetworkPolicy") as unknown as {
     spec: { policyTypes: string[]; egress: unknown[]; podSelector: { matchLabels: Record<string, string> } };
   };
@@ -379,7 +378,7 @@ Deno.test("the policy of the air-gapped engine allows no outgoing connection", (
   }
 });
 
-Deno.test("KServe's storage container and runtime keep KServe's rules", () => {
+Deno.test("the storage container and runtime follow KServe's rules", () => {
   const storage = of("ClusterStorageContainer", "aim").spec as {
     workloadType: string;
     supportedUriFormats: { prefix: string }[];

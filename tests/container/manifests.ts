@@ -1,6 +1,6 @@
 import { parseAllDocuments } from "yaml";
 
-/** A Kubernetes object as in a file. */
+/** A Kubernetes object as written in a file. */
 export interface Manifest {
   readonly apiVersion: string;
   readonly kind: string;
@@ -34,7 +34,7 @@ export interface Container {
 
 export const KUBERNETES = new URL("../../container/kubernetes/", import.meta.url).pathname;
 
-/** Every object below `container/kubernetes`, by its file; kustomizations are among them. */
+/** Every object below `container/kubernetes` with its file, including kustomizations. */
 export async function readManifests(): Promise<{ readonly file: string; readonly manifest: Manifest }[]> {
   const found: { file: string; manifest: Manifest }[] = [];
   for (const file of filesIn("").filter((file) => file.endsWith(".yaml") && !file.endsWith("/values.yaml"))) {
@@ -51,7 +51,7 @@ export function kustomizedFolders(): string[] {
     .map((file) => file.slice(0, -"/kustomization.yaml".length)).sort();
 }
 
-/** The documents of a YAML text; throws at the first fault. */
+/** The documents of a YAML text. @throws at the first error. */
 export function readYaml(text: string, file: string): unknown[] {
   return parseAllDocuments(text, { strict: true, uniqueKeys: true }).map((document) => {
     if (document.errors.length > 0) throw new Error(`${file}: ${document.errors[0]?.message}`);
@@ -59,14 +59,14 @@ export function readYaml(text: string, file: string): unknown[] {
   });
 }
 
-/** @param folder Empty, or with a slash at the end. */
+/** @param folder Empty, or ending in a slash. */
 function filesIn(folder: string): string[] {
   return [...Deno.readDirSync(`${KUBERNETES}${folder}`)].flatMap(({ name, isDirectory }) =>
     isDirectory ? filesIn(`${folder}${name}/`) : [`${folder}${name}`]
   );
 }
 
-/** The pod that an object makes; `null` where it makes none. */
+/** The pod that an object creates; `null` if it creates none. */
 export function podOf(manifest: Manifest): PodSpec | null {
   const spec = manifest.spec as
     | { template?: { spec?: PodSpec }; containers?: readonly Container[] }

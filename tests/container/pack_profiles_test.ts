@@ -6,7 +6,7 @@ import { SEEDS } from "../values/mutate.ts";
 
 const SOURCE = new URL("../../profiles", import.meta.url).pathname;
 
-Deno.test("a packed profile is what its file is", async () => {
+Deno.test("a packed profile equals its YAML file", async () => {
   const folder = await Deno.makeTempDir({ prefix: "aim-pack-" });
   try {
     await packProfiles(SOURCE, folder);
@@ -34,7 +34,7 @@ Deno.test("a packed profile is what its file is", async () => {
   }
 });
 
-Deno.test("a profile with a fault, and one that the executable could not read, stop the build", async () => {
+Deno.test("an invalid profile, or one that the executable could not read, fails the build", async () => {
   const [, general = ""] = SEEDS;
   const wrong = {
     "no precision": general.replace(/^ *precision:.*\n/m, ""),

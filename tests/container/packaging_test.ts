@@ -26,13 +26,13 @@ const INPUT: SbomInput = {
   runtime: { version: "2.9.6", purl: PURL, sha256: "cd".repeat(32) },
 };
 
-Deno.test("the bill of materials keeps to CycloneDX's schema", async () => {
+Deno.test("the bill of materials is valid against CycloneDX's schema", async () => {
   assertEquals(await schemaFaults(JSON.parse(await cycloneDx(INPUT))), []);
   const wrong = { ...JSON.parse(await cycloneDx(INPUT)), components: [{ name: "no type" }] };
   assert((await schemaFaults(wrong)).length > 0);
 });
 
-Deno.test("the bill of materials names every package with its digest, and who needs it", async () => {
+Deno.test("the bill of materials lists every package with its digest and dependants", async () => {
   const bill = JSON.parse(await cycloneDx(INPUT));
   const hex = (letter: string) => new TextEncoder().encode(letter.repeat(64)).toHex();
   assertEquals(
@@ -52,7 +52,7 @@ Deno.test("the bill of materials names every package with its digest, and who ne
   assertEquals(bill.metadata.component.hashes, [{ alg: "SHA-256", content: "ab".repeat(32) }]);
 });
 
-Deno.test("the same parts give the same bill, other parts another serial number", async () => {
+Deno.test("the same components give the same bill, others a different serial number", async () => {
   const serial = async (input: SbomInput) => JSON.parse(await cycloneDx(input)).serialNumber;
   assertEquals(await cycloneDx(INPUT), await cycloneDx(structuredClone(INPUT)));
   assert(await serial(INPUT) !== await serial({ ...INPUT, sha256: "ac".repeat(32) }));
@@ -63,7 +63,7 @@ Deno.test("a package without a digest in the lock file fails the bill of materia
   assertStringIncludes(message, "deno.lock has no integrity for @aws-sdk/client-s3@3.0.0");
 });
 
-Deno.test("the permission set becomes flags, and never all of them", () => {
+Deno.test("the permission set becomes flags; allowing everything is refused", () => {
   const flags = (set: unknown) => permissionFlags({ permissions: { default: set } });
   assertEquals(flags({ read: true, net: false, run: ["a", "b"], sys: [] }), [
     "--allow-read",
@@ -74,7 +74,7 @@ Deno.test("the permission set becomes flags, and never all of them", () => {
   assertThrows(() => flags(undefined), Error, "no permission set");
 });
 
-Deno.test("a runtime for another machine, of another version, or no program at all is refused", async () => {
+Deno.test("a runtime for another machine, of another version, or that is not a program is refused", async () => {
   const directory = await Deno.makeTempDir();
   try {
     const write = (name: string, bytes: Uint8Array<ArrayBuffer>) => {

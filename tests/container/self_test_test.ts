@@ -4,32 +4,32 @@ import { bundleProgram } from "../../container/packaging/bundle_program.ts";
 const ROOT = new URL("../../", import.meta.url).pathname;
 const BUILD = { version: "1.2.3", commit: null, form: "compiled" } as const;
 
-Deno.test("the bundled program passes its self-test, and fails it for each part that is broken", async (t) => {
+Deno.test("the bundled program passes its self-test, and fails it if any part is broken", async (t) => {
   await using folder = await temporary();
   await bundleProgram(ROOT, folder.path, BUILD);
-  const whole = await selfTest(folder.path);
-  assertEquals([whole.code, whole.stderr], [0, ""]);
+  const intact = await selfTest(folder.path);
+  assertEquals([intact.code, intact.stderr], [0, ""]);
 
   const at = (name: string) => `${folder.path}/${name}`;
   const chunk =
     [...Deno.readDirSync(folder.path)].find(({ name }) => name.startsWith("open_source-"))?.name ??
       "";
   const breaks: Record<string, { file: string; write?: string; says: string }> = {
-    "a library exports its names under default alone": {
+    "a library exports only default": {
       file: "aws_s3.js",
       write: "export default {};",
       says: "aws_s3.js has no ",
     },
-    "a library lacks a name": {
+    "a library lacks an export": {
       file: "yaml.js",
       write: "export const other = 1;",
       says: "yaml.js has no isAlias",
     },
     "a library cannot be parsed": { file: "hugging_face.js", write: "export {", says: "hugging_face.js" },
     "a library is missing": { file: "yaml.js", says: "yaml.js" },
-    "a chunk that only a download imports is missing": { file: chunk, says: chunk },
-    "the thread is missing": { file: "hash_worker.js", says: "thread" },
-    "a schema is cut short": { file: "profiles/schemas/profile.schema.json", write: "{", says: "schemas" },
+    "a chunk imported only by downloads is missing": { file: chunk, says: chunk },
+    "the worker is missing": { file: "hash_worker.js", says: "thread" },
+    "a schema is truncated": { file: "profiles/schemas/profile.schema.json", write: "{", says: "schemas" },
     "the general profiles are missing": { file: "profiles/general/profiles.json", says: "profiles" },
   };
   for (const [what, { file, write, says }] of Object.entries(breaks)) {

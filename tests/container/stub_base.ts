@@ -1,12 +1,12 @@
 import { run } from "../e2e/contained.ts";
 
-/** The stand-in for a ROCm vLLM image: Debian, Python, and a module in vLLM's place. */
+/** Version of the stand-in for a ROCm vLLM image: Debian, Python and a stub `vllm` module. */
 const VERSION = 1;
 const PATH = `/var/tmp/aim-test-stub-base-${VERSION}.tar`;
 
 /**
- * A tar archive of the stub base's root directory, made by `debootstrap` once a machine (half a minute, 100
- * MB) and kept in `/var/tmp`. Requires root.
+ * A tar archive of the stub base's root directory, built by `debootstrap` once per machine (30 s, 100 MB) and
+ * cached in `/var/tmp`. Requires root.
  */
 export async function stubBase(): Promise<string> {
   try {
@@ -41,8 +41,8 @@ export async function stubBase(): Promise<string> {
   }
 }
 
-// Says what it was given, reads the model, answers on the port, ends on SIGTERM. Debian's minimal Python has
-// no http and no json.
+// Prints its arguments and environment, reads the model, serves /health and exits on SIGTERM. Debian's minimal
+// Python has no http or json module.
 const ENGINE = `
 import os, signal, socket, sys
 

@@ -1,4 +1,4 @@
-// The environment of AIM Engine's download and size jobs for an S3 connection that its user typed.
+// The environment of AIM Engine's download and size jobs for a typed S3 connection.
 import { assertEquals } from "@std/assert";
 import { aim } from "../cli/aim.ts";
 import { makeCertificates } from "../servers/certificates.ts";
@@ -9,7 +9,7 @@ const WEIGHTS = randomBytes(3_000_000, 6);
 
 const certificates = await makeCertificates();
 Deno.test({
-  name: `a typed S3 connection of AIM Engine: keys and authority in files, every other way emptied${
+  name: `AIM Engine's typed S3 connection: keys and CA from files, all other settings empty${
     "skip" in certificates ? ` (skipped: ${certificates.skip})` : ""
   }`,
   ignore: "skip" in certificates,
@@ -22,7 +22,7 @@ Deno.test({
     });
     const directory = await Deno.makeTempDir();
     try {
-      // Kubernetes mounts secrets as links.
+      // Kubernetes mounts secrets as symlinks.
       await Deno.mkdir(`${directory}/..data`);
       for (
         const [name, value] of [["access-key-id", s3.accessKey], ["secret-access-key", s3.secretKey]] as const
@@ -51,7 +51,7 @@ Deno.test({
         AWS_ENDPOINT_URL: new URL(s3.url).host,
         AWS_IGNORE_CONFIGURED_ENDPOINT_URLS: "true",
         AWS_REGION: "us-east-1",
-        // Emptied on purpose.
+        // AIM Engine sets these to empty.
         AWS_ENDPOINT_URL_S3: "",
         AWS_ACCESS_KEY_ID: "",
         AWS_SECRET_ACCESS_KEY: "",

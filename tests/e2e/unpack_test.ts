@@ -145,7 +145,7 @@ await e2e(
         for (const suffix of ["", ".1", ".2", ".3"]) await plant(`${outside}/${name}${suffix}`, 4711, 0o777);
         const { code, stdout, stderr } = await machine.run(["aim", "--version"], { env });
         assertEquals([code, stdout], [1, ""]);
-        assertMatch(stderr, /^aim: error: .* belong to someone else; name a directory .* AIM_RUNTIME_DIR\n$/);
+        assertMatch(stderr, /^aim: error: .* belong to another user; set AIM_RUNTIME_DIR to .*\n$/);
       });
     });
 
@@ -176,7 +176,7 @@ await e2e(
           "mounted noexec",
           "mode=1777,noexec",
           1,
-          /\/tmp may not hold programs \(mounted noexec\)/,
+          /cannot run programs in \/tmp \(mounted noexec\); .* AIM_RUNTIME_DIR/,
         ],
         ["that is not writable", "mode=755", 7, /cannot write to \/tmp, .* AIM_RUNTIME_DIR/],
       ] as const

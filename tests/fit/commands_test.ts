@@ -1,4 +1,4 @@
-// What the commands say of a model that does not fit, with a sparse file of its real size on disk.
+// Commands with a model that does not fit; its weights are a sparse file of the real size.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { mountVolume, REFUSED } from "../cache/volumes.ts";
 import { aim } from "../cli/aim.ts";
@@ -34,7 +34,7 @@ async function writeSparse(cache: string): Promise<void> {
   await file.truncate(head.length + WEIGHTS);
 }
 
-Deno.test("every command says that a model is too large for the GPU, with the count that would do, and none refuses it", async () => {
+Deno.test("every command reports a model too large for the GPU and the GPU count it needs; none refuses it", async () => {
   await using world = await startWorld();
   const { env } = world;
   await writeSparse(`${world.directory}/cache`);
@@ -57,11 +57,11 @@ Deno.test("every command says that a model is too large for the GPU, with the co
   assertStringIncludes(table.stdout, "compatible, memory low");
   const check = JSON.parse(doctor.stdout).checks.find((one: { name: string }) => one.name === "memory");
   assertEquals(check.state, "warning");
-  // The engine has the last word.
+  // A warning only: the engine decides.
   assertStringIncludes(serve.stderr, "4 x MI300X would do");
 });
 
-Deno.test("before a download, the source's sizes are compared with the GPU", async () => {
+Deno.test("before a download, the fit is judged from the source's file sizes", async () => {
   await using hub = await startHub({
     repos: [{
       id: NAME,
@@ -87,7 +87,7 @@ Deno.test("before a download, the source's sizes are compared with the GPU", asy
 });
 
 Deno.test({
-  name: `doctor says that a volume too small for the download stops serve${
+  name: `doctor fails if the volume is too small for the download${
     REFUSED.tmpfs === null ? "" : ` (ignored: ${REFUSED.tmpfs})`
   }`,
   ignore: REFUSED.tmpfs !== null,

@@ -1,4 +1,4 @@
-// Held to figures that the models' makers and vLLM have published.
+// Compared with figures published by the models' makers and vLLM.
 import { assert, assertEquals } from "@std/assert";
 import { judgeFit, kvCacheBytes } from "../../src/fit/judge_fit.ts";
 import { loadedBytes } from "../../src/fit/loaded_bytes.ts";
@@ -83,7 +83,7 @@ const FALCON_7B = {
 };
 const PARAMS = { dim: 4096, n_layers: 32, head_dim: 128, n_heads: 32, n_kv_heads: 8 };
 
-/** Bytes of one sequence in 16 bits, and who says so. */
+/** Bytes of one sequence at 16 bits, and the source. */
 const PUBLISHED: readonly [model: string, config: unknown, tokens: number, bytes: number, source: string][] =
   [
     ["Llama 3.1 8B", LLAMA_8B, 128_000, 15.62 * GIB, "Hugging Face, Llama 3.1: memory of the KV cache, 128k"],
@@ -125,7 +125,7 @@ const PUBLISHED: readonly [model: string, config: unknown, tokens: number, bytes
     ["Falcon 7B", FALCON_7B, 1, 2 * 32 * 64 * 2, "TII: one head for keys and values"],
   ];
 
-Deno.test("the KV cache of a sequence is what was published for the model", async (t) => {
+Deno.test("the KV cache of a sequence has the published size", async (t) => {
   for (const [model, config, tokens, bytes, source] of PUBLISHED) {
     await t.step(`${model}, ${tokens} tokens (${source})`, () => {
       const shape = modelShape(config);
@@ -136,26 +136,26 @@ Deno.test("the KV cache of a sequence is what was published for the model", asyn
   }
 });
 
-/** `total_size` of the models' own indexes, and the least that their makers or AMD serve them with. */
+/** `total_size` of the models' indexes, and the fewest GPUs that their makers or AMD serve them on. */
 const SERVED: readonly [model: string, config: unknown, totalSize: number, vram: number, count: number][] = [
   ["Llama 3.1 8B on an MI300X", LLAMA_8B, 16_060_522_496, 192, 1],
   ["Llama 3.1 8B on an MI210", { ...LLAMA_8B, max_position_embeddings: 8192 }, 16_060_522_496, 64, 1],
   [
-    "Llama 3.1 70B on an MI300X (AMD: one MI300X holds it in 16 bits)",
+    "Llama 3.1 70B on an MI300X (AMD: fits one MI300X at 16 bits)",
     { ...LLAMA_70B, max_position_embeddings: 8192 },
     141_107_412_992,
     192,
     1,
   ],
   ["Llama 3.1 70B on MI250X", { ...LLAMA_70B, max_position_embeddings: 8192 }, 141_107_412_992, 64, 4],
-  ["Llama 3.1 405B on MI300X (AMD: 8 of them in 16 bits)", LLAMA_405B, 811_706_777_600, 192, 8],
+  ["Llama 3.1 405B on MI300X (AMD: 8 GPUs at 16 bits)", LLAMA_405B, 811_706_777_600, 192, 8],
   ["DeepSeek R1 on MI325X", DEEPSEEK, 688_586_727_753, 256, 4],
-  ["gpt-oss-120b on an MI300X (OpenAI: fits one GPU of 80 GB)", GPT_OSS, 60.8 * GIB, 192, 1],
-  ["gpt-oss-120b on one GPU of 80 GB", GPT_OSS, 60.8 * GIB, 80, 1],
+  ["gpt-oss-120b on an MI300X (OpenAI: fits one 80 GB GPU)", GPT_OSS, 60.8 * GIB, 192, 1],
+  ["gpt-oss-120b on one 80 GB GPU", GPT_OSS, 60.8 * GIB, 80, 1],
   ["Qwen2.5 72B on MI210", QWEN_72B, 145_412_407_296, 64, 4],
 ];
 
-Deno.test("the smallest number of GPUs is what the model is served with", async (t) => {
+Deno.test("the smallest GPU count is the one the model is served on in practice", async (t) => {
   for (const [model, config, weightBytes, vram, count] of SERVED) {
     await t.step(model, () => {
       const fit = judgeFit({
@@ -170,7 +170,7 @@ Deno.test("the smallest number of GPUs is what the model is served with", async 
   }
 });
 
-Deno.test("vLLM's arguments decide over memory, whichever way they are spelled", () => {
+Deno.test("vLLM's arguments determine memory, in any spelling", () => {
   const shape = modelShape(LLAMA_8B);
   const fit = (args: Record<string, ConfigValue>, weightBytes = 16_060_522_496, vram = 24) =>
     judgeFit({
@@ -185,7 +185,7 @@ Deno.test("vLLM's arguments decide over memory, whichever way they are spelled",
     fit({ max_model_len: "32K", gpu_memory_utilization: numberLiteral(0.95) }),
     fit({ "kv-cache-dtype": "fp8" }),
   ];
-  // 21.6 GiB are usable, 15 are weights.
+  // 21.6 GiB are usable, of which weights take 15.
   assertEquals([plain.state, short.state, dense.state], ["kv", "fits", "fits"]);
   assertEquals(plain.tokens, 131_072);
   assertEquals(plain.tokensThatFit, 54_415);
@@ -197,7 +197,7 @@ Deno.test("vLLM's arguments decide over memory, whichever way they are spelled",
     (plain.kvBytes ?? 0) / 2,
     2,
   ]);
-  // Of 8 heads, 16 GPUs keep one each.
+  // With 8 heads on 16 GPUs, each GPU keeps one.
   assertEquals(fit({ "tensor-parallel-size": "16" }).kvBytes, (plain.kvBytes ?? 0) / 8);
   assertEquals(fit({ quantization: "fp8" }).modelBytes, 16_060_522_496 / 2);
   assertEquals(fit({ dtype: "float32" }).modelBytes, 16_060_522_496 * 2);
@@ -205,7 +205,7 @@ Deno.test("vLLM's arguments decide over memory, whichever way they are spelled",
     fit({ "pipeline-parallel-size": numberLiteral(2), "data-parallel-size": numberLiteral(2) }).gpus,
     4,
   );
-  // What is quantised already is loaded as it is.
+  // Already quantised weights are loaded unchanged.
   const deepseek = judgeFit({
     weightBytes: 688_586_727_753,
     shape: modelShape(DEEPSEEK),
@@ -216,7 +216,7 @@ Deno.test("vLLM's arguments decide over memory, whichever way they are spelled",
   assertEquals(deepseek.smallestCount, 4);
 });
 
-Deno.test("a configuration that says too little leaves the weights alone to compare", () => {
+Deno.test("with an incomplete configuration, only the weights are compared", () => {
   for (
     const config of [null, [], "x", {}, { num_hidden_layers: 2 }, { num_hidden_layers: -1, hidden_size: "x" }]
   ) {
@@ -231,7 +231,7 @@ Deno.test("a configuration that says too little leaves the weights alone to comp
   assertEquals([fit.state, fit.kvBytes, fit.tokensThatFit, fit.smallestCount], ["weights", null, null, 2]);
 });
 
-Deno.test("only the weights that an engine loads count", () => {
+Deno.test("only weights that an engine loads are counted", () => {
   const bytes = (files: Record<string, number>) => loadedBytes(new Map(Object.entries(files)));
   assertEquals(
     bytes({

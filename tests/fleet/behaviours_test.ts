@@ -1,4 +1,4 @@
-// Behaviour that caches and peer-to-peer engines need from a client.
+// What caches and peer-to-peer engines require of a client.
 import { assert, assertEquals } from "@std/assert";
 import { aim } from "../cli/aim.ts";
 import { makeCertificates } from "../servers/certificates.ts";
@@ -34,12 +34,12 @@ function rangesOf(requests: readonly SeenRequest[], role: SeenRequest["role"]): 
 const startsIn = (ranges: Readonly<Record<string, readonly string[]>>) =>
   Object.values(ranges).flat().map((range) => Number(/^bytes=(\d+)-/.exec(range)?.[1]));
 
-Deno.test("all nodes request the same parts, at multiples of a mebibyte, and a resumed download returns to them", async () => {
+Deno.test("all nodes request the same MiB-aligned parts, also after a resume", async () => {
   await using hub = await startHub({ repos });
   const seen: Record<string, string[]>[] = [];
   for (let node = 0; node < 2; node++) {
     hub.requests.splice(0);
-    // With a bandwidth limit, no part is divided.
+    // A bandwidth limit disables splitting of parts.
     const env = { HF_ENDPOINT: hub.url, AIM_DOWNLOAD_MAX_BANDWIDTH: "1GB" };
     await downloadOnFleet({ ref: "hf://org/model", env, count: 1, kill: false });
     seen.push(rangesOf(hub.requests, "cdn"));
@@ -59,13 +59,13 @@ Deno.test("all nodes request the same parts, at multiples of a mebibyte, and a r
   const resumed = rangesOf(hub.requests, "cdn");
   for (const [file, ranges] of Object.entries(resumed)) {
     const ends = ranges.map((range) => Number(range.split("-")[1]) + 1);
-    // A part that had begun ends at its usual end.
+    // A partly downloaded part still ends where it would have ended.
     const size = FLEET_FILES[file]?.length ?? 0;
     assertEquals(ends.filter((end) => end !== size && !usual.has(end)), [], file);
   }
 });
 
-Deno.test("requests have no header or query that defeats a cache, and are the same in each run", async () => {
+Deno.test("requests have no header or query that defeats a cache, and are identical in each run", async () => {
   await using hub = await startHub({ repos });
   await using s3 = await startS3({ buckets: { models: S3_OBJECTS } });
   const servers = [
@@ -77,7 +77,7 @@ Deno.test("requests have no header or query that defeats a cache, and are the sa
     },
     { requests: s3.requests, ref: "s3://models/m", env: { ...s3.env }, roles: ["object"] },
   ];
-  // These contain the time, or the requested part.
+  // These depend on the time or the requested part.
   const moving = ["range", "authorization", "x-amz-date"];
   for (const { requests, ref, env, roles } of servers) {
     const runs: string[][] = [];
@@ -90,7 +90,7 @@ Deno.test("requests have no header or query that defeats a cache, and are the sa
         assertEquals(headers.get("cache-control"), null);
         assertEquals(headers.get("pragma"), null);
         assertEquals(headers.get("accept-encoding"), "identity");
-        // The hub chooses the addresses of the second origin.
+        // The hub chooses the CDN's URLs.
         if (role !== "cdn" && !target.startsWith("/api/")) assert(!target.includes("?"), target);
       }
       const lines = reads.map(({ headers }) =>
@@ -103,7 +103,7 @@ Deno.test("requests have no header or query that defeats a cache, and are the sa
   }
 });
 
-Deno.test("the number of connections through a proxy is limited over all hosts", async () => {
+Deno.test("the connection limit through a proxy covers all hosts together", async () => {
   const certificates = await makeCertificates();
   if ("skip" in certificates) throw new Error(certificates.skip);
   await using _ = certificates;
@@ -127,7 +127,7 @@ Deno.test("the number of connections through a proxy is limited over all hosts",
       },
     });
     assertEquals(ran.code, 0, ran.stderr);
-    // One per job for both hosts together, one for questions, and a few that are being closed.
+    // One per job for both hosts together, one for metadata, and a few that are closing.
     assert(proxy.mostOpen < 16 + 10, `${proxy.mostOpen} connections`);
   } finally {
     await Deno.remove(directory, { recursive: true });
@@ -135,7 +135,7 @@ Deno.test("the number of connections through a proxy is limited over all hosts",
 });
 
 for (const ranges of [true, false]) {
-  Deno.test(`a fleet behind a forward proxy that ${ranges ? "caches files" : "answers parts with whole files"} costs the origin one download`, async () => {
+  Deno.test(`a fleet behind a forward proxy that ${ranges ? "caches files" : "answers range requests with complete files"} costs the origin one download`, async () => {
     await using hub = await startHub({ repos });
     const { origin } = new URL(hub.cdnUrl);
     await using proxy = await startCachingProxy({
@@ -153,7 +153,7 @@ for (const ranges of [true, false]) {
   });
 }
 
-Deno.test("after a server has answered a part with the whole file, each other file is requested once", async () => {
+Deno.test("once a server answers a range request with the complete file, each other file is requested once", async () => {
   const files = Object.fromEntries(
     Array.from({ length: 12 }, (_, n) => [`f${n}.safetensors`, safetensorsBytes(6 * MIB, n)]),
   );
@@ -172,7 +172,7 @@ Deno.test("after a server has answered a part with the whole file, each other fi
       assertEquals(await Deno.readFile(`${directory}/${path}`), bytes, path);
     }
     const asked = hub.requests.filter(({ role, method }) => role === "cdn" && method === "GET");
-    // Only requests that were sent before the first answer are wasted.
+    // Only requests sent before the first response are wasted.
     assert(asked.length <= 12 + 8, `${asked.length} requests for 12 files of 6 parts`);
   } finally {
     await Deno.remove(directory, { recursive: true });
@@ -186,9 +186,9 @@ const nginxTest = (name: string, fn: () => Promise<void>) =>
     fn,
   });
 
-nginxTest("a cache with wrong bytes is exit code 8, and nothing is published", async () => {
+nginxTest("a cache that serves wrong bytes causes exit code 8, and no model becomes available", async () => {
   await using hub = await startHub({ repos });
-  // Once is enough: the cache repeats it.
+  // Once is enough: the cache repeats the wrong bytes.
   hub.faults.push({ kind: "flip", offset: 20 * MIB, file: LARGE[1] ?? "", roles: ["cdn"], times: 1 });
   const cache = await startNginxCache("hub", { HUB_URL: hub.url });
   assert(!("skip" in cache));
@@ -207,7 +207,7 @@ nginxTest("a cache with wrong bytes is exit code 8, and nothing is published", a
 });
 
 nginxTest(
-  "an object that is replaced while a node is down is downloaded again as a whole, never mixed",
+  "an object replaced while a node is down is downloaded again completely, never mixed",
   async () => {
     await using s3 = await startS3({ buckets: { models: S3_OBJECTS } });
     const cache = await startNginxCache("s3", { S3_URL: s3.url });
@@ -239,7 +239,7 @@ nginxTest(
 );
 
 nginxTest(
-  "headers that call an answer old, stale or not cacheable are ignored, and downloads resume",
+  "headers that mark a response old, stale or uncacheable are ignored, and downloads resume",
   async () => {
     await using hub = await startHub({ repos });
     const port = freePort();

@@ -1,5 +1,5 @@
-// Eight nodes download one model at the same time through a cache: the origin sends it once, one node is
-// killed and resumes, and every byte on every node is checked.
+// Nodes download one model at the same time through a cache: the origin sends it once, one node is killed and
+// resumes, and every byte on every node is checked.
 import { assert, assertEquals } from "@std/assert";
 import { aim, plainEnvironment } from "../cli/aim.ts";
 import { missingProgram } from "../e2e/contained.ts";
@@ -17,7 +17,7 @@ import { noNginx, startNginxCache } from "./nginx_cache.ts";
 import { denoDirectory, downloadOnFleet, type FleetNode } from "./nodes.ts";
 
 const repos = [{ id: "org/model", files: FLEET_FILES }];
-/** Slow enough for the first node to be killed during its download. */
+/** Slow enough to kill the first node during its download. */
 const SLOW = { kind: "slow", rate: 4e6 } as const;
 
 const noOlah = await (async () => {
@@ -36,7 +36,7 @@ function fleetTest(name: string, without: string | null, fn: () => Promise<void>
   });
 }
 
-/** The killed node had a part of the model, and downloaded only the rest. */
+/** The killed node kept part of the model and downloaded only the rest. */
 function assertResumed(node: FleetNode | undefined): void {
   assert(node !== undefined && node.bytesPresent > 0, `found ${node?.bytesPresent} bytes`);
   assertEquals(node.bytesMoved + node.bytesPresent, FLEET_BYTES);
@@ -95,7 +95,7 @@ fleetTest(
     assert(!("skip" in ceph));
     await using _ceph = ceph;
     const bucket = await filledBucket(ceph);
-    // It counts what Ceph sends.
+    // Counts the bytes that Ceph sends.
     await using origin = startMisbehavingProxy(ceph.url);
     const cache = await startNginxCache("s3", { S3_URL: origin.url });
     assert(!("skip" in cache));
@@ -117,7 +117,7 @@ fleetTest("a fleet behind olah costs the hub one download", noOlah, async () => 
   await using _ = cache;
   const nodes = await downloadOnFleet({
     ref: "hf://org/model",
-    // olah has 40 threads, and a request that waits for a block of another one holds a thread.
+    // olah has 40 threads, and a request that waits for another one's block occupies a thread.
     env: { HF_ENDPOINT: cache.url, AIM_DOWNLOAD_JOBS: "2" },
   });
   assertResumed(nodes[0]);
@@ -165,14 +165,14 @@ fleetTest(
     });
     assertResumed(nodes[0]);
     assertSentOnce(await origin.blobBytesSent());
-    // The nodes did not ask the origin themselves. The mirror's log lacks what it sent to connections that
+    // The nodes did not contact the origin themselves. The mirror's log omits bytes sent on connections that
     // were closed early.
     assert(await mirror.blobBytesSent() > (nodes.length - 1) * FLEET_BYTES);
   },
 );
 
 fleetTest(
-  "Python's client downloads the same model through nginx, and the hub sends nothing again",
+  "Python's client gets a model that nginx has cached, and the hub sends nothing again",
   noNginx ?? withoutPython,
   async () => {
     await using hub = await startHub({ repos });
@@ -198,7 +198,7 @@ fleetTest(
 );
 
 fleetTest(
-  "a cache with the Range header as its key costs one download if AIM_DOWNLOAD_MAX_BANDWIDTH keeps parts whole",
+  "a cache keyed by the Range header costs one download if AIM_DOWNLOAD_MAX_BANDWIDTH prevents splitting of parts",
   noNginx,
   async () => {
     await using hub = await startHub({ repos, faults: [SLOW] });

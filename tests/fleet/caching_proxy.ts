@@ -1,13 +1,12 @@
-// A forward proxy that caches files as Dragonfly's agent does: it downloads a file once for any number of
-// requests for parts of it. The cache's key is the address without the query, which is a signature that
-// changes.
+// A forward proxy that caches like Dragonfly's agent: it downloads a file once for any number of range requests.
+// The cache key is the URL without its query, which is a changing signature.
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
 export interface CachingProxy extends AsyncDisposable {
   /** For `HTTP_PROXY`. */
   readonly url: string;
-  /** How many requests for a part were answered with the whole file. */
+  /** Number of range requests answered with the complete file. */
   readonly wholeAnswers: number;
 }
 
@@ -20,8 +19,8 @@ interface Answer {
 /**
  * Starts one on 127.0.0.1.
  *
- * @param options.kept Addresses whose files are cached.
- * @param options.ranges Answer a request for a part with the part. If false, answer with the whole file.
+ * @param options.kept Whether a URL's file is cached.
+ * @param options.ranges Honour range requests; if false, answer with the complete file.
  */
 export async function startCachingProxy(
   options: { readonly kept: (url: URL) => boolean; readonly ranges: boolean },

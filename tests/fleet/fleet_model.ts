@@ -14,14 +14,14 @@ export const FLEET_FILES: Readonly<Record<string, Uint8Array<ArrayBuffer>>> = {
   "README.md": text("A model of the tests.\n".repeat(500)),
   [shard(1)]: safetensorsBytes(SHARD, 1),
   [shard(2)]: safetensorsBytes(SHARD, 2),
-  // Not a multiple of any part or slice.
+  // Not a multiple of any part or slice size.
   [shard(3)]: safetensorsBytes(SHARD - 12_345, 3),
 };
 
-/** Bytes of all its files. */
+/** Total size of its files. */
 export const FLEET_BYTES: number = bytesOf(FLEET_FILES);
 
-/** Bytes of files together. */
+/** Total size of files. */
 export function bytesOf(files: Readonly<Record<string, Uint8Array>>): number {
   return Object.values(files).reduce((sum, { length }) => sum + length, 0);
 }

@@ -4,8 +4,8 @@ import { type Nginx, startNginxWith } from "../servers/nginx_process.ts";
 const FOLDER = new URL("../../container/kubernetes/fleet/nginx/", import.meta.url).pathname;
 
 /**
- * Starts nginx with a template of `container/kubernetes/fleet/nginx`, filled in as nginx's image does. Only
- * the port and the paths differ.
+ * Starts nginx with a template of `container/kubernetes/fleet/nginx`, filled in as nginx's image does; only the
+ * port and the paths differ.
  */
 export async function startNginxCache(
   template: "hub" | "s3" | "oci",
@@ -27,7 +27,7 @@ export async function startNginxCache(
   );
 }
 
-/** Why it cannot be started; `null` if it can. */
+/** Why the cache cannot be started; `null` if it can. */
 export const noNginx: string | null = await (async () => {
   const started = await startNginxCache("hub", { HUB_URL: "http://127.0.0.1:1" });
   if ("skip" in started) return started.skip;

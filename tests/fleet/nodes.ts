@@ -5,24 +5,24 @@ import { AIM_COMMAND, plainEnvironment } from "../cli/aim.ts";
 import { bytesOf, FLEET_FILES } from "./fleet_model.ts";
 
 export interface FleetOptions {
-  /** What each node downloads; its local name is `org/model`. */
+  /** The model that each node downloads; its local name is `org/model`. */
   readonly ref: string;
   readonly env: Readonly<Record<string, string>>;
   /** @default {8, or 4 without AIM_TEST_FULL} */
   readonly count?: number;
-  /** Kill the first node in the middle of its download, and start it again. @default {true} */
+  /** Kill the first node during its download and restart it. @default {true} */
   readonly kill?: boolean;
   /** Files that every node must have at the end. @default {the model of `fleet_model.ts`} */
   readonly expected?: Readonly<Record<string, Uint8Array>>;
-  /** Called after the kill, before the node starts again. */
+  /** Called after the kill, before the restart. */
   readonly onKilled?: () => void;
 }
 
-/** A node at its end. */
+/** The outcome of a node's last run. */
 export interface FleetNode {
   readonly code: number;
   readonly stderr: string;
-  /** Bytes that its last run downloaded, and bytes that it found on disk. */
+  /** Bytes downloaded, and bytes already on disk. */
   readonly bytesMoved: number;
   readonly bytesPresent: number;
 }
@@ -31,9 +31,9 @@ const NODES = Deno.env.get("AIM_TEST_FULL") === "1" ? 8 : 4;
 const NAME = "org/model";
 
 /**
- * Downloads a model on all nodes at the same time, and checks every byte of every cache.
+ * Downloads a model on all nodes at the same time and checks every byte of every cache.
  *
- * @returns The nodes. The first one was killed.
+ * @returns The nodes; with `kill`, the first one was killed and restarted.
  */
 export async function downloadOnFleet(options: FleetOptions): Promise<FleetNode[]> {
   const directory = await Deno.makeTempDir({ prefix: "aim-fleet-" });
@@ -72,7 +72,7 @@ function startNode(cache: string, { ref, env }: FleetOptions): Deno.ChildProcess
   }).spawn();
 }
 
-/** Deno's directory of modules, for a node with its own home directory. */
+/** Deno's module cache, for a node with its own home directory. */
 export function denoDirectory(): string {
   const { DENO_DIR, XDG_CACHE_HOME, HOME } = Deno.env.toObject();
   return DENO_DIR ?? `${XDG_CACHE_HOME ?? `${HOME}/.cache`}/deno`;
@@ -90,7 +90,7 @@ async function ended(child: Deno.ChildProcess): Promise<FleetNode> {
   };
 }
 
-/** Waits until a fifth of the model is on a node's disk, and some of it is recorded. */
+/** Waits until a fifth of the model is on the node's disk and some parts are recorded. */
 async function partlyThere(cache: string, child: Deno.ChildProcess, size: number): Promise<void> {
   let over = false;
   child.status.then(() => over = true);
@@ -119,7 +119,7 @@ function filesBelow(directory: string): string[] {
   );
 }
 
-/** Files come and go while a node downloads. */
+/** Files may disappear while a node downloads. */
 function orIfGone<T>(read: () => T, gone: T): T {
   try {
     return read();

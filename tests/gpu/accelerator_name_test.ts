@@ -36,11 +36,11 @@ const NAMES: readonly [string, string | null][] = [
   ["NONE", null],
 ];
 
-Deno.test("an accelerator is understood as people and tools write it", () => {
+Deno.test("accelerator names are recognised in the spellings of people and tools", () => {
   for (const [text, name] of NAMES) assertEquals(acceleratorName(text), name, text);
 });
 
-Deno.test("every name stands for itself, and every GPU has its memory and ids", () => {
+Deno.test("every canonical name maps to itself, and every GPU has a memory size and device ids", () => {
   for (const name of ACCELERATOR_NAMES) {
     assertEquals(acceleratorName(name), name);
     assertEquals(vramBytesOf(name) === null, typeOfAccelerator(name) === "cpu", name);

@@ -2,7 +2,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { detectAccelerators } from "../../src/gpu/detect_accelerators.ts";
 import type { GpuInventory } from "../../src/gpu/types.ts";
 
-// Both shapes are in the field: ROCm 6 prints a bare array, ROCm 7 wraps it. Field names follow `amd-smi
+// Both formats are in use: ROCm 6 prints a bare array, ROCm 7 wraps it. Field names are those of `amd-smi
 // static` and `amd-smi metric`.
 const STATIC = [0, 1].map((gpu) => ({
   gpu,
@@ -58,7 +58,7 @@ for (
     ["warnings in brackets before the JSON", answers(STATIC, METRIC, "echo '[WARNING] no group render'")],
   ] as const
 ) {
-  Deno.test(`amd-smi is read if sysfs does not say: ${name}`, async () => {
+  Deno.test(`amd-smi is the fallback if sysfs has no GPU: ${name}`, async () => {
     const found = await withAmdSmi(script);
     assertEquals([found.source, found.model, found.count], ["amd-smi", "MI300X", 2]);
     const [first, second] = found.gpus;
@@ -76,7 +76,7 @@ for (
   });
 }
 
-Deno.test("plain numbers and N/A in amd-smi's values are understood", async () => {
+Deno.test("plain numbers and N/A in amd-smi's output are accepted", async () => {
   const fixed = [{ gpu: 0, asic: { device_id: 0x74a5 }, vram: { size: "N/A" } }];
   const metric = [{ gpu: 0, usage: "N/A", mem_usage: { total_vram: 1024, used_vram: "N/A" } }];
   const [gpu] = (await withAmdSmi(answers(fixed, metric))).gpus;
@@ -88,7 +88,7 @@ Deno.test("plain numbers and N/A in amd-smi's values are understood", async () =
   ]);
 });
 
-Deno.test("visibility variables apply to what amd-smi lists", async () => {
+Deno.test("visibility variables apply to GPUs listed by amd-smi", async () => {
   const found = await withAmdSmi(answers(STATIC, METRIC), { HIP_VISIBLE_DEVICES: "1" });
   assertEquals(found.gpus.map((gpu) => gpu.visible), [false, true]);
 });
@@ -96,7 +96,7 @@ Deno.test("visibility variables apply to what amd-smi lists", async () => {
 for (
   const [name, script, reason] of [
     ["hangs", "sleep 30", /no answer within/],
-    ["hangs and holds its output open", "sleep 30 & sleep 30", /no answer within/],
+    ["hangs and keeps its output open", "sleep 30 & sleep 30", /no answer within/],
     ["fails", "echo 'ERROR: no driver' >&2; exit 255", /ended with 255: ERROR: no driver/],
     ["prints no JSON", "echo hello", /JSON/],
     ["prints broken JSON", "echo '[{\"gpu\": 0'", /JSON/],

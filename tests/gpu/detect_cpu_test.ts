@@ -3,7 +3,7 @@ import { dirname, join } from "@std/path";
 import { detectAccelerators, type DetectOptions } from "../../src/gpu/detect_accelerators.ts";
 import type { Cpu } from "../../src/gpu/types.ts";
 
-/** `/proc/cpuinfo` of a host with so many threads. */
+/** `/proc/cpuinfo` of a host with this many threads. */
 const cpuinfo = (name: string, threads: number, vendor = "AuthenticAMD") =>
   Array.from(
     { length: threads },
@@ -42,7 +42,7 @@ const CHIPS: readonly [string, string, string | null][] = [
   ["Intel(R) Xeon(R) Platinum 8480C", "CPU", null],
 ];
 
-Deno.test("a processor is known by its chip, any other is CPU", async () => {
+Deno.test("known processors are identified by their chip, any other is CPU", async () => {
   for (const [name, model, chip] of CHIPS) {
     const found = await detect({ "proc/cpuinfo": cpuinfo(name, 4) });
     assertEquals([found.type, found.source, found.model, found.count], ["cpu", "cpuinfo", model, 4], name);
@@ -52,7 +52,7 @@ Deno.test("a processor is known by its chip, any other is CPU", async () => {
   assertEquals([nothing.model, nothing.cpu?.vendor], ["CPU", "unknown"]);
 });
 
-Deno.test("only the epyc family, or none, distinguishes EPYC from other processors", async () => {
+Deno.test("EPYC is told from other processors only with family epyc or none", async () => {
   const files = { "proc/cpuinfo": EPYC_9965 };
   const families = [null, "epyc", "cpu", "instinct", "radeon"] as const;
   const models = await Promise.all(
@@ -63,34 +63,34 @@ Deno.test("only the epyc family, or none, distinguishes EPYC from other processo
 
 const HOST = { "proc/cpuinfo": EPYC_9965, "sys/devices/system/cpu/present": "0-383\n" };
 const CORES: readonly [string, Readonly<Record<string, string>>, Pick<Cpu, "cores" | "cpuset">][] = [
-  ["nothing bounds them", {}, { cores: 384, cpuset: null }],
-  ["a quota of v2", { "sys/fs/cgroup/cpu.max": "1650000 100000\n" }, { cores: 16, cpuset: null }],
+  ["no limit", {}, { cores: 384, cpuset: null }],
+  ["a cgroup v2 quota", { "sys/fs/cgroup/cpu.max": "1650000 100000\n" }, { cores: 16, cpuset: null }],
   ["a quota below one", { "sys/fs/cgroup/cpu.max": "50000 100000" }, { cores: 1, cpuset: null }],
-  ["no quota of v2", { "sys/fs/cgroup/cpu.max": "max 100000" }, { cores: 384, cpuset: null }],
+  ["no cgroup v2 quota", { "sys/fs/cgroup/cpu.max": "max 100000" }, { cores: 384, cpuset: null }],
   [
-    "a quota of v1",
+    "a cgroup v1 quota",
     { "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "800000", "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000" },
     { cores: 8, cpuset: null },
   ],
   [
-    "no quota of v1",
+    "no cgroup v1 quota",
     { "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1", "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000" },
     { cores: 384, cpuset: null },
   ],
   [
-    "a set of v2, the effective one first",
+    "a cgroup v2 cpuset; the effective one wins",
     { "sys/fs/cgroup/cpuset.cpus.effective": "0-3,8,10-11\n", "sys/fs/cgroup/cpuset.cpus": "0-63" },
     { cores: 7, cpuset: "0-3,8,10-11" },
   ],
-  ["a set of v1", { "sys/fs/cgroup/cpuset/cpuset.cpus": "16-47\n" }, { cores: 32, cpuset: "16-47" }],
+  ["a cgroup v1 cpuset", { "sys/fs/cgroup/cpuset/cpuset.cpus": "16-47\n" }, { cores: 32, cpuset: "16-47" }],
   ["affinity", { "proc/self/status": "Name:\taim\nCpus_allowed_list:\t4-5\n" }, { cores: 2, cpuset: null }],
   [
-    "a quota above the set",
+    "a quota larger than the cpuset",
     { "sys/fs/cgroup/cpu.max": "6400000 100000", "sys/fs/cgroup/cpuset.cpus.effective": "0-7" },
     { cores: 8, cpuset: null },
   ],
   [
-    "the quota of the process's own group on a host",
+    "the quota of the process's cgroup on a host",
     {
       "proc/self/cgroup": "0::/user.slice/aim.scope\n",
       "sys/fs/cgroup/user.slice/aim.scope/cpu.max": "300000 100000",
@@ -98,7 +98,7 @@ const CORES: readonly [string, Readonly<Record<string, string>>, Pick<Cpu, "core
     { cores: 3, cpuset: null },
   ],
   [
-    "the quota of a group that the process's own is in",
+    "the quota of a parent cgroup",
     { "proc/self/cgroup": "0::/kubepods/pod1/c1\n", "sys/fs/cgroup/kubepods/pod1/cpu.max": "500000 100000" },
     { cores: 5, cpuset: null },
   ],
@@ -109,14 +109,14 @@ const CORES: readonly [string, Readonly<Record<string, string>>, Pick<Cpu, "core
 ];
 
 for (const [what, files, expected] of CORES) {
-  Deno.test(`the cores that a container may use: ${what}`, async () => {
+  Deno.test(`cores available to a container: ${what}`, async () => {
     const found = await detect({ ...HOST, ...files });
     assertEquals({ cores: found.cpu?.cores, cpuset: found.cpu?.cpuset ?? null }, expected);
     assertEquals([found.count, found.cpu?.nodeCores], [expected.cores, 384]);
   });
 }
 
-Deno.test("a named processor is one whatever the type, and its cores are still counted", async () => {
+Deno.test("a named accelerator overrides the type, and a named processor's cores are still counted", async () => {
   const found = await detect(HOST, { acceleratorType: "gpu", acceleratorModel: "EPYC_ZEN4" });
   assertEquals([found.type, found.source, found.model, found.count], ["cpu", "override", "EPYC_ZEN4", 384]);
   const gpu = await detect(HOST, { acceleratorType: "cpu", acceleratorModel: "MI300X", acceleratorCount: 2 });

@@ -22,7 +22,7 @@ async function detect(
   });
 }
 
-/** What the engine gets of the GPUs that were found. */
+/** The devices that the engine gets. */
 const given = (found: GpuInventory, needed: number) =>
   visibleDevices(found, needed, {}).env.HIP_VISIBLE_DEVICES;
 
@@ -59,7 +59,7 @@ for (const [name, want] of Object.entries(EXPECTED)) {
   });
 }
 
-Deno.test("KFD and DRM are joined by the render minor, decimal ids with hexadecimal ones", async () => {
+Deno.test("KFD (decimal ids) and DRM (hexadecimal ids) are joined by the render minor", async () => {
   const [gpu] = (await detect(HOSTS.MI300X)).gpus;
   assertEquals(
     [gpu?.deviceId, gpu?.pciAddress, gpu?.renderNode?.split("/").at(-1), gpu?.uuid, gpu?.vramUsed],
@@ -67,28 +67,28 @@ Deno.test("KFD and DRM are joined by the render minor, decimal ids with hexadeci
   );
 });
 
-Deno.test("each partition is a device with its share of VRAM and its place in the GPU", async () => {
+Deno.test("each partition is a device with its share of VRAM and its index in the GPU", async () => {
   const { gpus } = await detect(HOSTS["MI300X CPX"]);
   assertEquals(gpus[9]?.partition, { compute: "CPX", memory: "NPS4", index: 1, count: 8 });
   assertEquals([gpus[9]?.pciAddress, gpus[9]?.renderNode?.split("/").at(-1)], ["0000:26:00.0", "renderD137"]);
-  // DRM counts the use of all partitions together.
+  // DRM reports the VRAM use of all partitions together.
   assertEquals(gpus[9]?.vramUsed, null);
 });
 
-Deno.test("a pod with one render node has one GPU, and the others say why not", async () => {
+Deno.test("a pod with one render node has one GPU; the others give the reason they are unavailable", async () => {
   const found = await detect(HOSTS.MI300X, { minors: [131] });
   assertEquals([found.model, found.count, visible(found)], ["MI300X", 1, [3]]);
   assertMatch(found.gpus[0]?.hiddenBecause ?? "", /renderD128 is not there .*--device/);
 });
 
-Deno.test("GPUs outside the device cgroup are found by their render nodes and not counted", async () => {
+Deno.test("GPUs outside the device cgroup are detected by their render nodes but not counted", async () => {
   const outside = [128, 129, 130, 132, 133, 134, 135];
   const found = await detect(HOSTS.MI300X, { minors: [131], unreadable: outside });
   assertEquals([found.model, found.count, found.gpus.length, visible(found)], ["MI300X", 1, 8, [0]]);
   assertEquals(found.gpus[0]?.renderNode?.split("/").at(-1), "renderD131");
 });
 
-Deno.test("a node that is there but cannot be opened is not available", async () => {
+Deno.test("a GPU is unavailable if its render node cannot be opened", async () => {
   const found = await detect(HOSTS.W7900, { closed: [128] });
   assertEquals([found.model, found.count], [null, 0]);
   assertMatch(found.reasons[0] ?? "", /renderD128 cannot be opened: .*video and render/);
@@ -115,7 +115,7 @@ Deno.test("KFD alone is enough to identify the GPUs", async () => {
   ]);
 });
 
-Deno.test("a host without AMD GPUs gives no GPU and says what was looked at", async () => {
+Deno.test("a host without AMD GPUs has none, and the reasons list what was checked", async () => {
   const found = await detect([], { topology: false });
   assertEquals([found.source, found.model, found.count, found.gpus], ["none", null, 0, []]);
   assertEquals(found.reasons.length, 2);
@@ -128,13 +128,13 @@ Deno.test("an unknown device id is reported with its id", async () => {
   assertStringIncludes(found.warnings[0] ?? "", "0x9999");
 });
 
-Deno.test("an integrated GPU next to the accelerators does not count, and the engine does not get it", async () => {
+Deno.test("an integrated GPU next to the accelerators is not counted and not passed to the engine", async () => {
   const found = await detect([INTEGRATED, ...HOSTS.MI300X.slice(0, 1)]);
   assertEquals([found.model, found.count], ["MI300X", 1]);
   assertEquals(given(found, 1), "1");
 });
 
-Deno.test("of mixed models the most numerous counts, and the others are named", async () => {
+Deno.test("with mixed models the most numerous is used, and the others are named in a warning", async () => {
   const found = await detect([...HOSTS.MI325X.slice(0, 2), ...HOSTS.MI300X.slice(2, 8)]);
   assertEquals([found.model, found.count], ["MI300X", 6]);
   assert(found.warnings.some((warning) => /6 MI300X .*2 MI325X/.test(warning)));
@@ -143,7 +143,7 @@ Deno.test("of mixed models the most numerous counts, and the others are named", 
 const VISIBILITY: [string, Record<string, string>, number[], string | null][] = [
   ["ROCR indices", { ROCR_VISIBLE_DEVICES: "2,5" }, [2, 5], "0"],
   ["ROCR by UUID", { ROCR_VISIBLE_DEVICES: "GPU-1234567800000003" }, [3], null],
-  ["ROCR by a short UUID of one", { ROCR_VISIBLE_DEVICES: "GPU-1234567800000007,1" }, [1, 7], "0"],
+  ["ROCR by UUID and index", { ROCR_VISIBLE_DEVICES: "GPU-1234567800000007,1" }, [1, 7], "0"],
   ["an ambiguous UUID selects nothing", { ROCR_VISIBLE_DEVICES: "GPU-12345678" }, [], null],
   ["an empty ROCR list selects nothing", { ROCR_VISIBLE_DEVICES: "" }, [], null],
   ["the first bad index ends the list", { ROCR_VISIBLE_DEVICES: "1,9,2" }, [1], null],
@@ -164,12 +164,12 @@ for (const [name, env, want, one] of VISIBILITY) {
   });
 }
 
-Deno.test("indices of ROCR_VISIBLE_DEVICES count what can be opened", async () => {
+Deno.test("ROCR_VISIBLE_DEVICES indexes only GPUs that can be opened", async () => {
   const found = await detect(HOSTS.MI300X, { minors: [131, 133], env: { ROCR_VISIBLE_DEVICES: "1" } });
   assertEquals(visible(found), [5]);
 });
 
-Deno.test("no share of the memory of a busy GPU is given if its total is not known", async () => {
+Deno.test("a busy GPU's memory share is omitted if its total memory is unknown", async () => {
   await using tree = await makeTree(eight({ id: 0x74a1, vram: 192, gfx: 90402, busy: 97 }).slice(0, 1), {
     topology: false,
   });
@@ -181,7 +181,7 @@ Deno.test("no share of the memory of a busy GPU is given if its total is not kno
   assertEquals(warnings, ["GPU 0 (MI300X) is busy: 97 % active"]);
 });
 
-Deno.test("busy GPUs are warned about, and idle ones are used if fewer are needed", async () => {
+Deno.test("busy GPUs cause a warning, and idle ones are preferred if fewer are needed", async () => {
   const gpus = eight({ id: 0x74a1, vram: 192, gfx: 90402 }).map((gpu, at) => ({
     ...gpu,
     ...(at === 0 ? { busy: 97 } : at === 1 ? { used: 0.5 } : {}),
@@ -195,7 +195,7 @@ Deno.test("busy GPUs are warned about, and idle ones are used if fewer are neede
   assertEquals([seven.env.HIP_VISIBLE_DEVICES, seven.warnings.length], ["1,2,3,4,5,6,7", 1]);
 });
 
-Deno.test("chosen devices keep the numbers that HIP knows them by", async () => {
+Deno.test("chosen devices keep HIP's numbering", async () => {
   const found = await detect(HOSTS.MI300X, {
     env: { ROCR_VISIBLE_DEVICES: "4,5,6,7", HIP_VISIBLE_DEVICES: "3,1" },
   });
@@ -204,7 +204,7 @@ Deno.test("chosen devices keep the numbers that HIP knows them by", async () => 
   assertEquals(given(found, 2), undefined);
 });
 
-/** HIP's, CUDA's, GPUs that are needed of four; then what is exported. */
+/** HIP_VISIBLE_DEVICES, CUDA_VISIBLE_DEVICES, GPUs needed of four, and the exported variables. */
 const DEVICES = [
   [undefined, undefined, 4, {}],
   [undefined, undefined, 2, { HIP_VISIBLE_DEVICES: "0,1" }],
@@ -216,7 +216,7 @@ const DEVICES = [
   ["", "", 1, { HIP_VISIBLE_DEVICES: "0" }],
 ] as const;
 
-Deno.test("the two variables of visible devices never disagree, and an empty one stays", async () => {
+Deno.test("the exported HIP and CUDA variables never disagree, and an empty one is kept if all GPUs are needed", async () => {
   const found = await detect(HOSTS.MI300X.slice(0, 4));
   for (const [hip, cuda, needed, expected] of DEVICES) {
     const env = { HIP_VISIBLE_DEVICES: hip, CUDA_VISIBLE_DEVICES: cuda };
@@ -224,7 +224,7 @@ Deno.test("the two variables of visible devices never disagree, and an empty one
   }
 });
 
-Deno.test("a named model is taken instead of looking", async () => {
+Deno.test("a named model replaces detection", async () => {
   const found = await detectAccelerators({
     sysfsRoot: "/nonexistent",
     devRoot: "/nonexistent",
@@ -239,7 +239,7 @@ Deno.test("a named model is taken instead of looking", async () => {
   assertEquals(given(found, 1), undefined);
 });
 
-Deno.test("garbage in any file gives a result, never an exception", async () => {
+Deno.test("garbage in any file never causes an exception", async () => {
   await using tree = await makeTree(HOSTS.MI300X);
   const nodes = `${tree.sys}/class/kfd/kfd/topology/nodes`;
   const garbage = ["", "\0\0", "N/A\n", "-1\n", "99999999999999999999999\n", "simd_count\nsimd_count x\n"];

@@ -1,27 +1,27 @@
 import { dirname, join } from "@std/path";
 
-// Trees of `/sys` and `/dev` as amdgpu makes them, written to a temporary directory. Formats and semantics
-// are from the kernel: `drivers/gpu/drm/amd/amdkfd/kfd_topology.c` (one `name value` a line, decimal;
-// `location_id` = PCI bus, device and function in 16 bits, the partition's number in bits 28 to 31; gpu_id
-// and properties refused with EPERM outside the device cgroup) and `Documentation/gpu/amdgpu/driver-misc.rst`
-// (mem_info_*, gpu_busy_percent, current_*_partition). Each fixture names what it follows.
+// Trees of `/sys` and `/dev` as amdgpu creates them, in a temporary directory. Formats and semantics
+// are from the kernel: `drivers/gpu/drm/amd/amdkfd/kfd_topology.c` (one `name value` per line, decimal;
+// `location_id` = PCI bus, device and function in 16 bits, the partition's index in bits 28 to 31; gpu_id
+// and properties fail with EPERM outside the device cgroup) and `Documentation/gpu/amdgpu/driver-misc.rst`
+// (mem_info_*, gpu_busy_percent, current_*_partition). Each fixture names its source.
 
 /** One GPU of a host. */
 export interface GpuSpec {
   /** PCI device id. */
   readonly id: number;
-  /** `0000:c1:00.0`; the function may be left out. */
+  /** `0000:c1:00.0`; the function is optional. */
   readonly pci: string;
   /** First render minor. */
   readonly minor: number;
-  /** GiB, or bytes when above 4096. */
+  /** GiB, or bytes if above 4096. */
   readonly vram: number;
-  /** Of 0 to 1. */
+  /** Share of VRAM, 0 to 1. */
   readonly used?: number;
   readonly busy?: number;
   readonly unique?: bigint;
   readonly gfx: number;
-  /** Compute and memory mode, with the number of partitions; their render nodes follow the first. */
+  /** Compute mode, memory mode and number of partitions; their render minors follow the first. */
   readonly partition?: { readonly compute: string; readonly memory: string; readonly count: number };
   /** APUs and old drivers: no VRAM attributes in DRM. */
   readonly bare?: boolean;
@@ -29,17 +29,17 @@ export interface GpuSpec {
 
 /** How a tree deviates from a complete, readable one. */
 export interface TreeOptions {
-  /** Render minors that `/dev/dri` has. @default {all} */
+  /** Render minors in `/dev/dri`. @default {all} */
   readonly minors?: readonly number[];
-  /** `/dev/kfd` is there. @default {true} */
+  /** Create `/dev/kfd`. @default {true} */
   readonly kfd?: boolean;
-  /** KFD topology is there. @default {true} */
+  /** Create the KFD topology. @default {true} */
   readonly topology?: boolean;
-  /** DRM is there. @default {true} */
+  /** Create the DRM tree. @default {true} */
   readonly drm?: boolean;
-  /** Minors whose KFD node cannot be read, as outside the device cgroup. */
+  /** Minors whose KFD node cannot be read, as if outside the device cgroup. */
   readonly unreadable?: readonly number[];
-  /** Minors whose node is there but cannot be opened. */
+  /** Minors whose render node exists but cannot be opened. */
   readonly closed?: readonly number[];
 }
 
@@ -124,7 +124,7 @@ export async function makeTree(gpus: readonly GpuSpec[], options: TreeOptions = 
       if (options.drm === false) continue;
       const device = join(sys, `class/drm/renderD${minor}/device`);
       if (part > 0) {
-        // A partition's node hangs on a platform device without PCI attributes.
+        // A partition's node belongs to a platform device without PCI attributes.
         write(join(device, "uevent"), "DRIVER=amdgpu_xcp_drv\nMODALIAS=platform:amdgpu_xcp\n");
         continue;
       }
@@ -151,7 +151,7 @@ export async function makeTree(gpus: readonly GpuSpec[], options: TreeOptions = 
 
 const GIB_192 = 206141652992;
 
-/** Eight GPUs on the PCI buses of a usual eight-GPU host, render minors from 128. */
+/** Eight GPUs on the PCI buses of a typical host, with render minors from 128. */
 export function eight(spec: Omit<GpuSpec, "pci" | "minor">, minorsEach = 1): GpuSpec[] {
   return ["05", "26", "46", "65", "85", "a6", "c6", "e5"].map((bus, at) => ({
     ...spec,
@@ -163,10 +163,10 @@ export function eight(spec: Omit<GpuSpec, "pci" | "minor">, minorsEach = 1): Gpu
 
 /** Hosts by their hardware. */
 export const HOSTS = {
-  // Two dies a card, each a GPU of its own: https://rocm.docs.amd.com "MI250 microarchitecture"; gfx90a.
+  // Two dies per card, each a separate GPU: https://rocm.docs.amd.com "MI250 microarchitecture"; gfx90a.
   MI250X: eight({ id: 0x7408, vram: 64, gfx: 90010 }),
   // APU with its CPU cores in other nodes; HBM is shared, VRAM attributes report the carve-out. ROCm/amdsmi
-  // issue 100 and the kernel's apu handling in kfd_topology.c.
+  // issue 100 and the kernel's APU handling in kfd_topology.c.
   MI300A: ["01", "41", "81", "c1"].map((bus, at) => ({
     id: 0x74a0,
     pci: `0000:${bus}:00.0`,
@@ -177,8 +177,8 @@ export const HOSTS = {
   })),
   // ROCm/rocm-cli pull request 343 shows gfx_target_version 90402 on an MI300X node.
   MI300X: eight({ id: 0x74a1, vram: GIB_192, gfx: 90402 }),
-  // ROCm/k8s-device-plugin issues 157 and 184: 64 KFD nodes and render nodes, amdgpu_xcp platform devices for
-  // all but the first of each GPU.
+  // ROCm/k8s-device-plugin issues 157 and 184: 64 KFD nodes and render nodes, and amdgpu_xcp platform devices
+  // for all partitions but the first of each GPU.
   "MI300X CPX": eight(
     { id: 0x74a1, vram: GIB_192, gfx: 90402, partition: { compute: "CPX", memory: "NPS4", count: 8 } },
     8,

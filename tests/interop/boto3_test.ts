@@ -1,11 +1,11 @@
-// What Python's boto3 makes of S3 servers that differ from Amazon's, as it says in
-// tests/servers/odd_cases.ts: aim reads all of them completely.
+// How Python's boto3 copes with S3 servers that differ from Amazon's, as recorded in tests/servers/odd_cases.ts;
+// aim downloads completely from all of them.
 import { assertEquals } from "@std/assert";
 import { ODD_CASES, ODD_OBJECTS } from "../servers/odd_cases.ts";
 import { startOddS3 } from "../servers/odd_s3.ts";
 import { pythonEnv } from "./python_env.ts";
 
-// It includes boto3.
+// Includes boto3.
 const KSERVE = await pythonEnv("kserve", ["kserve-storage==0.21.0"]);
 const skip = typeof KSERVE === "string" ? null : KSERVE.skip;
 
@@ -27,7 +27,7 @@ print(json.dumps(found))
 for (const [what, { odd, boto3, bucket = "models" }] of Object.entries(ODD_CASES)) {
   if (boto3 === "not tried") continue;
   Deno.test({
-    name: `boto3 beside aim, with ${what}: ${boto3}${skip === null ? "" : ` (skipped: ${skip})`}`,
+    name: `boto3 with ${what}: ${boto3}${skip === null ? "" : ` (skipped: ${skip})`}`,
     ignore: skip !== null,
     fn: async () => {
       await using s3 = startOddS3(bucket, ODD_OBJECTS, odd);
@@ -38,18 +38,18 @@ for (const [what, { odd, boto3, bucket = "models" }] of Object.entries(ODD_CASES
         stdin: "null",
       }).output();
       const found: unknown = code === 0 ? JSON.parse(new TextDecoder().decode(stdout)) : null;
-      const whole = Object.fromEntries(
+      const expected = Object.fromEntries(
         Object.entries(ODD_OBJECTS).map(([key, bytes]) => [key, bytes.toBase64()]),
       );
       assertEquals(
-        JSON.stringify(found, keysOf(whole)) === JSON.stringify(whole, keysOf(whole)),
+        JSON.stringify(found, keysOf(expected)) === JSON.stringify(expected, keysOf(expected)),
         boto3 === "the same bytes",
       );
     },
   });
 }
 
-/** For the same order in both. */
+/** Sorted, so that both objects serialize in the same order. */
 function keysOf(object: object): string[] {
   return Object.keys(object).toSorted();
 }

@@ -11,7 +11,7 @@ const MIB = 2 ** 20;
 const SIGNAL = new AbortController().signal;
 
 const ceph = await startCeph();
-const name = "a real Ceph gateway is read whole: odd keys, ranges, plain and multipart uploads proven";
+const name = "Ceph: odd keys, ranges, and plain and multipart uploads are read and verified";
 if ("skip" in ceph) Deno.test({ name: `${name} (skipped: ${ceph.skip})`, ignore: true, fn: () => {} });
 else Deno.test(name, (t) => readsCeph(t, ceph));
 
@@ -70,7 +70,7 @@ async function readsCeph(t: Deno.TestContext, ceph: Ceph): Promise<void> {
   await upload("models/org/m/by-5.safetensors", bytes, 5 * MIB);
   await upload("models/org/m/by-10.safetensors", bytes, 10 * MIB);
 
-  await t.step("every file is listed, reads as it is, and its digest proves it", async () => {
+  await t.step("every file is listed and read correctly, and its digest verifies it", async () => {
     const source = open("models/org/m");
     const { files } = await source.manifest();
     assertEquals(
@@ -96,7 +96,7 @@ async function readsCeph(t: Deno.TestContext, ceph: Ceph): Promise<void> {
     source[Symbol.dispose]();
   });
 
-  await t.step("an object replaced while it is read is a changed source", async () => {
+  await t.step("an object replaced after the listing is reported as a changed source", async () => {
     const source = open("models/org/m-2");
     const [file] = (await source.manifest()).files;
     assert(file !== undefined);
@@ -105,7 +105,7 @@ async function readsCeph(t: Deno.TestContext, ceph: Ceph): Promise<void> {
     source[Symbol.dispose]();
   });
 
-  await t.step("refusals have their exit codes", async () => {
+  await t.step("missing and unauthorized models are reported as such", async () => {
     const cases = [
       [open("models/none"), "not-found"],
       [open("models/org/m", { AWS_SECRET_ACCESS_KEY: "wrong-secret" }), "unauthorized"],

@@ -1,4 +1,4 @@
-// The hub that tests run is held to what Python's client expects of a hub.
+// The tests' hub behaves as Python's client expects of a hub.
 import { assertEquals } from "@std/assert";
 import { startHub } from "../servers/hub_server.ts";
 import { safetensorsBytes } from "../servers/content.ts";
@@ -38,7 +38,7 @@ print(json.dumps({
 `;
 
 Deno.test({
-  name: `the tests' hub gives Python's client what the real one gives (${where})`,
+  name: `the tests' hub answers Python's client like the real hub (${where})`,
   ignore: skip,
   async fn() {
     await using hub = await startHub({

@@ -1,4 +1,4 @@
-// aim fetch compared with KServe's own storage initializer: the same source, the same files.
+// aim fetch downloads the same files as KServe's own storage initializer.
 import { assertEquals } from "@std/assert";
 import { aim } from "../cli/aim.ts";
 import { makeCertificates } from "../servers/certificates.ts";
@@ -55,22 +55,22 @@ const virtual = startOddS3("models", objects, { virtualHost: true });
 
 const DOWNLOADS: readonly Download[] = [
   { what: "a hub model", uri: "hf://org/model", env: { HF_ENDPOINT: hub.url } },
-  { what: "a revision in KServe's spelling", uri: "hf://org/model:v1.0", env: { HF_ENDPOINT: hub.url } },
+  { what: "a revision in KServe's syntax", uri: "hf://org/model:v1.0", env: { HF_ENDPOINT: hub.url } },
   {
     what: "a private hub model",
     uri: "hf://org/closed",
     env: { HF_ENDPOINT: hub.url, HF_TOKEN: "hf_reader" },
   },
-  { what: "a prefix of S3", uri: "s3://models/models/org/m/", env: onS3 },
-  { what: "a slash too many", uri: "s3://models//models/org/m/", env: onS3 },
+  { what: "an S3 prefix", uri: "s3://models/models/org/m/", env: onS3 },
+  { what: "an extra slash", uri: "s3://models//models/org/m/", env: onS3 },
   { what: "one object", uri: "s3://models/models/org/m/config.json", env: onS3 },
   {
-    what: "anonymous although keys are set",
+    what: "anonymous access although keys are set",
     uri: "s3://models/models/org/m/",
     env: { ...onS3, AWS_SECRET_ACCESS_KEY: "wrong", awsAnonymousCredential: "true" },
   },
   {
-    what: "allowed and ignored patterns",
+    what: "allow and ignore patterns",
     uri: "s3://models/models/org/m/",
     env: {
       ...onS3,
@@ -93,7 +93,7 @@ const DOWNLOADS: readonly Download[] = [
     },
   },
   {
-    what: "the bucket in the host's name",
+    what: "the bucket in the host name",
     uri: "s3://models/models/org/m/",
     env: {
       ...onS3,
@@ -116,7 +116,7 @@ for (const { what, uri, env } of DOWNLOADS) {
 }
 
 Deno.test({
-  name: `aim fetch and kserve-storage take the same settings for certificates${
+  name: `aim fetch and kserve-storage accept the same certificate settings${
     skip === null ? "" : ` (skipped: ${skip})`
   }`,
   ignore: skip !== null,
@@ -172,7 +172,7 @@ async function assertSame(uri: string, env: Record<string, string>): Promise<voi
   }
 }
 
-/** Digests by path, without the bookkeeping of either. */
+/** Digests by path, without either tool's own files. */
 async function filesOf(directory: string, prefix = ""): Promise<Map<string, string>> {
   const files: [string, string][] = [];
   for await (const { name, isDirectory } of Deno.readDir(directory)) {

@@ -1,4 +1,4 @@
-// Signatures of models, against OpenSSF's own package: what it signs is verified, what it refuses is refused.
+// Model signatures compared with OpenSSF's own package: both accept and reject the same models.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { aim } from "../cli/aim.ts";
 import { installed, run } from "../cache/caches.ts";
@@ -19,7 +19,7 @@ const FILES: Record<string, Uint8Array | string> = {
   "sub/notes.json": "{}",
 };
 
-/** A signed model in a local cache, and the keys. */
+/** A signed model in a local cache, and its keys. */
 async function world(sign: readonly string[], curve = "prime256v1") {
   const at = await Deno.makeTempDir();
   const model = `${at}/cache/org/model`;
@@ -42,7 +42,7 @@ async function world(sign: readonly string[], curve = "prime256v1") {
     at,
     model,
     signature,
-    /** Exit codes of aim and of Python for the same question. */
+    /** Exit codes of aim and of Python for the same verification. */
     async verify(
       by: readonly string[],
       file = signature,
@@ -52,7 +52,7 @@ async function world(sign: readonly string[], curve = "prime256v1") {
         env: { AIM_CACHE_PATH: `${at}/cache` },
       });
       const kind = flags[0] === "--key" ? ["key", "--public_key"] : ["certificate", "--certificate_chain"];
-      // aim's own folder in the model is none of the model's files.
+      // aim's own folder is not part of the model.
       const theirs = await python(
         "verify",
         ...kind,
@@ -75,7 +75,7 @@ async function python(...args: string[]): Promise<string> {
   return await run(`${env}/bin/python3`, "-m", "model_signing", ...args);
 }
 
-/** A root, an intermediate, the signer's, and one of a root of its own. */
+/** Certificates: a root, an intermediate, the signer's, and an unrelated root. */
 async function makeCertificates(at: string): Promise<void> {
   const issue = async (name: string, issuer: string | null, extensions: string) => {
     await Deno.writeTextFile(`${at}/${name}.ext`, extensions);
@@ -151,7 +151,7 @@ for (
   ] as const
 ) {
   Deno.test({
-    name: `a model signed with ${name} is verified, and refused once anything differs (${where})`,
+    name: `a model signed with ${name} is verified, and rejected after any change (${where})`,
     ignore,
     async fn(t) {
       await using w = await world(sign);
@@ -168,20 +168,20 @@ for (
           assertStringIncludes(found.said, names);
         });
       };
-      await both("as signed", 0);
+      await both("unchanged", 0);
       await both("another signer", 8, "", wrong);
       const shard = await Deno.readFile(`${w.model}/${SHARD}`);
       const turned = shard.slice();
       turned[turned.length - 1] = (turned.at(-1) ?? 0) ^ 1;
       await Deno.writeFile(`${w.model}/${SHARD}`, turned);
-      await both("one byte of a shard", 8, SHARD);
+      await both("one changed byte of a shard", 8, SHARD);
       await Deno.writeFile(`${w.model}/${SHARD}`, shard);
-      await both("as before", 0);
+      await both("restored", 0);
       await Deno.writeTextFile(`${w.model}/extra.json`, "{}");
-      await both("a file that was not signed", 8, "extra.json");
+      await both("an unsigned file", 8, "extra.json");
       await Deno.remove(`${w.model}/extra.json`);
       await Deno.remove(`${w.model}/sub/notes.json`);
-      await both("a file that is missing", 8, "sub/notes.json");
+      await both("a missing file", 8, "sub/notes.json");
       await Deno.writeTextFile(`${w.model}/sub/notes.json`, "{}");
       const text = await Deno.readTextFile(w.signature);
       const bundle = JSON.parse(text);
@@ -200,16 +200,16 @@ for (
           },
         }),
       );
-      await both("a payload of someone else's", 8, "", by, forged);
+      await both("a forged payload", 8, "", by, forged);
       await Deno.writeTextFile(forged, text.slice(0, text.length / 2));
-      await both("a cut signature", 8, "", by, forged);
+      await both("a truncated signature", 8, "", by, forged);
     },
   });
 }
 
 for (const curve of ["secp384r1", "secp521r1"]) {
   Deno.test({
-    name: `a signature on ${curve} is checked (${where})`,
+    name: `a signature with ${curve} is verified (${where})`,
     ignore,
     async fn() {
       await using w = await world(KEY, curve);
@@ -222,7 +222,7 @@ for (const curve of ["secp384r1", "secp521r1"]) {
 for (const layout of ["local", "hub"]) {
   Deno.test({
     name:
-      `a download into the ${layout} layout is checked against the signature before it is published (${where})`,
+      `a download into the ${layout} layout is verified against its signature before the model becomes available (${where})`,
     ignore,
     async fn() {
       await using w = await world(KEY);
@@ -258,7 +258,7 @@ for (const layout of ["local", "hub"]) {
 for (const layout of ["local", "hub"]) {
   Deno.test({
     name:
-      `a model in the ${layout} layout is checked against its signature offline, with its hub out of reach, and when it is up to date (${where})`,
+      `a cached model in the ${layout} layout is verified against its signature offline, with an unreachable hub, and when up to date (${where})`,
     ignore,
     async fn() {
       await using w = await world(KEY);
@@ -299,7 +299,7 @@ for (const layout of ["local", "hub"]) {
   });
 }
 
-Deno.test("a signature without a key, two kinds of signers and keyless ones are usage errors", async () => {
+Deno.test("a signature without a key, two kinds of keys, an unreadable key and keyless signing are usage errors", async () => {
   const at = await Deno.makeTempDir();
   await Deno.mkdir(`${at}/org/model`, { recursive: true });
   await Deno.writeTextFile(`${at}/org/model/config.json`, "{}");

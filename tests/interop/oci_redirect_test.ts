@@ -16,7 +16,7 @@ const skip = "skip" in ceph ? ceph.skip : null;
 
 Deno.test({
   name:
-    `a registry with tokens that redirects to Ceph for its blobs is read in parts, and the token stays behind${
+    `blobs that a registry redirects to Ceph are downloaded in parts, without sending the registry's token${
       skip === null ? "" : ` (skipped: ${skip})`
     }`,
   ignore: skip !== null,
@@ -48,7 +48,7 @@ Deno.test({
       AIM_OCI_INSECURE: registry.host,
       REGISTRY_AUTH_FILE: `${directory}/auth.json`,
     };
-    // Ceph refuses a signed address that comes with an Authorization header.
+    // Ceph refuses a presigned URL with an Authorization header.
     const { code, stdout, stderr } = await aim(
       ["download-to-cache", `oci://${target}`, "--part-size", "1M", "--format", "json"],
       { env },

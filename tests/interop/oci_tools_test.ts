@@ -10,7 +10,7 @@ import { has, NO_REGISTRY, skopeo, startRegistry } from "../oci/docker_registry.
 import { sha256, writeLayout } from "../oci/oci_layout.ts";
 import { tokenServer } from "../oci/token_server.ts";
 
-// Artifacts that real tools make, in docker-registry with TLS and tokens.
+// Artifacts of real tools, in docker-registry with TLS and tokens.
 
 const oras = NO_REGISTRY === null ? await pythonEnv("oras", ["oras==0.2.43"]) : { skip: NO_REGISTRY };
 const goProgram = NO_REGISTRY === null ? await orasGo() : { skip: NO_REGISTRY };
@@ -63,12 +63,12 @@ const TOOLS: Readonly<Record<string, Tool>> = {
     const { directory } = given;
     const digest = await exportModel(given);
     await copy(directory, `oci:${directory}/layout:latest`, target);
-    // ORAS finds the files in it, too.
+    // ORAS can pull its files, too.
     await orasClient(given, `pull(target=sys.argv[1], outdir="pulled", config_path=sys.argv[3])`, target);
     await run("diff", ["-r", "model", "pulled"], directory);
     return digest;
   },
-  // No package registry has KitOps' own program: this is its media types with an archive made by GNU tar.
+  // No package registry has KitOps' program: this uses its media types and an archive made by GNU tar.
   "skopeo copies a ModelKit": async ({ directory }, target) => {
     await run("tar", ["--format=pax", "-czf", "kit.tgz", "model"], directory);
     const type = "application/vnd.kitops.modelkit";
@@ -123,7 +123,7 @@ async function copy(directory: string, from: string, target: string): Promise<vo
   await skopeo("copy", "-q", ...flags, from, `docker://${target}`);
 }
 
-/** An image of two layers, as ModelCar images are made. */
+/** Pushes an image of two layers, like a ModelCar image. */
 async function buildah({ directory }: Push, target: string, flags: readonly string[]): Promise<void> {
   await Deno.writeTextFile(
     `${directory}/Containerfile`,
@@ -207,7 +207,7 @@ for (const [tool, push] of Object.entries(TOOLS)) {
           expected: MODEL,
         });
         assert(node !== undefined && node.bytesMoved < 0.9 * bytesOf(MODEL), `${node?.bytesMoved} bytes`);
-        // Nobody else may read it, and only the named authority is trusted.
+        // Without the login or without the CA, access fails.
         assertEquals((await aim(["size", uri], { env: { ...env, REGISTRY_AUTH_FILE: "" } })).code, 4);
         assertEquals((await aim(["size", uri], { env: { ...env, SSL_CERT_FILE: "" } })).code, 6);
       } finally {

@@ -1,4 +1,4 @@
-// aim through real mirrors and proxies, compared with Python's client if that has an answer.
+// aim through real mirrors and proxies, compared with Python's client if that succeeds.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { aim } from "../cli/aim.ts";
 import { makeCertificates } from "../servers/certificates.ts";
@@ -50,7 +50,7 @@ for (const [name, start] of FRONTS) {
     return null;
   })();
   Deno.test({
-    name: `a model comes through ${name}, as to Python's client (${
+    name: `aim downloads a model through ${name}, like Python's client (${
       probe === null ? withoutPython ?? `huggingface_hub ${PYTHON_HUB}` : `skipped: ${probe}`
     })`,
     ignore: probe !== null,
@@ -67,7 +67,7 @@ for (const [name, start] of FRONTS) {
         await assertModel(`${directory}/aim`);
         if (withoutPython !== null) return;
         const judged = await python(SNAPSHOT, [`${directory}/python`], env);
-        // Where Python's client gets it, what it got is the same.
+        // If Python's client succeeds, it must get the same files.
         if (judged.code === 0) await assertModel(`${directory}/python`);
         else console.log(`${name}: Python's client fails: ${judged.stderr.trim().split("\n").at(-1)}`);
       });
@@ -80,7 +80,7 @@ const noSquid = "skip" in squid ? squid.skip : null;
 if (!("skip" in squid)) await squid[Symbol.asyncDispose]();
 
 Deno.test({
-  name: `squid is given user and password, over http and through CONNECT (${
+  name: `aim authenticates to squid, over HTTP and through CONNECT, and NO_PROXY bypasses it (${
     noSquid === null ? "squid" : `skipped: ${noSquid}`
   })`,
   ignore: noSquid !== null,
@@ -95,7 +95,7 @@ Deno.test({
     await using plain = await startHub({ repos });
     await using secure = await startHub({ repos, tls: certificates.tls });
     await inTemporary(async (directory) => {
-      /** @param least Lines to wait for: squid writes one when a connection has ended. */
+      /** @param least Log lines to wait for: squid writes one when a connection ends. */
       const fetched = async (name: string, env: Record<string, string>, least = 0) => {
         const before = (await proxy.log()).length;
         const ran = await aim(["fetch", "org/model", `${directory}/${name}`, "--progress", "none"], {
@@ -128,7 +128,7 @@ Deno.test({
           NO_PROXY: list,
           HF_ENDPOINT: plain.url,
         });
-        // The second origin has a port of its own.
+        // The hub's CDN has another port.
         const lines = direct.lines.filter((line) => line.includes(new URL(plain.url).host));
         assertEquals([direct.ran.code, lines], [0, []], direct.ran.stderr);
       }

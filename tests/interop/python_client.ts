@@ -1,12 +1,12 @@
-// Python's own client of the hub, as it is today: in an environment of the tests' own, made once.
+// Python's own client of the hub, pinned, in a cached virtual environment.
 import { pythonEnv } from "./python_env.ts";
 
 const env = await pythonEnv("hub", ["huggingface_hub==2.4.0", "hf-xet==1.8.0"]);
-/** Why there is none; `null` where there is one. */
+/** Why Python's client is unavailable; `null` if it is available. */
 export const withoutPython: string | null = typeof env === "string" ? null : `skipped: ${env.skip}`;
 const PYTHON = typeof env === "string" ? `${env}/bin/python3` : "python3";
 
-/** What a script of Python's client printed, and how it ended. */
+/** A Python script's output and exit code. */
 export interface PythonRan {
   readonly code: number;
   readonly stdout: string;
@@ -14,9 +14,10 @@ export interface PythonRan {
 }
 
 /**
- * Runs a Python script with nothing in its environment but what is given.
+ * Runs a Python script with a clean environment.
  *
- * @param script May use `argv`, and prints its result.
+ * @param script May use `argv`; prints its result.
+ * @param env Added to the clean environment.
  */
 export async function python(
   script: string,
@@ -39,7 +40,7 @@ export async function python(
   return { code, stdout: text(stdout), stderr: text(stderr) };
 }
 
-/** The client's version; `null` where there is none. */
+/** The client's version; `null` if it is unavailable. */
 export const PYTHON_HUB: string | null = withoutPython === null ? await version() : null;
 
 async function version(): Promise<string | null> {

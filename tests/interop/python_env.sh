@@ -1,10 +1,10 @@
 #!/bin/sh
-# Makes a Python environment of the tests' own, once, and prints its directory: bin/python3 and the packages' programs are in it.
-# It is kept in $AIM_TEST_CACHE (by default ~/.cache/aim-tests) under NAME and a digest of the pinned packages.
+# Creates a Python virtual environment once and prints its directory, with bin/python3 and the packages' programs.
+# Cached in $AIM_TEST_CACHE (default ~/.cache/aim-tests) under NAME and a digest of the pinned packages.
 #
 #   tests/interop/python_env.sh NAME PACKAGE==VERSION…
 #
-# Ends with 75, and one line that says so, where the package registry is out of reach; with 1 for any other fault.
+# Exits with 75 and a one-line message if the package registry is unreachable, and with 1 on any other error.
 set -eu
 name=$1
 shift
@@ -20,7 +20,7 @@ if [ ! -e "$env/complete" ]; then
   if ! "$env/bin/python3" -m pip install -q --disable-pip-version-check --timeout 30 --retries 2 "$@" >"$env/pip.log" 2>&1; then
     tail -n 3 "$env/pip.log" >&2
     grep -qiE 'NewConnectionError|ReadTimeout|ConnectTimeout|Network is unreachable|name resolution|Connection refused|No route to host' \
-      "$env/pip.log" && { echo "the Python package registry is out of reach" >&2; exit 75; }
+      "$env/pip.log" && { echo "the Python package registry is unreachable" >&2; exit 75; }
     exit 1
   fi
   touch "$env/complete"

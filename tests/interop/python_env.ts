@@ -4,11 +4,11 @@ const SCRIPT = fromFileUrl(new URL("python_env.sh", import.meta.url));
 const made = new Map<string, Promise<string | { readonly skip: string }>>();
 
 /**
- * A Python environment of the tests' own with these pinned packages: made once, cached between runs.
+ * A Python virtual environment with these pinned packages, created once and cached between runs.
  *
- * @returns Its directory (`bin/python3` is in it), or why it cannot be made: then the tests that need it are
+ * @returns Its directory, which contains `bin/python3`, or why it is unavailable: tests that need it are then
  * ignored with that reason.
- * @throws {Error} the registry answered, and the packages cannot be installed.
+ * @throws {Error} The registry is reachable but the packages cannot be installed.
  */
 export function pythonEnv(
   name: string,

@@ -1,4 +1,4 @@
-// Both ways, both layouts, against Python's own client.
+// aim and Python's own client use each other's downloads, in both layouts.
 import { assert, assertEquals } from "@std/assert";
 import { resolveModel } from "../../src/cache/resolve_model.ts";
 import { asBytes, type Caches, LAYOUTS, MODEL, modelFiles, startCaches } from "../cache/caches.ts";
@@ -60,7 +60,7 @@ for (const [layout, xet] of LAYOUTS.flatMap((layout) => [[layout, true], [layout
       assertEquals([report.path, report.bytesMoved, caches.bytesSent() - before], [path, 0, 0]);
       assertEquals(await modelFiles(path), asBytes(MODEL));
       assert((await resolveModel({ paths: caches.paths, name: "org/model" })).kind !== "missing");
-      // And back again.
+      // And Python again.
       assertEquals(await snapshot(caches, layout, "", withoutXet), path);
       assertEquals(caches.bytesSent() - before, 0);
     },
@@ -70,7 +70,7 @@ for (const [layout, xet] of LAYOUTS.flatMap((layout) => [[layout, true], [layout
 for (const layout of LAYOUTS) {
   Deno.test({
     name:
-      `aim resumes what Python left unfinished in the ${layout} layout, and Python what aim left (${where})`,
+      `aim completes a download that Python left unfinished in the ${layout} layout, and Python then transfers no file (${where})`,
     ignore: skip,
     async fn() {
       await using caches = await startCaches();
@@ -108,7 +108,7 @@ for (const layout of LAYOUTS) {
 
 Deno.test({
   name:
-    `Python finds what aim downloaded into the Hugging Face cache without a network, models of S3 too (${where})`,
+    `Python finds aim's downloads in the Hugging Face cache offline, including models from S3 (${where})`,
   ignore: skip,
   async fn() {
     await using caches = await startCaches();
@@ -122,7 +122,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: `Python's own listing of the cache finds no fault in what aim wrote (${where})`,
+  name: `Python's scan of a cache written by aim reports no warnings (${where})`,
   ignore: skip,
   async fn() {
     await using caches = await startCaches();
@@ -135,7 +135,7 @@ Deno.test({
     );
     assertEquals(ran.code, 0, ran.stderr);
     const bytes = [...asBytes(MODEL).values()].reduce((sum, b) => sum + b.length, 0);
-    // Two files have the same content, and are one blob.
+    // Two files have the same content and share a blob.
     const shared = asBytes(MODEL).get("config.json")?.length ?? 0;
     assertEquals(JSON.parse(ran.stdout), {
       warnings: [],

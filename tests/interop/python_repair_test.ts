@@ -1,5 +1,4 @@
-// Models that Python's client downloaded, without any record of aim's: judged, and repaired from what Python
-// noted.
+// Models downloaded by Python's client, without aim's records, are verified and repaired with Python's metadata.
 import { assertEquals } from "@std/assert";
 import { aim } from "../cli/aim.ts";
 import { asBytes, LAYOUTS, MODEL, modelFiles, startCaches } from "../cache/caches.ts";
@@ -21,7 +20,7 @@ print(snapshot_download("org/model", **where))
 for (const layout of LAYOUTS) {
   Deno.test({
     name:
-      `a model of Python's in the ${layout} layout is complete, found damaged, repaired, and then Python transfers no file (${where})`,
+      `aim verifies and repairs a model that Python downloaded into the ${layout} layout, and Python then transfers no file (${where})`,
     ignore,
     async fn() {
       await using caches = await startCaches();
@@ -49,7 +48,7 @@ for (const layout of LAYOUTS) {
       const bytes = await Deno.readFile(shard);
       bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
       await Deno.writeFile(shard, bytes);
-      // As a disk does it: without a word.
+      // Like silent disk corruption.
       await Deno.utime(shard, mtime ?? new Date(), mtime ?? new Date());
       assertEquals((await aim(["cache", "verify"], { env: caches.env })).code, 8);
       assertEquals(await resolve(), 5);

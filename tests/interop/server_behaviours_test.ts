@@ -3,7 +3,7 @@ import { BEHAVIOURS } from "../servers/behaviours/behaviours.ts";
 import { SERVERS } from "../servers/behaviours/servers.ts";
 
 const README = new URL("../servers/README.md", import.meta.url);
-/** The run writes its results into the README, instead of comparing them to it. */
+/** Write the results into the README instead of comparing them. */
 const WRITE = Deno.env.get("AIM_TEST_WRITE_TABLE") === "1";
 const BEGIN = "<!-- behaviours: written by server_behaviours_test.ts with AIM_TEST_WRITE_TABLE=1 -->";
 const END = "<!-- /behaviours -->";
@@ -12,7 +12,7 @@ const written = tableOf(Deno.readTextFileSync(README));
 
 for (const row of SERVERS) {
   const started = await row.start().catch((error: unknown) => ({ error }));
-  const name = `${row.name} behaves as the table in the README says`;
+  const name = `${row.name} behaves as in the README's table`;
   if ("skip" in started) {
     Deno.test({ name: `${name} (skipped: ${started.skip})`, ignore: true, fn: () => {} });
     continue;

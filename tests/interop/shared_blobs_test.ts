@@ -1,5 +1,4 @@
-// Python's client shares files between models since 1.32: `models--…/blobs/ETAG` links to
-// `HUB/blobs/XX/HASH`.
+// Since 1.32, Python's client shares files between models: `models--…/blobs/ETAG` links to `HUB/blobs/XX/HASH`.
 import { assert, assertEquals } from "@std/assert";
 import { aim } from "../cli/aim.ts";
 import { safetensorsBytes } from "../servers/content.ts";
@@ -13,7 +12,7 @@ const where = typeof env === "string" ? "huggingface_hub 2.4.0" : `ignored: ${en
 const SHARED = safetensorsBytes(300_000, 7);
 const FILES = { "config.json": '{"model_type":"llama"}\n', "model.safetensors": SHARED };
 
-/** Downloads both models, and shares their weights as the client does after a download by Xet. */
+/** Downloads both models and shares their weights as the client does after a Xet download. */
 const SHARE = `
 import sys, pathlib
 from huggingface_hub import snapshot_download
@@ -70,7 +69,7 @@ async function world() {
 }
 
 Deno.test({
-  name: `shared blobs are read, proven and counted once (${where})`,
+  name: `shared blobs are read, verified and counted once (${where})`,
   ignore,
   async fn() {
     await using w = await world();
@@ -92,7 +91,7 @@ Deno.test({
 
 for (const flags of [["--use-hf-cache"], []]) {
   Deno.test({
-    name: `a shared blob is not fetched again by download-to-cache ${flags.join(" ")} (${where})`,
+    name: `a shared blob is not downloaded again by download-to-cache ${flags.join(" ")} (${where})`,
     ignore,
     async fn() {
       await using w = await world();
@@ -103,14 +102,14 @@ for (const flags of [["--use-hf-cache"], []]) {
       assertEquals([bytesMoved, w.hub.bytesSent() - before], [0, 0]);
       assertEquals(await Deno.readFile(`${path}/model.safetensors`), SHARED);
       assertEquals((await w.aim("cache", "verify", "org/one")).code, 0);
-      // The store is as Python left it.
+      // Python can still read the store.
       assertEquals(JSON.parse(await w.python(SCAN, `${w.cache}/hub`)).repos, ["org/one", "org/two"]);
     },
   });
 }
 
 Deno.test({
-  name: `a shared blob stays while another model uses it, and is freed with the last one (${where})`,
+  name: `a shared blob is kept while another model uses it, and removed with the last one (${where})`,
   ignore,
   async fn() {
     await using w = await world();
@@ -131,7 +130,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: `a damaged shared blob is found in every model that uses it, and repaired (${where})`,
+  name: `a damaged shared blob is detected and repaired (${where})`,
   ignore,
   async fn() {
     await using w = await world();

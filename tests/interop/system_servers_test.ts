@@ -7,7 +7,7 @@ import { startNginx } from "../servers/nginx.ts";
 
 const BIG = randomBytes(3_000_000, 11);
 
-Deno.test("nginx serves the large files of a hub, ranges included", async (t) => {
+Deno.test("nginx serves the large files of a hub, including ranges", async (t) => {
   const directory = await Deno.makeTempDir();
   try {
     await Deno.writeFile(`${directory}/w.safetensors`, BIG);
@@ -32,7 +32,7 @@ Deno.test("nginx serves the large files of a hub, ranges included", async (t) =>
   }
 });
 
-Deno.test("Ceph keeps what the SDK puts and serves ranges of it", async (t) => {
+Deno.test("Ceph stores an object from the SDK and serves its ranges", async (t) => {
   const started = await startCeph();
   if ("skip" in started) {
     await t.step({ name: started.skip, ignore: true, fn: () => {} });

@@ -1,4 +1,4 @@
-// A file system without links, as vfat or an object store behind FUSE, between aim and Python's client.
+// A file system without links (like vfat, or an object store behind FUSE) shared by aim and Python's client.
 import { assert, assertEquals } from "@std/assert";
 import { resolveModel } from "../../src/cache/resolve_model.ts";
 import { asBytes, MODEL, modelFiles, startCaches } from "../cache/caches.ts";
@@ -15,8 +15,8 @@ print(snapshot_download("org/model", cache_dir=sys.argv[1]))
 `;
 
 Deno.test({
-  // The other way is none: Python's client takes ENOSYS of symlink(2) for an error.
-  name: `on exfat, after aim Python moves no file in the Hugging Face cache (${where})`,
+  // The reverse cannot be tested: Python's client fails on ENOSYS from symlink(2).
+  name: `on exfat, Python transfers no file after aim in the Hugging Face cache (${where})`,
   ignore: refused !== null,
   async fn() {
     await using caches = await startCaches();

@@ -6,17 +6,17 @@ import { keepSecret } from "../../src/log/redact.ts";
 const HOSTILE = "a\x1b]0;t\x07\x7f\x9b2J\u202eb\u2066\u200f\u2028\r\n\tz";
 const SAFE = "a\\u001b]0;t\\u0007\\u007f\\u009b2J\\u202eb\\u2066\\u200f\\u2028\\r\\n\\tz";
 
-Deno.test("C0, DEL, C1, bidirectional and line controls are escaped, other text is left as it is", () => {
+Deno.test("C0, DEL, C1, bidirectional and line controls are escaped; other text is unchanged", () => {
   assertEquals(printable(HOSTILE), SAFE);
   assertEquals(printable("ümläut 😀 日本語 עברית \ue000"), "ümläut 😀 日本語 עברית \ue000");
   assertEquals(printable("a\nb\tc\x1b", "\n\t"), "a\nb\tc\\u001b");
 });
 
-Deno.test("inside JSON the escaped text means the same", () => {
+Deno.test("escaped text inside JSON parses to the original", () => {
   assertEquals(JSON.parse(printable(JSON.stringify({ [HOSTILE]: HOSTILE }))), { [HOSTILE]: HOSTILE });
 });
 
-/** Lines that a call logs. */
+/** The lines that a call logs. */
 function logged(format: "text" | "json", call: () => void): string {
   const lines: string[] = [];
   configureLog({ level: "INFO", format, write: (line) => lines.push(line), now: () => new Date(0) });

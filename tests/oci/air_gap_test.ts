@@ -1,5 +1,5 @@
-// A model crosses an air gap: it is exported, copied into a registry that only the other side reaches,
-// downloaded there by digest, and served.
+// A model is moved across an air gap: exported, copied into a registry on the other side, downloaded there by
+// digest, and served.
 import { assert, assertEquals } from "@std/assert";
 import { AIM_COMMAND, plainEnvironment } from "../cli/aim.ts";
 import { startWorld, type World } from "../cli/world.ts";
@@ -8,7 +8,7 @@ import { sha256 } from "./oci_layout.ts";
 import { twoNetworks } from "./two_networks.ts";
 
 const MODEL = "org/model";
-/** Prints the model's path. */
+/** A stand-in for the engine that prints the model's path. */
 const ENGINE = '#!/bin/sh\nwhile [ $# -gt 0 ]; do [ "$1" = --model ] && echo "$2"; shift; done\n';
 
 interface Ran {
@@ -41,7 +41,7 @@ async function digests(folder: string): Promise<Record<string, string>> {
   return Object.fromEntries(await Promise.all(all));
 }
 
-/** docker-registry on the far side. */
+/** Starts docker-registry on the far side. */
 async function registryAt(
   far: readonly string[],
   address: string,
@@ -83,7 +83,7 @@ const skip = "skip" in probe ? probe.skip : null;
 
 Deno.test({
   name:
-    `a model crosses an air gap as an OCI artifact, is verified by its digest, and is served on the other side${
+    `a model crosses an air gap as an OCI artifact, is verified by digest, and is served on the other side${
       skip === null ? "" : ` (skipped: ${skip})`
     }`,
   ignore: skip !== null,

@@ -11,7 +11,7 @@ const CONFIG = '{"model_type":"llama"}\n';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** Ways of packing an archive, with the ends of their media types. */
+/** Ways of packing an archive, with their media type suffixes. */
 const PACKINGS: Readonly<Record<string, { readonly suffix: string; pack(tar: Bytes): Bytes }>> = {
   "tar": { suffix: "tar", pack: (tar) => tar },
   "tar+gzip": { suffix: "tar+gzip", pack: (tar) => new Uint8Array(gzipSync(tar)) },
@@ -24,13 +24,13 @@ const PACKINGS: Readonly<Record<string, { readonly suffix: string; pack(tar: Byt
 
 const IMAGE = "application/vnd.oci.image";
 
-/** Artifacts of each kind, made as their tools make them. */
+/** Artifacts of each kind, built like their tools build them. */
 const KINDS: Readonly<
   Record<string, (suffix: string, pack: (tar: Bytes) => Bytes) => Promise<TestArtifact> | TestArtifact>
 > = {
   ModelKit: (suffix, pack) => {
     const type = "application/vnd.kitops.modelkit";
-    // KitOps names files from the folder of the Kitfile.
+    // KitOps' file names are relative to the Kitfile's folder.
     return {
       artifactType: `${type}.manifest.v1+json`,
       config: {
@@ -126,7 +126,7 @@ async function ok(args: readonly string[], world: World): Promise<string> {
   return stdout;
 }
 
-/** Digests of a folder's files by path. Follows links, skips aim's own files. */
+/** Digests of a folder's files by path. Follows symlinks, skips aim's own files. */
 async function filesBelow(folder: string, before = ""): Promise<Record<string, string>> {
   const found: Record<string, string> = {};
   for await (const { name } of Deno.readDir(folder)) {
@@ -151,7 +151,7 @@ async function inNewWorld(artifact: TestArtifact, test: (world: World, uri: stri
 }
 
 for (const [kind, make] of Object.entries(KINDS)) {
-  Deno.test(`a ${kind} becomes a model in both layouts, and a second run downloads nothing`, async () => {
+  Deno.test(`a ${kind} is downloaded as a model into both layouts, and a second run downloads nothing`, async () => {
     const gzip = PACKINGS["tar+gzip"];
     assert(gzip !== undefined);
     await inNewWorld(await make(gzip.suffix, gzip.pack), async (world, uri) => {
@@ -166,7 +166,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
       await ok(["cache", "verify", "kits/tiny"], world);
       const resolved = JSON.parse(await ok(["resolve", "kits/tiny", "--format", "json"], world));
       assertEquals(resolved.kind, "path");
-      // Only the listings of the archives are left.
+      // Only the archives' listings remain.
       const left = [...Deno.readDirSync(`${world.directory}/cache/kits/tiny/.aim/layers`)];
       assert(
         left.length > 0 && left.every(({ name }) => /^[0-9a-f]{64}\.json$/.test(name)),
@@ -199,9 +199,9 @@ const asKit = (tar: Bytes): TestArtifact => ({
 });
 
 const REFUSED: Readonly<Record<string, TestArtifact | Promise<TestArtifact>>> = {
-  "a link": asKit(makeTar([{ name: "config.json", type: "2", linkName: "/etc/passwd" }])),
-  "a name that leads out of the model": asKit(makeTar([{ name: "a/../../../escaped", content: "x" }])),
-  "an archive that is cut off": asKit(makeTar([{ name: "config.json", content: CONFIG, size: 4000 }])),
+  "a symlink": asKit(makeTar([{ name: "config.json", type: "2", linkName: "/etc/passwd" }])),
+  "a name that escapes the model's folder": asKit(makeTar([{ name: "a/../../../escaped", content: "x" }])),
+  "a truncated archive": asKit(makeTar([{ name: "config.json", content: CONFIG, size: 4000 }])),
   "damaged gzip": {
     ...asKit(makeTar([])),
     layers: [{
@@ -225,7 +225,7 @@ const REFUSED: Readonly<Record<string, TestArtifact | Promise<TestArtifact>>> = 
   },
 };
 
-/** 512 MiB packed into about 20 KiB: deflate cannot do that. */
+/** 512 MiB compressed to about 20 KiB, a ratio that deflate cannot reach. */
 function bomb(): Bytes {
   const size = 512 * 2 ** 20;
   const tar = new Uint8Array(size);
@@ -234,7 +234,7 @@ function bomb(): Bytes {
 }
 
 for (const [what, artifact] of Object.entries(REFUSED)) {
-  Deno.test(`an artifact with ${what} is exit code 8 and leaves no files`, async () => {
+  Deno.test(`an artifact with ${what} exits with 8 and leaves no files`, async () => {
     await using world = await startWorld();
     await writeLayout(`${world.directory}/layout`, await artifact);
     const words = ["download-to-cache", `oci-layout:${world.directory}/layout`, "--model-name", "kits/bad"];
@@ -246,7 +246,7 @@ for (const [what, artifact] of Object.entries(REFUSED)) {
   });
 }
 
-Deno.test("a layer with an unsafe name is exit code 8, unless it is left out with --exclude", async () => {
+Deno.test("a layer with an unsafe name exits with 8, unless excluded with --exclude", async () => {
   await using world = await startWorld();
   const layer = (title: string, text: string) => ({
     mediaType: "application/vnd.oci.image.layer.v1",
@@ -280,7 +280,7 @@ Deno.test("an archive with a wrong digest is refused before anything is unpacked
   assertEquals(await filesBelow(`${world.directory}/cache/kits/bad`), {});
 });
 
-Deno.test("a lost file is restored by downloading its archive again, and other files are not touched", async () => {
+Deno.test("a missing or damaged file is restored by downloading its archive again, and other files are not touched", async () => {
   await using world = await startWorld();
   await writeLayout(
     `${world.directory}/layout`,
@@ -305,7 +305,7 @@ Deno.test("a lost file is restored by downloading its archive again, and other f
   assertEquals(await filesBelow(model), MODEL);
 });
 
-Deno.test("a damaged unpacked archive of an earlier run is exit code 8, and the next run downloads it again", async () => {
+Deno.test("a damaged unpacked archive of an earlier run exits with 8, and the next run downloads it again", async () => {
   await inNewWorld(asKit(makeTar([{ name: "config.json", content: CONFIG }])), async (world, uri) => {
     const words = ["download-to-cache", uri, "--model-name", "kits/tiny"];
     await ok(words, world);
@@ -320,7 +320,7 @@ Deno.test("a damaged unpacked archive of an earlier run is exit code 8, and the 
   });
 });
 
-Deno.test("an unpacked archive that is too short or has no readable listing is downloaded again, so that no file of the model is missing", async () => {
+Deno.test("an unpacked archive that is too short or has no readable listing is downloaded again, and the model is complete", async () => {
   await inNewWorld(asKit(makeTar([{ name: "config.json", content: CONFIG }])), async (world, uri) => {
     const words = ["download-to-cache", uri, "--model-name", "kits/tiny"];
     await ok(words, world);
@@ -345,7 +345,7 @@ Deno.test("an unpacked archive that is too short or has no readable listing is d
   });
 });
 
-Deno.test("an archive that a killed run has downloaded is verified, and downloaded again if it is damaged", async () => {
+Deno.test("an archive downloaded by a killed run is verified, and downloaded again if damaged", async () => {
   await inNewWorld(asKit(makeTar([{ name: "config.json", content: CONFIG }])), async (world, uri) => {
     const words = ["download-to-cache", uri, "--model-name", "kits/tiny", "--format", "json"];
     const { bytesMoved } = JSON.parse(await ok(words, world));
@@ -366,7 +366,7 @@ Deno.test("an archive that a killed run has downloaded is verified, and download
   });
 });
 
-Deno.test("an archive cannot contain the files that aim, git and Python keep next to a model", async () => {
+Deno.test("an archive cannot write to the folders that aim, git and Python keep next to a model", async () => {
   const entries = [".aim/manifest.json", ".git/hooks/post-checkout", ".cache/huggingface/x"];
   const tar = makeTar([
     { name: "config.json", content: CONFIG },
@@ -413,7 +413,7 @@ Deno.test("globs select files of archives, and the other files can be downloaded
   assertEquals((await run([...none, "--include", "*.gguf"], world)).code, 5);
 });
 
-Deno.test("for an image with several platforms, this machine's is selected", async () => {
+Deno.test("from an image with several platforms, this machine's is selected", async () => {
   await using world = await startWorld();
   const layout = `${world.directory}/layout`;
   const architecture = Deno.build.arch === "aarch64" ? "arm64" : "amd64";
@@ -460,7 +460,7 @@ Deno.test("an image without /models and an encrypted layer are refused", async (
 
 const KIT = "application/vnd.kitops.modelkit";
 
-/** A ModelKit whose layers are files, each compressed in its own way or not at all. */
+/** A ModelKit whose layers are files, compressed in different ways or not at all. */
 function rawKit(kitfile: unknown): TestArtifact {
   const layers = [
     ["model", "model.safetensors", "raw+zstd", new Uint8Array(zstdCompressSync(WEIGHTS))],
@@ -479,7 +479,7 @@ function rawKit(kitfile: unknown): TestArtifact {
   };
 }
 
-Deno.test("compressed files of a ModelKit are uncompressed, in both layouts", async () => {
+Deno.test("compressed files of a ModelKit are decompressed in both layouts", async () => {
   await inNewWorld(rawKit({ model: { path: "model.safetensors" } }), async (world, uri) => {
     for (const flags of [[], ["--use-hf-cache"]]) {
       const words = ["download-to-cache", uri, "--model-name", "kits/tiny", "--format", "json", ...flags];
@@ -492,7 +492,7 @@ Deno.test("compressed files of a ModelKit are uncompressed, in both layouts", as
   });
 });
 
-Deno.test("a ModelKit that refers to another one for its model is exit code 5, and the message names the other one", async () => {
+Deno.test("a ModelKit that refers to another one for its model exits with 5 and names the other one", async () => {
   const kit = rawKit({ model: { path: "registry.example/org/base:v1" } });
   const child = { ...kit, layers: kit.layers.slice(1) };
   await inNewWorld(child, async (world, uri) => {
@@ -503,7 +503,7 @@ Deno.test("a ModelKit that refers to another one for its model is exit code 5, a
   });
 });
 
-Deno.test("an index of several artifacts is exit code 2, and the message lists their digests", async () => {
+Deno.test("an index of several artifacts exits with 2 and lists their digests", async () => {
   await using world = await startWorld();
   const layout = `${world.directory}/layout`;
   const entries = [];

@@ -5,9 +5,9 @@ import { freePort } from "../servers/free_port.ts";
 export interface DockerRegistry extends AsyncDisposable {
   /** `127.0.0.1:PORT`. Uses plain HTTP unless it has a certificate. */
   readonly host: string;
-  /** Its folder of blobs. */
+  /** The folder that it stores blobs in. */
   readonly storage: string;
-  /** Bytes of blobs that it has sent, according to its log. */
+  /** Blob bytes sent, according to its log. */
   blobBytesSent(): Promise<number>;
 }
 
@@ -48,9 +48,9 @@ function storageYaml(s3: BucketStorage | undefined, folder: string): string {
 /**
  * Starts Debian's docker-registry on loopback, with an empty folder.
  *
- * @param options.remote Address of a registry that it is a pull-through cache of.
+ * @param options.remote URL of a registry for which it is a pull-through cache.
  * @param options.tls For HTTPS.
- * @param options.s3 A bucket to store blobs in: clients are redirected there.
+ * @param options.s3 A bucket to store blobs in; clients are redirected there.
  */
 export async function startRegistry(
   auth: RegistryAuth = { kind: "none" },

@@ -1,11 +1,11 @@
-/** A layer of an artifact that a test makes. */
+/** A layer of a test artifact. */
 export interface TestLayer {
   readonly mediaType: string;
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
-/** An artifact that a test makes. */
+/** A test artifact. */
 export interface TestArtifact {
   readonly artifactType?: string;
   readonly config: { readonly mediaType: string; readonly value: unknown };

@@ -40,7 +40,7 @@ async function bytesOf(world: World, path: string): Promise<[Uint8Array, Uint8Ar
 }
 
 registryTest(
-  "an exported model that is copied to a registry is the same after a download, in both layouts",
+  "a model exported and copied to a registry is unchanged after a download, in both layouts",
   async () => {
     await using world = await startWorld();
     await using registry = await startRegistry();
@@ -62,7 +62,7 @@ registryTest(
   },
 );
 
-Deno.test("an OCI layout directory can be downloaded, and a changed byte in it is exit code 8", async () => {
+Deno.test("an OCI layout directory can be downloaded by tag or digest, and a changed byte in it exits with 8", async () => {
   await using world = await startWorld();
   const { env, directory } = world;
   await ok(["download-to-cache", "--model-id", `hf://${MODEL}`], env);
@@ -98,7 +98,7 @@ Deno.test("an OCI layout directory can be downloaded, and a changed byte in it i
   );
 });
 
-Deno.test("an export keeps the artifacts that have other tags in the layout", async () => {
+Deno.test("an export keeps artifacts with other tags in the layout", async () => {
   await using world = await startWorld();
   const { env, directory } = world;
   await ok(["download-to-cache", "--model-id", `hf://${MODEL}`], env);
@@ -108,7 +108,7 @@ Deno.test("an export keeps the artifacts that have other tags in the layout", as
   for (const tag of ["v1", "v2"]) await ok(["size", `oci-layout:${directory}/layout:${tag}`], env);
 });
 
-Deno.test("an export keeps an artifact that another one has written to the layout meanwhile", async () => {
+Deno.test("an export keeps an artifact that a concurrent export added to the layout", async () => {
   const directory = await Deno.makeTempDir();
   const exported = async (name: string, bytes: number) => {
     const path = `${directory}/${name}`;
@@ -147,10 +147,9 @@ Deno.test("a damaged index.json and an unknown tag have their own exit codes", a
 });
 
 registryTest(
-  "a registry with a password accepts the login in the client's file, and refuses other requests",
+  "a registry with a password accepts the login from the client's auth file, and refuses other requests",
   async () => {
     await using world = await startWorld();
-    // The bcrypt hash of "secret".
     const htpasswd = await bcryptLine("user", "secret");
     const auth: RegistryAuth = { kind: "basic", htpasswd };
     await using registry = await startRegistry(auth);
@@ -176,7 +175,7 @@ registryTest(
 );
 
 registryTest(
-  "tokens come from the registry's realm, with a login or anonymously",
+  "tokens are requested from the registry's realm, with a login or anonymously",
   async () => {
     await using world = await startWorld();
     await using tokens = await tokenServer({ user: "user", password: "secret" });
@@ -234,7 +233,7 @@ registryTest("a mirror is asked first, and skipped if it does not have the model
 
 const oras = NO_REGISTRY === null ? await pythonEnv("oras", ["oras==0.2.43"]) : { skip: NO_REGISTRY };
 Deno.test({
-  name: `files that oras pushed are a model${typeof oras === "string" ? "" : ` (skipped: ${oras.skip})`}`,
+  name: `files pushed by oras can be downloaded as a model${typeof oras === "string" ? "" : ` (skipped: ${oras.skip})`}`,
   ignore: typeof oras !== "string",
   fn: async () => {
     await using world = await startWorld();

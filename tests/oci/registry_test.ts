@@ -11,7 +11,7 @@ const OPTIONS = {
   connections: 4,
 };
 
-Deno.test("many requests with an expired token get one new token, and no token or login is sent to another origin", async () => {
+Deno.test("concurrent requests with an expired token share one new token, and no token or login is sent to another origin", async () => {
   const [port, other] = [freePort(), freePort()];
   const folder = await Deno.makeTempDir();
   let [valid, given] = ["", 0];
@@ -64,7 +64,7 @@ Deno.test("many requests with an expired token get one new token, and no token o
   }
 });
 
-Deno.test("a request that is aborted while it waits for a token does not end the others that wait for it", async () => {
+Deno.test("aborting a request that waits for a token does not abort other requests waiting for it", async () => {
   const port = freePort();
   const answer = Promise.withResolvers<void>();
   let [refusals, tokens] = [0, 0];

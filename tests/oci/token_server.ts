@@ -7,7 +7,7 @@ export interface TokenServer extends AsyncDisposable {
   readonly auth: RegistryAuth;
 }
 
-/** Starts one: the user may push and pull; other clients get a token that allows nothing. */
+/** Starts a token server: the user may push and pull; other clients get a token without permissions. */
 export async function tokenServer(
   login: { user: string; password: string },
   tls?: Certificates["tls"],
@@ -34,13 +34,13 @@ export async function tokenServer(
   await Deno.remove(folder, { recursive: true });
   const port = freePort();
   const server = Deno.serve({ hostname: "127.0.0.1", port, ...tls, onListen() {} }, async (request) => {
-    // There is no OAuth2, as at most registries: Go's clients then send a GET.
+    // No OAuth2, like most registries: Go's clients then send a GET.
     if (request.method !== "GET") return new Response(null, { status: 405 });
     const url = new URL(request.url);
     const known = request.headers.get("authorization") === `Basic ${btoa(`${login.user}:${login.password}`)}`;
     if (request.headers.has("authorization") && !known) return new Response(null, { status: 401 });
     const [type, name] = url.searchParams.get("scope")?.split(":") ?? [];
-    // For both actions: the Python client pushes with the token that it got for reading.
+    // Grants both actions: the Python client pushes with the token that it got for reading.
     const now = Math.floor(Date.now() / 1000);
     const token = await sign(signing, { typ: "JWT", alg: "RS256", x5c: [der] }, {
       iss: "issuer",

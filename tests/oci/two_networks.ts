@@ -1,6 +1,6 @@
-/** Two network namespaces that are connected to each other only. */
+/** Two network namespaces connected only to each other. */
 export interface TwoNetworks extends AsyncDisposable {
-  /** Words that run a command in one of them when they precede it. */
+  /** Command prefixes that run a command in each of them. */
   readonly near: readonly string[];
   readonly far: readonly string[];
   /** The far side's address. */
@@ -22,7 +22,7 @@ trap 'kill $far' TERM
 wait $far
 `;
 
-/** Makes them, without root's rights if possible. Returns the reason if that fails. */
+/** Creates the namespaces, rootless if possible. Returns the reason if that fails. */
 export async function twoNetworks(): Promise<TwoNetworks | { readonly skip: string }> {
   let child: Deno.ChildProcess;
   try {

@@ -4,7 +4,7 @@ import { AimError } from "../../src/errors/aim_error.ts";
 import { type FilesBelow, filesBelow } from "../../src/os/files_below.ts";
 import { writeFile } from "../../src/os/write_file.ts";
 
-/** A root with a folder, and next to it one that nobody may read. */
+/** A root with a folder, and a folder outside it. */
 async function inRoot(test: (root: string, outside: string) => void): Promise<void> {
   const directory = await Deno.makeTempDir();
   const [root, outside] = [join(directory, "root"), join(directory, "outside")];
@@ -24,7 +24,7 @@ function write(files: FilesBelow, path: string, text: string): void {
   file.writeSync(new TextEncoder().encode(text));
 }
 
-/** What each call would do at a path. */
+/** Each call, applied to a path. */
 const CALLS: Readonly<Record<string, (files: FilesBelow, root: string, path: string) => unknown>> = {
   create: (files, _, path) => files.create(`${path}.new`).close(),
   write: (files, _, path) => files.write(`${path}.new`, new Uint8Array(3)),
@@ -39,7 +39,7 @@ const CALLS: Readonly<Record<string, (files: FilesBelow, root: string, path: str
 };
 
 for (const [name, call] of Object.entries(CALLS)) {
-  Deno.test(`${name} does not go through a link, at whatever depth it is`, () =>
+  Deno.test(`${name} does not follow a symlink in the path, at any depth`, () =>
     inRoot((root, outside) => {
       const files = filesBelow(root);
       write(files, join(root, "mine"), "mine");
@@ -58,7 +58,7 @@ for (const [name, call] of Object.entries(CALLS)) {
     }));
 }
 
-Deno.test("a link in a file's own place is replaced and removed, never written through", () =>
+Deno.test("a symlink in place of a file is replaced or removed, never written through", () =>
   inRoot((root, outside) => {
     const files = filesBelow(root);
     const [link, mine] = [join(root, "a/link"), join(root, "a/mine")];
@@ -84,7 +84,7 @@ Deno.test("a link in a file's own place is replaced and removed, never written t
     assertEquals(Deno.readTextFileSync(join(outside, "victim")), "theirs");
   }));
 
-Deno.test("files are created with the rights that the umask leaves, opened, renamed and removed by any name", () =>
+Deno.test("files with any name can be created with the umask's permissions, opened, renamed and removed", () =>
   inRoot((root) => {
     const files = filesBelow(root);
     Deno.writeFileSync(join(root, "reference"), new Uint8Array());
@@ -105,7 +105,7 @@ Deno.test("files are created with the rights that the umask leaves, opened, rena
     }
   }));
 
-Deno.test("a file that cannot be written is an AimError, whatever fails, and leaves nothing", () =>
+Deno.test("a failed write is always an AimError and leaves no file", () =>
   inRoot((root) => {
     for (const path of ["a", `${"n".repeat(256)}/file`, "none/file"]) {
       assertThrows(() => writeFile(filesBelow(root), join(root, path), "text"), AimError);

@@ -4,7 +4,7 @@ import { cString, outcomeOf, treeCalls } from "../../src/os/libc.ts";
 const ENOENT = 2, EBADF = 9;
 const AT_FDCWD = -100;
 
-Deno.test("a failed call is told by its own errno, even if another call changed it before it was read", () => {
+Deno.test("a failed call reports its own errno, even if another call changes errno before it is read", () => {
   const libc = treeCalls();
   if ("refused" in libc) throw new Error(libc.refused);
   const { library } = libc;

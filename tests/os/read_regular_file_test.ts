@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import { ABSENT, type Read } from "../../src/os/read_regular_file.ts";
 import { readRegularFileSync, readRegularText, readRegularTextSync } from "../../src/os/read_regular_file.ts";
 
-/** The bytes of a file. All ways of reading must agree. */
+/** A file's bytes; asserts that all read functions agree. */
 async function read(path: string, limit?: number): Promise<Read<Uint8Array>> {
   const bytes = readRegularFileSync(path, limit);
   const text = readRegularTextSync(path, limit);
@@ -22,7 +22,7 @@ async function inFolder(test: (folder: string) => Promise<void>): Promise<void> 
   }
 }
 
-Deno.test("regular files are read completely, also through links", () =>
+Deno.test("regular files are read completely, also through symlinks", () =>
   inFolder(async (folder) => {
     const path = join(folder, "file");
     for (const size of [0, 1, 4096, 200_000]) {
@@ -37,7 +37,7 @@ Deno.test("regular files are read completely, also through links", () =>
     assertEquals(await readRegularText(join(folder, "link")), { kind: "ok", value: "größe" });
   }));
 
-Deno.test("a named pipe, a directory, a device, and a link to one are refused without waiting", () =>
+Deno.test("a named pipe, a directory, a device and a symlink to a pipe are refused without blocking", () =>
   inFolder(async (folder) => {
     await Deno.mkdir(join(folder, "directory"));
     const { success } = await new Deno.Command("mkfifo", { args: [join(folder, "pipe")] }).output();
@@ -49,7 +49,7 @@ Deno.test("a named pipe, a directory, a device, and a link to one are refused wi
     assertEquals((await read("/dev/zero")).kind, "failed");
   }));
 
-Deno.test("a file above the limit is refused, however large it is", () =>
+Deno.test("a file above the size limit is refused", () =>
   inFolder(async (folder) => {
     const path = join(folder, "file");
     await Deno.writeFile(path, new Uint8Array(101));
@@ -58,7 +58,7 @@ Deno.test("a file above the limit is refused, however large it is", () =>
     assertEquals((await read(path)).kind, "failed");
   }));
 
-Deno.test("a missing path, a file as its folder, and links in a circle are absent", () =>
+Deno.test("a missing path, a path below a file, and a symlink loop are absent", () =>
   inFolder(async (folder) => {
     await Deno.writeTextFile(join(folder, "file"), "");
     await Deno.symlink("circle", join(folder, "circle"));

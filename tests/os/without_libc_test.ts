@@ -5,7 +5,7 @@ import { kernelFiles } from "../../src/os/kernel_files.ts";
 
 Deno.test({
   name:
-    "where the C library cannot be loaded, nothing is written, and kernel files say why they cannot be read",
+    "without the C library, nothing can be written, and reading kernel files fails with the reason",
   permissions: { ffi: false },
   fn() {
     assertEquals(assertThrows(() => filesBelow("/tmp"), AimError).kind, "no-space");

@@ -25,17 +25,17 @@ async function embedded(model: string | null): Promise<Profile[]> {
   return [...profiles];
 }
 
-Deno.test("every generated file is what its generator writes", async () => {
+Deno.test("every generated file matches its generator's output", async () => {
   assertEquals(await drift(), []);
 });
 
-Deno.test("every profile of the catalogue is valid, by AMD's rules of style too", async () => {
+Deno.test("every profile of the catalogue is valid, including AMD's style rules", async () => {
   const { files, faults } = await validateProfileFiles([root], true);
   assert(files > 500);
   assertEquals(faults, []);
 });
 
-Deno.test("no profile of the catalogue needs the YAML library, which takes longer to load than everything else", async () => {
+Deno.test("no profile of the catalogue needs the YAML library, which is slow to load", async () => {
   const odd: string[] = [];
   for (const aimId of [null, ...MODELS.map((model) => model.aimId)]) {
     for (const { path } of await embedded(aimId)) {
@@ -46,7 +46,7 @@ Deno.test("no profile of the catalogue needs the YAML library, which takes longe
   assertEquals(odd, []);
 });
 
-Deno.test("every profile of the catalogue is found under the model that it is for, and names its schema", async () => {
+Deno.test("every profile of the catalogue is in its model's folder and refers to the schema", async () => {
   let found = 0;
   for (const { aimId } of MODELS) {
     for (const profile of await embedded(aimId)) {
@@ -62,7 +62,7 @@ Deno.test("every profile of the catalogue is found under the model that it is fo
   assert(found > 500);
 });
 
-Deno.test("what is not measured is for manual selection only, and says so", async () => {
+Deno.test("unmeasured profiles are for manual selection only", async () => {
   for (const { aimId } of MODELS) {
     for (const { id, metadata, priority } of await embedded(aimId)) {
       if (priority === 3) assertEquals([id, metadata.type === "unoptimized"], [id, id.includes("-fp8-")]);
@@ -74,7 +74,7 @@ Deno.test("what is not measured is for manual selection only, and says so", asyn
   }
 });
 
-Deno.test("tensor parallelism is the GPU count", async () => {
+Deno.test("tensor parallelism equals the GPU count", async () => {
   for (const { aimId } of MODELS) {
     for (const profile of await embedded(aimId)) {
       const { id, metadata } = profile;
@@ -88,7 +88,7 @@ Deno.test("tensor parallelism is the GPU count", async () => {
   }
 });
 
-Deno.test("any model has a general profile on each GPU and count, and it is never one that quantises unasked", async () => {
+Deno.test("any model gets a general fp16 profile on each GPU and count, never a quantising one", async () => {
   const profiles = await embedded("any/other");
   for (const model of ["MI250X", "MI300X", "MI325X", "MI350X", "MI355X"]) {
     for (const count of [1, 2, 4, 8]) {
@@ -108,7 +108,7 @@ Deno.test("any model has a general profile on each GPU and count, and it is neve
   }
 });
 
-Deno.test("Llama 3.1 8B on one MI300X is served from the quantised variant, in fp16 from its own repository", async () => {
+Deno.test("Llama 3.1 8B on one MI300X uses the quantised variant, and with fp16 its own repository", async () => {
   const aimId = "meta-llama/Llama-3.1-8B-Instruct";
   const profiles = await embedded(aimId);
   for (const metric of ["latency", "throughput"] as const) {
@@ -128,8 +128,7 @@ Deno.test("Llama 3.1 8B on one MI300X is served from the quantised variant, in f
 });
 
 /**
- * Options and variables of the published profiles that vLLM 0.27 does not have, or that its only engine
- * refuses.
+ * Options and variables in the published profiles that vLLM 0.27 lacks or that its V1 engine refuses.
  */
 const GONE = [
   ...["swap-space", "max-seq-len-to-capture", "no-enable-chunked-prefill"],
@@ -139,7 +138,7 @@ const RENAMED: Readonly<Record<string, string>> = {
   VLLM_USE_AITER_TRITON_ROPE: "VLLM_ROCM_USE_AITER_TRITON_ROPE",
 };
 
-Deno.test("every option and variable of the catalogue is one that the images' vLLM has", async () => {
+Deno.test("the images' vLLM knows every option and variable of the catalogue", async () => {
   const vllm = new VersionTable(parseVersion("0.27.1"));
   for (const { aimId } of MODELS) {
     for (const profile of await embedded(aimId)) {
@@ -156,7 +155,7 @@ Deno.test("every option and variable of the catalogue is one that the images' vL
 const unpublished = referenceProfiles() === null;
 
 Deno.test({
-  name: "only what is published as measured is claimed to be measured" +
+  name: "exactly the profiles published as measured are marked as measured, with the published settings" +
     (unpublished ? " (skipped: AMD's published profiles are not here)" : ""),
   ignore: unpublished,
   fn: async () => {
@@ -175,7 +174,7 @@ Deno.test({
         if (profile.metadata.manualSelectionOnly || profile.priority === 3) continue;
         measured++;
         assertEquals([profile.id, same?.metadata.type], [profile.id, profile.metadata.type]);
-        // A measurement applies to the settings it was made with.
+        // A measurement is valid only for its settings.
         const settings = (of: Profile | undefined) =>
           [...(of ? engineArgsOf(of) : [])].filter(([name]) => !GONE.includes(name)).map(([name, value]) =>
             `${name.replaceAll("_", "-")}=${

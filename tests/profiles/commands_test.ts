@@ -16,7 +16,7 @@ async function withFolder(test: (folder: string) => Promise<void>) {
   }
 }
 
-Deno.test("profiles validate names every fault by file, line and column, and exits with 2", async () => {
+Deno.test("profiles validate reports every fault with file, line and column, and exits with 2", async () => {
   await withFolder(async (folder) => {
     await Deno.mkdir(join(folder, "sub/general"), { recursive: true });
     const write = (name: string, text: string) => Deno.writeTextFile(join(folder, name), text);
@@ -58,7 +58,7 @@ Deno.test("profiles validate names every fault by file, line and column, and exi
   });
 });
 
-Deno.test("profiles validate refuses a path that is not there, and a folder without profiles", async () => {
+Deno.test("profiles validate rejects a missing path and a folder without profiles", async () => {
   await withFolder(async (folder) => {
     for (const path of [join(folder, "missing"), folder]) {
       const { code, stdout, stderr } = await aim(["profiles", "validate", path]);
@@ -68,7 +68,7 @@ Deno.test("profiles validate refuses a path that is not there, and a folder with
   });
 });
 
-Deno.test("list-profiles says of each profile whether and why it fits, and which would be served", async () => {
+Deno.test("list-profiles shows whether and why each profile fits, and which would be served", async () => {
   const { code, stdout } = await aim(["list-profiles"], {
     env: { AIM_MODEL_ID: LLAMA, AIM_GPU_MODEL: "MI300X", AIM_GPU_COUNT: "1" },
   });
@@ -81,7 +81,7 @@ Deno.test("list-profiles says of each profile whether and why it fits, and which
   assert(!stdout.includes("\x1b["), "no colour in a pipe");
 });
 
-/** One entry of the list for programs. */
+/** An entry of the JSON list. */
 interface Listed {
   readonly profile_id: string;
   readonly compatibility: string;
@@ -100,7 +100,7 @@ async function listed(args: readonly string[], env: Record<string, string>): Pro
   return JSON.parse(stdout);
 }
 
-Deno.test("list-profiles for programs is AMD's list: states in its order, then priority, then id", async () => {
+Deno.test("list-profiles in JSON and YAML is sorted like AMD's: by state, priority and id", async () => {
   const env = { AIM_ID: LLAMA, AIM_GPU_MODEL: "MI300X", AIM_GPU_COUNT: "1", AIM_PRECISION: "fp16" };
   const all = await listed([], env);
   assertEquals(all.filter((one) => one.selected).map((one) => one.profile_id), [
@@ -121,7 +121,7 @@ Deno.test("list-profiles for programs is AMD's list: states in its order, then p
   assertEquals(parse(yaml.stdout, { version: "1.1" }), JSON.parse(JSON.stringify(all)));
 });
 
-Deno.test("list-profiles filters by state, under AMD's name and under aim's", async () => {
+Deno.test("list-profiles filters by state, with AMD's names and aim's", async () => {
   const env = { AIM_ID: LLAMA, AIM_GPU_MODEL: "MI300X", AIM_GPU_COUNT: "1" };
   const ours = await listed(["--state", "gpu_mismatch"], env);
   assert(ours.length > 0 && ours.every((one) => one.compatibility === "accelerator_mismatch" && one.reason));
@@ -138,7 +138,7 @@ Deno.test("list-profiles describes the nearest miss if nothing fits", async () =
   assertStringIncludes(stdout, "set AIM_ACCELERATOR_COUNT=2");
 });
 
-Deno.test("list-profiles without the compatibility check looks at no GPU and judges nothing", async () => {
+Deno.test("list-profiles --skip-compatibility-check detects no GPU and judges no profile", async () => {
   const all = await listed(["--skip-compatibility-check"], { AIM_ID: LLAMA });
   assert(all.length > 0);
   for (const one of all) {
@@ -146,7 +146,7 @@ Deno.test("list-profiles without the compatibility check looks at no GPU and jud
   }
 });
 
-Deno.test("list-profiles skips a bad file with a warning that names its place", async () => {
+Deno.test("list-profiles skips an invalid file with a warning that gives file, line and column", async () => {
   await withFolder(async (folder) => {
     await Deno.mkdir(join(folder, "general"));
     await Deno.writeTextFile(join(folder, "general/bad.yaml"), GENERAL_PROFILE.replace("fp16", "fp17"));
@@ -166,7 +166,7 @@ Deno.test("list-profiles skips a bad file with a warning that names its place", 
   });
 });
 
-Deno.test("AIM_PROFILE_ID finds a custom profile whichever model it is for, mounted as a ConfigMap", async () => {
+Deno.test("AIM_PROFILE_ID finds a custom profile of another base model, mounted as a ConfigMap", async () => {
   await withFolder(async (folder) => {
     const data = join(folder, "custom/acme/base-model/..2026_11_26");
     await Deno.mkdir(data, { recursive: true });
@@ -178,7 +178,7 @@ Deno.test("AIM_PROFILE_ID finds a custom profile whichever model it is for, moun
       "..data/vllm-mi300x-fp8-tp1-latency.yaml",
       join(data, "../vllm-mi300x-fp8-tp1-latency.yaml"),
     );
-    // As the operator's pods have it: an empty AIM_ID, and no GPU model.
+    // Like the operator's pods: an empty AIM_ID and no GPU model.
     const { code, stdout } = await aim(["dry-run", "--format", "json", "--offline"], {
       env: {
         ...{ AIM_PROFILE_PATH: folder, AIM_ID: "", AIM_MODEL_ID: "team/tuned" },
@@ -190,13 +190,13 @@ Deno.test("AIM_PROFILE_ID finds a custom profile whichever model it is for, moun
     const [{ filename, profile, models }] = JSON.parse(stdout);
     assertEquals([filename, profile.aim_id], ["vllm-mi300x-fp8-tp1-latency.yaml", "acme/base-model"]);
     assertEquals(models.map((one: { source: string }) => one.source), ["hf://team/tuned"]);
-    // Old names and new ones, whichever the file has.
+    // Both the old and the new names, whichever the file uses.
     const { accelerator_model, accelerator_count, gpu, gpu_count } = profile.metadata;
     assertEquals([accelerator_model, accelerator_count, gpu, gpu_count], ["MI300X", 1, "MI300X", 1]);
   });
 });
 
-Deno.test("a model on a processor gets the general profile for it, with as many threads as there are cores", async () => {
+Deno.test("a model on a CPU gets the general CPU profile, with one thread per core", async () => {
   const { code, stdout } = await aim(["dry-run", "--format", "json", "--offline"], {
     env: { AIM_MODEL_ID: "any/model", AIM_ACCELERATOR_TYPE: "cpu", AIM_ACCELERATOR_FAMILY: "cpu" },
   });

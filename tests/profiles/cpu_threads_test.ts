@@ -26,7 +26,7 @@ const threads = (env: Record<string, string>, cpu: Partial<Cpu> = {}, count = 1)
   return [fitted.get("OMP_NUM_THREADS"), fitted.get("VLLM_CPU_OMP_THREADS_BIND"), warning !== null];
 };
 
-Deno.test("a processor's profile gets no more threads than there are cores", () => {
+Deno.test("a CPU profile gets no more threads than cores", () => {
   assertEquals(threads({}), ["16", "auto", false]);
   assertEquals(threads({ OMP_NUM_THREADS: "8" }), ["8", "auto", false]);
   assertEquals(threads({ OMP_NUM_THREADS: "192" }), ["16", "auto", true]);
@@ -34,14 +34,14 @@ Deno.test("a processor's profile gets no more threads than there are cores", () 
   assertEquals(threads({}, {}, 188), ["16", "auto", true]);
 });
 
-Deno.test("threads that a profile binds by number are bound to the container's own cores", () => {
+Deno.test("threads bound to core numbers by a profile are bound to the container's cores instead", () => {
   const bind = { VLLM_CPU_OMP_THREADS_BIND: "0-191" };
   assertEquals(threads(bind), ["16", "auto", false]);
   assertEquals(threads(bind, { cpuset: "32-47" }), ["16", "32-47", false]);
   assertEquals(threads({ VLLM_CPU_OMP_THREADS_BIND: "auto" }, { cpuset: "32-47" }), ["16", "auto", false]);
 });
 
-Deno.test("a GPU's profile stays as it is", () => {
+Deno.test("a GPU profile is unchanged", () => {
   const profile = makeProfile();
   assertEquals(withCpuThreads(profile, CPU), { profile, warning: null });
 });

@@ -11,7 +11,7 @@ const config = {
 const eight = { type: "gpu", source: "sysfs", model: "MI300X", count: 8, partitioned: false } as const;
 const none = { ...eight, source: "none", model: null, count: 0 } as const;
 
-Deno.test("what is detected is available, and an automatic count asks for none in particular", () => {
+Deno.test("detected accelerators are available, and an automatic count requests no specific number", () => {
   assertEquals(criteriaOf(config, eight, "org/model"), {
     criteria: {
       engine: "vllm",
@@ -32,7 +32,7 @@ Deno.test("what is detected is available, and an automatic count asks for none i
   });
 });
 
-Deno.test("a requested count is kept next to the real one", () => {
+Deno.test("a requested count is kept next to the detected one", () => {
   const { criteria } = criteriaOf({ ...config, acceleratorCount: 4 }, { ...eight, partitioned: true }, null);
   assertEquals(criteria.accelerator, {
     type: "gpu",
@@ -45,7 +45,7 @@ Deno.test("a requested count is kept next to the real one", () => {
   assertEquals(criteria.model, null);
 });
 
-Deno.test("a named model without a count is one GPU, with a warning; with a count there is none", () => {
+Deno.test("a named model without a count means one GPU, with a warning; with a count there is no warning", () => {
   const named = { ...eight, source: "override", model: "MI325X", count: 1 } as const;
   const without = criteriaOf(config, named, "a/b");
   assertEquals([without.criteria.accelerator?.available, without.criteria.accelerator?.requested], [1, 1]);
@@ -55,12 +55,12 @@ Deno.test("a named model without a count is one GPU, with a warning; with a coun
   assertEquals(asked.warnings, []);
 });
 
-Deno.test("with a count of 0 nothing can fit, and the model stays known", () => {
+Deno.test("with a count of 0, zero GPUs are requested and the model is kept", () => {
   const zero = { ...eight, source: "override", model: "MI325X", count: 0 } as const;
   const { criteria } = criteriaOf({ ...config, acceleratorCount: 0 }, zero, "a/b");
   assertEquals([criteria.accelerator?.model, criteria.accelerator?.requested], ["MI325X", 0]);
 });
 
-Deno.test("no GPU visible and none named: no profile is left out for its accelerator", () => {
+Deno.test("without a visible or named GPU, there are no accelerator criteria", () => {
   assertEquals(criteriaOf(config, none, "a/b").criteria.accelerator, null);
 });

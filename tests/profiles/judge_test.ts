@@ -7,7 +7,7 @@ import { Random } from "../values/random.ts";
 
 const stateOf = (profile: Profile, criteria: Criteria) => judge([profile], criteria)[0]?.state;
 
-Deno.test("the first difference in the order engine, metric, model, GPU, precision gives the state", () => {
+Deno.test("the state is the first mismatch in the order engine, metric, model, GPU, precision", () => {
   const differences: [string, Partial<Profile["metadata"]>, Partial<Profile>][] = [
     ["engine_mismatch", { engine: "sglang" }, {}],
     ["metric_mismatch", { metric: "throughput" }, {}],
@@ -27,7 +27,7 @@ Deno.test("the first difference in the order engine, metric, model, GPU, precisi
   }
 });
 
-Deno.test("of a GPU's differences, the model is named before the count", () => {
+Deno.test("a GPU mismatch gives the model as the reason before the count", () => {
   const [judged] = judge(
     [makeProfile({ metadata: { acceleratorModel: "MI325X", acceleratorCount: 4 } })],
     makeCriteria({
@@ -37,7 +37,7 @@ Deno.test("of a GPU's differences, the model is named before the count", () => {
   assertEquals(judged?.reason, "needs MI325X; this host has MI300X");
 });
 
-Deno.test("a count that was asked for matches exactly, not at most", () => {
+Deno.test("a requested count must match exactly", () => {
   for (const count of [1, 2, 4, 8]) {
     for (const requested of [0, 1, 2, 3, 4, 8]) {
       const profile = makeProfile({ metadata: { acceleratorCount: count } });
@@ -51,13 +51,13 @@ Deno.test("a count that was asked for matches exactly, not at most", () => {
   }
 });
 
-Deno.test("a requested count that does not exist fits nothing", () => {
+Deno.test("a requested count above the available one fits nothing", () => {
   const criteria = makeCriteria({ accelerator: { available: 2, requested: 4 } });
   assertEquals(stateOf(makeProfile({ metadata: { acceleratorCount: 4 } }), criteria), "accelerator_mismatch");
   assertEquals(stateOf(makeProfile({ metadata: { acceleratorCount: 2 } }), criteria), "accelerator_mismatch");
 });
 
-Deno.test("an automatic count takes the exact match, else the largest count below that of the hardware", () => {
+Deno.test("an automatic count selects the exact match, else the largest count below the available one", () => {
   const profiles = [1, 2, 4, 8].map((acceleratorCount) =>
     makeProfile({ id: `tp${acceleratorCount}`, metadata: { acceleratorCount } })
   );
@@ -72,13 +72,13 @@ Deno.test("an automatic count takes the exact match, else the largest count belo
   }
 });
 
-Deno.test("a profile for unpartitioned GPUs does not fit partitions, and the reason says so", () => {
+Deno.test("a profile for unpartitioned GPUs does not fit partitions, and the reason explains it", () => {
   const [judged] = judge([makeProfile()], makeCriteria({ accelerator: { partitioned: true } }));
   assertEquals(judged?.state, "accelerator_mismatch");
   assert(judged?.reason.includes("whole MI300X GPUs"));
 });
 
-Deno.test("a general profile fits any model, and a model that has no name", () => {
+Deno.test("a general profile fits any model, even an unnamed one", () => {
   const general = makeProfile({ aimId: null, modelId: null, priority: 3 });
   assertEquals(stateOf(general, makeCriteria({ model: "any/other" })), "compatible");
   assertEquals(stateOf(general, makeCriteria({ model: null })), "compatible");
@@ -95,7 +95,7 @@ Deno.test("without GPU criteria no profile is a GPU mismatch", () => {
   );
 });
 
-Deno.test("better goes by the model's own, the exact count, priority, precision, type, the larger count, id", () => {
+Deno.test("profiles rank by model-specific, exact count, priority, precision, type, larger count, id", () => {
   const of = (metadata: Partial<Profile["metadata"]>, id: string, priority: 1 | 2 = 2) =>
     makeProfile({ id, priority, metadata });
   const general = (acceleratorCount: number) =>
@@ -127,7 +127,7 @@ Deno.test("better goes by the model's own, the exact count, priority, precision,
   assertEquals(judged.map((one) => one.profile.id), ranked.map((profile) => profile.id));
 });
 
-Deno.test("with the fallback off a general profile, and always a manual one, is compatible but never selected", () => {
+Deno.test("a manual profile, or a general one without the fallback, is compatible but never selected", () => {
   const general = makeProfile({ id: "general/g", aimId: null, modelId: null, priority: 3 });
   const manual = makeProfile({ id: "m", metadata: { manualSelectionOnly: true } });
   const pick = (profiles: Profile[], generalFallback: boolean) => {
@@ -142,7 +142,7 @@ Deno.test("with the fallback off a general profile, and always a manual one, is 
   assertEquals(pick([manual, general], false), null);
 });
 
-// ---- properties, over random sets of profiles and random criteria
+// ---- properties of random sets of profiles and criteria
 
 const random = new Random(20_240_601);
 const GPU_NAMES = ["MI250X", "MI300X", "MI325X"];
@@ -186,7 +186,7 @@ const SETS = Array.from({ length: 300 }, () => ({
   criteria: randomCriteria(),
 }));
 
-Deno.test("the order of profiles is total: antisymmetric, transitive, and each equals only itself", () => {
+Deno.test("the order of profiles is total: antisymmetric, transitive, and no two profiles are equal", () => {
   for (const { profiles, criteria } of SETS) {
     const available = criteria.accelerator?.available ?? null;
     const [a, b, c] = [random, random, random].map((r) => profiles.length === 0 ? null : r.pick(profiles));
@@ -198,7 +198,7 @@ Deno.test("the order of profiles is total: antisymmetric, transitive, and each e
   }
 });
 
-Deno.test("the order in which files are found changes nothing", () => {
+Deno.test("the result does not depend on the order in which files are found", () => {
   for (const { profiles, criteria } of SETS) {
     const ids = (list: readonly Profile[]) =>
       judge(list, criteria).map((one) => `${one.profile.id} ${one.state}`);
@@ -206,7 +206,7 @@ Deno.test("the order in which files are found changes nothing", () => {
   }
 });
 
-Deno.test("a compatible profile is never passed over for a lesser one, and only compatible ones are selected", () => {
+Deno.test("the best eligible profile is always selected, and never one that is not eligible", () => {
   let selected = 0;
   for (const { profiles, criteria } of SETS) {
     const selection = selectProfile(judge(profiles, criteria), criteria, { profileId: null });
@@ -225,7 +225,7 @@ Deno.test("a compatible profile is never passed over for a lesser one, and only 
   assert(selected > 30, `only ${selected} sets had something to select`);
 });
 
-/** The rules once more, said another way: what may be selected. */
+/** An independent implementation of the rules: whether a profile may be selected. */
 function fits(
   { metadata, aimId }: Profile,
   { engine, metric, model, accelerator: gpu, precision, generalFallback }: Criteria,
@@ -242,7 +242,7 @@ function fits(
   return gpu.requested === null || gpu.requested === metadata.acceleratorCount;
 }
 
-/** The same for the order: texts that sort as the profiles do. */
+/** An independent implementation of the order: keys that sort like the profiles. */
 function keyOf({ metadata, priority, id }: Profile, { accelerator: gpu }: Criteria): string {
   const all = gpu === null || gpu.requested !== null || metadata.acceleratorCount === gpu.available;
   const two = (n: number) => String(n).padStart(2, "0");

@@ -7,7 +7,7 @@ import { Random } from "../values/random.ts";
 
 const [MODEL_PROFILE = "", GENERAL_PROFILE = ""] = SEEDS;
 
-/** Runs with a folder of files, by path and text, and takes it away again. */
+/** Runs a test with a temporary folder of files, given by path and content. */
 async function withFiles(files: Record<string, string | Uint8Array>, test: (root: string) => Promise<void>) {
   const root = await Deno.makeTempDir({ prefix: "aim-profiles-" });
   try {
@@ -37,7 +37,7 @@ async function load({ profilePath, embedded = false, model = "org/model", embedd
   return { ids: profiles.map((profile) => profile.id).sort(), profiles, faults };
 }
 
-Deno.test("a profile's id and priority come from its place", async () => {
+Deno.test("a profile's id and priority follow from its path", async () => {
   await withFiles({
     "custom/org/model/a.yaml": MODEL_PROFILE,
     "custom/general/b.yaml": GENERAL_PROFILE,
@@ -58,7 +58,7 @@ Deno.test("a profile's id and priority come from its place", async () => {
   });
 });
 
-Deno.test("a profile on disk shadows only the embedded one of its id", async () => {
+Deno.test("a profile on disk shadows only the embedded profile with the same id", async () => {
   await withFiles({
     "disk/org/model/a.yaml": MODEL_PROFILE.replace("model-FP8", "disk"),
     "disk/general/g.yaml": GENERAL_PROFILE,
@@ -85,7 +85,7 @@ Deno.test("a profile on disk shadows only the embedded one of its id", async () 
   });
 });
 
-Deno.test("a faulty file shadows nothing", async () => {
+Deno.test("an invalid file shadows nothing", async () => {
   await withFiles({
     "disk/org/model/a.yaml": "metadata: [",
     "embedded/org/model/a.yaml": MODEL_PROFILE,
@@ -117,7 +117,7 @@ Deno.test("only the folders of the search path are read", async () => {
   });
 });
 
-Deno.test("no name of a model leads out of the folder, or into one that means something else", async () => {
+Deno.test("a model name cannot escape the folder or reach a reserved one", async () => {
   await withFiles({
     "profiles/general/g.yaml": GENERAL_PROFILE,
     "profiles/custom/general/c.yaml": GENERAL_PROFILE,
@@ -149,7 +149,7 @@ Deno.test("without a model only custom and general profiles are candidates", asy
   });
 });
 
-Deno.test("a profile path that does not exist, or is a file, has no profiles", async () => {
+Deno.test("a profile path that is missing or a file has no profiles", async () => {
   await withFiles({ "file": "x" }, async (root) => {
     for (const profilePath of [join(root, "missing"), join(root, "file")]) {
       const { ids, faults } = await load({ profilePath });
@@ -158,7 +158,7 @@ Deno.test("a profile path that does not exist, or is a file, has no profiles", a
   });
 });
 
-Deno.test("profiles are found through links, as a Kubernetes ConfigMap is mounted", async () => {
+Deno.test("profiles are found through symlinks, as in a mounted Kubernetes ConfigMap", async () => {
   await withFiles({ "..2024_01_01/a.yaml": MODEL_PROFILE }, async (root) => {
     const folder = join(root, "org/model");
     await Deno.mkdir(folder, { recursive: true });
@@ -171,7 +171,7 @@ Deno.test("profiles are found through links, as a Kubernetes ConfigMap is mounte
   });
 });
 
-Deno.test("a file that links lead to twice is read once, and a link to a parent folder ends", async () => {
+Deno.test("a file reachable through several symlinks is read once, and a symlink to a parent folder does not loop", async () => {
   await withFiles(
     { "outside/a.yaml": MODEL_PROFILE.replace("precision: fp8", "precision: fp9") },
     async (root) => {
@@ -186,7 +186,7 @@ Deno.test("a file that links lead to twice is read once, and a link to a parent 
   );
 });
 
-Deno.test("a bad file is left out with file, line, column and reason, and the others stay", async () => {
+Deno.test("an invalid file is reported with file, line, column and reason, and the others are loaded", async () => {
   await withFiles({
     "org/model/good.yaml": MODEL_PROFILE,
     "org/model/count.yaml": MODEL_PROFILE.replace("gpu_count: 1", "gpu_count: one"),
@@ -220,7 +220,7 @@ Deno.test("a bad file is left out with file, line, column and reason, and the ot
   });
 });
 
-Deno.test("environment values that are not text become what Python's str makes of them", async () => {
+Deno.test("environment values that are not text are converted like Python's str()", async () => {
   const env =
     "env_vars:\n  A: 1\n  B: 0.50\n  C: yes\n  D: off\n  E: '010'\n  F: 0x10\n  G: 1.0e+3\n  H: ''\n";
   await withFiles({
@@ -235,13 +235,13 @@ Deno.test("environment values that are not text become what Python's str makes o
   });
 });
 
-Deno.test("an engine that is not vLLM has arguments of its own", async () => {
+Deno.test("vLLM's argument rules do not apply to other engines", async () => {
   await withFiles({
     "org/model/a.yaml": MODEL_PROFILE.replace("engine: vllm", "engine: sglang").replace("32768", "many"),
   }, async (root) => assertEquals((await load({ profilePath: root })).ids, ["a"]));
 });
 
-Deno.test("of 2,000 damaged profiles each loads or is named with its place and a reason, and none stops the others", async () => {
+Deno.test("each of 2,000 damaged profiles is loaded or reported with position and reason, and none stops the others", async () => {
   const random = new Random(42);
   const files: Record<string, string> = { "org/model/whole.yaml": MODEL_PROFILE };
   for (let index = 0; index < 2000; index++) {
@@ -265,7 +265,7 @@ Deno.test("of 2,000 damaged profiles each loads or is named with its place and a
   });
 });
 
-Deno.test("the program's own profiles are in the source tree", () => {
+Deno.test("run from source, the embedded profiles are those of the source tree", () => {
   assertEquals(IS_BUNDLED, false);
   assert(Deno.statSync(join(EMBEDDED_ROOT, "schemas/profile.schema.json")).isFile);
 });

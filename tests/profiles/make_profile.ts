@@ -1,6 +1,6 @@
 import type { Criteria, Profile } from "../../src/profiles/types.ts";
 
-/** A profile for tests; `metadata` in part. */
+/** A profile for tests; `metadata` may be partial. */
 export function makeProfile(
   parts: Partial<Omit<Profile, "metadata">> & { metadata?: Partial<Profile["metadata"]> } = {},
 ): Profile {
@@ -29,7 +29,7 @@ export function makeProfile(
   };
 }
 
-/** Criteria for tests: eight MI300X, all automatic. */
+/** Criteria for tests; by default eight MI300X, everything automatic. */
 export function makeCriteria(
   parts: Partial<Omit<Criteria, "accelerator">> & {
     accelerator?: Partial<NonNullable<Criteria["accelerator"]>> | null;

@@ -12,14 +12,14 @@ const rows: ProfileRow[] = judge([
   }),
 ], makeCriteria()).map((judged, index) => ({ ...judged, selected: index === 0 }));
 
-Deno.test("without a terminal, a table is as wide as it needs to be", () => {
+Deno.test("without a terminal, a table has its full width", () => {
   const text = profileTable(rows, Infinity, true);
   for (const word of ["PRECISION", "REASON", "MODEL", "PATH", "needs MI325X; this host has MI300X"]) {
     assertStringIncludes(text, word);
   }
 });
 
-Deno.test("no line is wider than the terminal, and id and state are never given up", () => {
+Deno.test("no line is wider than the terminal, and id and state are always shown", () => {
   for (let width = 56; width < 220; width++) {
     const lines = withStyles(profileTable(rows, width, true), false).split("\n");
     for (const line of lines) assert([...line].length <= width, `${line.length} > ${width}: ${line}`);
@@ -28,7 +28,7 @@ Deno.test("no line is wider than the terminal, and id and state are never given 
   }
 });
 
-Deno.test("on a narrower terminal never more is shown", () => {
+Deno.test("a narrower terminal never shows more columns", () => {
   const columns = (width: number) =>
     withStyles(profileTable(rows, width, true), false).split("\n")[0]?.trim().split(/ {2,}/)
       .length ?? 0;
@@ -36,7 +36,7 @@ Deno.test("on a narrower terminal never more is shown", () => {
   assertEquals(columns(40), 2);
 });
 
-Deno.test("colour changes nothing but the colour", () => {
+Deno.test("colour does not change the text", () => {
   const text = profileTable(rows, 120, false);
   const coloured = withStyles(text, true);
   // deno-lint-ignore no-control-regex

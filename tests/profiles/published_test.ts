@@ -24,7 +24,7 @@ const HARDWARE: readonly (readonly ["gpu" | "cpu", string, number])[] = [
   ["cpu", "CPU", 16],
 ];
 
-/** Every model with every metric on all hardware, with the engine that its own profiles are for. */
+/** Every published model with every metric, and the engine of the model's own profiles. */
 async function* combinations() {
   for (const root of FOLDERS) {
     for (const model of referenceModels(root)) {
@@ -65,7 +65,7 @@ const TABLE = new URL("fixtures/selected.txt", import.meta.url);
 
 Deno.test({
   name:
-    `for each published folder the same profiles are selected on each accelerator as in the table${missing}`,
+    `the profiles selected from the published folders on each accelerator match the table${missing}`,
   ignore: missing !== "",
   fn: async () => {
     const blocks: string[] = [];
@@ -82,7 +82,7 @@ Deno.test({
   },
 });
 
-/** AMD's own rules: the count exactly, then priority, precision, type; of what is equal the first. */
+/** The best profiles by AMD's rules: the exact count, then priority, precision and type. */
 function byAmdsRules(
   profiles: readonly Profile[],
   wanted: { model: string; engine: string; metric: Profile["metadata"]["metric"] },
@@ -100,7 +100,7 @@ function byAmdsRules(
 }
 
 Deno.test({
-  name: `wherever AMD's rules select a profile of the model's own, aim selects the same one${missing}`,
+  name: `aim selects the same profile as AMD's rules, or a model-specific one with fewer GPUs instead of a general one${missing}`,
   ignore: missing !== "",
   fn: async () => {
     let [own, general] = [0, 0];
@@ -112,7 +112,7 @@ Deno.test({
           const ours = selected(profiles, { model, engine, metric }, hardware);
           if (amds.length === 0) continue;
           assert(ours !== null, `${model} on ${hardware}`);
-          // Where AMD's would take a general profile, aim prefers the model's own that uses fewer GPUs.
+          // Where AMD's rules select a general profile, aim prefers a model-specific one with fewer GPUs.
           const fewer = amds[0]?.aimId === null && ours.aimId === model &&
             ours.metadata.acceleratorCount < available;
           if (!fewer) {

@@ -1,8 +1,7 @@
 import { fromFileUrl, join } from "@std/path";
 
 /**
- * AMD's published profiles to test against, in `AIM_TEST_REFERENCE`, else next to the repository;
- * `null` where not.
+ * The folder of AMD's published profiles, in `AIM_TEST_REFERENCE` or next to the repository; `null` if missing.
  */
 export function referenceProfiles(generation: "0.9" | "2026" = "0.9"): string | null {
   const root = Deno.env.get("AIM_TEST_REFERENCE") ??
@@ -15,7 +14,7 @@ export function referenceProfiles(generation: "0.9" | "2026" = "0.9"): string | 
   }
 }
 
-/** Every `org/model` that has profiles of its own there, in `custom/` too. */
+/** Every `org/model` with its own profiles there, including those in `custom/`. */
 export function referenceModels(root: string): string[] {
   const models = (below: string) =>
     [...Deno.readDirSync(join(root, below))]

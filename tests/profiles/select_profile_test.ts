@@ -12,7 +12,7 @@ function noMatch(profiles: Profile[], criteria: Criteria, profileId: string | nu
   return selection.error.line;
 }
 
-Deno.test("AIM_PROFILE_ID selects by id, whatever the criteria say", () => {
+Deno.test("AIM_PROFILE_ID selects by id, regardless of the criteria", () => {
   const profile = makeProfile({
     id: "general/x",
     aimId: null,
@@ -35,7 +35,7 @@ Deno.test("AIM_PROFILE_ID selects by id, whatever the criteria say", () => {
   }
 });
 
-Deno.test("an unknown AIM_PROFILE_ID ends with exit 3 and the nearest spelling", () => {
+Deno.test("an unknown AIM_PROFILE_ID exits with 3 and suggests the nearest spelling", () => {
   const line = noMatch(
     [makeProfile({ id: "vllm-mi300x-fp8-tp1-latency" }), makeProfile({ id: "vllm-mi325x-fp8-tp1-latency" })],
     makeCriteria(),
@@ -46,7 +46,7 @@ Deno.test("an unknown AIM_PROFILE_ID ends with exit 3 and the nearest spelling",
   assertStringIncludes(noMatch([], makeCriteria(), "x"), "AIM_PROFILE_PATH");
 });
 
-Deno.test("if nothing fits, the profiles are counted by state", () => {
+Deno.test("if nothing fits, the error counts profiles by state", () => {
   const line = noMatch([
     makeProfile({ id: "a", metadata: { metric: "throughput" } }),
     makeProfile({ id: "b", metadata: { metric: "throughput" } }),
@@ -77,13 +77,13 @@ const NEAREST: [string, Profile[], Criteria, string][] = [
     "it has precision fp8, not fp16; set AIM_PRECISION=fp8",
   ],
   [
-    "the count that was asked for",
+    "the requested count",
     [makeProfile({ metadata: { acceleratorCount: 2 } })],
     makeCriteria({ accelerator: { available: 4, requested: 4 } }),
     "it uses 2 GPUs; 4 requested; set AIM_ACCELERATOR_COUNT=2",
   ],
   [
-    "a larger count, where the GPU is named and not looked at",
+    "a larger count, if the GPU is named and not detected",
     [makeProfile({ metadata: { acceleratorCount: 8 } })],
     makeCriteria({ accelerator: { available: 1, requested: 1, named: true } }),
     "it uses 8 GPUs; 1 requested; set AIM_ACCELERATOR_COUNT=8",
@@ -101,13 +101,13 @@ const NEAREST: [string, Profile[], Criteria, string][] = [
     "which is off; set AIM_ALLOW_GENERAL_PROFILE_FALLBACK=true",
   ],
   [
-    "more GPUs than there are",
+    "more GPUs than available",
     [makeProfile({ metadata: { acceleratorCount: 8 } })],
     makeCriteria({ accelerator: { available: 2 } }),
     "it needs 8 GPUs; this host has 2; no setting changes that",
   ],
   [
-    "one change rather than two",
+    "one change is nearer than two",
     [
       makeProfile({ id: "two", metadata: { metric: "throughput", precision: "fp8" } }),
       makeProfile({ id: "one", metadata: { metric: "throughput", precision: "fp16" } }),
@@ -116,7 +116,7 @@ const NEAREST: [string, Profile[], Criteria, string][] = [
     "nearest is one:",
   ],
   [
-    "a setting rather than hardware",
+    "a setting is nearer than hardware",
     [
       makeProfile({ id: "hardware", metadata: { acceleratorModel: "MI325X" } }),
       makeProfile({ id: "setting", metadata: { metric: "throughput", precision: "fp8" } }),
@@ -125,7 +125,7 @@ const NEAREST: [string, Profile[], Criteria, string][] = [
     "set AIM_METRIC=throughput and AIM_PRECISION=fp8",
   ],
   [
-    "a measured profile rather than one that nobody vouches for",
+    "a measured profile is nearer than an unmeasured one",
     [
       makeProfile({ id: "manual", metadata: { manualSelectionOnly: true } }),
       makeProfile({ id: "measured", metadata: { metric: "throughput" } }),
@@ -136,12 +136,12 @@ const NEAREST: [string, Profile[], Criteria, string][] = [
 ];
 
 for (const [what, profiles, criteria, expected] of NEAREST) {
-  Deno.test(`the nearest miss names what would make it fit: ${what}`, () => {
+  Deno.test(`the error for the nearest miss names the change that makes it fit: ${what}`, () => {
     assertStringIncludes(noMatch(profiles, criteria), expected);
   });
 }
 
-Deno.test("without a GPU the best-ranked profile is picked, with what else could have been meant", () => {
+Deno.test("without a GPU, the best-ranked profile is used, and the message names the alternatives", () => {
   const profiles = [
     makeProfile({
       id: "a",
@@ -175,7 +175,7 @@ Deno.test("without a GPU the best-ranked profile is picked, with what else could
   assertEquals(profilesForAnyGpu(judged, 8), []);
 });
 
-Deno.test("equal profiles that differ only in the variant end with exit 3 and their ids", () => {
+Deno.test("profiles that differ only in the variant exit with 3, and the error lists their ids", () => {
   const profiles = [
     makeProfile({ id: "a", metadata: { variant: "usp1" } }),
     makeProfile({ id: "b", metadata: { type: "preview" } }),
@@ -185,7 +185,7 @@ Deno.test("equal profiles that differ only in the variant end with exit 3 and th
   const line = noMatch(profiles, criteria);
   assertStringIncludes(line, "equally: a, b;");
   assertStringIncludes(line, "AIM_PROFILE_ID");
-  // By its id either can be had, a custom profile outranks both, and without a variant the first counts.
+  // Either can be selected by id, a custom profile outranks both, and without variants the first one wins.
   const pick = (list: Profile[], profileId: string | null) => {
     const selection = selectProfile(judge(list, criteria), criteria, { profileId });
     return selection.kind === "selected" ? selection.judged.profile.id : selection.kind;
@@ -208,7 +208,7 @@ Deno.test("an unoptimized profile is selected only if nothing else fits and AIM_
   };
   assertEquals(pick([own, manual], false), "none");
   assertEquals(pick([own, manual], true), ["own", "unoptimized", null]);
-  // A general profile goes first; that the model has one of its own is said.
+  // A general profile takes precedence; the message mentions the model's own one.
   assertEquals(pick([own, general], true), ["general/g", "rank", "own"]);
   assertEquals(pick([own, general], false, false), "none");
   assertEquals(pick([own, general], true, false), ["own", "unoptimized", null]);
@@ -220,7 +220,7 @@ Deno.test("an unoptimized profile is selected only if nothing else fits and AIM_
   assertStringIncludes(noMatch([own], makeCriteria()), "AIM_ALLOW_UNOPTIMIZED=true");
 });
 
-Deno.test("the nearest miss is one for the same model of GPU before any other", () => {
+Deno.test("a profile for the same GPU model is nearer than one for another", () => {
   const line = noMatch([
     makeProfile({ id: "other-model", metadata: { acceleratorModel: "MI325X" } }),
     makeProfile({ id: "more-gpus", metadata: { acceleratorCount: 8, metric: "throughput" } }),
@@ -228,7 +228,7 @@ Deno.test("the nearest miss is one for the same model of GPU before any other", 
   assertStringIncludes(line, "nearest is more-gpus:");
 });
 
-Deno.test("a processor fits whatever its cores, and a profile for no GPU fits none", () => {
+Deno.test("a CPU profile fits any core count, and a profile with a GPU count of 0 fits nothing", () => {
   const cpu = makeProfile({
     metadata: { acceleratorType: "cpu", acceleratorModel: "EPYC_9965", acceleratorCount: 188 },
   });

@@ -1,9 +1,9 @@
-{{/* Name of everything: the release's. */}}
+{{/* Name of all objects: the release's name. */}}
 {{- define "aim.fullname" -}}
 {{- .Release.Name | trunc 48 | trimSuffix "-" -}}
 {{- end }}
 
-{{/* Labels that select: dict "root" and "component". */}}
+{{/* Selector labels: dict "root" and "component". */}}
 {{- define "aim.selector" -}}
 app.kubernetes.io/name: aim
 app.kubernetes.io/instance: {{ .root.Release.Name }}
@@ -17,7 +17,7 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- end }}
 
-{{/* A volume that has one model's files is mounted as that model's folder, else as the cache. */}}
+{{/* A volume with one model's files is mounted as that model's folder, otherwise as the cache. */}}
 {{- define "aim.mountPath" -}}
 /workspace/model-cache
 {{- if and .Values.model.name (not .Values.fleet.enabled) }}/{{ .Values.model.name }}{{ end }}
@@ -35,7 +35,7 @@ persistentVolumeClaim:
 {{- end }}
 {{- end }}
 
-{{/* Where every pod may run: a volume that one node makes must be on a node that serves. */}}
+{{/* Placement of every pod: job and engine need the same nodes, because a volume may be bound to one node. */}}
 {{- define "aim.placement" -}}
 {{- with .Values.nodeSelector }}
 nodeSelector:
@@ -47,7 +47,7 @@ tolerations:
 {{- end }}
 {{- end }}
 
-{{/* Fields of every pod. */}}
+{{/* Common fields of every pod. */}}
 {{- define "aim.pod" -}}
 serviceAccountName: {{ include "aim.fullname" . }}
 automountServiceAccountToken: false
@@ -83,7 +83,7 @@ capabilities:
 {{- end }}
 {{- end }}
 
-{{/* What selects the profile, and so the model: the same for what downloads and what serves. */}}
+{{/* Selects the profile and thereby the model: the same for downloads and the engine. */}}
 {{- define "aim.selection" -}}
 - name: AIM_PRECISION
   value: {{ .Values.profile.precision }}
@@ -99,7 +99,7 @@ capabilities:
 {{- end }}
 {{- end }}
 
-{{/* Where to download from, and as whom. */}}
+{{/* Download source and credentials. */}}
 {{- define "aim.source" -}}
 {{- with .Values.source.endpoint }}
 - name: HF_ENDPOINT
@@ -120,14 +120,14 @@ capabilities:
 {{- include "aim.env" .Values.source.env }}
 {{- end }}
 
-{{/* Fields of a container that downloads, beside its name and command: dict "root" and "env". */}}
+{{/* Fields of a container that downloads, except name and command: dict "root" and "env". */}}
 {{- define "aim.download" -}}
 image: {{ .root.Values.image.downloader | quote }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
 env:
   - name: {{ if .root.Values.model.inImage }}AIM_ID{{ else }}AIM_MODEL_ID{{ end }}
     value: {{ .root.Values.model.ref | quote }}
-  # The GPU of the nodes that will serve: this pod has none.
+  # The GPU of the serving nodes: this pod has none.
   - name: AIM_GPU_MODEL
     value: {{ .root.Values.gpu.model | quote }}
   - name: AIM_GPU_COUNT

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Prints the path of the program of main.go: ORAS's Go library and Go itself, both as Debian packages them, unpacked without being
-# installed. It is built once and kept in $AIM_TEST_CACHE (by default ~/.cache/aim-tests).
+# Builds main.go once and prints the program's path. Go and ORAS's Go library are Debian packages, unpacked but
+# not installed. The program is cached in $AIM_TEST_CACHE (default ~/.cache/aim-tests).
 #
-# Ends with 75, and one line, if the packages are out of reach.
+# Exits with 75 and a one-line message if the packages are unreachable.
 set -eu
 source=$(cd "$(dirname "$0")" && pwd)/main.go
 cache=${AIM_TEST_CACHE:-${HOME:-/tmp}/.cache/aim-tests}
@@ -29,7 +29,7 @@ if [ ! -e "$program" ]; then
   packages="$packages golang-golang-x-net-dev golang-golang-x-sync-dev golang-golang-x-sys-dev golang-google-genproto-dev"
   packages="$packages golang-google-grpc-dev golang-google-protobuf-dev golang-protobuf-extensions-dev"
   # shellcheck disable=SC2086
-  apt-get -qq download $packages >apt.log 2>&1 || { tail -n 3 apt.log >&2; echo "Debian's packages of ORAS are out of reach" >&2; exit 75; }
+  apt-get -qq download $packages >apt.log 2>&1 || { tail -n 3 apt.log >&2; echo "Debian's packages of ORAS are unreachable" >&2; exit 75; }
   for package in ./*.deb; do dpkg-deb -x "$package" root; done
   mkdir main
   cp "$source" main

@@ -1,4 +1,4 @@
-// The two commands of ORAS that the tests use, with ORAS's own library.
+// The two ORAS commands that the tests use, built on ORAS's own library.
 //
 //	copy LAYOUT TAG TARGET   like "oras cp --from-oci-layout LAYOUT:TAG TARGET"
 //	push TARGET NAME…        like "oras push TARGET NAME…"; a name is a file or a folder
@@ -72,7 +72,7 @@ func push(to string, names []string) (ocispec.Descriptor, error) {
 func copyTo(from target.Target, reference, to string) (ocispec.Descriptor, error) {
 	user, password, _ := strings.Cut(os.Getenv("REGISTRY_LOGIN"), ":")
 	login := func(string) (string, string, error) { return user, password, nil }
-	// ORAS's own resolver uses plain HTTP on loopback.
+	// ORAS's own resolver would use plain HTTP on loopback.
 	overTLS := func(string) (bool, error) { return false, nil }
 	registry := docker.NewResolver(docker.ResolverOptions{Hosts: docker.ConfigureDefaultRegistries(
 		docker.WithPlainHTTP(overTLS),

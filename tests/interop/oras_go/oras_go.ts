@@ -1,6 +1,6 @@
 const SCRIPT = new URL("build.sh", import.meta.url).pathname;
 
-/** The program of `main.go`: built once, kept between runs. Says why if it is not available. */
+/** The path of `main.go`'s program, built once and cached; or why it is unavailable. */
 export async function orasGo(): Promise<string | { readonly skip: string }> {
   const { code, stdout, stderr } = await new Deno.Command(SCRIPT, { stdin: "null" }).output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
