@@ -1,6 +1,6 @@
 // `deno task compile [--target TRIPLE] [--output FILE] [--self-extracting] [--runtime FILE]` builds the
-// executable, its bill of materials (CycloneDX) and SHA-256 sums. DENORT_BIN is the base to use instead of the
-// one that `deno compile` downloads.
+// executable, its bill of materials (CycloneDX) and SHA-256 sums. DENORT_BIN is the base to use instead of
+// the one that `deno compile` downloads.
 import { parseArgs } from "@std/cli/parse-args";
 import { basename, dirname, resolve } from "@std/path";
 import type { BuildInfo } from "../src/cli/build_info.ts";
@@ -90,7 +90,8 @@ async function makeCompiled(job: Job): Promise<string | null> {
   try {
     return await checked(job, "compiled");
   } catch (error) {
-    // An error with the user's own base is reported; with a downloaded one, the self-extracting form is built.
+    // An error with the user's own base is reported; with a downloaded one, the self-extracting form is
+    // built.
     if (Deno.env.get("DENORT_BIN") !== undefined) throw error;
     return error instanceof Error ? error.message : String(error);
   }

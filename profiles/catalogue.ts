@@ -1,9 +1,9 @@
 // The catalogue of profiles, from which profiles/generate.ts writes the profile files.
 //
-// `measured` is the type that AMD publishes with AIM 0.9 for exactly that combination of model, GPU, count and
-// metric: `optimized` or `preview`. The rest is unmeasured: it is `unoptimized` and never selected automatically.
-// Settings are AMD's published values and those of the vLLM performance guide in the ROCm documentation, without
-// options and variables that vLLM has removed up to 0.27.
+// `measured` is the type that AMD publishes with AIM 0.9 for exactly that combination of model, GPU, count
+// and metric: `optimized` or `preview`. The rest is unmeasured: it is `unoptimized` and never selected
+// automatically. Settings are AMD's published values and those of the vLLM performance guide in the ROCm
+// documentation, without options and variables that vLLM has removed up to 0.27.
 
 /**
  * A setting's value in YAML's spelling: the text of a number, a word, `null` for a flag without a value, or a

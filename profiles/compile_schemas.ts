@@ -5,8 +5,8 @@ import standalone from "ajv/standalone";
 export const VALIDATOR = "profiles/profile_validator.generated.js";
 
 /**
- * Compiles the JSON Schema of profiles to a module of plain functions, so that checking a profile at start-up does
- * not load a validator library.
+ * Compiles the JSON Schema of profiles to a module of plain functions, so that checking a profile at start-up
+ * does not load a validator library.
  */
 export async function compileSchema(): Promise<string> {
   const ajv = new Ajv({

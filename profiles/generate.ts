@@ -1,5 +1,5 @@
-// Writes the generated files: the profiles from catalogue.ts and the validator from schemas/. With `--check` it
-// writes nothing and fails if a file differs from the generator's output.
+// Writes the generated files: the profiles from catalogue.ts and the validator from schemas/. With `--check`
+// it writes nothing and fails if a file differs from the generator's output.
 //
 //     deno run -P profiles/generate.ts [--check]
 

@@ -47,8 +47,8 @@ export function profileFiles(): Map<string, string> {
 }
 
 /**
- * AMD's order for `primary`: automatically selected profiles first, then the better precision, then the smaller
- * count.
+ * AMD's order for `primary`: automatically selected profiles first, then the better precision, then the
+ * smaller count.
  */
 function byPrimacy(a: Draft, b: Draft): number {
   return Number(a.type === "unoptimized") - Number(b.type === "unoptimized") ||

@@ -5,10 +5,10 @@ import { packProfiles } from "./pack_profiles.ts";
 import { runDeno } from "./run_deno.ts";
 
 /**
- * Bundles the complete program into a folder: `main.js` and the chunks that it imports, one file for each worker
- * thread and npm library, `profiles/` with their schemas, `build.json`, and `self_test.json`, which lists what
- * `aim __self-test` expects. Every lazy import in the sources creates a chunk, and more for code shared with
- * others, so use few.
+ * Bundles the complete program into a folder: `main.js` and the chunks that it imports, one file for each
+ * worker thread and npm library, `profiles/` with their schemas, `build.json`, and `self_test.json`, which
+ * lists what `aim __self-test` expects. Every lazy import in the sources creates a chunk, and more for code
+ * shared with others, so use few.
  *
  * @param source Path of the source tree.
  * @param folder Path of an empty folder.

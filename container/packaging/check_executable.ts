@@ -2,8 +2,8 @@ import type { BuildInfo } from "../../src/cli/build_info.ts";
 import { elfMachine, TARGETS } from "./find_runtime.ts";
 
 /**
- * Checks that an executable is `aim` by its version, and runs its self-test. If it is for another machine than
- * this one, only its architecture is checked.
+ * Checks that an executable is `aim` by its version, and runs its self-test. If it is for another machine
+ * than this one, only its architecture is checked.
  *
  * @param scratch A directory to unpack into.
  * @returns Why the self-test failed; `null` if it passed.

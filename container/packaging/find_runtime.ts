@@ -8,8 +8,8 @@ export interface Runtime {
 }
 
 /**
- * Targets of the executable: the machine as printed by `uname -m`, its ELF number, and the npm package with Deno
- * for it.
+ * Targets of the executable: the machine as printed by `uname -m`, its ELF number, and the npm package with
+ * Deno for it.
  */
 export const TARGETS: Readonly<Record<string, { arch: string; machine: number; npm: string }>> = {
   "x86_64-unknown-linux-gnu": { arch: "x86_64", machine: 62, npm: "@deno/linux-x64-glibc" },

@@ -21,7 +21,8 @@ export function imageLabels(
 }
 
 /**
- * One way to run the model. AIM Engine reads single quotes as double ones, so no text may contain an apostrophe.
+ * One way to run the model. AIM Engine reads single quotes as double ones, so no text may contain an
+ * apostrophe.
  */
 interface Deployment {
   readonly gpuModel: string;
@@ -75,11 +76,11 @@ const KEYS: Readonly<Record<string, { kind: Kind; required?: true }>> = {
 };
 
 /**
- * Reads the metadata that AIM Engine shows for a model's image, from `container/metadata/ORG/MODEL.yaml`: nested
- * mappings whose joined keys are the label names.
+ * Reads the metadata that AIM Engine shows for a model's image, from `container/metadata/ORG/MODEL.yaml`:
+ * nested mappings whose joined keys are the label names.
  *
- * @returns Values by label name, in the order of the table: lists joined by comma and space, booleans as `True`
- *   and `False`.
+ * @returns Values by label name, in the order of the table: lists joined by comma and space, booleans as
+ * `True` and `False`.
  * @throws {Error} Listing every key that is unknown, missing or of the wrong type.
  */
 export function readImageMetadata(text: string): Map<string, string> {

@@ -4,8 +4,8 @@ import type { PackedProfile } from "../../src/profiles/profile_content.ts";
 import { readPlainYaml } from "../../src/values/read_plain_yaml.ts";
 
 /**
- * Copies the schemas and packs each folder's profiles into one file: opening a hundred files at each start would
- * be slow.
+ * Copies the schemas and packs each folder's profiles into one file: opening a hundred files at each start
+ * would be slow.
  *
  * @throws {Error} If a profile is invalid, or uses YAML that the executable does not read.
  */

@@ -1,5 +1,6 @@
 /**
- * The permission set of `deno.json` as command line flags. `true` allows everything of a kind, a list its entries.
+ * The permission set of `deno.json` as command line flags. `true` allows everything of a kind, a list its
+ * entries.
  */
 export function permissionFlags(denoJson: unknown): string[] {
   const set = field(field(denoJson, "permissions"), "default");

@@ -1,7 +1,9 @@
 import type { NpmPackage } from "./sbom.ts";
 import { runDeno } from "./run_deno.ts";
 
-/** The npm packages that `main.ts` imports directly or indirectly, and the `name@version` of the direct ones. */
+/**
+ * The npm packages that `main.ts` imports directly or indirectly, and the `name@version` of the direct ones.
+ */
 export async function programPackages(
   source: string,
 ): Promise<{ packages: Record<string, NpmPackage>; direct: string[] }> {

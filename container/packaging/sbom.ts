@@ -26,8 +26,8 @@ export interface SbomInput {
 }
 
 /**
- * The bill of materials in CycloneDX 1.6 JSON. It is reproducible: it contains no time, and its serial number is
- * derived from its contents.
+ * The bill of materials in CycloneDX 1.6 JSON. It is reproducible: it contains no time, and its serial number
+ * is derived from its contents.
  *
  * @throws {Error} If a package is not in the lock file.
  */

@@ -18,8 +18,8 @@ export interface SelfExtractingParts {
 const HEADER = new URL("self_extracting.sh", import.meta.url);
 const LAUNCH = new URL("launch.sh", import.meta.url);
 
-// Ignore the working directory's configuration, packages and modules from the network, and load chunks only when
-// they are imported.
+// Ignore the working directory's configuration, packages and modules from the network, and load chunks only
+// when they are imported.
 const DENO_FLAGS = "--quiet --no-prompt --no-config --no-lock --no-npm --no-remote " +
   `--unstable-lazy-dynamic-imports ${V8_FLAGS}`;
 /** Number of hexadecimal digits in a BLAKE2b digest, as printed by `b2sum`. */

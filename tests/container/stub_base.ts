@@ -41,8 +41,8 @@ export async function stubBase(): Promise<string> {
   }
 }
 
-// Prints its arguments and environment, reads the model, serves /health and exits on SIGTERM. Debian's minimal
-// Python has no http or json module.
+// Prints its arguments and environment, reads the model, serves /health and exits on SIGTERM. Debian's
+// minimal Python has no http or json module.
 const ENGINE = `
 import os, signal, socket, sys
 

@@ -1,5 +1,5 @@
-// A forward proxy that caches like Dragonfly's agent: it downloads a file once for any number of range requests.
-// The cache key is the URL without its query, which is a changing signature.
+// A forward proxy that caches like Dragonfly's agent: it downloads a file once for any number of range
+// requests. The cache key is the URL without its query, which is a changing signature.
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 

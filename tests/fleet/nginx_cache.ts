@@ -4,8 +4,8 @@ import { type Nginx, startNginxWith } from "../servers/nginx_process.ts";
 const FOLDER = new URL("../../container/kubernetes/fleet/nginx/", import.meta.url).pathname;
 
 /**
- * Starts nginx with a template of `container/kubernetes/fleet/nginx`, filled in as nginx's image does; only the
- * port and the paths differ.
+ * Starts nginx with a template of `container/kubernetes/fleet/nginx`, filled in as nginx's image does; only
+ * the port and the paths differ.
  */
 export async function startNginxCache(
   template: "hub" | "s3" | "oci",

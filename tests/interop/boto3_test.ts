@@ -1,5 +1,5 @@
-// How Python's boto3 copes with S3 servers that differ from Amazon's, as recorded in tests/servers/odd_cases.ts;
-// aim downloads completely from all of them.
+// How Python's boto3 copes with S3 servers that differ from Amazon's, as recorded in
+// tests/servers/odd_cases.ts; aim downloads completely from all of them.
 import { assertEquals } from "@std/assert";
 import { ODD_CASES, ODD_OBJECTS } from "../servers/odd_cases.ts";
 import { startOddS3 } from "../servers/odd_s3.ts";

@@ -1,4 +1,5 @@
-// Models downloaded by Python's client, without aim's records, are verified and repaired with Python's metadata.
+// Models downloaded by Python's client, without aim's records, are verified and repaired with Python's
+// metadata.
 import { assertEquals } from "@std/assert";
 import { aim } from "../cli/aim.ts";
 import { asBytes, LAYOUTS, MODEL, modelFiles, startCaches } from "../cache/caches.ts";

@@ -1,4 +1,5 @@
-// Since 1.32, Python's client shares files between models: `models--…/blobs/ETAG` links to `HUB/blobs/XX/HASH`.
+// Since 1.32, Python's client shares files between models: `models--…/blobs/ETAG` links to
+// `HUB/blobs/XX/HASH`.
 import { assert, assertEquals } from "@std/assert";
 import { aim } from "../cli/aim.ts";
 import { safetensorsBytes } from "../servers/content.ts";

@@ -49,7 +49,8 @@ for (const [kind, layers] of Object.entries(KINDS)) {
       assertEquals(again.code, 0, again.stderr);
       assertEquals(again.stderr.includes("if interrupted, it starts over"), kind === "a compressed archive");
       const { bytesMoved, path } = JSON.parse(again.stdout);
-      // The missing 4 MiB, one part per connection, and bytes that the killed process had received but not written.
+      // The missing 4 MiB, one part per connection, and bytes that the killed process had received but not
+      // written.
       assert(bytesMoved < 10 * MIB, `${bytesMoved} bytes were downloaded again`);
       assertEquals(await sha256(await Deno.readFile(`${path}/model.safetensors`)), await sha256(WEIGHTS));
       assertEquals(await sha256(await Deno.readFile(`${path}/config.json`)), await sha256(CONFIG));

@@ -1,7 +1,8 @@
 import { fromFileUrl, join } from "@std/path";
 
 /**
- * The folder of AMD's published profiles, in `AIM_TEST_REFERENCE` or next to the repository; `null` if missing.
+ * The folder of AMD's published profiles, in `AIM_TEST_REFERENCE` or next to the repository; `null` if
+ * missing.
  */
 export function referenceProfiles(generation: "0.9" | "2026" = "0.9"): string | null {
   const root = Deno.env.get("AIM_TEST_REFERENCE") ??

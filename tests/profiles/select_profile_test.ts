@@ -59,7 +59,7 @@ Deno.test("if nothing fits, the error counts profiles by state", () => {
   );
 });
 
-Deno.test("without any profile, the error says so", () => {
+Deno.test("without profiles, the error reports that there are none", () => {
   assertStringIncludes(noMatch([], makeCriteria()), "there are no profiles");
 });
 
