@@ -131,7 +131,9 @@ async function modelImage(
     args: { ...common, BASE: tagged("aim-base"), AIM_ID: aimId },
     labels,
     about: `${aimId}, ${profiles.length} profiles, ${deployments.length} of them recommended, ` +
-      (metadata === null ? `no ${file}: labels contain only its name and deployments` : `${labels.size} labels`),
+      (metadata === null
+        ? `no ${file}: labels contain only its name and deployments`
+        : `${labels.size} labels`),
   };
 }
 

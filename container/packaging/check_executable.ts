@@ -30,7 +30,9 @@ export async function checkExecutable(
       ? `; DENORT_BIN names ${base}: is that denort?`
       : "";
     throw new Error(
-      `the executable should print "${expected.trim()}" but printed "${printed.stdout.split("\n")[0]}"${because}`,
+      `the executable should print "${expected.trim()}" but printed "${
+        printed.stdout.split("\n")[0]
+      }"${because}`,
     );
   }
   const tested = await run(path, "__self-test", scratch);

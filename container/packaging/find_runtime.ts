@@ -49,7 +49,9 @@ export async function findRuntime(target: string): Promise<Runtime> {
   const cached = await runDeno(["cache", ...alone, `npm:${npm}@${version}`]);
   if (cached.code !== 0) {
     throw new Error(
-      `Deno ${version} for ${target} is not available: ${cached.text.split("\n")[0]}; give a file with --runtime`,
+      `Deno ${version} for ${target} is not available: ${
+        cached.text.split("\n")[0]
+      }; give a file with --runtime`,
     );
   }
   const info = await runDeno(["info", ...alone, "--json", `npm:${npm}@${version}`]);

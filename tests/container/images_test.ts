@@ -234,37 +234,42 @@ await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
       }
     });
 
-    await t.step("AIM Engine's labeller detects the accelerators through both names of the runtime", async () => {
-      const proc = `${scratch}/proc`;
-      await Deno.mkdir(proc);
-      const name = "AMD EPYC 9965 192-Core Processor";
-      const cpus = [0, 1].map((n) => `processor\t: ${n}\nvendor_id\t: AuthenticAMD\nmodel name\t: ${name}\n`);
-      await Deno.writeTextFile(`${proc}/cpuinfo`, cpus.join("\n"));
-      const gpu = (model: string, count: number) => ({
-        accelerator_type: "GPU",
-        accelerator_model: model,
-        accelerator_count: count,
-      });
-      const cpu = { accelerator_type: "CPU", accelerator_model: "EPYC_9965", accelerator_count: 2 };
-      const hosts = [
-        [HOSTS.MI300X, "gpu", [gpu("MI300X", 8)]],
-        [HOSTS["MI300X CPX"], "gpu", [gpu("MI300X", 8)]],
-        [[], "gpu", []],
-        [[], "all", [cpu]],
-      ] as const;
-      for (const [gpus, type, expected] of hosts) {
-        await using tree = await makeTree(gpus);
-        for (const command of [["aim-runtime"], ["python3", "/workspace/entrypoint.py"]]) {
-          const { code, log } = await images.runToEnd(BASE, {
-            command,
-            args: ["detect-hardware", "--type", type, "--format", "json"],
-            volumes: { "/host/sys": tree.sys, "/host/dev": tree.dev, "/host/proc": proc },
-            env: { AIM_SYSFS_ROOT: "/host/sys", AIM_DEV_ROOT: "/host/dev", AIM_PROC_ROOT: "/host/proc" },
-          });
-          assertEquals([code, JSON.parse(log)], [0, expected]);
+    await t.step(
+      "AIM Engine's labeller detects the accelerators through both names of the runtime",
+      async () => {
+        const proc = `${scratch}/proc`;
+        await Deno.mkdir(proc);
+        const name = "AMD EPYC 9965 192-Core Processor";
+        const cpus = [0, 1].map((n) =>
+          `processor\t: ${n}\nvendor_id\t: AuthenticAMD\nmodel name\t: ${name}\n`
+        );
+        await Deno.writeTextFile(`${proc}/cpuinfo`, cpus.join("\n"));
+        const gpu = (model: string, count: number) => ({
+          accelerator_type: "GPU",
+          accelerator_model: model,
+          accelerator_count: count,
+        });
+        const cpu = { accelerator_type: "CPU", accelerator_model: "EPYC_9965", accelerator_count: 2 };
+        const hosts = [
+          [HOSTS.MI300X, "gpu", [gpu("MI300X", 8)]],
+          [HOSTS["MI300X CPX"], "gpu", [gpu("MI300X", 8)]],
+          [[], "gpu", []],
+          [[], "all", [cpu]],
+        ] as const;
+        for (const [gpus, type, expected] of hosts) {
+          await using tree = await makeTree(gpus);
+          for (const command of [["aim-runtime"], ["python3", "/workspace/entrypoint.py"]]) {
+            const { code, log } = await images.runToEnd(BASE, {
+              command,
+              args: ["detect-hardware", "--type", type, "--format", "json"],
+              volumes: { "/host/sys": tree.sys, "/host/dev": tree.dev, "/host/proc": proc },
+              env: { AIM_SYSFS_ROOT: "/host/sys", AIM_DEV_ROOT: "/host/dev", AIM_PROC_ROOT: "/host/proc" },
+            });
+            assertEquals([code, JSON.parse(log)], [0, expected]);
+          }
         }
-      }
-    });
+      },
+    );
 
     await t.step("the operator's job: entry point as user 1000, read-only root, into /cache", async () => {
       const cache = await volume("operator");

@@ -37,7 +37,7 @@ export function moduleOf(manifest: Manifest): string | undefined {
 /** The class of kubernetes-models that validates a value against Kubernetes' OpenAPI schema. */
 export async function modelOf(module: string): Promise<new (value: unknown) => { validate(): void }> {
   const name = module.split("/").at(-1) ?? "";
-    const exported = await import(module) as Record<string, unknown>;
+  const exported = await import(module) as Record<string, unknown>;
   const found = exported[name];
   if (typeof found !== "function") throw new Error(`${module} has no ${name}`);
   return found as new (value: unknown) => { validate(): void };

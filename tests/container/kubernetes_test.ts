@@ -73,7 +73,7 @@ Deno.test("every object is valid against Kubernetes' OpenAPI schemas", async (t)
   for (const { where, module, value } of typed()) {
     await t.step(`${where}: ${module.split("/").at(-1)}`, async () => {
       const Model = await modelOf(module);
-            new Model(value).validate();
+      new Model(value).validate();
     });
   }
   await t.step("an invalid object is rejected", async () => {

@@ -107,8 +107,7 @@ for (const layout of LAYOUTS) {
 }
 
 Deno.test({
-  name:
-    `Python finds aim's downloads in the Hugging Face cache offline, including models from S3 (${where})`,
+  name: `Python finds aim's downloads in the Hugging Face cache offline, including models from S3 (${where})`,
   ignore: skip,
   async fn() {
     await using caches = await startCaches();

@@ -233,7 +233,9 @@ registryTest("a mirror is asked first, and skipped if it does not have the model
 
 const oras = NO_REGISTRY === null ? await pythonEnv("oras", ["oras==0.2.43"]) : { skip: NO_REGISTRY };
 Deno.test({
-  name: `files pushed by oras can be downloaded as a model${typeof oras === "string" ? "" : ` (skipped: ${oras.skip})`}`,
+  name: `files pushed by oras can be downloaded as a model${
+    typeof oras === "string" ? "" : ` (skipped: ${oras.skip})`
+  }`,
   ignore: typeof oras !== "string",
   fn: async () => {
     await using world = await startWorld();

@@ -4,8 +4,7 @@ import { filesBelow } from "../../src/os/files_below.ts";
 import { kernelFiles } from "../../src/os/kernel_files.ts";
 
 Deno.test({
-  name:
-    "without the C library, nothing can be written, and reading kernel files fails with the reason",
+  name: "without the C library, nothing can be written, and reading kernel files fails with the reason",
   permissions: { ffi: false },
   fn() {
     assertEquals(assertThrows(() => filesBelow("/tmp"), AimError).kind, "no-space");

@@ -64,8 +64,7 @@ Deno.test({
 const TABLE = new URL("fixtures/selected.txt", import.meta.url);
 
 Deno.test({
-  name:
-    `the profiles selected from the published folders on each accelerator match the table${missing}`,
+  name: `the profiles selected from the published folders on each accelerator match the table${missing}`,
   ignore: missing !== "",
   fn: async () => {
     const blocks: string[] = [];
@@ -100,7 +99,8 @@ function byAmdsRules(
 }
 
 Deno.test({
-  name: `aim selects the same profile as AMD's rules, or a model-specific one with fewer GPUs instead of a general one${missing}`,
+  name:
+    `aim selects the same profile as AMD's rules, or a model-specific one with fewer GPUs instead of a general one${missing}`,
   ignore: missing !== "",
   fn: async () => {
     let [own, general] = [0, 0];
