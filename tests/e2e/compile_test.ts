@@ -124,7 +124,7 @@ await e2e("an executable for another architecture contains that architecture's r
   if (real.code !== 0) {
     assertMatch(
       real.stderr,
-      /^compile: Deno \S+ for aarch64-unknown-linux-gnu is not available: .*; name it with --runtime\n$/,
+      /^compile: Deno \S+ for aarch64-unknown-linux-gnu is not available: .*; give a file with --runtime\n$/,
     );
     return console.log(`not checked with the real runtime: ${real.stderr.trim()}`);
   }

@@ -250,7 +250,7 @@ await e2e(
       const damage: Record<string, (path: string) => Promise<void>> = {
         short: (path) => Deno.truncate(path, 50_000_000),
         "four-bytes-of-the-runtime": (path) => change(path, 60_000_000),
-        "four-bytes-of-a-message": (path) => change(path, head.indexOf("belong to someone")),
+        "four-bytes-of-a-message": (path) => change(path, head.indexOf("belong to another")),
         "four-bytes-of-the-digest": (path) => change(path, size - 10),
       };
       for (const [name, harm] of Object.entries(damage)) {
