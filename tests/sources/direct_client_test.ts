@@ -3,7 +3,7 @@ import { DirectClient } from "../../src/sources/transport/direct_client.ts";
 import type { EnvProxy } from "../../src/sources/transport/proxies.ts";
 import { makeCertificates } from "../servers/certificates.ts";
 
-/** A server that answers each request on each connection with the next text; `null` closes the connection. */
+/** A server that answers each request, on any connection, with the next text; `null` closes the connection. */
 function scripted(answers: readonly (string | null)[]) {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const rest = answers.values();
@@ -48,7 +48,7 @@ function directClient(proxy: EnvProxy | null = null, caCerts: readonly string[] 
 
 const HELLO = 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nETag: "e"\r\n\r\nhello';
 
-Deno.test("a connection carries one request after another, with the given headers", async () => {
+Deno.test("a connection is reused for several requests, with the given headers", async () => {
   await using server = scripted([HELLO, HELLO]);
   using client = directClient();
   for (const range of ["bytes=0-4", "bytes=5-9"]) {
@@ -73,7 +73,7 @@ Deno.test("an idle connection that the server has closed is replaced", async () 
   assertEquals(server.connections(), 2);
 });
 
-Deno.test("bytes that come while a connection is idle are no response to the next request", async () => {
+Deno.test("bytes that arrive on an idle connection are not used as the next response", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const held: Deno.Conn[] = [];
   const accepting = (async () => {
@@ -82,7 +82,7 @@ Deno.test("bytes that come while a connection is idle are no response to the nex
       await conn.read(new Uint8Array(4096));
       await conn.write(new TextEncoder().encode(HELLO));
       if (held.length > 1) continue;
-      // Longer than its length says, and a moment later.
+      // Sends more than Content-Length after a short delay.
       await new Promise((resolve) => setTimeout(resolve, 20));
       await conn.write(new TextEncoder().encode(HELLO.replace("hello", "wrong")));
     }
@@ -98,7 +98,7 @@ Deno.test("bytes that come while a connection is idle are no response to the nex
   for (const conn of held) conn.close();
 });
 
-Deno.test("a connection that the server wants closed, of HTTP/1.0, or with an unread body is not used again", async () => {
+Deno.test("a connection with Connection: close, HTTP/1.0 or an unread body is not reused", async () => {
   for (const head of ["HTTP/1.1 200 OK\r\nConnection: keep, Close", "HTTP/1.0 200 OK\r\nA: b"]) {
     await using server = scripted([`${head}\r\nContent-Length: 2\r\n\r\nok`, HELLO]);
     using client = directClient();
@@ -113,7 +113,7 @@ Deno.test("a connection that the server wants closed, of HTTP/1.0, or with an un
   assertEquals(server.connections(), 2);
 });
 
-Deno.test("responses that are not plain bytes of a known length are left to fetch, and so is their server", async () => {
+Deno.test("responses other than plain bytes of a known length are left to fetch, and so is their server from then on", async () => {
   for (
     const answer of [
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -139,8 +139,8 @@ Deno.test("responses that are not plain bytes of a known length are left to fetc
   }
 });
 
-Deno.test("each byte of a header is a character, as fetch has it", async () => {
-  // The bytes of UTF-8 have characters of their own in windows-1252, which headers cannot have.
+Deno.test("each byte of a header becomes one character, as in fetch", async () => {
+  // Decoding as windows-1252 would map some of these bytes to characters that headers cannot contain.
   await using server = scripted([
     'HTTP/1.1 200 OK\r\nX-Name: "\u65e5\u2014\u00fc"\r\nContent-Length: 2\r\n\r\nok',
   ]);
@@ -150,7 +150,7 @@ Deno.test("each byte of a header is a character, as fetch has it", async () => {
   assertEquals([response?.headers.get("x-name"), await response?.text()], [expected, "ok"]);
 });
 
-Deno.test("a refusal of unknown length is one request, without its body, and its server stays known", async () => {
+Deno.test("an error response of unknown length is returned without its body, and the server is still used directly", async () => {
   const refusal =
     "HTTP/1.1 503 Busy\r\nRetry-After: 5\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nno!\r\n0\r\n\r\n";
   await using server = scripted([refusal, HELLO]);
@@ -161,7 +161,7 @@ Deno.test("a refusal of unknown length is one request, without its body, and its
   assertEquals([server.requests.length, server.connections()], [2, 2]);
 });
 
-Deno.test("a host that cannot be reached is left to fetch", async () => {
+Deno.test("an unreachable host is left to fetch", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;
   listener.close();
@@ -169,7 +169,7 @@ Deno.test("a host that cannot be reached is left to fetch", async () => {
   assertEquals(await client.get(new URL(`http://127.0.0.1:${port}/`)), null);
 });
 
-Deno.test("a response that ends within its head or body is an error, not a short file", async () => {
+Deno.test("a response that ends inside its head or body is an error, not a short file", async () => {
   for (
     const answer of ["Content-Le", "Content-Length: 6\r\n\r\nhello", "Content-Length: 99999\r\n\r\nhello"]
   ) {
@@ -187,7 +187,7 @@ Deno.test("a response that ends within its head or body is an error, not a short
   }
 });
 
-Deno.test("a response that announces another is skipped; no content has no body", async () => {
+Deno.test("1xx responses are skipped, and a 304 response has no body", async () => {
   await using server = scripted([
     `HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n${HELLO}`,
     "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n",
@@ -199,7 +199,7 @@ Deno.test("a response that announces another is skipped; no content has no body"
   assertEquals(await (await client.get(server.url))?.text(), "hello");
 });
 
-Deno.test("an abort ends a request and a body with the signal's reason or an error", async () => {
+Deno.test("an abort ends a request with the signal's reason, and a body with an error", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const url = new URL(`http://127.0.0.1:${(listener.addr as Deno.NetAddr).port}/`);
   const reason = new Error("enough");
@@ -213,7 +213,7 @@ Deno.test("an abort ends a request and a body with the signal's reason or an err
       await conn.read(buffer);
       await conn.write(new TextEncoder().encode(answer));
       if (!isLarge) abort.abort(reason);
-      // Until the client closes.
+      // Waits until the client closes the connection.
       await conn.read(buffer).catch(() => null);
     })();
     using client = directClient();
@@ -232,7 +232,7 @@ Deno.test("an abort ends a request and a body with the signal's reason or an err
   listener.close();
 });
 
-Deno.test("an abort at any moment after the connection is open ends a request that is never answered", async () => {
+Deno.test("an abort at any time after connecting ends a request that is never answered", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const held: Deno.Conn[] = [];
   const accepting = (async () => {
@@ -270,7 +270,7 @@ Deno.test("an abort at any moment after the connection is open ends a request th
   }
 });
 
-Deno.test("large bodies arrive complete, into buffers of any size", async () => {
+Deno.test("large bodies are read completely into buffers of any size", async () => {
   const bytes = crypto.getRandomValues(new Uint8Array(65_536));
   const large = new Uint8Array(300_000).map((_, n) => bytes[n % bytes.length] ?? 0);
   await using server = Deno.serve(
@@ -293,7 +293,7 @@ Deno.test("large bodies arrive complete, into buffers of any size", async () => 
   }
 });
 
-Deno.test("idle connections are kept up to the limit, and none after close", async () => {
+Deno.test("idle connections are kept up to the limit, and all are closed on disposal", async () => {
   let open = 0;
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const url = new URL(`http://127.0.0.1:${(listener.addr as Deno.NetAddr).port}/`);
@@ -322,7 +322,7 @@ Deno.test("idle connections are kept up to the limit, and none after close", asy
   await accepting;
 });
 
-Deno.test("a response to HEAD has fields and no body", async () => {
+Deno.test("a response to HEAD has headers and no body", async () => {
   await using server = scripted(["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", HELLO]);
   using client = directClient();
   const response = await client.head(server.url);
@@ -332,7 +332,7 @@ Deno.test("a response to HEAD has fields and no body", async () => {
   assertEquals(server.connections(), 1);
 });
 
-Deno.test("all http servers share the connections to an HTTP proxy, which gets their addresses and its password", async () => {
+Deno.test("all http servers share the connections to an HTTP proxy, which gets absolute URLs and its password", async () => {
   await using server = scripted([HELLO, HELLO]);
   const proxy = {
     variable: "HTTP_PROXY",
@@ -352,7 +352,7 @@ Deno.test("all http servers share the connections to an HTTP proxy, which gets t
   );
 });
 
-Deno.test("SOCKS, TLS within TLS, a proxy that opens no tunnel and an address with a password are left to fetch", async () => {
+Deno.test("SOCKS, TLS within TLS, a proxy that refuses CONNECT and a URL with a password are left to fetch", async () => {
   await using server = scripted(["HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n"]);
   const proxied = { variable: "HTTPS_PROXY", url: server.url.origin, basicAuth: null };
   const secure = new URL("https://a.example/");
@@ -375,7 +375,9 @@ const certificates = await makeCertificates();
 
 Deno.test({
   name:
-    "however many TLS servers are behind a proxy, the limit of tunnels holds for all of them, and they are used again",
+    `the limit of tunnels through a proxy applies to all TLS servers together, and tunnels are reused${
+      "skip" in certificates ? ` (skipped: ${certificates.skip})` : ""
+    }`,
   ignore: "skip" in certificates,
   async fn() {
     if ("skip" in certificates) return;
@@ -425,7 +427,7 @@ Deno.test({
     await fetchFrom(one, 2);
     await fetchFrom(other, 2);
     assertEquals(tunnels, 6);
-    // Closing takes TLS a moment.
+    // Closing a TLS connection is not instant.
     while (open > 4) await new Promise((resolve) => setTimeout(resolve, 1));
     assertEquals(open, 4);
     client[Symbol.dispose]();

@@ -11,10 +11,11 @@ interface Server extends AsyncDisposable {
   readonly file: URL;
   /** `If-Range` of each request. */
   readonly asked: (string | null)[];
-  /** Its ETag, and what it answers to `If-Range`. @default {as RFC 9110 says} */
+  /** The file's ETag. */
   tag: string;
+  /** Whether it compares `If-Range` with the ETag, as RFC 9110 requires. @default {true} */
   comparesTags: boolean;
-  /** Answers everything with this. */
+  /** Sent as the response to every request. */
   other: (() => Response) | null;
 }
 
@@ -41,7 +42,7 @@ function startServer(tag: string): Server {
   return server;
 }
 
-/** Requests a part and returns its text. */
+/** Requests a part; resolves to its text. */
 async function part(addresses: FileAddresses, url: URL, file = FILE): Promise<string> {
   const { response } = await addresses.ask(file, url, { range: "bytes=0-3" }, follow);
   return await response.text();
@@ -57,13 +58,13 @@ async function follow(first: URL, headers: RequestHeaders): Promise<FoundAnswer>
   return { response: await fetch(url, { headers: rest }), url };
 }
 
-Deno.test("If-Range is sent with the ETag that the server gave for this file, if it is the file's digest", async () => {
+Deno.test("If-Range is sent with the server's ETag for this file, if that ETag is the file's digest", async () => {
   for (const tag of [`"${DIGEST}"`, `"sha256:${DIGEST}"`]) {
     await using server = startServer(tag);
     const addresses = new FileAddresses();
     for (let n = 0; n < 3; n++) assertEquals(await part(addresses, server.file), "part");
     assertEquals(server.asked, [null, tag, tag]);
-    // Another file, and a request for a complete one.
+    // Neither for another file nor for a complete one.
     await part(addresses, new URL("/other", server.file), { path: "other", etag: "cd".repeat(32) });
     const whole = await addresses.ask(FILE, server.file, {}, follow);
     await whole.response.body?.cancel();
@@ -71,7 +72,7 @@ Deno.test("If-Range is sent with the ETag that the server gave for this file, if
   }
 });
 
-Deno.test("ETags that two nodes of a mirror may have different, and weak ones, are not used for If-Range", async () => {
+Deno.test("weak ETags, and ETags that can differ between nodes of a mirror, are not used for If-Range", async () => {
   for (const tag of ['"3e8-1400000"', '"d41d8cd98f00b204e9800998ecf8427e-3"', `W/"${DIGEST}"`, DIGEST, ""]) {
     await using server = startServer(tag);
     const addresses = new FileAddresses();
@@ -80,21 +81,21 @@ Deno.test("ETags that two nodes of a mirror may have different, and weak ones, a
   }
 });
 
-Deno.test("an ETag is sent to no other origin than its own", async () => {
+Deno.test("an ETag is sent only to the origin it came from", async () => {
   await using store = startServer(`"${DIGEST}"`);
   await using hub = startServer("");
   hub.other = () => Response.redirect(store.file, 302);
   const addresses = new FileAddresses();
   for (let n = 0; n < 2; n++) assertEquals(await part(addresses, hub.file), "part");
   assertEquals([hub.asked, store.asked], [[null], [null, `"${DIGEST}"`]]);
-  // The signed address has expired.
+  // The signed URL has expired.
   store.other = () => new Response("expired", { status: 403 });
   hub.other = null;
   assertEquals(await part(addresses, hub.file), "part");
   assertEquals(hub.asked, [null, null]);
 });
 
-Deno.test("a file whose content has changed since its first part is a changed source", async () => {
+Deno.test("a file that changed after its first part is reported as a changed source", async () => {
   await using server = startServer(`"${DIGEST}"`);
   const addresses = new FileAddresses();
   await part(addresses, server.file);
@@ -104,7 +105,7 @@ Deno.test("a file whose content has changed since its first part is a changed so
   assert(error.message.includes(`ETag ${other}, it was ${DIGEST}`), error.message);
 });
 
-Deno.test("a server that cannot compare ETags is asked for the part without If-Range from then on", async () => {
+Deno.test("once a server answers If-Range with the complete file, parts are requested without it", async () => {
   await using server = startServer(`"${DIGEST}"`);
   server.comparesTags = false;
   const addresses = new FileAddresses();

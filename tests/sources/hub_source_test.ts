@@ -84,7 +84,7 @@ Deno.test("a hub manifest names the commit, sizes and digests of all files, sort
   });
 });
 
-Deno.test("a list of several pages is read to its end with one request a page", async () => {
+Deno.test("a list of several pages is read completely with one request per page", async () => {
   const files = Object.fromEntries(Array.from({ length: 23 }, (_, i) => [`d${i % 3}/f${i}.txt`, `${i}`]));
   await using hub = await startHub({ repos: [{ id: "org/model", files }], pageSize: 5 });
   using source = await open("org/model", options(hub));
@@ -94,7 +94,7 @@ Deno.test("a list of several pages is read to its end with one request a page", 
   assertEquals(hub.requests.length, trees.length + 1);
 });
 
-Deno.test("every file reads as it is: odd names, empty ones, complete and in ranges", async () => {
+Deno.test("every file is read correctly: odd names, empty files, complete and in ranges", async () => {
   await using hub = await startHub({ repos: [{ id: "org/model", files: FILES }] });
   using source = await open("org/model", options(hub));
   for (const [path, content] of Object.entries(FILES)) {
@@ -105,7 +105,7 @@ Deno.test("every file reads as it is: odd names, empty ones, complete and in ran
   assertEquals(await bytesOf(source, "model.safetensors", [299_999, 300_000]), LARGE.slice(299_999));
 });
 
-Deno.test("the token is sent only to the hub, never to the target of a redirect", async () => {
+Deno.test("the token is sent only to the hub, never to a redirect's target", async () => {
   const repo = { id: "org/model", files: FILES, gated: "manual" as const, allowed: ["hf_goodtoken"] };
   await using hub = await startHub({ repos: [repo] });
   using source = await open("org/model", options(hub, { token: "hf_goodtoken" }));
@@ -116,7 +116,7 @@ Deno.test("the token is sent only to the hub, never to the target of a redirect"
   assertEquals(hub.requests.filter((r) => r.role === "resolve" && !r.authorized), []);
 });
 
-Deno.test("a redirect is resolved once for many ranges, and again when it has expired", async () => {
+Deno.test("a redirect is resolved once for many ranges, and again after it expires", async () => {
   await using hub = await startHub({ repos: [{ id: "org/model", files: FILES }] });
   using source = await open("org/model", options(hub));
   const { files } = await source.manifest();
@@ -134,7 +134,7 @@ Deno.test("a redirect is resolved once for many ranges, and again when it has ex
   assertEquals(resolved(), 2);
 });
 
-Deno.test("a revision is a branch, a tag or a commit, and all is read at its commit", async () => {
+Deno.test("a revision is a branch, a tag or a commit, and files are read at its commit", async () => {
   const refs = { "v1.0": { "config.json": "tagged" }, "refs/pr/1": { "config.json": "pr" } };
   await using hub = await startHub({ repos: [{ id: "org/model", files: FILES, refs }] });
   for (
@@ -155,7 +155,7 @@ Deno.test("a revision is a branch, a tag or a commit, and all is read at its com
   assertEquals(await new Response(streamOf({ body })).text(), FILES["config.json"]);
 });
 
-Deno.test("a file replaced under its commit is a changed source, not data", async () => {
+Deno.test("a file replaced within its commit is reported as a changed source", async () => {
   await using hub = await startHub({ repos: [{ id: "org/model", files: FILES }] });
   using source = await open("org/model", options(hub));
   const { files } = await source.manifest();
@@ -167,7 +167,7 @@ Deno.test("a file replaced under its commit is a changed source, not data", asyn
   }
 });
 
-Deno.test("include and exclude choose files, and what is left out may have any name", async () => {
+Deno.test("include and exclude select files, and names of excluded files are not checked", async () => {
   await using hub = await startHub({ repos: [{ id: "org/model", files: { ...FILES, "../evil": "x" } }] });
   using source = await open("org/model", options(hub));
   const chosen = await source.manifest({ wanted: pathFilter(["*.json", "sub/"], ["config*"]) });
@@ -177,7 +177,7 @@ Deno.test("include and exclude choose files, and what is left out may have any n
   assertStringIncludes(error.line, '"../evil"');
 });
 
-Deno.test("refusals say what is missing and exit with the documented code", async (t) => {
+Deno.test("errors say what is missing and have the documented kind", async (t) => {
   const repos = [
     { id: "org/open", files: FILES },
     { id: "org/gated", files: FILES, gated: "manual" as const, allowed: ["hf_member"] },
@@ -215,7 +215,7 @@ Deno.test("refusals say what is missing and exit with the documented code", asyn
   }
 });
 
-Deno.test("metadata is asked for again when the hub is busy, and given up in the end", async () => {
+Deno.test("metadata requests are retried while the hub is busy, then fail", async () => {
   await using hub = await startHub({ repos: [{ id: "org/model", files: FILES }] });
   const waits: number[] = [];
   const sleep = (ms: number) => Promise.resolve(void waits.push(ms));
@@ -228,7 +228,7 @@ Deno.test("metadata is asked for again when the hub is busy, and given up in the
   assertEquals(error.kind, "network");
 });
 
-Deno.test("a read fails by one attempt, with the time to wait that the server names", async () => {
+Deno.test("a read is not retried, and its error has the server's Retry-After", async () => {
   await using hub = await startHub({ repos: [{ id: "org/model", files: FILES }] });
   for (const path of ["config.json", "model.safetensors"]) {
     using source = await open("org/model", options(hub));
@@ -243,7 +243,7 @@ Deno.test("a read fails by one attempt, with the time to wait that the server na
   }
 });
 
-Deno.test("an answer for another range is never data, and a server without ranges says what it sends", async () => {
+Deno.test("a response for another range is rejected, and a server that ignores ranges yields the complete file", async () => {
   await using hub = await startHub({ repos: [{ id: "org/model", files: FILES }] });
   using source = await open("org/model", options(hub));
   const { files } = await source.manifest();
@@ -262,7 +262,7 @@ Deno.test("an answer for another range is never data, and a server without range
   assertEquals(await new Response(streamOf(whole)).bytes(), LARGE);
 });
 
-Deno.test("XET reads ranges if it is asked for, and HTTP continues if it fails", async () => {
+Deno.test("XET reads ranges if it is selected, and HTTP is the fallback", async () => {
   await using hub = await startHub({ repos: [{ id: "org/model", files: FILES, xet: () => true }] });
   using source = await open("org/model", options(hub, { protocols: ["XET", "HTTP"] }));
   assertEquals(await bytesOf(source, "model.safetensors", [65_000, 200_000]), LARGE.slice(65_000, 200_000));
@@ -273,7 +273,7 @@ Deno.test("XET reads ranges if it is asked for, and HTTP continues if it fails",
   assert(hub.requests.some((r) => r.target.startsWith("/repos/")));
 });
 
-Deno.test("a gated model is refused when it is read by XET, not only when its bytes are", async () => {
+Deno.test("a gated model is refused when a read by XET starts", async () => {
   const repo = { id: "org/model", files: FILES, xet: () => true, gated: "manual" as const };
   await using hub = await startHub({ repos: [repo] });
   using source = await open("org/model", options(hub, { protocols: ["XET", "HTTP"] }));
@@ -283,7 +283,7 @@ Deno.test("a gated model is refused when it is read by XET, not only when its by
   assertEquals(error.kind, "unauthorized");
 });
 
-Deno.test("XET data that ends early is an error that is tried again, by HTTP", async () => {
+Deno.test("XET data that ends early is a transient error, and the retry uses HTTP", async () => {
   await using hub = await startHub({ repos: [{ id: "org/model", files: FILES, xet: () => true }] });
   using source = await open("org/model", options(hub, { protocols: ["XET", "HTTP"] }));
   hub.faults.push({ kind: "cut", after: 70_000, match: (r) => r.target.startsWith("/xorbs/"), times: 1 });
@@ -291,7 +291,7 @@ Deno.test("XET data that ends early is an error that is tried again, by HTTP", a
   assertEquals(await bytesOf(source, "model.safetensors"), LARGE);
 });
 
-Deno.test("a hub may be behind a path, and its links may be relative or name the public hub", async () => {
+Deno.test("a hub may be below a path, and its links may be relative or point to the public hub", async () => {
   await using hub = await startHub({ repos: [{ id: "org/model", files: FILES }], pageSize: 2 });
   const forms = [
     (link: string) => link.replace(hub.url, "/mirror/hf").replace('rel="next"', "rel=next"),
@@ -318,7 +318,7 @@ Deno.test("a hub may be behind a path, and its links may be relative or name the
   }
 });
 
-Deno.test("offline, no request is made", () => {
+Deno.test("no request is sent in offline mode", () => {
   const error = assertThrows(
     () => openSource(parseModelRef("org/model"), options({ url: "http://127.0.0.1:6" }, { offline: true })),
     AimError,

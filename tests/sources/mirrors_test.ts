@@ -40,7 +40,7 @@ function open(endpoint: string, token: string | null = null): HubSource {
   return new HubSource(ref, optionsFor(endpoint, token));
 }
 
-/** Reads every file completely, and a part of the weights; digests are compared as a transfer does. */
+/** Reads every file completely, and a part of the weights; checks digests as a transfer does. */
 async function readAll(source: HubSource): Promise<{ files: number; unproven: number }> {
   const { files } = await source.manifest();
   for (const file of files) {
@@ -73,10 +73,10 @@ const SOUND: [ways: MirrorWay[], unproven?: number][] = [
   [["no-tree-400"]],
   [["no-tree-405", "no-expand"]],
   [["no-tree", "names-only"], 4],
-  // The hub's own headers come through with its redirect, and name the SHA-256 of the weights.
+  // After the redirect, the hub's own headers include the SHA-256 of the weights.
   [["no-tree", "names-only", "redirect-307"], 3],
   [["no-tree", "names-only", "own-etags"], 4],
-  // Its one page is of two files.
+  // The repeated page has two files.
   [["page-circle", "names-only", "own-etags"], 2],
   [["no-tree", "names-only", "no-etags"], 4],
   [["own-etags"]],
@@ -93,7 +93,7 @@ const SOUND: [ways: MirrorWay[], unproven?: number][] = [
 ];
 
 for (const [ways, unproven = 0] of SOUND) {
-  Deno.test(`a sound model is read through a mirror that differs from the hub: ${ways.join(", ")}`, async () => {
+  Deno.test(`a model is read correctly through a mirror that differs from the hub: ${ways.join(", ")}`, async () => {
     await using upstream = await hub();
     await using mirror = startHubMirror(upstream, ...ways);
     using source = open(mirror.url);
@@ -101,7 +101,7 @@ for (const [ways, unproven = 0] of SOUND) {
   });
 }
 
-Deno.test("files that nothing proves are said once, with an example", async () => {
+Deno.test("files without a digest are reported once, with an example", async () => {
   const lines: string[] = [];
   await using upstream = await hub();
   await using mirror = startHubMirror(upstream, "no-tree", "names-only", "no-etags");
@@ -113,7 +113,7 @@ Deno.test("files that nothing proves are said once, with an example", async () =
   assert(lines[0]?.endsWith("example=README.md"), lines[0]);
 });
 
-Deno.test("a mirror that sends to another hub keeps the token for itself", async () => {
+Deno.test("a mirror's token is not sent along when the mirror redirects to another hub", async () => {
   await using upstream = await hub();
   await using mirror = startHubMirror(upstream, "redirect-307");
   using source = open(mirror.url, "hf_mirrortoken");
@@ -131,7 +131,7 @@ const BROKEN: [way: MirrorWay, kind: ErrorKind, words: string][] = [
 ];
 
 for (const [way, kind, words] of BROKEN) {
-  Deno.test(`what a mirror sends in place of a model is named: ${way}`, async () => {
+  Deno.test(`the error names what a mirror sends instead of a model: ${way}`, async () => {
     await using upstream = await hub();
     await using mirror = startHubMirror(upstream, way);
     using source = open(mirror.url);
@@ -141,7 +141,7 @@ for (const [way, kind, words] of BROKEN) {
   });
 }
 
-Deno.test("a rate limit without Retry-After says how long to wait", async () => {
+Deno.test("a rate limit without Retry-After gives the time to wait", async () => {
   await using upstream = await hub();
   await using mirror = startHubMirror(upstream, "limited-once");
   using source = open(mirror.url);
@@ -155,7 +155,7 @@ const LFS = { oid: "0".repeat(64), size: 2, pointerSize: 1 };
 const MALFORMED: [what: string, entry: unknown][] = [
   ["no path", { ...FILE, path: undefined }],
   ["a number as path", { ...FILE, path: 5 }],
-  ["no object", "a.json"],
+  ["a string", "a.json"],
   ["null", null],
   ["size -5", { ...FILE, size: -5 }],
   ["size as text", { ...FILE, size: "abc" }],
@@ -164,11 +164,11 @@ const MALFORMED: [what: string, entry: unknown][] = [
   ["no id", { ...FILE, oid: undefined }],
   ["a number as id", { ...FILE, oid: 5 }],
   ["lfs without id", { ...FILE, lfs: { ...LFS, oid: undefined } }],
-  ["lfs of another kind", { ...FILE, lfs: "yes" }],
-  ["lfs with a size of its own kind", { ...FILE, lfs: { ...LFS, size: [] } }],
+  ["lfs as text", { ...FILE, lfs: "yes" }],
+  ["lfs with a list as size", { ...FILE, lfs: { ...LFS, size: [] } }],
 ];
 
-Deno.test("an entry that makes no sense is an error of the network that names it", async (t) => {
+Deno.test("a malformed entry is a network error that shows it", async (t) => {
   for (const [what, entry] of MALFORMED) {
     await t.step(what, async () => {
       await using server = Deno.serve(
@@ -184,7 +184,7 @@ Deno.test("an entry that makes no sense is an error of the network that names it
   }
 });
 
-Deno.test("files of a tree that has names alone, without a type, are asked for one by one; its folders are not", async () => {
+Deno.test("files that a tree lists by name only, without a type, are looked up one by one; folders are not", async () => {
   const names = [{ path: "a.json" }, { path: "b/c.txt" }, { type: "directory", path: "b" }];
   const headers = { "content-length": "5", etag: '"x"' };
   await using server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, ({ method, url }) => {
@@ -196,7 +196,7 @@ Deno.test("files of a tree that has names alone, without a type, are asked for o
   assertEquals(files.map(({ path, size }) => [`${path}`, size]), [["a.json", 5], ["b/c.txt", 5]]);
 });
 
-Deno.test("a name twice in a model's siblings is refused, and so are more names than any model has", async () => {
+Deno.test("a duplicate name in a model's siblings is refused, and so are more than 100,000 names", async () => {
   const many = Array.from({ length: 100_001 }, (_, at) => ({ rfilename: `${at}` }));
   const file = { rfilename: "a", blobId: "1".repeat(40), size: 1 };
   for (const [siblings, kind] of [[[file, { ...file, size: 2 }], "integrity"], [many, "network"]] as const) {
@@ -212,7 +212,7 @@ Deno.test("a name twice in a model's siblings is refused, and so are more names 
   }
 });
 
-Deno.test("a token of the hub's library is sent to the server it is for, and not along with a redirect", async () => {
+Deno.test("a token set by the hub's library is sent to its server, but not to another origin on a redirect", async () => {
   const seen: [port: string, authorization: string | null][] = [];
   const note = (request: Request) =>
     void seen.push([new URL(request.url).pathname, request.headers.get("authorization")]);
@@ -236,7 +236,7 @@ Deno.test("a token of the hub's library is sent to the server it is for, and not
   server.close();
 });
 
-Deno.test("what names the public hub means the mirror, unless the mirror sends there itself", () => {
+Deno.test("redirects to the public hub's API stay on the mirror, other redirects are followed", () => {
   const mirror = "https://mirror.corp/hf";
   const to = (location: string) =>
     redirectOf(
@@ -251,7 +251,7 @@ Deno.test("what names the public hub means the mirror, unless the mirror sends t
   assertEquals(to("https://cdn.corp/a.json"), "https://cdn.corp/a.json");
 });
 
-Deno.test("if a mirror redirects to a server that cannot be reached, the error names both", async () => {
+Deno.test("if a mirror redirects to an unreachable server, the error names both", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const dead = `127.0.0.1:${(listener.addr as Deno.NetAddr).port}`;
   listener.close();
@@ -265,7 +265,7 @@ Deno.test("if a mirror redirects to a server that cannot be reached, the error n
   assert(error.line.includes(`127.0.0.1:${mirror.addr.port} redirects to ${dead}`), error.line);
 });
 
-Deno.test("a refusal of another server than the hub means an expired address, also if its body never ends", async () => {
+Deno.test("an error response from another server than the hub counts as an expired URL, even if its body never ends", async () => {
   const question = { endpoint: "http://cdn", id: "a/b", revision: "main", token: false, owned: false };
   for (
     const [status, kind] of [[403, TransientError], [503, TransientError], [416, SourceChangedError]] as const

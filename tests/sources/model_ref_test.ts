@@ -54,7 +54,7 @@ Deno.test("a model is named as org/model, by hf:// or s3:// or by an absolute pa
   for (const [text, ref] of cases) assertEquals(parseModelRef(text), ref, text);
 });
 
-Deno.test("hostile and mistyped names are refused by name", () => {
+Deno.test("hostile and mistyped names are refused in one line", () => {
   const names = [
     "",
     "  ",
@@ -104,7 +104,7 @@ Deno.test("hostile and mistyped names are refused by name", () => {
   assertStringIncludes(assertThrows(() => parseModelRef("s3://b/../x"), AimError).line, '"s3://b/../x"');
 });
 
-Deno.test("a local name is the hub's, --model-name, or the last two parts of the prefix", () => {
+Deno.test("a local name is the hub's name, --model-name, or the last two parts of the prefix", () => {
   const cases: [text: string, modelName: string | null, name: string][] = [
     ["hf://org/model@v1", null, "org/model"],
     ["org/model", "org/model", "org/model"],
@@ -122,7 +122,7 @@ Deno.test("a local name is the hub's, --model-name, or the last two parts of the
   }
 });
 
-Deno.test("a local name that leaves its place in the cache is refused", () => {
+Deno.test("a local name that would leave its place in the cache is refused", () => {
   const s3 = parseModelRef("s3://bucket/a/b");
   for (
     const name of [
@@ -155,14 +155,14 @@ Deno.test("a local name that leaves its place in the cache is refused", () => {
   );
 });
 
-Deno.test("the canonical name reads back as the same reference", () => {
+Deno.test("the canonical name is parsed to the same reference", () => {
   for (const text of ["org/model", "gpt2", "s3://b/x/y", "s3://b", "/a/b"]) {
     const ref = parseModelRef(text);
     assertEquals(parseModelRef(uriOf(ref)), ref);
   }
 });
 
-Deno.test("a path from a source stays beneath its directory or is refused", () => {
+Deno.test("a path from a source that would leave its directory is refused", () => {
   for (const path of ["a", "a/b.c", "...", "a/..b", ".gitattributes", "sp ace/é#?%2e%2e", "x".repeat(255)]) {
     assertEquals(assertSafePath(path) as string, path);
   }

@@ -10,7 +10,7 @@ const FILES = { "config.json": "{}", "model.safetensors": WEIGHTS };
 const OBJECTS = { "m/config.json": "{}", "m/model.safetensors": WEIGHTS };
 const BYTES = WEIGHTS.length + 2;
 
-Deno.test("both sources are read through HTTP_PROXY, names resolved by the proxy, unless NO_PROXY names the host", async () => {
+Deno.test("hub and S3 are read through HTTP_PROXY, which resolves names, unless NO_PROXY lists the host", async () => {
   await using hub = await startHub({ repos: [{ id: "org/model", files: FILES }] });
   await using s3 = await startS3({ buckets: { models: OBJECTS } });
   const port = (url: string) => Number(new URL(url).port);
@@ -51,7 +51,7 @@ Deno.test("both sources are read through HTTP_PROXY, names resolved by the proxy
   assert(!wrong.stderr.includes("otherword"), wrong.stderr);
 });
 
-Deno.test("a proxy's user needs no password", async () => {
+Deno.test("a proxy's user may have no password", async () => {
   await using hub = await startHub({ repos: [{ id: "org/model", files: FILES }] });
   await using proxy = await startForwardProxy({ credentials: "me:" });
   const env = { HF_ENDPOINT: hub.url, HTTP_PROXY: proxy.url.replace(":@", "@") };
@@ -61,7 +61,7 @@ Deno.test("a proxy's user needs no password", async () => {
 });
 
 Deno.test(
-  "TLS goes through HTTPS_PROXY, and each variable of certificate authorities is honoured for both sources",
+  "TLS goes through HTTPS_PROXY, and each variable for certificate authorities applies to hub and S3",
   NEEDS_OPENSSL,
   async (t) => {
     const certificates = await neededCertificates();
@@ -91,7 +91,7 @@ Deno.test(
         );
         assertEquals(ran.stderr.trim().split("\n").length, 1, ran.stderr);
       });
-      await t.step(`${uri} with a file of authorities that is not there`, async () => {
+      await t.step(`${uri} with a missing file of authorities`, async () => {
         const ran = await aim(["size", uri], { env: { ...env, SSL_CERT_FILE: "/nowhere/ca.pem" } });
         assertEquals(ran.code, 2, ran.stderr);
         assertStringIncludes(ran.stderr, 'SSL_CERT_FILE is "/nowhere/ca.pem"');
@@ -101,7 +101,7 @@ Deno.test(
 );
 
 Deno.test(
-  "a server's self-signed certificate is accepted if the bundle has it, even if it is marked as an authority",
+  "a self-signed server certificate is accepted if the bundle contains it, even if it is marked as an authority",
   NEEDS_OPENSSL,
   async () => {
     const certificate = await selfSigned();
@@ -140,7 +140,7 @@ async function selfSigned(): Promise<{ cert: string; key: string }> {
   }
 }
 
-Deno.test("what cannot be reached is one line with the host, and exit code 6", async (t) => {
+Deno.test("an unreachable host is one line that names it, and exit code 6", async (t) => {
   const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
   const dead = `127.0.0.1:${listener.addr.port}`;
   listener.close();
@@ -181,7 +181,7 @@ Deno.test("what cannot be reached is one line with the host, and exit code 6", a
   }
 });
 
-Deno.test("the shared configuration of the AWS tools is honoured: keys, region and endpoint of a profile", async () => {
+Deno.test("keys, region and endpoint are read from the AWS tools' shared configuration", async () => {
   await using s3 = await startS3({ buckets: { models: OBJECTS } });
   await inTemporary(async (directory) => {
     const env = {

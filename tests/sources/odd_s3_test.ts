@@ -18,9 +18,9 @@ const SIGNAL = new AbortController().signal;
 const FILES = Object.entries(ODD_OBJECTS).map(([key, bytes]) => [key.slice(2), bytes] as const);
 
 for (const [what, { odd, env = {}, bucket = "models", asked }] of Object.entries(ODD_CASES)) {
-  Deno.test(`a complete model is read from S3 with ${what}`, async () => {
+  Deno.test(`a model is read completely from S3: ${what}`, async () => {
     await using s3 = startOddS3(bucket, ODD_OBJECTS, odd);
-    // The server is its own proxy if the host's name must contain the bucket.
+    // With the bucket in the host name, the server also acts as the proxy for that name.
     const at: Record<string, string> = odd.virtualHost
       ? { AWS_ENDPOINT_URL: "http://s3.test", HTTP_PROXY: s3.url }
       : { AWS_ENDPOINT_URL: s3.url };
@@ -29,7 +29,7 @@ for (const [what, { odd, env = {}, bucket = "models", asked }] of Object.entries
   });
 }
 
-Deno.test("a redirect to another node of the cluster is followed with a signature for it, lists and objects alike", async () => {
+Deno.test("redirects to another node of the cluster are followed with a new signature, for lists and objects", async () => {
   await using node = await startS3({
     buckets: { models: Object.fromEntries(Object.entries(ODD_OBJECTS)) },
   });
@@ -38,14 +38,14 @@ Deno.test("a redirect to another node of the cluster is followed with a signatur
   assert(node.requests.length > 0 && node.requests.every((request) => request.status < 400));
 });
 
-Deno.test("a redirect that goes in a circle ends", async () => {
+Deno.test("a redirect loop ends with an error", async () => {
   await using one = startOddS3("models", {}, { redirect: "http://127.0.0.1:1" });
   const error = await failure("s3://models/m", { AWS_ENDPOINT_URL: one.url, AIM_S3_ANONYMOUS: "true" });
   assertEquals(error.kind, "network");
   assert(one.requests.length <= 12);
 });
 
-Deno.test("empty parts of keys are left out of paths, and of a prefix if there are no such keys", async () => {
+Deno.test("empty parts of keys are removed from paths, and from a prefix if no keys match it", async () => {
   const bytes = new TextEncoder().encode("x");
   await using s3 = startOddS3(
     "models",
@@ -63,13 +63,13 @@ Deno.test("empty parts of keys are left out of paths, and of a prefix if there a
   };
   assertEquals(await paths("s3://models/m"), ["a/b.txt", "config.json"]);
   assertEquals(await paths("s3://models//n"), ["c.txt"]);
-  // As KServe takes a slash too many.
+  // KServe accepts an extra slash.
   assertEquals(await paths("s3://models//m"), ["a/b.txt", "config.json"]);
 });
 
-Deno.test("no key of a list in pages is lost or doubled if the server does not encode its markers", async () => {
+Deno.test("no key of a paged list is lost or repeated if the server does not encode its markers", async () => {
   const bytes = new TextEncoder().encode("x");
-  // Decoded, the last key of the first page comes after that of the second, and before itself.
+  // Decoded, the last key of the first page would sort after the second page, or before itself.
   for (const odd of ["a%7Ab", "a+b"]) {
     const names = ["0.txt", odd, "a1.txt", "b.txt"];
     const objects = Object.fromEntries(names.map((name) => [`m/${name}`, bytes]));
@@ -80,7 +80,7 @@ Deno.test("no key of a list in pages is lost or doubled if the server does not e
   }
 });
 
-Deno.test("the ARN of an access point is an address of its own, signed for its region", async () => {
+Deno.test("an access point's ARN has its own host name, signed for its region", async () => {
   const transport = new Transport({ env: {}, connections: 1 });
   const arn = "arn:aws:s3:us-west-2:123456789012:accesspoint/models";
   const ref = parseModelRef(`s3://${arn}/org/m`);
@@ -103,7 +103,7 @@ Deno.test("the ARN of an access point is an address of its own, signed for its r
   transport.close();
 });
 
-Deno.test("an endpoint of the shared configuration is addressed path-style, as one of a variable", async () => {
+Deno.test("an endpoint from the shared configuration is addressed path-style, as one from a variable", async () => {
   const directory = await Deno.makeTempDir();
   const before = Deno.env.get("AWS_CONFIG_FILE");
   const transport = new Transport({ env: {}, connections: 1 });
@@ -125,7 +125,7 @@ Deno.test("an endpoint of the shared configuration is addressed path-style, as o
   }
 });
 
-Deno.test("an object of 1,200 parts is proven by the server's word for their size", async () => {
+Deno.test("an object of 1,200 parts is verified with the part size that the server reports", async () => {
   const content = randomBytes(1200 * 1000 - 7, 4);
   await using s3 = await startS3({ buckets: { models: { "m/w.safetensors": { content, partSize: 1000 } } } });
   const source = await open("s3://models/m", s3.env);
@@ -135,22 +135,22 @@ Deno.test("an object of 1,200 parts is proven by the server's word for their siz
   source[Symbol.dispose]();
 });
 
-Deno.test("an answer that is not S3's is named as what it is, with exit code 6", async () => {
+Deno.test("a response that is not S3's is a network error that describes it", async () => {
   const entry = (fields: string) => `<ListBucketResult><Contents>${fields}</Contents></ListBucketResult>`;
   const answers: [what: string, odd: Oddities, words: string][] = [
-    ["a portal", { listing: "<!doctype html><html><body>Sign in</body></html>" }, "a web page"],
-    ["no S3", { listing: '{"error":"not here"}' }, "instead of a list"],
+    ["a login page", { listing: "<!doctype html><html><body>Sign in</body></html>" }, "a web page"],
+    ["JSON", { listing: '{"error":"not here"}' }, "instead of a list"],
     [
-      "https asked by http",
+      "http to an https port",
       { listing: "Client sent an HTTP request to an HTTPS server.", status: 400 },
       "expects https",
     ],
     ["no key", { listing: entry("<Size>1</Size>") }, "lists"],
     ["a negative size", { listing: entry("<Key>m/x</Key><Size>-5</Size>") }, "m/x"],
-    ["a word for a size", { listing: entry("<Key>m/x</Key><Size>abc</Size>") }, "not what S3 answers"],
-    ["a fraction for a size", { listing: entry("<Key>m/x</Key><Size>1.5</Size>") }, "m/x"],
-    ["a key outside of the prefix", { listing: entry("<Key>other/x</Key><Size>1</Size>") }, "other/x"],
-    ["no end", {
+    ["text as a size", { listing: entry("<Key>m/x</Key><Size>abc</Size>") }, "not what S3 answers"],
+    ["a fraction as a size", { listing: entry("<Key>m/x</Key><Size>1.5</Size>") }, "m/x"],
+    ["a key outside the prefix", { listing: entry("<Key>other/x</Key><Size>1</Size>") }, "other/x"],
+    ["the same page again", {
       listing:
         `<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>x</NextContinuationToken></ListBucketResult>`,
     }, "where it continues"],
@@ -164,7 +164,7 @@ Deno.test("an answer that is not S3's is named as what it is, with exit code 6",
   }
 });
 
-Deno.test("a list without end is given up, with entries and without", async () => {
+Deno.test("an endless list is an error, with entries and without", async () => {
   const page = (contents: string) =>
     `<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>t#</NextContinuationToken>${contents}</ListBucketResult>`;
   for (const contents of ["", "<Contents><Key>m/x#</Key><Size>1</Size></Contents>"]) {
@@ -175,7 +175,7 @@ Deno.test("a list without end is given up, with entries and without", async () =
   }
 });
 
-Deno.test("the bucket in the endpoint's path is pointed out", async () => {
+Deno.test("the error points out a bucket in the endpoint's path", async () => {
   await using s3 = startOddS3("models", ODD_OBJECTS, {});
   const error = await failure("s3://models/m", {
     AWS_ENDPOINT_URL: `${s3.url}/models`,
@@ -185,7 +185,7 @@ Deno.test("the bucket in the endpoint's path is pointed out", async () => {
   assert(error.line.includes("/models"), error.line);
 });
 
-Deno.test("a server whose certificate cannot be verified is read only if verification is switched off", async (t) => {
+Deno.test("a server with an unverifiable certificate is read only if verification is off or its authority is trusted", async (t) => {
   const certificates = await makeCertificates();
   if ("skip" in certificates) {
     await t.step({ name: certificates.skip, ignore: true, fn: () => {} });
@@ -199,7 +199,7 @@ Deno.test("a server whose certificate cannot be verified is read only if verific
   assertEquals((await failure("s3://models/m", s3.env)).kind, "network");
   await assertWhole("s3://models/m", { ...s3.env, S3_VERIFY_SSL: "0" });
   await assertWhole("s3://models/m", { ...s3.env, AIM_S3_INSECURE_SKIP_VERIFY: "true" });
-  // The operator's name for the authority, and KServe's mounted ConfigMap.
+  // Trusted through the operator's variable, and through KServe's mounted ConfigMap.
   await assertWhole("s3://models/m", { ...s3.env, AIM_S3_CA_BUNDLE: certificates.caPath });
   const mount = await Deno.makeTempDir();
   try {
@@ -210,7 +210,7 @@ Deno.test("a server whose certificate cannot be verified is read only if verific
   } finally {
     await Deno.remove(mount, { recursive: true });
   }
-  // The other way round: https at a port that speaks http.
+  // The opposite: https to a port that speaks http.
   await using plain = startOddS3("models", ODD_OBJECTS, {});
   const error = await failure("s3://models/m", {
     ...s3.env,

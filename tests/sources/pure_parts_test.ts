@@ -25,7 +25,7 @@ function assertInstanceOf<T>(
   assert(value instanceof type, `${message}: ${value}`);
 }
 
-Deno.test("globs match as Python's fnmatch does, over the whole path", () => {
+Deno.test("globs match the complete path, as Python's fnmatch does", () => {
   const cases: [glob: string, path: string, matches: boolean][] = [
     ["*.json", "config.json", true],
     ["*.json", "a/b/config.json", true],
@@ -51,9 +51,9 @@ Deno.test("globs match as Python's fnmatch does, over the whole path", () => {
   }
 });
 
-Deno.test("without globs every file is selected, and exclude wins over include", () => {
+Deno.test("all files are selected by default, and exclude overrides include", () => {
   assert(pathFilter([], [])("x"));
-  // Files of git, aim and Python's client are not part of a model.
+  // Bookkeeping of git, aim and Python's client is not part of a model.
   const bookkeeping = [
     ".git/config",
     "a/.GIT/hooks/pre-commit",
@@ -69,7 +69,7 @@ Deno.test("without globs every file is selected, and exclude wins over include",
   );
 });
 
-Deno.test("protocols are a list in the order tried, in any case", () => {
+Deno.test("protocols are a list in the order in which they are tried, in any letter case", () => {
   const protocols = (text: string) =>
     resolveConfig({ flags: {}, env: { AIM_DOWNLOADER_PROTOCOL: text } }).protocols;
   assertEquals(protocols("XET,HF_TRANSFER,HTTP"), ["XET", "HF_TRANSFER", "HTTP"]);
@@ -113,7 +113,7 @@ Deno.test("the hub token is HF_TOKEN, else the file HF_TOKEN_PATH, else HF_HOME/
   }
 });
 
-Deno.test("an even division has the size's bytes and only its last part smaller", () => {
+Deno.test("equal parts add up to the size, and only the last one may be smaller", () => {
   for (const [size, part] of [[1, 8], [16, 8], [17, 8], [100_000_000, 8 * MIB]] as const) {
     const parts = evenParts(size, part);
     assertEquals(parts.reduce((sum, n) => sum + n, 0), size);
@@ -121,7 +121,7 @@ Deno.test("an even division has the size's bytes and only its last part smaller"
   }
 });
 
-Deno.test("the division that an uploader used is among the likely ones", () => {
+Deno.test("the part size that an uploader used is among the likely ones", () => {
   const sizes = [5 * MIB + 1, 12 * MIB, 20_000_000, 100 * MIB, 1_234_567_890, 4_976_698_672, 10 * 2 ** 30];
   for (const part of [5, 8, 15, 16, 50, 64, 100, 128].map((n) => n * MIB)) {
     for (const size of sizes.filter((n) => n > part)) {
@@ -132,13 +132,13 @@ Deno.test("the division that an uploader used is among the likely ones", () => {
     }
   }
   assertEquals(likelyParts(1000, 1), [[1000]]);
-  // Parts below 5 MiB, which no server takes.
+  // S3 refuses parts below 5 MiB.
   assertEquals(likelyParts(3000, 3), []);
-  // Narrow enough that one multiple of a MiB fits.
+  // Only one multiple of 1 MiB gives 91 parts.
   assertEquals(likelyParts(2000 * MIB, 91)[0]?.[0], 22 * MIB);
 });
 
-Deno.test("an object whose division is not known is proven by any of the likely ones, and by no other bytes", () => {
+Deno.test("an object with an unknown part size matches one of the likely ones, and other bytes match none", () => {
   const bytes = new Uint8Array(12 * MIB).map((_, i) => i * 17);
   const likely = likelyParts(bytes.length, 2);
   assertEquals(likely.map((parts) => parts[0]), [8, 10, 6, 7].map((n) => n * MIB));
@@ -160,7 +160,7 @@ Deno.test("an object whose division is not known is proven by any of the likely 
   }
 });
 
-Deno.test("an S3 checksum counts if it is over the complete object", () => {
+Deno.test("an S3 checksum is used only if it covers the complete object", () => {
   const sha256 = new Uint8Array(32).fill(7).toBase64();
   const crc64 = new Uint8Array(8).fill(9).toBase64();
   const crc32 = new Uint8Array(4).fill(1).toBase64();
@@ -192,7 +192,7 @@ Deno.test("an ETag is an MD5, a multipart ETag, or neither", () => {
   for (const etag of [md5, `${md5}-0`, `${md5}-x`, "x-3"]) assertEquals(multipartCount(etag), null);
 });
 
-Deno.test("what S3 refuses becomes another attempt, a changed source, or an error with its exit code", () => {
+Deno.test("an S3 error becomes a transient error, a changed source, or an error with its own kind", () => {
   const question = {
     bucket: "b",
     uri: "s3://b/m",
@@ -212,7 +212,7 @@ Deno.test("what S3 refuses becomes another attempt, a changed source, or an erro
     assertInstanceOf(of(status, code), TransientError);
   }
   assertEquals(of(503, "SlowDown").message, "status 503 from s3.test for f (SlowDown)");
-  // As from a hub, a wait that is too long is said instead of waited for.
+  // A wait that is too long is an error, as with a hub.
   const tooLong: unknown = of(503, "SlowDown", "f", { "retry-after": "86400" });
   assertInstanceOf(tooLong, AimError);
   assertStringIncludes(tooLong.line, "asks to wait 1440 minutes for f");
@@ -242,7 +242,7 @@ Deno.test("what S3 refuses becomes another attempt, a changed source, or an erro
   }
 });
 
-Deno.test("the body of a refusal is read, so that its connection can be used again", async () => {
+Deno.test("the body of an error response is read, so that its connection can be reused", async () => {
   const refusal = () => {
     const headers = { "x-error-message": "slow down", "content-length": "9" };
     return new Response("slow down", { status: 429, headers });
@@ -261,7 +261,7 @@ Deno.test("the body of a refusal is read, so that its connection can be used aga
   assertEquals([hub.bodyUsed, registry.bodyUsed], [true, true]);
 });
 
-Deno.test("a failed connection is named by its host, never by its path or a proxy's password", () => {
+Deno.test("the error of a failed connection names the host, but neither the path nor a proxy's password", () => {
   const url = new URL("https://cdn.test/file?Signature=abcdef");
   const env = { HTTPS_PROXY: "http://user:password@proxy.test:3128" };
   const texts = [
@@ -283,7 +283,7 @@ Deno.test("a failed connection is named by its host, never by its path or a prox
   assert(!direct.message.includes("proxy"), direct.message);
 });
 
-Deno.test("words and numbers inside an address are not mistaken for the fault", () => {
+Deno.test("words and numbers in a URL are not mistaken for the cause", () => {
   const url = new URL("http://127.0.0.1:40712/o(407)/tunnel-proxy-auth/body.bin");
   const cases: [text: string, fault: RegExp, fatal: boolean][] = [
     ["connection closed before byte 44071 of 300407", /broke the connection/, false],

@@ -6,7 +6,7 @@ const KEYS = { AWS_ACCESS_KEY_ID: "AKID", AWS_SECRET_ACCESS_KEY: "secret" };
 const STATIC = { kind: "static", accessKeyId: "AKID", secretAccessKey: "secret" } as const;
 const MINIO = { AWS_ENDPOINT_URL: "minio:9000" };
 
-Deno.test("credentials are static, of the chain, or none, as the operator and KServe say", () => {
+Deno.test("credentials are static, from the AWS chain or anonymous, as set by the operator or KServe", () => {
   const chain = (askedBy: string | null) => ({ kind: "chain", askedBy }) as const;
   const cases: [env: Record<string, string>, credentials: unknown][] = [
     [{}, chain(null)],
@@ -15,7 +15,7 @@ Deno.test("credentials are static, of the chain, or none, as the operator and KS
     [{ ...KEYS, AWS_PROFILE: "p" }, chain('AWS_PROFILE is "p"')],
     [{ ...KEYS, AWS_PROFILE: "p", AIM_S3_AUTH_MODE: "static" }, STATIC],
     [{ AIM_S3_AUTH_MODE: "chain" }, chain('AIM_S3_AUTH_MODE is "chain"')],
-    // A key that is set to nothing asks for none; with a mode it is as if it were not set.
+    // An empty key means anonymous; with a mode, it counts as unset.
     [{ AWS_ACCESS_KEY_ID: "", AWS_SECRET_ACCESS_KEY: "" }, { kind: "anonymous" }],
     [{ AWS_ACCESS_KEY_ID: "", AIM_S3_AUTH_MODE: "chain" }, chain('AIM_S3_AUTH_MODE is "chain"')],
     [
@@ -28,7 +28,7 @@ Deno.test("credentials are static, of the chain, or none, as the operator and KS
     [{ ...KEYS, awsAnonymousCredential: "true" }, { kind: "anonymous" }],
     [{ ...KEYS, awsAnonymousCredential: "false" }, STATIC],
     [{ ...KEYS, AIM_S3_SIGNATURE_VERSION: "s3v4" }, STATIC],
-    // As `echo` ends a secret.
+    // With the line break that `echo` adds to a secret.
     [{ AWS_ACCESS_KEY_ID: "AKID\n", AWS_SECRET_ACCESS_KEY: " secret\r\n", AWS_SESSION_TOKEN: "\n" }, STATIC],
   ];
   for (const [env, credentials] of cases) {
@@ -36,7 +36,7 @@ Deno.test("credentials are static, of the chain, or none, as the operator and KS
   }
 });
 
-Deno.test("an endpoint is found whichever way it is named, with or without a scheme", () => {
+Deno.test("an endpoint is read from each of its variables, with or without a scheme", () => {
   const cases: [env: Record<string, string>, endpoint: string | null][] = [
     [{}, null],
     [{ AWS_ENDPOINT_URL: "http://minio:9000/" }, "http://minio:9000"],
@@ -48,7 +48,7 @@ Deno.test("an endpoint is found whichever way it is named, with or without a sch
     [{ ...MINIO, S3_USE_HTTPS: "1" }, "https://minio:9000"],
     [{ S3_ENDPOINT: "minio:9000", S3_USE_HTTPS: "0" }, "http://minio:9000"],
     [{ AWS_ENDPOINT_URL: "https://gateway/s3/" }, "https://gateway/s3"],
-    // Shuts out the endpoints of the environment, unless the connection is typed.
+    // Ignores endpoints from the environment, unless the mode is set as well.
     [{ ...MINIO, AWS_IGNORE_CONFIGURED_ENDPOINT_URLS: "true" }, null],
     [
       { ...MINIO, AWS_IGNORE_CONFIGURED_ENDPOINT_URLS: "true", AIM_S3_AUTH_MODE: "chain" },
@@ -67,7 +67,7 @@ Deno.test("an endpoint is found whichever way it is named, with or without a sch
   for (const [env, endpoint] of cases) assertEquals(s3Settings(env).endpoint, endpoint, JSON.stringify(env));
 });
 
-Deno.test("addressing, certificates, region and the rest follow the operator's names and KServe's", () => {
+Deno.test("addressing, certificates, region and other settings accept the operator's and KServe's names", () => {
   assertEquals(s3Settings({}).addressing, null);
   assertEquals(s3Settings({ S3_USER_VIRTUAL_BUCKET: "true" }).addressing, "virtual");
   assertEquals(
@@ -89,7 +89,7 @@ Deno.test("addressing, certificates, region and the rest follow the operator's n
   assertEquals(s3Settings({ AWS_REQUEST_PAYER: "requester" }).requesterPays, true);
 });
 
-Deno.test("NAME_FILE names a file with the value, and a variable with a value of its own wins", async () => {
+Deno.test("NAME_FILE is a file with the value, and NAME overrides it", async () => {
   const directory = await Deno.makeTempDir();
   try {
     const files: Record<string, string> = {};
@@ -107,7 +107,7 @@ Deno.test("NAME_FILE names a file with the value, and a variable with a value of
     assertEquals(settings.credentials, STATIC);
     assertEquals([settings.endpoint, settings.region], ["http://minio:9000", "r"]);
     assertEquals(s3Settings({ ...files, AWS_REGION: "own", AWS_ENDPOINT_URL: "" }).region, "own");
-    // A pipe that nobody writes to, a file that is not there.
+    // A pipe without a writer, a missing file and a directory.
     const { success } = await new Deno.Command("mkfifo", { args: [`${directory}/pipe`] }).output();
     assert(success);
     for (const path of [`${directory}/pipe`, `${directory}/none`, directory]) {
@@ -120,7 +120,7 @@ Deno.test("NAME_FILE names a file with the value, and a variable with a value of
   }
 });
 
-Deno.test("a bad value is one line that names its variable, and never shows a key", () => {
+Deno.test("an invalid value is one line that names its variable and never shows a key", () => {
   const cases: [env: Record<string, string>, variable: string, kind: string][] = [
     [{ AWS_ENDPOINT_URL: "ftp://minio" }, "AWS_ENDPOINT_URL", "usage"],
     [{ AWS_ENDPOINT_URL_S3: "http://a/?x" }, "AWS_ENDPOINT_URL_S3", "usage"],
@@ -144,7 +144,7 @@ Deno.test("a bad value is one line that names its variable, and never shows a ke
   }
 });
 
-/** Missing keys are tried without the others. */
+/** For an `unauthorized` case, empties the keys that it does not set. */
 function clearedKeys(env: Record<string, string>, kind: string): Record<string, string> {
   return kind === "unauthorized"
     ? Object.fromEntries(Object.keys(KEYS).filter((name) => !(name in env)).map((name) => [name, ""]))

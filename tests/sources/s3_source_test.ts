@@ -48,14 +48,14 @@ function serve(objects: Record<string, S3Given>, more: Partial<Parameters<typeof
 
 const md5 = (bytes: Uint8Array) => createHash("md5").update(bytes).digest("hex");
 
-Deno.test("a prefix is a directory, not the beginning of names", async () => {
+Deno.test("a prefix is a directory and not the start of other names", async () => {
   await using s3 = await serve({ "llama/config.json": "{}", "llama-2/config.json": "{}", "llama.txt": "x" });
   assertEquals(await listed(s3, "s3://models/llama"), ["config.json"]);
   assertEquals(await listed(s3, "s3://models/llama/"), ["config.json"]);
   assertEquals(await listed(s3, "s3://models"), ["llama-2/config.json", "llama.txt", "llama/config.json"]);
 });
 
-Deno.test("every page of a list is read, and small files cost no request each", async () => {
+Deno.test("every page of a list is read, and small files need no request each", async () => {
   const objects = Object.fromEntries(Array.from({ length: 57 }, (_, i) => [`m/d/f${i}.txt`, `content ${i}`]));
   await using s3 = await serve(objects, { pageSize: 10 });
   using source = await open("s3://models/m", s3.env);
@@ -66,7 +66,7 @@ Deno.test("every page of a list is read, and small files cost no request each", 
   assertEquals(s3.requests.filter((r) => r.role === "object").length, 1);
 });
 
-Deno.test("files read as they are, complete and in ranges, whatever their names", async () => {
+Deno.test("files are read correctly, complete and in ranges, with any name", async () => {
   const names = ["config.json", "sp ace+plus%25#1?x&y=z.json", "é/日本 (1)!'*.bin", "a~b@c:d,e;f.txt"];
   const objects: Record<string, S3Given> = Object.fromEntries(names.map((name) => [`p/m/${name}`, BYTES]));
   await using s3 = await serve({ ...objects, "p/m/empty": "", "p/m/": "", "p/m/dir/": "" });
@@ -89,7 +89,7 @@ Deno.test("files read as they are, complete and in ranges, whatever their names"
   assertEquals(reads.filter((r) => !r.headers.has("if-match")), []);
 });
 
-Deno.test("each kind of upload is proven by what S3 stores of it", async () => {
+Deno.test("each kind of upload is verified by what S3 stores for it", async () => {
   const content = BYTES;
   const sums = (algorithm: "SHA256" | "CRC64NVME" | "CRC32C") => ({ content, checksum: { algorithm } });
   await using s3 = await serve({
@@ -122,7 +122,7 @@ Deno.test("each kind of upload is proven by what S3 stores of it", async () => {
   assertEquals(digests["opaque"], null);
 });
 
-Deno.test("an object replaced or removed while it is read is a changed source", async () => {
+Deno.test("an object replaced or removed after listing is reported as a changed source", async () => {
   await using s3 = await serve({ "m/a": BYTES, "m/b": BYTES });
   using source = await open("s3://models/m", s3.env);
   const [a, b] = (await source.manifest()).files;
@@ -133,7 +133,7 @@ Deno.test("an object replaced or removed while it is read is a changed source", 
   await assertRejects(() => source.read(b, { start: 0, end: 10 }, SIGNAL), SourceChangedError);
 });
 
-Deno.test("keys that would leave the destination are refused by name, and can be left out", async () => {
+Deno.test("keys that would leave the destination are refused by name, and can be excluded", async () => {
   for (const key of ["../evil", "a/../../evil", "back\\slash", "line\nbreak", "./x"]) {
     await using s3 = await serve({ "m/ok": "x", [`m/${key}`]: "x" });
     using source = await open("s3://models/m", s3.env);
@@ -144,13 +144,13 @@ Deno.test("keys that would leave the destination are refused by name, and can be
   }
 });
 
-Deno.test("a key that is a file and a directory is refused by name", async () => {
+Deno.test("a key that is both a file and a directory is refused by name", async () => {
   await using s3 = await serve({ "m/a": "x", "m/a/b": "x" });
   using source = await open("s3://models/m", s3.env);
   assertStringIncludes((await assertRejects(() => source.manifest(), AimError)).line, '"a" as a file and as');
 });
 
-Deno.test("a prefix that is an object itself is a model of one file", async () => {
+Deno.test("a prefix that is itself an object is a model of one file", async () => {
   await using s3 = await serve({ "m/model.gguf": BYTES });
   using source = await open("s3://models/m/model.gguf", s3.env);
   const file = await fileOf(source, "model.gguf");
@@ -158,7 +158,7 @@ Deno.test("a prefix that is an object itself is a model of one file", async () =
   assertEquals(await new Response(streamOf(await source.read(file, null, SIGNAL))).bytes(), BYTES);
 });
 
-Deno.test("refusals name the endpoint and what to do, never a key", async (t) => {
+Deno.test("errors name the endpoint and what is wrong, but never a key", async (t) => {
   await using s3 = await startS3({
     buckets: { models: { "m/a": "x" }, denied: { "m/a": "x" } },
     deniedBuckets: ["denied"],
@@ -168,7 +168,7 @@ Deno.test("refusals name the endpoint and what to do, never a key", async (t) =>
   const cases: [what: string, model: string, env: Record<string, string>, kind: ErrorKind, words: string][] =
     [
       ["no such bucket", "s3://nothere/m", s3.env, "not-found", 'has no bucket "nothere"'],
-      ["nothing there", "s3://models/none", s3.env, "not-found", "s3://models/none"],
+      ["empty prefix", "s3://models/none", s3.env, "not-found", "s3://models/none"],
       ["denied", "s3://denied/m", s3.env, "unauthorized", "denies access to s3://denied/m"],
       ["unknown key", "s3://models/m", wrongKey, "unauthorized", "does not know the access key"],
       ["wrong secret", "s3://models/m", wrongSecret, "unauthorized", "rejects the signature"],
@@ -189,7 +189,7 @@ Deno.test("refusals name the endpoint and what to do, never a key", async (t) =>
   }
 });
 
-Deno.test("a public bucket is read without credentials, any other says that there are none", async () => {
+Deno.test("a public bucket is read without credentials, and any other reports that there are none", async () => {
   await using s3 = await startS3({
     buckets: { open: { "m/a": BYTES }, closed: { "m/a": BYTES } },
     publicBuckets: ["open"],
@@ -210,7 +210,7 @@ Deno.test("a public bucket is read without credentials, any other says that ther
   }
 });
 
-Deno.test("a machine whose clock is off is put right by the server's time", async () => {
+Deno.test("a wrong local clock is corrected with the server's time", async () => {
   let skew = 3_600_000;
   const etag = `"${md5(BYTES)}"`;
   const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, (request) => {
@@ -234,7 +234,7 @@ Deno.test("a machine whose clock is off is put right by the server's time", asyn
   await server.shutdown();
 });
 
-Deno.test("the region that the server names is used, in a header or in the body", async () => {
+Deno.test("the region that the server names in a header or the body is used", async () => {
   const answers: [what: string, response: () => Response][] = [
     ["a header", () => new Response(null, { status: 301, headers: { "x-amz-bucket-region": "eu-west-1" } })],
     ["the body", () =>
@@ -257,7 +257,7 @@ Deno.test("the region that the server names is used, in a header or in the body"
   }
 });
 
-Deno.test("an ETag is not an MD5 if objects are encrypted with KMS, which a request or the first read shows", async () => {
+Deno.test("an ETag is not used as an MD5 once a request or the first read shows that objects are encrypted with KMS", async () => {
   const etag = `"${"0".repeat(32)}"`;
   const sha256 = createHash("sha256").update(BYTES).digest();
   for (const encrypted of [["small", "large"], ["small"]]) {
@@ -287,7 +287,7 @@ Deno.test("an ETag is not an MD5 if objects are encrypted with KMS, which a requ
   }
 });
 
-Deno.test("a list is requested again after transient errors, a read is not", async () => {
+Deno.test("lists are retried after transient errors, reads are not", async () => {
   await using s3 = await serve({ "m/a": BYTES });
   using source = await open("s3://models/m", s3.env);
   s3.faults.push({ kind: "status", status: 503, roles: ["list"], times: 3 });
@@ -299,7 +299,7 @@ Deno.test("a list is requested again after transient errors, a read is not", asy
   assertEquals((await assertRejects(() => source.manifest(), AimError)).kind, "network");
 });
 
-Deno.test("an answer for another range is never data, and a server without ranges says what it sends", async () => {
+Deno.test("a response for another range is rejected, and a server that ignores ranges yields the complete file", async () => {
   await using s3 = await serve({ "m/a": BYTES });
   using source = await open("s3://models/m", s3.env);
   const file = await fileOf(source, "a");
@@ -314,7 +314,7 @@ Deno.test("an answer for another range is never data, and a server without range
   assertEquals(await new Response(streamOf(whole)).bytes(), BYTES);
 });
 
-Deno.test("an endpoint that is not an address is a usage error that names its variable", async () => {
+Deno.test("an invalid endpoint is a usage error that names its variable", async () => {
   const error = await assertRejects(
     () => open("s3://models/m", { AWS_ENDPOINT_URL_S3: "minio:9000/x?y" }),
     AimError,
@@ -331,7 +331,7 @@ function minimalEnv(port: number): Record<string, string> {
   };
 }
 
-/** Hides the process's environment and home from the SDK; returns what undoes it. */
+/** Hides the process's environment and home from the SDK; returns a function that restores them. */
 function withoutCredentials(): () => void {
   const hidden: Record<string, string> = {
     AWS_CONFIG_FILE: "/dev/null",

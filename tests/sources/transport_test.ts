@@ -8,7 +8,7 @@ import { proxyFor } from "../../src/sources/transport/proxies.ts";
 import { followRedirects, redirectTarget } from "../../src/sources/transport/redirect.ts";
 import { Transport } from "../../src/sources/transport/transport.ts";
 
-Deno.test("the wait that an answer asks for: Retry-After in seconds, fractions or a date, else a rate limit with nothing left", () => {
+Deno.test("the wait comes from Retry-After in seconds, fractions or a date, else from an exhausted rate limit", () => {
   const now = Date.parse("2026-01-01T00:00:00Z");
   const cases: [headers: Record<string, string>, wait: number | null][] = [
     [{}, null],
@@ -34,7 +34,7 @@ Deno.test("the wait that an answer asks for: Retry-After in seconds, fractions o
   }
 });
 
-Deno.test("redirects lead to http and https only, and never from https to http", () => {
+Deno.test("redirects are followed only to http and https, and never from https to http", () => {
   const to = (from: string, location: string | null, status = 302) =>
     redirectTarget(
       { status, headers: new Headers(location === null ? {} : { location }) },
@@ -58,7 +58,7 @@ Deno.test("redirects lead to http and https only, and never from https to http",
   }
 });
 
-Deno.test("JSON is read within bounds, and an answer that is not JSON is described", () => {
+Deno.test("JSON is parsed within limits, and the error describes a response that is not JSON", () => {
   assertEquals(parseJson('{"a":["[[[",1]}', "hub"), { a: ["[[[", 1] });
   const refused = (text: string) => assertThrows(() => parseJson(text, "hub"), AimError);
   for (
@@ -75,7 +75,7 @@ Deno.test("JSON is read within bounds, and an answer that is not JSON is describ
   assert(refused("<html><head><title>Sign in</title>").message.includes('"Sign in"'));
 });
 
-Deno.test("NO_PROXY takes *, names, ports, addresses and blocks; a proxy's user needs no password", () => {
+Deno.test("NO_PROXY accepts *, names, ports, addresses and address blocks; a proxy's user may have no password", () => {
   const direct = (url: string, list: string) =>
     proxyFor(new URL(url), { HTTP_PROXY: "http://proxy:3128", NO_PROXY: list }) === null;
   const cases: [url: string, list: string, direct: boolean][] = [
@@ -136,7 +136,7 @@ function transport(): Transport & Disposable {
   return Object.assign(opened, { [Symbol.dispose]: () => opened.close() });
 }
 
-Deno.test("heads with bare line feeds, a length given twice alike and HTTP/1.0 are read", async () => {
+Deno.test("accepts heads with bare line feeds, repeated equal lengths, and HTTP/1.0", async () => {
   for (
     const head of [
       "HTTP/1.1 200 OK\nContent-Length: 5\n\n",
@@ -151,7 +151,7 @@ Deno.test("heads with bare line feeds, a length given twice alike and HTTP/1.0 a
   }
 });
 
-Deno.test("an answer without end and a compression bomb stop at the bound", async () => {
+Deno.test("an endless response and a compression bomb are stopped at the size limit", async () => {
   const zeros = new Blob([new Uint8Array(64 * 2 ** 20)]).stream().pipeThrough(new CompressionStream("gzip"));
   const bomb = await new Response(zeros).bytes();
   const head = new TextEncoder().encode("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n");
@@ -165,7 +165,7 @@ Deno.test("an answer without end and a compression bomb stop at the bound", asyn
   assertEquals((await assertRejects(() => http.request(endless.url, {}), AimError)).kind, "network");
 });
 
-Deno.test("a redirect without a length, whose connection stays open, is followed at once", async () => {
+Deno.test("a redirect whose body never ends is followed at once", async () => {
   const hangs = () => new Response(new ReadableStream(), { status: 302, headers: { location: "/b" } });
   const answers = [hangs(), new Response("b", { headers: { "content-length": "1" } })];
   const send = () => Promise.resolve(answers.shift() ?? new Response());
@@ -174,7 +174,7 @@ Deno.test("a redirect without a length, whose connection stays open, is followed
   assertEquals(url.href, "http://hub/b");
 });
 
-Deno.test("a server that refuses gets few requests, however many connections there are, and then none", async () => {
+Deno.test("a server that answers 503 gets few requests on any number of connections, and then none", async () => {
   let asked = 0, underWay = 0, most = 0;
   await using server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, async () => {
     asked++;

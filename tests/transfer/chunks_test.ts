@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { chunks } from "../../src/transfer/chunks.ts";
 import { randomBytes, seeded } from "./fake_source.ts";
 
-/** A body of pieces of this size, and what happens at its end. */
+/** A body in pieces of this size that ends with an error, if one is given. */
 function bodyOf(bytes: Uint8Array, piece: number, fault?: Error) {
   let at = 0;
   let cancelled = false;
@@ -28,20 +28,20 @@ async function collected(body: ReadableStream<Uint8Array>, signal = new AbortCon
   return { bytes, error };
 }
 
-Deno.test("all chunks arrive, and those before a fault count", async () => {
+Deno.test("yields every chunk, including those before an error", async () => {
   const bytes = randomBytes(100_000, seeded(3));
   assertEquals(await collected(bodyOf(bytes, 9000).body), { bytes, error: null });
   const fault = new Error("reset");
   assertEquals(await collected(bodyOf(bytes, 9000, fault).body), { bytes, error: fault });
 });
 
-Deno.test("who reads no further gives up the body", async () => {
+Deno.test("a reader that stops early cancels the body", async () => {
   const { body, isCancelled } = bodyOf(randomBytes(1000, seeded(5)), 10);
   for await (const _ of chunks(body, new AbortController().signal)) break;
   assert(isCancelled());
 });
 
-Deno.test("an abort ends reading with its reason", async () => {
+Deno.test("an abort cancels the body and throws the signal's reason", async () => {
   const abort = new AbortController();
   const reason = new Error("stopped");
   const { body, isCancelled } = bodyOf(randomBytes(1000, seeded(4)), 10);
@@ -50,14 +50,14 @@ Deno.test("an abort ends reading with its reason", async () => {
   assert(isCancelled());
   await assertRejects(
     async () => {
-      for await (const _ of chunks(bodyOf(new Uint8Array(10), 1).body, abort.signal)) { /* none comes */ }
+      for await (const _ of chunks(bodyOf(new Uint8Array(10), 1).body, abort.signal)) { /* yields nothing */ }
     },
     Error,
     "stopped",
   );
 });
 
-Deno.test("the runtime's own bodies arrive completely, quick or slow, and nothing is made up after a broken connection", async () => {
+Deno.test("fetch bodies are read completely, fast or slow, and a broken connection adds no bytes", async () => {
   const bytes = randomBytes(3_000_000, seeded(6));
   const slow = bytes.subarray(0, 5000);
   await using server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, (request) => {

@@ -6,7 +6,7 @@ import { randomBytes, seeded } from "./fake_source.ts";
 
 const CHECK = new TextEncoder().encode("123456789");
 
-// Check values of the catalogue of parametrised CRC algorithms (reveng), and of git and coreutils.
+// Check values from the reveng CRC catalogue, and from git and coreutils.
 const KNOWN = [
   ["crc32", "cbf43926"],
   ["crc32c", "e3069283"],
@@ -17,14 +17,14 @@ const KNOWN = [
 ] as const;
 
 for (const [algorithm, hex] of KNOWN) {
-  Deno.test(`${algorithm} of 123456789 is the published check value`, () => {
+  Deno.test(`${algorithm} of 123456789 matches the published check value`, () => {
     const stream = digestStream([{ algorithm }], CHECK.length);
     stream.update(CHECK);
     assertEquals(stream.digests(), { [algorithm]: hex });
   });
 }
 
-Deno.test("git-sha1 is what git names the blob", () => {
+Deno.test("git-sha1 is git's blob id", () => {
   // git hash-object on an empty file, and on "hello\n".
   const empty = digestStream([{ algorithm: "git-sha1" }], 0);
   assertEquals(empty.digests(), { "git-sha1": "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391" });
@@ -33,7 +33,7 @@ Deno.test("git-sha1 is what git names the blob", () => {
   assertEquals(hello.digests(), { "git-sha1": "ce013625030ba8dba906f756967f9e9ca394464a" });
 });
 
-Deno.test("digests do not depend on how the bytes are cut", () => {
+Deno.test("digests do not depend on how the input is split", () => {
   const random = seeded(1);
   const bytes = randomBytes(100_003, random);
   const partSizes = [40_000, 40_000, 20_003];
@@ -57,7 +57,7 @@ Deno.test("digests do not depend on how the bytes are cut", () => {
   }
 });
 
-Deno.test("fast CRCs equal the bit by bit definition", () => {
+Deno.test("fast CRCs match the bit-by-bit definition", () => {
   const random = seeded(2);
   for (const length of [0, 1, 7, 8, 9, 63, 1000]) {
     const bytes = randomBytes(length, random);
@@ -75,7 +75,7 @@ Deno.test("fast CRCs equal the bit by bit definition", () => {
   }
 });
 
-Deno.test("a multipart ETag is the MD5 of its parts' MD5s, whatever sizes they have", () => {
+Deno.test("a multipart ETag is the MD5 of its parts' MD5s, for parts of any size", () => {
   const bytes = randomBytes(1000, seeded(3));
   for (const partSizes of [[1000], [500, 500], [333, 333, 334], [1, 998, 1], [600, 0, 400]]) {
     let at = 0;

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { ByteRange, Digest, Manifest, ManifestFile, RelativePath } from "../../src/sources/manifest.ts";
 import type { RangeBody, Source } from "../../src/sources/source.ts";
 
-/** Numbers in [0, 1) that follow from a seed (mulberry32). */
+/** Seeded pseudo-random numbers in [0, 1) (mulberry32). */
 export function seeded(seed: number): () => number {
   let state = seed;
   return () => {
@@ -21,12 +21,12 @@ export function randomBytes(length: number, random: () => number): Uint8Array {
 export interface FakeRequest {
   readonly file: ManifestFile;
   readonly range: ByteRange | null;
-  /** How many requests there were before, over all files. */
+  /** Number of earlier requests, for all files. */
   readonly index: number;
   readonly signal: AbortSignal;
 }
 
-/** What a fake source does with a request: an answer of its own, or `null` for the right one. */
+/** Answers a request; `null` stands for the correct answer. */
 export type Fault = (request: FakeRequest, right: () => RangeBody) => RangeBody | Promise<RangeBody> | null;
 
 /** A source in memory. */
@@ -68,7 +68,7 @@ export class FakeSource implements Source {
     return await this.fault(request, right) ?? right();
   }
 
-  /** A right answer. */
+  /** The correct answer. */
   body(path: string, range: ByteRange): RangeBody {
     const bytes = (this.contents.get(path) ?? new Uint8Array()).subarray(range.start, range.end);
     return { range, body: streamOf(bytes) };
@@ -77,7 +77,7 @@ export class FakeSource implements Source {
   [Symbol.dispose](): void {}
 }
 
-/** A stream of bytes, in pieces, and what happens after so many of them. */
+/** A stream of bytes in pieces, and how it ends. */
 export function streamOf(
   bytes: Uint8Array,
   options: { piece?: number; after?: "close" | "reset" | "hang" } = {},
@@ -94,7 +94,7 @@ export function streamOf(
   }, { highWaterMark: 0 });
 }
 
-/** A clock that runs so many times faster than time does. */
+/** A clock that runs this many times faster than real time. */
 export function fastClock(times: number) {
   return {
     now: () => performance.now() * times,

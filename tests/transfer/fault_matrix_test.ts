@@ -30,7 +30,7 @@ const PART = 256 * KIB;
 const JOBS = 4;
 const WEIGHTS = "model.safetensors";
 
-/** A model of one large file in parts, one of three parts, and small ones. */
+/** Two files that are downloaded in parts, a small one and an empty one. */
 const MODEL: Readonly<Record<string, Uint8Array<ArrayBuffer>>> = {
   "config.json": new TextEncoder().encode(JSON.stringify({ architectures: ["LlamaForCausalLM"] })),
   [WEIGHTS]: randomBytes(3 * 1024 * KIB + 4321, 1),
@@ -40,22 +40,22 @@ const MODEL: Readonly<Record<string, Uint8Array<ArrayBuffer>>> = {
 
 type SourceName = "hub" | "S3" | "registry" | "archives";
 
-/** The columns: a registry has the model as layers that are files, or in archives, one of which is packed. */
+/** `registry`: each layer is a file; `archives`: two layers are tar archives, one of them gzipped. */
 const SOURCES: readonly SourceName[] = ["hub", "S3", "registry", "archives"];
 
-/** A server with the model, and everything around one download from it. */
+/** A server with the model, and what a test needs to download from it. */
 interface Bench {
   readonly faults: Fault[];
   readonly requests: SeenRequest[];
-  /** Where the source is a registry. */
+  /** The registry, if the source is one. */
   readonly oci: OciServer | null;
-  /** Between the program and all bytes of files. */
+  /** The proxy that carries the bytes of all files. */
   readonly proxy: FaultProxy;
   readonly directory: string;
-  /** Changes the weights at the source; a hub's becomes a new commit, or stays the same one. */
+  /** Replaces the weights at the source; on a hub, in a new commit or in the same one. */
   change(options: { sameCommit: boolean }): Promise<void>;
   download(): Promise<DownloadReport>;
-  /** What readers see: path to bytes. */
+  /** Published files: path to bytes. */
   published(): Record<string, Uint8Array>;
 }
 
@@ -63,7 +63,7 @@ async function withBench(
   from: SourceName,
   layout: LayoutName,
   run: (bench: Bench) => Promise<void>,
-  /** Requests that a registry's token is good for. */
+  /** Requests per registry token. */
   usesOfToken = 100,
 ): Promise<void> {
   const directory = await Deno.makeTempDir();
@@ -133,7 +133,7 @@ async function withBench(
       },
       published: () => publishedIn(directory, layout),
     });
-    assertEquals(oci?.leaks ?? [], [], "a token came to another origin");
+    assertEquals(oci?.leaks ?? [], [], "a token was sent to another origin");
   } finally {
     await proxy.close();
     await server.close();
@@ -141,7 +141,7 @@ async function withBench(
   }
 }
 
-/** One object as it is, one uploaded in parts, one with a checksum. */
+/** One plain object, one uploaded in parts, one with a checksum. */
 function s3Objects() {
   const objects = Object.entries(MODEL).map(([path, content]) => {
     if (path === WEIGHTS) return [path, { content, partSize: 1024 * KIB }] as const;
@@ -151,7 +151,7 @@ function s3Objects() {
   return Object.fromEntries(objects.map(([path, object]) => [`org/tiny/${path}`, object]));
 }
 
-/** ModelPack: a layer for each file; or two archives, the one with the weights packed. */
+/** A ModelPack artifact: one layer per file, or two archives, with the weights in the gzipped one. */
 function ociArtifact(from: SourceName, model: Readonly<Record<string, Uint8Array<ArrayBuffer>>>) {
   const type = "application/vnd.cncf.model";
   const artifactType = `${type}.manifest.v1+json`;
@@ -190,7 +190,7 @@ function placementIn(directory: string, layout: LayoutName): Placement {
     : new HubPlacement({ paths, name: "org/tiny" });
 }
 
-/** All that a reader could take for files of the model. */
+/** Every file that a reader could take for part of the model. */
 function publishedIn(directory: string, layout: LayoutName): Record<string, Uint8Array> {
   const found: Record<string, Uint8Array> = {};
   const walk = (at: string, under: string) => {
@@ -241,17 +241,17 @@ function assertModel(
   for (const path of Object.keys(model)) assert(equal(published[path], model[path]), `${path} differs`);
 }
 
-/** How a download goes under a fault. */
+/** Faults during a download, and the expected outcome. */
 interface Case {
   readonly faults?: readonly Fault[];
   readonly proxy?: Partial<ProxyFaults>;
-  /** Where it must fail: how. It must succeed otherwise. */
+  /** The error's kind, if the download must fail. */
   readonly fails?: ErrorKind;
   readonly only?: readonly SourceName[];
 }
 
 const CASES: Readonly<Record<string, Case>> = {
-  "nothing": {},
+  "no fault": {},
   "connections cut every 100 KiB": { faults: [{ kind: "cut", after: 100 * KIB }] },
   "connections reset every 300 KiB": { proxy: { cutAfter: 300 * KIB } },
   "30 % of requests answered 503": { faults: [{ kind: "status", status: 503, fraction: 0.3 }] },
@@ -267,14 +267,14 @@ const CASES: Readonly<Record<string, Case>> = {
   "a stall on each connection before its first byte": {
     faults: [{ kind: "stall", after: "request", times: JOBS }],
   },
-  "a stall on each connection in mid-body": { faults: [{ kind: "stall", after: 50_000, times: 2 * JOBS }] },
-  "a link that goes silent": { proxy: { stallAfter: 200 * KIB, stalls: 6 } },
+  "a stall on each connection in the middle of a body": { faults: [{ kind: "stall", after: 50_000, times: 2 * JOBS }] },
+  "connections that go silent": { proxy: { stallAfter: 200 * KIB, stalls: 6 } },
   "one flipped bit": { faults: [{ kind: "flip", offset: 1_234_567, file: WEIGHTS, times: 1 }] },
   "one flipped bit in a small file": {
     faults: [{ kind: "flip", offset: 10, file: "config.json", times: 1 }],
   },
   "a truncated last part": { faults: [{ kind: "truncate", bytes: 1000, file: WEIGHTS, times: 5 }] },
-  "truncation that Content-Length admits": {
+  "a truncated body with a matching Content-Length": {
     faults: [{ kind: "truncate", bytes: 1000, declared: false, file: WEIGHTS, times: 3 }],
   },
   "a server without ranges": { faults: [{ kind: "ignore-range" }] },
@@ -312,7 +312,7 @@ function DATA() {
   return ["resolve", "cdn", "object"] as const;
 }
 
-/** Each fault from each source into both layouts, as CI does; into one of them, in turn, otherwise. */
+/** CI runs every fault from every source into both layouts; other runs alternate between the layouts. */
 const FULL = Deno.env.get("AIM_TEST_FULL") === "1";
 
 for (const [row, [name, test]] of Object.entries(CASES).entries()) {
@@ -320,11 +320,11 @@ for (const [row, [name, test]] of Object.entries(CASES).entries()) {
     if (test.only?.includes(from) === false) continue;
     for (const [at, layout] of (["local", "hub"] as const).entries()) {
       if (!FULL && from !== "archives" && (row + column) % 2 !== at) continue;
-      // Once a layer is here, archives are a matter of files; how it comes is the registry's matter.
+      // Unpacking does not depend on the layout, and `registry` covers downloading layers.
       if (from === "archives" && (layout === "hub" || (!FULL && row % 2 === 1))) continue;
       const outcome = test.fails === undefined
-        ? "the published bytes are the source's"
-        : `nothing wrong is published, the error is ${test.fails}`;
+        ? "publishes the source's bytes"
+        : `publishes no wrong bytes and fails with ${test.fails}`;
       Deno.test(`${name}, ${from} to the ${layout} layout: ${outcome}`, async () => {
         await withBench(from, layout, async (bench) => {
           bench.faults.push(...(test.faults ?? []).map((fault) => ({ ...fault })));
@@ -333,14 +333,14 @@ for (const [row, [name, test]] of Object.entries(CASES).entries()) {
           if (test.fails === undefined) {
             if (error !== null) throw error;
             for (const fault of bench.faults) {
-              assert((fault.hits ?? 0) > 0, `the fault ${fault.kind} hit nothing`);
+              assert((fault.hits ?? 0) > 0, `the fault ${fault.kind} was never applied`);
             }
             return assertModel(bench.published());
           }
           assert(error instanceof AimError, String(error));
           assertEquals(error.kind, test.fails);
           assertNothingWrong(bench.published());
-          // What has arrived is kept, and the next run completes.
+          // Downloaded bytes are kept, and the next run completes the model.
           bench.faults.length = 0;
           await bench.download();
           assertModel(bench.published());
@@ -350,7 +350,7 @@ for (const [row, [name, test]] of Object.entries(CASES).entries()) {
   }
 }
 
-/** Files may have their final name before the model is complete; each must be right then. */
+/** Files may get their final names before the model is complete, but only with the right bytes. */
 function assertNothingWrong(published: Record<string, Uint8Array>): void {
   for (const [path, bytes] of Object.entries(published)) {
     assert(equal(bytes, MODEL[path]), `${path} is wrong`);
@@ -358,9 +358,9 @@ function assertNothingWrong(published: Record<string, Uint8Array>): void {
 }
 
 for (const from of ["registry", "archives"] as const) {
-  Deno.test(`tokens that expire in mid-download, ${from}: each is renewed, and none is sent to another origin`, async () => {
+  Deno.test(`tokens that expire during a download, ${from}: each is renewed, and none is sent to another origin`, async () => {
     await withBench(from, "local", async (bench) => {
-      // Each asks the registry for another address.
+      // For each expired address, the registry is asked for a new one.
       bench.faults.push({ kind: "expired", times: 8 });
       await bench.download();
       assertModel(bench.published());
@@ -368,7 +368,7 @@ for (const from of ["registry", "archives"] as const) {
     }, 8);
   });
 
-  Deno.test(`a blob that is missing, ${from}: the error is not-found, and no more than is right is published`, async () => {
+  Deno.test(`a missing blob, ${from}: fails with not-found and publishes no wrong bytes`, async () => {
     await withBench(from, "local", async (bench) => {
       bench.oci?.remove(WEIGHTS);
       const error = await bench.download().then(() => null, (e: unknown) => e);
@@ -380,7 +380,7 @@ for (const from of ["registry", "archives"] as const) {
     });
   });
 
-  Deno.test(`a registry, or its token server, that is down, ${from}: the error is network`, async () => {
+  Deno.test(`a registry or token server that is down, ${from}: fails with network`, async () => {
     for (const path of ["/v2/", "/token"]) {
       await withBench(from, "local", async (bench) => {
         const match = (request: SeenRequest) => request.target.startsWith(path);
@@ -391,7 +391,7 @@ for (const from of ["registry", "archives"] as const) {
     }
   });
 
-  Deno.test(`a registry that refuses, ${from}: the error is unauthorized after one question`, async () => {
+  Deno.test(`a registry that denies access, ${from}: fails with unauthorized after one request`, async () => {
     await withBench(from, "local", async (bench) => {
       bench.faults.push({ kind: "status", status: 403, roles: ["api"] });
       const error = await bench.download().then(() => null, (e: unknown) => e);
@@ -403,7 +403,7 @@ for (const from of ["registry", "archives"] as const) {
 
 for (const from of SOURCES) {
   for (const layout of ["local", "hub"] as const) {
-    Deno.test(`a file replaced in mid-download, ${from} to the ${layout} layout: what is published is of one piece`, async () => {
+    Deno.test(`a file replaced during a download, ${from} to the ${layout} layout: old and new bytes are never mixed`, async () => {
       await withBench(from, layout, async (bench) => {
         bench.faults.push({ kind: "latency", ms: 20 });
         let changed: Promise<void> | undefined;
@@ -416,18 +416,18 @@ for (const from of SOURCES) {
         await changed;
         assert(changed !== undefined, "the download was over before the change");
         if (error === null) {
-          // Bytes may come from where the old file still is; S3 has only the new one.
+          // The store may still serve the old file; S3 has only the new one.
           const published = bench.published();
           const old = from !== "S3" && equal(published[WEIGHTS], MODEL[WEIGHTS]);
           return assertModel(published, old ? MODEL : { ...MODEL, [WEIGHTS]: changedWeights() });
         }
-        // A commit whose content changes is not valid: the hub lists digests that its bytes do not have.
+        // A commit with changed content is invalid: its bytes no longer have the listed digests.
         assert(error instanceof AimError && error.kind === "integrity", String(error));
         assertEquals(bench.published()[WEIGHTS], undefined);
       });
     });
 
-    Deno.test(`a file replaced between two runs, ${from} to the ${layout} layout: the second starts clean`, async () => {
+    Deno.test(`a file replaced between two runs, ${from} to the ${layout} layout: the second run starts over`, async () => {
       await withBench(from, layout, async (bench) => {
         bench.faults.push({ kind: "flip", offset: 7, file: "config.json" }, {
           kind: "slow",
@@ -438,7 +438,7 @@ for (const from of SOURCES) {
         await bench.change({ sameCommit: false });
         await bench.download();
         const published = bench.published();
-        assert(equal(published[WEIGHTS], changedWeights()), "the weights are not the new ones");
+        assert(equal(published[WEIGHTS], changedWeights()), "these are not the new weights");
       });
     });
   }

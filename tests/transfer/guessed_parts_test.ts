@@ -19,7 +19,7 @@ function sizesOf(size: number, part: number): number[] {
 }
 
 for (const right of [1, 2, 3]) {
-  Deno.test(`of guessed part sizes the right one is found, whichever comes first: ${right} MiB`, async () => {
+  Deno.test(`the right one of several guessed part sizes is found: ${right} MiB`, async () => {
     const bytes = randomBytes(13 * MIB + 5);
     const path = await Deno.makeTempFile();
     try {

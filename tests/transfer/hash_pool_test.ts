@@ -32,9 +32,9 @@ Deno.test("files are hashed in parallel, and their bytes are counted", async () 
   });
 });
 
-Deno.test("a file that grows is hashed as far as it is announced, and no further", async () => {
+Deno.test("a growing file is hashed only up to the announced offset", async () => {
   await withFile(async (path, pool) => {
-    // The end is written only after the beginning was hashed.
+    // The rest is written only after the beginning has been hashed.
     const file = await Deno.open(path, { write: true });
     await file.truncate(1_000_000);
     await file.truncate(BYTES.length);
@@ -57,7 +57,7 @@ Deno.test("an empty file has a digest", async () => {
   });
 });
 
-Deno.test("a file that is not there, or shorter than announced, is a failure and the pool lives on", async () => {
+Deno.test("a missing or truncated file fails its job but not the pool", async () => {
   await withFile(async (path, pool) => {
     await assertRejects(() => pool.hash(`${path}.not`, ["sha256"]));
     await assertRejects(
@@ -72,7 +72,7 @@ Deno.test("a file that is not there, or shorter than announced, is a failure and
   });
 });
 
-Deno.test("what was given up rejects, and so does all when the pool is closed", async () => {
+Deno.test("cancelled jobs reject, and so do all jobs when the pool is closed", async () => {
   await withFile(async (path, pool) => {
     const given = pool.open(path, BYTES.length, [{ algorithm: "sha256" }]);
     given.cancel();

@@ -3,7 +3,7 @@ import { reachedBy } from "../../src/transfer/large/large_files.ts";
 import { addRange } from "../../src/transfer/ranges.ts";
 import { seeded } from "./fake_source.ts";
 
-Deno.test("a file reaches as far as done parts and parts under way leave no gap", () => {
+Deno.test("a file is on disk up to the first gap between finished parts and parts in progress", () => {
   const random = seeded(8);
   for (let round = 0; round < 500; round++) {
     const bytes = new Array<boolean>(60).fill(false);

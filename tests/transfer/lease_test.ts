@@ -11,7 +11,7 @@ configureLog({ level: "CRITICAL" });
 const NEVER = new AbortController().signal;
 const FAST = { signal: NEVER, clock: fastClock(50) };
 
-/** A process that is not. */
+/** A PID that no process can have. */
 const DEAD_PID = 2 ** 22 + 1;
 
 async function withDirectory(run: (directory: string, lock: string) => Promise<void>): Promise<void> {
@@ -23,7 +23,7 @@ async function withDirectory(run: (directory: string, lock: string) => Promise<v
   }
 }
 
-/** Leaves a lock as a process that died would have. */
+/** Creates the lock that a dead process would leave. */
 function plantLock(
   lock: string,
   holder: { host?: string; pid?: number; process?: ProcessIdentity },
@@ -54,7 +54,7 @@ function exists(path: string): boolean {
   }
 }
 
-Deno.test("a lease is there while it is used and gone afterwards, also after a failure", async () => {
+Deno.test("a lease exists while it is used and is removed afterwards, even after a failure", async () => {
   await withDirectory(async (directory, lock) => {
     assertEquals(await withLease(directory, FAST, () => Promise.resolve(exists(lock))), true);
     assertEquals(exists(lock), false);
@@ -63,7 +63,7 @@ Deno.test("a lease is there while it is used and gone afterwards, also after a f
   });
 });
 
-Deno.test("of many processes that wait for a lease, one has it at a time", async () => {
+Deno.test("only one of many waiting processes holds the lease at a time", async () => {
   await withDirectory(async (directory) => {
     let inside = 0;
     let most = 0;
@@ -82,7 +82,7 @@ Deno.test("of many processes that wait for a lease, one has it at a time", async
   });
 });
 
-Deno.test("a waiting process is told the holder's process, host and time", async () => {
+Deno.test("a waiting process is told the holder's PID, host and start time", async () => {
   await withDirectory(async (directory, lock) => {
     plantLock(lock, { host: "elsewhere", pid: 42 });
     const told: string[] = [];
@@ -95,7 +95,7 @@ Deno.test("a waiting process is told the holder's process, host and time", async
   });
 });
 
-Deno.test("a holder on another host without a sign of life is taken over after the lease time, not before", async () => {
+Deno.test("the lease of a silent holder on another host is taken over only after the lease time", async () => {
   await withDirectory(async (directory, lock) => {
     plantLock(lock, { host: "elsewhere" });
     const started = FAST.clock.now();
@@ -104,7 +104,7 @@ Deno.test("a holder on another host without a sign of life is taken over after t
   });
 });
 
-Deno.test("a holder on this host whose process is gone is taken over much sooner", async () => {
+Deno.test("the lease of a holder on this host without a process is taken over much sooner", async () => {
   await withDirectory(async (directory, lock) => {
     plantLock(lock, { pid: DEAD_PID });
     const started = FAST.clock.now();
@@ -113,7 +113,7 @@ Deno.test("a holder on this host whose process is gone is taken over much sooner
   });
 });
 
-Deno.test("a holder that is certainly dead is taken over at once, even if its PID belongs to another process now", async () => {
+Deno.test("the lease of a holder that is known to be dead is taken over at once, even if its PID was reused", async () => {
   const { process } = hostIdentity();
   assert(process !== null);
   const gone = [
@@ -131,7 +131,7 @@ Deno.test("a holder that is certainly dead is taken over at once, even if its PI
   }
 });
 
-Deno.test("a holder in another container, or from before a restart, is not certainly dead", async () => {
+Deno.test("a holder in another container or from before a reboot may be alive: its lease is kept for the lease time", async () => {
   const { process } = hostIdentity();
   assert(process !== null);
   for (const other of [{ ...process, namespace: "pid:[1]" }, { ...process, bootId: "another" }]) {
@@ -144,18 +144,18 @@ Deno.test("a holder in another container, or from before a restart, is not certa
   }
 });
 
-Deno.test("a process that lives but never beats, as one that has the dead holder's number, is taken over", async () => {
+Deno.test("the lease of a running process without a heartbeat is taken over: its PID may have been reused", async () => {
   await withDirectory(async (directory, lock) => {
     plantLock(lock, { pid: Deno.ppid });
     await withLease(directory, FAST, () => Promise.resolve());
   });
 });
 
-Deno.test("a holder that gives signs of life is not taken over, even if its process cannot be seen", async () => {
+Deno.test("a holder with a heartbeat keeps its lease, even if its process is not visible", async () => {
   await withDirectory(async (directory, lock) => {
     plantLock(lock, { pid: DEAD_PID });
     const stop = new AbortController();
-    // Patience is 0.4 s then: a busy machine may hold up a beat of 50 ms for longer than a tenth of a second.
+    // The lease then times out after 0.4 s: on a busy machine, a 50 ms heartbeat may be over 100 ms late.
     const clock = fastClock(6);
     let beat = 0;
     const beating = setInterval(() => {
@@ -179,12 +179,14 @@ Deno.test("an empty or damaged lock is taken over after the lease time", async (
     await withDirectory(async (directory, lock) => {
       plantLock(lock, {});
       Deno.writeTextFileSync(lock, text);
-      await withLease(directory, FAST, () => Promise.resolve());
+      const started = FAST.clock.now();
+      const waited = await withLease(directory, FAST, () => Promise.resolve(FAST.clock.now() - started));
+      assert(waited >= 20_000, `it waited ${waited} ms`);
     });
   }
 });
 
-Deno.test("of many that take over a dead holder at once, one has the lease at a time", async () => {
+Deno.test("only one of many processes that take over from a dead holder has the lease at a time", async () => {
   await withDirectory(async (directory, lock) => {
     plantLock(lock, { pid: DEAD_PID });
     let inside = 0;
@@ -206,7 +208,7 @@ Deno.test("of many that take over a dead holder at once, one has the lease at a 
   });
 });
 
-Deno.test("a lock that was removed is taken again by its holder", async () => {
+Deno.test("a holder recreates its lock after it was deleted", async () => {
   await withDirectory(async (directory, lock) => {
     await withLease(directory, FAST, async (signal) => {
       Deno.removeSync(lock);
@@ -217,7 +219,7 @@ Deno.test("a lock that was removed is taken again by its holder", async () => {
   });
 });
 
-Deno.test("who loses the lease is stopped, waits, and runs again", async () => {
+Deno.test("a holder that loses its lease is stopped, waits and runs again", async () => {
   await withDirectory(async (directory, lock) => {
     let runs = 0;
     await withLease(directory, FAST, async (signal) => {
@@ -231,7 +233,7 @@ Deno.test("who loses the lease is stopped, waits, and runs again", async () => {
 });
 
 for (const target of ["nowhere", "lock"]) {
-  Deno.test(`a lock that is a link to ${target === "lock" ? "itself" : target} is an error, not waited for`, async () => {
+  Deno.test(`a lock that is a symlink to ${target === "lock" ? "itself" : target} is an error at once`, async () => {
     await withDirectory(async (directory, lock) => {
       Deno.mkdirSync(join(lock, ".."), { recursive: true });
       Deno.symlinkSync(target, lock);
@@ -242,13 +244,13 @@ for (const target of ["nowhere", "lock"]) {
   });
 }
 
-Deno.test("waiting ends with the signal's reason", async () => {
+Deno.test("an abort ends waiting with the signal's reason", async () => {
   await withDirectory(async (directory, lock) => {
     plantLock(lock, { host: "elsewhere" });
     const stop = new AbortController();
     const waiting = withLease(directory, { signal: stop.signal }, () => Promise.resolve());
     stop.abort(new AimError("terminated", "stopped"));
     assertEquals((await assertRejects(() => waiting, AimError)).kind, "terminated");
-    assert(exists(lock), "the other's lock stays");
+    assert(exists(lock), "the holder's lock was removed");
   });
 });

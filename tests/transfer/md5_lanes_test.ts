@@ -9,16 +9,16 @@ const md5 = (bytes: Uint8Array) => createHash("md5").update(bytes).digest();
 
 function lanesOf(): Md5Lanes {
   const lanes = md5Lanes();
-  if (lanes === null) throw new Error("this runtime has no vectors");
+  if (lanes === null) throw new Error("this runtime has no SIMD");
   return lanes;
 }
 
-/** Puts `[at, at + bytes)` of each message where it is hashed. */
+/** Copies `[at, at + bytes)` of each message into its lane. */
 function put(lanes: Md5Lanes, messages: readonly Uint8Array[], at: number, bytes: number): void {
   messages.forEach((m, lane) => lanes.inputs[lane]?.set(m.subarray(at, at + bytes)));
 }
 
-Deno.test("messages side by side have the MD5s that each has alone, whatever their length and in whatever pieces", () => {
+Deno.test("messages hashed in parallel lanes have the same MD5s as alone, for any length and any pieces", () => {
   const lanes = lanesOf();
   const random = seeded(31);
   const odd = Array.from({ length: 40 }, () => Math.floor(random() * 1000));
@@ -39,7 +39,7 @@ Deno.test("messages side by side have the MD5s that each has alone, whatever the
   }
 });
 
-Deno.test("messages hashed in turns do not disturb each other, and go on after an MD5 was asked for", () => {
+Deno.test("messages hashed in turns do not affect each other, and can be extended after reading an MD5", () => {
   const random = seeded(34);
   const all = [lanesOf(), lanesOf()].map((lanes) => {
     lanes.start();
@@ -60,7 +60,7 @@ Deno.test("messages hashed in turns do not disturb each other, and go on after a
   }
 });
 
-/** Hashes a file of parts that is announced bit by bit; what was hashed by then must have been there. */
+/** Hashes a file whose bytes are announced in steps; asserts that only announced bytes are hashed. */
 function multipartOf(path: string, size: number, part: number, random: () => number): string | undefined {
   const partSizes = partsOf(size, part).map(([start, end]) => end - start);
   using file = Deno.openSync(path);
@@ -79,7 +79,7 @@ function partsOf(size: number, part: number): [number, number][] {
   return Array.from({ length: Math.ceil(size / part) }, (_, n) => [n * part, Math.min(size, (n + 1) * part)]);
 }
 
-Deno.test("a multipart ETag is right for every number of parts and every kind of last part", async () => {
+Deno.test("a multipart ETag is correct for any number of parts and any size of the last part", async () => {
   const random = seeded(35);
   const path = await Deno.makeTempFile();
   try {
@@ -100,12 +100,12 @@ Deno.test("a multipart ETag is right for every number of parts and every kind of
   }
 });
 
-Deno.test("a multipart ETag is right if parts are so large that only some are hashed side by side", async () => {
+Deno.test("a multipart ETag is correct if parts are so large that only some are hashed in parallel lanes", async () => {
   const random = seeded(36);
   const part = 60 * 1024 * 1024, size = 10 * part + 12_345_678;
   const path = await Deno.makeTempFile();
   try {
-    // All but these parts are zeros, and take no space.
+    // All other parts are holes: zeros that take no space.
     const marked = [0, 6, 7, 8, 10];
     using file = await Deno.open(path, { write: true });
     await file.truncate(size);
@@ -124,7 +124,7 @@ Deno.test("a multipart ETag is right if parts are so large that only some are ha
   }
 });
 
-Deno.test("hashing begins while the last of the parts side by side still arrives, and reads only what is on disk", async () => {
+Deno.test("hashing in parallel lanes starts before the last part is complete, and reads only what is on disk", async () => {
   const part = 4 * 1024 * 1024, size = LANES * part;
   const path = await Deno.makeTempFile();
   try {
@@ -152,7 +152,7 @@ async function bytesOf(path: string, start: number, end: number): Promise<Uint8A
   return bytes;
 }
 
-Deno.test("a multipart ETag is the same however its parts are hashed, while the file grows byte range by byte range", async () => {
+Deno.test("a multipart ETag is correct while the file grows in ranges, for any part size", async () => {
   const random = seeded(32);
   const pool = new HashPool({ workers: 2 });
   const path = await Deno.makeTempFile();
@@ -196,7 +196,7 @@ Deno.test("a changed byte in any part changes the multipart ETag", async () => {
   const path = await Deno.makeTempFile();
   try {
     const seen = new Set<string | undefined>();
-    for (let at = -1; at < bytes.length; at += 64) {
+    for (let at = -64; at < bytes.length; at += 64) {
       const changed = bytes.slice();
       if (at >= 0) changed[at] = (changed[at] ?? 0) ^ 1;
       await Deno.writeFile(path, changed);
@@ -204,7 +204,7 @@ Deno.test("a changed byte in any part changes the multipart ETag", async () => {
       job.advance(bytes.length);
       seen.add((await job.done)["multipart-md5"]);
     }
-    assertEquals(seen.size, 11);
+    assertEquals(seen.size, 12);
   } finally {
     pool.close();
     await Deno.remove(path);

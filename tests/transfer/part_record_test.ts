@@ -12,7 +12,7 @@ const BINDING = { revision: "c0ffee", etag: "abc", size: 1000 };
 const WRITER = { host: "a", pid: 7, boot: 1_700_000_000, process: null };
 const REBOOTED = { ...WRITER, boot: WRITER.boot + 60 };
 
-Deno.test("what was written counts on the same machine until it restarts, what was flushed counts for ever", () => {
+Deno.test("written bytes count until the machine restarts, flushed bytes count always", () => {
   const text = openLine(BINDING, WRITER) + wroteLine({ start: 0, end: 100 }) +
     flushedLine({ start: 0, end: 50 });
   assertEquals(readRecord(text, { ...WRITER, pid: 99 })?.done, [{ start: 0, end: 100 }]);
@@ -20,7 +20,7 @@ Deno.test("what was written counts on the same machine until it restarts, what w
   assertEquals(readRecord(text, { ...WRITER, host: "b" })?.done, [{ start: 0, end: 50 }]);
 });
 
-Deno.test("a record cut anywhere claims no more than its complete lines", () => {
+Deno.test("a record truncated anywhere claims only its complete lines", () => {
   const text = openLine(BINDING, WRITER) + wroteLine({ start: 0, end: 100 }) +
     wroteLine({ start: 100, end: 900 });
   const head = openLine(BINDING, WRITER).length;
@@ -50,19 +50,19 @@ Deno.test("ranges beyond the file are ignored", () => {
   assertEquals(readRecord(text, WRITER)?.done, []);
 });
 
-Deno.test("a record says whether its writer stopped in order", () => {
+Deno.test("a record shows whether its writer closed it", () => {
   const text = openLine(BINDING, WRITER) + wroteLine({ start: 0, end: 1 });
   assertEquals(readRecord(text, WRITER)?.closed, false);
   assertEquals(readRecord(text + closedLine(), WRITER)?.closed, true);
 });
 
-Deno.test("a text that is not a record is not read as one", () => {
+Deno.test("text that is not a record is rejected", () => {
   for (const text of ["", "\n", "hello\n", "00000000 open {}\n", `${"0".repeat(8)} closed\n`]) {
     assertEquals(readRecord(text, WRITER), null);
   }
 });
 
-Deno.test("a record says which process wrote it, also where an earlier version did not", () => {
+Deno.test("a record keeps its writer, with or without a process identity", () => {
   const process = { bootId: "b", namespace: "pid:[1]", started: 7 };
   for (const writer of [WRITER, { ...WRITER, process }]) {
     assertEquals(readRecord(openLine(BINDING, writer), WRITER)?.writer, writer);

@@ -7,7 +7,7 @@ import { seeded } from "./fake_source.ts";
 const MIB = 1024 * 1024;
 const BUDGET = { jobs: 4, partSize: 8 * MIB };
 
-Deno.test("parts cover exactly what is missing, in file order, none above the part size", () => {
+Deno.test("parts cover exactly the missing bytes, in file order, none larger than the part size", () => {
   const random = seeded(4);
   for (let round = 0; round < 200; round++) {
     const size = Math.floor(random() * 100);
@@ -19,7 +19,7 @@ Deno.test("parts cover exactly what is missing, in file order, none above the pa
     const partSize = 1 + Math.floor(random() * 30);
     const parts = [...partsOf({ size, done }, partSize)];
     assert(parts.every((p) => p.end > p.start && p.end - p.start <= partSize));
-    // Only where something is there already does a part begin or end between multiples of the part size.
+    // Parts start and end at multiples of the part size, except next to downloaded bytes.
     const ends = new Set([0, size, ...done.flatMap(({ start, end }) => [start, end])]);
     for (const at of parts.flatMap((p) => [p.start, p.end])) assert(ends.has(at) || at % partSize === 0);
     assertEquals(parts, parts.toSorted((a, b) => a.start - b.start));
@@ -29,7 +29,7 @@ Deno.test("parts cover exactly what is missing, in file order, none above the pa
   }
 });
 
-Deno.test("ranges stay sorted, disjoint and apart, as a set of bytes would", () => {
+Deno.test("ranges behave as a set of bytes: sorted, disjoint and never adjacent", () => {
   const random = seeded(5);
   for (let round = 0; round < 200; round++) {
     const bytes = new Array<boolean>(40).fill(false);
@@ -47,7 +47,7 @@ Deno.test("ranges stay sorted, disjoint and apart, as a set of bytes would", () 
   }
 });
 
-Deno.test("the largest file comes first, each file in order, and every file once", () => {
+Deno.test("larger files come first, each with its parts in order", () => {
   const files = plain([3 * MIB, 20 * MIB, 100, 9 * MIB, 0]);
   const order = [...planOrder(files, BUDGET)];
   const parts = order.flatMap(({ file, range }) => range === null ? [] : [{ file, range }]);
@@ -56,7 +56,7 @@ Deno.test("the largest file comes first, each file in order, and every file once
   assertEquals(order.filter((u) => u.range === null).map((u) => files.indexOf(u.file)), [2, 4]);
 });
 
-Deno.test("small files are spread between the parts of large ones", () => {
+Deno.test("small files are spread evenly between the parts of large ones", () => {
   const files = plain([80 * MIB, ...new Array<number>(100).fill(1000)]);
   const order = [...planOrder(files, BUDGET)];
   let bytes = 0;
@@ -64,19 +64,19 @@ Deno.test("small files are spread between the parts of large ones", () => {
   for (const unit of order) {
     if (unit.range !== null) bytes += unit.range.end - unit.range.start;
     else small++;
-    // As many as a part is worth.
+    // In proportion to the bytes planned so far.
     assert(Math.abs(small / 100 - bytes / (80 * MIB)) <= 0.17, `${small} after ${bytes}`);
   }
   assertEquals(small, 100);
 });
 
-Deno.test("files that connections keep in memory fit the memory budget together", () => {
+Deno.test("files that are downloaded in memory fit the budget together", () => {
   for (const jobs of [1, 2, 16, 64, 256]) {
     assert(wholeLimit({ jobs, partSize: 32 * MIB }) * jobs <= 32 * MIB);
   }
 });
 
-Deno.test("parts are larger if several files are large, and smaller if a connection would get none", () => {
+Deno.test("parts are larger if several files are large, and smaller if a connection would otherwise have none", () => {
   assertEquals(partSizeFor([], 16), 2 * MIB);
   assertEquals(partSizeFor([8 * MIB], 4), 2 * MIB);
   assertEquals(partSizeFor([32 * MIB], 4), 8 * MIB);
@@ -85,12 +85,12 @@ Deno.test("parts are larger if several files are large, and smaller if a connect
   assertEquals(partSizeFor(new Array<number>(4).fill(65 * MIB), 16), 17 * MIB);
 });
 
-Deno.test("what is done is not planned again", () => {
+Deno.test("a complete file is not planned again", () => {
   const order = [...planOrder([{ size: 20 * MIB, done: [{ start: 0, end: 20 * MIB }] }], BUDGET)];
   assertEquals(order, []);
 });
 
-/** That the parts of a file follow each other from its first byte to its last. */
+/** Asserts that the parts of a file cover it from start to end without gaps. */
 function assertCovers(
   parts: readonly { file: PlannedFile; range: ByteRange }[],
   file: PlannedFile | undefined,

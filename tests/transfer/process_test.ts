@@ -1,4 +1,4 @@
-// Whole processes of aim, which are killed, stopped, run together, and run out of space.
+// Runs aim as a process: killed, interrupted, twice at once, and on a full disk.
 import { assert, assertEquals } from "@std/assert";
 import { createHash } from "node:crypto";
 import { statfs } from "node:fs/promises";
@@ -8,7 +8,7 @@ import { randomBytes, seededRandom, virtualContent } from "../servers/content.ts
 import type { SeenRequest } from "../servers/faults.ts";
 import { type HubServer, startHub } from "../servers/hub_server.ts";
 
-/** All of it, as CI does; a fraction otherwise. */
+/** CI runs the long variants; other runs use less data. */
 const FULL = Deno.env.get("AIM_TEST_FULL") === "1";
 const MIB = 1024 * 1024;
 const JOBS = 4;
@@ -18,11 +18,11 @@ const CONFIG = JSON.stringify({ architectures: ["LlamaForCausalLM"] });
 
 interface Started {
   readonly process: Deno.ChildProcess;
-  /** Resolves when it has ended, to its exit code, standard error and the signal that killed it. */
+  /** Resolves when the process ends. */
   readonly ended: Promise<{ code: number; signal: string | null; stderr: string; stdout: string }>;
 }
 
-/** Starts `aim download-to-cache` of the hub's model. */
+/** Starts `aim download-to-cache` for the hub's model. */
 function start(hub: HubServer, cache: string, options: { jobs?: number; part?: number } = {}): Started {
   const process = new Deno.Command(Deno.execPath(), {
     args: [
@@ -70,19 +70,19 @@ async function until(condition: () => boolean, what: string): Promise<void> {
     if (condition()) return;
     await sleep(5);
   }
-  throw new Error(`waited in vain until ${what}`);
+  throw new Error(`timed out waiting until ${what}`);
 }
 
 function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Requests for bytes of the weights. */
+/** Requests for the weights. */
 function reads(hub: HubServer): SeenRequest[] {
   return hub.requests.filter((r) => r.role === "cdn" && r.method === "GET" && r.status < 400 && r.status > 0);
 }
 
-/** Bytes of the weights that were asked for. */
+/** Bytes of the weights that were requested. */
 function bytesAsked(hub: HubServer, size: number): number {
   return reads(hub).reduce((sum, { range }) => {
     const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(range ?? "") ?? [];
@@ -111,8 +111,8 @@ function leftIn(directory: string): string[] {
 
 const KILLS = FULL ? 20 : 5;
 
-Deno.test(`killed ${KILLS} times at random moments, a download asks for at most the parts under way again each time`, async () => {
-  // More than all kills together may cost, and more than comes until the last one.
+Deno.test(`after each of ${KILLS} kills at random moments, a download requests at most its unfinished parts again`, async () => {
+  // More than all kills may cost together, and more than is downloaded before the last one.
   const weights = randomBytes(Math.max(40, KILLS * 8) * MIB, 1);
   const random = seededRandom(Date.now());
   await withHub({ "config.json": CONFIG, [WEIGHTS]: weights }, async (hub, cache) => {
@@ -120,7 +120,7 @@ Deno.test(`killed ${KILLS} times at random moments, a download asks for at most 
     for (let kill = 0; kill < KILLS; kill++) {
       const before = reads(hub).length;
       const run = start(hub, cache);
-      await until(() => reads(hub).length > before, "bytes come");
+      await until(() => reads(hub).length > before, "a request is answered");
       await sleep(random() * 900);
       run.process.kill("SIGKILL");
       assertEquals((await run.ended).signal, "SIGKILL");
@@ -136,7 +136,7 @@ Deno.test(`killed ${KILLS} times at random moments, a download asks for at most 
 });
 
 for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
-  Deno.test(`${signal} ends a download with ${code} within two seconds, and the next run resumes`, async () => {
+  Deno.test(`${signal} ends a download with exit code ${code} within two seconds, and the next run resumes`, async () => {
     const weights = randomBytes(16 * MIB, 2);
     await withHub({ "config.json": CONFIG, [WEIGHTS]: weights }, async (hub, cache) => {
       hub.faults.push({ kind: "slow", rate: MIB, roles: ["cdn"] });
@@ -155,7 +155,7 @@ for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
   });
 }
 
-Deno.test("of two processes started together one downloads, and the other takes over when it is killed", async () => {
+Deno.test("if two processes start together, one downloads, and the other takes over when it is killed", async () => {
   const weights = randomBytes(16 * MIB, 3);
   await withHub({ "config.json": CONFIG, [WEIGHTS]: weights }, async (hub, cache) => {
     hub.faults.push({ kind: "slow", rate: MIB, roles: ["cdn"] });
@@ -180,7 +180,7 @@ Deno.test("of two processes started together one downloads, and the other takes 
   });
 });
 
-Deno.test("two processes started together ask for each byte once", async () => {
+Deno.test("two processes that start together request each byte once", async () => {
   const weights = randomBytes(8 * MIB, 4);
   await withHub({ "config.json": CONFIG, [WEIGHTS]: weights }, async (hub, cache) => {
     hub.faults.push({ kind: "slow", rate: 2 * MIB, roles: ["cdn"] });
@@ -191,14 +191,14 @@ Deno.test("two processes started together ask for each byte once", async () => {
   });
 });
 
-Deno.test("with the lock deleted under a running download and another one started, the published bytes are right", async () => {
+Deno.test("the published bytes are right even if a second download starts while the lock is deleted repeatedly", async () => {
   const weights = randomBytes(16 * MIB, 5);
   await withHub({ "config.json": CONFIG, [WEIGHTS]: weights }, async (hub, cache) => {
     hub.faults.push({ kind: "slow", rate: MIB, roles: ["cdn"] });
     const first = start(hub, cache);
     await until(() => reads(hub).length > JOBS, "some parts have come");
     const second = start(hub, cache);
-    // Again and again, so that both have no lock for most of the time.
+    // Repeatedly, so that both run without a lock most of the time.
     let deleting = true;
     const deleted = (async () => {
       for (; deleting; await sleep(50)) await Deno.remove(modelPath(cache, ".aim/lock")).catch(() => {});
@@ -213,10 +213,11 @@ Deno.test("with the lock deleted under a running download and another one starte
   });
 });
 
-Deno.test("five thousand small files arrive, with one request each", async () => {
-  const count = FULL ? 5_000 : 1_000;
+const SMALL_FILES = FULL ? 5_000 : 1_000;
+
+Deno.test(`each of ${SMALL_FILES} small files is downloaded with one request and its redirect`, async () => {
   const files: Record<string, Uint8Array | string> = { "config.json": CONFIG };
-  for (let n = 0; n < count; n++) files[`part/${n % 10}/${n}.bin`] = randomBytes(16 * 1024 - n % 100, n + 1);
+  for (let n = 0; n < SMALL_FILES; n++) files[`part/${n % 10}/${n}.bin`] = randomBytes(16 * 1024 - n % 100, n + 1);
   await withHub(files, async (hub, cache) => {
     await finish(start(hub, cache, { jobs: 32 }));
     for (const [path, bytes] of Object.entries(files)) {
@@ -225,21 +226,22 @@ Deno.test("five thousand small files arrive, with one request each", async () =>
       assert(found.length === expected.length && found.every((b, i) => b === expected[i]), `${path} differs`);
     }
     const asked = hub.requests.filter((r) => r.role === "resolve" || r.role === "cdn");
-    const largest = Math.max(
-      ...asked.map((r) => hub.requests.filter((o) => o.file === r.file).length).slice(0, 50),
-    );
+    const perFile = Map.groupBy(asked, ({ file }) => file);
+    const largest = Math.max(...[...perFile.values()].map((requests) => requests.length));
     assert(largest <= 2, `a file took ${largest} requests`);
   });
 });
 
-/** Bytes of the small and the large file whose downloads must need the same memory. */
+/** Sizes of two files whose downloads must take the same memory. */
 const [SMALL_FILE, LARGE_FILE] = FULL ? [2048 * MIB, 20 * 1024 * MIB] : [64 * MIB, 512 * MIB];
+
+const hasSpace = await freeBytes() >= LARGE_FILE + 1024 * MIB;
 
 Deno.test({
   name: `a file of ${LARGE_FILE / MIB} MiB needs no more memory than one of ${
     SMALL_FILE / MIB
-  } MiB, and less than 200 MiB`,
-  ignore: await freeBytes() < LARGE_FILE + 1024 * MIB && noRoom(),
+  } MiB, and less than 200 MiB${hasSpace ? "" : " (skipped: too little space in the temporary directory)"}`,
+  ignore: !hasSpace,
   fn: async () => {
     const peaks: number[] = [];
     for (const size of [SMALL_FILE, LARGE_FILE]) {
@@ -258,7 +260,7 @@ Deno.test({
     }
     const [small = 0, large = 0] = peaks;
     assert(large < 200 * MIB, `the peak is ${large} bytes`);
-    // A pool of threads and the collector's timing make some megabytes of difference.
+    // The thread pool and garbage collection make a difference of some megabytes.
     assert(large < small * 1.1 + 16 * MIB, `the peaks are ${small} and ${large} bytes`);
   },
 });
@@ -269,7 +271,7 @@ async function sha256Of(content: ReturnType<typeof virtualContent>): Promise<str
   return hash.digest("hex");
 }
 
-/** Bytes of memory that a process had at most, until it ended. */
+/** Peak memory of a process, in bytes; resolves when it ends. */
 async function peakMemory(pid: number): Promise<number> {
   const script = `while grep VmHWM /proc/${pid}/status 2>/dev/null; do sleep 0.1; done | tail -n 1`;
   const { stdout } = await new Deno.Command("sh", { args: ["-c", script], stderr: "null" }).output();
@@ -283,14 +285,14 @@ async function freeBytes(): Promise<number> {
   return bavail * bsize;
 }
 
-function noRoom(): true {
-  console.log("not run: the temporary directory has too little room for a large file");
-  return true;
-}
+const mountable = await canMount();
 
 Deno.test({
-  name: "a disk that fills in mid-download ends it with 7, and once there is space the next run resumes",
-  ignore: !await canMount(),
+  name:
+    `a disk that fills up during a download ends it with exit code 7, and the next run resumes once there is space${
+      mountable ? "" : " (skipped: mounting takes root)"
+    }`,
+  ignore: !mountable,
   fn: async () => {
     const weights = randomBytes(24 * MIB, 6);
     const cache = await Deno.makeTempDir();
@@ -303,7 +305,7 @@ Deno.test({
       const first = start(hub, cache);
       await until(() => reads(hub).length > JOBS, "a part has come");
       const filler = await Deno.create(join(cache, "filler"));
-      // All that is left, and what is freed meanwhile.
+      // Fills the disk, including space that is freed meanwhile.
       await filler.write(new Uint8Array(12 * MIB)).catch(() => {});
       filler.close();
       hub.faults.length = 0;
@@ -324,9 +326,9 @@ Deno.test({
   },
 });
 
-Deno.test("a cache that may not be written ends a download with 7, before the first byte", async () => {
+Deno.test("an unwritable cache ends a download with exit code 7 before the first byte", async () => {
   await withHub({ "config.json": CONFIG, [WEIGHTS]: randomBytes(MIB, 7) }, async (hub, cache) => {
-    // Not even root makes a directory under a file.
+    // Even root cannot create a directory below a file.
     await Deno.writeTextFile(join(cache, "file"), "");
     const { code, stderr } = await start(hub, join(cache, "file")).ended;
     assertEquals(code, 7, stderr);
@@ -343,7 +345,6 @@ async function canMount(): Promise<boolean> {
   const probe = await Deno.makeTempDir();
   const mounted = await run("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", probe).catch(() => false);
   if (mounted) await run("umount", probe);
-  else console.log("not run: a full disk, since this user may not mount a tmpfs");
   await Deno.remove(probe);
   return mounted;
 }

@@ -23,10 +23,7 @@ const MIB = 1024 * 1024;
 const BIG = randomBytes(5 * MIB + 12_345, seeded(10));
 const SMALL = randomBytes(3_000, seeded(11));
 
-/**
- * A directory, a source with one large, one small and one empty file, and a way to run a transfer between
- * them.
- */
+/** Runs a test with a source of one large, one small and one empty file, and a directory to transfer to. */
 async function withModel(
   run: (model: {
     directory: string;
@@ -79,7 +76,7 @@ const OPTIONS: Omit<TransferOptions, "root"> = {
   clock: fastClock(200),
 };
 
-/** Every file under a directory, relative. */
+/** Relative paths of all files below a directory. */
 function filesIn(directory: string, under = ""): string[] {
   return [...Deno.readDirSync(join(directory, under))].flatMap((entry) => {
     const path = join(under, entry.name);
@@ -98,14 +95,13 @@ function equal(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
-/** Of the large file, what was asked for in all requests. */
-/** With one connection, none asks for what another one has asked for already. */
+/** Bytes of the large file in all requests. */
 function bytesAsked(source: FakeSource): number {
   return source.requests.filter((r) => r.file.path === "big.bin")
     .reduce((sum, { range, file }) => sum + (range === null ? file.size : range.end - range.start), 0);
 }
 
-Deno.test("a model arrives complete and proven, with no other file next to it", async () => {
+Deno.test("a model is downloaded completely and verified, and leaves no other files", async () => {
   await withModel(async ({ directory, download, events }) => {
     const result = await download();
     assertWhole(directory);
@@ -127,7 +123,7 @@ Deno.test("a model arrives complete and proven, with no other file next to it", 
   });
 });
 
-Deno.test("digests in addition to the proving one are computed, and name the target", async () => {
+Deno.test("digests are computed in addition to the verified one, and can name the target", async () => {
   await withModel(async ({ directory, source }) => {
     const items = ["big.bin", "sub/small.json"].map((path): TransferItem => ({
       ...itemOf(directory, source.file(path, null)),
@@ -155,7 +151,7 @@ Deno.test("two paths with the same content are downloaded once", async () => {
   });
 });
 
-Deno.test("without verification a wrong digest is not noticed, and the result says so", async () => {
+Deno.test("without verification a wrong digest is not noticed, and the result reports the size as proof", async () => {
   await withModel(async ({ directory, source }) => {
     const wrong = source.file("big.bin", { algorithm: "sha256", hex: "00" });
     const result = await transfer(source, [itemOf(directory, wrong)], {
@@ -167,7 +163,7 @@ Deno.test("without verification a wrong digest is not noticed, and the result sa
   });
 });
 
-// Each fault must be overcome: the bytes are the source's.
+// The transfer must succeed despite each of these faults.
 const CURABLE: Record<string, () => Fault> = {
   "every third request is refused with 503": () => ({ index }) => {
     if (index % 3 === 0) throw new TransientError("503 Service Unavailable");
@@ -189,7 +185,7 @@ const CURABLE: Record<string, () => Fault> = {
     index < 4 ? null : wholeBody(file.path),
   "one bit of the first answer is flipped": () => ({ index, file }, right) =>
     index === 0 ? flipped(right(), file.size / 7 | 0) : null,
-  "bodies are longer than asked": () => (_, right) => {
+  "bodies are longer than requested": () => (_, right) => {
     const { range, body } = right();
     return { range, length: null, body: followedBy(streamOf({ body }), new Uint8Array(5_000).fill(255)) };
   },
@@ -202,12 +198,12 @@ function wholeBody(path: string) {
 }
 
 for (const [name, makeFault] of Object.entries(CURABLE)) {
-  Deno.test(`the model arrives although ${name}`, async () => {
+  Deno.test(`the model is downloaded although ${name}`, async () => {
     await withModel(async ({ directory, source, download, items }) => {
       source0 = source;
       source.fault = makeFault();
-      // A small body that is too long is refused: it cannot be distinguished from a wrong one.
-      if (name === "bodies are longer than asked") {
+      // A small file's body that is too long is rejected: it may be another file's.
+      if (name === "bodies are longer than requested") {
         await transfer(source, items.filter((i) => i.file.path === "big.bin"), {
           ...OPTIONS,
           root: directory,
@@ -221,7 +217,7 @@ for (const [name, makeFault] of Object.entries(CURABLE)) {
   });
 }
 
-// Each fault ends the transfer with its kind, and nothing that is wrong is published.
+// Each fault ends the transfer with an error of this kind, and no wrong bytes are published.
 const FATAL: Record<string, { fault: () => Fault; kind: string }> = {
   "every request is refused with 503": {
     fault: () => () => {
@@ -229,7 +225,7 @@ const FATAL: Record<string, { fault: () => Fault; kind: string }> = {
     },
     kind: "network",
   },
-  "no byte ever comes": { fault: () => ({ signal }) => hangUntilAborted(signal), kind: "network" },
+  "no byte ever arrives": { fault: () => ({ signal }) => hangUntilAborted(signal), kind: "network" },
   "every connection is reset at once": {
     fault: () => (_, right) => cutAfter(right(), 0, "reset"),
     kind: "network",
@@ -257,7 +253,7 @@ for (const [name, { fault, kind }] of Object.entries(FATAL)) {
   });
 }
 
-Deno.test("a file whose digest is wrong twice leaves none of its bytes", async () => {
+Deno.test("a file that fails the digest check twice leaves none of its bytes", async () => {
   await withModel(async ({ directory, source }) => {
     source.fault = (_, right) => flipped(right(), 100);
     const item = itemOf(directory, source.file("big.bin"));
@@ -271,7 +267,7 @@ Deno.test("a file whose digest is wrong twice leaves none of its bytes", async (
   });
 });
 
-Deno.test("a source that changed is reported, and the next run of the new content starts clean", async () => {
+Deno.test("a changed source is reported, and the next run downloads the new content from the start", async () => {
   await withModel(async ({ directory, source, download, items }) => {
     source.fault = ({ index, file }) => {
       if (index < 3) return null;
@@ -288,7 +284,7 @@ Deno.test("a source that changed is reported, and the next run of the new conten
   });
 });
 
-Deno.test("what an aborted run has downloaded is not requested again", async () => {
+Deno.test("bytes that an aborted run has downloaded are not requested again", async () => {
   await withModel(async ({ directory, source, download }) => {
     for (let run = 0; run < 6; run++) {
       const stop = new AbortController();
@@ -316,7 +312,7 @@ Deno.test("what an aborted run has downloaded is not requested again", async () 
   });
 });
 
-Deno.test("whenever a run ends, its record claims only bytes that are on disk", async () => {
+Deno.test("a run that ends at any moment leaves a record that claims only bytes on disk", async () => {
   const random = seeded(30);
   await withModel(async ({ directory, source, download }) => {
     let claimed = 0;
@@ -350,13 +346,13 @@ Deno.test("whenever a run ends, its record claims only bytes that are on disk", 
   });
 });
 
-Deno.test("a partial file whose writer may still run is written to only after that one has had time to notice", async () => {
+Deno.test("a partial file whose writer may still be running is used only after that writer had time to notice", async () => {
   await withModel(async ({ directory, source, download }) => {
     const stop = new AbortController();
     source.fault = (_, right) => counted(right(), () => stop.abort(new Error("enough")));
     await download({ signal: stop.signal }).catch(() => {});
     const name = filesIn(directory).find((path) => path.endsWith(".parts")) ?? "";
-    // As if the writer had been on another host, and had not closed the record.
+    // As if the writer ran on another host and did not close the record.
     const binding = { revision: OPTIONS.revision, etag: source.file("big.bin").etag, size: BIG.length };
     const writer = { host: "elsewhere", pid: 1, boot: 0, process: null };
     Deno.writeTextFileSync(
@@ -369,15 +365,14 @@ Deno.test("a partial file whose writer may still run is written to only after th
     const clock = fastClock(200);
     const sleep = (ms: number, signal?: AbortSignal) => (slept.push(ms), clock.sleep(ms, signal));
     const { bytesPresent } = await download({ clock: { ...clock, sleep } });
-    assertEquals(bytesPresent, 1000, "only what was flushed counts");
+    assertEquals(bytesPresent, 1000, "only flushed bytes count");
     assertEquals(slept[0], 2_500);
   });
 });
 
-Deno.test("an abort ends the transfer although a connection hangs", async () => {
+Deno.test("an abort ends the transfer even if a connection hangs", async () => {
   await withModel(async ({ download, source }) => {
     const stop = new AbortController();
-    source.fault = () => new Promise(() => {});
     setTimeout(() => stop.abort(new AimError("interrupted", "stopped by SIGINT")), 50);
     source.fault = ({ signal }) => hangUntilAborted(signal);
     const error = await assertRejects(() => download({ signal: stop.signal }), AimError);
@@ -385,7 +380,7 @@ Deno.test("an abort ends the transfer although a connection hangs", async () => 
   });
 });
 
-Deno.test("an abort ends the transfer whenever it comes, also before the first request", async () => {
+Deno.test("an abort ends the transfer at any time, even before the first request", async () => {
   for (const turns of [0, 1, 2, 3, 5, 8]) {
     await withModel(async ({ download }) => {
       const stop = new AbortController();
@@ -397,7 +392,7 @@ Deno.test("an abort ends the transfer whenever it comes, also before the first r
   }
 });
 
-Deno.test("a link planted under a partial file's name is not followed", async () => {
+Deno.test("a symlink planted under a partial file's name is not followed", async () => {
   await withModel(async ({ directory, download }) => {
     const victim = await Deno.makeTempFile();
     await Deno.writeTextFile(victim, "precious");
@@ -413,7 +408,7 @@ Deno.test("a link planted under a partial file's name is not followed", async ()
 });
 
 for (const [size, content] of [["small", SMALL], ["large", BIG]] as const) {
-  Deno.test(`of several ${size} files, the one that cannot get its name is named`, async () => {
+  Deno.test(`the error names the one of several ${size} files that cannot get its final name`, async () => {
     await withModel(async ({ directory }) => {
       const source = new FakeSource({ "a.json": SMALL, "b.json": SMALL, "c.json": content });
       const items = source.files.map((file) => itemOf(directory, file));
@@ -427,7 +422,7 @@ for (const [size, content] of [["small", SMALL], ["large", BIG]] as const) {
   });
 }
 
-Deno.test("a request that fails without any reason has failed", async () => {
+Deno.test("a request that rejects with null counts as failed", async () => {
   await withModel(async ({ directory, source, download }) => {
     source.fault = ({ file }) => {
       const isFirst = source.requests.filter((request) => request.file === file).length <= 2;
@@ -438,7 +433,7 @@ Deno.test("a request that fails without any reason has failed", async () => {
   });
 });
 
-Deno.test("a partial file that another process takes over is left to it and fetched anew", async () => {
+Deno.test("a partial file that another process takes over is left to that process and downloaded again", async () => {
   await withModel(async ({ directory, source, download }) => {
     let stolen = "";
     source.fault = ({ index }, right) => {
@@ -455,7 +450,7 @@ Deno.test("a partial file that another process takes over is left to it and fetc
   });
 });
 
-Deno.test("a partial file that is taken over before its hashing has begun is fetched anew", async () => {
+Deno.test("a partial file that is taken over before hashing starts is downloaded again", async () => {
   await withModel(async ({ directory, source, items }) => {
     const stolen = join(directory, "stolen");
     source.fault = (_, right) => {
@@ -479,7 +474,7 @@ Deno.test("a partial file that is taken over before its hashing has begun is fet
   });
 });
 
-Deno.test("a slow connection does not delay the end: others take over the rest of its part", async () => {
+Deno.test("a slow connection does not delay the end: another one takes over the rest of its part", async () => {
   await withModel(async ({ directory, source, download }) => {
     source.fault = ({ file, index }, right) => index === 0 && file.path === "big.bin" ? slow(right()) : null;
     await download();
@@ -487,12 +482,12 @@ Deno.test("a slow connection does not delay the end: others take over the rest o
     const inFirst = source.requests.filter(({ file, range }) =>
       file.path === "big.bin" && range !== null && range.start > 0 && range.start < MIB
     );
-    assert(inFirst.length > 0, "nobody took over");
+    assert(inFirst.length > 0, "no connection took over");
     assertEquals(inFirst[0]?.range?.end, MIB);
   });
 });
 
-Deno.test("of a file that is sent as a whole since the server ignores ranges, no connection takes a part", async () => {
+Deno.test("no other connection takes a part of a file that is sent completely because the server ignores ranges", async () => {
   await withModel(async ({ directory, source, items }) => {
     const slowFile = new FakeSource({ "slow.bin": BIG.subarray(0, 2 * MIB) }).file("slow.bin");
     source.fault = ({ file }) => {
@@ -520,7 +515,7 @@ Deno.test("bytes of a slow connection beyond its shortened part are not written"
 });
 
 for (const [pace, times, connections] of [["fast", 0.01, 1], ["slowly", 200, 10]] as const) {
-  Deno.test(`if data arrives ${pace}, a transfer that may have 10 connections uses ${connections}`, async () => {
+  Deno.test(`if data arrives ${pace}, a transfer limited to 10 connections uses ${connections}`, async () => {
     await withModel(async ({ directory, source, download }) => {
       let [open, most, requests] = [0, 0, 0];
       source.fault = (_, right) => {
@@ -535,17 +530,17 @@ for (const [pace, times, connections] of [["fast", 0.01, 1], ["slowly", 200, 10]
   });
 }
 
-Deno.test("no more bytes arrive than the limit allows", async () => {
+Deno.test("the bandwidth limit is not exceeded", async () => {
   await withModel(async ({ directory, download }) => {
     const clock = fastClock(50);
     const { elapsed } = await download({ clock, maxBandwidth: MIB });
     assertWhole(directory);
-    // A quarter second's bytes may come at once, and each connection may be one chunk ahead.
+    // The limit allows bursts of 250 ms, and each connection may be one chunk ahead.
     assert(elapsed >= (BIG.length / MIB - 0.25 - 1) * 1000, `it took ${elapsed} ms`);
   });
 });
 
-Deno.test("waiting for a share of the bandwidth is not a stall", async () => {
+Deno.test("waiting for bandwidth does not count as a stall", async () => {
   await withModel(async ({ directory, download, events }) => {
     await download({ maxBandwidth: MIB / 4, stallTimeout: 1_000, clock: fastClock(400) });
     assertWhole(directory);
@@ -553,7 +548,7 @@ Deno.test("waiting for a share of the bandwidth is not a stall", async () => {
   });
 });
 
-Deno.test("files whose names fill the limit of the file system can be staged", async () => {
+Deno.test("files with the longest names that the file system allows can be staged", async () => {
   const directory = await Deno.makeTempDir();
   const name = "n".repeat(244);
   const source = new FakeSource({ [name]: BIG });
@@ -565,7 +560,7 @@ Deno.test("files whose names fill the limit of the file system can be staged", a
   await Deno.remove(directory, { recursive: true });
 });
 
-Deno.test("what cannot fit is refused before the first byte, with both numbers", async () => {
+Deno.test("a file that does not fit is refused before the first byte, with its size in the message", async () => {
   const directory = await Deno.makeTempDir();
   const source = new FakeSource({});
   const file = { ...source.file("huge"), size: 2 ** 50, digest: null };
@@ -662,7 +657,7 @@ function hangUntilAborted(signal: AbortSignal): Promise<never> {
   );
 }
 
-Deno.test("each of many small files arrives intact, whatever goes wrong with some of them once", async () => {
+Deno.test("each of many small files is downloaded intact, even if requests for some of them fail once", async () => {
   const random = seeded(12);
   const contents = Object.fromEntries(
     Array.from(
@@ -706,20 +701,20 @@ Deno.test("each of many small files arrives intact, whatever goes wrong with som
   }
 });
 
-Deno.test("a request that has failed is ended, whatever its answer was, so that its connection is not left open", async () => {
+Deno.test("a failed request is aborted, so that its connection does not stay open", async () => {
   await withModel(async ({ source, download }) => {
     const failed: AbortSignal[] = [];
     source.fault = ({ file, signal }) => {
       if (failed.length === 2 || !file.path.endsWith(failed.length === 0 ? ".json" : ".bin")) return null;
       failed.push(signal);
-      throw new TransientError("status 429 with a body that nobody reads");
+      throw new TransientError("status 429 with an unread body");
     };
     await download();
     assertEquals(failed.map(({ aborted }) => aborted), [true, true]);
   });
 });
 
-/** The same bytes up to an offset, others from there on. */
+/** Corrupts all bytes from this offset on. */
 function wrongFrom(body: Body, offset: number): Body {
   let at = 0;
   const stream = streamOf(body).pipeThrough(
@@ -733,7 +728,7 @@ function wrongFrom(body: Body, offset: number): Body {
   return { ...body, body: stream };
 }
 
-/** Tells when nobody reads the body any more. */
+/** Calls back when the body has been read or cancelled. */
 function whenLeft(body: Body, left: () => void): Body {
   const reader = streamOf(body).getReader();
   const stream = new ReadableStream<Uint8Array>({
