@@ -1,4 +1,4 @@
-/** What a fake endpoint was asked. */
+/** A request to a fake endpoint. */
 export interface AskedOfAws {
   readonly method: string;
   readonly path: string;
@@ -6,7 +6,7 @@ export interface AskedOfAws {
   readonly body: string;
 }
 
-/** The endpoints that the AWS default chain asks for credentials, all at one address on loopback. */
+/** The endpoints from which the AWS default chain gets credentials, all at one address on loopback. */
 export interface AwsEndpoints extends AsyncDisposable {
   /** For `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL_SSO`, `AWS_EC2_METADATA_SERVICE_ENDPOINT`. */
   readonly url: string;
@@ -15,7 +15,7 @@ export interface AwsEndpoints extends AsyncDisposable {
 
 const EXPIRES = "2035-01-01T00:00:00Z";
 
-/** Starts them; each gives these keys with the session token `SESSION`. */
+/** Starts them; each returns these keys with the session token `SESSION`. */
 export function startAwsEndpoints(keys: { accessKey: string; secretKey: string }): AwsEndpoints {
   const asked: AskedOfAws[] = [];
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
@@ -66,7 +66,7 @@ function sts(asked: string, { accessKey, secretKey }: { accessKey: string; secre
   return new Response(xml, { headers: { "content-type": "text/xml" } });
 }
 
-/** Version 2 of the instance's metadata wants its token with every question. */
+/** Version 2 of the instance metadata service requires its token in every request. */
 function imds(request: Request): Response | null {
   return request.headers.get("x-aws-ec2-metadata-token") === "IMDS-TOKEN"
     ? null

@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# A Ceph S3 gateway of one node on loopback, objects in memory:
-#   ceph.sh start DIR S3_PORT MONITOR_PORT     ready when it returns, in about 15 s; keys AK and SK
-#   ceph.sh stop DIR                           ends its processes and removes DIR
+# A single-node Ceph S3 gateway on loopback, with objects in memory:
+#   ceph.sh start DIR S3_PORT MONITOR_PORT     returns when it is ready, in about 15 s; keys AK and SK
+#   ceph.sh stop DIR                           kills its processes and removes DIR
 # Needs Debian's ceph-mon, ceph-osd, radosgw, ceph-common (apt-get install --no-install-recommends).
 set -euo pipefail
 verb=${1:?start or stop} dir=$(realpath -m "${2:?a directory}")
 
-# The processes are daemons: their own files of process ids say who they are.
+# The processes are daemons; their PIDs are in their PID files.
 stop() {
   local file pid
   for file in "$dir"/*.pid; do
     [[ -f $file ]] || continue
     pid=$(<"$file")
-    # Nothing in it is worth an orderly end.
+    # Its data is not needed any more, so there is no orderly shutdown.
     kill -KILL "$pid" 2>/dev/null || true
     for _ in {1..50}; do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
   done
@@ -30,10 +30,10 @@ fsid = $fsid
 mon host = $monitor
 public addr = 127.0.0.1
 cluster addr = 127.0.0.1"
-  # Without keys the messenger cannot encrypt, so every kind of connection is told to use checksums alone.
+  # Without keys the messenger cannot encrypt, so every kind of connection uses only checksums.
   for side in cluster service client; do echo "auth $side required = none"; done
   for side in cluster service client mon_cluster mon_service mon_client; do echo "ms_${side}_mode = crc"; done
-  # The monitor would refuse to start on a disk with less than 5 % free, however large that disk is.
+  # By default the monitor refuses to start on a disk with less than 5 % free, even a large one.
   echo "mon data avail crit = 0
 mon data avail warn = 0
 osd pool default size = 1
@@ -67,7 +67,7 @@ listening() { (: <"/dev/tcp/127.0.0.1/$s3_port"); }
 monmaptool --create --fsid "$fsid" --addv a "[$monitor]" "$dir/monmap" >/dev/null
 ceph-mon "${conf[@]}" --mkfs -i a --monmap "$dir/monmap"
 ceph-mon "${conf[@]}" -i a
-# The store must carry the id that the monitor knows it by, or it never comes up.
+# The store must have the id that the monitor knows, or it never starts.
 ceph "${conf[@]}" --connect-timeout 30 osd new "$osd" >/dev/null
 ceph-osd "${conf[@]}" -i 0 --mkfs --osd-uuid "$osd" 2>/dev/null
 ceph-osd "${conf[@]}" -i 0 2>/dev/null

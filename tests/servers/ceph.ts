@@ -14,9 +14,10 @@ export interface Ceph extends AsyncDisposable {
 const PROGRAMS = ["ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "monmaptool", "ceph", "bash"];
 
 /**
- * Starts a Ceph gateway with `ceph.sh`, in about 15 s; says why where Ceph is not installed. One that runs
- * already can be named by `AIM_TEST_CEPH` (`http://127.0.0.1:PORT`, keys AK and SK): it is used, and left
- * running.
+ * Starts a Ceph gateway with `ceph.sh`, in about 15 s. If `AIM_TEST_CEPH` names a running gateway
+ * (`http://127.0.0.1:PORT`, keys AK and SK), that one is used and left running.
+ *
+ * @returns The gateway, or why there is none.
  */
 export async function startCeph(options: { own?: boolean } = {}): Promise<Ceph | { readonly skip: string }> {
   const running = options.own === true ? undefined : Deno.env.get("AIM_TEST_CEPH");
@@ -56,7 +57,7 @@ async function isInstalled(program: string): Promise<boolean> {
 }
 
 async function bash(...args: string[]): Promise<void> {
-  // The daemons keep the output open, so it goes to a file rather than a pipe.
+  // The daemons keep standard output open, so it is a file and not a pipe.
   const log = await Deno.makeTempFile();
   try {
     const child = new Deno.Command("bash", {

@@ -2,18 +2,18 @@
 export interface Certificates extends AsyncDisposable {
   /** PEM, for a server's `tls` option. */
   readonly tls: { readonly cert: string; readonly key: string };
-  /** The authority's certificate as a file, for `SSL_CERT_FILE` and its like. */
+  /** The authority's certificate as a file, for `SSL_CERT_FILE` and similar variables. */
   readonly caPath: string;
   readonly ca: string;
 }
 
-/** Tests that need certificates are skipped where they cannot be made. */
+/** Options of a test that needs certificates: skipped without `openssl`. */
 export const NEEDS_OPENSSL = {
   ignore: !await new Deno.Command("openssl", { args: ["version"], stdout: "null", stderr: "null" }).output()
     .then(({ success }) => success, () => false),
 };
 
-/** Makes an authority and a certificate, good for a day, with `openssl`; says why where it is not there. */
+/** Creates an authority and a certificate, valid for a day, or returns why it cannot. */
 export async function makeCertificates(): Promise<Certificates | { readonly skip: string }> {
   const dir = await Deno.makeTempDir({ prefix: "aim-tls-" });
   const openssl = async (...args: string[]) => {
@@ -51,7 +51,7 @@ export async function makeCertificates(): Promise<Certificates | { readonly skip
   };
 }
 
-/** The same in a test that has {@linkcode NEEDS_OPENSSL}. */
+/** The same, in a test with {@linkcode NEEDS_OPENSSL}. */
 export async function neededCertificates(): Promise<Certificates> {
   const certificates = await makeCertificates();
   if ("skip" in certificates) throw new Error(certificates.skip);

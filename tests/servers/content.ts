@@ -1,15 +1,15 @@
 import { createHash } from "node:crypto";
 
-/** The bytes of one file that a test server serves, and what they hash to. */
+/** The bytes of one file that a test server serves, and their digests. */
 export interface Content {
   /** Bytes. */
   readonly size: number;
   /**
-   * The bytes of `[start, end)`, in pieces of at most 1 MiB. A piece is only read, and only until the next
-   * one is asked for.
+   * The bytes of `[start, end)`, in pieces of at most 1 MiB. A piece is read-only, and valid until the next
+   * one is requested.
    */
   read(start: number, end: number): AsyncIterable<Uint8Array>;
-  /** Hashed once, when first asked for. */
+  /** Computed once, on the first call. */
   digests(): Promise<ContentDigests>;
 }
 
@@ -32,7 +32,7 @@ export function bytesContent(data: Uint8Array | string): Content {
   });
 }
 
-/** Content of a file on disk, streamed. Its size is taken now; the file must not change. */
+/** Content of a file on disk, streamed. Its size is read now; the file must not change. */
 export async function diskContent(path: string): Promise<Content> {
   const { size } = await Deno.stat(path);
   return content(size, async function* (start, end) {
@@ -49,12 +49,12 @@ export async function diskContent(path: string): Promise<Content> {
 }
 
 /**
- * Content of any size without memory: the same for the same seed. `random` repeats one pseudo-random mebibyte
- * whose every 64 KiB carry their own offset, so that no two places are alike; `zeros` has a mark in the first
- * 8 bytes of each GiB.
+ * Content of any size that takes no memory, determined by the seed. `random` repeats one pseudo-random
+ * mebibyte; each 64 KiB start with their offset, so that no two blocks are equal. `zeros` has a mark in the
+ * first 8 bytes of each GiB.
  *
- * @param options.sha256 What it hashes to, where hashing it would take too long; the other digests are then
- * not to be had.
+ * @param options.sha256 The SHA-256, if computing it would take too long; other digests are then not
+ * available.
  */
 export function virtualContent(
   options: { size: number; seed?: number; kind?: "random" | "zeros"; sha256?: string },
@@ -84,7 +84,7 @@ export function virtualContent(
   };
 }
 
-/** All of it at once; for small contents. */
+/** All bytes at once; for small contents. */
 export async function contentBytes(from: Content): Promise<Uint8Array<ArrayBuffer>> {
   const all = new Uint8Array(from.size);
   let at = 0;
@@ -95,7 +95,7 @@ export async function contentBytes(from: Content): Promise<Uint8Array<ArrayBuffe
   return all;
 }
 
-/** Numbers in [0, 1), the same for the same seed (mulberry32). */
+/** Seeded pseudo-random numbers in [0, 1) (mulberry32). */
 export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -107,7 +107,7 @@ export function seededRandom(seed: number): () => number {
   };
 }
 
-/** Fills with pseudo-random bytes, the same for the same seed. */
+/** Fills an array with seeded pseudo-random bytes. */
 export function fillRandom<Bytes extends Uint8Array>(bytes: Bytes, seed: number): Bytes {
   const random = seededRandom(seed);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -117,7 +117,7 @@ export function fillRandom<Bytes extends Uint8Array>(bytes: Bytes, seed: number)
   return bytes;
 }
 
-/** Pseudo-random bytes, the same for the same seed. */
+/** Seeded pseudo-random bytes. */
 export function randomBytes(size: number, seed = 1): Uint8Array<ArrayBuffer> {
   return fillRandom(new Uint8Array(size), seed);
 }
@@ -136,8 +136,7 @@ async function hashAll(size: number, pieces: AsyncIterable<Uint8Array>): Promise
 }
 
 /**
- * A safetensors file of exactly this size, with one tensor of pseudo-random bytes; the same for the same
- * seed. At least 128 bytes.
+ * A safetensors file of exactly this size, at least 128 bytes, with one tensor of seeded pseudo-random bytes.
  */
 export function safetensorsBytes(size: number, seed = 1): Uint8Array<ArrayBuffer> {
   const bytes = randomBytes(size, seed);

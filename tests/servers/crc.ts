@@ -1,11 +1,11 @@
 /**
- * Checksums that S3 stores, as slowly and plainly as their definitions: what the program computes is held
- * against them.
+ * The checksums that S3 stores, computed slowly by their definitions. Tests compare the program's results
+ * with them.
  */
 
 const CRC32 = table32(0xedb88320);
 const CRC32C = table32(0x82f63b78);
-// The polynomial of NVMe, reflected: 0x9a6c9329ac4bc9b5, in two halves.
+// The reflected NVMe polynomial, 0x9a6c9329ac4bc9b5, in two halves.
 const [CRC64_HIGH, CRC64_LOW] = table64(0x9a6c9329, 0xac4bc9b5);
 
 export function crc32(bytes: Uint8Array): Uint8Array<ArrayBuffer> {

@@ -1,6 +1,6 @@
 import { type Content, diskContent } from "./content.ts";
 
-/** All files under a directory by path, streamed from disk when read; hidden directories are left out. */
+/** All files below a directory by path, streamed from disk when read, without hidden directories. */
 export async function directoryContents(directory: string): Promise<Record<string, Content>> {
   const found: Record<string, Content> = {};
   const walk = async (under: string) => {

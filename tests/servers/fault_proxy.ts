@@ -1,43 +1,43 @@
-// A TCP proxy that breaks connections from outside, for servers that cannot be made to misbehave (Ceph,
-// nginx) and for what only the system can do: a reset (RST).
+// A TCP proxy that breaks connections, for servers that cannot inject faults themselves (Ceph, nginx), and
+// for resets (RST).
 import { connect, createServer, type Socket } from "node:net";
 import type { AddressInfo } from "node:net";
 
-/** How the proxy treats connections; may be changed at any time, connections already open included. */
+/** How the proxy treats connections. Changes apply at once, also to open connections. */
 export interface ProxyFaults {
   /** Ends a connection after this many bytes to the client. @default {Infinity} */
   cutAfter: number;
-  /** Ends it with a reset instead of an orderly end. @default {true} */
+  /** Ends it with a reset (RST) instead of FIN. @default {true} */
   reset: boolean;
-  /** How many connections are cut at most. @default {Infinity} */
+  /** Maximum number of connections that are cut. @default {Infinity} */
   cuts: number;
-  /** Nothing more to the client after this many bytes of a connection; it stays open. @default {Infinity} */
+  /** Sends nothing more on a connection after this many bytes, but keeps it open. @default {Infinity} */
   stallAfter: number;
-  /** How many connections are stalled at most. @default {Infinity} */
+  /** Maximum number of connections that are stalled. @default {Infinity} */
   stalls: number;
-  /** Bytes a second to the client, on each connection. @default {Infinity} */
+  /** Bytes per second to the client, per connection. @default {Infinity} */
   rate: number;
-  /** Milliseconds before a connection reaches the server. @default {0} */
+  /** Milliseconds before a connection is passed on to the server. @default {0} */
   latency: number;
-  /** New connections are reset at once: a server that is down. @default {false} */
+  /** Resets new connections at once, as a server that is down. @default {false} */
   down: boolean;
 }
 
 export interface FaultProxy extends AsyncDisposable {
-  /** `http://127.0.0.1:PORT`, or https where the target is. */
+  /** `http://127.0.0.1:PORT`, or https if the target is. */
   readonly url: string;
   readonly port: number;
   readonly faults: ProxyFaults;
   /** Connections accepted so far. */
   readonly connections: number;
-  /** Bytes handed on to clients so far. */
+  /** Bytes passed on to clients so far. */
   readonly sent: number;
-  /** Resets every connection that is open. */
+  /** Resets all open connections. */
   resetAll(): void;
   close(): Promise<void>;
 }
 
-/** Stands in front of an address like `http://127.0.0.1:9000`. */
+/** Starts a proxy in front of a server such as `http://127.0.0.1:9000`. */
 export async function startFaultProxy(
   target: string,
   faults: Partial<ProxyFaults> = {},
@@ -97,7 +97,7 @@ export async function startFaultProxy(
       if (cut) {
         rules.cuts--;
         upstream.destroy();
-        // What was written before goes out first; a reset would overtake it.
+        // Sends pending bytes first: a reset would discard them.
         setTimeout(() => rules.reset ? client.resetAndDestroy() : client.destroy(), 5);
         stalled = true;
         return;

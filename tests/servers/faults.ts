@@ -1,100 +1,83 @@
 import { seededRandom } from "./content.ts";
 
-/** A request as a test server saw it; kept for assertions. */
+/** A request as a test server received it, for assertions. */
 export interface SeenRequest {
   readonly method: string;
   /** Path and query as sent. */
   readonly target: string;
-  /**
-   * Which of the server's sides was asked: `api` and `resolve` of a hub, `cdn` its second origin; `list`,
-   * `object`, `write` of S3.
-   */
+  /** Server part: `api`, `resolve`, `cdn` (second origin) of a hub; `list`, `object`, `write` of S3. */
   readonly role: Role;
-  /** The file in the model, or the object's key; null where no single one is meant. */
+  /** The file in the model, or the object's key; null if the request is not for a single one. */
   readonly file: string | null;
   /** The `Range` header. */
   readonly range: string | null;
   /** Whether there was an `Authorization` header. */
   readonly authorized: boolean;
   readonly headers: Headers;
-  /** Counts connections of this server from 1: requests with the same number shared one. */
+  /** Number of the connection, from 1; requests on the same connection have the same number. */
   readonly connection: number;
   /** Milliseconds since the server started. */
   readonly at: number;
-  /** Status sent; 0 while none was. */
+  /** Status sent; 0 before that. */
   status: number;
-  /** Bytes of body handed to the system so far. */
+  /** Bytes of the body passed to the system so far. */
   sent: number;
-  /** Kinds of the faults that hit this request. */
+  /** Kinds of the faults that were applied to this request. */
   readonly faults: Fault["kind"][];
 }
 
 export type Role = "api" | "resolve" | "cdn" | "list" | "object" | "write";
 
-/**
- * Which requests a fault hits. By default all that read bytes of files: `resolve`, `cdn` and `object`, method
- * GET.
- */
+/** Requests that a fault applies to. By default, all that read files: GET of `resolve`, `cdn`, `object`. */
 interface Aim {
   readonly roles?: readonly Role[];
   /** The path of the file in the model, or the end of an object's key. */
   readonly file?: string;
   /** @default {"GET"} */
   readonly method?: string;
-  /** Any further condition. */
+  /** An additional condition. */
   readonly match?: (request: SeenRequest) => boolean;
   /** Share of those requests, drawn with the server's seed. @default {1} */
   readonly fraction?: number;
-  /** How often at most. @default {Infinity} */
+  /** Maximum number of requests. @default {Infinity} */
   readonly times?: number;
-  /** How often it hit so far; kept by the server. */
+  /** Number of requests so far; set by the server. */
   hits?: number;
 }
 
-/**
- * One way to misbehave. Put into, or taken out of, a server's `faults` at any time; several may hit one
- * request.
- */
+/** A fault. It can be added to a server or removed at any time; several can apply to a request. */
 export type Fault =
   & Aim
   & (
-    /** Answers with this status instead, `Retry-After` in seconds (or as given). */
+    /** Answers with this status; `retryAfter` is in seconds, or the header's text. */
     | { readonly kind: "status"; readonly status: number; readonly retryAfter?: number | string }
     /**
-     * Closes the connection (FIN) once it has carried this many bytes of bodies; the declared length is the
-     * full one.
+     * Closes the connection (FIN) after this many bytes of bodies; `Content-Length` stays the full length.
      */
     | { readonly kind: "cut"; readonly after: number }
-    /** Goes silent, connection open: before any answer, or after so many bytes of the body. */
+    /** Goes silent with an open connection: before the response, or after this many bytes of the body. */
     | { readonly kind: "stall"; readonly after: "request" | number }
-    /** Waits before the answer, in milliseconds. */
+    /** Waits before the response, in milliseconds. */
     | { readonly kind: "latency"; readonly ms: number }
-    /** Sends no faster than this many bytes a second, on each connection. */
+    /** Sends at most this many bytes per second, per connection. */
     | { readonly kind: "slow"; readonly rate: number }
-    /**
-     * Inverts the lowest bit of the byte at this offset of the file; a request without that byte is not hit.
-     */
+    /** Inverts the lowest bit of the byte at this offset; applies only to requests for that byte. */
     | { readonly kind: "flip"; readonly offset: number }
-    /**
-     * Leaves out the last bytes: `declared: false` also says so in `Content-Length`, so that only the count
-     * shows it.
-     */
+    /** Drops the last bytes; with `declared: false`, `Content-Length` is reduced as well. */
     | { readonly kind: "truncate"; readonly bytes: number; readonly declared?: boolean }
-    /** Answers a ranged request with 200 and all of the file. */
+    /** Answers a range request with 200 and the complete file. */
     | { readonly kind: "ignore-range" }
-    /** Sends this `Content-Range`, or none, with a body that is right; `{shift}` moves both ends. */
+    /** Sends this `Content-Range`, or none, with the correct body; `{shift}` moves both ends. */
     | { readonly kind: "content-range"; readonly value: string | null | { readonly shift: number } }
-    /**
-     * Adds this many (or takes away, negative) to `Content-Length`; the connection is closed after the body.
-     */
+    /** Adds this number, which may be negative, to `Content-Length`; closes the connection after the body. */
     | { readonly kind: "content-length"; readonly delta: number }
-    /** The signed address has expired (403, as the CDN says it); roles `cdn` only. */
+    /** The signed URL has expired (403, as the CDN sends it); role `cdn` only. */
     | { readonly kind: "expired" }
   );
 
 export type FaultOf<Kind extends Fault["kind"]> = Extract<Fault, { readonly kind: Kind }>;
 
-/** Draws from a list of faults those that hit a request, and counts them. */
+/** Selects the faults that apply to a request, and counts them. */
 export class FaultDraw {
   readonly #faults: readonly Fault[];
   readonly #random: () => number;
@@ -104,7 +87,7 @@ export class FaultDraw {
     this.#random = seededRandom(seed);
   }
 
-  /** The first fault of that kind that hits, if its condition is true. */
+  /** The first fault of this kind that applies and meets the condition. */
   take<Kind extends Fault["kind"]>(
     kind: Kind,
     request: SeenRequest,

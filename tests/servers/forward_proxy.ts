@@ -1,22 +1,22 @@
-// A forward proxy, as HTTP_PROXY and HTTPS_PROXY name one: absolute addresses for http, CONNECT for https.
+// A forward proxy for HTTP_PROXY and HTTPS_PROXY: absolute URLs for http, CONNECT for https.
 import { connect, createServer, type Socket } from "node:net";
 import type { AddressInfo } from "node:net";
 
 export interface ForwardProxy extends AsyncDisposable {
-  /** `http://127.0.0.1:PORT`, or with `user:password@` where those are asked for. */
+  /** `http://127.0.0.1:PORT`, with `user:password@` if they are required. */
   readonly url: string;
-  /** First line of each request: `CONNECT 127.0.0.1:443 HTTP/1.1`. */
+  /** First line of each request, such as `CONNECT 127.0.0.1:443 HTTP/1.1`. */
   readonly requests: string[];
-  /** Connections of clients that were open at the same time, at most. */
+  /** Maximum number of client connections open at the same time. */
   readonly mostOpen: number;
   close(): Promise<void>;
 }
 
 /**
- * Starts one on 127.0.0.1.
+ * Starts a forward proxy on 127.0.0.1.
  *
- * @param options.credentials `user:password` that a client must send; 407 without.
- * @param options.resolve Where a host and port really are: lets a client speak of a name that exists nowhere.
+ * @param options.credentials `user:password` that a client must send; the proxy answers 407 otherwise.
+ * @param options.resolve Maps a host and port to its real address, so that clients can use invented names.
  */
 export async function startForwardProxy(
   options: {
@@ -74,7 +74,7 @@ export async function startForwardProxy(
     upstream.on("connect", () => {
       if (method === "CONNECT") client.write("HTTP/1.1 200 Connection established\r\n\r\n");
       else {
-        // One request a connection: what follows on it may be for another host.
+        // One request per connection: the next one may be for another host.
         const kept = headers.filter((header) => !/^(proxy-|connection:)/i.test(header));
         const first = `${method} ${url.pathname}${url.search} HTTP/1.1`;
         upstream.write([first, ...kept, "Connection: close", "", ""].join("\r\n"), "latin1");

@@ -1,34 +1,34 @@
-// A small HTTP/1.1 server on plain TCP: it can misbehave below the level that Deno.serve hands out (wrong
-// lengths, bodies cut short, silence), and counts what it sends.
+// A small HTTP/1.1 server on plain TCP. Unlike Deno.serve, it can send wrong lengths, cut bodies short and go
+// silent, and it counts what it sends.
 import type { Content } from "./content.ts";
 import { bytesContent } from "./content.ts";
 import { type Fault, FaultDraw, type Role, type SeenRequest } from "./faults.ts";
 
-/** A request as a handler gets it. */
+/** A handler's request. */
 export interface HttpRequest {
   readonly method: string;
   /** Path and query as sent, `/a%20b?x=1`. */
   readonly target: string;
   readonly url: URL;
   readonly headers: Headers;
-  /** The body in pieces; read it once, or not at all. */
+  /** The body in pieces; it can be read once. */
   readonly body: AsyncIterable<Uint8Array>;
 }
 
-/** What a handler answers. */
+/** A handler's response. */
 export type HttpReply =
   | PlainReply
-  /** A file: ranges and conditions are looked after here. `etag` with its quotes. */
+  /** A file; the server handles ranges and conditions. `etag` includes its quotes. */
   | {
     readonly file: Content;
     readonly etag: string;
-    /** Of all of it; 206 where it is a part of something by itself. @default {200} */
+    /** Status for the complete file; 206 if the file itself is a part of something. @default {200} */
     readonly status?: 200 | 206;
     readonly headers?: Readonly<Record<string, string>>;
-    /** Body (XML) that goes with 412 and 416. */
+    /** The body (XML) for 412 and 416. */
     readonly explain?: (status: 412 | 416) => string;
   }
-  /** What another server answered: `length` bytes from `start` of something that is `total` long. */
+  /** Another server's response: `length` bytes from `start` of `total` bytes. */
   | {
     readonly relay: AsyncIterable<Uint8Array>;
     readonly status: number;
@@ -38,7 +38,7 @@ export type HttpReply =
     readonly total: number;
   };
 
-/** A reply whose body is at hand. */
+/** A response with its body in memory. */
 export interface PlainReply {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
@@ -48,23 +48,23 @@ export interface PlainReply {
 export interface HttpServerOptions {
   /** @default {0} */
   readonly port?: number;
-  /** PEM certificate and key; TLS where given. */
+  /** PEM certificate and key, for TLS. */
   readonly tls?: { readonly cert: string; readonly key: string } | undefined;
-  /** Looked at on every request; the caller may change the list meanwhile. */
+  /** Read on every request; the caller may change the list at any time. */
   readonly faults: readonly Fault[];
   readonly seed: number;
   /** The log of requests; each is added as it arrives. */
   readonly requests: SeenRequest[];
-  /** Which side of the server a request is for, and for which file. */
+  /** Which part of the server a request is for, and which file. */
   readonly classify: (method: string, url: URL) => { role: Role; file: string | null };
   readonly handle: (request: HttpRequest) => Promise<HttpReply>;
-  /** The answer where a fault asks for a status. @default {plain text} */
+  /** The response for the fault `status`. @default {plain text} */
   readonly failure?: (status: number, request: HttpRequest) => PlainReply;
 }
 
 export interface HttpServer extends AsyncDisposable {
   readonly port: number;
-  /** `http://127.0.0.1:PORT`, no slash at the end. */
+  /** `http://127.0.0.1:PORT`, without a trailing slash. */
   readonly url: string;
   /** Connections open now. */
   readonly connections: number;
@@ -89,10 +89,10 @@ export function serveHttp(options: HttpServerOptions): HttpServer {
         conn = await listener.accept();
       } catch (error) {
         if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
-        continue; // a failed TLS handshake is the client's business
+        continue; // a failed TLS handshake
       }
       const serving = new Connection(conn, ++count, options, draw, started).serve()
-        .catch(() => {}) // the client went away
+        .catch(() => {}) // the client closed the connection
         .finally(() => {
           open.delete(conn);
           close(conn);
@@ -123,11 +123,11 @@ function close(resource: { close(): void }): void {
   try {
     resource.close();
   } catch {
-    // closed already
+    // already closed
   }
 }
 
-/** Ends the connection, whatever was promised. */
+/** Ends the connection at once. */
 class Hangup extends Error {}
 
 class Connection {
@@ -137,7 +137,7 @@ class Connection {
   readonly #draw: FaultDraw;
   readonly #started: number;
   #pending: Uint8Array = new Uint8Array(0);
-  /** Body bytes sent over this connection. */
+  /** Body bytes sent on this connection. */
   #carried = 0;
 
   constructor(
@@ -216,7 +216,7 @@ class Connection {
         reply = { status: 500, body: `${error}\n` };
       }
     }
-    for await (const _ of body); // what the handler left
+    for await (const _ of body); // discards what the handler did not read
     await this.#send(seen, reply);
     return headers.get("connection")?.toLowerCase() !== "close";
   }
@@ -265,7 +265,7 @@ class Connection {
     const slow = this.#draw.take("slow", seen);
     const cut = this.#draw.take("cut", seen, ({ after }) => this.#carried + end - planned.start > after);
 
-    // RFC 9110: no length with 204 and 304.
+    // RFC 9110: no Content-Length with 204 and 304.
     if (status !== 204 && status !== 304) headers.set("content-length", `${declared}`);
     headers.set("date", new Date().toUTCString());
     let head = `HTTP/1.1 ${status} ${REASONS[status] ?? "Status"}\r\n`;
@@ -296,7 +296,7 @@ class Connection {
           : Math.max(1, Math.min(rest.length, Math.ceil(slow.rate / 20)));
         const chunk = rest.subarray(0, Math.max(0, Math.min(step, allowed)));
         if (first !== null) {
-          // The head goes with the first bytes where they are few: one segment, as servers send it.
+          // A head and a small first piece are sent together in one segment, as real servers do.
           if (chunk.length > 0 && chunk.length <= 16384) await this.#write(concat(first, chunk));
           else {
             await this.#write(first);
@@ -346,7 +346,7 @@ class Connection {
     return { status: 206, headers, content: file, ...range };
   }
 
-  /** Keeps the connection open without a word, until the client or the server closes it. */
+  /** Keeps the connection open silently until the client or the server closes it. */
   async #silence(): Promise<never> {
     const buffer = new Uint8Array(4096);
     while (await this.#conn.read(buffer) !== null);
@@ -369,7 +369,7 @@ class Connection {
     }
   }
 
-  /** More bytes from the client into `#pending`; false at its end. */
+  /** Reads more bytes from the client into `#pending`; false at the end. */
   async #fill(): Promise<boolean> {
     const buffer = new Uint8Array(65536);
     const n = await this.#conn.read(buffer);
@@ -420,7 +420,7 @@ class Connection {
   }
 }
 
-/** The part `[start, end)` of a content, and what goes before it. */
+/** The bytes `[start, end)` of a content, with status and headers. */
 interface Planned {
   readonly status: number;
   readonly headers: Headers;

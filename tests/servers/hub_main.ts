@@ -1,6 +1,7 @@
 // Serves a model directory by the hub's protocol:
-//   deno run -q -P tests/servers/hub_main.ts --dir DIR --id org/model [--port N] [--gated --token TOKEN] [--fault JSON]…
-// Prints one line of JSON with its addresses. Ends with Ctrl-C.
+//   deno run -q -P tests/servers/hub_main.ts --dir DIR --id org/model
+//     [--port N] [--gated --token TOKEN] [--fault JSON]…
+// Prints its addresses as one line of JSON. Ctrl-C stops it.
 import { parseArgs } from "@std/cli/parse-args";
 import { directoryContents } from "./directory_contents.ts";
 import type { Fault } from "./faults.ts";

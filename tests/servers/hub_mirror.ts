@@ -1,8 +1,8 @@
-// A mirror before a hub, on loopback, that differs from it in the ways that mirrors, repository managers and
-// proxies of the field do.
+// A mirror in front of a hub, on loopback, with the known deviations of mirrors, repository managers and
+// proxies.
 import type { HubServer } from "./hub_server.ts";
 
-/** One way to differ. */
+/** A deviation from the hub. */
 export type MirrorWay =
   /** 404 to every query with `expand` (Artifactory). */
   | "no-expand"
@@ -10,50 +10,47 @@ export type MirrorWay =
   | "no-tree"
   | "no-tree-400"
   | "no-tree-405"
-  /** `siblings` are names alone, whatever is asked for. */
+  /** `siblings` are only names, even if more is requested. */
   | "names-only"
-  /** ETags of its own, and none of the hub's headers. */
+  /** Its own ETags, and none of the hub's headers. */
   | "own-etags"
-  /** The hub's ETags weak and with a suffix, as compressing proxies write them. */
+  /** The hub's ETags, made weak and with a suffix, as compressing proxies do. */
   | "weak-etags"
-  /** Neither ETags nor the hub's headers; a date. */
+  /** Neither ETags nor the hub's headers, but a date. */
   | "no-etags"
   /** `X-Repo-Commit` names the branch. */
   | "commit-is-branch"
-  /** Small files come gzip-encoded, unasked. */
+  /** Small files are gzip-encoded even if the client does not ask for it. */
   | "gzip"
-  /** Bodies have no length. */
+  /** Bodies without a length. */
   | "chunked"
   /** `Range` is ignored. */
   | "no-ranges"
-  /** Redirects lose the path that the mirror is behind. */
+  /** Redirects lack the path below which the mirror is. */
   | "lost-path"
-  /** Files are elsewhere: 307 to the hub itself. */
+  /** Files are redirected to the hub itself. */
   | "redirect-307"
   | "redirect-308"
   /** A login page, with status 200, instead of files. */
   | "portal"
-  /** The same instead of all. */
+  /** The same instead of every response. */
   | "portal-everywhere"
   /** `{"error": …}` with status 200 instead of metadata. */
   | "json-error"
   /** The same instead of files. */
   | "json-error-files"
-  /** Redirects lead to a file of the client's host. */
+  /** Redirects point to a file on the client's host. */
   | "file-redirect"
-  /** The tree's pages lead back to the first. */
+  /** Each page of the tree links to itself as the next one. */
   | "page-circle"
-  /** Every page of the tree is the first, as olah's. */
+  /** Every page of the tree is the first one, as with olah. */
   | "first-page"
-  /**
-   * Every question about files is refused with 429 and `RateLimit`, without `Retry-After`; `limited-once` the
-   * first alone.
-   */
+  /** Requests for files get 429 with `RateLimit` and no `Retry-After`; `limited-once` only the first one. */
   | "limited"
   | "limited-once";
 
 export interface HubMirror extends AsyncDisposable {
-  /** With a path, without a slash at the end. */
+  /** With a path, without a trailing slash. */
   readonly url: string;
   /** `GET /path` of each request. */
   readonly requests: string[];
@@ -63,7 +60,7 @@ export interface HubMirror extends AsyncDisposable {
 
 const PATH = "/artifactory/api/huggingfaceml/hf";
 
-/** Starts one. What the hub's redirects name is fetched by the mirror itself, unless a way says otherwise. */
+/** Starts a mirror. It follows the hub's redirects itself, unless a deviation says otherwise. */
 export function startHubMirror(hub: HubServer, ...ways: MirrorWay[]): HubMirror {
   const is = (way: MirrorWay) => ways.includes(way);
   const requests: string[] = [];
@@ -149,7 +146,7 @@ export function startHubMirror(hub: HubServer, ...ways: MirrorWay[]): HubMirror 
   function adapt(headers: Headers): void {
     const hubs = ["x-linked-etag", "x-linked-size", "x-repo-commit", "x-xet-hash", "link"];
     if (is("own-etags") || is("no-etags")) { for (const name of [...hubs, "etag"]) headers.delete(name); }
-    // As SHA-1 of the content: it looks like git's id, and is another.
+    // Has the form of git's id, as a SHA-1 of the content would, but differs from it.
     if (is("own-etags")) headers.set("etag", `"${"0123456789".repeat(4)}"`);
     if (is("no-etags")) headers.set("last-modified", "Thu, 01 Jan 2026 00:00:00 GMT");
     if (is("weak-etags")) {

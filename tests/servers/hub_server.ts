@@ -1,14 +1,14 @@
-// A hub that speaks the Hugging Face Hub's protocol, on loopback, with a second origin for large files, as
-// the real one has.
+// A hub with the Hugging Face Hub's protocol, on loopback, with a second origin for large files like the real
+// one.
 //
 //   await using hub = await startHub({ repos: [{ id: "org/model", files: { "config.json": "{}" } }] });
 //   HF_ENDPOINT=hub.url …
-//   hub.faults.push({ kind: "cut", after: 1 << 20 });        // misbehaves from now on; see faults.ts for all kinds
-//   hub.requests.filter((r) => r.role === "cdn")             // what was asked, with range, connection, bytes sent
-//   hub.leaks                                                // tokens sent to the second origin: must stay empty
+//   hub.faults.push({ kind: "cut", after: 1 << 20 });        // adds a fault; see faults.ts for all kinds
+//   hub.requests.filter((r) => r.role === "cdn")             // requests, with range, connection, bytes sent
+//   hub.leaks                                                // tokens sent to the second origin: always empty
 //
-// As on the real hub: large files answer 302 to a signed address that expires, small ones 307 to a relative
-// address of the commit, except in private and gated repositories and where a file is empty; metadata of
+// As on the real hub: large files are redirected (302) to a signed URL that expires; small ones (307) to a
+// relative URL of the commit, except empty files and files of private and gated repositories. Metadata of
 // gated repositories is public, their files are not.
 import { createHash } from "node:crypto";
 import { bytesContent, type Content, type ContentDigests } from "./content.ts";
@@ -35,64 +35,61 @@ export interface HubRepo {
   readonly gated?: false | "auto" | "manual";
   /** @default {false} */
   readonly private?: boolean;
-  /** Tokens that may read it, where it is gated or private. */
+  /** Tokens that may read it, if it is gated or private. */
   readonly allowed?: readonly string[];
   /** Which files are stored in LFS. @default {weights by their suffix, and all from 10 MiB} */
   readonly lfs?: (path: string, size: number) => boolean;
-  /** Which of the LFS files are also to be had by the xet protocol. @default {none} */
+  /** Which of the LFS files are also available by the xet protocol. @default {none} */
   readonly xet?: (path: string) => boolean;
 }
 
 export interface HubOptions {
   readonly repos: readonly HubRepo[];
-  /** Tokens that the hub knows; any other is refused with 401. @default {those named in `allowed`} */
+  /** Tokens that the hub knows; others get 401. @default {those in `allowed`} */
   readonly tokens?: readonly string[];
-  /** Entries on a page of a tree. @default {1000} */
+  /** Entries per page of a tree. @default {1000} */
   readonly pageSize?: number;
-  /** Seconds that a signed address is good for. @default {3600} */
+  /** Lifetime of a signed URL, in seconds. @default {3600} */
   readonly urlLifetime?: number;
-  /** Starts with these; the same list as `HubServer.faults`. */
+  /** The initial faults; the same list as `HubServer.faults`. */
   readonly faults?: Fault[];
-  /** Of all that is drawn. @default {1} */
+  /** Seed for all random choices. @default {1} */
   readonly seed?: number;
   /** @default {0} */
   readonly port?: number;
-  /** PEM; both origins speak TLS where given. */
+  /** PEM certificate and key, for TLS on both origins. */
   readonly tls?: { readonly cert: string; readonly key: string } | undefined;
-  /** Where large files are sent instead of the own second origin: a web server that has them, say. */
+  /** Redirects large files to another server instead of the second origin. */
   readonly redirect?: (file: { id: string; commit: string; path: string; sha256: string }) => string;
 }
 
 export interface HubServer extends AsyncDisposable {
-  /** For `HF_ENDPOINT`, without slash at the end. */
+  /** For `HF_ENDPOINT`, without a trailing slash. */
   readonly url: string;
   /** The second origin. */
   readonly cdnUrl: string;
-  /** What redirects name instead of `cdnUrl`: a proxy in front of it. */
+  /** Target of redirects, if a proxy is in front of `cdnUrl`. */
   publicCdnUrl: string;
-  /** All requests to both origins so far. May be emptied. */
+  /** All requests to both origins so far. Tests may clear it. */
   readonly requests: SeenRequest[];
-  /** May be changed at any time. */
+  /** Can be changed at any time. */
   readonly faults: Fault[];
-  /** Requests with a hub token to the second origin. */
+  /** Requests that sent a hub token to the second origin. */
   readonly leaks: string[];
-  /** The commit that a ref names now. */
+  /** The current commit of a ref. */
   commit(id: string, ref?: string): string;
-  /** Digests of a file, at a ref. */
+  /** Digests of a file at a ref. */
   digests(id: string, path: string, ref?: string): ContentDigests;
-  /**
-   * Puts a new commit on a branch in which the file has this content (null: no such file); resolves to its
-   * id.
-   */
+  /** Adds a commit to a branch with this content of the file (null: without the file); resolves to its id. */
   push(
     id: string,
     path: string,
     content: Content | Uint8Array | string | null,
     ref?: string,
   ): Promise<string>;
-  /** Replaces a file in the commit that the ref names, which no honest hub does. */
+  /** Replaces a file within the ref's current commit, which a real hub never does. */
   replace(id: string, path: string, content: Content | Uint8Array | string, ref?: string): Promise<void>;
-  /** Every signed address given out so far has expired. */
+  /** Expires all signed URLs sent so far. */
   expireUrls(): void;
   /** Bytes of file contents sent, by both origins. */
   bytesSent(): number;
@@ -107,7 +104,7 @@ interface Entry {
   readonly digests: ContentDigests;
   readonly lfs: boolean;
   readonly xetHash: string | null;
-  /** Git's id of what is in the repository: the file, or its LFS pointer. */
+  /** Git's id of the blob in the repository: the file or its LFS pointer. */
   readonly oid: string;
 }
 
@@ -336,10 +333,7 @@ class Hub implements HubServer {
     return [parts.slice(0, 2).join("/"), parts.slice(2)];
   }
 
-  /**
-   * A repository that the token may know of. Without a token the hub does not say whether a hidden one is
-   * there.
-   */
+  /** A repository visible to the token. Without a token, the hub does not reveal whether it exists. */
   #readable(id: string, token: string | null): Repo | PlainReply {
     const repo = this.#repos.get(id);
     const hidden = repo?.options.private === true && !(repo.options.allowed ?? []).includes(token ?? "");
@@ -385,7 +379,7 @@ class Hub implements HubServer {
     return { ...page, headers: { ...page.headers, Link: `<${next.href}>; rel="next"` } };
   }
 
-  /** The address that the client reached this server by: a proxy's, perhaps. */
+  /** This server's origin as the client sees it, which may be a proxy's. */
   #self(request: HttpRequest): string {
     return `${this.url.split(":")[0]}://${request.headers.get("host") ?? ""}`;
   }
@@ -512,7 +506,7 @@ class Hub implements HubServer {
     if (pathname.startsWith("/xorbs/")) {
       return { file: xorb(entry.content, Number(pathname.split("/")[2])), etag: `"xorb"` };
     }
-    // The store's own ETag has nothing to do with the SHA-256 that the hub calls the linked one.
+    // The store's ETag is not the SHA-256 that the hub sends as X-Linked-ETag.
     return {
       file: entry.content,
       etag: `"${hex("md5", entry.digests.sha256)}"`,
@@ -559,7 +553,7 @@ const CHUNK = 65536;
 /** Bytes of a file in one xorb. */
 const XORB = 512 * CHUNK;
 
-/** Part of a file as the xet store keeps it: chunks, uncompressed, each behind 8 bytes of header. */
+/** Part of a file as the xet store keeps it: uncompressed chunks, each after an 8-byte header. */
 function xorb(content: Content, index: number): Content {
   const base = index * XORB;
   const length = Math.min(XORB, content.size - base);
@@ -604,10 +598,10 @@ function classify(url: URL): { role: "api" | "resolve"; file: string | null } {
   };
 }
 
-/** A revision has no slash in a path, but for `refs/pr/1`. */
+/** In a path, only a revision such as `refs/pr/1` contains slashes. */
 function revisionAndPath(parts: readonly string[]): [string, string] {
   const length = parts[0] === "refs" ? 3 : 1;
-  // If it was encoded (`refs%2Fpr%2F1`) it is one part.
+  // In encoded form (`refs%2Fpr%2F1`), it is one part.
   return [parts.slice(0, length).join("/"), parts.slice(length).join("/").replace(/\/$/, "")];
 }
 
@@ -615,7 +609,7 @@ function find(repo: Repo, revision: string): Commit | null {
   return repo.refs.get(revision === "HEAD" ? "main" : revision) ?? repo.commits.get(revision) ?? null;
 }
 
-/** Names a commit as git would: by its content and its parents. */
+/** Creates a commit whose id depends on its content, as in git. */
 function keep(repo: Repo, ref: string, entries: Map<string, Entry>): Commit {
   const sorted = new Map([...entries].sort(([a], [b]) => a < b ? -1 : 1));
   const tree = [...sorted].map(([path, entry]) => `${entry.oid} ${path}\n`).join("");
@@ -700,7 +694,7 @@ interface Listed {
   readonly path: string;
 }
 
-/** Files and directories under a path, as git sorts them. */
+/** Files and directories below a path, in git's order. */
 function listing(commit: Commit, under: string, recursive: boolean, expand: boolean): Listed[] {
   const prefix = under === "" ? "" : `${under}/`;
   const extra = expand
@@ -775,7 +769,7 @@ function json(status: number, value: unknown, headers: Readonly<Record<string, s
   };
 }
 
-/** An error as the hub sends it: in JSON, and in headers, which are all that a HEAD gets. */
+/** An error as the hub sends it: as JSON, and in headers for HEAD requests. */
 function failure(status: number, code: string | null, error: string, message = error): PlainReply {
   return json(status, { error }, {
     ...(code === null ? {} : { "X-Error-Code": code }),

@@ -18,7 +18,7 @@ function hubTest(name: string, options: Partial<HubOptions>, body: (hub: HubServ
   });
 }
 
-/** As huggingface_hub's HEAD: redirects to the same host are followed, others are not. */
+/** A HEAD request as huggingface_hub sends it: follows redirects only to the same host. */
 async function metadata(hub: HubServer, path: string, token?: string): Promise<Response> {
   let url = `${hub.url}/${ID}/resolve/main/${path}`;
   const headers = {
@@ -34,7 +34,7 @@ async function metadata(hub: HubServer, path: string, token?: string): Promise<R
   }
 }
 
-hubTest("the npm client downloads a snapshot byte for byte", {
+hubTest("the npm client downloads an identical snapshot", {
   repos: [{ id: ID, files: makeModel() }],
   pageSize: 3,
 }, async (hub) => {
@@ -90,7 +90,7 @@ hubTest(
   },
 );
 
-hubTest("a small file is answered by way of a relative redirect with git's digest", {}, async (hub) => {
+hubTest("a small file is served through a relative redirect, with git's digest", {}, async (hub) => {
   const head = await metadata(hub, "config.json");
   assertEquals(head.status, 200);
   assertEquals(head.headers.get("x-repo-commit"), hub.commit(ID));
@@ -99,7 +99,7 @@ hubTest("a small file is answered by way of a relative redirect with git's diges
   assertEquals(hub.requests.map((r) => r.status), [307, 200]);
 });
 
-hubTest("a tree comes in pages, directories included", {
+hubTest("a tree is paged and includes directories", {
   pageSize: 2,
 }, async (hub) => {
   const seen: string[] = [];
@@ -114,7 +114,7 @@ hubTest("a tree comes in pages, directories included", {
   assertEquals(seen, ["file config.json", "file empty.txt", "directory sub", "file sub/big.bin"]);
 });
 
-hubTest("ranges are served as RFC 9110 has them", {}, async (hub) => {
+hubTest("ranges are served as RFC 9110 requires", {}, async (hub) => {
   const url = `${hub.url}/${ID}/resolve/main/sub/big.bin`;
   const cases: [string, number, string | null, Uint8Array | null][] = [
     ["bytes=0-0", 206, "bytes 0-0/300000", BIG.slice(0, 1)],
@@ -133,7 +133,7 @@ hubTest("ranges are served as RFC 9110 has them", {}, async (hub) => {
   }
 });
 
-hubTest("gated files are refused as the hub refuses them, their metadata is public", {
+hubTest("gated files are refused with the hub's error codes, and their metadata is public", {
   repos: [{ id: ID, files: { "config.json": "{}" }, gated: "manual", allowed: ["hf_good"] }],
   tokens: ["hf_good", "hf_stranger"],
 }, async (hub) => {
@@ -146,7 +146,7 @@ hubTest("gated files are refused as the hub refuses them, their metadata is publ
   assertEquals([tree.status, (await tree.json()).length], [200, 1]);
 });
 
-hubTest("what is not there is told apart: repository, revision, file", {
+hubTest("missing repositories, revisions and files have different error codes", {
   repos: [{ id: ID, files: { "config.json": "{}" }, private: true, allowed: ["hf_good"] }],
   tokens: ["hf_good", "hf_stranger"],
 }, async (hub) => {
@@ -174,7 +174,7 @@ hubTest("a token that reaches the second origin is refused and recorded", {}, as
   assertEquals(hub.leaks.length, 1);
 });
 
-hubTest("a signed address works until it expires", {}, async (hub) => {
+hubTest("a signed URL works until it expires", {}, async (hub) => {
   const signed = (await metadata(hub, "sub/big.bin")).headers.get("location") ?? "";
   const first = await fetch(signed);
   assertEquals(new Uint8Array(await first.arrayBuffer()), BIG);
@@ -184,7 +184,7 @@ hubTest("a signed address works until it expires", {}, async (hub) => {
   assertEquals(second.status, 403);
 });
 
-hubTest("a pushed commit moves the branch and leaves the old commit readable", {
+hubTest("a pushed commit moves the branch, and the old commit stays readable", {
   repos: [{ id: ID, files: { "config.json": "old" }, refs: { "v1.0": { "config.json": "tagged" } } }],
 }, async (hub) => {
   const old = hub.commit(ID);
@@ -194,7 +194,7 @@ hubTest("a pushed commit moves the branch and leaves the old commit readable", {
   assertEquals([await read(old), await read("main"), await read("v1.0")], ["old", "new", "tagged"]);
 });
 
-Deno.test("virtual content is the same wherever it is read from", async () => {
+Deno.test("virtual content is the same from any start offset", async () => {
   for (const kind of ["random", "zeros"] as const) {
     const content = virtualContent({ size: 3_000_001, seed: 5, kind });
     const all = await contentBytes(content);
@@ -270,7 +270,7 @@ const FAULTS: [string, Fault, Partial<Outcome>][] = [
   ["flip", { kind: "flip", offset: 1500 }, { right: false }],
   ["flip elsewhere", { kind: "flip", offset: 999 }, {}],
   ["truncate", { kind: "truncate", bytes: 10, ...CDN }, { bytes: 199_990, broken: true }],
-  ["truncate, declared so", { kind: "truncate", bytes: 10, declared: false, ...CDN }, { bytes: 199_990 }],
+  ["truncate with its length", { kind: "truncate", bytes: 10, declared: false, ...CDN }, { bytes: 199_990 }],
   ["ignore-range", { kind: "ignore-range" }, {
     status: 200,
     bytes: 300_000,
@@ -281,8 +281,8 @@ const FAULTS: [string, Fault, Partial<Outcome>][] = [
     contentRange: "bytes 1001-201000/300000",
   }],
   ["no content-range", { kind: "content-range", value: null }, { contentRange: null }],
-  ["content-length, too much", { kind: "content-length", delta: 5, ...CDN }, { broken: true }],
-  ["content-length, too little", { kind: "content-length", delta: -5, ...CDN }, { bytes: 199_995 }],
+  ["content-length, too large", { kind: "content-length", delta: 5, ...CDN }, { broken: true }],
+  ["content-length, too small", { kind: "content-length", delta: -5, ...CDN }, { bytes: 199_995 }],
   ["expired", { kind: "expired" }, { status: 403, right: false, contentRange: null }],
 ];
 
@@ -291,16 +291,16 @@ for (const [name, fault, expected] of FAULTS) {
     hub.faults.push({ ...fault, times: 1 } as Fault);
     const outcome = await readBig(hub, RANGE);
     const wanted = { ...RANGED, ...expected };
-    // The body of an error is not the file's, whatever its length.
+    // An error's body is not the file, so its length does not matter.
     if (outcome.status >= 400) wanted.bytes = outcome.bytes;
     assertEquals(outcome, wanted);
     const missed = name === "flip elsewhere";
     assertEquals(hub.faults[0]?.hits ?? 0, missed ? 0 : 1);
-    assertEquals(await readBig(hub, RANGE), RANGED, "the next request is served well");
+    assertEquals(await readBig(hub, RANGE), RANGED, "the next request is not served correctly");
   });
 }
 
-hubTest("the same seed misbehaves for the same share of requests", { seed: 3 }, async (hub) => {
+hubTest("a fault with a fraction is applied to that share of requests", { seed: 3 }, async (hub) => {
   hub.faults.push({ kind: "status", status: 503, fraction: 0.3, roles: ["api"] });
   let failed = 0;
   for (let i = 0; i < 100; i++) {
@@ -312,20 +312,20 @@ hubTest("the same seed misbehaves for the same share of requests", { seed: 3 }, 
   assertEquals(hub.faults[0]?.hits, failed);
 });
 
-hubTest("weights that change under a precondition are answered with 412", {}, async (hub) => {
+hubTest("a request for weights with another ETag is answered with 412", {}, async (hub) => {
   const signed = (await metadata(hub, "sub/big.bin")).headers.get("location") ?? "";
   const response = await fetch(signed, { headers: { "if-match": '"another"' } });
   await response.body?.cancel();
   assertEquals(response.status, 412);
 });
 
-Deno.test("a closed hub answers no more", async () => {
+Deno.test("a closed hub refuses connections", async () => {
   const hub = await startHub({ repos: [{ id: ID, files: { [WEIGHTS]: "x" } }] });
   await hub.close();
   await assertRejects(() => fetch(hub.url), TypeError);
 });
 
-hubTest("refs, identity and the state of an older copy are told", {
+hubTest("refs, whoami and If-Range are supported", {
   repos: [{ id: ID, files: { "a.bin": BIG }, refs: { "v1.0": {}, "refs/pr/1": { "a.bin": "changed" } } }],
   tokens: ["hf_good"],
 }, async (hub) => {
@@ -356,7 +356,7 @@ for (
     ],
   ] as const
 ) {
-  Deno.test(`${program} serves a directory and says where`, async () => {
+  Deno.test(`${program} serves a directory and prints its address`, async () => {
     const dir = await Deno.makeTempDir();
     await Deno.writeTextFile(`${dir}/config.json`, "{}");
     const child = new Deno.Command(Deno.execPath(), {

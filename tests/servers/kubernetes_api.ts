@@ -12,22 +12,22 @@ export interface SeenPatch {
   readonly at: number;
 }
 
-/** The part of a Kubernetes API server that a download's progress goes to, over TLS. */
+/** The part of a Kubernetes API server that receives a download's progress, over TLS. */
 export interface KubernetesApi extends AsyncDisposable {
   readonly port: number;
   readonly patches: SeenPatch[];
-  /** A directory as Kubernetes mounts it: `token` and `ca.crt`. */
+  /** A service account directory as Kubernetes mounts it: `token` and `ca.crt`. */
   readonly serviceAccount: string;
-  /** What a pod finds in its environment. */
+  /** The environment of a pod. */
   readonly env: Readonly<Record<string, string>>;
-  /** Answers with this status; `null`: not at all. May be changed at any time. */
+  /** Status of responses; `null`: never responds. Can be changed at any time. */
   status: number | null;
 }
 
 /**
  * Listens on 127.0.0.1.
  *
- * @param trusted The authority in the service account's `ca.crt`. @default {the server's own}
+ * @param trusted The authority in the service account's `ca.crt`. @default {the server's authority}
  */
 export async function startKubernetesApi(
   certificates: Certificates,

@@ -1,10 +1,10 @@
 const PATIENCE = 60_000;
 
 /**
- * Waits until a server that was just started answers 200 at an address.
+ * Waits until a server that was just started answers a URL with 200.
  *
- * @param ended Settles where the server's process ends.
- * @throws {Error} it ended, or did not answer for a minute.
+ * @param ended Settles if the server's process ends.
+ * @throws {Error} if it ended, or did not answer within a minute.
  */
 export async function listening(url: string, ended: Promise<Deno.CommandStatus>): Promise<void> {
   let code: number | null = null;

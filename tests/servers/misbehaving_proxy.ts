@@ -1,5 +1,5 @@
-// An HTTP proxy in front of a server that cannot misbehave itself (Ceph): all faults of faults.ts but
-// `ignore-range` happen to what passes.
+// An HTTP proxy in front of a server that cannot inject faults itself (Ceph): supports all faults of
+// faults.ts except `ignore-range`.
 import type { Fault, SeenRequest } from "./faults.ts";
 import { type HttpReply, type HttpRequest, type HttpServer, serveHttp } from "./http_server.ts";
 import { classifyS3 } from "./s3_server.ts";
@@ -12,8 +12,8 @@ export interface MisbehavingProxy extends AsyncDisposable {
 }
 
 /**
- * Stands in front of an S3 endpoint like `http://127.0.0.1:7480`. Signatures stay good: the `Host` header is
- * handed on.
+ * Starts a proxy in front of an S3 endpoint such as `http://127.0.0.1:7480`. Signatures stay valid, because
+ * the `Host` header is passed on.
  */
 export function startMisbehavingProxy(target: string, options: { seed?: number } = {}): MisbehavingProxy {
   const faults: Fault[] = [];
@@ -38,7 +38,7 @@ async function relay(target: string, request: HttpRequest, client: Deno.HttpClie
   for await (const piece of request.body) pieces.push(piece.slice());
   const headers = new Headers(request.headers);
   for (const name of ["connection", "expect", "transfer-encoding", "content-length"]) headers.delete(name);
-  // Without it the client here would ask for compression.
+  // Otherwise fetch would ask for compression.
   if (!headers.has("accept-encoding")) headers.set("accept-encoding", "identity");
   const response = await fetch(target + request.target, {
     method: request.method,

@@ -6,7 +6,7 @@ import { startS3 } from "./s3_server.ts";
 
 const BIG = randomBytes(300_000, 12);
 
-Deno.test("what passes the proxy is signed, complete, and broken on command", async () => {
+Deno.test("signed requests and responses pass the proxy unchanged, and faults are applied on command", async () => {
   await using s3 = await startS3({ buckets: { models: {} } });
   await using proxy = startMisbehavingProxy(s3.url);
   const client = new S3Client({

@@ -2,13 +2,13 @@ import { pythonEnv } from "../interop/python_env.ts";
 import { freePort } from "./free_port.ts";
 import { listening } from "./listening.ts";
 
-/** A running moto: Python's imitation of AWS, as developers use it in tests of their own. */
+/** A running moto, a mock of AWS in Python. */
 export interface Moto extends AsyncDisposable {
   /** For `AWS_ENDPOINT_URL`. */
   readonly url: string;
 }
 
-/** Starts moto on 127.0.0.1; says why where it cannot be installed. */
+/** Starts moto on 127.0.0.1, or returns why it cannot be installed. */
 export async function startMoto(): Promise<Moto | { readonly skip: string }> {
   const env = await pythonEnv("moto", ["moto[server]==5.2.5"]);
   if (typeof env !== "string") return env;
@@ -22,7 +22,7 @@ export async function startMoto(): Promise<Moto | { readonly skip: string }> {
   const close = async () => {
     try {
       child.kill("SIGKILL");
-    } catch { /* it has ended */ }
+    } catch { /* already ended */ }
     await child.status;
   };
   const url = `http://127.0.0.1:${port}`;

@@ -2,14 +2,14 @@ import { freePort } from "./free_port.ts";
 import { type Nginx, startNginxWith } from "./nginx_process.ts";
 
 /**
- * Serves a directory with nginx on 127.0.0.1; says why where nginx is not installed. Behind the hub's
- * protocol:
+ * Serves a directory with nginx on 127.0.0.1, or returns why nginx is not installed. As the second origin of
+ * a hub:
  *
  *     const nginx = await startNginx(directory);
  *     const hub = await startHub({ repos, redirect: ({ path }) => `${nginx.url}/${path}` });
  *
  * @param options.tls Paths of a PEM certificate and key.
- * @param options.address Listens there instead: the far end of a slow link, say.
+ * @param options.address Another address to listen on, such as the far end of a slow link.
  */
 export async function startNginx(
   directory: string,

@@ -3,12 +3,12 @@ import type { HubServer } from "./hub_server.ts";
 import { type Nginx, startNginxWith } from "./nginx_process.ts";
 
 /**
- * nginx before a hub, on 127.0.0.1, as companies run it:
+ * nginx in front of a hub, on 127.0.0.1, as companies run it:
  *
- * - `cache`: follows the hub's redirects itself, keeps what comes, compresses text whether it was asked for
- * or not.
- * - `rewrite`: the hub under a path, its addresses in answers rewritten, its own headers and ETags taken
- * away, redirects left as they come.
+ * - `cache`: follows the hub's redirects itself, caches the responses, and compresses text even if the client
+ * does not ask for it.
+ * - `rewrite`: serves the hub below a path, rewrites URLs in responses, removes the hub's headers and ETags,
+ * and passes redirects on unchanged.
  */
 export async function startNginxFront(
   hub: HubServer,

@@ -1,15 +1,15 @@
 /** A running nginx. */
 export interface Nginx extends AsyncDisposable {
-  /** Without slash at the end. */
+  /** Without a trailing slash. */
   readonly url: string;
   close(): Promise<void>;
 }
 
 /**
- * Starts nginx; says why where it is not installed.
+ * Starts nginx, or returns why it is not installed.
  *
  * @param listen Where its server listens.
- * @param servers What else its `http` block has, for a directory that is removed at the end.
+ * @param servers The rest of the `http` block, given a directory that is removed at the end.
  */
 export async function startNginxWith(
   { url, workers = 2 }: { url: string; workers?: number },
@@ -42,7 +42,7 @@ http {
   try {
     child = new Deno.Command("nginx", {
       args: ["-c", `${temporary}/nginx.conf`, "-p", temporary, "-e", `${temporary}/error.log`],
-      // Debian has it where only root's PATH looks.
+      // Debian installs it in a directory that is only on root's PATH.
       env: { PATH: `${Deno.env.get("PATH") ?? ""}:/usr/sbin:/sbin` },
       stdout: "null",
       stderr: "null",
@@ -56,7 +56,7 @@ http {
     try {
       child.kill("SIGTERM");
     } catch {
-      // ended already
+      // already ended
     }
     await child.status;
     await Deno.remove(temporary, { recursive: true });

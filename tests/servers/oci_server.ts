@@ -1,6 +1,6 @@
-// A registry with one repository (the reading part of the OCI distribution specification). It redirects to a
-// second origin for blobs, as registries with object storage do, and can demand tokens that expire. It has
-// the same faults as the other servers.
+// A registry with one repository (the pull part of the OCI distribution specification). It redirects blobs to
+// a second origin, as registries with object storage do, and can require tokens that expire. It supports the
+// same faults as the other servers.
 import { bytesContent } from "./content.ts";
 import type { Fault, SeenRequest } from "./faults.ts";
 import { type HttpReply, type HttpRequest, serveHttp } from "./http_server.ts";
@@ -18,7 +18,7 @@ export interface OciServerOptions {
   readonly layers: readonly ServedLayer[];
   readonly artifactType: string;
   readonly faults?: Fault[];
-  /** Requests per token. @default {no token is needed} */
+  /** Requests per token. @default {no token is required} */
   readonly usesOfToken?: number;
 }
 
@@ -31,7 +31,7 @@ export interface OciServer extends AsyncDisposable {
   publicCdnUrl: string;
   readonly faults: Fault[];
   readonly requests: SeenRequest[];
-  /** Tokens given so far. */
+  /** Number of tokens issued so far. */
   readonly tokens: number;
   /** Tokens sent to the second origin: must stay empty. */
   readonly leaks: readonly string[];
@@ -44,7 +44,7 @@ export interface OciServer extends AsyncDisposable {
 
 const MANIFEST = "application/vnd.oci.image.manifest.v1+json";
 
-/** Starts one that has `org/tiny:latest`. */
+/** Starts a registry with `org/tiny:latest`. */
 export async function startOci(options: OciServerOptions): Promise<OciServer> {
   const faults = options.faults ?? [];
   const requests: SeenRequest[] = [];

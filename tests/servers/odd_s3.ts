@@ -2,38 +2,38 @@ import { createHash } from "node:crypto";
 
 /** How an S3 server differs from Amazon's. */
 export interface Oddities {
-  /** ETags are in no list; `nowhere`: in no answer at all. */
+  /** No ETags in lists, or in no response at all. */
   readonly etags?: "not in lists" | "nowhere";
-  /** Version 2 of lists is answered as version 1, or refused. */
+  /** Version 2 list requests are answered with version 1, or refused. */
   readonly lists?: "version 1" | "version 2 refused";
-  /** Keys of a list are not encoded, although that was asked for. */
+  /** Keys in lists are not encoded, although the client asks for it. */
   readonly plainKeys?: boolean;
-  /** A list that goes on has its last key as `NextMarker`, not encoded, as Ceph sends it. */
+  /** `NextMarker` is the last key without encoding, as Ceph sends it. */
   readonly plainMarkers?: boolean;
-  /** Every condition is answered with 412. */
+  /** Every conditional request is answered with 412. */
   readonly refusesConditions?: boolean;
-  /** Requests are sent to this origin, by 307. */
+  /** Requests are redirected (307) to this origin. */
   readonly redirect?: string;
-  /** The bucket is in the host's name: `models.HOST`. */
+  /** The bucket is in the host name: `models.HOST`. */
   readonly virtualHost?: boolean;
-  /** Headers that every request for an object must have. */
+  /** Required headers of requests for objects. */
   readonly demands?: Readonly<Record<string, string>>;
   /** Ranges are ignored. */
   readonly wholeFiles?: boolean;
-  /** Instead of lists; `#` in it is another number each time. */
+  /** The body of every list; `#` is replaced by a new number each time. */
   readonly listing?: string;
-  /** With `listing`. @default {200} */
+  /** Status of `listing`. @default {200} */
   readonly status?: number;
 }
 
-/** A request as the server saw it. */
+/** A request as the server received it. */
 export interface OddRequest {
   readonly method: string;
   readonly url: URL;
   readonly headers: Headers;
 }
 
-/** An S3 endpoint on loopback that differs from Amazon's; asks for no signature. */
+/** An S3 endpoint on loopback that differs from Amazon's and does not check signatures. */
 export interface OddS3 extends AsyncDisposable {
   readonly url: string;
   readonly requests: OddRequest[];
@@ -43,7 +43,7 @@ const PAGE = 2;
 let answers = 0;
 
 /**
- * Starts it with one bucket, path-style by default.
+ * Starts the endpoint with one bucket, path-style by default.
  *
  * @param objects Contents by key.
  */

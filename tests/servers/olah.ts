@@ -3,13 +3,13 @@ import { freePort } from "./free_port.ts";
 import type { HubServer } from "./hub_server.ts";
 import { listening } from "./listening.ts";
 
-/** A running olah: the caching mirror that people put before the hub. */
+/** A running olah, a caching mirror of the hub. */
 export interface Olah extends AsyncDisposable {
   /** For `HF_ENDPOINT`. */
   readonly url: string;
 }
 
-/** Starts olah before a hub, on 127.0.0.1; says why where it cannot be installed. */
+/** Starts olah in front of a hub, on 127.0.0.1, or returns why it cannot be installed. */
 export async function startOlah(hub: HubServer): Promise<Olah | { readonly skip: string }> {
   const env = await pythonEnv("olah", ["olah==0.5.4"]);
   if (typeof env !== "string") return env;

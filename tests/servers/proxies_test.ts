@@ -8,7 +8,7 @@ import { startHub } from "./hub_server.ts";
 const BIG = randomBytes(500_000, 9);
 const repos = [{ id: "org/m", files: { "a.bin": BIG } }];
 
-/** Reads over plain TCP until the end, to distinguish an orderly end from a reset. */
+/** Reads from plain TCP until the end, to distinguish FIN from a reset. */
 async function readRaw(port: number): Promise<{ bytes: number; end: string }> {
   using conn = await Deno.connect({ port });
   await conn.write(new TextEncoder().encode("GET /org/m/raw/main/none HTTP/1.1\r\nHost: x\r\n\r\n"));
@@ -22,7 +22,7 @@ async function readRaw(port: number): Promise<{ bytes: number; end: string }> {
   }
 }
 
-Deno.test("the fault proxy hands on what is asked, and cuts with a reset or an end", async () => {
+Deno.test("the fault proxy passes data on, and cuts connections with RST or FIN", async () => {
   await using hub = await startHub({ repos });
   await using proxy = await startFaultProxy(hub.cdnUrl);
   hub.publicCdnUrl = proxy.url;
@@ -36,7 +36,7 @@ Deno.test("the fault proxy hands on what is asked, and cuts with a reset or an e
   assertEquals(await readRaw(proxy.port), { bytes: 50, end: "end" });
 });
 
-Deno.test("the fault proxy stalls, is slow and is down on command", async () => {
+Deno.test("the fault proxy stalls and goes down on command", async () => {
   await using hub = await startHub({ repos });
   await using proxy = await startFaultProxy(hub.url, { stallAfter: 50, stalls: 1 });
   const stalled = fetch(`${proxy.url}/api/models/org/m`, { signal: AbortSignal.timeout(100) });
@@ -48,7 +48,7 @@ Deno.test("the fault proxy stalls, is slow and is down on command", async () => 
   await assertRejects(() => fetch(`${proxy.url}/api/models/org/m`), TypeError);
 });
 
-Deno.test("TLS: a client that knows the authority reads, another does not", async (t) => {
+Deno.test("TLS works only for a client that trusts the authority", async (t) => {
   const made = await makeCertificates();
   if ("skip" in made) {
     await t.step({ name: made.skip, ignore: true, fn: () => {} });
@@ -66,7 +66,7 @@ Deno.test("TLS: a client that knows the authority reads, another does not", asyn
   }
 });
 
-Deno.test("the forward proxy carries http and https, and asks for credentials", async (t) => {
+Deno.test("the forward proxy passes http and https on, and requires credentials", async (t) => {
   const made = await makeCertificates();
   if ("skip" in made) {
     await t.step({ name: made.skip, ignore: true, fn: () => {} });

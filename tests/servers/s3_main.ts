@@ -1,6 +1,7 @@
 // Serves a directory by S3's protocol:
-//   deno run -q -P tests/servers/s3_main.ts --bucket BUCKET [--dir DIR] [--prefix PREFIX] [--port N] [--fault JSON]…
-// Prints one line of JSON with its address and keys. Ends with Ctrl-C.
+//   deno run -q -P tests/servers/s3_main.ts --bucket BUCKET [--dir DIR] [--prefix PREFIX]
+//     [--port N] [--fault JSON]…
+// Prints its address and keys as one line of JSON. Ctrl-C stops it.
 import { parseArgs } from "@std/cli/parse-args";
 import { directoryContents } from "./directory_contents.ts";
 import type { Fault } from "./faults.ts";

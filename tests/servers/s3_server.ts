@@ -1,10 +1,10 @@
-// An S3 endpoint on loopback, path-style, that checks signatures, keeps objects in memory (or serves virtual
-// ones) and misbehaves on command.
+// A path-style S3 endpoint on loopback that checks signatures, keeps objects in memory (or serves virtual
+// ones) and injects faults on command.
 //
 //   await using s3 = await startS3({ buckets: { models: { "org/m/config.json": "{}" } } });
 //   AWS_ENDPOINT_URL=s3.url AWS_ACCESS_KEY_ID=s3.accessKey AWS_SECRET_ACCESS_KEY=s3.secretKey …
-//   s3.faults.push({ kind: "status", status: 503, fraction: 0.3 });   // see faults.ts; roles list, object, write
-//   await s3.put("models", "org/m/config.json", "{ }");               // replaced: another ETag, If-Match fails
+//   s3.faults.push({ kind: "status", status: 503, fraction: 0.3 });   // roles list, object, write; see faults
+//   await s3.put("models", "org/m/config.json", "{ }");               // replaced: another ETag
 import { createHash } from "node:crypto";
 import { bytesContent, type Content, contentBytes } from "./content.ts";
 import { crc32, crc32c, crc64nvme } from "./crc.ts";
@@ -14,17 +14,14 @@ import { checkSigV4 } from "./sigv4.ts";
 
 export type ChecksumAlgorithm = "CRC32" | "CRC32C" | "CRC64NVME" | "SHA1" | "SHA256";
 
-/** An object, where bytes alone do not say enough. */
+/** An object with more than its bytes. */
 export interface S3ObjectSpec {
   readonly content: Content | Uint8Array | string;
-  /** Uploaded in parts of this size, the last one smaller: gives a multipart ETag. */
+  /** Part size of a multipart upload; gives a multipart ETag. */
   readonly partSize?: number;
-  /** Stored with a checksum; a composite one (over the parts') only with `partSize`. @default {none} */
+  /** Stored with a checksum; a composite one (over the parts' checksums) needs `partSize`. @default {none} */
   readonly checksum?: { readonly algorithm: ChecksumAlgorithm; readonly type?: "FULL_OBJECT" | "COMPOSITE" };
-  /**
-   * Without quotes: an ETag that says nothing about the bytes, as with server-side encryption. @default {as
-   * S3 computes it}
-   */
+  /** An ETag unrelated to the bytes, as with server-side encryption; without quotes. @default {S3's} */
   readonly etag?: string;
 }
 
@@ -36,13 +33,13 @@ export interface S3Options {
   readonly accessKey?: string;
   /** @default {"test-secret-key"} */
   readonly secretKey?: string;
-  /** Keys on a page at most. @default {1000} */
+  /** Maximum keys per page. @default {1000} */
   readonly pageSize?: number;
   /** Buckets that may be read without a signature. */
   readonly publicBuckets?: readonly string[];
   /** Buckets that the key may not read: 403 AccessDenied. */
   readonly deniedBuckets?: readonly string[];
-  /** Starts with these; the same list as `S3Server.faults`. */
+  /** The initial faults; the same list as `S3Server.faults`. */
   readonly faults?: Fault[];
   /** @default {1} */
   readonly seed?: number;
@@ -60,18 +57,18 @@ export interface S3Server extends AsyncDisposable {
   readonly env: Readonly<Record<string, string>>;
   readonly requests: SeenRequest[];
   readonly faults: Fault[];
-  /** Milliseconds that the server's clock is ahead; more than 15 minutes and every request is refused. */
+  /** Milliseconds that the server's clock is ahead; above 15 minutes, every request is refused. */
   clockSkew: number;
-  /** Makes or replaces an object. */
+  /** Creates or replaces an object. */
   put(bucket: string, key: string, given: S3Given): Promise<void>;
   /** Removes an object. */
   remove(bucket: string, key: string): void;
   /** The ETag without quotes. */
   etag(bucket: string, key: string): string;
-  /** All bytes of an object. */
+  /** The bytes of an object. */
   get(bucket: string, key: string): Promise<Uint8Array<ArrayBuffer>>;
   keys(bucket: string): string[];
-  /** Bytes of objects sent. */
+  /** Bytes of objects sent so far. */
   bytesSent(): number;
   readonly connections: number;
   close(): Promise<void>;
@@ -80,7 +77,7 @@ export interface S3Server extends AsyncDisposable {
 interface Stored {
   readonly content: Content;
   readonly etag: string;
-  /** Sizes of the parts of a multipart upload; empty where it was none. */
+  /** Part sizes of a multipart upload; otherwise empty. */
   readonly parts: readonly number[];
   readonly checksum:
     | { algorithm: ChecksumAlgorithm; type: "FULL_OBJECT" | "COMPOSITE"; value: string }
@@ -309,7 +306,7 @@ class S3 implements S3Server {
       "x-amz-request-id": "0000000000000001",
     };
     const ranged = request.headers.has("range") || query.has("partNumber");
-    // As S3: the checksum of all of the object does not go with a part of it.
+    // As in S3: a partial response does not have the checksum of the complete object.
     if (
       request.headers.get("x-amz-checksum-mode")?.toUpperCase() === "ENABLED" && stored.checksum !== null &&
       !ranged
@@ -400,7 +397,7 @@ class S3 implements S3Server {
       );
     }
     const type = request.headers.get("content-type") ?? "binary/octet-stream";
-    // As S3: an object without a checksum gets CRC64NVME.
+    // As in S3: an object without a checksum gets CRC64NVME.
     const algorithm = sent?.algorithm ?? "CRC64NVME";
     const stored: Stored = {
       content: bytesContent(bytes),
@@ -553,7 +550,7 @@ function attributes(request: HttpRequest, stored: Stored): HttpReply {
     inner += element("Checksum", { [`Checksum${algorithm}`]: value, ChecksumType: type });
   }
   if (has("ObjectParts") && stored.parts.length > 0) {
-    // As S3: the parts are listed only if they have checksums of their own.
+    // As in S3: parts are listed only if they have their own checksums.
     const parts = stored.checksum?.type === "COMPOSITE"
       ? stored.parts.map((size, i) => element("Part", { PartNumber: `${i + 1}`, Size: `${size}` })).join("")
       : "";
@@ -567,7 +564,7 @@ function attributes(request: HttpRequest, stored: Stored): HttpReply {
   });
 }
 
-/** Which side of S3 a request is for, and for which key. */
+/** Which part of S3 a request is for, and which key. */
 export function classifyS3(method: string, url: URL): { role: Role; file: string | null } {
   const { key } = split3(url.pathname);
   if (key === "") return { role: "list", file: null };
@@ -575,7 +572,7 @@ export function classifyS3(method: string, url: URL): { role: Role; file: string
   return { role: url.searchParams.has("attributes") ? "list" : "object", file: key };
 }
 
-/** `/bucket/some/key?query`, the key as it is named, whatever dots it has. */
+/** Splits `/bucket/some/key?query`; dots in the key are kept. */
 function split3(target: string): { bucket: string; key: string } {
   const [, bucket = "", key = ""] = /^\/([^/?]*)\/?([^?]*)/.exec(target) ?? [];
   return { bucket: decodeURIComponent(bucket), key: decodeURIComponent(key) };
@@ -602,7 +599,7 @@ const SUMS: Readonly<Record<ChecksumAlgorithm, (bytes: Uint8Array) => Uint8Array
   SHA256: (bytes) => createHash("sha256").update(bytes).digest(),
 };
 
-/** The body of a PUT, out of its `aws-chunked` frame where it has one. */
+/** The body of a PUT, decoded if it is `aws-chunked`. */
 async function readUpload(
   request: HttpRequest,
 ): Promise<{ bytes: Uint8Array<ArrayBuffer>; trailers: Map<string, string> }> {
@@ -666,7 +663,7 @@ function base64(bytes: Uint8Array): string {
   return btoa(String.fromCharCode(...bytes));
 }
 
-/** S3 lists keys in the order of their UTF-8 bytes, which is that of code points. */
+/** S3 lists keys in the order of their UTF-8 bytes, which is the order of code points. */
 function compareBytes(a: string, b: string): number {
   const [x, y] = [new TextEncoder().encode(a), new TextEncoder().encode(b)];
   for (let i = 0; i < Math.min(x.length, y.length); i++) {
@@ -699,7 +696,7 @@ function unescape(text: string): string {
   );
 }
 
-/** An element whose children's texts are escaped already. */
+/** An element whose children are already escaped. */
 function element(
   name: string,
   children: Readonly<Record<string, string>>,

@@ -42,8 +42,8 @@ function hex(bytes: Uint8Array): string {
   return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-Deno.test("checksums of the catalogue's check string", () => {
-  // https://reveng.sourceforge.io/crc-catalogue: what each CRC gives for "123456789".
+Deno.test("checksums match the CRC catalogue's check values", () => {
+  // https://reveng.sourceforge.io/crc-catalogue: the CRCs of "123456789".
   const check = new TextEncoder().encode("123456789");
   assertEquals(hex(crc32(check)), "cbf43926");
   assertEquals(hex(crc32c(check)), "e3069283");
@@ -52,7 +52,7 @@ Deno.test("checksums of the catalogue's check string", () => {
 
 const KEYS = ["a b+c/ü.txt", "m-2/x", "m/a", "m/b/c", "m/b/d", "m/z&<>.txt", "z%41"];
 
-s3Test("the SDK lists every page of keys, in order and spelled as they are", {
+s3Test("the SDK lists every page of keys, in order and with exact names", {
   buckets: { models: Object.fromEntries(KEYS.map((key) => [key, key])) },
   pageSize: 2,
 }, async (_s3, client) => {
@@ -71,7 +71,7 @@ s3Test("the SDK lists every page of keys, in order and spelled as they are", {
   assertEquals(page.CommonPrefixes?.map((item) => item.Prefix), ["m/b/"]);
 });
 
-s3Test("the SDK reads ranges and parts under a precondition", {
+s3Test("the SDK reads ranges and parts with If-Match", {
   buckets: { models: { k: { content: randomBytes(25_000), partSize: 10_000 } } },
 }, async (s3, client) => {
   const read = async (more: object) => {
@@ -91,7 +91,7 @@ s3Test("the SDK reads ranges and parts under a precondition", {
   assertEquals(changed instanceof Error && changed.name, "PreconditionFailed");
 });
 
-s3Test("what the SDK puts, it gets back with the checksum stored", {}, async (s3, client) => {
+s3Test("the SDK gets back the bytes and the checksum that it stored", {}, async (s3, client) => {
   const body = randomBytes(100_000, 4);
   await client.send(
     new PutObjectCommand({ Bucket: "models", Key: "k", Body: body, ChecksumAlgorithm: "CRC64NVME" }),
@@ -113,7 +113,7 @@ s3Test("what the SDK puts, it gets back with the checksum stored", {}, async (s3
   assertEquals([attributes.ObjectSize, attributes.ETag], [100_000, s3.etag("models", "k")]);
 });
 
-s3Test("a signature, a key or a clock that is wrong is refused by name", {
+s3Test("a missing key or bucket, a wrong signature, key or clock have S3's error codes", {
   buckets: { models: { k: "x" }, closed: { k: "x" } },
   deniedBuckets: ["closed"],
 }, async (s3, client) => {
@@ -133,7 +133,7 @@ s3Test("a signature, a key or a clock that is wrong is refused by name", {
   assertEquals(await nameOf(clientOf(s3), "models", "k"), "RequestTimeTooSkewed");
 });
 
-s3Test("faults come as S3 tells them", {
+s3Test("faults have S3's error codes", {
   buckets: { models: { k: randomBytes(50_000) } },
 }, async (s3, client) => {
   const get = async () =>
@@ -147,7 +147,7 @@ s3Test("faults come as S3 tells them", {
   assertEquals(new Uint8Array(await get() ?? []), randomBytes(50_000));
 });
 
-/** A command-line client that is installed, or a step that says it is not. */
+/** Whether a command-line client is installed; adds a skipped step if not. */
 async function installed(t: Deno.TestContext, command: string): Promise<boolean> {
   try {
     await new Deno.Command(command, { args: ["--version"], stdout: "null", stderr: "null" }).output();
@@ -181,7 +181,7 @@ const CLIENTS: [string, (s3: S3Server, from: string, to: string) => string[]][] 
 ];
 
 for (const [command, copy] of CLIENTS) {
-  Deno.test(`${command} fills a bucket, in parts too, and reads it back byte for byte`, async (t) => {
+  Deno.test(`${command} uploads to a bucket, also in parts, and downloads the same bytes`, async (t) => {
     if (!await installed(t, command)) return;
     await using s3 = await startS3({ buckets: { models: {} }, pageSize: 3 });
     const dir = await Deno.makeTempDir();

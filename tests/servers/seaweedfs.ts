@@ -9,7 +9,7 @@ export interface SeaweedFs extends AsyncDisposable {
 }
 
 /**
- * Starts SeaweedFS (master, volume, filer and S3 gateway in one process) on 127.0.0.1; says why where it
+ * Starts SeaweedFS (master, volume, filer and S3 gateway in one process) on 127.0.0.1, or returns why it
  * cannot be installed.
  */
 export async function startSeaweedFs(): Promise<SeaweedFs | { readonly skip: string }> {
@@ -29,7 +29,7 @@ export async function startSeaweedFs(): Promise<SeaweedFs | { readonly skip: str
       ...[`-logtostderr=false`, `-logdir=${directory}`, "server", `-dir=${directory}`, "-ip=127.0.0.1"],
       ...["-ip.bind=127.0.0.1", "-master.telemetry=false", "-volume.max=20", "-master.volumeSizeLimitMB=64"],
       ...[...ports, "-s3", `-s3.port=${port}`, `-s3.port.grpc=${freePort()}`],
-      // Further services, on fixed ports otherwise.
+      // Other services, which otherwise use fixed ports.
       ...["-s3.port.iceberg=0", "-s3.port.lance=0"],
       `-s3.config=${directory}/s3.json`,
     ],

@@ -1,6 +1,6 @@
 import { createHash, createHmac } from "node:crypto";
 
-/** What a signature is checked against. */
+/** Values that a signature is checked with. */
 export interface SigningKeys {
   readonly accessKey: string;
   readonly secretKey: string;
@@ -8,7 +8,7 @@ export interface SigningKeys {
   readonly now: number;
 }
 
-/** S3's code and words for a request that is refused. */
+/** S3's error code and message for a refused request. */
 export interface SigningFault {
   readonly status: number;
   readonly code: string;
@@ -19,7 +19,7 @@ export interface SigningFault {
  * Checks AWS Signature Version 4, in the `Authorization` header or in the query (presigned).
  * https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
  *
- * @returns null where the request is signed well, or the fault.
+ * @returns null if the signature is valid, or the fault.
  */
 export function checkSigV4(
   request: { method: string; target: string; headers: Headers },
@@ -88,7 +88,7 @@ function decode(text: string): string {
   return decodeURIComponent(text.replaceAll("+", "%20"));
 }
 
-/** RFC 3986's unreserved characters stand, all others are percent-encoded. */
+/** Percent-encodes all but RFC 3986's unreserved characters. */
 function encode(text: string): string {
   return encodeURIComponent(text).replace(
     /[!'()*]/g,

@@ -1,6 +1,6 @@
 import { freePort } from "./free_port.ts";
 
-/** A running squid: a forward proxy that asks for a user and a password. */
+/** A running squid, a forward proxy that requires a user and a password. */
 export interface Squid extends AsyncDisposable {
   /** With `user:password@`. */
   readonly url: string;
@@ -10,16 +10,16 @@ export interface Squid extends AsyncDisposable {
 }
 
 export const SQUID_USER = "me";
-/** Has to be escaped in an address. */
+/** Must be escaped in a URL. */
 export const SQUID_PASSWORD = "p@ss:w/rd";
 
-/** Starts squid on 127.0.0.1; says why where it is not installed. */
+/** Starts squid on 127.0.0.1, or returns why it is not installed. */
 export async function startSquid(): Promise<Squid | { readonly skip: string }> {
   const program = await firstOf(["/usr/sbin/squid", "/usr/local/sbin/squid"]);
   const helper = await firstOf(["/usr/lib/squid/basic_ncsa_auth", "/usr/lib64/squid/basic_ncsa_auth"]);
   if (program === null || helper === null) return { skip: "squid is not installed" };
   const directory = await Deno.makeTempDir({ prefix: "aim-squid-" });
-  // As root it becomes another user.
+  // Started as root, it switches to another user.
   await Deno.chmod(directory, 0o777);
   const port = freePort();
   const { stdout } = await new Deno.Command("openssl", { args: ["passwd", "-apr1", SQUID_PASSWORD] })
@@ -51,7 +51,7 @@ shutdown_lifetime 0 seconds
     try {
       child.kill("SIGTERM");
     } catch {
-      // ended already
+      // already ended
     }
     await child.status;
     await Deno.remove(directory, { recursive: true });

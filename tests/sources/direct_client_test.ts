@@ -3,7 +3,7 @@ import { DirectClient } from "../../src/sources/transport/direct_client.ts";
 import type { EnvProxy } from "../../src/sources/transport/proxies.ts";
 import { makeCertificates } from "../servers/certificates.ts";
 
-/** A server that answers each request, on any connection, with the next text; `null` closes the connection. */
+/** A server that answers each request, on any connection, with the next text; `null` closes it. */
 function scripted(answers: readonly (string | null)[]) {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const rest = answers.values();

@@ -1,6 +1,6 @@
 import type { Random } from "./random.ts";
 
-/** Profiles to start from, in the shapes that people write. */
+/** Profiles to mutate, in common styles. */
 export const SEEDS: readonly string[] = [
   `# A comment
 aim_id: org/model
@@ -96,7 +96,7 @@ const PIECES = [
   ],
 ];
 
-/** A text with one to four random changes: pieces left out, put in, or doubled. */
+/** A text with one to four random changes: pieces removed, inserted or repeated. */
 export function mutated(text: string, random: Random): string {
   let out = text;
   for (let change = 1 + random.below(4); change > 0; change--) {

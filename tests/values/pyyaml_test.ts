@@ -6,11 +6,12 @@ import { pythonEnv } from "../interop/python_env.ts";
 import { mutated, SEEDS } from "./mutate.ts";
 import { Random } from "./random.ts";
 
-// AMD's runtime reads profiles with PyYAML's safe_load: both must mean the same by a text that both take.
+// AMD's runtime reads profiles with PyYAML's safe_load: from a text that both accept, aim must get the same
+// values.
 const env = await pythonEnv("yaml", ["PyYAML==6.0.3"]);
 const skip = typeof env === "string" ? "" : ` (skipped: ${env.skip})`;
 
-/** Mappings as pairs, numbers as Python's floats print them: what both sides can be compared in. */
+/** Both sides are compared with mappings as pairs and numbers as Python prints floats. */
 const PYTHON = `
 import json, sys, yaml
 def plain(value):
@@ -51,7 +52,7 @@ function pythonRepr(value: number): string {
 }
 
 Deno.test({
-  name: `what PyYAML and aim both read of 1,500 damaged profiles is the same${skip}`,
+  name: `PyYAML and aim get the same values from those of 1,500 damaged profiles that both accept${skip}`,
   ignore: skip !== "",
   fn: async () => {
     const random = new Random(11);
@@ -67,13 +68,13 @@ Deno.test({
         assertEquals(plain(value), theirs, text);
       }
     }
-    // What only PyYAML takes has a quote that spans lines back to the margin, or a line separator.
+    // Only PyYAML accepts quoted text with unindented continuation lines, and line separators.
     assert(both > 400 && refused < both / 30, `${both} by both, ${refused} by PyYAML only`);
   },
 });
 
 Deno.test({
-  name: `PyYAML reads what aim writes as the same values${skip}`,
+  name: `PyYAML reads the same values from YAML that aim writes${skip}`,
   ignore: skip !== "",
   fn: async () => {
     const words = [

@@ -85,7 +85,7 @@ const ODD_NUMBERS: readonly [number, string][] = [
   ]] as [number, string][],
 ];
 
-Deno.test("YAML that is written is read back as the same values, spelling of numbers included", async () => {
+Deno.test("written YAML is read back as the same values, with the same spelling of numbers", async () => {
   const random = new Random(5);
   for (let round = 0; round < 300; round++) {
     const map = randomMap(random, 3);
@@ -97,7 +97,7 @@ Deno.test("YAML that is written is read back as the same values, spelling of num
   }
 });
 
-Deno.test("text that cannot be mistaken for anything else is written without quotes", () => {
+Deno.test("unambiguous text is written without quotes", () => {
   const map = new Map<string, ConfigValue>([
     ["model_id", "meta-llama/Llama-3.1-8B-Instruct"],
     ["precision", "fp16"],
@@ -135,12 +135,12 @@ function randomValue(random: Random, depth: number): ConfigValue {
   }
 }
 
-/** Maps as pairs: `assertEquals` takes maps of another order for the same. */
+/** Maps as pairs, because `assertEquals` ignores the order of maps. */
 function plain(value: unknown): unknown {
   if (value instanceof Map) return { pairs: [...value].map(([key, item]) => [key, plain(item)]) };
   return Array.isArray(value) ? value.map(plain) : value;
 }
 
-Deno.test("an empty mapping and an empty list are written as such", () => {
+Deno.test("an empty mapping is written as {} and an empty list as []", () => {
   assertEquals([writeYaml(new Map()), writeYaml([])], ["{}\n", "[]\n"]);
 });

@@ -6,7 +6,7 @@ import { readPlainYaml } from "../../src/values/read_plain_yaml.ts";
 import { Random } from "./random.ts";
 import { mutated, SEEDS } from "./mutate.ts";
 
-/** A value as text: numbers by their spelling, text in quotes. */
+/** A value as text: numbers as spelled, text in quotes. */
 function show(value: ConfigValue): string {
   if (typeof value === "string") return JSON.stringify(value);
   if (value === null || typeof value === "boolean") return String(value);
@@ -15,7 +15,7 @@ function show(value: ConfigValue): string {
   return isMap(value) ? `{${[...value].map(([key, item]) => `${key}: ${show(item)}`).join(", ")}}` : "?";
 }
 
-// Each line was checked against PyYAML 6.0.3, yaml.safe_load.
+// Checked with yaml.safe_load of PyYAML 6.0.3.
 const SCALARS: [string, string][] = [
   ...["yes", "Yes", "YES", "true", "True", "on", "ON"].map((text) => [text, "true"] as [string, string]),
   ...["no", "No", "FALSE", "off", "Off"].map((text) => [text, "false"] as [string, string]),
@@ -72,7 +72,7 @@ const SCALARS: [string, string][] = [
   ["{b: 1, c: }", "{b: 1, c: null}"],
 ];
 
-Deno.test("a scalar means what it means to PyYAML, and a number keeps its spelling", async () => {
+Deno.test("scalars have the same values as in PyYAML, and numbers keep their spelling", async () => {
   for (const [text, expected] of SCALARS) {
     const { value, faults } = await readYaml(`a: ${text}\n`);
     assertEquals(faults, [], text);
@@ -82,15 +82,15 @@ Deno.test("a scalar means what it means to PyYAML, and a number keeps its spelli
 
 const DOCUMENTS: [string, string, string][] = [
   [
-    "what is merged loses to the mapping's own keys",
+    "a mapping's own keys override merged ones",
     "b: &x {p: 1, q: 2}\na:\n  q: 3\n  <<: *x\n",
     "{b: {p: 1, q: 2}, a: {q: 3, p: 1}}",
   ],
-  ["of a list of merges the first wins", "a:\n  <<: [{p: 1}, {p: 2, q: 3}]\n", "{a: {p: 1, q: 3}}"],
+  ["the first of several merges has precedence", "a:\n  <<: [{p: 1}, {p: 2, q: 3}]\n", "{a: {p: 1, q: 3}}"],
   ["a quoted merge key is a key", 'a: {"<<": 1}\n', "{a: {<<: 1}}"],
-  ["the last of two equal keys counts, in the first one's place", "a: 1\nb: 2\na: 3\n", "{a: 3, b: 2}"],
+  ["the last of two equal keys is used, at the position of the first", "a: 1\nb: 2\na: 3\n", "{a: 3, b: 2}"],
   ["aliases stand for their anchors", "a: &x [1]\nb: *x\n", "{a: [1], b: [1]}"],
-  ["numbers as keys are their spelling", "1: a\n2.50: b\n", '{1: "a", 2.50: "b"}'],
+  ["numbers as keys keep their spelling", "1: a\n2.50: b\n", '{1: "a", 2.50: "b"}'],
   ["block text", "a: |\n  x\n  y\nb: >-\n  x\n  y\n", '{a: "x\\ny\\n", b: "x y"}'],
   ["a byte order mark", "\ufeffa: 1\n", "{a: 1}"],
   ["Windows and old Mac line breaks", "a: 1\r\nb: 2\rc: 3", "{a: 1, b: 2, c: 3}"],
@@ -107,7 +107,7 @@ for (const [what, text, expected] of DOCUMENTS) {
   });
 }
 
-/** Each line is shallow enough for the library; together they would overflow the stack of their readers. */
+/** No line is too deep for the library, but resolving all aliases would overflow the stack. */
 function deepByAliases(): string {
   const links = Array.from(
     { length: 6 },
@@ -134,18 +134,18 @@ const FAULTS: [string, string, number, number, string][] = [
   ["a list as key", "[a]: 2\n", 1, 1, "key"],
   ["a point in time", "a: 2001-12-14 21:59:43\n", 1, 4, "2001-12-14"],
   ["= as a value", "a: =\n", 1, 4, "="],
-  ["a merge of what is no mapping", "a:\n  <<: 3\n", 2, 3, "merge"],
+  ["a merge of a number", "a:\n  <<: 3\n", 2, 3, "merge"],
   ["an open quote", "a: 'x\n", 0, 0, "quote"],
   ["an open quote that ends in a quote", "a: 'x''\nb: '1'\n", 1, 4, "quote"],
   ["an open bracket", "a: [1,\n", 0, 0, ""],
   ["a control character", "a: 1\nb: x\u0007\n", 2, 5, "U+0007"],
   ["a line separator", "a: x\u2028\n", 1, 5, "U+2028"],
-  ["a colon too many", "a: b: c\n", 1, 0, ""],
+  ["an extra colon", "a: b: c\n", 1, 0, ""],
   ["bad indentation", "a:\n   b: 1\n  c: 2\n", 3, 0, ""],
 ];
 
 for (const [what, text, line, column, reason] of FAULTS) {
-  Deno.test(`refused with its place: ${what}`, async () => {
+  Deno.test(`refused with line and column: ${what}`, async () => {
     const { value, faults } = await readYaml(text);
     assertEquals(value, null);
     const [fault] = faults;
@@ -157,7 +157,7 @@ for (const [what, text, line, column, reason] of FAULTS) {
   });
 }
 
-Deno.test("a key written twice is noted with its place", async () => {
+Deno.test("a duplicate key is reported with line and column", async () => {
   const { notes } = await readYaml("a: 1\nb:\n  c: 1\n  c: 2\n");
   assertEquals(notes.map(({ line, column }) => [line, column]), [[4, 3]]);
 });
@@ -203,7 +203,7 @@ for (const [what, text] of BOMBS) {
   });
 }
 
-Deno.test("the quick reader reads whatever it reads as the full reader does", async () => {
+Deno.test("the quick reader and the full reader get the same values", async () => {
   const random = new Random(7);
   let read = 0;
   for (let round = 0; round < 3000; round++) {
@@ -215,10 +215,10 @@ Deno.test("the quick reader reads whatever it reads as the full reader does", as
     assertEquals(faults, [], text);
     assertEquals(show(quick), show(value ?? null), text);
   }
-  assert(read > 300, `only ${read} texts were simple`);
+  assert(read > 300, `the quick reader read only ${read} texts`);
 });
 
-Deno.test("the quick reader leaves to the full one what it does not know for certain", () => {
+Deno.test("the quick reader leaves all but simple texts to the full one", () => {
   const left = [
     ...[
       "a: b c",
@@ -261,7 +261,7 @@ Deno.test("the quick reader leaves to the full one what it does not know for cer
   for (const text of left) assertEquals(readPlainYaml(text), null, text);
 });
 
-Deno.test("floats are spelled as Python spells them", () => {
+Deno.test("floats are written as in Python", () => {
   const cases: [number, string][] = [
     ...[[0, "0.0"], [-0, "-0.0"], [1, "1.0"], [1e15, "1000000000000000.0"], [1e16, "1e+16"], [
       1.5e22,

@@ -1,7 +1,7 @@
 import type { EngineTable } from "../../src/engine/engine_table.ts";
 import { compareVersions, parseVersion } from "../../src/engine/engine_version.ts";
 
-/** What vllm_parser.py says of a release. */
+/** vllm_parser.py's description of a release. */
 export interface ParserDescription {
   readonly options: Readonly<
     Record<
@@ -9,16 +9,16 @@ export interface ParserDescription {
       { readonly kind: string; readonly choices: readonly string[] | null; readonly long: string }
     >
   >;
-  /** The fields of options whose objects can have no others. */
+  /** The fields of options whose objects accept no others. */
   readonly fields: Readonly<Record<string, readonly string[]>>;
   readonly variables: readonly string[];
 }
 
 /**
- * A table with one more release.
+ * Adds a release to the table.
  *
- * @throws {Error} if it is not a release, older than the newest in the table, or the newest with other
- * options.
+ * @throws {Error} if it is not a release, is older than the newest in the table, or is the newest and has
+ * different options.
  */
 export function addRelease(
   table: EngineTable,
@@ -28,11 +28,11 @@ export function addRelease(
   const releases = table.releases.split(" ").filter((known) => known !== "");
   const previous = releases.at(-1) ?? "";
   const [version, newest] = [parseVersion(release), parseVersion(previous)];
-  if (version === null) throw new Error(`"${release}" is no release; give one such as 0.34.0`);
+  if (version === null) throw new Error(`"${release}" is not a release; give one such as 0.34.0`);
   const order = newest === null ? 1 : compareVersions(version, newest);
   if (order < 0) {
     throw new Error(
-      `${release} is older than ${previous}, the newest in the table: make it anew with --unpacked`,
+      `${release} is older than ${previous}, the newest in the table: rebuild the table with --unpacked`,
     );
   }
   const options = Object.fromEntries(
@@ -53,7 +53,7 @@ export function addRelease(
     variables: merged(table.variables, variables, previous, release),
   };
   if (order === 0 && JSON.stringify(added) !== JSON.stringify(table)) {
-    throw new Error(`${release} is in the table with other options: make it anew with --unpacked`);
+    throw new Error(`${release} is in the table with other options: rebuild the table with --unpacked`);
   }
   return added;
 }

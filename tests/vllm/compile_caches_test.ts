@@ -20,7 +20,7 @@ const because = typeof found !== "string"
   : " (skipped: vLLM compiles for processors with g++, which is not installed)";
 
 Deno.test({
-  name: `vLLM keeps compiled code on the cache volume and compiles nothing at the second start${because}`,
+  name: `vLLM keeps compiled code on the cache volume and compiles nothing on the second start${because}`,
   ignore: because !== "",
   fn: async (t) => {
     await using hub = await startHub({ repos: [{ id: MODEL, files: makeModel() }] });
@@ -31,7 +31,7 @@ Deno.test({
     let text = "";
     const compiled: Map<string, number>[] = [];
     const volume = `${cache}/.aim/compiled/CPU-0.32.0-host`;
-    for (const start of ["with an empty cache", "with what the first start left"]) {
+    for (const start of ["with an empty cache", "with the first start's cache"]) {
       await t.step(start, async () => {
         await using server = await serving(python, WORDS, env);
         text = await firstToken(server);
@@ -83,9 +83,9 @@ function placesIn(folder: string): Record<string, string> {
   );
 }
 
-/** The variables for compiled code in the environment that a process was started with. */
+/** A process's variables for compiled code. */
 async function variablesOf(pid: number): Promise<Record<string, string>> {
-  // Deno itself may not read it.
+  // Deno's permissions do not allow reading this file directly.
   const { stdout } = await new Deno.Command("cat", { args: [`/proc/${pid}/environ`] }).output();
   const environment = new TextDecoder().decode(stdout).split("\0");
   return Object.fromEntries(VARIABLES.flatMap((name) => {
@@ -94,7 +94,7 @@ async function variablesOf(pid: number): Promise<Record<string, string>> {
   }));
 }
 
-/** When each library below a folder was last written. */
+/** Modification time of each library below a folder. */
 function machineCodeBelow(folder: string, below = ""): Map<string, number> {
   const files = new Map<string, number>();
   for (const { name, isDirectory } of Deno.readDirSync(`${folder}/${below}`)) {

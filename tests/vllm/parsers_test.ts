@@ -12,7 +12,7 @@ import { referenceProfiles } from "../profiles/reference.ts";
 import { addRelease } from "./add_release.ts";
 import { checkArguments, describeParser, tryUnpackedVllm } from "./parsers.ts";
 
-/** Releases whose own parsers are run: the smallest wheels, and the one of AMD's present base image. */
+/** Releases whose parsers are run: those with the smallest wheels and that of AMD's current base image. */
 const RELEASES = ["0.9.2", "0.11.2", "0.14.1", "0.16.0", "0.18.1", "0.27.1", "0.32.0"];
 
 const unpacked = new Map<string, string>();
@@ -33,7 +33,7 @@ const amds = (await Promise.all((["0.9", "2026"] as const).map(async (generation
 }))).flat();
 
 Deno.test({
-  name: `the table says what the parsers of ${RELEASES.length} releases say${because}`,
+  name: `the table matches the parsers of ${RELEASES.length} releases${because}`,
   ignore,
   fn: async () => {
     for (const [release, directory] of unpacked) {
@@ -55,28 +55,28 @@ Deno.test({
 });
 
 Deno.test({
-  name: `the real parsers take every embedded profile after fitting${because}`,
+  name: `the real parsers accept every embedded profile after fitting${because}`,
   ignore,
   fn: async () => void await parsersTake(own),
 });
 
 Deno.test({
   name:
-    `the real parsers accept every profile that AMD publishes for vLLM after fitting, and refuse many without${
+    `the real parsers accept every profile that AMD publishes for vLLM after fitting, and refuse some before${
       because || (amds.length === 0 ? " (skipped: AMD's profiles are not beside the repository)" : "")
     }`,
   ignore: ignore || amds.length === 0,
   fn: async () => assert(await parsersTake(amds) > 0),
 });
 
-/** Refusals of the parsers, by release: without fitting and after it. */
+/** Asserts that the parsers accept all fitted profiles; resolves to how many they refuse without fitting. */
 async function parsersTake(profiles: readonly Profile[]): Promise<number> {
   assert(profiles.length > 200, `only ${profiles.length} profiles were found`);
   let allRefused = 0;
   for (const [release, directory] of unpacked) {
     const raw = profiles.map((profile) => ["--model", "m", ...renderArgs(engineArgsOf(profile))]);
     const fitted = profiles.map((profile) => fittedTo(profile, release));
-    // What aim itself refuses does not reach the parser: a value that only other releases take.
+    // aim itself refuses values that only other releases accept; the parser never gets them.
     const taken = fitted.filter((one) => one.faults.length === 0);
     const answers = await checkArguments(directory, [...raw, ...taken.map((one) => one.argv)]);
     const refusedRaw = answers.slice(0, raw.length).filter((answer) => answer !== null).length;
@@ -93,7 +93,7 @@ async function parsersTake(profiles: readonly Profile[]): Promise<number> {
           early.length === 0 ? "" : `, as ${early[0]}`
         }`,
     );
-    // The base images' releases and those after them take all.
+    // The releases of the base images and later ones accept all.
     if (["0.27.1", "0.32.0"].includes(release)) assertEquals(early, []);
   }
   return allRefused;

@@ -1,5 +1,5 @@
 /**
- * Words that start a program for which a directory is a read-only mount; `null` without the right to mount.
+ * A command prefix that mounts a directory read-only for one program; `null` if this user cannot mount.
  */
 export function readOnly(directory: string): string[] | null {
   const script = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"';

@@ -11,7 +11,7 @@ const found = await vllmEnv();
 const skip = typeof found === "string" ? NO_REGISTRY : found.skip;
 
 Deno.test({
-  name: `a model that was exported, and copied to a registry, is served by vLLM${
+  name: `vLLM serves a model that was exported and copied to a registry${
     skip === null ? "" : ` (skipped: ${skip})`
   }`,
   ignore: skip !== null,

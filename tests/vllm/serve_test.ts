@@ -12,7 +12,7 @@ import { vllmEnv } from "./vllm_env.ts";
 const MODEL = "example/tiny-llama";
 const EAGER = ["--", "--enforce-eager", "--host", "127.0.0.1"];
 
-/** A profile whose adapters may change while the engine runs. */
+/** A profile with adapters, for a test that changes them while the engine runs. */
 const ADAPTED = `metadata:
   engine: vllm
   accelerator_type: cpu
@@ -36,7 +36,7 @@ const files = makeModel();
 
 Deno.test({
   name:
-    `a model of the hub is downloaded and served by vLLM under all of its names, with LoRA adapters${because}`,
+    `a model from the hub is downloaded and served by vLLM under all its names, with LoRA adapters${because}`,
   ignore,
   fn: async () => {
     await using hub = await startHub({ repos: [{ id: MODEL, files }] });
@@ -47,7 +47,7 @@ Deno.test({
       "served-model-name": ["poems", "poems"],
       "enable-lora": true,
       "lora-modules": [`poet=${adapter}`],
-      // Gone since 0.18: left out.
+      // Removed in 0.18, so aim drops it.
       "swap-space": 4,
     };
     const env = {
@@ -64,7 +64,7 @@ Deno.test({
       console.log(transcript(await server.log(), server.ready));
       assertEquals(await server.stop().then(({ code }) => code), 0);
     }
-    // Offline, from what the first run left, which cannot be written; adapters come and go meanwhile.
+    // Offline, from the first run's cache, read-only if possible; adapters are added and removed meanwhile.
     await hub.close();
     await Deno.mkdir(`${directory}/profiles/custom/general`, { recursive: true });
     await Deno.writeTextFile(`${directory}/profiles/custom/general/adapted.yaml`, ADAPTED);
@@ -97,7 +97,7 @@ Deno.test({
   },
 });
 
-const ceph = ignore ? { skip: "vLLM is not there" } : await startCeph();
+const ceph = ignore ? { skip: "vLLM is not available" } : await startCeph();
 const store = "skip" in ceph ? "the test S3" : "Ceph";
 
 Deno.test({
@@ -124,7 +124,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: `a Python without vLLM is exit 9 before a byte moves${because}`,
+  name: `a Python without vLLM is exit code 9 before any download${because}`,
   ignore,
   fn: async () => {
     await using hub = await startHub({ repos: [{ id: MODEL, files }] });
@@ -144,7 +144,7 @@ Deno.test({
   },
 });
 
-/** aim's part of a start: until it became the engine, and the lines in which it said what it did. */
+/** aim's log lines until it became the engine, and the time they took. */
 function transcript(log: string, ready: number): string {
   const own = log.split("\n").filter((line) => /^\S+Z (INFO|WARNING) /.test(line));
   const [first = "", last = ""] = [own[0], own.at(-1)].map((line) => line?.split(" ", 1)[0] ?? "");
@@ -190,12 +190,12 @@ async function post(server: Serving, path: string, body: unknown) {
 }
 
 /**
- * Waits up to two minutes: the watcher looks every five seconds, and loading takes a while on a busy machine.
+ * Waits up to two minutes: the watcher checks every five seconds, and loading is slow on a busy machine.
  */
 async function until(holds: () => Promise<boolean>): Promise<void> {
   const end = performance.now() + 120_000;
   while (!await holds()) {
-    assert(performance.now() < end, "it does not become true");
+    assert(performance.now() < end, "the condition did not become true in time");
     await new Promise((done) => setTimeout(done, 500));
   }
 }

@@ -1,26 +1,26 @@
 import { DENO_RUN, MAIN, plainEnvironment } from "../cli/aim.ts";
 import { freePort } from "../servers/free_port.ts";
 
-/** A vLLM that `aim serve` became. */
+/** A vLLM process that `aim serve` became. */
 export interface Serving extends AsyncDisposable {
   readonly pid: number;
   readonly url: string;
-  /** Milliseconds from the start of aim until the engine answered. */
+  /** Milliseconds from aim's start until the engine answered. */
   readonly ready: number;
   /** The log of aim and engine so far. */
   log(): Promise<string>;
-  /** SIGTERM to the PID that aim had; its end. */
+  /** Sends SIGTERM to aim's PID; resolves when the process ends. */
   stop(): Promise<Deno.CommandStatus>;
 }
 
-/** Milliseconds that vLLM is waited for: it takes half a minute on a quiet machine with two cores. */
+/** Timeout in milliseconds: vLLM takes half a minute to start on an idle machine with two cores. */
 const PATIENCE = 300_000;
 
 /**
  * Runs `aim serve` with a real vLLM and waits until it answers.
  *
- * @param python The environment that has vLLM.
- * @param prefix Words before aim's own, as `unshare`.
+ * @param python The Python environment with vLLM.
+ * @param prefix Words before aim's command, such as `unshare`.
  */
 export async function serving(
   python: string,

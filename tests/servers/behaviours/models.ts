@@ -6,14 +6,13 @@ const MIB = 2 ** 20;
 export type ModelFiles = Readonly<Record<string, Uint8Array<ArrayBuffer>>>;
 
 /**
- * S3: size of the parts that a file is uploaded in; smaller files are uploaded in one piece. Not one that
- * common tools use.
+ * Part size of S3 uploads, one that no common tool uses; smaller files are uploaded in one piece.
  */
 export const PART_SIZE = 6 * MIB;
 
 const text = (content: string) => new TextEncoder().encode(content);
 
-/** What every server of the tests must have before its behaviours are tried. */
+/** The models that every server must have before its behaviours are tried. */
 export const MODELS = {
   /** Names that must be escaped in a URL, a file in a directory, an empty file. */
   names: {
@@ -22,7 +21,7 @@ export const MODELS = {
     "sub/日本 (1)!'.txt": text("in a directory"),
     "empty.txt": text(""),
   },
-  /** One file too many for a page of a list. */
+  /** One file more than a page of a list has. */
   pages: Object.fromEntries(
     Array.from({ length: 1001 }, (_, i) => [`f${i}.txt`, text(`content ${i}`)]),
   ),

@@ -21,7 +21,7 @@ export interface S3Endpoint extends AsyncDisposable {
 }
 
 /**
- * Uploads all models to an S3 endpoint, into a bucket of its own. The endpoint is closed with the subject.
+ * Uploads all models to a new bucket of an S3 endpoint. The endpoint is closed together with the subject.
  */
 export async function s3Subject(
   endpoint: S3Endpoint | { readonly skip: string },

@@ -9,7 +9,7 @@ import { hubSubject } from "./hub_subject.ts";
 import { s3Subject } from "./s3_subject.ts";
 import type { ServerRow } from "./server_row.ts";
 
-/** Every server that behaviours are tried on. */
+/** Every server on which behaviours are tried. */
 export const SERVERS: readonly ServerRow[] = [
   { name: "hub_server.ts", start: () => hubSubject() },
   { name: "olah 0.5.4", start: () => hubSubject(startOlah), limits: { names: "without `#` and `?`" } },
