@@ -5,7 +5,7 @@
 //   HF_ENDPOINT=hub.url …
 //   hub.faults.push({ kind: "cut", after: 1 << 20 });        // adds a fault; see faults.ts for all kinds
 //   hub.requests.filter((r) => r.role === "cdn")             // requests, with range, connection, bytes sent
-//   hub.leaks                                                // tokens sent to the second origin: always empty
+//   hub.leaks                                                // tokens sent to the second origin: none
 //
 // As on the real hub: large files are redirected (302) to a signed URL that expires; small ones (307) to a
 // relative URL of the commit, except empty files and files of private and gated repositories. Metadata of

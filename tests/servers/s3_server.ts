@@ -3,7 +3,7 @@
 //
 //   await using s3 = await startS3({ buckets: { models: { "org/m/config.json": "{}" } } });
 //   AWS_ENDPOINT_URL=s3.url AWS_ACCESS_KEY_ID=s3.accessKey AWS_SECRET_ACCESS_KEY=s3.secretKey …
-//   s3.faults.push({ kind: "status", status: 503, fraction: 0.3 });   // roles list, object, write; see faults
+//   s3.faults.push({ kind: "status", status: 503, fraction: 0.3 });   // roles: list, object, write
 //   await s3.put("models", "org/m/config.json", "{ }");               // replaced: another ETag
 import { createHash } from "node:crypto";
 import { bytesContent, type Content, contentBytes } from "./content.ts";
