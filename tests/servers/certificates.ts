@@ -13,6 +13,9 @@ export const NEEDS_OPENSSL = {
     .then(({ success }) => success, () => false),
 };
 
+/** Ends the name of a test with {@linkcode NEEDS_OPENSSL}: why it is skipped. */
+export const OPENSSL_MISSING = NEEDS_OPENSSL.ignore ? " (skipped: openssl is not installed)" : "";
+
 /** Creates an authority and a certificate, valid for a day, or returns why it cannot. */
 export async function makeCertificates(): Promise<Certificates | { readonly skip: string }> {
   const dir = await Deno.makeTempDir({ prefix: "aim-tls-" });

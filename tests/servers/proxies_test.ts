@@ -82,18 +82,18 @@ Deno.test("the forward proxy passes http and https on, and requires credentials"
       caCerts: [certificates.ca],
       proxy: { url: proxy.url.replace(/\/\/.*@/, "//"), ...(basicAuth === undefined ? {} : { basicAuth }) },
     });
-  const [good, stranger] = [through({ username, password }), through()];
+  const [good, anonymous] = [through({ username, password }), through()];
   try {
     for (const hub of [plain, secure]) {
       const response = await fetch(`${hub.url}/api/models/org/m`, { client: good });
       assertEquals((await response.json()).id, "org/m");
     }
-    const refused = await fetch(`${plain.url}/api/models/org/m`, { client: stranger });
+    const refused = await fetch(`${plain.url}/api/models/org/m`, { client: anonymous });
     await refused.body?.cancel();
     assertEquals(refused.status, 407);
   } finally {
     good.close();
-    stranger.close();
+    anonymous.close();
   }
   assertEquals(proxy.requests.map((line) => line.split(" ")[0]), ["GET", "CONNECT", "GET"]);
 });

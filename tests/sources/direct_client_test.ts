@@ -140,7 +140,7 @@ Deno.test("responses other than plain bytes of a known length are left to fetch,
 });
 
 Deno.test("each byte of a header becomes one character, as in fetch", async () => {
-  // Decoding as windows-1252 would map some of these bytes to characters that headers cannot contain.
+  // `TextDecoder` reads latin1 as windows-1252, with characters that headers cannot contain.
   await using server = scripted([
     'HTTP/1.1 200 OK\r\nX-Name: "\u65e5\u2014\u00fc"\r\nContent-Length: 2\r\n\r\nok',
   ]);
@@ -374,10 +374,9 @@ Deno.test("SOCKS, TLS within TLS, a proxy that refuses CONNECT and a URL with a 
 const certificates = await makeCertificates();
 
 Deno.test({
-  name:
-    `the limit of tunnels through a proxy applies to all TLS servers together, and tunnels are reused${
-      "skip" in certificates ? ` (skipped: ${certificates.skip})` : ""
-    }`,
+  name: `the limit of tunnels through a proxy applies to all TLS servers together, and tunnels are reused${
+    "skip" in certificates ? ` (skipped: ${certificates.skip})` : ""
+  }`,
   ignore: "skip" in certificates,
   async fn() {
     if ("skip" in certificates) return;

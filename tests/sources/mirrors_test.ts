@@ -236,7 +236,7 @@ Deno.test("a token set by the hub's library is sent to its server, but not to an
   server.close();
 });
 
-Deno.test("redirects to the public hub's API stay on the mirror, other redirects are followed", () => {
+Deno.test("redirects to the public hub go to the mirror, except the mirror's redirect of the same path", () => {
   const mirror = "https://mirror.corp/hf";
   const to = (location: string) =>
     redirectOf(

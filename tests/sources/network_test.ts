@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { aim } from "../cli/aim.ts";
-import { neededCertificates, NEEDS_OPENSSL } from "../servers/certificates.ts";
+import { neededCertificates, NEEDS_OPENSSL, OPENSSL_MISSING } from "../servers/certificates.ts";
 import { startForwardProxy } from "../servers/forward_proxy.ts";
 import { startHub } from "../servers/hub_server.ts";
 import { startS3 } from "../servers/s3_server.ts";
@@ -61,7 +61,7 @@ Deno.test("a proxy's user may have no password", async () => {
 });
 
 Deno.test(
-  "TLS goes through HTTPS_PROXY, and each variable for certificate authorities applies to hub and S3",
+  `TLS goes through HTTPS_PROXY, and each variable for certificate authorities applies to hub and S3${OPENSSL_MISSING}`,
   NEEDS_OPENSSL,
   async (t) => {
     const certificates = await neededCertificates();
@@ -101,7 +101,7 @@ Deno.test(
 );
 
 Deno.test(
-  "a self-signed server certificate is accepted if the bundle contains it, even if it is marked as an authority",
+  `a self-signed server certificate is accepted if the bundle contains it, even if it is marked as an authority${OPENSSL_MISSING}`,
   NEEDS_OPENSSL,
   async () => {
     const certificate = await selfSigned();

@@ -267,7 +267,9 @@ const CASES: Readonly<Record<string, Case>> = {
   "a stall on each connection before its first byte": {
     faults: [{ kind: "stall", after: "request", times: JOBS }],
   },
-  "a stall on each connection in the middle of a body": { faults: [{ kind: "stall", after: 50_000, times: 2 * JOBS }] },
+  "a stall on each connection in the middle of a body": {
+    faults: [{ kind: "stall", after: 50_000, times: 2 * JOBS }],
+  },
   "connections that go silent": { proxy: { stallAfter: 200 * KIB, stalls: 6 } },
   "one flipped bit": { faults: [{ kind: "flip", offset: 1_234_567, file: WEIGHTS, times: 1 }] },
   "one flipped bit in a small file": {

@@ -16,7 +16,7 @@ Deno.test("the wait is never shorter than the server's Retry-After", () => {
   assert(backoff(12, 0, 500, 1) >= 7_500);
 });
 
-Deno.test("more connections help while CPU, disk and the bandwidth limit have room", () => {
+Deno.test("more connections help only if neither the CPU nor the bandwidth limit is exhausted", () => {
   const second = { elapsed: 1000, cores: 2, limit: null };
   assert(connectionsHelp({ ...second, bytes: 0 }));
   assert(connectionsHelp({ ...second, bytes: 300e6 }));

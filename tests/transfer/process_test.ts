@@ -141,7 +141,7 @@ for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
     await withHub({ "config.json": CONFIG, [WEIGHTS]: weights }, async (hub, cache) => {
       hub.faults.push({ kind: "slow", rate: MIB, roles: ["cdn"] });
       const run = start(hub, cache);
-      await until(() => reads(hub).length > JOBS, "a part has come");
+      await until(() => reads(hub).length > JOBS, "a part is downloaded");
       const asked = performance.now();
       run.process.kill(signal);
       assertEquals((await run.ended).code, code);
@@ -160,7 +160,7 @@ Deno.test("if two processes start together, one downloads, and the other takes o
   await withHub({ "config.json": CONFIG, [WEIGHTS]: weights }, async (hub, cache) => {
     hub.faults.push({ kind: "slow", rate: MIB, roles: ["cdn"] });
     const runs = [start(hub, cache), start(hub, cache)];
-    await until(() => reads(hub).length > 2 * JOBS, "some parts have come");
+    await until(() => reads(hub).length > 2 * JOBS, "some parts are downloaded");
     const lock = JSON.parse(await Deno.readTextFile(modelPath(cache, ".aim/lock")));
     const holder = runs.find((run) => run.process.pid === lock.pid);
     const other = runs.find((run) => run !== holder);
@@ -196,7 +196,7 @@ Deno.test("the published bytes are right even if a second download starts while 
   await withHub({ "config.json": CONFIG, [WEIGHTS]: weights }, async (hub, cache) => {
     hub.faults.push({ kind: "slow", rate: MIB, roles: ["cdn"] });
     const first = start(hub, cache);
-    await until(() => reads(hub).length > JOBS, "some parts have come");
+    await until(() => reads(hub).length > JOBS, "some parts are downloaded");
     const second = start(hub, cache);
     // Repeatedly, so that both run without a lock most of the time.
     let deleting = true;
@@ -217,7 +217,9 @@ const SMALL_FILES = FULL ? 5_000 : 1_000;
 
 Deno.test(`each of ${SMALL_FILES} small files is downloaded with one request and its redirect`, async () => {
   const files: Record<string, Uint8Array | string> = { "config.json": CONFIG };
-  for (let n = 0; n < SMALL_FILES; n++) files[`part/${n % 10}/${n}.bin`] = randomBytes(16 * 1024 - n % 100, n + 1);
+  for (let n = 0; n < SMALL_FILES; n++) {
+    files[`part/${n % 10}/${n}.bin`] = randomBytes(16 * 1024 - n % 100, n + 1);
+  }
   await withHub(files, async (hub, cache) => {
     await finish(start(hub, cache, { jobs: 32 }));
     for (const [path, bytes] of Object.entries(files)) {
@@ -303,7 +305,7 @@ Deno.test({
     try {
       hub.faults.push({ kind: "slow", rate: 2 * MIB, roles: ["cdn"] });
       const first = start(hub, cache);
-      await until(() => reads(hub).length > JOBS, "a part has come");
+      await until(() => reads(hub).length > JOBS, "a part is downloaded");
       const filler = await Deno.create(join(cache, "filler"));
       // Fills the disk, including space that is freed meanwhile.
       await filler.write(new Uint8Array(12 * MIB)).catch(() => {});

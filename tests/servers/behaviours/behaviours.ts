@@ -131,9 +131,9 @@ export const BEHAVIOURS: readonly Behaviour[] = [
     try: (subject) => refusal(subject.missing, subject.env),
   },
   {
-    name: "stranger",
+    name: "credentials",
     says: "kind of error for unknown credentials",
-    try: (subject) => refusal(subject.reference("weights"), subject.stranger),
+    try: (subject) => refusal(subject.reference("weights"), subject.unknownCredentials),
   },
 ];
 

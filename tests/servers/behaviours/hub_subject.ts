@@ -41,7 +41,7 @@ export async function hubSubject(
     env,
     reference: (model: ModelKey) => `hf://${ID(model)}`,
     missing: `hf://${ID("missing")}`,
-    stranger: { ...env, HF_TOKEN: "hf_stranger" },
+    unknownCredentials: { ...env, HF_TOKEN: "hf_stranger" },
     underOtherEtag: async () => {
       const transport = new Transport({ env, connections: 1 });
       try {

@@ -66,7 +66,7 @@ export async function s3Subject(
     env,
     reference: (model: ModelKey) => `s3://${bucket}/${model}`,
     missing: `s3://${bucket}/missing`,
-    stranger: { ...env, AWS_ACCESS_KEY_ID: "STRANGER" },
+    unknownCredentials: { ...env, AWS_ACCESS_KEY_ID: "STRANGER" },
     underOtherEtag: async () => {
       const asked = { Bucket: bucket, Key: "weights/model.safetensors", IfMatch: '"another"' };
       try {

@@ -9,7 +9,7 @@ export interface Subject extends AsyncDisposable {
   /** A reference to a missing model. */
   readonly missing: string;
   /** The environment with unknown credentials. */
-  readonly stranger: Readonly<Record<string, string>>;
+  readonly unknownCredentials: Readonly<Record<string, string>>;
   /** Status of the response to a request for a large file with another ETag (`If-Match`). */
   underOtherEtag(): Promise<number>;
   /** Replaces a file of the model `changing`. */
