@@ -3,7 +3,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { artifactReporter } from "../../src/download/artifact_reporter.ts";
 import { ArtifactTally } from "../../src/download/artifact_status.ts";
 import { aim } from "../cli/aim.ts";
-import { neededCertificates, NEEDS_OPENSSL } from "../servers/certificates.ts";
+import { neededCertificates, NEEDS_OPENSSL, OPENSSL_MISSING } from "../servers/certificates.ts";
 import { startHub } from "../servers/hub_server.ts";
 import { startKubernetesApi } from "../servers/kubernetes_api.ts";
 import { startS3 } from "../servers/s3_server.ts";
@@ -74,7 +74,7 @@ Deno.test("only an artifact's pod with a valid service account reports", async (
 });
 
 Deno.test(
-  "reports are merge patches of the status, at most one per interval, with the current token",
+  `reports are merge patches of the status, at most one per interval, with the current token${OPENSSL_MISSING}`,
   NEEDS_OPENSSL,
   async () => {
     const certificates = await neededCertificates();
@@ -117,7 +117,7 @@ Deno.test(
 );
 
 Deno.test(
-  "the final report is retried while the server is busy, and is given up if refused or unanswered",
+  `the final report is retried while the server is busy, and is given up if refused or unanswered${OPENSSL_MISSING}`,
   NEEDS_OPENSSL,
   async () => {
     const certificates = await neededCertificates();
@@ -150,7 +150,7 @@ Deno.test(
 );
 
 Deno.test(
-  "aim fetch reports its progress to the artifact, from the expected size to the end",
+  `aim fetch reports its progress to the artifact, from the expected size to the end${OPENSSL_MISSING}`,
   NEEDS_OPENSSL,
   async (t) => {
     const certificates = await neededCertificates();
@@ -274,7 +274,7 @@ Deno.test(
 );
 
 Deno.test(
-  "a download succeeds even if the API server fails, hangs, is unreachable or has a foreign certificate",
+  `a download succeeds even if the API server fails, hangs, is unreachable or has a foreign certificate${OPENSSL_MISSING}`,
   NEEDS_OPENSSL,
   async (t) => {
     const certificates = await neededCertificates();
