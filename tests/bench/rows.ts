@@ -503,6 +503,7 @@ async function startUp(world: World, options: MeasureOptions): Promise<Result> {
   const contenders: Contender[] = [
     { name: "aim dry-run", args: [...world.aim, "dry-run"], env },
     { name: "aim serve", args: [...world.aim, "serve"], env },
+    ...world.before === null ? [] : [{ name: BEFORE, args: [world.before, "dry-run"], env }],
     ...python === undefined ? [] : [{ name: "Python's imports", args: [python, "-c", PYTHON_IMPORTS] }],
   ];
   const claim = (subject: string): Claim => ({
@@ -513,7 +514,8 @@ async function startUp(world: World, options: MeasureOptions): Promise<Result> {
     limit: 0.15,
     why: "the launcher and the runtime with an empty module take 20 ms",
   });
-  return await weighed(contenders, [claim("aim dry-run"), claim("aim serve")], {
+  const sinceBefore = { ...claim("aim dry-run"), against: [BEFORE], limit: null };
+  return await weighed(contenders, [claim("aim dry-run"), claim("aim serve"), sinceBefore], {
     ...options,
     runs: options.runs * 4,
   });
@@ -590,8 +592,12 @@ async function memory(world: World, options: MeasureOptions): Promise<Result> {
       "model.safetensors": await listedFile(`${source}/model.safetensors`),
     }, true);
     const name = `aim, ${short(bytes)}`;
-    const contender = fetched(world, name, "hf://org/model", to, { HF_ENDPOINT: hub.url });
-    const figures = await measure([into(to, 0, contender)], {
+    const contenders = [
+      fetched(world, name, "hf://org/model", to, { HF_ENDPOINT: hub.url }),
+      ...fetchedBefore(world, "hf://org/model", to, { HF_ENDPOINT: hub.url })
+        .map((one) => ({ ...one, name: `${one.name}, ${short(bytes)}` })),
+    ];
+    const figures = await measure(contenders.map((one) => into(to, 0, one)), {
       ...options,
       runs: Math.min(options.runs, 3),
     });
@@ -614,6 +620,13 @@ async function memory(world: World, options: MeasureOptions): Promise<Result> {
       figure: "memory",
       limit: 128 * MIB,
     },
+    ...sizes.map((bytes): Claim => ({
+      work: `memory for ${short(bytes)}`,
+      subject: `aim, ${short(bytes)}`,
+      against: [`${BEFORE}, ${short(bytes)}`],
+      figure: "memory",
+      limit: 1.1,
+    })),
   ];
   return { figures: all, comparisons: claims.flatMap((claim) => compare(claim, all) ?? []) };
 }

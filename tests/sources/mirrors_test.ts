@@ -265,6 +265,22 @@ Deno.test("if a mirror redirects to an unreachable server, the error names both"
   assert(error.line.includes(`127.0.0.1:${mirror.addr.port} redirects to ${dead}`), error.line);
 });
 
+Deno.test("if a mirror redirects to a server that refuses, the error names both", async () => {
+  await using other = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen() {} },
+    () => new Response(null, { status: 418 }),
+  );
+  const target = `127.0.0.1:${other.addr.port}`;
+  await using mirror = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen() {} },
+    () => Response.redirect(`http://${target}/x`, 307),
+  );
+  using source = open(`http://127.0.0.1:${mirror.addr.port}`);
+  const error = await assertRejects(() => source.manifest(), AimError);
+  assertEquals(error.kind, "network");
+  assert(error.line.includes(`127.0.0.1:${mirror.addr.port} redirects to ${target}`), error.line);
+});
+
 Deno.test("an error response from another server than the hub counts as an expired URL, even if its body never ends", async () => {
   const question = { endpoint: "http://cdn", id: "a/b", revision: "main", token: false, owned: false };
   for (

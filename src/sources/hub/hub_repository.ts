@@ -88,7 +88,8 @@ export class HubRepository {
     const endpoint = owned ? this.endpoint : url.origin;
     const token = owned && await this.#token() !== null;
     const error = await hubError(response, { endpoint, id: this.id, revision, path, token, owned });
-    if (owned || !(error instanceof AimError) || error.kind === "network") return error;
+    if (!(error instanceof AimError) || error.kind === "network") return this.#fromElsewhere(error, url);
+    if (owned) return error;
     // A mirror redirected to another hub.
     const message = `${this.host} redirects to ${url.host}, which gets no token: ${error.message}`;
     return new AimError(error.kind, message, {
@@ -106,7 +107,7 @@ export class HubRepository {
   }
 
   /** The user never typed the address of a redirect, so a failure there names the hub too. */
-  #fromElsewhere(error: unknown, url: URL): unknown {
+  #fromElsewhere<E>(error: E, url: URL): E | Error {
     if (this.#owns(url) || !(error instanceof Error)) return error;
     const message = `${this.host} redirects to ${url.host}: ${error.message}`;
     if (error instanceof TransientError) {
