@@ -42,8 +42,8 @@ export async function makeWorld(
   const [program = "", ...args] = options.aim;
   await succeeds(program, ...args, "--version");
   if (options.before !== null) await succeeds(options.before, "--version");
-  // Both are unpacked now. The memory of a process includes the mapped pages of its executable file, which are
-  // 15 MiB more if the file was written a moment ago than if it was read from disk.
+  // Both are unpacked now. The memory of a process includes the mapped pages of its executable file: 15 MiB
+  // more if the file was written a moment ago than if it was read from disk.
   if (!await succeeds("sh", "-c", "sync && echo 1 >/proc/sys/vm/drop_caches")) {
     console.error("cannot empty the page cache: aim's memory may be 15 MiB too high");
   }
