@@ -2,6 +2,7 @@ import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { compileCaches } from "../../src/engine/compile_caches.ts";
 import { parseVersion } from "../../src/engine/engine_version.ts";
 import { networkFileSystem } from "../../src/engine/network_file_system.ts";
+import { mountVolume, REFUSED } from "../cache/volumes.ts";
 
 const VERSION = parseVersion("0.27.1");
 const IMAGE = { AIM_BASE_IMAGE_REF: "registry/base:1" };
@@ -73,4 +74,20 @@ Deno.test({
 
 Deno.test("a local or missing path is not on a network file system", () => {
   assertEquals([networkFileSystem("/"), networkFileSystem("/nowhere")], [null, null]);
+});
+
+Deno.test({
+  name: `a FUSE file system counts as a network file system${
+    REFUSED.exfat === null ? "" : ` (skipped: ${REFUSED.exfat})`
+  }`,
+  ignore: REFUSED.exfat !== null,
+  async fn() {
+    const at = await Deno.makeTempDir();
+    try {
+      await using volume = await mountVolume("exfat", at);
+      assertEquals(networkFileSystem(volume.path), "FUSE");
+    } finally {
+      await Deno.remove(at, { recursive: true });
+    }
+  },
 });
