@@ -452,7 +452,7 @@ await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
     );
 
     await t.step(
-      "SIGTERM during a download exits with 143, and the next run completes the model",
+      "SIGTERM during a download exits with 143, and the next run resumes",
       async () => {
         const cache = await volume("stopped");
         const options = {
@@ -470,9 +470,11 @@ await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
         running.kill("SIGTERM");
         assertEquals(await running.ended, 143);
         hub.faults.length = 0;
+        const before = hub.bytesSent();
         const { code, log } = await images.runToEnd(DOWNLOADER, options);
         assertEquals(code, 0, log);
         assertEquals(await Deno.readFile(`${cache}/org/model/model.safetensors`), WEIGHTS);
+        assert(hub.bytesSent() - before < 2_500_000, `${hub.bytesSent() - before} bytes`);
       },
     );
 
