@@ -34,7 +34,7 @@ export async function planAdapters(
   if (features.length === 0) {
     if (config.origins.adapterSource !== "default") {
       const lacks = `profile ${profileId} does not have the feature adapters`;
-      log.warn(`AIM_ADAPTER_SOURCE is set, and ${lacks}: none are loaded`);
+      log.warn(`AIM_ADAPTER_SOURCE is set, but ${lacks}: no adapters are loaded`);
     }
     return NOTHING;
   }

@@ -36,7 +36,7 @@ export function startWatcher(
   }
 }
 
-/** An address at which the engine answers this host. */
+/** The engine's address from this host. */
 function hostOf(args: ConfigMap): string {
   const host = firstText(args.get("host")) ?? "127.0.0.1";
   if (host === "0.0.0.0" || host === "::") return "127.0.0.1";
@@ -49,7 +49,7 @@ function firstText(value: ConfigValue | undefined): string | null {
   return typeof first === "string" ? first : null;
 }
 
-/** The words between this program and aim's own on its command line, in every form of the executable. */
+/** Words on the command line between this program and aim's arguments, in every form of the executable. */
 function runtimeWords(): string[] {
   const read = kernelFiles().text("/proc/self/cmdline");
   const words = read.kind === "ok" ? read.value.split("\0").slice(0, -1) : [];

@@ -14,14 +14,14 @@ export interface WatchOptions {
   readonly alive: () => boolean;
 }
 
-/** Milliseconds between two requests until the engine's first answer. */
+/** Milliseconds between two requests until the engine's first response. */
 const START_INTERVAL = 2_000;
 const REQUEST_LIMIT = 30_000;
 
 /**
- * Keeps the engine's adapters like those on disk until the engine ends. Each time, the engine is asked which
- * ones it has, so it gets them again after a restart. A load that it refuses (4xx) is repeated only when the
- * adapter's files change; without an answer, or after 5xx, at the next check.
+ * Keeps the engine's adapters in sync with those on disk until the engine ends. Every check asks the engine
+ * which ones it has, so that they are loaded again after a restart. A rejected load (4xx) is retried only
+ * when the adapter's files change; after no response or 5xx, at the next check.
  *
  * Requires `--allow-net` for the engine's address.
  */
@@ -45,7 +45,7 @@ class EngineAdapters {
 
   constructor(readonly options: WatchOptions) {}
 
-  /** Names of all models and adapters that the engine serves; `null` if it does not answer. */
+  /** Names of all models and adapters that the engine serves; `null` if it does not respond. */
   async #served(): Promise<ReadonlySet<string> | null> {
     const answer = await this.#request("GET", "/v1/models");
     if (answer === null || !answer.ok) return null;
@@ -53,7 +53,7 @@ class EngineAdapters {
     return Array.isArray(data) ? new Set(data.map((one) => String(fieldsOf(one).id))) : null;
   }
 
-  /** @returns False if the engine does not answer. */
+  /** @returns False if the engine does not respond. */
   async update(): Promise<boolean> {
     const served = await this.#served();
     if (served === null) return false;
@@ -62,7 +62,7 @@ class EngineAdapters {
     for (const [name, { loaded }] of this.#settled) {
       const isServed = loaded && served.has(name);
       if (isServed && !onDisk.has(name)) await this.#unload(name);
-      // The engine was started again, or the folder was removed: made again, it is a new adapter.
+      // The engine was restarted, or the folder was removed: if recreated, it is a new adapter.
       else if (!isServed && (loaded || !onDisk.has(name))) this.#settled.delete(name);
     }
     for (const adapter of adapters) {
@@ -85,18 +85,18 @@ class EngineAdapters {
       ...(replace ? { load_inplace: true } : {}),
     });
     if (answer === null || answer.status >= 500) {
-      return log.warn(`adapter ${name} is not loaded yet, trying again: ${inWords(answer)}`);
+      return log.warn(`adapter ${name} is not loaded yet, retrying: ${inWords(answer)}`);
     }
     const loaded = answer.ok || this.#settled.get(name)?.loaded === true;
     this.#settled.set(name, { stamp, loaded });
-    if (!answer.ok) return log.warn(`the engine refuses adapter ${name}: ${inWords(answer)}`);
+    if (!answer.ok) return log.warn(`the engine rejected adapter ${name}: ${inWords(answer)}`);
     log.info(`adapter ${name} is ${replace ? "replaced" : "loaded"}`);
   }
 
   async #unload(name: string): Promise<void> {
     const answer = await this.#request("POST", "/v1/unload_lora_adapter", { lora_name: name });
     if (answer === null || !answer.ok && answer.status !== 404) {
-      return log.warn(`adapter ${name} is not unloaded yet, trying again: ${inWords(answer)}`);
+      return log.warn(`adapter ${name} is not unloaded yet, retrying: ${inWords(answer)}`);
     }
     this.#settled.delete(name);
     log.info(`adapter ${name} is unloaded`);
@@ -130,9 +130,7 @@ interface Answer {
 }
 
 function inWords(answer: Answer | null): string {
-  return answer === null
-    ? "it does not answer"
-    : `HTTP ${answer.status} ${answer.text.slice(0, 200)}`.trimEnd();
+  return answer === null ? "no response" : `HTTP ${answer.status} ${answer.text.slice(0, 200)}`.trimEnd();
 }
 
 /** Waits, checking each second that the engine still runs. @returns False if it has ended. */

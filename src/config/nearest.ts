@@ -1,6 +1,6 @@
 /**
  * The candidate with the fewest edits (insert, delete, replace, swap neighbours): at most a third of the
- * word's length, or one for a short word; one if the candidate begins with the word. `null` if none is near.
+ * word's length, or one for a short word. A completion of the word is one edit away. `null` if none is near.
  */
 export function nearest(word: string, candidates: Iterable<string>): string | null {
   const typed = word.toLowerCase();

@@ -57,13 +57,13 @@ export function parseSetting(
     case "size": {
       const value = parseSize(type.rate ? text.replace(/\/s$/, "") : text);
       if (value !== null && value >= type.min && value <= type.max) return value;
-      const [example, per] = type.rate ? ["50MiB", " a second"] : ["8MiB", ""];
-      throw bad(`bytes${per}, as ${example}, from ${formatSize(type.min)} to ${formatSize(type.max)}`);
+      const [example, per] = type.rate ? ["50MiB", " per second"] : ["8MiB", ""];
+      throw bad(`bytes${per}, such as ${example}, from ${formatSize(type.min)} to ${formatSize(type.max)}`);
     }
     case "duration": {
       const value = parseDuration(text);
       if (value !== null && value >= type.min * 1000 && value <= type.max * 1000) return value;
-      throw bad(`seconds, as 90 or 2m, from ${type.min} to ${type.max}`);
+      throw bad(`seconds, such as 90 or 2m, from ${type.min} to ${type.max}`);
     }
     case "accelerator": {
       const accelerator = acceleratorName(text);
@@ -73,8 +73,8 @@ export function parseSetting(
     case "json-object": {
       const object = jsonObject(text);
       if (typeof object !== "string") return object;
-      const allowed = `a JSON object, as {"max-model-len": 4096} (${object})`;
-      // The text need not be JSON.
+      const allowed = `a JSON object, such as {"max-model-len": 4096} (${object})`;
+      // The text may not be JSON, so secrets are found by pattern.
       throw badValue(name, text.replace(ENGINE_SECRET, "$1***"), allowed);
     }
     case "url": {
@@ -145,7 +145,7 @@ function formatSize(bytes: number): string {
   return power === 0 ? `${bytes}` : `${bytes / 1024 ** power}${" KMGTP"[power]}iB`;
 }
 
-/** An object of JSON, or why the text is none. */
+/** A JSON object, or why the text is not one. */
 function jsonObject(text: string): ConfigMap | string {
   try {
     const value = readJson(text);

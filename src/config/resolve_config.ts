@@ -13,7 +13,7 @@ export interface ConfigInputs {
 
 /**
  * Every setting's value. Precedence: flag, environment, default. An empty environment variable counts as
- * unset, since container tools can only set variables. Secrets are registered with the log.
+ * unset, since container tools often cannot unset one. Secrets are registered with the log.
  *
  * @throws {AimError} `usage`, naming the variable or the flag that was used, the value and what is allowed.
  */

@@ -14,7 +14,7 @@ export type SettingType =
 
 /** One setting, for parsing, validation, help and the README. */
 export interface Setting {
-  /** Environment variables in the order they win. */
+  /** Environment variables in order of precedence. */
   readonly env: readonly string[];
   /** If the first one is empty, the others are not read. */
   readonly emptyCounts?: boolean;
@@ -127,7 +127,7 @@ export const SETTINGS = {
   acceleratorType: gpu("--accelerator-type TYPE", "AIM_ACCELERATOR_TYPE", anyCase("gpu", "cpu"), "gpu")
     .describe("what the model runs on"),
   acceleratorFamily: gpu("FAMILY", "AIM_ACCELERATOR_FAMILY", FAMILY, null)
-    .describe("epyc (also if unset): recognise EPYC processors; any other: every processor is CPU"),
+    .describe("epyc (default): recognise EPYC processors; any other: treat every processor as CPU"),
   acceleratorModel: gpu(
     "--gpu-model|--accelerator-model MODEL",
     "AIM_ACCELERATOR_MODEL AIM_GPU_MODEL",
@@ -186,13 +186,13 @@ export const SETTINGS = {
   downloadFiles: download("--files WHICH", "AIM_DOWNLOAD_FILES", choice("all", "serving"), null)
     .describe("all files, or only those that an engine loads, which is the default of serve"),
   refuseUnsafe: download("--refuse-unsafe BOOL", "AIM_REFUSE_UNSAFE", BOOLEAN, "false")
-    .describe("refuse models with pickled weights or Python code of their own (auto_map)"),
+    .describe("refuse models with pickled weights or their own Python code (auto_map)"),
   modelSignature: download("--signature FILE", "AIM_MODEL_SIGNATURE", PATH, null)
     .describe("OpenSSF signature; by default the model's model.sig, if a key or certificates are given"),
   signatureKey: download("--key FILE", "AIM_MODEL_SIGNATURE_KEY", PATH, null)
     .describe("public key (PEM) that the model must be signed with"),
   signatureCertificates: download("--certificate-chain FILE", "AIM_MODEL_SIGNATURE_CERTIFICATES", PATH, null)
-    .describe("trusted certificates (PEM); the model's signer must have one of them"),
+    .describe("trusted certificates (PEM), including the root of the signer's chain"),
   stallTimeout: download("--stall-timeout SECONDS", "STALL_TIMEOUT", seconds(1, 86400), "120")
     .describe("a connection that sends nothing for this long is closed and retried"),
   adapterSource: adapter("DIR", "AIM_ADAPTER_SOURCE", PATH, "/workspace/cache/adapters")
@@ -216,9 +216,9 @@ export const SETTINGS = {
   logLevel: log("--log-level LEVEL", "AIM_LOG_LEVEL AIM_S3_LOG_LEVEL", LEVEL, "INFO")
     .describe("lowest level that is logged (AIM_DEBUG=true means DEBUG)"),
   logLevelRoot: log("LEVEL", "AIM_LOG_LEVEL_ROOT", LEVEL, "WARNING")
-    .describe("the same for libraries"),
+    .describe("the same for libraries and the engine"),
   logFormat: log("--log-format FORMAT", "AIM_LOG_FORMAT", anyCase("text", "json"), "text")
-    .describe("how log lines look"),
+    .describe("format of log lines"),
   debug: log("BOOL", "AIM_DEBUG", BOOLEAN, "false")
     .describe("log at DEBUG, with stacks"),
 };

@@ -1,7 +1,7 @@
 import { nearest } from "./nearest.ts";
 import { type Setting, SETTINGS } from "./settings.ts";
 
-/** Variables without a setting of aim's own: names, and what they do. */
+/** Variables that are not settings: names, and what they do. */
 export const ALSO_HONOURED: Readonly<Record<string, string>> = {
   "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN":
     "S3 credentials; else the AWS default chain (shared config, web identity, container, instance)",
@@ -27,29 +27,29 @@ export const ALSO_HONOURED: Readonly<Record<string, string>> = {
     "where logins for OCI registries are, as registry clients keep them",
   "AIM_OCI_INSECURE":
     "OCI registries that are reached over plain HTTP: hosts separated by commas, or true for all",
-  "AIM_OCI_MIRRORS": "registry=mirror, separated by commas: mirrors are asked first, in this order",
+  "AIM_OCI_MIRRORS": "registry=mirror, separated by commas: mirrors are tried first, in this order",
   "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY": "proxy for the hub and S3, and hosts reached without one",
   "SSL_CERT_FILE, NODE_EXTRA_CA_CERTS, AWS_CA_BUNDLE, AIM_S3_CA_BUNDLE, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE":
     "PEM file with certificate authorities to trust in addition to the usual ones",
   "STORAGE_CONFIG, STORAGE_OVERRIDE_CONFIG":
     "KServe's storage spec: a JSON object with S3 endpoint and credentials",
   "AWS_CA_BUNDLE_CONFIGMAP, CA_BUNDLE_CONFIGMAP_NAME, CA_BUNDLE_VOLUME_MOUNT_POINT":
-    "KServe's: cabundle.crt of the mounted ConfigMap is trusted too",
+    "KServe's: cabundle.crt in the mounted ConfigMap is also trusted",
   "AIM_KEEP_METADATA_ON_FAILURE": "accepted; what a resumed download needs is always kept",
   "AIM_HF_INCLUDE, AIM_HF_EXCLUDE, STORAGE_ALLOW_PATTERNS, STORAGE_IGNORE_PATTERNS":
     "globs of what is downloaded if no flag is given, separated by commas; KServe's names for it",
   "ROCR_VISIBLE_DEVICES, HIP_VISIBLE_DEVICES, CUDA_VISIBLE_DEVICES":
     "which GPUs are used: the first by index or GPU-<uuid>, the others by index within it",
   "NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE, CLICOLOR, TERM":
-    "colour never, always, always, not unless forced; dumb: neither colour nor a live bar",
+    "colour never, always, always, only if forced (for 0); dumb: neither colour nor a live bar",
   "AWS_WEB_IDENTITY_TOKEN_FILE, AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, AWS_CONTAINER_CREDENTIALS_FULL_URI":
     "where the AWS default chain finds a pod's or a container's identity",
   "S3_USE_HTTPS, S3_NO_SSL": "scheme of an S3 endpoint without one",
   "ARTIFACT_NAME, ARTIFACT_NAMESPACE, AIM_SERVICE_ACCOUNT_DIR, KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT, KUBERNETES_SERVICE_PORT_HTTPS":
     "the AIMArtifact whose status aim fetch updates, and the cluster's API",
   "PATH, PYTHONHOME, PYTHONPATH, PYTHONUSERBASE, PYTHONNOUSERSITE, PYTHONSAFEPATH":
-    "which Python the engine is started with, and where its packages are",
-  "AIM_BASE_IMAGE_REF, AIM_UPSTREAM_IMAGE_REF": "the image; each has its own compiled code in the cache",
+    "which Python starts the engine, and where its packages are",
+  "AIM_BASE_IMAGE_REF, AIM_UPSTREAM_IMAGE_REF": "reference of the image; compiled code is cached per image",
   "VLLM_CACHE_ROOT, TRITON_CACHE_DIR, TORCHINDUCTOR_CACHE_DIR, AITER_JIT_DIR":
     "where the engine keeps compiled code (default: below AIM_CACHE_PATH/.aim/compiled)",
   "VLLM_LOGGING_LEVEL": "the engine's log level; default AIM_LOG_LEVEL_ROOT",
@@ -64,10 +64,10 @@ export const KNOWN_VARIABLES: ReadonlySet<string> = new Set([
   ...Object.keys(ALSO_HONOURED).flatMap((names) => names.split(", ")),
 ]);
 
-// Kubernetes describes a service called "aim" or "aim-llama" in variables of its own.
+// Kubernetes sets such variables for a service called "aim" or "aim-llama".
 const SERVICE_LINK = /_SERVICE_(?:HOST|PORT)(?:_|$)|_PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_|$)|$)/;
 
-/** A line for each `AIM_` variable that nothing reads and that looks like a misspelt one. */
+/** A line for each `AIM_` variable that looks like a misspelling of one that is read. */
 export function unknownVariables(env: Readonly<Record<string, string | undefined>>): string[] {
   const read = [...KNOWN_VARIABLES].filter((name) => name.startsWith("AIM_"));
   const isRead = new RegExp(`^(?:${read.join("|").replaceAll("*", "\\w+")})$`);

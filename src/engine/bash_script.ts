@@ -1,7 +1,7 @@
 import { printable } from "../log/printable.ts";
 
 /**
- * A bash script that becomes the process: one `export` a variable, then `exec` on one line.
+ * A bash script that becomes the engine: one `export` per variable, then `exec` on one line.
  *
  * @param references Parts of values that the script takes from its environment: `$OPENAI_API_KEY`.
  */
@@ -18,7 +18,7 @@ export function renderBashScript({ env, argv, references }: {
   ].join("\n");
 }
 
-/** A word as bash reads it back: bare if nothing in it is special, else quoted. */
+/** A word for bash: bare if nothing in it is special, else quoted. */
 export function shellWord(word: string, references: ReadonlySet<string> = new Set()): string {
   if (references.size === 0 || word === "") return quoted(word);
   const parts = word.split(/(\$[A-Z0-9_]+)/).filter((part) => part !== "");
@@ -28,7 +28,7 @@ export function shellWord(word: string, references: ReadonlySet<string> = new Se
 function quoted(word: string): string {
   if (/^[\w@%+=:,./-]+$/.test(word)) return word;
   if (printable(word, "\n") === word) return `'${word.replaceAll("'", `'\\''`)}'`;
-  // With control characters as `$'…'`, so that a terminal can show the script.
+  // Control characters as `$'…'`, so that the script is safe to show on a terminal.
   const characters = [...word].map((one) => {
     if (one === "'" || one === "\\") return `\\${one}`;
     if (one === "\n" || printable(one) === one) return one;

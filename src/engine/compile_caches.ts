@@ -3,7 +3,7 @@ import type { EngineVersion } from "./engine_version.ts";
 
 /**
  * Directories that engines and the libraries below them write compiled code to. Without them each new
- * container compiles for minutes before it answers.
+ * container compiles for minutes before it serves.
  */
 const CACHES = {
   VLLM_CACHE_ROOT: "vllm",
@@ -12,7 +12,7 @@ const CACHES = {
   AITER_JIT_DIR: "aiter",
 } as const;
 
-/** Next to the models, where no command lists it as one. */
+/** Next to the models, where no command lists it as a model. */
 const FOLDER = ".aim/compiled";
 
 /**
@@ -22,7 +22,7 @@ const FOLDER = ".aim/compiled";
  * Requires `--allow-write`.
  *
  * @param accelerator `MI300X`.
- * @param env The engine's environment so far. Variables that it has stay as they are.
+ * @param env The engine's environment so far. Variables that it sets are kept.
  * @returns What to add to it.
  */
 export async function compileCaches(
@@ -46,7 +46,7 @@ export async function compileCaches(
 }
 
 /**
- * A folder that this user may write to, made if needed; `null` for another user's: the engine runs its files.
+ * Creates a folder if needed; `null` unless this user owns it and can write to it: the engine runs its files.
  */
 function ownFolder(path: string): string | null {
   try {
@@ -54,7 +54,7 @@ function ownFolder(path: string): string | null {
     const info = Deno.lstatSync(path);
     if (!info.isDirectory || info.uid !== Deno.uid()) throw new Error("it belongs to another user");
     const probe = `${path}/.${crypto.randomUUID().slice(0, 8)}`;
-    // The asynchronous call would load Deno's streams, which takes a tenth of a start.
+    // The asynchronous call would load Deno's streams, which takes a tenth of the start time.
     Deno.writeTextFileSync(probe, "", { createNew: true });
     Deno.removeSync(probe);
     return path;

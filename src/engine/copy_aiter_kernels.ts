@@ -6,8 +6,8 @@ import { installedPackage, namesIn } from "./installed_package.ts";
 const PREBUILT = "/workspace/aiter-jit-prebuilt";
 
 /**
- * Copies the prebuilt AITER kernels that the installed `aiter` package does not have. A failure is only a
- * warning, since the engine then compiles them.
+ * Copies the prebuilt AITER kernels that the installed `aiter` package lacks. A failure is only a warning,
+ * since the engine then compiles them.
  *
  * Requires `--allow-read`, `--allow-write`.
  *

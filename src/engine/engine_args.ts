@@ -18,7 +18,7 @@ export interface GivenArgument {
   readonly source: ArgumentSource;
 }
 
-/** What aim itself tells the engine: it overrides profile and user. */
+/** Arguments that aim itself sets: they override the profile's and the user's. */
 export interface SystemArgs {
   readonly port: number;
   /** For clients: the model's id, then `AIM_ID` or `AIM_MODEL_ID`. Empty if the engine has no such names. */
@@ -29,7 +29,7 @@ export interface SystemArgs {
 
 /**
  * The engine's arguments: each source overrides the sources before it, aim's own override all; served names
- * are added to aim's. As in a Python dict, an argument that is replaced keeps its place.
+ * are added to aim's. As in a Python dict, a replaced argument keeps its position.
  *
  * @param longName The long name of a short one (`tp`); `null` for any other.
  * @returns Arguments by canonical names, where each was given last, and warnings of one line each.
@@ -50,7 +50,7 @@ export function mergeEngineArgs(
       const before = given.get(canonical);
       if (before?.source === source) {
         warnings.push(
-          `${source.name} has both ${before.name} and ${name}, which are one argument: ${name} is used`,
+          `${source.name} has both ${before.name} and ${name}, which are the same argument: ${name} is used`,
         );
       }
       given.set(canonical, { name, source });
@@ -77,7 +77,7 @@ export function mergeEngineArgs(
 /** vLLM's optimization level, `-O3` in one word. */
 const OPTIMIZATION = /^O(?:\d$|\.|$)/;
 
-/** The spelling that the engine documents; only what is before the first dot is a name of its own. */
+/** The spelling that the engine documents; only the part before the first dot is an option's name. */
 function canonicalName(name: string, longName: (name: string) => string | null): string {
   if (OPTIMIZATION.test(name)) return name;
   const [head = "", ...rest] = name.split(".");

@@ -1,14 +1,14 @@
 import { compareVersions, type EngineVersion, parseVersion } from "./engine_version.ts";
 import vllmTable from "./vllm_table.json" with { type: "text" };
 
-/** What the releases of an engine take, as `tests/vllm/make_table.ts` writes it. */
+/** The options and variables of an engine's releases, written by `tests/vllm/make_table.ts`. */
 export interface EngineTable {
   /** The releases that were read, oldest first, separated by spaces. */
   readonly releases: string;
   /**
-   * By option, without its two dashes (short ones with their one): ranges of releases, separated by `; `,
-   * each `FROM-[TO] KIND [?|+|N|append] [=CHOICE|CHOICE…]`, or `>` and the long option for a short one.
-   * `OPTION.FIELD`, of kind `field`: the fields of an object that can have no others.
+   * By option, without its two dashes (short ones with their single dash): ranges of releases, separated by
+   * `; `, each `FROM-[TO] KIND [?|+|N|append] [=CHOICE|CHOICE…]`, or `>` and the long option for a short one.
+   * `OPTION.FIELD`, of kind `field`: the fields of an object that accepts no others.
    */
   readonly options: Readonly<Record<string, string>>;
   /** By environment variable: ranges of releases. */
@@ -31,7 +31,7 @@ export interface ReleaseRange {
   readonly kind: string;
   /** `""` and `None` stand for no value. */
   readonly optional: boolean;
-  /** `1`, `?` (may be bare), `+` (one or more), `append` (given once for each value), or a count. */
+  /** `1`, `?` (may be bare), `+` (one or more), `append` (repeated for each value), or a count. */
   readonly values: string;
   /** `null`: any value of its kind. */
   readonly choices: readonly string[] | null;
@@ -41,8 +41,8 @@ export interface ReleaseRange {
 export class VersionTable {
   readonly #releases: readonly string[];
   /**
-   * The releases that the version may be like, oldest first: its own, or the one before it. A development
-   * build is also like the next two, since it has some of what these have.
+   * The releases that the version may match, oldest first: its own, or the one before it. A development build
+   * may also match the next two, since it has some of their changes.
    */
   readonly like: readonly string[];
 
@@ -62,14 +62,14 @@ export class VersionTable {
     return `vLLM ${this.version?.text ?? this.newest}`;
   }
 
-  /** True if the version is one that the table was made from: what it refuses is then certain. */
+  /** True if the table includes this version: what it refuses is then certain. */
   get isExact(): boolean {
     const { version } = this;
     return version !== null && !version.development &&
       this.#releases.some((release) => compareVersions(parse(release), version) === 0);
   }
 
-  /** The ranges of an option or a variable that the version is in; none if it does not have it. */
+  /** The ranges of an option or a variable that include the version; none if the version lacks it. */
   ranges(kind: TableKind, name: string): ReleaseRange[] {
     return rangesOf(this.table[kind], name).filter(({ from, to }) =>
       this.like.some((release) => {
@@ -79,13 +79,13 @@ export class VersionTable {
     );
   }
 
-  /** Why the version has none of these ranges: `gone since 0.18.0`, or `comes with 0.14.0`. */
+  /** Why the version has none of these ranges: `removed in 0.18.0`, or `added in 0.14.0`. */
   whyAbsent(ranges: readonly ReleaseRange[]): string {
     const at = this.#indexOf(this.like.at(-1) ?? "");
     const next = ranges.find(({ from }) => this.#indexOf(from) > at);
-    if (next !== undefined) return `comes with ${next.from}`;
+    if (next !== undefined) return `added in ${next.from}`;
     const end = ranges.at(-1)?.to ?? null;
-    return end === null ? "absent" : `gone since ${this.#releases[this.#indexOf(end) + 1] ?? end}`;
+    return end === null ? "absent" : `removed in ${this.#releases[this.#indexOf(end) + 1] ?? end}`;
   }
 
   #indexOf(release: string): number {

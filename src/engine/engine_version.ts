@@ -1,6 +1,6 @@
 import { AimError } from "../errors/aim_error.ts";
 
-/** A version as Python packages write it (PEP 440), to the extent that vLLM's builds use it. */
+/** A Python package's version (PEP 440), limited to the forms that vLLM's builds use. */
 export interface EngineVersion {
   /** As written: `0.11.2.dev673+g839868462.rocm700`. */
   readonly text: string;
@@ -12,7 +12,7 @@ export interface EngineVersion {
   readonly development: boolean;
 }
 
-/** Reads a version; `null` if the text is not one. What follows `+` names the build alone. */
+/** Reads a version; `null` if the text is not one. The part after `+` only names the build. */
 export function parseVersion(text: string): EngineVersion | null {
   const found = /^v?(\d+(?:\.\d+)*)(?:[-_.]?post(\d+))?([-_.]?(?:dev|a|b|rc)[\d.]*)*(?:\+[\w.-]*)?$/i
     .exec(text.trim());

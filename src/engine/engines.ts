@@ -10,7 +10,7 @@ export interface Engine {
   readonly name: string;
   /** The words that start it. A leading `python` is `python3` if only that exists. */
   readonly launch: readonly string[];
-  /** The flag before the model; `null`: the engine is given none. */
+  /** The flag before the model; `null`: it gets none. */
   readonly modelArgument: string | null;
   /** `flags`: `--key value`; `pairs`: `--arg key=value`. */
   readonly form: "flags" | "pairs";
@@ -43,11 +43,11 @@ const ENGINES: readonly Engine[] = [
   },
 ];
 
-/** An engine that only `engines.yaml` has. */
+/** Defaults for an engine that only `engines.yaml` has. */
 const OTHER: Engine = { ...VLLM, isVllm: false, package: null };
 
 /**
- * An engine by name, as `engines.yaml` in a folder has it, else as the table here has it.
+ * An engine by name, from `engines.yaml` in a folder, else from the table above.
  *
  * Requires `--allow-read`.
  *

@@ -11,7 +11,7 @@ import { kernelFiles } from "../os/kernel_files.ts";
  * If the C library cannot be loaded, the program runs as a child that gets every signal sent to this process.
  *
  * @param argv With the program's own name first.
- * @param environment All of it.
+ * @param environment The complete environment.
  * @returns The child's exit code (128 + N if signal N ended it).
  * @throws {AimError} `engine` if the program cannot be executed; `usage` for words with NUL.
  */
@@ -28,7 +28,7 @@ export async function replaceProcess(
     return await runAsChild(path, argv.slice(1), Object.fromEntries(env), fileLimit?.soft ?? null);
   }
   const { library } = libc;
-  // Kept until the call, since it gets only the addresses of their bytes.
+  // Referenced until the call, which gets only the addresses of their bytes.
   const words = argv.map(cString);
   const variables = env.map(([name, value]) => cString(`${name}=${value}`));
   const file = cString(path);
@@ -44,7 +44,7 @@ export async function replaceProcess(
 
 function cannotExecute(path: string, reason: string, cause?: unknown): AimError {
   return new AimError("engine", `${path} cannot be executed: ${reason}`, {
-    hint: "check that it is a program for this machine and may be executed",
+    hint: "check that it is executable and built for this machine",
     cause,
   });
 }
@@ -57,8 +57,8 @@ type FileLimit = { readonly soft: number; readonly hard: number | null };
 
 /**
  * The limit on open files that aim was started with; `null` if it is not known or was not raised. Deno raises
- * its own to the hard one before any code of ours runs. The launcher says what it was; else it is the
- * parent's.
+ * its own to the hard one before any code of ours runs. The launcher passes on what it was; without one, it
+ * is the parent's.
  */
 function callersFileLimit(): FileLimit | null {
   const own = limitsOf("self");
@@ -83,7 +83,7 @@ const SIG_SETMASK = 2;
 const FIXED_SIGNALS = new Set([9, 19, 32, 33]);
 
 function closeOnExec(library: ProcessCalls): void {
-  // Linux before 5.11 and some sandboxes do not know it.
+  // Linux before 5.11 and some sandboxes do not support it.
   if (library.close_range?.(3, LAST_FD, CLOSE_RANGE_CLOEXEC) !== 0) {
     const open = kernelFiles().list("/proc/self/fd");
     const fds = open.kind === "ok" ? open.value.map(Number) : Array.from({ length: 1024 }, (_, fd) => fd);
@@ -110,14 +110,14 @@ function pointersTo(strings: readonly Uint8Array<ArrayBuffer>[]): BigUint64Array
   return new BigUint64Array([...addresses, 0n]);
 }
 
-/** All that Deno can catch of what would end or stop this process, and what a supervisor sends. */
+/** Every signal that Deno can catch and that would end or stop this process, or that a supervisor sends. */
 const FORWARDED = [
   ...(["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGCONT"] as const),
   ...(["SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO", "SIGPWR"] as const),
   ...(["SIGSTKFLT", "SIGXCPU", "SIGXFSZ", "SIGTRAP", "SIGABRT", "SIGSYS", "SIGURG"] as const),
 ];
 
-/** The child has a session of its own, so that a terminal's Ctrl-C reaches it once, through this process. */
+/** The child has its own session, so that a terminal's Ctrl-C reaches it once, through this process. */
 async function runAsChild(
   path: string,
   args: readonly string[],
@@ -125,14 +125,14 @@ async function runAsChild(
   fileLimit: number | null,
 ): Promise<number> {
   let child: Deno.ChildProcess | undefined;
-  // Before there is a child: it may be signalled as soon as it runs.
+  // Listen before the child exists: it may be signalled as soon as it runs.
   const forward = (signal: Deno.Signal) => {
     try {
       child?.kill(signal);
-    } catch { /* it has ended: its status is on its way */ }
+    } catch { /* it has ended: its status follows */ }
   };
   for (const signal of FORWARDED) Deno.addSignalListener(signal, () => forward(signal));
-  // A second Ctrl-C may end this process: the engine does not outlive it.
+  // A second Ctrl-C may end this process: the engine must not outlive it.
   globalThis.addEventListener("unload", () => forward("SIGTERM"));
   const [program, words] = fileLimit === null
     ? [path, args]

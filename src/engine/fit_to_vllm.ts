@@ -13,21 +13,21 @@ export interface FittedToVllm {
   readonly args: ConfigMap;
   readonly variables: ReadonlyMap<string, string>;
   readonly warnings: readonly string[];
-  /** What no version takes, or the installed one refuses: it would end the engine. */
+  /** What no version accepts, or the installed one refuses: the engine would exit. */
   readonly faults: readonly OptionFault[];
 }
 
 export interface OptionFault {
-  /** `undefined`: by aim itself. */
+  /** `undefined`: aim itself set it. */
   readonly given: GivenArgument | undefined;
   /** One clause that names argument and value. */
   readonly reason: string;
 }
 
 /**
- * Merges arguments and fits them, and a profile's variables, to a version of vLLM. What the version does not
- * have is left out; what it has under another name gets that name if the meaning is the same; a name that no
- * release has is passed on. Only a version in the table refuses a value that another release takes.
+ * Merges arguments and fits them, and a profile's variables, to a version of vLLM. What the version lacks is
+ * left out; what it renamed without changing its meaning gets the new name; a name that no release has is
+ * passed on. A value that only other releases accept is a fault only if the table includes the version.
  *
  * @param version `null`: the newest release in the table.
  * @throws {AimError} what {@linkcode mergeEngineArgs} throws.
@@ -87,7 +87,7 @@ class Fitting {
   addOption(name: string, value: ConfigValue): void {
     const bad = badName(name);
     if (bad !== null) return void this.faults.push([name, bad]);
-    // vLLM's parser turns each form of -O into an option of the version's own.
+    // vLLM's parser turns each form of -O into an option of that version.
     if (/^O(?:\d?$|\.)/.test(name)) return void this.args.set(name, value);
     const renamed = renamedOption(name, value, this.version);
     if (renamed !== null) {
@@ -110,7 +110,7 @@ class Fitting {
     } else if (!name.startsWith("VLLM_") || this.#has("variables", name)) this.variables.set(name, value);
   }
 
-  /** False, and noted, if only other releases have it. A name that no release has is passed on. */
+  /** False, with a note, if only other releases have it. A name that no release has is passed on. */
   #has(kind: TableKind, name: string): boolean {
     const { version } = this;
     if (version.ranges(kind, name).length > 0) return true;
@@ -138,7 +138,7 @@ class Fitting {
     return !isClosed || this.#has("options", `${option}.${path.split(/[.+]/, 1)[0]}`);
   }
 
-  /** False, and a fault, if the version, or each that it may be, refuses the value. */
+  /** False, with a fault, if the version (or every release that it may match) refuses the value. */
   #takes(name: string, value: ConfigValue): boolean {
     const { version } = this;
     const reasons = version.ranges("options", name).map((range) => refusedValue(value, range));
@@ -160,7 +160,7 @@ class Fitting {
     return false;
   }
 
-  /** A list as text if the option takes one JSON text; an object without the fields that are gone. */
+  /** A list as text if the option takes one JSON text; an object without fields that the version lacks. */
   #asTaken(name: string, value: ConfigValue): ConfigValue {
     const ranges = this.version.ranges("options", name);
     const isJson = ranges.length > 0 && ranges.every(({ kind, values }) => kind === "json" && values === "1");
@@ -181,18 +181,18 @@ function parsed(text: string): ConfigValue {
 }
 
 function badName(name: string): string | null {
-  if (name === "") return 'has "" as the name of an argument';
+  if (name === "") return "has an empty name";
   if (name.startsWith("-")) {
-    return `${JSON.stringify(name)} has dashes of its own: write ${JSON.stringify(name.replace(/^-+/, ""))}`;
+    return `${JSON.stringify(name)} starts with dashes: write ${JSON.stringify(name.replace(/^-+/, ""))}`;
   }
-  return /^[\w.+-]+$/.test(name) ? null : `${JSON.stringify(name)} cannot be the name of an argument`;
+  return /^[\w.+-]+$/.test(name) ? null : `${JSON.stringify(name)} is not a valid name`;
 }
 
 const LOAD_STRATEGY = "safetensors-load-strategy";
 
 /**
  * Arguments for weights on a network file system, where vLLM's default (mapping files into memory) reads page
- * by page: with its option to read ahead, if the version has it and they do not.
+ * by page: adds its option to read ahead, if the version has it and it is not set.
  */
 export function withReadAhead(args: ConfigMap, version: EngineVersion | null): ConfigMap {
   const choices = new VersionTable(version).ranges("options", LOAD_STRATEGY).at(-1)?.choices;

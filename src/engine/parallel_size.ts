@@ -7,7 +7,7 @@ const FACTORS = ["tensor-parallel-size", "pipeline-parallel-size", "prefill-cont
  * Counts the GPUs that merged arguments make vLLM use on this machine; `null` if no size is given, if one is
  * not a number, or if several machines take part.
  *
- * @returns Also the sizes that it follows from, as `tensor-parallel-size 4 x data-parallel-size 2`.
+ * @returns Also the sizes that it is the product of, such as `tensor-parallel-size 4 x data-parallel-size 2`.
  */
 export function parallelSize(args: ConfigMap): { gpus: number; sizes: string } | null {
   const wordOf = (name: string) => optionWords(args.get(name) ?? null)[0] ?? "";

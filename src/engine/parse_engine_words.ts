@@ -4,7 +4,7 @@ import { type ConfigMap, type ConfigValue, numberLiteral } from "../values/value
 
 /**
  * Reads what follows `--` on aim's command line as vLLM's parser would: `--name value`, `--name=value`,
- * `--flag`, `-O value`, and `--name a b` for a list. Of a flag given twice the last counts.
+ * `--flag`, `-O value`, and `--name a b` for a list. If a flag is given twice, the last one counts.
  *
  * @throws {AimError} `usage`: a word that no flag takes, or an invalid JSON object.
  */
@@ -18,8 +18,8 @@ export function parseEngineWords(words: readonly string[]): ConfigMap {
       values.delete(name);
       values.set(name, current = value === undefined ? [] : [value]);
     } else if (current === null) {
-      throw new AimError("usage", `${JSON.stringify(word)} follows -- and is not an argument of the engine`, {
-        hint: "begin with a flag, as -- --max-model-len 8192",
+      throw new AimError("usage", `${JSON.stringify(word)} after -- is not an engine flag`, {
+        hint: "start with a flag, such as -- --max-model-len 8192",
       });
     } else current.push(word);
   }
@@ -38,8 +38,8 @@ function scalar(name: string, text: string): ConfigValue {
     return readJson(text);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new AimError("usage", `--${name} is not usable JSON (${reason})`, {
-      hint: `give one JSON object, as '{"max-model-len": 8192}'`,
+    throw new AimError("usage", `--${name} is not valid JSON (${reason})`, {
+      hint: `give one JSON object, such as '{"max-model-len": 8192}'`,
       cause,
     });
   }

@@ -5,18 +5,18 @@ import type { ReleaseRange } from "./engine_table.ts";
 import { optionWords } from "./engine_args.ts";
 
 /**
- * Why vLLM's parser would refuse a value: a clause such as `is "x", and must be a whole number`; `null` if
- * it takes it. The rules are those of Python's argparse and of the types in vLLM's `arg_utils.py`.
+ * Why vLLM's parser would refuse a value: a clause such as `is "x", but must be a whole number`; `null` if it
+ * accepts it. The rules are those of Python's argparse and of the types in vLLM's `arg_utils.py`.
  */
 export function refusedValue(value: ConfigValue, option: ReleaseRange): string | null {
   // Left out of the command line.
   if (value === false) return null;
-  const wrong = (must: string) => `is ${shown(value)}, and must be ${must}`;
+  const wrong = (must: string) => `is ${shown(value)}, but must be ${must}`;
   const words = optionWords(value);
-  if (option.kind === "flag") return words.length === 0 ? null : `is ${shown(value)}, and takes no value`;
+  if (option.kind === "flag") return words.length === 0 ? null : `is ${shown(value)}, but takes no value`;
   if (isList(value) && option.kind === "json" && option.values === "1") return null;
   if (words.length === 0) {
-    return option.values === "?" || option.values === "*" ? null : "has no value, and needs one";
+    return option.values === "?" || option.values === "*" ? null : "needs a value";
   }
   const most = /^\d+$/.test(option.values) ? Number(option.values) : option.values === "+" ? Infinity : 1;
   if (words.length > most) return wrong(most === 1 ? "one value" : `${most} values`);
@@ -46,9 +46,9 @@ const KINDS: Readonly<Record<string, { readonly name: string; takes(word: string
     takes: (word) =>
       /^\s*[+-]?(?:(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:e[+-]?\d+)?|inf(?:inity)?|nan)\s*$/i.test(word),
   },
-  "human-int": { name: "a whole number, as 32768 or 32k", takes: isHumanInteger },
+  "human-int": { name: "a whole number, such as 32768 or 32k", takes: isHumanInteger },
   "human-int-or-auto": {
-    name: "a whole number, as 32768 or 32k, or auto",
+    name: "a whole number, such as 32768 or 32k, or auto",
     takes: (word) => isHumanInteger(word) || word.toLowerCase() === "auto",
   },
   json: { name: "JSON", takes: (word) => isJson(word) || isPairs(word) },
@@ -58,7 +58,7 @@ const KINDS: Readonly<Record<string, { readonly name: string; takes(word: string
     takes: (word) => isObject(word) || isInteger(word),
   },
   "object-or-pairs": {
-    name: "a mapping, a JSON object as text, or pairs as image=1",
+    name: "a mapping, a JSON object as text, or pairs such as image=1",
     takes: (word) => isObject(word) || isPairs(word),
   },
 };

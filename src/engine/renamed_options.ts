@@ -1,7 +1,7 @@
 import { type ConfigValue, isMap, isNumberLiteral, numberLiteral } from "../values/value.ts";
 import type { VersionTable } from "./engine_table.ts";
 
-/** An option under the name that a version has for it. */
+/** An option under its name in a version. */
 export interface RenamedOption {
   readonly name: string;
   readonly value: ConfigValue;
@@ -19,12 +19,12 @@ const THE_FIELD = "the old option set that field";
 const OUTPUTS = "structured-outputs-config";
 
 /**
- * Options that vLLM renamed without changing what they mean, each with what its `arg_utils.py` did with the
- * old name while it had both. Others (`rope-scaling`, `task`, `cuda-graph-sizes`) changed their meaning too.
+ * Options that vLLM renamed without changing what they mean, each with what `arg_utils.py` did with the old
+ * name while both existed. Others (`rope-scaling`, `task`, `cuda-graph-sizes`) changed their meaning too.
  */
 const RENAMES: readonly (readonly [from: string, to: string, reason: string, convert?: Convert])[] = [
-  ["no-enable-log-requests", "disable-log-requests", "both turn the log of requests off"],
-  ["disable-log-requests", "no-enable-log-requests", "both turn the log of requests off"],
+  ["no-enable-log-requests", "disable-log-requests", "both turn request logging off"],
+  ["disable-log-requests", "no-enable-log-requests", "both turn request logging off"],
   ["override-pooler-config", "pooler-config", "the same object"],
   ["guided-decoding-backend", `${OUTPUTS}.backend`, THE_FIELD],
   ["guided-decoding-disable-fallback", `${OUTPUTS}.disable_fallback`, THE_FIELD, on(true)],

@@ -6,11 +6,11 @@ import { type EngineVersion, givenVersion, parseVersion } from "./engine_version
 import { type Engine, engineNamed } from "./engines.ts";
 import { type InstalledPackage, installedPackage } from "./installed_package.ts";
 
-/** An engine, and what is installed of it. */
+/** An engine, with its installed program and version. */
 export interface ServingEngine extends Engine {
   /** As it is called: `python`, `python3`, `vllm`. */
   readonly program: string;
-  /** Absolute, or relative where PATH is; `null` if it is not on this machine. */
+  /** Absolute, or relative if PATH is; `null` if it is not on this machine. */
   readonly path: string | null;
   /** `null` if it is not known. */
   readonly version: EngineVersion | null;
@@ -22,7 +22,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * Finds the engine of a configuration.
  *
  * @param need `serve` requires the engine; `show` does not.
- * @param asIf A version to take instead of the installed one.
+ * @param asIf A version to assume instead of the installed one.
  * @throws {AimError} `usage`: no such engine or version; `engine`: its program or package is not installed.
  */
 export async function servingEngine(
@@ -73,7 +73,7 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** True if a Python says that it lacks a package: its import hooks are not seen from outside. */
+/** Asks Python itself whether a package is missing, since its import hooks are invisible from outside. */
 async function confirmAbsent(name: string, python: string, env: Environment): Promise<boolean> {
   const script =
     `import importlib.util; print("absent" if importlib.util.find_spec("${name}") is None else "there")`;
@@ -83,7 +83,7 @@ async function confirmAbsent(name: string, python: string, env: Environment): Pr
 function versionOf(installed: InstalledPackage, name: string): EngineVersion | null {
   const version = installed.kind === "installed" ? parseVersion(installed.version ?? "") : null;
   if (version === null) {
-    const why = installed.kind === "unknown" ? installed.reason : `${name} does not say its version`;
+    const why = installed.kind === "unknown" ? installed.reason : `${name} does not state its version`;
     log.debug(`${name}: version unknown (${why}); arguments are checked against the newest known release`);
   } else log.debug(`${name} ${version.text} is installed`);
   return version;

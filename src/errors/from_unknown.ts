@@ -11,8 +11,8 @@ export function errorFrom(thrown: unknown, doing: string): AimError {
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   // Deno refuses these paths to every program without all permissions.
   if (/^Requires all access to/.test(message)) {
-    return new AimError("no-space", `${doing}: paths below /dev, /proc and /sys are closed to this program`, {
-      hint: "use another directory, for the cache with AIM_CACHE_PATH: a mounted volume, or a tmpfs at /mnt",
+    return new AimError("no-space", `${doing}: this program cannot use paths below /dev, /proc and /sys`, {
+      hint: "use another directory (for the cache, AIM_CACHE_PATH): a mounted volume, or a tmpfs at /mnt",
       cause: thrown,
     });
   }
@@ -28,7 +28,7 @@ export function errnoOf(thrown: unknown): string | undefined {
   if (!(thrown instanceof Error)) return undefined;
   const code = (thrown as Error & { code?: unknown }).code;
   if (typeof code === "string" && /^E[A-Z0-9]+$/.test(code)) return code;
-  // Failures of the C library's functions have only the number.
+  // Failed calls of the C library have only the number.
   const number = /\(os error (\d+)\)/.exec(thrown.message)?.[1];
   if (number === undefined) return undefined;
   const { errno } = globalThis.process.getBuiltinModule("node:os").constants;
@@ -46,10 +46,10 @@ const SPACE_HINTS: Readonly<Record<string, string>> = {
   EROFS: "mount it writable or set AIM_CACHE_PATH to a writable directory",
   EACCES: DENIED,
   EPERM: DENIED,
-  ENOTDIR: "the path leads through a file: move it away or choose another path",
+  ENOTDIR: "part of the path is a file: move it away or choose another path",
   EISDIR: "the path is a directory: move it away or choose another path",
   ESTALE: "the network file system lost the file: check that the volume is mounted, then rerun",
-  EMFILE: "raise the limit of open files (ulimit -n) or lower AIM_DOWNLOAD_JOBS, then run again",
+  EMFILE: "raise the limit of open files (ulimit -n) or lower AIM_DOWNLOAD_JOBS, then rerun",
   ENFILE: "the system has too many open files: stop processes that have many open, then rerun",
   EFBIG: "use a file system that allows files of this size",
 };

@@ -3,7 +3,7 @@ import { DTYPE_BYTES, type ModelShape } from "./model_shape.ts";
 
 /** Whether a model fits the memory of its GPUs. Sizes in bytes of one GPU. */
 export interface Fit {
-  /** `kv`: the weights fit, one sequence of the longest length does not. */
+  /** `kv`: the weights fit, but one sequence of the maximum length does not. */
   readonly state: "fits" | "weights" | "kv";
   readonly gpus: number;
   readonly vramBytes: number;
@@ -24,7 +24,7 @@ export interface Fit {
 
 /**
  * Compares a model with the memory of its GPUs as vLLM does at start: the weights, and KV cache for one
- * sequence of the longest length, must fit into utilization × memory. Activations and graphs are not counted:
+ * sequence of the maximum length, must fit into utilization × memory. Activations and graphs are not counted:
  * they depend on the engine's version.
  *
  * @param shape `null` if it is not known: then only the weights are compared.
@@ -74,7 +74,7 @@ const EXPERT_PARALLEL = "enable-expert-parallel";
 
 type EngineMemory = ReturnType<typeof engineMemory>;
 
-/** The arguments that decide over memory; `null`: the model's own. */
+/** The arguments that determine memory use; `null`: the model's own. */
 function engineMemory(args: ConfigMap) {
   const values = new Map([...args].map(([name, value]) => [name.replaceAll("_", "-"), value]));
   const number = (name: string, otherwise: number) => numberOf(values.get(name)) ?? otherwise;
@@ -121,7 +121,7 @@ function loadedShare(shape: ModelShape | null, { dtype, quantization }: EngineMe
   return Math.min(cast, quantised) / stored;
 }
 
-/** Bytes of a weight by the method of quantisation. */
+/** Bytes of a weight by quantisation method. */
 const QUANTISED: readonly (readonly [RegExp, number])[] = [[/fp8|int8|w8a8/, 1], [/bitsandbytes|4/, 0.5]];
 
 function kvValueBytes({ kvCacheDtype, dtype }: EngineMemory): number {
@@ -129,7 +129,7 @@ function kvValueBytes({ kvCacheDtype, dtype }: EngineMemory): number {
   return /fp8|int8/.test(type) ? 1 : DTYPE_BYTES[type] ?? 2;
 }
 
-/** The longest sequence that fits; windows bound its KV cache, so it is searched for. */
+/** The longest sequence that fits, by bisection: a sliding window bounds the KV cache. */
 function longest(most: number, fits: (tokens: number) => boolean): number {
   if (fits(most)) return most;
   let [low, high] = [0, most];
@@ -142,7 +142,7 @@ function longest(most: number, fits: (tokens: number) => boolean): number {
 }
 
 /**
- * Bytes of KV cache that one GPU needs for one sequence of so many tokens.
+ * Bytes of KV cache that one GPU needs for one sequence of `tokens` tokens.
  *
  * @param tensorParallel GPUs that share the heads; each keeps at least one.
  * @param pipelineParallel GPUs that share the layers.
@@ -162,10 +162,10 @@ export function kvCacheBytes(
 }
 
 /**
- * The result of a comparison with the memory in words, with sizes in GiB.
+ * Describes a fit in words, with sizes in GiB.
  *
  * @param gpu `MI300X`.
- * @param source Where the size of the weights is from.
+ * @param source Where the weights are.
  */
 export function fitInWords(fit: Fit, gpu: string, source: string): string {
   const { gpus, tokens, kvBytes, smallestCount } = fit;
@@ -179,7 +179,7 @@ export function fitInWords(fit: Fit, gpu: string, source: string): string {
   if (fit.state === "fits") return `${need}; ${have}`;
   const instead: string[] = [];
   if (smallestCount === null) instead.push(`16 x ${gpu} are too few`);
-  else if (smallestCount > gpus) instead.push(`${smallestCount} x ${gpu} would do`);
+  else if (smallestCount > gpus) instead.push(`${smallestCount} x ${gpu} would be enough`);
   if (fit.state === "kv" && fit.tokensThatFit) instead.push(`max-model-len ${fit.tokensThatFit} would fit`);
   return `memory is low: ${need}; ${have}${instead.map((text) => `; ${text}`).join("")}`;
 }

@@ -1,7 +1,7 @@
 import { formatOf, setOf, WEIGHT_FORMATS, type WeightFormat } from "../cache/judge/weight_files.ts";
 
 /**
- * Bytes of the weights that an engine would load: of one format; of several GGUF quantisations the largest.
+ * Bytes of the weights that an engine would load: one format only, or the largest GGUF quantisation.
  *
  * @param sizes Bytes by path.
  * @returns `null` without any weights.

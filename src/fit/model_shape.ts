@@ -1,6 +1,6 @@
 import { fieldsOf, isJsonObject } from "../values/json.ts";
 
-/** What of a model's configuration decides how much memory a token takes. */
+/** The parts of a model's configuration that determine how much memory a token takes. */
 export interface ModelShape {
   /**
    * Layers that keep keys and values of all tokens, and those that keep a window of them. Others (linear
@@ -13,7 +13,7 @@ export interface ModelShape {
     | { readonly kind: "latent"; readonly values: number };
   /** Query heads: tensor parallelism must divide them; `null` if the configuration does not say. */
   readonly heads: number | null;
-  /** Tokens of context that the model was made for; `null` if it does not say. */
+  /** Context length in tokens; `null` if the configuration does not say. */
   readonly maxTokens: number | null;
   /** Bytes of a weight as stored; `null` if unknown. */
   readonly bytesPerWeight: number | null;
@@ -23,7 +23,7 @@ export interface ModelShape {
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** What model families call the same number. */
+/** Names of the same number in different model families. */
 const LAYERS = ["num_hidden_layers", "n_layers", "n_layer", "num_layers"];
 const HEADS = ["num_attention_heads", "n_heads", "n_head", "num_heads"];
 const KV_HEADS = ["num_key_value_heads", "n_kv_heads", "num_kv_heads", "multi_query_group_num"];
@@ -104,13 +104,13 @@ function layersOf(config: Json, layers: number): ModelShape["layers"] {
   const pattern = textOf(config, "hybrid_override_pattern");
   if (pattern !== null) return { full: pattern.split("*").length - 1, windowed: 0, window };
   if (own === null) return { full: layers, windowed: 0, window };
-  // Gemma: of so many layers, one keeps all tokens.
+  // Gemma: one of every so many layers keeps all tokens.
   const every = numberOf(config, "sliding_window_pattern") ?? SLIDING_PATTERNS[String(config.model_type)];
   const full = every === undefined ? 0 : Math.floor(layers / every);
   return { full, windowed: layers - full, window };
 }
 
-/** Older configurations leave it to the code of the model. */
+/** Older configurations leave the pattern to the model's code. */
 const SLIDING_PATTERNS: Readonly<Record<string, number>> = {
   gemma2: 2,
   gemma3: 6,
@@ -125,7 +125,7 @@ function maxTokensOf(config: Json): number | null {
   const kind = textOf(scaling, "rope_type", "type");
   const factor = numberOf(scaling, "factor");
   if (own === null || factor === null || kind === null) return own;
-  // As vLLM derives it; the others say the scaled length themselves.
+  // As vLLM derives it; other kinds state the scaled length themselves.
   if (kind === "yarn") return (numberOf(scaling, "original_max_position_embeddings") ?? own) * factor;
   return ["linear", "dynamic"].includes(kind) ? own * factor : own;
 }

@@ -1,7 +1,7 @@
-/** A model of GPU. Its PCI vendor id is 0x1002. */
+/** A GPU model. Its PCI vendor id is 0x1002. */
 interface GpuModel {
   readonly ids: readonly string[];
-  /** GiB of one device: of an MI250X one die of two, of several variants the smallest. */
+  /** GiB of one device: one of an MI250X's two dies, the smallest of several variants. */
   readonly vram: number;
   /** LLVM's name of the architecture, if AMD's images have kernels for it. */
   readonly gfx?: string;
@@ -33,7 +33,7 @@ const GPU_MODELS: Readonly<Record<string, GpuModel>> = {
   RX6800: { ids: ["73bf"], vram: 16 },
 };
 
-/** Processors by the names that profiles give them, with the numbers of the chips that have the name. */
+/** Processors by their names in profiles, each with its chip numbers. */
 const EPYC_CHIPS: Readonly<Record<string, string>> = {
   EPYC_9965: "9965",
   EPYC_ZEN5:
@@ -69,7 +69,7 @@ export function uuidOf(id: string): string | null {
   return /^0*$/.test(digits) ? null : `GPU-${digits.toLowerCase().padStart(16, "0")}`;
 }
 
-/** The name of a chip by its number, `9654P`; `null` for a chip without a name of its own. */
+/** The name of a chip by its number, `9654P`; `null` for a chip without one. */
 export function epycOf(chip: string): string | null {
   return BY_CHIP.get(chip.toUpperCase()) ?? null;
 }
@@ -85,7 +85,7 @@ export function architectureOf(model: string): string | null {
   return GPU_MODELS[model]?.gfx ?? null;
 }
 
-/** The kind of an accelerator, by its name. A name that is not known is a GPU's. */
+/** The kind of an accelerator, by its name. An unknown name is a GPU's. */
 export function typeOfAccelerator(name: string): "gpu" | "cpu" {
   return CPU_MODELS.includes(name) ? "cpu" : "gpu";
 }
@@ -95,7 +95,7 @@ export function typeOfAccelerator(name: string): "gpu" | "cpu" {
  * MI300X`, `Radeon PRO W7900`, a PCI device id (`0x74a1`), an EPYC chip (`9654`, `EPYC 9654`).
  */
 export function acceleratorName(text: string): string | null {
-  // As nearly every profile has it.
+  // Nearly every profile uses the exact name.
   if (ACCELERATOR_NAMES.includes(text)) return text;
   const words = text.trim().replace(/^(["'])(.*)\1$/, "$2").toUpperCase().replace(MAKERS, " ").trim();
   if (/^0X[0-9A-F]{4}$/.test(words)) return BY_ID.get(words.slice(2).toLowerCase()) ?? null;

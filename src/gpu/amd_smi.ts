@@ -7,7 +7,7 @@ import type { Device, Devices } from "./types.ts";
 export async function readAmdSmi(program: string, options: RunOptions): Promise<Devices> {
   const run = async (...args: string[]) => {
     const { stdout, failed } = await runProgram(program, [...args, "--json"], options);
-    // It may fail after it has printed all that it knows.
+    // It may fail after printing all its results.
     return { gpus: parseAmdSmi(stdout), reason: failed ?? "amd-smi did not print JSON" };
   };
   const [fixed, load] = await Promise.all([

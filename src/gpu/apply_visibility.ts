@@ -1,9 +1,9 @@
 import type { Device, Gpu, GpuSource } from "./types.ts";
 
 /**
- * Which devices this process can use, and why not the others: first what it can open, then
- * `ROCR_VISIBLE_DEVICES` (indices or `GPU-<uuid>`), then `HIP_VISIBLE_DEVICES`, else `CUDA_VISIBLE_DEVICES`,
- * each within what is left and in its own order.
+ * Which devices this process can use, and why not the others. It must be able to open them; then
+ * `ROCR_VISIBLE_DEVICES` (indices or `GPU-<uuid>`) filters, then `HIP_VISIBLE_DEVICES`, else
+ * `CUDA_VISIBLE_DEVICES`: each picks from what is left, in its own order.
  *
  * Sources: ROCr's `amd_filter_device.cpp` (an empty value selects nothing; the first word that names no
  * device, or one named already, ends the list) and HIP's device initialisation (an empty value counts as

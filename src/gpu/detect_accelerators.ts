@@ -16,7 +16,7 @@ export interface DetectOptions {
   readonly acceleratorType: "gpu" | "cpu";
   /** Any but `epyc`: an EPYC counts as a plain CPU. @default {null} */
   readonly acceleratorFamily?: "instinct" | "radeon" | "epyc" | "cpu" | null;
-  /** With a model, no GPU is looked at, and the model's type counts. @default {null} */
+  /** If set, no GPU is detected, and the model determines the type. @default {null} */
   readonly acceleratorModel?: string | null;
   /** With a model, `auto` is 1 GPU or all cores. @default {"auto"} */
   readonly acceleratorCount?: number | "auto";

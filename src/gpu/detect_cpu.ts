@@ -3,13 +3,13 @@ import { epycOf, GENERIC_CPU } from "./accelerators.ts";
 import type { Cpu } from "./types.ts";
 
 /**
- * The processor, and how many of its cores this container may use: of the quota of its control group (rounded
- * down, at least 1) and the cores that its control group and affinity allow, the smaller. Never throws.
+ * The processor, and how many of its cores this container may use: the smallest of its control group's quota
+ * (rounded down, at least 1) and the cores that its control group and affinity allow. Never throws.
  *
  * Sources: the kernel's `Documentation/admin-guide/cgroup-v2.rst` and `cgroup-v1/cpusets.rst`,
  * `cputopology.rst`, proc(5).
  *
- * @param anyChip `true`: also an EPYC counts as a processor of no particular kind.
+ * @param anyChip `true`: even an EPYC counts as a processor of no particular kind.
  */
 export function detectCpu(files: KernelFiles, sys: string, proc: string, anyChip: boolean): Cpu {
   const read = (path: string): string | null => {
@@ -47,7 +47,7 @@ export function detectCpu(files: KernelFiles, sys: string, proc: string, anyChip
   };
 }
 
-/** How many numbers a list like `0-3,8` has. */
+/** How many numbers a list such as `0-3,8` contains. */
 function listedIn(list: string | null): number | null {
   if (list === null || !/^\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*$/.test(list)) return null;
   return list.split(",").reduce((sum, part) => {
@@ -63,7 +63,7 @@ function quotaOf(text: string | null): number | null {
   return Math.max(1, Math.floor(quota / period));
 }
 
-/** Paths of this process's control groups, each after those that it is in: of v2, of v1's cpu and cpuset. */
+/** Paths of this process's control groups (v2, and v1's cpu and cpuset), each after its parents. */
 function groupsIn(text: string): string[] {
   return [...text.matchAll(/^\d+:(.*):(\/\S+)$/gm)]
     .filter(([, controllers]) => controllers === "" || /\bcpu(?:set)?\b/.test(controllers ?? ""))

@@ -30,17 +30,17 @@ export function readSysfs(files: KernelFiles, sys: string, dev: string): Devices
     !nodes.some((node) => node.minor === card.minor || node.pciAddress === card.pciAddress)
   ).map((card): Device => ({
     ...device(card, card, []),
-    // GPUs of the host that the device cgroup keeps from this container.
+    // GPUs of the host that the device cgroup hides from this container.
     ...(nodes.length > 0 ? { hiddenBecause: "ROCm does not see it in this container (no KFD node)" } : {}),
   }));
   const devices = [...ofNodes, ...ofCards];
   return { devices, warnings, reason: devices.length > 0 ? null : nothingFound(files, sys) };
 }
 
-/** What KFD has of a GPU or one of its partitions, or DRM of a whole GPU; memory in bytes. */
+/** What KFD reports about a GPU or one of its partitions, or DRM about a complete GPU; memory in bytes. */
 interface Entry
   extends Pick<Device, "deviceId" | "pciAddress" | "uuid" | "vramTotal" | "vramUsed" | "busyPercent"> {
-  /** Of the render node; 0 if it has none. */
+  /** Of the render node; 0 if there is none. */
   readonly minor: number;
   readonly computeMode: string | null;
   readonly memoryMode: string | null;
@@ -63,7 +63,7 @@ function readNodes(files: KernelFiles, folder: string, warnings: string[]): Entr
     // Without gpu_id, a node with SIMDs is a GPU.
     if (gpuId.kind === "absent" && !properties.get("simd_count")) return [];
     if ((properties.get("vendor_id") ?? AMD) !== AMD) return [];
-    // It exceeds doubles.
+    // It exceeds a double's precision.
     const unique = /^\s*unique_id[ \t]+(\d+)\s*$/m.exec(text.value)?.[1] ?? "0";
     return [{
       minor: properties.get("drm_render_minor") ?? 0,
@@ -98,7 +98,7 @@ function readCards(files: KernelFiles, folder: string, warnings: string[]): Entr
     if (vendor.kind !== "ok" || integer(vendor.value) !== AMD) return [];
     const word = (name: string): string | null => {
       const text = textIn(files, `${device}/${name}`) ?? "";
-      // Drivers that know of no partitions say UNKNOWN or N/A.
+      // Drivers without partitions report UNKNOWN or N/A.
       return /^(?:|unknown|n\/?a|none)$/i.test(text) ? null : text;
     };
     const number = (name: string) => integer(word(name) ?? "");
@@ -139,7 +139,7 @@ function pciOf(properties: ReadonlyMap<string, number>): string | null {
   return `${part(domain, 4)}:${part(at >> 8, 2)}:${part((at >> 3) & 0x1f, 2)}.${at & 7}`;
 }
 
-/** Some drivers give partitions PCI functions of their own, so the function does not identify a GPU. */
+/** Some drivers give each partition its own PCI function, so the function does not identify a GPU. */
 function slotOf({ pciAddress }: Entry): string | null {
   return pciAddress?.replace(/\.[0-7]$/, "") ?? null;
 }
@@ -183,7 +183,7 @@ function openFault(files: KernelFiles, dev: string, name: string): string | null
   const result = files.openable(path);
   if (result.kind === "ok") return null;
   if (result.kind === "absent") {
-    return `${path} is not there (the container lacks it: give it --device=/dev/${name})`;
+    return `${path} does not exist (run the container with --device=/dev/${name})`;
   }
   const group = files.group(path);
   const remedy = group === null || group === 0

@@ -1,7 +1,7 @@
 import { UNKNOWN_MODEL } from "./accelerators.ts";
 import type { Gpu, GpuInventory } from "./types.ts";
 
-/** VRAM in use above this share counts as busy. A GPU that runs nothing uses some for the driver. */
+/** VRAM in use above this share counts as busy. An idle GPU uses some for the driver. */
 const BUSY_VRAM = 0.05;
 
 export function isBusy(gpu: Gpu): boolean {
@@ -13,7 +13,7 @@ export function usedVram({ vramUsed, vramTotal }: Gpu): number {
   return vramTotal ? (vramUsed ?? 0) / vramTotal : 0;
 }
 
-/** What follows from the GPUs that were found. @param reasons Why other sources had none. */
+/** Summarises the GPUs that were found. @param reasons Why other sources found none. */
 export function takeInventory(
   source: GpuInventory["source"],
   gpus: readonly Gpu[],
@@ -30,7 +30,7 @@ export function takeInventory(
   }
   if (others.length > 0) {
     const [used, ...rest] = [main, ...others].map((group) => `${group.length} ${group.map(kindOf)[0]}`);
-    warnings.push(`the GPUs differ: ${used} are used, ${rest.join(", ")} not`);
+    warnings.push(`the GPUs differ: using ${used}, not ${rest.join(", ")}`);
   }
   for (const gpu of visible.filter(isBusy)) {
     warnings.push(`GPU ${gpu.index} (${gpu.model}) is busy: ${loadOf(gpu)}`);
@@ -55,7 +55,7 @@ function kindOf({ model, partition }: Gpu): string {
   return partition === null ? model : `${model} partition`;
 }
 
-/** By kind, and first the kind that counts: known models, then the most numerous, then the largest memory. */
+/** Groups by kind, the kind to use first: known models, then the most numerous, then the largest memory. */
 function alike(gpus: readonly Gpu[]): Gpu[][] {
   const isUnknown = (kind: string) => Number(kind.startsWith(UNKNOWN_MODEL));
   const vram = (group: readonly Gpu[]) => Math.max(...group.map((gpu) => gpu.vramTotal ?? 0));

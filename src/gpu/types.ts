@@ -1,6 +1,6 @@
 export type GpuSource = "sysfs" | "amd-smi";
 
-/** The processor of a host, and what of it this container may use. */
+/** A host's processor, and the part of it that this container may use. */
 export interface Cpu {
   /** `AuthenticAMD`. */
   readonly vendor: string;
@@ -10,16 +10,16 @@ export interface Cpu {
   readonly chip: string | null;
   /** AIM's name: `EPYC_ZEN4`, or `CPU`. */
   readonly model: string;
-  /** Cores (threads of the hardware) that this container may use. */
+  /** Cores (hardware threads) that this container may use. */
   readonly cores: number;
   readonly nodeCores: number;
-  /** Which cores they are, `0-63`; `null` if that does not bound them. */
+  /** The set of those cores, `0-63`; `null` if they are not limited by a set. */
   readonly cpuset: string | null;
 }
 
 /** One GPU, or one partition of a partitioned GPU. */
 export interface Gpu {
-  /** Position in the order in which ROCm enumerates, before any filter. */
+  /** Position in ROCm's enumeration, before any filter. */
   readonly index: number;
   /** Position as HIP counts, within `ROCR_VISIBLE_DEVICES`; `null` if HIP does not see it. */
   readonly hipIndex: number | null;
@@ -38,7 +38,7 @@ export interface Gpu {
   readonly vramUsed: number | null;
   /** 0 to 100. */
   readonly busyPercent: number | null;
-  /** `null` for a whole GPU. */
+  /** `null` for an unpartitioned GPU. */
   readonly partition: {
     readonly compute: string;
     readonly memory: string;

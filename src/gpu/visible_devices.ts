@@ -2,11 +2,11 @@ import { isBusy, loadOf, usedVram } from "./take_inventory.ts";
 import type { Gpu, GpuInventory } from "./types.ts";
 
 /**
- * What to change in the engine's environment, so that it gets the GPUs it needs: if more of the model that
- * counts are visible (or others beside them), idle ones, in the order of HIP.
+ * What to change in the engine's environment so that it gets the GPUs it needs: if more GPUs are visible,
+ * those of the inventory's model that are the most idle, in HIP's order.
  *
  * `HIP_VISIBLE_DEVICES` and `CUDA_VISIBLE_DEVICES` must agree, or vLLM's ROCm module refuses to load. HIP
- * reads only the first if both are set. Both treat an empty one as unset; it stays as it is.
+ * reads only the first if both are set. Both treat an empty one as unset; it is left alone.
  *
  * @param needed How many GPUs the engine uses.
  * @param env The engine's environment so far.
@@ -41,7 +41,7 @@ function chooseDevices({ gpus, model, partitioned }: GpuInventory, needed: numbe
   const usable = visible.filter((gpu) =>
     gpu.model === model && (gpu.partition !== null) === partitioned && gpu.hipIndex !== null
   );
-  // A named model or a profile chosen by id may ask for more than there is: the engine will say so.
+  // A named model or a profile chosen by id may need more than are visible: the engine will report that.
   if (usable.length < needed || visible.length === needed) return [];
   return usable.sort((a, b) => load(a) - load(b) || order(a) - order(b)).slice(0, needed);
 }

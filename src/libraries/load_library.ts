@@ -1,5 +1,5 @@
 /**
- * The npm libraries that are loaded only when they are needed: each is a file of its own, also in the
+ * The npm libraries that are loaded only when they are needed: each is a separate file, even in the
  * executable.
  */
 interface Libraries {
@@ -11,7 +11,7 @@ interface Libraries {
 /**
  * Loads a library. Its address is computed, so that Deno does not read the file before the program starts.
  * They are bundled without code splitting: the chunk of a CommonJS package that a library imports would
- * export `default` alone.
+ * export only `default`.
  */
 export async function loadLibrary<Name extends keyof Libraries>(name: Name): Promise<Libraries[Name]> {
   const here = import.meta.url;

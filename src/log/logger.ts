@@ -14,7 +14,7 @@ const state = {
     // A closed standard error must not end a download.
     try {
       Deno.stderr.writeSync(new TextEncoder().encode(`${line}\n`));
-    } catch { /* no place to report it */ }
+    } catch { /* nowhere to report it */ }
   },
   now: () => new Date(),
 };

@@ -1,5 +1,5 @@
 // Controls C0, DEL and C1; bidirectional marks, embeddings, overrides and isolates (Unicode UAX #9); line and
-// paragraph separators. A terminal obeys the first; the others make text look like another one.
+// paragraph separators. A terminal executes the first; the others can disguise text.
 const CONTROLS = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
 
 /**

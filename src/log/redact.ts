@@ -1,6 +1,6 @@
 const secrets = new Set<string>();
 
-/** Registers a value that is never printed. Below 6 characters it is ignored: it would garble words. */
+/** Registers a value never to print. Below 6 characters it is ignored: masking it would garble words. */
 export function keepSecret(value: string | undefined): void {
   if (value !== undefined && value.length >= 6) secrets.add(value);
 }
@@ -17,7 +17,7 @@ const SECRETS = [
   "AWS_SESSION_TOKEN",
   "AIM_S3_SSE_CUSTOMER_KEY",
 ];
-/** Variables with the address of a proxy, which may have a password. */
+/** Variables with a proxy's address, which may contain a password. */
 export const PROXY_VARIABLES = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"]
   .flatMap((name) => [name, name.toLowerCase()]);
 

@@ -5,9 +5,9 @@ import { profile } from "./profile_validator.generated.js";
 import type { SchemaError } from "./profile_validator.generated.d.ts";
 import type { SchemaFault } from "./types.ts";
 
-/** Holds a profile to `profiles/schemas/profile.schema.json`; no faults if it is valid. */
+/** Validates a profile against `profiles/schemas/profile.schema.json`; no faults if it is valid. */
 export function checkProfile(content: ConfigMap): SchemaFault[] {
-  // To the schema, engine arguments are any mapping.
+  // The schema accepts any mapping as engine arguments.
   const known = new Map<string, ConfigValue>(content);
   if (isMap(known.get("engine_args"))) known.set("engine_args", new Map());
   const plain = jsonValue(known, ({ value }) => value);
@@ -15,7 +15,7 @@ export function checkProfile(content: ConfigMap): SchemaFault[] {
   const errors = profile.errors ?? [];
   const choices = errors.filter((error) => error.keyword === "anyOf").map((error) => error.instancePath);
   return errors
-    // What led to the branch is not the fault, nor is each branch of a choice.
+    // Neither the condition of a branch nor each branch of a choice is a fault.
     .filter(({ keyword, instancePath }) =>
       keyword !== "if" && (keyword === "anyOf" || !choices.includes(instancePath))
     )
@@ -32,7 +32,7 @@ function faultOf(error: SchemaError, top: unknown): SchemaFault {
   if (missing !== undefined) return { path, atKey: true, reason: `${subject} lacks ${String(missing)}` };
   const extra = error.params["additionalProperty"];
   if (extra !== undefined) {
-    const what = where === "env_vars" ? "not a valid name of an environment variable" : "not known here";
+    const what = where === "env_vars" ? "not a valid name of an environment variable" : "not a known key";
     const reason = `${subject} has ${JSON.stringify(extra)}, which is ${what}`;
     return { path: [...path, String(extra)], atKey: true, reason };
   }
@@ -60,13 +60,13 @@ function wanted({ keyword, params }: SchemaError, value: unknown): string {
     case "minimum":
       return `at least ${String(params["limit"])}`;
     case "maxItems":
-      return `at most ${String(params["limit"])} of them`;
+      return `at most ${String(params["limit"])} items`;
     case "pattern":
       return `text that matches ${String(params["pattern"])}`;
     case "anyOf":
-      return "text, or a list of texts";
+      return "text, or a list of text";
     default:
-      return `otherwise (${keyword})`;
+      return `valid by the schema's ${keyword}`;
   }
 }
 

@@ -4,8 +4,8 @@ import { envVarsOf } from "./profile_content.ts";
 import type { Profile } from "./types.ts";
 
 /**
- * Fits a processor's profile to the cores that the container may use: no more threads than those, bound by
- * vLLM itself (`auto`), or to the container's set of cores if the profile binds them by number.
+ * Fits a processor's profile to the cores that the container may use: no more threads than cores, bound by
+ * vLLM itself (`auto`), or to the container's core set if the profile binds by number.
  */
 export function withCpuThreads(
   profile: Profile,
@@ -26,7 +26,7 @@ export function withCpuThreads(
       content: new Map<string, ConfigValue>([...profile.content, ["env_vars", fitted]]),
     },
     warning: needed > cpu.cores
-      ? `profile ${profile.id} is for ${needed} cores and this container may use ${cpu.cores}: ${THREADS}=${threads}`
+      ? `profile ${profile.id} is for ${needed} cores, but this container may use ${cpu.cores}: ${THREADS}=${threads}`
       : null,
   };
 }

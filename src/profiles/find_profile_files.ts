@@ -3,8 +3,8 @@ import type { ProfileFault } from "./types.ts";
 
 /**
  * The `.yaml` and `.yml` files of a folder at any depth, by name, and folders that cannot be read. Hidden
- * ones are left out. Links are followed, and a file that several of them lead to comes once: a Kubernetes
- * ConfigMap is mounted as links into a hidden folder. A folder that does not exist is empty.
+ * ones are left out. Links are followed, since a Kubernetes ConfigMap is mounted as links into a hidden
+ * folder; a file with several links is listed once. A folder that does not exist is empty.
  */
 export function findProfileFiles(folder: string): { files: string[]; faults: ProfileFault[] } {
   const files: string[] = [];
@@ -25,14 +25,14 @@ export function findProfileFiles(folder: string): { files: string[]; faults: Pro
     } catch (thrown) {
       if (thrown instanceof Deno.errors.NotFound || thrown instanceof Deno.errors.NotADirectory) return;
       const reason = withoutCall(thrown instanceof Error ? thrown.message : String(thrown));
-      faults.push({ path, line: 1, column: 1, reason: `cannot read it: ${reason}` });
+      faults.push({ path, line: 1, column: 1, reason: `cannot be read: ${reason}` });
     }
   };
   visit(folder, realPath(folder));
   return { files, faults };
 }
 
-/** A reason without the call and the path with which Deno ends its messages. */
+/** A reason without the call and the path that Deno appends. */
 export function withoutCall(reason: string): string {
   return reason.replace(/: (?:stat|open|readdir) .*/, "");
 }

@@ -26,7 +26,7 @@ function automaticCount({ accelerator }: Criteria): number | null {
     : accelerator.available;
 }
 
-/** True for profiles that are not for one model. */
+/** True for profiles that are not for a specific model. */
 export function isGeneral({ aimId, metadata }: Profile): boolean {
   return aimId === null || metadata.type === "general";
 }
@@ -52,7 +52,7 @@ function judgeOne(profile: Profile, criteria: Criteria): JudgedProfile {
 function manualSelection(profile: Profile, { generalFallback }: Criteria): Mismatch | null {
   const needs = (reason: string, remedy: string): Mismatch => ({ state: "compatible", reason, remedy });
   if (profile.metadata.manualSelectionOnly) {
-    return needs("is for manual selection only", `AIM_PROFILE_ID=${profile.id}`);
+    return needs("is used only when named", `AIM_PROFILE_ID=${profile.id}`);
   }
   return generalFallback || !isGeneral(profile)
     ? null
@@ -62,11 +62,11 @@ function manualSelection(profile: Profile, { generalFallback }: Criteria): Misma
 const KINDS = { 1: "custom", 2: "model", 3: "general" } as const;
 
 /**
- * Order among profiles that fit, better first: a model's own (custom ones too) before general ones, with an
- * automatic count those that use every GPU, priority, precision, type, the larger count, then id.
+ * Order among profiles that fit, better first: a model's own (including custom ones) before general ones;
+ * with an automatic count, those that use every GPU; then priority, precision, type, larger count, id.
  *
  * @param available How many GPUs an automatic count may use; `null` if a count was requested or none is
- * known.
+ *   known.
  */
 export function compareProfiles(a: Profile, b: Profile, available: number | null): number {
   const [of, and] = [a.metadata, b.metadata];
@@ -127,10 +127,10 @@ function acceleratorMismatch(
     const has = there.named ? `, not ${there.model}` : `; this host has ${there.model}`;
     return { ...differs(`needs ${model}${has}`), otherModel: true };
   }
-  if (there.partitioned) return differs(`needs whole ${model} GPUs; this host has partitions of them`);
-  // Any number of cores is enough: the engine gets as many threads.
+  if (there.partitioned) return differs(`needs unpartitioned ${model} GPUs; this host's are partitioned`);
+  // Any number of cores is enough: the engine gets no more threads than that.
   if (type === "cpu") return null;
-  if (count < 1) return differs("is for no GPU at all");
+  if (count < 1) return differs("has a GPU count of 0");
   if (there.requested !== null && count !== there.requested) {
     return differs(
       `uses ${gpus(count)}; ${there.requested} requested`,

@@ -9,7 +9,7 @@ import type { Findings, Profile, ProfileFault, ProfilePlace } from "./types.ts";
  * of an id shadows later ones: `custom/` on disk (whatever model a file is for), `<org>/<model>/` on disk,
  * the same embedded, `general/` on disk, embedded.
  *
- * A file with faults is left out and shadows nothing; warnings are about the others. Requires `--allow-read`.
+ * A file with faults is skipped and shadows nothing; warnings are about the others. Requires `--allow-read`.
  *
  * @param profileSet `org/model`; `null`: only custom and general profiles are candidates.
  * @param embeddedPath Where the program's own profiles are.
@@ -48,7 +48,7 @@ export async function loadProfiles(
 
 interface Folder {
   readonly path: string;
-  /** Path below the root that it belongs to. */
+  /** Its path below the root. */
   readonly name: string;
   readonly priority: Profile["priority"];
   readonly isEmbedded: boolean;
@@ -73,7 +73,7 @@ function searchPath(
   ];
 }
 
-/** A folder of its own: no way out of the root, and no folder that means something else. */
+/** True if a name can be a model's folder: inside the root, and without another meaning. */
 function isFolderName(model: string): boolean {
   const parts = model.split("/");
   return parts.length >= 2 && !["custom", "general", "schemas"].includes(parts[0] ?? "") &&

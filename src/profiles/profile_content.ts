@@ -7,17 +7,17 @@ export function engineArgsOf({ content }: Profile): ConfigMap {
   return mapAt(content, "engine_args");
 }
 
-/** A profile's variables. AIM's Python runtime sets them to `str()` of what YAML gives. */
+/** A profile's variables. AIM's Python runtime sets them to `str()` of the YAML value. */
 export function envVarsOf({ content }: Profile): ReadonlyMap<string, string> {
   return new Map([...mapAt(content, "env_vars")].map(([name, value]) => [name, pythonText(value)]));
 }
 
-/** A profile in an executable: what selection looks at, worked out when it was built, and the file's text. */
+/** A profile in an executable: what selection uses, computed at build time, and the file's text. */
 export interface PackedProfile extends Pick<Profile, "aimId" | "modelId" | "metadata"> {
   readonly text: string;
 }
 
-/** The profile. Its text is read when its content is needed: of many profiles, only the chosen one's is. */
+/** The profile. Its text is parsed when its content is needed: of many profiles, only the chosen one's. */
 export function unpackProfile(
   { text, ...known }: PackedProfile,
   { id, path, priority }: ProfilePlace,
@@ -33,8 +33,8 @@ export function unpackProfile(
 }
 
 /**
- * A profile's file as programs of any generation read it: its own content, and in its metadata the names that
- * it leaves out, new ones for an old file and old ones for a new file.
+ * A profile's file for programs of any generation: its content, with the metadata names that it lacks filled
+ * in (new names in an old file, old names in a new one).
  */
 export function profileValue({ content, metadata }: Profile): ConfigMap {
   const filled = new Map<string, ConfigValue>(mapAt(content, "metadata"));

@@ -15,8 +15,8 @@ import {
 } from "./types.ts";
 
 /**
- * Reads a file's content, in the names of any generation. Words of the metadata have any case. Of unknown
- * keys there is at most one warning.
+ * Reads a file's content, with the names of any generation and metadata words in any case. All unknown keys
+ * share one warning.
  */
 export function profileFromValue(content: ConfigMap, place: ProfilePlace): Reading<SchemaFault> {
   const metadata = lowerCase(mapAt(content, "metadata"));
@@ -63,7 +63,7 @@ function lowerCase(metadata: ConfigMap): Map<string, ConfigValue> {
   return lower;
 }
 
-/** The accelerator's name; one that is not known as it is written. */
+/** The accelerator's name; an unknown one as it is written. */
 function modelIn(metadata: ConfigMap): string {
   const texts = ["accelerator_model", "gpu"].map((key) => pythonText(metadata.get(key) ?? null))
     .filter((text) => text !== "");
@@ -77,7 +77,7 @@ function countIn(metadata: ConfigMap): number {
 }
 
 const KNOWN = ["aim_id", "model_id", "metadata", "engine_args", "env_vars"];
-/** Names of metadata that only the newest generation leaves out. */
+/** Metadata names that the newest generation dropped. */
 export const RETIRED = ["gpu", "gpu_count", "manual_selection_only"];
 const KNOWN_METADATA = [
   ...WORDS,
@@ -100,21 +100,21 @@ function warningsOf(
   const [first] = unknown;
   if (first !== undefined) {
     const meant = didYouMean(first.at(-1) ?? "", first.length === 1 ? KNOWN : KNOWN_METADATA);
-    warn(first, `not known here, ignored: ${unknown.map((path) => path.join(".")).join(", ")}${meant}`);
+    warn(first, `unknown keys are ignored: ${unknown.map((path) => path.join(".")).join(", ")}${meant}`);
   }
   const key = metadata.has("accelerator_model") ? "accelerator_model" : "gpu";
   if (acceleratorName(acceleratorModel) === null) {
     const meant = didYouMean(acceleratorModel, ACCELERATOR_NAMES);
-    warn(["metadata", key], `${key} is ${JSON.stringify(acceleratorModel)}, not a known accelerator${meant}`);
+    warn(["metadata", key], `${key} is ${JSON.stringify(acceleratorModel)}, an unknown accelerator${meant}`);
   }
   if (acceleratorCount < 1) {
     warn(["metadata"], "the count is 0: the profile fits no hardware, only AIM_PROFILE_ID selects it");
   }
   if (!["accelerator_type", "gpu", "gpu_count"].some((name) => metadata.has(name))) {
-    warn(["metadata"], `accelerator_type is missing: ${typeOfAccelerator(acceleratorModel)} by its model`);
+    warn(["metadata"], `accelerator_type is missing: assuming ${typeOfAccelerator(acceleratorModel)}`);
   }
   if (kind === "general" && content.has("aim_id")) {
-    warn(["aim_id"], "a general profile is for any model: ignored");
+    warn(["aim_id"], "aim_id is ignored: a general profile is for any model");
   }
   return warnings;
 }

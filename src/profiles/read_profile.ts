@@ -12,8 +12,8 @@ const MAX_PROFILE_BYTES = 256 * 1024;
  * Reads a profile file. Never throws: what is wrong with it, or with reading it, is in the result, in the
  * order of the file.
  *
- * @param check A further check. With one, there are also warnings of keys written twice, which PyYAML takes
- *   silently.
+ * @param check A further check. With one, there are also warnings of keys written twice, which PyYAML
+ *   silently accepts.
  */
 export async function readProfile(
   path: string,
@@ -28,7 +28,7 @@ export async function readProfile(
   const plain = check === undefined ? readPlainYaml(text) : null;
   if (plain !== null) {
     const read = fromValue(plain, place);
-    // Faults and warnings need their place, which the full reader knows.
+    // Faults and warnings need their position, which only the full reader knows.
     if (read.profile !== null && read.warnings.length === 0) return { ...read, faults: [], warnings: [] };
   }
   const file = await readYaml(text);
@@ -49,8 +49,7 @@ export async function readProfile(
 let loading: Promise<typeof profileFromValue> | undefined;
 
 /**
- * With the validator, which packed profiles do not need. An import takes time for each file, even if it is
- * done.
+ * Includes the validator, which packed profiles do not need. Cached, since even a repeated import takes time.
  */
 function loadReader(): Promise<typeof profileFromValue> {
   return loading ??= import("./profile_from_value.ts").then((module) => module.profileFromValue);
@@ -64,7 +63,7 @@ export function byPlace(a: ProfileFault, b: ProfileFault): number {
 function textOf(path: string): string | YamlFault {
   const read = readRegularFileSync(path, MAX_PROFILE_BYTES);
   if (read.kind !== "ok") {
-    return { line: 1, column: 1, reason: `cannot read it: ${withoutCall(read.reason)}` };
+    return { line: 1, column: 1, reason: `cannot be read: ${withoutCall(read.reason)}` };
   }
   const [first, second] = read.value;
   const utf16 = first === 0xff && second === 0xfe ? "le" : first === 0xfe && second === 0xff ? "be" : null;

@@ -8,7 +8,7 @@ export type Selection =
   | {
     readonly kind: "selected";
     readonly judged: JudgedProfile;
-    /** By `AIM_PROFILE_ID`, as the best that fits, or because `AIM_ALLOW_UNOPTIMIZED` lets it in. */
+    /** By `AIM_PROFILE_ID`, as the best that fits, or because `AIM_ALLOW_UNOPTIMIZED` allows it. */
     readonly by: "id" | "rank" | "unoptimized";
     /** The model's own profile that fits but must be named, if a general one was selected. */
     readonly passedOver: JudgedProfile | null;
@@ -21,8 +21,8 @@ export type Selection =
   };
 
 /**
- * Selects by id (or the id with `.yaml`, or the path) in spite of any mismatch; else the best compatible
- * profile that may be selected automatically; else, if the settings allow it, an unoptimized one.
+ * Selects by id (or the id with `.yaml`, or the path) despite any mismatch; else the best compatible profile
+ * that may be selected automatically; else, if the settings allow it, an unoptimized one.
  */
 export function selectProfile(
   judged: readonly JudgedProfile[],
@@ -54,7 +54,7 @@ export function selectProfile(
   return noneFits(judged, criteria);
 }
 
-/** Equal for profiles that only their variants tell apart. */
+/** Equal for profiles that differ only in their variants. */
 function useOf({ profile: { priority, metadata } }: JudgedProfile): string {
   const { engine, acceleratorModel, acceleratorCount, precision, metric } = metadata;
   return [priority, engine, acceleratorModel, acceleratorCount, precision, metric].join(" ");
@@ -83,7 +83,7 @@ function noneFits(judged: readonly JudgedProfile[], criteria: Criteria): Selecti
   const inState = Object.groupBy(judged, ({ state }) => state);
   const counts = PROFILE_STATES.flatMap((state) => {
     const count = inState[state]?.length ?? 0;
-    const what = state === "compatible" ? "compatible but for manual selection only" : state;
+    const what = state === "compatible" ? "compatible but not selected automatically" : state;
     return count === 0 ? [] : [`${count} ${what}`];
   });
   const unoptimized = (inState.compatible ?? []).map(({ profile }) => profile)
@@ -115,8 +115,8 @@ function nearestMiss(judged: readonly JudgedProfile[]): JudgedProfile | null {
 }
 
 /**
- * How far a profile is from fitting: first count hardware that no setting replaces and another model of
- * accelerator, then the changes, then GPUs.
+ * How far a profile is from fitting: first, a mismatch that only other hardware fixes, or another accelerator
+ * model; then the number of changes; then of GPUs.
  */
 function distance({ profile: { metadata }, manualOnly, mismatches }: JudgedProfile): number {
   const accelerator = mismatches.find(({ state }) => state === "accelerator_mismatch");
@@ -155,7 +155,7 @@ export function describeCriteria({ model, accelerator, engine, metric, precision
   return `${model ?? "a model without a name"}${on}, ${engine}, ${metric}, ${what}`;
 }
 
-/** The profiles that a download can be for if no GPU is visible and none is named, best first. */
+/** The profiles that a download may use if no GPU is visible and none is named, best first. */
 export function profilesForAnyGpu(judged: readonly JudgedProfile[], count: number | "auto"): Profile[] {
   return judged.filter(({ state, manualOnly }) => state === "compatible" && !manualOnly)
     .map(({ profile }) => profile)

@@ -9,7 +9,7 @@ export const METRICS = ["latency", "throughput"] as const;
 /** Ranked: the earlier is preferred. */
 export const PROFILE_TYPES = ["optimized", "preview", "unoptimized", "general"] as const;
 
-/** A profile file: what it says, and where it is. */
+/** A profile file: its content and place. */
 export interface Profile {
   /** The file's stem, prefixed `general/`, `custom/general/` or `custom/<aim_id>/`. */
   readonly id: string;
@@ -20,7 +20,7 @@ export interface Profile {
   /** `null` for a general profile. */
   readonly aimId: string | null;
   readonly modelId: string | null;
-  /** All that selection looks at. */
+  /** Everything that selection uses. */
   readonly metadata: {
     readonly engine: string;
     readonly acceleratorType: "gpu" | "cpu";
@@ -40,11 +40,11 @@ export interface Profile {
   readonly content: ConfigMap;
 }
 
-/** What the place of a profile's file says about the profile. */
+/** What the place of a profile's file determines. */
 export interface ProfilePlace extends Pick<Profile, "path" | "priority"> {
   /** The profile's id, unless it is a custom one for a model. */
   readonly id: string;
-  /** `general`: its own model does not count; `model`: it must have one; `either`: as the content says. */
+  /** `general`: its own model is ignored; `model`: it must have one; `either`: as the content says. */
   readonly kind: "general" | "model" | "either";
 }
 
@@ -66,11 +66,11 @@ export interface ProfileFault extends YamlFault {
 export interface Findings<Fault> {
   /** A file with faults is not used. */
   readonly faults: readonly Fault[];
-  /** What is odd and does no harm. */
+  /** Oddities that do no harm. */
   readonly warnings: readonly Fault[];
 }
 
-/** A file that was read: its profile, `null` if its content is none. */
+/** A file that was read: its profile, `null` if its content is not one. */
 export interface Reading<Fault> extends Findings<Fault> {
   readonly profile: Profile | null;
 }
@@ -94,7 +94,7 @@ export interface Criteria extends Pick<Config, "engine" | "metric" | "precision"
     | null;
 }
 
-/** In the order in which they apply; the last but one is the nearest to fitting. */
+/** In the order in which they are checked: the later, the nearer to fitting. */
 export const PROFILE_STATES = [
   "engine_mismatch",
   "metric_mismatch",
@@ -123,6 +123,6 @@ export interface JudgedProfile {
   readonly reason: string;
   /** Never selected automatically: by its metadata, or a general profile with the fallback off. */
   readonly manualOnly: boolean;
-  /** All that keeps it from being selected, in the order of states. */
+  /** Everything that prevents its selection, in the order of states. */
   readonly mismatches: readonly Mismatch[];
 }

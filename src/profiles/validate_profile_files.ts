@@ -13,11 +13,11 @@ export interface ValidationResult extends Findings<ProfileFault> {
 }
 
 /**
- * Checks profile files, and those in folders at any depth, by the same rules as when they are loaded, and for
- * keys written twice, which loading accepts. Requires `--allow-read`.
+ * Checks profile files, and those in folders at any depth, by the rules of loading, and for keys written
+ * twice, which loading accepts. Requires `--allow-read`.
  *
- * @param strict Also AMD's rules of style: file names, no unknown or retired keys, one primary profile;
- *   warnings are faults then.
+ * @param strict Also apply AMD's style rules: file names, no unknown or retired keys, one primary profile;
+ *   warnings become faults.
  * @throws {AimError} `usage`: a path that does not exist, or a folder without profiles.
  */
 export async function validateProfileFiles(
@@ -57,7 +57,7 @@ function filesAt(path: string): readonly string[] {
   return files;
 }
 
-/** What AMD's own check refuses beyond its runtime: retired keys, and a file name that does not fit. */
+/** What AMD's own check refuses, although its runtime accepts it: retired keys, and another file name. */
 function styleFaults({ path, metadata, content }: Profile): SchemaFault[] {
   const written = mapAt(content, "metadata");
   const faults = RETIRED.filter((key) => written.has(key)).map((key): SchemaFault => ({
@@ -74,7 +74,7 @@ function styleFaults({ path, metadata, content }: Profile): SchemaFault[] {
     return `${words.filter((word) => word !== null).join("-")}.yaml`;
   });
   if (!names.includes(basename(path))) {
-    const reason = `by its metadata the file's name is ${names.join(" or ")}`;
+    const reason = `by its metadata, the file must be named ${names.join(" or ")}`;
     faults.push({ path: [], atKey: true, reason });
   }
   return faults;

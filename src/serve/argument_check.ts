@@ -5,10 +5,10 @@ import { engineArgsOf, envVarsOf } from "../profiles/profile_content.ts";
 import type { ProfileCheck } from "../profiles/types.ts";
 
 /**
- * A check of profiles' engine arguments. Arguments of another engine than vLLM pass.
+ * Checks profiles' engine arguments. Only vLLM's are checked; those of other engines pass.
  *
- * @param engineVersion Without one, only what every version refuses is a fault; with one, also what that
- *   version refuses, and what it does not have is a warning.
+ * @param engineVersion `null`: only what every version refuses is a fault. Otherwise what this version
+ *   refuses is too, and what it lacks is a warning.
  * @throws {AimError} `usage` if it is not a version.
  */
 export function argumentCheck(engineVersion: string | null): ProfileCheck {

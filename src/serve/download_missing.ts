@@ -14,11 +14,11 @@ import { filesListed, warnOfMemory } from "./memory_fit.ts";
 import { missingInWords, resolveServing } from "./served_model.ts";
 import type { ServingChoice, ServingInput } from "./serving_plan.ts";
 
-/** What serving takes from the command. */
+/** What the command passes to serving. */
 export interface ServeOptions extends ServingInput {
-  /** Read only when something is downloaded or looked for, since reading it starts watching signals. */
+  /** Read only when something is downloaded or detected, since reading it starts watching signals. */
   readonly signal: AbortSignal;
-  /** Opens the display of the progress when a download starts. */
+  /** Opens the progress display when a download starts. */
   readonly openProgress: () => Disposable & {
     onEvent(event: TransferEvent): void;
     finish(report: DownloadReport): void;
@@ -30,8 +30,8 @@ export interface ServeOptions extends ServingInput {
 /**
  * Downloads a missing model: from the hub into the Hugging Face cache, others into the local directory.
  *
- * @returns Where it is then.
- * @throws {AimError} `not-found` when offline, or if it is not a complete model; what a download throws.
+ * @returns Its place after the download.
+ * @throws {AimError} `not-found` if offline, or if the result is incomplete; any error of a download.
  */
 export async function downloadMissing(
   options: ServeOptions,

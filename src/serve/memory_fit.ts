@@ -20,7 +20,7 @@ import type { ConfigMap } from "../values/value.ts";
 export interface ModelFiles {
   /** Bytes by path. */
   readonly sizes: ReadonlyMap<string, number>;
-  /** The parsed `config.json` or `params.json`; `null` if it is not known. */
+  /** The parsed `config.json` or `params.json`; `null` if unknown. */
   readonly config: unknown;
   /** A path, or the source's address. */
   readonly from: string;
@@ -57,7 +57,7 @@ export async function filesInCache(place: ModelPlace): Promise<ModelFiles | null
 }
 
 /**
- * The files that a source lists, before any is downloaded: without their configuration, only weights count.
+ * The files that a source lists, before any download: without a configuration, only the weights are compared.
  */
 export function filesListed({ files, archives = [], source }: Manifest, config: unknown = null): ModelFiles {
   const all = [...files, ...archives.map(({ file }) => file)];
@@ -80,17 +80,17 @@ export function memoryFit(gpus: GpuInventory, args: ConfigMap, files: ModelFiles
   return { ...fit, summary: fitInWords(fit, gpus.model, files.from) };
 }
 
-/** Warns of too little memory, which the engine would report after minutes. */
+/** Warns of too little memory now: the engine would report it only after minutes. */
 export function warnOfMemory(gpus: GpuInventory, args: ConfigMap, files: ModelFiles): void {
   const fit = memoryFit(gpus, args, files);
   if (fit !== null && fit.state !== "fits") log.warn(fit.summary);
 }
 
 /**
- * Looks at the files that the engine would load, and warns of too little memory.
+ * Checks the files that the engine would load, and warns of too little memory.
  *
- * @throws {AimError} `integrity` if `AIM_REFUSE_UNSAFE` is on, and they are pickles or code of the model's
- * own.
+ * @throws {AimError} `integrity` if `AIM_REFUSE_UNSAFE` is on, and they include pickles or the model's own
+ *   code.
  */
 export async function checkFiles(
   { config, gpus }: { readonly config: Config; readonly gpus: GpuInventory },
@@ -104,6 +104,6 @@ export async function checkFiles(
   if (unsafe === null) return warnOfMemory(gpus, args, files);
   const message = `${files.from} is refused, since AIM_REFUSE_UNSAFE is on: ${unsafe.words}`;
   throw new AimError("integrity", message, {
-    hint: "use a model in safetensors without code of its own, or unset AIM_REFUSE_UNSAFE",
+    hint: "use a safetensors model without code of its own, or unset AIM_REFUSE_UNSAFE",
   });
 }

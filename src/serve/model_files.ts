@@ -28,21 +28,21 @@ export async function modelFiles(
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     const unknownBecause = patience.aborted
-      ? `its source did not answer within ${PATIENCE / 1000} s`
-      : errorFrom(error, "asking its source").message;
+      ? `its source did not respond within ${PATIENCE / 1000} s`
+      : errorFrom(error, "querying its source").message;
     return { unknownBecause };
   }
 }
 
-/** The model's configuration, which says how much memory a token takes. */
+/** The model's configuration, which determines how much memory a token takes. */
 async function configAt(source: Source, { files }: Manifest, signal: AbortSignal): Promise<unknown> {
   const config = CONFIGS.flatMap((name) => files.filter((file) => file.path === name))
     .find((file) => file.size <= LARGEST_CONFIG);
   return config === undefined ? null : await readText(source, config, signal).then(jsonOrNull, () => null);
 }
 
-/** Bytes of a configuration that is read. */
+/** The largest configuration that is read, in bytes. */
 const LARGEST_CONFIG = 1 << 20;
 
-/** Milliseconds that a dry run waits for a source: a size is not worth more. */
+/** How long a dry run waits for a source, in milliseconds: a size is not worth a longer wait. */
 const PATIENCE = 1_000;

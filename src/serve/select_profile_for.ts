@@ -13,10 +13,10 @@ import type { ModelRef } from "../sources/model_ref.ts";
 import { modelToLoad, profileSetOf, wantedModel } from "./served_model.ts";
 
 /**
- * Loads and judges the profiles that a configuration can choose from; faulty files are left out with a
+ * Loads and judges the profiles that a configuration can choose from; faulty files are skipped with a
  * warning.
  *
- * @returns The profiles, best first, the model that was asked for, and what they were judged by.
+ * @returns The profiles, best first, the requested model, and the criteria.
  * @throws {AimError} `usage` if no model is named.
  */
 export async function judgeProfilesFor(
@@ -38,14 +38,14 @@ export async function judgeProfilesFor(
   return { wanted, criteria, judged: judge(profiles, criteria) };
 }
 
-/** Profiles on disk are optional, but a configured folder must exist. */
+/** Profiles on disk are optional, but a configured folder should exist. */
 async function warnOfMissingFolder({ profilePath, origins }: Config): Promise<void> {
   if (origins.profilePath === "default") return;
   const name = origins.profilePath === "flag" ? "--profile-path" : "AIM_PROFILE_PATH";
   const info = await Deno.stat(profilePath).catch(() => null);
   if (info?.isDirectory === true) return;
   const fault = info === null ? "cannot be read" : "is not a directory";
-  log.warn(`${name} is ${profilePath}, which ${fault}: no profiles from there`);
+  log.warn(`${name} is ${profilePath}, which ${fault}: no profiles are loaded from it`);
 }
 
 export interface ProfileChoice {
@@ -94,13 +94,13 @@ function warnOfSelection(
 ): void {
   if (by === "unoptimized") {
     log.warn(
-      `AIM_ALLOW_UNOPTIMIZED: nothing else fits, so ${profile.id} is used, which is not tuned for this hardware`,
+      `AIM_ALLOW_UNOPTIMIZED is on and nothing else fits: using ${profile.id}, which is not tuned for this hardware`,
     );
   }
   if (passedOver !== null) {
     const { id, metadata: { type } } = passedOver.profile;
     log.warn(
-      `the general profile ${profile.id} is used; the model's own ${id} fits too, but is ${type} and must be ` +
+      `using the general profile ${profile.id}; the model's own ${id} also fits, but is ${type} and must be ` +
         `named: AIM_PROFILE_ID=${id}`,
     );
   }
@@ -122,7 +122,7 @@ export function noGpu({ gpus, reasons }: GpuInventory): AimError {
   });
 }
 
-/** The profile that a download without a GPU takes, and what else could have been meant. */
+/** Which profile a download without a GPU uses, and the alternatives. */
 export function guessInWords(profile: Profile, candidates: readonly Profile[]): string {
   const others = (valueOf: (profile: Profile) => string | null) =>
     [...new Set(candidates.map(valueOf))].filter((value) => value !== null && value !== valueOf(profile))
@@ -131,7 +131,7 @@ export function guessInWords(profile: Profile, candidates: readonly Profile[]): 
   const models = others(({ modelId }) => modelId);
   return `no GPU is visible and none is named: using ${profile.id} for ${profile.metadata.acceleratorModel}` +
     (gpus === "" ? "" : ` (also ${gpus})`) +
-    (models === "" ? "" : `; other GPUs or precisions would take ${models}`) +
+    (models === "" ? "" : `; other GPUs or precisions would use ${models}`) +
     "; set AIM_GPU_MODEL (and AIM_PRECISION) to choose";
 }
 

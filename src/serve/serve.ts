@@ -20,12 +20,12 @@ import { startTimings } from "./timings.ts";
  * Selects, resolves, downloads what is missing, and becomes the engine.
  *
  * @returns The engine's exit code, if the process could not be replaced and the engine ran as a child.
- * @throws {AimError} `engine` before anything is downloaded if there is no engine; `no-profile`;
- *   `not-found` when offline and the model is not in the cache; what a download throws.
+ * @throws {AimError} `engine` before anything is downloaded if there is no engine; `no-profile`; `not-found`
+ *   if offline and the model is not in the cache; any error of a download.
  */
 export async function serve(options: ServeOptions): Promise<number> {
   const { config, env, gpus } = options;
-  // A missing name counts before a missing engine: `aim` alone is what people try first.
+  // Report a missing name before a missing engine: people try `aim` alone first.
   wantedModel(config);
   const engine = await servingEngine(config, env, "serve");
   endStep("engine");
@@ -52,17 +52,17 @@ export async function serve(options: ServeOptions): Promise<number> {
     : {};
   const fileSystem = networkFileSystem(pathOfPlace(place));
   if (fileSystem !== null) log.info(`the model is on a network file system (${fileSystem})`);
-  // Serving from disk needs neither network nor writing.
+  // Serving from disk needs neither network nor write access.
   revokePermissions({ write: false, net: false, run: true, ffi: true });
   const ahead = fileSystem !== null && isFitted;
   const args = ahead ? withReadAhead(choice.args, engine.version) : choice.args;
   const plan = planServing(config, { ...choice, args }, place);
   // Only the names, since the values may be secrets.
   const changed = Object.keys(plan.env).filter((name) => (env[name] ?? plan.env[name]) !== plan.env[name]);
-  if (changed.length > 0) log.warn(`the engine gets other values of ${changed.join(", ")} than this process`);
+  if (changed.length > 0) log.warn(`the engine's values of ${changed.join(", ")} differ from this process's`);
   log.info(`serving ${choice.model.name} on port ${config.port}`, { from: pathOfPlace(place) });
   log.debug("engine command", { argv: plan.shown.argv, env: plan.shown.env });
-  // While signals are watched, they do not end this process.
+  // Watched signals do not end this process: act on one that has arrived.
   if (config.acceleratorModel === null || downloaded) options.signal.throwIfAborted();
   const engineEnv = { ...env, ...compiled, ...plan.env };
   if (choice.watchesAdapters) startWatcher(config.port, plan.args, engineEnv);

@@ -7,7 +7,7 @@ import { AimError } from "../errors/aim_error.ts";
 import { type NamedModel, namedModel } from "../sources/local_name.ts";
 
 /**
- * The model that a configuration asks for, before a profile is chosen.
+ * The model that a configuration requests, before a profile is chosen.
  *
  * @throws {AimError} `usage` unless exactly one of `AIM_ID` and `AIM_MODEL_ID` is set, and names a model.
  */
@@ -40,10 +40,10 @@ export function profileSetOf(wanted: ModelRef): string | null {
 }
 
 /**
- * The model to load: the profile's `model_id`, else what was asked for. A revision in `AIM_MODEL_ID` belongs
+ * The model to load: the profile's `model_id`, else the requested one. A revision in `AIM_MODEL_ID` belongs
  * to the model that it names, not to another one that the profile names.
  *
- * @throws {AimError} `usage` if its name does not stay in the cache.
+ * @throws {AimError} `usage` if its name would escape the cache.
  */
 export function modelToLoad(config: Config, wanted: ModelRef, profileModel: string | null): NamedModel {
   return profileModel === null || wanted.kind !== "hub" || wanted.id === profileModel
@@ -63,7 +63,7 @@ export async function resolveServing(config: Config, { ref, name }: NamedModel):
   return place;
 }
 
-/** A path is served as it is; its faults are only warnings. Its links may point anywhere. */
+/** A path is served as is: its faults are only warnings, and its links may point anywhere. */
 async function resolvePath(path: string, name: string): Promise<ModelPlace> {
   const info = await Deno.stat(path).catch((cause) => {
     throw new AimError("not-found", `AIM_MODEL_ID is ${path}, which does not exist`, {
@@ -78,7 +78,7 @@ async function resolvePath(path: string, name: string): Promise<ModelPlace> {
   return { kind: "path", path, name, looked: [{ layout: "path", path, state: "complete", reason }] };
 }
 
-/** The path that an engine is given: a directory, or a GGUF file. */
+/** The path to give the engine: a directory, or a GGUF file. */
 export function fileOf({ path, gguf }: Extract<ModelPlace, { kind: "path" }>): string {
   return gguf === undefined ? path : `${path}/${gguf}`;
 }

@@ -35,7 +35,7 @@ export interface ServingChoice extends ProfileChoice {
   readonly engine: ServingEngine;
   /** Merged, and fitted to the engine's version. */
   readonly args: ConfigMap;
-  /** What the engine gets over the caller's environment: the profile's, fitted, and the chosen devices. */
+  /** Variables added to the caller's environment: the profile's, fitted, and the chosen devices. */
   readonly env: Readonly<Record<string, string>>;
   /** True if a watcher loads LoRA adapters while the engine runs. */
   readonly watchesAdapters: boolean;
@@ -106,7 +106,7 @@ function engineArguments(
 }
 
 /**
- * `AIM_LOG_LEVEL_ROOT` is vLLM's level too, as in AMD's runtime; if it is unset, the caller's own is used.
+ * `AIM_LOG_LEVEL_ROOT` sets vLLM's level too, as in AMD's runtime; if it is unset, the caller's own is kept.
  */
 function logLevel(config: Config, env: ServingInput["env"]): Record<string, string> {
   return config.origins.logLevelRoot === "default" && env.VLLM_LOGGING_LEVEL
@@ -124,9 +124,9 @@ function refused(faults: readonly OptionFault[], profile: Profile): AimError {
 }
 
 /**
- * GPUs that the engine's arguments ask for; `null` if they do not say how many.
+ * How many GPUs the engine's arguments require; `null` if they do not say.
  *
- * @throws {AimError} `usage` if they are more than this container has.
+ * @throws {AimError} `usage` if this container has fewer.
  */
 function gpuCount(args: ConfigMap, gpus: GpuInventory): number | null {
   const parallel = parallelSize(args);
@@ -134,7 +134,7 @@ function gpuCount(args: ConfigMap, gpus: GpuInventory): number | null {
   if (parallel === null || visible === 0 || parallel.gpus <= visible) return parallel?.gpus ?? null;
   throw new AimError(
     "usage",
-    `the engine would need ${parallel.gpus} GPUs (${parallel.sizes}), and this container has ${visible}`,
+    `the engine would need ${parallel.gpus} GPUs (${parallel.sizes}), but this container has ${visible}`,
     { hint: "lower the sizes in AIM_ENGINE_ARGS, or give the container more GPUs (see aim gpus)" },
   );
 }

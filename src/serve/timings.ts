@@ -3,7 +3,7 @@ import { kernelFiles } from "../os/kernel_files.ts";
 
 /**
  * The milliseconds that each step of the start took, in order, and `total`. The first, `launch`, is the time
- * from the start of the process to that of the runtime, with any unpacking.
+ * from the start of the process to that of the runtime, including any unpacking.
  */
 export function startTimings(): Readonly<Record<string, number>> {
   const launch = launchTime();
@@ -16,8 +16,8 @@ export function startTimings(): Readonly<Record<string, number>> {
 }
 
 /**
- * Milliseconds from the start of this process to that of the runtime, by the kernel's clock of 10 ms; `null`
- * if it is not readable.
+ * Milliseconds from the start of this process to that of the runtime, in steps of 10 ms (the kernel's clock);
+ * `null` if unreadable.
  */
 function launchTime(): number | null {
   const [stat, uptime] = ["/proc/self/stat", "/proc/uptime"].map((path) => kernelFiles().text(path));

@@ -7,12 +7,12 @@ export function jsonOrNull(text: string): unknown {
   }
 }
 
-/** True for an object of JSON, not an array. */
+/** True for a JSON object, not an array. */
 export function isJsonObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** The fields of an object of JSON; none for any other value. */
+/** The fields of a JSON object; none for any other value. */
 export function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
   return isJsonObject(value) ? value : {};
 }

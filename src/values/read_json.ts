@@ -1,6 +1,6 @@
 import { type ConfigValue, numberLiteral } from "./value.ts";
 
-// Deeper than any engine argument, and far from the end of the stack.
+// Deeper than any engine argument, and far from a stack overflow.
 const MAX_DEPTH = 64;
 
 /**

@@ -2,7 +2,7 @@ import type { ConfigMap, ConfigValue } from "./value.ts";
 import { plainScalar } from "./yaml_scalar.ts";
 
 /**
- * Reads the YAML that most profiles are written in: nested mappings, one entry a line, indented by spaces,
+ * Reads the YAML that most profiles are written in: nested mappings, one entry per line, indented by spaces,
  * with single-line scalars (plain without spaces, or in quotes without escapes) and comments. `null` if the
  * text has anything else: the full reader must read it.
  *
@@ -16,7 +16,7 @@ export function readPlainYaml(text: string): ConfigMap | null {
   /** The last key, if it has no value yet: lines further in belong to it. */
   let pending: string | null = null;
   for (const line of text.split("\n")) {
-    // A hundred profiles have a few dozen different lines.
+    // Cached: a hundred profiles have a few dozen different lines.
     let entry = LINES.get(line);
     if (entry === undefined) LINES.set(line, entry = entryOf(line));
     if (entry === "blank") continue;

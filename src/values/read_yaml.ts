@@ -30,7 +30,7 @@ type Library = typeof import("../libraries/yaml.ts");
 /** Reads a mapping as PyYAML's `safe_load` does. Never throws: what is wrong is in `faults`. */
 export async function readYaml(text: string): Promise<YamlFile> {
   const library = await loadLibrary("yaml");
-  // What PyYAML counts as a line break, one character each.
+  // PyYAML's line breaks, as one character each.
   const clean = text.replace(/^\ufeff/, "").replace(/\r\n?|\u0085/g, "\n");
   const at = (offset: number): Position => {
     const before = clean.slice(0, offset).split("\n");
@@ -48,14 +48,14 @@ export async function readYaml(text: string): Promise<YamlFile> {
       fault(pos[0], message);
     }
     if (documents[1] !== undefined) {
-      fault(documents[1].range[0], "a second document begins; a profile is one");
+      fault(documents[1].range[0], "a second document begins; only one is allowed");
     }
     document = documents[0] ?? null;
     if (document !== null) {
       check(library, document, clean, fault, (offset, reason) => notes.push({ ...at(offset), reason }));
     }
     if (faults.length === 0) {
-      // What SCALARS made, in arrays and maps whose keys are text.
+      // Scalars as SCALARS resolves them, in arrays and in maps with text keys.
       const value = (document?.toJS({ mapAsMap: true }) ?? null) as ConfigValue;
       const deep = tooDeep(value, []);
       if (deep === null && isMap(value)) return { value, faults, notes, positionOf };
@@ -64,7 +64,7 @@ export async function readYaml(text: string): Promise<YamlFile> {
       else faults.push({ ...positionOf(deep), reason: `it is nested more than ${MAX_DEPTH} deep` });
     }
   } catch (thrown) {
-    // Aliases in excess, or recursion into what is nested beyond reason.
+    // Too many aliases, or nesting deep enough to overflow the stack.
     fault(0, `it cannot be read as YAML: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
   }
   return { value: null, faults, notes: [], positionOf };
@@ -84,7 +84,7 @@ function parse(library: Library, text: string): Document.Parsed[] {
   return Array.isArray(documents) ? documents : [];
 }
 
-/** Scalars by PyYAML's rules: merge keys, then what is not in quotes, then what has a tag. */
+/** Scalars by PyYAML's rules: merge keys, then unquoted scalars, then tagged ones. */
 const SCALARS: (ScalarTag | "merge")[] = [
   "merge",
   { tag: "tag:yaml.org,2002:plain", default: true, test: /^/, resolve: resolver(plainScalar) },
@@ -103,10 +103,10 @@ function resolver(scalar: typeof plainScalar): ScalarTag["resolve"] {
   };
 }
 
-/** Deeper than any profile, and far from the end of the stack. */
+/** Deeper than any profile, and far from a stack overflow. */
 const MAX_DEPTH = 64;
 
-/** Where a value is nested too deep, as a chain of aliases is without a bracket. */
+/** Where a value is nested too deep: a chain of aliases nests without brackets. */
 function tooDeep(value: ConfigValue, path: Path): Path | null {
   if (path.length > MAX_DEPTH) return path;
   const inner = isMap(value) ? value : isList(value) ? value.entries() : [];
@@ -117,7 +117,7 @@ function tooDeep(value: ConfigValue, path: Path): Path | null {
   return null;
 }
 
-/** In quotes too. */
+/** Brackets in quotes count too. */
 const MAX_BRACKETS = 4 * MAX_DEPTH;
 
 function refuse(text: string, fault: Report): void {
@@ -154,8 +154,8 @@ function offsetOf(library: Library, node: unknown): number {
 }
 
 /**
- * Finds what the library accepts: keys that are not text, keys written twice, aliases inside their own
- * anchor, `'x''` as closed. A number as a key becomes its spelling.
+ * Finds what the library silently accepts: keys that are not text, keys written twice, aliases inside their
+ * own anchor, `'x''` as closed. A number as a key becomes its spelling.
  */
 function check(library: Library, document: Document, text: string, fault: Report, note: Report): void {
   library.visit(document, {
@@ -167,7 +167,7 @@ function check(library: Library, document: Document, text: string, fault: Report
         const name = scalar?.value;
         // The library's merge key.
         if (typeof name === "symbol") {
-          if (library.isScalar(value)) fault(at, "a merge key takes mappings");
+          if (library.isScalar(value)) fault(at, "a merge key needs a mapping");
         } else if (scalar !== null && isNumberLiteral(name)) {
           scalar.value = name.text;
         } else if (typeof name !== "string") {

@@ -35,7 +35,7 @@ function jsonNumber({ value, text }: NumberLiteral): string {
   return Number.isFinite(value) ? pythonFloat(value) : value > 0 ? "Infinity" : "-Infinity";
 }
 
-// JSON.stringify escapes controls, quote and backslash; `ensure_ascii` also DEL and all that follows.
+// JSON.stringify escapes controls, quote and backslash; `ensure_ascii` also DEL and everything above it.
 function asciiString(text: string): string {
   return JSON.stringify(text).replace(
     /[\u007f-\uffff]/g,

@@ -19,13 +19,13 @@ export function plainScalar(text: string): ConfigValue | SyntaxError {
   if ("yYnNtTfFoO".includes(first) && BOOLEAN.test(text)) return TRUE.test(text);
   if (text === "<<") return new SyntaxError('"<<" is a merge key, not a value; put it in quotes');
   if (text === "=") {
-    return new SyntaxError('"=" alone has a meaning of its own in YAML 1.1; put it in quotes');
+    return new SyntaxError('"=" is special in YAML 1.1; put it in quotes');
   }
   if (!"-+.0123456789".includes(first)) return text;
   if (DECIMAL.test(text)) return numberLiteral(Number(text), text);
   if (INTEGER.test(text)) return integer(text);
   if (FLOAT.test(text)) return float(text);
-  if (TIME.test(text)) return new SyntaxError(`${text} is a point in time in YAML 1.1; put it in quotes`);
+  if (TIME.test(text)) return new SyntaxError(`${text} is a timestamp in YAML 1.1; put it in quotes`);
   return text;
 }
 
@@ -43,13 +43,13 @@ export function taggedScalar(
 const NULL = /^(?:~|null|Null|NULL)$/;
 const TRUE = /^(?:yes|true|on)$/i;
 const BOOLEAN = /^(?:yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF)$/;
-/** Of the integers and floats, those that stay as they are spelled. */
+/** The integers and floats that keep their spelling. */
 const DECIMAL = /^(?:0|[1-9][0-9]{0,14})(?:\.[0-9]+)?$/;
 const INTEGER =
   /^(?:[-+]?0b[01_]+|[-+]?0[0-7_]+|[-+]?(?:0|[1-9][0-9_]*)|[-+]?0x[0-9a-fA-F_]+|[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+)$/;
 const FLOAT =
   /^(?:[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$/;
-/** What Python's float() reads and YAML 1.1 does not call a float. */
+/** What Python's float() accepts, although YAML 1.1 does not call it a float. */
 const WHOLE = /^[-+]?[0-9]+(?:[eE][-+]?[0-9]+)?$/;
 const TIME = /^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt]|[ \t]+)[0-9]{1,2}:[0-9]{2}:[0-9]{2}/;
 

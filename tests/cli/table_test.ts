@@ -54,7 +54,7 @@ Deno.test("the table of GPUs fits terminals of 120, 80, 60 and 40 columns", () =
     visible: index < 6,
     hiddenBecause: index < 6
       ? null
-      : `/dev/dri/renderD${128 + index} is not there (give it --device=/dev/dri)`,
+      : `/dev/dri/renderD${128 + index} does not exist (give it --device=/dev/dri)`,
     source: "sysfs",
   }));
   const inventory = {

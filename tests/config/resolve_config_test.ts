@@ -200,18 +200,18 @@ Deno.test("an invalid value is an error that names the flag or variable, the val
     [{}, { HF_ENDPOINT: "hub.local" }, 'HF_ENDPOINT is "hub.local"; use an http:// or https:// address'],
     [{}, {
       AIM_ENGINE_ARGS: "[1]",
-    }, 'AIM_ENGINE_ARGS is "[1]"; use a JSON object, as {"max-model-len": 4096} (this is a list)'],
+    }, 'AIM_ENGINE_ARGS is "[1]"; use a JSON object, such as {"max-model-len": 4096} (this is a list)'],
     [
       { partSize: "1K" },
       {},
-      '--part-size is "1K"; use bytes, as 8MiB, from 64KiB to 1TiB',
+      '--part-size is "1K"; use bytes, such as 8MiB, from 64KiB to 1TiB',
     ],
     [
       { maxBandwidth: "50Mbit" },
       {},
-      '--max-bandwidth is "50Mbit"; use bytes a second, as 50MiB, from 1KiB to 1PiB',
+      '--max-bandwidth is "50Mbit"; use bytes per second, such as 50MiB, from 1KiB to 1PiB',
     ],
-    [{}, { STALL_TIMEOUT: "0" }, 'STALL_TIMEOUT is "0"; use seconds, as 90 or 2m, from 1 to 86400'],
+    [{}, { STALL_TIMEOUT: "0" }, 'STALL_TIMEOUT is "0"; use seconds, such as 90 or 2m, from 1 to 86400'],
     [{ modelId: " " }, {}, "--model is empty; give a value or leave it out"],
   ];
   for (const [flags, env, line] of cases) {

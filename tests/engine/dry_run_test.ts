@@ -67,7 +67,7 @@ Deno.test("arguments are fitted to --engine-version, which must be a valid versi
   assertStringIncludes((await swap("0.17.1")).stdout, "--swap-space 4");
   const gone = await swap("0.27.1");
   assert(!gone.stdout.includes("swap-space"));
-  assertStringIncludes(gone.stderr, "swap-space (gone since 0.18.0)");
+  assertStringIncludes(gone.stderr, "swap-space (removed in 0.18.0)");
   assertEquals((await swap("new")).code, 2);
 });
 

@@ -50,7 +50,7 @@ Deno.test("every command reports a model too large for the GPU and the GPU count
   const { memory } = JSON.parse(dry.stdout)[0].explanation;
   assertEquals([memory.state, memory.smallestCount, memory.tokens, memory.gpus], ["weights", 4, 163_840, 1]);
   assertEquals(memory.kvBytes, 163_840 * 70_272);
-  assertStringIncludes(dry.stderr, "4 x MI300X would do");
+  assertStringIncludes(dry.stderr, "4 x MI300X would be enough");
   const rows = JSON.parse(listed.stdout);
   assert(rows.length > 0);
   for (const row of rows) assertEquals([row.compatibility, row.memory.state], ["compatible", "weights"]);
@@ -58,7 +58,7 @@ Deno.test("every command reports a model too large for the GPU and the GPU count
   const check = JSON.parse(doctor.stdout).checks.find((one: { name: string }) => one.name === "memory");
   assertEquals(check.state, "warning");
   // A warning only: the engine decides.
-  assertStringIncludes(serve.stderr, "4 x MI300X would do");
+  assertStringIncludes(serve.stderr, "4 x MI300X would be enough");
 });
 
 Deno.test("before a download, the fit is judged from the source's file sizes", async () => {
@@ -80,7 +80,7 @@ Deno.test("before a download, the fit is judged from the source's file sizes", a
     assertEquals([memory.state, memory.smallestCount, memory.kvBytes], ["weights", 4, 163_840 * 70_272]);
     assertEquals(disk.neededBytes, WEIGHTS + JSON.stringify(CONFIG).length);
     const download = await aim(["download-to-cache", "--model", ...ARGS], { env });
-    assertStringIncludes(download.stderr, "x MI300X would do");
+    assertStringIncludes(download.stderr, "x MI300X would be enough");
   } finally {
     await Deno.remove(cache, { recursive: true });
   }

@@ -78,7 +78,7 @@ Deno.test("each partition is a device with its share of VRAM and its index in th
 Deno.test("a pod with one render node has one GPU; the others give the reason they are unavailable", async () => {
   const found = await detect(HOSTS.MI300X, { minors: [131] });
   assertEquals([found.model, found.count, visible(found)], ["MI300X", 1, [3]]);
-  assertMatch(found.gpus[0]?.hiddenBecause ?? "", /renderD128 is not there .*--device/);
+  assertMatch(found.gpus[0]?.hiddenBecause ?? "", /renderD128 does not exist .*--device/);
 });
 
 Deno.test("GPUs outside the device cgroup are detected by their render nodes but not counted", async () => {
@@ -97,7 +97,7 @@ Deno.test("a GPU is unavailable if its render node cannot be opened", async () =
 Deno.test("without /dev/kfd no GPU can be used, and the reason names it", async () => {
   const found = await detect(HOSTS.MI300X, { kfd: false });
   assertEquals([found.model, found.gpus.length], [null, 8]);
-  assertMatch(found.reasons[0] ?? "", /\/kfd is not there .*--device=\/dev\/kfd/);
+  assertMatch(found.reasons[0] ?? "", /\/kfd does not exist .*--device=\/dev\/kfd/);
 });
 
 Deno.test("DRM alone is enough to identify the GPUs", async () => {
@@ -137,7 +137,7 @@ Deno.test("an integrated GPU next to the accelerators is not counted and not pas
 Deno.test("with mixed models the most numerous is used, and the others are named in a warning", async () => {
   const found = await detect([...HOSTS.MI325X.slice(0, 2), ...HOSTS.MI300X.slice(2, 8)]);
   assertEquals([found.model, found.count], ["MI300X", 6]);
-  assert(found.warnings.some((warning) => /6 MI300X .*2 MI325X/.test(warning)));
+  assert(found.warnings.some((warning) => /using 6 MI300X, not 2 MI325X/.test(warning)));
 });
 
 const VISIBILITY: [string, Record<string, string>, number[], string | null][] = [

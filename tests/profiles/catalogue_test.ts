@@ -62,7 +62,7 @@ Deno.test("every profile of the catalogue is in its model's folder and refers to
   assert(found > 500);
 });
 
-Deno.test("unmeasured profiles are for manual selection only", async () => {
+Deno.test("unmeasured profiles are used only when named", async () => {
   for (const { aimId } of MODELS) {
     for (const { id, metadata, priority } of await embedded(aimId)) {
       if (priority === 3) assertEquals([id, metadata.type === "unoptimized"], [id, id.includes("-fp8-")]);

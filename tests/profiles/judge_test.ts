@@ -75,7 +75,7 @@ Deno.test("an automatic count selects the exact match, else the largest count be
 Deno.test("a profile for unpartitioned GPUs does not fit partitions, and the reason explains it", () => {
   const [judged] = judge([makeProfile()], makeCriteria({ accelerator: { partitioned: true } }));
   assertEquals(judged?.state, "accelerator_mismatch");
-  assert(judged?.reason.includes("whole MI300X GPUs"));
+  assert(judged?.reason.includes("unpartitioned MI300X GPUs"));
 });
 
 Deno.test("a general profile fits any model, even an unnamed one", () => {

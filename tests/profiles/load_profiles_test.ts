@@ -216,7 +216,7 @@ Deno.test("an invalid file is reported with file, line, column and reason, and t
     ]);
     assertStringIncludes(at("/syntax.yaml").join(), "6:");
     assertEquals(at("/utf8.yaml"), ["2:11: the file is not UTF-8"]);
-    assertStringIncludes(at("/large.yaml").join(), "1:1: cannot read it: it has more than");
+    assertStringIncludes(at("/large.yaml").join(), "1:1: cannot be read: it has more than");
   });
 });
 

@@ -55,7 +55,7 @@ Deno.test("if nothing fits, the error counts profiles by state", () => {
   ], makeCriteria());
   assertStringIncludes(
     line,
-    "2 metric_mismatch, 1 accelerator_mismatch, 1 compatible but for manual selection only",
+    "2 metric_mismatch, 1 accelerator_mismatch, 1 compatible but not selected automatically",
   );
 });
 
@@ -92,7 +92,7 @@ const NEAREST: [string, Profile[], Criteria, string][] = [
     "manual selection",
     [makeProfile({ metadata: { manualSelectionOnly: true } })],
     makeCriteria(),
-    "it is for manual selection only; set AIM_PROFILE_ID=p",
+    "it is used only when named; set AIM_PROFILE_ID=p",
   ],
   [
     "the general fallback",
@@ -170,7 +170,7 @@ Deno.test("without a GPU, the best-ranked profile is used, and the message names
   const [best = makeProfile()] = candidates;
   const words = guessInWords(best, candidates);
   assertStringIncludes(words, "using a for MI325X (also MI250X, MI300X);");
-  assertStringIncludes(words, "would take org/model;");
+  assertStringIncludes(words, "would use org/model;");
   assertEquals(profilesForAnyGpu(judged, 2).map(({ id }) => id), ["c"]);
   assertEquals(profilesForAnyGpu(judged, 8), []);
 });

@@ -132,7 +132,7 @@ const FAULTS: [string, string, number, number, string][] = [
   ["a boolean as key", "a: 1\nno: 2\n", 2, 1, "key no"],
   ["a null as key", "~: 2\n", 1, 1, "key ~"],
   ["a list as key", "[a]: 2\n", 1, 1, "key"],
-  ["a point in time", "a: 2001-12-14 21:59:43\n", 1, 4, "2001-12-14"],
+  ["a timestamp", "a: 2001-12-14 21:59:43\n", 1, 4, "2001-12-14"],
   ["= as a value", "a: =\n", 1, 4, "="],
   ["a merge of a number", "a:\n  <<: 3\n", 2, 3, "merge"],
   ["an open quote", "a: 'x\n", 0, 0, "quote"],
